@@ -1,0 +1,253 @@
+//! How a block adds nodes. Each method takes the inputs and a name and returns the new node.
+//!
+//! Mistakes of shape are kept until [`Builder::finish`], so that block code reads like the paper's figure.
+
+use crate::graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, Stage, StateEntry};
+use crate::{Input, Invalid};
+use std::collections::BTreeMap;
+
+/// PyTorch's default, used by every published network of the family.
+pub const BATCH_NORM_EPS: f64 = 1e-5;
+const BATCH_NORM_MOMENTUM: f64 = 0.1;
+
+/// A graph under construction.
+pub struct Builder {
+    nodes: Vec<Node>,
+    stages: Vec<Stage>,
+    modules: BTreeMap<String, NodeId>,
+    problem: Option<Invalid>,
+}
+
+impl Builder {
+    /// A graph with only its input.
+    pub fn new(input: Input) -> (Builder, NodeId) {
+        let shape = Shape { channels: input.channels, height: input.height, width: input.width };
+        let image = Node { name: "input".into(), op: Op::Input, inputs: vec![], shape };
+        let builder = Builder { nodes: vec![image], stages: vec![], modules: BTreeMap::new(), problem: None };
+        (builder, NodeId(0))
+    }
+
+    /// Shape of a node's result.
+    pub fn shape(&self, id: NodeId) -> Shape {
+        self.nodes[id.0].shape
+    }
+
+    /// Channels of a node's result.
+    pub fn channels(&self, id: NodeId) -> usize {
+        self.shape(id).channels
+    }
+
+    fn push(&mut self, name: &str, op: Op, inputs: Vec<NodeId>, shape: Shape) -> NodeId {
+        self.nodes.push(Node { name: name.to_owned(), op, inputs, shape });
+        NodeId(self.nodes.len() - 1)
+    }
+
+    fn refuse(&mut self, name: &str, what: String) {
+        let help = "give larger images, or fewer stages";
+        self.problem.get_or_insert_with(|| Invalid::new(format!("{name}: {what}"), help));
+    }
+
+    /// A convolution, module `name`.
+    pub fn conv(&mut self, name: &str, x: NodeId, conv: Conv) -> NodeId {
+        let shape = self.window(name, x, conv.out, conv.kernel, conv.stride, conv.padding, false);
+        self.push(name, Op::Conv(conv), vec![x], shape)
+    }
+
+    /// Batch norm, module `name`.
+    pub fn batch_norm(&mut self, name: &str, x: NodeId) -> NodeId {
+        let op = Op::BatchNorm { eps: BATCH_NORM_EPS, momentum: BATCH_NORM_MOMENTUM };
+        self.push(name, op, vec![x], self.shape(x))
+    }
+
+    /// max(x, 0).
+    pub fn relu(&mut self, name: &str, x: NodeId) -> NodeId {
+        self.push(name, Op::Relu, vec![x], self.shape(x))
+    }
+
+    /// 1 / (1 + exp(-x)).
+    pub fn sigmoid(&mut self, name: &str, x: NodeId) -> NodeId {
+        self.push(name, Op::Sigmoid, vec![x], self.shape(x))
+    }
+
+    /// Sum of equally shaped maps.
+    pub fn add(&mut self, name: &str, inputs: &[NodeId]) -> NodeId {
+        let shape = self.shape(inputs[0]);
+        if let Some(other) = inputs.iter().map(|&i| self.shape(i)).find(|&s| s != shape) {
+            self.refuse(name, format!("cannot add maps of {shape:?} and {other:?}"));
+        }
+        self.push(name, Op::Add, inputs.to_vec(), shape)
+    }
+
+    /// `x` times one value per channel.
+    pub fn gate(&mut self, name: &str, x: NodeId, values: NodeId) -> NodeId {
+        self.push(name, Op::Gate, vec![x, values], self.shape(x))
+    }
+
+    /// `count` equal splits along channels, named `name.0` ..
+    pub fn split(&mut self, name: &str, x: NodeId, count: usize) -> Vec<NodeId> {
+        let whole = self.shape(x);
+        let len = whole.channels / count;
+        let slice = |b: &mut Builder, i| {
+            let shape = Shape { channels: len, ..whole };
+            b.push(&format!("{name}.{i}"), Op::Slice { start: i * len, len }, vec![x], shape)
+        };
+        (0..count).map(|i| slice(self, i)).collect()
+    }
+
+    /// Joins maps along channels.
+    pub fn concat(&mut self, name: &str, inputs: &[NodeId]) -> NodeId {
+        let first = self.shape(inputs[0]);
+        let channels = inputs.iter().map(|&i| self.channels(i)).sum();
+        let sizes = |s: Shape| (s.height, s.width);
+        if let Some(other) = inputs.iter().map(|&i| self.shape(i)).find(|&s| sizes(s) != sizes(first)) {
+            self.refuse(name, format!("cannot join maps of {first:?} and {other:?}"));
+        }
+        self.push(name, Op::Concat, inputs.to_vec(), Shape { channels, ..first })
+    }
+
+    /// Largest value of each window.
+    pub fn max_pool(&mut self, name: &str, x: NodeId, pool: Pool) -> NodeId {
+        let shape = self.window(name, x, self.channels(x), pool.kernel, pool.stride, pool.padding, pool.ceil_mode);
+        self.push(name, Op::MaxPool(pool), vec![x], shape)
+    }
+
+    /// Mean of each window.
+    pub fn avg_pool(&mut self, name: &str, x: NodeId, pool: Pool) -> NodeId {
+        let shape = self.window(name, x, self.channels(x), pool.kernel, pool.stride, pool.padding, pool.ceil_mode);
+        self.push(name, Op::AvgPool(pool), vec![x], shape)
+    }
+
+    /// Mean over the whole map.
+    pub fn global_pool(&mut self, name: &str, x: NodeId) -> NodeId {
+        let shape = Shape { channels: self.channels(x), height: 1, width: 1 };
+        self.push(name, Op::GlobalPool, vec![x], shape)
+    }
+
+    /// Fully connected layer with bias, module `name`.
+    pub fn linear(&mut self, name: &str, x: NodeId, out: usize) -> NodeId {
+        self.push(name, Op::Linear { out }, vec![x], Shape { channels: out, height: 1, width: 1 })
+    }
+
+    /// `conv{suffix}` and `bn{suffix}` of the block `at`.
+    pub fn conv_bn(&mut self, at: &str, suffix: &str, x: NodeId, conv: Conv) -> NodeId {
+        let y = self.conv(&format!("{at}.conv{suffix}"), x, conv);
+        self.batch_norm(&format!("{at}.bn{suffix}"), y)
+    }
+
+    /// `conv{suffix}`, `bn{suffix}` and `relu{suffix}` of the block `at`.
+    pub fn conv_bn_relu(&mut self, at: &str, suffix: &str, x: NodeId, conv: Conv) -> NodeId {
+        let y = self.conv_bn(at, suffix, x, conv);
+        self.relu(&format!("{at}.relu{suffix}"), y)
+    }
+
+    /// Names the result of a module that is no node of its own.
+    pub fn module(&mut self, name: &str, result: NodeId) -> NodeId {
+        self.modules.insert(name.to_owned(), result);
+        result
+    }
+
+    /// Marks the end of a stage.
+    pub fn stage(&mut self, name: &str, result: NodeId) {
+        self.module(name, result);
+        self.stages.push(Stage { name: name.to_owned(), node: result });
+    }
+
+    /// The graph, or the first mistake.
+    pub fn finish(self) -> Result<Graph, Invalid> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        let state = state_in_published_order(&self.nodes);
+        Ok(Graph { nodes: self.nodes, state, stages: self.stages, modules: self.modules })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn window(&mut self, name: &str, x: NodeId, channels: usize, k: usize, s: usize, p: usize, ceil: bool) -> Shape {
+        let input = self.shape(x);
+        let out = |size: usize| {
+            let room = (size + 2 * p).checked_sub(k)?;
+            let mut n = if ceil { room.div_ceil(s) } else { room / s } + 1;
+            // A window that would start in the right padding is dropped, as in PyTorch.
+            if ceil && (n - 1) * s >= size + p {
+                n -= 1;
+            }
+            Some(n)
+        };
+        match (out(input.height), out(input.width)) {
+            (Some(height), Some(width)) => Shape { channels, height, width },
+            _ => {
+                self.refuse(name, format!("a map of {}x{} is smaller than the window", input.height, input.width));
+                Shape { channels, height: 1, width: 1 }
+            }
+        }
+    }
+}
+
+/// Tensors in the order in which PyTorch registers modules: a module's children in the order of their first
+/// appearance, so that `convs.*` come before `bns.*` although they alternate when run.
+fn state_in_published_order(nodes: &[Node]) -> Vec<StateEntry> {
+    let mut tree = Module::default();
+    for (i, node) in nodes.iter().enumerate() {
+        if !tensors(node, nodes).is_empty() {
+            tree.insert(&node.name, NodeId(i));
+        }
+    }
+    let mut order = Vec::new();
+    tree.collect(&mut order);
+    let entries = |id: NodeId| {
+        let node = &nodes[id.0];
+        tensors(node, nodes).into_iter().map(move |(suffix, shape, role)| StateEntry {
+            name: format!("{}.{suffix}", node.name),
+            shape,
+            role,
+            node: id,
+        })
+    };
+    order.into_iter().flat_map(entries).collect()
+}
+
+#[derive(Default)]
+struct Module {
+    node: Option<NodeId>,
+    children: Vec<(String, Module)>,
+}
+
+impl Module {
+    fn insert(&mut self, path: &str, id: NodeId) {
+        let (head, rest) = path.split_once('.').unwrap_or((path, ""));
+        let at = self.children.iter().position(|(name, _)| name == head).unwrap_or_else(|| {
+            self.children.push((head.to_owned(), Module::default()));
+            self.children.len() - 1
+        });
+        let child = &mut self.children[at].1;
+        if rest.is_empty() { child.node = Some(id) } else { child.insert(rest, id) }
+    }
+
+    fn collect(&self, order: &mut Vec<NodeId>) {
+        order.extend(self.node);
+        self.children.iter().for_each(|(_, child)| child.collect(order));
+    }
+}
+
+fn tensors(node: &Node, nodes: &[Node]) -> Vec<(&'static str, Vec<usize>, Role)> {
+    let from = || nodes[node.inputs[0].0].shape;
+    match node.op {
+        Op::Conv(c) => {
+            let weight = vec![c.out, from().channels / c.groups, c.kernel, c.kernel];
+            let bias = c.bias.then(|| ("bias", vec![c.out], Role::ConvBias));
+            [("weight", weight, Role::ConvWeight)].into_iter().chain(bias).collect()
+        }
+        Op::BatchNorm { .. } => [
+            ("weight", Role::NormWeight),
+            ("bias", Role::NormBias),
+            ("running_mean", Role::RunningMean),
+            ("running_var", Role::RunningVar),
+        ]
+        .map(|(suffix, role)| (suffix, vec![node.shape.channels], role))
+        .to_vec(),
+        Op::Linear { out } => {
+            vec![("weight", vec![out, from().elements()], Role::LinearWeight), ("bias", vec![out], Role::LinearBias)]
+        }
+        _ => vec![],
+    }
+}

@@ -1,0 +1,93 @@
+//! Properties that hold for every network a user can ask for.
+
+use arch::{Input, ModelWords, Op, build, cost, zoo};
+use proptest::prelude::*;
+use std::collections::HashSet;
+
+fn words() -> impl Strategy<Value = ModelWords> {
+    let json = (
+        prop::sample::select(vec!["resnet", "dla"]),
+        prop::sample::select(vec!["bottleneck", "res2"]),
+        prop::sample::select(vec!["imagenet", "deep", "cifar"]),
+        1..4_usize,
+        prop::sample::select(vec![1, 4, 6, 8, 16]),
+        1..70_usize,
+        1..5_usize,
+        1..9_usize,
+        (any::<bool>(), any::<bool>(), any::<bool>()),
+    );
+    json.prop_map(|(family, block, stem, n, planes, width, cardinality, scale, (avg, grouped, se))| {
+        let blocks = if family == "dla" { vec![n, 1, n, 1] } else { vec![n, 1, n] };
+        let scale = if block == "res2" { scale } else { 1 };
+        serde_json::from_value(serde_json::json!({
+            "family": family, "block": block, "stem": stem, "blocks": blocks, "planes": planes, "width": width,
+            "cardinality": cardinality, "scale": scale, "downsample": if avg { "avg" } else { "conv" },
+            "first_block": if grouped { "grouped" } else { "pool" }, "se": se,
+        }))
+        .expect("these are words of the language")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever resolves also builds: no panic, and the graph is sound.
+    #[test]
+    fn every_accepted_model_builds_a_sound_graph(words in words(), size in 1..4_usize) {
+        let Ok((spec, _)) = words.resolve() else { return Ok(()) };
+        let size = 32 * size;
+        let graph = build(&spec, Input { channels: 1, height: size, width: size, classes: 7 }).expect("a checked spec builds");
+        let mut names = HashSet::new();
+        for (id, node) in graph.iter() {
+            prop_assert!(names.insert(&node.name), "{} twice", node.name);
+            prop_assert!(node.shape.elements() > 0, "{} is empty", node.name);
+            prop_assert!(node.inputs.iter().all(|i| i < &id), "{} runs before its input", node.name);
+            if let Op::Conv(c) = node.op {
+                let from = graph.node(node.inputs[0]).shape.channels;
+                prop_assert!(from % c.groups == 0 && c.out % c.groups == 0, "{}: groups", node.name);
+            }
+        }
+        prop_assert_eq!(graph.node(graph.output()).shape.elements(), 7);
+        let states: HashSet<_> = graph.state.iter().map(|e| &e.name).collect();
+        prop_assert_eq!(states.len(), graph.state.len());
+        // All that a node computes is used, but for the logits.
+        let unused = graph.consumers().iter().filter(|&&n| n == 0).count();
+        prop_assert_eq!(unused, 1);
+        prop_assert!(cost(&graph).macs > 0);
+    }
+
+    /// A resolved spec, written out and read back as words, means itself.
+    #[test]
+    fn a_spec_is_its_own_description(words in words()) {
+        let Ok((spec, _)) = words.resolve() else { return Ok(()) };
+        let written = serde_json::to_value(&spec).expect("a spec is plain data");
+        let read: ModelWords = serde_json::from_value(written).expect("fields of a spec are words");
+        prop_assert_eq!(read.resolve().expect("resolved once").0, spec);
+    }
+}
+
+#[test]
+fn every_zoo_network_builds_for_what_it_was_published_for() {
+    for entry in zoo::entries() {
+        let (spec, notes) = entry.words.resolve().expect(entry.name);
+        assert!(notes.is_empty(), "{}: {notes:?}", entry.name);
+        build(&spec, entry.input).expect(entry.name);
+    }
+}
+
+#[test]
+fn an_image_that_does_not_fit_is_refused() {
+    let (spec, _) = zoo::find("dla60").unwrap().words.resolve().unwrap();
+    let e = build(&spec, Input::square(100, 10)).unwrap_err();
+    assert!(e.cause.contains("100") && e.help.contains("multiples of 32"), "{e:?}");
+}
+
+#[test]
+fn modules_are_found_by_name() {
+    let (spec, _) = zoo::find("res2net50_26w_4s").unwrap().words.resolve().unwrap();
+    let graph = build(&spec, Input::square(224, 1000)).unwrap();
+    for name in ["layer1.0.convs.2", "layer1.1.split.3", "layer1.1.sum.1", "layer2.0.concat", "layer3", "layer3.5"] {
+        assert!(graph.find(name).is_some(), "{name}");
+    }
+    assert_eq!(graph.find("layer3"), graph.find("layer3.5"));
+}

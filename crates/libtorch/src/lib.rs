@@ -1,0 +1,103 @@
+//! What libtorch has and tch does not bind, through a small C++ shim.
+//!
+//! This crate must never know: networks, data sets, files, recipes. It takes and returns tensors.
+//!
+//! One module so far; the C++ stands in `shim.cpp`. This is the only crate (beside data's memory maps) with `unsafe`.
+
+#![allow(unsafe_code, reason = "each block calls the shim with pointers that live for the call, as said there")]
+
+use std::ffi::{CStr, c_char};
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+unsafe extern "C" {
+    fn res2lab_set_grad(leaf: *mut C_tensor, grad: *const C_tensor) -> *mut c_char;
+    fn res2lab_fused_sgd(
+        values: *mut C_tensor,
+        grads: *mut C_tensor,
+        momentum_buffer: *mut C_tensor,
+        lr: f64,
+        momentum: f64,
+        weight_decay: f64,
+        nesterov: bool,
+        first: bool,
+    ) -> *mut c_char;
+    fn res2lab_show_config() -> *mut c_char;
+    fn res2lab_free(text: *mut c_char);
+}
+
+/// A message of libtorch.
+#[derive(Debug, thiserror::Error)]
+#[error("libtorch: {0}")]
+pub struct LibtorchError(String);
+
+/// Makes `grad` the gradient of the leaf tensor `leaf`: a backward pass then adds into that memory.
+pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), LibtorchError> {
+    // SAFETY: both pointers belong to tensors borrowed for the whole call, and the shim keeps neither.
+    check(unsafe { res2lab_set_grad(leaf.as_mut_ptr(), grad.as_ptr()) })
+}
+
+/// Hyper-parameters of one SGD step, as torch.optim.SGD names them (dampening 0).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct SgdStep {
+    pub lr: f64,
+    pub momentum: f64,
+    pub weight_decay: f64,
+    pub nesterov: bool,
+}
+
+/// One SGD step on flat buffers of equal length, in place. On the `first` step the momentum buffer is overwritten by
+/// the gradient, as PyTorch does.
+pub fn fused_sgd(
+    values: &mut Tensor,
+    grads: &mut Tensor,
+    momentum_buffer: &mut Tensor,
+    step: SgdStep,
+    first: bool,
+) -> Result<(), LibtorchError> {
+    // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the shim keeps none.
+    check(unsafe {
+        res2lab_fused_sgd(
+            values.as_mut_ptr(),
+            grads.as_mut_ptr(),
+            momentum_buffer.as_mut_ptr(),
+            step.lr,
+            step.momentum,
+            step.weight_decay,
+            step.nesterov,
+            first,
+        )
+    })
+}
+
+/// How libtorch was built and which vector instructions it uses here, one fact a line.
+pub fn show_config() -> String {
+    // SAFETY: the shim returns a fresh string, which `take` frees.
+    unsafe { take(res2lab_show_config()) }.unwrap_or_default()
+}
+
+fn check(message: *mut c_char) -> Result<(), LibtorchError> {
+    // SAFETY: the shim returns null or a fresh string, which `take` frees.
+    match unsafe { take(message) } {
+        None => Ok(()),
+        // libtorch appends its C++ call stack, which tells a user nothing.
+        Some(text) => Err(LibtorchError(text.lines().next().unwrap_or_default().to_owned())),
+    }
+}
+
+/// Copies and frees a string of the shim.
+///
+/// # Safety
+/// `text` must be null or come from the shim, and must not be used afterwards.
+unsafe fn take(text: *mut c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: the caller promises a string of the shim, which ends in a zero byte.
+    unsafe {
+        let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
+        res2lab_free(text);
+        Some(copy)
+    }
+}

@@ -1,0 +1,45 @@
+//! Initial weights as published: convolutions Kaiming-normal with fan-out, batch norm 1 and 0, the rest as PyTorch's
+//! defaults. Each tensor is drawn from (seed, its name) alone, so networks that share a seed share what they have in
+//! common, and nothing depends on the order of drawing.
+
+use crate::Params;
+use arch::{Role, StateEntry};
+use random::Key;
+use tch::Tensor;
+
+/// Fills all state.
+pub fn init(params: &mut Params, seed: u64) {
+    let key = Key::new(seed).named("weights");
+    for index in 0..params.entries().len() {
+        let entry = params.entries()[index].clone();
+        let fan_in = fan_in(params.entries(), &entry);
+        let values = draw(&entry, fan_in, key.named(&entry.name));
+        let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
+        params.set(index, &Tensor::from_slice(&values).view(shape.as_slice()));
+    }
+}
+
+fn draw(entry: &StateEntry, fan_in: usize, key: Key) -> Vec<f64> {
+    let n = entry.elements() as u64;
+    // PyTorch's default for linear layers and for biases: uniform within 1 / sqrt(fan_in).
+    let uniform = || {
+        let bound = 1.0 / (fan_in as f64).sqrt();
+        (0..n).map(|i| (2.0 * key.uniform(i) - 1.0) * bound).collect()
+    };
+    match entry.role {
+        Role::ConvWeight => {
+            let fan_out = entry.shape[0] * entry.shape[2] * entry.shape[3];
+            let std = (2.0 / fan_out as f64).sqrt();
+            (0..n).map(|i| key.normal(i) * std).collect()
+        }
+        Role::LinearWeight | Role::LinearBias | Role::ConvBias => uniform(),
+        Role::NormWeight | Role::RunningVar => vec![1.0; n as usize],
+        Role::NormBias | Role::RunningMean => vec![0.0; n as usize],
+    }
+}
+
+/// Inputs of one output value; a bias takes that of its layer's weight.
+fn fan_in(entries: &[StateEntry], entry: &StateEntry) -> usize {
+    let weight = entries.iter().find(|e| e.node == entry.node);
+    weight.map_or(1, |w| w.shape[1..].iter().product::<usize>().max(1))
+}

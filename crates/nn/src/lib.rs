@@ -1,0 +1,29 @@
+//! Runs an [`arch::Graph`] with libtorch: parameters in flat buffers, forward passes with taps, the training step,
+//! initial weights, weights in and out.
+//!
+//! This crate must never know: data sets, experiment files, sweep folders, how long training lasts.
+//!
+//! Reading order:
+//! - [`params`]: the ordered list of parameters over flat buffers
+//! - [`net`]: forward passes, in training and in evaluation, and taps by node
+//! - [`step`]: forward and backward of one batch
+//! - [`sgd`]: the optimizer
+//! - [`init`]: initial weights from a seed
+//! - [`weights`]: state in and out of safetensors
+//!
+//! A failure inside libtorch (out of memory, above all) panics, as tch does; callers that must survive it run in a
+//! process of their own, as trials do.
+
+pub mod error;
+pub mod init;
+pub mod net;
+pub mod params;
+pub mod sgd;
+pub mod step;
+pub mod weights;
+
+pub use error::NnError;
+pub use net::{Mode, Net, Output};
+pub use params::{Layout, Params, Placement};
+pub use sgd::Sgd;
+pub use step::{AutogradStep, Loss, Step};

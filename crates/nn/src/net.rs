@@ -1,0 +1,153 @@
+//! Forward passes over the graph.
+
+use crate::params::{Params, Placement};
+use crate::{Layout, NnError};
+use arch::{Graph, Node, NodeId, Op};
+use tch::Tensor;
+
+/// How batch norm behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Statistics of the batch, which also move the running ones.
+    Train,
+    /// Running statistics.
+    Eval,
+}
+
+/// What a forward pass gives.
+pub struct Output {
+    /// N x classes.
+    pub logits: Tensor,
+    /// One tensor per asked node, N x C x H x W.
+    pub taps: Vec<Tensor>,
+}
+
+/// A graph with its parameters.
+pub struct Net {
+    graph: Graph,
+    params: Params,
+    placement: Placement,
+    /// For each node, its first entry in the state, if it has any.
+    first_entry: Vec<Option<usize>>,
+    /// For each node, the last node that reads it.
+    last_use: Vec<usize>,
+    consumers: Vec<usize>,
+}
+
+impl Net {
+    /// All state zero; see [`crate::init`] and [`crate::weights`] for better.
+    pub fn new(graph: Graph, placement: Placement) -> Result<Net, NnError> {
+        let params = Params::new(&graph, placement)?;
+        let mut first_entry = vec![None; graph.nodes.len()];
+        for (i, entry) in graph.state.iter().enumerate() {
+            first_entry[entry.node.0].get_or_insert(i);
+        }
+        let mut last_use: Vec<usize> = (0..graph.nodes.len()).collect();
+        for (id, node) in graph.iter() {
+            node.inputs.iter().for_each(|input| last_use[input.0] = id.0);
+        }
+        let consumers = graph.consumers();
+        Ok(Net { graph, params, placement, first_entry, last_use, consumers })
+    }
+
+    /// The architecture.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The state.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The state, to be changed.
+    pub fn params_mut(&mut self) -> &mut Params {
+        &mut self.params
+    }
+
+    /// Where and how it computes.
+    pub fn placement(&self) -> Placement {
+        self.placement
+    }
+
+    /// Logits of `images` (N x C x H x W, normalised, of the net's kind and device).
+    pub fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
+        self.forward(images, mode, &[]).logits
+    }
+
+    /// Logits, and the results of the nodes `taps`.
+    pub fn forward(&self, images: &Tensor, mode: Mode, taps: &[NodeId]) -> Output {
+        let mut results: Vec<Option<Tensor>> = (0..self.graph.nodes.len()).map(|_| None).collect();
+        results[0] = Some(self.placement.layout.apply(images));
+        for (id, node) in self.graph.iter().skip(1) {
+            let result = self.run(id, node, &results, mode, taps);
+            for input in &node.inputs {
+                if self.last_use[input.0] == id.0 && !taps.contains(input) {
+                    results[input.0] = None;
+                }
+            }
+            results[id.0] = Some(result);
+        }
+        let end = self.graph.output();
+        let take = |id: &NodeId| results[id.0].as_ref().map(Tensor::shallow_clone);
+        let taps = taps.iter().filter_map(take).collect();
+        // Every node's result was stored just above, and the output is dropped by nobody.
+        let logits = results[end.0].take().unwrap_or_default();
+        Output { logits: logits.flatten(1, -1), taps }
+    }
+
+    fn run(&self, id: NodeId, node: &Node, results: &[Option<Tensor>], mode: Mode, taps: &[NodeId]) -> Tensor {
+        // An input is dropped only after its last use, so it is there.
+        let input = |i: usize| results[node.inputs[i].0].as_ref().expect("inputs run first and live to their last use");
+        let state = |i: usize| self.params.tensor(self.first_entry[id.0].expect("this op has state") + i);
+        let x = input(0);
+        match node.op {
+            Op::Input => x.shallow_clone(),
+            Op::Conv(c) => {
+                let (stride, padding) = ([c.stride as i64; 2], [c.padding as i64; 2]);
+                x.conv2d(state(0), c.bias.then(|| state(1)), stride, padding, [1, 1], c.groups as i64)
+            }
+            Op::BatchNorm { eps, momentum } => {
+                let training = mode == Mode::Train;
+                let (weight, bias, mean, var) = (state(0), state(1), state(2), state(3));
+                x.batch_norm(Some(weight), Some(bias), Some(mean), Some(var), training, momentum, eps, true)
+            }
+            Op::Relu => {
+                let source = node.inputs[0];
+                // Norms and sums do not need their output for their own backward pass, so it may be overwritten.
+                let overwritable = matches!(self.graph.node(source).op, Op::BatchNorm { .. } | Op::Add);
+                if overwritable && self.consumers[source.0] == 1 && !taps.contains(&source) {
+                    x.shallow_clone().relu_()
+                } else {
+                    x.relu()
+                }
+            }
+            Op::Sigmoid => x.sigmoid(),
+            Op::Add => (1..node.inputs.len()).fold(x.shallow_clone(), |sum, i| sum + input(i)),
+            Op::Gate => x * input(1),
+            Op::Slice { start, len } => x.narrow(1, start as i64, len as i64),
+            Op::Concat => Tensor::cat(&(0..node.inputs.len()).map(input).collect::<Vec<_>>(), 1),
+            Op::MaxPool(p) => {
+                let [k, s, pad] = [p.kernel, p.stride, p.padding].map(|n| [n as i64; 2]);
+                x.max_pool2d(k, s, pad, [1, 1], p.ceil_mode)
+            }
+            Op::AvgPool(p) => {
+                let [k, s, pad] = [p.kernel, p.stride, p.padding].map(|n| [n as i64; 2]);
+                x.avg_pool2d(k, s, pad, p.ceil_mode, p.count_include_pad, None)
+            }
+            Op::GlobalPool => x.mean_dim([2_i64, 3].as_slice(), true, None),
+            Op::Linear { .. } => x.flatten(1, -1).linear(state(0), Some(state(1))),
+        }
+    }
+
+    /// Images in the net's kind and device, with its memory order.
+    pub fn prepare(&self, images: &Tensor) -> Tensor {
+        let Placement { device, kind, layout } = self.placement;
+        layout.apply(&images.to_device(device).to_kind(kind))
+    }
+
+    /// The memory order in force.
+    pub fn layout(&self) -> Layout {
+        self.placement.layout
+    }
+}

@@ -1,0 +1,73 @@
+//! State in and out of safetensors, by published names and in published shapes, whatever the layout in memory.
+
+use crate::{NnError, Params};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use std::collections::HashMap;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// Prefix of momentum buffers in a checkpoint.
+pub const MOMENTUM: &str = "momentum.";
+
+/// The state as the bytes of a safetensors file, with momentum if asked, and one string under `res2lab` in its header.
+pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, NnError> {
+    let mut buffers = Vec::new();
+    for (index, entry) in params.entries().iter().enumerate() {
+        buffers.push((entry.name.clone(), entry.shape.clone(), params.tensor(index).kind(), raw(params.tensor(index))));
+        if let Some(momentum) = params.momentum(index).filter(|_| with_momentum) {
+            let name = format!("{MOMENTUM}{}", entry.name);
+            buffers.push((name, entry.shape.clone(), momentum.kind(), raw(momentum)));
+        }
+    }
+    let broken = |e: safetensors::SafeTensorError| NnError::new(format!("cannot encode weights: {e}"), "report this");
+    let views = buffers.iter().map(|(name, shape, kind, bytes)| {
+        let dtype = if *kind == Kind::Double { Dtype::F64 } else { Dtype::F32 };
+        TensorView::new(dtype, shape.clone(), bytes).map(|view| (name.clone(), view)).map_err(broken)
+    });
+    let views = views.collect::<Result<Vec<_>, _>>()?;
+    let metadata = HashMap::from([("res2lab".to_owned(), header.to_owned())]);
+    safetensors::serialize(views, Some(metadata)).map_err(broken)
+}
+
+/// Loads state (and momentum, where the file has it) that [`to_bytes`] wrote, and returns the header's string.
+/// Missing or misshapen tensors are named; `path` is for messages.
+pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<String, NnError> {
+    let help = "remove it to start from the beginning";
+    let broken = |e| NnError::new(format!("{} is damaged: {e}", path.display()), help);
+    let file = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
+    for index in 0..params.entries().len() {
+        let name = params.entries()[index].name.clone();
+        let shape = params.entries()[index].shape.clone();
+        params.set(index, &read(&file, &name, &shape).map_err(broken)?);
+        let momentum = format!("{MOMENTUM}{name}");
+        if params.momentum(index).is_some() && file.tensor(&momentum).is_ok() {
+            params.set_momentum(index, &read(&file, &momentum, &shape).map_err(broken)?);
+        }
+    }
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
+    Ok(metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).cloned().unwrap_or_default())
+}
+
+fn read(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Tensor, String> {
+    let view = file.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;
+    if view.shape() != shape {
+        return Err(format!("tensor {name} has shape {:?}, the network's is {shape:?}", view.shape()));
+    }
+    let kind = match view.dtype() {
+        Dtype::F64 => Kind::Double,
+        Dtype::F32 => Kind::Float,
+        other => return Err(format!("tensor {name} is of type {other:?}, expected float32 or float64")),
+    };
+    let shape: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
+    Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|e| format!("tensor {name}: {e}"))
+}
+
+/// The values in published order, as bytes of the machine (safetensors is little-endian, as all of libtorch's machines).
+fn raw(tensor: &Tensor) -> Vec<u8> {
+    let host = tensor.detach().to_device(Device::Cpu).contiguous();
+    let size = if host.kind() == Kind::Double { 8 } else { 4 };
+    let mut bytes = vec![0_u8; host.numel() * size];
+    host.copy_data_u8(&mut bytes, host.numel());
+    bytes
+}

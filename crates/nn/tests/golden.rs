@@ -1,0 +1,156 @@
+//! Agreement with timm and with a plain PyTorch reference on 27 networks, in float64 and in float32.
+//!
+//! The file comes from RES2LAB_GOLDEN (default: the copy beside this test). Each entry is built from its `args` where it
+//! has them, else from its name; weights and images are filled by the rule that `tests/golden.md` describes.
+
+use arch::{Input, ModelWords, Role, StateEntry, build};
+use nn::{AutogradStep, Layout, Mode, Net, Placement, Step};
+use random::fnv1a64;
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
+
+struct Golden {
+    name: String,
+    value: Value,
+}
+
+fn golden() -> Vec<Golden> {
+    let path = std::env::var("RES2LAB_GOLDEN")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.json").into());
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let map: serde_json::Map<String, Value> = serde_json::from_str(&text).expect("an object of networks");
+    map.into_iter().map(|(name, value)| Golden { name, value }).collect()
+}
+
+/// Uniform in [-0.5, 0.5) from integers only, so that any program can repeat it exactly.
+fn fill(name: &str, n: usize) -> Vec<f64> {
+    let key = fnv1a64(name);
+    let value = |i: u64| {
+        let z = key.wrapping_add(i).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 40) as f64 / f64::from(1 << 24) - 0.5
+    };
+    (0..n as u64).map(value).collect()
+}
+
+fn weight(entry: &StateEntry) -> Vec<f64> {
+    let fan_in: usize = entry.shape[1..].iter().product();
+    let change = |v: f64| match entry.role {
+        Role::ConvWeight | Role::LinearWeight => v * 2.0 * (3.0 / fan_in as f64).sqrt(),
+        Role::NormWeight | Role::RunningVar => v + 1.0,
+        Role::NormBias | Role::RunningMean | Role::ConvBias | Role::LinearBias => v * 0.2,
+    };
+    fill(&entry.name, entry.elements()).into_iter().map(change).collect()
+}
+
+fn network(g: &Golden) -> (arch::Graph, Input) {
+    let size = g.value["size"].as_u64().expect("size") as usize;
+    let Some(args) = g.value.get("args") else {
+        let entry = arch::zoo::find(&g.name).unwrap_or_else(|e| panic!("{}: {e}", g.name));
+        let input = Input { height: size, width: size, ..entry.input };
+        return (build(&entry.words.resolve().unwrap().0, input).unwrap(), input);
+    };
+    let mut words = args.as_object().expect("args").clone();
+    let number = |v: Option<Value>, default| v.map_or(default, |v| v.as_u64().expect("a count") as usize);
+    let classes = number(words.remove("classes"), 1000);
+    let channels = number(words.remove("in_channels"), 3);
+    words.insert("block".into(), json!("res2"));
+    words.entry("stem").or_insert(json!("cifar"));
+    let words: ModelWords = serde_json::from_value(words.into()).expect("the reference's arguments are words");
+    let input = Input { channels, height: size, width: size, classes };
+    (build(&words.resolve().unwrap().0, input).unwrap(), input)
+}
+
+fn filled(g: &Golden, kind: Kind, layout: Layout) -> (Net, Tensor) {
+    let (graph, input) = network(g);
+    let mut net = Net::new(graph, Placement { device: Device::Cpu, kind, layout }).unwrap();
+    for index in 0..net.params().entries().len() {
+        let entry = net.params().entries()[index].clone();
+        let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
+        net.params_mut().set(index, &Tensor::from_slice(&weight(&entry)).view(shape.as_slice()));
+    }
+    let shape = [2, input.channels as i64, input.height as i64, input.width as i64];
+    let pixels: Vec<f64> = fill("input", shape.iter().product::<i64>() as usize).iter().map(|v| v * 2.0).collect();
+    let images = net.prepare(&Tensor::from_slice(&pixels).view(shape));
+    (net, images)
+}
+
+/// Largest deviations seen, each relative as design.md defines it: logits to their spread, losses and norms to themselves.
+#[derive(Default, Debug)]
+struct Deviation {
+    logits: f64,
+    loss: f64,
+    gradient: f64,
+}
+
+impl std::fmt::Display for Deviation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "logits {:.1e}, loss {:.1e}, gradient norms {:.1e}", self.logits, self.loss, self.gradient)
+    }
+}
+
+fn compare(g: &Golden, kind: Kind, layout: Layout) -> Deviation {
+    let (mut net, images) = filled(g, kind, layout);
+    let number = |v: &Value| v.as_f64().expect("a number");
+    let scalar = |t: &Tensor| t.double_value(&[]);
+    let relative = |ours: f64, theirs: f64| (ours - theirs).abs() / theirs.abs();
+    let mut worst = Deviation::default();
+
+    let logits = tch::no_grad(|| net.logits(&images, Mode::Eval)).to_kind(Kind::Double);
+    let spread = number(&g.value["eval_std"]);
+    for (image, row) in g.value["eval_logits"].as_array().expect("rows").iter().enumerate() {
+        for (class, theirs) in row.as_array().expect("logits").iter().enumerate() {
+            let ours = logits.double_value(&[image as i64, class as i64]);
+            worst.logits = worst.logits.max((ours - number(theirs)).abs() / spread);
+        }
+    }
+    let mean = scalar(&logits.mean(Kind::Double));
+    worst.logits = worst.logits.max((mean - number(&g.value["eval_mean"])).abs() / spread);
+    worst.logits = worst.logits.max(relative(scalar(&logits.std(true)), spread));
+
+    let labels = Tensor::from_slice(&[1_i64, 3]);
+    net.params_mut().zero_grads();
+    let step = AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images, &labels, 1.0);
+    worst.loss = relative(scalar(&step.loss), number(&g.value["train_loss"]));
+    for (name, theirs) in g.value["train_grad_norm"].as_object().expect("norms") {
+        let index = net.params().index(name).unwrap_or_else(|| panic!("{}: no {name}", g.name));
+        let norm = scalar(&net.params().grad(index).expect("trained").to_kind(Kind::Double).norm());
+        worst.gradient = worst.gradient.max(relative(norm, number(theirs)));
+    }
+    worst
+}
+
+#[test]
+fn names_shapes_and_counts_are_the_published_ones_in_order() {
+    for g in golden() {
+        let (graph, _) = network(&g);
+        let ours: Vec<_> = graph.state.iter().map(|e| json!([e.name, e.shape])).collect();
+        let theirs = g.value["state"].as_array().expect("state");
+        assert_eq!(ours.len(), theirs.len(), "{}", g.name);
+        for (a, b) in ours.iter().zip(theirs) {
+            assert_eq!(a, b, "{}", g.name);
+        }
+        assert_eq!(arch::cost(&graph).parameters, g.value["parameters"].as_u64().expect("a count"), "{}", g.name);
+    }
+}
+
+#[test]
+fn float64_agrees_to_a_billionth() {
+    for g in golden() {
+        let d = compare(&g, Kind::Double, Layout::Contiguous);
+        println!("{:28} {d}", g.name);
+        assert!(d.logits <= 1e-9 && d.loss <= 1e-9 && d.gradient <= 1e-9, "{}: {d:?}", g.name);
+    }
+}
+
+#[test]
+fn float32_agrees_as_closely_as_pytorchs_own() {
+    for g in golden() {
+        for layout in [Layout::Contiguous, Layout::ChannelsLast] {
+            let d = compare(&g, Kind::Float, layout);
+            println!("{:28} {:13} {d}", g.name, layout.name());
+            assert!(d.logits <= 1e-4 && d.loss <= 1e-4 && d.gradient <= 5e-2, "{} {layout:?}: {d:?}", g.name);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The experiment file as written: a base point and what to vary.
+
+use crate::SpecError;
+use crate::trial::{DataSpec, TrainSpec};
+use arch::ModelWords;
+use serde::{Deserialize, Serialize};
+use serde_yaml::Mapping;
+
+/// One YAML file of experiments/.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Names the sweep's folder.
+    pub name: String,
+    /// One sentence for the report.
+    #[serde(default)]
+    pub description: String,
+    /// The base network.
+    #[serde(default)]
+    pub model: ModelWords,
+    /// The images.
+    #[serde(default)]
+    pub data: DataSpec,
+    /// The recipe.
+    #[serde(default)]
+    pub train: TrainSpec,
+    /// Each arm is trained once per seed.
+    #[serde(default = "one_seed")]
+    pub seeds: Vec<u64>,
+    /// A grid: field to values. Fields joined with `+` change together.
+    #[serde(default)]
+    pub axes: Mapping,
+    /// Named lists of overrides: name to (field to value).
+    #[serde(default)]
+    pub arms: Mapping,
+    /// From the base point along one field at a time (the paper's figure 5): field to values.
+    #[serde(default)]
+    pub one_at_a_time: Mapping,
+}
+
+fn one_seed() -> Vec<u64> {
+    vec![0]
+}
+
+/// Reads the text of an experiment file; errors name the file, the field and the line.
+pub fn parse(text: &str, file: &str) -> Result<Experiment, SpecError> {
+    let typed: Experiment = serde_yaml::from_str(text).map_err(|e| explain(&e).at(file))?;
+    if typed.name.is_empty() || !typed.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+        return Err(SpecError::new(
+            format!("name \"{}\" cannot name a folder", typed.name),
+            "use letters, digits, hyphens, underscores and dots",
+        )
+        .at(file));
+    }
+    Ok(typed)
+}
+
+/// A deserializer's message as cause and remedy. serde's own text carries the field, the alternatives and the line.
+pub fn explain(e: &serde_yaml::Error) -> SpecError {
+    let text = e.to_string().replace('`', "");
+    let text =
+        text.replace("expected usize", "expected a whole number").replace("expected u64", "expected a whole number");
+    let text =
+        text.replace("expected f64", "expected a number").replace("expected struct ModelWords", "expected fields");
+    let (said, line) = match text.split_once(" at line ") {
+        Some((said, line)) => (said, format!(" at line {line}")),
+        None => (text.as_str(), String::new()),
+    };
+    // "unknown field x, expected one of a, b": the alternatives are the remedy.
+    let is_name = said.contains("unknown field") || said.contains("unknown variant");
+    let (cause, help) = match said.split_once(", expected ") {
+        Some((cause, names)) if is_name => (cause, format!("use {names}")),
+        Some((cause, wanted)) => (cause, format!("give {wanted}")),
+        None if said.contains("missing field") => {
+            (said, "add it; experiments/quickstart.yaml shows a whole file".to_owned())
+        }
+        None => {
+            (said, "mend the YAML at that place; indentation, colons and brackets are the usual suspects".to_owned())
+        }
+    };
+    SpecError::new(format!("{cause}{line}"), help)
+}

@@ -1,0 +1,29 @@
+//! Experiment files and command-line axes, and the trials that they mean: names, seeds, ids.
+//!
+//! This crate must never know: tensors, devices, what is on disk beside the experiment file, the time, randomness.
+//! The same text always gives the same trials.
+//!
+//! Reading order:
+//! - [`trial`]: everything that determines a trial, with defaults and checks
+//! - [`experiment`]: the YAML file as written
+//! - [`axes`]: the grammar of `scale=2,4` and `depth=20..56:9`
+//! - [`fields`]: short names of fields, and how an override changes the file
+//! - [`expand`]: file and axes to arms and trials
+//! - [`id`]: readable names and hashes
+
+pub mod axes;
+pub mod error;
+pub mod expand;
+pub mod experiment;
+pub mod fields;
+pub mod id;
+pub mod trial;
+
+pub use axes::Axis;
+pub use error::SpecError;
+pub use expand::{Arm, Expansion, expand};
+pub use experiment::Experiment;
+pub use trial::{Augment, DataSpec, Optimizer, Precision, Schedule, TrainSpec, TrialSpec};
+
+/// A scalar, list or map as YAML has it; axis values are kept this way.
+pub type Value = serde_yaml::Value;
