@@ -23,6 +23,7 @@ unsafe extern "C" {
         first: bool,
     ) -> *mut c_char;
     fn res2lab_show_config() -> *mut c_char;
+    fn res2lab_version() -> *const c_char;
     fn res2lab_free(text: *mut c_char);
 }
 
@@ -75,6 +76,12 @@ pub fn fused_sgd(
 pub fn show_config() -> String {
     // SAFETY: the shim returns a fresh string, which `take` frees.
     unsafe { take(res2lab_show_config()) }.unwrap_or_default()
+}
+
+/// libtorch's version, e.g. `2.13.0`.
+pub fn version() -> String {
+    // SAFETY: the shim returns a constant string of the program.
+    unsafe { CStr::from_ptr(res2lab_version()) }.to_string_lossy().into_owned()
 }
 
 fn check(message: *mut c_char) -> Result<(), LibtorchError> {

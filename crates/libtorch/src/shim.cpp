@@ -4,6 +4,7 @@
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
+#include <torch/headeronly/version.h>
 #include <cstring>
 #include <exception>
 #include <string>
@@ -38,6 +39,9 @@ char* res2lab_fused_sgd(at::Tensor* values, at::Tensor* grads, at::Tensor* momen
 
 // libtorch's description of its build and of the processor it dispatches for; the caller frees it.
 char* res2lab_show_config() { return strdup((at::show_config() + "\n" + at::get_cpu_capability()).c_str()); }
+
+// A string of the program itself.
+const char* res2lab_version() { return TORCH_VERSION; }
 
 void res2lab_free(char* text) { free(text); }
 }

@@ -30,11 +30,20 @@ pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Ve
     safetensors::serialize(views, Some(metadata)).map_err(broken)
 }
 
-/// Loads state (and momentum, where the file has it) that [`to_bytes`] wrote, and returns the header's string.
-/// Missing or misshapen tensors are named; `path` is for messages.
-pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<String, NnError> {
-    let help = "remove it to start from the beginning";
-    let broken = |e| NnError::new(format!("{} is damaged: {e}", path.display()), help);
+/// The string that [`to_bytes`] was given for the header; empty where there is none. `path` is for messages.
+pub fn header(bytes: &[u8], path: &Path) -> Result<String, NnError> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
+    Ok(metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).cloned().unwrap_or_default())
+}
+
+fn damaged(path: &Path, why: impl std::fmt::Display) -> NnError {
+    NnError::new(format!("{} is damaged: {why}", path.display()), "remove it to start from the beginning")
+}
+
+/// Loads state (and momentum, where the file has it) that [`to_bytes`] wrote. Missing or misshapen tensors are named;
+/// `path` is for messages.
+pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), NnError> {
+    let broken = |why: String| damaged(path, why);
     let file = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
     for index in 0..params.entries().len() {
         let name = params.entries()[index].name.clone();
@@ -45,8 +54,7 @@ pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<Stri
             params.set_momentum(index, &read(&file, &momentum, &shape).map_err(broken)?);
         }
     }
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| broken(e.to_string()))?;
-    Ok(metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).cloned().unwrap_or_default())
+    Ok(())
 }
 
 fn read(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Tensor, String> {

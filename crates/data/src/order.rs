@@ -1,0 +1,98 @@
+//! Which images a step sees: a pure function of (seed, epoch) and of the shard, so that a resumed run and any number of
+//! processes see the same stream.
+
+use random::Key;
+
+/// The part of each step's images that one process handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// This process.
+    pub rank: usize,
+    /// All processes.
+    pub world: usize,
+    /// Batches whose gradients one process adds up before a step.
+    pub accumulate: usize,
+}
+
+impl Shard {
+    /// One process, one batch a step.
+    pub const WHOLE: Shard = Shard { rank: 0, world: 1, accumulate: 1 };
+
+    /// Processes times accumulated batches: what the images of a step are divided by.
+    pub fn parts(self) -> usize {
+        self.world * self.accumulate
+    }
+}
+
+/// Optimizer steps of one epoch; the last partial one is dropped.
+pub fn steps_per_epoch(images: usize, batch_size: usize) -> usize {
+    images / batch_size
+}
+
+/// The batches of this shard from step `first_step` of `epoch` on: `accumulate` of them per step, each
+/// `batch_size / parts` images.
+pub fn training_batches(
+    images: usize,
+    seed: u64,
+    epoch: usize,
+    batch_size: usize,
+    shard: Shard,
+    first_step: usize,
+) -> Vec<Vec<u32>> {
+    let order = epoch_key(seed, epoch).named("order").permutation(images);
+    let part = batch_size / shard.parts();
+    let steps = order.chunks_exact(batch_size).skip(first_step);
+    let of_rank = |step: &[u32]| {
+        let parts: Vec<Vec<u32>> = step.chunks_exact(part).map(<[u32]>::to_vec).collect();
+        parts.into_iter().skip(shard.rank * shard.accumulate).take(shard.accumulate)
+    };
+    steps.flat_map(of_rank).collect()
+}
+
+/// All images in file order, `batch_size` at a time; the last batch may be smaller. Ranks take every `world`-th batch.
+pub fn evaluation_batches(images: usize, batch_size: usize, shard: Shard) -> Vec<Vec<u32>> {
+    let all: Vec<u32> = (0..images as u32).collect();
+    let mine = all.chunks(batch_size).skip(shard.rank).step_by(shard.world);
+    mine.map(<[u32]>::to_vec).collect()
+}
+
+/// The stream of an epoch's draws.
+pub fn epoch_key(seed: u64, epoch: usize) -> Key {
+    Key::new(seed).named("data").with(epoch as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_sees_each_image_at_most_once_and_resumes_in_its_middle() {
+        let all = training_batches(103, 7, 2, 10, Shard::WHOLE, 0);
+        assert_eq!(all.len(), 10);
+        let mut seen: Vec<u32> = all.concat();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 100);
+        assert_eq!(training_batches(103, 7, 2, 10, Shard::WHOLE, 4), all[4..]);
+        assert_ne!(training_batches(103, 7, 3, 10, Shard::WHOLE, 0), all);
+    }
+
+    #[test]
+    fn shards_together_see_what_one_process_sees() {
+        let whole = training_batches(64, 1, 0, 16, Shard::WHOLE, 0);
+        for (step, batch) in whole.iter().enumerate() {
+            let mut together = Vec::new();
+            for rank in 0..2 {
+                let shard = Shard { rank, world: 2, accumulate: 2 };
+                let mine = training_batches(64, 1, 0, 16, shard, 0);
+                together.extend(mine[2 * step..2 * step + 2].concat());
+            }
+            assert_eq!(&together, batch);
+        }
+        let parts: Vec<_> =
+            (0..3).flat_map(|rank| evaluation_batches(25, 4, Shard { rank, world: 3, accumulate: 1 })).collect();
+        let mut seen = parts.concat();
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..25));
+    }
+}

@@ -1,0 +1,135 @@
+//! All images of a data set as one tensor of bytes on the device; batches are gathered and normalised there.
+
+use crate::augment::to_device;
+use crate::{Batch, DataError, Images, Pass, Source, Split};
+use tch::{Device, Kind, Tensor};
+
+/// A data set that fits the device.
+pub struct Resident {
+    train: Part,
+    test: Part,
+    /// Multiplied with the bytes, one value per channel.
+    scale: Tensor,
+    /// Added after that.
+    shift: Tensor,
+    kind: Kind,
+    pass: Option<Pass>,
+    next: usize,
+}
+
+struct Part {
+    pixels: Tensor,
+    labels: Tensor,
+}
+
+impl Part {
+    fn new(images: &Images, device: Device) -> Part {
+        let shape = [images.len(), images.channels, images.height, images.width].map(|n| n as i64);
+        let labels: Vec<i64> = images.labels.iter().map(|&l| i64::from(l)).collect();
+        Part { pixels: to_device(&images.pixels, shape, device), labels: Tensor::from_slice(&labels).to_device(device) }
+    }
+}
+
+impl Resident {
+    /// Moves images to `device`. Both parts are normalised by the training images' statistics.
+    pub fn new(train: &Images, test: &Images, device: Device, kind: Kind) -> Resident {
+        let statistics = train.statistics();
+        let per_channel = |f: &dyn Fn(f64, f64) -> f64| {
+            let values: Vec<f64> = statistics.iter().map(|&(mean, deviation)| f(mean, deviation)).collect();
+            Tensor::from_slice(&values).view([1, -1, 1, 1]).to_kind(kind).to_device(device)
+        };
+        Resident {
+            train: Part::new(train, device),
+            test: Part::new(test, device),
+            scale: per_channel(&|_, deviation| 1.0 / deviation),
+            shift: per_channel(&|mean, deviation| -mean / deviation),
+            kind,
+            pass: None,
+            next: 0,
+        }
+    }
+
+    fn part(&self, split: Split) -> &Part {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+}
+
+impl Source for Resident {
+    fn begin(&mut self, pass: Pass) -> Result<(), DataError> {
+        self.pass = Some(pass);
+        self.next = 0;
+        Ok(())
+    }
+
+    fn next_batch(&mut self) -> Result<Option<Batch>, DataError> {
+        let Some(pass) = &self.pass else { return Ok(None) };
+        let Some(indices) = pass.batches.get(self.next) else { return Ok(None) };
+        self.next += 1;
+        let part = self.part(pass.split);
+        let wide: Vec<i64> = indices.iter().map(|&i| i64::from(i)).collect();
+        let index = Tensor::from_slice(&wide).to_device(part.pixels.device());
+        let mut pixels = part.pixels.index_select(0, &index);
+        if let Some((augment, key)) = pass.augment.filter(|(augment, _)| !augment.is_none()) {
+            pixels = augment.apply(&pixels, &augment.draws(key, indices));
+        }
+        let images = pixels.to_kind(self.kind) * &self.scale + &self.shift;
+        Ok(Some(Batch { images, labels: part.labels.index_select(0, &index) }))
+    }
+
+    fn len(&self, split: Split) -> usize {
+        self.part(split).labels.numel()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Augment, order};
+
+    fn source() -> Resident {
+        let images = |n: usize| Images {
+            channels: 1,
+            height: 2,
+            width: 2,
+            pixels: (0..4 * n).map(|i| (37 * i % 251) as u8).collect(),
+            labels: (0..n).map(|i| (i % 10) as u8).collect(),
+        };
+        Resident::new(&images(50), &images(7), Device::Cpu, Kind::Double)
+    }
+
+    #[test]
+    fn training_images_have_mean_zero_and_deviation_one() {
+        let mut source = source();
+        let all = vec![(0..50).collect()];
+        source.begin(Pass { split: Split::Train, batches: all, augment: None }).unwrap();
+        let images = source.next_batch().unwrap().unwrap().images;
+        assert!(images.mean(Kind::Double).double_value(&[]).abs() < 1e-12);
+        assert!((images.std(false).double_value(&[]) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_image_is_changed_alike_in_any_batch() {
+        let mut source = source();
+        let augment = Some((Augment { crop_pad: 1, flip: true }, order::epoch_key(5, 1)));
+        let mut first = |batches: Vec<Vec<u32>>| {
+            source.begin(Pass { split: Split::Train, batches, augment }).unwrap();
+            source.next_batch().unwrap().unwrap().images
+        };
+        assert_eq!(first(vec![vec![3, 9]]).get(1), first(vec![vec![9]]).get(0));
+    }
+
+    #[test]
+    fn a_pass_ends_with_a_partial_batch() {
+        let mut source = source();
+        let batches = order::evaluation_batches(source.len(Split::Test), 3, order::Shard::WHOLE);
+        source.begin(Pass { split: Split::Test, batches, augment: None }).unwrap();
+        let mut sizes = vec![];
+        while let Some(batch) = source.next_batch().unwrap() {
+            sizes.push(batch.labels.numel());
+        }
+        assert_eq!(sizes, [3, 3, 1]);
+    }
+}

@@ -1,0 +1,35 @@
+//! What the training loop asks for images.
+
+use crate::{Augment, DataError, Split};
+use random::Key;
+use tch::Tensor;
+
+/// Images ready for the network.
+pub struct Batch {
+    /// N x C x H x W, normalised, of the source's kind, on its device.
+    pub images: Tensor,
+    /// N, int64.
+    pub labels: Tensor,
+}
+
+/// What one pass over a split consists of. It is announced as a whole, so that a source that decodes can work ahead.
+pub struct Pass {
+    /// Which part.
+    pub split: Split,
+    /// The images of each batch, in order.
+    pub batches: Vec<Vec<u32>>,
+    /// Random changes and the stream they are drawn from; None for evaluation.
+    pub augment: Option<(Augment, Key)>,
+}
+
+/// A data set in use: resident on the device, or streamed.
+pub trait Source {
+    /// Starts a pass; what was left of the pass before is dropped.
+    fn begin(&mut self, pass: Pass) -> Result<(), DataError>;
+
+    /// The next batch; None at the end of the pass.
+    fn next_batch(&mut self) -> Result<Option<Batch>, DataError>;
+
+    /// Images of a split.
+    fn len(&self, split: Split) -> usize;
+}

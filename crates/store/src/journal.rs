@@ -1,0 +1,56 @@
+//! journal.jsonl: what the runner did, one line per event, never rewritten.
+
+use crate::StoreError;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Event {
+    /// A command planned `trials` trials, `done` of which were finished before.
+    Planned { at_s: f64, command: String, trials: usize, done: usize },
+    /// A trial was started.
+    Started { at_s: f64, id: String, slot: String, process: u32 },
+    /// A trial was found running, left behind by a runner that died.
+    Adopted { at_s: f64, id: String, process: u32 },
+    /// A trial's process ended: `done`, `diverged`, `preempted`, or `failed` with a reason.
+    Ended { at_s: f64, id: String, outcome: String, #[serde(default)] reason: String },
+    /// The runner stopped: `finished`, or `interrupted` by a signal.
+    Stopped { at_s: f64, why: String },
+}
+
+/// The open file.
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Opens for appending. A half-written last line of a crashed runner is closed first.
+    pub fn open(path: &Path) -> Result<Journal, StoreError> {
+        let io = |e: std::io::Error| StoreError::io("open", path, &e);
+        let broken = std::fs::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|&b| b != b'\n'));
+        let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(io)?;
+        if broken {
+            file.write_all(b"\n").map_err(io)?;
+        }
+        Ok(Journal { file, path: path.to_owned() })
+    }
+
+    /// Appends an event, in one write.
+    pub fn append(&mut self, event: &Event) -> Result<(), StoreError> {
+        let mut line = serde_json::to_vec(event).map_err(|e| StoreError::damaged(&self.path, e))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(|e| StoreError::io("append to", &self.path, &e))
+    }
+}
+
+/// All events that can be read; lines broken by a crash are skipped.
+pub fn read(path: &Path) -> Vec<Event> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}

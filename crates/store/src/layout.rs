@@ -1,0 +1,159 @@
+//! The folders of a sweep and of a run. No other place names a file in them.
+//!
+//! ```text
+//! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  lock  index.html  trials.{parquet,csv}  metrics.parquet
+//!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best}.safetensors
+//!                                    attempt-1/{env.json,log.txt,events.out.tfevents.*}  attempt-2/...
+//! ```
+
+use crate::{StoreError, atomic};
+use spec::TrialSpec;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One sweep's folder.
+#[derive(Clone, Debug)]
+pub struct SweepDir(PathBuf);
+
+/// One trial's folder.
+#[derive(Clone, Debug)]
+pub struct RunDir(PathBuf);
+
+#[allow(missing_docs, reason = "the module's picture says what each is")]
+impl SweepDir {
+    pub fn new(path: impl Into<PathBuf>) -> SweepDir {
+        SweepDir(path.into())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn sweep_yaml(&self) -> PathBuf {
+        self.0.join("sweep.yaml")
+    }
+
+    pub fn plan(&self) -> PathBuf {
+        self.0.join("plan.json")
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("journal.jsonl")
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    pub fn page(&self) -> PathBuf {
+        self.0.join("index.html")
+    }
+
+    pub fn trials_parquet(&self) -> PathBuf {
+        self.0.join("trials.parquet")
+    }
+
+    pub fn trials_csv(&self) -> PathBuf {
+        self.0.join("trials.csv")
+    }
+
+    pub fn metrics_parquet(&self) -> PathBuf {
+        self.0.join("metrics.parquet")
+    }
+
+    pub fn runs(&self) -> PathBuf {
+        self.0.join("runs")
+    }
+
+    pub fn run(&self, trial_id: &str) -> RunDir {
+        RunDir(self.runs().join(trial_id))
+    }
+}
+
+#[allow(missing_docs, reason = "the module's picture says what each is")]
+impl RunDir {
+    pub fn new(path: impl Into<PathBuf>) -> RunDir {
+        RunDir(path.into())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn spec(&self) -> PathBuf {
+        self.0.join("spec.yaml")
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    pub fn result(&self) -> PathBuf {
+        self.0.join("result.json")
+    }
+
+    pub fn metrics(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+
+    pub fn last_checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoints").join("last.safetensors")
+    }
+
+    pub fn best_weights(&self) -> PathBuf {
+        self.0.join("checkpoints").join("best.safetensors")
+    }
+
+    pub fn attempt(&self, number: u32) -> PathBuf {
+        self.0.join(format!("attempt-{number}"))
+    }
+
+    pub fn env(&self, attempt: u32) -> PathBuf {
+        self.attempt(attempt).join("env.json")
+    }
+
+    pub fn log(&self, attempt: u32) -> PathBuf {
+        self.attempt(attempt).join("log.txt")
+    }
+
+    /// The highest attempt there is; 0 if none was made.
+    pub fn last_attempt(&self) -> u32 {
+        let Ok(entries) = fs::read_dir(&self.0) else { return 0 };
+        let numbers = entries.filter_map(|e| e.ok()?.file_name().to_str()?.strip_prefix("attempt-")?.parse().ok());
+        numbers.max().unwrap_or(0)
+    }
+
+    /// Makes the folders of the next attempt and returns its number.
+    pub fn begin_attempt(&self) -> Result<u32, StoreError> {
+        let number = self.last_attempt() + 1;
+        atomic::create_dir(&self.0.join("checkpoints"))?;
+        atomic::create_dir(&self.attempt(number))?;
+        Ok(number)
+    }
+
+    /// Makes the folder and its spec.yaml. A folder of the same id and another spec is refused.
+    pub fn create(&self, spec: &TrialSpec) -> Result<(), StoreError> {
+        if let Some(existing) = self.read_spec()? {
+            if existing == *spec {
+                return Ok(());
+            }
+            return Err(StoreError::new(
+                format!("{} holds a trial of another spec", self.0.display()),
+                "use another --name, or remove that folder",
+            ));
+        }
+        atomic::create_dir(&self.0)?;
+        let text = serde_yaml::to_string(spec).map_err(|e| StoreError::damaged(&self.spec(), e))?;
+        atomic::write(&self.spec(), text.as_bytes())
+    }
+
+    /// The spec; None where there is no run.
+    pub fn read_spec(&self) -> Result<Option<TrialSpec>, StoreError> {
+        let path = self.spec();
+        match fs::read_to_string(&path) {
+            Ok(text) => serde_yaml::from_str(&text).map(Some).map_err(|e| StoreError::damaged(&path, e)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(StoreError::io("read", &path, &e)),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Sweep and run folders: what is written where, how it survives a crash, and how it is read back as rows and tables.
+//! The only crate that knows file names there, and the only one with polars.
+//!
+//! This crate must never know: tensors, devices, how a trial is trained or scheduled, how a report looks.
+//!
+//! Reading order:
+//! - [`layout`]: the folders and their file names
+//! - [`atomic`] and [`lock`]: whole files or none; one writer at a time
+//! - [`plan`], [`result`], [`metrics`], [`journal`]: the files' contents
+//! - [`rows`]: a sweep read back, as plain rows
+//! - [`tables`]: the rows as Parquet and CSV
+//! - [`tensorboard`]: event files
+
+pub mod atomic;
+pub mod error;
+pub mod journal;
+pub mod layout;
+pub mod lock;
+pub mod metrics;
+pub mod plan;
+pub mod result;
+pub mod rows;
+pub mod tables;
+pub mod tensorboard;
+
+pub use error::StoreError;
+pub use journal::{Event, Journal};
+pub use layout::{RunDir, SweepDir};
+pub use lock::Lock;
+pub use metrics::{Metrics, Point};
+pub use plan::{Code, Plan, PlanAxis, PlannedTrial};
+pub use result::{Environment, Outcome, TrialResult};
+pub use rows::{Status, SweepRows, TrialRow};

@@ -1,0 +1,95 @@
+//! metrics.jsonl: one line per logged step, appended as it comes. It holds no times, so that a resumed trial's file is
+//! the same to the byte as an uninterrupted one's.
+
+use crate::StoreError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// The values of one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Optimizer steps made.
+    pub step: u64,
+    /// Epochs made; fractional within an epoch.
+    pub epoch: f64,
+    /// Values by slash path. NaN and infinity, which JSON has no word for, are null.
+    #[serde(flatten, deserialize_with = "nullable")]
+    pub values: BTreeMap<String, f64>,
+}
+
+fn nullable<'de, D: serde::Deserializer<'de>>(d: D) -> Result<BTreeMap<String, f64>, D::Error> {
+    let map = BTreeMap::<String, Option<f64>>::deserialize(d)?;
+    Ok(map.into_iter().map(|(k, v)| (k, v.unwrap_or(f64::NAN))).collect())
+}
+
+/// The open file.
+pub struct Metrics {
+    file: File,
+    path: PathBuf,
+    length: u64,
+}
+
+impl Metrics {
+    /// Opens the file for appending after its first `length` bytes; what a crashed attempt wrote beyond is cut off.
+    pub fn open(path: &Path, length: u64) -> Result<Metrics, StoreError> {
+        let io = |e: std::io::Error| StoreError::io("open", path, &e);
+        let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.len() < length {
+            return Err(StoreError::damaged(path, format!("it is shorter than the {length} bytes of the checkpoint")));
+        }
+        file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(io)?;
+        Ok(Metrics { file, path: path.to_owned(), length })
+    }
+
+    /// Appends a line.
+    pub fn append(&mut self, point: &Point) -> Result<(), StoreError> {
+        let mut line = serde_json::to_vec(point).map_err(|e| StoreError::damaged(&self.path, e))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(|e| StoreError::io("append to", &self.path, &e))?;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+
+    /// Flushes to the disk and returns the length so far: what a checkpoint remembers.
+    pub fn sync(&mut self) -> Result<u64, StoreError> {
+        self.file.sync_data().map_err(|e| StoreError::io("flush", &self.path, &e))?;
+        Ok(self.length)
+    }
+}
+
+/// Reads all whole lines; a half-written last one is left out.
+pub fn read(path: &Path) -> Result<Vec<Point>, StoreError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(StoreError::io("read", path, &e)),
+    };
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let parse = |line| serde_json::from_str(line).map_err(|e| StoreError::damaged(path, e));
+    whole.lines().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reopening_cuts_back_and_reading_skips_a_half_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics.jsonl");
+        let point = |step, loss| Point { step, epoch: 0.5, values: [("train/loss".into(), loss)].into() };
+        let mut metrics = Metrics::open(&path, 0).unwrap();
+        metrics.append(&point(1, 0.25)).unwrap();
+        let length = metrics.sync().unwrap();
+        metrics.append(&point(2, f64::NAN)).unwrap();
+        assert!(read(&path).unwrap()[1].values["train/loss"].is_nan());
+        std::fs::write(&path, [std::fs::read(&path).unwrap(), b"{\"step\":3,".to_vec()].concat()).unwrap();
+        assert_eq!(read(&path).unwrap().len(), 2);
+        Metrics::open(&path, length).unwrap().append(&point(9, 0.5)).unwrap();
+        assert_eq!(read(&path).unwrap(), [point(1, 0.25), point(9, 0.5)]);
+        assert!(Metrics::open(&path, 10_000).is_err());
+    }
+}

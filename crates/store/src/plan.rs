@@ -1,0 +1,90 @@
+//! plan.json: what the last command asked for, with everything that could be known before training.
+
+use crate::{StoreError, SweepDir, atomic};
+use serde::{Deserialize, Serialize};
+use spec::TrialSpec;
+
+/// The program that wrote a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Code {
+    /// res2lab's version.
+    pub version: String,
+    /// The git commit it was built from, `-dirty` if files had changed; empty outside a checkout.
+    pub commit: String,
+}
+
+/// One axis as a user would write it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanAxis {
+    /// `scale`, `scale+width`.
+    pub label: String,
+    /// Its points.
+    pub values: Vec<String>,
+}
+
+/// A trial before it runs. `arm` is shared by the seeds of one arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "columns are described in tables::TRIAL_COLUMNS")]
+pub struct PlannedTrial {
+    pub id: String,
+    pub arm: String,
+    pub label: String,
+    /// Labels of other arms whose network and recipe are the same; they are trained once, here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub same_as: Vec<String>,
+    pub coordinates: Vec<(String, String)>,
+    #[serde(flatten)]
+    pub spec: TrialSpec,
+    pub image_channels: usize,
+    pub image_px: usize,
+    pub classes: usize,
+    pub parameters: u64,
+    pub macs: u64,
+    pub activations: u64,
+    pub rf_min_px: u64,
+    pub rf_max_px: u64,
+}
+
+/// What a sweep consists of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The sweep's name.
+    pub name: String,
+    /// The experiment's one sentence.
+    pub description: String,
+    /// The command as typed.
+    pub command: String,
+    /// The program that planned.
+    pub code: Code,
+    /// What is varied, seeds aside.
+    pub axes: Vec<PlanAxis>,
+    /// Remarks for the user.
+    pub notes: Vec<String>,
+    /// What the last command asked for.
+    pub trials: Vec<PlannedTrial>,
+    /// What earlier commands asked for and the last did not.
+    #[serde(default)]
+    pub earlier: Vec<PlannedTrial>,
+}
+
+impl Plan {
+    /// Reads a sweep's plan; an error if there is none.
+    pub fn read(dir: &SweepDir) -> Result<Plan, StoreError> {
+        atomic::read_json(&dir.plan())?.ok_or_else(|| {
+            StoreError::new(
+                format!("there is no sweep in {}", dir.path().display()),
+                "name a folder under reports/, or start one with: just sweep",
+            )
+        })
+    }
+
+    /// Writes the plan; trials of the plan that was there before are kept as earlier ones.
+    pub fn write(mut self, dir: &SweepDir) -> Result<Plan, StoreError> {
+        if let Some(before) = atomic::read_json::<Plan>(&dir.plan())? {
+            let known: std::collections::HashSet<_> = self.trials.iter().map(|t| t.id.clone()).collect();
+            self.earlier = before.trials.into_iter().chain(before.earlier).filter(|t| !known.contains(&t.id)).collect();
+        }
+        atomic::write_json(&dir.plan(), &self)?;
+        Ok(self)
+    }
+}

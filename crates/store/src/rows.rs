@@ -1,0 +1,137 @@
+//! A sweep read back from its files, at any time, also while it runs: plain rows for tables and reports.
+
+use crate::journal::{self, Event};
+use crate::plan::{Plan, PlannedTrial};
+use crate::result::{Environment, Outcome, TrialResult};
+use crate::{RunDir, StoreError, SweepDir, atomic, lock, metrics};
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// Where a trial stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Trained to the end.
+    Done,
+    /// The loss became NaN or infinite.
+    Diverged,
+    /// Its process ended without a result.
+    Failed,
+    /// A process holds its lock.
+    Running,
+    /// Stopped with a checkpoint; the same command goes on.
+    Interrupted,
+    /// Not started yet.
+    Pending,
+}
+
+impl Status {
+    /// As tables show it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Done => "done",
+            Status::Diverged => "diverged",
+            Status::Failed => "failed",
+            Status::Running => "running",
+            Status::Interrupted => "interrupted",
+            Status::Pending => "pending",
+        }
+    }
+}
+
+/// One trial.
+#[derive(Clone, Debug)]
+pub struct TrialRow {
+    /// What was known before.
+    pub planned: PlannedTrial,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it did not end well; empty otherwise.
+    pub reason: String,
+    /// Present if and only if it is over.
+    pub result: Option<TrialResult>,
+    /// Everything logged, in order of steps.
+    pub curve: Vec<metrics::Point>,
+    /// Times it was started.
+    pub attempts: u32,
+    /// Where its last attempt ran.
+    pub environment: Option<Environment>,
+}
+
+impl TrialRow {
+    /// A final metric of a trial that is done.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let result = self.result.as_ref().filter(|_| self.status == Status::Done)?;
+        result.metrics.get(name).copied().filter(|v| v.is_finite())
+    }
+}
+
+/// One sweep.
+#[derive(Clone, Debug)]
+pub struct SweepRows {
+    /// The last command's plan.
+    pub plan: Plan,
+    /// In the plan's order.
+    pub trials: Vec<TrialRow>,
+    /// The runner's journal.
+    pub events: Vec<Event>,
+}
+
+/// Reads a sweep: what the last command asked for, or with `all` also what earlier ones did.
+pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, StoreError> {
+    let mut plan = Plan::read(dir)?;
+    let earlier = std::mem::take(&mut plan.earlier);
+    let events = journal::read(&dir.journal());
+    let ends = last_ends(&events);
+    let mut planned = plan.trials.clone();
+    planned.extend(earlier.into_iter().filter(|_| all));
+    let trials = planned.into_par_iter().map(|t| row(dir, t, &ends)).collect::<Result<_, _>>()?;
+    Ok(SweepRows { plan, trials, events })
+}
+
+/// For each trial, the outcome and reason of its last end that no start followed.
+fn last_ends(events: &[Event]) -> HashMap<&str, (&str, &str)> {
+    let mut ends = HashMap::new();
+    for event in events {
+        match event {
+            Event::Ended { id, outcome, reason, .. } => {
+                ends.insert(id.as_str(), (outcome.as_str(), reason.as_str()));
+            }
+            Event::Started { id, .. } | Event::Adopted { id, .. } => {
+                ends.remove(id.as_str());
+            }
+            Event::Planned { .. } | Event::Stopped { .. } => {}
+        }
+    }
+    ends
+}
+
+fn row(dir: &SweepDir, planned: PlannedTrial, ends: &HashMap<&str, (&str, &str)>) -> Result<TrialRow, StoreError> {
+    let run = dir.run(&planned.id);
+    let result: Option<TrialResult> = atomic::read_json(&run.result())?;
+    let (status, reason) = match &result {
+        Some(r) if r.status == Outcome::Done => (Status::Done, String::new()),
+        Some(r) => (Status::Diverged, r.reason.clone()),
+        None => unfinished(&run, ends.get(planned.id.as_str())),
+    };
+    let attempts = run.last_attempt();
+    Ok(TrialRow {
+        status,
+        reason,
+        result,
+        curve: metrics::read(&run.metrics())?,
+        attempts,
+        environment: atomic::read_json(&run.env(attempts)).unwrap_or_default(),
+        planned,
+    })
+}
+
+fn unfinished(run: &RunDir, end: Option<&(&str, &str)>) -> (Status, String) {
+    if lock::is_held(&run.lock()) {
+        return (Status::Running, String::new());
+    }
+    match end {
+        Some((outcome, reason)) if *outcome == "failed" => (Status::Failed, (*reason).to_owned()),
+        _ if run.last_attempt() > 0 => (Status::Interrupted, "stopped before its end; the same command goes on".into()),
+        _ => (Status::Pending, String::new()),
+    }
+}

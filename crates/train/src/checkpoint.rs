@@ -1,0 +1,70 @@
+//! What is saved and how a run goes on from it: all state and momentum as tensors, and [`State`] in the file's header.
+//! Nothing in it depends on the time or on how often the run was interrupted, so equal runs write equal bytes.
+
+use crate::TrainError;
+use nn::{Layout, Params, weights};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use store::atomic;
+
+/// The loop's own state.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Which trial; a checkpoint of another is refused.
+    pub trial: String,
+    /// Memory layout, chosen at the first start and kept.
+    pub layout: String,
+    /// Optimizer steps made.
+    pub step: usize,
+    /// Sum of losses since the last log line, and how many.
+    pub loss_sum: f64,
+    /// Steps in `loss_sum`.
+    pub loss_count: usize,
+    /// Training images of this epoch that the net got right before learning from them.
+    pub correct: i64,
+    /// Training images of this epoch so far.
+    pub seen: usize,
+    /// Bytes of metrics.jsonl at this moment.
+    pub metrics_length: u64,
+    /// The best evaluation: accuracy and epoch.
+    pub best: Option<(f64, usize)>,
+    /// The newest value of each metric.
+    pub latest: BTreeMap<String, f64>,
+}
+
+impl State {
+    /// The saved layout.
+    pub fn layout(&self) -> Layout {
+        if self.layout == Layout::ChannelsLast.name() { Layout::ChannelsLast } else { Layout::Contiguous }
+    }
+}
+
+/// Writes parameters, momentum and state.
+pub fn save(path: &Path, params: &Params, state: &State) -> Result<(), TrainError> {
+    let header = serde_json::to_string(state)
+        .map_err(|e| TrainError::machine(format!("cannot encode the checkpoint: {e}"), "report this"))?;
+    Ok(atomic::write(path, &weights::to_bytes(params, true, &header)?)?)
+}
+
+/// Writes parameters alone.
+pub fn save_weights(path: &Path, params: &Params) -> Result<(), TrainError> {
+    Ok(atomic::write(path, &weights::to_bytes(params, false, "")?)?)
+}
+
+/// The bytes of a checkpoint with its state; None where there is none.
+pub fn open(path: &Path, trial: &str) -> Result<Option<(Vec<u8>, State)>, TrainError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(store::StoreError::io("read", path, &e).into()),
+    };
+    let header = weights::header(&bytes, path)?;
+    let help = format!("remove {} to start from the beginning", path.display());
+    let state: State = serde_json::from_str(&header)
+        .map_err(|e| TrainError::machine(format!("{} is damaged: {e}", path.display()), help.clone()))?;
+    if state.trial != trial {
+        return Err(TrainError::machine(format!("{} is a checkpoint of {}", path.display(), state.trial), help));
+    }
+    Ok(Some((bytes, state)))
+}

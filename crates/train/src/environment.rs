@@ -1,0 +1,70 @@
+//! Where a trial runs: for env.json, and so for the report's provenance.
+
+use std::fs;
+use std::process::Command;
+use store::{Code, Environment};
+use tch::Device;
+
+/// Looks at the machine. What cannot be found out is left empty.
+pub fn environment(device: Device, threads: usize, code: Code) -> Environment {
+    Environment {
+        host: read_line("/proc/sys/kernel/hostname"),
+        os: field("/etc/os-release", "PRETTY_NAME", '=').trim_matches('"').to_owned(),
+        cpu: field("/proc/cpuinfo", "model name", ':'),
+        cores: std::thread::available_parallelism().map_or(0, usize::from),
+        memory_gib: memory_gib(),
+        gpus: gpus(),
+        device: device_name(device),
+        threads,
+        libtorch: libtorch::version(),
+        cuda: if tch::utils::has_cuda() { "available".into() } else { String::new() },
+        code,
+        process: std::process::id(),
+        started_s: now_s(),
+    }
+}
+
+/// `cpu` or `cuda:0`.
+pub fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".into(),
+    }
+}
+
+/// Unix time, seconds.
+pub fn now_s() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// Largest resident memory of this process so far, MiB.
+pub fn peak_memory_mib() -> f64 {
+    let kib = field("/proc/self/status", "VmHWM", ':');
+    kib.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+fn memory_gib() -> f64 {
+    let kib = field("/proc/meminfo", "MemTotal", ':');
+    let kib = kib.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
+    (kib / 1024.0 / 1024.0 * 10.0).round() / 10.0
+}
+
+fn read_line(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+fn field(path: &str, name: &str, separator: char) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    line.split_once(separator).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+}
+
+/// Names as nvidia-smi gives them; asked only where libtorch sees a GPU.
+fn gpus() -> Vec<String> {
+    if tch::Cuda::device_count() == 0 {
+        return vec![];
+    }
+    let asked = Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output();
+    let text = asked.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}

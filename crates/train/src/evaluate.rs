@@ -1,0 +1,71 @@
+//! Loss and accuracies on the test images.
+
+use crate::TrainError;
+use crate::reduce::Reduce;
+use data::{Pass, Shard, Source, Split, order};
+use nn::{Mode, Net};
+use std::collections::BTreeMap;
+use tch::{Kind, Reduction, Tensor};
+
+const BATCH: usize = 250;
+
+/// Mean cross-entropy (without smoothing), top-1 and, with five classes or more, top-5 accuracy in percent.
+pub fn evaluate(
+    net: &Net,
+    source: &mut dyn Source,
+    shard: Shard,
+    reduce: &mut dyn Reduce,
+) -> Result<BTreeMap<String, f64>, TrainError> {
+    let batches = order::evaluation_batches(source.len(Split::Test), BATCH, shard);
+    source.begin(Pass { split: Split::Test, batches, augment: None })?;
+    let mut sums: Option<Tensor> = None;
+    let mut images = 0;
+    let mut classes = 0;
+    tch::no_grad(|| -> Result<(), TrainError> {
+        while let Some(batch) = source.next_batch()? {
+            let logits = net.logits(&batch.images, Mode::Eval);
+            classes = logits.size()[1];
+            images += batch.labels.numel();
+            let counts = loss_and_hits(&logits, &batch.labels);
+            sums = Some(match sums.take() {
+                Some(so_far) => so_far + counts,
+                None => counts,
+            });
+        }
+        Ok(())
+    })?;
+    let mut totals = vec![images as f64, 0.0, 0.0, 0.0];
+    if let Some(sums) = sums {
+        (0..3).for_each(|i| totals[i + 1] = sums.double_value(&[i as i64]));
+    }
+    reduce.sums(&mut totals);
+    let [n, loss, first, five] = totals[..] else { return Ok(BTreeMap::new()) };
+    let mut metrics = BTreeMap::from([("val/loss".to_owned(), loss / n), ("val/acc1".to_owned(), 100.0 * first / n)]);
+    if classes >= 5 {
+        metrics.insert("val/acc5".to_owned(), 100.0 * five / n);
+    }
+    Ok(metrics)
+}
+
+/// Three sums over the batch, on its device: loss, hits of the first guess, hits of the first five.
+fn loss_and_hits(logits: &Tensor, labels: &Tensor) -> Tensor {
+    let loss = logits.cross_entropy_loss(labels, None::<&Tensor>, Reduction::Sum, -100, 0.0);
+    let (_, guesses) = logits.topk(logits.size()[1].min(5), 1, true, true);
+    let hits = guesses.eq_tensor(&labels.unsqueeze(1)).to_kind(Kind::Double);
+    let first = hits.select(1, 0).sum(Kind::Double);
+    Tensor::stack(&[loss.to_kind(Kind::Double), first, hits.sum(Kind::Double)], 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_are_counted_among_the_first_and_the_first_five() {
+        let logits = Tensor::from_slice(&[
+            9.0, 5.0, 4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 4.0, 3.0, 2.0, 1.0,
+        ]);
+        let sums = loss_and_hits(&logits.view([3, 6]), &Tensor::from_slice(&[0_i64, 4, 5]));
+        assert_eq!((sums.double_value(&[1]), sums.double_value(&[2])), (1.0, 2.0));
+    }
+}

@@ -1,0 +1,28 @@
+//! One trial, from its spec to result.json: the loop, evaluation, checkpoints, exact resume.
+//!
+//! This crate must never know: other trials, schedulers, terminals, how a report looks. It prints nothing and exits
+//! nowhere; it writes into its run folder and tells its progress to a callback.
+//!
+//! Reading order:
+//! - `trial`: the whole of a trial, top to bottom
+//! - `training`: the loop
+//! - `schedule`: learning rate and momentum of a step
+//! - `evaluate`: loss and accuracies on the test images
+//! - `checkpoint`: what is saved, and how a run goes on from it
+//! - `recorder`: metrics, log, event file, progress
+//! - `reduce`: sums over processes (one so far)
+//! - [`environment`]: where it runs
+
+mod checkpoint;
+pub mod environment;
+pub mod error;
+mod evaluate;
+mod recorder;
+mod reduce;
+mod schedule;
+mod training;
+mod trial;
+
+pub use error::TrainError;
+pub use recorder::Progress;
+pub use trial::{Ended, Options, run};

@@ -1,0 +1,105 @@
+//! Everything a trial writes while it trains: metrics.jsonl, the attempt's log and event file, and its progress.
+//! A failing event file is a warning in the log, never the end of a trial.
+
+use crate::TrainError;
+use crate::environment::now_s;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use store::tensorboard::{EventFile, hparams_of};
+use store::{Metrics, PlannedTrial, Point, RunDir, StoreError};
+
+/// How far a trial is.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Progress {
+    pub epoch: f64,
+    pub epochs: usize,
+    pub step: usize,
+    pub steps: usize,
+    pub loss: f64,
+    pub acc1: Option<f64>,
+    pub images_per_s: f64,
+    /// Wall time of this attempt and of those it goes on from, seconds.
+    pub wall_s: f64,
+}
+
+/// Writes for one attempt.
+pub struct Recorder<'a> {
+    metrics: Metrics,
+    log: File,
+    events: Option<EventFile>,
+    on_progress: &'a mut dyn FnMut(&Progress),
+}
+
+impl<'a> Recorder<'a> {
+    /// Opens the files of `attempt`; metrics.jsonl is cut back to the checkpoint's length.
+    pub fn open(
+        run: &RunDir,
+        attempt: u32,
+        trial: &PlannedTrial,
+        metrics_length: u64,
+        on_progress: &'a mut dyn FnMut(&Progress),
+    ) -> Result<Recorder<'a>, TrainError> {
+        let metrics = Metrics::open(&run.metrics(), metrics_length)?;
+        let path = run.log(attempt);
+        let log = File::options().create(true).append(true).open(&path);
+        let log = log.map_err(|e| StoreError::io("open", &path, &e))?;
+        let mut recorder = Recorder { metrics, log, events: None, on_progress };
+        let started = start_events(&run.attempt(attempt), trial);
+        recorder.events = recorder.unless_failed(started);
+        Ok(recorder)
+    }
+
+    /// One line into the attempt's log. A full disk must not end the trial here; the next checkpoint will tell.
+    pub fn log(&mut self, line: &str) {
+        let _ = writeln!(self.log, "{:.1} {line}", now_s());
+    }
+
+    /// One point into metrics.jsonl and the event file.
+    pub fn point(&mut self, step: usize, epoch: f64, values: BTreeMap<String, f64>) -> Result<(), TrainError> {
+        let scalars: Vec<_> = values.iter().map(|(name, &value)| (name.as_str(), value)).collect();
+        let written = self.events.as_mut().map(|events| events.scalars(step as u64, scalars.into_iter()));
+        self.after_event(written);
+        Ok(self.metrics.append(&Point { step: step as u64, epoch, values })?)
+    }
+
+    /// Flushes metrics.jsonl and returns its length.
+    pub fn sync(&mut self) -> Result<u64, TrainError> {
+        Ok(self.metrics.sync()?)
+    }
+
+    /// Tells how far the trial is.
+    pub fn progress(&mut self, progress: &Progress) {
+        (self.on_progress)(progress);
+    }
+
+    /// Closes the event file with the values that HParams tables show.
+    pub fn end(&mut self, step: usize, metrics: &BTreeMap<String, f64>, success: bool) {
+        let finals: Vec<_> = metrics.iter().map(|(name, &value)| (format!("final/{name}"), value)).collect();
+        let written = self.events.as_mut().map(|events| {
+            events.scalars(step as u64, finals.iter().map(|(name, value)| (name.as_str(), *value)))?;
+            events.end(success)
+        });
+        self.after_event(written);
+    }
+
+    fn after_event(&mut self, written: Option<Result<(), StoreError>>) {
+        if let Some(Err(e)) = written {
+            self.log(&format!("warning: no more TensorBoard events: {e}"));
+            self.events = None;
+        }
+    }
+
+    fn unless_failed(&mut self, started: Result<EventFile, StoreError>) -> Option<EventFile> {
+        started.map_err(|e| self.log(&format!("warning: no TensorBoard events: {e}"))).ok()
+    }
+}
+
+fn start_events(attempt_dir: &Path, trial: &PlannedTrial) -> Result<EventFile, StoreError> {
+    let mut events = EventFile::create(attempt_dir)?;
+    // Attempts of one trial share a group, so that an interrupted one makes no row of its own.
+    events.hparams(&trial.id, &hparams_of(trial))?;
+    Ok(events)
+}

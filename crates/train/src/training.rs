@@ -1,0 +1,285 @@
+//! The loop. Every line of a step is here, in order; what it calls decides nothing about the order.
+
+use crate::checkpoint::{self, State};
+use crate::evaluate::evaluate;
+use crate::recorder::{Progress, Recorder};
+use crate::reduce::Reduce;
+use crate::schedule::rates;
+use crate::{TrainError, trial::Options};
+use data::{Augment, Pass, Source, Split, order};
+use nn::{Net, Sgd, Step};
+use spec::{Optimizer, TrialSpec};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use store::RunDir;
+use tch::{Kind, Tensor};
+
+/// How the loop ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LoopEnd {
+    /// All epochs done.
+    Finished,
+    /// Asked to stop; a checkpoint is written.
+    Preempted,
+    /// The loss is NaN or infinite; the reason in words.
+    Diverged(String),
+}
+
+/// Everything the loop works on.
+pub struct Loop<'a> {
+    pub spec: &'a TrialSpec,
+    pub options: &'a Options,
+    pub run: &'a RunDir,
+    pub net: Net,
+    pub source: Box<dyn Source>,
+    pub step: Box<dyn Step>,
+    pub reduce: Box<dyn Reduce>,
+    pub state: State,
+    pub recorder: Recorder<'a>,
+    /// Wall time of earlier attempts, seconds.
+    pub earlier_s: f64,
+    pub speed: Speed,
+}
+
+/// Times of this attempt.
+pub struct Speed {
+    started: Instant,
+    interval: Instant,
+    interval_steps: usize,
+    step_times_s: Vec<f64>,
+    train_s: f64,
+    trained_images: usize,
+    last_checkpoint: Instant,
+}
+
+impl Speed {
+    /// Starts all clocks.
+    pub fn start() -> Speed {
+        let now = Instant::now();
+        Speed {
+            started: now,
+            interval: now,
+            interval_steps: 0,
+            step_times_s: vec![],
+            train_s: 0.0,
+            trained_images: 0,
+            last_checkpoint: now,
+        }
+    }
+
+    /// Since the attempt began, seconds.
+    pub fn wall_s(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// Training images per second, evaluation and checkpoints left out.
+    pub fn images_per_s(&self) -> f64 {
+        if self.train_s > 0.0 { self.trained_images as f64 / self.train_s } else { 0.0 }
+    }
+
+    /// Median time of a step, milliseconds.
+    pub fn step_ms(&self) -> f64 {
+        let mut times = self.step_times_s.clone();
+        times.sort_by(f64::total_cmp);
+        times.get(times.len() / 2).map_or(0.0, |s| s * 1e3)
+    }
+
+    fn resume(&mut self) {
+        self.interval = Instant::now();
+        self.interval_steps = 0;
+    }
+
+    /// Called where the device is waited for anyway, so that the times are of finished work.
+    fn lap(&mut self, images_per_step: usize) {
+        if self.interval_steps == 0 {
+            return;
+        }
+        let elapsed = self.interval.elapsed().as_secs_f64();
+        self.train_s += elapsed;
+        self.trained_images += self.interval_steps * images_per_step;
+        self.step_times_s.push(elapsed / self.interval_steps as f64);
+        self.resume();
+    }
+}
+
+/// Sums that stay on the device until they are logged.
+struct Totals {
+    loss: Tensor,
+    correct: Tensor,
+}
+
+impl Loop<'_> {
+    /// Trains from the state's step to the end.
+    pub fn run(&mut self) -> Result<LoopEnd, TrainError> {
+        let train = &self.spec.train;
+        let steps_per_epoch = order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
+        let total = train.epochs * steps_per_epoch;
+        let Optimizer::Sgd { nesterov, weight_decay, .. } = train.optimizer;
+        let sgd = Sgd { weight_decay, nesterov };
+        let shard = self.options.shard(train.accumulate);
+        let weight = 1.0 / train.accumulate as f64;
+        let mut totals = self.load_totals();
+
+        while self.state.step < total {
+            let epoch = self.state.step / steps_per_epoch;
+            self.begin_epoch(epoch, self.state.step % steps_per_epoch)?;
+            self.speed.resume();
+
+            while self.state.step < (epoch + 1) * steps_per_epoch {
+                // --- gradients ---
+                self.net.params_mut().zero_grads();
+                for _ in 0..shard.accumulate {
+                    let Some(batch) = self.source.next_batch()? else { break };
+                    let out = self.step.forward_backward(&mut self.net, &batch.images, &batch.labels, weight);
+                    totals.add(&out, &batch.labels, weight);
+                }
+                self.reduce.gradients(self.net.params_mut());
+
+                // --- update ---
+                let r = rates(train, steps_per_epoch, self.state.step);
+                sgd.step(self.net.params_mut(), r.lr, r.momentum, self.state.step == 0)?;
+                self.state.step += 1;
+                self.state.loss_count += 1;
+                self.state.seen += train.batch_size;
+                self.speed.interval_steps += 1;
+
+                // --- log ---
+                let is_epoch_end = self.state.step % steps_per_epoch == 0;
+                let mut values = BTreeMap::new();
+                if self.state.step % train.log_every == 0 || is_epoch_end {
+                    let Some(loss) = self.read_loss(&mut totals) else { return Ok(self.diverged("loss")) };
+                    self.speed.lap(train.batch_size);
+                    values.insert("train/loss".to_owned(), loss);
+                    values.insert("train/lr".to_owned(), r.lr);
+                }
+
+                // --- evaluate ---
+                if is_epoch_end {
+                    values.insert("train/acc1".to_owned(), self.read_accuracy(&mut totals));
+                    if (epoch + 1) % train.eval_every == 0 || self.state.step == total {
+                        values.extend(evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce)?);
+                        if values.get("val/loss").is_some_and(|loss| !loss.is_finite()) {
+                            return Ok(self.diverged("test loss"));
+                        }
+                        self.keep_best(epoch + 1, &values)?;
+                    }
+                }
+                if !values.is_empty() {
+                    self.write_point(self.state.step as f64 / steps_per_epoch as f64, total, values)?;
+                }
+
+                // --- save ---
+                let asked_to_stop = self.options.stop.load(Ordering::Relaxed) && self.state.step < total;
+                let is_due = self.speed.last_checkpoint.elapsed() >= self.options.checkpoint_every;
+                if is_epoch_end || asked_to_stop || is_due {
+                    if !self.save(&totals)? {
+                        return Ok(self.diverged("loss"));
+                    }
+                    self.speed.resume();
+                }
+                if asked_to_stop {
+                    self.recorder.log(&format!("asked to stop: checkpoint at step {}", self.state.step));
+                    return Ok(LoopEnd::Preempted);
+                }
+            }
+        }
+        Ok(LoopEnd::Finished)
+    }
+
+    fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), TrainError> {
+        let (train, seed) = (&self.spec.train, self.spec.seed);
+        let shard = self.options.shard(train.accumulate);
+        let images = self.source.len(Split::Train);
+        let batches = order::training_batches(images, seed, epoch, train.batch_size, shard, first_step);
+        let wanted = &self.spec.data.augment;
+        let augment = Augment { crop_pad: wanted.crop_pad, flip: wanted.flip };
+        let augment = Some((augment, order::epoch_key(seed, epoch)));
+        Ok(self.source.begin(Pass { split: Split::Train, batches, augment })?)
+    }
+
+    /// The mean loss since the last log line; None if it is not finite. Waits for the device.
+    fn read_loss(&mut self, totals: &mut Totals) -> Option<f64> {
+        let mut sums = [totals.loss.double_value(&[])];
+        self.reduce.sums(&mut sums);
+        let mean = sums[0] / (self.state.loss_count * self.options.world) as f64;
+        let _ = totals.loss.zero_();
+        self.state.loss_count = 0;
+        mean.is_finite().then_some(mean)
+    }
+
+    fn read_accuracy(&mut self, totals: &mut Totals) -> f64 {
+        let mut sums = [totals.correct.double_value(&[])];
+        self.reduce.sums(&mut sums);
+        let accuracy = 100.0 * sums[0] / self.state.seen as f64;
+        let _ = totals.correct.zero_();
+        self.state.seen = 0;
+        accuracy
+    }
+
+    fn keep_best(&mut self, epoch: usize, values: &BTreeMap<String, f64>) -> Result<(), TrainError> {
+        let Some(&acc1) = values.get("val/acc1") else { return Ok(()) };
+        if self.state.best.is_none_or(|(best, _)| acc1 > best) {
+            self.state.best = Some((acc1, epoch));
+            checkpoint::save_weights(&self.run.best_weights(), self.net.params())?;
+        }
+        Ok(())
+    }
+
+    fn write_point(&mut self, epoch: f64, total: usize, values: BTreeMap<String, f64>) -> Result<(), TrainError> {
+        self.state.latest.extend(values.clone());
+        let progress = Progress {
+            epoch,
+            epochs: self.spec.train.epochs,
+            step: self.state.step,
+            steps: total,
+            loss: self.state.latest.get("train/loss").copied().unwrap_or(f64::NAN),
+            acc1: self.state.latest.get("val/acc1").copied(),
+            images_per_s: self.speed.images_per_s(),
+            wall_s: self.earlier_s + self.speed.wall_s(),
+        };
+        self.recorder.progress(&progress);
+        let shown = values.iter().map(|(name, value)| format!("{name} {value:.5}")).collect::<Vec<_>>().join("  ");
+        let speed = self.speed.images_per_s();
+        self.recorder.log(&format!("epoch {epoch:.2}  step {}  {shown}  {speed:.0} images/s", self.state.step));
+        self.recorder.point(self.state.step, epoch, values)
+    }
+
+    /// Writes a checkpoint; false (and nothing written) if the loss is not finite.
+    fn save(&mut self, totals: &Totals) -> Result<bool, TrainError> {
+        self.state.loss_sum = totals.loss.double_value(&[]);
+        self.state.correct = totals.correct.int64_value(&[]);
+        if !self.state.loss_sum.is_finite() {
+            return Ok(false);
+        }
+        self.state.metrics_length = self.recorder.sync()?;
+        checkpoint::save(&self.run.last_checkpoint(), self.net.params(), &self.state)?;
+        self.speed.last_checkpoint = Instant::now();
+        Ok(true)
+    }
+
+    fn load_totals(&self) -> Totals {
+        let device = self.net.placement().device;
+        Totals {
+            loss: Tensor::from(self.state.loss_sum).to_device(device),
+            correct: Tensor::from(self.state.correct).to_device(device),
+        }
+    }
+
+    fn diverged(&mut self, what: &str) -> LoopEnd {
+        let lr = self.state.latest.get("train/lr").copied().unwrap_or_default();
+        let reason = format!(
+            "the {what} became NaN or infinite within the {} steps before step {} (last learning rate logged: {lr:.4})",
+            self.spec.train.log_every, self.state.step
+        );
+        self.recorder.log(&reason);
+        LoopEnd::Diverged(reason)
+    }
+}
+
+impl Totals {
+    fn add(&mut self, out: &nn::Loss, labels: &Tensor, weight: f64) {
+        self.loss += out.loss.to_kind(Kind::Double) * weight;
+        self.correct += out.logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
+    }
+}

@@ -1,0 +1,192 @@
+//! The whole of a trial: lock, attempt, data, network, loop, result.
+
+use crate::TrainError;
+use crate::checkpoint::{self, State};
+use crate::environment::{device_name, environment, now_s, peak_memory_mib};
+use crate::recorder::{Progress, Recorder};
+use crate::reduce::Alone;
+use crate::training::{Loop, LoopEnd, Speed};
+use arch::Input;
+use data::{Images, Resident, Shard, Split};
+use nn::{AutogradStep, Layout, Net, Placement, init, weights};
+use spec::{Precision, TrialSpec};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use store::{Code, Outcome, PlannedTrial, RunDir, TrialResult, atomic, lock};
+use tch::{Device, Kind};
+
+/// What may differ between two runs of a trial without changing its result.
+pub struct Options {
+    /// Where it computes.
+    pub device: Device,
+    /// Threads of libtorch.
+    pub threads: usize,
+    /// Folder of the data set.
+    pub data_dir: PathBuf,
+    /// Longest time between checkpoints; one is also written after each epoch.
+    pub checkpoint_every: Duration,
+    /// This process among those of the trial.
+    pub rank: usize,
+    /// All processes of the trial.
+    pub world: usize,
+    /// Set from outside: write a checkpoint and stop.
+    pub stop: Arc<AtomicBool>,
+    /// The program.
+    pub code: Code,
+    /// Wall time of earlier attempts, seconds.
+    pub earlier_s: f64,
+}
+
+impl Options {
+    pub(crate) fn shard(&self, accumulate: usize) -> Shard {
+        Shard { rank: self.rank, world: self.world, accumulate }
+    }
+}
+
+/// How a trial ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// Trained to the end, now or before.
+    Done,
+    /// The loss became NaN or infinite, now or before; why.
+    Diverged(String),
+    /// Stopped when asked, with a checkpoint.
+    Preempted,
+    /// Another process (its id) is training it.
+    Busy(u32),
+}
+
+/// Runs a trial to its end, or from its last checkpoint on. The run folder must hold its spec.
+pub fn run(
+    trial: &PlannedTrial,
+    run: &RunDir,
+    options: &Options,
+    on_progress: &mut dyn FnMut(&Progress),
+) -> Result<Ended, TrainError> {
+    let _lock = match lock::try_lock(&run.lock())? {
+        lock::Attempt::Held(lock) => lock,
+        lock::Attempt::HeldBy(process) => return Ok(Ended::Busy(process)),
+    };
+    if let Some(result) = atomic::read_json::<TrialResult>(&run.result())? {
+        return Ok(match result.status {
+            Outcome::Done => Ended::Done,
+            Outcome::Diverged => Ended::Diverged(result.reason),
+        });
+    }
+    tch::set_num_threads(options.threads as i32);
+    let attempt = run.begin_attempt()?;
+    let here = environment(options.device, options.threads, options.code.clone());
+    atomic::write_json(&run.env(attempt), &here)?;
+
+    let mut training = set_up(trial, run, attempt, options, on_progress)?;
+    let end = training.run()?;
+    finish(training, end, attempt)
+}
+
+fn set_up<'a>(
+    trial: &'a PlannedTrial,
+    run: &'a RunDir,
+    attempt: u32,
+    options: &'a Options,
+    on_progress: &'a mut dyn FnMut(&Progress),
+) -> Result<Loop<'a>, TrainError> {
+    let spec = &trial.spec;
+    let speed = Speed::start();
+    let kind = kind(spec);
+    let (train, test) = images(spec, options)?;
+    let input = Input { channels: train.channels, height: train.height, width: train.width, classes: trial.classes };
+    let graph = arch::build(&spec.model, input)?;
+    if train.len() < spec.train.batch_size {
+        return Err(TrainError::input(
+            format!("batch_size {} is larger than the {} training images", spec.train.batch_size, train.len()),
+            "give a smaller batch",
+        ));
+    }
+    let saved = checkpoint::open(&run.last_checkpoint(), &trial.id)?;
+    let layout = saved.as_ref().map_or_else(|| Layout::choose(&graph, options.device), |(_, state)| state.layout());
+    let mut net = Net::new(graph, Placement { device: options.device, kind, layout })?;
+    let (state, start) = match saved {
+        Some((bytes, state)) => {
+            weights::from_bytes(net.params_mut(), &bytes, &run.last_checkpoint())?;
+            let start = format!("resume from step {} in attempt {attempt}", state.step);
+            (state, start)
+        }
+        None => {
+            init::init(net.params_mut(), spec.seed);
+            let state = State { trial: trial.id.clone(), layout: layout.name().into(), ..State::default() };
+            (state, "start from step 0".to_owned())
+        }
+    };
+    let mut recorder = Recorder::open(run, attempt, trial, state.metrics_length, on_progress)?;
+    recorder.log(&format!(
+        "{start}: {} on {} with {} threads, {}",
+        trial.id,
+        device_name(options.device),
+        options.threads,
+        layout.name()
+    ));
+    let source = Box::new(Resident::new(&train, &test, options.device, kind));
+    let step = Box::new(AutogradStep { label_smoothing: spec.train.label_smoothing });
+    let (reduce, earlier_s) = (Box::new(Alone), options.earlier_s);
+    Ok(Loop { spec, options, run, net, source, step, reduce, state, recorder, earlier_s, speed })
+}
+
+fn kind(spec: &TrialSpec) -> Kind {
+    match spec.train.precision {
+        Precision::F32 => Kind::Float,
+        Precision::F64 => Kind::Double,
+    }
+}
+
+fn images(spec: &TrialSpec, options: &Options) -> Result<(Images, Images), TrainError> {
+    let load = |split| {
+        let images = data::load(&spec.data.name, &options.data_dir, split)?;
+        match spec.data.pad_to {
+            Some(side) => images.padded_to(side),
+            None => Ok(images),
+        }
+    };
+    Ok((load(Split::Train)?, load(Split::Test)?))
+}
+
+fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, TrainError> {
+    let (status, reason) = match end {
+        LoopEnd::Preempted => return Ok(Ended::Preempted),
+        LoopEnd::Finished => (Outcome::Done, String::new()),
+        LoopEnd::Diverged(reason) => (Outcome::Diverged, reason),
+    };
+    let metrics = final_metrics(&training.state);
+    training.recorder.end(training.state.step, &metrics, status == Outcome::Done);
+    let result = TrialResult {
+        status,
+        reason: reason.clone(),
+        metrics,
+        steps: training.state.step as u64,
+        step_ms: training.speed.step_ms(),
+        images_per_s: training.speed.images_per_s(),
+        wall_s: training.earlier_s + training.speed.wall_s(),
+        peak_memory_mib: peak_memory_mib(),
+        device: device_name(training.options.device),
+        threads: training.options.threads,
+        layout: training.state.layout.clone(),
+        code: training.options.code.clone(),
+        attempts: attempt,
+        finished_s: now_s(),
+    };
+    training.recorder.sync()?;
+    atomic::write_json(&training.run.result(), &result)?;
+    Ok(if status == Outcome::Done { Ended::Done } else { Ended::Diverged(reason) })
+}
+
+fn final_metrics(state: &State) -> BTreeMap<String, f64> {
+    let mut metrics = state.latest.clone();
+    metrics.remove("train/lr");
+    if let Some((acc1, epoch)) = state.best {
+        metrics.insert("best/acc1".into(), acc1);
+        metrics.insert("best/epoch".into(), epoch as f64);
+    }
+    metrics
+}

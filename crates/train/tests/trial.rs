@@ -1,0 +1,167 @@
+//! Whole trials on real images: they learn, stop, go on exactly, and end as values.
+
+use spec::{DataSpec, Optimizer, Schedule, TrainSpec, TrialSpec};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use store::{Code, Outcome, PlannedTrial, RunDir, TrialResult, atomic};
+use tch::Device;
+use train::{Ended, Options};
+
+fn trial(train: TrainSpec) -> PlannedTrial {
+    let words: arch::ModelWords = serde_json::from_value(serde_json::json!({
+        "stem": "cifar", "stem_stride": 2, "depth": 11, "planes": 8, "width": 26, "scale": 3
+    }))
+    .unwrap();
+    let spec = TrialSpec { model: words.resolve().unwrap().0, data: DataSpec::default(), train, seed: 5 };
+    PlannedTrial {
+        id: spec::id::trial_id(&spec),
+        arm: spec::id::arm_id(&spec),
+        label: "base".into(),
+        same_as: vec![],
+        coordinates: vec![],
+        spec,
+        image_channels: 1,
+        image_px: 28,
+        classes: 10,
+        parameters: 0,
+        macs: 0,
+        activations: 0,
+        rf_min_px: 0,
+        rf_max_px: 0,
+    }
+}
+
+/// Two epochs of eight steps.
+fn short() -> TrainSpec {
+    TrainSpec { epochs: 2, batch_size: 500, log_every: 1, ..TrainSpec::default() }
+}
+
+fn options(stop: &Arc<AtomicBool>) -> Options {
+    Options {
+        device: Device::Cpu,
+        threads: 1,
+        data_dir: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist5k"),
+        checkpoint_every: Duration::from_secs(3600),
+        rank: 0,
+        world: 1,
+        stop: Arc::clone(stop),
+        code: Code::default(),
+        earlier_s: 0.0,
+    }
+}
+
+/// Runs once, asked to stop at `stop_at` (if ever).
+fn run_once(trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
+    run.create(&trial.spec).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut on_progress = |p: &train::Progress| {
+        if stop_at == Some(p.step) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    train::run(trial, run, &options(&stop), &mut on_progress).unwrap()
+}
+
+fn folder() -> (tempfile::TempDir, RunDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunDir::new(dir.path().join("run"));
+    (dir, run)
+}
+
+fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
+    [run.last_checkpoint(), run.best_weights(), run.metrics()].map(|p: PathBuf| std::fs::read(p).unwrap())
+}
+
+#[test]
+fn a_stopped_and_resumed_trial_is_the_uninterrupted_one_to_the_bit() {
+    let augmented = TrialSpec {
+        data: DataSpec { augment: spec::Augment { crop_pad: 2, flip: true }, ..DataSpec::default() },
+        ..trial(short()).spec
+    };
+    for spec in [trial(short()).spec, augmented] {
+        let trial = PlannedTrial { id: spec::id::trial_id(&spec), spec, ..trial(short()) };
+        let (_a, whole) = folder();
+        assert_eq!(run_once(&trial, &whole, None), Ended::Done);
+        let (_b, pieces) = folder();
+        // In mid-epoch, right at an epoch's end, and one step before the end.
+        for stop_at in [3, 8, 15] {
+            assert_eq!(run_once(&trial, &pieces, Some(stop_at)), Ended::Preempted, "at step {stop_at}");
+        }
+        assert_eq!(run_once(&trial, &pieces, None), Ended::Done);
+        assert!(bytes(&whole) == bytes(&pieces), "weights, momentum, best weights or metrics differ");
+        assert_eq!(pieces.last_attempt(), 4);
+        let log = std::fs::read_to_string(pieces.log(2)).unwrap();
+        assert!(log.contains("resume from step 3"), "{log}");
+    }
+}
+
+#[test]
+fn what_a_killed_attempt_wrote_beyond_its_checkpoint_is_forgotten() {
+    let trial = trial(short());
+    let (_a, whole) = folder();
+    run_once(&trial, &whole, None);
+    let (_b, killed) = folder();
+    run_once(&trial, &killed, Some(5));
+    // As if it had gone on for a while and then been killed: more metrics, half a line, a newer best.
+    let longer = [std::fs::read(whole.metrics()).unwrap(), b"{\"step\":99".to_vec()].concat();
+    std::fs::write(killed.metrics(), longer).unwrap();
+    std::fs::copy(whole.best_weights(), killed.best_weights()).unwrap();
+    assert_eq!(run_once(&trial, &killed, None), Ended::Done);
+    assert!(bytes(&whole) == bytes(&killed));
+}
+
+#[test]
+fn digits_are_learned_and_the_result_says_so() {
+    let trial = trial(TrainSpec { epochs: 3, batch_size: 64, ..TrainSpec::default() });
+    let (_dir, run) = folder();
+    assert_eq!(run_once(&trial, &run, None), Ended::Done);
+    let result: TrialResult = atomic::read_json(&run.result()).unwrap().unwrap();
+    assert!(result.metrics["val/acc1"] > 93.0, "{:?}", result.metrics);
+    assert!(result.metrics["val/acc5"] > result.metrics["val/acc1"]);
+    assert_eq!((result.steps, result.status, result.attempts), (3 * 62, Outcome::Done, 1));
+    assert!(result.images_per_s > 0.0 && result.step_ms > 0.0 && result.peak_memory_mib > 50.0);
+    // Done is done: the second run trains nothing.
+    assert_eq!(run_once(&trial, &run, None), Ended::Done);
+    assert_eq!(run.last_attempt(), 1);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_trial_as_diverged() {
+    let optimizer = Optimizer::Sgd { lr: 1e30, momentum: 0.9, nesterov: false, weight_decay: 0.0 };
+    let trial = trial(TrainSpec { optimizer, schedule: Schedule::Constant, ..short() });
+    let (_dir, run) = folder();
+    let Ended::Diverged(reason) = run_once(&trial, &run, None) else { panic!("it cannot be done") };
+    assert!(reason.contains("NaN or infinite"), "{reason}");
+    let result: TrialResult = atomic::read_json(&run.result()).unwrap().unwrap();
+    assert_eq!(result.status, Outcome::Diverged);
+}
+
+#[test]
+fn accumulated_batches_give_the_step_of_one_large_batch_but_for_batch_norm() {
+    // Gradients are averages over the parts; with batch norm each part has its own statistics, so results are close,
+    // not equal. What must be equal is the number of steps and the images they see.
+    let trial = trial(TrainSpec { accumulate: 2, ..short() });
+    let (_dir, run) = folder();
+    assert_eq!(run_once(&trial, &run, None), Ended::Done);
+    let result: TrialResult = atomic::read_json(&run.result()).unwrap().unwrap();
+    assert_eq!(result.steps, 16);
+    assert!(result.metrics["train/loss"] < 2.3);
+}
+
+#[test]
+fn a_damaged_checkpoint_and_one_of_another_trial_are_refused_by_name() {
+    let trial = trial(short());
+    let (_dir, run) = folder();
+    run_once(&trial, &run, Some(2));
+    let whole = std::fs::read(run.last_checkpoint()).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let again = |trial: &PlannedTrial| train::run(trial, &run, &options(&stop), &mut |_| {}).unwrap_err();
+    std::fs::write(run.last_checkpoint(), &whole[..whole.len() / 2]).unwrap();
+    let e = again(&trial);
+    assert!(e.cause.contains("last.safetensors is damaged") && e.help.contains("remove it"), "{e:?}");
+    std::fs::write(run.last_checkpoint(), &whole).unwrap();
+    let e = again(&PlannedTrial { id: "another".into(), ..trial.clone() });
+    assert!(e.cause.contains(&trial.id), "{e:?}");
+}

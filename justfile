@@ -1,0 +1,62 @@
+# res2lab: `just sweep scale=2,4,6,8` trains and reports, `just test` tests. `just` alone lists everything.
+set positional-arguments
+
+res2lab := "target/release/res2lab"
+
+# List the recipes
+_default:
+    @just --list --unsorted
+
+# Train and evaluate every point of an experiment: just sweep [FILE] scale=2,4,6,8 [--name NAME]
+sweep *args: _build
+    @{{ res2lab }} sweep "$@"
+
+# Show what such a sweep would consist of; trains nothing
+plan *args: _build
+    @{{ res2lab }} plan "$@"
+
+# Rebuild the report and the tables of a sweep: just report NAME
+report *args: _build
+    @{{ res2lab }} report "$@"
+
+# Describe a network: just model res2net50_26w_4s, just model depth=50 scale=8, just model --list
+model *args: _build
+    @{{ res2lab }} model "$@"
+
+# Describe this machine and its libtorch
+env *args: _build
+    @{{ res2lab }} env "$@"
+
+# Open TensorBoard on a sweep (or on all): just tensorboard [NAME]
+tensorboard name="": _tensorboard
+    @.tools/tensorboard/bin/tensorboard --bind_all=false --logdir "reports/{{ name }}"
+
+# All tests that need no root, no browser and no Python torch
+test: _setup
+    cargo test --release --workspace --quiet
+
+# The slow and the real: a sweep from a clean clone of this checkout, killed runners, TensorBoard
+verify: _build _tensorboard
+    scripts/verify.sh
+
+# Format and lint checks
+lint: _setup
+    cargo fmt --all --check
+    cargo clippy --release --workspace --all-targets --quiet -- -D warnings
+
+# Side by side with plain PyTorch (needs a Python with torch 2.13: RES2LAB_PYTHON): just bench sweep
+bench *args: _build
+    @cargo run --release --quiet --package bench -- "$@"
+
+# libtorch into .libtorch/, once
+[private]
+_setup:
+    @scripts/setup.sh
+
+[private]
+_build: _setup
+    @cargo build --release --quiet --package cli
+
+[private]
+_tensorboard:
+    @test -x .tools/tensorboard/bin/tensorboard || { python3 -m venv .tools/tensorboard && .tools/tensorboard/bin/pip install --quiet --disable-pip-version-check tensorboard==2.21.0 'setuptools<81'; }
