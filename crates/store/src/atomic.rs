@@ -23,6 +23,16 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<(
     })
 }
 
+/// Replaces a whole file without waiting for the disk: a reader sees the old content or the new one, a power cut may
+/// lose both.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let temporary = temporary_beside(path);
+    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|e| {
+        let _ = fs::remove_file(&temporary);
+        StoreError::io("write", path, &e)
+    })
+}
+
 /// Writes bytes as a whole file.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     write_with(path, |file| file.write_all(bytes))

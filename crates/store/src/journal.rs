@@ -18,7 +18,13 @@ pub enum Event {
     /// A trial was found running, left behind by a runner that died.
     Adopted { at_s: f64, id: String, process: u32 },
     /// A trial's process ended: `done`, `diverged`, `preempted`, or `failed` with a reason.
-    Ended { at_s: f64, id: String, outcome: String, #[serde(default)] reason: String },
+    Ended {
+        at_s: f64,
+        id: String,
+        outcome: String,
+        #[serde(default)]
+        reason: String,
+    },
     /// The runner stopped: `finished`, or `interrupted` by a signal.
     Stopped { at_s: f64, why: String },
 }

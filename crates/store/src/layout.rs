@@ -3,6 +3,7 @@
 //! ```text
 //! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  lock  index.html  trials.{parquet,csv}  metrics.parquet
 //!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best}.safetensors
+//!                                    console.txt  progress.json
 //!                                    attempt-1/{env.json,log.txt,events.out.tfevents.*}  attempt-2/...
 //! ```
 
@@ -102,6 +103,16 @@ impl RunDir {
 
     pub fn best_weights(&self) -> PathBuf {
         self.0.join("checkpoints").join("best.safetensors")
+    }
+
+    /// What the trial's processes printed, all attempts one after the other.
+    pub fn console(&self) -> PathBuf {
+        self.0.join("console.txt")
+    }
+
+    /// How far the trial is, for whoever watches.
+    pub fn progress(&self) -> PathBuf {
+        self.0.join("progress.json")
     }
 
     pub fn attempt(&self, number: u32) -> PathBuf {

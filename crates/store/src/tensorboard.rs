@@ -48,11 +48,7 @@ impl EventFile {
     }
 
     /// One value per tag, at `step`.
-    pub fn scalars<'a>(
-        &mut self,
-        step: u64,
-        values: impl Iterator<Item = (&'a str, f64)>,
-    ) -> Result<(), StoreError> {
+    pub fn scalars<'a>(&mut self, step: u64, values: impl Iterator<Item = (&'a str, f64)>) -> Result<(), StoreError> {
         let mut event = event(step);
         for (tag, value) in values {
             let mut entry = Summary_Value::new();

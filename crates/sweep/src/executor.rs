@@ -1,0 +1,67 @@
+//! What starts trials.
+
+use crate::SweepError;
+use std::time::Duration;
+use store::PlannedTrial;
+
+/// How a trial's process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Trained to the end.
+    Done,
+    /// The loss became NaN or infinite.
+    Diverged,
+    /// Stopped with a checkpoint.
+    Preempted,
+    /// Without a result; why.
+    Failed(String),
+}
+
+impl End {
+    /// Whether the trial is never run again.
+    pub fn is_final(&self) -> bool {
+        matches!(self, End::Done | End::Diverged)
+    }
+
+    /// As the journal writes it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            End::Done => "done",
+            End::Diverged => "diverged",
+            End::Preempted => "preempted",
+            End::Failed(_) => "failed",
+        }
+    }
+
+    /// Why, where it did not end well.
+    pub fn reason(&self) -> &str {
+        match self {
+            End::Failed(reason) => reason,
+            _ => "",
+        }
+    }
+}
+
+/// A place to run trials. It is told what to run where, and tells what ended.
+pub trait Executor {
+    /// Names of the slots, e.g. `core 0`; one trial runs in each.
+    fn slots(&self) -> Vec<String>;
+
+    /// Starts a trial and returns its process.
+    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, SweepError>;
+
+    /// Watches a trial that an earlier runner left running.
+    fn adopt(&mut self, trial: &PlannedTrial, process: u32);
+
+    /// Trials that ended, waiting up to `timeout` for the first.
+    fn wait(&mut self, timeout: Duration) -> Vec<(String, End)>;
+
+    /// Asks all running trials to write a checkpoint and end.
+    fn ask_to_stop(&mut self);
+
+    /// Ends all running trials at once.
+    fn kill(&mut self);
+
+    /// Unix time, seconds; virtual in tests.
+    fn now_s(&self) -> f64;
+}

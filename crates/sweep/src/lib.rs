@@ -1,0 +1,26 @@
+//! From an experiment to finished trials: the plan, the scheduler, executors, the runner.
+//!
+//! This crate must never know: tensors, how a trial trains, terminals. It starts processes and reads what they leave.
+//!
+//! Reading order:
+//! - [`plan`]: arms and seeds to trials, with what each costs
+//! - [`scheduler`]: which trial runs next and where; pure
+//! - [`executor`]: what starts trials, behind a trait; [`local`] on this machine, [`mock`] with a virtual clock
+//! - [`progress`]: what a trial tells while it runs
+//! - [`runner`]: the loop that ties them together, and its journal
+
+pub mod error;
+pub mod executor;
+pub mod local;
+pub mod mock;
+pub mod plan;
+pub mod progress;
+pub mod runner;
+pub mod scheduler;
+
+pub use error::SweepError;
+pub use executor::{End, Executor};
+pub use local::{Local, Slot};
+pub use plan::{DataFacts, plan};
+pub use progress::TrialProgress;
+pub use runner::{Finish, Options, Snapshot, run};

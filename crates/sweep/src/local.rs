@@ -1,0 +1,264 @@
+//! Trials on this machine: each a process in a process group of its own, on one GPU or on its own cores.
+
+use crate::SweepError;
+use crate::executor::{End, Executor};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use store::{Outcome, PlannedTrial, RunDir, StoreError, SweepDir, TrialResult, atomic, lock};
+
+/// One place for one trial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// `core 0`, `cores 0-3`, `gpu 1`.
+    pub name: String,
+    /// The GPU it may use.
+    pub gpu: Option<usize>,
+    /// The cores it may use; empty for all.
+    pub cores: Vec<usize>,
+    /// Threads of libtorch.
+    pub threads: usize,
+}
+
+/// The cores that this process may use.
+pub fn available_cores() -> Vec<usize> {
+    let set = sched_getaffinity(Pid::from_raw(0)).unwrap_or_else(|_| CpuSet::new());
+    (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect()
+}
+
+/// `wanted` slots on the CPU (default: one per core, never more than `trials`), each with `threads` threads (default:
+/// its share of the cores).
+pub fn cpu_slots(cores: &[usize], wanted: Option<usize>, threads: Option<usize>, trials: usize) -> Vec<Slot> {
+    let count = wanted.unwrap_or(cores.len() / threads.unwrap_or(1).max(1)).clamp(1, trials.max(1));
+    // A single trial of a sweep may use all cores; several get one each unless told otherwise.
+    let share = (cores.len() / count).max(1);
+    (0..count)
+        .map(|i| {
+            // More slots than cores share them all.
+            let own: Vec<usize> = cores.iter().copied().skip(i * share).take(share).collect();
+            let name = match own[..] {
+                [] => format!("slot {i}"),
+                [one] => format!("core {one}"),
+                [first, .., last] => format!("cores {first}-{last}"),
+            };
+            let cores = if count * share <= cores.len() { own } else { vec![] };
+            Slot { name, gpu: None, cores, threads: threads.unwrap_or(share) }
+        })
+        .collect()
+}
+
+/// One slot per GPU, its threads a share of the cores.
+pub fn gpu_slots(gpus: usize, cores: usize, threads: Option<usize>, trials: usize) -> Vec<Slot> {
+    let threads = threads.unwrap_or((cores / gpus.max(1)).max(1));
+    let slot = |gpu| Slot { name: format!("gpu {gpu}"), gpu: Some(gpu), cores: vec![], threads };
+    (0..gpus.min(trials.max(1))).map(slot).collect()
+}
+
+/// Starts `exe trial SWEEP ID` for each trial.
+pub struct Local {
+    exe: PathBuf,
+    sweep: SweepDir,
+    /// Further arguments of every trial.
+    arguments: Vec<String>,
+    slots: Vec<Slot>,
+    children: Vec<Running>,
+    adopted: Vec<Adopted>,
+}
+
+struct Running {
+    id: String,
+    run: RunDir,
+    child: Child,
+    /// Where this attempt's output begins in console.txt.
+    console_start: u64,
+}
+
+struct Adopted {
+    id: String,
+    run: RunDir,
+    process: u32,
+}
+
+impl Local {
+    /// Nothing runs yet.
+    pub fn new(exe: PathBuf, sweep: SweepDir, arguments: Vec<String>, slots: Vec<Slot>) -> Local {
+        Local { exe, sweep, arguments, slots, children: vec![], adopted: vec![] }
+    }
+
+    fn spawn(&self, run: &RunDir, id: &str, slot: &Slot) -> std::io::Result<(Child, u64)> {
+        let console = File::options().create(true).append(true).open(run.console())?;
+        let start = console.metadata()?.len();
+        let threads = slot.threads.to_string();
+        let mut command = Command::new(&self.exe);
+        command.arg("trial").arg(self.sweep.path()).arg(id).args(&self.arguments);
+        command.env("RES2LAB_THREADS", &threads).env("OMP_NUM_THREADS", &threads).env("MKL_NUM_THREADS", &threads);
+        command.env("CUDA_VISIBLE_DEVICES", slot.gpu.map(|gpu| gpu.to_string()).unwrap_or_default());
+        command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console).process_group(0);
+        let child = command.spawn()?;
+        if !slot.cores.is_empty() {
+            let mut set = CpuSet::new();
+            for &core in &slot.cores {
+                let _ = set.set(core);
+            }
+            // Set before libtorch starts its threads, which inherit it. Without it the trial is only slower.
+            let _ = sched_setaffinity(Pid::from_raw(child.id() as i32), &set);
+        }
+        Ok((child, start))
+    }
+
+    fn collect(&mut self) -> Vec<(String, End)> {
+        let mut ended = Vec::new();
+        self.children.retain_mut(|running| match running.child.try_wait() {
+            Ok(None) => true,
+            Ok(Some(status)) => {
+                let end = end_of(&running.run, || reason(status, &running.run, running.console_start));
+                let end = if status.code() == Some(75) && !end.is_final() { End::Preempted } else { end };
+                ended.push((running.id.clone(), end));
+                false
+            }
+            Err(e) => {
+                ended.push((running.id.clone(), End::Failed(format!("cannot wait for its process: {e}"))));
+                false
+            }
+        });
+        self.adopted.retain(|adopted| {
+            if lock::is_held(&adopted.run.lock()) {
+                return true;
+            }
+            // Its exit status went to nobody; without a result it stopped at some checkpoint, and goes on from there.
+            let end = end_of(&adopted.run, String::new);
+            ended.push((adopted.id.clone(), if end.is_final() { end } else { End::Preempted }));
+            false
+        });
+        ended
+    }
+
+    fn signal_adopted(&self, signal: Signal) {
+        for adopted in &self.adopted {
+            // A process id may have been given to another program; the lock says whether it is still ours.
+            if let Ok(lock::Attempt::HeldBy(process)) = lock::try_lock(&adopted.run.lock())
+                && process == adopted.process
+            {
+                let _ = kill(Pid::from_raw(process as i32), signal);
+            }
+        }
+    }
+}
+
+impl Executor for Local {
+    fn slots(&self) -> Vec<String> {
+        self.slots.iter().map(|slot| slot.name.clone()).collect()
+    }
+
+    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, SweepError> {
+        let run = self.sweep.run(&trial.id);
+        run.create(&trial.spec)?;
+        let (child, console_start) = self
+            .spawn(&run, &trial.id, &self.slots[slot])
+            .map_err(|e| SweepError::from(StoreError::io("start a trial with", &self.exe, &e)))?;
+        let process = child.id();
+        self.children.push(Running { id: trial.id.clone(), run, child, console_start });
+        Ok(process)
+    }
+
+    fn adopt(&mut self, trial: &PlannedTrial, process: u32) {
+        self.adopted.push(Adopted { id: trial.id.clone(), run: self.sweep.run(&trial.id), process });
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Vec<(String, End)> {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        let started = Instant::now();
+        loop {
+            let ended = self.collect();
+            if !ended.is_empty() || started.elapsed() >= timeout {
+                return ended;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn ask_to_stop(&mut self) {
+        for running in &self.children {
+            let _ = kill(Pid::from_raw(running.child.id() as i32), Signal::SIGTERM);
+        }
+        self.signal_adopted(Signal::SIGTERM);
+    }
+
+    fn kill(&mut self) {
+        for running in &self.children {
+            let _ = killpg(Pid::from_raw(running.child.id() as i32), Signal::SIGKILL);
+        }
+        self.signal_adopted(Signal::SIGKILL);
+    }
+
+    fn now_s(&self) -> f64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+    }
+}
+
+/// The end that result.json tells, else a failure for `reason`.
+fn end_of(run: &RunDir, reason: impl FnOnce() -> String) -> End {
+    match atomic::read_json::<TrialResult>(&run.result()) {
+        Ok(Some(result)) if result.status == Outcome::Done => End::Done,
+        Ok(Some(_)) => End::Diverged,
+        Ok(None) => End::Failed(reason()),
+        Err(e) => End::Failed(e.cause),
+    }
+}
+
+/// What the trial said last, and how its process ended.
+fn reason(status: ExitStatus, run: &RunDir, console_start: u64) -> String {
+    let how = match (status.signal(), status.code()) {
+        (Some(number), _) => {
+            let name = Signal::try_from(number).map_or("unknown", Signal::as_str);
+            let hint = if number == 9 { "; when memory is short, the system does that" } else { "" };
+            format!("killed by signal {number} ({name}){hint}")
+        }
+        (None, Some(4)) => "out of memory".to_owned(),
+        (None, code) => format!("exit status {}", code.unwrap_or(-1)),
+    };
+    let said = said_last(run, console_start);
+    if said.is_empty() { how } else { format!("{said} ({how})") }
+}
+
+/// The last `error:` line of this attempt's output, else its last line.
+fn said_last(run: &RunDir, start: u64) -> String {
+    let mut text = String::new();
+    let read = File::open(run.console()).and_then(|mut file| {
+        let length = file.metadata()?.len();
+        // The end of a long output is enough.
+        file.seek(SeekFrom::Start(start.max(length.saturating_sub(20_000))))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(())
+    });
+    if read.is_err() {
+        return String::new();
+    }
+    let error = text.lines().rev().find_map(|line| line.strip_prefix("error: "));
+    error.or_else(|| text.lines().rev().find(|line| !line.trim().is_empty())).unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_are_shared_out_and_never_twice() {
+        let names = |slots: &[Slot]| slots.iter().map(|s| format!("{} x{}", s.name, s.threads)).collect::<Vec<_>>();
+        assert_eq!(names(&cpu_slots(&[0, 1], None, None, 12)), ["core 0 x1", "core 1 x1"]);
+        assert_eq!(names(&cpu_slots(&[0, 1], None, None, 1)), ["cores 0-1 x2"]);
+        assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], Some(2), None, 9)), ["cores 0-1 x2", "cores 2-3 x2"]);
+        assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], None, Some(2), 9)), ["cores 0-1 x2", "cores 2-3 x2"]);
+        // More slots than cores: nobody is pinned.
+        assert!(cpu_slots(&[0, 1], Some(3), None, 9).iter().all(|s| s.cores.is_empty() && s.threads == 1));
+        assert_eq!(names(&gpu_slots(2, 16, None, 9)), ["gpu 0 x8", "gpu 1 x8"]);
+    }
+}

@@ -1,0 +1,221 @@
+//! Arms and seeds to trials: each arm's graph is built once and priced, and arms that turn out to be the same network
+//! with the same recipe are merged.
+
+use crate::SweepError;
+use arch::{Graph, Input};
+use spec::{Arm, Axis, DataSpec, Expansion, TrialSpec, id};
+use std::collections::HashMap;
+use store::{Code, Plan, PlanAxis, PlannedTrial};
+
+/// What the plan must know of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct DataFacts {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    pub classes: usize,
+    pub train_images: usize,
+}
+
+/// Plans every arm with every seed, seed by seed, so that each arm has a first result early. `describe` looks a data
+/// set up; it is asked once for each.
+pub fn plan(
+    expansion: &Expansion,
+    command: &str,
+    code: Code,
+    describe: &dyn Fn(&DataSpec) -> Result<DataFacts, SweepError>,
+) -> Result<Plan, SweepError> {
+    let mut notes = expansion.notes.clone();
+    let arms = priced(expansion, describe, &mut notes)?;
+    let seed = |&seed: &u64| arms.iter().map(move |arm| arm.trial(seed));
+    let trials: Vec<PlannedTrial> = expansion.seeds.iter().flat_map(seed).collect();
+    refuse_clashes(&trials)?;
+    Ok(Plan {
+        name: expansion.name.clone(),
+        description: expansion.description.clone(),
+        command: command.to_owned(),
+        code,
+        axes: expansion.axes.iter().map(plan_axis).collect(),
+        notes,
+        trials,
+        earlier: vec![],
+    })
+}
+
+fn plan_axis(axis: &Axis) -> PlanAxis {
+    PlanAxis { label: axis.label.clone(), values: axis.points.iter().map(|p| spec::axes::show_point(p)).collect() }
+}
+
+/// An arm with its graph and the trial with seed 0.
+struct Priced {
+    graph: Graph,
+    trial: PlannedTrial,
+}
+
+impl Priced {
+    fn trial(&self, seed: u64) -> PlannedTrial {
+        let spec = TrialSpec { seed, ..self.trial.spec.clone() };
+        PlannedTrial { id: id::trial_id(&spec), spec, ..self.trial.clone() }
+    }
+}
+
+fn priced(
+    expansion: &Expansion,
+    describe: &dyn Fn(&DataSpec) -> Result<DataFacts, SweepError>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Priced>, SweepError> {
+    let mut known: Vec<(DataSpec, DataFacts)> = Vec::new();
+    let mut arms: Vec<Priced> = Vec::new();
+    // Equal networks have equal costs, so only those need to be compared node by node.
+    let mut by_cost: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
+    for arm in &expansion.arms {
+        let facts = match known.iter().find(|(data, _)| *data == arm.spec.data) {
+            Some((_, facts)) => *facts,
+            None => {
+                let facts = describe(&arm.spec.data)?;
+                known.push((arm.spec.data.clone(), facts));
+                facts
+            }
+        };
+        let priced = price(arm, facts, notes)?;
+        let alike = by_cost.entry((priced.trial.parameters, priced.trial.macs)).or_default();
+        let same = alike.iter().copied().find(|&i| is_same(&arms[i], &priced));
+        if let Some(i) = same {
+            notes.push(format!(
+                "{} is the same network and recipe as {}; it is trained once",
+                arm.label, arms[i].trial.label
+            ));
+            arms[i].trial.same_as.push(arm.label.clone());
+        } else {
+            alike.push(arms.len());
+            arms.push(priced);
+        }
+        arm.notes.iter().for_each(|note| add_note(notes, note));
+    }
+    Ok(arms)
+}
+
+fn is_same(a: &Priced, b: &Priced) -> bool {
+    a.graph == b.graph && a.trial.spec.data == b.trial.spec.data && a.trial.spec.train == b.trial.spec.train
+}
+
+fn price(arm: &Arm, facts: DataFacts, notes: &mut Vec<String>) -> Result<Priced, SweepError> {
+    let in_arm = |e: SweepError| SweepError { cause: format!("{}: {}", arm.label, e.cause), ..e };
+    let mut spec = arm.spec.clone();
+    if spec.train.batch_size > facts.train_images {
+        let cause =
+            format!("batch_size {} is larger than the {} training images", spec.train.batch_size, facts.train_images);
+        return Err(in_arm(SweepError::input(cause, format!("give batch at most {}", facts.train_images))));
+    }
+    let side = facts.height.max(facts.width);
+    let multiple = spec.model.input_multiple();
+    let fits = facts.height == facts.width && side % multiple == 0;
+    if spec.data.pad_to.is_none() && !fits {
+        let padded = side.div_ceil(multiple) * multiple;
+        spec.data.pad_to = Some(padded);
+        let sizes = format!("{}x{}", facts.height, facts.width);
+        add_note(
+            notes,
+            &format!("images of {sizes} px are padded with black to {padded}x{padded} px, which this family needs"),
+        );
+    }
+    let px = spec.data.pad_to.unwrap_or(side);
+    if px < side {
+        let cause = format!("data.pad_to {px} is smaller than the images ({side} px)");
+        return Err(in_arm(SweepError::input(cause, format!("give at least {side}"))));
+    }
+    let input = Input { channels: facts.channels, height: px, width: px, classes: facts.classes };
+    let graph = arch::build(&spec.model, input).map_err(|e| in_arm(e.into()))?;
+    let cost = arch::cost(&graph);
+    let extent = rf::extent(&graph);
+    let trial = PlannedTrial {
+        id: id::trial_id(&spec),
+        arm: id::arm_id(&spec),
+        label: arm.label.clone(),
+        same_as: vec![],
+        coordinates: arm.coordinates.clone(),
+        image_channels: facts.channels,
+        image_px: px,
+        classes: facts.classes,
+        parameters: cost.parameters,
+        macs: cost.macs,
+        activations: cost.activations,
+        rf_min_px: extent.min_px,
+        rf_max_px: extent.max_px,
+        spec,
+    };
+    Ok(Priced { graph, trial })
+}
+
+fn add_note(notes: &mut Vec<String>, note: &str) {
+    if !notes.iter().any(|n| n == note) {
+        notes.push(note.to_owned());
+    }
+}
+
+/// Eight hex digits tell millions of specs apart, not all; two that clash must not share a folder.
+fn refuse_clashes(trials: &[PlannedTrial]) -> Result<(), SweepError> {
+    let mut seen: HashMap<&str, &PlannedTrial> = HashMap::new();
+    for trial in trials {
+        if let Some(other) = seen.insert(&trial.id, trial) {
+            return Err(SweepError::input(
+                format!("{} and {} would share the folder {}", other.label, trial.label, trial.id),
+                "list each point once, or change another field of one of them a little",
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use spec::Experiment;
+
+    fn planned(file: &str, line: &str) -> Result<Plan, SweepError> {
+        let experiment: Experiment = spec::experiment::parse(file, "test.yaml").unwrap();
+        let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
+        let expansion = spec::expand(&experiment, &axes).unwrap();
+        let facts = DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000 };
+        plan(&expansion, "sweep", Code::default(), &|_| Ok(facts))
+    }
+
+    const FILE: &str = "
+name: t
+model: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}
+seeds: [0, 1]
+axes: {scale: [2, 4]}
+";
+
+    #[test]
+    fn each_seed_visits_all_arms_before_the_next() {
+        let plan = planned(FILE, "").unwrap();
+        let order: Vec<_> = plan.trials.iter().map(|t| (t.spec.seed, t.label.as_str())).collect();
+        assert_eq!(order, [(0, "scale=2"), (0, "scale=4"), (1, "scale=2"), (1, "scale=4")]);
+        assert_eq!(plan.trials[0].arm, plan.trials[2].arm);
+        assert_eq!(plan.trials[1].parameters, 31_624);
+    }
+
+    #[test]
+    fn equal_networks_are_trained_once() {
+        let plan = planned(FILE, "downsample=conv,avg first_block=pool,grouped scale=1").unwrap();
+        // With scale 1 the form of the first block changes nothing; the shortcut does.
+        assert_eq!(plan.trials.len(), 2 * 2);
+        assert_eq!(plan.trials[0].same_as, ["downsample=conv first_block=grouped"]);
+        assert!(plan.notes.iter().any(|n| n.contains("trained once")));
+    }
+
+    #[test]
+    fn a_dla_pads_digits_to_32_pixels_and_says_so() {
+        let plan = planned(FILE, "family=dla block=res2 stem=cifar").unwrap();
+        assert_eq!((plan.trials[0].image_px, plan.trials[0].spec.data.pad_to), (32, Some(32)));
+        assert!(plan.notes.iter().any(|n| n.contains("32x32")), "{:?}", plan.notes);
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_data_is_refused() {
+        let e = planned(FILE, "batch=5000").unwrap_err();
+        assert!(e.is_input && e.cause.contains("5000") && e.help.contains("4000"), "{e:?}");
+    }
+}

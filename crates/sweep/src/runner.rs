@@ -1,0 +1,304 @@
+//! Runs a plan to its end, or until asked to stop, and journals what happens. A trial's failure is a value, never the
+//! end of the sweep. The same plan run again goes on: results are read from the disk, running trials are taken over.
+
+use crate::SweepError;
+use crate::executor::{End, Executor};
+use crate::progress::TrialProgress;
+use crate::scheduler::Scheduler;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use store::{Event, Journal, Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
+
+/// How a sweep is run.
+pub struct Options<'a> {
+    /// Signals so far: at one, running trials are asked to write a checkpoint; at two, they are ended.
+    pub stop: &'a AtomicUsize,
+    /// Stop at the first failure.
+    pub fail_fast: bool,
+    /// After being asked to stop, trials have this long.
+    pub grace: Duration,
+}
+
+/// What happened to the plan's trials.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Finish {
+    pub done: usize,
+    pub diverged: usize,
+    pub failed: usize,
+    /// Neither done nor failed: the sweep was stopped before.
+    pub left: usize,
+}
+
+/// The state of things, for whoever watches.
+pub struct Snapshot<'a> {
+    /// Trials that run now.
+    pub running: Vec<RunningTrial<'a>>,
+    /// Trials that ended since the last snapshot.
+    pub ended: Vec<(&'a PlannedTrial, End)>,
+    /// Counts so far.
+    pub finish: Finish,
+    /// All trials of the plan.
+    pub total: usize,
+    /// Seconds to the end, if anything is known about it.
+    pub eta_s: Option<f64>,
+    /// Running trials were asked to stop.
+    pub is_stopping: bool,
+}
+
+/// One trial that runs now.
+pub struct RunningTrial<'a> {
+    /// Which.
+    pub trial: &'a PlannedTrial,
+    /// Where.
+    pub slot: String,
+    /// Since it was started by this runner.
+    pub elapsed_s: f64,
+    /// What it told last.
+    pub told: Option<TrialProgress>,
+}
+
+struct Runner<'a> {
+    dir: &'a SweepDir,
+    plan: &'a Plan,
+    executor: &'a mut dyn Executor,
+    scheduler: Scheduler,
+    journal: Journal,
+    index: HashMap<&'a str, usize>,
+    slot_names: Vec<String>,
+    started_s: HashMap<usize, f64>,
+    /// Wall time of finished trials per unit of work.
+    pace: Pace,
+}
+
+/// Runs `plan` on `executor`. `observe` is called several times a second.
+pub fn run<'a>(
+    dir: &'a SweepDir,
+    plan: &'a Plan,
+    executor: &'a mut dyn Executor,
+    options: &Options,
+    observe: &mut dyn FnMut(&Snapshot),
+) -> Result<Finish, SweepError> {
+    let _lock = match lock::try_lock(&dir.lock())? {
+        lock::Attempt::Held(lock) => lock,
+        lock::Attempt::HeldBy(process) => {
+            return Err(SweepError::machine(
+                format!("process {process} is running the sweep in {}", dir.path().display()),
+                "wait for it or stop it; with --name another sweep can run beside it",
+            ));
+        }
+    };
+    let mut runner = Runner::new(dir, plan, executor)?;
+    runner.take_over()?;
+    runner.go(options, observe)
+}
+
+impl<'a> Runner<'a> {
+    fn new(dir: &'a SweepDir, plan: &'a Plan, executor: &'a mut dyn Executor) -> Result<Runner<'a>, SweepError> {
+        let mut pace = Pace::default();
+        let mut ends = Vec::with_capacity(plan.trials.len());
+        for trial in &plan.trials {
+            let result: Option<TrialResult> = atomic::read_json(&dir.run(&trial.id).result())?;
+            if let Some(result) = &result {
+                pace.learn(work(trial), result.wall_s);
+            }
+            ends.push(result.map(|r| if r.status == Outcome::Done { End::Done } else { End::Diverged }));
+        }
+        let done = ends.iter().flatten().count();
+        let slot_names = executor.slots();
+        let mut runner = Runner {
+            dir,
+            plan,
+            scheduler: Scheduler::new(ends, slot_names.len()),
+            journal: Journal::open(&dir.journal())?,
+            index: plan.trials.iter().enumerate().map(|(i, t)| (t.id.as_str(), i)).collect(),
+            slot_names,
+            started_s: HashMap::new(),
+            pace,
+            executor,
+        };
+        let at_s = runner.executor.now_s();
+        let (command, trials) = (plan.command.clone(), plan.trials.len());
+        runner.journal.append(&Event::Planned { at_s, command, trials, done })?;
+        Ok(runner)
+    }
+
+    /// Trials that a runner left running when it died.
+    fn take_over(&mut self) -> Result<(), SweepError> {
+        let slots = last_slots(&journal::read(&self.dir.journal()));
+        for (i, trial) in self.plan.trials.iter().enumerate() {
+            let path = self.dir.run(&trial.id).lock();
+            if self.scheduler.ends()[i].is_some() || !path.exists() {
+                continue;
+            }
+            if let lock::Attempt::HeldBy(process) = lock::try_lock(&path)? {
+                let slot = slots.get(&trial.id).and_then(|name| self.slot_names.iter().position(|n| n == name));
+                self.watch(i, process, slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, i: usize, process: u32, slot: Option<usize>) -> Result<(), SweepError> {
+        let trial = &self.plan.trials[i];
+        let at_s = self.executor.now_s();
+        self.scheduler.adopt(i, slot);
+        self.executor.adopt(trial, process);
+        self.started_s.insert(i, at_s);
+        Ok(self.journal.append(&Event::Adopted { at_s, id: trial.id.clone(), process })?)
+    }
+
+    fn go(&mut self, options: &Options, observe: &mut dyn FnMut(&Snapshot)) -> Result<Finish, SweepError> {
+        const LOOK_EVERY: Duration = Duration::from_millis(250);
+        let mut asked_s = None;
+        let mut is_killed = false;
+        while !self.scheduler.is_over() {
+            let signals = options.stop.load(Ordering::Relaxed);
+            let now_s = self.executor.now_s();
+            if (signals > 0 || self.scheduler.is_stopping()) && asked_s.is_none() {
+                asked_s = Some(now_s);
+                self.scheduler.stop();
+                self.executor.ask_to_stop();
+            }
+            let is_late = asked_s.is_some_and(|at| now_s - at > options.grace.as_secs_f64());
+            if (signals > 1 || is_late) && !is_killed {
+                is_killed = true;
+                self.executor.kill();
+            }
+            let mut ended = self.start_what_can()?;
+            ended.extend(
+                self.executor
+                    .wait(LOOK_EVERY)
+                    .into_iter()
+                    .filter_map(|(id, end)| Some((*self.index.get(id.as_str())?, end))),
+            );
+            for (i, end) in &ended {
+                self.note_end(*i, end)?;
+                if options.fail_fast && !matches!(end, End::Done | End::Preempted) {
+                    self.scheduler.stop();
+                }
+            }
+            let ended = ended.into_iter().map(|(i, end)| (&self.plan.trials[i], end)).collect();
+            observe(&self.snapshot(ended));
+        }
+        let finish = self.finish();
+        let why = if asked_s.is_some() { "interrupted" } else { "finished" }.to_owned();
+        self.journal.append(&Event::Stopped { at_s: self.executor.now_s(), why })?;
+        Ok(finish)
+    }
+
+    /// Fills free slots. What cannot even start has failed.
+    fn start_what_can(&mut self) -> Result<Vec<(usize, End)>, SweepError> {
+        let mut failed = Vec::new();
+        while let Some((i, slot)) = self.scheduler.start_next() {
+            let trial = &self.plan.trials[i];
+            let at_s = self.executor.now_s();
+            match self.executor.start(trial, slot) {
+                Ok(process) => {
+                    self.started_s.insert(i, at_s);
+                    let slot = self.slot_names[slot].clone();
+                    self.journal.append(&Event::Started { at_s, id: trial.id.clone(), slot, process })?;
+                }
+                Err(e) => {
+                    let end = End::Failed(e.cause);
+                    self.scheduler.end(i, end.clone());
+                    failed.push((i, end));
+                }
+            }
+        }
+        Ok(failed)
+    }
+
+    fn note_end(&mut self, i: usize, end: &End) -> Result<(), SweepError> {
+        let trial = &self.plan.trials[i];
+        let at_s = self.executor.now_s();
+        if self.scheduler.running().iter().any(|&(t, _)| t == i) {
+            self.scheduler.end(i, end.clone());
+        }
+        if let (Some(started), End::Done) = (self.started_s.remove(&i), end) {
+            self.pace.learn(work(trial), at_s - started);
+        }
+        let (outcome, reason) = (end.name().to_owned(), end.reason().to_owned());
+        self.journal.append(&Event::Ended { at_s, id: trial.id.clone(), outcome, reason })?;
+        // Someone else trains it: wait for that process instead of trying again and again.
+        if *end == End::Preempted
+            && let Ok(lock::Attempt::HeldBy(process)) = lock::try_lock(&self.dir.run(&trial.id).lock())
+        {
+            self.watch(i, process, None)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Finish {
+        let count =
+            |wanted: &dyn Fn(&End) -> bool| self.scheduler.ends().iter().flatten().filter(|e| wanted(e)).count();
+        let (done, diverged) = (count(&|e| *e == End::Done), count(&|e| *e == End::Diverged));
+        let failed = count(&|e| matches!(e, End::Failed(_)));
+        Finish { done, diverged, failed, left: self.plan.trials.len() - done - diverged - failed }
+    }
+
+    fn snapshot(&self, ended: Vec<(&'a PlannedTrial, End)>) -> Snapshot<'a> {
+        let now_s = self.executor.now_s();
+        let running = self.scheduler.running().into_iter().map(|(i, slot)| RunningTrial {
+            trial: &self.plan.trials[i],
+            slot: slot.map_or_else(|| "beyond the slots".to_owned(), |s| self.slot_names[s].clone()),
+            elapsed_s: now_s - self.started_s.get(&i).copied().unwrap_or(now_s),
+            told: TrialProgress::read(&self.dir.run(&self.plan.trials[i].id)),
+        });
+        let running: Vec<_> = running.collect();
+        let eta_s = self.eta_s(&running);
+        let is_stopping = self.scheduler.is_stopping();
+        Snapshot { running, ended, finish: self.finish(), total: self.plan.trials.len(), eta_s, is_stopping }
+    }
+
+    /// Work left at the pace so far, shared by the slots.
+    fn eta_s(&self, running: &[RunningTrial]) -> Option<f64> {
+        let mut pace = self.pace;
+        for r in running {
+            let share = r.told.as_ref().map_or(0.0, TrialProgress::share);
+            // Before a tenth is done, start-up would dominate what is learned.
+            if share > 0.1 {
+                pace.learn(work(r.trial) * share, r.told.as_ref().map_or(r.elapsed_s, |t| t.wall_s));
+            }
+        }
+        let left = |r: &RunningTrial| work(r.trial) * (1.0 - r.told.as_ref().map_or(0.0, TrialProgress::share));
+        let pending: f64 = self.scheduler.pending().map(|i| work(&self.plan.trials[i])).sum();
+        let all = pending + running.iter().map(left).sum::<f64>();
+        Some(all * pace.seconds_per_work()? / self.slot_names.len().min(running.len().max(1)) as f64)
+    }
+}
+
+/// What a trial costs compared with others: multiply-adds times epochs. Small networks are bound by the number of
+/// operators rather than by arithmetic, so a share of the cost is the same for all of equal depth.
+fn work(trial: &PlannedTrial) -> f64 {
+    let layers = trial.spec.model.blocks.iter().sum::<usize>() * trial.spec.model.scale;
+    (trial.macs as f64 + 2e5 * layers as f64) * trial.spec.train.epochs as f64
+}
+
+/// Seconds per unit of work, from what has run.
+#[derive(Clone, Copy, Default)]
+struct Pace {
+    work: f64,
+    seconds: f64,
+}
+
+impl Pace {
+    fn learn(&mut self, work: f64, seconds: f64) {
+        self.work += work;
+        self.seconds += seconds;
+    }
+
+    fn seconds_per_work(self) -> Option<f64> {
+        (self.work > 0.0).then(|| self.seconds / self.work)
+    }
+}
+
+/// The slot in which each trial was started last.
+fn last_slots(events: &[Event]) -> HashMap<String, String> {
+    let started = events.iter().filter_map(|event| match event {
+        Event::Started { id, slot, .. } => Some((id.clone(), slot.clone())),
+        _ => None,
+    });
+    started.collect()
+}
