@@ -55,7 +55,7 @@ _setup:
 
 [private]
 _build: _setup
-    @cargo build --release --quiet --package cli
+    @cargo build --release --quiet --workspace --bin res2lab
 
 [private]
 _tensorboard:

@@ -46,7 +46,7 @@ pub struct PlannedTrial {
 }
 
 /// What a sweep consists of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The sweep's name.
     pub name: String,

@@ -135,3 +135,70 @@ fn unfinished(run: &RunDir, end: Option<&(&str, &str)>) -> (Status, String) {
         _ => (Status::Pending, String::new()),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use spec::{DataSpec, TrainSpec, TrialSpec};
+
+    /// A trial that was planned and not started.
+    pub fn row(id: &str, seed: u64) -> TrialRow {
+        let model = arch::ModelWords::default().resolve().unwrap().0;
+        let spec = TrialSpec { model, data: DataSpec::default(), train: TrainSpec::default(), seed };
+        let planned = PlannedTrial {
+            id: id.into(),
+            arm: "arm".into(),
+            label: "base".into(),
+            same_as: vec![],
+            coordinates: vec![],
+            spec,
+            image_channels: 1,
+            image_px: 28,
+            classes: 10,
+            parameters: 1,
+            macs: 2,
+            activations: 3,
+            rf_min_px: 4,
+            rf_max_px: 5,
+        };
+        let (status, reason) = (Status::Pending, String::new());
+        TrialRow { planned, status, reason, result: None, curve: vec![], attempts: 0, environment: None }
+    }
+
+    fn sweep() -> (tempfile::TempDir, SweepDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = SweepDir::new(folder.path());
+        let trials = vec![row("a", 0).planned, row("b", 1).planned];
+        Plan { trials, ..Plan::default() }.write(&dir).unwrap();
+        (folder, dir)
+    }
+
+    #[test]
+    fn a_trial_stands_where_its_files_and_the_journal_say() {
+        let (_folder, dir) = sweep();
+        let status = |i: usize| read(&dir, false).unwrap().trials[i].status;
+        assert_eq!(status(0), Status::Pending);
+        let run = dir.run("a");
+        run.create(&row("a", 0).planned.spec).unwrap();
+        run.begin_attempt().unwrap();
+        assert_eq!(status(0), Status::Interrupted);
+        let lock::Attempt::Held(held) = lock::try_lock(&run.lock()).unwrap() else { panic!("it is free") };
+        assert_eq!(status(0), Status::Running);
+        drop(held);
+        let ended = Event::Ended { at_s: 1.0, id: "a".into(), outcome: "failed".into(), reason: "why".into() };
+        crate::Journal::open(&dir.journal()).unwrap().append(&ended).unwrap();
+        assert_eq!(status(0), Status::Failed);
+        assert_eq!(read(&dir, false).unwrap().trials[0].reason, "why");
+        atomic::write_json(&run.result(), &TrialResult::default()).unwrap();
+        assert_eq!((status(0), status(1)), (Status::Done, Status::Pending));
+    }
+
+    #[test]
+    fn earlier_trials_are_kept_and_shown_when_asked() {
+        let (_folder, dir) = sweep();
+        let next = Plan { trials: vec![row("b", 1).planned, row("c", 2).planned], ..Plan::default() };
+        next.write(&dir).unwrap();
+        let ids = |all| read(&dir, all).unwrap().trials.iter().map(|t| t.planned.id.clone()).collect::<Vec<_>>();
+        assert_eq!((ids(false), ids(true)), (vec!["b".into(), "c".into()], vec!["b".into(), "c".into(), "a".into()]));
+    }
+}

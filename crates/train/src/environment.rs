@@ -11,7 +11,7 @@ pub fn environment(device: Device, threads: usize, code: Code) -> Environment {
         host: read_line("/proc/sys/kernel/hostname"),
         os: field("/etc/os-release", "PRETTY_NAME", '=').trim_matches('"').to_owned(),
         cpu: field("/proc/cpuinfo", "model name", ':'),
-        cores: std::thread::available_parallelism().map_or(0, usize::from),
+        cores: cores(),
         memory_gib: memory_gib(),
         gpus: gpus(),
         device: device_name(device),
@@ -41,6 +41,11 @@ pub fn now_s() -> f64 {
 pub fn peak_memory_mib() -> f64 {
     let kib = field("/proc/self/status", "VmHWM", ':');
     kib.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+/// Cores of the machine, not only those that this process may use.
+fn cores() -> usize {
+    fs::read_to_string("/proc/cpuinfo").unwrap_or_default().lines().filter(|line| line.starts_with("processor")).count()
 }
 
 fn memory_gib() -> f64 {

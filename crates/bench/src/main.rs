@@ -1,0 +1,32 @@
+//! Comparisons with plain PyTorch on the same machine, in one run, alternating. Drives both as programs from outside:
+//! ours as `target/release/res2lab`, PyTorch's as the scripts in `peers/`. Reports ratios and medians; judges nothing.
+//!
+//! This crate must never know: how either program works inside.
+//!
+//! Reading order:
+//! - [`sweep`]: the quickstart sweep, wall time and accuracy
+//! - [`history`]: every measurement, appended to `history.csv`
+
+mod history;
+mod sweep;
+
+use clap::{Parser, Subcommand};
+
+/// Side by side with plain PyTorch.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The quickstart sweep: four scales, several seeds, two trials side by side
+    Sweep(sweep::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().what {
+        What::Sweep(args) => sweep::run(&args),
+    }
+}

@@ -1,0 +1,104 @@
+//! The quickstart sweep: the same 12 trials (4 scales x 3 seeds x 6 epochs) by both, two processes side by side.
+
+use crate::history::{self, Line};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+const SCALES: [u64; 4] = [2, 4, 6, 8];
+
+/// Of `sweep`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A Python with torch 2.13, numpy and joblib
+    #[arg(long, env = "RES2LAB_PYTHON", default_value = "python3")]
+    python: PathBuf,
+    /// Seeds per scale: 0 to this, exclusive
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// Times each is run
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Where the measurement is appended
+    #[arg(long, default_value = "crates/bench/history.csv")]
+    history: PathBuf,
+}
+
+/// One program's run: wall time, and accuracies in percent by scale.
+struct Run {
+    wall_s: f64,
+    accuracy: BTreeMap<u64, Vec<f64>>,
+}
+
+/// Alternates the two, ours first, and prints every round.
+pub fn run(args: &Args) -> Result<()> {
+    println!("{}; {} trials each, two side by side", history::processor(), SCALES.len() as u64 * args.seeds);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 1..=args.rounds {
+        ours.push(our_sweep(args)?);
+        theirs.push(their_sweep(args)?);
+        let (a, b) = (ours[round - 1].wall_s, theirs[round - 1].wall_s);
+        println!("round {round}: res2lab {a:.1} s, PyTorch {b:.1} s, ratio {:.2}", b / a);
+    }
+    let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| b.wall_s / a.wall_s).collect();
+    let times = |runs: &[Run]| median(runs.iter().map(|r| r.wall_s).collect());
+    let (a, b, ratio) = (times(&ours), times(&theirs), median(ratios));
+    println!("median: res2lab {a:.1} s, PyTorch {b:.1} s; PyTorch's time / ours {ratio:.2}");
+    println!("mean test accuracy, {} seeds", args.seeds);
+    for scale in SCALES {
+        let mean = |run: &Run| run.accuracy.get(&scale).map_or(f64::NAN, |v| v.iter().sum::<f64>() / v.len() as f64);
+        let (a, b) = (mean(&ours[0]), mean(&theirs[0]));
+        println!("  scale {scale}: res2lab {a:.2} %, PyTorch {b:.2} %, difference {:+.2}", a - b);
+    }
+    let what = format!("quickstart sweep, {} trials", SCALES.len() as u64 * args.seeds);
+    history::append(&args.history, &Line { what: &what, unit: "s", ours: a, theirs: b, ratio, rounds: args.rounds })
+}
+
+fn our_sweep(args: &Args) -> Result<Run> {
+    let reports = tempfile::tempdir()?;
+    let mut command = Command::new("target/release/res2lab");
+    command.args(["sweep", "experiments/quickstart.yaml", "scale=2,4,6,8", "--json", "--slots", "2", "--threads", "1"]);
+    command.arg(format!("seed=0..{}", args.seeds - 1)).arg("--reports").arg(reports.path());
+    let (wall_s, output) = timed(command)?;
+    let arms = output["arms"].as_array().context("res2lab printed no arms")?.clone();
+    let mut accuracy = BTreeMap::new();
+    for arm in &arms {
+        let scale = &arm["coordinates"]["scale"];
+        let scale = scale.as_u64().or_else(|| scale.as_str()?.parse().ok()).context("an arm has no scale")?;
+        accuracy.insert(scale, vec![arm["mean"].as_f64().context("an arm has no mean")?]);
+    }
+    Ok(Run { wall_s, accuracy })
+}
+
+fn their_sweep(args: &Args) -> Result<Run> {
+    let list = |n: &mut dyn Iterator<Item = u64>| n.map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let mut command = Command::new(&args.python);
+    command.args(["crates/bench/peers/bench.py", "sweep", "--data", "data/mnist5k", "--jobs", "2"]);
+    command.args(["--scales", &list(&mut SCALES.into_iter()), "--seeds", &list(&mut (0..args.seeds))]);
+    let (wall_s, output) = timed(command)?;
+    let mut accuracy: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for row in output["rows"].as_array().context("the script printed no rows")? {
+        let (scale, value) = (row["scale"].as_u64(), row["accuracy"].as_f64());
+        accuracy.entry(scale.context("no scale")?).or_default().push(100.0 * value.context("no accuracy")?);
+    }
+    Ok(Run { wall_s, accuracy })
+}
+
+/// Runs a command to its end; its last output is one JSON value.
+fn timed(mut command: Command) -> Result<(f64, Value)> {
+    let started = Instant::now();
+    let output = command.stderr(Stdio::null()).output().with_context(|| format!("cannot run {command:?}"))?;
+    let wall_s = started.elapsed().as_secs_f64();
+    ensure!(output.status.success(), "{command:?} failed: {}", output.status);
+    let value = serde_json::from_slice(&output.stdout).with_context(|| format!("{command:?} printed no JSON"))?;
+    Ok((wall_s, value))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
+}

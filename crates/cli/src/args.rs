@@ -1,0 +1,130 @@
+//! The command line as types.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A research workbench for the Res2Net family of convolutional networks.
+#[derive(Parser, Debug)]
+#[command(name = "res2lab", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One command each.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Train and evaluate every point of an experiment, then write tables and a report
+    Sweep(SweepArgs),
+    /// Show what a sweep would consist of, and train nothing
+    Plan(SweepArgs),
+    /// Train one trial of a planned sweep (what a sweep starts for each of its trials)
+    Trial(TrialArgs),
+    /// Rebuild the report and the tables of a sweep from its files
+    Report(ReportArgs),
+    /// Describe a network: parameters, multiply-adds, stages
+    Model(ModelArgs),
+    /// Describe this machine and the libtorch in use
+    Env(EnvArgs),
+}
+
+/// Of `sweep` and `plan`.
+#[derive(Args, Debug)]
+pub struct SweepArgs {
+    /// An experiment file (default: experiments/quickstart.yaml) and axes: scale=2,4 depth=20..56:9 seed=0..4
+    /// scale+width=2+48,4+26 train.label_smoothing=0,0.1
+    #[arg(value_name = "FILE | AXIS=VALUES")]
+    pub words: Vec<String>,
+    /// Folder under reports/ (default: the experiment's name)
+    #[arg(long)]
+    pub name: Option<String>,
+    /// auto (GPUs if there are any), cpu or cuda
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Trials side by side (default: one per GPU, or per core on the CPU)
+    #[arg(long)]
+    pub slots: Option<usize>,
+    /// Threads of each trial (default: the cores divided by the slots)
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Stop the sweep at the first trial that fails
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where data sets and reports are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `trial`.
+#[derive(Args, Debug)]
+pub struct TrialArgs {
+    /// The sweep's folder
+    pub sweep: PathBuf,
+    /// The trial's id
+    pub id: String,
+    /// Where data sets are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// The sweep's name (a folder under reports/)
+    pub name: String,
+    /// Show what earlier commands on this sweep asked for, too
+    #[arg(long)]
+    pub all: bool,
+    /// Print the arms as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where reports are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `model`.
+#[derive(Args, Debug)]
+pub struct ModelArgs {
+    /// A network's name, or fields: depth=50 width=26 scale=4 (zoo=NAME is a field too)
+    #[arg(value_name = "NAME | FIELD=VALUE", required_unless_present = "list")]
+    pub words: Vec<String>,
+    /// Image size in pixels (default: what the network was published for)
+    #[arg(long)]
+    pub size: Option<usize>,
+    /// Number of classes
+    #[arg(long)]
+    pub classes: Option<usize>,
+    /// Image channels
+    #[arg(long)]
+    pub channels: Option<usize>,
+    /// List every known network
+    #[arg(long)]
+    pub list: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Of `env`.
+#[derive(Args, Debug)]
+pub struct EnvArgs {
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where files are, relative to the current folder.
+#[derive(Args, Debug, Clone)]
+pub struct Folders {
+    /// Folder of data sets
+    #[arg(long, env = "RES2LAB_DATA", default_value = "data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder of reports
+    #[arg(long, env = "RES2LAB_REPORTS", default_value = "reports", value_name = "DIR")]
+    pub reports: PathBuf,
+}

@@ -1,0 +1,42 @@
+//! `res2lab env`: this machine and the libtorch in use.
+
+use crate::args::EnvArgs;
+use crate::failure::Failure;
+use crate::print;
+use serde_json::json;
+use tch::{Cuda, Device};
+
+/// Prints what env.json would hold, and how libtorch was linked.
+pub fn run(args: &EnvArgs) -> Result<u8, Failure> {
+    let device = if Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let here = train::environment::environment(device, threads, crate::code());
+    let cuda_linked = tch::utils::has_cudart();
+    let config = libtorch::show_config();
+    if args.json {
+        let mut value = json!(here);
+        value["cuda_linked"] = json!(cuda_linked);
+        value["cuda_devices"] = json!(Cuda::device_count());
+        value["libtorch_config"] = json!(config);
+        print::json(&value);
+        return Ok(0);
+    }
+    let gpus = if here.gpus.is_empty() { "none".into() } else { here.gpus.join(", ") };
+    let cuda = if cuda_linked { "linked" } else { "not linked (this libtorch is for the CPU)" };
+    let rows = [
+        ("res2lab", format!("{} {}", here.code.version, here.code.commit)),
+        ("host", here.host),
+        ("system", here.os),
+        ("processor", format!("{}, {} cores", here.cpu, here.cores)),
+        ("memory", format!("{} GiB", here.memory_gib)),
+        ("GPUs", gpus),
+        ("libtorch", here.libtorch),
+        ("CUDA", cuda.to_owned()),
+        ("device", here.device),
+    ];
+    for (name, value) in rows {
+        print::line(&format!("{name:10} {value}"));
+    }
+    print::line(&config);
+    Ok(0)
+}

@@ -1,0 +1,158 @@
+//! `res2lab model`: a network's size, cost and stages.
+
+use crate::args::ModelArgs;
+use crate::failure::Failure;
+use crate::print;
+use arch::{Cost, Graph, Input, ModelSpec, ModelWords, zoo};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+#[derive(Serialize)]
+struct Description {
+    name: String,
+    model: ModelSpec,
+    image_px: usize,
+    image_channels: usize,
+    classes: usize,
+    #[serde(flatten)]
+    costs: Costs,
+    rf_min_px: u64,
+    rf_max_px: u64,
+    stages: Vec<StageRow>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Costs {
+    parameters: u64,
+    macs: u64,
+    activations: u64,
+}
+
+#[derive(Serialize)]
+struct StageRow {
+    name: String,
+    channels: usize,
+    height: usize,
+    width: usize,
+}
+
+/// Prints a network, or the list of known ones.
+pub fn run(args: &ModelArgs) -> Result<u8, Failure> {
+    if args.list {
+        list(args.json)?;
+        return Ok(0);
+    }
+    let (name, words) = words(&args.words)?;
+    let description = describe(&name, &words, input(args, &words)?)?;
+    if args.json {
+        print::json(&description)
+    } else {
+        show(&description)
+    }
+    Ok(0)
+}
+
+/// A bare name and `field=value` words, as one.
+fn words(words: &[String]) -> Result<(String, ModelWords), Failure> {
+    let mut map = Map::new();
+    for word in words {
+        let (field, text) = word.split_once('=').unwrap_or(("zoo", word));
+        if !arch::spec::FIELDS.contains(&field) {
+            let help = format!("use one of {}, or --size, --classes, --channels", arch::spec::FIELDS.join(", "));
+            return Err(Failure::input(format!("no field of a network is called {field}"), help));
+        }
+        let value = serde_json::to_value(spec::axes::scalar(text)).unwrap_or_default();
+        if map.insert(field.to_owned(), value).is_some() {
+            return Err(Failure::input(format!("{field} is given twice"), "give each field once"));
+        }
+    }
+    let name = map.get("zoo").and_then(Value::as_str).filter(|_| map.len() == 1).map(str::to_owned);
+    let text = serde_yaml::to_string(&Value::Object(map)).unwrap_or_default();
+    let words: ModelWords = serde_yaml::from_str(&text).map_err(|e| {
+        let mut e = spec::experiment::explain(&e);
+        // The text was made here, so its lines mean nothing to the user.
+        e.cause = e.cause.split(" at line ").next().unwrap_or_default().to_owned();
+        e
+    })?;
+    let (model, _) = words.resolve()?;
+    Ok((name.unwrap_or_else(|| spec::id::readable(&model)), words))
+}
+
+/// The published size and classes, the stem's usual ones otherwise, then the flags.
+fn input(args: &ModelArgs, words: &ModelWords) -> Result<Input, Failure> {
+    let published = match &words.zoo {
+        Some(name) => zoo::find(name)?.input,
+        None if words.stem == Some(arch::Stem::Cifar) => Input::square(32, 100),
+        None => Input::square(224, 1000),
+    };
+    let size = args.size.unwrap_or(published.height);
+    let channels = args.channels.unwrap_or(published.channels);
+    let classes = args.classes.unwrap_or(published.classes);
+    if [size, channels, classes].iter().any(|&n| n == 0 || n > 1_000_000) {
+        return Err(Failure::input("size, classes or channels are impossible", "give whole numbers of at least 1"));
+    }
+    Ok(Input { channels, height: size, width: size, classes })
+}
+
+fn describe(name: &str, words: &ModelWords, input: Input) -> Result<Description, Failure> {
+    let (model, notes) = words.resolve()?;
+    let graph = arch::build(&model, input)?;
+    let Cost { parameters, macs, activations, .. } = arch::cost(&graph);
+    let extent = rf::extent(&graph);
+    Ok(Description {
+        name: name.to_owned(),
+        model,
+        image_px: input.height,
+        image_channels: input.channels,
+        classes: input.classes,
+        costs: Costs { parameters, macs, activations },
+        rf_min_px: extent.min_px,
+        rf_max_px: extent.max_px,
+        stages: stages(&graph),
+        notes,
+    })
+}
+
+fn stages(graph: &Graph) -> Vec<StageRow> {
+    let row = |stage: &arch::graph::Stage| {
+        let shape = graph.node(stage.node).shape;
+        StageRow { name: stage.name.clone(), channels: shape.channels, height: shape.height, width: shape.width }
+    };
+    graph.stages.iter().map(row).collect()
+}
+
+fn show(d: &Description) {
+    print::line(&format!("{}, {} classes, {}x{} px", d.name, d.classes, d.image_px, d.image_px));
+    for (what, n) in
+        [("parameters", d.costs.parameters), ("multiply-adds", d.costs.macs), ("activations", d.costs.activations)]
+    {
+        print::line(&format!("  {what:15} {:>10}  {n}", print::short(n)));
+    }
+    print::line(&format!("  {:15} {} to {} px a side", "receptive field", d.rf_min_px, d.rf_max_px));
+    let rows =
+        d.stages.iter().map(|s| vec![s.name.clone(), s.channels.to_string(), format!("{}x{}", s.height, s.width)]);
+    print::table(&["stage", "channels", "map"], 1, rows.collect());
+    d.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
+}
+
+fn list(as_json: bool) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    for entry in zoo::entries() {
+        let mut description = describe(entry.name, &entry.words, entry.input)?;
+        description.notes = entry.aliases.iter().map(|alias| format!("also called {alias}")).collect();
+        all.push(description);
+    }
+    if as_json {
+        print::json(&all);
+        return Ok(());
+    }
+    let row = |d: &Description| {
+        let aliases: Vec<_> = d.notes.iter().map(|n| n.trim_start_matches("also called ")).collect();
+        let (parameters, macs) = (print::short(d.costs.parameters), print::short(d.costs.macs));
+        vec![d.name.clone(), aliases.join(" "), parameters, macs, d.image_px.to_string(), d.rf_max_px.to_string()]
+    };
+    let headers = ["network", "also", "parameters", "multiply-adds", "px", "receptive field"];
+    print::table(&headers, 2, all.iter().map(row).collect());
+    Ok(())
+}

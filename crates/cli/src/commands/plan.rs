@@ -1,0 +1,51 @@
+//! `res2lab plan`: what a sweep would consist of. Writes nothing.
+
+use crate::args::SweepArgs;
+use crate::failure::Failure;
+use crate::print;
+use crate::request::request;
+use store::{Plan, PlannedTrial};
+
+/// Plans and prints.
+pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
+    let request = request(args)?;
+    if args.json {
+        print::json(&request.plan)
+    } else {
+        show(&request.plan)
+    }
+    Ok(0)
+}
+
+/// Arms with what they cost, and the notes.
+pub fn show(plan: &Plan) {
+    let seeds: Vec<u64> = seeds(plan);
+    let arms: Vec<&PlannedTrial> = plan.trials.iter().take(plan.trials.len() / seeds.len().max(1)).collect();
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    print::line(&format!(
+        "{}: {} x {} = {}",
+        plan.name,
+        count(arms.len(), "arm"),
+        count(seeds.len(), "seed"),
+        count(plan.trials.len(), "trial")
+    ));
+    let rows = arms.iter().map(|t| {
+        vec![
+            t.label.clone(),
+            spec::id::readable(&t.spec.model),
+            print::short(t.parameters),
+            print::short(t.macs),
+            print::short(t.activations),
+            t.rf_max_px.to_string(),
+        ]
+    });
+    let headers = ["arm", "network", "parameters", "multiply-adds", "activations", "receptive field"];
+    print::table(&headers, 2, rows.collect());
+    plan.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
+}
+
+fn seeds(plan: &Plan) -> Vec<u64> {
+    let mut seeds: Vec<u64> = plan.trials.iter().map(|t| t.spec.seed).collect();
+    seeds.dedup();
+    seeds
+}

@@ -1,0 +1,115 @@
+//! `res2lab sweep`: plan, train, tabulate, report.
+
+use crate::args::SweepArgs;
+use crate::commands::{plan, report as report_command};
+use crate::failure::{FAILED, Failure};
+use crate::print;
+use crate::progress::Watcher;
+use crate::request::{Request, request};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+use store::{Plan, SweepDir, atomic};
+use sweep::{Finish, Local, Options, Slot, local};
+
+/// Running trials have this long to write a checkpoint after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Runs what is not done yet. Exit status 0 only if every trial is done.
+pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
+    let request = request(args)?;
+    let slots = slots(args, request.plan.trials.len())?;
+    let (plan, dir) = write_plan(request)?;
+    if !args.json {
+        plan::show(&plan);
+        let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
+        print::line(&format!("running on {} ({} threads each)", names.join(", "), slots[0].threads));
+    }
+    let finish = train(args, &plan, &dir, slots)?;
+    let summary = report_command::rebuild(&dir, false)?;
+    if args.json {
+        print::json(&summary);
+    } else {
+        report_command::show(&summary);
+        print::line(&format!("report: {}", dir.page().display()));
+    }
+    judge(&finish, &dir, args.json)
+}
+
+/// The folder, plan.json and sweep.yaml. Until here nothing was written.
+fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
+    let Request { experiment, plan, dir } = request;
+    atomic::create_dir(&dir.runs())?;
+    let plan = plan.write(&dir)?;
+    let text = serde_yaml::to_string(&experiment).unwrap_or_default();
+    let text = format!("# {}\n{text}", plan.command);
+    atomic::write(&dir.sweep_yaml(), text.as_bytes())?;
+    Ok((plan, dir))
+}
+
+fn slots(args: &SweepArgs, trials: usize) -> Result<Vec<Slot>, Failure> {
+    let cores = local::available_cores();
+    let gpus = tch::Cuda::device_count().max(0) as usize;
+    for (flag, value) in [("--slots", args.slots), ("--threads", args.threads)] {
+        if value.is_some_and(|n| n == 0 || n > 4096) {
+            return Err(Failure::input(format!("{flag} {} is impossible", value.unwrap_or(0)), "give at least 1"));
+        }
+    }
+    let on_gpu = match args.device.as_str() {
+        "cpu" => false,
+        "cuda" if gpus == 0 => {
+            return Err(Failure::input("libtorch finds no GPU", "use --device cpu, or see what `just env` says"));
+        }
+        "cuda" => true,
+        "auto" => gpus > 0,
+        other => return Err(Failure::input(format!("no device is called {other}"), "use auto, cpu or cuda")),
+    };
+    Ok(if on_gpu {
+        local::gpu_slots(args.slots.map_or(gpus, |n| n.min(gpus)), cores.len(), args.threads, trials)
+    } else {
+        local::cpu_slots(&cores, args.slots, args.threads, trials)
+    })
+}
+
+fn train(args: &SweepArgs, plan: &Plan, dir: &SweepDir, slots: Vec<Slot>) -> Result<Finish, Failure> {
+    let exe = std::env::current_exe().map_err(|e| Failure {
+        status: FAILED,
+        cause: format!("cannot find this program's own file: {e}"),
+        help: "call it by its path".into(),
+    })?;
+    let stop = Arc::new(AtomicUsize::new(0));
+    crate::signals::count(&stop)?;
+    let data = ["--data".to_owned(), args.folders.data.display().to_string()];
+    let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots);
+    let options = Options { stop: &stop, fail_fast: args.fail_fast, grace: GRACE };
+    let mut watcher = Watcher::new(plan, dir);
+    let finish = sweep::run(dir, plan, &mut executor, &options, &mut |snapshot| watcher.look(snapshot))?;
+    watcher.end();
+    Ok(finish)
+}
+
+fn judge(finish: &Finish, dir: &SweepDir, is_quiet: bool) -> Result<u8, Failure> {
+    let Finish { done, diverged, failed, left } = *finish;
+    if failed + diverged + left == 0 {
+        return Ok(0);
+    }
+    let mut parts = vec![format!("{done} done")];
+    for (count, what) in [(failed, "failed"), (diverged, "diverged"), (left, "not finished")] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let help = if failed + left > 0 {
+        "the same command goes on with what is not done; reasons are in the report and in each run's console.txt"
+    } else {
+        "lower the learning rate of the arms that diverged; the report names them"
+    };
+    if is_quiet {
+        return Ok(FAILED);
+    }
+    Err(Failure {
+        status: FAILED,
+        cause: format!("{} in {}", parts.join(", "), dir.path().display()),
+        help: help.into(),
+    })
+}

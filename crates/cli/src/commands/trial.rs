@@ -1,0 +1,131 @@
+//! `res2lab trial SWEEP ID`: one trial in a process of its own. What every executor starts.
+//!
+//! Exit status: 0 done (or already done), 2 bad spec or data, 3 diverged, 4 out of memory, 75 stopped with a checkpoint
+//! (or another process is training it), 1 anything else.
+
+use crate::args::TrialArgs;
+use crate::failure::{FAILED, Failure};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use store::{Plan, PlannedTrial, RunDir, SweepDir};
+use sweep::TrialProgress;
+use tch::Device;
+use train::{Ended, Options, Progress};
+
+const DIVERGED: u8 = 3;
+const OUT_OF_MEMORY: u8 = 4;
+const PREEMPTED: u8 = 75;
+
+/// Progress is told to the runner no more often than this.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// Trains the trial, or goes on from its last checkpoint.
+pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
+    let dir = SweepDir::new(&args.sweep);
+    let plan = Plan::read(&dir)?;
+    let trial = plan.trials.iter().chain(&plan.earlier).find(|t| t.id == args.id).ok_or_else(|| {
+        let help = "see the ids in plan.json";
+        Failure::input(format!("the sweep in {} has no trial {}", args.sweep.display(), args.id), help)
+    })?;
+    let run = dir.run(&trial.id);
+    run.create(&trial.spec)?;
+    let options = options(args, trial, &run)?;
+    // tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two lines.
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let ended = catch_unwind(AssertUnwindSafe(|| train::run(trial, &run, &options, &mut tell(&run))));
+    std::panic::set_hook(quiet);
+    match ended {
+        Ok(ended) => Ok(status(ended?)),
+        Err(panic) => Err(libtorch_failure(&*panic)),
+    }
+}
+
+fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGUSR2] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|e| Failure {
+            status: FAILED,
+            cause: format!("cannot listen to signals: {e}"),
+            help: "report this".into(),
+        })?;
+    }
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
+    let data_dir = crate::request::data_dir(&trial.spec.data, &args.folders.data);
+    let checkpoint_s = number("RES2LAB_CHECKPOINT_S").unwrap_or(60);
+    Ok(Options {
+        // The runner shows a trial the one GPU that it may use, or none.
+        device: Device::cuda_if_available(),
+        threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
+        data_dir,
+        checkpoint_every: Duration::from_secs(checkpoint_s as u64),
+        rank: 0,
+        world: 1,
+        stop,
+        code: crate::code(),
+        earlier_s: TrialProgress::read(run).map_or(0.0, |told| told.wall_s),
+    })
+}
+
+/// Writes progress.json, now and then; nobody is hurt if it fails.
+fn tell(run: &RunDir) -> impl FnMut(&Progress) {
+    let run = run.clone();
+    let mut last: Option<Instant> = None;
+    move |p: &Progress| {
+        if last.is_some_and(|at| at.elapsed() < TELL_EVERY) && p.step < p.steps {
+            return;
+        }
+        last = Some(Instant::now());
+        let told = TrialProgress {
+            epoch: p.epoch,
+            epochs: p.epochs,
+            step: p.step,
+            steps: p.steps,
+            loss: p.loss,
+            acc1: p.acc1,
+            images_per_s: p.images_per_s,
+            wall_s: p.wall_s,
+        };
+        let _ = told.write(&run);
+    }
+}
+
+fn status(ended: Ended) -> u8 {
+    match ended {
+        Ended::Done => 0,
+        Ended::Diverged(reason) => {
+            eprintln!("error: {reason}");
+            eprintln!("help: lower the learning rate");
+            DIVERGED
+        }
+        Ended::Preempted => PREEMPTED,
+        Ended::Busy(process) => {
+            eprintln!("error: process {process} is training this trial");
+            eprintln!("help: wait for it, or stop it");
+            PREEMPTED
+        }
+    }
+}
+
+fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("no message");
+    let is_memory = text.contains("out of memory") || text.contains("can't allocate memory");
+    let first =
+        text.split("\\n").next().unwrap_or(text).trim_start_matches("called `Result::unwrap()` on an `Err` value: ");
+    if is_memory {
+        return Failure {
+            status: OUT_OF_MEMORY,
+            cause: format!("out of memory: {first}"),
+            help: "give a smaller batch, e.g. batch=16, or run fewer trials side by side with --slots 1".into(),
+        };
+    }
+    Failure {
+        status: FAILED,
+        cause: format!("libtorch failed: {first}"),
+        help: "report this with the log of the attempt".into(),
+    }
+}

@@ -1,0 +1,54 @@
+//! What ends a command: an exit status, a cause and a remedy. The exit status is 2 for wrong input, 1 for the rest.
+
+/// Wrong input: nothing was written.
+pub const WRONG_INPUT: u8 = 2;
+/// Trials failed, or the machine did.
+pub const FAILED: u8 = 1;
+
+/// Printed as two lines, `error:` and `help:`.
+#[derive(Debug)]
+pub struct Failure {
+    /// The process's exit status.
+    pub status: u8,
+    /// What went wrong.
+    pub cause: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+impl Failure {
+    /// Wrong input.
+    pub fn input(cause: impl Into<String>, help: impl Into<String>) -> Failure {
+        Failure { status: WRONG_INPUT, cause: cause.into(), help: help.into() }
+    }
+}
+
+/// Each crate's error is a cause and a remedy already; only the exit status is added here.
+macro_rules! from_error {
+    ($error:ty, $status:expr) => {
+        impl From<$error> for Failure {
+            fn from(e: $error) -> Failure {
+                Failure { status: $status, cause: e.cause, help: e.help }
+            }
+        }
+    };
+}
+
+from_error!(arch::Invalid, WRONG_INPUT);
+from_error!(spec::SpecError, WRONG_INPUT);
+from_error!(data::DataError, WRONG_INPUT);
+from_error!(store::StoreError, FAILED);
+from_error!(report::ReportError, FAILED);
+
+impl From<sweep::SweepError> for Failure {
+    fn from(e: sweep::SweepError) -> Failure {
+        Failure { status: if e.is_input { WRONG_INPUT } else { FAILED }, cause: e.cause, help: e.help }
+    }
+}
+
+impl From<train::TrainError> for Failure {
+    fn from(e: train::TrainError) -> Failure {
+        let status = if e.kind == train::error::Kind::Input { WRONG_INPUT } else { FAILED };
+        Failure { status, cause: e.cause, help: e.help }
+    }
+}

@@ -1,0 +1,72 @@
+//! The binary: arguments, wiring, progress, exit codes. The only crate that prints and exits.
+//!
+//! Reading order:
+//! - [`args`]: the command line as types
+//! - [`commands`]: one file per command
+//! - [`request`]: words to a plan
+//! - [`progress`] and [`signals`]: while a sweep runs
+//! - [`failure`]: how a command ends that cannot do what it was asked
+//! - [`print`]: tables and JSON
+
+mod args;
+mod commands;
+mod failure;
+mod print;
+mod progress;
+mod request;
+mod signals;
+
+use args::{Cli, Command};
+use clap::Parser;
+use failure::{Failure, WRONG_INPUT};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let ended = match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(e) if !e.use_stderr() => {
+            // --help and --version. Nobody to tell if standard output is closed.
+            let _ = e.print();
+            Ok(0)
+        }
+        Err(e) => Err(usage(&e)),
+    };
+    match ended {
+        Ok(status) => ExitCode::from(status),
+        Err(Failure { status, cause, help }) => {
+            eprintln!("error: {}", one_line(&cause));
+            eprintln!("help: {}", one_line(&help));
+            ExitCode::from(status)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Sweep(args) => commands::sweep::run(&args),
+        Command::Plan(args) => commands::plan::run(&args),
+        Command::Trial(args) => commands::trial::run(&args),
+        Command::Report(args) => commands::report::run(&args),
+        Command::Model(args) => commands::model::run(&args),
+        Command::Env(args) => commands::env::run(&args),
+    }
+}
+
+/// clap's message as cause and remedy.
+fn usage(e: &clap::Error) -> Failure {
+    let text = e.to_string();
+    let cause = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ").map(str::to_owned));
+    let command = std::env::args().nth(1).filter(|word| !word.starts_with('-')).map(|word| word + " ");
+    let help = tip.unwrap_or_else(|| format!("see res2lab {}--help", command.unwrap_or_default()));
+    Failure { status: WRONG_INPUT, cause, help }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The program's id, for files.
+fn code() -> store::Code {
+    store::Code { version: env!("CARGO_PKG_VERSION").into(), commit: env!("RES2LAB_COMMIT").into() }
+}

@@ -1,0 +1,69 @@
+//! Tables and JSON on standard output. A closed pipe (`| head`) ends the output, not the command.
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use std::io::Write;
+
+/// Rows under headers; columns after the first `left` are numbers and stand to the right.
+pub fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(headers);
+    table.add_rows(rows);
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if i == 0 { 0 } else { 2 }, 0));
+        if i >= left {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    line(&table.lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
+}
+
+/// Indented JSON.
+pub fn json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => line(&text),
+        Err(e) => eprintln!("error: cannot print the result as JSON: {e}"),
+    }
+}
+
+/// A line of text.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// 31624 as `31.6 k`, 4254927872 as `4.25 G`.
+pub fn short(n: u64) -> String {
+    let x = n as f64;
+    let (value, unit) = match n {
+        0..1_000 => return n.to_string(),
+        1_000..1_000_000 => (x / 1e3, "k"),
+        1_000_000..1_000_000_000 => (x / 1e6, "M"),
+        _ => (x / 1e9, "G"),
+    };
+    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.digits$} {unit}")
+}
+
+/// Seconds as `45 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn duration(seconds: f64) -> String {
+    let s = seconds.round().max(0.0) as u64;
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_durations_are_short() {
+        assert_eq!(
+            ["31.6 k", "4.25 G", "999", "25.7 M"].map(str::to_owned),
+            [31_624, 4_254_927_872, 999, 25_699_120].map(short)
+        );
+        assert_eq!(["0 s", "3 min 20 s", "2 h 5 min"].map(str::to_owned), [0.2, 200.0, 7_510.0].map(duration));
+    }
+}

@@ -1,0 +1,149 @@
+//! What a user sees while a sweep runs: one line per running trial and a total on a terminal, plain lines elsewhere.
+
+use crate::print;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+use store::{Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic};
+use sweep::runner::RunningTrial;
+use sweep::{End, Snapshot};
+
+/// Off a terminal, running trials are told about this often.
+const TELL_EVERY: Duration = Duration::from_secs(15);
+
+/// Turns snapshots into lines on standard error.
+pub struct Watcher<'a> {
+    plan: &'a Plan,
+    dir: &'a SweepDir,
+    terminal: Option<Terminal>,
+    last_told: Instant,
+    was_stopping: bool,
+}
+
+struct Terminal {
+    all: MultiProgress,
+    total: ProgressBar,
+    trials: HashMap<String, ProgressBar>,
+}
+
+impl<'a> Watcher<'a> {
+    /// Looks at whether there is a terminal.
+    pub fn new(plan: &'a Plan, dir: &'a SweepDir) -> Watcher<'a> {
+        let terminal = std::io::stderr().is_terminal().then(|| Terminal::new(plan.trials.len()));
+        Watcher { plan, dir, terminal, last_told: Instant::now(), was_stopping: false }
+    }
+
+    /// Shows what changed.
+    pub fn look(&mut self, snapshot: &Snapshot) {
+        if snapshot.is_stopping && !self.was_stopping {
+            self.was_stopping = true;
+            self.say("stopping: running trials write a checkpoint; once more ends them at once");
+        }
+        for (trial, end) in &snapshot.ended {
+            self.say(&self.ended(trial, end, snapshot));
+        }
+        match &mut self.terminal {
+            Some(terminal) => terminal.update(snapshot),
+            None if self.last_told.elapsed() >= TELL_EVERY => {
+                self.last_told = Instant::now();
+                snapshot.running.iter().for_each(|r| eprintln!("{}", line(r)));
+                eprintln!("{}", total(snapshot));
+            }
+            None => {}
+        }
+    }
+
+    /// Clears the terminal's lines.
+    pub fn end(&mut self) {
+        if let Some(terminal) = &self.terminal {
+            let _ = terminal.all.clear();
+        }
+    }
+
+    fn say(&self, text: &str) {
+        match &self.terminal {
+            Some(terminal) => drop(terminal.all.println(text)),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn ended(&self, trial: &PlannedTrial, end: &End, snapshot: &Snapshot) -> String {
+        let finish = &snapshot.finish;
+        let over = finish.done + finish.diverged + finish.failed;
+        let name = format!("[{over}/{}] {} seed {}", self.plan.trials.len(), trial.label, trial.spec.seed);
+        match end {
+            End::Failed(reason) => format!("{name}: failed: {reason}"),
+            End::Preempted => format!("{name}: stopped with a checkpoint"),
+            End::Done | End::Diverged => {
+                let result = atomic::read_json::<TrialResult>(&self.dir.run(&trial.id).result()).ok().flatten();
+                match result {
+                    Some(r) if r.status == Outcome::Done => {
+                        let accuracy = r.metrics.get("val/acc1").map_or_else(String::new, |a| format!("{a:.2} %, "));
+                        format!("{name}: {accuracy}{}, {:.0} images/s", print::duration(r.wall_s), r.images_per_s)
+                    }
+                    Some(r) => format!("{name}: diverged: {}", r.reason),
+                    None => format!("{name}: {}", end.name()),
+                }
+            }
+        }
+    }
+}
+
+impl Terminal {
+    fn new(trials: usize) -> Terminal {
+        let all = MultiProgress::new();
+        let total = all.add(ProgressBar::new(trials as u64).with_style(style("{bar:30} {msg}")));
+        Terminal { all, total, trials: HashMap::new() }
+    }
+
+    fn update(&mut self, snapshot: &Snapshot) {
+        let is_running = |id: &str| snapshot.running.iter().any(|r| r.trial.id == id);
+        self.trials.retain(|id, bar| {
+            let keep = is_running(id);
+            if !keep {
+                bar.finish_and_clear();
+            }
+            keep
+        });
+        for running in &snapshot.running {
+            let bar = self.trials.entry(running.trial.id.clone()).or_insert_with(|| {
+                let bar = ProgressBar::new(1000).with_style(style("{bar:12} {msg}"));
+                self.all.insert_before(&self.total, bar)
+            });
+            bar.set_position((1000.0 * running.told.as_ref().map_or(0.0, sweep::TrialProgress::share)) as u64);
+            bar.set_message(line(running));
+        }
+        let finish = &snapshot.finish;
+        self.total.set_position((finish.done + finish.diverged + finish.failed) as u64);
+        self.total.set_message(total(snapshot));
+    }
+}
+
+/// indicatif refuses only malformed templates, and these are constant.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn line(r: &RunningTrial) -> String {
+    let name = format!("{:8} {} seed {}", r.slot, r.trial.label, r.trial.spec.seed);
+    match &r.told {
+        Some(told) => {
+            let accuracy = told.acc1.map_or_else(|| "-".to_owned(), |a| format!("{a:.2} %"));
+            let (epoch, epochs) = (told.epoch, told.epochs);
+            format!(
+                "{name}  epoch {epoch:.1}/{epochs}  loss {:.3}  accuracy {accuracy}  {:.0} images/s",
+                told.loss, told.images_per_s
+            )
+        }
+        None => format!("{name}  starting"),
+    }
+}
+
+fn total(snapshot: &Snapshot) -> String {
+    let finish = &snapshot.finish;
+    let failed = finish.failed + finish.diverged;
+    let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+    let eta = snapshot.eta_s.map_or_else(String::new, |s| format!(", about {} left", print::duration(s)));
+    format!("{} of {} done{failed}{eta}", finish.done, snapshot.total)
+}

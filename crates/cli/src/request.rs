@@ -1,0 +1,94 @@
+//! What `sweep` and `plan` share: words to a plan.
+
+use crate::args::SweepArgs;
+use crate::failure::Failure;
+use spec::{Axis, DataSpec, Experiment};
+use std::path::{Path, PathBuf};
+use store::{Plan, SweepDir};
+use sweep::{DataFacts, SweepError};
+
+const DEFAULT_EXPERIMENT: &str = "experiments/quickstart.yaml";
+
+/// A planned sweep that is not on the disk yet.
+pub struct Request {
+    /// The experiment as the file has it.
+    pub experiment: Experiment,
+    /// What it comes to with the command line's axes.
+    pub plan: Plan,
+    /// Where it goes.
+    pub dir: SweepDir,
+}
+
+/// Reads the file and the axes, and plans. Nothing is written.
+pub fn request(args: &SweepArgs) -> Result<Request, Failure> {
+    let (file, axes) = split(&args.words)?;
+    let text = std::fs::read_to_string(&file).map_err(|e| {
+        let help = "name an experiment file, e.g. experiments/quickstart.yaml, and axes as name=values";
+        Failure::input(format!("cannot read {}: {e}", file.display()), help)
+    })?;
+    let experiment = spec::experiment::parse(&text, &file.display().to_string())?;
+    let expansion = spec::expand(&experiment, &axes)?;
+    let data = args.folders.data.clone();
+    let describe = move |spec: &DataSpec| facts(spec, &data);
+    let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), &describe)?;
+    if let Some(name) = &args.name {
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
+            return Err(Failure::input(
+                format!("--name \"{name}\" cannot name a folder"),
+                "use letters, digits, hyphens, underscores and dots",
+            ));
+        }
+        plan.name = name.clone();
+    }
+    let dir = SweepDir::new(args.folders.reports.join(&plan.name));
+    Ok(Request { experiment, plan, dir })
+}
+
+/// At most one word without `=` names the file.
+fn split(words: &[String]) -> Result<(PathBuf, Vec<Axis>), Failure> {
+    let (axes, files): (Vec<&String>, Vec<&String>) = words.iter().partition(|word| word.contains('='));
+    let file = match files[..] {
+        [] => DEFAULT_EXPERIMENT.into(),
+        [file] if Path::new(file).exists() || file.ends_with(".yaml") || file.ends_with(".yml") => file.into(),
+        [word] if arch::zoo::find(word).is_ok() => {
+            return Err(Failure::input(format!("\"{word}\" is a network, not a file"), format!("write zoo={word}")));
+        }
+        [word] => {
+            return Err(Failure::input(
+                format!("\"{word}\" is neither a file nor an axis"),
+                "write axes as name=values, e.g. scale=2,4,6,8, and give an existing experiment file",
+            ));
+        }
+        [first, second, ..] => {
+            return Err(Failure::input(
+                format!("two experiment files are given: {first} and {second}"),
+                "give one file; axes are written as name=values",
+            ));
+        }
+    };
+    let axes = axes.into_iter().map(|word| Axis::parse(word)).collect::<Result<_, _>>()?;
+    Ok((file, axes))
+}
+
+/// The folder of a data set.
+pub fn data_dir(spec: &DataSpec, data: &Path) -> PathBuf {
+    spec.path.as_ref().map_or_else(|| data.join(&spec.name), PathBuf::from)
+}
+
+fn facts(spec: &DataSpec, data: &Path) -> Result<DataFacts, SweepError> {
+    let facts = data::describe(&spec.name, &data_dir(spec, data)).map_err(|e| SweepError::input(e.cause, e.help))?;
+    Ok(DataFacts {
+        channels: facts.channels,
+        height: facts.height,
+        width: facts.width,
+        classes: facts.classes,
+        train_images: facts.train_images,
+    })
+}
+
+/// The command as typed, for provenance.
+fn command_line() -> String {
+    let quoted = |word: String| if word.contains(' ') { format!("'{word}'") } else { word };
+    let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
+    format!("just {}", words.join(" "))
+}

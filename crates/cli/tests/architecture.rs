@@ -1,0 +1,89 @@
+//! The rules of crates/README.md, held by reading the workspace: who may depend on whom, who links libtorch, where
+//! unsafe stands, and that every module says what it is.
+
+mod common;
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Each crate's direct dependencies among ours.
+const ALLOWED: [(&str, &[&str]); 13] = [
+    ("arch", &[]),
+    ("random", &[]),
+    ("rf", &["arch"]),
+    ("spec", &["arch"]),
+    ("libtorch", &[]),
+    ("nn", &["arch", "libtorch", "random"]),
+    ("data", &["random"]),
+    ("store", &["arch", "spec"]),
+    ("train", &["arch", "data", "libtorch", "nn", "random", "spec", "store"]),
+    ("sweep", &["arch", "rf", "spec", "store"]),
+    ("report", &["arch", "rf", "spec", "store"]),
+    ("bench", &[]),
+    ("cli", &["arch", "data", "libtorch", "report", "rf", "spec", "store", "sweep", "train"]),
+];
+const LINK_LIBTORCH: [&str; 5] = ["cli", "data", "libtorch", "nn", "train"];
+
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(common::root())
+        .output()
+        .expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let name = |v: &Value| v["name"].as_str().unwrap_or_default().to_owned();
+    let of = |package: &Value| {
+        let normal = package["dependencies"].as_array().expect("a list").iter().filter(|d| d["kind"].is_null());
+        (name(package), normal.map(name).collect())
+    };
+    metadata["packages"].as_array().expect("packages").iter().map(of).collect()
+}
+
+#[test]
+fn crates_depend_only_on_what_the_architecture_allows() {
+    let found = dependencies();
+    let ours: BTreeSet<&String> = found.keys().collect();
+    assert_eq!(found.len(), ALLOWED.len(), "a new crate needs a line here and in crates/README.md");
+    for (name, allowed) in ALLOWED {
+        for dependency in found[name].iter().filter(|d| ours.contains(d)) {
+            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+        }
+    }
+    let users = |of: &str| found.iter().filter(|(_, d)| d.contains(of)).map(|(n, _)| n.as_str()).collect::<Vec<_>>();
+    assert_eq!(users("tch"), LINK_LIBTORCH);
+    assert_eq!(users("polars"), ["store"]);
+    assert_eq!(users("plotters"), ["report"]);
+}
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is_and_unsafe_stands_in_libtorch_only() {
+    let crates = common::root().join("crates");
+    let mut files = Vec::new();
+    sources(&crates, &mut files);
+    assert!(files.len() > 60);
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a source");
+        let shown = file.strip_prefix(&crates).expect("inside").display().to_string();
+        assert!(text.starts_with("//!"), "{shown} does not begin with //!");
+        assert!(text.lines().count() <= 450, "{shown} is too long to read");
+        let word = ["un", "safe {"].concat();
+        assert!(!text.contains(&word) || shown.starts_with("libtorch/"), "{shown} has {word}");
+        if shown.ends_with("src/lib.rs") {
+            assert!(text.contains("must never know"), "{shown} does not say what it must never know");
+        }
+    }
+}

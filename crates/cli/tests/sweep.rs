@@ -1,0 +1,93 @@
+//! A small sweep on real images: files, resumption of the finished, additions, failures as values.
+
+mod common;
+
+use common::{Bench, events, read_json, runs, stderr};
+
+const SMALL: &str = "epochs=1 batch=125 --name small --json";
+
+#[test]
+fn a_sweep_leaves_tables_a_report_and_event_files_and_is_not_trained_twice() {
+    let bench = Bench::new();
+    let sweep = bench.sweep("small");
+    let first = bench.json(&format!("sweep scale=2,4 seed=0,1 {SMALL}"));
+    let arms = first["arms"].as_array().unwrap();
+    assert_eq!(arms.len(), 2);
+    assert!(arms.iter().all(|a| a["n"] == 2 && a["mean"].as_f64().unwrap() > 30.0), "{first}");
+    for file in
+        ["sweep.yaml", "plan.json", "journal.jsonl", "index.html", "trials.parquet", "trials.csv", "metrics.parquet"]
+    {
+        assert!(sweep.join(file).metadata().unwrap().len() > 100, "{file}");
+    }
+    for run in runs(&sweep) {
+        let result = read_json(&run.join("result.json")).unwrap();
+        assert_eq!((&result["status"], &result["steps"]), (&"done".into(), &32.into()));
+        assert!(run.join("attempt-1/env.json").exists() && run.join("attempt-1/log.txt").exists());
+        let has_events = std::fs::read_dir(run.join("attempt-1")).unwrap();
+        assert!(has_events.flatten().any(|e| e.file_name().to_string_lossy().contains("tfevents")));
+    }
+
+    // The same again starts nothing; another seed and another scale start what is new; the report shows what was asked.
+    let started = || events(&sweep, "started").len();
+    assert_eq!(started(), 4);
+    bench.json(&format!("sweep scale=2,4 seed=0,1 {SMALL}"));
+    assert_eq!(started(), 4);
+    let more = bench.json(&format!("sweep scale=2,6 seed=0..2 {SMALL}"));
+    assert_eq!((started(), more["arms"].as_array().unwrap().len()), (4 + 4, 2));
+    assert_eq!(runs(&sweep).len(), 8);
+    assert_eq!(bench.json("report small --all --json")["arms"].as_array().unwrap().len(), 3);
+
+    // Another base is another arm: never mixed with what was there.
+    let longer = bench.json(&format!("sweep scale=2 seed=0 {SMALL} epochs=2").replace("epochs=1 ", ""));
+    assert_eq!((&longer["arms"][0]["n"], runs(&sweep).len()), (&1.into(), 9));
+}
+
+#[test]
+fn a_diverged_trial_is_a_value_in_the_table() {
+    let bench = Bench::new();
+    let line = "sweep lr=0.1,1e30 scale=2 seed=0 epochs=1 batch=125 train.schedule=constant --name wild";
+    let output = bench.run(line);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 done, 1 diverged"), "{}", stderr(&output));
+    let table = std::fs::read_to_string(bench.sweep("wild").join("trials.csv")).unwrap();
+    assert!(table.contains("diverged") && table.contains("done"), "{table}");
+    // It would diverge again, so it is not run again.
+    assert_eq!(bench.run(line).status.code(), Some(1));
+    assert_eq!(events(&bench.sweep("wild"), "started").len(), 2);
+}
+
+#[test]
+fn a_dla_trains_on_padded_digits() {
+    let bench = Bench::new();
+    let summary =
+        bench.json("sweep family=dla block=res2 stem=cifar scale=4 seed=0 epochs=1 batch=125 --name dla --json");
+    assert!(summary["arms"][0]["mean"].as_f64().unwrap() > 15.0, "{summary}");
+}
+
+#[test]
+fn a_trial_whose_data_vanished_fails_with_the_reason() {
+    let bench = Bench::new();
+    let data = bench.reports().join("data");
+    std::fs::create_dir(&data).unwrap();
+    for entry in std::fs::read_dir(common::root().join("data/mnist5k")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, data.join(path.file_name().unwrap())).unwrap();
+    }
+    let id = bench.json(&format!("plan scale=2 seed=0 data.path={} --json", data.display()))["trials"][0]["id"].clone();
+    // Planned with the data there; trained by hand without.
+    let mut child = bench.spawn(&format!("sweep scale=2 seed=0 epochs=40 data.path={} --name gone", data.display()));
+    let sweep = bench.sweep("gone");
+    common::wait_for("the plan", || sweep.join("plan.json").exists().then_some(()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_dir_all(&data).unwrap();
+    let plan = read_json(&sweep.join("plan.json")).unwrap();
+    let planned = plan["trials"][0]["id"].as_str().unwrap().to_owned();
+    assert_ne!(id, planned.as_str(), "epochs=40 is another trial");
+    let output = common::wait_for("the trial left behind", || {
+        let output = bench.run(&format!("trial {} {planned}", sweep.display()));
+        (!stderr(&output).contains("is training this trial")).then_some(output)
+    });
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("there is no train-images-idx3-ubyte"), "{}", stderr(&output));
+}

@@ -1,0 +1,30 @@
+//! Writes a page for each made-up sweep into a folder, for looking at, or pages of real sweeps:
+//! `cargo run --release -p report --example pages -- FOLDER [SWEEP...]`.
+
+#[path = "../tests/fixture/mod.rs"]
+mod fixture;
+
+use std::path::PathBuf;
+use store::{SweepDir, SweepRows};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).map(PathBuf::from);
+    let folder = arguments.next().expect("give a folder");
+    let real: Vec<(String, SweepRows)> = arguments.map(read).collect();
+    let pages = if real.is_empty() { made_up() } else { real };
+    for (name, rows) in pages {
+        let page = report::render(&rows).expect("a page");
+        let path = folder.join(format!("{name}.html"));
+        std::fs::write(&path, &page).expect("the folder is writable");
+        println!("{} ({} KiB)", path.display(), page.len() / 1024);
+    }
+}
+
+fn made_up() -> Vec<(String, SweepRows)> {
+    fixture::cases::all().into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect()
+}
+
+fn read(sweep: PathBuf) -> (String, SweepRows) {
+    let rows = store::rows::read(&SweepDir::new(sweep), true).expect("a sweep's folder");
+    (format!("real-{}", rows.plan.name), rows)
+}

@@ -1,0 +1,95 @@
+//! What was varied: axes, their values in order, and where each arm stands on them.
+
+use crate::recipe;
+use std::collections::HashSet;
+use store::{PlannedTrial, SweepRows};
+
+/// One axis of the sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// As written: `scale`, `scale+width`, `arm` for named arms.
+    pub label: String,
+    /// Its values, numbers in ascending order, others in the plan's.
+    pub values: Vec<String>,
+    /// The values as numbers, if all are.
+    pub numbers: Option<Vec<f64>>,
+}
+
+/// Where an arm stands: a value, or none, for each axis. An arm that stands for others of the same network has several.
+pub type Place = Vec<Option<String>>;
+
+impl Axis {
+    /// All axes along which the rows differ, the plan's first.
+    pub fn all(rows: &SweepRows) -> Vec<Axis> {
+        let mut labels: Vec<String> = rows.plan.axes.iter().map(|axis| axis.label.clone()).collect();
+        for (label, _) in rows.trials.iter().flat_map(|t| &t.planned.coordinates) {
+            if !labels.contains(label) {
+                labels.push(label.clone());
+            }
+        }
+        let axis = |label: &String| Axis::new(label, values_of(label, &labels, rows));
+        labels.iter().map(axis).filter(|axis| axis.values.len() > 1).collect()
+    }
+
+    fn new(label: &str, mut values: Vec<String>) -> Axis {
+        let number = |v: &String| v.parse::<f64>().ok().filter(|x| x.is_finite());
+        let mut numbers: Option<Vec<f64>> = values.iter().map(number).collect();
+        if let Some(numbers) = &mut numbers {
+            // All parsed just now.
+            values.sort_by(|a, b| number(a).unwrap_or_default().total_cmp(&number(b).unwrap_or_default()));
+            numbers.sort_by(f64::total_cmp);
+        }
+        Axis { label: label.to_owned(), values, numbers }
+    }
+
+    /// The place of `value` among the axis's values.
+    pub fn index(&self, value: &str) -> Option<usize> {
+        self.values.iter().position(|v| v == value)
+    }
+}
+
+fn values_of(label: &str, labels: &[String], rows: &SweepRows) -> Vec<String> {
+    let planned = rows.plan.axes.iter().filter(|axis| axis.label == label).flat_map(|axis| axis.values.clone());
+    let mut values: Vec<String> = planned.collect();
+    let mut seen: HashSet<String> = values.iter().cloned().collect();
+    for trial in &rows.trials {
+        for place in coordinates(&trial.planned, labels) {
+            if let Some(value) = value_in(label, &place, &trial.planned)
+                && seen.insert(value.clone())
+            {
+                values.push(value);
+            }
+        }
+    }
+    values
+}
+
+/// The places of a trial's arm on `axes`.
+pub fn places(trial: &PlannedTrial, axes: &[Axis]) -> Vec<Place> {
+    let labels: Vec<String> = axes.iter().map(|axis| axis.label.clone()).collect();
+    let place = |c: Vec<(String, String)>| labels.iter().map(|label| value_in(label, &c, trial)).collect::<Place>();
+    let mut places: Vec<Place> = coordinates(trial, &labels).into_iter().map(place).collect();
+    places.dedup();
+    places
+}
+
+/// The trial's own coordinates and those that it stands for.
+fn coordinates(trial: &PlannedTrial, labels: &[String]) -> Vec<Vec<(String, String)>> {
+    let others = trial.same_as.iter().filter_map(|label| parse(label, labels));
+    std::iter::once(trial.coordinates.clone()).chain(others).collect()
+}
+
+/// A label such as `scale=4 width=26` as coordinates; None if it is not one.
+fn parse(label: &str, labels: &[String]) -> Option<Vec<(String, String)>> {
+    let word = |word: &str| {
+        let (axis, value) = word.split_once('=')?;
+        labels.iter().any(|known| known == axis).then(|| (axis.to_owned(), value.to_owned()))
+    };
+    label.split_whitespace().map(word).collect()
+}
+
+/// An arm that does not name an axis (the base of one-at-a-time sweeps) stands where its spec says.
+fn value_in(label: &str, coordinates: &[(String, String)], trial: &PlannedTrial) -> Option<String> {
+    let named = coordinates.iter().find(|(axis, _)| axis == label).map(|(_, value)| value.clone());
+    named.or_else(|| recipe::value_on(label, trial))
+}

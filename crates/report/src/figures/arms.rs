@@ -1,0 +1,55 @@
+//! The metric of every arm, a row each: for axes of names, named arms, or no axis at all.
+
+use super::by_axis::fits;
+use super::rows::{Row, chosen, cut, rows_chart};
+use super::{Figure, Table, dot, of_arm, value_cells};
+use crate::chart::{Kind, Scale};
+use crate::format::capital;
+use crate::study::{Arm, Study};
+
+/// The figure; None where the axes' own figures show the same.
+pub fn figure(study: &Study) -> Option<Figure> {
+    let covered = !study.axes.is_empty() && study.axes.iter().all(fits);
+    let arms = chosen(study, |arm| arm.sample.is_some());
+    if covered || arms.is_empty() {
+        return None;
+    }
+    let x = Scale::linear(arms.iter().flat_map(|arm| ends(arm)), &study.metric.title());
+    let rows = arms.iter().map(|arm| row(study, arm)).collect();
+    let measured: Vec<&Arm> = study.arms.iter().filter(|arm| arm.sample.is_some()).collect();
+    let cut = cut(measured.len());
+    Some(Figure {
+        id: "arms".into(),
+        title: format!("{} of each arm", capital(&study.metric.name)),
+        svg: rows_chart(rows, x, None, format!("{} of each arm", study.metric.name)),
+        how_to_read: format!(
+            "Symbols are means over seeds, bars are ± one standard deviation, small dots are single seeds. \
+             The axis does not start at zero.{cut}"
+        ),
+        legend: Vec::new(),
+        table: Table {
+            columns: ["arm", "mean", "std", "n"].map(str::to_owned).to_vec(),
+            rows: measured.iter().map(|arm| [vec![arm.label.clone()], value_cells(study, arm)].concat()).collect(),
+        },
+    })
+}
+
+fn ends(arm: &Arm) -> Vec<f64> {
+    let mut found: Vec<f64> = arm.values.values().copied().collect();
+    if let Some((mean, std)) = arm.sample.and_then(|s| Some((s.mean, s.std?))) {
+        found.extend([mean - std, mean + std]);
+    }
+    found
+}
+
+fn row(study: &Study, arm: &Arm) -> Row {
+    let mut marks = Vec::new();
+    if let Some(sample) = arm.sample {
+        if let Some(std) = sample.std {
+            marks.push(of_arm(study, arm, Kind::Bar, vec![(sample.mean - std, 0.0), (sample.mean + std, 0.0)]));
+            marks.extend(arm.values.iter().map(|(seed, v)| dot(study, arm, *seed, *v, (*v, 0.0))));
+        }
+        marks.push(of_arm(study, arm, Kind::Symbol, vec![(sample.mean, 0.0)]));
+    }
+    Row { label: arm.label.clone(), marks }
+}

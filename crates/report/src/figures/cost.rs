@@ -1,0 +1,156 @@
+//! The metric against what an arm costs: parameters, multiply-adds, time, memory.
+
+use super::{Figure, Table, legend, of_arm, value_cells};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
+use crate::format::{capital, count, duration, fixed, plain, tick};
+use crate::lines::along;
+use crate::study::{Arm, Study};
+
+/// A cost of an arm.
+struct Cost {
+    id: &'static str,
+    name: &'static str,
+    /// For the title of the chart's axis.
+    unit: &'static str,
+    /// None where it is not known.
+    of: fn(&Arm) -> Option<f64>,
+    tick: fn(f64) -> String,
+    show: fn(f64) -> String,
+    /// Costs that differ by less than this share are not worth a figure: measured ones scatter by themselves.
+    least_spread: f64,
+}
+
+const COSTS: [Cost; 4] = [
+    Cost {
+        id: "parameters",
+        name: "parameters",
+        unit: "",
+        of: |arm| Some(arm.trials[0].planned.parameters as f64),
+        tick,
+        show: |n| count(n as u64),
+        least_spread: 0.0,
+    },
+    Cost {
+        id: "macs",
+        name: "multiply-adds",
+        unit: "",
+        of: |arm| Some(arm.trials[0].planned.macs as f64),
+        tick,
+        show: |n| count(n as u64),
+        least_spread: 0.0,
+    },
+    Cost {
+        id: "time",
+        name: "time per trial",
+        unit: " (s)",
+        of: |arm| arm.mean_of(|t| Some(t.result.as_ref()?.wall_s)),
+        tick: plain,
+        show: duration,
+        least_spread: 0.1,
+    },
+    Cost {
+        id: "memory",
+        name: "peak memory",
+        unit: " (MiB)",
+        of: |arm| arm.mean_of(|t| Some(t.result.as_ref()?.peak_memory_mib)),
+        tick: plain,
+        show: |mib| format!("{} MiB", fixed(mib, 0)),
+        least_spread: 0.1,
+    },
+];
+
+/// A figure for each cost in which the arms differ.
+pub fn figures(study: &Study) -> Vec<Figure> {
+    COSTS.iter().filter_map(|cost| figure(study, cost)).collect()
+}
+
+/// An arm with its mean and its cost.
+type Point<'s, 'a> = (&'s Arm<'a>, f64, f64);
+
+fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
+    let arms: Vec<Point> = study
+        .arms
+        .iter()
+        .filter_map(|arm| Some((arm, arm.sample?.mean, (cost.of)(arm).filter(|c| *c > 0.0)?)))
+        .collect();
+    let costs = || arms.iter().map(|(_, _, cost)| *cost);
+    let (least, most) = (costs().fold(f64::INFINITY, f64::min), costs().fold(0.0, f64::max));
+    if arms.len() < 2 || most <= least * (1.0 + cost.least_spread) {
+        return None;
+    }
+    let std = |arm: &Arm| arm.sample.and_then(|s| s.std).unwrap_or(0.0);
+    let ends = arms.iter().flat_map(|(arm, mean, _)| [mean - std(arm), mean + std(arm)]);
+    let y = Scale::linear(ends, &study.metric.title());
+    let x = Scale::positive(costs(), &format!("{}{}", cost.name, cost.unit), cost.tick);
+    let sign = if study.metric.higher_is_better { 1.0 } else { -1.0 };
+    let front = front(&arms.iter().map(|(_, mean, cost)| (*cost, sign * mean)).collect::<Vec<_>>());
+    let joined: Vec<_> = front.iter().map(|&i| (x.position(arms[i].2), arms[i].1)).collect();
+    let mut marks = guides(study, |arm| Some(x.position((cost.of)(arm)?)));
+    marks.push(Mark { points: joined, kind: Kind::Front, title: "Pareto front".into(), ..Mark::default() });
+    for (arm, mean, cost) in &arms {
+        let at = x.position(*cost);
+        // Arms without a colour are the many that do not stand out; their bars would hide the rest.
+        if std(arm) > 0.0 && arm.color.is_some() {
+            marks.push(of_arm(study, arm, Kind::Bar, vec![(at, mean - std(arm)), (at, mean + std(arm))]));
+        }
+        marks.push(of_arm(study, arm, Kind::Symbol, vec![(at, *mean)]));
+    }
+    let name = format!("{} against {}", study.metric.name, cost.name);
+    let better = if study.metric.higher_is_better { "Up" } else { "Down" };
+    Some(Figure {
+        id: format!("cost-{}", cost.id),
+        title: capital(&name),
+        svg: draw(&Chart { label: name, height: 280, x, y, grid: Grid::Horizontal, marks }),
+        how_to_read: format!(
+            "Symbols are arms' means, bars are ± one standard deviation over seeds. Thin lines join arms along an axis, the \
+             dashed line those that no cheaper arm reaches (Pareto front of the means). {better} and to the left is better."
+        ),
+        legend: legend(arms.iter().map(|(arm, _, _)| *arm)),
+        table: Table {
+            columns: ["arm", cost.name, "mean", "std", "n", "on the front"].map(str::to_owned).to_vec(),
+            rows: arms.iter().enumerate().map(|(i, point)| cells(study, point, cost, front.contains(&i))).collect(),
+        },
+    })
+}
+
+fn cells(study: &Study, (arm, _, value): &Point, cost: &Cost, on_front: bool) -> Vec<String> {
+    let front = if on_front { "yes" } else { "" }.to_owned();
+    [vec![arm.label.clone(), (cost.show)(*value)], value_cells(study, arm), vec![front]].concat()
+}
+
+/// Of points (cost, worth) those that are worth more than every cheaper one, from the cheapest.
+fn front(points: &[(f64, f64)]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by(|&a, &b| points[a].0.total_cmp(&points[b].0).then(points[b].1.total_cmp(&points[a].1)));
+    let mut best = f64::NEG_INFINITY;
+    order.retain(|&i| {
+        let is_better = points[i].1 > best;
+        best = best.max(points[i].1);
+        is_better
+    });
+    order
+}
+
+/// One line per axis where that is all there is to draw; in a grid they would tangle.
+fn guides(study: &Study, at: impl Fn(&Arm) -> Option<f64>) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    for (i, axis) in study.axes.iter().enumerate().filter(|(_, axis)| axis.numbers.is_some()) {
+        let groups = along(study, i);
+        let [group] = &groups[..] else { continue };
+        let points = group.points.iter().filter_map(|(_, arm)| Some((at(arm)?, arm.sample?.mean))).collect();
+        marks.push(Mark { points, kind: Kind::Guide, title: axis.label.clone(), ..Mark::default() });
+    }
+    marks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_front_holds_what_no_cheaper_arm_reaches() {
+        assert_eq!(front(&[(3.0, 97.0), (1.0, 96.0), (2.0, 95.0), (3.0, 96.5), (4.0, 97.5)]), [1, 0, 4]);
+        assert_eq!(front(&[(2.0, 97.0), (1.0, 97.0)]), [1]);
+        assert!(front(&[]).is_empty());
+    }
+}

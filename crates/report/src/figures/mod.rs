@@ -1,0 +1,125 @@
+//! Figures, one file each: a pure function from a study to a figure, or to none where there is nothing to show.
+//!
+//! Reading order:
+//! - [`by_axis`]: accuracy against each swept axis
+//! - [`arms`]: every arm in a row of its own, where an axis does not fit a scale
+//! - [`differences`]: each arm against the baseline, with intervals
+//! - [`seeds`]: every seed's values joined over the arms
+//! - [`main_effects`] and [`interaction`]: what axes do in a grid
+//! - [`cost`]: accuracy against parameters, multiply-adds, time and memory
+//! - [`curves`]: learning curves
+//! - [`timeline`]: when each slot trained what
+//! - [`rows`] and [`clip`]: what several of them share
+
+pub mod arms;
+pub mod by_axis;
+pub mod clip;
+pub mod cost;
+pub mod curves;
+pub mod differences;
+pub mod interaction;
+pub mod main_effects;
+pub mod rows;
+pub mod seeds;
+pub mod timeline;
+
+use crate::chart::{Kind, Mark};
+use crate::format::fixed;
+use crate::study::{Arm, Study};
+use crate::verdict::value_with_spread;
+
+/// A figure as the page shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// Its anchor on the page.
+    pub id: String,
+    /// What it shows.
+    pub title: String,
+    /// The picture.
+    pub svg: String,
+    /// How to read it, in a sentence or two.
+    pub how_to_read: String,
+    /// What the colours mean; empty if nothing has to be told.
+    pub legend: Vec<Legend>,
+    /// The same as numbers.
+    pub table: Table,
+}
+
+/// One entry of a legend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Legend {
+    /// What it stands for.
+    pub text: String,
+    /// Its colour.
+    pub color: Option<usize>,
+    /// The arm's id, if it stands for one.
+    pub arm: String,
+}
+
+/// Text in rows and columns.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// Over the columns.
+    pub columns: Vec<String>,
+    /// As many cells each as there are columns.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// All figures of a study, in the page's order.
+pub fn all(study: &Study) -> Vec<Figure> {
+    let mut figures = by_axis::figures(study);
+    figures.extend(arms::figure(study));
+    figures.extend(differences::figure(study));
+    figures.extend(seeds::figure(study));
+    figures.extend(main_effects::figure(study));
+    figures.extend(interaction::figure(study));
+    figures.extend(cost::figures(study));
+    figures.extend(curves::figures(study));
+    figures.extend(timeline::figure(study));
+    figures
+}
+
+/// `scale=4: 97.4 ± 0.3 % (n = 3)`.
+fn arm_title(study: &Study, arm: &Arm) -> String {
+    format!("{}: {} (n = {})", arm.label, value_with_spread(study, arm), arm.values.len())
+}
+
+/// A finished trial's dot at `point`.
+fn dot(study: &Study, arm: &Arm, seed: u64, value: f64, point: (f64, f64)) -> Mark {
+    let trial = arm.trials.iter().find(|t| t.planned.spec.seed == seed).map(|t| t.planned.id.clone());
+    Mark {
+        points: vec![point],
+        kind: Kind::Dot,
+        color: arm.color,
+        arm: arm.id.to_owned(),
+        trial: trial.unwrap_or_default(),
+        title: format!("{}, seed {seed}: {}{}", arm.label, fixed(value, study.decimals), study.metric.unit),
+    }
+}
+
+/// A mark that stands for a whole arm.
+fn of_arm(study: &Study, arm: &Arm, kind: Kind, points: Vec<(f64, f64)>) -> Mark {
+    let title = arm_title(study, arm);
+    Mark { points, kind, color: arm.color, arm: arm.id.to_owned(), trial: String::new(), title }
+}
+
+/// Legend entries of the arms that stand out, and one for the rest.
+fn legend<'a>(arms: impl Iterator<Item = &'a Arm<'a>>) -> Vec<Legend> {
+    let (mut entries, mut others) = (Vec::new(), 0);
+    for arm in arms {
+        match arm.color {
+            Some(_) => entries.push(Legend { text: arm.label.clone(), color: arm.color, arm: arm.id.to_owned() }),
+            None => others += 1,
+        }
+    }
+    if others > 0 {
+        entries.push(Legend { text: format!("{others} other arms"), color: None, arm: String::new() });
+    }
+    entries
+}
+
+/// The columns that every table of arms has: mean, standard deviation, n.
+fn value_cells(study: &Study, arm: &Arm) -> Vec<String> {
+    let of = |x: Option<f64>| x.map_or("–".to_owned(), |x| fixed(x, study.decimals + 1));
+    vec![of(arm.sample.map(|s| s.mean)), of(arm.sample.and_then(|s| s.std)), arm.values.len().to_string()]
+}

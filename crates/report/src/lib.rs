@@ -1,0 +1,48 @@
+//! What a sweep found: rows to statistics, sentences, figures, and one self-contained HTML page.
+//!
+//! This crate must never know: libtorch, polars, file names in a sweep's folder (store does), terminals. The page is a
+//! function of the rows; it can be rebuilt at any time, also while the sweep runs.
+//!
+//! Reading order:
+//! - [`stats`]: means, intervals, paired differences
+//! - [`metric`], [`axis`], [`recipe`]: what is compared, what was varied, what a trial is made of
+//! - [`study`]: the rows put in order
+//! - [`lines`] and [`effects`]: arms along an axis, and what each axis does
+//! - [`verdict`]: what may be said, in plain words
+//! - [`summary`]: one record per arm
+//! - [`svg`], [`scale`], [`chart`]: the drawing backend under plotters, and charts as plain data
+//! - [`figures`]: one file each, a study to a figure
+//! - [`page`]: everything on one page
+//! - [`format`]: numbers as people read them
+
+pub mod axis;
+pub mod chart;
+pub mod effects;
+pub mod error;
+pub mod figures;
+pub mod format;
+pub mod lines;
+pub mod metric;
+pub mod page;
+pub mod recipe;
+pub mod scale;
+pub mod stats;
+pub mod study;
+pub mod summary;
+pub mod svg;
+pub mod verdict;
+
+pub use error::ReportError;
+pub use page::render;
+pub use study::Study;
+pub use summary::{ArmSummary, Summary, summarise};
+
+use store::{SweepDir, atomic, rows};
+
+/// Reads the sweep in `dir`, writes its page, and returns the arms. With `all`, what earlier commands asked for is shown
+/// too.
+pub fn write(dir: &SweepDir, all: bool) -> Result<Summary, ReportError> {
+    let rows = rows::read(dir, all)?;
+    atomic::write(&dir.page(), render(&rows)?.as_bytes())?;
+    Ok(summarise(&rows))
+}

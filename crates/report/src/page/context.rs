@@ -1,0 +1,175 @@
+//! What the template gets: strings, ready to be placed.
+
+use crate::figures::{Figure, Legend, Table};
+use serde::Serialize;
+
+/// The page.
+#[derive(Serialize)]
+pub struct Page {
+    pub title: String,
+    pub question: String,
+    pub facts: Vec<String>,
+    pub findings: Vec<String>,
+    pub cautions: Vec<String>,
+    pub notes: Vec<String>,
+    pub arms: DataTable,
+    pub metrics: Option<TextTable>,
+    pub effects: Option<Effects>,
+    pub figures: Vec<FigureContext>,
+    pub trials: DataTable,
+    pub problems: Option<DataTable>,
+    pub waiting: Option<TextTable>,
+    pub provenance: Vec<Fact>,
+    pub history: Vec<String>,
+    pub recipe: Vec<Fact>,
+    pub differences: Option<TextTable>,
+    pub markdown: String,
+    pub latex: String,
+    pub style: String,
+    pub script: String,
+    /// JSON that is safe within a script element.
+    pub data: String,
+}
+
+/// A table that can be sorted and filtered.
+#[derive(Serialize)]
+pub struct DataTable {
+    pub id: &'static str,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Row>,
+}
+
+#[derive(Serialize)]
+pub struct Column {
+    pub name: String,
+    /// What the column means; empty if its name says it.
+    pub help: &'static str,
+    pub is_number: bool,
+}
+
+#[derive(Serialize)]
+pub struct Row {
+    pub arm: String,
+    pub trial: String,
+    /// Whether the page opens without it.
+    pub is_hidden: bool,
+    /// Class of the arm's colour.
+    pub color: String,
+    pub cells: Vec<Cell>,
+}
+
+#[derive(Clone, Default, Serialize)]
+pub struct Cell {
+    pub text: String,
+    /// What it is sorted by; empty if the text will do.
+    pub value: String,
+    /// In small letters under the text.
+    pub note: String,
+    /// A status's class.
+    pub status: &'static str,
+}
+
+/// A table that is only read.
+#[derive(Serialize)]
+pub struct TextTable {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+    /// Said where rows had to be left out.
+    pub cut: String,
+}
+
+/// Nobody reads on; the downloads have every trial.
+const MOST_ROWS: usize = 300;
+
+impl TextTable {
+    /// A table of at most [`MOST_ROWS`].
+    pub fn new(columns: Vec<String>, mut rows: Vec<Vec<String>>) -> TextTable {
+        let all = rows.len();
+        rows.truncate(MOST_ROWS);
+        let cut = if all > MOST_ROWS { format!("The first {MOST_ROWS} of {all} rows.") } else { String::new() };
+        TextTable { columns, rows, cut }
+    }
+}
+
+/// What each axis does, and how to read it.
+#[derive(Serialize)]
+pub struct Effects {
+    pub how_to_read: String,
+    pub table: TextTable,
+}
+
+/// A name and what there is to say about it.
+#[derive(Serialize)]
+pub struct Fact {
+    pub name: String,
+    pub values: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct FigureContext {
+    pub id: String,
+    pub title: String,
+    pub svg: String,
+    pub how_to_read: String,
+    pub legend: Vec<LegendContext>,
+    pub table: TextTable,
+}
+
+#[derive(Serialize)]
+pub struct LegendContext {
+    pub text: String,
+    pub color: String,
+    pub arm: String,
+}
+
+/// Class of a colour.
+pub fn color_class(color: Option<usize>) -> String {
+    color.map_or("muted".into(), |c| format!("s{c}"))
+}
+
+impl Cell {
+    /// Text that sorts as text. Reasons come from logs, whose control characters mean nothing here.
+    pub fn text(text: impl Into<String>) -> Cell {
+        Cell { text: text.into().replace(char::is_control, " "), ..Cell::default() }
+    }
+
+    /// A number as shown and as sorted; a dash if there is none.
+    pub fn number(value: Option<f64>, show: impl Fn(f64) -> String) -> Cell {
+        match value {
+            Some(v) => Cell { text: show(v), value: v.to_string(), ..Cell::default() },
+            None => Cell::text("–"),
+        }
+    }
+}
+
+impl Column {
+    /// A column of text.
+    pub fn text(name: impl Into<String>, help: &'static str) -> Column {
+        Column { name: name.into(), help, is_number: false }
+    }
+
+    /// A column of numbers.
+    pub fn number(name: impl Into<String>, help: &'static str) -> Column {
+        Column { name: name.into(), help, is_number: true }
+    }
+}
+
+impl From<Figure> for FigureContext {
+    fn from(f: Figure) -> FigureContext {
+        let legend = |l: Legend| LegendContext { text: l.text, color: color_class(l.color), arm: l.arm };
+        FigureContext {
+            id: f.id,
+            title: f.title,
+            svg: f.svg,
+            how_to_read: f.how_to_read,
+            legend: f.legend.into_iter().map(legend).collect(),
+            table: f.table.into(),
+        }
+    }
+}
+
+impl From<Table> for TextTable {
+    fn from(t: Table) -> TextTable {
+        TextTable::new(t.columns, t.rows)
+    }
+}

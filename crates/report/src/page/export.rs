@@ -1,0 +1,122 @@
+//! The tables for other programs: Markdown and LaTeX to copy, data to download.
+
+use super::tables;
+use crate::study::Study;
+use crate::summary::Summary;
+use serde::Serialize;
+use serde_json::{Value, json};
+use store::TrialRow;
+
+/// Columns of the table of arms that a paper would print.
+const PRINTED: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
+
+fn printed(study: &Study) -> (Vec<String>, Vec<Vec<String>>) {
+    let table = tables::arms(study);
+    let columns = PRINTED.iter().map(|&i| table.columns[i].name.clone()).collect();
+    let rows = table.rows.iter().map(|row| PRINTED.iter().map(|&i| row.cells[i].text.clone()).collect());
+    (columns, rows.collect())
+}
+
+/// The table of arms in Markdown.
+pub fn markdown(study: &Study) -> String {
+    let (columns, rows) = printed(study);
+    let line = |cells: &[String]| {
+        let cells: Vec<String> =
+            cells.iter().map(|c| c.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let rule: Vec<&str> = (0..columns.len()).map(|i| if i == 0 { ":--" } else { "--:" }).collect();
+    let body: String = rows.iter().map(|row| line(row)).collect();
+    format!("{}| {} |\n{body}", line(&columns), rule.join(" | "))
+}
+
+/// The table of arms in LaTeX, for the booktabs package.
+pub fn latex(study: &Study) -> String {
+    let (columns, rows) = printed(study);
+    let line =
+        |cells: &[String]| format!("  {} \\\\\n", cells.iter().map(|c| latex_text(c)).collect::<Vec<_>>().join(" & "));
+    let body: String = rows.iter().map(|row| line(row)).collect();
+    let align = format!("l{}", "r".repeat(columns.len() - 1));
+    format!(
+        "\\begin{{tabular}}{{{align}}}\n  \\toprule\n{}  \\midrule\n{body}  \\bottomrule\n\\end{{tabular}}\n",
+        line(&columns)
+    )
+}
+
+fn latex_text(text: &str) -> String {
+    let mut written = String::new();
+    for c in text.chars() {
+        match c {
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
+                written.push('\\');
+                written.push(c);
+            }
+            '\\' => written += "\\textbackslash{}",
+            '~' => written += "\\textasciitilde{}",
+            '^' => written += "\\textasciicircum{}",
+            '<' => written += "\\textless{}",
+            '>' => written += "\\textgreater{}",
+            '±' => written += "$\\pm$",
+            '−' => written += "$-$",
+            '–' => written += "--",
+            c if c.is_control() => written.push(' '),
+            c => written.push(c),
+        }
+    }
+    written
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    summary: &'a Summary,
+    trial_columns: Vec<String>,
+    trial_rows: Vec<Vec<Value>>,
+}
+
+/// Summary and trials as JSON that can stand in a script element.
+pub fn data(study: &Study, summary: &Summary) -> String {
+    let paths = tables::metric_paths(study);
+    let axes: Vec<&str> = study.axes.iter().map(|axis| axis.label.as_str()).collect();
+    let fixed = ["id", "arm", "label", "seed", "status", "reason"];
+    let costs =
+        ["parameters", "macs", "images_per_s", "wall_s", "peak_memory_mib", "attempts", "device", "threads", "code"];
+    let columns = fixed.into_iter().map(str::to_owned);
+    let columns = columns.chain(axes.iter().map(|axis| format!("axis_{axis}")));
+    let columns = columns.chain(paths.iter().map(|path| path.replace('/', "_")));
+    let trial_columns = columns.chain(costs.into_iter().map(str::to_owned)).collect();
+    let rows =
+        study.arms.iter().flat_map(|arm| arm.trials.iter().map(|t| trial(t, &arm.label, &arm.places[0], &paths)));
+    let data = Data { summary, trial_columns, trial_rows: rows.collect() };
+    // Plain numbers, strings and lists go into JSON.
+    inert(&serde_json::to_string(&data).unwrap_or_default())
+}
+
+fn trial(t: &TrialRow, label: &str, place: &[Option<String>], paths: &[String]) -> Vec<Value> {
+    let p = &t.planned;
+    let result = t.result.as_ref();
+    let mut cells =
+        vec![json!(p.id), json!(p.arm), json!(label), json!(p.spec.seed), json!(t.status.name()), json!(t.reason)];
+    cells.extend(place.iter().map(|value| json!(value)));
+    cells.extend(paths.iter().map(|path| json!(result.and_then(|r| r.metrics.get(path)))));
+    cells.extend([
+        json!(p.parameters),
+        json!(p.macs),
+        json!(result.map(|r| r.images_per_s)),
+        json!(result.map(|r| r.wall_s)),
+        json!(result.map(|r| r.peak_memory_mib)),
+        json!(t.attempts),
+        json!(result.map(|r| &r.device)),
+        json!(result.map(|r| r.threads)),
+        json!(result.map(|r| format!("{} {}", r.code.version, r.code.commit).trim().to_owned())),
+    ]);
+    cells
+}
+
+/// Within a script element only these could end it or start a comment; inside JSON they occur in strings alone.
+fn inert(json: &str) -> String {
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}

@@ -1,0 +1,119 @@
+//! One page from a study: values become strings here, the template only places them.
+//!
+//! Reading order:
+//! - [`context`]: what the template gets
+//! - [`tables`]: arms and trials
+//! - [`effects`]: what each axis does
+//! - [`provenance`]: what was run, where and when
+//! - [`export`]: the tables as Markdown, LaTeX and embedded data
+//! - page.html, page.css, page.js: the page itself
+
+mod context;
+mod effects;
+mod export;
+mod provenance;
+mod tables;
+
+use crate::study::Study;
+use crate::{ReportError, figures, summary, verdict};
+use context::{FigureContext, Page, TextTable};
+use minijinja::Environment;
+use store::{Status, SweepRows};
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// The whole page: one HTML file that asks no network for anything.
+pub fn render(rows: &SweepRows) -> Result<String, ReportError> {
+    let study = Study::of(rows);
+    let mut environment = Environment::new();
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    // Names that end in .html are escaped; what is not, says so in the template.
+    environment.add_template("page.html", TEMPLATE)?;
+    Ok(environment.get_template("page.html")?.render(page(&study))?)
+}
+
+fn page(study: &Study) -> Page {
+    let plan = &study.rows.plan;
+    let summary = summary::of(study);
+    let verdict = verdict::of(study);
+    let figures = figures::all(study).into_iter().map(FigureContext::from).collect();
+    Page {
+        title: plan.name.clone(),
+        question: question(study),
+        facts: facts(study),
+        findings: verdict.sentences.iter().map(|s| tied(s)).collect(),
+        cautions: verdict.cautions.iter().map(|s| tied(s)).collect(),
+        notes: plan.notes.clone(),
+        arms: tables::arms(study),
+        metrics: tables::metrics(study),
+        effects: effects::table(study),
+        figures,
+        trials: tables::trials(study),
+        problems: tables::problems(study),
+        waiting: waiting(study),
+        provenance: provenance::facts(study),
+        history: provenance::history(study),
+        recipe: provenance::recipe(study),
+        differences: provenance::differences(study),
+        markdown: export::markdown(study),
+        latex: export::latex(study),
+        style: STYLE.to_owned(),
+        script: SCRIPT.to_owned(),
+        data: export::data(study, &summary),
+    }
+}
+
+/// Numbers stay on one line with what belongs to them.
+fn tied(text: &str) -> String {
+    [" %", " = ", " < ", " ± "].iter().fold(text.to_owned(), |text, tie| text.replace(tie, &tie.replace(' ', "\u{a0}")))
+}
+
+/// The experiment's own sentence, or one made of its axes.
+fn question(study: &Study) -> String {
+    let written = study.rows.plan.description.trim();
+    if !written.is_empty() {
+        return written.to_owned();
+    }
+    let axes: Vec<&str> = study.axes.iter().map(|axis| axis.label.as_str()).collect();
+    match &axes[..] {
+        [] => format!("What {} do these networks reach?", study.metric.name),
+        [one] => format!("How does {} depend on {one}?", study.metric.name),
+        [head @ .., last] => format!("How does {} depend on {} and {last}?", study.metric.name, head.join(", ")),
+    }
+}
+
+/// The sweep in a few words.
+fn facts(study: &Study) -> Vec<String> {
+    let counts = summary::Counts::of(study.rows.trials.iter().map(|t| t.status));
+    let seeds: std::collections::BTreeSet<u64> = study.rows.trials.iter().map(|t| t.planned.spec.seed).collect();
+    let plural = crate::format::plural;
+    let mut facts = vec![
+        if counts.done == counts.planned {
+            format!("{}, all done", plural(counts.planned, "trial"))
+        } else {
+            format!("{}: {}", plural(counts.planned, "trial"), counts.in_words())
+        },
+        plural(study.arms.len(), "arm"),
+        plural(seeds.len(), "seed"),
+    ];
+    facts.extend(provenance::images(study));
+    facts
+}
+
+fn waiting(study: &Study) -> Option<TextTable> {
+    let wanted = [Status::Running, Status::Pending];
+    let rows: Vec<Vec<String>> = study
+        .arms
+        .iter()
+        .filter(|arm| arm.count(&wanted) > 0)
+        .map(|arm| {
+            let count = |status| arm.count(&[status]).to_string();
+            vec![arm.label.clone(), count(Status::Running), count(Status::Pending), arm.trials.len().to_string()]
+        })
+        .collect();
+    let columns = ["arm", "running", "pending", "planned"].map(str::to_owned).to_vec();
+    (!rows.is_empty()).then(|| TextTable::new(columns, rows))
+}

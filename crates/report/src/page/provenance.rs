@@ -1,0 +1,137 @@
+//! What was run, by what, where and when.
+
+use super::context::{Fact, TextTable};
+use crate::format::{duration, fixed, plural, utc};
+use crate::recipe;
+use crate::study::Study;
+use std::collections::BTreeSet;
+use store::{Code, Environment, Event, TrialRow};
+
+/// Name and values, in the page's order; facts without a value are left out.
+pub fn facts(study: &Study) -> Vec<Fact> {
+    let plan = &study.rows.plan;
+    let trials = &study.rows.trials;
+    let fact = |name: &str, values: Vec<String>| Fact { name: name.to_owned(), values };
+    let facts = vec![
+        fact("command", vec![plan.command.clone()]),
+        fact("planned by", vec![code(&plan.code)]),
+        fact("trained by", tally(trials.iter().filter_map(|t| Some(code(&t.result.as_ref()?.code))))),
+        fact("images", images(study)),
+        fact("seeds", vec![seeds(trials)]),
+        fact("hardware", tally(trials.iter().filter_map(|t| t.environment.as_ref()).map(hardware))),
+        fact("libtorch", tally(trials.iter().filter_map(|t| t.environment.as_ref()).map(libtorch))),
+        fact("device", tally(trials.iter().filter_map(device))),
+        fact("time", times(trials).into_iter().collect()),
+    ];
+    let says = |f: &Fact| f.values.iter().any(|v| !v.trim().is_empty());
+    facts.into_iter().filter(says).collect()
+}
+
+/// `mnist5k, 28 × 28 px, 1 channel, 10 classes`, for each data set there is.
+pub fn images(study: &Study) -> Vec<String> {
+    let of = |t: &TrialRow| {
+        let p = &t.planned;
+        let size = format!("{0} × {0} px, {1}", p.image_px, plural(p.image_channels, "channel"));
+        // "classs" would be wrong, and so would "1 classes".
+        let classes = if p.classes == 1 { "1 class".into() } else { format!("{} classes", p.classes) };
+        format!("{}: {size}, {classes}", p.spec.data.name)
+    };
+    distinct(study.rows.trials.iter().map(of)).into_iter().map(|(text, _)| text).collect()
+}
+
+fn code(code: &Code) -> String {
+    let commit = if code.commit.is_empty() { "outside a git checkout".into() } else { format!("git {}", code.commit) };
+    format!("res2lab {}, {commit}", code.version)
+}
+
+fn seeds(trials: &[TrialRow]) -> String {
+    let all: BTreeSet<u64> = trials.iter().map(|t| t.planned.spec.seed).collect();
+    let shown: Vec<String> = all.iter().take(20).map(u64::to_string).collect();
+    let more = if all.len() > 20 { format!(" and {} more", all.len() - 20) } else { String::new() };
+    shown.join(", ") + &more
+}
+
+fn hardware(e: &Environment) -> String {
+    let mut parts = vec![e.host.clone(), e.cpu.clone()];
+    parts.extend((e.cores > 0).then(|| plural(e.cores, "core")));
+    parts.extend((e.memory_gib > 0.0).then(|| format!("{} GiB", fixed(e.memory_gib, 0))));
+    parts.extend(e.gpus.iter().cloned());
+    parts.push(e.os.clone());
+    parts.retain(|part| !part.trim().is_empty());
+    parts.join(", ")
+}
+
+fn libtorch(e: &Environment) -> String {
+    let cuda = if e.cuda.trim().is_empty() { String::new() } else { format!(", CUDA {}", e.cuda) };
+    format!("{}{cuda}", e.libtorch)
+}
+
+fn device(trial: &TrialRow) -> Option<String> {
+    let result = trial.result.as_ref()?;
+    let parts = [result.device.clone(), plural(result.threads, "thread"), result.layout.clone()];
+    Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "))
+}
+
+fn times(trials: &[TrialRow]) -> Option<String> {
+    let finite = |v: f64| (v.is_finite() && v > 0.0).then_some(v);
+    let started = trials.iter().filter_map(|t| finite(t.environment.as_ref()?.started_s)).fold(f64::INFINITY, f64::min);
+    let ended = trials.iter().filter_map(|t| finite(t.result.as_ref()?.finished_s)).fold(0.0, f64::max);
+    let trained: f64 = trials.iter().filter_map(|t| finite(t.result.as_ref()?.wall_s)).sum();
+    let mut parts = Vec::new();
+    parts.extend(started.is_finite().then(|| format!("first attempt {}", utc(started))));
+    parts.extend((ended > 0.0).then(|| format!("last end {}", utc(ended))));
+    parts.extend((trained > 0.0).then(|| format!("{} of trials' time in all", duration(trained))));
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// Each text once, with the number of trials where there are several texts.
+fn tally(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let counted = distinct(texts);
+    let one = counted.len() == 1;
+    counted.into_iter().map(|(text, n)| if one { text } else { format!("{text} ({})", plural(n, "trial")) }).collect()
+}
+
+fn distinct(texts: impl Iterator<Item = String>) -> Vec<(String, usize)> {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for text in texts.filter(|text| !text.trim().is_empty()) {
+        match counted.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, n)) => *n += 1,
+            None => counted.push((text, 1)),
+        }
+    }
+    counted
+}
+
+/// The runner's comings and goings.
+pub fn history(study: &Study) -> Vec<String> {
+    let line = |event: &Event| match event {
+        Event::Planned { at_s, command, trials, done } => {
+            Some(format!("{}: {command} ({} planned, {done} done before)", utc(*at_s), plural(*trials, "trial")))
+        }
+        Event::Adopted { at_s, id, .. } => Some(format!("{}: found {id} still running and waited for it", utc(*at_s))),
+        Event::Stopped { at_s, why } => Some(format!("{}: {why}", utc(*at_s))),
+        Event::Started { .. } | Event::Ended { .. } => None,
+    };
+    let lines: Vec<String> = study.rows.events.iter().filter_map(line).collect();
+    // The latest tell the most.
+    lines[lines.len().saturating_sub(30)..].to_vec()
+}
+
+/// Fields that all arms share.
+pub fn recipe(study: &Study) -> Vec<Fact> {
+    let (shared, _) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
+    shared.into_iter().map(|(name, value)| Fact { name, values: vec![value] }).collect()
+}
+
+/// Fields in which arms differ; None if there is one arm.
+pub fn differences(study: &Study) -> Option<TextTable> {
+    let (_, differing) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
+    if differing.is_empty() {
+        return None;
+    }
+    let row = |(i, label): (usize, &str)| {
+        std::iter::once(label.to_owned()).chain(differing.iter().map(|d| d.values[i].clone())).collect()
+    };
+    let columns = std::iter::once("arm".to_owned()).chain(differing.iter().map(|d| d.path.clone())).collect();
+    Some(TextTable::new(columns, study.arms.iter().map(|arm| arm.label.as_str()).enumerate().map(row).collect()))
+}

@@ -1,0 +1,203 @@
+//! The tables of arms and trials.
+
+use super::context::{Cell, Column, DataTable, Row, TextTable, color_class};
+use crate::format::{count, duration, fixed, p_cell, signed, three_digits};
+use crate::metric::Metric;
+use crate::stats::Sample;
+use crate::study::{Arm, Study};
+use crate::verdict::value_with_spread;
+use std::collections::BTreeSet;
+use store::{Status, TrialResult, TrialRow};
+
+/// One row per arm.
+pub fn arms(study: &Study) -> DataTable {
+    let metric = &study.metric;
+    let columns = vec![
+        Column::text("arm", "What is varied; the trials of an arm differ in their seed only"),
+        Column::number(metric.title(), "Mean ± standard deviation over seeds"),
+        Column::number("n", "Seeds with a value, of those planned"),
+        Column::number("vs baseline", "Mean paired difference over shared seeds, with its 95 % interval"),
+        Column::number("p", "Of a paired t-test, corrected after Holm for the number of arms"),
+        Column::number("parameters", "Trained values"),
+        Column::number("multiply-adds", "For one image, forward"),
+        Column::number("receptive field", "Smallest and largest of the last stage's units, pixels along a side"),
+        Column::number("images/s", "Training images per second of one trial, mean over trials"),
+        Column::number("time per trial", "Wall time, mean over finished trials"),
+    ];
+    DataTable { id: "arms", columns, rows: study.arms.iter().map(|arm| arm_row(study, arm)).collect() }
+}
+
+fn arm_row(study: &Study, arm: &Arm) -> Row {
+    let planned = &arm.trials[0].planned;
+    let same = planned.same_as.join(", ");
+    let result = |of: fn(&TrialResult) -> f64| arm.mean_of(|t| t.result.as_ref().map(of));
+    let name = Cell { note: if same.is_empty() { same } else { format!("same as {same}") }, ..Cell::text(&arm.label) };
+    let mean = arm.sample.map_or(String::new(), |s| s.mean.to_string());
+    let field = format!("{} to {} px", planned.rf_min_px, planned.rf_max_px);
+    let seeds = format!("{} of {}", arm.values.len(), arm.trials.len());
+    let cells = vec![
+        name,
+        Cell { text: value_with_spread(study, arm).replace(" %", ""), value: mean, ..Cell::default() },
+        Cell { text: seeds, value: arm.values.len().to_string(), ..Cell::default() },
+        against(study, arm),
+        Cell::number(arm.p_holm(), p_cell),
+        Cell::number(Some(planned.parameters as f64), |_| count(planned.parameters)),
+        Cell::number(Some(planned.macs as f64), |_| count(planned.macs)),
+        Cell { text: field, value: planned.rf_max_px.to_string(), ..Cell::default() },
+        Cell::number(result(|r| r.images_per_s), three_digits),
+        Cell::number(result(|r| r.wall_s), duration),
+    ];
+    Row { arm: arm.id.to_owned(), trial: String::new(), is_hidden: false, color: color_class(arm.color), cells }
+}
+
+fn against(study: &Study, arm: &Arm) -> Cell {
+    if study.baseline().is_some_and(|b| b.id == arm.id) {
+        return Cell { text: "baseline".into(), value: "0".into(), ..Cell::default() };
+    }
+    let Some(paired) = arm.against.map(|c| c.paired) else { return Cell::text("–") };
+    let decimals = study.difference_decimals;
+    let interval = |(low, high)| format!("{} to {}", fixed(low, decimals), fixed(high, decimals));
+    Cell {
+        text: signed(paired.difference.mean, decimals),
+        value: paired.difference.mean.to_string(),
+        note: paired.interval.map(interval).unwrap_or_default(),
+        status: "",
+    }
+}
+
+/// All final metrics of every arm; None where there is only the one that the table of arms shows.
+pub fn metrics(study: &Study) -> Option<TextTable> {
+    let paths = metric_paths(study);
+    if paths.len() < 2 {
+        return None;
+    }
+    let cell = |arm: &Arm, path: &str| {
+        let values: Vec<f64> = arm.trials.iter().filter_map(|t| t.metric(path)).collect();
+        let Some(sample) = Sample::of(&values) else { return "–".to_owned() };
+        let decimals = if path.ends_with("epoch") { 1 } else { Metric::of(path).decimals(std::iter::once(&sample)) };
+        let spread = sample.std.map(|s| format!(" ± {}", fixed(s, decimals))).unwrap_or_default();
+        format!("{}{spread}", fixed(sample.mean, decimals))
+    };
+    let row = |arm: &Arm| {
+        let cells = paths.iter().map(|path| cell(arm, path));
+        std::iter::once(arm.label.clone()).chain(cells).collect()
+    };
+    let columns = std::iter::once("arm".to_owned()).chain(paths.iter().cloned()).collect();
+    let rows = study.arms.iter().filter(|arm| arm.count(&[Status::Done]) > 0).map(row).collect();
+    Some(TextTable::new(columns, rows))
+}
+
+/// Paths of the final metrics that any trial has, the compared one first.
+pub fn metric_paths(study: &Study) -> Vec<String> {
+    let results = study.rows.trials.iter().filter_map(|t| t.result.as_ref());
+    let all: BTreeSet<&String> = results.flat_map(|r| r.metrics.keys()).collect();
+    let mut paths: Vec<String> = all.into_iter().cloned().collect();
+    paths.sort_by_key(|path| *path != study.metric.path);
+    paths
+}
+
+/// Trials that the page opens with; its script shows more.
+const SHOWN: usize = 100;
+
+/// One row per trial.
+pub fn trials(study: &Study) -> DataTable {
+    let paths: Vec<String> = metric_paths(study).into_iter().take(8).collect();
+    let mut columns = vec![
+        Column::text("arm", ""),
+        Column::number("seed", "Initial weights, order of images and augmentation follow from it"),
+        Column::text("status", "† was trained by another build than the plan's"),
+    ];
+    columns
+        .extend(paths.iter().map(|path| Column::number(path.clone(), "Last value; best/ is of the best evaluation")));
+    let has_reasons = study.rows.trials.iter().any(|t| !t.reason.is_empty());
+    columns.extend([
+        Column::number("images/s", "Training images per second"),
+        Column::number("time", "Wall time of all attempts"),
+        Column::number("memory", "Largest resident memory, MiB"),
+        Column::number("attempts", "Times it was started"),
+        Column::text("trial", "Its folder's name"),
+    ]);
+    columns.extend(has_reasons.then(|| Column::text("reason", "")));
+    let mut rows: Vec<Row> =
+        study.arms.iter().flat_map(|arm| arm.trials.iter().map(|t| trial_row(study, arm, t, &paths))).collect();
+    for (i, row) in rows.iter_mut().enumerate() {
+        row.cells.truncate(columns.len());
+        row.is_hidden = i >= SHOWN;
+    }
+    DataTable { id: "trials", columns, rows }
+}
+
+fn trial_row(study: &Study, arm: &Arm, trial: &TrialRow, paths: &[String]) -> Row {
+    let result = trial.result.as_ref();
+    let metric = |path: &String| {
+        let value = result.and_then(|r| r.metrics.get(path)).copied();
+        match value {
+            Some(v) if !v.is_finite() => Cell::text(if v.is_nan() { "NaN" } else { "∞" }),
+            value => Cell::number(value, |v| show_metric(study, path, v)),
+        }
+    };
+    let mut cells =
+        vec![Cell::text(&arm.label), Cell::text(trial.planned.spec.seed.to_string()), status_cell(study, trial)];
+    cells.extend(paths.iter().map(metric));
+    cells.extend([
+        Cell::number(result.map(|r| r.images_per_s), three_digits),
+        Cell::number(result.map(|r| r.wall_s), duration),
+        Cell::number(result.map(|r| r.peak_memory_mib), |v| fixed(v, 0)),
+        Cell::text(trial.attempts.to_string()),
+        Cell::text(&trial.planned.id),
+        Cell::text(&trial.reason),
+    ]);
+    Row {
+        arm: arm.id.to_owned(),
+        trial: trial.planned.id.clone(),
+        is_hidden: false,
+        color: color_class(arm.color),
+        cells,
+    }
+}
+
+fn show_metric(study: &Study, path: &str, value: f64) -> String {
+    match path {
+        _ if path.ends_with("epoch") => fixed(value, 0),
+        _ if path == study.metric.path => fixed(value, study.decimals.max(2)),
+        _ if path.contains("acc") => fixed(value, 2),
+        _ => three_digits(value),
+    }
+}
+
+fn status_cell(study: &Study, trial: &TrialRow) -> Cell {
+    let is_other_code = trial.result.as_ref().is_some_and(|r| r.code != study.rows.plan.code);
+    let mark = if is_other_code { " †" } else { "" };
+    Cell { text: format!("{}{mark}", trial.status.name()), status: trial.status.name(), ..Cell::default() }
+}
+
+/// Trials that did not end well, with their reasons.
+pub fn problems(study: &Study) -> Option<DataTable> {
+    let bad = [Status::Failed, Status::Diverged, Status::Interrupted];
+    let row = |arm: &Arm, trial: &TrialRow| Row {
+        arm: arm.id.to_owned(),
+        trial: trial.planned.id.clone(),
+        is_hidden: false,
+        color: color_class(arm.color),
+        cells: vec![
+            Cell::text(&arm.label),
+            Cell::text(trial.planned.spec.seed.to_string()),
+            status_cell(study, trial),
+            Cell::text(if trial.reason.is_empty() { "no reason was recorded" } else { &trial.reason }),
+            Cell::text(trial.attempts.to_string()),
+            Cell::text(&trial.planned.id),
+        ],
+    };
+    let of_arm =
+        |arm: &Arm| arm.trials.iter().filter(|t| bad.contains(&t.status)).map(|t| row(arm, t)).collect::<Vec<_>>();
+    let rows: Vec<Row> = study.arms.iter().flat_map(of_arm).collect();
+    let columns = vec![
+        Column::text("arm", ""),
+        Column::number("seed", ""),
+        Column::text("status", ""),
+        Column::text("reason", ""),
+        Column::number("attempts", ""),
+        Column::text("trial", "Its folder's name; the log is in its last attempt's folder"),
+    ];
+    (!rows.is_empty()).then_some(DataTable { id: "problems", columns, rows })
+}

@@ -1,0 +1,79 @@
+//! What a trial is made of, as a list of fields: what all arms share, and where they differ.
+
+use serde_json::Value;
+use store::PlannedTrial;
+
+/// Fields of a trial's spec by path (`train.optimizer.sgd.lr`), the seed left out.
+pub fn fields(trial: &PlannedTrial) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    // A spec was read from JSON, so it goes back into JSON.
+    flatten("", &serde_json::to_value(&trial.spec).unwrap_or_default(), &mut found);
+    found.retain(|(path, _)| path != "seed");
+    found
+}
+
+fn flatten(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, value, found);
+            }
+        }
+        Value::String(text) => found.push((path.to_owned(), text.clone())),
+        other => found.push((path.to_owned(), other.to_string())),
+    }
+}
+
+/// The value of an axis (`scale`, `lr`, `scale+width`, a path) in a trial that does not name it.
+pub fn value_on(axis: &str, trial: &PlannedTrial) -> Option<String> {
+    let fields = fields(trial);
+    let one = |name: &str| {
+        if name == "depth" {
+            return trial.spec.model.depth().map(|d| d.to_string());
+        }
+        let path = match name {
+            "lr" => "train.optimizer.sgd.lr".to_owned(),
+            "epochs" => "train.epochs".to_owned(),
+            "batch" => "train.batch_size".to_owned(),
+            "data" => "data.name".to_owned(),
+            path if path.contains('.') => path.to_owned(),
+            field => format!("model.{field}"),
+        };
+        fields.iter().find(|(p, _)| *p == path).map(|(_, value)| value.clone())
+    };
+    axis.split('+').map(one).collect::<Option<Vec<_>>>().map(|values| values.join("+"))
+}
+
+/// Fields that all trials share, and those that differ with each trial's values (empty where a trial lacks the field).
+pub fn compare<'a>(trials: impl Iterator<Item = &'a PlannedTrial>) -> (Vec<(String, String)>, Vec<Differing>) {
+    let all: Vec<_> = trials.map(fields).collect();
+    let mut paths: Vec<&String> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for (path, _) in all.iter().flatten() {
+        if seen.insert(path) {
+            paths.push(path);
+        }
+    }
+    let value = |of: &[(String, String)], path: &str| {
+        of.iter().find(|(p, _)| p == path).map(|(_, v)| v.clone()).unwrap_or_default()
+    };
+    let (mut shared, mut differing) = (Vec::new(), Vec::new());
+    for path in paths {
+        let values: Vec<_> = all.iter().map(|fields| value(fields, path)).collect();
+        if values.windows(2).all(|pair| pair[0] == pair[1]) {
+            shared.push((path.clone(), values[0].clone()));
+        } else {
+            differing.push(Differing { path: path.clone(), values });
+        }
+    }
+    (shared, differing)
+}
+
+/// One field whose value is not the same everywhere.
+pub struct Differing {
+    /// The field.
+    pub path: String,
+    /// Its value in each trial, in their order.
+    pub values: Vec<String>,
+}

@@ -1,0 +1,28 @@
+//! Statistics of few numbers: pure functions of slices, held to SciPy's results by their tests.
+//!
+//! Reading order:
+//! - [`sample`]: mean, standard deviation, interval of the mean
+//! - [`paired`]: differences over shared seeds
+//! - [`bootstrap`]: an interval that assumes no distribution
+//! - [`factorial`]: main effects and interactions of a grid
+//! - [`holm`]: several comparisons at once
+//! - [`power`]: how many seeds a difference needs
+//! - [`student`]: the t distribution, central and noncentral
+
+mod bootstrap;
+mod factorial;
+mod holm;
+mod paired;
+mod power;
+mod sample;
+mod student;
+
+pub use bootstrap::bootstrap;
+pub use factorial::{Grid, Source};
+pub use holm::holm;
+pub use paired::{Paired, paired};
+pub use power::{pairs_needed, power_of_paired_t};
+pub use sample::{Sample, test_of_mean};
+
+/// The level of every interval and the family-wise error of every claim.
+pub const ALPHA: f64 = 0.05;

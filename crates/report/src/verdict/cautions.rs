@@ -1,0 +1,82 @@
+//! What a reader must know beside the findings.
+
+use crate::format::{count, plural};
+use crate::study::Study;
+use store::Status::{Diverged, Done, Failed, Interrupted, Pending, Running};
+
+pub fn of(study: &Study) -> Vec<String> {
+    let mut said = Vec::new();
+    if study.baseline.is_some() {
+        said.extend(unfinished(study));
+        said.extend(failed(study));
+        said.extend(missing_metric(study));
+    }
+    said.extend(baseline_is_not_first(study));
+    said.extend(unequal_cost(study));
+    said.extend(other_code(study));
+    if study.tested() > 0 {
+        said.push(
+            "Tests are two-sided paired t-tests over shared seeds; p-values are corrected for the number of arms, \
+             intervals are not. They speak of this data set, this recipe and these seeds."
+                .into(),
+        );
+    }
+    if study.metric.path == "best/acc1" {
+        said.push("The best epoch was picked by the test images themselves, so the accuracy flatters.".into());
+    }
+    said
+}
+
+fn unfinished(study: &Study) -> Option<String> {
+    let n = study.rows.trials.len();
+    (study.count(&[Running, Interrupted, Pending]) > 0).then(|| {
+        format!("Not finished: {} of {} done. The numbers will change.", study.count(&[Done]), plural(n, "trial"))
+    })
+}
+
+fn failed(study: &Study) -> Option<String> {
+    let bad = study.count(&[Failed, Diverged]);
+    let arms = study.arms.iter().filter(|arm| arm.count(&[Failed, Diverged]) > 0).count();
+    (bad > 0).then(|| {
+        format!(
+            "{} in {} failed or diverged and {} in no mean; if failing depends on the arm, its mean flatters it.",
+            plural(bad, "trial"),
+            plural(arms, "arm"),
+            if bad == 1 { "is" } else { "are" },
+        )
+    })
+}
+
+fn baseline_is_not_first(study: &Study) -> Option<String> {
+    let (baseline, first) = (study.baseline?, study.arms.first()?);
+    (baseline != 0).then(|| {
+        let label = &study.arms[baseline].label;
+        format!("The first arm, {}, has no value; {label} stands in as the baseline.", first.label)
+    })
+}
+
+fn missing_metric(study: &Study) -> Option<String> {
+    let without = study.rows.trials.iter().filter(|t| t.status == Done && t.metric(&study.metric.path).is_none());
+    let n = without.count();
+    (n > 0).then(|| format!("{} finished without a usable {}.", plural(n, "trial"), study.metric.path))
+}
+
+/// Differences of more than 5 % in size are said; smaller ones come with matching budgets by whole channels.
+fn unequal_cost(study: &Study) -> Option<String> {
+    let measured = study.arms.iter().filter(|arm| arm.sample.is_some());
+    let sizes: Vec<u64> = measured.map(|arm| arm.trials[0].planned.parameters).collect();
+    let (least, most) = (*sizes.iter().min()?, *sizes.iter().max()?);
+    (most as f64 > 1.05 * least as f64).then(|| {
+        let range = format!("{} to {} parameters", count(least), count(most));
+        format!("The arms differ in size ({range}); they are not compared at equal cost.")
+    })
+}
+
+fn other_code(study: &Study) -> Option<String> {
+    let planned = &study.rows.plan.code;
+    let n = study.rows.trials.iter().filter(|t| t.result.as_ref().is_some_and(|r| r.code != *planned)).count();
+    (n > 0).then(|| {
+        let (were, they) = if n == 1 { ("was", "it is") } else { ("were", "they are") };
+        format!("{} {were} trained by another build than the plan's; {they} marked †.", plural(n, "trial"))
+    })
+}

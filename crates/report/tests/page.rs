@@ -1,0 +1,201 @@
+//! Pages of sweeps that pages must be right for: whole, closed to the network, and closed to what names may contain.
+
+mod fixture;
+
+use fixture::cases;
+use serde_json::Value;
+
+fn page(rows: &store::SweepRows) -> String {
+    report::render(rows).unwrap()
+}
+
+/// The embedded JSON.
+fn data(page: &str) -> Value {
+    let start = page.find("id=\"data\">").unwrap() + "id=\"data\">".len();
+    let end = start + page[start..].find("</script>").unwrap();
+    serde_json::from_str(&page[start..end]).unwrap()
+}
+
+fn column<'a>(data: &'a Value, name: &str) -> Vec<&'a Value> {
+    let at = data["trial_columns"].as_array().unwrap().iter().position(|c| c == name).unwrap();
+    data["trial_rows"].as_array().unwrap().iter().map(|row| &row[at]).collect()
+}
+
+/// What a reader sees: without the style, the scripts and the embedded data.
+fn visible(page: &str) -> String {
+    let mut text = String::new();
+    let mut rest = page;
+    while let Some(start) = ["<style", "<script"].iter().filter_map(|tag| rest.find(tag)).min() {
+        let close = if rest[start..].starts_with("<style") { "</style>" } else { "</script>" };
+        text += &rest[..start];
+        rest = &rest[start + rest[start..].find(close).unwrap() + close.len()..];
+    }
+    text + rest
+}
+
+#[test]
+fn every_page_is_whole_and_asks_no_network_for_anything() {
+    for (name, rows) in cases::all() {
+        let page = page(&rows);
+        assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "{name}");
+        for asked in ["http://", "https://", "src=\"", "@import", "url(", "<link rel=\"stylesheet\"", "fetch(", "//cdn"]
+        {
+            assert!(!page.contains(asked), "{name} contains {asked}");
+        }
+        assert!(page.contains("default-src 'none'"), "{name}");
+        let text = visible(&page);
+        let numbers = ["\"NaN", "\"inf", "\"-inf", "NaN %", "inf %", "NaN to", "± NaN", "undefined"];
+        assert!(!numbers.iter().any(|n| text.contains(n)), "{name} shows a number that is none");
+        let data = data(&page);
+        assert_eq!(data["summary"]["planned"], rows.trials.len(), "{name}");
+        assert_eq!(column(&data, "id").len(), rows.trials.len(), "{name}");
+    }
+}
+
+#[test]
+fn tags_are_closed_in_the_order_they_were_opened() {
+    const VOID: [&str; 6] = ["meta", "link", "input", "br", "circle", "path"];
+    for (name, rows) in cases::all() {
+        let page = page(&rows);
+        let text = visible(&page);
+        let mut open: Vec<&str> = Vec::new();
+        for tag in text.split('<').skip(1).map(|part| &part[..part.find('>').unwrap_or(0)]) {
+            let word = tag.split(|c: char| c.is_whitespace()).next().unwrap_or_default();
+            if let Some(closed) = word.strip_prefix('/') {
+                assert_eq!(open.pop(), Some(closed), "{name}: </{closed}>");
+            } else if !tag.ends_with('/') && !word.starts_with('!') && !VOID.contains(&word) {
+                open.push(word);
+            }
+        }
+        assert!(open.is_empty(), "{name}: {open:?} left open");
+    }
+}
+
+#[test]
+fn names_cannot_become_markup() {
+    let rows = cases::hostile();
+    let page = page(&rows);
+    // The page's own two: the data and the script.
+    assert_eq!(page.matches("<script").count(), 2);
+    assert_eq!(page.matches("</script>").count(), 2);
+    assert!(!page.contains("<img") && !page.contains("<b>"));
+    assert!(page.contains("größe_日本語 &amp; &#x27;x&#x27; {{ 7*7 }}"), "a name is shown as it is, and not evaluated");
+    assert!(!page.contains('\u{1b}'), "control characters of logs stay out");
+    let data = data(&page);
+    assert_eq!(data["summary"]["name"], rows.plan.name);
+    assert_eq!(column(&data, "label")[0], &Value::from(rows.trials[0].planned.label.clone()));
+}
+
+#[test]
+fn a_half_finished_sweep_says_so_and_lists_what_is_missing() {
+    let text = visible(&page(&cases::half()));
+    assert!(text.contains("12 trials: 5 done, 2 running, 1 interrupted, 3 pending, 1 failed"));
+    assert!(text.contains("Not finished: 5 of 12 trials done."));
+    assert!(text.contains("killed by signal 9 (out of memory?)"));
+    assert!(text.contains("Running and pending"));
+    let summary = report::summarise(&cases::half());
+    let counts: Vec<_> = summary.arms.iter().map(|arm| (arm.trials.done, arm.trials.failed, arm.n)).collect();
+    assert_eq!(counts, [(3, 0, 3), (2, 0, 2), (0, 1, 0), (0, 0, 0)]);
+}
+
+#[test]
+fn only_failures_still_give_reasons_and_no_figure_of_accuracy() {
+    let text = visible(&page(&cases::failures()));
+    assert!(text.contains("all 12 failed or diverged"));
+    assert_eq!(
+        text.matches("the loss became NaN at step 31").count(),
+        2 * 6,
+        "among the trials and among the failures"
+    );
+    assert!(!text.contains("id=\"by-axis-0\"") && text.contains("id=\"curve-loss\""));
+    // A trial that diverged stopped early; its time is no arm's time.
+    assert!(report::summarise(&cases::failures()).arms.iter().all(|arm| arm.wall_s.is_none()));
+}
+
+#[test]
+fn one_trial_and_one_seed_claim_nothing() {
+    let one = report::summarise(&fixture::sweep("one", &[], &[0]));
+    assert_eq!((one.arms[0].std, one.arms[0].difference), (None, None));
+    let seed = report::summarise(&fixture::sweep("seed", &[("scale", &["2", "4"])], &[0]));
+    assert!(seed.arms.iter().all(|arm| arm.std.is_none() && arm.p_holm.is_none() && arm.difference_low.is_none()));
+    assert!(seed.arms[1].difference.is_some());
+    assert!(seed.verdict[0].starts_with("No test can be made with one seed per arm"));
+}
+
+#[test]
+fn missing_and_nan_metrics_are_left_out_and_counted() {
+    let rows = cases::missing();
+    let summary = report::summarise(&rows);
+    assert_eq!(summary.arms.iter().map(|arm| arm.n).collect::<Vec<_>>(), [3, 2, 2, 3]);
+    assert!(summary.cautions.iter().any(|c| c == "2 trials finished without a usable val/acc1."));
+    let page = page(&rows);
+    assert!(visible(&page).contains(">NaN</td>"), "the table shows what was logged");
+    assert_eq!(column(&data(&page), "val_acc1")[4], &Value::Null);
+}
+
+#[test]
+fn arms_of_one_network_are_shown_at_each_of_their_places() {
+    let text = visible(&page(&cases::same_as()));
+    assert!(text.contains("same as scale=1 width=40"));
+    let start = text.find("id=\"by-axis-1\"").unwrap();
+    let table = &text[start..start + text[start..].find("</figure>").unwrap()];
+    assert_eq!(table.matches("<tr><td>40</td><td>scale=1</td>").count(), 1, "{table}");
+}
+
+#[test]
+fn trials_of_other_code_are_marked() {
+    let text = visible(&page(&cases::mixed_code()));
+    assert_eq!(text.matches("done †").count(), 5);
+    assert!(text.contains("5 trials were trained by another build than the plan"));
+    assert!(text.contains("git 1111111-dirty (5 trials)"));
+}
+
+#[test]
+fn arms_of_another_base_are_told_apart_and_never_joined() {
+    let summary = report::summarise(&cases::earlier());
+    let labels: Vec<_> = summary.arms.iter().map(|arm| arm.label.as_str()).collect();
+    let expected =
+        ["scale=2 (epochs=6)", "scale=4 (epochs=6)", "scale=6 (epochs=6)", "scale=8 (epochs=6)", "scale=2 (epochs=12)"];
+    assert_eq!(labels[..5], expected);
+    assert!(summary.arms.iter().all(|arm| arm.n == 3));
+}
+
+#[test]
+fn axes_of_one_at_a_time_meet_in_the_base() {
+    let rows = cases::one_at_a_time();
+    let study = report::Study::of(&rows);
+    let axes: Vec<_> = study.axes.iter().map(|axis| (axis.label.as_str(), axis.values.join(","))).collect();
+    let expected = [("scale", "2,4,6,8"), ("depth", "11,20,29"), ("width", "13,26,52")];
+    assert_eq!(axes, expected.map(|(label, values)| (label, values.to_owned())));
+    let lines = |axis| report::lines::along(&study, axis).iter().map(|g| g.points.len()).collect::<Vec<_>>();
+    assert_eq!([lines(0), lines(1), lines(2)], [vec![4], vec![3], vec![3]]);
+}
+
+#[test]
+fn two_hundred_trials_stay_below_three_megabytes() {
+    let rows = cases::many();
+    assert_eq!(rows.trials.len(), 200);
+    assert!(page(&rows).len() < 3_000_000);
+}
+
+#[test]
+fn the_json_of_a_summary_keeps_its_names() {
+    let summary = serde_json::to_value(report::summarise(&cases::quickstart())).unwrap();
+    let arm = &summary["arms"][3];
+    let names: Vec<_> = arm.as_object().unwrap().keys().map(String::as_str).collect();
+    insta::assert_snapshot!(names.join(" "), @"arm label same_as coordinates metric mean std n difference difference_low difference_high p_holm shared_seeds parameters macs activations rf_min_px rf_max_px image_px images_per_s wall_s peak_memory_mib planned done running interrupted pending failed diverged");
+    insta::assert_snapshot!(summary.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" "), @"name metric higher_is_better baseline planned done running interrupted pending failed diverged verdict cautions arms");
+    assert_eq!(arm["coordinates"]["scale"], "8");
+}
+
+#[test]
+fn the_page_is_written_beside_its_sweep() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = store::SweepDir::new(folder.path());
+    let missing = report::write(&dir, false).unwrap_err();
+    assert!(missing.cause.contains("there is no sweep in"), "{missing}");
+    cases::quickstart().plan.write(&dir).unwrap();
+    let summary = report::write(&dir, false).unwrap();
+    assert_eq!((summary.trials.planned, summary.trials.pending), (12, 12));
+    assert!(std::fs::read_to_string(dir.page()).unwrap().contains("No trial has finished yet: 12 trials planned."));
+}
