@@ -29,18 +29,18 @@ env *args: _build
 
 # Open TensorBoard on a sweep (or on all): just tensorboard [NAME]
 tensorboard name="": _tensorboard
-    @.tools/tensorboard/bin/tensorboard --bind_all=false --logdir "reports/{{ name }}"
+    @.tools/tensorboard/bin/tensorboard --host 127.0.0.1 --logdir "reports/{{ name }}"
 
 # All tests that need no root, no browser and no Python torch
-test: _setup
+test: setup
     cargo test --release --workspace --quiet
 
-# The slow and the real: a sweep from a clean clone of this checkout, killed runners, TensorBoard
+# The slow and the real: an interrupted sweep by the binary, read by a real TensorBoard
 verify: _build _tensorboard
     scripts/verify.sh
 
 # Format and lint checks
-lint: _setup
+lint: setup
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets --quiet -- -D warnings
 
@@ -48,13 +48,12 @@ lint: _setup
 bench *args: _build
     @cargo run --release --quiet --package bench -- "$@"
 
-# libtorch into .libtorch/, once
-[private]
-_setup:
+# libtorch into .libtorch/, once (every recipe that needs it does this)
+setup:
     @scripts/setup.sh
 
 [private]
-_build: _setup
+_build: setup
     @cargo build --release --quiet --workspace --bin res2lab
 
 [private]

@@ -238,7 +238,7 @@ impl ModelWords {
 }
 
 fn cifar_depth(depth: usize) -> Result<Vec<usize>, Invalid> {
-    if depth >= 11 && (depth - 2) % 9 == 0 {
+    if depth >= 11 && (depth - 2).is_multiple_of(9) {
         return Ok(vec![(depth - 2) / 9; 3]);
     }
     let n = (depth.max(11) - 2) / 9;
@@ -294,7 +294,7 @@ impl ModelSpec {
                 "give the tree levels (1 to 6) of four stages, e.g. blocks: [1, 2, 3, 1]",
             ));
         }
-        if self.planes < 4 || self.planes % 4 != 0 {
+        if self.planes < 4 || !self.planes.is_multiple_of(4) {
             return Err(Invalid::new(
                 format!("planes {} does not fit family dla, whose stem has planes / 4 channels", self.planes),
                 "give planes a multiple of 4",

@@ -75,7 +75,7 @@ pub fn read(which: Cifar, dir: &Path, split: Split) -> Result<Images, DataError>
 
 fn whole_records(which: Cifar, path: &Path, bytes: usize) -> Result<usize, DataError> {
     let record = which.record();
-    if bytes == 0 || bytes % record != 0 {
+    if bytes == 0 || !bytes.is_multiple_of(record) {
         let nearest = (bytes / record + 1) * record;
         let what = format!("expected a multiple of {record} bytes (e.g. {nearest}), found {bytes}");
         return Err(DataError::file(path, what));

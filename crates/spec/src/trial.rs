@@ -245,7 +245,7 @@ impl TrainSpec {
         if let Some((field, value)) = counts.into_iter().find(|&(_, n)| n == 0 || n > 10_000_000) {
             return Err(SpecError::new(format!("{field} {value} is impossible"), "give a whole number of at least 1"));
         }
-        if self.batch_size % self.accumulate != 0 {
+        if !self.batch_size.is_multiple_of(self.accumulate) {
             return Err(SpecError::new(
                 format!("train.accumulate {} does not divide train.batch_size {}", self.accumulate, self.batch_size),
                 "batch_size counts the images of one optimizer step; give a divisor of it",

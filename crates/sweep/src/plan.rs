@@ -110,7 +110,7 @@ fn price(arm: &Arm, facts: DataFacts, notes: &mut Vec<String>) -> Result<Priced,
     }
     let side = facts.height.max(facts.width);
     let multiple = spec.model.input_multiple();
-    let fits = facts.height == facts.width && side % multiple == 0;
+    let fits = facts.height == facts.width && side.is_multiple_of(multiple);
     if spec.data.pad_to.is_none() && !fits {
         let padded = side.div_ceil(multiple) * multiple;
         spec.data.pad_to = Some(padded);

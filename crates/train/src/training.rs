@@ -145,9 +145,9 @@ impl Loop<'_> {
                 self.speed.interval_steps += 1;
 
                 // --- log ---
-                let is_epoch_end = self.state.step % steps_per_epoch == 0;
+                let is_epoch_end = self.state.step.is_multiple_of(steps_per_epoch);
                 let mut values = BTreeMap::new();
-                if self.state.step % train.log_every == 0 || is_epoch_end {
+                if self.state.step.is_multiple_of(train.log_every) || is_epoch_end {
                     let Some(loss) = self.read_loss(&mut totals) else { return Ok(self.diverged("loss")) };
                     self.speed.lap(train.batch_size);
                     values.insert("train/loss".to_owned(), loss);
@@ -157,7 +157,7 @@ impl Loop<'_> {
                 // --- evaluate ---
                 if is_epoch_end {
                     values.insert("train/acc1".to_owned(), self.read_accuracy(&mut totals));
-                    if (epoch + 1) % train.eval_every == 0 || self.state.step == total {
+                    if (epoch + 1).is_multiple_of(train.eval_every) || self.state.step == total {
                         values.extend(evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce)?);
                         if values.get("val/loss").is_some_and(|loss| !loss.is_finite()) {
                             return Ok(self.diverged("test loss"));

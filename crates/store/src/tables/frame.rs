@@ -52,7 +52,7 @@ fn column(name: &str, cells: &[Cell]) -> Column {
     let is_real = cells.iter().any(|c| matches!(c, Cell::Number(_)));
     let series = match cells.iter().find(|c| **c != Cell::Missing) {
         Some(Cell::Text(_)) => {
-            let values: Vec<Option<String>> = cells.iter().map(|c| text(c)).collect();
+            let values: Vec<Option<String>> = cells.iter().map(text).collect();
             Series::new(name.into(), values)
         }
         Some(Cell::Flag(_)) => {
