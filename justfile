@@ -33,7 +33,7 @@ tensorboard name="": _tensorboard
 
 # All tests that need no root, no browser and no Python torch
 test: setup
-    cargo test --release --workspace --quiet
+    cargo test --release --workspace --tests --quiet
 
 # The slow and the real: an interrupted sweep by the binary, read by a real TensorBoard
 verify: _build _tensorboard
@@ -52,9 +52,10 @@ bench *args: _build
 setup:
     @scripts/setup.sh
 
+# The first build takes minutes and shows what it does; later ones only speak up when something is wrong.
 [private]
 _build: setup
-    @cargo build --release --quiet --workspace --bin res2lab
+    @cargo build --release --workspace --bin res2lab $(test -x {{ res2lab }} && echo --quiet)
 
 [private]
 _tensorboard:

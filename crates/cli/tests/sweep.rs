@@ -91,3 +91,19 @@ fn a_trial_whose_data_vanished_fails_with_the_reason() {
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("there is no train-images-idx3-ubyte"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_grid_trains_and_its_arms_have_the_parameters_that_model_counts() {
+    let bench = Bench::new();
+    let line = "depth=11,20 width=26,40 cardinality=1,2 seed=0 epochs=1 batch=500";
+    let summary = bench.json(&format!("sweep {line} --name grid --json"));
+    let arms = summary["arms"].as_array().unwrap();
+    assert_eq!(arms.len(), 8);
+    for arm in arms {
+        let label = arm["label"].as_str().unwrap();
+        let fixed = "stem=cifar stem_stride=2 planes=8 scale=4";
+        let model = bench.json(&format!("model {fixed} {label} --size 28 --channels 1 --classes 10 --json"));
+        assert_eq!((&arm["n"], &arm["parameters"]), (&1.into(), &model["parameters"]), "{label}");
+    }
+    assert!(std::fs::read_to_string(bench.sweep("grid").join("index.html")).unwrap().contains("cardinality"));
+}

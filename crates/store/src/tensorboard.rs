@@ -29,6 +29,12 @@ pub enum HParam {
     Bool(bool),
 }
 
+impl HParam {
+    fn is_finite(&self) -> bool {
+        !matches!(self, HParam::Number(n) if !n.is_finite())
+    }
+}
+
 /// The open file of one attempt.
 pub struct EventFile {
     file: File,
@@ -60,12 +66,13 @@ impl EventFile {
         self.write(&event)
     }
 
-    /// Opens the session: hyper-parameters, and the group whose attempts are one row.
+    /// Opens the session: hyper-parameters, and the group whose attempts are one row. Numbers that are not finite are
+    /// left out, since one of them spoils TensorBoard's range for all trials.
     pub fn hparams(&mut self, group: &str, hparams: &[(String, HParam)]) -> Result<(), StoreError> {
         let mut start = SessionStartInfo::new();
         start.set_group_name(group.to_owned());
         start.set_start_time_secs(now_s());
-        for (name, value) in hparams {
+        for (name, value) in hparams.iter().filter(|(_, value)| value.is_finite()) {
             let mut proto = Value::new();
             match value {
                 HParam::Number(n) => proto.set_number_value(*n),
@@ -123,16 +130,18 @@ pub fn hparams_of(trial: &PlannedTrial) -> Vec<(String, HParam)> {
         flatten("", &spec[part], &mut found);
     }
     found.push(("seed".into(), HParam::Number(trial.spec.seed as f64)));
-    for (name, value) in [("parameters", trial.parameters), ("macs", trial.macs), ("rf_max_px", trial.rf_max_px)] {
+    let depth = trial.spec.model.depth().map(|depth| ("depth", depth as u64));
+    let costs = [("parameters", trial.parameters), ("macs", trial.macs), ("rf_max_px", trial.rf_max_px)];
+    for (name, value) in depth.into_iter().chain(costs) {
         found.push((name.into(), HParam::Number(value as f64)));
     }
     found
 }
 
-/// Leaves of nested maps, named by their last key, or by the path below `optimizer` and `schedule` maps.
+/// Leaves of nested maps, named by their last key. A schedule stays whole: `{step: {every: 30}}` is one value of an axis.
 fn flatten(name: &str, value: &Json, found: &mut Vec<(String, HParam)>) {
     let leaf = match value {
-        Json::Object(map) => {
+        Json::Object(map) if name != "schedule" => {
             map.iter().for_each(|(key, value)| flatten(key, value, found));
             return;
         }
@@ -140,7 +149,7 @@ fn flatten(name: &str, value: &Json, found: &mut Vec<(String, HParam)>) {
         Json::Bool(b) => HParam::Bool(*b),
         Json::Number(n) => HParam::Number(n.as_f64().unwrap_or_default()),
         Json::String(text) => HParam::Text(text.clone()),
-        list @ Json::Array(_) => HParam::Text(list.to_string()),
+        whole @ (Json::Array(_) | Json::Object(_)) => HParam::Text(whole.to_string()),
     };
     // `name` is also a field of the data set's map.
     let name = if name == "name" { "data" } else { name };
@@ -156,4 +165,117 @@ fn event(step: u64) -> Event {
 
 fn now_s() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::tests::row;
+    use spec::Schedule;
+
+    /// CRC-32C bit by bit, against which the table of the package is checked.
+    fn crc32c(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 })
+        })
+    }
+
+    /// Takes `n` bytes and the checksum after them off the front.
+    fn checked<'a>(bytes: &mut &'a [u8], n: usize) -> &'a [u8] {
+        let (payload, rest) = bytes.split_at(n);
+        let (sum, rest) = rest.split_at(4);
+        let masked = crc32c(payload).rotate_right(15).wrapping_add(0xa282_ead8);
+        assert_eq!(sum, masked.to_le_bytes());
+        *bytes = rest;
+        payload
+    }
+
+    /// Every event of the one event file in `dir`.
+    fn events(dir: &Path) -> Vec<Event> {
+        let path = std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
+        assert!(path.file_name().unwrap().to_str().unwrap().starts_with("events.out.tfevents."));
+        let file = std::fs::read(path).unwrap();
+        let (mut bytes, mut found) = (&file[..], vec![]);
+        while !bytes.is_empty() {
+            let length = u64::from_le_bytes(checked(&mut bytes, 8).try_into().unwrap());
+            found.push(Event::parse_from_bytes(checked(&mut bytes, length as usize)).unwrap());
+        }
+        found
+    }
+
+    fn plugin_data(event: &Event) -> (&str, HParamsPluginData) {
+        let value = &event.get_summary().get_value()[0];
+        let plugin = value.get_metadata().get_plugin_data();
+        assert_eq!(plugin.get_plugin_name(), "hparams");
+        (value.get_tag(), HParamsPluginData::parse_from_bytes(plugin.get_content()).unwrap())
+    }
+
+    #[test]
+    fn a_session_is_decoded_as_written() {
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283, "the published check value");
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = EventFile::create(dir.path()).unwrap();
+        let hparams = [
+            ("scale".to_owned(), HParam::Number(4.0)),
+            ("block".to_owned(), HParam::Text("größer".into())),
+            ("se".to_owned(), HParam::Bool(true)),
+            ("odd".to_owned(), HParam::Number(f64::NAN)),
+        ];
+        file.hparams("a trial", &hparams).unwrap();
+        file.scalars(25, [("train/loss", 0.5), ("val/acc1", f64::NAN)].into_iter()).unwrap();
+        file.end(false).unwrap();
+
+        let events = events(dir.path());
+        assert_eq!(events.len(), 4);
+        assert_eq!(events[0].get_file_version(), "brain.Event:2");
+        let (tag, start) = plugin_data(&events[1]);
+        assert_eq!((tag, start.get_version()), ("_hparams_/session_start_info", 0));
+        let start = start.get_session_start_info();
+        assert_eq!((start.get_group_name(), start.get_hparams().len()), ("a trial", 3));
+        assert_eq!(start.get_hparams()["scale"].get_number_value(), 4.0);
+        assert_eq!(start.get_hparams()["block"].get_string_value(), "größer");
+        assert!(start.get_hparams()["se"].get_bool_value());
+        let scalars: Vec<_> =
+            events[2].get_summary().get_value().iter().map(|v| (v.get_tag(), v.get_simple_value())).collect();
+        assert_eq!((events[2].get_step(), scalars[0]), (25, ("train/loss", 0.5)));
+        assert!(scalars[1].0 == "val/acc1" && scalars[1].1.is_nan());
+        let (tag, end) = plugin_data(&events[3]);
+        assert_eq!(tag, "_hparams_/session_end_info");
+        assert_eq!(end.get_session_end_info().get_status(), Status::STATUS_FAILURE);
+        assert!(events.iter().all(|event| (now_s() - event.get_wall_time()).abs() < 60.0));
+    }
+
+    #[test]
+    fn a_full_disk_and_a_missing_folder_are_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(EventFile::create(&dir.path().join("missing")).is_err());
+        let path = PathBuf::from("/dev/full");
+        let file = File::options().write(true).open(&path).unwrap();
+        let mut events = EventFile { file, path };
+        let failed = events.scalars(1, [("train/loss", 0.5)].into_iter()).unwrap_err();
+        assert!(failed.help.contains("free some space"), "{failed}");
+        assert!(events.end(true).is_err());
+    }
+
+    #[test]
+    fn what_tells_trials_apart_is_a_hyper_parameter() {
+        let mut trial = row("a", 7).planned;
+        trial.spec.train.schedule = Schedule::Cosine { warmup_epochs: 5, min_lr: 0.0 };
+        let found = hparams_of(&trial);
+        let get = |name: &str| found.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        let model = &trial.spec.model;
+        assert_eq!(get("seed"), Some(HParam::Number(7.0)));
+        assert_eq!(get("scale"), Some(HParam::Number(model.scale as f64)));
+        assert_eq!(get("depth"), model.depth().map(|depth| HParam::Number(depth as f64)));
+        assert_eq!(get("lr"), Some(HParam::Number(0.1)));
+        assert_eq!(get("data"), Some(HParam::Text("mnist5k".into())));
+        assert_eq!(get("schedule"), Some(HParam::Text(r#"{"cosine":{"warmup_epochs":5,"min_lr":0.0}}"#.into())));
+        assert_eq!((get("path"), get("parameters")), (None, Some(HParam::Number(1.0))));
+        let names: std::collections::BTreeSet<_> = found.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), found.len(), "each name stands once: {found:?}");
+
+        trial.spec.model =
+            arch::ModelWords { family: Some(arch::Family::Dla), ..Default::default() }.resolve().unwrap().0;
+        assert!(hparams_of(&trial).iter().all(|(name, _)| name != "depth"));
+    }
 }

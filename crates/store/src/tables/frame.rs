@@ -1,21 +1,34 @@
-//! Named columns of cells, and their way into Parquet (through Polars) and CSV.
+//! Named, typed columns, and their way into Parquet (through Polars) and CSV.
 
-use super::columns::Cell;
 use crate::{StoreError, atomic};
+use polars::error::PolarsError;
 use polars::frame::DataFrame;
 use polars::prelude::{Column, KeyValueMetadata, NamedFrom, ParquetCompression, ParquetWriter, Series};
+use std::borrow::Cow;
 use std::path::Path;
+
+/// The values of a column, top to bottom.
+pub enum Values<'a> {
+    Text(Vec<Option<Cow<'a, str>>>),
+    Count(Vec<Option<u64>>),
+    Real(Vec<Option<f64>>),
+    Flag(Vec<Option<bool>>),
+}
 
 /// Columns of equal length.
 #[derive(Default)]
-pub struct Table {
-    columns: Vec<(String, Vec<Cell>)>,
+pub struct Table<'a> {
+    columns: Vec<(String, Values<'a>)>,
 }
 
-impl Table {
-    /// Adds a column.
-    pub fn push(&mut self, name: &str, cells: Vec<Cell>) {
-        self.columns.push((name.to_owned(), cells));
+impl<'a> Table<'a> {
+    /// Adds a column; a name that is taken gets an underscore more.
+    pub fn push(&mut self, name: &str, values: Values<'a>) {
+        let mut name = name.to_owned();
+        while self.names().any(|taken| taken == name) {
+            name.push('_');
+        }
+        self.columns.push((name, values));
     }
 
     /// Names in order.
@@ -24,79 +37,75 @@ impl Table {
     }
 
     fn height(&self) -> usize {
-        self.columns.first().map_or(0, |(_, cells)| cells.len())
+        self.columns.first().map_or(0, |(_, values)| values.len())
+    }
+}
+
+impl Values<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Values::Text(v) => v.len(),
+            Values::Count(v) => v.len(),
+            Values::Real(v) => v.len(),
+            Values::Flag(v) => v.len(),
+        }
+    }
+
+    fn into_column(self, name: &str) -> Column {
+        match self {
+            Values::Text(v) => Series::new(name.into(), v).into(),
+            Values::Count(v) => Series::new(name.into(), v).into(),
+            Values::Real(v) => Series::new(name.into(), v).into(),
+            Values::Flag(v) => Series::new(name.into(), v).into(),
+        }
+    }
+
+    /// One value as CSV has it; a missing value is an empty field.
+    fn field(&self, row: usize) -> String {
+        let shown = match self {
+            Values::Text(v) => v[row].as_ref().map(|text| text.to_string()),
+            Values::Count(v) => v[row].map(|n| n.to_string()),
+            Values::Real(v) => v[row].map(|x| x.to_string()),
+            Values::Flag(v) => v[row].map(|b| b.to_string()),
+        };
+        shown.unwrap_or_default()
     }
 }
 
 /// Writes `table`; each column's meaning goes into the file's metadata under `res2lab.columns`.
-pub fn write_parquet(path: &Path, table: &Table, documentation: &[(&str, &str)]) -> Result<(), StoreError> {
-    let columns = table.columns.iter().map(|(name, cells)| column(name, cells)).collect();
-    let damaged = |e: polars::error::PolarsError| StoreError::damaged(path, e);
-    let mut frame = DataFrame::new(table.height(), columns).map_err(damaged)?;
+pub fn write_parquet(path: &Path, table: Table, documentation: &[(String, &str)]) -> Result<(), StoreError> {
     let meanings: serde_json::Map<_, _> =
-        documentation.iter().map(|&(name, doc)| (name.to_owned(), doc.into())).collect();
+        documentation.iter().map(|(name, meaning)| (name.clone(), (*meaning).into())).collect();
     let meanings = serde_json::Value::Object(meanings).to_string();
     let metadata = KeyValueMetadata::from_static(vec![("res2lab.columns".to_owned(), meanings)]);
-    atomic::write_with(path, |file| {
-        ParquetWriter::new(file)
-            .with_compression(ParquetCompression::Snappy)
-            .with_key_value_metadata(Some(metadata))
-            .finish(&mut frame)
-            .map(|_| ())
-            .map_err(std::io::Error::other)
-    })
+    // Encoded in memory first, so that an error of the disk is told as one.
+    let bytes = encode(table, metadata).map_err(|e| {
+        StoreError::new(
+            format!("cannot encode {}: {e}", path.display()),
+            "this is a fault of res2lab; please report it",
+        )
+    })?;
+    atomic::write(path, &bytes)
 }
 
-/// A column takes the kind of its first value that is there; a whole-number column with a real in it becomes real.
-fn column(name: &str, cells: &[Cell]) -> Column {
-    let is_real = cells.iter().any(|c| matches!(c, Cell::Number(_)));
-    let series = match cells.iter().find(|c| **c != Cell::Missing) {
-        Some(Cell::Text(_)) => {
-            let values: Vec<Option<String>> = cells.iter().map(text).collect();
-            Series::new(name.into(), values)
-        }
-        Some(Cell::Flag(_)) => {
-            let values: Vec<Option<bool>> =
-                cells.iter().map(|c| if let Cell::Flag(b) = c { Some(*b) } else { None }).collect();
-            Series::new(name.into(), values)
-        }
-        Some(Cell::Count(_)) if !is_real => {
-            let values: Vec<Option<u64>> =
-                cells.iter().map(|c| if let Cell::Count(n) = c { Some(*n) } else { None }).collect();
-            Series::new(name.into(), values)
-        }
-        _ => {
-            let values: Vec<Option<f64>> = cells.iter().map(number).collect();
-            Series::new(name.into(), values)
-        }
-    };
-    series.into()
+fn encode(table: Table, metadata: KeyValueMetadata) -> Result<Vec<u8>, PolarsError> {
+    let height = table.height();
+    let columns = table.columns.into_iter().map(|(name, values)| values.into_column(&name)).collect();
+    let mut frame = DataFrame::new(height, columns)?;
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes)
+        .with_compression(ParquetCompression::Snappy)
+        .with_key_value_metadata(Some(metadata))
+        .finish(&mut frame)?;
+    Ok(bytes)
 }
 
-fn number(cell: &Cell) -> Option<f64> {
-    match cell {
-        Cell::Number(x) => Some(*x),
-        Cell::Count(n) => Some(*n as f64),
-        _ => None,
-    }
-}
-
-fn text(cell: &Cell) -> Option<String> {
-    match cell {
-        Cell::Text(s) => Some(s.clone()),
-        Cell::Number(x) => Some(x.to_string()),
-        Cell::Count(n) => Some(n.to_string()),
-        Cell::Flag(b) => Some(b.to_string()),
-        Cell::Missing => None,
-    }
-}
-
-/// The table as CSV; a missing value is an empty field.
+/// The table as CSV.
 pub fn to_csv(table: &Table) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(table.names())?;
     for row in 0..table.height() {
-        writer.write_record(table.columns.iter().map(|(_, cells)| text(&cells[row]).unwrap_or_default()))?;
+        writer.write_record(table.columns.iter().map(|(_, values)| values.field(row)))?;
     }
     writer.into_inner().map_err(|e| csv::Error::from(std::io::Error::other(e.to_string())))
 }

@@ -9,32 +9,38 @@ mod frame;
 pub use columns::TRIAL_COLUMNS;
 
 use crate::{StoreError, SweepDir, SweepRows, TrialRow, atomic};
-use columns::Cell;
-use frame::Table;
+use columns::Read;
+use frame::{Table, Values};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Writes the three files.
 pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<(), StoreError> {
     let trials = trials(&rows.trials);
-    frame::write_parquet(&dir.trials_parquet(), &trials, &documentation(&trials))?;
     atomic::write(&dir.trials_csv(), &frame::to_csv(&trials).map_err(|e| StoreError::damaged(&dir.trials_csv(), e))?)?;
-    frame::write_parquet(&dir.metrics_parquet(), &metrics(&rows.trials), METRIC_COLUMNS)
+    let meanings = documentation(&trials);
+    frame::write_parquet(&dir.trials_parquet(), trials, &meanings)?;
+    let meanings: Vec<_> = METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning)).collect();
+    frame::write_parquet(&dir.metrics_parquet(), metrics(&rows.trials), &meanings)
 }
 
 /// A line per trial: the fixed columns, and one per final metric.
-fn trials(rows: &[TrialRow]) -> Table {
+fn trials(rows: &[TrialRow]) -> Table<'_> {
     let mut table = Table::default();
-    for (name, _, cell) in TRIAL_COLUMNS {
-        table.push(name, rows.iter().map(cell).collect());
+    for (name, _, read) in TRIAL_COLUMNS {
+        let values = match read {
+            Read::Text(get) => Values::Text(rows.iter().map(|row| get(row).map(Cow::Owned)).collect()),
+            Read::Count(get) => Values::Count(rows.iter().map(get).collect()),
+            Read::Real(get) => Values::Real(rows.iter().map(get).collect()),
+            Read::Flag(get) => Values::Flag(rows.iter().map(get).collect()),
+        };
+        table.push(name, values);
     }
     let names: BTreeSet<&String> =
         rows.iter().filter_map(|r| r.result.as_ref()).flat_map(|r| r.metrics.keys()).collect();
     for name in names {
-        let value = |row: &TrialRow| match row.result.as_ref().and_then(|r| r.metrics.get(name)) {
-            Some(&value) => Cell::Number(value),
-            None => Cell::Missing,
-        };
-        table.push(&snake_case(name), rows.iter().map(value).collect());
+        let value = |row: &TrialRow| row.result.as_ref().and_then(|result| result.metrics.get(name).copied());
+        table.push(&snake_case(name), Values::Real(rows.iter().map(value).collect()));
     }
     table
 }
@@ -49,33 +55,39 @@ const METRIC_COLUMNS: &[(&str, &str)] = &[
     ("value", "accuracies in percent"),
 ];
 
-/// A line per logged value.
-fn metrics(rows: &[TrialRow]) -> Table {
-    let values = || {
-        rows.iter().flat_map(|row| {
-            row.curve
-                .iter()
-                .flat_map(move |point| point.values.iter().map(move |(name, value)| (row, point, name, *value)))
-        })
-    };
+/// A line per logged value. A sweep has millions of them, so text is borrowed until Parquet encodes it.
+fn metrics(rows: &[TrialRow]) -> Table<'_> {
+    let (mut id, mut arm, mut seed, mut step) = (vec![], vec![], vec![], vec![]);
+    let (mut epoch, mut metric, mut value) = (vec![], vec![], vec![]);
+    for row in rows {
+        for point in &row.curve {
+            for (name, x) in &point.values {
+                id.push(Some(Cow::from(&row.planned.id)));
+                arm.push(Some(Cow::from(&row.planned.arm)));
+                seed.push(Some(row.planned.spec.seed));
+                step.push(Some(point.step));
+                epoch.push(Some(point.epoch));
+                metric.push(Some(Cow::from(name)));
+                value.push(Some(*x));
+            }
+        }
+    }
     let mut table = Table::default();
-    table.push("id", values().map(|(row, ..)| Cell::Text(row.planned.id.clone())).collect());
-    table.push("arm", values().map(|(row, ..)| Cell::Text(row.planned.arm.clone())).collect());
-    table.push("seed", values().map(|(row, ..)| Cell::Count(row.planned.spec.seed)).collect());
-    table.push("step", values().map(|(_, point, ..)| Cell::Count(point.step)).collect());
-    table.push("epoch", values().map(|(_, point, ..)| Cell::Number(point.epoch)).collect());
-    table.push("metric", values().map(|(.., name, _)| Cell::Text(name.clone())).collect());
-    table.push("value", values().map(|(.., value)| Cell::Number(value)).collect());
+    table.push("id", Values::Text(id));
+    table.push("arm", Values::Text(arm));
+    table.push("seed", Values::Count(seed));
+    table.push("step", Values::Count(step));
+    table.push("epoch", Values::Real(epoch));
+    table.push("metric", Values::Text(metric));
+    table.push("value", Values::Real(value));
     table
 }
 
 /// What each column of the trials means; final metrics are those of the last evaluation.
-fn documentation(table: &Table) -> Vec<(&str, &str)> {
-    let known = |name: &str| TRIAL_COLUMNS.iter().find(|(n, ..)| *n == name).map(|(_, doc, _)| *doc);
-    table
-        .names()
-        .map(|name| (name, known(name).unwrap_or("final value of the metric; accuracies in percent")))
-        .collect()
+fn documentation(table: &Table) -> Vec<(String, &'static str)> {
+    let known = |name: &str| TRIAL_COLUMNS.iter().find(|(n, ..)| *n == name).map(|(_, meaning, _)| *meaning);
+    let meaning = |name: &str| known(name).unwrap_or("final value of the metric; accuracies in percent");
+    table.names().map(|name| (name.to_owned(), meaning(name))).collect()
 }
 
 /// `val/acc1` as a column's name.
@@ -88,51 +100,89 @@ mod tests {
     use super::*;
     use crate::rows::tests::row;
     use crate::{Outcome, Plan, Point, TrialResult};
+    use polars::frame::DataFrame;
     use polars::prelude::{ParquetReader, SerReader};
     use std::fs::File;
+    use std::path::Path;
 
     fn rows() -> SweepRows {
         let mut done = row("done", 0);
         done.planned.label = "größer, \"zitiert\"\n".into();
-        let metrics = [("val/acc1".to_owned(), 97.5), ("val/loss".to_owned(), f64::NAN)];
+        let metrics = [("val/acc1".to_owned(), 97.5), ("val/loss".to_owned(), f64::NAN), ("steps".to_owned(), 0.5)];
         done.result = Some(TrialResult { status: Outcome::Done, metrics: metrics.into(), ..TrialResult::default() });
-        done.curve = vec![Point { step: 25, epoch: 0.2, values: [("train/loss".to_owned(), 2.0)].into() }];
-        let plan = Plan { trials: vec![], ..Plan::default() };
-        SweepRows { plan, trials: vec![done, row("pending", 1)], events: vec![] }
+        let values = [("train/loss".to_owned(), f64::INFINITY), ("val/ä".to_owned(), f64::NAN)];
+        done.curve = vec![Point { step: 25, epoch: 0.2, values: values.into() }];
+        SweepRows { plan: Plan::default(), trials: vec![done, row("pending", u64::MAX)], events: vec![] }
+    }
+
+    fn written(rows: &SweepRows) -> (tempfile::TempDir, SweepDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = SweepDir::new(folder.path());
+        write(&dir, rows).unwrap();
+        (folder, dir)
+    }
+
+    fn read(path: &Path) -> DataFrame {
+        ParquetReader::new(File::open(path).unwrap()).finish().unwrap()
+    }
+
+    fn text(frame: &DataFrame, name: &str, row: usize) -> String {
+        let value = frame.column(name).unwrap().get(row).unwrap();
+        value.get_str().map_or_else(|| value.to_string(), str::to_owned)
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = SweepDir::new(folder.path());
-        write(&dir, &rows()).unwrap();
-        let read = |path| ParquetReader::new(File::open(path).unwrap()).finish().unwrap();
-
-        let trials = read(dir.trials_parquet());
-        assert_eq!(trials.height(), 2);
-        let text = |name: &str, i: usize| trials.column(name).unwrap().get(i).unwrap().to_string();
-        assert!(text("label", 0).contains("größer"));
-        assert_eq!((text("val_acc1", 0), text("val_acc1", 1)), ("97.5".into(), "null".into()));
-        assert_eq!((text("val_loss", 0), text("seed", 1)), ("NaN".into(), "1".into()));
-
-        let metrics = read(dir.metrics_parquet());
-        assert_eq!((metrics.height(), metrics.width()), (1, METRIC_COLUMNS.len()));
-
+    fn trials_are_read_back_from_parquet_and_csv_alike() {
+        let (_folder, dir) = written(&rows());
+        let trials = read(&dir.trials_parquet());
         let mut csv = csv::Reader::from_path(dir.trials_csv()).unwrap();
-        let headers = csv.headers().unwrap().clone();
-        let records: Vec<_> = csv.records().collect::<Result<_, _>>().unwrap();
-        let cell = |row: usize, name: &str| {
-            records[row].get(headers.iter().position(|h| h == name).unwrap()).unwrap().to_owned()
-        };
-        assert_eq!((cell(0, "label"), cell(1, "val_acc1")), ("größer, \"zitiert\"\n".into(), String::new()));
-        assert_eq!(headers.len(), trials.width());
+        let headers: Vec<_> = csv.headers().unwrap().iter().map(str::to_owned).collect();
+        assert_eq!(headers, trials.get_column_names().iter().map(|n| n.to_string()).collect::<Vec<_>>());
+        let records: Vec<csv::StringRecord> = csv.records().collect::<Result<_, _>>().unwrap();
+        assert_eq!((records.len(), trials.height()), (2, 2));
+        for (row, record) in records.iter().enumerate() {
+            for (name, field) in headers.iter().zip(record) {
+                let in_parquet = text(&trials, name, row);
+                let same = match (in_parquet.parse::<f64>(), field.parse::<f64>()) {
+                    (Ok(a), Ok(b)) => a == b || (a.is_nan() && b.is_nan()),
+                    _ => in_parquet == if field.is_empty() { "null" } else { field } || in_parquet == field,
+                };
+                assert!(same, "{name} of row {row}: {in_parquet} and {field}");
+            }
+        }
+        assert_eq!(text(&trials, "label", 0), "größer, \"zitiert\"\n");
+        assert_eq!((text(&trials, "val_acc1", 0), text(&trials, "val_acc1", 1)), ("97.5".into(), "null".into()));
+        assert_eq!((text(&trials, "val_loss", 0), text(&trials, "seed", 1)), ("NaN".into(), u64::MAX.to_string()));
+        // A metric cannot hide a fixed column.
+        assert_eq!((text(&trials, "steps", 0), text(&trials, "steps_", 0)), ("0".into(), "0.5".into()));
     }
 
     #[test]
-    fn a_sweep_without_trials_has_empty_tables() {
-        let folder = tempfile::tempdir().unwrap();
-        let dir = SweepDir::new(folder.path());
-        write(&dir, &SweepRows { plan: Plan::default(), trials: vec![], events: vec![] }).unwrap();
-        assert!(dir.trials_parquet().exists());
+    fn every_logged_value_is_a_line_of_the_metrics() {
+        let (_folder, dir) = written(&rows());
+        let metrics = read(&dir.metrics_parquet());
+        let names: Vec<_> = METRIC_COLUMNS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(metrics.get_column_names(), names);
+        let line = |row| names.iter().map(|name| text(&metrics, name, row)).collect::<Vec<_>>();
+        assert_eq!(metrics.height(), 2);
+        assert_eq!(line(0), ["done", "arm", "0", "25", "0.2", "train/loss", "inf"]);
+        assert_eq!(line(1), ["done", "arm", "0", "25", "0.2", "val/ä", "NaN"]);
+    }
+
+    #[test]
+    fn columns_keep_their_type_where_there_are_no_values() {
+        let empty = SweepRows { plan: Plan::default(), trials: vec![], events: vec![] };
+        let (_empty, without) = written(&empty);
+        let (_full, with) = written(&rows());
+        let pairs = [
+            (read(&without.trials_parquet()), read(&with.trials_parquet())),
+            (read(&without.metrics_parquet()), read(&with.metrics_parquet())),
+        ];
+        for (without, with) in pairs {
+            assert!(without.width() > 0 && without.height() == 0);
+            for (name, dtype) in without.schema().iter() {
+                assert_eq!(with.schema().get(name), Some(dtype), "{name}");
+            }
+        }
     }
 }
