@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Does a real TensorBoard see a whole sweep?  verify-tensorboard.py SWEEP_FOLDER, run by a Python that has tensorboard.
 
-Starts TensorBoard on the sweep's runs, asks its HTTP API for the scalars of every trial and for the HPARAMS table, and
-reads each event file with TensorBoard's own EventAccumulator. Prints one line per check; exit status 1 if any failed.
+Starts TensorBoard on the sweep's runs, asks its HTTP API for the scalars of every trial of the plan and for the HPARAMS
+table, and reads each event file with TensorBoard's own EventAccumulator; reads the tables too where pyarrow is at hand.
+Prints one line per check; exit status 1 if any failed.
 """
 
 import json
+import math
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -16,11 +19,17 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 CHECKS = {True: 0, False: 0}
+WAIT_S = 60
 
 
 def check(ok, what):
     CHECKS[bool(ok)] += 1
     print(("ok      " if ok else "FAILED  ") + what)
+
+
+def close(a, b):
+    """Equal to what single precision keeps."""
+    return math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-6) or (math.isnan(a) and math.isnan(b))
 
 
 def get(url, body=None):
@@ -29,86 +38,156 @@ def get(url, body=None):
         return json.load(answer)
 
 
-def start(logdir):
-    """TensorBoard on a free port of the loopback address, and its URL."""
+def start(logdir, log):
+    """TensorBoard on a free port of the loopback address; what it says goes to `log`."""
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--host", "127.0.0.1", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+
+
+def address(process, log):
+    """Waits until TensorBoard says where it listens."""
+    for _ in range(10 * WAIT_S):
+        said = Path(log.name).read_text()
+        found = re.search(r"http://127\.0\.0\.1:\d+", said)
         if found:
-            return process, found.group()
-    raise SystemExit("TensorBoard did not start")
+            return found.group()
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise SystemExit(f"TensorBoard did not start:\n{said}")
 
 
-def wait_for_runs(url, wanted):
-    for _ in range(60):
-        runs = get(url + "/data/runs")
-        if wanted <= set(runs):
-            return runs
-        time.sleep(1)
-    return runs
+def end(process):
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def session_groups(url):
-    """The HPARAMS table as the web page asks for it."""
+    """The HPARAMS table as the web page asks for it: the names of its columns, and its rows by name."""
     experiment = get(url + "/data/plugin/hparams/experiment", b"{}")
-    columns = [{"metric": metric["name"]} for metric in experiment["metricInfos"]]
     body = {
         "experimentName": "",
         "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],
-        "colParams": columns,
+        "colParams": [{"metric": metric["name"]} for metric in experiment.get("metricInfos", [])],
         "startIndex": 0,
-        "sliceSize": 1000,
+        "sliceSize": 100000,
         "aggregationType": "AGGREGATION_AVG",
     }
     answer = get(url + "/data/plugin/hparams/session_groups", json.dumps(body).encode())
-    return experiment, answer["sessionGroups"]
+    names = {info["name"] for info in experiment.get("hparamInfos", [])}
+    return names, {group["name"]: group for group in answer.get("sessionGroups", [])}
+
+
+def session(rows, trial, run):
+    found = [s for s in rows.get(trial, {}).get("sessions", []) if s["name"] == run]
+    return found[0] if found else {}
+
+
+def read_sweep(sweep):
+    """Trials of the plan, the results there are, and for each of these the run of its last attempt."""
+    trials = {trial["id"]: trial for trial in json.loads((sweep / "plan.json").read_text())["trials"]}
+    paths = {t: sweep / "runs" / t / "result.json" for t in trials}
+    results = {t: json.loads(path.read_text()) for t, path in paths.items() if path.exists()}
+    return trials, results, {t: f"{t}/attempt-{result['attempts']}" for t, result in results.items()}
+
+
+def check_server(url, trials, results, last):
+    # TensorBoard loads in the background: the end of a session is the last that it sees of a run.
+    for _ in range(WAIT_S):
+        names, rows = session_groups(url)
+        if all(session(rows, t, run).get("status") in ("STATUS_SUCCESS", "STATUS_FAILURE") for t, run in last.items()):
+            break
+        time.sleep(1)
+    runs, tags = get(url + "/data/runs"), get(url + "/data/plugin/scalars/tags")
+    check(set(last.values()) <= set(runs), f"TensorBoard lists {len(runs)} runs, every trial's last attempt among them")
+    # A trial that diverged may have stopped before its first value.
+    done = {t for t in last if results[t]["status"] == "done"}
+    for tag in ["train/loss", "train/lr", "val/acc1", "val/loss", "final/val/acc1"]:
+        have = sum(tag in tags.get(last[t], {}) for t in done)
+        check(have == len(done), f"{have} of {len(done)} finished trials have the scalar {tag}")
+
+    wanted = {"scale", "width", "depth", "blocks", "seed", "lr", "batch_size", "epochs", "parameters", "macs"}
+    if all(trial["model"]["family"] == "dla" for trial in trials.values()):
+        wanted.remove("depth")
+    check(wanted <= names, f"HPARAMS has {len(names)} hyper-parameters, missing: {sorted(wanted - names) or 'none'}")
+    check(set(trials) <= set(rows), f"HPARAMS shows {len(rows)} rows, every trial of the plan among them")
+    for trial in sorted(set(results) & set(rows)):
+        check_row(trial, trials[trial], results[trial], rows[trial], session(rows, trial, last[trial]))
+
+
+def check_row(trial, planned, result, row, ended):
+    """A row of the HPARAMS table: the trial's own hyper-parameters, how it ended, and its final accuracy."""
+    shown = (row["hparams"].get("scale"), row["hparams"].get("seed"))
+    values = {metric["name"]["tag"]: metric["value"] for metric in row["metricValues"]}
+    status = "STATUS_SUCCESS" if result["status"] == "done" else "STATUS_FAILURE"
+    final, expected = values.get("final/val/acc1"), result["metrics"].get("val/acc1")
+    same = shown == (planned["model"]["scale"], planned["seed"]) and ended.get("status") == status
+    # JSON has no word for NaN: it is null in result.json.
+    agrees = expected is None or (final is not None and close(float(final), expected))
+    attempts = f"{len(row['sessions'])} attempts, the last {ended.get('status', 'unseen')}"
+    check(same and agrees, f"row {trial}: scale {shown[0]}, seed {shown[1]}, final/val/acc1 {final}; {attempts}")
+
+
+def check_events(sweep, trial, run):
+    """Every value of the last attempt's event file against metrics.jsonl."""
+    events = EventAccumulator(str(sweep / "runs" / run), size_guidance={"scalars": 0})
+    events.Reload()
+    lines = [json.loads(line) for line in (sweep / "runs" / trial / "metrics.jsonl").read_text().splitlines()]
+    compared, same = 0, True
+    for tag in events.Tags()["scalars"]:
+        if tag.startswith("final/"):
+            continue
+        read = [(e.step, e.value) for e in events.Scalars(tag)]
+        logged = [(line["step"], math.nan if line[tag] is None else line[tag]) for line in lines if tag in line]
+        # A resumed attempt's file holds the rest of the curve.
+        tail = logged[len(logged) - len(read):]
+        same &= len(read) <= len(logged) and all(a == c and close(b, d) for (a, b), (c, d) in zip(read, tail))
+        compared += len(read)
+    check(same and (compared or not lines), f"events of {trial} are those of metrics.jsonl ({compared} values)")
+
+
+def check_tables(sweep, trials, results):
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        print("        (trials.parquet and metrics.parquet are not read: this Python has no pyarrow)")
+        return
+    files = [sweep / "trials.parquet", sweep / "metrics.parquet"]
+    if not all(file.exists() for file in files):
+        check(False, "there are trials.parquet and metrics.parquet")
+        return
+    table, metrics = (parquet.read_table(file) for file in files)
+    rows = {row["id"]: row for row in table.to_pylist()}
+    same = all(rows.get(t, {}).get("val_acc1") == r["metrics"].get("val/acc1") for t, r in results.items())
+    check(set(trials) <= set(rows) and same, f"trials.parquet has {len(rows)} trials and their accuracies")
+    logged = 0
+    for path in (sweep / "runs" / trial / "metrics.jsonl" for trial in rows):
+        lines = path.read_text().splitlines() if path.exists() else []
+        logged += sum(len(json.loads(line).keys() - {"step", "epoch"}) for line in lines)
+    check(metrics.num_rows == logged, f"metrics.parquet has {metrics.num_rows} of {logged} logged values")
 
 
 def main(sweep):
-    plan = json.loads((sweep / "plan.json").read_text())
-    trials = {trial["id"]: trial for trial in plan["trials"]}
-    done = {t for t in trials if (sweep / "runs" / t / "result.json").exists()}
-    last = {t: f"attempt-{json.loads((sweep / 'runs' / t / 'result.json').read_text())['attempts']}" for t in done}
-    check(done, f"{len(done)} of {len(trials)} trials are done")
-
-    process, url = start(sweep / "runs")
-    try:
-        runs = wait_for_runs(url, {f"{t}/{last[t]}" for t in done})
-        check({f"{t}/{last[t]}" for t in done} <= set(runs), f"TensorBoard lists {len(runs)} runs")
-        tags = get(url + "/data/plugin/scalars/tags")
-        for tag in ["train/loss", "train/lr", "val/acc1", "val/loss", "final/val/acc1"]:
-            check(all(tag in tags[f"{t}/{last[t]}"] for t in done), f"every trial has the scalar {tag}")
-
-        experiment, groups = session_groups(url)
-        names = {info["name"] for info in experiment["hparamInfos"]}
-        check({"scale", "seed", "lr", "width", "depth" if "depth" in names else "blocks"} <= names, f"HPARAMS has {len(names)} hyper-parameters")
-        rows = {group["name"]: group for group in groups}
-        check(done <= set(rows), f"HPARAMS shows {len(rows)} rows, every trial among them")
-        for trial in sorted(done):
-            hparams, metrics = rows[trial]["hparams"], {m["name"]["tag"]: m["value"] for m in rows[trial]["metricValues"]}
-            result = json.loads((sweep / "runs" / trial / "result.json").read_text())
-            same = hparams["scale"] == trials[trial]["model"]["scale"] and hparams["seed"] == trials[trial]["seed"]
-            value = metrics.get("final/val/acc1", float("nan"))
-            close = abs(value - result["metrics"]["val/acc1"]) < 1e-3
-            check(same and close, f"row {trial}: scale {hparams['scale']:.0f}, seed {hparams['seed']:.0f}, final/val/acc1 {value:.2f}")
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-    for trial in sorted(done):
-        events = EventAccumulator(str(sweep / "runs" / trial / last[trial]), size_guidance={"scalars": 0})
-        events.Reload()
-        read = [(e.step, e.value) for e in events.Scalars("val/acc1")]
-        lines = [json.loads(line) for line in (sweep / "runs" / trial / "metrics.jsonl").read_text().splitlines()]
-        logged = [(line["step"], line["val/acc1"]) for line in lines if "val/acc1" in line]
-        # A resumed attempt's file holds the rest of the curve.
-        tail = logged[len(logged) - len(read):]
-        same = read and all(a == c and abs(b - d) < 1e-3 for (a, b), (c, d) in zip(read, tail))
-        check(same, f"events of {trial} are those of metrics.jsonl ({len(read)} evaluations)")
+    trials, results, last = read_sweep(sweep)
+    check(trials and len(results) == len(trials), f"{len(results)} of {len(trials)} trials of the plan are over")
+    with tempfile.NamedTemporaryFile() as log:
+        process = start(sweep / "runs", log)
+        try:
+            check_server(address(process, log), trials, results, last)
+        finally:
+            end(process)
+    for trial in sorted(results):
+        check_events(sweep, trial, last[trial])
+    check_tables(sweep, trials, results)
+    print(f"{CHECKS[True]} passed, {CHECKS[False]} failed")
+    return 1 if CHECKS[False] else 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
-    print(f"{CHECKS[True]} passed, {CHECKS[False]} failed")
-    sys.exit(1 if CHECKS[False] else 0)
+    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "plan.json").is_file():
+        sys.exit("usage: verify-tensorboard.py SWEEP_FOLDER (a folder with a plan.json)")
+    sys.exit(main(Path(sys.argv[1])))

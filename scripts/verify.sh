@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+scripts/verify-setup.sh
+
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 

@@ -107,3 +107,22 @@ fn a_grid_trains_and_its_arms_have_the_parameters_that_model_counts() {
     }
     assert!(std::fs::read_to_string(bench.sweep("grid").join("index.html")).unwrap().contains("cardinality"));
 }
+
+#[test]
+fn a_second_command_on_a_running_sweep_is_refused_and_changes_nothing() {
+    let bench = Bench::new();
+    let sweep = bench.sweep("one");
+    let mut first = bench.spawn("sweep scale=2 seed=0 epochs=30 --name one");
+    common::wait_for("the first trial", || events(&sweep, "started").pop());
+    let plan = std::fs::read(sweep.join("plan.json")).unwrap();
+    let second = bench.run("sweep scale=4 seed=0 epochs=1 --name one");
+    assert_eq!(second.status.code(), Some(1));
+    let said = stderr(&second);
+    assert!(
+        said.contains(&format!("process {} is running the sweep", first.id())) && said.contains("--name"),
+        "{said}"
+    );
+    assert!(std::fs::read(sweep.join("plan.json")).unwrap() == plan);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.id() as i32), nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(1));
+}

@@ -23,4 +23,4 @@ pub use executor::{End, Executor};
 pub use local::{Local, Slot};
 pub use plan::{DataFacts, plan};
 pub use progress::TrialProgress;
-pub use runner::{Finish, Options, Snapshot, run};
+pub use runner::{Finish, Options, Snapshot, hold, run};

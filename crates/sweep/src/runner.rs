@@ -8,7 +8,7 @@ use crate::scheduler::Scheduler;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use store::{Event, Journal, Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
+use store::{Event, Journal, Lock, Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
 
 /// How a sweep is run.
 pub struct Options<'a> {
@@ -72,23 +72,26 @@ struct Runner<'a> {
     pace: Pace,
 }
 
+/// Takes the sweep's lock, which [`run`] asks for: while it is held, no other runner writes a plan or starts a trial.
+pub fn hold(dir: &SweepDir) -> Result<Lock, SweepError> {
+    match lock::try_lock(&dir.lock())? {
+        lock::Attempt::Held(lock) => Ok(lock),
+        lock::Attempt::HeldBy(process) => Err(SweepError::machine(
+            format!("process {process} is running the sweep in {}", dir.path().display()),
+            "wait for it or stop it; with --name another sweep can run beside it",
+        )),
+    }
+}
+
 /// Runs `plan` on `executor`. `observe` is called several times a second.
 pub fn run<'a>(
+    _held: &Lock,
     dir: &'a SweepDir,
     plan: &'a Plan,
     executor: &'a mut dyn Executor,
     options: &Options,
     observe: &mut dyn FnMut(&Snapshot),
 ) -> Result<Finish, SweepError> {
-    let _lock = match lock::try_lock(&dir.lock())? {
-        lock::Attempt::Held(lock) => lock,
-        lock::Attempt::HeldBy(process) => {
-            return Err(SweepError::machine(
-                format!("process {process} is running the sweep in {}", dir.path().display()),
-                "wait for it or stop it; with --name another sweep can run beside it",
-            ));
-        }
-    };
     let mut runner = Runner::new(dir, plan, executor)?;
     runner.take_over()?;
     runner.go(options, observe)

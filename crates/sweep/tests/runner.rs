@@ -19,7 +19,7 @@ fn plan(line: &str) -> Plan {
 
 fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn sweep::Executor, stop: &AtomicUsize) -> Finish {
     let options = Options { stop, fail_fast: false, grace: Duration::from_secs(20) };
-    sweep::run(dir, plan, executor, &options, &mut |_| {}).unwrap()
+    sweep::run(&sweep::hold(dir).unwrap(), dir, plan, executor, &options, &mut |_| {}).unwrap()
 }
 
 fn never() -> AtomicUsize {
@@ -180,7 +180,15 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
             stop.store(1, Ordering::Relaxed);
         }
     };
-    let finish = sweep::run(&stage.sweep, &plan, &mut stage.local(2), &options, &mut observe).unwrap();
+    let finish = sweep::run(
+        &sweep::hold(&stage.sweep).unwrap(),
+        &stage.sweep,
+        &plan,
+        &mut stage.local(2),
+        &options,
+        &mut observe,
+    )
+    .unwrap();
     assert_eq!((finish.left, finish.failed), (1, 1));
     let ends = ends(&stage.sweep);
     assert!(ends.iter().any(|e| e.0 == "preempted") && ends.iter().any(|e| e.1.contains("SIGKILL")), "{ends:?}");
@@ -203,7 +211,15 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
         assert!(s.running.len() <= 1);
         std::fs::write(stage.sweep.path().join("go"), "").unwrap();
     };
-    let finish = sweep::run(&stage.sweep, &plan, &mut stage.local(1), &options, &mut observe).unwrap();
+    let finish = sweep::run(
+        &sweep::hold(&stage.sweep).unwrap(),
+        &stage.sweep,
+        &plan,
+        &mut stage.local(1),
+        &options,
+        &mut observe,
+    )
+    .unwrap();
     left.wait().unwrap();
     assert_eq!(finish.done, 2);
     let begins: Vec<_> = stage.events().into_iter().filter(|e| e.starts_with("begin")).collect();
@@ -218,9 +234,7 @@ fn a_second_runner_is_refused_by_name_of_the_first() {
     let dir = tempfile::tempdir().unwrap();
     let dir = SweepDir::new(dir.path());
     let store::lock::Attempt::Held(_held) = store::lock::try_lock(&dir.lock()).unwrap() else { panic!("it is free") };
-    let options = Options { stop: &never(), fail_fast: false, grace: Duration::ZERO };
-    let mut mock = Mock::new(1, Box::new(|_, _| (1.0, End::Done)));
-    let e = sweep::run(&dir, &plan("seed=0"), &mut mock, &options, &mut |_| {}).unwrap_err();
+    let Err(e) = sweep::hold(&dir) else { panic!("it is held") };
     assert!(e.cause.contains(&format!("process {}", std::process::id())), "{e:?}");
 }
 

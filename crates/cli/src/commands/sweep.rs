@@ -9,7 +9,7 @@ use crate::request::{Request, request};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use store::{Plan, SweepDir, atomic};
+use store::{Lock, Plan, SweepDir, atomic};
 use sweep::{Finish, Local, Options, Slot, local};
 
 /// Running trials have this long to write a checkpoint after Ctrl-C.
@@ -19,13 +19,16 @@ const GRACE: Duration = Duration::from_secs(60);
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let request = request(args)?;
     let slots = slots(args, request.plan.trials.len())?;
+    atomic::create_dir(&request.dir.runs())?;
+    // Before anything is written: another runner's plan must not change under it.
+    let held = sweep::hold(&request.dir)?;
     let (plan, dir) = write_plan(request)?;
     if !args.json {
         plan::show(&plan);
         let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
         print::line(&format!("running on {} ({} threads each)", names.join(", "), slots[0].threads));
     }
-    let finish = train(args, &plan, &dir, slots)?;
+    let finish = train(args, &held, &plan, &dir, slots)?;
     let summary = report_command::rebuild(&dir, false)?;
     if args.json {
         print::json(&summary);
@@ -36,10 +39,9 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     judge(&finish, &dir, args.json)
 }
 
-/// The folder, plan.json and sweep.yaml. Until here nothing was written.
+/// plan.json and sweep.yaml.
 fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
     let Request { experiment, plan, dir } = request;
-    atomic::create_dir(&dir.runs())?;
     let plan = plan.write(&dir)?;
     let text = serde_yaml::to_string(&experiment).unwrap_or_default();
     let text = format!("# {}\n{text}", plan.command);
@@ -71,7 +73,7 @@ fn slots(args: &SweepArgs, trials: usize) -> Result<Vec<Slot>, Failure> {
     })
 }
 
-fn train(args: &SweepArgs, plan: &Plan, dir: &SweepDir, slots: Vec<Slot>) -> Result<Finish, Failure> {
+fn train(args: &SweepArgs, held: &Lock, plan: &Plan, dir: &SweepDir, slots: Vec<Slot>) -> Result<Finish, Failure> {
     let exe = std::env::current_exe().map_err(|e| Failure {
         status: FAILED,
         cause: format!("cannot find this program's own file: {e}"),
@@ -83,7 +85,7 @@ fn train(args: &SweepArgs, plan: &Plan, dir: &SweepDir, slots: Vec<Slot>) -> Res
     let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots);
     let options = Options { stop: &stop, fail_fast: args.fail_fast, grace: GRACE };
     let mut watcher = Watcher::new(plan, dir);
-    let finish = sweep::run(dir, plan, &mut executor, &options, &mut |snapshot| watcher.look(snapshot))?;
+    let finish = sweep::run(held, dir, plan, &mut executor, &options, &mut |snapshot| watcher.look(snapshot))?;
     watcher.end();
     Ok(finish)
 }
