@@ -59,4 +59,4 @@ _build: setup
 
 [private]
 _tensorboard:
-    @test -x .tools/tensorboard/bin/tensorboard || { python3 -m venv .tools/tensorboard && .tools/tensorboard/bin/pip install --quiet --disable-pip-version-check tensorboard==2.21.0 'setuptools<81'; }
+    @test -x .tools/tensorboard/bin/tensorboard || { python3 -m venv .tools/tensorboard && .tools/tensorboard/bin/pip install --quiet --disable-pip-version-check tensorboard==2.21.0 'setuptools<81' pyarrow; }

@@ -103,7 +103,7 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
             Some(old) => old * momentum + &grad,
             None => grad.copy(),
         };
-        expected = expected - (grad + &new * momentum) * lr;
+        expected -= (grad + &new * momentum) * lr;
         buffer = Some(new);
         sgd.step(net.params_mut(), lr, momentum, step == 0).unwrap();
         assert!(largest_difference(net.params().tensor(index), &expected) < 1e-12, "step {step}");

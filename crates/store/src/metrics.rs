@@ -20,7 +20,8 @@ pub struct Point {
     pub values: BTreeMap<String, f64>,
 }
 
-fn nullable<'de, D: serde::Deserializer<'de>>(d: D) -> Result<BTreeMap<String, f64>, D::Error> {
+/// Values whose nulls mean NaN.
+pub(crate) fn nullable<'de, D: serde::Deserializer<'de>>(d: D) -> Result<BTreeMap<String, f64>, D::Error> {
     let map = BTreeMap::<String, Option<f64>>::deserialize(d)?;
     Ok(map.into_iter().map(|(k, v)| (k, v.unwrap_or(f64::NAN))).collect())
 }

@@ -24,6 +24,7 @@ pub struct TrialResult {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Last values by slash path (`val/acc1`), and the best evaluation's as `best/acc1` with `best/epoch`.
+    #[serde(deserialize_with = "crate::metrics::nullable")]
     pub metrics: BTreeMap<String, f64>,
     /// Optimizer steps made.
     pub steps: u64,
