@@ -25,6 +25,10 @@ pub enum Command {
     Report(ReportArgs),
     /// Describe a network: parameters, multiply-adds, stages
     Model(ModelArgs),
+    /// Download published weights by a network's name, list them, or convert a file of weights
+    Weights(WeightsArgs),
+    /// Download a published data set
+    Data(DataArgs),
     /// Describe this machine and the libtorch in use
     Env(EnvArgs),
 }
@@ -48,6 +52,9 @@ pub struct SweepArgs {
     /// Threads of each trial (default: the cores divided by the slots)
     #[arg(long)]
     pub threads: Option<usize>,
+    /// Shrink every costly number and generate the images: does this experiment run, and does its loss fall?
+    #[arg(long)]
+    pub smoke: bool,
     /// Stop the sweep at the first trial that fails
     #[arg(long)]
     pub fail_fast: bool,
@@ -108,6 +115,36 @@ pub struct ModelArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of `weights`.
+#[derive(Args, Debug)]
+pub struct WeightsArgs {
+    /// A network's name; with --out also weights=FILE and fields of the network
+    #[arg(value_name = "NAME")]
+    pub words: Vec<String>,
+    /// Write the network's tensors to this safetensors file instead (timm loads it with strict=True)
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Another server: the address of the folder that holds the file
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// Where files go
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `data`.
+#[derive(Args, Debug)]
+pub struct DataArgs {
+    /// cifar10, cifar100, mnist or fashion_mnist
+    pub name: String,
+    /// Another server: the address of the folder that holds the files
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// Where files go
+    #[command(flatten)]
+    pub folders: Folders,
 }
 
 /// Of `env`.

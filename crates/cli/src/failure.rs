@@ -37,6 +37,7 @@ macro_rules! from_error {
 from_error!(arch::Invalid, WRONG_INPUT);
 from_error!(spec::SpecError, WRONG_INPUT);
 from_error!(data::DataError, WRONG_INPUT);
+from_error!(fetch::FetchError, FAILED);
 from_error!(store::StoreError, FAILED);
 from_error!(report::ReportError, FAILED);
 

@@ -4,17 +4,23 @@
 //! - [`args`]: the command line as types
 //! - [`commands`]: one file per command
 //! - [`request`]: words to a plan
+//! - [`network`]: words to a network with weights; [`published`] and [`bring`]: what can be downloaded
+//! - [`smoke`]: what a smoke test needs beside its plan
 //! - [`progress`] and [`signals`]: while a sweep runs
 //! - [`failure`]: how a command ends that cannot do what it was asked
 //! - [`print`]: tables and JSON
 
 mod args;
+mod bring;
 mod commands;
 mod failure;
+mod network;
 mod print;
 mod progress;
+mod published;
 mod request;
 mod signals;
+mod smoke;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -48,6 +54,8 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Trial(args) => commands::trial::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Model(args) => commands::model::run(&args),
+        Command::Weights(args) => commands::weights::run(&args),
+        Command::Data(args) => commands::data::run(&args),
         Command::Env(args) => commands::env::run(&args),
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::args::SweepArgs;
 use crate::failure::Failure;
-use spec::{Axis, DataSpec, Experiment};
+use spec::{Axis, DataSpec, Experiment, TrialSpec};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use store::{Plan, SweepDir};
 use sweep::{DataFacts, SweepError};
@@ -19,18 +20,40 @@ pub struct Request {
     pub dir: SweepDir,
 }
 
+/// What a plan is made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Everything must be there.
+    Train,
+    /// Data and weights may be elsewhere.
+    Look,
+}
+
 /// Reads the file and the axes, and plans. Nothing is written.
-pub fn request(args: &SweepArgs) -> Result<Request, Failure> {
+pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let (file, axes) = split(&args.words)?;
     let text = std::fs::read_to_string(&file).map_err(|e| {
         let help = "name an experiment file, e.g. experiments/quickstart.yaml, and axes as name=values";
         Failure::input(format!("cannot read {}: {e}", file.display()), help)
     })?;
     let experiment = spec::experiment::parse(&text, &file.display().to_string())?;
-    let expansion = spec::expand(&experiment, &axes)?;
+    let mut expansion = spec::expand(&experiment, &axes)?;
+    if args.smoke {
+        spec::smoke(&mut expansion);
+        let name = args.name.as_ref().unwrap_or(&expansion.name);
+        let folder = args.folders.reports.join(name).join("weights");
+        crate::smoke::point_to_weights(&mut expansion, &folder);
+    }
     let data = args.folders.data.clone();
-    let describe = move |spec: &DataSpec| facts(spec, &data);
+    let notes = RefCell::new(vec![]);
+    let describe = |spec: &DataSpec| facts(spec, &data, (purpose == Purpose::Look).then_some(&notes));
     let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), &describe)?;
+    plan.notes.extend(notes.take());
+    if purpose == Purpose::Train && !args.smoke {
+        for trial in &plan.trials {
+            weights(&trial.spec, &data)?;
+        }
+    }
     if let Some(name) = &args.name {
         if name.is_empty() || name.starts_with('.') || !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
             return Err(Failure::input(
@@ -70,20 +93,39 @@ fn split(words: &[String]) -> Result<(PathBuf, Vec<Axis>), Failure> {
     Ok((file, axes))
 }
 
-/// The folder of a data set.
-pub fn data_dir(spec: &DataSpec, data: &Path) -> PathBuf {
-    spec.path.as_ref().map_or_else(|| data.join(&spec.name), PathBuf::from)
+/// What a plan must know of a data set. Where the files are not here and need not be, what is known of the name, with a
+/// note.
+fn facts(spec: &DataSpec, data: &Path, notes: Option<&RefCell<Vec<String>>>) -> Result<DataFacts, SweepError> {
+    let wanted = train::images::wanted(spec, data);
+    let described = data::describe(&wanted);
+    if let (Err(_), Some(notes), Some(known)) = (&described, notes, data::published(&wanted))
+        && !wanted.dir.exists()
+    {
+        notes.borrow_mut().push(format!(
+            "{} is not here; planned for {} classes, {} training images and {} px",
+            wanted.dir.display(),
+            known.classes,
+            known.train_images,
+            known.width
+        ));
+        return Ok(as_facts(known));
+    }
+    described.map(as_facts).map_err(|e| SweepError::input(e.cause, e.help))
 }
 
-fn facts(spec: &DataSpec, data: &Path) -> Result<DataFacts, SweepError> {
-    let facts = data::describe(&spec.name, &data_dir(spec, data)).map_err(|e| SweepError::input(e.cause, e.help))?;
-    Ok(DataFacts {
+fn as_facts(facts: data::Facts) -> DataFacts {
+    DataFacts {
         channels: facts.channels,
         height: facts.height,
         width: facts.width,
         classes: facts.classes,
         train_images: facts.train_images,
-    })
+    }
+}
+
+/// The file that a spec starts from: a path, or the name of a network whose weights were downloaded.
+pub fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Failure> {
+    spec.init.weights.as_deref().map(|given| crate::published::find_weights(given, data)).transpose()
 }
 
 /// The command as typed, for provenance.

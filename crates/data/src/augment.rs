@@ -1,16 +1,21 @@
 //! Random changes of training images, on whole batches and on the device. Each image's draws follow from
 //! (seed, epoch, its index), whatever batch it is in.
 
+use crate::crop::CropRange;
 use random::Key;
 use tch::{Device, Kind, Tensor};
 
 /// Which changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augment {
     /// Pad by this many black pixels on each side, then crop the original size at a random place.
     pub crop_pad: usize,
     /// Mirror left to right with probability 1/2.
     pub flip: bool,
+    /// Crop a random part, resized; done while pictures are decoded (see [`crate::stream`]).
+    pub crop: Option<CropRange>,
+    /// Strength of random changes of colour; done while pictures are decoded.
+    pub jitter: f64,
 }
 
 /// What happens to one image.
@@ -89,7 +94,7 @@ mod tests {
     #[test]
     fn a_batch_is_changed_as_each_image_would_be() {
         let images = Tensor::arange(5 * 2 * 4 * 3, (Kind::Int64, Device::Cpu)).to_kind(Kind::Uint8).view([5, 2, 4, 3]);
-        let augment = Augment { crop_pad: 2, flip: true };
+        let augment = Augment { crop_pad: 2, flip: true, ..Augment::default() };
         let draws = augment.draws(Key::new(3), &[10, 11, 12, 13, 14]);
         assert!(draws.iter().any(|d| d.mirrored) && draws.iter().any(|d| !d.mirrored));
         let together = augment.apply(&images, &draws);
@@ -100,7 +105,7 @@ mod tests {
 
     #[test]
     fn draws_cover_all_places_evenly() {
-        let augment = Augment { crop_pad: 1, flip: true };
+        let augment = Augment { crop_pad: 1, flip: true, ..Augment::default() };
         let draws = augment.draws(Key::new(0), &(0..9000).collect::<Vec<_>>());
         for down in 0..3 {
             let share = draws.iter().filter(|d| d.down == down).count();

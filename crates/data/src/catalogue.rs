@@ -1,8 +1,9 @@
-//! The data sets by name. To add one, give it a line in [`KNOWN`] and, if its format is new, a reader.
+//! The data sets by name or folder. To add one, give it a line in [`KNOWN`] and, if its format is new, a reader.
 
 use crate::cifar::{self, Cifar};
-use crate::{DataError, Images, Split, idx};
-use std::path::Path;
+use crate::pack::Pack;
+use crate::{DataError, Images, Pictures, Split, cache, folder, generated, idx, pack, shards};
+use std::path::{Path, PathBuf};
 
 /// What a network and a plan must know of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,79 +17,250 @@ pub struct Facts {
     pub test_images: usize,
 }
 
-#[derive(Clone, Copy)]
+/// Which data set, and what it may depend on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// One of [`KNOWN`], or a folder (anything with a slash).
+    pub name: String,
+    /// Where its files are.
+    pub dir: PathBuf,
+    /// The folder of all data sets, which also holds what is kept.
+    pub root: PathBuf,
+    /// Side of what the network sees, for pictures of many sizes.
+    pub size: Option<usize>,
+    /// Pictures are kept decoded, with at most this short side.
+    pub cache_px: Option<usize>,
+    /// Number of generated images.
+    pub images: Option<usize>,
+    /// Their classes.
+    pub classes: Option<usize>,
+}
+
+/// An open data set.
+#[derive(Debug)]
+pub struct DataSet {
+    /// Class names; empty where nobody gave them.
+    pub classes: Vec<String>,
+    #[allow(missing_docs)]
+    pub train: Pictures,
+    #[allow(missing_docs)]
+    pub test: Pictures,
+}
+
+#[derive(Clone, Copy, PartialEq)]
 enum Format {
     Idx,
     Cifar(Cifar),
+    Folder,
+    Parquet,
+    Generated,
+    /// Pictures that are not there.
+    Missing,
 }
 
-/// Name, format, classes.
-const KNOWN: [(&str, Format, usize); 5] = [
-    ("mnist5k", Format::Idx, 10),
-    ("mnist", Format::Idx, 10),
-    ("fashion_mnist", Format::Idx, 10),
-    ("cifar10", Format::Cifar(Cifar::Ten), 10),
-    ("cifar100", Format::Cifar(Cifar::Hundred), 100),
+const DEFAULT_SIZE: usize = 224;
+const GENERATED_SIZE: usize = 32;
+
+/// Name, format if its folder shows no other, and what was published: side, channels, classes, images of both splits.
+const KNOWN: [(&str, Format, [usize; 5]); 8] = [
+    ("mnist5k", Format::Idx, [28, 1, 10, 4_000, 1_000]),
+    ("mnist", Format::Idx, [28, 1, 10, 60_000, 10_000]),
+    ("fashion_mnist", Format::Idx, [28, 1, 10, 60_000, 10_000]),
+    ("cifar10", Format::Cifar(Cifar::Ten), [32, 3, 10, 50_000, 10_000]),
+    ("cifar100", Format::Cifar(Cifar::Hundred), [32, 3, 100, 50_000, 10_000]),
+    ("imagenet", Format::Missing, [224, 3, 1000, 1_281_167, 50_000]),
+    ("images", Format::Missing, [224, 3, 10, 1_000, 200]),
+    ("generated", Format::Generated, [0; 5]),
 ];
 
-fn find(name: &str) -> Result<(Format, usize), DataError> {
-    let known = KNOWN.iter().find(|(known, ..)| *known == name);
-    known.map(|&(_, format, classes)| (format, classes)).ok_or_else(|| {
+/// What a name promises, for plans on machines that do not have the data; a guess for `images`; None where nothing is known.
+pub fn published(wanted: &Wanted) -> Option<Facts> {
+    let (_, _, [side, channels, classes, train_images, test_images]) =
+        *KNOWN.iter().find(|(name, ..)| *name == wanted.name)?;
+    let side = if ["imagenet", "images"].contains(&wanted.name.as_str()) { wanted.size.unwrap_or(side) } else { side };
+    (side > 0).then_some(Facts { channels, height: side, width: side, classes, train_images, test_images })
+}
+
+fn format(wanted: &Wanted) -> Result<(Format, usize), DataError> {
+    let known = KNOWN.iter().find(|(name, ..)| *name == wanted.name);
+    if known.is_none() && !wanted.name.contains('/') {
         let names = KNOWN.map(|(name, ..)| name).join(", ");
-        DataError::new(format!("no data set is called \"{name}\""), format!("use one of {names}"))
-    })
+        let help = format!("use one of {names}, or a folder with train/ and val/, e.g. data=./photos");
+        return Err(DataError::new(format!("no data set is called \"{}\"", wanted.name), help));
+    }
+    let (format, classes) = known.map_or((Format::Missing, 0), |(_, format, facts)| (*format, facts[2]));
+    let found = match format {
+        Format::Generated => Format::Generated,
+        _ if folder::is_one(&wanted.dir) => Format::Folder,
+        _ if shards::is_one(&wanted.dir) => Format::Parquet,
+        Format::Missing => {
+            return Err(DataError::new(
+                format!("{}: neither a folder train nor files train-*.parquet", wanted.dir.display()),
+                "link or copy the data set there, or name its folder with data.path=FOLDER",
+            ));
+        }
+        format => format,
+    };
+    Ok((found, classes))
 }
 
 /// Reads no more than it must to be sure that the files are whole.
-pub fn describe(name: &str, dir: &Path) -> Result<Facts, DataError> {
-    let (format, classes) = find(name)?;
+pub fn describe(wanted: &Wanted) -> Result<Facts, DataError> {
+    let (format, classes) = format(wanted)?;
+    let dir = &wanted.dir;
     match format {
-        Format::Idx => {
-            // A compressed file shows only at its end that it was cut off.
-            let (train, test) = (load(name, dir, Split::Train)?, load(name, dir, Split::Test)?);
-            let Images { channels, height, width, .. } = train;
-            Ok(Facts { channels, height, width, classes, train_images: train.len(), test_images: test.len() })
-        }
         Format::Cifar(which) => {
             let train_images = cifar::count(which, dir, Split::Train)?;
             let test_images = cifar::count(which, dir, Split::Test)?;
             Ok(Facts { channels: 3, height: 32, width: 32, classes, train_images, test_images })
         }
+        Format::Folder => {
+            let listing = folder::list(dir, &listing_path(wanted))?;
+            Ok(pictures(wanted, listing.classes.len(), listing.train.len(), listing.test.len()))
+        }
+        Format::Generated => {
+            let (count, classes, side) = generated_shape(wanted);
+            let (height, width) = (side, side);
+            Ok(Facts { channels: 3, height, width, classes, train_images: count, test_images: count / 2 })
+        }
+        // A compressed file shows only at its end that it was cut off, small pictures only decoded their size.
+        Format::Idx | Format::Parquet | Format::Missing => {
+            let DataSet { classes: names, train, test } = open(wanted)?;
+            let labels = |p: &Pictures| (0..p.len()).map(|i| p.label(i) as usize + 1).max().unwrap_or(0);
+            let classes = classes.max(names.len()).max(labels(&train)).max(labels(&test));
+            Ok(match &train {
+                Pictures::Memory(Images { channels, height, width, .. }) => {
+                    let (channels, height, width) = (*channels, *height, *width);
+                    Facts { channels, height, width, classes, train_images: train.len(), test_images: test.len() }
+                }
+                _ => pictures(wanted, classes, train.len(), test.len()),
+            })
+        }
     }
 }
 
-/// Reads a split into memory.
-pub fn load(name: &str, dir: &Path, split: Split) -> Result<Images, DataError> {
-    let (format, classes) = find(name)?;
-    let images = match format {
-        Format::Idx => idx::read(dir, split)?,
-        Format::Cifar(which) => cifar::read(which, dir, split)?,
+fn pictures(wanted: &Wanted, classes: usize, train_images: usize, test_images: usize) -> Facts {
+    let side = wanted.size.unwrap_or(DEFAULT_SIZE);
+    Facts { channels: 3, height: side, width: side, classes, train_images, test_images }
+}
+
+/// Images, classes, side.
+fn generated_shape(wanted: &Wanted) -> (usize, usize, usize) {
+    (wanted.images.unwrap_or(1000), wanted.classes.unwrap_or(10), wanted.size.unwrap_or(GENERATED_SIZE))
+}
+
+/// Opens a data set: small images are read into memory, pictures are listed.
+pub fn open(wanted: &Wanted) -> Result<DataSet, DataError> {
+    let (format, classes) = format(wanted)?;
+    let dir = &wanted.dir;
+    let both = |read: &dyn Fn(Split) -> Result<Pictures, DataError>| -> Result<(Pictures, Pictures), DataError> {
+        Ok((read(Split::Train)?, read(Split::Test)?))
     };
-    images.check_labels(classes, dir)?;
-    Ok(images)
+    let checked = |images: Images| -> Result<Pictures, DataError> {
+        images.check_labels(classes, dir)?;
+        Ok(Pictures::Memory(images))
+    };
+    let (names, (train, test)) = match format {
+        Format::Idx => (vec![], both(&|split| checked(idx::read(dir, split)?))?),
+        Format::Cifar(which) => (vec![], both(&|split| checked(cifar::read(which, dir, split)?))?),
+        Format::Generated => {
+            let (count, classes, side) = generated_shape(wanted);
+            let train = generated::generate(Split::Train, count, classes, side);
+            let test = generated::generate(Split::Test, count / 2, classes, side);
+            (vec![], (Pictures::Memory(train), Pictures::Memory(test)))
+        }
+        Format::Folder => {
+            let listing = folder::list(dir, &listing_path(wanted))?;
+            (listing.classes, (Pictures::Files(listing.train), Pictures::Files(listing.test)))
+        }
+        Format::Parquet | Format::Missing => {
+            let names = shards::classes(dir)?;
+            let parts = both(&|split| Pictures::Packed(unpacked(wanted, split, &names)?).into_memory())?;
+            (names, parts)
+        }
+    };
+    let Some(px) = wanted.cache_px.filter(|_| !matches!(train, Pictures::Memory(_))) else {
+        return Ok(DataSet { classes: names, train, test });
+    };
+    let path = |split: &str| cache::folder(&wanted.root, dir).join(format!("{split}-{px}px.pack"));
+    let (train, test) = (train.cached(&path("train"), &names, px)?, test.cached(&path("test"), &names, px)?);
+    Ok(DataSet { classes: names, train, test })
+}
+
+fn listing_path(wanted: &Wanted) -> PathBuf {
+    cache::folder(&wanted.root, &wanted.dir).join("listing.json")
+}
+
+/// A split of Parquet files as one pack, in which pictures can be found one by one.
+fn unpacked(wanted: &Wanted, split: Split, classes: &[String]) -> Result<Pack, DataError> {
+    let name = if split == Split::Train { "train.pack" } else { "test.pack" };
+    let path = cache::folder(&wanted.root, &wanted.dir).join(name);
+    let _alone = cache::lock(&path)?;
+    let rows = shards::count(&wanted.dir, split)?;
+    if let Ok(pack) = Pack::open(&path)
+        && pack.entries().len() == rows
+        && is_newer(&path, &shards::files(&wanted.dir, split))
+    {
+        return Ok(pack);
+    }
+    pack::build(&path, |packer| {
+        shards::unpack(&wanted.dir, split, packer)?;
+        Ok(classes.to_vec())
+    })?;
+    Pack::open(&path)
+}
+
+fn is_newer(path: &Path, sources: &[PathBuf]) -> bool {
+    let changed = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    sources.iter().all(|source| changed(source) <= changed(path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mnist5k() -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist5k")
+    fn mnist5k() -> Wanted {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
+        Wanted { name: "mnist5k".into(), dir: root.join("mnist5k"), root, ..Wanted::default() }
     }
 
     #[test]
     fn the_committed_digits_are_whole() {
-        let facts = describe("mnist5k", &mnist5k()).unwrap();
-        assert_eq!((facts.train_images, facts.test_images, facts.height), (4000, 1000, 28));
-        let train = load("mnist5k", &mnist5k(), Split::Train).unwrap();
+        let facts = describe(&mnist5k()).unwrap();
+        assert_eq!(Some(facts), published(&mnist5k()));
+        let train = open(&mnist5k()).unwrap().train;
         for class in 0..10 {
-            assert_eq!(train.labels.iter().filter(|&&l| l == class).count(), 400);
+            assert_eq!((0..train.len()).filter(|&i| train.label(i) == class).count(), 400);
         }
     }
 
     #[test]
     fn an_unknown_name_lists_the_known() {
-        let e = describe("mnits", Path::new(".")).unwrap_err();
+        let e = describe(&Wanted { name: "mnits".into(), ..mnist5k() }).unwrap_err();
         assert!(e.cause.contains("mnits") && e.help.contains("fashion_mnist"), "{e:?}");
+        let missing = Wanted { name: "imagenet".into(), dir: "nowhere".into(), ..mnist5k() };
+        assert!(describe(&missing).unwrap_err().cause.contains("nowhere"));
+        assert_eq!(published(&missing).unwrap().classes, 1000);
+    }
+
+    #[test]
+    fn parquet_as_hugging_face_writes_it_is_read_once_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = dir.path().join("set");
+        std::fs::create_dir(&set).unwrap();
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parquet");
+        for name in ["train-00000-of-00001.parquet", "test-00000-of-00001.parquet"] {
+            std::fs::copy(fixtures.join(name), set.join(name)).unwrap();
+        }
+        let wanted = Wanted { name: "cifar100".into(), dir: set.clone(), root: dir.path().into(), ..Wanted::default() };
+        let facts = describe(&wanted).unwrap();
+        assert_eq!((facts.train_images, facts.test_images, facts.width, facts.classes), (12, 6, 32, 100));
+        let opened = open(&wanted).unwrap();
+        assert_eq!(opened.classes[2], "third");
+        assert_eq!(opened.train.label(5), 5 % 3);
+        // The writer's rule for pixel (x, y) of image i: (i * 10, x * 8, y * 8).
+        let pixels = opened.train.pixels(5).unwrap();
+        assert_eq!(pixels.bytes[3 * (4 * 32 + 7)..][..3], [50, 56, 32]);
+        assert!(cache::folder(dir.path(), &set).join("train.pack").is_file());
     }
 }

@@ -66,7 +66,7 @@ pub fn read(which: Cifar, dir: &Path, split: Split) -> Result<Images, DataError>
         for record in bytes.chunks_exact(which.record()) {
             // The fine label stands right before the pixels in both formats.
             let (labels, pixels) = record.split_at(which.record() - PIXELS);
-            all.labels.extend(labels.last());
+            all.labels.extend(labels.last().map(|&label| u32::from(label)));
             all.pixels.extend_from_slice(pixels);
         }
     }

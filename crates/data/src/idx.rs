@@ -23,7 +23,7 @@ pub fn read(dir: &Path, split: Split) -> Result<Images, DataError> {
     if labels != n {
         return Err(DataError::file(&path, format!("expected {n} labels as there are images, found {labels}")));
     }
-    let labels = read_body(file, &path, n)?;
+    let labels = read_body(file, &path, n)?.into_iter().map(u32::from).collect();
     Ok(Images { channels: 1, height, width, pixels, labels })
 }
 

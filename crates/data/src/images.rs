@@ -20,7 +20,7 @@ pub struct Images {
     pub height: usize,
     pub width: usize,
     pub pixels: Vec<u8>,
-    pub labels: Vec<u8>,
+    pub labels: Vec<u32>,
 }
 
 impl Images {
@@ -36,7 +36,7 @@ impl Images {
 
     /// Refuses labels beyond the classes; `path` is for the message.
     pub fn check_labels(&self, classes: usize, path: &Path) -> Result<(), DataError> {
-        match self.labels.iter().position(|&label| usize::from(label) >= classes) {
+        match self.labels.iter().position(|&label| label as usize >= classes) {
             Some(i) => Err(DataError::file(
                 path,
                 format!("label {} of image {i} is beyond the {classes} classes", self.labels[i]),

@@ -1,6 +1,7 @@
 //! All images of a data set as one tensor of bytes on the device; batches are gathered and normalised there.
 
 use crate::augment::to_device;
+use crate::normalise::Normalise;
 use crate::{Batch, DataError, Images, Pass, Source, Split};
 use tch::{Device, Kind, Tensor};
 
@@ -8,11 +9,7 @@ use tch::{Device, Kind, Tensor};
 pub struct Resident {
     train: Part,
     test: Part,
-    /// Multiplied with the bytes, one value per channel.
-    scale: Tensor,
-    /// Added after that.
-    shift: Tensor,
-    kind: Kind,
+    normalise: Normalise,
     pass: Option<Pass>,
     next: usize,
 }
@@ -31,19 +28,13 @@ impl Part {
 }
 
 impl Resident {
-    /// Moves images to `device`. Both parts are normalised by the training images' statistics.
-    pub fn new(train: &Images, test: &Images, device: Device, kind: Kind) -> Resident {
-        let statistics = train.statistics();
-        let per_channel = |f: &dyn Fn(f64, f64) -> f64| {
-            let values: Vec<f64> = statistics.iter().map(|&(mean, deviation)| f(mean, deviation)).collect();
-            Tensor::from_slice(&values).view([1, -1, 1, 1]).to_kind(kind).to_device(device)
-        };
+    /// Moves images to `device`. Both parts are normalised by `statistics` (mean and deviation of each channel, in units
+    /// of a byte).
+    pub fn new(train: &Images, test: &Images, statistics: &[(f64, f64)], device: Device, kind: Kind) -> Resident {
         Resident {
             train: Part::new(train, device),
             test: Part::new(test, device),
-            scale: per_channel(&|_, deviation| 1.0 / deviation),
-            shift: per_channel(&|mean, deviation| -mean / deviation),
-            kind,
+            normalise: Normalise::new(statistics, device, kind),
             pass: None,
             next: 0,
         }
@@ -75,7 +66,7 @@ impl Source for Resident {
         if let Some((augment, key)) = pass.augment.filter(|(augment, _)| !augment.is_none()) {
             pixels = augment.apply(&pixels, &augment.draws(key, indices));
         }
-        let images = pixels.to_kind(self.kind) * &self.scale + &self.shift;
+        let images = self.normalise.apply(&pixels);
         Ok(Some(Batch { images, labels: part.labels.index_select(0, &index) }))
     }
 
@@ -95,9 +86,10 @@ mod tests {
             height: 2,
             width: 2,
             pixels: (0..4 * n).map(|i| (37 * i % 251) as u8).collect(),
-            labels: (0..n).map(|i| (i % 10) as u8).collect(),
+            labels: (0..n).map(|i| (i % 10) as u32).collect(),
         };
-        Resident::new(&images(50), &images(7), Device::Cpu, Kind::Double)
+        let train = images(50);
+        Resident::new(&train, &images(7), &train.statistics(), Device::Cpu, Kind::Double)
     }
 
     #[test]
@@ -113,7 +105,7 @@ mod tests {
     #[test]
     fn an_image_is_changed_alike_in_any_batch() {
         let mut source = source();
-        let augment = Some((Augment { crop_pad: 1, flip: true }, order::epoch_key(5, 1)));
+        let augment = Some((Augment { crop_pad: 1, flip: true, ..Augment::default() }, order::epoch_key(5, 1)));
         let mut first = |batches: Vec<Vec<u32>>| {
             source.begin(Pass { split: Split::Train, batches, augment }).unwrap();
             source.next_batch().unwrap().unwrap().images

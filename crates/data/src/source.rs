@@ -30,6 +30,11 @@ pub trait Source {
     /// The next batch; None at the end of the pass.
     fn next_batch(&mut self) -> Result<Option<Batch>, DataError>;
 
+    /// What the user should know since this was last asked: pictures that could not be read.
+    fn warnings(&mut self) -> Vec<String> {
+        vec![]
+    }
+
     /// Images of a split.
     fn len(&self, split: Split) -> usize;
 }

@@ -7,7 +7,7 @@
 #![allow(unsafe_code, reason = "each block calls the shim with pointers that live for the call, as said there")]
 
 use std::ffi::{CStr, c_char};
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 
 unsafe extern "C" {
@@ -21,7 +21,12 @@ unsafe extern "C" {
         weight_decay: f64,
         nesterov: bool,
         first: bool,
+        found_inf: *const C_tensor,
     ) -> *mut c_char;
+    fn res2lab_unscale(grads: *mut C_tensor, found_inf: *mut C_tensor, inverse_scale: *const C_tensor) -> *mut c_char;
+    fn res2lab_update_scale(scale: *mut C_tensor, growth: *mut C_tensor, found_inf: *const C_tensor) -> *mut c_char;
+    fn res2lab_autocast_enter(cuda: bool, bfloat16: bool);
+    fn res2lab_autocast_leave(cuda: bool);
     fn res2lab_show_config() -> *mut c_char;
     fn res2lab_version() -> *const c_char;
     fn res2lab_free(text: *mut c_char);
@@ -49,13 +54,15 @@ pub struct SgdStep {
 }
 
 /// One SGD step on flat buffers of equal length, in place. On the `first` step the momentum buffer is overwritten by
-/// the gradient, as PyTorch does.
+/// the gradient, as PyTorch does. Where `found_inf` (a float32 scalar on the buffers' device) is 1 nothing happens; the
+/// device decides that, so nobody waits for it.
 pub fn fused_sgd(
     values: &mut Tensor,
     grads: &mut Tensor,
     momentum_buffer: &mut Tensor,
     step: SgdStep,
     first: bool,
+    found_inf: Option<&Tensor>,
 ) -> Result<(), LibtorchError> {
     // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the shim keeps none.
     check(unsafe {
@@ -68,8 +75,47 @@ pub fn fused_sgd(
             step.weight_decay,
             step.nesterov,
             first,
+            found_inf.map_or(std::ptr::null(), Tensor::as_ptr),
         )
     })
+}
+
+/// Multiplies `grads` by `inverse_scale` in place, and sets `found_inf` to 1 if a gradient is not finite. Both are float32
+/// scalars on the gradients' device.
+pub fn unscale(grads: &mut Tensor, found_inf: &mut Tensor, inverse_scale: &Tensor) -> Result<(), LibtorchError> {
+    // SAFETY: the pointers belong to tensors borrowed for the whole call, and the shim keeps none.
+    check(unsafe { res2lab_unscale(grads.as_mut_ptr(), found_inf.as_mut_ptr(), inverse_scale.as_ptr()) })
+}
+
+/// torch.amp.GradScaler's rule with its defaults: half the scale after a step with `found_inf` 1, twice the scale after 2000
+/// steps without. `growth` (int32) counts them.
+pub fn update_scale(scale: &mut Tensor, growth: &mut Tensor, found_inf: &Tensor) -> Result<(), LibtorchError> {
+    // SAFETY: the pointers belong to tensors borrowed for the whole call, and the shim keeps none.
+    check(unsafe { res2lab_update_scale(scale.as_mut_ptr(), growth.as_mut_ptr(), found_inf.as_ptr()) })
+}
+
+/// While it lives, libtorch computes this thread's convolutions and products in half precision and the rest in float32.
+pub struct Autocast {
+    cuda: bool,
+    /// The switch belongs to the thread that turned it.
+    not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl Autocast {
+    /// `kind` is `Kind::BFloat16` or `Kind::Half`.
+    pub fn new(device: Device, kind: Kind) -> Autocast {
+        let cuda = device.is_cuda();
+        // SAFETY: it sets switches of the calling thread; no memory passes.
+        unsafe { res2lab_autocast_enter(cuda, kind == Kind::BFloat16) };
+        Autocast { cuda, not_send: std::marker::PhantomData }
+    }
+}
+
+impl Drop for Autocast {
+    fn drop(&mut self) {
+        // SAFETY: as in `new`, on the same thread, since the guard cannot leave it.
+        unsafe { res2lab_autocast_leave(self.cuda) };
+    }
 }
 
 /// How libtorch was built and which vector instructions it uses here, one fact a line.

@@ -1,13 +1,18 @@
 // What libtorch has and tch does not bind. Each function returns nullptr, or a message that the caller frees.
 
 #include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/ops/_amp_foreach_non_finite_check_and_unscale.h>
+#include <ATen/ops/_amp_update_scale.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
 #include <torch/headeronly/version.h>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace {
 template <typename F>
@@ -28,13 +33,47 @@ char* res2lab_set_grad(at::Tensor* leaf, const at::Tensor* grad) {
     return guarded([&] { leaf->mutable_grad() = *grad; });
 }
 
-// One SGD step over flat buffers; see torch.optim.SGD for the arithmetic.
+// One SGD step over flat buffers; see torch.optim.SGD for the arithmetic. With `found_inf` (nullable) the step is skipped
+// where that is 1, without waiting for the device.
 char* res2lab_fused_sgd(at::Tensor* values, at::Tensor* grads, at::Tensor* momentum_buffer, double lr, double momentum,
-                        double weight_decay, bool nesterov, bool first) {
+                        double weight_decay, bool nesterov, bool first, const at::Tensor* found_inf) {
     return guarded([&] {
-        at::_fused_sgd_({*values}, {*grads}, {*momentum_buffer}, weight_decay, momentum, lr, /*dampening=*/0.0, nesterov,
-                        /*maximize=*/false, /*is_first_step=*/first);
+        std::optional<at::Tensor> skip;
+        if (found_inf) skip = *found_inf;
+        // Without momentum there must be no buffer.
+        std::vector<at::Tensor> buffers;
+        if (momentum > 0.0) buffers.push_back(*momentum_buffer);
+        at::_fused_sgd_({*values}, {*grads}, buffers, weight_decay, momentum, lr, /*dampening=*/0.0, nesterov,
+                        /*maximize=*/false, /*is_first_step=*/first, /*grad_scale=*/std::nullopt, skip);
     });
+}
+
+// Multiplies gradients by `inverse_scale` and sets `found_inf` to 1 if one of them is not finite.
+char* res2lab_unscale(at::Tensor* grads, at::Tensor* found_inf, const at::Tensor* inverse_scale) {
+    return guarded([&] {
+        std::vector<at::Tensor> list{*grads};
+        at::_amp_foreach_non_finite_check_and_unscale_(list, *found_inf, *inverse_scale);
+    });
+}
+
+// torch.amp.GradScaler's rule with its defaults.
+char* res2lab_update_scale(at::Tensor* scale, at::Tensor* growth, const at::Tensor* found_inf) {
+    return guarded([&] { at::_amp_update_scale_(*scale, *growth, *found_inf, 2.0, 0.5, 2000); });
+}
+
+// Convolutions and products in half precision until the matching leave.
+void res2lab_autocast_enter(bool cuda, bool bfloat16) {
+    auto device = cuda ? at::kCUDA : at::kCPU;
+    at::autocast::set_autocast_dtype(device, bfloat16 ? at::kBFloat16 : at::kHalf);
+    at::autocast::set_autocast_enabled(device, true);
+    at::autocast::set_autocast_cache_enabled(true);
+    at::autocast::increment_nesting();
+}
+
+void res2lab_autocast_leave(bool cuda) {
+    // The cache holds weights in half precision, which are stale after the next step.
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(cuda ? at::kCUDA : at::kCPU, false);
 }
 
 // libtorch's description of its build and of the processor it dispatches for; the caller frees it.

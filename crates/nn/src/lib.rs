@@ -7,9 +7,9 @@
 //! - [`params`]: the ordered list of parameters over flat buffers
 //! - [`net`]: forward passes, in training and in evaluation, and taps by node
 //! - [`step`]: forward and backward of one batch
-//! - [`sgd`]: the optimizer
+//! - [`sgd`]: the optimizer; [`scaler`]: loss scaling for float16
 //! - [`init`]: initial weights from a seed
-//! - [`weights`]: state in and out of safetensors
+//! - [`weights`]: state in and out of our files, safetensors and PyTorch's .pth
 //!
 //! A failure inside libtorch (out of memory, above all) panics, as tch does; callers that must survive it run in a
 //! process of their own, as trials do.
@@ -18,6 +18,7 @@ pub mod error;
 pub mod init;
 pub mod net;
 pub mod params;
+pub mod scaler;
 pub mod sgd;
 pub mod step;
 pub mod weights;
@@ -25,5 +26,6 @@ pub mod weights;
 pub use error::NnError;
 pub use net::{Mode, Net, Output};
 pub use params::{Layout, Params, Placement};
-pub use sgd::Sgd;
-pub use step::{AutogradStep, Loss, Step};
+pub use scaler::LossScaler;
+pub use sgd::{Rates, Sgd};
+pub use step::{AutogradStep, Loss, Step, Targets, Weight};

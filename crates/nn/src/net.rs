@@ -3,7 +3,8 @@
 use crate::params::{Params, Placement};
 use crate::{Layout, NnError};
 use arch::{Graph, Node, NodeId, Op};
-use tch::Tensor;
+use libtorch::Autocast;
+use tch::{Kind, Tensor};
 
 /// How batch norm behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub struct Net {
     /// For each node, the last node that reads it.
     last_use: Vec<usize>,
     consumers: Vec<usize>,
+    autocast: Option<Kind>,
 }
 
 impl Net {
@@ -47,7 +49,7 @@ impl Net {
             node.inputs.iter().for_each(|input| last_use[input.0] = id.0);
         }
         let consumers = graph.consumers();
-        Ok(Net { graph, params, placement, first_entry, last_use, consumers })
+        Ok(Net { graph, params, placement, first_entry, last_use, consumers, autocast: None })
     }
 
     /// The architecture.
@@ -70,6 +72,11 @@ impl Net {
         self.placement
     }
 
+    /// Computes convolutions and products in `kind` (bfloat16 or half) from now on; logits and weights stay float32.
+    pub fn set_autocast(&mut self, kind: Option<Kind>) {
+        self.autocast = kind;
+    }
+
     /// Logits of `images` (N x C x H x W, normalised, of the net's kind and device).
     pub fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
         self.forward(images, mode, &[]).logits
@@ -78,6 +85,7 @@ impl Net {
     /// Logits, and the results of the nodes `taps`.
     pub fn forward(&self, images: &Tensor, mode: Mode, taps: &[NodeId]) -> Output {
         let mut results: Vec<Option<Tensor>> = (0..self.graph.nodes.len()).map(|_| None).collect();
+        let _autocast = self.autocast.map(|kind| Autocast::new(self.placement.device, kind));
         results[0] = Some(self.placement.layout.apply(images));
         for (id, node) in self.graph.iter().skip(1) {
             let result = self.run(id, node, &results, mode, taps);
@@ -93,7 +101,7 @@ impl Net {
         let taps = taps.iter().filter_map(take).collect();
         // Every node's result was stored just above, and the output is dropped by nobody.
         let logits = results[end.0].take().unwrap_or_default();
-        Output { logits: logits.flatten(1, -1), taps }
+        Output { logits: logits.flatten(1, -1).to_kind(self.placement.kind), taps }
     }
 
     fn run(&self, id: NodeId, node: &Node, results: &[Option<Tensor>], mode: Mode, taps: &[NodeId]) -> Tensor {

@@ -61,6 +61,19 @@ pub struct Params {
     pub(crate) momentum: Tensor,
     momentum_views: Vec<Option<Tensor>>,
     grad_views: Vec<Option<Tensor>>,
+    running: Tensor,
+    average: Option<Average>,
+    layout: Layout,
+    /// Trained values before this place in the flat buffers are convolution and linear weights, those behind it batch
+    /// norm's and biases.
+    pub(crate) weights_end: i64,
+}
+
+/// A moving average of all state, in buffers of the same shape.
+struct Average {
+    values: Tensor,
+    running: Tensor,
+    views: Vec<Tensor>,
 }
 
 /// Tensors start on multiples of this many elements, 64 bytes in float32, as vector instructions like it.
@@ -70,8 +83,8 @@ impl Params {
     /// Zeros for all state of `graph`.
     pub fn new(graph: &Graph, placement: Placement) -> Result<Params, NnError> {
         let entries = graph.state.clone();
-        let (trained_offsets, trained_length) = offsets(&entries, Role::is_trained);
-        let (running_offsets, running_length) = offsets(&entries, |role| !role.is_trained());
+        let (trained_offsets, weights_end, trained_length) = trained_offsets(&entries);
+        let (running_offsets, running_length) = offsets(&entries, |role| !role.is_trained(), 0);
         let zeros = |length: i64| Tensor::zeros([length], (placement.kind, placement.device));
         let (values, grads, momentum) = (zeros(trained_length), zeros(trained_length), zeros(trained_length));
         let running = zeros(running_length);
@@ -83,11 +96,15 @@ impl Params {
             values,
             grads,
             momentum,
+            running,
+            average: None,
+            layout: placement.layout,
+            weights_end,
         };
         for (i, entry) in params.entries.iter().enumerate() {
             let (Some(offset), true) = (trained_offsets[i], entry.role.is_trained()) else {
                 let offset = running_offsets[i].unwrap_or_default();
-                params.views.push(view(&running, offset, entry, placement.layout));
+                params.views.push(view(&params.running, offset, entry, placement.layout));
                 params.momentum_views.push(None);
                 params.grad_views.push(None);
                 continue;
@@ -141,15 +158,75 @@ impl Params {
         }
     }
 
+    /// Scales the whole gradient down to norm `largest` if it is larger, and returns the norm it had (a scalar that stays on
+    /// the device).
+    pub fn clip_grads(&mut self, largest: f64) -> Tensor {
+        let norm = self.grads.norm();
+        // torch.nn.utils.clip_grad_norm_'s rule.
+        let factor = (largest / (&norm + 1e-6)).clamp_max(1.0);
+        let _ = self.grads.g_mul_(&factor);
+        norm
+    }
+
+    /// Starts a moving average of all state from its present values.
+    pub fn start_average(&mut self) {
+        let (values, running) = (self.values.copy(), self.running.copy());
+        let (trained, _, _) = trained_offsets(&self.entries);
+        let (untrained, _) = offsets(&self.entries, |role| !role.is_trained(), 0);
+        let views = self.entries.iter().enumerate().map(|(i, entry)| match (trained[i], untrained[i]) {
+            (Some(offset), _) => view(&values, offset, entry, self.layout),
+            (None, offset) => view(&running, offset.unwrap_or_default(), entry, self.layout),
+        });
+        let views = views.collect();
+        self.average = Some(Average { values, running, views });
+    }
+
+    /// Moves the average towards the present values: a * decay + x * (1 - decay).
+    pub fn update_average(&mut self, decay: f64) {
+        if let Some(average) = &mut self.average {
+            tch::no_grad(|| {
+                let _ = average.values.lerp_(&self.values, 1.0 - decay);
+                let _ = average.running.lerp_(&self.running, 1.0 - decay);
+            });
+        }
+    }
+
+    /// Exchanges the state and its average (if there is one). Done twice, nothing has changed.
+    pub fn swap_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            tch::no_grad(|| {
+                for (state, average) in
+                    [(&mut self.values, &mut average.values), (&mut self.running, &mut average.running)]
+                {
+                    let kept = state.copy();
+                    state.copy_(average);
+                    average.copy_(&kept);
+                }
+            });
+        }
+    }
+
+    /// The average of entry `index`; None where none was started.
+    pub fn average(&self, index: usize) -> Option<&Tensor> {
+        self.average.as_ref().map(|average| &average.views[index])
+    }
+
+    /// Overwrites the average of entry `index`.
+    pub fn set_average(&mut self, index: usize, source: &Tensor) {
+        if let Some(average) = &mut self.average {
+            average.views[index].copy_(source);
+        }
+    }
+
     /// Gradients to zero, before a step's first batch.
     pub fn zero_grads(&mut self) {
         let _ = self.grads.zero_();
     }
 }
 
-/// Where each wanted tensor starts in its flat buffer, and how long that is.
-fn offsets(entries: &[StateEntry], wanted: impl Fn(Role) -> bool) -> (Vec<Option<i64>>, i64) {
-    let mut next = 0;
+/// Where each wanted tensor starts in its flat buffer, from `start` on, and where the last one ends.
+fn offsets(entries: &[StateEntry], wanted: impl Fn(Role) -> bool, start: i64) -> (Vec<Option<i64>>, i64) {
+    let mut next = start;
     let offset = |entry: &StateEntry| {
         wanted(entry.role).then(|| {
             let start = next;
@@ -159,6 +236,14 @@ fn offsets(entries: &[StateEntry], wanted: impl Fn(Role) -> bool) -> (Vec<Option
     };
     let list = entries.iter().map(offset).collect();
     (list, next)
+}
+
+/// Weights first, then the rest, so that a weight decay for weights only is two calls on two pieces.
+fn trained_offsets(entries: &[StateEntry]) -> (Vec<Option<i64>>, i64, i64) {
+    let is_weight = |role: Role| matches!(role, Role::ConvWeight | Role::LinearWeight);
+    let (weights, weights_end) = offsets(entries, is_weight, 0);
+    let (rest, end) = offsets(entries, |role| role.is_trained() && !is_weight(role), weights_end);
+    (weights.into_iter().zip(rest).map(|(a, b)| a.or(b)).collect(), weights_end, end)
 }
 
 fn view(flat: &Tensor, offset: i64, entry: &StateEntry, layout: Layout) -> Tensor {

@@ -12,11 +12,40 @@ pub struct Loss {
     pub logits: Tensor,
 }
 
+/// What the images show.
+pub struct Targets {
+    /// N, int64.
+    pub labels: Tensor,
+    /// Labels of what was mixed into the images, and the share that the first labels keep.
+    pub mixed: Option<(Tensor, f64)>,
+}
+
+impl Targets {
+    /// Nothing mixed.
+    pub fn plain(labels: Tensor) -> Targets {
+        Targets { labels, mixed: None }
+    }
+}
+
+/// What the gradient of the loss is multiplied with.
+#[derive(Clone, Copy)]
+pub struct Weight<'a> {
+    /// 1 / the number of batches that one optimizer step averages.
+    pub share: f64,
+    /// A loss scale on the device.
+    pub scale: Option<&'a Tensor>,
+}
+
+impl Weight<'_> {
+    /// One batch a step, no scale.
+    pub const ONE: Weight<'static> = Weight { share: 1.0, scale: None };
+}
+
 /// One way to compute gradients.
 pub trait Step {
-    /// Loss of `images` (normalised, N x C x H x W) against `labels` (int64, N); *adds* the gradient of `weight` times
-    /// the loss to the gradient buffer. `weight` is 1 / the number of batches that one optimizer step averages.
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, labels: &Tensor, weight: f64) -> Loss;
+    /// Loss of `images` (normalised, N x C x H x W) against `targets`; *adds* the gradient of `weight` times the loss to the
+    /// gradient buffer.
+    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss;
 }
 
 /// The reference: libtorch's autograd over [`Net::forward`].
@@ -26,12 +55,28 @@ pub struct AutogradStep {
 }
 
 impl Step for AutogradStep {
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, labels: &Tensor, weight: f64) -> Loss {
+    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
         let logits = net.logits(images, Mode::Train);
-        let loss = cross_entropy(&logits, labels, self.label_smoothing);
-        let scaled = if weight == 1.0 { loss.shallow_clone() } else { &loss * weight };
+        let loss = self.loss(&logits, targets);
+        let mut scaled = if weight.share == 1.0 { loss.shallow_clone() } else { &loss * weight.share };
+        if let Some(scale) = weight.scale {
+            scaled = scaled * scale;
+        }
         scaled.backward();
         Loss { loss: loss.detach(), logits: logits.detach() }
+    }
+}
+
+impl AutogradStep {
+    /// Cross-entropy is linear in its targets, so mixed targets are mixed losses.
+    fn loss(&self, logits: &Tensor, targets: &Targets) -> Tensor {
+        let first = cross_entropy(logits, &targets.labels, self.label_smoothing);
+        match &targets.mixed {
+            None => first,
+            Some((labels, share)) => {
+                first * *share + cross_entropy(logits, labels, self.label_smoothing) * (1.0 - share)
+            }
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 //! The file comes from RES2LAB_GOLDEN (default: the copy beside this test). Each entry is built from its `args` where it
 //! has them, else from its name; weights and images are filled by the rule that `tests/golden.md` describes.
 
+mod filled;
+
 use arch::{Input, ModelWords, Role, StateEntry, build};
-use nn::{AutogradStep, Layout, Mode, Net, Placement, Step};
-use random::fnv1a64;
+use filled::fill;
+use nn::{AutogradStep, Layout, Mode, Net, Placement, Step, Targets, Weight};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -20,18 +22,6 @@ fn golden() -> Vec<Golden> {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     let map: serde_json::Map<String, Value> = serde_json::from_str(&text).expect("an object of networks");
     map.into_iter().map(|(name, value)| Golden { name, value }).collect()
-}
-
-/// Uniform in [-0.5, 0.5) from integers only, so that any program can repeat it exactly.
-fn fill(name: &str, n: usize) -> Vec<f64> {
-    let key = fnv1a64(name);
-    let value = |i: u64| {
-        let z = key.wrapping_add(i).wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 40) as f64 / f64::from(1 << 24) - 0.5
-    };
-    (0..n as u64).map(value).collect()
 }
 
 fn weight(entry: &StateEntry) -> Vec<f64> {
@@ -111,7 +101,8 @@ fn compare(g: &Golden, kind: Kind, layout: Layout) -> Deviation {
 
     let labels = Tensor::from_slice(&[1_i64, 3]);
     net.params_mut().zero_grads();
-    let step = AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images, &labels, 1.0);
+    let step =
+        AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images, &Targets::plain(labels), Weight::ONE);
     worst.loss = relative(scalar(&step.loss), number(&g.value["train_loss"]));
     for (name, theirs) in g.value["train_grad_norm"].as_object().expect("norms") {
         let index = net.params().index(name).unwrap_or_else(|| panic!("{}: no {name}", g.name));

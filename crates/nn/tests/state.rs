@@ -1,7 +1,7 @@
 //! Initial weights, weights in and out, taps, and the optimizer, on a small network.
 
 use arch::{Input, ModelWords, Role, build};
-use nn::{AutogradStep, Layout, Mode, Net, Placement, Sgd, Step, init, weights};
+use nn::{AutogradStep, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, Weight, init, weights};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -89,15 +89,15 @@ fn taps_give_a_nodes_result_and_change_nothing() {
 #[test]
 fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
     let mut net = net(2, Layout::ChannelsLast);
-    let labels = Tensor::from_slice(&[0_i64, 1, 2, 3]);
+    let labels = Targets::plain(Tensor::from_slice(&[0_i64, 1, 2, 3]));
     let index = net.params().index("layer1.0.conv1.weight").unwrap();
     let (lr, momentum, weight_decay) = (0.05, 0.9, 1e-2);
-    let sgd = Sgd { weight_decay, nesterov: true };
+    let sgd = Sgd { weight_decay, decay_weights_only: false, nesterov: true };
     let mut expected = net.params().tensor(index).detach().copy();
     let mut buffer: Option<Tensor> = None;
     for step in 0..3 {
         net.params_mut().zero_grads();
-        AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images(), &labels, 1.0);
+        AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images(), &labels, Weight::ONE);
         let grad = net.params().grad(index).unwrap() + &expected * weight_decay;
         let new = match buffer {
             Some(old) => old * momentum + &grad,
@@ -105,7 +105,7 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
         };
         expected -= (grad + &new * momentum) * lr;
         buffer = Some(new);
-        sgd.step(net.params_mut(), lr, momentum, step == 0).unwrap();
+        sgd.step(net.params_mut(), Rates { lr, momentum, first: step == 0, found_inf: None }).unwrap();
         assert!(largest_difference(net.params().tensor(index), &expected) < 1e-12, "step {step}");
     }
 }
@@ -113,14 +113,14 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
 #[test]
 fn gradients_of_parts_add_up() {
     let mut net = net(2, Layout::ChannelsLast);
-    let labels = Tensor::from_slice(&[0_i64, 1, 2, 3]);
+    let labels = Targets::plain(Tensor::from_slice(&[0_i64, 1, 2, 3]));
     let mut step = AutogradStep { label_smoothing: 0.0 };
     let index = net.params().index("fc.weight").unwrap();
     net.params_mut().zero_grads();
-    step.forward_backward(&mut net, &images(), &labels, 1.0);
+    step.forward_backward(&mut net, &images(), &labels, Weight::ONE);
     let once = net.params().grad(index).unwrap().copy();
     net.params_mut().zero_grads();
-    step.forward_backward(&mut net, &images(), &labels, 0.5);
-    step.forward_backward(&mut net, &images(), &labels, 0.5);
+    step.forward_backward(&mut net, &images(), &labels, Weight { share: 0.5, scale: None });
+    step.forward_backward(&mut net, &images(), &labels, Weight { share: 0.5, scale: None });
     assert!(largest_difference(net.params().grad(index).unwrap(), &once) < 1e-12);
 }

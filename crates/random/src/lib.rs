@@ -46,6 +46,41 @@ impl Key {
         radius * (std::f64::consts::TAU * self.uniform(2 * counter + 1)).cos()
     }
 
+    /// A draw from Beta(alpha, alpha), alpha from above 0 to 100: Jöhnk's rejection for small alpha, which takes two
+    /// uniform draws a try; for larger ones the ratio of two gamma draws (Marsaglia and Tsang 2000).
+    pub fn beta(self, alpha: f64) -> f64 {
+        if alpha > 1.0 {
+            let (a, b) = (self.with(1).gamma(alpha), self.with(2).gamma(alpha));
+            return a / (a + b);
+        }
+        for trial in 0..10_000 {
+            let (u, v) = (self.uniform(2 * trial), self.uniform(2 * trial + 1));
+            // In logarithms: for a small alpha the powers themselves vanish.
+            let (x, y) = (u.ln() / alpha, v.ln() / alpha);
+            let largest = x.max(y);
+            let sum = largest + ((x - largest).exp() + (y - largest).exp()).ln();
+            if sum <= 0.0 {
+                return (x - sum).exp();
+            }
+        }
+        // Never reached: a try fails with probability of at most one half.
+        0.5
+    }
+
+    /// A draw from Gamma(shape, 1), shape at least 1.
+    fn gamma(self, shape: f64) -> f64 {
+        let d = shape - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        for trial in 0..10_000 {
+            let x = self.named("normal").normal(trial);
+            let v = (1.0 + c * x).powi(3);
+            if v > 0.0 && self.uniform(trial).ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                return d * v;
+            }
+        }
+        d
+    }
+
     /// A permutation of 0..n, by sorting one draw per element.
     pub fn permutation(self, n: usize) -> Vec<u32> {
         let mut keyed: Vec<(u64, u32)> = (0..n as u32).map(|i| (self.bits(u64::from(i)), i)).collect();
@@ -105,5 +140,19 @@ mod tests {
         assert_ne!(order[..5], [0, 1, 2, 3, 4]);
         order.sort_unstable();
         assert!(order.into_iter().eq(0..1000));
+    }
+
+    #[test]
+    fn beta_has_its_moments() {
+        // Mean 1/2 and variance 1 / (4 (2 alpha + 1)); 20,000 draws, five standard errors.
+        for alpha in [0.1, 0.2, 1.0, 2.5] {
+            let draws: Vec<f64> = (0..20_000).map(|i| Key::new(5).with(i).beta(alpha)).collect();
+            let n = draws.len() as f64;
+            let mean = draws.iter().sum::<f64>() / n;
+            let variance = draws.iter().map(|x| (x - 0.5).powi(2)).sum::<f64>() / n;
+            let expected = 0.25 / (2.0 * alpha + 1.0);
+            assert!((mean - 0.5).abs() < 5.0 * (expected / n).sqrt(), "{alpha}: mean {mean}");
+            assert!((variance / expected - 1.0).abs() < 0.05, "{alpha}: variance {variance}, expected {expected}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! From a file and overrides to arms: every combination of the axes' points, each a complete and checked trial.
 
 use crate::axes::{Axis, show, show_point};
-use crate::experiment::{Experiment, explain};
+use crate::experiment::{Experiment, Reference, explain};
 use crate::trial::TrialSpec;
 use crate::{SpecError, Value, fields};
 use serde_yaml::Mapping;
@@ -19,6 +19,8 @@ pub struct Expansion {
     pub arms: Vec<Arm>,
     /// Every arm is trained with each.
     pub seeds: Vec<u64>,
+    /// Published results, by arm label.
+    pub reference: Reference,
     /// Remarks on what the command changed beyond its words.
     pub notes: Vec<String>,
 }
@@ -75,6 +77,7 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
         axes: axes.into_iter().filter(|a| a.points.len() > 1).collect(),
         arms,
         seeds: seeds(experiment, command_line)?,
+        reference: experiment.reference.clone(),
         notes,
     })
 }
@@ -186,8 +189,10 @@ fn in_order(sets: impl Iterator<Item = (String, Value)>) -> Vec<(String, Value)>
 fn complete(tree: Value) -> Result<(TrialSpec, Vec<String>), SpecError> {
     let experiment: Experiment = serde_yaml::from_value(tree).map_err(|e| explain(&e))?;
     let (model, notes) = experiment.model.resolve()?;
+    experiment.data.check()?;
     experiment.train.check()?;
-    Ok((TrialSpec { model, data: experiment.data, train: experiment.train, seed: 0 }, notes))
+    let Experiment { init, data, train, .. } = experiment;
+    Ok((TrialSpec { model, init, data, train, seed: 0 }, notes))
 }
 
 fn seeds(experiment: &Experiment, command_line: &[Axis]) -> Result<Vec<u64>, SpecError> {
@@ -274,7 +279,7 @@ axes: {scale: [2, 4, 6, 8]}
         seed -1 is impossible | give whole numbers, e.g. seed=0..4
         scale=x: invalid type: string "x" | give a whole number
         model.scale is given twice | give each field once, all its values separated by commas
-        train.epoch=2: unknown field epoch | use one of epochs, batch_size, accumulate, optimizer, schedule, label_smoothing, eval_every, log_every, precision
+        train.epoch=2: unknown field epoch | use one of epochs, batch_size, accumulate, optimizer, schedule, label_smoothing, clip_norm, mixup, cutmix, ema, eval_every, log_every, precision, max_minutes
         model.foo=1: unknown field foo | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
         lr=-1: train.optimizer.sgd.lr -1 is impossible | give a number above 0, e.g. 0.1
         train.schedule=linear: invalid value: string "linear" | give constant, one_cycle, cosine, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}
@@ -293,7 +298,7 @@ axes: {scale: [2, 4, 6, 8]}
             ["name: a\nmodle: {}\n", "name: a\nmodel:\n  scle: 4\n", "name: a\nmodel: [1\n", "name: a/b\n", "model: {}\n",
              "name: a\ntrain: {schedule: linear}\n", "name: a\ntrain: {optimizer: {adam: {}}}\n", "name: a\nmodel: {scale: four}\n"].map(text).join("\n"),
             @r#"
-        x.yaml: unknown field modle at line 2 column 1 | use one of name, description, model, data, train, seeds, axes, arms, one_at_a_time
+        x.yaml: unknown field modle at line 2 column 1 | use one of name, description, model, init, data, train, seeds, axes, arms, one_at_a_time, reference
         x.yaml: model: unknown field scle at line 3 column 3 | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
         x.yaml: model: invalid type: sequence at line 2 column 8 | give fields
         x.yaml: name "a/b" cannot name a folder | use letters, digits, hyphens, underscores and dots

@@ -1,10 +1,11 @@
 //! The experiment file as written: a base point and what to vary.
 
 use crate::SpecError;
-use crate::trial::{DataSpec, TrainSpec};
+use crate::{DataSpec, InitSpec, TrainSpec};
 use arch::ModelWords;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
+use std::collections::BTreeMap;
 
 /// One YAML file of experiments/.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct Experiment {
     /// The base network.
     #[serde(default)]
     pub model: ModelWords,
+    /// Where weights start.
+    #[serde(default)]
+    pub init: InitSpec,
     /// The images.
     #[serde(default)]
     pub data: DataSpec,
@@ -36,6 +40,21 @@ pub struct Experiment {
     /// From the base point along one field at a time (the paper's figure 5): field to values.
     #[serde(default)]
     pub one_at_a_time: Mapping,
+    /// What others published for arms of these labels, for the report to set beside what was found.
+    #[serde(default)]
+    pub reference: Reference,
+}
+
+/// Published results.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Where they were published.
+    #[serde(default)]
+    pub source: String,
+    /// Arm label to top-1 error in percent.
+    #[serde(default)]
+    pub top1_error: BTreeMap<String, f64>,
 }
 
 fn one_seed() -> Vec<u64> {

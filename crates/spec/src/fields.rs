@@ -4,12 +4,13 @@ use crate::{SpecError, Value};
 use serde_yaml::Mapping;
 
 /// Short names that are not fields of the model.
-const SHORT: [(&str, &str); 5] = [
+const SHORT: [(&str, &str); 6] = [
     ("seed", "seed"),
     ("lr", "train.optimizer.sgd.lr"),
     ("epochs", "train.epochs"),
     ("batch", "train.batch_size"),
     ("data", "data.name"),
+    ("weights", "init.weights"),
 ];
 
 /// The full path of a field given by its short name or its path.
@@ -20,7 +21,7 @@ pub fn path_of(name: &str) -> Result<String, SpecError> {
     if arch::spec::FIELDS.contains(&name) {
         return Ok(format!("model.{name}"));
     }
-    let is_path = ["model.", "data.", "train."].iter().any(|part| name.starts_with(part));
+    let is_path = ["model.", "init.", "data.", "train."].iter().any(|part| name.starts_with(part));
     if is_path && name.split('.').all(|part| !part.is_empty()) {
         return Ok(name.to_owned());
     }

@@ -2,7 +2,7 @@
 //! default renames nothing.
 
 use crate::TrialSpec;
-use crate::trial::{DataSpec, TrainSpec};
+use crate::{DataSpec, InitSpec, TrainSpec};
 use arch::{BlockKind, Family, ModelSpec, ModelWords};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -32,7 +32,11 @@ pub fn readable(model: &ModelSpec) -> String {
         (Family::Resnet, BlockKind::Res2, 1) => "res2net",
         (Family::Resnet, BlockKind::Res2, _) => "res2next",
     };
-    let depth = model.depth().unwrap_or_else(|| 2 * model.blocks.iter().map(|levels| 3 << levels).sum::<usize>() / 2);
+    let depth = match (model.family, &model.blocks[..]) {
+        // As it is published, by a count that leaves layers out.
+        (Family::Dla, [1, 2, 3, 1]) => 60,
+        _ => model.depth().unwrap_or_else(|| 2 * model.blocks.iter().map(|levels| 3 << levels).sum::<usize>() / 2),
+    };
     let mut name = format!("{family}{depth}-{}w", model.width);
     if model.cardinality > 1 {
         name += &format!("-{}c", model.cardinality);
@@ -50,7 +54,7 @@ pub fn readable(model: &ModelSpec) -> String {
 pub fn differences(spec: &TrialSpec) -> Map<String, Value> {
     // The empty words are the family's default network; they cannot fail to resolve.
     let model = ModelWords::default().resolve().map(|(model, _)| json!(model)).unwrap_or_default();
-    let defaults = json!({"model": model, "data": DataSpec::default(), "train": TrainSpec::default()});
+    let defaults = json!({"model": model, "init": InitSpec::default(), "data": DataSpec::default(), "train": TrainSpec::default()});
     match prune(json!(spec), Some(&defaults)) {
         Some(Value::Object(map)) => map,
         _ => Map::new(),

@@ -4,26 +4,35 @@
 //! The same text always gives the same trials.
 //!
 //! Reading order:
-//! - [`trial`]: everything that determines a trial, with defaults and checks
+//! - [`trial`]: everything that determines a trial; its parts are [`data`], [`train`] and [`schedule`]
 //! - [`experiment`]: the YAML file as written
 //! - [`axes`]: the grammar of `scale=2,4` and `depth=20..56:9`
 //! - [`fields`]: short names of fields, and how an override changes the file
 //! - [`expand`]: file and axes to arms and trials
 //! - [`id`]: readable names and hashes
+//! - [`smoke`]: any experiment, shrunk
 
 pub mod axes;
+pub mod data;
 pub mod error;
 pub mod expand;
 pub mod experiment;
 pub mod fields;
 pub mod id;
+pub mod schedule;
+pub mod smoke;
+pub mod train;
 pub mod trial;
 
 pub use axes::Axis;
+pub use data::{Augment, DataSpec, Normalize};
 pub use error::SpecError;
 pub use expand::{Arm, Expansion, expand};
-pub use experiment::Experiment;
-pub use trial::{Augment, DataSpec, Optimizer, Precision, Schedule, TrainSpec, TrialSpec};
+pub use experiment::{Experiment, Reference};
+pub use schedule::Schedule;
+pub use smoke::smoke;
+pub use train::{DecayOn, Optimizer, Precision, TrainSpec};
+pub use trial::{InitSpec, TrialSpec};
 
 /// A scalar, list or map as YAML has it; axis values are kept this way.
 pub type Value = serde_yaml::Value;

@@ -139,12 +139,18 @@ fn unfinished(run: &RunDir, end: Option<&(&str, &str)>) -> (Status, String) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use spec::{DataSpec, TrainSpec, TrialSpec};
+    use spec::{DataSpec, InitSpec, TrainSpec, TrialSpec};
 
     /// A trial that was planned and not started.
     pub fn row(id: &str, seed: u64) -> TrialRow {
         let model = arch::ModelWords::default().resolve().unwrap().0;
-        let spec = TrialSpec { model, data: DataSpec::default(), train: TrainSpec::default(), seed };
+        let spec = TrialSpec {
+            model,
+            init: InitSpec::default(),
+            data: DataSpec::default(),
+            train: TrainSpec::default(),
+            seed,
+        };
         let planned = PlannedTrial {
             id: id.into(),
             arm: "arm".into(),

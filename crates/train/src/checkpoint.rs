@@ -15,6 +15,9 @@ pub struct State {
     pub trial: String,
     /// Memory layout, chosen at the first start and kept.
     pub layout: String,
+    /// Scale of the loss and steps since it grew, with float16.
+    #[serde(default)]
+    pub loss_scale: Option<(f64, i64)>,
     /// Optimizer steps made.
     pub step: usize,
     /// Sum of losses since the last log line, and how many.

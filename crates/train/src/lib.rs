@@ -6,6 +6,8 @@
 //! Reading order:
 //! - `trial`: the whole of a trial, top to bottom
 //! - `training`: the loop
+//! - [`images`]: from a spec to a source of batches
+//! - `mix`: mixup and CutMix
 //! - `schedule`: learning rate and momentum of a step
 //! - `evaluate`: loss and accuracies on the test images
 //! - `checkpoint`: what is saved, and how a run goes on from it
@@ -17,6 +19,8 @@ mod checkpoint;
 pub mod environment;
 pub mod error;
 mod evaluate;
+pub mod images;
+mod mix;
 mod recorder;
 mod reduce;
 mod schedule;

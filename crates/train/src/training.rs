@@ -2,13 +2,15 @@
 
 use crate::checkpoint::{self, State};
 use crate::evaluate::evaluate;
+use crate::mix::mix;
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::Reduce;
-use crate::schedule::rates;
+use crate::schedule::{Rates, rates};
 use crate::{TrainError, trial::Options};
-use data::{Augment, Pass, Source, Split, order};
-use nn::{Net, Sgd, Step};
-use spec::{Optimizer, TrialSpec};
+use data::{Augment, Pass, Shard, Source, Split, order};
+use nn::{LossScaler, Net, Sgd, Step, Weight};
+use random::Key;
+use spec::{DecayOn, Optimizer, TrialSpec};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -20,6 +22,8 @@ use tch::{Kind, Tensor};
 pub enum LoopEnd {
     /// All epochs done.
     Finished,
+    /// The recipe's time limit ended training; the reason in words.
+    OutOfTime(String),
     /// Asked to stop; a checkpoint is written.
     Preempted,
     /// The loss is NaN or infinite; the reason in words.
@@ -33,7 +37,10 @@ pub struct Loop<'a> {
     pub run: &'a RunDir,
     pub net: Net,
     pub source: Box<dyn Source>,
+    pub augment: Augment,
     pub step: Box<dyn Step>,
+    /// Only with float16.
+    pub scaler: Option<LossScaler>,
     pub reduce: Box<dyn Reduce>,
     pub state: State,
     pub recorder: Recorder<'a>,
@@ -107,6 +114,8 @@ impl Speed {
 struct Totals {
     loss: Tensor,
     correct: Tensor,
+    /// Norm of the newest gradient before it was clipped.
+    grad_norm: Option<Tensor>,
 }
 
 impl Loop<'_> {
@@ -115,10 +124,11 @@ impl Loop<'_> {
         let train = &self.spec.train;
         let steps_per_epoch = order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
         let total = train.epochs * steps_per_epoch;
-        let Optimizer::Sgd { nesterov, weight_decay, .. } = train.optimizer;
-        let sgd = Sgd { weight_decay, nesterov };
+        let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = train.optimizer;
+        let sgd = Sgd { weight_decay, decay_weights_only: decay_on == DecayOn::Weights, nesterov };
         let shard = self.options.shard(train.accumulate);
-        let weight = 1.0 / train.accumulate as f64;
+        let share = 1.0 / train.accumulate as f64;
+        let mixing = Key::new(self.spec.seed).named("mix");
         let mut totals = self.load_totals();
 
         while self.state.step < total {
@@ -129,16 +139,32 @@ impl Loop<'_> {
             while self.state.step < (epoch + 1) * steps_per_epoch {
                 // --- gradients ---
                 self.net.params_mut().zero_grads();
-                for _ in 0..shard.accumulate {
+                for part in 0..shard.accumulate {
                     let Some(batch) = self.source.next_batch()? else { break };
-                    let out = self.step.forward_backward(&mut self.net, &batch.images, &batch.labels, weight);
-                    totals.add(&out, &batch.labels, weight);
+                    let part = (shard.rank * shard.accumulate + part) as u64;
+                    let (images, targets) = mix(train, batch, mixing.with(self.state.step as u64).with(part));
+                    let weight = Weight { share, scale: self.scaler.as_ref().map(LossScaler::scale) };
+                    let out = self.step.forward_backward(&mut self.net, &images, &targets, weight);
+                    totals.add(&out, &targets.labels, share);
                 }
                 self.reduce.gradients(self.net.params_mut());
 
                 // --- update ---
-                let r = rates(train, steps_per_epoch, self.state.step);
-                sgd.step(self.net.params_mut(), r.lr, r.momentum, self.state.step == 0)?;
+                let Rates { lr, momentum } = rates(train, steps_per_epoch, self.state.step);
+                if let Some(scaler) = &mut self.scaler {
+                    scaler.unscale(self.net.params_mut())?;
+                }
+                if train.clip_norm > 0.0 {
+                    totals.grad_norm = Some(self.net.params_mut().clip_grads(train.clip_norm));
+                }
+                let (first, found_inf) = (self.state.step == 0, self.scaler.as_ref().map(LossScaler::found_inf));
+                sgd.step(self.net.params_mut(), nn::Rates { lr, momentum, first, found_inf })?;
+                if let Some(scaler) = &mut self.scaler {
+                    scaler.update()?;
+                }
+                if train.ema > 0.0 {
+                    self.net.params_mut().update_average(average_decay(train.ema, self.state.step));
+                }
                 self.state.step += 1;
                 self.state.loss_count += 1;
                 self.state.seen += train.batch_size;
@@ -146,27 +172,34 @@ impl Loop<'_> {
 
                 // --- log ---
                 let is_epoch_end = self.state.step.is_multiple_of(steps_per_epoch);
+                let out_of_time = self.is_out_of_time() && self.state.step < total;
                 let mut values = BTreeMap::new();
-                if self.state.step.is_multiple_of(train.log_every) || is_epoch_end {
+                if self.state.step.is_multiple_of(train.log_every) || is_epoch_end || out_of_time {
                     let Some(loss) = self.read_loss(&mut totals) else { return Ok(self.diverged("loss")) };
                     self.speed.lap(train.batch_size);
                     values.insert("train/loss".to_owned(), loss);
-                    values.insert("train/lr".to_owned(), r.lr);
+                    values.insert("train/lr".to_owned(), lr);
+                    values.extend(totals.grad_norm.take().map(|n| ("train/grad_norm".to_owned(), n.double_value(&[]))));
+                    let warnings = self.source.warnings();
+                    warnings.iter().for_each(|warning| self.recorder.log(&format!("warning: {warning}")));
                 }
 
                 // --- evaluate ---
-                if is_epoch_end {
+                if is_epoch_end || out_of_time {
                     values.insert("train/acc1".to_owned(), self.read_accuracy(&mut totals));
-                    if (epoch + 1).is_multiple_of(train.eval_every) || self.state.step == total {
-                        values.extend(evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce)?);
+                    let is_due = is_epoch_end && (epoch + 1).is_multiple_of(train.eval_every);
+                    if is_due || out_of_time || self.state.step == total {
+                        self.evaluate(epoch + 1, shard, &mut values)?;
                         if values.get("val/loss").is_some_and(|loss| !loss.is_finite()) {
                             return Ok(self.diverged("test loss"));
                         }
-                        self.keep_best(epoch + 1, &values)?;
                     }
                 }
                 if !values.is_empty() {
                     self.write_point(self.state.step as f64 / steps_per_epoch as f64, total, values)?;
+                }
+                if out_of_time {
+                    return Ok(self.out_of_time(total));
                 }
 
                 // --- save ---
@@ -187,14 +220,35 @@ impl Loop<'_> {
         Ok(LoopEnd::Finished)
     }
 
+    /// Evaluates the weights (their moving average, if the recipe keeps one) and keeps the best.
+    fn evaluate(&mut self, epoch: usize, shard: Shard, values: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
+        self.net.params_mut().swap_average();
+        let result = evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce).and_then(|of_test| {
+            values.extend(of_test);
+            self.keep_best(epoch, values)
+        });
+        self.net.params_mut().swap_average();
+        result
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        let minutes = self.spec.train.max_minutes;
+        minutes > 0.0 && self.earlier_s + self.speed.wall_s() > 60.0 * minutes
+    }
+
+    fn out_of_time(&mut self, total: usize) -> LoopEnd {
+        let (minutes, step) = (self.spec.train.max_minutes, self.state.step);
+        let reason = format!("max_minutes {minutes} ended training after step {step} of {total}");
+        self.recorder.log(&reason);
+        LoopEnd::OutOfTime(reason)
+    }
+
     fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), TrainError> {
         let (train, seed) = (&self.spec.train, self.spec.seed);
         let shard = self.options.shard(train.accumulate);
         let images = self.source.len(Split::Train);
         let batches = order::training_batches(images, seed, epoch, train.batch_size, shard, first_step);
-        let wanted = &self.spec.data.augment;
-        let augment = Augment { crop_pad: wanted.crop_pad, flip: wanted.flip };
-        let augment = Some((augment, order::epoch_key(seed, epoch)));
+        let augment = Some((self.augment, order::epoch_key(seed, epoch)));
         Ok(self.source.begin(Pass { split: Split::Train, batches, augment })?)
     }
 
@@ -252,6 +306,7 @@ impl Loop<'_> {
         if !self.state.loss_sum.is_finite() {
             return Ok(false);
         }
+        self.state.loss_scale = self.scaler.as_ref().map(LossScaler::state);
         self.state.metrics_length = self.recorder.sync()?;
         checkpoint::save(&self.run.last_checkpoint(), self.net.params(), &self.state)?;
         self.speed.last_checkpoint = Instant::now();
@@ -263,6 +318,7 @@ impl Loop<'_> {
         Totals {
             loss: Tensor::from(self.state.loss_sum).to_device(device),
             correct: Tensor::from(self.state.correct).to_device(device),
+            grad_norm: None,
         }
     }
 
@@ -275,6 +331,11 @@ impl Loop<'_> {
         self.recorder.log(&reason);
         LoopEnd::Diverged(reason)
     }
+}
+
+/// A young average follows faster, so that it forgets the initial weights: min(decay, (1 + t) / (10 + t)), TensorFlow's rule.
+fn average_decay(decay: f64, step: usize) -> f64 {
+    decay.min((1.0 + step as f64) / (10.0 + step as f64))
 }
 
 impl Totals {

@@ -3,12 +3,14 @@
 use crate::TrainError;
 use crate::checkpoint::{self, State};
 use crate::environment::{device_name, environment, now_s, peak_memory_mib};
+use crate::images::{augment, is_resident, source, wanted};
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::Alone;
 use crate::training::{Loop, LoopEnd, Speed};
 use arch::Input;
-use data::{Images, Resident, Shard, Split};
-use nn::{AutogradStep, Layout, Net, Placement, init, weights};
+use data::Shard;
+use nn::weights::{self, Head, StateDict};
+use nn::{AutogradStep, Layout, LossScaler, Net, Placement, init};
 use spec::{Precision, TrialSpec};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,8 +26,10 @@ pub struct Options {
     pub device: Device,
     /// Threads of libtorch.
     pub threads: usize,
-    /// Folder of the data set.
-    pub data_dir: PathBuf,
+    /// Folder of the data sets.
+    pub data: PathBuf,
+    /// The file that the spec's `init.weights` means; None where it has none.
+    pub weights: Option<PathBuf>,
     /// Longest time between checkpoints; one is also written after each epoch.
     pub checkpoint_every: Duration,
     /// This process among those of the trial.
@@ -95,67 +99,82 @@ fn set_up<'a>(
 ) -> Result<Loop<'a>, TrainError> {
     let spec = &trial.spec;
     let speed = Speed::start();
-    let kind = kind(spec);
-    let (train, test) = images(spec, options)?;
-    let input = Input { channels: train.channels, height: train.height, width: train.width, classes: trial.classes };
-    let graph = arch::build(&spec.model, input)?;
-    if train.len() < spec.train.batch_size {
+    let set = data::open(&wanted(&spec.data, &options.data))?;
+    if set.train.len() < spec.train.batch_size {
         return Err(TrainError::input(
-            format!("batch_size {} is larger than the {} training images", spec.train.batch_size, train.len()),
+            format!("batch_size {} is larger than the {} training images", spec.train.batch_size, set.train.len()),
             "give a smaller batch",
         ));
     }
+    let (px, channels) = (trial.image_px, set.train.channels());
+    let graph = arch::build(&spec.model, Input { channels, height: px, width: px, classes: trial.classes })?;
     let saved = checkpoint::open(&run.last_checkpoint(), &trial.id)?;
     let layout = saved.as_ref().map_or_else(|| Layout::choose(&graph, options.device), |(_, state)| state.layout());
+    let (kind, autocast) = arithmetic(spec.train.precision);
     let mut net = Net::new(graph, Placement { device: options.device, kind, layout })?;
+    net.set_autocast(autocast);
     let (state, start) = match saved {
         Some((bytes, state)) => {
+            start_average(&mut net, spec);
             weights::from_bytes(net.params_mut(), &bytes, &run.last_checkpoint())?;
             let start = format!("resume from step {} in attempt {attempt}", state.step);
             (state, start)
         }
         None => {
             init::init(net.params_mut(), spec.seed);
+            let start = given_weights(&mut net, options)?;
+            start_average(&mut net, spec);
             let state = State { trial: trial.id.clone(), layout: layout.name().into(), ..State::default() };
-            (state, "start from step 0".to_owned())
+            (state, start)
         }
     };
     let mut recorder = Recorder::open(run, attempt, trial, state.metrics_length, on_progress)?;
-    recorder.log(&format!(
-        "{start}: {} on {} with {} threads, {}",
-        trial.id,
-        device_name(options.device),
-        options.threads,
-        layout.name()
-    ));
-    let source = Box::new(Resident::new(&train, &test, options.device, kind));
+    let (device, threads) = (device_name(options.device), options.threads);
+    recorder.log(&format!("{start}: {} on {device} with {threads} threads, {}", trial.id, layout.name()));
+    let on = [spec.train.features(), spec.data.augment.features()].concat();
+    recorder.log(&format!("recipe: {}", if on.is_empty() { "plain".into() } else { on.join(", ") }));
+    let augment = augment(&spec.data, is_resident(&spec.data, &set));
+    let source = source(&spec.data, set, px, kind, options)?;
     let step = Box::new(AutogradStep { label_smoothing: spec.train.label_smoothing });
+    let scaler = (autocast == Some(Kind::Half)).then(|| match state.loss_scale {
+        Some((scale, growth)) => LossScaler::restored(options.device, scale, growth),
+        None => LossScaler::new(options.device),
+    });
     let (reduce, earlier_s) = (Box::new(Alone), options.earlier_s);
-    Ok(Loop { spec, options, run, net, source, step, reduce, state, recorder, earlier_s, speed })
+    Ok(Loop { spec, options, run, net, source, augment, step, scaler, reduce, state, recorder, earlier_s, speed })
 }
 
-fn kind(spec: &TrialSpec) -> Kind {
-    match spec.train.precision {
-        Precision::F32 => Kind::Float,
-        Precision::F64 => Kind::Double,
+/// The kind of weights, and that of convolutions and products where it differs.
+fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
+    match precision {
+        Precision::F32 => (Kind::Float, None),
+        Precision::F64 => (Kind::Double, None),
+        Precision::Bf16 => (Kind::Float, Some(Kind::BFloat16)),
+        Precision::Fp16 => (Kind::Float, Some(Kind::Half)),
     }
 }
 
-fn images(spec: &TrialSpec, options: &Options) -> Result<(Images, Images), TrainError> {
-    let load = |split| {
-        let images = data::load(&spec.data.name, &options.data_dir, split)?;
-        match spec.data.pad_to {
-            Some(side) => images.padded_to(side),
-            None => Ok(images),
-        }
-    };
-    Ok((load(Split::Train)?, load(Split::Test)?))
+fn start_average(net: &mut Net, spec: &TrialSpec) {
+    if spec.train.ema > 0.0 {
+        net.params_mut().start_average();
+    }
+}
+
+/// Loads the weights that the spec starts from, and says where it starts.
+fn given_weights(net: &mut Net, options: &Options) -> Result<String, TrainError> {
+    let Some(path) = &options.weights else { return Ok("start from step 0".to_owned()) };
+    let input = |e: nn::NnError| TrainError::input(e.cause, e.help);
+    let dict = StateDict::read(path).map_err(input)?;
+    let loaded = weights::load(net.params_mut(), &dict, Head::MayDiffer, path).map_err(input)?;
+    let head = if loaded.new_head { ", with a new last layer" } else { "" };
+    Ok(format!("start from weights {}{head}", path.display()))
 }
 
 fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, TrainError> {
     let (status, reason) = match end {
         LoopEnd::Preempted => return Ok(Ended::Preempted),
         LoopEnd::Finished => (Outcome::Done, String::new()),
+        LoopEnd::OutOfTime(reason) => (Outcome::Done, reason),
         LoopEnd::Diverged(reason) => (Outcome::Diverged, reason),
     };
     let metrics = final_metrics(&training.state);

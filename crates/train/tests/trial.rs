@@ -1,6 +1,6 @@
 //! Whole trials on real images: they learn, stop, go on exactly, and end as values.
 
-use spec::{DataSpec, Optimizer, Schedule, TrainSpec, TrialSpec};
+use spec::{Augment, DataSpec, DecayOn, InitSpec, Optimizer, Precision, Schedule, TrainSpec, TrialSpec};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,13 @@ fn trial(train: TrainSpec) -> PlannedTrial {
         "stem": "cifar", "stem_stride": 2, "depth": 11, "planes": 8, "width": 26, "scale": 3
     }))
     .unwrap();
-    let spec = TrialSpec { model: words.resolve().unwrap().0, data: DataSpec::default(), train, seed: 5 };
+    let spec = TrialSpec {
+        model: words.resolve().unwrap().0,
+        init: InitSpec::default(),
+        data: DataSpec::default(),
+        train,
+        seed: 5,
+    };
     PlannedTrial {
         id: spec::id::trial_id(&spec),
         arm: spec::id::arm_id(&spec),
@@ -42,7 +48,8 @@ fn options(stop: &Arc<AtomicBool>) -> Options {
     Options {
         device: Device::Cpu,
         threads: 1,
-        data_dir: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/mnist5k"),
+        data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data"),
+        weights: None,
         checkpoint_every: Duration::from_secs(3600),
         rank: 0,
         world: 1,
@@ -77,7 +84,7 @@ fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
 #[test]
 fn a_stopped_and_resumed_trial_is_the_uninterrupted_one_to_the_bit() {
     let augmented = TrialSpec {
-        data: DataSpec { augment: spec::Augment { crop_pad: 2, flip: true }, ..DataSpec::default() },
+        data: DataSpec { augment: Augment { crop_pad: 2, flip: true, ..Augment::default() }, ..DataSpec::default() },
         ..trial(short()).spec
     };
     for spec in [trial(short()).spec, augmented] {
@@ -95,6 +102,108 @@ fn a_stopped_and_resumed_trial_is_the_uninterrupted_one_to_the_bit() {
         let log = std::fs::read_to_string(pieces.log(2)).unwrap();
         assert!(log.contains("resume from step 3"), "{log}");
     }
+}
+
+#[test]
+fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
+    let decay_on = DecayOn::Weights;
+    let optimizer = Optimizer::Sgd { lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 1e-3, decay_on };
+    let recipes = [
+        ("mixup 0.2", TrainSpec { mixup: 0.2, ..short() }),
+        ("cutmix 1", TrainSpec { cutmix: 1.0, mixup: 0.2, ..short() }),
+        ("ema 0.9", TrainSpec { ema: 0.9, ..short() }),
+        ("accumulate 2", TrainSpec { accumulate: 2, mixup: 0.2, ..short() }),
+        ("bf16 autocast", TrainSpec { precision: Precision::Bf16, ..short() }),
+        ("weight decay 0.001 on weights", TrainSpec { optimizer, clip_norm: 0.5, ..short() }),
+    ];
+    let digits = recipes.map(|(feature, train)| (feature, trial(train)));
+    // Float16 is slow on CPUs: a few generated images will do.
+    let fp16 = TrainSpec {
+        precision: Precision::Fp16,
+        clip_norm: 1.0,
+        batch_size: 8,
+        epochs: 2,
+        log_every: 1,
+        ..TrainSpec::default()
+    };
+    let data = DataSpec {
+        name: "generated".into(),
+        images: Some(64),
+        classes: Some(4),
+        size: Some(16),
+        ..DataSpec::default()
+    };
+    let spec = TrialSpec { data, ..trial(fp16.clone()).spec };
+    let generated = PlannedTrial { image_channels: 3, image_px: 16, classes: 4, spec, ..trial(fp16) };
+    for (feature, trial) in digits.into_iter().chain([("fp16 autocast with loss scaling", generated)]) {
+        let (_a, whole) = folder();
+        assert_eq!(run_once(&trial, &whole, None), Ended::Done, "{feature}");
+        let (_b, pieces) = folder();
+        for stop_at in [3, 11] {
+            assert_eq!(run_once(&trial, &pieces, Some(stop_at)), Ended::Preempted, "{feature}");
+        }
+        assert_eq!(run_once(&trial, &pieces, None), Ended::Done);
+        assert!(bytes(&whole) == bytes(&pieces), "{feature}: bits differ");
+        let log = std::fs::read_to_string(whole.log(1)).unwrap();
+        assert!(log.contains(feature), "{log}");
+        let result: TrialResult = atomic::read_json(&whole.result()).unwrap().unwrap();
+        assert!(result.metrics["train/loss"] < 2.3, "{feature}: {:?}", result.metrics);
+    }
+}
+
+#[test]
+fn what_is_evaluated_and_kept_is_the_moving_average() {
+    let with = |ema| {
+        let trial = trial(TrainSpec { ema, ..short() });
+        let (dir, run) = folder();
+        assert_eq!(run_once(&trial, &run, None), Ended::Done);
+        let result: TrialResult = atomic::read_json(&run.result()).unwrap().unwrap();
+        (dir, run, result)
+    };
+    let ((_a, plain, without), (_b, averaged, with)) = (with(0.0), with(0.9));
+    // The weights themselves are trained alike; what differs is what is looked at.
+    assert_eq!(without.metrics["train/loss"], with.metrics["train/loss"]);
+    assert_ne!(without.metrics["val/loss"], with.metrics["val/loss"]);
+    assert_ne!(std::fs::read(plain.best_weights()).unwrap(), std::fs::read(averaged.best_weights()).unwrap());
+}
+
+#[test]
+fn a_time_limit_ends_a_trial_with_an_evaluation() {
+    let trial = trial(TrainSpec { max_minutes: 1e-4, epochs: 50, ..short() });
+    let (_dir, run) = folder();
+    assert_eq!(run_once(&trial, &run, None), Ended::Done);
+    let result: TrialResult = atomic::read_json(&run.result()).unwrap().unwrap();
+    assert!(result.reason.contains("max_minutes") && result.metrics.contains_key("val/acc1"), "{result:?}");
+    assert!(result.steps < 50 * 8);
+}
+
+#[test]
+fn training_starts_from_given_weights() {
+    let first = trial(short());
+    let (_a, run) = folder();
+    run_once(&first, &run, None);
+    let second = trial(TrainSpec {
+        optimizer: Optimizer::Sgd {
+            lr: 1e-9,
+            momentum: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            decay_on: DecayOn::All,
+        },
+        schedule: Schedule::Constant,
+        ..short()
+    });
+    let (_b, again) = folder();
+    again.create(&second.spec).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let options = Options { weights: Some(run.best_weights()), ..options(&stop) };
+    assert_eq!(train::run(&second, &again, &options, &mut |_| {}).unwrap(), Ended::Done);
+    let of = |run: &RunDir| atomic::read_json::<TrialResult>(&run.result()).unwrap().unwrap().metrics;
+    // Nothing is learned at this rate, so the loss stays what the given weights make it.
+    let (first, second) = (of(&run)["train/loss"], of(&again)["train/loss"]);
+    assert!((first - second).abs() < 0.15 && second < 2.0, "{first} and {second}");
+    let log = std::fs::read_to_string(again.log(1)).unwrap();
+    assert!(log.contains("start from weights") && log.contains("best.safetensors"), "{log}");
 }
 
 #[test]
@@ -129,7 +238,8 @@ fn digits_are_learned_and_the_result_says_so() {
 
 #[test]
 fn a_loss_that_is_not_finite_ends_the_trial_as_diverged() {
-    let optimizer = Optimizer::Sgd { lr: 1e30, momentum: 0.9, nesterov: false, weight_decay: 0.0 };
+    let optimizer =
+        Optimizer::Sgd { lr: 1e30, momentum: 0.9, nesterov: false, weight_decay: 0.0, decay_on: DecayOn::All };
     let trial = trial(TrainSpec { optimizer, schedule: Schedule::Constant, ..short() });
     let (_dir, run) = folder();
     let Ended::Diverged(reason) = run_once(&trial, &run, None) else { panic!("it cannot be done") };

@@ -2,10 +2,10 @@
 
 use crate::args::ModelArgs;
 use crate::failure::Failure;
+use crate::network::Words;
 use crate::print;
 use arch::{Cost, Graph, Input, ModelSpec, ModelWords, zoo};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 #[derive(Serialize)]
 struct Description {
@@ -55,28 +55,10 @@ pub fn run(args: &ModelArgs) -> Result<u8, Failure> {
 
 /// A bare name and `field=value` words, as one.
 fn words(words: &[String]) -> Result<(String, ModelWords), Failure> {
-    let mut map = Map::new();
-    for word in words {
-        let (field, text) = word.split_once('=').unwrap_or(("zoo", word));
-        if !arch::spec::FIELDS.contains(&field) {
-            let help = format!("use one of {}, or --size, --classes, --channels", arch::spec::FIELDS.join(", "));
-            return Err(Failure::input(format!("no field of a network is called {field}"), help));
-        }
-        let value = serde_json::to_value(spec::axes::scalar(text)).unwrap_or_default();
-        if map.insert(field.to_owned(), value).is_some() {
-            return Err(Failure::input(format!("{field} is given twice"), "give each field once"));
-        }
-    }
-    let name = map.get("zoo").and_then(Value::as_str).filter(|_| map.len() == 1).map(str::to_owned);
-    let text = serde_yaml::to_string(&Value::Object(map)).unwrap_or_default();
-    let words: ModelWords = serde_yaml::from_str(&text).map_err(|e| {
-        let mut e = spec::experiment::explain(&e);
-        // The text was made here, so its lines mean nothing to the user.
-        e.cause = e.cause.split(" at line ").next().unwrap_or_default().to_owned();
-        e
-    })?;
+    let split = Words::split(words, &[])?;
+    let words = split.model()?;
     let (model, _) = words.resolve()?;
-    Ok((name.unwrap_or_else(|| spec::id::readable(&model)), words))
+    Ok((split.name().map_or_else(|| spec::id::readable(&model), str::to_owned), words))
 }
 
 /// The published size and classes, the stem's usual ones otherwise, then the flags.

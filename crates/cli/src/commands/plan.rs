@@ -3,12 +3,12 @@
 use crate::args::SweepArgs;
 use crate::failure::Failure;
 use crate::print;
-use crate::request::request;
+use crate::request::{Purpose, request};
 use store::{Plan, PlannedTrial};
 
 /// Plans and prints.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
-    let request = request(args)?;
+    let request = request(args, Purpose::Look)?;
     if args.json {
         print::json(&request.plan)
     } else {
@@ -21,7 +21,6 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
 pub fn show(plan: &Plan) {
     let seeds: Vec<u64> = seeds(plan);
     let arms: Vec<&PlannedTrial> = plan.trials.iter().take(plan.trials.len() / seeds.len().max(1)).collect();
-    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     print::line(&format!(
         "{}: {} x {} = {}",
         plan.name,
@@ -42,6 +41,11 @@ pub fn show(plan: &Plan) {
     let headers = ["arm", "network", "parameters", "multiply-adds", "activations", "receptive field"];
     print::table(&headers, 2, rows.collect());
     plan.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
+}
+
+/// `1 thread`, `2 threads`.
+pub fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn seeds(plan: &Plan) -> Vec<u64> {

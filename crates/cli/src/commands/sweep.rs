@@ -5,7 +5,7 @@ use crate::commands::{plan, report as report_command};
 use crate::failure::{FAILED, Failure};
 use crate::print;
 use crate::progress::Watcher;
-use crate::request::{Request, request};
+use crate::request::{Purpose, Request, request};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -17,16 +17,19 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// Runs what is not done yet. Exit status 0 only if every trial is done.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
-    let request = request(args)?;
+    let request = request(args, Purpose::Train)?;
     let slots = slots(args, request.plan.trials.len())?;
     atomic::create_dir(&request.dir.runs())?;
     // Before anything is written: another runner's plan must not change under it.
     let held = sweep::hold(&request.dir)?;
     let (plan, dir) = write_plan(request)?;
+    if args.smoke {
+        crate::smoke::write_weights(&plan)?;
+    }
     if !args.json {
         plan::show(&plan);
         let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
-        print::line(&format!("running on {} ({} threads each)", names.join(", "), slots[0].threads));
+        print::line(&format!("running on {} ({} each)", names.join(", "), plan::count(slots[0].threads, "thread")));
     }
     let finish = train(args, &held, &plan, &dir, slots)?;
     let summary = report_command::rebuild(&dir, false)?;

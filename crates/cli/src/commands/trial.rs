@@ -54,13 +54,13 @@ fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Optio
         })?;
     }
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
-    let data_dir = crate::request::data_dir(&trial.spec.data, &args.folders.data);
     let checkpoint_s = number("RES2LAB_CHECKPOINT_S").unwrap_or(60);
     Ok(Options {
         // The runner shows a trial the one GPU that it may use, or none.
         device: Device::cuda_if_available(),
         threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
-        data_dir,
+        data: args.folders.data.clone(),
+        weights: crate::request::weights(&trial.spec, &args.folders.data)?,
         checkpoint_every: Duration::from_secs(checkpoint_s as u64),
         rank: 0,
         world: 1,

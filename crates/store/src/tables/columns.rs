@@ -46,6 +46,9 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("data", "data set", Text(|r| text(&data(r).name))),
     ("crop_pad_px", "random crops from this much padding", Count(|r| count(data(r).augment.crop_pad))),
     ("flip", "random mirroring", Flag(|r| Some(data(r).augment.flip))),
+    ("random_resized_crop", "random parts, resized", Flag(|r| Some(data(r).augment.random_resized_crop))),
+    ("color_jitter", "strength of random changes of colour", Real(|r| Some(data(r).augment.color_jitter))),
+    ("pad_to_px", "side that images were padded to", Count(|r| data(r).pad_to.and_then(count))),
     ("image_px", "side of an image", Count(|r| count(r.planned.image_px))),
     ("classes", "length of the logits", Count(|r| count(r.planned.classes))),
     ("epochs", "passes over the training images", Count(|r| count(train(r).epochs))),
@@ -55,8 +58,15 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("momentum", "of the optimizer; one_cycle replaces it", Real(|r| Some(sgd(r).1))),
     ("nesterov", "look-ahead", Flag(|r| Some(sgd(r).2))),
     ("weight_decay", "L2 decay", Real(|r| Some(sgd(r).3))),
+    ("decay_on", "what decays: all or weights", Text(|r| word(&decay_on(r)))),
     ("schedule", "of the learning rate", Text(|r| word(&train(r).schedule))),
     ("label_smoothing", "weight of the uniform distribution in the targets", Real(|r| Some(train(r).label_smoothing))),
+    ("clip_norm", "largest norm of the gradient; 0 is no limit", Real(|r| Some(train(r).clip_norm))),
+    ("mixup", "alpha of mixup; 0 is off", Real(|r| Some(train(r).mixup))),
+    ("cutmix", "alpha of CutMix; 0 is off", Real(|r| Some(train(r).cutmix))),
+    ("ema", "decay of the weights' moving average, which is what is evaluated; 0 is off", Real(|r| Some(train(r).ema))),
+    ("max_minutes", "limit of training time; 0 is none", Real(|r| Some(train(r).max_minutes))),
+    ("init_weights", "weights that training started from", Text(|r| r.planned.spec.init.weights.clone())),
     ("precision", "arithmetic", Text(|r| word(&train(r).precision))),
     ("eval_every_epochs", "epochs from one evaluation to the next", Count(|r| count(train(r).eval_every))),
     ("parameters", "trained values", Count(|r| Some(r.planned.parameters))),
@@ -90,8 +100,13 @@ fn train(row: &TrialRow) -> &TrainSpec {
 }
 
 fn sgd(row: &TrialRow) -> (f64, f64, bool, f64) {
-    let Optimizer::Sgd { lr, momentum, nesterov, weight_decay } = train(row).optimizer;
+    let Optimizer::Sgd { lr, momentum, nesterov, weight_decay, .. } = train(row).optimizer;
     (lr, momentum, nesterov, weight_decay)
+}
+
+fn decay_on(row: &TrialRow) -> spec::DecayOn {
+    let Optimizer::Sgd { decay_on, .. } = train(row).optimizer;
+    decay_on
 }
 
 fn result(row: &TrialRow) -> Option<&TrialResult> {

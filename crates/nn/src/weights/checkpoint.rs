@@ -10,7 +10,10 @@ use tch::{Device, Kind, Tensor};
 /// Prefix of momentum buffers in a checkpoint.
 pub const MOMENTUM: &str = "momentum.";
 
-/// The state as the bytes of a safetensors file, with momentum if asked, and one string under `res2lab` in its header.
+/// Prefix of the moving average in a checkpoint.
+pub const AVERAGE: &str = "ema.";
+
+/// The state as the bytes of a safetensors file, with momentum and moving average if asked, and one string under `res2lab` in its header.
 pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, NnError> {
     let mut buffers = Vec::new();
     for (index, entry) in params.entries().iter().enumerate() {
@@ -18,6 +21,10 @@ pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Ve
         if let Some(momentum) = params.momentum(index).filter(|_| with_momentum) {
             let name = format!("{MOMENTUM}{}", entry.name);
             buffers.push((name, entry.shape.clone(), momentum.kind(), raw(momentum)));
+        }
+        if let Some(average) = params.average(index).filter(|_| with_momentum) {
+            let name = format!("{AVERAGE}{}", entry.name);
+            buffers.push((name, entry.shape.clone(), average.kind(), raw(average)));
         }
     }
     let broken = |e: safetensors::SafeTensorError| NnError::new(format!("cannot encode weights: {e}"), "report this");
@@ -40,7 +47,7 @@ fn damaged(path: &Path, why: impl std::fmt::Display) -> NnError {
     NnError::new(format!("{} is damaged: {why}", path.display()), "remove it to start from the beginning")
 }
 
-/// Loads state (and momentum, where the file has it) that [`to_bytes`] wrote. Missing or misshapen tensors are named;
+/// Loads state (and momentum and moving average, where both the file and `params` have them) that [`to_bytes`] wrote. Missing or misshapen tensors are named;
 /// `path` is for messages.
 pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), NnError> {
     let broken = |why: String| damaged(path, why);
@@ -52,6 +59,10 @@ pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), 
         let momentum = format!("{MOMENTUM}{name}");
         if params.momentum(index).is_some() && file.tensor(&momentum).is_ok() {
             params.set_momentum(index, &read(&file, &momentum, &shape).map_err(broken)?);
+        }
+        let average = format!("{AVERAGE}{name}");
+        if params.average(index).is_some() && file.tensor(&average).is_ok() {
+            params.set_average(index, &read(&file, &average, &shape).map_err(broken)?);
         }
     }
     Ok(())

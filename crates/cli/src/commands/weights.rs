@@ -1,0 +1,57 @@
+//! `res2lab weights`: published weights by name, or any file of weights as clean safetensors.
+
+use crate::args::WeightsArgs;
+use crate::failure::Failure;
+use crate::published::{WEIGHTS, weights_of};
+use crate::{bring, network, print};
+use nn::weights::{self, Head, StateDict};
+use std::path::Path;
+
+/// Downloads, converts, or lists.
+pub fn run(args: &WeightsArgs) -> Result<u8, Failure> {
+    let Some((name, rest)) = args.words.split_first() else {
+        list(&args.folders.data);
+        return Ok(0);
+    };
+    if let Some(out) = &args.out {
+        return convert(&args.words, out, &args.folders.data);
+    }
+    if !rest.is_empty() {
+        return Err(Failure::input(
+            "a download takes one network's name",
+            "to convert a file, add --out FILE.safetensors",
+        ));
+    }
+    let published = weights_of(name)?;
+    let path = published.path(&args.folders.data);
+    if !path.is_file() {
+        bring::file(&published.url(args.mirror.as_deref()), &path, &published.check())?;
+    }
+    print::line(&format!("{}", path.display()));
+    print::line("these weights have their authors' licence; Res2Net's are for non-commercial use (CC BY-NC-SA 4.0)");
+    Ok(0)
+}
+
+/// `MODEL weights=FILE --out OUT`: only what the network has, in its order.
+fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Failure> {
+    let words = network::Words::split(words, &["weights"])?;
+    let given = words.get("weights").ok_or_else(|| {
+        Failure::input("no weights are given", "write: res2lab weights MODEL weights=FILE --out OUT.safetensors")
+    })?;
+    let path = crate::published::find_weights(given, data)?;
+    let dict = StateDict::read(&path).map_err(network::input)?;
+    let mut net = network::build(&words.model()?, network::input_of(&words, &dict, None)?)?;
+    weights::load(net.params_mut(), &dict, Head::MustFit, &path).map_err(network::input)?;
+    let bytes = weights::to_bytes(net.params(), false, "").map_err(network::input)?;
+    store::atomic::write(out, &bytes)?;
+    print::line(&format!("{}: {} tensors", out.display(), net.params().entries().len()));
+    Ok(0)
+}
+
+fn list(data: &Path) {
+    let row = |w: &crate::published::Weights| {
+        let here = if w.path(data).is_file() { "yes" } else { "no" };
+        vec![w.name.to_owned(), here.to_owned(), w.url(None)]
+    };
+    print::table(&["network", "here", "published at"], 3, WEIGHTS.iter().map(row).collect());
+}

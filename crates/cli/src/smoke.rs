@@ -1,0 +1,41 @@
+//! What a smoke test needs beside its plan: weights to start from, in place of those that the experiment names.
+
+use crate::failure::Failure;
+use crate::network;
+use arch::Input;
+use nn::{Layout, Net, Placement, init, weights};
+use spec::Expansion;
+use std::path::Path;
+use store::{Plan, atomic};
+use tch::{Device, Kind};
+
+/// The classes that published weights have.
+const CLASSES: usize = 1000;
+/// Weights of another seed than the trials'.
+const SEED: u64 = 4711;
+
+/// Points arms that start from weights to a file in `folder`, one for each network.
+pub fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
+    for arm in &mut expansion.arms {
+        let file = folder.join(format!("{}.safetensors", spec::id::readable(&arm.spec.model)));
+        arm.spec.init.weights = arm.spec.init.weights.as_ref().map(|_| file.display().to_string());
+    }
+}
+
+/// Writes those files.
+pub fn write_weights(plan: &Plan) -> Result<(), Failure> {
+    for trial in &plan.trials {
+        let Some(path) = trial.spec.init.weights.as_deref().map(Path::new).filter(|path| !path.exists()) else {
+            continue;
+        };
+        let (channels, px) = (trial.image_channels, trial.image_px);
+        let graph = arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes: CLASSES })?;
+        let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
+        let mut net = Net::new(graph, placement).map_err(network::input)?;
+        init::init(net.params_mut(), SEED);
+        let bytes = weights::to_bytes(net.params(), false, "").map_err(network::input)?;
+        atomic::create_dir(path.parent().unwrap_or(Path::new(".")))?;
+        atomic::write(path, &bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Files that other programs wrote: what PyTorch 2.13 saved (tests/pth/README.md) gives the golden network's logits, and
+//! what is damaged or hostile is refused with its reason.
+
+mod filled;
+
+use arch::{Input, ModelWords, build};
+use filled::fill;
+use nn::weights::{Head, Loaded, StateDict, load, to_bytes};
+use nn::{Layout, Mode, Net, Placement, init};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+fn net(scale: usize, classes: usize) -> Net {
+    let words: ModelWords = serde_json::from_value(serde_json::json!({
+        "block": "res2", "stem": "cifar", "depth": 11, "planes": 8, "width": 32, "scale": scale
+    }))
+    .unwrap();
+    let graph = build(&words.resolve().unwrap().0, Input { channels: 3, height: 32, width: 32, classes }).unwrap();
+    let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
+    let mut net = Net::new(graph, placement).unwrap();
+    init::init(net.params_mut(), 0);
+    net
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pth").join(name)
+}
+
+fn loaded(net: &mut Net, name: &str, head: Head) -> Result<Loaded, String> {
+    let path = file(name);
+    let dict = StateDict::read(&path).map_err(|e| format!("{} | {}", e.cause, e.help))?;
+    load(net.params_mut(), &dict, head, &path).map_err(|e| format!("{} | {}", e.cause, e.help))
+}
+
+fn refused(name: &str) -> String {
+    loaded(&mut net(2, 10), name, Head::MustFit).unwrap_err()
+}
+
+/// The largest deviation from golden.json's logits, relative to their spread.
+fn deviation(net: &Net) -> f64 {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let golden = &golden["res2net11_p8_32w_2s"];
+    let size = golden["size"].as_i64().unwrap();
+    let pixels: Vec<f64> = fill("input", (2 * 3 * size * size) as usize).iter().map(|v| v * 2.0).collect();
+    let images = net.prepare(&Tensor::from_slice(&pixels).view([2, 3, size, size]));
+    let logits = tch::no_grad(|| net.logits(&images, Mode::Eval)).to_kind(Kind::Double);
+    let theirs: Vec<Vec<f64>> = serde_json::from_value(golden["eval_logits"].clone()).unwrap();
+    // The file keeps the first logits of each row.
+    let kept = theirs[0].len() as i64;
+    let theirs = Tensor::from_slice(&theirs.concat()).view([2, kept]);
+    (logits.narrow(1, 0, kept) - theirs).abs().max().double_value(&[]) / golden["eval_std"].as_f64().unwrap()
+}
+
+#[test]
+fn what_pytorch_saved_gives_the_golden_logits() {
+    // Half precision keeps eleven bits of each weight.
+    for (name, tolerance) in [("zip.pth", 1e-4), ("legacy.pth", 1e-4), ("wrapped.pth", 1e-4), ("half.pth", 2e-2)] {
+        let mut net = net(2, 10);
+        let done = loaded(&mut net, name, Head::MustFit).unwrap();
+        assert!(!done.new_head && done.unused > 0, "{name}: the batch counters have no use here");
+        let d = deviation(&net);
+        assert!(d < tolerance, "{name}: {d:e}");
+    }
+}
+
+#[test]
+fn our_own_files_are_read_as_any_other() {
+    let mut first = net(2, 10);
+    loaded(&mut first, "zip.pth", Head::MustFit).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("weights.safetensors");
+    std::fs::write(&path, to_bytes(first.params(), true, "").unwrap()).unwrap();
+    let mut second = net(2, 10);
+    load(second.params_mut(), &StateDict::read(&path).unwrap(), Head::MustFit, &path).unwrap();
+    assert!(deviation(&second) < 1e-4);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
+    assert!(StateDict::read(&path).unwrap_err().cause.contains("damaged"));
+}
+
+#[test]
+fn another_number_of_classes_keeps_the_drawn_head_where_that_is_allowed() {
+    let mut net7 = net(2, 7);
+    let drawn = net7.params().tensor(net7.params().index("fc.weight").unwrap()).copy();
+    let done = loaded(&mut net7, "zip.pth", Head::MayDiffer).unwrap();
+    assert!(done.new_head);
+    assert_eq!(net7.params().tensor(net7.params().index("fc.weight").unwrap()), &drawn);
+    let e = loaded(&mut net(2, 7), "zip.pth", Head::MustFit).unwrap_err();
+    assert!(e.contains("fc.weight is [10, 128], the network's is [7, 128]") && e.contains("classes"), "{e}");
+}
+
+#[test]
+fn tensors_that_do_not_fit_are_named() {
+    let e = loaded(&mut net(3, 10), "zip.pth", Head::MayDiffer).unwrap_err();
+    assert!(e.contains("it lacks layer1.0.convs.1.weight") && e.contains("and"), "{e}");
+    let mut dict = StateDict::read(&file("zip.pth")).unwrap();
+    dict.tensors[0].name = "backbone.conv1.weight".into();
+    let e = load(net(2, 10).params_mut(), &dict, Head::MustFit, Path::new("x.pth")).unwrap_err();
+    assert!(e.cause.contains("lacks conv1.weight, and it has unknown backbone.conv1.weight"), "{}", e.cause);
+    let mut dict = StateDict::read(&file("zip.pth")).unwrap();
+    dict.tensors[0].bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let e = load(net(2, 10).params_mut(), &dict, Head::MustFit, Path::new("x.pth")).unwrap_err();
+    assert!(e.cause.contains("conv1.weight holds NaN"), "{}", e.cause);
+}
+
+#[test]
+fn files_that_would_run_code_are_refused_by_name_and_nothing_runs() {
+    for name in ["evil.pth", "evil_zip.pth"] {
+        let e = refused(name);
+        assert!(e.contains("posix.system") && e.contains("nothing was run"), "{e}");
+    }
+    assert!(!Path::new("res2lab-was-here").exists());
+}
+
+#[test]
+fn damaged_files_are_errors_wherever_they_are_cut() {
+    assert!(refused("truncated.pth").contains("damaged or cut off"));
+    let dir = tempfile::tempdir().unwrap();
+    let cut = dir.path().join("cut.pth");
+    for name in ["legacy.pth", "zip.pth"] {
+        let whole = std::fs::read(file(name)).unwrap();
+        for end in (0..whole.len()).step_by(whole.len() / 60) {
+            std::fs::write(&cut, &whole[..end]).unwrap();
+            assert!(StateDict::read(&cut).is_err(), "{name} cut at {end}");
+        }
+    }
+    std::fs::write(&cut, "<html>404</html>").unwrap();
+    let e = StateDict::read(&cut).unwrap_err();
+    assert!(e.cause.contains("neither safetensors nor a .pth"), "{}", e.cause);
+    assert!(StateDict::read(Path::new("nowhere.pth")).unwrap_err().help.contains("path"));
+}

@@ -1,0 +1,64 @@
+//! Any experiment with every costly number shrunk: a few seconds on two cores in place of weeks on GPUs. What a recipe
+//! switches on stays on; images are generated ones of the right kind.
+
+use crate::{DataSpec, Expansion, Optimizer, Schedule, TrialSpec};
+use std::cmp::min;
+
+/// Training images of a smoke test.
+const IMAGES: usize = 96;
+const BATCH: usize = 16;
+const EPOCHS: usize = 3;
+/// Classes, or fewer if the experiment has fewer.
+const CLASSES: usize = 8;
+
+/// Shrinks every arm and keeps the first seed.
+pub fn smoke(expansion: &mut Expansion) {
+    expansion.name += "-smoke";
+    expansion.seeds.truncate(1);
+    expansion.notes.push("smoke test: networks, images and epochs are shrunk, and the images are generated".into());
+    expansion.arms.iter_mut().for_each(|arm| shrink(&mut arm.spec));
+}
+
+fn shrink(spec: &mut TrialSpec) {
+    let model = &mut spec.model;
+    let is_dla = model.family == arch::Family::Dla;
+    // Trees of a DLA have two to the power of their levels blocks.
+    model.blocks.iter_mut().for_each(|n| *n = if is_dla { 1 + usize::from(*n > 2) } else { n.div_ceil(8) });
+    // A quarter of the channels, still enough for every split and its groups.
+    let enough = (if is_dla { 256_usize } else { 64 }).div_ceil(model.width);
+    model.planes = min(model.planes, (model.planes / 4).max(16).max(enough.next_multiple_of(4)));
+
+    let train = &mut spec.train;
+    let Optimizer::Sgd { lr, .. } = &mut train.optimizer;
+    // The usual rule: the learning rate moves with the batch.
+    *lr *= BATCH as f64 / train.batch_size.max(BATCH) as f64;
+    train.batch_size = min(train.batch_size, BATCH).next_multiple_of(train.accumulate);
+    train.epochs = EPOCHS;
+    train.log_every = 2;
+    train.eval_every = 1;
+    train.ema = train.ema.min(0.9);
+    if let Schedule::Cosine { warmup_epochs, .. } = &mut train.schedule {
+        *warmup_epochs = min(*warmup_epochs, 1);
+    }
+    spec.data = generated(&spec.data);
+}
+
+/// Generated images that go through the same pipeline as the experiment's own.
+fn generated(data: &DataSpec) -> DataSpec {
+    let is_small = ["mnist5k", "mnist", "fashion_mnist", "cifar10", "cifar100"].contains(&data.name.as_str());
+    let mut augment = data.augment.clone();
+    augment.random_resized_crop |= !is_small;
+    // A twelfth of a tiny image shows nothing of its class.
+    augment.crop_scale[0] = augment.crop_scale[0].max(0.4);
+    DataSpec {
+        name: "generated".into(),
+        path: None,
+        augment,
+        size: Some(if is_small { 32 } else { 64 }),
+        resize: data.resize.map(|_| 72),
+        cache_px: None,
+        images: Some(IMAGES),
+        classes: Some(CLASSES),
+        ..data.clone()
+    }
+}

@@ -1,0 +1,83 @@
+//! From a spec to a source of batches.
+
+use crate::TrainError;
+use crate::trial::Options;
+use data::stream::StreamOptions;
+use data::{Augment, CropRange, DataSet, Pictures, Resident, Source, Stream, Wanted, normalise};
+use spec::{DataSpec, Normalize};
+use std::path::{Path, PathBuf};
+use tch::Kind;
+
+/// The data set's part of a spec, for the data crate. `root` is the folder of all data sets.
+pub fn wanted(spec: &DataSpec, root: &Path) -> Wanted {
+    let dir = match &spec.path {
+        Some(path) => PathBuf::from(path),
+        None if spec.name.contains('/') => PathBuf::from(&spec.name),
+        None => root.join(&spec.name),
+    };
+    Wanted {
+        name: spec.name.clone(),
+        dir,
+        root: root.to_owned(),
+        size: spec.size,
+        cache_px: spec.cache_px,
+        images: spec.images,
+        classes: spec.classes,
+    }
+}
+
+/// What happens to training images. Pictures of many sizes are always cropped.
+pub fn augment(spec: &DataSpec, is_resident: bool) -> Augment {
+    let wanted = &spec.augment;
+    let range = CropRange { scale: wanted.crop_scale, ratio: wanted.crop_ratio };
+    let crop = (!is_resident).then_some(range);
+    Augment { crop_pad: wanted.crop_pad, flip: wanted.flip, crop, jitter: wanted.color_jitter }
+}
+
+/// Whether a set's images live on the device, or are decoded and changed one by one as they are needed.
+pub fn is_resident(spec: &DataSpec, set: &DataSet) -> bool {
+    let one_by_one = spec.augment.random_resized_crop || spec.augment.color_jitter > 0.0;
+    !one_by_one && matches!((&set.train, &set.test), (Pictures::Memory(_), Pictures::Memory(_)))
+}
+
+/// Opens the source of a trial whose network sees `px` pixels a side.
+pub fn source(
+    spec: &DataSpec,
+    set: DataSet,
+    px: usize,
+    kind: Kind,
+    options: &Options,
+) -> Result<Box<dyn Source>, TrainError> {
+    let one_by_one = !is_resident(spec, &set);
+    if one_by_one && spec.augment.crop_pad > 0 {
+        return Err(TrainError::input(
+            "data.augment.crop_pad does not go with pictures that are decoded one by one",
+            "leave it out; such pictures get a random resized crop",
+        ));
+    }
+    let imagenet = |channels: usize| normalise::IMAGENET[..channels].to_vec();
+    match set {
+        DataSet { train: Pictures::Memory(train), test: Pictures::Memory(test), .. } if !one_by_one => {
+            let (train, test) = match spec.pad_to {
+                Some(side) => (train.padded_to(side)?, test.padded_to(side)?),
+                None => (train, test),
+            };
+            let statistics = match spec.normalize {
+                Normalize::Auto => train.statistics(),
+                Normalize::Imagenet => imagenet(train.channels),
+            };
+            Ok(Box::new(Resident::new(&train, &test, &statistics, options.device, kind)))
+        }
+        set => {
+            let statistics = match &set.train {
+                Pictures::Memory(images) if spec.normalize == Normalize::Auto => images.statistics(),
+                pictures => imagenet(pictures.channels()),
+            };
+            let resize = spec.resize.unwrap_or((px as f64 / 0.875).floor() as usize);
+            let (threads, max_corrupt) = (options.threads, spec.max_corrupt);
+            let (device, size) = (options.device, px);
+            let options = StreamOptions { size, resize, statistics, threads, max_corrupt, device, kind };
+            Ok(Box::new(Stream::new(set, options)?))
+        }
+    }
+}
