@@ -19,6 +19,26 @@ plan *args: _build
 report *args: _build
     @{{ res2lab }} report "$@"
 
+# Evaluate a network: just eval res2net50_26w_4s weights=FILE data=FOLDER, or just eval reports/NAME/runs/ID
+eval *args: _build
+    @{{ res2lab }} eval "$@"
+
+# Name the classes of pictures: just predict res2net50_26w_4s weights=FILE a.jpg b.jpg
+predict *args: _build
+    @{{ res2lab }} predict "$@"
+
+# Download published weights (just weights res2net50_26w_4s), list them, or convert a file of weights
+weights *args: _build
+    @{{ res2lab }} weights "$@"
+
+# Download a published data set: just data cifar100
+data *args: _build
+    @{{ res2lab }} data "$@"
+
+# Images/s that this machine reads from a folder of pictures: just pipeline FOLDER
+pipeline *args: _build
+    @{{ res2lab }} pipeline "$@"
+
 # Describe a network: just model res2net50_26w_4s, just model depth=50 scale=8, just model --list
 model *args: _build
     @{{ res2lab }} model "$@"
@@ -44,9 +64,15 @@ lint: setup
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets --quiet -- -D warnings
 
-# Side by side with plain PyTorch (needs a Python with torch 2.13: RES2LAB_PYTHON): just bench sweep
+# Side by side with plain PyTorch (needs a Python with torch 2.13: RES2LAB_PYTHON): just bench sweep, just bench loader
 bench *args: _build
-    @cargo run --release --quiet --package bench -- "$@"
+    @cargo build --release --workspace --quiet
+    @target/release/bench "$@"
+
+# Agreement with timm and torchvision (RES2LAB_PYTHON with torch, torchvision, timm, safetensors, pyarrow)
+check-python: _build
+    ${RES2LAB_PYTHON:-python3} crates/bench/checks/weights.py
+    ${RES2LAB_PYTHON:-python3} crates/bench/checks/images.py
 
 # libtorch into .libtorch/, once (every recipe that needs it does this)
 setup:

@@ -5,9 +5,13 @@
 //!
 //! Reading order:
 //! - [`sweep`]: the quickstart sweep, wall time and accuracy
+//! - [`loader`]: the input pipeline on a folder of JPEGs
+//! - [`run`]: both programs as processes, and medians
 //! - [`history`]: every measurement, appended to `history.csv`
 
 mod history;
+mod loader;
+mod run;
 mod sweep;
 
 use clap::{Parser, Subcommand};
@@ -23,10 +27,13 @@ struct Cli {
 enum What {
     /// The quickstart sweep: four scales, several seeds, two trials side by side
     Sweep(sweep::Args),
+    /// The input pipeline: JPEGs of 500 x 375, random resized crops of 224, two workers each
+    Loader(loader::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().what {
         What::Sweep(args) => sweep::run(&args),
+        What::Loader(args) => loader::run(&args),
     }
 }

@@ -1,12 +1,11 @@
 //! The quickstart sweep: the same 12 trials (4 scales x 3 seeds x 6 epochs) by both, two processes side by side.
 
 use crate::history::{self, Line};
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use crate::run::{median, timed};
+use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::Command;
 
 const SCALES: [u64; 4] = [2, 4, 6, 8];
 
@@ -85,20 +84,4 @@ fn their_sweep(args: &Args) -> Result<Run> {
         accuracy.entry(scale.context("no scale")?).or_default().push(100.0 * value.context("no accuracy")?);
     }
     Ok(Run { wall_s, accuracy })
-}
-
-/// Runs a command to its end; its last output is one JSON value.
-fn timed(mut command: Command) -> Result<(f64, Value)> {
-    let started = Instant::now();
-    let output = command.stderr(Stdio::null()).output().with_context(|| format!("cannot run {command:?}"))?;
-    let wall_s = started.elapsed().as_secs_f64();
-    ensure!(output.status.success(), "{command:?} failed: {}", output.status);
-    let value = serde_json::from_slice(&output.stdout).with_context(|| format!("{command:?} printed no JSON"))?;
-    Ok((wall_s, value))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
 }

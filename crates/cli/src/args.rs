@@ -25,6 +25,12 @@ pub enum Command {
     Report(ReportArgs),
     /// Describe a network: parameters, multiply-adds, stages
     Model(ModelArgs),
+    /// Evaluate a network on a data set: accuracies, confusions, calibration
+    Eval(EvalArgs),
+    /// Name the likeliest classes of pictures
+    Predict(PredictArgs),
+    /// Measure the input pipeline on a folder of pictures, or write what evaluation sees of them
+    Pipeline(PipelineArgs),
     /// Download published weights by a network's name, list them, or convert a file of weights
     Weights(WeightsArgs),
     /// Download a published data set
@@ -115,6 +121,82 @@ pub struct ModelArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of `eval`.
+#[derive(Args, Debug)]
+pub struct EvalArgs {
+    /// A network (NAME or field=value...) with weights=FILE and data=NAME or data=FOLDER, or the folder of a finished
+    /// trial; size=, resize=, crop= (share of the resized side, default 0.875) and normalize= change how images are seen
+    #[arg(value_name = "MODEL | TRIAL FOLDER | KEY=VALUE", required = true)]
+    pub words: Vec<String>,
+    /// Images at a time
+    #[arg(long, default_value_t = 64)]
+    pub batch: usize,
+    /// Threads (default: all cores)
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Write every image's guesses to this Parquet file
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
+    /// Write a page to this HTML file
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where data sets are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `predict`.
+#[derive(Args, Debug)]
+pub struct PredictArgs {
+    /// A network with weights=FILE, or the folder of a finished trial, then pictures; classes=FILE names one class a line.
+    /// A .safetensors file with a tensor `images` (N x C x H x W, normalised) gives logits as JSON
+    #[arg(value_name = "MODEL | TRIAL FOLDER | KEY=VALUE | PICTURE", required = true)]
+    pub words: Vec<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where data sets are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `pipeline`.
+#[derive(Args, Debug)]
+pub struct PipelineArgs {
+    /// A folder with train/ and val/, or with Parquet files
+    pub folder: PathBuf,
+    /// Side of what a network sees, in pixels
+    #[arg(long, default_value_t = 224)]
+    pub size: usize,
+    /// Short side before the centre crop of evaluation
+    #[arg(long, default_value_t = 256)]
+    pub resize: usize,
+    /// Images of a batch
+    #[arg(long, default_value_t = 64)]
+    pub batch: usize,
+    /// Passes over the training pictures
+    #[arg(long, default_value_t = 3)]
+    pub epochs: usize,
+    /// Threads that decode (default: all cores)
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Read from a cache of decoded pictures with this short side
+    #[arg(long)]
+    pub cache_px: Option<usize>,
+    /// Write evaluation's crops of the test pictures to this safetensors file (N x size x size x 3 bytes) instead
+    #[arg(long, value_name = "FILE")]
+    pub crops: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where caches go
+    #[command(flatten)]
+    pub folders: Folders,
 }
 
 /// Of `weights`.

@@ -5,6 +5,7 @@
 //! - [`commands`]: one file per command
 //! - [`request`]: words to a plan
 //! - [`network`]: words to a network with weights; [`published`] and [`bring`]: what can be downloaded
+//! - [`trained`]: a network with its weights, and how it wants its images
 //! - [`smoke`]: what a smoke test needs beside its plan
 //! - [`progress`] and [`signals`]: while a sweep runs
 //! - [`failure`]: how a command ends that cannot do what it was asked
@@ -21,6 +22,7 @@ mod published;
 mod request;
 mod signals;
 mod smoke;
+mod trained;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -54,6 +56,9 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Trial(args) => commands::trial::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Model(args) => commands::model::run(&args),
+        Command::Eval(args) => commands::eval::run(&args),
+        Command::Predict(args) => commands::predict::run(&args),
+        Command::Pipeline(args) => commands::pipeline::run(&args),
         Command::Weights(args) => commands::weights::run(&args),
         Command::Data(args) => commands::data::run(&args),
         Command::Env(args) => commands::env::run(&args),

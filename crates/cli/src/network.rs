@@ -69,7 +69,8 @@ pub fn input_of(words: &Words, dict: &StateDict, size: Option<usize>) -> Result<
     let px = size.unwrap_or(published.height);
     // The last layer's rows are the classes, the first convolution's depth the image's channels.
     let classes = dict.tensors.iter().find(|t| t.name == "fc.weight").and_then(|t| t.shape.first().copied());
-    let first = dict.tensors.iter().find(|t| t.shape.len() == 4).filter(|t| !t.name.starts_with("layer"));
+    let is_first = |name: &str| ["conv1.weight", "conv1.0.weight", "base_layer.0.weight"].contains(&name);
+    let first = dict.tensors.iter().find(|t| is_first(&t.name));
     let channels = first.and_then(|t| t.shape.get(1).copied());
     Ok(Input {
         channels: channels.unwrap_or(published.channels),
@@ -90,6 +91,11 @@ pub fn build(words: &ModelWords, input: Input) -> Result<Net, Failure> {
 /// Weights that do not fit are the user's to change.
 pub fn input(e: NnError) -> Failure {
     input_error(e)
+}
+
+/// What the user can do nothing about.
+pub fn machine(cause: &str) -> Failure {
+    Failure { status: crate::failure::FAILED, cause: cause.to_owned(), help: "please report this".into() }
 }
 
 fn input_error(e: NnError) -> Failure {

@@ -9,20 +9,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Each crate's direct dependencies among ours.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("arch", &[]),
     ("random", &[]),
     ("rf", &["arch"]),
     ("spec", &["arch"]),
     ("libtorch", &[]),
     ("nn", &["arch", "libtorch", "random"]),
-    ("data", &["random"]),
+    ("data", &["libtorch", "random"]),
+    ("fetch", &[]),
     ("store", &["arch", "spec"]),
     ("train", &["arch", "data", "libtorch", "nn", "random", "spec", "store"]),
     ("sweep", &["arch", "rf", "spec", "store"]),
     ("report", &["arch", "rf", "spec", "store"]),
     ("bench", &[]),
-    ("cli", &["arch", "data", "libtorch", "report", "rf", "spec", "store", "sweep", "train"]),
+    ("cli", &["arch", "data", "fetch", "libtorch", "nn", "report", "rf", "spec", "store", "sweep", "train"]),
 ];
 const LINK_LIBTORCH: [&str; 5] = ["cli", "data", "libtorch", "nn", "train"];
 
@@ -70,7 +71,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn every_module_says_what_it_is_and_unsafe_stands_in_libtorch_only() {
+fn every_module_says_what_it_is_and_unsafe_stands_in_libtorch_and_the_memory_map_only() {
     let crates = common::root().join("crates");
     let mut files = Vec::new();
     sources(&crates, &mut files);
@@ -81,7 +82,8 @@ fn every_module_says_what_it_is_and_unsafe_stands_in_libtorch_only() {
         assert!(text.starts_with("//!"), "{shown} does not begin with //!");
         assert!(text.lines().count() <= 450, "{shown} is too long to read");
         let word = ["un", "safe {"].concat();
-        assert!(!text.contains(&word) || shown.starts_with("libtorch/"), "{shown} has {word}");
+        let may = shown.starts_with("libtorch/") || shown == "data/src/pack.rs";
+        assert!(!text.contains(&word) || may, "{shown} has {word}");
         if shown.ends_with("src/lib.rs") {
             assert!(text.contains("must never know"), "{shown} does not say what it must never know");
         }

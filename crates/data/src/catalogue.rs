@@ -258,8 +258,9 @@ mod tests {
         let opened = open(&wanted).unwrap();
         assert_eq!(opened.classes[2], "third");
         assert_eq!(opened.train.label(5), 5 % 3);
+        let mut scratch = crate::pictures::Scratch::default();
         // The writer's rule for pixel (x, y) of image i: (i * 10, x * 8, y * 8).
-        let pixels = opened.train.pixels(5).unwrap();
+        let pixels = opened.train.pixels(5, &mut scratch, crate::decode::IN_FULL).unwrap();
         assert_eq!(pixels.bytes[3 * (4 * 32 + 7)..][..3], [50, 56, 32]);
         assert!(cache::folder(dir.path(), &set).join("train.pack").is_file());
     }

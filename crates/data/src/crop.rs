@@ -27,10 +27,16 @@ impl Crop {
         Crop { left: 0.0, top: 0.0, width: width as f64, height: height as f64 }
     }
 
-    /// The same part of a picture that was decoded at 1 / `factor` of its size.
-    pub fn reduced(self, factor: usize) -> Crop {
-        let f = factor as f64;
-        Crop { left: self.left / f, top: self.top / f, width: self.width / f, height: self.height / f }
+    /// The same part of a picture of size `own` that was decoded at size `decoded`.
+    pub fn reduced(self, own: (usize, usize), decoded: (usize, usize)) -> Crop {
+        let (x, y) = (decoded.0 as f64 / own.0 as f64, decoded.1 as f64 / own.1 as f64);
+        Crop { left: self.left * x, top: self.top * y, width: self.width * x, height: self.height * y }
+    }
+
+    /// The power of two, up to 8, by which the picture may shrink and still have `size` pixels in this part.
+    pub fn reduction(self, size: usize) -> usize {
+        let room = self.width.min(self.height) / size as f64;
+        [8, 4, 2].into_iter().find(|&factor| room >= factor as f64).unwrap_or(1)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bytes of a JPEG or PNG to RGB, and a part of a picture to the size that the network wants.
 
 use crate::crop::Crop;
+use crate::pictures::Pixels;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use zune_jpeg::JpegDecoder;
@@ -8,37 +9,81 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-/// RGB, row by row.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Picture {
-    pub width: usize,
-    pub height: usize,
-    pub pixels: Vec<u8>,
-}
-
 /// A picture larger than this many pixels is taken for damage (a few bytes can claim any size).
 const MOST_PIXELS: usize = 1 << 28;
 
-/// Decodes. The content decides the format, whatever the file's name says (ImageNet has a PNG called .JPEG).
-pub fn decode(bytes: &[u8]) -> Result<Picture, String> {
-    if bytes.starts_with(&[0xff, 0xd8]) { jpeg(bytes) } else { png(bytes) }
+/// Smaller JPEGs are decoded in full: another decoder is faster at that than this one at a part.
+const LEAST_REDUCED: usize = 750_000;
+
+/// A picture's own size and the size that it was decoded at, width and height.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Sizes {
+    pub own: (usize, usize),
+    pub decoded: (usize, usize),
 }
 
-fn jpeg(bytes: &[u8]) -> Result<Picture, String> {
-    let attempt = |strict: bool| {
+/// By how much a picture of this width and height may be reduced.
+pub type Reduction<'a> = &'a (dyn Fn(usize, usize) -> usize + Sync);
+
+/// No reduction.
+pub const IN_FULL: Reduction<'static> = &|_, _| 1;
+
+/// Decodes to RGB, row by row, into `pixels`, whose memory is used again from picture to picture. A large JPEG may be
+/// decoded at 1/2, 1/4 or 1/8 of its size, as far as `reduction` allows.
+/// The content decides the format, whatever the file's name says (ImageNet has a PNG called .JPEG).
+pub fn decode(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Result<Sizes, String> {
+    let in_full = |own| Sizes { own, decoded: own };
+    if !bytes.starts_with(&[0xff, 0xd8]) {
+        return png(bytes, pixels).map(in_full);
+    }
+    if let Some(sizes) = reduced_jpeg(bytes, pixels, reduction) {
+        return Ok(sizes);
+    }
+    jpeg(bytes, pixels).map(in_full)
+}
+
+/// None where it does not pay or this decoder cannot; the other one then says what is wrong, if anything is.
+fn reduced_jpeg(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Option<Sizes> {
+    let mut headers = JpegDecoder::new(ZCursor::new(bytes));
+    headers.decode_headers().ok()?;
+    let (width, height) = headers.dimensions()?;
+    let factor = reduction(width, height);
+    if factor < 2 || !(LEAST_REDUCED..MOST_PIXELS).contains(&(width * height)) || !has_end(bytes) {
+        return None;
+    }
+    let side = |length: usize| u16::try_from(length / factor).ok();
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    let (w, h) = decoder.scale(side(width)?, side(height)?).ok()?;
+    let decoded = decoder.decode().ok()?;
+    match decoder.info()?.pixel_format {
+        jpeg_decoder::PixelFormat::RGB24 => *pixels = decoded,
+        jpeg_decoder::PixelFormat::L8 => {
+            pixels.clear();
+            pixels.extend(decoded.iter().flat_map(|&v| [v, v, v]));
+        }
+        _ => return None,
+    }
+    let sizes = Sizes { own: (width, height), decoded: (w.into(), h.into()) };
+    (pixels.len() == sizes.decoded.0 * sizes.decoded.1 * 3).then_some(sizes)
+}
+
+fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
+    let mut attempt = |strict: bool| {
         let options = DecoderOptions::new_fast()
             .set_strict_mode(strict)
             .set_max_width(1 << 16)
             .set_max_height(1 << 16)
             .jpeg_set_out_colorspace(ColorSpace::RGB);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-        let pixels = decoder.decode().map_err(|e| format!("JPEG: {e:?}"))?;
+        decoder.decode_headers().map_err(|e| format!("JPEG: {e:?}"))?;
         let (width, height) = decoder.dimensions().ok_or("JPEG without a size")?;
-        if pixels.len() != width * height * 3 {
-            return Err("JPEG with an unknown number of colours".to_owned());
+        if decoder.output_buffer_size() != Some(width * height * 3) || width * height > MOST_PIXELS {
+            return Err("JPEG of an impossible size or number of colours".to_owned());
         }
-        Ok(Picture { width, height, pixels })
+        pixels.resize(width * height * 3, 0);
+        decoder.decode_into(pixels).map_err(|e| format!("JPEG: {e:?}"))?;
+        Ok((width, height))
     };
     // Many good pictures break a rule somewhere; one that also lacks its end was cut off.
     attempt(true).or_else(|e| if has_end(bytes) { attempt(false) } else { Err(e) })
@@ -50,7 +95,7 @@ fn has_end(bytes: &[u8]) -> bool {
     bytes[bytes.len().saturating_sub(TAIL)..].windows(2).any(|pair| pair == [0xff, 0xd9])
 }
 
-fn png(bytes: &[u8]) -> Result<Picture, String> {
+fn png(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     if !bytes.starts_with(b"\x89PNG") {
         return Err("neither JPEG nor PNG".to_owned());
     }
@@ -59,31 +104,31 @@ fn png(bytes: &[u8]) -> Result<Picture, String> {
     let mut reader = decoder.read_info().map_err(|e| format!("PNG: {e}"))?;
     let size =
         reader.output_buffer_size().filter(|&size| size <= 4 * MOST_PIXELS).ok_or("PNG of an impossible size")?;
-    let mut pixels = vec![0; size];
-    let info = reader.next_frame(&mut pixels).map_err(|e| format!("PNG: {e}"))?;
-    pixels.truncate(info.buffer_size());
+    let mut raw = vec![0; size];
+    let info = reader.next_frame(&mut raw).map_err(|e| format!("PNG: {e}"))?;
+    let raw = &raw[..info.buffer_size()];
+    pixels.clear();
     // Transparency is dropped, as Pillow's convert("RGB") does.
-    let rgb: Vec<u8> = match info.color_type {
-        png::ColorType::Rgb => pixels,
-        png::ColorType::Rgba => pixels.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect(),
-        png::ColorType::Grayscale => pixels.iter().flat_map(|&v| [v, v, v]).collect(),
-        png::ColorType::GrayscaleAlpha => pixels.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0]]).collect(),
+    match info.color_type {
+        png::ColorType::Rgb => pixels.extend_from_slice(raw),
+        png::ColorType::Rgba => pixels.extend(raw.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]])),
+        png::ColorType::Grayscale => pixels.extend(raw.iter().flat_map(|&v| [v, v, v])),
+        png::ColorType::GrayscaleAlpha => pixels.extend(raw.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0]])),
         png::ColorType::Indexed => return Err("PNG with a palette that could not be expanded".to_owned()),
-    };
-    Ok(Picture { width: info.width as usize, height: info.height as usize, pixels: rgb })
+    }
+    Ok((info.width as usize, info.height as usize))
 }
 
-/// Resizes the part `crop` of `pixels` (rows of `width` pixels of `channels` bytes) to `size` x `size` into `out`:
-/// bilinear with antialiasing, as Pillow does.
+/// Resizes the part `crop` of a picture to `size` (width and height) into `out`: bilinear with antialiasing, as Pillow does.
 pub fn resize(
     resizer: &mut Resizer,
-    (pixels, width, height, channels): (&[u8], usize, usize, usize),
+    Pixels { bytes, width, height, channels, .. }: Pixels,
     crop: Crop,
     size: (usize, usize),
     out: &mut [u8],
 ) -> Result<(), String> {
     let kind = if channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-    let source = ImageRef::new(width as u32, height as u32, pixels, kind).map_err(|e| e.to_string())?;
+    let source = ImageRef::new(width as u32, height as u32, bytes, kind).map_err(|e| e.to_string())?;
     let mut target = Image::from_slice_u8(size.0 as u32, size.1 as u32, out, kind).map_err(|e| e.to_string())?;
     // Rounding must not push the box over the edge.
     let (left, top) = (crop.left.clamp(0.0, width as f64 - 1.0), crop.top.clamp(0.0, height as f64 - 1.0));
@@ -120,11 +165,12 @@ mod tests {
     #[test]
     fn a_png_is_read_and_damage_is_an_error() {
         let bytes = png_of(20, 10);
-        let picture = decode(&bytes).unwrap();
-        assert_eq!((picture.width, picture.height, &picture.pixels[3..6]), (20, 10, [9, 0, 7].as_slice()));
-        assert!(decode(&bytes[..bytes.len() / 2]).is_err());
-        assert!(decode(b"hello").unwrap_err().contains("neither"));
-        assert!(decode(&[0xff, 0xd8, 0xff, 0xe0, 0, 16]).is_err());
+        let mut pixels = vec![];
+        assert_eq!(decode(&bytes, &mut pixels, IN_FULL).unwrap(), Sizes { own: (20, 10), decoded: (20, 10) });
+        assert_eq!((pixels.len(), &pixels[3..6]), (600, [9, 0, 7].as_slice()));
+        assert!(decode(&bytes[..bytes.len() / 2], &mut pixels, IN_FULL).is_err());
+        assert!(decode(b"hello", &mut pixels, IN_FULL).unwrap_err().contains("neither"));
+        assert!(decode(&[0xff, 0xd8, 0xff, 0xe0, 0, 16], &mut pixels, IN_FULL).is_err());
     }
 
     #[test]
@@ -132,7 +178,8 @@ mod tests {
         let pixels = vec![90_u8; 31 * 17 * 3];
         let mut out = vec![0; 8 * 8 * 3];
         let crop = Crop { left: 3.3, top: 1.7, width: 20.1, height: 11.9 };
-        resize(&mut Resizer::new(), (&pixels, 31, 17, 3), crop, (8, 8), &mut out).unwrap();
+        let picture = Pixels { bytes: &pixels, width: 31, height: 17, channels: 3, own: (31, 17) };
+        resize(&mut Resizer::new(), picture, crop, (8, 8), &mut out).unwrap();
         assert!(out.iter().all(|&v| v == 90));
     }
 }

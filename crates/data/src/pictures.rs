@@ -1,12 +1,13 @@
 //! The pictures of a split, wherever their bytes are.
 
-use crate::decode::{self, Picture};
+use crate::decode::{self, IN_FULL, Reduction, Sizes};
 use crate::folder::Sample;
 use crate::pack::Pack;
 use crate::{DataError, Images};
 use fast_image_resize::Resizer;
 use rayon::prelude::*;
-use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// A split.
@@ -21,15 +22,22 @@ pub enum Pictures {
 }
 
 /// Decoded bytes, row by row, of `channels` bytes a pixel.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
 pub struct Pixels<'a> {
-    /// The bytes.
-    pub bytes: Cow<'a, [u8]>,
-    #[allow(missing_docs)]
+    pub bytes: &'a [u8],
     pub width: usize,
-    #[allow(missing_docs)]
     pub height: usize,
-    #[allow(missing_docs)]
     pub channels: usize,
+    /// Width and height before it was reduced.
+    pub own: (usize, usize),
+}
+
+/// Memory that is used again from picture to picture.
+#[derive(Default)]
+pub struct Scratch {
+    file: Vec<u8>,
+    pixels: Vec<u8>,
 }
 
 impl Pictures {
@@ -72,34 +80,43 @@ impl Pictures {
         }
     }
 
-    /// Decodes one.
-    pub fn pixels(&self, index: usize) -> Result<Pixels<'_>, String> {
-        let of = |p: Picture| Pixels { bytes: p.pixels.into(), width: p.width, height: p.height, channels: 3 };
-        match self {
+    /// Decodes one, at a smaller size if it is a large JPEG and `reduction` allows it.
+    pub fn pixels<'a>(
+        &'a self,
+        index: usize,
+        scratch: &'a mut Scratch,
+        reduction: Reduction,
+    ) -> Result<Pixels<'a>, String> {
+        let Scratch { file, pixels } = scratch;
+        let of_sizes = |s: Sizes| (s.own, s.decoded.0, s.decoded.1, 3);
+        let (own, width, height, channels) = match self {
             Pictures::Files(samples) => {
-                let bytes = std::fs::read(&samples[index].file).map_err(|e| e.to_string())?;
-                decode::decode(&bytes).map(of)
+                file.clear();
+                let opened = File::open(&samples[index].file).and_then(|mut f| f.read_to_end(file));
+                opened.map_err(|e| e.to_string())?;
+                of_sizes(decode::decode(file, pixels, reduction)?)
             }
             Pictures::Packed(pack) => {
                 let entry = &pack.entries()[index];
                 let bytes = pack.bytes(entry);
-                if entry.width == 0 {
-                    return decode::decode(bytes).map(of);
+                if entry.width > 0 {
+                    let (width, height) = (entry.width as usize, entry.height as usize);
+                    if bytes.len() != width * height * 3 {
+                        return Err("it could not be read when the cache was built".into());
+                    }
+                    return Ok(Pixels { bytes, width, height, channels: 3, own: (width, height) });
                 }
-                let (width, height) = (entry.width as usize, entry.height as usize);
-                if bytes.len() != width * height * 3 {
-                    return Err("it could not be read when the cache was built".into());
-                }
-                Ok(Pixels { bytes: bytes.into(), width, height, channels: 3 })
+                of_sizes(decode::decode(bytes, pixels, reduction)?)
             }
             Pictures::Memory(images) => {
                 let (c, h, w) = (images.channels, images.height, images.width);
                 let planes = &images.pixels[index * c * h * w..(index + 1) * c * h * w];
-                let interleaved: Vec<u8> =
-                    (0..h * w).flat_map(|i| (0..c).map(move |k| planes[k * h * w + i])).collect();
-                Ok(Pixels { bytes: interleaved.into(), width: w, height: h, channels: c })
+                pixels.clear();
+                pixels.extend((0..h * w).flat_map(|i| (0..c).map(move |k| planes[k * h * w + i])));
+                ((w, h), w, h, c)
             }
-        }
+        };
+        Ok(Pixels { bytes: pixels, width, height, channels, own })
     }
 
     /// The same pictures decoded, none with a short side above `px`, in a pack at `path`; built if it is not there.
@@ -109,11 +126,12 @@ impl Pictures {
             crate::pack::build(path, |packer| {
                 let all: Vec<usize> = (0..self.len()).collect();
                 for group in all.chunks(512) {
-                    let decoded: Vec<_> = group.par_iter().map(|&i| self.shrunk(i, px)).collect();
+                    let decode = |scratch: &mut Scratch, &i: &usize| self.shrunk(i, px, scratch);
+                    let decoded: Vec<_> = group.par_iter().map_init(Scratch::default, decode).collect();
                     for (&i, picture) in group.iter().zip(decoded) {
                         // One that cannot be read keeps its place, so that indices mean the same with and without.
-                        let p = picture.unwrap_or(Picture { width: 1, height: 1, pixels: vec![] });
-                        let added = packer.add(&p.pixels, (p.width as u32, p.height as u32), self.label(i));
+                        let (pixels, width, height) = picture.unwrap_or((vec![], 1, 1));
+                        let added = packer.add(&pixels, (width as u32, height as u32), self.label(i));
                         added.map_err(|e| DataError::io(path, &e))?;
                     }
                 }
@@ -123,19 +141,19 @@ impl Pictures {
         Ok(Pictures::Packed(Pack::open(path)?))
     }
 
-    fn shrunk(&self, index: usize, px: usize) -> Result<Picture, String> {
-        let source = self.pixels(index)?;
+    fn shrunk(&self, index: usize, px: usize, scratch: &mut Scratch) -> Result<(Vec<u8>, usize, usize), String> {
+        let source = self.pixels(index, scratch, IN_FULL)?;
         let (w, h) = (source.width, source.height);
         let short = w.min(h);
         if short <= px {
-            return Ok(Picture { width: w, height: h, pixels: source.bytes.into_owned() });
+            return Ok((source.bytes.to_vec(), w, h));
         }
         let long = px * w.max(h) / short;
         let (width, height) = if w <= h { (px, long) } else { (long, px) };
         let mut pixels = vec![0; width * height * 3];
         let whole = crate::crop::Crop::whole(w, h);
-        decode::resize(&mut Resizer::new(), (&source.bytes, w, h, 3), whole, (width, height), &mut pixels)?;
-        Ok(Picture { width, height, pixels })
+        decode::resize(&mut Resizer::new(), source, whole, (width, height), &mut pixels)?;
+        Ok((pixels, width, height))
     }
 
     /// All of them as images in memory, if they are small and of one size.
@@ -146,19 +164,20 @@ impl Pictures {
         if self.is_empty() || matches!(self, Pictures::Memory(_)) {
             return Ok(self);
         }
-        let first = self.pixels(0).map_err(|e| unreadable(0, e))?;
+        let mut scratch = Scratch::default();
+        let first = self.pixels(0, &mut scratch, IN_FULL).map_err(|e| unreadable(0, e))?;
         let (width, height) = (first.width, first.height);
-        drop(first);
         if width.max(height) > LARGEST_SIDE || self.len() * width * height * 3 > MOST_BYTES {
             return Ok(self);
         }
-        let one = |i: usize| {
-            let p = self.pixels(i).map_err(|e| unreadable(i, e))?;
+        let one = |scratch: &mut Scratch, i: usize| {
+            let p = self.pixels(i, scratch, IN_FULL).map_err(|e| unreadable(i, e))?;
             let plane = |c: usize| p.bytes.iter().skip(c).step_by(3).copied();
             let planes: Vec<u8> = (0..3).flat_map(plane).collect();
             Ok(((p.width, p.height) == (width, height)).then_some(planes))
         };
-        let all = (0..self.len()).into_par_iter().map(one).collect::<Result<Vec<_>, DataError>>()?;
+        let all = (0..self.len()).into_par_iter().map_init(Scratch::default, one);
+        let all = all.collect::<Result<Vec<_>, DataError>>()?;
         let Some(all) = all.into_iter().collect::<Option<Vec<_>>>() else { return Ok(self) };
         let labels = (0..self.len()).map(|i| self.label(i)).collect();
         Ok(Pictures::Memory(Images { channels: 3, height, width, pixels: all.concat(), labels }))

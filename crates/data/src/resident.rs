@@ -67,7 +67,7 @@ impl Source for Resident {
             pixels = augment.apply(&pixels, &augment.draws(key, indices));
         }
         let images = self.normalise.apply(&pixels);
-        Ok(Some(Batch { images, labels: part.labels.index_select(0, &index) }))
+        Ok(Some(Batch { images, labels: part.labels.index_select(0, &index), indices: indices.clone() }))
     }
 
     fn len(&self, split: Split) -> usize {

@@ -10,6 +10,8 @@ pub struct Batch {
     pub images: Tensor,
     /// N, int64.
     pub labels: Tensor,
+    /// Which images of the split these are.
+    pub indices: Vec<u32>,
 }
 
 /// What one pass over a split consists of. It is announced as a whole, so that a source that decodes can work ahead.

@@ -3,14 +3,15 @@
 
 use crate::crop::{self, Crop};
 use crate::normalise::Normalise;
+use crate::pictures::Scratch;
 use crate::{Augment, Batch, DataError, DataSet, Pass, Pictures, Source, Split};
 use fast_image_resize::Resizer;
 use random::Key;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
 
 /// Batches that wait, ready, for the training.
@@ -41,17 +42,40 @@ pub struct Stream {
     test: Arc<Pictures>,
     options: StreamOptions,
     normalise: Normalise,
+    table: Option<Table>,
     pool: Arc<ThreadPool>,
+    /// Memory of batches that were handed over, for those to come.
+    spare: Arc<Mutex<Vec<Vec<f32>>>>,
+    /// One for each thread of the pool.
+    desks: Arc<Vec<Mutex<Desk>>>,
     running: Option<Receiver<Decoded>>,
     damaged: BTreeSet<String>,
     warnings: Vec<String>,
 }
 
-/// A batch on its way: N x size x size x C bytes, one label each, and what could not be read.
+/// A batch on its way: N x size x size x C values, one label each, and what could not be read.
 struct Decoded {
-    pixels: Vec<u8>,
+    pixels: Values,
     labels: Vec<i64>,
+    indices: Vec<u32>,
     damaged: Vec<String>,
+}
+
+/// On a CPU the threads that decode also normalise, while a picture is still in the cache of the processor. A GPU gets
+/// bytes, a quarter of the transfer, and normalises whole batches.
+enum Values {
+    Bytes(Vec<u8>),
+    Floats(Vec<f32>),
+}
+
+/// For each channel, what each byte becomes.
+type Table = Vec<[f32; 256]>;
+
+fn table(statistics: &[(f64, f64)]) -> Table {
+    statistics
+        .iter()
+        .map(|&(mean, deviation)| std::array::from_fn(|v| ((v as f64 - mean) / deviation) as f32))
+        .collect()
 }
 
 impl Stream {
@@ -63,9 +87,13 @@ impl Stream {
         Ok(Stream {
             train: Arc::new(set.train),
             test: Arc::new(set.test),
-            options,
             normalise,
+            // Float64 is for tests of the arithmetic, which want every digit of the statistics.
+            table: (options.device == Device::Cpu && options.kind == Kind::Float).then(|| table(&options.statistics)),
             pool: Arc::new(pool),
+            spare: Arc::default(),
+            desks: Arc::new((0..options.threads.max(1)).map(|_| Mutex::default()).collect()),
+            options,
             running: None,
             damaged: BTreeSet::new(),
             warnings: vec![],
@@ -101,9 +129,18 @@ impl Source for Stream {
         // Dropping the receiver of the pass before ends its thread at its next batch.
         self.running = Some(receiver);
         let (pictures, pool) = (Arc::clone(self.part(pass.split)), Arc::clone(&self.pool));
-        let (size, resize) = (self.options.size, self.options.resize);
+        let (size, resize, table) = (self.options.size, self.options.resize, self.table.clone());
+        let (spare, desks) = (Arc::clone(&self.spare), Arc::clone(&self.desks));
         std::thread::spawn(move || {
-            let worker = Worker { pictures: &pictures, size, resize, augment: pass.augment };
+            let worker = Worker {
+                pictures: &pictures,
+                size,
+                resize,
+                augment: pass.augment,
+                table,
+                spare: &spare,
+                desks: &desks,
+            };
             for indices in &pass.batches {
                 if sender.send(pool.install(|| worker.batch(indices))).is_err() {
                     return;
@@ -118,9 +155,22 @@ impl Source for Stream {
         self.note(decoded.damaged)?;
         let (n, size) = (decoded.labels.len() as i64, self.options.size as i64);
         let device = self.options.device;
-        let pixels = Tensor::from_slice(&decoded.pixels).view([n, size, size, -1]).to_device(device);
-        let images = self.normalise.apply(&pixels.permute([0, 3, 1, 2]));
-        Ok(Some(Batch { images, labels: Tensor::from_slice(&decoded.labels).to_device(device) }))
+        let as_planes = |t: Tensor| t.view([n, size, size, -1]).to_device(device).permute([0, 3, 1, 2]);
+        let images = match decoded.pixels {
+            Values::Bytes(bytes) => self.normalise.apply(&as_planes(Tensor::from_slice(&bytes))),
+            Values::Floats(floats) => {
+                let spare = Arc::clone(&self.spare);
+                let give_back = move |floats| {
+                    if let Ok(mut spare) = spare.lock() {
+                        spare.push(floats);
+                    }
+                };
+                let images = libtorch::tensor_over(floats, give_back);
+                as_planes(images.map_err(|e| DataError::new(e.to_string(), "report this"))?)
+            }
+        };
+        let labels = Tensor::from_slice(&decoded.labels).to_device(device);
+        Ok(Some(Batch { images, labels, indices: decoded.indices }))
     }
 
     fn warnings(&mut self) -> Vec<String> {
@@ -138,31 +188,72 @@ struct Worker<'a> {
     size: usize,
     resize: usize,
     augment: Option<(Augment, Key)>,
+    table: Option<Table>,
+    spare: &'a Mutex<Vec<Vec<f32>>>,
+    desks: &'a [Mutex<Desk>],
 }
 
+/// A thread's own memory.
+#[derive(Default)]
+struct Desk {
+    resizer: Resizer,
+    scratch: Scratch,
+    bytes: Vec<u8>,
+}
+
+/// What became of one picture: its label (None if it is left out), and what could not be read on the way.
+type Made = (Option<u32>, Vec<String>);
+
 impl Worker<'_> {
-    fn batch(&self, indices: &[u32]) -> Decoded {
-        let bytes = self.size * self.size * self.pictures.channels();
-        let mut pixels = vec![0; indices.len() * bytes];
-        let make = |resizer: &mut Resizer, (out, &index): (&mut [u8], &u32)| self.one(resizer, index as usize, out);
-        let made: Vec<_> = pixels.par_chunks_exact_mut(bytes).zip(indices).map_init(Resizer::new, make).collect();
-        // Evaluation leaves a damaged picture out; training took another in its place.
-        let is_kept: Vec<bool> = made.iter().map(|(label, _)| label.is_some()).collect();
-        if is_kept.contains(&false) {
-            let kept = pixels.chunks_exact(bytes).zip(&is_kept).filter(|(_, kept)| **kept);
-            pixels = kept.flat_map(|(chunk, _)| chunk.to_vec()).collect();
-        }
-        let labels = made.iter().filter_map(|(label, _)| *label).map(i64::from).collect();
-        Decoded { pixels, labels, damaged: made.into_iter().flat_map(|(_, damaged)| damaged).collect() }
+    /// The calling thread's desk; nobody else asks for it.
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        let own = rayon::current_thread_index().unwrap_or(0) % self.desks.len();
+        // A picture that made its thread panic left nothing behind that the next does not overwrite.
+        self.desks[own].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One picture into `out`: its label (None if it is left out) and what could not be read on the way.
-    fn one(&self, resizer: &mut Resizer, index: usize, out: &mut [u8]) -> (Option<u32>, Vec<String>) {
+    fn batch(&self, indices: &[u32]) -> Decoded {
+        let length = self.size * self.size * self.pictures.channels();
+        let (pixels, made) = match &self.table {
+            None => {
+                let mut bytes = vec![0; indices.len() * length];
+                let make = |(out, &index): (&mut [u8], &u32)| self.one(&mut self.desk(), index as usize, out);
+                let made: Vec<Made> =
+                    bytes.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
+                (Values::Bytes(kept(bytes, length, &made)), made)
+            }
+            Some(table) => {
+                let mut floats = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
+                floats.resize(indices.len() * length, 0.0);
+                let make = |(out, &index): (&mut [f32], &u32)| {
+                    let desk = &mut *self.desk();
+                    let mut bytes = std::mem::take(&mut desk.bytes);
+                    bytes.resize(length, 0);
+                    let made = self.one(desk, index as usize, &mut bytes);
+                    normalise(&bytes, table, out);
+                    desk.bytes = bytes;
+                    made
+                };
+                let made: Vec<Made> =
+                    floats.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
+                (Values::Floats(kept(floats, length, &made)), made)
+            }
+        };
+        let is_kept = |(_, (label, _)): &(&u32, &Made)| label.is_some();
+        Decoded {
+            pixels,
+            labels: made.iter().filter_map(|(label, _)| *label).map(i64::from).collect(),
+            indices: indices.iter().zip(&made).filter(is_kept).map(|(&index, _)| index).collect(),
+            damaged: made.into_iter().flat_map(|(_, damaged)| damaged).collect(),
+        }
+    }
+
+    fn one(&self, desk: &mut Desk, index: usize, out: &mut [u8]) -> Made {
         const MOST_TRIES: usize = 100;
         let mut damaged = Vec::new();
         for attempt in 0..MOST_TRIES {
             let candidate = (index + attempt) % self.pictures.len();
-            match self.make(resizer, candidate, index, out) {
+            match self.make(desk, candidate, index, out) {
                 Ok(()) => return (Some(self.pictures.label(candidate)), damaged),
                 Err(e) => damaged.push(format!("{}: {e}", self.pictures.name(candidate))),
             }
@@ -173,24 +264,21 @@ impl Worker<'_> {
         (None, damaged)
     }
 
-    fn make(&self, resizer: &mut Resizer, picture: usize, index: usize, out: &mut [u8]) -> Result<(), String> {
-        let pixels = self.pictures.pixels(picture)?;
-        let (width, height, channels) = (pixels.width, pixels.height, pixels.channels);
-        let source = (&*pixels.bytes, width, height, channels);
-        let square = (self.size, self.size);
-        let Some((augment, epoch)) = self.augment else {
-            return crate::decode::resize(
-                resizer,
-                source,
-                crop::central(width, height, self.resize, self.size),
-                square,
-                out,
-            );
+    fn make(&self, desk: &mut Desk, picture: usize, index: usize, out: &mut [u8]) -> Result<(), String> {
+        let key = self.augment.map(|(_, epoch)| epoch.named("picture").with(index as u64));
+        let part = |width: usize, height: usize| match (self.augment, key) {
+            (Some((Augment { crop: Some(range), .. }, _)), Some(key)) => {
+                crop::random(width, height, range, key.with(0))
+            }
+            (Some(_), _) => Crop::whole(width, height),
+            (None, _) => crop::central(width, height, self.resize, self.size),
         };
-        let key = epoch.named("picture").with(index as u64);
-        let part =
-            augment.crop.map_or(Crop::whole(width, height), |range| crop::random(width, height, range, key.with(0)));
-        crate::decode::resize(resizer, source, part, square, out)?;
+        let reduction = |width: usize, height: usize| part(width, height).reduction(self.size);
+        let source = self.pictures.pixels(picture, &mut desk.scratch, &reduction)?;
+        let (own, channels) = (source.own, source.channels);
+        let part = part(own.0, own.1).reduced(own, (source.width, source.height));
+        crate::decode::resize(&mut desk.resizer, source, part, (self.size, self.size), out)?;
+        let (Some((augment, _)), Some(key)) = (self.augment, key) else { return Ok(()) };
         if augment.flip && key.with(1).bits(0) >> 63 == 1 {
             mirror(out, self.size, channels);
         }
@@ -198,6 +286,33 @@ impl Worker<'_> {
             crate::jitter::jitter(out, augment.jitter, key.with(2));
         }
         Ok(())
+    }
+}
+
+/// Evaluation leaves a damaged picture out; training took another in its place.
+fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[Made]) -> Vec<T> {
+    if made.iter().all(|(label, _)| label.is_some()) {
+        return values;
+    }
+    let good = values.chunks_exact(length).zip(made).filter(|(_, (label, _))| label.is_some());
+    good.flat_map(|(chunk, _)| chunk.iter().copied()).collect()
+}
+
+fn normalise(bytes: &[u8], table: &Table, out: &mut [f32]) {
+    match &table[..] {
+        [red, green, blue] => {
+            for (out, p) in out.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
+                out[0] = red[p[0] as usize];
+                out[1] = green[p[1] as usize];
+                out[2] = blue[p[2] as usize];
+            }
+        }
+        table => {
+            let channels = table.len();
+            for (i, (out, &v)) in out.iter_mut().zip(bytes).enumerate() {
+                *out = table[i % channels][v as usize];
+            }
+        }
     }
 }
 
@@ -221,9 +336,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let images = crate::generated::generate(Split::Train, count, 4, 48);
         let samples = (0..count).map(|i| {
-            let pixels = Pictures::Memory(images.clone()).pixels(i).unwrap().bytes.into_owned();
+            let memory = Pictures::Memory(images.clone());
+            let mut scratch = Scratch::default();
+            let pixels = memory.pixels(i, &mut scratch, crate::decode::IN_FULL).unwrap().bytes;
             let file = dir.path().join(format!("{i}.png"));
-            std::fs::write(&file, crate::decode::tests_support::png(&pixels, 48, 48)).unwrap();
+            std::fs::write(&file, crate::decode::tests_support::png(pixels, 48, 48)).unwrap();
             crate::folder::Sample { file, label: images.labels[i] }
         });
         let samples: Vec<_> = samples.collect();

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code, reason = "each block calls the shim with pointers that live for the call, as said there")]
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 
@@ -25,6 +25,14 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn res2lab_unscale(grads: *mut C_tensor, found_inf: *mut C_tensor, inverse_scale: *const C_tensor) -> *mut c_char;
     fn res2lab_update_scale(scale: *mut C_tensor, growth: *mut C_tensor, found_inf: *const C_tensor) -> *mut c_char;
+    fn res2lab_tensor_over(
+        data: *mut f32,
+        n: i64,
+        context: *mut c_void,
+        give_back: extern "C" fn(*mut c_void),
+        out: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    fn res2lab_keep_memory();
     fn res2lab_autocast_enter(cuda: bool, bfloat16: bool);
     fn res2lab_autocast_leave(cuda: bool);
     fn res2lab_show_config() -> *mut c_char;
@@ -94,6 +102,41 @@ pub fn update_scale(scale: &mut Tensor, growth: &mut Tensor, found_inf: &Tensor)
     check(unsafe { res2lab_update_scale(scale.as_mut_ptr(), growth.as_mut_ptr(), found_inf.as_ptr()) })
 }
 
+/// A vector that a tensor lies over, and who gets it afterwards.
+type Lent = (Vec<f32>, Box<dyn FnOnce(Vec<f32>) + Send>);
+
+/// A tensor over the memory of `values`, without a copy. `give_back` gets the vector, whatever was written to it, when the
+/// last view of the tensor is gone, on the thread that drops it.
+pub fn tensor_over(
+    values: Vec<f32>,
+    give_back: impl FnOnce(Vec<f32>) + Send + 'static,
+) -> Result<Tensor, LibtorchError> {
+    extern "C" fn take_back(context: *mut c_void) {
+        // SAFETY: the context is the box that was leaked below, and libtorch calls this once.
+        let (values, give_back) = *unsafe { Box::from_raw(context.cast::<Lent>()) };
+        give_back(values);
+    }
+    let mut lent: Box<Lent> = Box::new((values, Box::new(give_back)));
+    let (data, n) = (lent.0.as_mut_ptr(), lent.0.len() as i64);
+    let context = Box::into_raw(lent).cast::<c_void>();
+    let mut tensor = std::ptr::null_mut();
+    // SAFETY: `data` holds `n` values and lives in the leaked box until libtorch calls `take_back`.
+    if let Err(e) = check(unsafe { res2lab_tensor_over(data, n, context, take_back, &mut tensor) }) {
+        // SAFETY: without a tensor nobody else will free the box.
+        drop(unsafe { Box::from_raw(context.cast::<Lent>()) });
+        return Err(e);
+    }
+    // SAFETY: the shim made a tensor on the heap for us to own.
+    Ok(unsafe { Tensor::from_ptr(tensor) })
+}
+
+/// From now on the process keeps memory that it frees, for its next use. For programs that train or evaluate: each step
+/// needs the memory of the last.
+pub fn keep_memory() {
+    // SAFETY: it sets parameters of the allocator; no memory passes.
+    unsafe { res2lab_keep_memory() };
+}
+
 /// While it lives, libtorch computes this thread's convolutions and products in half precision and the rest in float32.
 pub struct Autocast {
     cuda: bool,
@@ -152,5 +195,24 @@ unsafe fn take(text: *mut c_char) -> Option<String> {
         let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
         res2lab_free(text);
         Some(copy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_lent_vector_comes_back_when_the_last_view_is_gone() {
+        let (sender, receiver) = channel();
+        let tensor = tensor_over(vec![1.0, 2.0, 3.0, 4.0], move |values| drop(sender.send(values))).unwrap();
+        let view = tensor.view([2, 2]).get(1);
+        drop(tensor);
+        assert!(receiver.try_recv().is_err());
+        assert_eq!(view.sum(Kind::Double).double_value(&[]), 7.0);
+        let _ = view.shallow_clone().fill_(9.0);
+        drop(view);
+        assert_eq!(receiver.try_recv().unwrap(), [1.0, 2.0, 9.0, 9.0]);
     }
 }

@@ -5,11 +5,13 @@
 #include <ATen/ops/_amp_foreach_non_finite_check_and_unscale.h>
 #include <ATen/ops/_amp_update_scale.h>
 #include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
 #include <torch/headeronly/version.h>
 #include <cstring>
 #include <exception>
+#include <malloc.h>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,6 +61,23 @@ char* res2lab_unscale(at::Tensor* grads, at::Tensor* found_inf, const at::Tensor
 // torch.amp.GradScaler's rule with its defaults.
 char* res2lab_update_scale(at::Tensor* scale, at::Tensor* growth, const at::Tensor* found_inf) {
     return guarded([&] { at::_amp_update_scale_(*scale, *growth, *found_inf, 2.0, 0.5, 2000); });
+}
+
+// A float32 tensor of `n` values over memory of the caller, who gets `context` back through `give_back` when the last view
+// of it is gone.
+char* res2lab_tensor_over(float* data, int64_t n, void* context, void (*give_back)(void*), at::Tensor** out) {
+    return guarded([&] {
+        *out = new at::Tensor(at::from_blob(
+            data, {n}, [context, give_back](void*) { give_back(context); }, at::TensorOptions().dtype(at::kFloat)));
+    });
+}
+
+// Freed memory stays with the process: activations of a step come and go, and getting them from the kernel anew costs a
+// page fault for every 4 KiB.
+void res2lab_keep_memory() {
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, -1);
+    mallopt(M_TOP_PAD, 64 << 20);
 }
 
 // Convolutions and products in half precision until the matching leave.

@@ -80,6 +80,22 @@ fn our_own_files_are_read_as_any_other() {
 }
 
 #[test]
+fn a_safetensors_file_is_known_whatever_its_first_byte() {
+    // The first byte is the low byte of the header's length; at 0x80 it is also how a pickle begins.
+    let source = net(2, 10);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("weights.safetensors");
+    let mut first_bytes = std::collections::BTreeSet::new();
+    for padding in (0..256).step_by(4) {
+        let bytes = to_bytes(source.params(), false, &"x".repeat(padding)).unwrap();
+        first_bytes.insert(bytes[0]);
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(StateDict::read(&path).is_ok(), "first byte {:#x}", bytes[0]);
+    }
+    assert!(first_bytes.contains(&0x80), "{first_bytes:?}");
+}
+
+#[test]
 fn another_number_of_classes_keeps_the_drawn_head_where_that_is_allowed() {
     let mut net7 = net(2, 7);
     let drawn = net7.params().tensor(net7.params().index("fc.weight").unwrap()).copy();

@@ -13,8 +13,10 @@
 //! - [`svg`], [`scale`], [`chart`]: the drawing backend under plotters, and charts as plain data
 //! - [`figures`]: one file each, a study to a figure
 //! - [`page`]: everything on one page
+//! - [`assessment`]: the page of one network's evaluation
 //! - [`format`]: numbers as people read them
 
+pub mod assessment;
 pub mod axis;
 pub mod chart;
 pub mod effects;

@@ -199,3 +199,15 @@ fn the_page_is_written_beside_its_sweep() {
     assert_eq!((summary.trials.planned, summary.trials.pending), (12, 12));
     assert!(std::fs::read_to_string(dir.page()).unwrap().contains("No trial has finished yet: 12 trials planned."));
 }
+
+#[test]
+fn published_values_stand_beside_ours() {
+    let mut rows = cases::quickstart();
+    let label = rows.trials[0].planned.label.clone();
+    rows.plan.reference.source = "a <b> table".into();
+    rows.plan.reference.top1_error.insert(label.clone(), 3.5);
+    let text = visible(&page(&rows));
+    assert!(text.contains("What was published") && text.contains("a &lt;b&gt; table"));
+    assert!(text.contains(&format!("{label}: published 96.50 %")) && text.contains(">published %<"));
+    assert!(!visible(&page(&cases::quickstart())).contains("What was published"));
+}

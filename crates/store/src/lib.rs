@@ -10,7 +10,9 @@
 //! - [`rows`]: a sweep read back, as plain rows
 //! - [`tables`]: the rows as Parquet and CSV
 //! - [`tensorboard`]: event files
+//! - [`assessment`]: a network's predictions on a set of images, and what they add up to
 
+pub mod assessment;
 pub mod atomic;
 pub mod error;
 pub mod journal;

@@ -58,6 +58,9 @@ pub struct Plan {
     pub code: Code,
     /// What is varied, seeds aside.
     pub axes: Vec<PlanAxis>,
+    /// What others published for arms of these labels.
+    #[serde(default)]
+    pub reference: spec::Reference,
     /// Remarks for the user.
     pub notes: Vec<String>,
     /// What the last command asked for.

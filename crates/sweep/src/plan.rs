@@ -37,6 +37,7 @@ pub fn plan(
         command: command.to_owned(),
         code,
         axes: expansion.axes.iter().map(plan_axis).collect(),
+        reference: expansion.reference.clone(),
         notes,
         trials,
         earlier: vec![],

@@ -1,12 +1,11 @@
 //! From a spec to a source of batches.
 
 use crate::TrainError;
-use crate::trial::Options;
 use data::stream::StreamOptions;
 use data::{Augment, CropRange, DataSet, Pictures, Resident, Source, Stream, Wanted, normalise};
 use spec::{DataSpec, Normalize};
 use std::path::{Path, PathBuf};
-use tch::Kind;
+use tch::{Device, Kind};
 
 /// The data set's part of a spec, for the data crate. `root` is the folder of all data sets.
 pub fn wanted(spec: &DataSpec, root: &Path) -> Wanted {
@@ -40,14 +39,18 @@ pub fn is_resident(spec: &DataSpec, set: &DataSet) -> bool {
     !one_by_one && matches!((&set.train, &set.test), (Pictures::Memory(_), Pictures::Memory(_)))
 }
 
-/// Opens the source of a trial whose network sees `px` pixels a side.
-pub fn source(
-    spec: &DataSpec,
-    set: DataSet,
-    px: usize,
-    kind: Kind,
-    options: &Options,
-) -> Result<Box<dyn Source>, TrainError> {
+/// Where batches go, and with how many threads they are made.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Target {
+    pub device: Device,
+    pub kind: Kind,
+    pub threads: usize,
+}
+
+/// Opens the source of batches for a network that sees `px` pixels a side.
+pub fn source(spec: &DataSpec, set: DataSet, px: usize, target: Target) -> Result<Box<dyn Source>, TrainError> {
+    let Target { device, kind, threads } = target;
     let one_by_one = !is_resident(spec, &set);
     if one_by_one && spec.augment.crop_pad > 0 {
         return Err(TrainError::input(
@@ -66,7 +69,7 @@ pub fn source(
                 Normalize::Auto => train.statistics(),
                 Normalize::Imagenet => imagenet(train.channels),
             };
-            Ok(Box::new(Resident::new(&train, &test, &statistics, options.device, kind)))
+            Ok(Box::new(Resident::new(&train, &test, &statistics, device, kind)))
         }
         set => {
             let statistics = match &set.train {
@@ -74,8 +77,7 @@ pub fn source(
                 pictures => imagenet(pictures.channels()),
             };
             let resize = spec.resize.unwrap_or((px as f64 / 0.875).floor() as usize);
-            let (threads, max_corrupt) = (options.threads, spec.max_corrupt);
-            let (device, size) = (options.device, px);
+            let (size, max_corrupt) = (px, spec.max_corrupt);
             let options = StreamOptions { size, resize, statistics, threads, max_corrupt, device, kind };
             Ok(Box::new(Stream::new(set, options)?))
         }

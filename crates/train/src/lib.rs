@@ -10,11 +10,13 @@
 //! - `mix`: mixup and CutMix
 //! - `schedule`: learning rate and momentum of a step
 //! - `evaluate`: loss and accuracies on the test images
+//! - [`assess`]: a trained network on a whole split, class by class
 //! - `checkpoint`: what is saved, and how a run goes on from it
 //! - `recorder`: metrics, log, event file, progress
 //! - `reduce`: sums over processes (one so far)
 //! - [`environment`]: where it runs
 
+pub mod assess;
 mod checkpoint;
 pub mod environment;
 pub mod error;

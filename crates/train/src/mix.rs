@@ -9,7 +9,7 @@ use tch::Tensor;
 
 /// The batch with its targets, mixed as the recipe says. Each image is paired with the one at the mirrored place.
 pub fn mix(train: &TrainSpec, batch: Batch, key: Key) -> (Tensor, Targets) {
-    let Batch { images, labels } = batch;
+    let Batch { images, labels, .. } = batch;
     // With both on, a coin decides; torchvision's and timm's recipes do the same.
     let use_cutmix = train.cutmix > 0.0 && (train.mixup == 0.0 || key.with(0).bits(0) >> 63 == 1);
     if use_cutmix {
@@ -54,7 +54,7 @@ mod tests {
 
     fn batch() -> Batch {
         let images = Tensor::arange(4, (Kind::Float, Device::Cpu)).view([4, 1, 1, 1]).expand([4, 1, 8, 8], false);
-        Batch { images: images.contiguous(), labels: Tensor::from_slice(&[0_i64, 1, 2, 3]) }
+        Batch { images: images.contiguous(), labels: Tensor::from_slice(&[0_i64, 1, 2, 3]), indices: vec![0, 1, 2, 3] }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::TrainError;
 use crate::checkpoint::{self, State};
 use crate::environment::{device_name, environment, now_s, peak_memory_mib};
-use crate::images::{augment, is_resident, source, wanted};
+use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::Alone;
 use crate::training::{Loop, LoopEnd, Speed};
@@ -134,7 +134,8 @@ fn set_up<'a>(
     let on = [spec.train.features(), spec.data.augment.features()].concat();
     recorder.log(&format!("recipe: {}", if on.is_empty() { "plain".into() } else { on.join(", ") }));
     let augment = augment(&spec.data, is_resident(&spec.data, &set));
-    let source = source(&spec.data, set, px, kind, options)?;
+    let target = Target { device: options.device, kind, threads: options.threads };
+    let source = source(&spec.data, set, px, target)?;
     let step = Box::new(AutogradStep { label_smoothing: spec.train.label_smoothing });
     let scaler = (autocast == Some(Kind::Half)).then(|| match state.loss_scale {
         Some((scale, growth)) => LossScaler::restored(options.device, scale, growth),

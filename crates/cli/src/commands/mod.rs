@@ -2,8 +2,11 @@
 
 pub mod data;
 pub mod env;
+pub mod eval;
 pub mod model;
+pub mod pipeline;
 pub mod plan;
+pub mod predict;
 pub mod report;
 pub mod sweep;
 pub mod trial;

@@ -33,6 +33,7 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
     let run = dir.run(&trial.id);
     run.create(&trial.spec)?;
     let options = options(args, trial, &run)?;
+    libtorch::keep_memory();
     // tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two lines.
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));

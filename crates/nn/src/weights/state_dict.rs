@@ -40,7 +40,9 @@ impl StateDict {
                 "check the path; `res2lab weights NAME` downloads published weights",
             )
         })?;
-        let dict = if bytes.starts_with(b"PK") {
+        let dict = if looks_like_safetensors(&bytes) {
+            from_safetensors(&bytes)
+        } else if bytes.starts_with(b"PK") {
             pth::read_zip(&bytes)
         } else if bytes.first() == Some(&0x80) {
             pth::read_legacy(&bytes)
@@ -65,6 +67,12 @@ impl StateDict {
         }
         self
     }
+}
+
+/// A length of eight bytes, which may begin with any byte, then a JSON object. No pickle has a brace there.
+fn looks_like_safetensors(bytes: &[u8]) -> bool {
+    let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
+    bytes.get(8) == Some(&b'{') && length.is_some_and(|n| n < 100_000_000)
 }
 
 fn from_safetensors(bytes: &[u8]) -> Result<StateDict, String> {

@@ -3,6 +3,7 @@
 //! Reading order:
 //! - [`by_axis`]: accuracy against each swept axis
 //! - [`arms`]: every arm in a row of its own, where an axis does not fit a scale
+//! - [`reference`]: what was published, beside
 //! - [`differences`]: each arm against the baseline, with intervals
 //! - [`seeds`]: every seed's values joined over the arms
 //! - [`main_effects`] and [`interaction`]: what axes do in a grid
@@ -19,6 +20,7 @@ pub mod curves;
 pub mod differences;
 pub mod interaction;
 pub mod main_effects;
+pub mod reference;
 pub mod rows;
 pub mod seeds;
 pub mod timeline;
@@ -69,6 +71,7 @@ pub struct Table {
 pub fn all(study: &Study) -> Vec<Figure> {
     let mut figures = by_axis::figures(study);
     figures.extend(arms::figure(study));
+    figures.extend(reference::figure(study));
     figures.extend(differences::figure(study));
     figures.extend(seeds::figure(study));
     figures.extend(main_effects::figure(study));

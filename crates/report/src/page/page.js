@@ -64,6 +64,9 @@
     if (heads[column]) sort(table, column, wanted.startsWith("-"));
   }
 
+  // The page of an evaluation has tables to sort and nothing more.
+  if (!byId("filter")) return;
+
   // Filtering the trials by words and by an arm, a page at a time.
   const filter = byId("filter"), armFilter = byId("arm-filter"), more = byId("more");
   const labels = new Map(data.summary.arms.map((arm) => [arm.arm, arm.label]));

@@ -1,6 +1,7 @@
 //! The tables of arms and trials.
 
 use super::context::{Cell, Column, DataTable, Row, TextTable, color_class};
+use crate::figures::reference::published;
 use crate::format::{count, duration, fixed, p_cell, signed, three_digits};
 use crate::metric::Metric;
 use crate::stats::Sample;
@@ -24,7 +25,15 @@ pub fn arms(study: &Study) -> DataTable {
         Column::number("images/s", "Training images per second of one trial, mean over trials"),
         Column::number("time per trial", "Wall time, mean over finished trials"),
     ];
-    DataTable { id: "arms", columns, rows: study.arms.iter().map(|arm| arm_row(study, arm)).collect() }
+    let mut table = DataTable { id: "arms", columns, rows: study.arms.iter().map(|arm| arm_row(study, arm)).collect() };
+    if study.arms.iter().any(|arm| published(study, arm).is_some()) {
+        let help = "Top-1 accuracy as published; the figure on it names the source";
+        table.columns.push(Column::number("published %", help));
+        for (row, arm) in table.rows.iter_mut().zip(&study.arms) {
+            row.cells.push(Cell::number(published(study, arm), |x| fixed(x, 2)));
+        }
+    }
+    table
 }
 
 fn arm_row(study: &Study, arm: &Arm) -> Row {

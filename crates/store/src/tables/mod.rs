@@ -4,7 +4,7 @@
 //! To add a column to the trials, give it a line in [`columns`].
 
 mod columns;
-mod frame;
+pub(crate) mod frame;
 
 pub use columns::TRIAL_COLUMNS;
 

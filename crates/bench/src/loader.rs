@@ -1,0 +1,63 @@
+//! The input pipeline: the same folder of JPEGs read by both, two workers each, antialiasing on.
+
+use crate::history::{self, Line};
+use crate::run::{median, timed};
+use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Of `loader`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A Python with torch 2.13, torchvision, numpy and Pillow
+    #[arg(long, env = "RES2LAB_PYTHON", default_value = "python3")]
+    python: PathBuf,
+    /// A folder with train/ and val/ (default: 640 generated pictures of 500 x 375)
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Times each is run
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Where the measurement is appended
+    #[arg(long, default_value = "crates/bench/history.csv")]
+    history: PathBuf,
+}
+
+/// Alternates the two, ours first, and prints every round.
+pub fn run(args: &Args) -> Result<()> {
+    let own = tempfile::tempdir()?;
+    let folder = match &args.folder {
+        Some(folder) => folder.clone(),
+        None => generated(args, own.path())?,
+    };
+    println!("{}; two workers each", history::processor());
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 1..=args.rounds {
+        let mut command = Command::new("target/release/res2lab");
+        command.arg("pipeline").arg(&folder).args(["--threads", "2", "--json", "--data"]).arg(own.path());
+        let a = images_per_s(command)?;
+        let mut command = Command::new(&args.python);
+        command.args(["crates/bench/peers/bench.py", "loader", "--workers", "2", "--data"]).arg(folder.join("train"));
+        let b = images_per_s(command)?;
+        println!("round {round}: res2lab {a:.0} images/s, PyTorch {b:.0} images/s, ratio {:.2}", a / b);
+        ours.push(a);
+        theirs.push(b);
+    }
+    let ratio = median(ours.iter().zip(&theirs).map(|(a, b)| a / b).collect());
+    let (a, b) = (median(ours), median(theirs));
+    println!("median: res2lab {a:.0} images/s, PyTorch {b:.0} images/s; ours / PyTorch's {ratio:.2}");
+    let (what, unit) = ("input pipeline, JPEG 500x375 to 224", "images/s");
+    history::append(&args.history, &Line { what, unit, ours: a, theirs: b, ratio, rounds: args.rounds })
+}
+
+fn generated(args: &Args, own: &Path) -> Result<PathBuf> {
+    let folder = own.join("pictures");
+    let mut command = Command::new(&args.python);
+    command.arg("crates/bench/checks/pictures.py").arg(&folder).args(["640", "20"]);
+    ensure!(command.status()?.success(), "{command:?} failed");
+    Ok(folder)
+}
+
+fn images_per_s(command: Command) -> Result<f64> {
+    timed(command)?.1["images_per_s"].as_f64().context("no images per second")
+}

@@ -1,0 +1,23 @@
+//! Both programs as processes, and medians of what they say.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Runs a command to its end; its last output is one JSON value.
+pub fn timed(mut command: Command) -> Result<(f64, Value)> {
+    let started = Instant::now();
+    let output = command.stderr(Stdio::null()).output().with_context(|| format!("cannot run {command:?}"))?;
+    let wall_s = started.elapsed().as_secs_f64();
+    ensure!(output.status.success(), "{command:?} failed: {}", output.status);
+    let value = serde_json::from_slice(&output.stdout).with_context(|| format!("{command:?} printed no JSON"))?;
+    Ok((wall_s, value))
+}
+
+/// The middle value, or the mean of the two in the middle.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
+}

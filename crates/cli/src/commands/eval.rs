@@ -1,0 +1,83 @@
+//! `res2lab eval`: what a trained network makes of a data set's test images.
+
+use crate::args::EvalArgs;
+use crate::failure::Failure;
+use crate::{print, trained};
+use data::Split;
+use std::collections::BTreeMap;
+use store::assessment::Assessment;
+use train::images::{Target, source, wanted};
+
+/// Evaluates and prints; writes predictions and a page where asked.
+pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
+    let trained = trained::load(&args.words, &args.folders.data)?;
+    if trained.data.name.is_empty() {
+        return Err(Failure::input(
+            "no data set is given",
+            "add data=NAME or data=FOLDER (a folder with train/ and val/)",
+        ));
+    }
+    if args.batch == 0 || args.threads == Some(0) {
+        return Err(Failure::input("--batch 0 or --threads 0 is impossible", "give at least 1"));
+    }
+    let threads = args.threads.unwrap_or_else(|| sweep::local::available_cores().len());
+    tch::set_num_threads(threads as i32);
+    libtorch::keep_memory();
+    let set = data::open(&wanted(&trained.data, &args.folders.data))?;
+    if set.train.channels() != trained.input.channels {
+        let (has, wants) = (set.train.channels(), trained.input.channels);
+        return Err(Failure::input(
+            format!("the images have {has} channels, the network takes {wants}"),
+            "evaluate it on images like those it was trained on",
+        ));
+    }
+    let names = set.classes.clone();
+    let files: BTreeMap<u32, String> = (0..set.test.len()).map(|i| (i as u32, set.test.name(i))).collect();
+    let placement = trained.net.placement();
+    let target = Target { device: placement.device, kind: placement.kind, threads };
+    let mut source = source(&trained.data, set, trained.px, target)?;
+    let mut result = train::assess::assess(&trained.net, &mut *source, Split::Test, args.batch)?;
+    if result.images == 0 {
+        return Err(Failure::input("there is no image to evaluate on", "look at the test folder of the data set"));
+    }
+    result.title = format!("{} on {}", trained.title, trained.data.name);
+    result.name_classes(&names);
+    if let Some(path) = &args.predictions {
+        result.write_predictions(path, &|index| files.get(&index).cloned().unwrap_or_default())?;
+    }
+    if let Some(path) = &args.page {
+        store::atomic::write(path, report::assessment::render(&result)?.as_bytes())?;
+    }
+    if args.json {
+        print::json(&result)
+    } else {
+        show(&result, args)
+    }
+    Ok(0)
+}
+
+fn show(a: &Assessment, args: &EvalArgs) {
+    print::line(&a.title);
+    let mut rows = vec![("images", a.images.to_string()), ("top-1 accuracy", format!("{:.2} %", a.acc1))];
+    rows.extend(a.acc5.map(|acc5| ("top-5 accuracy", format!("{acc5:.2} %"))));
+    rows.push(("loss", format!("{:.4}", a.loss)));
+    rows.push(("calibration error", format!("{:.2} %", a.calibration_error)));
+    rows.push(("images/s", format!("{:.1}", a.images_per_s)));
+    print::table(&["", ""], 1, rows.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect());
+    const SHOWN: usize = 10;
+    let mut classes: Vec<_> = a.classes.iter().filter(|c| c.images > 0).collect();
+    if classes.len() > SHOWN {
+        classes.sort_by(|a, b| a.acc1.total_cmp(&b.acc1));
+        print::line(&format!("the {SHOWN} classes with the lowest recall, of {}:", classes.len()));
+        classes.truncate(SHOWN);
+    }
+    let shown = |x: f64| if x.is_finite() { format!("{x:.1}") } else { "-".into() };
+    let row = |c: &&store::assessment::ClassRow| {
+        vec![c.name.clone(), c.images.to_string(), shown(c.acc1), shown(c.precision)]
+    };
+    print::table(&["class", "images", "recall %", "precision %"], 1, classes.iter().map(row).collect());
+    a.left_out.iter().for_each(|what| print::line(what));
+    for path in args.predictions.iter().chain(&args.page) {
+        print::line(&format!("written: {}", path.display()));
+    }
+}

@@ -1,0 +1,147 @@
+//! A network with its weights, and how it wants its images: from words, or from the folder of a finished trial.
+
+use crate::failure::Failure;
+use crate::network::{self, Words};
+use arch::Input;
+use nn::Net;
+use nn::weights::{self, Head, StateDict};
+use spec::{DataSpec, Normalize, TrialSpec};
+use std::path::Path;
+use store::{Plan, RunDir, SweepDir};
+
+/// Keys that are not fields of a network.
+const KEYS: [&str; 8] = ["weights", "data", "size", "resize", "crop", "normalize", "pad_to", "classes"];
+
+/// Ready to look at images.
+pub struct Trained {
+    /// In words, for titles.
+    pub title: String,
+    #[allow(missing_docs)]
+    pub net: Net,
+    /// Side of an image in pixels.
+    pub px: usize,
+    #[allow(missing_docs)]
+    pub input: Input,
+    /// Which images, and how they are prepared; the name is empty where none was given.
+    pub data: DataSpec,
+    /// A file of class names, a line each.
+    pub classes: Option<String>,
+}
+
+/// From `MODEL weights=FILE ...` or `TRIAL-FOLDER ...`.
+pub fn load(words: &[String], data: &Path) -> Result<Trained, Failure> {
+    let is_run = |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
+    match words.iter().find(is_run) {
+        Some(folder) => {
+            let rest: Vec<String> = words.iter().filter(|word| *word != folder).cloned().collect();
+            of_trial(Path::new(folder), &Words::split(&rest, &KEYS)?)
+        }
+        None => of_words(&Words::split(words, &KEYS)?, data),
+    }
+}
+
+fn of_words(words: &Words, data: &Path) -> Result<Trained, Failure> {
+    let given = words.get("weights").ok_or_else(|| {
+        Failure::input(
+            "no weights are given",
+            "add weights=FILE or weights=NAME, or name the folder of a finished trial",
+        )
+    })?;
+    let path = crate::published::find_weights(given, data)?;
+    let dict = StateDict::read(&path).map_err(network::input)?;
+    let spec = DataSpec { name: String::new(), normalize: Normalize::Imagenet, ..DataSpec::default() };
+    let data = data_words(spec, words)?;
+    let input = network::input_of(words, &dict, data.pad_to.or(data.size))?;
+    let model = words.model()?;
+    let title = format!("{} with {given}", words.name().map_or_else(|| name_of(&model), str::to_owned));
+    finish(title, network::build(&model, input)?, input, with_size(data, input.height), words, &dict, &path)
+}
+
+fn of_trial(folder: &Path, words: &Words) -> Result<Trained, Failure> {
+    let run = RunDir::new(folder);
+    let help = "give the folder of a finished trial, e.g. reports/quickstart/runs/ID";
+    let text = std::fs::read_to_string(folder.join("spec.yaml"))
+        .map_err(|e| Failure::input(format!("{}: {e}", folder.display()), help))?;
+    let spec: TrialSpec = serde_yaml::from_str(&text)
+        .map_err(|e| Failure::input(format!("{}/spec.yaml: {e}", folder.display()), help))?;
+    let id = folder
+        .canonicalize()
+        .ok()
+        .and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()))
+        .unwrap_or_default();
+    let sweep = folder.canonicalize().ok().and_then(|p| Some(SweepDir::new(p.parent()?.parent()?)));
+    let plan = sweep.and_then(|dir| Plan::read(&dir).ok());
+    let trial = plan.as_ref().and_then(|plan| plan.trials.iter().chain(&plan.earlier).find(|t| t.id == id));
+    let trial =
+        trial.ok_or_else(|| Failure::input(format!("{} is not in its sweep's plan", folder.display()), help))?;
+    let path = match words.get("weights") {
+        Some(given) => given.into(),
+        None => run.best_weights(),
+    };
+    let dict = StateDict::read(&path).map_err(network::input)?;
+    let data = data_words(spec.data.clone(), words)?;
+    let side = data.pad_to.or(data.size).unwrap_or(trial.image_px);
+    let input = Input { channels: trial.image_channels, height: side, width: side, classes: trial.classes };
+    let words_of_model: arch::ModelWords = serde_json::from_value(serde_json::json!(spec.model))
+        .map_err(|e| Failure::input(format!("{}/spec.yaml: {e}", folder.display()), help))?;
+    finish(id, network::build(&words_of_model, input)?, input, data, words, &dict, &path)
+}
+
+fn finish(
+    title: String,
+    mut net: Net,
+    input: Input,
+    data: DataSpec,
+    words: &Words,
+    dict: &StateDict,
+    path: &Path,
+) -> Result<Trained, Failure> {
+    weights::load(net.params_mut(), dict, Head::MustFit, path).map_err(network::input)?;
+    Ok(Trained { title, net, px: input.height, input, data, classes: words.get("classes").map(str::to_owned) })
+}
+
+fn name_of(model: &arch::ModelWords) -> String {
+    model.resolve().map(|(spec, _)| spec::id::readable(&spec)).unwrap_or_default()
+}
+
+fn with_size(data: DataSpec, px: usize) -> DataSpec {
+    DataSpec { size: data.size.or(Some(px)), ..data }
+}
+
+/// The words about images, over what is there.
+fn data_words(mut data: DataSpec, words: &Words) -> Result<DataSpec, Failure> {
+    let number = |key: &str| -> Result<Option<usize>, Failure> {
+        let parse = |text: &str| {
+            text.parse::<usize>()
+                .ok()
+                .filter(|n| (1..100_000).contains(n))
+                .ok_or_else(|| Failure::input(format!("{key}={text} is impossible"), "give a whole number of pixels"))
+        };
+        words.get(key).map(parse).transpose()
+    };
+    if let Some(name) = words.get("data") {
+        data = DataSpec { name: name.to_owned(), path: None, ..data };
+        // A folder that is meant by its bare name.
+        if !name.contains('/') && Path::new(name).join("val").is_dir() {
+            data.name = format!("./{name}");
+        }
+    }
+    data.size = number("size")?.or(data.size);
+    data.pad_to = number("pad_to")?.or(data.pad_to);
+    data.resize = number("resize")?.or(data.resize);
+    if let Some(text) = words.get("crop") {
+        let share = text.parse::<f64>().ok().filter(|c| *c > 0.1 && *c <= 1.0).ok_or_else(|| {
+            Failure::input(format!("crop={text} is impossible"), "give a share from 0.1 to 1, e.g. crop=0.95")
+        })?;
+        let size = data.size.unwrap_or(224) as f64;
+        data.resize = Some((size / share).floor() as usize);
+    }
+    match words.get("normalize") {
+        None => {}
+        Some("imagenet") => data.normalize = Normalize::Imagenet,
+        Some("auto") => data.normalize = Normalize::Auto,
+        Some(other) => return Err(Failure::input(format!("normalize={other} is not known"), "use imagenet or auto")),
+    }
+    data.check()?;
+    Ok(data)
+}

@@ -1,0 +1,49 @@
+//! A trained network on a whole split: every prediction, and what they add up to.
+
+use crate::TrainError;
+use data::{Pass, Shard, Source, Split, order};
+use nn::{Mode, Net};
+use std::time::Instant;
+use store::assessment::{Assessment, Prediction, TOP};
+use tch::{Kind, Tensor};
+
+/// Runs the network over `split`, `batch_size` images at a time. Class names and file names are the caller's to add.
+pub fn assess(net: &Net, source: &mut dyn Source, split: Split, batch_size: usize) -> Result<Assessment, TrainError> {
+    let batches = order::evaluation_batches(source.len(split), batch_size, Shard::WHOLE);
+    source.begin(Pass { split, batches, augment: None })?;
+    let (mut predictions, mut classes) = (Vec::new(), 0);
+    let started = Instant::now();
+    tch::no_grad(|| -> Result<(), TrainError> {
+        while let Some(batch) = source.next_batch()? {
+            let logits = net.logits(&batch.images, Mode::Eval).to_kind(Kind::Double);
+            classes = logits.size()[1] as usize;
+            predictions.extend(of_batch(&logits, &batch.labels, &batch.indices));
+        }
+        Ok(())
+    })?;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Assessment::of(predictions, classes, seconds, source.warnings()))
+}
+
+fn of_batch(logits: &Tensor, labels: &Tensor, indices: &[u32]) -> Vec<Prediction> {
+    let log_shares = logits.log_softmax(1, Kind::Double);
+    let kept = TOP.min(logits.size()[1] as usize) as i64;
+    let (top, guesses) = log_shares.topk(kept, 1, true, true);
+    // A label beyond the network's classes (-1 in test sets without labels) costs nothing and is never hit.
+    let known = labels.clamp(0, logits.size()[1] - 1);
+    let losses = -log_shares.gather(1, &known.unsqueeze(1), false).squeeze_dim(1);
+    let numbers = |t: &Tensor| Vec::<f64>::try_from(&t.flatten(0, -1).to_device(tch::Device::Cpu)).unwrap_or_default();
+    let (top, guesses) = (numbers(&top.exp()), numbers(&guesses.to_kind(Kind::Double)));
+    let (losses, labels) = (numbers(&losses), numbers(&labels.to_kind(Kind::Double)));
+    let one = |(i, &index): (usize, &u32)| {
+        let row = i * kept as usize..(i + 1) * kept as usize;
+        Prediction {
+            index,
+            label: labels[i] as i64,
+            guesses: guesses[row.clone()].iter().map(|&g| g as u32).collect(),
+            shares: top[row].to_vec(),
+            loss: losses[i],
+        }
+    };
+    indices.iter().enumerate().map(one).collect()
+}
