@@ -43,7 +43,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct SweepArgs {
     /// An experiment file (default: experiments/quickstart.yaml) and axes: scale=2,4 depth=20..56:9 seed=0..4
-    /// scale+width=2+48,4+26 train.label_smoothing=0,0.1
+    /// scale+width=2+48,4+26 train.label_smoothing=0,0.1 width=match:params@resnet50
     #[arg(value_name = "FILE | AXIS=VALUES")]
     pub words: Vec<String>,
     /// Folder under reports/ (default: the experiment's name)
@@ -58,6 +58,12 @@ pub struct SweepArgs {
     /// Threads of each trial (default: the cores divided by the slots)
     #[arg(long)]
     pub threads: Option<usize>,
+    /// With width=match:..., how far an arm's cost may be from its budget, in percent
+    #[arg(long, default_value_t = 3.0, value_name = "PERCENT")]
+    pub tolerance: f64,
+    /// Train arms that cannot come within the tolerance all the same
+    #[arg(long)]
+    pub keep_going: bool,
     /// Shrink every costly number and generate the images: does this experiment run, and does its loss fall?
     #[arg(long)]
     pub smoke: bool,

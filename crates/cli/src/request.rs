@@ -45,9 +45,14 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
         crate::smoke::point_to_weights(&mut expansion, &folder);
     }
     let data = args.folders.data.clone();
+    if !(args.tolerance.is_finite() && args.tolerance >= 0.0) {
+        return Err(Failure::input(format!("--tolerance {} is impossible", args.tolerance), "give percent, e.g. 3"));
+    }
+    // Networks in small have few channels, and so coarse steps.
+    let tolerance = (!args.keep_going && !args.smoke).then_some(args.tolerance / 100.0);
     let notes = RefCell::new(vec![]);
     let describe = |spec: &DataSpec| facts(spec, &data, (purpose == Purpose::Look).then_some(&notes));
-    let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), &describe)?;
+    let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &describe)?;
     plan.notes.extend(notes.take());
     if purpose == Purpose::Train && !args.smoke {
         for trial in &plan.trials {

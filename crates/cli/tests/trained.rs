@@ -117,3 +117,38 @@ fn what_cannot_be_evaluated_is_refused_with_a_remedy() {
     }
     assert!(!Path::new(&nowhere).exists());
 }
+
+/// Answers every request with the same few bytes.
+fn serve(content: &'static [u8]) -> String {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", content.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(content));
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn downloads_that_are_not_the_published_file_are_refused_and_not_kept() {
+    let bench = Bench::new();
+    let data = bench.sweep("data");
+    let server = serve(b"an error page");
+    let cases = [
+        ("weights res2net50_26w_4s", "expected 06e79181"),
+        ("data cifar100", "expected 03b5dce01913d631647c71ecec9e9cb8"),
+    ];
+    for (line, wanted) in cases {
+        let output = bench.run(&format!("{line} --mirror {server} --data {}", data.display()));
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert!(stderr(&output).contains(wanted), "{line}: {}", stderr(&output));
+    }
+    let kept = |folder: &str| std::fs::read_dir(data.join(folder)).map_or(0, Iterator::count);
+    assert_eq!((kept("weights"), kept("cifar100")), (0, 0));
+}

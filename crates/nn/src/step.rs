@@ -58,10 +58,9 @@ impl Step for AutogradStep {
     fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
         let logits = net.logits(images, Mode::Train);
         let loss = self.loss(&logits, targets);
-        let mut scaled = if weight.share == 1.0 { loss.shallow_clone() } else { &loss * weight.share };
-        if let Some(scale) = weight.scale {
-            scaled = scaled * scale;
-        }
+        // Not in place: without a share the scaled loss would be the very tensor that is returned.
+        let shared = if weight.share == 1.0 { loss.shallow_clone() } else { &loss * weight.share };
+        let scaled = weight.scale.map_or_else(|| shared.shallow_clone(), |scale| &shared * scale);
         scaled.backward();
         Loss { loss: loss.detach(), logits: logits.detach() }
     }

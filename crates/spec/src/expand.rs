@@ -1,6 +1,7 @@
 //! From a file and overrides to arms: every combination of the axes' points, each a complete and checked trial.
 
 use crate::axes::{Axis, show, show_point};
+use crate::budget::{Asked, Budget};
 use crate::experiment::{Experiment, Reference, explain};
 use crate::trial::TrialSpec;
 use crate::{SpecError, Value, fields};
@@ -34,6 +35,8 @@ pub struct Arm {
     pub coordinates: Vec<(String, String)>,
     /// The trial with seed 0.
     pub spec: TrialSpec,
+    /// What the plan still has to find; the field that it leaves open has the base's value here.
+    pub budget: Option<Budget>,
     /// Remarks of the model's resolution.
     pub notes: Vec<String>,
 }
@@ -59,7 +62,12 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
     let mut tree = serde_yaml::to_value(experiment).map_err(|e| explain(&e))?;
     let (fixed, swept): (Vec<_>, Vec<_>) =
         command_line.iter().filter(|a| !a.is_seed()).cloned().partition(|a| a.points.len() == 1);
+    let mut asked = Vec::new();
     for (path, value) in in_order(fixed.iter().flat_map(|a| a.paths.iter().cloned().zip(a.points[0].clone()))) {
+        if let Some(budget) = Asked::read(&path, &value)? {
+            asked.push(budget);
+            continue;
+        }
         let place = format!("{path}={}", show(&value));
         notes.extend(fields::set(&mut tree, &path, value));
         serde_yaml::from_value::<Experiment>(tree.clone()).map_err(|e| explain(&e).at(&place))?;
@@ -69,7 +77,7 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
     if count.is_none() {
         return Err(SpecError::new(format!("the axes give more than {MOST_ARMS} arms"), "give fewer values"));
     }
-    let arms = product(&lines).into_iter().map(|moves| arm(&tree, &moves)).collect::<Result<Vec<_>, _>>()?;
+    let arms = product(&lines).into_iter().map(|moves| arm(&tree, &moves, &asked)).collect::<Result<Vec<_>, _>>()?;
     let axes = if swept.is_empty() { axes_of(&experiment.axes)? } else { swept };
     Ok(Expansion {
         name: experiment.name.clone(),
@@ -157,11 +165,16 @@ fn product(lines: &[Vec<Vec<Move>>]) -> Vec<Vec<Move>> {
     })
 }
 
-fn arm(base: &Value, moves: &[Move]) -> Result<Arm, SpecError> {
+/// `asked` are the budgets that hold for every arm.
+fn arm(base: &Value, moves: &[Move], asked: &[Asked]) -> Result<Arm, SpecError> {
     let mut tree = base.clone();
     let mut notes = Vec::new();
+    let mut asked = asked.to_vec();
     for (path, value) in in_order(moves.iter().flat_map(|m| m.sets.iter().cloned())) {
-        notes.extend(fields::set(&mut tree, &path, value));
+        match Asked::read(&path, &value)? {
+            Some(budget) => asked.push(budget),
+            None => notes.extend(fields::set(&mut tree, &path, value)),
+        }
     }
     let label = moves.iter().map(|m| if m.axis == "arm" { m.shown.clone() } else { format!("{}={}", m.axis, m.shown) });
     let label = label.collect::<Vec<_>>().join(" ");
@@ -172,7 +185,19 @@ fn arm(base: &Value, moves: &[Move]) -> Result<Arm, SpecError> {
     })?;
     notes.extend(remarks);
     let coordinates = moves.iter().map(|m| (m.axis.clone(), m.shown.clone())).collect();
-    Ok(Arm { label: if label.is_empty() { "base".into() } else { label }, coordinates, spec, notes })
+    let budget = budget(base, asked)?;
+    Ok(Arm { label: if label.is_empty() { "base".into() } else { label }, coordinates, spec, budget, notes })
+}
+
+/// The one budget of an arm, against the experiment's base network or the one that it names.
+fn budget(base: &Value, mut asked: Vec<Asked>) -> Result<Option<Budget>, SpecError> {
+    if asked.len() > 1 {
+        let help = "one budget determines one field; give the other a value";
+        return Err(SpecError::new("two fields of an arm are matched", help));
+    }
+    let Some(asked) = asked.pop() else { return Ok(None) };
+    let base: Experiment = serde_yaml::from_value(base.clone()).map_err(|e| explain(&e))?;
+    asked.resolve(&base.model).map(Some)
 }
 
 /// The zoo name first, then the family, then the rest: the former two clear what came before them.

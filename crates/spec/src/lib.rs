@@ -8,11 +8,13 @@
 //! - [`experiment`]: the YAML file as written
 //! - [`axes`]: the grammar of `scale=2,4` and `depth=20..56:9`
 //! - [`fields`]: short names of fields, and how an override changes the file
+//! - [`budget`]: `width=match:params@resnet50`, fields that the plan fills in
 //! - [`expand`]: file and axes to arms and trials
 //! - [`id`]: readable names and hashes
 //! - [`smoke`]: any experiment, shrunk
 
 pub mod axes;
+pub mod budget;
 pub mod data;
 pub mod error;
 pub mod expand;
@@ -25,6 +27,7 @@ pub mod train;
 pub mod trial;
 
 pub use axes::Axis;
+pub use budget::{Budget, Open, Quantity};
 pub use data::{Augment, DataSpec, Normalize};
 pub use error::SpecError;
 pub use expand::{Arm, Expansion, expand};

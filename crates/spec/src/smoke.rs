@@ -2,6 +2,7 @@
 //! switches on stays on; images are generated ones of the right kind.
 
 use crate::{DataSpec, Expansion, Optimizer, Reference, Schedule, TrialSpec};
+use arch::{Family, ModelSpec};
 use std::cmp::min;
 
 /// Training images of a smoke test.
@@ -18,18 +19,23 @@ pub fn smoke(expansion: &mut Expansion) {
     // Nothing published is about such images.
     expansion.reference = Reference::default();
     expansion.notes.push("smoke test: networks, images and epochs are shrunk, and the images are generated".into());
-    expansion.arms.iter_mut().for_each(|arm| shrink(&mut arm.spec));
+    for arm in &mut expansion.arms {
+        shrink(&mut arm.spec);
+        arm.budget.iter_mut().for_each(|budget| shrink_model(&mut budget.reference));
+    }
 }
 
-fn shrink(spec: &mut TrialSpec) {
-    let model = &mut spec.model;
-    let is_dla = model.family == arch::Family::Dla;
+fn shrink_model(model: &mut ModelSpec) {
+    let is_dla = model.family == Family::Dla;
     // Trees of a DLA have two to the power of their levels blocks.
     model.blocks.iter_mut().for_each(|n| *n = if is_dla { 1 + usize::from(*n > 2) } else { n.div_ceil(8) });
     // A quarter of the channels, still enough for every split and its groups.
     let enough = (if is_dla { 256_usize } else { 64 }).div_ceil(model.width);
     model.planes = min(model.planes, (model.planes / 4).max(16).max(enough.next_multiple_of(4)));
+}
 
+fn shrink(spec: &mut TrialSpec) {
+    shrink_model(&mut spec.model);
     let train = &mut spec.train;
     let Optimizer::Sgd { lr, .. } = &mut train.optimizer;
     // The usual rule: the learning rate moves with the batch.

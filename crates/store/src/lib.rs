@@ -30,6 +30,6 @@ pub use journal::{Event, Journal};
 pub use layout::{RunDir, SweepDir};
 pub use lock::Lock;
 pub use metrics::{Metrics, Point};
-pub use plan::{Code, Plan, PlanAxis, PlannedTrial};
+pub use plan::{Code, Met, Plan, PlanAxis, PlannedTrial};
 pub use result::{Environment, Outcome, TrialResult};
 pub use rows::{Status, SweepRows, TrialRow};

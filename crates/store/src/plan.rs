@@ -43,6 +43,28 @@ pub struct PlannedTrial {
     pub activations: u64,
     pub rf_min_px: u64,
     pub rf_max_px: u64,
+    /// How a field was found that the command left open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Met>,
+}
+
+/// A budget and what was found for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Met {
+    /// The field that was open, e.g. `width`.
+    pub field: String,
+    /// Its value.
+    pub value: usize,
+    /// `params` or `macs`.
+    pub quantity: String,
+    /// Whose cost is the target.
+    pub of: String,
+    #[allow(missing_docs)]
+    pub target: u64,
+    #[allow(missing_docs)]
+    pub found: u64,
+    /// (found - target) / target, percent.
+    pub error_percent: f64,
 }
 
 /// What a sweep consists of.

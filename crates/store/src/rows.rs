@@ -166,6 +166,7 @@ pub(crate) mod tests {
             activations: 3,
             rf_min_px: 4,
             rf_max_px: 5,
+            budget: None,
         };
         let (status, reason) = (Status::Pending, String::new());
         TrialRow { planned, status, reason, result: None, curve: vec![], attempts: 0, environment: None }

@@ -4,11 +4,13 @@
 //!
 //! Reading order:
 //! - [`plan`]: arms and seeds to trials, with what each costs
+//! - [`budget`]: fields that are found so that arms cost the same
 //! - [`scheduler`]: which trial runs next and where; pure
 //! - [`executor`]: what starts trials, behind a trait; [`local`] on this machine, [`mock`] with a virtual clock
 //! - [`progress`]: what a trial tells while it runs
 //! - [`runner`]: the loop that ties them together, and its journal
 
+pub mod budget;
 pub mod error;
 pub mod executor;
 pub mod local;

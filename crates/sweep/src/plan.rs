@@ -1,7 +1,7 @@
 //! Arms and seeds to trials: each arm's graph is built once and priced, and arms that turn out to be the same network
 //! with the same recipe are merged.
 
-use crate::SweepError;
+use crate::{SweepError, budget};
 use arch::{Graph, Input};
 use spec::{Arm, Axis, DataSpec, Expansion, TrialSpec, id};
 use std::collections::HashMap;
@@ -19,15 +19,17 @@ pub struct DataFacts {
 }
 
 /// Plans every arm with every seed, seed by seed, so that each arm has a first result early. `describe` looks a data
-/// set up; it is asked once for each.
+/// set up; it is asked once for each. Fields that budgets leave open are found; an arm that cannot come within `tolerance`
+/// of its budget (a share of it; None allows any distance) is an error.
 pub fn plan(
     expansion: &Expansion,
     command: &str,
     code: Code,
+    tolerance: Option<f64>,
     describe: &dyn Fn(&DataSpec) -> Result<DataFacts, SweepError>,
 ) -> Result<Plan, SweepError> {
     let mut notes = expansion.notes.clone();
-    let arms = priced(expansion, describe, &mut notes)?;
+    let arms = priced(expansion, tolerance, describe, &mut notes)?;
     let seed = |&seed: &u64| arms.iter().map(move |arm| arm.trial(seed));
     let trials: Vec<PlannedTrial> = expansion.seeds.iter().flat_map(seed).collect();
     refuse_clashes(&trials)?;
@@ -63,6 +65,7 @@ impl Priced {
 
 fn priced(
     expansion: &Expansion,
+    tolerance: Option<f64>,
     describe: &dyn Fn(&DataSpec) -> Result<DataFacts, SweepError>,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Priced>, SweepError> {
@@ -79,7 +82,7 @@ fn priced(
                 facts
             }
         };
-        let priced = price(arm, facts, notes)?;
+        let priced = price(arm, facts, tolerance, notes)?;
         let alike = by_cost.entry((priced.trial.parameters, priced.trial.macs)).or_default();
         let same = alike.iter().copied().find(|&i| is_same(&arms[i], &priced));
         if let Some(i) = same {
@@ -101,7 +104,7 @@ fn is_same(a: &Priced, b: &Priced) -> bool {
     a.graph == b.graph && a.trial.spec.data == b.trial.spec.data && a.trial.spec.train == b.trial.spec.train
 }
 
-fn price(arm: &Arm, facts: DataFacts, notes: &mut Vec<String>) -> Result<Priced, SweepError> {
+fn price(arm: &Arm, facts: DataFacts, tolerance: Option<f64>, notes: &mut Vec<String>) -> Result<Priced, SweepError> {
     let in_arm = |e: SweepError| SweepError { cause: format!("{}: {}", arm.label, e.cause), ..e };
     let mut spec = arm.spec.clone();
     if spec.train.batch_size > facts.train_images {
@@ -127,6 +130,11 @@ fn price(arm: &Arm, facts: DataFacts, notes: &mut Vec<String>) -> Result<Priced,
         return Err(in_arm(SweepError::input(cause, format!("give at least {side}"))));
     }
     let input = Input { channels: facts.channels, height: px, width: px, classes: facts.classes };
+    let mut met = None;
+    if let Some(budget) = &arm.budget {
+        let (model, found) = budget::meet(&spec.model, budget, input, tolerance).map_err(in_arm)?;
+        (spec.model, met) = (model, Some(found));
+    }
     let graph = arch::build(&spec.model, input).map_err(|e| in_arm(e.into()))?;
     let cost = arch::cost(&graph);
     let extent = rf::extent(&graph);
@@ -144,6 +152,7 @@ fn price(arm: &Arm, facts: DataFacts, notes: &mut Vec<String>) -> Result<Priced,
         activations: cost.activations,
         rf_min_px: extent.min_px,
         rf_max_px: extent.max_px,
+        budget: met,
         spec,
     };
     Ok(Priced { graph, trial })
@@ -179,7 +188,7 @@ mod tests {
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
         let expansion = spec::expand(&experiment, &axes).unwrap();
         let facts = DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000 };
-        plan(&expansion, "sweep", Code::default(), &|_| Ok(facts))
+        plan(&expansion, "sweep", Code::default(), Some(0.03), &|_| Ok(facts))
     }
 
     const FILE: &str = "
@@ -218,5 +227,52 @@ axes: {scale: [2, 4]}
     fn a_batch_larger_than_the_data_is_refused() {
         let e = planned(FILE, "batch=5000").unwrap_err();
         assert!(e.is_input && e.cause.contains("5000") && e.help.contains("4000"), "{e:?}");
+    }
+
+    fn imagenet(line: &str) -> Result<Plan, SweepError> {
+        let experiment =
+            spec::experiment::parse("name: t\nmodel: {zoo: res2net50_26w_4s}\nseeds: [0]\n", "t.yaml").unwrap();
+        let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
+        let facts = DataFacts { channels: 3, height: 224, width: 224, classes: 1000, train_images: 1_281_167 };
+        plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &|_| Ok(facts))
+    }
+
+    #[test]
+    fn at_resnet50s_parameters_the_papers_widths_are_found() {
+        let plan = imagenet("scale=2,3,4,5,6,8 width=match:params@resnet50").unwrap();
+        let widths: Vec<_> = plan.trials.iter().map(|t| t.spec.model.width).collect();
+        assert_eq!(widths, [48, 33, 26, 21, 18, 14]);
+        for trial in &plan.trials {
+            let met = trial.budget.as_ref().unwrap();
+            assert_eq!((met.target, met.found), (25_557_032, trial.parameters));
+            assert!(met.error_percent.abs() < 3.0, "{met:?}");
+        }
+    }
+
+    #[test]
+    fn other_fields_other_costs_and_cifar_nets_are_matched_too() {
+        let macs = imagenet("scale=2,8 width=match:macs").unwrap();
+        assert!(macs.trials.iter().all(|t| t.budget.as_ref().is_some_and(|b| b.of == "the base network")));
+        let planned = |line: &str| {
+            let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
+            let file = "name: t\nmodel: {zoo: resnext29_8c64w}\nseeds: [0]\n";
+            let experiment = spec::experiment::parse(file, "t.yaml").unwrap();
+            let facts = DataFacts { channels: 3, height: 32, width: 32, classes: 100, train_images: 50_000 };
+            plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &|_| Ok(facts))
+        };
+        let cardinality = planned("width=32,48 cardinality=match:params").unwrap();
+        let found: Vec<_> = cardinality.trials.iter().map(|t| t.spec.model.cardinality).collect();
+        assert!(found[0] > found[1] && found[1] > 8, "{found:?}");
+        // Depths come in steps of nine layers: too coarse for three percent, and the error says how near one comes.
+        let e = planned("cardinality=6,10 depth=match:params").unwrap_err();
+        assert!(
+            e.cause.contains("depth=") && e.cause.contains("tolerance") && e.help.contains("--keep-going"),
+            "{e:?}"
+        );
+        let e = spec::expand(
+            &spec::experiment::parse("name: t\n", "t.yaml").unwrap(),
+            &[Axis::parse("width=match:macs").unwrap(), Axis::parse("depth=match:macs").unwrap()],
+        );
+        assert!(e.unwrap_err().cause.contains("two fields"));
     }
 }

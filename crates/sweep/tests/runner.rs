@@ -14,7 +14,7 @@ fn plan(line: &str) -> Plan {
     let experiment = spec::experiment::parse(text, "t.yaml").unwrap();
     let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
     let facts = DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000 };
-    sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), &|_| Ok(facts)).unwrap()
+    sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), None, &|_| Ok(facts)).unwrap()
 }
 
 fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn sweep::Executor, stop: &AtomicUsize) -> Finish {

@@ -4,6 +4,7 @@
 use super::pickle::{self, Id, Pickle, Value};
 use super::state_dict::{StateDict, StoredTensor};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{Cursor, Read};
 use tch::Kind;
 use zip::ZipArchive;
@@ -36,9 +37,9 @@ pub fn read_zip(bytes: &[u8]) -> Result<StateDict, String> {
     let dict = state_dict(&pickle)?;
     for (_, id) in &dict {
         let storage = storage_of(&pickle, *id)?;
-        if !storages.contains_key(&storage.key) {
-            let content = entry(&mut archive, &format!("{folder}data/{}", storage.key))?;
-            storages.insert(storage.key, content);
+        if let Entry::Vacant(place) = storages.entry(storage.key) {
+            let content = entry(&mut archive, &format!("{folder}data/{}", place.key()))?;
+            place.insert(content);
         }
     }
     tensors(&pickle, &dict, &storages)

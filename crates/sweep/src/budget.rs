@@ -1,0 +1,116 @@
+//! Equal budgets: the value of the open field at which a network's cost comes nearest to the target, the smallest on a tie.
+
+use crate::SweepError;
+use arch::{Input, ModelSpec};
+use spec::{Budget, Quantity};
+use store::Met;
+
+/// Values beyond this are not looked at.
+const MOST: usize = 4096;
+
+/// Fills the open field in, or says how near one can come. `tolerance` is the largest error, as a share of the target.
+pub fn meet(
+    model: &ModelSpec,
+    budget: &Budget,
+    input: Input,
+    tolerance: Option<f64>,
+) -> Result<(ModelSpec, Met), SweepError> {
+    let target = cost(&budget.reference, budget.quantity, input).ok_or_else(|| {
+        SweepError::input("the network of the budget does not fit these images", "match another network's cost")
+    })?;
+    let found = nearest(target, &|value| cost(&budget.open.set(model, value)?, budget.quantity, input));
+    let field = budget.open.name();
+    let (value, found) = found.ok_or_else(|| {
+        let cause = format!("no {field} up to {MOST} gives a network of this kind");
+        SweepError::input(cause, "match another field, or change the arm's other fields")
+    })?;
+    let error = (found as f64 - target as f64) / target as f64;
+    if let Some(tolerance) = tolerance.filter(|t| error.abs() > *t) {
+        return Err(SweepError::input(
+            format!(
+                "{field}={value} comes nearest to {target} {}, with {found} ({:+.1} %), beyond the tolerance of {} %",
+                budget.quantity.name(),
+                100.0 * error,
+                100.0 * tolerance
+            ),
+            "match a field of finer steps (width), allow more with --tolerance PERCENT, or plan it all the same with --keep-going",
+        ));
+    }
+    let met = Met {
+        field: field.to_owned(),
+        value,
+        quantity: budget.quantity.name().to_owned(),
+        of: budget.of.clone().unwrap_or_else(|| "the base network".to_owned()),
+        target,
+        found,
+        error_percent: 100.0 * error,
+    };
+    // `nearest` only returns values at which there is a network.
+    let model = budget.open.set(model, value).unwrap_or_else(|| model.clone());
+    Ok((model, met))
+}
+
+fn cost(model: &ModelSpec, quantity: Quantity, input: Input) -> Option<u64> {
+    let cost = arch::cost(&arch::build(model, input).ok()?);
+    Some(match quantity {
+        Quantity::Params => cost.parameters,
+        Quantity::Macs => cost.macs,
+    })
+}
+
+/// Goes up from 1 until costs have passed the target by a factor of two: costs rise with every field, but not every value
+/// gives a network. Steps widen where the cost is still far below, since each try builds a graph.
+fn nearest(target: u64, cost: &dyn Fn(usize) -> Option<u64>) -> Option<(usize, u64)> {
+    let start = start(target, cost);
+    let mut best: Option<(usize, u64)> = None;
+    let mut since = 0;
+    for value in start..=MOST {
+        let Some(found) = cost(value) else { continue };
+        if best.is_none_or(|(_, b)| found.abs_diff(target) < b.abs_diff(target)) {
+            best = Some((value, found));
+        }
+        // A plateau or two beyond the target nothing nearer can come.
+        since += usize::from(found > target);
+        if found > 2 * target || since > 2 {
+            break;
+        }
+    }
+    // Down to the first value of a plateau that began before the search did.
+    let (mut value, found) = best?;
+    while value > 1 && cost(value - 1) == Some(found) {
+        value -= 1;
+    }
+    Some((value, found))
+}
+
+/// The smallest value whose cost is the largest one that is below half of the target, by doubling; 1 if there is none.
+fn start(target: u64, cost: &dyn Fn(usize) -> Option<u64>) -> usize {
+    let mut start = 1;
+    let mut value = 2;
+    while value <= MOST {
+        match cost(value) {
+            Some(found) if found > target / 2 => break,
+            Some(_) => start = value,
+            None => {}
+        }
+        value *= 2;
+    }
+    start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_of_equally_near_values_is_found() {
+        let steps = |value: usize| Some((value / 3 * 10) as u64);
+        assert_eq!(nearest(100, &steps), Some((30, 100)));
+        // 90 and 110 are equally near to 100; both plateaus have three values.
+        let gap = |value: usize| Some(if value < 12 { 90 } else { 110 });
+        assert_eq!(nearest(100, &gap), Some((1, 90)));
+        let odd = |value: usize| (value % 2 == 1).then_some(value as u64);
+        assert_eq!(nearest(500, &odd), Some((499, 499)));
+        assert_eq!(nearest(5, &|_| None), None);
+    }
+}
