@@ -6,11 +6,13 @@
 //! Reading order:
 //! - [`sweep`]: the quickstart sweep, wall time and accuracy
 //! - [`loader`]: the input pipeline on a folder of JPEGs
+//! - [`price`]: the plan's price against what the sweep takes
 //! - [`run`]: both programs as processes, and medians
 //! - [`history`]: every measurement, appended to `history.csv`
 
 mod history;
 mod loader;
+mod price;
 mod run;
 mod sweep;
 
@@ -29,11 +31,14 @@ enum What {
     Sweep(sweep::Args),
     /// The input pipeline: JPEGs of 500 x 375, random resized crops of 224, two workers each
     Loader(loader::Args),
+    /// The plan's price against what the sweep takes (no Python needed)
+    Price(price::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().what {
         What::Sweep(args) => sweep::run(&args),
         What::Loader(args) => loader::run(&args),
+        What::Price(args) => price::run(&args),
     }
 }

@@ -21,6 +21,9 @@ pub enum Command {
     Plan(SweepArgs),
     /// Train one trial of a planned sweep (what a sweep starts for each of its trials)
     Trial(TrialArgs),
+    /// Time a few steps of a planned trial (what a plan starts for each network)
+    #[command(hide = true)]
+    Time(TimeArgs),
     /// Rebuild the report and the tables of a sweep from its files
     Report(ReportArgs),
     /// Describe a network: parameters, multiply-adds, stages
@@ -64,6 +67,9 @@ pub struct SweepArgs {
     /// Train arms that cannot come within the tolerance all the same
     #[arg(long)]
     pub keep_going: bool,
+    /// Do not time networks that were never timed here: no prices for them
+    #[arg(long)]
+    pub no_time: bool,
     /// Shrink every costly number and generate the images: does this experiment run, and does its loss fall?
     #[arg(long)]
     pub smoke: bool,
@@ -85,6 +91,14 @@ pub struct TrialArgs {
     pub sweep: PathBuf,
     /// The trial's id
     pub id: String,
+    /// Where data sets are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `time`.
+#[derive(Args, Debug)]
+pub struct TimeArgs {
     /// Where data sets are
     #[command(flatten)]
     pub folders: Folders,

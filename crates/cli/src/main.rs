@@ -7,6 +7,7 @@
 //! - [`network`]: words to a network with weights; [`published`] and [`bring`]: what can be downloaded
 //! - [`trained`]: a network with its weights, and how it wants its images
 //! - [`smoke`]: what a smoke test needs beside its plan
+//! - [`price`]: what a plan will cost on this machine
 //! - [`progress`] and [`signals`]: while a sweep runs
 //! - [`failure`]: how a command ends that cannot do what it was asked
 //! - [`print`]: tables and JSON
@@ -16,6 +17,7 @@ mod bring;
 mod commands;
 mod failure;
 mod network;
+mod price;
 mod print;
 mod progress;
 mod published;
@@ -54,6 +56,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Sweep(args) => commands::sweep::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
         Command::Trial(args) => commands::trial::run(&args),
+        Command::Time(args) => commands::time::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Model(args) => commands::model::run(&args),
         Command::Eval(args) => commands::eval::run(&args),

@@ -125,6 +125,7 @@ fn as_facts(facts: data::Facts) -> DataFacts {
         width: facts.width,
         classes: facts.classes,
         train_images: facts.train_images,
+        test_images: facts.test_images,
     }
 }
 

@@ -32,10 +32,10 @@ fn words(model: &serde_json::Value) -> String {
 fn a_plan_counts_what_model_counts() {
     let bench = Bench::new();
     for line in [
-        "plan --json",
-        "plan depth=11,20 width=26,40 cardinality=1,2 --json",
-        "plan family=dla block=res2 stem=cifar --json",
-        "plan zoo=res2net50_26w_4s,resnet50 --json",
+        "plan --json --no-time",
+        "plan depth=11,20 width=26,40 cardinality=1,2 --json --no-time",
+        "plan family=dla block=res2 stem=cifar --json --no-time",
+        "plan zoo=res2net50_26w_4s,resnet50 --json --no-time",
     ] {
         let plan = bench.json(line);
         let trials = plan["trials"].as_array().unwrap();

@@ -125,7 +125,7 @@ fn ends_of_the_loss(run: &Path) -> (f64, f64) {
 #[test]
 fn a_plan_of_imagenet_needs_no_images_and_shows_the_published_sizes() {
     let bench = Bench::new();
-    let plan = bench.json("plan experiments/imagenet-table1.yaml --json");
+    let plan = bench.json("plan experiments/imagenet-table1.yaml --json --no-time");
     // Parameters and multiply-adds in millions (crates/arch/src/cost.rs says where from).
     let published = [
         ("zoo=resnet50", 25.557, 4089.0),

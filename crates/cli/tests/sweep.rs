@@ -73,7 +73,9 @@ fn a_trial_whose_data_vanished_fails_with_the_reason() {
         let path = entry.unwrap().path();
         std::fs::copy(&path, data.join(path.file_name().unwrap())).unwrap();
     }
-    let id = bench.json(&format!("plan scale=2 seed=0 data.path={} --json", data.display()))["trials"][0]["id"].clone();
+    let id =
+        bench.json(&format!("plan scale=2 seed=0 data.path={} --json --no-time", data.display()))["trials"][0]["id"]
+            .clone();
     // Planned with the data there; trained by hand without.
     let mut child = bench.spawn(&format!("sweep scale=2 seed=0 epochs=40 data.path={} --name gone", data.display()));
     let sweep = bench.sweep("gone");

@@ -9,6 +9,7 @@
 //! - [`plan`], [`result`], [`metrics`], [`journal`]: the files' contents
 //! - [`rows`]: a sweep read back, as plain rows
 //! - [`tables`]: the rows as Parquet and CSV
+//! - [`price`]: what a trial will cost, from a few timed steps
 //! - [`tensorboard`]: event files
 //! - [`assessment`]: a network's predictions on a set of images, and what they add up to
 
@@ -20,6 +21,7 @@ pub mod layout;
 pub mod lock;
 pub mod metrics;
 pub mod plan;
+pub mod price;
 pub mod result;
 pub mod rows;
 pub mod tables;
@@ -31,5 +33,6 @@ pub use layout::{RunDir, SweepDir};
 pub use lock::Lock;
 pub use metrics::{Metrics, Point};
 pub use plan::{Code, Met, Plan, PlanAxis, PlannedTrial};
+pub use price::{Price, Timing, Work};
 pub use result::{Environment, Outcome, TrialResult};
 pub use rows::{Status, SweepRows, TrialRow};

@@ -1,6 +1,6 @@
 //! plan.json: what the last command asked for, with everything that could be known before training.
 
-use crate::{StoreError, SweepDir, atomic};
+use crate::{Price, StoreError, SweepDir, atomic};
 use serde::{Deserialize, Serialize};
 use spec::TrialSpec;
 
@@ -43,6 +43,13 @@ pub struct PlannedTrial {
     pub activations: u64,
     pub rf_min_px: u64,
     pub rf_max_px: u64,
+    #[serde(default)]
+    pub train_images: usize,
+    #[serde(default)]
+    pub test_images: usize,
+    /// What it will cost here; None where nobody timed its network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// How a field was found that the command left open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Met>,

@@ -166,6 +166,9 @@ pub(crate) mod tests {
             activations: 3,
             rf_min_px: 4,
             rf_max_px: 5,
+            train_images: 0,
+            test_images: 0,
+            price: None,
             budget: None,
         };
         let (status, reason) = (Status::Pending, String::new());

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::{Outcome, PlannedTrial, RunDir, StoreError, SweepDir, TrialResult, atomic, lock};
@@ -60,6 +60,28 @@ pub fn gpu_slots(gpus: usize, cores: usize, threads: Option<usize>, trials: usiz
     (0..gpus.min(trials.max(1))).map(slot).collect()
 }
 
+/// `exe` with what a slot gives its process: threads and the one GPU.
+pub fn command(exe: &Path, slot: &Slot) -> Command {
+    let threads = slot.threads.to_string();
+    let mut command = Command::new(exe);
+    command.env("RES2LAB_THREADS", &threads).env("OMP_NUM_THREADS", &threads).env("MKL_NUM_THREADS", &threads);
+    command.env("CUDA_VISIBLE_DEVICES", slot.gpu.map(|gpu| gpu.to_string()).unwrap_or_default());
+    command
+}
+
+/// Keeps a process that was just started on its slot's cores: before libtorch starts its threads, which inherit it. Where
+/// that fails the process is only slower.
+pub fn pin(child: &Child, slot: &Slot) {
+    if slot.cores.is_empty() {
+        return;
+    }
+    let mut set = CpuSet::new();
+    for &core in &slot.cores {
+        let _ = set.set(core);
+    }
+    let _ = sched_setaffinity(Pid::from_raw(child.id() as i32), &set);
+}
+
 /// Starts `exe trial SWEEP ID` for each trial.
 pub struct Local {
     exe: PathBuf,
@@ -94,21 +116,11 @@ impl Local {
     fn spawn(&self, run: &RunDir, id: &str, slot: &Slot) -> std::io::Result<(Child, u64)> {
         let console = File::options().create(true).append(true).open(run.console())?;
         let start = console.metadata()?.len();
-        let threads = slot.threads.to_string();
-        let mut command = Command::new(&self.exe);
+        let mut command = command(&self.exe, slot);
         command.arg("trial").arg(self.sweep.path()).arg(id).args(&self.arguments);
-        command.env("RES2LAB_THREADS", &threads).env("OMP_NUM_THREADS", &threads).env("MKL_NUM_THREADS", &threads);
-        command.env("CUDA_VISIBLE_DEVICES", slot.gpu.map(|gpu| gpu.to_string()).unwrap_or_default());
         command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console).process_group(0);
         let child = command.spawn()?;
-        if !slot.cores.is_empty() {
-            let mut set = CpuSet::new();
-            for &core in &slot.cores {
-                let _ = set.set(core);
-            }
-            // Set before libtorch starts its threads, which inherit it. Without it the trial is only slower.
-            let _ = sched_setaffinity(Pid::from_raw(child.id() as i32), &set);
-        }
+        pin(&child, slot);
         Ok((child, start))
     }
 

@@ -16,6 +16,7 @@ pub struct DataFacts {
     pub width: usize,
     pub classes: usize,
     pub train_images: usize,
+    pub test_images: usize,
 }
 
 /// Plans every arm with every seed, seed by seed, so that each arm has a first result early. `describe` looks a data
@@ -152,6 +153,9 @@ fn price(arm: &Arm, facts: DataFacts, tolerance: Option<f64>, notes: &mut Vec<St
         activations: cost.activations,
         rf_min_px: extent.min_px,
         rf_max_px: extent.max_px,
+        train_images: facts.train_images,
+        test_images: facts.test_images,
+        price: None,
         budget: met,
         spec,
     };
@@ -187,7 +191,8 @@ mod tests {
         let experiment: Experiment = spec::experiment::parse(file, "test.yaml").unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
         let expansion = spec::expand(&experiment, &axes).unwrap();
-        let facts = DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000 };
+        let facts =
+            DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000, test_images: 1000 };
         plan(&expansion, "sweep", Code::default(), Some(0.03), &|_| Ok(facts))
     }
 
@@ -233,7 +238,14 @@ axes: {scale: [2, 4]}
         let experiment =
             spec::experiment::parse("name: t\nmodel: {zoo: res2net50_26w_4s}\nseeds: [0]\n", "t.yaml").unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
-        let facts = DataFacts { channels: 3, height: 224, width: 224, classes: 1000, train_images: 1_281_167 };
+        let facts = DataFacts {
+            channels: 3,
+            height: 224,
+            width: 224,
+            classes: 1000,
+            train_images: 1_281_167,
+            test_images: 50_000,
+        };
         plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &|_| Ok(facts))
     }
 
@@ -257,7 +269,14 @@ axes: {scale: [2, 4]}
             let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
             let file = "name: t\nmodel: {zoo: resnext29_8c64w}\nseeds: [0]\n";
             let experiment = spec::experiment::parse(file, "t.yaml").unwrap();
-            let facts = DataFacts { channels: 3, height: 32, width: 32, classes: 100, train_images: 50_000 };
+            let facts = DataFacts {
+                channels: 3,
+                height: 32,
+                width: 32,
+                classes: 100,
+                train_images: 50_000,
+                test_images: 10_000,
+            };
             plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &|_| Ok(facts))
         };
         let cardinality = planned("width=32,48 cardinality=match:params").unwrap();

@@ -11,6 +11,7 @@
 //! - `schedule`: learning rate and momentum of a step
 //! - `evaluate`: loss and accuracies on the test images
 //! - [`assess`]: a trained network on a whole split, class by class
+//! - [`timing`]: a few steps, timed
 //! - `checkpoint`: what is saved, and how a run goes on from it
 //! - `recorder`: metrics, log, event file, progress
 //! - `reduce`: sums over processes (one so far)
@@ -26,6 +27,7 @@ mod mix;
 mod recorder;
 mod reduce;
 mod schedule;
+pub mod timing;
 mod training;
 mod trial;
 

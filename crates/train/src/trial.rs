@@ -146,7 +146,7 @@ fn set_up<'a>(
 }
 
 /// The kind of weights, and that of convolutions and products where it differs.
-fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
+pub(crate) fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     match precision {
         Precision::F32 => (Kind::Float, None),
         Precision::F64 => (Kind::Double, None),
@@ -155,7 +155,7 @@ fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     }
 }
 
-fn start_average(net: &mut Net, spec: &TrialSpec) {
+pub(crate) fn start_average(net: &mut Net, spec: &TrialSpec) {
     if spec.train.ema > 0.0 {
         net.params_mut().start_average();
     }

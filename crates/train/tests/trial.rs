@@ -36,6 +36,9 @@ fn trial(train: TrainSpec) -> PlannedTrial {
         activations: 0,
         rf_min_px: 0,
         rf_max_px: 0,
+        train_images: 0,
+        test_images: 0,
+        price: None,
         budget: None,
     }
 }

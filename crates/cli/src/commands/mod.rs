@@ -9,5 +9,6 @@ pub mod plan;
 pub mod predict;
 pub mod report;
 pub mod sweep;
+pub mod time;
 pub mod trial;
 pub mod weights;

@@ -2,23 +2,26 @@
 
 use crate::args::SweepArgs;
 use crate::failure::Failure;
-use crate::print;
 use crate::request::{Purpose, request};
-use store::{Met, Plan, PlannedTrial};
+use crate::{price, print};
+use store::{Met, Plan, PlannedTrial, Price};
+use sweep::Slot;
 
 /// Plans and prints.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
-    let request = request(args, Purpose::Look)?;
+    let mut request = request(args, Purpose::Look)?;
+    let slots = super::sweep::slots(args, request.plan.trials.len())?;
+    price::add(&mut request.plan, &slots, &args.folders.data, !args.no_time)?;
     if args.json {
         print::json(&request.plan)
     } else {
-        show(&request.plan)
+        show(&request.plan, &slots)
     }
     Ok(0)
 }
 
 /// Arms with what they cost, and the notes.
-pub fn show(plan: &Plan) {
+pub fn show(plan: &Plan, slots: &[Slot]) {
     let seeds: Vec<u64> = seeds(plan);
     let arms: Vec<&PlannedTrial> = plan.trials.iter().take(plan.trials.len() / seeds.len().max(1)).collect();
     print::line(&format!(
@@ -29,6 +32,7 @@ pub fn show(plan: &Plan) {
         count(plan.trials.len(), "trial")
     ));
     let has_budgets = arms.iter().any(|t| t.budget.is_some());
+    let has_prices = arms.iter().any(|t| t.price.is_some());
     let rows = arms.iter().map(|t| {
         let mut row = vec![
             t.label.clone(),
@@ -41,14 +45,41 @@ pub fn show(plan: &Plan) {
         if has_budgets {
             row.extend(t.budget.as_ref().map_or_else(|| vec![String::new(); 3], budget_cells));
         }
+        if has_prices {
+            row.extend(t.price.as_ref().map_or_else(|| vec!["-".to_owned(); 3], price_cells));
+        }
         row
     });
     let mut headers = vec!["arm", "network", "parameters", "multiply-adds", "activations", "receptive field"];
     if has_budgets {
         headers.extend(["found", "target", "error %"]);
     }
+    if has_prices {
+        headers.extend(["step", "time per trial", "memory"]);
+    }
     print::table(&headers, 2, rows.collect());
+    show_finish(plan, slots);
     plan.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
+}
+
+/// Step, wall time and memory of a trial.
+fn price_cells(price: &Price) -> Vec<String> {
+    let step = 1e3 * price.timing.step_s;
+    let step = if step < 1e4 { format!("{step:.1} ms") } else { format!("{:.1} s", step / 1e3) };
+    vec![step, print::duration(price.wall_s), format!("{:.0} MiB", price.timing.memory_mib)]
+}
+
+/// The whole sweep, if each trial has a price.
+fn show_finish(plan: &Plan, slots: &[Slot]) {
+    let Some(finish_s) = price::finish_s(plan, slots) else { return };
+    let total: f64 = plan.trials.iter().filter_map(|t| Some(t.price.as_ref()?.wall_s)).sum();
+    let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
+    print::line(&format!(
+        "predicted: {} of work on {}, done in {}",
+        print::duration(total),
+        names.join(", "),
+        print::duration(finish_s)
+    ));
 }
 
 /// What was found, for which target, and how far off it is.

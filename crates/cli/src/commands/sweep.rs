@@ -3,9 +3,9 @@
 use crate::args::SweepArgs;
 use crate::commands::{plan, report as report_command};
 use crate::failure::{FAILED, Failure};
-use crate::print;
 use crate::progress::Watcher;
 use crate::request::{Purpose, Request, request};
+use crate::{price, print};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -17,8 +17,10 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// Runs what is not done yet. Exit status 0 only if every trial is done.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
-    let request = request(args, Purpose::Train)?;
+    let mut request = request(args, Purpose::Train)?;
     let slots = slots(args, request.plan.trials.len())?;
+    // What `plan` timed before; timing now would only delay the start.
+    price::add(&mut request.plan, &slots, &args.folders.data, false)?;
     atomic::create_dir(&request.dir.runs())?;
     // Before anything is written: another runner's plan must not change under it.
     let held = sweep::hold(&request.dir)?;
@@ -27,7 +29,7 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
         crate::smoke::write_weights(&plan)?;
     }
     if !args.json {
-        plan::show(&plan);
+        plan::show(&plan, &slots);
         let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
         print::line(&format!("running on {} ({} each)", names.join(", "), plan::count(slots[0].threads, "thread")));
     }
@@ -52,7 +54,8 @@ fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
     Ok((plan, dir))
 }
 
-fn slots(args: &SweepArgs, trials: usize) -> Result<Vec<Slot>, Failure> {
+/// Where trials run, as the flags say.
+pub fn slots(args: &SweepArgs, trials: usize) -> Result<Vec<Slot>, Failure> {
     let cores = local::available_cores();
     let gpus = tch::Cuda::device_count().max(0) as usize;
     for (flag, value) in [("--slots", args.slots), ("--threads", args.threads)] {

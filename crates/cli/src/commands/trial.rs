@@ -3,7 +3,7 @@
 //! Exit status: 0 done (or already done), 2 bad spec or data, 3 diverged, 4 out of memory, 75 stopped with a checkpoint
 //! (or another process is training it), 1 anything else.
 
-use crate::args::TrialArgs;
+use crate::args::{Folders, TrialArgs};
 use crate::failure::{FAILED, Failure};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use store::{Plan, PlannedTrial, RunDir, SweepDir};
 use sweep::TrialProgress;
 use tch::Device;
-use train::{Ended, Options, Progress};
+use train::{Ended, Options, Progress, TrainError};
 
 const DIVERGED: u8 = 3;
 const OUT_OF_MEMORY: u8 = 4;
@@ -34,41 +34,51 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
     run.create(&trial.spec)?;
     let options = options(args, trial, &run)?;
     libtorch::keep_memory();
-    // tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two lines.
+    Ok(status(guarded(|| train::run(trial, &run, &options, &mut tell(&run)))?))
+}
+
+/// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two lines.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, Failure> {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let ended = catch_unwind(AssertUnwindSafe(|| train::run(trial, &run, &options, &mut tell(&run))));
+    let ended = catch_unwind(AssertUnwindSafe(work));
     std::panic::set_hook(quiet);
     match ended {
-        Ok(ended) => Ok(status(ended?)),
+        Ok(ended) => Ok(ended?),
         Err(panic) => Err(libtorch_failure(&*panic)),
     }
 }
 
 fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let options = options_without_run(&args.folders);
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGUSR2] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|e| Failure {
+        signal_hook::flag::register(signal, Arc::clone(&options.stop)).map_err(|e| Failure {
             status: FAILED,
             cause: format!("cannot listen to signals: {e}"),
             help: "report this".into(),
         })?;
     }
+    let weights = crate::request::weights(&trial.spec, &args.folders.data)?;
+    let earlier_s = TrialProgress::read(run).map_or(0.0, |told| told.wall_s);
+    Ok(Options { weights, earlier_s, ..options })
+}
+
+/// What the runner says in the environment.
+pub fn options_without_run(folders: &Folders) -> Options {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
-    let checkpoint_s = number("RES2LAB_CHECKPOINT_S").unwrap_or(60);
-    Ok(Options {
+    Options {
         // The runner shows a trial the one GPU that it may use, or none.
         device: Device::cuda_if_available(),
         threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
-        data: args.folders.data.clone(),
-        weights: crate::request::weights(&trial.spec, &args.folders.data)?,
-        checkpoint_every: Duration::from_secs(checkpoint_s as u64),
+        data: folders.data.clone(),
+        weights: None,
+        checkpoint_every: Duration::from_secs(number("RES2LAB_CHECKPOINT_S").unwrap_or(60) as u64),
         rank: 0,
         world: 1,
-        stop,
+        stop: Arc::new(AtomicBool::new(false)),
         code: crate::code(),
-        earlier_s: TrialProgress::read(run).map_or(0.0, |told| told.wall_s),
-    })
+        earlier_s: 0.0,
+    }
 }
 
 /// Writes progress.json, now and then; nobody is hurt if it fails.

@@ -23,7 +23,10 @@ pub fn arms(study: &Study) -> DataTable {
         Column::number("multiply-adds", "For one image, forward"),
         Column::number("receptive field", "Smallest and largest of the last stage's units, pixels along a side"),
         Column::number("images/s", "Training images per second of one trial, mean over trials"),
-        Column::number("time per trial", "Wall time, mean over finished trials"),
+        Column::number(
+            "time per trial",
+            "Wall time, mean over finished trials; below it what the plan predicted, where it was asked",
+        ),
     ];
     let mut table = DataTable { id: "arms", columns, rows: study.arms.iter().map(|arm| arm_row(study, arm)).collect() };
     if study.arms.iter().any(|arm| published(study, arm).is_some()) {
@@ -54,9 +57,15 @@ fn arm_row(study: &Study, arm: &Arm) -> Row {
         Cell::number(Some(planned.macs as f64), |_| count(planned.macs)),
         Cell { text: field, value: planned.rf_max_px.to_string(), ..Cell::default() },
         Cell::number(result(|r| r.images_per_s), three_digits),
-        Cell::number(result(|r| r.wall_s), duration),
+        Cell { note: predicted(arm), ..Cell::number(result(|r| r.wall_s), duration) },
     ];
     Row { arm: arm.id.to_owned(), trial: String::new(), is_hidden: false, color: color_class(arm.color), cells }
+}
+
+/// What the plan said a trial would take, if it said anything.
+fn predicted(arm: &Arm) -> String {
+    let walls: Vec<f64> = arm.trials.iter().filter_map(|t| Some(t.planned.price.as_ref()?.wall_s)).collect();
+    Sample::of(&walls).map_or_else(String::new, |s| format!("predicted {}", duration(s.mean)))
 }
 
 fn against(study: &Study, arm: &Arm) -> Cell {

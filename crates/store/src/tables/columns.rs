@@ -74,6 +74,11 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("activations", "outputs of convolutions and linear layers for one image", Count(|r| Some(r.planned.activations))),
     ("rf_min_px", "smallest receptive field over paths, last stage", Count(|r| Some(r.planned.rf_min_px))),
     ("rf_max_px", "largest receptive field, last stage", Count(|r| Some(r.planned.rf_max_px))),
+    (
+        "predicted_wall_s",
+        "wall time that the plan predicted, seconds",
+        Real(|r| r.planned.price.as_ref().map(|p| p.wall_s)),
+    ),
     ("steps", "optimizer steps made", Count(|r| result(r).map(|x| x.steps))),
     ("step_ms", "median time of a step, milliseconds", Real(|r| result(r).map(|x| x.step_ms))),
     ("images_per_s", "training images per second, evaluation left out", Real(|r| result(r).map(|x| x.images_per_s))),

@@ -1,0 +1,47 @@
+//! The plan's price against what the sweep then took, on networks that were not timed before.
+
+use crate::history;
+use crate::run::timed;
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::process::Command;
+
+/// Three networks of different kinds; two seeds each, so that two slots are busy as the price assumes.
+const NETWORKS: [&str; 3] = [
+    "depth=20 planes=8 width=26 scale=4 epochs=3",
+    "depth=11 planes=12 width=32 cardinality=2 scale=3 epochs=5",
+    "block=bottleneck scale=1 depth=29 planes=8 width=64 epochs=3",
+];
+
+/// Of `price`.
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Plans, sweeps, compares.
+pub fn run(_: &Args) -> Result<()> {
+    println!("{}; two trials side by side", history::processor());
+    let mut worst: f64 = 0.0;
+    for network in NETWORKS {
+        let folder = tempfile::tempdir()?;
+        // A folder of data sets of its own, so that nothing timed before is known.
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data)?;
+        std::os::unix::fs::symlink(std::fs::canonicalize("data/mnist5k")?, data.join("mnist5k"))?;
+        let plan = timed(command("plan", network, &data, folder.path()))?.1;
+        let predicted = plan["trials"][0]["price"]["wall_s"].as_f64().context("the plan has no price")?;
+        let arms = timed(command("sweep", network, &data, folder.path()))?.1;
+        let actual = arms["arms"][0]["wall_s"].as_f64().context("the arm has no wall time")?;
+        let off = 100.0 * (predicted - actual) / actual;
+        worst = worst.max(off.abs());
+        println!("{network}: predicted {predicted:.1} s, took {actual:.1} s, {off:+.0} %");
+    }
+    println!("largest error {worst:.0} %");
+    Ok(())
+}
+
+fn command(what: &str, network: &str, data: &Path, reports: &Path) -> Command {
+    let mut command = Command::new("target/release/res2lab");
+    command.arg(what).args(network.split(' ')).args(["seed=0,1", "--slots", "2", "--threads", "1", "--json"]);
+    command.arg("--data").arg(data).arg("--reports").arg(reports);
+    command
+}

@@ -1,0 +1,144 @@
+//! What the trials of a plan will cost on this machine: a few steps of each distinct network are timed once, in as many
+//! processes side by side as there are slots, and kept for the device and the build.
+
+use crate::commands::time::Timed;
+use crate::failure::Failure;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Instant;
+use store::{Plan, PlannedTrial, Price, Timing, Work, atomic};
+use sweep::{Slot, local};
+
+/// Timings by what they depend on.
+type Kept = BTreeMap<String, Timing>;
+
+/// More processes than this say nothing new.
+const MOST_PROCESSES: usize = 8;
+
+/// Gives every trial its price. Networks that were never timed here are timed if `may_time`, and left without a price if
+/// not, or if their timing failed (the reason becomes a note).
+pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Result<(), Failure> {
+    let path = data.join(".cache").join("step-times.json");
+    // A damaged file of timings only costs the time to make them again.
+    let mut kept: Kept = atomic::read_json(&path).ok().flatten().unwrap_or_default();
+    let keys: Vec<String> = plan.trials.iter().map(|trial| key(trial, slots)).collect();
+    if may_time {
+        let mut new: Vec<(&String, &PlannedTrial)> = Vec::new();
+        for (key, trial) in keys.iter().zip(&plan.trials) {
+            if !kept.contains_key(key) && !new.iter().any(|(other, _)| *other == key) {
+                new.push((key, trial));
+            }
+        }
+        let bar = bar(new.len());
+        let mut notes = Vec::new();
+        for (key, trial) in new {
+            match measure(trial, slots, data) {
+                Ok(timing) => drop(kept.insert(key.clone(), timing)),
+                Err(e) => notes.push(format!("{} could not be timed: {}", trial.label, e.cause)),
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        plan.notes.extend(notes);
+        // Timings that cannot be kept are made again next time.
+        let _ = std::fs::create_dir_all(data.join(".cache"));
+        let _ = atomic::write_json(&path, &kept);
+    }
+    let device = device(slots);
+    for (trial, key) in plan.trials.iter_mut().zip(&keys) {
+        let Some(timing) = kept.get(key) else { continue };
+        let wall_s = timing.wall_s(work(trial));
+        trial.price = Some(Price { timing: timing.clone(), device: device.clone(), wall_s });
+    }
+    Ok(())
+}
+
+/// When everything would be done, seconds from now, if each trial of the plan has a price.
+pub fn finish_s(plan: &Plan, slots: &[Slot]) -> Option<f64> {
+    let walls: Option<Vec<f64>> = plan.trials.iter().map(|t| t.price.as_ref().map(|p| p.wall_s)).collect();
+    walls.filter(|w| !w.is_empty()).map(|walls| store::price::finish_s(walls.into_iter(), slots.len()))
+}
+
+fn work(trial: &PlannedTrial) -> Work {
+    let train = &trial.spec.train;
+    Work {
+        epochs: train.epochs,
+        steps_per_epoch: trial.train_images / train.batch_size.max(1),
+        eval_every: train.eval_every,
+        test_images: trial.test_images,
+        limit_s: 60.0 * train.max_minutes,
+    }
+}
+
+/// Everything that a step's time depends on, as text.
+fn key(trial: &PlannedTrial, slots: &[Slot]) -> String {
+    let mut spec = json!(trial.spec);
+    for gone in ["/seed", "/init", "/train/epochs", "/train/schedule", "/train/eval_every", "/train/max_minutes"] {
+        if let Some(value) = spec.pointer_mut(gone) {
+            *value = Value::Null;
+        }
+    }
+    let code = crate::code();
+    json!([device(slots), code.version, code.commit, trial.image_px, trial.classes, spec]).to_string()
+}
+
+fn device(slots: &[Slot]) -> String {
+    let kind = slots.first().map_or(String::new(), |s| format!("{} x {} threads", slots.len(), s.threads));
+    let here = train::environment::environment(tch::Device::Cpu, 1, crate::code());
+    let on_gpu = slots.first().is_some_and(|s| s.gpu.is_some());
+    let name = if on_gpu { here.gpus.join(", ") } else { here.cpu };
+    format!("{name}, {kind}")
+}
+
+/// The mean over one process in every slot.
+fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Failure> {
+    let failed = |cause: String| Failure { status: crate::failure::FAILED, cause, help: "see res2lab env".into() };
+    let exe = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
+    let input = serde_json::to_vec(trial).map_err(|e| failed(e.to_string()))?;
+    let started = Instant::now();
+    let start = |slot: &Slot| start(&exe, slot, data, &input);
+    let children: Vec<Child> =
+        slots.iter().take(MOST_PROCESSES).map(start).collect::<Result<_, _>>().map_err(|e| failed(e.to_string()))?;
+    let mut timings = Vec::new();
+    for child in children {
+        let output = child.wait_with_output().map_err(|e| failed(e.to_string()))?;
+        let wall_s = started.elapsed().as_secs_f64();
+        let timed: Timed = serde_json::from_slice(&output.stdout).map_err(|_| {
+            let said = String::from_utf8_lossy(&output.stderr);
+            failed(said.lines().next().unwrap_or("no answer").trim_start_matches("error: ").to_owned())
+        })?;
+        timings.push(Timing { startup_s: (wall_s - timed.busy_s).max(0.0), ..timed.timing });
+    }
+    let mean = |f: &dyn Fn(&Timing) -> f64| timings.iter().map(f).sum::<f64>() / timings.len().max(1) as f64;
+    Ok(Timing {
+        step_s: mean(&|t| t.step_s),
+        evaluation_s: mean(&|t| t.evaluation_s),
+        save_s: mean(&|t| t.save_s),
+        // The first to end was waited for first, so its start is the one that was seen best.
+        startup_s: timings.iter().map(|t| t.startup_s).fold(f64::INFINITY, f64::min),
+        memory_mib: timings.iter().map(|t| t.memory_mib).fold(0.0, f64::max),
+    })
+}
+
+fn start(exe: &PathBuf, slot: &Slot, data: &Path, input: &[u8]) -> std::io::Result<Child> {
+    let mut command = local::command(exe, slot);
+    command.arg("time").arg("--data").arg(data);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    local::pin(&child, slot);
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input)?;
+    }
+    Ok(child)
+}
+
+fn bar(count: usize) -> ProgressBar {
+    let bar = if count > 0 { ProgressBar::new(count as u64) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("timing networks {bar:30} {pos} of {len}") {
+        bar.set_style(style);
+    }
+    bar
+}

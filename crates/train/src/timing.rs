@@ -1,0 +1,155 @@
+//! A few steps of a trial, timed: what the plan's price is worked out from. Nothing is written but a checkpoint that is
+//! removed again.
+
+use crate::images::{Target, augment, is_resident, source, wanted};
+use crate::mix::mix;
+use crate::schedule::rates;
+use crate::trial::{Options, arithmetic, start_average};
+use crate::{TrainError, checkpoint, environment};
+use arch::Input;
+use data::{DataSet, Pass, Shard, Source, Split, order};
+use nn::{AutogradStep, Layout, Mode, Net, Placement, Sgd, Step, Weight, init};
+use random::Key;
+use spec::{DecayOn, Optimizer, TrialSpec};
+use std::time::{Duration, Instant};
+use store::{PlannedTrial, Timing};
+use tch::Kind;
+
+/// Steps are timed until this much time has passed, at least three of them.
+const ENOUGH: Duration = Duration::from_millis(1500);
+const WARM_UP: usize = 3;
+/// On a CPU large networks are timed on fewer images than a batch has: this many multiply-adds, forward, at most.
+const MOST_MACS: u64 = 30_000_000_000;
+
+/// Times steps, evaluation and a checkpoint. `startup_s` is left to the caller, who knows when the process began; the
+/// second value is how long the timing itself took, seconds.
+pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), TrainError> {
+    tch::set_num_threads(options.threads as i32);
+    let spec = &trial.spec;
+    let (kind, autocast) = arithmetic(spec.train.precision);
+    let (channels, px) = (trial.image_channels, trial.image_px);
+    let graph = arch::build(&spec.model, Input { channels, height: px, width: px, classes: trial.classes })?;
+    let layout = Layout::choose(&graph, options.device);
+    let mut net = Net::new(graph, Placement { device: options.device, kind, layout })?;
+    net.set_autocast(autocast);
+    init::init(net.params_mut(), spec.seed);
+    start_average(&mut net, spec);
+    let part = part(trial, options);
+    let (set, data) = images(trial, options, part)?;
+    let augment = augment(&data, is_resident(&data, &set));
+    let mut source = source(&data, set, px, Target { device: options.device, kind, threads: options.threads })?;
+
+    let begun = Instant::now();
+    let per_part = steps(&mut net, &mut *source, spec, augment, part)?;
+    let evaluation_s = evaluation(&net, &mut *source)?;
+    let save_s = save(&net)?;
+    let timing = Timing {
+        step_s: per_part * spec.train.batch_size as f64 / part as f64,
+        evaluation_s,
+        save_s,
+        startup_s: 0.0,
+        memory_mib: environment::peak_memory_mib(),
+    };
+    Ok((timing, begun.elapsed().as_secs_f64()))
+}
+
+/// Images that are timed together.
+fn part(trial: &PlannedTrial, options: &Options) -> usize {
+    let train = &trial.spec.train;
+    let part = train.batch_size / train.accumulate;
+    if options.device.is_cuda() { part } else { part.min((MOST_MACS / trial.macs.max(1)).max(2) as usize) }
+}
+
+/// The trial's own images, or generated ones where they are not here.
+fn images(trial: &PlannedTrial, options: &Options, part: usize) -> Result<(DataSet, spec::DataSpec), TrainError> {
+    let data = trial.spec.data.clone();
+    if let Ok(set) = data::open(&wanted(&data, &options.data)) {
+        return Ok((set, data));
+    }
+    let (size, images) = (Some(trial.image_px), Some(2 * part.max(64)));
+    let data =
+        spec::DataSpec { name: "generated".into(), path: None, size, images, cache_px: None, pad_to: None, ..data };
+    Ok((data::open(&wanted(&data, &options.data))?, data))
+}
+
+/// Mean time of a part, from batches in an epoch's order.
+fn steps(
+    net: &mut Net,
+    source: &mut dyn Source,
+    spec: &TrialSpec,
+    augment: data::Augment,
+    part: usize,
+) -> Result<f64, TrainError> {
+    let train = &spec.train;
+    let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = train.optimizer;
+    let sgd = Sgd { weight_decay, decay_weights_only: decay_on == DecayOn::Weights, nesterov };
+    let mut step = AutogradStep { label_smoothing: train.label_smoothing };
+    let (mut count, mut started) = (0, Instant::now());
+    for epoch in 0.. {
+        let batches = order::training_batches(source.len(Split::Train), spec.seed, epoch, part, Shard::WHOLE, 0);
+        source.begin(Pass {
+            split: Split::Train,
+            batches,
+            augment: Some((augment, order::epoch_key(spec.seed, epoch))),
+        })?;
+        while let Some(batch) = source.next_batch()? {
+            net.params_mut().zero_grads();
+            let (images, targets) = mix(train, batch, Key::new(spec.seed).with(count as u64));
+            let out = step.forward_backward(net, &images, &targets, Weight::ONE);
+            if train.clip_norm > 0.0 {
+                let _ = net.params_mut().clip_grads(train.clip_norm);
+            }
+            let r = rates(train, 1_000_000, 0);
+            sgd.step(
+                net.params_mut(),
+                nn::Rates { lr: r.lr, momentum: r.momentum, first: count == 0, found_inf: None },
+            )?;
+            if train.ema > 0.0 {
+                net.params_mut().update_average(train.ema);
+            }
+            // Waits for the device.
+            let _ = out.loss.double_value(&[]);
+            count += 1;
+            if count == WARM_UP {
+                started = Instant::now();
+            }
+            let timed = count.saturating_sub(WARM_UP);
+            if timed >= 3 && started.elapsed() >= ENOUGH {
+                return Ok(started.elapsed().as_secs_f64() / timed as f64);
+            }
+        }
+    }
+    Ok(f64::NAN)
+}
+
+/// Mean time of a test image.
+fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
+    const BATCH: usize = 250;
+    let macs = arch::cost(net.graph()).macs.max(1);
+    let batch = BATCH.min(source.len(Split::Test)).min((MOST_MACS / macs).max(2) as usize);
+    let batches = order::evaluation_batches(source.len(Split::Test), batch, Shard::WHOLE);
+    source.begin(Pass { split: Split::Test, batches, augment: None })?;
+    let (mut images, mut seconds) = (0, 0.0);
+    let mut started = Instant::now();
+    for turn in 0..4 {
+        let Some(batch) = source.next_batch()? else { break };
+        let logits = tch::no_grad(|| net.logits(&batch.images, Mode::Eval));
+        let _ = logits.sum(Kind::Float).double_value(&[]);
+        // The first turn warms up, unless it is the only one.
+        if turn > 0 || source.len(Split::Test) <= batch.indices.len() {
+            images += batch.indices.len();
+            seconds += started.elapsed().as_secs_f64();
+        }
+        started = Instant::now();
+    }
+    Ok(if images > 0 { seconds / images as f64 } else { 0.0 })
+}
+
+fn save(net: &Net) -> Result<f64, TrainError> {
+    let path = std::env::temp_dir().join(format!("res2lab-timing-{}.safetensors", std::process::id()));
+    let started = Instant::now();
+    let saved = checkpoint::save(&path, net.params(), &checkpoint::State::default());
+    let seconds = started.elapsed().as_secs_f64();
+    let _ = std::fs::remove_file(&path);
+    saved.map(|()| seconds)
+}
