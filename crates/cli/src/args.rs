@@ -76,6 +76,15 @@ pub struct SweepArgs {
     /// Stop the sweep at the first trial that fails
     #[arg(long)]
     pub fail_fast: bool,
+    /// Try a failed trial again so many times, after a growing wait
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub retries: u32,
+    /// Train diverged trials again too, from the start (failed ones are tried again in any case)
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// End a trial, as failed, after so many minutes in one go
+    #[arg(long, value_name = "MINUTES")]
+    pub trial_minutes: Option<f64>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,

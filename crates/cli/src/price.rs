@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Instant;
 use store::{Plan, PlannedTrial, Price, Timing, Work, atomic};
@@ -124,7 +124,7 @@ fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, 
     })
 }
 
-fn start(exe: &PathBuf, slot: &Slot, data: &Path, input: &[u8]) -> std::io::Result<Child> {
+fn start(exe: &Path, slot: &Slot, data: &Path, input: &[u8]) -> std::io::Result<Child> {
     let mut command = local::command(exe, slot);
     command.arg("time").arg("--data").arg(data);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;

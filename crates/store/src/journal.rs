@@ -25,6 +25,8 @@ pub enum Event {
         #[serde(default)]
         reason: String,
     },
+    /// A slot failed trial after trial and gets no more.
+    SetAside { at_s: f64, slot: String, reason: String },
     /// The runner stopped: `finished`, or `interrupted` by a signal.
     Stopped { at_s: f64, why: String },
 }

@@ -99,7 +99,7 @@ fn last_ends(events: &[Event]) -> HashMap<&str, (&str, &str)> {
             Event::Started { id, .. } | Event::Adopted { id, .. } => {
                 ends.remove(id.as_str());
             }
-            Event::Planned { .. } | Event::Stopped { .. } => {}
+            Event::Planned { .. } | Event::SetAside { .. } | Event::Stopped { .. } => {}
         }
     }
     ends

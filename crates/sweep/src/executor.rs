@@ -13,8 +13,10 @@ pub enum End {
     Diverged,
     /// Stopped with a checkpoint.
     Preempted,
-    /// Without a result; why.
+    /// Without a result; why. Another try may end better.
     Failed(String),
+    /// Without a result; why. Another try would end alike: the spec or the data are wrong, or memory is too small.
+    Refused(String),
 }
 
 impl End {
@@ -29,14 +31,14 @@ impl End {
             End::Done => "done",
             End::Diverged => "diverged",
             End::Preempted => "preempted",
-            End::Failed(_) => "failed",
+            End::Failed(_) | End::Refused(_) => "failed",
         }
     }
 
     /// Why, where it did not end well.
     pub fn reason(&self) -> &str {
         match self {
-            End::Failed(reason) => reason,
+            End::Failed(reason) | End::Refused(reason) => reason,
             _ => "",
         }
     }
@@ -61,6 +63,9 @@ pub trait Executor {
 
     /// Ends all running trials at once.
     fn kill(&mut self);
+
+    /// Ends one running trial at once.
+    fn kill_one(&mut self, id: &str);
 
     /// Unix time, seconds; virtual in tests.
     fn now_s(&self) -> f64;

@@ -26,3 +26,4 @@ pub use local::{Local, Slot};
 pub use plan::{DataFacts, plan};
 pub use progress::TrialProgress;
 pub use runner::{Finish, Options, Snapshot, hold, run};
+pub use scheduler::Faults;

@@ -130,7 +130,12 @@ impl Local {
             Ok(None) => true,
             Ok(Some(status)) => {
                 let end = end_of(&running.run, || reason(status, &running.run, running.console_start));
-                let end = if status.code() == Some(75) && !end.is_final() { End::Preempted } else { end };
+                let end = match (end, status.code()) {
+                    (End::Failed(_), Some(75)) => End::Preempted,
+                    // Bad spec or data, out of memory.
+                    (End::Failed(why), Some(2 | 4)) => End::Refused(why),
+                    (end, _) => end,
+                };
                 ended.push((running.id.clone(), end));
                 false
             }
@@ -207,6 +212,12 @@ impl Executor for Local {
             let _ = killpg(Pid::from_raw(running.child.id() as i32), Signal::SIGKILL);
         }
         self.signal_adopted(Signal::SIGKILL);
+    }
+
+    fn kill_one(&mut self, id: &str) {
+        for running in self.children.iter().filter(|running| running.id == id) {
+            let _ = killpg(Pid::from_raw(running.child.id() as i32), Signal::SIGKILL);
+        }
     }
 
     fn now_s(&self) -> f64 {

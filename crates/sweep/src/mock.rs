@@ -15,6 +15,8 @@ pub struct Mock {
     now_s: f64,
     running: Vec<Run>,
     attempts: std::collections::HashMap<String, u32>,
+    /// Told of every end, as a trial writes its result.
+    pub on_end: Box<dyn FnMut(&str, &End)>,
     /// Every start, in order: trial and slot.
     pub starts: Vec<(String, usize)>,
     /// Broken promises: a slot or a trial that ran twice at once.
@@ -37,6 +39,7 @@ impl Mock {
             now_s: 0.0,
             running: vec![],
             attempts: Default::default(),
+            on_end: Box::new(|_, _| {}),
             starts: vec![],
             clashes: vec![],
         }
@@ -74,6 +77,7 @@ impl Executor for Mock {
         let (ended, running) = std::mem::take(&mut self.running).into_iter().partition(|r| r.ends_s <= now_s);
         self.running = running;
         let ended: Vec<Run> = ended;
+        ended.iter().for_each(|r| (self.on_end)(&r.id, &r.end));
         ended.into_iter().map(|r| (r.id, r.end)).collect()
     }
 
@@ -86,6 +90,13 @@ impl Executor for Mock {
 
     fn kill(&mut self) {
         self.ask_to_stop();
+    }
+
+    fn kill_one(&mut self, id: &str) {
+        for run in self.running.iter_mut().filter(|run| run.id == id) {
+            run.ends_s = self.now_s;
+            run.end = End::Failed("killed by signal 9".into());
+        }
     }
 
     fn now_s(&self) -> f64 {

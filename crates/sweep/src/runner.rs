@@ -4,10 +4,10 @@
 use crate::SweepError;
 use crate::executor::{End, Executor};
 use crate::progress::TrialProgress;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Faults, Scheduler};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{Event, Journal, Lock, Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
 
 /// How a sweep is run.
@@ -16,6 +16,10 @@ pub struct Options<'a> {
     pub stop: &'a AtomicUsize,
     /// Stop at the first failure.
     pub fail_fast: bool,
+    /// What happens after other failures.
+    pub faults: Faults,
+    /// A trial is ended, as failed, after so long in one go; zero is no limit.
+    pub trial_limit: Duration,
     /// After being asked to stop, trials have this long.
     pub grace: Duration,
 }
@@ -68,6 +72,10 @@ struct Runner<'a> {
     index: HashMap<&'a str, usize>,
     slot_names: Vec<String>,
     started_s: HashMap<usize, f64>,
+    /// Trials that were ended for being late, and why.
+    late: HashMap<usize, String>,
+    /// What running trials told when they were last asked.
+    told: HashMap<usize, TrialProgress>,
     /// Wall time of finished trials per unit of work.
     pace: Pace,
 }
@@ -92,13 +100,18 @@ pub fn run<'a>(
     options: &Options,
     observe: &mut dyn FnMut(&Snapshot),
 ) -> Result<Finish, SweepError> {
-    let mut runner = Runner::new(dir, plan, executor)?;
+    let mut runner = Runner::new(dir, plan, executor, options)?;
     runner.take_over()?;
     runner.go(options, observe)
 }
 
 impl<'a> Runner<'a> {
-    fn new(dir: &'a SweepDir, plan: &'a Plan, executor: &'a mut dyn Executor) -> Result<Runner<'a>, SweepError> {
+    fn new(
+        dir: &'a SweepDir,
+        plan: &'a Plan,
+        executor: &'a mut dyn Executor,
+        options: &Options,
+    ) -> Result<Runner<'a>, SweepError> {
         let mut pace = Pace::default();
         let mut ends = Vec::with_capacity(plan.trials.len());
         for trial in &plan.trials {
@@ -113,11 +126,13 @@ impl<'a> Runner<'a> {
         let mut runner = Runner {
             dir,
             plan,
-            scheduler: Scheduler::new(ends, slot_names.len()),
+            scheduler: Scheduler::new(ends, slot_names.len(), options.faults),
             journal: Journal::open(&dir.journal())?,
             index: plan.trials.iter().enumerate().map(|(i, t)| (t.id.as_str(), i)).collect(),
             slot_names,
             started_s: HashMap::new(),
+            late: HashMap::new(),
+            told: HashMap::new(),
             pace,
             executor,
         };
@@ -156,6 +171,8 @@ impl<'a> Runner<'a> {
         const LOOK_EVERY: Duration = Duration::from_millis(250);
         let mut asked_s = None;
         let mut is_killed = false;
+        let mut ended = Vec::new();
+        let mut looked: Option<Instant> = None;
         while !self.scheduler.is_over() {
             let signals = options.stop.load(Ordering::Relaxed);
             let now_s = self.executor.now_s();
@@ -169,21 +186,27 @@ impl<'a> Runner<'a> {
                 is_killed = true;
                 self.executor.kill();
             }
-            let mut ended = self.start_what_can()?;
-            ended.extend(
-                self.executor
-                    .wait(LOOK_EVERY)
-                    .into_iter()
-                    .filter_map(|(id, end)| Some((*self.index.get(id.as_str())?, end))),
-            );
-            for (i, end) in &ended {
-                self.note_end(*i, end)?;
-                if options.fail_fast && !matches!(end, End::Done | End::Preempted) {
+            self.end_late(options.trial_limit);
+            let mut over = self.start_what_can()?;
+            for (id, end) in self.executor.wait(LOOK_EVERY) {
+                over.extend(self.index.get(id.as_str()).map(|&i| (i, end)));
+            }
+            for (i, end) in over {
+                let end = self.late.remove(&i).map_or(end, End::Failed);
+                self.note_end(i, &end)?;
+                if options.fail_fast && !matches!(end, End::Done | End::Preempted) && !self.scheduler.is_delayed(i) {
                     self.scheduler.stop();
                 }
+                ended.push((i, end));
             }
-            let ended = ended.into_iter().map(|(i, end)| (&self.plan.trials[i], end)).collect();
-            observe(&self.snapshot(ended));
+            // Looking reads a file of every running trial; with a thousand of them that must not happen at each end.
+            if looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY / 2) || self.scheduler.is_over() {
+                looked = Some(Instant::now());
+                self.ask_running();
+                let ended =
+                    std::mem::take(&mut ended).into_iter().map(|(i, end)| (&self.plan.trials[i], end)).collect();
+                observe(&self.snapshot(ended));
+            }
         }
         let finish = self.finish();
         let why = if asked_s.is_some() { "interrupted" } else { "finished" }.to_owned();
@@ -191,10 +214,34 @@ impl<'a> Runner<'a> {
         Ok(finish)
     }
 
+    /// Ends trials that have run for too long in one go.
+    fn end_late(&mut self, limit: Duration) {
+        if limit.is_zero() {
+            return;
+        }
+        let now_s = self.executor.now_s();
+        for (i, _) in self.scheduler.running() {
+            let since = self.started_s.get(&i).map_or(0.0, |at| now_s - at);
+            if since > limit.as_secs_f64() && !self.late.contains_key(&i) {
+                let minutes = limit.as_secs_f64() / 60.0;
+                self.late.insert(i, format!("ended after {minutes:.1} minutes, the limit of a trial"));
+                self.executor.kill_one(&self.plan.trials[i].id);
+            }
+        }
+    }
+
+    /// What running trials tell.
+    fn ask_running(&mut self) {
+        let running = self.scheduler.running();
+        let ask =
+            |&(i, _): &(usize, Option<usize>)| Some((i, TrialProgress::read(&self.dir.run(&self.plan.trials[i].id))?));
+        self.told = running.iter().filter_map(ask).collect();
+    }
+
     /// Fills free slots. What cannot even start has failed.
     fn start_what_can(&mut self) -> Result<Vec<(usize, End)>, SweepError> {
         let mut failed = Vec::new();
-        while let Some((i, slot)) = self.scheduler.start_next() {
+        while let Some((i, slot)) = self.scheduler.start_next(self.executor.now_s()) {
             let trial = &self.plan.trials[i];
             let at_s = self.executor.now_s();
             match self.executor.start(trial, slot) {
@@ -204,9 +251,7 @@ impl<'a> Runner<'a> {
                     self.journal.append(&Event::Started { at_s, id: trial.id.clone(), slot, process })?;
                 }
                 Err(e) => {
-                    let end = End::Failed(e.cause);
-                    self.scheduler.end(i, end.clone());
-                    failed.push((i, end));
+                    failed.push((i, End::Refused(e.cause)));
                 }
             }
         }
@@ -216,8 +261,9 @@ impl<'a> Runner<'a> {
     fn note_end(&mut self, i: usize, end: &End) -> Result<(), SweepError> {
         let trial = &self.plan.trials[i];
         let at_s = self.executor.now_s();
-        if self.scheduler.running().iter().any(|&(t, _)| t == i) {
-            self.scheduler.end(i, end.clone());
+        if let Some(slot) = self.scheduler.end(i, end.clone(), at_s) {
+            let slot = self.slot_names[slot].clone();
+            self.journal.append(&Event::SetAside { at_s, slot, reason: end.reason().to_owned() })?;
         }
         if let (Some(started), End::Done) = (self.started_s.remove(&i), end) {
             self.pace.learn(work(trial), at_s - started);
@@ -237,7 +283,7 @@ impl<'a> Runner<'a> {
         let count =
             |wanted: &dyn Fn(&End) -> bool| self.scheduler.ends().iter().flatten().filter(|e| wanted(e)).count();
         let (done, diverged) = (count(&|e| *e == End::Done), count(&|e| *e == End::Diverged));
-        let failed = count(&|e| matches!(e, End::Failed(_)));
+        let failed = count(&|e| matches!(e, End::Failed(_) | End::Refused(_)));
         Finish { done, diverged, failed, left: self.plan.trials.len() - done - diverged - failed }
     }
 
@@ -247,7 +293,7 @@ impl<'a> Runner<'a> {
             trial: &self.plan.trials[i],
             slot: slot.map_or_else(|| "beyond the slots".to_owned(), |s| self.slot_names[s].clone()),
             elapsed_s: now_s - self.started_s.get(&i).copied().unwrap_or(now_s),
-            told: TrialProgress::read(&self.dir.run(&self.plan.trials[i].id)),
+            told: self.told.get(&i).cloned(),
         });
         let running: Vec<_> = running.collect();
         let eta_s = self.eta_s(&running);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use store::{Code, Event, Plan, SweepDir, journal};
 use sweep::mock::Mock;
-use sweep::{DataFacts, End, Finish, Local, Options, Slot, local};
+use sweep::{DataFacts, End, Faults, Finish, Local, Options, Slot, local};
 
 fn plan(line: &str) -> Plan {
     let text = "name: t\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}\n";
@@ -18,7 +18,13 @@ fn plan(line: &str) -> Plan {
 }
 
 fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn sweep::Executor, stop: &AtomicUsize) -> Finish {
-    let options = Options { stop, fail_fast: false, grace: Duration::from_secs(20) };
+    let options = Options {
+        stop,
+        fail_fast: false,
+        faults: Faults::default(),
+        trial_limit: Duration::ZERO,
+        grace: Duration::from_secs(20),
+    };
     sweep::run(&sweep::hold(dir).unwrap(), dir, plan, executor, &options, &mut |_| {}).unwrap()
 }
 
@@ -173,7 +179,13 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
     );
     let stop = AtomicUsize::new(0);
     let plan = plan("seed=0..1");
-    let options = Options { stop: &stop, fail_fast: false, grace: Duration::from_secs(1) };
+    let options = Options {
+        stop: &stop,
+        fail_fast: false,
+        faults: Faults::default(),
+        trial_limit: Duration::ZERO,
+        grace: Duration::from_secs(1),
+    };
     let ready = [0, 1].map(|s| stage.sweep.path().join(format!("ready-{s}")));
     let mut observe = |_: &sweep::Snapshot| {
         if ready.iter().all(|r| r.exists()) {
@@ -205,7 +217,13 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
     let mut left =
         std::process::Command::new(&stage.player).arg("trial").arg(stage.sweep.path()).arg(&first.id).spawn().unwrap();
     wait_for(&stage.sweep.path().join("ready"));
-    let options = Options { stop: &never(), fail_fast: false, grace: Duration::from_secs(1) };
+    let options = Options {
+        stop: &never(),
+        fail_fast: false,
+        faults: Faults::default(),
+        trial_limit: Duration::ZERO,
+        grace: Duration::from_secs(1),
+    };
     let mut observe = |s: &sweep::Snapshot| {
         // With one slot, the other trial must wait until the left one is over.
         assert!(s.running.len() <= 1);
@@ -247,4 +265,37 @@ fn a_program_that_cannot_be_started_is_a_failure_of_each_trial() {
     let finish = run(&sweep_dir, &plan("seed=0..1"), &mut executor, &never());
     assert_eq!(finish.failed, 2);
     assert!(ends(&sweep_dir)[0].1.contains("/nowhere/res2lab"));
+}
+
+#[test]
+fn retries_wait_and_repair_a_hang_is_ended_and_refusals_are_not_tried_again() {
+    let script = r#"
+attempt=$(ls -d "$run"/attempt-* | wc -l)
+case $seed in
+  0) [ "$attempt" -ge 2 ] && done_ || kill -SEGV $$ ;;
+  1) exit 2 ;;
+  2) sleep 60 ;;
+  *) done_ ;;
+esac
+"#;
+    let stage = Stage::new(script);
+    let plan = plan("seed=0..3");
+    let slots = vec![Slot { name: "a".into(), gpu: None, cores: vec![], threads: 1 }; 2];
+    let mut executor = Local::new(stage.player.clone(), stage.sweep.clone(), vec![], slots);
+    let faults = Faults { retries: 1, back_off_s: 0.3 };
+    let (stop, trial_limit) = (never(), Duration::from_millis(700));
+    let options = Options { stop: &stop, fail_fast: false, faults, trial_limit, grace: Duration::from_secs(1) };
+    let held = sweep::hold(&stage.sweep).unwrap();
+    let finish = sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
+    assert_eq!(finish, Finish { done: 2, failed: 2, ..Finish::default() });
+    let starts = |seed: usize| {
+        let id = &plan.trials[seed].id;
+        let started = |e: &Event| matches!(e, Event::Started { id: other, .. } if other == id);
+        journal::read(&stage.sweep.journal()).iter().filter(|e| started(e)).count()
+    };
+    // A crash and a hang are tried again, a refused spec is not.
+    assert_eq!([0, 1, 2, 3].map(starts), [2, 1, 2, 1]);
+    let reasons: Vec<String> = ends(&stage.sweep).into_iter().map(|(_, reason)| reason).collect();
+    assert!(reasons.iter().any(|r| r.contains("SIGSEGV")), "{reasons:?}");
+    assert!(reasons.iter().any(|r| r.contains("the limit of a trial")), "{reasons:?}");
 }

@@ -9,11 +9,13 @@ use crate::{price, print};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use store::{Lock, Plan, SweepDir, atomic};
-use sweep::{Finish, Local, Options, Slot, local};
+use store::{Lock, Outcome, Plan, SweepDir, TrialResult, atomic};
+use sweep::{Faults, Finish, Local, Options, Slot, local};
 
 /// Running trials have this long to write a checkpoint after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(60);
+/// The first retry of a trial waits so long, seconds.
+const BACK_OFF_S: f64 = 5.0;
 
 /// Runs what is not done yet. Exit status 0 only if every trial is done.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
@@ -33,6 +35,9 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
         let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
         print::line(&format!("running on {} ({} each)", names.join(", "), plan::count(slots[0].threads, "thread")));
     }
+    if args.retry_failed {
+        forget_diverged(&plan, &dir)?;
+    }
     let finish = train(args, &held, &plan, &dir, slots)?;
     let summary = report_command::rebuild(&dir, false)?;
     if args.json {
@@ -42,6 +47,22 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
         print::line(&format!("report: {}", dir.page().display()));
     }
     judge(&finish, &dir, args.json)
+}
+
+/// Diverged trials lose their results and checkpoints, so that they start again.
+fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
+    for trial in &plan.trials {
+        let run = dir.run(&trial.id);
+        let result: Option<TrialResult> = atomic::read_json(&run.result())?;
+        if result.is_some_and(|r| r.status == Outcome::Diverged) {
+            for path in [run.last_checkpoint(), run.best_weights(), run.result()] {
+                if path.exists() {
+                    std::fs::remove_file(&path).map_err(|e| store::StoreError::io("remove", &path, &e))?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// plan.json and sweep.yaml.
@@ -57,6 +78,9 @@ fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
 /// Where trials run, as the flags say.
 pub fn slots(args: &SweepArgs, trials: usize) -> Result<Vec<Slot>, Failure> {
     let cores = local::available_cores();
+    if args.trial_minutes.is_some_and(|m| !(m.is_finite() && m > 0.0)) {
+        return Err(Failure::input("--trial-minutes is impossible", "give minutes, e.g. --trial-minutes 90"));
+    }
     let gpus = tch::Cuda::device_count().max(0) as usize;
     for (flag, value) in [("--slots", args.slots), ("--threads", args.threads)] {
         if value.is_some_and(|n| n == 0 || n > 4096) {
@@ -89,7 +113,9 @@ fn train(args: &SweepArgs, held: &Lock, plan: &Plan, dir: &SweepDir, slots: Vec<
     crate::signals::count(&stop)?;
     let data = ["--data".to_owned(), args.folders.data.display().to_string()];
     let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots);
-    let options = Options { stop: &stop, fail_fast: args.fail_fast, grace: GRACE };
+    let faults = Faults { retries: args.retries, back_off_s: BACK_OFF_S };
+    let trial_limit = Duration::from_secs_f64(60.0 * args.trial_minutes.unwrap_or(0.0));
+    let options = Options { stop: &stop, fail_fast: args.fail_fast, faults, trial_limit, grace: GRACE };
     let mut watcher = Watcher::new(plan, dir);
     let finish = sweep::run(held, dir, plan, &mut executor, &options, &mut |snapshot| watcher.look(snapshot))?;
     watcher.end();

@@ -104,7 +104,7 @@ fn bars(events: &[Event]) -> Vec<Bar<'_>> {
                     (bar.end, bar.outcome) = (*at_s, outcome);
                 }
             }
-            Event::Planned { .. } | Event::Adopted { .. } | Event::Stopped { .. } => {}
+            Event::Planned { .. } | Event::Adopted { .. } | Event::SetAside { .. } | Event::Stopped { .. } => {}
         }
     }
     bars
@@ -116,6 +116,7 @@ fn time(event: &Event) -> f64 {
         | Event::Started { at_s, .. }
         | Event::Adopted { at_s, .. }
         | Event::Ended { at_s, .. }
+        | Event::SetAside { at_s, .. }
         | Event::Stopped { at_s, .. } => *at_s,
     }
 }

@@ -109,6 +109,9 @@ pub fn history(study: &Study) -> Vec<String> {
             Some(format!("{}: {command} ({} planned, {done} done before)", utc(*at_s), plural(*trials, "trial")))
         }
         Event::Adopted { at_s, id, .. } => Some(format!("{}: found {id} still running and waited for it", utc(*at_s))),
+        Event::SetAside { at_s, slot, reason } => {
+            Some(format!("{}: {slot} was set aside after failing trials in a row: {reason}", utc(*at_s)))
+        }
         Event::Stopped { at_s, why } => Some(format!("{}: {why}", utc(*at_s))),
         Event::Started { .. } | Event::Ended { .. } => None,
     };
