@@ -8,6 +8,9 @@ use store::PlannedTrial;
 /// How long a trial takes and how it ends, as the test decides from the trial and its attempt (from 1).
 pub type Script = Box<dyn FnMut(&PlannedTrial, u32) -> (f64, End)>;
 
+/// Told of a trial and its end.
+pub type OnEnd = Box<dyn FnMut(&str, &End)>;
+
 /// The executor.
 pub struct Mock {
     names: Vec<String>,
@@ -16,7 +19,7 @@ pub struct Mock {
     running: Vec<Run>,
     attempts: std::collections::HashMap<String, u32>,
     /// Told of every end, as a trial writes its result.
-    pub on_end: Box<dyn FnMut(&str, &End)>,
+    pub on_end: OnEnd,
     /// Every start, in order: trial and slot.
     pub starts: Vec<(String, usize)>,
     /// Broken promises: a slot or a trial that ran twice at once.
