@@ -9,6 +9,7 @@
 //! - [`study`]: the rows put in order
 //! - [`lines`] and [`effects`]: arms along an axis, and what each axis does
 //! - [`verdict`]: what may be said, in plain words
+//! - [`seeds`]: how many seeds a rule asks for
 //! - [`summary`]: one record per arm
 //! - [`svg`], [`scale`], [`chart`]: the drawing backend under plotters, and charts as plain data
 //! - [`figures`]: one file each, a study to a figure
@@ -28,6 +29,7 @@ pub mod metric;
 pub mod page;
 pub mod recipe;
 pub mod scale;
+pub mod seeds;
 pub mod stats;
 pub mod study;
 pub mod summary;

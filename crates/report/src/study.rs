@@ -68,7 +68,7 @@ impl<'a> Study<'a> {
         tell_apart(&mut arms);
         let baseline = arms.iter().position(|arm| arm.sample.is_some());
         if let Some(baseline) = baseline {
-            compare(&mut arms, baseline);
+            compare(&mut arms, baseline, rows.plan.seed_rule.map(|rule| rule.min as u64));
         }
         paint(&mut arms, baseline, &metric);
         let decimals = metric.decimals(arms.iter().filter_map(|arm| arm.sample.as_ref()));
@@ -169,11 +169,18 @@ fn tell_apart(arms: &mut [Arm]) {
     }
 }
 
-fn compare(arms: &mut [Arm], baseline: usize) {
+/// `first_seeds`: with a rule that adds seeds, those below this number came first.
+fn compare(arms: &mut [Arm], baseline: usize, first_seeds: Option<u64>) {
     let base = arms[baseline].values.clone();
     for (_, arm) in arms.iter_mut().enumerate().filter(|(i, _)| *i != baseline) {
         let pairs: Vec<_> = arm.values.iter().filter_map(|(seed, v)| Some((*base.get(seed)?, *v))).collect();
-        arm.against = stats::paired(&pairs).map(|paired| Comparison { paired, p_holm: None });
+        // Values are in the order of seeds.
+        let first = |seeds: u64| arm.values.keys().filter(|&&seed| seed < seeds && base.contains_key(&seed)).count();
+        let paired = match first_seeds.map(first) {
+            Some(first) if first > 1 => stats::two_stage(&pairs, first),
+            _ => stats::paired(&pairs),
+        };
+        arm.against = paired.map(|paired| Comparison { paired, p_holm: None });
     }
     let tested: Vec<usize> =
         (0..arms.len()).filter(|&i| arms[i].against.is_some_and(|c| c.paired.p.is_some())).collect();

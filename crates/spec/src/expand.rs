@@ -4,7 +4,7 @@ use crate::axes::{Axis, show, show_point};
 use crate::budget::{Asked, Budget};
 use crate::experiment::{Experiment, Reference, explain};
 use crate::trial::TrialSpec;
-use crate::{SpecError, Value, fields};
+use crate::{SeedRule, SpecError, Value, fields};
 use serde_yaml::Mapping;
 
 /// What one command asks for.
@@ -20,6 +20,8 @@ pub struct Expansion {
     pub arms: Vec<Arm>,
     /// Every arm is trained with each.
     pub seeds: Vec<u64>,
+    /// How seeds are added to those.
+    pub seed_rule: Option<SeedRule>,
     /// Published results, by arm label.
     pub reference: Reference,
     /// Remarks on what the command changed beyond its words.
@@ -78,6 +80,9 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
         return Err(SpecError::new(format!("the axes give more than {MOST_ARMS} arms"), "give fewer values"));
     }
     let arms = product(&lines).into_iter().map(|moves| arm(&tree, &moves, &asked)).collect::<Result<Vec<_>, _>>()?;
+    // A list on the command line replaces a rule of the file.
+    let seed_rule = experiment.seeds.rule().filter(|_| !command_line.iter().any(Axis::is_seed));
+    notes.extend(seed_rule.map(explain_rule));
     let axes = if swept.is_empty() { axes_of(&experiment.axes)? } else { swept };
     Ok(Expansion {
         name: experiment.name.clone(),
@@ -85,9 +90,18 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
         axes: axes.into_iter().filter(|a| a.points.len() > 1).collect(),
         arms,
         seeds: seeds(experiment, command_line)?,
+        seed_rule,
         reference: experiment.reference.clone(),
         notes,
     })
+}
+
+fn explain_rule(rule: SeedRule) -> String {
+    format!(
+        "seeds are added, {} to {}, until each difference from the first arm is known to ±{} points (Stein's two-stage rule: \
+         the spread of the first {} decides)",
+        rule.min, rule.max, rule.half_width, rule.min
+    )
 }
 
 fn refuse_repeated(axes: &[Axis]) -> Result<(), SpecError> {
@@ -222,10 +236,8 @@ fn complete(tree: Value) -> Result<(TrialSpec, Vec<String>), SpecError> {
 
 fn seeds(experiment: &Experiment, command_line: &[Axis]) -> Result<Vec<u64>, SpecError> {
     let Some(axis) = command_line.iter().find(|a| a.is_seed()) else {
-        if experiment.seeds.is_empty() {
-            return Err(SpecError::new("seeds is empty", "give at least one seed, e.g. seeds: [0, 1, 2]"));
-        }
-        return Ok(experiment.seeds.clone());
+        experiment.seeds.check()?;
+        return Ok(experiment.seeds.first());
     };
     let seed = |point: &Vec<Value>| {
         let bad = || {

@@ -1,7 +1,7 @@
 //! The experiment file as written: a base point and what to vary.
 
 use crate::SpecError;
-use crate::{DataSpec, InitSpec, TrainSpec};
+use crate::{DataSpec, InitSpec, Seeds, TrainSpec};
 use arch::ModelWords;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
@@ -30,7 +30,7 @@ pub struct Experiment {
     pub train: TrainSpec,
     /// Each arm is trained once per seed.
     #[serde(default = "one_seed")]
-    pub seeds: Vec<u64>,
+    pub seeds: Seeds,
     /// A grid: field to values. Fields joined with `+` change together.
     #[serde(default)]
     pub axes: Mapping,
@@ -57,8 +57,8 @@ pub struct Reference {
     pub top1_error: BTreeMap<String, f64>,
 }
 
-fn one_seed() -> Vec<u64> {
-    vec![0]
+fn one_seed() -> Seeds {
+    Seeds::List(vec![0])
 }
 
 /// Reads the text of an experiment file; errors name the file, the field and the line.

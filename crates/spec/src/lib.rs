@@ -6,6 +6,7 @@
 //! Reading order:
 //! - [`trial`]: everything that determines a trial; its parts are [`data`], [`train`] and [`schedule`]
 //! - [`experiment`]: the YAML file as written
+//! - [`seeds`]: a list, or a rule that adds seeds
 //! - [`axes`]: the grammar of `scale=2,4` and `depth=20..56:9`
 //! - [`fields`]: short names of fields, and how an override changes the file
 //! - [`budget`]: `width=match:params@resnet50`, fields that the plan fills in
@@ -22,6 +23,7 @@ pub mod experiment;
 pub mod fields;
 pub mod id;
 pub mod schedule;
+pub mod seeds;
 pub mod smoke;
 pub mod train;
 pub mod trial;
@@ -33,6 +35,7 @@ pub use error::SpecError;
 pub use expand::{Arm, Expansion, expand};
 pub use experiment::{Experiment, Reference};
 pub use schedule::Schedule;
+pub use seeds::{SeedRule, Seeds};
 pub use smoke::smoke;
 pub use train::{DecayOn, Optimizer, Precision, TrainSpec};
 pub use trial::{InitSpec, TrialSpec};

@@ -90,6 +90,9 @@ pub struct Plan {
     /// What others published for arms of these labels.
     #[serde(default)]
     pub reference: spec::Reference,
+    /// How seeds are added while the sweep runs.
+    #[serde(default)]
+    pub seed_rule: Option<spec::SeedRule>,
     /// Remarks for the user.
     pub notes: Vec<String>,
     /// What the last command asked for.

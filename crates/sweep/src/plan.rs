@@ -41,6 +41,7 @@ pub fn plan(
         code,
         axes: expansion.axes.iter().map(plan_axis).collect(),
         reference: expansion.reference.clone(),
+        seed_rule: expansion.seed_rule,
         notes,
         trials,
         earlier: vec![],
@@ -59,9 +60,14 @@ struct Priced {
 
 impl Priced {
     fn trial(&self, seed: u64) -> PlannedTrial {
-        let spec = TrialSpec { seed, ..self.trial.spec.clone() };
-        PlannedTrial { id: id::trial_id(&spec), spec, ..self.trial.clone() }
+        with_seed(&self.trial, seed)
     }
+}
+
+/// The same arm with another seed.
+pub fn with_seed(trial: &PlannedTrial, seed: u64) -> PlannedTrial {
+    let spec = TrialSpec { seed, ..trial.spec.clone() };
+    PlannedTrial { id: id::trial_id(&spec), spec, ..trial.clone() }
 }
 
 fn priced(

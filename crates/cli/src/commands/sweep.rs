@@ -6,6 +6,7 @@ use crate::failure::{FAILED, Failure};
 use crate::progress::Watcher;
 use crate::request::{Purpose, Request, request};
 use crate::{price, print};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -38,7 +39,17 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     if args.retry_failed {
         forget_diverged(&plan, &dir)?;
     }
-    let finish = train(args, &held, &plan, &dir, slots)?;
+    let mut finish = train(args, &held, &plan, &dir, slots.clone())?;
+    let mut plan = plan;
+    // By the rule the first stage decides alone, so this ends after one more round, unless trials failed.
+    while let Some(more) = with_more_seeds(&plan, &dir)?.filter(|_| finish.left == 0) {
+        let added = more.trials.len() - plan.trials.len();
+        if !args.json {
+            print::line(&format!("{} more by the rule for seeds", plan::count(added, "trial")));
+        }
+        plan = more.write(&dir)?;
+        finish = train(args, &held, &plan, &dir, slots.clone())?;
+    }
     let summary = report_command::rebuild(&dir, false)?;
     if args.json {
         print::json(&summary);
@@ -47,6 +58,24 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
         print::line(&format!("report: {}", dir.page().display()));
     }
     judge(&finish, &dir, args.json)
+}
+
+/// The plan with the seeds that its rule asks for; None if it has them all.
+fn with_more_seeds(plan: &Plan, dir: &SweepDir) -> Result<Option<Plan>, Failure> {
+    if plan.seed_rule.is_none() {
+        return Ok(None);
+    }
+    let wanted = report::seeds::wanted(&store::rows::read(dir, false)?);
+    let mut trials = plan.trials.clone();
+    let known: BTreeSet<String> = trials.iter().map(|t| t.id.clone()).collect();
+    for first in plan.trials.iter().filter(|t| t.spec.seed == 0) {
+        let count = wanted.get(&first.arm).copied().unwrap_or(0) as u64;
+        let more = (0..count).map(|seed| sweep::plan::with_seed(first, seed));
+        trials.extend(more.filter(|trial| !known.contains(&trial.id)));
+    }
+    // Seed by seed, as all plans are.
+    trials.sort_by_key(|trial| trial.spec.seed);
+    Ok((trials.len() > plan.trials.len()).then(|| Plan { trials, ..plan.clone() }))
 }
 
 /// Diverged trials lose their results and checkpoints, so that they start again.

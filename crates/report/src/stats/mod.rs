@@ -6,6 +6,7 @@
 //! - [`bootstrap`]: an interval that assumes no distribution
 //! - [`factorial`]: main effects and interactions of a grid
 //! - [`holm`]: several comparisons at once
+//! - [`stein`]: how many seeds an interval needs, and what it then is
 //! - [`power`]: how many seeds a difference needs
 //! - [`student`]: the t distribution, central and noncentral
 
@@ -15,6 +16,7 @@ mod holm;
 mod paired;
 mod power;
 mod sample;
+mod stein;
 mod student;
 
 pub use bootstrap::bootstrap;
@@ -23,6 +25,7 @@ pub use holm::holm;
 pub use paired::{Paired, paired};
 pub use power::{pairs_needed, power_of_paired_t};
 pub use sample::{Sample, test_of_mean};
+pub use stein::{pairs_wanted, two_stage};
 
 /// The level of every interval and the family-wise error of every claim.
 pub const ALPHA: f64 = 0.05;
