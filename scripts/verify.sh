@@ -13,3 +13,6 @@ sweep=(target/release/res2lab sweep scale=2,4 seed=0,1 epochs=2 train.log_every=
 timeout --signal=INT 4 "${sweep[@]}" || echo "interrupted on purpose; going on"
 "${sweep[@]}"
 .tools/tensorboard/bin/python scripts/verify-tensorboard.py "$reports/verify"
+
+# Trials that crash, eat memory, hang and fill the disk.
+python3 scripts/verify-faults.py
