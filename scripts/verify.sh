@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The slow and the real: a sweep by the binary as built, interrupted on the way, read by a real TensorBoard.
+# The slow and the real: a sweep by the binary as built, interrupted on the way, read by a real TensorBoard; and trials that
+# go wrong in every way.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -82,6 +82,10 @@ pub struct SweepArgs {
     /// Train diverged trials again too, from the start (failed ones are tried again in any case)
     #[arg(long)]
     pub retry_failed: bool,
+    /// What happens to a trial that runs out of memory: it fails, or goes on with half the part of a batch at a time (the
+    /// gradients are those of the whole batch, but batch norm sees smaller ones) and is marked as changed
+    #[arg(long, value_enum, default_value_t = OnOom::Fail)]
+    pub on_oom: OnOom,
     /// End a trial, as failed, after so many minutes in one go
     #[arg(long, value_name = "MINUTES")]
     pub trial_minutes: Option<f64>,
@@ -91,6 +95,14 @@ pub struct SweepArgs {
     /// Where data sets and reports are
     #[command(flatten)]
     pub folders: Folders,
+}
+
+/// Of `--on-oom`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[allow(missing_docs)]
+pub enum OnOom {
+    Fail,
+    Halve,
 }
 
 /// Of `trial`.

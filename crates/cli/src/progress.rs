@@ -73,7 +73,9 @@ impl<'a> Watcher<'a> {
         let over = finish.done + finish.diverged + finish.failed;
         let name = format!("[{over}/{}] {} seed {}", self.plan.trials.len(), trial.label, trial.spec.seed);
         match end {
-            End::Failed(reason) | End::Refused(reason) => format!("{name}: failed: {reason}"),
+            End::Failed(reason) | End::Refused(reason) | End::OutOfMemory(reason) => {
+                format!("{name}: failed: {reason}")
+            }
             End::Preempted => format!("{name}: stopped with a checkpoint"),
             End::Done | End::Diverged => {
                 let result = atomic::read_json::<TrialResult>(&self.dir.run(&trial.id).result()).ok().flatten();

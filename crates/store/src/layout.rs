@@ -115,6 +115,11 @@ impl RunDir {
         self.0.join("progress.json")
     }
 
+    /// What the runner changed after the trial ran out of memory.
+    pub fn halved(&self) -> PathBuf {
+        self.0.join("halved.json")
+    }
+
     pub fn attempt(&self, number: u32) -> PathBuf {
         self.0.join(format!("attempt-{number}"))
     }

@@ -34,5 +34,5 @@ pub use lock::Lock;
 pub use metrics::{Metrics, Point};
 pub use plan::{Code, Met, Plan, PlanAxis, PlannedTrial};
 pub use price::{Price, Timing, Work};
-pub use result::{Environment, Outcome, TrialResult};
+pub use result::{Environment, Halved, Outcome, TrialResult};
 pub use rows::{Status, SweepRows, TrialRow};

@@ -23,6 +23,9 @@ pub struct TrialResult {
     /// In words, where it did not end well.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// In words, what is not as the spec says: batch norm saw smaller batches, for one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub changed: String,
     /// Last values by slash path (`val/acc1`), and the best evaluation's as `best/acc1` with `best/epoch`.
     #[serde(deserialize_with = "crate::metrics::nullable")]
     pub metrics: BTreeMap<String, f64>,
@@ -48,6 +51,13 @@ pub struct TrialResult {
     pub attempts: u32,
     /// Unix time of the end, seconds.
     pub finished_s: f64,
+}
+
+/// The content of halved.json: after running out of memory a trial goes on with smaller parts of its batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halved {
+    /// The spec's accumulation is multiplied by it.
+    pub factor: usize,
 }
 
 /// The content of env.json.

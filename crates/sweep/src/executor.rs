@@ -15,8 +15,10 @@ pub enum End {
     Preempted,
     /// Without a result; why. Another try may end better.
     Failed(String),
-    /// Without a result; why. Another try would end alike: the spec or the data are wrong, or memory is too small.
+    /// Without a result; why. Another try would end alike: the spec or the data are wrong.
     Refused(String),
+    /// Without a result; why. With smaller parts of a batch it may fit.
+    OutOfMemory(String),
 }
 
 impl End {
@@ -31,14 +33,14 @@ impl End {
             End::Done => "done",
             End::Diverged => "diverged",
             End::Preempted => "preempted",
-            End::Failed(_) | End::Refused(_) => "failed",
+            End::Failed(_) | End::Refused(_) | End::OutOfMemory(_) => "failed",
         }
     }
 
     /// Why, where it did not end well.
     pub fn reason(&self) -> &str {
         match self {
-            End::Failed(reason) | End::Refused(reason) => reason,
+            End::Failed(reason) | End::Refused(reason) | End::OutOfMemory(reason) => reason,
             _ => "",
         }
     }

@@ -132,8 +132,9 @@ impl Local {
                 let end = end_of(&running.run, || reason(status, &running.run, running.console_start));
                 let end = match (end, status.code()) {
                     (End::Failed(_), Some(75)) => End::Preempted,
-                    // Bad spec or data, out of memory.
-                    (End::Failed(why), Some(2 | 4)) => End::Refused(why),
+                    // Bad spec or data.
+                    (End::Failed(why), Some(2)) => End::Refused(why),
+                    (End::Failed(why), Some(4)) => End::OutOfMemory(why),
                     (end, _) => end,
                 };
                 ended.push((running.id.clone(), end));

@@ -8,7 +8,7 @@ use crate::scheduler::{Faults, Scheduler};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use store::{Event, Journal, Lock, Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
+use store::{Event, Halved, Journal, Lock, Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
 
 /// How a sweep is run.
 pub struct Options<'a> {
@@ -18,6 +18,8 @@ pub struct Options<'a> {
     pub fail_fast: bool,
     /// What happens after other failures.
     pub faults: Faults,
+    /// A trial that ran out of memory goes on with half the part of a batch at a time, and is marked as changed.
+    pub halve_on_oom: bool,
     /// A trial is ended, as failed, after so long in one go; zero is no limit.
     pub trial_limit: Duration,
     /// After being asked to stop, trials have this long.
@@ -72,6 +74,7 @@ struct Runner<'a> {
     index: HashMap<&'a str, usize>,
     slot_names: Vec<String>,
     started_s: HashMap<usize, f64>,
+    halve_on_oom: bool,
     /// Trials that were ended for being late, and why.
     late: HashMap<usize, String>,
     /// What running trials told when they were last asked.
@@ -132,6 +135,7 @@ impl<'a> Runner<'a> {
             slot_names,
             started_s: HashMap::new(),
             late: HashMap::new(),
+            halve_on_oom: options.halve_on_oom,
             told: HashMap::new(),
             pace,
             executor,
@@ -261,7 +265,10 @@ impl<'a> Runner<'a> {
     fn note_end(&mut self, i: usize, end: &End) -> Result<(), SweepError> {
         let trial = &self.plan.trials[i];
         let at_s = self.executor.now_s();
-        if let Some(slot) = self.scheduler.end(i, end.clone(), at_s) {
+        // It waits for its next turn, as a preempted one does.
+        let goes_on = self.halve_on_oom && matches!(end, End::OutOfMemory(_)) && self.halve(trial)?;
+        let for_scheduler = if goes_on { End::Preempted } else { end.clone() };
+        if let Some(slot) = self.scheduler.end(i, for_scheduler, at_s) {
             let slot = self.slot_names[slot].clone();
             self.journal.append(&Event::SetAside { at_s, slot, reason: end.reason().to_owned() })?;
         }
@@ -279,11 +286,24 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
+    /// Writes down that the trial takes half the part of a batch at a time from now on; false if it cannot be halved.
+    fn halve(&self, trial: &PlannedTrial) -> Result<bool, SweepError> {
+        let path = self.dir.run(&trial.id).halved();
+        let before: Option<Halved> = atomic::read_json(&path)?;
+        let factor = 2 * before.map_or(1, |h| h.factor);
+        let train = &trial.spec.train;
+        if !train.batch_size.is_multiple_of(train.accumulate * factor) {
+            return Ok(false);
+        }
+        atomic::write_json(&path, &Halved { factor })?;
+        Ok(true)
+    }
+
     fn finish(&self) -> Finish {
         let count =
             |wanted: &dyn Fn(&End) -> bool| self.scheduler.ends().iter().flatten().filter(|e| wanted(e)).count();
         let (done, diverged) = (count(&|e| *e == End::Done), count(&|e| *e == End::Diverged));
-        let failed = count(&|e| matches!(e, End::Failed(_) | End::Refused(_)));
+        let failed = count(&|e| matches!(e, End::Failed(_) | End::Refused(_) | End::OutOfMemory(_)));
         Finish { done, diverged, failed, left: self.plan.trials.len() - done - diverged - failed }
     }
 

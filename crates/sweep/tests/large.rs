@@ -34,6 +34,7 @@ fn result() -> TrialResult {
         layout: "contiguous".into(),
         code: Code::default(),
         attempts: 1,
+        changed: String::new(),
         finished_s: 1.0,
     }
 }
@@ -75,7 +76,14 @@ fn run(dir: &SweepDir, plan: &Plan, slots: usize, crash_after: Option<usize>) ->
     });
     let stop = AtomicUsize::new(0);
     let faults = Faults { retries: 3, back_off_s: 1.0 };
-    let options = Options { stop: &stop, fail_fast: false, faults, trial_limit: Duration::ZERO, grace: Duration::ZERO };
+    let options = Options {
+        stop: &stop,
+        fail_fast: false,
+        halve_on_oom: true,
+        faults,
+        trial_limit: Duration::ZERO,
+        grace: Duration::ZERO,
+    };
     let held = sweep::hold(dir).unwrap();
     let finish =
         catch_unwind(AssertUnwindSafe(|| sweep::run(&held, dir, plan, &mut mock, &options, &mut |_| {}).unwrap()));

@@ -21,6 +21,7 @@ fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn sweep::Executor, stop: &A
     let options = Options {
         stop,
         fail_fast: false,
+        halve_on_oom: false,
         faults: Faults::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(20),
@@ -182,6 +183,7 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
     let options = Options {
         stop: &stop,
         fail_fast: false,
+        halve_on_oom: true,
         faults: Faults::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
@@ -220,6 +222,7 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
     let options = Options {
         stop: &never(),
         fail_fast: false,
+        halve_on_oom: true,
         faults: Faults::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
@@ -284,7 +287,14 @@ esac
     let mut executor = Local::new(stage.player.clone(), stage.sweep.clone(), vec![], slots);
     let faults = Faults { retries: 1, back_off_s: 0.3 };
     let (stop, trial_limit) = (never(), Duration::from_millis(700));
-    let options = Options { stop: &stop, fail_fast: false, faults, trial_limit, grace: Duration::from_secs(1) };
+    let options = Options {
+        stop: &stop,
+        fail_fast: false,
+        halve_on_oom: true,
+        faults,
+        trial_limit,
+        grace: Duration::from_secs(1),
+    };
     let held = sweep::hold(&stage.sweep).unwrap();
     let finish = sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
     assert_eq!(finish, Finish { done: 2, failed: 2, ..Finish::default() });
@@ -298,4 +308,34 @@ esac
     let reasons: Vec<String> = ends(&stage.sweep).into_iter().map(|(_, reason)| reason).collect();
     assert!(reasons.iter().any(|r| r.contains("SIGSEGV")), "{reasons:?}");
     assert!(reasons.iter().any(|r| r.contains("the limit of a trial")), "{reasons:?}");
+}
+
+#[test]
+fn a_trial_that_runs_out_of_memory_goes_on_with_half_as_far_as_its_batch_can_be_halved() {
+    let script = r#"
+case $seed in
+  0) grep -q 'factor.*4' "$run/halved.json" 2>/dev/null && done_ || exit 4 ;;
+  1) exit 4 ;;
+esac
+"#;
+    let stage = Stage::new(script);
+    let plan = plan("seed=0,1 batch=8");
+    let slots = vec![Slot { name: "a".into(), gpu: None, cores: vec![], threads: 1 }];
+    let mut executor = Local::new(stage.player.clone(), stage.sweep.clone(), vec![], slots);
+    let stop = never();
+    let options = Options {
+        stop: &stop,
+        fail_fast: false,
+        faults: Faults::default(),
+        halve_on_oom: true,
+        trial_limit: Duration::ZERO,
+        grace: Duration::from_secs(1),
+    };
+    let held = sweep::hold(&stage.sweep).unwrap();
+    let finish = sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
+    assert_eq!(finish, Finish { done: 1, failed: 1, ..Finish::default() });
+    let halved = |seed: usize| std::fs::read_to_string(stage.sweep.run(&plan.trials[seed].id).halved()).unwrap();
+    // A batch of eight can be halved three times.
+    assert!(halved(1).replace(' ', "").contains("\"factor\":8"), "{}", halved(1));
+    assert!(ends(&stage.sweep).iter().filter(|(outcome, _)| outcome == "failed").count() >= 5);
 }

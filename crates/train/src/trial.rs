@@ -42,6 +42,8 @@ pub struct Options {
     pub code: Code,
     /// Wall time of earlier attempts, seconds.
     pub earlier_s: f64,
+    /// In words, what is not as the trial's plan says; empty as a rule.
+    pub changed: String,
 }
 
 impl Options {
@@ -132,6 +134,9 @@ fn set_up<'a>(
     let (device, threads) = (device_name(options.device), options.threads);
     recorder.log(&format!("{start}: {} on {device} with {threads} threads, {}", trial.id, layout.name()));
     let on = [spec.train.features(), spec.data.augment.features()].concat();
+    if !options.changed.is_empty() {
+        recorder.log(&format!("changed: {}", options.changed));
+    }
     recorder.log(&format!("recipe: {}", if on.is_empty() { "plain".into() } else { on.join(", ") }));
     let augment = augment(&spec.data, is_resident(&spec.data, &set));
     let target = Target { device: options.device, kind, threads: options.threads };
@@ -194,6 +199,7 @@ fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Train
         layout: training.state.layout.clone(),
         code: training.options.code.clone(),
         attempts: attempt,
+        changed: training.options.changed.clone(),
         finished_s: now_s(),
     };
     training.recorder.sync()?;

@@ -60,6 +60,7 @@ fn options(stop: &Arc<AtomicBool>) -> Options {
         stop: Arc::clone(stop),
         code: Code::default(),
         earlier_s: 0.0,
+        changed: String::new(),
     }
 }
 

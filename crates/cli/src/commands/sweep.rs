@@ -1,6 +1,6 @@
 //! `res2lab sweep`: plan, train, tabulate, report.
 
-use crate::args::SweepArgs;
+use crate::args::{OnOom, SweepArgs};
 use crate::commands::{plan, report as report_command};
 use crate::failure::{FAILED, Failure};
 use crate::progress::Watcher;
@@ -144,7 +144,8 @@ fn train(args: &SweepArgs, held: &Lock, plan: &Plan, dir: &SweepDir, slots: Vec<
     let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots);
     let faults = Faults { retries: args.retries, back_off_s: BACK_OFF_S };
     let trial_limit = Duration::from_secs_f64(60.0 * args.trial_minutes.unwrap_or(0.0));
-    let options = Options { stop: &stop, fail_fast: args.fail_fast, faults, trial_limit, grace: GRACE };
+    let halve_on_oom = args.on_oom == OnOom::Halve;
+    let options = Options { stop: &stop, fail_fast: args.fail_fast, faults, halve_on_oom, trial_limit, grace: GRACE };
     let mut watcher = Watcher::new(plan, dir);
     let finish = sweep::run(held, dir, plan, &mut executor, &options, &mut |snapshot| watcher.look(snapshot))?;
     watcher.end();

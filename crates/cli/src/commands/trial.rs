@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use store::{Plan, PlannedTrial, RunDir, SweepDir};
+use store::{Halved, Plan, PlannedTrial, RunDir, SweepDir, atomic};
 use sweep::TrialProgress;
 use tch::Device;
 use train::{Ended, Options, Progress, TrainError};
@@ -32,9 +32,15 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
     })?;
     let run = dir.run(&trial.id);
     run.create(&trial.spec)?;
-    let options = options(args, trial, &run)?;
+    let mut options = options(args, trial, &run)?;
+    let mut trial = trial.clone();
+    if let Some(Halved { factor }) = atomic::read_json(&run.halved())? {
+        trial.spec.train.accumulate *= factor;
+        let accumulate = trial.spec.train.accumulate;
+        options.changed = format!("accumulate {accumulate} after running out of memory");
+    }
     libtorch::keep_memory();
-    Ok(status(guarded(|| train::run(trial, &run, &options, &mut tell(&run)))?))
+    Ok(status(guarded(|| train::run(&trial, &run, &options, &mut tell(&run)))?))
 }
 
 /// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two lines.
@@ -78,6 +84,7 @@ pub fn options_without_run(folders: &Folders) -> Options {
         stop: Arc::new(AtomicBool::new(false)),
         code: crate::code(),
         earlier_s: 0.0,
+        changed: String::new(),
     }
 }
 
@@ -131,7 +138,7 @@ fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
         return Failure {
             status: OUT_OF_MEMORY,
             cause: format!("out of memory: {first}"),
-            help: "give a smaller batch, e.g. batch=16, or run fewer trials side by side with --slots 1".into(),
+            help: "give --on-oom halve or a smaller batch, or run fewer trials side by side with --slots 1".into(),
         };
     }
     Failure {

@@ -29,6 +29,11 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("seed", "of initial weights, order of images and augmentation", Count(|r| Some(r.planned.spec.seed))),
     ("status", "done, diverged, failed, running, interrupted or pending", Text(|r| text(r.status.name()))),
     ("reason", "why it did not end well", Text(|r| text(&r.reason).filter(|reason| !reason.is_empty()))),
+    (
+        "changed",
+        "what is not as the spec says, after running out of memory",
+        Text(|r| result(r).and_then(|x| text(&x.changed)).filter(|changed| !changed.is_empty())),
+    ),
     ("attempts", "times it was started", Count(|r| Some(r.attempts.into()))),
     ("family", "resnet or dla", Text(|r| word(&model(r).family))),
     ("block", "bottleneck or res2", Text(|r| word(&model(r).block))),
