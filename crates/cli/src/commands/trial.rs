@@ -132,8 +132,12 @@ fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     let text = text.unwrap_or("no message");
     let is_memory = text.contains("out of memory") || text.contains("can't allocate memory");
-    let first =
-        text.split("\\n").next().unwrap_or(text).trim_start_matches("called `Result::unwrap()` on an `Err` value: ");
+    let first = text
+        .split("\\n")
+        .next()
+        .unwrap_or(text)
+        .trim_start_matches("called `Result::unwrap()` on an `Err` value: ")
+        .trim_start_matches("Torch(\"");
     if is_memory {
         return Failure {
             status: OUT_OF_MEMORY,
