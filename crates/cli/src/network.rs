@@ -1,7 +1,7 @@
 //! A network from words, with weights: what `eval`, `predict` and `weights` share.
 
 use crate::failure::Failure;
-use arch::{Input, ModelWords, zoo};
+use arch::{Input, ModelSpec, ModelWords, zoo};
 use nn::weights::StateDict;
 use nn::{Layout, Net, NnError, Placement};
 use serde_json::{Map, Value};
@@ -58,14 +58,18 @@ impl Words {
     }
 }
 
-/// Image shape and classes: those of the weights where they tell, the published size where nobody says another.
-pub fn input_of(words: &Words, dict: &StateDict, size: Option<usize>) -> Result<Input, Failure> {
-    let words = words.model()?;
-    let published = match &words.zoo {
+/// Image shape and classes that a network was published for, or the stem's usual ones.
+pub fn published_input(words: &ModelWords) -> Result<Input, Failure> {
+    Ok(match &words.zoo {
         Some(name) => zoo::find(name)?.input,
         None if words.stem == Some(arch::Stem::Cifar) => Input::square(32, 100),
         None => Input::square(224, 1000),
-    };
+    })
+}
+
+/// Image shape and classes: those of the weights where they tell, the published size where nobody says another.
+pub fn input_of(words: &Words, dict: &StateDict, size: Option<usize>) -> Result<Input, Failure> {
+    let published = published_input(&words.model()?)?;
     let px = size.unwrap_or(published.height);
     // The last layer's rows are the classes, the first convolution's depth the image's channels.
     let classes = dict.tensors.iter().find(|t| t.name == "fc.weight").and_then(|t| t.shape.first().copied());
@@ -81,23 +85,19 @@ pub fn input_of(words: &Words, dict: &StateDict, size: Option<usize>) -> Result<
 }
 
 /// An empty network on the best device there is.
-pub fn build(words: &ModelWords, input: Input) -> Result<Net, Failure> {
-    let graph = arch::build(&words.resolve()?.0, input)?;
+pub fn build(model: &ModelSpec, input: Input) -> Result<Net, Failure> {
+    let graph = arch::build(model, input)?;
     let device = Device::cuda_if_available();
     let layout = Layout::choose(&graph, device);
-    Net::new(graph, Placement { device, kind: Kind::Float, layout }).map_err(input_error)
+    Net::new(graph, Placement { device, kind: Kind::Float, layout }).map_err(self::input)
 }
 
 /// Weights that do not fit are the user's to change.
 pub fn input(e: NnError) -> Failure {
-    input_error(e)
+    Failure::input(e.cause, e.help)
 }
 
 /// What the user can do nothing about.
 pub fn machine(cause: &str) -> Failure {
     Failure { status: crate::failure::FAILED, cause: cause.to_owned(), help: "please report this".into() }
-}
-
-fn input_error(e: NnError) -> Failure {
-    Failure::input(e.cause, e.help)
 }

@@ -25,7 +25,9 @@ pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Resu
     let path = data.join(".cache").join("step-times.json");
     // A damaged file of timings only costs the time to make them again.
     let mut kept: Kept = atomic::read_json(&path).ok().flatten().unwrap_or_default();
-    let keys: Vec<String> = plan.trials.iter().map(|trial| key(trial, slots)).collect();
+    // Looking at the machine reads files and may start nvidia-smi: once, not for every trial.
+    let device = device(slots);
+    let keys: Vec<String> = plan.trials.iter().map(|trial| key(trial, &device)).collect();
     if may_time {
         let mut new: Vec<(&String, &PlannedTrial)> = Vec::new();
         for (key, trial) in keys.iter().zip(&plan.trials) {
@@ -48,7 +50,6 @@ pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Resu
         let _ = std::fs::create_dir_all(data.join(".cache"));
         let _ = atomic::write_json(&path, &kept);
     }
-    let device = device(slots);
     for (trial, key) in plan.trials.iter_mut().zip(&keys) {
         let Some(timing) = kept.get(key) else { continue };
         let wall_s = timing.wall_s(work(trial));
@@ -75,7 +76,7 @@ fn work(trial: &PlannedTrial) -> Work {
 }
 
 /// Everything that a step's time depends on, as text.
-fn key(trial: &PlannedTrial, slots: &[Slot]) -> String {
+fn key(trial: &PlannedTrial, device: &str) -> String {
     let mut spec = json!(trial.spec);
     for gone in ["/seed", "/init", "/train/epochs", "/train/schedule", "/train/eval_every", "/train/max_minutes"] {
         if let Some(value) = spec.pointer_mut(gone) {
@@ -83,7 +84,7 @@ fn key(trial: &PlannedTrial, slots: &[Slot]) -> String {
         }
     }
     let code = crate::code();
-    json!([device(slots), code.version, code.commit, trial.image_px, trial.classes, spec]).to_string()
+    json!([device, code.version, code.commit, trial.image_px, trial.classes, spec]).to_string()
 }
 
 fn device(slots: &[Slot]) -> String {

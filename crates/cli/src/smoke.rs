@@ -3,11 +3,10 @@
 use crate::failure::Failure;
 use crate::network;
 use arch::Input;
-use nn::{Layout, Net, Placement, init, weights};
+use nn::{init, weights};
 use spec::Expansion;
 use std::path::Path;
 use store::{Plan, atomic};
-use tch::{Device, Kind};
 
 /// The classes that published weights have.
 const CLASSES: usize = 1000;
@@ -29,9 +28,8 @@ pub fn write_weights(plan: &Plan) -> Result<(), Failure> {
             continue;
         };
         let (channels, px) = (trial.image_channels, trial.image_px);
-        let graph = arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes: CLASSES })?;
-        let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
-        let mut net = Net::new(graph, placement).map_err(network::input)?;
+        let input = Input { channels, height: px, width: px, classes: CLASSES };
+        let mut net = network::build(&trial.spec.model, input)?;
         init::init(net.params_mut(), SEED);
         let bytes = weights::to_bytes(net.params(), false, "").map_err(network::input)?;
         atomic::create_dir(path.parent().unwrap_or(Path::new(".")))?;

@@ -52,8 +52,8 @@ fn of_words(words: &Words, data: &Path) -> Result<Trained, Failure> {
     let spec = DataSpec { name: String::new(), normalize: Normalize::Imagenet, ..DataSpec::default() };
     let data = data_words(spec, words)?;
     let input = network::input_of(words, &dict, data.pad_to.or(data.size))?;
-    let model = words.model()?;
-    let title = format!("{} with {given}", words.name().map_or_else(|| name_of(&model), str::to_owned));
+    let (model, _) = words.model()?.resolve()?;
+    let title = format!("{} with {given}", words.name().map_or_else(|| spec::id::readable(&model), str::to_owned));
     finish(title, network::build(&model, input)?, input, with_size(data, input.height), words, &dict, &path)
 }
 
@@ -82,9 +82,7 @@ fn of_trial(folder: &Path, words: &Words) -> Result<Trained, Failure> {
     let data = data_words(spec.data.clone(), words)?;
     let side = data.pad_to.or(data.size).unwrap_or(trial.image_px);
     let input = Input { channels: trial.image_channels, height: side, width: side, classes: trial.classes };
-    let words_of_model: arch::ModelWords = serde_json::from_value(serde_json::json!(spec.model))
-        .map_err(|e| Failure::input(format!("{}/spec.yaml: {e}", folder.display()), help))?;
-    finish(id, network::build(&words_of_model, input)?, input, data, words, &dict, &path)
+    finish(id, network::build(&spec.model, input)?, input, data, words, &dict, &path)
 }
 
 fn finish(
@@ -98,10 +96,6 @@ fn finish(
 ) -> Result<Trained, Failure> {
     weights::load(net.params_mut(), dict, Head::MustFit, path).map_err(network::input)?;
     Ok(Trained { title, net, px: input.height, input, data, classes: words.get("classes").map(str::to_owned) })
-}
-
-fn name_of(model: &arch::ModelWords) -> String {
-    model.resolve().map(|(spec, _)| spec::id::readable(&spec)).unwrap_or_default()
 }
 
 fn with_size(data: DataSpec, px: usize) -> DataSpec {

@@ -3,13 +3,12 @@
 use crate::ReportError;
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
 use crate::format::fixed;
-use minijinja::{Environment, context};
+use crate::page::{SCRIPT, STYLE, fill};
+use minijinja::context;
 use serde::Serialize;
 use store::assessment::{Assessment, ClassRow};
 
 const TEMPLATE: &str = include_str!("page/assessment.html");
-const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: &str = include_str!("page/page.js");
 
 /// With more classes than this the matrix is not drawn; the commonest confusions are listed anyway.
 const MOST_CLASSES: usize = 20;
@@ -24,10 +23,6 @@ struct Row {
 
 /// The whole page, as self-contained as a sweep's.
 pub fn render(a: &Assessment) -> Result<String, ReportError> {
-    let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
-    environment.add_template("assessment.html", TEMPLATE)?;
     let page = context! {
         title => a.title,
         facts => facts(a),
@@ -41,7 +36,7 @@ pub fn render(a: &Assessment) -> Result<String, ReportError> {
         style => STYLE,
         script => SCRIPT,
     };
-    Ok(environment.get_template("assessment.html")?.render(page)?)
+    Ok(fill(TEMPLATE, page)?)
 }
 
 fn facts(a: &Assessment) -> Vec<String> {

@@ -7,7 +7,8 @@ use nn::{Mode, Net};
 use std::collections::BTreeMap;
 use tch::{Kind, Reduction, Tensor};
 
-const BATCH: usize = 250;
+/// Images at a time.
+pub const BATCH: usize = 250;
 
 /// Mean cross-entropy (without smoothing), top-1 and, with five classes or more, top-5 accuracy in percent.
 pub fn evaluate(

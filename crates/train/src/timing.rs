@@ -1,16 +1,18 @@
 //! A few steps of a trial, timed: what the plan's price is worked out from. Nothing is written but a checkpoint that is
 //! removed again.
 
+use crate::evaluate::BATCH;
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::mix::mix;
 use crate::schedule::rates;
+use crate::training::optimizer;
 use crate::trial::{Options, arithmetic, start_average};
 use crate::{TrainError, checkpoint, environment};
 use arch::Input;
 use data::{DataSet, Pass, Shard, Source, Split, order};
-use nn::{AutogradStep, Layout, Mode, Net, Placement, Sgd, Step, Weight, init};
+use nn::{AutogradStep, Layout, Mode, Net, Placement, Step, Weight, init};
 use random::Key;
-use spec::{DecayOn, Optimizer, TrialSpec};
+use spec::TrialSpec;
 use std::time::{Duration, Instant};
 use store::{PlannedTrial, Timing};
 use tch::Kind;
@@ -81,8 +83,7 @@ fn steps(
     part: usize,
 ) -> Result<f64, TrainError> {
     let train = &spec.train;
-    let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = train.optimizer;
-    let sgd = Sgd { weight_decay, decay_weights_only: decay_on == DecayOn::Weights, nesterov };
+    let sgd = optimizer(train);
     let mut step = AutogradStep { label_smoothing: train.label_smoothing };
     let (mut count, mut started) = (0, Instant::now());
     for epoch in 0.. {
@@ -124,7 +125,6 @@ fn steps(
 
 /// Mean time of a test image.
 fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
-    const BATCH: usize = 250;
     let macs = arch::cost(net.graph()).macs.max(1);
     let batch = BATCH.min(source.len(Split::Test)).min((MOST_MACS / macs).max(2) as usize);
     let batches = order::evaluation_batches(source.len(Split::Test), batch, Shard::WHOLE);

@@ -10,7 +10,7 @@ use crate::{TrainError, trial::Options};
 use data::{Augment, Pass, Shard, Source, Split, order};
 use nn::{LossScaler, Net, Sgd, Step, Weight};
 use random::Key;
-use spec::{DecayOn, Optimizer, TrialSpec};
+use spec::{DecayOn, Optimizer, TrainSpec, TrialSpec};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -124,8 +124,7 @@ impl Loop<'_> {
         let train = &self.spec.train;
         let steps_per_epoch = order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
         let total = train.epochs * steps_per_epoch;
-        let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = train.optimizer;
-        let sgd = Sgd { weight_decay, decay_weights_only: decay_on == DecayOn::Weights, nesterov };
+        let sgd = optimizer(train);
         let shard = self.options.shard(train.accumulate);
         let share = 1.0 / train.accumulate as f64;
         let mixing = Key::new(self.spec.seed).named("mix");
@@ -331,6 +330,12 @@ impl Loop<'_> {
         self.recorder.log(&reason);
         LoopEnd::Diverged(reason)
     }
+}
+
+/// The recipe's optimizer.
+pub fn optimizer(train: &TrainSpec) -> Sgd {
+    let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = train.optimizer;
+    Sgd { weight_decay, decay_weights_only: decay_on == DecayOn::Weights, nesterov }
 }
 
 /// A young average follows faster, so that it forgets the initial weights: min(decay, (1 + t) / (10 + t)), TensorFlow's rule.

@@ -4,7 +4,6 @@ use crate::args::EvalArgs;
 use crate::failure::Failure;
 use crate::{print, trained};
 use data::Split;
-use std::collections::BTreeMap;
 use store::assessment::Assessment;
 use train::images::{Target, source, wanted};
 
@@ -32,7 +31,9 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
         ));
     }
     let names = set.classes.clone();
-    let files: BTreeMap<u32, String> = (0..set.test.len()).map(|i| (i as u32, set.test.name(i))).collect();
+    // Only the table of predictions wants the files' names, of which there may be many.
+    let named = if args.predictions.is_some() { set.test.len() } else { 0 };
+    let files: Vec<String> = (0..named).map(|i| set.test.name(i)).collect();
     let placement = trained.net.placement();
     let target = Target { device: placement.device, kind: placement.kind, threads };
     let mut source = source(&trained.data, set, trained.px, target)?;
@@ -43,7 +44,7 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
     result.title = format!("{} on {}", trained.title, trained.data.name);
     result.name_classes(&names);
     if let Some(path) = &args.predictions {
-        result.write_predictions(path, &|index| files.get(&index).cloned().unwrap_or_default())?;
+        result.write_predictions(path, &|index| files[index as usize].clone())?;
     }
     if let Some(path) = &args.page {
         store::atomic::write(path, report::assessment::render(&result)?.as_bytes())?;

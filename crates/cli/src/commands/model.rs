@@ -2,7 +2,7 @@
 
 use crate::args::ModelArgs;
 use crate::failure::Failure;
-use crate::network::Words;
+use crate::network::{Words, published_input};
 use crate::print;
 use arch::{Cost, Graph, Input, ModelSpec, ModelWords, zoo};
 use serde::Serialize;
@@ -63,11 +63,7 @@ fn words(words: &[String]) -> Result<(String, ModelWords), Failure> {
 
 /// The published size and classes, the stem's usual ones otherwise, then the flags.
 fn input(args: &ModelArgs, words: &ModelWords) -> Result<Input, Failure> {
-    let published = match &words.zoo {
-        Some(name) => zoo::find(name)?.input,
-        None if words.stem == Some(arch::Stem::Cifar) => Input::square(32, 100),
-        None => Input::square(224, 1000),
-    };
+    let published = published_input(words)?;
     let size = args.size.unwrap_or(published.height);
     let channels = args.channels.unwrap_or(published.channels);
     let classes = args.classes.unwrap_or(published.classes);

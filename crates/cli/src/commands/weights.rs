@@ -40,7 +40,7 @@ fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Failure> {
     })?;
     let path = crate::published::find_weights(given, data)?;
     let dict = StateDict::read(&path).map_err(network::input)?;
-    let mut net = network::build(&words.model()?, network::input_of(&words, &dict, None)?)?;
+    let mut net = network::build(&words.model()?.resolve()?.0, network::input_of(&words, &dict, None)?)?;
     weights::load(net.params_mut(), &dict, Head::MustFit, &path).map_err(network::input)?;
     let bytes = weights::to_bytes(net.params(), false, "").map_err(network::input)?;
     store::atomic::write(out, &bytes)?;

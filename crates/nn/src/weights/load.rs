@@ -3,6 +3,7 @@
 use super::state_dict::StateDict;
 use super::{AVERAGE, MOMENTUM};
 use crate::{NnError, Params};
+use arch::StateEntry;
 use std::collections::HashMap;
 use std::path::Path;
 use tch::Kind;
@@ -30,15 +31,15 @@ pub struct Loaded {
 pub fn load(params: &mut Params, dict: &StateDict, head: Head, path: &Path) -> Result<Loaded, NnError> {
     let stored: HashMap<&str, usize> = dict.tensors.iter().enumerate().map(|(i, t)| (t.name.as_str(), i)).collect();
     let head_node = params.entries().last().map(|e| e.node);
-    let is_head = |i: usize| Some(params.entries()[i].node) == head_node;
+    let is_head = |entry: &StateEntry| Some(entry.node) == head_node;
     let refuse = |what: String, help: &str| NnError::new(format!("{}: {what}", path.display()), help);
 
     let (mut missing, mut misshapen, mut new_head) = (vec![], vec![], false);
-    for (i, entry) in params.entries().iter().enumerate() {
+    for entry in params.entries() {
         match stored.get(entry.name.as_str()).map(|&t| &dict.tensors[t]) {
             None => missing.push(entry.name.clone()),
             Some(t) if same_shape(&t.shape, &entry.shape) => {}
-            Some(_) if is_head(i) && head == Head::MayDiffer => new_head = true,
+            Some(_) if is_head(entry) && head == Head::MayDiffer => new_head = true,
             Some(t) => misshapen.push(format!("{} is {:?}, the network's is {:?}", t.name, t.shape, entry.shape)),
         }
     }
@@ -57,10 +58,11 @@ pub fn load(params: &mut Params, dict: &StateDict, head: Head, path: &Path) -> R
         return Err(refuse(format!("tensor {}", list(&misshapen)), help));
     }
     for index in 0..params.entries().len() {
-        if new_head && is_head_index(params, index, head_node) {
+        let entry = &params.entries()[index];
+        if new_head && is_head(entry) {
             continue;
         }
-        let t = &dict.tensors[stored[params.entries()[index].name.as_str()]];
+        let t = &dict.tensors[stored[entry.name.as_str()]];
         let tensor = t.tensor().map_err(|e| refuse(e, "get the file again"))?.to_kind(Kind::Double);
         if tensor.isfinite().all().int64_value(&[]) == 0 {
             return Err(refuse(
@@ -68,15 +70,11 @@ pub fn load(params: &mut Params, dict: &StateDict, head: Head, path: &Path) -> R
                 "get weights of a run that did not diverge",
             ));
         }
-        let shape: Vec<i64> = params.entries()[index].shape.iter().map(|&n| n as i64).collect();
+        let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
         params.set(index, &tensor.view(shape.as_slice()));
     }
     let unused = dict.tensors.iter().filter(|t| params.index(&t.name).is_none()).count();
     Ok(Loaded { new_head, unused })
-}
-
-fn is_head_index(params: &Params, index: usize, head: Option<arch::NodeId>) -> bool {
-    Some(params.entries()[index].node) == head
 }
 
 /// A linear layer and a 1x1 convolution hold the same values.

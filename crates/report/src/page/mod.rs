@@ -18,21 +18,29 @@ use crate::study::Study;
 use crate::{ReportError, figures, summary, verdict};
 use context::{FigureContext, Page, TextTable};
 use minijinja::Environment;
+use serde::Serialize;
 use store::{Status, SweepRows};
 
 const TEMPLATE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const HEAD: &str = include_str!("head.html");
+pub(crate) const STYLE: &str = include_str!("page.css");
+pub(crate) const SCRIPT: &str = include_str!("page.js");
 
 /// The whole page: one HTML file that asks no network for anything.
 pub fn render(rows: &SweepRows) -> Result<String, ReportError> {
     let study = Study::of(rows);
+    Ok(fill(TEMPLATE, page(&study))?)
+}
+
+/// A template of this folder with its values; pages share their head.
+pub(crate) fn fill(template: &str, values: impl Serialize) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
     // Names that end in .html are escaped; what is not, says so in the template.
-    environment.add_template("page.html", TEMPLATE)?;
-    Ok(environment.get_template("page.html")?.render(page(&study))?)
+    environment.add_template("head.html", HEAD)?;
+    environment.add_template("page.html", template)?;
+    environment.get_template("page.html")?.render(values)
 }
 
 fn page(study: &Study) -> Page {
