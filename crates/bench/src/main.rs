@@ -7,9 +7,11 @@
 //! - [`sweep`]: the quickstart sweep, wall time and accuracy
 //! - [`loader`]: the input pipeline on a folder of JPEGs
 //! - [`price`]: the plan's price against what the sweep takes
+//! - [`devices`]: a trial on two devices against one
 //! - [`run`]: both programs as processes, and medians
 //! - [`history`]: every measurement, appended to `history.csv`
 
+mod devices;
 mod history;
 mod loader;
 mod price;
@@ -33,6 +35,8 @@ enum What {
     Loader(loader::Args),
     /// The plan's price against what the sweep takes (no Python needed)
     Price(price::Args),
+    /// A trial on two devices against the same on one (no Python needed)
+    Devices(devices::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -40,5 +44,6 @@ fn main() -> anyhow::Result<()> {
         What::Sweep(args) => sweep::run(&args),
         What::Loader(args) => loader::run(&args),
         What::Price(args) => price::run(&args),
+        What::Devices(args) => devices::run(&args),
     }
 }

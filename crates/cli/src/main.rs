@@ -21,6 +21,7 @@ mod price;
 mod print;
 mod progress;
 mod published;
+mod ranks;
 mod request;
 mod signals;
 mod smoke;

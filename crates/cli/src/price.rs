@@ -90,7 +90,7 @@ fn key(trial: &PlannedTrial, device: &str) -> String {
 fn device(slots: &[Slot]) -> String {
     let kind = slots.first().map_or(String::new(), |s| format!("{} x {} threads", slots.len(), s.threads));
     let here = train::environment::environment(tch::Device::Cpu, 1, crate::code());
-    let on_gpu = slots.first().is_some_and(|s| s.gpu.is_some());
+    let on_gpu = slots.first().is_some_and(|s| !s.gpus.is_empty());
     let name = if on_gpu { here.gpus.join(", ") } else { here.cpu };
     format!("{name}, {kind}")
 }
@@ -129,7 +129,7 @@ fn start(exe: &Path, slot: &Slot, data: &Path, input: &[u8]) -> std::io::Result<
     let mut command = local::command(exe, slot);
     command.arg("time").arg("--data").arg(data);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    local::pin(&child, slot);
+    local::pin(&child, &slot.cores);
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(input)?;
     }

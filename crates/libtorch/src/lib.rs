@@ -2,9 +2,14 @@
 //!
 //! This crate must never know: networks, data sets, files, recipes. It takes and returns tensors.
 //!
-//! One module so far; the C++ stands in `shim.cpp`. This is the only crate (beside data's memory maps) with `unsafe`.
+//! Reading order: this file, whose C++ is `shim.cpp`; [`group`], whose C++ is `group.cpp`. This is the only crate (beside
+//! data's memory maps) with `unsafe`.
 
 #![allow(unsafe_code, reason = "each block calls the shim with pointers that live for the call, as said there")]
+
+pub mod group;
+
+pub use group::{Bucket, Group, Member, Reducer, Trace};
 
 use std::ffi::{CStr, c_char, c_void};
 use tch::{Device, Kind, Tensor};

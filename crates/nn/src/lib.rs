@@ -6,6 +6,7 @@
 //! Reading order:
 //! - [`params`]: the ordered list of parameters over flat buffers
 //! - [`net`]: forward passes, in training and in evaluation, and taps by node
+//! - `buckets`: gradients summed over processes, piece by piece
 //! - [`step`]: forward and backward of one batch
 //! - [`sgd`]: the optimizer; [`scaler`]: loss scaling for float16
 //! - [`init`]: initial weights from a seed
@@ -14,6 +15,7 @@
 //! A failure inside libtorch (out of memory, above all) panics, as tch does; callers that must survive it run in a
 //! process of their own, as trials do.
 
+mod buckets;
 pub mod error;
 pub mod init;
 pub mod net;

@@ -3,7 +3,8 @@
 use crate::params::{Params, Placement};
 use crate::{Layout, NnError};
 use arch::{Graph, Node, NodeId, Op};
-use libtorch::Autocast;
+use libtorch::{Autocast, Group, group};
+use std::rc::Rc;
 use tch::{Kind, Tensor};
 
 /// How batch norm behaves.
@@ -34,6 +35,8 @@ pub struct Net {
     last_use: Vec<usize>,
     consumers: Vec<usize>,
     autocast: Option<Kind>,
+    /// Batch norm in training takes its statistics from the images of all these processes.
+    sync: Option<Rc<Group>>,
 }
 
 impl Net {
@@ -49,7 +52,7 @@ impl Net {
             node.inputs.iter().for_each(|input| last_use[input.0] = id.0);
         }
         let consumers = graph.consumers();
-        Ok(Net { graph, params, placement, first_entry, last_use, consumers, autocast: None })
+        Ok(Net { graph, params, placement, first_entry, last_use, consumers, autocast: None, sync: None })
     }
 
     /// The architecture.
@@ -75,6 +78,11 @@ impl Net {
     /// Computes convolutions and products in `kind` (bfloat16 or half) from now on; logits and weights stay float32.
     pub fn set_autocast(&mut self, kind: Option<Kind>) {
         self.autocast = kind;
+    }
+
+    /// From now on batch norm in training takes its statistics from the images of all processes of `group`.
+    pub fn sync_batch_norm(&mut self, group: &Rc<Group>) {
+        self.sync = Some(Rc::clone(group));
     }
 
     /// Logits of `images` (N x C x H x W, normalised, of the net's kind and device).
@@ -118,6 +126,11 @@ impl Net {
             Op::BatchNorm { eps, momentum } => {
                 let training = mode == Mode::Train;
                 let (weight, bias, mean, var) = (state(0), state(1), state(2), state(3));
+                if let (Some(group), true) = (&self.sync, training) {
+                    let of = group::BatchNorm { weight, bias, running_mean: mean, running_var: var, momentum, eps };
+                    // As every operation of tch, it panics where libtorch fails: here, where another process ended.
+                    return group::sync_batch_norm(group, x, of).unwrap_or_else(|e| panic!("{e}"));
+                }
                 x.batch_norm(Some(weight), Some(bias), Some(mean), Some(var), training, momentum, eps, true)
             }
             Op::Relu => {

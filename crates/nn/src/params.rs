@@ -218,6 +218,18 @@ impl Params {
         }
     }
 
+    /// Running statistics, and their average where one was started: what training does not read but evaluation does.
+    pub fn running(&mut self) -> Vec<&mut Tensor> {
+        let average = self.average.as_mut().map(|average| &mut average.running);
+        std::iter::once(&mut self.running).chain(average).collect()
+    }
+
+    /// Where each trained entry starts in the flat buffers, and which it is.
+    pub(crate) fn trained_offsets(&self) -> Vec<(i64, usize)> {
+        let (offsets, _, _) = trained_offsets(&self.entries);
+        offsets.into_iter().enumerate().filter_map(|(entry, offset)| Some((offset?, entry))).collect()
+    }
+
     /// Gradients to zero, before a step's first batch.
     pub fn zero_grads(&mut self) {
         let _ = self.grads.zero_();

@@ -4,11 +4,13 @@ use crate::{SpecError, Value};
 use serde_yaml::Mapping;
 
 /// Short names that are not fields of the model.
-const SHORT: [(&str, &str); 6] = [
+const SHORT: [(&str, &str); 8] = [
     ("seed", "seed"),
     ("lr", "train.optimizer.sgd.lr"),
     ("epochs", "train.epochs"),
     ("batch", "train.batch_size"),
+    ("devices_per_trial", "train.devices_per_trial"),
+    ("sync_bn", "train.sync_bn"),
     ("data", "data.name"),
     ("weights", "init.weights"),
 ];

@@ -41,7 +41,7 @@ fn shrink(spec: &mut TrialSpec) {
     let Optimizer::Sgd { lr, .. } = &mut train.optimizer;
     // The usual rule: the learning rate moves with the batch.
     *lr *= BATCH as f64 / train.batch_size.max(BATCH) as f64;
-    train.batch_size = min(train.batch_size, BATCH).next_multiple_of(train.accumulate);
+    train.batch_size = min(train.batch_size, BATCH).next_multiple_of(train.accumulate * train.devices_per_trial);
     train.epochs = EPOCHS;
     train.log_every = 2;
     train.eval_every = 1;

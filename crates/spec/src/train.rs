@@ -13,6 +13,10 @@ pub struct TrainSpec {
     pub batch_size: usize,
     /// Batches whose gradients are averaged before a step; batch_size is divided by it.
     pub accumulate: usize,
+    /// Processes that train one trial together, each on a device of its own and with an equal part of each batch.
+    pub devices_per_trial: usize,
+    /// With several processes, batch norm takes its statistics from the images of all of them.
+    pub sync_bn: bool,
     /// The update rule.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub optimizer: Optimizer,
@@ -98,6 +102,8 @@ impl Default for TrainSpec {
             epochs: 6,
             batch_size: 32,
             accumulate: 1,
+            devices_per_trial: 1,
+            sync_bn: false,
             optimizer: Optimizer::Sgd {
                 lr: 0.1,
                 momentum: 0.9,
@@ -126,6 +132,7 @@ impl TrainSpec {
             ("train.epochs", self.epochs),
             ("train.batch_size", self.batch_size),
             ("train.accumulate", self.accumulate),
+            ("train.devices_per_trial", self.devices_per_trial),
             ("train.eval_every", self.eval_every),
             ("train.log_every", self.log_every),
         ];
@@ -136,6 +143,15 @@ impl TrainSpec {
             return Err(SpecError::new(
                 format!("train.accumulate {} does not divide train.batch_size {}", self.accumulate, self.batch_size),
                 "batch_size counts the images of one optimizer step; give a divisor of it",
+            ));
+        }
+        let parts = self.accumulate.saturating_mul(self.devices_per_trial);
+        if !self.batch_size.is_multiple_of(parts) {
+            let (devices, batch) = (self.devices_per_trial, self.batch_size);
+            let of = if self.accumulate > 1 { format!(" times accumulate {}", self.accumulate) } else { String::new() };
+            return Err(SpecError::new(
+                format!("train.devices_per_trial {devices}{of} does not divide train.batch_size {batch}"),
+                "batch_size counts the images of one optimizer step on all devices; give a multiple",
             ));
         }
         let Optimizer::Sgd { lr, momentum, weight_decay, .. } = self.optimizer;
@@ -166,6 +182,9 @@ impl TrainSpec {
         say(weight_decay > 0.0 && decay_on == DecayOn::Weights, format!("weight decay {weight_decay} on weights"));
         say(self.label_smoothing > 0.0, format!("label smoothing {}", self.label_smoothing));
         say(self.accumulate > 1, format!("accumulate {}", self.accumulate));
+        let devices = self.devices_per_trial;
+        say(devices > 1 && !self.sync_bn, format!("{devices} devices"));
+        say(devices > 1 && self.sync_bn, format!("{devices} devices with synchronised batch norm"));
         say(self.clip_norm > 0.0, format!("clip norm {}", self.clip_norm));
         say(self.mixup > 0.0, format!("mixup {}", self.mixup));
         say(self.cutmix > 0.0, format!("cutmix {}", self.cutmix));

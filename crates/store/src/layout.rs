@@ -4,7 +4,7 @@
 //! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  lock  index.html  trials.{parquet,csv}  metrics.parquet
 //!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best}.safetensors
 //!                                    console.txt  progress.json
-//!                                    attempt-1/{env.json,log.txt,events.out.tfevents.*}  attempt-2/...
+//!                                    attempt-1/{env.json,log.txt,trace.json,events.out.tfevents.*}  attempt-2/...
 //! ```
 
 use crate::{StoreError, atomic};
@@ -130,6 +130,11 @@ impl RunDir {
 
     pub fn log(&self, attempt: u32) -> PathBuf {
         self.attempt(attempt).join("log.txt")
+    }
+
+    /// One step of several processes, as trace events.
+    pub fn trace(&self, attempt: u32) -> PathBuf {
+        self.attempt(attempt).join("trace.json")
     }
 
     /// The highest attempt there is; 0 if none was made.

@@ -22,7 +22,7 @@ pub mod scheduler;
 
 pub use error::SweepError;
 pub use executor::{End, Executor};
-pub use local::{Local, Slot};
+pub use local::{Demand, Local, Slot};
 pub use plan::{DataFacts, plan};
 pub use progress::TrialProgress;
 pub use runner::{Finish, Options, Snapshot, hold, run};

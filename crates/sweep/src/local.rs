@@ -18,8 +18,8 @@ use store::{Outcome, PlannedTrial, RunDir, StoreError, SweepDir, TrialResult, at
 pub struct Slot {
     /// `core 0`, `cores 0-3`, `gpu 1`.
     pub name: String,
-    /// The GPU it may use.
-    pub gpu: Option<usize>,
+    /// The GPUs it may use.
+    pub gpus: Vec<usize>,
     /// The cores it may use; empty for all.
     pub cores: Vec<usize>,
     /// Threads of libtorch.
@@ -32,10 +32,24 @@ pub fn available_cores() -> Vec<usize> {
     (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect()
 }
 
-/// `wanted` slots on the CPU (default: one per core, never more than `trials`), each with `threads` threads (default:
-/// its share of the cores).
-pub fn cpu_slots(cores: &[usize], wanted: Option<usize>, threads: Option<usize>, trials: usize) -> Vec<Slot> {
-    let count = wanted.unwrap_or(cores.len() / threads.unwrap_or(1).max(1)).clamp(1, trials.max(1));
+/// What slots are made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    /// Trials of the plan.
+    pub trials: usize,
+    /// Processes of a trial, each on a device of its own.
+    pub devices: usize,
+    /// Slots wanted, if that was said.
+    pub slots: Option<usize>,
+    /// Threads of each process, if that was said.
+    pub threads: Option<usize>,
+}
+
+/// Slots on the CPU (default: one per core and process), each process with its share of the cores as threads.
+pub fn cpu_slots(cores: &[usize], demand: Demand) -> Vec<Slot> {
+    let Demand { trials, devices, slots: wanted, threads } = demand;
+    let each = threads.unwrap_or(1).max(1) * devices;
+    let count = wanted.unwrap_or(cores.len() / each).clamp(1, trials.max(1));
     // A single trial of a sweep may use all cores; several get one each unless told otherwise.
     let share = (cores.len() / count).max(1);
     (0..count)
@@ -48,35 +62,44 @@ pub fn cpu_slots(cores: &[usize], wanted: Option<usize>, threads: Option<usize>,
                 [first, .., last] => format!("cores {first}-{last}"),
             };
             let cores = if count * share <= cores.len() { own } else { vec![] };
-            Slot { name, gpu: None, cores, threads: threads.unwrap_or(share) }
+            Slot { name, gpus: vec![], cores, threads: threads.unwrap_or((share / devices).max(1)) }
         })
         .collect()
 }
 
-/// One slot per GPU, its threads a share of the cores.
-pub fn gpu_slots(gpus: usize, cores: usize, threads: Option<usize>, trials: usize) -> Vec<Slot> {
-    let threads = threads.unwrap_or((cores / gpus.max(1)).max(1));
-    let slot = |gpu| Slot { name: format!("gpu {gpu}"), gpu: Some(gpu), cores: vec![], threads };
-    (0..gpus.min(trials.max(1))).map(slot).collect()
+/// One slot per GPU, or per as many as a trial wants; threads are a share of the cores.
+pub fn gpu_slots(gpus: usize, cores: usize, demand: Demand) -> Vec<Slot> {
+    let threads = demand.threads.unwrap_or((cores / gpus.max(1)).max(1));
+    let devices = demand.devices.max(1);
+    let count = demand.slots.map_or(gpus / devices, |n| n.min(gpus / devices));
+    let slot = |i: usize| {
+        let gpus: Vec<usize> = (i * devices..(i + 1) * devices).collect();
+        let name = if devices == 1 { format!("gpu {i}") } else { format!("gpus {}-{}", gpus[0], gpus[devices - 1]) };
+        Slot { name, gpus, cores: vec![], threads }
+    };
+    (0..count.min(demand.trials.max(1))).map(slot).collect()
 }
 
-/// `exe` with what a slot gives its process: threads and the one GPU.
+/// `exe` with what a slot gives its process: threads and GPUs.
 pub fn command(exe: &Path, slot: &Slot) -> Command {
     let threads = slot.threads.to_string();
     let mut command = Command::new(exe);
     command.env("RES2LAB_THREADS", &threads).env("OMP_NUM_THREADS", &threads).env("MKL_NUM_THREADS", &threads);
-    command.env("CUDA_VISIBLE_DEVICES", slot.gpu.map(|gpu| gpu.to_string()).unwrap_or_default());
+    let gpus: Vec<String> = slot.gpus.iter().map(usize::to_string).collect();
+    command.env("CUDA_VISIBLE_DEVICES", gpus.join(","));
+    // Whoever started the runner may have said who that is; a trial decides for itself.
+    command.env_remove("RANK");
     command
 }
 
-/// Keeps a process that was just started on its slot's cores: before libtorch starts its threads, which inherit it. Where
-/// that fails the process is only slower.
-pub fn pin(child: &Child, slot: &Slot) {
-    if slot.cores.is_empty() {
+/// Keeps a process that was just started on `cores` (if there are any): before libtorch starts its threads, which inherit
+/// it. Where that fails the process is only slower.
+pub fn pin(child: &Child, cores: &[usize]) {
+    if cores.is_empty() {
         return;
     }
     let mut set = CpuSet::new();
-    for &core in &slot.cores {
+    for &core in cores {
         let _ = set.set(core);
     }
     let _ = sched_setaffinity(Pid::from_raw(child.id() as i32), &set);
@@ -120,7 +143,7 @@ impl Local {
         command.arg("trial").arg(self.sweep.path()).arg(id).args(&self.arguments);
         command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console).process_group(0);
         let child = command.spawn()?;
-        pin(&child, slot);
+        pin(&child, &slot.cores);
         Ok((child, start))
     }
 
@@ -277,12 +300,21 @@ mod tests {
     #[test]
     fn cores_are_shared_out_and_never_twice() {
         let names = |slots: &[Slot]| slots.iter().map(|s| format!("{} x{}", s.name, s.threads)).collect::<Vec<_>>();
-        assert_eq!(names(&cpu_slots(&[0, 1], None, None, 12)), ["core 0 x1", "core 1 x1"]);
-        assert_eq!(names(&cpu_slots(&[0, 1], None, None, 1)), ["cores 0-1 x2"]);
-        assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], Some(2), None, 9)), ["cores 0-1 x2", "cores 2-3 x2"]);
-        assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], None, Some(2), 9)), ["cores 0-1 x2", "cores 2-3 x2"]);
+        let all = Demand { trials: 9, devices: 1, slots: None, threads: None };
+        assert_eq!(names(&cpu_slots(&[0, 1], all)), ["core 0 x1", "core 1 x1"]);
+        assert_eq!(names(&cpu_slots(&[0, 1], Demand { trials: 1, ..all })), ["cores 0-1 x2"]);
+        let two = Demand { slots: Some(2), ..all };
+        assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], two)), ["cores 0-1 x2", "cores 2-3 x2"]);
+        let twice = Demand { threads: Some(2), ..all };
+        assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], twice)), ["cores 0-1 x2", "cores 2-3 x2"]);
         // More slots than cores: nobody is pinned.
-        assert!(cpu_slots(&[0, 1], Some(3), None, 9).iter().all(|s| s.cores.is_empty() && s.threads == 1));
-        assert_eq!(names(&gpu_slots(2, 16, None, 9)), ["gpu 0 x8", "gpu 1 x8"]);
+        let three = Demand { slots: Some(3), ..all };
+        assert!(cpu_slots(&[0, 1], three).iter().all(|s| s.cores.is_empty() && s.threads == 1));
+        assert_eq!(names(&gpu_slots(2, 16, all)), ["gpu 0 x8", "gpu 1 x8"]);
+        // Trials of two processes.
+        let pairs = Demand { devices: 2, ..all };
+        assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], pairs)), ["cores 0-1 x1", "cores 2-3 x1"]);
+        assert_eq!(names(&cpu_slots(&[0], pairs)), ["core 0 x1"]);
+        assert_eq!(names(&gpu_slots(5, 20, pairs)), ["gpus 0-1 x4", "gpus 2-3 x4"]);
     }
 }

@@ -22,6 +22,9 @@ pub struct State {
     pub step: usize,
     /// Sum of losses since the last log line, and how many.
     pub loss_sum: f64,
+    /// The same of the trial's other processes, by rank from 1 on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_loss_sums: Vec<f64>,
     /// Steps in `loss_sum`.
     pub loss_count: usize,
     /// Training images of this epoch that the net got right before learning from them.

@@ -39,7 +39,7 @@ pub fn evaluate(
     if let Some(sums) = sums {
         (0..3).for_each(|i| totals[i + 1] = sums.double_value(&[i as i64]));
     }
-    reduce.sums(&mut totals);
+    reduce.sums(&mut totals)?;
     let [n, loss, first, five] = totals[..] else { return Ok(BTreeMap::new()) };
     let mut metrics = BTreeMap::from([("val/loss".to_owned(), loss / n), ("val/acc1".to_owned(), 100.0 * first / n)]);
     if classes >= 5 {

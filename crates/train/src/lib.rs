@@ -14,7 +14,7 @@
 //! - [`timing`]: a few steps, timed
 //! - `checkpoint`: what is saved, and how a run goes on from it
 //! - `recorder`: metrics, log, event file, progress
-//! - `reduce`: sums over processes (one so far)
+//! - `reduce`: sums over processes; `trace`: when they happened
 //! - [`environment`]: where it runs
 
 pub mod assess;
@@ -28,6 +28,7 @@ mod recorder;
 mod reduce;
 mod schedule;
 pub mod timing;
+mod trace;
 mod training;
 mod trial;
 

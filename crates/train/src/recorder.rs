@@ -25,10 +25,9 @@ pub struct Progress {
     pub wall_s: f64,
 }
 
-/// Writes for one attempt.
+/// Writes for one attempt; the processes of a trial beside the first write nothing.
 pub struct Recorder<'a> {
-    metrics: Metrics,
-    log: File,
+    files: Option<(Metrics, File)>,
     events: Option<EventFile>,
     on_progress: &'a mut dyn FnMut(&Progress),
 }
@@ -46,15 +45,22 @@ impl<'a> Recorder<'a> {
         let path = run.log(attempt);
         let log = File::options().create(true).append(true).open(&path);
         let log = log.map_err(|e| StoreError::io("open", &path, &e))?;
-        let mut recorder = Recorder { metrics, log, events: None, on_progress };
+        let mut recorder = Recorder { files: Some((metrics, log)), events: None, on_progress };
         let started = start_events(&run.attempt(attempt), trial);
         recorder.events = recorder.unless_failed(started);
         Ok(recorder)
     }
 
+    /// Writes nothing.
+    pub fn silent(on_progress: &'a mut dyn FnMut(&Progress)) -> Recorder<'a> {
+        Recorder { files: None, events: None, on_progress }
+    }
+
     /// One line into the attempt's log. A full disk must not end the trial here; the next checkpoint will tell.
     pub fn log(&mut self, line: &str) {
-        let _ = writeln!(self.log, "{:.1} {line}", now_s());
+        if let Some((_, log)) = &mut self.files {
+            let _ = writeln!(log, "{:.1} {line}", now_s());
+        }
     }
 
     /// One point into metrics.jsonl and the event file.
@@ -62,17 +68,21 @@ impl<'a> Recorder<'a> {
         let scalars: Vec<_> = values.iter().map(|(name, &value)| (name.as_str(), value)).collect();
         let written = self.events.as_mut().map(|events| events.scalars(step as u64, scalars.into_iter()));
         self.after_event(written);
-        Ok(self.metrics.append(&Point { step: step as u64, epoch, values })?)
+        let Some((metrics, _)) = &mut self.files else { return Ok(()) };
+        Ok(metrics.append(&Point { step: step as u64, epoch, values })?)
     }
 
     /// Flushes metrics.jsonl and returns its length.
     pub fn sync(&mut self) -> Result<u64, TrainError> {
-        Ok(self.metrics.sync()?)
+        let Some((metrics, _)) = &mut self.files else { return Ok(0) };
+        Ok(metrics.sync()?)
     }
 
     /// Tells how far the trial is.
     pub fn progress(&mut self, progress: &Progress) {
-        (self.on_progress)(progress);
+        if self.files.is_some() {
+            (self.on_progress)(progress);
+        }
     }
 
     /// Closes the event file with the values that HParams tables show.

@@ -1,21 +1,95 @@
 //! Sums over the processes of one trial. With one process there is nothing to add.
 
+use crate::TrainError;
+use libtorch::{Group, LibtorchError, Reducer, Trace};
 use nn::Params;
+use std::rc::Rc;
+use tch::{Kind, Tensor};
 
-/// How a process learns what the others computed.
+/// How a process learns what the others computed. All processes call the same functions in the same order.
 pub trait Reduce {
-    /// Replaces the gradient buffer by the mean over processes.
-    fn gradients(&mut self, params: &mut Params);
+    /// Says that the backward pass that comes next completes the gradients of a step.
+    fn begin(&mut self);
+
+    /// After that pass: the gradient buffer becomes its sum over processes.
+    fn gradients(&mut self) -> Result<(), TrainError>;
 
     /// Replaces each value by its sum over processes.
-    fn sums(&mut self, values: &mut [f64]);
+    fn sums(&mut self, values: &mut [f64]) -> Result<(), TrainError>;
+
+    /// Replaces running statistics by those of the first process, so that all evaluate one network.
+    fn share_running(&mut self, params: &mut Params) -> Result<(), TrainError>;
+
+    /// When the last step's gradients were summed; None with one process.
+    fn trace(&self) -> Option<Trace>;
 }
 
 /// One process.
 pub struct Alone;
 
 impl Reduce for Alone {
-    fn gradients(&mut self, _: &mut Params) {}
+    fn begin(&mut self) {}
 
-    fn sums(&mut self, _: &mut [f64]) {}
+    fn gradients(&mut self) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    fn sums(&mut self, _: &mut [f64]) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    fn share_running(&mut self, _: &mut Params) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    fn trace(&self) -> Option<Trace> {
+        None
+    }
+}
+
+/// Several processes.
+pub struct Together {
+    group: Rc<Group>,
+    reducer: Reducer,
+}
+
+impl Together {
+    /// For the gradients of `params`.
+    pub fn new(group: Rc<Group>, params: &Params) -> Result<Together, TrainError> {
+        let reducer = params.reducer(&group)?;
+        Ok(Together { group, reducer })
+    }
+}
+
+impl Reduce for Together {
+    fn begin(&mut self) {
+        self.reducer.arm();
+    }
+
+    fn gradients(&mut self) -> Result<(), TrainError> {
+        self.reducer.finish().map_err(lost)
+    }
+
+    fn sums(&mut self, values: &mut [f64]) -> Result<(), TrainError> {
+        let mut tensor = Tensor::from_slice(values);
+        self.group.sum(&mut tensor).map_err(lost)?;
+        tensor.to_kind(Kind::Double).copy_data(values, values.len());
+        Ok(())
+    }
+
+    fn share_running(&mut self, params: &mut Params) -> Result<(), TrainError> {
+        params.running().into_iter().try_for_each(|tensor| self.group.copy_first(tensor)).map_err(lost)
+    }
+
+    fn trace(&self) -> Option<Trace> {
+        Some(self.reducer.trace())
+    }
+}
+
+/// An operation over several processes fails when another one ended.
+pub fn lost(e: LibtorchError) -> TrainError {
+    TrainError::machine(
+        format!("another process of this trial ended or cannot be reached ({e})"),
+        "see in console.txt which process failed first",
+    )
 }

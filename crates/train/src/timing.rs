@@ -46,7 +46,8 @@ pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), Tr
     let evaluation_s = evaluation(&net, &mut *source)?;
     let save_s = save(&net)?;
     let timing = Timing {
-        step_s: per_part * spec.train.batch_size as f64 / part as f64,
+        // The parts of a step that one process handles, one after the other. What several say to each other is left out.
+        step_s: per_part * (spec.train.batch_size / spec.train.devices_per_trial) as f64 / part as f64,
         evaluation_s,
         save_s,
         startup_s: 0.0,
@@ -58,7 +59,7 @@ pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), Tr
 /// Images that are timed together.
 fn part(trial: &PlannedTrial, options: &Options) -> usize {
     let train = &trial.spec.train;
-    let part = train.batch_size / train.accumulate;
+    let part = train.batch_size / (train.accumulate * train.devices_per_trial);
     if options.device.is_cuda() { part } else { part.min((MOST_MACS / trial.macs.max(1)).max(2) as usize) }
 }
 

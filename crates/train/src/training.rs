@@ -6,7 +6,7 @@ use crate::mix::mix;
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::Reduce;
 use crate::schedule::{Rates, rates};
-use crate::{TrainError, trial::Options};
+use crate::{TrainError, trace, trial::Options};
 use data::{Augment, Pass, Shard, Source, Split, order};
 use nn::{LossScaler, Net, Sgd, Step, Weight};
 use random::Key;
@@ -54,6 +54,8 @@ pub struct Speed {
     started: Instant,
     interval: Instant,
     interval_steps: usize,
+    /// Steps of this attempt.
+    steps: usize,
     step_times_s: Vec<f64>,
     train_s: f64,
     trained_images: usize,
@@ -68,6 +70,7 @@ impl Speed {
             started: now,
             interval: now,
             interval_steps: 0,
+            steps: 0,
             step_times_s: vec![],
             train_s: 0.0,
             trained_images: 0,
@@ -110,6 +113,13 @@ impl Speed {
     }
 }
 
+/// What is to happen after a step.
+struct Wishes {
+    out_of_time: bool,
+    stop: bool,
+    checkpoint: bool,
+}
+
 /// Sums that stay on the device until they are logged.
 struct Totals {
     loss: Tensor,
@@ -126,7 +136,7 @@ impl Loop<'_> {
         let total = train.epochs * steps_per_epoch;
         let sgd = optimizer(train);
         let shard = self.options.shard(train.accumulate);
-        let share = 1.0 / train.accumulate as f64;
+        let share = 1.0 / shard.parts() as f64;
         let mixing = Key::new(self.spec.seed).named("mix");
         let mut totals = self.load_totals();
 
@@ -140,13 +150,16 @@ impl Loop<'_> {
                 self.net.params_mut().zero_grads();
                 for part in 0..shard.accumulate {
                     let Some(batch) = self.source.next_batch()? else { break };
-                    let part = (shard.rank * shard.accumulate + part) as u64;
-                    let (images, targets) = mix(train, batch, mixing.with(self.state.step as u64).with(part));
+                    let nth = (shard.rank * shard.accumulate + part) as u64;
+                    let (images, targets) = mix(train, batch, mixing.with(self.state.step as u64).with(nth));
+                    if part + 1 == shard.accumulate {
+                        self.reduce.begin();
+                    }
                     let weight = Weight { share, scale: self.scaler.as_ref().map(LossScaler::scale) };
                     let out = self.step.forward_backward(&mut self.net, &images, &targets, weight);
                     totals.add(&out, &targets.labels, share);
                 }
-                self.reduce.gradients(self.net.params_mut());
+                self.reduce.gradients()?;
 
                 // --- update ---
                 let Rates { lr, momentum } = rates(train, steps_per_epoch, self.state.step);
@@ -165,16 +178,17 @@ impl Loop<'_> {
                     self.net.params_mut().update_average(average_decay(train.ema, self.state.step));
                 }
                 self.state.step += 1;
+                self.trace()?;
                 self.state.loss_count += 1;
                 self.state.seen += train.batch_size;
                 self.speed.interval_steps += 1;
 
                 // --- log ---
                 let is_epoch_end = self.state.step.is_multiple_of(steps_per_epoch);
-                let out_of_time = self.is_out_of_time() && self.state.step < total;
+                let Wishes { out_of_time, stop, checkpoint } = self.agree(total)?;
                 let mut values = BTreeMap::new();
                 if self.state.step.is_multiple_of(train.log_every) || is_epoch_end || out_of_time {
-                    let Some(loss) = self.read_loss(&mut totals) else { return Ok(self.diverged("loss")) };
+                    let Some(loss) = self.read_loss(&mut totals)? else { return Ok(self.diverged("loss")) };
                     self.speed.lap(train.batch_size);
                     values.insert("train/loss".to_owned(), loss);
                     values.insert("train/lr".to_owned(), lr);
@@ -185,7 +199,7 @@ impl Loop<'_> {
 
                 // --- evaluate ---
                 if is_epoch_end || out_of_time {
-                    values.insert("train/acc1".to_owned(), self.read_accuracy(&mut totals));
+                    values.insert("train/acc1".to_owned(), self.read_accuracy(&mut totals)?);
                     let is_due = is_epoch_end && (epoch + 1).is_multiple_of(train.eval_every);
                     if is_due || out_of_time || self.state.step == total {
                         self.evaluate(epoch + 1, shard, &mut values)?;
@@ -202,15 +216,13 @@ impl Loop<'_> {
                 }
 
                 // --- save ---
-                let asked_to_stop = self.options.stop.load(Ordering::Relaxed) && self.state.step < total;
-                let is_due = self.speed.last_checkpoint.elapsed() >= self.options.checkpoint_every;
-                if is_epoch_end || asked_to_stop || is_due {
+                if is_epoch_end || stop || checkpoint {
                     if !self.save(&totals)? {
                         return Ok(self.diverged("loss"));
                     }
                     self.speed.resume();
                 }
-                if asked_to_stop {
+                if stop {
                     self.recorder.log(&format!("asked to stop: checkpoint at step {}", self.state.step));
                     return Ok(LoopEnd::Preempted);
                 }
@@ -219,8 +231,20 @@ impl Loop<'_> {
         Ok(LoopEnd::Finished)
     }
 
+    /// Once an attempt, when everything is warm.
+    fn trace(&mut self) -> Result<(), TrainError> {
+        const STEP: usize = 5;
+        self.speed.steps += 1;
+        if let (Some(trace), true) = (self.reduce.trace(), self.speed.steps == STEP && self.options.is_first()) {
+            self.recorder.log(&trace::sentence(&trace));
+            trace::write(&self.run.trace(self.run.last_attempt()), &trace)?;
+        }
+        Ok(())
+    }
+
     /// Evaluates the weights (their moving average, if the recipe keeps one) and keeps the best.
     fn evaluate(&mut self, epoch: usize, shard: Shard, values: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
+        self.reduce.share_running(self.net.params_mut())?;
         self.net.params_mut().swap_average();
         let result = evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce).and_then(|of_test| {
             values.extend(of_test);
@@ -228,6 +252,20 @@ impl Loop<'_> {
         });
         self.net.params_mut().swap_average();
         result
+    }
+
+    /// What this process wants after a step, or another one: all do the same, whatever their clocks and signals say.
+    fn agree(&mut self, total: usize) -> Result<Wishes, TrainError> {
+        let wants = [
+            self.is_out_of_time(),
+            self.options.stop.load(Ordering::Relaxed),
+            self.speed.last_checkpoint.elapsed() >= self.options.checkpoint_every,
+        ];
+        let mut sums = wants.map(|wants| f64::from(u8::from(wants)));
+        self.reduce.sums(&mut sums)?;
+        let [out_of_time, stop, checkpoint] = sums.map(|sum| sum > 0.0);
+        let goes_on = self.state.step < total;
+        Ok(Wishes { out_of_time: out_of_time && goes_on, stop: stop && goes_on, checkpoint })
     }
 
     fn is_out_of_time(&self) -> bool {
@@ -252,28 +290,31 @@ impl Loop<'_> {
     }
 
     /// The mean loss since the last log line; None if it is not finite. Waits for the device.
-    fn read_loss(&mut self, totals: &mut Totals) -> Option<f64> {
+    fn read_loss(&mut self, totals: &mut Totals) -> Result<Option<f64>, TrainError> {
         let mut sums = [totals.loss.double_value(&[])];
-        self.reduce.sums(&mut sums);
-        let mean = sums[0] / (self.state.loss_count * self.options.world) as f64;
+        self.reduce.sums(&mut sums)?;
+        let mean = sums[0] / self.state.loss_count as f64;
         let _ = totals.loss.zero_();
         self.state.loss_count = 0;
-        mean.is_finite().then_some(mean)
+        Ok(mean.is_finite().then_some(mean))
     }
 
-    fn read_accuracy(&mut self, totals: &mut Totals) -> f64 {
+    fn read_accuracy(&mut self, totals: &mut Totals) -> Result<f64, TrainError> {
         let mut sums = [totals.correct.double_value(&[])];
-        self.reduce.sums(&mut sums);
+        self.reduce.sums(&mut sums)?;
         let accuracy = 100.0 * sums[0] / self.state.seen as f64;
         let _ = totals.correct.zero_();
         self.state.seen = 0;
-        accuracy
+        Ok(accuracy)
     }
 
     fn keep_best(&mut self, epoch: usize, values: &BTreeMap<String, f64>) -> Result<(), TrainError> {
         let Some(&acc1) = values.get("val/acc1") else { return Ok(()) };
         if self.state.best.is_none_or(|(best, _)| acc1 > best) {
             self.state.best = Some((acc1, epoch));
+            if !self.options.is_first() {
+                return Ok(());
+            }
             checkpoint::save_weights(&self.run.best_weights(), self.net.params())?;
         }
         Ok(())
@@ -300,23 +341,38 @@ impl Loop<'_> {
 
     /// Writes a checkpoint; false (and nothing written) if the loss is not finite.
     fn save(&mut self, totals: &Totals) -> Result<bool, TrainError> {
-        self.state.loss_sum = totals.loss.double_value(&[]);
-        self.state.correct = totals.correct.int64_value(&[]);
-        if !self.state.loss_sum.is_finite() {
+        let shard = self.options.shard(1);
+        // Each process goes on from its own sum, so that numbers are added in the same order after a resume.
+        let mut loss_sums = vec![0.0; shard.world];
+        loss_sums[shard.rank] = totals.loss.double_value(&[]);
+        self.reduce.sums(&mut loss_sums)?;
+        let mut correct = [totals.correct.double_value(&[])];
+        self.reduce.sums(&mut correct)?;
+        if loss_sums.iter().any(|sum| !sum.is_finite()) {
             return Ok(false);
         }
+        self.speed.last_checkpoint = Instant::now();
+        if !self.options.is_first() {
+            return Ok(true);
+        }
+        self.state.loss_sum = loss_sums[0];
+        self.state.other_loss_sums = loss_sums.split_off(1);
+        self.state.correct = correct[0] as i64;
         self.state.loss_scale = self.scaler.as_ref().map(LossScaler::state);
         self.state.metrics_length = self.recorder.sync()?;
         checkpoint::save(&self.run.last_checkpoint(), self.net.params(), &self.state)?;
-        self.speed.last_checkpoint = Instant::now();
         Ok(true)
     }
 
     fn load_totals(&self) -> Totals {
         let device = self.net.placement().device;
+        let (loss, correct) = match self.options.shard(1).rank {
+            0 => (self.state.loss_sum, self.state.correct),
+            rank => (self.state.other_loss_sums.get(rank - 1).copied().unwrap_or(0.0), 0),
+        };
         Totals {
-            loss: Tensor::from(self.state.loss_sum).to_device(device),
-            correct: Tensor::from(self.state.correct).to_device(device),
+            loss: Tensor::from(loss).to_device(device),
+            correct: Tensor::from(correct).to_device(device),
             grad_norm: None,
         }
     }

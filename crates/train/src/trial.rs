@@ -5,15 +5,17 @@ use crate::checkpoint::{self, State};
 use crate::environment::{device_name, environment, now_s, peak_memory_mib};
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::recorder::{Progress, Recorder};
-use crate::reduce::Alone;
+use crate::reduce::{Alone, Reduce, Together, lost};
 use crate::training::{Loop, LoopEnd, Speed};
 use arch::Input;
 use data::Shard;
+use libtorch::{Group, Member};
 use nn::weights::{self, Head, StateDict};
 use nn::{AutogradStep, Layout, LossScaler, Net, Placement, init};
 use spec::{Precision, TrialSpec};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -32,10 +34,8 @@ pub struct Options {
     pub weights: Option<PathBuf>,
     /// Longest time between checkpoints; one is also written after each epoch.
     pub checkpoint_every: Duration,
-    /// This process among those of the trial.
-    pub rank: usize,
-    /// All processes of the trial.
-    pub world: usize,
+    /// This process among those of the trial; None if it is the only one.
+    pub member: Option<Member>,
     /// Set from outside: write a checkpoint and stop.
     pub stop: Arc<AtomicBool>,
     /// The program.
@@ -48,7 +48,13 @@ pub struct Options {
 
 impl Options {
     pub(crate) fn shard(&self, accumulate: usize) -> Shard {
-        Shard { rank: self.rank, world: self.world, accumulate }
+        let (rank, world) = self.member.as_ref().map_or((0, 1), |m| (m.rank, m.world));
+        Shard { rank, world, accumulate }
+    }
+
+    /// Whether this process is the one that writes.
+    pub(crate) fn is_first(&self) -> bool {
+        self.member.as_ref().is_none_or(|m| m.rank == 0)
     }
 }
 
@@ -65,16 +71,20 @@ pub enum Ended {
     Busy(u32),
 }
 
-/// Runs a trial to its end, or from its last checkpoint on. The run folder must hold its spec.
+/// Another process of the trial is waited for at most so long, at the start and within a step.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Runs a trial to its end, or from its last checkpoint on. The run folder must hold its spec. Of several processes each
+/// calls this; the first one writes.
 pub fn run(
     trial: &PlannedTrial,
     run: &RunDir,
     options: &Options,
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Ended, TrainError> {
-    let _lock = match lock::try_lock(&run.lock())? {
-        lock::Attempt::Held(lock) => lock,
-        lock::Attempt::HeldBy(process) => return Ok(Ended::Busy(process)),
+    let _lock = match options.is_first().then(|| lock::try_lock(&run.lock())).transpose()? {
+        Some(lock::Attempt::HeldBy(process)) => return Ok(Ended::Busy(process)),
+        held => held,
     };
     if let Some(result) = atomic::read_json::<TrialResult>(&run.result())? {
         return Ok(match result.status {
@@ -83,10 +93,12 @@ pub fn run(
         });
     }
     tch::set_num_threads(options.threads as i32);
-    let attempt = run.begin_attempt()?;
-    let here = environment(options.device, options.threads, options.code.clone());
-    atomic::write_json(&run.env(attempt), &here)?;
-
+    let mut attempt = run.last_attempt();
+    if options.is_first() {
+        attempt = run.begin_attempt()?;
+        let here = environment(options.device, options.threads, options.code.clone());
+        atomic::write_json(&run.env(attempt), &here)?;
+    }
     let mut training = set_up(trial, run, attempt, options, on_progress)?;
     let end = training.run()?;
     finish(training, end, attempt)
@@ -101,6 +113,9 @@ fn set_up<'a>(
 ) -> Result<Loop<'a>, TrainError> {
     let spec = &trial.spec;
     let speed = Speed::start();
+    // Before anything is read: the first process changes no checkpoint until all have read it.
+    let join = |member| Group::join(member, options.device.is_cuda(), PATIENCE).map_err(lost);
+    let group = options.member.as_ref().map(join).transpose()?;
     let set = data::open(&wanted(&spec.data, &options.data))?;
     if set.train.len() < spec.train.batch_size {
         return Err(TrainError::input(
@@ -130,7 +145,19 @@ fn set_up<'a>(
             (state, start)
         }
     };
-    let mut recorder = Recorder::open(run, attempt, trial, state.metrics_length, on_progress)?;
+    let mut reduce: Box<dyn Reduce> = Box::new(Alone);
+    if let Some(group) = &group {
+        reduce = Box::new(Together::new(Rc::clone(group), net.params())?);
+        if spec.train.sync_bn {
+            net.sync_batch_norm(group);
+        }
+    }
+    check_equal_starts(&mut *reduce, state.step, options)?;
+    let mut recorder = if options.is_first() {
+        Recorder::open(run, attempt, trial, state.metrics_length, on_progress)?
+    } else {
+        Recorder::silent(on_progress)
+    };
     let (device, threads) = (device_name(options.device), options.threads);
     recorder.log(&format!("{start}: {} on {device} with {threads} threads, {}", trial.id, layout.name()));
     let on = [spec.train.features(), spec.data.augment.features()].concat();
@@ -146,8 +173,21 @@ fn set_up<'a>(
         Some((scale, growth)) => LossScaler::restored(options.device, scale, growth),
         None => LossScaler::new(options.device),
     });
-    let (reduce, earlier_s) = (Box::new(Alone), options.earlier_s);
+    let earlier_s = options.earlier_s;
     Ok(Loop { spec, options, run, net, source, augment, step, scaler, reduce, state, recorder, earlier_s, speed })
+}
+
+/// Processes on machines that see different files would train different networks.
+fn check_equal_starts(reduce: &mut dyn Reduce, step: usize, options: &Options) -> Result<(), TrainError> {
+    let mut sum = [step as f64];
+    reduce.sums(&mut sum)?;
+    if sum[0] == (step * options.shard(1).world) as f64 {
+        return Ok(());
+    }
+    Err(TrainError::machine(
+        format!("the processes of this trial read different checkpoints; this one starts at step {step}"),
+        "the run folder must be on a disk that all machines share",
+    ))
 }
 
 /// The kind of weights, and that of convolutions and products where it differs.
@@ -183,6 +223,9 @@ fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Train
         LoopEnd::OutOfTime(reason) => (Outcome::Done, reason),
         LoopEnd::Diverged(reason) => (Outcome::Diverged, reason),
     };
+    if !training.options.is_first() {
+        return Ok(if status == Outcome::Done { Ended::Done } else { Ended::Diverged(reason) });
+    }
     let metrics = final_metrics(&training.state);
     training.recorder.end(training.state.step, &metrics, status == Outcome::Done);
     let result = TrialResult {

@@ -1,5 +1,8 @@
 //! Whole trials on real images: they learn, stop, go on exactly, and end as values.
 
+mod common;
+
+use common::{folder, options, short, trial};
 use spec::{Augment, DataSpec, DecayOn, InitSpec, Optimizer, Precision, Schedule, TrainSpec, TrialSpec};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,61 +11,6 @@ use std::time::Duration;
 use store::{Code, Outcome, PlannedTrial, RunDir, TrialResult, atomic};
 use tch::Device;
 use train::{Ended, Options};
-
-fn trial(train: TrainSpec) -> PlannedTrial {
-    let words: arch::ModelWords = serde_json::from_value(serde_json::json!({
-        "stem": "cifar", "stem_stride": 2, "depth": 11, "planes": 8, "width": 26, "scale": 3
-    }))
-    .unwrap();
-    let spec = TrialSpec {
-        model: words.resolve().unwrap().0,
-        init: InitSpec::default(),
-        data: DataSpec::default(),
-        train,
-        seed: 5,
-    };
-    PlannedTrial {
-        id: spec::id::trial_id(&spec),
-        arm: spec::id::arm_id(&spec),
-        label: "base".into(),
-        same_as: vec![],
-        coordinates: vec![],
-        spec,
-        image_channels: 1,
-        image_px: 28,
-        classes: 10,
-        parameters: 0,
-        macs: 0,
-        activations: 0,
-        rf_min_px: 0,
-        rf_max_px: 0,
-        train_images: 0,
-        test_images: 0,
-        price: None,
-        budget: None,
-    }
-}
-
-/// Two epochs of eight steps.
-fn short() -> TrainSpec {
-    TrainSpec { epochs: 2, batch_size: 500, log_every: 1, ..TrainSpec::default() }
-}
-
-fn options(stop: &Arc<AtomicBool>) -> Options {
-    Options {
-        device: Device::Cpu,
-        threads: 1,
-        data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data"),
-        weights: None,
-        checkpoint_every: Duration::from_secs(3600),
-        rank: 0,
-        world: 1,
-        stop: Arc::clone(stop),
-        code: Code::default(),
-        earlier_s: 0.0,
-        changed: String::new(),
-    }
-}
 
 /// Runs once, asked to stop at `stop_at` (if ever).
 fn run_once(trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
@@ -74,12 +22,6 @@ fn run_once(trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended
         }
     };
     train::run(trial, run, &options(&stop), &mut on_progress).unwrap()
-}
-
-fn folder() -> (tempfile::TempDir, RunDir) {
-    let dir = tempfile::tempdir().unwrap();
-    let run = RunDir::new(dir.path().join("run"));
-    (dir, run)
 }
 
 fn bytes(run: &RunDir) -> [Vec<u8>; 3] {

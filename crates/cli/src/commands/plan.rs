@@ -10,7 +10,7 @@ use sweep::Slot;
 /// Plans and prints.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let mut request = request(args, Purpose::Look)?;
-    let slots = super::sweep::slots(args, request.plan.trials.len())?;
+    let slots = super::sweep::slots(args, &request.plan)?;
     price::add(&mut request.plan, &slots, &args.folders.data, !args.no_time)?;
     if args.json {
         print::json(&request.plan)

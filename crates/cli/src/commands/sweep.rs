@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use store::{Lock, Outcome, Plan, SweepDir, TrialResult, atomic};
-use sweep::{Faults, Finish, Local, Options, Slot, local};
+use sweep::{Demand, Faults, Finish, Local, Options, Slot, local};
 
 /// Running trials have this long to write a checkpoint after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ const BACK_OFF_S: f64 = 5.0;
 /// Runs what is not done yet. Exit status 0 only if every trial is done.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let mut request = request(args, Purpose::Train)?;
-    let slots = slots(args, request.plan.trials.len())?;
+    let slots = slots(args, &request.plan)?;
     // What `plan` timed before; timing now would only delay the start.
     price::add(&mut request.plan, &slots, &args.folders.data, false)?;
     atomic::create_dir(&request.dir.runs())?;
@@ -105,8 +105,10 @@ fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
 }
 
 /// Where trials run, as the flags say.
-pub fn slots(args: &SweepArgs, trials: usize) -> Result<Vec<Slot>, Failure> {
+pub fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
     let cores = local::available_cores();
+    let devices = plan.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1);
+    let demand = Demand { trials: plan.trials.len(), devices, slots: args.slots, threads: args.threads };
     if args.trial_minutes.is_some_and(|m| !(m.is_finite() && m > 0.0)) {
         return Err(Failure::input("--trial-minutes is impossible", "give minutes, e.g. --trial-minutes 90"));
     }
@@ -125,11 +127,13 @@ pub fn slots(args: &SweepArgs, trials: usize) -> Result<Vec<Slot>, Failure> {
         "auto" => gpus > 0,
         other => return Err(Failure::input(format!("no device is called {other}"), "use auto, cpu or cuda")),
     };
-    Ok(if on_gpu {
-        local::gpu_slots(args.slots.map_or(gpus, |n| n.min(gpus)), cores.len(), args.threads, trials)
-    } else {
-        local::cpu_slots(&cores, args.slots, args.threads, trials)
-    })
+    if on_gpu && devices > gpus {
+        return Err(Failure::input(
+            format!("devices_per_trial {devices} is more than the GPUs here ({gpus})"),
+            "give fewer, or --device cpu",
+        ));
+    }
+    Ok(if on_gpu { local::gpu_slots(gpus, cores.len(), demand) } else { local::cpu_slots(&cores, demand) })
 }
 
 fn train(args: &SweepArgs, held: &Lock, plan: &Plan, dir: &SweepDir, slots: Vec<Slot>) -> Result<Finish, Failure> {

@@ -1,10 +1,11 @@
 //! `res2lab trial SWEEP ID`: one trial in a process of its own. What every executor starts.
 //!
 //! Exit status: 0 done (or already done), 2 bad spec or data, 3 diverged, 4 out of memory, 75 stopped with a checkpoint
-//! (or another process is training it), 1 anything else.
+//! (or another process is training it), 1 anything else. A trial on several devices starts one such process for each.
 
 use crate::args::{Folders, TrialArgs};
 use crate::failure::{FAILED, Failure};
+use crate::ranks;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -33,6 +34,11 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
     let run = dir.run(&trial.id);
     run.create(&trial.spec)?;
     let mut options = options(args, trial, &run)?;
+    let devices = trial.spec.train.devices_per_trial;
+    options.member = ranks::member(devices)?;
+    if devices > 1 && options.member.is_none() {
+        return ranks::run(devices, &options.stop);
+    }
     let mut trial = trial.clone();
     if let Some(Halved { factor }) = atomic::read_json(&run.halved())? {
         trial.spec.train.accumulate *= factor;
@@ -69,18 +75,23 @@ fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Optio
     Ok(Options { weights, earlier_s, ..options })
 }
 
+/// The runner shows a trial the GPUs that it may use, or none. torchrun shows all and says which one is meant.
+fn device() -> Device {
+    let count = tch::Cuda::device_count().max(0) as usize;
+    let own = std::env::var("LOCAL_RANK").ok().and_then(|text| text.parse().ok()).filter(|&own| own < count);
+    if count == 0 { Device::Cpu } else { Device::Cuda(own.unwrap_or(0)) }
+}
+
 /// What the runner says in the environment.
 pub fn options_without_run(folders: &Folders) -> Options {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
     Options {
-        // The runner shows a trial the one GPU that it may use, or none.
-        device: Device::cuda_if_available(),
+        device: device(),
         threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
         data: folders.data.clone(),
         weights: None,
         checkpoint_every: Duration::from_secs(number("RES2LAB_CHECKPOINT_S").unwrap_or(60) as u64),
-        rank: 0,
-        world: 1,
+        member: None,
         stop: Arc::new(AtomicBool::new(false)),
         code: crate::code(),
         earlier_s: 0.0,

@@ -1,0 +1,137 @@
+//! The processes of a trial on several devices. `res2lab trial` starts them itself, one per device, unless torchrun or
+//! srun has: then RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say who this process is.
+
+use crate::failure::{FAILED, Failure};
+use libtorch::Member;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::env;
+use std::net::TcpListener;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use sweep::local;
+
+/// After one process failed the others end by themselves, or are ended after so long.
+const GRACE: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Who this process is among those of a trial on `devices` devices; None if nobody has said.
+pub fn member(devices: usize) -> Result<Option<Member>, Failure> {
+    if devices == 1 || env::var("RANK").is_err() {
+        return Ok(None);
+    }
+    let number = |name: &str| -> Result<usize, Failure> {
+        let text = env::var(name).unwrap_or_default();
+        text.parse()
+            .map_err(|_| Failure::input(format!("{name} is \"{text}\""), "start it with torchrun, or unset RANK"))
+    };
+    let member = Member {
+        rank: number("RANK")?,
+        world: number("WORLD_SIZE")?,
+        host: env::var("MASTER_ADDR").unwrap_or_else(|_| "127.0.0.1".into()),
+        port: number("MASTER_PORT")? as u16,
+    };
+    if member.world != devices || member.rank >= devices {
+        return Err(Failure::input(
+            format!("this is process {} of {}, and the trial wants {devices}", member.rank, member.world),
+            format!("start {devices}, or leave that to the trial: unset RANK"),
+        ));
+    }
+    Ok(Some(member))
+}
+
+/// Runs this very command once per device and waits for all. The exit status is that of the process that failed first.
+pub fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Failure> {
+    let failed = |what: &str, e: &dyn std::fmt::Display| Failure {
+        status: FAILED,
+        cause: format!("cannot {what}: {e}"),
+        help: "see what else runs on this machine".into(),
+    };
+    let port = free_port().map_err(|e| failed("find a free port", &e))?;
+    let mut children = Vec::new();
+    for rank in 0..devices {
+        let child = start(rank, devices, port).map_err(|e| failed("start a process of the trial", &e));
+        if child.is_err() {
+            end(&mut children);
+        }
+        children.push((rank, child?));
+    }
+    wait(children, stop)
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+fn start(rank: usize, devices: usize, port: u16) -> std::io::Result<Child> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args(env::args_os().skip(1));
+    command.env("RANK", rank.to_string()).env("WORLD_SIZE", devices.to_string());
+    command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+    let gpus = env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+    if let Some(gpu) = gpus.split(',').nth(rank).filter(|gpu| !gpu.is_empty()) {
+        command.env("CUDA_VISIBLE_DEVICES", gpu);
+    }
+    // In the launcher's process group, so that whoever ends that ends all.
+    let child = command.process_group(nix::unistd::getpgrp().as_raw()).spawn()?;
+    let cores = local::available_cores();
+    let share = cores.len() / devices;
+    if share > 0 {
+        local::pin(&child, &cores[rank * share..(rank + 1) * share]);
+    }
+    Ok(child)
+}
+
+/// Passes the wish to stop on, and ends the others soon after one failed.
+fn wait(mut running: Vec<(usize, Child)>, stop: &AtomicBool) -> Result<u8, Failure> {
+    let mut told = false;
+    let mut failures: Vec<(usize, ExitStatus)> = Vec::new();
+    let mut first_failure: Option<Instant> = None;
+    while !running.is_empty() {
+        std::thread::sleep(LOOK_EVERY);
+        if stop.load(Ordering::Relaxed) && !told {
+            told = true;
+            for (_, child) in &running {
+                // One that ended meanwhile needs no telling.
+                let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+            }
+        }
+        running.retain_mut(|(rank, child)| match child.try_wait() {
+            Ok(None) => true,
+            Ok(Some(status)) => {
+                if !status.success() {
+                    failures.push((*rank, status));
+                }
+                false
+            }
+            Err(_) => false,
+        });
+        if !failures.is_empty() && first_failure.get_or_insert_with(Instant::now).elapsed() > GRACE {
+            end(&mut running);
+            break;
+        }
+    }
+    // A process that lost another one fails with status 1: any other failure came first.
+    let own = |status: &ExitStatus| status.code() != Some(i32::from(FAILED));
+    let first = failures.iter().find(|(_, status)| own(status)).or(failures.first());
+    match first {
+        None => Ok(0),
+        Some((rank, status)) => match (status.code(), status.signal()) {
+            (Some(code), _) => Ok(code as u8),
+            (None, signal) => Err(Failure {
+                status: FAILED,
+                cause: format!("process {rank} of the trial was killed by signal {}", signal.unwrap_or(0)),
+                help: "the other processes were ended; a retry goes on from the last checkpoint".into(),
+            }),
+        },
+    }
+}
+
+fn end(children: &mut [(usize, Child)]) {
+    for (_, child) in children {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}

@@ -1,0 +1,79 @@
+//! The gradient buffer cut into buckets that are summed over processes while the backward pass still runs.
+
+use crate::{NnError, Params};
+use libtorch::{Bucket, Group, Reducer};
+use std::ops::Range;
+use std::rc::Rc;
+
+/// Bytes of a bucket: large enough that sending takes longer than starting to send (Li et al., VLDB 2020).
+const BUCKET: i64 = 25 << 20;
+/// The first one is smaller, so that something is on its way early.
+const FIRST_BUCKET: i64 = 1 << 20;
+
+impl Params {
+    /// What sums these gradients over the processes of `group`.
+    pub fn reducer(&self, group: &Rc<Group>) -> Result<Reducer, NnError> {
+        let bytes = self.grads.kind().elt_size_in_bytes() as i64;
+        let bucket = |(range, entries): (Range<i64>, Vec<usize>)| Bucket {
+            gradients: self.grads.narrow(0, range.start, range.end - range.start),
+            leaves: entries.into_iter().map(|i| self.tensor(i)).collect(),
+        };
+        let buckets: Vec<Bucket> = self.cut(bytes).into_iter().map(bucket).collect();
+        Ok(Reducer::new(group, &buckets)?)
+    }
+
+    /// Ranges of the flat buffer with their entries, in the order in which a backward pass completes them: weights from
+    /// the last to the first, then batch norm and biases, which lie behind all weights.
+    fn cut(&self, element_bytes: i64) -> Vec<(Range<i64>, Vec<usize>)> {
+        let offsets = self.trained_offsets();
+        let (mut weights, rest): (Vec<_>, Vec<_>) =
+            offsets.iter().copied().partition(|&(offset, _)| offset < self.weights_end);
+        weights.sort_unstable();
+        // Small networks are cut too: a single bucket would wait for the whole backward pass.
+        let first = FIRST_BUCKET.min(self.weights_end * element_bytes / 4);
+        let mut cut = Vec::new();
+        let (mut end, mut entries) = (self.weights_end, vec![]);
+        for (offset, entry) in weights.into_iter().rev() {
+            entries.push(entry);
+            let most = if cut.is_empty() { first } else { BUCKET };
+            if (end - offset) * element_bytes >= most || offset == 0 {
+                cut.push((offset..end, std::mem::take(&mut entries)));
+                end = offset;
+            }
+        }
+        if !rest.is_empty() {
+            cut.push((self.weights_end..self.grads.size()[0], rest.into_iter().map(|(_, entry)| entry).collect()));
+        }
+        cut
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Layout, Params, Placement};
+    use tch::{Device, Kind};
+
+    #[test]
+    fn buckets_hold_every_gradient_once_from_the_last_layer_to_the_first() {
+        for name in ["res2net50_26w_4s", "resnet101", "res2net_dla60", "res2next29_6c24w4s"] {
+            let spec = arch::zoo::find(name).unwrap().model().unwrap();
+            let input = arch::Input { channels: 3, height: 224, width: 224, classes: 1000 };
+            let graph = arch::build(&spec, input).unwrap();
+            let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
+            let params = Params::new(&graph, placement).unwrap();
+            let cut = params.cut(4);
+            let mut ranges: Vec<_> = cut.iter().map(|(range, _)| range.clone()).collect();
+            assert!(ranges.len() > 2 && ranges[0].end == params.weights_end, "{name}");
+            ranges.sort_by_key(|range| range.start);
+            assert_eq!((ranges[0].start, ranges.last().unwrap().end), (0, params.grads.size()[0]));
+            assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start), "{name}");
+            // No bucket is larger than 25 MiB and the tensor that fills it.
+            let largest = params.entries().iter().map(|e| e.elements() as i64 * 4).max().unwrap();
+            assert!(ranges.iter().all(|r| (r.end - r.start) * 4 <= super::BUCKET + largest), "{name}");
+            let mut entries: Vec<usize> = cut.into_iter().flat_map(|(_, entries)| entries).collect();
+            entries.sort_unstable();
+            let trained = |&i: &usize| params.grad(i).is_some();
+            assert!(entries.into_iter().eq((0..params.entries().len()).filter(trained)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What tests of whole trials share.
+
+use spec::{DataSpec, InitSpec, TrainSpec, TrialSpec};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use store::{Code, PlannedTrial, RunDir};
+use tch::Device;
+use train::Options;
+
+pub fn trial(train: TrainSpec) -> PlannedTrial {
+    let words: arch::ModelWords = serde_json::from_value(serde_json::json!({
+        "stem": "cifar", "stem_stride": 2, "depth": 11, "planes": 8, "width": 26, "scale": 3
+    }))
+    .unwrap();
+    let spec = TrialSpec {
+        model: words.resolve().unwrap().0,
+        init: InitSpec::default(),
+        data: DataSpec::default(),
+        train,
+        seed: 5,
+    };
+    PlannedTrial {
+        id: spec::id::trial_id(&spec),
+        arm: spec::id::arm_id(&spec),
+        label: "base".into(),
+        same_as: vec![],
+        coordinates: vec![],
+        spec,
+        image_channels: 1,
+        image_px: 28,
+        classes: 10,
+        parameters: 0,
+        macs: 0,
+        activations: 0,
+        rf_min_px: 0,
+        rf_max_px: 0,
+        train_images: 0,
+        test_images: 0,
+        price: None,
+        budget: None,
+    }
+}
+
+/// Two epochs of eight steps.
+pub fn short() -> TrainSpec {
+    TrainSpec { epochs: 2, batch_size: 500, log_every: 1, ..TrainSpec::default() }
+}
+
+pub fn options(stop: &Arc<AtomicBool>) -> Options {
+    Options {
+        device: Device::Cpu,
+        threads: 1,
+        data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data"),
+        weights: None,
+        checkpoint_every: Duration::from_secs(3600),
+        member: None,
+        stop: Arc::clone(stop),
+        code: Code::default(),
+        earlier_s: 0.0,
+        changed: String::new(),
+    }
+}
+
+pub fn folder() -> (tempfile::TempDir, RunDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunDir::new(dir.path().join("run"));
+    (dir, run)
+}
