@@ -21,6 +21,9 @@ pub enum Command {
     Plan(SweepArgs),
     /// Train one trial of a planned sweep (what a sweep starts for each of its trials)
     Trial(TrialArgs),
+    /// Run the trials of one job of a cluster's array (what the cluster starts)
+    #[command(hide = true)]
+    Worker(WorkerArgs),
     /// Time a few steps of a planned trial (what a plan starts for each network)
     #[command(hide = true)]
     Time(TimeArgs),
@@ -89,6 +92,24 @@ pub struct SweepArgs {
     /// End a trial, as failed, after so many minutes in one go
     #[arg(long, value_name = "MINUTES")]
     pub trial_minutes: Option<f64>,
+    /// Who runs the trials: local, slurm, or slurm:partition=gpu,time=4:00:00 (default: what the file's executor says)
+    #[arg(long, value_name = "WHO")]
+    pub executor: Option<String>,
+    /// With slurm: submit and return; the same command follows and collects later
+    #[arg(long)]
+    pub detach: bool,
+    /// Trials that share one GPU, each with its part of the GPU's memory
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub per_device: usize,
+    /// Of `plan`: print the script that slurm would get
+    #[arg(long)]
+    pub sbatch: bool,
+    /// Of `plan`: print the manifest of a Kubernetes Job for the sweep in this folder, as its pods see it
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "")]
+    pub k8s: Option<String>,
+    /// Of `plan`: write the sweep's folder with its plan, for a cluster to run
+    #[arg(long)]
+    pub write: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -111,7 +132,37 @@ pub struct TrialArgs {
     /// The sweep's folder
     pub sweep: PathBuf,
     /// The trial's id
-    pub id: String,
+    #[arg(required_unless_present = "index")]
+    pub id: Option<String>,
+    /// Its place in the plan instead, from 0
+    #[arg(long, value_name = "N", conflicts_with = "id")]
+    pub index: Option<usize>,
+    /// Where data sets are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `worker`.
+#[derive(Args, Debug)]
+pub struct WorkerArgs {
+    /// The sweep's folder
+    pub sweep: PathBuf,
+    /// Which submission
+    pub submission: usize,
+    /// Which job of its array, from 0
+    pub task: usize,
+    /// Trials side by side
+    #[arg(long, default_value_t = 1)]
+    pub slots: usize,
+    /// Threads of each process of a trial
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+    /// As of `sweep`
+    #[arg(long, value_enum, default_value_t = OnOom::Fail)]
+    pub on_oom: OnOom,
+    /// As of `sweep`
+    #[arg(long, value_name = "MINUTES")]
+    pub trial_minutes: Option<f64>,
     /// Where data sets are
     #[command(flatten)]
     pub folders: Folders,

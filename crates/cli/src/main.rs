@@ -14,6 +14,7 @@
 
 mod args;
 mod bring;
+mod cluster;
 mod commands;
 mod failure;
 mod network;
@@ -57,6 +58,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Sweep(args) => commands::sweep::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
         Command::Trial(args) => commands::trial::run(&args),
+        Command::Worker(args) => commands::worker::run(&args),
         Command::Time(args) => commands::time::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Model(args) => commands::model::run(&args),

@@ -58,6 +58,21 @@ pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Resu
     Ok(())
 }
 
+/// The timing of one network, kept or made now.
+pub fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Failure> {
+    let path = data.join(".cache").join("step-times.json");
+    let mut kept: Kept = atomic::read_json(&path).ok().flatten().unwrap_or_default();
+    let key = key(trial, &device(slots));
+    if let Some(timing) = kept.get(&key) {
+        return Ok(timing.clone());
+    }
+    let timing = measure(trial, slots, data)?;
+    kept.insert(key, timing.clone());
+    let _ = std::fs::create_dir_all(data.join(".cache"));
+    let _ = atomic::write_json(&path, &kept);
+    Ok(timing)
+}
+
 /// When everything would be done, seconds from now, if each trial of the plan has a price.
 pub fn finish_s(plan: &Plan, slots: &[Slot]) -> Option<f64> {
     let walls: Option<Vec<f64>> = plan.trials.iter().map(|t| t.price.as_ref().map(|p| p.wall_s)).collect();

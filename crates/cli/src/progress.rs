@@ -19,6 +19,8 @@ pub struct Watcher<'a> {
     terminal: Option<Terminal>,
     last_told: Instant,
     was_stopping: bool,
+    /// Trials are processes of this machine, not jobs of a cluster.
+    is_local: bool,
 }
 
 struct Terminal {
@@ -29,16 +31,20 @@ struct Terminal {
 
 impl<'a> Watcher<'a> {
     /// Looks at whether there is a terminal.
-    pub fn new(plan: &'a Plan, dir: &'a SweepDir) -> Watcher<'a> {
+    pub fn new(plan: &'a Plan, dir: &'a SweepDir, is_local: bool) -> Watcher<'a> {
         let terminal = std::io::stderr().is_terminal().then(|| Terminal::new(plan.trials.len()));
-        Watcher { plan, dir, terminal, last_told: Instant::now(), was_stopping: false }
+        Watcher { plan, dir, terminal, last_told: Instant::now(), was_stopping: false, is_local }
     }
 
     /// Shows what changed.
     pub fn look(&mut self, snapshot: &Snapshot) {
         if snapshot.is_stopping && !self.was_stopping {
             self.was_stopping = true;
-            self.say("stopping: running trials write a checkpoint; once more ends them at once");
+            self.say(if self.is_local {
+                "stopping: running trials write a checkpoint; once more ends them at once"
+            } else {
+                "the jobs go on in the queue; the same command follows them again, scancel ends them"
+            });
         }
         for (trial, end) in &snapshot.ended {
             self.say(&self.ended(trial, end, snapshot));
@@ -47,7 +53,7 @@ impl<'a> Watcher<'a> {
             Some(terminal) => terminal.update(snapshot),
             None if self.last_told.elapsed() >= TELL_EVERY => {
                 self.last_told = Instant::now();
-                snapshot.running.iter().for_each(|r| eprintln!("{}", line(r)));
+                shown(snapshot).for_each(|r| eprintln!("{}", line(r)));
                 eprintln!("{}", total(snapshot));
             }
             None => {}
@@ -76,6 +82,7 @@ impl<'a> Watcher<'a> {
             End::Failed(reason) | End::Refused(reason) | End::OutOfMemory(reason) => {
                 format!("{name}: failed: {reason}")
             }
+            End::Preempted if !self.is_local => format!("{name}: in the queue"),
             End::Preempted => format!("{name}: stopped with a checkpoint"),
             End::Done | End::Diverged => {
                 let result = atomic::read_json::<TrialResult>(&self.dir.run(&trial.id).result()).ok().flatten();
@@ -100,7 +107,7 @@ impl Terminal {
     }
 
     fn update(&mut self, snapshot: &Snapshot) {
-        let is_running = |id: &str| snapshot.running.iter().any(|r| r.trial.id == id);
+        let is_running = |id: &str| shown(snapshot).any(|r| r.trial.id == id);
         self.trials.retain(|id, bar| {
             let keep = is_running(id);
             if !keep {
@@ -108,7 +115,7 @@ impl Terminal {
             }
             keep
         });
-        for running in &snapshot.running {
+        for running in shown(snapshot) {
             let bar = self.trials.entry(running.trial.id.clone()).or_insert_with(|| {
                 let bar = ProgressBar::new(1000).with_style(style("{bar:12} {msg}"));
                 self.all.insert_before(&self.total, bar)
@@ -125,6 +132,13 @@ impl Terminal {
 /// indicatif refuses only malformed templates, and these are constant.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// On a cluster hundreds run or wait: those that tell something come first, and a screenful is enough.
+fn shown<'a>(snapshot: &'a Snapshot) -> impl Iterator<Item = &'a RunningTrial<'a>> {
+    const MOST: usize = 16;
+    let (telling, silent) = (|r: &&RunningTrial| r.told.is_some(), |r: &&RunningTrial| r.told.is_none());
+    snapshot.running.iter().filter(telling).chain(snapshot.running.iter().filter(silent)).take(MOST)
 }
 
 fn line(r: &RunningTrial) -> String {
@@ -147,5 +161,7 @@ fn total(snapshot: &Snapshot) -> String {
     let failed = finish.failed + finish.diverged;
     let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
     let eta = snapshot.eta_s.map_or_else(String::new, |s| format!(", about {} left", print::duration(s)));
-    format!("{} of {} done{failed}{eta}", finish.done, snapshot.total)
+    let silent = snapshot.running.len().saturating_sub(shown(snapshot).count());
+    let others = if silent > 0 { format!(", {silent} more running or in the queue") } else { String::new() };
+    format!("{} of {} done{failed}{others}{eta}", finish.done, snapshot.total)
 }

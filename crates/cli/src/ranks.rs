@@ -19,18 +19,25 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Who this process is among those of a trial on `devices` devices; None if nobody has said.
 pub fn member(devices: usize) -> Result<Option<Member>, Failure> {
-    if devices == 1 || env::var("RANK").is_err() {
+    let by_srun = env::var("RES2LAB_RANKS").is_ok_and(|by| by == "srun");
+    if devices == 1 || (env::var("RANK").is_err() && !by_srun) {
         return Ok(None);
     }
     let number = |name: &str| -> Result<usize, Failure> {
         let text = env::var(name).unwrap_or_default();
-        text.parse()
-            .map_err(|_| Failure::input(format!("{name} is \"{text}\""), "start it with torchrun, or unset RANK"))
+        let help = "start it with torchrun, or unset RANK";
+        text.parse().map_err(|_| Failure::input(format!("{name} is \"{text}\""), help))
+    };
+    // A worker on several nodes starts the processes with srun, whose first one runs where srun was called.
+    let [rank, world, host] = if by_srun {
+        ["SLURM_PROCID", "SLURM_NTASKS", "SLURM_LAUNCH_NODE_IPADDR"]
+    } else {
+        ["RANK", "WORLD_SIZE", "MASTER_ADDR"]
     };
     let member = Member {
-        rank: number("RANK")?,
-        world: number("WORLD_SIZE")?,
-        host: env::var("MASTER_ADDR").unwrap_or_else(|_| "127.0.0.1".into()),
+        rank: number(rank)?,
+        world: number(world)?,
+        host: env::var(host).unwrap_or_else(|_| "127.0.0.1".into()),
         port: number("MASTER_PORT")? as u16,
     };
     if member.world != devices || member.rank >= devices {
@@ -40,6 +47,17 @@ pub fn member(devices: usize) -> Result<Option<Member>, Failure> {
         ));
     }
     Ok(Some(member))
+}
+
+/// Asks the kernel to end this process when its parent ends, if whoever started it wants that.
+pub fn follow_parent() {
+    let signal = match env::var(local::DIE_WITH_PARENT).as_deref() {
+        Ok("TERM") => Signal::SIGTERM,
+        Ok("KILL") => Signal::SIGKILL,
+        _ => return,
+    };
+    // Where the kernel refuses, the process only lives on, as all others do.
+    let _ = nix::sys::prctl::set_pdeathsig(signal);
 }
 
 /// Runs this very command once per device and waits for all. The exit status is that of the process that failed first.
@@ -70,6 +88,7 @@ fn start(rank: usize, devices: usize, port: u16) -> std::io::Result<Child> {
     command.args(env::args_os().skip(1));
     command.env("RANK", rank.to_string()).env("WORLD_SIZE", devices.to_string());
     command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+    command.env(local::DIE_WITH_PARENT, "KILL");
     let gpus = env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     if let Some(gpu) = gpus.split(',').nth(rank).filter(|gpu| !gpu.is_empty()) {
         command.env("CUDA_VISIBLE_DEVICES", gpu);

@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use spec::{Axis, DataSpec, Experiment, TrialSpec};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use store::{Plan, SweepDir};
-use sweep::{DataFacts, SweepError};
+use store::{Plan, PlannedTrial, SweepDir};
+use sweep::{DataFacts, SweepError, World};
 
 const DEFAULT_EXPERIMENT: &str = "experiments/quickstart.yaml";
 
@@ -52,7 +52,14 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let tolerance = (!args.keep_going && !args.smoke).then_some(args.tolerance / 100.0);
     let notes = RefCell::new(vec![]);
     let describe = |spec: &DataSpec| facts(spec, &data, (purpose == Purpose::Look).then_some(&notes));
-    let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &describe)?;
+    let name = args.name.as_ref().unwrap_or(&expansion.name);
+    let before: Option<Plan> = store::atomic::read_json(&SweepDir::new(args.folders.reports.join(name)).plan())?;
+    let frozen: Vec<PlannedTrial> = before.map(|plan| [plan.trials, plan.earlier].concat()).unwrap_or_default();
+    let devices = expansion.arms.iter().map(|arm| arm.spec.train.devices_per_trial).max().unwrap_or(1);
+    let count = expansion.arms.len() * expansion.seeds.len();
+    let step_us = |trial: &PlannedTrial| step_us(args, trial, count, devices);
+    let world = World { describe: &describe, step_us: &step_us, frozen: &frozen };
+    let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &world)?;
     plan.notes.extend(notes.take());
     if purpose == Purpose::Train && !args.smoke {
         for trial in &plan.trials {
@@ -70,6 +77,14 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     }
     let dir = SweepDir::new(args.folders.reports.join(&plan.name));
     Ok(Request { experiment, plan, dir })
+}
+
+/// A step of a network that has to be as fast as another one.
+fn step_us(args: &SweepArgs, trial: &PlannedTrial, count: usize, devices: usize) -> Result<u64, SweepError> {
+    let as_sweep = |e: Failure| SweepError::input(e.cause, e.help);
+    let slots = crate::commands::sweep::slots_for(args, count, devices).map_err(as_sweep)?;
+    let timing = crate::price::timing(trial, &slots, &args.folders.data).map_err(as_sweep)?;
+    Ok((timing.step_s * 1e6).round() as u64)
 }
 
 /// At most one word without `=` names the file.

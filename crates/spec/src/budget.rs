@@ -13,6 +13,8 @@ pub enum Quantity {
     Params,
     /// Multiply-adds of one image at the experiment's size.
     Macs,
+    /// Wall time of an optimizer step on the devices that plan.
+    Time,
 }
 
 /// The field that is open.
@@ -39,7 +41,7 @@ pub struct Budget {
     pub reference: ModelSpec,
 }
 
-const HELP: &str = "write match:params or match:macs, or match:params@NAME for a published network's, for width, cardinality, \
+const HELP: &str = "write match:params, match:macs or match:time, or match:params@NAME for a published network's, for width, cardinality, \
                     depth or planes, e.g. width=match:params@resnet50";
 
 /// A budget as written, before its reference is known.
@@ -66,6 +68,7 @@ impl Asked {
         let quantity = match quantity {
             "params" => Quantity::Params,
             "macs" => Quantity::Macs,
+            "time" => Quantity::Time,
             other => return refuse(format!("match:{other} is not known")),
         };
         Ok(Some(Asked { open, quantity, of: of.map(str::to_owned) }))
@@ -88,6 +91,16 @@ impl Quantity {
         match self {
             Quantity::Params => "params",
             Quantity::Macs => "macs",
+            Quantity::Time => "time",
+        }
+    }
+
+    /// What a cost is counted in.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Quantity::Params => "params",
+            Quantity::Macs => "macs",
+            Quantity::Time => "microseconds a step",
         }
     }
 }

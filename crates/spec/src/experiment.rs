@@ -1,7 +1,7 @@
 //! The experiment file as written: a base point and what to vary.
 
 use crate::SpecError;
-use crate::{DataSpec, InitSpec, Seeds, TrainSpec};
+use crate::{DataSpec, ExecutorSpec, InitSpec, Seeds, TrainSpec};
 use arch::ModelWords;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
@@ -40,6 +40,9 @@ pub struct Experiment {
     /// From the base point along one field at a time (the paper's figure 5): field to values.
     #[serde(default)]
     pub one_at_a_time: Mapping,
+    /// Who runs the trials.
+    #[serde(default, with = "serde_yaml::with::singleton_map")]
+    pub executor: ExecutorSpec,
     /// What others published for arms of these labels, for the report to set beside what was found.
     #[serde(default)]
     pub reference: Reference,

@@ -12,12 +12,14 @@
 //! - [`budget`]: `width=match:params@resnet50`, fields that the plan fills in
 //! - [`expand`]: file and axes to arms and trials
 //! - [`id`]: readable names and hashes
+//! - [`executor`]: who runs the trials
 //! - [`smoke`]: any experiment, shrunk
 
 pub mod axes;
 pub mod budget;
 pub mod data;
 pub mod error;
+pub mod executor;
 pub mod expand;
 pub mod experiment;
 pub mod fields;
@@ -32,6 +34,7 @@ pub use axes::Axis;
 pub use budget::{Budget, Open, Quantity};
 pub use data::{Augment, DataSpec, Normalize};
 pub use error::SpecError;
+pub use executor::{ExecutorSpec, SlurmSpec};
 pub use expand::{Arm, Expansion, expand};
 pub use experiment::{Experiment, Reference};
 pub use schedule::Schedule;

@@ -24,7 +24,12 @@ pub enum Event {
         outcome: String,
         #[serde(default)]
         reason: String,
+        /// Another try would end alike.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_refused: bool,
     },
+    /// A job of a cluster was told to end: `time limit`, or `preempted`.
+    Signalled { at_s: f64, why: String },
     /// A slot failed trial after trial and gets no more.
     SetAside { at_s: f64, slot: String, reason: String },
     /// The runner stopped: `finished`, or `interrupted` by a signal.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  lock  index.html  trials.{parquet,csv}  metrics.parquet
+//!                  slurm/  submission-1.{json,sh}  submission-1-0.{jsonl,out,lock}  ...   (with executor: slurm)
 //!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best}.safetensors
 //!                                    console.txt  progress.json
 //!                                    attempt-1/{env.json,log.txt,trace.json,events.out.tfevents.*}  attempt-2/...
@@ -64,6 +65,28 @@ impl SweepDir {
 
     pub fn runs(&self) -> PathBuf {
         self.0.join("runs")
+    }
+
+    /// What went to the cluster's queue.
+    pub fn slurm(&self) -> PathBuf {
+        self.0.join("slurm")
+    }
+
+    pub fn submission(&self, number: usize) -> PathBuf {
+        self.slurm().join(format!("submission-{number}.json"))
+    }
+
+    pub fn sbatch_script(&self, number: usize) -> PathBuf {
+        self.slurm().join(format!("submission-{number}.sh"))
+    }
+
+    /// The journal of one job of a submission's array.
+    pub fn job_journal(&self, number: usize, task: usize) -> PathBuf {
+        self.slurm().join(format!("submission-{number}-{task}.jsonl"))
+    }
+
+    pub fn job_lock(&self, number: usize, task: usize) -> PathBuf {
+        self.slurm().join(format!("submission-{number}-{task}.lock"))
     }
 
     pub fn run(&self, trial_id: &str) -> RunDir {

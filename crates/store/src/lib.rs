@@ -11,6 +11,7 @@
 //! - [`tables`]: the rows as Parquet and CSV
 //! - [`price`]: what a trial will cost, from a few timed steps
 //! - [`tensorboard`]: event files
+//! - [`submission`]: what went to a cluster's queue
 //! - [`assessment`]: a network's predictions on a set of images, and what they add up to
 
 pub mod assessment;
@@ -24,6 +25,7 @@ pub mod plan;
 pub mod price;
 pub mod result;
 pub mod rows;
+pub mod submission;
 pub mod tables;
 pub mod tensorboard;
 
@@ -35,4 +37,5 @@ pub use metrics::{Metrics, Point};
 pub use plan::{Code, Met, Plan, PlanAxis, PlannedTrial};
 pub use price::{Price, Timing, Work};
 pub use result::{Environment, Halved, Outcome, TrialResult};
+pub use submission::Submission;
 pub use rows::{Status, SweepRows, TrialRow};

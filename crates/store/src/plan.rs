@@ -62,7 +62,7 @@ pub struct Met {
     pub field: String,
     /// Its value.
     pub value: usize,
-    /// `params` or `macs`.
+    /// `params`, `macs`, or `time`: microseconds of an optimizer step on the devices that planned.
     pub quantity: String,
     /// Whose cost is the target.
     pub of: String,

@@ -99,7 +99,7 @@ fn last_ends(events: &[Event]) -> HashMap<&str, (&str, &str)> {
             Event::Started { id, .. } | Event::Adopted { id, .. } => {
                 ends.remove(id.as_str());
             }
-            Event::Planned { .. } | Event::SetAside { .. } | Event::Stopped { .. } => {}
+            _ => {}
         }
     }
     ends
@@ -195,7 +195,7 @@ pub(crate) mod tests {
         let lock::Attempt::Held(held) = lock::try_lock(&run.lock()).unwrap() else { panic!("it is free") };
         assert_eq!(status(0), Status::Running);
         drop(held);
-        let ended = Event::Ended { at_s: 1.0, id: "a".into(), outcome: "failed".into(), reason: "why".into() };
+        let ended = Event::Ended { at_s: 1.0, id: "a".into(), outcome: "failed".into(), reason: "why".into(), is_refused: false };
         crate::Journal::open(&dir.journal()).unwrap().append(&ended).unwrap();
         assert_eq!(status(0), Status::Failed);
         assert_eq!(read(&dir, false).unwrap().trials[0].reason, "why");

@@ -3,7 +3,9 @@
 use crate::SweepError;
 use arch::{Input, ModelSpec};
 use spec::{Budget, Quantity};
-use store::Met;
+use store::{Met, PlannedTrial};
+
+mod time;
 
 /// Values beyond this are not looked at.
 const MOST: usize = 4096;
@@ -14,11 +16,21 @@ pub fn meet(
     budget: &Budget,
     input: Input,
     tolerance: Option<f64>,
+    step_us: &dyn Fn(&ModelSpec) -> Result<u64, SweepError>,
 ) -> Result<(ModelSpec, Met), SweepError> {
-    let target = cost(&budget.reference, budget.quantity, input).ok_or_else(|| {
+    // Time is searched for from where the multiply-adds are equal.
+    let is_time = budget.quantity == Quantity::Time;
+    let counted = if is_time { Quantity::Macs } else { budget.quantity };
+    let mut target = cost(&budget.reference, counted, input).ok_or_else(|| {
         SweepError::input("the network of the budget does not fit these images", "match another network's cost")
     })?;
-    let found = nearest(target, &|value| cost(&budget.open.set(model, value)?, budget.quantity, input));
+    let at = |value| budget.open.set(model, value).filter(|model| arch::build(model, input).is_ok());
+    let mut found = nearest(target, &|value| cost(&at(value)?, counted, input));
+    if let (true, Some((start, _))) = (is_time, found) {
+        target = step_us(&budget.reference)?;
+        let timed = |value| at(value).map(|model| step_us(&model)).transpose();
+        found = Some(time::nearest(target, start, &timed)?);
+    }
     let field = budget.open.name();
     let (value, found) = found.ok_or_else(|| {
         let cause = format!("no {field} up to {MOST} gives a network of this kind");
@@ -29,7 +41,7 @@ pub fn meet(
         return Err(SweepError::input(
             format!(
                 "{field}={value} comes nearest to {target} {}, with {found} ({:+.1} %), beyond the tolerance of {} %",
-                budget.quantity.name(),
+                budget.quantity.unit(),
                 100.0 * error,
                 100.0 * tolerance
             ),
@@ -50,11 +62,26 @@ pub fn meet(
     Ok((model, met))
 }
 
+/// What an earlier plan of this sweep found for a budget of time: clocks differ from day to day, a sweep's arms must not.
+pub fn frozen(
+    model: &ModelSpec,
+    budget: &Budget,
+    coordinates: &[(String, String)],
+    earlier: &[PlannedTrial],
+) -> Option<(ModelSpec, Met)> {
+    let is_same = |met: &Met| met.quantity == Quantity::Time.name() && met.field == budget.open.name();
+    let same_arm = earlier.iter().filter(|t| t.coordinates == coordinates).filter_map(|t| t.budget.as_ref());
+    let met = same_arm.into_iter().find(|met| is_same(met)).filter(|_| budget.quantity == Quantity::Time)?;
+    Some((budget.open.set(model, met.value)?, met.clone()))
+}
+
 fn cost(model: &ModelSpec, quantity: Quantity, input: Input) -> Option<u64> {
     let cost = arch::cost(&arch::build(model, input).ok()?);
     Some(match quantity {
         Quantity::Params => cost.parameters,
         Quantity::Macs => cost.macs,
+        // No clock here: `meet` asks for it.
+        Quantity::Time => return None,
     })
 }
 

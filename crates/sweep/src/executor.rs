@@ -1,7 +1,8 @@
 //! What starts trials.
 
 use crate::SweepError;
-use std::time::Duration;
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::PlannedTrial;
 
 /// How a trial's process ended.
@@ -46,6 +47,20 @@ impl End {
     }
 }
 
+/// Why running trials are to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A signal from the user.
+    User,
+    /// A failure, with --fail-fast.
+    Failure,
+}
+
+/// Unix time, seconds.
+pub fn wall_clock_s() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
 /// A place to run trials. It is told what to run where, and tells what ended.
 pub trait Executor {
     /// Names of the slots, e.g. `core 0`; one trial runs in each.
@@ -54,14 +69,19 @@ pub trait Executor {
     /// Starts a trial and returns its process.
     fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, SweepError>;
 
+    /// Trials that an earlier runner left and that hold no lock yet, e.g. in a cluster's queue.
+    fn left_running(&mut self) -> HashSet<String> {
+        HashSet::new()
+    }
+
     /// Watches a trial that an earlier runner left running.
     fn adopt(&mut self, trial: &PlannedTrial, process: u32);
 
     /// Trials that ended, waiting up to `timeout` for the first.
-    fn wait(&mut self, timeout: Duration) -> Vec<(String, End)>;
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError>;
 
     /// Asks all running trials to write a checkpoint and end.
-    fn ask_to_stop(&mut self);
+    fn ask_to_stop(&mut self, why: Stop);
 
     /// Ends all running trials at once.
     fn kill(&mut self);

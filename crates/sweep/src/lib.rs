@@ -7,23 +7,27 @@
 //! - [`budget`]: fields that are found so that arms cost the same
 //! - [`scheduler`]: which trial runs next and where; pure
 //! - [`executor`]: what starts trials, behind a trait; [`local`] on this machine, [`mock`] with a virtual clock
+//! - [`slurm`]: trials as jobs of a cluster; [`kubernetes`]: the manifest of such a job
 //! - [`progress`]: what a trial tells while it runs
 //! - [`runner`]: the loop that ties them together, and its journal
 
 pub mod budget;
 pub mod error;
 pub mod executor;
+pub mod kubernetes;
 pub mod local;
 pub mod mock;
 pub mod plan;
 pub mod progress;
 pub mod runner;
 pub mod scheduler;
+pub mod slurm;
 
 pub use error::SweepError;
 pub use executor::{End, Executor};
+pub use slurm::Slurm;
 pub use local::{Demand, Local, Slot};
-pub use plan::{DataFacts, plan};
+pub use plan::{DataFacts, World, plan};
 pub use progress::TrialProgress;
 pub use runner::{Finish, Options, Snapshot, hold, run};
 pub use scheduler::Faults;

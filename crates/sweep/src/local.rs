@@ -1,7 +1,7 @@
 //! Trials on this machine: each a process in a process group of its own, on one GPU or on its own cores.
 
 use crate::SweepError;
-use crate::executor::{End, Executor};
+use crate::executor::{End, Executor, Stop, wall_clock_s};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
@@ -10,7 +10,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use store::{Outcome, PlannedTrial, RunDir, StoreError, SweepDir, TrialResult, atomic, lock};
 
 /// One place for one trial.
@@ -24,6 +24,8 @@ pub struct Slot {
     pub cores: Vec<usize>,
     /// Threads of libtorch.
     pub threads: usize,
+    /// Trials that share its GPU.
+    pub sharing: usize,
 }
 
 /// The cores that this process may use.
@@ -43,11 +45,13 @@ pub struct Demand {
     pub slots: Option<usize>,
     /// Threads of each process, if that was said.
     pub threads: Option<usize>,
+    /// Trials that share a GPU.
+    pub per_device: usize,
 }
 
 /// Slots on the CPU (default: one per core and process), each process with its share of the cores as threads.
 pub fn cpu_slots(cores: &[usize], demand: Demand) -> Vec<Slot> {
-    let Demand { trials, devices, slots: wanted, threads } = demand;
+    let Demand { trials, devices, slots: wanted, threads, .. } = demand;
     let each = threads.unwrap_or(1).max(1) * devices;
     let count = wanted.unwrap_or(cores.len() / each).clamp(1, trials.max(1));
     // A single trial of a sweep may use all cores; several get one each unless told otherwise.
@@ -62,20 +66,27 @@ pub fn cpu_slots(cores: &[usize], demand: Demand) -> Vec<Slot> {
                 [first, .., last] => format!("cores {first}-{last}"),
             };
             let cores = if count * share <= cores.len() { own } else { vec![] };
-            Slot { name, gpus: vec![], cores, threads: threads.unwrap_or((share / devices).max(1)) }
+            Slot { name, gpus: vec![], cores, threads: threads.unwrap_or((share / devices).max(1)), sharing: 1 }
         })
         .collect()
 }
 
 /// One slot per GPU, or per as many as a trial wants; threads are a share of the cores.
 pub fn gpu_slots(gpus: usize, cores: usize, demand: Demand) -> Vec<Slot> {
-    let threads = demand.threads.unwrap_or((cores / gpus.max(1)).max(1));
-    let devices = demand.devices.max(1);
-    let count = demand.slots.map_or(gpus / devices, |n| n.min(gpus / devices));
+    let (devices, sharing) = (demand.devices.max(1), demand.per_device.max(1));
+    let threads = demand.threads.unwrap_or((cores / (gpus.max(1) * sharing)).max(1));
+    let most = gpus / devices * sharing;
+    let count = demand.slots.map_or(most, |n| n.min(most));
     let slot = |i: usize| {
-        let gpus: Vec<usize> = (i * devices..(i + 1) * devices).collect();
-        let name = if devices == 1 { format!("gpu {i}") } else { format!("gpus {}-{}", gpus[0], gpus[devices - 1]) };
-        Slot { name, gpus, cores: vec![], threads }
+        // First one on each GPU, then the second.
+        let (place, turn) = (i % (gpus / devices).max(1), i / (gpus / devices).max(1));
+        let gpus: Vec<usize> = (place * devices..(place + 1) * devices).collect();
+        let name = match (devices, sharing) {
+            (1, 1) => format!("gpu {place}"),
+            (1, _) => format!("gpu {place} ({} of {sharing})", turn + 1),
+            _ => format!("gpus {}-{}", gpus[0], gpus[devices - 1]),
+        };
+        Slot { name, gpus, cores: vec![], threads, sharing }
     };
     (0..count.min(demand.trials.max(1))).map(slot).collect()
 }
@@ -85,7 +96,16 @@ pub fn command(exe: &Path, slot: &Slot) -> Command {
     let threads = slot.threads.to_string();
     let mut command = Command::new(exe);
     command.env("RES2LAB_THREADS", &threads).env("OMP_NUM_THREADS", &threads).env("MKL_NUM_THREADS", &threads);
-    let gpus: Vec<String> = slot.gpus.iter().map(usize::to_string).collect();
+    if slot.sharing > 1 {
+        // libtorch's allocator refuses to go beyond it, so that one trial cannot starve the other.
+        let fraction = 1.0 / slot.sharing as f64;
+        command.env("PYTORCH_ALLOC_CONF", format!("per_process_memory_fraction:{fraction:.3}"));
+    }
+    // A GPU's number is its place among those that this process may use itself.
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+    let visible: Vec<&str> = visible.split(',').filter(|name| !name.is_empty()).collect();
+    let name = |&gpu: &usize| visible.get(gpu).map_or_else(|| gpu.to_string(), |name| (*name).to_owned());
+    let gpus: Vec<String> = slot.gpus.iter().map(name).collect();
     command.env("CUDA_VISIBLE_DEVICES", gpus.join(","));
     // Whoever started the runner may have said who that is; a trial decides for itself.
     command.env_remove("RANK");
@@ -105,12 +125,18 @@ pub fn pin(child: &Child, cores: &[usize]) {
     let _ = sched_setaffinity(Pid::from_raw(child.id() as i32), &set);
 }
 
+/// The signal that a trial's process asks the kernel for when its parent ends; unset, it lives on.
+pub const DIE_WITH_PARENT: &str = "RES2LAB_DIE_WITH_PARENT";
+
 /// Starts `exe trial SWEEP ID` for each trial.
 pub struct Local {
     exe: PathBuf,
     sweep: SweepDir,
     /// Further arguments of every trial.
     arguments: Vec<String>,
+    /// A command that starts the trial's processes, e.g. srun with its arguments; empty for none.
+    launcher: Vec<String>,
+    dies_with_runner: bool,
     slots: Vec<Slot>,
     children: Vec<Running>,
     adopted: Vec<Adopted>,
@@ -133,14 +159,31 @@ struct Adopted {
 impl Local {
     /// Nothing runs yet.
     pub fn new(exe: PathBuf, sweep: SweepDir, arguments: Vec<String>, slots: Vec<Slot>) -> Local {
-        Local { exe, sweep, arguments, slots, children: vec![], adopted: vec![] }
+        Local { exe, sweep, arguments, launcher: vec![], dies_with_runner: false, slots, children: vec![], adopted: vec![] }
+    }
+
+    /// Trials are started by this command, which gets the trial's own command as its arguments.
+    pub fn launched_by(self, launcher: Vec<String>) -> Local {
+        Local { launcher, ..self }
+    }
+
+    /// Trials end, with a checkpoint, when this process does: its cores are somebody else's then.
+    pub fn dying_with_runner(self) -> Local {
+        Local { dies_with_runner: true, ..self }
     }
 
     fn spawn(&self, run: &RunDir, id: &str, slot: &Slot) -> std::io::Result<(Child, u64)> {
         let console = File::options().create(true).append(true).open(run.console())?;
         let start = console.metadata()?.len();
-        let mut command = command(&self.exe, slot);
+        let exe = self.launcher.first().map_or(self.exe.as_path(), Path::new);
+        let mut command = command(exe, slot);
+        if !self.launcher.is_empty() {
+            command.args(&self.launcher[1..]).arg(&self.exe);
+        }
         command.arg("trial").arg(self.sweep.path()).arg(id).args(&self.arguments);
+        if self.dies_with_runner {
+            command.env(DIE_WITH_PARENT, "TERM");
+        }
         command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console).process_group(0);
         let child = command.spawn()?;
         pin(&child, &slot.cores);
@@ -212,19 +255,19 @@ impl Executor for Local {
         self.adopted.push(Adopted { id: trial.id.clone(), run: self.sweep.run(&trial.id), process });
     }
 
-    fn wait(&mut self, timeout: Duration) -> Vec<(String, End)> {
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError> {
         const LOOK_EVERY: Duration = Duration::from_millis(20);
         let started = Instant::now();
         loop {
             let ended = self.collect();
             if !ended.is_empty() || started.elapsed() >= timeout {
-                return ended;
+                return Ok(ended);
             }
             std::thread::sleep(LOOK_EVERY);
         }
     }
 
-    fn ask_to_stop(&mut self) {
+    fn ask_to_stop(&mut self, _: Stop) {
         for running in &self.children {
             let _ = kill(Pid::from_raw(running.child.id() as i32), Signal::SIGTERM);
         }
@@ -245,7 +288,7 @@ impl Executor for Local {
     }
 
     fn now_s(&self) -> f64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+        wall_clock_s()
     }
 }
 
@@ -300,7 +343,7 @@ mod tests {
     #[test]
     fn cores_are_shared_out_and_never_twice() {
         let names = |slots: &[Slot]| slots.iter().map(|s| format!("{} x{}", s.name, s.threads)).collect::<Vec<_>>();
-        let all = Demand { trials: 9, devices: 1, slots: None, threads: None };
+        let all = Demand { trials: 9, devices: 1, slots: None, threads: None, per_device: 1 };
         assert_eq!(names(&cpu_slots(&[0, 1], all)), ["core 0 x1", "core 1 x1"]);
         assert_eq!(names(&cpu_slots(&[0, 1], Demand { trials: 1, ..all })), ["cores 0-1 x2"]);
         let two = Demand { slots: Some(2), ..all };
@@ -316,5 +359,15 @@ mod tests {
         assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], pairs)), ["cores 0-1 x1", "cores 2-3 x1"]);
         assert_eq!(names(&cpu_slots(&[0], pairs)), ["core 0 x1"]);
         assert_eq!(names(&gpu_slots(5, 20, pairs)), ["gpus 0-1 x4", "gpus 2-3 x4"]);
+        // Two trials on each GPU.
+        let shared = gpu_slots(2, 16, Demand { per_device: 2, ..all });
+        assert_eq!(names(&shared), ["gpu 0 (1 of 2) x4", "gpu 1 (1 of 2) x4", "gpu 0 (2 of 2) x4", "gpu 1 (2 of 2) x4"]);
+        let command = command(Path::new("res2lab"), &shared[3]);
+        let set = |name: &str| {
+            let value = command.get_envs().find(|(n, _)| *n == name).and_then(|(_, value)| value);
+            value.map(|v| v.to_string_lossy().into_owned())
+        };
+        assert_eq!(set("PYTORCH_ALLOC_CONF").as_deref(), Some("per_process_memory_fraction:0.500"));
+        assert_eq!(set("CUDA_VISIBLE_DEVICES").as_deref(), Some("1"));
     }
 }

@@ -1,7 +1,7 @@
 //! An executor without processes, whose clock jumps to the next event: a sweep of ten thousand trials is over at once.
 
 use crate::SweepError;
-use crate::executor::{End, Executor};
+use crate::executor::{End, Executor, Stop};
 use std::time::Duration;
 use store::PlannedTrial;
 
@@ -70,10 +70,10 @@ impl Executor for Mock {
         self.running.push(Run { id: trial.id.clone(), slot: usize::MAX, ends_s: self.now_s, end: End::Done });
     }
 
-    fn wait(&mut self, timeout: Duration) -> Vec<(String, End)> {
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError> {
         let Some(next_s) = self.running.iter().map(|r| r.ends_s).min_by(f64::total_cmp) else {
             self.now_s += timeout.as_secs_f64();
-            return vec![];
+            return Ok(vec![]);
         };
         self.now_s = self.now_s.max(next_s);
         let now_s = self.now_s;
@@ -81,10 +81,10 @@ impl Executor for Mock {
         self.running = running;
         let ended: Vec<Run> = ended;
         ended.iter().for_each(|r| (self.on_end)(&r.id, &r.end));
-        ended.into_iter().map(|r| (r.id, r.end)).collect()
+        Ok(ended.into_iter().map(|r| (r.id, r.end)).collect())
     }
 
-    fn ask_to_stop(&mut self) {
+    fn ask_to_stop(&mut self, _: Stop) {
         for run in &mut self.running {
             run.ends_s = self.now_s;
             run.end = End::Preempted;
@@ -92,7 +92,7 @@ impl Executor for Mock {
     }
 
     fn kill(&mut self) {
-        self.ask_to_stop();
+        self.ask_to_stop(Stop::User);
     }
 
     fn kill_one(&mut self, id: &str) {

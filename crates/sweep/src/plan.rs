@@ -2,7 +2,7 @@
 //! with the same recipe are merged.
 
 use crate::{SweepError, budget};
-use arch::{Graph, Input};
+use arch::{Graph, Input, ModelSpec};
 use spec::{Arm, Axis, DataSpec, Expansion, TrialSpec, id};
 use std::collections::HashMap;
 use store::{Code, Plan, PlanAxis, PlannedTrial};
@@ -19,18 +19,32 @@ pub struct DataFacts {
     pub test_images: usize,
 }
 
-/// Plans every arm with every seed, seed by seed, so that each arm has a first result early. `describe` looks a data
-/// set up; it is asked once for each. Fields that budgets leave open are found; an arm that cannot come within `tolerance`
+/// What a plan asks about the machine it is made on.
+pub struct World<'a> {
+    /// Looks a data set up; asked once for each.
+    pub describe: &'a dyn Fn(&DataSpec) -> Result<DataFacts, SweepError>,
+    /// Times an optimizer step, microseconds; asked for budgets of time only.
+    pub step_us: &'a dyn Fn(&PlannedTrial) -> Result<u64, SweepError>,
+    /// Trials of an earlier plan of this sweep: what was found for their budgets of time holds, whatever a clock says now.
+    pub frozen: &'a [PlannedTrial],
+}
+
+/// For plans without budgets of time.
+pub fn no_clock(_: &PlannedTrial) -> Result<u64, SweepError> {
+    Err(SweepError::input("steps cannot be timed here", "match params or macs"))
+}
+
+/// Plans every arm with every seed, seed by seed, so that each arm has a first result early. Fields that budgets leave open are found; an arm that cannot come within `tolerance`
 /// of its budget (a share of it; None allows any distance) is an error.
 pub fn plan(
     expansion: &Expansion,
     command: &str,
     code: Code,
     tolerance: Option<f64>,
-    describe: &dyn Fn(&DataSpec) -> Result<DataFacts, SweepError>,
+    world: &World,
 ) -> Result<Plan, SweepError> {
     let mut notes = expansion.notes.clone();
-    let arms = priced(expansion, tolerance, describe, &mut notes)?;
+    let arms = priced(expansion, tolerance, world, &mut notes)?;
     let seed = |&seed: &u64| arms.iter().map(move |arm| arm.trial(seed));
     let trials: Vec<PlannedTrial> = expansion.seeds.iter().flat_map(seed).collect();
     refuse_clashes(&trials)?;
@@ -73,7 +87,7 @@ pub fn with_seed(trial: &PlannedTrial, seed: u64) -> PlannedTrial {
 fn priced(
     expansion: &Expansion,
     tolerance: Option<f64>,
-    describe: &dyn Fn(&DataSpec) -> Result<DataFacts, SweepError>,
+    world: &World,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Priced>, SweepError> {
     let mut known: Vec<(DataSpec, DataFacts)> = Vec::new();
@@ -84,12 +98,12 @@ fn priced(
         let facts = match known.iter().find(|(data, _)| *data == arm.spec.data) {
             Some((_, facts)) => *facts,
             None => {
-                let facts = describe(&arm.spec.data)?;
+                let facts = (world.describe)(&arm.spec.data)?;
                 known.push((arm.spec.data.clone(), facts));
                 facts
             }
         };
-        let priced = price(arm, facts, tolerance, notes)?;
+        let priced = price(arm, facts, (tolerance, world), notes)?;
         let alike = by_cost.entry((priced.trial.parameters, priced.trial.macs)).or_default();
         let same = alike.iter().copied().find(|&i| is_same(&arms[i], &priced));
         if let Some(i) = same {
@@ -111,7 +125,12 @@ fn is_same(a: &Priced, b: &Priced) -> bool {
     a.graph == b.graph && a.trial.spec.data == b.trial.spec.data && a.trial.spec.train == b.trial.spec.train
 }
 
-fn price(arm: &Arm, facts: DataFacts, tolerance: Option<f64>, notes: &mut Vec<String>) -> Result<Priced, SweepError> {
+fn price(
+    arm: &Arm,
+    facts: DataFacts,
+    (tolerance, world): (Option<f64>, &World),
+    notes: &mut Vec<String>,
+) -> Result<Priced, SweepError> {
     let in_arm = |e: SweepError| SweepError { cause: format!("{}: {}", arm.label, e.cause), ..e };
     let mut spec = arm.spec.clone();
     if spec.train.batch_size > facts.train_images {
@@ -139,20 +158,33 @@ fn price(arm: &Arm, facts: DataFacts, tolerance: Option<f64>, notes: &mut Vec<St
     let input = Input { channels: facts.channels, height: px, width: px, classes: facts.classes };
     let mut met = None;
     if let Some(budget) = &arm.budget {
-        let (model, found) = budget::meet(&spec.model, budget, input, tolerance).map_err(in_arm)?;
+        // Every network of the search is a trial of its own to the clock.
+        let step_us = |model: &ModelSpec| {
+            let graph = arch::build(model, input)?;
+            (world.step_us)(&planned(arm, TrialSpec { model: model.clone(), ..spec.clone() }, facts, &graph))
+        };
+        let (model, found) = match budget::frozen(&spec.model, budget, &arm.coordinates, world.frozen) {
+            Some(found) => found,
+            None => budget::meet(&spec.model, budget, input, tolerance, &step_us).map_err(in_arm)?,
+        };
         (spec.model, met) = (model, Some(found));
     }
     let graph = arch::build(&spec.model, input).map_err(|e| in_arm(e.into()))?;
-    let cost = arch::cost(&graph);
-    let extent = rf::extent(&graph);
-    let trial = PlannedTrial {
+    let trial = PlannedTrial { budget: met, ..planned(arm, spec, facts, &graph) };
+    Ok(Priced { graph, trial })
+}
+
+fn planned(arm: &Arm, spec: TrialSpec, facts: DataFacts, graph: &Graph) -> PlannedTrial {
+    let cost = arch::cost(graph);
+    let extent = rf::extent(graph);
+    PlannedTrial {
         id: id::trial_id(&spec),
         arm: id::arm_id(&spec),
         label: arm.label.clone(),
         same_as: vec![],
         coordinates: arm.coordinates.clone(),
         image_channels: facts.channels,
-        image_px: px,
+        image_px: spec.data.pad_to.unwrap_or(facts.height.max(facts.width)),
         classes: facts.classes,
         parameters: cost.parameters,
         macs: cost.macs,
@@ -162,10 +194,9 @@ fn price(arm: &Arm, facts: DataFacts, tolerance: Option<f64>, notes: &mut Vec<St
         train_images: facts.train_images,
         test_images: facts.test_images,
         price: None,
-        budget: met,
+        budget: None,
         spec,
-    };
-    Ok(Priced { graph, trial })
+    }
 }
 
 fn add_note(notes: &mut Vec<String>, note: &str) {
@@ -199,7 +230,8 @@ mod tests {
         let expansion = spec::expand(&experiment, &axes).unwrap();
         let facts =
             DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000, test_images: 1000 };
-        plan(&expansion, "sweep", Code::default(), Some(0.03), &|_| Ok(facts))
+        let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
+        plan(&expansion, "sweep", Code::default(), Some(0.03), &world)
     }
 
     const FILE: &str = "

@@ -2,10 +2,11 @@
 //! end of the sweep. The same plan run again goes on: results are read from the disk, running trials are taken over.
 
 use crate::SweepError;
-use crate::executor::{End, Executor};
+use crate::executor::{End, Executor, Stop};
 use crate::progress::TrialProgress;
 use crate::scheduler::{Faults, Scheduler};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use store::{Event, Halved, Journal, Lock, Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
@@ -24,6 +25,8 @@ pub struct Options<'a> {
     pub trial_limit: Duration,
     /// After being asked to stop, trials have this long.
     pub grace: Duration,
+    /// Where events are written; the sweep's own journal as a rule.
+    pub journal: PathBuf,
 }
 
 /// What happened to the plan's trials.
@@ -104,7 +107,7 @@ pub fn run<'a>(
     observe: &mut dyn FnMut(&Snapshot),
 ) -> Result<Finish, SweepError> {
     let mut runner = Runner::new(dir, plan, executor, options)?;
-    runner.take_over()?;
+    runner.take_over(&options.journal)?;
     runner.go(options, observe)
 }
 
@@ -130,7 +133,7 @@ impl<'a> Runner<'a> {
             dir,
             plan,
             scheduler: Scheduler::new(ends, slot_names.len(), options.faults),
-            journal: Journal::open(&dir.journal())?,
+            journal: Journal::open(&options.journal)?,
             index: plan.trials.iter().enumerate().map(|(i, t)| (t.id.as_str(), i)).collect(),
             slot_names,
             started_s: HashMap::new(),
@@ -147,11 +150,19 @@ impl<'a> Runner<'a> {
     }
 
     /// Trials that a runner left running when it died.
-    fn take_over(&mut self) -> Result<(), SweepError> {
-        let slots = last_slots(&journal::read(&self.dir.journal()));
+    fn take_over(&mut self, journal: &Path) -> Result<(), SweepError> {
+        let slots = last_slots(&journal::read(journal));
+        let left = self.executor.left_running();
         for (i, trial) in self.plan.trials.iter().enumerate() {
             let path = self.dir.run(&trial.id).lock();
-            if self.scheduler.ends()[i].is_some() || !path.exists() {
+            if self.scheduler.ends()[i].is_some() {
+                continue;
+            }
+            if left.contains(&trial.id) {
+                self.watch(i, 0, None)?;
+                continue;
+            }
+            if !path.exists() {
                 continue;
             }
             if let lock::Attempt::HeldBy(process) = lock::try_lock(&path)? {
@@ -183,7 +194,7 @@ impl<'a> Runner<'a> {
             if (signals > 0 || self.scheduler.is_stopping()) && asked_s.is_none() {
                 asked_s = Some(now_s);
                 self.scheduler.stop();
-                self.executor.ask_to_stop();
+                self.executor.ask_to_stop(if signals > 0 { Stop::User } else { Stop::Failure });
             }
             let is_late = asked_s.is_some_and(|at| now_s - at > options.grace.as_secs_f64());
             if (signals > 1 || is_late) && !is_killed {
@@ -192,7 +203,7 @@ impl<'a> Runner<'a> {
             }
             self.end_late(options.trial_limit);
             let mut over = self.start_what_can()?;
-            for (id, end) in self.executor.wait(LOOK_EVERY) {
+            for (id, end) in self.executor.wait(LOOK_EVERY)? {
                 over.extend(self.index.get(id.as_str()).map(|&i| (i, end)));
             }
             for (i, end) in over {
@@ -276,7 +287,8 @@ impl<'a> Runner<'a> {
             self.pace.learn(work(trial), at_s - started);
         }
         let (outcome, reason) = (end.name().to_owned(), end.reason().to_owned());
-        self.journal.append(&Event::Ended { at_s, id: trial.id.clone(), outcome, reason })?;
+        let is_refused = matches!(end, End::Refused(_));
+        self.journal.append(&Event::Ended { at_s, id: trial.id.clone(), outcome, reason, is_refused })?;
         // Someone else trains it: wait for that process instead of trying again and again.
         if *end == End::Preempted
             && let Ok(lock::Attempt::HeldBy(process)) = lock::try_lock(&self.dir.run(&trial.id).lock())

@@ -16,7 +16,8 @@ fn plan(seeds: usize) -> Plan {
     let axes = [format!("scale=2,4 seed=0..{}", seeds - 1)];
     let axes: Vec<_> = axes[0].split(' ').map(|w| spec::Axis::parse(w).unwrap()).collect();
     let facts = DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000, test_images: 1000 };
-    sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), None, &|_| Ok(facts)).unwrap()
+    let world = sweep::World { describe: &|_| Ok(facts), step_us: &sweep::plan::no_clock, frozen: &[] };
+    sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), None, &world).unwrap()
 }
 
 fn result() -> TrialResult {
@@ -83,6 +84,7 @@ fn run(dir: &SweepDir, plan: &Plan, slots: usize, crash_after: Option<usize>) ->
         faults,
         trial_limit: Duration::ZERO,
         grace: Duration::ZERO,
+        journal: dir.journal(),
     };
     let held = sweep::hold(dir).unwrap();
     let finish =

@@ -14,7 +14,8 @@ fn plan(line: &str) -> Plan {
     let experiment = spec::experiment::parse(text, "t.yaml").unwrap();
     let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
     let facts = DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000, test_images: 100 };
-    sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), None, &|_| Ok(facts)).unwrap()
+    let world = sweep::World { describe: &|_| Ok(facts), step_us: &sweep::plan::no_clock, frozen: &[] };
+    sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), None, &world).unwrap()
 }
 
 fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn sweep::Executor, stop: &AtomicUsize) -> Finish {
@@ -25,6 +26,7 @@ fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn sweep::Executor, stop: &A
         faults: Faults::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(20),
+        journal: dir.journal(),
     };
     sweep::run(&sweep::hold(dir).unwrap(), dir, plan, executor, &options, &mut |_| {}).unwrap()
 }
@@ -187,6 +189,7 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
         faults: Faults::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
+        journal: dir.journal(),
     };
     let ready = [0, 1].map(|s| stage.sweep.path().join(format!("ready-{s}")));
     let mut observe = |_: &sweep::Snapshot| {
@@ -226,6 +229,7 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
         faults: Faults::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
+        journal: dir.journal(),
     };
     let mut observe = |s: &sweep::Snapshot| {
         // With one slot, the other trial must wait until the left one is over.
@@ -294,6 +298,7 @@ esac
         faults,
         trial_limit,
         grace: Duration::from_secs(1),
+        journal: dir.journal(),
     };
     let held = sweep::hold(&stage.sweep).unwrap();
     let finish = sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
@@ -330,6 +335,7 @@ esac
         halve_on_oom: true,
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
+        journal: dir.journal(),
     };
     let held = sweep::hold(&stage.sweep).unwrap();
     let finish = sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();

@@ -3,13 +3,34 @@
 use crate::args::SweepArgs;
 use crate::failure::Failure;
 use crate::request::{Purpose, request};
-use crate::{price, print};
+use crate::{cluster, price, print};
+use spec::ExecutorSpec;
 use store::{Met, Plan, PlannedTrial, Price};
 use sweep::Slot;
 
 /// Plans and prints.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let mut request = request(args, Purpose::Look)?;
+    let executor = cluster::executor(args, &request.experiment)?;
+    if args.write {
+        let folder = request.dir.page().parent().map(std::path::Path::to_owned).unwrap_or_default();
+        store::atomic::create_dir(&request.dir.runs())?;
+        let _held = sweep::hold(&request.dir)?;
+        super::sweep::write_plan(request)?;
+        print::line(&format!("the plan is in {}", folder.display()));
+        return Ok(0);
+    }
+    if args.sbatch {
+        let spec = if let ExecutorSpec::Slurm(spec) = executor { spec } else { Default::default() };
+        print::line(cluster::script(&cluster::jobs(args, &spec, &request.plan)?, &request.dir, &request.plan).trim_end());
+        return Ok(0);
+    }
+    if let Some(folder) = &args.k8s {
+        let own = format!("/work/{}", request.dir.path().display());
+        let folder = if folder.is_empty() { &own } else { folder };
+        print::json(&sweep::kubernetes::manifest(&request.plan, folder));
+        return Ok(0);
+    }
     let slots = super::sweep::slots(args, &request.plan)?;
     price::add(&mut request.plan, &slots, &args.folders.data, !args.no_time)?;
     if args.json {
@@ -84,7 +105,10 @@ fn show_finish(plan: &Plan, slots: &[Slot]) {
 
 /// What was found, for which target, and how far off it is.
 fn budget_cells(met: &Met) -> Vec<String> {
-    let target = format!("{} {} of {}", print::short(met.target), met.quantity, met.of);
+    let target = match met.quantity.as_str() {
+        "time" => format!("{:.2} ms a step of {}", met.target as f64 / 1e3, met.of),
+        quantity => format!("{} {quantity} of {}", print::short(met.target), met.of),
+    };
     vec![format!("{}={}", met.field, met.value), target, format!("{:+.2}", met.error_percent)]
 }
 

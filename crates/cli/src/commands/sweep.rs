@@ -5,13 +5,14 @@ use crate::commands::{plan, report as report_command};
 use crate::failure::{FAILED, Failure};
 use crate::progress::Watcher;
 use crate::request::{Purpose, Request, request};
-use crate::{price, print};
+use crate::{cluster, price, print};
+use spec::ExecutorSpec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use store::{Lock, Outcome, Plan, SweepDir, TrialResult, atomic};
-use sweep::{Demand, Faults, Finish, Local, Options, Slot, local};
+use sweep::{Demand, Executor, Faults, Finish, Local, Options, Slot, Slurm, local};
 
 /// Running trials have this long to write a checkpoint after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(60);
@@ -21,9 +22,12 @@ const BACK_OFF_S: f64 = 5.0;
 /// Runs what is not done yet. Exit status 0 only if every trial is done.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let mut request = request(args, Purpose::Train)?;
-    let slots = slots(args, &request.plan)?;
-    // What `plan` timed before; timing now would only delay the start.
-    price::add(&mut request.plan, &slots, &args.folders.data, false)?;
+    let executor = cluster::executor(args, &request.experiment)?;
+    let slots = if executor == ExecutorSpec::Local { slots(args, &request.plan)? } else { vec![] };
+    if executor == ExecutorSpec::Local {
+        // What `plan` timed before; timing now would only delay the start.
+        price::add(&mut request.plan, &slots, &args.folders.data, false)?;
+    }
     atomic::create_dir(&request.dir.runs())?;
     // Before anything is written: another runner's plan must not change under it.
     let held = sweep::hold(&request.dir)?;
@@ -33,13 +37,19 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     }
     if !args.json {
         plan::show(&plan, &slots);
-        let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
-        print::line(&format!("running on {} ({} each)", names.join(", "), plan::count(slots[0].threads, "thread")));
+        if let Some(first) = slots.first() {
+            let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
+            print::line(&format!("running on {} ({} each)", names.join(", "), plan::count(first.threads, "thread")));
+        }
     }
     if args.retry_failed {
         forget_diverged(&plan, &dir)?;
     }
-    let mut finish = train(args, &held, &plan, &dir, slots.clone())?;
+    let mut finish = train(args, &held, &plan, &dir, (&executor, &slots))?;
+    if args.detach {
+        print::line("submitted; the same command without --detach follows and collects");
+        return Ok(0);
+    }
     let mut plan = plan;
     // By the rule the first stage decides alone, so this ends after one more round, unless trials failed.
     while let Some(more) = with_more_seeds(&plan, &dir)?.filter(|_| finish.left == 0) {
@@ -48,7 +58,7 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
             print::line(&format!("{} more by the rule for seeds", plan::count(added, "trial")));
         }
         plan = more.write(&dir)?;
-        finish = train(args, &held, &plan, &dir, slots.clone())?;
+        finish = train(args, &held, &plan, &dir, (&executor, &slots))?;
     }
     let summary = report_command::rebuild(&dir, false)?;
     if args.json {
@@ -95,7 +105,7 @@ fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
 }
 
 /// plan.json and sweep.yaml.
-fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
+pub fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
     let Request { experiment, plan, dir } = request;
     let plan = plan.write(&dir)?;
     let text = serde_yaml::to_string(&experiment).unwrap_or_default();
@@ -106,9 +116,15 @@ fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
 
 /// Where trials run, as the flags say.
 pub fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
-    let cores = local::available_cores();
     let devices = plan.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1);
-    let demand = Demand { trials: plan.trials.len(), devices, slots: args.slots, threads: args.threads };
+    slots_for(args, plan.trials.len(), devices)
+}
+
+/// The same for a plan that is not made yet.
+pub fn slots_for(args: &SweepArgs, trials: usize, devices: usize) -> Result<Vec<Slot>, Failure> {
+    let cores = local::available_cores();
+    let demand =
+        Demand { trials, devices, slots: args.slots, threads: args.threads, per_device: args.per_device };
     if args.trial_minutes.is_some_and(|m| !(m.is_finite() && m > 0.0)) {
         return Err(Failure::input("--trial-minutes is impossible", "give minutes, e.g. --trial-minutes 90"));
     }
@@ -127,6 +143,12 @@ pub fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
         "auto" => gpus > 0,
         other => return Err(Failure::input(format!("no device is called {other}"), "use auto, cpu or cuda")),
     };
+    if args.per_device == 0 || args.per_device > 64 || (args.per_device > 1 && devices > 1) {
+        return Err(Failure::input(
+            format!("--per-device {} is impossible here", args.per_device),
+            "give at least 1; trials on several devices share none",
+        ));
+    }
     if on_gpu && devices > gpus {
         return Err(Failure::input(
             format!("devices_per_trial {devices} is more than the GPUs here ({gpus})"),
@@ -136,7 +158,13 @@ pub fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
     Ok(if on_gpu { local::gpu_slots(gpus, cores.len(), demand) } else { local::cpu_slots(&cores, demand) })
 }
 
-fn train(args: &SweepArgs, held: &Lock, plan: &Plan, dir: &SweepDir, slots: Vec<Slot>) -> Result<Finish, Failure> {
+fn train(
+    args: &SweepArgs,
+    held: &Lock,
+    plan: &Plan,
+    dir: &SweepDir,
+    (executor, slots): (&ExecutorSpec, &[Slot]),
+) -> Result<Finish, Failure> {
     let exe = std::env::current_exe().map_err(|e| Failure {
         status: FAILED,
         cause: format!("cannot find this program's own file: {e}"),
@@ -145,13 +173,30 @@ fn train(args: &SweepArgs, held: &Lock, plan: &Plan, dir: &SweepDir, slots: Vec<
     let stop = Arc::new(AtomicUsize::new(0));
     crate::signals::count(&stop)?;
     let data = ["--data".to_owned(), args.folders.data.display().to_string()];
-    let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots);
+    let mut executor: Box<dyn Executor> = match executor {
+        ExecutorSpec::Local => Box::new(Local::new(exe, dir.clone(), data.to_vec(), slots.to_vec())),
+        ExecutorSpec::Slurm(spec) => {
+            let slurm = Slurm::new(dir.clone(), cluster::jobs(args, spec, plan)?, plan.trials.len())?;
+            Box::new(if args.detach { slurm.leaving(&stop) } else { slurm })
+        }
+    };
+    let is_local = slots.len() > 0;
     let faults = Faults { retries: args.retries, back_off_s: BACK_OFF_S };
-    let trial_limit = Duration::from_secs_f64(60.0 * args.trial_minutes.unwrap_or(0.0));
+    // A cluster's jobs keep their own time: waiting in a queue does not count.
+    let minutes = args.trial_minutes.filter(|_| is_local).unwrap_or(0.0);
+    let trial_limit = Duration::from_secs_f64(60.0 * minutes);
     let halve_on_oom = args.on_oom == OnOom::Halve;
-    let options = Options { stop: &stop, fail_fast: args.fail_fast, faults, halve_on_oom, trial_limit, grace: GRACE };
-    let mut watcher = Watcher::new(plan, dir);
-    let finish = sweep::run(held, dir, plan, &mut executor, &options, &mut |snapshot| watcher.look(snapshot))?;
+    let options = Options {
+        stop: &stop,
+        fail_fast: args.fail_fast,
+        faults,
+        halve_on_oom,
+        trial_limit,
+        grace: GRACE,
+        journal: dir.journal(),
+    };
+    let mut watcher = Watcher::new(plan, dir, is_local);
+    let finish = sweep::run(held, dir, plan, &mut *executor, &options, &mut |snapshot| watcher.look(snapshot))?;
     watcher.end();
     Ok(finish)
 }

@@ -27,12 +27,10 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
     let dir = SweepDir::new(&args.sweep);
     let plan = Plan::read(&dir)?;
-    let trial = plan.trials.iter().chain(&plan.earlier).find(|t| t.id == args.id).ok_or_else(|| {
-        let help = "see the ids in plan.json";
-        Failure::input(format!("the sweep in {} has no trial {}", args.sweep.display(), args.id), help)
-    })?;
+    let trial = find(&plan, args)?;
     let run = dir.run(&trial.id);
     run.create(&trial.spec)?;
+    ranks::follow_parent();
     let mut options = options(args, trial, &run)?;
     let devices = trial.spec.train.devices_per_trial;
     options.member = ranks::member(devices)?;
@@ -47,6 +45,18 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
     }
     libtorch::keep_memory();
     Ok(status(guarded(|| train::run(&trial, &run, &options, &mut tell(&run)))?))
+}
+
+fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Failure> {
+    let found = match (&args.id, args.index) {
+        (Some(id), _) => plan.trials.iter().chain(&plan.earlier).find(|t| t.id == *id),
+        (None, index) => plan.trials.get(index.unwrap_or(0)),
+    };
+    found.ok_or_else(|| {
+        let which = args.id.clone().unwrap_or_else(|| format!("number {}", args.index.unwrap_or(0)));
+        let help = "see the ids in plan.json";
+        Failure::input(format!("the sweep in {} has no trial {which}", args.sweep.display()), help)
+    })
 }
 
 /// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two lines.

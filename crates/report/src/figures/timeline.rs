@@ -104,7 +104,7 @@ fn bars(events: &[Event]) -> Vec<Bar<'_>> {
                     (bar.end, bar.outcome) = (*at_s, outcome);
                 }
             }
-            Event::Planned { .. } | Event::Adopted { .. } | Event::SetAside { .. } | Event::Stopped { .. } => {}
+            _ => {}
         }
     }
     bars
@@ -117,6 +117,7 @@ fn time(event: &Event) -> f64 {
         | Event::Adopted { at_s, .. }
         | Event::Ended { at_s, .. }
         | Event::SetAside { at_s, .. }
+        | Event::Signalled { at_s, .. }
         | Event::Stopped { at_s, .. } => *at_s,
     }
 }

@@ -59,6 +59,8 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("epochs", "passes over the training images", Count(|r| count(train(r).epochs))),
     ("batch_size", "images of one optimizer step", Count(|r| count(train(r).batch_size))),
     ("accumulate", "batches whose gradients one optimizer step averages", Count(|r| count(train(r).accumulate))),
+    ("devices_per_trial", "processes that train one trial together", Count(|r| count(train(r).devices_per_trial))),
+    ("sync_bn", "batch norm over the images of all processes", Flag(|r| Some(train(r).sync_bn))),
     ("lr", "peak learning rate", Real(|r| Some(sgd(r).0))),
     ("momentum", "of the optimizer; one_cycle replaces it", Real(|r| Some(sgd(r).1))),
     ("nesterov", "look-ahead", Flag(|r| Some(sgd(r).2))),

@@ -1,0 +1,52 @@
+//! From the experiment's `executor` and the command line to jobs of a cluster.
+
+use crate::args::{OnOom, SweepArgs};
+use crate::failure::{FAILED, Failure};
+use spec::{Experiment, ExecutorSpec, SlurmSpec};
+use store::{Plan, SweepDir};
+use sweep::slurm::script::{self, Jobs};
+
+/// Who runs the trials.
+pub fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpec, Failure> {
+    let of_file = &experiment.executor;
+    let chosen = args.executor.as_ref().map_or(Ok(of_file.clone()), |text| of_file.changed_by(text))?;
+    if let ExecutorSpec::Slurm(slurm) = &chosen {
+        slurm.check()?;
+    }
+    if args.detach && chosen == ExecutorSpec::Local {
+        return Err(Failure::input("--detach goes with a cluster", "give --executor slurm, or leave it out"));
+    }
+    Ok(chosen)
+}
+
+/// What every job of this sweep is like.
+pub fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Failure> {
+    let here = |e: std::io::Error| Failure {
+        status: FAILED,
+        cause: format!("cannot tell where this program is: {e}"),
+        help: "call it by its path".into(),
+    };
+    let folder = std::env::current_dir().map_err(here)?;
+    let threads = args.threads.unwrap_or(spec.cpus);
+    let mut arguments = vec![
+        "--data".to_owned(),
+        args.folders.data.display().to_string(),
+        format!("--slots={}", spec.slots_per_job),
+        format!("--threads={threads}"),
+    ];
+    arguments.extend((args.on_oom == OnOom::Halve).then(|| "--on-oom=halve".to_owned()));
+    arguments.extend(args.trial_minutes.map(|minutes| format!("--trial-minutes={minutes}")));
+    Ok(Jobs {
+        spec: spec.clone(),
+        exe: std::env::current_exe().map_err(here)?,
+        folder,
+        name: plan.name.clone(),
+        devices: plan.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1),
+        arguments,
+    })
+}
+
+/// The script of a first submission of the whole plan.
+pub fn script(jobs: &Jobs, dir: &SweepDir, plan: &Plan) -> String {
+    script::script(jobs, dir, 1, plan.trials.len().div_ceil(jobs.spec.trials_per_job))
+}

@@ -1,0 +1,126 @@
+//! `res2lab worker SWEEP SUBMISSION TASK`: one job of a cluster's array. Runs its trials, one after the other or side by
+//! side, and keeps a journal of its own, which whoever follows the sweep reads.
+//!
+//! Told of the time limit (USR2), it lets trials write checkpoints and puts its job back into the queue; told to make room
+//! (TERM), it leaves that to the cluster. Exit status 75 if trials are left, 1 if some failed, else 0.
+
+use crate::args::{OnOom, WorkerArgs};
+use crate::failure::{FAILED, Failure};
+use signal_hook::consts::{SIGTERM, SIGUSR2};
+use signal_hook::iterator::Signals;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use store::{Event, Journal, Plan, Submission, SweepDir, lock};
+use sweep::executor::wall_clock_s;
+use sweep::slurm::{PREEMPTED, TIME_LIMIT, queue};
+use sweep::{Faults, Local, Options, Slot};
+
+/// Checkpoints must be written before the cluster loses patience, which it does after 30 s as a rule.
+const GRACE: Duration = Duration::from_secs(25);
+const LEFT: u8 = 75;
+
+/// Runs the job's trials.
+pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
+    let dir = SweepDir::new(&args.sweep);
+    let plan = own_part(&Plan::read(&dir)?, &Submission::read(&dir, args.submission)?, args.task)?;
+    let held = match lock::try_lock(&dir.job_lock(args.submission, args.task))? {
+        lock::Attempt::Held(lock) => lock,
+        lock::Attempt::HeldBy(process) => {
+            return Err(Failure::input(format!("process {process} is this job's worker"), "wait for it"));
+        }
+    };
+    let journal = dir.job_journal(args.submission, args.task);
+    let (stop, is_time_limit) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    listen(&stop, &is_time_limit, &journal)?;
+    let slots = slots(args, plan.trials.len());
+    let exe = std::env::current_exe().map_err(|e| failed(format!("cannot find this program's own file: {e}")))?;
+    let data = ["--data".to_owned(), args.folders.data.display().to_string()];
+    let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots).dying_with_runner().launched_by(launcher(&plan)?);
+    let options = Options {
+        stop: &stop,
+        fail_fast: false,
+        faults: Faults::default(),
+        halve_on_oom: args.on_oom == OnOom::Halve,
+        trial_limit: Duration::from_secs_f64(60.0 * args.trial_minutes.unwrap_or(0.0)),
+        grace: GRACE,
+        journal,
+    };
+    let finish = sweep::run(&held, &dir, &plan, &mut executor, &options, &mut |_| {})?;
+    if finish.left > 0 {
+        if is_time_limit.load(Ordering::Relaxed) > 0 {
+            queue::requeue(&std::env::var("SLURM_JOB_ID").unwrap_or_default())?;
+        }
+        return Ok(LEFT);
+    }
+    Ok(if finish.failed + finish.diverged > 0 { FAILED } else { 0 })
+}
+
+/// The plan with this job's trials only.
+fn own_part(plan: &Plan, submission: &Submission, task: usize) -> Result<Plan, Failure> {
+    let ids = submission.tasks.get(task).ok_or_else(|| {
+        let jobs = submission.tasks.len();
+        Failure::input(format!("submission {} has {jobs} jobs, none is {task}", submission.number), "count from 0")
+    })?;
+    let known = |id: &String| plan.trials.iter().chain(&plan.earlier).find(|t| t.id == *id).cloned();
+    Ok(Plan { trials: ids.iter().filter_map(known).collect(), earlier: vec![], ..plan.clone() })
+}
+
+/// From now on signals are counted, and noted in the journal: that tells a time limit from a preemption afterwards.
+fn listen(stop: &Arc<AtomicUsize>, is_time_limit: &Arc<AtomicUsize>, path: &Path) -> Result<(), Failure> {
+    let mut signals =
+        Signals::new([SIGTERM, SIGUSR2]).map_err(|e| failed(format!("cannot listen to signals: {e}")))?;
+    let mut journal = Journal::open(path)?;
+    let (stop, is_time_limit) = (Arc::clone(stop), Arc::clone(is_time_limit));
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            // The first one says why; those that follow are the cluster at work.
+            if stop.swap(1, Ordering::Relaxed) > 0 {
+                continue;
+            }
+            let why = if signal == SIGUSR2 { TIME_LIMIT } else { PREEMPTED }.to_owned();
+            let _ = journal.append(&Event::Signalled { at_s: wall_clock_s(), why });
+            if signal == SIGUSR2 {
+                is_time_limit.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The cluster has given this process its cores and GPUs, so nothing is pinned.
+fn slots(args: &WorkerArgs, trials: usize) -> Vec<Slot> {
+    let gpus = tch::Cuda::device_count().max(0) as usize;
+    let count = args.slots.clamp(1, trials.max(1));
+    let slot = |i: usize| {
+        let share = gpus / count;
+        let gpus = (i * share..(i + 1) * share).collect();
+        Slot { name: format!("slot {i}"), gpus, cores: vec![], threads: args.threads.max(1), sharing: 1 }
+    };
+    (0..count).map(slot).collect()
+}
+
+/// On several nodes srun starts a trial's processes, and this program finds its rank in what srun says.
+fn launcher(plan: &Plan) -> Result<Vec<String>, Failure> {
+    let nodes: usize = std::env::var("SLURM_JOB_NUM_NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let devices = plan.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1);
+    if nodes < 2 {
+        return Ok(vec![]);
+    }
+    if plan.trials.iter().any(|t| t.spec.train.devices_per_trial != devices) || devices < nodes {
+        return Err(Failure::input(
+            format!("jobs of {nodes} nodes need trials that all have as many devices, at least {nodes}"),
+            "set devices_per_trial, or nodes: 1",
+        ));
+    }
+    let port = 20_000 + std::process::id() % 20_000;
+    let words = ["srun", "--kill-on-bad-exit=1", "--ntasks"].map(str::to_owned);
+    let mut launcher = words.to_vec();
+    launcher.extend([devices.to_string(), format!("--export=ALL,RES2LAB_RANKS=srun,MASTER_PORT={port}")]);
+    Ok(launcher)
+}
+
+fn failed(cause: String) -> Failure {
+    Failure { status: FAILED, cause, help: "report this".into() }
+}

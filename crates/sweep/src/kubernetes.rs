@@ -1,0 +1,72 @@
+//! The manifest of a Kubernetes Job that runs a sweep: one index per trial. JSON, which kubectl reads as it reads YAML.
+
+use serde_json::{Value, json};
+use store::Plan;
+
+/// An Indexed Job (batch/v1) whose pods run `res2lab trial FOLDER --index N`. Exit statuses decide what follows: a trial
+/// that stopped with a checkpoint goes on for free, wrong input, divergence and lack of memory are final, anything else is
+/// tried again twice. `folder` is the sweep's folder as the pods see it.
+pub fn manifest(plan: &Plan, folder: &str) -> Value {
+    let trials = plan.trials.len();
+    let devices = plan.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1);
+    let on_exit = |action: &str, values: &[u8]| {
+        json!({
+            "action": action,
+            "onExitCodes": {"containerName": "trial", "operator": "In", "values": values},
+        })
+    };
+    let on_disruption =
+        json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]});
+    let container = json!({
+        "name": "trial",
+        "image": "res2lab",
+        "command": ["sh", "-c", format!("exec res2lab trial '{folder}' --index \"$JOB_COMPLETION_INDEX\"")],
+        "resources": {"limits": {"nvidia.com/gpu": devices.to_string(), "memory": "16Gi"}, "requests": {"cpu": "4"}},
+        "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+        "workingDir": "/work",
+    });
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": object_name(&plan.name), "labels": {"app": "res2lab"}},
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": trials,
+            "parallelism": trials.min(8),
+            "backoffLimitPerIndex": 2,
+            "maxFailedIndexes": trials,
+            "podFailurePolicy": {"rules": [
+                // Asked to make room: the checkpoint is written, and the next pod goes on from it.
+                on_exit("Ignore", &[75]),
+                on_disruption,
+                // Wrong input, divergence, memory: another pod would end alike.
+                on_exit("FailIndex", &[2, 3, 4]),
+            ]},
+            "template": {"metadata": {"labels": {"app": "res2lab"}}, "spec": {
+                "restartPolicy": "Never",
+                // Long enough for a checkpoint.
+                "terminationGracePeriodSeconds": 120,
+                "containers": [container],
+                "volumes": [{"name": "work", "persistentVolumeClaim": {"claimName": "res2lab"}}],
+            }},
+        },
+    })
+}
+
+/// A name that the API takes: lower case, digits and hyphens, at most 52 so that pod names fit.
+fn object_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = format!("res2lab-{name}").chars().map(plain).take(52).collect();
+    name.trim_end_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_names_of_objects() {
+        assert_eq!(object_name("My_sweep.2"), "res2lab-my-sweep-2");
+        assert!(object_name(&"x".repeat(100)).len() <= 52);
+    }
+}

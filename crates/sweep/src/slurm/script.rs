@@ -1,0 +1,109 @@
+//! The script that sbatch gets.
+
+use spec::SlurmSpec;
+use std::path::{Path, PathBuf};
+use store::SweepDir;
+
+/// What the jobs of every submission have in common.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    /// What the cluster is asked for.
+    pub spec: SlurmSpec,
+    /// This program.
+    pub exe: PathBuf,
+    /// The folder that relative paths are meant from.
+    pub folder: PathBuf,
+    /// The sweep's name.
+    pub name: String,
+    /// Processes of a trial.
+    pub devices: usize,
+    /// Arguments that every job passes on to its trials.
+    pub arguments: Vec<String>,
+}
+
+/// The script of submission `number` with `tasks` jobs. Each replaces itself by `res2lab worker`, so that signals of the
+/// cluster reach that.
+pub fn script(jobs: &Jobs, dir: &SweepDir, number: usize, tasks: usize) -> String {
+    let s = &jobs.spec;
+    let limit = if s.array_limit > 0 { format!("%{}", s.array_limit) } else { String::new() };
+    let per_node = jobs.devices.div_ceil(s.nodes) * s.slots_per_job;
+    let output = dir.slurm().join(format!("submission-{number}-%a.out"));
+    let mut lines = vec![
+        "#!/bin/bash".to_owned(),
+        option("job-name", &format!("res2lab-{}", jobs.name)),
+        option("array", &format!("0-{}{limit}", tasks.max(1) - 1)),
+        option("output", &output.display().to_string()),
+        option("open-mode", "append"),
+        "#SBATCH --requeue".to_owned(),
+        option("nodes", &s.nodes.to_string()),
+        option("ntasks-per-node", &per_node.to_string()),
+        option("cpus-per-task", &s.cpus.to_string()),
+        // To the job's first process alone: it tells its trials.
+        option("signal", &format!("B:USR2@{}", s.signal_s)),
+    ];
+    let given = [
+        ("partition", &s.partition),
+        ("time", &s.time),
+        ("gres", &s.gres),
+        ("mem", &s.mem),
+        ("account", &s.account),
+        ("qos", &s.qos),
+    ];
+    lines.extend(given.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| option(name, value)));
+    lines.extend(s.options.iter().map(|option| format!("#SBATCH {option}")));
+    lines.push("set -e".to_owned());
+    lines.push(format!("cd {}", quoted(&jobs.folder)));
+    lines.extend((!s.setup.is_empty()).then(|| s.setup.clone()));
+    let arguments: Vec<String> = jobs.arguments.iter().map(|a| quoted(Path::new(a))).collect();
+    lines.push(format!(
+        "exec {} worker {} {number} \"$SLURM_ARRAY_TASK_ID\" {}",
+        quoted(&jobs.exe),
+        quoted(dir.path()),
+        arguments.join(" ")
+    ));
+    lines.join("\n") + "\n"
+}
+
+fn option(name: &str, value: &str) -> String {
+    // sbatch splits its lines as a shell does.
+    if value.chars().any(char::is_whitespace) {
+        format!("#SBATCH --{name}=\"{value}\"")
+    } else {
+        format!("#SBATCH --{name}={value}")
+    }
+}
+
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_asks_for_what_the_spec_says() {
+        let spec = SlurmSpec {
+            partition: "gpu".into(),
+            time: "4:00:00".into(),
+            gres: "gpu:2".into(),
+            array_limit: 8,
+            cpus: 4,
+            setup: "module load cuda".into(),
+            options: vec!["--constraint=a100".into()],
+            ..SlurmSpec::default()
+        };
+        let jobs = Jobs {
+            spec,
+            exe: "/opt/res2lab/target/release/res2lab".into(),
+            folder: "/home/me/my work".into(),
+            name: "quickstart".into(),
+            devices: 2,
+            arguments: vec!["--data".into(), "data".into()],
+        };
+        let text = script(&jobs, &SweepDir::new("/home/me/my work/reports/quickstart"), 1, 12);
+        insta::assert_snapshot!(text, @"");
+    }
+}

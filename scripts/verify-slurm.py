@@ -1,0 +1,166 @@
+"""A sweep on a real SLURM of two virtual nodes: preempted by an urgent job, stopped by its time limit, cancelled, left and
+collected, a trial on two nodes. What it finds must be, bit for bit, what the local executor finds."""
+import csv
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+RES2LAB = os.path.abspath("target/release/res2lab")
+reports = tempfile.mkdtemp()
+failures = 0
+
+
+def check(ok, what):
+    global failures
+    failures += not ok
+    print(f"{'ok' if ok else 'FAILED'}: {what}", flush=True)
+
+
+def output(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def command(name, words, *flags):
+    return [RES2LAB, "sweep", *words.split(), "--name", name, "--reports", reports, *flags]
+
+
+def start(name, words, *flags):
+    log = open(f"{reports}/{name}.log", "a")
+    return subprocess.Popen(command(name, words, *flags), stdout=log, stderr=log)
+
+
+def said(name):
+    with open(f"{reports}/{name}.log") as f:
+        return f.read()
+
+
+def wait_for(what, ready, seconds=150):
+    end = time.time() + seconds
+    while time.time() < end:
+        found = ready()
+        if found:
+            return found
+        time.sleep(0.3)
+    print(said_all())
+    sys.exit(f"FAILED: {what} did not come within {seconds} s")
+
+
+def said_all():
+    return "\n".join(f"--- {log}\n" + open(log).read()[-2000:] for log in glob.glob(f"{reports}/*.log"))
+
+
+def rows(name):
+    with open(f"{reports}/{name}/trials.csv") as f:
+        return {row["id"]: row for row in csv.DictReader(f)}
+
+
+def events(name):
+    lines = [line for path in sorted(glob.glob(f"{reports}/{name}/slurm/*.jsonl")) for line in open(path)]
+    return [json.loads(line) for line in lines]
+
+
+def epochs_of(name, running):
+    """How far the trials are that have told."""
+    told = [json.load(open(path))["epoch"] for path in glob.glob(f"{reports}/{name}/runs/*/progress.json")]
+    return told if len(told) >= running else None
+
+
+def queue(job):
+    return output("squeue", "--noheader", "--array", "--format=%F %i %T %K", "--jobs", job).split("\n")
+
+
+def job_of(name):
+    return wait_for("the job", lambda: glob.glob(f"{reports}/{name}/slurm/submission-1.json") and json.load(open(f"{reports}/{name}/slurm/submission-1.json"))["job"])
+
+
+def hurry(job):
+    """A job that was put back waits for two minutes; a test need not."""
+    for line in queue(job):
+        if "PENDING" in line:
+            subprocess.run(["scontrol", "update", f"JobId={line.split()[1]}", "StartTime=now"], capture_output=True)
+
+
+def finish(name, sweep, job, seconds=240):
+    def over():
+        hurry(job)
+        return sweep.poll() is not None
+
+    wait_for(f"the end of {name}", over, seconds)
+    return sweep.returncode
+
+
+def same(one, other):
+    """Bits that must not depend on who ran the trials and how often they were stopped."""
+    files = ["checkpoints/last.safetensors", "checkpoints/best.safetensors", "metrics.jsonl"]
+    ids = sorted(os.listdir(f"{reports}/{one}/runs"))
+    if ids != sorted(os.listdir(f"{reports}/{other}/runs")):
+        return False
+    paths = [(f"{reports}/{sweep}/runs/{id}/{file}" for sweep in (one, other)) for id in ids for file in files]
+    return all(open(a, "rb").read() == open(b, "rb").read() for a, b in paths)
+
+
+# --- six trials, preempted in the middle ---
+SIX = "scale=2,3,4 seed=0,1 epochs=4 batch=50 train.log_every=5"
+subprocess.run(command("local", SIX, "--slots", "2", "--threads", "1"), check=True, capture_output=True)
+sweep = start("preempted", SIX, "--executor", "slurm:time=10")
+job = job_of("preempted")
+wait_for("the second epoch", lambda: (epochs_of("preempted", 2) or [0])[0] > 1.2)
+urgent = output("sbatch", "--parsable", "--partition=urgent", "--nodes=2", "--output=/dev/null", "--wrap=sleep 3").strip()
+wait_for("the preemption", lambda: any(e["event"] == "signalled" for e in events("preempted")))
+status = finish("preempted", sweep, job)
+check(status == 0, f"a sweep preempted by urgent job {urgent} ends well (exit status {status})")
+stopped = [e for e in events("preempted") if e["event"] == "ended" and e["outcome"] == "preempted"]
+check(len(stopped) >= 1, f"{len(stopped)} trials were stopped with a checkpoint and went on")
+check(same("local", "preempted"), "weights, momentum and metrics are those of the local executor, bit for bit")
+accuracy = lambda name: {id: row["val_acc1"] for id, row in rows(name).items()}
+check(accuracy("local") == accuracy("preempted"), f"so are the accuracies: {sorted(accuracy('preempted').values())}")
+
+# --- left, and collected by the same command ---
+TWO = "scale=2 seed=0,1 epochs=2 batch=100"
+begun = time.time()
+subprocess.run(command("left", TWO, "--executor", "slurm:time=10", "--detach"), check=True, capture_output=True)
+check(time.time() - begun < 5, f"--detach returns at once ({time.time() - begun:.1f} s)")
+job = job_of("left")
+status = subprocess.run(command("left", TWO, "--executor", "slurm:time=10"), capture_output=True).returncode
+check(status == 0, "a later call follows and collects")
+check(not os.path.exists(f"{reports}/left/slurm/submission-2.json"), "and submits nothing twice")
+
+# --- several trials in one job, two side by side ---
+status = subprocess.run(
+    command("packed", "scale=2 seed=0..3 epochs=1 batch=100", "--executor", "slurm:time=10,trials_per_job=4"), capture_output=True
+).returncode
+with open(f"{reports}/packed/slurm/submission-1.json") as f:
+    check(status == 0 and len(json.load(f)["tasks"]) == 1, "four short trials run in one job")
+
+# --- the time limit ---
+sweep = start("limited", "scale=2 seed=0 epochs=12 batch=25", "--executor", "slurm:time=1,signal_s=50")
+job = job_of("limited")
+wait_for("the signal", lambda: any(e["event"] == "signalled" for e in events("limited")))
+status = finish("limited", sweep, job, 400)
+check(status == 0, "a trial longer than its job's time limit goes on in the same job, queued again")
+reasons = [e["why"] for e in events("limited") if e["event"] == "signalled"]
+check(set(reasons) == {"time limit"}, f"its journal says why it stopped: {reasons}")
+
+# --- cancelled ---
+sweep = start("cancelled", "scale=2 seed=0 epochs=30 batch=25", "--executor", "slurm:time=10")
+job = job_of("cancelled")
+wait_for("the first epoch", lambda: epochs_of("cancelled", 1))
+subprocess.run(["scancel", job], check=True)
+status = finish("cancelled", sweep, job)
+reason = next(iter(rows("cancelled").values()))["reason"]
+check(status == 1 and "cancelled" in reason, f"a cancelled job is a failed trial with its reason: {reason}")
+
+# --- one trial on two nodes ---
+WIDE = "scale=2 seed=0 epochs=1 batch=100 devices_per_trial=2 sync_bn=true"
+subprocess.run(command("here", WIDE, "--threads", "1"), check=True, capture_output=True)
+done = subprocess.run(command("wide", WIDE, "--executor", "slurm:time=10,nodes=2"), capture_output=True, text=True)
+check(done.returncode == 0, f"a trial of two processes runs on two nodes by srun {done.stderr[-300:] if done.returncode else ''}")
+check(done.returncode == 0 and same("here", "wide"), "with the bits of two processes on one machine")
+
+print(f"{failures} failed" if failures else "SLURM: all ok")
+sys.exit(failures > 0)
