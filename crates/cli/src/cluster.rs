@@ -2,7 +2,7 @@
 
 use crate::args::{OnOom, SweepArgs};
 use crate::failure::{FAILED, Failure};
-use spec::{Experiment, ExecutorSpec, SlurmSpec};
+use spec::{ExecutorSpec, Experiment, SlurmSpec};
 use store::{Plan, SweepDir};
 use sweep::slurm::script::{self, Jobs};
 

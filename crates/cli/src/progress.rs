@@ -76,7 +76,7 @@ impl<'a> Watcher<'a> {
 
     fn ended(&self, trial: &PlannedTrial, end: &End, snapshot: &Snapshot) -> String {
         let finish = &snapshot.finish;
-        let over = finish.done + finish.diverged + finish.failed;
+        let over = finish.done + finish.diverged + finish.stopped + finish.failed;
         let name = format!("[{over}/{}] {} seed {}", self.plan.trials.len(), trial.label, trial.spec.seed);
         match end {
             End::Failed(reason) | End::Refused(reason) | End::OutOfMemory(reason) => {
@@ -84,13 +84,14 @@ impl<'a> Watcher<'a> {
             }
             End::Preempted if !self.is_local => format!("{name}: in the queue"),
             End::Preempted => format!("{name}: stopped with a checkpoint"),
-            End::Done | End::Diverged => {
+            End::Done | End::Diverged | End::Stopped => {
                 let result = atomic::read_json::<TrialResult>(&self.dir.run(&trial.id).result()).ok().flatten();
                 match result {
                     Some(r) if r.status == Outcome::Done => {
                         let accuracy = r.metrics.get("val/acc1").map_or_else(String::new, |a| format!("{a:.2} %, "));
                         format!("{name}: {accuracy}{}, {:.0} images/s", print::duration(r.wall_s), r.images_per_s)
                     }
+                    Some(r) if r.status == Outcome::Stopped => format!("{name}: stopped early: {}", r.reason),
                     Some(r) => format!("{name}: diverged: {}", r.reason),
                     None => format!("{name}: {}", end.name()),
                 }
@@ -124,7 +125,7 @@ impl Terminal {
             bar.set_message(line(running));
         }
         let finish = &snapshot.finish;
-        self.total.set_position((finish.done + finish.diverged + finish.failed) as u64);
+        self.total.set_position((finish.done + finish.diverged + finish.stopped + finish.failed) as u64);
         self.total.set_message(total(snapshot));
     }
 }

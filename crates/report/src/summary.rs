@@ -37,6 +37,7 @@ pub struct Counts {
     /// Ended without a result.
     pub failed: usize,
     pub diverged: usize,
+    pub stopped_early: usize,
 }
 
 /// One arm: the trials that differ in nothing but the seed.
@@ -110,6 +111,7 @@ impl Counts {
                 Status::Pending => &mut counts.pending,
                 Status::Failed => &mut counts.failed,
                 Status::Diverged => &mut counts.diverged,
+                Status::Stopped => &mut counts.stopped_early,
             } += 1;
         }
         counts
@@ -124,6 +126,7 @@ impl Counts {
             (self.pending, "pending"),
             (self.failed, "failed"),
             (self.diverged, "diverged"),
+            (self.stopped_early, "stopped early"),
         ];
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
     }

@@ -4,7 +4,7 @@ use crate::axes::{Axis, show, show_point};
 use crate::budget::{Asked, Budget};
 use crate::experiment::{Experiment, Reference, explain};
 use crate::trial::TrialSpec;
-use crate::{SeedRule, SpecError, Value, fields};
+use crate::{Asha, EarlyStop, SeedRule, SpecError, Value, fields};
 use serde_yaml::Mapping;
 
 /// What one command asks for.
@@ -22,6 +22,8 @@ pub struct Expansion {
     pub seeds: Vec<u64>,
     /// How seeds are added to those.
     pub seed_rule: Option<SeedRule>,
+    /// When trials that fall behind end early.
+    pub early_stop: Option<Asha>,
     /// Published results, by arm label.
     pub reference: Reference,
     /// Remarks on what the command changed beyond its words.
@@ -91,6 +93,7 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
         arms,
         seeds: seeds(experiment, command_line)?,
         seed_rule,
+        early_stop: experiment.early_stop.as_ref().map(EarlyStop::rule).transpose()?,
         reference: experiment.reference.clone(),
         notes,
     })

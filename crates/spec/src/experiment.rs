@@ -1,7 +1,7 @@
 //! The experiment file as written: a base point and what to vary.
 
 use crate::SpecError;
-use crate::{DataSpec, ExecutorSpec, InitSpec, Seeds, TrainSpec};
+use crate::{DataSpec, EarlyStop, ExecutorSpec, InitSpec, Seeds, TrainSpec};
 use arch::ModelWords;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
@@ -40,6 +40,9 @@ pub struct Experiment {
     /// From the base point along one field at a time (the paper's figure 5): field to values.
     #[serde(default)]
     pub one_at_a_time: Mapping,
+    /// When trials that fall behind end early; never unless it is said, since it spoils comparisons.
+    #[serde(default, with = "serde_yaml::with::singleton_map_recursive", skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<EarlyStop>,
     /// Who runs the trials.
     #[serde(default, with = "serde_yaml::with::singleton_map")]
     pub executor: ExecutorSpec,

@@ -12,12 +12,14 @@
 //! - [`budget`]: `width=match:params@resnet50`, fields that the plan fills in
 //! - [`expand`]: file and axes to arms and trials
 //! - [`id`]: readable names and hashes
+//! - [`early_stop`]: when trials that fall behind end
 //! - [`executor`]: who runs the trials
 //! - [`smoke`]: any experiment, shrunk
 
 pub mod axes;
 pub mod budget;
 pub mod data;
+pub mod early_stop;
 pub mod error;
 pub mod executor;
 pub mod expand;
@@ -33,6 +35,7 @@ pub mod trial;
 pub use axes::Axis;
 pub use budget::{Budget, Open, Quantity};
 pub use data::{Augment, DataSpec, Normalize};
+pub use early_stop::{Asha, EarlyStop};
 pub use error::SpecError;
 pub use executor::{ExecutorSpec, SlurmSpec};
 pub use expand::{Arm, Expansion, expand};

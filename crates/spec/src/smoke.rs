@@ -17,6 +17,8 @@ pub fn smoke(expansion: &mut Expansion) {
     expansion.name += "-smoke";
     expansion.seeds.truncate(1);
     expansion.seed_rule = None;
+    // Its rungs are epochs that a smoke test has not.
+    expansion.early_stop = None;
     // Nothing published is about such images.
     expansion.reference = Reference::default();
     expansion.notes.push("smoke test: networks, images and epochs are shrunk, and the images are generated".into());

@@ -4,7 +4,7 @@
 //! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  lock  index.html  trials.{parquet,csv}  metrics.parquet
 //!                  slurm/  submission-1.{json,sh}  submission-1-0.{jsonl,out,lock}  ...   (with executor: slurm)
 //!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best}.safetensors
-//!                                    console.txt  progress.json
+//!                                    console.txt  progress.json  stop-early.txt
 //!                                    attempt-1/{env.json,log.txt,trace.json,events.out.tfevents.*}  attempt-2/...
 //! ```
 
@@ -141,6 +141,11 @@ impl RunDir {
     /// What the runner changed after the trial ran out of memory.
     pub fn halved(&self) -> PathBuf {
         self.0.join("halved.json")
+    }
+
+    /// The runner's wish that the trial end early, and why.
+    pub fn stop_early(&self) -> PathBuf {
+        self.0.join("stop-early.txt")
     }
 
     pub fn attempt(&self, number: u32) -> PathBuf {

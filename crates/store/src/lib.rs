@@ -37,5 +37,5 @@ pub use metrics::{Metrics, Point};
 pub use plan::{Code, Met, Plan, PlanAxis, PlannedTrial};
 pub use price::{Price, Timing, Work};
 pub use result::{Environment, Halved, Outcome, TrialResult};
-pub use submission::Submission;
 pub use rows::{Status, SweepRows, TrialRow};
+pub use submission::Submission;

@@ -93,6 +93,9 @@ pub struct Plan {
     /// How seeds are added while the sweep runs.
     #[serde(default)]
     pub seed_rule: Option<spec::SeedRule>,
+    /// When trials that fall behind end early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<spec::Asha>,
     /// Remarks for the user.
     pub notes: Vec<String>,
     /// What the last command asked for.

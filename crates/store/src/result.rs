@@ -13,6 +13,8 @@ pub enum Outcome {
     Done,
     /// The loss became NaN or infinite; the same seed would do so again.
     Diverged,
+    /// Ended early by the sweep's rule, behind the others.
+    Stopped,
 }
 
 /// The content of result.json.

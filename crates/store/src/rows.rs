@@ -14,6 +14,8 @@ pub enum Status {
     Done,
     /// The loss became NaN or infinite.
     Diverged,
+    /// Ended early by the sweep's rule, behind the others.
+    Stopped,
     /// Its process ended without a result.
     Failed,
     /// A process holds its lock.
@@ -30,6 +32,7 @@ impl Status {
         match self {
             Status::Done => "done",
             Status::Diverged => "diverged",
+            Status::Stopped => "stopped early",
             Status::Failed => "failed",
             Status::Running => "running",
             Status::Interrupted => "interrupted",
@@ -110,6 +113,7 @@ fn row(dir: &SweepDir, planned: PlannedTrial, ends: &HashMap<&str, (&str, &str)>
     let result: Option<TrialResult> = atomic::read_json(&run.result())?;
     let (status, reason) = match &result {
         Some(r) if r.status == Outcome::Done => (Status::Done, String::new()),
+        Some(r) if r.status == Outcome::Stopped => (Status::Stopped, r.reason.clone()),
         Some(r) => (Status::Diverged, r.reason.clone()),
         None => unfinished(&run, ends.get(planned.id.as_str())),
     };
@@ -195,7 +199,13 @@ pub(crate) mod tests {
         let lock::Attempt::Held(held) = lock::try_lock(&run.lock()).unwrap() else { panic!("it is free") };
         assert_eq!(status(0), Status::Running);
         drop(held);
-        let ended = Event::Ended { at_s: 1.0, id: "a".into(), outcome: "failed".into(), reason: "why".into(), is_refused: false };
+        let ended = Event::Ended {
+            at_s: 1.0,
+            id: "a".into(),
+            outcome: "failed".into(),
+            reason: "why".into(),
+            is_refused: false,
+        };
         crate::Journal::open(&dir.journal()).unwrap().append(&ended).unwrap();
         assert_eq!(status(0), Status::Failed);
         assert_eq!(read(&dir, false).unwrap().trials[0].reason, "why");

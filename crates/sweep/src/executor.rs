@@ -3,7 +3,7 @@
 use crate::SweepError;
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use store::PlannedTrial;
+use store::{Outcome, PlannedTrial};
 
 /// How a trial's process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum End {
     Done,
     /// The loss became NaN or infinite.
     Diverged,
+    /// Ended early by the sweep's rule.
+    Stopped,
     /// Stopped with a checkpoint.
     Preempted,
     /// Without a result; why. Another try may end better.
@@ -23,9 +25,18 @@ pub enum End {
 }
 
 impl End {
+    /// The end that a result tells.
+    pub fn of(outcome: Outcome) -> End {
+        match outcome {
+            Outcome::Done => End::Done,
+            Outcome::Diverged => End::Diverged,
+            Outcome::Stopped => End::Stopped,
+        }
+    }
+
     /// Whether the trial is never run again.
     pub fn is_final(&self) -> bool {
-        matches!(self, End::Done | End::Diverged)
+        matches!(self, End::Done | End::Diverged | End::Stopped)
     }
 
     /// As the journal writes it.
@@ -33,6 +44,7 @@ impl End {
         match self {
             End::Done => "done",
             End::Diverged => "diverged",
+            End::Stopped => "stopped",
             End::Preempted => "preempted",
             End::Failed(_) | End::Refused(_) | End::OutOfMemory(_) => "failed",
         }

@@ -8,9 +8,11 @@
 //! - [`scheduler`]: which trial runs next and where; pure
 //! - [`executor`]: what starts trials, behind a trait; [`local`] on this machine, [`mock`] with a virtual clock
 //! - [`slurm`]: trials as jobs of a cluster; [`kubernetes`]: the manifest of such a job
+//! - [`asha`]: which trials end early
 //! - [`progress`]: what a trial tells while it runs
 //! - [`runner`]: the loop that ties them together, and its journal
 
+pub mod asha;
 pub mod budget;
 pub mod error;
 pub mod executor;
@@ -25,9 +27,9 @@ pub mod slurm;
 
 pub use error::SweepError;
 pub use executor::{End, Executor};
-pub use slurm::Slurm;
 pub use local::{Demand, Local, Slot};
 pub use plan::{DataFacts, World, plan};
 pub use progress::TrialProgress;
 pub use runner::{Finish, Options, Snapshot, hold, run};
 pub use scheduler::Faults;
+pub use slurm::Slurm;

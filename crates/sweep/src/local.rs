@@ -11,7 +11,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use store::{Outcome, PlannedTrial, RunDir, StoreError, SweepDir, TrialResult, atomic, lock};
+use store::{PlannedTrial, RunDir, StoreError, SweepDir, TrialResult, atomic, lock};
 
 /// One place for one trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +159,16 @@ struct Adopted {
 impl Local {
     /// Nothing runs yet.
     pub fn new(exe: PathBuf, sweep: SweepDir, arguments: Vec<String>, slots: Vec<Slot>) -> Local {
-        Local { exe, sweep, arguments, launcher: vec![], dies_with_runner: false, slots, children: vec![], adopted: vec![] }
+        Local {
+            exe,
+            sweep,
+            arguments,
+            launcher: vec![],
+            dies_with_runner: false,
+            slots,
+            children: vec![],
+            adopted: vec![],
+        }
     }
 
     /// Trials are started by this command, which gets the trial's own command as its arguments.
@@ -295,8 +304,7 @@ impl Executor for Local {
 /// The end that result.json tells, else a failure for `reason`.
 fn end_of(run: &RunDir, reason: impl FnOnce() -> String) -> End {
     match atomic::read_json::<TrialResult>(&run.result()) {
-        Ok(Some(result)) if result.status == Outcome::Done => End::Done,
-        Ok(Some(_)) => End::Diverged,
+        Ok(Some(result)) => End::of(result.status),
         Ok(None) => End::Failed(reason()),
         Err(e) => End::Failed(e.cause),
     }
@@ -361,7 +369,10 @@ mod tests {
         assert_eq!(names(&gpu_slots(5, 20, pairs)), ["gpus 0-1 x4", "gpus 2-3 x4"]);
         // Two trials on each GPU.
         let shared = gpu_slots(2, 16, Demand { per_device: 2, ..all });
-        assert_eq!(names(&shared), ["gpu 0 (1 of 2) x4", "gpu 1 (1 of 2) x4", "gpu 0 (2 of 2) x4", "gpu 1 (2 of 2) x4"]);
+        assert_eq!(
+            names(&shared),
+            ["gpu 0 (1 of 2) x4", "gpu 1 (1 of 2) x4", "gpu 0 (2 of 2) x4", "gpu 1 (2 of 2) x4"]
+        );
         let command = command(Path::new("res2lab"), &shared[3]);
         let set = |name: &str| {
             let value = command.get_envs().find(|(n, _)| *n == name).and_then(|(_, value)| value);

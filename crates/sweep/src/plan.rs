@@ -3,7 +3,7 @@
 
 use crate::{SweepError, budget};
 use arch::{Graph, Input, ModelSpec};
-use spec::{Arm, Axis, DataSpec, Expansion, TrialSpec, id};
+use spec::{Arm, Asha, Axis, DataSpec, Expansion, TrialSpec, id};
 use std::collections::HashMap;
 use store::{Code, Plan, PlanAxis, PlannedTrial};
 
@@ -56,10 +56,30 @@ pub fn plan(
         axes: expansion.axes.iter().map(plan_axis).collect(),
         reference: expansion.reference.clone(),
         seed_rule: expansion.seed_rule,
+        early_stop: early_stop(expansion)?,
         notes,
         trials,
         earlier: vec![],
     })
+}
+
+/// The rule for early stopping, if every arm is evaluated at its rungs.
+fn early_stop(expansion: &Expansion) -> Result<Option<Asha>, SweepError> {
+    let Some(rule) = &expansion.early_stop else { return Ok(None) };
+    for arm in &expansion.arms {
+        let train = &arm.spec.train;
+        let missed = rule.rungs.iter().find(|rung| !rung.is_multiple_of(train.eval_every) || **rung >= train.epochs);
+        if let Some(rung) = missed {
+            return Err(SweepError::input(
+                format!(
+                    "{}: rung {rung} of early_stop.asha is no evaluation before the end ({} epochs, one every {})",
+                    arm.label, train.epochs, train.eval_every
+                ),
+                "give rungs below epochs that eval_every divides",
+            ));
+        }
+    }
+    Ok(Some(rule.clone()))
 }
 
 fn plan_axis(axis: &Axis) -> PlanAxis {
@@ -284,7 +304,8 @@ axes: {scale: [2, 4]}
             train_images: 1_281_167,
             test_images: 50_000,
         };
-        plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &|_| Ok(facts))
+        let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
+        plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)
     }
 
     #[test]
@@ -315,7 +336,8 @@ axes: {scale: [2, 4]}
                 train_images: 50_000,
                 test_images: 10_000,
             };
-            plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &|_| Ok(facts))
+            let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
+            plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)
         };
         let cardinality = planned("width=32,48 cardinality=match:params").unwrap();
         let found: Vec<_> = cardinality.trials.iter().map(|t| t.spec.model.cardinality).collect();

@@ -2,6 +2,7 @@
 //! end of the sweep. The same plan run again goes on: results are read from the disk, running trials are taken over.
 
 use crate::SweepError;
+use crate::asha::Rungs;
 use crate::executor::{End, Executor, Stop};
 use crate::progress::TrialProgress;
 use crate::scheduler::{Faults, Scheduler};
@@ -9,7 +10,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use store::{Event, Halved, Journal, Lock, Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
+use store::{Event, Halved, Journal, Lock, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
 
 /// How a sweep is run.
 pub struct Options<'a> {
@@ -35,6 +36,8 @@ pub struct Options<'a> {
 pub struct Finish {
     pub done: usize,
     pub diverged: usize,
+    /// Ended early by the sweep's rule.
+    pub stopped: usize,
     pub failed: usize,
     /// Neither done nor failed: the sweep was stopped before.
     pub left: usize,
@@ -84,6 +87,7 @@ struct Runner<'a> {
     told: HashMap<usize, TrialProgress>,
     /// Wall time of finished trials per unit of work.
     pace: Pace,
+    asha: Option<Rungs>,
 }
 
 /// Takes the sweep's lock, which [`run`] asks for: while it is held, no other runner writes a plan or starts a trial.
@@ -125,7 +129,7 @@ impl<'a> Runner<'a> {
             if let Some(result) = &result {
                 pace.learn(work(trial), result.wall_s);
             }
-            ends.push(result.map(|r| if r.status == Outcome::Done { End::Done } else { End::Diverged }));
+            ends.push(result.map(|r| End::of(r.status)));
         }
         let done = ends.iter().flatten().count();
         let slot_names = executor.slots();
@@ -141,6 +145,7 @@ impl<'a> Runner<'a> {
             halve_on_oom: options.halve_on_oom,
             told: HashMap::new(),
             pace,
+            asha: plan.early_stop.clone().map(|rule| Rungs::new(rule, dir, &plan.trials)),
             executor,
         };
         let at_s = runner.executor.now_s();
@@ -218,6 +223,7 @@ impl<'a> Runner<'a> {
             if looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY / 2) || self.scheduler.is_over() {
                 looked = Some(Instant::now());
                 self.ask_running();
+                self.stop_early()?;
                 let ended =
                     std::mem::take(&mut ended).into_iter().map(|(i, end)| (&self.plan.trials[i], end)).collect();
                 observe(&self.snapshot(ended));
@@ -243,6 +249,18 @@ impl<'a> Runner<'a> {
                 self.executor.kill_one(&self.plan.trials[i].id);
             }
         }
+    }
+
+    /// Tells trials that fell behind at a rung to end.
+    fn stop_early(&mut self) -> Result<(), SweepError> {
+        let Some(asha) = &mut self.asha else { return Ok(()) };
+        for (&i, told) in &self.told {
+            let trial = &self.plan.trials[i];
+            if let Some(reason) = asha.look(self.dir, &trial.id, told.epoch) {
+                atomic::write(&self.dir.run(&trial.id).stop_early(), reason.as_bytes())?;
+            }
+        }
+        Ok(())
     }
 
     /// What running trials tell.
@@ -315,8 +333,10 @@ impl<'a> Runner<'a> {
         let count =
             |wanted: &dyn Fn(&End) -> bool| self.scheduler.ends().iter().flatten().filter(|e| wanted(e)).count();
         let (done, diverged) = (count(&|e| *e == End::Done), count(&|e| *e == End::Diverged));
+        let stopped = count(&|e| *e == End::Stopped);
         let failed = count(&|e| matches!(e, End::Failed(_) | End::Refused(_) | End::OutOfMemory(_)));
-        Finish { done, diverged, failed, left: self.plan.trials.len() - done - diverged - failed }
+        let left = self.plan.trials.len() - done - diverged - stopped - failed;
+        Finish { done, diverged, stopped, failed, left }
     }
 
     fn snapshot(&self, ended: Vec<(&'a PlannedTrial, End)>) -> Snapshot<'a> {

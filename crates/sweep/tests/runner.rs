@@ -128,7 +128,7 @@ impl Stage {
     }
 
     fn local(&self, slots: usize) -> Local {
-        let slot = |i| Slot { name: format!("slot {i}"), gpu: None, cores: vec![], threads: 1 };
+        let slot = |i| Slot { name: format!("slot {i}"), gpus: vec![], cores: vec![], threads: 1, sharing: 1 };
         Local::new(self.player.clone(), self.sweep.clone(), vec![], (0..slots).map(slot).collect())
     }
 
@@ -189,7 +189,7 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
         faults: Faults::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
-        journal: dir.journal(),
+        journal: stage.sweep.journal(),
     };
     let ready = [0, 1].map(|s| stage.sweep.path().join(format!("ready-{s}")));
     let mut observe = |_: &sweep::Snapshot| {
@@ -229,7 +229,7 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
         faults: Faults::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
-        journal: dir.journal(),
+        journal: stage.sweep.journal(),
     };
     let mut observe = |s: &sweep::Snapshot| {
         // With one slot, the other trial must wait until the left one is over.
@@ -267,7 +267,8 @@ fn a_second_runner_is_refused_by_name_of_the_first() {
 fn a_program_that_cannot_be_started_is_a_failure_of_each_trial() {
     let dir = tempfile::tempdir().unwrap();
     let sweep_dir = SweepDir::new(dir.path());
-    let slots = local::cpu_slots(&local::available_cores(), None, None, 2);
+    let demand = sweep::Demand { trials: 2, devices: 1, slots: None, threads: None, per_device: 1 };
+    let slots = local::cpu_slots(&local::available_cores(), demand);
     let mut executor = Local::new("/nowhere/res2lab".into(), sweep_dir.clone(), vec![], slots);
     let finish = run(&sweep_dir, &plan("seed=0..1"), &mut executor, &never());
     assert_eq!(finish.failed, 2);
@@ -287,7 +288,7 @@ esac
 "#;
     let stage = Stage::new(script);
     let plan = plan("seed=0..3");
-    let slots = vec![Slot { name: "a".into(), gpu: None, cores: vec![], threads: 1 }; 2];
+    let slots = vec![Slot { name: "a".into(), gpus: vec![], cores: vec![], threads: 1, sharing: 1 }; 2];
     let mut executor = Local::new(stage.player.clone(), stage.sweep.clone(), vec![], slots);
     let faults = Faults { retries: 1, back_off_s: 0.3 };
     let (stop, trial_limit) = (never(), Duration::from_millis(700));
@@ -298,7 +299,7 @@ esac
         faults,
         trial_limit,
         grace: Duration::from_secs(1),
-        journal: dir.journal(),
+        journal: stage.sweep.journal(),
     };
     let held = sweep::hold(&stage.sweep).unwrap();
     let finish = sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
@@ -325,7 +326,7 @@ esac
 "#;
     let stage = Stage::new(script);
     let plan = plan("seed=0,1 batch=8");
-    let slots = vec![Slot { name: "a".into(), gpu: None, cores: vec![], threads: 1 }];
+    let slots = vec![Slot { name: "a".into(), gpus: vec![], cores: vec![], threads: 1, sharing: 1 }];
     let mut executor = Local::new(stage.player.clone(), stage.sweep.clone(), vec![], slots);
     let stop = never();
     let options = Options {
@@ -335,7 +336,7 @@ esac
         halve_on_oom: true,
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
-        journal: dir.journal(),
+        journal: stage.sweep.journal(),
     };
     let held = sweep::hold(&stage.sweep).unwrap();
     let finish = sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();

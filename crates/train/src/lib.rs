@@ -11,6 +11,7 @@
 //! - `schedule`: learning rate and momentum of a step
 //! - `evaluate`: loss and accuracies on the test images
 //! - [`assess`]: a trained network on a whole split, class by class
+//! - [`fit`]: whether a step fits into memory
 //! - [`timing`]: a few steps, timed
 //! - `checkpoint`: what is saved, and how a run goes on from it
 //! - `recorder`: metrics, log, event file, progress
@@ -22,6 +23,7 @@ mod checkpoint;
 pub mod environment;
 pub mod error;
 mod evaluate;
+pub mod fit;
 pub mod images;
 mod mix;
 mod recorder;

@@ -26,6 +26,8 @@ pub enum LoopEnd {
     OutOfTime(String),
     /// Asked to stop; a checkpoint is written.
     Preempted,
+    /// Ended early by the sweep's rule; the reason in words.
+    Stopped(String),
     /// The loss is NaN or infinite; the reason in words.
     Diverged(String),
 }
@@ -118,6 +120,7 @@ struct Wishes {
     out_of_time: bool,
     stop: bool,
     checkpoint: bool,
+    early: bool,
 }
 
 /// Sums that stay on the device until they are logged.
@@ -185,7 +188,7 @@ impl Loop<'_> {
 
                 // --- log ---
                 let is_epoch_end = self.state.step.is_multiple_of(steps_per_epoch);
-                let Wishes { out_of_time, stop, checkpoint } = self.agree(total)?;
+                let Wishes { out_of_time, stop, checkpoint, early } = self.agree(total, is_epoch_end)?;
                 let mut values = BTreeMap::new();
                 if self.state.step.is_multiple_of(train.log_every) || is_epoch_end || out_of_time {
                     let Some(loss) = self.read_loss(&mut totals)? else { return Ok(self.diverged("loss")) };
@@ -201,7 +204,7 @@ impl Loop<'_> {
                 if is_epoch_end || out_of_time {
                     values.insert("train/acc1".to_owned(), self.read_accuracy(&mut totals)?);
                     let is_due = is_epoch_end && (epoch + 1).is_multiple_of(train.eval_every);
-                    if is_due || out_of_time || self.state.step == total {
+                    if is_due || out_of_time || early || self.state.step == total {
                         self.evaluate(epoch + 1, shard, &mut values)?;
                         if values.get("val/loss").is_some_and(|loss| !loss.is_finite()) {
                             return Ok(self.diverged("test loss"));
@@ -213,6 +216,9 @@ impl Loop<'_> {
                 }
                 if out_of_time {
                     return Ok(self.out_of_time(total));
+                }
+                if early {
+                    return Ok(self.stopped_early());
                 }
 
                 // --- save ---
@@ -255,17 +261,18 @@ impl Loop<'_> {
     }
 
     /// What this process wants after a step, or another one: all do the same, whatever their clocks and signals say.
-    fn agree(&mut self, total: usize) -> Result<Wishes, TrainError> {
+    fn agree(&mut self, total: usize, is_epoch_end: bool) -> Result<Wishes, TrainError> {
         let wants = [
             self.is_out_of_time(),
             self.options.stop.load(Ordering::Relaxed),
             self.speed.last_checkpoint.elapsed() >= self.options.checkpoint_every,
+            is_epoch_end && self.run.stop_early().exists(),
         ];
         let mut sums = wants.map(|wants| f64::from(u8::from(wants)));
         self.reduce.sums(&mut sums)?;
-        let [out_of_time, stop, checkpoint] = sums.map(|sum| sum > 0.0);
+        let [out_of_time, stop, checkpoint, early] = sums.map(|sum| sum > 0.0);
         let goes_on = self.state.step < total;
-        Ok(Wishes { out_of_time: out_of_time && goes_on, stop: stop && goes_on, checkpoint })
+        Ok(Wishes { out_of_time: out_of_time && goes_on, stop: stop && goes_on, checkpoint, early: early && goes_on })
     }
 
     fn is_out_of_time(&self) -> bool {
@@ -278,6 +285,12 @@ impl Loop<'_> {
         let reason = format!("max_minutes {minutes} ended training after step {step} of {total}");
         self.recorder.log(&reason);
         LoopEnd::OutOfTime(reason)
+    }
+
+    fn stopped_early(&mut self) -> LoopEnd {
+        let reason = std::fs::read_to_string(self.run.stop_early()).unwrap_or_default();
+        self.recorder.log(&format!("stopped early: {reason}"));
+        LoopEnd::Stopped(reason)
     }
 
     fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), TrainError> {

@@ -65,6 +65,8 @@ pub enum Ended {
     Done,
     /// The loss became NaN or infinite, now or before; why.
     Diverged(String),
+    /// Ended early by the sweep's rule, now or before.
+    Stopped,
     /// Stopped when asked, with a checkpoint.
     Preempted,
     /// Another process (its id) is training it.
@@ -87,10 +89,7 @@ pub fn run(
         held => held,
     };
     if let Some(result) = atomic::read_json::<TrialResult>(&run.result())? {
-        return Ok(match result.status {
-            Outcome::Done => Ended::Done,
-            Outcome::Diverged => Ended::Diverged(result.reason),
-        });
+        return Ok(ended(result.status, result.reason));
     }
     tch::set_num_threads(options.threads as i32);
     let mut attempt = run.last_attempt();
@@ -222,9 +221,10 @@ fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Train
         LoopEnd::Finished => (Outcome::Done, String::new()),
         LoopEnd::OutOfTime(reason) => (Outcome::Done, reason),
         LoopEnd::Diverged(reason) => (Outcome::Diverged, reason),
+        LoopEnd::Stopped(reason) => (Outcome::Stopped, reason),
     };
     if !training.options.is_first() {
-        return Ok(if status == Outcome::Done { Ended::Done } else { Ended::Diverged(reason) });
+        return Ok(ended(status, reason));
     }
     let metrics = final_metrics(&training.state);
     training.recorder.end(training.state.step, &metrics, status == Outcome::Done);
@@ -247,7 +247,15 @@ fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Train
     };
     training.recorder.sync()?;
     atomic::write_json(&training.run.result(), &result)?;
-    Ok(if status == Outcome::Done { Ended::Done } else { Ended::Diverged(reason) })
+    Ok(ended(status, reason))
+}
+
+fn ended(status: Outcome, reason: String) -> Ended {
+    match status {
+        Outcome::Done => Ended::Done,
+        Outcome::Diverged => Ended::Diverged(reason),
+        Outcome::Stopped => Ended::Stopped,
+    }
 }
 
 fn final_metrics(state: &State) -> BTreeMap<String, f64> {

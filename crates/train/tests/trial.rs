@@ -3,13 +3,11 @@
 mod common;
 
 use common::{folder, options, short, trial};
-use spec::{Augment, DataSpec, DecayOn, InitSpec, Optimizer, Precision, Schedule, TrainSpec, TrialSpec};
-use std::path::{Path, PathBuf};
+use spec::{Augment, DataSpec, DecayOn, Optimizer, Precision, Schedule, TrainSpec, TrialSpec};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use store::{Code, Outcome, PlannedTrial, RunDir, TrialResult, atomic};
-use tch::Device;
+use store::{Outcome, PlannedTrial, RunDir, TrialResult, atomic};
 use train::{Ended, Options};
 
 /// Runs once, asked to stop at `stop_at` (if ever).

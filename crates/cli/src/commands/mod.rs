@@ -11,5 +11,5 @@ pub mod report;
 pub mod sweep;
 pub mod time;
 pub mod trial;
-pub mod worker;
 pub mod weights;
+pub mod worker;

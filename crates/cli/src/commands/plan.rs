@@ -22,7 +22,9 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     }
     if args.sbatch {
         let spec = if let ExecutorSpec::Slurm(spec) = executor { spec } else { Default::default() };
-        print::line(cluster::script(&cluster::jobs(args, &spec, &request.plan)?, &request.dir, &request.plan).trim_end());
+        print::line(
+            cluster::script(&cluster::jobs(args, &spec, &request.plan)?, &request.dir, &request.plan).trim_end(),
+        );
         return Ok(0);
     }
     if let Some(folder) = &args.k8s {

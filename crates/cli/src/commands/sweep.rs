@@ -123,8 +123,7 @@ pub fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
 /// The same for a plan that is not made yet.
 pub fn slots_for(args: &SweepArgs, trials: usize, devices: usize) -> Result<Vec<Slot>, Failure> {
     let cores = local::available_cores();
-    let demand =
-        Demand { trials, devices, slots: args.slots, threads: args.threads, per_device: args.per_device };
+    let demand = Demand { trials, devices, slots: args.slots, threads: args.threads, per_device: args.per_device };
     if args.trial_minutes.is_some_and(|m| !(m.is_finite() && m > 0.0)) {
         return Err(Failure::input("--trial-minutes is impossible", "give minutes, e.g. --trial-minutes 90"));
     }
@@ -202,7 +201,8 @@ fn train(
 }
 
 fn judge(finish: &Finish, dir: &SweepDir, is_quiet: bool) -> Result<u8, Failure> {
-    let Finish { done, diverged, failed, left } = *finish;
+    // Trials that the rule stopped early are as the user wanted it.
+    let Finish { done, diverged, failed, left, .. } = *finish;
     if failed + diverged + left == 0 {
         return Ok(0);
     }

@@ -44,7 +44,25 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
         options.changed = format!("accumulate {accumulate} after running out of memory");
     }
     libtorch::keep_memory();
-    Ok(status(guarded(|| train::run(&trial, &run, &options, &mut tell(&run)))?))
+    let ended = guarded(|| train::run(&trial, &run, &options, &mut tell(&run)));
+    Ok(status(ended.map_err(|failure| with_fitting_batch(failure, &trial, &options))?))
+}
+
+/// A trial that ran out of memory tells how many images would have fitted: what that failed is free again by now.
+fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &Options) -> Failure {
+    // Others of several processes still hold theirs, or wait for this one.
+    if failure.status != OUT_OF_MEMORY || options.member.is_some() {
+        return failure;
+    }
+    let train = &trial.spec.train;
+    let part = train.batch_size / train.accumulate;
+    let halves = std::iter::successors(Some(part / 2), |&n| Some(n / 2)).take_while(|&n| n > 0);
+    let fits = |&n: &usize| guarded(|| train::fit::step(trial, options, n)).is_ok();
+    let cause = match halves.into_iter().find(fits) {
+        Some(n) => format!("out of memory with {part} images at a time; {n} would fit ({})", failure.cause),
+        None => format!("out of memory, and not even one image would fit ({})", failure.cause),
+    };
+    Failure { cause, ..failure }
 }
 
 fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Failure> {
@@ -134,7 +152,7 @@ fn tell(run: &RunDir) -> impl FnMut(&Progress) {
 
 fn status(ended: Ended) -> u8 {
     match ended {
-        Ended::Done => 0,
+        Ended::Done | Ended::Stopped => 0,
         Ended::Diverged(reason) => {
             eprintln!("error: {reason}");
             eprintln!("help: lower the learning rate");

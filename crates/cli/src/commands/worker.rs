@@ -37,7 +37,8 @@ pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
     let slots = slots(args, plan.trials.len());
     let exe = std::env::current_exe().map_err(|e| failed(format!("cannot find this program's own file: {e}")))?;
     let data = ["--data".to_owned(), args.folders.data.display().to_string()];
-    let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots).dying_with_runner().launched_by(launcher(&plan)?);
+    let mut executor =
+        Local::new(exe, dir.clone(), data.to_vec(), slots).dying_with_runner().launched_by(launcher(&plan)?);
     let options = Options {
         stop: &stop,
         fail_fast: false,
@@ -69,8 +70,7 @@ fn own_part(plan: &Plan, submission: &Submission, task: usize) -> Result<Plan, F
 
 /// From now on signals are counted, and noted in the journal: that tells a time limit from a preemption afterwards.
 fn listen(stop: &Arc<AtomicUsize>, is_time_limit: &Arc<AtomicUsize>, path: &Path) -> Result<(), Failure> {
-    let mut signals =
-        Signals::new([SIGTERM, SIGUSR2]).map_err(|e| failed(format!("cannot listen to signals: {e}")))?;
+    let mut signals = Signals::new([SIGTERM, SIGUSR2]).map_err(|e| failed(format!("cannot listen to signals: {e}")))?;
     let mut journal = Journal::open(path)?;
     let (stop, is_time_limit) = (Arc::clone(stop), Arc::clone(is_time_limit));
     std::thread::spawn(move || {

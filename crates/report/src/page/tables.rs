@@ -191,7 +191,7 @@ fn status_cell(study: &Study, trial: &TrialRow) -> Cell {
 
 /// Trials that did not end well, with their reasons.
 pub fn problems(study: &Study) -> Option<DataTable> {
-    let bad = [Status::Failed, Status::Diverged, Status::Interrupted];
+    let bad = [Status::Failed, Status::Diverged, Status::Stopped, Status::Interrupted];
     let row = |arm: &Arm, trial: &TrialRow| Row {
         arm: arm.id.to_owned(),
         trial: trial.planned.id.clone(),

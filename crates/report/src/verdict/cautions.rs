@@ -2,13 +2,14 @@
 
 use crate::format::{count, plural};
 use crate::study::Study;
-use store::Status::{Diverged, Done, Failed, Interrupted, Pending, Running};
+use store::Status::{Diverged, Done, Failed, Interrupted, Pending, Running, Stopped};
 
 pub fn of(study: &Study) -> Vec<String> {
     let mut said = Vec::new();
     if study.baseline.is_some() {
         said.extend(unfinished(study));
         said.extend(failed(study));
+        said.extend(stopped(study));
         said.extend(missing_metric(study));
     }
     said.extend(baseline_is_not_first(study));
@@ -43,6 +44,18 @@ fn failed(study: &Study) -> Option<String> {
             plural(bad, "trial"),
             plural(arms, "arm"),
             if bad == 1 { "is" } else { "are" },
+        )
+    })
+}
+
+/// Who is stopped was chosen by accuracy, so what is left is not a fair sample.
+fn stopped(study: &Study) -> Option<String> {
+    let n = study.count(&[Stopped]);
+    (n > 0).then(|| {
+        let (were, are) = if n == 1 { ("was", "is") } else { ("were", "are") };
+        format!(
+            "{} {were} stopped early, behind the others, and {are} in no mean; means of what was left are no fair comparison.",
+            plural(n, "trial")
         )
     })
 }

@@ -27,7 +27,11 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("arm", "shared by the seeds of one arm", Text(|r| text(&r.planned.arm))),
     ("label", "what tells the arm from the others", Text(|r| text(&r.planned.label))),
     ("seed", "of initial weights, order of images and augmentation", Count(|r| Some(r.planned.spec.seed))),
-    ("status", "done, diverged, failed, running, interrupted or pending", Text(|r| text(r.status.name()))),
+    (
+        "status",
+        "done, diverged, stopped early, failed, running, interrupted or pending",
+        Text(|r| text(r.status.name())),
+    ),
     ("reason", "why it did not end well", Text(|r| text(&r.reason).filter(|reason| !reason.is_empty()))),
     (
         "changed",

@@ -89,7 +89,11 @@ mod tests {
             looks.set(0);
             let (value, time) = nearest(target, start, &timed).unwrap();
             let off = (time as f64 - target as f64).abs() / target as f64;
-            assert!(off < 0.03 && looks.get() <= MOST, "from {start}: {value} is {off:.3} off after {} looks", looks.get());
+            assert!(
+                off < 0.03 && looks.get() <= MOST,
+                "from {start}: {value} is {off:.3} off after {} looks",
+                looks.get()
+            );
         }
         assert!(nearest(10, 1, &|_| Ok(None)).is_err());
     }

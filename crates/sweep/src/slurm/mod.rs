@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use store::{Event, Outcome, PlannedTrial, Submission, SweepDir, TrialResult, atomic, journal};
+use store::{Event, PlannedTrial, Submission, SweepDir, TrialResult, atomic, journal};
 
 /// The cluster's controller serves everybody: it is asked no more often than this.
 const ASK_EVERY: Duration = Duration::from_secs(3);
@@ -156,10 +156,8 @@ impl Slurm {
 
     /// The end of a trial whose job left the queue without telling one.
     fn end_of_gone(&self, (number, task): (usize, usize), events: &[Event], id: &str) -> End {
-        match atomic::read_json::<TrialResult>(&self.dir.run(id).result()) {
-            Ok(Some(result)) if result.status == Outcome::Done => return End::Done,
-            Ok(Some(_)) => return End::Diverged,
-            _ => {}
+        if let Ok(Some(result)) = atomic::read_json::<TrialResult>(&self.dir.run(id).result()) {
+            return End::of(result.status);
         }
         let job = self.submissions.get(number - 1).map_or("", |s| s.job.as_str());
         let signal = events.iter().rev().find_map(|event| match event {
@@ -190,6 +188,7 @@ fn end_told(events: &[Event], id: &str) -> Option<End> {
         Event::Ended { id: of, outcome, reason, is_refused, .. } if of == id => Some(match outcome.as_str() {
             "done" => Some(End::Done),
             "diverged" => Some(End::Diverged),
+            "stopped" => Some(End::Stopped),
             "failed" if *is_refused => Some(End::Refused(reason.clone())),
             "failed" => Some(End::Failed(reason.clone())),
             _ => None,

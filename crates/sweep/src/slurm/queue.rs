@@ -36,7 +36,15 @@ pub fn alive(job: &str) -> Option<BTreeSet<usize>> {
 fn task_alive(line: &str) -> Option<usize> {
     let (task, state) = line.trim().split_once(' ')?;
     let is_over = [
-        "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL", "REVOKED",
+        "COMPLETED",
+        "FAILED",
+        "CANCELLED",
+        "TIMEOUT",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+        "DEADLINE",
+        "BOOT_FAIL",
+        "REVOKED",
     ];
     (!is_over.contains(&state.trim())).then(|| task.parse().ok())?
 }
