@@ -59,9 +59,14 @@ fn a_diverged_trial_is_a_value_in_the_table() {
 #[test]
 fn a_dla_trains_on_padded_digits() {
     let bench = Bench::new();
-    let summary =
-        bench.json("sweep family=dla block=res2 stem=cifar scale=4 seed=0 epochs=1 batch=125 --name dla --json");
-    assert!(summary["arms"][0]["mean"].as_f64().unwrap() > 15.0, "{summary}");
+    bench.json("sweep family=dla block=res2 stem=cifar scale=4 seed=0 epochs=1 batch=125 --name dla --json");
+    // Thirty-two steps do not settle the running statistics of so deep a network, so test accuracy says nothing yet.
+    let table = std::fs::read_to_string(bench.sweep("dla").join("trials.csv")).unwrap();
+    let column = table.lines().next().unwrap().split(',').position(|name| name == "train_acc1").unwrap();
+    // The list of blocks is quoted and has commas of its own, which stand before; from the end the count is right.
+    let from_end = table.lines().next().unwrap().split(',').count() - column;
+    let accuracy: f64 = table.lines().nth(1).unwrap().rsplit(',').nth(from_end - 1).unwrap().parse().unwrap();
+    assert!(accuracy > 20.0, "{table}");
 }
 
 #[test]

@@ -38,6 +38,7 @@ unsafe extern "C" {
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
     fn res2lab_keep_memory();
+    fn res2lab_return_memory();
     fn res2lab_autocast_enter(cuda: bool, bfloat16: bool);
     fn res2lab_autocast_leave(cuda: bool);
     fn res2lab_show_config() -> *mut c_char;
@@ -140,6 +141,12 @@ pub fn tensor_over(
 pub fn keep_memory() {
     // SAFETY: it sets parameters of the allocator; no memory passes.
     unsafe { res2lab_keep_memory() };
+}
+
+/// Hands memory that is free back to the system, once.
+pub fn return_memory() {
+    // SAFETY: it asks the allocator; no memory in use passes.
+    unsafe { res2lab_return_memory() };
 }
 
 /// While it lives, libtorch computes this thread's convolutions and products in half precision and the rest in float32.

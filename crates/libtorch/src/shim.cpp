@@ -80,6 +80,9 @@ void res2lab_keep_memory() {
     mallopt(M_TOP_PAD, 64 << 20);
 }
 
+// Hands free memory back to the system.
+void res2lab_return_memory() { malloc_trim(0); }
+
 // Convolutions and products in half precision until the matching leave.
 void res2lab_autocast_enter(bool cuda, bool bfloat16) {
     auto device = cuda ? at::kCUDA : at::kCPU;

@@ -183,8 +183,8 @@ fn the_json_of_a_summary_keeps_its_names() {
     let summary = serde_json::to_value(report::summarise(&cases::quickstart())).unwrap();
     let arm = &summary["arms"][3];
     let names: Vec<_> = arm.as_object().unwrap().keys().map(String::as_str).collect();
-    insta::assert_snapshot!(names.join(" "), @"arm label same_as coordinates metric mean std n difference difference_low difference_high p_holm shared_seeds parameters macs activations rf_min_px rf_max_px image_px images_per_s wall_s peak_memory_mib planned done running interrupted pending failed diverged");
-    insta::assert_snapshot!(summary.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" "), @"name metric higher_is_better baseline planned done running interrupted pending failed diverged verdict cautions arms");
+    insta::assert_snapshot!(names.join(" "), @"arm label same_as coordinates metric mean std n difference difference_low difference_high p_holm shared_seeds parameters macs activations rf_min_px rf_max_px image_px images_per_s wall_s peak_memory_mib planned done running interrupted pending failed diverged stopped_early");
+    insta::assert_snapshot!(summary.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" "), @"name metric higher_is_better baseline planned done running interrupted pending failed diverged stopped_early verdict cautions arms");
     assert_eq!(arm["coordinates"]["scale"], "8");
 }
 

@@ -115,14 +115,6 @@ impl Speed {
     }
 }
 
-/// What is to happen after a step.
-struct Wishes {
-    out_of_time: bool,
-    stop: bool,
-    checkpoint: bool,
-    early: bool,
-}
-
 /// Sums that stay on the device until they are logged.
 struct Totals {
     loss: Tensor,
@@ -188,7 +180,7 @@ impl Loop<'_> {
 
                 // --- log ---
                 let is_epoch_end = self.state.step.is_multiple_of(steps_per_epoch);
-                let Wishes { out_of_time, stop, checkpoint, early } = self.agree(total, is_epoch_end)?;
+                let [out_of_time, early] = self.is_cut_short(total, is_epoch_end)?;
                 let mut values = BTreeMap::new();
                 if self.state.step.is_multiple_of(train.log_every) || is_epoch_end || out_of_time {
                     let Some(loss) = self.read_loss(&mut totals)? else { return Ok(self.diverged("loss")) };
@@ -222,7 +214,8 @@ impl Loop<'_> {
                 }
 
                 // --- save ---
-                if is_epoch_end || stop || checkpoint {
+                let [stop, is_due] = self.is_asked_to_stop(total)?;
+                if is_epoch_end || stop || is_due {
                     if !self.save(&totals)? {
                         return Ok(self.diverged("loss"));
                     }
@@ -260,19 +253,27 @@ impl Loop<'_> {
         result
     }
 
-    /// What this process wants after a step, or another one: all do the same, whatever their clocks and signals say.
-    fn agree(&mut self, total: usize, is_epoch_end: bool) -> Result<Wishes, TrainError> {
-        let wants = [
-            self.is_out_of_time(),
-            self.options.stop.load(Ordering::Relaxed),
-            self.speed.last_checkpoint.elapsed() >= self.options.checkpoint_every,
-            is_epoch_end && self.run.stop_early().exists(),
-        ];
+    /// Whether training ends before its time, by the recipe's limit or by the sweep's rule. All processes do the same,
+    /// whatever their clocks say.
+    fn is_cut_short(&mut self, total: usize, is_epoch_end: bool) -> Result<[bool; 2], TrainError> {
+        if self.state.step == total || (self.spec.train.max_minutes == 0.0 && !is_epoch_end) {
+            return Ok([false; 2]);
+        }
+        let wants = [self.is_out_of_time(), is_epoch_end && self.run.stop_early().exists()];
+        self.any(wants)
+    }
+
+    /// Whether to stop with a checkpoint, and whether one is due.
+    fn is_asked_to_stop(&mut self, total: usize) -> Result<[bool; 2], TrainError> {
+        let asked = self.options.stop.load(Ordering::Relaxed) && self.state.step < total;
+        self.any([asked, self.speed.last_checkpoint.elapsed() >= self.options.checkpoint_every])
+    }
+
+    /// What any process wants, all do.
+    fn any<const N: usize>(&mut self, wants: [bool; N]) -> Result<[bool; N], TrainError> {
         let mut sums = wants.map(|wants| f64::from(u8::from(wants)));
         self.reduce.sums(&mut sums)?;
-        let [out_of_time, stop, checkpoint, early] = sums.map(|sum| sum > 0.0);
-        let goes_on = self.state.step < total;
-        Ok(Wishes { out_of_time: out_of_time && goes_on, stop: stop && goes_on, checkpoint, early: early && goes_on })
+        Ok(sums.map(|sum| sum > 0.0))
     }
 
     fn is_out_of_time(&self) -> bool {

@@ -57,7 +57,10 @@ fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &Options)
     let train = &trial.spec.train;
     let part = train.batch_size / train.accumulate;
     let halves = std::iter::successors(Some(part / 2), |&n| Some(n / 2)).take_while(|&n| n > 0);
-    let fits = |&n: &usize| guarded(|| train::fit::step(trial, options, n)).is_ok();
+    let fits = |&n: &usize| {
+        libtorch::return_memory();
+        guarded(|| train::fit::step(trial, options, n)).is_ok()
+    };
     let cause = match halves.into_iter().find(fits) {
         Some(n) => format!("out of memory with {part} images at a time; {n} would fit ({})", failure.cause),
         None => format!("out of memory, and not even one image would fit ({})", failure.cause),

@@ -54,11 +54,13 @@ fn next(target: u64, seen: &BTreeMap<usize, u64>) -> Option<usize> {
     let above = seen.iter().find(|(_, time)| **time >= target);
     let next = match (below, above) {
         (Some((&low, &fast)), Some((&high, &slow))) if low < high => {
-            let share = (target - fast) as f64 / (slow - fast).max(1) as f64;
+            // In proportion, but well inside: costs that bend would creep up on one end.
+            let share = ((target - fast) as f64 / (slow - fast).max(1) as f64).clamp(0.2, 0.8);
             let between = low + ((high - low) as f64 * share).round() as usize;
             (high - low > 1).then(|| between.clamp(low + 1, high - 1))?
         }
-        (Some((&low, &fast)), _) => low + ((low as f64 * (target as f64 / fast as f64 - 1.0)) as usize).max(1),
+        // A part of the time does not depend on the value, so the ratio alone would be timid.
+        (Some((&low, &fast)), _) => low + ((2.0 * low as f64 * (target as f64 / fast as f64 - 1.0)) as usize).max(low),
         (None, Some((&high, &slow))) => {
             (high > 1).then(|| ((high as f64 * target as f64 / slow as f64) as usize).clamp(1, high - 1))?
         }

@@ -104,6 +104,25 @@ mod tests {
             arguments: vec!["--data".into(), "data".into()],
         };
         let text = script(&jobs, &SweepDir::new("/home/me/my work/reports/quickstart"), 1, 12);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        #!/bin/bash
+        #SBATCH --job-name=res2lab-quickstart
+        #SBATCH --array=0-11%8
+        #SBATCH --output="/home/me/my work/reports/quickstart/slurm/submission-1-%a.out"
+        #SBATCH --open-mode=append
+        #SBATCH --requeue
+        #SBATCH --nodes=1
+        #SBATCH --ntasks-per-node=2
+        #SBATCH --cpus-per-task=4
+        #SBATCH --signal=B:USR2@120
+        #SBATCH --partition=gpu
+        #SBATCH --time=4:00:00
+        #SBATCH --gres=gpu:2
+        #SBATCH --constraint=a100
+        set -e
+        cd '/home/me/my work'
+        module load cuda
+        exec /opt/res2lab/target/release/res2lab worker '/home/me/my work/reports/quickstart' 1 "$SLURM_ARRAY_TASK_ID" --data data
+        "#);
     }
 }
