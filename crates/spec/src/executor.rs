@@ -8,6 +8,7 @@ use serde_yaml::{Mapping, Value};
 /// `executor: local`, or `executor: {slurm: {partition: gpu, time: "4:00:00"}}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "there is one of it per sweep")]
 pub enum ExecutorSpec {
     /// Processes on this machine.
     #[default]
