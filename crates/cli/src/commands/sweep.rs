@@ -179,7 +179,7 @@ fn train(
             Box::new(if args.detach { slurm.leaving(&stop) } else { slurm })
         }
     };
-    let is_local = slots.len() > 0;
+    let is_local = !slots.is_empty();
     let faults = Faults { retries: args.retries, back_off_s: BACK_OFF_S };
     // A cluster's jobs keep their own time: waiting in a queue does not count.
     let minutes = args.trial_minutes.filter(|_| is_local).unwrap_or(0.0);

@@ -50,7 +50,7 @@ fn time_from(
 
 /// Between the nearest values below and above the target in proportion; beyond the last one by the ratio of times.
 fn next(target: u64, seen: &BTreeMap<usize, u64>) -> Option<usize> {
-    let below = seen.iter().filter(|(_, time)| **time < target).next_back();
+    let below = seen.iter().rfind(|(_, time)| **time < target);
     let above = seen.iter().find(|(_, time)| **time >= target);
     let next = match (below, above) {
         (Some((&low, &fast)), Some((&high, &slow))) if low < high => {
