@@ -1,7 +1,7 @@
 //! From the experiment's `executor` and the command line to jobs of a cluster.
 
 use crate::args::{OnOom, SweepArgs};
-use crate::failure::{FAILED, Failure};
+use crate::failure::Failure;
 use spec::{ExecutorSpec, Experiment, SlurmSpec};
 use store::{Plan, SweepDir};
 use sweep::slurm::script::{self, Jobs};
@@ -21,12 +21,9 @@ pub fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpe
 
 /// What every job of this sweep is like.
 pub fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Failure> {
-    let here = |e: std::io::Error| Failure {
-        status: FAILED,
-        cause: format!("cannot tell where this program is: {e}"),
-        help: "call it by its path".into(),
-    };
-    let folder = std::env::current_dir().map_err(here)?;
+    let folder = std::env::current_dir().map_err(|e| {
+        Failure::machine(format!("cannot tell which folder this is: {e}"), "go to a folder that exists")
+    })?;
     let threads = args.threads.unwrap_or(spec.cpus);
     let mut arguments = vec![
         "--data".to_owned(),
@@ -38,10 +35,10 @@ pub fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Fai
     arguments.extend(args.trial_minutes.map(|minutes| format!("--trial-minutes={minutes}")));
     Ok(Jobs {
         spec: spec.clone(),
-        exe: std::env::current_exe().map_err(here)?,
+        exe: crate::own_exe()?,
         folder,
         name: plan.name.clone(),
-        devices: plan.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1),
+        devices: plan.devices(),
         arguments,
     })
 }

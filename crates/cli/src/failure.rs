@@ -17,6 +17,16 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The machine failed, or trials did.
+    pub fn machine(cause: impl Into<String>, help: impl Into<String>) -> Failure {
+        Failure { status: FAILED, cause: cause.into(), help: help.into() }
+    }
+
+    /// Signals cannot be listened to.
+    pub fn no_signals(e: std::io::Error) -> Failure {
+        Failure::machine(format!("cannot listen to signals: {e}"), "report this")
+    }
+
     /// Wrong input.
     pub fn input(cause: impl Into<String>, help: impl Into<String>) -> Failure {
         Failure { status: WRONG_INPUT, cause: cause.into(), help: help.into() }

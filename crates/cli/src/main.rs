@@ -89,3 +89,9 @@ fn one_line(text: &str) -> String {
 fn code() -> store::Code {
     store::Code { version: env!("CARGO_PKG_VERSION").into(), commit: env!("RES2LAB_COMMIT").into() }
 }
+
+/// This program's own file, which starts its trials.
+fn own_exe() -> Result<std::path::PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|e| Failure::machine(format!("cannot find this program's own file: {e}"), "call it by its path"))
+}

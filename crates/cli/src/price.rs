@@ -7,14 +7,38 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Instant;
 use store::{Plan, PlannedTrial, Price, Timing, Work, atomic};
 use sweep::{Slot, local};
 
-/// Timings by what they depend on.
-type Kept = BTreeMap<String, Timing>;
+/// Timings by what they depend on, on this machine's `device`.
+struct Kept {
+    path: PathBuf,
+    timings: BTreeMap<String, Timing>,
+    device: String,
+}
+
+impl Kept {
+    fn open(slots: &[Slot], data: &Path) -> Kept {
+        let path = data.join(".cache").join("step-times.json");
+        // A damaged file of timings only costs the time to make them again.
+        let timings = atomic::read_json(&path).ok().flatten().unwrap_or_default();
+        // Looking at the machine reads files and may start nvidia-smi: once, not for every trial.
+        Kept { path, timings, device: device(slots) }
+    }
+
+    fn key(&self, trial: &PlannedTrial) -> String {
+        key(trial, &self.device)
+    }
+
+    /// Timings that cannot be kept are made again next time.
+    fn save(&self) {
+        let _ = self.path.parent().map(std::fs::create_dir_all);
+        let _ = atomic::write_json(&self.path, &self.timings);
+    }
+}
 
 /// More processes than this say nothing new.
 const MOST_PROCESSES: usize = 8;
@@ -22,16 +46,12 @@ const MOST_PROCESSES: usize = 8;
 /// Gives every trial its price. Networks that were never timed here are timed if `may_time`, and left without a price if
 /// not, or if their timing failed (the reason becomes a note).
 pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Result<(), Failure> {
-    let path = data.join(".cache").join("step-times.json");
-    // A damaged file of timings only costs the time to make them again.
-    let mut kept: Kept = atomic::read_json(&path).ok().flatten().unwrap_or_default();
-    // Looking at the machine reads files and may start nvidia-smi: once, not for every trial.
-    let device = device(slots);
-    let keys: Vec<String> = plan.trials.iter().map(|trial| key(trial, &device)).collect();
+    let mut kept = Kept::open(slots, data);
+    let keys: Vec<String> = plan.trials.iter().map(|trial| kept.key(trial)).collect();
     if may_time {
         let mut new: Vec<(&String, &PlannedTrial)> = Vec::new();
         for (key, trial) in keys.iter().zip(&plan.trials) {
-            if !kept.contains_key(key) && !new.iter().any(|(other, _)| *other == key) {
+            if !kept.timings.contains_key(key) && !new.iter().any(|(other, _)| *other == key) {
                 new.push((key, trial));
             }
         }
@@ -39,37 +59,33 @@ pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Resu
         let mut notes = Vec::new();
         for (key, trial) in new {
             match measure(trial, slots, data) {
-                Ok(timing) => drop(kept.insert(key.clone(), timing)),
+                Ok(timing) => drop(kept.timings.insert(key.clone(), timing)),
                 Err(e) => notes.push(format!("{} could not be timed: {}", trial.label, e.cause)),
             }
             bar.inc(1);
         }
         bar.finish_and_clear();
         plan.notes.extend(notes);
-        // Timings that cannot be kept are made again next time.
-        let _ = std::fs::create_dir_all(data.join(".cache"));
-        let _ = atomic::write_json(&path, &kept);
+        kept.save();
     }
     for (trial, key) in plan.trials.iter_mut().zip(&keys) {
-        let Some(timing) = kept.get(key) else { continue };
+        let Some(timing) = kept.timings.get(key) else { continue };
         let wall_s = timing.wall_s(work(trial));
-        trial.price = Some(Price { timing: timing.clone(), device: device.clone(), wall_s });
+        trial.price = Some(Price { timing: timing.clone(), device: kept.device.clone(), wall_s });
     }
     Ok(())
 }
 
 /// The timing of one network, kept or made now.
 pub fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Failure> {
-    let path = data.join(".cache").join("step-times.json");
-    let mut kept: Kept = atomic::read_json(&path).ok().flatten().unwrap_or_default();
-    let key = key(trial, &device(slots));
-    if let Some(timing) = kept.get(&key) {
+    let mut kept = Kept::open(slots, data);
+    let key = kept.key(trial);
+    if let Some(timing) = kept.timings.get(&key) {
         return Ok(timing.clone());
     }
     let timing = measure(trial, slots, data)?;
-    kept.insert(key, timing.clone());
-    let _ = std::fs::create_dir_all(data.join(".cache"));
-    let _ = atomic::write_json(&path, &kept);
+    kept.timings.insert(key, timing.clone());
+    kept.save();
     Ok(timing)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::args::SweepArgs;
 use crate::failure::Failure;
-use spec::{Axis, DataSpec, Experiment, TrialSpec};
+use spec::{Arm, Axis, DataSpec, Expansion, Experiment, Quantity, TrialSpec};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use store::{Plan, PlannedTrial, SweepDir};
@@ -53,8 +53,7 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let notes = RefCell::new(vec![]);
     let describe = |spec: &DataSpec| facts(spec, &data, (purpose == Purpose::Look).then_some(&notes));
     let name = args.name.as_ref().unwrap_or(&expansion.name);
-    let before: Option<Plan> = store::atomic::read_json(&SweepDir::new(args.folders.reports.join(name)).plan())?;
-    let frozen: Vec<PlannedTrial> = before.map(|plan| [plan.trials, plan.earlier].concat()).unwrap_or_default();
+    let frozen = frozen(&expansion, &SweepDir::new(args.folders.reports.join(name)))?;
     let devices = expansion.arms.iter().map(|arm| arm.spec.train.devices_per_trial).max().unwrap_or(1);
     let count = expansion.arms.len() * expansion.seeds.len();
     let step_us = |trial: &PlannedTrial| step_us(args, trial, count, devices);
@@ -77,6 +76,16 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     }
     let dir = SweepDir::new(args.folders.reports.join(&plan.name));
     Ok(Request { experiment, plan, dir })
+}
+
+/// Trials of the sweep's earlier plan, if this one has budgets of time.
+fn frozen(expansion: &Expansion, dir: &SweepDir) -> Result<Vec<PlannedTrial>, Failure> {
+    let is_timed = |arm: &Arm| arm.budget.as_ref().is_some_and(|b| b.quantity == Quantity::Time);
+    if !expansion.arms.iter().any(is_timed) {
+        return Ok(vec![]);
+    }
+    let before: Option<Plan> = store::atomic::read_json(&dir.plan())?;
+    Ok(before.map(|plan| [plan.trials, plan.earlier].concat()).unwrap_or_default())
 }
 
 /// A step of a network that has to be as fast as another one.

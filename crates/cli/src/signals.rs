@@ -1,6 +1,6 @@
 //! Ctrl-C and TERM, counted: the first lets trials write a checkpoint, the second ends them.
 
-use crate::failure::{FAILED, Failure};
+use crate::failure::Failure;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::Arc;
@@ -8,11 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts from now on.
 pub fn count(counter: &Arc<AtomicUsize>) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| Failure {
-        status: FAILED,
-        cause: format!("cannot listen to signals: {e}"),
-        help: "report this".into(),
-    })?;
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(Failure::no_signals)?;
     let counter = Arc::clone(counter);
     std::thread::spawn(move || {
         for _ in signals.forever() {

@@ -2,6 +2,7 @@
 // caller frees.
 
 #include "gloo_declarations.h"
+#include "guarded.h"
 
 #include <ATen/Functions.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -50,16 +51,6 @@ struct Group {
 };
 
 namespace {
-template <typename F>
-char* guarded(F f) {
-    try {
-        f();
-        return nullptr;
-    } catch (const std::exception& e) {
-        return strdup(e.what());
-    }
-}
-
 double milliseconds(Clock::time_point from, Clock::time_point to) {
     return std::chrono::duration<double, std::milli>(to - from).count();
 }

@@ -67,7 +67,6 @@ pub struct Member {
 /// The processes of a trial, as seen by one of them.
 pub struct Group {
     raw: *mut RawGroup,
-    member: Member,
 }
 
 impl Group {
@@ -81,12 +80,7 @@ impl Group {
         check(unsafe {
             res2lab_group_new(host.as_ptr(), member.port, rank, world, patience.as_secs() as i64, cuda, &mut raw)
         })?;
-        Ok(Rc::new(Group { raw, member: member.clone() }))
-    }
-
-    /// Who this process is.
-    pub fn member(&self) -> &Member {
-        &self.member
+        Ok(Rc::new(Group { raw }))
     }
 
     /// Replaces `tensor` by its sum over all processes.

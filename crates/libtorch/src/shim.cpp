@@ -1,5 +1,7 @@
 // What libtorch has and tch does not bind. Each function returns nullptr, or a message that the caller frees.
 
+#include "guarded.h"
+
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/_amp_foreach_non_finite_check_and_unscale.h>
@@ -15,18 +17,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-namespace {
-template <typename F>
-char* guarded(F f) {
-    try {
-        f();
-        return nullptr;
-    } catch (const std::exception& e) {
-        return strdup(e.what());
-    }
-}
-}  // namespace
 
 extern "C" {
 

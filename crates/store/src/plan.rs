@@ -106,6 +106,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The most processes that one of its trials wants.
+    pub fn devices(&self) -> usize {
+        self.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1)
+    }
+
     /// Reads a sweep's plan; an error if there is none.
     pub fn read(dir: &SweepDir) -> Result<Plan, StoreError> {
         atomic::read_json(&dir.plan())?.ok_or_else(|| {

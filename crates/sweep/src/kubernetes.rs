@@ -8,7 +8,7 @@ use store::Plan;
 /// tried again twice. `folder` is the sweep's folder as the pods see it.
 pub fn manifest(plan: &Plan, folder: &str) -> Value {
     let trials = plan.trials.len();
-    let devices = plan.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1);
+    let devices = plan.devices();
     let on_exit = |action: &str, values: &[u8]| {
         json!({
             "action": action,

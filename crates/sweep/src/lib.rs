@@ -10,6 +10,7 @@
 //! - [`slurm`]: trials as jobs of a cluster; [`kubernetes`]: the manifest of such a job
 //! - [`asha`]: which trials end early
 //! - [`progress`]: what a trial tells while it runs
+//! - `pace`: how long trials take, from those that have run
 //! - [`runner`]: the loop that ties them together, and its journal
 
 pub mod asha;
@@ -19,6 +20,7 @@ pub mod executor;
 pub mod kubernetes;
 pub mod local;
 pub mod mock;
+mod pace;
 pub mod plan;
 pub mod progress;
 pub mod runner;

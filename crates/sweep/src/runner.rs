@@ -4,6 +4,7 @@
 use crate::SweepError;
 use crate::asha::Rungs;
 use crate::executor::{End, Executor, Stop};
+use crate::pace::{Pace, work};
 use crate::progress::TrialProgress;
 use crate::scheduler::{Faults, Scheduler};
 use std::collections::HashMap;
@@ -367,31 +368,6 @@ impl<'a> Runner<'a> {
         let pending: f64 = self.scheduler.pending().map(|i| work(&self.plan.trials[i])).sum();
         let all = pending + running.iter().map(left).sum::<f64>();
         Some(all * pace.seconds_per_work()? / self.slot_names.len().min(running.len().max(1)) as f64)
-    }
-}
-
-/// What a trial costs compared with others: multiply-adds times epochs. Small networks are bound by the number of
-/// operators rather than by arithmetic, so a share of the cost is the same for all of equal depth.
-fn work(trial: &PlannedTrial) -> f64 {
-    let layers = trial.spec.model.blocks.iter().sum::<usize>() * trial.spec.model.scale;
-    (trial.macs as f64 + 2e5 * layers as f64) * trial.spec.train.epochs as f64
-}
-
-/// Seconds per unit of work, from what has run.
-#[derive(Clone, Copy, Default)]
-struct Pace {
-    work: f64,
-    seconds: f64,
-}
-
-impl Pace {
-    fn learn(&mut self, work: f64, seconds: f64) {
-        self.work += work;
-        self.seconds += seconds;
-    }
-
-    fn seconds_per_work(self) -> Option<f64> {
-        (self.work > 0.0).then(|| self.seconds / self.work)
     }
 }
 

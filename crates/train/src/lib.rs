@@ -9,6 +9,7 @@
 //! - [`images`]: from a spec to a source of batches
 //! - `mix`: mixup and CutMix
 //! - `schedule`: learning rate and momentum of a step
+//! - `speed`: clocks of an attempt
 //! - `evaluate`: loss and accuracies on the test images
 //! - [`assess`]: a trained network on a whole split, class by class
 //! - [`fit`]: whether a step fits into memory
@@ -29,6 +30,7 @@ mod mix;
 mod recorder;
 mod reduce;
 mod schedule;
+mod speed;
 pub mod timing;
 mod trace;
 mod training;

@@ -49,15 +49,13 @@ impl Reduce for Alone {
 
 /// Several processes.
 pub struct Together {
-    group: Rc<Group>,
     reducer: Reducer,
 }
 
 impl Together {
     /// For the gradients of `params`.
-    pub fn new(group: Rc<Group>, params: &Params) -> Result<Together, TrainError> {
-        let reducer = params.reducer(&group)?;
-        Ok(Together { group, reducer })
+    pub fn new(group: &Rc<Group>, params: &Params) -> Result<Together, TrainError> {
+        Ok(Together { reducer: params.reducer(group)? })
     }
 }
 
@@ -72,13 +70,14 @@ impl Reduce for Together {
 
     fn sums(&mut self, values: &mut [f64]) -> Result<(), TrainError> {
         let mut tensor = Tensor::from_slice(values);
-        self.group.sum(&mut tensor).map_err(lost)?;
+        self.reducer.group().sum(&mut tensor).map_err(lost)?;
         tensor.to_kind(Kind::Double).copy_data(values, values.len());
         Ok(())
     }
 
     fn share_running(&mut self, params: &mut Params) -> Result<(), TrainError> {
-        params.running().into_iter().try_for_each(|tensor| self.group.copy_first(tensor)).map_err(lost)
+        let group = self.reducer.group();
+        params.running().into_iter().try_for_each(|tensor| group.copy_first(tensor)).map_err(lost)
     }
 
     fn trace(&self) -> Option<Trace> {

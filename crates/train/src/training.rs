@@ -6,6 +6,7 @@ use crate::mix::mix;
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::Reduce;
 use crate::schedule::{Rates, rates};
+use crate::speed::Speed;
 use crate::{TrainError, trace, trial::Options};
 use data::{Augment, Pass, Shard, Source, Split, order};
 use nn::{LossScaler, Net, Sgd, Step, Weight};
@@ -49,70 +50,6 @@ pub struct Loop<'a> {
     /// Wall time of earlier attempts, seconds.
     pub earlier_s: f64,
     pub speed: Speed,
-}
-
-/// Times of this attempt.
-pub struct Speed {
-    started: Instant,
-    interval: Instant,
-    interval_steps: usize,
-    /// Steps of this attempt.
-    steps: usize,
-    step_times_s: Vec<f64>,
-    train_s: f64,
-    trained_images: usize,
-    last_checkpoint: Instant,
-}
-
-impl Speed {
-    /// Starts all clocks.
-    pub fn start() -> Speed {
-        let now = Instant::now();
-        Speed {
-            started: now,
-            interval: now,
-            interval_steps: 0,
-            steps: 0,
-            step_times_s: vec![],
-            train_s: 0.0,
-            trained_images: 0,
-            last_checkpoint: now,
-        }
-    }
-
-    /// Since the attempt began, seconds.
-    pub fn wall_s(&self) -> f64 {
-        self.started.elapsed().as_secs_f64()
-    }
-
-    /// Training images per second, evaluation and checkpoints left out.
-    pub fn images_per_s(&self) -> f64 {
-        if self.train_s > 0.0 { self.trained_images as f64 / self.train_s } else { 0.0 }
-    }
-
-    /// Median time of a step, milliseconds.
-    pub fn step_ms(&self) -> f64 {
-        let mut times = self.step_times_s.clone();
-        times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).map_or(0.0, |s| s * 1e3)
-    }
-
-    fn resume(&mut self) {
-        self.interval = Instant::now();
-        self.interval_steps = 0;
-    }
-
-    /// Called where the device is waited for anyway, so that the times are of finished work.
-    fn lap(&mut self, images_per_step: usize) {
-        if self.interval_steps == 0 {
-            return;
-        }
-        let elapsed = self.interval.elapsed().as_secs_f64();
-        self.train_s += elapsed;
-        self.trained_images += self.interval_steps * images_per_step;
-        self.step_times_s.push(elapsed / self.interval_steps as f64);
-        self.resume();
-    }
 }
 
 /// Sums that stay on the device until they are logged.

@@ -6,7 +6,8 @@ use crate::environment::{device_name, environment, now_s, peak_memory_mib};
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::{Alone, Reduce, Together, lost};
-use crate::training::{Loop, LoopEnd, Speed};
+use crate::speed::Speed;
+use crate::training::{Loop, LoopEnd};
 use arch::Input;
 use data::Shard;
 use libtorch::{Group, Member};
@@ -15,7 +16,6 @@ use nn::{AutogradStep, Layout, LossScaler, Net, Placement, init};
 use spec::{Precision, TrialSpec};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -123,12 +123,10 @@ fn set_up<'a>(
         ));
     }
     let (px, channels) = (trial.image_px, set.train.channels());
-    let graph = arch::build(&spec.model, Input { channels, height: px, width: px, classes: trial.classes })?;
     let saved = checkpoint::open(&run.last_checkpoint(), &trial.id)?;
-    let layout = saved.as_ref().map_or_else(|| Layout::choose(&graph, options.device), |(_, state)| state.layout());
     let (kind, autocast) = arithmetic(spec.train.precision);
-    let mut net = Net::new(graph, Placement { device: options.device, kind, layout })?;
-    net.set_autocast(autocast);
+    let mut net = empty_net(trial, channels, options, saved.as_ref().map(|(_, state)| state.layout()))?;
+    let layout = net.layout();
     let (state, start) = match saved {
         Some((bytes, state)) => {
             start_average(&mut net, spec);
@@ -146,7 +144,7 @@ fn set_up<'a>(
     };
     let mut reduce: Box<dyn Reduce> = Box::new(Alone);
     if let Some(group) = &group {
-        reduce = Box::new(Together::new(Rc::clone(group), net.params())?);
+        reduce = Box::new(Together::new(group, net.params())?);
         if spec.train.sync_bn {
             net.sync_batch_norm(group);
         }
@@ -190,7 +188,7 @@ fn check_equal_starts(reduce: &mut dyn Reduce, step: usize, options: &Options) -
 }
 
 /// The kind of weights, and that of convolutions and products where it differs.
-pub(crate) fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
+fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     match precision {
         Precision::F32 => (Kind::Float, None),
         Precision::F64 => (Kind::Double, None),
@@ -199,7 +197,31 @@ pub(crate) fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     }
 }
 
-pub(crate) fn start_average(net: &mut Net, spec: &TrialSpec) {
+/// The trial's network, all state zero. Without a `layout` the one that is faster here.
+fn empty_net(
+    trial: &PlannedTrial,
+    channels: usize,
+    options: &Options,
+    layout: Option<Layout>,
+) -> Result<Net, TrainError> {
+    let (px, classes) = (trial.image_px, trial.classes);
+    let graph = arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
+    let layout = layout.unwrap_or_else(|| Layout::choose(&graph, options.device));
+    let (kind, autocast) = arithmetic(trial.spec.train.precision);
+    let mut net = Net::new(graph, Placement { device: options.device, kind, layout })?;
+    net.set_autocast(autocast);
+    Ok(net)
+}
+
+/// The trial's network as it starts, for those who only try it.
+pub(crate) fn fresh_net(trial: &PlannedTrial, options: &Options) -> Result<Net, TrainError> {
+    let mut net = empty_net(trial, trial.image_channels, options, None)?;
+    init::init(net.params_mut(), trial.spec.seed);
+    start_average(&mut net, &trial.spec);
+    Ok(net)
+}
+
+fn start_average(net: &mut Net, spec: &TrialSpec) {
     if spec.train.ema > 0.0 {
         net.params_mut().start_average();
     }

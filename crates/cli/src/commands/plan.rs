@@ -13,7 +13,7 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let mut request = request(args, Purpose::Look)?;
     let executor = cluster::executor(args, &request.experiment)?;
     if args.write {
-        let folder = request.dir.page().parent().map(std::path::Path::to_owned).unwrap_or_default();
+        let folder = request.dir.path().to_owned();
         store::atomic::create_dir(&request.dir.runs())?;
         let _held = sweep::hold(&request.dir)?;
         super::sweep::write_plan(request)?;

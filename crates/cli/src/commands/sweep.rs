@@ -116,8 +116,7 @@ pub fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
 
 /// Where trials run, as the flags say.
 pub fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
-    let devices = plan.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1);
-    slots_for(args, plan.trials.len(), devices)
+    slots_for(args, plan.trials.len(), plan.devices())
 }
 
 /// The same for a plan that is not made yet.
@@ -164,14 +163,11 @@ fn train(
     dir: &SweepDir,
     (executor, slots): (&ExecutorSpec, &[Slot]),
 ) -> Result<Finish, Failure> {
-    let exe = std::env::current_exe().map_err(|e| Failure {
-        status: FAILED,
-        cause: format!("cannot find this program's own file: {e}"),
-        help: "call it by its path".into(),
-    })?;
+    let exe = crate::own_exe()?;
     let stop = Arc::new(AtomicUsize::new(0));
     crate::signals::count(&stop)?;
     let data = ["--data".to_owned(), args.folders.data.display().to_string()];
+    let is_local = *executor == ExecutorSpec::Local;
     let mut executor: Box<dyn Executor> = match executor {
         ExecutorSpec::Local => Box::new(Local::new(exe, dir.clone(), data.to_vec(), slots.to_vec())),
         ExecutorSpec::Slurm(spec) => {
@@ -179,7 +175,6 @@ fn train(
             Box::new(if args.detach { slurm.leaving(&stop) } else { slurm })
         }
     };
-    let is_local = !slots.is_empty();
     let faults = Faults { retries: args.retries, back_off_s: BACK_OFF_S };
     // A cluster's jobs keep their own time: waiting in a queue does not count.
     let minutes = args.trial_minutes.filter(|_| is_local).unwrap_or(0.0);

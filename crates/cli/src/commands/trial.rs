@@ -95,11 +95,7 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, Fai
 fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Failure> {
     let options = options_without_run(&args.folders);
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGUSR2] {
-        signal_hook::flag::register(signal, Arc::clone(&options.stop)).map_err(|e| Failure {
-            status: FAILED,
-            cause: format!("cannot listen to signals: {e}"),
-            help: "report this".into(),
-        })?;
+        signal_hook::flag::register(signal, Arc::clone(&options.stop)).map_err(Failure::no_signals)?;
     }
     let weights = crate::request::weights(&trial.spec, &args.folders.data)?;
     let earlier_s = TrialProgress::read(run).map_or(0.0, |told| told.wall_s);

@@ -35,7 +35,7 @@ pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
     let (stop, is_time_limit) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     listen(&stop, &is_time_limit, &journal)?;
     let slots = slots(args, plan.trials.len());
-    let exe = std::env::current_exe().map_err(|e| failed(format!("cannot find this program's own file: {e}")))?;
+    let exe = crate::own_exe()?;
     let data = ["--data".to_owned(), args.folders.data.display().to_string()];
     let mut executor =
         Local::new(exe, dir.clone(), data.to_vec(), slots).dying_with_runner().launched_by(launcher(&plan)?);
@@ -70,7 +70,7 @@ fn own_part(plan: &Plan, submission: &Submission, task: usize) -> Result<Plan, F
 
 /// From now on signals are counted, and noted in the journal: that tells a time limit from a preemption afterwards.
 fn listen(stop: &Arc<AtomicUsize>, is_time_limit: &Arc<AtomicUsize>, path: &Path) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGTERM, SIGUSR2]).map_err(|e| failed(format!("cannot listen to signals: {e}")))?;
+    let mut signals = Signals::new([SIGTERM, SIGUSR2]).map_err(Failure::no_signals)?;
     let mut journal = Journal::open(path)?;
     let (stop, is_time_limit) = (Arc::clone(stop), Arc::clone(is_time_limit));
     std::thread::spawn(move || {
@@ -104,7 +104,7 @@ fn slots(args: &WorkerArgs, trials: usize) -> Vec<Slot> {
 /// On several nodes srun starts a trial's processes, and this program finds its rank in what srun says.
 fn launcher(plan: &Plan) -> Result<Vec<String>, Failure> {
     let nodes: usize = std::env::var("SLURM_JOB_NUM_NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
-    let devices = plan.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1);
+    let devices = plan.devices();
     if nodes < 2 {
         return Ok(vec![]);
     }
@@ -119,8 +119,4 @@ fn launcher(plan: &Plan) -> Result<Vec<String>, Failure> {
     let mut launcher = words.to_vec();
     launcher.extend([devices.to_string(), format!("--export=ALL,RES2LAB_RANKS=srun,MASTER_PORT={port}")]);
     Ok(launcher)
-}
-
-fn failed(cause: String) -> Failure {
-    Failure { status: FAILED, cause, help: "report this".into() }
 }

@@ -66,7 +66,7 @@ impl Slurm {
     }
 
     /// Submits what was started, unless nothing was.
-    pub fn submit(&mut self) -> Result<(), SweepError> {
+    fn submit(&mut self) -> Result<(), SweepError> {
         let tasks: Vec<Vec<String>> = self.new.chunks(self.jobs.spec.trials_per_job).map(<[String]>::to_vec).collect();
         if tasks.is_empty() {
             return Ok(());
@@ -93,20 +93,6 @@ impl Slurm {
         }
         self.new.clear();
         Ok(())
-    }
-
-    /// Trials that earlier runners submitted and that are still in the queue.
-    pub fn left_in_queue(&self) -> HashSet<String> {
-        let mut ids = HashSet::new();
-        for submission in &self.submissions {
-            let alive = self.alive.get(&submission.number);
-            for (task, of_task) in submission.tasks.iter().enumerate() {
-                if alive.is_some_and(|alive| alive.contains(&task)) {
-                    ids.extend(of_task.iter().cloned());
-                }
-            }
-        }
-        ids
     }
 
     /// Asks the cluster which jobs are alive. One that does not answer has changed nothing.
@@ -210,7 +196,16 @@ impl Executor for Slurm {
     }
 
     fn left_running(&mut self) -> HashSet<String> {
-        self.left_in_queue()
+        let mut ids = HashSet::new();
+        for submission in &self.submissions {
+            let alive = self.alive.get(&submission.number);
+            for (task, of_task) in submission.tasks.iter().enumerate() {
+                if alive.is_some_and(|alive| alive.contains(&task)) {
+                    ids.extend(of_task.iter().cloned());
+                }
+            }
+        }
+        ids
     }
 
     fn adopt(&mut self, trial: &PlannedTrial, _: u32) {
