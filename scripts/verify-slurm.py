@@ -78,10 +78,15 @@ def job_of(name):
     return wait_for("the job", lambda: glob.glob(f"{reports}/{name}/slurm/submission-1.json") and json.load(open(f"{reports}/{name}/slurm/submission-1.json"))["job"])
 
 
+pending_since = {}
+
+
 def hurry(job):
-    """A job that was put back waits for two minutes; a test need not."""
+    """A job that was put back waits for two minutes; a test need not. Within the first seconds SLURM still takes the job's
+    old permit back, and would end one that starts meanwhile."""
     for line in queue(job):
-        if "PENDING" in line:
+        since = pending_since.setdefault(line, time.time()) if "PENDING" in line else time.time()
+        if time.time() - since > 8:
             subprocess.run(["scontrol", "update", f"JobId={line.split()[1]}", "StartTime=now"], capture_output=True)
 
 

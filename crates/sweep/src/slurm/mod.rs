@@ -150,7 +150,14 @@ impl Slurm {
             Event::Signalled { why, .. } => Some(why.as_str()),
             _ => None,
         });
+        let has_checkpoint = events
+            .iter()
+            .any(|e| matches!(e, Event::Ended { id: of, outcome, .. } if of == id && outcome == "preempted"));
         End::Failed(match signal {
+            Some(why) if why == TIME_LIMIT && has_checkpoint => format!(
+                "timed out: job {job}_{task} wrote a checkpoint at its time limit and was put back, but is not in the queue \
+                 any more; the same command goes on"
+            ),
             Some(why) if why == TIME_LIMIT => format!(
                 "timed out: job {job}_{task} reached its time limit before a checkpoint was written; give more time, or a \
                  larger signal_s"
