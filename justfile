@@ -55,8 +55,8 @@ tensorboard name="": _tensorboard
 test: setup
     cargo test --release --workspace --tests --quiet
 
-# The slow and the real: an interrupted sweep by the binary, read by a real TensorBoard
-verify: _build _tensorboard
+# The slow and the real: an interrupted sweep, TensorBoard, a real SLURM (as root), Kubernetes' schema
+verify: _build _tensorboard _verify-tools
     scripts/verify.sh
 
 # Format and lint checks
@@ -86,3 +86,7 @@ _build: setup
 [private]
 _tensorboard:
     @test -x .tools/tensorboard/bin/tensorboard || { python3 -m venv .tools/tensorboard && .tools/tensorboard/bin/pip install --quiet --disable-pip-version-check tensorboard==2.21.0 'setuptools<81' pyarrow; }
+
+[private]
+_verify-tools:
+    @test -x .tools/verify/bin/kubernetes-validate || { python3 -m venv .tools/verify && .tools/verify/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0 pandas duckdb pyarrow; }

@@ -35,7 +35,8 @@ for glibc in $(seq 28 -1 5); do pip+=(--platform "manylinux_2_${glibc}_x86_64");
 pip+=(--platform manylinux2014_x86_64)
 echo "setup: bringing libtorch $version ($kind); this is done once" >&2
 if [ $kind = cuda ]; then
-  bring=("${pip[@]}" "torch==$version")
+  # The last two are headers that those of NCCL include.
+  bring=("${pip[@]}" "torch==$version" nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85)
 else
   bring=("${pip[@]}" --no-deps "torch==$version" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The slow and the real: a sweep by the binary as built, interrupted on the way, read by a real TensorBoard; and trials that
-# go wrong in every way.
+# The slow and the real: a sweep by the binary as built, interrupted on the way, read by a real TensorBoard; trials that go
+# wrong in every way; the cluster's side, on a real SLURM and against the schema of Kubernetes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,3 +17,14 @@ timeout --signal=INT 4 "${sweep[@]}" || echo "interrupted on purpose; going on"
 
 # Trials that crash, eat memory, hang and fill the disk.
 python3 scripts/verify-faults.py
+
+scripts/verify-kubernetes.sh
+
+# A cluster of two virtual nodes, which only root can start.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  scripts/slurm-up.sh 2 1
+  trap 'rm -rf "$reports"; scripts/slurm-up.sh down' EXIT
+  python3 scripts/verify-slurm.py
+else
+  echo "skipped: sweeps on SLURM; the test cluster needs root and apt-get"
+fi
