@@ -19,6 +19,10 @@ plan *args: _build
 report *args: _build
     @{{ res2lab }} report "$@"
 
+# Print chosen rows and columns: just table NAME --where scale=4,8 'val_acc1>97' --format csv|md|latex|json
+table *args: _build
+    @{{ res2lab }} table "$@"
+
 # Evaluate a network: just eval res2net50_26w_4s weights=FILE data=FOLDER, or just eval reports/NAME/runs/ID
 eval *args: _build
     @{{ res2lab }} eval "$@"

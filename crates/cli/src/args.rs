@@ -29,6 +29,8 @@ pub enum Command {
     Time(TimeArgs),
     /// Rebuild the report and the tables of a sweep from its files
     Report(ReportArgs),
+    /// Print the tables of a sweep: chosen rows and columns as text, CSV, Markdown, LaTeX or JSON
+    Table(TableArgs),
     /// Describe a network: parameters, multiply-adds, stages
     Model(ModelArgs),
     /// Evaluate a network on a data set: accuracies, confusions, calibration
@@ -190,6 +192,55 @@ pub struct ReportArgs {
     /// Where reports are
     #[command(flatten)]
     pub folders: Folders,
+}
+
+/// Of `table`.
+#[derive(Args, Debug)]
+pub struct TableArgs {
+    /// The sweep's name (a folder under reports/)
+    pub name: String,
+    /// One line per arm: means over seeds, and differences from the baseline
+    #[arg(long, conflicts_with = "curves")]
+    pub arms: bool,
+    /// One line per logged value
+    #[arg(long)]
+    pub curves: bool,
+    /// Only rows of which all of these hold: scale=4,8 status!=done 'val_acc1>97' label~width (~: contains)
+    #[arg(long = "where", num_args = 1.., value_name = "CONDITION")]
+    pub conditions: Vec<String>,
+    /// Columns in this order, separated by commas, or: all
+    #[arg(long, value_name = "NAMES")]
+    pub columns: Option<String>,
+    /// By this column; from the greatest with a minus before it: --sort=-val_acc1
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    pub sort: Option<String>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// What the columns mean, instead of their values
+    #[arg(long)]
+    pub describe: bool,
+    /// Show what earlier commands on this sweep asked for, too
+    #[arg(long)]
+    pub all: bool,
+    /// Where reports are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `table --format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Aligned columns
+    Text,
+    /// Comma-separated, with a header
+    Csv,
+    /// Markdown
+    Md,
+    /// LaTeX, for the booktabs package
+    Latex,
+    /// A list of objects
+    Json,
 }
 
 /// Of `model`.

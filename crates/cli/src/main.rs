@@ -10,7 +10,7 @@
 //! - [`price`]: what a plan will cost on this machine
 //! - [`progress`] and [`signals`]: while a sweep runs
 //! - [`failure`]: how a command ends that cannot do what it was asked
-//! - [`print`]: tables and JSON
+//! - [`print`]: tables and JSON; [`select`]: rows and columns of a table
 
 mod args;
 mod bring;
@@ -24,6 +24,7 @@ mod progress;
 mod published;
 mod ranks;
 mod request;
+mod select;
 mod signals;
 mod smoke;
 mod trained;
@@ -61,6 +62,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Worker(args) => commands::worker::run(&args),
         Command::Time(args) => commands::time::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Table(args) => commands::table::run(&args),
         Command::Model(args) => commands::model::run(&args),
         Command::Eval(args) => commands::eval::run(&args),
         Command::Predict(args) => commands::predict::run(&args),

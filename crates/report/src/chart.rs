@@ -82,6 +82,8 @@ pub enum Kind {
     Cell(f64, String),
     /// Text whose middle line begins at the point.
     Text(String),
+    /// Text with the point in its middle.
+    Label(String),
 }
 
 /// The SVG of `chart`. plotters can fail in theory; the page then says so in the figure's place.
@@ -170,6 +172,7 @@ impl Drawable<Svg> for Mark {
                 svg.text(text, ((first.0 + to.0) / 2, (first.1 + to.1) / 2), "middle", "label");
             }
             Kind::Text(text) => svg.text(text, first, "start", "label"),
+            Kind::Label(text) => svg.text(text, first, "middle", "label"),
         }
         svg.close();
         Ok(())

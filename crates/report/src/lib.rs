@@ -12,14 +12,16 @@
 //! - [`seeds`]: how many seeds a rule asks for
 //! - [`summary`]: one record per arm
 //! - [`svg`], [`scale`], [`chart`]: the drawing backend under plotters, and charts as plain data
+//! - [`diagram`]: blocks of a graph as boxes and arrows
 //! - [`figures`]: one file each, a study to a figure
 //! - [`page`]: everything on one page
 //! - [`assessment`]: the page of one network's evaluation
-//! - [`format`]: numbers as people read them
+//! - [`format`] and [`text_table`]: numbers as people read them, tables to paste
 
 pub mod assessment;
 pub mod axis;
 pub mod chart;
+pub mod diagram;
 pub mod effects;
 pub mod error;
 pub mod figures;
@@ -34,6 +36,7 @@ pub mod stats;
 pub mod study;
 pub mod summary;
 pub mod svg;
+pub mod text_table;
 pub mod verdict;
 
 pub use error::ReportError;

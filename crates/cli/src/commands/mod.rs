@@ -9,6 +9,7 @@ pub mod plan;
 pub mod predict;
 pub mod report;
 pub mod sweep;
+pub mod table;
 pub mod time;
 pub mod trial;
 pub mod weights;

@@ -8,11 +8,14 @@
 //! - [`seeds`]: every seed's values joined over the arms
 //! - [`main_effects`] and [`interaction`]: what axes do in a grid
 //! - [`cost`]: accuracy against parameters, multiply-adds, time and memory
+//! - [`parallel`]: every arm as a line from its settings to what it reached
 //! - [`curves`]: learning curves
-//! - [`timeline`]: when each slot trained what
+//! - [`timeline`] and [`prices`]: when each slot trained what, and whether it took as long as predicted
+//! - [`blocks`]: what the arms' blocks look like
 //! - [`rows`] and [`clip`]: what several of them share
 
 pub mod arms;
+pub mod blocks;
 pub mod by_axis;
 pub mod clip;
 pub mod cost;
@@ -20,6 +23,8 @@ pub mod curves;
 pub mod differences;
 pub mod interaction;
 pub mod main_effects;
+pub mod parallel;
+pub mod prices;
 pub mod reference;
 pub mod rows;
 pub mod seeds;
@@ -77,8 +82,11 @@ pub fn all(study: &Study) -> Vec<Figure> {
     figures.extend(main_effects::figure(study));
     figures.extend(interaction::figure(study));
     figures.extend(cost::figures(study));
+    figures.extend(parallel::figure(study));
     figures.extend(curves::figures(study));
+    figures.extend(prices::figure(study));
     figures.extend(timeline::figure(study));
+    figures.extend(blocks::figures(study));
     figures
 }
 

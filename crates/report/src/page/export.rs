@@ -3,6 +3,7 @@
 use super::tables;
 use crate::study::Study;
 use crate::summary::Summary;
+use crate::text_table;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::TrialRow;
@@ -20,50 +21,13 @@ fn printed(study: &Study) -> (Vec<String>, Vec<Vec<String>>) {
 /// The table of arms in Markdown.
 pub fn markdown(study: &Study) -> String {
     let (columns, rows) = printed(study);
-    let line = |cells: &[String]| {
-        let cells: Vec<String> =
-            cells.iter().map(|c| c.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ")).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
-    let rule: Vec<&str> = (0..columns.len()).map(|i| if i == 0 { ":--" } else { "--:" }).collect();
-    let body: String = rows.iter().map(|row| line(row)).collect();
-    format!("{}| {} |\n{body}", line(&columns), rule.join(" | "))
+    text_table::markdown(&columns, &rows, 1)
 }
 
 /// The table of arms in LaTeX, for the booktabs package.
 pub fn latex(study: &Study) -> String {
     let (columns, rows) = printed(study);
-    let line =
-        |cells: &[String]| format!("  {} \\\\\n", cells.iter().map(|c| latex_text(c)).collect::<Vec<_>>().join(" & "));
-    let body: String = rows.iter().map(|row| line(row)).collect();
-    let align = format!("l{}", "r".repeat(columns.len() - 1));
-    format!(
-        "\\begin{{tabular}}{{{align}}}\n  \\toprule\n{}  \\midrule\n{body}  \\bottomrule\n\\end{{tabular}}\n",
-        line(&columns)
-    )
-}
-
-fn latex_text(text: &str) -> String {
-    let mut written = String::new();
-    for c in text.chars() {
-        match c {
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
-                written.push('\\');
-                written.push(c);
-            }
-            '\\' => written += "\\textbackslash{}",
-            '~' => written += "\\textasciitilde{}",
-            '^' => written += "\\textasciicircum{}",
-            '<' => written += "\\textless{}",
-            '>' => written += "\\textgreater{}",
-            '±' => written += "$\\pm$",
-            '−' => written += "$-$",
-            '–' => written += "--",
-            c if c.is_control() => written.push(' '),
-            c => written.push(c),
-        }
-    }
-    written
+    text_table::latex(&columns, &rows, 1)
 }
 
 #[derive(Serialize)]

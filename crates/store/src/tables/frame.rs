@@ -4,6 +4,7 @@ use crate::{StoreError, atomic};
 use polars::error::PolarsError;
 use polars::frame::DataFrame;
 use polars::prelude::{Column, KeyValueMetadata, NamedFrom, ParquetCompression, ParquetWriter, Series};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -36,7 +37,8 @@ impl<'a> Table<'a> {
         self.columns.iter().map(|(name, _)| name.as_str())
     }
 
-    fn height(&self) -> usize {
+    /// The number of rows.
+    pub fn height(&self) -> usize {
         self.columns.first().map_or(0, |(_, values)| values.len())
     }
 }
@@ -60,6 +62,17 @@ impl Values<'_> {
         }
     }
 
+    /// One value as JSON. JSON has no number for what is not finite; its name stands there.
+    fn json(&self, row: usize) -> Value {
+        let of_real = |x: f64| if x.is_finite() { Value::from(x) } else { Value::from(x.to_string()) };
+        match self {
+            Values::Text(v) => v[row].as_deref().map_or(Value::Null, Value::from),
+            Values::Count(v) => v[row].map_or(Value::Null, Value::from),
+            Values::Real(v) => v[row].map_or(Value::Null, of_real),
+            Values::Flag(v) => v[row].map_or(Value::Null, Value::from),
+        }
+    }
+
     /// One value as CSV has it; a missing value is an empty field.
     fn field(&self, row: usize) -> String {
         let shown = match self {
@@ -70,6 +83,12 @@ impl Values<'_> {
         };
         shown.unwrap_or_default()
     }
+}
+
+/// The table's rows as JSON values.
+pub fn to_json(table: &Table) -> Vec<Vec<Value>> {
+    let row = |row: usize| table.columns.iter().map(|(_, values)| values.json(row)).collect();
+    (0..table.height()).map(row).collect()
 }
 
 /// Writes `table`; each column's meaning goes into the file's metadata under `res2lab.columns`.

@@ -24,6 +24,28 @@ pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<(), StoreError> {
     frame::write_parquet(&dir.metrics_parquet(), metrics(&rows.trials), &meanings)
 }
 
+/// A table for people and programs that read no Parquet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plain {
+    /// Name and meaning.
+    pub columns: Vec<(String, String)>,
+    /// As many values each as there are columns; null where there is none.
+    pub rows: Vec<Vec<serde_json::Value>>,
+}
+
+/// What trials.parquet holds.
+pub fn plain_trials(rows: &SweepRows) -> Plain {
+    let table = trials(&rows.trials);
+    let columns = documentation(&table).into_iter().map(|(name, meaning)| (name, meaning.to_owned()));
+    Plain { columns: columns.collect(), rows: frame::to_json(&table) }
+}
+
+/// What metrics.parquet holds.
+pub fn plain_metrics(rows: &SweepRows) -> Plain {
+    let columns = METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning.to_owned()));
+    Plain { columns: columns.collect(), rows: frame::to_json(&metrics(&rows.trials)) }
+}
+
 /// A line per trial: the fixed columns, and one per final metric.
 fn trials(rows: &[TrialRow]) -> Table<'_> {
     let mut table = Table::default();
@@ -155,6 +177,28 @@ mod tests {
         assert_eq!((text(&trials, "val_loss", 0), text(&trials, "seed", 1)), ("NaN".into(), u64::MAX.to_string()));
         // A metric cannot hide a fixed column.
         assert_eq!((text(&trials, "steps", 0), text(&trials, "steps_", 0)), ("0".into(), "0.5".into()));
+    }
+
+    #[test]
+    fn plain_tables_hold_what_the_files_hold() {
+        let rows = rows();
+        let (_folder, dir) = written(&rows);
+        for (plain, file) in
+            [(plain_trials(&rows), dir.trials_parquet()), (plain_metrics(&rows), dir.metrics_parquet())]
+        {
+            let file = read(&file);
+            let names: Vec<_> = plain.columns.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(file.get_column_names(), names);
+            assert_eq!(file.height(), plain.rows.len());
+            for (i, name) in names.iter().enumerate() {
+                for (j, row) in plain.rows.iter().enumerate() {
+                    let shown = row[i].as_str().map_or_else(|| row[i].to_string(), str::to_owned);
+                    let in_file = text(&file, name, j);
+                    let is_same = shown == in_file || shown.parse::<f64>().ok() == in_file.parse::<f64>().ok();
+                    assert!(is_same, "{name}: {shown} and {in_file}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,205 @@
+//! Rows and columns of a table by what a user asks: conditions such as `scale=4,8` or `val_acc1>97`, columns, an order.
+
+use crate::failure::Failure;
+use serde_json::Value;
+use std::cmp::Ordering;
+
+/// A table: names, and rows of values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    /// Names in order.
+    pub columns: Vec<String>,
+    /// As many values each as there are names.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// Longer ones before those that they begin with.
+const OPERATORS: [&str; 7] = ["!=", "<=", ">=", "=", "<", ">", "~"];
+
+/// A condition on one column.
+struct Condition {
+    column: usize,
+    operator: &'static str,
+    /// Alternatives, of which one must hold.
+    values: Vec<String>,
+}
+
+impl Rows {
+    /// Keeps the rows of which all of `conditions` hold.
+    pub fn keep(&mut self, conditions: &[String]) -> Result<(), Failure> {
+        let conditions = conditions.iter().map(|text| self.condition(text)).collect::<Result<Vec<_>, _>>()?;
+        self.rows.retain(|row| conditions.iter().all(|condition| condition.holds(&row[condition.column])));
+        Ok(())
+    }
+
+    /// Sorts by a column, from the greatest if its name has a minus before it; rows without a value come last.
+    pub fn sort(&mut self, by: &str) -> Result<(), Failure> {
+        let (name, is_down) = by.strip_prefix('-').map_or((by, false), |name| (name, true));
+        let column = self.column(name)?;
+        self.rows.sort_by(|a, b| {
+            let (a, b) = (&a[column], &b[column]);
+            match (is_missing(a), is_missing(b)) {
+                (false, false) if is_down => compare(b, a),
+                (false, false) => compare(a, b),
+                (a, b) => a.cmp(&b),
+            }
+        });
+        Ok(())
+    }
+
+    /// Keeps these columns, in this order.
+    pub fn choose(&mut self, names: &[&str]) -> Result<(), Failure> {
+        let at = names.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>()?;
+        self.columns = at.iter().map(|&i| self.columns[i].clone()).collect();
+        for row in &mut self.rows {
+            *row = at.iter().map(|&i| row[i].clone()).collect();
+        }
+        Ok(())
+    }
+
+    fn condition(&self, text: &str) -> Result<Condition, Failure> {
+        let found = OPERATORS.iter().filter_map(|operator| Some((text.find(operator)?, *operator)));
+        // The first in the text; of those at one place the longest, which stands first in the list.
+        let Some((at, operator)) = found.min_by_key(|(at, _)| *at) else {
+            return Err(Failure::input(
+                format!("`{text}` is no condition"),
+                "write COLUMN=VALUE, or with != < <= > >= or ~ (contains), e.g. 'val_acc1>97'",
+            ));
+        };
+        let column = self.column(text[..at].trim())?;
+        let values = text[at + operator.len()..].split(',').map(|value| value.trim().to_owned()).collect();
+        Ok(Condition { column, operator, values })
+    }
+
+    /// The place of a column; slash paths of metrics are known too.
+    fn column(&self, name: &str) -> Result<usize, Failure> {
+        let plain = name.replace('/', "_");
+        self.columns.iter().position(|column| *column == name || *column == plain).ok_or_else(|| {
+            let some: Vec<&str> =
+                self.columns.iter().map(String::as_str).filter(|c| close(c, &plain)).take(5).collect();
+            let like = if some.is_empty() { String::new() } else { format!("did you mean {}? ", some.join(" or ")) };
+            Failure::input(format!("there is no column `{name}`"), format!("{like}--describe lists all columns"))
+        })
+    }
+}
+
+/// Whether two names have a beginning or a part in common.
+fn close(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let start = b.get(..3).unwrap_or(&b);
+    !b.is_empty() && (a.contains(&b) || b.contains(&a) || a.starts_with(start))
+}
+
+impl Condition {
+    fn holds(&self, value: &Value) -> bool {
+        let any = |holds: &dyn Fn(&str) -> bool| self.values.iter().any(|wanted| holds(wanted));
+        match self.operator {
+            "=" => any(&|wanted| equals(value, wanted)),
+            "!=" => !any(&|wanted| equals(value, wanted)),
+            "~" => any(&|wanted| text(value).to_lowercase().contains(&wanted.to_lowercase())),
+            // Nothing is more or less than a missing value or a NaN.
+            _ if is_missing(value) => false,
+            operator => any(&|wanted| {
+                let order = compare(value, &Value::from(wanted));
+                match operator {
+                    "<" => order == Ordering::Less,
+                    "<=" => order != Ordering::Greater,
+                    ">" => order == Ordering::Greater,
+                    _ => order != Ordering::Less,
+                }
+            }),
+        }
+    }
+}
+
+fn equals(value: &Value, wanted: &str) -> bool {
+    match (number(value), wanted.parse::<f64>()) {
+        (Some(a), Ok(b)) => a == b,
+        _ => text(value) == wanted,
+    }
+}
+
+/// Numbers by size, other things by their text.
+fn compare(a: &Value, b: &Value) -> Ordering {
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        _ => text(a).cmp(&text(b)),
+    }
+}
+
+fn is_missing(value: &Value) -> bool {
+    value.is_null() || number(value).is_some_and(f64::is_nan)
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// A value as it stands in a text file; nothing for a missing one.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn table() -> Rows {
+        let rows = [
+            vec![json!("scale=2"), json!(2), json!(96.5), json!("done")],
+            vec![json!("scale=4"), json!(4), json!("NaN"), json!("diverged")],
+            vec![json!("scale=8"), json!(8), json!(97.25), json!("done")],
+            vec![json!("scale=10"), json!(10), Value::Null, json!("pending")],
+        ];
+        Rows { columns: ["label", "scale", "val_acc1", "status"].map(str::to_owned).to_vec(), rows: rows.to_vec() }
+    }
+
+    fn labels(conditions: &[&str]) -> Vec<String> {
+        let mut table = table();
+        table.keep(&conditions.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>()).unwrap();
+        table.rows.iter().map(|row| text(&row[1])).collect()
+    }
+
+    #[test]
+    fn conditions_keep_what_they_say() {
+        assert_eq!(labels(&["scale=2,8"]), ["2", "8"]);
+        assert_eq!(labels(&["scale=4.0"]), ["4"]);
+        assert_eq!(labels(&["scale>=8", "status=done"]), ["8"]);
+        assert_eq!(labels(&["val/acc1>=96.5"]), ["2", "8"], "a NaN is not above anything");
+        assert_eq!(labels(&["val_acc1<97"]), ["2"]);
+        assert_eq!(labels(&["status!=done"]), ["4", "10"]);
+        assert_eq!(labels(&["status~DON"]), ["2", "8"]);
+        assert_eq!(labels(&["label=scale=4"]), ["4"], "a value may hold an operator");
+        assert_eq!(labels(&["val_acc1="]), ["10"], "missing");
+        assert_eq!(labels(&[]).len(), 4);
+    }
+
+    #[test]
+    fn rows_are_sorted_as_numbers_with_missing_values_last() {
+        let sorted = |by: &str| {
+            let mut table = table();
+            table.sort(by).unwrap();
+            table.rows.iter().map(|row| text(&row[1])).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted("-scale"), ["10", "8", "4", "2"]);
+        assert_eq!(sorted("val_acc1"), ["2", "8", "4", "10"]);
+        assert_eq!(sorted("-val_acc1"), ["8", "2", "4", "10"]);
+    }
+
+    #[test]
+    fn columns_are_chosen_in_order_and_unknown_ones_are_named() {
+        let mut table = table();
+        table.choose(&["status", "scale"]).unwrap();
+        assert_eq!(table.columns, ["status", "scale"]);
+        assert_eq!(table.rows[0], [json!("done"), json!(2)]);
+        let error = table.keep(&["stat=done".into()]).unwrap_err();
+        assert!(error.cause.contains("`stat`") && error.help.contains("did you mean status"), "{error:?}");
+        assert!(table.keep(&["done".into()]).unwrap_err().help.contains("COLUMN=VALUE"));
+        assert!(table.sort("größe").is_err() && table.choose(&[""]).is_err());
+    }
+}

@@ -1,0 +1,286 @@
+//! The nodes of one block put in rows and columns: rows by how much must be computed before, columns by split.
+
+use arch::{Graph, NodeId, Op};
+use std::collections::BTreeMap;
+
+/// One block, placed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// Its module's name, e.g. `layer1.0`.
+    pub name: String,
+    /// From top to bottom; arrows go downwards only.
+    pub shapes: Vec<Shape>,
+    /// From shape to shape.
+    pub arrows: Vec<Arrow>,
+    /// How many splits stand side by side; 1 for a block without.
+    pub splits: usize,
+    /// Columns to the right of the splits, for what runs beside them: shortcut, squeeze and excitation.
+    pub side_columns: usize,
+}
+
+/// Something that is computed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// As what it is drawn.
+    pub kind: Kind,
+    /// What it computes, in one or two short lines.
+    pub lines: Vec<String>,
+    /// The node whose result it is, for those who point at it.
+    pub node: String,
+    /// Counted from the top.
+    pub row: usize,
+    /// Where it stands.
+    pub column: Column,
+}
+
+/// What a shape looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Where the block begins.
+    Input,
+    /// A layer.
+    Box,
+    /// A bar over all splits: the split itself and the concatenation.
+    Bar,
+    /// A sum or a product: a small circle.
+    Circle,
+}
+
+/// Where a shape stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// In the middle of the splits.
+    Middle,
+    /// Below this split.
+    Split(usize),
+    /// Beside the splits.
+    Side(usize),
+}
+
+/// An arrow between two shapes, by their places in [`Block::shapes`]; `split` is where it leaves a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrow {
+    #[allow(missing_docs)]
+    pub from: usize,
+    #[allow(missing_docs)]
+    pub to: usize,
+    /// The split that it carries, where it leaves the split bar.
+    pub split: Option<usize>,
+}
+
+/// All blocks of a network, from the first: a block is what has a `conv1` and a `conv3` of its own.
+pub fn blocks(graph: &Graph) -> Vec<Block> {
+    let names = graph.nodes.iter().filter_map(|node| node.name.strip_suffix(".conv3"));
+    names.map(|name| place(graph, name)).collect()
+}
+
+fn place(graph: &Graph, name: &str) -> Block {
+    let prefix = format!("{name}.");
+    let inside: Vec<NodeId> = graph.iter().filter(|(_, n)| n.name.starts_with(&prefix)).map(|(id, _)| id).collect();
+    let mut placing = Placing { graph, prefix: &prefix, block: Block::empty(name), at: BTreeMap::new() };
+    placing.block.splits = inside.iter().filter(|id| matches!(graph.node(**id).op, Op::Slice { .. })).count().max(1);
+    inside.into_iter().for_each(|id| placing.add(id));
+    placing.block
+}
+
+/// A block in the making.
+struct Placing<'a> {
+    graph: &'a Graph,
+    prefix: &'a str,
+    block: Block,
+    /// The shape that carries a node's result, and the split if the shape is a bar.
+    at: BTreeMap<NodeId, (usize, Option<usize>)>,
+}
+
+impl Placing<'_> {
+    fn add(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let inputs: Vec<(usize, Option<usize>)> = node.inputs.iter().map(|input| self.shape_of(*input)).collect();
+        match node.op {
+            // What follows a layer without being one is written into its box.
+            Op::BatchNorm { .. } | Op::Relu | Op::Sigmoid if self.may_join(id, inputs[0].0) => {
+                let shape = &mut self.block.shapes[inputs[0].0];
+                shape.node.clone_from(&node.name);
+                if let (Op::Sigmoid, Some(last)) = (node.op, shape.lines.last_mut()) {
+                    *last = "sigmoid".into();
+                }
+                self.at.insert(id, (inputs[0].0, None));
+            }
+            Op::Slice { len, .. } => self.slice(id, inputs[0].0, len),
+            _ => {
+                let column = self.column(id, &inputs);
+                let row = inputs.iter().map(|(shape, _)| self.block.shapes[*shape].row + 1).max().unwrap_or(0);
+                let (kind, lines) = words(&node.op, node.shape.channels);
+                let shape = self.push(Shape { kind, lines, node: node.name.clone(), row, column });
+                self.block.arrows.extend(inputs.iter().map(|&(from, split)| Arrow { from, to: shape, split }));
+                self.at.insert(id, (shape, None));
+            }
+        }
+    }
+
+    /// The shape of a node; one that lies outside the block is where the block begins.
+    fn shape_of(&mut self, id: NodeId) -> (usize, Option<usize>) {
+        if let Some(found) = self.at.get(&id) {
+            return *found;
+        }
+        let node = self.graph.node(id);
+        let others = self.block.shapes.iter().filter(|s| s.kind == Kind::Input).count();
+        let column = if others == 0 { Column::Middle } else { self.side(others - 1) };
+        let lines = vec![format!("{} channels", node.shape.channels)];
+        let shape = self.push(Shape { kind: Kind::Input, lines, node: node.name.clone(), row: 0, column });
+        self.at.insert(id, (shape, None));
+        (shape, None)
+    }
+
+    /// Splits leave one bar.
+    fn slice(&mut self, id: NodeId, from: usize, channels: usize) {
+        let bar = self.block.arrows.iter().find(|a| a.from == from && self.block.shapes[a.to].kind == Kind::Bar);
+        let bar = bar.map(|arrow| arrow.to).unwrap_or_else(|| {
+            let row = self.block.shapes[from].row + 1;
+            let lines = vec![format!("split: {} × {channels}", self.block.splits)];
+            let node = self.block.shapes[from].node.clone();
+            let bar = self.push(Shape { kind: Kind::Bar, lines, node, row, column: Column::Middle });
+            self.block.arrows.push(Arrow { from, to: bar, split: None });
+            bar
+        });
+        let before = self.at.values().filter(|(shape, split)| *shape == bar && split.is_some()).count();
+        self.at.insert(id, (bar, Some(before)));
+    }
+
+    /// Whether a node can be written into the shape that it reads: nobody else reads what stood there before.
+    fn may_join(&self, id: NodeId, shape: usize) -> bool {
+        let read = self.graph.node(id).inputs[0];
+        let readers = self.graph.nodes.iter().filter(|node| node.inputs.contains(&read)).count();
+        readers == 1 && matches!(self.block.shapes[shape].kind, Kind::Box | Kind::Circle)
+    }
+
+    /// A layer stands below what it reads, a sum of splits below the later one.
+    fn column(&mut self, id: NodeId, inputs: &[(usize, Option<usize>)]) -> Column {
+        let node = self.graph.node(id);
+        let part = node.name.strip_prefix(self.prefix).unwrap_or_default();
+        if ["downsample", "project", "se."].iter().any(|beside| part.starts_with(beside)) {
+            // The shortcut runs outside of squeeze and excitation, which comes later.
+            let has_gate = self.graph.nodes.iter().any(|n| n.name == format!("{}se.pool", self.prefix));
+            return self.side(usize::from(has_gate && !part.starts_with("se.")));
+        }
+        if matches!(node.op, Op::Concat | Op::Gate) {
+            return Column::Middle;
+        }
+        let of =
+            |(shape, split): &(usize, Option<usize>)| split.map_or(self.block.shapes[*shape].column, Column::Split);
+        let splits = inputs.iter().map(of).filter_map(|c| if let Column::Split(i) = c { Some(i) } else { None });
+        splits.max().map_or(Column::Middle, Column::Split)
+    }
+
+    fn side(&mut self, i: usize) -> Column {
+        self.block.side_columns = self.block.side_columns.max(i + 1);
+        Column::Side(i)
+    }
+
+    fn push(&mut self, shape: Shape) -> usize {
+        self.block.shapes.push(shape);
+        self.block.shapes.len() - 1
+    }
+}
+
+impl Block {
+    fn empty(name: &str) -> Block {
+        Block { name: name.into(), shapes: Vec::new(), arrows: Vec::new(), splits: 1, side_columns: 0 }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.shapes.iter().map(|shape| shape.row + 1).max().unwrap_or(0)
+    }
+}
+
+/// What is written into a shape.
+fn words(op: &Op, channels: usize) -> (Kind, Vec<String>) {
+    let layer = |what: String| (Kind::Box, vec![what, channels.to_string()]);
+    match op {
+        Op::Conv(conv) => {
+            let stride = if conv.stride > 1 { format!(" /{}", conv.stride) } else { String::new() };
+            let groups = if conv.groups > 1 { format!(" g{}", conv.groups) } else { String::new() };
+            layer(format!("{0}×{0}{stride}{groups}", conv.kernel))
+        }
+        Op::MaxPool(pool) | Op::AvgPool(pool) => {
+            let stride = if pool.stride > 1 { format!(" /{}", pool.stride) } else { String::new() };
+            let name = if matches!(op, Op::MaxPool(_)) { "max" } else { "avg" };
+            // Pooling keeps the channels.
+            (Kind::Box, vec![name.into(), format!("{0}×{0}{stride}", pool.kernel)])
+        }
+        Op::GlobalPool => layer("global avg".into()),
+        Op::Linear { .. } => layer("linear".into()),
+        Op::Add => (Kind::Circle, vec!["+".into()]),
+        Op::Gate => (Kind::Circle, vec!["×".into()]),
+        Op::Concat => (Kind::Bar, vec![format!("concat: {channels}")]),
+        Op::BatchNorm { .. } => layer("norm".into()),
+        Op::Relu => layer("ReLU".into()),
+        Op::Sigmoid => layer("sigmoid".into()),
+        Op::Input | Op::Slice { .. } => (Kind::Input, vec![channels.to_string()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arch::{Input, ModelWords, build, zoo};
+
+    fn of(zoo: &str) -> Vec<Block> {
+        let words = ModelWords { zoo: Some(zoo.to_owned()), ..ModelWords::default() };
+        blocks(&build(&words.resolve().unwrap().0, Input::square(224, 10)).unwrap())
+    }
+
+    fn at(block: &Block, node: &str) -> (usize, Column) {
+        let shape = block.shapes.iter().find(|s| s.node == format!("{}.{node}", block.name)).unwrap();
+        (shape.row, shape.column)
+    }
+
+    #[test]
+    fn splits_step_down_one_after_the_other_as_in_the_papers_figure() {
+        let blocks = of("res2net50_26w_4s");
+        assert_eq!(blocks.len(), 16);
+        let block = &blocks[1];
+        assert_eq!((block.name.as_str(), block.splits, block.side_columns), ("layer1.1", 4, 0));
+        let split = Column::Split;
+        assert_eq!([0, 1, 2].map(|i| at(block, &format!("relus.{i}"))), [(3, split(0)), (5, split(1)), (7, split(2))]);
+        assert_eq!([1, 2].map(|i| at(block, &format!("sum.{i}"))), [(4, split(1)), (6, split(2))]);
+        assert_eq!((at(block, "concat"), at(block, "relu3")), ((8, Column::Middle), (10, Column::Middle)));
+        // The last split goes straight to the concatenation.
+        let concat = block.shapes.iter().position(|s| s.node.ends_with("concat")).unwrap();
+        let splits: Vec<_> = block.arrows.iter().filter(|a| a.to == concat).map(|a| a.split).collect();
+        assert_eq!(splits, [None, None, None, Some(3)]);
+    }
+
+    #[test]
+    fn a_first_block_has_no_sums_but_a_pool_and_a_shortcut_beside() {
+        let block = &of("seres2net50_26w_4s")[0];
+        assert_eq!(at(block, "pool"), (3, Column::Split(3)));
+        assert_eq!(at(block, "downsample.1"), (1, Column::Side(1)));
+        assert_eq!((at(block, "se.pool").1, block.side_columns), (Column::Side(0), 2));
+        assert!(block.shapes.iter().all(|s| !s.node.contains(".sum.")));
+    }
+
+    #[test]
+    fn every_block_of_every_network_is_whole_and_arrows_go_down() {
+        for entry in zoo::entries() {
+            for block in of(&entry.name) {
+                assert!(
+                    block.arrows.iter().all(|a| block.shapes[a.from].row < block.shapes[a.to].row),
+                    "{}",
+                    entry.name
+                );
+                let last = block.shapes.iter().max_by_key(|s| s.row).unwrap();
+                assert_eq!((last.kind, block.shapes.iter().filter(|s| s.row == last.row).count()), (Kind::Circle, 1));
+                // No two shapes in one place.
+                for (i, a) in block.shapes.iter().enumerate() {
+                    assert!(
+                        !block.shapes[..i].iter().any(|b| (a.row, a.column) == (b.row, b.column)),
+                        "{}",
+                        entry.name
+                    );
+                }
+            }
+        }
+    }
+}

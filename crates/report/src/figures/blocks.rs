@@ -1,0 +1,90 @@
+//! Block diagrams: what the arms' blocks compute, read off the graphs that were trained.
+
+use super::{Figure, Legend, Table};
+use crate::diagram::{self, Block, layout::Shape};
+use crate::study::{Arm, Study};
+use arch::Input;
+
+/// More pictures do not help.
+const MOST: usize = 8;
+
+/// Blocks of one form, with the arms that have them.
+struct Form<'s, 'a> {
+    block: Block,
+    arms: Vec<(&'s Arm<'a>, String)>,
+}
+
+/// One figure for each form of block that the arms with a colour have.
+pub fn figures(study: &Study) -> Vec<Figure> {
+    let mut forms: Vec<Form> = Vec::new();
+    for arm in study.arms.iter().filter(|arm| arm.color.is_some()) {
+        for block in blocks(arm) {
+            let channels = channels(&block);
+            match forms.iter_mut().find(|form| form_of(&form.block) == form_of(&block)) {
+                // The first block of a form stands for an arm's others.
+                Some(form) if form.arms.last().is_some_and(|(last, _)| last.id == arm.id) => {}
+                Some(form) => form.arms.push((arm, channels)),
+                None => forms.push(Form { block, arms: vec![(arm, channels)] }),
+            }
+        }
+    }
+    forms.truncate(MOST);
+    forms.iter().enumerate().map(|(i, form)| figure(i, form)).collect()
+}
+
+fn blocks(arm: &Arm) -> Vec<Block> {
+    let planned = &arm.trials[0].planned;
+    let (channels, px) = (planned.image_channels, planned.image_px);
+    let input = Input { channels, height: px, width: px, classes: planned.classes };
+    // A network that was trained can be built; a plan written by hand may hold another.
+    arch::build(&planned.spec.model, input).map(|graph| diagram::blocks(&graph)).unwrap_or_default()
+}
+
+/// What makes two blocks look alike: everything but channels and strides.
+fn form_of(block: &Block) -> Vec<(usize, String, diagram::layout::Column)> {
+    let word = |s: &Shape| {
+        let words = s.lines.first().map_or("", |line| line.split([' ', ':']).next().unwrap_or_default());
+        let is_channels = words.chars().all(|c| c.is_ascii_digit());
+        if is_channels { String::new() } else { words.to_owned() }
+    };
+    block.shapes.iter().map(|s| (s.row, word(s), s.column)).collect()
+}
+
+/// `64 → 4 × 26 → 256`
+fn channels(block: &Block) -> String {
+    let number = |s: Option<&Shape>| {
+        let digits = s.and_then(|s| s.lines.last()).map_or("", |line| line.split(' ').next().unwrap_or_default());
+        digits.to_owned()
+    };
+    let named = |name: &str| {
+        block.shapes.iter().find(|s| s.node.strip_prefix(&block.name).is_some_and(|n| n.starts_with(name)))
+    };
+    let inner = block.shapes.iter().find_map(|s| s.lines.first()?.strip_prefix("split: "));
+    let inner = inner.map(str::to_owned).unwrap_or_else(|| number(named(".relu2").or_else(|| named(".bn2"))));
+    format!("{} → {inner} → {}", number(block.shapes.first()), number(named(".bn3")))
+}
+
+fn figure(i: usize, form: &Form) -> Figure {
+    let (first, _) = form.arms[0];
+    let others = match form.arms.len() {
+        1 => String::new(),
+        n => format!(", and of {} other arms", n - 1),
+    };
+    let title = format!("Block {} of {}{others}", form.block.name, first.label);
+    let legend =
+        |(arm, _): &(&Arm, String)| Legend { text: arm.label.clone(), color: arm.color, arm: arm.id.to_owned() };
+    Figure {
+        id: format!("block-{i}"),
+        svg: diagram::svg(&form.block, &title),
+        title,
+        how_to_read:
+            "Boxes are layers with their kernel and channels (/2: stride 2, g8: eight groups), each followed by batch \
+                      norm and, but for the last before the sum, ReLU. Numbers are those of the first arm named."
+                .into(),
+        legend: form.arms.iter().map(legend).collect(),
+        table: Table {
+            columns: ["arm", "channels of the block"].map(str::to_owned).to_vec(),
+            rows: form.arms.iter().map(|(arm, channels)| vec![arm.label.clone(), channels.clone()]).collect(),
+        },
+    }
+}

@@ -1,0 +1,157 @@
+//! Parallel coordinates: what each arm is made of, what it costs and what it reaches, one line per arm.
+
+use super::{Figure, Table, legend};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
+use crate::format::{count, duration, fixed};
+use crate::study::{Arm, Study};
+use crate::svg::shorten;
+
+/// More axes of a sweep do not fit side by side with the costs.
+const MOST_AXES: usize = 5;
+/// More lines are not told apart.
+const MOST_LINES: usize = 300;
+/// A vertical line's ends, and where their values are written.
+const ENDS: (f64, f64) = (0.0, 1.0);
+
+/// One vertical line.
+struct Coordinate {
+    name: String,
+    /// Each arm's height, 0 to 1, and its value in words; None where it has none.
+    places: Vec<Option<(f64, String)>>,
+    /// What is written at the lower and the upper end.
+    ends: (String, String),
+}
+
+/// The figure; None below three arms, and where nothing has been measured.
+pub fn figure(study: &Study) -> Option<Figure> {
+    let arms: Vec<&Arm> = study.arms.iter().filter(|arm| arm.sample.is_some()).collect();
+    let coordinates: Vec<Coordinate> = coordinates(study, &arms);
+    if arms.len() < 3 || coordinates.len() < 3 {
+        return None;
+    }
+    let shown = shown(&arms);
+    let mut marks: Vec<Mark> = (0..coordinates.len()).map(|i| line_of_axis(i, &coordinates[i].name)).collect();
+    marks.extend(shown.iter().flat_map(|&i| line_of_arm(study, arms[i], i, &coordinates)));
+    let room = f64::from(WIDTH) / coordinates.len() as f64 - 6.0;
+    for (i, coordinate) in coordinates.iter().enumerate() {
+        marks.push(end_text(i, ENDS.1 + 0.07, &coordinate.ends.1, room));
+        marks.push(end_text(i, ENDS.0 - 0.07, &coordinate.ends.0, room));
+    }
+    let names: Vec<String> = coordinates.iter().map(|c| shorten(&c.name, room)).collect();
+    let x = Scale::points(&names, None, "", f64::from(WIDTH));
+    let mut y = Scale::linear([ENDS.0 - 0.1, ENDS.1 + 0.1], "");
+    y.ticks.clear();
+    let left_out = arms.len() - shown.len();
+    let note = if left_out > 0 { format!(" {left_out} arms without a colour are left out.") } else { String::new() };
+    Some(Figure {
+        id: "parallel".into(),
+        title: "All arms at a glance".into(),
+        svg: draw(&Chart {
+            label: "parallel coordinates of the arms".into(),
+            height: 280,
+            x,
+            y,
+            grid: Grid::None,
+            marks,
+        }),
+        how_to_read: format!(
+            "Each line is an arm, from its settings over its cost to what it reached; the least value of a column is at its \
+             foot, the greatest at its head. Lines that cross between two columns say that more of one is less of the other.{note}"
+        ),
+        legend: legend(arms.iter().copied()),
+        table: table(&arms, &coordinates),
+    })
+}
+
+/// The sweep's axes, the costs in which arms differ, and the metric.
+fn coordinates(study: &Study, arms: &[&Arm]) -> Vec<Coordinate> {
+    let mut all: Vec<Coordinate> = (0..study.axes.len().min(MOST_AXES)).map(|i| of_axis(study, arms, i)).collect();
+    let planned = |arm: &Arm| arm.trials[0].planned.clone();
+    all.extend(of_numbers("params", arms, |arm| Some(planned(arm).parameters as f64), |n| count(n as u64)));
+    all.extend(of_numbers("madds", arms, |arm| Some(planned(arm).macs as f64), |n| count(n as u64)));
+    all.extend(of_numbers("time", arms, |arm| arm.mean_of(|t| Some(t.result.as_ref()?.wall_s)), duration));
+    let decimals = study.decimals;
+    let metric = study.metric.path.rsplit('/').next().unwrap_or_default();
+    all.extend(of_numbers(metric, arms, |arm| arm.sample.map(|s| s.mean), move |v| fixed(v, decimals)));
+    all
+}
+
+/// Values of an axis stand evenly, in the axis's order.
+fn of_axis(study: &Study, arms: &[&Arm], i: usize) -> Coordinate {
+    let axis = &study.axes[i];
+    let last = (axis.values.len() - 1).max(1) as f64;
+    let place = |arm: &&Arm| {
+        let value = arm.places.first()?[i].as_ref()?;
+        Some((axis.index(value)? as f64 / last, value.clone()))
+    };
+    let end = |value: Option<&String>| value.cloned().unwrap_or_default();
+    Coordinate {
+        name: axis.label.clone(),
+        places: arms.iter().map(place).collect(),
+        ends: (end(axis.values.first()), end(axis.values.last())),
+    }
+}
+
+/// None where all arms have the same.
+fn of_numbers(
+    name: &str,
+    arms: &[&Arm],
+    of: impl Fn(&Arm) -> Option<f64>,
+    show: impl Fn(f64) -> String,
+) -> Option<Coordinate> {
+    let values: Vec<Option<f64>> = arms.iter().map(|arm| of(arm).filter(|v| v.is_finite())).collect();
+    let known = || values.iter().flatten().copied();
+    let (least, most) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+    // Costs that span orders of magnitude stand by their logarithms.
+    let at = |v: f64| if least > 0.0 && most >= 8.0 * least { v.ln() } else { v };
+    let height = |v: f64| (at(v) - at(least)) / (at(most) - at(least));
+    (most > least).then(|| Coordinate {
+        name: name.to_owned(),
+        places: values.iter().map(|v| v.map(|v| (height(v), show(v)))).collect(),
+        ends: (show(least), show(most)),
+    })
+}
+
+/// The arms with a colour, and as many of the others as there is room for.
+fn shown(arms: &[&Arm]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..arms.len()).collect();
+    order.sort_by_key(|&i| arms[i].color.is_none());
+    order.truncate(MOST_LINES);
+    // Those that stand out are drawn over the others.
+    order.reverse();
+    order
+}
+
+fn line_of_axis(i: usize, name: &str) -> Mark {
+    let x = i as f64;
+    Mark { points: vec![(x, ENDS.0), (x, ENDS.1)], kind: Kind::Guide, title: name.to_owned(), ..Mark::default() }
+}
+
+/// A line is broken where a value is missing.
+fn line_of_arm(study: &Study, arm: &Arm, index: usize, coordinates: &[Coordinate]) -> Vec<Mark> {
+    let mut parts: Vec<Vec<(f64, f64)>> = vec![Vec::new()];
+    for (i, coordinate) in coordinates.iter().enumerate() {
+        match &coordinate.places[index] {
+            Some((height, _)) => parts.last_mut().into_iter().for_each(|part| part.push((i as f64, *height))),
+            None => parts.push(Vec::new()),
+        }
+    }
+    parts.retain(|part| part.len() > 1);
+    parts.into_iter().map(|points| super::of_arm(study, arm, Kind::Line, points)).collect()
+}
+
+/// A value at an end of a vertical line.
+fn end_text(i: usize, height: f64, text: &str, room: f64) -> Mark {
+    Mark { points: vec![(i as f64, height)], kind: Kind::Label(shorten(text, room)), ..Mark::default() }
+}
+
+fn table(arms: &[&Arm], coordinates: &[Coordinate]) -> Table {
+    let cell = |c: &Coordinate, i: usize| c.places[i].as_ref().map_or("–".into(), |(_, text)| text.clone());
+    let row = |(i, arm): (usize, &&Arm)| {
+        std::iter::once(arm.label.clone()).chain(coordinates.iter().map(|c| cell(c, i))).collect()
+    };
+    Table {
+        columns: std::iter::once("arm".to_owned()).chain(coordinates.iter().map(|c| c.name.clone())).collect(),
+        rows: arms.iter().enumerate().map(row).collect(),
+    }
+}

@@ -1,0 +1,49 @@
+//! Tables as text to paste: Markdown and LaTeX.
+
+/// Markdown; columns after the first `left` are numbers and stand to the right.
+pub fn markdown(columns: &[String], rows: &[Vec<String>], left: usize) -> String {
+    let line = |cells: &[String]| {
+        let cells: Vec<String> =
+            cells.iter().map(|c| c.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let rule: Vec<&str> = (0..columns.len()).map(|i| if i < left { ":--" } else { "--:" }).collect();
+    let body: String = rows.iter().map(|row| line(row)).collect();
+    format!("{}| {} |\n{body}", line(columns), rule.join(" | "))
+}
+
+/// LaTeX for the booktabs package, columns as above.
+pub fn latex(columns: &[String], rows: &[Vec<String>], left: usize) -> String {
+    let line =
+        |cells: &[String]| format!("  {} \\\\\n", cells.iter().map(|c| latex_text(c)).collect::<Vec<_>>().join(" & "));
+    let body: String = rows.iter().map(|row| line(row)).collect();
+    let left = left.min(columns.len());
+    let align = "l".repeat(left) + &"r".repeat(columns.len() - left);
+    format!(
+        "\\begin{{tabular}}{{{align}}}\n  \\toprule\n{}  \\midrule\n{body}  \\bottomrule\n\\end{{tabular}}\n",
+        line(columns)
+    )
+}
+
+fn latex_text(text: &str) -> String {
+    let mut written = String::new();
+    for c in text.chars() {
+        match c {
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
+                written.push('\\');
+                written.push(c);
+            }
+            '\\' => written += "\\textbackslash{}",
+            '~' => written += "\\textasciitilde{}",
+            '^' => written += "\\textasciicircum{}",
+            '<' => written += "\\textless{}",
+            '>' => written += "\\textgreater{}",
+            '±' => written += "$\\pm$",
+            '−' => written += "$-$",
+            '–' => written += "--",
+            c if c.is_control() => written.push(' '),
+            c => written.push(c),
+        }
+    }
+    written
+}
