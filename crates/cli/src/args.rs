@@ -181,8 +181,18 @@ pub struct TimeArgs {
 /// Of `report`.
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// The sweep's name (a folder under reports/)
-    pub name: String,
+    /// The sweep's name (a folder under reports/); several are shown on one page, compared with the first
+    #[arg(required = true)]
+    pub names: Vec<String>,
+    /// Where a page of several sweeps goes (default: reports/NAME+NAME.html)
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Serve the page on 127.0.0.1 and rebuild it as trials end, until Ctrl-C
+    #[arg(long, conflicts_with = "json")]
+    pub watch: bool,
+    /// With --watch: the port; 0 is any free one
+    #[arg(long, default_value_t = 6060)]
+    pub port: u16,
     /// Show what earlier commands on this sweep asked for, too
     #[arg(long)]
     pub all: bool,

@@ -9,6 +9,7 @@
 //! - [`smoke`]: what a smoke test needs beside its plan
 //! - [`price`]: what a plan will cost on this machine
 //! - [`progress`] and [`signals`]: while a sweep runs
+//! - [`watch`]: a page that is served while it is rebuilt
 //! - [`failure`]: how a command ends that cannot do what it was asked
 //! - [`print`]: tables and JSON; [`select`]: rows and columns of a table
 
@@ -28,6 +29,7 @@ mod select;
 mod signals;
 mod smoke;
 mod trained;
+mod watch;
 
 use args::{Cli, Command};
 use clap::Parser;

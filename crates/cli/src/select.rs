@@ -140,6 +140,8 @@ pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        // As Rust and the files beside it write numbers: 0, not 0.0.
+        Value::Number(n) if n.is_f64() => n.as_f64().unwrap_or_default().to_string(),
         other => other.to_string(),
     }
 }

@@ -8,6 +8,7 @@
 //! - [`metric`], [`axis`], [`recipe`]: what is compared, what was varied, what a trial is made of
 //! - [`study`]: the rows put in order
 //! - [`lines`] and [`effects`]: arms along an axis, and what each axis does
+//! - [`together`] and [`changes`]: several sweeps as one, and what has changed since an earlier run
 //! - [`verdict`]: what may be said, in plain words
 //! - [`seeds`]: how many seeds a rule asks for
 //! - [`summary`]: one record per arm
@@ -20,6 +21,7 @@
 
 pub mod assessment;
 pub mod axis;
+pub mod changes;
 pub mod chart;
 pub mod diagram;
 pub mod effects;
@@ -37,12 +39,14 @@ pub mod study;
 pub mod summary;
 pub mod svg;
 pub mod text_table;
+pub mod together;
 pub mod verdict;
 
 pub use error::ReportError;
-pub use page::render;
+pub use page::{render, render_live};
 pub use study::Study;
 pub use summary::{ArmSummary, Summary, summarise};
+pub use together::together;
 
 use store::{SweepDir, atomic, rows};
 

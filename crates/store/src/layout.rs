@@ -1,7 +1,8 @@
 //! The folders of a sweep and of a run. No other place names a file in them.
 //!
 //! ```text
-//! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  lock  index.html  trials.{parquet,csv}  metrics.parquet
+//! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  history.jsonl  lock
+//!                  index.html  trials.{parquet,csv}  metrics.parquet
 //!                  slurm/  submission-1.{json,sh}  submission-1-0.{jsonl,out,lock}  ...   (with executor: slurm)
 //!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best}.safetensors
 //!                                    console.txt  progress.json  stop-early.txt
@@ -41,6 +42,10 @@ impl SweepDir {
 
     pub fn journal(&self) -> PathBuf {
         self.0.join("journal.jsonl")
+    }
+
+    pub fn history(&self) -> PathBuf {
+        self.0.join("history.jsonl")
     }
 
     pub fn lock(&self) -> PathBuf {

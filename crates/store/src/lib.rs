@@ -7,6 +7,7 @@
 //! - [`layout`]: the folders and their file names
 //! - [`atomic`] and [`lock`]: whole files or none; one writer at a time
 //! - [`plan`], [`result`], [`metrics`], [`journal`]: the files' contents
+//! - [`history`]: what earlier commands found
 //! - [`rows`]: a sweep read back, as plain rows
 //! - [`tables`]: the rows as Parquet and CSV
 //! - [`price`]: what a trial will cost, from a few timed steps
@@ -17,6 +18,7 @@
 pub mod assessment;
 pub mod atomic;
 pub mod error;
+pub mod history;
 pub mod journal;
 pub mod layout;
 pub mod lock;

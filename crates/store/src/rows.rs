@@ -3,7 +3,7 @@
 use crate::journal::{self, Event};
 use crate::plan::{Plan, PlannedTrial};
 use crate::result::{Environment, Outcome, TrialResult};
-use crate::{RunDir, StoreError, SweepDir, atomic, lock, metrics};
+use crate::{RunDir, StoreError, SweepDir, atomic, history, lock, metrics};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -77,6 +77,8 @@ pub struct SweepRows {
     pub trials: Vec<TrialRow>,
     /// The runner's journal.
     pub events: Vec<Event>,
+    /// What earlier commands found, the latest at the end.
+    pub history: Vec<history::Found>,
 }
 
 /// Reads a sweep: what the last command asked for, or with `all` also what earlier ones did.
@@ -88,7 +90,7 @@ pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, StoreError> {
     let mut planned = plan.trials.clone();
     planned.extend(earlier.into_iter().filter(|_| all));
     let trials = planned.into_par_iter().map(|t| row(dir, t, &ends)).collect::<Result<_, _>>()?;
-    Ok(SweepRows { plan, trials, events })
+    Ok(SweepRows { plan, trials, events, history: history::read(dir) })
 }
 
 /// For each trial, the outcome and reason of its last end that no start followed.

@@ -1,21 +1,32 @@
-//! `res2lab report`: the page and the tables of a sweep, rebuilt from its files.
+//! `res2lab report`: the page and the tables of a sweep, rebuilt from its files; or one page of several sweeps.
 
 use crate::args::ReportArgs;
 use crate::failure::Failure;
-use crate::print;
-use report::Summary;
-use store::{Plan, SweepDir, atomic, rows, tables};
+use crate::{print, watch};
+use report::{Study, Summary, changes};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::{Plan, SweepDir, SweepRows, atomic, history, rows, tables};
 
 /// Rebuilds and prints the arms.
 pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
-    let dir = SweepDir::new(args.folders.reports.join(&args.name));
-    Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
-    let summary = rebuild(&dir, args.all)?;
+    let dirs: Vec<SweepDir> =
+        args.names.iter().map(|name| SweepDir::new(args.folders.reports.join(name.trim_end_matches('/')))).collect();
+    for dir in &dirs {
+        Plan::read(dir).map_err(|e| Failure::input(e.cause, e.help))?;
+    }
+    if args.watch {
+        return watch::serve(&dirs, args.all, args.port);
+    }
+    let (summary, page) = match &dirs[..] {
+        [dir] if args.output.is_none() => (rebuild(dir, args.all)?, dir.page()),
+        _ => several(&dirs, args)?,
+    };
     if args.json {
         print::json(&summary);
     } else {
         show(&summary);
-        print::line(&format!("report: {}", dir.page().display()));
+        print::line(&format!("report: {}", page.display()));
     }
     Ok(0)
 }
@@ -26,6 +37,38 @@ pub fn rebuild(dir: &SweepDir, all: bool) -> Result<Summary, Failure> {
     tables::write(dir, &rows)?;
     atomic::write(&dir.page(), report::render(&rows)?.as_bytes())?;
     Ok(report::summarise(&rows))
+}
+
+/// Notes what a command has found, so that a later one can say what has changed.
+pub fn remember(dir: &SweepDir) -> Result<(), Failure> {
+    let rows = rows::read(dir, false)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+    Ok(history::append(dir, &changes::found(&Study::of(&rows), now))?)
+}
+
+/// The rows of one sweep, or of several under one plan.
+pub fn read(dirs: &[SweepDir], all: bool) -> Result<SweepRows, Failure> {
+    let mut sweeps = dirs.iter().map(|dir| rows::read(dir, all)).collect::<Result<Vec<_>, _>>()?;
+    if sweeps.len() == 1 {
+        return Ok(sweeps.remove(0));
+    }
+    // Two folders may hold sweeps of one name; the folder's is what the user typed.
+    for (rows, dir) in sweeps.iter_mut().zip(dirs) {
+        rows.plan.name = folder(dir);
+    }
+    Ok(report::together(sweeps))
+}
+
+fn several(dirs: &[SweepDir], args: &ReportArgs) -> Result<(Summary, PathBuf), Failure> {
+    let rows = read(dirs, args.all)?;
+    let name = dirs.iter().map(folder).collect::<Vec<_>>().join("+") + ".html";
+    let page = args.output.clone().unwrap_or_else(|| args.folders.reports.join(name));
+    atomic::write(&page, report::render(&rows)?.as_bytes())?;
+    Ok((report::summarise(&rows), page))
+}
+
+fn folder(dir: &SweepDir) -> String {
+    dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// One line per arm, then what may be said.

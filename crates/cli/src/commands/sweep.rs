@@ -61,6 +61,7 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
         finish = train(args, &held, &plan, &dir, (&executor, &slots))?;
     }
     let summary = report_command::rebuild(&dir, false)?;
+    report_command::remember(&dir)?;
     if args.json {
         print::json(&summary);
     } else {

@@ -6,6 +6,8 @@ use serde::Serialize;
 /// The page.
 #[derive(Serialize)]
 pub struct Page {
+    /// The page's number while it is served and rebuilt; None for a page that stands for itself.
+    pub live: Option<u64>,
     pub title: String,
     pub question: String,
     pub facts: Vec<String>,
@@ -15,6 +17,7 @@ pub struct Page {
     pub arms: DataTable,
     pub metrics: Option<TextTable>,
     pub effects: Option<Effects>,
+    pub changes: Option<Changes>,
     pub figures: Vec<FigureContext>,
     pub trials: DataTable,
     pub problems: Option<DataTable>,
@@ -98,6 +101,14 @@ pub struct Effects {
     pub table: TextTable,
 }
 
+/// What has changed since an earlier run.
+#[derive(Serialize)]
+pub struct Changes {
+    pub title: String,
+    pub sentence: String,
+    pub table: TextTable,
+}
+
 /// A name and what there is to say about it.
 #[derive(Serialize)]
 pub struct Fact {
@@ -165,6 +176,13 @@ impl From<Figure> for FigureContext {
             legend: f.legend.into_iter().map(legend).collect(),
             table: f.table.into(),
         }
+    }
+}
+
+impl From<crate::changes::Changes> for Changes {
+    fn from(c: crate::changes::Changes) -> Changes {
+        let title = format!("Changes from {}", c.before);
+        Changes { title, sentence: c.sentence, table: TextTable::new(c.columns, c.rows) }
     }
 }
 

@@ -28,8 +28,13 @@ pub(crate) const SCRIPT: &str = include_str!("page.js");
 
 /// The whole page: one HTML file that asks no network for anything.
 pub fn render(rows: &SweepRows) -> Result<String, ReportError> {
-    let study = Study::of(rows);
-    Ok(fill(TEMPLATE, page(&study))?)
+    Ok(fill(TEMPLATE, page(&Study::of(rows), None))?)
+}
+
+/// A page that is served while it is rebuilt: it asks its server for `version`, and loads itself again when the answer is
+/// another number than its own.
+pub fn render_live(rows: &SweepRows, version: u64) -> Result<String, ReportError> {
+    Ok(fill(TEMPLATE, page(&Study::of(rows), Some(version)))?)
 }
 
 /// A template of this folder with its values; pages share their head.
@@ -43,12 +48,13 @@ pub(crate) fn fill(template: &str, values: impl Serialize) -> Result<String, min
     environment.get_template("page.html")?.render(values)
 }
 
-fn page(study: &Study) -> Page {
+fn page(study: &Study, live: Option<u64>) -> Page {
     let plan = &study.rows.plan;
     let summary = summary::of(study);
     let verdict = verdict::of(study);
     let figures = figures::all(study).into_iter().map(FigureContext::from).collect();
     Page {
+        live,
         title: plan.name.clone(),
         question: question(study),
         facts: facts(study),
@@ -58,6 +64,7 @@ fn page(study: &Study) -> Page {
         arms: tables::arms(study),
         metrics: tables::metrics(study),
         effects: effects::table(study),
+        changes: crate::changes::of(study).map(Into::into),
         figures,
         trials: tables::trials(study),
         problems: tables::problems(study),

@@ -134,7 +134,12 @@ mod tests {
         done.result = Some(TrialResult { status: Outcome::Done, metrics: metrics.into(), ..TrialResult::default() });
         let values = [("train/loss".to_owned(), f64::INFINITY), ("val/ä".to_owned(), f64::NAN)];
         done.curve = vec![Point { step: 25, epoch: 0.2, values: values.into() }];
-        SweepRows { plan: Plan::default(), trials: vec![done, row("pending", u64::MAX)], events: vec![] }
+        SweepRows {
+            plan: Plan::default(),
+            trials: vec![done, row("pending", u64::MAX)],
+            events: vec![],
+            history: vec![],
+        }
     }
 
     fn written(rows: &SweepRows) -> (tempfile::TempDir, SweepDir) {
@@ -215,7 +220,7 @@ mod tests {
 
     #[test]
     fn columns_keep_their_type_where_there_are_no_values() {
-        let empty = SweepRows { plan: Plan::default(), trials: vec![], events: vec![] };
+        let empty = SweepRows { plan: Plan::default(), trials: vec![], events: vec![], history: vec![] };
         let (_empty, without) = written(&empty);
         let (_full, with) = written(&rows());
         let pairs = [
