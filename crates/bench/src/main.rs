@@ -8,6 +8,7 @@
 //! - [`loader`]: the input pipeline on a folder of JPEGs
 //! - [`price`]: the plan's price against what the sweep takes
 //! - [`devices`]: a trial on two devices against one
+//! - [`report`]: tables and page of a large sweep
 //! - [`run`]: both programs as processes, and medians
 //! - [`history`]: every measurement, appended to `history.csv`
 
@@ -15,6 +16,7 @@ mod devices;
 mod history;
 mod loader;
 mod price;
+mod report;
 mod run;
 mod sweep;
 
@@ -37,6 +39,8 @@ enum What {
     Price(price::Args),
     /// A trial on two devices against the same on one (no Python needed)
     Devices(devices::Args),
+    /// Tables and page of ten thousand made-up trials (no Python needed)
+    Report(report::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -45,5 +49,6 @@ fn main() -> anyhow::Result<()> {
         What::Loader(args) => loader::run(&args),
         What::Price(args) => price::run(&args),
         What::Devices(args) => devices::run(&args),
+        What::Report(args) => report::run(&args),
     }
 }

@@ -23,8 +23,6 @@ pub fn together(sweeps: Vec<SweepRows>) -> SweepRows {
         .into_iter()
         .flat_map(|rows| rows.trials.into_iter().map(move |trial| of_sweep(&rows.plan.name, trial)))
         .collect();
-    plan.trials = trials.iter().map(|t| t.planned.clone()).collect();
-    plan.earlier = Vec::new();
     SweepRows { plan, trials, events: Vec::new(), history: Vec::new() }
 }
 

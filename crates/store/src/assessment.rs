@@ -152,7 +152,7 @@ impl Assessment {
             _ => "class",
         };
         let meanings: Vec<_> = table.names().map(|name| (name.to_owned(), meaning(name))).collect();
-        write_parquet(path, table, &meanings)
+        write_parquet(path, std::iter::once(table), &meanings)
     }
 }
 

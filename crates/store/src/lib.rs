@@ -35,7 +35,7 @@ pub use error::StoreError;
 pub use journal::{Event, Journal};
 pub use layout::{RunDir, SweepDir};
 pub use lock::Lock;
-pub use metrics::{Metrics, Point};
+pub use metrics::{Metrics, Point, Values};
 pub use plan::{Code, Met, Plan, PlanAxis, PlannedTrial};
 pub use price::{Price, Timing, Work};
 pub use result::{Environment, Halved, Outcome, TrialResult};

@@ -3,10 +3,11 @@
 
 use crate::StoreError;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The values of one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,8 +17,54 @@ pub struct Point {
     /// Epochs made; fractional within an epoch.
     pub epoch: f64,
     /// Values by slash path. NaN and infinity, which JSON has no word for, are null.
-    #[serde(flatten, deserialize_with = "nullable")]
-    pub values: BTreeMap<String, f64>,
+    #[serde(flatten)]
+    pub values: Values,
+}
+
+/// A few values by name. A large sweep has millions of points, so it is a short list and not a map, and the points of one
+/// file share the names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Values(Vec<(Arc<str>, f64)>);
+
+impl Values {
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.0.iter().find(|(known, _)| &**known == name).map(|(_, value)| *value)
+    }
+
+    /// Names and values in the order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, value)| (&**name, *value))
+    }
+
+    /// Takes names from those that are known already.
+    fn share(&mut self, known: &mut HashSet<Arc<str>>) {
+        for (name, _) in &mut self.0 {
+            match known.get(name) {
+                Some(shared) => *name = Arc::clone(shared),
+                None => drop(known.insert(Arc::clone(name))),
+            }
+        }
+        self.0.shrink_to_fit();
+    }
+}
+
+impl From<BTreeMap<String, f64>> for Values {
+    fn from(map: BTreeMap<String, f64>) -> Values {
+        Values(map.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    }
+}
+
+impl Serialize for Values {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Values, D::Error> {
+        nullable(deserializer).map(Values::from)
+    }
 }
 
 /// Values whose nulls mean NaN.
@@ -69,7 +116,12 @@ pub fn read(path: &Path) -> Result<Vec<Point>, StoreError> {
         Err(e) => return Err(StoreError::io("read", path, &e)),
     };
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let parse = |line| serde_json::from_str(line).map_err(|e| StoreError::damaged(path, e));
+    let mut names = HashSet::new();
+    let parse = |line| {
+        let mut point: Point = serde_json::from_str(line).map_err(|e| StoreError::damaged(path, e))?;
+        point.values.share(&mut names);
+        Ok(point)
+    };
     whole.lines().map(parse).collect()
 }
 
@@ -81,12 +133,13 @@ mod tests {
     fn reopening_cuts_back_and_reading_skips_a_half_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        let point = |step, loss| Point { step, epoch: 0.5, values: [("train/loss".into(), loss)].into() };
+        let point =
+            |step, loss| Point { step, epoch: 0.5, values: BTreeMap::from([("train/loss".to_owned(), loss)]).into() };
         let mut metrics = Metrics::open(&path, 0).unwrap();
         metrics.append(&point(1, 0.25)).unwrap();
         let length = metrics.sync().unwrap();
         metrics.append(&point(2, f64::NAN)).unwrap();
-        assert!(read(&path).unwrap()[1].values["train/loss"].is_nan());
+        assert!(read(&path).unwrap()[1].values.get("train/loss").unwrap().is_nan());
         std::fs::write(&path, [std::fs::read(&path).unwrap(), b"{\"step\":3,".to_vec()].concat()).unwrap();
         assert_eq!(read(&path).unwrap().len(), 2);
         Metrics::open(&path, length).unwrap().append(&point(9, 0.5)).unwrap();

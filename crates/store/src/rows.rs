@@ -71,7 +71,7 @@ impl TrialRow {
 /// One sweep.
 #[derive(Clone, Debug)]
 pub struct SweepRows {
-    /// The last command's plan.
+    /// The last command's plan; its trials stand below.
     pub plan: Plan,
     /// In the plan's order.
     pub trials: Vec<TrialRow>,
@@ -87,7 +87,7 @@ pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, StoreError> {
     let earlier = std::mem::take(&mut plan.earlier);
     let events = journal::read(&dir.journal());
     let ends = last_ends(&events);
-    let mut planned = plan.trials.clone();
+    let mut planned = std::mem::take(&mut plan.trials);
     planned.extend(earlier.into_iter().filter(|_| all));
     let trials = planned.into_par_iter().map(|t| row(dir, t, &ends)).collect::<Result<_, _>>()?;
     Ok(SweepRows { plan, trials, events, history: history::read(dir) })

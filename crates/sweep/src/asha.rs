@@ -44,7 +44,7 @@ impl Rungs {
         let mut reason = None;
         for (i, rung) in new {
             let at_rung = curve.iter().find(|p| p.epoch == rung as f64).and_then(|p| p.values.get("val/acc1"));
-            let Some(&value) = at_rung else { continue };
+            let Some(value) = at_rung else { continue };
             self.values[i].insert(id.to_owned(), value);
             reason = reason.or_else(|| self.is_behind(i, value));
         }
@@ -76,7 +76,7 @@ mod tests {
         let mut metrics = Metrics::open(&dir.run(id).metrics(), 0).unwrap();
         for (i, &accuracy) in accuracies.iter().enumerate() {
             let values = BTreeMap::from([("val/acc1".to_owned(), accuracy)]);
-            metrics.append(&Point { step: i as u64, epoch: (i + 1) as f64, values }).unwrap();
+            metrics.append(&Point { step: i as u64, epoch: (i + 1) as f64, values: values.into() }).unwrap();
         }
     }
 

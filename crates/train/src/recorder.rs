@@ -69,7 +69,7 @@ impl<'a> Recorder<'a> {
         let written = self.events.as_mut().map(|events| events.scalars(step as u64, scalars.into_iter()));
         self.after_event(written);
         let Some((metrics, _)) = &mut self.files else { return Ok(()) };
-        Ok(metrics.append(&Point { step: step as u64, epoch, values })?)
+        Ok(metrics.append(&Point { step: step as u64, epoch, values: values.into() })?)
     }
 
     /// Flushes metrics.jsonl and returns its length.

@@ -106,7 +106,7 @@ fn unfinished<'s, 'a>(arm: &'s Arm<'a>, path: &str, most: usize) -> Vec<Single<'
 }
 
 fn finite(point: &store::Point, path: &str) -> Option<f64> {
-    point.values.get(path).copied().filter(|v| v.is_finite())
+    point.values.get(path).filter(|v| v.is_finite())
 }
 
 /// Every so many points, the last one always.

@@ -91,14 +91,19 @@ pub fn to_json(table: &Table) -> Vec<Vec<Value>> {
     (0..table.height()).map(row).collect()
 }
 
-/// Writes `table`; each column's meaning goes into the file's metadata under `res2lab.columns`.
-pub fn write_parquet(path: &Path, table: Table, documentation: &[(String, &str)]) -> Result<(), StoreError> {
+/// Writes a table in parts, of which there is at least one; each column's meaning goes into the file's metadata under
+/// `res2lab.columns`.
+pub fn write_parquet<'a>(
+    path: &Path,
+    parts: impl Iterator<Item = Table<'a>>,
+    documentation: &[(String, &str)],
+) -> Result<(), StoreError> {
     let meanings: serde_json::Map<_, _> =
         documentation.iter().map(|(name, meaning)| (name.clone(), (*meaning).into())).collect();
     let meanings = serde_json::Value::Object(meanings).to_string();
     let metadata = KeyValueMetadata::from_static(vec![("res2lab.columns".to_owned(), meanings)]);
     // Encoded in memory first, so that an error of the disk is told as one.
-    let bytes = encode(table, metadata).map_err(|e| {
+    let bytes = encode(parts, metadata).map_err(|e| {
         StoreError::new(
             format!("cannot encode {}: {e}", path.display()),
             "this is a fault of res2lab; please report it",
@@ -107,15 +112,26 @@ pub fn write_parquet(path: &Path, table: Table, documentation: &[(String, &str)]
     atomic::write(path, &bytes)
 }
 
-fn encode(table: Table, metadata: KeyValueMetadata) -> Result<Vec<u8>, PolarsError> {
-    let height = table.height();
-    let columns = table.columns.into_iter().map(|(name, values)| values.into_column(&name)).collect();
-    let mut frame = DataFrame::new(height, columns)?;
+fn encode<'a>(parts: impl Iterator<Item = Table<'a>>, metadata: KeyValueMetadata) -> Result<Vec<u8>, PolarsError> {
+    let mut frames = parts.map(|table| {
+        let height = table.height();
+        let columns = table.columns.into_iter().map(|(name, values)| values.into_column(&name)).collect();
+        DataFrame::new(height, columns)
+    });
     let mut bytes = Vec::new();
-    ParquetWriter::new(&mut bytes)
+    let Some(first) = frames.next() else { return Ok(bytes) };
+    let first = first?;
+    let mut writer = ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Snappy)
         .with_key_value_metadata(Some(metadata))
-        .finish(&mut frame)?;
+        .batched(first.schema())?;
+    writer.write_batch(&first)?;
+    drop(first);
+    for frame in frames {
+        writer.write_batch(&frame?)?;
+    }
+    writer.finish()?;
+    drop(writer);
     Ok(bytes)
 }
 

@@ -19,9 +19,12 @@ pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<(), StoreError> {
     let trials = trials(&rows.trials);
     atomic::write(&dir.trials_csv(), &frame::to_csv(&trials).map_err(|e| StoreError::damaged(&dir.trials_csv(), e))?)?;
     let meanings = documentation(&trials);
-    frame::write_parquet(&dir.trials_parquet(), trials, &meanings)?;
+    frame::write_parquet(&dir.trials_parquet(), [trials].into_iter(), &meanings)?;
     let meanings: Vec<_> = METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning)).collect();
-    frame::write_parquet(&dir.metrics_parquet(), metrics(&rows.trials), &meanings)
+    // A sweep has millions of values: so many trials at a time are turned into columns.
+    let none = rows.trials.is_empty().then(|| metrics(&[]));
+    let parts = rows.trials.chunks(TRIALS_AT_A_TIME).map(metrics).chain(none);
+    frame::write_parquet(&dir.metrics_parquet(), parts, &meanings)
 }
 
 /// A table for people and programs that read no Parquet.
@@ -77,20 +80,23 @@ const METRIC_COLUMNS: &[(&str, &str)] = &[
     ("value", "accuracies in percent"),
 ];
 
-/// A line per logged value. A sweep has millions of them, so text is borrowed until Parquet encodes it.
+/// Trials whose curves are in memory as columns at one time.
+const TRIALS_AT_A_TIME: usize = 500;
+
+/// A line per logged value. Text is borrowed until Parquet encodes it.
 fn metrics(rows: &[TrialRow]) -> Table<'_> {
     let (mut id, mut arm, mut seed, mut step) = (vec![], vec![], vec![], vec![]);
     let (mut epoch, mut metric, mut value) = (vec![], vec![], vec![]);
     for row in rows {
         for point in &row.curve {
-            for (name, x) in &point.values {
+            for (name, x) in point.values.iter() {
                 id.push(Some(Cow::from(&row.planned.id)));
                 arm.push(Some(Cow::from(&row.planned.arm)));
                 seed.push(Some(row.planned.spec.seed));
                 step.push(Some(point.step));
                 epoch.push(Some(point.epoch));
                 metric.push(Some(Cow::from(name)));
-                value.push(Some(*x));
+                value.push(Some(x));
             }
         }
     }
@@ -133,7 +139,7 @@ mod tests {
         let metrics = [("val/acc1".to_owned(), 97.5), ("val/loss".to_owned(), f64::NAN), ("steps".to_owned(), 0.5)];
         done.result = Some(TrialResult { status: Outcome::Done, metrics: metrics.into(), ..TrialResult::default() });
         let values = [("train/loss".to_owned(), f64::INFINITY), ("val/ä".to_owned(), f64::NAN)];
-        done.curve = vec![Point { step: 25, epoch: 0.2, values: values.into() }];
+        done.curve = vec![Point { step: 25, epoch: 0.2, values: std::collections::BTreeMap::from(values).into() }];
         SweepRows {
             plan: Plan::default(),
             trials: vec![done, row("pending", u64::MAX)],
