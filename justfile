@@ -59,7 +59,7 @@ tensorboard name="": _tensorboard
 test: setup
     cargo test --release --workspace --tests --quiet
 
-# The slow and the real: an interrupted sweep, TensorBoard, a real SLURM (as root), Kubernetes' schema
+# The slow and the real: an interrupted sweep, TensorBoard, Chromium, DuckDB, a real SLURM (as root), Kubernetes' schema
 verify: _build _tensorboard _verify-tools
     scripts/verify.sh
 
@@ -93,4 +93,4 @@ _tensorboard:
 
 [private]
 _verify-tools:
-    @test -x .tools/verify/bin/kubernetes-validate || { python3 -m venv .tools/verify && .tools/verify/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0 pandas duckdb pyarrow; }
+    @test -x .tools/verify/bin/kubernetes-validate || { python3 -m venv .tools/verify && .tools/verify/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0 playwright pandas duckdb polars pyarrow; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The slow and the real: a sweep by the binary as built, interrupted on the way, read by a real TensorBoard; trials that go
-# wrong in every way; the cluster's side, on a real SLURM and against the schema of Kubernetes.
+# wrong in every way; the report in a browser, the tables in other programs; the cluster's side, on a real SLURM and against the schema of Kubernetes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +14,19 @@ sweep=(target/release/res2lab sweep scale=2,4 seed=0,1 epochs=2 train.log_every=
 timeout --signal=INT 4 "${sweep[@]}" || echo "interrupted on purpose; going on"
 "${sweep[@]}"
 .tools/tensorboard/bin/python scripts/verify-tensorboard.py "$reports/verify"
+.tools/verify/bin/python scripts/verify-tables.py "$reports/verify"
+
+# Its page in a browser, and pages of odd sweeps.
+if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
+fi
+if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then
+  mkdir "$reports/pages"
+  cargo run --release --quiet -p report --example pages "$reports/pages" >/dev/null
+  .tools/verify/bin/python scripts/verify-report.py "$reports/verify" "$reports"/pages/*.html
+else
+  echo "skipped: the report in a browser; there is no chromium, and only root can install it"
+fi
 
 # Trials that crash, eat memory, hang and fill the disk.
 python3 scripts/verify-faults.py

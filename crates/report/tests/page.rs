@@ -179,6 +179,16 @@ fn two_hundred_trials_stay_below_three_megabytes() {
 }
 
 #[test]
+fn of_a_large_sweep_most_rows_wait_until_they_are_asked_for() {
+    let seeds: Vec<u64> = (0..600).collect();
+    let page = page(&fixture::sweep("large", &[("data.name", &["</script><b>", "4"])], &seeds));
+    assert!(page.contains("id=\"later-trials\" data-rows=\"1100\""));
+    assert_eq!(page.matches("<tr data-arm=").count(), 2 + 1200);
+    // The data, the rows that wait, the script: nothing in them ends one early.
+    assert_eq!((page.matches("<script").count(), page.matches("</script>").count()), (3, 3));
+}
+
+#[test]
 fn the_json_of_a_summary_keeps_its_names() {
     let summary = serde_json::to_value(report::summarise(&cases::quickstart())).unwrap();
     let arm = &summary["arms"][3];

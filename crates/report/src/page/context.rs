@@ -40,6 +40,8 @@ pub struct DataTable {
     pub id: &'static str,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
+    /// Rows that the page's script puts into the table once somebody asks for them: thousands take seconds to lay out.
+    pub later: Vec<Row>,
 }
 
 #[derive(Serialize)]

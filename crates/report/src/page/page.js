@@ -48,6 +48,18 @@
       else th.removeAttribute("aria-sort");
     });
   };
+  // Of a large sweep most rows wait in a script element, as text, until somebody asks for more than the first.
+  const later = byId("later-trials");
+  let waiting = later ? Number(later.dataset.rows) : 0;
+  let onArrival = () => {};
+  const fetchRows = () => {
+    if (!waiting) return;
+    waiting = 0;
+    const body = byId("table-trials").tBodies[0];
+    const known = body.rows.length;
+    body.insertAdjacentHTML("beforeend", later.textContent);
+    onArrival([...body.rows].slice(known));
+  };
   for (const table of all("table.data")) {
     const key = "sort-" + table.id.replace("table-", "");
     const heads = [...table.tHead.rows[0].cells];
@@ -55,12 +67,14 @@
       // Numbers are first looked at from the top.
       const sorted = th.getAttribute("aria-sort");
       const down = sorted ? sorted === "ascending" : th.classList.contains("number");
+      if (table.id === "table-trials") fetchRows();
       sort(table, column, down);
       remember(key, (down ? "-" : "") + column);
       if (table.id === "table-trials") showRows();
     }));
     const wanted = state.get(key);
     const column = wanted === null ? -1 : Math.abs(Number(wanted));
+    if (heads[column] && table.id === "table-trials") fetchRows();
     if (heads[column]) sort(table, column, wanted.startsWith("-"));
   }
 
@@ -74,6 +88,7 @@
   const showRows = () => {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const arm = state.get("arm");
+    if (words.length || arm || wholeTable) fetchRows();
     let matching = 0;
     const rows = [...byId("table-trials").tBodies[0].rows];
     for (const row of rows) {
@@ -82,8 +97,11 @@
       if (matches) matching += 1;
       row.hidden = !matches || (!wholeTable && matching > PAGE);
     }
+    // Rows that wait match, or they would have been asked for.
+    matching += waiting;
     const shown = wholeTable ? matching : Math.min(matching, PAGE);
-    byId("shown").textContent = shown === rows.length ? "" : `${shown} of ${rows.length} trials shown`;
+    const total = rows.length + waiting;
+    byId("shown").textContent = shown === total ? "" : `${shown} of ${total} trials shown`;
     more.hidden = shown === matching;
     more.textContent = `Show all ${matching}`;
     armFilter.hidden = !arm;
@@ -104,12 +122,16 @@
 
   // What belongs together lights up together: by arm, and by trial where a single one is pointed at.
   const linked = new Map();
-  for (const element of all("svg [data-arm], tr[data-arm]")) {
-    for (const key of [element.dataset.arm, element.dataset.trial].filter(Boolean)) {
-      if (!linked.has(key)) linked.set(key, []);
-      linked.get(key).push(element);
+  const link = (elements) => {
+    for (const element of elements) {
+      for (const key of [element.dataset.arm, element.dataset.trial].filter(Boolean)) {
+        if (!linked.has(key)) linked.set(key, []);
+        linked.get(key).push(element);
+      }
     }
-  }
+  };
+  link(all("svg [data-arm], tr[data-arm]"));
+  onArrival = link;
   let hot = [];
   const point = (target) => {
     hot.forEach((element) => element.classList.remove("hot"));

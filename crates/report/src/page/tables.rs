@@ -28,7 +28,12 @@ pub fn arms(study: &Study) -> DataTable {
             "Wall time, mean over finished trials; below it what the plan predicted, where it was asked",
         ),
     ];
-    let mut table = DataTable { id: "arms", columns, rows: study.arms.iter().map(|arm| arm_row(study, arm)).collect() };
+    let mut table = DataTable {
+        id: "arms",
+        columns,
+        rows: study.arms.iter().map(|arm| arm_row(study, arm)).collect(),
+        later: Vec::new(),
+    };
     if study.arms.iter().any(|arm| published(study, arm).is_some()) {
         let help = "Top-1 accuracy as published; the figure on it names the source";
         table.columns.push(Column::number("published %", help));
@@ -116,6 +121,8 @@ pub fn metric_paths(study: &Study) -> Vec<String> {
 
 /// Trials that the page opens with; its script shows more.
 const SHOWN: usize = 100;
+/// Up to so many are in the table from the start, where they can be read without a script too.
+const AT_ONCE: usize = 1000;
 
 /// One row per trial.
 pub fn trials(study: &Study) -> DataTable {
@@ -142,7 +149,8 @@ pub fn trials(study: &Study) -> DataTable {
         row.cells.truncate(columns.len());
         row.is_hidden = i >= SHOWN;
     }
-    DataTable { id: "trials", columns, rows }
+    let later = if rows.len() > AT_ONCE { rows.split_off(SHOWN) } else { Vec::new() };
+    DataTable { id: "trials", columns, rows, later }
 }
 
 fn trial_row(study: &Study, arm: &Arm, trial: &TrialRow, paths: &[String]) -> Row {
@@ -217,5 +225,5 @@ pub fn problems(study: &Study) -> Option<DataTable> {
         Column::number("attempts", ""),
         Column::text("trial", "Its folder's name; the log is in its last attempt's folder"),
     ];
-    (!rows.is_empty()).then_some(DataTable { id: "problems", columns, rows })
+    (!rows.is_empty()).then_some(DataTable { id: "problems", columns, rows, later: Vec::new() })
 }

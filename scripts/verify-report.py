@@ -1,0 +1,200 @@
+"""The page of a real sweep in Chromium: nothing is asked of a network, nothing is said on the console, sorting, filtering,
+links, downloads and dark mode work, and no text is cut off or covered. Pages of odd sweeps are looked at too.
+
+    verify-report.py SWEEP_FOLDER [PAGE.html ...]      SCREENSHOTS=FOLDER keeps pictures
+"""
+import csv
+import io
+import json
+import os
+import shutil
+import sys
+import time
+
+from playwright.sync_api import sync_playwright
+
+sweep, others = sys.argv[1], sys.argv[2:]
+shots = os.environ.get("SCREENSHOTS")
+failures = 0
+
+# Text of figures that leaves its picture or lies on other text; text of the page that is cut off; a page wider than the
+# window. Boxes of text are a little larger than the letters, so boxes may touch.
+LAYOUT = """() => {
+  const wrong = [];
+  const say = (what, element) => wrong.push(what + ': ' + (element.textContent || element.outerHTML).trim().slice(0, 60));
+  const root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth) wrong.push('the page is ' + root.scrollWidth + ' px wide in ' + root.clientWidth);
+  const shrunk = (box) => ({ left: box.left + 1, right: box.right - 1, top: box.top + 0.2 * box.height, bottom: box.bottom - 0.2 * box.height });
+  for (const svg of document.querySelectorAll('svg')) {
+    const frame = svg.getBoundingClientRect();
+    const texts = [...svg.querySelectorAll('text')].map((text) => [text, shrunk(text.getBoundingClientRect())]);
+    texts.forEach(([text, box], i) => {
+      if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1)
+        say('outside of its figure', text);
+      for (const [other, its] of texts.slice(i + 1))
+        if (box.left < its.right && its.left < box.right && box.top < its.bottom && its.top < box.bottom)
+          say('covers "' + other.textContent + '"', text);
+    });
+  }
+  for (const element of document.querySelectorAll('body *')) {
+    if (element.closest('svg, textarea, .scroll') || !element.clientWidth) continue;
+    if (element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== 'inline') say('cut off', element);
+  }
+  return wrong;
+}"""
+
+
+def check(ok, what):
+    global failures
+    failures += not ok
+    print(f"{'ok' if ok else 'FAILED'}: {what}", flush=True)
+
+
+def opened(browser, path, **options):
+    """A page with what it asks for and says. Only the file itself may be asked for."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.said, page.asked = [], []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto("file://" + os.path.abspath(path))
+    return page
+
+
+def layout(browser, path, name):
+    for width in (1280, 390):
+        page = opened(browser, path, viewport={"width": width, "height": 900})
+        wrong = page.evaluate(LAYOUT)
+        check(not wrong, f"{name} at {width} px: no text is cut off or covered {wrong[:4] if wrong else ''}")
+        asked = [url for url in page.asked if not url.startswith(("data:", "file://" + os.path.abspath(path)))]
+        check(not page.said and not asked, f"{name} at {width} px: nothing on the console, nothing asked {page.said[:3]} {asked[:3]}")
+        if shots:
+            page.screenshot(path=f"{shots}/{name}-{width}.png", full_page=True)
+        page.context.close()
+
+
+def column(page, table, index):
+    cells = page.locator(f"#table-{table} tbody tr:not([hidden]) td:nth-child({index + 1})")
+    return [cells.nth(i).get_attribute("data-v") or cells.nth(i).inner_text() for i in range(cells.count())]
+
+
+def index_of(page, table, name):
+    return page.locator(f"#table-{table} thead th").all_inner_texts().index(name)
+
+
+def visible(page):
+    return page.locator("#table-trials tbody tr:not([hidden])")
+
+
+def sorting(page):
+    at = index_of(page, "arms", "parameters")
+    button = page.locator("#table-arms thead th button").nth(at)
+    button.click()
+    values = [float(v) for v in column(page, "arms", at)]
+    check(len(values) > 1 and values == sorted(values, reverse=True), f"a click sorts the arms by parameters: {values}")
+    button.press("Enter")
+    check([float(v) for v in column(page, "arms", at)] == sorted(values), "the Enter key sorts them the other way round")
+    check(f"sort-arms={at}" in page.url, "the order stands in the address")
+    page.reload()
+    check([float(v) for v in column(page, "arms", at)] == sorted(values), "and is there again after loading anew")
+
+
+def filtering(page, rows):
+    seed = index_of(page, "trials", "seed")
+    page.fill("#filter", "seed1")
+    wanted = sum("seed1" in row["id"] for row in rows)
+    check(0 < visible(page).count() == wanted < len(rows), f"words filter the trials: {wanted} of {len(rows)}")
+    check(set(column(page, "trials", seed)) == {"1"}, "those of the other seed are hidden")
+    page.fill("#filter", "")
+    check(visible(page).count() == len(rows), "without words all are there")
+
+
+def links(page, rows):
+    mark = page.locator("#cost-parameters svg g.mark[data-arm]").last
+    arm = mark.get_attribute("data-arm")
+    mark.hover()
+    hot = page.locator("#table-arms tr.hot")
+    check(hot.count() == 1 and hot.get_attribute("data-arm") == arm, "pointing at a mark lights its arm's row up")
+    check(bool(mark.locator("title").text_content()), "the mark says what it is")
+    mark.click()
+    shown = visible(page)
+    wanted = sum(row["arm"] == arm for row in rows)
+    check(shown.count() == wanted < len(rows) and "arm=" in page.url, f"a click shows the trials of its arm: {wanted}")
+    page.locator("#arm-filter").click()
+    check(shown.count() == len(rows), "a click on the filter takes it away")
+
+
+def downloads(page, rows):
+    def get(kind):
+        with page.expect_download() as download:
+            page.click(f"[data-download={kind}]")
+        with open(download.value.path(), newline="") as f:
+            return f.read()
+    got = list(csv.DictReader(io.StringIO(get("trials-csv"))))
+    same = [(row["id"], float(row["val_acc1"])) for row in got] == [(row["id"], float(row["val_acc1"])) for row in rows]
+    check(same, f"the CSV holds the {len(rows)} trials of trials.csv")
+    arms = list(csv.DictReader(io.StringIO(get("arms-csv"))))
+    everything = json.loads(get("json"))
+    check(len(arms) == len(everything["arms"]) and len(everything["trials"]) == len(rows), "arms and JSON come down whole")
+    page.locator("#copy summary").click()
+    check("\\begin{tabular}" in page.input_value("#latex") and page.input_value("#markdown").startswith("| arm"), "tables to copy")
+
+
+def colours(browser, path):
+    background = "() => getComputedStyle(document.body).backgroundColor"
+    light = opened(browser, path, color_scheme="light")
+    dark = opened(browser, path, color_scheme="dark")
+    lights = sum(map(int, light.evaluate(background)[4:-1].split(",")))
+    check(sum(map(int, dark.evaluate(background)[4:-1].split(","))) < 150 < lights, "the page is dark where the system is")
+    light.click("#theme")
+    light.click("#theme")
+    check(light.evaluate(background) == dark.evaluate(background), "a button makes it dark where the system is not")
+    for page in (light, dark):
+        page.context.close()
+
+
+def can_fail(browser, path):
+    """The check of the layout finds what is wrong."""
+    page = opened(browser, path, viewport={"width": 1280, "height": 900})
+    page.add_style_tag(content="svg text { font-size: 30px !important; } .facts { overflow: hidden; width: 90px; white-space: nowrap; }")
+    wrong = " ".join(page.evaluate(LAYOUT))
+    check("covers" in wrong and "cut off" in wrong, "the layout's check finds letters that are too large and lines cut short")
+    page.context.close()
+
+
+def opening(browser, path, name):
+    started = time.time()
+    page = opened(browser, path)
+    page.wait_for_function("document.readyState === 'complete'")
+    ready = time.time() - started
+    rows = page.locator("#table-trials tbody tr")
+    known = rows.count()
+    page.evaluate("document.getElementById('filter').value = 'seed'; document.getElementById('filter').dispatchEvent(new Event('input'))")
+    print(f"        {name}: {os.path.getsize(path) / 1e6:.1f} MB, open after {ready:.2f} s, {known} rows at once, {rows.count()} in all")
+    page.context.close()
+
+
+index = f"{sweep}/index.html"
+with open(f"{sweep}/trials.csv", newline="") as f:
+    rows = list(csv.DictReader(f))
+with sync_playwright() as p:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    layout(browser, index, "the sweep")
+    page = opened(browser, index, viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    order = [row.get_attribute("data-trial") for row in page.locator("#table-trials tbody tr").all()]
+    rows.sort(key=lambda row: order.index(row["id"]))
+    sorting(page)
+    filtering(page, rows)
+    links(page, rows)
+    downloads(page, rows)
+    check(not page.said, f"nothing on the console after all of it {page.said[:3]}")
+    check(len(page.pdf()) > 10_000, "it prints")
+    colours(browser, index)
+    can_fail(browser, index)
+    for path in others:
+        layout(browser, path, os.path.splitext(os.path.basename(path))[0])
+        opening(browser, path, os.path.basename(path))
+    browser.close()
+sys.exit(failures > 0)
