@@ -89,7 +89,7 @@ _build: setup
 
 [private]
 _tensorboard:
-    @test -x .tools/tensorboard/bin/tensorboard || { python3 -m venv .tools/tensorboard && .tools/tensorboard/bin/pip install --quiet --disable-pip-version-check tensorboard==2.21.0 'setuptools<81' pyarrow; }
+    @test -x .tools/tensorboard/bin/tensorboard || { python3 -m venv .tools/tensorboard && .tools/tensorboard/bin/pip install --quiet --disable-pip-version-check tensorboard==2.21.0 'setuptools<81' pyarrow pillow; }
 
 [private]
 _verify-tools:

@@ -2,10 +2,12 @@
 """Does a real TensorBoard see a whole sweep?  verify-tensorboard.py SWEEP_FOLDER, run by a Python that has tensorboard.
 
 Starts TensorBoard on the sweep's runs, asks its HTTP API for the scalars of every trial of the plan and for the HPARAMS
-table, and reads each event file with TensorBoard's own EventAccumulator; reads the tables too where pyarrow is at hand.
+table, and reads each event file with TensorBoard's own EventAccumulator, its pictures too; reads the tables too where pyarrow is at hand.
 Prints one line per check; exit status 1 if any failed.
 """
 
+import gzip
+import io
 import json
 import math
 import re
@@ -16,6 +18,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 CHECKS = {True: 0, False: 0}
@@ -110,6 +113,14 @@ def check_server(url, trials, results, last):
         have = sum(tag in tags.get(last[t], {}) for t in done)
         check(have == len(done), f"{have} of {len(done)} finished trials have the scalar {tag}")
 
+    layout = get(url + "/data/plugin/custom_scalars/layout")
+    charts = [chart["title"] for category in layout.get("category", []) for chart in category["chart"]]
+    check(charts[:2] == ["loss", "accuracy"], f"the custom-scalars page has the charts {charts}")
+    for plugin, tag in [("images", "confusion"), ("histograms", "weights/stem"), ("text", "spec")]:
+        tags = get(url + f"/data/plugin/{plugin}/tags")
+        have = sum(tag in tags.get(last[t], {}) for t in done)
+        check(have == len(done), f"{have} of {len(done)} finished trials have the {plugin} {tag}")
+
     wanted = {"scale", "width", "depth", "blocks", "seed", "lr", "batch_size", "epochs", "parameters", "macs"}
     if all(trial["model"]["family"] == "dla" for trial in trials.values()):
         wanted.remove("depth")
@@ -150,6 +161,40 @@ def check_events(sweep, trial, run):
     check(same and (compared or not lines), f"events of {trial} are those of metrics.jsonl ({compared} values)")
 
 
+def test_digits(count):
+    """The first test images of the digits that lie in this repository, as rows of bytes."""
+    with gzip.open("data/mnist5k/t10k-images-idx3-ubyte.gz") as f:
+        raw = f.read()
+    return [[raw[16 + 784 * i + 28 * row:][:28] for row in range(28)] for i in range(count)]
+
+
+def check_pictures(sweep, trial, result, planned):
+    """Pictures, histograms and texts of a trial's first and last attempt, decoded, against what they were made from."""
+    attempts = [f"attempt-{i}" for i in range(1, result["attempts"] + 1)]
+    events = [EventAccumulator(str(sweep / "runs" / trial / a), size_guidance={"images": 0, "histograms": 0, "tensors": 0}) for a in attempts]
+    for e in events:
+        e.Reload()
+    picture = lambda e, tag: Image.open(io.BytesIO(e.Images(tag)[-1].encoded_image_string)).convert("RGB")
+    if planned["data"]["name"] == "mnist5k":
+        sheet, digits = picture(events[0], "samples/test"), test_digits(16)
+        seen = [[bytes(sheet.getpixel((28 * (i % 4) + x, 28 * (i // 4) + y))[0] for x in range(28)) for y in range(28)] for i in range(16)]
+        worst = max(abs(a - b) for image, digit in zip(seen, digits) for r, s in zip(image, digit) for a, b in zip(r, s))
+        check(worst <= 1, f"{trial}: the sheet of test images is that of the data set, off by {worst} of 255 at most")
+    # The blue of the diagonal says which share of a class was recognised; classes of the test images are equally many.
+    confusion, classes = picture(events[-1], "confusion"), planned["classes"]
+    cell = confusion.width // classes
+    share = sum((255 - confusion.getpixel((i * cell + 1, i * cell + 1))[0]) / 255 for i in range(classes)) / classes
+    expected = result["metrics"]["val/acc1"]
+    check(abs(100 * share - expected) < 1, f"{trial}: the confusion's diagonal says {100 * share:.1f} %, val/acc1 is {expected:.1f} %")
+    tags = events[-1].Tags()["histograms"]
+    kinds = {tag.split("/")[0] for tag in tags}
+    whole = all(math.isclose(sum(h.histogram_value.bucket), h.histogram_value.num) for tag in tags for h in events[-1].Histograms(tag))
+    weights = sum(events[-1].Histograms(tag)[-1].histogram_value.num for tag in tags if tag.startswith("weights/"))
+    check(kinds == {"weights", "gradients"} and whole and 0 < weights < planned["parameters"], f"{trial}: {len(tags)} histograms, {weights:.0f} weights in the last ones, each in one bucket")
+    text = events[0].Tensors("spec")[0].tensor_proto.string_val[0].decode()
+    check(trial in text and f"scale: {planned['model']['scale']}" in text, f"{trial}: the spec is there as text")
+
+
 def check_tables(sweep, trials, results):
     try:
         import pyarrow.parquet as parquet
@@ -182,6 +227,8 @@ def main(sweep):
             end(process)
     for trial in sorted(results):
         check_events(sweep, trial, last[trial])
+        if results[trial]["status"] == "done":
+            check_pictures(sweep, trial, results[trial], trials[trial])
     check_tables(sweep, trials, results)
     print(f"{CHECKS[True]} passed, {CHECKS[False]} failed")
     return 1 if CHECKS[False] else 0

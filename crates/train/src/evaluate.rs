@@ -2,24 +2,34 @@
 
 use crate::TrainError;
 use crate::reduce::Reduce;
+use crate::shown::MOST_CLASSES;
 use data::{Pass, Shard, Source, Split, order};
 use nn::{Mode, Net};
 use std::collections::BTreeMap;
-use tch::{Kind, Reduction, Tensor};
+use tch::{Device, Kind, Reduction, Tensor};
 
 /// Images at a time.
 pub const BATCH: usize = 250;
 
-/// Mean cross-entropy (without smoothing), top-1 and, with five classes or more, top-5 accuracy in percent.
+/// What the test images say of a network.
+pub struct Evaluation {
+    /// Mean cross-entropy (without smoothing), top-1 and, with five classes or more, top-5 accuracy in percent.
+    pub metrics: BTreeMap<String, f64>,
+    /// How many images of each class (rows) were taken for each (columns), row by row; empty for many classes.
+    pub confusion: Vec<f64>,
+}
+
+/// Evaluates on all test images, each process on its share.
 pub fn evaluate(
     net: &Net,
     source: &mut dyn Source,
     shard: Shard,
     reduce: &mut dyn Reduce,
-) -> Result<BTreeMap<String, f64>, TrainError> {
+) -> Result<Evaluation, TrainError> {
     let batches = order::evaluation_batches(source.len(Split::Test), BATCH, shard);
     source.begin(Pass { split: Split::Test, batches, augment: None })?;
     let mut sums: Option<Tensor> = None;
+    let mut confusion: Option<Tensor> = None;
     let mut images = 0;
     let mut classes = 0;
     tch::no_grad(|| -> Result<(), TrainError> {
@@ -28,10 +38,11 @@ pub fn evaluate(
             classes = logits.size()[1];
             images += batch.labels.numel();
             let counts = loss_and_hits(&logits, &batch.labels);
-            sums = Some(match sums.take() {
-                Some(so_far) => so_far + counts,
-                None => counts,
-            });
+            sums = Some(sums.take().map_or_else(|| counts.shallow_clone(), |so_far| so_far + &counts));
+            if classes <= MOST_CLASSES as i64 {
+                let cells = confusions(&logits, &batch.labels);
+                confusion = Some(confusion.take().map_or_else(|| cells.shallow_clone(), |so_far| so_far + &cells));
+            }
         }
         Ok(())
     })?;
@@ -39,13 +50,30 @@ pub fn evaluate(
     if let Some(sums) = sums {
         (0..3).for_each(|i| totals[i + 1] = sums.double_value(&[i as i64]));
     }
+    let cells = confusion.map(|t| Vec::<f64>::try_from(t.to_device(Device::Cpu)).unwrap_or_default());
+    totals.extend(cells.unwrap_or_else(|| vec![0.0; cells_of(net)]));
     reduce.sums(&mut totals)?;
-    let [n, loss, first, five] = totals[..] else { return Ok(BTreeMap::new()) };
+    let confusion = totals.split_off(4);
+    let [n, loss, first, five] = totals[..] else { return Ok(Evaluation { metrics: BTreeMap::new(), confusion }) };
     let mut metrics = BTreeMap::from([("val/loss".to_owned(), loss / n), ("val/acc1".to_owned(), 100.0 * first / n)]);
     if classes >= 5 {
         metrics.insert("val/acc5".to_owned(), 100.0 * five / n);
     }
-    Ok(metrics)
+    Ok(Evaluation { metrics, confusion })
+}
+
+/// Cells of the confusion that this network's processes add up.
+fn cells_of(net: &Net) -> usize {
+    let classes = net.graph().node(net.graph().output()).shape.channels;
+    if classes <= MOST_CLASSES { classes * classes } else { 0 }
+}
+
+/// How many images of each class were taken for each, row by row; labels that the network does not know are left out.
+fn confusions(logits: &Tensor, labels: &Tensor) -> Tensor {
+    let classes = logits.size()[1];
+    let is_known = labels.ge(0).logical_and(&labels.lt(classes));
+    let cells = labels * classes + logits.argmax(1, false);
+    cells.masked_select(&is_known).bincount(None::<&Tensor>, classes * classes).to_kind(Kind::Double)
 }
 
 /// Three sums over the batch, on its device: loss, hits of the first guess, hits of the first five.
@@ -60,6 +88,13 @@ fn loss_and_hits(logits: &Tensor, labels: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn confusions_are_counted_by_class_and_guess() {
+        let logits = Tensor::from_slice(&[9.0, 1.0, 1.0, 9.0, 9.0, 1.0, 1.0, 9.0]).view([4, 2]);
+        let cells = confusions(&logits, &Tensor::from_slice(&[0_i64, 0, 1, -1]));
+        assert_eq!(Vec::<f64>::try_from(cells).unwrap(), [1.0, 1.0, 1.0, 0.0]);
+    }
 
     #[test]
     fn hits_are_counted_among_the_first_and_the_first_five() {

@@ -15,7 +15,7 @@
 //! - [`fit`]: whether a step fits into memory
 //! - [`timing`]: a few steps, timed
 //! - `checkpoint`: what is saved, and how a run goes on from it
-//! - `recorder`: metrics, log, event file, progress
+//! - `recorder`: metrics, log, event file, progress; `shown`: what TensorBoard shows beside numbers
 //! - `reduce`: sums over processes; `trace`: when they happened
 //! - [`environment`]: where it runs
 
@@ -30,6 +30,7 @@ mod mix;
 mod recorder;
 mod reduce;
 mod schedule;
+mod shown;
 mod speed;
 pub mod timing;
 mod trace;

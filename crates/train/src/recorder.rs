@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use store::tensorboard::{EventFile, hparams_of};
+use store::tensorboard::{EventFile, hparams_of, spec_text};
 use store::{Metrics, PlannedTrial, Point, RunDir, StoreError};
 
 /// How far a trial is.
@@ -78,6 +78,17 @@ impl<'a> Recorder<'a> {
         Ok(metrics.sync()?)
     }
 
+    /// Whether there is an event file to show anything in.
+    pub fn shows(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// Writes pictures or histograms into the event file.
+    pub fn show(&mut self, write: impl FnOnce(&mut EventFile) -> Result<(), StoreError>) {
+        let written = self.events.as_mut().map(write);
+        self.after_event(written);
+    }
+
     /// Tells how far the trial is.
     pub fn progress(&mut self, progress: &Progress) {
         if self.files.is_some() {
@@ -111,5 +122,7 @@ fn start_events(attempt_dir: &Path, trial: &PlannedTrial) -> Result<EventFile, S
     let mut events = EventFile::create(attempt_dir)?;
     // Attempts of one trial share a group, so that an interrupted one makes no row of its own.
     events.hparams(&trial.id, &hparams_of(trial))?;
+    events.text("spec", &spec_text(trial))?;
+    events.layout()?;
     Ok(events)
 }

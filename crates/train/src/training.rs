@@ -7,7 +7,7 @@ use crate::recorder::{Progress, Recorder};
 use crate::reduce::Reduce;
 use crate::schedule::{Rates, rates};
 use crate::speed::Speed;
-use crate::{TrainError, trace, trial::Options};
+use crate::{TrainError, shown, trace, trial::Options};
 use data::{Augment, Pass, Shard, Source, Split, order};
 use nn::{LossScaler, Net, Sgd, Step, Weight};
 use random::Key;
@@ -71,6 +71,7 @@ impl Loop<'_> {
         let share = 1.0 / shard.parts() as f64;
         let mixing = Key::new(self.spec.seed).named("mix");
         let mut totals = self.load_totals();
+        self.show_samples()?;
 
         while self.state.step < total {
             let epoch = self.state.step / steps_per_epoch;
@@ -183,11 +184,35 @@ impl Loop<'_> {
         self.reduce.share_running(self.net.params_mut())?;
         self.net.params_mut().swap_average();
         let result = evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce).and_then(|of_test| {
-            values.extend(of_test);
+            values.extend(of_test.metrics);
+            self.show(&of_test.confusion);
             self.keep_best(epoch, values)
         });
         self.net.params_mut().swap_average();
         result
+    }
+
+    /// Pictures for TensorBoard after an evaluation: confusions, weights and the newest gradients.
+    fn show(&mut self, confusion: &[f64]) {
+        if !self.recorder.shows() {
+            return;
+        }
+        let (step, histograms) = (self.state.step as u64, shown::histograms(&self.net));
+        let picture = shown::confusion(confusion);
+        self.recorder.show(|events| {
+            events.histograms(step, histograms)?;
+            picture.map_or(Ok(()), |picture| events.picture(step, "confusion", &picture))
+        });
+    }
+
+    /// Once a trial: what the network is given to see.
+    fn show_samples(&mut self) -> Result<(), TrainError> {
+        if !self.recorder.shows() || self.state.step > 0 {
+            return Ok(());
+        }
+        let samples = shown::samples(&mut *self.source, self.spec, self.augment)?;
+        self.recorder.show(|events| samples.iter().try_for_each(|(tag, picture)| events.picture(0, tag, picture)));
+        Ok(())
     }
 
     /// Whether training ends before its time, by the recipe's limit or by the sweep's rule. All processes do the same,

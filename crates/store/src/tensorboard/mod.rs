@@ -1,8 +1,13 @@
-//! Event files that TensorBoard reads: scalars, and the trial's hyper-parameters for its HPARAMS tab.
+//! Event files that TensorBoard reads: scalars, the trial's hyper-parameters for its HPARAMS tab, and in [`rich`] text,
+//! pictures, histograms and the layout of charts.
 //!
 //! Each attempt has a file of its own, since TensorBoard keeps the first session of a folder for ever. Sessions of one
 //! trial share a group. No experiment summary is written: TensorBoard then infers columns, and no run can hide those of
 //! another.
+
+mod rich;
+
+pub use rich::{Histogram, Picture, spec_text};
 
 use crate::{PlannedTrial, StoreError};
 use protobuf::Message;
@@ -243,6 +248,32 @@ mod tests {
         assert_eq!(tag, "_hparams_/session_end_info");
         assert_eq!(end.get_session_end_info().get_status(), Status::STATUS_FAILURE);
         assert!(events.iter().all(|event| (now_s() - event.get_wall_time()).abs() < 60.0));
+    }
+
+    #[test]
+    fn pictures_text_and_histograms_are_decoded_as_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = EventFile::create(dir.path()).unwrap();
+        let picture = Picture { width: 2, height: 1, rgb: vec![255, 0, 0, 0, 0, 255] };
+        let (limits, counts) = (vec![1.0, 2.0], vec![3.0, 1.0]);
+        let histogram = Histogram { min: 0.0, max: 2.0, count: 4.0, sum: 5.0, sum_squares: 6.0, limits, counts };
+        file.text("spec", "**größer**").unwrap();
+        file.layout().unwrap();
+        file.picture(7, "a/picture", &picture).unwrap();
+        file.histograms(8, vec![("weights/stem".into(), histogram)]).unwrap();
+        let events = events(dir.path());
+        let value = |i: usize| &events[i].get_summary().get_value()[0];
+        assert_eq!(value(1).get_tensor().get_string_val()[0], "**größer**".as_bytes());
+        assert_eq!(value(1).get_metadata().get_plugin_data().get_plugin_name(), "text");
+        assert_eq!(value(2).get_tag(), "custom_scalars__config__");
+        let image = value(3).get_image();
+        let decoder = png::Decoder::new(std::io::Cursor::new(image.get_encoded_image_string()));
+        let mut reader = decoder.read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((image.get_width(), image.get_height(), pixels), (2, 1, picture.rgb));
+        let histo = value(4).get_histo();
+        assert_eq!((histo.get_num(), histo.get_bucket(), events[4].get_step()), (4.0, &[3.0, 1.0][..], 8));
     }
 
     #[test]

@@ -1,0 +1,180 @@
+//! What TensorBoard shows of a trial beside numbers: how weights and gradients are distributed in each stage, what the
+//! network is given to see, and what it takes for what.
+
+use crate::TrainError;
+use arch::Role;
+use data::{Augment, Pass, Source, Split, order};
+use nn::{Net, Params};
+use spec::TrialSpec;
+use store::tensorboard::{Histogram, Picture};
+use tch::{Device, Kind, Tensor};
+
+const BINS: usize = 50;
+/// Images of a sheet, in rows of [`COLUMNS`].
+const IMAGES: usize = 16;
+const COLUMNS: usize = 4;
+/// A confusion of more classes is no picture that anyone reads.
+pub const MOST_CLASSES: usize = 100;
+
+/// Weights and gradients of the convolutions and the last layer by stage: `weights/layer1`, `gradients/layer1`.
+pub fn histograms(net: &Net) -> Vec<(String, Histogram)> {
+    let stages: Vec<&str> = net.graph().stages.iter().map(|stage| stage.name.as_str()).collect();
+    let params = net.params();
+    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+    for (i, entry) in params.entries().iter().enumerate() {
+        if !matches!(entry.role, Role::ConvWeight | Role::LinearWeight) {
+            continue;
+        }
+        let first = entry.name.split('.').next().unwrap_or_default();
+        let group = match entry.role {
+            Role::LinearWeight => "head",
+            _ if stages.contains(&first) => first,
+            _ => "stem",
+        };
+        match groups.iter_mut().find(|(name, _)| name == group) {
+            Some((_, members)) => members.push(i),
+            None => groups.push((group.to_owned(), vec![i])),
+        }
+    }
+    let of = |what: &str, of: &dyn Fn(&Params, usize) -> Option<Tensor>| -> Vec<(String, Histogram)> {
+        let one = |(group, members): &(String, Vec<usize>)| {
+            let parts: Vec<Tensor> = members.iter().filter_map(|&i| Some(of(params, i)?.flatten(0, -1))).collect();
+            Some((format!("{what}/{group}"), histogram(&parts)?))
+        };
+        groups.iter().filter_map(one).collect()
+    };
+    let mut all = of("weights", &|params, i| Some(params.tensor(i).shallow_clone()));
+    all.extend(of("gradients", &|params, i| params.grad(i).map(Tensor::shallow_clone)));
+    all
+}
+
+/// None without values, or where some are not finite.
+fn histogram(parts: &[Tensor]) -> Option<Histogram> {
+    if parts.is_empty() {
+        return None;
+    }
+    tch::no_grad(|| {
+        let values = Tensor::cat(parts, 0).to_kind(Kind::Float);
+        let double = values.to_kind(Kind::Double);
+        let of = |t: Tensor| t.double_value(&[]);
+        let (min, max) = (of(values.min()), of(values.max()));
+        if !(min.is_finite() && max.is_finite()) {
+            return None;
+        }
+        // Equal values still need an interval to lie in.
+        let high = if max > min { max } else { min + 1e-12_f64.max(1e-6 * min.abs()) };
+        let counts = values.clamp(min, high).histc(BINS as i64).to_kind(Kind::Double).to_device(Device::Cpu);
+        let counts: Vec<f64> = Vec::try_from(counts).ok()?;
+        let limits = (1..=BINS).map(|i| min + (high - min) * i as f64 / BINS as f64).collect();
+        let (sum, sum_squares) = (of(double.sum(Kind::Double)), of(double.square().sum(Kind::Double)));
+        Some(Histogram { min, max, count: values.numel() as f64, sum, sum_squares, limits, counts })
+    })
+}
+
+/// The first images of both splits as the network gets them: the training images of the first batch with the recipe's
+/// random changes, the test images as they are.
+pub fn samples(
+    source: &mut dyn Source,
+    spec: &TrialSpec,
+    augment: Augment,
+) -> Result<Vec<(&'static str, Picture)>, TrainError> {
+    let order = order::training_batches(
+        source.len(Split::Train),
+        spec.seed,
+        0,
+        spec.train.batch_size,
+        data::Shard::WHOLE,
+        0,
+    );
+    let first: Vec<u32> = order.into_iter().next().unwrap_or_default().into_iter().take(IMAGES).collect();
+    let test: Vec<u32> = (0..source.len(Split::Test).min(IMAGES) as u32).collect();
+    let changes = Some((augment, order::epoch_key(spec.seed, 0)));
+    let passes = [("samples/train", Split::Train, first, changes), ("samples/test", Split::Test, test, None)];
+    let mut sheets = Vec::new();
+    for (tag, split, images, augment) in passes {
+        source.begin(Pass { split, batches: vec![images], augment })?;
+        if let Some(batch) = source.next_batch()? {
+            sheets.extend(sheet(&batch.images).map(|picture| (tag, picture)));
+        }
+    }
+    Ok(sheets)
+}
+
+/// Images (N x C x H x W) side by side, from their least value (black) to their greatest (white).
+fn sheet(images: &Tensor) -> Option<Picture> {
+    let (n, _, h, w) = images.size4().ok()?;
+    let images = images.to_device(Device::Cpu).to_kind(Kind::Double).narrow(0, 0, n.min(IMAGES as i64));
+    let (min, max) = (images.min().double_value(&[]), images.max().double_value(&[]));
+    let bytes = ((images - min) * (255.0 / (max - min).max(1e-12))).round().to_kind(Kind::Uint8);
+    let (n, c) = (bytes.size()[0] as usize, bytes.size()[1] as usize);
+    let (h, w) = (h as usize, w as usize);
+    let values: Vec<u8> = Vec::try_from(bytes.contiguous().flatten(0, -1)).ok()?;
+    let (width, height) = (COLUMNS.min(n) * w, n.div_ceil(COLUMNS) * h);
+    let mut rgb = vec![0; 3 * width * height];
+    for image in 0..n {
+        let (left, top) = (image % COLUMNS * w, image / COLUMNS * h);
+        for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
+            for color in 0..3 {
+                // Grey images have one channel, which stands for all three.
+                let channel = color.min(c - 1);
+                rgb[3 * ((top + y) * width + left + x) + color] = values[((image * c + channel) * h + y) * w + x];
+            }
+        }
+    }
+    Some(Picture { width, height, rgb })
+}
+
+/// Who is taken for whom: a row per true class, a column per guess, from white (none of the row's images) to blue (all).
+/// `counts` are those of a square table, row by row.
+pub fn confusion(counts: &[f64]) -> Option<Picture> {
+    const NONE: [f64; 3] = [255.0, 255.0, 255.0];
+    const ALL: [f64; 3] = [0.0, 62.0, 115.0];
+    let classes = (counts.len() as f64).sqrt().round() as usize;
+    if classes == 0 {
+        return None;
+    }
+    let cell = (240 / classes).clamp(3, 24);
+    let side = classes * cell;
+    let mut rgb = Vec::with_capacity(3 * side * side);
+    for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y / cell, x / cell))) {
+        let row = &counts[y * classes..(y + 1) * classes];
+        let share = row[x] / row.iter().sum::<f64>().max(1.0);
+        rgb.extend((0..3).map(|i| (NONE[i] + share * (ALL[i] - NONE[i])).round() as u8));
+    }
+    Some(Picture { width: side, height: side, rgb })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_counts_every_value_once() {
+        let values = [Tensor::from_slice(&[-1.0_f32, 0.0, 0.5]), Tensor::from_slice(&[3.0_f32, 3.0])];
+        let found = histogram(&values).unwrap();
+        assert_eq!((found.min, found.max, found.count, found.sum), (-1.0, 3.0, 5.0, 5.5));
+        assert_eq!((found.sum_squares, found.counts.iter().sum::<f64>()), (19.25, 5.0));
+        assert_eq!((found.counts[0], found.counts[BINS - 1], found.limits[BINS - 1]), (1.0, 2.0, 3.0));
+        assert_eq!(histogram(&[Tensor::zeros([4], (Kind::Float, Device::Cpu))]).unwrap().counts.iter().sum::<f64>(), 4.0);
+        assert!(histogram(&[Tensor::from_slice(&[f32::NAN])]).is_none() && histogram(&[]).is_none());
+    }
+
+    #[test]
+    fn a_sheet_holds_images_in_rows_from_black_to_white() {
+        let images = Tensor::arange(5 * 2 * 3, (Kind::Float, Device::Cpu)).view([5, 1, 2, 3]);
+        let sheet = sheet(&images).unwrap();
+        assert_eq!((sheet.width, sheet.height), (12, 4));
+        let at = |x: usize, y: usize| &sheet.rgb[3 * (y * 12 + x)..][..3];
+        assert_eq!((at(0, 0), at(2, 3), at(5, 3)), (&[0; 3][..], &[255; 3][..], &[0; 3][..]));
+        assert_eq!(at(3, 0), [53; 3], "the second image begins with 6 of 29");
+    }
+
+    #[test]
+    fn a_confusion_is_white_where_there_is_none() {
+        let picture = confusion(&[3.0, 1.0, 0.0, 0.0]).unwrap();
+        let at = |x: usize, y: usize| &picture.rgb[3 * (y * picture.width + x)..][..3];
+        assert_eq!((picture.width, picture.height), (48, 48));
+        assert_eq!((at(0, 0), at(24, 0)), (&[64, 110, 150][..], &[191, 207, 220][..]));
+        assert_eq!(at(0, 30), [255; 3], "a class without images");
+    }
+}
