@@ -85,8 +85,8 @@ def session_groups(url):
     return names, {group["name"]: group for group in answer.get("sessionGroups", [])}
 
 
-def session(rows, trial, run):
-    found = [s for s in rows.get(trial, {}).get("sessions", []) if s["name"] == run]
+def session(rows, arm, run):
+    found = [s for s in rows.get(arm, {}).get("sessions", []) if s["name"] == run]
     return found[0] if found else {}
 
 
@@ -102,7 +102,7 @@ def check_server(url, trials, results, last):
     # TensorBoard loads in the background: the end of a session is the last that it sees of a run.
     for _ in range(WAIT_S):
         names, rows = session_groups(url)
-        if all(session(rows, t, run).get("status") in ("STATUS_SUCCESS", "STATUS_FAILURE") for t, run in last.items()):
+        if all(session(rows, trials[t]["arm"], run).get("status") in ("STATUS_SUCCESS", "STATUS_FAILURE") for t, run in last.items()):
             break
         time.sleep(1)
     runs, tags = get(url + "/data/runs"), get(url + "/data/plugin/scalars/tags")
@@ -121,26 +121,28 @@ def check_server(url, trials, results, last):
         have = sum(tag in tags.get(last[t], {}) for t in done)
         check(have == len(done), f"{have} of {len(done)} finished trials have the {plugin} {tag}")
 
-    wanted = {"scale", "width", "depth", "blocks", "seed", "lr", "batch_size", "epochs", "parameters", "macs"}
+    wanted = {"scale", "width", "depth", "blocks", "lr", "batch_size", "epochs", "parameters", "macs"}
     if all(trial["model"]["family"] == "dla" for trial in trials.values()):
         wanted.remove("depth")
     check(wanted <= names, f"HPARAMS has {len(names)} hyper-parameters, missing: {sorted(wanted - names) or 'none'}")
-    check(set(trials) <= set(rows), f"HPARAMS shows {len(rows)} rows, every trial of the plan among them")
-    for trial in sorted(set(results) & set(rows)):
-        check_row(trial, trials[trial], results[trial], rows[trial], session(rows, trial, last[trial]))
+    arms = {trial["arm"] for trial in trials.values()}
+    check(arms == set(rows), f"HPARAMS shows {len(rows)} rows, one for each arm of the plan")
+    for arm in sorted(arms & set(rows)):
+        of_arm = [t for t in sorted(results) if trials[t]["arm"] == arm]
+        check_row(arm, [trials[t] for t in of_arm], [results[t] for t in of_arm], rows[arm], [session(rows, arm, last[t]) for t in of_arm])
 
 
-def check_row(trial, planned, result, row, ended):
-    """A row of the HPARAMS table: the trial's own hyper-parameters, how it ended, and its final accuracy."""
-    shown = (row["hparams"].get("scale"), row["hparams"].get("seed"))
+def check_row(arm, planned, results, row, ended):
+    """A row of the HPARAMS table: the arm's hyper-parameters, how its seeds ended, and the mean of their final accuracies."""
+    scale, wanted = row["hparams"].get("scale"), planned[0]["model"]["scale"]
     values = {metric["name"]["tag"]: metric["value"] for metric in row["metricValues"]}
-    status = "STATUS_SUCCESS" if result["status"] == "done" else "STATUS_FAILURE"
-    final, expected = values.get("final/val/acc1"), result["metrics"].get("val/acc1")
-    same = shown == (planned["model"]["scale"], planned["seed"]) and ended.get("status") == status
+    statuses = ["STATUS_SUCCESS" if result["status"] == "done" else "STATUS_FAILURE" for result in results]
+    same = scale == wanted and [s.get("status") for s in ended] == statuses
     # JSON has no word for NaN: it is null in result.json.
+    finals = [result["metrics"].get("val/acc1") for result in results]
+    final, expected = values.get("final/val/acc1"), None if None in finals or not finals else sum(finals) / len(finals)
     agrees = expected is None or (final is not None and close(float(final), expected))
-    attempts = f"{len(row['sessions'])} attempts, the last {ended.get('status', 'unseen')}"
-    check(same and agrees, f"row {trial}: scale {shown[0]}, seed {shown[1]}, final/val/acc1 {final}; {attempts}")
+    check(same and agrees, f"row {arm}: scale {scale}, {len(results)} seeds in {len(row['sessions'])} attempts, mean final/val/acc1 {final}")
 
 
 def check_events(sweep, trial, run):

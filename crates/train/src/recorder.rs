@@ -120,8 +120,9 @@ impl<'a> Recorder<'a> {
 
 fn start_events(attempt_dir: &Path, trial: &PlannedTrial) -> Result<EventFile, StoreError> {
     let mut events = EventFile::create(attempt_dir)?;
-    // Attempts of one trial share a group, so that an interrupted one makes no row of its own.
-    events.hparams(&trial.id, &hparams_of(trial))?;
+    // The seeds of an arm share a group, which TensorBoard shows as one row of means; an interrupted attempt adds nothing
+    // to it, since final values come at the end.
+    events.hparams(&trial.arm, &hparams_of(trial))?;
     events.text("spec", &spec_text(trial))?;
     events.layout()?;
     Ok(events)

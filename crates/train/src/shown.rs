@@ -78,14 +78,8 @@ pub fn samples(
     spec: &TrialSpec,
     augment: Augment,
 ) -> Result<Vec<(&'static str, Picture)>, TrainError> {
-    let order = order::training_batches(
-        source.len(Split::Train),
-        spec.seed,
-        0,
-        spec.train.batch_size,
-        data::Shard::WHOLE,
-        0,
-    );
+    let order =
+        order::training_batches(source.len(Split::Train), spec.seed, 0, spec.train.batch_size, data::Shard::WHOLE, 0);
     let first: Vec<u32> = order.into_iter().next().unwrap_or_default().into_iter().take(IMAGES).collect();
     let test: Vec<u32> = (0..source.len(Split::Test).min(IMAGES) as u32).collect();
     let changes = Some((augment, order::epoch_key(spec.seed, 0)));
@@ -155,7 +149,10 @@ mod tests {
         assert_eq!((found.min, found.max, found.count, found.sum), (-1.0, 3.0, 5.0, 5.5));
         assert_eq!((found.sum_squares, found.counts.iter().sum::<f64>()), (19.25, 5.0));
         assert_eq!((found.counts[0], found.counts[BINS - 1], found.limits[BINS - 1]), (1.0, 2.0, 3.0));
-        assert_eq!(histogram(&[Tensor::zeros([4], (Kind::Float, Device::Cpu))]).unwrap().counts.iter().sum::<f64>(), 4.0);
+        assert_eq!(
+            histogram(&[Tensor::zeros([4], (Kind::Float, Device::Cpu))]).unwrap().counts.iter().sum::<f64>(),
+            4.0
+        );
         assert!(histogram(&[Tensor::from_slice(&[f32::NAN])]).is_none() && histogram(&[]).is_none());
     }
 

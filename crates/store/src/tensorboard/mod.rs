@@ -2,7 +2,7 @@
 //! pictures, histograms and the layout of charts.
 //!
 //! Each attempt has a file of its own, since TensorBoard keeps the first session of a folder for ever. Sessions of one
-//! trial share a group. No experiment summary is written: TensorBoard then infers columns, and no run can hide those of
+//! arm share a group. No experiment summary is written: TensorBoard then infers columns, and no run can hide those of
 //! another.
 
 mod rich;
@@ -71,7 +71,7 @@ impl EventFile {
         self.write(&event)
     }
 
-    /// Opens the session: hyper-parameters, and the group whose attempts are one row. Numbers that are not finite are
+    /// Opens the session: hyper-parameters, and the group whose sessions are one row. Numbers that are not finite are
     /// left out, since one of them spoils TensorBoard's range for all trials.
     pub fn hparams(&mut self, group: &str, hparams: &[(String, HParam)]) -> Result<(), StoreError> {
         let mut start = SessionStartInfo::new();
@@ -127,14 +127,13 @@ impl EventFile {
     }
 }
 
-/// What tells trials apart: the network, the recipe, the seed, and what they cost.
+/// What tells arms apart: the network, the recipe, and what they cost. The seed is none of it: seeds share a row.
 pub fn hparams_of(trial: &PlannedTrial) -> Vec<(String, HParam)> {
     let mut found = Vec::new();
     let spec = serde_json::to_value(&trial.spec).unwrap_or_default();
     for part in ["model", "data", "train"] {
         flatten("", &spec[part], &mut found);
     }
-    found.push(("seed".into(), HParam::Number(trial.spec.seed as f64)));
     let depth = trial.spec.model.depth().map(|depth| ("depth", depth as u64));
     let costs = [("parameters", trial.parameters), ("macs", trial.macs), ("rf_max_px", trial.rf_max_px)];
     for (name, value) in depth.into_iter().chain(costs) {
@@ -289,13 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_trials_apart_is_a_hyper_parameter() {
+    fn what_tells_arms_apart_is_a_hyper_parameter() {
         let mut trial = row("a", 7).planned;
         trial.spec.train.schedule = Schedule::Cosine { warmup_epochs: 5, min_lr: 0.0 };
         let found = hparams_of(&trial);
         let get = |name: &str| found.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
         let model = &trial.spec.model;
-        assert_eq!(get("seed"), Some(HParam::Number(7.0)));
+        assert_eq!(get("seed"), None, "the seeds of an arm are one row");
         assert_eq!(get("scale"), Some(HParam::Number(model.scale as f64)));
         assert_eq!(get("depth"), model.depth().map(|depth| HParam::Number(depth as f64)));
         assert_eq!(get("lr"), Some(HParam::Number(0.1)));
