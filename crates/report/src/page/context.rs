@@ -20,6 +20,7 @@ pub struct Page {
     pub changes: Option<Changes>,
     pub figures: Vec<FigureContext>,
     pub trials: DataTable,
+    pub columns: TextTable,
     pub problems: Option<DataTable>,
     pub waiting: Option<TextTable>,
     pub provenance: Vec<Fact>,

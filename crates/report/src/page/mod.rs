@@ -67,6 +67,7 @@ fn page(study: &Study, live: Option<u64>) -> Page {
         changes: crate::changes::of(study).map(Into::into),
         figures,
         trials: tables::trials(study),
+        columns: tables::meanings(),
         problems: tables::problems(study),
         waiting: waiting(study),
         provenance: provenance::facts(study),

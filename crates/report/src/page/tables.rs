@@ -153,6 +153,14 @@ pub fn trials(study: &Study) -> DataTable {
     DataTable { id: "trials", columns, rows, later }
 }
 
+/// What the columns of the files beside the page mean.
+pub fn meanings() -> TextTable {
+    let fixed = store::tables::TRIAL_COLUMNS.iter().map(|(name, meaning, _)| [name, meaning].map(|t| (*t).to_owned()));
+    let rest = ["val_acc1, train_loss, …", "final metrics, their slash paths with underscores; accuracies in percent"];
+    let rows = fixed.chain([rest.map(str::to_owned)]).map(Vec::from).collect();
+    TextTable::new(["column", "meaning"].map(str::to_owned).to_vec(), rows)
+}
+
 fn trial_row(study: &Study, arm: &Arm, trial: &TrialRow, paths: &[String]) -> Row {
     let result = trial.result.as_ref();
     let metric = |path: &String| {

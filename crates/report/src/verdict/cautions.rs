@@ -2,6 +2,7 @@
 
 use crate::format::{count, plural};
 use crate::study::Study;
+use std::collections::BTreeSet;
 use store::Status::{Diverged, Done, Failed, Interrupted, Pending, Running, Stopped};
 
 pub fn of(study: &Study) -> Vec<String> {
@@ -14,6 +15,7 @@ pub fn of(study: &Study) -> Vec<String> {
     }
     said.extend(baseline_is_not_first(study));
     said.extend(unequal_cost(study));
+    said.extend(same_receptive_field(study));
     said.extend(other_code(study));
     if study.tested() > 0 {
         said.push(
@@ -82,6 +84,20 @@ fn unequal_cost(study: &Study) -> Option<String> {
     (most as f64 > 1.05 * least as f64).then(|| {
         let range = format!("{} to {} parameters", count(least), count(most));
         format!("The arms differ in size ({range}); they are not compared at equal cost.")
+    })
+}
+
+/// Scale works through receptive fields, as the paper has it. Where no block joins its splits there is nothing to see.
+fn same_receptive_field(study: &Study) -> Option<String> {
+    let scales: BTreeSet<usize> = study.arms.iter().map(|arm| arm.trials[0].planned.spec.model.scale).collect();
+    let fields: BTreeSet<u64> = study.arms.iter().map(|arm| arm.trials[0].planned.rf_max_px).collect();
+    let has_one_block = study.arms.iter().all(|arm| arm.trials[0].planned.spec.model.blocks.iter().all(|&n| n == 1));
+    (scales.len() > 1 && fields.len() == 1 && has_one_block).then(|| {
+        format!(
+            "All arms have the same receptive field ({} px): a stage's first block keeps its splits apart, and these stages \
+             have one block each. Scale cannot widen what they see; at a greater depth it can.",
+            fields.iter().next().unwrap_or(&0)
+        )
     })
 }
 

@@ -1,0 +1,52 @@
+//! Networks with weights that tests choose.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use arch::{Graph, NodeId, Op, Pool, StateEntry};
+use nn::{Layout, Net, Placement};
+use tch::{Device, Kind, Tensor};
+
+/// The graph in double precision on the CPU, its state filled entry by entry.
+pub fn net(graph: Graph, values: impl Fn(&Graph, &StateEntry) -> Tensor) -> Net {
+    let placement = Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
+    let mut net = Net::new(graph, placement).unwrap();
+    for i in 0..net.params().entries().len() {
+        let entry = net.params().entries()[i].clone();
+        let value = values(net.graph(), &entry);
+        let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
+        net.params_mut().set(i, &(Tensor::zeros(shape.as_slice(), (Kind::Double, Device::Cpu)) + value));
+    }
+    net
+}
+
+pub fn scalar(x: f64) -> Tensor {
+    Tensor::from(x).to_kind(Kind::Double)
+}
+
+/// Who read a ReLU reads what it read, and maxima become means: what is left is linear.
+pub fn linear(mut graph: Graph) -> Graph {
+    let source = |graph: &Graph, mut id: NodeId| {
+        while graph.node(id).op == Op::Relu {
+            id = graph.node(id).inputs[0];
+        }
+        id
+    };
+    for i in 0..graph.nodes.len() {
+        let inputs = graph.nodes[i].inputs.iter().map(|id| source(&graph, *id)).collect();
+        graph.nodes[i].inputs = inputs;
+        if let Op::MaxPool(pool) = graph.nodes[i].op {
+            graph.nodes[i].op = Op::AvgPool(Pool { count_include_pad: true, ..pool });
+        }
+    }
+    graph
+}
+
+/// Batch norm that divides by the deviation and nothing else.
+pub fn without_epsilon(mut graph: Graph) -> Graph {
+    for node in &mut graph.nodes {
+        if let Op::BatchNorm { eps, .. } = &mut node.op {
+            *eps = 0.0;
+        }
+    }
+    graph
+}

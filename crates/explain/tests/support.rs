@@ -1,0 +1,106 @@
+//! Two hundred random networks: no gradient leaves the exact field, and without ReLUs it fills it.
+
+mod common;
+
+use arch::{BlockKind, Downsample, Family, FirstBlock, Graph, Input, ModelWords, Role, StateEntry, Stem, build};
+use common::{linear, net};
+use explain::{Options, erf};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use random::Key;
+use tch::{Device, Kind, Tensor};
+
+fn resnets() -> impl Strategy<Value = ModelWords> {
+    let first = prop_oneof![Just(FirstBlock::Pool), Just(FirstBlock::Grouped)];
+    let down = prop_oneof![Just(Downsample::Conv), Just(Downsample::Avg)];
+    let stem = prop_oneof![3 => Just(Stem::Cifar), 1 => Just(Stem::Imagenet), 1 => Just(Stem::Deep)];
+    (prop::collection::vec(1..3_usize, 1..4), 1..6_usize, 1..3_usize, 1..3_usize, first, down, stem).prop_map(
+        |(blocks, scale, cardinality, stem_stride, first_block, downsample, stem)| ModelWords {
+            block: Some(BlockKind::Res2),
+            stem_stride: (stem == Stem::Cifar).then_some(stem_stride),
+            stem: Some(stem),
+            blocks: Some(blocks),
+            planes: Some(4),
+            width: Some(32),
+            scale: Some(scale),
+            cardinality: Some(cardinality),
+            first_block: Some(first_block),
+            downsample: Some(downsample),
+            ..ModelWords::default()
+        },
+    )
+}
+
+fn dlas() -> impl Strategy<Value = ModelWords> {
+    (1..4_usize, prop_oneof![Just(BlockKind::Res2), Just(BlockKind::Bottleneck)]).prop_map(|(scale, block)| {
+        ModelWords {
+            family: Some(Family::Dla),
+            block: Some(if scale > 1 { BlockKind::Res2 } else { block }),
+            stem: Some(Stem::Cifar),
+            scale: Some(scale),
+            width: Some(4),
+            ..ModelWords::default()
+        }
+    })
+}
+
+/// Weights and statistics from a counter; no convolution is zero anywhere.
+fn drawn(seed: u64) -> impl Fn(&Graph, &StateEntry) -> Tensor {
+    move |_, entry| {
+        let key = Key::new(seed).named(&entry.name);
+        let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
+        let fan_in = entry.shape.iter().skip(1).product::<usize>().max(1) as f64;
+        let value = |i: usize| {
+            let unit = key.uniform(i as u64);
+            match entry.role {
+                Role::ConvWeight | Role::LinearWeight => (unit - 0.4) * 3.0 / fan_in.sqrt(),
+                Role::NormWeight | Role::RunningVar => 0.5 + unit,
+                _ => 0.1 * (unit - 0.5),
+            }
+        };
+        let values: Vec<f64> = (0..entry.elements()).map(value).collect();
+        Tensor::from_slice(&values).view(shape.as_slice())
+    }
+}
+
+/// What a unit may see of the image, first and last pixel.
+fn interval(found: &explain::Erf, side: usize) -> (usize, usize) {
+    let at = |edge: i64| (found.unit.0 as i64 * found.field.jump + edge).clamp(0, side as i64 - 1) as usize;
+    (at(found.field.low), at(found.field.high))
+}
+
+fn support(graph: Graph, seed: u64, side: usize) -> (explain::Erf, Option<(usize, usize, usize, usize)>) {
+    let net = net(graph, drawn(seed));
+    let pixels: Vec<f64> = (0..3 * side * side).map(|i| Key::new(seed).named("image").uniform(i as u64)).collect();
+    let images = Tensor::from_slice(&pixels).view([1, 3, side as i64, side as i64]).to_kind(Kind::Double);
+    let end = rf::last_stage(net.graph());
+    let found = erf(&net, &images.to_device(Device::Cpu), &[end], Options::default()).unwrap().remove(0);
+    let support = found.mean.support();
+    (found, support)
+}
+
+fn check(words: &ModelWords, seed: u64, side: usize) {
+    let spec = words.resolve().unwrap_or_else(|e| panic!("{words:?}: {e}")).0;
+    let graph = build(&spec, Input::square(side, 3)).unwrap();
+    let (found, with_relu) = support(graph.clone(), seed, side);
+    let (low, high) = interval(&found, side);
+    if let Some((x0, x1, y0, y1)) = with_relu {
+        assert!(low <= x0 && x1 <= high && low <= y0 && y1 <= high, "{words:?}: {with_relu:?} leaves {low}..={high}");
+    }
+    let (_, without) = support(linear(graph), seed, side);
+    assert_eq!(without, Some((low, high, low, high)), "{words:?}");
+}
+
+#[test]
+fn no_gradient_leaves_the_exact_field_and_without_relu_it_fills_it() {
+    let mut runner = TestRunner::deterministic();
+    for seed in 0..200 {
+        let (words, side) = if seed % 10 == 9 {
+            (dlas().new_tree(&mut runner).unwrap().current(), 64)
+        } else {
+            (resnets().new_tree(&mut runner).unwrap().current(), 48)
+        };
+        check(&words, seed, side);
+    }
+}

@@ -1,0 +1,105 @@
+//! Intervals: the pixels that the unit of a node sees, along one axis.
+
+use arch::{Graph, Node, NodeId, Op};
+
+/// Unit `u` of a node sees pixels `u * jump + low ..= u * jump + high` (Araujo et al. 2019, forwards). Pixels beyond the
+/// image are padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// First pixel of unit 0, over all paths.
+    pub low: i64,
+    /// Last pixel of unit 0, over all paths.
+    pub high: i64,
+    /// Size of the smallest field of a single path.
+    pub smallest: i64,
+    /// Pixels from one unit to the next.
+    pub jump: i64,
+    /// Twice the least and the greatest centre of a single path's field; they differ where paths are not aligned.
+    centres: (i64, i64),
+    /// Whether some path leads through a pool over the whole image.
+    pub sees_all: bool,
+}
+
+impl Field {
+    const IMAGE: Field = Field { low: 0, high: 0, smallest: 1, jump: 1, centres: (0, 0), sees_all: false };
+
+    /// The field of the shortest path, pixels.
+    pub fn min_px(&self) -> i64 {
+        self.smallest
+    }
+
+    /// The union of the fields of all paths, pixels.
+    pub fn max_px(&self) -> i64 {
+        self.high - self.low + 1
+    }
+
+    /// The middle of what unit `u` sees, pixels.
+    pub fn centre(&self, u: usize) -> f64 {
+        u as f64 * self.jump as f64 + (self.low + self.high) as f64 / 2.0
+    }
+
+    /// How far the centres of two paths may be apart, pixels; 0 where all are aligned.
+    pub fn misalignment_px(&self) -> f64 {
+        (self.centres.1 - self.centres.0) as f64 / 2.0
+    }
+
+    /// A window of `kernel` inputs on this: what is true of the union is true of each path.
+    fn window(self, kernel: usize, stride: usize, padding: usize) -> Field {
+        let (before, after) = reach(self.jump, kernel, padding);
+        Field {
+            low: self.low - before,
+            high: self.high + after,
+            smallest: self.smallest + before + after,
+            jump: self.jump * stride as i64,
+            centres: (self.centres.0 + after - before, self.centres.1 + after - before),
+            sees_all: self.sees_all,
+        }
+    }
+
+    fn merge(self, other: Field) -> Field {
+        Field {
+            low: self.low.min(other.low),
+            high: self.high.max(other.high),
+            smallest: self.smallest.min(other.smallest),
+            jump: self.jump,
+            centres: (self.centres.0.min(other.centres.0), self.centres.1.max(other.centres.1)),
+            sees_all: self.sees_all || other.sees_all,
+        }
+    }
+}
+
+/// Pixels that a window adds before and after, at `jump` pixels a step.
+pub(crate) fn reach(jump: i64, kernel: usize, padding: usize) -> (i64, i64) {
+    (padding as i64 * jump, (kernel as i64 - 1 - padding as i64) * jump)
+}
+
+/// Kernel, stride and padding of a window; None for what works on single units.
+pub(crate) fn window(op: &Op) -> Option<(usize, usize, usize)> {
+    match op {
+        Op::Conv(c) => Some((c.kernel, c.stride, c.padding)),
+        Op::MaxPool(p) | Op::AvgPool(p) => Some((p.kernel, p.stride, p.padding)),
+        _ => None,
+    }
+}
+
+/// The field of every node, in the graph's order. What a global pool leads to keeps the field of what is pooled, with
+/// [`Field::sees_all`]; a gate keeps that of what it scales.
+pub fn fields(graph: &Graph) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let field = of(node, |id| fields[id.0]);
+        fields.push(field);
+    }
+    fields
+}
+
+fn of(node: &Node, field: impl Fn(NodeId) -> Field) -> Field {
+    let Some(&first) = node.inputs.first() else { return Field::IMAGE };
+    let x = field(first);
+    match node.op {
+        Op::Add | Op::Concat => node.inputs[1..].iter().fold(x, |union, &id| union.merge(field(id))),
+        Op::Gate => Field { sees_all: true, ..x },
+        Op::GlobalPool => Field { sees_all: true, ..x },
+        ref op => window(op).map_or(x, |(kernel, stride, padding)| x.window(kernel, stride, padding)),
+    }
+}

@@ -1,0 +1,47 @@
+//! What the splits of a block see: the question that the paper's block answers.
+
+use crate::field::fields;
+use arch::{Graph, NodeId, Op};
+
+/// One split where it enters the concatenation of its block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Split {
+    /// The concatenation, e.g. `layer1.1.concat`.
+    pub block: String,
+    /// From 0, in the order of channels.
+    pub index: usize,
+    /// The node whose result it is.
+    pub node: NodeId,
+    pub min_px: i64,
+    pub max_px: i64,
+}
+
+/// The splits of every block, in the graph's order. Blocks without splits have none.
+pub fn splits(graph: &Graph) -> Vec<Split> {
+    let fields = fields(graph);
+    let blocks = graph.nodes.iter().filter(|node| node.op == Op::Concat && comes_from_splits(graph, &node.inputs));
+    let of_block = |node: &arch::Node| {
+        let split = |(index, id): (usize, &NodeId)| {
+            let field = fields[id.0];
+            let (min_px, max_px) = (field.min_px(), field.max_px());
+            Split { block: node.name.clone(), index, node: *id, min_px, max_px }
+        };
+        node.inputs.iter().enumerate().map(split).collect::<Vec<_>>()
+    };
+    blocks.flat_map(of_block).collect()
+}
+
+/// A DLA's root concatenates too, but whole maps.
+fn comes_from_splits(graph: &Graph, inputs: &[NodeId]) -> bool {
+    inputs.iter().any(|id| matches!(graph.node(*id).op, Op::Slice { .. }))
+        || inputs.first().is_some_and(|id| is_from_slice(graph, *id))
+}
+
+fn is_from_slice(graph: &Graph, id: NodeId) -> bool {
+    match graph.node(id).op {
+        Op::Slice { .. } => true,
+        Op::Concat | Op::Input => false,
+        _ => graph.node(id).inputs.first().is_some_and(|first| is_from_slice(graph, *first)),
+    }
+}

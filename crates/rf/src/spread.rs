@@ -1,0 +1,112 @@
+//! The analytic effective receptive field: every window an average of its inputs, every path weighted. By Luo et al. 2016 it
+//! comes near a Gaussian, whose width grows with the root of the depth.
+
+use crate::field::{reach, window};
+use crate::weighting::{Routes, Weighting, factors};
+use arch::{Graph, NodeId, Op};
+
+/// Weight, mean and mean square of the position (of unit 0, pixels) that a unit's average path of averages looks at.
+#[derive(Clone, Copy)]
+struct Moments {
+    weight: f64,
+    mean: f64,
+    square: f64,
+}
+
+/// The standard deviation of the analytic effective field of every node, pixels. Pools over the whole image count as what
+/// they pool, gates as what they scale.
+pub fn sigmas(graph: &Graph, weighting: Weighting) -> Vec<f64> {
+    let mut all: Vec<Moments> = Vec::with_capacity(graph.nodes.len());
+    let mut jumps: Vec<i64> = Vec::with_capacity(graph.nodes.len());
+    let mut routes = Routes::default();
+    for node in &graph.nodes {
+        let (next, jump) = match node.op {
+            Op::Input => (Moments { weight: 1.0, mean: 0.0, square: 0.0 }, 1),
+            Op::Add | Op::Concat => {
+                let channels: Vec<usize> = node.inputs.iter().map(|id| graph.node(*id).shape.channels).collect();
+                let since_split = routes.of(&node.inputs);
+                let factors = factors(weighting, node.op == Op::Add, &channels, since_split.as_deref());
+                let inputs: Vec<Moments> = node.inputs.iter().map(|id| all[id.0]).collect();
+                (mixture(&inputs, &factors), jumps[node.inputs[0].0])
+            }
+            ref op => {
+                let (x, jump) = (all[node.inputs[0].0], jumps[node.inputs[0].0]);
+                let of_window = |(k, s, p)| (averaged(x, jump, k, p), jump * s as i64);
+                window(op).map_or((x, jump), of_window)
+            }
+        };
+        routes.push(node);
+        all.push(next);
+        jumps.push(jump);
+    }
+    all.iter().map(|m| (m.square - m.mean * m.mean).max(0.0).sqrt()).collect()
+}
+
+/// Weights may be too many for numbers, so they are kept relative to the first input's.
+fn mixture(inputs: &[Moments], factors: &[f64]) -> Moments {
+    let weight: f64 = inputs.iter().zip(factors).map(|(m, f)| m.weight * f).sum();
+    let of = |value: fn(&Moments) -> f64| {
+        inputs.iter().zip(factors).map(|(m, f)| m.weight * f / weight * value(m)).sum::<f64>()
+    };
+    Moments { weight, mean: of(|m| m.mean), square: of(|m| m.square) }
+}
+
+/// The mean of `kernel` neighbours, `jump` pixels apart.
+fn averaged(x: Moments, jump: i64, kernel: usize, padding: usize) -> Moments {
+    let (before, after) = reach(jump, kernel, padding);
+    let shift = (after - before) as f64 / 2.0;
+    let variance = (kernel * kernel - 1) as f64 / 12.0 * (jump * jump) as f64;
+    Moments { mean: x.mean + shift, square: x.square + 2.0 * shift * x.mean + shift * shift + variance, ..x }
+}
+
+/// The analytic effective field of one node along one axis: the first pixel that unit 0 sees, and the weight of each pixel
+/// from there on. The weights add up to the weight of all paths.
+pub fn profile(graph: &Graph, weighting: Weighting, of: NodeId) -> (i64, Vec<f64>) {
+    let mut all: Vec<(i64, Vec<f64>)> = Vec::with_capacity(of.0 + 1);
+    let mut jumps: Vec<i64> = Vec::with_capacity(of.0 + 1);
+    let mut routes = Routes::default();
+    for node in &graph.nodes[..=of.0] {
+        let (next, jump) = match node.op {
+            Op::Input => ((0, vec![1.0]), 1),
+            Op::Add | Op::Concat => {
+                let channels: Vec<usize> = node.inputs.iter().map(|id| graph.node(*id).shape.channels).collect();
+                let since_split = routes.of(&node.inputs);
+                let factors = factors(weighting, node.op == Op::Add, &channels, since_split.as_deref());
+                let inputs: Vec<&(i64, Vec<f64>)> = node.inputs.iter().map(|id| &all[id.0]).collect();
+                (sum(&inputs, &factors), jumps[node.inputs[0].0])
+            }
+            ref op => {
+                let (x, jump) = (&all[node.inputs[0].0], jumps[node.inputs[0].0]);
+                let of_window = |(k, s, p)| (boxed(x, jump, k, p), jump * s as i64);
+                window(op).map_or_else(|| (x.clone(), jump), of_window)
+            }
+        };
+        routes.push(node);
+        all.push(next);
+        jumps.push(jump);
+    }
+    all.pop().unwrap_or((0, vec![1.0]))
+}
+
+fn sum(inputs: &[&(i64, Vec<f64>)], factors: &[f64]) -> (i64, Vec<f64>) {
+    let low = inputs.iter().map(|(low, _)| *low).min().unwrap_or(0);
+    let high = inputs.iter().map(|(low, weights)| low + weights.len() as i64).max().unwrap_or(1);
+    let mut total = vec![0.0; (high - low) as usize];
+    for ((start, weights), factor) in inputs.iter().zip(factors) {
+        for (i, weight) in weights.iter().enumerate() {
+            total[(start - low) as usize + i] += factor * weight;
+        }
+    }
+    (low, total)
+}
+
+fn boxed((low, weights): &(i64, Vec<f64>), jump: i64, kernel: usize, padding: usize) -> (i64, Vec<f64>) {
+    let (before, after) = reach(jump, kernel, padding);
+    let mut spread = vec![0.0; weights.len() + (before + after) as usize];
+    for tap in 0..kernel {
+        for (i, weight) in weights.iter().enumerate() {
+            spread[i + tap * jump as usize] += weight / kernel as f64;
+        }
+    }
+    (low - before, spread)
+}
