@@ -47,6 +47,10 @@ pipeline *args: _build
 model *args: _build
     @{{ res2lab }} model "$@"
 
+# Exact receptive fields: just rf res2net50_26w_4s, just rf scale=2,4,6,8, just rf NAME (a sweep)
+rf *args: _build
+    @{{ res2lab }} rf "$@"
+
 # Describe this machine and its libtorch
 env *args: _build
     @{{ res2lab }} env "$@"

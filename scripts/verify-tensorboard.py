@@ -116,7 +116,7 @@ def check_server(url, trials, results, last):
     layout = get(url + "/data/plugin/custom_scalars/layout")
     charts = [chart["title"] for category in layout.get("category", []) for chart in category["chart"]]
     check(charts[:2] == ["loss", "accuracy"], f"the custom-scalars page has the charts {charts}")
-    for plugin, tag in [("images", "confusion"), ("histograms", "weights/stem"), ("text", "spec")]:
+    for plugin, tag in [("images", "confusion"), ("images", "receptive_field"), ("histograms", "weights/stem"), ("text", "spec")]:
         tags = get(url + f"/data/plugin/{plugin}/tags")
         have = sum(tag in tags.get(last[t], {}) for t in done)
         check(have == len(done), f"{have} of {len(done)} finished trials have the {plugin} {tag}")

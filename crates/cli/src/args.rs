@@ -29,6 +29,8 @@ pub enum Command {
     Time(TimeArgs),
     /// Rebuild the report and the tables of a sweep from its files
     Report(ReportArgs),
+    /// Exact receptive fields of a network, along axes, or of a sweep's arms
+    Rf(RfArgs),
     /// Print the tables of a sweep: chosen rows and columns as text, CSV, Markdown, LaTeX or JSON
     Table(TableArgs),
     /// Describe a network: parameters, multiply-adds, stages
@@ -197,6 +199,35 @@ pub struct ReportArgs {
     #[arg(long)]
     pub all: bool,
     /// Print the arms as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where reports are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// Of `rf`.
+#[derive(Args, Debug)]
+pub struct RfArgs {
+    /// A network's name or a sweep's, fields (depth=50 scale=4), axes (scale=2,4,6,8 depth=50,101)
+    #[arg(value_name = "NAME | FIELD=VALUES", required = true)]
+    pub words: Vec<String>,
+    /// Image size in pixels (default: what the network was published for)
+    #[arg(long)]
+    pub size: Option<usize>,
+    /// The node or module whose units are asked (default: the last stage)
+    #[arg(long, value_name = "NODE")]
+    pub at: Option<String>,
+    /// Paths weigh by equal shares at every branch, instead of one each
+    #[arg(long)]
+    pub branch_equal: bool,
+    /// What each split of each block sees, too
+    #[arg(long)]
+    pub splits: bool,
+    /// With --json: every size with the share of paths that have it
+    #[arg(long, requires = "json")]
+    pub distribution: bool,
+    /// Print as JSON
     #[arg(long)]
     pub json: bool,
     /// Where reports are

@@ -9,6 +9,7 @@
 //! - [`smoke`]: what a smoke test needs beside its plan
 //! - [`price`]: what a plan will cost on this machine
 //! - [`progress`] and [`signals`]: while a sweep runs
+//! - [`receptive`]: what stages see, as a picture for TensorBoard
 //! - [`watch`]: a page that is served while it is rebuilt
 //! - [`failure`]: how a command ends that cannot do what it was asked
 //! - [`print`]: tables and JSON; [`select`]: rows and columns of a table
@@ -24,6 +25,7 @@ mod print;
 mod progress;
 mod published;
 mod ranks;
+mod receptive;
 mod request;
 mod select;
 mod signals;
@@ -64,6 +66,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Worker(args) => commands::worker::run(&args),
         Command::Time(args) => commands::time::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Rf(args) => commands::rf::run(&args),
         Command::Table(args) => commands::table::run(&args),
         Command::Model(args) => commands::model::run(&args),
         Command::Eval(args) => commands::eval::run(&args),

@@ -67,10 +67,10 @@ fn several(bench: &Bench) {
     assert_eq!(missing.status.code(), Some(2));
 }
 
-/// Asks a server of this machine; the answer whole, and its body.
+/// Asks a server of this machine in the old way, in which answers come in one piece; the answer whole, and its body.
 fn get(address: &str, path: &str, host: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
@@ -87,8 +87,8 @@ fn watched(bench: &Bench) {
     assert!(answer.contains("<h1>second</h1>") || answer.contains("Ablation report"), "{answer}");
     assert!(answer.contains("connect-src 'self'") && answer.contains("no-store"));
     assert_eq!(get(&address, "/version", &address).1, "1");
-    assert!(get(&address, "/", "evil.example").0.starts_with("HTTP/1.1 403"));
-    assert!(get(&address, "/other", "localhost").0.starts_with("HTTP/1.1 404"));
+    assert!(get(&address, "/", "evil.example").0.contains(" 403 "));
+    assert!(get(&address, "/other", "localhost").0.contains(" 404 "));
     // A trial more: another page.
     bench.json(&format!("sweep scale=4,8 seed=0..2 --name second {SMALL}"));
     let newer = common::wait_for("another page", || {

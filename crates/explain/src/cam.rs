@@ -64,10 +64,13 @@ fn of_node(tap: &Tensor, gradient: &Tensor, method: Method, size: (i64, i64)) ->
     };
     let evidence = (weights * tap).sum_dim_intlist([1_i64].as_slice(), true, Kind::Double).relu();
     let (max, sum) = (evidence.max().double_value(&[]), evidence.sum(Kind::Double).double_value(&[]));
-    let least = evidence.min();
-    // As pytorch-grad-cam: from the least to the greatest of the image, then enlarged.
-    let scaled = (&evidence - &least) / ((&evidence - least).max() + 1e-7);
-    let shown = scaled.upsample_bilinear2d([size.0, size.1].as_slice(), false, None, None);
+    // As pytorch-grad-cam: from the least to the greatest of the map, enlarged, and once more.
+    let stretched = |t: &Tensor| {
+        let above = t - t.min();
+        &above / (above.max() + 1e-7)
+    };
+    let large = stretched(&evidence).upsample_bilinear2d([size.0, size.1].as_slice(), false, None, None);
+    let shown = stretched(&large);
     let map = |t: &Tensor| Map {
         width: t.size()[3] as usize,
         values: Vec::try_from(t.contiguous().flatten(0, -1)).unwrap_or_default(),

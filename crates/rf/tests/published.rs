@@ -103,7 +103,8 @@ fn every_path_of_a_small_network_is_counted() {
 /// The table of the analysis: number of paths, mean and standard deviation, 5 and 95 %, share within 224 px, sizes.
 #[test]
 fn distributions_of_paths_of_the_published_networks() {
-    let rows: [(&str, usize, f64, f64, f64, (u64, u64), usize); 6] = [
+    type Row = (&'static str, usize, f64, f64, f64, (u64, u64), usize);
+    let rows: [Row; 6] = [
         ("resnet50", 1, 65_536.0, 219.0, 62.5, (115, 323), 53),
         ("res2net50_26w_4s", 2, 43_046_721.0, 171.0, 58.9, (75, 275), 53),
         ("res2net50_26w_4s", 4, 42_949_672_960_000.0, 502.2, 116.4, (315, 699), 141),

@@ -211,7 +211,9 @@ impl Loop<'_> {
             return Ok(());
         }
         let samples = shown::samples(&mut *self.source, self.spec, self.augment)?;
-        self.recorder.show(|events| samples.iter().try_for_each(|(tag, picture)| events.picture(0, tag, picture)));
+        let given = self.options.pictures.iter().map(|(tag, picture)| (tag.as_str(), picture));
+        let all = given.chain(samples.iter().map(|(tag, picture)| (*tag, picture)));
+        self.recorder.show(|events| all.into_iter().try_for_each(|(tag, picture)| events.picture(0, tag, picture)));
         Ok(())
     }
 

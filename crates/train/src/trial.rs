@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use store::tensorboard::Picture;
 use store::{Code, Outcome, PlannedTrial, RunDir, TrialResult, atomic, lock};
 use tch::{Device, Kind};
 
@@ -44,6 +45,8 @@ pub struct Options {
     pub earlier_s: f64,
     /// In words, what is not as the trial's plan says; empty as a rule.
     pub changed: String,
+    /// What TensorBoard is to show of the network from the start.
+    pub pictures: Vec<(String, Picture)>,
 }
 
 impl Options {

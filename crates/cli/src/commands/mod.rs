@@ -8,6 +8,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod predict;
 pub mod report;
+pub mod rf;
 pub mod sweep;
 pub mod table;
 pub mod time;

@@ -37,6 +37,7 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
     if devices > 1 && options.member.is_none() {
         return ranks::run(devices, &options.stop);
     }
+    options.pictures.extend(crate::receptive::picture(trial).map(|picture| ("receptive_field".to_owned(), picture)));
     let mut trial = trial.clone();
     if let Some(Halved { factor }) = atomic::read_json(&run.halved())? {
         trial.spec.train.accumulate *= factor;
@@ -123,6 +124,7 @@ pub fn options_without_run(folders: &Folders) -> Options {
         code: crate::code(),
         earlier_s: 0.0,
         changed: String::new(),
+        pictures: Vec::new(),
     }
 }
 

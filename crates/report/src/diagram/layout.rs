@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn every_block_of_every_network_is_whole_and_arrows_go_down() {
         for entry in zoo::entries() {
-            for block in of(&entry.name) {
+            for block in of(entry.name) {
                 assert!(
                     block.arrows.iter().all(|a| block.shapes[a.from].row < block.shapes[a.to].row),
                     "{}",

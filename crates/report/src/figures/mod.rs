@@ -11,7 +11,7 @@
 //! - [`parallel`]: every arm as a line from its settings to what it reached
 //! - [`curves`]: learning curves
 //! - [`timeline`] and [`prices`]: when each slot trained what, and whether it took as long as predicted
-//! - [`blocks`]: what the arms' blocks look like
+//! - [`receptive`] and [`blocks`]: what the arms' units see, and what their blocks look like
 //! - [`rows`] and [`clip`]: what several of them share
 
 pub mod arms;
@@ -25,6 +25,7 @@ pub mod interaction;
 pub mod main_effects;
 pub mod parallel;
 pub mod prices;
+pub mod receptive;
 pub mod reference;
 pub mod rows;
 pub mod seeds;
@@ -86,6 +87,7 @@ pub fn all(study: &Study) -> Vec<Figure> {
     figures.extend(curves::figures(study));
     figures.extend(prices::figure(study));
     figures.extend(timeline::figure(study));
+    figures.extend(receptive::figure(study));
     figures.extend(blocks::figures(study));
     figures
 }

@@ -60,6 +60,7 @@ pub fn options(stop: &Arc<AtomicBool>) -> Options {
         code: Code::default(),
         earlier_s: 0.0,
         changed: String::new(),
+        pictures: Vec::new(),
     }
 }
 

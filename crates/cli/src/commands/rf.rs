@@ -1,0 +1,271 @@
+//! `res2lab rf`: exact receptive fields of a network, of several along axes, or of the arms of a sweep.
+
+use crate::args::RfArgs;
+use crate::failure::Failure;
+use crate::network::published_input;
+use crate::print;
+use arch::{Graph, Input, ModelWords, NodeId};
+use rf::paths::share_within;
+use rf::productive::{Productivity, layers};
+use rf::{Paths, Weighting};
+use serde::Serialize;
+use serde_yaml::{Mapping, Value};
+use spec::axes::{self, Axis};
+use std::collections::HashSet;
+use store::{Plan, SweepDir};
+
+/// One network and what its units see.
+#[derive(Serialize)]
+struct Analysis {
+    name: String,
+    image_px: usize,
+    /// Of the node that was asked for, the last stage's end as a rule.
+    #[serde(flatten)]
+    seen: Seen,
+    stages: Vec<Seen>,
+    splits: Vec<SplitRow>,
+    /// Layers with a window that add nothing for images of this size.
+    unproductive: Vec<String>,
+    /// Sizes in pixels with the share of paths that have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distribution: Option<Vec<(u64, f64)>>,
+}
+
+/// What the units of one node see, along one axis.
+#[derive(Serialize)]
+struct Seen {
+    node: String,
+    /// Pixels from one unit to the next.
+    jump_px: i64,
+    /// First pixel that unit 0 sees; negative numbers lie in the padding.
+    low_px: i64,
+    rf_min_px: i64,
+    rf_max_px: i64,
+    rf_mean_px: Option<f64>,
+    rf_sd_px: Option<f64>,
+    rf_p05_px: Option<u64>,
+    rf_p50_px: Option<u64>,
+    rf_p95_px: Option<u64>,
+    distinct: usize,
+    log10_paths: f64,
+    /// Share of paths that see no more than the image is wide.
+    share_within_image: f64,
+    /// Share of paths through a pool over the whole image.
+    share_global: f64,
+    misalignment_px: f64,
+    /// Standard deviation of the analytic effective field.
+    erf_sigma_px: f64,
+}
+
+#[derive(Serialize)]
+struct SplitRow {
+    block: String,
+    split: usize,
+    rf_min_px: i64,
+    rf_max_px: i64,
+}
+
+/// Prints them.
+pub fn run(args: &RfArgs) -> Result<u8, Failure> {
+    let analyses: Vec<Analysis> =
+        networks(args)?.into_iter().map(|(name, graph)| analyse(args, name, &graph)).collect::<Result<_, _>>()?;
+    match &analyses[..] {
+        all if args.json && all.len() == 1 => print::json(&all[0]),
+        all if args.json => print::json(&all),
+        [one] => show(one, args),
+        all => compare(all, args),
+    }
+    Ok(0)
+}
+
+/// Names and graphs: the arms of a sweep of this name, or the networks that the words describe.
+fn networks(args: &RfArgs) -> Result<Vec<(String, Graph)>, Failure> {
+    if let [word] = &args.words[..]
+        && !word.contains('=')
+        && let Ok(plan) = Plan::read(&SweepDir::new(args.folders.reports.join(word)))
+    {
+        return arms(&plan);
+    }
+    let mut varied = Vec::new();
+    for word in &args.words {
+        let axis = Axis::parse(&if word.contains('=') { word.clone() } else { format!("zoo={word}") })?;
+        if let Some(path) = axis.paths.iter().find(|path| !path.starts_with("model.")) {
+            let help = "receptive fields follow from the network; vary depth, width, cardinality, scale, zoo, ...";
+            return Err(Failure::input(format!("{path} is no field of a network"), help));
+        }
+        varied.push(axis);
+    }
+    let mut points: Vec<(Vec<String>, Mapping)> = vec![(vec![], Mapping::new())];
+    for axis in &varied {
+        let longer = |(words, map): &(Vec<String>, Mapping)| {
+            let (words, map) = (words.clone(), map.clone());
+            axis.points.iter().map(move |point| with(words.clone(), map.clone(), axis, point)).collect::<Vec<_>>()
+        };
+        points = points.iter().flat_map(longer).collect();
+    }
+    points.into_iter().map(|(words, map)| network(args, &words, map)).collect()
+}
+
+fn with(mut words: Vec<String>, mut map: Mapping, axis: &Axis, point: &[Value]) -> (Vec<String>, Mapping) {
+    for (path, value) in axis.paths.iter().zip(point) {
+        map.insert(path.trim_start_matches("model.").into(), value.clone());
+    }
+    words.push(format!("{}={}", axis.label, point.iter().map(axes::show).collect::<Vec<_>>().join("+")));
+    (words, map)
+}
+
+fn network(args: &RfArgs, words: &[String], map: Mapping) -> Result<(String, Graph), Failure> {
+    let words_of_model: ModelWords =
+        serde_yaml::from_value(Value::Mapping(map)).map_err(|e| Failure::from(spec::experiment::explain(&e)))?;
+    let (model, _) = words_of_model.resolve()?;
+    let published = published_input(&words_of_model)?;
+    let px = args.size.unwrap_or(published.height);
+    let graph = arch::build(&model, Input { height: px, width: px, ..published })?;
+    let name = match words {
+        [] => spec::id::readable(&model),
+        words => words.join(" ").replace("zoo=", ""),
+    };
+    Ok((name, graph))
+}
+
+fn arms(plan: &Plan) -> Result<Vec<(String, Graph)>, Failure> {
+    let mut seen = HashSet::new();
+    let firsts = plan.trials.iter().filter(|trial| seen.insert(trial.arm.clone()));
+    let graph = |t: &store::PlannedTrial| {
+        let px = t.image_px;
+        let input = Input { channels: t.image_channels, height: px, width: px, classes: t.classes };
+        Ok((t.label.clone(), arch::build(&t.spec.model, input)?))
+    };
+    firsts.map(graph).collect()
+}
+
+fn analyse(args: &RfArgs, name: String, graph: &Graph) -> Result<Analysis, Failure> {
+    let at = match &args.at {
+        None => rf::last_stage(graph),
+        Some(node) => graph.find(node).ok_or_else(|| {
+            let help = "name a node or a module as weights do, e.g. layer2, layer1.0.convs.2, layer3.1.concat";
+            Failure::input(format!("{name} has no node {node}"), help)
+        })?,
+    };
+    let weighting = if args.branch_equal { Weighting::BranchEqual } else { Weighting::Structural };
+    let nodes: Vec<NodeId> = std::iter::once(at).chain(graph.stages.iter().map(|stage| stage.node)).collect();
+    let paths = rf::paths(graph, weighting, &nodes);
+    let sigmas = rf::spread::sigmas(graph, weighting);
+    let (fields, image_px) = (rf::fields(graph), graph.nodes[0].shape.width);
+    let names = std::iter::once(args.at.as_deref().unwrap_or("the last stage").to_owned())
+        .chain(graph.stages.iter().map(|stage| stage.name.clone()));
+    let mut seen: Vec<Seen> = names
+        .zip(nodes.iter().zip(&paths))
+        .map(|(name, (id, paths))| of_node(name, &fields[id.0], paths, sigmas[id.0], image_px))
+        .collect();
+    let splits = rf::splits::splits(graph).into_iter().map(|s| SplitRow {
+        block: s.block.trim_end_matches(".concat").to_owned(),
+        split: s.index,
+        rf_min_px: s.min_px,
+        rf_max_px: s.max_px,
+    });
+    let idle = layers(graph, image_px).into_iter().filter(|(_, what)| *what == Productivity::Unproductive);
+    let total: f64 = paths[0].sizes().iter().map(|(_, weight)| weight).sum();
+    let shares = || paths[0].sizes().into_iter().map(|(px, weight)| (px, weight / total)).collect();
+    Ok(Analysis {
+        name,
+        image_px,
+        distribution: args.distribution.then(shares),
+        seen: seen.remove(0),
+        stages: seen,
+        splits: splits.collect(),
+        unproductive: idle.map(|(id, _)| graph.node(id).name.clone()).collect(),
+    })
+}
+
+fn of_node(node: String, field: &rf::Field, paths: &Paths, sigma: f64, image_px: usize) -> Seen {
+    let summary = paths.summary();
+    let sizes = paths.sizes();
+    Seen {
+        node,
+        jump_px: field.jump,
+        low_px: field.low,
+        rf_min_px: field.min_px(),
+        rf_max_px: field.max_px(),
+        rf_mean_px: summary.as_ref().map(|s| s.mean_px),
+        rf_sd_px: summary.as_ref().map(|s| s.sd_px),
+        rf_p05_px: summary.as_ref().map(|s| s.p05_px),
+        rf_p50_px: summary.as_ref().map(|s| s.p50_px),
+        rf_p95_px: summary.as_ref().map(|s| s.p95_px),
+        distinct: summary.as_ref().map_or(0, |s| s.distinct),
+        log10_paths: paths.log10_count(),
+        share_within_image: if sizes.is_empty() { 0.0 } else { share_within(&sizes, image_px as u64) },
+        share_global: paths.whole_share(),
+        misalignment_px: field.misalignment_px(),
+        erf_sigma_px: sigma,
+    }
+}
+
+const HEADERS: [&str; 8] = ["min px", "max px", "mean ± sd", "5–95 %", "sizes", "paths", "within image", "ERF sigma"];
+
+fn cells(seen: &Seen) -> Vec<String> {
+    let mean = seen.rf_mean_px.zip(seen.rf_sd_px).map_or("–".into(), |(mean, sd)| format!("{mean:.1} ± {sd:.1}"));
+    let range = seen.rf_p05_px.zip(seen.rf_p95_px).map_or("–".into(), |(low, high)| format!("{low}–{high}"));
+    let paths = match seen.log10_paths {
+        log if log < 6.0 => format!("{:.0}", 10f64.powf(log)),
+        log => format!("{:.2}e{}", 10f64.powf(log.fract()), log.trunc()),
+    };
+    vec![
+        seen.rf_min_px.to_string(),
+        seen.rf_max_px.to_string(),
+        mean,
+        range,
+        seen.distinct.to_string(),
+        paths,
+        format!("{:.1} %", 100.0 * seen.share_within_image),
+        format!("{:.1}", seen.erf_sigma_px),
+    ]
+}
+
+fn show(analysis: &Analysis, args: &RfArgs) {
+    print::line(&format!("{}, images of {1} x {1} px", analysis.name, analysis.image_px));
+    let headers: Vec<&str> = std::iter::once("stage").chain(HEADERS).collect();
+    let row = |seen: &Seen| std::iter::once(seen.node.clone()).chain(cells(seen)).collect();
+    let asked = args.at.is_some().then_some(&analysis.seen);
+    print::table(&headers, 1, analysis.stages.iter().chain(asked).map(row).collect());
+    if args.splits {
+        let row =
+            |s: &SplitRow| vec![s.block.clone(), s.split.to_string(), s.rf_min_px.to_string(), s.rf_max_px.to_string()];
+        print::table(&["block", "split", "min px", "max px"], 1, analysis.splits.iter().map(row).collect());
+    }
+    notes(std::slice::from_ref(analysis), args);
+}
+
+fn compare(all: &[Analysis], args: &RfArgs) {
+    let headers: Vec<&str> = std::iter::once("network").chain(HEADERS).collect();
+    let row = |a: &Analysis| std::iter::once(a.name.clone()).chain(cells(&a.seen)).collect();
+    print::table(&headers, 1, all.iter().map(row).collect());
+    notes(all, args);
+}
+
+fn notes(all: &[Analysis], args: &RfArgs) {
+    let weighting = if args.branch_equal { "branches weigh alike" } else { "every path counts one" };
+    print::line(&format!(
+        "A path is a choice of one route through every block; {weighting}. Sizes are pixels along a side."
+    ));
+    for analysis in all {
+        if analysis.seen.misalignment_px > 0.0 {
+            let px = analysis.seen.misalignment_px;
+            print::line(&format!("note: {}: centres of paths are up to {px} px apart", analysis.name));
+        }
+        if analysis.seen.share_global > 0.0 {
+            let share = 100.0 * analysis.seen.share_global;
+            print::line(&format!(
+                "note: {}: {share:.1} % of paths lead through a pool over the whole image, and are in no mean",
+                analysis.name
+            ));
+        }
+        if !analysis.unproductive.is_empty() {
+            let n = analysis.unproductive.len();
+            print::line(&format!(
+                "note: {}: {n} layers read only what has seen the whole image by every path",
+                analysis.name
+            ));
+        }
+    }
+}
