@@ -224,6 +224,13 @@ pub struct RfArgs {
     /// What each split of each block sees, too
     #[arg(long)]
     pub splits: bool,
+    /// Measure what the trained networks of a sweep look at (one trial of each arm, as initialised and as trained), and put it
+    /// into its report
+    #[arg(long)]
+    pub measure: bool,
+    /// With --measure: test images that gradients are averaged over
+    #[arg(long, default_value_t = 64)]
+    pub images: usize,
     /// With --json: every size with the share of paths that have it
     #[arg(long, requires = "json")]
     pub distribution: bool,

@@ -9,7 +9,7 @@
 //! - [`smoke`]: what a smoke test needs beside its plan
 //! - [`price`]: what a plan will cost on this machine
 //! - [`progress`] and [`signals`]: while a sweep runs
-//! - [`receptive`]: what stages see, as a picture for TensorBoard
+//! - [`receptive`]: what stages see, as a picture for TensorBoard; [`effective`]: what trained networks look at
 //! - [`watch`]: a page that is served while it is rebuilt
 //! - [`failure`]: how a command ends that cannot do what it was asked
 //! - [`print`]: tables and JSON; [`select`]: rows and columns of a table
@@ -18,6 +18,7 @@ mod args;
 mod bring;
 mod cluster;
 mod commands;
+mod effective;
 mod failure;
 mod network;
 mod price;

@@ -27,6 +27,7 @@ fn a_finished_sweep_is_read_in_many_ways() {
     bench.json(&format!("sweep scale=4,8 seed=0,1 --name second {SMALL}"));
     tables(&bench);
     several(&bench);
+    measured(&bench);
     // More seeds: the page says what has changed since the first command.
     assert!(!page(&bench, "first/index.html").contains("Changes from"));
     bench.json(&format!("sweep scale=2,4 seed=0..2 --name first {SMALL}"));
@@ -54,6 +55,29 @@ fn tables(bench: &Bench) {
     let wrong = bench.run("table first --where statu=done");
     assert_eq!(wrong.status.code(), Some(2));
     assert!(stderr(&wrong).contains("did you mean status?"), "{}", stderr(&wrong));
+}
+
+/// Effective fields of the trained networks, in a file and on the page.
+fn measured(bench: &Bench) {
+    let found = bench.json("rf second --measure --images 20 --json");
+    let arms = found["arms"].as_array().unwrap();
+    assert_eq!((arms.len(), found["images"].as_u64()), (2, Some(20)));
+    for arm in arms {
+        let states = arm["states"].as_array().unwrap();
+        assert_eq!((&states[0]["state"], &states[1]["state"]), (&"init".into(), &"trained".into()));
+        for node in states.iter().flat_map(|s| s["nodes"].as_array().unwrap()) {
+            let [sigma, side] = [&node["sigma_x_px"], &node["rf_max_px"]].map(|v| v.as_f64().unwrap());
+            // No field is wider than its exact one, whose deviation is at most half its side.
+            assert!(sigma > 0.0 && sigma <= side / 2.0, "{node}");
+            assert_eq!((node["images"].as_u64(), node["map"]["values"].as_array().unwrap().len()), (Some(20), 144));
+        }
+        let shares: f64 = arm["shares"].as_array().unwrap().iter().map(|s| s["share"].as_f64().unwrap()).sum();
+        assert!((shares - 3.0).abs() < 1e-9, "three blocks of splits");
+    }
+    let page = page(bench, "second/index.html");
+    assert!(page.contains("Effective receptive field of the last stage") && page.contains("data:image/png;base64,"));
+    let wrong = bench.run("rf scale=2,4 --measure");
+    assert_eq!(wrong.status.code(), Some(2));
 }
 
 fn several(bench: &Bench) {

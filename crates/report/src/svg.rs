@@ -99,6 +99,14 @@ impl Svg {
         );
     }
 
+    /// A square picture, PNG as base64; place and side in SVG units.
+    pub fn image(&mut self, png: &str, (x, y): (i32, i32), side: i32) {
+        self.body += &format!(
+            "<image x=\"{x}\" y=\"{y}\" width=\"{side}\" height=\"{side}\" preserveAspectRatio=\"none\" class=\"map\" \
+             href=\"data:image/png;base64,{png}\"/>"
+        );
+    }
+
     /// Text whose middle line is at the point; `anchor` is start, middle or end.
     pub fn text(&mut self, text: &str, (x, y): BackendCoord, anchor: &str, class: &str) {
         let y = f64::from(y) / f64::from(UNIT) + 0.35 * FONT;

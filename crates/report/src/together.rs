@@ -23,7 +23,7 @@ pub fn together(sweeps: Vec<SweepRows>) -> SweepRows {
         .into_iter()
         .flat_map(|rows| rows.trials.into_iter().map(move |trial| of_sweep(&rows.plan.name, trial)))
         .collect();
-    SweepRows { plan, trials, events: Vec::new(), history: Vec::new() }
+    SweepRows { plan, trials, events: Vec::new(), history: Vec::new(), effective: None }
 }
 
 /// The sweep, and every axis of any of them with all its values.

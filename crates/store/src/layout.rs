@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  history.jsonl  lock
-//!                  index.html  trials.{parquet,csv}  metrics.parquet
+//!                  effective.json  index.html  trials.{parquet,csv}  metrics.parquet
 //!                  slurm/  submission-1.{json,sh}  submission-1-0.{jsonl,out,lock}  ...   (with executor: slurm)
 //!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best}.safetensors
 //!                                    console.txt  progress.json  stop-early.txt
@@ -46,6 +46,10 @@ impl SweepDir {
 
     pub fn history(&self) -> PathBuf {
         self.0.join("history.jsonl")
+    }
+
+    pub fn effective(&self) -> PathBuf {
+        self.0.join("effective.json")
     }
 
     pub fn lock(&self) -> PathBuf {

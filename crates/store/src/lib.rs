@@ -7,7 +7,7 @@
 //! - [`layout`]: the folders and their file names
 //! - [`atomic`] and [`lock`]: whole files or none; one writer at a time
 //! - [`plan`], [`result`], [`metrics`], [`journal`]: the files' contents
-//! - [`history`]: what earlier commands found
+//! - [`history`]: what earlier commands found; [`effective`]: what trained networks look at
 //! - [`rows`]: a sweep read back, as plain rows
 //! - [`tables`]: the rows as Parquet and CSV
 //! - [`price`]: what a trial will cost, from a few timed steps
@@ -17,6 +17,7 @@
 
 pub mod assessment;
 pub mod atomic;
+pub mod effective;
 pub mod error;
 pub mod history;
 pub mod journal;

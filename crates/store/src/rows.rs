@@ -3,7 +3,7 @@
 use crate::journal::{self, Event};
 use crate::plan::{Plan, PlannedTrial};
 use crate::result::{Environment, Outcome, TrialResult};
-use crate::{RunDir, StoreError, SweepDir, atomic, history, lock, metrics};
+use crate::{RunDir, StoreError, SweepDir, atomic, effective, history, lock, metrics};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -79,6 +79,8 @@ pub struct SweepRows {
     pub events: Vec<Event>,
     /// What earlier commands found, the latest at the end.
     pub history: Vec<history::Found>,
+    /// What its trained networks look at, where that was measured.
+    pub effective: Option<effective::Effective>,
 }
 
 /// Reads a sweep: what the last command asked for, or with `all` also what earlier ones did.
@@ -90,7 +92,7 @@ pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, StoreError> {
     let mut planned = std::mem::take(&mut plan.trials);
     planned.extend(earlier.into_iter().filter(|_| all));
     let trials = planned.into_par_iter().map(|t| row(dir, t, &ends)).collect::<Result<_, _>>()?;
-    Ok(SweepRows { plan, trials, events, history: history::read(dir) })
+    Ok(SweepRows { plan, trials, events, history: history::read(dir), effective: effective::read(dir) })
 }
 
 /// For each trial, the outcome and reason of its last end that no start followed.

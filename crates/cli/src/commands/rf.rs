@@ -1,6 +1,8 @@
 //! `res2lab rf`: exact receptive fields of a network, of several along axes, or of the arms of a sweep.
 
 use crate::args::RfArgs;
+use crate::commands::report;
+use crate::effective;
 use crate::failure::Failure;
 use crate::network::published_input;
 use crate::print;
@@ -12,6 +14,7 @@ use serde::Serialize;
 use serde_yaml::{Mapping, Value};
 use spec::axes::{self, Axis};
 use std::collections::HashSet;
+use store::effective::{Effective, EffectiveNode};
 use store::{Plan, SweepDir};
 
 /// One network and what its units see.
@@ -67,6 +70,9 @@ struct SplitRow {
 
 /// Prints them.
 pub fn run(args: &RfArgs) -> Result<u8, Failure> {
+    if args.measure {
+        return measure(args);
+    }
     let analyses: Vec<Analysis> =
         networks(args)?.into_iter().map(|(name, graph)| analyse(args, name, &graph)).collect::<Result<_, _>>()?;
     match &analyses[..] {
@@ -76,6 +82,54 @@ pub fn run(args: &RfArgs) -> Result<u8, Failure> {
         all => compare(all, args),
     }
     Ok(0)
+}
+
+/// Measures a sweep's trained networks, and rebuilds its report with what was found.
+fn measure(args: &RfArgs) -> Result<u8, Failure> {
+    let [name] = &args.words[..] else {
+        return Err(Failure::input("--measure wants the name of one sweep", "e.g. just rf quickstart --measure"));
+    };
+    if args.images == 0 || args.images > 100_000 {
+        return Err(Failure::input(format!("--images {} is impossible", args.images), "give at least 1"));
+    }
+    let dir = SweepDir::new(args.folders.reports.join(name));
+    let plan = Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
+    tch::set_num_threads(sweep::local::available_cores().len() as i32);
+    let found = effective::measure(&dir, &plan, args.images, &args.folders.data)?;
+    store::effective::write(&dir, &found)?;
+    report::rebuild(&dir, false)?;
+    if args.json {
+        print::json(&found);
+        return Ok(0);
+    }
+    show_measured(&found);
+    print::line(&format!("report: {}", dir.page().display()));
+    Ok(0)
+}
+
+/// A line for each stage of each arm.
+fn show_measured(found: &Effective) {
+    let headers =
+        ["arm", "node", "exact max px", "sigma init px", "sigma trained px", "2 sigma size px", "50 % area", "cut off"];
+    let mut rows = Vec::new();
+    for arm in &found.arms {
+        let [init, trained] = &arm.states[..] else { continue };
+        for (before, after) in init.nodes.iter().zip(&trained.nodes) {
+            let sigma =
+                |n: &EffectiveNode| format!("{:.1}", ((n.sigma_x_px.powi(2) + n.sigma_y_px.powi(2)) / 2.0).sqrt());
+            rows.push(vec![
+                arm.label.clone(),
+                after.node.clone(),
+                after.rf_max_px.to_string(),
+                sigma(before),
+                sigma(after),
+                format!("{:.1}", after.size_px),
+                format!("{:.1} %", 100.0 * after.area_ratios[2]),
+                if after.is_saturated { "yes".into() } else { String::new() },
+            ]);
+        }
+    }
+    print::table(&headers, 2, rows);
 }
 
 /// Names and graphs: the arms of a sweep of this name, or the networks that the words describe.

@@ -11,7 +11,8 @@
 //! - [`parallel`]: every arm as a line from its settings to what it reached
 //! - [`curves`]: learning curves
 //! - [`timeline`] and [`prices`]: when each slot trained what, and whether it took as long as predicted
-//! - [`receptive`] and [`blocks`]: what the arms' units see, and what their blocks look like
+//! - [`receptive`], [`effective`] and [`blocks`]: what the arms' units see, exactly and measured, and what their blocks
+//!   look like
 //! - [`rows`] and [`clip`]: what several of them share
 
 pub mod arms;
@@ -21,6 +22,7 @@ pub mod clip;
 pub mod cost;
 pub mod curves;
 pub mod differences;
+pub mod effective;
 pub mod interaction;
 pub mod main_effects;
 pub mod parallel;
@@ -88,6 +90,7 @@ pub fn all(study: &Study) -> Vec<Figure> {
     figures.extend(prices::figure(study));
     figures.extend(timeline::figure(study));
     figures.extend(receptive::figure(study));
+    figures.extend(effective::figures(study));
     figures.extend(blocks::figures(study));
     figures
 }

@@ -145,6 +145,7 @@ mod tests {
             trials: vec![done, row("pending", u64::MAX)],
             events: vec![],
             history: vec![],
+            effective: None,
         }
     }
 
@@ -226,7 +227,8 @@ mod tests {
 
     #[test]
     fn columns_keep_their_type_where_there_are_no_values() {
-        let empty = SweepRows { plan: Plan::default(), trials: vec![], events: vec![], history: vec![] };
+        let empty =
+            SweepRows { plan: Plan::default(), trials: vec![], events: vec![], history: vec![], effective: None };
         let (_empty, without) = written(&empty);
         let (_full, with) = written(&rows());
         let pairs = [

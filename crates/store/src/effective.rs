@@ -1,0 +1,107 @@
+//! effective.json: what trained networks of a sweep look at, measured once they are trained.
+
+use crate::{StoreError, SweepDir, atomic};
+use serde::{Deserialize, Serialize};
+
+/// Shares of the weight that areas are told for, as Ding et al. 2022 have them.
+pub const AREAS: [f64; 4] = [0.2, 0.3, 0.5, 0.99];
+
+/// One measurement of a sweep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Effective {
+    /// When, seconds since 1970.
+    pub at_s: f64,
+    /// Test images that gradients were averaged over.
+    pub images: usize,
+    /// What became of the gradients' signs: `absolute`.
+    pub sign: String,
+    /// One trial of each arm.
+    pub arms: Vec<EffectiveArm>,
+}
+
+/// One arm, by one of its trials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct EffectiveArm {
+    pub arm: String,
+    pub label: String,
+    pub trial: String,
+    pub seed: u64,
+    pub image_px: usize,
+    /// `init` (with statistics of the images) and `trained`, side by side.
+    pub states: Vec<EffectiveState>,
+    /// Of the trained network: share of the gradient that flows through each split.
+    pub shares: Vec<SplitShare>,
+}
+
+/// The network in one state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct EffectiveState {
+    pub state: String,
+    /// The end of each stage, and each split of the last block that has splits.
+    pub nodes: Vec<EffectiveNode>,
+}
+
+/// What the middle unit of one node looks at. Lengths are pixels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct EffectiveNode {
+    pub node: String,
+    /// The exact field, which the measured one cannot leave.
+    pub rf_max_px: i64,
+    /// Where its middle lies, column and row.
+    pub centre_px: [f64; 2],
+    pub sigma_x_px: f64,
+    pub sigma_y_px: f64,
+    /// Centre of mass, from the middle of the exact field.
+    pub com_dx_px: f64,
+    pub com_dy_px: f64,
+    /// Luo et al.: root of the number of pixels above 4.55 % of the greatest.
+    pub size_px: f64,
+    /// Area of the smallest square with each share of [`AREAS`] over the image's.
+    pub area_ratios: [f64; 4],
+    /// The same of log10(gradient + 1), as RepLKNet has it; it depends on the gradients' scale.
+    pub area_ratios_log: [f64; 4],
+    /// Mean weight at each whole distance from the middle, the greatest being 1.
+    pub profile: Vec<f64>,
+    /// Sum of the gradients.
+    pub scale: f64,
+    /// Standard error of that sum over images, relative to it, if pixels were independent.
+    pub relative_error: f64,
+    /// Whether the exact field is larger than the image, so that the measured one is cut off.
+    pub is_saturated: bool,
+    pub images: usize,
+    /// Images left out because some gradient was not finite.
+    pub skipped: usize,
+    pub map: Thumbnail,
+}
+
+/// A map made small: cells of equal size, values from 0 to 65535, the greatest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Thumbnail {
+    pub width: usize,
+    /// Pixels of a cell's side.
+    pub cell_px: usize,
+    pub values: Vec<u16>,
+}
+
+/// A split's part of its block's gradient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct SplitShare {
+    pub block: String,
+    pub split: usize,
+    pub share: f64,
+}
+
+/// Writes effective.json.
+pub fn write(dir: &SweepDir, effective: &Effective) -> Result<(), StoreError> {
+    atomic::write_json(&dir.effective(), effective)
+}
+
+/// Reads it; None where nothing was measured, or what was is not readable any more.
+pub fn read(dir: &SweepDir) -> Option<Effective> {
+    atomic::read_json(&dir.effective()).unwrap_or_default()
+}
