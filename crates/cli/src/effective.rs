@@ -4,15 +4,17 @@
 use crate::failure::Failure;
 use crate::trained::{self, Trained};
 use arch::NodeId;
-use data::{Pass, Split};
-use explain::{Erf, Map, Options, erf, shares};
+use data::{Batch, Pass, Split};
+use explain::{Erf, ExplainError, Map, Method, Options, cam, erf, shares};
 use nn::{Net, init};
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::effective::{AREAS, Effective, EffectiveArm, EffectiveNode, EffectiveState, SplitShare, Thumbnail};
+use store::effective::{
+    AREAS, CamMap, Effective, EffectiveArm, EffectiveNode, EffectiveState, Picture, SplitShare, Thumbnail,
+};
 use store::{Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic};
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 use train::images::{Target, source, wanted};
 
 /// Cells of a kept map's side: more are not seen on a page.
@@ -57,6 +59,7 @@ fn of_trial(dir: &SweepDir, trial: &PlannedTrial, images: usize, data: &Path) ->
     let explained = |e: explain::ExplainError| Failure::machine(format!("{}: {}", trial.label, e.cause), e.help);
     let of_splits = shares::shares(&net, &images).map_err(explained)?;
     let trained = state(&net, &images, "trained").map_err(explained)?;
+    let gallery = gallery(&net, &images, &batch).map_err(explained)?;
     init::init(net.params_mut(), trial.spec.seed);
     explain::calibrate::calibrate(&net, &images);
     let fresh = state(&net, &images, "init").map_err(explained)?;
@@ -73,6 +76,7 @@ fn of_trial(dir: &SweepDir, trial: &PlannedTrial, images: usize, data: &Path) ->
         image_px: px,
         states: vec![fresh, trained],
         shares: of_splits.iter().map(share).collect(),
+        gallery,
     })
 }
 
@@ -82,6 +86,44 @@ fn state(net: &Net, images: &Tensor, name: &str) -> Result<EffectiveState, expla
     let found = erf(net, images, &ids, Options::default())?;
     let nodes = nodes.into_iter().zip(&found).map(|((node, _), found)| of_node(node, found)).collect();
     Ok(EffectiveState { state: name.into(), nodes })
+}
+
+/// Test images of a gallery.
+const PICTURES: usize = 4;
+
+/// The first test images with the maps of the last block's splits; empty where there are no splits.
+fn gallery(net: &Net, images: &Tensor, batch: &Batch) -> Result<Vec<Picture>, ExplainError> {
+    let splits: Vec<(String, NodeId)> = nodes(net).into_iter().filter(|(name, _)| name.contains('.')).collect();
+    if splits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<NodeId> = splits.iter().map(|(_, id)| *id).collect();
+    let guesses = tch::no_grad(|| net.logits(images, nn::Mode::Eval).argmax(1, false));
+    let picture = |i: usize| {
+        let image = images.narrow(0, i as i64, 1);
+        let maps = cam(net, &image, None, &ids, Method::GradCam)?;
+        let splits = splits.iter().zip(&maps).map(|((node, _), found)| CamMap {
+            node: node.clone(),
+            max: found.max,
+            map: thumbnail(&found.shown),
+        });
+        Ok(Picture {
+            index: batch.indices[i],
+            label: batch.labels.int64_value(&[i as i64]),
+            guess: guesses.int64_value(&[i as i64]),
+            image: thumbnail(&grey(&image)),
+            splits: splits.collect(),
+        })
+    };
+    (0..PICTURES.min(batch.indices.len())).map(picture).collect()
+}
+
+/// An image's mean over colours, from its least value on.
+fn grey(image: &Tensor) -> Map {
+    let mean = image.to_device(Device::Cpu).to_kind(Kind::Double).mean_dim([0_i64, 1].as_slice(), false, None);
+    let above = &mean - mean.min();
+    let width = above.size()[1] as usize;
+    Map { width, values: Vec::try_from(above.contiguous().flatten(0, -1)).unwrap_or_default() }
 }
 
 /// The end of each stage, and the splits of the last block that has any.

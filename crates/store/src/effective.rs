@@ -32,6 +32,9 @@ pub struct EffectiveArm {
     pub states: Vec<EffectiveState>,
     /// Of the trained network: share of the gradient that flows through each split.
     pub shares: Vec<SplitShare>,
+    /// Of the trained network: which places of which split speak for what it takes an image for.
+    #[serde(default)]
+    pub gallery: Vec<Picture>,
 }
 
 /// The network in one state.
@@ -74,6 +77,31 @@ pub struct EffectiveNode {
     pub images: usize,
     /// Images left out because some gradient was not finite.
     pub skipped: usize,
+    pub map: Thumbnail,
+}
+
+/// One test image, and what each split of the last block that has splits sees in it (Grad-CAM).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Picture {
+    /// Its number among the test images.
+    pub index: u32,
+    pub label: i64,
+    /// What the network takes it for, which is what the maps speak for.
+    pub guess: i64,
+    /// Mean over colours, from black (0) to white.
+    pub image: Thumbnail,
+    /// A map for each split, each up to its own greatest value.
+    pub splits: Vec<CamMap>,
+}
+
+/// The evidence of one split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CamMap {
+    pub node: String,
+    /// The greatest evidence; zero where all of it speaks against the guess.
+    pub max: f64,
     pub map: Thumbnail,
 }
 

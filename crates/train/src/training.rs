@@ -205,9 +205,9 @@ impl Loop<'_> {
         });
     }
 
-    /// Once a trial: what the network is given to see.
+    /// Once an attempt, whose event file stands for itself: what the network is given to see.
     fn show_samples(&mut self) -> Result<(), TrainError> {
-        if !self.recorder.shows() || self.state.step > 0 {
+        if !self.recorder.shows() {
             return Ok(());
         }
         let samples = shown::samples(&mut *self.source, self.spec, self.augment)?;

@@ -32,7 +32,9 @@ pub fn figures(study: &Study) -> Vec<Figure> {
     let shown: Vec<Measured> = measured.iter().copied().filter(|(arm, _)| arm.color.is_some()).take(MOST).collect();
     let mut figures = vec![widths(study, effective, &measured), profiles(&shown)];
     figures.extend([true, false].map(|is_log| maps(&shown, is_log)));
+    figures.extend(against_accuracy(study, &measured));
     figures.extend(shares(&measured));
+    figures.extend(gallery(&shown));
     figures
 }
 
@@ -220,14 +222,98 @@ fn png(map: &Thumbnail, is_log: bool) -> String {
         [0, 114, 178, (255.0 * shown).round() as u8]
     };
     let pixels: Vec<u8> = map.values.iter().flat_map(level).collect();
+    encode(map, &pixels)
+}
+
+fn encode(map: &Thumbnail, rgba: &[u8]) -> String {
     let mut bytes = Vec::new();
     let height = map.values.len().checked_div(map.width).unwrap_or(0);
     let mut encoder = png::Encoder::new(&mut bytes, map.width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgba);
     encoder.set_depth(png::BitDepth::Eight);
     // Writing to memory fails for pictures without pixels only, which then are not there.
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(rgba));
     if written.is_ok() { BASE64_STANDARD.encode(&bytes) } else { String::new() }
+}
+
+/// Whether wider fields go with better networks.
+fn against_accuracy(study: &Study, measured: &[Measured]) -> Option<Figure> {
+    let point = |m: &Measured| Some((sigma(last(m.1, "trained")?), m.0.sample?.mean));
+    let found: Vec<(&Arm, f64, f64)> = measured.iter().filter_map(|m| point(m).map(|(x, y)| (m.0, x, y))).collect();
+    if found.len() < 3 {
+        return None;
+    }
+    let x = Scale::linear(found.iter().map(|f| f.1), "standard deviation of the field, as trained (px)");
+    let y = Scale::linear(found.iter().map(|f| f.2), &study.metric.title());
+    let marks = found.iter().map(|(arm, x, y)| super::of_arm(study, arm, Kind::Symbol, vec![(*x, *y)])).collect();
+    let row = |(arm, x, y): &(&Arm, f64, f64)| vec![arm.label.clone(), fixed(*x, 2), fixed(*y, study.decimals + 1)];
+    let name = format!("{} against the width of the effective field", study.metric.name);
+    Some(Figure {
+        id: "effective-accuracy".into(),
+        title: crate::format::capital(&name),
+        svg: draw(&Chart { label: name, height: 260, x, y, grid: Grid::Horizontal, marks }),
+        how_to_read: "Each symbol is an arm: the width of one trial's field, the mean over its seeds. Arms that see more may also \
+                      be larger; this is no proof of a cause."
+            .into(),
+        legend: legend(found.iter().map(|(arm, ..)| *arm)),
+        table: Table { columns: vec!["arm".into(), "sigma px".into(), study.metric.name.clone()], rows: found.iter().map(row).collect() },
+    })
+}
+
+/// Arms and images of the gallery: more are too small to see anything.
+const GALLERY_ARMS: usize = 3;
+
+/// The first test images, and beside each what every split of the last block sees in it: a figure for each arm.
+fn gallery(shown: &[Measured]) -> Vec<Figure> {
+    let has_splits = |m: &&Measured| m.1.gallery.iter().any(|picture| picture.splits.len() > 1);
+    shown.iter().filter(has_splits).take(GALLERY_ARMS).enumerate().map(|(i, m)| of_gallery(i, *m)).collect()
+}
+
+fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
+    const GAP: i32 = 4;
+    const LABEL: i32 = 18;
+    let pictures = &measured.gallery;
+    let columns = 1 + pictures.iter().map(|p| p.splits.len()).max().unwrap_or(0) as i32;
+    let side = ((WIDTH - GAP * (columns - 1)) / columns).min(90);
+    let mut svg = Svg::new(WIDTH, pictures.len() as i32 * (side + LABEL + GAP));
+    let mut rows = Vec::new();
+    let said = |picture: &store::effective::Picture| {
+        let (label, guess) = (picture.label, picture.guess);
+        if label == guess { format!("class {label}, recognised") } else { format!("class {label}, taken for {guess}") }
+    };
+    for (row, picture) in pictures.iter().enumerate() {
+        let top = row as i32 * (side + LABEL + GAP);
+        svg.open("mark muted", arm.id, &measured.trial, &format!("test image {}", picture.index));
+        let text = format!("test image {}: {}", picture.index, said(picture));
+        svg.text(&shorten(&text, f64::from(WIDTH)), (0, (top + LABEL / 2) * UNIT), "start", "label");
+        svg.image(&grey_png(&picture.image), (0, top + LABEL), side);
+        for (j, split) in picture.splits.iter().enumerate() {
+            let left = (j as i32 + 1) * (side + GAP);
+            // The image shines through, so that places can be told.
+            svg.image(&grey_png(&picture.image), (left, top + LABEL), side);
+            svg.image(&png(&split.map, false), (left, top + LABEL), side);
+        }
+        svg.close();
+        let greatest = picture.splits.iter().map(|s| fixed(s.max, 4)).collect::<Vec<_>>().join(", ");
+        rows.push(vec![picture.index.to_string(), said(picture), greatest]);
+    }
+    Figure {
+        id: format!("gallery-{i}"),
+        title: format!("Which scale fired: {}", arm.label),
+        svg: svg.finish("class activation maps of each split"),
+        how_to_read: "The first test images, and beside each the splits of the last block in order: blue is where a split speaks for \
+                      what the network takes the image for (Grad-CAM), each map up to its own greatest value, which the table \
+                      has. A map without blue says that all its evidence speaks against it."
+            .into(),
+        legend: Vec::new(),
+        table: Table { columns: ["test image", "what it is", "greatest evidence by split"].map(str::to_owned).to_vec(), rows },
+    }
+}
+
+/// An image as the data of a picture, lightened so that a map stands out on it.
+fn grey_png(image: &Thumbnail) -> String {
+    let pixel = |v: &u16| [(*v >> 8) as u8; 3].into_iter().chain([110]);
+    encode(image, &image.values.iter().flat_map(pixel).collect::<Vec<u8>>())
 }
 
 /// How much of the gradient flows through each split of the last block that has splits.
