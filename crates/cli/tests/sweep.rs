@@ -42,6 +42,41 @@ fn a_sweep_leaves_tables_a_report_and_event_files_and_is_not_trained_twice() {
     assert_eq!((&longer["arms"][0]["n"], runs(&sweep).len()), (&1.into(), 9));
 }
 
+/// Shapes are as many of each size as their factors say, so the accuracies of the groups add up to that of all.
+#[test]
+fn accuracy_is_told_by_the_size_of_the_object_where_it_is_known() {
+    let bench = Bench::new();
+    bench
+        .json("sweep scale=2 seed=0,1 data=shapes data.images=600 data.size=16 epochs=1 batch=50 --name shapes --json");
+    let rows = bench.json("table shapes --columns all --format json");
+    for row in rows.as_array().unwrap() {
+        let of = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name} in {row}"));
+        let (mut hits, mut images) = (0.0, 0.0);
+        for (group, ends) in data::shapes::SIZES.windows(2).enumerate() {
+            let is_of_group = |&i: &usize| {
+                let found = data::shapes::factors(data::Split::Test, i, 16);
+                data::shapes::size_group(found.object_px, 16) == group
+            };
+            let n = (0..300).filter(is_of_group).count() as f64;
+            hits += n * of(&format!("val_acc1_size_{}_{}", ends[0], ends[1])) / 100.0;
+            images += n;
+        }
+        assert_eq!(images, 300.0);
+        assert!((100.0 * hits / images - of("val_acc1")).abs() < 1e-9, "{row}");
+    }
+    let page = std::fs::read_to_string(bench.sweep("shapes").join("index.html")).unwrap();
+    assert!(page.contains("Accuracy by the size of the object"));
+    let run = runs(&bench.sweep("shapes")).remove(0);
+    let file = bench.reports().join("guesses.parquet");
+    let output = bench.run(&format!("eval {} --predictions {}", run.display(), file.display()));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let bytes = std::fs::read(file).unwrap();
+    // Names of columns stand in the file's footer as they are.
+    for column in ["object_px", "x_px", "y_px", "clutter", "size_group"] {
+        assert!(bytes.windows(column.len()).any(|part| part == column.as_bytes()), "{column}");
+    }
+}
+
 #[test]
 fn a_diverged_trial_is_a_value_in_the_table() {
     let bench = Bench::new();

@@ -2,7 +2,8 @@
 
 use crate::cifar::{self, Cifar};
 use crate::pack::Pack;
-use crate::{DataError, Images, Pictures, Split, cache, folder, generated, idx, pack, shards};
+use crate::{DataError, Images, Pictures, Split, cache, folder, generated, idx, pack, shapes, shards};
+use random::Key;
 use std::path::{Path, PathBuf};
 
 /// What a network and a plan must know of a data set.
@@ -34,6 +35,8 @@ pub struct Wanted {
     pub images: Option<usize>,
     /// Their classes.
     pub classes: Option<usize>,
+    /// Labels change places among the images of a split.
+    pub shuffle_labels: bool,
 }
 
 /// An open data set.
@@ -54,6 +57,7 @@ enum Format {
     Folder,
     Parquet,
     Generated,
+    Shapes,
     /// Pictures that are not there.
     Missing,
 }
@@ -62,7 +66,7 @@ const DEFAULT_SIZE: usize = 224;
 const GENERATED_SIZE: usize = 32;
 
 /// Name, format if its folder shows no other, and what was published: side, channels, classes, images of both splits.
-const KNOWN: [(&str, Format, [usize; 5]); 8] = [
+const KNOWN: [(&str, Format, [usize; 5]); 9] = [
     ("mnist5k", Format::Idx, [28, 1, 10, 4_000, 1_000]),
     ("mnist", Format::Idx, [28, 1, 10, 60_000, 10_000]),
     ("fashion_mnist", Format::Idx, [28, 1, 10, 60_000, 10_000]),
@@ -71,6 +75,7 @@ const KNOWN: [(&str, Format, [usize; 5]); 8] = [
     ("imagenet", Format::Missing, [224, 3, 1000, 1_281_167, 50_000]),
     ("images", Format::Missing, [224, 3, 10, 1_000, 200]),
     ("generated", Format::Generated, [0; 5]),
+    ("shapes", Format::Shapes, [0; 5]),
 ];
 
 /// What a name promises, for plans on machines that do not have the data; a guess for `images`; None where nothing is known.
@@ -90,7 +95,7 @@ fn format(wanted: &Wanted) -> Result<(Format, usize), DataError> {
     }
     let (format, classes) = known.map_or((Format::Missing, 0), |(_, format, facts)| (*format, facts[2]));
     let found = match format {
-        Format::Generated => Format::Generated,
+        Format::Generated | Format::Shapes => format,
         _ if folder::is_one(&wanted.dir) => Format::Folder,
         _ if shards::is_one(&wanted.dir) => Format::Parquet,
         Format::Missing => {
@@ -123,6 +128,11 @@ pub fn describe(wanted: &Wanted) -> Result<Facts, DataError> {
             let (height, width) = (side, side);
             Ok(Facts { channels: 3, height, width, classes, train_images: count, test_images: count / 2 })
         }
+        Format::Shapes => {
+            let (train_images, side) = shapes_shape(wanted);
+            let (height, width, classes) = (side, side, shapes::CLASSES);
+            Ok(Facts { channels: 1, height, width, classes, train_images, test_images: train_images / 2 })
+        }
         // A compressed file shows only at its end that it was cut off, small pictures only decoded their size.
         Format::Idx | Format::Parquet | Format::Missing => {
             let DataSet { classes: names, train, test } = open(wanted)?;
@@ -149,6 +159,29 @@ fn generated_shape(wanted: &Wanted) -> (usize, usize, usize) {
     (wanted.images.unwrap_or(1000), wanted.classes.unwrap_or(10), wanted.size.unwrap_or(GENERATED_SIZE))
 }
 
+/// Training images and side.
+fn shapes_shape(wanted: &Wanted) -> (usize, usize) {
+    (wanted.images.unwrap_or(4000), wanted.size.unwrap_or(GENERATED_SIZE))
+}
+
+/// What is known of each image of a split beside its class, by name; empty for all sets but generated shapes.
+pub fn factors(wanted: &Wanted, split: Split) -> Vec<(&'static str, Vec<f64>)> {
+    if wanted.name != "shapes" {
+        return Vec::new();
+    }
+    let (train_images, side) = shapes_shape(wanted);
+    let count = if split == Split::Train { train_images } else { train_images / 2 };
+    let all: Vec<shapes::Factors> = (0..count).map(|i| shapes::factors(split, i, side)).collect();
+    let of = |value: fn(&shapes::Factors) -> f64| all.iter().map(value).collect();
+    vec![
+        ("object_px", of(|f| f.object_px)),
+        ("x_px", of(|f| f.x_px)),
+        ("y_px", of(|f| f.y_px)),
+        ("clutter", of(|f| f.clutter as f64)),
+        ("size_group", all.iter().map(|f| shapes::size_group(f.object_px, side) as f64).collect()),
+    ]
+}
+
 /// Opens a data set: small images are read into memory, pictures are listed.
 pub fn open(wanted: &Wanted) -> Result<DataSet, DataError> {
     let (format, classes) = format(wanted)?;
@@ -169,6 +202,12 @@ pub fn open(wanted: &Wanted) -> Result<DataSet, DataError> {
             let test = generated::generate(Split::Test, count / 2, classes, side);
             (vec![], (Pictures::Memory(train), Pictures::Memory(test)))
         }
+        Format::Shapes => {
+            let (count, side) = shapes_shape(wanted);
+            let parts = [(Split::Train, count), (Split::Test, count / 2)];
+            let [train, test] = parts.map(|(split, n)| Pictures::Memory(shapes::generate(split, n, side)));
+            (shapes::NAMES.map(str::to_owned).to_vec(), (train, test))
+        }
         Format::Folder => {
             let listing = folder::list(dir, &listing_path(wanted))?;
             (listing.classes, (Pictures::Files(listing.train), Pictures::Files(listing.test)))
@@ -179,12 +218,28 @@ pub fn open(wanted: &Wanted) -> Result<DataSet, DataError> {
             (names, parts)
         }
     };
+    let (train, test) = match wanted.shuffle_labels {
+        true => (shuffled(train, Split::Train)?, shuffled(test, Split::Test)?),
+        false => (train, test),
+    };
     let Some(px) = wanted.cache_px.filter(|_| !matches!(train, Pictures::Memory(_))) else {
         return Ok(DataSet { classes: names, train, test });
     };
     let path = |split: &str| cache::folder(&wanted.root, dir).join(format!("{split}-{px}px.pack"));
     let (train, test) = (train.cached(&path("train"), &names, px)?, test.cached(&path("test"), &names, px)?);
     Ok(DataSet { classes: names, train, test })
+}
+
+/// The same images under each other's labels.
+fn shuffled(pictures: Pictures, split: Split) -> Result<Pictures, DataError> {
+    let Pictures::Memory(mut images) = pictures else {
+        let help = "use a data set of small images, such as cifar10 or shapes";
+        return Err(DataError::new("data.shuffle_labels works for images in memory only", help));
+    };
+    let key = Key::new(13).named("labels").with(u64::from(split == Split::Test));
+    let order = key.permutation(images.len());
+    images.labels = order.iter().map(|&i| images.labels[i as usize]).collect();
+    Ok(Pictures::Memory(images))
 }
 
 fn listing_path(wanted: &Wanted) -> PathBuf {
@@ -232,6 +287,20 @@ mod tests {
         for class in 0..10 {
             assert_eq!((0..train.len()).filter(|&i| train.label(i) == class).count(), 400);
         }
+    }
+
+    #[test]
+    fn shuffled_labels_are_the_same_ones_elsewhere() {
+        let labels = |shuffle_labels: bool| {
+            let train = open(&Wanted { shuffle_labels, ..mnist5k() }).unwrap().train;
+            (0..train.len()).map(|i| train.label(i)).collect::<Vec<_>>()
+        };
+        let (mut as_given, mut shuffled) = (labels(false), labels(true));
+        let moved = as_given.iter().zip(&shuffled).filter(|(a, b)| a != b).count();
+        assert!((3400..3800).contains(&moved), "nine of ten classes are other ones: {moved}");
+        as_given.sort_unstable();
+        shuffled.sort_unstable();
+        assert_eq!(as_given, shuffled);
     }
 
     #[test]

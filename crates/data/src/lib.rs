@@ -4,7 +4,7 @@
 //!
 //! Reading order:
 //! - [`catalogue`]: the data sets by name or folder, and what is known of one without reading its images
-//! - [`idx`] and [`cifar`]: small images, all in memory; [`generated`]: made on the spot
+//! - [`idx`] and [`cifar`]: small images, all in memory; [`generated`] and [`shapes`]: made on the spot
 //! - [`folder`] and [`shards`]: pictures in folders and in Parquet; [`pack`]: many pictures in one memory-mapped file
 //! - [`images`] and [`pictures`]: a split, decoded or not
 //! - [`order`]: which images a step sees, from (seed, epoch) alone
@@ -30,12 +30,13 @@ pub mod order;
 pub mod pack;
 pub mod pictures;
 pub mod resident;
+pub mod shapes;
 pub mod shards;
 pub mod source;
 pub mod stream;
 
 pub use augment::Augment;
-pub use catalogue::{DataSet, Facts, Wanted, describe, open, published};
+pub use catalogue::{DataSet, Facts, Wanted, describe, factors, open, published};
 pub use crop::CropRange;
 pub use error::DataError;
 pub use images::{Images, Split};

@@ -10,6 +10,7 @@
 //! - [`lines`] and [`effects`]: arms along an axis, and what each axis does
 //! - [`together`] and [`changes`]: several sweeps as one, and what has changed since an earlier run
 //! - [`verdict`]: what may be said, in plain words
+//! - [`sizes`]: accuracy by the size of the object
 //! - [`seeds`]: how many seeds a rule asks for
 //! - [`summary`]: one record per arm
 //! - [`svg`], [`scale`], [`chart`]: the drawing backend under plotters, and charts as plain data
@@ -34,6 +35,7 @@ pub mod page;
 pub mod recipe;
 pub mod scale;
 pub mod seeds;
+pub mod sizes;
 pub mod stats;
 pub mod study;
 pub mod summary;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct DataSpec {
     /// `mnist5k`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`, `imagenet`, `images` (a folder given by `path`),
-    /// `generated`, or a folder itself if it has a slash in it.
+    /// `generated`, `shapes` (generated, with objects of known sizes), or a folder itself if it has a slash in it.
     pub name: String,
     /// Folder of its files; None is `data/<name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,12 +32,15 @@ pub struct DataSpec {
     pub cache_px: Option<usize>,
     /// So many pictures of a split may be unreadable; each is named, and one more is an error.
     pub max_corrupt: usize,
-    /// Number of generated training images.
+    /// Number of generated training images; half as many are made to test on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<usize>,
     /// Classes of generated images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
+    /// Labels change places among the images of a split: a sweep that then finds differences finds too many.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shuffle_labels: bool,
 }
 
 /// Mean and deviation that pixels are normalised by.
@@ -83,6 +86,7 @@ impl Default for DataSpec {
             max_corrupt: 10,
             images: None,
             classes: None,
+            shuffle_labels: false,
         }
     }
 }

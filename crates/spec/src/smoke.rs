@@ -56,7 +56,7 @@ fn shrink(spec: &mut TrialSpec) {
 
 /// Generated images that go through the same pipeline as the experiment's own.
 fn generated(data: &DataSpec) -> DataSpec {
-    let is_small = ["mnist5k", "mnist", "fashion_mnist", "cifar10", "cifar100"].contains(&data.name.as_str());
+    let is_small = ["mnist5k", "mnist", "fashion_mnist", "cifar10", "cifar100", "shapes"].contains(&data.name.as_str());
     let mut augment = data.augment.clone();
     augment.random_resized_crop |= !is_small;
     // A twelfth of a tiny image shows nothing of its class.

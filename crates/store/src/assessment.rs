@@ -121,8 +121,13 @@ impl Assessment {
         self.classes.get(class as usize).map_or("", |c| c.name.as_str())
     }
 
-    /// Writes a line per image; `file` names the images.
-    pub fn write_predictions(&self, path: &Path, file: &dyn Fn(u32) -> String) -> Result<(), StoreError> {
+    /// Writes a line per image; `file` names the images, `factors` are what is known of each beside its class.
+    pub fn write_predictions(
+        &self,
+        path: &Path,
+        file: &dyn Fn(u32) -> String,
+        factors: &[(&str, Vec<f64>)],
+    ) -> Result<(), StoreError> {
         let of = |f: &dyn Fn(&Prediction) -> String| -> Values<'_> {
             Values::Text(self.predictions.iter().map(|p| Some(Cow::Owned(f(p)))).collect())
         };
@@ -134,6 +139,9 @@ impl Assessment {
         table.push("label_name", of(&|p| u32::try_from(p.label).map_or("", |label| self.name(label)).to_owned()));
         table.push("correct", Values::Flag(self.predictions.iter().map(|p| Some(first(p) == p.label)).collect()));
         table.push("loss", real(&|p| Some(p.loss)));
+        for (name, values) in factors {
+            table.push(name, real(&|p| values.get(p.index as usize).copied()));
+        }
         for k in 0..TOP.min(self.classes.len()) {
             table.push(&format!("guess{}", k + 1), count(&|p| p.guesses.get(k).map(|&g| g.into())));
             table.push(
@@ -147,6 +155,10 @@ impl Assessment {
             "label" => "true class",
             "correct" => "whether the first guess is the true class",
             "loss" => "cross-entropy",
+            "object_px" => "side of the object's square, pixels",
+            "x_px" | "y_px" => "middle of the object, pixels",
+            "clutter" => "bars that lie about",
+            "size_group" => "group of object sizes, 0 the smallest",
             name if name.ends_with("_share") => "probability that the network gives it",
             name if name.ends_with("_name") => "name of the class",
             _ => "class",

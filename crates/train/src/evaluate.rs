@@ -19,17 +19,28 @@ pub struct Evaluation {
     pub confusion: Vec<f64>,
 }
 
+/// Test images in groups whose accuracies are told one by one.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    /// Metric of each group.
+    pub names: Vec<String>,
+    /// The group of each test image.
+    pub of: Vec<i64>,
+}
+
 /// Evaluates on all test images, each process on its share.
 pub fn evaluate(
     net: &Net,
     source: &mut dyn Source,
     shard: Shard,
     reduce: &mut dyn Reduce,
+    groups: &Groups,
 ) -> Result<Evaluation, TrainError> {
     let batches = order::evaluation_batches(source.len(Split::Test), BATCH, shard);
     source.begin(Pass { split: Split::Test, batches, augment: None })?;
     let mut sums: Option<Tensor> = None;
     let mut confusion: Option<Tensor> = None;
+    let mut by_group = vec![0.0; 2 * groups.names.len()];
     let mut images = 0;
     let mut classes = 0;
     tch::no_grad(|| -> Result<(), TrainError> {
@@ -39,6 +50,7 @@ pub fn evaluate(
             images += batch.labels.numel();
             let counts = loss_and_hits(&logits, &batch.labels);
             sums = Some(sums.take().map_or_else(|| counts.shallow_clone(), |so_far| so_far + &counts));
+            add_groups(&mut by_group, groups, &logits, &batch.labels, &batch.indices);
             if classes <= MOST_CLASSES as i64 {
                 let cells = confusions(&logits, &batch.labels);
                 confusion = Some(confusion.take().map_or_else(|| cells.shallow_clone(), |so_far| so_far + &cells));
@@ -51,15 +63,36 @@ pub fn evaluate(
         (0..3).for_each(|i| totals[i + 1] = sums.double_value(&[i as i64]));
     }
     let cells = confusion.map(|t| Vec::<f64>::try_from(t.to_device(Device::Cpu)).unwrap_or_default());
+    totals.extend(&by_group);
     totals.extend(cells.unwrap_or_else(|| vec![0.0; cells_of(net)]));
     reduce.sums(&mut totals)?;
-    let confusion = totals.split_off(4);
+    let confusion = totals.split_off(4 + by_group.len());
+    let by_group = totals.split_off(4);
     let [n, loss, first, five] = totals[..] else { return Ok(Evaluation { metrics: BTreeMap::new(), confusion }) };
     let mut metrics = BTreeMap::from([("val/loss".to_owned(), loss / n), ("val/acc1".to_owned(), 100.0 * first / n)]);
     if classes >= 5 {
         metrics.insert("val/acc5".to_owned(), 100.0 * five / n);
     }
+    for (name, sums) in groups.names.iter().zip(by_group.chunks_exact(2)) {
+        if sums[0] > 0.0 {
+            metrics.insert(name.clone(), 100.0 * sums[1] / sums[0]);
+        }
+    }
     Ok(Evaluation { metrics, confusion })
+}
+
+/// Adds images and hits of each group.
+fn add_groups(sums: &mut [f64], groups: &Groups, logits: &Tensor, labels: &Tensor, indices: &[u32]) {
+    if sums.is_empty() {
+        return;
+    }
+    let hits = logits.argmax(1, false).eq_tensor(labels).to_kind(Kind::Double).to_device(Device::Cpu);
+    let hits = Vec::<f64>::try_from(hits).unwrap_or_default();
+    for (index, hit) in indices.iter().zip(hits) {
+        let group = groups.of[*index as usize] as usize;
+        sums[2 * group] += 1.0;
+        sums[2 * group + 1] += hit;
+    }
 }
 
 /// Cells of the confusion that this network's processes add up.

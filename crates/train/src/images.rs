@@ -1,8 +1,10 @@
 //! From a spec to a source of batches.
 
 use crate::TrainError;
+use crate::evaluate::Groups;
+use data::shapes::SIZES;
 use data::stream::StreamOptions;
-use data::{Augment, CropRange, DataSet, Pictures, Resident, Source, Stream, Wanted, normalise};
+use data::{Augment, CropRange, DataSet, Pictures, Resident, Source, Split, Stream, Wanted, normalise};
 use spec::{DataSpec, Normalize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
@@ -22,7 +24,17 @@ pub fn wanted(spec: &DataSpec, root: &Path) -> Wanted {
         cache_px: spec.cache_px,
         images: spec.images,
         classes: spec.classes,
+        shuffle_labels: spec.shuffle_labels,
     }
+}
+
+/// Test images by the size of their object, where it is known: accuracies `val/acc1_size_20_35` are of objects from 20 to
+/// 35 % of the image's side.
+pub(crate) fn size_groups(spec: &DataSpec, root: &Path) -> Groups {
+    let factors = data::factors(&wanted(spec, root), Split::Test);
+    let Some((_, of)) = factors.iter().find(|(name, _)| *name == "size_group") else { return Groups::default() };
+    let names = SIZES.windows(2).map(|ends| format!("val/acc1_size_{}_{}", ends[0], ends[1]));
+    Groups { names: names.collect(), of: of.iter().map(|group| *group as i64).collect() }
 }
 
 /// What happens to training images. Pictures of many sizes are always cropped.

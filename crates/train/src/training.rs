@@ -1,7 +1,7 @@
 //! The loop. Every line of a step is here, in order; what it calls decides nothing about the order.
 
 use crate::checkpoint::{self, State};
-use crate::evaluate::evaluate;
+use crate::evaluate::{Groups, evaluate};
 use crate::mix::mix;
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::Reduce;
@@ -45,6 +45,8 @@ pub struct Loop<'a> {
     /// Only with float16.
     pub scaler: Option<LossScaler>,
     pub reduce: Box<dyn Reduce>,
+    /// Groups of test images, where their data set knows some.
+    pub groups: Groups,
     pub state: State,
     pub recorder: Recorder<'a>,
     /// Wall time of earlier attempts, seconds.
@@ -183,11 +185,12 @@ impl Loop<'_> {
     fn evaluate(&mut self, epoch: usize, shard: Shard, values: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
         self.reduce.share_running(self.net.params_mut())?;
         self.net.params_mut().swap_average();
-        let result = evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce).and_then(|of_test| {
-            values.extend(of_test.metrics);
-            self.show(&of_test.confusion);
-            self.keep_best(epoch, values)
-        });
+        let result =
+            evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce, &self.groups).and_then(|of_test| {
+                values.extend(of_test.metrics);
+                self.show(&of_test.confusion);
+                self.keep_best(epoch, values)
+            });
         self.net.params_mut().swap_average();
         result
     }

@@ -153,6 +153,7 @@ fn set_up<'a>(
         }
     }
     check_equal_starts(&mut *reduce, state.step, options)?;
+    let groups = crate::images::size_groups(&spec.data, &options.data);
     let mut recorder = if options.is_first() {
         Recorder::open(run, attempt, trial, state.metrics_length, on_progress)?
     } else {
@@ -174,7 +175,22 @@ fn set_up<'a>(
         None => LossScaler::new(options.device),
     });
     let earlier_s = options.earlier_s;
-    Ok(Loop { spec, options, run, net, source, augment, step, scaler, reduce, state, recorder, earlier_s, speed })
+    Ok(Loop {
+        spec,
+        options,
+        run,
+        net,
+        source,
+        augment,
+        step,
+        scaler,
+        reduce,
+        groups,
+        state,
+        recorder,
+        earlier_s,
+        speed,
+    })
 }
 
 /// Processes on machines that see different files would train different networks.

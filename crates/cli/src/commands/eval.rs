@@ -44,7 +44,8 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
     result.title = format!("{} on {}", trained.title, trained.data.name);
     result.name_classes(&names);
     if let Some(path) = &args.predictions {
-        result.write_predictions(path, &|index| files[index as usize].clone())?;
+        let factors = data::factors(&wanted(&trained.data, &args.folders.data), Split::Test);
+        result.write_predictions(path, &|index| files[index as usize].clone(), &factors)?;
     }
     if let Some(path) = &args.page {
         store::atomic::write(path, report::assessment::render(&result)?.as_bytes())?;

@@ -2,6 +2,7 @@
 //!
 //! Reading order:
 //! - [`by_axis`]: accuracy against each swept axis
+//! - [`by_size`]: accuracy by the size of the object
 //! - [`arms`]: every arm in a row of its own, where an axis does not fit a scale
 //! - [`reference`]: what was published, beside
 //! - [`differences`]: each arm against the baseline, with intervals
@@ -18,6 +19,7 @@
 pub mod arms;
 pub mod blocks;
 pub mod by_axis;
+pub mod by_size;
 pub mod clip;
 pub mod cost;
 pub mod curves;
@@ -82,6 +84,7 @@ pub fn all(study: &Study) -> Vec<Figure> {
     figures.extend(reference::figure(study));
     figures.extend(differences::figure(study));
     figures.extend(seeds::figure(study));
+    figures.extend(by_size::figure(study));
     figures.extend(main_effects::figure(study));
     figures.extend(interaction::figure(study));
     figures.extend(cost::figures(study));

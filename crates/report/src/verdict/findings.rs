@@ -89,6 +89,7 @@ fn tested(study: &Study, measured: &[&Arm], baseline: &Arm) -> Vec<String> {
     }
     sentences.extend(without_test(measured, baseline));
     sentences.push(best(study, measured));
+    sentences.extend(crate::sizes::sentences(study));
     sentences
 }
 

@@ -1,0 +1,81 @@
+//! Accuracy by the size of the object, an arm a line.
+
+use super::{Figure, Table, legend};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
+use crate::format::{fixed, p_cell, signed};
+use crate::sizes::{self, Cell, Group};
+use crate::study::{Arm, Study};
+
+/// The figure; None where the data set knows no sizes.
+pub fn figure(study: &Study) -> Option<Figure> {
+    let cells = sizes::of(study);
+    let mut groups: Vec<Group> = cells.iter().map(|cell| cell.group.clone()).collect();
+    groups.sort();
+    groups.dedup();
+    if groups.len() < 2 {
+        return None;
+    }
+    let at = |cell: &Cell| groups.iter().position(|group| *group == cell.group).unwrap_or(0) as f64;
+    let spread = |cell: &Cell| cell.sample.std.unwrap_or(0.0);
+    let shown: Vec<&Cell> = cells.iter().filter(|cell| cell.arm.color.is_some()).collect();
+    let ends = shown.iter().flat_map(|cell| [cell.sample.mean - spread(cell), cell.sample.mean + spread(cell)]);
+    let y = Scale::linear(ends, "top-1 accuracy (%)");
+    let names: Vec<String> = groups.iter().map(Group::label).collect();
+    let x = Scale::points(&names, None, "object's share of the image's side", f64::from(WIDTH));
+    let mut arms: Vec<&Arm> = shown.iter().map(|cell| cell.arm).collect();
+    arms.dedup_by_key(|arm| arm.id);
+    let mut marks = Vec::new();
+    for (i, arm) in arms.iter().enumerate() {
+        // Side by side, so that bars do not cover each other.
+        let beside = (i as f64 - (arms.len() as f64 - 1.0) / 2.0) * 0.05;
+        let of_arm: Vec<&&Cell> = shown.iter().filter(|cell| cell.arm.id == arm.id).collect();
+        let mark = |kind, points, title: String| Mark {
+            points,
+            kind,
+            color: arm.color,
+            arm: arm.id.to_owned(),
+            trial: String::new(),
+            title,
+        };
+        marks.push(mark(
+            Kind::Line,
+            of_arm.iter().map(|c| (at(c) + beside, c.sample.mean)).collect(),
+            arm.label.clone(),
+        ));
+        for cell in of_arm {
+            let (x, mean) = (at(cell) + beside, cell.sample.mean);
+            let title = format!("{}, objects of {}: {} %", arm.label, cell.group.label(), fixed(mean, study.decimals));
+            if spread(cell) > 0.0 {
+                marks.push(mark(Kind::Bar, vec![(x, mean - spread(cell)), (x, mean + spread(cell))], title.clone()));
+            }
+            marks.push(mark(Kind::Symbol, vec![(x, mean)], title));
+        }
+    }
+    Some(Figure {
+        id: "by-size".into(),
+        title: "Accuracy by the size of the object".into(),
+        svg: draw(&Chart { label: "accuracy by object size".into(), height: 280, x, y, grid: Grid::Horizontal, marks }),
+        how_to_read: "Test images in groups by how large their object is; symbols are means over seeds, bars ± one standard \
+                      deviation. Differences from the baseline and their p-values, corrected over all arms and sizes, are in the \
+                      table."
+            .into(),
+        legend: legend(arms.into_iter()),
+        table: Table {
+            columns: ["arm", "object size", "mean", "std", "n", "vs baseline", "p (Holm)"].map(str::to_owned).to_vec(),
+            rows: cells.iter().map(|cell| row(study, cell)).collect(),
+        },
+    })
+}
+
+fn row(study: &Study, cell: &Cell) -> Vec<String> {
+    let decimals = study.decimals + 1;
+    vec![
+        cell.arm.label.clone(),
+        cell.group.label(),
+        fixed(cell.sample.mean, decimals),
+        cell.sample.std.map_or("–".into(), |s| fixed(s, decimals)),
+        cell.sample.n.to_string(),
+        cell.against.map_or("–".into(), |p| signed(p.difference.mean, decimals)),
+        cell.p_holm.map_or("–".into(), p_cell),
+    ]
+}
