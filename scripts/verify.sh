@@ -22,7 +22,9 @@ if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get 
 fi
 if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then
   mkdir "$reports/pages"
-  cargo run --release --quiet -p report --example pages "$reports/pages" >/dev/null
+  # The whole workspace, so that dependencies are built with the same features as everywhere.
+  cargo build --release --workspace --quiet --example pages
+  target/release/examples/pages "$reports/pages" >/dev/null
   .tools/verify/bin/python scripts/verify-report.py "$reports/verify" "$reports"/pages/*.html
 else
   echo "skipped: the report in a browser; there is no chromium, and only root can install it"

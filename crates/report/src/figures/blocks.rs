@@ -37,7 +37,14 @@ fn blocks(arm: &Arm) -> Vec<Block> {
     let (channels, px) = (planned.image_channels, planned.image_px);
     let input = Input { channels, height: px, width: px, classes: planned.classes };
     // A network that was trained can be built; a plan written by hand may hold another.
-    arch::build(&planned.spec.model, input).map(|graph| diagram::blocks(&graph)).unwrap_or_default()
+    let Ok(graph) = arch::build(&planned.spec.model, input) else { return Vec::new() };
+    let mut blocks = diagram::blocks(&graph);
+    let splits = rf::splits::splits(&graph);
+    for shape in blocks.iter_mut().flat_map(|block| &mut block.shapes) {
+        let split = splits.iter().find(|split| graph.node(split.node).name == shape.node);
+        shape.lines.extend(split.map(|split| format!("{}px", split.max_px)));
+    }
+    blocks
 }
 
 /// What makes two blocks look alike: everything but channels and strides.
@@ -79,7 +86,8 @@ fn figure(i: usize, form: &Form) -> Figure {
         title,
         how_to_read:
             "Boxes are layers with their kernel and channels (/2: stride 2, g8: eight groups), each followed by batch \
-                      norm and, but for the last before the sum, ReLU. Numbers are those of the first arm named."
+                      norm and, but for the last before the sum, ReLU; below a split's last layer stands how much of the image its units see at \
+                      most, exactly. Numbers are those of the first arm named."
                 .into(),
         legend: form.arms.iter().map(legend).collect(),
         table: Table {
