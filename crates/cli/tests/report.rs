@@ -6,7 +6,7 @@ use common::{Bench, stderr};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 const SMALL: &str = "epochs=1 batch=125 data=generated data.size=12 data.images=500 --json";
 
@@ -101,10 +101,21 @@ fn get(address: &str, path: &str, host: &str) -> (String, String) {
     (answer, body)
 }
 
+/// Ended with the test, also where that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn watched(bench: &Bench) {
-    let mut server = bench.command("report second --watch --port 0").stdout(Stdio::piped()).spawn().unwrap();
+    let mut server =
+        bench.command("report second --watch --port 0").stdout(Stdio::piped()).spawn().map(Running).unwrap();
     let mut line = String::new();
-    BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(server.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let address = line.trim_start_matches("http://").split('/').next().unwrap().to_owned();
     assert!(address.starts_with("127.0.0.1:"), "{line}");
     let (answer, _) = get(&address, "/", &address);
@@ -121,6 +132,4 @@ fn watched(bench: &Bench) {
     });
     common::wait_for("the whole sweep", || get(&address, "/", &address).1.contains("6 trials, all done").then_some(()));
     assert!(newer > 1);
-    server.kill().unwrap();
-    server.wait().unwrap();
 }
