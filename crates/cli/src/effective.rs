@@ -9,12 +9,12 @@ use explain::{Erf, ExplainError, Map, Method, Options, cam, erf, shares};
 use nn::{Net, init};
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 use store::effective::{
     AREAS, CamMap, Effective, EffectiveArm, EffectiveNode, EffectiveState, Picture, SplitShare, Thumbnail,
 };
 use store::{Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic};
 use tch::{Device, Kind, Tensor};
+use train::environment::now_s;
 use train::images::{Target, source, wanted};
 
 /// Cells of a kept map's side: more are not seen on a page.
@@ -34,8 +34,7 @@ pub fn measure(dir: &SweepDir, plan: &Plan, images: usize, data: &Path) -> Resul
     if arms.is_empty() {
         return Err(Failure::input("no trial of this sweep is done", "measure again once some are"));
     }
-    let at_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
-    Ok(Effective { at_s, images, sign: "absolute".into(), arms })
+    Ok(Effective { at_s: now_s(), images, sign: "absolute".into(), arms })
 }
 
 fn is_done(dir: &SweepDir, trial: &PlannedTrial) -> Result<bool, Failure> {

@@ -1,6 +1,5 @@
 //! A picture of what the stages of a network see of an image, for TensorBoard.
 
-use arch::Input;
 use store::PlannedTrial;
 use store::tensorboard::Picture;
 
@@ -14,9 +13,7 @@ const COLORS: [[u8; 3]; 6] = [[0, 114, 178], [213, 94, 0], [0, 143, 104], [181, 
 /// The image in the middle (white), and around its centre the largest field of each stage as a square of its own colour;
 /// what lies beyond the image is padding. None for a network that cannot be built.
 pub fn picture(trial: &PlannedTrial) -> Option<Picture> {
-    let px = trial.image_px;
-    let input = Input { channels: trial.image_channels, height: px, width: px, classes: trial.classes };
-    let graph = arch::build(&trial.spec.model, input).ok()?;
+    let (px, graph) = (trial.image_px, trial.graph().ok()?);
     let fields = rf::fields(&graph);
     let sizes: Vec<i64> = graph.stages.iter().map(|stage| fields[stage.node.0].max_px()).collect();
     // Fields far larger than the image would make it a dot.

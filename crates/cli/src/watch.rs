@@ -57,9 +57,10 @@ fn rebuild(dirs: &[SweepDir], all: bool, page: &Mutex<Page>, mut seen: Vec<u64>)
         if now != seen {
             seen = now;
             let version = page.lock().map_or(0, |page| page.version) + 1;
-            match ::report::render_live(&rows, version) {
-                Ok(html) => page.lock().into_iter().for_each(|mut page| *page = Page { version, html: html.clone() }),
-                Err(e) => eprintln!("warning: {}", e.cause),
+            match (::report::render_live(&rows, version), page.lock()) {
+                (Ok(html), Ok(mut page)) => *page = Page { version, html },
+                (Err(e), _) => eprintln!("warning: {}", e.cause),
+                (_, Err(_)) => return,
             }
         }
         running = Some(rows);
@@ -77,7 +78,9 @@ fn marks(dirs: &[SweepDir], rows: &SweepRows) -> Vec<u64> {
             jobs.filter(|job| job.path().extension().is_some_and(|e| e == "jsonl")).map(|job| size(job.path())),
         );
         let running = rows.trials.iter().filter(|t| t.status == Status::Running);
-        marks.extend(running.map(|t| size(dir.run(&t.planned.id).metrics())));
+        // On a page of several sweeps a trial's name has its sweep's before it.
+        let own = |t: &store::TrialRow| t.planned.id.rsplit('/').next().unwrap_or_default().to_owned();
+        marks.extend(running.map(|t| size(dir.run(&own(t)).metrics())));
     }
     marks
 }
@@ -90,10 +93,10 @@ fn answer(request: Request, page: &Mutex<Page>) -> std::io::Result<()> {
     if !matches!(name, "127.0.0.1" | "localhost") {
         return request.respond(Response::from_string("only for this machine").with_status_code(403));
     }
-    let (version, html) = page.lock().map(|page| (page.version, page.html.clone())).unwrap_or_default();
+    let page = |of: fn(&Page) -> String| page.lock().map(|page| of(&page)).unwrap_or_default();
     let (text, kind) = match request.url().split('?').next().unwrap_or_default() {
-        "/" => (html, "text/html; charset=utf-8"),
-        "/version" => (version.to_string(), "text/plain"),
+        "/" => (page(|page| page.html.clone()), "text/html; charset=utf-8"),
+        "/version" => (page(|page| page.version.to_string()), "text/plain"),
         _ => return request.respond(Response::from_string("not found").with_status_code(404)),
     };
     let mut response = Response::from_string(text);

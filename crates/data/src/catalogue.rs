@@ -218,9 +218,10 @@ pub fn open(wanted: &Wanted) -> Result<DataSet, DataError> {
             (names, parts)
         }
     };
-    let (train, test) = match wanted.shuffle_labels {
-        true => (shuffled(train, Split::Train)?, shuffled(test, Split::Test)?),
-        false => (train, test),
+    let (train, test) = if wanted.shuffle_labels {
+        (shuffled(train, Split::Train)?, shuffled(test, Split::Test)?)
+    } else {
+        (train, test)
     };
     let Some(px) = wanted.cache_px.filter(|_| !matches!(train, Pictures::Memory(_))) else {
         return Ok(DataSet { classes: names, train, test });

@@ -2,7 +2,7 @@
 //! every sum, split and concatenation.
 
 use crate::field::{reach, window};
-use crate::weighting::{Routes, Weighting, factors};
+use crate::weighting::{Routes, Weighting, of_merge};
 use arch::{Graph, NodeId, Op};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -36,9 +36,7 @@ pub fn paths(graph: &Graph, weighting: Weighting, wanted: &[NodeId]) -> Vec<Path
         let next = match node.op {
             Op::Input => Paths { table: Rc::new(vec![((0, 0), 1.0)]), moved: (0, 0), whole: 0.0, exponent: 0, jump: 1 },
             Op::Add | Op::Concat => {
-                let channels: Vec<usize> = node.inputs.iter().map(|id| graph.node(*id).shape.channels).collect();
-                let since_split = routes.of(&node.inputs);
-                let factors = factors(weighting, node.op == Op::Add, &channels, since_split.as_deref());
+                let factors = of_merge(graph, node, weighting, &routes);
                 let inputs: Vec<&Paths> = (0..node.inputs.len()).map(input).collect();
                 merge(&inputs, &factors)
             }

@@ -2,7 +2,7 @@
 //! comes near a Gaussian, whose width grows with the root of the depth.
 
 use crate::field::{reach, window};
-use crate::weighting::{Routes, Weighting, factors};
+use crate::weighting::{Routes, Weighting, of_merge};
 use arch::{Graph, NodeId, Op};
 
 /// Weight, mean and mean square of the position (of unit 0, pixels) that a unit's average path of averages looks at.
@@ -23,9 +23,7 @@ pub fn sigmas(graph: &Graph, weighting: Weighting) -> Vec<f64> {
         let (next, jump) = match node.op {
             Op::Input => (Moments { weight: 1.0, mean: 0.0, square: 0.0 }, 1),
             Op::Add | Op::Concat => {
-                let channels: Vec<usize> = node.inputs.iter().map(|id| graph.node(*id).shape.channels).collect();
-                let since_split = routes.of(&node.inputs);
-                let factors = factors(weighting, node.op == Op::Add, &channels, since_split.as_deref());
+                let factors = of_merge(graph, node, weighting, &routes);
                 let inputs: Vec<Moments> = node.inputs.iter().map(|id| all[id.0]).collect();
                 (mixture(&inputs, &factors), jumps[node.inputs[0].0])
             }
@@ -69,9 +67,7 @@ pub fn profile(graph: &Graph, weighting: Weighting, of: NodeId) -> (i64, Vec<f64
         let (next, jump) = match node.op {
             Op::Input => ((0, vec![1.0]), 1),
             Op::Add | Op::Concat => {
-                let channels: Vec<usize> = node.inputs.iter().map(|id| graph.node(*id).shape.channels).collect();
-                let since_split = routes.of(&node.inputs);
-                let factors = factors(weighting, node.op == Op::Add, &channels, since_split.as_deref());
+                let factors = of_merge(graph, node, weighting, &routes);
                 let inputs: Vec<&(i64, Vec<f64>)> = node.inputs.iter().map(|id| &all[id.0]).collect();
                 (sum(&inputs, &factors), jumps[node.inputs[0].0])
             }

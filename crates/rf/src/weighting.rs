@@ -20,8 +20,14 @@ impl fmt::Display for Weighting {
     }
 }
 
-/// The factors of a merge's inputs. `channels` of each; `routes` since the split of each, where all come from one.
-pub(crate) fn factors(weighting: Weighting, is_sum: bool, channels: &[usize], routes: Option<&[f64]>) -> Vec<f64> {
+/// The factors of the inputs of `node`, a sum or a concatenation.
+pub(crate) fn of_merge(graph: &arch::Graph, node: &arch::Node, weighting: Weighting, routes: &Routes) -> Vec<f64> {
+    let channels: Vec<usize> = node.inputs.iter().map(|id| graph.node(*id).shape.channels).collect();
+    factors(weighting, node.op == arch::Op::Add, &channels, routes.of(&node.inputs).as_deref())
+}
+
+/// `channels` of each input; `routes` since the split of each, where all come from one.
+fn factors(weighting: Weighting, is_sum: bool, channels: &[usize], routes: Option<&[f64]>) -> Vec<f64> {
     let n = channels.len() as f64;
     let shares = |of: &[f64]| of.iter().map(|x| x / of.iter().sum::<f64>()).collect();
     match (weighting, is_sum, routes) {
@@ -38,7 +44,7 @@ pub(crate) struct Routes(Vec<Option<f64>>);
 
 impl Routes {
     /// Routes of the inputs of a merge, where all have some.
-    pub fn of(&self, inputs: &[arch::NodeId]) -> Option<Vec<f64>> {
+    fn of(&self, inputs: &[arch::NodeId]) -> Option<Vec<f64>> {
         inputs.iter().map(|id| self.0[id.0]).collect()
     }
 

@@ -80,6 +80,13 @@ pub struct EffectiveNode {
     pub map: Thumbnail,
 }
 
+impl EffectiveNode {
+    /// Standard deviation along one axis, both taken together.
+    pub fn sigma_px(&self) -> f64 {
+        ((self.sigma_x_px.powi(2) + self.sigma_y_px.powi(2)) / 2.0).sqrt()
+    }
+}
+
 /// One test image, and what each split of the last block that has splits sees in it (Grad-CAM).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]

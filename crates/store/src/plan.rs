@@ -55,6 +55,14 @@ pub struct PlannedTrial {
     pub budget: Option<Met>,
 }
 
+impl PlannedTrial {
+    /// Its network for its images.
+    pub fn graph(&self) -> Result<arch::Graph, arch::Invalid> {
+        let (channels, px, classes) = (self.image_channels, self.image_px, self.classes);
+        arch::build(&self.spec.model, arch::Input { channels, height: px, width: px, classes })
+    }
+}
+
 /// A budget and what was found for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Met {

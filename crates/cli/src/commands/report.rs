@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::{print, watch};
 use report::{Study, Summary, changes};
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 use store::{Plan, SweepDir, SweepRows, atomic, history, rows, tables};
+use train::environment::now_s;
 
 /// Rebuilds and prints the arms.
 pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
@@ -33,17 +33,21 @@ pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
 
 /// Writes the tables and the page from what is on the disk. Tables first: a page that cannot be drawn must not cost them.
 pub fn rebuild(dir: &SweepDir, all: bool) -> Result<Summary, Failure> {
-    let rows = rows::read(dir, all)?;
-    tables::write(dir, &rows)?;
-    atomic::write(&dir.page(), report::render(&rows)?.as_bytes())?;
-    Ok(report::summarise(&rows))
+    write(dir, &rows::read(dir, all)?)
 }
 
-/// Notes what a command has found, so that a later one can say what has changed.
-pub fn remember(dir: &SweepDir) -> Result<(), Failure> {
+/// The same at a command's end: what it has found is noted, so that a later one can say what has changed.
+pub fn conclude(dir: &SweepDir) -> Result<Summary, Failure> {
     let rows = rows::read(dir, false)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
-    Ok(history::append(dir, &changes::found(&Study::of(&rows), now))?)
+    let summary = write(dir, &rows)?;
+    history::append(dir, &changes::found(&Study::of(&rows), now_s()))?;
+    Ok(summary)
+}
+
+fn write(dir: &SweepDir, rows: &SweepRows) -> Result<Summary, Failure> {
+    tables::write(dir, rows)?;
+    atomic::write(&dir.page(), report::render(rows)?.as_bytes())?;
+    Ok(report::summarise(rows))
 }
 
 /// The rows of one sweep, or of several under one plan.

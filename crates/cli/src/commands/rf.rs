@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_yaml::{Mapping, Value};
 use spec::axes::{self, Axis};
 use std::collections::HashSet;
-use store::effective::{Effective, EffectiveNode};
+use store::effective::Effective;
 use store::{Plan, SweepDir};
 
 /// One network and what its units see.
@@ -115,14 +115,12 @@ fn show_measured(found: &Effective) {
     for arm in &found.arms {
         let [init, trained] = &arm.states[..] else { continue };
         for (before, after) in init.nodes.iter().zip(&trained.nodes) {
-            let sigma =
-                |n: &EffectiveNode| format!("{:.1}", ((n.sigma_x_px.powi(2) + n.sigma_y_px.powi(2)) / 2.0).sqrt());
             rows.push(vec![
                 arm.label.clone(),
                 after.node.clone(),
                 after.rf_max_px.to_string(),
-                sigma(before),
-                sigma(after),
+                format!("{:.1}", before.sigma_px()),
+                format!("{:.1}", after.sigma_px()),
                 format!("{:.1}", after.size_px),
                 format!("{:.1} %", 100.0 * after.area_ratios[2]),
                 if after.is_saturated { "yes".into() } else { String::new() },
@@ -185,12 +183,7 @@ fn network(args: &RfArgs, words: &[String], map: Mapping) -> Result<(String, Gra
 fn arms(plan: &Plan) -> Result<Vec<(String, Graph)>, Failure> {
     let mut seen = HashSet::new();
     let firsts = plan.trials.iter().filter(|trial| seen.insert(trial.arm.clone()));
-    let graph = |t: &store::PlannedTrial| {
-        let px = t.image_px;
-        let input = Input { channels: t.image_channels, height: px, width: px, classes: t.classes };
-        Ok((t.label.clone(), arch::build(&t.spec.model, input)?))
-    };
-    firsts.map(graph).collect()
+    firsts.map(|trial| Ok((trial.label.clone(), trial.graph()?))).collect()
 }
 
 fn analyse(args: &RfArgs, name: String, graph: &Graph) -> Result<Analysis, Failure> {

@@ -60,8 +60,7 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
         plan = more.write(&dir)?;
         finish = train(args, &held, &plan, &dir, (&executor, &slots))?;
     }
-    let summary = report_command::rebuild(&dir, false)?;
-    report_command::remember(&dir)?;
+    let summary = report_command::conclude(&dir)?;
     if args.json {
         print::json(&summary);
     } else {

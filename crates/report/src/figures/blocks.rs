@@ -3,7 +3,6 @@
 use super::{Figure, Legend, Table};
 use crate::diagram::{self, Block, layout::Shape};
 use crate::study::{Arm, Study};
-use arch::Input;
 
 /// More pictures do not help.
 const MOST: usize = 8;
@@ -33,11 +32,8 @@ pub fn figures(study: &Study) -> Vec<Figure> {
 }
 
 fn blocks(arm: &Arm) -> Vec<Block> {
-    let planned = &arm.trials[0].planned;
-    let (channels, px) = (planned.image_channels, planned.image_px);
-    let input = Input { channels, height: px, width: px, classes: planned.classes };
     // A network that was trained can be built; a plan written by hand may hold another.
-    let Ok(graph) = arch::build(&planned.spec.model, input) else { return Vec::new() };
+    let Ok(graph) = arm.trials[0].planned.graph() else { return Vec::new() };
     let mut blocks = diagram::blocks(&graph);
     let splits = rf::splits::splits(&graph);
     for shape in blocks.iter_mut().flat_map(|block| &mut block.shapes) {

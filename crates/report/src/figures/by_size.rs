@@ -1,7 +1,7 @@
 //! Accuracy by the size of the object, an arm a line.
 
-use super::{Figure, Table, legend};
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
+use super::{Figure, Table, legend, titled};
+use crate::chart::{Chart, Grid, Kind, Scale, WIDTH, draw};
 use crate::format::{fixed, p_cell, signed};
 use crate::sizes::{self, Cell, Group};
 use crate::study::{Arm, Study};
@@ -29,15 +29,8 @@ pub fn figure(study: &Study) -> Option<Figure> {
         // Side by side, so that bars do not cover each other.
         let beside = (i as f64 - (arms.len() as f64 - 1.0) / 2.0) * 0.05;
         let of_arm: Vec<&&Cell> = shown.iter().filter(|cell| cell.arm.id == arm.id).collect();
-        let mark = |kind, points, title: String| Mark {
-            points,
-            kind,
-            color: arm.color,
-            arm: arm.id.to_owned(),
-            trial: String::new(),
-            title,
-        };
-        marks.push(mark(
+        marks.push(titled(
+            arm,
             Kind::Line,
             of_arm.iter().map(|c| (at(c) + beside, c.sample.mean)).collect(),
             arm.label.clone(),
@@ -46,9 +39,14 @@ pub fn figure(study: &Study) -> Option<Figure> {
             let (x, mean) = (at(cell) + beside, cell.sample.mean);
             let title = format!("{}, objects of {}: {} %", arm.label, cell.group.label(), fixed(mean, study.decimals));
             if spread(cell) > 0.0 {
-                marks.push(mark(Kind::Bar, vec![(x, mean - spread(cell)), (x, mean + spread(cell))], title.clone()));
+                marks.push(titled(
+                    arm,
+                    Kind::Bar,
+                    vec![(x, mean - spread(cell)), (x, mean + spread(cell))],
+                    title.clone(),
+                ));
             }
-            marks.push(mark(Kind::Symbol, vec![(x, mean)], title));
+            marks.push(titled(arm, Kind::Symbol, vec![(x, mean)], title));
         }
     }
     Some(Figure {

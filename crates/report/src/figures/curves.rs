@@ -1,7 +1,7 @@
 //! Learning curves: mean and band over an arm's finished trials, and the single curves of those that did not finish.
 
 use super::clip::{curve_above, polygon_above};
-use super::{Figure, Table, legend};
+use super::{Figure, Table, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
 use crate::format::fixed;
 use crate::metric::Metric;
@@ -162,8 +162,7 @@ fn band(mean: &Mean, y: &Scale) -> Option<Mark> {
 }
 
 fn mark(arm: &Arm, kind: Kind, points: Vec<(f64, f64)>) -> Mark {
-    let (arm_id, title) = (arm.id.to_owned(), arm.label.clone());
-    Mark { points, kind, color: arm.color, arm: arm_id, trial: String::new(), title }
+    titled(arm, kind, points, arm.label.clone())
 }
 
 /// The means on the way and at the end.

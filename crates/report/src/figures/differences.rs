@@ -1,8 +1,8 @@
 //! Each arm against the baseline: the mean paired difference with its interval, the single seeds' differences as dots.
 
 use super::rows::{Row, chosen, cut, rows_chart};
-use super::{Figure, Table};
-use crate::chart::{Kind, Mark, Scale};
+use super::{Figure, Table, titled};
+use crate::chart::{Kind, Scale};
 use crate::format::{fixed, p_cell, signed};
 use crate::stats::bootstrap;
 use crate::study::{Arm, Study};
@@ -54,14 +54,7 @@ fn differences<'b>(arm: &'b Arm, baseline: &'b Arm) -> impl Iterator<Item = (u64
 fn row(study: &Study, arm: &Arm, baseline: &Arm) -> Row {
     let decimals = study.difference_decimals;
     let unit = study.metric.difference_unit;
-    let mark = |kind, points, title| Mark {
-        points,
-        kind,
-        color: arm.color,
-        arm: arm.id.to_owned(),
-        trial: String::new(),
-        title,
-    };
+    let mark = |kind, points, title| titled(arm, kind, points, title);
     let mut marks = Vec::new();
     if let Some(paired) = arm.against.map(|c| c.paired) {
         let title = format!("{}: {}, {}", arm.label, difference(study, arm), evidence(study, arm));

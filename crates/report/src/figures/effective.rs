@@ -1,7 +1,7 @@
 //! Effective receptive fields, measured on trained networks: how wide they are, and what they look like.
 
 use super::rows::{Row, cut, rows_chart};
-use super::{Figure, Table, legend};
+use super::{Figure, Table, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
 use crate::format::{fixed, plural};
 use crate::study::{Arm, Study};
@@ -49,12 +49,8 @@ fn stages<'m>(measured: &'m EffectiveArm, state: &str) -> Vec<&'m EffectiveNode>
     nodes.iter().filter(|node| !node.node.contains('.')).collect()
 }
 
-fn sigma(node: &EffectiveNode) -> f64 {
-    ((node.sigma_x_px.powi(2) + node.sigma_y_px.powi(2)) / 2.0).sqrt()
-}
-
 fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure {
-    let both = |m: &Measured| Some((sigma(last(m.1, "init")?), sigma(last(m.1, "trained")?)));
+    let both = |m: &Measured| Some((last(m.1, "init")?.sigma_px(), last(m.1, "trained")?.sigma_px()));
     let shown: Vec<&Measured> = measured.iter().filter(|m| m.0.color.is_some() && both(m).is_some()).collect();
     let x = Scale::linear(
         shown.iter().filter_map(|m| both(m)).flat_map(|(a, b)| [a, b]).chain([0.0]),
@@ -115,8 +111,8 @@ fn cells(m: &Measured) -> Vec<Vec<String>> {
             m.0.label.clone(),
             after.node.clone(),
             after.rf_max_px.to_string(),
-            fixed(sigma(before), 1),
-            fixed(sigma(after), 1),
+            fixed(before.sigma_px(), 1),
+            fixed(after.sigma_px(), 1),
             fixed(after.size_px, 1),
             format!("{} %", fixed(100.0 * after.area_ratios[2], 1)),
             if after.is_saturated { "yes".into() } else { String::new() },
@@ -133,14 +129,9 @@ fn profiles(shown: &[Measured]) -> Figure {
     let y = Scale::linear([0.0, 1.0], "weight");
     let mut marks = Vec::new();
     for (arm, node) in &found {
-        let gaussian = |d: usize| (-((d * d) as f64) / (2.0 * sigma(node).powi(2).max(1e-9))).exp();
-        let mark = |kind, value: &dyn Fn(usize) -> f64, title: String| Mark {
-            points: (0..node.profile.len()).map(|d| (d as f64, value(d))).collect(),
-            kind,
-            color: arm.color,
-            arm: arm.id.to_owned(),
-            trial: String::new(),
-            title,
+        let gaussian = |d: usize| (-((d * d) as f64) / (2.0 * node.sigma_px().powi(2).max(1e-9))).exp();
+        let mark = |kind, value: &dyn Fn(usize) -> f64, title: String| {
+            titled(arm, kind, (0..node.profile.len()).map(|d| (d as f64, value(d))).collect(), title)
         };
         marks.push(mark(Kind::Dashed, &gaussian, format!("{}: Gaussian of the same width", arm.label)));
         marks.push(mark(Kind::Line, &|d| node.profile[d], arm.label.clone()));
@@ -238,7 +229,7 @@ fn encode(map: &Thumbnail, rgba: &[u8]) -> String {
 
 /// Whether wider fields go with better networks.
 fn against_accuracy(study: &Study, measured: &[Measured]) -> Option<Figure> {
-    let point = |m: &Measured| Some((sigma(last(m.1, "trained")?), m.0.sample?.mean));
+    let point = |m: &Measured| Some((last(m.1, "trained")?.sigma_px(), m.0.sample?.mean));
     let found: Vec<(&Arm, f64, f64)> = measured.iter().filter_map(|m| point(m).map(|(x, y)| (m.0, x, y))).collect();
     if found.len() < 3 {
         return None;
@@ -333,19 +324,11 @@ fn shares(measured: &[Measured]) -> Option<Figure> {
         Scale::linear(shown.iter().flat_map(|(.., shares)| shares.iter().map(|s| 100.0 * s)).chain([0.0]), "share (%)");
     let mut marks = Vec::new();
     for (arm, block, shares) in &shown {
-        let mark = |kind, points: Vec<(f64, f64)>, title: String| Mark {
-            points,
-            kind,
-            color: arm.color,
-            arm: arm.id.to_owned(),
-            trial: String::new(),
-            title,
-        };
         let at = |i: usize| (i as f64, 100.0 * shares[i]);
-        marks.push(mark(Kind::Line, (0..shares.len()).map(at).collect(), arm.label.clone()));
+        marks.push(titled(arm, Kind::Line, (0..shares.len()).map(at).collect(), arm.label.clone()));
         marks.extend((0..shares.len()).map(|i| {
             let title = format!("{}, {block}, split {i}: {} %", arm.label, fixed(100.0 * shares[i], 1));
-            mark(Kind::Symbol, vec![at(i)], title)
+            titled(arm, Kind::Symbol, vec![at(i)], title)
         }));
     }
     let row = |(arm, block, shares): &(&Arm, String, Vec<f64>)| {

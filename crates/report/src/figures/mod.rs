@@ -118,7 +118,11 @@ fn dot(study: &Study, arm: &Arm, seed: u64, value: f64, point: (f64, f64)) -> Ma
 
 /// A mark that stands for a whole arm.
 fn of_arm(study: &Study, arm: &Arm, kind: Kind, points: Vec<(f64, f64)>) -> Mark {
-    let title = arm_title(study, arm);
+    titled(arm, kind, points, arm_title(study, arm))
+}
+
+/// A mark of an arm that says something of its own.
+fn titled(arm: &Arm, kind: Kind, points: Vec<(f64, f64)>, title: String) -> Mark {
     Mark { points, kind, color: arm.color, arm: arm.id.to_owned(), trial: String::new(), title }
 }
 

@@ -1,6 +1,6 @@
 //! What the plan said that trials would take against what they took.
 
-use super::{Figure, Table, legend};
+use super::{Figure, Table, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
 use crate::format::{duration, fixed, signed};
 use crate::stats::Sample;
@@ -81,7 +81,7 @@ fn mark(a: &Priced, kind: Kind, points: Vec<(f64, f64)>) -> Mark {
         duration(a.measured_s.mean),
         a.measured_s.n
     );
-    Mark { points, kind, color: a.arm.color, arm: a.arm.id.to_owned(), trial: String::new(), title }
+    titled(a.arm, kind, points, title)
 }
 
 fn cells(a: &Priced) -> Vec<String> {

@@ -1,11 +1,10 @@
 //! What the arms' last stages see: the distribution of path receptive fields, exact, beside the image's size.
 
 use super::rows::{Row, chosen, cut, rows_chart};
-use super::{Figure, Table};
-use crate::chart::{Kind, Mark, Scale};
+use super::{Figure, Table, titled};
+use crate::chart::{Kind, Scale};
 use crate::format::fixed;
 use crate::study::{Arm, Study};
-use arch::Input;
 use rf::paths::{Summary, share_within};
 use rf::{Weighting, last_stage, paths};
 
@@ -63,14 +62,7 @@ fn row(r: &Seen) -> Row {
     let s = &r.summary;
     let (mean, sd) = (fixed(s.mean_px, 1), fixed(s.sd_px, 1));
     let title = format!("{}: paths see {} to {} px, {mean} ± {sd} on average", r.arm.label, s.min_px, s.max_px);
-    let mark = |kind, ends: &[f64]| Mark {
-        points: ends.iter().map(|px| (*px, 0.0)).collect(),
-        kind,
-        color: r.arm.color,
-        arm: r.arm.id.to_owned(),
-        trial: String::new(),
-        title: title.clone(),
-    };
+    let mark = |kind, ends: &[f64]| titled(r.arm, kind, ends.iter().map(|px| (*px, 0.0)).collect(), title.clone());
     let marks = vec![
         mark(Kind::Dashed, &[s.min_px as f64, s.max_px as f64]),
         mark(Kind::Bar, &[s.p05_px as f64, s.p95_px as f64]),
@@ -81,13 +73,11 @@ fn row(r: &Seen) -> Row {
 
 fn seen<'s, 'a>(arm: &'s Arm<'a>) -> Option<Seen<'s, 'a>> {
     let planned = &arm.trials[0].planned;
-    let (channels, px) = (planned.image_channels, planned.image_px);
-    let input = Input { channels, height: px, width: px, classes: planned.classes };
-    let graph = arch::build(&planned.spec.model, input).ok()?;
+    let graph = planned.graph().ok()?;
     let end = last_stage(&graph);
     let found = paths(&graph, Weighting::Structural, &[end]).pop()?;
     let sigma = rf::spread::sigmas(&graph, Weighting::Structural)[end.0];
-    let image_px = px as u64;
+    let image_px = planned.image_px as u64;
     Some(Seen { arm, summary: found.summary()?, image_px, within: share_within(&found.sizes(), image_px), sigma })
 }
 
