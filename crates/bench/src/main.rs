@@ -4,6 +4,7 @@
 //! This crate must never know: how either program works inside.
 //!
 //! Reading order:
+//! - [`steps`]: training steps and evaluation of single networks, the table
 //! - [`sweep`]: the quickstart sweep, wall time and accuracy
 //! - [`loader`]: the input pipeline on a folder of JPEGs
 //! - [`price`]: the plan's price against what the sweep takes
@@ -18,6 +19,7 @@ mod loader;
 mod price;
 mod report;
 mod run;
+mod steps;
 mod sweep;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +33,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum What {
+    /// Training steps and evaluation of single networks (what `just bench` alone prints)
+    Steps(steps::Args),
     /// The quickstart sweep: four scales, several seeds, two trials side by side
     Sweep(sweep::Args),
     /// The input pipeline: JPEGs of 500 x 375, random resized crops of 224, two workers each
@@ -45,6 +49,7 @@ enum What {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().what {
+        What::Steps(args) => steps::run(&args),
         What::Sweep(args) => sweep::run(&args),
         What::Loader(args) => loader::run(&args),
         What::Price(args) => price::run(&args),

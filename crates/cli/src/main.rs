@@ -75,6 +75,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Pipeline(args) => commands::pipeline::run(&args),
         Command::Weights(args) => commands::weights::run(&args),
         Command::Data(args) => commands::data::run(&args),
+        Command::Speed(args) => commands::speed::run(&args),
         Command::Env(args) => commands::env::run(&args),
     }
 }

@@ -88,7 +88,7 @@ pub fn input_of(words: &Words, dict: &StateDict, size: Option<usize>) -> Result<
 pub fn build(model: &ModelSpec, input: Input) -> Result<Net, Failure> {
     let graph = arch::build(model, input)?;
     let device = Device::cuda_if_available();
-    let layout = Layout::choose(&graph, device);
+    let layout = Layout::choose(&graph, device, false);
     Net::new(graph, Placement { device, kind: Kind::Float, layout }).map_err(self::input)
 }
 

@@ -2,11 +2,13 @@
 //!
 //! This crate must never know: networks, data sets, files, recipes. It takes and returns tensors.
 //!
-//! Reading order: this file, whose C++ is `shim.cpp`; [`group`], whose C++ is `group.cpp`. This is the only crate (beside
+//! Reading order: this file, whose C++ is `shim.cpp`; [`group`], whose C++ is `group.cpp`;
+//! [`fused`], whose C++ is `fused.cpp`. This is the only crate (beside
 //! data's memory maps) with `unsafe`.
 
 #![allow(unsafe_code, reason = "each block calls the shim with pointers that live for the call, as said there")]
 
+pub mod fused;
 pub mod group;
 
 pub use group::{Bucket, Group, Member, Reducer, Trace};
@@ -171,6 +173,31 @@ impl Drop for Autocast {
         // SAFETY: as in `new`, on the same thread, since the guard cannot leave it.
         unsafe { res2lab_autocast_leave(self.cuda) };
     }
+}
+
+/// The elements of a dense tensor on the CPU, in the order in which they lie in memory.
+///
+/// # Panics
+/// If it is of another kind, elsewhere, or not dense: a mistake of the caller, never of a user.
+pub fn values<T: tch::kind::Element>(tensor: &Tensor) -> &[T] {
+    check_dense::<T>(tensor);
+    // SAFETY: a dense tensor of this kind on the CPU holds so many elements from there on, as long as it lives.
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), tensor.numel()) }
+}
+
+/// The same, to be changed; views of the tensor see the change.
+///
+/// # Panics
+/// As [`values`].
+pub fn values_mut<T: tch::kind::Element>(tensor: &mut Tensor) -> &mut [T] {
+    check_dense::<T>(tensor);
+    // SAFETY: as for `values`; others that view the same memory are libtorch's, which does not run meanwhile.
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), tensor.numel()) }
+}
+
+fn check_dense<T: tch::kind::Element>(tensor: &Tensor) {
+    let is_dense = tensor.is_contiguous() && tensor.device() == tch::Device::Cpu && tensor.kind() == T::KIND;
+    assert!(is_dense, "a dense tensor of another kind or place was expected");
 }
 
 /// How libtorch was built and which vector instructions it uses here, one fact a line.

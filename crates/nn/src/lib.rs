@@ -6,8 +6,9 @@
 //! Reading order:
 //! - [`params`]: the ordered list of parameters over flat buffers
 //! - [`net`]: forward passes, in training and in evaluation, and taps by node
+//! - [`folded`]: the same in evaluation, batch norms folded away
 //! - `buckets`: gradients summed over processes, piece by piece
-//! - [`step`]: forward and backward of one batch
+//! - [`step`]: forward and backward of one batch; `planned`: the same without autograd
 //! - [`sgd`]: the optimizer; [`scaler`]: loss scaling for float16
 //! - [`init`]: initial weights from a seed
 //! - [`weights`]: state in and out of our files, safetensors and PyTorch's .pth
@@ -17,17 +18,21 @@
 
 mod buckets;
 pub mod error;
+pub mod folded;
 pub mod init;
 pub mod net;
 pub mod params;
+mod planned;
 pub mod scaler;
 pub mod sgd;
 pub mod step;
 pub mod weights;
 
 pub use error::NnError;
+pub use folded::Folded;
 pub use net::{Mode, Net, Output};
 pub use params::{Layout, Params, Placement};
+pub use planned::PlannedStep;
 pub use scaler::LossScaler;
 pub use sgd::{Rates, Sgd};
 pub use step::{AutogradStep, Loss, Step, Targets, Weight};

@@ -85,6 +85,11 @@ impl Net {
         self.sync = Some(Rc::clone(group));
     }
 
+    /// Whether it computes in mixed precision or shares its batches with other processes.
+    pub fn is_mixed_or_shared(&self) -> bool {
+        self.autocast.is_some() || self.sync.is_some()
+    }
+
     /// Logits of `images` (N x C x H x W, normalised, of the net's kind and device).
     pub fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
         self.forward(images, mode, &[]).logits
@@ -115,7 +120,7 @@ impl Net {
     fn run(&self, id: NodeId, node: &Node, results: &[Option<Tensor>], mode: Mode, taps: &[NodeId]) -> Tensor {
         // An input is dropped only after its last use, so it is there.
         let input = |i: usize| results[node.inputs[i].0].as_ref().expect("inputs run first and live to their last use");
-        let state = |i: usize| self.params.tensor(self.first_entry[id.0].expect("this op has state") + i);
+        let state = |i: usize| self.state(id, i);
         let x = input(0);
         match node.op {
             Op::Input => x.shallow_clone(),
@@ -159,6 +164,17 @@ impl Net {
             Op::GlobalPool => x.mean_dim([2_i64, 3].as_slice(), true, None),
             Op::Linear { .. } => x.flatten(1, -1).linear(state(0), Some(state(1))),
         }
+    }
+
+    /// Entry `i` of a node's state.
+    pub(crate) fn state(&self, id: NodeId, i: usize) -> &Tensor {
+        self.params.tensor(self.first_entry[id.0].expect("this op has state") + i)
+    }
+
+    /// One node in evaluation, its inputs among `results`.
+    pub(crate) fn evaluate_node(&self, id: NodeId, results: &[Option<Tensor>]) -> Tensor {
+        // Listed as a tap, its input is not overwritten.
+        self.run(id, self.graph.node(id), results, Mode::Eval, &self.graph.node(id).inputs)
     }
 
     /// Images in the net's kind and device, with its memory order.

@@ -28,7 +28,12 @@ impl Layout {
     /// The layout that is faster for `graph` on `device`. A rule and not a timing, so that a repeated trial chooses the
     /// same: channels_last was 1.13 to 1.25 times faster on every network of the family on CPUs, and is published to be
     /// faster on GPUs but for grouped convolutions.
-    pub fn choose(graph: &Graph, device: Device) -> Layout {
+    ///
+    /// The planned step lays activations out itself, and reads weights in their published order.
+    pub fn choose(graph: &Graph, device: Device, is_planned: bool) -> Layout {
+        if is_planned {
+            return Layout::Contiguous;
+        }
         let grouped = graph.nodes.iter().any(|n| matches!(n.op, arch::Op::Conv(c) if c.groups > 1));
         if device != Device::Cpu && grouped { Layout::Contiguous } else { Layout::ChannelsLast }
     }
@@ -222,6 +227,18 @@ impl Params {
     pub fn running(&mut self) -> Vec<&mut Tensor> {
         let average = self.average.as_mut().map(|average| &mut average.running);
         std::iter::once(&mut self.running).chain(average).collect()
+    }
+
+    /// Where each entry starts in the flat buffer it lies in: trained values in one, running statistics in another.
+    pub(crate) fn entry_offsets(&self) -> Vec<usize> {
+        let (trained, _, _) = trained_offsets(&self.entries);
+        let (running, _) = offsets(&self.entries, |role| !role.is_trained(), 0);
+        trained.iter().zip(running).map(|(a, b)| a.or(b).unwrap_or_default() as usize).collect()
+    }
+
+    /// The flat buffers of trained values, of their gradients, and of running statistics.
+    pub(crate) fn flat(&mut self) -> [&mut Tensor; 3] {
+        [&mut self.values, &mut self.grads, &mut self.running]
     }
 
     /// Where each trained entry starts in the flat buffers, and which it is.

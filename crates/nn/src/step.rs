@@ -48,6 +48,14 @@ pub trait Step {
     fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss;
 }
 
+/// The faster step for this net, as its layout was chosen for it; see [`Layout::choose`](crate::Layout::choose).
+pub fn choose(net: &Net, label_smoothing: f64) -> Box<dyn Step> {
+    match crate::PlannedStep::fits(net) {
+        true => Box::new(crate::PlannedStep::new(label_smoothing)),
+        false => Box::new(AutogradStep { label_smoothing }),
+    }
+}
+
 /// The reference: libtorch's autograd over [`Net::forward`].
 pub struct AutogradStep {
     /// Weight of the uniform distribution in the targets.
@@ -57,16 +65,22 @@ pub struct AutogradStep {
 impl Step for AutogradStep {
     fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
         let logits = net.logits(images, Mode::Train);
-        let loss = self.loss(&logits, targets);
-        // Not in place: without a share the scaled loss would be the very tensor that is returned.
-        let shared = if weight.share == 1.0 { loss.shallow_clone() } else { &loss * weight.share };
-        let scaled = weight.scale.map_or_else(|| shared.shallow_clone(), |scale| &shared * scale);
-        scaled.backward();
-        Loss { loss: loss.detach(), logits: logits.detach() }
+        let loss = self.loss_and_backward(&logits, targets, weight);
+        Loss { loss, logits: logits.detach() }
     }
 }
 
 impl AutogradStep {
+    /// The loss of these logits, with the gradient of `weight` times it added to whatever they were computed from.
+    pub(crate) fn loss_and_backward(&self, logits: &Tensor, targets: &Targets, weight: Weight) -> Tensor {
+        let loss = self.loss(logits, targets);
+        // Not in place: without a share the scaled loss would be the very tensor that is returned.
+        let shared = if weight.share == 1.0 { loss.shallow_clone() } else { &loss * weight.share };
+        let scaled = weight.scale.map_or_else(|| shared.shallow_clone(), |scale| &shared * scale);
+        scaled.backward();
+        loss.detach()
+    }
+
     /// Cross-entropy is linear in its targets, so mixed targets are mixed losses.
     fn loss(&self, logits: &Tensor, targets: &Targets) -> Tensor {
         let first = cross_entropy(logits, &targets.labels, self.label_smoothing);

@@ -7,7 +7,7 @@ mod filled;
 
 use arch::{Input, ModelWords, Role, StateEntry, build};
 use filled::fill;
-use nn::{AutogradStep, Layout, Mode, Net, Placement, Step, Targets, Weight};
+use nn::{AutogradStep, Layout, Mode, Net, Placement, PlannedStep, Step, Targets, Weight};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -80,7 +80,7 @@ impl std::fmt::Display for Deviation {
     }
 }
 
-fn compare(g: &Golden, kind: Kind, layout: Layout) -> Deviation {
+fn compare(g: &Golden, kind: Kind, layout: Layout, step: &mut dyn Step) -> Deviation {
     let (mut net, images) = filled(g, kind, layout);
     let number = |v: &Value| v.as_f64().expect("a number");
     let scalar = |t: &Tensor| t.double_value(&[]);
@@ -101,8 +101,7 @@ fn compare(g: &Golden, kind: Kind, layout: Layout) -> Deviation {
 
     let labels = Tensor::from_slice(&[1_i64, 3]);
     net.params_mut().zero_grads();
-    let step =
-        AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images, &Targets::plain(labels), Weight::ONE);
+    let step = step.forward_backward(&mut net, &images, &Targets::plain(labels), Weight::ONE);
     worst.loss = relative(scalar(&step.loss), number(&g.value["train_loss"]));
     for (name, theirs) in g.value["train_grad_norm"].as_object().expect("norms") {
         let index = net.params().index(name).unwrap_or_else(|| panic!("{}: no {name}", g.name));
@@ -129,9 +128,27 @@ fn names_shapes_and_counts_are_the_published_ones_in_order() {
 #[test]
 fn float64_agrees_to_a_billionth() {
     for g in golden() {
-        let d = compare(&g, Kind::Double, Layout::Contiguous);
+        let d = compare(&g, Kind::Double, Layout::Contiguous, &mut AutogradStep { label_smoothing: 0.1 });
         println!("{:28} {d}", g.name);
         assert!(d.logits <= 1e-9 && d.loss <= 1e-9 && d.gradient <= 1e-9, "{}: {d:?}", g.name);
+    }
+}
+
+#[test]
+fn the_planned_step_agrees_in_float64_to_a_billionth() {
+    for g in golden() {
+        let d = compare(&g, Kind::Double, Layout::Contiguous, &mut PlannedStep::new(0.1));
+        println!("{:28} {d}", g.name);
+        assert!(d.logits <= 1e-9 && d.loss <= 1e-9 && d.gradient <= 1e-9, "{}: {d:?}", g.name);
+    }
+}
+
+#[test]
+fn the_planned_step_agrees_in_float32_as_closely_as_pytorchs_own() {
+    for g in golden() {
+        let d = compare(&g, Kind::Float, Layout::Contiguous, &mut PlannedStep::new(0.1));
+        println!("{:28} {d}", g.name);
+        assert!(d.logits <= 1e-4 && d.loss <= 1e-4 && d.gradient <= 5e-2, "{}: {d:?}", g.name);
     }
 }
 
@@ -139,7 +156,7 @@ fn float64_agrees_to_a_billionth() {
 fn float32_agrees_as_closely_as_pytorchs_own() {
     for g in golden() {
         for layout in [Layout::Contiguous, Layout::ChannelsLast] {
-            let d = compare(&g, Kind::Float, layout);
+            let d = compare(&g, Kind::Float, layout, &mut AutogradStep { label_smoothing: 0.1 });
             println!("{:28} {:13} {d}", g.name, layout.name());
             assert!(d.logits <= 1e-4 && d.loss <= 1e-4 && d.gradient <= 5e-2, "{} {layout:?}: {d:?}", g.name);
         }

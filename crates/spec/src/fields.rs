@@ -11,6 +11,7 @@ const SHORT: [(&str, &str); 8] = [
     ("batch", "train.batch_size"),
     ("devices_per_trial", "train.devices_per_trial"),
     ("sync_bn", "train.sync_bn"),
+    ("plain", "train.plain"),
     ("data", "data.name"),
     ("weights", "init.weights"),
 ];

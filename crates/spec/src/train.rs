@@ -39,6 +39,9 @@ pub struct TrainSpec {
     pub log_every: usize,
     /// Arithmetic.
     pub precision: Precision,
+    /// Trains by libtorch's operators and autograd where a planned step with kernels of its own would be taken (CPUs): what
+    /// that one is compared with.
+    pub plain: bool,
     /// Training ends, with an evaluation, after so many minutes of all attempts together. 0 is no limit.
     pub max_minutes: f64,
 }
@@ -120,6 +123,7 @@ impl Default for TrainSpec {
             eval_every: 1,
             log_every: 25,
             precision: Precision::F32,
+            plain: false,
             max_minutes: 0.0,
         }
     }
@@ -189,6 +193,7 @@ impl TrainSpec {
         say(self.mixup > 0.0, format!("mixup {}", self.mixup));
         say(self.cutmix > 0.0, format!("cutmix {}", self.cutmix));
         say(self.ema > 0.0, format!("ema {}", self.ema));
+        say(self.plain, "plain operators".into());
         say(self.precision == Precision::Bf16, "bf16 autocast".into());
         say(self.precision == Precision::Fp16, "fp16 autocast with loss scaling".into());
         on

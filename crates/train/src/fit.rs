@@ -2,7 +2,7 @@
 
 use crate::TrainError;
 use crate::trial::{Options, fresh_net};
-use nn::{AutogradStep, Step, Targets, Weight};
+use nn::{Targets, Weight};
 use store::PlannedTrial;
 use tch::{Kind, Tensor};
 
@@ -12,7 +12,7 @@ pub fn step(trial: &PlannedTrial, options: &Options, images: usize) -> Result<()
     let shape = [images, trial.image_channels, trial.image_px, trial.image_px].map(|n| n as i64);
     let pictures = net.prepare(&Tensor::randn(shape, (Kind::Float, options.device)));
     let targets = Targets::plain(Tensor::zeros([images as i64], (Kind::Int64, options.device)));
-    let mut step = AutogradStep { label_smoothing: trial.spec.train.label_smoothing };
+    let mut step = nn::step::choose(&net, trial.spec.train.label_smoothing);
     let _ = step.forward_backward(&mut net, &pictures, &targets, Weight::ONE).loss.double_value(&[]);
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::training::optimizer;
 use crate::trial::{Options, fresh_net};
 use crate::{TrainError, checkpoint, environment};
 use data::{DataSet, Pass, Shard, Source, Split, order};
-use nn::{AutogradStep, Mode, Net, Step, Weight};
+use nn::{Mode, Net, Weight};
 use random::Key;
 use spec::TrialSpec;
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ fn steps(
 ) -> Result<f64, TrainError> {
     let train = &spec.train;
     let sgd = optimizer(train);
-    let mut step = AutogradStep { label_smoothing: train.label_smoothing };
+    let mut step = nn::step::choose(net, train.label_smoothing);
     let (mut count, mut started) = (0, Instant::now());
     for epoch in 0.. {
         let batches = order::training_batches(source.len(Split::Train), spec.seed, epoch, part, Shard::WHOLE, 0);

@@ -12,7 +12,7 @@ use arch::Input;
 use data::Shard;
 use libtorch::{Group, Member};
 use nn::weights::{self, Head, StateDict};
-use nn::{AutogradStep, Layout, LossScaler, Net, Placement, init};
+use nn::{Layout, LossScaler, Net, Placement, init};
 use spec::{Precision, TrialSpec};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -169,7 +169,7 @@ fn set_up<'a>(
     let augment = augment(&spec.data, is_resident(&spec.data, &set));
     let target = Target { device: options.device, kind, threads: options.threads };
     let source = source(&spec.data, set, px, target)?;
-    let step = Box::new(AutogradStep { label_smoothing: spec.train.label_smoothing });
+    let step = nn::step::choose(&net, spec.train.label_smoothing);
     let scaler = (autocast == Some(Kind::Half)).then(|| match state.loss_scale {
         Some((scale, growth)) => LossScaler::restored(options.device, scale, growth),
         None => LossScaler::new(options.device),
@@ -216,6 +216,12 @@ fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     }
 }
 
+/// Whether the planned step trains this trial: on a CPU, in one process, without mixed precision, unless it is told not to.
+fn is_planned(spec: &TrialSpec, options: &Options) -> bool {
+    let (_, autocast) = arithmetic(spec.train.precision);
+    options.device == Device::Cpu && options.member.is_none() && autocast.is_none() && !spec.train.plain
+}
+
 /// The trial's network, all state zero. Without a `layout` the one that is faster here.
 fn empty_net(
     trial: &PlannedTrial,
@@ -225,7 +231,7 @@ fn empty_net(
 ) -> Result<Net, TrainError> {
     let (px, classes) = (trial.image_px, trial.classes);
     let graph = arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
-    let layout = layout.unwrap_or_else(|| Layout::choose(&graph, options.device));
+    let layout = layout.unwrap_or_else(|| Layout::choose(&graph, options.device, is_planned(&trial.spec, options)));
     let (kind, autocast) = arithmetic(trial.spec.train.precision);
     let mut net = Net::new(graph, Placement { device: options.device, kind, layout })?;
     net.set_autocast(autocast);

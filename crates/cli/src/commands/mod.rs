@@ -9,6 +9,7 @@ pub mod plan;
 pub mod predict;
 pub mod report;
 pub mod rf;
+pub mod speed;
 pub mod sweep;
 pub mod table;
 pub mod time;

@@ -79,6 +79,7 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("max_minutes", "limit of training time; 0 is none", Real(|r| Some(train(r).max_minutes))),
     ("init_weights", "weights that training started from", Text(|r| r.planned.spec.init.weights.clone())),
     ("precision", "arithmetic", Text(|r| word(&train(r).precision))),
+    ("plain", "trained by libtorch's operators and autograd", Flag(|r| Some(train(r).plain))),
     ("eval_every_epochs", "epochs from one evaluation to the next", Count(|r| count(train(r).eval_every))),
     ("parameters", "trained values", Count(|r| Some(r.planned.parameters))),
     ("macs", "multiply-adds for one image", Count(|r| Some(r.planned.macs))),

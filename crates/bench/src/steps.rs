@@ -1,0 +1,167 @@
+//! Training steps and evaluation of single networks: the table that `just bench` prints.
+
+use crate::history::{self, Line};
+use crate::run::{median, timed};
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Of `steps`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A Python with torch 2.13 and timm
+    #[arg(long, env = "RES2LAB_PYTHON", default_value = "python3")]
+    python: PathBuf,
+    /// Times each is run, ours and theirs in turn
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Only rows with this in their name
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Where measurements are appended
+    #[arg(long, default_value = "crates/bench/history.csv")]
+    history: PathBuf,
+}
+
+/// What is compared in a row.
+#[derive(Clone, Copy, PartialEq)]
+enum Figure {
+    Speed,
+    /// Peak memory with PyTorch in channels_last.
+    Memory,
+}
+
+struct Row {
+    name: String,
+    what: &'static str,
+    /// As bench.py names it.
+    model: String,
+    px: usize,
+    batch: usize,
+    threads: usize,
+    compile: bool,
+    figure: Figure,
+    /// The ratio that is wanted.
+    at_least: f64,
+}
+
+const QUICKSTART: &str = "cifar:depth=11,planes=8,width=26,scale=4,in_channels=1,stem_stride=2";
+
+fn rows() -> Vec<Row> {
+    let row = |name: &str, what, model: &str, [px, batch, threads]: [usize; 3], at_least| Row {
+        name: name.to_owned(),
+        what,
+        model: model.to_owned(),
+        px,
+        batch,
+        threads,
+        compile: false,
+        figure: Figure::Speed,
+        at_least,
+    };
+    let small = "cifar:depth=11,planes=8,width=26,scale=4";
+    let (middle, large) = ("cifar:depth=20,planes=16,width=26,scale=4", "res2net50_26w_4s");
+    let mut rows = vec![
+        row("train, cifar d11 p8 26w4s", "train", small, [32, 64, 1], 1.9),
+        row("train, cifar d20 p16 26w4s", "train", middle, [32, 64, 2], 1.7),
+        row("train, the quickstart's net", "train", QUICKSTART, [28, 32, 1], 1.7),
+        row("train, res2net50_26w_4s", "train", large, [224, 8, 2], 1.15),
+    ];
+    rows.extend(RANDOM.iter().enumerate().map(|(i, model)| {
+        row(&format!("train, random {}", i + 1), "train", &format!("cifar:{model}"), [32, 64, 1], 1.5)
+    }));
+    rows.extend([
+        row("evaluate, res2net50_26w_4s", "infer", large, [224, 8, 2], 1.3),
+        Row { compile: true, ..row("evaluate, res2net50_26w_4s, compiled", "infer", large, [224, 8, 2], 1.0) },
+        row("evaluate one image, res2net50_26w_4s", "infer", large, [224, 1, 2], 1.3),
+        Row { figure: Figure::Memory, ..row("memory, train res2net50_26w_4s", "train", large, [224, 8, 2], 1.3) },
+    ]);
+    rows
+}
+
+/// Drawn once (scale 1 to 8, cardinality 1 to 4, widths that are no multiples of 8); depth and planes so that a step takes
+/// some ten milliseconds.
+const RANDOM: [&str; 8] = [
+    "depth=11,planes=16,width=37,scale=3,cardinality=2",
+    "depth=20,planes=8,width=29,scale=5,cardinality=1",
+    "depth=11,planes=16,width=21,scale=7,cardinality=1",
+    "depth=20,planes=8,width=45,scale=1,cardinality=4",
+    "depth=11,planes=32,width=13,scale=8,cardinality=1",
+    "depth=20,planes=16,width=19,scale=2,cardinality=3",
+    "depth=11,planes=24,width=27,scale=4,cardinality=4",
+    "depth=20,planes=16,width=11,scale=6,cardinality=2",
+];
+
+/// Measures all rows and prints them as a table.
+pub fn run(args: &Args) -> Result<()> {
+    println!("{}; medians of {} rounds, ours and PyTorch's better layout in turn", history::processor(), args.rounds);
+    println!("{:38} {:>10} {:>10} {:>6} {:>9}", "", "res2lab", "PyTorch", "ratio", "at least");
+    let mut random = Vec::new();
+    for row in rows().into_iter().filter(|row| row.name.contains(&args.only)) {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..args.rounds {
+            ours.push(figure(&row, &timed(our_command(&row))?.1)?);
+            theirs.push(figure(&row, &timed(their_command(args, &row))?.1)?);
+        }
+        let better = |(a, b): (&f64, &f64)| if row.figure == Figure::Memory { b / a } else { a / b };
+        let ratio = median(ours.iter().zip(&theirs).map(better).collect());
+        let (a, b) = (median(ours), median(theirs));
+        let unit = if row.figure == Figure::Memory { "MiB" } else { "images/s" };
+        println!("{:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {:>9.2}  {unit}", row.name, row.at_least);
+        let what = format!("{}, {} px, batch {}, {} threads", row.name, row.px, row.batch, row.threads);
+        history::append(&args.history, &Line { what: &what, unit, ours: a, theirs: b, ratio, rounds: args.rounds })?;
+        if row.name.contains("random") {
+            random.push(ratio);
+        }
+    }
+    if !random.is_empty() {
+        println!("{:38} {:>28.2} {:>9.2}", "train, median of the random ones", median(random), 1.5);
+    }
+    Ok(())
+}
+
+fn figure(row: &Row, output: &Value) -> Result<f64> {
+    let field = if row.figure == Figure::Memory { "peak_rss_mib" } else { "images_per_s" };
+    output[field].as_f64().with_context(|| format!("{}: no {field} was printed", row.name))
+}
+
+fn our_command(row: &Row) -> Command {
+    let mut command = Command::new("target/release/res2lab");
+    command.args(["speed", row.what, "--json"]);
+    match row.model.strip_prefix("cifar:") {
+        None => {
+            command.arg(&row.model);
+        }
+        Some(fields) => {
+            command.args(["block=res2", "stem=cifar", "--classes", "10"]);
+            for field in fields.split(',') {
+                match field.strip_prefix("in_channels=") {
+                    Some(channels) => command.args(["--channels", channels]),
+                    None => command.arg(field),
+                };
+            }
+        }
+    }
+    numbers(&mut command, row);
+    command
+}
+
+fn their_command(args: &Args, row: &Row) -> Command {
+    let mut command = Command::new(&args.python);
+    command.args(["crates/bench/peers/bench.py", row.what, "--model", &row.model]);
+    numbers(&mut command, row);
+    if row.compile {
+        command.arg("--compile");
+    }
+    if row.figure == Figure::Memory {
+        command.args(["--layout", "channels_last"]);
+    }
+    command
+}
+
+fn numbers(command: &mut Command, row: &Row) {
+    for (name, number) in [("--size", row.px), ("--batch", row.batch), ("--threads", row.threads)] {
+        command.args([name, &number.to_string()]);
+    }
+}

@@ -1,0 +1,132 @@
+//! The planned step against autograd: the same loss, the same gradient of every trained value, the same running statistics,
+//! on 60 random networks of the family, with one thread and with several, in float64 to a billionth.
+
+use arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelWords, Stem, build};
+use nn::{AutogradStep, Layout, Net, Placement, PlannedStep, Step, Targets, Weight, init};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use random::Key;
+use tch::{Device, Kind, Tensor};
+
+fn resnets() -> impl Strategy<Value = ModelWords> {
+    let first = prop_oneof![Just(FirstBlock::Pool), Just(FirstBlock::Grouped)];
+    let down = prop_oneof![Just(Downsample::Conv), Just(Downsample::Avg)];
+    let stem = prop_oneof![3 => Just(Stem::Cifar), 1 => Just(Stem::Imagenet), 1 => Just(Stem::Deep)];
+    let sizes = (prop::collection::vec(1..3_usize, 1..4), 1..9_usize, 1..5_usize, 10..40_usize, 1..3_usize);
+    (sizes, first, down, stem, any::<bool>()).prop_map(
+        |((blocks, scale, cardinality, width, stem_stride), first_block, downsample, stem, se)| ModelWords {
+            block: Some(BlockKind::Res2),
+            stem_stride: (stem == Stem::Cifar).then_some(stem_stride),
+            stem: Some(stem),
+            blocks: Some(blocks),
+            planes: Some(16),
+            width: Some(width),
+            scale: Some(scale),
+            cardinality: Some(cardinality),
+            first_block: Some(first_block),
+            downsample: Some(downsample),
+            se: Some(se),
+            ..ModelWords::default()
+        },
+    )
+}
+
+fn dlas() -> impl Strategy<Value = ModelWords> {
+    (1..5_usize, 1..3_usize).prop_map(|(scale, cardinality)| ModelWords {
+        family: Some(Family::Dla),
+        block: Some(BlockKind::Res2),
+        stem: Some(Stem::Cifar),
+        scale: Some(scale),
+        cardinality: Some(cardinality),
+        width: Some(4),
+        ..ModelWords::default()
+    })
+}
+
+/// Pixels and labels from a counter.
+fn batch(n: usize, input: Input, seed: u64) -> (Tensor, Targets) {
+    let pixels = n * input.channels * input.height * input.width;
+    let pixels: Vec<f64> = (0..pixels).map(|i| 2.0 * Key::new(seed).uniform(i as u64) - 1.0).collect();
+    let shape = [n, input.channels, input.height, input.width].map(|x| x as i64);
+    let labels: Vec<i64> = (0..n).map(|i| ((seed as usize + 3 * i) % input.classes) as i64).collect();
+    (Tensor::from_slice(&pixels).view(shape), Targets::plain(Tensor::from_slice(&labels)))
+}
+
+fn net(words: &ModelWords, input: Input, kind: Kind, seed: u64) -> Net {
+    let spec = words.resolve().unwrap_or_else(|e| panic!("{words:?}: {e}")).0;
+    let graph = build(&spec, input).unwrap_or_else(|e| panic!("{words:?}: {e}"));
+    let mut net = Net::new(graph, Placement { device: Device::Cpu, kind, layout: Layout::Contiguous }).unwrap();
+    init::init(net.params_mut(), seed);
+    net
+}
+
+/// The largest deviation of `ours`, relative to the largest of `theirs`.
+fn deviation(ours: &Tensor, theirs: &Tensor) -> f64 {
+    let most = theirs.abs().max().double_value(&[]).max(1e-12);
+    (ours - theirs).abs().max().double_value(&[]) / most
+}
+
+/// Two steps each, so that gradients are added to what is there and running statistics move twice.
+fn compare(words: &ModelWords, input: Input, n: usize, seed: u64) {
+    let mut nets = [net(words, input, Kind::Double, seed), net(words, input, Kind::Double, seed)];
+    let mut steps: [Box<dyn Step>; 2] =
+        [Box::new(AutogradStep { label_smoothing: 0.1 }), Box::new(PlannedStep::new(0.1))];
+    assert!(PlannedStep::fits(&nets[1]));
+    for round in 0..2 {
+        let (images, targets) = batch(n, input, seed + round);
+        let [theirs, ours] = [0, 1].map(|i: usize| {
+            let weight = Weight { share: 0.5, scale: None };
+            steps[i].forward_backward(&mut nets[i], &images, &targets, weight)
+        });
+        let off = deviation(&ours.logits, &theirs.logits).max(deviation(&ours.loss, &theirs.loss));
+        assert!(off < 1e-9, "{words:?}, {n} images: logits or loss off by {off:.1e}");
+    }
+    let [theirs, ours] = [nets[0].params(), nets[1].params()];
+    for (i, entry) in theirs.entries().iter().enumerate() {
+        let pair = match (ours.grad(i), theirs.grad(i)) {
+            (Some(a), Some(b)) => deviation(a, b),
+            _ => deviation(ours.tensor(i), theirs.tensor(i)),
+        };
+        assert!(pair < 1e-9, "{words:?}, {n} images: {} off by {pair:.1e}", entry.name);
+    }
+}
+
+fn check(words: impl Strategy<Value = ModelWords>, count: u64, side: usize) {
+    let mut runner = TestRunner::deterministic();
+    for seed in 0..count {
+        let words = words.new_tree(&mut runner).unwrap().current();
+        let threads = 1 + seed as i32 % 3;
+        tch::set_num_threads(threads);
+        compare(&words, Input { classes: 7, ..Input::square(side, 7) }, 3 + seed as usize % 4, seed);
+    }
+}
+
+#[test]
+fn gradients_are_autograds_on_random_resnets() {
+    check(resnets(), 45, 33);
+}
+
+#[test]
+fn gradients_are_autograds_on_random_dlas() {
+    check(dlas(), 15, 32);
+}
+
+#[test]
+fn the_same_batch_gives_the_same_bits() {
+    let words = ModelWords { blocks: Some(vec![1, 1]), stem: Some(Stem::Cifar), ..ModelWords::default() };
+    let input = Input::square(20, 7);
+    let (images, targets) = batch(6, input, 1);
+    let run = |threads: i32| {
+        tch::set_num_threads(threads);
+        let mut net = net(&words, input, Kind::Float, 5);
+        PlannedStep::new(0.0).forward_backward(&mut net, &images.to_kind(Kind::Float), &targets, Weight::ONE);
+        weights(&net)
+    };
+    assert!(run(1) == run(1) && run(2) == run(2));
+}
+
+fn weights(net: &Net) -> Vec<Vec<f32>> {
+    let grads = (0..net.params().entries().len()).filter_map(|i| net.params().grad(i));
+    grads.map(|grad| Vec::try_from(grad.contiguous().flatten(0, -1)).unwrap()).collect()
+}

@@ -1,0 +1,186 @@
+//! The backward half of the program. Every gradient has one place, written by the first reader that comes round and added
+//! to by the others; which is which is known now, so that nothing is zeroed first.
+
+use crate::places::Place;
+use crate::program::{Added, From, Instr, Into, Program, copied, is_image};
+use crate::units::Unit;
+use arch::{Graph, NodeId, Op};
+
+/// Gradient buffers: one for each buffer of values, and which of its channels have been written so far.
+struct Gradients {
+    /// Where gradient buffers start among all buffers.
+    first: usize,
+    written: Vec<Vec<bool>>,
+}
+
+impl Gradients {
+    fn place(&self, value: Place) -> Place {
+        value.in_buffer(self.first + value.buffer)
+    }
+
+    /// Where a contribution to this value's gradient goes; channels of it that nobody has written are zeroed first if
+    /// others have been.
+    fn contribute(&mut self, value: Place, instrs: &mut Vec<Instr>) -> Into {
+        let range = value.start..value.start + value.shape.channels;
+        let written = &mut self.written[value.buffer][range];
+        let add = written.iter().any(|w| *w);
+        if add {
+            self.complete(value, instrs);
+        } else {
+            written.fill(true);
+        }
+        Into { to: self.place(value), add }
+    }
+
+    /// The gradient of a value whose readers have all been; what none has written is zero.
+    fn complete(&mut self, value: Place, instrs: &mut Vec<Instr>) -> Place {
+        for channel in value.start..value.start + value.shape.channels {
+            if !std::mem::replace(&mut self.written[value.buffer][channel], true) {
+                let shape = arch::Shape { channels: 1, ..value.shape };
+                let of = self.place(Place { start: channel, shape, ..value });
+                match instrs.last_mut() {
+                    Some(Instr::Zero { place })
+                        if place.buffer == of.buffer && place.start + place.shape.channels == channel =>
+                    {
+                        place.shape.channels += 1;
+                    }
+                    _ => instrs.push(Instr::Zero { place: of }),
+                }
+            }
+        }
+        self.place(value)
+    }
+}
+
+/// Adds the backward instructions and the gradients' buffers.
+pub fn add(program: &mut Program, graph: &Graph, units: &[Unit]) {
+    let first = program.buffers.len();
+    let written = program.buffers.iter().map(|shape| vec![false; shape.channels]).collect();
+    program.buffers.extend(program.buffers.clone());
+    let mut gradients = Gradients { first, written };
+    let mut instrs = Vec::new();
+    program.logits_gradient = gradients.contribute(program.logits, &mut instrs).to;
+    let forward = program.forward.clone();
+    for unit in units.iter().rev() {
+        match unit {
+            Unit::Norm { out, .. } => {
+                let normalise = forward.iter().find(|instr| is_normalise_to(instr, program.at(*out)));
+                norm(program, &mut gradients, normalise.expect("every norm unit has one"), &mut instrs);
+            }
+            Unit::Conv { node, .. } => {
+                let id = program.convs.iter().position(|conv| conv.node == *node).expect("every conv is registered");
+                if !program.norms.iter().any(|norm| norm.conv == Some(id)) {
+                    let of = gradients.complete(program.at(*node), &mut instrs);
+                    let from = From { of, relu: None, norm: None };
+                    instrs.push(conv(program, &mut gradients, id, from, &mut Vec::new()));
+                }
+            }
+            Unit::Single(id) => single(program, graph, &mut gradients, *id, &mut instrs),
+        }
+    }
+    program.backward = instrs;
+}
+
+fn is_normalise_to(instr: &Instr, place: Place) -> bool {
+    matches!(instr, Instr::Normalise { out, .. } if *out == place)
+}
+
+/// A norm unit, and at once the convolutions that feed it, while the gradient is in the cache.
+fn norm(program: &Program, gradients: &mut Gradients, normalise: &Instr, instrs: &mut Vec<Instr>) {
+    let Instr::Normalise { norm, added, relu, out } = normalise else {
+        unreachable!("the caller has looked");
+    };
+    let of = gradients.complete(*out, instrs);
+    let from = |norm| From { of, relu: relu.then_some(*out), norm };
+    let other = match added {
+        Some(Added::Norm(other)) => Some(*other),
+        _ => None,
+    };
+    let norms: Vec<usize> = std::iter::once(*norm).chain(other).collect();
+    instrs.extend(norms.iter().map(|norm| Instr::NormSums { norm: *norm, from: from(None) }));
+    instrs.push(Instr::NormTerms { norms: norms.clone() });
+    if let Some(Added::Value(value)) = added
+        && !is_image(value)
+    {
+        let into = gradients.contribute(*value, instrs);
+        instrs.push(Instr::Masked { from: from(None), into });
+    }
+    for norm in norms {
+        let back = match program.norms[norm].conv {
+            Some(id) => conv(program, gradients, id, from(Some(norm)), instrs),
+            None if is_image(&program.norms[norm].x) => continue,
+            None => {
+                let into = gradients.contribute(program.norms[norm].x, instrs);
+                Instr::NormBack { from: from(Some(norm)), into }
+            }
+        };
+        instrs.push(back);
+    }
+}
+
+fn conv(program: &Program, gradients: &mut Gradients, id: usize, from: From, instrs: &mut Vec<Instr>) -> Instr {
+    let inputs = program.forward.iter().find_map(|instr| match instr {
+        Instr::Conv { conv, inputs, .. } if *conv == id => Some(inputs.clone()),
+        _ => None,
+    });
+    let inputs = inputs.expect("every conv runs forward");
+    let reached = inputs.iter().filter(|input| !is_image(input));
+    let into = reached.map(|input| gradients.contribute(*input, instrs)).collect();
+    Instr::ConvBack { conv: id, from, inputs, into }
+}
+
+fn single(program: &Program, graph: &Graph, gradients: &mut Gradients, id: NodeId, instrs: &mut Vec<Instr>) {
+    let node = graph.node(id);
+    let input = |i: usize| program.at(node.inputs[i]);
+    if node.op == Op::Concat {
+        for (source, part) in copied(program, graph, id).into_iter().filter(|(source, _)| !is_image(source)) {
+            let from = gradients.complete(part, instrs);
+            let into = gradients.contribute(source, instrs);
+            instrs.push(Instr::Copy { from, into });
+        }
+        return;
+    }
+    let from = gradients.complete(program.at(id), instrs);
+    if node.inputs.iter().all(|input| is_image(&program.at(*input))) && !matches!(node.op, Op::Linear { .. }) {
+        return;
+    }
+    match node.op {
+        Op::Add => {
+            for i in (0..node.inputs.len()).filter(|i| !is_image(&input(*i))) {
+                let into = gradients.contribute(input(i), instrs);
+                instrs.push(Instr::Copy { from, into });
+            }
+        }
+        Op::Gate => {
+            let into_x = gradients.contribute(input(0), instrs);
+            let into_gate = gradients.contribute(input(1), instrs);
+            instrs.push(Instr::GateBack { from, x: input(0), gate: input(1), into_x, into_gate });
+        }
+        _ => {
+            let into = gradients.contribute(input(0), instrs);
+            instrs.push(one_input(program, graph, id, from, into));
+        }
+    }
+}
+
+fn one_input(program: &Program, graph: &Graph, id: NodeId, from: Place, into: Into) -> Instr {
+    let (result, input) = (program.at(id), program.at(graph.node(id).inputs[0]));
+    match graph.node(id).op {
+        Op::Relu => Instr::Masked { from: From { of: from, relu: Some(result), norm: None }, into },
+        Op::Sigmoid => Instr::SigmoidBack { from, result, into },
+        Op::AvgPool(pool) => Instr::AvgPoolBack { pool, from, into },
+        Op::MaxPool(_) => {
+            let indices = program.forward.iter().find_map(|instr| match instr {
+                Instr::MaxPool { indices, to, .. } if *to == result => Some(*indices),
+                _ => None,
+            });
+            Instr::MaxPoolBack { from, indices: indices.expect("every max pool runs forward"), into }
+        }
+        Op::GlobalPool => Instr::GlobalPoolBack { from, into },
+        Op::Linear { .. } => {
+            let state = program.first_entry[id.0].expect("a linear layer has weights");
+            Instr::LinearBack { state, from, input, into }
+        }
+        op => unreachable!("{op:?} has its own rule"),
+    }
+}

@@ -1,0 +1,31 @@
+//! The training step of a graph, planned: the graph is static, so which buffer holds what, what may share memory, which
+//! gradient is written and which is added is known before the first image comes. No autograd engine, no allocation.
+//!
+//! This crate must never know: libtorch, files, losses, optimizers. It works on slices and its caller's threads.
+//!
+//! Reading order:
+//! - [`units`]: which nodes are computed together
+//! - [`places`]: where results lie, so that splits and concatenations cost no copy
+//! - [`program`] and `backward`: the step as two lists of instructions
+//! - `lives` and [`memory`]: buffers that share memory
+//! - [`team`]: threads side by side
+//! - [`step`]: the step itself; `worker`: one thread's part of it; `norms`: batch statistics; `linear`: the last layer
+
+// Threads share one arena, each writing its own images' part of it, which Rust's slices cannot say.
+#![allow(unsafe_code)]
+
+mod backward;
+mod linear;
+mod lives;
+pub mod memory;
+mod norms;
+pub mod places;
+pub mod program;
+pub mod step;
+pub mod team;
+pub mod units;
+mod worker;
+
+pub use kernels::Real;
+pub use program::Program;
+pub use step::{Planned, State};

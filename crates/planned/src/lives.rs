@@ -1,0 +1,74 @@
+//! When each buffer is needed: from the first instruction that touches it to the last.
+
+use crate::memory::Need;
+use crate::places::{IMAGES, Place};
+use crate::program::{Added, From, Instr, Program};
+
+/// The needs of all buffers for a batch of `batch` images. Instructions are counted through both passes, with one between
+/// them for the caller, who turns the logits into their gradient.
+pub fn needs(program: &Program, batch: usize) -> Vec<Need> {
+    let mut lives: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
+    let mut touch = |place: &Place, time: usize| {
+        let (first, last) = lives[place.buffer].unwrap_or((time, time));
+        lives[place.buffer] = Some((first.min(time), last.max(time)));
+    };
+    let between = program.forward.len();
+    for (time, instr) in program.forward.iter().enumerate() {
+        touched(program, instr).iter().for_each(|place| touch(place, time));
+    }
+    touch(&program.logits, between);
+    touch(&program.logits_gradient, between);
+    for (i, instr) in program.backward.iter().enumerate() {
+        touched(program, instr).iter().for_each(|place| touch(place, between + 1 + i));
+    }
+    // Vectors of any kind start on whole cache lines.
+    const LINE: usize = 16;
+    let need = |(buffer, life): (usize, Option<(usize, usize)>)| Need {
+        length: (program.buffers[buffer].elements() * batch).next_multiple_of(LINE),
+        life: life.filter(|_| buffer != IMAGES).map(|(first, last)| first..=last),
+    };
+    lives.into_iter().enumerate().map(need).collect()
+}
+
+fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
+    let x = |norm: &usize| program.norms[*norm].x;
+    let from = |from: &From| {
+        std::iter::once(from.of).chain(from.relu).chain(from.norm.as_ref().map(x)).collect::<Vec<Place>>()
+    };
+    match instr {
+        Instr::Statistics { .. } | Instr::NormTerms { .. } => Vec::new(),
+        Instr::Sums { norm } => vec![x(norm)],
+        Instr::Zero { place } => vec![*place],
+        Instr::Conv { inputs, out, .. } => [&inputs[..], &[*out]].concat(),
+        Instr::Normalise { norm, added, out, .. } => {
+            let added = added.map(|added| match added {
+                Added::Value(place) => place,
+                Added::Norm(norm) => x(&norm),
+            });
+            [x(norm), *out].into_iter().chain(added).collect()
+        }
+        Instr::AvgPool { from, to, .. }
+        | Instr::MaxPool { from, to, .. }
+        | Instr::GlobalPool { from, to }
+        | Instr::Relu { from, to }
+        | Instr::Sigmoid { from, to }
+        | Instr::Linear { from, to, .. } => vec![*from, *to],
+        Instr::Add { from, to } => [&from[..], &[*to]].concat(),
+        Instr::Gate { x, gate, to } => vec![*x, *gate, *to],
+        Instr::NormSums { norm, from: source } => [from(source), vec![x(norm)]].concat(),
+        Instr::NormBack { from: source, into } | Instr::Masked { from: source, into } => {
+            [from(source), vec![into.to]].concat()
+        }
+        Instr::ConvBack { from: source, inputs, into, .. } => {
+            let into: Vec<Place> = into.iter().map(|into| into.to).collect();
+            [from(source), inputs.clone(), into].concat()
+        }
+        Instr::Copy { from, into }
+        | Instr::AvgPoolBack { from, into, .. }
+        | Instr::MaxPoolBack { from, into, .. }
+        | Instr::GlobalPoolBack { from, into } => vec![*from, into.to],
+        Instr::SigmoidBack { from, result, into } => vec![*from, *result, into.to],
+        Instr::GateBack { from, x, gate, into_x, into_gate } => vec![*from, *x, *gate, into_x.to, into_gate.to],
+        Instr::LinearBack { from, input, into, .. } => vec![*from, *input, into.to],
+    }
+}

@@ -1,0 +1,273 @@
+//! The step as two lists of instructions: forward, and backward from the logits' gradient to all weights'.
+
+use crate::places::{IMAGES, Place, Places};
+use crate::units::{Residual, Unit, units};
+use arch::{Graph, NodeId, Op, Pool};
+
+/// A convolution as instructions name it: its position in [`Program::convs`].
+pub type ConvId = usize;
+/// A batch norm as instructions name it: its position in [`Program::norms`].
+pub type NormId = usize;
+
+/// A convolution's constants.
+#[derive(Clone, Debug)]
+pub struct ConvOf {
+    /// The graph's node.
+    pub node: NodeId,
+    /// Its weights among the state.
+    pub weight: usize,
+    /// Its bias among the state.
+    pub bias: Option<usize>,
+}
+
+/// A batch norm's constants.
+#[derive(Clone, Debug)]
+pub struct NormOf {
+    /// Weight, bias, running mean, running variance are four entries of the state from here on.
+    pub state: usize,
+    #[allow(missing_docs)]
+    pub eps: f64,
+    /// As PyTorch counts it.
+    pub momentum: f64,
+    /// What it normalises.
+    pub x: Place,
+    /// The convolution whose result that is.
+    pub conv: Option<ConvId>,
+    /// Where its channels start among all norms' channels.
+    pub first_channel: usize,
+}
+
+/// Where a gradient comes from: that of a unit's result, through its ReLU and its norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct From {
+    /// Gradient of the result.
+    pub of: Place,
+    /// The result, if it went through a ReLU.
+    pub relu: Option<Place>,
+    /// The norm, if any.
+    pub norm: Option<NormId>,
+}
+
+/// Where a gradient goes, and whether it is added to what is there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Into {
+    #[allow(missing_docs)]
+    pub to: Place,
+    #[allow(missing_docs)]
+    pub add: bool,
+}
+
+/// What is added to a norm's result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Added {
+    /// A value.
+    Value(Place),
+    /// A norm, normalised as it is added.
+    Norm(NormId),
+}
+
+/// One instruction; every thread does its images' part of it.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Instr {
+    Conv { conv: ConvId, inputs: Vec<Place>, out: Place, sums: Option<NormId> },
+    /// Sums of what a norm reads, where no convolution has taken them on the way.
+    Sums { norm: NormId },
+    /// Waits for all threads' sums, and works out the statistics.
+    Statistics { norms: Vec<NormId> },
+    Normalise { norm: NormId, added: Option<Added>, relu: bool, out: Place },
+    AvgPool { pool: Pool, from: Place, to: Place },
+    MaxPool { pool: Pool, from: Place, to: Place, indices: usize },
+    GlobalPool { from: Place, to: Place },
+    Relu { from: Place, to: Place },
+    Sigmoid { from: Place, to: Place },
+    Add { from: Vec<Place>, to: Place },
+    Gate { x: Place, gate: Place, to: Place },
+    Copy { from: Place, into: Into },
+    Linear { state: usize, from: Place, to: Place },
+
+    Zero { place: Place },
+    /// Sums over a norm's gradient.
+    NormSums { norm: NormId, from: From },
+    /// Waits for all threads' sums, and works out the gradients of weight and bias and the terms of the input's.
+    NormTerms { norms: Vec<NormId> },
+    NormBack { from: From, into: Into },
+    /// The gradient through a ReLU to what was added before it.
+    Masked { from: From, into: Into },
+    ConvBack { conv: ConvId, from: From, inputs: Vec<Place>, into: Vec<Into> },
+    AvgPoolBack { pool: Pool, from: Place, into: Into },
+    MaxPoolBack { from: Place, indices: usize, into: Into },
+    GlobalPoolBack { from: Place, into: Into },
+    SigmoidBack { from: Place, result: Place, into: Into },
+    GateBack { from: Place, x: Place, gate: Place, into_x: Into, into_gate: Into },
+    LinearBack { state: usize, from: Place, input: Place, into: Into },
+}
+
+/// A graph's training step.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// In the order in which they first run.
+    pub convs: Vec<ConvOf>,
+    /// In the order in which they first run.
+    pub norms: Vec<NormOf>,
+    /// Values first, then gradients.
+    pub buffers: Vec<arch::Shape>,
+    #[allow(missing_docs)]
+    pub forward: Vec<Instr>,
+    #[allow(missing_docs)]
+    pub backward: Vec<Instr>,
+    /// Elements of each max pool's result, for one image.
+    pub indices: Vec<usize>,
+    /// Where the logits lie.
+    pub logits: Place,
+    /// Where their gradient is expected.
+    pub logits_gradient: Place,
+    pub(crate) places: Places,
+    /// For each node, its first entry in the state.
+    pub(crate) first_entry: Vec<Option<usize>>,
+}
+
+impl Program {
+    /// Plans the step.
+    pub fn new(graph: &Graph) -> Program {
+        let units = units(graph);
+        let places = Places::new(graph, &units);
+        let mut first_entry = vec![None; graph.nodes.len()];
+        for (i, entry) in graph.state.iter().enumerate() {
+            first_entry[entry.node.0].get_or_insert(i);
+        }
+        let logits = places.get(graph.output());
+        let mut program = Program {
+            convs: Vec::new(),
+            norms: Vec::new(),
+            buffers: places.buffers.clone(),
+            forward: Vec::new(),
+            backward: Vec::new(),
+            indices: Vec::new(),
+            logits,
+            logits_gradient: logits,
+            places,
+            first_entry,
+        };
+        units.iter().for_each(|unit| program.add_forward(graph, unit));
+        crate::backward::add(&mut program, graph, &units);
+        program
+    }
+
+    /// Where this node's result lies.
+    pub(crate) fn at(&self, id: NodeId) -> Place {
+        self.places.get(id)
+    }
+
+    fn state(&self, id: NodeId) -> usize {
+        self.first_entry[id.0].expect("the graph gives these nodes state")
+    }
+
+    fn add_forward(&mut self, graph: &Graph, unit: &Unit) {
+        let instr = match unit {
+            Unit::Conv { node, inputs } => self.conv(graph, *node, inputs),
+            Unit::Norm { norm, residual, relu, out } => {
+                let norm = self.norm(graph, *norm);
+                let added = match residual {
+                    None => None,
+                    Some(Residual::Value(id)) => Some(Added::Value(self.at(*id))),
+                    Some(Residual::Norm(id)) => Some(Added::Norm(self.norm(graph, *id))),
+                };
+                let other = match added {
+                    Some(Added::Norm(other)) => Some(other),
+                    _ => None,
+                };
+                let norms = std::iter::once(norm).chain(other).collect();
+                self.forward.push(Instr::Statistics { norms });
+                Instr::Normalise { norm, added, relu: *relu, out: self.at(*out) }
+            }
+            Unit::Single(id) => self.single(graph, *id),
+        };
+        self.forward.push(instr);
+    }
+
+    fn conv(&mut self, graph: &Graph, node: NodeId, inputs: &[NodeId]) -> Instr {
+        let weight = self.state(node);
+        let bias = matches!(graph.node(node).op, Op::Conv(c) if c.bias).then_some(weight + 1);
+        self.convs.push(ConvOf { node, weight, bias });
+        let inputs = inputs.iter().map(|id| self.at(*id)).collect();
+        Instr::Conv { conv: self.convs.len() - 1, inputs, out: self.at(node), sums: None }
+    }
+
+    /// Registers a norm; its sums are taken by the convolution before it, which has run, or by an instruction of their own.
+    fn norm(&mut self, graph: &Graph, node: NodeId) -> NormId {
+        let Op::BatchNorm { eps, momentum } = graph.node(node).op else {
+            unreachable!("units call batch norms so");
+        };
+        let id = self.norms.len();
+        let source = graph.node(node).inputs[0];
+        let x = self.at(source);
+        let reads = graph.nodes.iter().flat_map(|n| &n.inputs).filter(|input| **input == source).count();
+        let before = self.forward.iter_mut().find_map(|instr| match instr {
+            Instr::Conv { conv, out, sums, .. } if *out == x && sums.is_none() && reads == 1 => {
+                *sums = Some(id);
+                Some(*conv)
+            }
+            _ => None,
+        });
+        if before.is_none() {
+            self.forward.push(Instr::Sums { norm: id });
+        }
+        let first_channel = self.norms.last().map_or(0, |last: &NormOf| last.first_channel + last.x.shape.channels);
+        self.norms.push(NormOf { state: self.state(node), eps, momentum, x, conv: before, first_channel });
+        id
+    }
+
+    fn single(&mut self, graph: &Graph, id: NodeId) -> Instr {
+        let node = graph.node(id);
+        let input = |i: usize| self.places.get(node.inputs[i]);
+        let (from, to) = (input(0), self.at(id));
+        match node.op {
+            Op::Relu => Instr::Relu { from, to },
+            Op::Sigmoid => Instr::Sigmoid { from, to },
+            Op::Add => Instr::Add { from: (0..node.inputs.len()).map(input).collect(), to },
+            Op::Gate => Instr::Gate { x: from, gate: input(1), to },
+            Op::Concat => self.concat(graph, id),
+            Op::MaxPool(pool) => {
+                self.indices.push(to.shape.elements());
+                Instr::MaxPool { pool, from, to, indices: self.indices.len() - 1 }
+            }
+            Op::AvgPool(pool) => Instr::AvgPool { pool, from, to },
+            Op::GlobalPool => Instr::GlobalPool { from, to },
+            Op::Linear { .. } => Instr::Linear { state: self.state(id), from, to },
+            Op::Input | Op::Slice { .. } | Op::Conv(_) | Op::BatchNorm { .. } => unreachable!("these are other units"),
+        }
+    }
+
+    /// Copies of the parts that were not computed in their place; the last one is returned.
+    fn concat(&mut self, graph: &Graph, id: NodeId) -> Instr {
+        let mut copies: Vec<Instr> = copied(self, graph, id)
+            .into_iter()
+            .map(|(from, to)| Instr::Copy { from, into: Into { to, add: false } })
+            .collect();
+        let last = copies.pop().unwrap_or(Instr::Add { from: Vec::new(), to: self.at(id) });
+        self.forward.extend(copies);
+        last
+    }
+}
+
+/// The parts of a concatenation that lie elsewhere too, with their place within it.
+pub(crate) fn copied(program: &Program, graph: &Graph, id: NodeId) -> Vec<(Place, Place)> {
+    let whole = program.at(id);
+    let mut start = 0;
+    let mut parts = Vec::new();
+    for input in &graph.node(id).inputs {
+        let (from, shape) = (program.at(*input), graph.node(*input).shape);
+        let to = whole.part(start, shape);
+        if from != to {
+            parts.push((from, to));
+        }
+        start += shape.channels;
+    }
+    parts
+}
+
+/// Whether gradients stop here.
+pub(crate) fn is_image(place: &Place) -> bool {
+    place.buffer == IMAGES
+}

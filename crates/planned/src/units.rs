@@ -1,0 +1,110 @@
+//! Which nodes are computed together: a batch norm with the sum and the ReLU behind it, a convolution with the sum before it.
+
+use arch::{Graph, NodeId, Op};
+
+/// Nodes that are computed in one go.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unit {
+    /// A convolution of the sum of one or two values.
+    Conv {
+        /// The convolution.
+        node: NodeId,
+        /// What is summed as it is read.
+        inputs: Vec<NodeId>,
+    },
+    /// `relu(norm(x) + residual)`.
+    Norm {
+        /// The batch norm.
+        norm: NodeId,
+        /// What is added to it.
+        residual: Option<Residual>,
+        /// Whether a ReLU follows.
+        relu: bool,
+        /// The node whose result this is.
+        out: NodeId,
+    },
+    /// Any other node by itself.
+    Single(NodeId),
+}
+
+/// The other half of a residual sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Residual {
+    /// A value that lies somewhere.
+    Value(NodeId),
+    /// A batch norm, computed as it is added.
+    Norm(NodeId),
+}
+
+impl Unit {
+    /// The node whose result the unit leaves.
+    pub fn out(&self) -> NodeId {
+        match self {
+            Unit::Conv { node, .. } | Unit::Single(node) => *node,
+            Unit::Norm { out, .. } => *out,
+        }
+    }
+}
+
+/// The units of a graph, in execution order. The input and slices are not among them: a slice is a view.
+pub fn units(graph: &Graph) -> Vec<Unit> {
+    let readers = readers(graph);
+    let only = |id: NodeId| <[NodeId; 1]>::try_from(readers[id.0].as_slice()).ok().map(|[reader]| reader);
+    let mut fused = vec![false; graph.nodes.len()];
+    let mut at: Vec<Option<Unit>> = vec![None; graph.nodes.len()];
+    for (id, node) in graph.iter() {
+        if fused[id.0] {
+            continue;
+        }
+        let unit = match node.op {
+            Op::Input | Op::Slice { .. } => continue,
+            Op::BatchNorm { .. } => norm(graph, id, only, &mut fused),
+            Op::Conv(_) => conv(graph, id, only, &mut at),
+            _ => Unit::Single(id),
+        };
+        let out = unit.out();
+        at[out.0] = Some(unit);
+    }
+    at.into_iter().flatten().collect()
+}
+
+fn readers(graph: &Graph) -> Vec<Vec<NodeId>> {
+    let mut readers = vec![Vec::new(); graph.nodes.len()];
+    for (id, node) in graph.iter() {
+        node.inputs.iter().for_each(|input| readers[input.0].push(id));
+    }
+    readers
+}
+
+/// A batch norm, and what follows it as long as nobody else reads what lies between.
+fn norm(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, fused: &mut [bool]) -> Unit {
+    let (mut out, mut residual) = (id, None);
+    if let Some(add) = only(id)
+        && let (Op::Add, [a, b]) = (graph.node(add).op, &graph.node(add).inputs[..])
+    {
+        let other = if *a == id { *b } else { *a };
+        let is_norm = matches!(graph.node(other).op, Op::BatchNorm { .. }) && only(other).is_some();
+        residual = Some(if is_norm { Residual::Norm(other) } else { Residual::Value(other) });
+        fused[other.0] |= is_norm;
+        fused[add.0] = true;
+        out = add;
+    }
+    let relu = only(out).filter(|reader| graph.node(*reader).op == Op::Relu);
+    if let Some(relu) = relu {
+        fused[relu.0] = true;
+        out = relu;
+    }
+    Unit::Norm { norm: id, residual, relu: relu.is_some(), out }
+}
+
+/// A convolution, which reads both halves of a sum that is made for it alone.
+fn conv(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, at: &mut [Option<Unit>]) -> Unit {
+    let input = graph.node(id).inputs[0];
+    let sum = graph.node(input);
+    let is_for_it = at[input.0] == Some(Unit::Single(input)) && only(input).is_some();
+    if sum.op == Op::Add && sum.inputs.len() == 2 && is_for_it {
+        at[input.0] = None;
+        return Unit::Conv { node: id, inputs: sum.inputs.clone() };
+    }
+    Unit::Conv { node: id, inputs: vec![input] }
+}
