@@ -1,127 +1,274 @@
-//! Element by element.
+//! Element by element: sums, ReLU, sigmoid, gates, copies. Results may be the arguments themselves.
 
-use crate::real::{Real, wide};
-use crate::view::View;
 use std::ops::Range;
 
-/// Calls `f` with each plane of `x` and of `out`.
-///
-/// # Safety
-/// Views must be of equal shape and hold these images; nobody else may use the output's meanwhile.
-unsafe fn each<T: Real>(x: View<T>, out: View<T>, images: Range<usize>, f: impl Fn(&[T], &mut [T])) {
-    for (image, channel) in out.planes(images) {
-        // SAFETY: the caller's promise.
-        let (x, out) = unsafe { (x.read(image, channel), out.write(image, channel)) };
-        wide(|| f(x, out));
-    }
-}
+use crate::conv::Gradient;
+use crate::conv::fill::{ONE, SUM, Source};
+use crate::real::{Real, Simd};
+use crate::sweep::{Lanes, sweep};
+use crate::view::View;
 
-/// out = x, or out + x.
+/// Writes the sum of `terms` into `out`, or adds it. `out` may be the first or, of two, either term.
 ///
 /// # Safety
-/// Views must be of equal shape and hold these images; nobody else may use the output's meanwhile.
-pub unsafe fn copy<T: Real>(x: View<T>, out: View<T>, add: bool, images: Range<usize>) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        each(x, out, images, |x, out| match add {
-            true => out.iter_mut().zip(x).for_each(|(out, x)| *out = *out + *x),
-            false => out.copy_from_slice(x),
-        });
-    }
-}
-
-/// Zeros.
-///
-/// # Safety
-/// As [`copy`].
-pub unsafe fn zero<T: Real>(out: View<T>, images: Range<usize>) {
-    for (image, channel) in out.planes(images) {
-        // SAFETY: the caller's promise.
-        unsafe { out.write(image, channel).fill(T::ZERO) };
-    }
-}
-
-/// max(x, 0).
-///
-/// # Safety
-/// As [`copy`].
-pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
-    let clip = |x: T| if x < T::ZERO { T::ZERO } else { x };
-    // SAFETY: the caller's promise.
-    unsafe { each(x, out, images, |x, out| out.iter_mut().zip(x).for_each(|(out, x)| *out = clip(*x))) }
-}
-
-/// 1 / (1 + exp(-x)).
-///
-/// # Safety
-/// As [`copy`].
-pub unsafe fn sigmoid<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
-    let sigmoid = |x: T| T::ONE / (T::ONE + (T::ZERO - x).exp());
-    // SAFETY: the caller's promise.
-    unsafe { each(x, out, images, |x, out| out.iter_mut().zip(x).for_each(|(out, x)| *out = sigmoid(*x))) }
-}
-
-/// The gradient of [`sigmoid`]'s input from its result, written or added.
-///
-/// # Safety
-/// As [`copy`], for `into`.
-pub unsafe fn sigmoid_backward<T: Real>(
-    of: View<T>,
-    result: View<T>,
-    into: View<T>,
-    add: bool,
-    images: Range<usize>,
-) {
-    for (image, channel) in into.planes(images) {
-        // SAFETY: the caller's promise.
-        let (g, y, into) =
-            unsafe { (of.read(image, channel), result.read(image, channel), into.write(image, channel)) };
-        for ((into, g), y) in into.iter_mut().zip(g).zip(y) {
-            let value = *g * *y * (T::ONE - *y);
-            *into = if add { *into + value } else { value };
+/// The promise at [`View`].
+pub unsafe fn add<T: Real>(terms: &[View<T>], out: View<T>, add: bool, images: Range<usize>) {
+    assert!(terms.iter().all(|term| term.same_shape(&out)));
+    for image in images {
+        for (i, pair) in terms.chunks(2).enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut source = Source::one(pair[0].plane(image, 0));
+                source.second = pair.get(1).map_or(std::ptr::null(), |term| term.plane(image, 0).cast_const());
+                let kind = if pair.len() == 2 { SUM } else { ONE };
+                copy_from(kind, source, out.plane(image, 0), out.image_len(), add || i > 0);
+            }
         }
     }
 }
 
-/// x times one value per image and channel.
+/// Copies a tensor.
 ///
 /// # Safety
-/// As [`copy`]; `gate` must have planes of one element.
-pub unsafe fn gate<T: Real>(x: View<T>, gate: View<T>, out: View<T>, images: Range<usize>) {
-    for (image, channel) in out.planes(images) {
+/// The promise at [`View`].
+pub unsafe fn copy<T: Real>(from: View<T>, into: View<T>, images: Range<usize>) {
+    // SAFETY: the caller's promise.
+    unsafe { add(&[from], into, false, images) }
+}
+
+/// `out = max(x, 0)`; not a number stays so.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
+    assert!(x.same_shape(&out));
+    for image in images {
         // SAFETY: the caller's promise.
-        let (x, gate, out) =
-            unsafe { (x.read(image, channel), gate.read(image, channel)[0], out.write(image, channel)) };
-        wide(|| out.iter_mut().zip(x).for_each(|(out, x)| *out = *x * gate));
+        unsafe {
+            let copy = Copy::new(Source::one(x.plane(image, 0)), out.plane(image, 0), out.image_len());
+            (T::kernels().relu)(&copy);
+        }
     }
 }
 
-/// The gradient of what was gated, written or added.
+/// Writes, or adds, the gradient where the ReLU's `output` is above zero.
 ///
 /// # Safety
-/// As [`gate`], for `into`.
-pub unsafe fn gate_backward_x<T: Real>(of: View<T>, gate: View<T>, into: View<T>, add: bool, images: Range<usize>) {
-    for (image, channel) in into.planes(images) {
-        // SAFETY: the caller's promise.
-        let (g, gate, into) =
-            unsafe { (of.read(image, channel), gate.read(image, channel)[0], into.write(image, channel)) };
-        wide(|| match add {
-            true => into.iter_mut().zip(g).for_each(|(into, g)| *into = *into + *g * gate),
-            false => into.iter_mut().zip(g).for_each(|(into, g)| *into = *g * gate),
-        });
+/// The promise at [`View`].
+pub unsafe fn relu_backward<T: Real>(
+    gradient: View<T>,
+    output: View<T>,
+    into: View<T>,
+    add: bool,
+    images: Range<usize>,
+) {
+    let gradient = Gradient { of: gradient, relu: Some(output), norm: None };
+    gradient.check();
+    assert!(into.same_shape(&output));
+    for image in images {
+        // SAFETY: the caller's promise; planes of an image follow each other in every view.
+        unsafe { copy_from(gradient.kind(), gradient.source(image, 0), into.plane(image, 0), into.image_len(), add) }
     }
 }
 
-/// The gradient of the gate, written or added.
+/// `out = 1 / (1 + exp(-x))`.
 ///
 /// # Safety
-/// As [`gate`], for `into`, which must have planes of one element.
-pub unsafe fn gate_backward_gate<T: Real>(of: View<T>, x: View<T>, into: View<T>, add: bool, images: Range<usize>) {
-    for (image, channel) in into.planes(images) {
-        // SAFETY: the caller's promise.
-        let (g, x, into) =
-            unsafe { (of.read(image, channel), x.read(image, channel), &mut into.write(image, channel)[0]) };
-        let sum = T::from_f64(g.iter().zip(x).map(|(g, x)| g.to_f64() * x.to_f64()).sum());
-        *into = if add { *into + sum } else { sum };
+/// The promise at [`View`].
+pub unsafe fn sigmoid<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
+    assert!(x.same_shape(&out));
+    for image in images {
+        for i in 0..x.image_len() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let value = *x.plane(image, 0).add(i);
+                *out.plane(image, 0).add(i) = T::ONE / (T::ONE + (T::ZERO - value).exp());
+            }
+        }
+    }
+}
+
+/// Writes, or adds, `gradient * output * (1 - output)`.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn sigmoid_backward<T: Real>(
+    gradient: View<T>,
+    output: View<T>,
+    into: View<T>,
+    add: bool,
+    images: Range<usize>,
+) {
+    assert!(gradient.same_shape(&output) && into.same_shape(&output));
+    for image in images {
+        for i in 0..output.image_len() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let y = *output.plane(image, 0).add(i);
+                let value = *gradient.plane(image, 0).add(i) * y * (T::ONE - y);
+                let at = into.plane(image, 0).add(i);
+                *at = if add { *at + value } else { value };
+            }
+        }
+    }
+}
+
+/// Writes, or adds, `x` times one value of `gate` (`[channels][1][1]`) per channel and image. Also the gradient of `x`, with
+/// that of the output in its place.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn gate<T: Real>(x: View<T>, gate: View<T>, out: View<T>, add: bool, images: Range<usize>) {
+    assert!(x.same_shape(&out) && gate.image_len() == x.channels && gate.channels == x.channels);
+    for image in images {
+        for channel in 0..x.channels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut source = Source::one(x.plane(image, channel));
+                source.a = *gate.plane(image, channel);
+                let copy = Copy::new(source, out.plane(image, channel), out.plane_len());
+                (T::kernels().scale[usize::from(add)])(&copy);
+            }
+        }
+    }
+}
+
+/// Writes, or adds, the gradient of each gate: the sum over its plane of `gradient * x`.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn gate_backward<T: Real>(gradient: View<T>, x: View<T>, into: View<T>, add: bool, images: Range<usize>) {
+    assert!(x.same_shape(&gradient) && into.image_len() == x.channels && into.channels == x.channels);
+    for image in images {
+        for channel in 0..x.channels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut sum = 0.0;
+                let (a, b) = (gradient.plane(image, channel), x.plane(image, channel));
+                (T::kernels().product_sum)(&ProductSum { a, b, len: x.plane_len(), sum: &mut sum });
+                let at = into.plane(image, channel);
+                let value = T::from_f64(sum);
+                *at = if add { *at + value } else { value };
+            }
+        }
+    }
+}
+
+/// A source into a plane.
+pub(crate) struct Copy<T> {
+    source: Source<T>,
+    into: *mut T,
+    len: usize,
+}
+
+impl<T> Copy<T> {
+    pub fn new(source: Source<T>, into: *mut T, len: usize) -> Self {
+        Copy { source, into, len }
+    }
+}
+
+/// Writes, or adds, what a source of this kind is.
+///
+/// # Safety
+/// The source's planes and `into` have `len` elements.
+pub(crate) unsafe fn copy_from<T: Real>(kind: usize, source: Source<T>, into: *mut T, len: usize, add: bool) {
+    // SAFETY: the caller's promise.
+    unsafe { (T::kernels().copy[kind][usize::from(add)])(&Copy { source, into, len }) }
+}
+
+struct Copying<'a, T, const KIND: usize, const ADD: usize>(&'a Copy<T>);
+
+impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> Lanes<T, S> for Copying<'_, T, KIND, ADD> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe {
+            let (v, at) = (self.0.source.load::<S, KIND>(i, n), self.0.into.add(i));
+            S::store_n(at, if ADD == 1 { S::add(S::load_n(at, n), v) } else { v }, n);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn copy_plane<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize>(copy: &Copy<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { sweep::<T, S, _>(&mut Copying::<T, KIND, ADD>(copy), copy.len) }
+}
+
+struct Rectifying<'a, T>(&'a Copy<T>);
+
+impl<T: Real, S: Simd<T>> Lanes<T, S> for Rectifying<'_, T> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe { S::store_n(self.0.into.add(i), S::relu(self.0.source.load::<S, ONE>(i, n)), n) }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn relu_plane<T: Real, S: Simd<T>>(copy: &Copy<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { sweep::<T, S, _>(&mut Rectifying(copy), copy.len) }
+}
+
+/// Times the source's `a`.
+struct Scaling<'a, T, const ADD: usize>(&'a Copy<T>);
+
+impl<T: Real, S: Simd<T>, const ADD: usize> Lanes<T, S> for Scaling<'_, T, ADD> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe {
+            let (v, at) = (self.0.source.load::<S, ONE>(i, n), self.0.into.add(i));
+            let factor = S::splat(self.0.source.a);
+            S::store_n(at, if ADD == 1 { S::fma(v, factor, S::load_n(at, n)) } else { S::mul(v, factor) }, n);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn scale_plane<T: Real, S: Simd<T>, const ADD: usize>(copy: &Copy<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { sweep::<T, S, _>(&mut Scaling::<T, ADD>(copy), copy.len) }
+}
+
+/// The sum of products of two planes, or of one plane's elements where `b` is null.
+pub(crate) struct ProductSum<T> {
+    pub a: *const T,
+    pub b: *const T,
+    pub len: usize,
+    pub sum: *mut f64,
+}
+
+struct Products<'a, T: Real, S: Simd<T>> {
+    planes: &'a ProductSum<T>,
+    start: usize,
+    sum: S::V,
+}
+
+impl<T: Real, S: Simd<T>> Lanes<T, S> for Products<'_, T, S> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe {
+            let a = S::load_n(self.planes.a.add(self.start + i), n);
+            self.sum = match self.planes.b.is_null() {
+                true => S::add(self.sum, a),
+                false => S::fma(a, S::load_n(self.planes.b.add(self.start + i), n), self.sum),
+            };
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn product_sum_of<T: Real, S: Simd<T>>(planes: &ProductSum<T>) {
+    const SHORT: usize = 256;
+    // SAFETY: the caller's promise.
+    unsafe {
+        for start in (0..planes.len).step_by(SHORT) {
+            let mut products = Products::<T, S> { planes, start, sum: S::splat(T::ZERO) };
+            sweep::<T, S, _>(&mut products, SHORT.min(planes.len - start));
+            *planes.sum += S::sum_f64(products.sum);
+        }
     }
 }

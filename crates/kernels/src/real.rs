@@ -1,214 +1,218 @@
-//! The two kinds of numbers, and vectors of them.
+//! `f32` and `f64`, and vectors of them.
 
-use std::ops::{Add, Div, Mul, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
-/// f32 or f64.
+use crate::table::Kernels;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// `f32` or `f64`.
 pub trait Real:
-    Copy
+    sealed::Sealed
+    + Copy
     + Send
     + Sync
     + PartialOrd
+    + Default
+    + std::fmt::Debug
+    + AddAssign
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Div<Output = Self>
     + 'static
 {
-    #[allow(missing_docs)]
+    /// 0.
     const ZERO: Self;
-    #[allow(missing_docs)]
+    /// 1.
     const ONE: Self;
-    /// Vectors of 32 bytes where the processor has them.
-    type Wide: Lanes<Self>;
-    /// The same in plain Rust.
-    type Plain: Lanes<Self>;
-    #[allow(missing_docs)]
-    fn from_f64(x: f64) -> Self;
-    #[allow(missing_docs)]
+    /// Below every number.
+    const LOWEST: Self;
+
+    /// The nearest value.
+    fn from_f64(value: f64) -> Self;
+    /// The same value.
     fn to_f64(self) -> f64;
-    #[allow(missing_docs)]
+    /// e to the power of the value.
     fn exp(self) -> Self;
-}
 
-/// A vector. Functions are unsafe where they touch memory, or need instructions that the processor may lack.
-pub trait Lanes<T>: Copy {
-    /// Elements of a vector.
-    const N: usize;
-    /// # Safety
-    /// `at` must point to N elements.
-    unsafe fn load(at: *const T) -> Self;
-    /// # Safety
-    /// `at` must point to N elements.
-    unsafe fn store(self, at: *mut T);
-    /// # Safety
-    /// The processor must have the vectors.
-    unsafe fn splat(x: T) -> Self;
-    /// self + a * b.
-    ///
-    /// # Safety
-    /// The processor must have the vectors.
-    unsafe fn fma(self, a: Self, b: Self) -> Self;
-    /// # Safety
-    /// The processor must have the vectors.
-    unsafe fn sum(self) -> T;
-}
-
-/// Vectors without any instructions that not every processor has.
-#[derive(Clone, Copy)]
-pub struct Array<T, const N: usize>([T; N]);
-
-impl<T: Real, const N: usize> Lanes<T> for Array<T, N> {
-    const N: usize = N;
-    #[inline(always)]
-    unsafe fn load(at: *const T) -> Self {
-        // SAFETY: the caller's promise.
-        Array(std::array::from_fn(|i| unsafe { *at.add(i) }))
-    }
-    #[inline(always)]
-    unsafe fn store(self, at: *mut T) {
-        // SAFETY: the caller's promise.
-        (0..N).for_each(|i| unsafe { *at.add(i) = self.0[i] });
-    }
-    #[inline(always)]
-    unsafe fn splat(x: T) -> Self {
-        Array([x; N])
-    }
-    #[inline(always)]
-    unsafe fn fma(self, a: Self, b: Self) -> Self {
-        Array(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> T {
-        self.0.into_iter().fold(T::ZERO, |sum, x| sum + x)
-    }
+    /// The innermost functions for this type on this machine.
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn kernels() -> &'static Kernels<Self>;
 }
 
 macro_rules! real {
-    ($kind:ty, $n:literal, $module:ident) => {
-        impl Real for $kind {
+    ($type:ty, $wide:ident, $plain:ident) => {
+        impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
-            #[cfg(target_arch = "x86_64")]
-            type Wide = $module::Vector;
-            #[cfg(not(target_arch = "x86_64"))]
-            type Wide = Array<$kind, $n>;
-            type Plain = Array<$kind, $n>;
+            const LOWEST: Self = <$type>::NEG_INFINITY;
+
             #[inline(always)]
-            fn from_f64(x: f64) -> Self {
-                x as $kind
+            fn from_f64(value: f64) -> Self {
+                value as $type
             }
+
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 f64::from(self)
             }
-            #[inline(always)]
+
             fn exp(self) -> Self {
-                <$kind>::exp(self)
+                <$type>::exp(self)
+            }
+
+            #[allow(private_interfaces)]
+            fn kernels() -> &'static Kernels<Self> {
+                #[cfg(target_arch = "x86_64")]
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    return &crate::table::$wide;
+                }
+                &crate::table::$plain
             }
         }
     };
 }
 
-real!(f32, 8, avx_f32);
-real!(f64, 4, avx_f64);
+real!(f32, WIDE_F32, PLAIN_F32);
+real!(f64, WIDE_F64, PLAIN_F64);
 
-#[cfg(target_arch = "x86_64")]
-mod avx_f32 {
-    use super::Lanes;
-    use std::arch::x86_64::*;
+/// Vectors of `T` in one instruction set. A vector has `LANES` elements.
+///
+/// # Safety
+/// Its functions run where the processor has the instruction set. `load` and `store` touch `LANES` elements, `load_part`
+/// and `store_part` the first `n < LANES`; those must be valid.
+pub(crate) unsafe trait Simd<T>: Copy {
+    const LANES: usize;
+    type V: Copy;
 
-    #[derive(Clone, Copy)]
-    pub struct Vector(__m256);
+    unsafe fn splat(value: T) -> Self::V;
+    unsafe fn load(at: *const T) -> Self::V;
+    /// Zero from lane `n` on.
+    unsafe fn load_part(at: *const T, n: usize) -> Self::V;
+    unsafe fn store(at: *mut T, v: Self::V);
+    unsafe fn store_part(at: *mut T, v: Self::V, n: usize);
+    /// The first `n` lanes; zero after them.
+    unsafe fn first(v: Self::V, n: usize) -> Self::V;
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// a * b + c.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The larger of the value and zero; not a number stays so.
+    unsafe fn relu(v: Self::V) -> Self::V;
+    /// `v` where `gate` is above zero, else zero.
+    unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V;
+    /// All lanes' sum.
+    unsafe fn sum(v: Self::V) -> T;
+    /// All lanes' sum, taken in f64.
+    unsafe fn sum_f64(v: Self::V) -> f64;
 
-    // SAFETY: callers hold `Lanes`' promises.
-    impl Lanes<f32> for Vector {
-        const N: usize = 8;
-        #[inline(always)]
-        unsafe fn load(at: *const f32) -> Self {
-            unsafe { Vector(_mm256_loadu_ps(at)) }
-        }
-        #[inline(always)]
-        unsafe fn store(self, at: *mut f32) {
-            unsafe { _mm256_storeu_ps(at, self.0) }
-        }
-        #[inline(always)]
-        unsafe fn splat(x: f32) -> Self {
-            unsafe { Vector(_mm256_set1_ps(x)) }
-        }
-        #[inline(always)]
-        unsafe fn fma(self, a: Self, b: Self) -> Self {
-            unsafe { Vector(_mm256_fmadd_ps(a.0, b.0, self.0)) }
-        }
-        #[inline(always)]
-        unsafe fn sum(self) -> f32 {
-            let mut lanes = [0.0; 8];
-            unsafe { self.store(lanes.as_mut_ptr()) };
-            ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]))
-        }
+    /// Loads `n` lanes, all of them where `n` is `LANES`, which the compiler knows inside a loop over whole vectors.
+    #[inline(always)]
+    unsafe fn load_n(at: *const T, n: usize) -> Self::V {
+        // SAFETY: the caller's promise for the first `n` elements.
+        unsafe { if n == Self::LANES { Self::load(at) } else { Self::load_part(at, n) } }
+    }
+
+    /// Stores `n` lanes.
+    #[inline(always)]
+    unsafe fn store_n(at: *mut T, v: Self::V, n: usize) {
+        // SAFETY: the caller's promise for the first `n` elements.
+        unsafe { if n == Self::LANES { Self::store(at, v) } else { Self::store_part(at, v, n) } }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod avx_f64 {
-    use super::Lanes;
-    use std::arch::x86_64::*;
+/// Vectors as arrays, for processors without AVX2.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
 
-    #[derive(Clone, Copy)]
-    pub struct Vector(__m256d);
+const PLAIN: usize = 8;
 
-    // SAFETY: callers hold `Lanes`' promises.
-    impl Lanes<f64> for Vector {
-        const N: usize = 4;
-        #[inline(always)]
-        unsafe fn load(at: *const f64) -> Self {
-            unsafe { Vector(_mm256_loadu_pd(at)) }
-        }
-        #[inline(always)]
-        unsafe fn store(self, at: *mut f64) {
-            unsafe { _mm256_storeu_pd(at, self.0) }
-        }
-        #[inline(always)]
-        unsafe fn splat(x: f64) -> Self {
-            unsafe { Vector(_mm256_set1_pd(x)) }
-        }
-        #[inline(always)]
-        unsafe fn fma(self, a: Self, b: Self) -> Self {
-            unsafe { Vector(_mm256_fmadd_pd(a.0, b.0, self.0)) }
-        }
-        #[inline(always)]
-        unsafe fn sum(self) -> f64 {
-            let mut lanes = [0.0; 4];
-            unsafe { self.store(lanes.as_mut_ptr()) };
-            (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+// SAFETY: needs nothing of the processor, and touches exactly the elements named.
+#[allow(clippy::needless_range_loop)] // Index loops over fixed arrays are what the compiler turns into vectors.
+unsafe impl<T: Real> Simd<T> for Plain {
+    const LANES: usize = PLAIN;
+    type V = [T; PLAIN];
+
+    #[inline(always)]
+    unsafe fn splat(value: T) -> Self::V {
+        [value; PLAIN]
+    }
+
+    #[inline(always)]
+    unsafe fn load(at: *const T) -> Self::V {
+        // SAFETY: the caller's promise.
+        unsafe { at.cast::<[T; PLAIN]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(at: *const T, n: usize) -> Self::V {
+        // SAFETY: the caller's promise.
+        std::array::from_fn(|i| if i < n { unsafe { *at.add(i) } } else { T::ZERO })
+    }
+
+    #[inline(always)]
+    unsafe fn store(at: *mut T, v: Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe { at.cast::<[T; PLAIN]>().write_unaligned(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(at: *mut T, v: Self::V, n: usize) {
+        for i in 0..n {
+            // SAFETY: the caller's promise.
+            unsafe { *at.add(i) = v[i] }
         }
     }
-}
 
-/// Whether this processor has AVX2 and FMA.
-pub fn has_wide() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    #[inline(always)]
+    unsafe fn first(v: Self::V, n: usize) -> Self::V {
+        std::array::from_fn(|i| if i < n { v[i] } else { T::ZERO })
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
-}
 
-/// Runs `f`, compiled for AVX2 where the processor has it. `f` must be small enough to be inlined whole.
-#[inline(always)]
-pub fn wide<R>(f: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn run<R>(f: impl FnOnce() -> R) -> R {
-            f()
-        }
-        if has_wide() {
-            // SAFETY: the processor has the instructions.
-            return unsafe { run(f) };
-        }
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] + b[i])
     }
-    f()
+
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+
+    #[inline(always)]
+    unsafe fn relu(v: Self::V) -> Self::V {
+        std::array::from_fn(|i| if v[i] < T::ZERO { T::ZERO } else { v[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V {
+        std::array::from_fn(|i| if gate[i] > T::ZERO { v[i] } else { T::ZERO })
+    }
+
+    #[inline(always)]
+    unsafe fn sum(v: Self::V) -> T {
+        v.iter().fold(T::ZERO, |sum, &x| sum + x)
+    }
+
+    #[inline(always)]
+    unsafe fn sum_f64(v: Self::V) -> f64 {
+        v.iter().map(|x| x.to_f64()).sum()
+    }
 }

@@ -168,13 +168,12 @@ fn one_input(program: &Program, graph: &Graph, id: NodeId, from: Place, into: In
     match graph.node(id).op {
         Op::Relu => Instr::Masked { from: From { of: from, relu: Some(result), norm: None }, into },
         Op::Sigmoid => Instr::SigmoidBack { from, result, into },
-        Op::AvgPool(pool) => Instr::AvgPoolBack { pool, from, into },
-        Op::MaxPool(_) => {
-            let indices = program.forward.iter().find_map(|instr| match instr {
-                Instr::MaxPool { indices, to, .. } if *to == result => Some(*indices),
-                _ => None,
-            });
-            Instr::MaxPoolBack { from, indices: indices.expect("every max pool runs forward"), into }
+        Op::AvgPool(_) | Op::MaxPool(_) => {
+            let pool = program.pools.iter().position(|pool| pool.output == result).expect("every pool runs forward");
+            match program.pools[pool].is_max {
+                true => Instr::MaxPoolBack { pool, from, into },
+                false => Instr::AvgPoolBack { pool, from, into },
+            }
         }
         Op::GlobalPool => Instr::GlobalPoolBack { from, into },
         Op::Linear { .. } => {

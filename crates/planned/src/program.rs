@@ -9,6 +9,20 @@ pub type ConvId = usize;
 /// A batch norm as instructions name it: its position in [`Program::norms`].
 pub type NormId = usize;
 
+/// A pool as instructions name it: its position in [`Program::pools`].
+pub type PoolId = usize;
+
+/// A pool's constants.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct PoolOf {
+    pub pool: Pool,
+    pub input: arch::Shape,
+    pub output: Place,
+    /// Whether it takes maxima, whose places are remembered.
+    pub is_max: bool,
+}
+
 /// A convolution's constants.
 #[derive(Clone, Debug)]
 pub struct ConvOf {
@@ -76,8 +90,8 @@ pub enum Instr {
     /// Waits for all threads' sums, and works out the statistics.
     Statistics { norms: Vec<NormId> },
     Normalise { norm: NormId, added: Option<Added>, relu: bool, out: Place },
-    AvgPool { pool: Pool, from: Place, to: Place },
-    MaxPool { pool: Pool, from: Place, to: Place, indices: usize },
+    AvgPool { pool: PoolId, from: Place, to: Place },
+    MaxPool { pool: PoolId, from: Place, to: Place },
     GlobalPool { from: Place, to: Place },
     Relu { from: Place, to: Place },
     Sigmoid { from: Place, to: Place },
@@ -95,8 +109,8 @@ pub enum Instr {
     /// The gradient through a ReLU to what was added before it.
     Masked { from: From, into: Into },
     ConvBack { conv: ConvId, from: From, inputs: Vec<Place>, into: Vec<Into> },
-    AvgPoolBack { pool: Pool, from: Place, into: Into },
-    MaxPoolBack { from: Place, indices: usize, into: Into },
+    AvgPoolBack { pool: PoolId, from: Place, into: Into },
+    MaxPoolBack { pool: PoolId, from: Place, into: Into },
     GlobalPoolBack { from: Place, into: Into },
     SigmoidBack { from: Place, result: Place, into: Into },
     GateBack { from: Place, x: Place, gate: Place, into_x: Into, into_gate: Into },
@@ -116,8 +130,8 @@ pub struct Program {
     pub forward: Vec<Instr>,
     #[allow(missing_docs)]
     pub backward: Vec<Instr>,
-    /// Elements of each max pool's result, for one image.
-    pub indices: Vec<usize>,
+    /// In the order in which they run.
+    pub pools: Vec<PoolOf>,
     /// Where the logits lie.
     pub logits: Place,
     /// Where their gradient is expected.
@@ -143,7 +157,7 @@ impl Program {
             buffers: places.buffers.clone(),
             forward: Vec::new(),
             backward: Vec::new(),
-            indices: Vec::new(),
+            pools: Vec::new(),
             logits,
             logits_gradient: logits,
             places,
@@ -228,11 +242,12 @@ impl Program {
             Op::Add => Instr::Add { from: (0..node.inputs.len()).map(input).collect(), to },
             Op::Gate => Instr::Gate { x: from, gate: input(1), to },
             Op::Concat => self.concat(graph, id),
-            Op::MaxPool(pool) => {
-                self.indices.push(to.shape.elements());
-                Instr::MaxPool { pool, from, to, indices: self.indices.len() - 1 }
+            Op::MaxPool(pool) | Op::AvgPool(pool) => {
+                let is_max = matches!(node.op, Op::MaxPool(_));
+                self.pools.push(PoolOf { pool, input: from.shape, output: to, is_max });
+                let pool = self.pools.len() - 1;
+                if is_max { Instr::MaxPool { pool, from, to } } else { Instr::AvgPool { pool, from, to } }
             }
-            Op::AvgPool(pool) => Instr::AvgPool { pool, from, to },
             Op::GlobalPool => Instr::GlobalPool { from, to },
             Op::Linear { .. } => Instr::Linear { state: self.state(id), from, to },
             Op::Input | Op::Slice { .. } | Op::Conv(_) | Op::BatchNorm { .. } => unreachable!("these are other units"),

@@ -6,6 +6,8 @@ use crate::program::Program;
 use crate::team::{self, Barrier};
 use crate::worker::{Shared, Worker};
 use arch::{Graph, Op};
+use crate::program::PoolOf;
+use kernels::pool::{AveragePool, MaxPool, PoolShape};
 use kernels::{ConvPlan, ConvShape, Real};
 use std::ops::Range;
 
@@ -23,6 +25,7 @@ pub struct State<'a, T> {
 pub struct Planned<T> {
     pub(crate) program: Program,
     pub(crate) convs: Vec<ConvPlan>,
+    pub(crate) pools: Vec<Pooling<T>>,
     pub(crate) batch: usize,
     threads: usize,
     /// Where each entry of the graph's state starts in its flat buffer.
@@ -43,6 +46,12 @@ pub struct Planned<T> {
     barrier: Barrier,
 }
 
+/// A pool, ready to run.
+pub(crate) enum Pooling<T> {
+    Average(AveragePool<T>),
+    Max(MaxPool),
+}
+
 /// What a thread keeps for itself.
 #[allow(missing_docs)]
 pub struct Own<T> {
@@ -50,7 +59,7 @@ pub struct Own<T> {
     pub images: Range<usize>,
     /// All buffers for these images.
     pub arena: Vec<T>,
-    /// Where each max pool found its maxima.
+    /// Where each max pool found its maxima; empty for the others.
     pub indices: Vec<Vec<u32>>,
     pub scratch: Vec<T>,
     pub packed: Vec<T>,
@@ -71,12 +80,15 @@ impl<T: Real> Planned<T> {
         let channels = program.norms.iter().map(|norm| norm.x.shape.channels).sum();
         let lengths: Vec<usize> = graph.state.iter().map(|entry| entry.elements()).collect();
         let partial_length = lengths.iter().copied().max().unwrap_or(0);
-        let scratch = convs.iter().map(ConvPlan::scratch_len).max().unwrap_or(0);
+        let pools: Vec<Pooling<T>> = program.pools.iter().map(pooling).collect();
+        let of_pools = pools.iter().map(|pool| if let Pooling::Average(pool) = pool { pool.scratch_len() } else { 0 });
+        let of_convs = convs.iter().map(|conv| conv.scratch_len().max(conv.backward_scratch_len()));
+        let scratch = of_convs.chain(of_pools).max().unwrap_or(0);
         let packed = convs.iter().map(|c| c.packed_len().max(c.packed_backward_len())).max().unwrap_or(0);
         let own = |thread| Own {
             images: part(thread),
             arena: vec![T::ZERO; length],
-            indices: program.indices.iter().map(|elements| vec![0; elements * most]).collect(),
+            indices: program.pools.iter().map(|pool| vec![0; indices(pool) * most]).collect(),
             scratch: vec![T::ZERO; scratch],
             packed: vec![T::ZERO; packed],
             constants: Constants::new(channels),
@@ -90,6 +102,7 @@ impl<T: Real> Planned<T> {
             barrier: Barrier::new(threads),
             program,
             convs,
+            pools,
             batch,
             threads,
             entries,
@@ -158,6 +171,21 @@ impl<T: Real> Planned<T> {
         });
         self.own = own;
     }
+}
+
+fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {
+    let arch::Pool { kernel, stride, padding, ceil_mode, count_include_pad } = of.pool;
+    let arch::Shape { channels, height, width } = of.input;
+    let shape = PoolShape { channels, height, width, kernel, stride, padding, ceil_mode };
+    match of.is_max {
+        true => Pooling::Max(MaxPool::new(shape)),
+        false => Pooling::Average(AveragePool::new(shape, count_include_pad)),
+    }
+}
+
+/// Places that a pool remembers for one image.
+fn indices(of: &PoolOf) -> usize {
+    if of.is_max { of.output.shape.elements() } else { 0 }
 }
 
 fn plan(graph: &Graph, node: arch::NodeId) -> ConvPlan {

@@ -9,7 +9,10 @@ use crate::program::{Added, ConvId, From, Instr, Into, NormId};
 use crate::step::{Own, Planned};
 use crate::linear;
 use crate::team::Barrier;
-use kernels::{Epilogue, Gradient, NormBackward, Real, Residual, View, norm, pointwise, pool};
+use crate::step::Pooling;
+use kernels::norm::{self, Residual};
+use kernels::pool::global;
+use kernels::{Epilogue, Gradient, NormBackward, Real, View, pointwise};
 use std::ops::Range;
 
 /// Memory that all threads work on.
@@ -136,25 +139,27 @@ impl<'a, T: Real> Worker<'a, T> {
                     norm::input_gradient(&self.gradient(*from), self.view(into.to), into.add, images);
                 }
                 Instr::Masked { from, into } => {
-                    let relu = from.relu.map(|place| self.view(place));
-                    norm::masked(self.view(from.of), relu, self.view(into.to), into.add, images);
+                    norm::input_gradient(&self.gradient(*from), self.view(into.to), into.add, images);
                 }
-                Instr::AvgPool { pool, from, to } => {
-                    pool::average(shape(pool), self.view(*from), self.view(*to), images);
+                Instr::AvgPool { pool, from, to } | Instr::MaxPool { pool, from, to } => {
+                    let (from, to) = (self.view(*from), self.view(*to));
+                    match &self.plan.pools[*pool] {
+                        Pooling::Average(average) => average.forward(from, to, images, &mut self.own.scratch),
+                        Pooling::Max(max) => max.forward(from, to, self.indices(*pool, to), images),
+                    }
                 }
-                Instr::AvgPoolBack { pool, from, into } => {
-                    pool::average_backward(shape(pool), self.view(*from), self.view(into.to), into.add, images);
+                Instr::AvgPoolBack { pool, from, into } | Instr::MaxPoolBack { pool, from, into } => {
+                    let (from, to) = (self.view(*from), self.view(into.to));
+                    match &self.plan.pools[*pool] {
+                        Pooling::Average(average) => {
+                            average.backward(from, to, into.add, images, &mut self.own.scratch);
+                        }
+                        Pooling::Max(max) => max.backward(from, self.indices(*pool, from), to, into.add, images),
+                    }
                 }
-                Instr::MaxPool { pool, from, to, indices } => {
-                    pool::max(shape(pool), self.view(*from), self.view(*to), self.own.indices[*indices].as_ptr().cast_mut(), images);
-                }
-                Instr::MaxPoolBack { from, indices, into } => {
-                    let indices = self.own.indices[*indices].as_ptr();
-                    pool::max_backward(self.view(*from), indices, self.view(into.to), into.add, images);
-                }
-                Instr::GlobalPool { from, to } => pool::global_mean(self.view(*from), self.view(*to), images),
+                Instr::GlobalPool { from, to } => global::forward(self.view(*from), self.view(*to), images),
                 Instr::GlobalPoolBack { from, into } => {
-                    pool::global_mean_backward(self.view(*from), self.view(into.to), into.add, images);
+                    global::backward(self.view(*from), self.view(into.to), into.add, images);
                 }
                 Instr::Relu { from, to } => pointwise::relu(self.view(*from), self.view(*to), images),
                 Instr::Sigmoid { from, to } => pointwise::sigmoid(self.view(*from), self.view(*to), images),
@@ -164,40 +169,63 @@ impl<'a, T: Real> Worker<'a, T> {
                 }
                 Instr::Add { from, to } => {
                     let from: Vec<View<T>> = from.iter().map(|place| self.view(*place)).collect();
-                    for (i, from) in from.into_iter().enumerate() {
-                        pointwise::copy(from, self.view(*to), i > 0, images.clone());
-                    }
+                    pointwise::add(&from, self.view(*to), false, images);
                 }
                 Instr::Copy { from, into } => {
-                    pointwise::copy(self.view(*from), self.view(into.to), into.add, images);
+                    pointwise::add(&[self.view(*from)], self.view(into.to), into.add, images);
                 }
                 Instr::Gate { x, gate, to } => {
-                    pointwise::gate(self.view(*x), self.view(*gate), self.view(*to), images);
+                    pointwise::gate(self.view(*x), self.view(*gate), self.view(*to), false, images);
                 }
                 Instr::GateBack { from, x, gate, into_x, into_gate } => {
                     let (from, x, gate) = (self.view(*from), self.view(*x), self.view(*gate));
-                    pointwise::gate_backward_x(from, gate, self.view(into_x.to), into_x.add, images.clone());
-                    pointwise::gate_backward_gate(from, x, self.view(into_gate.to), into_gate.add, images);
+                    pointwise::gate(from, gate, self.view(into_x.to), into_x.add, images.clone());
+                    pointwise::gate_backward(from, x, self.view(into_gate.to), into_gate.add, images);
                 }
-                Instr::Zero { place } => pointwise::zero(self.view(*place), images),
+                Instr::Zero { place } => {
+                    let view = self.view(*place);
+                    for image in images {
+                        let at = view.at.add(image * view.image_stride);
+                        std::slice::from_raw_parts_mut(at, view.image_len()).fill(T::ZERO);
+                    }
+                }
                 _ => unreachable!("{instr:?} is more than one kernel"),
             }
         }
     }
 
-    fn conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, sums: Option<NormId>) {
+    /// Where a max pool remembers its maxima, one for each value of its result.
+    fn indices(&self, pool: usize, result: View<T>) -> View<u32> {
+        let View { channels, height, width, .. } = result;
+        let at = self.own.indices[pool].as_ptr().cast_mut();
+        View { at, image_stride: channels * height * width, channels, height, width }
+    }
+
+    fn conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, norm: Option<NormId>) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
-        kernel.pack(self.value(of.weight), &mut self.own.packed);
-        let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
-        let sums = sums.map(|norm| self.own_sums(norm));
-        let epilogue = Epilogue { bias: of.bias.map(|bias| self.value(bias)), residual: None, relu: false };
-        let (out, images, scratch) = (self.view(out), 0..self.own.images.len(), &mut self.own.scratch);
-        let sums = sums.map(|sums| {
+        let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
+        let (weights, images) = (self.value(of.weight), 0..self.own.images.len());
+        let mut sums = norm.map(|norm| self.own_sums(norm));
+        if let Some(sums) = &mut sums {
             sums.fill(0.0);
-            sums
-        });
+        }
+        let bias = of.bias.map(|bias| self.value(bias));
+        let Own { packed, scratch, .. } = &mut *self.own;
+        let packed = &mut packed[..kernel.packed_len()];
+        kernel.pack(weights, packed);
         // SAFETY: as in `run`.
-        unsafe { kernel.forward(&self.own.packed, &inputs, out, images, scratch, epilogue, sums) };
+        unsafe {
+            match bias {
+                None => kernel.forward(packed, &inputs, out, images, scratch, sums),
+                Some(_) => {
+                    let epilogue = Epilogue { bias, residual: None, relu: false };
+                    kernel.infer(packed, &inputs, out, &epilogue, images.clone(), scratch);
+                    if let Some(sums) = sums {
+                        norm::sums(out, images, sums);
+                    }
+                }
+            }
+        }
     }
 
     /// This thread's two sums for each channel of a norm: all first ones, then all second ones.
@@ -271,16 +299,16 @@ impl<'a, T: Real> Worker<'a, T> {
         let range = self.channels(norm);
         let x = self.view(self.plan.program.norms[norm].x);
         let residual = added.map(|added| match added {
-            Added::Value(place) => Residual { of: self.view(place), affine: None },
+            Added::Value(place) => Residual { view: self.view(place), affine: None },
             Added::Norm(other) => {
                 let range = self.channels(other);
                 let affine = Some((&constants.scale[range.clone()], &constants.shift[range]));
-                Residual { of: self.view(self.plan.program.norms[other].x), affine }
+                Residual { view: self.view(self.plan.program.norms[other].x), affine }
             }
         });
         let (scale, shift) = (&constants.scale[range.clone()], &constants.shift[range]);
         // SAFETY: as in `run`.
-        unsafe { norm::normalise(x, (scale, shift), residual, relu, self.view(out), 0..self.own.images.len()) };
+        unsafe { norm::normalise(x, scale, shift, residual, relu, self.view(out), 0..self.own.images.len()) };
     }
 
     fn gradient(&self, from: From) -> Gradient<'_, T> {
@@ -327,8 +355,9 @@ impl<'a, T: Real> Worker<'a, T> {
 
     fn conv_back(&mut self, conv: ConvId, from: From, inputs: &[Place], into: &[Into]) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
-        if !into.is_empty() {
-            kernel.pack_backward(self.value(of.weight), &mut self.own.packed);
+        let packed = if into.is_empty() { 0 } else { kernel.packed_backward_len() };
+        if packed > 0 {
+            kernel.pack_backward(self.value(of.weight), &mut self.own.packed[..packed]);
         }
         let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
         let into: Vec<(View<T>, bool)> = into.iter().map(|into| (self.view(into.to), into.add)).collect();
@@ -336,7 +365,7 @@ impl<'a, T: Real> Worker<'a, T> {
         let mut scratch = std::mem::take(&mut self.own.scratch);
         let (gradient, images) = (self.gradient(from), 0..self.own.images.len());
         // SAFETY: as in `run`.
-        unsafe { kernel.backward(&gradient, &inputs, &self.own.packed, Some(weights), &into, images, &mut scratch) };
+        unsafe { kernel.backward(&gradient, &inputs, &self.own.packed[..packed], Some(weights), &into, images, &mut scratch) };
         self.own.scratch = scratch;
         self.add_partials(of.weight);
         if let Some(bias) = of.bias {
@@ -396,9 +425,4 @@ impl<'a, T: Real> Worker<'a, T> {
         let start = self.plan.entries[entry];
         Self::slice_mut(self.shared.grads, start + part.start..start + part.end)
     }
-}
-
-fn shape(pool: &arch::Pool) -> kernels::PoolShape {
-    let arch::Pool { kernel, stride, padding, ceil_mode, count_include_pad } = *pool;
-    kernels::PoolShape { kernel, stride, padding, ceil_mode, count_include_pad }
 }

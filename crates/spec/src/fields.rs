@@ -4,7 +4,7 @@ use crate::{SpecError, Value};
 use serde_yaml::Mapping;
 
 /// Short names that are not fields of the model.
-const SHORT: [(&str, &str); 8] = [
+const SHORT: [(&str, &str); 9] = [
     ("seed", "seed"),
     ("lr", "train.optimizer.sgd.lr"),
     ("epochs", "train.epochs"),

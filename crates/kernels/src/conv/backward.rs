@@ -1,217 +1,292 @@
-//! The gradients of a convolution's input and weights.
+//! The gradients of a convolution: of its weights, and of its input.
 
-use super::forward::Product;
-use super::{ConvPlan, PhaseTaps};
-use crate::matmul::{COLUMNS, DOT_COLUMNS, DOT_ROWS, dots};
-use crate::real::{Real, wide};
-use crate::view::View;
 use std::ops::Range;
 
-/// How the gradient of the convolution's result follows from that of what comes after it, worked out image by image as it is
-/// read, so that it never lies in memory as a whole.
+use super::fill::{NORM, ONE, RELU, RELU_NORM, Source};
+use super::finish::{ADD, Finish, STORE, Spread};
+use super::layout::skip;
+use super::panel::{Piece, aligned, fill_channel, pieces, runs};
+use super::product::Runs;
+use super::tile::{Dot, next_width, widest_dot};
+use super::{ConvPlan, Phase};
+use crate::real::Real;
+use crate::view::View;
+
+/// How the gradient of an output is made as it is read, so that it never stands in memory as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Gradient<'a, T> {
-    /// Gradient of what comes after.
+    /// The gradient of what follows.
     pub of: View<T>,
-    /// The ReLU's result, if there is one: where it is not above zero, nothing flows.
+    /// The output of the ReLU that follows, where there is one: the gradient counts where it is above zero.
     pub relu: Option<View<T>>,
-    /// The batch norm between, if there is one.
+    /// The batch norm that follows, before that ReLU.
     pub norm: Option<NormBackward<'a, T>>,
 }
 
-/// Batch norm's input gradient: a * g + b * x + c, one a, b, c per channel.
+/// A batch norm's gradient, per channel `a * g + b * x + c`, where g is the gradient of its output.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
 pub struct NormBackward<'a, T> {
+    /// The norm's input, which is the convolution's output.
     pub x: View<T>,
+    /// The factor of the gradient, per channel.
     pub a: &'a [T],
+    /// The factor of the norm's input, per channel.
     pub b: &'a [T],
+    /// What is added, per channel.
     pub c: &'a [T],
 }
 
-/// Columns of a dot product at a time: rows of both sides then stay in the cache.
-const CHUNK: usize = 512;
+impl<T: Real> Gradient<'_, T> {
+    /// Which of the ways to make a plane this is.
+    pub(crate) fn kind(&self) -> usize {
+        match (self.relu.is_some(), self.norm.is_some()) {
+            (false, false) => ONE,
+            (true, false) => RELU,
+            (false, true) => NORM,
+            (true, true) => RELU_NORM,
+        }
+    }
+
+    /// What one plane is made of.
+    pub(crate) fn source(&self, image: usize, channel: usize) -> Source<T> {
+        let plane =
+            |view: View<T>| view.at.wrapping_add(image * view.image_stride + channel * view.plane_len()).cast_const();
+        let mut source = Source::one(plane(self.of));
+        source.second = self.relu.map_or(std::ptr::null(), plane);
+        if let Some(norm) = &self.norm {
+            (source.x, source.a, source.b, source.c) =
+                (plane(norm.x), norm.a[channel], norm.b[channel], norm.c[channel]);
+        }
+        source
+    }
+
+    pub(crate) fn check(&self) {
+        let shape = self.of;
+        assert!(self.relu.is_none_or(|view| view.same_shape(&shape)));
+        assert!(self.norm.as_ref().is_none_or(|norm| {
+            norm.x.same_shape(&shape) && [norm.a, norm.b, norm.c].iter().all(|numbers| numbers.len() == shape.channels)
+        }));
+    }
+}
+
+/// Elements of the gradient that a tile after another should find in the first-level cache.
+const FIRST_LEVEL: usize = 4 * 1024;
+/// Elements of the input that should stay in the second-level cache.
+const SECOND_LEVEL: usize = 64 * 1024;
 
 impl ConvPlan {
-    /// The gradients of these images: added to `weights` (as weights lie), and written or added to each place of `into`, all
-    /// of which get the same. `packed` comes from [`ConvPlan::pack_backward`] and is read only if there is such a place.
+    /// Adds the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the order of the weights), and
+    /// writes that of the input to each of `input_gradients`, or adds it where the flag says so.
     ///
     /// # Safety
-    /// Views must have the plan's shapes and hold these images; nobody else may use the places' images meanwhile.
-    #[allow(clippy::too_many_arguments, reason = "as for `forward`")]
+    /// The promise at [`View`]. `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
+    /// gradients, and `inputs` without a weight gradient.
+    #[allow(clippy::too_many_arguments)]
     pub unsafe fn backward<T: Real>(
         &self,
         gradient: &Gradient<T>,
         inputs: &[View<T>],
-        packed: &[T],
-        mut weights: Option<&mut [T]>,
-        into: &[(View<T>, bool)],
+        packed_backward: &[T],
+        mut weight_gradient: Option<&mut [T]>,
+        input_gradients: &[(View<T>, bool)],
         images: Range<usize>,
         scratch: &mut [T],
     ) {
-        let offsets = self.offsets();
-        let (input, scratch) = scratch.split_at_mut(self.input_len());
-        let (planes, scratch) = scratch.split_at_mut(self.shape.out * self.gradient_plane());
-        let is_direct = self.is_direct() && inputs.len() == 1;
-        for first in images.clone().step_by(self.join) {
-            let count = self.join.min(images.end - first);
-            // SAFETY: the caller's promise.
-            unsafe {
-                self.fill_gradient(gradient, first, count, planes);
-                if let Some(weights) = &mut weights {
-                    if !is_direct {
-                        self.fill_input(inputs, first, count, input);
+        let (shape, layout) = (&self.shape, &self.layout);
+        gradient.check();
+        assert_eq!((gradient.of.channels, (gradient.of.height, gradient.of.width)), (shape.out, shape.output()));
+        let input = (shape.channels, shape.height, shape.width);
+        let all = inputs.iter().chain(input_gradients.iter().map(|(view, _)| view));
+        assert!(all.into_iter().all(|view| (view.channels, view.height, view.width) == input));
+        assert!(input_gradients.is_empty() || packed_backward.len() == self.packed_backward_len());
+        assert!(weight_gradient.as_ref().is_none_or(|weights| weights.len() == shape.weights_len()));
+        let panel = aligned(scratch, self.backward_scratch_len());
+        let rest = panel.wrapping_add(shape.group_out() * layout.plane);
+        for piece in pieces(layout, images) {
+            for group in 0..shape.groups {
+                // SAFETY: the panels and the results have the sizes of the layout; views are the caller's promise.
+                unsafe {
+                    self.fill_gradient(gradient, group, &piece, panel);
+                    if let Some(weights) = &mut weight_gradient
+                        && let Some(runs) = runs(layout, &layout.forward, &piece)
+                    {
+                        self.fill_inputs(inputs, group, &piece, rest);
+                        let len = self.product.packed_len();
+                        self.weights(panel, rest, runs, &mut weights[group * len..][..len]);
                     }
-                    let from = if is_direct { inputs[0].channel(first, 0).cast_const() } else { input.as_ptr() };
-                    self.weight_gradient(planes, from, &offsets, count, weights);
-                }
-                if !into.is_empty() {
-                    self.input_gradient(planes, packed, into, first, count, scratch);
+                    if !input_gradients.is_empty() {
+                        let len = packed_backward.len() / shape.groups;
+                        let packed = &packed_backward[group * len..][..len];
+                        self.input(&piece, group, packed, panel, rest, input_gradients);
+                    }
                 }
             }
         }
     }
 
-    /// Adds the products of result gradients and inputs.
-    unsafe fn weight_gradient<T: Real>(
-        &self,
-        planes: &[T],
-        input: *const T,
-        offsets: &[usize],
-        count: usize,
-        weights: &mut [T],
-    ) {
-        let (depth, out) = (self.depth(), self.group_out());
-        let channel = self.phases * self.phases * self.plane();
-        let columns = self.columns(count);
-        let lead = self.lead();
-        for group in 0..self.shape.groups {
+    unsafe fn fill_gradient<T: Real>(&self, gradient: &Gradient<T>, group: usize, piece: &Piece, panel: *mut T) {
+        let (layout, out) = (&self.layout, self.shape.group_out());
+        for row in 0..out {
+            let channel = group * out + row;
+            let into = panel.wrapping_add(row * layout.plane);
+            let source = |image| gradient.source(image, channel);
             // SAFETY: the caller's promise.
-            let from = unsafe { input.add(group * self.group_channels() * channel) };
-            for start in (0..columns).step_by(CHUNK) {
-                let n = CHUNK.min(columns - start);
-                for k in (0..depth).step_by(DOT_COLUMNS) {
-                    // Past the end a column is taken twice and its products are dropped.
-                    // SAFETY: offsets lie within the input's planes.
-                    let x = std::array::from_fn(|i| unsafe { from.add(offsets[(k + i).min(depth - 1)] + start) });
-                    for row in (0..out).step_by(DOT_ROWS) {
-                        let g = std::array::from_fn(|i| {
-                            let channel = group * out + (row + i).min(out - 1);
-                            planes[channel * self.gradient_plane() + lead + start..].as_ptr()
-                        });
-                        let mut sums = [[T::ZERO; DOT_COLUMNS]; DOT_ROWS];
-                        // SAFETY: so many columns lie in each row.
-                        unsafe { dots(n, g, x, &mut sums) };
-                        for (i, sums) in sums.iter().enumerate().take(out - row) {
-                            let to = &mut weights[(group * out + row + i) * depth + k..][..DOT_COLUMNS.min(depth - k)];
-                            to.iter_mut().zip(sums).for_each(|(to, sum)| *to = *to + *sum);
+            unsafe { fill_channel(layout, &layout.backward, piece, gradient.kind(), into, source) }
+        }
+    }
+
+    /// Adds a piece's gradient of one group's weights.
+    unsafe fn weights<T: Real>(&self, gradients: *const T, inputs: *const T, runs: Runs, weights: &mut [T]) {
+        let (layout, product, kernels) = (&self.layout, &self.product, T::kernels());
+        let depth = product.offsets.len();
+        // The gradient's panel has its own zeros above and to the left of output (0, 0).
+        let origin = layout.backward.padding * (layout.pitch + 1);
+        let taps = self.shape.kernel * self.shape.kernel;
+        let columns = (SECOND_LEVEL / layout.plane * taps / 12 * 12).max(12);
+        // The zeros after a run's last row count for nothing and often make whole vectors.
+        let len = if layout.flat { runs.len } else { runs.len + layout.pitch - layout.forward.cols };
+        let positions = runs.count * len;
+        let together = (FIRST_LEVEL / positions / 4).max(1);
+        for start in (0..depth).step_by(columns) {
+            let end = (start + columns).min(depth);
+            for same in self.dots.chunk_by(|a, b| widest_dot(a.rows) == widest_dot(b.rows)) {
+                for blocks in same.chunks(together) {
+                    let mut column = start;
+                    while column < end {
+                        let width = next_width(end - column, widest_dot(same[0].rows));
+                        for block in blocks {
+                            // SAFETY: columns and rows are the group's, and runs those of the layout.
+                            unsafe {
+                                let dot = Dot {
+                                    rows: gradients.add(block.first * layout.plane + origin),
+                                    plane: layout.plane,
+                                    panel: inputs,
+                                    offsets: product.offsets.as_ptr().add(column),
+                                    count: runs.count,
+                                    span: runs.span,
+                                    len,
+                                    out: weights.as_mut_ptr().add(block.first * depth + column),
+                                    stride: depth,
+                                };
+                                (kernels.dot[block.rows - 1][width - 1])(&dot);
+                            }
+                        }
+                        column += width;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Computes a piece's gradient of one group's input.
+    unsafe fn input<T: Real>(
+        &self,
+        piece: &Piece,
+        group: usize,
+        packed: &[T],
+        panel: *const T,
+        results: *mut T,
+        into: &[(View<T>, bool)],
+    ) {
+        let layout = &self.layout;
+        let Some(runs) = runs(layout, &layout.backward, piece) else { return };
+        for phase in &self.phases {
+            for blocks in phase.product.groups() {
+                let count = blocks.iter().map(|block| block.rows).sum::<usize>();
+                let first = group * self.shape.group_channels() + blocks[0].first;
+                // SAFETY: the caller's promise, and the sizes of the layout.
+                unsafe {
+                    let packed = packed.as_ptr().add(phase.start);
+                    phase.product.multiply(blocks, packed, panel, runs, results, layout.plane);
+                    for row in 0..count {
+                        for (i, image) in piece.images.clone().enumerate() {
+                            let from = results.add(row * layout.plane + i * layout.span);
+                            for &(view, add) in into {
+                                let mode = if add { ADD } else { STORE };
+                                if self.shape.stride == 1 {
+                                    leave(self, piece, from, view, image, first + row, mode);
+                                } else {
+                                    interleave(self, piece, phase, from, view, image, first + row, mode);
+                                }
+                            }
                         }
                     }
                 }
             }
         }
     }
+}
 
-    unsafe fn input_gradient<T: Real>(
-        &self,
-        planes: &[T],
-        packed: &[T],
-        into: &[(View<T>, bool)],
-        first: usize,
-        count: usize,
-        scratch: &mut [T],
-    ) {
-        let covers = self.covers();
-        let group_len = self.depth() * self.group_out();
-        if !covers {
-            for (to, _) in into.iter().filter(|(_, add)| !add) {
-                for (image, channel) in to.planes(first..first + count) {
-                    // SAFETY: the caller's promise.
-                    unsafe { to.write(image, channel).fill(T::ZERO) };
-                }
-            }
-        }
-        for group in 0..self.shape.groups {
-            for phase in self.backward.iter().filter(|phase| !phase.taps.is_empty()) {
-                let offsets = self.gradient_offsets(phase);
-                let (panel, temporary) = scratch.split_at_mut(self.panel_len(offsets.len()));
-                let product = Product {
-                    rows: self.group_channels(),
-                    packed: &packed[group * group_len + phase.start..],
-                    from: planes[group * self.group_out() * self.gradient_plane()..].as_ptr(),
-                    offsets: &offsets,
-                    columns: count * self.rows * self.pitch,
-                    slack: COLUMNS,
-                };
-                let channel = group * self.group_channels();
-                let write = |start, columns, rows: &[T], stride| {
-                    // SAFETY: the caller's promise.
-                    unsafe { self.scatter(into, covers, (first, channel), phase, (start, columns), rows, stride) };
-                };
-                // SAFETY: gradient planes have zeros enough on both sides.
-                unsafe { product.run(panel, temporary, write) };
-            }
-        }
-    }
-
-    /// Where each product's column lies, relative to a group's first gradient plane: up and left by the tap.
-    fn gradient_offsets(&self, phase: &PhaseTaps) -> Vec<usize> {
-        let (stride, plane) = (self.shape.stride, self.gradient_plane());
-        let tap = |&(y, x): &(usize, usize)| self.lead() - (y / stride) * self.pitch - x / stride;
-        (0..self.group_out()).flat_map(|out| phase.taps.iter().map(move |t| out * plane + tap(t))).collect()
-    }
-
-    /// Whether every pixel of the input lies under some window, so that all of its gradient is written.
-    fn covers(&self) -> bool {
-        let (stride, padding) = (self.shape.stride, self.shape.padding);
-        let last = |size: usize| (size - 1 + padding) / stride;
-        self.phases == stride && last(self.shape.height) < self.rows && last(self.shape.width) < self.pitch
-    }
-
-    /// Columns of one phase to the pixels they belong to.
-    #[allow(clippy::too_many_arguments, reason = "as for `forward`")]
-    unsafe fn scatter<T: Real>(
-        &self,
-        into: &[(View<T>, bool)],
-        covers: bool,
-        (first, channel): (usize, usize),
-        phase: &PhaseTaps,
-        (start, columns): (usize, usize),
-        rows: &[T],
-        stride: usize,
-    ) {
-        let (step, padding) = (self.shape.stride, self.shape.padding);
-        let (height, width) = (self.shape.height, self.shape.width);
-        let end = start + columns;
-        // Columns of a row whose pixel lies within the image.
-        let from = padding.saturating_sub(phase.column).div_ceil(step);
-        let until = (width + padding).saturating_sub(phase.column).div_ceil(step).min(self.pitch);
-        for line in start / self.pitch..end.div_ceil(self.pitch) {
-            let (image, q) = (line / self.rows, line % self.rows);
-            let y = (step * q + phase.row).wrapping_sub(padding);
-            let base = line * self.pitch;
-            let (low, high) = ((base + from).max(start), (base + until).min(end));
-            if y >= height || low >= high {
-                continue;
-            }
-            let at = y * width + step * (low - base) + phase.column - padding;
-            for (row, from) in rows.chunks_exact(stride).take(self.group_channels()).enumerate() {
-                let from = &from[low - start..high - start];
-                for (to, add) in into {
-                    // SAFETY: the caller's promise.
-                    let to = unsafe { &mut to.write(first + image, channel + row)[at..] };
-                    put(from, to, step, *add || !covers);
-                }
-            }
-        }
+/// Writes a plane's rows of a convolution of stride 1.
+unsafe fn leave<T: Real>(
+    plan: &ConvPlan,
+    piece: &Piece,
+    from: *const T,
+    view: View<T>,
+    image: usize,
+    channel: usize,
+    mode: usize,
+) {
+    let layout = &plan.layout;
+    let skip = piece.rows.start * view.width;
+    let rows = piece.rows.end.min(layout.backward.rows) - piece.rows.start;
+    let (rows, cols, pitch) = match layout.pitch == view.width {
+        true => (1, rows * view.width, rows * view.width),
+        false => (rows, view.width, layout.pitch),
+    };
+    // SAFETY: the rows are the view's; the caller's promise.
+    unsafe {
+        let into = view.plane(image, channel).add(skip);
+        let (room, none) = (view.plane_len() - skip, std::ptr::null());
+        let sums = [std::ptr::null_mut(); 2];
+        let finish = Finish { from, pitch, rows, cols, into, room, bias: T::ZERO, residual: none, relu: false, sums };
+        (T::kernels().finish[mode])(&finish);
     }
 }
 
-fn put<T: Real>(from: &[T], to: &mut [T], step: usize, add: bool) {
-    wide(|| match (step, add) {
-        (1, false) => to[..from.len()].copy_from_slice(from),
-        (1, true) => to.iter_mut().zip(from).for_each(|(to, from)| *to = *to + *from),
-        (_, false) => to.iter_mut().step_by(step).zip(from).for_each(|(to, from)| *to = *from),
-        (_, true) => to.iter_mut().step_by(step).zip(from).for_each(|(to, from)| *to = *to + *from),
-    });
+/// Writes a plane's elements of one phase.
+#[allow(clippy::too_many_arguments)]
+unsafe fn interleave<T: Real>(
+    plan: &ConvPlan,
+    piece: &Piece,
+    phase: &Phase,
+    from: *const T,
+    view: View<T>,
+    image: usize,
+    channel: usize,
+    mode: usize,
+) {
+    let (layout, shape) = (&plan.layout, &plan.shape);
+    let empty = phase.product.offsets.is_empty();
+    if empty && mode == ADD {
+        return;
+    }
+    let (step, skip) = (shape.stride, skip(shape));
+    // Positions of this phase that are elements of the input, along an axis of `size` elements.
+    let valid = |offset: usize, size: usize, most: Range<usize>| {
+        let first = shape.padding.saturating_sub(offset).div_ceil(step).saturating_sub(skip).max(most.start);
+        let end = (size + shape.padding).saturating_sub(offset).div_ceil(step).saturating_sub(skip).min(most.end);
+        first..end.max(first)
+    };
+    let rows = valid(phase.a, view.height, piece.rows.start..piece.rows.end.min(layout.backward.rows));
+    let cols = valid(phase.b, view.width, 0..layout.backward.cols);
+    if rows.is_empty() || cols.is_empty() {
+        return;
+    }
+    let (y, x) =
+        ((rows.start + skip) * step + phase.a - shape.padding, (cols.start + skip) * step + phase.b - shape.padding);
+    // SAFETY: rows and columns are inside the view and the results; the caller's promise.
+    unsafe {
+        let start = from.add((rows.start - piece.rows.start) * layout.pitch + cols.start);
+        let spread = Spread {
+            from: if empty { std::ptr::null() } else { start },
+            pitch: layout.pitch,
+            rows: rows.len(),
+            cols: cols.len(),
+            into: view.plane(image, channel).add(y * view.width + x),
+            step,
+            into_pitch: step * view.width,
+        };
+        (T::kernels().spread[mode])(&spread);
+    }
 }

@@ -1,115 +1,39 @@
-//! The convolution itself, and the walk over tiles that the input's gradient shares.
+//! The convolution itself.
 
-use super::{ConvPlan, blocks, tiles_at_once};
-use crate::matmul::{COLUMNS, tile};
-use crate::norm::add_sums;
-use crate::real::{Real, wide};
-use crate::view::View;
 use std::ops::Range;
 
-/// What is done to the result as it is written: relu(conv + bias + residual).
+use super::ConvPlan;
+use super::finish::{EXTRA, Finish, STORE, SUMS};
+use super::panel::{Piece, aligned, fill_channel, pieces, runs, sum_of};
+use super::product::Block;
+use crate::real::Real;
+use crate::view::View;
+
+/// What follows a convolution in an inference: `relu(convolution + bias + residual)`.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
 pub struct Epilogue<'a, T> {
-    /// One value per output channel.
+    /// One number per output channel.
     pub bias: Option<&'a [T]>,
+    /// A tensor of the output's shape.
     pub residual: Option<View<T>>,
+    /// Whether negative results become zero.
     pub relu: bool,
 }
 
-impl<T> Epilogue<'_, T> {
-    /// The bare convolution.
-    pub const NONE: Self = Epilogue { bias: None, residual: None, relu: false };
-}
-
-/// A product over all columns: `rows` of packed weights by columns that lie at `from + offsets`.
-pub(super) struct Product<'a, T> {
-    pub rows: usize,
-    pub packed: &'a [T],
-    pub from: *const T,
-    /// One per product of a value.
-    pub offsets: &'a [usize],
-    /// Columns, from `from` on.
-    pub columns: usize,
-    /// Elements that may be read beyond the last column: whole tiles are read where there are enough.
-    pub slack: usize,
-}
-
-impl<T: Real> Product<'_, T> {
-    /// Calls `write` with each piece of the result: first column, columns, and rows of them `stride` apart.
-    ///
-    /// # Safety
-    /// `from` must hold all columns at all offsets, and the slack beyond.
-    pub(super) unsafe fn run(&self, panel: &mut [T], out: &mut [T], mut write: impl FnMut(usize, usize, &[T], usize)) {
-        let depth = self.offsets.len();
-        let at_once = tiles_at_once(depth);
-        let stride = at_once * COLUMNS;
-        for start in (0..self.columns).step_by(stride) {
-            let columns = (self.columns - start).min(stride);
-            let tiles = columns.div_ceil(COLUMNS);
-            for i in 0..tiles {
-                let first = start + i * COLUMNS;
-                let readable = (self.columns + self.slack - first).min(COLUMNS);
-                let panel = &mut panel[i * depth * COLUMNS..][..depth * COLUMNS];
-                // SAFETY: so many are readable at each offset.
-                unsafe { gather(self.from.add(first), self.offsets, readable, panel) };
-            }
-            let mut packed = self.packed;
-            for rows in blocks(self.rows) {
-                for i in 0..tiles {
-                    let b = panel[i * depth * COLUMNS..].as_ptr();
-                    let to = out[rows.start * stride + i * COLUMNS..].as_mut_ptr();
-                    // SAFETY: panel, packed weights and temporary were sized for whole tiles.
-                    unsafe { tile(depth, rows.len(), packed.as_ptr(), b, to, stride, false) };
-                }
-                packed = &packed[rows.len() * depth..];
-            }
-            write(start, columns, out, stride);
-        }
-    }
-}
-
-/// Sixteen columns at each offset, one behind the other; what is not readable is zero.
-unsafe fn gather<T: Real>(from: *const T, offsets: &[usize], readable: usize, panel: &mut [T]) {
-    wide(|| {
-        for (offset, to) in offsets.iter().zip(panel.chunks_exact_mut(COLUMNS)) {
-            // SAFETY: the caller's promise.
-            let from = unsafe { std::slice::from_raw_parts(from.add(*offset), readable) };
-            if readable == COLUMNS {
-                to.copy_from_slice(from);
-            } else {
-                to[..readable].copy_from_slice(from);
-                to[readable..].fill(T::ZERO);
-            }
-        }
-    });
+/// How results leave.
+struct Leave<'a, T> {
+    mode: usize,
+    epilogue: Epilogue<'a, T>,
+    sums: Option<&'a mut [f64]>,
 }
 
 impl ConvPlan {
-    /// Where each product's column lies, relative to a group's first channel.
-    pub(super) fn offsets(&self) -> Vec<usize> {
-        let (kernel, stride) = (self.shape.kernel, self.shape.stride);
-        let plane = self.plane();
-        let tap = |y: usize, x: usize| {
-            ((y % stride) * self.phases + x % stride) * plane + (y / stride) * self.pitch + x / stride
-        };
-        let channel = |c: usize| {
-            (0..kernel * kernel).map(move |i| c * self.phases * self.phases * plane + tap(i / kernel, i % kernel))
-        };
-        (0..self.group_channels()).flat_map(channel).collect()
-    }
-
-    /// Columns from the first value of the joined images to the last.
-    pub(super) fn columns(&self, count: usize) -> usize {
-        ((count - 1) * self.rows + self.out_height - 1) * self.pitch + self.out_width
-    }
-
-    /// The convolution of the sum of `inputs` (one or two) with packed weights, for these images. `sums` (2 * out) gets
-    /// each output channel's sum and, behind all of those, its sum of squares added.
+    /// Convolves the sum of one or two `inputs` (`[channels][height][width]`) into `out`. To `sums`, `[2 * out]`, it adds
+    /// each channel's sum, then each channel's sum of squares, for the norm that follows.
     ///
     /// # Safety
-    /// Views must have the plan's shapes and hold these images; nobody else may use the output's images meanwhile.
-    #[allow(clippy::too_many_arguments, reason = "each is one thing, and a struct of them would be made for one call")]
+    /// The promise at [`View`]. `packed` is from [`ConvPlan::pack`].
+    #[allow(clippy::too_many_arguments)]
     pub unsafe fn forward<T: Real>(
         &self,
         packed: &[T],
@@ -117,109 +41,125 @@ impl ConvPlan {
         out: View<T>,
         images: Range<usize>,
         scratch: &mut [T],
-        epilogue: Epilogue<T>,
-        mut sums: Option<&mut [f64]>,
+        sums: Option<&mut [f64]>,
     ) {
-        let offsets = self.offsets();
-        let (input, scratch) = scratch.split_at_mut(self.input_len());
-        let (panel, temporary) = scratch.split_at_mut(self.panel_len(self.depth()));
-        let is_direct = self.is_direct() && inputs.len() == 1;
-        let group_len = self.depth() * self.group_out();
-        for first in images.clone().step_by(self.join) {
-            let count = self.join.min(images.end - first);
-            if !is_direct {
-                // SAFETY: the caller's promise.
-                unsafe { self.fill_input(inputs, first, count, input) };
-            }
-            for group in 0..self.shape.groups {
-                let channel = group * self.group_channels();
-                // SAFETY: the caller's promise; scratch holds all phase planes.
-                let from = unsafe {
-                    match is_direct {
-                        true => inputs[0].channel(first, channel).cast_const(),
-                        false => input.as_ptr().add(channel * self.phases * self.phases * self.plane()),
-                    }
-                };
-                let product = Product {
-                    rows: self.group_out(),
-                    packed: &packed[group * group_len..][..group_len],
-                    from,
-                    offsets: &offsets,
-                    columns: self.columns(count),
-                    slack: if is_direct { 0 } else { COLUMNS },
-                };
-                let to = |start, columns, rows: &[T], stride| {
-                    // SAFETY: the caller's promise.
-                    unsafe { self.write(out, first, group * self.group_out(), (start, columns), rows, stride, epilogue) };
-                };
-                // SAFETY: input planes and scratch were sized for it.
-                unsafe { product.run(panel, temporary, to) };
-            }
-            if let Some(sums) = &mut sums {
-                // SAFETY: the caller's promise.
-                unsafe { add_sums(out, first..first + count, sums) };
-            }
-        }
+        let mode = if sums.is_some() { SUMS } else { STORE };
+        let epilogue = Epilogue { bias: None, residual: None, relu: false };
+        // SAFETY: the caller's promise.
+        unsafe { self.run(packed, inputs, out, images, scratch, Leave { mode, epilogue, sums }) }
     }
 
-    /// Columns of a product to their places: those between rows are dropped.
-    #[allow(clippy::too_many_arguments, reason = "as for `forward`")]
-    unsafe fn write<T: Real>(
+    /// As [`ConvPlan::forward`], with what follows in an inference.
+    ///
+    /// # Safety
+    /// The promise at [`View`]; the residual may be `out` itself.
+    #[allow(clippy::too_many_arguments)]
+    pub unsafe fn infer<T: Real>(
         &self,
+        packed: &[T],
+        inputs: &[View<T>],
         out: View<T>,
-        first: usize,
-        channel: usize,
-        (start, columns): (usize, usize),
-        rows: &[T],
-        stride: usize,
-        epilogue: Epilogue<T>,
+        epilogue: &Epilogue<T>,
+        images: Range<usize>,
+        scratch: &mut [T],
     ) {
-        for (row, from) in rows.chunks_exact(stride).take(self.group_out()).enumerate() {
-            let channel = channel + row;
-            let bias = epilogue.bias.map(|bias| bias[channel]);
-            self.segments(start, columns, |image, at, from_column, length| {
-                let from = &from[from_column..from_column + length];
-                // SAFETY: the caller's promise.
-                let to = unsafe { &mut out.write(first + image, channel)[at..at + length] };
-                wide(|| {
-                    match bias {
-                        None => to.copy_from_slice(from),
-                        Some(bias) => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from + bias),
-                    }
-                    if let Some(residual) = epilogue.residual {
-                        // SAFETY: the caller's promise.
-                        let residual = unsafe { &residual.read(first + image, channel)[at..at + length] };
-                        to.iter_mut().zip(residual).for_each(|(to, r)| *to = *to + *r);
-                    }
-                    if epilogue.relu {
-                        to.iter_mut().for_each(|to| *to = if *to < T::ZERO { T::ZERO } else { *to });
-                    }
-                });
-            });
+        assert!(epilogue.bias.is_none_or(|bias| bias.len() == self.shape.out));
+        assert!(epilogue.residual.is_none_or(|residual| residual.same_shape(&out)));
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.run(packed, inputs, out, images, scratch, Leave { mode: EXTRA, epilogue: *epilogue, sums: None })
         }
     }
 
-    /// The pieces of columns that are values: image, first value within its plane, first column, length.
-    pub(super) fn segments(&self, start: usize, columns: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        let end = start + columns;
-        if self.reach == 0 {
-            // Rows follow each other without gaps, and so do joined images.
-            let plane = self.out_height * self.out_width;
-            let mut at = start;
-            while at < end {
-                let until = (at / plane + 1) * plane;
-                let length = until.min(end) - at;
-                visit(at / plane, at % plane, at - start, length);
-                at += length;
+    unsafe fn run<T: Real>(
+        &self,
+        packed: &[T],
+        inputs: &[View<T>],
+        out: View<T>,
+        images: Range<usize>,
+        scratch: &mut [T],
+        mut leave: Leave<T>,
+    ) {
+        let (shape, layout) = (&self.shape, &self.layout);
+        assert_eq!(packed.len(), self.packed_len());
+        assert_eq!((out.channels, (out.height, out.width)), (shape.out, shape.output()));
+        let input = (shape.channels, shape.height, shape.width);
+        assert!(inputs.iter().all(|view| (view.channels, view.height, view.width) == input));
+        assert!(leave.sums.as_ref().is_none_or(|sums| sums.len() == 2 * shape.out));
+        let panel = aligned(scratch, self.scratch_len());
+        let results = panel.wrapping_add(self.input_planes() * layout.plane);
+        for piece in pieces(layout, images) {
+            let Some(runs) = runs(layout, &layout.forward, &piece) else { continue };
+            for group in 0..shape.groups {
+                // SAFETY: the panel and the results have the sizes of the layout; views are the caller's promise.
+                unsafe {
+                    self.fill_inputs(inputs, group, &piece, panel);
+                    let packed = packed.as_ptr().add(group * self.product.packed_len());
+                    for blocks in self.product.groups() {
+                        self.product.multiply(blocks, packed, panel, runs, results, layout.plane);
+                        self.finish(&piece, group, blocks, results, out, &mut leave);
+                    }
+                }
             }
-            return;
         }
-        for row in start / self.pitch..end.div_ceil(self.pitch) {
-            let (image, q) = (row / self.rows, row % self.rows);
-            let from = (row * self.pitch).max(start);
-            let until = (row * self.pitch + self.out_width).min(end);
-            if q < self.out_height && from < until {
-                visit(image, q * self.out_width + from - row * self.pitch, from - start, until - from);
+    }
+
+    /// Fills the panel with a group's channels.
+    pub(super) unsafe fn fill_inputs<T: Real>(&self, inputs: &[View<T>], group: usize, piece: &Piece, panel: *mut T) {
+        let (layout, channels) = (&self.layout, self.shape.group_channels());
+        let planes = layout.forward.phases.pow(2);
+        for channel in 0..channels {
+            let (kind, source) = sum_of(inputs, group * channels + channel);
+            let into = panel.wrapping_add(channel * planes * layout.plane);
+            // SAFETY: the caller's promise.
+            unsafe { fill_channel(layout, &layout.forward, piece, kind, into, source) }
+        }
+    }
+
+    unsafe fn finish<T: Real>(
+        &self,
+        piece: &Piece,
+        group: usize,
+        blocks: &[Block],
+        results: *const T,
+        out: View<T>,
+        leave: &mut Leave<T>,
+    ) {
+        let (layout, kernels) = (&self.layout, T::kernels());
+        let rows = piece.rows.end.min(layout.forward.rows) - piece.rows.start;
+        let skip = piece.rows.start * out.width;
+        let (mut rows, mut cols, mut pitch) = (rows, out.width, layout.pitch);
+        if pitch == cols {
+            (cols, pitch, rows) = (rows * cols, rows * cols, 1);
+        }
+        let first = blocks[0].first;
+        let count = blocks.iter().map(|block| block.rows).sum();
+        for row in 0..count {
+            let channel = group * self.product.rows + first + row;
+            for (i, image) in piece.images.clone().enumerate() {
+                let sums = leave.sums.as_deref_mut().map_or([std::ptr::null_mut(); 2], |sums| {
+                    let (sum, squares) = sums.split_at_mut(self.shape.out);
+                    [&raw mut sum[channel], &raw mut squares[channel]]
+                });
+                // SAFETY: results of this row lie in its plane; views are the caller's promise.
+                unsafe {
+                    let finish = Finish {
+                        from: results.add(row * layout.plane + i * layout.span),
+                        pitch,
+                        rows,
+                        cols,
+                        into: out.plane(image, channel).add(skip),
+                        room: out.plane_len() - skip,
+                        bias: leave.epilogue.bias.map_or(T::ZERO, |bias| bias[channel]),
+                        residual: leave
+                            .epilogue
+                            .residual
+                            .map_or(std::ptr::null(), |view| view.plane(image, channel).add(skip).cast_const()),
+                        relu: leave.epilogue.relu,
+                        sums,
+                    };
+                    (kernels.finish[leave.mode])(&finish);
+                }
             }
         }
     }

@@ -1,213 +1,219 @@
-//! Convolutions, their input's gradient and their weights' gradient.
+//! Convolutions with square kernels, forward and backward.
 //!
-//! Images are copied into planes with zeros around them, one for each phase of the stride, so that a tap of the window is an
-//! offset: out[p] = sum over channels and taps of w * in[p + offset], with p counting along padded rows. Rows then are long
-//! enough for vectors whatever the image's width, and all three passes are products of the same two inner loops.
+//! Reading order:
+//! - `layout`: how images lie in a panel
+//! - `fill`: planes into a panel
+//! - `tile`: the register tiles
+//! - `product`: a product of packed weights and a panel
+//! - `finish`: results to where they belong
+//! - `forward`, `backward`: the three products of a convolution
 
-mod backward;
+pub(crate) mod backward;
+pub(crate) mod fill;
+pub(crate) mod finish;
 mod forward;
-mod fill;
+pub(crate) mod layout;
+pub(crate) mod panel;
+pub(crate) mod product;
+pub(crate) mod tile;
 
 pub use backward::{Gradient, NormBackward};
 pub use forward::Epilogue;
 
-use crate::matmul::{COLUMNS, ROWS};
 use crate::real::Real;
-use std::ops::Range;
+use layout::{Layout, skip};
+use product::{Block, Product, dot_blocks};
 
-/// A convolution with a square window.
+/// A convolution of planes of `height` by `width`, as PyTorch's Conv2d without dilation. The padding is smaller than the
+/// kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct ConvShape {
+    /// Channels of the input.
     pub channels: usize,
+    /// Rows of the input.
     pub height: usize,
+    /// Columns of the input.
     pub width: usize,
+    /// Channels of the output.
     pub out: usize,
+    /// Rows and columns of the kernel.
     pub kernel: usize,
+    /// Pixels from one output to the next.
     pub stride: usize,
+    /// Zeros on each side.
     pub padding: usize,
+    /// Groups of channels; divides `channels` and `out`.
     pub groups: usize,
 }
 
-/// Everything about a convolution that does not change from step to step.
-#[derive(Clone, Debug)]
-pub struct ConvPlan {
-    pub(crate) shape: ConvShape,
-    /// Size of the result.
-    pub(crate) out_height: usize,
-    pub(crate) out_width: usize,
-    /// Largest tap within a phase: (kernel - 1) / stride.
-    pub(crate) reach: usize,
-    /// Phases along an axis that any tap falls on.
-    pub(crate) phases: usize,
-    /// Elements of a padded row, the same for input phases, result and its gradient.
-    pub(crate) pitch: usize,
-    /// Rows of an input phase.
-    pub(crate) rows: usize,
-    /// Images that are worked on as one tall one: small planes fill no vectors.
-    pub(crate) join: usize,
-    /// Taps of the input gradient, phase by phase.
-    pub(crate) backward: Vec<PhaseTaps>,
+impl ConvShape {
+    /// Rows and columns of the output.
+    pub fn output(&self) -> (usize, usize) {
+        let size = |input: usize| (input + 2 * self.padding - self.kernel) / self.stride + 1;
+        (size(self.height), size(self.width))
+    }
+
+    /// Elements of the weights, `[out][channels / groups][kernel][kernel]`.
+    pub fn weights_len(&self) -> usize {
+        self.out * self.channels / self.groups * self.kernel * self.kernel
+    }
+
+    /// Multiply-adds per image.
+    pub fn multiply_adds(&self) -> usize {
+        let (height, width) = self.output();
+        self.weights_len() * height * width
+    }
+
+    fn group_channels(&self) -> usize {
+        self.channels / self.groups
+    }
+
+    fn group_out(&self) -> usize {
+        self.out / self.groups
+    }
 }
 
-/// The taps that reach the input pixels of one phase.
+/// What the gradient of one phase of the input is computed with: input element `step * Y + a - padding` for every Y.
 #[derive(Clone, Debug)]
-pub(crate) struct PhaseTaps {
-    pub row: usize,
-    pub column: usize,
-    /// Row and column of the window, and how far up and left of the pixel the gradient is read.
-    pub taps: Vec<(usize, usize)>,
-    /// Where its packed weights start, within a group's.
+pub(crate) struct Phase {
+    pub a: usize,
+    pub b: usize,
+    pub product: Product,
+    /// Where its weights begin among a group's.
     pub start: usize,
 }
 
-/// Images are joined until their planes have so many elements.
-const JOINED: usize = 256;
-/// Elements of packed input that stay in the cache while all output channels pass over them.
-const PANEL: usize = 32 * 1024;
-/// Most tiles at a time.
-const TILES: usize = 16;
+/// How to compute a convolution: sizes, tables, and no memory of its own to compute in.
+#[derive(Clone, Debug)]
+pub struct ConvPlan {
+    shape: ConvShape,
+    layout: Layout,
+    product: Product,
+    /// Rows of the weights' gradient per tile.
+    dots: Vec<Block>,
+    phases: Vec<Phase>,
+}
+
+/// Elements with which scratch memory is brought to a cache line.
+const ALIGN: usize = 16;
 
 impl ConvPlan {
-    /// Plans it. The window must not be larger than the padded image, and groups must divide both channel counts.
-    pub fn new(shape: ConvShape) -> ConvPlan {
-        let ConvShape { height, width, kernel, stride, padding, groups, .. } = shape;
-        assert!(shape.channels.is_multiple_of(groups) && shape.out.is_multiple_of(groups), "groups divide channels");
-        let (out_height, out_width) =
-            ((height + 2 * padding - kernel) / stride + 1, (width + 2 * padding - kernel) / stride + 1);
-        let reach = (kernel - 1) / stride;
-        let phases = kernel.min(stride);
-        let plane = out_height * out_width;
-        let join = if kernel == 1 { JOINED.div_ceil(plane) } else { 1 };
-        let mut plan = ConvPlan {
-            shape,
-            out_height,
-            out_width,
-            reach,
-            phases,
-            pitch: out_width + reach,
-            rows: out_height + reach,
-            join,
-            backward: Vec::new(),
-        };
-        let mut start = 0;
-        for (row, column) in (0..phases * phases).map(|i| (i / phases, i % phases)) {
-            let of = |phase: usize| (phase..kernel).step_by(stride);
-            let taps: Vec<_> = of(row).flat_map(|y| of(column).map(move |x| (y, x))).collect();
-            let length = plan.group_channels() * plan.group_out() * taps.len();
-            plan.backward.push(PhaseTaps { row, column, taps, start });
-            start += length;
-        }
-        plan
+    /// Plans a convolution. Panics where the sizes are no convolution's.
+    pub fn new(shape: ConvShape) -> Self {
+        assert!(shape.groups > 0 && shape.stride > 0 && shape.kernel > 0);
+        assert!(shape.channels > 0 && shape.channels.is_multiple_of(shape.groups));
+        assert!(shape.out > 0 && shape.out.is_multiple_of(shape.groups));
+        assert!(shape.padding < shape.kernel, "the padding of a convolution is smaller than its kernel");
+        assert!(shape.height.min(shape.width) > 0);
+        assert!(
+            shape.height.min(shape.width) + 2 * shape.padding >= shape.kernel,
+            "the kernel is larger than the image"
+        );
+        let layout = Layout::new(&shape);
+        let product = Product::new(shape.group_out(), taps(&shape, &layout), shape.kernel * shape.kernel, layout.plane);
+        let dots = dot_blocks(product.rows);
+        ConvPlan { shape, product, dots, phases: phases(&shape, &layout), layout }
     }
 
-    pub(crate) fn group_channels(&self) -> usize {
-        self.shape.channels / self.shape.groups
-    }
-
-    pub(crate) fn group_out(&self) -> usize {
-        self.shape.out / self.shape.groups
-    }
-
-    /// Products of one output value.
-    pub(crate) fn depth(&self) -> usize {
-        self.group_channels() * self.shape.kernel * self.shape.kernel
+    /// What was planned.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
     }
 
     /// Elements of the packed weights.
     pub fn packed_len(&self) -> usize {
-        self.shape.out * self.depth()
+        self.shape.weights_len()
     }
 
-    /// Elements of the weights packed for the input's gradient.
+    /// Elements of the weights packed for the gradient of the input.
     pub fn packed_backward_len(&self) -> usize {
-        self.shape.out * self.depth()
+        self.shape.weights_len()
     }
 
-    /// Whether a 1x1 reads the input where it lies.
-    pub(crate) fn is_direct(&self) -> bool {
-        let ConvShape { kernel, stride, padding, .. } = self.shape;
-        kernel == 1 && stride == 1 && padding == 0 && self.join == 1
-    }
-
-    /// Elements of one phase plane of one channel, for the joined images.
-    pub(crate) fn plane(&self) -> usize {
-        self.join * self.rows * self.pitch
-    }
-
-    /// Elements before a gradient plane's first row: zeros that taps up and left of it read.
-    pub(crate) fn lead(&self) -> usize {
-        self.reach + self.reach * self.pitch
-    }
-
-    /// Elements of one plane of the result's gradient, with zeros all around.
-    pub(crate) fn gradient_plane(&self) -> usize {
-        self.lead() + self.join * self.rows * self.pitch + self.reach + COLUMNS
-    }
-
-    pub(crate) fn input_len(&self) -> usize {
-        self.shape.channels * self.phases * self.phases * self.plane() + COLUMNS
-    }
-
-    pub(crate) fn panel_len(&self, depth: usize) -> usize {
-        depth * COLUMNS * tiles_at_once(depth)
-    }
-
-    /// Elements of scratch that every pass needs.
+    /// Elements of scratch memory that `forward` needs.
     pub fn scratch_len(&self) -> usize {
-        let gradient = self.shape.out * self.gradient_plane();
-        let deepest = self.backward.iter().map(|phase| phase.taps.len() * self.group_out()).max().unwrap_or(0);
-        let depth = self.depth().max(deepest);
-        let rows = self.group_out().max(self.group_channels());
-        // One tile at a time reaches past what is asked for.
-        let temporary = (rows + ROWS) * COLUMNS * TILES;
-        self.input_len() + gradient + depth * COLUMNS + PANEL + temporary
+        ALIGN + (self.input_planes() + self.product.result_rows()) * self.layout.plane
     }
 
-    /// `weights` ([out][channels / groups][kernel][kernel]) in the order in which tiles read them.
+    /// Elements of scratch memory that `backward` needs.
+    pub fn backward_scratch_len(&self) -> usize {
+        let results = self.phases.iter().map(|phase| phase.product.result_rows()).max().unwrap_or(0);
+        ALIGN + (self.shape.group_out() + results.max(self.input_planes())) * self.layout.plane
+    }
+
+    /// Planes of one group's input in a panel.
+    fn input_planes(&self) -> usize {
+        self.shape.group_channels() * self.layout.forward.phases.pow(2)
+    }
+
+    /// Orders `weights`, `[out][channels / groups][kernel][kernel]`, for `forward`.
     pub fn pack<T: Real>(&self, weights: &[T], packed: &mut [T]) {
-        let depth = self.depth();
-        let mut packed = packed.iter_mut();
-        for group in 0..self.shape.groups {
-            for rows in blocks(self.group_out()) {
-                let first = group * self.group_out();
-                for k in 0..depth {
-                    for (row, to) in rows.clone().zip(&mut packed) {
-                        *to = weights[(first + row) * depth + k];
-                    }
-                }
-            }
+        assert_eq!((weights.len(), packed.len()), (self.shape.weights_len(), self.packed_len()));
+        let (rows, depth) = (self.product.rows, self.product.offsets.len());
+        for (group, packed) in packed.chunks_mut(rows * depth).enumerate() {
+            self.product.pack(packed, |row, k| weights[(group * rows + row) * depth + k]);
         }
     }
 
-    /// The same for the input's gradient: for each phase the taps that reach it, output channels first.
+    /// Orders the same weights for the gradient of the input: channels swapped, taps in reverse, phase by phase.
     pub fn pack_backward<T: Real>(&self, weights: &[T], packed: &mut [T]) {
-        let kernel = self.shape.kernel;
-        let (depth, channels, out) = (self.depth(), self.group_channels(), self.group_out());
-        let mut packed = packed.iter_mut();
-        for group in 0..self.shape.groups {
-            for phase in &self.backward {
-                for rows in blocks(channels) {
-                    for of in (0..out).map(|o| &weights[(group * out + o) * depth..][..depth]) {
-                        for (y, x) in &phase.taps {
-                            for (channel, to) in rows.clone().zip(&mut packed) {
-                                *to = of[(channel * kernel + y) * kernel + x];
-                            }
-                        }
-                    }
-                }
+        assert_eq!((weights.len(), packed.len()), (self.shape.weights_len(), self.packed_backward_len()));
+        let shape = &self.shape;
+        let (out, channels, kernel) = (shape.group_out(), shape.group_channels(), shape.kernel);
+        for (group, packed) in packed.chunks_mut(out * channels * kernel * kernel).enumerate() {
+            for phase in &self.phases {
+                let across = taps_of(phase.b, shape);
+                let each = taps_of(phase.a, shape) * across;
+                let packed = &mut packed[phase.start..phase.start + phase.product.packed_len()];
+                phase.product.pack(packed, |channel, k| {
+                    let (from, tap) = (group * out + k / each, k % each);
+                    let (y, x) = (phase.a + tap / across * shape.stride, phase.b + tap % across * shape.stride);
+                    weights[((from * channels + channel) * kernel + y) * kernel + x]
+                });
             }
         }
     }
 }
 
-/// Rows in blocks of at most [`ROWS`], as even as can be.
-pub(crate) fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-    let count = rows.div_ceil(ROWS);
-    (0..count).map(move |i| rows * i / count..rows * (i + 1) / count)
+/// Taps of an axis that fall on phase `a`.
+fn taps_of(a: usize, shape: &ConvShape) -> usize {
+    shape.kernel.saturating_sub(a).div_ceil(shape.stride)
 }
 
-/// Tiles whose packed input stays in the cache.
-pub(crate) fn tiles_at_once(depth: usize) -> usize {
-    (PANEL / (depth * COLUMNS)).clamp(1, TILES)
+/// Where each weight's tap reads, in the order of the weights.
+fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
+    let (stride, phases) = (shape.stride, layout.forward.phases);
+    let mut offsets = Vec::new();
+    for channel in 0..shape.group_channels() {
+        for y in 0..shape.kernel {
+            for x in 0..shape.kernel {
+                let plane = (channel * phases + y % stride) * phases + x % stride;
+                offsets.push((plane * layout.plane + y / stride * layout.pitch + x / stride) as u32);
+            }
+        }
+    }
+    offsets
+}
+
+fn phases(shape: &ConvShape, layout: &Layout) -> Vec<Phase> {
+    let mut start = 0;
+    let mut phases = Vec::new();
+    for (a, b) in (0..shape.stride).flat_map(|a| (0..shape.stride).map(move |b| (a, b))) {
+        let mut offsets = Vec::new();
+        for out in 0..shape.group_out() {
+            for y in 0..taps_of(a, shape) {
+                for x in 0..taps_of(b, shape) {
+                    let at = (layout.reach - y) * layout.pitch + layout.reach - x;
+                    offsets.push((out * layout.plane + at) as u32);
+                }
+            }
+        }
+        let each = taps_of(a, shape) * taps_of(b, shape);
+        let product = Product::new(shape.group_channels(), offsets, each, layout.plane);
+        let len = product.packed_len();
+        phases.push(Phase { a, b, product, start });
+        start += len;
+    }
+    debug_assert!(skip(shape) <= layout.reach);
+    phases
 }
