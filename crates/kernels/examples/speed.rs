@@ -1,0 +1,138 @@
+//! GFLOP/s of convolutions on one thread, beside what the processor's multiply-adds could reach.
+//!
+//! `cargo run --release -p kernels --example speed [WORDS]` prints one line per size, or those that contain a word.
+#![allow(unsafe_code)] // The functions that are timed are unsafe.
+
+use std::time::Instant;
+
+use kernels::{ConvPlan, ConvShape, Gradient, NormBackward, View};
+
+/// Channels, size, out, kernel, stride.
+const SIZES: [(usize, usize, usize, usize, usize); 38] = [
+    (3, 32, 3, 3, 1),
+    (6, 32, 6, 3, 1),
+    (6, 16, 6, 3, 1),
+    (13, 32, 13, 3, 1),
+    (13, 16, 13, 3, 1),
+    (13, 8, 13, 3, 1),
+    (26, 16, 26, 3, 1),
+    (26, 8, 26, 3, 1),
+    (26, 14, 26, 3, 1),
+    (26, 7, 26, 3, 1),
+    (3, 32, 16, 3, 1),
+    (13, 16, 13, 3, 2),
+    (16, 32, 12, 1, 1),
+    (12, 32, 16, 1, 1),
+    (64, 32, 24, 1, 1),
+    (64, 16, 52, 1, 1),
+    (52, 16, 128, 1, 1),
+    (128, 8, 104, 1, 1),
+    (104, 8, 256, 1, 1),
+    (256, 8, 104, 1, 1),
+    (16, 32, 32, 1, 2),
+    (3, 224, 64, 7, 2),
+    (26, 56, 26, 3, 1),
+    (52, 28, 52, 3, 1),
+    (104, 14, 104, 3, 1),
+    (208, 7, 208, 3, 1),
+    (52, 56, 52, 3, 2),
+    (104, 28, 104, 3, 2),
+    (64, 56, 104, 1, 1),
+    (104, 56, 256, 1, 1),
+    (256, 56, 104, 1, 1),
+    (512, 28, 208, 1, 1),
+    (208, 28, 512, 1, 1),
+    (1024, 14, 416, 1, 1),
+    (416, 14, 1024, 1, 1),
+    (2048, 7, 832, 1, 1),
+    (832, 7, 2048, 1, 1),
+    (1024, 14, 2048, 1, 2),
+];
+
+/// Seconds of the fastest of many runs.
+fn best(mut run: impl FnMut()) -> f64 {
+    let (start, mut best) = (Instant::now(), f64::INFINITY);
+    let mut runs = 0;
+    while runs < 3 || (start.elapsed().as_secs_f64() < 0.12 && runs < 1000) {
+        let now = Instant::now();
+        run();
+        best = best.min(now.elapsed().as_secs_f64());
+        runs += 1;
+    }
+    best
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn multiply_adds(n: usize) -> f32 {
+    use std::arch::x86_64::*;
+    let mut sums = [_mm256_set1_ps(0.5); 12];
+    let factor = _mm256_set1_ps(0.999);
+    for _ in 0..n {
+        for sum in &mut sums {
+            *sum = _mm256_fmadd_ps(*sum, factor, factor);
+        }
+    }
+    sums.iter().map(|&sum| _mm256_cvtss_f32(sum)).sum()
+}
+
+/// GFLOP/s of multiply-adds that read no memory.
+fn peak() -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        let n = 1_000_000;
+        // SAFETY: the processor has both.
+        let seconds = best(|| drop(std::hint::black_box(unsafe { multiply_adds(std::hint::black_box(n)) })));
+        return (n * 12 * 16) as f64 / seconds / 1e9;
+    }
+    f64::NAN
+}
+
+fn tensor(memory: &mut [f32], channels: usize, size: usize) -> View<f32> {
+    View { at: memory.as_mut_ptr(), image_stride: channels * size * size, channels, height: size, width: size }
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    println!("multiply-adds alone: {:.1} GFLOP/s", peak());
+    println!("{:24} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "forward", "+ sums", "input", "weights", "all back");
+    for (channels, size, out, kernel, stride) in SIZES {
+        let name = format!("{channels}->{out} {kernel}x{kernel}/{stride} at {size}");
+        if !words.is_empty() && !words.iter().any(|word| name.contains(word.as_str())) {
+            continue;
+        }
+        let padding = kernel / 2;
+        let shape = ConvShape { channels, height: size, width: size, out, kernel, stride, padding, groups: 1 };
+        let plan = ConvPlan::new(shape);
+        let images = (4_000_000 / (channels.max(out) * size * size)).clamp(2, 32);
+        let (rows, _) = shape.output();
+        let memory = |channels: usize, size: usize| vec![0.01f32; images * channels * size * size];
+        let [mut x, mut dx] = [memory(channels, size), memory(channels, size)];
+        let [mut y, mut dy, mut relu] = [memory(out, rows), memory(out, rows), memory(out, rows)];
+        let weights = vec![0.01f32; shape.weights_len()];
+        let (mut packed, mut back, mut dw) = (weights.clone(), weights.clone(), weights.clone());
+        plan.pack(&weights, &mut packed);
+        plan.pack_backward(&weights, &mut back);
+        let mut scratch = vec![0.0f32; plan.scratch_len().max(plan.backward_scratch_len())];
+        let (x, dx) = (tensor(&mut x, channels, size), tensor(&mut dx, channels, size));
+        let (y, dy, relu) = (tensor(&mut y, out, rows), tensor(&mut dy, out, rows), tensor(&mut relu, out, rows));
+        let mut sums = vec![0.0; 2 * out];
+        let numbers = vec![0.01f32; out];
+        let flops = 2e-9 * (images * shape.multiply_adds()) as f64;
+        let plain = Gradient { of: dy, relu: None, norm: None };
+        let norm = NormBackward { x: y, a: &numbers, b: &numbers, c: &numbers };
+        let full = Gradient { of: dy, relu: Some(relu), norm: Some(norm) };
+        // SAFETY: the views are those of the vectors above, of which each is one tensor.
+        let seconds = unsafe {
+            [
+                best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
+                best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
+                best(|| plan.backward(&plain, &[x], &back, None, &[(dx, false)], 0..images, &mut scratch)),
+                best(|| plan.backward(&plain, &[x], &back, Some(&mut dw), &[], 0..images, &mut scratch)),
+                best(|| plan.backward(&full, &[x], &back, Some(&mut dw), &[(dx, false)], 0..images, &mut scratch)),
+            ]
+        };
+        let [a, b, c, d, e] = seconds.map(|s| flops / s);
+        println!("{name:24} {a:8.1} {b:8.1} {c:8.1} {d:8.1} {:8.1}", 2.0 * e);
+    }
+}

@@ -1,0 +1,290 @@
+//! The gradients of a convolution: of its weights, and of its input.
+
+use std::ops::Range;
+
+use super::fill::{NORM, ONE, RELU, RELU_NORM, Source};
+use super::finish::{ADD, Finish, STORE, Spread};
+use super::layout::skip;
+use super::panel::{Piece, aligned, fill_channel, pieces, runs};
+use super::product::Runs;
+use super::tile::{Dot, next_width, widest};
+use super::{ConvPlan, Phase};
+use crate::real::Real;
+use crate::view::View;
+
+/// How the gradient of an output is made as it is read, so that it never stands in memory as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Gradient<'a, T> {
+    /// The gradient of what follows.
+    pub of: View<T>,
+    /// The output of the ReLU that follows, where there is one: the gradient counts where it is above zero.
+    pub relu: Option<View<T>>,
+    /// The batch norm that follows, before that ReLU.
+    pub norm: Option<NormBackward<'a, T>>,
+}
+
+/// A batch norm's gradient, per channel `a * g + b * x + c`, where g is the gradient of its output.
+#[derive(Clone, Copy, Debug)]
+pub struct NormBackward<'a, T> {
+    /// The norm's input, which is the convolution's output.
+    pub x: View<T>,
+    /// The factor of the gradient, per channel.
+    pub a: &'a [T],
+    /// The factor of the norm's input, per channel.
+    pub b: &'a [T],
+    /// What is added, per channel.
+    pub c: &'a [T],
+}
+
+impl<T: Real> Gradient<'_, T> {
+    /// Which of the ways to make a plane this is.
+    pub(crate) fn kind(&self) -> usize {
+        match (self.relu.is_some(), self.norm.is_some()) {
+            (false, false) => ONE,
+            (true, false) => RELU,
+            (false, true) => NORM,
+            (true, true) => RELU_NORM,
+        }
+    }
+
+    /// What one plane is made of.
+    pub(crate) fn source(&self, image: usize, channel: usize) -> Source<T> {
+        let plane =
+            |view: View<T>| view.at.wrapping_add(image * view.image_stride + channel * view.plane_len()).cast_const();
+        let mut source = Source::one(plane(self.of));
+        source.second = self.relu.map_or(std::ptr::null(), plane);
+        if let Some(norm) = &self.norm {
+            (source.x, source.a, source.b, source.c) =
+                (plane(norm.x), norm.a[channel], norm.b[channel], norm.c[channel]);
+        }
+        source
+    }
+
+    pub(crate) fn check(&self) {
+        let shape = self.of;
+        assert!(self.relu.is_none_or(|view| view.same_shape(&shape)));
+        assert!(self.norm.as_ref().is_none_or(|norm| {
+            norm.x.same_shape(&shape) && [norm.a, norm.b, norm.c].iter().all(|numbers| numbers.len() == shape.channels)
+        }));
+    }
+}
+
+/// Elements of the gradient that a tile after another should find in the first-level cache.
+const FIRST_LEVEL: usize = 4 * 1024;
+/// Elements of the input that should stay in the second-level cache.
+const SECOND_LEVEL: usize = 64 * 1024;
+
+impl ConvPlan {
+    /// Adds the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the order of the weights), and
+    /// writes that of the input to each of `input_gradients`, or adds it where the flag says so.
+    ///
+    /// # Safety
+    /// The promise at [`View`]. `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
+    /// gradients, and `inputs` without a weight gradient.
+    #[allow(clippy::too_many_arguments)]
+    pub unsafe fn backward<T: Real>(
+        &self,
+        gradient: &Gradient<T>,
+        inputs: &[View<T>],
+        packed_backward: &[T],
+        mut weight_gradient: Option<&mut [T]>,
+        input_gradients: &[(View<T>, bool)],
+        images: Range<usize>,
+        scratch: &mut [T],
+    ) {
+        let (shape, layout) = (&self.shape, &self.layout);
+        gradient.check();
+        assert_eq!((gradient.of.channels, (gradient.of.height, gradient.of.width)), (shape.out, shape.output()));
+        let input = (shape.channels, shape.height, shape.width);
+        let all = inputs.iter().chain(input_gradients.iter().map(|(view, _)| view));
+        assert!(all.into_iter().all(|view| (view.channels, view.height, view.width) == input));
+        assert!(input_gradients.is_empty() || packed_backward.len() == self.packed_backward_len());
+        assert!(weight_gradient.as_ref().is_none_or(|weights| weights.len() == shape.weights_len()));
+        let panel = aligned(scratch, self.backward_scratch_len());
+        let rest = panel.wrapping_add(shape.group_out() * layout.plane);
+        for piece in pieces(layout, images) {
+            for group in 0..shape.groups {
+                // SAFETY: the panels and the results have the sizes of the layout; views are the caller's promise.
+                unsafe {
+                    self.fill_gradient(gradient, group, &piece, panel);
+                    if let Some(weights) = &mut weight_gradient
+                        && let Some(runs) = runs(layout, &layout.forward, &piece)
+                    {
+                        self.fill_inputs(inputs, group, &piece, rest);
+                        let len = self.product.packed_len();
+                        self.weights(panel, rest, runs, &mut weights[group * len..][..len]);
+                    }
+                    if !input_gradients.is_empty() {
+                        let len = packed_backward.len() / shape.groups;
+                        let packed = &packed_backward[group * len..][..len];
+                        self.input(&piece, group, packed, panel, rest, input_gradients);
+                    }
+                }
+            }
+        }
+    }
+
+    unsafe fn fill_gradient<T: Real>(&self, gradient: &Gradient<T>, group: usize, piece: &Piece, panel: *mut T) {
+        let (layout, out) = (&self.layout, self.shape.group_out());
+        for row in 0..out {
+            let channel = group * out + row;
+            let into = panel.wrapping_add(row * layout.plane);
+            let source = |image| gradient.source(image, channel);
+            // SAFETY: the caller's promise.
+            unsafe { fill_channel(layout, &layout.backward, piece, gradient.kind(), into, source) }
+        }
+    }
+
+    /// Adds a piece's gradient of one group's weights.
+    unsafe fn weights<T: Real>(&self, gradients: *const T, inputs: *const T, runs: Runs, weights: &mut [T]) {
+        let (layout, product, kernels) = (&self.layout, &self.product, T::kernels());
+        let depth = product.offsets.len();
+        // The gradient's panel has its own zeros above and to the left of output (0, 0).
+        let origin = layout.backward.padding * (layout.pitch + 1);
+        let taps = self.shape.kernel * self.shape.kernel;
+        let columns = (SECOND_LEVEL / layout.plane * taps / 12 * 12).max(12);
+        let positions = runs.count * runs.len;
+        let together = (FIRST_LEVEL / positions / 4).max(1);
+        for start in (0..depth).step_by(columns) {
+            let end = (start + columns).min(depth);
+            for same in product.blocks.chunk_by(|a, b| widest(a.rows) == widest(b.rows)) {
+                for blocks in same.chunks(together) {
+                    let mut column = start;
+                    while column < end {
+                        let width = next_width(end - column, widest(same[0].rows));
+                        for block in blocks {
+                            // SAFETY: columns and rows are the group's, and runs those of the layout.
+                            unsafe {
+                                let dot = Dot {
+                                    rows: gradients.add(block.first * layout.plane + origin),
+                                    plane: layout.plane,
+                                    panel: inputs,
+                                    offsets: product.offsets.as_ptr().add(column),
+                                    count: runs.count,
+                                    span: runs.span,
+                                    len: runs.len,
+                                    out: weights.as_mut_ptr().add(block.first * depth + column),
+                                    stride: depth,
+                                };
+                                (kernels.dot[block.rows - 1][width - 1])(&dot);
+                            }
+                        }
+                        column += width;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Computes a piece's gradient of one group's input.
+    unsafe fn input<T: Real>(
+        &self,
+        piece: &Piece,
+        group: usize,
+        packed: &[T],
+        panel: *const T,
+        results: *mut T,
+        into: &[(View<T>, bool)],
+    ) {
+        let layout = &self.layout;
+        let Some(runs) = runs(layout, &layout.backward, piece) else { return };
+        for phase in &self.phases {
+            for blocks in phase.product.groups() {
+                let count = blocks.iter().map(|block| block.rows).sum::<usize>();
+                let first = group * self.shape.group_channels() + blocks[0].first;
+                // SAFETY: the caller's promise, and the sizes of the layout.
+                unsafe {
+                    let packed = packed.as_ptr().add(phase.start);
+                    phase.product.multiply(blocks, packed, panel, runs, results, layout.plane);
+                    for row in 0..count {
+                        for (i, image) in piece.images.clone().enumerate() {
+                            let from = results.add(row * layout.plane + i * layout.span);
+                            for &(view, add) in into {
+                                let mode = if add { ADD } else { STORE };
+                                if self.shape.stride == 1 {
+                                    leave(self, piece, from, view, image, first + row, mode);
+                                } else {
+                                    interleave(self, piece, phase, from, view, image, first + row, mode);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes a plane's rows of a convolution of stride 1.
+unsafe fn leave<T: Real>(
+    plan: &ConvPlan,
+    piece: &Piece,
+    from: *const T,
+    view: View<T>,
+    image: usize,
+    channel: usize,
+    mode: usize,
+) {
+    let layout = &plan.layout;
+    let skip = piece.rows.start * view.width;
+    let rows = piece.rows.end.min(layout.backward.rows) - piece.rows.start;
+    let (rows, cols, pitch) = match layout.pitch == view.width {
+        true => (1, rows * view.width, rows * view.width),
+        false => (rows, view.width, layout.pitch),
+    };
+    // SAFETY: the rows are the view's; the caller's promise.
+    unsafe {
+        let into = view.plane(image, channel).add(skip);
+        let (room, none) = (view.plane_len() - skip, std::ptr::null());
+        let sums = [std::ptr::null_mut(); 2];
+        let finish = Finish { from, pitch, rows, cols, into, room, bias: T::ZERO, residual: none, relu: false, sums };
+        (T::kernels().finish[mode])(&finish);
+    }
+}
+
+/// Writes a plane's elements of one phase.
+#[allow(clippy::too_many_arguments)]
+unsafe fn interleave<T: Real>(
+    plan: &ConvPlan,
+    piece: &Piece,
+    phase: &Phase,
+    from: *const T,
+    view: View<T>,
+    image: usize,
+    channel: usize,
+    mode: usize,
+) {
+    let (layout, shape) = (&plan.layout, &plan.shape);
+    let empty = phase.product.offsets.is_empty();
+    if empty && mode == ADD {
+        return;
+    }
+    let (step, skip) = (shape.stride, skip(shape));
+    // Positions of this phase that are elements of the input, along an axis of `size` elements.
+    let valid = |offset: usize, size: usize, most: Range<usize>| {
+        let first = shape.padding.saturating_sub(offset).div_ceil(step).saturating_sub(skip).max(most.start);
+        let end = (size + shape.padding).saturating_sub(offset).div_ceil(step).saturating_sub(skip).min(most.end);
+        first..end.max(first)
+    };
+    let rows = valid(phase.a, view.height, piece.rows.start..piece.rows.end.min(layout.backward.rows));
+    let cols = valid(phase.b, view.width, 0..layout.backward.cols);
+    if rows.is_empty() || cols.is_empty() {
+        return;
+    }
+    let (y, x) =
+        ((rows.start + skip) * step + phase.a - shape.padding, (cols.start + skip) * step + phase.b - shape.padding);
+    // SAFETY: rows and columns are inside the view and the results; the caller's promise.
+    unsafe {
+        let start = from.add((rows.start - piece.rows.start) * layout.pitch + cols.start);
+        let spread = Spread {
+            from: if empty { std::ptr::null() } else { start },
+            pitch: layout.pitch,
+            rows: rows.len(),
+            cols: cols.len(),
+            into: view.plane(image, channel).add(y * view.width + x),
+            step,
+            into_pitch: step * view.width,
+        };
+        (T::kernels().spread[mode])(&spread);
+    }
+}

@@ -1,0 +1,157 @@
+//! Filling a panel: planes of an image with zeros around, made of one or several tensors on the way.
+
+use crate::real::{Real, Simd};
+
+/// What a plane of a panel is made of. Null where there is none.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<T> {
+    pub first: *const T,
+    /// Added to the first (`SUM`), or the ReLU's output that masks it (`RELU`, `RELU_NORM`).
+    pub second: *const T,
+    /// The batch norm's input, with its three numbers.
+    pub x: *const T,
+    pub a: T,
+    pub b: T,
+    pub c: T,
+}
+
+pub(crate) const ONE: usize = 0;
+pub(crate) const SUM: usize = 1;
+pub(crate) const RELU: usize = 2;
+pub(crate) const NORM: usize = 3;
+pub(crate) const RELU_NORM: usize = 4;
+pub(crate) const KINDS: usize = 5;
+
+impl<T: Real> Source<T> {
+    /// A plane as it is.
+    pub fn one(first: *const T) -> Self {
+        let none = std::ptr::null();
+        Source { first, second: none, x: none, a: T::ONE, b: T::ZERO, c: T::ZERO }
+    }
+
+    /// The same, `n` elements on.
+    pub fn skip(self, n: usize) -> Self {
+        // Wrapping, because a null pointer moves as well and is never read.
+        Source {
+            first: self.first.wrapping_add(n),
+            second: self.second.wrapping_add(n),
+            x: self.x.wrapping_add(n),
+            ..self
+        }
+    }
+
+    /// `n` lanes from element `i`; zero after them.
+    #[inline(always)]
+    pub unsafe fn load<S: Simd<T>, const KIND: usize>(&self, i: usize, n: usize) -> S::V {
+        // SAFETY: the caller's promise that elements i..i + n are in every plane of this kind.
+        unsafe {
+            let first = S::load_n(self.first.add(i), n);
+            let masked = match KIND {
+                SUM => S::add(first, S::load_n(self.second.add(i), n)),
+                RELU | RELU_NORM => S::where_positive(S::load_n(self.second.add(i), n), first),
+                _ => first,
+            };
+            if KIND != NORM && KIND != RELU_NORM {
+                return masked;
+            }
+            let rest = S::fma(S::splat(self.b), S::load_n(self.x.add(i), n), S::splat(self.c));
+            let all = S::fma(S::splat(self.a), masked, rest);
+            if n == S::LANES { all } else { S::first(all, n) }
+        }
+    }
+}
+
+/// Rows of a plane with zeros around them.
+pub(crate) struct Fill<T> {
+    pub source: Source<T>,
+    pub into: *mut T,
+    /// Elements from row to row of the panel.
+    pub pitch: usize,
+    /// Rows of zeros above, rows of the source, rows of zeros below.
+    pub above: usize,
+    pub rows: usize,
+    pub below: usize,
+    /// Zeros before a row's first element, and elements of the source's row.
+    pub lead: usize,
+    pub cols: usize,
+}
+
+/// Writes whole vectors of zeros over at least `n` elements.
+#[inline(always)]
+unsafe fn zeros<T: Real, S: Simd<T>>(at: *mut T, n: usize) {
+    let mut i = 0;
+    while i < n {
+        // SAFETY: the panel has a vector's room after what is asked for.
+        unsafe { S::store(at.add(i), S::splat(T::ZERO)) };
+        i += S::LANES;
+    }
+}
+
+/// Fills from the lowest address up, so that a vector may be written beyond a row's end: what follows is written later.
+#[inline(always)]
+pub(crate) unsafe fn fill<T: Real, S: Simd<T>, const KIND: usize>(f: &Fill<T>) {
+    // SAFETY: the caller's planes hold `rows * cols` elements, and the panel `above + rows + below` rows, `lead` and a
+    // vector more.
+    unsafe {
+        zeros::<T, S>(f.into, f.above * f.pitch);
+        let mut row = f.into.add(f.above * f.pitch);
+        for y in 0..f.rows {
+            zeros::<T, S>(row, f.lead);
+            let data = row.add(f.lead);
+            let mut i = 0;
+            while i + S::LANES <= f.cols {
+                S::store(data.add(i), f.source.load::<S, KIND>(y * f.cols + i, S::LANES));
+                i += S::LANES;
+            }
+            if i < f.cols {
+                S::store(data.add(i), f.source.load::<S, KIND>(y * f.cols + i, f.cols - i));
+                i += S::LANES;
+            }
+            if f.lead + i < f.pitch {
+                zeros::<T, S>(data.add(i), f.pitch - f.lead - i);
+            }
+            row = row.add(f.pitch);
+        }
+        zeros::<T, S>(row, f.below * f.pitch + f.lead);
+    }
+}
+
+/// Rows of every `step`-th element of a plane's rows.
+pub(crate) struct Comb<T> {
+    pub source: Source<T>,
+    pub into: *mut T,
+    pub pitch: usize,
+    pub above: usize,
+    pub rows: usize,
+    pub below: usize,
+    pub lead: usize,
+    /// Zeros after the last row: what a tap may reach there.
+    pub tail: usize,
+    /// Elements of a row that are taken.
+    pub cols: usize,
+    /// Elements of the source between those taken, and between its rows.
+    pub step: usize,
+    pub source_pitch: usize,
+}
+
+#[inline(always)]
+pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
+    // SAFETY: as for `fill`.
+    unsafe {
+        std::slice::from_raw_parts_mut(f.into, f.above * f.pitch).fill(T::ZERO);
+        for y in 0..f.rows {
+            let row = std::slice::from_raw_parts_mut(f.into.add((f.above + y) * f.pitch), f.pitch);
+            row[..f.lead].fill(T::ZERO);
+            for (x, value) in row[f.lead..f.lead + f.cols].iter_mut().enumerate() {
+                let at = y * f.source_pitch + x * f.step;
+                *value = *f.source.first.add(at);
+                if KIND == SUM {
+                    *value += *f.source.second.add(at);
+                }
+            }
+            row[f.lead + f.cols..].fill(T::ZERO);
+        }
+        std::slice::from_raw_parts_mut(f.into.add((f.above + f.rows) * f.pitch), f.below * f.pitch + f.tail)
+            .fill(T::ZERO);
+    }
+}

@@ -1,0 +1,117 @@
+//! Results on their way from a tile to where they belong: sums for a norm, bias, residual, ReLU, or an addition.
+
+use crate::real::{Real, Simd};
+
+/// Stored.
+pub(crate) const STORE: usize = 0;
+/// Added to what is there.
+pub(crate) const ADD: usize = 1;
+/// Stored, with their sum and sum of squares.
+pub(crate) const SUMS: usize = 2;
+/// Stored with bias, residual and ReLU.
+pub(crate) const EXTRA: usize = 3;
+pub(crate) const MODES: usize = 4;
+
+/// Whole vectors whose sums may be taken in `T` before they are widened.
+const SHORT: usize = 32;
+
+/// `rows` rows of `cols` results of one plane.
+pub(crate) struct Finish<T> {
+    pub from: *const T,
+    /// Elements between rows of results; the plane has none between its own.
+    pub pitch: usize,
+    pub rows: usize,
+    pub cols: usize,
+    pub into: *mut T,
+    /// Elements of the plane from `into` on.
+    pub room: usize,
+    pub bias: T,
+    /// At the same place as `into`, or null.
+    pub residual: *const T,
+    pub relu: bool,
+    /// Sum, and sum of squares.
+    pub sums: [*mut f64; 2],
+}
+
+#[inline(always)]
+pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &Finish<T>) {
+    let mut sum = [0.0, 0.0];
+    // SAFETY: the caller's pointers cover the rows; whole vectors are written where the plane has room, in rising order,
+    // so that what lies after a row is written later.
+    unsafe {
+        let zero = S::splat(T::ZERO);
+        let (mut part, mut squares, mut count) = (zero, zero, 0);
+        for y in 0..f.rows {
+            let (from, start) = (f.from.add(y * f.pitch), y * f.cols);
+            let mut x = 0;
+            while x < f.cols {
+                let n = S::LANES.min(f.cols - x);
+                let at = start + x;
+                let fits = at + S::LANES <= f.room;
+                let mut v = if n == S::LANES { S::load(from.add(x)) } else { S::load_part(from.add(x), n) };
+                match MODE {
+                    SUMS => {
+                        part = S::add(part, v);
+                        squares = S::fma(v, v, squares);
+                        count += 1;
+                        if count == SHORT {
+                            sum = [sum[0] + S::sum_f64(part), sum[1] + S::sum_f64(squares)];
+                            (part, squares, count) = (zero, zero, 0);
+                        }
+                    }
+                    ADD => {
+                        let there = if fits { S::load(f.into.add(at)) } else { S::load_part(f.into.add(at), n) };
+                        v = S::add(there, v);
+                    }
+                    EXTRA => {
+                        v = S::add(v, S::splat(f.bias));
+                        if !f.residual.is_null() {
+                            v = S::add(v, S::load_n(f.residual.add(at), n));
+                        }
+                        if f.relu {
+                            v = S::relu(v);
+                        }
+                    }
+                    _ => {}
+                }
+                if fits {
+                    S::store(f.into.add(at), v);
+                } else {
+                    S::store_part(f.into.add(at), v, n);
+                }
+                x += S::LANES;
+            }
+        }
+        if MODE == SUMS {
+            *f.sums[0] += sum[0] + S::sum_f64(part);
+            *f.sums[1] += sum[1] + S::sum_f64(squares);
+        }
+    }
+}
+
+/// Results of one phase of a strided convolution's input, each `step` elements from the next.
+pub(crate) struct Spread<T> {
+    /// Null where no tap reads this phase: zeros.
+    pub from: *const T,
+    pub pitch: usize,
+    pub rows: usize,
+    pub cols: usize,
+    pub into: *mut T,
+    pub step: usize,
+    /// Elements between the rows that are written.
+    pub into_pitch: usize,
+}
+
+#[inline(always)]
+pub(crate) unsafe fn spread<T: Real, S: Simd<T>, const MODE: usize>(f: &Spread<T>) {
+    for y in 0..f.rows {
+        for x in 0..f.cols {
+            // SAFETY: the caller's pointers cover the rows.
+            unsafe {
+                let value = if f.from.is_null() { T::ZERO } else { *f.from.add(y * f.pitch + x) };
+                let at = f.into.add(y * f.into_pitch + x * f.step);
+                *at = if MODE == ADD { *at + value } else { value };
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The convolution itself.
+
+use std::ops::Range;
+
+use super::ConvPlan;
+use super::finish::{EXTRA, Finish, STORE, SUMS};
+use super::panel::{Piece, aligned, fill_channel, pieces, runs, sum_of};
+use super::product::Block;
+use crate::real::Real;
+use crate::view::View;
+
+/// What follows a convolution in an inference: `relu(convolution + bias + residual)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Epilogue<'a, T> {
+    /// One number per output channel.
+    pub bias: Option<&'a [T]>,
+    /// A tensor of the output's shape.
+    pub residual: Option<View<T>>,
+    /// Whether negative results become zero.
+    pub relu: bool,
+}
+
+/// How results leave.
+struct Leave<'a, T> {
+    mode: usize,
+    epilogue: Epilogue<'a, T>,
+    sums: Option<&'a mut [f64]>,
+}
+
+impl ConvPlan {
+    /// Convolves the sum of one or two `inputs` (`[channels][height][width]`) into `out`. To `sums`, `[2 * out]`, it adds
+    /// each channel's sum, then each channel's sum of squares, for the norm that follows.
+    ///
+    /// # Safety
+    /// The promise at [`View`]. `packed` is from [`ConvPlan::pack`].
+    #[allow(clippy::too_many_arguments)]
+    pub unsafe fn forward<T: Real>(
+        &self,
+        packed: &[T],
+        inputs: &[View<T>],
+        out: View<T>,
+        images: Range<usize>,
+        scratch: &mut [T],
+        sums: Option<&mut [f64]>,
+    ) {
+        let mode = if sums.is_some() { SUMS } else { STORE };
+        let epilogue = Epilogue { bias: None, residual: None, relu: false };
+        // SAFETY: the caller's promise.
+        unsafe { self.run(packed, inputs, out, images, scratch, Leave { mode, epilogue, sums }) }
+    }
+
+    /// As [`ConvPlan::forward`], with what follows in an inference.
+    ///
+    /// # Safety
+    /// The promise at [`View`]; the residual may be `out` itself.
+    #[allow(clippy::too_many_arguments)]
+    pub unsafe fn infer<T: Real>(
+        &self,
+        packed: &[T],
+        inputs: &[View<T>],
+        out: View<T>,
+        epilogue: &Epilogue<T>,
+        images: Range<usize>,
+        scratch: &mut [T],
+    ) {
+        assert!(epilogue.bias.is_none_or(|bias| bias.len() == self.shape.out));
+        assert!(epilogue.residual.is_none_or(|residual| residual.same_shape(&out)));
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.run(packed, inputs, out, images, scratch, Leave { mode: EXTRA, epilogue: *epilogue, sums: None })
+        }
+    }
+
+    unsafe fn run<T: Real>(
+        &self,
+        packed: &[T],
+        inputs: &[View<T>],
+        out: View<T>,
+        images: Range<usize>,
+        scratch: &mut [T],
+        mut leave: Leave<T>,
+    ) {
+        let (shape, layout) = (&self.shape, &self.layout);
+        assert_eq!(packed.len(), self.packed_len());
+        assert_eq!((out.channels, (out.height, out.width)), (shape.out, shape.output()));
+        let input = (shape.channels, shape.height, shape.width);
+        assert!(inputs.iter().all(|view| (view.channels, view.height, view.width) == input));
+        assert!(leave.sums.as_ref().is_none_or(|sums| sums.len() == 2 * shape.out));
+        let panel = aligned(scratch, self.scratch_len());
+        let results = panel.wrapping_add(self.input_planes() * layout.plane);
+        for piece in pieces(layout, images) {
+            let Some(runs) = runs(layout, &layout.forward, &piece) else { continue };
+            for group in 0..shape.groups {
+                // SAFETY: the panel and the results have the sizes of the layout; views are the caller's promise.
+                unsafe {
+                    self.fill_inputs(inputs, group, &piece, panel);
+                    let packed = packed.as_ptr().add(group * self.product.packed_len());
+                    for blocks in self.product.groups() {
+                        self.product.multiply(blocks, packed, panel, runs, results, layout.plane);
+                        self.finish(&piece, group, blocks, results, out, &mut leave);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fills the panel with a group's channels.
+    pub(super) unsafe fn fill_inputs<T: Real>(&self, inputs: &[View<T>], group: usize, piece: &Piece, panel: *mut T) {
+        let (layout, channels) = (&self.layout, self.shape.group_channels());
+        let planes = layout.forward.phases.pow(2);
+        for channel in 0..channels {
+            let (kind, source) = sum_of(inputs, group * channels + channel);
+            let into = panel.wrapping_add(channel * planes * layout.plane);
+            // SAFETY: the caller's promise.
+            unsafe { fill_channel(layout, &layout.forward, piece, kind, into, source) }
+        }
+    }
+
+    unsafe fn finish<T: Real>(
+        &self,
+        piece: &Piece,
+        group: usize,
+        blocks: &[Block],
+        results: *const T,
+        out: View<T>,
+        leave: &mut Leave<T>,
+    ) {
+        let (layout, kernels) = (&self.layout, T::kernels());
+        let rows = piece.rows.end.min(layout.forward.rows) - piece.rows.start;
+        let skip = piece.rows.start * out.width;
+        let (mut rows, mut cols, mut pitch) = (rows, out.width, layout.pitch);
+        if pitch == cols {
+            (cols, pitch, rows) = (rows * cols, rows * cols, 1);
+        }
+        let first = blocks[0].first;
+        let count = blocks.iter().map(|block| block.rows).sum();
+        for row in 0..count {
+            let channel = group * self.product.rows + first + row;
+            for (i, image) in piece.images.clone().enumerate() {
+                let sums = leave.sums.as_deref_mut().map_or([std::ptr::null_mut(); 2], |sums| {
+                    let (sum, squares) = sums.split_at_mut(self.shape.out);
+                    [&raw mut sum[channel], &raw mut squares[channel]]
+                });
+                // SAFETY: results of this row lie in its plane; views are the caller's promise.
+                unsafe {
+                    let finish = Finish {
+                        from: results.add(row * layout.plane + i * layout.span),
+                        pitch,
+                        rows,
+                        cols,
+                        into: out.plane(image, channel).add(skip),
+                        room: out.plane_len() - skip,
+                        bias: leave.epilogue.bias.map_or(T::ZERO, |bias| bias[channel]),
+                        residual: leave
+                            .epilogue
+                            .residual
+                            .map_or(std::ptr::null(), |view| view.plane(image, channel).add(skip).cast_const()),
+                        relu: leave.epilogue.relu,
+                        sums,
+                    };
+                    (kernels.finish[leave.mode])(&finish);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Convolutions with square kernels, forward and backward.
+//!
+//! Reading order:
+//! - `layout`: how images lie in a panel
+//! - `fill`: planes into a panel
+//! - `tile`: the register tiles
+//! - `product`: a product of packed weights and a panel
+//! - `finish`: results to where they belong
+//! - `forward`, `backward`: the three products of a convolution
+
+pub(crate) mod backward;
+pub(crate) mod fill;
+pub(crate) mod finish;
+mod forward;
+pub(crate) mod layout;
+pub(crate) mod panel;
+pub(crate) mod product;
+pub(crate) mod tile;
+
+pub use backward::{Gradient, NormBackward};
+pub use forward::Epilogue;
+
+use crate::real::Real;
+use layout::{Layout, skip};
+use product::Product;
+
+/// A convolution of planes of `height` by `width`, as PyTorch's Conv2d without dilation. The padding is smaller than the
+/// kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvShape {
+    /// Channels of the input.
+    pub channels: usize,
+    /// Rows of the input.
+    pub height: usize,
+    /// Columns of the input.
+    pub width: usize,
+    /// Channels of the output.
+    pub out: usize,
+    /// Rows and columns of the kernel.
+    pub kernel: usize,
+    /// Pixels from one output to the next.
+    pub stride: usize,
+    /// Zeros on each side.
+    pub padding: usize,
+    /// Groups of channels; divides `channels` and `out`.
+    pub groups: usize,
+}
+
+impl ConvShape {
+    /// Rows and columns of the output.
+    pub fn output(&self) -> (usize, usize) {
+        let size = |input: usize| (input + 2 * self.padding - self.kernel) / self.stride + 1;
+        (size(self.height), size(self.width))
+    }
+
+    /// Elements of the weights, `[out][channels / groups][kernel][kernel]`.
+    pub fn weights_len(&self) -> usize {
+        self.out * self.channels / self.groups * self.kernel * self.kernel
+    }
+
+    /// Multiply-adds per image.
+    pub fn multiply_adds(&self) -> usize {
+        let (height, width) = self.output();
+        self.weights_len() * height * width
+    }
+
+    fn group_channels(&self) -> usize {
+        self.channels / self.groups
+    }
+
+    fn group_out(&self) -> usize {
+        self.out / self.groups
+    }
+}
+
+/// What the gradient of one phase of the input is computed with: input element `step * Y + a - padding` for every Y.
+#[derive(Clone, Debug)]
+pub(crate) struct Phase {
+    pub a: usize,
+    pub b: usize,
+    pub product: Product,
+    /// Where its weights begin among a group's.
+    pub start: usize,
+}
+
+/// How to compute a convolution: sizes, tables, and no memory of its own to compute in.
+#[derive(Clone, Debug)]
+pub struct ConvPlan {
+    shape: ConvShape,
+    layout: Layout,
+    product: Product,
+    phases: Vec<Phase>,
+}
+
+/// Elements with which scratch memory is brought to a cache line.
+const ALIGN: usize = 16;
+
+impl ConvPlan {
+    /// Plans a convolution. Panics where the sizes are no convolution's.
+    pub fn new(shape: ConvShape) -> Self {
+        assert!(shape.groups > 0 && shape.stride > 0 && shape.kernel > 0);
+        assert!(shape.channels > 0 && shape.channels.is_multiple_of(shape.groups));
+        assert!(shape.out > 0 && shape.out.is_multiple_of(shape.groups));
+        assert!(shape.padding < shape.kernel, "the padding of a convolution is smaller than its kernel");
+        assert!(shape.height.min(shape.width) > 0);
+        assert!(
+            shape.height.min(shape.width) + 2 * shape.padding >= shape.kernel,
+            "the kernel is larger than the image"
+        );
+        let layout = Layout::new(&shape);
+        let product = Product::new(shape.group_out(), taps(&shape, &layout), shape.kernel * shape.kernel, layout.plane);
+        ConvPlan { shape, product, phases: phases(&shape, &layout), layout }
+    }
+
+    /// What was planned.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    /// Elements of the packed weights.
+    pub fn packed_len(&self) -> usize {
+        self.shape.weights_len()
+    }
+
+    /// Elements of the weights packed for the gradient of the input.
+    pub fn packed_backward_len(&self) -> usize {
+        self.shape.weights_len()
+    }
+
+    /// Elements of scratch memory that `forward` needs.
+    pub fn scratch_len(&self) -> usize {
+        ALIGN + (self.input_planes() + self.product.result_rows()) * self.layout.plane
+    }
+
+    /// Elements of scratch memory that `backward` needs.
+    pub fn backward_scratch_len(&self) -> usize {
+        let results = self.phases.iter().map(|phase| phase.product.result_rows()).max().unwrap_or(0);
+        ALIGN + (self.shape.group_out() + results.max(self.input_planes())) * self.layout.plane
+    }
+
+    /// Planes of one group's input in a panel.
+    fn input_planes(&self) -> usize {
+        self.shape.group_channels() * self.layout.forward.phases.pow(2)
+    }
+
+    /// Orders `weights`, `[out][channels / groups][kernel][kernel]`, for `forward`.
+    pub fn pack<T: Real>(&self, weights: &[T], packed: &mut [T]) {
+        assert_eq!((weights.len(), packed.len()), (self.shape.weights_len(), self.packed_len()));
+        let (rows, depth) = (self.product.rows, self.product.offsets.len());
+        for (group, packed) in packed.chunks_mut(rows * depth).enumerate() {
+            self.product.pack(packed, |row, k| weights[(group * rows + row) * depth + k]);
+        }
+    }
+
+    /// Orders the same weights for the gradient of the input: channels swapped, taps in reverse, phase by phase.
+    pub fn pack_backward<T: Real>(&self, weights: &[T], packed: &mut [T]) {
+        assert_eq!((weights.len(), packed.len()), (self.shape.weights_len(), self.packed_backward_len()));
+        let shape = &self.shape;
+        let (out, channels, kernel) = (shape.group_out(), shape.group_channels(), shape.kernel);
+        for (group, packed) in packed.chunks_mut(out * channels * kernel * kernel).enumerate() {
+            for phase in &self.phases {
+                let across = taps_of(phase.b, shape);
+                let each = taps_of(phase.a, shape) * across;
+                let packed = &mut packed[phase.start..phase.start + phase.product.packed_len()];
+                phase.product.pack(packed, |channel, k| {
+                    let (from, tap) = (group * out + k / each, k % each);
+                    let (y, x) = (phase.a + tap / across * shape.stride, phase.b + tap % across * shape.stride);
+                    weights[((from * channels + channel) * kernel + y) * kernel + x]
+                });
+            }
+        }
+    }
+}
+
+/// Taps of an axis that fall on phase `a`.
+fn taps_of(a: usize, shape: &ConvShape) -> usize {
+    shape.kernel.saturating_sub(a).div_ceil(shape.stride)
+}
+
+/// Where each weight's tap reads, in the order of the weights.
+fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
+    let (stride, phases) = (shape.stride, layout.forward.phases);
+    let mut offsets = Vec::new();
+    for channel in 0..shape.group_channels() {
+        for y in 0..shape.kernel {
+            for x in 0..shape.kernel {
+                let plane = (channel * phases + y % stride) * phases + x % stride;
+                offsets.push((plane * layout.plane + y / stride * layout.pitch + x / stride) as u32);
+            }
+        }
+    }
+    offsets
+}
+
+fn phases(shape: &ConvShape, layout: &Layout) -> Vec<Phase> {
+    let mut start = 0;
+    let mut phases = Vec::new();
+    for (a, b) in (0..shape.stride).flat_map(|a| (0..shape.stride).map(move |b| (a, b))) {
+        let mut offsets = Vec::new();
+        for out in 0..shape.group_out() {
+            for y in 0..taps_of(a, shape) {
+                for x in 0..taps_of(b, shape) {
+                    let at = (layout.reach - y) * layout.pitch + layout.reach - x;
+                    offsets.push((out * layout.plane + at) as u32);
+                }
+            }
+        }
+        let each = taps_of(a, shape) * taps_of(b, shape);
+        let product = Product::new(shape.group_channels(), offsets, each, layout.plane);
+        let len = product.packed_len();
+        phases.push(Phase { a, b, product, start });
+        start += len;
+    }
+    debug_assert!(skip(shape) <= layout.reach);
+    phases
+}

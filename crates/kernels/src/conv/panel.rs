@@ -1,0 +1,127 @@
+//! One panel at a time: which images and rows it holds, and how it is filled.
+
+use std::ops::Range;
+
+use super::fill::{Comb, Fill, ONE, SUM, Source};
+use super::layout::{Grid, Layout};
+use super::product::Runs;
+use crate::real::Real;
+use crate::view::View;
+
+/// Images and rows of positions that a panel holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub images: Range<usize>,
+    pub rows: Range<usize>,
+}
+
+/// The pieces of a range of images, in order.
+pub(crate) fn pieces(layout: &Layout, images: Range<usize>) -> impl Iterator<Item = Piece> + use<> {
+    let (join, strip, rows) = (layout.join, layout.strip, layout.rows());
+    let end = images.end;
+    images.step_by(join).flat_map(move |image| {
+        (0..rows)
+            .step_by(strip)
+            .map(move |row| Piece { images: image..(image + join).min(end), rows: row..(row + strip).min(rows) })
+    })
+}
+
+/// The positions of a piece that a grid wants: none where its rows are used up.
+pub(crate) fn runs(layout: &Layout, grid: &Grid, piece: &Piece) -> Option<Runs> {
+    let rows = piece.rows.end.min(grid.rows).checked_sub(piece.rows.start).filter(|&rows| rows > 0)?;
+    let len = (rows - 1) * layout.pitch + grid.cols;
+    let count = piece.images.len();
+    if layout.flat {
+        return Some(Runs { count: 1, span: layout.span, len: (count - 1) * layout.span + len });
+    }
+    Some(Runs { count, span: layout.span, len })
+}
+
+/// Fills one channel's planes of the panel with all images of a piece. `source` gives an image's plane, of which `kind`
+/// is made.
+///
+/// # Safety
+/// The planes hold the grid's source; `into` has the channel's planes of the layout.
+pub(crate) unsafe fn fill_channel<T: Real>(
+    layout: &Layout,
+    grid: &Grid,
+    piece: &Piece,
+    kind: usize,
+    into: *mut T,
+    source: impl Fn(usize) -> Source<T>,
+) {
+    let kernels = T::kernels();
+    let wanted = piece.rows.len() + layout.reach;
+    for (i, image) in piece.images.clone().enumerate() {
+        let source = source(image);
+        for a in 0..grid.phases {
+            // Rows of this phase: zeros up to `lead`, then `taken` of the source, then zeros.
+            let (lead, taken) = (grid.lead(a), grid.taken(a, grid.height));
+            let start = piece.rows.start;
+            let above = lead.saturating_sub(start).min(wanted);
+            let first = start.saturating_sub(lead).min(taken);
+            let rows = (taken - first).min(wanted - above);
+            let below = wanted - above - rows;
+            for b in 0..grid.phases {
+                let into = into.wrapping_add((a * grid.phases + b) * layout.plane + i * layout.span);
+                let (pitch, lead_x, cols) = (layout.pitch, grid.lead(b), grid.taken(b, grid.width));
+                // SAFETY: rows and columns are the source's, and the plane has the span and its slack.
+                unsafe {
+                    if grid.step == 1 {
+                        let source = source.skip(first * grid.width);
+                        let fill = Fill { source, into, pitch, above, rows, below, lead: lead_x, cols };
+                        (kernels.fill[kind])(&joined_rows(fill));
+                    } else {
+                        debug_assert!(kind == ONE || kind == SUM);
+                        let y = (lead + first) * grid.step + a - grid.padding;
+                        let x = lead_x * grid.step + b - grid.padding;
+                        let (step, source_pitch) = (grid.step, grid.step * grid.width);
+                        let (source, tail) = (source.skip(y * grid.width + x), layout.reach);
+                        let comb = Comb {
+                            source,
+                            into,
+                            pitch,
+                            above,
+                            rows,
+                            below,
+                            lead: lead_x,
+                            tail,
+                            cols,
+                            step,
+                            source_pitch,
+                        };
+                        (kernels.comb[kind])(&comb);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows with nothing between them are one long row.
+fn joined_rows<T>(fill: Fill<T>) -> Fill<T> {
+    if fill.lead > 0 || fill.cols != fill.pitch || fill.above + fill.below > 0 {
+        return fill;
+    }
+    let len = fill.rows * fill.cols;
+    Fill { rows: 1, cols: len, pitch: len, ..fill }
+}
+
+/// The sum of one or two inputs, from a group's first channel on.
+pub(crate) fn sum_of<T: Real>(inputs: &[View<T>], channel: usize) -> (usize, impl Fn(usize) -> Source<T>) {
+    assert!((1..=2).contains(&inputs.len()), "one input, or two that are added");
+    let kind = if inputs.len() == 2 { SUM } else { ONE };
+    (kind, move |image| {
+        let plane = |view: &View<T>| view.at.wrapping_add(image * view.image_stride + channel * view.plane_len());
+        let second = inputs.get(1).map_or(std::ptr::null(), |view| plane(view).cast_const());
+        Source { second, ..Source::one(plane(&inputs[0])) }
+    })
+}
+
+/// The part of the scratch memory that begins on a cache line, with at least `len` elements.
+pub(crate) fn aligned<T>(scratch: &mut [T], len: usize) -> *mut T {
+    let at = scratch.as_mut_ptr();
+    let skip = at.align_offset(64).min(super::ALIGN);
+    assert!(scratch.len() >= len, "scratch memory is too short: {} of {len} elements", scratch.len());
+    at.wrapping_add(skip)
+}

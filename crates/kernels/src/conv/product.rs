@@ -1,0 +1,189 @@
+//! A product of packed weights and a panel, cut so that each level of cache holds what it should.
+//!
+//! From outside to inside: some rows of weights and of results that fit the second-level cache; a part of the depth, of
+//! which a tile's width of the panel fits the first level; a tile's width of positions; the tiles of rows, whose weights
+//! stream from the second level.
+
+use super::tile::{Tile, next_width, widest};
+use crate::real::Real;
+
+/// Elements of weights, and of results, that may stay in the second-level cache.
+const SECOND_LEVEL: usize = 32 * 1024;
+/// Values of the depth per pass over a tile: taps of one channel share cache lines of the panel, single taps do not.
+const DEPTH_OF_TAPS: usize = 320;
+const DEPTH_OF_POINTS: usize = 144;
+
+/// Rows of weights that one tile takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    pub first: usize,
+    pub rows: usize,
+}
+
+/// Cuts rows into tiles of four, with a five, a six or a few in the end; never a single row unless there is one.
+pub(crate) fn blocks(rows: usize) -> Vec<Block> {
+    let (fours, rest): (usize, &[usize]) = match (rows / 4, rows % 4) {
+        (n, 0) => (n, &[]),
+        (n, 1) if n >= 1 => (n - 1, &[5]),
+        (n, 2) if n >= 2 => (n - 2, &[5, 5]),
+        (1, 2) => (0, &[6]),
+        (n, 1) => (n, &[1]),
+        (n, 2) => (n, &[2]),
+        (n, _) => (n, &[3]),
+    };
+    let mut first = 0;
+    std::iter::repeat_n(4, fours)
+        .chain(rest.iter().copied())
+        .map(|rows| {
+            first += rows;
+            Block { first: first - rows, rows }
+        })
+        .collect()
+}
+
+/// `count` runs of `len` positions, `span` apart: the positions of a panel that are computed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Runs {
+    pub count: usize,
+    pub span: usize,
+    pub len: usize,
+}
+
+/// A matrix of `rows` by `offsets.len()` weights, where column k reads the panel at `offsets[k]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Product {
+    pub rows: usize,
+    pub blocks: Vec<Block>,
+    pub offsets: Vec<u32>,
+    /// Values of the depth per pass.
+    depth: usize,
+    /// Rows whose weights and results stay in the second-level cache.
+    group: usize,
+}
+
+impl Product {
+    /// A product whose panel and results have `plane` elements from row to row; `taps` is how many columns read one plane.
+    pub fn new(rows: usize, offsets: Vec<u32>, taps: usize, plane: usize) -> Self {
+        let most = if taps > 1 { DEPTH_OF_TAPS } else { DEPTH_OF_POINTS };
+        let passes = offsets.len().div_ceil(most).max(1);
+        let depth = offsets.len().div_ceil(passes).max(1);
+        let group = (SECOND_LEVEL / plane).min(SECOND_LEVEL / depth).clamp(24, 256);
+        Product { rows, blocks: blocks(rows), offsets, depth, group }
+    }
+
+    /// Elements of the packed weights.
+    pub fn packed_len(&self) -> usize {
+        self.rows * self.offsets.len()
+    }
+
+    /// The most rows of results at a time.
+    pub fn result_rows(&self) -> usize {
+        self.rows.min(self.group)
+    }
+
+    /// Orders weights as tiles read them: by part of the depth, by tile, by depth, by row.
+    pub fn pack<T: Real>(&self, packed: &mut [T], weight: impl Fn(usize, usize) -> T) {
+        assert_eq!(packed.len(), self.packed_len());
+        let mut slots = packed.iter_mut();
+        for pass in 0..self.offsets.len().div_ceil(self.depth) {
+            for block in &self.blocks {
+                for k in self.pass(pass) {
+                    for row in block.first..block.first + block.rows {
+                        *slots.next().expect("the lengths agree") = weight(row, k);
+                    }
+                }
+            }
+        }
+    }
+
+    fn pass(&self, pass: usize) -> std::ops::Range<usize> {
+        pass * self.depth..((pass + 1) * self.depth).min(self.offsets.len())
+    }
+
+    /// Groups of blocks whose results are computed together.
+    pub fn groups(&self) -> impl Iterator<Item = &[Block]> {
+        let mut rest = &self.blocks[..];
+        std::iter::from_fn(move || {
+            let first = rest.first()?.first;
+            let count = rest.iter().take_while(|block| block.first + block.rows - first <= self.group).count();
+            let (group, after) = rest.split_at(count);
+            rest = after;
+            Some(group)
+        })
+    }
+
+    /// Computes the rows of `group` into `out`, whose rows are `stride` apart and begin with the group's first.
+    ///
+    /// # Safety
+    /// `packed` holds `packed_len` elements; the panel is readable a tile's width beyond each run, wherever an offset
+    /// leads; `out` is writable there.
+    pub unsafe fn multiply<T: Real>(
+        &self,
+        group: &[Block],
+        packed: *const T,
+        panel: *const T,
+        runs: Runs,
+        out: *mut T,
+        stride: usize,
+    ) {
+        let kernels = T::kernels();
+        let vectors = runs.len.div_ceil(kernels.lanes);
+        for pass in 0..self.offsets.len().div_ceil(self.depth) {
+            let part = self.pass(pass);
+            for same in group.chunk_by(|a, b| widest(a.rows) == widest(b.rows)) {
+                for run in 0..runs.count {
+                    let mut done = 0;
+                    while done < vectors {
+                        let width = next_width(vectors - done, widest(same[0].rows));
+                        let at = run * runs.span + done * kernels.lanes;
+                        for block in same {
+                            // SAFETY: the caller's promise; the weights of a pass lie together, tile after tile.
+                            unsafe {
+                                let tile = Tile {
+                                    weights: packed.add(self.rows * part.start + block.first * part.len()),
+                                    panel: panel.add(at),
+                                    offsets: self.offsets.as_ptr().add(part.start),
+                                    depth: part.len(),
+                                    out: out.add((block.first - group[0].first) * stride + at),
+                                    stride,
+                                    add: pass > 0,
+                                };
+                                (kernels.tile[block.rows - 1][width - 1])(&tile);
+                            }
+                        }
+                        done += width;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_every_row_once_in_tiles_that_exist() {
+        for rows in 1..300 {
+            let mut next = 0;
+            for block in blocks(rows) {
+                assert_eq!(block.first, next);
+                assert!((1..=super::super::tile::ROWS).contains(&block.rows));
+                assert!(block.rows > 1 || rows == 1);
+                next += block.rows;
+            }
+            assert_eq!(next, rows);
+        }
+    }
+
+    #[test]
+    fn groups_cover_every_block_once() {
+        let product = Product::new(333, (0..700).collect(), 9, 500);
+        let rows: usize = product.groups().flatten().map(|block| block.rows).sum();
+        assert_eq!(rows, 333);
+        assert!(
+            product.groups().all(|group| group.iter().map(|block| block.rows).sum::<usize>() <= product.result_rows())
+        );
+    }
+}

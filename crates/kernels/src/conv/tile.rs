@@ -1,0 +1,133 @@
+//! The register tiles: all multiply-adds of a convolution happen in these two loops.
+
+use crate::real::{Real, Simd};
+
+/// Rows of weights in the largest tile.
+pub(crate) const ROWS: usize = 6;
+/// Vectors of positions in the widest tile.
+pub(crate) const VECTORS: usize = 4;
+
+/// How many vectors wide a tile of so many rows is: the accumulators, one row of the panel and one weight fill the
+/// sixteen registers, and at least eight accumulators hide the latency of a multiply-add.
+pub(crate) const fn widest(rows: usize) -> usize {
+    match rows {
+        1..=3 => 4,
+        4 => 3,
+        _ => 2,
+    }
+}
+
+/// The next tile's width where `left` vectors are left. A last tile of one vector would wait for its own results, so the
+/// last two share.
+pub(crate) fn next_width(left: usize, widest: usize) -> usize {
+    if left == widest + 1 { left.div_ceil(2) } else { left.min(widest) }
+}
+
+/// `out[i][p] (+)= sum over k of weights[k][i] * panel[offsets[k] + p]` for `M` rows and `N` vectors of positions.
+pub(crate) struct Tile<T> {
+    pub weights: *const T,
+    pub panel: *const T,
+    pub offsets: *const u32,
+    pub depth: usize,
+    pub out: *mut T,
+    /// Elements between rows of `out`.
+    pub stride: usize,
+    pub add: bool,
+}
+
+#[inline(always)]
+#[allow(clippy::needless_range_loop)] // Index loops over fixed arrays are unrolled into registers.
+pub(crate) unsafe fn tile<T: Real, S: Simd<T>, const M: usize, const N: usize>(t: &Tile<T>) {
+    // SAFETY: the caller's pointers cover `depth` offsets, `depth * M` weights, and `N` vectors wherever an offset leads.
+    unsafe {
+        let mut sums = [[S::splat(T::ZERO); N]; M];
+        let mut weights = t.weights;
+        for k in 0..t.depth {
+            let at = t.panel.add(*t.offsets.add(k) as usize);
+            let mut inputs = [S::splat(T::ZERO); N];
+            for j in 0..N {
+                inputs[j] = S::load(at.add(j * S::LANES));
+            }
+            for i in 0..M {
+                let weight = S::splat(*weights.add(i));
+                for j in 0..N {
+                    sums[i][j] = S::fma(weight, inputs[j], sums[i][j]);
+                }
+            }
+            weights = weights.add(M);
+        }
+        for i in 0..M {
+            for j in 0..N {
+                let at = t.out.add(i * t.stride + j * S::LANES);
+                let sum = if t.add { S::add(S::load(at), sums[i][j]) } else { sums[i][j] };
+                S::store(at, sum);
+            }
+        }
+    }
+}
+
+/// `out[i][j] += sum over positions p of rows[i][p] * panel[offsets[j] + p]` for `M` rows and `N` offsets, over `count`
+/// runs of `len` positions, `span` apart.
+pub(crate) struct Dot<T> {
+    pub rows: *const T,
+    /// Elements between rows.
+    pub plane: usize,
+    pub panel: *const T,
+    pub offsets: *const u32,
+    pub count: usize,
+    pub span: usize,
+    pub len: usize,
+    pub out: *mut T,
+    /// Elements between rows of `out`.
+    pub stride: usize,
+}
+
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d: &Dot<T>) {
+    // SAFETY: the caller's pointers cover `N` offsets, the runs in each of `M` rows, and the same wherever an offset leads.
+    unsafe {
+        let mut sums = [[S::splat(T::ZERO); N]; M];
+        let mut panels = [d.panel; N];
+        for j in 0..N {
+            panels[j] = d.panel.add(*d.offsets.add(j) as usize);
+        }
+        for run in 0..d.count {
+            let start = run * d.span;
+            let whole = start + d.len / S::LANES * S::LANES;
+            let mut p = start;
+            while p < whole {
+                let mut inputs = [S::splat(T::ZERO); N];
+                for j in 0..N {
+                    inputs[j] = S::load(panels[j].add(p));
+                }
+                for i in 0..M {
+                    let row = S::load(d.rows.add(i * d.plane + p));
+                    for j in 0..N {
+                        sums[i][j] = S::fma(row, inputs[j], sums[i][j]);
+                    }
+                }
+                p += S::LANES;
+            }
+            // What follows a run is another strip's gradient, or left over: it must not count.
+            let rest = d.len % S::LANES;
+            if rest > 0 {
+                let mut inputs = [S::splat(T::ZERO); N];
+                for j in 0..N {
+                    inputs[j] = S::load_part(panels[j].add(p), rest);
+                }
+                for i in 0..M {
+                    let row = S::load_part(d.rows.add(i * d.plane + p), rest);
+                    for j in 0..N {
+                        sums[i][j] = S::fma(row, inputs[j], sums[i][j]);
+                    }
+                }
+            }
+        }
+        for i in 0..M {
+            for j in 0..N {
+                *d.out.add(i * d.stride + j) += S::sum(sums[i][j]);
+            }
+        }
+    }
+}

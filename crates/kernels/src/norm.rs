@@ -1,0 +1,286 @@
+//! Batch norm: the sums it needs, its output, and its gradients. What the sums become (mean, variance, scale and shift,
+//! running statistics) is a matter of a few numbers per channel, and the caller's.
+//!
+//! Sums are taken in `T` over at most 256 elements, and in f64 beyond.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use crate::conv::Gradient;
+use crate::pointwise::copy_from;
+use crate::real::{Real, Simd};
+use crate::sweep::{Lanes, sweep};
+use crate::view::View;
+
+/// Elements whose sum may be taken in `T`.
+const SHORT: usize = 256;
+
+/// A tensor that is added to a norm's output before the ReLU: as it is, or with a scale and shift of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Residual<'a, T> {
+    /// The tensor, of the norm's shape.
+    pub view: View<T>,
+    /// A factor per channel, and what is added.
+    pub affine: Option<(&'a [T], &'a [T])>,
+}
+
+/// Adds each channel's sum to `sums[..channels]` and each channel's sum of squares to `sums[channels..]`.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn sums<T: Real>(x: View<T>, images: Range<usize>, sums: &mut [f64]) {
+    assert_eq!(sums.len(), 2 * x.channels);
+    let (sum, squares) = sums.split_at_mut(x.channels);
+    for image in images {
+        for channel in 0..x.channels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let sums = Sums {
+                    x: x.plane(image, channel),
+                    len: x.plane_len(),
+                    sums: [&raw mut sum[channel], &raw mut squares[channel]],
+                };
+                (T::kernels().sums)(&sums);
+            }
+        }
+    }
+}
+
+/// `out = relu(x * scale + shift + residual * its scale + its shift)`, scale and shift per channel. `out` may be `x` or the
+/// residual.
+///
+/// # Safety
+/// The promise at [`View`].
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn normalise<T: Real>(
+    x: View<T>,
+    scale: &[T],
+    shift: &[T],
+    residual: Option<Residual<T>>,
+    relu: bool,
+    out: View<T>,
+    images: Range<usize>,
+) {
+    assert!(x.same_shape(&out) && residual.is_none_or(|residual| residual.view.same_shape(&out)));
+    assert_eq!((scale.len(), shift.len()), (x.channels, x.channels));
+    for image in images {
+        for channel in 0..x.channels {
+            let (second, extra) = match residual {
+                Some(Residual { affine: Some((scale, shift)), .. }) => (scale[channel], shift[channel]),
+                _ => (T::ONE, T::ZERO),
+            };
+            // SAFETY: the caller's promise.
+            unsafe {
+                let normalise = Normalise {
+                    x: x.plane(image, channel),
+                    residual: residual.map_or(std::ptr::null(), |r| r.view.plane(image, channel).cast_const()),
+                    out: out.plane(image, channel),
+                    len: x.plane_len(),
+                    scale: scale[channel],
+                    shift: shift[channel] + extra,
+                    residual_scale: second,
+                    relu,
+                };
+                (T::kernels().normalise[usize::from(residual.is_some())])(&normalise);
+            }
+        }
+    }
+}
+
+/// Adds each channel's sum of g to `sums[..channels]` and that of g * (x - mean) to `sums[channels..]`, where g is the
+/// gradient where the ReLU's output is above zero.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn backward_sums<T: Real>(
+    gradient: View<T>,
+    relu: Option<View<T>>,
+    x: View<T>,
+    mean: &[T],
+    images: Range<usize>,
+    sums: &mut [f64],
+) {
+    assert!(x.same_shape(&gradient) && relu.is_none_or(|relu| relu.same_shape(&x)));
+    assert_eq!((mean.len(), sums.len()), (x.channels, 2 * x.channels));
+    let (sum, products) = sums.split_at_mut(x.channels);
+    for image in images {
+        for channel in 0..x.channels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let sums = BackwardSums {
+                    gradient: gradient.plane(image, channel),
+                    relu: relu.map_or(std::ptr::null(), |relu| relu.plane(image, channel).cast_const()),
+                    x: x.plane(image, channel),
+                    mean: mean[channel],
+                    len: x.plane_len(),
+                    sums: [&raw mut sum[channel], &raw mut products[channel]],
+                };
+                (T::kernels().backward_sums[usize::from(relu.is_some())])(&sums);
+            }
+        }
+    }
+}
+
+/// Writes the gradient where the ReLU's output is above zero, or adds it: what a residual branch receives. `into` may be
+/// `gradient`.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn masked<T: Real>(gradient: View<T>, relu: View<T>, into: View<T>, add: bool, images: Range<usize>) {
+    // SAFETY: the caller's promise.
+    unsafe { input_gradient(&Gradient { of: gradient, relu: Some(relu), norm: None }, into, add, images) }
+}
+
+/// Writes, or adds, a gradient as a convolution would read it: for a norm whose input is no convolution's output.
+///
+/// # Safety
+/// The promise at [`View`]; `into` may be any of the gradient's views.
+pub unsafe fn input_gradient<T: Real>(gradient: &Gradient<T>, into: View<T>, add: bool, images: Range<usize>) {
+    gradient.check();
+    assert!(into.same_shape(&gradient.of));
+    for image in images {
+        for channel in 0..into.channels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                copy_from(
+                    gradient.kind(),
+                    gradient.source(image, channel),
+                    into.plane(image, channel),
+                    into.plane_len(),
+                    add,
+                );
+            }
+        }
+    }
+}
+
+pub(crate) struct Sums<T> {
+    x: *const T,
+    len: usize,
+    sums: [*mut f64; 2],
+}
+
+/// A sum and a sum of products, lane by lane.
+struct Pair<T: Real, S: Simd<T>, const RELU: usize> {
+    /// The factor of the product; the first is the gradient, masked.
+    x: *const T,
+    gradient: *const T,
+    relu: *const T,
+    mean: S::V,
+    sum: S::V,
+    products: S::V,
+    marker: PhantomData<T>,
+}
+
+/// Both factors are `x`.
+const SQUARES: usize = 2;
+
+impl<T: Real, S: Simd<T>, const RELU: usize> Lanes<T, S> for Pair<T, S, RELU> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe {
+            let x = S::load_n(self.x.add(i), n);
+            let (g, factor) = match RELU {
+                SQUARES => (x, x),
+                _ => {
+                    let g = S::load_n(self.gradient.add(i), n);
+                    let g = if RELU == 1 { S::where_positive(S::load_n(self.relu.add(i), n), g) } else { g };
+                    (g, S::sub(x, self.mean))
+                }
+            };
+            self.sum = S::add(self.sum, g);
+            self.products = S::fma(g, factor, self.products);
+        }
+    }
+}
+
+/// Adds up short runs, and then their sums in f64.
+#[inline(always)]
+unsafe fn pair<T: Real, S: Simd<T>, const RELU: usize>(
+    [x, gradient, relu]: [*const T; 3],
+    mean: T,
+    len: usize,
+    sums: [*mut f64; 2],
+) {
+    // SAFETY: the caller's planes have `len` elements, and pointers beyond the end are not read.
+    unsafe {
+        let (zero, mean, marker) = (S::splat(T::ZERO), S::splat(mean), PhantomData);
+        let (mut sum, mut products, mut start) = (0.0, 0.0, 0);
+        while start < len {
+            let part = SHORT.min(len - start);
+            let (x, gradient, relu) = (x.wrapping_add(start), gradient.wrapping_add(start), relu.wrapping_add(start));
+            let mut pair = Pair::<T, S, RELU> { x, gradient, relu, mean, sum: zero, products: zero, marker };
+            sweep::<T, S, _>(&mut pair, part);
+            sum += S::sum_f64(pair.sum);
+            products += S::sum_f64(pair.products);
+            start += SHORT;
+        }
+        *sums[0] += sum;
+        *sums[1] += products;
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn sums_of<T: Real, S: Simd<T>>(s: &Sums<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { pair::<T, S, SQUARES>([s.x, s.x, s.x], T::ZERO, s.len, s.sums) }
+}
+
+pub(crate) struct BackwardSums<T> {
+    gradient: *const T,
+    relu: *const T,
+    x: *const T,
+    mean: T,
+    len: usize,
+    sums: [*mut f64; 2],
+}
+
+#[inline(always)]
+pub(crate) unsafe fn backward_sums_of<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { pair::<T, S, RELU>([s.x, s.gradient, s.relu], s.mean, s.len, s.sums) }
+}
+
+pub(crate) struct Normalise<T> {
+    x: *const T,
+    residual: *const T,
+    out: *mut T,
+    len: usize,
+    scale: T,
+    shift: T,
+    residual_scale: T,
+    relu: bool,
+}
+
+struct Affine<'a, T: Real, S: Simd<T>, const RESIDUAL: usize> {
+    plane: &'a Normalise<T>,
+    scale: S::V,
+    shift: S::V,
+    residual_scale: S::V,
+}
+
+impl<T: Real, S: Simd<T>, const RESIDUAL: usize> Lanes<T, S> for Affine<'_, T, S, RESIDUAL> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe {
+            let mut v = S::fma(S::load_n(self.plane.x.add(i), n), self.scale, self.shift);
+            if RESIDUAL == 1 {
+                v = S::fma(S::load_n(self.plane.residual.add(i), n), self.residual_scale, v);
+            }
+            S::store_n(self.plane.out.add(i), if self.plane.relu { S::relu(v) } else { v }, n);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn normalise_plane<T: Real, S: Simd<T>, const RESIDUAL: usize>(plane: &Normalise<T>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (scale, shift) = (S::splat(plane.scale), S::splat(plane.shift));
+        let residual_scale = S::splat(plane.residual_scale);
+        let mut affine = Affine::<T, S, RESIDUAL> { plane, scale, shift, residual_scale };
+        sweep::<T, S, _>(&mut affine, plane.len);
+    }
+}

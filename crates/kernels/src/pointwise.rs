@@ -1,0 +1,274 @@
+//! Element by element: sums, ReLU, sigmoid, gates, copies. Results may be the arguments themselves.
+
+use std::ops::Range;
+
+use crate::conv::Gradient;
+use crate::conv::fill::{ONE, SUM, Source};
+use crate::real::{Real, Simd};
+use crate::sweep::{Lanes, sweep};
+use crate::view::View;
+
+/// Writes the sum of `terms` into `out`, or adds it. `out` may be the first or, of two, either term.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn add<T: Real>(terms: &[View<T>], out: View<T>, add: bool, images: Range<usize>) {
+    assert!(terms.iter().all(|term| term.same_shape(&out)));
+    for image in images {
+        for (i, pair) in terms.chunks(2).enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut source = Source::one(pair[0].plane(image, 0));
+                source.second = pair.get(1).map_or(std::ptr::null(), |term| term.plane(image, 0).cast_const());
+                let kind = if pair.len() == 2 { SUM } else { ONE };
+                copy_from(kind, source, out.plane(image, 0), out.image_len(), add || i > 0);
+            }
+        }
+    }
+}
+
+/// Copies a tensor.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn copy<T: Real>(from: View<T>, into: View<T>, images: Range<usize>) {
+    // SAFETY: the caller's promise.
+    unsafe { add(&[from], into, false, images) }
+}
+
+/// `out = max(x, 0)`; not a number stays so.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
+    assert!(x.same_shape(&out));
+    for image in images {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let copy = Copy::new(Source::one(x.plane(image, 0)), out.plane(image, 0), out.image_len());
+            (T::kernels().relu)(&copy);
+        }
+    }
+}
+
+/// Writes, or adds, the gradient where the ReLU's `output` is above zero.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn relu_backward<T: Real>(
+    gradient: View<T>,
+    output: View<T>,
+    into: View<T>,
+    add: bool,
+    images: Range<usize>,
+) {
+    let gradient = Gradient { of: gradient, relu: Some(output), norm: None };
+    gradient.check();
+    assert!(into.same_shape(&output));
+    for image in images {
+        // SAFETY: the caller's promise; planes of an image follow each other in every view.
+        unsafe { copy_from(gradient.kind(), gradient.source(image, 0), into.plane(image, 0), into.image_len(), add) }
+    }
+}
+
+/// `out = 1 / (1 + exp(-x))`.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn sigmoid<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
+    assert!(x.same_shape(&out));
+    for image in images {
+        for i in 0..x.image_len() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let value = *x.plane(image, 0).add(i);
+                *out.plane(image, 0).add(i) = T::ONE / (T::ONE + (T::ZERO - value).exp());
+            }
+        }
+    }
+}
+
+/// Writes, or adds, `gradient * output * (1 - output)`.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn sigmoid_backward<T: Real>(
+    gradient: View<T>,
+    output: View<T>,
+    into: View<T>,
+    add: bool,
+    images: Range<usize>,
+) {
+    assert!(gradient.same_shape(&output) && into.same_shape(&output));
+    for image in images {
+        for i in 0..output.image_len() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let y = *output.plane(image, 0).add(i);
+                let value = *gradient.plane(image, 0).add(i) * y * (T::ONE - y);
+                let at = into.plane(image, 0).add(i);
+                *at = if add { *at + value } else { value };
+            }
+        }
+    }
+}
+
+/// Writes, or adds, `x` times one value of `gate` (`[channels][1][1]`) per channel and image. Also the gradient of `x`, with
+/// that of the output in its place.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn gate<T: Real>(x: View<T>, gate: View<T>, out: View<T>, add: bool, images: Range<usize>) {
+    assert!(x.same_shape(&out) && gate.image_len() == x.channels && gate.channels == x.channels);
+    for image in images {
+        for channel in 0..x.channels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut source = Source::one(x.plane(image, channel));
+                source.a = *gate.plane(image, channel);
+                let copy = Copy::new(source, out.plane(image, channel), out.plane_len());
+                (T::kernels().scale[usize::from(add)])(&copy);
+            }
+        }
+    }
+}
+
+/// Writes, or adds, the gradient of each gate: the sum over its plane of `gradient * x`.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn gate_backward<T: Real>(gradient: View<T>, x: View<T>, into: View<T>, add: bool, images: Range<usize>) {
+    assert!(x.same_shape(&gradient) && into.image_len() == x.channels && into.channels == x.channels);
+    for image in images {
+        for channel in 0..x.channels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut sum = 0.0;
+                let (a, b) = (gradient.plane(image, channel), x.plane(image, channel));
+                (T::kernels().product_sum)(&ProductSum { a, b, len: x.plane_len(), sum: &mut sum });
+                let at = into.plane(image, channel);
+                let value = T::from_f64(sum);
+                *at = if add { *at + value } else { value };
+            }
+        }
+    }
+}
+
+/// A source into a plane.
+pub(crate) struct Copy<T> {
+    source: Source<T>,
+    into: *mut T,
+    len: usize,
+}
+
+impl<T> Copy<T> {
+    pub fn new(source: Source<T>, into: *mut T, len: usize) -> Self {
+        Copy { source, into, len }
+    }
+}
+
+/// Writes, or adds, what a source of this kind is.
+///
+/// # Safety
+/// The source's planes and `into` have `len` elements.
+pub(crate) unsafe fn copy_from<T: Real>(kind: usize, source: Source<T>, into: *mut T, len: usize, add: bool) {
+    // SAFETY: the caller's promise.
+    unsafe { (T::kernels().copy[kind][usize::from(add)])(&Copy { source, into, len }) }
+}
+
+struct Copying<'a, T, const KIND: usize, const ADD: usize>(&'a Copy<T>);
+
+impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> Lanes<T, S> for Copying<'_, T, KIND, ADD> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe {
+            let (v, at) = (self.0.source.load::<S, KIND>(i, n), self.0.into.add(i));
+            S::store_n(at, if ADD == 1 { S::add(S::load_n(at, n), v) } else { v }, n);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn copy_plane<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize>(copy: &Copy<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { sweep::<T, S, _>(&mut Copying::<T, KIND, ADD>(copy), copy.len) }
+}
+
+struct Rectifying<'a, T>(&'a Copy<T>);
+
+impl<T: Real, S: Simd<T>> Lanes<T, S> for Rectifying<'_, T> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe { S::store_n(self.0.into.add(i), S::relu(self.0.source.load::<S, ONE>(i, n)), n) }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn relu_plane<T: Real, S: Simd<T>>(copy: &Copy<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { sweep::<T, S, _>(&mut Rectifying(copy), copy.len) }
+}
+
+/// Times the source's `a`.
+struct Scaling<'a, T, const ADD: usize>(&'a Copy<T>);
+
+impl<T: Real, S: Simd<T>, const ADD: usize> Lanes<T, S> for Scaling<'_, T, ADD> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe {
+            let (v, at) = (self.0.source.load::<S, ONE>(i, n), self.0.into.add(i));
+            let factor = S::splat(self.0.source.a);
+            S::store_n(at, if ADD == 1 { S::fma(v, factor, S::load_n(at, n)) } else { S::mul(v, factor) }, n);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn scale_plane<T: Real, S: Simd<T>, const ADD: usize>(copy: &Copy<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { sweep::<T, S, _>(&mut Scaling::<T, ADD>(copy), copy.len) }
+}
+
+/// The sum of products of two planes, or of one plane's elements where `b` is null.
+pub(crate) struct ProductSum<T> {
+    pub a: *const T,
+    pub b: *const T,
+    pub len: usize,
+    pub sum: *mut f64,
+}
+
+struct Products<'a, T: Real, S: Simd<T>> {
+    planes: &'a ProductSum<T>,
+    start: usize,
+    sum: S::V,
+}
+
+impl<T: Real, S: Simd<T>> Lanes<T, S> for Products<'_, T, S> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe {
+            let a = S::load_n(self.planes.a.add(self.start + i), n);
+            self.sum = match self.planes.b.is_null() {
+                true => S::add(self.sum, a),
+                false => S::fma(a, S::load_n(self.planes.b.add(self.start + i), n), self.sum),
+            };
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn product_sum_of<T: Real, S: Simd<T>>(planes: &ProductSum<T>) {
+    const SHORT: usize = 256;
+    // SAFETY: the caller's promise.
+    unsafe {
+        for start in (0..planes.len).step_by(SHORT) {
+            let mut products = Products::<T, S> { planes, start, sum: S::splat(T::ZERO) };
+            sweep::<T, S, _>(&mut products, SHORT.min(planes.len - start));
+            *planes.sum += S::sum_f64(products.sum);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Average pools: sums over rows, then along them.
+
+use std::ops::Range;
+
+use super::PoolShape;
+use super::rows::Sum;
+use crate::real::Real;
+use crate::view::View;
+
+/// How to compute an average pool.
+#[derive(Clone, Debug)]
+pub struct AveragePool<T> {
+    shape: PoolShape,
+    /// One over the pixels that count, along each axis.
+    rows: Vec<T>,
+    cols: Vec<T>,
+    ones: Vec<T>,
+}
+
+impl<T: Real> AveragePool<T> {
+    /// Plans a pool; with `count_include_pad` the zeros around the image count as pixels.
+    pub fn new(shape: PoolShape, count_include_pad: bool) -> Self {
+        shape.check();
+        let scales = |size: usize| {
+            let counts = (0..shape.windows(size)).map(|i| {
+                let start = i * shape.stride;
+                let padded = (start + shape.kernel).min(size + 2 * shape.padding) - start;
+                if count_include_pad { padded } else { shape.window(i, size).len() }
+            });
+            counts.map(|count| T::from_f64(1.0 / count as f64)).collect()
+        };
+        let ones = vec![T::ONE; shape.width.max(shape.kernel)];
+        AveragePool { shape, rows: scales(shape.height), cols: scales(shape.width), ones }
+    }
+
+    /// Elements of scratch memory that either direction needs.
+    pub fn scratch_len(&self) -> usize {
+        let shape = &self.shape;
+        (self.cols.len() * shape.stride + shape.kernel).max(shape.width + shape.padding) + 2 * shape.kernel
+    }
+
+    /// Pools `x` into `out`.
+    ///
+    /// # Safety
+    /// The promise at [`View`].
+    pub unsafe fn forward(&self, x: View<T>, out: View<T>, images: Range<usize>, scratch: &mut [T]) {
+        let shape = &self.shape;
+        self.check(x, out, scratch);
+        scratch.fill(T::ZERO);
+        for image in images {
+            for channel in 0..shape.channels {
+                for (y, &scale) in self.rows.iter().enumerate() {
+                    let rows = shape.window(y, shape.height);
+                    // SAFETY: the window's rows are in the plane; the caller's promise.
+                    unsafe {
+                        let sum = Sum {
+                            from: x.plane(image, channel).add(rows.start * shape.width),
+                            rows: rows.len(),
+                            cols: shape.width,
+                            row_scale: self.ones.as_ptr(),
+                            col_scale: self.ones.as_ptr(),
+                            scratch: scratch.as_mut_ptr(),
+                            lead: shape.padding,
+                            place: 1,
+                            kernel: shape.kernel,
+                            stride: shape.stride,
+                            into: out.plane(image, channel).add(y * out.width),
+                            into_cols: out.width,
+                            into_scale: scale,
+                            into_col_scale: self.cols.as_ptr(),
+                            add: false,
+                        };
+                        (T::kernels().pool_row)(&sum);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes, or adds, the gradient of the input: each pixel's sum over the windows that hold it. Along a row, the windows'
+    /// gradients stand `stride` apart among zeros, and a pixel sums `kernel` successive places.
+    ///
+    /// # Safety
+    /// The promise at [`View`].
+    pub unsafe fn backward(
+        &self,
+        gradient: View<T>,
+        into: View<T>,
+        add: bool,
+        images: Range<usize>,
+        scratch: &mut [T],
+    ) {
+        let shape = &self.shape;
+        self.check(into, gradient, scratch);
+        scratch.fill(T::ZERO);
+        for image in images {
+            for channel in 0..shape.channels {
+                for y in 0..shape.height {
+                    let end = ((y + shape.padding) / shape.stride + 1).min(self.rows.len());
+                    let first = (y + shape.padding + 1).saturating_sub(shape.kernel).div_ceil(shape.stride).min(end);
+                    // SAFETY: windows first..end exist; the caller's promise.
+                    unsafe {
+                        let sum = Sum {
+                            from: gradient.plane(image, channel).add(first * gradient.width),
+                            rows: end - first,
+                            cols: gradient.width,
+                            row_scale: self.rows.as_ptr().add(first),
+                            col_scale: self.cols.as_ptr(),
+                            scratch: scratch.as_mut_ptr(),
+                            lead: shape.kernel - 1 - shape.padding,
+                            place: shape.stride,
+                            kernel: shape.kernel,
+                            stride: 1,
+                            into: into.plane(image, channel).add(y * into.width),
+                            into_cols: into.width,
+                            into_scale: T::ONE,
+                            into_col_scale: self.ones.as_ptr(),
+                            add,
+                        };
+                        (T::kernels().pool_row)(&sum);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check(&self, input: View<T>, output: View<T>, scratch: &[T]) {
+        let shape = &self.shape;
+        assert_eq!((input.channels, input.height, input.width), (shape.channels, shape.height, shape.width));
+        assert_eq!((output.channels, (output.height, output.width)), (shape.channels, shape.output()));
+        assert!(scratch.len() >= self.scratch_len(), "scratch memory is too short");
+    }
+}

@@ -1,0 +1,47 @@
+//! The mean of a plane.
+
+use std::ops::Range;
+
+use crate::pointwise::ProductSum;
+use crate::real::Real;
+use crate::view::View;
+
+/// Writes each plane's mean to `out`, `[channels][1][1]`.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn forward<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
+    assert!(out.channels == x.channels && out.plane_len() == 1);
+    for image in images {
+        for channel in 0..x.channels {
+            let mut sum = 0.0;
+            // SAFETY: the caller's promise.
+            unsafe {
+                let (a, b) = (x.plane(image, channel), std::ptr::null());
+                (T::kernels().product_sum)(&ProductSum { a, b, len: x.plane_len(), sum: &mut sum });
+                *out.plane(image, channel) = T::from_f64(sum / x.plane_len() as f64);
+            }
+        }
+    }
+}
+
+/// Writes, or adds, the gradient of the planes: each pixel gets its share of the mean's.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn backward<T: Real>(gradient: View<T>, into: View<T>, add: bool, images: Range<usize>) {
+    assert!(gradient.channels == into.channels && gradient.plane_len() == 1);
+    for image in images {
+        for channel in 0..into.channels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let share = *gradient.plane(image, channel) / T::from_f64(into.plane_len() as f64);
+                let plane = std::slice::from_raw_parts_mut(into.plane(image, channel), into.plane_len());
+                match add {
+                    true => plane.iter_mut().for_each(|value| *value += share),
+                    false => plane.fill(share),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! One row of a pool at a time, in loops that the compiler turns into vectors.
+
+use std::slice::{from_raw_parts, from_raw_parts_mut};
+
+use crate::real::{Real, Simd};
+
+/// Sums of windows, first over rows, into `scratch`, then along the row.
+pub(crate) struct Sum<T> {
+    /// The first of `rows` rows of `cols` elements, with a factor each, and one for each column.
+    pub from: *const T,
+    pub rows: usize,
+    pub cols: usize,
+    pub row_scale: *const T,
+    pub col_scale: *const T,
+    /// A row of zeros, of which elements `lead + i * place` are overwritten.
+    pub scratch: *mut T,
+    pub lead: usize,
+    pub place: usize,
+    /// Windows of `kernel` elements, `stride` apart.
+    pub kernel: usize,
+    pub stride: usize,
+    pub into: *mut T,
+    pub into_cols: usize,
+    /// A factor for the row, and one for each of its elements (or null).
+    pub into_scale: T,
+    pub into_col_scale: *const T,
+    pub add: bool,
+}
+
+#[inline(always)]
+pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &Sum<T>) {
+    // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
+    unsafe {
+        let len = ((s.into_cols - 1) * s.stride + s.kernel).max(s.lead + (s.cols - 1) * s.place + 1);
+        let scratch = from_raw_parts_mut(s.scratch, len);
+        if s.place == 1 {
+            let row = &mut scratch[s.lead..s.lead + s.cols];
+            gather(s, |x| x, row);
+        } else {
+            gather(s, |x| x * s.place, &mut scratch[s.lead..]);
+        }
+        let into = from_raw_parts_mut(s.into, s.into_cols);
+        // The common windows have loops of their own: a sum over taps inside keeps the compiler from making vectors.
+        match (s.kernel, s.stride) {
+            (3, 1) => windows(s, into, |x| scratch[x] + scratch[x + 1] + scratch[x + 2]),
+            (3, 2) => windows(s, into, |x| scratch[2 * x] + scratch[2 * x + 1] + scratch[2 * x + 2]),
+            (2, 2) => windows(s, into, |x| scratch[2 * x] + scratch[2 * x + 1]),
+            (kernel, stride) => windows(s, into, |x| {
+                scratch[x * stride..x * stride + kernel].iter().fold(T::ZERO, |sum, &value| sum + value)
+            }),
+        }
+    }
+}
+
+/// Adds up the rows, column by column.
+#[inline(always)]
+unsafe fn gather<T: Real>(s: &Sum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let scales = from_raw_parts(s.row_scale, s.rows);
+        let columns = from_raw_parts(s.col_scale, s.cols);
+        let row = |y: usize| from_raw_parts(s.from.add(y * s.cols), s.cols);
+        match s.rows {
+            0 => (0..s.cols).for_each(|x| into[place(x)] = T::ZERO),
+            3 => {
+                let (a, b, c) = (row(0), row(1), row(2));
+                for x in 0..s.cols {
+                    into[place(x)] = (a[x] * scales[0] + b[x] * scales[1] + c[x] * scales[2]) * columns[x];
+                }
+            }
+            rows => {
+                for y in 0..rows {
+                    let (row, scale) = (row(y), scales[y]);
+                    for x in 0..s.cols {
+                        let so_far = if y == 0 { T::ZERO } else { into[place(x)] };
+                        into[place(x)] = so_far + row[x] * scale * columns[x];
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn windows<T: Real>(s: &Sum<T>, into: &mut [T], window: impl Fn(usize) -> T) {
+    // SAFETY: the caller's promise.
+    let columns = unsafe { from_raw_parts(s.into_col_scale, into.len()) };
+    for (x, (at, &scale)) in into.iter_mut().zip(columns).enumerate() {
+        let value = window(x) * (s.into_scale * scale);
+        *at = if s.add { *at + value } else { value };
+    }
+}
+
+/// One row of a max pool's output.
+pub(crate) struct Maximum<T> {
+    /// The plane of `width` columns.
+    pub from: *const T,
+    pub width: usize,
+    /// The rows of the windows that are in the image.
+    pub rows: std::ops::Range<usize>,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub into: *mut T,
+    /// Where in the plane the maximum is.
+    pub index: *mut u32,
+    pub cols: usize,
+}
+
+/// Goes through the window's taps in order, each over the whole row of windows.
+#[inline(always)]
+pub(crate) unsafe fn maximum<T: Real, S: Simd<T>>(m: &Maximum<T>) {
+    // SAFETY: the caller's pointers cover the rows.
+    unsafe {
+        let (into, index) = (from_raw_parts_mut(m.into, m.cols), from_raw_parts_mut(m.index, m.cols));
+        into.fill(T::LOWEST);
+        for (x, index) in index.iter_mut().enumerate() {
+            *index = (m.rows.start * m.width + (x * m.stride).saturating_sub(m.padding)) as u32;
+        }
+        for y in m.rows.clone() {
+            let row = from_raw_parts(m.from.add(y * m.width), m.width);
+            for tap in 0..m.kernel {
+                let first = m.padding.saturating_sub(tap).div_ceil(m.stride);
+                let end = (m.width + m.padding).saturating_sub(tap).div_ceil(m.stride).min(m.cols);
+                for x in first..end {
+                    let at = x * m.stride + tap - m.padding;
+                    let value = row[at];
+                    // The first of equal values wins, and what is no number wins over everything before it.
+                    #[allow(clippy::eq_op)]
+                    let better = (value > into[x]) | (value != value);
+                    into[x] = if better { value } else { into[x] };
+                    index[x] = if better { (y * m.width + at) as u32 } else { index[x] };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! `f32` and `f64`, and vectors of them.
+
+use std::ops::{Add, AddAssign, Div, Mul, Sub};
+
+use crate::table::Kernels;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// `f32` or `f64`.
+pub trait Real:
+    sealed::Sealed
+    + Copy
+    + Send
+    + Sync
+    + PartialOrd
+    + Default
+    + std::fmt::Debug
+    + AddAssign
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + 'static
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Below every number.
+    const LOWEST: Self;
+
+    /// The nearest value.
+    fn from_f64(value: f64) -> Self;
+    /// The same value.
+    fn to_f64(self) -> f64;
+    /// e to the power of the value.
+    fn exp(self) -> Self;
+
+    /// The innermost functions for this type on this machine.
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn kernels() -> &'static Kernels<Self>;
+}
+
+macro_rules! real {
+    ($type:ty, $wide:ident, $plain:ident) => {
+        impl Real for $type {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const LOWEST: Self = <$type>::NEG_INFINITY;
+
+            #[inline(always)]
+            fn from_f64(value: f64) -> Self {
+                value as $type
+            }
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+
+            fn exp(self) -> Self {
+                <$type>::exp(self)
+            }
+
+            #[allow(private_interfaces)]
+            fn kernels() -> &'static Kernels<Self> {
+                #[cfg(target_arch = "x86_64")]
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    return &crate::table::$wide;
+                }
+                &crate::table::$plain
+            }
+        }
+    };
+}
+
+real!(f32, WIDE_F32, PLAIN_F32);
+real!(f64, WIDE_F64, PLAIN_F64);
+
+/// Vectors of `T` in one instruction set. A vector has `LANES` elements.
+///
+/// # Safety
+/// Its functions run where the processor has the instruction set. `load` and `store` touch `LANES` elements, `load_part`
+/// and `store_part` the first `n < LANES`; those must be valid.
+pub(crate) unsafe trait Simd<T>: Copy {
+    const LANES: usize;
+    type V: Copy;
+
+    unsafe fn splat(value: T) -> Self::V;
+    unsafe fn load(at: *const T) -> Self::V;
+    /// Zero from lane `n` on.
+    unsafe fn load_part(at: *const T, n: usize) -> Self::V;
+    unsafe fn store(at: *mut T, v: Self::V);
+    unsafe fn store_part(at: *mut T, v: Self::V, n: usize);
+    /// The first `n` lanes; zero after them.
+    unsafe fn first(v: Self::V, n: usize) -> Self::V;
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// a * b + c.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The larger of the value and zero; not a number stays so.
+    unsafe fn relu(v: Self::V) -> Self::V;
+    /// `v` where `gate` is above zero, else zero.
+    unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V;
+    /// All lanes' sum.
+    unsafe fn sum(v: Self::V) -> T;
+    /// All lanes' sum, taken in f64.
+    unsafe fn sum_f64(v: Self::V) -> f64;
+
+    /// Loads `n` lanes, all of them where `n` is `LANES`, which the compiler knows inside a loop over whole vectors.
+    #[inline(always)]
+    unsafe fn load_n(at: *const T, n: usize) -> Self::V {
+        // SAFETY: the caller's promise for the first `n` elements.
+        unsafe { if n == Self::LANES { Self::load(at) } else { Self::load_part(at, n) } }
+    }
+
+    /// Stores `n` lanes.
+    #[inline(always)]
+    unsafe fn store_n(at: *mut T, v: Self::V, n: usize) {
+        // SAFETY: the caller's promise for the first `n` elements.
+        unsafe { if n == Self::LANES { Self::store(at, v) } else { Self::store_part(at, v, n) } }
+    }
+}
+
+/// Vectors as arrays, for processors without AVX2.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+const PLAIN: usize = 8;
+
+// SAFETY: needs nothing of the processor, and touches exactly the elements named.
+#[allow(clippy::needless_range_loop)] // Index loops over fixed arrays are what the compiler turns into vectors.
+unsafe impl<T: Real> Simd<T> for Plain {
+    const LANES: usize = PLAIN;
+    type V = [T; PLAIN];
+
+    #[inline(always)]
+    unsafe fn splat(value: T) -> Self::V {
+        [value; PLAIN]
+    }
+
+    #[inline(always)]
+    unsafe fn load(at: *const T) -> Self::V {
+        // SAFETY: the caller's promise.
+        unsafe { at.cast::<[T; PLAIN]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(at: *const T, n: usize) -> Self::V {
+        // SAFETY: the caller's promise.
+        std::array::from_fn(|i| if i < n { unsafe { *at.add(i) } } else { T::ZERO })
+    }
+
+    #[inline(always)]
+    unsafe fn store(at: *mut T, v: Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe { at.cast::<[T; PLAIN]>().write_unaligned(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_part(at: *mut T, v: Self::V, n: usize) {
+        for i in 0..n {
+            // SAFETY: the caller's promise.
+            unsafe { *at.add(i) = v[i] }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn first(v: Self::V, n: usize) -> Self::V {
+        std::array::from_fn(|i| if i < n { v[i] } else { T::ZERO })
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+
+    #[inline(always)]
+    unsafe fn relu(v: Self::V) -> Self::V {
+        std::array::from_fn(|i| if v[i] < T::ZERO { T::ZERO } else { v[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V {
+        std::array::from_fn(|i| if gate[i] > T::ZERO { v[i] } else { T::ZERO })
+    }
+
+    #[inline(always)]
+    unsafe fn sum(v: Self::V) -> T {
+        v.iter().fold(T::ZERO, |sum, &x| sum + x)
+    }
+
+    #[inline(always)]
+    unsafe fn sum_f64(v: Self::V) -> f64 {
+        v.iter().map(|x| x.to_f64()).sum()
+    }
+}

@@ -1,0 +1,148 @@
+//! The innermost functions, compiled for a type and an instruction set, chosen once.
+//!
+//! Tables are statics of this crate, so that the functions in them are compiled here, with this crate's optimisation, and
+//! not wherever a generic caller is.
+
+use crate::conv::{fill, finish, tile};
+use crate::pool::rows;
+use crate::real::{Plain, Real};
+use crate::{norm, pointwise, sgd};
+
+pub(crate) struct Kernels<T: 'static> {
+    /// Elements of a vector.
+    pub lanes: usize,
+    /// By rows - 1 and vectors - 1.
+    pub tile: [[unsafe fn(&tile::Tile<T>); tile::VECTORS]; tile::ROWS],
+    /// By rows - 1 and offsets - 1.
+    pub dot: [[unsafe fn(&tile::Dot<T>); tile::VECTORS]; tile::ROWS],
+    pub fill: [unsafe fn(&fill::Fill<T>); fill::KINDS],
+    /// `ONE` and `SUM`.
+    pub comb: [unsafe fn(&fill::Comb<T>); 2],
+    pub finish: [unsafe fn(&finish::Finish<T>); finish::MODES],
+    /// `STORE` and `ADD`.
+    pub spread: [unsafe fn(&finish::Spread<T>); 2],
+    pub sums: unsafe fn(&norm::Sums<T>),
+    pub normalise: [unsafe fn(&norm::Normalise<T>); 2],
+    pub backward_sums: [unsafe fn(&norm::BackwardSums<T>); 2],
+    /// By kind of source, then overwriting or adding.
+    pub copy: [[unsafe fn(&pointwise::Copy<T>); 2]; fill::KINDS],
+    pub relu: unsafe fn(&pointwise::Copy<T>),
+    pub scale: [unsafe fn(&pointwise::Copy<T>); 2],
+    pub product_sum: unsafe fn(&pointwise::ProductSum<T>),
+    pub pool_row: unsafe fn(&rows::Sum<T>),
+    pub pool_maximum: unsafe fn(&rows::Maximum<T>),
+    pub sgd: unsafe fn(&sgd::Step<T>),
+}
+
+/// A function compiled for the baseline and one for AVX2, both with the body of `$module::$function`.
+macro_rules! compile {
+    ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty) => {
+        mod $name {
+            use super::*;
+            pub(super) unsafe fn plain<T: Real $(, const $const: usize)*>(argument: &$argument) {
+                // SAFETY: the caller's promise.
+                unsafe { $module::$function::<T, Plain $(, $const)*>(argument) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            pub(super) unsafe fn wide<T: Real $(, const $const: usize)*>(argument: &$argument)
+            where
+                crate::wide::Wide: crate::real::Simd<T>,
+            {
+                // SAFETY: the caller's promise.
+                unsafe { $module::$function::<T, crate::wide::Wide $(, $const)*>(argument) }
+            }
+        }
+    };
+}
+
+compile!(tiles, tile::tile, (M, N), tile::Tile<T>);
+compile!(dots, tile::dot, (M, N), tile::Dot<T>);
+compile!(fills, fill::fill, (KIND), fill::Fill<T>);
+compile!(combs, fill::comb, (KIND), fill::Comb<T>);
+compile!(finishes, finish::finish, (MODE), finish::Finish<T>);
+compile!(spreads, finish::spread, (MODE), finish::Spread<T>);
+compile!(norm_sums, norm::sums_of, (), norm::Sums<T>);
+compile!(normalises, norm::normalise_plane, (RESIDUAL), norm::Normalise<T>);
+compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>);
+compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::Copy<T>);
+compile!(relus, pointwise::relu_plane, (), pointwise::Copy<T>);
+compile!(scales, pointwise::scale_plane, (ADD), pointwise::Copy<T>);
+compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>);
+compile!(pool_rows, rows::sum, (), rows::Sum<T>);
+compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
+compile!(sgd_steps, sgd::step_of, (), sgd::Step<T>);
+
+macro_rules! widths {
+    ($kind:ident, $which:ident, $t:ty) => {
+        [
+            widths!($kind, $which, $t, 1),
+            widths!($kind, $which, $t, 2),
+            widths!($kind, $which, $t, 3),
+            widths!($kind, $which, $t, 4),
+            widths!($kind, $which, $t, 5),
+            widths!($kind, $which, $t, 6),
+        ]
+    };
+    // Tiles wider than `tile::widest` are never asked for; the widest stands in their place.
+    ($kind:ident, $which:ident, $t:ty, $rows:literal) => {{
+        const WIDEST: usize = tile::widest($rows);
+        const fn at_most(n: usize) -> usize {
+            if n < WIDEST { n } else { WIDEST }
+        }
+        [
+            $kind::$which::<$t, $rows, 1>,
+            $kind::$which::<$t, $rows, 2>,
+            $kind::$which::<$t, $rows, { at_most(3) }>,
+            $kind::$which::<$t, $rows, { at_most(4) }>,
+        ]
+    }};
+}
+
+macro_rules! table {
+    ($name:ident, $t:ty, $lanes:literal, $which:ident) => {
+        pub(crate) static $name: Kernels<$t> = Kernels {
+            lanes: $lanes,
+            tile: widths!(tiles, $which, $t),
+            dot: widths!(dots, $which, $t),
+            fill: [
+                fills::$which::<$t, { fill::ONE }>,
+                fills::$which::<$t, { fill::SUM }>,
+                fills::$which::<$t, { fill::RELU }>,
+                fills::$which::<$t, { fill::NORM }>,
+                fills::$which::<$t, { fill::RELU_NORM }>,
+            ],
+            comb: [combs::$which::<$t, { fill::ONE }>, combs::$which::<$t, { fill::SUM }>],
+            finish: [
+                finishes::$which::<$t, { finish::STORE }>,
+                finishes::$which::<$t, { finish::ADD }>,
+                finishes::$which::<$t, { finish::SUMS }>,
+                finishes::$which::<$t, { finish::EXTRA }>,
+            ],
+            spread: [spreads::$which::<$t, { finish::STORE }>, spreads::$which::<$t, { finish::ADD }>],
+            sums: norm_sums::$which::<$t>,
+            normalise: [normalises::$which::<$t, 0>, normalises::$which::<$t, 1>],
+            backward_sums: [norm_backward::$which::<$t, 0>, norm_backward::$which::<$t, 1>],
+            copy: [
+                [copies::$which::<$t, { fill::ONE }, 0>, copies::$which::<$t, { fill::ONE }, 1>],
+                [copies::$which::<$t, { fill::SUM }, 0>, copies::$which::<$t, { fill::SUM }, 1>],
+                [copies::$which::<$t, { fill::RELU }, 0>, copies::$which::<$t, { fill::RELU }, 1>],
+                [copies::$which::<$t, { fill::NORM }, 0>, copies::$which::<$t, { fill::NORM }, 1>],
+                [copies::$which::<$t, { fill::RELU_NORM }, 0>, copies::$which::<$t, { fill::RELU_NORM }, 1>],
+            ],
+            relu: relus::$which::<$t>,
+            scale: [scales::$which::<$t, 0>, scales::$which::<$t, 1>],
+            product_sum: product_sums::$which::<$t>,
+            pool_row: pool_rows::$which::<$t>,
+            pool_maximum: pool_maxima::$which::<$t>,
+            sgd: sgd_steps::$which::<$t>,
+        };
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+table!(WIDE_F32, f32, 8, wide);
+#[cfg(target_arch = "x86_64")]
+table!(WIDE_F64, f64, 4, wide);
+table!(PLAIN_F32, f32, 8, plain);
+table!(PLAIN_F64, f64, 8, plain);

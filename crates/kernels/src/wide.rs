@@ -1,0 +1,174 @@
+//! Vectors in AVX2 registers: eight `f32` or four `f64`, with fused multiply-add.
+
+use std::arch::x86_64::*;
+
+use crate::real::Simd;
+
+/// AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub(crate) struct Wide;
+
+/// A window that begins `n` before the middle has ones in its first `n` words.
+static MASK_F32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+static MASK_F64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+
+#[inline(always)]
+unsafe fn mask_f32(n: usize) -> __m256i {
+    debug_assert!(n <= 8);
+    // SAFETY: eight words from 8 - n lie inside the sixteen.
+    unsafe { _mm256_loadu_si256(MASK_F32.as_ptr().add(8 - n).cast()) }
+}
+
+#[inline(always)]
+unsafe fn mask_f64(n: usize) -> __m256i {
+    debug_assert!(n <= 4);
+    // SAFETY: four words from 4 - n lie inside the eight.
+    unsafe { _mm256_loadu_si256(MASK_F64.as_ptr().add(4 - n).cast()) }
+}
+
+#[inline(always)]
+unsafe fn sum_f64x4(v: __m256d) -> f64 {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let pair = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd::<1>(v));
+        _mm_cvtsd_f64(_mm_add_sd(pair, _mm_unpackhi_pd(pair, pair)))
+    }
+}
+
+/// The functions that differ between the two types only in an instruction's name.
+macro_rules! wide {
+    ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $maskload:ident, $store:ident, $cast:ident,
+     $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $sum:expr, $sum_f64:expr) => {
+        // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called where both are there;
+        // loads and stores touch the elements named, which the trait's callers promise.
+        unsafe impl Simd<$t> for Wide {
+            const LANES: usize = $lanes;
+            type V = $v;
+
+            #[inline(always)]
+            unsafe fn splat(value: $t) -> $v {
+                unsafe { $splat(value) }
+            }
+            #[inline(always)]
+            unsafe fn load(at: *const $t) -> $v {
+                unsafe { $load(at) }
+            }
+            #[inline(always)]
+            unsafe fn load_part(at: *const $t, n: usize) -> $v {
+                unsafe { $maskload(at, $mask(n)) }
+            }
+            #[inline(always)]
+            unsafe fn store(at: *mut $t, v: $v) {
+                unsafe { $store(at, v) }
+            }
+            // A masked store is slow on AMD, a copy of a few words is not.
+            #[inline(always)]
+            unsafe fn store_part(at: *mut $t, v: $v, n: usize) {
+                let mut words = [0.0; $lanes];
+                unsafe { $store(words.as_mut_ptr(), v) };
+                for (i, &word) in words.iter().enumerate().take(n) {
+                    unsafe { *at.add(i) = word };
+                }
+            }
+            #[inline(always)]
+            unsafe fn first(v: $v, n: usize) -> $v {
+                unsafe { $and(v, $cast($mask(n))) }
+            }
+            #[inline(always)]
+            unsafe fn add(a: $v, b: $v) -> $v {
+                unsafe { $add(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn sub(a: $v, b: $v) -> $v {
+                unsafe { $sub(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn mul(a: $v, b: $v) -> $v {
+                unsafe { $mul(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn fma(a: $v, b: $v, c: $v) -> $v {
+                unsafe { $fma(a, b, c) }
+            }
+            // The instruction returns its second operand where either is not a number.
+            #[inline(always)]
+            unsafe fn relu(v: $v) -> $v {
+                unsafe { $max($zero(), v) }
+            }
+            #[inline(always)]
+            unsafe fn where_positive(gate: $v, v: $v) -> $v {
+                unsafe { $and(v, $cmp::<_CMP_GT_OQ>(gate, $zero())) }
+            }
+            #[inline(always)]
+            unsafe fn sum(v: $v) -> $t {
+                unsafe { $sum(v) }
+            }
+            #[inline(always)]
+            unsafe fn sum_f64(v: $v) -> f64 {
+                unsafe { $sum_f64(v) }
+            }
+        }
+    };
+}
+
+#[inline(always)]
+unsafe fn sum_f32(v: __m256) -> f32 {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+}
+
+#[inline(always)]
+unsafe fn widened_sum(v: __m256) -> f64 {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let low = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+        sum_f64x4(_mm256_add_pd(low, _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v))))
+    }
+}
+
+wide!(
+    f32,
+    __m256,
+    8,
+    mask_f32,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_maskload_ps,
+    _mm256_storeu_ps,
+    _mm256_castsi256_ps,
+    _mm256_and_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_fmadd_ps,
+    _mm256_max_ps,
+    _mm256_setzero_ps,
+    _mm256_cmp_ps,
+    sum_f32,
+    widened_sum
+);
+wide!(
+    f64,
+    __m256d,
+    4,
+    mask_f64,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_maskload_pd,
+    _mm256_storeu_pd,
+    _mm256_castsi256_pd,
+    _mm256_and_pd,
+    _mm256_add_pd,
+    _mm256_sub_pd,
+    _mm256_mul_pd,
+    _mm256_fmadd_pd,
+    _mm256_max_pd,
+    _mm256_setzero_pd,
+    _mm256_cmp_pd,
+    sum_f64x4,
+    sum_f64x4
+);

@@ -1,0 +1,62 @@
+//! Tensors with gaps between images, and comparisons.
+#![allow(dead_code)] // Each test uses its part.
+
+use kernels::{Real, View};
+
+/// Numbers from -1 to 1 that follow from a seed.
+pub fn values<T: Real>(n: usize, seed: u64) -> Vec<T> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        T::from_f64((state >> 11) as f64 / (1u64 << 52) as f64 - 1.0)
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+pub struct Tensor<T> {
+    memory: Vec<T>,
+    images: usize,
+    gap: usize,
+    view: View<T>,
+}
+
+impl<T: Real> Tensor<T> {
+    pub fn random(images: usize, channels: usize, height: usize, width: usize, gap: usize, seed: u64) -> Self {
+        let image_stride = channels * height * width + gap;
+        let mut memory = values(images * image_stride, seed);
+        for image in memory.chunks_mut(image_stride) {
+            image[image_stride - gap..].fill(T::from_f64(f64::NAN));
+        }
+        let view = View { at: std::ptr::null_mut(), image_stride, channels, height, width };
+        Tensor { memory, images, gap, view }
+    }
+
+    pub fn view(&mut self) -> View<T> {
+        View { at: self.memory.as_mut_ptr(), ..self.view }
+    }
+
+    pub fn dense(&self) -> Vec<f64> {
+        let len = self.view.image_len();
+        self.memory.chunks(self.view.image_stride).flat_map(|image| &image[..len]).map(|value| value.to_f64()).collect()
+    }
+
+    /// What lies between images is as it was.
+    pub fn check_gaps(&self) {
+        let gaps = self.memory.chunks(self.view.image_stride).flat_map(|image| &image[self.view.image_len()..]);
+        let values: Vec<f64> = gaps.map(|value| value.to_f64()).collect();
+        assert_eq!(values.len(), self.images * self.gap);
+        assert!(values.iter().all(|value| value.is_nan()), "something was written between images");
+    }
+}
+
+/// Relative to the largest number that is expected.
+pub fn close<T: Real>(found: &[T], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    let scale = expected.iter().fold(1e-30f64, |most, value| most.max(value.abs()));
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let error = (found.to_f64() - expected).abs() / scale;
+        assert!(error <= tolerance, "element {i}: {found:?} instead of {expected}");
+    }
+}

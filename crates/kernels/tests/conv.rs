@@ -1,0 +1,201 @@
+//! Convolutions against plain loops in f64.
+#![allow(unsafe_code)] // The functions under test are unsafe.
+
+mod common;
+
+use common::{Tensor, close, values};
+use kernels::{ConvPlan, ConvShape, Epilogue, Gradient, NormBackward, Real};
+use proptest::prelude::*;
+
+fn shapes() -> impl Strategy<Value = ConvShape> {
+    let kernels =
+        prop_oneof![Just((1, 0)), Just((3, 1)), Just((3, 0)), Just((7, 3)), Just((2, 1)), Just((5, 4)), Just((3, 2))];
+    (kernels, 1..=3usize, 1..=3usize, 1..=17usize, 1..=17usize, 7..=20usize, 7..=20usize).prop_map(
+        |((kernel, padding), stride, groups, channels, out, height, width)| ConvShape {
+            channels: channels * groups,
+            height,
+            width,
+            out: out * groups,
+            kernel,
+            stride,
+            padding,
+            groups,
+        },
+    )
+}
+
+/// Every weight's place with the input's and the output's elements that it joins.
+fn visit(shape: &ConvShape, images: usize, mut each: impl FnMut(usize, usize, usize)) {
+    let (rows, cols) = shape.output();
+    let (channels, out) = (shape.channels / shape.groups, shape.out / shape.groups);
+    let k = shape.kernel;
+    for image in 0..images {
+        for o in 0..shape.out {
+            for c in 0..channels {
+                for (ky, kx) in (0..k).flat_map(|ky| (0..k).map(move |kx| (ky, kx))) {
+                    for (y, x) in (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x))) {
+                        let (sy, sx) = (y * shape.stride + ky, x * shape.stride + kx);
+                        let inside = |at: usize, size: usize| at >= shape.padding && at < size + shape.padding;
+                        if !inside(sy, shape.height) || !inside(sx, shape.width) {
+                            continue;
+                        }
+                        let channel = image * shape.channels + o / out * channels + c;
+                        let input = (channel * shape.height + sy - shape.padding) * shape.width + sx - shape.padding;
+                        let output = ((image * shape.out + o) * rows + y) * cols + x;
+                        each(((o * channels + c) * k + ky) * k + kx, input, output);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn convolved(shape: &ConvShape, images: usize, weights: &[f64], input: &[f64]) -> Vec<f64> {
+    let (rows, cols) = shape.output();
+    let mut output = vec![0.0; images * shape.out * rows * cols];
+    visit(shape, images, |w, i, o| output[o] += weights[w] * input[i]);
+    output
+}
+
+/// Runs a function for each of two ranges that make up all images.
+fn in_two(images: usize, mut run: impl FnMut(std::ops::Range<usize>)) {
+    run(0..images / 2);
+    run(images / 2..images);
+}
+
+fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, tolerance: f64) {
+    let plan = ConvPlan::new(shape);
+    let (rows, cols) = shape.output();
+    let weights: Vec<T> = values(shape.weights_len(), seed);
+    let mut first = Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 3, seed + 1);
+    let mut second = Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 0, seed + 2);
+    let mut residual = Tensor::<T>::random(images, shape.out, rows, cols, 1, seed + 3);
+    let bias: Vec<T> = values(shape.out, seed + 4);
+    let mut packed = vec![T::ZERO; plan.packed_len()];
+    plan.pack(&weights, &mut packed);
+    let mut scratch = vec![T::from_f64(f64::NAN); plan.scratch_len()];
+    let both: Vec<f64> = first.dense().iter().zip(second.dense()).map(|(a, b)| a + b).collect();
+    let weights: Vec<f64> = weights.iter().map(|w| w.to_f64()).collect();
+    let expected = convolved(&shape, images, &weights, &both);
+
+    let mut out = Tensor::<T>::random(images, shape.out, rows, cols, 5, seed + 5);
+    let mut sums = vec![1.0; 2 * shape.out];
+    in_two(images, |range| unsafe {
+        let (inputs, sums) = ([first.view(), second.view()], Some(&mut sums[..]));
+        plan.forward(&packed, &inputs, out.view(), range, &mut scratch, sums);
+    });
+    close(&out.dense(), &expected, tolerance);
+    out.check_gaps();
+    let plane = rows * cols;
+    let mut wanted = vec![1.0; 2 * shape.out];
+    for (i, value) in out.dense().iter().enumerate() {
+        wanted[i / plane % shape.out] += value;
+        wanted[shape.out + i / plane % shape.out] += value * value;
+    }
+    close(&sums, &wanted, tolerance);
+
+    let epilogue = Epilogue { bias: Some(&bias), residual: Some(residual.view()), relu: true };
+    let alone = convolved(&shape, images, &weights, &first.dense());
+    let relu: Vec<f64> = residual
+        .dense()
+        .iter()
+        .zip(&alone)
+        .enumerate()
+        .map(|(i, (r, a))| (r + a + bias[i / plane % shape.out].to_f64()).max(0.0))
+        .collect();
+    in_two(images, |range| unsafe {
+        plan.infer(&packed, &[first.view()], out.view(), &epilogue, range, &mut scratch);
+    });
+    close(&out.dense(), &relu, tolerance);
+    out.check_gaps();
+}
+
+fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, relu: bool, norm: bool, tolerance: f64) {
+    let plan = ConvPlan::new(shape);
+    let (rows, cols) = shape.output();
+    let weights: Vec<T> = values(shape.weights_len(), seed);
+    let mut input = Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 3, seed + 1);
+    let [mut of, mut output, mut x] =
+        [2, 3, 4].map(|i| Tensor::<T>::random(images, shape.out, rows, cols, i, seed + i as u64));
+    let [a, b, c] = [5, 6, 7].map(|i| values::<T>(shape.out, seed + i));
+    let channel = |i: usize| i / (rows * cols) % shape.out;
+    let (mut gradient, masks, norms) = (of.dense(), output.dense(), x.dense());
+    for (i, g) in gradient.iter_mut().enumerate() {
+        if relu && masks[i] <= 0.0 {
+            *g = 0.0;
+        }
+        if norm {
+            *g = a[channel(i)].to_f64() * *g + b[channel(i)].to_f64() * norms[i] + c[channel(i)].to_f64();
+        }
+    }
+    let (mut expected_weights, mut expected) = (vec![1.0; weights.len()], vec![0.0; input.dense().len()]);
+    let from = input.dense();
+    visit(&shape, images, |w, i, o| {
+        expected_weights[w] += gradient[o] * from[i];
+        expected[i] += gradient[o] * weights[w].to_f64();
+    });
+
+    let mut packed = vec![T::ZERO; plan.packed_backward_len()];
+    plan.pack_backward(&weights, &mut packed);
+    let mut scratch = vec![T::from_f64(f64::NAN); plan.backward_scratch_len()];
+    let mut weight_gradient = vec![T::ONE; weights.len()];
+    let [mut stored, mut added] =
+        [8, 9].map(|i| Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 2, seed + i));
+    let before = added.dense();
+    in_two(images, |range| unsafe {
+        let norm = norm.then(|| NormBackward { x: x.view(), a: &a, b: &b, c: &c });
+        let gradient = Gradient { of: of.view(), relu: relu.then(|| output.view()), norm };
+        let into = [(stored.view(), false), (added.view(), true)];
+        let inputs = [input.view()];
+        plan.backward(&gradient, &inputs, &packed, Some(&mut weight_gradient), &into, range, &mut scratch);
+    });
+    close(&weight_gradient, &expected_weights, tolerance);
+    close(&stored.dense(), &expected, tolerance);
+    let sums: Vec<f64> = before.iter().zip(&expected).map(|(a, b)| a + b).collect();
+    close(&added.dense(), &sums, tolerance);
+    stored.check_gaps();
+    added.check_gaps();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn forward(shape in shapes(), images in 1..6usize, seed in any::<u32>()) {
+        forward_is_right::<f64>(shape, images, seed.into(), 1e-12);
+        forward_is_right::<f32>(shape, images, seed.into(), 1e-5);
+    }
+
+    #[test]
+    fn backward(shape in shapes(), images in 1..6usize, seed in any::<u32>(), relu: bool, norm: bool) {
+        backward_is_right::<f64>(shape, images, seed.into(), relu, norm, 1e-12);
+        backward_is_right::<f32>(shape, images, seed.into(), relu, norm, 1e-5);
+    }
+}
+
+/// Sizes that are cut into strips, parts of the depth and groups of rows.
+#[test]
+fn large() {
+    let shape = |channels, size, out, kernel, stride| ConvShape {
+        channels,
+        height: size,
+        width: size,
+        out,
+        kernel,
+        stride,
+        padding: kernel / 2,
+        groups: 1,
+    };
+    for shape in [
+        shape(3, 97, 10, 7, 2),
+        shape(26, 56, 26, 3, 1),
+        shape(26, 56, 26, 3, 2),
+        shape(104, 14, 104, 3, 1),
+        shape(300, 7, 290, 1, 1),
+        shape(64, 56, 30, 1, 1),
+        shape(64, 28, 30, 1, 2),
+    ] {
+        forward_is_right::<f64>(shape, 2, 5, 1e-12);
+        backward_is_right::<f64>(shape, 2, 6, true, true, 1e-12);
+    }
+}
