@@ -74,19 +74,19 @@ compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
 compile!(sgd_steps, sgd::step_of, (), sgd::Step<T>);
 
 macro_rules! widths {
-    ($kind:ident, $which:ident, $t:ty) => {
+    ($kind:ident, $which:ident, $t:ty, $widest:path) => {
         [
-            widths!($kind, $which, $t, 1),
-            widths!($kind, $which, $t, 2),
-            widths!($kind, $which, $t, 3),
-            widths!($kind, $which, $t, 4),
-            widths!($kind, $which, $t, 5),
-            widths!($kind, $which, $t, 6),
+            widths!($kind, $which, $t, $widest, 1),
+            widths!($kind, $which, $t, $widest, 2),
+            widths!($kind, $which, $t, $widest, 3),
+            widths!($kind, $which, $t, $widest, 4),
+            widths!($kind, $which, $t, $widest, 5),
+            widths!($kind, $which, $t, $widest, 6),
         ]
     };
-    // Tiles wider than `tile::widest` are never asked for; the widest stands in their place.
-    ($kind:ident, $which:ident, $t:ty, $rows:literal) => {{
-        const WIDEST: usize = tile::widest($rows);
+    // Tiles wider than the widest are never asked for; the widest stands in their place.
+    ($kind:ident, $which:ident, $t:ty, $widest:path, $rows:literal) => {{
+        const WIDEST: usize = $widest($rows);
         const fn at_most(n: usize) -> usize {
             if n < WIDEST { n } else { WIDEST }
         }
@@ -103,8 +103,8 @@ macro_rules! table {
     ($name:ident, $t:ty, $lanes:literal, $which:ident) => {
         pub(crate) static $name: Kernels<$t> = Kernels {
             lanes: $lanes,
-            tile: widths!(tiles, $which, $t),
-            dot: widths!(dots, $which, $t),
+            tile: widths!(tiles, $which, $t, tile::widest),
+            dot: widths!(dots, $which, $t, tile::widest_dot),
             fill: [
                 fills::$which::<$t, { fill::ONE }>,
                 fills::$which::<$t, { fill::SUM }>,

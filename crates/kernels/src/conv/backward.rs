@@ -7,7 +7,7 @@ use super::finish::{ADD, Finish, STORE, Spread};
 use super::layout::skip;
 use super::panel::{Piece, aligned, fill_channel, pieces, runs};
 use super::product::Runs;
-use super::tile::{Dot, next_width, widest};
+use super::tile::{Dot, next_width, widest_dot};
 use super::{ConvPlan, Phase};
 use crate::real::Real;
 use crate::view::View;
@@ -147,11 +147,11 @@ impl ConvPlan {
         let together = (FIRST_LEVEL / positions / 4).max(1);
         for start in (0..depth).step_by(columns) {
             let end = (start + columns).min(depth);
-            for same in product.blocks.chunk_by(|a, b| widest(a.rows) == widest(b.rows)) {
+            for same in self.dots.chunk_by(|a, b| widest_dot(a.rows) == widest_dot(b.rows)) {
                 for blocks in same.chunks(together) {
                     let mut column = start;
                     while column < end {
-                        let width = next_width(end - column, widest(same[0].rows));
+                        let width = next_width(end - column, widest_dot(same[0].rows));
                         for block in blocks {
                             // SAFETY: columns and rows are the group's, and runs those of the layout.
                             unsafe {

@@ -22,7 +22,7 @@ pub use forward::Epilogue;
 
 use crate::real::Real;
 use layout::{Layout, skip};
-use product::Product;
+use product::{Block, Product, dot_blocks};
 
 /// A convolution of planes of `height` by `width`, as PyTorch's Conv2d without dilation. The padding is smaller than the
 /// kernel.
@@ -89,6 +89,8 @@ pub struct ConvPlan {
     shape: ConvShape,
     layout: Layout,
     product: Product,
+    /// Rows of the weights' gradient per tile.
+    dots: Vec<Block>,
     phases: Vec<Phase>,
 }
 
@@ -109,7 +111,8 @@ impl ConvPlan {
         );
         let layout = Layout::new(&shape);
         let product = Product::new(shape.group_out(), taps(&shape, &layout), shape.kernel * shape.kernel, layout.plane);
-        ConvPlan { shape, product, phases: phases(&shape, &layout), layout }
+        let dots = dot_blocks(product.rows);
+        ConvPlan { shape, product, dots, phases: phases(&shape, &layout), layout }
     }
 
     /// What was planned.

@@ -20,20 +20,47 @@ pub(crate) struct Block {
     pub rows: usize,
 }
 
-/// Cuts rows into tiles of four, with a five, a six or a few in the end; never a single row unless there is one.
+/// Cuts rows into tiles of six, with tiles of three to five in the end, where there are as many rows.
 pub(crate) fn blocks(rows: usize) -> Vec<Block> {
-    let (fours, rest): (usize, &[usize]) = match (rows / 4, rows % 4) {
-        (n, 0) => (n, &[]),
-        (n, 1) if n >= 1 => (n - 1, &[5]),
-        (n, 2) if n >= 2 => (n - 2, &[5, 5]),
-        (1, 2) => (0, &[6]),
-        (n, 1) => (n, &[1]),
-        (n, 2) => (n, &[2]),
-        (n, _) => (n, &[3]),
-    };
+    cut(
+        rows,
+        6,
+        match (rows / 6, rows % 6) {
+            (_, 0) => &[],
+            (0, 1) => &[1],
+            (0, 2) => &[2],
+            (_, 1) => &[4, 3],
+            (_, 2) => &[4, 4],
+            (_, 3) => &[3],
+            (_, 4) => &[4],
+            (_, _) => &[5],
+        },
+    )
+}
+
+/// Cuts rows into tiles of four, which suit dot products, with a five, a six or a few in the end.
+pub(crate) fn dot_blocks(rows: usize) -> Vec<Block> {
+    cut(
+        rows,
+        4,
+        match (rows / 4, rows % 4) {
+            (_, 0) => &[],
+            (0, 1) => &[1],
+            (0, 2) => &[2],
+            (_, 1) => &[5],
+            (1, 2) => &[6],
+            (_, 2) => &[5, 5],
+            (_, _) => &[3],
+        },
+    )
+}
+
+/// Tiles of one size, and the last ones.
+fn cut(rows: usize, size: usize, last: &[usize]) -> Vec<Block> {
+    let equal = (rows - last.iter().sum::<usize>()) / size;
     let mut first = 0;
-    std::iter::repeat_n(4, fours)
-        .chain(rest.iter().copied())
+    std::iter::repeat_n(size, equal)
+        .chain(last.iter().copied())
         .map(|rows| {
             first += rows;
             Block { first: first - rows, rows }
@@ -165,9 +192,9 @@ mod tests {
 
     #[test]
     fn blocks_cover_every_row_once_in_tiles_that_exist() {
-        for rows in 1..300 {
+        for (rows, blocks) in (1..300).flat_map(|rows| [(rows, blocks(rows)), (rows, dot_blocks(rows))]) {
             let mut next = 0;
-            for block in blocks(rows) {
+            for block in blocks {
                 assert_eq!(block.first, next);
                 assert!((1..=super::super::tile::ROWS).contains(&block.rows));
                 assert!(block.rows > 1 || rows == 1);

@@ -7,9 +7,18 @@ pub(crate) const ROWS: usize = 6;
 /// Vectors of positions in the widest tile.
 pub(crate) const VECTORS: usize = 4;
 
-/// How many vectors wide a tile of so many rows is: the accumulators, one row of the panel and one weight fill the
-/// sixteen registers, and at least eight accumulators hide the latency of a multiply-add.
+/// How many vectors wide a tile of so many rows is: accumulators, one row of the panel and two weights (the compiler loads
+/// one ahead) fill at most the sixteen registers, and eight accumulators hide the latency of a multiply-add.
 pub(crate) const fn widest(rows: usize) -> usize {
+    match rows {
+        1..=2 => 4,
+        3 => 3,
+        _ => 2,
+    }
+}
+
+/// How many offsets wide a tile of so many rows of dot products is: their rows are read from memory, one by one.
+pub(crate) const fn widest_dot(rows: usize) -> usize {
     match rows {
         1..=3 => 4,
         4 => 3,
