@@ -146,3 +146,70 @@ table!(WIDE_F32, f32, 8, wide);
 table!(WIDE_F64, f64, 4, wide);
 table!(PLAIN_F32, f32, 8, plain);
 table!(PLAIN_F64, f64, 8, plain);
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    fn numbers(n: usize, factor: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * factor).sin()).collect()
+    }
+
+    fn close(a: &[f32], b: &[f32]) {
+        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} and {b:?}");
+    }
+
+    /// No test machine is without AVX2, so the plain functions run beside the others here.
+    #[test]
+    fn plain_functions_compute_what_wide_ones_do() {
+        if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+            return;
+        }
+        let (weights, inputs, offsets) = (numbers(60, 0.7), numbers(300, 0.3), [0, 9, 17, 40, 41, 42, 77, 80, 90, 100]);
+        let results = [&WIDE_F32, &PLAIN_F32].map(|kernels| {
+            let mut out = vec![0.5f32; 4 * 48];
+            let mut sums = [0.0f64; 2];
+            let tile = tile::Tile {
+                weights: weights.as_ptr(),
+                panel: inputs.as_ptr(),
+                offsets: offsets.as_ptr(),
+                depth: 10,
+                out: out.as_mut_ptr(),
+                stride: 48,
+                add: true,
+            };
+            // SAFETY: the vectors hold what the functions touch: 3 rows of 24 results, and below 4 rows of 27 products.
+            unsafe { (kernels.tile[2][2])(&tile) };
+            let dot = tile::Dot {
+                rows: inputs.as_ptr(),
+                plane: 50,
+                panel: inputs.as_ptr(),
+                offsets: offsets.as_ptr(),
+                count: 2,
+                span: 31,
+                len: 27,
+                out: out[..].as_mut_ptr().wrapping_add(30),
+                stride: 48,
+            };
+            // SAFETY: as above.
+            unsafe { (kernels.dot[2][3])(&dot) };
+            let finish = finish::Finish {
+                from: inputs.as_ptr(),
+                pitch: 12,
+                rows: 3,
+                cols: 11,
+                into: out[..].as_mut_ptr().wrapping_add(3 * 48),
+                room: 33,
+                bias: 0.0,
+                residual: std::ptr::null(),
+                relu: false,
+                sums: [&raw mut sums[0], &raw mut sums[1]],
+            };
+            // SAFETY: three rows of eleven fit into the last 48 elements.
+            unsafe { (kernels.finish[finish::SUMS])(&finish) };
+            (out, sums.map(|sum| sum as f32))
+        });
+        close(&results[0].0, &results[1].0);
+        close(&results[0].1, &results[1].1);
+    }
+}

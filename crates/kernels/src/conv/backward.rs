@@ -143,7 +143,9 @@ impl ConvPlan {
         let origin = layout.backward.padding * (layout.pitch + 1);
         let taps = self.shape.kernel * self.shape.kernel;
         let columns = (SECOND_LEVEL / layout.plane * taps / 12 * 12).max(12);
-        let positions = runs.count * runs.len;
+        // The zeros after a run's last row count for nothing and often make whole vectors.
+        let len = if layout.flat { runs.len } else { runs.len + layout.pitch - layout.forward.cols };
+        let positions = runs.count * len;
         let together = (FIRST_LEVEL / positions / 4).max(1);
         for start in (0..depth).step_by(columns) {
             let end = (start + columns).min(depth);
@@ -162,7 +164,7 @@ impl ConvPlan {
                                     offsets: product.offsets.as_ptr().add(column),
                                     count: runs.count,
                                     span: runs.span,
-                                    len: runs.len,
+                                    len,
                                     out: weights.as_mut_ptr().add(block.first * depth + column),
                                     stride: depth,
                                 };

@@ -71,6 +71,8 @@ pub(crate) struct Fill<T> {
     pub above: usize,
     pub rows: usize,
     pub below: usize,
+    /// Zeros after the last row: what a tap may reach there.
+    pub tail: usize,
     /// Zeros before a row's first element, and elements of the source's row.
     pub lead: usize,
     pub cols: usize,
@@ -90,7 +92,7 @@ unsafe fn zeros<T: Real, S: Simd<T>>(at: *mut T, n: usize) {
 /// Fills from the lowest address up, so that a vector may be written beyond a row's end: what follows is written later.
 #[inline(always)]
 pub(crate) unsafe fn fill<T: Real, S: Simd<T>, const KIND: usize>(f: &Fill<T>) {
-    // SAFETY: the caller's planes hold `rows * cols` elements, and the panel `above + rows + below` rows, `lead` and a
+    // SAFETY: the caller's planes hold `rows * cols` elements, and the panel `above + rows + below` rows, `tail` and a
     // vector more.
     unsafe {
         zeros::<T, S>(f.into, f.above * f.pitch);
@@ -112,7 +114,7 @@ pub(crate) unsafe fn fill<T: Real, S: Simd<T>, const KIND: usize>(f: &Fill<T>) {
             }
             row = row.add(f.pitch);
         }
-        zeros::<T, S>(row, f.below * f.pitch + f.lead);
+        zeros::<T, S>(row, f.below * f.pitch + f.tail);
     }
 }
 

@@ -3,8 +3,8 @@
 use super::ConvShape;
 
 /// Elements of a panel that may stay in the second-level cache, and the fewest and most positions of its planes.
-const PANEL: usize = 32 * 1024;
-const POSITIONS: (usize, usize) = (192, 1024);
+const PANEL: usize = 64 * 1024;
+const POSITIONS: (usize, usize) = (256, 1024);
 /// Room after a plane for whole vectors.
 const SLACK: usize = 24;
 

@@ -68,8 +68,8 @@ pub(crate) unsafe fn fill_channel<T: Real>(
                 // SAFETY: rows and columns are the source's, and the plane has the span and its slack.
                 unsafe {
                     if grid.step == 1 {
-                        let source = source.skip(first * grid.width);
-                        let fill = Fill { source, into, pitch, above, rows, below, lead: lead_x, cols };
+                        let (source, tail) = (source.skip(first * grid.width), layout.reach);
+                        let fill = Fill { source, into, pitch, above, rows, below, tail, lead: lead_x, cols };
                         (kernels.fill[kind])(&joined_rows(fill));
                     } else {
                         debug_assert!(kind == ONE || kind == SUM);

@@ -1,0 +1,205 @@
+//! Norms, pools and what works element by element, against plain loops in f64.
+#![allow(unsafe_code)] // The functions under test are unsafe.
+
+mod common;
+
+use common::{Tensor, close, values};
+use kernels::norm::{self, Residual};
+use kernels::pool::{AveragePool, MaxPool, PoolShape, global};
+use kernels::{Gradient, NormBackward, Real, View, pointwise};
+use proptest::prelude::*;
+
+const IMAGES: usize = 3;
+
+fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: u64, tolerance: f64) {
+    let tensor = |i: u64| Tensor::<T>::random(IMAGES, channels, height, width, i as usize, seed + i);
+    let [mut x, mut residual, mut out, mut gradient, mut into] = [0, 1, 2, 3, 4].map(tensor);
+    let numbers: [Vec<T>; 4] = [5, 6, 7, 8].map(|i| values(channels, seed + i));
+    let number = |which: usize, i: usize| numbers[which][i / (height * width) % channels].to_f64();
+    let channel = |i: usize| i / (height * width) % channels;
+    let (dx, dr, dg) = (x.dense(), residual.dense(), gradient.dense());
+
+    let (mut sums, mut wanted) = (vec![1.0; 2 * channels], vec![1.0; 2 * channels]);
+    unsafe { norm::sums(x.view(), 0..IMAGES, &mut sums) };
+    for (i, value) in dx.iter().enumerate() {
+        wanted[channel(i)] += value;
+        wanted[channels + channel(i)] += value * value;
+    }
+    close(&sums, &wanted, tolerance);
+
+    let affine = Some(Residual { view: residual.view(), affine: Some((&numbers[2], &numbers[3])) });
+    unsafe { norm::normalise(x.view(), &numbers[0], &numbers[1], affine, true, out.view(), 0..IMAGES) };
+    let all = |i: usize| dx[i] * number(0, i) + number(1, i) + dr[i] * number(2, i) + number(3, i);
+    close(&out.dense(), &(0..dx.len()).map(|i| all(i).max(0.0)).collect::<Vec<_>>(), tolerance);
+    let masks = out.dense();
+
+    let (mut sums, mut wanted) = (vec![1.0; 2 * channels], vec![1.0; 2 * channels]);
+    unsafe { norm::backward_sums(gradient.view(), Some(out.view()), x.view(), &numbers[0], 0..IMAGES, &mut sums) };
+    let masked = |i: usize| if masks[i] > 0.0 { dg[i] } else { 0.0 };
+    for i in 0..dx.len() {
+        wanted[channel(i)] += masked(i);
+        wanted[channels + channel(i)] += masked(i) * (dx[i] - number(0, i));
+    }
+    close(&sums, &wanted, tolerance);
+
+    let before = into.dense();
+    unsafe { norm::masked(gradient.view(), out.view(), into.view(), true, 0..IMAGES) };
+    close(&into.dense(), &(0..dx.len()).map(|i| before[i] + masked(i)).collect::<Vec<_>>(), tolerance);
+    let norm = NormBackward { x: x.view(), a: &numbers[1], b: &numbers[2], c: &numbers[3] };
+    let full = Gradient { of: gradient.view(), relu: Some(out.view()), norm: Some(norm) };
+    unsafe { norm::input_gradient(&full, into.view(), false, 0..IMAGES) };
+    let wanted = |i: usize| number(1, i) * masked(i) + number(2, i) * dx[i] + number(3, i);
+    close(&into.dense(), &(0..dx.len()).map(wanted).collect::<Vec<_>>(), tolerance);
+
+    unsafe { norm::normalise(x.view(), &numbers[0], &numbers[1], None, false, into.view(), 0..IMAGES) };
+    let plain: Vec<f64> = (0..dx.len()).map(|i| dx[i] * number(0, i) + number(1, i)).collect();
+    close(&into.dense(), &plain, tolerance);
+    into.check_gaps();
+    out.check_gaps();
+}
+
+fn windows(shape: &PoolShape, mut each: impl FnMut(usize, &[usize], usize)) {
+    let (rows, cols) = shape.output();
+    let (k, p) = (shape.kernel, shape.padding);
+    for plane in 0..IMAGES * shape.channels {
+        for (y, x) in (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x))) {
+            let axis = |i: usize, size: usize| {
+                let start = (i * shape.stride) as isize - p as isize;
+                let end = (start + k as isize).min((size + p) as isize);
+                let inside: Vec<usize> =
+                    (start..end).filter(|&at| at >= 0 && at < size as isize).map(|at| at as usize).collect();
+                (inside, (end - start) as usize)
+            };
+            let ((ys, high), (xs, wide)) = (axis(y, shape.height), axis(x, shape.width));
+            let at = |y: usize, x: usize| (plane * shape.height + y) * shape.width + x;
+            let pixels: Vec<usize> = ys.iter().flat_map(|&y| xs.iter().map(move |&x| at(y, x))).collect();
+            each((plane * rows + y) * cols + x, &pixels, high * wide);
+        }
+    }
+}
+
+fn pools_are_right<T: Real>(shape: PoolShape, include: bool, add: bool, seed: u64, tolerance: f64) {
+    let (rows, cols) = shape.output();
+    let inner = |i: u64| Tensor::<T>::random(IMAGES, shape.channels, shape.height, shape.width, i as usize, seed + i);
+    let outer = |i: u64| Tensor::<T>::random(IMAGES, shape.channels, rows, cols, i as usize, seed + i);
+    let [mut x, mut out, mut gradient] = [inner(0), outer(1), outer(2)];
+    let (dx, dg) = (x.dense(), gradient.dense());
+    let mut index = vec![0u32; dg.len()];
+    let (image_stride, channels) = (shape.channels * rows * cols, shape.channels);
+    let index = View { at: index.as_mut_ptr(), image_stride, channels, height: rows, width: cols };
+
+    for maximum in [false, true] {
+        let mut into = inner(3);
+        let start = if add { into.dense() } else { vec![0.0; dx.len()] };
+        let (mut wanted, mut wanted_back) = (vec![0.0; dg.len()], start);
+        windows(&shape, |o, pixels, padded| {
+            if maximum {
+                let best = pixels.iter().fold(pixels[0], |best, &i| if dx[i] > dx[best] { i } else { best });
+                wanted[o] = dx[best];
+                wanted_back[best] += dg[o];
+                return;
+            }
+            let count = if include { padded } else { pixels.len() } as f64;
+            wanted[o] = pixels.iter().map(|&i| dx[i]).sum::<f64>() / count;
+            pixels.iter().for_each(|&i| wanted_back[i] += dg[o] / count);
+        });
+        if maximum {
+            let pool = MaxPool::new(shape);
+            unsafe {
+                pool.forward(x.view(), out.view(), index, 0..IMAGES);
+                pool.backward(gradient.view(), index, into.view(), add, 0..IMAGES);
+            }
+        } else {
+            let pool = AveragePool::<T>::new(shape, include);
+            let mut scratch = vec![T::from_f64(f64::NAN); pool.scratch_len()];
+            unsafe {
+                pool.forward(x.view(), out.view(), 0..IMAGES, &mut scratch);
+                pool.backward(gradient.view(), into.view(), add, 0..IMAGES, &mut scratch);
+            }
+        }
+        close(&out.dense(), &wanted, tolerance);
+        close(&into.dense(), &wanted_back, tolerance);
+        out.check_gaps();
+        into.check_gaps();
+    }
+}
+
+fn pointwise_is_right<T: Real>(channels: usize, height: usize, width: usize, add: bool, seed: u64, tolerance: f64) {
+    let tensor = |i: u64| Tensor::<T>::random(IMAGES, channels, height, width, i as usize, seed + i);
+    let gates = |i: u64| Tensor::<T>::random(IMAGES, channels, 1, 1, i as usize, seed + i);
+    let [mut a, mut b, mut c] = [0, 1, 2].map(tensor);
+    let [mut gate, mut gate_gradient] = [gates(3), gates(4)];
+    let (da, db, dc, gate_values) = (a.dense(), b.dense(), c.dense(), gate.dense());
+    let plane = height * width;
+    let base = tensor(5).dense();
+    let from = |i: usize| if add { base[i] } else { 0.0 };
+    let check = |run: &mut dyn FnMut(View<T>), wanted: &dyn Fn(usize) -> f64| {
+        let mut into = tensor(5);
+        run(into.view());
+        close(&into.dense(), &(0..base.len()).map(wanted).collect::<Vec<_>>(), tolerance);
+        into.check_gaps();
+    };
+    let [va, vb, vc, vg] = [a.view(), b.view(), c.view(), gate.view()];
+    let all = 0..IMAGES;
+    check(&mut |v| unsafe { pointwise::add(&[va, vb, vc], v, add, all.clone()) }, &|i| from(i) + da[i] + db[i] + dc[i]);
+    check(&mut |v| unsafe { pointwise::copy(va, v, all.clone()) }, &|i| da[i]);
+    check(&mut |v| unsafe { pointwise::relu(va, v, all.clone()) }, &|i| da[i].max(0.0));
+    let masked = |i: usize| from(i) + if db[i] > 0.0 { da[i] } else { 0.0 };
+    check(&mut |v| unsafe { pointwise::relu_backward(va, vb, v, add, all.clone()) }, &masked);
+    check(&mut |v| unsafe { pointwise::sigmoid(va, v, all.clone()) }, &|i| 1.0 / (1.0 + (-da[i]).exp()));
+    let slope = |i: usize| from(i) + da[i] * db[i] * (1.0 - db[i]);
+    check(&mut |v| unsafe { pointwise::sigmoid_backward(va, vb, v, add, all.clone()) }, &slope);
+    check(&mut |v| unsafe { pointwise::gate(va, vg, v, add, all.clone()) }, &|i| {
+        from(i) + da[i] * gate_values[i / plane]
+    });
+    let share = |i: usize| from(i) + gate_values[i / plane] / plane as f64;
+    check(&mut |v| unsafe { global::backward(vg, v, add, all.clone()) }, &share);
+
+    let before = gate_gradient.dense();
+    let sums = |value: &dyn Fn(usize) -> f64| -> Vec<f64> {
+        (0..before.len()).map(|g| (g * plane..(g + 1) * plane).map(value).sum::<f64>()).collect()
+    };
+    unsafe { pointwise::gate_backward(va, vb, gate_gradient.view(), add, all.clone()) };
+    let mut wanted = sums(&|i| da[i] * db[i]);
+    wanted.iter_mut().zip(&before).for_each(|(sum, before)| *sum += if add { *before } else { 0.0 });
+    close(&gate_gradient.dense(), &wanted, tolerance);
+    unsafe { global::forward(va, gate_gradient.view(), all) };
+    close(&gate_gradient.dense(), &sums(&|i| da[i] / plane as f64), tolerance);
+}
+
+proptest! {
+    #[test]
+    fn norms(channels in 1..5usize, height in 1..24usize, width in 1..24usize, seed in any::<u32>()) {
+        norms_are_right::<f64>(channels, height, width, seed.into(), 1e-12);
+        norms_are_right::<f32>(channels, height, width, seed.into(), 1e-5);
+    }
+
+    #[test]
+    fn pools(kernel in 1..6usize, stride in 1..4usize, pad in 0..3usize, size in (6..20usize, 6..20usize),
+             ceil_mode: bool, include: bool, add: bool, seed in any::<u32>()) {
+        let (height, width) = size;
+        let shape = PoolShape { channels: 2, height, width, kernel, stride, padding: pad.min(kernel / 2), ceil_mode };
+        pools_are_right::<f64>(shape, include, add, seed.into(), 1e-12);
+        pools_are_right::<f32>(shape, include, add, seed.into(), 1e-5);
+    }
+
+    #[test]
+    fn elements(channels in 1..5usize, height in 1..12usize, width in 1..12usize, add: bool, seed in any::<u32>()) {
+        pointwise_is_right::<f64>(channels, height, width, add, seed.into(), 1e-12);
+        pointwise_is_right::<f32>(channels, height, width, add, seed.into(), 1e-5);
+    }
+}
+
+#[test]
+fn the_first_maximum_wins_and_what_is_no_number_wins_over_all() {
+    let shape = PoolShape { channels: 1, height: 2, width: 4, kernel: 2, stride: 2, padding: 0, ceil_mode: false };
+    let mut x = [1.0, 3.0, f32::NAN, 2.0, 3.0, 0.0, 5.0, 1.0];
+    let (mut out, mut index) = ([0.0f32; 2], [0u32; 2]);
+    let view = View { at: x.as_mut_ptr(), image_stride: 8, channels: 1, height: 2, width: 4 };
+    let small = View { at: out.as_mut_ptr(), image_stride: 2, channels: 1, height: 1, width: 2 };
+    let places = View { at: index.as_mut_ptr(), image_stride: 2, channels: 1, height: 1, width: 2 };
+    unsafe { MaxPool::new(shape).forward(view, small, places, 0..1) };
+    assert_eq!(out[0], 3.0);
+    assert!(out[1].is_nan());
+    assert_eq!(index, [1, 2]);
+}
