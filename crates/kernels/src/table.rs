@@ -8,30 +8,33 @@ use crate::pool::rows;
 use crate::real::{Plain, Real};
 use crate::{norm, pointwise, sgd};
 
+/// A function of the table, for arguments of type `A`.
+type Run<A> = unsafe fn(&A);
+
 pub(crate) struct Kernels<T: 'static> {
     /// Elements of a vector.
     pub lanes: usize,
     /// By rows - 1 and vectors - 1.
-    pub tile: [[unsafe fn(&tile::Tile<T>); tile::VECTORS]; tile::ROWS],
+    pub tile: [[Run<tile::Tile<T>>; tile::VECTORS]; tile::ROWS],
     /// By rows - 1 and offsets - 1.
-    pub dot: [[unsafe fn(&tile::Dot<T>); tile::VECTORS]; tile::ROWS],
-    pub fill: [unsafe fn(&fill::Fill<T>); fill::KINDS],
+    pub dot: [[Run<tile::Dot<T>>; tile::VECTORS]; tile::ROWS],
+    pub fill: [Run<fill::Fill<T>>; fill::KINDS],
     /// `ONE` and `SUM`.
-    pub comb: [unsafe fn(&fill::Comb<T>); 2],
-    pub finish: [unsafe fn(&finish::Finish<T>); finish::MODES],
+    pub comb: [Run<fill::Comb<T>>; 2],
+    pub finish: [Run<finish::Finish<T>>; finish::MODES],
     /// `STORE` and `ADD`.
-    pub spread: [unsafe fn(&finish::Spread<T>); 2],
-    pub sums: unsafe fn(&norm::Sums<T>),
-    pub normalise: [unsafe fn(&norm::Normalise<T>); 2],
-    pub backward_sums: [unsafe fn(&norm::BackwardSums<T>); 2],
+    pub spread: [Run<finish::Spread<T>>; 2],
+    pub sums: Run<norm::Sums<T>>,
+    pub normalise: [Run<norm::Normalise<T>>; 2],
+    pub backward_sums: [Run<norm::BackwardSums<T>>; 2],
     /// By kind of source, then overwriting or adding.
-    pub copy: [[unsafe fn(&pointwise::Copy<T>); 2]; fill::KINDS],
-    pub relu: unsafe fn(&pointwise::Copy<T>),
-    pub scale: [unsafe fn(&pointwise::Copy<T>); 2],
-    pub product_sum: unsafe fn(&pointwise::ProductSum<T>),
-    pub pool_row: unsafe fn(&rows::Sum<T>),
-    pub pool_maximum: unsafe fn(&rows::Maximum<T>),
-    pub sgd: unsafe fn(&sgd::Step<T>),
+    pub copy: [[Run<pointwise::Copy<T>>; 2]; fill::KINDS],
+    pub relu: Run<pointwise::Copy<T>>,
+    pub scale: [Run<pointwise::Copy<T>>; 2],
+    pub product_sum: Run<pointwise::ProductSum<T>>,
+    pub pool_row: Run<rows::Sum<T>>,
+    pub pool_maximum: Run<rows::Maximum<T>>,
+    pub sgd: Run<sgd::Step<T>>,
 }
 
 /// A function compiled for the baseline and one for AVX2, both with the body of `$module::$function`.

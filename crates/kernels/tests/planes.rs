@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Tensor, close, values};
+use common::{Tensor, close, near, values};
 use kernels::norm::{self, Residual};
 use kernels::pool::{AveragePool, MaxPool, PoolShape, global};
 use kernels::{Gradient, NormBackward, Real, View, pointwise};
@@ -30,7 +30,7 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
     let affine = Some(Residual { view: residual.view(), affine: Some((&numbers[2], &numbers[3])) });
     unsafe { norm::normalise(x.view(), &numbers[0], &numbers[1], affine, true, out.view(), 0..IMAGES) };
     let all = |i: usize| dx[i] * number(0, i) + number(1, i) + dr[i] * number(2, i) + number(3, i);
-    close(&out.dense(), &(0..dx.len()).map(|i| all(i).max(0.0)).collect::<Vec<_>>(), tolerance);
+    near(&out.dense(), &(0..dx.len()).map(|i| all(i).max(0.0)).collect::<Vec<_>>(), tolerance);
     let masks = out.dense();
 
     let (mut sums, mut wanted) = (vec![1.0; 2 * channels], vec![1.0; 2 * channels]);
@@ -44,16 +44,16 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
 
     let before = into.dense();
     unsafe { norm::masked(gradient.view(), out.view(), into.view(), true, 0..IMAGES) };
-    close(&into.dense(), &(0..dx.len()).map(|i| before[i] + masked(i)).collect::<Vec<_>>(), tolerance);
+    near(&into.dense(), &(0..dx.len()).map(|i| before[i] + masked(i)).collect::<Vec<_>>(), tolerance);
     let norm = NormBackward { x: x.view(), a: &numbers[1], b: &numbers[2], c: &numbers[3] };
     let full = Gradient { of: gradient.view(), relu: Some(out.view()), norm: Some(norm) };
     unsafe { norm::input_gradient(&full, into.view(), false, 0..IMAGES) };
     let wanted = |i: usize| number(1, i) * masked(i) + number(2, i) * dx[i] + number(3, i);
-    close(&into.dense(), &(0..dx.len()).map(wanted).collect::<Vec<_>>(), tolerance);
+    near(&into.dense(), &(0..dx.len()).map(wanted).collect::<Vec<_>>(), tolerance);
 
     unsafe { norm::normalise(x.view(), &numbers[0], &numbers[1], None, false, into.view(), 0..IMAGES) };
     let plain: Vec<f64> = (0..dx.len()).map(|i| dx[i] * number(0, i) + number(1, i)).collect();
-    close(&into.dense(), &plain, tolerance);
+    near(&into.dense(), &plain, tolerance);
     into.check_gaps();
     out.check_gaps();
 }
@@ -117,8 +117,8 @@ fn pools_are_right<T: Real>(shape: PoolShape, include: bool, add: bool, seed: u6
                 pool.backward(gradient.view(), into.view(), add, 0..IMAGES, &mut scratch);
             }
         }
-        close(&out.dense(), &wanted, tolerance);
-        close(&into.dense(), &wanted_back, tolerance);
+        near(&out.dense(), &wanted, tolerance);
+        near(&into.dense(), &wanted_back, tolerance);
         out.check_gaps();
         into.check_gaps();
     }
@@ -136,7 +136,7 @@ fn pointwise_is_right<T: Real>(channels: usize, height: usize, width: usize, add
     let check = |run: &mut dyn FnMut(View<T>), wanted: &dyn Fn(usize) -> f64| {
         let mut into = tensor(5);
         run(into.view());
-        close(&into.dense(), &(0..base.len()).map(wanted).collect::<Vec<_>>(), tolerance);
+        near(&into.dense(), &(0..base.len()).map(wanted).collect::<Vec<_>>(), tolerance);
         into.check_gaps();
     };
     let [va, vb, vc, vg] = [a.view(), b.view(), c.view(), gate.view()];
@@ -162,9 +162,9 @@ fn pointwise_is_right<T: Real>(channels: usize, height: usize, width: usize, add
     unsafe { pointwise::gate_backward(va, vb, gate_gradient.view(), add, all.clone()) };
     let mut wanted = sums(&|i| da[i] * db[i]);
     wanted.iter_mut().zip(&before).for_each(|(sum, before)| *sum += if add { *before } else { 0.0 });
-    close(&gate_gradient.dense(), &wanted, tolerance);
+    near(&gate_gradient.dense(), &wanted, tolerance);
     unsafe { global::forward(va, gate_gradient.view(), all) };
-    close(&gate_gradient.dense(), &sums(&|i| da[i] / plane as f64), tolerance);
+    near(&gate_gradient.dense(), &sums(&|i| da[i] / plane as f64), tolerance);
 }
 
 proptest! {

@@ -105,13 +105,26 @@ pub(crate) struct Spread<T> {
 #[inline(always)]
 pub(crate) unsafe fn spread<T: Real, S: Simd<T>, const MODE: usize>(f: &Spread<T>) {
     for y in 0..f.rows {
-        for x in 0..f.cols {
-            // SAFETY: the caller's pointers cover the rows.
-            unsafe {
-                let value = if f.from.is_null() { T::ZERO } else { *f.from.add(y * f.pitch + x) };
-                let at = f.into.add(y * f.into_pitch + x * f.step);
-                *at = if MODE == ADD { *at + value } else { value };
+        // SAFETY: the caller's pointers cover the rows.
+        unsafe {
+            let from = if f.from.is_null() { None } else { Some(f.from.add(y * f.pitch)) };
+            let into = f.into.add(y * f.into_pitch);
+            match (f.step, from) {
+                (_, None) => (0..f.cols).for_each(|x| *into.add(x * f.step) = T::ZERO),
+                (2, Some(from)) => spread_row::<T, MODE>(from, into, 2, f.cols),
+                (step, Some(from)) => spread_row::<T, MODE>(from, into, step, f.cols),
             }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn spread_row<T: Real, const MODE: usize>(from: *const T, into: *mut T, step: usize, cols: usize) {
+    for x in 0..cols {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (value, at) = (*from.add(x), into.add(x * step));
+            *at = if MODE == ADD { *at + value } else { value };
         }
     }
 }

@@ -68,9 +68,9 @@ unsafe fn gather<T: Real>(s: &Sum<T>, place: impl Fn(usize) -> usize, into: &mut
                     into[place(x)] = (a[x] * scales[0] + b[x] * scales[1] + c[x] * scales[2]) * columns[x];
                 }
             }
-            rows => {
-                for y in 0..rows {
-                    let (row, scale) = (row(y), scales[y]);
+            _ => {
+                for (y, &scale) in scales.iter().enumerate() {
+                    let row = row(y);
                     for x in 0..s.cols {
                         let so_far = if y == 0 { T::ZERO } else { into[place(x)] };
                         into[place(x)] = so_far + row[x] * scale * columns[x];
