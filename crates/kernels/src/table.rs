@@ -6,7 +6,7 @@
 use crate::conv::{fill, finish, tile};
 use crate::pool::rows;
 use crate::real::{Plain, Real};
-use crate::{norm, pointwise, sgd};
+use crate::{norm, pointwise};
 
 /// A function of the table, for arguments of type `A`.
 type Run<A> = unsafe fn(&A);
@@ -34,7 +34,6 @@ pub(crate) struct Kernels<T: 'static> {
     pub product_sum: Run<pointwise::ProductSum<T>>,
     pub pool_row: Run<rows::Sum<T>>,
     pub pool_maximum: Run<rows::Maximum<T>>,
-    pub sgd: Run<sgd::Step<T>>,
 }
 
 /// A function compiled for the baseline and one for AVX2, both with the body of `$module::$function`.
@@ -74,7 +73,6 @@ compile!(scales, pointwise::scale_plane, (ADD), pointwise::Copy<T>);
 compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>);
 compile!(pool_rows, rows::sum, (), rows::Sum<T>);
 compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
-compile!(sgd_steps, sgd::step_of, (), sgd::Step<T>);
 
 macro_rules! widths {
     ($kind:ident, $which:ident, $t:ty, $widest:path) => {
@@ -138,7 +136,6 @@ macro_rules! table {
             product_sum: product_sums::$which::<$t>,
             pool_row: pool_rows::$which::<$t>,
             pool_maximum: pool_maxima::$which::<$t>,
-            sgd: sgd_steps::$which::<$t>,
         };
     };
 }

@@ -7,7 +7,7 @@ mod filled;
 
 use arch::{Input, ModelWords, Role, StateEntry, build};
 use filled::fill;
-use nn::{AutogradStep, Layout, Mode, Net, Placement, PlannedStep, Step, Targets, Weight};
+use nn::{AutogradStep, Folded, Layout, Mode, Net, Placement, PlannedStep, Step, Targets, Weight};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -82,22 +82,8 @@ impl std::fmt::Display for Deviation {
 
 fn compare(g: &Golden, kind: Kind, layout: Layout, step: &mut dyn Step) -> Deviation {
     let (mut net, images) = filled(g, kind, layout);
-    let number = |v: &Value| v.as_f64().expect("a number");
-    let scalar = |t: &Tensor| t.double_value(&[]);
-    let relative = |ours: f64, theirs: f64| (ours - theirs).abs() / theirs.abs();
-    let mut worst = Deviation::default();
-
-    let logits = tch::no_grad(|| net.logits(&images, Mode::Eval)).to_kind(Kind::Double);
-    let spread = number(&g.value["eval_std"]);
-    for (image, row) in g.value["eval_logits"].as_array().expect("rows").iter().enumerate() {
-        for (class, theirs) in row.as_array().expect("logits").iter().enumerate() {
-            let ours = logits.double_value(&[image as i64, class as i64]);
-            worst.logits = worst.logits.max((ours - number(theirs)).abs() / spread);
-        }
-    }
-    let mean = scalar(&logits.mean(Kind::Double));
-    worst.logits = worst.logits.max((mean - number(&g.value["eval_mean"])).abs() / spread);
-    worst.logits = worst.logits.max(relative(scalar(&logits.std(true)), spread));
+    let logits = tch::no_grad(|| net.logits(&images, Mode::Eval));
+    let mut worst = Deviation { logits: of_logits(g, &logits), ..Deviation::default() };
 
     let labels = Tensor::from_slice(&[1_i64, 3]);
     net.params_mut().zero_grads();
@@ -109,6 +95,45 @@ fn compare(g: &Golden, kind: Kind, layout: Layout, step: &mut dyn Step) -> Devia
         worst.gradient = worst.gradient.max(relative(norm, number(theirs)));
     }
     worst
+}
+
+fn number(v: &Value) -> f64 {
+    v.as_f64().expect("a number")
+}
+
+fn scalar(t: &Tensor) -> f64 {
+    t.double_value(&[])
+}
+
+fn relative(ours: f64, theirs: f64) -> f64 {
+    (ours - theirs).abs() / theirs.abs()
+}
+
+fn of_logits(g: &Golden, logits: &Tensor) -> f64 {
+    let logits = logits.to_kind(Kind::Double);
+    let mut worst: f64 = 0.0;
+    let spread = number(&g.value["eval_std"]);
+    for (image, row) in g.value["eval_logits"].as_array().expect("rows").iter().enumerate() {
+        for (class, theirs) in row.as_array().expect("logits").iter().enumerate() {
+            let ours = logits.double_value(&[image as i64, class as i64]);
+            worst = worst.max((ours - number(theirs)).abs() / spread);
+        }
+    }
+    let mean = scalar(&logits.mean(Kind::Double));
+    worst = worst.max((mean - number(&g.value["eval_mean"])).abs() / spread);
+    worst.max(relative(scalar(&logits.std(true)), spread))
+}
+
+#[test]
+fn folded_networks_evaluate_as_they_are() {
+    for (kind, most) in [(Kind::Double, 1e-9), (Kind::Float, 1e-4)] {
+        for g in golden() {
+            let (net, images) = filled(&g, kind, Layout::Contiguous);
+            let off = of_logits(&g, &Folded::new(&net, 2).unwrap().logits(&net, &images).unwrap());
+            println!("{:28} {kind:?} logits {off:.1e}", g.name);
+            assert!(off <= most, "{} {kind:?}: {off:e}", g.name);
+        }
+    }
 }
 
 #[test]

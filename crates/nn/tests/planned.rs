@@ -2,7 +2,7 @@
 //! on 60 random networks of the family, with one thread and with several, in float64 to a billionth.
 
 use arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelWords, Stem, build};
-use nn::{AutogradStep, Layout, Net, Placement, PlannedStep, Step, Targets, Weight, init};
+use nn::{AutogradStep, Layout, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, Weight, init};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -110,6 +110,38 @@ fn gradients_are_autograds_on_random_resnets() {
 #[test]
 fn gradients_are_autograds_on_random_dlas() {
     check(dlas(), 15, 32);
+}
+
+/// Twenty steps with everything on, as a trial makes them.
+#[test]
+fn twenty_steps_give_the_references_losses() {
+    let words = ModelWords {
+        block: Some(BlockKind::Res2),
+        depth: Some(11),
+        planes: Some(8),
+        stem: Some(Stem::Cifar),
+        ..ModelWords::default()
+    };
+    let input = Input { classes: 10, ..Input::square(16, 10) };
+    tch::set_num_threads(2);
+    let sgd = Sgd { weight_decay: 5e-4, decay_weights_only: false, nesterov: true };
+    let losses = |mut step: Box<dyn Step>| -> Vec<f64> {
+        let mut net = net(&words, input, Kind::Double, 3);
+        let run = |i: u64| {
+            let (images, targets) = batch(16, input, i);
+            net.params_mut().zero_grads();
+            let loss = step.forward_backward(&mut net, &images, &targets, Weight::ONE).loss;
+            sgd.step(net.params_mut(), Rates { lr: 0.05, momentum: 0.9, first: i == 0, found_inf: None }).unwrap();
+            loss.double_value(&[])
+        };
+        (0..20).map(run).collect()
+    };
+    let theirs = losses(Box::new(AutogradStep { label_smoothing: 0.1 }));
+    let ours = losses(Box::new(PlannedStep::new(0.1)));
+    for (a, b) in ours.iter().zip(&theirs) {
+        assert!((a - b).abs() <= 1e-9 * b.abs(), "{a} against {b}");
+    }
+    assert!(theirs[19] != theirs[0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::reduce::Reduce;
 use crate::shown::MOST_CLASSES;
 use data::{Pass, Shard, Source, Split, order};
-use nn::{Mode, Net};
+use nn::{Folded, Mode, Net, PlannedStep};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -17,6 +17,28 @@ pub struct Evaluation {
     pub metrics: BTreeMap<String, f64>,
     /// How many images of each class (rows) were taken for each (columns), row by row; empty for many classes.
     pub confusion: Vec<f64>,
+}
+
+/// A network as it is evaluated: what trains by kernels of its own is folded, the rest runs as it trains.
+pub struct Evaluator<'a> {
+    net: &'a Net,
+    folded: Option<Folded>,
+}
+
+impl Evaluator<'_> {
+    /// Of the net's present weights, for batches of about `batch` images.
+    pub fn new(net: &Net, batch: usize) -> Result<Evaluator<'_>, TrainError> {
+        let folded = PlannedStep::fits(net).then(|| Folded::new(net, batch)).transpose()?;
+        Ok(Evaluator { net, folded })
+    }
+
+    /// N x classes.
+    pub fn logits(&self, images: &Tensor) -> Result<Tensor, TrainError> {
+        match &self.folded {
+            Some(folded) => Ok(folded.logits(self.net, images)?),
+            None => Ok(tch::no_grad(|| self.net.logits(images, Mode::Eval))),
+        }
+    }
 }
 
 /// Test images in groups whose accuracies are told one by one.
@@ -38,6 +60,7 @@ pub fn evaluate(
 ) -> Result<Evaluation, TrainError> {
     let batches = order::evaluation_batches(source.len(Split::Test), BATCH, shard);
     source.begin(Pass { split: Split::Test, batches, augment: None })?;
+    let evaluator = Evaluator::new(net, BATCH)?;
     let mut sums: Option<Tensor> = None;
     let mut confusion: Option<Tensor> = None;
     let mut by_group = vec![0.0; 2 * groups.names.len()];
@@ -45,7 +68,7 @@ pub fn evaluate(
     let mut classes = 0;
     tch::no_grad(|| -> Result<(), TrainError> {
         while let Some(batch) = source.next_batch()? {
-            let logits = net.logits(&batch.images, Mode::Eval);
+            let logits = evaluator.logits(&batch.images)?;
             classes = logits.size()[1];
             images += batch.labels.numel();
             let counts = loss_and_hits(&logits, &batch.labels);

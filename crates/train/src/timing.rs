@@ -1,7 +1,7 @@
 //! A few steps of a trial, timed: what the plan's price is worked out from. Nothing is written but a checkpoint that is
 //! removed again.
 
-use crate::evaluate::BATCH;
+use crate::evaluate::{BATCH, Evaluator};
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::mix::mix;
 use crate::schedule::rates;
@@ -9,7 +9,7 @@ use crate::training::optimizer;
 use crate::trial::{Options, fresh_net};
 use crate::{TrainError, checkpoint, environment};
 use data::{DataSet, Pass, Shard, Source, Split, order};
-use nn::{Mode, Net, Weight};
+use nn::{Net, Weight};
 use random::Key;
 use spec::TrialSpec;
 use std::time::{Duration, Instant};
@@ -123,11 +123,12 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
     let batch = BATCH.min(source.len(Split::Test)).min((MOST_MACS / macs).max(2) as usize);
     let batches = order::evaluation_batches(source.len(Split::Test), batch, Shard::WHOLE);
     source.begin(Pass { split: Split::Test, batches, augment: None })?;
+    let evaluator = Evaluator::new(net, batch)?;
     let (mut images, mut seconds) = (0, 0.0);
     let mut started = Instant::now();
     for turn in 0..4 {
         let Some(batch) = source.next_batch()? else { break };
-        let logits = tch::no_grad(|| net.logits(&batch.images, Mode::Eval));
+        let logits = evaluator.logits(&batch.images)?;
         let _ = logits.sum(Kind::Float).double_value(&[]);
         // The first turn warms up, unless it is the only one.
         if turn > 0 || source.len(Split::Test) <= batch.indices.len() {
