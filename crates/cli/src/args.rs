@@ -79,6 +79,9 @@ pub struct SweepArgs {
     /// Do not time networks that were never timed here: no prices for them
     #[arg(long)]
     pub no_time: bool,
+    /// On a CPU, train by libtorch's operators and autograd instead of the planned step (short for plain=true)
+    #[arg(long)]
+    pub plain: bool,
     /// Shrink every costly number and generate the images: does this experiment run, and does its loss fall?
     #[arg(long)]
     pub smoke: bool,

@@ -31,7 +31,9 @@ pub enum Purpose {
 
 /// Reads the file and the axes, and plans. Nothing is written.
 pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
-    let (file, axes) = split(&args.words)?;
+    let mut words = args.words.clone();
+    words.extend(args.plain.then(|| "plain=true".to_owned()));
+    let (file, axes) = split(&words)?;
     let text = std::fs::read_to_string(&file).map_err(|e| {
         let help = "name an experiment file, e.g. experiments/quickstart.yaml, and axes as name=values";
         Failure::input(format!("cannot read {}: {e}", file.display()), help)

@@ -25,7 +25,11 @@ enum Piece {
 enum Layer {
     Fused(Prepacked),
     /// Two or three operators.
-    Plain { weight: Tensor, bias: Tensor, conv: Conv },
+    Plain {
+        weight: Tensor,
+        bias: Tensor,
+        conv: Conv,
+    },
 }
 
 /// A convolution's node with the norm behind it, if that is its only reader.
@@ -183,7 +187,8 @@ fn folded(net: &Net, node: NodeId, conv: Conv, norm: Option<NodeId>) -> [Tensor;
     let kind = net.placement().kind;
     let state = |id: NodeId, i: usize| net.state(id, i).to_kind(Kind::Double);
     let weight = state(node, 0);
-    let bias = if conv.bias { state(node, 1) } else { Tensor::zeros([conv.out as i64], (Kind::Double, weight.device())) };
+    let bias =
+        if conv.bias { state(node, 1) } else { Tensor::zeros([conv.out as i64], (Kind::Double, weight.device())) };
     let (weight, bias) = match norm.map(|norm| (norm, net.graph().node(norm).op)) {
         Some((norm, Op::BatchNorm { eps, .. })) => {
             let scale = state(norm, 0) / (state(norm, 3) + eps).sqrt();

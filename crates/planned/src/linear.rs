@@ -20,7 +20,7 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     let rest = a_whole.remainder().iter().zip(b_whole.remainder()).fold(T::ZERO, |sum, (a, b)| sum + *a * *b);
     for (a, b) in a_whole.zip(b_whole) {
         for i in 0..LANES {
-            lanes[i] = lanes[i] + a[i] * b[i];
+            lanes[i] += a[i] * b[i];
         }
     }
     lanes.into_iter().fold(rest, |sum, lane| sum + lane)
@@ -34,7 +34,7 @@ pub fn input_gradient<T: Real>(dy: &[T], weight: &[T], outputs: usize, dx: &mut 
             dx.fill(T::ZERO);
         }
         for (g, w) in dy.iter().zip(weight.chunks_exact(inputs)) {
-            dx.iter_mut().zip(w).for_each(|(dx, w)| *dx = *dx + *g * *w);
+            dx.iter_mut().zip(w).for_each(|(dx, w)| *dx += *g * *w);
         }
     }
 }
@@ -44,7 +44,7 @@ pub fn weight_gradient<T: Real>(x: &[T], dy: &[T], outputs: usize, dw: &mut [T])
     let inputs = dw.len() / outputs;
     for (k, dw) in dw.chunks_exact_mut(inputs).enumerate() {
         for (x, dy) in x.chunks_exact(inputs).zip(dy.chunks_exact(outputs)) {
-            dw.iter_mut().zip(x).for_each(|(dw, x)| *dw = *dw + dy[k] * *x);
+            dw.iter_mut().zip(x).for_each(|(dw, x)| *dw += dy[k] * *x);
         }
     }
 }
@@ -52,6 +52,6 @@ pub fn weight_gradient<T: Real>(x: &[T], dy: &[T], outputs: usize, dw: &mut [T])
 /// db[k] += sum over n of dy[n][k].
 pub fn bias_gradient<T: Real>(dy: &[T], db: &mut [T]) {
     for dy in dy.chunks_exact(db.len()) {
-        db.iter_mut().zip(dy).for_each(|(db, dy)| *db = *db + *dy);
+        db.iter_mut().zip(dy).for_each(|(db, dy)| *db += *dy);
     }
 }

@@ -84,37 +84,126 @@ pub enum Added {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Instr {
-    Conv { conv: ConvId, inputs: Vec<Place>, out: Place, sums: Option<NormId> },
+    Conv {
+        conv: ConvId,
+        inputs: Vec<Place>,
+        out: Place,
+        sums: Option<NormId>,
+    },
     /// Sums of what a norm reads, where no convolution has taken them on the way.
-    Sums { norm: NormId },
+    Sums {
+        norm: NormId,
+    },
     /// Waits for all threads' sums, and works out the statistics.
-    Statistics { norms: Vec<NormId> },
-    Normalise { norm: NormId, added: Option<Added>, relu: bool, out: Place },
-    AvgPool { pool: PoolId, from: Place, to: Place },
-    MaxPool { pool: PoolId, from: Place, to: Place },
-    GlobalPool { from: Place, to: Place },
-    Relu { from: Place, to: Place },
-    Sigmoid { from: Place, to: Place },
-    Add { from: Vec<Place>, to: Place },
-    Gate { x: Place, gate: Place, to: Place },
-    Copy { from: Place, into: Into },
-    Linear { state: usize, from: Place, to: Place },
+    Statistics {
+        norms: Vec<NormId>,
+    },
+    Normalise {
+        norm: NormId,
+        added: Option<Added>,
+        relu: bool,
+        out: Place,
+    },
+    AvgPool {
+        pool: PoolId,
+        from: Place,
+        to: Place,
+    },
+    MaxPool {
+        pool: PoolId,
+        from: Place,
+        to: Place,
+    },
+    GlobalPool {
+        from: Place,
+        to: Place,
+    },
+    Relu {
+        from: Place,
+        to: Place,
+    },
+    Sigmoid {
+        from: Place,
+        to: Place,
+    },
+    Add {
+        from: Vec<Place>,
+        to: Place,
+    },
+    Gate {
+        x: Place,
+        gate: Place,
+        to: Place,
+    },
+    Copy {
+        from: Place,
+        into: Into,
+    },
+    Linear {
+        state: usize,
+        from: Place,
+        to: Place,
+    },
 
-    Zero { place: Place },
+    Zero {
+        place: Place,
+    },
     /// Sums over a norm's gradient.
-    NormSums { norm: NormId, from: From },
+    NormSums {
+        norm: NormId,
+        from: From,
+    },
     /// Waits for all threads' sums, and works out the gradients of weight and bias and the terms of the input's.
-    NormTerms { norms: Vec<NormId> },
-    NormBack { from: From, into: Into },
+    NormTerms {
+        norms: Vec<NormId>,
+    },
+    NormBack {
+        from: From,
+        into: Into,
+    },
     /// The gradient through a ReLU to what was added before it.
-    Masked { from: From, into: Into },
-    ConvBack { conv: ConvId, from: From, inputs: Vec<Place>, into: Vec<Into> },
-    AvgPoolBack { pool: PoolId, from: Place, into: Into },
-    MaxPoolBack { pool: PoolId, from: Place, into: Into },
-    GlobalPoolBack { from: Place, into: Into },
-    SigmoidBack { from: Place, result: Place, into: Into },
-    GateBack { from: Place, x: Place, gate: Place, into_x: Into, into_gate: Into },
-    LinearBack { state: usize, from: Place, input: Place, into: Into },
+    Masked {
+        from: From,
+        into: Into,
+    },
+    ConvBack {
+        conv: ConvId,
+        from: From,
+        inputs: Vec<Place>,
+        into: Vec<Into>,
+    },
+    AvgPoolBack {
+        pool: PoolId,
+        from: Place,
+        into: Into,
+    },
+    MaxPoolBack {
+        pool: PoolId,
+        from: Place,
+        into: Into,
+    },
+    GlobalPoolBack {
+        from: Place,
+        into: Into,
+    },
+    SigmoidBack {
+        from: Place,
+        result: Place,
+        into: Into,
+    },
+    GateBack {
+        from: Place,
+        x: Place,
+        gate: Place,
+        into_x: Into,
+        into_gate: Into,
+    },
+    LinearBack {
+        state: usize,
+        from: Place,
+        input: Place,
+        into: Into,
+    },
 }
 
 /// A graph's training step.

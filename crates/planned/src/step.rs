@@ -2,11 +2,11 @@
 
 use crate::memory::pack;
 use crate::norms::Constants;
+use crate::program::PoolOf;
 use crate::program::Program;
 use crate::team::{self, Barrier};
 use crate::worker::{Shared, Worker};
 use arch::{Graph, Op};
-use crate::program::PoolOf;
 use kernels::pool::{AveragePool, MaxPool, PoolShape};
 use kernels::{ConvPlan, ConvShape, Real};
 use std::ops::Range;
@@ -167,7 +167,9 @@ impl<T: Real> Planned<T> {
         let members: Vec<(usize, &mut Own<T>)> = own.iter_mut().enumerate().collect();
         let (plan, threads) = (&*self, self.threads);
         team::run(&self.barrier, members, |(thread, own)| {
-            work(&mut Worker { plan, shared: &shared, barrier: &plan.barrier, thread, threads, own, turn: 0 });
+            let (shared, barrier, turn) = (&shared, &plan.barrier, 0);
+            let (arena, indices) = (own.arena.as_mut_ptr(), own.indices.iter_mut().map(Vec::as_mut_ptr).collect());
+            work(&mut Worker { plan, shared, barrier, thread, threads, own, arena, indices, turn });
         });
         self.own = own;
     }

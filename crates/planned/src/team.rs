@@ -20,12 +20,7 @@ const SPINS: usize = 2000;
 impl Barrier {
     /// For this many threads.
     pub fn new(threads: usize) -> Barrier {
-        Barrier {
-            threads,
-            arrived: AtomicUsize::new(0),
-            round: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
-        }
+        Barrier { threads, arrived: AtomicUsize::new(0), round: AtomicUsize::new(0), broken: AtomicBool::new(false) }
     }
 
     /// Returns once all threads have called it. What any wrote before, all see after.

@@ -1,21 +1,24 @@
 //! A trained network on a whole split: every prediction, and what they add up to.
 
 use crate::TrainError;
+use crate::evaluate::Evaluator;
 use data::{Pass, Shard, Source, Split, order};
-use nn::{Mode, Net};
+use nn::Net;
 use std::time::Instant;
 use store::assessment::{Assessment, Prediction, TOP};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Runs the network over `split`, `batch_size` images at a time. Class names and file names are the caller's to add.
 pub fn assess(net: &Net, source: &mut dyn Source, split: Split, batch_size: usize) -> Result<Assessment, TrainError> {
     let batches = order::evaluation_batches(source.len(split), batch_size, Shard::WHOLE);
     source.begin(Pass { split, batches, augment: None })?;
+    let is_cpu = net.placement().device == Device::Cpu;
+    let evaluator = Evaluator::folded(net, batch_size, is_cpu && !net.is_mixed_or_shared())?;
     let (mut predictions, mut classes) = (Vec::new(), 0);
     let started = Instant::now();
     tch::no_grad(|| -> Result<(), TrainError> {
         while let Some(batch) = source.next_batch()? {
-            let logits = net.logits(&batch.images, Mode::Eval).to_kind(Kind::Double);
+            let logits = evaluator.logits(&batch.images)?.to_kind(Kind::Double);
             classes = logits.size()[1] as usize;
             predictions.extend(of_batch(&logits, &batch.labels, &batch.indices));
         }

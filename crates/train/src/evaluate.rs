@@ -28,7 +28,12 @@ pub struct Evaluator<'a> {
 impl Evaluator<'_> {
     /// Of the net's present weights, for batches of about `batch` images.
     pub fn new(net: &Net, batch: usize) -> Result<Evaluator<'_>, TrainError> {
-        let folded = PlannedStep::fits(net).then(|| Folded::new(net, batch)).transpose()?;
+        Evaluator::folded(net, batch, PlannedStep::fits(net))
+    }
+
+    /// The same, folded or not.
+    pub fn folded(net: &Net, batch: usize, fold: bool) -> Result<Evaluator<'_>, TrainError> {
+        let folded = fold.then(|| Folded::new(net, batch)).transpose()?;
         Ok(Evaluator { net, folded })
     }
 

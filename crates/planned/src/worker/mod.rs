@@ -1,0 +1,206 @@
+//! One thread's part of the step: every instruction, for its own images, in an arena of its own. `weights`: layers with
+//! weights; `norms`: batch norms.
+//!
+//! Threads wait for each other in three places only: before statistics and before the terms of a norm's gradient, for the
+//! others' sums, and behind the backward pass of a layer with weights, for the others' parts of the weights' gradient.
+
+mod norms;
+mod weights;
+
+use crate::linear;
+use crate::places::{IMAGES, Place};
+use crate::program::Instr;
+use crate::step::{Own, Planned, Pooling};
+use crate::team::Barrier;
+use kernels::pool::global;
+use kernels::{Real, View, norm, pointwise};
+use std::ops::Range;
+
+/// Memory that all threads work on.
+pub struct Shared<T> {
+    pub images: *const T,
+    pub values: *const T,
+    pub grads: *mut T,
+    pub running: *mut T,
+    pub sums: *mut f64,
+    pub partials: [*mut T; 2],
+}
+
+// SAFETY: threads write to disjoint parts (their sums, their partial gradients, their share of a gradient), and read what
+// others wrote behind a barrier only.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+/// One thread.
+pub struct Worker<'a, T> {
+    pub plan: &'a Planned<T>,
+    pub shared: &'a Shared<T>,
+    pub barrier: &'a Barrier,
+    pub thread: usize,
+    pub threads: usize,
+    pub own: &'a mut Own<T>,
+    /// Its arena, and what each max pool remembers.
+    pub arena: *mut T,
+    pub indices: Vec<*mut u32>,
+    /// Layers that have gone backward in this pass: two partial gradients take turns.
+    pub turn: usize,
+}
+
+impl<'a, T: Real> Worker<'a, T> {
+    /// Runs all forward instructions.
+    pub fn forward(&mut self) {
+        let plan = self.plan;
+        plan.program.forward.iter().for_each(|instr| self.run(instr));
+    }
+
+    /// Runs all backward instructions.
+    pub fn backward(&mut self) {
+        let plan = self.plan;
+        plan.program.backward.iter().for_each(|instr| self.run(instr));
+    }
+
+    /// A view of a place. The images are never written through it.
+    fn view(&self, place: Place) -> View<T> {
+        let whole = self.plan.program.buffers[place.buffer];
+        let start = place.start * whole.height * whole.width;
+        let base = match place.buffer {
+            // SAFETY: the batch holds this thread's images.
+            IMAGES => unsafe { self.shared.images.add(self.own.images.start * whole.elements()).cast_mut() },
+            // SAFETY: the arena holds every buffer from its offset on, and a place lies within its buffer.
+            buffer => unsafe { self.arena.add(self.plan.offsets[buffer]) },
+        };
+        View {
+            // SAFETY: as above.
+            at: unsafe { base.add(start) },
+            image_stride: whole.elements(),
+            channels: place.shape.channels,
+            height: place.shape.height,
+            width: place.shape.width,
+        }
+    }
+
+    /// A piece of memory that no other thread writes to now.
+    fn slice(at: *const T, range: Range<usize>) -> &'a [T] {
+        // SAFETY: callers give ranges of buffers of the plan, whose lengths were worked out from the same numbers.
+        unsafe { std::slice::from_raw_parts(at.add(range.start), range.len()) }
+    }
+
+    /// A piece of memory that this thread alone touches now.
+    fn slice_mut(at: *mut T, range: Range<usize>) -> &'a mut [T] {
+        // SAFETY: as for `slice`.
+        unsafe { std::slice::from_raw_parts_mut(at.add(range.start), range.len()) }
+    }
+
+    fn entry(&self, entry: usize) -> Range<usize> {
+        self.plan.entries[entry]..self.plan.entries[entry] + self.plan.lengths[entry]
+    }
+
+    fn value(&self, entry: usize) -> &'a [T] {
+        Self::slice(self.shared.values, self.entry(entry))
+    }
+
+    fn grad(&self, entry: usize) -> &'a mut [T] {
+        Self::slice_mut(self.shared.grads, self.entry(entry))
+    }
+
+    /// This thread's values of a place with one value per channel.
+    fn rows(&self, place: Place) -> &'a mut [T] {
+        Self::slice_mut(self.view(place).at, 0..self.own.images.len() * place.shape.channels)
+    }
+
+    // Every kernel is told to write to this thread's images of places that the plan gives to nobody else while this
+    // instruction runs; that is the promise each of them asks for.
+    fn run(&mut self, instr: &Instr) {
+        let images = 0..self.own.images.len();
+        match instr {
+            Instr::Conv { conv, inputs, out, sums } => self.conv(*conv, inputs, *out, *sums),
+            Instr::Sums { norm } => {
+                let x = self.view(self.plan.program.norms[*norm].x);
+                let sums = self.own_sums(*norm);
+                sums.fill(0.0);
+                // SAFETY: see above.
+                unsafe { norm::sums(x, images, sums) };
+            }
+            Instr::Statistics { norms } => self.statistics(norms),
+            Instr::Normalise { norm, added, relu, out } => self.normalise(*norm, *added, *relu, *out),
+            Instr::NormSums { norm, from } => self.norm_sums(*norm, *from),
+            Instr::NormTerms { norms } => self.norm_terms(norms),
+            Instr::ConvBack { conv, from, inputs, into } => self.conv_back(*conv, *from, inputs, into),
+            Instr::Linear { state, from, to } => {
+                linear::forward(self.rows(*from), self.value(*state), self.value(state + 1), self.rows(*to));
+            }
+            Instr::LinearBack { state, from, input, into } => self.linear_back(*state, *from, *input, *into),
+            // SAFETY: see above.
+            other => unsafe { self.simple(other, images) },
+        }
+    }
+
+    /// Instructions that are one kernel.
+    unsafe fn simple(&mut self, instr: &Instr, images: Range<usize>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match instr {
+                Instr::NormBack { from, into } => {
+                    norm::input_gradient(&self.gradient(*from), self.view(into.to), into.add, images);
+                }
+                Instr::Masked { from, into } => {
+                    norm::input_gradient(&self.gradient(*from), self.view(into.to), into.add, images);
+                }
+                Instr::AvgPool { pool, from, to } | Instr::MaxPool { pool, from, to } => {
+                    let (from, to) = (self.view(*from), self.view(*to));
+                    match &self.plan.pools[*pool] {
+                        Pooling::Average(average) => average.forward(from, to, images, &mut self.own.scratch),
+                        Pooling::Max(max) => max.forward(from, to, self.indices(*pool, to), images),
+                    }
+                }
+                Instr::AvgPoolBack { pool, from, into } | Instr::MaxPoolBack { pool, from, into } => {
+                    let (from, to) = (self.view(*from), self.view(into.to));
+                    match &self.plan.pools[*pool] {
+                        Pooling::Average(average) => {
+                            average.backward(from, to, into.add, images, &mut self.own.scratch);
+                        }
+                        Pooling::Max(max) => max.backward(from, self.indices(*pool, from), to, into.add, images),
+                    }
+                }
+                Instr::GlobalPool { from, to } => global::forward(self.view(*from), self.view(*to), images),
+                Instr::GlobalPoolBack { from, into } => {
+                    global::backward(self.view(*from), self.view(into.to), into.add, images);
+                }
+                Instr::Relu { from, to } => pointwise::relu(self.view(*from), self.view(*to), images),
+                Instr::Sigmoid { from, to } => pointwise::sigmoid(self.view(*from), self.view(*to), images),
+                Instr::SigmoidBack { from, result, into } => {
+                    let (from, result) = (self.view(*from), self.view(*result));
+                    pointwise::sigmoid_backward(from, result, self.view(into.to), into.add, images);
+                }
+                Instr::Add { from, to } => {
+                    let from: Vec<View<T>> = from.iter().map(|place| self.view(*place)).collect();
+                    pointwise::add(&from, self.view(*to), false, images);
+                }
+                Instr::Copy { from, into } => {
+                    pointwise::add(&[self.view(*from)], self.view(into.to), into.add, images);
+                }
+                Instr::Gate { x, gate, to } => {
+                    pointwise::gate(self.view(*x), self.view(*gate), self.view(*to), false, images);
+                }
+                Instr::GateBack { from, x, gate, into_x, into_gate } => {
+                    let (from, x, gate) = (self.view(*from), self.view(*x), self.view(*gate));
+                    pointwise::gate(from, gate, self.view(into_x.to), into_x.add, images.clone());
+                    pointwise::gate_backward(from, x, self.view(into_gate.to), into_gate.add, images);
+                }
+                Instr::Zero { place } => {
+                    let view = self.view(*place);
+                    for image in images {
+                        let at = view.at.add(image * view.image_stride);
+                        std::slice::from_raw_parts_mut(at, view.image_len()).fill(T::ZERO);
+                    }
+                }
+                _ => unreachable!("{instr:?} is more than one kernel"),
+            }
+        }
+    }
+
+    /// Where a max pool remembers its maxima, one for each value of its result.
+    fn indices(&self, pool: usize, result: View<T>) -> View<u32> {
+        let View { channels, height, width, .. } = result;
+        View { at: self.indices[pool], image_stride: channels * height * width, channels, height, width }
+    }
+}

@@ -1,0 +1,136 @@
+//! Batch norms: statistics forward, terms backward, each from all threads' sums.
+
+use super::Worker;
+use crate::norms::{Affine, Sums, moments};
+use crate::places::Place;
+use crate::program::{Added, From, NormId};
+use kernels::norm::{self, Residual};
+use kernels::{Gradient, NormBackward, Real};
+use std::ops::Range;
+
+impl<'a, T: Real> Worker<'a, T> {
+    /// This thread's two sums for each channel of a norm: all first ones, then all second ones.
+    pub(super) fn own_sums(&self, norm: NormId) -> &'a mut [f64] {
+        let range = self.sums_of(norm, self.thread);
+        // SAFETY: each thread has a part of its own, and no two slices of one norm's are held at the same time.
+        unsafe { std::slice::from_raw_parts_mut(self.shared.sums.add(range.start), range.len()) }
+    }
+
+    pub(super) fn sums_of(&self, norm: NormId, thread: usize) -> Range<usize> {
+        let of = &self.plan.program.norms[norm];
+        let start = 2 * (thread * self.plan.channels + of.first_channel);
+        start..start + 2 * of.x.shape.channels
+    }
+
+    /// All threads' sums of one channel, added in the order of threads.
+    pub(super) fn summed(&self, norm: NormId, channel: usize) -> Sums {
+        let channels = self.plan.program.norms[norm].x.shape.channels;
+        let mut sums = Sums { first: 0.0, second: 0.0 };
+        for thread in 0..self.threads {
+            let start = self.sums_of(norm, thread).start + channel;
+            // SAFETY: the barrier before lies between their writing and this.
+            unsafe {
+                sums.first += *self.shared.sums.add(start);
+                sums.second += *self.shared.sums.add(start + channels);
+            }
+        }
+        sums
+    }
+
+    pub(super) fn affine(&self, norm: NormId, channel: usize) -> Affine {
+        let state = self.plan.program.norms[norm].state;
+        Affine { weight: self.value(state)[channel].to_f64(), bias: self.value(state + 1)[channel].to_f64() }
+    }
+
+    /// Values that one channel's statistics are taken of.
+    pub(super) fn count(&self, norm: NormId) -> f64 {
+        let shape = self.plan.program.norms[norm].x.shape;
+        (self.plan.batch * shape.height * shape.width) as f64
+    }
+
+    pub(super) fn statistics(&mut self, norms: &[NormId]) {
+        self.barrier.wait();
+        for &norm in norms {
+            let of = &self.plan.program.norms[norm];
+            let n = self.count(norm);
+            for channel in 0..of.x.shape.channels {
+                let (mean, var) = moments(self.summed(norm, channel), n);
+                let affine = self.affine(norm, channel);
+                self.own.constants.set_statistics(of.first_channel + channel, mean, var, of.eps, affine);
+                if self.thread == 0 {
+                    self.move_running(of.state + 2, channel, of.momentum, mean);
+                    self.move_running(of.state + 3, channel, of.momentum, var * n / (n - 1.0).max(1.0));
+                }
+            }
+        }
+    }
+
+    pub(super) fn move_running(&self, entry: usize, channel: usize, momentum: f64, towards: f64) {
+        let running = &mut Self::slice_mut(self.shared.running, self.entry(entry))[channel];
+        *running = T::from_f64((1.0 - momentum) * running.to_f64() + momentum * towards);
+    }
+
+    pub(super) fn channels(&self, norm: NormId) -> Range<usize> {
+        let of = &self.plan.program.norms[norm];
+        of.first_channel..of.first_channel + of.x.shape.channels
+    }
+
+    pub(super) fn normalise(&mut self, norm: NormId, added: Option<Added>, relu: bool, out: Place) {
+        let constants = &self.own.constants;
+        let range = self.channels(norm);
+        let x = self.view(self.plan.program.norms[norm].x);
+        let residual = added.map(|added| match added {
+            Added::Value(place) => Residual { view: self.view(place), affine: None },
+            Added::Norm(other) => {
+                let range = self.channels(other);
+                let affine = Some((&constants.scale[range.clone()], &constants.shift[range]));
+                Residual { view: self.view(self.plan.program.norms[other].x), affine }
+            }
+        });
+        let (scale, shift) = (&constants.scale[range.clone()], &constants.shift[range]);
+        // SAFETY: as in `run`.
+        unsafe { norm::normalise(x, scale, shift, residual, relu, self.view(out), 0..self.own.images.len()) };
+    }
+
+    pub(super) fn gradient(&self, from: From) -> Gradient<'_, T> {
+        let constants = &self.own.constants;
+        let norm = from.norm.map(|norm| {
+            let range = self.channels(norm);
+            NormBackward {
+                x: self.view(self.plan.program.norms[norm].x),
+                a: &constants.a[range.clone()],
+                b: &constants.b[range.clone()],
+                c: &constants.c[range],
+            }
+        });
+        Gradient { of: self.view(from.of), relu: from.relu.map(|place| self.view(place)), norm }
+    }
+
+    pub(super) fn norm_sums(&mut self, norm: NormId, from: From) {
+        let x = self.view(self.plan.program.norms[norm].x);
+        let (of, relu) = (self.view(from.of), from.relu.map(|place| self.view(place)));
+        let mean = &self.own.constants.mean[self.channels(norm)];
+        let sums = self.own_sums(norm);
+        sums.fill(0.0);
+        // SAFETY: as in `run`.
+        unsafe { norm::backward_sums(of, relu, x, mean, 0..self.own.images.len(), sums) };
+    }
+
+    pub(super) fn norm_terms(&mut self, norms: &[NormId]) {
+        self.barrier.wait();
+        for &norm in norms {
+            let of = &self.plan.program.norms[norm];
+            let n = self.count(norm);
+            for channel in 0..of.x.shape.channels {
+                let (sums, affine) = (self.summed(norm, channel), self.affine(norm, channel));
+                let gradient = self.own.constants.set_terms(of.first_channel + channel, sums, n, affine);
+                if self.thread == 0 {
+                    for (entry, gradient) in [(of.state, gradient.weight), (of.state + 1, gradient.bias)] {
+                        let kept = &mut self.grad(entry)[channel];
+                        *kept = T::from_f64(kept.to_f64() + gradient);
+                    }
+                }
+            }
+        }
+    }
+}

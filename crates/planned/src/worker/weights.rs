@@ -1,0 +1,113 @@
+//! Layers with weights: forward, backward, and their gradients' sums over threads.
+
+use super::Worker;
+use crate::linear;
+use crate::places::Place;
+use crate::program::{ConvId, From, Into, NormId};
+use crate::step::Own;
+use kernels::{Epilogue, Real, View, norm};
+use std::ops::Range;
+
+impl<'a, T: Real> Worker<'a, T> {
+    pub(super) fn conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, norm: Option<NormId>) {
+        let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
+        let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
+        let (weights, images) = (self.value(of.weight), 0..self.own.images.len());
+        let mut sums = norm.map(|norm| self.own_sums(norm));
+        if let Some(sums) = &mut sums {
+            sums.fill(0.0);
+        }
+        let bias = of.bias.map(|bias| self.value(bias));
+        let Own { packed, scratch, .. } = &mut *self.own;
+        let packed = &mut packed[..kernel.packed_len()];
+        kernel.pack(weights, packed);
+        // SAFETY: as in `run`.
+        unsafe {
+            match bias {
+                None => kernel.forward(packed, &inputs, out, images, scratch, sums),
+                Some(_) => {
+                    let epilogue = Epilogue { bias, residual: None, relu: false };
+                    kernel.infer(packed, &inputs, out, &epilogue, images.clone(), scratch);
+                    if let Some(sums) = sums {
+                        norm::sums(out, images, sums);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn conv_back(&mut self, conv: ConvId, from: From, inputs: &[Place], into: &[Into]) {
+        let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
+        let packed = if into.is_empty() { 0 } else { kernel.packed_backward_len() };
+        if packed > 0 {
+            kernel.pack_backward(self.value(of.weight), &mut self.own.packed[..packed]);
+        }
+        let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
+        let into: Vec<(View<T>, bool)> = into.iter().map(|into| (self.view(into.to), into.add)).collect();
+        let weights = self.partial(of.weight);
+        let mut scratch = std::mem::take(&mut self.own.scratch);
+        let (gradient, images) = (self.gradient(from), 0..self.own.images.len());
+        // SAFETY: as in `run`.
+        unsafe {
+            kernel.backward(&gradient, &inputs, &self.own.packed[..packed], Some(weights), &into, images, &mut scratch)
+        };
+        self.own.scratch = scratch;
+        self.add_partials(of.weight);
+        if let Some(bias) = of.bias {
+            let mut sums = vec![0.0; 2 * self.plan.lengths[bias]];
+            // SAFETY: as in `run`.
+            unsafe { norm::sums(self.view(from.of), 0..self.own.images.len(), &mut sums) };
+            let partial = self.partial(bias);
+            partial.iter_mut().zip(&sums).for_each(|(partial, sum)| *partial += T::from_f64(*sum));
+            self.add_partials(bias);
+        }
+    }
+
+    pub(super) fn linear_back(&mut self, state: usize, from: Place, input: Place, into: Into) {
+        let outputs = from.shape.channels;
+        let (x, dy) = (self.rows(input), self.rows(from));
+        linear::input_gradient(dy, self.value(state), outputs, self.rows(into.to), into.add);
+        linear::weight_gradient(x, dy, outputs, self.partial(state));
+        self.add_partials(state);
+        linear::bias_gradient(dy, self.partial(state + 1));
+        self.add_partials(state + 1);
+    }
+
+    /// What this thread adds its part of an entry's gradient to: the first one the gradient itself, the others zeros.
+    pub(super) fn partial(&self, entry: usize) -> &'a mut [T] {
+        if self.thread == 0 {
+            return self.grad(entry);
+        }
+        let partial = Self::slice_mut(self.shared.partials[self.turn % 2], self.part(self.thread, entry));
+        partial.fill(T::ZERO);
+        partial
+    }
+
+    pub(super) fn part(&self, thread: usize, entry: usize) -> Range<usize> {
+        let start = (thread - 1) * self.plan.partial_length;
+        start..start + self.plan.lengths[entry]
+    }
+
+    /// Adds the other threads' parts to the gradient, each thread for its share of the entry.
+    pub(super) fn add_partials(&mut self, entry: usize) {
+        if self.threads == 1 {
+            return;
+        }
+        self.barrier.wait();
+        let length = self.plan.lengths[entry];
+        let share = length * self.thread / self.threads..length * (self.thread + 1) / self.threads;
+        let sums = &mut self.grad_part(entry, share.clone());
+        for thread in 1..self.threads {
+            let theirs = self.part(thread, entry).start;
+            let theirs = theirs + share.start..theirs + share.end;
+            let theirs = Self::slice(self.shared.partials[self.turn % 2], theirs);
+            sums.iter_mut().zip(theirs).for_each(|(sum, theirs)| *sum += *theirs);
+        }
+        self.turn += 1;
+    }
+
+    pub(super) fn grad_part(&self, entry: usize, part: Range<usize>) -> &'a mut [T] {
+        let start = self.plan.entries[entry];
+        Self::slice_mut(self.shared.grads, start + part.start..start + part.end)
+    }
+}
