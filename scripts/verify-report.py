@@ -154,6 +154,17 @@ def colours(browser, path):
         page.context.close()
 
 
+def fields(browser, path):
+    """The page of receptive fields: its table sorts, and every figure is there as a picture."""
+    page = opened(browser, path, viewport={"width": 1280, "height": 900})
+    page.locator("#table-networks thead th button").nth(2).click()
+    values = [float(v) for v in column(page, "networks", 2)]
+    check(values and values == sorted(values, reverse=True), f"{os.path.basename(path)}: a click sorts by the longest path: {values}")
+    figures = page.locator("#figures figure").count()
+    check(figures > 1 and page.locator("#figures figure svg").count() == figures, f"{figures} figures")
+    page.context.close()
+
+
 def can_fail(browser, path):
     """The check of the layout finds what is wrong."""
     page = opened(browser, path, viewport={"width": 1280, "height": 900})
@@ -195,6 +206,9 @@ with sync_playwright() as p:
     can_fail(browser, index)
     for path in others:
         layout(browser, path, os.path.splitext(os.path.basename(path))[0])
+        if os.path.basename(os.path.dirname(path)) == "rf":
+            fields(browser, path)
+            continue
         opening(browser, path, os.path.basename(path))
     browser.close()
 sys.exit(failures > 0)

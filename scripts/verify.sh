@@ -25,7 +25,12 @@ if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then
   # The whole workspace, so that dependencies are built with the same features as everywhere.
   cargo build --release --workspace --quiet --example pages
   target/release/examples/pages "$reports/pages" >/dev/null
-  .tools/verify/bin/python scripts/verify-report.py "$reports/verify" "$reports"/pages/*.html
+  # The page of receptive fields: along axes, of one network, of the sweep.
+  for words in scale=2,4,6,8 'scale=2,4 depth=26,50,101 --size 64' res2net50_v1b_26w_4s verify; do
+    # shellcheck disable=SC2086
+    target/release/res2lab rf $words --reports "$reports" >/dev/null
+  done
+  .tools/verify/bin/python scripts/verify-report.py "$reports/verify" "$reports"/pages/*.html "$reports"/rf/*.html
 else
   echo "skipped: the report in a browser; there is no chromium, and only root can install it"
 fi

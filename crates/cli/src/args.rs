@@ -1,7 +1,11 @@
 //! The command line as types.
 
+mod rf;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+
+pub use rf::{MeasureArgs, RfArgs, SignOf};
 
 /// A research workbench for the Res2Net family of convolutional networks.
 #[derive(Parser, Debug)]
@@ -204,42 +208,6 @@ pub struct ReportArgs {
     #[arg(long)]
     pub all: bool,
     /// Print the arms as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Where reports are
-    #[command(flatten)]
-    pub folders: Folders,
-}
-
-/// Of `rf`.
-#[derive(Args, Debug)]
-pub struct RfArgs {
-    /// A network's name or a sweep's, fields (depth=50 scale=4), axes (scale=2,4,6,8 depth=50,101)
-    #[arg(value_name = "NAME | FIELD=VALUES", required = true)]
-    pub words: Vec<String>,
-    /// Image size in pixels (default: what the network was published for)
-    #[arg(long)]
-    pub size: Option<usize>,
-    /// The node or module whose units are asked (default: the last stage)
-    #[arg(long, value_name = "NODE")]
-    pub at: Option<String>,
-    /// Paths weigh by equal shares at every branch, instead of one each
-    #[arg(long)]
-    pub branch_equal: bool,
-    /// What each split of each block sees, too
-    #[arg(long)]
-    pub splits: bool,
-    /// Measure what the trained networks of a sweep look at (one trial of each arm, as initialised and as trained), and put it
-    /// into its report
-    #[arg(long)]
-    pub measure: bool,
-    /// With --measure: test images that gradients are averaged over
-    #[arg(long, default_value_t = 64)]
-    pub images: usize,
-    /// With --json: every size with the share of paths that have it
-    #[arg(long, requires = "json")]
-    pub distribution: bool,
-    /// Print as JSON
     #[arg(long)]
     pub json: bool,
     /// Where reports are

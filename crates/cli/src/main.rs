@@ -20,6 +20,7 @@ mod cluster;
 mod commands;
 mod effective;
 mod failure;
+mod fields;
 mod network;
 mod price;
 mod print;

@@ -86,10 +86,15 @@ pub fn input_of(words: &Words, dict: &StateDict, size: Option<usize>) -> Result<
 
 /// An empty network on the best device there is.
 pub fn build(model: &ModelSpec, input: Input) -> Result<Net, Failure> {
+    build_in(model, input, Kind::Float)
+}
+
+/// The same with numbers of this kind.
+pub fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Failure> {
     let graph = arch::build(model, input)?;
     let device = Device::cuda_if_available();
     let layout = Layout::choose(&graph, device, false);
-    Net::new(graph, Placement { device, kind: Kind::Float, layout }).map_err(self::input)
+    Net::new(graph, Placement { device, kind, layout }).map_err(self::input)
 }
 
 /// Weights that do not fit are the user's to change.

@@ -21,6 +21,22 @@ fn receptive_fields_are_told_of_networks_axes_and_sweeps() {
         all.map(|s| s["rf_max_px"].as_u64().unwrap()).collect()
     };
     assert_eq!(of_block("layer1.1"), [27, 35, 43, 19]);
+    let said = bench.run("rf scale=2,4 --size 64");
+    let page = bench.reports().join("rf/scale-2-4__size-64.html");
+    assert!(String::from_utf8_lossy(&said.stdout).contains(&format!("page: {}", page.display())));
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(text.contains("Receptive fields against scale") && text.contains("just rf scale=2,4 --size 64"));
+    assert!(text.contains("<td>layer1.1</td><td>19, 19, 19, 11</td><td>27, 35, 43, 19</td>"), "splits of a block");
+    let chosen = bench.reports().join("chosen.html");
+    let with_json = bench.json(&format!("rf res2net50_v1b_26w_4s --json --page {}", chosen.display()));
+    assert_eq!(with_json["rf_max_px"], 1135);
+    let text = std::fs::read_to_string(&chosen).unwrap();
+    assert!(text.contains("centres of paths are up to 14 px apart") && text.contains("What a unit of each stage sees"));
+    assert_eq!(
+        std::fs::read_dir(bench.reports().join("rf")).unwrap().count(),
+        1,
+        "with --json no page is made unasked"
+    );
     let at = bench.json("rf res2net50_26w_4s --at layer1.1.concat --json");
     assert_eq!(at["rf_max_px"], 43);
     let output = bench.run("plan scale=2,4 depth=20 seed=0,1 --name small --no-time --write");

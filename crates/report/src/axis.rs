@@ -31,7 +31,8 @@ impl Axis {
         labels.iter().map(axis).filter(|axis| axis.values.len() > 1).collect()
     }
 
-    fn new(label: &str, mut values: Vec<String>) -> Axis {
+    /// An axis with these values, in ascending order where all are numbers.
+    pub fn new(label: &str, mut values: Vec<String>) -> Axis {
         let number = |v: &String| v.parse::<f64>().ok().filter(|x| x.is_finite());
         let mut numbers: Option<Vec<f64>> = values.iter().map(number).collect();
         if let Some(numbers) = &mut numbers {

@@ -16,7 +16,9 @@
 //! - [`svg`], [`scale`], [`chart`]: the drawing backend under plotters, and charts as plain data
 //! - [`diagram`]: blocks of a graph as boxes and arrows
 //! - [`figures`]: one file each, a study to a figure
+//! - [`network`]: networks whose units are asked what they see
 //! - [`page`]: everything on one page
+//! - [`fields`]: the page of receptive fields of networks, trained or not
 //! - [`assessment`]: the page of one network's evaluation
 //! - [`format`] and [`text_table`]: numbers as people read them, tables to paste
 
@@ -27,10 +29,12 @@ pub mod chart;
 pub mod diagram;
 pub mod effects;
 pub mod error;
+pub mod fields;
 pub mod figures;
 pub mod format;
 pub mod lines;
 pub mod metric;
+pub mod network;
 pub mod page;
 pub mod recipe;
 pub mod scale;

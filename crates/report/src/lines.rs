@@ -1,38 +1,47 @@
-//! Lines of arms: those that differ along one axis only.
+//! Lines of arms, or of whatever has places: those that differ along one axis only.
 
+use crate::axis::{Axis, Place};
 use crate::study::{Arm, Study};
 
-/// The arms of one line along an axis.
-pub struct Group<'s, 'a> {
+/// The members of one line along an axis.
+pub struct Group<T> {
     /// What they share: the values on the other axes.
     pub label: String,
-    /// The place on the axis and the arm, in the axis's order.
-    pub points: Vec<(usize, &'s Arm<'a>)>,
+    /// The place on the axis and the member, in the axis's order.
+    pub points: Vec<(usize, T)>,
 }
 
-/// The lines along the axis of that number, in the arms' order.
+/// The lines of a study's arms along the axis of that number.
+pub fn along<'s, 'a>(study: &'s Study<'a>, axis: usize) -> Vec<Group<&'s Arm<'a>>> {
+    gather(&study.axes, axis, study.arms.iter().map(|arm| (arm, &arm.places[..], &arm.variant[..])))
+}
+
+/// The lines along the axis of that number, in the members' order. Each has its places on `axes`, and what tells it from
+/// others that share them.
 ///
 /// A single point makes no line; such points are left out where there are lines. (In a sweep of one axis at a time the
 /// points of the other axes stand alone.)
-pub fn along<'s, 'a>(study: &'s Study<'a>, axis: usize) -> Vec<Group<'s, 'a>> {
-    let mut groups: Vec<(Vec<Option<String>>, &str, Group)> = Vec::new();
-    for arm in &study.arms {
-        for place in &arm.places {
-            let Some(at) = place[axis].as_deref().and_then(|value| study.axes[axis].index(value)) else { continue };
+pub fn gather<'m, T: Copy>(
+    axes: &[Axis],
+    axis: usize,
+    members: impl Iterator<Item = (T, &'m [Place], &'m str)>,
+) -> Vec<Group<T>> {
+    // What a line's members share beside its label: their place on the other axes, and their variant.
+    let mut shared: Vec<(Place, &str)> = Vec::new();
+    let mut groups: Vec<Group<T>> = Vec::new();
+    for (member, places, variant) in members {
+        for place in places {
+            let Some(at) = place[axis].as_deref().and_then(|value| axes[axis].index(value)) else { continue };
             let mut rest = place.clone();
             rest.remove(axis);
-            let group = match groups.iter().position(|(r, variant, _)| *r == rest && *variant == arm.variant) {
-                Some(i) => &mut groups[i].2,
-                None => {
-                    let label = label(study, axis, &rest, &arm.variant);
-                    groups.push((rest, &arm.variant, Group { label, points: Vec::new() }));
-                    &mut groups.last_mut().expect("one was pushed just now").2
-                }
-            };
-            group.points.push((at, arm));
+            let i = shared.iter().position(|(r, v)| *r == rest && *v == variant).unwrap_or_else(|| {
+                groups.push(Group { label: label(axes, axis, &rest, variant), points: Vec::new() });
+                shared.push((rest, variant));
+                shared.len() - 1
+            });
+            groups[i].points.push((at, member));
         }
     }
-    let mut groups: Vec<Group> = groups.into_iter().map(|(_, _, group)| group).collect();
     if groups.iter().any(|group| group.points.len() > 1) {
         groups.retain(|group| group.points.len() > 1);
     }
@@ -42,8 +51,8 @@ pub fn along<'s, 'a>(study: &'s Study<'a>, axis: usize) -> Vec<Group<'s, 'a>> {
     groups
 }
 
-fn label(study: &Study, axis: usize, rest: &[Option<String>], variant: &str) -> String {
-    let others = study.axes.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, axis)| axis);
+fn label(axes: &[Axis], axis: usize, rest: &[Option<String>], variant: &str) -> String {
+    let others = axes.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, axis)| axis);
     let named = others.zip(rest).filter_map(|(axis, value)| Some(format!("{}={}", axis.label, value.as_ref()?)));
     named.chain((!variant.is_empty()).then(|| variant.to_owned())).collect::<Vec<_>>().join(" ")
 }

@@ -1,5 +1,6 @@
 //! The rows of Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks" (Distill, 2019), for
-//! the networks that are chains or residual: size, effective stride and effective padding of the last feature map.
+//! the networks that are chains or residual: size, effective stride and effective padding of the last feature map. Those of
+//! concatenated branches have a file of their own.
 
 use arch::builder::Builder;
 use arch::{Conv, Graph, Input, NodeId, Pool};
@@ -68,6 +69,7 @@ fn resnet(units: [usize; 4]) -> impl Fn(&mut Builder, NodeId) -> NodeId {
 fn rows_of_the_article() {
     assert_eq!(row(alexnet), (195, 32, 64));
     assert_eq!(row(vgg16), (212, 32, 90));
+    // The narrower mobilenet_v1_075 has the same windows, and the article the same row.
     assert_eq!(row(mobilenet), (315, 32, 126));
     assert_eq!(row(resnet([3, 4, 6, 3])), (483, 32, 239));
     assert_eq!(row(resnet([3, 4, 23, 3])), (1027, 32, 511));

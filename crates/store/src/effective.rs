@@ -13,10 +13,42 @@ pub struct Effective {
     pub at_s: f64,
     /// Test images that gradients were averaged over.
     pub images: usize,
-    /// What became of the gradients' signs: `absolute`.
+    /// What became of the gradients' signs: `absolute`, `positive` or `signed`.
     pub sign: String,
+    /// Whether images of normal noise took the place of test images.
+    #[serde(default)]
+    pub noise: bool,
+    /// Whether networks computed in double precision.
+    #[serde(default)]
+    pub float64: bool,
+    /// Whether the unit's channels went through a ReLU before they were summed.
+    #[serde(default)]
+    pub relu: bool,
     /// One trial of each arm.
     pub arms: Vec<EffectiveArm>,
+    /// Every trial that was measured, those of `arms` among them.
+    #[serde(default)]
+    pub trials: Vec<EffectiveTrial>,
+}
+
+/// The width of one trial's field: its last stage as trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct EffectiveTrial {
+    pub trial: String,
+    pub arm: String,
+    pub seed: u64,
+    pub sigma_px: f64,
+    /// Area of the smallest square with half of the weight over the image's.
+    pub ratio_50: f64,
+}
+
+/// The width of the last stage's field after an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct EffectiveEpoch {
+    pub epoch: f64,
+    pub sigma_px: f64,
 }
 
 /// One arm, by one of its trials.
@@ -30,6 +62,10 @@ pub struct EffectiveArm {
     pub image_px: usize,
     /// `init` (with statistics of the images) and `trained`, side by side.
     pub states: Vec<EffectiveState>,
+    /// From the initial weights (epoch 0) over those kept on the way to the best, which count as trained; empty where none
+    /// were kept.
+    #[serde(default)]
+    pub growth: Vec<EffectiveEpoch>,
     /// Of the trained network: share of the gradient that flows through each split.
     pub shares: Vec<SplitShare>,
     /// Of the trained network: which places of which split speak for what it takes an image for.

@@ -4,7 +4,7 @@
 //! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  history.jsonl  lock
 //!                  effective.json  index.html  trials.{parquet,csv}  metrics.parquet
 //!                  slurm/  submission-1.{json,sh}  submission-1-0.{jsonl,out,lock}  ...   (with executor: slurm)
-//!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best}.safetensors
+//!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best,epoch-0001}.safetensors
 //!                                    console.txt  progress.json  stop-early.txt
 //!                                    attempt-1/{env.json,log.txt,trace.json,events.out.tfevents.*}  attempt-2/...
 //! ```
@@ -13,6 +13,10 @@ use crate::{StoreError, atomic};
 use spec::TrialSpec;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Networks whose weights take more than this keep none on the way: a 25 M parameter network over 300 epochs would take 1 GB
+/// for pictures of its growth.
+pub const MOST_KEPT_BYTES: usize = 16 << 20;
 
 /// One sweep's folder.
 #[derive(Clone, Debug)]
@@ -135,6 +139,20 @@ impl RunDir {
 
     pub fn best_weights(&self) -> PathBuf {
         self.0.join("checkpoints").join("best.safetensors")
+    }
+
+    /// Weights as they were after this epoch, from 1 on.
+    pub fn epoch_weights(&self, epoch: usize) -> PathBuf {
+        self.0.join("checkpoints").join(format!("epoch-{epoch:04}.safetensors"))
+    }
+
+    /// The epochs whose weights were kept, ascending.
+    pub fn kept_epochs(&self) -> Vec<usize> {
+        let Ok(entries) = fs::read_dir(self.0.join("checkpoints")) else { return Vec::new() };
+        let epoch = |name: &str| name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok();
+        let mut epochs: Vec<usize> = entries.filter_map(|e| epoch(e.ok()?.file_name().to_str()?)).collect();
+        epochs.sort_unstable();
+        epochs
     }
 
     /// What the trial's processes printed, all attempts one after the other.

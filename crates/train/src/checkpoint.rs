@@ -58,6 +58,12 @@ pub fn save_weights(path: &Path, params: &Params) -> Result<(), TrainError> {
     Ok(atomic::write(path, &weights::to_bytes(params, false, "")?)?)
 }
 
+/// Bytes that parameters take by themselves.
+pub fn weights_bytes(params: &Params) -> usize {
+    let tensors = (0..params.entries().len()).map(|i| params.tensor(i));
+    tensors.map(|t| t.numel() * t.kind().elt_size_in_bytes()).sum()
+}
+
 /// The bytes of a checkpoint with its state; None where there is none.
 pub fn open(path: &Path, trial: &str) -> Result<Option<(Vec<u8>, State)>, TrainError> {
     let bytes = match std::fs::read(path) {

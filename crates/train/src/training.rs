@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use store::RunDir;
+use store::layout::MOST_KEPT_BYTES;
 use tch::{Kind, Tensor};
 
 /// How the loop ended.
@@ -155,6 +156,9 @@ impl Loop<'_> {
 
                 // --- save ---
                 let [stop, is_due] = self.is_asked_to_stop(total)?;
+                if is_epoch_end {
+                    self.keep_on_the_way(epoch + 1)?;
+                }
                 if is_epoch_end || stop || is_due {
                     if !self.save(&totals)? {
                         return Ok(self.diverged("loss"));
@@ -299,6 +303,19 @@ impl Loop<'_> {
             checkpoint::save_weights(&self.run.best_weights(), self.net.params())?;
         }
         Ok(())
+    }
+
+    /// Keeps the weights that are evaluated after epochs 1, 2, 4, 8, ..., so that it can be looked at later how a small
+    /// network became what it is. It stands before the checkpoint: a trial that is killed in between writes it again.
+    fn keep_on_the_way(&mut self, epoch: usize) -> Result<(), TrainError> {
+        let is_wanted = epoch.is_power_of_two() && epoch < self.spec.train.epochs && self.options.is_first();
+        if !is_wanted || checkpoint::weights_bytes(self.net.params()) > MOST_KEPT_BYTES {
+            return Ok(());
+        }
+        self.net.params_mut().swap_average();
+        let kept = checkpoint::save_weights(&self.run.epoch_weights(epoch), self.net.params());
+        self.net.params_mut().swap_average();
+        kept
     }
 
     fn write_point(&mut self, epoch: f64, total: usize, values: BTreeMap<String, f64>) -> Result<(), TrainError> {

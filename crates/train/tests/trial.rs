@@ -49,6 +49,34 @@ fn a_stopped_and_resumed_trial_is_the_uninterrupted_one_to_the_bit() {
     }
 }
 
+/// Weights after epochs 1, 2 and 4 are those that a trial had there, also where it was interrupted; the checkpoint and the
+/// best weights know nothing of them.
+#[test]
+fn small_networks_keep_weights_on_the_way() {
+    let spec = TrialSpec { train: TrainSpec { epochs: 5, ..short() }, ..trial(short()).spec };
+    let trial = PlannedTrial { id: spec::id::trial_id(&spec), spec, ..trial(short()) };
+    let (_a, whole) = folder();
+    assert_eq!(run_once(&trial, &whole, None), Ended::Done);
+    assert_eq!(whole.kept_epochs(), [1, 2, 4]);
+    let (_b, pieces) = folder();
+    for stop_at in [3, 8, 20] {
+        assert_eq!(run_once(&trial, &pieces, Some(stop_at)), Ended::Preempted, "at step {stop_at}");
+    }
+    assert_eq!(pieces.kept_epochs(), [1, 2]);
+    assert_eq!(run_once(&trial, &pieces, None), Ended::Done);
+    let kept = |run: &RunDir| [1, 2, 4].map(|epoch| std::fs::read(run.epoch_weights(epoch)).unwrap());
+    assert!(kept(&whole) == kept(&pieces) && bytes(&whole) == bytes(&pieces));
+    let [first, second, fourth] = kept(&whole);
+    assert!(first != second && second != fourth);
+    // They can be read as any weights.
+    let best = nn::weights::StateDict::read(&whole.best_weights()).unwrap();
+    let early = nn::weights::StateDict::read(&whole.epoch_weights(4)).unwrap();
+    let names = |dict: &nn::weights::StateDict| {
+        dict.tensors.iter().map(|t| t.name.clone()).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(names(&best), names(&early));
+}
+
 #[test]
 fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
     let decay_on = DecayOn::Weights;

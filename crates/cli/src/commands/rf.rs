@@ -1,12 +1,14 @@
 //! `res2lab rf`: exact receptive fields of a network, of several along axes, or of the arms of a sweep.
 
-use crate::args::RfArgs;
+use crate::args::{MeasureArgs, RfArgs, SignOf};
 use crate::commands::report;
-use crate::effective;
+use crate::effective::Ask;
 use crate::failure::Failure;
 use crate::network::published_input;
 use crate::print;
+use crate::{effective, fields};
 use arch::{Graph, Input, ModelWords, NodeId};
+use explain::{Options, Sign};
 use rf::paths::share_within;
 use rf::productive::{Productivity, layers};
 use rf::{Paths, Weighting};
@@ -15,57 +17,57 @@ use serde_yaml::{Mapping, Value};
 use spec::axes::{self, Axis};
 use std::collections::HashSet;
 use store::effective::Effective;
-use store::{Plan, SweepDir};
+use store::{Plan, PlannedTrial, SweepDir};
 
 /// One network and what its units see.
 #[derive(Serialize)]
-struct Analysis {
-    name: String,
-    image_px: usize,
+pub struct Analysis {
+    pub name: String,
+    pub image_px: usize,
     /// Of the node that was asked for, the last stage's end as a rule.
     #[serde(flatten)]
-    seen: Seen,
-    stages: Vec<Seen>,
-    splits: Vec<SplitRow>,
+    pub seen: Seen,
+    pub stages: Vec<Seen>,
+    pub splits: Vec<SplitRow>,
     /// Layers with a window that add nothing for images of this size.
-    unproductive: Vec<String>,
+    pub unproductive: Vec<String>,
     /// Sizes in pixels with the share of paths that have them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    distribution: Option<Vec<(u64, f64)>>,
+    pub distribution: Option<Vec<(u64, f64)>>,
 }
 
 /// What the units of one node see, along one axis.
 #[derive(Serialize)]
-struct Seen {
-    node: String,
+pub struct Seen {
+    pub node: String,
     /// Pixels from one unit to the next.
-    jump_px: i64,
+    pub jump_px: i64,
     /// First pixel that unit 0 sees; negative numbers lie in the padding.
-    low_px: i64,
-    rf_min_px: i64,
-    rf_max_px: i64,
-    rf_mean_px: Option<f64>,
-    rf_sd_px: Option<f64>,
-    rf_p05_px: Option<u64>,
-    rf_p50_px: Option<u64>,
-    rf_p95_px: Option<u64>,
-    distinct: usize,
-    log10_paths: f64,
+    pub low_px: i64,
+    pub rf_min_px: i64,
+    pub rf_max_px: i64,
+    pub rf_mean_px: Option<f64>,
+    pub rf_sd_px: Option<f64>,
+    pub rf_p05_px: Option<u64>,
+    pub rf_p50_px: Option<u64>,
+    pub rf_p95_px: Option<u64>,
+    pub distinct: usize,
+    pub log10_paths: f64,
     /// Share of paths that see no more than the image is wide.
-    share_within_image: f64,
+    pub share_within_image: f64,
     /// Share of paths through a pool over the whole image.
-    share_global: f64,
-    misalignment_px: f64,
+    pub share_global: f64,
+    pub misalignment_px: f64,
     /// Standard deviation of the analytic effective field.
-    erf_sigma_px: f64,
+    pub erf_sigma_px: f64,
 }
 
 #[derive(Serialize)]
-struct SplitRow {
-    block: String,
-    split: usize,
-    rf_min_px: i64,
-    rf_max_px: i64,
+pub struct SplitRow {
+    pub block: String,
+    pub split: usize,
+    pub rf_min_px: i64,
+    pub rf_max_px: i64,
 }
 
 /// Prints them.
@@ -73,13 +75,20 @@ pub fn run(args: &RfArgs) -> Result<u8, Failure> {
     if args.measure {
         return measure(args);
     }
-    let analyses: Vec<Analysis> =
-        networks(args)?.into_iter().map(|(name, graph)| analyse(args, name, &graph)).collect::<Result<_, _>>()?;
+    let asked = networks(args)?;
+    let analyses: Vec<Analysis> = asked.iter().map(|asked| analyse(args, asked)).collect::<Result<_, _>>()?;
     match &analyses[..] {
         all if args.json && all.len() == 1 => print::json(&all[0]),
         all if args.json => print::json(&all),
         [one] => show(one, args),
         all => compare(all, args),
+    }
+    if args.json && args.page.is_none() {
+        return Ok(0);
+    }
+    let path = fields::write(args, &asked, &analyses)?;
+    if !args.json {
+        print::line(&format!("page: {}", path.display()));
     }
     Ok(0)
 }
@@ -89,13 +98,13 @@ fn measure(args: &RfArgs) -> Result<u8, Failure> {
     let [name] = &args.words[..] else {
         return Err(Failure::input("--measure wants the name of one sweep", "e.g. just rf quickstart --measure"));
     };
-    if args.images == 0 || args.images > 100_000 {
-        return Err(Failure::input(format!("--images {} is impossible", args.images), "give at least 1"));
+    if args.how.images == 0 || args.how.images > 100_000 {
+        return Err(Failure::input(format!("--images {} is impossible", args.how.images), "give at least 1"));
     }
     let dir = SweepDir::new(args.folders.reports.join(name));
     let plan = Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
     tch::set_num_threads(sweep::local::available_cores().len() as i32);
-    let found = effective::measure(&dir, &plan, args.images, &args.folders.data)?;
+    let found = effective::measure(&dir, &plan, &ask(&args.how), &args.folders.data)?;
     store::effective::write(&dir, &found)?;
     report::rebuild(&dir, false)?;
     if args.json {
@@ -105,6 +114,16 @@ fn measure(args: &RfArgs) -> Result<u8, Failure> {
     show_measured(&found);
     print::line(&format!("report: {}", dir.page().display()));
     Ok(0)
+}
+
+fn ask(how: &MeasureArgs) -> Ask {
+    let sign = match how.sign {
+        SignOf::Absolute => Sign::Absolute,
+        SignOf::Positive => Sign::Positive,
+        SignOf::Signed => Sign::Signed,
+    };
+    let options = Options { sign, relu: how.relu };
+    Ask { images: how.images, noise: how.noise, float64: how.float64, options, one_per_arm: how.one_per_arm }
 }
 
 /// A line for each stage of each arm.
@@ -130,8 +149,16 @@ fn show_measured(found: &Effective) {
     print::table(&headers, 2, rows);
 }
 
-/// Names and graphs: the arms of a sweep of this name, or the networks that the words describe.
-fn networks(args: &RfArgs) -> Result<Vec<(String, Graph)>, Failure> {
+/// A network to look at.
+pub struct Asked {
+    pub name: String,
+    pub graph: Graph,
+    /// Axes and where it stands on them.
+    pub coordinates: Vec<(String, String)>,
+}
+
+/// The arms of a sweep of this name, or the networks that the words describe.
+fn networks(args: &RfArgs) -> Result<Vec<Asked>, Failure> {
     if let [word] = &args.words[..]
         && !word.contains('=')
         && let Ok(plan) = Plan::read(&SweepDir::new(args.folders.reports.join(word)))
@@ -147,54 +174,73 @@ fn networks(args: &RfArgs) -> Result<Vec<(String, Graph)>, Failure> {
         }
         varied.push(axis);
     }
-    let mut points: Vec<(Vec<String>, Mapping)> = vec![(vec![], Mapping::new())];
+    let mut points: Vec<(Vec<(String, String)>, Mapping)> = vec![(vec![], Mapping::new())];
     for axis in &varied {
-        let longer = |(words, map): &(Vec<String>, Mapping)| {
-            let (words, map) = (words.clone(), map.clone());
-            axis.points.iter().map(move |point| with(words.clone(), map.clone(), axis, point)).collect::<Vec<_>>()
+        let longer = |(at, map): &(Vec<(String, String)>, Mapping)| {
+            let (at, map) = (at.clone(), map.clone());
+            axis.points.iter().map(move |point| with(at.clone(), map.clone(), axis, point)).collect::<Vec<_>>()
         };
         points = points.iter().flat_map(longer).collect();
     }
-    points.into_iter().map(|(words, map)| network(args, &words, map)).collect()
+    points.into_iter().map(|(at, map)| network(args, at, map)).collect()
 }
 
-fn with(mut words: Vec<String>, mut map: Mapping, axis: &Axis, point: &[Value]) -> (Vec<String>, Mapping) {
+fn with(
+    mut at: Vec<(String, String)>,
+    mut map: Mapping,
+    axis: &Axis,
+    point: &[Value],
+) -> (Vec<(String, String)>, Mapping) {
     for (path, value) in axis.paths.iter().zip(point) {
         map.insert(path.trim_start_matches("model.").into(), value.clone());
     }
-    words.push(format!("{}={}", axis.label, point.iter().map(axes::show).collect::<Vec<_>>().join("+")));
-    (words, map)
+    at.push((axis.label.clone(), point.iter().map(axes::show).collect::<Vec<_>>().join("+")));
+    (at, map)
 }
 
-fn network(args: &RfArgs, words: &[String], map: Mapping) -> Result<(String, Graph), Failure> {
+fn network(args: &RfArgs, coordinates: Vec<(String, String)>, map: Mapping) -> Result<Asked, Failure> {
     let words_of_model: ModelWords =
         serde_yaml::from_value(Value::Mapping(map)).map_err(|e| Failure::from(spec::experiment::explain(&e)))?;
     let (model, _) = words_of_model.resolve()?;
     let published = published_input(&words_of_model)?;
     let px = args.size.unwrap_or(published.height);
     let graph = arch::build(&model, Input { height: px, width: px, ..published })?;
-    let name = match words {
+    let words: Vec<String> = coordinates.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+    let name = match &words[..] {
         [] => spec::id::readable(&model),
         words => words.join(" ").replace("zoo=", ""),
     };
-    Ok((name, graph))
+    Ok(Asked { name, graph, coordinates })
 }
 
-fn arms(plan: &Plan) -> Result<Vec<(String, Graph)>, Failure> {
+fn arms(plan: &Plan) -> Result<Vec<Asked>, Failure> {
     let mut seen = HashSet::new();
     let firsts = plan.trials.iter().filter(|trial| seen.insert(trial.arm.clone()));
-    firsts.map(|trial| Ok((trial.label.clone(), trial.graph()?))).collect()
+    let asked = |trial: &PlannedTrial| {
+        let coordinates = trial.coordinates.clone();
+        Ok(Asked { name: trial.label.clone(), graph: trial.graph()?, coordinates })
+    };
+    firsts.map(asked).collect()
 }
 
-fn analyse(args: &RfArgs, name: String, graph: &Graph) -> Result<Analysis, Failure> {
-    let at = match &args.at {
-        None => rf::last_stage(graph),
-        Some(node) => graph.find(node).ok_or_else(|| {
+/// The node that is asked.
+pub fn node_asked(args: &RfArgs, of: &Asked) -> Result<NodeId, Failure> {
+    match &args.at {
+        None => Ok(rf::last_stage(&of.graph)),
+        Some(node) => of.graph.find(node).ok_or_else(|| {
             let help = "name a node or a module as weights do, e.g. layer2, layer1.0.convs.2, layer3.1.concat";
-            Failure::input(format!("{name} has no node {node}"), help)
-        })?,
-    };
-    let weighting = if args.branch_equal { Weighting::BranchEqual } else { Weighting::Structural };
+            Failure::input(format!("{} has no node {node}", of.name), help)
+        }),
+    }
+}
+
+/// What a path counts, as asked.
+pub fn weighting(args: &RfArgs) -> Weighting {
+    if args.branch_equal { Weighting::BranchEqual } else { Weighting::Structural }
+}
+
+fn analyse(args: &RfArgs, of: &Asked) -> Result<Analysis, Failure> {
+    let (at, graph, weighting) = (node_asked(args, of)?, &of.graph, weighting(args));
     let nodes: Vec<NodeId> = std::iter::once(at).chain(graph.stages.iter().map(|stage| stage.node)).collect();
     let paths = rf::paths(graph, weighting, &nodes);
     let sigmas = rf::spread::sigmas(graph, weighting);
@@ -215,7 +261,7 @@ fn analyse(args: &RfArgs, name: String, graph: &Graph) -> Result<Analysis, Failu
     let total: f64 = paths[0].sizes().iter().map(|(_, weight)| weight).sum();
     let shares = || paths[0].sizes().into_iter().map(|(px, weight)| (px, weight / total)).collect();
     Ok(Analysis {
-        name,
+        name: of.name.clone(),
         image_px,
         distribution: args.distribution.then(shares),
         seen: seen.remove(0),
@@ -248,9 +294,11 @@ fn of_node(node: String, field: &rf::Field, paths: &Paths, sigma: f64, image_px:
     }
 }
 
-const HEADERS: [&str; 8] = ["min px", "max px", "mean ± sd", "5–95 %", "sizes", "paths", "within image", "ERF sigma"];
+pub const HEADERS: [&str; 8] =
+    ["min px", "max px", "mean ± sd", "5–95 %", "sizes", "paths", "within image", "ERF sigma"];
 
-fn cells(seen: &Seen) -> Vec<String> {
+/// In the order of [`HEADERS`].
+pub fn cells(seen: &Seen) -> Vec<String> {
     let mean = seen.rf_mean_px.zip(seen.rf_sd_px).map_or("–".into(), |(mean, sd)| format!("{mean:.1} ± {sd:.1}"));
     let range = seen.rf_p05_px.zip(seen.rf_p95_px).map_or("–".into(), |(low, high)| format!("{low}–{high}"));
     let paths = match seen.log10_paths {
@@ -291,28 +339,29 @@ fn compare(all: &[Analysis], args: &RfArgs) {
 }
 
 fn notes(all: &[Analysis], args: &RfArgs) {
+    sentences(all, args).iter().for_each(|sentence| print::line(sentence));
+}
+
+/// What has to be known beside the numbers.
+pub fn sentences(all: &[Analysis], args: &RfArgs) -> Vec<String> {
     let weighting = if args.branch_equal { "branches weigh alike" } else { "every path counts one" };
-    print::line(&format!(
+    let mut said = vec![format!(
         "A path is a choice of one route through every block; {weighting}. Sizes are pixels along a side."
-    ));
-    for analysis in all {
-        if analysis.seen.misalignment_px > 0.0 {
-            let px = analysis.seen.misalignment_px;
-            print::line(&format!("note: {}: centres of paths are up to {px} px apart", analysis.name));
+    )];
+    for Analysis { name, seen, unproductive, .. } in all {
+        if seen.misalignment_px > 0.0 {
+            said.push(format!("note: {name}: centres of paths are up to {} px apart", seen.misalignment_px));
         }
-        if analysis.seen.share_global > 0.0 {
-            let share = 100.0 * analysis.seen.share_global;
-            print::line(&format!(
-                "note: {}: {share:.1} % of paths lead through a pool over the whole image, and are in no mean",
-                analysis.name
+        if seen.share_global > 0.0 {
+            let share = 100.0 * seen.share_global;
+            said.push(format!(
+                "note: {name}: {share:.1} % of paths lead through a pool over the whole image, and are in no mean"
             ));
         }
-        if !analysis.unproductive.is_empty() {
-            let n = analysis.unproductive.len();
-            print::line(&format!(
-                "note: {}: {n} layers read only what has seen the whole image by every path",
-                analysis.name
-            ));
+        if !unproductive.is_empty() {
+            let n = unproductive.len();
+            said.push(format!("note: {name}: {n} layers read only what has seen the whole image by every path"));
         }
     }
+    said
 }

@@ -94,7 +94,8 @@ fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
         let run = dir.run(&trial.id);
         let result: Option<TrialResult> = atomic::read_json(&run.result())?;
         if result.is_some_and(|r| r.status == Outcome::Diverged) {
-            for path in [run.last_checkpoint(), run.best_weights(), run.result()] {
+            let on_the_way = run.kept_epochs().into_iter().map(|epoch| run.epoch_weights(epoch));
+            for path in [run.last_checkpoint(), run.best_weights(), run.result()].into_iter().chain(on_the_way) {
                 if path.exists() {
                     std::fs::remove_file(&path).map_err(|e| store::StoreError::io("remove", &path, &e))?;
                 }

@@ -1,41 +1,40 @@
-//! Block diagrams: what the arms' blocks compute, read off the graphs that were trained.
+//! Block diagrams: what the networks' blocks compute, read off their graphs.
 
 use super::{Figure, Legend, Table};
 use crate::diagram::{self, Block, layout::Shape};
-use crate::study::{Arm, Study};
+use crate::network::Network;
 
 /// More pictures do not help.
 const MOST: usize = 8;
 
-/// Blocks of one form, with the arms that have them.
-struct Form<'s, 'a> {
+/// Blocks of one form, with the networks that have them.
+struct Form<'n> {
     block: Block,
-    arms: Vec<(&'s Arm<'a>, String)>,
+    networks: Vec<(&'n Network, String)>,
 }
 
-/// One figure for each form of block that the arms with a colour have.
-pub fn figures(study: &Study) -> Vec<Figure> {
+/// One figure for each form of block that the networks with a colour have. `noun` says what they are: `arm`, `network`.
+pub fn figures(networks: &[Network], noun: &str) -> Vec<Figure> {
     let mut forms: Vec<Form> = Vec::new();
-    for arm in study.arms.iter().filter(|arm| arm.color.is_some()) {
-        for block in blocks(arm) {
+    for network in networks.iter().filter(|network| network.color.is_some()) {
+        for block in blocks(network) {
             let channels = channels(&block);
             match forms.iter_mut().find(|form| form_of(&form.block) == form_of(&block)) {
-                // The first block of a form stands for an arm's others.
-                Some(form) if form.arms.last().is_some_and(|(last, _)| last.id == arm.id) => {}
-                Some(form) => form.arms.push((arm, channels)),
-                None => forms.push(Form { block, arms: vec![(arm, channels)] }),
+                // The first block of a form stands for a network's others.
+                Some(form) if form.networks.last().is_some_and(|(last, _)| std::ptr::eq(*last, network)) => {}
+                Some(form) => form.networks.push((network, channels)),
+                None => forms.push(Form { block, networks: vec![(network, channels)] }),
             }
         }
     }
     forms.truncate(MOST);
-    forms.iter().enumerate().map(|(i, form)| figure(i, form)).collect()
+    forms.iter().enumerate().map(|(i, form)| figure(i, form, noun)).collect()
 }
 
-fn blocks(arm: &Arm) -> Vec<Block> {
-    // A network that was trained can be built; a plan written by hand may hold another.
-    let Ok(graph) = arm.trials[0].planned.graph() else { return Vec::new() };
-    let mut blocks = diagram::blocks(&graph);
-    let splits = rf::splits::splits(&graph);
+fn blocks(network: &Network) -> Vec<Block> {
+    let graph = &network.graph;
+    let mut blocks = diagram::blocks(graph);
+    let splits = rf::splits::splits(graph);
     for shape in blocks.iter_mut().flat_map(|block| &mut block.shapes) {
         let split = splits.iter().find(|split| graph.node(split.node).name == shape.node);
         shape.lines.extend(split.map(|split| format!("{}px", split.max_px)));
@@ -67,15 +66,15 @@ fn channels(block: &Block) -> String {
     format!("{} → {inner} → {}", number(block.shapes.first()), number(named(".bn3")))
 }
 
-fn figure(i: usize, form: &Form) -> Figure {
-    let (first, _) = form.arms[0];
-    let others = match form.arms.len() {
+fn figure(i: usize, form: &Form, noun: &str) -> Figure {
+    let (first, _) = form.networks[0];
+    let others = match form.networks.len() {
         1 => String::new(),
-        n => format!(", and of {} other arms", n - 1),
+        2 => format!(", and of another {noun}"),
+        n => format!(", and of {} other {noun}s", n - 1),
     };
     let title = format!("Block {} of {}{others}", form.block.name, first.label);
-    let legend =
-        |(arm, _): &(&Arm, String)| Legend { text: arm.label.clone(), color: arm.color, arm: arm.id.to_owned() };
+    let legend = |(n, _): &(&Network, String)| Legend { text: n.label.clone(), color: n.color, arm: n.id.clone() };
     Figure {
         id: format!("block-{i}"),
         svg: diagram::svg(&form.block, &title),
@@ -83,12 +82,12 @@ fn figure(i: usize, form: &Form) -> Figure {
         how_to_read:
             "Boxes are layers with their kernel and channels (/2: stride 2, g8: eight groups), each followed by batch \
                       norm and, but for the last before the sum, ReLU; below a split's last layer stands how much of the image its units see at \
-                      most, exactly. Numbers are those of the first arm named."
+                      most, exactly. Numbers are those of the first one named."
                 .into(),
-        legend: form.arms.iter().map(legend).collect(),
+        legend: form.networks.iter().map(legend).collect(),
         table: Table {
-            columns: ["arm", "channels of the block"].map(str::to_owned).to_vec(),
-            rows: form.arms.iter().map(|(arm, channels)| vec![arm.label.clone(), channels.clone()]).collect(),
+            columns: [noun, "channels of the block"].map(str::to_owned).to_vec(),
+            rows: form.networks.iter().map(|(n, channels)| vec![n.label.clone(), channels.clone()]).collect(),
         },
     }
 }

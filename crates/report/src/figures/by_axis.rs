@@ -10,7 +10,7 @@ use crate::study::{Arm, COLORS, Study};
 use crate::svg::text_width;
 
 /// Width that the ticks' texts have, SVG units.
-const PLOT: f64 = WIDTH as f64 - 80.0;
+pub(super) const PLOT: f64 = WIDTH as f64 - 80.0;
 
 /// With more lines than these, single seeds would hide them.
 const MOST_WITH_DOTS: usize = 3;
@@ -58,7 +58,7 @@ fn figure(study: &Study, index: usize) -> Option<Figure> {
     })
 }
 
-fn how_to_read(groups: &[Group]) -> String {
+fn how_to_read(groups: &[Group<&Arm>]) -> String {
     let marks = if groups.len() > COLORS {
         "Lines join means over seeds; they are too many for error bars, which the numbers have."
     } else if groups.len() > MOST_WITH_DOTS {
@@ -80,12 +80,12 @@ fn extremes(arm: &Arm) -> Vec<f64> {
 }
 
 /// One line: each arm has its own colour; with several lines, each line has.
-fn color_of_group(groups: &[Group], i: usize) -> Option<Option<usize>> {
+fn color_of_group(groups: &[Group<&Arm>], i: usize) -> Option<Option<usize>> {
     (groups.len() > 1).then(|| (i < COLORS && groups.len() <= COLORS).then_some(i))
 }
 
 /// Lines are drawn side by side, so that bars at the same place stay apart.
-fn shift(places: &[f64], i: usize, n: usize) -> f64 {
+pub(super) fn shift(places: &[f64], i: usize, n: usize) -> f64 {
     let mut sorted = places.to_vec();
     sorted.sort_by(f64::total_cmp);
     let gap = sorted.windows(2).map(|w| w[1] - w[0]).fold(f64::INFINITY, f64::min);
@@ -94,7 +94,7 @@ fn shift(places: &[f64], i: usize, n: usize) -> f64 {
     (i as f64 - (n as f64 - 1.0) / 2.0) * step
 }
 
-fn line(study: &Study, group: &Group, color: Option<Option<usize>>, places: &[f64], shift: f64) -> Vec<Mark> {
+fn line(study: &Study, group: &Group<&Arm>, color: Option<Option<usize>>, places: &[f64], shift: f64) -> Vec<Mark> {
     let measured: Vec<(f64, &Arm)> = group
         .points
         .iter()
@@ -124,11 +124,11 @@ fn line(study: &Study, group: &Group, color: Option<Option<usize>>, places: &[f6
     marks
 }
 
-fn legend(groups: &[Group]) -> Vec<Legend> {
+fn legend(groups: &[Group<&Arm>]) -> Vec<Legend> {
     if groups.len() < 2 {
         return Vec::new();
     }
-    let entry = |(i, group): (usize, &Group)| Legend {
+    let entry = |(i, group): (usize, &Group<&Arm>)| Legend {
         text: group.label.clone(),
         color: color_of_group(groups, i).flatten(),
         arm: String::new(),
@@ -136,12 +136,12 @@ fn legend(groups: &[Group]) -> Vec<Legend> {
     groups.iter().enumerate().map(entry).collect()
 }
 
-fn table(study: &Study, axis: &Axis, groups: &[Group]) -> Table {
+fn table(study: &Study, axis: &Axis, groups: &[Group<&Arm>]) -> Table {
     let with_group = groups.len() > 1;
     let mut columns = vec![axis.label.clone()];
     columns.extend(with_group.then(|| "other axes".to_owned()));
     columns.extend(["mean", "std", "n"].map(str::to_owned));
-    let row = |group: &Group, (at, arm): &(usize, &Arm)| {
+    let row = |group: &Group<&Arm>, (at, arm): &(usize, &Arm)| {
         let mut cells = vec![axis.values[*at].clone()];
         cells.extend(with_group.then(|| group.label.clone()));
         cells.extend(value_cells(study, arm));

@@ -12,8 +12,9 @@
 //! - [`parallel`]: every arm as a line from its settings to what it reached
 //! - [`curves`]: learning curves
 //! - [`timeline`] and [`prices`]: when each slot trained what, and whether it took as long as predicted
-//! - [`receptive`], [`effective`] and [`blocks`]: what the arms' units see, exactly and measured, and what their blocks
-//!   look like
+//! - [`extent`], [`receptive`] and [`paths`]: what the units of networks see, exactly; also of networks that were never
+//!   trained
+//! - [`effective`] and [`blocks`]: what they see as measured, and what their blocks look like
 //! - [`rows`] and [`clip`]: what several of them share
 
 pub mod arms;
@@ -25,9 +26,11 @@ pub mod cost;
 pub mod curves;
 pub mod differences;
 pub mod effective;
+pub mod extent;
 pub mod interaction;
 pub mod main_effects;
 pub mod parallel;
+pub mod paths;
 pub mod prices;
 pub mod receptive;
 pub mod reference;
@@ -37,6 +40,7 @@ pub mod timeline;
 
 use crate::chart::{Kind, Mark};
 use crate::format::fixed;
+use crate::network::{self, Network};
 use crate::study::{Arm, Study};
 use crate::verdict::value_with_spread;
 
@@ -92,9 +96,33 @@ pub fn all(study: &Study) -> Vec<Figure> {
     figures.extend(curves::figures(study));
     figures.extend(prices::figure(study));
     figures.extend(timeline::figure(study));
-    figures.extend(receptive::figure(study));
+    let drawn: Vec<Network> = study.arms.iter().filter(|arm| arm.color.is_some()).filter_map(Network::of_arm).collect();
+    figures.extend(exact(study, &drawn));
     figures.extend(effective::figures(study));
-    figures.extend(blocks::figures(study));
+    figures.extend(blocks::figures(&drawn, "arm"));
+    figures
+}
+
+/// More arms than these have axes that no line shows any more.
+const MOST_ALONG_AXES: usize = 100;
+
+/// What the arms' last stages see. Graphs take a moment to follow, so of many arms only those are that are shown.
+fn exact(study: &Study, drawn: &[Network]) -> Vec<Figure> {
+    const ASKED: &str = "the last stage";
+    const WEIGHTING: &str = "every path counts one";
+    let of = |arms: Vec<&Arm>| arms.into_iter().filter_map(Network::of_arm).collect::<Vec<_>>();
+    let in_rows = of(rows::chosen(study, |_| true));
+    let along = if study.arms.len() > MOST_ALONG_AXES { Vec::new() } else { of(study.arms.iter().collect()) };
+    let seen = |networks| network::seen(networks, rf::Weighting::Structural);
+    let mut figures = extent::figures(&study.axes, &seen(&along), ASKED);
+    if let Some(mut figure) = receptive::figure(&seen(&in_rows), ASKED, WEIGHTING) {
+        if study.arms.len() > rows::MOST {
+            figure.how_to_read += &format!(" Of {} arms the {} best are looked at.", study.arms.len(), rows::MOST);
+        }
+        // Where all arms see the same, their distribution is one too, which says nothing.
+        figures.push(figure);
+        figures.extend(paths::figure(&seen(drawn), ASKED, WEIGHTING));
+    }
     figures
 }
 

@@ -8,7 +8,7 @@
 //! - [`export`]: the tables as Markdown, LaTeX and embedded data
 //! - page.html, page.css, page.js: the page itself
 
-mod context;
+pub(crate) mod context;
 mod effects;
 mod export;
 mod provenance;
@@ -16,7 +16,8 @@ mod tables;
 
 use crate::study::Study;
 use crate::{ReportError, figures, summary, verdict};
-use context::{FigureContext, Page, TextTable};
+use context::Page;
+pub(crate) use context::{FigureContext, TextTable};
 use minijinja::Environment;
 use serde::Serialize;
 use store::{Status, SweepRows};

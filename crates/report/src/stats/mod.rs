@@ -4,6 +4,7 @@
 //! - [`sample`]: mean, standard deviation, interval of the mean
 //! - [`paired`]: differences over shared seeds
 //! - [`bootstrap`]: an interval that assumes no distribution
+//! - [`correlation`]: how much two quantities go together
 //! - [`factorial`]: main effects and interactions of a grid
 //! - [`holm`]: several comparisons at once
 //! - [`stein`]: how many seeds an interval needs, and what it then is
@@ -11,6 +12,7 @@
 //! - [`student`]: the t distribution, central and noncentral
 
 mod bootstrap;
+mod correlation;
 mod factorial;
 mod holm;
 mod paired;
@@ -20,6 +22,7 @@ mod stein;
 mod student;
 
 pub use bootstrap::bootstrap;
+pub use correlation::pearson;
 pub use factorial::{Grid, Source};
 pub use holm::holm;
 pub use paired::{Paired, paired};

@@ -1,0 +1,78 @@
+//! Of `rf`, which has more of them than any other command.
+
+use super::Folders;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Of `rf`.
+#[derive(Args, Debug)]
+pub struct RfArgs {
+    /// A network's name or a sweep's, fields (depth=50 scale=4), axes (scale=2,4,6,8 depth=50,101)
+    #[arg(value_name = "NAME | FIELD=VALUES", required = true)]
+    pub words: Vec<String>,
+    /// Image size in pixels (default: what the network was published for)
+    #[arg(long)]
+    pub size: Option<usize>,
+    /// The node or module whose units are asked (default: the last stage)
+    #[arg(long, value_name = "NODE")]
+    pub at: Option<String>,
+    /// Paths weigh by equal shares at every branch, instead of one each
+    #[arg(long)]
+    pub branch_equal: bool,
+    /// What each split of each block sees, too
+    #[arg(long)]
+    pub splits: bool,
+    /// Measure what the trained networks of a sweep look at (one trial of each arm in depth, as initialised and as trained, and
+    /// the last stage of every other trial), and put it into its report
+    #[arg(long)]
+    pub measure: bool,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub how: MeasureArgs,
+    /// With --json: every size with the share of paths that have it
+    #[arg(long, requires = "json")]
+    pub distribution: bool,
+    /// Where the page goes (default: rf/ beside the reports; none with --json)
+    #[arg(long, value_name = "FILE", conflicts_with = "measure")]
+    pub page: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where reports are
+    #[command(flatten)]
+    pub folders: Folders,
+}
+
+/// How `rf --measure` measures.
+#[derive(Args, Debug)]
+pub struct MeasureArgs {
+    /// With --measure: test images that gradients are averaged over
+    #[arg(long, default_value_t = 64)]
+    pub images: usize,
+    /// With --measure: standard normal images, always the same, in place of test images
+    #[arg(long, requires = "measure")]
+    pub noise: bool,
+    /// With --measure: double precision
+    #[arg(long, requires = "measure")]
+    pub float64: bool,
+    /// With --measure: what becomes of the gradients' signs; RepLKNet drops negative ones
+    #[arg(long, value_enum, default_value_t = SignOf::Absolute, requires = "measure")]
+    pub sign: SignOf,
+    /// With --measure: the unit's channels go through a ReLU before they are summed, as RepLKNet has it
+    #[arg(long, requires = "measure")]
+    pub relu: bool,
+    /// With --measure: one trial of each arm, and no other
+    #[arg(long, requires = "measure")]
+    pub one_per_arm: bool,
+}
+
+/// What becomes of the signs of gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SignOf {
+    /// Absolute values
+    Absolute,
+    /// Negative ones are dropped
+    Positive,
+    /// Kept while images are averaged; absolute values of the mean
+    Signed,
+}

@@ -1,0 +1,64 @@
+//! The images that networks are asked with: opened once for all trials that see the same.
+
+use crate::failure::Failure;
+use data::{Batch, Pass, Split};
+use spec::DataSpec;
+use std::path::Path;
+use store::PlannedTrial;
+use tch::{Device, Kind, Tensor};
+use train::images::{Target, source, wanted};
+
+/// Seed of normal images: the same for every network, so that they can be compared.
+const SEED: i64 = 0;
+
+/// Images by what they follow from.
+pub struct Looked<'a> {
+    pub count: usize,
+    /// Normal noise takes the place of test images.
+    pub noise: bool,
+    pub root: &'a Path,
+    known: Vec<(DataSpec, usize, Batch)>,
+}
+
+impl<'a> Looked<'a> {
+    pub fn new(count: usize, noise: bool, root: &'a Path) -> Looked<'a> {
+        Looked { count, noise, root, known: Vec::new() }
+    }
+
+    /// What this trial's network is to look at, not prepared for it yet.
+    pub fn at(&mut self, trial: &PlannedTrial) -> Result<&Batch, Failure> {
+        let (spec, px) = (&trial.spec.data, trial.image_px);
+        let found = self.known.iter().position(|(known, side, _)| known == spec && *side == px);
+        let i = match found {
+            Some(i) => i,
+            None => {
+                let batch = if self.noise { self.normal(trial) } else { self.tested(trial)? };
+                self.known.push((spec.clone(), px, batch));
+                self.known.len() - 1
+            }
+        };
+        Ok(&self.known[i].2)
+    }
+
+    fn normal(&self, trial: &PlannedTrial) -> Batch {
+        let (n, px) = (self.count as i64, trial.image_px as i64);
+        tch::manual_seed(SEED);
+        Batch {
+            images: Tensor::randn([n, trial.image_channels as i64, px, px], (Kind::Float, Device::Cpu)),
+            labels: Tensor::zeros([n], (Kind::Int64, Device::Cpu)),
+            indices: (0..self.count as u32).collect(),
+        }
+    }
+
+    fn tested(&self, trial: &PlannedTrial) -> Result<Batch, Failure> {
+        let spec = &trial.spec.data;
+        let threads = sweep::local::available_cores().len();
+        let target = Target { device: Device::Cpu, kind: Kind::Float, threads };
+        let mut source = source(spec, data::open(&wanted(spec, self.root))?, trial.image_px, target)?;
+        let count = self.count.min(source.len(Split::Test)) as u32;
+        source.begin(Pass { split: Split::Test, batches: vec![(0..count).collect()], augment: None })?;
+        source.next_batch()?.ok_or_else(|| {
+            Failure::input("there is no test image to look at", "look at the test folder of the data set")
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! What the trained networks of a sweep look at: effective receptive fields of one trial of each arm in depth, and how wide
+//! that of every other trial is.
+//!
+//! Reading order:
+//! - [`looked`]: the images
+//! - [`nodes`]: which nodes are asked, and what is kept of each
+//! - [`gallery`]: what splits see in single images
+
+mod gallery;
+mod looked;
+mod nodes;
+
+use crate::failure::Failure;
+use crate::network;
+use arch::Input;
+use explain::{Options, Sign, shares};
+use looked::Looked;
+use nn::weights::{self, Head, StateDict};
+use nn::{Net, init};
+use nodes::{last_stage, state};
+use std::collections::HashSet;
+use std::path::Path;
+use store::effective::{Effective, EffectiveArm, EffectiveEpoch, EffectiveTrial, SplitShare};
+use store::{Outcome, Plan, PlannedTrial, RunDir, SweepDir, TrialResult, atomic};
+use tch::{Kind, Tensor};
+use train::environment::now_s;
+
+/// How it is measured.
+pub struct Ask {
+    /// Images that gradients are averaged over.
+    pub images: usize,
+    /// Of normal noise, in place of test images.
+    pub noise: bool,
+    /// In double precision.
+    pub float64: bool,
+    pub options: Options,
+    /// No more than one trial of each arm.
+    pub one_per_arm: bool,
+}
+
+impl Ask {
+    fn sign(&self) -> &'static str {
+        match self.options.sign {
+            Sign::Absolute => "absolute",
+            Sign::Positive => "positive",
+            Sign::Signed => "signed",
+        }
+    }
+}
+
+/// Measures the finished trials of a sweep.
+pub fn measure(dir: &SweepDir, plan: &Plan, ask: &Ask, data: &Path) -> Result<Effective, Failure> {
+    let mut looked = Looked::new(ask.images, ask.noise, data);
+    let mut seen = HashSet::new();
+    let (mut arms, mut trials) = (Vec::new(), Vec::new());
+    for trial in &plan.trials {
+        let Some(result) = result_of_done(dir, trial)? else { continue };
+        let is_first = seen.insert(&trial.arm);
+        if !is_first && ask.one_per_arm {
+            continue;
+        }
+        let mut measured = Measured::open(dir, trial, ask, &mut looked)?;
+        trials.push(measured.width()?);
+        if is_first {
+            arms.push(measured.in_depth(&result)?);
+        }
+    }
+    if arms.is_empty() {
+        return Err(Failure::input("no trial of this sweep is done", "measure again once some are"));
+    }
+    let (sign, at_s) = (ask.sign().to_owned(), now_s());
+    let (images, noise, float64, relu) = (ask.images, ask.noise, ask.float64, ask.options.relu);
+    Ok(Effective { at_s, images, sign, noise, float64, relu, arms, trials })
+}
+
+fn result_of_done(dir: &SweepDir, trial: &PlannedTrial) -> Result<Option<TrialResult>, Failure> {
+    let result: Option<TrialResult> = atomic::read_json(&dir.run(&trial.id).result())?;
+    Ok(result.filter(|r| r.status == Outcome::Done))
+}
+
+/// One trial's network with the images it is asked with.
+struct Measured<'a> {
+    trial: &'a PlannedTrial,
+    run: RunDir,
+    ask: &'a Ask,
+    net: Net,
+    batch: &'a data::Batch,
+    images: Tensor,
+}
+
+impl<'a> Measured<'a> {
+    fn open(
+        dir: &SweepDir,
+        trial: &'a PlannedTrial,
+        ask: &'a Ask,
+        looked: &'a mut Looked,
+    ) -> Result<Measured<'a>, Failure> {
+        let px = trial.image_px;
+        let input = Input { channels: trial.image_channels, height: px, width: px, classes: trial.classes };
+        let kind = if ask.float64 { Kind::Double } else { Kind::Float };
+        let net = network::build_in(&trial.spec.model, input, kind)?;
+        let batch = looked.at(trial)?;
+        let images = net.prepare(&batch.images);
+        let mut measured = Measured { trial, run: dir.run(&trial.id), ask, net, batch, images };
+        measured.load(&measured.run.best_weights())?;
+        Ok(measured)
+    }
+
+    fn load(&mut self, path: &Path) -> Result<(), Failure> {
+        let dict = StateDict::read(path).map_err(network::input)?;
+        weights::load(self.net.params_mut(), &dict, Head::MustFit, path).map_err(network::input)?;
+        Ok(())
+    }
+
+    fn failed(&self, e: explain::ExplainError) -> Failure {
+        Failure::machine(format!("{}: {}", self.trial.label, e.cause), e.help)
+    }
+
+    fn width(&self) -> Result<EffectiveTrial, Failure> {
+        let found = last_stage(&self.net, &self.images, self.ask.options).map_err(|e| self.failed(e))?;
+        Ok(EffectiveTrial {
+            trial: self.trial.id.clone(),
+            arm: self.trial.arm.clone(),
+            seed: self.trial.spec.seed,
+            sigma_px: found.sigma_px,
+            ratio_50: found.ratio_50,
+        })
+    }
+
+    /// All of it; the network ends as it was initialised.
+    fn in_depth(&mut self, result: &TrialResult) -> Result<EffectiveArm, Failure> {
+        let (trial, options) = (self.trial, self.ask.options);
+        let of_splits = shares::shares(&self.net, &self.images).map_err(|e| self.failed(e))?;
+        let trained = state(&self.net, &self.images, "trained", options).map_err(|e| self.failed(e))?;
+        // Noise is no picture of anything, and has no class to be taken for.
+        let gallery = match self.ask.noise {
+            true => Vec::new(),
+            false => gallery::gallery(&self.net, &self.images, self.batch).map_err(|e| self.failed(e))?,
+        };
+        let trained_px = last_stage(&self.net, &self.images, options).map_err(|e| self.failed(e))?.sigma_px;
+        let mut growth = self.on_the_way()?;
+        init::init(self.net.params_mut(), trial.spec.seed);
+        explain::calibrate::calibrate(&self.net, &self.images);
+        let fresh = state(&self.net, &self.images, "init", options).map_err(|e| self.failed(e))?;
+        if !growth.is_empty() {
+            let sigma_px = last_stage(&self.net, &self.images, options).map_err(|e| self.failed(e))?.sigma_px;
+            growth.push(EffectiveEpoch { epoch: 0.0, sigma_px });
+            // The best weights were evaluated after some epoch, which is where they stand among the others.
+            let epoch = result.metrics.get("best/epoch").copied().unwrap_or(trial.spec.train.epochs as f64);
+            growth.retain(|kept| kept.epoch != epoch);
+            growth.push(EffectiveEpoch { epoch, sigma_px: trained_px });
+            growth.sort_by(|a, b| a.epoch.total_cmp(&b.epoch));
+        }
+        let share = |s: &shares::Share| SplitShare {
+            block: s.split.block.trim_end_matches(".concat").to_owned(),
+            split: s.split.index,
+            share: s.share,
+        };
+        Ok(EffectiveArm {
+            arm: trial.arm.clone(),
+            label: trial.label.clone(),
+            trial: trial.id.clone(),
+            seed: trial.spec.seed,
+            image_px: trial.image_px,
+            states: vec![fresh, trained],
+            growth,
+            shares: of_splits.iter().map(share).collect(),
+            gallery,
+        })
+    }
+
+    /// Every state that was kept while it was trained.
+    fn on_the_way(&mut self) -> Result<Vec<EffectiveEpoch>, Failure> {
+        let mut found = Vec::new();
+        for epoch in self.run.kept_epochs() {
+            self.load(&self.run.epoch_weights(epoch))?;
+            let width = last_stage(&self.net, &self.images, self.ask.options).map_err(|e| self.failed(e))?;
+            found.push(EffectiveEpoch { epoch: epoch as f64, sigma_px: width.sigma_px });
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,156 @@
+//! Effective receptive fields, measured on trained networks: how wide they are, and what they look like.
+//!
+//! Reading order:
+//! - here: widths of the last stage, as initialised and as trained
+//! - [`profile`] and [`maps`]: weight by distance, and pictures
+//! - [`growth`]: widths over training
+//! - [`accuracy`]: widths against what was reached
+//! - [`shares`] and [`gallery`]: which split a network leans on, and which fires where
+//! - [`picture`]: maps as the data of pictures
+
+mod accuracy;
+mod gallery;
+mod growth;
+mod maps;
+mod picture;
+mod profile;
+mod shares;
+
+use super::rows::{Row, cut, rows_chart};
+use super::{Figure, Table, legend, titled};
+use crate::chart::{Kind, Mark, Scale};
+use crate::format::{fixed, plural};
+use crate::study::{Arm, Study};
+use store::effective::{Effective, EffectiveArm, EffectiveNode};
+
+/// Arms that are shown.
+const MOST: usize = 8;
+
+/// An arm with its measurement.
+type Measured<'s, 'a> = (&'s Arm<'a>, &'s EffectiveArm);
+
+/// Widths, profiles and maps; nothing where nothing was measured.
+pub fn figures(study: &Study) -> Vec<Figure> {
+    let Some(effective) = &study.rows.effective else { return Vec::new() };
+    let mut measured: Vec<Measured> = Vec::new();
+    for arm in &study.arms {
+        measured.extend(effective.arms.iter().find(|measured| measured.arm == arm.id).map(|found| (arm, found)));
+    }
+    if measured.is_empty() {
+        return Vec::new();
+    }
+    let shown: Vec<Measured> = measured.iter().copied().filter(|(arm, _)| arm.color.is_some()).take(MOST).collect();
+    let mut figures = vec![widths(study, effective, &measured), profile::profiles(&shown)];
+    figures.extend(growth::growth(&shown));
+    figures.extend([true, false].map(|is_log| maps::maps(&shown, is_log)));
+    figures.extend(accuracy::against_accuracy(study, effective));
+    figures.extend(shares::shares(&measured));
+    figures.extend(gallery::gallery(&shown));
+    figures
+}
+
+/// The end of the last stage, in one state.
+fn last<'m>(measured: &'m EffectiveArm, state: &str) -> Option<&'m EffectiveNode> {
+    stages(measured, state).last().copied()
+}
+
+/// The ends of the stages; splits have a name with a number at its end.
+fn stages<'m>(measured: &'m EffectiveArm, state: &str) -> Vec<&'m EffectiveNode> {
+    let nodes = measured.states.iter().find(|s| s.state == state).map_or(&[][..], |s| &s.nodes);
+    nodes.iter().filter(|node| !node.node.contains('.')).collect()
+}
+
+/// `64 test images, absolute values`: what was chosen when it was measured.
+fn how(effective: &Effective) -> String {
+    let images = match effective.noise {
+        true => format!("{} of normal noise", plural(effective.images, "image")),
+        false => plural(effective.images, "test image"),
+    };
+    let of_signs = match effective.sign.as_str() {
+        "positive" => "negative ones dropped",
+        "signed" => "averaged with their signs",
+        _ => "absolute values",
+    };
+    let mut said = vec![images, of_signs.to_owned()];
+    said.extend(effective.relu.then(|| "channels through a ReLU first".to_owned()));
+    said.extend(effective.float64.then(|| "in double precision".to_owned()));
+    said.join(", ")
+}
+
+fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure {
+    let both = |m: &Measured| Some((last(m.1, "init")?.sigma_px(), last(m.1, "trained")?.sigma_px()));
+    let shown: Vec<&Measured> = measured.iter().filter(|m| m.0.color.is_some() && both(m).is_some()).collect();
+    let x = Scale::linear(
+        shown.iter().filter_map(|m| both(m)).flat_map(|(a, b)| [a, b]).chain([0.0]),
+        "standard deviation of the field (px)",
+    );
+    let row = |m: &&Measured| {
+        let (init, trained) = both(m).unwrap_or_default();
+        let mark = |kind, at: &[f64], what: &str| Mark {
+            points: at.iter().map(|px| (*px, 0.0)).collect(),
+            kind,
+            color: m.0.color,
+            arm: m.0.id.to_owned(),
+            trial: m.1.trial.clone(),
+            title: format!("{}, {what}: {} px", m.0.label, fixed(at.last().copied().unwrap_or(0.0), 1)),
+        };
+        let marks = vec![
+            mark(Kind::Line, &[init, trained], "trained"),
+            mark(Kind::Dot, &[init], "as initialised"),
+            mark(Kind::Symbol, &[trained], "trained"),
+        ];
+        Row { label: m.0.label.clone(), marks }
+    };
+    let saturated = measured.iter().any(|m| last(m.1, "trained").is_some_and(|node| node.is_saturated));
+    let note = if saturated { " Exact fields larger than the image cut measured ones off." } else { "" };
+    let has_grown = measured.iter().any(|m| !m.1.growth.is_empty());
+    let grown = if has_grown {
+        String::new()
+    } else {
+        format!(" How fields grew over training was not measured. {}", growth::kept())
+    };
+    Figure {
+        id: "effective-width".into(),
+        title: "Effective receptive field of the last stage".into(),
+        svg: rows_chart(shown.iter().map(row).collect(), x, None, "width of effective receptive fields by arm".into()),
+        how_to_read: format!(
+            "How far from its middle a unit looks: gradients of the last stage's middle unit over {}; dots are the network as \
+             initialised, symbols as trained, one trial of each arm.{note}{grown}{}",
+            how(effective),
+            cut(study.arms.len())
+        ),
+        legend: Vec::new(),
+        table: Table {
+            columns: [
+                "arm",
+                "stage",
+                "exact max px",
+                "sigma init px",
+                "sigma trained px",
+                "2 sigma size px",
+                "50 % area",
+                "saturated",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            rows: measured.iter().flat_map(cells).collect(),
+        },
+    }
+}
+
+fn cells(m: &Measured) -> Vec<Vec<String>> {
+    let (init, trained) = (stages(m.1, "init"), stages(m.1, "trained"));
+    let row = |(before, after): (&&EffectiveNode, &&EffectiveNode)| {
+        vec![
+            m.0.label.clone(),
+            after.node.clone(),
+            after.rf_max_px.to_string(),
+            fixed(before.sigma_px(), 1),
+            fixed(after.sigma_px(), 1),
+            fixed(after.size_px, 1),
+            format!("{} %", fixed(100.0 * after.area_ratios[2], 1)),
+            if after.is_saturated { "yes".into() } else { String::new() },
+        ]
+    };
+    init.iter().zip(&trained).map(row).collect()
+}
