@@ -51,6 +51,10 @@ model *args: _build
 rf *args: _build
     @{{ res2lab }} rf "$@"
 
+# Images/s of a network: just speed train res2net50_26w_4s, just speed infer scale=8 stem=cifar --threads 1
+speed *args: _build
+    @{{ res2lab }} speed "$@"
+
 # Describe this machine and its libtorch
 env *args: _build
     @{{ res2lab }} env "$@"
@@ -72,10 +76,10 @@ lint: setup
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets --quiet -- -D warnings
 
-# Side by side with plain PyTorch (needs a Python with torch 2.13: RES2LAB_PYTHON): just bench sweep, just bench loader
+# Side by side with plain PyTorch (needs a Python with torch 2.13 and timm: RES2LAB_PYTHON): just bench, just bench sweep
 bench *args: _build
     @cargo build --release --workspace --quiet
-    @target/release/bench "$@"
+    @target/release/bench "${@:-steps}"
 
 # Agreement with timm and torchvision (RES2LAB_PYTHON with torch, torchvision, timm, safetensors, pyarrow)
 check-python: _build

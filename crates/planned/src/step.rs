@@ -87,17 +87,17 @@ impl<T: Real> Planned<T> {
         let packed = convs.iter().map(|c| c.packed_len().max(c.packed_backward_len())).max().unwrap_or(0);
         let own = |thread| Own {
             images: part(thread),
-            arena: vec![T::ZERO; length],
+            arena: zeros(length),
             indices: program.pools.iter().map(|pool| vec![0; indices(pool) * most]).collect(),
-            scratch: vec![T::ZERO; scratch],
-            packed: vec![T::ZERO; packed],
+            scratch: zeros(scratch),
+            packed: zeros(packed),
             constants: Constants::new(channels),
         };
-        let partial = || vec![T::ZERO; partial_length * (threads - 1)];
+        let partial = || zeros(partial_length * (threads - 1));
         Planned {
             own: (0..threads).map(own).collect(),
             partials: [partial(), partial()],
-            logits: vec![T::ZERO; batch * program.logits.shape.channels],
+            logits: zeros(batch * program.logits.shape.channels),
             sums: vec![0.0; 2 * channels * threads],
             barrier: Barrier::new(threads),
             program,
@@ -173,6 +173,16 @@ impl<T: Real> Planned<T> {
         });
         self.own = own;
     }
+}
+
+/// Zeros. The allocator's own failure would end the process without a word.
+fn zeros<T: Real>(length: usize) -> Vec<T> {
+    let mut zeros = Vec::new();
+    if zeros.try_reserve_exact(length).is_err() {
+        panic!("out of memory: {} bytes for the planned step", length * size_of::<T>());
+    }
+    zeros.resize(length, T::ZERO);
+    zeros
 }
 
 fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {

@@ -1,6 +1,5 @@
 //! `res2lab speed`: images/s of a network's training step, or of its evaluation, on random images.
 
-use crate::args::{SpeedArgs, SpeedOf};
 use crate::failure::Failure;
 use crate::network::{Words, machine, published_input};
 use crate::print;
@@ -10,6 +9,49 @@ use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 use train::environment::peak_memory_mib;
+
+/// What `speed` measures.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeedOf {
+    /// Forward, backward, update
+    Train,
+    /// Evaluation
+    Infer,
+}
+
+/// Of `speed`.
+#[derive(clap::Args, Debug)]
+pub struct SpeedArgs {
+    /// What to measure
+    pub what: SpeedOf,
+    /// A network's name, or fields: depth=50 width=26 scale=4
+    #[arg(value_name = "NAME | FIELD=VALUE", required = true)]
+    pub words: Vec<String>,
+    /// Image size in pixels (default: what the network was published for)
+    #[arg(long)]
+    pub size: Option<usize>,
+    /// Images of a step
+    #[arg(long, default_value_t = 8)]
+    pub batch: usize,
+    /// Threads (default: all cores)
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Steps that are timed
+    #[arg(long, default_value_t = 7)]
+    pub steps: usize,
+    /// Number of classes
+    #[arg(long)]
+    pub classes: Option<usize>,
+    /// Image channels
+    #[arg(long)]
+    pub channels: Option<usize>,
+    /// By libtorch's operators alone
+    #[arg(long)]
+    pub plain: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 #[derive(Serialize)]
 struct Speed {
