@@ -202,6 +202,15 @@ impl Graph {
         self.nodes.iter().enumerate().map(|(i, n)| (NodeId(i), n))
     }
 
+    /// For each node, its first entry in the state, if it has any.
+    pub fn first_entries(&self) -> Vec<Option<usize>> {
+        let mut first = vec![None; self.nodes.len()];
+        for (i, entry) in self.state.iter().enumerate() {
+            first[entry.node.0].get_or_insert(i);
+        }
+        first
+    }
+
     /// For each node, how many others read it.
     pub fn consumers(&self) -> Vec<usize> {
         let mut counts = vec![0; self.nodes.len()];

@@ -121,16 +121,6 @@ pub unsafe fn backward_sums<T: Real>(
     }
 }
 
-/// Writes the gradient where the ReLU's output is above zero, or adds it: what a residual branch receives. `into` may be
-/// `gradient`.
-///
-/// # Safety
-/// The promise at [`View`].
-pub unsafe fn masked<T: Real>(gradient: View<T>, relu: View<T>, into: View<T>, add: bool, images: Range<usize>) {
-    // SAFETY: the caller's promise.
-    unsafe { input_gradient(&Gradient { of: gradient, relu: Some(relu), norm: None }, into, add, images) }
-}
-
 /// Writes, or adds, a gradient as a convolution would read it: for a norm whose input is no convolution's output.
 ///
 /// # Safety

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use crate::conv::Gradient;
 use crate::conv::fill::{ONE, SUM, Source};
 use crate::real::{Real, Simd};
 use crate::sweep::{Lanes, sweep};
@@ -27,15 +26,6 @@ pub unsafe fn add<T: Real>(terms: &[View<T>], out: View<T>, add: bool, images: R
     }
 }
 
-/// Copies a tensor.
-///
-/// # Safety
-/// The promise at [`View`].
-pub unsafe fn copy<T: Real>(from: View<T>, into: View<T>, images: Range<usize>) {
-    // SAFETY: the caller's promise.
-    unsafe { add(&[from], into, false, images) }
-}
-
 /// `out = max(x, 0)`; not a number stays so.
 ///
 /// # Safety
@@ -48,26 +38,6 @@ pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
             let copy = Copy::new(Source::one(x.plane(image, 0)), out.plane(image, 0), out.image_len());
             (T::kernels().relu)(&copy);
         }
-    }
-}
-
-/// Writes, or adds, the gradient where the ReLU's `output` is above zero.
-///
-/// # Safety
-/// The promise at [`View`].
-pub unsafe fn relu_backward<T: Real>(
-    gradient: View<T>,
-    output: View<T>,
-    into: View<T>,
-    add: bool,
-    images: Range<usize>,
-) {
-    let gradient = Gradient { of: gradient, relu: Some(output), norm: None };
-    gradient.check();
-    assert!(into.same_shape(&output));
-    for image in images {
-        // SAFETY: the caller's promise; planes of an image follow each other in every view.
-        unsafe { copy_from(gradient.kind(), gradient.source(image, 0), into.plane(image, 0), into.image_len(), add) }
     }
 }
 

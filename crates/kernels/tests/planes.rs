@@ -43,7 +43,8 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
     close(&sums, &wanted, tolerance);
 
     let before = into.dense();
-    unsafe { norm::masked(gradient.view(), out.view(), into.view(), true, 0..IMAGES) };
+    let through = Gradient { of: gradient.view(), relu: Some(out.view()), norm: None };
+    unsafe { norm::input_gradient(&through, into.view(), true, 0..IMAGES) };
     near(&into.dense(), &(0..dx.len()).map(|i| before[i] + masked(i)).collect::<Vec<_>>(), tolerance);
     let norm = NormBackward { x: x.view(), a: &numbers[1], b: &numbers[2], c: &numbers[3] };
     let full = Gradient { of: gradient.view(), relu: Some(out.view()), norm: Some(norm) };
@@ -142,10 +143,11 @@ fn pointwise_is_right<T: Real>(channels: usize, height: usize, width: usize, add
     let [va, vb, vc, vg] = [a.view(), b.view(), c.view(), gate.view()];
     let all = 0..IMAGES;
     check(&mut |v| unsafe { pointwise::add(&[va, vb, vc], v, add, all.clone()) }, &|i| from(i) + da[i] + db[i] + dc[i]);
-    check(&mut |v| unsafe { pointwise::copy(va, v, all.clone()) }, &|i| da[i]);
+    check(&mut |v| unsafe { pointwise::add(&[va], v, false, all.clone()) }, &|i| da[i]);
     check(&mut |v| unsafe { pointwise::relu(va, v, all.clone()) }, &|i| da[i].max(0.0));
     let masked = |i: usize| from(i) + if db[i] > 0.0 { da[i] } else { 0.0 };
-    check(&mut |v| unsafe { pointwise::relu_backward(va, vb, v, add, all.clone()) }, &masked);
+    let through = Gradient { of: va, relu: Some(vb), norm: None };
+    check(&mut |v| unsafe { norm::input_gradient(&through, v, add, all.clone()) }, &masked);
     check(&mut |v| unsafe { pointwise::sigmoid(va, v, all.clone()) }, &|i| 1.0 / (1.0 + (-da[i]).exp()));
     let slope = |i: usize| from(i) + da[i] * db[i] * (1.0 - db[i]);
     check(&mut |v| unsafe { pointwise::sigmoid_backward(va, vb, v, add, all.clone()) }, &slope);

@@ -14,13 +14,8 @@ namespace {
 
 using torch::jit::Stack;
 
-const c10::OperatorHandle& op(const char* name, const char* overload) {
-    static const auto prepack = c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_reorder_convolution_weight", "");
-    static const auto unary = c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_convolution_pointwise", "");
-    static const auto binary =
-        c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_convolution_pointwise", "binary");
-    if (std::string(name) == "prepack") return prepack;
-    return std::string(overload) == "binary" ? binary : unary;
+c10::OperatorHandle op(const char* name, const char* overload = "") {
+    return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload);
 }
 
 c10::IValue none() { return c10::IValue(); }
@@ -39,7 +34,8 @@ char* res2lab_prepack(const at::Tensor* weight, int64_t padding, int64_t stride,
     return guarded([&] {
         std::vector<int64_t> size(input, input + 4);
         Stack stack{*weight, both(padding), both(stride), both(1), groups, c10::IValue(size)};
-        op("prepack", "").callBoxed(stack);
+        static const auto prepack = op("mkldnn::_reorder_convolution_weight");
+        prepack.callBoxed(stack);
         *out = new at::Tensor(stack.at(0).toTensor());
     });
 }
@@ -52,11 +48,13 @@ char* res2lab_conv_fused(const at::Tensor* x, const at::Tensor* weight, const at
         if (other) {
             stack = {*x, *other, *weight, *bias, both(padding), both(stride), both(1), groups, std::string("add"), at::Scalar(1.0),
                      relu ? c10::IValue(std::string("relu")) : none(), no_scalars(), none()};
-            op("conv", "binary").callBoxed(stack);
+            static const auto binary = op("mkldnn::_convolution_pointwise", "binary");
+            binary.callBoxed(stack);
         } else {
             stack = {*x, *weight, *bias, both(padding), both(stride), both(1), groups,
                      std::string(relu ? "relu" : "none"), no_scalars(), none()};
-            op("conv", "").callBoxed(stack);
+            static const auto unary = op("mkldnn::_convolution_pointwise");
+            unary.callBoxed(stack);
         }
         *out = new at::Tensor(stack.at(0).toTensor());
     });

@@ -4,15 +4,16 @@
 use crate::{Layout, Net, NnError};
 use arch::{Conv, Graph, NodeId, Op};
 use libtorch::fused::{Prepacked, Window};
-use planned::units::{Residual, Unit, units};
+use planned::units::{Residual, Unit, own_conv, units};
+use std::collections::{HashMap, HashSet};
 use tch::{Device, Kind, Tensor};
 
 /// A network ready to be evaluated.
 pub struct Folded {
     graph: Graph,
     pieces: Vec<Piece>,
-    /// Last piece that reads each node's result.
-    last_use: Vec<usize>,
+    /// For each piece, the results that nobody reads after it.
+    frees: Vec<Vec<NodeId>>,
     kind: Kind,
 }
 
@@ -32,58 +33,42 @@ enum Layer {
     },
 }
 
-/// A convolution's node with the norm behind it, if that is its only reader.
-type Found = (NodeId, Vec<NodeId>);
-
 impl Folded {
     /// Folds the net's present state, for batches of about `batch` images.
     pub fn new(net: &Net, batch: usize) -> Result<Folded, NnError> {
         let graph = net.graph().clone();
         let mut pieces = Vec::new();
-        let mut convs: Vec<Found> = Vec::new();
-        let readers = graph.consumers();
-        let take = |convs: &mut Vec<Found>, norm: NodeId| {
-            let source = graph.node(norm).inputs[0];
-            convs.iter().position(|(node, _)| *node == source).map(|i| convs.remove(i))
+        let mut inputs_of: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        let has_norm: HashSet<NodeId> = graph.iter().filter_map(|(id, _)| norms_conv(&graph, id)).collect();
+        let folded = |inputs_of: &HashMap<NodeId, Vec<NodeId>>, norm, other, relu, out| {
+            let Some(node) = norms_conv(&graph, norm) else { return Ok(None) };
+            let layer = layer(net, node, Some(norm), batch)?;
+            Ok::<_, NnError>(Some(Piece::Conv { layer, inputs: inputs_of[&node].clone(), other, relu, out }))
         };
         for unit in units(&graph) {
             match unit {
+                Unit::Conv { node, inputs } if has_norm.contains(&node) => {
+                    inputs_of.insert(node, inputs);
+                }
                 Unit::Conv { node, inputs } => {
-                    let is_normed = graph
-                        .nodes
-                        .iter()
-                        .any(|n| matches!(n.op, Op::BatchNorm { .. }) && n.inputs[0] == node && readers[node.0] == 1);
-                    if is_normed {
-                        convs.push((node, inputs));
-                    } else {
-                        let layer = layer(net, node, None, batch)?;
-                        pieces.push(Piece::Conv { layer, inputs, other: None, relu: false, out: node });
-                    }
+                    let layer = layer(net, node, None, batch)?;
+                    pieces.push(Piece::Conv { layer, inputs, other: None, relu: false, out: node });
                 }
                 Unit::Norm { norm, residual, relu, out } => {
                     let other = residual.map(|(Residual::Value(id) | Residual::Norm(id))| id);
                     if let Some(Residual::Norm(id)) = residual {
-                        pieces.push(match take(&mut convs, id) {
-                            Some((node, inputs)) => {
-                                let layer = layer(net, node, Some(id), batch)?;
-                                Piece::Conv { layer, inputs, other: None, relu: false, out: id }
-                            }
-                            None => Piece::Node(id),
-                        });
+                        pieces.push(folded(&inputs_of, id, None, false, id)?.unwrap_or(Piece::Node(id)));
                     }
-                    match take(&mut convs, norm) {
-                        Some((node, inputs)) => {
-                            let layer = layer(net, node, Some(norm), batch)?;
-                            pieces.push(Piece::Conv { layer, inputs, other, relu, out });
-                        }
+                    match folded(&inputs_of, norm, other, relu, out)? {
+                        Some(piece) => pieces.push(piece),
                         None => pieces.extend(unfolded(&graph, norm, out)),
                     }
                 }
                 Unit::Single(node) => pieces.push(Piece::Node(node)),
             }
         }
-        let last_use = last_use(&graph, &pieces);
-        Ok(Folded { graph, pieces, last_use, kind: net.placement().kind })
+        let frees = frees(&graph, &pieces);
+        Ok(Folded { graph, pieces, frees, kind: net.placement().kind })
     }
 
     /// Logits of `images` (N x C x H x W, normalised, of the net's kind and device), as [`Net::logits`] gives them in
@@ -92,14 +77,10 @@ impl Folded {
         tch::no_grad(|| {
             let mut results: Vec<Option<Tensor>> = (0..self.graph.nodes.len()).map(|_| None).collect();
             results[0] = Some(Layout::ChannelsLast.apply(images));
-            for (i, piece) in self.pieces.iter().enumerate() {
+            for (piece, frees) in self.pieces.iter().zip(&self.frees) {
                 let (out, result) = self.run(net, piece, &mut results)?;
                 results[out.0] = Some(result);
-                for (id, last) in self.last_use.iter().enumerate() {
-                    if *last == i && id != out.0 {
-                        results[id] = None;
-                    }
-                }
+                frees.iter().for_each(|id| results[id.0] = None);
             }
             // The last piece has left the output there.
             let logits = results[self.graph.output().0].take().unwrap_or_default();
@@ -149,21 +130,30 @@ fn unfolded(graph: &Graph, norm: NodeId, out: NodeId) -> Vec<Piece> {
     chain.into_iter().map(Piece::Node).collect()
 }
 
-fn last_use(graph: &Graph, pieces: &[Piece]) -> Vec<usize> {
-    let mut last = vec![usize::MAX; graph.nodes.len()];
+/// What each piece is the last to read. A slice reads its source.
+fn frees(graph: &Graph, pieces: &[Piece]) -> Vec<Vec<NodeId>> {
+    let mut last = vec![None; graph.nodes.len()];
     for (i, piece) in pieces.iter().enumerate() {
         let read: Vec<NodeId> = match piece {
             Piece::Node(id) => inputs(graph, *id).collect(),
             Piece::Conv { inputs, other, .. } => inputs.iter().chain(other).copied().collect(),
         };
         for id in read {
-            last[id.0] = i;
+            last[id.0] = Some(i);
             if let Op::Slice { .. } = graph.node(id).op {
-                last[graph.node(id).inputs[0].0] = i;
+                last[graph.node(id).inputs[0].0] = Some(i);
             }
         }
     }
-    last
+    let mut frees = vec![Vec::new(); pieces.len()];
+    let found = last.into_iter().enumerate().filter_map(|(id, last)| Some((NodeId(id), last?)));
+    found.for_each(|(id, last)| frees[last].push(id));
+    frees
+}
+
+/// The convolution that a node is folded into, if it is a batch norm with one of its own.
+fn norms_conv(graph: &Graph, id: NodeId) -> Option<NodeId> {
+    matches!(graph.node(id).op, Op::BatchNorm { .. }).then(|| own_conv(graph, id)).flatten()
 }
 
 /// A convolution's weight and bias with the norm's running statistics in them: w * g / sqrt(v + e), worked out in double

@@ -43,10 +43,7 @@ impl Net {
     /// All state zero; see [`crate::init`] and [`crate::weights`] for better.
     pub fn new(graph: Graph, placement: Placement) -> Result<Net, NnError> {
         let params = Params::new(&graph, placement)?;
-        let mut first_entry = vec![None; graph.nodes.len()];
-        for (i, entry) in graph.state.iter().enumerate() {
-            first_entry[entry.node.0].get_or_insert(i);
-        }
+        let first_entry = graph.first_entries();
         let mut last_use: Vec<usize> = (0..graph.nodes.len()).collect();
         for (id, node) in graph.iter() {
             node.inputs.iter().for_each(|input| last_use[input.0] = id.0);

@@ -2,7 +2,7 @@
 //! gradient is asked of libtorch, a few microseconds).
 
 use crate::step::{AutogradStep, Loss, Step, Targets, Weight};
-use crate::{Layout, Net};
+use crate::{Layout, Net, Params};
 use planned::{Planned, State};
 use tch::{Device, Kind, Tensor};
 
@@ -33,11 +33,12 @@ impl PlannedStep {
     }
 
     fn plan(&mut self, net: &Net, batch: usize) -> &mut Plan {
-        let batch_of = |plan: &Plan| match plan {
-            Plan::Float(plan) => plan.batch(),
-            Plan::Double(plan) => plan.batch(),
+        let has_other_batch = match &self.plan {
+            Some(Plan::Float(plan)) => plan.batch() != batch,
+            Some(Plan::Double(plan)) => plan.batch() != batch,
+            None => false,
         };
-        if self.plan.as_ref().is_some_and(|plan| batch_of(plan) != batch) {
+        if has_other_batch {
             self.plan = None;
         }
         self.plan.get_or_insert_with(|| {
@@ -53,12 +54,10 @@ impl PlannedStep {
 impl Step for PlannedStep {
     fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
         let images = images.contiguous();
-        self.plan(net, images.size()[0] as usize);
-        let PlannedStep { reference, plan } = self;
-        match plan {
-            Some(Plan::Float(plan)) => run(plan, reference, net, &images, targets, weight),
-            Some(Plan::Double(plan)) => run(plan, reference, net, &images, targets, weight),
-            None => unreachable!("planned just above"),
+        let reference = self.reference;
+        match self.plan(net, images.size()[0] as usize) {
+            Plan::Float(plan) => run(plan, &reference, net, &images, targets, weight),
+            Plan::Double(plan) => run(plan, &reference, net, &images, targets, weight),
         }
     }
 }
@@ -73,24 +72,14 @@ fn run<T: planned::Real + tch::kind::Element + Copy>(
 ) -> Loss {
     let pixels = libtorch::values::<T>(images);
     let params = net.params_mut();
-    let logits = {
-        let [values, grads, running] = params.flat();
-        let mut state = State {
-            values: libtorch::values_mut(values),
-            grads: libtorch::values_mut(grads),
-            running: libtorch::values_mut(running),
-        };
-        Tensor::from_slice(plan.forward(pixels, &mut state))
-    };
+    let logits = Tensor::from_slice(plan.forward(pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
     let loss = reference.loss_and_backward(&logits, targets, weight);
-    let gradient = logits.grad();
-    let [values, grads, running] = params.flat();
-    let mut state = State {
-        values: libtorch::values_mut(values),
-        grads: libtorch::values_mut(grads),
-        running: libtorch::values_mut(running),
-    };
-    plan.backward(pixels, libtorch::values(&gradient), &mut state);
+    plan.backward(pixels, libtorch::values(&logits.grad()), &mut state(params));
     Loss { loss, logits: logits.detach() }
+}
+
+fn state<T: tch::kind::Element>(params: &mut Params) -> State<'_, T> {
+    let [values, grads, running] = params.flat().map(libtorch::values_mut);
+    State { values, grads, running }
 }

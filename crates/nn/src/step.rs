@@ -57,6 +57,7 @@ pub fn choose(net: &Net, label_smoothing: f64) -> Box<dyn Step> {
 }
 
 /// The reference: libtorch's autograd over [`Net::forward`].
+#[derive(Clone, Copy, Debug)]
 pub struct AutogradStep {
     /// Weight of the uniform distribution in the targets.
     pub label_smoothing: f64,

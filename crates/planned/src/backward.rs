@@ -103,7 +103,7 @@ fn norm(program: &Program, gradients: &mut Gradients, normalise: &Instr, instrs:
         && !is_image(value)
     {
         let into = gradients.contribute(*value, instrs);
-        instrs.push(Instr::Masked { from: from(None), into });
+        instrs.push(Instr::Through { from: from(None), into });
     }
     for norm in norms {
         let back = match program.norms[norm].conv {
@@ -111,7 +111,7 @@ fn norm(program: &Program, gradients: &mut Gradients, normalise: &Instr, instrs:
             None if is_image(&program.norms[norm].x) => continue,
             None => {
                 let into = gradients.contribute(program.norms[norm].x, instrs);
-                Instr::NormBack { from: from(Some(norm)), into }
+                Instr::Through { from: from(Some(norm)), into }
             }
         };
         instrs.push(back);
@@ -166,14 +166,11 @@ fn single(program: &Program, graph: &Graph, gradients: &mut Gradients, id: NodeI
 fn one_input(program: &Program, graph: &Graph, id: NodeId, from: Place, into: Into) -> Instr {
     let (result, input) = (program.at(id), program.at(graph.node(id).inputs[0]));
     match graph.node(id).op {
-        Op::Relu => Instr::Masked { from: From { of: from, relu: Some(result), norm: None }, into },
+        Op::Relu => Instr::Through { from: From { of: from, relu: Some(result), norm: None }, into },
         Op::Sigmoid => Instr::SigmoidBack { from, result, into },
         Op::AvgPool(_) | Op::MaxPool(_) => {
             let pool = program.pools.iter().position(|pool| pool.output == result).expect("every pool runs forward");
-            match program.pools[pool].is_max {
-                true => Instr::MaxPoolBack { pool, from, into },
-                false => Instr::AvgPoolBack { pool, from, into },
-            }
+            Instr::PoolBack { pool, from, into }
         }
         Op::GlobalPool => Instr::GlobalPoolBack { from, into },
         Op::Linear { .. } => {

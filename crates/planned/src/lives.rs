@@ -47,8 +47,7 @@ fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
             });
             [x(norm), *out].into_iter().chain(added).collect()
         }
-        Instr::AvgPool { from, to, .. }
-        | Instr::MaxPool { from, to, .. }
+        Instr::Pool { from, to, .. }
         | Instr::GlobalPool { from, to }
         | Instr::Relu { from, to }
         | Instr::Sigmoid { from, to }
@@ -56,17 +55,14 @@ fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
         Instr::Add { from, to } => [&from[..], &[*to]].concat(),
         Instr::Gate { x, gate, to } => vec![*x, *gate, *to],
         Instr::NormSums { norm, from: source } => [from(source), vec![x(norm)]].concat(),
-        Instr::NormBack { from: source, into } | Instr::Masked { from: source, into } => {
-            [from(source), vec![into.to]].concat()
-        }
+        Instr::Through { from: source, into } => [from(source), vec![into.to]].concat(),
         Instr::ConvBack { from: source, inputs, into, .. } => {
             let into: Vec<Place> = into.iter().map(|into| into.to).collect();
             [from(source), inputs.clone(), into].concat()
         }
-        Instr::Copy { from, into }
-        | Instr::AvgPoolBack { from, into, .. }
-        | Instr::MaxPoolBack { from, into, .. }
-        | Instr::GlobalPoolBack { from, into } => vec![*from, into.to],
+        Instr::Copy { from, into } | Instr::PoolBack { from, into, .. } | Instr::GlobalPoolBack { from, into } => {
+            vec![*from, into.to]
+        }
         Instr::SigmoidBack { from, result, into } => vec![*from, *result, into.to],
         Instr::GateBack { from, x, gate, into_x, into_gate } => vec![*from, *x, *gate, into_x.to, into_gate.to],
         Instr::LinearBack { from, input, into, .. } => vec![*from, *input, into.to],

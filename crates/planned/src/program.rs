@@ -1,7 +1,7 @@
 //! The step as two lists of instructions: forward, and backward from the logits' gradient to all weights'.
 
 use crate::places::{IMAGES, Place, Places};
-use crate::units::{Residual, Unit, units};
+use crate::units::{Residual, Unit, own_conv, units};
 use arch::{Graph, NodeId, Op, Pool};
 
 /// A convolution as instructions name it: its position in [`Program::convs`].
@@ -104,12 +104,7 @@ pub enum Instr {
         relu: bool,
         out: Place,
     },
-    AvgPool {
-        pool: PoolId,
-        from: Place,
-        to: Place,
-    },
-    MaxPool {
+    Pool {
         pool: PoolId,
         from: Place,
         to: Place,
@@ -157,12 +152,8 @@ pub enum Instr {
     NormTerms {
         norms: Vec<NormId>,
     },
-    NormBack {
-        from: From,
-        into: Into,
-    },
-    /// The gradient through a ReLU to what was added before it.
-    Masked {
+    /// A gradient through a ReLU, a norm, or both, to what they read.
+    Through {
         from: From,
         into: Into,
     },
@@ -172,12 +163,7 @@ pub enum Instr {
         inputs: Vec<Place>,
         into: Vec<Into>,
     },
-    AvgPoolBack {
-        pool: PoolId,
-        from: Place,
-        into: Into,
-    },
-    MaxPoolBack {
+    PoolBack {
         pool: PoolId,
         from: Place,
         into: Into,
@@ -235,10 +221,6 @@ impl Program {
     pub fn new(graph: &Graph) -> Program {
         let units = units(graph);
         let places = Places::new(graph, &units);
-        let mut first_entry = vec![None; graph.nodes.len()];
-        for (i, entry) in graph.state.iter().enumerate() {
-            first_entry[entry.node.0].get_or_insert(i);
-        }
         let logits = places.get(graph.output());
         let mut program = Program {
             convs: Vec::new(),
@@ -250,7 +232,7 @@ impl Program {
             logits,
             logits_gradient: logits,
             places,
-            first_entry,
+            first_entry: graph.first_entries(),
         };
         units.iter().for_each(|unit| program.add_forward(graph, unit));
         crate::backward::add(&mut program, graph, &units);
@@ -305,16 +287,14 @@ impl Program {
         let id = self.norms.len();
         let source = graph.node(node).inputs[0];
         let x = self.at(source);
-        let reads = graph.nodes.iter().flat_map(|n| &n.inputs).filter(|input| **input == source).count();
-        let before = self.forward.iter_mut().find_map(|instr| match instr {
-            Instr::Conv { conv, out, sums, .. } if *out == x && sums.is_none() && reads == 1 => {
-                *sums = Some(id);
-                Some(*conv)
-            }
+        let before = own_conv(graph, node).and_then(|own| self.convs.iter().position(|conv| conv.node == own));
+        let taken = self.forward.iter_mut().find_map(|instr| match instr {
+            Instr::Conv { conv, sums, .. } if Some(*conv) == before => Some(sums),
             _ => None,
         });
-        if before.is_none() {
-            self.forward.push(Instr::Sums { norm: id });
+        match taken {
+            Some(sums) => *sums = Some(id),
+            None => self.forward.push(Instr::Sums { norm: id }),
         }
         let first_channel = self.norms.last().map_or(0, |last: &NormOf| last.first_channel + last.x.shape.channels);
         self.norms.push(NormOf { state: self.state(node), eps, momentum, x, conv: before, first_channel });
@@ -334,8 +314,7 @@ impl Program {
             Op::MaxPool(pool) | Op::AvgPool(pool) => {
                 let is_max = matches!(node.op, Op::MaxPool(_));
                 self.pools.push(PoolOf { pool, input: from.shape, output: to, is_max });
-                let pool = self.pools.len() - 1;
-                if is_max { Instr::MaxPool { pool, from, to } } else { Instr::AvgPool { pool, from, to } }
+                Instr::Pool { pool: self.pools.len() - 1, from, to }
             }
             Op::GlobalPool => Instr::GlobalPool { from, to },
             Op::Linear { .. } => Instr::Linear { state: self.state(id), from, to },

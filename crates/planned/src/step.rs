@@ -2,8 +2,7 @@
 
 use crate::memory::pack;
 use crate::norms::Constants;
-use crate::program::PoolOf;
-use crate::program::Program;
+use crate::program::{PoolOf, Program};
 use crate::team::{self, Barrier};
 use crate::worker::{Shared, Worker};
 use arch::{Graph, Op};
@@ -27,7 +26,7 @@ pub struct Planned<T> {
     pub(crate) convs: Vec<ConvPlan>,
     pub(crate) pools: Vec<Pooling<T>>,
     pub(crate) batch: usize,
-    threads: usize,
+    pub(crate) threads: usize,
     /// Where each entry of the graph's state starts in its flat buffer.
     pub(crate) entries: Vec<usize>,
     /// Elements of each entry.
@@ -43,7 +42,7 @@ pub struct Planned<T> {
     /// other is written.
     partials: [Vec<T>; 2],
     pub(crate) partial_length: usize,
-    barrier: Barrier,
+    pub(crate) barrier: Barrier,
 }
 
 /// A pool, ready to run.
@@ -165,11 +164,11 @@ impl<T: Real> Planned<T> {
             partials: [0, 1].map(|i: usize| self.partials[i].as_mut_ptr()),
         };
         let members: Vec<(usize, &mut Own<T>)> = own.iter_mut().enumerate().collect();
-        let (plan, threads) = (&*self, self.threads);
+        let plan = &*self;
         team::run(&self.barrier, members, |(thread, own)| {
-            let (shared, barrier, turn) = (&shared, &plan.barrier, 0);
+            let shared = &shared;
             let (arena, indices) = (own.arena.as_mut_ptr(), own.indices.iter_mut().map(Vec::as_mut_ptr).collect());
-            work(&mut Worker { plan, shared, barrier, thread, threads, own, arena, indices, turn });
+            work(&mut Worker { plan, shared, thread, own, arena, indices, turn: 0 });
         });
         self.own = own;
     }

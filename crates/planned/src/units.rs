@@ -68,6 +68,13 @@ pub fn units(graph: &Graph) -> Vec<Unit> {
     at.into_iter().flatten().collect()
 }
 
+/// The convolution before a batch norm, if nobody else reads its result.
+pub fn own_conv(graph: &Graph, norm: NodeId) -> Option<NodeId> {
+    let source = graph.node(norm).inputs[0];
+    let reads = graph.nodes.iter().flat_map(|node| &node.inputs).filter(|input| **input == source).count();
+    (matches!(graph.node(source).op, Op::Conv(_)) && reads == 1).then_some(source)
+}
+
 fn readers(graph: &Graph) -> Vec<Vec<NodeId>> {
     let mut readers = vec![Vec::new(); graph.nodes.len()];
     for (id, node) in graph.iter() {

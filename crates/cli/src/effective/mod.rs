@@ -60,10 +60,11 @@ pub fn measure(dir: &SweepDir, plan: &Plan, ask: &Ask, data: &Path) -> Result<Ef
             continue;
         }
         let mut measured = Measured::open(dir, trial, ask, &mut looked)?;
-        trials.push(measured.width()?);
+        let width = measured.width()?;
         if is_first {
-            arms.push(measured.in_depth(&result)?);
+            arms.push(measured.in_depth(&result, width.sigma_px)?);
         }
+        trials.push(width);
     }
     if arms.is_empty() {
         return Err(Failure::input("no trial of this sweep is done", "measure again once some are"));
@@ -127,8 +128,8 @@ impl<'a> Measured<'a> {
         })
     }
 
-    /// All of it; the network ends as it was initialised.
-    fn in_depth(&mut self, result: &TrialResult) -> Result<EffectiveArm, Failure> {
+    /// All of it, with the width of the last stage as trained; the network ends as it was initialised.
+    fn in_depth(&mut self, result: &TrialResult, trained_px: f64) -> Result<EffectiveArm, Failure> {
         let (trial, options) = (self.trial, self.ask.options);
         let of_splits = shares::shares(&self.net, &self.images).map_err(|e| self.failed(e))?;
         let trained = state(&self.net, &self.images, "trained", options).map_err(|e| self.failed(e))?;
@@ -137,7 +138,6 @@ impl<'a> Measured<'a> {
             true => Vec::new(),
             false => gallery::gallery(&self.net, &self.images, self.batch).map_err(|e| self.failed(e))?,
         };
-        let trained_px = last_stage(&self.net, &self.images, options).map_err(|e| self.failed(e))?.sigma_px;
         let mut growth = self.on_the_way()?;
         init::init(self.net.params_mut(), trial.spec.seed);
         explain::calibrate::calibrate(&self.net, &self.images);

@@ -11,7 +11,6 @@ use crate::linear;
 use crate::places::{IMAGES, Place};
 use crate::program::Instr;
 use crate::step::{Own, Planned, Pooling};
-use crate::team::Barrier;
 use kernels::pool::global;
 use kernels::{Real, View, norm, pointwise};
 use std::ops::Range;
@@ -34,9 +33,7 @@ unsafe impl<T: Send> Sync for Shared<T> {}
 pub struct Worker<'a, T> {
     pub plan: &'a Planned<T>,
     pub shared: &'a Shared<T>,
-    pub barrier: &'a Barrier,
     pub thread: usize,
-    pub threads: usize,
     pub own: &'a mut Own<T>,
     /// Its arena, and what each max pool remembers.
     pub arena: *mut T,
@@ -139,20 +136,17 @@ impl<'a, T: Real> Worker<'a, T> {
         // SAFETY: the caller's promise.
         unsafe {
             match instr {
-                Instr::NormBack { from, into } => {
+                Instr::Through { from, into } => {
                     norm::input_gradient(&self.gradient(*from), self.view(into.to), into.add, images);
                 }
-                Instr::Masked { from, into } => {
-                    norm::input_gradient(&self.gradient(*from), self.view(into.to), into.add, images);
-                }
-                Instr::AvgPool { pool, from, to } | Instr::MaxPool { pool, from, to } => {
+                Instr::Pool { pool, from, to } => {
                     let (from, to) = (self.view(*from), self.view(*to));
                     match &self.plan.pools[*pool] {
                         Pooling::Average(average) => average.forward(from, to, images, &mut self.own.scratch),
                         Pooling::Max(max) => max.forward(from, to, self.indices(*pool, to), images),
                     }
                 }
-                Instr::AvgPoolBack { pool, from, into } | Instr::MaxPoolBack { pool, from, into } => {
+                Instr::PoolBack { pool, from, into } => {
                     let (from, to) = (self.view(*from), self.view(into.to));
                     match &self.plan.pools[*pool] {
                         Pooling::Average(average) => {

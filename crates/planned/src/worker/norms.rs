@@ -26,7 +26,7 @@ impl<'a, T: Real> Worker<'a, T> {
     pub(super) fn summed(&self, norm: NormId, channel: usize) -> Sums {
         let channels = self.plan.program.norms[norm].x.shape.channels;
         let mut sums = Sums { first: 0.0, second: 0.0 };
-        for thread in 0..self.threads {
+        for thread in 0..self.plan.threads {
             let start = self.sums_of(norm, thread).start + channel;
             // SAFETY: the barrier before lies between their writing and this.
             unsafe {
@@ -49,7 +49,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     pub(super) fn statistics(&mut self, norms: &[NormId]) {
-        self.barrier.wait();
+        self.plan.barrier.wait();
         for &norm in norms {
             let of = &self.plan.program.norms[norm];
             let n = self.count(norm);
@@ -117,7 +117,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     pub(super) fn norm_terms(&mut self, norms: &[NormId]) {
-        self.barrier.wait();
+        self.plan.barrier.wait();
         for &norm in norms {
             let of = &self.plan.program.norms[norm];
             let n = self.count(norm);

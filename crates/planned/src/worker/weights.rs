@@ -90,14 +90,14 @@ impl<'a, T: Real> Worker<'a, T> {
 
     /// Adds the other threads' parts to the gradient, each thread for its share of the entry.
     pub(super) fn add_partials(&mut self, entry: usize) {
-        if self.threads == 1 {
+        if self.plan.threads == 1 {
             return;
         }
-        self.barrier.wait();
+        self.plan.barrier.wait();
         let length = self.plan.lengths[entry];
-        let share = length * self.thread / self.threads..length * (self.thread + 1) / self.threads;
+        let share = length * self.thread / self.plan.threads..length * (self.thread + 1) / self.plan.threads;
         let sums = &mut self.grad_part(entry, share.clone());
-        for thread in 1..self.threads {
+        for thread in 1..self.plan.threads {
             let theirs = self.part(thread, entry).start;
             let theirs = theirs + share.start..theirs + share.end;
             let theirs = Self::slice(self.shared.partials[self.turn % 2], theirs);

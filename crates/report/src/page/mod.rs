@@ -6,7 +6,7 @@
 //! - [`effects`]: what each axis does
 //! - [`provenance`]: what was run, where and when
 //! - [`export`]: the tables as Markdown, LaTeX and embedded data
-//! - page.html, page.css, page.js: the page itself
+//! - page.html, page.css, page.js: the page itself; shared.html: what other pages have too
 
 pub(crate) mod context;
 mod effects;
@@ -24,6 +24,7 @@ use store::{Status, SweepRows};
 
 const TEMPLATE: &str = include_str!("page.html");
 const HEAD: &str = include_str!("head.html");
+const SHARED: &str = include_str!("shared.html");
 pub(crate) const STYLE: &str = include_str!("page.css");
 pub(crate) const SCRIPT: &str = include_str!("page.js");
 
@@ -38,13 +39,14 @@ pub fn render_live(rows: &SweepRows, version: u64) -> Result<String, ReportError
     Ok(fill(TEMPLATE, page(&Study::of(rows), Some(version)))?)
 }
 
-/// A template of this folder with its values; pages share their head.
+/// A template of this folder with its values; pages share their head, text tables and figures.
 pub(crate) fn fill(template: &str, values: impl Serialize) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
     // Names that end in .html are escaped; what is not, says so in the template.
     environment.add_template("head.html", HEAD)?;
+    environment.add_template("shared.html", SHARED)?;
     environment.add_template("page.html", template)?;
     environment.get_template("page.html")?.render(values)
 }
