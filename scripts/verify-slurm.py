@@ -143,7 +143,7 @@ with open(f"{reports}/packed/slurm/submission-1.json") as f:
     check(status == 0 and len(json.load(f)["tasks"]) == 1, "four short trials run in one job")
 
 # --- the time limit ---
-sweep = start("limited", "scale=2 seed=0 epochs=12 batch=25", "--executor", "slurm:time=1,signal_s=50")
+sweep = start("limited", "scale=2 seed=0 epochs=40 batch=25", "--executor", "slurm:time=1,signal_s=50")
 job = job_of("limited")
 wait_for("the signal", lambda: any(e["event"] == "signalled" for e in events("limited")))
 status = finish("limited", sweep, job, 400)
