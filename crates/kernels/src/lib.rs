@@ -13,7 +13,7 @@
 //! Reading order:
 //! - [`view`]: one tensor of a batch, as planes
 //! - [`real`]: `f32` and `f64`, and vectors of them
-//! - `wide`: those vectors in AVX2 registers
+//! - `avx2`, `avx512`: those vectors in registers
 //! - `table`: the innermost functions, compiled for a type and an instruction set, chosen once
 //! - [`conv`]: convolutions, forward and backward
 //! - [`norm`]: batch norm
@@ -22,6 +22,10 @@
 #![allow(unsafe_code)] // Vector registers and views into an arena that threads share have no safe form.
 #![allow(clippy::missing_safety_doc)] // One promise holds for all of them; it is written at `view::View`.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub mod conv;
 pub mod norm;
 pub mod pointwise;
@@ -30,9 +34,7 @@ pub mod real;
 mod sweep;
 mod table;
 pub mod view;
-#[cfg(target_arch = "x86_64")]
-mod wide;
 
-pub use conv::{ConvPlan, ConvShape, Epilogue, Gradient, NormBackward};
+pub use conv::{ConvPlan, ConvShape, Epilogue, Gradient, NormBackward, Part};
 pub use real::Real;
 pub use view::View;

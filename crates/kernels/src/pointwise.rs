@@ -202,6 +202,16 @@ pub(crate) unsafe fn scale_plane<T: Real, S: Simd<T>, const ADD: usize>(copy: &C
     unsafe { sweep::<T, S, _>(&mut Scaling::<T, ADD>(copy), copy.len) }
 }
 
+/// The sum of products of two rows of numbers.
+pub fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let mut sum = 0.0;
+    let products = ProductSum { a: a.as_ptr(), b: b.as_ptr(), len: a.len(), sum: &mut sum };
+    // SAFETY: both slices have the length.
+    unsafe { (T::kernels().product_sum)(&products) };
+    sum
+}
+
 /// The sum of products of two planes, or of one plane's elements where `b` is null.
 pub(crate) struct ProductSum<T> {
     pub a: *const T,

@@ -1,6 +1,7 @@
 //! `f32` and `f64`, and vectors of them.
 
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
+use std::sync::OnceLock;
 
 use crate::table::Kernels;
 
@@ -46,8 +47,47 @@ pub trait Real:
     fn kernels() -> &'static Kernels<Self>;
 }
 
+/// The instructions that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What every processor of the kind has.
+    Plain,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512.
+    Avx512,
+}
+
+/// That, or a lower one that `RES2LAB_VECTORS` names (`avx2`, `plain`).
+pub fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| match std::env::var("RES2LAB_VECTORS").as_deref() {
+        Ok("plain") => Level::Plain,
+        Ok("avx2") => has().min(Level::Avx2),
+        _ => has(),
+    })
+}
+
+/// The highest level that this processor has.
+pub(crate) fn has() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx512 = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        return match avx2 {
+            true if avx512 => Level::Avx512,
+            true => Level::Avx2,
+            false => Level::Plain,
+        };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    Level::Plain
+}
+
 macro_rules! real {
-    ($type:ty, $wide:ident, $plain:ident) => {
+    ($type:ty, $avx512:ident, $avx2:ident, $plain:ident) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -70,8 +110,10 @@ macro_rules! real {
             #[allow(private_interfaces)]
             fn kernels() -> &'static Kernels<Self> {
                 #[cfg(target_arch = "x86_64")]
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    return &crate::table::$wide;
+                match level() {
+                    Level::Avx512 => return &crate::table::$avx512,
+                    Level::Avx2 => return &crate::table::$avx2,
+                    Level::Plain => {}
                 }
                 &crate::table::$plain
             }
@@ -79,8 +121,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, WIDE_F32, PLAIN_F32);
-real!(f64, WIDE_F64, PLAIN_F64);
+real!(f32, AVX512_F32, AVX2_F32, PLAIN_F32);
+real!(f64, AVX512_F64, AVX2_F64, PLAIN_F64);
 
 /// Vectors of `T` in one instruction set. A vector has `LANES` elements.
 ///
@@ -108,6 +150,10 @@ pub(crate) unsafe trait Simd<T>: Copy {
     unsafe fn relu(v: Self::V) -> Self::V;
     /// `v` where `gate` is above zero, else zero.
     unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V;
+    /// The even lanes of `a`, then those of `b`.
+    unsafe fn evens(a: Self::V, b: Self::V) -> Self::V;
+    /// Asks for a cache line that is needed soon; any address will do.
+    unsafe fn prefetch(at: *const T);
     /// All lanes' sum.
     unsafe fn sum(v: Self::V) -> T;
     /// All lanes' sum, taken in f64.
@@ -205,6 +251,14 @@ unsafe impl<T: Real> Simd<T> for Plain {
     unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V {
         std::array::from_fn(|i| if gate[i] > T::ZERO { v[i] } else { T::ZERO })
     }
+
+    #[inline(always)]
+    unsafe fn evens(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| if i < PLAIN / 2 { a[2 * i] } else { b[2 * i - PLAIN] })
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(_at: *const T) {}
 
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> T {

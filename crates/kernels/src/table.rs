@@ -3,9 +3,13 @@
 //! Tables are statics of this crate, so that the functions in them are compiled here, with this crate's optimisation, and
 //! not wherever a generic caller is.
 
+#[cfg(target_arch = "x86_64")]
+use crate::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+use crate::avx512::Avx512;
 use crate::conv::{fill, finish, tile};
 use crate::pool::rows;
-use crate::real::{Plain, Real};
+use crate::real::{Plain, Real, Simd};
 use crate::{norm, pointwise};
 
 /// A function of the table, for arguments of type `A`.
@@ -14,6 +18,8 @@ type Run<A> = unsafe fn(&A);
 pub(crate) struct Kernels<T: 'static> {
     /// Elements of a vector.
     pub lanes: usize,
+    /// Vectors that the processor has registers for.
+    pub registers: usize,
     /// By rows - 1 and vectors - 1.
     pub tile: [[Run<tile::Tile<T>>; tile::VECTORS]; tile::ROWS],
     /// By rows - 1 and offsets - 1.
@@ -34,60 +40,82 @@ pub(crate) struct Kernels<T: 'static> {
     pub product_sum: Run<pointwise::ProductSum<T>>,
     pub pool_row: Run<rows::Sum<T>>,
     pub pool_maximum: Run<rows::Maximum<T>>,
+    pub pool_highest: Run<rows::Highest<T>>,
 }
 
-/// A function compiled for the baseline and one for AVX2, both with the body of `$module::$function`.
+/// A function compiled for the baseline and for AVX2, with the body of `$module::$function`.
 macro_rules! compile {
     ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty) => {
         mod $name {
             use super::*;
-            pub(super) unsafe fn plain<T: Real $(, const $const: usize)*>(argument: &$argument) {
+            pub(crate) unsafe fn plain<T: Real $(, const $const: usize)*>(argument: &$argument) {
                 // SAFETY: the caller's promise.
                 unsafe { $module::$function::<T, Plain $(, $const)*>(argument) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            pub(super) unsafe fn wide<T: Real $(, const $const: usize)*>(argument: &$argument)
+            pub(crate) unsafe fn avx2<T: Real $(, const $const: usize)*>(argument: &$argument)
             where
-                crate::wide::Wide: crate::real::Simd<T>,
+                Avx2: Simd<T>,
             {
                 // SAFETY: the caller's promise.
-                unsafe { $module::$function::<T, crate::wide::Wide $(, $const)*>(argument) }
+                unsafe { $module::$function::<T, Avx2 $(, $const)*>(argument) }
+            }
+        }
+    };
+    // The same, and for AVX-512 with these vectors.
+    ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, $vectors:ident) => {
+        mod $name {
+            use super::*;
+            compile!(compiled, $module::$function, ($($const),*), $argument);
+            pub(crate) use compiled::*;
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl")]
+            pub(crate) unsafe fn avx512<T: Real $(, const $const: usize)*>(argument: &$argument)
+            where
+                $vectors: Simd<T>,
+            {
+                // SAFETY: the caller's promise.
+                unsafe { $module::$function::<T, $vectors $(, $const)*>(argument) }
             }
         }
     };
 }
 
-compile!(tiles, tile::tile, (M, N), tile::Tile<T>);
-compile!(dots, tile::dot, (M, N), tile::Dot<T>);
-compile!(fills, fill::fill, (KIND), fill::Fill<T>);
+// Tiles have twice as many vectors of AVX2's length there: vectors of sixteen floats were slower where rows are short or
+// read at odd places. What sweeps over planes takes the longer ones.
+compile!(tiles, tile::tile, (M, N), tile::Tile<T>, Avx2);
+compile!(dots, tile::dot, (M, N), tile::Dot<T>, Avx2);
+compile!(fills, fill::fill, (KIND), fill::Fill<T>, Avx512);
+compile!(finishes, finish::finish, (MODE), finish::Finish<T>, Avx512);
+compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
+compile!(normalises, norm::normalise_plane, (RESIDUAL), norm::Normalise<T>, Avx512);
+compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>, Avx512);
+compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::Copy<T>, Avx512);
+compile!(relus, pointwise::relu_plane, (), pointwise::Copy<T>, Avx512);
+compile!(scales, pointwise::scale_plane, (ADD), pointwise::Copy<T>, Avx512);
+compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, Avx512);
+// These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
 compile!(combs, fill::comb, (KIND), fill::Comb<T>);
-compile!(finishes, finish::finish, (MODE), finish::Finish<T>);
 compile!(spreads, finish::spread, (MODE), finish::Spread<T>);
-compile!(norm_sums, norm::sums_of, (), norm::Sums<T>);
-compile!(normalises, norm::normalise_plane, (RESIDUAL), norm::Normalise<T>);
-compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>);
-compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::Copy<T>);
-compile!(relus, pointwise::relu_plane, (), pointwise::Copy<T>);
-compile!(scales, pointwise::scale_plane, (ADD), pointwise::Copy<T>);
-compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>);
 compile!(pool_rows, rows::sum, (), rows::Sum<T>);
 compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
+compile!(pool_highests, rows::highest, (), rows::Highest<T>);
 
 macro_rules! widths {
-    ($kind:ident, $which:ident, $t:ty, $widest:path) => {
+    ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal) => {
         [
-            widths!($kind, $which, $t, $widest, 1),
-            widths!($kind, $which, $t, $widest, 2),
-            widths!($kind, $which, $t, $widest, 3),
-            widths!($kind, $which, $t, $widest, 4),
-            widths!($kind, $which, $t, $widest, 5),
-            widths!($kind, $which, $t, $widest, 6),
+            widths!($kind, $which, $t, $widest, $registers, 1),
+            widths!($kind, $which, $t, $widest, $registers, 2),
+            widths!($kind, $which, $t, $widest, $registers, 3),
+            widths!($kind, $which, $t, $widest, $registers, 4),
+            widths!($kind, $which, $t, $widest, $registers, 5),
+            widths!($kind, $which, $t, $widest, $registers, 6),
         ]
     };
     // Tiles wider than the widest are never asked for; the widest stands in their place.
-    ($kind:ident, $which:ident, $t:ty, $widest:path, $rows:literal) => {{
-        const WIDEST: usize = $widest($rows);
+    ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal, $rows:literal) => {{
+        const WIDEST: usize = $widest($rows, $registers);
         const fn at_most(n: usize) -> usize {
             if n < WIDEST { n } else { WIDEST }
         }
@@ -101,11 +129,12 @@ macro_rules! widths {
 }
 
 macro_rules! table {
-    ($name:ident, $t:ty, $lanes:literal, $which:ident) => {
+    ($name:ident, $t:ty, $lanes:literal, $registers:literal, $which:ident, $loops:ident) => {
         pub(crate) static $name: Kernels<$t> = Kernels {
             lanes: $lanes,
-            tile: widths!(tiles, $which, $t, tile::widest),
-            dot: widths!(dots, $which, $t, tile::widest_dot),
+            registers: $registers,
+            tile: widths!(tiles, $which, $t, tile::widest, $registers),
+            dot: widths!(dots, $which, $t, tile::widest_dot, $registers),
             fill: [
                 fills::$which::<$t, { fill::ONE }>,
                 fills::$which::<$t, { fill::SUM }>,
@@ -113,14 +142,14 @@ macro_rules! table {
                 fills::$which::<$t, { fill::NORM }>,
                 fills::$which::<$t, { fill::RELU_NORM }>,
             ],
-            comb: [combs::$which::<$t, { fill::ONE }>, combs::$which::<$t, { fill::SUM }>],
+            comb: [combs::$loops::<$t, { fill::ONE }>, combs::$loops::<$t, { fill::SUM }>],
             finish: [
                 finishes::$which::<$t, { finish::STORE }>,
                 finishes::$which::<$t, { finish::ADD }>,
                 finishes::$which::<$t, { finish::SUMS }>,
                 finishes::$which::<$t, { finish::EXTRA }>,
             ],
-            spread: [spreads::$which::<$t, { finish::STORE }>, spreads::$which::<$t, { finish::ADD }>],
+            spread: [spreads::$loops::<$t, { finish::STORE }>, spreads::$loops::<$t, { finish::ADD }>],
             sums: norm_sums::$which::<$t>,
             normalise: [normalises::$which::<$t, 0>, normalises::$which::<$t, 1>],
             backward_sums: [norm_backward::$which::<$t, 0>, norm_backward::$which::<$t, 1>],
@@ -134,22 +163,28 @@ macro_rules! table {
             relu: relus::$which::<$t>,
             scale: [scales::$which::<$t, 0>, scales::$which::<$t, 1>],
             product_sum: product_sums::$which::<$t>,
-            pool_row: pool_rows::$which::<$t>,
-            pool_maximum: pool_maxima::$which::<$t>,
+            pool_row: pool_rows::$loops::<$t>,
+            pool_maximum: pool_maxima::$loops::<$t>,
+            pool_highest: pool_highests::$loops::<$t>,
         };
     };
 }
 
 #[cfg(target_arch = "x86_64")]
-table!(WIDE_F32, f32, 8, wide);
+table!(AVX512_F32, f32, 8, 32, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(WIDE_F64, f64, 4, wide);
-table!(PLAIN_F32, f32, 8, plain);
-table!(PLAIN_F64, f64, 8, plain);
+table!(AVX512_F64, f64, 4, 32, avx512, avx2);
+#[cfg(target_arch = "x86_64")]
+table!(AVX2_F32, f32, 8, 16, avx2, avx2);
+#[cfg(target_arch = "x86_64")]
+table!(AVX2_F64, f64, 4, 16, avx2, avx2);
+table!(PLAIN_F32, f32, 8, 16, plain, plain);
+table!(PLAIN_F64, f64, 8, 16, plain, plain);
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
+    use crate::real::{Level, has};
 
     fn numbers(n: usize, factor: f32) -> Vec<f32> {
         (0..n).map(|i| (i as f32 * factor).sin()).collect()
@@ -159,14 +194,15 @@ mod tests {
         assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} and {b:?}");
     }
 
-    /// No test machine is without AVX2, so the plain functions run beside the others here.
+    /// Other tests run the functions of this machine's level; here each level that it has computes the same.
     #[test]
-    fn plain_functions_compute_what_wide_ones_do() {
-        if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
-            return;
-        }
+    fn all_levels_compute_the_same() {
         let (weights, inputs, offsets) = (numbers(60, 0.7), numbers(300, 0.3), [0, 9, 17, 40, 41, 42, 77, 80, 90, 100]);
-        let results = [&WIDE_F32, &PLAIN_F32].map(|kernels| {
+        let levels = [(Level::Plain, &PLAIN_F32), (Level::Avx2, &AVX2_F32), (Level::Avx512, &AVX512_F32)];
+        let results = levels.map(|(level, kernels)| {
+            if level > has() {
+                return None;
+            }
             let mut out = vec![0.5f32; 4 * 48];
             let mut sums = [0.0f64; 2];
             let tile = tile::Tile {
@@ -204,12 +240,17 @@ mod tests {
                 residual: std::ptr::null(),
                 relu: false,
                 sums: [&raw mut sums[0], &raw mut sums[1]],
+                ahead: 0,
             };
             // SAFETY: three rows of eleven fit into the last 48 elements.
             unsafe { (kernels.finish[finish::SUMS])(&finish) };
-            (out, sums.map(|sum| sum as f32))
+            Some((out, sums.map(|sum| sum as f32)))
         });
-        close(&results[0].0, &results[1].0);
-        close(&results[0].1, &results[1].1);
+        let mut results = results.into_iter().flatten();
+        let (out, sums) = results.next().expect("every machine has the plain level");
+        for (other, other_sums) in results {
+            close(&out, &other);
+            close(&sums, &other_sums);
+        }
     }
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Tensor, close, near, values};
-use kernels::{ConvPlan, ConvShape, Epilogue, Gradient, NormBackward, Real};
+use kernels::{ConvPlan, ConvShape, Epilogue, Gradient, NormBackward, Part, Real};
 use proptest::prelude::*;
 
 fn shapes() -> impl Strategy<Value = ConvShape> {
@@ -103,13 +103,19 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
         .enumerate()
         .map(|(i, (r, a))| (r + a + bias[i / plane % shape.out].to_f64()).max(0.0))
         .collect();
-    in_two(images, |range| unsafe {
-        plan.infer(&packed, &[first.view()], out.view(), &epilogue, range, &mut scratch);
-    });
-    // What the ReLU leaves may be small beside the terms it is made of.
-    let scale = alone.iter().fold(1.0f64, |most, value| most.max(value.abs()));
-    near(&out.dense(), &relu, scale * tolerance);
-    out.check_gaps();
+    for parts in 1..4 {
+        let mut out = Tensor::<T>::random(images, shape.out, rows, cols, 5, seed + 5);
+        for index in (0..parts).rev() {
+            let part = Part { index, of: parts };
+            in_two(images, |range| unsafe {
+                plan.infer(&packed, &[first.view()], out.view(), &epilogue, range, &mut scratch, part);
+            });
+        }
+        // What the ReLU leaves may be small beside the terms it is made of.
+        let scale = alone.iter().fold(1.0f64, |most, value| most.max(value.abs()));
+        near(&out.dense(), &relu, scale * tolerance);
+        out.check_gaps();
+    }
 }
 
 fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, relu: bool, norm: bool, tolerance: f64) {
@@ -200,4 +206,9 @@ fn large() {
         forward_is_right::<f64>(shape, 2, 5, 1e-12);
         backward_is_right::<f64>(shape, 2, 6, true, true, 1e-12);
     }
+}
+
+#[test]
+fn lower_levels_are_right_too() {
+    common::run_at_lower_levels("lower_levels_are_right_too");
 }

@@ -10,6 +10,8 @@ use kernels::{Gradient, NormBackward, Real, View, pointwise};
 use proptest::prelude::*;
 
 const IMAGES: usize = 3;
+/// Of pools.
+const CHANNELS: usize = 2;
 
 fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: u64, tolerance: f64) {
     let tensor = |i: u64| Tensor::<T>::random(IMAGES, channels, height, width, i as usize, seed + i);
@@ -62,7 +64,7 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
 fn windows(shape: &PoolShape, mut each: impl FnMut(usize, &[usize], usize)) {
     let (rows, cols) = shape.output();
     let (k, p) = (shape.kernel, shape.padding);
-    for plane in 0..IMAGES * shape.channels {
+    for plane in 0..IMAGES * CHANNELS {
         for (y, x) in (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x))) {
             let axis = |i: usize, size: usize| {
                 let start = (i * shape.stride) as isize - p as isize;
@@ -81,12 +83,12 @@ fn windows(shape: &PoolShape, mut each: impl FnMut(usize, &[usize], usize)) {
 
 fn pools_are_right<T: Real>(shape: PoolShape, include: bool, add: bool, seed: u64, tolerance: f64) {
     let (rows, cols) = shape.output();
-    let inner = |i: u64| Tensor::<T>::random(IMAGES, shape.channels, shape.height, shape.width, i as usize, seed + i);
-    let outer = |i: u64| Tensor::<T>::random(IMAGES, shape.channels, rows, cols, i as usize, seed + i);
+    let inner = |i: u64| Tensor::<T>::random(IMAGES, CHANNELS, shape.height, shape.width, i as usize, seed + i);
+    let outer = |i: u64| Tensor::<T>::random(IMAGES, CHANNELS, rows, cols, i as usize, seed + i);
     let [mut x, mut out, mut gradient] = [inner(0), outer(1), outer(2)];
     let (dx, dg) = (x.dense(), gradient.dense());
     let mut index = vec![0u32; dg.len()];
-    let (image_stride, channels) = (shape.channels * rows * cols, shape.channels);
+    let (image_stride, channels) = (CHANNELS * rows * cols, CHANNELS);
     let index = View { at: index.as_mut_ptr(), image_stride, channels, height: rows, width: cols };
 
     for maximum in [false, true] {
@@ -110,6 +112,10 @@ fn pools_are_right<T: Real>(shape: PoolShape, include: bool, add: bool, seed: u6
                 pool.forward(x.view(), out.view(), index, 0..IMAGES);
                 pool.backward(gradient.view(), index, into.view(), add, 0..IMAGES);
             }
+            near(&out.dense(), &wanted, tolerance);
+            out = outer(1);
+            let mut scratch = vec![T::from_f64(f64::NAN); pool.scratch_len()];
+            unsafe { pool.infer(x.view(), out.view(), 0..IMAGES, &mut scratch) };
         } else {
             let pool = AveragePool::<T>::new(shape, include);
             let mut scratch = vec![T::from_f64(f64::NAN); pool.scratch_len()];
@@ -180,7 +186,7 @@ proptest! {
     fn pools(kernel in 1..6usize, stride in 1..4usize, pad in 0..3usize, size in (6..20usize, 6..20usize),
              ceil_mode: bool, include: bool, add: bool, seed in any::<u32>()) {
         let (height, width) = size;
-        let shape = PoolShape { channels: 2, height, width, kernel, stride, padding: pad.min(kernel / 2), ceil_mode };
+        let shape = PoolShape { height, width, kernel, stride, padding: pad.min(kernel / 2), ceil_mode };
         pools_are_right::<f64>(shape, include, add, seed.into(), 1e-12);
         pools_are_right::<f32>(shape, include, add, seed.into(), 1e-5);
     }
@@ -194,7 +200,7 @@ proptest! {
 
 #[test]
 fn the_first_maximum_wins_and_what_is_no_number_wins_over_all() {
-    let shape = PoolShape { channels: 1, height: 2, width: 4, kernel: 2, stride: 2, padding: 0, ceil_mode: false };
+    let shape = PoolShape { height: 2, width: 4, kernel: 2, stride: 2, padding: 0, ceil_mode: false };
     let mut x = [1.0, 3.0, f32::NAN, 2.0, 3.0, 0.0, 5.0, 1.0];
     let (mut out, mut index) = ([0.0f32; 2], [0u32; 2]);
     let view = View { at: x.as_mut_ptr(), image_stride: 8, channels: 1, height: 2, width: 4 };
@@ -204,4 +210,14 @@ fn the_first_maximum_wins_and_what_is_no_number_wins_over_all() {
     assert_eq!(out[0], 3.0);
     assert!(out[1].is_nan());
     assert_eq!(index, [1, 2]);
+    let mut scratch = vec![0.0; MaxPool::new(shape).scratch_len()];
+    out.fill(0.0);
+    unsafe { MaxPool::new(shape).infer(view, small, 0..1, &mut scratch) };
+    assert_eq!(out[0], 3.0);
+    assert!(out[1].is_nan());
+}
+
+#[test]
+fn lower_levels_are_right_too() {
+    common::run_at_lower_levels("lower_levels_are_right_too");
 }

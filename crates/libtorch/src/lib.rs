@@ -2,13 +2,10 @@
 //!
 //! This crate must never know: networks, data sets, files, recipes. It takes and returns tensors.
 //!
-//! Reading order: this file, whose C++ is `shim.cpp`; [`group`], whose C++ is `group.cpp`;
-//! [`fused`], whose C++ is `fused.cpp`. This is the only crate (beside
-//! data's memory maps) with `unsafe`.
+//! Reading order: this file, whose C++ is `shim.cpp`; [`group`], whose C++ is `group.cpp`.
 
 #![allow(unsafe_code, reason = "each block calls the shim with pointers that live for the call, as said there")]
 
-pub mod fused;
 pub mod group;
 
 pub use group::{Bucket, Group, Member, Reducer, Trace};

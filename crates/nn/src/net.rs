@@ -82,9 +82,14 @@ impl Net {
         self.sync = Some(Rc::clone(group));
     }
 
-    /// Whether it computes in mixed precision or shares its batches with other processes.
-    pub fn is_mixed_or_shared(&self) -> bool {
-        self.autocast.is_some() || self.sync.is_some()
+    /// Whether it computes in mixed precision.
+    pub fn is_mixed(&self) -> bool {
+        self.autocast.is_some()
+    }
+
+    /// Whether batch norm takes its statistics from several processes' images.
+    pub fn is_synchronised(&self) -> bool {
+        self.sync.is_some()
     }
 
     /// Logits of `images` (N x C x H x W, normalised, of the net's kind and device).
@@ -164,14 +169,8 @@ impl Net {
     }
 
     /// Entry `i` of a node's state.
-    pub(crate) fn state(&self, id: NodeId, i: usize) -> &Tensor {
+    fn state(&self, id: NodeId, i: usize) -> &Tensor {
         self.params.tensor(self.first_entry[id.0].expect("this op has state") + i)
-    }
-
-    /// One node in evaluation, its inputs among `results`.
-    pub(crate) fn evaluate_node(&self, id: NodeId, results: &[Option<Tensor>]) -> Tensor {
-        // Listed as a tap, its input is not overwritten.
-        self.run(id, self.graph.node(id), results, Mode::Eval, &self.graph.node(id).inputs)
     }
 
     /// Images in the net's kind and device, with its memory order.

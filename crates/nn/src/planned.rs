@@ -29,7 +29,8 @@ impl PlannedStep {
         placement.device == Device::Cpu
             && placement.layout == Layout::Contiguous
             && matches!(placement.kind, Kind::Float | Kind::Double)
-            && !net.is_mixed_or_shared()
+            && !net.is_mixed()
+            && !net.is_synchronised()
     }
 
     fn plan(&mut self, net: &Net, batch: usize) -> &mut Plan {

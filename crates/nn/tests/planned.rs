@@ -1,8 +1,9 @@
 //! The planned step against autograd: the same loss, the same gradient of every trained value, the same running statistics,
-//! on 60 random networks of the family, with one thread and with several, in float64 to a billionth.
+//! on 60 random networks of the family, with one thread and with several, in float64 to a billionth; and then the same logits
+//! in evaluation.
 
 use arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelWords, Stem, build};
-use nn::{AutogradStep, Layout, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, Weight, init};
+use nn::{AutogradStep, Folded, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, Weight, init};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -89,6 +90,16 @@ fn compare(words: &ModelWords, input: Input, n: usize, seed: u64) {
             _ => deviation(ours.tensor(i), theirs.tensor(i)),
         };
         assert!(pair < 1e-9, "{words:?}, {n} images: {} off by {pair:.1e}", entry.name);
+    }
+    evaluate(words, &nets[0], batch(n, input, seed).0);
+}
+
+/// Folded, all at once, in batches that do not come out even, and one by one: then threads share an image.
+fn evaluate(words: &ModelWords, net: &Net, images: Tensor) {
+    let plain = tch::no_grad(|| net.logits(&images, Mode::Eval));
+    for batch in [images.size()[0] as usize, 2, 1] {
+        let off = deviation(&Folded::new(net, batch).logits(&images), &plain);
+        assert!(off < 1e-9, "{words:?}, {batch} at a time: evaluation off by {off:.1e}");
     }
 }
 

@@ -15,17 +15,20 @@
 #![allow(unsafe_code)]
 
 mod backward;
+pub mod inference;
 mod linear;
 mod lives;
 pub mod memory;
 mod norms;
 pub mod places;
 pub mod program;
+pub mod segments;
 pub mod step;
 pub mod team;
 pub mod units;
 mod worker;
 
+pub use inference::Inference;
 pub use kernels::Real;
 pub use program::Program;
 pub use step::{Planned, State};

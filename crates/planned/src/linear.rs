@@ -1,29 +1,19 @@
 //! The fully connected layer. It is small beside the convolutions, so plain loops do.
 
 use kernels::Real;
+use kernels::pointwise::dot;
+use std::ops::Range;
 
-/// y[n][k] = bias[k] + sum over c of x[n][c] * w[k][c].
-pub fn forward<T: Real>(x: &[T], weight: &[T], bias: &[T], y: &mut [T]) {
+/// y[n][k] = bias[k] + sum over c of x[n][c] * w[k][c], for k in `outputs`.
+pub fn forward<T: Real>(x: &[T], weight: &[T], bias: &[T], y: &mut [T], outputs: Range<usize>) {
     let inputs = weight.len() / bias.len();
-    for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(bias.len())) {
-        for ((y, w), b) in y.iter_mut().zip(weight.chunks_exact(inputs)).zip(bias) {
-            *y = *b + dot(x, w);
+    // All images for one row of weights, which are more than all of the images' values.
+    for k in outputs {
+        let w = &weight[k * inputs..(k + 1) * inputs];
+        for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(bias.len())) {
+            y[k] = T::from_f64(bias[k].to_f64() + dot(x, w));
         }
     }
-}
-
-/// Sums of independent lanes, so that the compiler can use vectors.
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
-    const LANES: usize = 16;
-    let mut lanes = [T::ZERO; LANES];
-    let (a_whole, b_whole) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = a_whole.remainder().iter().zip(b_whole.remainder()).fold(T::ZERO, |sum, (a, b)| sum + *a * *b);
-    for (a, b) in a_whole.zip(b_whole) {
-        for i in 0..LANES {
-            lanes[i] += a[i] * b[i];
-        }
-    }
-    lanes.into_iter().fold(rest, |sum, lane| sum + lane)
 }
 
 /// dx[n][c] = (or +=) sum over k of dy[n][k] * w[k][c].

@@ -3,18 +3,31 @@
 use crate::memory::Need;
 use crate::places::{IMAGES, Place};
 use crate::program::{Added, From, Instr, Program};
+use crate::segments::Segment;
+use std::ops::Range;
 
-/// The needs of all buffers for a batch of `batch` images. Instructions are counted through both passes, with one between
-/// them for the caller, who turns the logits into their gradient.
-pub fn needs(program: &Program, batch: usize) -> Vec<Need> {
+/// The needs of all buffers for `images` images. Instructions are counted through both passes, with one between them for
+/// the caller, who turns the logits into their gradient.
+///
+/// A segment begins again with each block of images, so a buffer that holds more than its own block (`local` has none for
+/// it) is needed from the beginning to the end of every segment that touches it.
+pub fn needs(program: &Program, segments: &[Segment], local: &[Option<usize>], images: usize) -> Vec<Need> {
     let mut lives: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
     let mut touch = |place: &Place, time: usize| {
         let (first, last) = lives[place.buffer].unwrap_or((time, time));
         lives[place.buffer] = Some((first.min(time), last.max(time)));
     };
     let between = program.forward.len();
-    for (time, instr) in program.forward.iter().enumerate() {
-        touched(program, instr).iter().for_each(|place| touch(place, time));
+    for segment in segments {
+        let Range { start, end } = segment.instrs;
+        let repeats = segment.block < images;
+        for (i, instr) in program.forward[start..end].iter().enumerate() {
+            for place in touched(program, instr) {
+                let is_kept = repeats && local[place.buffer].is_none();
+                let times = if is_kept { [start, end - 1] } else { [start + i; 2] };
+                times.into_iter().for_each(|time| touch(&place, time));
+            }
+        }
     }
     touch(&program.logits, between);
     touch(&program.logits_gradient, between);
@@ -24,13 +37,14 @@ pub fn needs(program: &Program, batch: usize) -> Vec<Need> {
     // Vectors of any kind start on whole cache lines.
     const LINE: usize = 16;
     let need = |(buffer, life): (usize, Option<(usize, usize)>)| Need {
-        length: (program.buffers[buffer].elements() * batch).next_multiple_of(LINE),
+        length: (program.buffers[buffer].elements() * local[buffer].unwrap_or(images)).next_multiple_of(LINE),
         life: life.filter(|_| buffer != IMAGES).map(|(first, last)| first..=last),
     };
     lives.into_iter().enumerate().map(need).collect()
 }
 
-fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
+/// The places that an instruction reads or writes.
+pub fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
     let x = |norm: &usize| program.norms[*norm].x;
     let from = |from: &From| {
         std::iter::once(from.of).chain(from.relu).chain(from.norm.as_ref().map(x)).collect::<Vec<Place>>()
@@ -39,7 +53,10 @@ fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
         Instr::Statistics { .. } | Instr::NormTerms { .. } => Vec::new(),
         Instr::Sums { norm } => vec![x(norm)],
         Instr::Zero { place } => vec![*place],
-        Instr::Conv { inputs, out, .. } => [&inputs[..], &[*out]].concat(),
+        Instr::Conv { inputs, out, then, .. } => {
+            let residual = then.and_then(|then| then.residual);
+            inputs.iter().copied().chain([*out]).chain(residual).collect()
+        }
         Instr::Normalise { norm, added, out, .. } => {
             let added = added.map(|added| match added {
                 Added::Value(place) => place,

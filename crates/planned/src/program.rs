@@ -80,6 +80,14 @@ pub enum Added {
     Norm(NormId),
 }
 
+/// What follows a convolution with a batch norm folded into it: `relu(convolution + bias + residual)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct Then {
+    pub residual: Option<Place>,
+    pub relu: bool,
+}
+
 /// One instruction; every thread does its images' part of it.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -89,6 +97,8 @@ pub enum Instr {
         inputs: Vec<Place>,
         out: Place,
         sums: Option<NormId>,
+        /// In an inference: what is done with the result as it leaves.
+        then: Option<Then>,
     },
     /// Sums of what a norm reads, where no convolution has taken them on the way.
     Sums {
@@ -220,9 +230,17 @@ impl Program {
     /// Plans the step.
     pub fn new(graph: &Graph) -> Program {
         let units = units(graph);
-        let places = Places::new(graph, &units);
+        let mut program = Program::empty(graph, &units);
+        units.iter().for_each(|unit| program.add_forward(graph, unit));
+        crate::backward::add(&mut program, graph, &units);
+        program
+    }
+
+    /// Places for all results, and no instructions.
+    pub(crate) fn empty(graph: &Graph, units: &[Unit]) -> Program {
+        let places = Places::new(graph, units);
         let logits = places.get(graph.output());
-        let mut program = Program {
+        Program {
             convs: Vec::new(),
             norms: Vec::new(),
             buffers: places.buffers.clone(),
@@ -233,10 +251,12 @@ impl Program {
             logits_gradient: logits,
             places,
             first_entry: graph.first_entries(),
-        };
-        units.iter().for_each(|unit| program.add_forward(graph, unit));
-        crate::backward::add(&mut program, graph, &units);
-        program
+        }
+    }
+
+    /// Whether nothing goes backward.
+    pub(crate) fn is_inference(&self) -> bool {
+        self.backward.is_empty()
     }
 
     /// Where this node's result lies.
@@ -244,7 +264,7 @@ impl Program {
         self.places.get(id)
     }
 
-    fn state(&self, id: NodeId) -> usize {
+    pub(crate) fn state(&self, id: NodeId) -> usize {
         self.first_entry[id.0].expect("the graph gives these nodes state")
     }
 
@@ -271,12 +291,12 @@ impl Program {
         self.forward.push(instr);
     }
 
-    fn conv(&mut self, graph: &Graph, node: NodeId, inputs: &[NodeId]) -> Instr {
+    pub(crate) fn conv(&mut self, graph: &Graph, node: NodeId, inputs: &[NodeId]) -> Instr {
         let weight = self.state(node);
         let bias = matches!(graph.node(node).op, Op::Conv(c) if c.bias).then_some(weight + 1);
         self.convs.push(ConvOf { node, weight, bias });
         let inputs = inputs.iter().map(|id| self.at(*id)).collect();
-        Instr::Conv { conv: self.convs.len() - 1, inputs, out: self.at(node), sums: None }
+        Instr::Conv { conv: self.convs.len() - 1, inputs, out: self.at(node), sums: None, then: None }
     }
 
     /// Registers a norm; its sums are taken by the convolution before it, which has run, or by an instruction of their own.
@@ -296,12 +316,17 @@ impl Program {
             Some(sums) => *sums = Some(id),
             None => self.forward.push(Instr::Sums { norm: id }),
         }
-        let first_channel = self.norms.last().map_or(0, |last: &NormOf| last.first_channel + last.x.shape.channels);
-        self.norms.push(NormOf { state: self.state(node), eps, momentum, x, conv: before, first_channel });
-        id
+        self.add_norm(NormOf { state: self.state(node), eps, momentum, x, conv: before, first_channel: 0 })
     }
 
-    fn single(&mut self, graph: &Graph, id: NodeId) -> Instr {
+    /// Gives a norm its channels among all norms'.
+    pub(crate) fn add_norm(&mut self, norm: NormOf) -> NormId {
+        let first_channel = self.norms.last().map_or(0, |last| last.first_channel + last.x.shape.channels);
+        self.norms.push(NormOf { first_channel, ..norm });
+        self.norms.len() - 1
+    }
+
+    pub(crate) fn single(&mut self, graph: &Graph, id: NodeId) -> Instr {
         let node = graph.node(id);
         let input = |i: usize| self.places.get(node.inputs[i]);
         let (from, to) = (input(0), self.at(id));

@@ -1,13 +1,14 @@
 //! The step: memory for one batch size, and both passes over it.
 
-use crate::memory::pack;
+use crate::memory::{pack, zeros};
 use crate::norms::Constants;
 use crate::program::{PoolOf, Program};
+use crate::segments::{self, Segment};
 use crate::team::{self, Barrier};
-use crate::worker::{Shared, Worker};
+use crate::worker::{Arena, Shared, Worker};
 use arch::{Graph, Op};
 use kernels::pool::{AveragePool, MaxPool, PoolShape};
-use kernels::{ConvPlan, ConvShape, Real};
+use kernels::{ConvPlan, ConvShape, Part, Real};
 use std::ops::Range;
 
 /// The network's state in three flat buffers.
@@ -23,10 +24,17 @@ pub struct State<'a, T> {
 /// A planned step of one batch size and number of threads.
 pub struct Planned<T> {
     pub(crate) program: Program,
+    pub(crate) segments: Vec<Segment>,
+    /// For each buffer of one block of images: that block.
+    pub(crate) local: Vec<Option<usize>>,
     pub(crate) convs: Vec<ConvPlan>,
     pub(crate) pools: Vec<Pooling<T>>,
     pub(crate) batch: usize,
+    /// Images of a pass: a batch, or fewer in an inference.
+    images: usize,
     pub(crate) threads: usize,
+    /// Whether all threads work on all images, in the first one's arena.
+    pub(crate) shares: bool,
     /// Where each entry of the graph's state starts in its flat buffer.
     pub(crate) entries: Vec<usize>,
     /// Elements of each entry.
@@ -37,7 +45,7 @@ pub struct Planned<T> {
     /// Two sums for each channel of each norm, thread by thread.
     sums: Vec<f64>,
     pub(crate) channels: usize,
-    own: Vec<Own<T>>,
+    pub(crate) own: Vec<Own<T>>,
     /// Weight gradients of the threads after the first, one convolution's at a time; two, so that one can be read while the
     /// other is written.
     partials: [Vec<T>; 2],
@@ -69,30 +77,49 @@ impl<T: Real> Planned<T> {
     /// Plans the step of `graph` for `batch` images. `entries` says where each entry of its state starts in the flat buffer
     /// it belongs to.
     pub fn new(graph: &Graph, entries: Vec<usize>, batch: usize, threads: usize) -> Planned<T> {
-        let program = Program::new(graph);
-        let threads = threads.clamp(1, batch.max(1));
-        let part = |thread: usize| batch * thread / threads..batch * (thread + 1) / threads;
+        Planned::of(Program::new(graph), graph, entries, batch, threads, segments::whole)
+    }
+
+    /// A program for this batch; `cut` says which instructions are run for how many of a thread's images at a time.
+    pub(crate) fn of(
+        program: Program,
+        graph: &Graph,
+        entries: Vec<usize>,
+        batch: usize,
+        threads: usize,
+        cut: impl Fn(&Program, usize) -> Vec<Segment>,
+    ) -> Planned<T> {
+        // Where threads are more than images, those of an inference work on all images together.
+        let shares = program.is_inference() && batch < threads;
+        let threads = if shares { threads } else { threads.clamp(1, batch.max(1)) };
         // Each thread packs for the largest part, so that offsets are the same for all.
-        let most = batch.div_ceil(threads);
-        let (offsets, length) = pack(&crate::lives::needs(&program, most));
+        let most = if shares { batch } else { batch.div_ceil(threads) };
+        let segments = cut(&program, most);
+        let local = segments::local(&program, &segments);
+        let (offsets, length) = pack(&crate::lives::needs(&program, &segments, &local, most));
         let convs: Vec<ConvPlan> = program.convs.iter().map(|conv| plan(graph, conv.node)).collect();
         let channels = program.norms.iter().map(|norm| norm.x.shape.channels).sum();
         let lengths: Vec<usize> = graph.state.iter().map(|entry| entry.elements()).collect();
         let partial_length = lengths.iter().copied().max().unwrap_or(0);
         let pools: Vec<Pooling<T>> = program.pools.iter().map(pooling).collect();
-        let of_pools = pools.iter().map(|pool| if let Pooling::Average(pool) = pool { pool.scratch_len() } else { 0 });
-        let of_convs = convs.iter().map(|conv| conv.scratch_len().max(conv.backward_scratch_len()));
-        let scratch = of_convs.chain(of_pools).max().unwrap_or(0);
-        let packed = convs.iter().map(|c| c.packed_len().max(c.packed_backward_len())).max().unwrap_or(0);
+        let of_pools = pools.iter().map(|pool| match pool {
+            Pooling::Average(pool) => pool.scratch_len(),
+            Pooling::Max(pool) => pool.scratch_len(),
+        });
+        let trains = !program.is_inference();
+        let of_conv = |c: &ConvPlan| c.scratch_len().max(if trains { c.backward_scratch_len() } else { 0 });
+        let scratch = convs.iter().map(of_conv).chain(of_pools).max().unwrap_or(0);
+        // An inference's weights lie packed among the state.
+        let packed = convs.iter().map(|c| c.packed_len().max(c.packed_backward_len())).max().filter(|_| trains);
         let own = |thread| Own {
-            images: part(thread),
-            arena: zeros(length),
-            indices: program.pools.iter().map(|pool| vec![0; indices(pool) * most]).collect(),
+            images: part_of(batch, thread, threads, shares),
+            arena: zeros(if shares && thread > 0 { 0 } else { length }),
+            indices: program.pools.iter().map(|pool| vec![0; if trains { indices(pool) * most } else { 0 }]).collect(),
             scratch: zeros(scratch),
-            packed: zeros(packed),
+            packed: zeros(packed.unwrap_or(0)),
             constants: Constants::new(channels),
         };
-        let partial = || zeros(partial_length * (threads - 1));
+        let partial = || zeros(if trains { partial_length * (threads - 1) } else { 0 });
         Planned {
             own: (0..threads).map(own).collect(),
             partials: [partial(), partial()],
@@ -100,10 +127,14 @@ impl<T: Real> Planned<T> {
             sums: vec![0.0; 2 * channels * threads],
             barrier: Barrier::new(threads),
             program,
+            segments,
+            local,
             convs,
             pools,
             batch,
+            images: batch,
             threads,
+            shares,
             entries,
             lengths,
             offsets,
@@ -132,12 +163,22 @@ impl<T: Real> Planned<T> {
     pub fn forward(&mut self, images: &[T], state: &mut State<T>) -> &[T] {
         self.pass(images, state, |worker| worker.forward());
         let (start, classes) = (self.offsets[self.program.logits.buffer], self.program.logits.shape.channels);
-        for own in &self.own {
+        let arenas = if self.shares { 1 } else { self.threads };
+        for own in &self.own[..arenas] {
             let part = own.images.start * classes..own.images.end * classes;
             let length = part.len();
             self.logits[part].copy_from_slice(&own.arena[start..start + length]);
         }
-        &self.logits
+        &self.logits[..self.images * classes]
+    }
+
+    /// From now on passes are over `images` images, at most a batch.
+    pub(crate) fn set_images(&mut self, images: usize) {
+        assert!(images <= self.batch, "the plan is for {} images, not {images}", self.batch);
+        self.images = images;
+        for (thread, own) in self.own.iter_mut().enumerate() {
+            own.images = part_of(images, thread, self.threads, self.shares);
+        }
     }
 
     /// Adds the gradients of all trained values, given that of the logits, to `state.grads`. The same images must have gone
@@ -153,7 +194,7 @@ impl<T: Real> Planned<T> {
 
     fn pass(&mut self, images: &[T], state: &mut State<T>, work: impl Fn(&mut Worker<T>) + Sync) {
         let image = self.program.buffers[crate::places::IMAGES].elements();
-        assert_eq!(images.len(), image * self.batch, "the step was planned for another batch");
+        assert_eq!(images.len(), image * self.images, "the step was planned for another batch");
         let mut own = std::mem::take(&mut self.own);
         let shared = Shared {
             images: images.as_ptr(),
@@ -163,31 +204,32 @@ impl<T: Real> Planned<T> {
             sums: self.sums.as_mut_ptr(),
             partials: [0, 1].map(|i: usize| self.partials[i].as_mut_ptr()),
         };
-        let members: Vec<(usize, &mut Own<T>)> = own.iter_mut().enumerate().collect();
+        let first = own[0].arena.as_mut_ptr();
+        let arenas = own.iter_mut().map(|own| Arena(if self.shares { first } else { own.arena.as_mut_ptr() }));
+        let arenas: Vec<Arena<T>> = arenas.collect();
+        let members: Vec<_> = own.iter_mut().zip(arenas).enumerate().collect();
         let plan = &*self;
-        team::run(&self.barrier, members, |(thread, own)| {
+        team::run(&self.barrier, members, |(thread, (own, arena))| {
             let shared = &shared;
-            let (arena, indices) = (own.arena.as_mut_ptr(), own.indices.iter_mut().map(Vec::as_mut_ptr).collect());
-            work(&mut Worker { plan, shared, thread, own, arena, indices, turn: 0 });
+            let indices = own.indices.iter_mut().map(Vec::as_mut_ptr).collect();
+            let images = 0..own.images.len();
+            let share = if plan.shares { Part { index: thread, of: plan.threads } } else { Part::WHOLE };
+            let Arena(arena) = arena;
+            work(&mut Worker { plan, shared, thread, own, arena, indices, images, share, is_split: false, turn: 0 });
         });
         self.own = own;
     }
 }
 
-/// Zeros. The allocator's own failure would end the process without a word.
-fn zeros<T: Real>(length: usize) -> Vec<T> {
-    let mut zeros = Vec::new();
-    if zeros.try_reserve_exact(length).is_err() {
-        panic!("out of memory: {} bytes for the planned step", length * size_of::<T>());
-    }
-    zeros.resize(length, T::ZERO);
-    zeros
+/// A thread's images: its part, or all of them.
+fn part_of(images: usize, thread: usize, threads: usize, shares: bool) -> Range<usize> {
+    if shares { 0..images } else { Part { index: thread, of: threads }.within(0..images) }
 }
 
 fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {
     let arch::Pool { kernel, stride, padding, ceil_mode, count_include_pad } = of.pool;
-    let arch::Shape { channels, height, width } = of.input;
-    let shape = PoolShape { channels, height, width, kernel, stride, padding, ceil_mode };
+    let arch::Shape { height, width, .. } = of.input;
+    let shape = PoolShape { height, width, kernel, stride, padding, ceil_mode };
     match of.is_max {
         true => Pooling::Max(MaxPool::new(shape)),
         false => Pooling::Average(AveragePool::new(shape, count_include_pad)),

@@ -3,22 +3,21 @@
 use crate::TrainError;
 use crate::evaluate::Evaluator;
 use data::{Pass, Shard, Source, Split, order};
-use nn::Net;
+use nn::{Folded, Net};
 use std::time::Instant;
 use store::assessment::{Assessment, Prediction, TOP};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Runs the network over `split`, `batch_size` images at a time. Class names and file names are the caller's to add.
 pub fn assess(net: &Net, source: &mut dyn Source, split: Split, batch_size: usize) -> Result<Assessment, TrainError> {
     let batches = order::evaluation_batches(source.len(split), batch_size, Shard::WHOLE);
     source.begin(Pass { split, batches, augment: None })?;
-    let is_cpu = net.placement().device == Device::Cpu;
-    let evaluator = Evaluator::folded(net, batch_size, is_cpu && !net.is_mixed_or_shared())?;
+    let mut evaluator = Evaluator::folded(net, batch_size, Folded::fits(net));
     let (mut predictions, mut classes) = (Vec::new(), 0);
     let started = Instant::now();
     tch::no_grad(|| -> Result<(), TrainError> {
         while let Some(batch) = source.next_batch()? {
-            let logits = evaluator.logits(&batch.images)?.to_kind(Kind::Double);
+            let logits = evaluator.logits(&batch.images).to_kind(Kind::Double);
             classes = logits.size()[1] as usize;
             predictions.extend(of_batch(&logits, &batch.labels, &batch.indices));
         }

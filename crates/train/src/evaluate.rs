@@ -26,22 +26,21 @@ pub struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    /// Of the net's present weights, for batches of about `batch` images.
-    pub fn new(net: &Net, batch: usize) -> Result<Evaluator<'_>, TrainError> {
+    /// Of the net's present weights, for `batch` images at a time.
+    pub fn new(net: &Net, batch: usize) -> Evaluator<'_> {
         Evaluator::folded(net, batch, PlannedStep::fits(net))
     }
 
     /// The same, folded or not.
-    pub fn folded(net: &Net, batch: usize, fold: bool) -> Result<Evaluator<'_>, TrainError> {
-        let folded = fold.then(|| Folded::new(net, batch)).transpose()?;
-        Ok(Evaluator { net, folded })
+    pub fn folded(net: &Net, batch: usize, fold: bool) -> Evaluator<'_> {
+        Evaluator { net, folded: fold.then(|| Folded::new(net, batch)) }
     }
 
     /// N x classes.
-    pub fn logits(&self, images: &Tensor) -> Result<Tensor, TrainError> {
-        match &self.folded {
-            Some(folded) => Ok(folded.logits(self.net, images)?),
-            None => Ok(tch::no_grad(|| self.net.logits(images, Mode::Eval))),
+    pub fn logits(&mut self, images: &Tensor) -> Tensor {
+        match &mut self.folded {
+            Some(folded) => folded.logits(images),
+            None => tch::no_grad(|| self.net.logits(images, Mode::Eval)),
         }
     }
 }
@@ -65,7 +64,7 @@ pub fn evaluate(
 ) -> Result<Evaluation, TrainError> {
     let batches = order::evaluation_batches(source.len(Split::Test), BATCH, shard);
     source.begin(Pass { split: Split::Test, batches, augment: None })?;
-    let evaluator = Evaluator::new(net, BATCH)?;
+    let mut evaluator = Evaluator::new(net, BATCH);
     let mut sums: Option<Tensor> = None;
     let mut confusion: Option<Tensor> = None;
     let mut by_group = vec![0.0; 2 * groups.names.len()];
@@ -73,7 +72,7 @@ pub fn evaluate(
     let mut classes = 0;
     tch::no_grad(|| -> Result<(), TrainError> {
         while let Some(batch) = source.next_batch()? {
-            let logits = evaluator.logits(&batch.images)?;
+            let logits = evaluator.logits(&batch.images);
             classes = logits.size()[1];
             images += batch.labels.numel();
             let counts = loss_and_hits(&logits, &batch.labels);

@@ -123,12 +123,12 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
     let batch = BATCH.min(source.len(Split::Test)).min((MOST_MACS / macs).max(2) as usize);
     let batches = order::evaluation_batches(source.len(Split::Test), batch, Shard::WHOLE);
     source.begin(Pass { split: Split::Test, batches, augment: None })?;
-    let evaluator = Evaluator::new(net, batch)?;
+    let mut evaluator = Evaluator::new(net, batch);
     let (mut images, mut seconds) = (0, 0.0);
     let mut started = Instant::now();
     for turn in 0..4 {
         let Some(batch) = source.next_batch()? else { break };
-        let logits = evaluator.logits(&batch.images)?;
+        let logits = evaluator.logits(&batch.images);
         let _ = logits.sum(Kind::Float).double_value(&[]);
         // The first turn warms up, unless it is the only one.
         if turn > 0 || source.len(Split::Test) <= batch.indices.len() {

@@ -87,7 +87,7 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
     let threads = args.threads.unwrap_or_else(|| sweep::local::available_cores().len());
     tch::set_num_threads(threads as i32);
     let graph = arch::build(&model, input)?;
-    let layout = Layout::choose(&graph, Device::Cpu, args.what == SpeedOf::Train && !args.plain);
+    let layout = Layout::choose(&graph, Device::Cpu, !args.plain);
     let kind = Kind::Float;
     let mut net = Net::new(graph, Placement { device: Device::Cpu, kind, layout }).map_err(crate::network::input)?;
     init::init(net.params_mut(), 0);
@@ -137,11 +137,11 @@ fn training(args: &SpeedArgs, net: &mut Net, images: &Tensor, classes: usize) ->
 }
 
 fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Failure> {
-    let folded = Folded::new(net, args.batch).map_err(|e| machine(&e.cause))?;
+    let mut folded = (!args.plain).then(|| Folded::new(net, args.batch));
     median(args.steps, || {
-        let logits = match args.plain {
-            true => tch::no_grad(|| net.logits(images, Mode::Eval)),
-            false => folded.logits(net, images).map_err(|e| machine(&e.cause))?,
+        let logits = match &mut folded {
+            None => tch::no_grad(|| net.logits(images, Mode::Eval)),
+            Some(folded) => folded.logits(images),
         };
         let _ = logits.double_value(&[0, 0]);
         Ok(())

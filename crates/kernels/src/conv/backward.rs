@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::fill::{NORM, ONE, RELU, RELU_NORM, Source};
 use super::finish::{ADD, Finish, STORE, Spread};
+use super::forward::Part;
 use super::layout::skip;
 use super::panel::{Piece, aligned, fill_channel, pieces, runs};
 use super::product::Runs;
@@ -138,6 +139,7 @@ impl ConvPlan {
     /// Adds a piece's gradient of one group's weights.
     unsafe fn weights<T: Real>(&self, gradients: *const T, inputs: *const T, runs: Runs, weights: &mut [T]) {
         let (layout, product, kernels) = (&self.layout, &self.product, T::kernels());
+        let widest_dot = |rows| widest_dot(rows, kernels.registers);
         let depth = product.offsets.len();
         // The gradient's panel has its own zeros above and to the left of output (0, 0).
         let origin = layout.backward.padding * (layout.pitch + 1);
@@ -191,7 +193,7 @@ impl ConvPlan {
         let layout = &self.layout;
         let Some(runs) = runs(layout, &layout.backward, piece) else { return };
         for phase in &self.phases {
-            for blocks in phase.product.groups() {
+            for blocks in phase.product.groups(Part::WHOLE) {
                 let count = blocks.iter().map(|block| block.rows).sum::<usize>();
                 let first = group * self.shape.group_channels() + blocks[0].first;
                 // SAFETY: the caller's promise, and the sizes of the layout.
@@ -238,8 +240,9 @@ unsafe fn leave<T: Real>(
     unsafe {
         let into = view.plane(image, channel).add(skip);
         let (room, none) = (view.plane_len() - skip, std::ptr::null());
-        let sums = [std::ptr::null_mut(); 2];
-        let finish = Finish { from, pitch, rows, cols, into, room, bias: T::ZERO, residual: none, relu: false, sums };
+        let (sums, ahead) = ([std::ptr::null_mut(); 2], view.plane_len());
+        let (bias, residual, relu) = (T::ZERO, none, false);
+        let finish = Finish { from, pitch, rows, cols, into, room, bias, residual, relu, sums, ahead };
         (T::kernels().finish[mode])(&finish);
     }
 }

@@ -40,6 +40,21 @@ impl<T: Real> Source<T> {
         }
     }
 
+    /// Asks for what is `ahead` elements from element `i`.
+    #[inline(always)]
+    unsafe fn prefetch<S: Simd<T>, const KIND: usize>(&self, i: usize, ahead: usize) {
+        // SAFETY: any address will do.
+        unsafe {
+            S::prefetch(self.first.wrapping_add(i + ahead));
+            if KIND == SUM || KIND == RELU || KIND == RELU_NORM {
+                S::prefetch(self.second.wrapping_add(i + ahead));
+            }
+            if KIND == NORM || KIND == RELU_NORM {
+                S::prefetch(self.x.wrapping_add(i + ahead));
+            }
+        }
+    }
+
     /// `n` lanes from element `i`; zero after them.
     #[inline(always)]
     pub unsafe fn load<S: Simd<T>, const KIND: usize>(&self, i: usize, n: usize) -> S::V {
@@ -76,6 +91,8 @@ pub(crate) struct Fill<T> {
     /// Zeros before a row's first element, and elements of the source's row.
     pub lead: usize,
     pub cols: usize,
+    /// Elements to the plane that is filled next.
+    pub ahead: usize,
 }
 
 /// Writes whole vectors of zeros over at least `n` elements.
@@ -102,10 +119,12 @@ pub(crate) unsafe fn fill<T: Real, S: Simd<T>, const KIND: usize>(f: &Fill<T>) {
             let data = row.add(f.lead);
             let mut i = 0;
             while i + S::LANES <= f.cols {
+                f.source.prefetch::<S, KIND>(y * f.cols + i, f.ahead);
                 S::store(data.add(i), f.source.load::<S, KIND>(y * f.cols + i, S::LANES));
                 i += S::LANES;
             }
             if i < f.cols {
+                f.source.prefetch::<S, KIND>(y * f.cols + i, f.ahead);
                 S::store(data.add(i), f.source.load::<S, KIND>(y * f.cols + i, f.cols - i));
                 i += S::LANES;
             }
@@ -144,8 +163,17 @@ pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
         for y in 0..f.rows {
             let row = std::slice::from_raw_parts_mut(f.into.add((f.above + y) * f.pitch), f.pitch);
             row[..f.lead].fill(T::ZERO);
+            let values = &mut row[f.lead..f.lead + f.cols];
+            let mut x = 0;
+            // The last element that is taken may be the plane's last: a pair of whole vectors reads one more.
+            while f.step == 2 && x + S::LANES < f.cols {
+                let at = y * f.source_pitch + 2 * x;
+                let [a, b] = [at, at + S::LANES].map(|at| f.source.load::<S, KIND>(at, S::LANES));
+                S::store(values.as_mut_ptr().add(x), S::evens(a, b));
+                x += S::LANES;
+            }
             // The compiler's gathers for a known step are slower than this loop.
-            for (x, value) in row[f.lead..f.lead + f.cols].iter_mut().enumerate() {
+            for (x, value) in values.iter_mut().enumerate().skip(x) {
                 let at = y * f.source_pitch + x * f.step;
                 *value = *f.source.first.add(at);
                 if KIND == SUM {

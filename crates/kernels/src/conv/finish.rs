@@ -31,6 +31,8 @@ pub(crate) struct Finish<T> {
     pub relu: bool,
     /// Sum, and sum of squares.
     pub sums: [*mut f64; 2],
+    /// Elements to the plane that is written next.
+    pub ahead: usize,
 }
 
 #[inline(always)]
@@ -48,6 +50,7 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &Finish<T
                 let n = S::LANES.min(f.cols - x);
                 let at = start + x;
                 let fits = at + S::LANES <= f.room;
+                S::prefetch(f.into.wrapping_add(at + f.ahead));
                 let mut v = if n == S::LANES { S::load(from.add(x)) } else { S::load_part(from.add(x), n) };
                 match MODE {
                     SUMS => {
@@ -66,6 +69,7 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &Finish<T
                     EXTRA => {
                         v = S::add(v, S::splat(f.bias));
                         if !f.residual.is_null() {
+                            S::prefetch(f.residual.wrapping_add(at + f.ahead));
                             v = S::add(v, S::load_n(f.residual.add(at), n));
                         }
                         if f.relu {

@@ -9,6 +9,25 @@ use super::product::Block;
 use crate::real::Real;
 use crate::view::View;
 
+/// One of several threads' share of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Part {
+    pub index: usize,
+    pub of: usize,
+}
+
+impl Part {
+    /// All of it.
+    pub const WHOLE: Part = Part { index: 0, of: 1 };
+
+    /// Its share of a range.
+    pub fn within(self, range: Range<usize>) -> Range<usize> {
+        let at = |index: usize| range.start + range.len() * index / self.of;
+        at(self.index)..at(self.index + 1)
+    }
+}
+
 /// What follows a convolution in an inference: `relu(convolution + bias + residual)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a, T> {
@@ -20,11 +39,12 @@ pub struct Epilogue<'a, T> {
     pub relu: bool,
 }
 
-/// How results leave.
+/// How results leave, and which of them are computed.
 struct Leave<'a, T> {
     mode: usize,
     epilogue: Epilogue<'a, T>,
     sums: Option<&'a mut [f64]>,
+    part: Part,
 }
 
 impl ConvPlan {
@@ -46,10 +66,10 @@ impl ConvPlan {
         let mode = if sums.is_some() { SUMS } else { STORE };
         let epilogue = Epilogue { bias: None, residual: None, relu: false };
         // SAFETY: the caller's promise.
-        unsafe { self.run(packed, inputs, out, images, scratch, Leave { mode, epilogue, sums }) }
+        unsafe { self.run(packed, inputs, out, images, scratch, Leave { mode, epilogue, sums, part: Part::WHOLE }) }
     }
 
-    /// As [`ConvPlan::forward`], with what follows in an inference.
+    /// As [`ConvPlan::forward`], with what follows in an inference, and of all results a thread's `part`.
     ///
     /// # Safety
     /// The promise at [`View`]; the residual may be `out` itself.
@@ -62,12 +82,13 @@ impl ConvPlan {
         epilogue: &Epilogue<T>,
         images: Range<usize>,
         scratch: &mut [T],
+        part: Part,
     ) {
         assert!(epilogue.bias.is_none_or(|bias| bias.len() == self.shape.out));
         assert!(epilogue.residual.is_none_or(|residual| residual.same_shape(&out)));
         // SAFETY: the caller's promise.
         unsafe {
-            self.run(packed, inputs, out, images, scratch, Leave { mode: EXTRA, epilogue: *epilogue, sums: None })
+            self.run(packed, inputs, out, images, scratch, Leave { mode: EXTRA, epilogue: *epilogue, sums: None, part })
         }
     }
 
@@ -88,20 +109,28 @@ impl ConvPlan {
         assert!(leave.sums.as_ref().is_none_or(|sums| sums.len() == 2 * shape.out));
         let panel = aligned(scratch, self.scratch_len());
         let results = panel.wrapping_add(self.input_planes() * layout.plane);
+        let [rows, channels] = self.shares(leave.part);
         for piece in pieces(layout, images) {
+            let piece = Piece { rows: rows.within(piece.rows), ..piece };
             let Some(runs) = runs(layout, &layout.forward, &piece) else { continue };
             for group in 0..shape.groups {
                 // SAFETY: the panel and the results have the sizes of the layout; views are the caller's promise.
                 unsafe {
                     self.fill_inputs(inputs, group, &piece, panel);
                     let packed = packed.as_ptr().add(group * self.product.packed_len());
-                    for blocks in self.product.groups() {
+                    for blocks in self.product.groups(channels) {
                         self.product.multiply(blocks, packed, panel, runs, results, layout.plane);
                         self.finish(&piece, group, blocks, results, out, &mut leave);
                     }
                 }
             }
         }
+    }
+
+    /// A part as a share of each piece's rows, or of the output channels where rows are few.
+    fn shares(&self, part: Part) -> [Part; 2] {
+        const FEW: usize = 6;
+        if self.layout.strip >= FEW * part.of { [part, Part::WHOLE] } else { [Part::WHOLE, part] }
     }
 
     /// Fills the panel with a group's channels.
@@ -128,6 +157,8 @@ impl ConvPlan {
         let (layout, kernels) = (&self.layout, T::kernels());
         let rows = piece.rows.end.min(layout.forward.rows) - piece.rows.start;
         let skip = piece.rows.start * out.width;
+        // What follows a part's rows is another thread's.
+        let room = if leave.part.of > 1 { rows * out.width } else { out.plane_len() - skip };
         let (mut rows, mut cols, mut pitch) = (rows, out.width, layout.pitch);
         if pitch == cols {
             (cols, pitch, rows) = (rows * cols, rows * cols, 1);
@@ -149,7 +180,7 @@ impl ConvPlan {
                         rows,
                         cols,
                         into: out.plane(image, channel).add(skip),
-                        room: out.plane_len() - skip,
+                        room,
                         bias: leave.epilogue.bias.map_or(T::ZERO, |bias| bias[channel]),
                         residual: leave
                             .epilogue
@@ -157,6 +188,7 @@ impl ConvPlan {
                             .map_or(std::ptr::null(), |view| view.plane(image, channel).add(skip).cast_const()),
                         relu: leave.epilogue.relu,
                         sums,
+                        ahead: out.plane_len(),
                     };
                     (kernels.finish[leave.mode])(&finish);
                 }

@@ -18,7 +18,7 @@ pub(crate) mod product;
 pub(crate) mod tile;
 
 pub use backward::{Gradient, NormBackward};
-pub use forward::Epilogue;
+pub use forward::{Epilogue, Part};
 
 use crate::real::Real;
 use layout::{Layout, skip};

@@ -69,7 +69,8 @@ pub(crate) unsafe fn fill_channel<T: Real>(
                 unsafe {
                     if grid.step == 1 {
                         let (source, tail) = (source.skip(first * grid.width), layout.reach);
-                        let fill = Fill { source, into, pitch, above, rows, below, tail, lead: lead_x, cols };
+                        let ahead = grid.height * grid.width;
+                        let fill = Fill { source, into, pitch, above, rows, below, tail, lead: lead_x, cols, ahead };
                         (kernels.fill[kind])(&joined_rows(fill));
                     } else {
                         debug_assert!(kind == ONE || kind == SUM);

@@ -4,6 +4,7 @@
 //! which a tile's width of the panel fits the first level; a tile's width of positions; the tiles of rows, whose weights
 //! stream from the second level.
 
+use super::forward::Part;
 use super::tile::{Tile, next_width, widest};
 use crate::real::Real;
 
@@ -127,9 +128,9 @@ impl Product {
         pass * self.depth..((pass + 1) * self.depth).min(self.offsets.len())
     }
 
-    /// Groups of blocks whose results are computed together.
-    pub fn groups(&self) -> impl Iterator<Item = &[Block]> {
-        let mut rest = &self.blocks[..];
+    /// Groups of blocks whose results are computed together, of a part of all blocks.
+    pub fn groups(&self, part: Part) -> impl Iterator<Item = &[Block]> {
+        let mut rest = &self.blocks[part.within(0..self.blocks.len())];
         std::iter::from_fn(move || {
             let first = rest.first()?.first;
             let count = rest.iter().take_while(|block| block.first + block.rows - first <= self.group).count();
@@ -154,6 +155,7 @@ impl Product {
         stride: usize,
     ) {
         let kernels = T::kernels();
+        let widest = |rows| widest(rows, kernels.registers);
         let vectors = runs.len.div_ceil(kernels.lanes);
         for pass in 0..self.offsets.len().div_ceil(self.depth) {
             let part = self.pass(pass);
@@ -207,10 +209,12 @@ mod tests {
     #[test]
     fn groups_cover_every_block_once() {
         let product = Product::new(333, (0..700).collect(), 9, 500);
-        let rows: usize = product.groups().flatten().map(|block| block.rows).sum();
+        let rows: usize = product.groups(Part::WHOLE).flatten().map(|block| block.rows).sum();
         assert_eq!(rows, 333);
         assert!(
-            product.groups().all(|group| group.iter().map(|block| block.rows).sum::<usize>() <= product.result_rows())
+            product
+                .groups(Part::WHOLE)
+                .all(|group| group.iter().map(|block| block.rows).sum::<usize>() <= product.result_rows())
         );
     }
 }

@@ -8,9 +8,10 @@ pub(crate) const ROWS: usize = 6;
 pub(crate) const VECTORS: usize = 4;
 
 /// How many vectors wide a tile of so many rows is: accumulators, one row of the panel and two weights (the compiler loads
-/// one ahead) fill at most the sixteen registers, and eight accumulators hide the latency of a multiply-add.
-pub(crate) const fn widest(rows: usize) -> usize {
+/// one ahead) fill at most the registers, and eight accumulators hide the latency of a multiply-add.
+pub(crate) const fn widest(rows: usize, registers: usize) -> usize {
     match rows {
+        _ if registers >= 32 => 4,
         1..=2 => 4,
         3 => 3,
         _ => 2,
@@ -18,8 +19,9 @@ pub(crate) const fn widest(rows: usize) -> usize {
 }
 
 /// How many offsets wide a tile of so many rows of dot products is: their rows are read from memory, one by one.
-pub(crate) const fn widest_dot(rows: usize) -> usize {
+pub(crate) const fn widest_dot(rows: usize, registers: usize) -> usize {
     match rows {
+        _ if registers >= 32 => 4,
         1..=3 => 4,
         4 => 3,
         _ => 2,

@@ -48,7 +48,7 @@ impl<T: Real> AveragePool<T> {
         self.check(x, out, scratch);
         scratch.fill(T::ZERO);
         for image in images {
-            for channel in 0..shape.channels {
+            for channel in 0..out.channels {
                 for (y, &scale) in self.rows.iter().enumerate() {
                     let rows = shape.window(y, shape.height);
                     // SAFETY: the window's rows are in the plane; the caller's promise.
@@ -94,7 +94,7 @@ impl<T: Real> AveragePool<T> {
         self.check(into, gradient, scratch);
         scratch.fill(T::ZERO);
         for image in images {
-            for channel in 0..shape.channels {
+            for channel in 0..into.channels {
                 for y in 0..shape.height {
                     let end = ((y + shape.padding) / shape.stride + 1).min(self.rows.len());
                     let first = (y + shape.padding + 1).saturating_sub(shape.kernel).div_ceil(shape.stride).min(end);
@@ -126,8 +126,7 @@ impl<T: Real> AveragePool<T> {
 
     fn check(&self, input: View<T>, output: View<T>, scratch: &[T]) {
         let shape = &self.shape;
-        assert_eq!((input.channels, input.height, input.width), (shape.channels, shape.height, shape.width));
-        assert_eq!((output.channels, (output.height, output.width)), (shape.channels, shape.output()));
+        shape.check_views(input, output);
         assert!(scratch.len() >= self.scratch_len(), "scratch memory is too short");
     }
 }

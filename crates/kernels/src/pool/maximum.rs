@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::PoolShape;
-use super::rows::Maximum;
+use super::rows::{Highest, Maximum};
 use crate::real::Real;
 use crate::view::View;
 
@@ -27,10 +27,10 @@ impl MaxPool {
     /// The promise at [`View`].
     pub unsafe fn forward<T: Real>(&self, x: View<T>, out: View<T>, index: View<u32>, images: Range<usize>) {
         let shape = &self.shape;
-        self.check(x, out);
+        shape.check_views(x, out);
         assert!(index.same_shape(&out));
         for image in images {
-            for channel in 0..shape.channels {
+            for channel in 0..out.channels {
                 for y in 0..out.height {
                     // SAFETY: the window's rows are in the plane; the caller's promise.
                     unsafe {
@@ -52,6 +52,45 @@ impl MaxPool {
         }
     }
 
+    /// Elements of scratch memory that `infer` needs.
+    pub fn scratch_len(&self) -> usize {
+        let (_, cols) = self.shape.output();
+        ((cols - 1) * self.shape.stride + self.shape.kernel).max(self.shape.padding + self.shape.width)
+    }
+
+    /// Writes each window's maximum; what is no number wins.
+    ///
+    /// # Safety
+    /// The promise at [`View`].
+    pub unsafe fn infer<T: Real>(&self, x: View<T>, out: View<T>, images: Range<usize>, scratch: &mut [T]) {
+        let shape = &self.shape;
+        shape.check_views(x, out);
+        let scratch = &mut scratch[..self.scratch_len()];
+        scratch.fill(T::LOWEST);
+        for image in images {
+            for channel in 0..out.channels {
+                for y in 0..out.height {
+                    let rows = shape.window(y, shape.height);
+                    // SAFETY: the window's rows are in the plane; the caller's promise.
+                    unsafe {
+                        let highest = Highest {
+                            from: x.plane(image, channel).add(rows.start * shape.width),
+                            rows: rows.len(),
+                            width: shape.width,
+                            kernel: shape.kernel,
+                            stride: shape.stride,
+                            padding: shape.padding,
+                            scratch: scratch.as_mut_ptr(),
+                            into: out.plane(image, channel).add(y * out.width),
+                            cols: out.width,
+                        };
+                        (T::kernels().pool_highest)(&highest);
+                    }
+                }
+            }
+        }
+    }
+
     /// Writes, or adds, the gradient of the input: that of each window, at its maximum.
     ///
     /// # Safety
@@ -64,10 +103,10 @@ impl MaxPool {
         add: bool,
         images: Range<usize>,
     ) {
-        self.check(into, gradient);
+        self.shape.check_views(into, gradient);
         assert!(index.same_shape(&gradient));
         for image in images {
-            for channel in 0..self.shape.channels {
+            for channel in 0..into.channels {
                 // SAFETY: indices are those of pixels of the plane; the caller's promise.
                 unsafe {
                     let plane = into.plane(image, channel);
@@ -81,11 +120,5 @@ impl MaxPool {
                 }
             }
         }
-    }
-
-    fn check<T>(&self, input: View<T>, output: View<T>) {
-        let shape = &self.shape;
-        assert_eq!((input.channels, input.height, input.width), (shape.channels, shape.height, shape.width));
-        assert_eq!((output.channels, (output.height, output.width)), (shape.channels, shape.output()));
     }
 }

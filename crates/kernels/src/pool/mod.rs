@@ -17,11 +17,11 @@ pub use maximum::MaxPool;
 
 use std::ops::Range;
 
+use crate::view::View;
+
 /// A pool of planes of `height` by `width`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolShape {
-    /// Channels of input and output.
-    pub channels: usize,
     /// Rows of the input.
     pub height: usize,
     /// Columns of the input.
@@ -56,6 +56,13 @@ impl PoolShape {
     fn window(&self, i: usize, size: usize) -> Range<usize> {
         let start = i * self.stride;
         start.saturating_sub(self.padding)..(start + self.kernel).saturating_sub(self.padding).min(size)
+    }
+
+    /// Any number of channels, the same in both.
+    fn check_views<T>(&self, input: View<T>, output: View<T>) {
+        assert_eq!(input.channels, output.channels);
+        assert_eq!((input.height, input.width), (self.height, self.width));
+        assert_eq!((output.height, output.width), self.output());
     }
 
     fn check(&self) {

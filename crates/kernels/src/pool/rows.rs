@@ -135,3 +135,52 @@ pub(crate) unsafe fn maximum<T: Real, S: Simd<T>>(m: &Maximum<T>) {
         }
     }
 }
+
+/// One row of a max pool's output, whose places nobody asks for.
+pub(crate) struct Highest<T> {
+    /// The first of `rows` rows of `width` elements.
+    pub from: *const T,
+    pub rows: usize,
+    pub width: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    /// A row of the lowest value, of which elements from `padding` on are overwritten.
+    pub scratch: *mut T,
+    pub into: *mut T,
+    pub cols: usize,
+}
+
+/// The larger; what is no number wins.
+#[inline(always)]
+#[allow(clippy::eq_op)]
+fn larger<T: Real>(a: T, b: T) -> T {
+    if (b > a) | (b != b) { b } else { a }
+}
+
+/// First over rows, into `scratch`, then along the row.
+#[inline(always)]
+pub(crate) unsafe fn highest<T: Real, S: Simd<T>>(h: &Highest<T>) {
+    // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
+    unsafe {
+        let scratch = from_raw_parts_mut(h.scratch, ((h.cols - 1) * h.stride + h.kernel).max(h.padding + h.width));
+        let row = |y: usize| from_raw_parts(h.from.add(y * h.width), h.width);
+        let columns = &mut scratch[h.padding..h.padding + h.width];
+        columns.fill(T::LOWEST);
+        (0..h.rows).for_each(|y| columns.iter_mut().zip(row(y)).for_each(|(at, value)| *at = larger(*at, *value)));
+        let into = from_raw_parts_mut(h.into, h.cols);
+        match (h.kernel, h.stride) {
+            (3, 2) => {
+                for (x, at) in into.iter_mut().enumerate() {
+                    *at = larger(larger(scratch[2 * x], scratch[2 * x + 1]), scratch[2 * x + 2]);
+                }
+            }
+            (kernel, stride) => {
+                for (x, at) in into.iter_mut().enumerate() {
+                    let window = &scratch[x * stride..x * stride + kernel];
+                    *at = window.iter().fold(T::LOWEST, |so_far, value| larger(so_far, *value));
+                }
+            }
+        }
+    }
+}

@@ -64,3 +64,12 @@ pub fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
         assert!((found.to_f64() - expected).abs() <= error, "element {i}: {found:?} instead of {expected}");
     }
 }
+
+/// Runs this program's other tests with the instructions of lesser processors.
+pub fn run_at_lower_levels(itself: &str) {
+    for level in ["avx2", "plain"] {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = again.args(["--skip", itself]).env("RES2LAB_VECTORS", level).output().unwrap();
+        assert!(output.status.success(), "{level}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}

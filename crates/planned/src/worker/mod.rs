@@ -12,7 +12,7 @@ use crate::places::{IMAGES, Place};
 use crate::program::Instr;
 use crate::step::{Own, Planned, Pooling};
 use kernels::pool::global;
-use kernels::{Real, View, norm, pointwise};
+use kernels::{Part, Real, View, norm, pointwise};
 use std::ops::Range;
 
 /// Memory that all threads work on.
@@ -24,6 +24,12 @@ pub struct Shared<T> {
     pub sums: *mut f64,
     pub partials: [*mut T; 2],
 }
+
+/// An arena that several threads may work in.
+pub struct Arena<T>(pub *mut T);
+
+// SAFETY: threads write to disjoint parts of it, and read what others wrote behind a barrier only.
+unsafe impl<T: Send> Send for Arena<T> {}
 
 // SAFETY: threads write to disjoint parts (their sums, their partial gradients, their share of a gradient), and read what
 // others wrote behind a barrier only.
@@ -38,15 +44,30 @@ pub struct Worker<'a, T> {
     /// Its arena, and what each max pool remembers.
     pub arena: *mut T,
     pub indices: Vec<*mut u32>,
+    /// Those of its images that the instructions are run for now.
+    pub images: Range<usize>,
+    /// Its share of each instruction, where threads work on the same images.
+    pub share: Part,
+    /// Whether views are of this thread's share of the channels now.
+    pub is_split: bool,
     /// Layers that have gone backward in this pass: two partial gradients take turns.
     pub turn: usize,
 }
 
 impl<'a, T: Real> Worker<'a, T> {
-    /// Runs all forward instructions.
+    /// Runs all forward instructions, each segment's for one block of images after the other.
     pub fn forward(&mut self) {
         let plan = self.plan;
-        plan.program.forward.iter().for_each(|instr| self.run(instr));
+        for segment in &plan.segments {
+            for start in self.own.images.clone().step_by(segment.block) {
+                let first = self.own.images.start;
+                self.images = start - first..(start + segment.block).min(self.own.images.end) - first;
+                for instr in &plan.program.forward[segment.instrs.clone()] {
+                    if plan.shares { self.run_together(instr) } else { self.run(instr) }
+                }
+            }
+        }
+        self.images = 0..self.own.images.len();
     }
 
     /// Runs all backward instructions.
@@ -59,17 +80,24 @@ impl<'a, T: Real> Worker<'a, T> {
     fn view(&self, place: Place) -> View<T> {
         let whole = self.plan.program.buffers[place.buffer];
         let start = place.start * whole.height * whole.width;
+        // A buffer of one block of images begins with the block's first.
+        let before = self.plan.local[place.buffer].map_or(0, |_| self.images.start * whole.elements());
         let base = match place.buffer {
             // SAFETY: the batch holds this thread's images.
             IMAGES => unsafe { self.shared.images.add(self.own.images.start * whole.elements()).cast_mut() },
             // SAFETY: the arena holds every buffer from its offset on, and a place lies within its buffer.
             buffer => unsafe { self.arena.add(self.plan.offsets[buffer]) },
         };
+        let mut channels = 0..place.shape.channels;
+        if self.is_split {
+            channels = self.share.within(channels);
+        }
+        let start = start + channels.start * whole.height * whole.width;
         View {
             // SAFETY: as above.
-            at: unsafe { base.add(start) },
+            at: unsafe { base.add(start) }.wrapping_sub(before),
             image_stride: whole.elements(),
-            channels: place.shape.channels,
+            channels: channels.len(),
             height: place.shape.height,
             width: place.shape.width,
         }
@@ -101,15 +129,31 @@ impl<'a, T: Real> Worker<'a, T> {
 
     /// This thread's values of a place with one value per channel.
     fn rows(&self, place: Place) -> &'a mut [T] {
-        Self::slice_mut(self.view(place).at, 0..self.own.images.len() * place.shape.channels)
+        let (images, channels) = (&self.images, place.shape.channels);
+        Self::slice_mut(self.view(place).at, images.start * channels..images.end * channels)
+    }
+
+    /// One instruction that all threads work on, each on its share; what follows may read all of it.
+    fn run_together(&mut self, instr: &Instr) {
+        match instr {
+            Instr::Normalise { .. } if self.thread > 0 => {}
+            Instr::Conv { .. } | Instr::Linear { .. } | Instr::Normalise { .. } => self.run(instr),
+            _ => {
+                self.is_split = true;
+                self.run(instr);
+                self.is_split = false;
+            }
+        }
+        self.plan.barrier.wait();
     }
 
     // Every kernel is told to write to this thread's images of places that the plan gives to nobody else while this
     // instruction runs; that is the promise each of them asks for.
     fn run(&mut self, instr: &Instr) {
-        let images = 0..self.own.images.len();
+        let images = self.images.clone();
         match instr {
-            Instr::Conv { conv, inputs, out, sums } => self.conv(*conv, inputs, *out, *sums),
+            Instr::Conv { conv, inputs, out, then: Some(then), .. } => self.folded_conv(*conv, inputs, *out, *then),
+            Instr::Conv { conv, inputs, out, sums, .. } => self.conv(*conv, inputs, *out, *sums),
             Instr::Sums { norm } => {
                 let x = self.view(self.plan.program.norms[*norm].x);
                 let sums = self.own_sums(*norm);
@@ -123,7 +167,8 @@ impl<'a, T: Real> Worker<'a, T> {
             Instr::NormTerms { norms } => self.norm_terms(norms),
             Instr::ConvBack { conv, from, inputs, into } => self.conv_back(*conv, *from, inputs, into),
             Instr::Linear { state, from, to } => {
-                linear::forward(self.rows(*from), self.value(*state), self.value(state + 1), self.rows(*to));
+                let outputs = self.share.within(0..to.shape.channels);
+                linear::forward(self.rows(*from), self.value(*state), self.value(state + 1), self.rows(*to), outputs);
             }
             Instr::LinearBack { state, from, input, into } => self.linear_back(*state, *from, *input, *into),
             // SAFETY: see above.
@@ -143,6 +188,9 @@ impl<'a, T: Real> Worker<'a, T> {
                     let (from, to) = (self.view(*from), self.view(*to));
                     match &self.plan.pools[*pool] {
                         Pooling::Average(average) => average.forward(from, to, images, &mut self.own.scratch),
+                        Pooling::Max(max) if self.plan.program.is_inference() => {
+                            max.infer(from, to, images, &mut self.own.scratch);
+                        }
                         Pooling::Max(max) => max.forward(from, to, self.indices(*pool, to), images),
                     }
                 }

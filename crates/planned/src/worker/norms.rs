@@ -89,7 +89,7 @@ impl<'a, T: Real> Worker<'a, T> {
         });
         let (scale, shift) = (&constants.scale[range.clone()], &constants.shift[range]);
         // SAFETY: as in `run`.
-        unsafe { norm::normalise(x, scale, shift, residual, relu, self.view(out), 0..self.own.images.len()) };
+        unsafe { norm::normalise(x, scale, shift, residual, relu, self.view(out), self.images.clone()) };
     }
 
     pub(super) fn gradient(&self, from: From) -> Gradient<'_, T> {
@@ -113,7 +113,7 @@ impl<'a, T: Real> Worker<'a, T> {
         let sums = self.own_sums(norm);
         sums.fill(0.0);
         // SAFETY: as in `run`.
-        unsafe { norm::backward_sums(of, relu, x, mean, 0..self.own.images.len(), sums) };
+        unsafe { norm::backward_sums(of, relu, x, mean, self.images.clone(), sums) };
     }
 
     pub(super) fn norm_terms(&mut self, norms: &[NormId]) {

@@ -3,16 +3,16 @@
 use super::Worker;
 use crate::linear;
 use crate::places::Place;
-use crate::program::{ConvId, From, Into, NormId};
+use crate::program::{ConvId, From, Into, NormId, Then};
 use crate::step::Own;
-use kernels::{Epilogue, Real, View, norm};
+use kernels::{Epilogue, Part, Real, View, norm};
 use std::ops::Range;
 
 impl<'a, T: Real> Worker<'a, T> {
     pub(super) fn conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, norm: Option<NormId>) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
         let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
-        let (weights, images) = (self.value(of.weight), 0..self.own.images.len());
+        let (weights, images) = (self.value(of.weight), self.images.clone());
         let mut sums = norm.map(|norm| self.own_sums(norm));
         if let Some(sums) = &mut sums {
             sums.fill(0.0);
@@ -27,13 +27,24 @@ impl<'a, T: Real> Worker<'a, T> {
                 None => kernel.forward(packed, &inputs, out, images, scratch, sums),
                 Some(_) => {
                     let epilogue = Epilogue { bias, residual: None, relu: false };
-                    kernel.infer(packed, &inputs, out, &epilogue, images.clone(), scratch);
+                    kernel.infer(packed, &inputs, out, &epilogue, images.clone(), scratch, Part::WHOLE);
                     if let Some(sums) = sums {
                         norm::sums(out, images, sums);
                     }
                 }
             }
         }
+    }
+
+    /// A convolution whose weights lie packed, with a batch norm in them.
+    pub(super) fn folded_conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, then: Then) {
+        let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
+        let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
+        let bias = of.bias.map(|bias| self.value(bias));
+        let epilogue = Epilogue { bias, residual: then.residual.map(|place| self.view(place)), relu: then.relu };
+        let (packed, images) = (self.value(of.weight), self.images.clone());
+        // SAFETY: as in `run`.
+        unsafe { kernel.infer(packed, &inputs, out, &epilogue, images, &mut self.own.scratch, self.share) }
     }
 
     pub(super) fn conv_back(&mut self, conv: ConvId, from: From, inputs: &[Place], into: &[Into]) {
@@ -46,7 +57,7 @@ impl<'a, T: Real> Worker<'a, T> {
         let into: Vec<(View<T>, bool)> = into.iter().map(|into| (self.view(into.to), into.add)).collect();
         let weights = self.partial(of.weight);
         let mut scratch = std::mem::take(&mut self.own.scratch);
-        let (gradient, images) = (self.gradient(from), 0..self.own.images.len());
+        let (gradient, images) = (self.gradient(from), self.images.clone());
         // SAFETY: as in `run`.
         unsafe {
             kernel.backward(&gradient, &inputs, &self.own.packed[..packed], Some(weights), &into, images, &mut scratch)
@@ -56,7 +67,7 @@ impl<'a, T: Real> Worker<'a, T> {
         if let Some(bias) = of.bias {
             let mut sums = vec![0.0; 2 * self.plan.lengths[bias]];
             // SAFETY: as in `run`.
-            unsafe { norm::sums(self.view(from.of), 0..self.own.images.len(), &mut sums) };
+            unsafe { norm::sums(self.view(from.of), self.images.clone(), &mut sums) };
             let partial = self.partial(bias);
             partial.iter_mut().zip(&sums).for_each(|(partial, sum)| *partial += T::from_f64(*sum));
             self.add_partials(bias);

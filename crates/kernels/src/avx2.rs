@@ -6,7 +6,7 @@ use crate::real::Simd;
 
 /// AVX2 and FMA.
 #[derive(Clone, Copy)]
-pub(crate) struct Wide;
+pub(crate) struct Avx2;
 
 /// A window that begins `n` before the middle has ones in its first `n` words.
 static MASK_F32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -36,12 +36,13 @@ unsafe fn sum_f64x4(v: __m256d) -> f64 {
 }
 
 /// The functions that differ between the two types only in an instruction's name.
-macro_rules! wide {
+macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $maskload:ident, $store:ident, $cast:ident,
-     $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $sum:expr, $sum_f64:expr) => {
+     $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident, $sum:expr,
+     $sum_f64:expr) => {
         // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called where both are there;
         // loads and stores touch the elements named, which the trait's callers promise.
-        unsafe impl Simd<$t> for Wide {
+        unsafe impl Simd<$t> for Avx2 {
             const LANES: usize = $lanes;
             type V = $v;
 
@@ -100,6 +101,14 @@ macro_rules! wide {
                 unsafe { $and(v, $cmp::<_CMP_GT_OQ>(gate, $zero())) }
             }
             #[inline(always)]
+            unsafe fn evens(a: $v, b: $v) -> $v {
+                unsafe { $evens(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn prefetch(at: *const $t) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+            }
+            #[inline(always)]
             unsafe fn sum(v: $v) -> $t {
                 unsafe { $sum(v) }
             }
@@ -130,7 +139,23 @@ unsafe fn widened_sum(v: __m256) -> f64 {
     }
 }
 
-wide!(
+// Shuffles work within halves of a register; the quarters change places afterwards.
+#[inline(always)]
+unsafe fn evens_f32(a: __m256, b: __m256) -> __m256 {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let quarters = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
+        _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(quarters))
+    }
+}
+
+#[inline(always)]
+unsafe fn evens_f64(a: __m256d, b: __m256d) -> __m256d {
+    // SAFETY: arithmetic in registers.
+    unsafe { _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_unpacklo_pd(a, b)) }
+}
+
+simd!(
     f32,
     __m256,
     8,
@@ -148,10 +173,11 @@ wide!(
     _mm256_max_ps,
     _mm256_setzero_ps,
     _mm256_cmp_ps,
+    evens_f32,
     sum_f32,
     widened_sum
 );
-wide!(
+simd!(
     f64,
     __m256d,
     4,
@@ -169,6 +195,7 @@ wide!(
     _mm256_max_pd,
     _mm256_setzero_pd,
     _mm256_cmp_pd,
+    evens_f64,
     sum_f64x4,
     sum_f64x4
 );

@@ -1,0 +1,171 @@
+//! Vectors in AVX-512 registers: sixteen `f32` or eight `f64`, with masks for parts of them.
+
+use std::arch::x86_64::*;
+
+use crate::real::Simd;
+
+/// AVX-512 F and DQ.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512;
+
+/// Ones in the first `n` bits.
+#[inline(always)]
+fn first_16(n: usize) -> __mmask16 {
+    debug_assert!(n <= 16);
+    ((1_u32 << n) - 1) as __mmask16
+}
+
+#[inline(always)]
+fn first_8(n: usize) -> __mmask8 {
+    debug_assert!(n <= 8);
+    ((1_u32 << n) - 1) as __mmask8
+}
+
+/// The functions that differ between the two types only in an instruction's name.
+macro_rules! simd {
+    ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $mask_load:ident, $store:ident, $mask_store:ident,
+     $mask_move:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident, $sum:ident,
+     $sum_f64:ident) => {
+        // SAFETY: instances run only inside functions compiled for AVX-512, which are called where it is there; loads and
+        // stores touch the elements named, which the trait's callers promise.
+        unsafe impl Simd<$t> for Avx512 {
+            const LANES: usize = $lanes;
+            type V = $v;
+
+            #[inline(always)]
+            unsafe fn splat(value: $t) -> $v {
+                unsafe { $splat(value) }
+            }
+            #[inline(always)]
+            unsafe fn load(at: *const $t) -> $v {
+                unsafe { $load(at) }
+            }
+            #[inline(always)]
+            unsafe fn load_part(at: *const $t, n: usize) -> $v {
+                unsafe { $mask_load($mask(n), at) }
+            }
+            #[inline(always)]
+            unsafe fn store(at: *mut $t, v: $v) {
+                unsafe { $store(at, v) }
+            }
+            #[inline(always)]
+            unsafe fn store_part(at: *mut $t, v: $v, n: usize) {
+                unsafe { $mask_store(at, $mask(n), v) }
+            }
+            #[inline(always)]
+            unsafe fn first(v: $v, n: usize) -> $v {
+                unsafe { $mask_move($mask(n), v) }
+            }
+            #[inline(always)]
+            unsafe fn add(a: $v, b: $v) -> $v {
+                unsafe { $add(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn sub(a: $v, b: $v) -> $v {
+                unsafe { $sub(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn mul(a: $v, b: $v) -> $v {
+                unsafe { $mul(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn fma(a: $v, b: $v, c: $v) -> $v {
+                unsafe { $fma(a, b, c) }
+            }
+            // The instruction returns its second operand where either is not a number.
+            #[inline(always)]
+            unsafe fn relu(v: $v) -> $v {
+                unsafe { $max($zero(), v) }
+            }
+            #[inline(always)]
+            unsafe fn where_positive(gate: $v, v: $v) -> $v {
+                unsafe { $mask_move($cmp::<_CMP_GT_OQ>(gate, $zero()), v) }
+            }
+            #[inline(always)]
+            unsafe fn evens(a: $v, b: $v) -> $v {
+                unsafe { $evens(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn prefetch(at: *const $t) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn sum(v: $v) -> $t {
+                unsafe { $sum(v) }
+            }
+            #[inline(always)]
+            unsafe fn sum_f64(v: $v) -> f64 {
+                unsafe { $sum_f64(v) }
+            }
+        }
+    };
+}
+
+#[inline(always)]
+unsafe fn widened_sum(v: __m512) -> f64 {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+        _mm512_reduce_add_pd(_mm512_add_pd(low, _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(v))))
+    }
+}
+
+#[inline(always)]
+unsafe fn evens_f32(a: __m512, b: __m512) -> __m512 {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let places = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+        _mm512_permutex2var_ps(a, places, b)
+    }
+}
+
+#[inline(always)]
+unsafe fn evens_f64(a: __m512d, b: __m512d) -> __m512d {
+    // SAFETY: arithmetic in registers.
+    unsafe { _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b) }
+}
+
+simd!(
+    f32,
+    __m512,
+    16,
+    first_16,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_maskz_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_mask_storeu_ps,
+    _mm512_maskz_mov_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_fmadd_ps,
+    _mm512_max_ps,
+    _mm512_setzero_ps,
+    _mm512_cmp_ps_mask,
+    evens_f32,
+    _mm512_reduce_add_ps,
+    widened_sum
+);
+simd!(
+    f64,
+    __m512d,
+    8,
+    first_8,
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_maskz_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_mask_storeu_pd,
+    _mm512_maskz_mov_pd,
+    _mm512_add_pd,
+    _mm512_sub_pd,
+    _mm512_mul_pd,
+    _mm512_fmadd_pd,
+    _mm512_max_pd,
+    _mm512_setzero_pd,
+    _mm512_cmp_pd_mask,
+    evens_f64,
+    _mm512_reduce_add_pd,
+    _mm512_reduce_add_pd
+);

@@ -1,0 +1,198 @@
+//! An evaluation, planned: batch norms folded into the convolutions before them, with the sum and the ReLU behind them, and
+//! weights in the order in which they are read.
+
+use crate::memory::zeros;
+use crate::norms::{Affine, Constants};
+use crate::places::IMAGES;
+use crate::program::{Added, Instr, NormId, NormOf, Program, Then};
+use crate::segments;
+use crate::step::{Planned, State};
+use crate::units::{Residual, Unit, own_conv, units};
+use arch::{Graph, NodeId, Op};
+use kernels::Real;
+use std::collections::HashMap;
+
+/// A network with the weights of one moment, ready to be evaluated in batches of one size.
+pub struct Inference<T> {
+    plan: Planned<T>,
+    /// All state, entry after entry: packed weights with the norms in them, biases likewise.
+    state: Vec<T>,
+}
+
+/// What is folded into a convolution: where a norm's weight, bias, mean and variance begin, and its epsilon.
+type Norm = (usize, f64);
+
+impl<T: Real> Inference<T> {
+    /// Folds and packs the state; `entry` gives the graph's entries one by one, each in its published order in memory.
+    pub fn new(graph: &Graph, entry: impl Fn(usize) -> Vec<T>, batch: usize, threads: usize) -> Inference<T> {
+        let mut starts = vec![0];
+        starts.extend(graph.state.iter().scan(0, |end, entry| {
+            *end += entry.elements();
+            Some(*end)
+        }));
+        let mut state = zeros(starts.pop().unwrap_or(0));
+        for (i, start) in starts.iter().enumerate() {
+            let values = entry(i);
+            state[*start..start + values.len()].copy_from_slice(&values);
+        }
+        let (program, norms) = program(graph);
+        let cut = |program: &Program, images| segments::blocks(program, images, size_of::<T>());
+        let mut plan = Planned::of(program, graph, starts, batch.max(1), threads, cut);
+        for (conv, norm) in norms.into_iter().enumerate() {
+            fold(&mut plan, conv, norm, &mut state);
+        }
+        let mut own = std::mem::take(&mut plan.own);
+        own.iter_mut().for_each(|own| set_statistics(&mut own.constants, &plan, &state));
+        plan.own = own;
+        Inference { plan, state }
+    }
+
+    /// Logits (images x classes) of any number of `images` (images x channels x height x width).
+    pub fn logits(&mut self, images: &[T]) -> Vec<T> {
+        let image = self.plan.program.buffers[IMAGES].elements();
+        let mut logits = Vec::new();
+        for batch in images.chunks(image * self.plan.batch) {
+            // Nothing writes to gradients or running statistics in an inference.
+            self.plan.set_images(batch.len() / image);
+            let mut state = State { values: &mut self.state, grads: &mut [], running: &mut [] };
+            logits.extend_from_slice(self.plan.forward(batch, &mut state));
+        }
+        logits
+    }
+}
+
+/// An entry of the state.
+fn entry<'a, T>(plan: &Planned<T>, state: &'a [T], entry: usize) -> &'a [T] {
+    &state[plan.entries[entry]..][..plan.lengths[entry]]
+}
+
+/// A convolution's weights and bias with the norm's running statistics in them, w * g / sqrt(v + e), worked out in double
+/// precision; the weights packed where they were, the bias in place of the norm's, which has as many elements and no other
+/// reader.
+fn fold<T: Real>(plan: &mut Planned<T>, conv: usize, norm: Option<Norm>, state: &mut [T]) {
+    let (weight, bias) = (plan.program.convs[conv].weight, plan.program.convs[conv].bias);
+    let mut weights = entry(plan, state, weight).to_vec();
+    if let Some((start, eps)) = norm {
+        let value = |i: usize, channel: usize| entry(plan, state, start + i)[channel].to_f64();
+        let own = |channel: usize| bias.map_or(0.0, |bias| entry(plan, state, bias)[channel].to_f64());
+        let channels = plan.lengths[start];
+        let scales: Vec<f64> = (0..channels).map(|c| value(0, c) / (value(3, c) + eps).sqrt()).collect();
+        let shift = |c: usize| T::from_f64((own(c) - value(2, c)) * scales[c] + value(1, c));
+        let shifts: Vec<T> = (0..channels).map(shift).collect();
+        for (weights, scale) in weights.chunks_exact_mut(plan.lengths[weight] / channels).zip(&scales) {
+            weights.iter_mut().for_each(|w| *w = T::from_f64(w.to_f64() * scale));
+        }
+        state[plan.entries[start + 1]..][..channels].copy_from_slice(&shifts);
+        plan.program.convs[conv].bias = Some(start + 1);
+    }
+    plan.convs[conv].pack(&weights, &mut state[plan.entries[weight]..][..weights.len()]);
+}
+
+/// The constants of norms that follow no convolution of their own.
+fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &Planned<T>, state: &[T]) {
+    for norm in &plan.program.norms {
+        for channel in 0..norm.x.shape.channels {
+            let value = |i: usize| entry(plan, state, norm.state + i)[channel].to_f64();
+            let affine = Affine { weight: value(0), bias: value(1) };
+            constants.set_statistics(norm.first_channel + channel, value(2), value(3), norm.eps, affine);
+        }
+    }
+}
+
+/// The instructions of an evaluation, and for each of its convolutions the norm to be folded into it.
+fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
+    let units = units(graph);
+    let norms = graph.iter().filter(|(_, node)| matches!(node.op, Op::BatchNorm { .. })).map(|(id, _)| id);
+    let before: HashMap<NodeId, NodeId> = norms.filter_map(|norm| Some((own_conv(graph, norm)?, norm))).collect();
+    let mut builder =
+        Builder { graph, program: Program::empty(graph, &units), folded: Vec::new(), inputs: HashMap::new() };
+    for unit in &units {
+        match unit {
+            Unit::Conv { node, inputs } if before.contains_key(node) => {
+                _ = builder.inputs.insert(*node, inputs.clone())
+            }
+            Unit::Conv { node, inputs } => {
+                builder.conv(*node, inputs, None, Then { residual: None, relu: false }, *node)
+            }
+            Unit::Norm { norm, residual, relu, out } => builder.norm(*norm, *residual, *relu, *out),
+            Unit::Single(node) => {
+                let instr = builder.program.single(graph, *node);
+                builder.program.forward.push(instr);
+            }
+        }
+    }
+    (builder.program, builder.folded)
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    program: Program,
+    folded: Vec<Option<Norm>>,
+    /// What convolutions read that run with the norms behind them.
+    inputs: HashMap<NodeId, Vec<NodeId>>,
+}
+
+impl Builder<'_> {
+    fn conv(&mut self, node: NodeId, inputs: &[NodeId], norm: Option<NodeId>, then: Then, out: NodeId) {
+        let mut instr = self.program.conv(self.graph, node, inputs);
+        if let Instr::Conv { then: at, out: to, .. } = &mut instr {
+            (*at, *to) = (Some(then), self.program.at(out));
+        }
+        self.program.forward.push(instr);
+        self.folded.push(norm.map(|norm| (self.program.state(norm), self.constants(norm).0)));
+    }
+
+    fn norm(&mut self, norm: NodeId, residual: Option<Residual>, relu: bool, out: NodeId) {
+        let added = residual.map(|residual| match residual {
+            Residual::Value(id) => Added::Value(self.program.at(id)),
+            // The other branch's convolution leaves its norm's result where it would leave its own.
+            Residual::Norm(other) => match self.own(other) {
+                Some((conv, inputs)) => {
+                    self.conv(conv, &inputs, Some(other), Then { residual: None, relu: false }, conv);
+                    Added::Value(self.program.at(conv))
+                }
+                None => Added::Norm(self.register(other)),
+            },
+        });
+        match (self.own(norm), added) {
+            (Some((conv, inputs)), None | Some(Added::Value(_))) => {
+                let residual = added.and_then(|added| if let Added::Value(place) = added { Some(place) } else { None });
+                self.conv(conv, &inputs, Some(norm), Then { residual, relu }, out);
+            }
+            (own, added) => {
+                if let Some((conv, inputs)) = own {
+                    self.conv(conv, &inputs, None, Then { residual: None, relu: false }, conv);
+                }
+                let (norm, out) = (self.register(norm), self.program.at(out));
+                self.program.forward.push(Instr::Normalise { norm, added, relu, out });
+            }
+        }
+    }
+
+    /// The convolution before a norm that waits for it, with what it reads.
+    fn own(&mut self, norm: NodeId) -> Option<(NodeId, Vec<NodeId>)> {
+        let conv = own_conv(self.graph, norm)?;
+        Some((conv, self.inputs.remove(&conv)?))
+    }
+
+    fn constants(&self, norm: NodeId) -> (f64, f64) {
+        let Op::BatchNorm { eps, momentum } = self.graph.node(norm).op else {
+            unreachable!("units call batch norms so");
+        };
+        (eps, momentum)
+    }
+
+    /// A norm that is computed by itself.
+    fn register(&mut self, node: NodeId) -> NormId {
+        let (eps, momentum) = self.constants(node);
+        let x = self.program.at(self.graph.node(node).inputs[0]);
+        self.program.add_norm(NormOf {
+            state: self.program.state(node),
+            eps,
+            momentum,
+            x,
+            conv: None,
+            first_channel: 0,
+        })
+    }
+}
