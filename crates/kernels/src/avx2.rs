@@ -39,7 +39,7 @@ unsafe fn sum_f64x4(v: __m256d) -> f64 {
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $maskload:ident, $store:ident, $cast:ident,
      $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident, $sum:expr,
-     $sum_f64:expr) => {
+     $sum_f64:expr, $add_sums:ident) => {
         // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called where both are there;
         // loads and stores touch the elements named, which the trait's callers promise.
         unsafe impl Simd<$t> for Avx2 {
@@ -113,6 +113,10 @@ macro_rules! simd {
                 unsafe { $sum(v) }
             }
             #[inline(always)]
+            unsafe fn add_sums(v: [$v; 4], to: *mut $t) {
+                unsafe { $add_sums(v, to) }
+            }
+            #[inline(always)]
             unsafe fn sum_f64(v: $v) -> f64 {
                 unsafe { $sum_f64(v) }
             }
@@ -127,6 +131,27 @@ unsafe fn sum_f32(v: __m256) -> f32 {
         let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
         let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
         _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+}
+
+// Neighbours are added within halves of a register, so that four vectors' sums end up side by side.
+#[inline(always)]
+unsafe fn add_sums_f32([a, b, c, d]: [__m256; 4], to: *mut f32) {
+    // SAFETY: the caller's four elements.
+    unsafe {
+        let all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+        let sums = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all));
+        _mm_storeu_ps(to, _mm_add_ps(_mm_loadu_ps(to), sums));
+    }
+}
+
+#[inline(always)]
+unsafe fn add_sums_f64([a, b, c, d]: [__m256d; 4], to: *mut f64) {
+    // SAFETY: the caller's four elements.
+    unsafe {
+        let (ab, cd) = (_mm256_hadd_pd(a, b), _mm256_hadd_pd(c, d));
+        let (low, high) = (_mm256_permute2f128_pd::<0x20>(ab, cd), _mm256_permute2f128_pd::<0x31>(ab, cd));
+        _mm256_storeu_pd(to, _mm256_add_pd(_mm256_loadu_pd(to), _mm256_add_pd(low, high)));
     }
 }
 
@@ -175,7 +200,8 @@ simd!(
     _mm256_cmp_ps,
     evens_f32,
     sum_f32,
-    widened_sum
+    widened_sum,
+    add_sums_f32
 );
 simd!(
     f64,
@@ -197,5 +223,6 @@ simd!(
     _mm256_cmp_pd,
     evens_f64,
     sum_f64x4,
-    sum_f64x4
+    sum_f64x4,
+    add_sums_f64
 );

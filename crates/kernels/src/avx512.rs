@@ -94,6 +94,12 @@ macro_rules! simd {
                 unsafe { $sum(v) }
             }
             #[inline(always)]
+            unsafe fn add_sums(v: [$v; 4], to: *mut $t) {
+                for (j, v) in v.into_iter().enumerate() {
+                    unsafe { *to.add(j) += <Self as Simd<$t>>::sum(v) };
+                }
+            }
+            #[inline(always)]
             unsafe fn sum_f64(v: $v) -> f64 {
                 unsafe { $sum_f64(v) }
             }

@@ -40,7 +40,6 @@ pub(crate) struct Kernels<T: 'static> {
     pub product_sum: Run<pointwise::ProductSum<T>>,
     pub pool_row: Run<rows::Sum<T>>,
     pub pool_maximum: Run<rows::Maximum<T>>,
-    pub pool_highest: Run<rows::Highest<T>>,
 }
 
 /// A function compiled for the baseline and for AVX2, with the body of `$module::$function`.
@@ -100,7 +99,6 @@ compile!(combs, fill::comb, (KIND), fill::Comb<T>);
 compile!(spreads, finish::spread, (MODE), finish::Spread<T>);
 compile!(pool_rows, rows::sum, (), rows::Sum<T>);
 compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
-compile!(pool_highests, rows::highest, (), rows::Highest<T>);
 
 macro_rules! widths {
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal) => {
@@ -165,7 +163,6 @@ macro_rules! table {
             product_sum: product_sums::$which::<$t>,
             pool_row: pool_rows::$loops::<$t>,
             pool_maximum: pool_maxima::$loops::<$t>,
-            pool_highest: pool_highests::$loops::<$t>,
         };
     };
 }

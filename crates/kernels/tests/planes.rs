@@ -108,13 +108,13 @@ fn pools_are_right<T: Real>(shape: PoolShape, include: bool, add: bool, seed: u6
         });
         if maximum {
             let pool = MaxPool::new(shape);
+            let mut scratch = vec![T::from_f64(f64::NAN); pool.scratch_len()];
             unsafe {
-                pool.forward(x.view(), out.view(), index, 0..IMAGES);
+                pool.forward(x.view(), out.view(), index, 0..IMAGES, &mut scratch);
                 pool.backward(gradient.view(), index, into.view(), add, 0..IMAGES);
             }
             near(&out.dense(), &wanted, tolerance);
             out = outer(1);
-            let mut scratch = vec![T::from_f64(f64::NAN); pool.scratch_len()];
             unsafe { pool.infer(x.view(), out.view(), 0..IMAGES, &mut scratch) };
         } else {
             let pool = AveragePool::<T>::new(shape, include);
@@ -206,11 +206,11 @@ fn the_first_maximum_wins_and_what_is_no_number_wins_over_all() {
     let view = View { at: x.as_mut_ptr(), image_stride: 8, channels: 1, height: 2, width: 4 };
     let small = View { at: out.as_mut_ptr(), image_stride: 2, channels: 1, height: 1, width: 2 };
     let places = View { at: index.as_mut_ptr(), image_stride: 2, channels: 1, height: 1, width: 2 };
-    unsafe { MaxPool::new(shape).forward(view, small, places, 0..1) };
+    let mut scratch = vec![0.0; MaxPool::new(shape).scratch_len()];
+    unsafe { MaxPool::new(shape).forward(view, small, places, 0..1, &mut scratch) };
     assert_eq!(out[0], 3.0);
     assert!(out[1].is_nan());
     assert_eq!(index, [1, 2]);
-    let mut scratch = vec![0.0; MaxPool::new(shape).scratch_len()];
     out.fill(0.0);
     unsafe { MaxPool::new(shape).infer(view, small, 0..1, &mut scratch) };
     assert_eq!(out[0], 3.0);

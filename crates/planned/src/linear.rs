@@ -19,12 +19,12 @@ pub fn forward<T: Real>(x: &[T], weight: &[T], bias: &[T], y: &mut [T], outputs:
 /// dx[n][c] = (or +=) sum over k of dy[n][k] * w[k][c].
 pub fn input_gradient<T: Real>(dy: &[T], weight: &[T], outputs: usize, dx: &mut [T], add: bool) {
     let inputs = weight.len() / outputs;
-    for (dy, dx) in dy.chunks_exact(outputs).zip(dx.chunks_exact_mut(inputs)) {
-        if !add {
-            dx.fill(T::ZERO);
-        }
-        for (g, w) in dy.iter().zip(weight.chunks_exact(inputs)) {
-            dx.iter_mut().zip(w).for_each(|(dx, w)| *dx += *g * *w);
+    if !add {
+        dx.fill(T::ZERO);
+    }
+    for (k, w) in weight.chunks_exact(inputs).enumerate() {
+        for (dy, dx) in dy.chunks_exact(outputs).zip(dx.chunks_exact_mut(inputs)) {
+            dx.iter_mut().zip(w).for_each(|(dx, w)| *dx += dy[k] * *w);
         }
     }
 }

@@ -49,6 +49,7 @@ pub struct Planned<T> {
     /// Weight gradients of the threads after the first, one convolution's at a time; two, so that one can be read while the
     /// other is written.
     partials: [Vec<T>; 2],
+    packed: Vec<Vec<T>>,
     pub(crate) partial_length: usize,
     pub(crate) barrier: Barrier,
 }
@@ -69,7 +70,6 @@ pub struct Own<T> {
     /// Where each max pool found its maxima; empty for the others.
     pub indices: Vec<Vec<u32>>,
     pub scratch: Vec<T>,
-    pub packed: Vec<T>,
     pub constants: Constants<T>,
 }
 
@@ -116,13 +116,13 @@ impl<T: Real> Planned<T> {
             arena: zeros(if shares && thread > 0 { 0 } else { length }),
             indices: program.pools.iter().map(|pool| vec![0; if trains { indices(pool) * most } else { 0 }]).collect(),
             scratch: zeros(scratch),
-            packed: zeros(packed.unwrap_or(0)),
             constants: Constants::new(channels),
         };
         let partial = || zeros(if trains { partial_length * (threads - 1) } else { 0 });
         Planned {
             own: (0..threads).map(own).collect(),
             partials: [partial(), partial()],
+            packed: (0..threads.min(2)).map(|_| zeros(packed.unwrap_or(0))).collect(),
             logits: zeros(batch * program.logits.shape.channels),
             sums: vec![0.0; 2 * channels * threads],
             barrier: Barrier::new(threads),
@@ -152,9 +152,9 @@ impl<T: Real> Planned<T> {
     pub fn bytes(&self) -> usize {
         let of = |own: &Own<T>| {
             let indices: usize = own.indices.iter().map(Vec::len).sum();
-            (own.arena.len() + own.scratch.len() + own.packed.len()) * size_of::<T>() + indices * size_of::<u32>()
+            (own.arena.len() + own.scratch.len()) * size_of::<T>() + indices * size_of::<u32>()
         };
-        let partials: usize = self.partials.iter().map(Vec::len).sum();
+        let partials: usize = self.partials.iter().chain(&self.packed).map(Vec::len).sum();
         self.own.iter().map(of).sum::<usize>() + partials * size_of::<T>()
     }
 
@@ -203,6 +203,7 @@ impl<T: Real> Planned<T> {
             running: state.running.as_mut_ptr(),
             sums: self.sums.as_mut_ptr(),
             partials: [0, 1].map(|i: usize| self.partials[i].as_mut_ptr()),
+            packed: self.packed.iter_mut().map(Vec::as_mut_ptr).collect(),
         };
         let first = own[0].arena.as_mut_ptr();
         let arenas = own.iter_mut().map(|own| Arena(if self.shares { first } else { own.arena.as_mut_ptr() }));
@@ -215,7 +216,19 @@ impl<T: Real> Planned<T> {
             let images = 0..own.images.len();
             let share = if plan.shares { Part { index: thread, of: plan.threads } } else { Part::WHOLE };
             let Arena(arena) = arena;
-            work(&mut Worker { plan, shared, thread, own, arena, indices, images, share, is_split: false, turn: 0 });
+            work(&mut Worker {
+                plan,
+                shared,
+                thread,
+                own,
+                arena,
+                indices,
+                images,
+                share,
+                is_split: false,
+                turn: 0,
+                packs: 0,
+            });
         });
         self.own = own;
     }

@@ -111,9 +111,15 @@ impl ConvPlan {
                     if let Some(weights) = &mut weight_gradient
                         && let Some(runs) = runs(layout, &layout.forward, &piece)
                     {
-                        self.fill_inputs(inputs, group, &piece, rest);
                         let len = self.product.packed_len();
-                        self.weights(panel, rest, runs, &mut weights[group * len..][..len]);
+                        let weights = &mut weights[group * len..][..len];
+                        match self.where_they_lie(inputs, group, &piece) {
+                            Some(at) => self.weights(panel, at, &self.planes, runs, weights),
+                            None => {
+                                self.fill_inputs(inputs, group, &piece, rest);
+                                self.weights(panel, rest, &self.product.offsets, runs, weights);
+                            }
+                        }
                     }
                     if !input_gradients.is_empty() {
                         let len = packed_backward.len() / shape.groups;
@@ -136,8 +142,27 @@ impl ConvPlan {
         }
     }
 
-    /// Adds a piece's gradient of one group's weights.
-    unsafe fn weights<T: Real>(&self, gradients: *const T, inputs: *const T, runs: Runs, weights: &mut [T]) {
+    /// A group's channels of a piece of one image, where nothing has to be put around them.
+    unsafe fn where_they_lie<T: Real>(&self, inputs: &[View<T>], group: usize, piece: &Piece) -> Option<*const T> {
+        match inputs {
+            [input] if self.layout.flat && piece.images.len() == 1 => {
+                // SAFETY: the caller's promise.
+                let plane = unsafe { input.plane(piece.images.start, group * self.shape.group_channels()) };
+                Some(plane.wrapping_add(piece.rows.start * input.width))
+            }
+            _ => None,
+        }
+    }
+
+    /// Adds a piece's gradient of one group's weights. `offsets` says where each column of the weights reads the inputs.
+    unsafe fn weights<T: Real>(
+        &self,
+        gradients: *const T,
+        inputs: *const T,
+        offsets: &[u32],
+        runs: Runs,
+        weights: &mut [T],
+    ) {
         let (layout, product, kernels) = (&self.layout, &self.product, T::kernels());
         let widest_dot = |rows| widest_dot(rows, kernels.registers);
         let depth = product.offsets.len();
@@ -163,7 +188,7 @@ impl ConvPlan {
                                     rows: gradients.add(block.first * layout.plane + origin),
                                     plane: layout.plane,
                                     panel: inputs,
-                                    offsets: product.offsets.as_ptr().add(column),
+                                    offsets: offsets.as_ptr().add(column),
                                     count: runs.count,
                                     span: runs.span,
                                     len,

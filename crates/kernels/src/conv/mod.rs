@@ -22,7 +22,7 @@ pub use forward::{Epilogue, Part};
 
 use crate::real::Real;
 use layout::{Layout, skip};
-use product::{Block, Product, dot_blocks};
+use product::{Block, Order, Product, dot_blocks};
 
 /// A convolution of planes of `height` by `width`, as PyTorch's Conv2d without dilation. The padding is smaller than the
 /// kernel.
@@ -89,6 +89,8 @@ pub struct ConvPlan {
     shape: ConvShape,
     layout: Layout,
     product: Product,
+    /// Where channels begin in an image itself.
+    planes: Vec<u32>,
     /// Rows of the weights' gradient per tile.
     dots: Vec<Block>,
     phases: Vec<Phase>,
@@ -110,9 +112,12 @@ impl ConvPlan {
             "the kernel is larger than the image"
         );
         let layout = Layout::new(&shape);
-        let product = Product::new(shape.group_out(), taps(&shape, &layout), shape.kernel * shape.kernel, layout.plane);
+        let (offsets, taps) = (taps(&shape, &layout), shape.kernel * shape.kernel);
+        let order = Order { row_stride: offsets.len(), columns: (0..offsets.len() as u32).collect() };
+        let product = Product::new(shape.group_out(), offsets, order, taps, layout.plane);
         let dots = dot_blocks(product.rows);
-        ConvPlan { shape, product, dots, phases: phases(&shape, &layout), layout }
+        let planes = (0..shape.group_channels()).map(|channel| (channel * shape.height * shape.width) as u32).collect();
+        ConvPlan { shape, product, planes, dots, phases: phases(&shape, &layout), layout }
     }
 
     /// What was planned.
@@ -148,28 +153,42 @@ impl ConvPlan {
 
     /// Orders `weights`, `[out][channels / groups][kernel][kernel]`, for `forward`.
     pub fn pack<T: Real>(&self, weights: &[T], packed: &mut [T]) {
-        assert_eq!((weights.len(), packed.len()), (self.shape.weights_len(), self.packed_len()));
-        let (rows, depth) = (self.product.rows, self.product.offsets.len());
-        for (group, packed) in packed.chunks_mut(rows * depth).enumerate() {
-            self.product.pack(packed, |row, k| weights[(group * rows + row) * depth + k]);
+        assert_eq!(packed.len(), self.packed_len());
+        // SAFETY: the memory is borrowed for this call alone.
+        unsafe { self.pack_part(weights, packed.as_mut_ptr(), Part::WHOLE) }
+    }
+
+    /// One thread's part of that.
+    ///
+    /// # Safety
+    /// `packed` holds `packed_len` elements, and threads that pack at the same time have different parts.
+    pub unsafe fn pack_part<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
+        assert_eq!(weights.len(), self.shape.weights_len());
+        let length = self.product.packed_len();
+        for (group, weights) in weights.chunks_exact(length).enumerate() {
+            // SAFETY: a group's weights are as many before as after.
+            unsafe { self.product.pack(weights, packed.add(group * length), part) };
         }
     }
 
     /// Orders the same weights for the gradient of the input: channels swapped, taps in reverse, phase by phase.
     pub fn pack_backward<T: Real>(&self, weights: &[T], packed: &mut [T]) {
-        assert_eq!((weights.len(), packed.len()), (self.shape.weights_len(), self.packed_backward_len()));
-        let shape = &self.shape;
-        let (out, channels, kernel) = (shape.group_out(), shape.group_channels(), shape.kernel);
-        for (group, packed) in packed.chunks_mut(out * channels * kernel * kernel).enumerate() {
+        assert_eq!(packed.len(), self.packed_backward_len());
+        // SAFETY: the memory is borrowed for this call alone.
+        unsafe { self.pack_backward_part(weights, packed.as_mut_ptr(), Part::WHOLE) }
+    }
+
+    /// One thread's part of that.
+    ///
+    /// # Safety
+    /// As for [`ConvPlan::pack_part`], with `packed_backward_len` elements.
+    pub unsafe fn pack_backward_part<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
+        assert_eq!(weights.len(), self.shape.weights_len());
+        let length = weights.len() / self.shape.groups;
+        for (group, weights) in weights.chunks_exact(length).enumerate() {
             for phase in &self.phases {
-                let across = taps_of(phase.b, shape);
-                let each = taps_of(phase.a, shape) * across;
-                let packed = &mut packed[phase.start..phase.start + phase.product.packed_len()];
-                phase.product.pack(packed, |channel, k| {
-                    let (from, tap) = (group * out + k / each, k % each);
-                    let (y, x) = (phase.a + tap / across * shape.stride, phase.b + tap % across * shape.stride);
-                    weights[((from * channels + channel) * kernel + y) * kernel + x]
-                });
+                // SAFETY: a phase's weights lie together, and all phases' are as many as the group's.
+                unsafe { phase.product.pack(weights, packed.add(group * length + phase.start), part) };
             }
         }
     }
@@ -196,20 +215,23 @@ fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
 }
 
 fn phases(shape: &ConvShape, layout: &Layout) -> Vec<Phase> {
-    let mut start = 0;
+    let (mut start, taps) = (0, shape.kernel * shape.kernel);
     let mut phases = Vec::new();
     for (a, b) in (0..shape.stride).flat_map(|a| (0..shape.stride).map(move |b| (a, b))) {
-        let mut offsets = Vec::new();
+        let (mut offsets, mut columns) = (Vec::new(), Vec::new());
         for out in 0..shape.group_out() {
             for y in 0..taps_of(a, shape) {
                 for x in 0..taps_of(b, shape) {
                     let at = (layout.reach - y) * layout.pitch + layout.reach - x;
                     offsets.push((out * layout.plane + at) as u32);
+                    let (y, x) = (a + y * shape.stride, b + x * shape.stride);
+                    columns.push((out * shape.group_channels() * taps + y * shape.kernel + x) as u32);
                 }
             }
         }
+        let order = Order { row_stride: taps, columns };
         let each = taps_of(a, shape) * taps_of(b, shape);
-        let product = Product::new(shape.group_channels(), offsets, each, layout.plane);
+        let product = Product::new(shape.group_channels(), offsets, order, each, layout.plane);
         let len = product.packed_len();
         phases.push(Phase { a, b, product, start });
         start += len;

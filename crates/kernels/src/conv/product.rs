@@ -77,12 +77,20 @@ pub(crate) struct Runs {
     pub len: usize,
 }
 
+/// Where weights lie before they are packed: row r, column k at `r * row_stride + columns[k]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub row_stride: usize,
+    pub columns: Vec<u32>,
+}
+
 /// A matrix of `rows` by `offsets.len()` weights, where column k reads the panel at `offsets[k]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Product {
     pub rows: usize,
     pub blocks: Vec<Block>,
     pub offsets: Vec<u32>,
+    order: Order,
     /// Values of the depth per pass.
     depth: usize,
     /// Rows whose weights and results stay in the second-level cache.
@@ -91,12 +99,13 @@ pub(crate) struct Product {
 
 impl Product {
     /// A product whose panel and results have `plane` elements from row to row; `taps` is how many columns read one plane.
-    pub fn new(rows: usize, offsets: Vec<u32>, taps: usize, plane: usize) -> Self {
+    pub fn new(rows: usize, offsets: Vec<u32>, order: Order, taps: usize, plane: usize) -> Self {
+        debug_assert_eq!(offsets.len(), order.columns.len());
         let most = if taps > 1 { DEPTH_OF_TAPS } else { DEPTH_OF_POINTS };
         let passes = offsets.len().div_ceil(most).max(1);
         let depth = offsets.len().div_ceil(passes).max(1);
         let group = (SECOND_LEVEL / plane).min(SECOND_LEVEL / depth).clamp(24, 256);
-        Product { rows, blocks: blocks(rows), offsets, depth, group }
+        Product { rows, blocks: blocks(rows), offsets, order, depth, group }
     }
 
     /// Elements of the packed weights.
@@ -109,19 +118,35 @@ impl Product {
         self.rows.min(self.group)
     }
 
-    /// Orders weights as tiles read them: by part of the depth, by tile, by depth, by row.
-    pub fn pack<T: Real>(&self, packed: &mut [T], weight: impl Fn(usize, usize) -> T) {
-        assert_eq!(packed.len(), self.packed_len());
-        let mut slots = packed.iter_mut();
-        for pass in 0..self.offsets.len().div_ceil(self.depth) {
-            for block in &self.blocks {
-                for k in self.pass(pass) {
-                    for row in block.first..block.first + block.rows {
-                        *slots.next().expect("the lengths agree") = weight(row, k);
-                    }
+    /// Orders weights as tiles read them: by part of the depth, by tile, by depth, by row. A thread's part are some of the
+    /// tiles.
+    ///
+    /// # Safety
+    /// `packed` holds `packed_len` elements, of which nobody else touches this part's.
+    pub unsafe fn pack<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
+        for pass in 0..self.passes() {
+            let depth = self.pass(pass);
+            for block in &self.blocks[part.within(0..self.blocks.len())] {
+                let start = self.rows * depth.start + block.first * depth.len();
+                // SAFETY: tiles lie one after the other in the packed weights, pass by pass.
+                let tile = unsafe { std::slice::from_raw_parts_mut(packed.add(start), depth.len() * block.rows) };
+                let (from, columns) =
+                    (&weights[block.first * self.order.row_stride..], &self.order.columns[depth.clone()]);
+                match block.rows {
+                    6 => pack_tile::<T, 6>(from, columns, self.order.row_stride, tile),
+                    5 => pack_tile::<T, 5>(from, columns, self.order.row_stride, tile),
+                    4 => pack_tile::<T, 4>(from, columns, self.order.row_stride, tile),
+                    3 => pack_tile::<T, 3>(from, columns, self.order.row_stride, tile),
+                    2 => pack_tile::<T, 2>(from, columns, self.order.row_stride, tile),
+                    _ => pack_tile::<T, 1>(from, columns, self.order.row_stride, tile),
                 }
             }
         }
+    }
+
+    /// Parts of the depth.
+    fn passes(&self) -> usize {
+        self.offsets.len().div_ceil(self.depth)
     }
 
     fn pass(&self, pass: usize) -> std::ops::Range<usize> {
@@ -157,7 +182,7 @@ impl Product {
         let kernels = T::kernels();
         let widest = |rows| widest(rows, kernels.registers);
         let vectors = runs.len.div_ceil(kernels.lanes);
-        for pass in 0..self.offsets.len().div_ceil(self.depth) {
+        for pass in 0..self.passes() {
             let part = self.pass(pass);
             for same in group.chunk_by(|a, b| widest(a.rows) == widest(b.rows)) {
                 for run in 0..runs.count {
@@ -188,6 +213,15 @@ impl Product {
     }
 }
 
+/// One tile's weights of a pass.
+fn pack_tile<T: Real, const ROWS: usize>(from: &[T], columns: &[u32], row_stride: usize, tile: &mut [T]) {
+    for (slots, &column) in tile.chunks_exact_mut(ROWS).zip(columns) {
+        for row in 0..ROWS {
+            slots[row] = from[column as usize + row * row_stride];
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,7 +242,8 @@ mod tests {
 
     #[test]
     fn groups_cover_every_block_once() {
-        let product = Product::new(333, (0..700).collect(), 9, 500);
+        let product =
+            Product::new(333, (0..700).collect(), Order { row_stride: 700, columns: (0..700).collect() }, 9, 500);
         let rows: usize = product.groups(Part::WHOLE).flatten().map(|block| block.rows).sum();
         assert_eq!(rows, 333);
         assert!(

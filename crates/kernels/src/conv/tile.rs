@@ -136,8 +136,13 @@ pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d:
             }
         }
         for i in 0..M {
+            let out = d.out.add(i * d.stride);
+            if N == 4 {
+                S::add_sums([sums[i][0], sums[i][1 % N], sums[i][2 % N], sums[i][3 % N]], out);
+                continue;
+            }
             for j in 0..N {
-                *d.out.add(i * d.stride + j) += S::sum(sums[i][j]);
+                *out.add(j) += S::sum(sums[i][j]);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::PoolShape;
-use super::rows::{Highest, Maximum};
+use super::rows::Maximum;
 use crate::real::Real;
 use crate::view::View;
 
@@ -20,39 +20,7 @@ impl MaxPool {
         MaxPool { shape }
     }
 
-    /// Writes each window's maximum, and to `index` (of the output's shape) where in its plane it is. The first of equal
-    /// values is taken; what is no number wins.
-    ///
-    /// # Safety
-    /// The promise at [`View`].
-    pub unsafe fn forward<T: Real>(&self, x: View<T>, out: View<T>, index: View<u32>, images: Range<usize>) {
-        let shape = &self.shape;
-        shape.check_views(x, out);
-        assert!(index.same_shape(&out));
-        for image in images {
-            for channel in 0..out.channels {
-                for y in 0..out.height {
-                    // SAFETY: the window's rows are in the plane; the caller's promise.
-                    unsafe {
-                        let maximum = Maximum {
-                            from: x.plane(image, channel),
-                            width: shape.width,
-                            rows: shape.window(y, shape.height),
-                            kernel: shape.kernel,
-                            stride: shape.stride,
-                            padding: shape.padding,
-                            into: out.plane(image, channel).add(y * out.width),
-                            index: index.plane(image, channel).add(y * out.width),
-                            cols: out.width,
-                        };
-                        (T::kernels().pool_maximum)(&maximum);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Elements of scratch memory that `infer` needs.
+    /// Elements of scratch memory that `forward` and `infer` need.
     pub fn scratch_len(&self) -> usize {
         let (_, cols) = self.shape.output();
         ((cols - 1) * self.shape.stride + self.shape.kernel).max(self.shape.padding + self.shape.width)
@@ -73,7 +41,7 @@ impl MaxPool {
                     let rows = shape.window(y, shape.height);
                     // SAFETY: the window's rows are in the plane; the caller's promise.
                     unsafe {
-                        let highest = Highest {
+                        let maximum = Maximum {
                             from: x.plane(image, channel).add(rows.start * shape.width),
                             rows: rows.len(),
                             width: shape.width,
@@ -84,10 +52,58 @@ impl MaxPool {
                             into: out.plane(image, channel).add(y * out.width),
                             cols: out.width,
                         };
-                        (T::kernels().pool_highest)(&highest);
+                        (T::kernels().pool_maximum)(&maximum);
                     }
                 }
             }
+        }
+    }
+
+    /// The same, and to `index` (of the output's shape) where in its plane each maximum is: the first of equal values, the
+    /// last one that is no number.
+    ///
+    /// # Safety
+    /// The promise at [`View`].
+    pub unsafe fn forward<T: Real>(
+        &self,
+        x: View<T>,
+        out: View<T>,
+        index: View<u32>,
+        images: Range<usize>,
+        scratch: &mut [T],
+    ) {
+        assert!(index.same_shape(&out));
+        // SAFETY: the caller's promise; windows lie in their plane.
+        unsafe {
+            self.infer(x, out, images.clone(), scratch);
+            for image in images {
+                for channel in 0..out.channels {
+                    let plane = std::slice::from_raw_parts(x.plane(image, channel), x.plane_len());
+                    let values = std::slice::from_raw_parts(out.plane(image, channel), out.plane_len());
+                    let places = std::slice::from_raw_parts_mut(index.plane(image, channel), out.plane_len());
+                    self.find(plane, values, places);
+                }
+            }
+        }
+    }
+
+    /// Where a plane's maxima are.
+    fn find<T: Real>(&self, plane: &[T], maxima: &[T], places: &mut [u32]) {
+        let shape = &self.shape;
+        let (_, cols) = shape.output();
+        for (i, (&maximum, place)) in maxima.iter().zip(places).enumerate() {
+            let window = shape.window(i % cols, shape.width);
+            let mut rows = shape.window(i / cols, shape.height).map(|y| y * shape.width);
+            #[allow(clippy::eq_op)]
+            let is_it = |value: T| value == maximum || (value != value && maximum != maximum);
+            let in_row = |row: usize| window.clone().map(|x| row + x).find(|at| is_it(plane[*at]));
+            let mut found = rows.find_map(in_row);
+            #[allow(clippy::eq_op)]
+            if maximum != maximum {
+                let all = shape.window(i / cols, shape.height).map(|y| y * shape.width);
+                found = all.flat_map(|row| window.clone().map(move |x| row + x)).filter(|at| is_it(plane[*at])).last();
+            }
+            *place = found.unwrap_or(0) as u32;
         }
     }
 

@@ -93,51 +93,6 @@ unsafe fn windows<T: Real>(s: &Sum<T>, into: &mut [T], window: impl Fn(usize) ->
 
 /// One row of a max pool's output.
 pub(crate) struct Maximum<T> {
-    /// The plane of `width` columns.
-    pub from: *const T,
-    pub width: usize,
-    /// The rows of the windows that are in the image.
-    pub rows: std::ops::Range<usize>,
-    pub kernel: usize,
-    pub stride: usize,
-    pub padding: usize,
-    pub into: *mut T,
-    /// Where in the plane the maximum is.
-    pub index: *mut u32,
-    pub cols: usize,
-}
-
-/// Goes through the window's taps in order, each over the whole row of windows.
-#[inline(always)]
-pub(crate) unsafe fn maximum<T: Real, S: Simd<T>>(m: &Maximum<T>) {
-    // SAFETY: the caller's pointers cover the rows.
-    unsafe {
-        let (into, index) = (from_raw_parts_mut(m.into, m.cols), from_raw_parts_mut(m.index, m.cols));
-        into.fill(T::LOWEST);
-        for (x, index) in index.iter_mut().enumerate() {
-            *index = (m.rows.start * m.width + (x * m.stride).saturating_sub(m.padding)) as u32;
-        }
-        for y in m.rows.clone() {
-            let row = from_raw_parts(m.from.add(y * m.width), m.width);
-            for tap in 0..m.kernel {
-                let first = m.padding.saturating_sub(tap).div_ceil(m.stride);
-                let end = (m.width + m.padding).saturating_sub(tap).div_ceil(m.stride).min(m.cols);
-                for x in first..end {
-                    let at = x * m.stride + tap - m.padding;
-                    let value = row[at];
-                    // The first of equal values wins, and what is no number wins over everything before it.
-                    #[allow(clippy::eq_op)]
-                    let better = (value > into[x]) | (value != value);
-                    into[x] = if better { value } else { into[x] };
-                    index[x] = if better { (y * m.width + at) as u32 } else { index[x] };
-                }
-            }
-        }
-    }
-}
-
-/// One row of a max pool's output, whose places nobody asks for.
-pub(crate) struct Highest<T> {
     /// The first of `rows` rows of `width` elements.
     pub from: *const T,
     pub rows: usize,
@@ -160,16 +115,16 @@ fn larger<T: Real>(a: T, b: T) -> T {
 
 /// First over rows, into `scratch`, then along the row.
 #[inline(always)]
-pub(crate) unsafe fn highest<T: Real, S: Simd<T>>(h: &Highest<T>) {
+pub(crate) unsafe fn maximum<T: Real, S: Simd<T>>(m: &Maximum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
-        let scratch = from_raw_parts_mut(h.scratch, ((h.cols - 1) * h.stride + h.kernel).max(h.padding + h.width));
-        let row = |y: usize| from_raw_parts(h.from.add(y * h.width), h.width);
-        let columns = &mut scratch[h.padding..h.padding + h.width];
+        let scratch = from_raw_parts_mut(m.scratch, ((m.cols - 1) * m.stride + m.kernel).max(m.padding + m.width));
+        let row = |y: usize| from_raw_parts(m.from.add(y * m.width), m.width);
+        let columns = &mut scratch[m.padding..m.padding + m.width];
         columns.fill(T::LOWEST);
-        (0..h.rows).for_each(|y| columns.iter_mut().zip(row(y)).for_each(|(at, value)| *at = larger(*at, *value)));
-        let into = from_raw_parts_mut(h.into, h.cols);
-        match (h.kernel, h.stride) {
+        (0..m.rows).for_each(|y| columns.iter_mut().zip(row(y)).for_each(|(at, value)| *at = larger(*at, *value)));
+        let into = from_raw_parts_mut(m.into, m.cols);
+        match (m.kernel, m.stride) {
             (3, 2) => {
                 for (x, at) in into.iter_mut().enumerate() {
                     *at = larger(larger(scratch[2 * x], scratch[2 * x + 1]), scratch[2 * x + 2]);

@@ -23,6 +23,8 @@ pub struct Shared<T> {
     pub running: *mut T,
     pub sums: *mut f64,
     pub partials: [*mut T; 2],
+    /// Packed weights of one convolution each; two where there are several threads.
+    pub packed: Vec<*mut T>,
 }
 
 /// An arena that several threads may work in.
@@ -52,6 +54,8 @@ pub struct Worker<'a, T> {
     pub is_split: bool,
     /// Layers that have gone backward in this pass: two partial gradients take turns.
     pub turn: usize,
+    /// Convolutions whose weights were packed in this pass.
+    pub packs: usize,
 }
 
 impl<'a, T: Real> Worker<'a, T> {
@@ -191,7 +195,10 @@ impl<'a, T: Real> Worker<'a, T> {
                         Pooling::Max(max) if self.plan.program.is_inference() => {
                             max.infer(from, to, images, &mut self.own.scratch);
                         }
-                        Pooling::Max(max) => max.forward(from, to, self.indices(*pool, to), images),
+                        Pooling::Max(max) => {
+                            let indices = self.indices(*pool, to);
+                            max.forward(from, to, indices, images, &mut self.own.scratch);
+                        }
                     }
                 }
                 Instr::PoolBack { pool, from, into } => {

@@ -4,7 +4,6 @@ use super::Worker;
 use crate::linear;
 use crate::places::Place;
 use crate::program::{ConvId, From, Into, NormId, Then};
-use crate::step::Own;
 use kernels::{Epilogue, Part, Real, View, norm};
 use std::ops::Range;
 
@@ -18,9 +17,11 @@ impl<'a, T: Real> Worker<'a, T> {
             sums.fill(0.0);
         }
         let bias = of.bias.map(|bias| self.value(bias));
-        let Own { packed, scratch, .. } = &mut *self.own;
-        let packed = &mut packed[..kernel.packed_len()];
-        kernel.pack(weights, packed);
+        let packed = self.packed(kernel.packed_len(), |packed, part| {
+            // SAFETY: each thread packs its part, and the buffer holds the largest convolution's.
+            unsafe { kernel.pack_part(weights, packed, part) }
+        });
+        let scratch = &mut self.own.scratch;
         // SAFETY: as in `run`.
         unsafe {
             match bias {
@@ -36,6 +37,16 @@ impl<'a, T: Real> Worker<'a, T> {
         }
     }
 
+    /// What all threads pack together, each its part. Two buffers take turns: whoever packs again has met the others once
+    /// more, after they were done with the buffer before.
+    fn packed(&mut self, length: usize, pack: impl Fn(*mut T, Part)) -> &'a [T] {
+        let packed = self.shared.packed[self.packs % self.shared.packed.len()];
+        self.packs += 1;
+        pack(packed, Part { index: self.thread, of: self.plan.threads });
+        self.plan.barrier.wait();
+        Self::slice(packed, 0..length)
+    }
+
     /// A convolution whose weights lie packed, with a batch norm in them.
     pub(super) fn folded_conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, then: Then) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
@@ -49,9 +60,13 @@ impl<'a, T: Real> Worker<'a, T> {
 
     pub(super) fn conv_back(&mut self, conv: ConvId, from: From, inputs: &[Place], into: &[Into]) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
-        let packed = if into.is_empty() { 0 } else { kernel.packed_backward_len() };
-        if packed > 0 {
-            kernel.pack_backward(self.value(of.weight), &mut self.own.packed[..packed]);
+        let mut packed: &[T] = &[];
+        if !into.is_empty() {
+            let weights = self.value(of.weight);
+            packed = self.packed(kernel.packed_backward_len(), |packed, part| {
+                // SAFETY: as in `conv`.
+                unsafe { kernel.pack_backward_part(weights, packed, part) }
+            });
         }
         let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
         let into: Vec<(View<T>, bool)> = into.iter().map(|into| (self.view(into.to), into.add)).collect();
@@ -59,9 +74,7 @@ impl<'a, T: Real> Worker<'a, T> {
         let mut scratch = std::mem::take(&mut self.own.scratch);
         let (gradient, images) = (self.gradient(from), self.images.clone());
         // SAFETY: as in `run`.
-        unsafe {
-            kernel.backward(&gradient, &inputs, &self.own.packed[..packed], Some(weights), &into, images, &mut scratch)
-        };
+        unsafe { kernel.backward(&gradient, &inputs, packed, Some(weights), &into, images, &mut scratch) };
         self.own.scratch = scratch;
         self.add_partials(of.weight);
         if let Some(bias) = of.bias {
