@@ -19,6 +19,7 @@
 //! - [`norm`]: batch norm
 //! - [`pool`]: average, maximum and global pools
 //! - [`pointwise`]: sums, ReLU, sigmoid, gates
+//! - [`sgd`]: the optimizer's step
 #![allow(unsafe_code)] // Vector registers and views into an arena that threads share have no safe form.
 #![allow(clippy::missing_safety_doc)] // One promise holds for all of them; it is written at `view::View`.
 
@@ -31,6 +32,7 @@ pub mod norm;
 pub mod pointwise;
 pub mod pool;
 pub mod real;
+pub mod sgd;
 mod sweep;
 mod table;
 pub mod view;

@@ -10,7 +10,7 @@ use crate::avx512::Avx512;
 use crate::conv::{fill, finish, tile};
 use crate::pool::rows;
 use crate::real::{Plain, Real, Simd};
-use crate::{norm, pointwise};
+use crate::{norm, pointwise, sgd};
 
 /// A function of the table, for arguments of type `A`.
 type Run<A> = unsafe fn(&A);
@@ -38,6 +38,7 @@ pub(crate) struct Kernels<T: 'static> {
     pub relu: Run<pointwise::Copy<T>>,
     pub scale: [Run<pointwise::Copy<T>>; 2],
     pub product_sum: Run<pointwise::ProductSum<T>>,
+    pub sgd: Run<sgd::Flat<T>>,
     pub pool_row: Run<rows::Sum<T>>,
     pub pool_maximum: Run<rows::Maximum<T>>,
 }
@@ -94,6 +95,7 @@ compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::Copy<T>, Avx512)
 compile!(relus, pointwise::relu_plane, (), pointwise::Copy<T>, Avx512);
 compile!(scales, pointwise::scale_plane, (ADD), pointwise::Copy<T>, Avx512);
 compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, Avx512);
+compile!(sgds, sgd::step, (), sgd::Flat<T>, Avx512);
 // These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
 compile!(combs, fill::comb, (KIND), fill::Comb<T>);
 compile!(spreads, finish::spread, (MODE), finish::Spread<T>);
@@ -161,6 +163,7 @@ macro_rules! table {
             relu: relus::$which::<$t>,
             scale: [scales::$which::<$t, 0>, scales::$which::<$t, 1>],
             product_sum: product_sums::$which::<$t>,
+            sgd: sgds::$which::<$t>,
             pool_row: pool_rows::$loops::<$t>,
             pool_maximum: pool_maxima::$loops::<$t>,
         };

@@ -5,6 +5,7 @@
 
 use crate::NnError;
 use arch::{Graph, Role, StateEntry};
+use planned::flat;
 use tch::{Device, Kind, Tensor};
 
 /// Memory order of activations and of convolution weights.
@@ -247,9 +248,20 @@ impl Params {
         offsets.into_iter().enumerate().filter_map(|(entry, offset)| Some((offset?, entry))).collect()
     }
 
+    /// Whether kernels of our own work on this state: float32 or float64 on a CPU, in the published order.
+    pub(crate) fn is_for_kernels(&self) -> bool {
+        let is_real = matches!(self.values.kind(), Kind::Float | Kind::Double);
+        self.values.device() == Device::Cpu && self.layout == Layout::Contiguous && is_real
+    }
+
     /// Gradients to zero, before a step's first batch.
     pub fn zero_grads(&mut self) {
-        let _ = self.grads.zero_();
+        let threads = tch::get_num_threads().max(1) as usize;
+        match self.grads.kind() {
+            Kind::Float if self.is_for_kernels() => flat::zero::<f32>(threads, libtorch::values_mut(&mut self.grads)),
+            Kind::Double if self.is_for_kernels() => flat::zero::<f64>(threads, libtorch::values_mut(&mut self.grads)),
+            _ => _ = self.grads.zero_(),
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 //! gradient is asked of libtorch, a few microseconds).
 
 use crate::step::{AutogradStep, Loss, Step, Targets, Weight};
-use crate::{Layout, Net, Params};
+use crate::{Net, Params};
 use planned::{Planned, State};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Plans at the first batch, and again if the number of images changes.
 pub struct PlannedStep {
@@ -25,12 +25,7 @@ impl PlannedStep {
 
     /// Whether it can train this net: in float32 or float64, on a CPU, in one process.
     pub fn fits(net: &Net) -> bool {
-        let placement = net.placement();
-        placement.device == Device::Cpu
-            && placement.layout == Layout::Contiguous
-            && matches!(placement.kind, Kind::Float | Kind::Double)
-            && !net.is_mixed()
-            && !net.is_synchronised()
+        net.params().is_for_kernels() && !net.is_mixed() && !net.is_synchronised()
     }
 
     fn plan(&mut self, net: &Net, batch: usize) -> &mut Plan {

@@ -2,7 +2,9 @@
 
 use crate::{NnError, Params};
 use libtorch::SgdStep;
-use tch::Tensor;
+use planned::flat;
+use std::ops::Range;
+use tch::{Kind, Tensor};
 
 /// The optimizer. Its state (momentum) lies in [`Params`].
 #[derive(Clone, Copy, Debug)]
@@ -31,20 +33,50 @@ pub struct Rates<'a> {
 impl Sgd {
     /// Updates all trained values from the gradient buffer.
     pub fn step(&self, params: &mut Params, rates: Rates) -> Result<(), NnError> {
-        let Rates { lr, momentum, first, found_inf } = rates;
-        let nesterov = self.nesterov && momentum > 0.0;
-        let step = |weight_decay: f64| SgdStep { lr, momentum, weight_decay, nesterov };
-        let end = params.weights_end;
-        let Params { values, grads, momentum, .. } = params;
+        let (end, all) = (params.weights_end, params.values.numel() as i64);
         if !self.decay_weights_only || self.weight_decay == 0.0 {
-            return Ok(libtorch::fused_sgd(values, grads, momentum, step(self.weight_decay), first, found_inf)?);
+            return self.step_piece(params, rates, 0..all, self.weight_decay);
         }
-        let all = values.numel() as i64;
-        for (start, length, decay) in [(0, end, self.weight_decay), (end, all - end, 0.0)] {
-            let piece = |flat: &Tensor| flat.narrow(0, start, length);
-            let (mut values, mut grads, mut momentum) = (piece(values), piece(grads), piece(momentum));
-            libtorch::fused_sgd(&mut values, &mut grads, &mut momentum, step(decay), first, found_inf)?;
+        self.step_piece(params, rates, 0..end, self.weight_decay)?;
+        self.step_piece(params, rates, end..all, 0.0)
+    }
+
+    fn step_piece(
+        &self,
+        params: &mut Params,
+        rates: Rates,
+        piece: Range<i64>,
+        weight_decay: f64,
+    ) -> Result<(), NnError> {
+        let is_for_kernels = params.is_for_kernels() && rates.found_inf.is_none();
+        let piece = |flat: &Tensor| flat.narrow(0, piece.start, piece.end - piece.start);
+        let flats = [piece(&params.values), piece(&params.grads), piece(&params.momentum)];
+        let Rates { lr, momentum, first, found_inf } = rates;
+        let step = SgdStep { lr, momentum, weight_decay, nesterov: self.nesterov && momentum > 0.0 };
+        match flats[0].kind() {
+            Kind::Float if is_for_kernels => by_kernels::<f32>(step, first, flats),
+            Kind::Double if is_for_kernels => by_kernels::<f64>(step, first, flats),
+            _ => {
+                let [mut values, mut grads, mut momentum] = flats;
+                libtorch::fused_sgd(&mut values, &mut grads, &mut momentum, step, first, found_inf)?;
+            }
         }
         Ok(())
     }
+}
+
+fn by_kernels<T: planned::Real + tch::kind::Element>(step: SgdStep, first: bool, flats: [Tensor; 3]) {
+    let [mut values, grads, mut momentum] = flats;
+    let threads = tch::get_num_threads().max(1) as usize;
+    let number = T::from_f64;
+    let constants = planned::Sgd {
+        lr: number(step.lr),
+        momentum: number(step.momentum),
+        weight_decay: number(step.weight_decay),
+        nesterov: step.nesterov,
+        // Without momentum, what the buffer holds does not count.
+        first: first || step.momentum == 0.0,
+    };
+    let (values, momentum) = (libtorch::values_mut(&mut values), libtorch::values_mut(&mut momentum));
+    flat::step(threads, &constants, values, libtorch::values(&grads), momentum);
 }

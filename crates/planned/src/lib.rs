@@ -10,11 +10,14 @@
 //! - `lives` and [`memory`]: buffers that share memory
 //! - [`team`]: threads side by side
 //! - [`step`]: the step itself; `worker`: one thread's part of it; `norms`: batch statistics; `linear`: the last layer
+//! - [`inference`]: an evaluation, with `segments`: how many images at a time
+//! - [`flat`]: the optimizer
 
 // Threads share one arena, each writing its own images' part of it, which Rust's slices cannot say.
 #![allow(unsafe_code)]
 
 mod backward;
+pub mod flat;
 pub mod inference;
 mod linear;
 mod lives;
@@ -30,5 +33,6 @@ mod worker;
 
 pub use inference::Inference;
 pub use kernels::Real;
+pub use kernels::sgd::Sgd;
 pub use program::Program;
 pub use step::{Planned, State};

@@ -89,21 +89,22 @@ impl MaxPool {
 
     /// Where a plane's maxima are.
     fn find<T: Real>(&self, plane: &[T], maxima: &[T], places: &mut [u32]) {
-        let shape = &self.shape;
-        let (_, cols) = shape.output();
-        for (i, (&maximum, place)) in maxima.iter().zip(places).enumerate() {
-            let window = shape.window(i % cols, shape.width);
-            let mut rows = shape.window(i / cols, shape.height).map(|y| y * shape.width);
-            #[allow(clippy::eq_op)]
-            let is_it = |value: T| value == maximum || (value != value && maximum != maximum);
-            let in_row = |row: usize| window.clone().map(|x| row + x).find(|at| is_it(plane[*at]));
-            let mut found = rows.find_map(in_row);
-            #[allow(clippy::eq_op)]
-            if maximum != maximum {
-                let all = shape.window(i / cols, shape.height).map(|y| y * shape.width);
-                found = all.flat_map(|row| window.clone().map(move |x| row + x)).filter(|at| is_it(plane[*at])).last();
+        let (shape, (_, cols)) = (&self.shape, self.shape.output());
+        for (y, (maxima, places)) in maxima.chunks_exact(cols).zip(places.chunks_exact_mut(cols)).enumerate() {
+            let rows = shape.window(y, shape.height);
+            for (x, (maximum, place)) in maxima.iter().zip(places).enumerate() {
+                let columns = shape.window(x, shape.width);
+                let row = |row: usize| (row * shape.width, &plane[row * shape.width..][columns.clone()]);
+                *place = match is_number(*maximum) {
+                    true => rows.clone().map(row).find_map(|(start, row)| {
+                        row.iter().position(|value| value == maximum).map(|at| start + columns.start + at)
+                    }),
+                    false => rows.clone().map(row).rev().find_map(|(start, row)| {
+                        row.iter().rposition(|value| !is_number(*value)).map(|at| start + columns.start + at)
+                    }),
+                }
+                .expect("a maximum is in its window") as u32;
             }
-            *place = found.unwrap_or(0) as u32;
         }
     }
 
@@ -137,4 +138,9 @@ impl MaxPool {
             }
         }
     }
+}
+
+#[allow(clippy::eq_op)]
+fn is_number<T: Real>(value: T) -> bool {
+    value == value
 }

@@ -1,0 +1,69 @@
+//! Stochastic gradient descent, one pass over values, gradients and momentum.
+
+use crate::real::{Real, Simd};
+use crate::sweep::{Lanes, sweep};
+
+/// A step's constants, as torch.optim.SGD knows them.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Sgd<T> {
+    pub lr: T,
+    pub momentum: T,
+    pub weight_decay: T,
+    pub nesterov: bool,
+    /// Whether the momentum holds nothing yet: it becomes the gradient.
+    pub first: bool,
+}
+
+/// d = gradient + weight_decay * value; m = momentum * m + d; value -= lr * (m, or with Nesterov d + momentum * m).
+///
+/// # Panics
+/// If the three are not of one length.
+pub fn sgd<T: Real>(step: &Sgd<T>, values: &mut [T], grads: &[T], momentum: &mut [T]) {
+    assert!(values.len() == grads.len() && values.len() == momentum.len());
+    let (values, grads, momentum, len) = (values.as_mut_ptr(), grads.as_ptr(), momentum.as_mut_ptr(), grads.len());
+    // SAFETY: the three slices have this length.
+    unsafe { (T::kernels().sgd)(&Flat { step: *step, values, grads, momentum, len }) }
+}
+
+/// A step over `len` elements.
+pub(crate) struct Flat<T> {
+    step: Sgd<T>,
+    values: *mut T,
+    grads: *const T,
+    momentum: *mut T,
+    len: usize,
+}
+
+struct Stepping<'a, T: Real, S: Simd<T>> {
+    flat: &'a Flat<T>,
+    lr: S::V,
+    momentum: S::V,
+    weight_decay: S::V,
+}
+
+impl<T: Real, S: Simd<T>> Lanes<T, S> for Stepping<'_, T, S> {
+    #[inline(always)]
+    unsafe fn at(&mut self, i: usize, n: usize) {
+        let Flat { step, values, grads, momentum, .. } = self.flat;
+        // SAFETY: the caller's promise about lanes i..i + n.
+        unsafe {
+            let (value, old) = (S::load_n(values.add(i), n), S::load_n(momentum.add(i), n));
+            let d = S::fma(self.weight_decay, value, S::load_n(grads.add(i), n));
+            let m = if step.first { d } else { S::fma(self.momentum, old, d) };
+            let change = if step.nesterov { S::fma(self.momentum, m, d) } else { m };
+            S::store_n(momentum.add(i), m, n);
+            S::store_n(values.add(i), S::sub(value, S::mul(self.lr, change)), n);
+        }
+    }
+}
+
+#[inline(always)]
+pub(crate) unsafe fn step<T: Real, S: Simd<T>>(flat: &Flat<T>) {
+    let Sgd { lr, momentum, weight_decay, .. } = flat.step;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (lr, momentum, weight_decay) = (S::splat(lr), S::splat(momentum), S::splat(weight_decay));
+        sweep::<T, S, _>(&mut Stepping::<T, S> { flat, lr, momentum, weight_decay }, flat.len);
+    }
+}

@@ -1,0 +1,56 @@
+//! Passes over flat buffers, cut among threads that end with the pass: libtorch's own would go on spinning for a while, on
+//! cores that the next step needs.
+
+use kernels::Real;
+use kernels::sgd::{Sgd, sgd};
+
+/// Elements that are not worth a thread.
+const FEW: usize = 1 << 18;
+
+/// One SGD step over buffers of one length.
+pub fn step<T: Real>(threads: usize, step: &Sgd<T>, values: &mut [T], grads: &[T], momentum: &mut [T]) {
+    let each = each(grads.len(), threads);
+    let parts = values.chunks_mut(each).zip(grads.chunks(each)).zip(momentum.chunks_mut(each));
+    run(parts, |((values, grads), momentum)| sgd(step, values, grads, momentum));
+}
+
+/// Zeros everywhere.
+pub fn zero<T: Real>(threads: usize, values: &mut [T]) {
+    let each = each(values.len(), threads);
+    run(values.chunks_mut(each), |values| values.fill(T::ZERO));
+}
+
+/// Elements of one thread.
+fn each(length: usize, threads: usize) -> usize {
+    length.div_ceil(threads.clamp(1, length / FEW + 1)).max(1)
+}
+
+/// The calling thread takes the first part.
+fn run<P: Send>(parts: impl Iterator<Item = P>, work: impl Fn(P) + Sync) {
+    let mut parts = parts;
+    let Some(first) = parts.next() else { return };
+    let work = &work;
+    std::thread::scope(|scope| {
+        parts.for_each(|part| _ = scope.spawn(move || work(part)));
+        work(first);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_is_stepped_once_whatever_the_threads() {
+        for (length, threads) in [(0, 2), (5, 3), (3 * FEW + 1, 2), (4 * FEW + 3, 3)] {
+            let (mut values, mut momentum) = (vec![1.0; length], vec![1.0; length]);
+            let grads = vec![2.0; length];
+            let constants = Sgd { lr: 0.5, momentum: 0.5, weight_decay: 1.0, nesterov: true, first: false };
+            step(threads, &constants, &mut values, &grads, &mut momentum);
+            // d = 2 + 1, m = 0.5 + 3, change = 3 + 1.75.
+            assert!(momentum.iter().all(|m| *m == 3.5) && values.iter().all(|v| *v == 1.0 - 0.5 * 4.75));
+            zero(threads, &mut values);
+            assert!(values.iter().all(|v| *v == 0.0));
+        }
+    }
+}
