@@ -22,7 +22,7 @@ fn main() {
     if libtorch.join("lib/libtorch_cuda.so").exists() {
         add_cuda(&mut build, libtorch);
     }
-    build.file("src/shim.cpp").file("src/group.cpp").compile("res2lab_shim");
+    build.file("src/shim.cpp").file("src/group.cpp").file("src/graph.cpp").compile("res2lab_shim");
 }
 
 fn gloo_headers() -> PathBuf {

@@ -2,9 +2,10 @@
 
 use crate::history::{self, Line};
 use crate::run::{median, timed};
-use anyhow::{Context, Result};
+use crate::sweep;
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Of `steps`.
@@ -96,6 +97,7 @@ const RANDOM: [&str; 8] = [
 /// Measures all rows and prints them as a table.
 pub fn run(args: &Args) -> Result<()> {
     println!("{}; medians of {} rounds, ours and PyTorch's better layout in turn", history::processor(), args.rounds);
+    ensure_peer(&args.python)?;
     println!("{:38} {:>10} {:>10} {:>6} {:>9}", "", "res2lab", "PyTorch", "ratio", "at least");
     let mut random = Vec::new();
     for row in rows().into_iter().filter(|row| row.name.contains(&args.only)) {
@@ -115,9 +117,26 @@ pub fn run(args: &Args) -> Result<()> {
             random.push(ratio);
         }
     }
+    const SWEEP: &str = "the quickstart sweep, 12 trials";
+    if SWEEP.contains(&args.only) {
+        let [a, b, ratio] = sweep::measure(&sweep::Args::quickstart(&args.python, args.rounds, &args.history))?;
+        println!("{SWEEP:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {:>9.2}  s", 1.8);
+    }
     if !random.is_empty() {
         println!("{:38} {:>28.2} {:>9.2}", "train, median of the random ones", median(random), 1.5);
     }
+    Ok(())
+}
+
+/// Without this a missing package would be told as an exit status.
+fn ensure_peer(python: &Path) -> Result<()> {
+    let found = Command::new(python).args(["-c", "import torch, timm, joblib, numpy"]).output();
+    let found = found.with_context(|| format!("cannot run {}", python.display()))?;
+    ensure!(
+        found.status.success(),
+        "{} has no torch, timm, joblib or numpy; set RES2LAB_PYTHON to a Python that has them",
+        python.display()
+    );
     Ok(())
 }
 

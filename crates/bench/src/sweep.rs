@@ -4,7 +4,7 @@ use crate::history::{self, Line};
 use crate::run::{median, timed};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SCALES: [u64; 4] = [2, 4, 6, 8];
@@ -32,19 +32,20 @@ struct Run {
     accuracy: BTreeMap<u64, Vec<f64>>,
 }
 
-/// Alternates the two, ours first, and prints every round.
+impl Args {
+    /// As the table of steps measures it.
+    pub fn quickstart(python: &Path, rounds: usize, history: &Path) -> Args {
+        Args { python: python.to_owned(), seeds: 3, rounds, history: history.to_owned() }
+    }
+}
+
+/// Alternates the two, ours first, and prints every round and the accuracies.
 pub fn run(args: &Args) -> Result<()> {
     println!("{}; {} trials each, two side by side", history::processor(), SCALES.len() as u64 * args.seeds);
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for round in 1..=args.rounds {
-        ours.push(our_sweep(args)?);
-        theirs.push(their_sweep(args)?);
-        let (a, b) = (ours[round - 1].wall_s, theirs[round - 1].wall_s);
-        println!("round {round}: res2lab {a:.1} s, PyTorch {b:.1} s, ratio {:.2}", b / a);
-    }
-    let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| b.wall_s / a.wall_s).collect();
-    let times = |runs: &[Run]| median(runs.iter().map(|r| r.wall_s).collect());
-    let (a, b, ratio) = (times(&ours), times(&theirs), median(ratios));
+    let (ours, theirs) = rounds(args, |round, ours, theirs| {
+        println!("round {round}: res2lab {ours:.1} s, PyTorch {theirs:.1} s, ratio {:.2}", theirs / ours);
+    })?;
+    let [a, b, ratio] = record(args, &ours, &theirs)?;
     println!("median: res2lab {a:.1} s, PyTorch {b:.1} s; PyTorch's time / ours {ratio:.2}");
     println!("mean test accuracy, {} seeds", args.seeds);
     for scale in SCALES {
@@ -52,8 +53,33 @@ pub fn run(args: &Args) -> Result<()> {
         let (a, b) = (mean(&ours[0]), mean(&theirs[0]));
         println!("  scale {scale}: res2lab {a:.2} %, PyTorch {b:.2} %, difference {:+.2}", a - b);
     }
+    Ok(())
+}
+
+/// Median wall times, ours and theirs in seconds, and the median of the ratios.
+pub fn measure(args: &Args) -> Result<[f64; 3]> {
+    let (ours, theirs) = rounds(args, |_, _, _| {})?;
+    record(args, &ours, &theirs)
+}
+
+fn rounds(args: &Args, each: impl Fn(usize, f64, f64)) -> Result<(Vec<Run>, Vec<Run>)> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 1..=args.rounds {
+        let (a, b) = (our_sweep(args)?, their_sweep(args)?);
+        each(round, a.wall_s, b.wall_s);
+        ours.push(a);
+        theirs.push(b);
+    }
+    Ok((ours, theirs))
+}
+
+fn record(args: &Args, ours: &[Run], theirs: &[Run]) -> Result<[f64; 3]> {
+    let ratio = median(ours.iter().zip(theirs).map(|(a, b)| b.wall_s / a.wall_s).collect());
+    let times = |runs: &[Run]| median(runs.iter().map(|r| r.wall_s).collect());
+    let (ours, theirs) = (times(ours), times(theirs));
     let what = format!("quickstart sweep, {} trials", SCALES.len() as u64 * args.seeds);
-    history::append(&args.history, &Line { what: &what, unit: "s", ours: a, theirs: b, ratio, rounds: args.rounds })
+    history::append(&args.history, &Line { what: &what, unit: "s", ours, theirs, ratio, rounds: args.rounds })?;
+    Ok([ours, theirs, ratio])
 }
 
 fn our_sweep(args: &Args) -> Result<Run> {

@@ -39,6 +39,12 @@ pub fn build(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -
     })
 }
 
+/// Whether a file is at least as new as what it was made of.
+pub fn is_newer(path: &Path, sources: &[PathBuf]) -> bool {
+    let changed = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    sources.iter().all(|source| changed(source) <= changed(path))
+}
+
 /// Holds the right to build `path` until dropped; other processes wait here. The lock goes with the process.
 pub fn lock(path: &Path) -> Result<File, DataError> {
     let failed = |e: std::io::Error| {

@@ -1,10 +1,11 @@
 //! The data sets by name or folder. To add one, give it a line in [`KNOWN`] and, if its format is new, a reader.
 
 use crate::cifar::{self, Cifar};
+use crate::kept::kept;
 use crate::pack::Pack;
 use crate::{DataError, Images, Pictures, Split, cache, folder, generated, idx, pack, shapes, shards};
 use random::Key;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a network and a plan must know of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,8 +195,15 @@ pub fn open(wanted: &Wanted) -> Result<DataSet, DataError> {
         Ok(Pictures::Memory(images))
     };
     let (names, (train, test)) = match format {
-        Format::Idx => (vec![], both(&|split| checked(idx::read(dir, split)?))?),
-        Format::Cifar(which) => (vec![], both(&|split| checked(cifar::read(which, dir, split)?))?),
+        Format::Idx => {
+            let read = |split| kept(&kept_path(wanted, split), &idx::files(dir, split)?, || idx::read(dir, split));
+            (vec![], both(&|split| checked(read(split)?))?)
+        }
+        Format::Cifar(which) => {
+            let files = |split| which.paths(dir, split);
+            let read = |split| kept(&kept_path(wanted, split), &files(split)?, || cifar::read(which, dir, split));
+            (vec![], both(&|split| checked(read(split)?))?)
+        }
         Format::Generated => {
             let (count, classes, side) = generated_shape(wanted);
             let train = generated::generate(Split::Train, count, classes, side);
@@ -243,6 +251,12 @@ fn shuffled(pictures: Pictures, split: Split) -> Result<Pictures, DataError> {
     Ok(Pictures::Memory(images))
 }
 
+/// Where a split's decoded images are kept.
+fn kept_path(wanted: &Wanted, split: Split) -> PathBuf {
+    let name = if split == Split::Train { "train.images" } else { "test.images" };
+    cache::folder(&wanted.root, &wanted.dir).join(name)
+}
+
 fn listing_path(wanted: &Wanted) -> PathBuf {
     cache::folder(&wanted.root, &wanted.dir).join("listing.json")
 }
@@ -255,7 +269,7 @@ fn unpacked(wanted: &Wanted, split: Split, classes: &[String]) -> Result<Pack, D
     let rows = shards::count(&wanted.dir, split)?;
     if let Ok(pack) = Pack::open(&path)
         && pack.entries().len() == rows
-        && is_newer(&path, &shards::files(&wanted.dir, split))
+        && cache::is_newer(&path, &shards::files(&wanted.dir, split))
     {
         return Ok(pack);
     }
@@ -266,14 +280,10 @@ fn unpacked(wanted: &Wanted, split: Split, classes: &[String]) -> Result<Pack, D
     Pack::open(&path)
 }
 
-fn is_newer(path: &Path, sources: &[PathBuf]) -> bool {
-    let changed = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
-    sources.iter().all(|source| changed(source) <= changed(path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn mnist5k() -> Wanted {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");

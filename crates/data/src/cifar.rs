@@ -35,7 +35,7 @@ impl Cifar {
         PIXELS + if self == Cifar::Ten { 1 } else { 2 }
     }
 
-    fn paths(self, dir: &Path, split: Split) -> Result<Vec<PathBuf>, DataError> {
+    pub(crate) fn paths(self, dir: &Path, split: Split) -> Result<Vec<PathBuf>, DataError> {
         let path = |name: String| {
             let inside = dir.join(self.archive_folder()).join(&name);
             let found = [inside, dir.join(&name)].into_iter().find(|p| p.is_file());
@@ -59,18 +59,18 @@ pub fn count(which: Cifar, dir: &Path, split: Split) -> Result<usize, DataError>
 
 /// Reads a split.
 pub fn read(which: Cifar, dir: &Path, split: Split) -> Result<Images, DataError> {
-    let mut all = Images { channels: 3, height: 32, width: 32, ..Images::default() };
+    let (mut all_pixels, mut labels) = (Vec::new(), Vec::new());
     for path in which.paths(dir, split)? {
         let bytes = std::fs::read(&path).map_err(|e| DataError::io(&path, &e))?;
         whole_records(which, &path, bytes.len())?;
         for record in bytes.chunks_exact(which.record()) {
             // The fine label stands right before the pixels in both formats.
-            let (labels, pixels) = record.split_at(which.record() - PIXELS);
-            all.labels.extend(labels.last().map(|&label| u32::from(label)));
-            all.pixels.extend_from_slice(pixels);
+            let (before, pixels) = record.split_at(which.record() - PIXELS);
+            labels.extend(before.last().map(|&label| u32::from(label)));
+            all_pixels.extend_from_slice(pixels);
         }
     }
-    Ok(all)
+    Ok(Images { channels: 3, height: 32, width: 32, pixels: all_pixels.into(), labels })
 }
 
 fn whole_records(which: Cifar, path: &Path, bytes: usize) -> Result<usize, DataError> {

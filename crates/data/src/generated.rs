@@ -24,7 +24,7 @@ pub fn generate(split: Split, count: usize, classes: usize, size: usize) -> Imag
         }
     }
     let labels = (0..count).map(|i| (i % classes) as u32).collect();
-    Images { channels: 3, height: size, width: size, pixels, labels }
+    Images { channels: 3, height: size, width: size, pixels: pixels.into(), labels }
 }
 
 #[cfg(test)]
@@ -38,6 +38,6 @@ mod tests {
         let distance =
             |a: usize, b: usize| image(a).iter().zip(image(b)).map(|(&x, &y)| f64::from(x.abs_diff(y))).sum::<f64>();
         assert!(distance(0, 1) > 1.5 * distance(0, 4));
-        assert_ne!(generate(Split::Test, 1, 4, 16).pixels, image(0));
+        assert_ne!(*generate(Split::Test, 1, 4, 16).pixels, *image(0));
     }
 }

@@ -24,7 +24,12 @@ pub fn read(dir: &Path, split: Split) -> Result<Images, DataError> {
         return Err(DataError::file(&path, format!("expected {n} labels as there are images, found {labels}")));
     }
     let labels = read_body(file, &path, n)?.into_iter().map(u32::from).collect();
-    Ok(Images { channels: 1, height, width, pixels, labels })
+    Ok(Images { channels: 1, height, width, pixels: pixels.into(), labels })
+}
+
+/// The two files of a split.
+pub fn files(dir: &Path, split: Split) -> Result<Vec<PathBuf>, DataError> {
+    Ok(vec![find(dir, split, "images", 3)?, find(dir, split, "labels", 1)?])
 }
 
 /// `train-images-idx3-ubyte` and its variants, with or without `.gz`.
@@ -105,7 +110,7 @@ mod tests {
     fn plain_and_compressed_files_are_read() {
         let dir = folder(&bytes(IMAGES, &[2, 1, 2], &[1, 2, 3, 4]), &bytes(LABELS, &[2], &[7, 8]));
         let images = read(dir.path(), Split::Train).unwrap();
-        assert_eq!((images.pixels, images.labels, images.width), (vec![1, 2, 3, 4], vec![7, 8], 2));
+        assert_eq!((images.pixels.to_vec(), images.labels, images.width), (vec![1, 2, 3, 4], vec![7, 8], 2));
     }
 
     #[test]

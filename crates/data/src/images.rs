@@ -1,6 +1,7 @@
 //! Decoded images in memory.
 
 use crate::DataError;
+use crate::kept::Bytes;
 use std::path::Path;
 
 /// Which part of a data set.
@@ -19,7 +20,7 @@ pub struct Images {
     pub channels: usize,
     pub height: usize,
     pub width: usize,
-    pub pixels: Vec<u8>,
+    pub pixels: Bytes,
     pub labels: Vec<u32>,
 }
 
@@ -45,12 +46,6 @@ impl Images {
         }
     }
 
-    /// Appends images of the same size.
-    pub fn append(&mut self, mut other: Images) {
-        self.pixels.append(&mut other.pixels);
-        self.labels.append(&mut other.labels);
-    }
-
     /// With black borders up to `side` pixels a side; the left and upper ones are the smaller where they differ.
     pub fn padded_to(self, side: usize) -> Result<Images, DataError> {
         if (self.height, self.width) == (side, side) {
@@ -69,7 +64,7 @@ impl Images {
             let start = (plane * side + top + y) * side + left;
             pixels[start..start + self.width].copy_from_slice(row);
         }
-        Ok(Images { height: side, width: side, pixels, ..self })
+        Ok(Images { height: side, width: side, pixels: pixels.into(), ..self })
     }
 
     /// Mean and standard deviation of each channel, in units of a byte, from exact counts of byte values.
@@ -99,7 +94,7 @@ mod tests {
     use super::*;
 
     fn tiny() -> Images {
-        Images { channels: 1, height: 1, width: 2, pixels: vec![1, 2, 3, 4], labels: vec![0, 9] }
+        Images { channels: 1, height: 1, width: 2, pixels: vec![1, 2, 3, 4].into(), labels: vec![0, 9] }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! - [`catalogue`]: the data sets by name or folder, and what is known of one without reading its images
 //! - [`idx`] and [`cifar`]: small images, all in memory; [`generated`] and [`shapes`]: made on the spot
 //! - [`folder`] and [`shards`]: pictures in folders and in Parquet; [`pack`]: many pictures in one memory-mapped file
-//! - [`images`] and [`pictures`]: a split, decoded or not
+//! - [`images`] and [`pictures`]: a split, decoded or not; [`kept`]: decoded images that all trials share
 //! - [`order`]: which images a step sees, from (seed, epoch) alone
 //! - [`source`]: the trait
 //! - [`resident`]: all images as one tensor on the device, changed there ([`augment`], [`normalise`])
@@ -25,6 +25,7 @@ pub mod generated;
 pub mod idx;
 pub mod images;
 pub mod jitter;
+pub mod kept;
 pub mod normalise;
 pub mod order;
 pub mod pack;

@@ -180,6 +180,6 @@ impl Pictures {
         let all = all.collect::<Result<Vec<_>, DataError>>()?;
         let Some(all) = all.into_iter().collect::<Option<Vec<_>>>() else { return Ok(self) };
         let labels = (0..self.len()).map(|i| self.label(i)).collect();
-        Ok(Pictures::Memory(Images { channels: 3, height, width, pixels: all.concat(), labels }))
+        Ok(Pictures::Memory(Images { channels: 3, height, width, pixels: all.concat().into(), labels }))
     }
 }

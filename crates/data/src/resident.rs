@@ -23,7 +23,12 @@ impl Part {
     fn new(images: &Images, device: Device) -> Part {
         let shape = [images.len(), images.channels, images.height, images.width].map(|n| n as i64);
         let labels: Vec<i64> = images.labels.iter().map(|&l| i64::from(l)).collect();
-        Part { pixels: to_device(&images.pixels, shape, device), labels: Tensor::from_slice(&labels).to_device(device) }
+        // On the CPU the tensor lies over the images themselves, which may be a file that other trials read too.
+        let pixels = match device {
+            Device::Cpu => libtorch::tensor_of_bytes(images.pixels.clone()).view(shape),
+            _ => to_device(&images.pixels, shape, device),
+        };
+        Part { pixels, labels: Tensor::from_slice(&labels).to_device(device) }
     }
 }
 
@@ -85,7 +90,7 @@ mod tests {
             channels: 1,
             height: 2,
             width: 2,
-            pixels: (0..4 * n).map(|i| (37 * i % 251) as u8).collect(),
+            pixels: (0..4 * n).map(|i| (37 * i % 251) as u8).collect::<Vec<u8>>().into(),
             labels: (0..n).map(|i| (i % 10) as u32).collect(),
         };
         let train = images(50);

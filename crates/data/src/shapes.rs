@@ -61,7 +61,7 @@ pub fn generate(split: Split, count: usize, side: usize) -> Images {
     let mut pixels = Vec::with_capacity(count * side * side);
     (0..count).for_each(|index| pixels.extend(draw(split, index, side)));
     let labels = (0..count).map(|i| (i % CLASSES) as u32).collect();
-    Images { channels: 1, height: side, width: side, pixels, labels }
+    Images { channels: 1, height: side, width: side, pixels: pixels.into(), labels }
 }
 
 fn draw(split: Split, index: usize, side: usize) -> Vec<u8> {
@@ -115,7 +115,7 @@ mod tests {
     fn images_follow_from_their_place_alone_and_splits_differ() {
         let few = generate(Split::Train, 4, 32);
         let more = generate(Split::Train, 16, 32);
-        assert_eq!(few.pixels, more.pixels[..few.pixels.len()]);
+        assert_eq!(*few.pixels, more.pixels[..few.pixels.len()]);
         assert_ne!(few.pixels, generate(Split::Test, 4, 32).pixels);
         assert_eq!(more.labels[8..16], more.labels[..8]);
     }

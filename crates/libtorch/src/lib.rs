@@ -2,12 +2,15 @@
 //!
 //! This crate must never know: networks, data sets, files, recipes. It takes and returns tensors.
 //!
-//! Reading order: this file, whose C++ is `shim.cpp`; [`group`], whose C++ is `group.cpp`.
+//! Reading order: this file, whose C++ is `shim.cpp`; [`group`], whose C++ is `group.cpp`;
+//! [`graph`], whose C++ is `graph.cpp`.
 
 #![allow(unsafe_code, reason = "each block calls the shim with pointers that live for the call, as said there")]
 
+pub mod graph;
 pub mod group;
 
+pub use graph::CudaGraph;
 pub use group::{Bucket, Group, Member, Reducer, Trace};
 
 use std::ffi::{CStr, c_char, c_void};
@@ -31,6 +34,13 @@ unsafe extern "C" {
     fn res2lab_update_scale(scale: *mut C_tensor, growth: *mut C_tensor, found_inf: *const C_tensor) -> *mut c_char;
     fn res2lab_tensor_over(
         data: *mut f32,
+        n: i64,
+        context: *mut c_void,
+        give_back: extern "C" fn(*mut c_void),
+        out: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    fn res2lab_tensor_of_bytes(
+        data: *const u8,
         n: i64,
         context: *mut c_void,
         give_back: extern "C" fn(*mut c_void),
@@ -133,6 +143,24 @@ pub fn tensor_over(
     }
     // SAFETY: the shim made a tensor on the heap for us to own.
     Ok(unsafe { Tensor::from_ptr(tensor) })
+}
+
+/// A tensor (uint8) over bytes, without a copy. They are dropped with its last view, and must only be read through it: they
+/// may lie in a file.
+pub fn tensor_of_bytes<B: std::ops::Deref<Target = [u8]> + Send + 'static>(bytes: B) -> Tensor {
+    extern "C" fn drop_bytes<B>(context: *mut c_void) {
+        // SAFETY: the context is the box that was leaked below, and libtorch calls this once.
+        drop(unsafe { Box::from_raw(context.cast::<B>()) });
+    }
+    let bytes = Box::new(bytes);
+    let (data, n) = (bytes.as_ptr(), bytes.len() as i64);
+    let context = Box::into_raw(bytes).cast::<c_void>();
+    let mut tensor = std::ptr::null_mut();
+    // SAFETY: `data` holds `n` bytes and lives in the leaked box until libtorch calls `drop_bytes`.
+    let made = check(unsafe { res2lab_tensor_of_bytes(data, n, context, drop_bytes::<B>, &mut tensor) });
+    made.unwrap_or_else(|e| panic!("{e}"));
+    // SAFETY: the shim made a tensor on the heap for us to own.
+    unsafe { Tensor::from_ptr(tensor) }
 }
 
 /// From now on the process keeps memory that it frees, for its next use. For programs that train or evaluate: each step
@@ -242,6 +270,8 @@ mod tests {
     #[test]
     fn a_lent_vector_comes_back_when_the_last_view_is_gone() {
         let (sender, receiver) = channel();
+        let bytes = tensor_of_bytes(vec![3_u8, 4, 5]);
+        assert_eq!(Vec::<u8>::try_from(bytes.narrow(0, 1, 2)).unwrap(), [4, 5]);
         let tensor = tensor_over(vec![1.0, 2.0, 3.0, 4.0], move |values| drop(sender.send(values))).unwrap();
         let view = tensor.view([2, 2]).get(1);
         drop(tensor);

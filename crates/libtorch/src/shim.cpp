@@ -62,6 +62,14 @@ char* res2lab_tensor_over(float* data, int64_t n, void* context, void (*give_bac
     });
 }
 
+// The same over `n` bytes that are only read.
+char* res2lab_tensor_of_bytes(const uint8_t* data, int64_t n, void* context, void (*give_back)(void*), at::Tensor** out) {
+    return guarded([&] {
+        *out = new at::Tensor(at::from_blob(
+            const_cast<uint8_t*>(data), {n}, [context, give_back](void*) { give_back(context); }, at::TensorOptions().dtype(at::kByte)));
+    });
+}
+
 // Freed memory stays with the process: activations of a step come and go, and getting them from the kernel anew costs a
 // page fault for every 4 KiB.
 void res2lab_keep_memory() {

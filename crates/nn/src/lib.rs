@@ -8,7 +8,7 @@
 //! - [`net`]: forward passes, in training and in evaluation, and taps by node
 //! - [`folded`]: the same in evaluation, batch norms folded away
 //! - `buckets`: gradients summed over processes, piece by piece
-//! - [`step`]: forward and backward of one batch; `planned`: the same without autograd
+//! - [`step`]: forward and backward of one batch; `planned`: the same without autograd; [`graphed`]: the same as one launch
 //! - [`sgd`]: the optimizer; [`scaler`]: loss scaling for float16
 //! - [`init`]: initial weights from a seed
 //! - [`weights`]: state in and out of our files, safetensors and PyTorch's .pth
@@ -19,6 +19,7 @@
 mod buckets;
 pub mod error;
 pub mod folded;
+pub mod graphed;
 pub mod init;
 pub mod net;
 pub mod params;
@@ -30,6 +31,7 @@ pub mod weights;
 
 pub use error::NnError;
 pub use folded::Folded;
+pub use graphed::GraphedStep;
 pub use net::{Mode, Net, Output};
 pub use params::{Layout, Params, Placement};
 pub use planned::PlannedStep;

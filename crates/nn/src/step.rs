@@ -1,6 +1,7 @@
 //! Forward and backward of one batch. The training loop knows only the trait, so that a planned step with fused
 //! kernels can stand in for autograd.
 
+use crate::NnError;
 use crate::net::{Mode, Net};
 use tch::{Reduction, Tensor};
 
@@ -48,12 +49,14 @@ pub trait Step {
     fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss;
 }
 
-/// The faster step for this net, as its layout was chosen for it; see [`Layout::choose`](crate::Layout::choose).
-pub fn choose(net: &Net, label_smoothing: f64) -> Box<dyn Step> {
-    match crate::PlannedStep::fits(net) {
+/// The faster step for this net, as its layout was chosen for it; see [`Layout::choose`](crate::Layout::choose). On a GPU it
+/// is recorded as a CUDA graph if `cuda_graph` says so.
+pub fn choose(net: &Net, label_smoothing: f64, cuda_graph: bool) -> Result<Box<dyn Step>, NnError> {
+    Ok(match crate::PlannedStep::fits(net) {
         true => Box::new(crate::PlannedStep::new(label_smoothing)),
+        false if cuda_graph && crate::graphed::fits(net) => Box::new(crate::GraphedStep::new(label_smoothing)?),
         false => Box::new(AutogradStep { label_smoothing }),
-    }
+    })
 }
 
 /// The reference: libtorch's autograd over [`Net::forward`].

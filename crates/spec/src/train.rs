@@ -42,6 +42,9 @@ pub struct TrainSpec {
     /// Trains by libtorch's operators and autograd where a planned step with kernels of its own would be taken (CPUs): what
     /// that one is compared with.
     pub plain: bool,
+    /// On a GPU, the step is recorded once as a CUDA graph and launched as a whole from then on: small networks are bound by
+    /// launches.
+    pub cuda_graph: bool,
     /// Training ends, with an evaluation, after so many minutes of all attempts together. 0 is no limit.
     pub max_minutes: f64,
 }
@@ -124,6 +127,7 @@ impl Default for TrainSpec {
             log_every: 25,
             precision: Precision::F32,
             plain: false,
+            cuda_graph: false,
             max_minutes: 0.0,
         }
     }
@@ -173,6 +177,11 @@ impl TrainSpec {
         alpha("train.cutmix", self.cutmix)?;
         range("train.clip_norm", self.clip_norm, self.clip_norm >= 0.0, "0 (off) or a number such as 5")?;
         range("train.max_minutes", self.max_minutes, self.max_minutes >= 0.0, "0 (no limit) or minutes")?;
+        let (mixes, devices) = (self.mixup > 0.0 || self.cutmix > 0.0, self.devices_per_trial);
+        if self.cuda_graph && (mixes || devices > 1) {
+            let with = if mixes { "mixup or cutmix, whose shares change from step to step" } else { "several devices" };
+            return Err(SpecError::new(format!("train.cuda_graph does not go with {with}"), "leave one of them out"));
+        }
         self.schedule.check()
     }
 
@@ -194,6 +203,7 @@ impl TrainSpec {
         say(self.cutmix > 0.0, format!("cutmix {}", self.cutmix));
         say(self.ema > 0.0, format!("ema {}", self.ema));
         say(self.plain, "plain operators".into());
+        say(self.cuda_graph, "CUDA graph".into());
         say(self.precision == Precision::Bf16, "bf16 autocast".into());
         say(self.precision == Precision::Fp16, "fp16 autocast with loss scaling".into());
         on

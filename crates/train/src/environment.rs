@@ -43,6 +43,17 @@ pub fn peak_memory_mib() -> f64 {
     kib.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
+/// Seconds since this process began, to a hundredth; None where /proc does not say.
+pub fn process_age_s() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name, in brackets, may have blanks; the start, in ticks since boot, is the twentieth word after it.
+    let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let uptime: f64 = read_line("/proc/uptime").split_whitespace().next()?.parse().ok()?;
+    // Linux counts a hundred ticks a second on every machine that libtorch is brought for.
+    const TICKS: f64 = 100.0;
+    Some((uptime - ticks / TICKS).max(0.0))
+}
+
 /// Cores of the machine, not only those that this process may use.
 fn cores() -> usize {
     fs::read_to_string("/proc/cpuinfo").unwrap_or_default().lines().filter(|line| line.starts_with("processor")).count()
@@ -72,4 +83,17 @@ fn gpus() -> Vec<String> {
     let asked = Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output();
     let text = asked.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
     text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_grows_older() {
+        let first = process_age_s().expect("/proc is there");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let later = process_age_s().expect("/proc is there");
+        assert!(later > first && first < 3600.0, "{first} s, then {later} s");
+    }
 }

@@ -12,7 +12,7 @@ pub fn step(trial: &PlannedTrial, options: &Options, images: usize) -> Result<()
     let shape = [images, trial.image_channels, trial.image_px, trial.image_px].map(|n| n as i64);
     let pictures = net.prepare(&Tensor::randn(shape, (Kind::Float, options.device)));
     let targets = Targets::plain(Tensor::zeros([images as i64], (Kind::Int64, options.device)));
-    let mut step = nn::step::choose(&net, trial.spec.train.label_smoothing);
+    let mut step = crate::trial::step_of(&net, &trial.spec.train)?;
     let _ = step.forward_backward(&mut net, &pictures, &targets, Weight::ONE).loss.double_value(&[]);
     Ok(())
 }

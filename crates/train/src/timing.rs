@@ -78,7 +78,7 @@ fn steps(
 ) -> Result<f64, TrainError> {
     let train = &spec.train;
     let sgd = optimizer(train);
-    let mut step = nn::step::choose(net, train.label_smoothing);
+    let mut step = crate::trial::step_of(net, train)?;
     let (mut count, mut started) = (0, Instant::now());
     for epoch in 0.. {
         let batches = order::training_batches(source.len(Split::Train), spec.seed, epoch, part, Shard::WHOLE, 0);

@@ -1,6 +1,7 @@
 //! The loop. Every line of a step is here, in order; what it calls decides nothing about the order.
 
 use crate::checkpoint::{self, State};
+use crate::environment::process_age_s;
 use crate::evaluate::{Groups, evaluate};
 use crate::mix::mix;
 use crate::recorder::{Progress, Recorder};
@@ -174,10 +175,13 @@ impl Loop<'_> {
         Ok(LoopEnd::Finished)
     }
 
-    /// Once an attempt, when everything is warm.
+    /// Once an attempt each: how long its start took, and, when everything is warm, what travelled when.
     fn trace(&mut self) -> Result<(), TrainError> {
         const STEP: usize = 5;
         self.speed.steps += 1;
+        if let (1, Some(age_s)) = (self.speed.steps, process_age_s()) {
+            self.recorder.log(&format!("first step done {age_s:.2} s after the process began"));
+        }
         if let (Some(trace), true) = (self.reduce.trace(), self.speed.steps == STEP && self.options.is_first()) {
             self.recorder.log(&trace::sentence(&trace));
             trace::write(&self.run.trace(self.run.last_attempt()), &trace)?;

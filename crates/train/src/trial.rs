@@ -12,8 +12,8 @@ use arch::Input;
 use data::Shard;
 use libtorch::{Group, Member};
 use nn::weights::{self, Head, StateDict};
-use nn::{Layout, LossScaler, Net, Placement, init};
-use spec::{Precision, TrialSpec};
+use nn::{Layout, LossScaler, Net, Placement, Step, init};
+use spec::{Precision, TrainSpec, TrialSpec};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -165,11 +165,14 @@ fn set_up<'a>(
     if !options.changed.is_empty() {
         recorder.log(&format!("changed: {}", options.changed));
     }
+    if spec.train.cuda_graph && !options.device.is_cuda() {
+        recorder.log("cuda_graph does nothing on a CPU");
+    }
     recorder.log(&format!("recipe: {}", if on.is_empty() { "plain".into() } else { on.join(", ") }));
     let augment = augment(&spec.data, is_resident(&spec.data, &set));
     let target = Target { device: options.device, kind, threads: options.threads };
     let source = source(&spec.data, set, px, target)?;
-    let step = nn::step::choose(&net, spec.train.label_smoothing);
+    let step = step_of(&net, &spec.train)?;
     let scaler = (autocast == Some(Kind::Half)).then(|| match state.loss_scale {
         Some((scale, growth)) => LossScaler::restored(options.device, scale, growth),
         None => LossScaler::new(options.device),
@@ -191,6 +194,11 @@ fn set_up<'a>(
         earlier_s,
         speed,
     })
+}
+
+/// The step that trains this net by this recipe.
+pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, TrainError> {
+    Ok(nn::step::choose(net, train.label_smoothing, train.cuda_graph && !train.plain)?)
 }
 
 /// Processes on machines that see different files would train different networks.

@@ -48,6 +48,9 @@ pub struct SpeedArgs {
     /// By libtorch's operators alone
     #[arg(long)]
     pub plain: bool,
+    /// On a GPU: the step recorded as a CUDA graph
+    #[arg(long)]
+    pub cuda_graph: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -59,6 +62,7 @@ struct Speed {
     batch: usize,
     size: usize,
     threads: usize,
+    device: String,
     layout: &'static str,
     images_per_s: f64,
     step_ms: f64,
@@ -87,12 +91,13 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
     let threads = args.threads.unwrap_or_else(|| sweep::local::available_cores().len());
     tch::set_num_threads(threads as i32);
     let graph = arch::build(&model, input)?;
-    let layout = Layout::choose(&graph, Device::Cpu, !args.plain);
+    let device = Device::cuda_if_available();
+    let layout = Layout::choose(&graph, device, device == Device::Cpu && !args.plain);
     let kind = Kind::Float;
-    let mut net = Net::new(graph, Placement { device: Device::Cpu, kind, layout }).map_err(crate::network::input)?;
+    let mut net = Net::new(graph, Placement { device, kind, layout }).map_err(crate::network::input)?;
     init::init(net.params_mut(), 0);
     let shape = [args.batch, input.channels, px, px].map(|n| n as i64);
-    let images = net.prepare(&Tensor::randn(shape, (kind, Device::Cpu)));
+    let images = net.prepare(&Tensor::randn(shape, (kind, device)));
     let seconds = match args.what {
         SpeedOf::Train => training(args, &mut net, &images, input.classes)?,
         SpeedOf::Infer => evaluation(args, &net, &images)?,
@@ -102,6 +107,7 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
         batch: args.batch,
         size: px,
         threads,
+        device: train::environment::device_name(device),
         layout: layout.name(),
         images_per_s: args.batch as f64 / seconds,
         step_ms: 1000.0 * seconds,
@@ -121,8 +127,8 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
 /// Forward, backward, update, as the trainer does them.
 fn training(args: &SpeedArgs, net: &mut Net, images: &Tensor, classes: usize) -> Result<f64, Failure> {
     let labels: Vec<i64> = (0..args.batch).map(|i| (i % classes) as i64).collect();
-    let targets = Targets::plain(Tensor::from_slice(&labels));
-    let mut step = step::choose(net, 0.1);
+    let targets = Targets::plain(Tensor::from_slice(&labels).to_device(net.placement().device));
+    let mut step = step::choose(net, 0.1, args.cuda_graph).map_err(|e| machine(&e.cause))?;
     let sgd = Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: false };
     let mut first = true;
     median(args.steps, || {
@@ -137,7 +143,7 @@ fn training(args: &SpeedArgs, net: &mut Net, images: &Tensor, classes: usize) ->
 }
 
 fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Failure> {
-    let mut folded = (!args.plain).then(|| Folded::new(net, args.batch));
+    let mut folded = (!args.plain && Folded::fits(net)).then(|| Folded::new(net, args.batch));
     median(args.steps, || {
         let logits = match &mut folded {
             None => tch::no_grad(|| net.logits(images, Mode::Eval)),

@@ -1,0 +1,180 @@
+//! The autograd step recorded as a CUDA graph: small networks on a GPU wait for launches, and a graph is one launch. No GPU
+//! has run this yet; the test at the foot holds its plumbing to the step it records.
+
+use crate::step::{AutogradStep, Loss, Step, Targets, Weight};
+use crate::{Net, NnError};
+use libtorch::CudaGraph;
+use tch::{Kind, Tensor};
+
+/// What records a piece of work and repeats it on the same memory.
+pub trait Recorder {
+    /// Runs `work` where it will be recorded.
+    fn warm_up(&mut self, work: &mut dyn FnMut());
+    /// Records `work`, which may leave its results unwritten until it is repeated.
+    fn record(&mut self, work: &mut dyn FnMut());
+    /// Repeats what was recorded; `again` does the same by itself.
+    fn replay(&mut self, again: &mut dyn FnMut());
+}
+
+impl Recorder for CudaGraph {
+    // As every operation of tch, these panic where libtorch fails.
+    fn warm_up(&mut self, work: &mut dyn FnMut()) {
+        CudaGraph::warm_up(self, work).unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    fn record(&mut self, work: &mut dyn FnMut()) {
+        CudaGraph::record(self, work).unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    fn replay(&mut self, _: &mut dyn FnMut()) {
+        CudaGraph::replay(self).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
+/// Steps before one is recorded: cuDNN chooses its kernels, cuBLAS gets its memory.
+const WARM_UP: usize = 3;
+
+/// Steps like [`AutogradStep`], from the fourth on by a graph. Batches of another size, mixed ones, or ones of another
+/// weight go the plain way.
+pub struct GraphedStep<R = CudaGraph> {
+    plain: AutogradStep,
+    recorder: R,
+    steps: usize,
+    recorded: Option<Recorded>,
+}
+
+/// The memory that the graph reads from and writes to.
+struct Recorded {
+    images: Tensor,
+    labels: Tensor,
+    share: f64,
+    is_scaled: bool,
+    loss: Tensor,
+    logits: Tensor,
+}
+
+impl GraphedStep<CudaGraph> {
+    /// Fails in builds without CUDA.
+    pub fn new(label_smoothing: f64) -> Result<GraphedStep, NnError> {
+        Ok(GraphedStep::with(CudaGraph::new()?, label_smoothing))
+    }
+}
+
+impl<R: Recorder> GraphedStep<R> {
+    fn with(recorder: R, label_smoothing: f64) -> GraphedStep<R> {
+        GraphedStep { plain: AutogradStep { label_smoothing }, recorder, steps: 0, recorded: None }
+    }
+
+    fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) {
+        let (images, labels) = (images.copy(), targets.labels.copy());
+        let (mut plain, mut out) = (self.plain, None);
+        let targets = Targets::plain(labels.shallow_clone());
+        self.recorder.record(&mut || out = Some(plain.forward_backward(net, &images, &targets, weight)));
+        let Loss { loss, logits } = out.unwrap_or_else(|| panic!("nothing was recorded"));
+        let (share, is_scaled) = (weight.share, weight.scale.is_some());
+        self.recorded = Some(Recorded { images, labels, share, is_scaled, loss, logits });
+    }
+}
+
+impl<R: Recorder> Step for GraphedStep<R> {
+    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
+        let mut plain = self.plain;
+        if targets.mixed.is_some() {
+            return plain.forward_backward(net, images, targets, weight);
+        }
+        self.steps += 1;
+        if self.steps <= WARM_UP {
+            let mut out = None;
+            self.recorder.warm_up(&mut || out = Some(plain.forward_backward(net, images, targets, weight)));
+            return out.unwrap_or_else(|| panic!("a step did not run"));
+        }
+        if self.recorded.is_none() {
+            self.record(net, images, targets, weight);
+        }
+        let fits = |r: &&mut Recorded| {
+            r.images.size() == images.size() && r.share == weight.share && r.is_scaled == weight.scale.is_some()
+        };
+        let Some(recorded) = self.recorded.as_mut().filter(fits) else {
+            return plain.forward_backward(net, images, targets, weight);
+        };
+        recorded.images.copy_(images);
+        recorded.labels.copy_(&targets.labels);
+        let Recorded { images, labels, loss, logits, .. } = recorded;
+        let targets = Targets::plain(labels.shallow_clone());
+        self.recorder.replay(&mut || {
+            let again = plain.forward_backward(net, images, &targets, weight);
+            loss.copy_(&again.loss);
+            logits.copy_(&again.logits);
+        });
+        // The next replay overwrites both.
+        Loss { loss: loss.copy(), logits: logits.copy() }
+    }
+}
+
+/// Whether this net's step can be recorded: on a GPU, in one process.
+pub(crate) fn fits(net: &Net) -> bool {
+    let placement = net.placement();
+    placement.device.is_cuda() && matches!(placement.kind, Kind::Float | Kind::Double) && !net.is_synchronised()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Layout, Placement, init};
+    use tch::Device;
+
+    /// Records by doing the work, which stands for the first replay, and repeats by doing it again.
+    #[derive(Default)]
+    struct Again {
+        is_done: bool,
+        replays: usize,
+    }
+
+    impl Recorder for Again {
+        fn warm_up(&mut self, work: &mut dyn FnMut()) {
+            work();
+        }
+
+        fn record(&mut self, work: &mut dyn FnMut()) {
+            work();
+            self.is_done = true;
+        }
+
+        fn replay(&mut self, again: &mut dyn FnMut()) {
+            self.replays += 1;
+            if !std::mem::take(&mut self.is_done) {
+                again();
+            }
+        }
+    }
+
+    #[test]
+    fn recorded_steps_are_the_plain_ones_on_whatever_batch_comes() {
+        let words = arch::ModelWords { blocks: Some(vec![1]), stem: Some(arch::Stem::Cifar), ..Default::default() };
+        let graph = arch::build(&words.resolve().unwrap().0, arch::Input::square(12, 5)).unwrap();
+        let placement = Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
+        let net = || {
+            let mut net = Net::new(graph.clone(), placement).unwrap();
+            init::init(net.params_mut(), 1);
+            net
+        };
+        let (mut ours, mut theirs) = (net(), net());
+        let mut graphed = GraphedStep::with(Again::default(), 0.1);
+        let mut plain = AutogradStep { label_smoothing: 0.1 };
+        for step in 0..8_i64 {
+            // The sixth batch is smaller and goes the plain way.
+            let n = if step == 5 { 2 } else { 4 };
+            let images = (Tensor::arange(n * 3 * 144, (Kind::Double, Device::Cpu)) * (0.1 + step as f64)).sin();
+            let (images, labels) = (images.view([n, 3, 12, 12]), Tensor::arange(n, (Kind::Int64, Device::Cpu)));
+            let targets = Targets::plain(labels);
+            let a = graphed.forward_backward(&mut ours, &images, &targets, Weight::ONE);
+            let b = plain.forward_backward(&mut theirs, &images, &targets, Weight::ONE);
+            assert_eq!((a.loss, a.logits), (b.loss, b.logits), "step {step}");
+        }
+        assert_eq!(graphed.recorder.replays, 4);
+        for i in 0..graph.state.len() {
+            assert_eq!(ours.params().tensor(i), theirs.params().tensor(i));
+            assert_eq!(ours.params().grad(i), theirs.params().grad(i));
+        }
+    }
+}
