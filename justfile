@@ -71,6 +71,10 @@ test: setup
 verify: _build _tensorboard _verify-tools
     scripts/verify.sh
 
+# Every path that only a GPU takes, in small; says so and ends where there is none
+gpu-check: _build
+    scripts/gpu-check.sh
+
 # Format and lint checks
 lint: setup
     cargo fmt --all --check

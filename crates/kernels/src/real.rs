@@ -76,11 +76,11 @@ pub(crate) fn has() -> Level {
         let avx512 = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
-        return match avx2 {
+        match avx2 {
             true if avx512 => Level::Avx512,
             true => Level::Avx2,
             false => Level::Plain,
-        };
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     Level::Plain

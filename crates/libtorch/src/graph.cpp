@@ -7,36 +7,39 @@
 #include <optional>
 
 #ifdef RES2LAB_CUDA
-#include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
-#include <c10/cuda/CUDACachingAllocator.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #endif
 
 namespace {
 
 struct Graph {
 #ifdef RES2LAB_CUDA
+    // c10's own words for streams, so that nothing but libtorch_cuda has to be linked.
+    c10::impl::VirtualGuardImpl gpu{c10::DeviceType::CUDA};
     at::cuda::CUDAGraph graph;
     // The default stream cannot be recorded.
-    c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();
-    std::optional<c10::cuda::CUDAStreamGuard> guard;
+    c10::Stream stream = gpu.getStreamFromGlobalPool(gpu.getDevice());
+    std::optional<c10::StreamGuard> guard;
 
-    static void wait(c10::cuda::CUDAStream who, c10::cuda::CUDAStream for_whom) {
-        at::cuda::CUDAEvent event;
+    c10::Stream current() const { return gpu.getStream(gpu.getDevice()); }
+
+    static void wait(c10::Stream who, c10::Stream for_whom) {
+        c10::Event event(c10::DeviceType::CUDA);
         event.record(for_whom);
         event.block(who);
     }
 
     void enter() {
-        wait(stream, c10::cuda::getCurrentCUDAStream());
+        wait(stream, current());
         guard.emplace(stream);
     }
 
     void leave() {
         guard.reset();
-        wait(c10::cuda::getCurrentCUDAStream(), stream);
+        wait(current(), stream);
     }
 #endif
 };
@@ -62,7 +65,6 @@ void res2lab_graph_free(Graph* graph) { delete graph; }
 char* res2lab_graph_enter(Graph* graph, bool record) {
     return guarded([&] {
 #ifdef RES2LAB_CUDA
-        if (record) c10::cuda::CUDACachingAllocator::emptyCache();
         graph->enter();
         if (record) graph->graph.capture_begin();
 #else
