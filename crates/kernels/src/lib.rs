@@ -15,6 +15,7 @@
 //! - [`real`]: `f32` and `f64`, and vectors of them
 //! - `avx2`, `avx512`: those vectors in registers
 //! - `table`: the innermost functions, compiled for a type and an instruction set, chosen once
+//! - [`memory`]: huge pages
 //! - [`conv`]: convolutions, forward and backward
 //! - [`norm`]: batch norm
 //! - [`pool`]: average, maximum and global pools
@@ -28,6 +29,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod conv;
+pub mod memory;
 pub mod norm;
 pub mod pointwise;
 pub mod pool;

@@ -1,7 +1,6 @@
 //! An evaluation, planned: batch norms folded into the convolutions before them, with the sum and the ReLU behind them, and
 //! weights in the order in which they are read.
 
-use crate::memory::zeros;
 use crate::norms::{Affine, Constants};
 use crate::places::IMAGES;
 use crate::program::{Added, Instr, NormId, NormOf, Program, Then};
@@ -10,6 +9,7 @@ use crate::step::{Planned, State};
 use crate::units::{Residual, Unit, own_conv, units};
 use arch::{Graph, NodeId, Op};
 use kernels::Real;
+use kernels::memory::zeros;
 use std::collections::HashMap;
 
 /// A network with the weights of one moment, ready to be evaluated in batches of one size.
@@ -25,6 +25,17 @@ type Norm = (usize, f64);
 impl<T: Real> Inference<T> {
     /// Folds and packs the state; `entry` gives the graph's entries one by one, each in its published order in memory.
     pub fn new(graph: &Graph, entry: impl Fn(usize) -> Vec<T>, batch: usize, threads: usize) -> Inference<T> {
+        Inference::within(graph, entry, batch, threads, segments::BYTES)
+    }
+
+    /// With blocks of images of which no instruction touches more than `bytes`.
+    fn within(
+        graph: &Graph,
+        entry: impl Fn(usize) -> Vec<T>,
+        batch: usize,
+        threads: usize,
+        bytes: usize,
+    ) -> Inference<T> {
         let mut starts = vec![0];
         starts.extend(graph.state.iter().scan(0, |end, entry| {
             *end += entry.elements();
@@ -36,7 +47,7 @@ impl<T: Real> Inference<T> {
             state[*start..start + values.len()].copy_from_slice(&values);
         }
         let (program, norms) = program(graph);
-        let cut = |program: &Program, images| segments::blocks(program, images, size_of::<T>());
+        let cut = |program: &Program, images| segments::blocks(program, images, bytes / size_of::<T>());
         let mut plan = Planned::of(program, graph, starts, batch.max(1), threads, cut);
         for (conv, norm) in norms.into_iter().enumerate() {
             fold(&mut plan, conv, norm, &mut state);
@@ -194,5 +205,40 @@ impl Builder<'_> {
             conv: None,
             first_channel: 0,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arch::Input;
+
+    fn logits(name: &str, batch: usize, threads: usize, bytes: usize) -> (Vec<usize>, Vec<f64>) {
+        let spec = arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
+        let graph = arch::build(&spec, Input { height: 64, width: 64, channels: 3, classes: 7 }).unwrap();
+        let wave = |n: usize, seed: usize| (0..n).map(move |i| (((i * 37 + seed * 11) % 101) as f64 - 50.0) / 400.0);
+        // A variance is positive.
+        let entry = |i: usize| wave(graph.state[i].elements(), i).map(f64::abs).collect();
+        let mut inference = Inference::<f64>::within(&graph, entry, batch, threads, bytes);
+        let images: Vec<f64> = wave(5 * 3 * 64 * 64, 3).collect();
+        let blocks = inference.plan.segments.iter().map(|segment| segment.block).collect();
+        (blocks, inference.logits(&images))
+    }
+
+    /// A buffer that outlives its segment must keep all images' values while others share its memory block by block.
+    #[test]
+    fn blocks_of_images_change_nothing() {
+        for name in ["res2net50_26w_4s", "res2net_dla60", "res2net50d", "seresnet50"] {
+            let (blocks, whole) = logits(name, 5, 1, usize::MAX);
+            assert_eq!(blocks, [5], "{name}");
+            assert!(whole.iter().all(|value| value.is_finite()) && whole[0] != whole[7], "{name}");
+            for (batch, threads, bytes) in [(5, 1, 2 << 20), (5, 2, 600 << 10), (4, 1, 1 << 20), (5, 1, 0)] {
+                let (blocks, other) = logits(name, batch, threads, bytes);
+                assert!(bytes == 0 || blocks.len() > 1, "{name}: {blocks:?}");
+                let most = whole.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+                let off = whole.iter().zip(&other).fold(0.0, |off: f64, (a, b)| off.max((a - b).abs()));
+                assert!(off <= 1e-12 * most, "{name}, {batch} images, {threads} threads, {bytes} bytes: {off:e}");
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Bytes that an instruction may touch.
-const BYTES: usize = 4 << 20;
+pub const BYTES: usize = 4 << 20;
 
 /// Instructions that are run for one block of images after the other.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,16 +25,15 @@ pub fn whole(program: &Program, images: usize) -> Vec<Segment> {
     vec![Segment { instrs: 0..program.forward.len(), block: images.max(1) }]
 }
 
-/// Blocks that keep what an instruction and those after it touch within [`BYTES`], of elements of so many bytes.
-pub fn blocks(program: &Program, images: usize, bytes: usize) -> Vec<Segment> {
+/// Blocks that keep what an instruction, and each of those after it, touches within so many elements.
+pub fn blocks(program: &Program, images: usize, elements: usize) -> Vec<Segment> {
     let images = images.max(1);
     let mut segments: Vec<Segment> = Vec::new();
     let mut most = 1;
     for (i, instr) in program.forward.iter().enumerate().rev() {
         let places = touched(program, instr);
-        let elements: usize = places.iter().map(|place| place.shape.elements()).sum();
-        most = most.max(elements * bytes);
-        let blocks = images.div_ceil((BYTES / most).max(1));
+        most = most.max(places.iter().map(|place| place.shape.elements()).sum());
+        let blocks = images.div_ceil((elements / most).max(1));
         let block = images.div_ceil(blocks);
         match segments.last_mut().filter(|segment| segment.block == block) {
             Some(segment) => segment.instrs.start = i,

@@ -1,12 +1,13 @@
 //! The step: memory for one batch size, and both passes over it.
 
-use crate::memory::{pack, zeros};
+use crate::memory::pack;
 use crate::norms::Constants;
 use crate::program::{PoolOf, Program};
 use crate::segments::{self, Segment};
 use crate::team::{self, Barrier};
 use crate::worker::{Arena, Shared, Worker};
 use arch::{Graph, Op};
+use kernels::memory::zeros;
 use kernels::pool::{AveragePool, MaxPool, PoolShape};
 use kernels::{ConvPlan, ConvShape, Part, Real};
 use std::ops::Range;
