@@ -110,7 +110,7 @@ def same(one, other):
 
 
 # --- six trials, preempted in the middle ---
-SIX = "scale=2,3,4 seed=0,1 epochs=4 batch=50 train.log_every=5"
+SIX = "scale=2,3,4 seed=0,1 epochs=10 batch=50 train.log_every=5"
 subprocess.run(command("local", SIX, "--slots", "2", "--threads", "1"), check=True, capture_output=True)
 sweep = start("preempted", SIX, "--executor", "slurm:time=10")
 job = job_of("preempted")
@@ -143,7 +143,7 @@ with open(f"{reports}/packed/slurm/submission-1.json") as f:
     check(status == 0 and len(json.load(f)["tasks"]) == 1, "four short trials run in one job")
 
 # --- the time limit ---
-sweep = start("limited", "scale=2 seed=0 epochs=40 batch=25", "--executor", "slurm:time=1,signal_s=50")
+sweep = start("limited", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=1,signal_s=50")
 job = job_of("limited")
 wait_for("the signal", lambda: any(e["event"] == "signalled" for e in events("limited")))
 status = finish("limited", sweep, job, 400)
@@ -152,7 +152,7 @@ reasons = [e["why"] for e in events("limited") if e["event"] == "signalled"]
 check(set(reasons) == {"time limit"}, f"its journal says why it stopped: {reasons}")
 
 # --- cancelled ---
-sweep = start("cancelled", "scale=2 seed=0 epochs=30 batch=25", "--executor", "slurm:time=10")
+sweep = start("cancelled", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=10")
 job = job_of("cancelled")
 wait_for("the first epoch", lambda: epochs_of("cancelled", 1))
 subprocess.run(["scancel", job], check=True)

@@ -11,7 +11,7 @@ trap 'rm -rf "$reports"' EXIT
 
 # Interrupted once on the way, so that TensorBoard also sees a trial of two attempts.
 sweep=(target/release/res2lab sweep scale=2,4 seed=0,1 epochs=2 train.log_every=5 --name verify --reports "$reports")
-timeout --signal=INT 4 "${sweep[@]}" || echo "interrupted on purpose; going on"
+timeout --signal=INT 3 "${sweep[@]}" || echo "interrupted on purpose; going on"
 "${sweep[@]}"
 .tools/tensorboard/bin/python scripts/verify-tensorboard.py "$reports/verify"
 .tools/verify/bin/python scripts/verify-tables.py "$reports/verify"
