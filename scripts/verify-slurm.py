@@ -83,11 +83,13 @@ pending_since = {}
 
 def hurry(job):
     """A job that was put back waits for two minutes; a test need not. Within the first seconds SLURM still takes the job's
-    old permit back, and would end one that starts meanwhile."""
-    for line in queue(job):
-        since = pending_since.setdefault(line, time.time()) if "PENDING" in line else time.time()
-        if time.time() - since > 8:
-            subprocess.run(["scontrol", "update", f"JobId={line.split()[1]}", "StartTime=now"], capture_output=True)
+    old permit back, and would end one that starts meanwhile: each time it is put back, the wait begins anew."""
+    pending = [line.split()[1] for line in queue(job) if "PENDING" in line]
+    for task in [task for task in pending_since if task not in pending]:
+        del pending_since[task]
+    for task in pending:
+        if time.time() - pending_since.setdefault(task, time.time()) > 8:
+            subprocess.run(["scontrol", "update", f"JobId={task}", "StartTime=now"], capture_output=True)
 
 
 def finish(name, sweep, job, seconds=240):
@@ -167,5 +169,7 @@ done = subprocess.run(command("wide", WIDE, "--executor", "slurm:time=10,nodes=2
 check(done.returncode == 0, f"a trial of two processes runs on two nodes by srun {done.stderr[-300:] if done.returncode else ''}")
 check(done.returncode == 0 and same("here", "wide"), "with the bits of two processes on one machine")
 
+if failures:
+    print(said_all())
 print(f"{failures} failed" if failures else "SLURM: all ok")
 sys.exit(failures > 0)
