@@ -130,8 +130,10 @@ fn main() {
                 best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
                 best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
                 best(|| plan.backward(&plain, &[x], &back, None, &[(dx, false)], 0..images, &mut scratch)),
-                best(|| plan.backward(&plain, &[x], &back, Some(&mut dw), &[], 0..images, &mut scratch)),
-                best(|| plan.backward(&full, &[x], &back, Some(&mut dw), &[(dx, false)], 0..images, &mut scratch)),
+                best(|| plan.backward(&plain, &[x], &back, Some((&mut dw, true)), &[], 0..images, &mut scratch)),
+                best(|| {
+                    plan.backward(&full, &[x], &back, Some((&mut dw, true)), &[(dx, false)], 0..images, &mut scratch)
+                }),
             ]
         };
         let [a, b, c, d, e] = seconds.map(|s| flops / s);

@@ -39,7 +39,7 @@ unsafe fn sum_f64x4(v: __m256d) -> f64 {
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $maskload:ident, $store:ident, $cast:ident,
      $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident, $sum:expr,
-     $sum_f64:expr, $add_sums:ident) => {
+     $sum_f64:expr, $four_sums:ident) => {
         // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called where both are there;
         // loads and stores touch the elements named, which the trait's callers promise.
         unsafe impl Simd<$t> for Avx2 {
@@ -113,8 +113,8 @@ macro_rules! simd {
                 unsafe { $sum(v) }
             }
             #[inline(always)]
-            unsafe fn add_sums(v: [$v; 4], to: *mut $t) {
-                unsafe { $add_sums(v, to) }
+            unsafe fn four_sums(v: [$v; 4], to: *mut $t, add: bool) {
+                unsafe { $four_sums(v, to, add) }
             }
             #[inline(always)]
             unsafe fn sum_f64(v: $v) -> f64 {
@@ -136,22 +136,24 @@ unsafe fn sum_f32(v: __m256) -> f32 {
 
 // Neighbours are added within halves of a register, so that four vectors' sums end up side by side.
 #[inline(always)]
-unsafe fn add_sums_f32([a, b, c, d]: [__m256; 4], to: *mut f32) {
+unsafe fn four_sums_f32([a, b, c, d]: [__m256; 4], to: *mut f32, add: bool) {
     // SAFETY: the caller's four elements.
     unsafe {
         let all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
         let sums = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all));
-        _mm_storeu_ps(to, _mm_add_ps(_mm_loadu_ps(to), sums));
+        let there = if add { _mm_loadu_ps(to) } else { _mm_setzero_ps() };
+        _mm_storeu_ps(to, _mm_add_ps(there, sums));
     }
 }
 
 #[inline(always)]
-unsafe fn add_sums_f64([a, b, c, d]: [__m256d; 4], to: *mut f64) {
+unsafe fn four_sums_f64([a, b, c, d]: [__m256d; 4], to: *mut f64, add: bool) {
     // SAFETY: the caller's four elements.
     unsafe {
         let (ab, cd) = (_mm256_hadd_pd(a, b), _mm256_hadd_pd(c, d));
         let (low, high) = (_mm256_permute2f128_pd::<0x20>(ab, cd), _mm256_permute2f128_pd::<0x31>(ab, cd));
-        _mm256_storeu_pd(to, _mm256_add_pd(_mm256_loadu_pd(to), _mm256_add_pd(low, high)));
+        let there = if add { _mm256_loadu_pd(to) } else { _mm256_setzero_pd() };
+        _mm256_storeu_pd(to, _mm256_add_pd(there, _mm256_add_pd(low, high)));
     }
 }
 
@@ -201,7 +203,7 @@ simd!(
     evens_f32,
     sum_f32,
     widened_sum,
-    add_sums_f32
+    four_sums_f32
 );
 simd!(
     f64,
@@ -224,5 +226,5 @@ simd!(
     evens_f64,
     sum_f64x4,
     sum_f64x4,
-    add_sums_f64
+    four_sums_f64
 );

@@ -94,9 +94,9 @@ macro_rules! simd {
                 unsafe { $sum(v) }
             }
             #[inline(always)]
-            unsafe fn add_sums(v: [$v; 4], to: *mut $t) {
+            unsafe fn four_sums(v: [$v; 4], to: *mut $t, add: bool) {
                 for (j, v) in v.into_iter().enumerate() {
-                    unsafe { *to.add(j) += <Self as Simd<$t>>::sum(v) };
+                    unsafe { *to.add(j) = <Self as Simd<$t>>::sum(v) + if add { *to.add(j) } else { 0.0 } };
                 }
             }
             #[inline(always)]

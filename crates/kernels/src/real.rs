@@ -156,8 +156,8 @@ pub(crate) unsafe trait Simd<T>: Copy {
     unsafe fn prefetch(at: *const T);
     /// All lanes' sum.
     unsafe fn sum(v: Self::V) -> T;
-    /// Adds the sum of all lanes of each of four vectors to four elements in a row.
-    unsafe fn add_sums(v: [Self::V; 4], to: *mut T);
+    /// Stores the sum of all lanes of each of four vectors in four elements in a row, or adds it there.
+    unsafe fn four_sums(v: [Self::V; 4], to: *mut T, add: bool);
     /// All lanes' sum, taken in f64.
     unsafe fn sum_f64(v: Self::V) -> f64;
 
@@ -268,10 +268,10 @@ unsafe impl<T: Real> Simd<T> for Plain {
     }
 
     #[inline(always)]
-    unsafe fn add_sums(v: [Self::V; 4], to: *mut T) {
+    unsafe fn four_sums(v: [Self::V; 4], to: *mut T, add: bool) {
         for (j, v) in v.into_iter().enumerate() {
             // SAFETY: the caller's promise.
-            unsafe { *to.add(j) += <Self as Simd<T>>::sum(v) };
+            unsafe { *to.add(j) = <Self as Simd<T>>::sum(v) + if add { *to.add(j) } else { T::ZERO } };
         }
     }
 

@@ -226,6 +226,7 @@ mod tests {
                 len: 27,
                 out: out[..].as_mut_ptr().wrapping_add(30),
                 stride: 48,
+                add: true,
             };
             // SAFETY: as above.
             unsafe { (kernels.dot[2][3])(&dot) };

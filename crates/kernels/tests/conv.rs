@@ -136,7 +136,11 @@ fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, relu: 
             *g = a[channel(i)].to_f64() * *g + b[channel(i)].to_f64() * norms[i] + c[channel(i)].to_f64();
         }
     }
-    let (mut expected_weights, mut expected) = (vec![1.0; weights.len()], vec![0.0; input.dense().len()]);
+    // What is added to, or else overwritten.
+    let keeps = seed.is_multiple_of(2);
+    let before = if keeps { 1.0 } else { f64::NAN };
+    let start = if keeps { before } else { 0.0 };
+    let (mut expected_weights, mut expected) = (vec![start; weights.len()], vec![0.0; input.dense().len()]);
     let from = input.dense();
     visit(&shape, images, |w, i, o| {
         expected_weights[w] += gradient[o] * from[i];
@@ -146,7 +150,7 @@ fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, relu: 
     let mut packed = vec![T::ZERO; plan.packed_backward_len()];
     plan.pack_backward(&weights, &mut packed);
     let mut scratch = vec![T::from_f64(f64::NAN); plan.backward_scratch_len()];
-    let mut weight_gradient = vec![T::ONE; weights.len()];
+    let mut weight_gradient = vec![T::from_f64(before); weights.len()];
     let [mut stored, mut added] =
         [8, 9].map(|i| Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 2, seed + i));
     let before = added.dense();
@@ -155,7 +159,8 @@ fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, relu: 
         let gradient = Gradient { of: of.view(), relu: relu.then(|| output.view()), norm };
         let into = [(stored.view(), false), (added.view(), true)];
         let inputs = [input.view()];
-        plan.backward(&gradient, &inputs, &packed, Some(&mut weight_gradient), &into, range, &mut scratch);
+        let weight_gradient = Some((&mut weight_gradient[..], keeps || range.start > 0));
+        plan.backward(&gradient, &inputs, &packed, weight_gradient, &into, range, &mut scratch);
     });
     close(&weight_gradient, &expected_weights, tolerance);
     close(&stored.dense(), &expected, tolerance);

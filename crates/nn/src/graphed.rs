@@ -79,6 +79,11 @@ impl<R: Recorder> GraphedStep<R> {
 impl<R: Recorder> Step for GraphedStep<R> {
     fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
         let mut plain = self.plain;
+        // Outside the graph, which is the same for every batch of an optimizer step.
+        if !weight.adds {
+            net.params_mut().zero_grads();
+        }
+        let weight = Weight { adds: true, ..weight };
         if targets.mixed.is_some() {
             return plain.forward_backward(net, images, targets, weight);
         }

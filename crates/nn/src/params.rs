@@ -5,7 +5,6 @@
 
 use crate::NnError;
 use arch::{Graph, Role, StateEntry};
-use planned::flat;
 use tch::{Device, Kind, Tensor};
 
 /// Memory order of activations and of convolution weights.
@@ -254,14 +253,9 @@ impl Params {
         self.values.device() == Device::Cpu && self.layout == Layout::Contiguous && is_real
     }
 
-    /// Gradients to zero, before a step's first batch.
+    /// Gradients to zero.
     pub fn zero_grads(&mut self) {
-        let threads = tch::get_num_threads().max(1) as usize;
-        match self.grads.kind() {
-            Kind::Float if self.is_for_kernels() => flat::zero::<f32>(threads, libtorch::values_mut(&mut self.grads)),
-            Kind::Double if self.is_for_kernels() => flat::zero::<f64>(threads, libtorch::values_mut(&mut self.grads)),
-            _ => _ = self.grads.zero_(),
-        }
+        let _ = self.grads.zero_();
     }
 }
 

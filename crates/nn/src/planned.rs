@@ -70,9 +70,19 @@ fn run<T: planned::Real + tch::kind::Element + Copy>(
     let params = net.params_mut();
     let logits = Tensor::from_slice(plan.forward(pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
-    let loss = reference.loss_and_backward(&logits, targets, weight);
-    plan.backward(pixels, libtorch::values(&logits.grad()), &mut state(params));
+    let loss = on_one_thread(|| reference.loss_and_backward(&logits, targets, weight));
+    plan.backward(pixels, libtorch::values(&logits.grad()), &mut state(params), weight.adds);
     Loss { loss, logits: logits.detach() }
+}
+
+/// Runs libtorch's operators without its other threads, which would go on spinning for a while on cores that the backward
+/// pass needs; a batch's logits are not worth them.
+fn on_one_thread<R>(work: impl FnOnce() -> R) -> R {
+    let threads = tch::get_num_threads();
+    tch::set_num_threads(1);
+    let result = work();
+    tch::set_num_threads(threads);
+    result
 }
 
 fn state<T: tch::kind::Element>(params: &mut Params) -> State<'_, T> {

@@ -28,24 +28,26 @@ impl Targets {
     }
 }
 
-/// What the gradient of the loss is multiplied with.
+/// What the gradient of the loss is multiplied with on its way into the gradient buffer.
 #[derive(Clone, Copy)]
 pub struct Weight<'a> {
     /// 1 / the number of batches that one optimizer step averages.
     pub share: f64,
     /// A loss scale on the device.
     pub scale: Option<&'a Tensor>,
+    /// Whether the gradient is added to the batches' before; the first batch of an optimizer step overwrites.
+    pub adds: bool,
 }
 
 impl Weight<'_> {
     /// One batch a step, no scale.
-    pub const ONE: Weight<'static> = Weight { share: 1.0, scale: None };
+    pub const ONE: Weight<'static> = Weight { share: 1.0, scale: None, adds: false };
 }
 
 /// One way to compute gradients.
 pub trait Step {
-    /// Loss of `images` (normalised, N x C x H x W) against `targets`; *adds* the gradient of `weight` times the loss to the
-    /// gradient buffer.
+    /// Loss of `images` (normalised, N x C x H x W) against `targets`; writes the gradient of `weight` times the loss to the
+    /// gradient buffer, or adds it there.
     fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss;
 }
 
@@ -68,6 +70,9 @@ pub struct AutogradStep {
 
 impl Step for AutogradStep {
     fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
+        if !weight.adds {
+            net.params_mut().zero_grads();
+        }
         let logits = net.logits(images, Mode::Train);
         let loss = self.loss_and_backward(&logits, targets, weight);
         Loss { loss, logits: logits.detach() }

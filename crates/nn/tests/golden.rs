@@ -86,7 +86,6 @@ fn compare(g: &Golden, kind: Kind, layout: Layout, step: &mut dyn Step) -> Devia
     let mut worst = Deviation { logits: of_logits(g, &logits), ..Deviation::default() };
 
     let labels = Tensor::from_slice(&[1_i64, 3]);
-    net.params_mut().zero_grads();
     let step = step.forward_backward(&mut net, &images, &Targets::plain(labels), Weight::ONE);
     worst.loss = relative(scalar(&step.loss), number(&g.value["train_loss"]));
     for (name, theirs) in g.value["train_grad_norm"].as_object().expect("norms") {

@@ -68,16 +68,20 @@ fn deviation(ours: &Tensor, theirs: &Tensor) -> f64 {
     (ours - theirs).abs().max().double_value(&[]) / most
 }
 
-/// Two steps each, so that gradients are added to what is there and running statistics move twice.
+/// Two steps each: the first one's gradients overwrite what is there, the second one's are added, and running statistics
+/// move twice.
 fn compare(words: &ModelWords, input: Input, n: usize, seed: u64) {
     let mut nets = [net(words, input, Kind::Double, seed), net(words, input, Kind::Double, seed)];
     let mut steps: [Box<dyn Step>; 2] =
         [Box::new(AutogradStep { label_smoothing: 0.1 }), Box::new(PlannedStep::new(0.1))];
     assert!(PlannedStep::fits(&nets[1]));
+    for i in 0..nets[1].params().entries().len() {
+        let _ = nets[1].params().grad(i).map(|grad| grad.shallow_clone().fill_(f64::NAN));
+    }
     for round in 0..2 {
         let (images, targets) = batch(n, input, seed + round);
         let [theirs, ours] = [0, 1].map(|i: usize| {
-            let weight = Weight { share: 0.5, scale: None };
+            let weight = Weight { share: 0.5, scale: None, adds: round > 0 };
             steps[i].forward_backward(&mut nets[i], &images, &targets, weight)
         });
         let off = deviation(&ours.logits, &theirs.logits).max(deviation(&ours.loss, &theirs.loss));
@@ -140,7 +144,6 @@ fn twenty_steps_give_the_references_losses() {
         let mut net = net(&words, input, Kind::Double, 3);
         let run = |i: u64| {
             let (images, targets) = batch(16, input, i);
-            net.params_mut().zero_grads();
             let loss = step.forward_backward(&mut net, &images, &targets, Weight::ONE).loss;
             sgd.step(net.params_mut(), Rates { lr: 0.05, momentum: 0.9, first: i == 0, found_inf: None }).unwrap();
             loss.double_value(&[])

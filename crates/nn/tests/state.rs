@@ -96,7 +96,6 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
     let mut expected = net.params().tensor(index).detach().copy();
     let mut buffer: Option<Tensor> = None;
     for step in 0..3 {
-        net.params_mut().zero_grads();
         AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images(), &labels, Weight::ONE);
         let grad = net.params().grad(index).unwrap() + &expected * weight_decay;
         let new = match buffer {
@@ -116,11 +115,10 @@ fn gradients_of_parts_add_up() {
     let labels = Targets::plain(Tensor::from_slice(&[0_i64, 1, 2, 3]));
     let mut step = AutogradStep { label_smoothing: 0.0 };
     let index = net.params().index("fc.weight").unwrap();
-    net.params_mut().zero_grads();
     step.forward_backward(&mut net, &images(), &labels, Weight::ONE);
     let once = net.params().grad(index).unwrap().copy();
-    net.params_mut().zero_grads();
-    step.forward_backward(&mut net, &images(), &labels, Weight { share: 0.5, scale: None });
-    step.forward_backward(&mut net, &images(), &labels, Weight { share: 0.5, scale: None });
+    for adds in [false, true] {
+        step.forward_backward(&mut net, &images(), &labels, Weight { share: 0.5, scale: None, adds });
+    }
     assert!(largest_difference(net.params().grad(index).unwrap(), &once) < 1e-12);
 }

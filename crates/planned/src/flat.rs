@@ -14,12 +14,6 @@ pub fn step<T: Real>(threads: usize, step: &Sgd<T>, values: &mut [T], grads: &[T
     run(parts, |((values, grads), momentum)| sgd(step, values, grads, momentum));
 }
 
-/// Zeros everywhere.
-pub fn zero<T: Real>(threads: usize, values: &mut [T]) {
-    let each = each(values.len(), threads);
-    run(values.chunks_mut(each), |values| values.fill(T::ZERO));
-}
-
 /// Elements of one thread.
 fn each(length: usize, threads: usize) -> usize {
     length.div_ceil(threads.clamp(1, length / FEW + 1)).max(1)
@@ -49,8 +43,6 @@ mod tests {
             step(threads, &constants, &mut values, &grads, &mut momentum);
             // d = 2 + 1, m = 0.5 + 3, change = 3 + 1.75.
             assert!(momentum.iter().all(|m| *m == 3.5) && values.iter().all(|v| *v == 1.0 - 0.5 * 4.75));
-            zero(threads, &mut values);
-            assert!(values.iter().all(|v| *v == 0.0));
         }
     }
 }

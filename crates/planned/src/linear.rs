@@ -29,18 +29,24 @@ pub fn input_gradient<T: Real>(dy: &[T], weight: &[T], outputs: usize, dx: &mut 
     }
 }
 
-/// dw[k][c] += sum over n of dy[n][k] * x[n][c].
-pub fn weight_gradient<T: Real>(x: &[T], dy: &[T], outputs: usize, dw: &mut [T]) {
+/// dw[k][c] = (or +=) sum over n of dy[n][k] * x[n][c].
+pub fn weight_gradient<T: Real>(x: &[T], dy: &[T], outputs: usize, (dw, add): (&mut [T], bool)) {
     let inputs = dw.len() / outputs;
     for (k, dw) in dw.chunks_exact_mut(inputs).enumerate() {
+        if !add {
+            dw.fill(T::ZERO);
+        }
         for (x, dy) in x.chunks_exact(inputs).zip(dy.chunks_exact(outputs)) {
             dw.iter_mut().zip(x).for_each(|(dw, x)| *dw += dy[k] * *x);
         }
     }
 }
 
-/// db[k] += sum over n of dy[n][k].
-pub fn bias_gradient<T: Real>(dy: &[T], db: &mut [T]) {
+/// db[k] = (or +=) sum over n of dy[n][k].
+pub fn bias_gradient<T: Real>(dy: &[T], (db, add): (&mut [T], bool)) {
+    if !add {
+        db.fill(T::ZERO);
+    }
     for dy in dy.chunks_exact(db.len()) {
         db.iter_mut().zip(dy).for_each(|(db, dy)| *db += *dy);
     }

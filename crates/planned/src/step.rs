@@ -16,7 +16,7 @@ use std::ops::Range;
 pub struct State<'a, T> {
     /// Trained values.
     pub values: &'a mut [T],
-    /// Their gradients, which a backward pass adds to.
+    /// Their gradients.
     pub grads: &'a mut [T],
     /// Running means and variances.
     pub running: &'a mut [T],
@@ -162,7 +162,7 @@ impl<T: Real> Planned<T> {
     /// Logits (batch x classes) of `images` (batch x channels x height x width), with the batch's own statistics, which
     /// also move the running ones.
     pub fn forward(&mut self, images: &[T], state: &mut State<T>) -> &[T] {
-        self.pass(images, state, |worker| worker.forward());
+        self.pass(images, state, false, |worker| worker.forward());
         let (start, classes) = (self.offsets[self.program.logits.buffer], self.program.logits.shape.channels);
         let arenas = if self.shares { 1 } else { self.threads };
         for own in &self.own[..arenas] {
@@ -182,18 +182,18 @@ impl<T: Real> Planned<T> {
         }
     }
 
-    /// Adds the gradients of all trained values, given that of the logits, to `state.grads`. The same images must have gone
-    /// forward just before.
-    pub fn backward(&mut self, images: &[T], logits_gradient: &[T], state: &mut State<T>) {
+    /// Writes the gradients of all trained values, given that of the logits, to `state.grads`, or adds them to what is
+    /// there. The same images must have gone forward just before.
+    pub fn backward(&mut self, images: &[T], logits_gradient: &[T], state: &mut State<T>, adds: bool) {
         let (start, classes) = (self.offsets[self.program.logits_gradient.buffer], self.program.logits.shape.channels);
         for own in &mut self.own {
             let part = &logits_gradient[own.images.start * classes..own.images.end * classes];
             own.arena[start..start + part.len()].copy_from_slice(part);
         }
-        self.pass(images, state, |worker| worker.backward());
+        self.pass(images, state, adds, |worker| worker.backward());
     }
 
-    fn pass(&mut self, images: &[T], state: &mut State<T>, work: impl Fn(&mut Worker<T>) + Sync) {
+    fn pass(&mut self, images: &[T], state: &mut State<T>, adds: bool, work: impl Fn(&mut Worker<T>) + Sync) {
         let image = self.program.buffers[crate::places::IMAGES].elements();
         assert_eq!(images.len(), image * self.images, "the step was planned for another batch");
         let mut own = std::mem::take(&mut self.own);
@@ -201,6 +201,7 @@ impl<T: Real> Planned<T> {
             images: images.as_ptr(),
             values: state.values.as_ptr(),
             grads: state.grads.as_mut_ptr(),
+            adds,
             running: state.running.as_mut_ptr(),
             sums: self.sums.as_mut_ptr(),
             partials: [0, 1].map(|i: usize| self.partials[i].as_mut_ptr()),

@@ -88,7 +88,6 @@ fn steps(
             augment: Some((augment, order::epoch_key(spec.seed, epoch))),
         })?;
         while let Some(batch) = source.next_batch()? {
-            net.params_mut().zero_grads();
             let (images, targets) = mix(train, batch, Key::new(spec.seed).with(count as u64));
             let out = step.forward_backward(net, &images, &targets, Weight::ONE);
             if train.clip_norm > 0.0 {

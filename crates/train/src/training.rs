@@ -84,15 +84,19 @@ impl Loop<'_> {
 
             while self.state.step < (epoch + 1) * steps_per_epoch {
                 // --- gradients ---
-                self.net.params_mut().zero_grads();
                 for part in 0..shard.accumulate {
-                    let Some(batch) = self.source.next_batch()? else { break };
+                    let Some(batch) = self.source.next_batch()? else {
+                        if part == 0 {
+                            self.net.params_mut().zero_grads();
+                        }
+                        break;
+                    };
                     let nth = (shard.rank * shard.accumulate + part) as u64;
                     let (images, targets) = mix(train, batch, mixing.with(self.state.step as u64).with(nth));
                     if part + 1 == shard.accumulate {
                         self.reduce.begin();
                     }
-                    let weight = Weight { share, scale: self.scaler.as_ref().map(LossScaler::scale) };
+                    let weight = Weight { share, scale: self.scaler.as_ref().map(LossScaler::scale), adds: part > 0 };
                     let out = self.step.forward_backward(&mut self.net, &images, &targets, weight);
                     totals.add(&out, &targets.labels, share);
                 }

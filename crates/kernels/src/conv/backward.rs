@@ -76,8 +76,8 @@ const FIRST_LEVEL: usize = 4 * 1024;
 const SECOND_LEVEL: usize = 64 * 1024;
 
 impl ConvPlan {
-    /// Adds the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the order of the weights), and
-    /// writes that of the input to each of `input_gradients`, or adds it where the flag says so.
+    /// Writes the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the order of the weights), and
+    /// that of the input to each of `input_gradients`; where a flag says so, it is added to what is there.
     ///
     /// # Safety
     /// The promise at [`View`]. `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
@@ -88,7 +88,7 @@ impl ConvPlan {
         gradient: &Gradient<T>,
         inputs: &[View<T>],
         packed_backward: &[T],
-        mut weight_gradient: Option<&mut [T]>,
+        mut weight_gradient: Option<(&mut [T], bool)>,
         input_gradients: &[(View<T>, bool)],
         images: Range<usize>,
         scratch: &mut [T],
@@ -100,19 +100,24 @@ impl ConvPlan {
         let all = inputs.iter().chain(input_gradients.iter().map(|(view, _)| view));
         assert!(all.into_iter().all(|view| (view.channels, view.height, view.width) == input));
         assert!(input_gradients.is_empty() || packed_backward.len() == self.packed_backward_len());
-        assert!(weight_gradient.as_ref().is_none_or(|weights| weights.len() == shape.weights_len()));
+        assert!(weight_gradient.as_ref().is_none_or(|(weights, _)| weights.len() == shape.weights_len()));
+        if let (true, Some((weights, false))) = (images.is_empty(), &mut weight_gradient) {
+            weights.fill(T::ZERO);
+        }
         let panel = aligned(scratch, self.backward_scratch_len());
         let rest = panel.wrapping_add(shape.group_out() * layout.plane);
+        let first = images.start;
         for piece in pieces(layout, images) {
+            let is_first = piece.images.start == first && piece.rows.start == 0;
             for group in 0..shape.groups {
                 // SAFETY: the panels and the results have the sizes of the layout; views are the caller's promise.
                 unsafe {
                     self.fill_gradient(gradient, group, &piece, panel);
-                    if let Some(weights) = &mut weight_gradient
+                    if let Some((weights, add)) = &mut weight_gradient
                         && let Some(runs) = runs(layout, &layout.forward, &piece)
                     {
                         let len = self.product.packed_len();
-                        let weights = &mut weights[group * len..][..len];
+                        let weights = (&mut weights[group * len..][..len], *add || !is_first);
                         match self.where_they_lie(inputs, group, &piece) {
                             Some(at) => self.weights(panel, at, &self.planes, runs, weights),
                             None => {
@@ -154,14 +159,14 @@ impl ConvPlan {
         }
     }
 
-    /// Adds a piece's gradient of one group's weights. `offsets` says where each column of the weights reads the inputs.
+    /// Writes, or adds, a piece's gradient of one group's weights. `offsets` says where each column of the weights reads the inputs.
     unsafe fn weights<T: Real>(
         &self,
         gradients: *const T,
         inputs: *const T,
         offsets: &[u32],
         runs: Runs,
-        weights: &mut [T],
+        (weights, add): (&mut [T], bool),
     ) {
         let (layout, product, kernels) = (&self.layout, &self.product, T::kernels());
         let widest_dot = |rows| widest_dot(rows, kernels.registers);
@@ -194,6 +199,7 @@ impl ConvPlan {
                                     len,
                                     out: weights.as_mut_ptr().add(block.first * depth + column),
                                     stride: depth,
+                                    add,
                                 };
                                 (kernels.dot[block.rows - 1][width - 1])(&dot);
                             }

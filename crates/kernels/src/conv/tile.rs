@@ -77,7 +77,7 @@ pub(crate) unsafe fn tile<T: Real, S: Simd<T>, const M: usize, const N: usize>(t
     }
 }
 
-/// `out[i][j] += sum over positions p of rows[i][p] * panel[offsets[j] + p]` for `M` rows and `N` offsets, over `count`
+/// `out[i][j] (+)= sum over positions p of rows[i][p] * panel[offsets[j] + p]` for `M` rows and `N` offsets, over `count`
 /// runs of `len` positions, `span` apart.
 pub(crate) struct Dot<T> {
     pub rows: *const T,
@@ -91,6 +91,7 @@ pub(crate) struct Dot<T> {
     pub out: *mut T,
     /// Elements between rows of `out`.
     pub stride: usize,
+    pub add: bool,
 }
 
 #[inline(always)]
@@ -138,11 +139,12 @@ pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d:
         for i in 0..M {
             let out = d.out.add(i * d.stride);
             if N == 4 {
-                S::add_sums([sums[i][0], sums[i][1 % N], sums[i][2 % N], sums[i][3 % N]], out);
+                S::four_sums([sums[i][0], sums[i][1 % N], sums[i][2 % N], sums[i][3 % N]], out, d.add);
                 continue;
             }
             for j in 0..N {
-                *out.add(j) += S::sum(sums[i][j]);
+                let there = if d.add { *out.add(j) } else { T::ZERO };
+                *out.add(j) = there + S::sum(sums[i][j]);
             }
         }
     }

@@ -20,6 +20,8 @@ pub struct Shared<T> {
     pub images: *const T,
     pub values: *const T,
     pub grads: *mut T,
+    /// Whether gradients are added to what is there.
+    pub adds: bool,
     pub running: *mut T,
     pub sums: *mut f64,
     pub partials: [*mut T; 2],

@@ -127,7 +127,8 @@ impl<'a, T: Real> Worker<'a, T> {
                 if self.thread == 0 {
                     for (entry, gradient) in [(of.state, gradient.weight), (of.state + 1, gradient.bias)] {
                         let kept = &mut self.grad(entry)[channel];
-                        *kept = T::from_f64(kept.to_f64() + gradient);
+                        let before = if self.shared.adds { kept.to_f64() } else { 0.0 };
+                        *kept = T::from_f64(before + gradient);
                     }
                 }
             }

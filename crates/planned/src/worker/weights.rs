@@ -81,8 +81,10 @@ impl<'a, T: Real> Worker<'a, T> {
             let mut sums = vec![0.0; 2 * self.plan.lengths[bias]];
             // SAFETY: as in `run`.
             unsafe { norm::sums(self.view(from.of), self.images.clone(), &mut sums) };
-            let partial = self.partial(bias);
-            partial.iter_mut().zip(&sums).for_each(|(partial, sum)| *partial += T::from_f64(*sum));
+            let (partial, add) = self.partial(bias);
+            for (partial, sum) in partial.iter_mut().zip(&sums) {
+                *partial = T::from_f64(*sum) + if add { *partial } else { T::ZERO };
+            }
             self.add_partials(bias);
         }
     }
@@ -97,14 +99,13 @@ impl<'a, T: Real> Worker<'a, T> {
         self.add_partials(state + 1);
     }
 
-    /// What this thread adds its part of an entry's gradient to: the first one the gradient itself, the others zeros.
-    pub(super) fn partial(&self, entry: usize) -> &'a mut [T] {
+    /// Where this thread's part of an entry's gradient goes, and whether it is added to what is there: the first one's to
+    /// the gradient itself, the others' to memory that held something else.
+    pub(super) fn partial(&self, entry: usize) -> (&'a mut [T], bool) {
         if self.thread == 0 {
-            return self.grad(entry);
+            return (self.grad(entry), self.shared.adds);
         }
-        let partial = Self::slice_mut(self.shared.partials[self.turn % 2], self.part(self.thread, entry));
-        partial.fill(T::ZERO);
-        partial
+        (Self::slice_mut(self.shared.partials[self.turn % 2], self.part(self.thread, entry)), false)
     }
 
     pub(super) fn part(&self, thread: usize, entry: usize) -> Range<usize> {
