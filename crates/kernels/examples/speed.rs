@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use kernels::{ConvPlan, ConvShape, Gradient, NormBackward, View};
+use kernels::{ConvPlan, ConvShape, Gradient, InputGradient, Last, NormBackward, View};
 
 /// Channels, size, out, kernel, stride.
 const SIZES: [(usize, usize, usize, usize, usize); 38] = [
@@ -110,29 +110,34 @@ fn main() {
         let (rows, _) = shape.output();
         let memory = |channels: usize, size: usize| vec![0.01f32; images * channels * size * size];
         let [mut x, mut dx] = [memory(channels, size), memory(channels, size)];
-        let [mut y, mut dy, mut relu] = [memory(out, rows), memory(out, rows), memory(out, rows)];
+        let [mut y, mut dy, mut relu] = [memory(out, rows), memory(out, rows), memory(channels, size)];
         let weights = vec![0.01f32; shape.weights_len()];
         let (mut packed, mut back, mut dw) = (weights.clone(), weights.clone(), weights.clone());
         plan.pack(&weights, &mut packed);
         plan.pack_backward(&weights, &mut back);
         let mut scratch = vec![0.0f32; plan.scratch_len().max(plan.backward_scratch_len())];
         let (x, dx) = (tensor(&mut x, channels, size), tensor(&mut dx, channels, size));
-        let (y, dy, relu) = (tensor(&mut y, out, rows), tensor(&mut dy, out, rows), tensor(&mut relu, out, rows));
-        let mut sums = vec![0.0; 2 * out];
-        let numbers = vec![0.01f32; out];
+        let (y, dy, relu) = (tensor(&mut y, out, rows), tensor(&mut dy, out, rows), tensor(&mut relu, channels, size));
+        let (mut sums, mut before) = (vec![0.0; 2 * out], [vec![0.0; channels], vec![0.0; channels]]);
+        let numbers = vec![0.01f32; out.max(channels)];
         let flops = 2e-9 * (images * shape.multiply_adds()) as f64;
-        let plain = Gradient { of: dy, relu: None, norm: None };
-        let norm = NormBackward { x: y, a: &numbers, b: &numbers, c: &numbers };
-        let full = Gradient { of: dy, relu: Some(relu), norm: Some(norm) };
+        let plain = Gradient { of: dy, norm: None };
+        let [a, b, c] = [&numbers[..out]; 3];
+        let full = Gradient { of: dy, norm: Some(NormBackward { x: y, a, b, c }) };
+        let sums_before = before.each_mut().map(|sums| sums.as_mut_ptr());
+        let last = [Last { channels: 0..channels, relu, x, mean: &numbers[..channels], sums: sums_before }];
+        let last = if stride == 1 { &last[..] } else { &[] };
+        let into = [InputGradient { into: dx, add: false, last: &[] }];
+        let into_last = [InputGradient { into: dx, add: false, last }];
         // SAFETY: the views are those of the vectors above, of which each is one tensor.
         let seconds = unsafe {
             [
                 best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
                 best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
-                best(|| plan.backward(&plain, &[x], &back, None, &[(dx, false)], 0..images, &mut scratch)),
+                best(|| plan.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
                 best(|| plan.backward(&plain, &[x], &back, Some((&mut dw, true)), &[], 0..images, &mut scratch)),
                 best(|| {
-                    plan.backward(&full, &[x], &back, Some((&mut dw, true)), &[(dx, false)], 0..images, &mut scratch)
+                    plan.backward(&full, &[x], &back, Some((&mut dw, true)), &into_last, 0..images, &mut scratch)
                 }),
             ]
         };

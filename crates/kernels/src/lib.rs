@@ -39,6 +39,6 @@ mod sweep;
 mod table;
 pub mod view;
 
-pub use conv::{ConvPlan, ConvShape, Epilogue, Gradient, NormBackward, Part};
+pub use conv::{ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part};
 pub use real::Real;
 pub use view::View;

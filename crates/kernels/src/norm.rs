@@ -87,8 +87,8 @@ pub unsafe fn normalise<T: Real>(
     }
 }
 
-/// Adds each channel's sum of g to `sums[..channels]` and that of g * (x - mean) to `sums[channels..]`, where g is the
-/// gradient where the ReLU's output is above zero.
+/// Adds each channel's sum of the gradient g to the first sums and that of g * (x - mean) to the second. Where there is a
+/// ReLU, the gradient goes through it first: where its output is not above zero, g becomes zero in its place.
 ///
 /// # Safety
 /// The promise at [`View`].
@@ -98,18 +98,17 @@ pub unsafe fn backward_sums<T: Real>(
     x: View<T>,
     mean: &[T],
     images: Range<usize>,
-    sums: &mut [f64],
+    [sum, products]: [&mut [f64]; 2],
 ) {
     assert!(x.same_shape(&gradient) && relu.is_none_or(|relu| relu.same_shape(&x)));
-    assert_eq!((mean.len(), sums.len()), (x.channels, 2 * x.channels));
-    let (sum, products) = sums.split_at_mut(x.channels);
+    assert_eq!([mean.len(), sum.len(), products.len()], [x.channels; 3]);
     for image in images {
         for channel in 0..x.channels {
             // SAFETY: the caller's promise.
             unsafe {
                 let sums = BackwardSums {
                     gradient: gradient.plane(image, channel),
-                    relu: relu.map_or(std::ptr::null(), |relu| relu.plane(image, channel).cast_const()),
+                    gate: relu.map_or(std::ptr::null(), |relu| relu.plane(image, channel).cast_const()),
                     x: x.plane(image, channel),
                     mean: mean[channel],
                     len: x.plane_len(),
@@ -121,7 +120,7 @@ pub unsafe fn backward_sums<T: Real>(
     }
 }
 
-/// Writes, or adds, a gradient as a convolution would read it: for a norm whose input is no convolution's output.
+/// Writes, or adds, a gradient through a norm as a convolution would read it: for a norm whose input is no convolution's output.
 ///
 /// # Safety
 /// The promise at [`View`]; `into` may be any of the gradient's views.
@@ -152,10 +151,10 @@ pub(crate) struct Sums<T> {
 
 /// A sum and a sum of products, lane by lane.
 struct Pair<T: Real, S: Simd<T>, const RELU: usize> {
-    /// The factor of the product; the first is the gradient, masked.
+    /// The factor of the product; the first is the gradient.
     x: *const T,
-    gradient: *const T,
-    relu: *const T,
+    gradient: *mut T,
+    gate: *const T,
     mean: S::V,
     sum: S::V,
     products: S::V,
@@ -174,8 +173,11 @@ impl<T: Real, S: Simd<T>, const RELU: usize> Lanes<T, S> for Pair<T, S, RELU> {
             let (g, factor) = match RELU {
                 SQUARES => (x, x),
                 _ => {
-                    let g = S::load_n(self.gradient.add(i), n);
-                    let g = if RELU == 1 { S::where_positive(S::load_n(self.relu.add(i), n), g) } else { g };
+                    let mut g = S::load_n(self.gradient.add(i), n);
+                    if RELU == 1 {
+                        g = S::where_positive(S::load_n(self.gate.add(i), n), g);
+                        S::store_n(self.gradient.add(i), g, n);
+                    }
                     (g, S::sub(x, self.mean))
                 }
             };
@@ -187,39 +189,40 @@ impl<T: Real, S: Simd<T>, const RELU: usize> Lanes<T, S> for Pair<T, S, RELU> {
 
 /// Adds up short runs, and then their sums in f64.
 #[inline(always)]
-unsafe fn pair<T: Real, S: Simd<T>, const RELU: usize>(
-    [x, gradient, relu]: [*const T; 3],
-    mean: T,
-    len: usize,
-    sums: [*mut f64; 2],
-) {
+unsafe fn pair<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
     // SAFETY: the caller's planes have `len` elements, and pointers beyond the end are not read.
     unsafe {
-        let (zero, mean, marker) = (S::splat(T::ZERO), S::splat(mean), PhantomData);
+        let (zero, mean, marker) = (S::splat(T::ZERO), S::splat(s.mean), PhantomData);
         let (mut sum, mut products, mut start) = (0.0, 0.0, 0);
-        while start < len {
-            let part = SHORT.min(len - start);
-            let (x, gradient, relu) = (x.wrapping_add(start), gradient.wrapping_add(start), relu.wrapping_add(start));
-            let mut pair = Pair::<T, S, RELU> { x, gradient, relu, mean, sum: zero, products: zero, marker };
+        while start < s.len {
+            let part = SHORT.min(s.len - start);
+            let (x, gradient) = (s.x.wrapping_add(start), s.gradient.wrapping_add(start));
+            let gate = s.gate.wrapping_add(start);
+            let mut pair = Pair::<T, S, RELU> { x, gradient, gate, mean, sum: zero, products: zero, marker };
             sweep::<T, S, _>(&mut pair, part);
             sum += S::sum_f64(pair.sum);
             products += S::sum_f64(pair.products);
             start += SHORT;
         }
-        *sums[0] += sum;
-        *sums[1] += products;
+        *s.sums[0] += sum;
+        *s.sums[1] += products;
     }
 }
 
 #[inline(always)]
 pub(crate) unsafe fn sums_of<T: Real, S: Simd<T>>(s: &Sums<T>) {
     // SAFETY: the caller's promise.
-    unsafe { pair::<T, S, SQUARES>([s.x, s.x, s.x], T::ZERO, s.len, s.sums) }
+    unsafe {
+        let none = std::ptr::null_mut();
+        let Sums { x, len, sums } = *s;
+        pair::<T, S, SQUARES>(&BackwardSums { x, gradient: none, gate: none, mean: T::ZERO, len, sums });
+    }
 }
 
 pub(crate) struct BackwardSums<T> {
-    gradient: *const T,
-    relu: *const T,
+    gradient: *mut T,
+    /// The ReLU's output, or null.
+    gate: *const T,
     x: *const T,
     mean: T,
     len: usize,
@@ -229,7 +232,7 @@ pub(crate) struct BackwardSums<T> {
 #[inline(always)]
 pub(crate) unsafe fn backward_sums_of<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
     // SAFETY: the caller's promise.
-    unsafe { pair::<T, S, RELU>([s.x, s.gradient, s.relu], s.mean, s.len, s.sums) }
+    unsafe { pair::<T, S, RELU>(s) }
 }
 
 pub(crate) struct Normalise<T> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::conv::fill::{ONE, SUM, Source};
+use crate::conv::fill::{ONE, RELU, SUM, Source};
 use crate::real::{Real, Simd};
 use crate::sweep::{Lanes, sweep};
 use crate::view::View;
@@ -37,6 +37,27 @@ pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
         unsafe {
             let copy = Copy::new(Source::one(x.plane(image, 0)), out.plane(image, 0), out.image_len());
             (T::kernels().relu)(&copy);
+        }
+    }
+}
+
+/// Writes, or adds, the gradient where the ReLU's output is above zero.
+///
+/// # Safety
+/// The promise at [`View`].
+pub unsafe fn relu_backward<T: Real>(
+    gradient: View<T>,
+    output: View<T>,
+    into: View<T>,
+    add: bool,
+    images: Range<usize>,
+) {
+    assert!(gradient.same_shape(&into) && output.same_shape(&into));
+    for image in images {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let source = Source { second: output.plane(image, 0), ..Source::one(gradient.plane(image, 0)) };
+            copy_from(RELU, source, into.plane(image, 0), into.image_len(), add);
         }
     }
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Tensor, close, near, values};
-use kernels::{ConvPlan, ConvShape, Epilogue, Gradient, NormBackward, Part, Real};
+use kernels::{ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part, Real};
 use proptest::prelude::*;
 
 fn shapes() -> impl Strategy<Value = ConvShape> {
@@ -118,20 +118,16 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
     }
 }
 
-fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, relu: bool, norm: bool, tolerance: f64) {
+fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, last: bool, norm: bool, tolerance: f64) {
     let plan = ConvPlan::new(shape);
     let (rows, cols) = shape.output();
     let weights: Vec<T> = values(shape.weights_len(), seed);
     let mut input = Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 3, seed + 1);
-    let [mut of, mut output, mut x] =
-        [2, 3, 4].map(|i| Tensor::<T>::random(images, shape.out, rows, cols, i, seed + i as u64));
+    let [mut of, mut x] = [2, 4].map(|i| Tensor::<T>::random(images, shape.out, rows, cols, i, seed + i as u64));
     let [a, b, c] = [5, 6, 7].map(|i| values::<T>(shape.out, seed + i));
     let channel = |i: usize| i / (rows * cols) % shape.out;
-    let (mut gradient, masks, norms) = (of.dense(), output.dense(), x.dense());
+    let (mut gradient, norms) = (of.dense(), x.dense());
     for (i, g) in gradient.iter_mut().enumerate() {
-        if relu && masks[i] <= 0.0 {
-            *g = 0.0;
-        }
         if norm {
             *g = a[channel(i)].to_f64() * *g + b[channel(i)].to_f64() * norms[i] + c[channel(i)].to_f64();
         }
@@ -154,20 +150,74 @@ fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, relu: 
     let [mut stored, mut added] =
         [8, 9].map(|i| Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 2, seed + i));
     let before = added.dense();
+    let mut ends = [10, 20].map(|i| End::<T>::new(&shape, images, seed + i));
+    let last = last && shape.stride == 1;
     in_two(images, |range| unsafe {
         let norm = norm.then(|| NormBackward { x: x.view(), a: &a, b: &b, c: &c });
-        let gradient = Gradient { of: of.view(), relu: relu.then(|| output.view()), norm };
-        let into = [(stored.view(), false), (added.view(), true)];
+        let gradient = Gradient { of: of.view(), norm };
+        let [stored_last, added_last] = &mut ends;
+        let into = [
+            InputGradient { into: stored.view(), add: false, last: &stored_last.last(last) },
+            InputGradient { into: added.view(), add: true, last: &added_last.last(last) },
+        ];
         let inputs = [input.view()];
         let weight_gradient = Some((&mut weight_gradient[..], keeps || range.start > 0));
         plan.backward(&gradient, &inputs, &packed, weight_gradient, &into, range, &mut scratch);
     });
     close(&weight_gradient, &expected_weights, tolerance);
-    close(&stored.dense(), &expected, tolerance);
     let sums: Vec<f64> = before.iter().zip(&expected).map(|(a, b)| a + b).collect();
-    close(&added.dense(), &sums, tolerance);
+    let [stored_last, added_last] = &mut ends;
+    close(&stored.dense(), &stored_last.expected(last, expected, tolerance), tolerance);
+    close(&added.dense(), &added_last.expected(last, sums, tolerance), tolerance);
     stored.check_gaps();
     added.check_gaps();
+}
+
+/// The ReLU and the norm before some channels of a gradient, and the norm's sums.
+struct End<T> {
+    channels: std::ops::Range<usize>,
+    of: usize,
+    relu: Tensor<T>,
+    x: Tensor<T>,
+    mean: Vec<T>,
+    sums: Vec<f64>,
+}
+
+impl<T: Real> End<T> {
+    fn new(shape: &ConvShape, images: usize, seed: u64) -> End<T> {
+        let channels = shape.channels / 3..shape.channels;
+        let tensor = |i| Tensor::random(images, channels.len(), shape.height, shape.width, i as usize, seed + i);
+        let (mean, sums) = (values(channels.len(), seed + 3), vec![0.5; 2 * channels.len()]);
+        End { relu: tensor(1), x: tensor(2), mean, sums, of: shape.channels, channels }
+    }
+
+    fn last(&mut self, wanted: bool) -> Vec<Last<'_, T>> {
+        if !wanted {
+            return vec![];
+        }
+        let (relu, x, channels) = (self.relu.view(), self.x.view(), self.channels.clone());
+        let (sum, products) = self.sums.split_at_mut(channels.len());
+        vec![Last { channels, relu, x, mean: &self.mean, sums: [sum.as_mut_ptr(), products.as_mut_ptr()] }]
+    }
+
+    /// What this gradient becomes; the sums are looked at.
+    fn expected(&mut self, wanted: bool, mut gradient: Vec<f64>, tolerance: f64) -> Vec<f64> {
+        if !wanted {
+            return gradient;
+        }
+        let (relu, x, count) = (self.relu.dense(), self.x.dense(), self.channels.len());
+        let (plane, mut sums) = (self.relu.view().plane_len(), vec![0.5; 2 * count]);
+        for (i, g) in gradient.iter_mut().enumerate() {
+            let (image, channel) = (i / plane / self.of, i / plane % self.of);
+            let Some(of) = channel.checked_sub(self.channels.start) else { continue };
+            let at = (image * count + of) * plane + i % plane;
+            *g = if relu[at] > 0.0 { *g } else { 0.0 };
+            sums[of] += *g;
+            sums[count + of] += *g * (x[at] - self.mean[of].to_f64());
+        }
+        close(&self.sums, &sums, tolerance);
+        gradient
+    }
 }
 
 proptest! {
@@ -180,9 +230,9 @@ proptest! {
     }
 
     #[test]
-    fn backward(shape in shapes(), images in 1..6usize, seed in any::<u32>(), relu: bool, norm: bool) {
-        backward_is_right::<f64>(shape, images, seed.into(), relu, norm, 1e-12);
-        backward_is_right::<f32>(shape, images, seed.into(), relu, norm, 1e-5);
+    fn backward(shape in shapes(), images in 1..6usize, seed in any::<u32>(), last: bool, norm: bool) {
+        backward_is_right::<f64>(shape, images, seed.into(), last, norm, 1e-12);
+        backward_is_right::<f32>(shape, images, seed.into(), last, norm, 1e-5);
     }
 }
 
@@ -210,6 +260,7 @@ fn large() {
     ] {
         forward_is_right::<f64>(shape, 2, 5, 1e-12);
         backward_is_right::<f64>(shape, 2, 6, true, true, 1e-12);
+        backward_is_right::<f64>(shape, 2, 7, false, false, 1e-12);
     }
 }
 

@@ -36,7 +36,11 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
     let masks = out.dense();
 
     let (mut sums, mut wanted) = (vec![1.0; 2 * channels], vec![1.0; 2 * channels]);
-    unsafe { norm::backward_sums(gradient.view(), Some(out.view()), x.view(), &numbers[0], 0..IMAGES, &mut sums) };
+    let mut backward_sums = |gradient: View<T>, relu: Option<View<T>>, sums: &mut [f64]| {
+        let (first, second) = sums.split_at_mut(channels);
+        unsafe { norm::backward_sums(gradient, relu, x.view(), &numbers[0], 0..IMAGES, [first, second]) };
+    };
+    backward_sums(gradient.view(), Some(out.view()), &mut sums);
     let masked = |i: usize| if masks[i] > 0.0 { dg[i] } else { 0.0 };
     for i in 0..dx.len() {
         wanted[channel(i)] += masked(i);
@@ -44,15 +48,21 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
     }
     close(&sums, &wanted, tolerance);
 
+    // Masked in its place, and once more nothing changes.
+    near(&gradient.dense(), &(0..dx.len()).map(masked).collect::<Vec<_>>(), tolerance);
+    let mut again = vec![1.0; 2 * channels];
+    backward_sums(gradient.view(), None, &mut again);
+    assert_eq!(again, sums);
+    gradient.check_gaps();
+
     let before = into.dense();
-    let through = Gradient { of: gradient.view(), relu: Some(out.view()), norm: None };
-    unsafe { norm::input_gradient(&through, into.view(), true, 0..IMAGES) };
-    near(&into.dense(), &(0..dx.len()).map(|i| before[i] + masked(i)).collect::<Vec<_>>(), tolerance);
     let norm = NormBackward { x: x.view(), a: &numbers[1], b: &numbers[2], c: &numbers[3] };
-    let full = Gradient { of: gradient.view(), relu: Some(out.view()), norm: Some(norm) };
+    let full = Gradient { of: gradient.view(), norm: Some(norm) };
+    let through = |i: usize| number(1, i) * masked(i) + number(2, i) * dx[i] + number(3, i);
+    unsafe { norm::input_gradient(&full, into.view(), true, 0..IMAGES) };
+    near(&into.dense(), &(0..dx.len()).map(|i| before[i] + through(i)).collect::<Vec<_>>(), tolerance);
     unsafe { norm::input_gradient(&full, into.view(), false, 0..IMAGES) };
-    let wanted = |i: usize| number(1, i) * masked(i) + number(2, i) * dx[i] + number(3, i);
-    near(&into.dense(), &(0..dx.len()).map(wanted).collect::<Vec<_>>(), tolerance);
+    near(&into.dense(), &(0..dx.len()).map(through).collect::<Vec<_>>(), tolerance);
 
     unsafe { norm::normalise(x.view(), &numbers[0], &numbers[1], None, false, into.view(), 0..IMAGES) };
     let plain: Vec<f64> = (0..dx.len()).map(|i| dx[i] * number(0, i) + number(1, i)).collect();
@@ -152,8 +162,7 @@ fn pointwise_is_right<T: Real>(channels: usize, height: usize, width: usize, add
     check(&mut |v| unsafe { pointwise::add(&[va], v, false, all.clone()) }, &|i| da[i]);
     check(&mut |v| unsafe { pointwise::relu(va, v, all.clone()) }, &|i| da[i].max(0.0));
     let masked = |i: usize| from(i) + if db[i] > 0.0 { da[i] } else { 0.0 };
-    let through = Gradient { of: va, relu: Some(vb), norm: None };
-    check(&mut |v| unsafe { norm::input_gradient(&through, v, add, all.clone()) }, &masked);
+    check(&mut |v| unsafe { pointwise::relu_backward(va, vb, v, add, all.clone()) }, &masked);
     check(&mut |v| unsafe { pointwise::sigmoid(va, v, all.clone()) }, &|i| 1.0 / (1.0 + (-da[i]).exp()));
     let slope = |i: usize| from(i) + da[i] * db[i] * (1.0 - db[i]);
     check(&mut |v| unsafe { pointwise::sigmoid_backward(va, vb, v, add, all.clone()) }, &slope);

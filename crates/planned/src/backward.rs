@@ -2,7 +2,7 @@
 //! to by the others; which is which is known now, so that nothing is zeroed first.
 
 use crate::places::Place;
-use crate::program::{Added, From, Instr, Into, Program, copied, is_image};
+use crate::program::{Added, From, Instr, Into, Last, Program, copied, is_image};
 use crate::units::Unit;
 use arch::{Graph, NodeId, Op};
 
@@ -65,14 +65,15 @@ pub fn add(program: &mut Program, graph: &Graph, units: &[Unit]) {
         match unit {
             Unit::Norm { out, .. } => {
                 let normalise = forward.iter().find(|instr| is_normalise_to(instr, program.at(*out)));
-                norm(program, &mut gradients, normalise.expect("every norm unit has one"), &mut instrs);
+                norm(program, graph, &mut gradients, normalise.expect("every norm unit has one"), &mut instrs);
             }
             Unit::Conv { node, .. } => {
                 let id = program.convs.iter().position(|conv| conv.node == *node).expect("every conv is registered");
                 if !program.norms.iter().any(|norm| norm.conv == Some(id)) {
                     let of = gradients.complete(program.at(*node), &mut instrs);
-                    let from = From { of, relu: None, norm: None };
-                    instrs.push(conv(program, &mut gradients, id, from, &mut Vec::new()));
+                    let from = From { of, norm: None };
+                    let back = conv(program, &mut gradients, id, from, &mut instrs);
+                    instrs.push(back);
                 }
             }
             Unit::Single(id) => single(program, graph, &mut gradients, *id, &mut instrs),
@@ -86,32 +87,35 @@ fn is_normalise_to(instr: &Instr, place: Place) -> bool {
 }
 
 /// A norm unit, and at once the convolutions that feed it, while the gradient is in the cache.
-fn norm(program: &Program, gradients: &mut Gradients, normalise: &Instr, instrs: &mut Vec<Instr>) {
+fn norm(program: &Program, graph: &Graph, gradients: &mut Gradients, normalise: &Instr, instrs: &mut Vec<Instr>) {
     let Instr::Normalise { norm, added, relu, out } = normalise else {
         unreachable!("the caller has looked");
     };
     let of = gradients.complete(*out, instrs);
-    let from = |norm| From { of, relu: relu.then_some(*out), norm };
     let other = match added {
         Some(Added::Norm(other)) => Some(*other),
         _ => None,
     };
     let norms: Vec<usize> = std::iter::once(*norm).chain(other).collect();
-    instrs.extend(norms.iter().map(|norm| Instr::NormSums { norm: *norm, from: from(None) }));
+    for (i, norm) in norms.iter().enumerate() {
+        // The first one's sums leave a gradient that is masked.
+        let relu = (*relu && i == 0).then_some(*out);
+        sums(program, graph, Last { norm: *norm, first: 0, of, relu }, instrs);
+    }
     instrs.push(Instr::NormTerms { norms: norms.clone() });
     if let Some(Added::Value(value)) = added
         && !is_image(value)
     {
         let into = gradients.contribute(*value, instrs);
-        instrs.push(Instr::Through { from: from(None), into });
+        instrs.push(Instr::Copy { from: of, into });
     }
     for norm in norms {
         let back = match program.norms[norm].conv {
-            Some(id) => conv(program, gradients, id, from(Some(norm)), instrs),
+            Some(id) => conv(program, gradients, id, From { of, norm: Some(norm) }, instrs),
             None if is_image(&program.norms[norm].x) => continue,
             None => {
                 let into = gradients.contribute(program.norms[norm].x, instrs);
-                Instr::Through { from: from(Some(norm)), into }
+                Instr::NormBack { from: From { of, norm: Some(norm) }, into }
             }
         };
         instrs.push(back);
@@ -125,8 +129,46 @@ fn conv(program: &Program, gradients: &mut Gradients, id: usize, from: From, ins
     });
     let inputs = inputs.expect("every conv runs forward");
     let reached = inputs.iter().filter(|input| !is_image(input));
-    let into = reached.map(|input| gradients.contribute(*input, instrs)).collect();
-    Instr::ConvBack { conv: id, from, inputs, into }
+    let into: Vec<Into> = reached.map(|input| gradients.contribute(*input, instrs)).collect();
+    Instr::ConvBack { conv: id, from, inputs, last: vec![Vec::new(); into.len()], into }
+}
+
+/// A norm's sums, channel by channel: taken by the convolution that wrote to the gradient last, while it is in registers, or
+/// by an instruction of their own.
+fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) {
+    let channels = whole.of.shape.channels;
+    let writers: Vec<Option<(usize, usize)>> = (0..channels)
+        .map(|channel| last_writer(instrs, whole.of.buffer, whole.of.start + channel))
+        .map(|writer| writer.filter(|(at, _)| whole.relu.is_some() && can_go_on(program, graph, &instrs[*at])))
+        .collect();
+    let mut first = 0;
+    for same in writers.chunk_by(|a, b| a == b) {
+        let shape = arch::Shape { channels: same.len(), ..whole.of.shape };
+        let part = |place: Place| place.part(first, shape);
+        let part = Last { first, of: part(whole.of), relu: whole.relu.map(part), ..whole };
+        match same[0].map(|(at, into)| (&mut instrs[at], into)) {
+            Some((Instr::ConvBack { last, .. }, into)) => last[into].push(part),
+            _ => instrs.push(Instr::NormSums(part)),
+        }
+        first += same.len();
+    }
+}
+
+/// The last instruction that wrote to this channel of a gradient, and which of its gradients that is.
+fn last_writer(instrs: &[Instr], buffer: usize, channel: usize) -> Option<(usize, usize)> {
+    let is_there = |place: &Place| {
+        place.buffer == buffer && (place.start..place.start + place.shape.channels).contains(&channel)
+    };
+    instrs.iter().enumerate().rev().find_map(|(at, instr)| {
+        let written = crate::lives::gradients_written(instr);
+        written.iter().rposition(is_there).map(|into| (at, into))
+    })
+}
+
+/// Whether this writes a whole gradient at once, row by row.
+fn can_go_on(program: &Program, graph: &Graph, instr: &Instr) -> bool {
+    let Instr::ConvBack { conv, .. } = instr else { return false };
+    matches!(graph.node(program.convs[*conv].node).op, Op::Conv(conv) if conv.stride == 1)
 }
 
 fn single(program: &Program, graph: &Graph, gradients: &mut Gradients, id: NodeId, instrs: &mut Vec<Instr>) {
@@ -166,7 +208,7 @@ fn single(program: &Program, graph: &Graph, gradients: &mut Gradients, id: NodeI
 fn one_input(program: &Program, graph: &Graph, id: NodeId, from: Place, into: Into) -> Instr {
     let (result, input) = (program.at(id), program.at(graph.node(id).inputs[0]));
     match graph.node(id).op {
-        Op::Relu => Instr::Through { from: From { of: from, relu: Some(result), norm: None }, into },
+        Op::Relu => Instr::ReluBack { from, result, into },
         Op::Sigmoid => Instr::SigmoidBack { from, result, into },
         Op::AvgPool(_) | Op::MaxPool(_) => {
             let pool = program.pools.iter().position(|pool| pool.output == result).expect("every pool runs forward");

@@ -2,7 +2,7 @@
 
 use crate::memory::Need;
 use crate::places::{IMAGES, Place};
-use crate::program::{Added, From, Instr, Program};
+use crate::program::{Added, From, Instr, Last, Program};
 use crate::segments::Segment;
 use std::ops::Range;
 
@@ -46,9 +46,8 @@ pub fn needs(program: &Program, segments: &[Segment], local: &[Option<usize>], i
 /// The places that an instruction reads or writes.
 pub fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
     let x = |norm: &usize| program.norms[*norm].x;
-    let from = |from: &From| {
-        std::iter::once(from.of).chain(from.relu).chain(from.norm.as_ref().map(x)).collect::<Vec<Place>>()
-    };
+    let from = |from: &From| std::iter::once(from.of).chain(from.norm.as_ref().map(x)).collect::<Vec<Place>>();
+    let last = |last: &Last| [last.of, x(&last.norm)].into_iter().chain(last.relu).collect::<Vec<Place>>();
     match instr {
         Instr::Statistics { .. } | Instr::NormTerms { .. } => Vec::new(),
         Instr::Sums { norm } => vec![x(norm)],
@@ -71,17 +70,35 @@ pub fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
         | Instr::Linear { from, to, .. } => vec![*from, *to],
         Instr::Add { from, to } => [&from[..], &[*to]].concat(),
         Instr::Gate { x, gate, to } => vec![*x, *gate, *to],
-        Instr::NormSums { norm, from: source } => [from(source), vec![x(norm)]].concat(),
-        Instr::Through { from: source, into } => [from(source), vec![into.to]].concat(),
-        Instr::ConvBack { from: source, inputs, into, .. } => {
+        Instr::NormSums(of) => last(of),
+        Instr::NormBack { from: source, into } => [from(source), vec![into.to]].concat(),
+        Instr::ConvBack { from: source, inputs, into, last: of, .. } => {
             let into: Vec<Place> = into.iter().map(|into| into.to).collect();
-            [from(source), inputs.clone(), into].concat()
+            [from(source), inputs.clone(), into, of.iter().flatten().flat_map(last).collect()].concat()
         }
         Instr::Copy { from, into } | Instr::PoolBack { from, into, .. } | Instr::GlobalPoolBack { from, into } => {
             vec![*from, into.to]
         }
-        Instr::SigmoidBack { from, result, into } => vec![*from, *result, into.to],
+        Instr::ReluBack { from, result, into } | Instr::SigmoidBack { from, result, into } => vec![*from, *result, into.to],
         Instr::GateBack { from, x, gate, into_x, into_gate } => vec![*from, *x, *gate, into_x.to, into_gate.to],
         Instr::LinearBack { from, input, into, .. } => vec![*from, *input, into.to],
+    }
+}
+
+/// The gradients that a backward instruction writes, in the order in which it does.
+pub fn gradients_written(instr: &Instr) -> Vec<Place> {
+    match instr {
+        Instr::Zero { place } => vec![*place],
+        Instr::NormSums(last) => vec![last.of],
+        Instr::NormBack { into, .. }
+        | Instr::ReluBack { into, .. }
+        | Instr::Copy { into, .. }
+        | Instr::PoolBack { into, .. }
+        | Instr::GlobalPoolBack { into, .. }
+        | Instr::SigmoidBack { into, .. }
+        | Instr::LinearBack { into, .. } => vec![into.to],
+        Instr::GateBack { into_x, into_gate, .. } => vec![into_x.to, into_gate.to],
+        Instr::ConvBack { into, .. } => into.iter().map(|into| into.to).collect(),
+        _ => Vec::new(),
     }
 }

@@ -51,13 +51,11 @@ pub struct NormOf {
     pub first_channel: usize,
 }
 
-/// Where a gradient comes from: that of a unit's result, through its ReLU and its norm.
+/// Where a gradient comes from: that of a unit's result, which its ReLU has masked, through its norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct From {
     /// Gradient of the result.
     pub of: Place,
-    /// The result, if it went through a ReLU.
-    pub relu: Option<Place>,
     /// The norm, if any.
     pub norm: Option<NormId>,
 }
@@ -69,6 +67,19 @@ pub struct Into {
     pub to: Place,
     #[allow(missing_docs)]
     pub add: bool,
+}
+
+/// Channels of a norm's result whose gradient is complete: the ReLU masks it, and the norm's sums are taken of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Last {
+    #[allow(missing_docs)]
+    pub norm: NormId,
+    /// The first of the channels, among the norm's own.
+    pub first: usize,
+    /// Gradient of these channels.
+    pub of: Place,
+    /// The channels themselves, if they went through a ReLU.
+    pub relu: Option<Place>,
 }
 
 /// What is added to a norm's result.
@@ -153,18 +164,20 @@ pub enum Instr {
     Zero {
         place: Place,
     },
-    /// Sums over a norm's gradient.
-    NormSums {
-        norm: NormId,
-        from: From,
-    },
+    /// Masks a gradient that is complete, and takes the sums that its norm needs.
+    NormSums(Last),
     /// Waits for all threads' sums, and works out the gradients of weight and bias and the terms of the input's.
     NormTerms {
         norms: Vec<NormId>,
     },
-    /// A gradient through a ReLU, a norm, or both, to what they read.
-    Through {
+    /// A gradient through a norm to what it reads, which is no convolution's result.
+    NormBack {
         from: From,
+        into: Into,
+    },
+    ReluBack {
+        from: Place,
+        result: Place,
         into: Into,
     },
     ConvBack {
@@ -172,6 +185,8 @@ pub enum Instr {
         from: From,
         inputs: Vec<Place>,
         into: Vec<Into>,
+        /// For each of these gradients: what `NormSums` would do with channels that are complete with this.
+        last: Vec<Vec<Last>>,
     },
     PoolBack {
         pool: PoolId,

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::fill::{NORM, ONE, RELU, RELU_NORM, Source};
-use super::finish::{ADD, Finish, STORE, Spread};
+use super::fill::{NORM, ONE, Source};
+use super::finish::{ADD, Finish, LAST_ADD, LAST_STORE, STORE, Spread};
 use super::forward::Part;
 use super::layout::skip;
 use super::panel::{Piece, aligned, fill_channel, pieces, runs};
@@ -16,11 +16,9 @@ use crate::view::View;
 /// How the gradient of an output is made as it is read, so that it never stands in memory as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Gradient<'a, T> {
-    /// The gradient of what follows.
+    /// The gradient of what follows, which a ReLU's mask has been applied to.
     pub of: View<T>,
-    /// The output of the ReLU that follows, where there is one: the gradient counts where it is above zero.
-    pub relu: Option<View<T>>,
-    /// The batch norm that follows, before that ReLU.
+    /// The batch norm that follows.
     pub norm: Option<NormBackward<'a, T>>,
 }
 
@@ -40,12 +38,7 @@ pub struct NormBackward<'a, T> {
 impl<T: Real> Gradient<'_, T> {
     /// Which of the ways to make a plane this is.
     pub(crate) fn kind(&self) -> usize {
-        match (self.relu.is_some(), self.norm.is_some()) {
-            (false, false) => ONE,
-            (true, false) => RELU,
-            (false, true) => NORM,
-            (true, true) => RELU_NORM,
-        }
+        if self.norm.is_some() { NORM } else { ONE }
     }
 
     /// What one plane is made of.
@@ -53,7 +46,6 @@ impl<T: Real> Gradient<'_, T> {
         let plane =
             |view: View<T>| view.at.wrapping_add(image * view.image_stride + channel * view.plane_len()).cast_const();
         let mut source = Source::one(plane(self.of));
-        source.second = self.relu.map_or(std::ptr::null(), plane);
         if let Some(norm) = &self.norm {
             (source.x, source.a, source.b, source.c) =
                 (plane(norm.x), norm.a[channel], norm.b[channel], norm.c[channel]);
@@ -63,11 +55,37 @@ impl<T: Real> Gradient<'_, T> {
 
     pub(crate) fn check(&self) {
         let shape = self.of;
-        assert!(self.relu.is_none_or(|view| view.same_shape(&shape)));
         assert!(self.norm.as_ref().is_none_or(|norm| {
             norm.x.same_shape(&shape) && [norm.a, norm.b, norm.c].iter().all(|numbers| numbers.len() == shape.channels)
         }));
     }
+}
+
+/// Where the gradient of a convolution's input goes.
+#[derive(Clone, Copy, Debug)]
+pub struct InputGradient<'a, T> {
+    #[allow(missing_docs)]
+    pub into: View<T>,
+    /// Whether it is added to what is there.
+    pub add: bool,
+    /// Channels whose gradient is complete with this. A convolution of stride 1 alone can go on with them.
+    pub last: &'a [Last<'a, T>],
+}
+
+/// What is done with a gradient that is complete, while it is in registers: it goes through the ReLU that its value came
+/// out of, and the sums are taken that the batch norm before that ReLU needs (see [`crate::norm::backward_sums`]).
+#[derive(Clone, Debug)]
+pub struct Last<'a, T> {
+    /// Which channels.
+    pub channels: Range<usize>,
+    /// The ReLU's output, of these channels.
+    pub relu: View<T>,
+    /// The norm's input, of these channels.
+    pub x: View<T>,
+    /// Its mean, of these channels.
+    pub mean: &'a [T],
+    /// What each of these channels' two sums are added to.
+    pub sums: [*mut f64; 2],
 }
 
 /// Elements of the gradient that a tile after another should find in the first-level cache.
@@ -75,12 +93,23 @@ const FIRST_LEVEL: usize = 4 * 1024;
 /// Elements of the input that should stay in the second-level cache.
 const SECOND_LEVEL: usize = 64 * 1024;
 
+impl<T> InputGradient<'_, T> {
+    fn check(&self) {
+        for last in self.last {
+            let of = |view: &View<T>| (view.channels, view.height, view.width);
+            let wanted = (last.channels.len(), self.into.height, self.into.width);
+            assert!(last.channels.end <= self.into.channels && last.mean.len() == last.channels.len());
+            assert!(of(&last.relu) == wanted && of(&last.x) == wanted);
+        }
+    }
+}
+
 impl ConvPlan {
     /// Writes the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the order of the weights), and
     /// that of the input to each of `input_gradients`; where a flag says so, it is added to what is there.
     ///
     /// # Safety
-    /// The promise at [`View`]. `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
+    /// The promise at [`View`], and sums are as many as channels and nobody else's. `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
     /// gradients, and `inputs` without a weight gradient.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn backward<T: Real>(
@@ -89,7 +118,7 @@ impl ConvPlan {
         inputs: &[View<T>],
         packed_backward: &[T],
         mut weight_gradient: Option<(&mut [T], bool)>,
-        input_gradients: &[(View<T>, bool)],
+        input_gradients: &[InputGradient<T>],
         images: Range<usize>,
         scratch: &mut [T],
     ) {
@@ -97,8 +126,10 @@ impl ConvPlan {
         gradient.check();
         assert_eq!((gradient.of.channels, (gradient.of.height, gradient.of.width)), (shape.out, shape.output()));
         let input = (shape.channels, shape.height, shape.width);
-        let all = inputs.iter().chain(input_gradients.iter().map(|(view, _)| view));
+        let all = inputs.iter().chain(input_gradients.iter().map(|gradient| &gradient.into));
         assert!(all.into_iter().all(|view| (view.channels, view.height, view.width) == input));
+        assert!(shape.stride == 1 || input_gradients.iter().all(|gradient| gradient.last.is_empty()));
+        input_gradients.iter().for_each(InputGradient::check);
         assert!(input_gradients.is_empty() || packed_backward.len() == self.packed_backward_len());
         assert!(weight_gradient.as_ref().is_none_or(|(weights, _)| weights.len() == shape.weights_len()));
         if let (true, Some((weights, false))) = (images.is_empty(), &mut weight_gradient) {
@@ -219,7 +250,7 @@ impl ConvPlan {
         packed: &[T],
         panel: *const T,
         results: *mut T,
-        into: &[(View<T>, bool)],
+        gradients: &[InputGradient<T>],
     ) {
         let layout = &self.layout;
         let Some(runs) = runs(layout, &layout.backward, piece) else { return };
@@ -234,12 +265,11 @@ impl ConvPlan {
                     for row in 0..count {
                         for (i, image) in piece.images.clone().enumerate() {
                             let from = results.add(row * layout.plane + i * layout.span);
-                            for &(view, add) in into {
-                                let mode = if add { ADD } else { STORE };
+                            for gradient in gradients {
                                 if self.shape.stride == 1 {
-                                    leave(self, piece, from, view, image, first + row, mode);
+                                    leave(self, piece, from, gradient, image, first + row);
                                 } else {
-                                    interleave(self, piece, phase, from, view, image, first + row, mode);
+                                    interleave(self, piece, phase, from, gradient, image, first + row);
                                 }
                             }
                         }
@@ -255,12 +285,11 @@ unsafe fn leave<T: Real>(
     plan: &ConvPlan,
     piece: &Piece,
     from: *const T,
-    view: View<T>,
+    gradient: &InputGradient<T>,
     image: usize,
     channel: usize,
-    mode: usize,
 ) {
-    let layout = &plan.layout;
+    let (layout, view) = (&plan.layout, gradient.into);
     let skip = piece.rows.start * view.width;
     let rows = piece.rows.end.min(layout.backward.rows) - piece.rows.start;
     let (rows, cols, pitch) = match layout.pitch == view.width {
@@ -273,24 +302,34 @@ unsafe fn leave<T: Real>(
         let (room, none) = (view.plane_len() - skip, std::ptr::null());
         let (sums, ahead) = ([std::ptr::null_mut(); 2], view.plane_len());
         let (bias, residual, relu) = (T::ZERO, none, false);
-        let finish = Finish { from, pitch, rows, cols, into, room, bias, residual, relu, sums, ahead };
+        let (gate, x, mean) = (none, none, T::ZERO);
+        let mut finish =
+            Finish { from, pitch, rows, cols, into, room, bias, residual, relu, gate, x, mean, sums, ahead };
+        let mut mode = if gradient.add { ADD } else { STORE };
+        if let Some(last) = gradient.last.iter().find(|last| last.channels.contains(&channel)) {
+            let of = channel - last.channels.start;
+            finish.gate = last.relu.plane(image, of).add(skip);
+            finish.x = last.x.plane(image, of).add(skip);
+            finish.mean = last.mean[of];
+            finish.sums = last.sums.map(|sums| sums.add(of));
+            mode = if gradient.add { LAST_ADD } else { LAST_STORE };
+        }
         (T::kernels().finish[mode])(&finish);
     }
 }
 
 /// Writes a plane's elements of one phase.
-#[allow(clippy::too_many_arguments)]
 unsafe fn interleave<T: Real>(
     plan: &ConvPlan,
     piece: &Piece,
     phase: &Phase,
     from: *const T,
-    view: View<T>,
+    gradient: &InputGradient<T>,
     image: usize,
     channel: usize,
-    mode: usize,
 ) {
-    let (layout, shape) = (&plan.layout, &plan.shape);
+    let (layout, shape, view) = (&plan.layout, &plan.shape, gradient.into);
+    let mode = if gradient.add { ADD } else { STORE };
     let empty = phase.product.offsets.is_empty();
     if empty && mode == ADD {
         return;

@@ -6,7 +6,7 @@ use crate::real::{Real, Simd};
 #[derive(Clone, Copy)]
 pub(crate) struct Source<T> {
     pub first: *const T,
-    /// Added to the first (`SUM`), or the ReLU's output that masks it (`RELU`, `RELU_NORM`).
+    /// Added to the first (`SUM`), or the ReLU's output that masks it (`RELU`).
     pub second: *const T,
     /// The batch norm's input, with its three numbers.
     pub x: *const T,
@@ -19,8 +19,7 @@ pub(crate) const ONE: usize = 0;
 pub(crate) const SUM: usize = 1;
 pub(crate) const RELU: usize = 2;
 pub(crate) const NORM: usize = 3;
-pub(crate) const RELU_NORM: usize = 4;
-pub(crate) const KINDS: usize = 5;
+pub(crate) const KINDS: usize = 4;
 
 impl<T: Real> Source<T> {
     /// A plane as it is.
@@ -46,10 +45,10 @@ impl<T: Real> Source<T> {
         // SAFETY: any address will do.
         unsafe {
             S::prefetch(self.first.wrapping_add(i + ahead));
-            if KIND == SUM || KIND == RELU || KIND == RELU_NORM {
+            if KIND == SUM || KIND == RELU {
                 S::prefetch(self.second.wrapping_add(i + ahead));
             }
-            if KIND == NORM || KIND == RELU_NORM {
+            if KIND == NORM {
                 S::prefetch(self.x.wrapping_add(i + ahead));
             }
         }
@@ -61,17 +60,16 @@ impl<T: Real> Source<T> {
         // SAFETY: the caller's promise that elements i..i + n are in every plane of this kind.
         unsafe {
             let first = S::load_n(self.first.add(i), n);
-            let masked = match KIND {
+            match KIND {
                 SUM => S::add(first, S::load_n(self.second.add(i), n)),
-                RELU | RELU_NORM => S::where_positive(S::load_n(self.second.add(i), n), first),
+                RELU => S::where_positive(S::load_n(self.second.add(i), n), first),
+                NORM => {
+                    let rest = S::fma(S::splat(self.b), S::load_n(self.x.add(i), n), S::splat(self.c));
+                    let all = S::fma(S::splat(self.a), first, rest);
+                    if n == S::LANES { all } else { S::first(all, n) }
+                }
                 _ => first,
-            };
-            if KIND != NORM && KIND != RELU_NORM {
-                return masked;
             }
-            let rest = S::fma(S::splat(self.b), S::load_n(self.x.add(i), n), S::splat(self.c));
-            let all = S::fma(S::splat(self.a), masked, rest);
-            if n == S::LANES { all } else { S::first(all, n) }
         }
     }
 }

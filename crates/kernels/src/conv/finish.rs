@@ -1,4 +1,5 @@
-//! Results on their way from a tile to where they belong: sums for a norm, bias, residual, ReLU, or an addition.
+//! Results on their way from a tile to where they belong: sums for a norm, bias, residual, ReLU, or an addition; and
+//! gradients that are complete, which go on through a ReLU, with the sums that the norm before it needs.
 
 use crate::real::{Real, Simd};
 
@@ -10,7 +11,11 @@ pub(crate) const ADD: usize = 1;
 pub(crate) const SUMS: usize = 2;
 /// Stored with bias, residual and ReLU.
 pub(crate) const EXTRA: usize = 3;
-pub(crate) const MODES: usize = 4;
+/// A gradient, stored or added, that is complete with this: masked by a ReLU's output, with its sum and the sum of it
+/// times `x - mean`.
+pub(crate) const LAST_STORE: usize = 4;
+pub(crate) const LAST_ADD: usize = 5;
+pub(crate) const MODES: usize = 6;
 
 /// Whole vectors whose sums may be taken in `T` before they are widened.
 const SHORT: usize = 32;
@@ -29,7 +34,11 @@ pub(crate) struct Finish<T> {
     /// At the same place as `into`, or null.
     pub residual: *const T,
     pub relu: bool,
-    /// Sum, and sum of squares.
+    /// The ReLU's output, and what the norm before it read, at the same place as `into`; null but for the last two modes.
+    pub gate: *const T,
+    pub x: *const T,
+    pub mean: T,
+    /// Sum, and sum of squares or products.
     pub sums: [*mut f64; 2],
     /// Elements to the plane that is written next.
     pub ahead: usize,
@@ -37,12 +46,13 @@ pub(crate) struct Finish<T> {
 
 #[inline(always)]
 pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &Finish<T>) {
+    let is_last = MODE == LAST_STORE || MODE == LAST_ADD;
     let mut sum = [0.0, 0.0];
     // SAFETY: the caller's pointers cover the rows; whole vectors are written where the plane has room, in rising order,
     // so that what lies after a row is written later.
     unsafe {
-        let zero = S::splat(T::ZERO);
-        let (mut part, mut squares, mut count) = (zero, zero, 0);
+        let (zero, mean) = (S::splat(T::ZERO), S::splat(f.mean));
+        let (mut part, mut products, mut count) = (zero, zero, 0);
         for y in 0..f.rows {
             let (from, start) = (f.from.add(y * f.pitch), y * f.cols);
             let mut x = 0;
@@ -52,20 +62,10 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &Finish<T
                 let fits = at + S::LANES <= f.room;
                 S::prefetch(f.into.wrapping_add(at + f.ahead));
                 let mut v = if n == S::LANES { S::load(from.add(x)) } else { S::load_part(from.add(x), n) };
+                let load = |from: *const T| if fits { S::load(from) } else { S::load_part(from, n) };
+                let mut factor = v;
                 match MODE {
-                    SUMS => {
-                        part = S::add(part, v);
-                        squares = S::fma(v, v, squares);
-                        count += 1;
-                        if count == SHORT {
-                            sum = [sum[0] + S::sum_f64(part), sum[1] + S::sum_f64(squares)];
-                            (part, squares, count) = (zero, zero, 0);
-                        }
-                    }
-                    ADD => {
-                        let there = if fits { S::load(f.into.add(at)) } else { S::load_part(f.into.add(at), n) };
-                        v = S::add(there, v);
-                    }
+                    ADD | LAST_ADD => v = S::add(load(f.into.add(at)), v),
                     EXTRA => {
                         v = S::add(v, S::splat(f.bias));
                         if !f.residual.is_null() {
@@ -78,6 +78,23 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &Finish<T
                     }
                     _ => {}
                 }
+                if is_last {
+                    S::prefetch(f.gate.wrapping_add(at + f.ahead));
+                    S::prefetch(f.x.wrapping_add(at + f.ahead));
+                    v = S::where_positive(load(f.gate.add(at)), v);
+                    factor = S::sub(load(f.x.add(at)), mean);
+                }
+                if is_last || MODE == SUMS {
+                    // Lanes after the row's end count when their row comes.
+                    let own = if n == S::LANES { v } else { S::first(v, n) };
+                    part = S::add(part, own);
+                    products = S::fma(own, factor, products);
+                    count += 1;
+                    if count == SHORT {
+                        sum = [sum[0] + S::sum_f64(part), sum[1] + S::sum_f64(products)];
+                        (part, products, count) = (zero, zero, 0);
+                    }
+                }
                 if fits {
                     S::store(f.into.add(at), v);
                 } else {
@@ -86,9 +103,9 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &Finish<T
                 x += S::LANES;
             }
         }
-        if MODE == SUMS {
+        if is_last || MODE == SUMS {
             *f.sums[0] += sum[0] + S::sum_f64(part);
-            *f.sums[1] += sum[1] + S::sum_f64(squares);
+            *f.sums[1] += sum[1] + S::sum_f64(products);
         }
     }
 }

@@ -187,6 +187,9 @@ impl ConvPlan {
                             .residual
                             .map_or(std::ptr::null(), |view| view.plane(image, channel).add(skip).cast_const()),
                         relu: leave.epilogue.relu,
+                        gate: std::ptr::null(),
+                        x: std::ptr::null(),
+                        mean: T::ZERO,
                         sums,
                         ahead: out.plane_len(),
                     };

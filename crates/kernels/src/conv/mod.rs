@@ -17,7 +17,7 @@ pub(crate) mod panel;
 pub(crate) mod product;
 pub(crate) mod tile;
 
-pub use backward::{Gradient, NormBackward};
+pub use backward::{Gradient, InputGradient, Last, NormBackward};
 pub use forward::{Epilogue, Part};
 
 use crate::real::Real;

@@ -79,6 +79,7 @@ impl<'a, T: Real> Worker<'a, T> {
     /// Runs all backward instructions.
     pub fn backward(&mut self) {
         let plan = self.plan;
+        self.zero_sums();
         plan.program.backward.iter().for_each(|instr| self.run(instr));
     }
 
@@ -169,9 +170,9 @@ impl<'a, T: Real> Worker<'a, T> {
             }
             Instr::Statistics { norms } => self.statistics(norms),
             Instr::Normalise { norm, added, relu, out } => self.normalise(*norm, *added, *relu, *out),
-            Instr::NormSums { norm, from } => self.norm_sums(*norm, *from),
+            Instr::NormSums(last) => self.norm_sums(*last),
             Instr::NormTerms { norms } => self.norm_terms(norms),
-            Instr::ConvBack { conv, from, inputs, into } => self.conv_back(*conv, *from, inputs, into),
+            Instr::ConvBack { conv, from, inputs, into, last } => self.conv_back(*conv, *from, inputs, into, last),
             Instr::Linear { state, from, to } => {
                 let outputs = self.share.within(0..to.shape.channels);
                 linear::forward(self.rows(*from), self.value(*state), self.value(state + 1), self.rows(*to), outputs);
@@ -187,7 +188,7 @@ impl<'a, T: Real> Worker<'a, T> {
         // SAFETY: the caller's promise.
         unsafe {
             match instr {
-                Instr::Through { from, into } => {
+                Instr::NormBack { from, into } => {
                     norm::input_gradient(&self.gradient(*from), self.view(into.to), into.add, images);
                 }
                 Instr::Pool { pool, from, to } => {
@@ -218,6 +219,10 @@ impl<'a, T: Real> Worker<'a, T> {
                 }
                 Instr::Relu { from, to } => pointwise::relu(self.view(*from), self.view(*to), images),
                 Instr::Sigmoid { from, to } => pointwise::sigmoid(self.view(*from), self.view(*to), images),
+                Instr::ReluBack { from, result, into } => {
+                    let (from, result) = (self.view(*from), self.view(*result));
+                    pointwise::relu_backward(from, result, self.view(into.to), into.add, images);
+                }
                 Instr::SigmoidBack { from, result, into } => {
                     let (from, result) = (self.view(*from), self.view(*result));
                     pointwise::sigmoid_backward(from, result, self.view(into.to), into.add, images);

@@ -3,9 +3,9 @@
 use super::Worker;
 use crate::norms::{Affine, Sums, moments};
 use crate::places::Place;
-use crate::program::{Added, From, NormId};
+use crate::program::{Added, From, Last, NormId};
 use kernels::norm::{self, Residual};
-use kernels::{Gradient, NormBackward, Real};
+use kernels::{Gradient, NormBackward, Real, View};
 use std::ops::Range;
 
 impl<'a, T: Real> Worker<'a, T> {
@@ -103,15 +103,28 @@ impl<'a, T: Real> Worker<'a, T> {
                 c: &constants.c[range],
             }
         });
-        Gradient { of: self.view(from.of), relu: from.relu.map(|place| self.view(place)), norm }
+        Gradient { of: self.view(from.of), norm }
     }
 
-    pub(super) fn norm_sums(&mut self, norm: NormId, from: From) {
-        let x = self.view(self.plan.program.norms[norm].x);
-        let (of, relu) = (self.view(from.of), from.relu.map(|place| self.view(place)));
-        let mean = &self.own.constants.mean[self.channels(norm)];
-        let sums = self.own_sums(norm);
-        sums.fill(0.0);
+    /// Before a backward pass: a norm's sums may come from several instructions.
+    pub(super) fn zero_sums(&mut self) {
+        let channels = self.plan.channels;
+        // SAFETY: the part of all sums that is this thread's.
+        unsafe { std::slice::from_raw_parts_mut(self.shared.sums.add(2 * channels * self.thread), 2 * channels) }.fill(0.0);
+    }
+
+    /// What a norm's input, mean and sums are for some of its channels.
+    pub(super) fn sums_over(&self, last: Last) -> (View<T>, &[T], [&'a mut [f64]; 2]) {
+        let (shape, of) = (last.of.shape, &self.plan.program.norms[last.norm]);
+        let own = last.first..last.first + shape.channels;
+        let (first, second) = self.own_sums(last.norm).split_at_mut(of.x.shape.channels);
+        let mean = &self.own.constants.mean[self.channels(last.norm)][own.clone()];
+        (self.view(of.x.part(last.first, shape)), mean, [&mut first[own.clone()], &mut second[own]])
+    }
+
+    pub(super) fn norm_sums(&mut self, last: Last) {
+        let (x, mean, sums) = self.sums_over(last);
+        let (of, relu) = (self.view(last.of), last.relu.map(|place| self.view(place)));
         // SAFETY: as in `run`.
         unsafe { norm::backward_sums(of, relu, x, mean, self.images.clone(), sums) };
     }

@@ -3,8 +3,8 @@
 use super::Worker;
 use crate::linear;
 use crate::places::Place;
-use crate::program::{ConvId, From, Into, NormId, Then};
-use kernels::{Epilogue, Part, Real, View, norm};
+use crate::program::{ConvId, From, Into, Last, NormId, Then};
+use kernels::{Epilogue, InputGradient, Part, Real, View, norm};
 use std::ops::Range;
 
 impl<'a, T: Real> Worker<'a, T> {
@@ -58,7 +58,7 @@ impl<'a, T: Real> Worker<'a, T> {
         unsafe { kernel.infer(packed, &inputs, out, &epilogue, images, &mut self.own.scratch, self.share) }
     }
 
-    pub(super) fn conv_back(&mut self, conv: ConvId, from: From, inputs: &[Place], into: &[Into]) {
+    pub(super) fn conv_back(&mut self, conv: ConvId, from: From, inputs: &[Place], into: &[Into], last: &[Vec<Last>]) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
         let mut packed: &[T] = &[];
         if !into.is_empty() {
@@ -69,9 +69,12 @@ impl<'a, T: Real> Worker<'a, T> {
             });
         }
         let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
-        let into: Vec<(View<T>, bool)> = into.iter().map(|into| (self.view(into.to), into.add)).collect();
-        let weights = self.partial(of.weight);
         let mut scratch = std::mem::take(&mut self.own.scratch);
+        let last: Vec<_> = into.iter().zip(last).map(|(into, last)| self.last(into.to, last)).collect();
+        let into = into.iter().zip(&last);
+        let into = into.map(|(into, last)| InputGradient { into: self.view(into.to), add: into.add, last });
+        let into: Vec<InputGradient<T>> = into.collect();
+        let weights = self.partial(of.weight);
         let (gradient, images) = (self.gradient(from), self.images.clone());
         // SAFETY: as in `run`.
         unsafe { kernel.backward(&gradient, &inputs, packed, Some(weights), &into, images, &mut scratch) };
@@ -87,6 +90,22 @@ impl<'a, T: Real> Worker<'a, T> {
             }
             self.add_partials(bias);
         }
+    }
+
+    /// What is done with channels of one place that are complete.
+    fn last(&self, within: Place, last: &[Last]) -> Vec<kernels::Last<'_, T>> {
+        let view = |last: &Last| {
+            let (x, mean, sums) = self.sums_over(*last);
+            let start = last.of.start - within.start;
+            kernels::Last {
+                channels: start..start + last.of.shape.channels,
+                relu: self.view(last.relu.expect("without a ReLU they are not left to a convolution")),
+                x,
+                mean,
+                sums: sums.map(<[f64]>::as_mut_ptr),
+            }
+        };
+        last.iter().map(view).collect()
     }
 
     pub(super) fn linear_back(&mut self, state: usize, from: Place, input: Place, into: Into) {
