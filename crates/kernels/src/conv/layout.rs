@@ -46,13 +46,18 @@ impl Grid {
 
     /// Zeros before the first element of a row of phase `b`.
     pub fn lead(&self, b: usize) -> usize {
+        // Asked for every plane, and most grids need no division.
+        if self.step == 1 {
+            return self.padding.saturating_sub(b);
+        }
         self.padding.saturating_sub(b).div_ceil(self.step)
     }
 
     /// Elements of the source in a row of phase `b` (or rows, of a plane, with `size` the source's height).
     pub fn taken(&self, b: usize, size: usize) -> usize {
         let first = self.lead(b) * self.step + b;
-        (size + self.padding).saturating_sub(first).div_ceil(self.step)
+        let left = (size + self.padding).saturating_sub(first);
+        if self.step == 1 { left } else { left.div_ceil(self.step) }
     }
 
     /// The shortest pitch at which no tap of a row reaches the elements of the next.

@@ -101,6 +101,7 @@ impl Product {
     /// A product whose panel and results have `plane` elements from row to row; `taps` is how many columns read one plane.
     pub fn new(rows: usize, offsets: Vec<u32>, order: Order, taps: usize, plane: usize) -> Self {
         debug_assert_eq!(offsets.len(), order.columns.len());
+        debug_assert!(order.columns.is_sorted(), "columns rise, so that those of one length may be one run");
         let most = if taps > 1 { DEPTH_OF_TAPS } else { DEPTH_OF_POINTS };
         let passes = offsets.len().div_ceil(most).max(1);
         let depth = offsets.len().div_ceil(passes).max(1);
@@ -213,11 +214,27 @@ impl Product {
     }
 }
 
-/// One tile's weights of a pass.
+/// One tile's weights of a pass. The two orders of 1x1 convolutions, and the one of every forward pass, have loops of their
+/// own, several times as fast.
 fn pack_tile<T: Real, const ROWS: usize>(from: &[T], columns: &[u32], row_stride: usize, tile: &mut [T]) {
-    for (slots, &column) in tile.chunks_exact_mut(ROWS).zip(columns) {
-        for row in 0..ROWS {
-            slots[row] = from[column as usize + row * row_stride];
+    let (Some(&first), Some(&last)) = (columns.first(), columns.last()) else { return };
+    let (slots, first) = (tile.chunks_exact_mut(ROWS), first as usize);
+    if row_stride == 1 {
+        for (slots, &column) in slots.zip(columns) {
+            slots.copy_from_slice(&from[column as usize..][..ROWS]);
+        }
+    } else if last as usize - first == columns.len() - 1 {
+        let rows: [&[T]; ROWS] = std::array::from_fn(|row| &from[first + row * row_stride..][..columns.len()]);
+        for (k, slots) in slots.enumerate() {
+            for row in 0..ROWS {
+                slots[row] = rows[row][k];
+            }
+        }
+    } else {
+        for (slots, &column) in slots.zip(columns) {
+            for row in 0..ROWS {
+                slots[row] = from[column as usize + row * row_stride];
+            }
         }
     }
 }
