@@ -136,9 +136,7 @@ fn main() {
                 best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
                 best(|| plan.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
                 best(|| plan.backward(&plain, &[x], &back, Some((&mut dw, true)), &[], 0..images, &mut scratch)),
-                best(|| {
-                    plan.backward(&full, &[x], &back, Some((&mut dw, true)), &into_last, 0..images, &mut scratch)
-                }),
+                best(|| plan.backward(&full, &[x], &back, Some((&mut dw, true)), &into_last, 0..images, &mut scratch)),
             ]
         };
         let [a, b, c, d, e] = seconds.map(|s| flops / s);

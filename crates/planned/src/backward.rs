@@ -156,9 +156,8 @@ fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) 
 
 /// The last instruction that wrote to this channel of a gradient, and which of its gradients that is.
 fn last_writer(instrs: &[Instr], buffer: usize, channel: usize) -> Option<(usize, usize)> {
-    let is_there = |place: &Place| {
-        place.buffer == buffer && (place.start..place.start + place.shape.channels).contains(&channel)
-    };
+    let is_there =
+        |place: &Place| place.buffer == buffer && (place.start..place.start + place.shape.channels).contains(&channel);
     instrs.iter().enumerate().rev().find_map(|(at, instr)| {
         let written = crate::lives::gradients_written(instr);
         written.iter().rposition(is_there).map(|into| (at, into))

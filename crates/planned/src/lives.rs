@@ -79,7 +79,9 @@ pub fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
         Instr::Copy { from, into } | Instr::PoolBack { from, into, .. } | Instr::GlobalPoolBack { from, into } => {
             vec![*from, into.to]
         }
-        Instr::ReluBack { from, result, into } | Instr::SigmoidBack { from, result, into } => vec![*from, *result, into.to],
+        Instr::ReluBack { from, result, into } | Instr::SigmoidBack { from, result, into } => {
+            vec![*from, *result, into.to]
+        }
         Instr::GateBack { from, x, gate, into_x, into_gate } => vec![*from, *x, *gate, into_x.to, into_gate.to],
         Instr::LinearBack { from, input, into, .. } => vec![*from, *input, into.to],
     }

@@ -69,7 +69,7 @@ pub(crate) unsafe fn fill_channel<T: Real>(
                 unsafe {
                     if grid.step == 1 {
                         let (source, tail) = (source.skip(first * grid.width), layout.reach);
-                        let ahead = grid.height * grid.width;
+                        let ahead = ahead(grid.height * grid.width, rows * grid.width);
                         let fill = Fill { source, into, pitch, above, rows, below, tail, lead: lead_x, cols, ahead };
                         (kernels.fill[kind])(&joined_rows(fill));
                     } else {
@@ -97,6 +97,13 @@ pub(crate) unsafe fn fill_channel<T: Real>(
             }
         }
     }
+}
+
+/// How far ahead of what is read or written to ask for memory, in elements: whole planes of `plane` elements, of each of
+/// which `part` are touched, so that what is asked for is needed, and some hundred nanoseconds later.
+pub(crate) fn ahead(plane: usize, part: usize) -> usize {
+    const LEAD: usize = 512;
+    plane * LEAD.div_ceil(part.max(1))
 }
 
 /// Rows with nothing between them are one long row.

@@ -110,7 +110,8 @@ impl<'a, T: Real> Worker<'a, T> {
     pub(super) fn zero_sums(&mut self) {
         let channels = self.plan.channels;
         // SAFETY: the part of all sums that is this thread's.
-        unsafe { std::slice::from_raw_parts_mut(self.shared.sums.add(2 * channels * self.thread), 2 * channels) }.fill(0.0);
+        unsafe { std::slice::from_raw_parts_mut(self.shared.sums.add(2 * channels * self.thread), 2 * channels) }
+            .fill(0.0);
     }
 
     /// What a norm's input, mean and sums are for some of its channels.
