@@ -229,6 +229,7 @@ impl<T: Real> Planned<T> {
                 share,
                 is_split: false,
                 turn: 0,
+                left: None,
                 packs: 0,
             });
         });

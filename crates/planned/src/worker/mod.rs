@@ -1,8 +1,9 @@
 //! One thread's part of the step: every instruction, for its own images, in an arena of its own. `weights`: layers with
 //! weights; `norms`: batch norms.
 //!
-//! Threads wait for each other in three places only: before statistics and before the terms of a norm's gradient, for the
-//! others' sums, and behind the backward pass of a layer with weights, for the others' parts of the weights' gradient.
+//! Threads meet in three places only: before statistics and before the terms of a norm's gradient, for the others' sums,
+//! and before a convolution, for the weights that they pack together. What each has found of a weight's gradient is added
+//! where they meet next.
 
 mod norms;
 mod weights;
@@ -54,8 +55,10 @@ pub struct Worker<'a, T> {
     pub share: Part,
     /// Whether views are of this thread's share of the channels now.
     pub is_split: bool,
-    /// Layers that have gone backward in this pass: two partial gradients take turns.
+    /// Entries whose gradient has been computed in parts in this pass.
     pub turn: usize,
+    /// The last of them, if its parts have not been added yet.
+    pub left: Option<usize>,
     /// Convolutions whose weights were packed in this pass.
     pub packs: usize,
 }
@@ -81,6 +84,9 @@ impl<'a, T: Real> Worker<'a, T> {
         let plan = self.plan;
         self.zero_sums();
         plan.program.backward.iter().for_each(|instr| self.run(instr));
+        if self.left.is_some() {
+            self.meet();
+        }
     }
 
     /// A view of a place. The images are never written through it.

@@ -131,7 +131,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     pub(super) fn norm_terms(&mut self, norms: &[NormId]) {
-        self.plan.barrier.wait();
+        self.meet();
         for &norm in norms {
             let of = &self.plan.program.norms[norm];
             let n = self.count(norm);

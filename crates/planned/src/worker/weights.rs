@@ -43,7 +43,7 @@ impl<'a, T: Real> Worker<'a, T> {
         let packed = self.shared.packed[self.packs % self.shared.packed.len()];
         self.packs += 1;
         pack(packed, Part { index: self.thread, of: self.plan.threads });
-        self.plan.barrier.wait();
+        self.meet();
         Self::slice(packed, 0..length)
     }
 
@@ -68,18 +68,18 @@ impl<'a, T: Real> Worker<'a, T> {
                 unsafe { kernel.pack_backward_part(weights, packed, part) }
             });
         }
+        let weights = self.partial(of.weight);
         let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
         let mut scratch = std::mem::take(&mut self.own.scratch);
         let last: Vec<_> = into.iter().zip(last).map(|(into, last)| self.last(into.to, last)).collect();
         let into = into.iter().zip(&last);
         let into = into.map(|(into, last)| InputGradient { into: self.view(into.to), add: into.add, last });
         let into: Vec<InputGradient<T>> = into.collect();
-        let weights = self.partial(of.weight);
         let (gradient, images) = (self.gradient(from), self.images.clone());
         // SAFETY: as in `run`.
         unsafe { kernel.backward(&gradient, &inputs, packed, Some(weights), &into, images, &mut scratch) };
         self.own.scratch = scratch;
-        self.add_partials(of.weight);
+        self.leave_partials(of.weight);
         if let Some(bias) = of.bias {
             let mut sums = vec![0.0; 2 * self.plan.lengths[bias]];
             // SAFETY: as in `run`.
@@ -88,7 +88,7 @@ impl<'a, T: Real> Worker<'a, T> {
             for (partial, sum) in partial.iter_mut().zip(&sums) {
                 *partial = T::from_f64(*sum) + if add { *partial } else { T::ZERO };
             }
-            self.add_partials(bias);
+            self.leave_partials(bias);
         }
     }
 
@@ -112,15 +112,24 @@ impl<'a, T: Real> Worker<'a, T> {
         let outputs = from.shape.channels;
         let (x, dy) = (self.rows(input), self.rows(from));
         linear::input_gradient(dy, self.value(state), outputs, self.rows(into.to), into.add);
-        linear::weight_gradient(x, dy, outputs, self.partial(state));
-        self.add_partials(state);
-        linear::bias_gradient(dy, self.partial(state + 1));
-        self.add_partials(state + 1);
+        let weights = self.partial(state);
+        linear::weight_gradient(x, dy, outputs, weights);
+        self.leave_partials(state);
+        let bias = self.partial(state + 1);
+        linear::bias_gradient(dy, bias);
+        self.leave_partials(state + 1);
     }
 
     /// Where this thread's part of an entry's gradient goes, and whether it is added to what is there: the first one's to
     /// the gradient itself, the others' to memory that held something else.
-    pub(super) fn partial(&self, entry: usize) -> (&'a mut [T], bool) {
+    ///
+    /// Two pieces of memory take turns, so that one can be read while the other is written. Whatever was left before is
+    /// added first; then, at the meeting for that, all have long read what this piece held.
+    pub(super) fn partial(&mut self, entry: usize) -> (&'a mut [T], bool) {
+        if self.left.is_some() {
+            self.meet();
+        }
+        self.turn += 1;
         if self.thread == 0 {
             return (self.grad(entry), self.shared.adds);
         }
@@ -132,12 +141,21 @@ impl<'a, T: Real> Worker<'a, T> {
         start..start + self.plan.lengths[entry]
     }
 
-    /// Adds the other threads' parts to the gradient, each thread for its share of the entry.
-    pub(super) fn add_partials(&mut self, entry: usize) {
-        if self.plan.threads == 1 {
-            return;
-        }
+    /// Threads' parts of an entry's gradient are added where all meet next, for whatever reason.
+    fn leave_partials(&mut self, entry: usize) {
+        self.left = Some(entry).filter(|_| self.plan.threads > 1);
+    }
+
+    /// Waits for all threads, and adds the parts that they left behind.
+    pub(super) fn meet(&mut self) {
         self.plan.barrier.wait();
+        if let Some(entry) = self.left.take() {
+            self.add_partials(entry);
+        }
+    }
+
+    /// Adds the other threads' parts to the gradient, each thread for its share of the entry.
+    fn add_partials(&self, entry: usize) {
         let length = self.plan.lengths[entry];
         let share = length * self.thread / self.plan.threads..length * (self.thread + 1) / self.plan.threads;
         let sums = &mut self.grad_part(entry, share.clone());
@@ -147,7 +165,6 @@ impl<'a, T: Real> Worker<'a, T> {
             let theirs = Self::slice(self.shared.partials[self.turn % 2], theirs);
             sums.iter_mut().zip(theirs).for_each(|(sum, theirs)| *sum += *theirs);
         }
-        self.turn += 1;
     }
 
     pub(super) fn grad_part(&self, entry: usize, part: Range<usize>) -> &'a mut [T] {
