@@ -137,8 +137,9 @@ fn conv(program: &Program, gradients: &mut Gradients, id: usize, from: From, ins
 /// by an instruction of their own.
 fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) {
     let channels = whole.of.shape.channels;
+    let written: Vec<Vec<Place>> = instrs.iter().map(crate::lives::gradients_written).collect();
     let writers: Vec<Option<(usize, usize)>> = (0..channels)
-        .map(|channel| last_writer(instrs, whole.of.buffer, whole.of.start + channel))
+        .map(|channel| last_writer(&written, whole.of.buffer, whole.of.start + channel))
         .map(|writer| writer.filter(|(at, _)| whole.relu.is_some() && can_go_on(program, graph, &instrs[*at])))
         .collect();
     let mut first = 0;
@@ -155,13 +156,10 @@ fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) 
 }
 
 /// The last instruction that wrote to this channel of a gradient, and which of its gradients that is.
-fn last_writer(instrs: &[Instr], buffer: usize, channel: usize) -> Option<(usize, usize)> {
+fn last_writer(written: &[Vec<Place>], buffer: usize, channel: usize) -> Option<(usize, usize)> {
     let is_there =
         |place: &Place| place.buffer == buffer && (place.start..place.start + place.shape.channels).contains(&channel);
-    instrs.iter().enumerate().rev().find_map(|(at, instr)| {
-        let written = crate::lives::gradients_written(instr);
-        written.iter().rposition(is_there).map(|into| (at, into))
-    })
+    written.iter().enumerate().rev().find_map(|(at, places)| Some((at, places.iter().rposition(is_there)?)))
 }
 
 /// Whether this writes a whole gradient at once, row by row.

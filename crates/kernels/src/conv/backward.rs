@@ -109,8 +109,8 @@ impl ConvPlan {
     /// that of the input to each of `input_gradients`; where a flag says so, it is added to what is there.
     ///
     /// # Safety
-    /// The promise at [`View`], and sums are as many as channels and nobody else's. `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
-    /// gradients, and `inputs` without a weight gradient.
+    /// The promise at [`View`], and sums are as many as channels and nobody else's. `packed_backward` is from
+    /// [`ConvPlan::pack_backward`]; it may be empty without input gradients, and `inputs` without a weight gradient.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn backward<T: Real>(
         &self,
