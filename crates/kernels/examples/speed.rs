@@ -108,7 +108,11 @@ fn main() {
         let plan = ConvPlan::new(shape);
         let images = (4_000_000 / (channels.max(out) * size * size)).clamp(2, 32);
         let (rows, _) = shape.output();
-        let memory = |channels: usize, size: usize| vec![0.01f32; images * channels * size * size];
+        let memory = |channels: usize, size: usize| {
+            let mut memory = kernels::memory::zeros(images * channels * size * size);
+            memory.fill(0.01f32);
+            memory
+        };
         let [mut x, mut dx] = [memory(channels, size), memory(channels, size)];
         let [mut y, mut dy, mut relu] = [memory(out, rows), memory(out, rows), memory(channels, size)];
         let weights = vec![0.01f32; shape.weights_len()];

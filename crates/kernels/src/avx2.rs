@@ -39,7 +39,7 @@ unsafe fn sum_f64x4(v: __m256d) -> f64 {
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $maskload:ident, $store:ident, $cast:ident,
      $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident, $sum:expr,
-     $sum_f64:expr, $four_sums:ident) => {
+     $sum_f64:expr, $four_sums:ident, $transpose:ident) => {
         // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called where both are there;
         // loads and stores touch the elements named, which the trait's callers promise.
         unsafe impl Simd<$t> for Avx2 {
@@ -120,6 +120,10 @@ macro_rules! simd {
             unsafe fn sum_f64(v: $v) -> f64 {
                 unsafe { $sum_f64(v) }
             }
+            #[inline(always)]
+            unsafe fn transpose(from: *const $t, stride: usize, to: *mut $t, to_stride: usize) {
+                unsafe { $transpose(from, stride, to, to_stride) }
+            }
         }
     };
 }
@@ -182,6 +186,45 @@ unsafe fn evens_f64(a: __m256d, b: __m256d) -> __m256d {
     unsafe { _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_unpacklo_pd(a, b)) }
 }
 
+// Rows four apart are loaded into the halves of a register, so that shuffles within halves are all that is left.
+#[inline(always)]
+unsafe fn transpose_f32(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
+    // SAFETY: the caller's squares of eight.
+    unsafe {
+        for half in [0, 4] {
+            let pair = |row: usize| {
+                let [low, high] = [row, row + 4].map(|row| _mm_loadu_ps(from.add(row * stride + half)));
+                _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+            };
+            let (a, b, c, d) = (pair(0), pair(1), pair(2), pair(3));
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            let to = to.add(half * to_stride);
+            _mm256_storeu_ps(to, _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd));
+            _mm256_storeu_ps(to.add(to_stride), _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
+            _mm256_storeu_ps(to.add(2 * to_stride), _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high));
+            _mm256_storeu_ps(to.add(3 * to_stride), _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn transpose_f64(from: *const f64, stride: usize, to: *mut f64, to_stride: usize) {
+    // SAFETY: the caller's squares of four.
+    unsafe {
+        for half in [0, 2] {
+            let pair = |row: usize| {
+                let [low, high] = [row, row + 2].map(|row| _mm_loadu_pd(from.add(row * stride + half)));
+                _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(low), high)
+            };
+            let (a, b) = (pair(0), pair(1));
+            let to = to.add(half * to_stride);
+            _mm256_storeu_pd(to, _mm256_unpacklo_pd(a, b));
+            _mm256_storeu_pd(to.add(to_stride), _mm256_unpackhi_pd(a, b));
+        }
+    }
+}
+
 simd!(
     f32,
     __m256,
@@ -203,7 +246,8 @@ simd!(
     evens_f32,
     sum_f32,
     widened_sum,
-    four_sums_f32
+    four_sums_f32,
+    transpose_f32
 );
 simd!(
     f64,
@@ -226,5 +270,6 @@ simd!(
     evens_f64,
     sum_f64x4,
     sum_f64x4,
-    four_sums_f64
+    four_sums_f64,
+    transpose_f64
 );

@@ -161,6 +161,18 @@ pub(crate) unsafe trait Simd<T>: Copy {
     /// All lanes' sum, taken in f64.
     unsafe fn sum_f64(v: Self::V) -> f64;
 
+    /// Transposes a square of `LANES` rows and columns, rows `stride` and `to_stride` apart.
+    #[inline(always)]
+    unsafe fn transpose(from: *const T, stride: usize, to: *mut T, to_stride: usize)
+    where
+        T: Copy,
+    {
+        for (row, column) in (0..Self::LANES).flat_map(|row| (0..Self::LANES).map(move |column| (row, column))) {
+            // SAFETY: the caller's promise for both squares.
+            unsafe { *to.add(column * to_stride + row) = *from.add(row * stride + column) };
+        }
+    }
+
     /// Loads `n` lanes, all of them where `n` is `LANES`, which the compiler knows inside a loop over whole vectors.
     #[inline(always)]
     unsafe fn load_n(at: *const T, n: usize) -> Self::V {

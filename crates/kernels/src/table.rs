@@ -24,6 +24,9 @@ pub(crate) struct Kernels<T: 'static> {
     pub tile: [[Run<tile::Tile<T>>; tile::VECTORS]; tile::ROWS],
     /// By rows - 1 and offsets - 1.
     pub dot: [[Run<tile::Dot<T>>; tile::VECTORS]; tile::ROWS],
+    /// By rows - 1 and vectors - 1.
+    pub outer: [[Run<tile::Outer<T>>; tile::VECTORS]; tile::ROWS],
+    pub transpose: Run<tile::Transpose<T>>,
     pub fill: [Run<fill::Fill<T>>; fill::KINDS],
     /// `ONE` and `SUM`.
     pub comb: [Run<fill::Comb<T>>; 2],
@@ -86,6 +89,8 @@ macro_rules! compile {
 // read at odd places. What sweeps over planes takes the longer ones.
 compile!(tiles, tile::tile, (M, N), tile::Tile<T>, Avx2);
 compile!(dots, tile::dot, (M, N), tile::Dot<T>, Avx2);
+compile!(outers, tile::outer, (M, N), tile::Outer<T>, Avx2);
+compile!(transposes, tile::transpose, (), tile::Transpose<T>, Avx2);
 compile!(fills, fill::fill, (KIND), fill::Fill<T>, Avx512);
 compile!(finishes, finish::finish, (MODE), finish::Finish<T>, Avx512);
 compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
@@ -135,6 +140,8 @@ macro_rules! table {
             registers: $registers,
             tile: widths!(tiles, $which, $t, tile::widest, $registers),
             dot: widths!(dots, $which, $t, tile::widest_dot, $registers),
+            outer: widths!(outers, $which, $t, tile::widest, $registers),
+            transpose: transposes::$which::<$t>,
             fill: [
                 fills::$which::<$t, { fill::ONE }>,
                 fills::$which::<$t, { fill::SUM }>,

@@ -7,8 +7,6 @@ use super::finish::{ADD, Finish, LAST_ADD, LAST_STORE, STORE, Spread};
 use super::forward::Part;
 use super::layout::skip;
 use super::panel::{Piece, aligned, fill_channel, pieces, runs};
-use super::product::Runs;
-use super::tile::{Dot, next_width, widest_dot};
 use super::{ConvPlan, Phase};
 use crate::real::Real;
 use crate::view::View;
@@ -88,11 +86,6 @@ pub struct Last<'a, T> {
     pub sums: [*mut f64; 2],
 }
 
-/// Elements of the gradient that a tile after another should find in the first-level cache.
-const FIRST_LEVEL: usize = 4 * 1024;
-/// Elements of the input that should stay in the second-level cache.
-const SECOND_LEVEL: usize = 64 * 1024;
-
 impl<T> InputGradient<'_, T> {
     fn check(&self) {
         for last in self.last {
@@ -149,12 +142,18 @@ impl ConvPlan {
                     {
                         let len = self.product.packed_len();
                         let weights = (&mut weights[group * len..][..len], *add || !is_first);
-                        match self.where_they_lie(inputs, group, &piece) {
-                            Some(at) => self.weights(panel, at, &self.planes, runs, weights),
+                        let (at, offsets) = match self.where_they_lie(inputs, group, &piece) {
+                            Some(at) => (at, &self.planes),
                             None => {
                                 self.fill_inputs(inputs, group, &piece, rest);
-                                self.weights(panel, rest, &self.product.offsets, runs, weights);
+                                (rest.cast_const(), &self.product.offsets)
                             }
+                        };
+                        if self.is_outer() {
+                            let transposed = rest.wrapping_add(self.backward_rows() * layout.plane);
+                            self.outer_products(panel, at, offsets, runs, weights, transposed);
+                        } else {
+                            self.dot_products(panel, at, offsets, runs, weights);
                         }
                     }
                     if !input_gradients.is_empty() {
@@ -187,58 +186,6 @@ impl ConvPlan {
                 Some(plane.wrapping_add(piece.rows.start * input.width))
             }
             _ => None,
-        }
-    }
-
-    /// Writes, or adds, a piece's gradient of one group's weights. `offsets` says where each column of the weights reads the inputs.
-    unsafe fn weights<T: Real>(
-        &self,
-        gradients: *const T,
-        inputs: *const T,
-        offsets: &[u32],
-        runs: Runs,
-        (weights, add): (&mut [T], bool),
-    ) {
-        let (layout, product, kernels) = (&self.layout, &self.product, T::kernels());
-        let widest_dot = |rows| widest_dot(rows, kernels.registers);
-        let depth = product.offsets.len();
-        // The gradient's panel has its own zeros above and to the left of output (0, 0).
-        let origin = layout.backward.padding * (layout.pitch + 1);
-        let taps = self.shape.kernel * self.shape.kernel;
-        let columns = (SECOND_LEVEL / layout.plane * taps / 12 * 12).max(12);
-        // The zeros after a run's last row count for nothing and often make whole vectors.
-        let len = if layout.flat { runs.len } else { runs.len + layout.pitch - layout.forward.cols };
-        let positions = runs.count * len;
-        let together = (FIRST_LEVEL / positions / 4).max(1);
-        for start in (0..depth).step_by(columns) {
-            let end = (start + columns).min(depth);
-            for same in self.dots.chunk_by(|a, b| widest_dot(a.rows) == widest_dot(b.rows)) {
-                for blocks in same.chunks(together) {
-                    let mut column = start;
-                    while column < end {
-                        let width = next_width(end - column, widest_dot(same[0].rows));
-                        for block in blocks {
-                            // SAFETY: columns and rows are the group's, and runs those of the layout.
-                            unsafe {
-                                let dot = Dot {
-                                    rows: gradients.add(block.first * layout.plane + origin),
-                                    plane: layout.plane,
-                                    panel: inputs,
-                                    offsets: offsets.as_ptr().add(column),
-                                    count: runs.count,
-                                    span: runs.span,
-                                    len,
-                                    out: weights.as_mut_ptr().add(block.first * depth + column),
-                                    stride: depth,
-                                    add,
-                                };
-                                (kernels.dot[block.rows - 1][width - 1])(&dot);
-                            }
-                        }
-                        column += width;
-                    }
-                }
-            }
         }
     }
 

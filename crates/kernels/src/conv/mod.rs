@@ -6,7 +6,7 @@
 //! - `tile`: the register tiles
 //! - `product`: a product of packed weights and a panel
 //! - `finish`: results to where they belong
-//! - `forward`, `backward`: the three products of a convolution
+//! - `forward`, `backward`, `weights`: the three products of a convolution
 
 pub(crate) mod backward;
 pub(crate) mod fill;
@@ -16,6 +16,7 @@ pub(crate) mod layout;
 pub(crate) mod panel;
 pub(crate) mod product;
 pub(crate) mod tile;
+mod weights;
 
 pub use backward::{Gradient, InputGradient, Last, NormBackward};
 pub use forward::{Epilogue, Part};
@@ -142,8 +143,13 @@ impl ConvPlan {
 
     /// Elements of scratch memory that `backward` needs.
     pub fn backward_scratch_len(&self) -> usize {
+        ALIGN + (self.shape.group_out() + self.backward_rows()) * self.layout.plane + self.transposed_len()
+    }
+
+    /// Planes behind those of the gradient: of the input, and later of its gradient.
+    fn backward_rows(&self) -> usize {
         let results = self.phases.iter().map(|phase| phase.product.result_rows()).max().unwrap_or(0);
-        ALIGN + (self.shape.group_out() + results.max(self.input_planes())) * self.layout.plane
+        results.max(self.input_planes())
     }
 
     /// Planes of one group's input in a panel.

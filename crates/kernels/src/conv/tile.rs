@@ -1,4 +1,4 @@
-//! The register tiles: all multiply-adds of a convolution happen in these two loops.
+//! The register tiles: all multiply-adds of a convolution happen in these three loops.
 
 use crate::real::{Real, Simd};
 
@@ -145,6 +145,100 @@ pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d:
             for j in 0..N {
                 let there = if d.add { *out.add(j) } else { T::ZERO };
                 *out.add(j) = there + S::sum(sums[i][j]);
+            }
+        }
+    }
+}
+
+/// `out[i][j] (+)= sum over positions p of rows[i][p] * transposed[p][j]` for `M` rows and `columns` of the elements of `N`
+/// vectors.
+pub(crate) struct Outer<T> {
+    pub rows: *const T,
+    /// Elements between rows.
+    pub plane: usize,
+    /// `N` vectors for each position.
+    pub transposed: *const T,
+    pub len: usize,
+    pub out: *mut T,
+    /// Elements between rows of `out`.
+    pub stride: usize,
+    pub columns: usize,
+    pub add: bool,
+}
+
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+pub(crate) unsafe fn outer<T: Real, S: Simd<T>, const M: usize, const N: usize>(o: &Outer<T>) {
+    // SAFETY: the caller's pointers cover `len` positions of `M` rows and of `N` vectors, and `columns` elements of each of
+    // `M` rows of results.
+    unsafe {
+        for i in 0..M {
+            S::prefetch(o.out.add(i * o.stride));
+            S::prefetch(o.out.wrapping_add(i * o.stride + N * S::LANES - 1));
+        }
+        let mut sums = [[S::splat(T::ZERO); N]; M];
+        for p in 0..o.len {
+            let at = o.transposed.add(p * N * S::LANES);
+            let mut inputs = [S::splat(T::ZERO); N];
+            for j in 0..N {
+                inputs[j] = S::load(at.add(j * S::LANES));
+            }
+            for i in 0..M {
+                let factor = S::splat(*o.rows.add(i * o.plane + p));
+                for j in 0..N {
+                    sums[i][j] = S::fma(factor, inputs[j], sums[i][j]);
+                }
+            }
+        }
+        // Only the last vector may be a part of one.
+        let rest = o.columns - (N - 1) * S::LANES;
+        for i in 0..M {
+            for j in 0..N {
+                let at = o.out.add(i * o.stride + j * S::LANES);
+                if j < N - 1 || rest == S::LANES {
+                    let sum = if o.add { S::add(S::load(at), sums[i][j]) } else { sums[i][j] };
+                    S::store(at, sum);
+                } else {
+                    let sum = if o.add { S::add(S::load_part(at, rest), sums[i][j]) } else { sums[i][j] };
+                    S::store_part(at, sum, rest);
+                }
+            }
+        }
+    }
+}
+
+/// Channels of a panel, transposed so that those of a position lie side by side.
+pub(crate) struct Transpose<T> {
+    pub panel: *const T,
+    /// Elements between channels.
+    pub plane: usize,
+    pub channels: usize,
+    pub len: usize,
+    pub into: *mut T,
+    /// Elements between positions, whole vectors; after the channels they become zeros.
+    pub width: usize,
+}
+
+#[inline(always)]
+pub(crate) unsafe fn transpose<T: Real, S: Simd<T>>(t: &Transpose<T>) {
+    let whole = t.len / S::LANES * S::LANES;
+    for first in (0..t.width).step_by(S::LANES) {
+        let channels = t.channels.saturating_sub(first).min(S::LANES);
+        let from = t.panel.wrapping_add(first * t.plane);
+        // SAFETY: the caller's planes hold `len` elements, and `into` a width for each of them.
+        unsafe {
+            let squares = if channels == S::LANES { whole } else { 0 };
+            for p in (0..squares).step_by(S::LANES) {
+                for row in 0..S::LANES {
+                    S::prefetch(from.wrapping_add((S::LANES + row) * t.plane + p));
+                }
+                S::transpose(from.add(p), t.plane, t.into.add(p * t.width + first), t.width);
+            }
+            for p in squares..t.len {
+                for row in 0..S::LANES {
+                    let value = if row < channels { *from.add(row * t.plane + p) } else { T::ZERO };
+                    *t.into.add(p * t.width + first + row) = value;
+                }
             }
         }
     }

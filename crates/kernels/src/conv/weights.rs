@@ -1,0 +1,131 @@
+//! The gradient of a convolution's weights, of one piece: a product of a gradient's and an input's rows, along positions.
+
+use super::ConvPlan;
+use super::product::Runs;
+use super::tile::{Dot, Outer, Transpose, VECTORS, next_width, widest, widest_dot};
+use crate::real::Real;
+
+/// Elements of the gradient that a tile after another should find in the first-level cache.
+const FIRST_LEVEL: usize = 4 * 1024;
+/// Elements of the input that should stay in the second-level cache.
+const SECOND_LEVEL: usize = 64 * 1024;
+/// Positions that are transposed at a time, and the most channels.
+const TRANSPOSED: usize = 320;
+const CHANNELS: usize = 8 * VECTORS;
+
+impl ConvPlan {
+    /// Whether outer products are faster than dot products: a tile keeps its sums from the first position to the last, with
+    /// no ends along rows, and what is transposed must be read by many rows. Taps other than one lie apart in the weights.
+    pub(super) fn is_outer(&self) -> bool {
+        let shape = &self.shape;
+        let waste = shape.group_channels().next_multiple_of(8) - shape.group_channels();
+        shape.kernel == 1 && shape.group_out() >= 64 && 8 * waste <= shape.group_channels()
+    }
+
+    /// Elements of scratch memory for what is transposed.
+    pub(super) fn transposed_len(&self) -> usize {
+        if self.is_outer() { TRANSPOSED * CHANNELS } else { 0 }
+    }
+
+    /// Writes, or adds, a piece's gradient of one group's weights, position by position. `offsets` says where the channels
+    /// of the inputs begin, which lie equally far apart.
+    pub(super) unsafe fn outer_products<T: Real>(
+        &self,
+        gradients: *const T,
+        inputs: *const T,
+        offsets: &[u32],
+        runs: Runs,
+        (weights, add): (&mut [T], bool),
+        transposed: *mut T,
+    ) {
+        let (product, kernels, channels) = (&self.product, T::kernels(), self.shape.group_channels());
+        let plane = offsets.get(1).map_or(0, |&offset| offset as usize);
+        let (all, lanes) = (channels.div_ceil(kernels.lanes), kernels.lanes);
+        let widest = widest(super::tile::ROWS, kernels.registers);
+        let parts = runs.len.div_ceil(TRANSPOSED);
+        let part = runs.len.div_ceil(parts);
+        for (run, first) in (0..runs.count).flat_map(|run| (0..runs.len).step_by(part).map(move |first| (run, first))) {
+            let (at, len) = (run * runs.span + first, part.min(runs.len - first));
+            let mut done = 0;
+            while done < all {
+                let (width, channel) = (next_width(all - done, widest), done * lanes);
+                let columns = (width * lanes).min(channels - channel);
+                // SAFETY: channels, rows and positions are the group's; the caller's promise.
+                unsafe {
+                    let panel = inputs.add(channel * plane + at);
+                    let width_elements = width * lanes;
+                    let what =
+                        Transpose { panel, plane, channels: columns, len, into: transposed, width: width_elements };
+                    (kernels.transpose)(&what);
+                    for block in &product.blocks {
+                        let outer = Outer {
+                            rows: gradients.add(block.first * self.layout.plane + at),
+                            plane: self.layout.plane,
+                            transposed,
+                            len,
+                            out: weights.as_mut_ptr().add(block.first * channels + channel),
+                            stride: channels,
+                            columns,
+                            add: add || run + first > 0,
+                        };
+                        (kernels.outer[block.rows - 1][width - 1])(&outer);
+                    }
+                }
+                done += width;
+            }
+        }
+    }
+
+    /// Writes, or adds, a piece's gradient of one group's weights, sum by sum. `offsets` says where each column of the
+    /// weights reads the inputs.
+    pub(super) unsafe fn dot_products<T: Real>(
+        &self,
+        gradients: *const T,
+        inputs: *const T,
+        offsets: &[u32],
+        runs: Runs,
+        (weights, add): (&mut [T], bool),
+    ) {
+        let (layout, product, kernels) = (&self.layout, &self.product, T::kernels());
+        let widest_dot = |rows| widest_dot(rows, kernels.registers);
+        let depth = product.offsets.len();
+        // The gradient's panel has its own zeros above and to the left of output (0, 0).
+        let origin = layout.backward.padding * (layout.pitch + 1);
+        let taps = self.shape.kernel * self.shape.kernel;
+        let columns = (SECOND_LEVEL / layout.plane * taps / 12 * 12).max(12);
+        // The zeros after a run's last row count for nothing and often make whole vectors.
+        let len = if layout.flat { runs.len } else { runs.len + layout.pitch - layout.forward.cols };
+        let positions = runs.count * len;
+        let together = (FIRST_LEVEL / positions / 4).max(1);
+        for start in (0..depth).step_by(columns) {
+            let end = (start + columns).min(depth);
+            for same in self.dots.chunk_by(|a, b| widest_dot(a.rows) == widest_dot(b.rows)) {
+                for blocks in same.chunks(together) {
+                    let mut column = start;
+                    while column < end {
+                        let width = next_width(end - column, widest_dot(same[0].rows));
+                        for block in blocks {
+                            // SAFETY: columns and rows are the group's, and runs those of the layout.
+                            unsafe {
+                                let dot = Dot {
+                                    rows: gradients.add(block.first * layout.plane + origin),
+                                    plane: layout.plane,
+                                    panel: inputs,
+                                    offsets: offsets.as_ptr().add(column),
+                                    count: runs.count,
+                                    span: runs.span,
+                                    len,
+                                    out: weights.as_mut_ptr().add(block.first * depth + column),
+                                    stride: depth,
+                                    add,
+                                };
+                                (kernels.dot[block.rows - 1][width - 1])(&dot);
+                            }
+                        }
+                        column += width;
+                    }
+                }
+            }
+        }
+    }
+}
