@@ -38,7 +38,8 @@ unsafe fn sum_f64x4(v: __m256d) -> f64 {
 /// The functions that differ between the two types only in an instruction's name.
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $maskload:ident, $store:ident, $cast:ident,
-     $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident, $sum:expr,
+     $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident,
+     $odds:ident, $zip:ident, $sum:expr,
      $sum_f64:expr, $four_sums:ident, $transpose:ident) => {
         // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called where both are there;
         // loads and stores touch the elements named, which the trait's callers promise.
@@ -103,6 +104,14 @@ macro_rules! simd {
             #[inline(always)]
             unsafe fn evens(a: $v, b: $v) -> $v {
                 unsafe { $evens(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn odds(a: $v, b: $v) -> $v {
+                unsafe { $odds(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn zip(a: $v, b: $v) -> [$v; 2] {
+                unsafe { $zip(a, b) }
             }
             #[inline(always)]
             unsafe fn prefetch(at: *const $t) {
@@ -186,6 +195,39 @@ unsafe fn evens_f64(a: __m256d, b: __m256d) -> __m256d {
     unsafe { _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_unpacklo_pd(a, b)) }
 }
 
+#[inline(always)]
+unsafe fn odds_f32(a: __m256, b: __m256) -> __m256 {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let quarters = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_11_01>(a, b));
+        _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(quarters))
+    }
+}
+
+#[inline(always)]
+unsafe fn odds_f64(a: __m256d, b: __m256d) -> __m256d {
+    // SAFETY: arithmetic in registers.
+    unsafe { _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_unpackhi_pd(a, b)) }
+}
+
+#[inline(always)]
+unsafe fn zip_f32(a: __m256, b: __m256) -> [__m256; 2] {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
+    }
+}
+
+#[inline(always)]
+unsafe fn zip_f64(a: __m256d, b: __m256d) -> [__m256d; 2] {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+        [_mm256_permute2f128_pd::<0x20>(low, high), _mm256_permute2f128_pd::<0x31>(low, high)]
+    }
+}
+
 // Rows four apart are loaded into the halves of a register, so that shuffles within halves are all that is left.
 #[inline(always)]
 unsafe fn transpose_f32(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
@@ -244,6 +286,8 @@ simd!(
     _mm256_setzero_ps,
     _mm256_cmp_ps,
     evens_f32,
+    odds_f32,
+    zip_f32,
     sum_f32,
     widened_sum,
     four_sums_f32,
@@ -268,6 +312,8 @@ simd!(
     _mm256_setzero_pd,
     _mm256_cmp_pd,
     evens_f64,
+    odds_f64,
+    zip_f64,
     sum_f64x4,
     sum_f64x4,
     four_sums_f64,

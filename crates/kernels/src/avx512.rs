@@ -24,7 +24,8 @@ fn first_8(n: usize) -> __mmask8 {
 /// The functions that differ between the two types only in an instruction's name.
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $mask_load:ident, $store:ident, $mask_store:ident,
-     $mask_move:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident, $sum:ident,
+     $mask_move:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident,
+     $odds:ident, $zip:ident, $sum:ident,
      $sum_f64:ident) => {
         // SAFETY: instances run only inside functions compiled for AVX-512, which are called where it is there; loads and
         // stores touch the elements named, which the trait's callers promise.
@@ -86,6 +87,14 @@ macro_rules! simd {
                 unsafe { $evens(a, b) }
             }
             #[inline(always)]
+            unsafe fn odds(a: $v, b: $v) -> $v {
+                unsafe { $odds(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn zip(a: $v, b: $v) -> [$v; 2] {
+                unsafe { $zip(a, b) }
+            }
+            #[inline(always)]
             unsafe fn prefetch(at: *const $t) {
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
             }
@@ -131,6 +140,41 @@ unsafe fn evens_f64(a: __m512d, b: __m512d) -> __m512d {
     unsafe { _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b) }
 }
 
+#[inline(always)]
+unsafe fn odds_f32(a: __m512, b: __m512) -> __m512 {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let places = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+        _mm512_permutex2var_ps(a, places, b)
+    }
+}
+
+#[inline(always)]
+unsafe fn odds_f64(a: __m512d, b: __m512d) -> __m512d {
+    // SAFETY: arithmetic in registers.
+    unsafe { _mm512_permutex2var_pd(a, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b) }
+}
+
+// Lanes of the second vector count from sixteen on, or from eight.
+#[inline(always)]
+unsafe fn zip_f32(a: __m512, b: __m512) -> [__m512; 2] {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        let high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        [_mm512_permutex2var_ps(a, low, b), _mm512_permutex2var_ps(a, high, b)]
+    }
+}
+
+#[inline(always)]
+unsafe fn zip_f64(a: __m512d, b: __m512d) -> [__m512d; 2] {
+    // SAFETY: arithmetic in registers.
+    unsafe {
+        let (low, high) = (_mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15));
+        [_mm512_permutex2var_pd(a, low, b), _mm512_permutex2var_pd(a, high, b)]
+    }
+}
+
 simd!(
     f32,
     __m512,
@@ -150,6 +194,8 @@ simd!(
     _mm512_setzero_ps,
     _mm512_cmp_ps_mask,
     evens_f32,
+    odds_f32,
+    zip_f32,
     _mm512_reduce_add_ps,
     widened_sum
 );
@@ -172,6 +218,8 @@ simd!(
     _mm512_setzero_pd,
     _mm512_cmp_pd_mask,
     evens_f64,
+    odds_f64,
+    zip_f64,
     _mm512_reduce_add_pd,
     _mm512_reduce_add_pd
 );

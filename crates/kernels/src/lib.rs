@@ -17,6 +17,7 @@
 //! - `table`: the innermost functions, compiled for a type and an instruction set, chosen once
 //! - [`memory`]: huge pages
 //! - [`conv`]: convolutions, forward and backward
+//! - [`matrix`]: products of matrices
 //! - [`norm`]: batch norm
 //! - [`pool`]: average, maximum and global pools
 //! - [`pointwise`]: sums, ReLU, sigmoid, gates
@@ -29,6 +30,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod conv;
+pub mod matrix;
 pub mod memory;
 pub mod norm;
 pub mod pointwise;

@@ -152,6 +152,10 @@ pub(crate) unsafe trait Simd<T>: Copy {
     unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V;
     /// The even lanes of `a`, then those of `b`.
     unsafe fn evens(a: Self::V, b: Self::V) -> Self::V;
+    /// The odd lanes of `a`, then those of `b`.
+    unsafe fn odds(a: Self::V, b: Self::V) -> Self::V;
+    /// The lanes of `a` and `b` in turn: two vectors, of which these are the even and the odd lanes.
+    unsafe fn zip(a: Self::V, b: Self::V) -> [Self::V; 2];
     /// Asks for a cache line that is needed soon; any address will do.
     unsafe fn prefetch(at: *const T);
     /// All lanes' sum.
@@ -269,6 +273,16 @@ unsafe impl<T: Real> Simd<T> for Plain {
     #[inline(always)]
     unsafe fn evens(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| if i < PLAIN / 2 { a[2 * i] } else { b[2 * i - PLAIN] })
+    }
+
+    #[inline(always)]
+    unsafe fn odds(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| if i < PLAIN / 2 { a[2 * i + 1] } else { b[2 * i + 1 - PLAIN] })
+    }
+
+    #[inline(always)]
+    unsafe fn zip(a: Self::V, b: Self::V) -> [Self::V; 2] {
+        [0, PLAIN / 2].map(|from| std::array::from_fn(|i| if i % 2 == 0 { a[from + i / 2] } else { b[from + i / 2] }))
     }
 
     #[inline(always)]

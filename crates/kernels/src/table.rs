@@ -44,6 +44,7 @@ pub(crate) struct Kernels<T: 'static> {
     pub sgd: Run<sgd::Flat<T>>,
     pub pool_row: Run<rows::Sum<T>>,
     pub pool_maximum: Run<rows::Maximum<T>>,
+    pub pool_places: Run<rows::Places<T>>,
 }
 
 /// A function compiled for the baseline and for AVX2, with the body of `$module::$function`.
@@ -102,10 +103,11 @@ compile!(scales, pointwise::scale_plane, (ADD), pointwise::Copy<T>, Avx512);
 compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, Avx512);
 compile!(sgds, sgd::step, (), sgd::Flat<T>, Avx512);
 // These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
-compile!(combs, fill::comb, (KIND), fill::Comb<T>);
-compile!(spreads, finish::spread, (MODE), finish::Spread<T>);
+compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
+compile!(spreads, finish::spread, (MODE), finish::Spread<T>, Avx512);
 compile!(pool_rows, rows::sum, (), rows::Sum<T>);
 compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
+compile!(pool_places, rows::places, (), rows::Places<T>);
 
 macro_rules! widths {
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal) => {
@@ -148,7 +150,7 @@ macro_rules! table {
                 fills::$which::<$t, { fill::RELU }>,
                 fills::$which::<$t, { fill::NORM }>,
             ],
-            comb: [combs::$loops::<$t, { fill::ONE }>, combs::$loops::<$t, { fill::SUM }>],
+            comb: [combs::$which::<$t, { fill::ONE }>, combs::$which::<$t, { fill::SUM }>],
             finish: [
                 finishes::$which::<$t, { finish::STORE }>,
                 finishes::$which::<$t, { finish::ADD }>,
@@ -157,7 +159,7 @@ macro_rules! table {
                 finishes::$which::<$t, { finish::LAST_STORE }>,
                 finishes::$which::<$t, { finish::LAST_ADD }>,
             ],
-            spread: [spreads::$loops::<$t, { finish::STORE }>, spreads::$loops::<$t, { finish::ADD }>],
+            spread: [spreads::$which::<$t, { finish::STORE }>, spreads::$which::<$t, { finish::ADD }>],
             sums: norm_sums::$which::<$t>,
             normalise: [normalises::$which::<$t, 0>, normalises::$which::<$t, 1>],
             backward_sums: [norm_backward::$which::<$t, 0>, norm_backward::$which::<$t, 1>],
@@ -173,6 +175,7 @@ macro_rules! table {
             sgd: sgds::$which::<$t>,
             pool_row: pool_rows::$loops::<$t>,
             pool_maximum: pool_maxima::$loops::<$t>,
+            pool_places: pool_places::$loops::<$t>,
         };
     };
 }

@@ -1,6 +1,7 @@
-//! The fully connected layer. It is small beside the convolutions, so plain loops do.
+//! The fully connected layer.
 
 use kernels::Real;
+use kernels::matrix::product;
 use kernels::pointwise::dot;
 use std::ops::Range;
 
@@ -18,28 +19,12 @@ pub fn forward<T: Real>(x: &[T], weight: &[T], bias: &[T], y: &mut [T], outputs:
 
 /// dx[n][c] = (or +=) sum over k of dy[n][k] * w[k][c].
 pub fn input_gradient<T: Real>(dy: &[T], weight: &[T], outputs: usize, dx: &mut [T], add: bool) {
-    let inputs = weight.len() / outputs;
-    if !add {
-        dx.fill(T::ZERO);
-    }
-    for (k, w) in weight.chunks_exact(inputs).enumerate() {
-        for (dy, dx) in dy.chunks_exact(outputs).zip(dx.chunks_exact_mut(inputs)) {
-            dx.iter_mut().zip(w).for_each(|(dx, w)| *dx += dy[k] * *w);
-        }
-    }
+    product(|k, n| dy[n * outputs + k], outputs, weight, weight.len() / outputs, (dx, add));
 }
 
 /// dw[k][c] = (or +=) sum over n of dy[n][k] * x[n][c].
 pub fn weight_gradient<T: Real>(x: &[T], dy: &[T], outputs: usize, (dw, add): (&mut [T], bool)) {
-    let inputs = dw.len() / outputs;
-    for (k, dw) in dw.chunks_exact_mut(inputs).enumerate() {
-        if !add {
-            dw.fill(T::ZERO);
-        }
-        for (x, dy) in x.chunks_exact(inputs).zip(dy.chunks_exact(outputs)) {
-            dw.iter_mut().zip(x).for_each(|(dw, x)| *dw += dy[k] * *x);
-        }
-    }
+    product(|n, k| dy[n * outputs + k], dy.len() / outputs, x, dw.len() / outputs, (dw, add));
 }
 
 /// db[k] = (or +=) sum over n of dy[n][k].

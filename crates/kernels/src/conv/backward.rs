@@ -180,7 +180,7 @@ impl ConvPlan {
     /// A group's channels of a piece of one image, where nothing has to be put around them.
     unsafe fn where_they_lie<T: Real>(&self, inputs: &[View<T>], group: usize, piece: &Piece) -> Option<*const T> {
         match inputs {
-            [input] if self.layout.flat && piece.images.len() == 1 => {
+            [input] if self.layout.flat && self.shape.stride == 1 && piece.images.len() == 1 => {
                 // SAFETY: the caller's promise.
                 let plane = unsafe { input.plane(piece.images.start, group * self.shape.group_channels()) };
                 Some(plane.wrapping_add(piece.rows.start * input.width))
@@ -201,7 +201,12 @@ impl ConvPlan {
     ) {
         let layout = &self.layout;
         let Some(runs) = runs(layout, &layout.backward, piece) else { return };
-        for phase in &self.phases {
+        let is_read = |phase: &&Phase| !phase.product.offsets.is_empty();
+        if piece.rows.start == 0 && !self.phases.iter().all(|phase| is_read(&phase)) {
+            // SAFETY: the caller's promise.
+            unsafe { self.clear(piece, group, gradients) };
+        }
+        for phase in self.phases.iter().filter(is_read) {
             for blocks in phase.product.groups(Part::WHOLE) {
                 let count = blocks.iter().map(|block| block.rows).sum::<usize>();
                 let first = group * self.shape.group_channels() + blocks[0].first;
@@ -222,6 +227,18 @@ impl ConvPlan {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Where no tap reads some of the input, its gradient is zero.
+    unsafe fn clear<T: Real>(&self, piece: &Piece, group: usize, gradients: &[InputGradient<T>]) {
+        let channels = self.shape.group_channels();
+        for gradient in gradients.iter().filter(|gradient| !gradient.add) {
+            let (view, length) = (gradient.into, channels * gradient.into.plane_len());
+            for image in piece.images.clone() {
+                // SAFETY: a group's planes lie together in the view; the caller's promise.
+                unsafe { std::slice::from_raw_parts_mut(view.plane(image, group * channels), length).fill(T::ZERO) };
             }
         }
     }
@@ -277,10 +294,6 @@ unsafe fn interleave<T: Real>(
 ) {
     let (layout, shape, view) = (&plan.layout, &plan.shape, gradient.into);
     let mode = if gradient.add { ADD } else { STORE };
-    let empty = phase.product.offsets.is_empty();
-    if empty && mode == ADD {
-        return;
-    }
     let (step, skip) = (shape.stride, skip(shape));
     // Positions of this phase that are elements of the input, along an axis of `size` elements.
     let valid = |offset: usize, size: usize, most: Range<usize>| {
@@ -299,7 +312,7 @@ unsafe fn interleave<T: Real>(
     unsafe {
         let start = from.add((rows.start - piece.rows.start) * layout.pitch + cols.start);
         let spread = Spread {
-            from: if empty { std::ptr::null() } else { start },
+            from: start,
             pitch: layout.pitch,
             rows: rows.len(),
             cols: cols.len(),

@@ -153,34 +153,45 @@ pub(crate) struct Comb<T> {
     pub source_pitch: usize,
 }
 
+/// Fills from the lowest address up, as [`fill`] does.
 #[inline(always)]
 pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
     // SAFETY: as for `fill`.
     unsafe {
-        std::slice::from_raw_parts_mut(f.into, f.above * f.pitch).fill(T::ZERO);
+        zeros::<T, S>(f.into, f.above * f.pitch);
+        let mut row = f.into.add(f.above * f.pitch);
         for y in 0..f.rows {
-            let row = std::slice::from_raw_parts_mut(f.into.add((f.above + y) * f.pitch), f.pitch);
-            row[..f.lead].fill(T::ZERO);
-            let values = &mut row[f.lead..f.lead + f.cols];
-            let mut x = 0;
-            // The last element that is taken may be the plane's last: a pair of whole vectors reads one more.
-            while f.step == 2 && x + S::LANES < f.cols {
-                let at = y * f.source_pitch + 2 * x;
-                let [a, b] = [at, at + S::LANES].map(|at| f.source.load::<S, KIND>(at, S::LANES));
-                S::store(values.as_mut_ptr().add(x), S::evens(a, b));
-                x += S::LANES;
-            }
-            // The compiler's gathers for a known step are slower than this loop.
-            for (x, value) in values.iter_mut().enumerate().skip(x) {
-                let at = y * f.source_pitch + x * f.step;
-                *value = *f.source.first.add(at);
-                if KIND == SUM {
-                    *value += *f.source.second.add(at);
+            zeros::<T, S>(row, f.lead);
+            let (data, source) = (row.add(f.lead), f.source.skip(y * f.source_pitch));
+            if f.step == 2 {
+                comb_pairs::<T, S, KIND>(&source, data, f.cols);
+            } else {
+                for x in 0..f.cols {
+                    let second = if KIND == SUM { *source.second.add(x * f.step) } else { T::ZERO };
+                    *data.add(x) = *source.first.add(x * f.step) + second;
                 }
             }
-            row[f.lead + f.cols..].fill(T::ZERO);
+            zeros::<T, S>(data.add(f.cols), f.pitch - f.lead - f.cols);
+            row = row.add(f.pitch);
         }
-        std::slice::from_raw_parts_mut(f.into.add((f.above + f.rows) * f.pitch), f.below * f.pitch + f.tail)
-            .fill(T::ZERO);
+        zeros::<T, S>(row, f.below * f.pitch + f.tail);
+    }
+}
+
+/// Every second element of a row, whose last element may be the plane's.
+#[inline(always)]
+unsafe fn comb_pairs<T: Real, S: Simd<T>, const KIND: usize>(source: &Source<T>, into: *mut T, cols: usize) {
+    // SAFETY: the caller's row has `2 * cols - 1` elements from the first that is taken to the last.
+    unsafe {
+        let mut x = 0;
+        while x < cols {
+            let left = 2 * (cols - x) - 1;
+            let [a, b] = [0, S::LANES].map(|from| match left.saturating_sub(from) {
+                0 => S::splat(T::ZERO),
+                left => source.load::<S, KIND>(2 * x + from, left.min(S::LANES)),
+            });
+            S::store(into.add(x), S::evens(a, b));
+            x += S::LANES;
+        }
     }
 }

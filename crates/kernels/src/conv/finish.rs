@@ -112,7 +112,6 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &Finish<T
 
 /// Results of one phase of a strided convolution's input, each `step` elements from the next.
 pub(crate) struct Spread<T> {
-    /// Null where no tap reads this phase: zeros.
     pub from: *const T,
     pub pitch: usize,
     pub rows: usize,
@@ -128,24 +127,43 @@ pub(crate) unsafe fn spread<T: Real, S: Simd<T>, const MODE: usize>(f: &Spread<T
     for y in 0..f.rows {
         // SAFETY: the caller's pointers cover the rows.
         unsafe {
-            let from = if f.from.is_null() { None } else { Some(f.from.add(y * f.pitch)) };
-            let into = f.into.add(y * f.into_pitch);
-            match (f.step, from) {
-                (_, None) => (0..f.cols).for_each(|x| *into.add(x * f.step) = T::ZERO),
-                (2, Some(from)) => spread_row::<T, MODE>(from, into, 2, f.cols),
-                (step, Some(from)) => spread_row::<T, MODE>(from, into, step, f.cols),
+            let (from, into) = (f.from.add(y * f.pitch), f.into.add(y * f.into_pitch));
+            if f.step == 2 {
+                spread_pairs::<T, S, MODE>(from, into, f.cols);
+                continue;
+            }
+            for x in 0..f.cols {
+                let (value, at) = (*from.add(x), into.add(x * f.step));
+                *at = if MODE == ADD { *at + value } else { value };
             }
         }
     }
 }
 
+/// Every second element of a row. What lies between them, other phases' results, is read and written as it is.
 #[inline(always)]
-unsafe fn spread_row<T: Real, const MODE: usize>(from: *const T, into: *mut T, step: usize, cols: usize) {
-    for x in 0..cols {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let (value, at) = (*from.add(x), into.add(x * step));
-            *at = if MODE == ADD { *at + value } else { value };
+unsafe fn spread_pairs<T: Real, S: Simd<T>, const MODE: usize>(from: *const T, into: *mut T, cols: usize) {
+    // SAFETY: the caller's rows; nothing after the last element is touched.
+    unsafe {
+        let mut x = 0;
+        while x < cols {
+            let into = into.add(2 * x);
+            let n = [0, S::LANES].map(|first| (2 * (cols - x) - 1).saturating_sub(first).min(S::LANES));
+            let there = [0, 1].map(|i| match n[i] {
+                0 => S::splat(T::ZERO),
+                n => S::load_n(into.add(i * S::LANES), n),
+            });
+            let mut values = S::load_n(from.add(x), S::LANES.min(cols - x));
+            if MODE == ADD {
+                values = S::add(values, S::evens(there[0], there[1]));
+            }
+            let all = S::zip(values, S::odds(there[0], there[1]));
+            for i in [0, 1] {
+                if n[i] > 0 {
+                    S::store_n(into.add(i * S::LANES), all[i], n[i]);
+                }
+            }
+            x += S::LANES;
         }
     }
 }

@@ -108,7 +108,7 @@ impl Layout {
         let strips = if strips == 1 { 1 } else { rows.div_ceil((target / pitch).max(1)) };
         let strip = rows.div_ceil(strips);
         let join = if strips == 1 { (target / (rows * pitch)).max(1) } else { 1 };
-        let flat = reach == 0 && shape.stride == 1 && shape.padding == 0;
+        let flat = shape.kernel == 1 && pitch == forward.cols;
         let span = if flat { strip * pitch } else { ((strip + reach) * pitch).max(strip * pitch + SLACK) };
         let used = join * span + SLACK + reach;
         // An odd number of cache lines, so that the same place in successive planes falls on different sets.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::PoolShape;
-use super::rows::Maximum;
+use super::rows::{Maximum, Places};
 use crate::real::Real;
 use crate::view::View;
 
@@ -92,20 +92,30 @@ impl MaxPool {
         let (shape, (_, cols)) = (&self.shape, self.shape.output());
         for (y, (maxima, places)) in maxima.chunks_exact(cols).zip(places.chunks_exact_mut(cols)).enumerate() {
             let rows = shape.window(y, shape.height);
-            for (x, (maximum, place)) in maxima.iter().zip(places).enumerate() {
-                let columns = shape.window(x, shape.width);
-                let row = |row: usize| (row * shape.width, &plane[row * shape.width..][columns.clone()]);
-                *place = match is_number(*maximum) {
-                    true => rows.clone().map(row).find_map(|(start, row)| {
-                        row.iter().position(|value| value == maximum).map(|at| start + columns.start + at)
-                    }),
-                    false => rows.clone().map(row).rev().find_map(|(start, row)| {
-                        row.iter().rposition(|value| !is_number(*value)).map(|at| start + columns.start + at)
-                    }),
-                }
-                .expect("a maximum is in its window") as u32;
+            let row = Places {
+                plane: plane.as_ptr(),
+                width: shape.width,
+                first_row: rows.start,
+                rows: rows.len(),
+                kernel: shape.kernel,
+                stride: shape.stride,
+                padding: shape.padding,
+                maxima: maxima.as_ptr(),
+                into: places.as_mut_ptr(),
+                cols,
+            };
+            // SAFETY: the window's rows are in the plane, and slices have the row's length.
+            unsafe { (T::kernels().pool_places)(&row) };
+            for (x, place) in places.iter_mut().enumerate().filter(|(x, _)| !is_number(maxima[*x])) {
+                *place = self.last_that_is_no_number(plane, rows.clone(), x);
             }
         }
+    }
+
+    fn last_that_is_no_number<T: Real>(&self, plane: &[T], rows: Range<usize>, x: usize) -> u32 {
+        let (width, columns) = (self.shape.width, self.shape.window(x, self.shape.width));
+        let mut window = rows.flat_map(|row| columns.clone().map(move |column| row * width + column)).rev();
+        window.find(|at| !is_number(plane[*at])).expect("a maximum is in its window") as u32
     }
 
     /// Writes, or adds, the gradient of the input: that of each window, at its maximum.

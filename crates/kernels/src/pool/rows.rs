@@ -139,3 +139,50 @@ pub(crate) unsafe fn maximum<T: Real, S: Simd<T>>(m: &Maximum<T>) {
         }
     }
 }
+
+/// Where the maxima of one row of a max pool's output are.
+pub(crate) struct Places<T> {
+    pub plane: *const T,
+    pub width: usize,
+    /// The window's rows.
+    pub first_row: usize,
+    pub rows: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    /// Numbers, each of which is in its window.
+    pub maxima: *const T,
+    pub into: *mut u32,
+    pub cols: usize,
+}
+
+/// From the last tap to the first, so that of equal values the first one stays.
+#[inline(always)]
+pub(crate) unsafe fn places<T: Real, S: Simd<T>>(m: &Places<T>) {
+    for (y, tap) in (0..m.rows).rev().flat_map(|y| (0..m.kernel).rev().map(move |tap| (y, tap))) {
+        // Windows of which this tap is in the image.
+        let first = m.padding.saturating_sub(tap).div_ceil(m.stride);
+        let end = (m.width + m.padding).saturating_sub(tap).div_ceil(m.stride).min(m.cols);
+        if first >= end {
+            continue;
+        }
+        let start = (m.first_row + y) * m.width + first * m.stride + tap - m.padding;
+        // SAFETY: the caller's pointers cover the rows.
+        unsafe {
+            let values = from_raw_parts(m.plane.add(start), (end - first - 1) * m.stride + 1);
+            let maxima = from_raw_parts(m.maxima.add(first), end - first);
+            let into = from_raw_parts_mut(m.into.add(first), end - first);
+            match m.stride {
+                2 => keep_equal(values, maxima, into, start, 2),
+                stride => keep_equal(values, maxima, into, start, stride),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn keep_equal<T: Real>(values: &[T], maxima: &[T], into: &mut [u32], start: usize, stride: usize) {
+    for (i, (place, maximum)) in into.iter_mut().zip(maxima).enumerate() {
+        *place = if values[i * stride] == *maximum { (start + i * stride) as u32 } else { *place };
+    }
+}
