@@ -107,7 +107,7 @@ compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
 compile!(spreads, finish::spread, (MODE), finish::Spread<T>, Avx512);
 compile!(pool_rows, rows::sum, (), rows::Sum<T>);
 compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
-compile!(pool_places, rows::places, (), rows::Places<T>);
+compile!(pool_places, rows::places, (), rows::Places<T>, Avx512);
 
 macro_rules! widths {
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal) => {
@@ -175,7 +175,7 @@ macro_rules! table {
             sgd: sgds::$which::<$t>,
             pool_row: pool_rows::$loops::<$t>,
             pool_maximum: pool_maxima::$loops::<$t>,
-            pool_places: pool_places::$loops::<$t>,
+            pool_places: pool_places::$which::<$t>,
         };
     };
 }

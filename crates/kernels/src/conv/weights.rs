@@ -19,7 +19,7 @@ impl ConvPlan {
     pub(super) fn is_outer(&self) -> bool {
         let shape = &self.shape;
         let waste = shape.group_channels().next_multiple_of(8) - shape.group_channels();
-        shape.kernel == 1 && shape.group_out() >= 64 && 8 * waste <= shape.group_channels()
+        shape.kernel == 1 && shape.group_out() >= 64 && 16 * waste <= shape.group_channels()
     }
 
     /// Elements of scratch memory for what is transposed.

@@ -81,14 +81,14 @@ impl MaxPool {
                     let plane = std::slice::from_raw_parts(x.plane(image, channel), x.plane_len());
                     let values = std::slice::from_raw_parts(out.plane(image, channel), out.plane_len());
                     let places = std::slice::from_raw_parts_mut(index.plane(image, channel), out.plane_len());
-                    self.find(plane, values, places);
+                    self.find(plane, values, places, scratch);
                 }
             }
         }
     }
 
     /// Where a plane's maxima are.
-    fn find<T: Real>(&self, plane: &[T], maxima: &[T], places: &mut [u32]) {
+    fn find<T: Real>(&self, plane: &[T], maxima: &[T], places: &mut [u32], scratch: &mut [T]) {
         let (shape, (_, cols)) = (&self.shape, self.shape.output());
         for (y, (maxima, places)) in maxima.chunks_exact(cols).zip(places.chunks_exact_mut(cols)).enumerate() {
             let rows = shape.window(y, shape.height);
@@ -101,6 +101,7 @@ impl MaxPool {
                 stride: shape.stride,
                 padding: shape.padding,
                 maxima: maxima.as_ptr(),
+                scratch: scratch[..cols].as_mut_ptr(),
                 into: places.as_mut_ptr(),
                 cols,
             };

@@ -150,8 +150,10 @@ pub(crate) struct Places<T> {
     pub kernel: usize,
     pub stride: usize,
     pub padding: usize,
-    /// Numbers, each of which is in its window.
+    /// Each of them is in its window; places of what is no number mean nothing.
     pub maxima: *const T,
+    /// Room for `cols` elements.
+    pub scratch: *mut T,
     pub into: *mut u32,
     pub cols: usize,
 }
@@ -159,6 +161,10 @@ pub(crate) struct Places<T> {
 /// From the last tap to the first, so that of equal values the first one stays.
 #[inline(always)]
 pub(crate) unsafe fn places<T: Real, S: Simd<T>>(m: &Places<T>) {
+    // Distances from a window's first element, which `T` holds exactly.
+    // SAFETY: the caller's pointers cover the rows.
+    let distances = unsafe { from_raw_parts_mut(m.scratch, m.cols) };
+    distances.fill(T::ZERO);
     for (y, tap) in (0..m.rows).rev().flat_map(|y| (0..m.kernel).rev().map(move |tap| (y, tap))) {
         // Windows of which this tap is in the image.
         let first = m.padding.saturating_sub(tap).div_ceil(m.stride);
@@ -167,22 +173,61 @@ pub(crate) unsafe fn places<T: Real, S: Simd<T>>(m: &Places<T>) {
             continue;
         }
         let start = (m.first_row + y) * m.width + first * m.stride + tap - m.padding;
-        // SAFETY: the caller's pointers cover the rows.
+        let distance = T::from_f64((y * m.width + tap) as f64);
+        // SAFETY: as above.
         unsafe {
-            let values = from_raw_parts(m.plane.add(start), (end - first - 1) * m.stride + 1);
-            let maxima = from_raw_parts(m.maxima.add(first), end - first);
-            let into = from_raw_parts_mut(m.into.add(first), end - first);
-            match m.stride {
-                2 => keep_equal(values, maxima, into, start, 2),
-                stride => keep_equal(values, maxima, into, start, stride),
+            let (values, maxima) = (m.plane.add(start), m.maxima.add(first));
+            take_equal::<T, S>(values, m.stride, maxima, distance, &mut distances[first..end]);
+        }
+    }
+    // SAFETY: as above.
+    let into = unsafe { from_raw_parts_mut(m.into, m.cols) };
+    for (x, (place, distance)) in into.iter_mut().zip(distances).enumerate() {
+        let window = m.first_row * m.width + x * m.stride;
+        *place = (window + distance.to_f64() as usize).wrapping_sub(m.padding) as u32;
+    }
+}
+
+/// Sets `into` to `distance` where a value, each `stride` elements from the next, is the maximum.
+#[inline(always)]
+unsafe fn take_equal<T: Real, S: Simd<T>>(
+    values: *const T,
+    stride: usize,
+    maxima: *const T,
+    distance: T,
+    into: &mut [T],
+) {
+    // SAFETY: the caller's pointers cover as many values and maxima as `into` has elements.
+    unsafe {
+        if stride > 2 {
+            for (x, at) in into.iter_mut().enumerate() {
+                *at = if *values.add(x * stride) == *maxima.add(x) { distance } else { *at };
             }
+            return;
+        }
+        let (all, distance) = (into.len(), S::splat(distance));
+        for x in (0..all).step_by(S::LANES) {
+            let n = S::LANES.min(all - x);
+            let value =
+                if stride == 1 { S::load_n(values.add(x), n) } else { load_pairs::<T, S>(values.add(2 * x), n) };
+            // Above zero where the value is less than the maximum: there the old distance stays.
+            let less = S::sub(S::load_n(maxima.add(x), n), value);
+            let at = into.as_mut_ptr().add(x);
+            let change = S::where_positive(less, S::sub(S::load_n(at, n), distance));
+            S::store_n(at, S::add(change, distance), n);
         }
     }
 }
 
+/// `n` elements, two apart.
 #[inline(always)]
-fn keep_equal<T: Real>(values: &[T], maxima: &[T], into: &mut [u32], start: usize, stride: usize) {
-    for (i, (place, maximum)) in into.iter_mut().zip(maxima).enumerate() {
-        *place = if values[i * stride] == *maximum { (start + i * stride) as u32 } else { *place };
+unsafe fn load_pairs<T: Real, S: Simd<T>>(at: *const T, n: usize) -> S::V {
+    // SAFETY: the caller's promise from the first to the last of them.
+    unsafe {
+        let [a, b] = [0, S::LANES].map(|first| match (2 * n - 1).saturating_sub(first) {
+            0 => S::splat(T::ZERO),
+            left => S::load_n(at.add(first), left.min(S::LANES)),
+        });
+        S::evens(a, b)
     }
 }
