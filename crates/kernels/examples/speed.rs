@@ -119,7 +119,7 @@ fn main() {
         let (mut packed, mut back, mut dw) = (weights.clone(), weights.clone(), weights.clone());
         plan.pack(&weights, &mut packed);
         plan.pack_backward(&weights, &mut back);
-        let mut scratch = vec![0.0f32; plan.scratch_len().max(plan.backward_scratch_len())];
+        let mut scratch = kernels::memory::zeros::<f32>(plan.scratch_len().max(plan.backward_scratch_len()));
         let (x, dx) = (tensor(&mut x, channels, size), tensor(&mut dx, channels, size));
         let (y, dy, relu) = (tensor(&mut y, out, rows), tensor(&mut dy, out, rows), tensor(&mut relu, channels, size));
         let (mut sums, mut before) = (vec![0.0; 2 * out], [vec![0.0; channels], vec![0.0; channels]]);

@@ -18,6 +18,7 @@
 
 mod backward;
 pub mod flat;
+mod in_place;
 pub mod inference;
 mod linear;
 mod lives;

@@ -6,7 +6,7 @@ use crate::program::{Added, From, Instr, Last, Program};
 use crate::segments::Segment;
 use std::ops::Range;
 
-/// The needs of all buffers for `images` images. Instructions are counted through both passes, with one between them for
+/// The needs of all buffers for `images` images; one that lies in another's memory has none of its own. Instructions are counted through both passes, with one between them for
 /// the caller, who turns the logits into their gradient.
 ///
 /// A segment begins again with each block of images, so a buffer that holds more than its own block (`local` has none for
@@ -14,8 +14,9 @@ use std::ops::Range;
 pub fn needs(program: &Program, segments: &[Segment], local: &[Option<usize>], images: usize) -> Vec<Need> {
     let mut lives: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
     let mut touch = |place: &Place, time: usize| {
-        let (first, last) = lives[place.buffer].unwrap_or((time, time));
-        lives[place.buffer] = Some((first.min(time), last.max(time)));
+        let life = &mut lives[program.memory_of[place.buffer]];
+        let (first, last) = life.unwrap_or((time, time));
+        *life = Some((first.min(time), last.max(time)));
     };
     let between = program.forward.len();
     for segment in segments {

@@ -226,6 +226,8 @@ pub struct Program {
     pub norms: Vec<NormOf>,
     /// Values first, then gradients.
     pub buffers: Vec<arch::Shape>,
+    /// For each buffer the one in whose memory it lies: itself, but for copies that are not made.
+    pub memory_of: Vec<usize>,
     #[allow(missing_docs)]
     pub forward: Vec<Instr>,
     #[allow(missing_docs)]
@@ -248,6 +250,7 @@ impl Program {
         let mut program = Program::empty(graph, &units);
         units.iter().for_each(|unit| program.add_forward(graph, unit));
         crate::backward::add(&mut program, graph, &units);
+        crate::in_place::share(&mut program);
         program
     }
 
@@ -259,6 +262,7 @@ impl Program {
             convs: Vec::new(),
             norms: Vec::new(),
             buffers: places.buffers.clone(),
+            memory_of: (0..places.buffers.len()).collect(),
             forward: Vec::new(),
             backward: Vec::new(),
             pools: Vec::new(),
