@@ -2,7 +2,7 @@
 
 use crate::memory::pack;
 use crate::norms::Constants;
-use crate::program::{PoolOf, Program};
+use crate::program::{ConvId, Instr, PoolOf, Program};
 use crate::segments::{self, Segment};
 use crate::team::{self, Barrier};
 use crate::worker::{Arena, Shared, Worker};
@@ -51,6 +51,8 @@ pub struct Planned<T> {
     /// other is written.
     partials: [Vec<T>; 2],
     packed: Vec<Vec<T>>,
+    /// The convolutions whose weights are packed in the forward pass, in order, and in the backward pass.
+    pub(crate) packs: [Vec<ConvId>; 2],
     pub(crate) partial_length: usize,
     pub(crate) barrier: Barrier,
 }
@@ -113,6 +115,7 @@ impl<T: Real> Planned<T> {
         let scratch = convs.iter().map(of_conv).chain(of_pools).max().unwrap_or(0);
         // An inference's weights lie packed among the state.
         let packed = convs.iter().map(|c| c.packed_len().max(c.packed_backward_len())).max().filter(|_| trains);
+        let packs = [&program.forward, &program.backward].map(|instrs| instrs.iter().filter_map(packed_by).collect());
         let own = |thread| Own {
             images: part_of(batch, thread, threads, shares),
             arena: zeros(if shares && thread > 0 { 0 } else { length }),
@@ -125,6 +128,7 @@ impl<T: Real> Planned<T> {
             own: (0..threads).map(own).collect(),
             partials: [partial(), partial()],
             packed: (0..threads.min(2)).map(|_| zeros(packed.unwrap_or(0))).collect(),
+            packs,
             logits: zeros(batch * program.logits.shape.channels),
             sums: vec![0.0; 2 * channels * threads],
             barrier: Barrier::new(threads),
@@ -231,10 +235,21 @@ impl<T: Real> Planned<T> {
                 is_split: false,
                 turn: 0,
                 left: None,
-                packs: 0,
+                direction: 0,
+                packed: 0,
+                used: 0,
             });
         });
         self.own = own;
+    }
+}
+
+/// The convolution whose weights an instruction packs.
+fn packed_by(instr: &Instr) -> Option<ConvId> {
+    match instr {
+        Instr::Conv { conv, then: None, .. } => Some(*conv),
+        Instr::ConvBack { conv, into, .. } => Some(*conv).filter(|_| !into.is_empty()),
+        _ => None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! One thread's part of the step: every instruction, for its own images, in an arena of its own. `weights`: layers with
 //! weights; `norms`: batch norms.
 //!
-//! Threads meet in three places only: before statistics and before the terms of a norm's gradient, for the others' sums,
-//! and before a convolution, for the weights that they pack together. What each has found of a weight's gradient is added
-//! where they meet next.
+//! Threads meet before statistics and before the terms of a norm's gradient, for the others' sums. Before they do, they pack
+//! the next convolution's weights together, so that only a convolution with no such meeting before it asks for one of its
+//! own. What each has found of a weight's gradient is added where they meet next.
 
 mod norms;
 mod weights;
@@ -59,8 +59,11 @@ pub struct Worker<'a, T> {
     pub turn: usize,
     /// The last of them, if its parts have not been added yet.
     pub left: Option<usize>,
-    /// Convolutions whose weights were packed in this pass.
-    pub packs: usize,
+    /// Forward, 0, or backward, 1.
+    pub direction: usize,
+    /// Of the convolutions whose weights are packed in this pass: how many have been, and how many of them have run.
+    pub packed: usize,
+    pub used: usize,
 }
 
 impl<'a, T: Real> Worker<'a, T> {
@@ -83,6 +86,7 @@ impl<'a, T: Real> Worker<'a, T> {
     pub fn backward(&mut self) {
         let plan = self.plan;
         self.zero_sums();
+        self.direction = 1;
         plan.program.backward.iter().for_each(|instr| self.run(instr));
         if self.left.is_some() {
             self.meet();

@@ -49,7 +49,8 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     pub(super) fn statistics(&mut self, norms: &[NormId]) {
-        self.plan.barrier.wait();
+        self.pack_ahead();
+        self.meet();
         for &norm in norms {
             let of = &self.plan.program.norms[norm];
             let n = self.count(norm);
@@ -131,6 +132,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     pub(super) fn norm_terms(&mut self, norms: &[NormId]) {
+        self.pack_ahead();
         self.meet();
         for &norm in norms {
             let of = &self.plan.program.norms[norm];

@@ -11,16 +11,13 @@ impl<'a, T: Real> Worker<'a, T> {
     pub(super) fn conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, norm: Option<NormId>) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
         let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
-        let (weights, images) = (self.value(of.weight), self.images.clone());
+        let images = self.images.clone();
         let mut sums = norm.map(|norm| self.own_sums(norm));
         if let Some(sums) = &mut sums {
             sums.fill(0.0);
         }
         let bias = of.bias.map(|bias| self.value(bias));
-        let packed = self.packed(kernel.packed_len(), |packed, part| {
-            // SAFETY: each thread packs its part, and the buffer holds the largest convolution's.
-            unsafe { kernel.pack_part(weights, packed, part) }
-        });
+        let packed = self.packed();
         let scratch = &mut self.own.scratch;
         // SAFETY: as in `run`.
         unsafe {
@@ -37,14 +34,42 @@ impl<'a, T: Real> Worker<'a, T> {
         }
     }
 
-    /// What all threads pack together, each its part. Two buffers take turns: whoever packs again has met the others once
-    /// more, after they were done with the buffer before.
-    fn packed(&mut self, length: usize, pack: impl Fn(*mut T, Part)) -> &'a [T] {
-        let packed = self.shared.packed[self.packs % self.shared.packed.len()];
-        self.packs += 1;
-        pack(packed, Part { index: self.thread, of: self.plan.threads });
-        self.meet();
-        Self::slice(packed, 0..length)
+    /// The weights that all threads have packed for the next convolution, which is this one.
+    fn packed(&mut self) -> &'a [T] {
+        if self.packed == self.used {
+            self.pack_ahead();
+            self.meet();
+        }
+        let packed = self.buffer_of(self.used);
+        self.used += 1;
+        packed
+    }
+
+    /// Before a meeting: packs this thread's part of the next convolution's weights.
+    ///
+    /// Two buffers take turns. Whoever packs has met the others after they packed for the convolution before, which they
+    /// did when they were done with the one that used this buffer.
+    pub(super) fn pack_ahead(&mut self) {
+        if self.packed > self.used {
+            return;
+        }
+        let Some(&conv) = self.plan.packs[self.direction].get(self.packed) else { return };
+        let (weights, kernel) = (self.value(self.plan.program.convs[conv].weight), &self.plan.convs[conv]);
+        let buffer = self.shared.packed[self.packed % self.shared.packed.len()];
+        let part = Part { index: self.thread, of: self.plan.threads };
+        // SAFETY: each thread packs its part, and the buffer holds the largest convolution's.
+        unsafe {
+            match self.direction {
+                0 => kernel.pack_part(weights, buffer, part),
+                _ => kernel.pack_backward_part(weights, buffer, part),
+            }
+        }
+        self.packed += 1;
+    }
+
+    fn buffer_of(&self, nth: usize) -> &'a [T] {
+        let conv = self.plan.packs[self.direction][nth];
+        Self::slice(self.shared.packed[nth % self.shared.packed.len()], 0..self.plan.convs[conv].packed_len())
     }
 
     /// A convolution whose weights lie packed, with a batch norm in them.
@@ -60,14 +85,7 @@ impl<'a, T: Real> Worker<'a, T> {
 
     pub(super) fn conv_back(&mut self, conv: ConvId, from: From, inputs: &[Place], into: &[Into], last: &[Vec<Last>]) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
-        let mut packed: &[T] = &[];
-        if !into.is_empty() {
-            let weights = self.value(of.weight);
-            packed = self.packed(kernel.packed_backward_len(), |packed, part| {
-                // SAFETY: as in `conv`.
-                unsafe { kernel.pack_backward_part(weights, packed, part) }
-            });
-        }
+        let packed = if into.is_empty() { &[] } else { self.packed() };
         let weights = self.partial(of.weight);
         let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
         let mut scratch = std::mem::take(&mut self.own.scratch);
