@@ -7,6 +7,7 @@
 //! - [`units`]: which nodes are computed together
 //! - [`places`]: where results lie, so that splits and concatenations cost no copy
 //! - [`program`] and `backward`: the step as two lists of instructions
+//! - `in_place`: copies that are not made
 //! - `lives` and [`memory`]: buffers that share memory
 //! - [`team`]: threads side by side
 //! - [`step`]: the step itself; `worker`: one thread's part of it; `norms`: batch statistics; `linear`: the last layer
