@@ -14,8 +14,9 @@ const TRANSPOSED: usize = 320;
 const CHANNELS: usize = 8 * VECTORS;
 
 impl ConvPlan {
-    /// Whether outer products are faster than dot products: a tile keeps its sums from the first position to the last, with
-    /// no ends along rows, and what is transposed must be read by many rows. Taps other than one lie apart in the weights.
+    /// Whether outer products are faster than dot products. They keep a tile's sums from the first position to the last,
+    /// where dot products end every few hundred positions; but the input is transposed for them, which pays if many rows
+    /// read it and few lanes stay empty. With several taps, a tile's sums would lie apart in the weights.
     pub(super) fn is_outer(&self) -> bool {
         let shape = &self.shape;
         let waste = shape.group_channels().next_multiple_of(8) - shape.group_channels();
@@ -52,11 +53,14 @@ impl ConvPlan {
                 let columns = (width * lanes).min(channels - channel);
                 // SAFETY: channels, rows and positions are the group's; the caller's promise.
                 unsafe {
-                    let panel = inputs.add(channel * plane + at);
-                    let width_elements = width * lanes;
-                    let what =
-                        Transpose { panel, plane, channels: columns, len, into: transposed, width: width_elements };
-                    (kernels.transpose)(&what);
+                    (kernels.transpose)(&Transpose {
+                        panel: inputs.add(channel * plane + at),
+                        plane,
+                        channels: columns,
+                        len,
+                        into: transposed,
+                        width: width * lanes,
+                    });
                     for block in &product.blocks {
                         let outer = Outer {
                             rows: gradients.add(block.first * self.layout.plane + at),
