@@ -184,6 +184,22 @@ pub(crate) unsafe trait Simd<T>: Copy {
         unsafe { if n == Self::LANES { Self::load(at) } else { Self::load_part(at, n) } }
     }
 
+    /// Loads `n` elements, two apart, into the first lanes; nothing after the last of them is read.
+    #[inline(always)]
+    unsafe fn load_pairs(at: *const T, n: usize) -> Self::V
+    where
+        T: Real,
+    {
+        // SAFETY: the caller's promise from the first to the last of them.
+        unsafe {
+            let [a, b] = [0, Self::LANES].map(|first| match (2 * n - 1).saturating_sub(first) {
+                0 => Self::splat(T::ZERO),
+                left => Self::load_n(at.add(first), left.min(Self::LANES)),
+            });
+            Self::evens(a, b)
+        }
+    }
+
     /// Stores `n` lanes.
     #[inline(always)]
     unsafe fn store_n(at: *mut T, v: Self::V, n: usize) {

@@ -92,6 +92,7 @@ compile!(tiles, tile::tile, (M, N), tile::Tile<T>, Avx2);
 compile!(dots, tile::dot, (M, N), tile::Dot<T>, Avx2);
 compile!(outers, tile::outer, (M, N), tile::Outer<T>, Avx2);
 compile!(transposes, tile::transpose, (), tile::Transpose<T>, Avx2);
+compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
 compile!(fills, fill::fill, (KIND), fill::Fill<T>, Avx512);
 compile!(finishes, finish::finish, (MODE), finish::Finish<T>, Avx512);
 compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
@@ -102,12 +103,11 @@ compile!(relus, pointwise::relu_plane, (), pointwise::Copy<T>, Avx512);
 compile!(scales, pointwise::scale_plane, (ADD), pointwise::Copy<T>, Avx512);
 compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, Avx512);
 compile!(sgds, sgd::step, (), sgd::Flat<T>, Avx512);
-// These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
-compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
 compile!(spreads, finish::spread, (MODE), finish::Spread<T>, Avx512);
+compile!(pool_places, rows::places, (), rows::Places<T>, Avx512);
+// These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
 compile!(pool_rows, rows::sum, (), rows::Sum<T>);
 compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
-compile!(pool_places, rows::places, (), rows::Places<T>, Avx512);
 
 macro_rules! widths {
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal) => {

@@ -1,5 +1,9 @@
 //! One tensor of a batch, as planes.
 
+use std::ops::Range;
+
+use crate::real::Real;
+
 /// One tensor of a batch: in every image `channels` contiguous planes of `height * width` elements, `image_stride`
 /// elements from one image to the next, so that a range of channels of a larger tensor is a view as well.
 ///
@@ -45,6 +49,21 @@ impl<T> View<T> {
         debug_assert!(channel < self.channels);
         // SAFETY: the caller's promise puts the plane inside the view's memory.
         unsafe { self.at.add(image * self.image_stride + channel * self.plane_len()) }
+    }
+
+    /// Zeros in all of these channels' planes.
+    ///
+    /// # Safety
+    /// The promise at [`View`]; the image and the channels are the view's.
+    pub unsafe fn zero(&self, image: usize, channels: Range<usize>)
+    where
+        T: Real,
+    {
+        // SAFETY: the caller's promise; an image's planes lie one after the other.
+        unsafe {
+            let length = channels.len() * self.plane_len();
+            std::slice::from_raw_parts_mut(self.plane(image, channels.start), length).fill(T::ZERO);
+        }
     }
 
     /// Whether channels, height and width are the other's.

@@ -6,8 +6,8 @@ use crate::program::{Added, From, Instr, Last, Program};
 use crate::segments::Segment;
 use std::ops::Range;
 
-/// The needs of all buffers for `images` images; one that lies in another's memory has none of its own. Instructions are counted through both passes, with one between them for
-/// the caller, who turns the logits into their gradient.
+/// The needs of all buffers for `images` images; one that lies in another's memory has none of its own. Instructions are
+/// counted through both passes, with one between them for the caller, who turns the logits into their gradient.
 ///
 /// A segment begins again with each block of images, so a buffer that holds more than its own block (`local` has none for
 /// it) is needed from the beginning to the end of every segment that touches it.

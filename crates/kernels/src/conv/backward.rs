@@ -7,6 +7,7 @@ use super::finish::{ADD, Finish, LAST_ADD, LAST_STORE, STORE, Spread};
 use super::forward::Part;
 use super::layout::skip;
 use super::panel::{Piece, aligned, fill_channel, pieces, runs};
+use super::weights::Sides;
 use super::{ConvPlan, Phase};
 use crate::real::Real;
 use crate::view::View;
@@ -149,11 +150,12 @@ impl ConvPlan {
                                 (rest.cast_const(), &self.product.offsets)
                             }
                         };
+                        let sides = Sides { gradients: panel.cast_const(), inputs: at, offsets, runs };
                         if self.is_outer() {
                             let transposed = rest.wrapping_add(self.backward_rows() * layout.plane);
-                            self.outer_products(panel, at, offsets, runs, weights, transposed);
+                            self.outer_products(sides, weights, transposed);
                         } else {
-                            self.dot_products(panel, at, offsets, runs, weights);
+                            self.dot_products(sides, weights);
                         }
                     }
                     if !input_gradients.is_empty() {
@@ -235,10 +237,9 @@ impl ConvPlan {
     unsafe fn clear<T: Real>(&self, piece: &Piece, group: usize, gradients: &[InputGradient<T>]) {
         let channels = self.shape.group_channels();
         for gradient in gradients.iter().filter(|gradient| !gradient.add) {
-            let (view, length) = (gradient.into, channels * gradient.into.plane_len());
             for image in piece.images.clone() {
-                // SAFETY: a group's planes lie together in the view; the caller's promise.
-                unsafe { std::slice::from_raw_parts_mut(view.plane(image, group * channels), length).fill(T::ZERO) };
+                // SAFETY: the caller's promise.
+                unsafe { gradient.into.zero(image, group * channels..(group + 1) * channels) };
             }
         }
     }

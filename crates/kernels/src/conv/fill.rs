@@ -181,17 +181,15 @@ pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
 /// Every second element of a row, whose last element may be the plane's.
 #[inline(always)]
 unsafe fn comb_pairs<T: Real, S: Simd<T>, const KIND: usize>(source: &Source<T>, into: *mut T, cols: usize) {
-    // SAFETY: the caller's row has `2 * cols - 1` elements from the first that is taken to the last.
-    unsafe {
-        let mut x = 0;
-        while x < cols {
-            let left = 2 * (cols - x) - 1;
-            let [a, b] = [0, S::LANES].map(|from| match left.saturating_sub(from) {
-                0 => S::splat(T::ZERO),
-                left => source.load::<S, KIND>(2 * x + from, left.min(S::LANES)),
-            });
-            S::store(into.add(x), S::evens(a, b));
-            x += S::LANES;
+    for x in (0..cols).step_by(S::LANES) {
+        let n = S::LANES.min(cols - x);
+        // SAFETY: the caller's row has `2 * cols - 1` elements from the first that is taken to the last.
+        unsafe {
+            let mut values = S::load_pairs(source.first.add(2 * x), n);
+            if KIND == SUM {
+                values = S::add(values, S::load_pairs(source.second.add(2 * x), n));
+            }
+            S::store(into.add(x), values);
         }
     }
 }

@@ -13,6 +13,16 @@ const SECOND_LEVEL: usize = 64 * 1024;
 const TRANSPOSED: usize = 320;
 const CHANNELS: usize = 8 * VECTORS;
 
+/// What is multiplied: a piece's gradients and inputs, in panels or where they lie.
+#[derive(Clone, Copy)]
+pub(super) struct Sides<'a, T> {
+    pub gradients: *const T,
+    pub inputs: *const T,
+    /// Where each column of the weights reads the inputs.
+    pub offsets: &'a [u32],
+    pub runs: Runs,
+}
+
 impl ConvPlan {
     /// Whether outer products are faster than dot products. They keep a tile's sums from the first position to the last,
     /// where dot products end every few hundred positions; but the input is transposed for them, which pays if many rows
@@ -28,14 +38,11 @@ impl ConvPlan {
         if self.is_outer() { TRANSPOSED * CHANNELS } else { 0 }
     }
 
-    /// Writes, or adds, a piece's gradient of one group's weights, position by position. `offsets` says where the channels
-    /// of the inputs begin, which lie equally far apart.
+    /// Writes, or adds, a piece's gradient of one group's weights, position by position. Channels of the inputs lie equally
+    /// far apart.
     pub(super) unsafe fn outer_products<T: Real>(
         &self,
-        gradients: *const T,
-        inputs: *const T,
-        offsets: &[u32],
-        runs: Runs,
+        Sides { gradients, inputs, offsets, runs }: Sides<T>,
         (weights, add): (&mut [T], bool),
         transposed: *mut T,
     ) {
@@ -80,14 +87,10 @@ impl ConvPlan {
         }
     }
 
-    /// Writes, or adds, a piece's gradient of one group's weights, sum by sum. `offsets` says where each column of the
-    /// weights reads the inputs.
+    /// Writes, or adds, a piece's gradient of one group's weights, sum by sum.
     pub(super) unsafe fn dot_products<T: Real>(
         &self,
-        gradients: *const T,
-        inputs: *const T,
-        offsets: &[u32],
-        runs: Runs,
+        Sides { gradients, inputs, offsets, runs }: Sides<T>,
         (weights, add): (&mut [T], bool),
     ) {
         let (layout, product, kernels) = (&self.layout, &self.product, T::kernels());

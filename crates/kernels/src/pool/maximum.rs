@@ -139,7 +139,7 @@ impl MaxPool {
                 unsafe {
                     let plane = into.plane(image, channel);
                     if !add {
-                        std::slice::from_raw_parts_mut(plane, into.plane_len()).fill(T::ZERO);
+                        into.zero(image, channel..channel + 1);
                     }
                     let (values, places) = (gradient.plane(image, channel), index.plane(image, channel));
                     for i in 0..gradient.plane_len() {

@@ -208,26 +208,12 @@ unsafe fn take_equal<T: Real, S: Simd<T>>(
         let (all, distance) = (into.len(), S::splat(distance));
         for x in (0..all).step_by(S::LANES) {
             let n = S::LANES.min(all - x);
-            let value =
-                if stride == 1 { S::load_n(values.add(x), n) } else { load_pairs::<T, S>(values.add(2 * x), n) };
+            let value = if stride == 1 { S::load_n(values.add(x), n) } else { S::load_pairs(values.add(2 * x), n) };
             // Above zero where the value is less than the maximum: there the old distance stays.
             let less = S::sub(S::load_n(maxima.add(x), n), value);
             let at = into.as_mut_ptr().add(x);
             let change = S::where_positive(less, S::sub(S::load_n(at, n), distance));
             S::store_n(at, S::add(change, distance), n);
         }
-    }
-}
-
-/// `n` elements, two apart.
-#[inline(always)]
-unsafe fn load_pairs<T: Real, S: Simd<T>>(at: *const T, n: usize) -> S::V {
-    // SAFETY: the caller's promise from the first to the last of them.
-    unsafe {
-        let [a, b] = [0, S::LANES].map(|first| match (2 * n - 1).saturating_sub(first) {
-            0 => S::splat(T::ZERO),
-            left => S::load_n(at.add(first), left.min(S::LANES)),
-        });
-        S::evens(a, b)
     }
 }

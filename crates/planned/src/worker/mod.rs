@@ -254,10 +254,7 @@ impl<'a, T: Real> Worker<'a, T> {
                 }
                 Instr::Zero { place } => {
                     let view = self.view(*place);
-                    for image in images {
-                        let at = view.at.add(image * view.image_stride);
-                        std::slice::from_raw_parts_mut(at, view.image_len()).fill(T::ZERO);
-                    }
+                    images.for_each(|image| view.zero(image, 0..view.channels));
                 }
                 _ => unreachable!("{instr:?} is more than one kernel"),
             }

@@ -40,9 +40,10 @@ impl<'a, T: Real> Worker<'a, T> {
             self.pack_ahead();
             self.meet();
         }
-        let packed = self.buffer_of(self.used);
+        let (nth, buffers) = (self.used, &self.shared.packed);
         self.used += 1;
-        packed
+        let entry = self.plan.program.convs[self.plan.packs[self.direction][nth]].weight;
+        Self::slice(buffers[nth % buffers.len()], 0..self.plan.lengths[entry])
     }
 
     /// Before a meeting: packs this thread's part of the next convolution's weights.
@@ -65,11 +66,6 @@ impl<'a, T: Real> Worker<'a, T> {
             }
         }
         self.packed += 1;
-    }
-
-    fn buffer_of(&self, nth: usize) -> &'a [T] {
-        let conv = self.plan.packs[self.direction][nth];
-        Self::slice(self.shared.packed[nth % self.shared.packed.len()], 0..self.plan.convs[conv].packed_len())
     }
 
     /// A convolution whose weights lie packed, with a batch norm in them.
