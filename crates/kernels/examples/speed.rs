@@ -1,10 +1,12 @@
 //! GFLOP/s of convolutions on one thread, beside what the processor's multiply-adds could reach.
 //!
-//! `cargo run --release -p kernels --example speed [WORDS]` prints one line per size, or those that contain a word.
+//! `cargo run --release -p kernels --example speed [WORDS]` prints a line for each size and
+//! instruction set, or for those sizes that contain a word.
 #![allow(unsafe_code)] // The functions that are timed are unsafe.
 
 use std::time::Instant;
 
+use kernels::level::{self, Level};
 use kernels::{ConvPlan, ConvShape, Gradient, InputGradient, Last, NormBackward, View};
 
 /// Channels, size, out, kernel, stride.
@@ -62,32 +64,43 @@ fn best(mut run: impl FnMut()) -> f64 {
     best
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn multiply_adds(n: usize) -> f32 {
-    use std::arch::x86_64::*;
-    let mut sums = [_mm256_set1_ps(0.5); 12];
-    let factor = _mm256_set1_ps(0.999);
-    for _ in 0..n {
-        for sum in &mut sums {
-            *sum = _mm256_fmadd_ps(*sum, factor, factor);
+/// Multiply-adds in registers alone: twelve sums, each of which waits for itself only.
+macro_rules! multiply_adds {
+    ($name:ident, $features:literal, $splat:ident, $fma:ident, $first:ident) => {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = $features)]
+        unsafe fn $name(n: usize) -> f32 {
+            use std::arch::x86_64::*;
+            let mut sums = [$splat(0.5); 12];
+            let factor = $splat(0.999);
+            for _ in 0..n {
+                for sum in &mut sums {
+                    *sum = $fma(*sum, factor, factor);
+                }
+            }
+            sums.iter().map(|&sum| $first(sum)).sum()
         }
-    }
-    sums.iter().map(|&sum| _mm256_cvtss_f32(sum)).sum()
+    };
 }
+multiply_adds!(multiply_adds_256, "avx2,fma", _mm256_set1_ps, _mm256_fmadd_ps, _mm256_cvtss_f32);
+multiply_adds!(multiply_adds_512, "avx512f", _mm512_set1_ps, _mm512_fmadd_ps, _mm512_cvtss_f32);
 
-/// GFLOP/s of multiply-adds that read no memory.
-fn peak() -> f64 {
+/// GFLOP/s of multiply-adds that read no memory, in vectors as wide as the level's register tiles.
+fn peak(level: Level) -> f64 {
+    let n = 1_000_000;
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        let n = 1_000_000;
-        // SAFETY: the processor has both.
-        let seconds = best(|| {
-            std::hint::black_box(unsafe { multiply_adds(std::hint::black_box(n)) });
-        });
-        return (n * 12 * 16) as f64 / seconds / 1e9;
-    }
-    f64::NAN
+    let (lanes, run): (usize, unsafe fn(usize) -> f32) = match level {
+        Level::Plain => return f64::NAN,
+        Level::Avx2 | Level::Avx512Narrow => (8, multiply_adds_256),
+        Level::Avx512 => (16, multiply_adds_512),
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let (lanes, run): (usize, unsafe fn(usize) -> f32) = return f64::NAN;
+    // SAFETY: the processor has the level.
+    let seconds = best(|| {
+        std::hint::black_box(unsafe { run(std::hint::black_box(n)) });
+    });
+    (n * 12 * lanes * 2) as f64 / seconds / 1e9
 }
 
 fn tensor(memory: &mut [f32], channels: usize, size: usize) -> View<f32> {
@@ -96,54 +109,71 @@ fn tensor(memory: &mut [f32], channels: usize, size: usize) -> View<f32> {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    println!("multiply-adds alone: {:.1} GFLOP/s", peak());
-    println!("{:24} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "forward", "+ sums", "input", "weights", "all back");
+    let levels: Vec<Level> = Level::ALL.into_iter().filter(|level| level.is_available()).collect();
+    for &level in levels.iter().filter(|&&level| level > Level::Plain) {
+        println!("multiply-adds alone, {}: {:.1} GFLOP/s", level.name(), peak(level));
+    }
+    let (chosen, _) = level::fastest();
+    println!("this processor uses {}", chosen.name());
+    println!("{:35} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "forward", "+ sums", "input", "weights", "all back");
     for (channels, size, out, kernel, stride) in SIZES {
         let name = format!("{channels}->{out} {kernel}x{kernel}/{stride} at {size}");
         if !words.is_empty() && !words.iter().any(|word| name.contains(word.as_str())) {
             continue;
         }
-        let padding = kernel / 2;
-        let shape = ConvShape { channels, height: size, width: size, out, kernel, stride, padding, groups: 1 };
-        let plan = ConvPlan::new(shape);
-        let images = (4_000_000 / (channels.max(out) * size * size)).clamp(2, 32);
-        let (rows, _) = shape.output();
-        let memory = |channels: usize, size: usize| {
-            let mut memory = kernels::memory::zeros(images * channels * size * size);
-            memory.fill(0.01f32);
-            memory
-        };
-        let [mut x, mut dx] = [memory(channels, size), memory(channels, size)];
-        let [mut y, mut dy, mut relu] = [memory(out, rows), memory(out, rows), memory(channels, size)];
-        let weights = vec![0.01f32; shape.weights_len()];
-        let (mut packed, mut back, mut dw) = (weights.clone(), weights.clone(), weights.clone());
-        plan.pack(&weights, &mut packed);
-        plan.pack_backward(&weights, &mut back);
-        let mut scratch = kernels::memory::zeros::<f32>(plan.scratch_len().max(plan.backward_scratch_len()));
-        let (x, dx) = (tensor(&mut x, channels, size), tensor(&mut dx, channels, size));
-        let (y, dy, relu) = (tensor(&mut y, out, rows), tensor(&mut dy, out, rows), tensor(&mut relu, channels, size));
-        let (mut sums, mut before) = (vec![0.0; 2 * out], [vec![0.0; channels], vec![0.0; channels]]);
-        let numbers = vec![0.01f32; out.max(channels)];
-        let flops = 2e-9 * (images * shape.multiply_adds()) as f64;
-        let plain = Gradient { of: dy, norm: None };
-        let [a, b, c] = [&numbers[..out]; 3];
-        let full = Gradient { of: dy, norm: Some(NormBackward { x: y, a, b, c }) };
-        let sums_before = before.each_mut().map(|sums| sums.as_mut_ptr());
-        let last = [Last { channels: 0..channels, relu, x, mean: &numbers[..channels], sums: sums_before }];
-        let last = if stride == 1 { &last[..] } else { &[] };
-        let into = [InputGradient { into: dx, add: false, last: &[] }];
-        let into_last = [InputGradient { into: dx, add: false, last }];
-        // SAFETY: the views are those of the vectors above, of which each is one tensor.
-        let seconds = unsafe {
-            [
-                best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
-                best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
-                best(|| plan.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
-                best(|| plan.backward(&plain, &[x], &back, Some((&mut dw, true)), &[], 0..images, &mut scratch)),
-                best(|| plan.backward(&full, &[x], &back, Some((&mut dw, true)), &into_last, 0..images, &mut scratch)),
-            ]
-        };
-        let [a, b, c, d, e] = seconds.map(|s| flops / s);
-        println!("{name:24} {a:8.1} {b:8.1} {c:8.1} {d:8.1} {:8.1}", 2.0 * e);
+        let shape =
+            ConvShape { channels, height: size, width: size, out, kernel, stride, padding: kernel / 2, groups: 1 };
+        for &level in &levels {
+            level::use_level(level);
+            let [a, b, c, d, e] = speeds(shape);
+            println!("{name:24} {:10} {a:8.1} {b:8.1} {c:8.1} {d:8.1} {e:8.1}", level.name());
+        }
     }
+}
+
+/// GFLOP/s of a forward pass, the same with sums for a norm, the input's gradient, the weights' gradient, and a backward
+/// pass through a norm.
+fn speeds(shape: ConvShape) -> [f64; 5] {
+    let ConvShape { channels, height: size, out, stride, .. } = shape;
+    let plan = ConvPlan::new(shape);
+    let images = (4_000_000 / (channels.max(out) * size * size)).clamp(2, 32);
+    let (rows, _) = shape.output();
+    let memory = |channels: usize, size: usize| {
+        let mut memory = kernels::memory::zeros(images * channels * size * size);
+        memory.fill(0.01f32);
+        memory
+    };
+    let [mut x, mut dx] = [memory(channels, size), memory(channels, size)];
+    let [mut y, mut dy, mut relu] = [memory(out, rows), memory(out, rows), memory(channels, size)];
+    let weights = vec![0.01f32; shape.weights_len()];
+    let (mut packed, mut back, mut dw) = (weights.clone(), weights.clone(), weights.clone());
+    plan.pack(&weights, &mut packed);
+    plan.pack_backward(&weights, &mut back);
+    let mut scratch = kernels::memory::zeros::<f32>(plan.scratch_len().max(plan.backward_scratch_len()));
+    let (x, dx) = (tensor(&mut x, channels, size), tensor(&mut dx, channels, size));
+    let (y, dy, relu) = (tensor(&mut y, out, rows), tensor(&mut dy, out, rows), tensor(&mut relu, channels, size));
+    let (mut sums, mut before) = (vec![0.0; 2 * out], [vec![0.0; channels], vec![0.0; channels]]);
+    let numbers = vec![0.01f32; out.max(channels)];
+    let flops = 2e-9 * (images * shape.multiply_adds()) as f64;
+    let plain = Gradient { of: dy, norm: None };
+    let [a, b, c] = [&numbers[..out]; 3];
+    let full = Gradient { of: dy, norm: Some(NormBackward { x: y, a, b, c }) };
+    let sums_before = before.each_mut().map(|sums| sums.as_mut_ptr());
+    let last = [Last { channels: 0..channels, relu, x, mean: &numbers[..channels], sums: sums_before }];
+    let last = if stride == 1 { &last[..] } else { &[] };
+    let into = [InputGradient { into: dx, add: false, last: &[] }];
+    let into_last = [InputGradient { into: dx, add: false, last }];
+    // SAFETY: the views are those of the vectors above, of which each is one tensor.
+    let seconds = unsafe {
+        [
+            best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
+            best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
+            best(|| plan.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
+            best(|| plan.backward(&plain, &[x], &back, Some((&mut dw, true)), &[], 0..images, &mut scratch)),
+            best(|| plan.backward(&full, &[x], &back, Some((&mut dw, true)), &into_last, 0..images, &mut scratch)),
+        ]
+    };
+    // A backward pass through a norm computes both gradients.
+    let [a, b, c, d, e] = seconds.map(|s| flops / s);
+    [a, b, c, d, 2.0 * e]
 }

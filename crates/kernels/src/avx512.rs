@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use crate::avx2::Avx2;
 use crate::real::Simd;
 
 /// AVX-512 F and DQ.
@@ -25,8 +26,7 @@ fn first_8(n: usize) -> __mmask8 {
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $mask_load:ident, $store:ident, $mask_store:ident,
      $mask_move:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident,
-     $odds:ident, $zip:ident, $sum:ident,
-     $sum_f64:ident) => {
+     $odds:ident, $zip:ident, $sum:ident, $sum_f64:ident, $halves:ident) => {
         // SAFETY: instances run only inside functions compiled for AVX-512, which are called where it is there; loads and
         // stores touch the elements named, which the trait's callers promise.
         unsafe impl Simd<$t> for Avx512 {
@@ -104,13 +104,22 @@ macro_rules! simd {
             }
             #[inline(always)]
             unsafe fn four_sums(v: [$v; 4], to: *mut $t, add: bool) {
-                for (j, v) in v.into_iter().enumerate() {
-                    unsafe { *to.add(j) = <Self as Simd<$t>>::sum(v) + if add { *to.add(j) } else { 0.0 } };
+                unsafe {
+                    <Avx2 as Simd<$t>>::four_sums([$halves(v[0]), $halves(v[1]), $halves(v[2]), $halves(v[3])], to, add)
                 }
             }
             #[inline(always)]
             unsafe fn sum_f64(v: $v) -> f64 {
                 unsafe { $sum_f64(v) }
+            }
+            #[inline(always)]
+            unsafe fn transpose(from: *const $t, stride: usize, to: *mut $t, to_stride: usize) {
+                const HALF: usize = $lanes / 2;
+                for (row, column) in [(0, 0), (0, HALF), (HALF, 0), (HALF, HALF)] {
+                    let (from, to) =
+                        (from.wrapping_add(row * stride + column), to.wrapping_add(column * to_stride + row));
+                    unsafe { <Avx2 as Simd<$t>>::transpose(from, stride, to, to_stride) };
+                }
             }
         }
     };
@@ -123,6 +132,19 @@ unsafe fn widened_sum(v: __m512) -> f64 {
         let low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
         _mm512_reduce_add_pd(_mm512_add_pd(low, _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(v))))
     }
+}
+
+/// The sum of the lower and the upper half.
+#[inline(always)]
+unsafe fn halves_f32(v: __m512) -> __m256 {
+    // SAFETY: arithmetic in registers.
+    unsafe { _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)) }
+}
+
+#[inline(always)]
+unsafe fn halves_f64(v: __m512d) -> __m256d {
+    // SAFETY: arithmetic in registers.
+    unsafe { _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd::<1>(v)) }
 }
 
 #[inline(always)]
@@ -197,7 +219,8 @@ simd!(
     odds_f32,
     zip_f32,
     _mm512_reduce_add_ps,
-    widened_sum
+    widened_sum,
+    halves_f32
 );
 simd!(
     f64,
@@ -221,5 +244,6 @@ simd!(
     odds_f64,
     zip_f64,
     _mm512_reduce_add_pd,
-    _mm512_reduce_add_pd
+    _mm512_reduce_add_pd,
+    halves_f64
 );

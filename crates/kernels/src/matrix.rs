@@ -19,7 +19,9 @@ pub fn product<T: Real>(
     if depth == 0 && !add {
         out.fill(T::ZERO);
     }
-    let lanes = T::kernels().lanes;
+    // Asked for once: the level in use may change between two questions, and lanes and tiles belong together.
+    let kernels = T::kernels();
+    let lanes = kernels.lanes;
     let vectors = columns / lanes;
     for first in (0..depth).step_by(DEPTH) {
         let (depth, add) = (DEPTH.min(depth - first), add || first > 0);
@@ -33,7 +35,7 @@ pub fn product<T: Real>(
             }
             let mut done = 0;
             while done < vectors {
-                let width = next_width(vectors - done, widest(ROWS, T::kernels().registers));
+                let width = next_width(vectors - done, widest(ROWS, kernels.registers));
                 // SAFETY: whole vectors of `depth` rows of `b`, and of `rows` rows of `out`.
                 unsafe {
                     let tile = Tile {
@@ -45,7 +47,7 @@ pub fn product<T: Real>(
                         stride: columns,
                         add,
                     };
-                    (T::kernels().tile[rows - 1][width - 1])(&tile);
+                    (kernels.tile[rows - 1][width - 1])(&tile);
                 }
                 done += width;
             }

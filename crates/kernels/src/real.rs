@@ -1,8 +1,9 @@
 //! `f32` and `f64`, and vectors of them.
 
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
-use std::sync::OnceLock;
 
+#[cfg(target_arch = "x86_64")]
+use crate::level::{Level, level};
 use crate::table::Kernels;
 
 mod sealed {
@@ -47,47 +48,8 @@ pub trait Real:
     fn kernels() -> &'static Kernels<Self>;
 }
 
-/// The instructions that kernels are compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// What every processor of the kind has.
-    Plain,
-    /// AVX2 and FMA.
-    Avx2,
-    /// AVX-512.
-    Avx512,
-}
-
-/// That, or a lower one that `RES2LAB_VECTORS` names (`avx2`, `plain`).
-pub fn level() -> Level {
-    static LEVEL: OnceLock<Level> = OnceLock::new();
-    *LEVEL.get_or_init(|| match std::env::var("RES2LAB_VECTORS").as_deref() {
-        Ok("plain") => Level::Plain,
-        Ok("avx2") => has().min(Level::Avx2),
-        _ => has(),
-    })
-}
-
-/// The highest level that this processor has.
-pub(crate) fn has() -> Level {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let avx512 = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
-        match avx2 {
-            true if avx512 => Level::Avx512,
-            true => Level::Avx2,
-            false => Level::Plain,
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    Level::Plain
-}
-
 macro_rules! real {
-    ($type:ty, $avx512:ident, $avx2:ident, $plain:ident) => {
+    ($type:ty, $avx512:ident, $avx512_narrow:ident, $avx2:ident, $plain:ident) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -112,6 +74,7 @@ macro_rules! real {
                 #[cfg(target_arch = "x86_64")]
                 match level() {
                     Level::Avx512 => return &crate::table::$avx512,
+                    Level::Avx512Narrow => return &crate::table::$avx512_narrow,
                     Level::Avx2 => return &crate::table::$avx2,
                     Level::Plain => {}
                 }
@@ -121,8 +84,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, AVX512_F32, AVX2_F32, PLAIN_F32);
-real!(f64, AVX512_F64, AVX2_F64, PLAIN_F64);
+real!(f32, AVX512_F32, AVX512_NARROW_F32, AVX2_F32, PLAIN_F32);
+real!(f64, AVX512_F64, AVX512_NARROW_F64, AVX2_F64, PLAIN_F64);
 
 /// Vectors of `T` in one instruction set. A vector has `LANES` elements.
 ///

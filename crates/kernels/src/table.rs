@@ -16,7 +16,7 @@ use crate::{norm, pointwise, sgd};
 type Run<A> = unsafe fn(&A);
 
 pub(crate) struct Kernels<T: 'static> {
-    /// Elements of a vector.
+    /// Elements of a vector of the register tiles.
     pub lanes: usize,
     /// Vectors that the processor has registers for.
     pub registers: usize,
@@ -67,31 +67,46 @@ macro_rules! compile {
             }
         }
     };
+    // The same, and for AVX-512 with vectors of either width.
+    ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, both) => {
+        mod $name {
+            use super::*;
+            compile!(compiled, $module::$function, ($($const),*), $argument);
+            pub(crate) use compiled::*;
+            compile!(@avx512, avx512, $module::$function, ($($const),*), $argument, Avx512);
+            compile!(@avx512, avx512_narrow, $module::$function, ($($const),*), $argument, Avx2);
+        }
+    };
     // The same, and for AVX-512 with these vectors.
     ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, $vectors:ident) => {
         mod $name {
             use super::*;
             compile!(compiled, $module::$function, ($($const),*), $argument);
             pub(crate) use compiled::*;
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl")]
-            pub(crate) unsafe fn avx512<T: Real $(, const $const: usize)*>(argument: &$argument)
-            where
-                $vectors: Simd<T>,
-            {
-                // SAFETY: the caller's promise.
-                unsafe { $module::$function::<T, $vectors $(, $const)*>(argument) }
-            }
+            compile!(@avx512, avx512, $module::$function, ($($const),*), $argument, $vectors);
+        }
+    };
+    (@avx512, $which:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, $vectors:ident) => {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl")]
+        pub(crate) unsafe fn $which<T: Real $(, const $const: usize)*>(argument: &$argument)
+        where
+            $vectors: Simd<T>,
+        {
+            // SAFETY: the caller's promise.
+            unsafe { $module::$function::<T, $vectors $(, $const)*>(argument) }
         }
     };
 }
 
-// Tiles have twice as many vectors of AVX2's length there: vectors of sixteen floats were slower where rows are short or
-// read at odd places. What sweeps over planes takes the longer ones.
-compile!(tiles, tile::tile, (M, N), tile::Tile<T>, Avx2);
-compile!(dots, tile::dot, (M, N), tile::Dot<T>, Avx2);
-compile!(outers, tile::outer, (M, N), tile::Outer<T>, Avx2);
-compile!(transposes, tile::transpose, (), tile::Transpose<T>, Avx2);
+// Which width is faster depends on the processor: one with two 512-bit units does nearly twice as many multiply-adds with
+// vectors of sixteen floats; one that splits them in halves gains nothing and loses where rows are short or read at odd
+// places.
+compile!(tiles, tile::tile, (M, N), tile::Tile<T>, both);
+compile!(dots, tile::dot, (M, N), tile::Dot<T>, both);
+compile!(outers, tile::outer, (M, N), tile::Outer<T>, both);
+compile!(transposes, tile::transpose, (), tile::Transpose<T>, both);
+// What sweeps over planes takes the longer vectors everywhere, but for this one.
 compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
 compile!(fills, fill::fill, (KIND), fill::Fill<T>, Avx512);
 compile!(finishes, finish::finish, (MODE), finish::Finish<T>, Avx512);
@@ -136,14 +151,14 @@ macro_rules! widths {
 }
 
 macro_rules! table {
-    ($name:ident, $t:ty, $lanes:literal, $registers:literal, $which:ident, $loops:ident) => {
+    ($name:ident, $t:ty, $lanes:literal, $registers:literal, $tiles:ident, $which:ident, $loops:ident) => {
         pub(crate) static $name: Kernels<$t> = Kernels {
             lanes: $lanes,
             registers: $registers,
-            tile: widths!(tiles, $which, $t, tile::widest, $registers),
-            dot: widths!(dots, $which, $t, tile::widest_dot, $registers),
-            outer: widths!(outers, $which, $t, tile::widest, $registers),
-            transpose: transposes::$which::<$t>,
+            tile: widths!(tiles, $tiles, $t, tile::widest, $registers),
+            dot: widths!(dots, $tiles, $t, tile::widest_dot, $registers),
+            outer: widths!(outers, $tiles, $t, tile::widest, $registers),
+            transpose: transposes::$tiles::<$t>,
             fill: [
                 fills::$which::<$t, { fill::ONE }>,
                 fills::$which::<$t, { fill::SUM }>,
@@ -181,90 +196,16 @@ macro_rules! table {
 }
 
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_F32, f32, 8, 32, avx512, avx2);
+table!(AVX512_F32, f32, 16, 32, avx512, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_F64, f64, 4, 32, avx512, avx2);
+table!(AVX512_F64, f64, 8, 32, avx512, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX2_F32, f32, 8, 16, avx2, avx2);
+table!(AVX512_NARROW_F32, f32, 8, 32, avx512_narrow, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX2_F64, f64, 4, 16, avx2, avx2);
-table!(PLAIN_F32, f32, 8, 16, plain, plain);
-table!(PLAIN_F64, f64, 8, 16, plain, plain);
-
-#[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
-    use super::*;
-    use crate::real::{Level, has};
-
-    fn numbers(n: usize, factor: f32) -> Vec<f32> {
-        (0..n).map(|i| (i as f32 * factor).sin()).collect()
-    }
-
-    fn close(a: &[f32], b: &[f32]) {
-        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} and {b:?}");
-    }
-
-    /// Other tests run the functions of this machine's level; here each level that it has computes the same.
-    #[test]
-    fn all_levels_compute_the_same() {
-        let (weights, inputs, offsets) = (numbers(60, 0.7), numbers(300, 0.3), [0, 9, 17, 40, 41, 42, 77, 80, 90, 100]);
-        let levels = [(Level::Plain, &PLAIN_F32), (Level::Avx2, &AVX2_F32), (Level::Avx512, &AVX512_F32)];
-        let results = levels.map(|(level, kernels)| {
-            if level > has() {
-                return None;
-            }
-            let mut out = vec![0.5f32; 4 * 48];
-            let mut sums = [0.0f64; 2];
-            let tile = tile::Tile {
-                weights: weights.as_ptr(),
-                panel: inputs.as_ptr(),
-                offsets: offsets.as_ptr(),
-                depth: 10,
-                out: out.as_mut_ptr(),
-                stride: 48,
-                add: true,
-            };
-            // SAFETY: the vectors hold what the functions touch: 3 rows of 24 results, and below 4 rows of 27 products.
-            unsafe { (kernels.tile[2][2])(&tile) };
-            let dot = tile::Dot {
-                rows: inputs.as_ptr(),
-                plane: 50,
-                panel: inputs.as_ptr(),
-                offsets: offsets.as_ptr(),
-                count: 2,
-                span: 31,
-                len: 27,
-                out: out[..].as_mut_ptr().wrapping_add(30),
-                stride: 48,
-                add: true,
-            };
-            // SAFETY: as above.
-            unsafe { (kernels.dot[2][3])(&dot) };
-            let finish = finish::Finish {
-                from: inputs.as_ptr(),
-                pitch: 12,
-                rows: 3,
-                cols: 11,
-                into: out[..].as_mut_ptr().wrapping_add(3 * 48),
-                room: 33,
-                bias: 0.0,
-                residual: std::ptr::null(),
-                relu: false,
-                gate: std::ptr::null(),
-                x: std::ptr::null(),
-                mean: 0.0,
-                sums: [&raw mut sums[0], &raw mut sums[1]],
-                ahead: 0,
-            };
-            // SAFETY: three rows of eleven fit into the last 48 elements.
-            unsafe { (kernels.finish[finish::SUMS])(&finish) };
-            Some((out, sums.map(|sum| sum as f32)))
-        });
-        let mut results = results.into_iter().flatten();
-        let (out, sums) = results.next().expect("every machine has the plain level");
-        for (other, other_sums) in results {
-            close(&out, &other);
-            close(&sums, &other_sums);
-        }
-    }
-}
+table!(AVX512_NARROW_F64, f64, 4, 32, avx512_narrow, avx512, avx2);
+#[cfg(target_arch = "x86_64")]
+table!(AVX2_F32, f32, 8, 16, avx2, avx2, avx2);
+#[cfg(target_arch = "x86_64")]
+table!(AVX2_F64, f64, 4, 16, avx2, avx2, avx2);
+table!(PLAIN_F32, f32, 8, 16, plain, plain, plain);
+table!(PLAIN_F64, f64, 8, 16, plain, plain, plain);

@@ -292,6 +292,6 @@ fn large() {
 }
 
 #[test]
-fn lower_levels_are_right_too() {
-    common::run_at_lower_levels("lower_levels_are_right_too");
+fn other_levels_are_right_too() {
+    common::run_at_other_levels("other_levels_are_right_too");
 }

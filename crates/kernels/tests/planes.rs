@@ -227,6 +227,6 @@ fn the_first_maximum_wins_and_what_is_no_number_wins_over_all() {
 }
 
 #[test]
-fn lower_levels_are_right_too() {
-    common::run_at_lower_levels("lower_levels_are_right_too");
+fn other_levels_are_right_too() {
+    common::run_at_other_levels("other_levels_are_right_too");
 }

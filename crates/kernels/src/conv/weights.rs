@@ -9,9 +9,9 @@ use crate::real::Real;
 const FIRST_LEVEL: usize = 4 * 1024;
 /// Elements of the input that should stay in the second-level cache.
 const SECOND_LEVEL: usize = 64 * 1024;
-/// Positions that are transposed at a time, and the most channels.
+/// Positions that are transposed at a time, and the most channels: those of a tile of the longest vectors.
 const TRANSPOSED: usize = 320;
-const CHANNELS: usize = 8 * VECTORS;
+const CHANNELS: usize = 16 * VECTORS;
 
 /// What is multiplied: a piece's gradients and inputs, in panels or where they lie.
 #[derive(Clone, Copy)]

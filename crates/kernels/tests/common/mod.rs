@@ -1,7 +1,9 @@
 //! Tensors with gaps between images, and comparisons.
 #![allow(dead_code)] // Each test uses its part.
 
+use kernels::level::Level;
 use kernels::{Real, View};
+use std::io::Write;
 
 /// Numbers from -1 to 1 that follow from a seed.
 pub fn values<T: Real>(n: usize, seed: u64) -> Vec<T> {
@@ -65,11 +67,17 @@ pub fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
     }
 }
 
-/// Runs this program's other tests with the instructions of lesser processors.
-pub fn run_at_lower_levels(itself: &str) {
-    for level in ["avx2", "plain"] {
+/// Runs this program's other tests at each other level that the machine has, and says which it could not run.
+pub fn run_at_other_levels(itself: &str) {
+    for level in Level::ALL.into_iter().filter(|&level| level != kernels::level::level()) {
+        if !level.is_available() {
+            // Past the harness, which shows what a test prints only if it fails.
+            let _ =
+                writeln!(std::io::stderr(), "not run, as this processor lacks it: kernels at level {}", level.name());
+            continue;
+        }
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = again.args(["--skip", itself]).env("RES2LAB_VECTORS", level).output().unwrap();
-        assert!(output.status.success(), "{level}: {}", String::from_utf8_lossy(&output.stdout));
+        let output = again.args(["--skip", itself]).env("RES2LAB_VECTORS", level.name()).output().unwrap();
+        assert!(output.status.success(), "{}: {}", level.name(), String::from_utf8_lossy(&output.stdout));
     }
 }
