@@ -5,6 +5,7 @@
 //!
 //! Reading order:
 //! - [`steps`]: training steps and evaluation of single networks, the table
+//! - [`against`]: the same networks by two of our own binaries
 //! - [`sweep`]: the quickstart sweep, wall time and accuracy
 //! - [`loader`]: the input pipeline on a folder of JPEGs
 //! - [`price`]: the plan's price against what the sweep takes
@@ -13,6 +14,7 @@
 //! - [`run`]: both programs as processes, and medians
 //! - [`history`]: every measurement, appended to `history.csv`
 
+mod against;
 mod devices;
 mod history;
 mod loader;

@@ -1,5 +1,6 @@
 //! Training steps and evaluation of single networks: the table that `just bench` prints.
 
+use crate::against;
 use crate::history::{self, Line};
 use crate::run::{median, timed};
 use crate::sweep;
@@ -20,6 +21,12 @@ pub struct Args {
     /// Only rows with this in their name
     #[arg(long, default_value = "")]
     only: String,
+    /// An older binary of ours: compares the two instead, without PyTorch
+    #[arg(long, value_name = "OLD_BINARY")]
+    against: Option<PathBuf>,
+    /// With --against: how many pairs
+    #[arg(long, default_value_t = 9)]
+    pairs: usize,
     /// Where measurements are appended
     #[arg(long, default_value = "crates/bench/history.csv")]
     history: PathBuf,
@@ -27,25 +34,32 @@ pub struct Args {
 
 /// What is compared in a row.
 #[derive(Clone, Copy, PartialEq)]
-enum Figure {
+pub enum Figure {
+    /// Images/s.
     Speed,
     /// Peak memory with PyTorch in channels_last.
     Memory,
 }
 
-struct Row {
-    name: String,
+pub struct Row {
+    /// For people.
+    pub name: String,
     what: &'static str,
     /// As bench.py names it.
     model: String,
     px: usize,
     batch: usize,
     threads: usize,
-    compile: bool,
-    figure: Figure,
+    /// Whether PyTorch compiles the network.
+    pub compile: bool,
+    /// What is compared.
+    pub figure: Figure,
     /// The ratio that is wanted.
     at_least: f64,
 }
+
+/// The program at hand.
+pub const OURS: &str = "target/release/res2lab";
 
 const QUICKSTART: &str = "cifar:depth=11,planes=8,width=26,scale=4,in_channels=1,stem_stride=2";
 
@@ -96,6 +110,10 @@ const RANDOM: [&str; 8] = [
 
 /// Measures all rows and prints them as a table.
 pub fn run(args: &Args) -> Result<()> {
+    let rows: Vec<Row> = rows().into_iter().filter(|row| row.name.contains(&args.only)).collect();
+    if let Some(old) = &args.against {
+        return against::run(&rows, old, args.pairs);
+    }
     println!(
         "{}; medians of {} rounds: PyTorch's better layout between two measurements of ours, of which the better counts",
         history::processor(),
@@ -104,14 +122,15 @@ pub fn run(args: &Args) -> Result<()> {
     ensure_peer(&args.python)?;
     println!("{:38} {:>10} {:>10} {:>6} {:>9}", "", "res2lab", "PyTorch", "ratio", "at least");
     let mut random = Vec::new();
-    for row in rows().into_iter().filter(|row| row.name.contains(&args.only)) {
+    for row in rows {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..args.rounds {
             // Theirs is the better of two measurements, one of each layout; so is ours, one on each side of theirs.
-            let before = figure(&row, &timed(our_command(&row))?.1)?;
+            let ours_now = || timed(our_command(Path::new(OURS), &row));
+            let before = figure(&row, &ours_now()?.1)?;
             theirs.push(figure(&row, &timed(their_command(args, &row))?.1)?);
             let after = match row.figure {
-                Figure::Speed => figure(&row, &timed(our_command(&row))?.1)?,
+                Figure::Speed => figure(&row, &ours_now()?.1)?,
                 Figure::Memory => before,
             };
             ours.push(before.max(after));
@@ -150,13 +169,15 @@ fn ensure_peer(python: &Path) -> Result<()> {
     Ok(())
 }
 
-fn figure(row: &Row, output: &Value) -> Result<f64> {
+/// The row's figure, as a program printed it.
+pub fn figure(row: &Row, output: &Value) -> Result<f64> {
     let field = if row.figure == Figure::Memory { "peak_rss_mib" } else { "images_per_s" };
     output[field].as_f64().with_context(|| format!("{}: no {field} was printed", row.name))
 }
 
-fn our_command(row: &Row) -> Command {
-    let mut command = Command::new("target/release/res2lab");
+/// The row by a binary of ours.
+pub fn our_command(binary: &Path, row: &Row) -> Command {
+    let mut command = Command::new(binary);
     command.args(["speed", row.what, "--json"]);
     match row.model.strip_prefix("cifar:") {
         None => {

@@ -1,0 +1,34 @@
+//! Two of our own binaries, the old one and the one at hand, in alternating pairs.
+
+use crate::history;
+use crate::run::{median, timed};
+use crate::steps::{Figure, OURS, Row, figure, our_command};
+use anyhow::Result;
+use std::path::Path;
+
+/// Prints each row's median figures, and the median, the least and the greatest ratio of `pairs`.
+pub fn run(rows: &[Row], old: &Path, pairs: usize) -> Result<()> {
+    println!("{}; {} against {OURS}, {pairs} pairs in turn", history::processor(), old.display());
+    println!("{:38} {:>10} {:>10} {:>6} {:>6} {:>6}", "", "old", "new", "ratio", "least", "most");
+    let new = Path::new(OURS);
+    // Compiling is PyTorch's, and memory is no speed.
+    for row in rows.iter().filter(|row| row.figure == Figure::Speed && !row.compile) {
+        let (mut before, mut after, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for pair in 0..pairs {
+            let order = if pair % 2 == 0 { [old, new] } else { [new, old] };
+            let mut found = Vec::new();
+            for binary in order {
+                found.push(figure(row, &timed(our_command(binary, row))?.1)?);
+            }
+            let [a, b] = if pair % 2 == 0 { [found[0], found[1]] } else { [found[1], found[0]] };
+            before.push(a);
+            after.push(b);
+            ratios.push(b / a);
+        }
+        ratios.sort_by(f64::total_cmp);
+        let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
+        let (a, b, ratio) = (median(before), median(after), median(ratios));
+        println!("{:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {least:>6.2} {most:>6.2}  images/s", row.name);
+    }
+    Ok(())
+}
