@@ -1,6 +1,6 @@
 //! Whole files or none: a temporary file, flushed to the disk, then renamed.
 
-use crate::StoreError;
+use crate::{StoreError, checksum};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
 use std::io::Write;
@@ -38,17 +38,23 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     write_with(path, |file| file.write_all(bytes))
 }
 
-/// Writes `value` as indented JSON.
+/// Writes `value` as indented JSON; an object carries a checksum.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
-    let mut text = serde_json::to_vec_pretty(value).map_err(|e| StoreError::damaged(path, e))?;
-    text.push(b'\n');
-    write(path, &text)
+    let text = serde_json::to_string_pretty(value).map_err(|e| StoreError::damaged(path, e))?;
+    write(path, (checksum::seal_json(&text) + "\n").as_bytes())
 }
 
-/// Reads JSON; None where there is no file.
+/// Reads JSON; None where there is no file. A file whose checksum differs is damaged.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
+    let Some(text) = read_text(path)? else { return Ok(None) };
+    let checked = checksum::open_json(&text).map_err(|differs| StoreError::damaged(path, differs))?;
+    serde_json::from_str(&checked.text).map(Some).map_err(|e| StoreError::damaged(path, e))
+}
+
+/// A text file's content; None where there is no file.
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
     match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| StoreError::damaged(path, e)),
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|e| StoreError::damaged(path, e)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(StoreError::io("read", path, &e)),
     }

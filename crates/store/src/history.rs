@@ -1,6 +1,6 @@
 //! history.jsonl: what each command on a sweep found, so that a later one can say what has changed since.
 
-use crate::{Code, StoreError, SweepDir};
+use crate::{Code, StoreError, SweepDir, checksum};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -41,18 +41,23 @@ pub fn append(dir: &SweepDir, found: &Found) -> Result<(), StoreError> {
     if !is_new || found.arms.is_empty() {
         return Ok(());
     }
-    let mut line = serde_json::to_vec(found).map_err(|e| StoreError::damaged(&path, e))?;
-    line.push(b'\n');
+    let line = serde_json::to_string(found).map_err(|e| StoreError::damaged(&path, e))?;
+    let line = checksum::seal_line(&line) + "\n";
     let opened = OpenOptions::new().create(true).append(true).open(&path);
-    let written = opened.and_then(|mut file| file.write_all(&line).and_then(|()| file.sync_all()));
+    let written = opened.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
     written.map_err(|e| StoreError::io("append to", &path, &e))
 }
 
-/// The last commands' findings, the latest at the end; lines broken by a crash are skipped.
+/// The last commands' findings, the latest at the end; lines that are damaged, or broken by a crash, are skipped.
 pub fn read(dir: &SweepDir) -> Vec<Found> {
-    let text = std::fs::read_to_string(dir.history()).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(MOST)..].iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    read_counted(dir).0
+}
+
+/// The same, with the number of lines of the whole file that were skipped.
+pub fn read_counted(dir: &SweepDir) -> (Vec<Found>, usize) {
+    let (mut found, damaged) = checksum::read_lines(&dir.history());
+    found.drain(..found.len().saturating_sub(MOST));
+    (found, damaged)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! journal.jsonl: what the runner did, one line per event, never rewritten.
 
-use crate::StoreError;
+use crate::{StoreError, checksum};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -56,14 +56,18 @@ impl Journal {
 
     /// Appends an event, in one write.
     pub fn append(&mut self, event: &Event) -> Result<(), StoreError> {
-        let mut line = serde_json::to_vec(event).map_err(|e| StoreError::damaged(&self.path, e))?;
-        line.push(b'\n');
-        self.file.write_all(&line).map_err(|e| StoreError::io("append to", &self.path, &e))
+        let line = serde_json::to_string(event).map_err(|e| StoreError::damaged(&self.path, e))?;
+        let line = checksum::seal_line(&line) + "\n";
+        self.file.write_all(line.as_bytes()).map_err(|e| StoreError::io("append to", &self.path, &e))
     }
 }
 
-/// All events that can be read; lines broken by a crash are skipped.
+/// All events that can be read; lines that are damaged, or broken by a crash, are skipped.
 pub fn read(path: &Path) -> Vec<Event> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    read_counted(path).0
+}
+
+/// The same, with the number of lines that were skipped.
+pub fn read_counted(path: &Path) -> (Vec<Event>, usize) {
+    checksum::read_lines(path)
 }

@@ -9,7 +9,7 @@
 //!                                    attempt-1/{env.json,log.txt,trace.json,events.out.tfevents.*}  attempt-2/...
 //! ```
 
-use crate::{StoreError, atomic};
+use crate::{StoreError, atomic, checksum};
 use spec::TrialSpec;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -220,16 +220,14 @@ impl RunDir {
         }
         atomic::create_dir(&self.0)?;
         let text = serde_yaml::to_string(spec).map_err(|e| StoreError::damaged(&self.spec(), e))?;
-        atomic::write(&self.spec(), text.as_bytes())
+        atomic::write(&self.spec(), checksum::seal_yaml(&text).as_bytes())
     }
 
     /// The spec; None where there is no run.
     pub fn read_spec(&self) -> Result<Option<TrialSpec>, StoreError> {
         let path = self.spec();
-        match fs::read_to_string(&path) {
-            Ok(text) => serde_yaml::from_str(&text).map(Some).map_err(|e| StoreError::damaged(&path, e)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(StoreError::io("read", &path, &e)),
-        }
+        let Some(text) = atomic::read_text(&path)? else { return Ok(None) };
+        let checked = checksum::open_yaml(&text).map_err(|differs| StoreError::damaged(&path, differs))?;
+        serde_yaml::from_str(&checked.text).map(Some).map_err(|e| StoreError::damaged(&path, e))
     }
 }

@@ -17,6 +17,7 @@
 
 pub mod assessment;
 pub mod atomic;
+pub mod checksum;
 pub mod effective;
 pub mod error;
 pub mod history;

@@ -1,7 +1,7 @@
 //! metrics.jsonl: one line per logged step, appended as it comes. It holds no times, so that a resumed trial's file is
 //! the same to the byte as an uninterrupted one's.
 
-use crate::StoreError;
+use crate::{StoreError, atomic, checksum};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -94,9 +94,9 @@ impl Metrics {
 
     /// Appends a line.
     pub fn append(&mut self, point: &Point) -> Result<(), StoreError> {
-        let mut line = serde_json::to_vec(point).map_err(|e| StoreError::damaged(&self.path, e))?;
-        line.push(b'\n');
-        self.file.write_all(&line).map_err(|e| StoreError::io("append to", &self.path, &e))?;
+        let line = serde_json::to_string(point).map_err(|e| StoreError::damaged(&self.path, e))?;
+        let line = checksum::seal_line(&line) + "\n";
+        self.file.write_all(line.as_bytes()).map_err(|e| StoreError::io("append to", &self.path, &e))?;
         self.length += line.len() as u64;
         Ok(())
     }
@@ -110,19 +110,17 @@ impl Metrics {
 
 /// Reads all whole lines; a half-written last one is left out.
 pub fn read(path: &Path) -> Result<Vec<Point>, StoreError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(e) => return Err(StoreError::io("read", path, &e)),
-    };
+    let Some(text) = atomic::read_text(path)? else { return Ok(vec![]) };
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut names = HashSet::new();
-    let parse = |line| {
-        let mut point: Point = serde_json::from_str(line).map_err(|e| StoreError::damaged(path, e))?;
+    let parse = |(number, line): (usize, Result<String, &str>)| {
+        let damaged = |why: &dyn std::fmt::Display| StoreError::damaged(path, format!("line {}: {why}", number + 1));
+        let line = line.map_err(|why| damaged(&why))?;
+        let mut point: Point = serde_json::from_str(&line).map_err(|e| damaged(&e))?;
         point.values.share(&mut names);
         Ok(point)
     };
-    whole.lines().map(parse).collect()
+    checksum::open_lines(whole).enumerate().map(parse).collect()
 }
 
 #[cfg(test)]

@@ -6,12 +6,16 @@ use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
+use xxhash_rust::xxh3::Xxh3;
 
 /// Prefix of momentum buffers in a checkpoint.
 pub const MOMENTUM: &str = "momentum.";
 
 /// Prefix of the moving average in a checkpoint.
 pub const AVERAGE: &str = "ema.";
+
+/// Between the header's string and the checksum.
+const CHECKSUM: &str = "\nxxh3 ";
 
 /// The state as the bytes of a safetensors file, with momentum and moving average if asked, and one string under `res2lab` in its header.
 pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, NnError> {
@@ -33,14 +37,41 @@ pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Ve
         TensorView::new(dtype, shape.clone(), bytes).map(|view| (name.clone(), view)).map_err(broken)
     });
     let views = views.collect::<Result<Vec<_>, _>>()?;
-    let metadata = HashMap::from([("res2lab".to_owned(), header.to_owned())]);
+    let sum = checksum(header, views.iter().map(|(name, view)| (name.as_str(), view)).collect());
+    // One string holds both: several would be written in any order, and equal runs write equal bytes.
+    let metadata = HashMap::from([("res2lab".to_owned(), format!("{header}{CHECKSUM}{sum:016x}"))]);
     safetensors::serialize(views, Some(metadata)).map_err(broken)
+}
+
+/// XXH3 of the header's string and of each tensor with its name, type and shape.
+fn checksum(header: &str, mut tensors: Vec<(&str, &TensorView)>) -> u64 {
+    tensors.sort_by_key(|(name, _)| *name);
+    let mut hash = Xxh3::new();
+    hash.update(header.as_bytes());
+    for (name, view) in tensors {
+        hash.update(format!("{name} {:?} {:?}", view.dtype(), view.shape()).as_bytes());
+        hash.update(view.data());
+    }
+    hash.digest()
+}
+
+/// An error if the file's tensors or its header are not those that [`to_bytes`] wrote. Files of before, and those of
+/// other programs, have no checksum: false.
+pub fn check(bytes: &[u8], path: &Path) -> Result<bool, NnError> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
+    let text = metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
+    let Some((header, sum)) = text.split_once(CHECKSUM) else { return Ok(false) };
+    let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?;
+    let tensors = file.tensors();
+    let found = checksum(header, tensors.iter().map(|(name, view)| (name.as_str(), view)).collect());
+    if format!("{found:016x}") == sum { Ok(true) } else { Err(damaged(path, "its checksum differs")) }
 }
 
 /// The string that [`to_bytes`] was given for the header; empty where there is none. `path` is for messages.
 pub fn header(bytes: &[u8], path: &Path) -> Result<String, NnError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
-    Ok(metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).cloned().unwrap_or_default())
+    let text = metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
+    Ok(text.split_once(CHECKSUM).map_or(text, |(header, _)| header).to_owned())
 }
 
 fn damaged(path: &Path, why: impl std::fmt::Display) -> NnError {

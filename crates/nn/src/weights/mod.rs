@@ -13,6 +13,6 @@ pub mod pickle;
 pub mod pth;
 pub mod state_dict;
 
-pub use checkpoint::{AVERAGE, MOMENTUM, from_bytes, header, to_bytes};
+pub use checkpoint::{AVERAGE, MOMENTUM, check, from_bytes, header, to_bytes};
 pub use load::{Head, Loaded, load};
 pub use state_dict::{StateDict, StoredTensor};

@@ -1,0 +1,175 @@
+//! Checksums of the text files that are written here and read back: a damaged file is refused, and never half believed.
+//!
+//! The checksum stands inside the file, so that one rename replaces both, and so that other programs read the file as
+//! what it is: a JSON object has it as its last key, a JSON line likewise, a YAML file in a comment at its end. It covers
+//! the text without it. Files of before have none; they are read as they are.
+
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The key of JSON objects.
+const KEY: &str = "checksum";
+/// Hex digits of a checksum.
+const DIGITS: usize = 16;
+const YAML: &str = "# checksum: ";
+
+/// The checksum differs from the text's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Differs;
+
+impl std::fmt::Display for Differs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("its checksum differs")
+    }
+}
+
+/// A text without its checksum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What the checksum covers.
+    pub text: String,
+    /// Whether there was one.
+    pub was_checked: bool,
+}
+
+/// XXH3 as hex digits.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("{:016x}", xxh3_64(bytes))
+}
+
+/// An indented JSON object with its checksum as the last key. Other values have no place for one and stay as they are.
+pub fn seal_json(text: &str) -> String {
+    match text.strip_suffix("\n}") {
+        Some(open) => format!("{open},\n  \"{KEY}\": \"{}\"\n}}", digest(text.as_bytes())),
+        None => text.to_owned(),
+    }
+}
+
+/// The JSON that [`seal_json`] was given.
+pub fn open_json(text: &str) -> Result<Checked, Differs> {
+    open(text.trim_end(), &format!(",\n  \"{KEY}\": \""), "\"\n}", "\n}")
+}
+
+/// A JSON object of one line with its checksum as the last key.
+pub fn seal_line(line: &str) -> String {
+    match line.strip_suffix('}') {
+        Some(open) => format!("{open},\"{KEY}\":\"{}\"}}", digest(line.as_bytes())),
+        None => line.to_owned(),
+    }
+}
+
+/// The line that [`seal_line`] was given.
+pub fn open_line(line: &str) -> Result<Checked, Differs> {
+    open(line, &format!(",\"{KEY}\":\""), "\"}", "}")
+}
+
+/// YAML with its checksum in a comment at the end.
+pub fn seal_yaml(text: &str) -> String {
+    format!("{text}{YAML}{}\n", digest(text.as_bytes()))
+}
+
+/// The YAML that [`seal_yaml`] was given.
+pub fn open_yaml(text: &str) -> Result<Checked, Differs> {
+    open(text, YAML, "\n", "")
+}
+
+/// Takes `before`, the digits and `after` off the end, puts `end` there instead, and compares.
+fn open(text: &str, before: &str, after: &str, end: &str) -> Result<Checked, Differs> {
+    let sealed = text.strip_suffix(after).and_then(|rest| {
+        let (body, digits) = rest.split_at_checked(rest.len().checked_sub(DIGITS)?)?;
+        Some((body.strip_suffix(before)?, digits))
+    });
+    let Some((body, digits)) = sealed else {
+        return Ok(Checked { text: text.to_owned(), was_checked: false });
+    };
+    let text = format!("{body}{end}");
+    if digest(text.as_bytes()) == digits { Ok(Checked { text, was_checked: true }) } else { Err(Differs) }
+}
+
+/// Opens the lines of a file that only grows. A file of before may have begun without checksums; behind the first line
+/// that has one every line has one. Gives each line's text, or why it cannot be believed.
+pub fn open_lines(text: &str) -> impl Iterator<Item = Result<String, &'static str>> {
+    let mut checks = false;
+    text.lines().map(move |line| match open_line(line) {
+        Err(Differs) => Err("its checksum differs"),
+        Ok(opened) if checks && !opened.was_checked => Err("it has no checksum, unlike the lines before it"),
+        Ok(opened) => {
+            checks = opened.was_checked;
+            Ok(opened.text)
+        }
+    })
+}
+
+/// All values of a file that grows line by line, and how many lines are damaged, or were cut off by a crash.
+pub fn read_lines<T: DeserializeOwned>(path: &Path) -> (Vec<T>, usize) {
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut damaged = 0;
+    let mut values = Vec::new();
+    for (line, opened) in text.lines().zip(open_lines(&text)) {
+        match opened.map(|line| serde_json::from_str(&line)) {
+            Ok(Ok(value)) => values.push(value),
+            _ => damaged += usize::from(!line.is_empty()),
+        }
+    }
+    (values, damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const JSON: &str = "{\n  \"a\": 1,\n  \"b\": {\n    \"c\": [\n      2\n    ]\n  }\n}";
+    const LINE: &str = "{\"event\":\"started\",\"id\":\"x\"}";
+    const YAML_TEXT: &str = "model:\n  depth: 50\nseed: 3\n";
+
+    #[test]
+    fn what_is_sealed_opens_as_it_was_and_stays_valid() {
+        let sealed = seal_json(JSON);
+        assert!(serde_json::from_str::<serde_json::Value>(&sealed).unwrap()["checksum"].is_string());
+        assert_eq!(open_json(&sealed), Ok(Checked { text: JSON.into(), was_checked: true }));
+        assert_eq!(open_json(&(sealed + "\n")).unwrap().text, JSON);
+        let sealed = seal_line(LINE);
+        assert!(serde_json::from_str::<serde_json::Value>(&sealed).unwrap()["checksum"].is_string());
+        assert_eq!(open_line(&sealed), Ok(Checked { text: LINE.into(), was_checked: true }));
+        let sealed = seal_yaml(YAML_TEXT);
+        assert_eq!(serde_yaml::from_str::<serde_json::Value>(&sealed).unwrap()["seed"], 3);
+        assert_eq!(open_yaml(&sealed), Ok(Checked { text: YAML_TEXT.into(), was_checked: true }));
+    }
+
+    #[test]
+    fn files_of_before_are_read_and_known_as_such() {
+        for opened in [open_json(JSON), open_line(LINE), open_yaml(YAML_TEXT)] {
+            assert!(!opened.unwrap().was_checked);
+        }
+        let grown = format!("{LINE}\n{}\n{LINE}\n", seal_line(LINE));
+        let lines: Vec<_> = open_lines(&grown).collect();
+        assert!(lines[0].is_ok() && lines[1].is_ok() && lines[2].is_err(), "{lines:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_changed_byte_is_believed(at in 0usize..4096, bit in 0u8..7) {
+            for (whole, open) in [
+                (seal_json(JSON), open_json as fn(&str) -> Result<Checked, Differs>),
+                (seal_line(LINE), open_line),
+                (seal_yaml(YAML_TEXT), open_yaml),
+            ] {
+                let mut bytes = whole.clone().into_bytes();
+                let at = at % bytes.len();
+                bytes[at] ^= 1 << bit;
+                let Ok(text) = String::from_utf8(bytes) else { continue };
+                // Where the checksum's own frame is hit, the text before it is whole, and stands as it was.
+                let original = open(&whole).unwrap().text;
+                let body = original.trim_end_matches(['}', '\n']);
+                let is_safe = match open(&text) {
+                    Err(Differs) => true,
+                    Ok(opened) => opened.text == original || (!opened.was_checked && opened.text.starts_with(body)),
+                };
+                prop_assert!(is_safe, "byte {} of {}", at, whole);
+            }
+        }
+    }
+}
