@@ -400,6 +400,9 @@ pub struct EnvArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
+    /// Where data sets are, and what was measured here
+    #[command(flatten)]
+    pub folders: Folders,
 }
 
 /// Where files are, relative to the current folder.

@@ -21,12 +21,12 @@ struct Kept {
 }
 
 impl Kept {
-    fn open(slots: &[Slot], data: &Path) -> Kept {
+    fn open(slots: &[Slot], data: &Path) -> Result<Kept, Failure> {
         let path = data.join(".cache").join("step-times.json");
         // A damaged file of timings only costs the time to make them again.
         let timings = atomic::read_json(&path).ok().flatten().unwrap_or_default();
         // Looking at the machine reads files and may start nvidia-smi: once, not for every trial.
-        Kept { path, timings, device: device(slots) }
+        Ok(Kept { path, timings, device: device(slots, data)? })
     }
 
     fn key(&self, trial: &PlannedTrial) -> String {
@@ -46,7 +46,7 @@ const MOST_PROCESSES: usize = 8;
 /// Gives every trial its price. Networks that were never timed here are timed if `may_time`, and left without a price if
 /// not, or if their timing failed (the reason becomes a note).
 pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Result<(), Failure> {
-    let mut kept = Kept::open(slots, data);
+    let mut kept = Kept::open(slots, data)?;
     let keys: Vec<String> = plan.trials.iter().map(|trial| kept.key(trial)).collect();
     if may_time {
         let mut new: Vec<(&String, &PlannedTrial)> = Vec::new();
@@ -78,7 +78,7 @@ pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Resu
 
 /// The timing of one network, kept or made now.
 pub fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Failure> {
-    let mut kept = Kept::open(slots, data);
+    let mut kept = Kept::open(slots, data)?;
     let key = kept.key(trial);
     if let Some(timing) = kept.timings.get(&key) {
         return Ok(timing.clone());
@@ -118,12 +118,16 @@ fn key(trial: &PlannedTrial, device: &str) -> String {
     json!([device, code.version, code.commit, trial.image_px, trial.classes, spec]).to_string()
 }
 
-fn device(slots: &[Slot]) -> String {
+fn device(slots: &[Slot], data: &Path) -> Result<String, Failure> {
     let kind = slots.first().map_or(String::new(), |s| format!("{} x {} threads", slots.len(), s.threads));
     let here = train::environment::environment(tch::Device::Cpu, 1, crate::code());
     let on_gpu = slots.first().is_some_and(|s| !s.gpus.is_empty());
-    let name = if on_gpu { here.gpus.join(", ") } else { here.cpu };
-    format!("{name}, {kind}")
+    if on_gpu {
+        return Ok(format!("{}, {kind}", here.gpus.join(", ")));
+    }
+    // Trials that start side by side would measure it all at once, and disturb each other.
+    let vectors = crate::vectors::choose(data)?.level.name();
+    Ok(format!("{}, {kind}, {vectors} vectors", here.cpu))
 }
 
 /// The mean over one process in every slot.

@@ -21,12 +21,18 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("data", &["libtorch", "random"]),
     ("fetch", &[]),
     ("store", &["arch", "spec"]),
-    ("train", &["arch", "data", "libtorch", "nn", "random", "spec", "store"]),
+    ("train", &["arch", "data", "kernels", "libtorch", "nn", "random", "spec", "store"]),
     ("sweep", &["arch", "rf", "spec", "store"]),
     ("report", &["arch", "rf", "spec", "store"]),
     ("explain", &["arch", "nn", "rf"]),
     ("bench", &[]),
-    ("cli", &["arch", "data", "explain", "fetch", "libtorch", "nn", "report", "rf", "spec", "store", "sweep", "train"]),
+    (
+        "cli",
+        &[
+            "arch", "data", "explain", "fetch", "kernels", "libtorch", "nn", "report", "rf", "spec", "store", "sweep",
+            "train",
+        ],
+    ),
 ];
 const LINK_LIBTORCH: [&str; 6] = ["cli", "data", "explain", "libtorch", "nn", "train"];
 

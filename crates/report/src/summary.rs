@@ -155,7 +155,7 @@ fn arm_summary(arm: &Arm, study: &Study) -> ArmSummary {
         rf_min_px: planned.rf_min_px,
         rf_max_px: planned.rf_max_px,
         image_px: planned.image_px,
-        images_per_s: arm.mean_of(|t| t.result.as_ref().map(|r| r.images_per_s)),
+        images_per_s: arm.mean_of(|t| t.result.as_ref()?.images_per_s),
         wall_s: arm.mean_of(|t| t.result.as_ref().map(|r| r.wall_s)),
         peak_memory_mib: arm.mean_of(|t| t.result.as_ref().map(|r| r.peak_memory_mib)),
         trials: Counts::of(arm.trials.iter().map(|t| t.status)),

@@ -33,10 +33,12 @@ pub struct TrialResult {
     pub metrics: BTreeMap<String, f64>,
     /// Optimizer steps made.
     pub steps: u64,
-    /// Median time of one optimizer step of the last attempt, milliseconds.
-    pub step_ms: f64,
-    /// Training images per second of the last attempt, evaluation left out.
-    pub images_per_s: f64,
+    /// Median time of one optimizer step of the last attempt, milliseconds; None if it made none.
+    #[serde(default)]
+    pub step_ms: Option<f64>,
+    /// Training images per second of the last attempt, evaluation left out; None if it trained none.
+    #[serde(default)]
+    pub images_per_s: Option<f64>,
     /// Wall time of all attempts that ended well, seconds.
     pub wall_s: f64,
     /// Largest resident memory of the last attempt, MiB.
@@ -47,6 +49,9 @@ pub struct TrialResult {
     pub threads: usize,
     /// Memory layout of activations, chosen at the first start.
     pub layout: String,
+    /// The kernels' instruction set on a CPU, chosen at the first start; empty on a GPU and in records of before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vectors: String,
     /// The program that trained.
     pub code: Code,
     /// Attempts it took.

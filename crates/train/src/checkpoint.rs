@@ -15,6 +15,10 @@ pub struct State {
     pub trial: String,
     /// Memory layout, chosen at the first start and kept.
     pub layout: String,
+    /// The kernels' instruction set on a CPU, chosen at the first start and kept: another adds in another order. Empty on
+    /// a GPU, and in checkpoints of before there was a choice.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vectors: String,
     /// Scale of the loss and steps since it grew, with float16.
     #[serde(default)]
     pub loss_scale: Option<(f64, i64)>,
@@ -64,13 +68,24 @@ pub fn weights_bytes(params: &Params) -> usize {
     tensors.map(|t| t.numel() * t.kind().elt_size_in_bytes()).sum()
 }
 
-/// The bytes of a checkpoint with its state; None where there is none.
-pub fn open(path: &Path, trial: &str) -> Result<Option<(Vec<u8>, State)>, TrainError> {
+/// A checkpoint that was read.
+pub struct Saved {
+    /// The whole file.
+    pub bytes: Vec<u8>,
+    /// What its header says.
+    pub state: State,
+    /// Whether it had a checksum; those of before have none.
+    pub was_checked: bool,
+}
+
+/// Reads a checkpoint; None where there is none, an error if it is damaged or another trial's.
+pub fn open(path: &Path, trial: &str) -> Result<Option<Saved>, TrainError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(store::StoreError::io("read", path, &e).into()),
     };
+    let was_checked = weights::check(&bytes, path)?;
     let header = weights::header(&bytes, path)?;
     let help = format!("remove {} to start from the beginning", path.display());
     let state: State = serde_json::from_str(&header)
@@ -78,5 +93,5 @@ pub fn open(path: &Path, trial: &str) -> Result<Option<(Vec<u8>, State)>, TrainE
     if state.trial != trial {
         return Err(TrainError::machine(format!("{} is a checkpoint of {}", path.display(), state.trial), help));
     }
-    Ok(Some((bytes, state)))
+    Ok(Some(Saved { bytes, state, was_checked }))
 }

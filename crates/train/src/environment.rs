@@ -10,7 +10,7 @@ pub fn environment(device: Device, threads: usize, code: Code) -> Environment {
     Environment {
         host: read_line("/proc/sys/kernel/hostname"),
         os: field("/etc/os-release", "PRETTY_NAME", '=').trim_matches('"').to_owned(),
-        cpu: field("/proc/cpuinfo", "model name", ':'),
+        cpu: processor(),
         cores: cores(),
         memory_gib: memory_gib(),
         gpus: gpus(),
@@ -22,6 +22,11 @@ pub fn environment(device: Device, threads: usize, code: Code) -> Environment {
         process: std::process::id(),
         started_s: now_s(),
     }
+}
+
+/// The processor's name.
+pub fn processor() -> String {
+    field("/proc/cpuinfo", "model name", ':')
 }
 
 /// `cpu` or `cuda:0`.

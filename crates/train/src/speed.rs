@@ -36,16 +36,16 @@ impl Speed {
         self.started.elapsed().as_secs_f64()
     }
 
-    /// Training images per second, evaluation and checkpoints left out.
-    pub fn images_per_s(&self) -> f64 {
-        if self.train_s > 0.0 { self.trained_images as f64 / self.train_s } else { 0.0 }
+    /// Training images per second, evaluation and checkpoints left out; None before any.
+    pub fn images_per_s(&self) -> Option<f64> {
+        (self.train_s > 0.0).then(|| self.trained_images as f64 / self.train_s)
     }
 
-    /// Median time of a step, milliseconds.
-    pub fn step_ms(&self) -> f64 {
+    /// Median time of a step, milliseconds; None before the first.
+    pub fn step_ms(&self) -> Option<f64> {
         let mut times = self.step_times_s.clone();
         times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).map_or(0.0, |s| s * 1e3)
+        times.get(times.len() / 2).map(|s| s * 1e3)
     }
 
     /// Starts the next interval.

@@ -335,12 +335,12 @@ impl Loop<'_> {
             steps: total,
             loss: self.state.latest.get("train/loss").copied().unwrap_or(f64::NAN),
             acc1: self.state.latest.get("val/acc1").copied(),
-            images_per_s: self.speed.images_per_s(),
+            images_per_s: self.speed.images_per_s().unwrap_or_default(),
             wall_s: self.earlier_s + self.speed.wall_s(),
         };
         self.recorder.progress(&progress);
         let shown = values.iter().map(|(name, value)| format!("{name} {value:.5}")).collect::<Vec<_>>().join("  ");
-        let speed = self.speed.images_per_s();
+        let speed = self.speed.images_per_s().unwrap_or_default();
         self.recorder.log(&format!("epoch {epoch:.2}  step {}  {shown}  {speed:.0} images/s", self.state.step));
         self.recorder.point(self.state.step, epoch, values)
     }
@@ -384,9 +384,11 @@ impl Loop<'_> {
     }
 
     fn diverged(&mut self, what: &str) -> LoopEnd {
-        let lr = self.state.latest.get("train/lr").copied().unwrap_or_default();
+        let steps_per_epoch = order::steps_per_epoch(self.source.len(Split::Train), self.spec.train.batch_size);
+        let last = self.state.step.saturating_sub(1);
+        let Rates { lr, .. } = rates(&self.spec.train, steps_per_epoch, last);
         let reason = format!(
-            "the {what} became NaN or infinite within the {} steps before step {} (last learning rate logged: {lr:.4})",
+            "the {what} became NaN or infinite within the {} steps before step {} (learning rate there: {lr})",
             self.spec.train.log_every, self.state.step
         );
         self.recorder.log(&reason);

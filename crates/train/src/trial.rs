@@ -1,7 +1,7 @@
 //! The whole of a trial: lock, attempt, data, network, loop, result.
 
 use crate::TrainError;
-use crate::checkpoint::{self, State};
+use crate::checkpoint::{self, Saved, State};
 use crate::environment::{device_name, environment, now_s, peak_memory_mib};
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::recorder::{Progress, Recorder};
@@ -10,6 +10,7 @@ use crate::speed::Speed;
 use crate::training::{Loop, LoopEnd};
 use arch::Input;
 use data::Shard;
+use kernels::level::{Level, use_level};
 use libtorch::{Group, Member};
 use nn::weights::{self, Head, StateDict};
 use nn::{Layout, LossScaler, Net, Placement, Step, init};
@@ -29,6 +30,8 @@ pub struct Options {
     pub device: Device,
     /// Threads of libtorch.
     pub threads: usize,
+    /// The kernels' instruction set of a trial that starts; one that is resumed keeps its own.
+    pub vectors: Level,
     /// Folder of the data sets.
     pub data: PathBuf,
     /// The file that the spec's `init.weights` means; None where it has none.
@@ -127,22 +130,24 @@ fn set_up<'a>(
     }
     let (px, channels) = (trial.image_px, set.train.channels());
     let saved = checkpoint::open(&run.last_checkpoint(), &trial.id)?;
+    let vectors = vectors(options, saved.as_ref().map(|saved| &saved.state), run)?;
     let (kind, autocast) = arithmetic(spec.train.precision);
-    let mut net = empty_net(trial, channels, options, saved.as_ref().map(|(_, state)| state.layout()))?;
+    let mut net = empty_net(trial, channels, options, saved.as_ref().map(|saved| saved.state.layout()))?;
     let layout = net.layout();
     let (state, start) = match saved {
-        Some((bytes, state)) => {
+        Some(Saved { bytes, state, was_checked }) => {
             start_average(&mut net, spec);
             weights::from_bytes(net.params_mut(), &bytes, &run.last_checkpoint())?;
-            let start = format!("resume from step {} in attempt {attempt}", state.step);
+            let unchecked = if was_checked { "" } else { ", from a checkpoint of before checksums, unchecked" };
+            let start = format!("resume from step {} in attempt {attempt}{unchecked}", state.step);
             (state, start)
         }
         None => {
             init::init(net.params_mut(), spec.seed);
             let start = given_weights(&mut net, options)?;
             start_average(&mut net, spec);
-            let state = State { trial: trial.id.clone(), layout: layout.name().into(), ..State::default() };
-            (state, start)
+            let (trial, layout) = (trial.id.clone(), layout.name().into());
+            (State { trial, layout, vectors: vectors.clone(), ..State::default() }, start)
         }
     };
     let mut reduce: Box<dyn Reduce> = Box::new(Alone);
@@ -161,6 +166,10 @@ fn set_up<'a>(
     };
     let (device, threads) = (device_name(options.device), options.threads);
     recorder.log(&format!("{start}: {} on {device} with {threads} threads, {}", trial.id, layout.name()));
+    if !vectors.is_empty() {
+        let kept = if vectors == options.vectors.name() { "" } else { ", as the checkpoint says" };
+        recorder.log(&format!("vectors: {vectors}{kept}"));
+    }
     let on = [spec.train.features(), spec.data.augment.features()].concat();
     if !options.changed.is_empty() {
         recorder.log(&format!("changed: {}", options.changed));
@@ -194,6 +203,25 @@ fn set_up<'a>(
         earlier_s,
         speed,
     })
+}
+
+/// The instruction set that the kernels use from now on, by name, for the record; none is recorded on a GPU.
+fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<String, TrainError> {
+    if options.device.is_cuda() {
+        return Ok(String::new());
+    }
+    let level = match saved {
+        None => options.vectors,
+        // Checkpoints of before there was a choice.
+        Some(state) if state.vectors.is_empty() => Level::Avx512Narrow,
+        Some(state) => Level::from_name(&state.vectors).filter(|level| level.is_available()).ok_or_else(|| {
+            let cause = format!("this trial began with {} vectors, which this processor lacks", state.vectors);
+            let file = run.last_checkpoint();
+            let help = format!("go on where it began, or remove {} to start from the beginning", file.display());
+            TrainError::machine(cause, help)
+        })?,
+    };
+    Ok(use_level(level).name().to_owned())
 }
 
 /// The step that trains this net by this recipe.
@@ -295,6 +323,7 @@ fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Train
         device: device_name(training.options.device),
         threads: training.options.threads,
         layout: training.state.layout.clone(),
+        vectors: training.state.vectors.clone(),
         code: training.options.code.clone(),
         attempts: attempt,
         changed: training.options.changed.clone(),
@@ -321,4 +350,31 @@ fn final_metrics(state: &State) -> BTreeMap<String, f64> {
         metrics.insert("best/epoch".into(), epoch as f64);
     }
     metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_this_processor_lacks_is_refused_with_the_remedy() {
+        let options = Options {
+            device: Device::Cpu,
+            threads: 1,
+            vectors: kernels::level::highest(),
+            data: PathBuf::new(),
+            weights: None,
+            checkpoint_every: Duration::ZERO,
+            member: None,
+            stop: Arc::default(),
+            code: Code::default(),
+            earlier_s: 0.0,
+            changed: String::new(),
+            pictures: vec![],
+        };
+        let state = State { vectors: "avx1024".into(), ..State::default() };
+        let e = vectors(&options, Some(&state), &RunDir::new("run")).unwrap_err();
+        assert!(e.cause.contains("avx1024") && e.help.contains("run/checkpoints/last.safetensors"), "{e:?}");
+        assert_eq!(vectors(&options, None, &RunDir::new("run")).unwrap(), options.vectors.name());
+    }
 }

@@ -203,7 +203,7 @@ fn digits_are_learned_and_the_result_says_so() {
     assert!(result.metrics["val/acc1"] > 93.0, "{:?}", result.metrics);
     assert!(result.metrics["val/acc5"] > result.metrics["val/acc1"]);
     assert_eq!((result.steps, result.status, result.attempts), (3 * 62, Outcome::Done, 1));
-    assert!(result.images_per_s > 0.0 && result.step_ms > 0.0 && result.peak_memory_mib > 50.0);
+    assert!(result.images_per_s > Some(0.0) && result.step_ms > Some(0.0) && result.peak_memory_mib > 50.0);
     // Done is done: the second run trains nothing.
     assert_eq!(run_once(&trial, &run, None), Ended::Done);
     assert_eq!(run.last_attempt(), 1);

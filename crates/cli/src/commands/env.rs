@@ -3,6 +3,7 @@
 use crate::args::EnvArgs;
 use crate::failure::Failure;
 use crate::print;
+use kernels::level::Level;
 use serde_json::json;
 use tch::{Cuda, Device};
 
@@ -11,10 +12,14 @@ pub fn run(args: &EnvArgs) -> Result<u8, Failure> {
     let device = if Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let here = train::environment::environment(device, threads, crate::code());
+    let vectors = crate::vectors::choose(&args.folders.data)?;
     let cuda_linked = tch::utils::has_cudart();
     let config = libtorch::show_config();
     if args.json {
         let mut value = json!(here);
+        let available: Vec<&str> = Level::ALL.into_iter().filter(|l| l.is_available()).map(Level::name).collect();
+        let level = vectors.level.name();
+        value["vectors"] = json!({ "level": level, "reason": vectors.reason, "available": available });
         value["cuda_linked"] = json!(cuda_linked);
         value["cuda_devices"] = json!(Cuda::device_count());
         value["libtorch_config"] = json!(config);
@@ -28,6 +33,7 @@ pub fn run(args: &EnvArgs) -> Result<u8, Failure> {
         ("host", here.host),
         ("system", here.os),
         ("processor", format!("{}, {} cores", here.cpu, here.cores)),
+        ("vectors", format!("{} ({})", vectors.level.name(), vectors.reason)),
         ("memory", format!("{} GiB", here.memory_gib)),
         ("GPUs", gpus),
         ("libtorch", here.libtorch),

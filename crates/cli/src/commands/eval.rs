@@ -22,6 +22,7 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
     let threads = args.threads.unwrap_or_else(|| sweep::local::available_cores().len());
     tch::set_num_threads(threads as i32);
     libtorch::keep_memory();
+    crate::vectors::choose(&args.folders.data)?;
     let set = data::open(&wanted(&trained.data, &args.folders.data))?;
     if set.train.channels() != trained.input.channels {
         let (has, wants) = (set.train.channels(), trained.input.channels);

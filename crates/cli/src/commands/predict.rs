@@ -28,6 +28,7 @@ struct Guess {
 
 /// Looks at each picture. Exit status 1 if one cannot be read; the others are named all the same.
 pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
+    crate::vectors::choose(&args.folders.data)?;
     let is_picture = |word: &&String| {
         let ending = word.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         !word.contains('=') && ["jpg", "jpeg", "png"].contains(&ending.as_str())

@@ -1,5 +1,6 @@
 //! `res2lab speed`: images/s of a network's training step, or of its evaluation, on random images.
 
+use crate::args::Folders;
 use crate::failure::Failure;
 use crate::network::{Words, machine, published_input};
 use crate::print;
@@ -54,6 +55,9 @@ pub struct SpeedArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Where data sets are, and what was measured here
+    #[command(flatten)]
+    pub folders: Folders,
 }
 
 #[derive(Serialize)]
@@ -64,6 +68,7 @@ struct Speed {
     threads: usize,
     device: String,
     layout: &'static str,
+    vectors: &'static str,
     images_per_s: f64,
     step_ms: f64,
     peak_rss_mib: f64,
@@ -78,6 +83,7 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
         return Err(Failure::input("--batch and --steps must be at least 1", "e.g. --batch 8 --steps 7"));
     }
     libtorch::keep_memory();
+    let vectors = crate::vectors::choose(&args.folders.data)?;
     let words = Words::split(&args.words, &[])?.model()?;
     let (model, _) = words.resolve()?;
     let published = published_input(&words)?;
@@ -109,6 +115,7 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
         threads,
         device: train::environment::device_name(device),
         layout: layout.name(),
+        vectors: vectors.level.name(),
         images_per_s: args.batch as f64 / seconds,
         step_ms: 1000.0 * seconds,
         peak_rss_mib: peak_memory_mib(),

@@ -22,7 +22,7 @@ pub fn run(args: &TimeArgs) -> Result<u8, Failure> {
     let trial: PlannedTrial = serde_json::from_reader(std::io::stdin())
         .map_err(|e| Failure::input(format!("standard input is not a planned trial: {e}"), help))?;
     libtorch::keep_memory();
-    let options = trial::options_without_run(&args.folders);
+    let options = trial::options_without_run(&args.folders)?;
     let (timing, busy_s) = trial::guarded(|| train::timing::time(&trial, &options))?;
     print::json(&Timed { timing, busy_s });
     Ok(0)

@@ -65,7 +65,7 @@ fn trial(t: &TrialRow, label: &str, place: &[Option<String>], paths: &[String]) 
     cells.extend([
         json!(p.parameters),
         json!(p.macs),
-        json!(result.map(|r| r.images_per_s)),
+        json!(result.and_then(|r| r.images_per_s)),
         json!(result.map(|r| r.wall_s)),
         json!(result.map(|r| r.peak_memory_mib)),
         json!(t.attempts),

@@ -68,7 +68,8 @@ fn libtorch(e: &Environment) -> String {
 
 fn device(trial: &TrialRow) -> Option<String> {
     let result = trial.result.as_ref()?;
-    let parts = [result.device.clone(), plural(result.threads, "thread"), result.layout.clone()];
+    let vectors = Some(&result.vectors).filter(|v| !v.is_empty()).map_or(String::new(), |v| format!("{v} vectors"));
+    let parts = [result.device.clone(), plural(result.threads, "thread"), result.layout.clone(), vectors];
     Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "))
 }
 

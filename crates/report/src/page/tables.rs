@@ -47,7 +47,7 @@ pub fn arms(study: &Study) -> DataTable {
 fn arm_row(study: &Study, arm: &Arm) -> Row {
     let planned = &arm.trials[0].planned;
     let same = planned.same_as.join(", ");
-    let result = |of: fn(&TrialResult) -> f64| arm.mean_of(|t| t.result.as_ref().map(of));
+    let result = |of: fn(&TrialResult) -> Option<f64>| arm.mean_of(|t| t.result.as_ref().and_then(of));
     let name = Cell { note: if same.is_empty() { same } else { format!("same as {same}") }, ..Cell::text(&arm.label) };
     let mean = arm.sample.map_or(String::new(), |s| s.mean.to_string());
     let field = format!("{} to {} px", planned.rf_min_px, planned.rf_max_px);
@@ -62,7 +62,7 @@ fn arm_row(study: &Study, arm: &Arm) -> Row {
         Cell::number(Some(planned.macs as f64), |_| count(planned.macs)),
         Cell { text: field, value: planned.rf_max_px.to_string(), ..Cell::default() },
         Cell::number(result(|r| r.images_per_s), three_digits),
-        Cell { note: predicted(arm), ..Cell::number(result(|r| r.wall_s), duration) },
+        Cell { note: predicted(arm), ..Cell::number(result(|r| Some(r.wall_s)), duration) },
     ];
     Row { arm: arm.id.to_owned(), trial: String::new(), is_hidden: false, color: color_class(arm.color), cells }
 }
@@ -174,7 +174,7 @@ fn trial_row(study: &Study, arm: &Arm, trial: &TrialRow, paths: &[String]) -> Ro
         vec![Cell::text(&arm.label), Cell::text(trial.planned.spec.seed.to_string()), status_cell(study, trial)];
     cells.extend(paths.iter().map(metric));
     cells.extend([
-        Cell::number(result.map(|r| r.images_per_s), three_digits),
+        Cell::number(result.and_then(|r| r.images_per_s), three_digits),
         Cell::number(result.map(|r| r.wall_s), duration),
         Cell::number(result.map(|r| r.peak_memory_mib), |v| fixed(v, 0)),
         Cell::text(trial.attempts.to_string()),

@@ -50,6 +50,7 @@ pub fn short() -> TrainSpec {
 
 pub fn options(stop: &Arc<AtomicBool>) -> Options {
     Options {
+        vectors: kernels::level::level(),
         device: Device::Cpu,
         threads: 1,
         data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data"),

@@ -1,0 +1,74 @@
+//! Which level of the kernels' instruction sets this machine uses: what `RES2LAB_VECTORS` names, else the fastest, which
+//! is measured once for the processor and the build and kept beside the data.
+
+use crate::failure::Failure;
+use kernels::level::{self, Level};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use store::atomic;
+
+/// What was decided, and why.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// The level.
+    pub level: Level,
+    /// For people.
+    pub reason: String,
+}
+
+/// One machine's line of `vectors.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Measured {
+    level: String,
+    /// Images/s of a few convolutions, relative to the first level.
+    speeds: BTreeMap<String, f64>,
+}
+
+/// Decides, and uses the level in this process from now on. `data` is the folder of data sets.
+pub fn choose(data: &Path) -> Result<Chosen, Failure> {
+    let chosen = match std::env::var("RES2LAB_VECTORS") {
+        Ok(name) => Chosen { level: named(&name)?, reason: "RES2LAB_VECTORS".into() },
+        Err(_) if level::highest() < Level::Avx512 => {
+            Chosen { level: level::highest(), reason: "all that this processor has".into() }
+        }
+        Err(_) => measured(data),
+    };
+    level::use_level(chosen.level);
+    Ok(chosen)
+}
+
+fn named(name: &str) -> Result<Level, Failure> {
+    let names = Level::ALL.map(Level::name).join(", ");
+    let level = Level::from_name(name).ok_or_else(|| {
+        Failure::input(format!("RES2LAB_VECTORS={name}: there are {names}"), "leave it unset to use the fastest")
+    })?;
+    if level.is_available() {
+        return Ok(level);
+    }
+    let highest = level::highest().name();
+    let cause = format!("RES2LAB_VECTORS={name}: this processor has {highest} at most");
+    Err(Failure::input(cause, "leave it unset to use the fastest that there is"))
+}
+
+fn measured(data: &Path) -> Chosen {
+    let path = data.join(".cache").join("vectors.json");
+    let here = train::environment::processor();
+    let code = crate::code();
+    let key = format!("{here}, res2lab {} {}", code.version, code.commit);
+    // A damaged or missing file costs the tenth of a second to measure again.
+    let mut kept: BTreeMap<String, Measured> = atomic::read_json(&path).ok().flatten().unwrap_or_default();
+    let known =
+        kept.get(&key).and_then(|m| Some((Level::from_name(&m.level).filter(|l| l.is_available())?, m.clone())));
+    let (level, found) = known.unwrap_or_else(|| {
+        let (level, speeds) = level::fastest();
+        let speeds = speeds.into_iter().map(|(level, speed)| (level.name().to_owned(), (speed * 1e3).round() / 1e3));
+        let found = Measured { level: level.name().to_owned(), speeds: speeds.collect() };
+        kept.insert(key, found.clone());
+        let _ = path.parent().map(std::fs::create_dir_all);
+        let _ = atomic::write_json(&path, &kept);
+        (level, found)
+    });
+    let speeds: Vec<String> = found.speeds.iter().map(|(name, speed)| format!("{name} {speed:.2}")).collect();
+    Chosen { level, reason: format!("measured once, relative speeds: {}", speeds.join(", ")) }
+}

@@ -1,0 +1,45 @@
+//! A trial keeps the instruction set that it began with, whatever the machine would choose when it goes on.
+
+mod common;
+
+use common::{folder, options, short, trial};
+use kernels::level::Level;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use store::{PlannedTrial, RunDir, TrialResult, atomic};
+use train::{Ended, Options};
+
+fn run_at(level: Level, trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
+    run.create(&trial.spec).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut on_progress = |p: &train::Progress| {
+        if stop_at == Some(p.step) {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    train::run(trial, run, &Options { vectors: level, ..options(&stop) }, &mut on_progress).unwrap()
+}
+
+fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
+    [run.last_checkpoint(), run.best_weights(), run.metrics()].map(|path| std::fs::read(path).unwrap())
+}
+
+// One test, since the level in use is the process's.
+#[test]
+fn a_resumed_trial_uses_the_recorded_level() {
+    let trial = trial(short());
+    let levels: Vec<Level> = Level::ALL.into_iter().filter(|level| level.is_available()).collect();
+    for &level in &levels {
+        let other = *levels.iter().rev().find(|&&other| other != level).unwrap_or(&level);
+        let (_a, whole) = folder();
+        assert_eq!(run_at(level, &trial, &whole, None), Ended::Done);
+        let (_b, pieces) = folder();
+        assert_eq!(run_at(level, &trial, &pieces, Some(3)), Ended::Preempted);
+        assert_eq!(run_at(other, &trial, &pieces, None), Ended::Done);
+        assert!(bytes(&whole) == bytes(&pieces), "{} resumed where {} is chosen", level.name(), other.name());
+        let log = std::fs::read_to_string(pieces.log(2)).unwrap();
+        assert!(other == level || log.contains(&format!("vectors: {}, as the checkpoint says", level.name())), "{log}");
+        let result: TrialResult = atomic::read_json(&pieces.result()).unwrap().unwrap();
+        assert_eq!(result.vectors, level.name());
+    }
+}
