@@ -10,6 +10,7 @@
 //! - [`price`]: what a plan will cost on this machine
 //! - [`progress`] and [`signals`]: while a sweep runs
 //! - [`receptive`]: what stages see, as a picture for TensorBoard; [`effective`]: what trained networks look at
+//! - [`vectors`]: the instruction set that the kernels use
 //! - [`watch`]: a page that is served while it is rebuilt
 //! - [`failure`]: how a command ends that cannot do what it was asked
 //! - [`print`]: tables and JSON; [`select`]: rows and columns of a table
@@ -33,6 +34,7 @@ mod select;
 mod signals;
 mod smoke;
 mod trained;
+mod vectors;
 mod watch;
 
 use args::{Cli, Command};
@@ -44,17 +46,23 @@ fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
         Ok(cli) => run(cli.command),
         Err(e) if !e.use_stderr() => {
-            // --help and --version. Nobody to tell if standard output is closed.
-            let _ = e.print();
+            // --help and --version.
+            print::note(e.print());
             Ok(0)
         }
         Err(e) => Err(usage(&e)),
     };
+    let ended = match (ended, print::lost()) {
+        (Ok(0), Some(why)) => {
+            Err(Failure::machine(format!("cannot write to standard output: {why}"), "free space, or write elsewhere"))
+        }
+        (ended, _) => ended,
+    };
     match ended {
         Ok(status) => ExitCode::from(status),
         Err(Failure { status, cause, help }) => {
-            eprintln!("error: {}", one_line(&cause));
-            eprintln!("help: {}", one_line(&help));
+            print::told(&format!("error: {}", one_line(&cause)));
+            print::told(&format!("help: {}", one_line(&help)));
             ExitCode::from(status)
         }
     }

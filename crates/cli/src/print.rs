@@ -1,8 +1,10 @@
-//! Tables and JSON on standard output. A closed pipe (`| head`) ends the output, not the command.
+//! Tables and JSON on standard output, remarks on standard error. A closed pipe (`| head`) ends the output, not the
+//! command; a full disk behind it is remembered, and the command fails at its end.
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
 
 /// Rows under headers; columns after the first `left` are numbers and stand to the right.
 pub fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
@@ -22,13 +24,37 @@ pub fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
 pub fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => line(&text),
-        Err(e) => eprintln!("error: cannot print the result as JSON: {e}"),
+        Err(e) => told(&format!("error: cannot print the result as JSON: {e}")),
     }
 }
 
+/// Why standard output could not be written, the first time.
+static LOST: OnceLock<String> = OnceLock::new();
+
 /// A line of text.
 pub fn line(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    note(writeln!(std::io::stdout().lock(), "{text}"));
+}
+
+/// Remembers that standard output is lost; a reader who has gone away has lost nothing.
+pub fn note(written: std::io::Result<()>) {
+    if let Err(e) = written.and_then(|()| std::io::stdout().flush())
+        && e.kind() != ErrorKind::BrokenPipe
+    {
+        LOST.get_or_init(|| e.to_string());
+    }
+}
+
+/// Why part of the output is lost; None if nobody misses any.
+pub fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
+}
+
+/// A line on standard error. Where that cannot be written, a trial's parent still reads it from standard output.
+pub fn told(text: &str) {
+    if writeln!(std::io::stderr().lock(), "{text}").is_err() {
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    }
 }
 
 /// 31624 as `31.6 k`, 4254927872 as `4.25 G`.

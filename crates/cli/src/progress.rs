@@ -53,8 +53,8 @@ impl<'a> Watcher<'a> {
             Some(terminal) => terminal.update(snapshot),
             None if self.last_told.elapsed() >= TELL_EVERY => {
                 self.last_told = Instant::now();
-                shown(snapshot).for_each(|r| eprintln!("{}", line(r)));
-                eprintln!("{}", total(snapshot));
+                shown(snapshot).for_each(|r| print::told(&line(r)));
+                print::told(&total(snapshot));
             }
             None => {}
         }
@@ -70,7 +70,7 @@ impl<'a> Watcher<'a> {
     fn say(&self, text: &str) {
         match &self.terminal {
             Some(terminal) => drop(terminal.all.println(text)),
-            None => eprintln!("{text}"),
+            None => print::told(text),
         }
     }
 
@@ -84,12 +84,16 @@ impl<'a> Watcher<'a> {
             }
             End::Preempted if !self.is_local => format!("{name}: in the queue"),
             End::Preempted => format!("{name}: stopped with a checkpoint"),
+            End::Interrupted => format!("{name}: ended by you; the same command goes on from its last checkpoint"),
             End::Done | End::Diverged | End::Stopped => {
                 let result = atomic::read_json::<TrialResult>(&self.dir.run(&trial.id).result()).ok().flatten();
                 match result {
                     Some(r) if r.status == Outcome::Done => {
                         let accuracy = r.metrics.get("val/acc1").map_or_else(String::new, |a| format!("{a:.2} %, "));
-                        format!("{name}: {accuracy}{}, {:.0} images/s", print::duration(r.wall_s), r.images_per_s)
+                        let speed = r.images_per_s.map_or_else(String::new, |speed| format!(", {speed:.0} images/s"));
+                        // A time limit, for one.
+                        let limit = if r.reason.is_empty() { String::new() } else { format!("; {}", r.reason) };
+                        format!("{name}: {accuracy}{}{speed}{limit}", print::duration(r.wall_s))
                     }
                     Some(r) if r.status == Outcome::Stopped => format!("{name}: stopped early: {}", r.reason),
                     Some(r) => format!("{name}: diverged: {}", r.reason),

@@ -59,7 +59,7 @@ fn rebuild(dirs: &[SweepDir], all: bool, page: &Mutex<Page>, mut seen: Vec<u64>)
             let version = page.lock().map_or(0, |page| page.version) + 1;
             match (::report::render_live(&rows, version), page.lock()) {
                 (Ok(html), Ok(mut page)) => *page = Page { version, html },
-                (Err(e), _) => eprintln!("warning: {}", e.cause),
+                (Err(e), _) => crate::print::told(&format!("warning: {}", e.cause)),
                 (_, Err(_)) => return,
             }
         }

@@ -19,11 +19,12 @@ pub fn together(sweeps: Vec<SweepRows>) -> SweepRows {
     // A rule for seeds holds within its own sweep.
     plan.seed_rule = None;
     plan.axes = axes(&sweeps);
+    let damaged = sweeps.iter().flat_map(|rows| rows.damaged.clone()).collect();
     let trials: Vec<TrialRow> = sweeps
         .into_iter()
         .flat_map(|rows| rows.trials.into_iter().map(move |trial| of_sweep(&rows.plan.name, trial)))
         .collect();
-    SweepRows { plan, trials, events: Vec::new(), history: Vec::new(), effective: None }
+    SweepRows { plan, trials, events: Vec::new(), history: Vec::new(), effective: None, damaged }
 }
 
 /// The sweep, and every axis of any of them with all its values.

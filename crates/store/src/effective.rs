@@ -172,7 +172,7 @@ pub fn write(dir: &SweepDir, effective: &Effective) -> Result<(), StoreError> {
     atomic::write_json(&dir.effective(), effective)
 }
 
-/// Reads it; None where nothing was measured, or what was is not readable any more.
-pub fn read(dir: &SweepDir) -> Option<Effective> {
-    atomic::read_json(&dir.effective()).unwrap_or_default()
+/// Reads it; None where nothing was measured.
+pub fn read(dir: &SweepDir) -> Result<Option<Effective>, StoreError> {
+    atomic::read_json(&dir.effective())
 }

@@ -6,6 +6,7 @@ use crate::result::{Environment, Outcome, TrialResult};
 use crate::{RunDir, StoreError, SweepDir, atomic, effective, history, lock, metrics};
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::path::Path;
 
 /// Where a trial stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,18 +82,43 @@ pub struct SweepRows {
     pub history: Vec<history::Found>,
     /// What its trained networks look at, where that was measured.
     pub effective: Option<effective::Effective>,
+    /// What could not be read of the sweep's files, a sentence each; none of it stands in the rows.
+    pub damaged: Vec<String>,
 }
 
 /// Reads a sweep: what the last command asked for, or with `all` also what earlier ones did.
 pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, StoreError> {
     let mut plan = Plan::read(dir)?;
     let earlier = std::mem::take(&mut plan.earlier);
-    let events = journal::read(&dir.journal());
+    let (events, unread) = journal::read_counted(&dir.journal());
+    let mut damaged = Vec::new();
+    damaged.extend(lines_unread(&dir.journal(), unread));
     let ends = last_ends(&events);
     let mut planned = std::mem::take(&mut plan.trials);
     planned.extend(earlier.into_iter().filter(|_| all));
-    let trials = planned.into_par_iter().map(|t| row(dir, t, &ends)).collect::<Result<_, _>>()?;
-    Ok(SweepRows { plan, trials, events, history: history::read(dir), effective: effective::read(dir) })
+    let found: Vec<(TrialRow, Vec<String>)> = planned.into_par_iter().map(|t| row(dir, t, &ends)).collect();
+    let mut trials = Vec::with_capacity(found.len());
+    for (trial, unreadable) in found {
+        trials.push(trial);
+        damaged.extend(unreadable);
+    }
+    let (history, unread) = history::read_counted(dir);
+    damaged.extend(lines_unread(&dir.history(), unread));
+    let effective = read_or(&mut damaged, effective::read(dir));
+    Ok(SweepRows { plan, trials, events, history, effective, damaged })
+}
+
+fn lines_unread(path: &Path, count: usize) -> Option<String> {
+    let lines = if count == 1 { "1 line that is".into() } else { format!("{count} lines that are") };
+    (count > 0).then(|| format!("{} has {lines} damaged and left out", path.display()))
+}
+
+/// The value, or none and a sentence about why.
+fn read_or<T: Default>(damaged: &mut Vec<String>, read: Result<T, StoreError>) -> T {
+    read.unwrap_or_else(|e| {
+        damaged.push(e.cause);
+        T::default()
+    })
 }
 
 /// For each trial, the outcome and reason of its last end that no start followed.
@@ -112,25 +138,23 @@ fn last_ends(events: &[Event]) -> HashMap<&str, (&str, &str)> {
     ends
 }
 
-fn row(dir: &SweepDir, planned: PlannedTrial, ends: &HashMap<&str, (&str, &str)>) -> Result<TrialRow, StoreError> {
+/// A trial as its files tell it, and which of them are damaged: one damaged file never hides the other trials.
+fn row(dir: &SweepDir, planned: PlannedTrial, ends: &HashMap<&str, (&str, &str)>) -> (TrialRow, Vec<String>) {
     let run = dir.run(&planned.id);
-    let result: Option<TrialResult> = atomic::read_json(&run.result())?;
+    let mut damaged = Vec::new();
+    let result: Option<TrialResult> = read_or(&mut damaged, atomic::read_json(&run.result()));
     let (status, reason) = match &result {
-        Some(r) if r.status == Outcome::Done => (Status::Done, String::new()),
+        None if !damaged.is_empty() => (Status::Failed, format!("{}; the same sweep goes on with it", damaged[0])),
+        // A time limit, for one, ends a trial that is done.
+        Some(r) if r.status == Outcome::Done => (Status::Done, r.reason.clone()),
         Some(r) if r.status == Outcome::Stopped => (Status::Stopped, r.reason.clone()),
         Some(r) => (Status::Diverged, r.reason.clone()),
         None => unfinished(&run, ends.get(planned.id.as_str())),
     };
     let attempts = run.last_attempt();
-    Ok(TrialRow {
-        status,
-        reason,
-        result,
-        curve: metrics::read(&run.metrics())?,
-        attempts,
-        environment: atomic::read_json(&run.env(attempts)).unwrap_or_default(),
-        planned,
-    })
+    let curve = read_or(&mut damaged, metrics::read(&run.metrics()));
+    let environment = read_or(&mut damaged, atomic::read_json(&run.env(attempts)));
+    (TrialRow { status, reason, result, curve, attempts, environment, planned }, damaged)
 }
 
 fn unfinished(run: &RunDir, end: Option<&(&str, &str)>) -> (Status, String) {

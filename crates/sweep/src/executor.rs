@@ -16,6 +16,8 @@ pub enum End {
     Stopped,
     /// Stopped with a checkpoint.
     Preempted,
+    /// Ended at once because the user wanted it; the same command goes on from its last checkpoint.
+    Interrupted,
     /// Without a result; why. Another try may end better.
     Failed(String),
     /// Without a result; why. Another try would end alike: the spec or the data are wrong.
@@ -46,6 +48,7 @@ impl End {
             End::Diverged => "diverged",
             End::Stopped => "stopped",
             End::Preempted => "preempted",
+            End::Interrupted => "interrupted",
             End::Failed(_) | End::Refused(_) | End::OutOfMemory(_) => "failed",
         }
     }

@@ -3,10 +3,11 @@
 use crate::SweepError;
 use crate::executor::{End, Executor, Stop, wall_clock_s};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -148,6 +149,8 @@ struct Running {
     child: Child,
     /// Where this attempt's output begins in console.txt.
     console_start: u64,
+    /// Its standard output, in memory: where it tells why it failed if console.txt's disk is full.
+    output: File,
 }
 
 struct Adopted {
@@ -181,9 +184,10 @@ impl Local {
         Local { dies_with_runner: true, ..self }
     }
 
-    fn spawn(&self, run: &RunDir, id: &str, slot: &Slot) -> std::io::Result<(Child, u64)> {
+    fn spawn(&self, run: &RunDir, id: &str, slot: &Slot) -> std::io::Result<Running> {
         let console = File::options().create(true).append(true).open(run.console())?;
-        let start = console.metadata()?.len();
+        let console_start = console.metadata()?.len();
+        let output = File::from(memfd_create("trial", MFdFlags::MFD_CLOEXEC)?);
         let exe = self.launcher.first().map_or(self.exe.as_path(), Path::new);
         let mut command = command(exe, slot);
         if !self.launcher.is_empty() {
@@ -193,10 +197,10 @@ impl Local {
         if self.dies_with_runner {
             command.env(DIE_WITH_PARENT, "TERM");
         }
-        command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console).process_group(0);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(console).process_group(0);
         let child = command.spawn()?;
         pin(&child, &slot.cores);
-        Ok((child, start))
+        Ok(Running { id: id.to_owned(), run: run.clone(), child, console_start, output })
     }
 
     fn collect(&mut self) -> Vec<(String, End)> {
@@ -204,7 +208,8 @@ impl Local {
         self.children.retain_mut(|running| match running.child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
-                let end = end_of(&running.run, || reason(status, &running.run, running.console_start));
+                let said = take_output(running);
+                let end = end_of(&running.run, || reason(status, &running.run, running.console_start, &said));
                 let end = match (end, status.code()) {
                     (End::Failed(_), Some(75)) => End::Preempted,
                     // Bad spec or data.
@@ -252,11 +257,11 @@ impl Executor for Local {
     fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, SweepError> {
         let run = self.sweep.run(&trial.id);
         run.create(&trial.spec)?;
-        let (child, console_start) = self
+        let running = self
             .spawn(&run, &trial.id, &self.slots[slot])
             .map_err(|e| SweepError::from(StoreError::io("start a trial with", &self.exe, &e)))?;
-        let process = child.id();
-        self.children.push(Running { id: trial.id.clone(), run, child, console_start });
+        let process = running.child.id();
+        self.children.push(running);
         Ok(process)
     }
 
@@ -310,8 +315,19 @@ fn end_of(run: &RunDir, reason: impl FnOnce() -> String) -> End {
     }
 }
 
+/// What the trial wrote to its standard output, which goes into console.txt where that has room.
+fn take_output(running: &mut Running) -> String {
+    let mut bytes = Vec::new();
+    let _ = running.output.rewind().and_then(|()| running.output.read_to_end(&mut bytes));
+    if !bytes.is_empty() {
+        let console = File::options().append(true).open(running.run.console());
+        let _ = console.and_then(|mut console| console.write_all(&bytes));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// What the trial said last, and how its process ended.
-fn reason(status: ExitStatus, run: &RunDir, console_start: u64) -> String {
+fn reason(status: ExitStatus, run: &RunDir, console_start: u64, output: &str) -> String {
     let how = match (status.signal(), status.code()) {
         (Some(number), _) => {
             let name = Signal::try_from(number).map_or("unknown", Signal::as_str);
@@ -321,7 +337,9 @@ fn reason(status: ExitStatus, run: &RunDir, console_start: u64) -> String {
         (None, Some(4)) => "out of memory".to_owned(),
         (None, code) => format!("exit status {}", code.unwrap_or(-1)),
     };
-    let said = said_last(run, console_start);
+    // Standard output has a failure only where standard error could not be written.
+    let on_output = output.lines().rev().find_map(|line| line.strip_prefix("error: "));
+    let said = on_output.map_or_else(|| said_last(run, console_start), str::to_owned);
     if said.is_empty() { how } else { format!("{said} ({how})") }
 }
 

@@ -214,8 +214,13 @@ impl<'a> Runner<'a> {
             }
             for (i, end) in over {
                 let end = self.late.remove(&i).map_or(end, End::Failed);
+                // What was killed because the user wanted it has not failed.
+                let end = if is_killed && matches!(end, End::Failed(_)) { End::Interrupted } else { end };
                 self.note_end(i, &end)?;
-                if options.fail_fast && !matches!(end, End::Done | End::Preempted) && !self.scheduler.is_delayed(i) {
+                if options.fail_fast
+                    && !matches!(end, End::Done | End::Preempted | End::Interrupted)
+                    && !self.scheduler.is_delayed(i)
+                {
                     self.scheduler.stop();
                 }
                 ended.push((i, end));
@@ -245,8 +250,8 @@ impl<'a> Runner<'a> {
         for (i, _) in self.scheduler.running() {
             let since = self.started_s.get(&i).map_or(0.0, |at| now_s - at);
             if since > limit.as_secs_f64() && !self.late.contains_key(&i) {
-                let minutes = limit.as_secs_f64() / 60.0;
-                self.late.insert(i, format!("ended after {minutes:.1} minutes, the limit of a trial"));
+                let limit = limit_in_words(limit);
+                self.late.insert(i, format!("ended after {limit}, the limit of a trial"));
                 self.executor.kill_one(&self.plan.trials[i].id);
             }
         }
@@ -369,6 +374,12 @@ impl<'a> Runner<'a> {
         let all = pending + running.iter().map(left).sum::<f64>();
         Some(all * pace.seconds_per_work()? / self.slot_names.len().min(running.len().max(1)) as f64)
     }
+}
+
+/// `3 s`, `90 minutes`.
+fn limit_in_words(limit: Duration) -> String {
+    let (seconds, minutes) = (limit.as_secs_f64(), limit.as_secs_f64() / 60.0);
+    if seconds < 120.0 { format!("{seconds:.0} s") } else { format!("{minutes:.0} minutes") }
 }
 
 /// The slot in which each trial was started last.

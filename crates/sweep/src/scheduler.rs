@@ -99,7 +99,7 @@ impl Scheduler {
             }
         }
         match end {
-            End::Preempted => self.pending.push_back(trial),
+            End::Preempted | End::Interrupted => self.pending.push_back(trial),
             End::Failed(_) if self.tries[trial] < self.faults.retries && !self.is_stopping => {
                 let wait_s = self.faults.back_off_s * f64::from(1_u32 << self.tries[trial].min(16));
                 self.tries[trial] += 1;

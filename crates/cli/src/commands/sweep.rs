@@ -42,6 +42,7 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
             print::line(&format!("running on {} ({} each)", names.join(", "), plan::count(first.threads, "thread")));
         }
     }
+    set_damaged_aside(&plan, &dir)?;
     if args.retry_failed {
         forget_diverged(&plan, &dir)?;
     }
@@ -86,6 +87,20 @@ fn with_more_seeds(plan: &Plan, dir: &SweepDir) -> Result<Option<Plan>, Failure>
     // Seed by seed, as all plans are.
     trials.sort_by_key(|trial| trial.spec.seed);
     Ok((trials.len() > plan.trials.len()).then(|| Plan { trials, ..plan.clone() }))
+}
+
+/// A result that cannot be read is moved aside, so that its trial counts as not done: it goes on from its last checkpoint.
+fn set_damaged_aside(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
+    for trial in &plan.trials {
+        let path = dir.run(&trial.id).result();
+        if let Err(e) = atomic::read_json::<TrialResult>(&path) {
+            let aside = path.with_extension("json.damaged");
+            std::fs::rename(&path, &aside).map_err(|e| store::StoreError::io("rename", &path, &e))?;
+            let moved = format!("moved to {}; the trial goes on from its last checkpoint", aside.display());
+            print::told(&format!("warning: {}; {moved}", e.cause));
+        }
+    }
+    Ok(())
 }
 
 /// Diverged trials lose their results and checkpoints, so that they start again.

@@ -5,7 +5,8 @@
 
 use crate::args::{Folders, TrialArgs};
 use crate::failure::{FAILED, Failure};
-use crate::ranks;
+use crate::{print, ranks};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -94,8 +95,8 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, Fai
 }
 
 fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Failure> {
-    let options = options_without_run(&args.folders);
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT, signal_hook::consts::SIGUSR2] {
+    let options = options_without_run(&args.folders)?;
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] {
         signal_hook::flag::register(signal, Arc::clone(&options.stop)).map_err(Failure::no_signals)?;
     }
     let weights = crate::request::weights(&trial.spec, &args.folders.data)?;
@@ -111,11 +112,12 @@ fn device() -> Device {
 }
 
 /// What the runner says in the environment.
-pub fn options_without_run(folders: &Folders) -> Options {
+pub fn options_without_run(folders: &Folders) -> Result<Options, Failure> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
-    Options {
+    Ok(Options {
         device: device(),
         threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
+        vectors: crate::vectors::choose(&folders.data)?.level,
         data: folders.data.clone(),
         weights: None,
         checkpoint_every: Duration::from_secs(number("RES2LAB_CHECKPOINT_S").unwrap_or(60) as u64),
@@ -125,7 +127,7 @@ pub fn options_without_run(folders: &Folders) -> Options {
         earlier_s: 0.0,
         changed: String::new(),
         pictures: Vec::new(),
-    }
+    })
 }
 
 /// Writes progress.json, now and then; nobody is hurt if it fails.
@@ -155,14 +157,14 @@ fn status(ended: Ended) -> u8 {
     match ended {
         Ended::Done | Ended::Stopped => 0,
         Ended::Diverged(reason) => {
-            eprintln!("error: {reason}");
-            eprintln!("help: lower the learning rate");
+            print::told(&format!("error: {reason}"));
+            print::told("help: lower the learning rate");
             DIVERGED
         }
         Ended::Preempted => PREEMPTED,
         Ended::Busy(process) => {
-            eprintln!("error: process {process} is training this trial");
-            eprintln!("help: wait for it, or stop it");
+            print::told(&format!("error: process {process} is training this trial"));
+            print::told("help: wait for it, or stop it");
             PREEMPTED
         }
     }

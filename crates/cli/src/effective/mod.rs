@@ -75,7 +75,8 @@ pub fn measure(dir: &SweepDir, plan: &Plan, ask: &Ask, data: &Path) -> Result<Ef
 }
 
 fn result_of_done(dir: &SweepDir, trial: &PlannedTrial) -> Result<Option<TrialResult>, Failure> {
-    let result: Option<TrialResult> = atomic::read_json(&dir.run(&trial.id).result())?;
+    // A damaged result is no result; the report names it.
+    let result: Option<TrialResult> = atomic::read_json(&dir.run(&trial.id).result()).unwrap_or_default();
     Ok(result.filter(|r| r.status == Outcome::Done))
 }
 

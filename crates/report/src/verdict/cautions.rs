@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use store::Status::{Diverged, Done, Failed, Interrupted, Pending, Running, Stopped};
 
 pub fn of(study: &Study) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut said = damaged(study);
     if study.baseline.is_some() {
         said.extend(unfinished(study));
         said.extend(failed(study));
         said.extend(stopped(study));
+        said.extend(out_of_time(study));
         said.extend(missing_metric(study));
     }
     said.extend(baseline_is_not_first(study));
@@ -27,6 +28,15 @@ pub fn of(study: &Study) -> Vec<String> {
     if study.metric.path == "best/acc1" {
         said.push("The best epoch was picked by the test images themselves, so the accuracy flatters.".into());
     }
+    said
+}
+
+/// The first few files that could not be read, and how many more.
+fn damaged(study: &Study) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let all = &study.rows.damaged;
+    let mut said: Vec<String> = all.iter().take(SHOWN).map(|what| format!("Left out: {what}.")).collect();
+    said.extend((all.len() > SHOWN).then(|| format!("{} more files are damaged.", all.len() - SHOWN)));
     said
 }
 
@@ -60,6 +70,14 @@ fn stopped(study: &Study) -> Option<String> {
             plural(n, "trial")
         )
     })
+}
+
+/// Which of its steps a trial made then depends on the machine.
+fn out_of_time(study: &Study) -> Option<String> {
+    let is_limited = |t: &&store::TrialRow| t.status == Done && !t.reason.is_empty();
+    let n = study.rows.trials.iter().filter(is_limited).count();
+    let (was, its) = if n == 1 { ("was", "its") } else { ("were", "their") };
+    (n > 0).then(|| format!("{} {was} ended by {its} time limit, before the last epoch.", plural(n, "trial")))
 }
 
 fn baseline_is_not_first(study: &Study) -> Option<String> {

@@ -146,6 +146,7 @@ mod tests {
             events: vec![],
             history: vec![],
             effective: None,
+            damaged: vec![],
         }
     }
 
@@ -227,8 +228,14 @@ mod tests {
 
     #[test]
     fn columns_keep_their_type_where_there_are_no_values() {
-        let empty =
-            SweepRows { plan: Plan::default(), trials: vec![], events: vec![], history: vec![], effective: None };
+        let empty = SweepRows {
+            plan: Plan::default(),
+            trials: vec![],
+            events: vec![],
+            history: vec![],
+            effective: None,
+            damaged: vec![],
+        };
         let (_empty, without) = written(&empty);
         let (_full, with) = written(&rows());
         let pairs = [
