@@ -108,5 +108,30 @@ finally:
 done = subprocess.run([RES2LAB, "sweep", *line, "--retry-failed"], capture_output=True, text=True)
 check(done.returncode == 0, f"the repeated command repairs all of it ({done.stderr.strip()[-200:] if done.returncode else 'status 0'})")
 check(all(row["status"] == "done" for row in rows().values()), "every trial is done")
+
+
+def full_disk(size):
+    """A sweep whose whole folder, the console's own file too, lies on a disk that fills up: the reason is told, and the
+    same command goes on once there is room."""
+    tiny = f"{folder}/tiny"
+    os.makedirs(tiny, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", tiny], check=True)
+    command = [RES2LAB, "sweep", "scale=2", "seed=0", "epochs=3", "batch=50", "--no-time", "--name", "full",
+               "--reports", tiny]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True)
+        said = ended.stderr + ended.stdout
+        check(ended.returncode == 1 and "No space left" in said and "101" not in said,
+              f"a disk of {size} KiB: {said.strip().splitlines()[-2] if said.strip() else 'nothing is said'}")
+        subprocess.run(["mount", "-o", "remount,size=30m", tiny], check=True)
+        ended = subprocess.run(command, capture_output=True, text=True)
+        check(ended.returncode == 0, f"with room the same command goes on ({ended.stderr.strip()[-200:]})")
+    finally:
+        subprocess.run(["umount", tiny], check=True)
+
+
+if root:
+    for size in (200, 260, 440):
+        full_disk(size)
 shutil.rmtree(folder)
 sys.exit(failures > 0)

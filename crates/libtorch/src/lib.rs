@@ -55,6 +55,12 @@ unsafe extern "C" {
     fn res2lab_free(text: *mut c_char);
 }
 
+/// Whether a panic is tch's answer to memory that did not suffice, on a CPU or a GPU.
+pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.is_some_and(|text| text.contains("out of memory") || text.contains("can't allocate memory"))
+}
+
 /// A message of libtorch.
 #[derive(Debug, thiserror::Error)]
 #[error("libtorch: {0}")]

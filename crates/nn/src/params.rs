@@ -153,7 +153,8 @@ impl Params {
 
     /// Overwrites entry `index` with `source` of the same shape, whatever its device, kind and strides.
     pub fn set(&mut self, index: usize, source: &Tensor) {
-        tch::no_grad(|| self.views[index].copy_(source));
+        let _guard = tch::no_grad_guard();
+        self.views[index].copy_(source);
     }
 
     /// Overwrites the momentum of entry `index`.
@@ -189,25 +190,23 @@ impl Params {
     /// Moves the average towards the present values: a * decay + x * (1 - decay).
     pub fn update_average(&mut self, decay: f64) {
         if let Some(average) = &mut self.average {
-            tch::no_grad(|| {
-                let _ = average.values.lerp_(&self.values, 1.0 - decay);
-                let _ = average.running.lerp_(&self.running, 1.0 - decay);
-            });
+            let _guard = tch::no_grad_guard();
+            let _ = average.values.lerp_(&self.values, 1.0 - decay);
+            let _ = average.running.lerp_(&self.running, 1.0 - decay);
         }
     }
 
     /// Exchanges the state and its average (if there is one). Done twice, nothing has changed.
     pub fn swap_average(&mut self) {
         if let Some(average) = &mut self.average {
-            tch::no_grad(|| {
-                for (state, average) in
-                    [(&mut self.values, &mut average.values), (&mut self.running, &mut average.running)]
-                {
-                    let kept = state.copy();
-                    state.copy_(average);
-                    average.copy_(&kept);
-                }
-            });
+            let _guard = tch::no_grad_guard();
+            for (state, average) in
+                [(&mut self.values, &mut average.values), (&mut self.running, &mut average.running)]
+            {
+                let kept = state.copy();
+                state.copy_(average);
+                average.copy_(&kept);
+            }
         }
     }
 

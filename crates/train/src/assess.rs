@@ -15,14 +15,12 @@ pub fn assess(net: &Net, source: &mut dyn Source, split: Split, batch_size: usiz
     let mut evaluator = Evaluator::folded(net, batch_size, Folded::fits(net));
     let (mut predictions, mut classes) = (Vec::new(), 0);
     let started = Instant::now();
-    tch::no_grad(|| -> Result<(), TrainError> {
-        while let Some(batch) = source.next_batch()? {
-            let logits = evaluator.logits(&batch.images).to_kind(Kind::Double);
-            classes = logits.size()[1] as usize;
-            predictions.extend(of_batch(&logits, &batch.labels, &batch.indices));
-        }
-        Ok(())
-    })?;
+    let _guard = tch::no_grad_guard();
+    while let Some(batch) = source.next_batch()? {
+        let logits = evaluator.logits(&batch.images).to_kind(Kind::Double);
+        classes = logits.size()[1] as usize;
+        predictions.extend(of_batch(&logits, &batch.labels, &batch.indices));
+    }
     let seconds = started.elapsed().as_secs_f64();
     Ok(Assessment::of(predictions, classes, seconds, source.warnings()))
 }

@@ -6,6 +6,7 @@ use crate::shown::MOST_CLASSES;
 use data::{Pass, Shard, Source, Split, order};
 use nn::{Folded, Mode, Net, PlannedStep};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// Images at a time.
@@ -40,7 +41,10 @@ impl Evaluator<'_> {
     pub fn logits(&mut self, images: &Tensor) -> Tensor {
         match &mut self.folded {
             Some(folded) => folded.logits(images),
-            None => tch::no_grad(|| self.net.logits(images, Mode::Eval)),
+            None => {
+                let _guard = tch::no_grad_guard();
+                self.net.logits(images, Mode::Eval)
+            }
         }
     }
 }
@@ -54,37 +58,40 @@ pub struct Groups {
     pub of: Vec<i64>,
 }
 
-/// Evaluates on all test images, each process on its share.
+/// What a process has counted on its share of the test images.
+#[derive(Default)]
+struct Counts {
+    images: usize,
+    classes: i64,
+    sums: Option<Tensor>,
+    confusion: Option<Tensor>,
+    by_group: Vec<f64>,
+}
+
+/// Evaluates on all test images, each process on its share. Where memory does not suffice, with fewer images at a time,
+/// which is told by way of `tell`.
 pub fn evaluate(
     net: &Net,
     source: &mut dyn Source,
     shard: Shard,
     reduce: &mut dyn Reduce,
     groups: &Groups,
+    tell: &mut dyn FnMut(&str),
 ) -> Result<Evaluation, TrainError> {
-    let batches = order::evaluation_batches(source.len(Split::Test), BATCH, shard);
-    source.begin(Pass { split: Split::Test, batches, augment: None })?;
-    let mut evaluator = Evaluator::new(net, BATCH);
-    let mut sums: Option<Tensor> = None;
-    let mut confusion: Option<Tensor> = None;
-    let mut by_group = vec![0.0; 2 * groups.names.len()];
-    let mut images = 0;
-    let mut classes = 0;
-    tch::no_grad(|| -> Result<(), TrainError> {
-        while let Some(batch) = source.next_batch()? {
-            let logits = evaluator.logits(&batch.images);
-            classes = logits.size()[1];
-            images += batch.labels.numel();
-            let counts = loss_and_hits(&logits, &batch.labels);
-            sums = Some(sums.take().map_or_else(|| counts.shallow_clone(), |so_far| so_far + &counts));
-            add_groups(&mut by_group, groups, &logits, &batch.labels, &batch.indices);
-            if classes <= MOST_CLASSES as i64 {
-                let cells = confusions(&logits, &batch.labels);
-                confusion = Some(confusion.take().map_or_else(|| cells.shallow_clone(), |so_far| so_far + &cells));
+    let mut at_a_time = BATCH;
+    let counts = loop {
+        match catch_unwind(AssertUnwindSafe(|| count(net, source, shard, groups, at_a_time))) {
+            Ok(counts) => break counts?,
+            Err(panic) if at_a_time > 1 && libtorch::is_out_of_memory(&*panic) => {
+                let fewer = at_a_time / 2;
+                tell(&format!("out of memory while evaluating {at_a_time} images at a time; goes on with {fewer}"));
+                at_a_time = fewer;
+                libtorch::return_memory();
             }
+            Err(panic) => resume_unwind(panic),
         }
-        Ok(())
-    })?;
+    };
+    let Counts { images, classes, sums, confusion, by_group } = counts;
     let mut totals = vec![images as f64, 0.0, 0.0, 0.0];
     if let Some(sums) = sums {
         (0..3).for_each(|i| totals[i + 1] = sums.double_value(&[i as i64]));
@@ -137,6 +144,35 @@ fn confusions(logits: &Tensor, labels: &Tensor) -> Tensor {
 }
 
 /// Three sums over the batch, on its device: loss, hits of the first guess, hits of the first five.
+fn count(
+    net: &Net,
+    source: &mut dyn Source,
+    shard: Shard,
+    groups: &Groups,
+    at_a_time: usize,
+) -> Result<Counts, TrainError> {
+    let batches = order::evaluation_batches(source.len(Split::Test), at_a_time, shard);
+    source.begin(Pass { split: Split::Test, batches, augment: None })?;
+    let mut evaluator = Evaluator::new(net, at_a_time);
+    let mut counts = Counts { by_group: vec![0.0; 2 * groups.names.len()], ..Counts::default() };
+    // A guard, since a closure's end is not reached when libtorch panics, and gradients would stay off.
+    let _guard = tch::no_grad_guard();
+    while let Some(batch) = source.next_batch()? {
+        let logits = evaluator.logits(&batch.images);
+        counts.classes = logits.size()[1];
+        counts.images += batch.labels.numel();
+        let sums = loss_and_hits(&logits, &batch.labels);
+        counts.sums = Some(counts.sums.take().map_or_else(|| sums.shallow_clone(), |so_far| so_far + &sums));
+        add_groups(&mut counts.by_group, groups, &logits, &batch.labels, &batch.indices);
+        if counts.classes <= MOST_CLASSES as i64 {
+            let cells = confusions(&logits, &batch.labels);
+            let so_far = counts.confusion.take();
+            counts.confusion = Some(so_far.map_or_else(|| cells.shallow_clone(), |so_far| so_far + &cells));
+        }
+    }
+    Ok(counts)
+}
+
 fn loss_and_hits(logits: &Tensor, labels: &Tensor) -> Tensor {
     let loss = logits.cross_entropy_loss(labels, None::<&Tensor>, Reduction::Sum, -100, 0.0);
     let (_, guesses) = logits.topk(logits.size()[1].min(5), 1, true, true);
@@ -148,6 +184,64 @@ fn loss_and_hits(logits: &Tensor, labels: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reduce::Alone;
+    use data::{Batch, DataError, Images, Resident};
+    use nn::{Layout, Placement, init};
+
+    /// A device with room for some images only.
+    struct Small {
+        images: Resident,
+        most: usize,
+    }
+
+    impl Source for Small {
+        fn begin(&mut self, pass: Pass) -> Result<(), DataError> {
+            self.images.begin(pass)
+        }
+
+        fn next_batch(&mut self) -> Result<Option<Batch>, DataError> {
+            let batch = self.images.next_batch()?;
+            let fits = batch.as_ref().is_none_or(|batch| batch.labels.numel() <= self.most);
+            assert!(fits, "Torch(\"CUDA out of memory. Tried to allocate 2.00 GiB\")");
+            Ok(batch)
+        }
+
+        fn len(&self, split: Split) -> usize {
+            self.images.len(split)
+        }
+    }
+
+    #[test]
+    fn an_evaluation_that_runs_out_of_memory_takes_fewer_images_at_a_time() {
+        let pixels: Vec<u8> = (0..600 * 64).map(|i| (i * 31 % 251) as u8).collect();
+        let labels = (0..600).map(|i| i % 10).collect();
+        let images = Images { channels: 1, height: 8, width: 8, pixels: pixels.into(), labels };
+        let words = r#"{"stem": "cifar", "depth": 11, "planes": 8, "width": 26, "scale": 2}"#;
+        let words: arch::ModelWords = serde_json::from_str(words).unwrap();
+        let input = arch::Input { channels: 1, height: 8, width: 8, classes: 10 };
+        let graph = arch::build(&words.resolve().unwrap().0, input).unwrap();
+        let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
+        let mut net = Net::new(graph, placement).unwrap();
+        init::init(net.params_mut(), 0);
+        let mut evaluated = |most: usize| {
+            let resident = Resident::new(&images, &images, &[(0.5, 0.25)], Device::Cpu, Kind::Float);
+            let mut source = Small { images: resident, most };
+            let mut told = Vec::new();
+            let mut tell = |line: &str| told.push(line.to_owned());
+            let groups = Groups::default();
+            let found = evaluate(&net, &mut source, Shard::WHOLE, &mut Alone, &groups, &mut tell).unwrap();
+            (found.metrics, told)
+        };
+        let (whole, told) = evaluated(250);
+        assert!(told.is_empty());
+        let (parts, told) = evaluated(70);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[1].contains("125 images at a time; goes on with 62"), "{told:?}");
+        assert_eq!(parts["val/acc1"], whole["val/acc1"]);
+        assert!((parts["val/loss"] - whole["val/loss"]).abs() < 1e-6);
+        // Gradients are on again, whatever happened before.
+        assert!(Tensor::ones([1], (Kind::Float, Device::Cpu)).set_requires_grad(true).g_add_scalar(1.0).requires_grad());
+    }
 
     #[test]
     fn confusions_are_counted_by_class_and_guess() {

@@ -85,8 +85,14 @@ impl Reduce for Together {
     }
 }
 
-/// An operation over several processes fails when another one ended.
+/// An operation over several processes fails when another one ended, or when NCCL cannot join them.
 pub fn lost(e: LibtorchError) -> TrainError {
+    if e.to_string().to_ascii_lowercase().contains("nccl") {
+        return TrainError::machine(
+            format!("the processes of this trial cannot exchange gradients on their GPUs ({e})"),
+            "give each process a GPU of its own (CUDA_VISIBLE_DEVICES) and libtorch's CUDA build (RES2LAB_CUDA=1 just setup)",
+        );
+    }
     TrainError::machine(
         format!("another process of this trial ended or cannot be reached ({e})"),
         "see in console.txt which process failed first",

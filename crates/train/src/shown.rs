@@ -53,22 +53,21 @@ fn histogram(parts: &[Tensor]) -> Option<Histogram> {
     if parts.is_empty() {
         return None;
     }
-    tch::no_grad(|| {
-        let values = Tensor::cat(parts, 0).to_kind(Kind::Float);
-        let double = values.to_kind(Kind::Double);
-        let of = |t: Tensor| t.double_value(&[]);
-        let (min, max) = (of(values.min()), of(values.max()));
-        if !(min.is_finite() && max.is_finite()) {
-            return None;
-        }
-        // Equal values still need an interval to lie in.
-        let high = if max > min { max } else { min + 1e-12_f64.max(1e-6 * min.abs()) };
-        let counts = values.clamp(min, high).histc(BINS as i64).to_kind(Kind::Double).to_device(Device::Cpu);
-        let counts: Vec<f64> = Vec::try_from(counts).ok()?;
-        let limits = (1..=BINS).map(|i| min + (high - min) * i as f64 / BINS as f64).collect();
-        let (sum, sum_squares) = (of(double.sum(Kind::Double)), of(double.square().sum(Kind::Double)));
-        Some(Histogram { min, max, count: values.numel() as f64, sum, sum_squares, limits, counts })
-    })
+    let _guard = tch::no_grad_guard();
+    let values = Tensor::cat(parts, 0).to_kind(Kind::Float);
+    let double = values.to_kind(Kind::Double);
+    let of = |t: Tensor| t.double_value(&[]);
+    let (min, max) = (of(values.min()), of(values.max()));
+    if !(min.is_finite() && max.is_finite()) {
+        return None;
+    }
+    // Equal values still need an interval to lie in.
+    let high = if max > min { max } else { min + 1e-12_f64.max(1e-6 * min.abs()) };
+    let counts = values.clamp(min, high).histc(BINS as i64).to_kind(Kind::Double).to_device(Device::Cpu);
+    let counts: Vec<f64> = Vec::try_from(counts).ok()?;
+    let limits = (1..=BINS).map(|i| min + (high - min) * i as f64 / BINS as f64).collect();
+    let (sum, sum_squares) = (of(double.sum(Kind::Double)), of(double.square().sum(Kind::Double)));
+    Some(Histogram { min, max, count: values.numel() as f64, sum, sum_squares, limits, counts })
 }
 
 /// The first images of both splits as the network gets them: the training images of the first batch with the recipe's

@@ -197,12 +197,14 @@ impl Loop<'_> {
     fn evaluate(&mut self, epoch: usize, shard: Shard, values: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
         self.reduce.share_running(self.net.params_mut())?;
         self.net.params_mut().swap_average();
-        let result =
-            evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce, &self.groups).and_then(|of_test| {
-                values.extend(of_test.metrics);
-                self.show(&of_test.confusion);
-                self.keep_best(epoch, values)
-            });
+        let recorder = &mut self.recorder;
+        let mut tell = |line: &str| recorder.log(&format!("warning: {line}"));
+        let found = evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce, &self.groups, &mut tell);
+        let result = found.and_then(|of_test| {
+            values.extend(of_test.metrics);
+            self.show(&of_test.confusion);
+            self.keep_best(epoch, values)
+        });
         self.net.params_mut().swap_average();
         result
     }

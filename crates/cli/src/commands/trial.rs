@@ -173,23 +173,24 @@ fn status(ended: Ended) -> u8 {
 fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     let text = text.unwrap_or("no message");
-    let is_memory = text.contains("out of memory") || text.contains("can't allocate memory");
     let first = text
         .split("\\n")
         .next()
         .unwrap_or(text)
         .trim_start_matches("called `Result::unwrap()` on an `Err` value: ")
         .trim_start_matches("Torch(\"");
-    if is_memory {
+    if libtorch::is_out_of_memory(panic) {
         return Failure {
             status: OUT_OF_MEMORY,
             cause: format!("out of memory: {first}"),
             help: "give --on-oom halve or a smaller batch, or run fewer trials side by side with --slots 1".into(),
         };
     }
-    Failure {
-        status: FAILED,
-        cause: format!("libtorch failed: {first}"),
-        help: "report this with the log of the attempt".into(),
-    }
+    let is_nccl = text.to_ascii_lowercase().contains("nccl");
+    let help = if is_nccl {
+        "give each process of the trial a GPU of its own (CUDA_VISIBLE_DEVICES)"
+    } else {
+        "report this with the log of the attempt"
+    };
+    Failure { status: FAILED, cause: format!("libtorch failed: {first}"), help: help.into() }
 }
