@@ -22,6 +22,7 @@ mod commands;
 mod effective;
 mod failure;
 mod fields;
+mod given;
 mod network;
 mod price;
 mod print;

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use arch::{Input, ModelSpec, ModelWords, zoo};
-use nn::weights::StateDict;
+use nn::weights::{self, WeightsFile};
 use nn::{Layout, Net, NnError, Placement};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -68,14 +68,13 @@ pub fn published_input(words: &ModelWords) -> Result<Input, Failure> {
 }
 
 /// Image shape and classes: those of the weights where they tell, the published size where nobody says another.
-pub fn input_of(words: &Words, dict: &StateDict, size: Option<usize>) -> Result<Input, Failure> {
-    let published = published_input(&words.model()?)?;
+pub fn input_of(words: &Words, file: &WeightsFile, size: Option<usize>) -> Result<Input, Failure> {
+    let model = words.model()?;
+    let published = published_input(&model)?;
     let px = size.unwrap_or(published.height);
-    // The last layer's rows are the classes, the first convolution's depth the image's channels.
-    let classes = dict.tensors.iter().find(|t| t.name == "fc.weight").and_then(|t| t.shape.first().copied());
-    let is_first = |name: &str| ["conv1.weight", "conv1.0.weight", "base_layer.0.weight"].contains(&name);
-    let first = dict.tensors.iter().find(|t| is_first(&t.name));
-    let channels = first.and_then(|t| t.shape.get(1).copied());
+    // Names of tensors are the same for any image.
+    let graph = arch::build(&model.resolve()?.0, published)?;
+    let (classes, channels) = weights::ends(&graph.state, file).map_err(self::input)?;
     Ok(Input {
         channels: channels.unwrap_or(published.channels),
         height: px,

@@ -77,25 +77,43 @@ pub fn weights_of(name: &str) -> Result<Weights, Failure> {
     })
 }
 
-/// A file of weights as a user may write it: its path, or the name of a network whose weights are here.
+/// A file of weights as a user may write it: its path, or the name of a network whose weights are here. `#NAME` behind
+/// it says which of several networks in the file is meant, and stays there.
 pub fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Failure> {
-    if Path::new(given).is_file() {
-        return Ok(given.into());
+    let path = at_home(given);
+    // What is there but is no file of weights, a folder for one, is called by its name by who opens it.
+    if nn::weights::file_of(&path).exists() {
+        return Ok(path);
     }
-    if arch::zoo::find(given).is_err() {
+    let (name, choice) = given.split_once('#').map_or((given, None), |(name, choice)| (name, Some(choice)));
+    if arch::zoo::find(name).is_err() {
         return Err(Failure::input(
-            format!("weights={given}: there is no such file"),
+            format!("weights={given}: there is no such file{}", seen_from(&path)),
             "give the path of a safetensors or .pth file, or the name of a published network",
         ));
     }
-    let path = weights_of(given)?.path(data);
+    let path = weights_of(name)?.path(data);
     if path.is_file() {
-        return Ok(path);
+        return Ok(choice.map_or(path.clone(), |choice| PathBuf::from(format!("{}#{choice}", path.display()))));
     }
     Err(Failure::input(
-        format!("the weights of {given} are not here ({})", path.display()),
-        format!("download them with: just weights {given}"),
+        format!("the weights of {name} are not here ({})", path.display()),
+        format!("download them with: just weights {name}"),
     ))
+}
+
+/// `~/` is the user's own folder, also where no shell has replaced it.
+fn at_home(given: &str) -> PathBuf {
+    match (given.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => given.into(),
+    }
+}
+
+/// Where a relative path was looked for, which is not where an experiment's file is.
+fn seen_from(path: &Path) -> String {
+    let here = std::env::current_dir().ok().filter(|_| path.is_relative());
+    here.map_or_else(String::new, |here| format!(" (looked for in {})", here.display()))
 }
 
 /// A data set's files: address and MD5 of each.

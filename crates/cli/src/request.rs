@@ -62,10 +62,8 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let world = World { describe: &describe, step_us: &step_us, frozen: &frozen };
     let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &world)?;
     plan.notes.extend(notes.take());
-    if purpose == Purpose::Train && !args.smoke {
-        for trial in &plan.trials {
-            weights(&trial.spec, &data)?;
-        }
+    if !args.smoke {
+        plan.notes.extend(crate::given::check(&plan.trials, &data, purpose)?);
     }
     if let Some(name) = &args.name {
         if name.is_empty() || name.starts_with('.') || !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {

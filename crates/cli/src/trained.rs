@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::network::{self, Words};
 use arch::Input;
 use nn::Net;
-use nn::weights::{self, Head, StateDict};
+use nn::weights::{self, Fit, WeightsFile};
 use spec::{DataSpec, Normalize, TrialSpec};
 use std::path::Path;
 use store::{Plan, RunDir, SweepDir};
@@ -26,6 +26,8 @@ pub struct Trained {
     pub data: DataSpec,
     /// A file of class names, a line each.
     pub classes: Option<String>,
+    /// What is to be told of the weights: what was chosen among several, taken off, or left out.
+    pub notes: Vec<String>,
 }
 
 /// From `MODEL weights=FILE ...` or `TRIAL-FOLDER ...`.
@@ -34,7 +36,7 @@ pub fn load(words: &[String], data: &Path) -> Result<Trained, Failure> {
     match words.iter().find(is_run) {
         Some(folder) => {
             let rest: Vec<String> = words.iter().filter(|word| *word != folder).cloned().collect();
-            of_trial(Path::new(folder), &Words::split(&rest, &KEYS)?)
+            of_trial(Path::new(folder), &Words::split(&rest, &KEYS)?, data)
         }
         None => of_words(&Words::split(words, &KEYS)?, data),
     }
@@ -47,17 +49,16 @@ fn of_words(words: &Words, data: &Path) -> Result<Trained, Failure> {
             "add weights=FILE or weights=NAME, or name the folder of a finished trial",
         )
     })?;
-    let path = crate::published::find_weights(given, data)?;
-    let dict = StateDict::read(&path).map_err(network::input)?;
+    let file = WeightsFile::open(&crate::published::find_weights(given, data)?).map_err(network::input)?;
     let spec = DataSpec { name: String::new(), normalize: Normalize::Imagenet, ..DataSpec::default() };
     let data = data_words(spec, words)?;
-    let input = network::input_of(words, &dict, data.pad_to.or(data.size))?;
+    let input = network::input_of(words, &file, data.pad_to.or(data.size))?;
     let (model, _) = words.model()?.resolve()?;
     let title = format!("{} with {given}", words.name().map_or_else(|| spec::id::readable(&model), str::to_owned));
-    finish(title, network::build(&model, input)?, input, with_size(data, input.height), words, &dict, &path)
+    finish(title, network::build(&model, input)?, input, with_size(data, input.height), words, &file)
 }
 
-fn of_trial(folder: &Path, words: &Words) -> Result<Trained, Failure> {
+fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained, Failure> {
     let run = RunDir::new(folder);
     let help = "give the folder of a finished trial, e.g. reports/quickstart/runs/ID";
     let text = std::fs::read_to_string(folder.join("spec.yaml"))
@@ -75,14 +76,14 @@ fn of_trial(folder: &Path, words: &Words) -> Result<Trained, Failure> {
     let trial =
         trial.ok_or_else(|| Failure::input(format!("{} is not in its sweep's plan", folder.display()), help))?;
     let path = match words.get("weights") {
-        Some(given) => given.into(),
+        Some(given) => crate::published::find_weights(given, data_folder)?,
         None => run.best_weights(),
     };
-    let dict = StateDict::read(&path).map_err(network::input)?;
+    let file = WeightsFile::open(&path).map_err(network::input)?;
     let data = data_words(spec.data.clone(), words)?;
     let side = data.pad_to.or(data.size).unwrap_or(trial.image_px);
     let input = Input { channels: trial.image_channels, height: side, width: side, classes: trial.classes };
-    finish(id, network::build(&spec.model, input)?, input, data, words, &dict, &path)
+    finish(id, network::build(&spec.model, input)?, input, data, words, &file)
 }
 
 fn finish(
@@ -91,11 +92,11 @@ fn finish(
     input: Input,
     data: DataSpec,
     words: &Words,
-    dict: &StateDict,
-    path: &Path,
+    file: &WeightsFile,
 ) -> Result<Trained, Failure> {
-    weights::load(net.params_mut(), dict, Head::MustFit, path).map_err(network::input)?;
-    Ok(Trained { title, net, px: input.height, input, data, classes: words.get("classes").map(str::to_owned) })
+    let notes = weights::load(net.params_mut(), file, Fit::Exact).map_err(network::input)?.notes;
+    let classes = words.get("classes").map(str::to_owned);
+    Ok(Trained { title, net, px: input.height, input, data, classes, notes })
 }
 
 fn with_size(data: DataSpec, px: usize) -> DataSpec {

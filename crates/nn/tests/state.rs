@@ -74,13 +74,13 @@ fn a_checkpoint_with_a_changed_byte_is_damaged() {
     let from = net(3, Layout::Contiguous);
     let bytes = weights::to_bytes(from.params(), true, "{\"step\":7}").unwrap();
     let path = Path::new("last.safetensors");
-    assert!(weights::check(&bytes, path).unwrap());
+    assert!(weights::verify(&bytes, path).unwrap());
     // Every place of the header, and some of the tensors.
     let places = (0..2000).chain((2000..bytes.len()).step_by(997));
     for (i, at) in places.enumerate() {
         let mut changed = bytes.clone();
         changed[at] ^= 1 << (i % 8);
-        let refused = weights::check(&changed, path).is_err();
+        let refused = weights::verify(&changed, path).is_err();
         // Where the frame of the checksum itself is hit, the state is whole but for that frame.
         let same_state = || {
             let mut to = net(3, Layout::Contiguous);

@@ -85,7 +85,7 @@ pub fn open(path: &Path, trial: &str) -> Result<Option<Saved>, TrainError> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(store::StoreError::io("read", path, &e).into()),
     };
-    let was_checked = weights::check(&bytes, path)?;
+    let was_checked = weights::verify(&bytes, path)?;
     let header = weights::header(&bytes, path)?;
     let help = format!("remove {} to start from the beginning", path.display());
     let state: State = serde_json::from_str(&header)

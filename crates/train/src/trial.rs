@@ -12,7 +12,7 @@ use arch::Input;
 use data::Shard;
 use kernels::level::{Level, use_level};
 use libtorch::{Group, Member};
-use nn::weights::{self, Head, StateDict};
+use nn::weights::{self, Fit, WeightsFile};
 use nn::{Layout, LossScaler, Net, Placement, Step, init};
 use spec::{Precision, TrainSpec, TrialSpec};
 use std::collections::BTreeMap;
@@ -292,10 +292,10 @@ fn start_average(net: &mut Net, spec: &TrialSpec) {
 fn given_weights(net: &mut Net, options: &Options) -> Result<String, TrainError> {
     let Some(path) = &options.weights else { return Ok("start from step 0".to_owned()) };
     let input = |e: nn::NnError| TrainError::input(e.cause, e.help);
-    let dict = StateDict::read(path).map_err(input)?;
-    let loaded = weights::load(net.params_mut(), &dict, Head::MayDiffer, path).map_err(input)?;
-    let head = if loaded.new_head { ", with a new last layer" } else { "" };
-    Ok(format!("start from weights {}{head}", path.display()))
+    let file = WeightsFile::open(path).map_err(input)?;
+    let loaded = weights::load(net.params_mut(), &file, Fit::Start).map_err(input)?;
+    let told: String = loaded.notes.iter().map(|note| format!(", {note}")).collect();
+    Ok(format!("start from weights {}{told}", path.display()))
 }
 
 fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, TrainError> {

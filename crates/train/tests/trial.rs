@@ -69,10 +69,10 @@ fn small_networks_keep_weights_on_the_way() {
     let [first, second, fourth] = kept(&whole);
     assert!(first != second && second != fourth);
     // They can be read as any weights.
-    let best = nn::weights::StateDict::read(&whole.best_weights()).unwrap();
-    let early = nn::weights::StateDict::read(&whole.epoch_weights(4)).unwrap();
-    let names = |dict: &nn::weights::StateDict| {
-        dict.tensors.iter().map(|t| t.name.clone()).collect::<std::collections::BTreeSet<_>>()
+    let best = nn::weights::WeightsFile::open(&whole.best_weights()).unwrap();
+    let early = nn::weights::WeightsFile::open(&whole.epoch_weights(4)).unwrap();
+    let names = |file: &nn::weights::WeightsFile| {
+        file.tensors.iter().map(|t| t.name.clone()).collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(names(&best), names(&early));
 }

@@ -31,6 +31,7 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
             "evaluate it on images like those it was trained on",
         ));
     }
+    let notes = [trained.notes.clone(), other_classes(set.classes.len(), trained.input.classes)?].concat();
     let names = set.classes.clone();
     // Only the table of predictions wants the files' names, of which there may be many.
     let named = if args.predictions.is_some() { set.test.len() } else { 0 };
@@ -52,11 +53,28 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
         store::atomic::write(path, report::assessment::render(&result)?.as_bytes())?;
     }
     if args.json {
+        notes.iter().for_each(|note| eprintln!("note: {note}"));
         print::json(&result)
     } else {
-        show(&result, args)
+        show(&result, args);
+        notes.iter().for_each(|note| print::line(&format!("note: {note}")));
     }
     Ok(0)
+}
+
+/// What there is to say where a network and a data set have other numbers of classes.
+fn other_classes(classes: usize, outputs: usize) -> Result<Vec<String>, Failure> {
+    if classes > outputs {
+        return Err(Failure::input(
+            format!("the data set has {classes} classes, the network {outputs} outputs"),
+            "give weights that were trained on as many classes",
+        ));
+    }
+    let note = format!(
+        "the network has {outputs} outputs and the data set {classes} classes; outputs are compared with classes by \
+         number, which is right only if the first {classes} are the same classes in the same order"
+    );
+    Ok(if classes == outputs || classes == 0 { vec![] } else { vec![note] })
 }
 
 fn show(a: &Assessment, args: &EvalArgs) {

@@ -117,9 +117,9 @@ fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Failure> 
 
 /// The tensor `images` of a file, as a network takes it.
 pub fn read_tensor(path: &str) -> Result<Tensor, Failure> {
-    let dict = nn::weights::StateDict::read(Path::new(path)).map_err(network::input)?;
-    let found = dict.tensors.iter().find(|t| t.name == "images" && t.shape.len() == 4).ok_or_else(|| {
+    let file = nn::weights::WeightsFile::open(Path::new(path)).map_err(network::input)?;
+    let found = file.tensors.iter().find(|t| t.name == "images" && t.shape.len() == 4).ok_or_else(|| {
         Failure::input(format!("{path} has no tensor images of four axes"), "save it as {'images': N x C x H x W}")
     })?;
-    found.tensor().map_err(|e| Failure::input(e, "save it again"))
+    file.reader().read(found).map_err(|why| Failure::input(format!("tensor images {why}"), "save it again"))
 }

@@ -66,9 +66,11 @@ pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
     };
     let rows: Vec<Row> = result.predictions.iter().map(row).collect();
     if args.json {
+        trained.notes.iter().for_each(|note| eprintln!("note: {note}"));
         print::json(&rows)
     } else {
-        rows.iter().for_each(show)
+        rows.iter().for_each(show);
+        trained.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
     }
     if result.left_out.is_empty() {
         return Ok(0);

@@ -4,7 +4,7 @@ use crate::args::WeightsArgs;
 use crate::failure::Failure;
 use crate::published::{WEIGHTS, weights_of};
 use crate::{bring, network, print};
-use nn::weights::{self, Head, StateDict};
+use nn::weights::{self, Fit, WeightsFile};
 use std::path::Path;
 
 /// Downloads, converts, or lists.
@@ -38,13 +38,13 @@ fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Failure> {
     let given = words.get("weights").ok_or_else(|| {
         Failure::input("no weights are given", "write: res2lab weights MODEL weights=FILE --out OUT.safetensors")
     })?;
-    let path = crate::published::find_weights(given, data)?;
-    let dict = StateDict::read(&path).map_err(network::input)?;
-    let mut net = network::build(&words.model()?.resolve()?.0, network::input_of(&words, &dict, None)?)?;
-    weights::load(net.params_mut(), &dict, Head::MustFit, &path).map_err(network::input)?;
+    let file = WeightsFile::open(&crate::published::find_weights(given, data)?).map_err(network::input)?;
+    let mut net = network::build(&words.model()?.resolve()?.0, network::input_of(&words, &file, None)?)?;
+    let loaded = weights::load(net.params_mut(), &file, Fit::Exact).map_err(network::input)?;
     let bytes = weights::to_bytes(net.params(), false, "").map_err(network::input)?;
     store::atomic::write(out, &bytes)?;
     print::line(&format!("{}: {} tensors", out.display(), net.params().entries().len()));
+    loaded.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
     Ok(0)
 }
 

@@ -15,7 +15,7 @@ use crate::network;
 use arch::Input;
 use explain::{Options, Sign, shares};
 use looked::Looked;
-use nn::weights::{self, Head, StateDict};
+use nn::weights::{self, Fit, WeightsFile};
 use nn::{Net, init};
 use nodes::{last_stage, state};
 use std::collections::HashSet;
@@ -109,8 +109,8 @@ impl<'a> Measured<'a> {
     }
 
     fn load(&mut self, path: &Path) -> Result<(), Failure> {
-        let dict = StateDict::read(path).map_err(network::input)?;
-        weights::load(self.net.params_mut(), &dict, Head::MustFit, path).map_err(network::input)?;
+        let file = WeightsFile::open(path).map_err(network::input)?;
+        weights::load(self.net.params_mut(), &file, Fit::Exact).map_err(network::input)?;
         Ok(())
     }
 

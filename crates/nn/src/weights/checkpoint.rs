@@ -57,7 +57,7 @@ fn checksum(header: &str, mut tensors: Vec<(&str, &TensorView)>) -> u64 {
 
 /// An error if the file's tensors or its header are not those that [`to_bytes`] wrote. Files of before, and those of
 /// other programs, have no checksum: false.
-pub fn check(bytes: &[u8], path: &Path) -> Result<bool, NnError> {
+pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, NnError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
     let text = metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
     let Some((header, sum)) = text.split_once(CHECKSUM) else { return Ok(false) };

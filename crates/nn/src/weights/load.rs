@@ -1,84 +1,204 @@
-//! Named tensors of any file into a network, or an error that names what does not fit.
+//! A file's tensors into a network: what is missing, what is left over, what may be adapted, and what to tell of it.
 
-use super::state_dict::StateDict;
-use super::{AVERAGE, MOMENTUM};
+use super::file::{Reader, WeightsFile, not_weights};
+use super::names::{Chosen, shapes, unwrapped};
+use super::shards::{index_of, some};
+use super::{adapt, family, leftover};
 use crate::{NnError, Params};
-use arch::StateEntry;
-use std::collections::HashMap;
-use std::path::Path;
-use tch::Kind;
+use arch::{Role, StateEntry};
+use tch::{Kind, Tensor};
 
-/// What happens to a last layer of another number of classes.
+/// How closely weights must fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// It is an error.
-    MustFit,
-    /// The network keeps the one it has (freshly drawn).
-    MayDiffer,
+pub enum Fit {
+    /// Every tensor as the network has it.
+    Exact,
+    /// They are where a training starts: the last layer may be missing or one for other classes, and images may have
+    /// another number of channels.
+    Start,
 }
 
 /// What was done beyond copying.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
 pub struct Loaded {
     /// Whether the last layer was left as it was.
     pub new_head: bool,
-    /// Tensors of the file that the network has no use for and that are known to have none.
-    pub unused: usize,
+    /// What was chosen, taken off, adapted or left out, in words, a line each.
+    pub notes: Vec<String>,
 }
 
-/// Overwrites the network's state. `path` is for messages.
-pub fn load(params: &mut Params, dict: &StateDict, head: Head, path: &Path) -> Result<Loaded, NnError> {
-    let stored: HashMap<&str, usize> = dict.tensors.iter().enumerate().map(|(i, t)| (t.name.as_str(), i)).collect();
-    let head_node = params.entries().last().map(|e| e.node);
-    let is_head = |entry: &StateEntry| Some(entry.node) == head_node;
-    let refuse = |what: String, help: &str| NnError::new(format!("{}: {what}", path.display()), help);
+/// A network's entries with the tensors for them.
+struct Matched {
+    /// None keeps what the network has.
+    places: Vec<Option<usize>>,
+    loaded: Loaded,
+}
 
-    let (mut missing, mut misshapen, mut new_head) = (vec![], vec![], false);
-    for entry in params.entries() {
-        match stored.get(entry.name.as_str()).map(|&t| &dict.tensors[t]) {
-            None => missing.push(entry.name.clone()),
-            Some(t) if same_shape(&t.shape, &entry.shape) => {}
-            Some(_) if is_head(entry) && head == Head::MayDiffer => new_head = true,
-            Some(t) => misshapen.push(format!("{} is {:?}, the network's is {:?}", t.name, t.shape, entry.shape)),
+/// Overwrites the network's state.
+pub fn load(params: &mut Params, file: &WeightsFile, fit: Fit) -> Result<Loaded, NnError> {
+    let matched = matched(params.entries(), file, fit)?;
+    let mut reader = file.reader();
+    for (index, place) in matched.places.iter().enumerate() {
+        if let Some(place) = *place {
+            let tensor = values(&mut reader, file, place, &params.entries()[index])?;
+            params.set(index, &tensor);
         }
     }
-    let unknown = |t: &&super::StoredTensor| params.index(&t.name).is_none() && !has_no_use(&t.name);
-    let unknown: Vec<_> = dict.tensors.iter().filter(unknown).map(|t| t.name.clone()).collect();
-    if !missing.is_empty() || !unknown.is_empty() {
-        let said = [("lacks", &missing), ("has unknown", &unknown)].into_iter().filter(|(_, names)| !names.is_empty());
-        let said: Vec<_> = said.map(|(verb, names)| format!("it {verb} {}", list(names))).collect();
-        return Err(refuse(
-            said.join(", and "),
-            "name the network that these weights are of, with its scale, width and stem",
-        ));
+    Ok(matched.loaded)
+}
+
+/// What [`load`] would do to a network with this state, or the reason why it would not. Reads every value that is
+/// wanted, changes nothing.
+pub fn check(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Loaded, NnError> {
+    let matched = matched(entries, file, fit)?;
+    let mut reader = file.reader();
+    for (index, place) in matched.places.iter().enumerate() {
+        if let Some(place) = *place {
+            let _ = values(&mut reader, file, place, &entries[index])?;
+        }
     }
-    if !misshapen.is_empty() {
-        let help = "name the network that these weights are of, and its number of classes";
-        return Err(refuse(format!("tensor {}", list(&misshapen)), help));
-    }
-    for index in 0..params.entries().len() {
-        let entry = &params.entries()[index];
-        if new_head && is_head(entry) {
+    Ok(matched.loaded)
+}
+
+/// The number of classes and of image channels that a file was trained for, as far as it tells.
+pub fn ends(entries: &[StateEntry], file: &WeightsFile) -> Result<(Option<usize>, Option<usize>), NnError> {
+    let mut chosen = file.choose(entries)?;
+    leftover::find_head(entries, file, &mut chosen);
+    let shape = |entry: Option<usize>| chosen.copy.places[entry?].map(|place| &file.tensors[place].shape);
+    let classes = shape(head_entry(entries, true)).and_then(|s| s.first()).copied();
+    let first = (!entries.is_empty()).then_some(0);
+    let channels = shape(first).filter(|s| s.len() == 4).map(|s| s[1]);
+    Ok((classes, channels))
+}
+
+fn refuse(file: &WeightsFile, what: impl std::fmt::Display, help: impl Into<String>) -> NnError {
+    NnError::new(format!("{}: {what}", file.path.display()), help)
+}
+
+fn matched(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Matched, NnError> {
+    let mut chosen = file.choose(entries)?;
+    leftover::find_head(entries, file, &mut chosen);
+    let head = entries.last().map(|e| e.node);
+    let is_head = |entry: &StateEntry| Some(entry.node) == head;
+    let mut new_head = None;
+    let (mut missing, mut misshapen) = (vec![], vec![]);
+    for (entry, place) in entries.iter().zip(&chosen.copy.places) {
+        let Some(t) = place.map(|place| &file.tensors[place]) else {
+            missing.push(entry);
+            continue;
+        };
+        let is_channels = |t: &super::StoredTensor| fit == Fit::Start && adapt::can(&t.shape, entry);
+        if same_shape(&t.shape, &entry.shape) || t.kind.is_none() || is_channels(t) {
             continue;
         }
-        let t = &dict.tensors[stored[entry.name.as_str()]];
-        let tensor = t.tensor().map_err(|e| refuse(e, "get the file again"))?.to_kind(Kind::Double);
-        if tensor.isfinite().all().int64_value(&[]) == 0 {
-            return Err(refuse(
-                format!("tensor {} holds NaN or infinite values", t.name),
-                "get weights of a run that did not diverge",
-            ));
+        if is_head(entry) && fit == Fit::Start && other_classes(&t.shape, &entry.shape) {
+            new_head = Some(format!("the file's has {} classes, the network's {}", t.shape[0], entry.shape[0]));
+        } else {
+            misshapen.push(format!("{} is {:?}, the network's is {:?}", t.name, t.shape, entry.shape));
         }
-        let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
-        params.set(index, &tensor.view(shape.as_slice()));
     }
-    let unused = dict.tensors.iter().filter(|t| params.index(&t.name).is_none()).count();
-    Ok(Loaded { new_head, unused })
+    if fit == Fit::Start && !missing.is_empty() && missing.iter().all(|e| is_head(e)) && misshapen.is_empty() {
+        new_head.get_or_insert("the file has none".into());
+        missing.clear();
+    }
+    let left = leftover::sort(entries, file, &chosen, fit);
+    if !missing.is_empty() || !left.strange.is_empty() {
+        return Err(unlike(entries, file, &chosen, &missing, &left.strange));
+    }
+    if !misshapen.is_empty() {
+        return Err(misfit(entries, file, &chosen, &misshapen));
+    }
+    let mut places = chosen.copy.places.clone();
+    let mut notes = chosen.notes;
+    if let Some(why) = &new_head {
+        notes.push(format!("with a new last layer ({why})"));
+        let keep = entries.iter().zip(&mut places).filter(|(entry, _)| is_head(entry));
+        keep.for_each(|(_, place)| *place = None);
+    }
+    notes.extend(adapt::told(entries, file, &places));
+    notes.extend(left.notes);
+    Ok(Matched { places, loaded: Loaded { new_head: new_head.is_some(), notes } })
+}
+
+/// Names are missing or left over.
+fn unlike(
+    entries: &[StateEntry],
+    file: &WeightsFile,
+    chosen: &Chosen,
+    missing: &[&StateEntry],
+    strange: &[String],
+) -> NnError {
+    let missing: Vec<&str> = missing.iter().map(|e| e.name.as_str()).collect();
+    if missing.is_empty() && strange.len() == 1 {
+        let only = &strange[0];
+        return refuse(
+            file,
+            format!(
+                "it has all {} tensors of the network and one that the network has no use for: {only}",
+                entries.len()
+            ),
+            format!("if {only} is no part of the network, take it out and save the file again; only it is in the way"),
+        );
+    }
+    if let Some(class) = file.whole.as_ref().filter(|_| 2 * chosen.copy.count() < entries.len()) {
+        let help = "save the weights alone: torch.save(model.state_dict(), \"weights.pth\")";
+        return refuse(file, format!("it holds a whole pickled network (a {class}), not its weights"), help);
+    }
+    if chosen.copy.count() == 0 {
+        let names: Vec<&str> = file.tensors.iter().map(|t| t.name.as_str()).collect();
+        return refuse(
+            file,
+            format!("none of its {} tensors has a name of this network's; it has {}", names.len(), some(&names)),
+            "give weights of a network of the Res2Net family, with names as PyTorch and timm have them",
+        );
+    }
+    let said = [("lacks", some(&missing)), ("has unknown", some(strange))].into_iter().filter(|(_, n)| !n.is_empty());
+    let said: Vec<_> = said.map(|(verb, names)| format!("it {verb} {names}")).collect();
+    let help = match index_of(&file.path).filter(|_| !missing.is_empty()) {
+        Some(index) => format!("it is one file of several; give their index: weights={index}"),
+        None if missing.iter().all(|name| name.starts_with("fc.")) && !missing.is_empty() => {
+            "give weights with a last layer, or start a sweep from them, which draws one anew".into()
+        }
+        None => "name the network that these weights are of, with its scale, width and stem".into(),
+    };
+    refuse(file, with_family(entries, file, chosen, said.join(", and ")), help)
+}
+
+fn misfit(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, misshapen: &[String]) -> NnError {
+    let what = with_family(entries, file, chosen, format!("tensor {}", some(misshapen)));
+    refuse(file, what, "name the network that these weights are of, its number of classes, and images like its own")
+}
+
+fn with_family(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, what: String) -> String {
+    match family::told(&shapes(file, &chosen.copy.prefix), entries) {
+        Some(told) => format!("{told} ({what})"),
+        None => what,
+    }
+}
+
+/// A tensor's values in the network's shape.
+fn values(reader: &mut Reader, file: &WeightsFile, place: usize, entry: &StateEntry) -> Result<Tensor, NnError> {
+    let t = &file.tensors[place];
+    let damaged = |why: String| {
+        let help = match () {
+            () if !t.is_tensor() => {
+                "save the weights as plain tensors: torch.save(model.state_dict(), \"weights.pth\")"
+            }
+            () if why == not_weights(&t.dtype) => "give weights in float32, float16 or bfloat16",
+            () => "get the file again",
+        };
+        refuse(file, format!("tensor {} {why}", t.name), help)
+    };
+    let tensor = reader.read(t).map_err(damaged)?.to_kind(Kind::Double);
+    if tensor.isfinite().all().int64_value(&[]) == 0 {
+        let what = format!("tensor {} holds NaN or infinite values", t.name);
+        return Err(refuse(file, what, "get weights of a run that did not diverge"));
+    }
+    Ok(adapt::fitted(&tensor, entry))
 }
 
 /// A linear layer and a 1x1 convolution hold the same values.
-fn same_shape(a: &[usize], b: &[usize]) -> bool {
+pub(super) fn same_shape(a: &[usize], b: &[usize]) -> bool {
     let without_ones = |shape: &[usize]| match shape {
         [o, i, 1, 1] => vec![*o, *i],
         other => other.to_vec(),
@@ -86,19 +206,21 @@ fn same_shape(a: &[usize], b: &[usize]) -> bool {
     a == b || without_ones(a) == without_ones(b)
 }
 
-/// Counters of batch norm, momentum of our own checkpoints, and the projections that the authors' DLA code creates in
-/// trees of several levels and never uses (297,472 parameters).
-fn has_no_use(name: &str) -> bool {
-    const DEAD: [&str; 3] = ["level3.project.", "level4.project.", "level4.tree1.project."];
-    name.ends_with("num_batches_tracked")
-        || name.starts_with(MOMENTUM)
-        || name.starts_with(AVERAGE)
-        || DEAD.iter().any(|dead| name.starts_with(dead))
+/// Whether two last layers differ in nothing but the number of classes.
+fn other_classes(a: &[usize], b: &[usize]) -> bool {
+    !a.is_empty() && !b.is_empty() && same_shape(&[&b[..1], &a[1..]].concat(), b)
 }
 
-/// The first few, and how many more.
-fn list(names: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+/// Whether this is the last layer's entry of this role.
+pub(super) fn head_entry(entries: &[StateEntry], weight: bool) -> Option<usize> {
+    let head = entries.last()?.node;
+    entries.iter().position(|e| {
+        let is_weight = matches!(e.role, Role::LinearWeight | Role::ConvWeight);
+        e.node == head && is_weight == weight
+    })
+}
+
+/// A tensor's name behind a prefix, if it has that.
+pub(super) fn behind(name: &str, prefix: &str) -> Option<String> {
+    unwrapped(name).strip_prefix(prefix).map(str::to_owned)
 }

@@ -1,241 +1,164 @@
-//! PyTorch's `.pth`: the zip format (a pickle and one entry per storage) and the one before 2020 (pickles, then storages).
-//! Both hold tensors as views into storages: an offset, a size and strides.
+//! PyTorch's `.pth`: the zip format (a pickle and one entry per storage) and the one before 2020 (pickles, then
+//! storages). Both hold tensors as views into storages: an offset, a size and strides.
 
-use super::pickle::{self, Id, Pickle, Value};
-use super::state_dict::{StateDict, StoredTensor};
+use super::HOSTILE;
+use super::file::{Content, Part, entry};
+use super::format::{self, Refusal};
+use super::pickle::{self, Pickle, Value};
+use super::rebuilt;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::io::{Cursor, Read};
-use tch::Kind;
+use std::io::Cursor;
+use std::sync::Arc;
 use zip::ZipArchive;
 
-/// Raw values by the key that the pickle calls them.
-type Storages = HashMap<String, Vec<u8>>;
-
-/// What a pickle says of a storage.
-struct StorageRef {
-    key: String,
-    kind: Kind,
-    /// Where a view of an old file begins in the storage, in elements.
-    view_offset: usize,
-}
+const AGAIN: &str = "get the file again, whole";
+const BIG_ENDIAN: (&str, &str) = ("it was written on a big-endian machine", "save it again on another machine");
+const STATE_DICT: &str = "save the weights alone: torch.save(model.state_dict(), \"weights.pth\")";
 
 /// The format of `torch.save` since 2020.
-pub fn read_zip(bytes: &[u8]) -> Result<StateDict, String> {
-    let broken = |e: zip::result::ZipError| format!("the zip archive is damaged or cut off: {e}");
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
-    let name = archive.file_names().find(|name| name.ends_with("/data.pkl")).map(str::to_owned);
-    let name = name.ok_or("the zip archive has no data.pkl: torch.save did not write it")?;
+pub(crate) fn zip(bytes: Vec<u8>) -> Result<Content, Refusal> {
+    let broken = |e: zip::result::ZipError| (format!("the zip archive is damaged or cut off: {e}"), AGAIN.to_owned());
+    let mut archive = ZipArchive::new(Cursor::new(Arc::<[u8]>::from(bytes))).map_err(broken)?;
+    let names: Vec<&str> = archive.file_names().collect();
+    if let Some(refusal) = format::zip_kind(&names) {
+        return Err(refusal);
+    }
+    let is_pickle = |name: &&&str| name.ends_with("/data.pkl") || **name == "data.pkl";
+    let name = (*names.iter().find(is_pickle).unwrap_or(&"data.pkl")).to_owned();
     let folder = name.trim_end_matches("data.pkl").to_owned();
-    if let Ok(order) = entry(&mut archive, &format!("{folder}byteorder"))
-        && order.starts_with(b"big")
-    {
-        return Err("it was written on a big-endian machine; save it again on another".into());
+    if entry(&mut archive, &format!("{folder}byteorder")).is_ok_and(|order| order.starts_with(b"big")) {
+        return Err((BIG_ENDIAN.0.into(), BIG_ENDIAN.1.into()));
     }
-    let (pickle, _) = pickle::read(&entry(&mut archive, &name)?)?;
-    let mut storages = Storages::new();
-    let dict = state_dict(&pickle)?;
-    for (_, id) in &dict {
-        let storage = storage_of(&pickle, *id)?;
-        if let Entry::Vacant(place) = storages.entry(storage.key) {
-            let content = entry(&mut archive, &format!("{folder}data/{}", place.key()))?;
-            place.insert(content);
-        }
-    }
-    tensors(&pickle, &dict, &storages)
-}
-
-fn entry(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>, String> {
-    let mut file = archive.by_name(name).map_err(|e| format!("{name} in the zip archive: {e}"))?;
-    let mut content = Vec::new();
-    file.read_to_end(&mut content).map_err(|e| format!("{name} in the zip archive: {e}"))?;
-    Ok(content)
+    let text = entry(&mut archive, &name).map_err(|why| (why, AGAIN.to_owned()))?;
+    let (pickle, _) = pickle::read(&text).map_err(with_help)?;
+    found(&pickle, Part::Zip { archive, folder })
 }
 
 /// The format of `torch.save` before 2020: magic number, protocol, machine, object, storage keys, storages.
-pub fn read_legacy(bytes: &[u8]) -> Result<StateDict, String> {
+pub(crate) fn legacy(bytes: Vec<u8>) -> Result<Content, Refusal> {
     const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
     const PROTOCOL: i128 = 1001;
     let mut at = 0;
-    let mut next = || -> Result<Pickle, String> {
-        let (pickle, length) = pickle::read(&bytes[at..])?;
+    let mut next = || -> Result<Pickle, Refusal> {
+        let (pickle, length) = pickle::read(&bytes[at..]).map_err(with_help)?;
         at += length;
         Ok(pickle)
     };
     let magic = next()?;
     if magic.int(magic.root) != Some(MAGIC) {
-        return Err("it is a pickle, but torch.save did not write it".into());
+        let help = "save the weights by PyTorch: torch.save(state_dict, \"weights.pth\"), or as safetensors";
+        return Err(("it is a pickle, but torch.save did not write it".into(), help.into()));
     }
     let protocol = next()?;
     if protocol.int(protocol.root) != Some(PROTOCOL) {
-        return Err("it is in a protocol of torch.save that is not known here".into());
+        return Err(("it is in a protocol of torch.save that is not known here".into(), AGAIN.into()));
     }
     let machine = next()?;
-    if let Value::Dict(entries) = machine.get(machine.root)
-        && let Some(order) = machine.entry(entries, "little_endian")
+    if let Some(order) = machine.entries(machine.root).and_then(|e| machine.entry(e, "little_endian"))
         && machine.get(order) == &Value::Bool(false)
     {
-        return Err("it was written on a big-endian machine; save it again on another".into());
+        return Err((BIG_ENDIAN.0.into(), BIG_ENDIAN.1.into()));
     }
     let pickle = next()?;
-    let dict = state_dict(&pickle)?;
     let keys = next()?;
-    // Sizes of elements stand only in the pickle, so every storage must be one that a tensor there refers to.
-    let mut element_sizes = HashMap::new();
+    let storages = storages(&bytes, at, &pickle, &keys).map_err(|why| (why, AGAIN.to_owned()))?;
+    found(&pickle, Part::Legacy { bytes, storages })
+}
+
+/// Where each storage lies. Sizes of elements stand only in the pickle, so every storage must be one that is described
+/// there.
+fn storages(
+    bytes: &[u8],
+    mut at: usize,
+    pickle: &Pickle,
+    keys: &Pickle,
+) -> Result<HashMap<String, std::ops::Range<usize>>, String> {
+    let mut sizes = HashMap::new();
     for value in &pickle.values {
-        if let Value::Persistent(description) = value {
-            let storage = storage(&pickle, *description)?;
-            element_sizes.insert(storage.key, storage.kind.elt_size_in_bytes());
+        if let Value::Persistent(description) = value
+            && let Some(storage) = rebuilt::storage(pickle, *description)
+        {
+            sizes.insert(storage.key, storage.element_size);
         }
     }
-    let mut storages = Storages::new();
+    let mut storages = HashMap::new();
     for &key in keys.items(keys.root).ok_or("its list of storages is not a list")? {
         let key = keys.text(key).ok_or("a storage's key is not text")?;
-        let size = *element_sizes.get(key).ok_or_else(|| format!("storage {key} belongs to no tensor"))?;
-        storages.insert(key.to_owned(), legacy_storage(bytes, &mut at, size, key)?);
+        let size = sizes.get(key).ok_or_else(|| format!("storage {key} belongs to no tensor"))?;
+        let size = size.ok_or_else(|| format!("storage {key} is of a type that is not known here"))?;
+        let range = legacy_storage(bytes, at, size).ok_or_else(|| format!("storage {key} is cut off"))?;
+        at = range.end;
+        storages.insert(key.to_owned(), range);
     }
-    tensors(&pickle, &dict, &storages)
+    Ok(storages)
 }
 
 /// A count of elements (int64), then the elements.
-fn legacy_storage(bytes: &[u8], at: &mut usize, element_size: usize, key: &str) -> Result<Vec<u8>, String> {
-    let cut_off = || format!("storage {key} is cut off");
-    let count = bytes.get(*at..*at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes).ok_or_else(cut_off)?;
-    let start = *at + 8;
-    let length = (count as usize).checked_mul(element_size).ok_or_else(cut_off)?;
-    let end = start.checked_add(length).ok_or_else(cut_off)?;
-    let content = bytes.get(start..end).ok_or_else(cut_off)?.to_vec();
-    *at = end;
-    Ok(content)
+fn legacy_storage(bytes: &[u8], at: usize, element_size: usize) -> Option<std::ops::Range<usize>> {
+    let count = u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?);
+    let start = at + 8;
+    let end = start.checked_add(usize::try_from(count).ok()?.checked_mul(element_size)?)?;
+    (end <= bytes.len()).then_some(start..end)
 }
 
-/// Names and tensors of the state dict, which checkpoints of training scripts wrap in another dict.
-fn state_dict(pickle: &Pickle) -> Result<Vec<(String, Id)>, String> {
-    let mut id = pickle.root;
-    for _ in 0..3 {
-        let Value::Dict(entries) = pickle.get(id) else { break };
-        let inner = ["state_dict", "model_state_dict", "model"].iter().find_map(|key| pickle.entry(entries, key));
-        match inner {
-            Some(inner) if matches!(pickle.get(inner), Value::Dict(_)) => id = inner,
-            _ => break,
+/// The tensors of the pickle, or what it holds instead.
+fn found(pickle: &Pickle, part: Part) -> Result<Content, Refusal> {
+    let tensors = rebuilt::tensors(pickle);
+    if tensors.is_empty() {
+        return Err(nothing(pickle));
+    }
+    Ok(Content { part, tensors, beside: beside(pickle), whole: whole(pickle) })
+}
+
+/// The class of a network that was pickled whole.
+fn whole(pickle: &Pickle) -> Option<String> {
+    let is_module = |made: &pickle::Made| {
+        let state = made.state.and_then(|id| pickle.entries(id));
+        state.is_some_and(|entries| pickle.entry(entries, "_modules").is_some())
+    };
+    // The outermost is made first.
+    pickle.values.iter().find_map(|value| match value {
+        Value::Made(made) if is_module(made) => Some(made.by.clone()),
+        _ => None,
+    })
+}
+
+fn nothing(pickle: &Pickle) -> Refusal {
+    let is_array = |value: &Value| matches!(value, Value::Made(made) if made.by.ends_with("multiarray._reconstruct"));
+    if let Some(class) = whole(pickle) {
+        let what = format!("it is a whole pickled network (torch.save(model), a {class}), not its weights");
+        return (what, format!("{STATE_DICT}, in a program that has that class"));
+    }
+    match pickle.get(pickle.root) {
+        _ if pickle.values.iter().any(is_array) => {
+            let help = "turn them into tensors: torch.save({k: torch.from_numpy(v) for k, v in state.items()}, FILE)";
+            ("it holds arrays of NumPy, no tensors".into(), help.into())
         }
-    }
-    let Value::Dict(entries) = pickle.get(id) else {
-        return Err("it does not hold a dict of tensors".into());
-    };
-    let mut named = Vec::new();
-    for &(key, value) in entries {
-        let name = pickle.text(key).ok_or("a tensor's name is not text")?;
-        match pickle.get(value) {
-            Value::Call { .. } => named.push((name.to_owned(), value)),
-            // An epoch, an accuracy: nothing to load.
-            Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Str(_) | Value::None => {}
-            _ => return Err(format!("{name} is not a tensor")),
-        }
-    }
-    if named.is_empty() {
-        return Err("it holds no tensors".into());
-    }
-    Ok(named)
-}
-
-/// The arguments of the call that rebuilds a tensor; a parameter is a tensor inside another call.
-fn rebuild_args(pickle: &Pickle, id: Id) -> Result<&[Id], String> {
-    let Value::Call { function, args } = pickle.get(id) else { return Err("is not a tensor".into()) };
-    let args = pickle.items(*args).ok_or("is rebuilt from something that is not a tuple")?;
-    match function.as_str() {
-        "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor" if args.len() >= 4 => Ok(args),
-        "torch._utils._rebuild_parameter" if !args.is_empty() => match pickle.get(args[0]) {
-            Value::Call { function, args } if function.starts_with("torch._utils._rebuild_tensor") => {
-                pickle.items(*args).filter(|args| args.len() >= 4).ok_or_else(|| "is rebuilt from too little".into())
-            }
-            _ => Err("is a parameter of something that is not a tensor".into()),
-        },
-        other => Err(format!("is rebuilt by {other}")),
+        Value::Dict(_) => ("it holds no tensors".into(), STATE_DICT.into()),
+        Value::Made(made) => (format!("it holds a {}, not a dict of tensors", made.by), STATE_DICT.into()),
+        _ => ("it does not hold a dict of tensors".into(), STATE_DICT.into()),
     }
 }
 
-fn storage_of(pickle: &Pickle, tensor: Id) -> Result<StorageRef, String> {
-    let args = rebuild_args(pickle, tensor)?;
-    match pickle.get(args[0]) {
-        Value::Persistent(description) => storage(pickle, *description),
-        _ => Err("has no storage".into()),
-    }
-}
-
-/// `("storage", class, key, device, elements)`, in old files with a view `(key, offset, elements)` behind.
-fn storage(pickle: &Pickle, description: Id) -> Result<StorageRef, String> {
-    let unknown = "a storage is described in a way that is not known here";
-    let parts = pickle.items(description).filter(|parts| parts.len() >= 5).ok_or(unknown)?;
-    let Value::Global(class) = pickle.get(parts[1]) else { return Err(unknown.into()) };
-    let kind = match class.rsplit('.').next().unwrap_or_default() {
-        "DoubleStorage" => Kind::Double,
-        "FloatStorage" => Kind::Float,
-        "HalfStorage" => Kind::Half,
-        "BFloat16Storage" => Kind::BFloat16,
-        "LongStorage" => Kind::Int64,
-        "IntStorage" => Kind::Int,
-        "ShortStorage" => Kind::Int16,
-        "CharStorage" => Kind::Int8,
-        "ByteStorage" => Kind::Uint8,
-        "BoolStorage" => Kind::Bool,
-        _ => return Err(unknown.into()),
-    };
-    let key = pickle.text(parts[2]).ok_or(unknown)?.to_owned();
-    let view = parts.get(5).and_then(|&view| pickle.items(view)).and_then(|view| pickle.int(*view.get(1)?));
-    Ok(StorageRef { key, kind, view_offset: usize::try_from(view.unwrap_or(0)).map_err(|_| unknown)? })
-}
-
-fn tensors(pickle: &Pickle, dict: &[(String, Id)], storages: &Storages) -> Result<StateDict, String> {
-    let one = |(name, id): &(String, Id)| {
-        tensor(pickle, *id, storages)
-            .map(|(shape, kind, bytes)| StoredTensor { name: name.clone(), shape, kind, bytes })
-            .map_err(|why| format!("tensor {name} {why}"))
-    };
-    Ok(StateDict { tensors: dict.iter().map(one).collect::<Result<_, _>>()? })
-}
-
-/// Follows the strides through the storage, which leaves the values row by row.
-fn tensor(pickle: &Pickle, id: Id, storages: &Storages) -> Result<(Vec<usize>, Kind, Vec<u8>), String> {
-    let args = rebuild_args(pickle, id)?;
-    let storage = storage_of(pickle, id)?;
-    let content = storages.get(&storage.key).ok_or("refers to a storage that the file does not have")?;
-    let numbers = |id: Id| -> Option<Vec<usize>> {
-        pickle.items(id)?.iter().map(|&n| usize::try_from(pickle.int(n)?).ok()).collect()
-    };
-    let impossible = "has an impossible offset, size or stride";
-    let offset = pickle.int(args[1]).and_then(|n| usize::try_from(n).ok()).ok_or(impossible)?;
-    let (shape, strides) = (numbers(args[2]).ok_or(impossible)?, numbers(args[3]).ok_or(impossible)?);
-    if shape.len() != strides.len() || shape.len() > 8 {
-        return Err(impossible.into());
-    }
-    let size = storage.kind.elt_size_in_bytes();
-    let available = content.len() / size;
-    let count = shape.iter().try_fold(1_usize, |n, &side| n.checked_mul(side)).ok_or(impossible)?;
-    // A tensor larger than its storage repeats values; no weights do, and a few bytes could fill all memory.
-    if count > available {
-        return Err(format!("wants {count} values of a storage of {available}"));
-    }
-    let first = offset.checked_add(storage.view_offset).ok_or(impossible)?;
-    let last = shape
+/// Names that a file asks for and that have nothing to do with its tensors.
+fn beside(pickle: &Pickle) -> Vec<String> {
+    const PLAIN: [&str; 5] =
+        ["collections.OrderedDict", "copyreg._reconstructor", "copy_reg._reconstructor", "_codecs.encode", "builtins"];
+    let is_known = |name: &str| PLAIN.contains(&name) || rebuilt::is_known(name) || name == "builtins.object";
+    let mut names: Vec<String> = pickle
+        .values
         .iter()
-        .zip(&strides)
-        .try_fold(first, |at, (&side, &stride)| at.checked_add(side.saturating_sub(1).checked_mul(stride)?));
-    if count > 0 && last.is_none_or(|last| last >= available) {
-        return Err(format!("reaches beyond its storage of {available} values"));
-    }
-    let mut bytes = Vec::with_capacity(count * size);
-    let mut index = vec![0; shape.len()];
-    for _ in 0..count {
-        let at = first + index.iter().zip(&strides).map(|(i, stride)| i * stride).sum::<usize>();
-        bytes.extend_from_slice(&content[at * size..(at + 1) * size]);
-        for axis in (0..shape.len()).rev() {
-            index[axis] += 1;
-            if index[axis] < shape[axis] {
-                break;
-            }
-            index[axis] = 0;
-        }
-    }
-    Ok((shape, storage.kind, bytes))
+        .filter_map(|value| match value {
+            Value::Global(name) if !is_known(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn with_help(why: String) -> Refusal {
+    let help = if why.contains("would run code") { HOSTILE } else { AGAIN };
+    (why, help.to_owned())
 }
