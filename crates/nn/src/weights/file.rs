@@ -90,6 +90,10 @@ impl WeightsFile {
         let refuse = |(why, help): (String, String)| NnError::new(format!("{}: {why}", path.display()), help);
         let name = path.to_string_lossy();
         let format = format::recognise(&bytes, &name).map_err(refuse)?;
+        if matches!(format, Format::Safetensors) {
+            // Our own files have a checksum.
+            super::verify(&bytes, &path)?;
+        }
         let contents = match format {
             Format::Index => shards::read(&path, &bytes)?,
             format => vec![content(format, bytes).map_err(refuse)?],
