@@ -5,6 +5,8 @@ use arch::{Input, ModelSpec, ModelWords, zoo};
 use nn::weights::{self, WeightsFile};
 use nn::{Layout, Net, NnError, Placement};
 use serde_json::{Map, Value};
+use spec::words::Piece;
+use spec::{DataSpec, axes, fields, known};
 use std::collections::BTreeMap;
 use tch::{Device, Kind};
 
@@ -12,28 +14,74 @@ use tch::{Device, Kind};
 pub struct Words {
     map: Map<String, Value>,
     others: BTreeMap<String, String>,
+    /// Fields of a data set by their paths, such as `data.path`.
+    data: Vec<(String, spec::Value)>,
 }
 
 impl Words {
     /// Splits words; `others` are the keys that are not fields of a network.
     pub fn split(words: &[String], others: &[&str]) -> Result<Words, Failure> {
-        let mut split = Words { map: Map::new(), others: BTreeMap::new() };
+        let mut split = Words { map: Map::new(), others: BTreeMap::new(), data: vec![] };
         for word in words {
-            let (field, text) = word.split_once('=').unwrap_or(("zoo", word));
-            let is_new = if others.contains(&field) {
-                split.others.insert(field.to_owned(), text.to_owned()).is_none()
-            } else if arch::spec::FIELDS.contains(&field) {
-                let value = serde_json::to_value(spec::axes::scalar(text)).unwrap_or_default();
-                split.map.insert(field.to_owned(), value).is_none()
-            } else {
-                let known = arch::spec::FIELDS.iter().chain(others).copied().collect::<Vec<_>>().join(", ");
-                return Err(Failure::input(format!("no field is called {field}"), format!("use one of {known}")));
+            let is_new = match word.split_once('=') {
+                None => split.map.insert("zoo".into(), word.as_str().into()).is_none(),
+                Some((key, text)) => split.add(key.trim(), spec::words::piece(text)?, others)?,
             };
             if !is_new {
-                return Err(Failure::input(format!("{field} is given twice"), "give each field once"));
+                let key = word.split_once('=').map_or("zoo", |(key, _)| key);
+                return Err(Failure::input(format!("{key} is given twice"), "give each field once"));
             }
         }
         Ok(split)
+    }
+
+    /// Whether the key is new.
+    fn add(&mut self, key: &str, piece: Piece, others: &[&str]) -> Result<bool, Failure> {
+        let path = fields::path_of(key).unwrap_or_default();
+        let other = match path.as_str() {
+            _ if others.contains(&key) => key,
+            "init.weights" => "weights",
+            "data.name" => "data",
+            _ => "",
+        };
+        if others.contains(&other) {
+            return Ok(self.others.insert(other.to_owned(), piece.text).is_none());
+        }
+        if let Some(field) = path.strip_prefix("model.").filter(|field| arch::spec::FIELDS.contains(field)) {
+            let value = serde_json::to_value(axes::typed(&path, piece)).unwrap_or_default();
+            return Ok(self.map.insert(field.to_owned(), value).is_none());
+        }
+        if path.starts_with("data.") && known::kind(&path).is_some() && !others.is_empty() {
+            let is_new = self.data.iter().all(|(known, _)| *known != path);
+            let value = axes::typed(&path, piece);
+            self.data.push((path, value));
+            return Ok(is_new);
+        }
+        let names = || arch::spec::FIELDS.iter().chain(others).copied();
+        let near = spec::words::nearest(key, names()).map(str::to_owned);
+        let of_data = || fields::suggestion(key).filter(|path| path.starts_with("data.") && !others.is_empty());
+        let near = near.or_else(of_data).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        let known = names().collect::<Vec<_>>().join(", ");
+        Err(Failure::input(format!("no field is called {key}"), format!("{near}use one of {known}")))
+    }
+
+    /// The words about a data set's fields, over what is there.
+    pub fn over_data(&self, data: DataSpec) -> Result<DataSpec, Failure> {
+        if self.data.is_empty() {
+            return Ok(data);
+        }
+        let explain = |e: serde_yaml::Error| Failure::from(spec::experiment::explain(&e));
+        let mut tree = serde_yaml::Mapping::new();
+        tree.insert("data".into(), serde_yaml::to_value(data).map_err(explain)?);
+        let mut tree = spec::Value::Mapping(tree);
+        for (path, value) in &self.data {
+            fields::set(&mut tree, path, value.clone());
+        }
+        let part = tree.get("data").cloned().unwrap_or_default();
+        let data: DataSpec = serde_yaml::from_value(part).map_err(explain)?;
+        // A folder without a name is a folder of pictures.
+        let is_nameless = data.name.is_empty() && data.path.is_some();
+        Ok(if is_nameless { DataSpec { name: "images".into(), ..data } } else { data })
     }
 
     /// A word about something else.
@@ -104,4 +152,36 @@ pub fn input(e: NnError) -> Failure {
 /// What the user can do nothing about.
 pub fn machine(cause: &str) -> Failure {
     Failure { status: crate::failure::FAILED, cause: cause.to_owned(), help: "please report this".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHERS: [&str; 3] = ["weights", "data", "size"];
+
+    fn split(words: &[&str]) -> Result<Words, Failure> {
+        Words::split(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), &OTHERS)
+    }
+
+    #[test]
+    fn words_are_understood_as_those_of_a_sweep_are() {
+        let words =
+            split(&["resnet50", "blocks=[1,1]", "model.se=True", "scale='4'", "init.weights='a, b.pth'"]).unwrap();
+        let model = words.model().unwrap();
+        assert_eq!((model.zoo.as_deref(), model.blocks, model.se), (Some("resnet50"), Some(vec![1, 1]), Some(true)));
+        assert_eq!((model.scale, words.get("weights")), (Some(4), Some("a, b.pth")));
+        let words = split(&["data=cifar10", "data.path=../c10", "data.size=1e2", "data.augment.flip=true"]).unwrap();
+        let data = words.over_data(DataSpec { pad_to: Some(32), ..DataSpec::default() }).unwrap();
+        assert_eq!((data.path.as_deref(), data.size, data.pad_to), (Some("../c10"), Some(100), Some(32)));
+        assert!(data.augment.flip && words.get("data") == Some("cifar10"));
+        for (word, near) in
+            [("scle=2", "scale"), ("sise=3", "size"), ("resize_=2", "data.resize"), ("wieght=x", "weights")]
+        {
+            let e = split(&[word]).err().unwrap();
+            assert!(e.help.contains(&format!("did you mean {near}?")), "{word}: {e:?}");
+        }
+        assert!(split(&["scale=2", "model.scale=4"]).is_err() && split(&["weights='a"]).is_err());
+        assert!(Words::split(&["data.size=3".into()], &[]).is_err(), "a network alone has no data");
+    }
 }

@@ -115,12 +115,13 @@ fn data_words(mut data: DataSpec, words: &Words) -> Result<DataSpec, Failure> {
         words.get(key).map(parse).transpose()
     };
     if let Some(name) = words.get("data") {
-        data = DataSpec { name: name.to_owned(), path: None, ..data };
+        data = data.renamed(name);
         // A folder that is meant by its bare name.
         if !name.contains('/') && Path::new(name).join("val").is_dir() {
             data.name = format!("./{name}");
         }
     }
+    data = words.over_data(data)?;
     data.size = number("size")?.or(data.size);
     data.pad_to = number("pad_to")?.or(data.pad_to);
     data.resize = number("resize")?.or(data.resize);

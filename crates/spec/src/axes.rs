@@ -1,7 +1,8 @@
 //! The grammar of axes: `scale=2,4,6,8`, `depth=20..56:9`, `seed=0..4`, `scale+width=2+48,4+26`, `blocks=[2,2],[3,3]`.
 
-use crate::{SpecError, Value, fields};
-use serde_yaml::Number;
+use crate::known::{self, Kind};
+use crate::words::{self, Piece};
+use crate::{SpecError, Value, fields, range};
 
 /// One axis of a sweep: fields that change together, and the points along it.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,9 +15,6 @@ pub struct Axis {
     pub points: Vec<Vec<Value>>,
 }
 
-/// More points on one axis than this are a slip of the keyboard.
-const MOST_POINTS: usize = 100_000;
-
 impl Axis {
     /// A word of the command line.
     pub fn parse(word: &str) -> Result<Axis, SpecError> {
@@ -26,50 +24,62 @@ impl Axis {
                 "write axes as name=values, e.g. scale=2,4,6,8",
             ));
         };
-        let items = split_outside_brackets(text, ',');
+        let label = label.trim();
+        let paths = paths(label)?;
+        let items = words::split(text, ',').map_err(|e| e.at(label))?;
         if items.iter().any(|item| item.trim().is_empty()) {
             return Err(SpecError::new(
                 format!("{label}= has an empty value"),
                 format!("give {label} one or more values separated by commas, e.g. {label}=2,4"),
             ));
         }
-        let width = label.split('+').count();
         let mut points = Vec::new();
         for item in items {
-            points.extend(if width == 1 { range_or_scalar(label, item)? } else { vec![zipped(label, item, width)?] });
+            match &paths[..] {
+                [path] => points.extend(range_or_value(label, path, item)?),
+                paths => points.push(zipped(label, paths, item)?),
+            }
         }
-        Axis::new(label, points)
+        Axis::new(label, paths, points)
     }
 
-    /// An entry of `axes:`, `arms:` or `one_at_a_time:` in a file: a list, or the command line's text.
+    /// An entry of `axes:` or `one_at_a_time:` in a file: a list, or the command line's text.
     pub fn from_yaml(label: &str, value: &Value) -> Result<Axis, SpecError> {
-        let width = label.split('+').count();
-        match value {
-            Value::String(text) => Axis::parse(&format!("{label}={text}")),
-            Value::Sequence(items) if !items.is_empty() => {
-                let point = |item: &Value| match item {
-                    Value::Sequence(parts) if width > 1 => check_width(label, parts.clone(), width),
-                    Value::String(text) if width > 1 => zipped(label, text, width),
-                    other if width == 1 => Ok(vec![other.clone()]),
-                    _ => check_width(label, vec![item.clone()], width),
-                };
-                Axis::new(label, items.iter().map(point).collect::<Result<_, _>>()?)
-            }
+        let items = match value {
+            Value::String(text) => return Axis::parse(&format!("{label}={text}")),
+            Value::Sequence(items) if !items.is_empty() => items.clone(),
             Value::Sequence(_) | Value::Null | Value::Mapping(_) | Value::Tagged(_) => {
-                Err(SpecError::new(format!("axis {label} has no values"), format!("give a list, e.g. {label}: [2, 4]")))
+                paths(label)?;
+                let help = format!("give a list, e.g. {label}: [2, 4]");
+                return Err(SpecError::new(format!("axis {label} has no values"), help));
             }
-            scalar => Axis::new(label, vec![vec![scalar.clone()]]),
-        }
+            scalar => vec![scalar.clone()],
+        };
+        let paths = paths(label)?;
+        let point = |item: Value| match (&paths[..], item) {
+            ([path], item) => Ok(vec![known::fit(path, item, false)]),
+            (paths, Value::Sequence(parts)) => {
+                let parts = check_width(label, parts, paths.len())?;
+                Ok(paths.iter().zip(parts).map(|(path, part)| known::fit(path, part, false)).collect())
+            }
+            (paths, Value::String(text)) => zipped(label, paths, &text),
+            (paths, item) => check_width(label, vec![item], paths.len()),
+        };
+        let points = items.into_iter().map(point).collect::<Result<_, _>>()?;
+        Axis::new(label, paths, points)
     }
 
-    fn new(label: &str, points: Vec<Vec<Value>>) -> Result<Axis, SpecError> {
-        let paths = label.split('+').map(fields::path_of).collect::<Result<Vec<_>, _>>()?;
-        if let Some(twice) = (1..paths.len()).find(|&i| paths[..i].contains(&paths[i])) {
-            return Err(SpecError::new(format!("{label} names {} twice", paths[twice]), "name each field once"));
-        }
+    fn new(label: &str, paths: Vec<String>, points: Vec<Vec<Value>>) -> Result<Axis, SpecError> {
         if let Some(twice) = (1..points.len().min(1000)).find(|&i| points[..i].contains(&points[i])) {
             let shown = show_point(&points[twice]);
-            return Err(SpecError::new(format!("{label} lists {shown} twice"), "list each value once"));
+            let is_list = paths.iter().all(|path| matches!(known::kind(path), Some(Kind::Wholes | Kind::Reals)));
+            let help = if is_list && points.iter().flatten().all(Value::is_number) {
+                let items = points.iter().map(|point| show_point(point)).collect::<Vec<_>>().join(",");
+                format!("a value of {label} is a list; write {label}=[{items}]")
+            } else {
+                "list each value once".into()
+            };
+            return Err(SpecError::new(format!("{label} lists {shown} twice"), help));
         }
         Ok(Axis { label: label.to_owned(), paths, points })
     }
@@ -77,6 +87,15 @@ impl Axis {
     /// Whether it moves the seed and nothing else: seeds repeat an arm, they do not make one.
     pub fn is_seed(&self) -> bool {
         self.paths == ["seed"]
+    }
+}
+
+/// The fields of a label such as `scale+width`.
+fn paths(label: &str) -> Result<Vec<String>, SpecError> {
+    let paths = label.split('+').map(|name| fields::path_of(name.trim())).collect::<Result<Vec<_>, _>>()?;
+    match (1..paths.len()).find(|&i| paths[..i].contains(&paths[i])) {
+        Some(twice) => Err(SpecError::new(format!("{label} names {} twice", paths[twice]), "name each field once")),
+        None => Ok(paths),
     }
 }
 
@@ -88,9 +107,13 @@ pub fn show_point(point: &[Value]) -> String {
 /// A value as a user would write it.
 pub fn show(value: &Value) -> String {
     match value {
+        Value::Null => "none".into(),
         Value::String(s) => s.clone(),
         Value::Bool(b) => b.to_string(),
-        Value::Number(n) => n.to_string(),
+        Value::Number(n) => {
+            let text = n.to_string();
+            text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+        }
         Value::Sequence(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(",")),
         other => serde_json::to_string(other).unwrap_or_default(),
     }
@@ -106,53 +129,41 @@ fn check_width(label: &str, parts: Vec<Value>, width: usize) -> Result<Vec<Value
     ))
 }
 
-fn zipped(label: &str, item: &str, width: usize) -> Result<Vec<Value>, SpecError> {
-    check_width(label, split_outside_brackets(item, '+').into_iter().map(scalar).collect(), width)
+fn zipped(label: &str, paths: &[String], item: &str) -> Result<Vec<Value>, SpecError> {
+    let parts = words::split(item, '+').map_err(|e| e.at(label))?;
+    if parts.len() != paths.len() {
+        let shown = parts.iter().map(|part| Value::from(part.trim())).collect();
+        return check_width(label, shown, paths.len());
+    }
+    paths.iter().zip(parts).map(|(path, part)| value(label, path, part)).collect()
 }
 
-fn range_or_scalar(label: &str, item: &str) -> Result<Vec<Vec<Value>>, SpecError> {
-    let Some((first, rest)) = item.split_once("..") else { return Ok(vec![vec![scalar(item)]]) };
-    let (last, step) = rest.split_once(':').unwrap_or((rest, "1"));
-    let malformed = || {
-        let help = format!("write first..last or first..last:step, e.g. {label}=20..56:9");
-        SpecError::new(format!("{label}={item} is not a range"), help)
-    };
-    let number = |s: &str| s.trim().parse::<f64>().ok().filter(|x| x.is_finite()).ok_or_else(malformed);
-    let (a, b, by) = (number(first)?, number(last)?, number(step)?);
-    if by <= 0.0 {
-        return Err(SpecError::new(format!("{label}={item} has a step of {step}"), "give a step above 0"));
+fn range_or_value(label: &str, path: &str, item: &str) -> Result<Vec<Vec<Value>>, SpecError> {
+    let takes_numbers = matches!(known::kind(path), Some(Kind::Whole | Kind::Real));
+    // `../photos` is a folder. A field that is not known may take anything.
+    if (takes_numbers || known::kind(path).is_none())
+        && let Some(points) = range::points(label, item, takes_numbers)?
+    {
+        return Ok(points.into_iter().map(|point| vec![known::fit(path, point, false)]).collect());
     }
-    if a > b {
-        return Err(SpecError::new(
-            format!("{label}={item} runs backwards"),
-            format!("write the smaller end first: {label}={last}..{first}"),
-        ));
-    }
-    let steps = ((b - a) / by).round();
-    if steps >= MOST_POINTS as f64 {
-        return Err(SpecError::new(format!("{label}={item} has {steps} points"), "give a larger step"));
-    }
-    let last_reached = a + ((b - a) / by + 1e-9).floor() * by;
-    if (last_reached - b).abs() > 1e-9 * b.abs().max(1.0) {
-        return Err(SpecError::new(
-            format!(
-                "{label}={item} does not reach its end: both ends are included, and the steps end on {last_reached}"
-            ),
-            format!("write {label}={first}..{last_reached}:{step}"),
-        ));
-    }
-    let whole = [first, step].iter().all(|s| s.trim().parse::<i64>().is_ok());
-    // Rounding to twelve digits turns 0.1 + 2 * 0.1 back into 0.3.
-    let at = |i: usize| (a + i as f64 * by) * 1e12;
-    let value = |i: usize| {
-        if whole { Number::from(a as i64 + i as i64 * by as i64) } else { Number::from(at(i).round() / 1e12) }
-    };
-    Ok((0..=steps as usize).map(|i| vec![Value::Number(value(i))]).collect())
+    Ok(vec![vec![value(label, path, item)?]])
+}
+
+/// One value of the field at `path`, as it is typed.
+fn value(label: &str, path: &str, item: &str) -> Result<Value, SpecError> {
+    let piece = words::piece(item).map_err(|e| e.at(label))?;
+    Ok(typed(path, piece))
+}
+
+/// What was typed as the value of the field at `path`: text stays as it is, numbers become numbers.
+pub fn typed(path: &str, piece: Piece) -> Value {
+    let is_text = piece.is_quoted || matches!(known::kind(path), Some(Kind::Text | Kind::Name));
+    let value = if is_text { Value::String(piece.text) } else { scalar(&piece.text) };
+    known::fit(path, value, piece.is_quoted)
 }
 
 /// A word as the value that a YAML file would hold; nan and inf become numbers, to be refused as such.
-pub fn scalar(text: &str) -> Value {
-    let text = text.trim();
+fn scalar(text: &str) -> Value {
     if text.starts_with(['[', '{']) {
         return serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.into()));
     }
@@ -172,27 +183,11 @@ pub fn scalar(text: &str) -> Value {
     }
 }
 
-fn split_outside_brackets(text: &str, separator: char) -> Vec<&str> {
-    let (mut parts, mut depth, mut start) = (Vec::new(), 0_i32, 0);
-    for (i, c) in text.char_indices() {
-        match c {
-            '[' | '{' => depth += 1,
-            ']' | '}' => depth -= 1,
-            c if c == separator && depth == 0 => {
-                parts.push(&text[start..i]);
-                start = i + c.len_utf8();
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_yaml::Number;
 
     fn shown(word: &str) -> String {
         match Axis::parse(word) {
@@ -214,12 +209,25 @@ mod tests {
         assert_eq!(shown("scale+width=2+48,4+26,8+14"), "model.scale+model.width = 2+48 4+26 8+14");
         assert_eq!(shown("blocks=[2,2],[3,4,6,3]"), "model.blocks = [2,2] [3,4,6,3]");
         assert_eq!(shown("zoo=resnet50,res2net50"), "model.zoo = resnet50 res2net50");
+        assert_eq!(shown("lr=1e-13..3e-13:1e-13"), "train.optimizer.sgd.lr = 1e-13 2e-13 3e-13");
+        assert_eq!(shown("train.label_smoothing=0..0.3:0.1"), "train.label_smoothing = 0 0.1 0.2 0.3");
+        assert_eq!(shown("train.mixup=-0.3..0.3:0.3"), "train.mixup = -0.3 0 0.3");
+        assert_eq!(shown("batch=1e1,2.0e1"), "train.batch_size = 10 20");
+        assert_eq!(shown("data=../photos,./v1..v2"), "data.name = ../photos ./v1..v2");
+        assert_eq!(shown("weights=none,'none','a, b'"), "init.weights = none none a, b");
+        assert_eq!(shown("data.pad_to=null,32"), "data.pad_to = none 32");
+        assert_eq!(shown("plain=True,false"), "train.plain = true false");
+        assert_eq!(
+            shown("zoo+weights=resnet50+'a+b',resnet101+none"),
+            "model.zoo+init.weights = resnet50+a+b resnet101+none"
+        );
     }
 
     #[test]
     fn mistakes_come_with_their_remedy() {
         insta::assert_snapshot!(
-            ["scle=2", "scale=", "seed=5..1", "depth=20..60:9", "scale+width=2", "scale=2,2", "scale", "lr=1..x", "n=1..2:0"]
+            ["scle=2", "scale=", "seed=5..1", "depth=20..60:9", "scale+width=2", "scale=2,2", "scale", "lr=1..x", "lr=1..2:0",
+             "lr=0.1..0.2", "lr=1..1e30", "blocks=[1,2", "blocks=3,4,3", "ema=0.9"]
                 .map(shown)
                 .join("\n"),
             @r#"
@@ -230,8 +238,13 @@ mod tests {
         scale+width changes 2 fields together, but 2 gives 1 | join 2 values with +, e.g. scale+width=1+1
         scale lists 2 twice | list each value once
         "scale" is neither a file nor an axis | write axes as name=values, e.g. scale=2,4,6,8
-        lr=1..x is not a range | write first..last or first..last:step, e.g. lr=20..56:9
-        n=1..2:0 has a step of 0 | give a step above 0
+        lr=1..x is not a range | write first..last or first..last:step in numbers, e.g. lr=0.1..0.3:0.1
+        lr=1..2:0 has a step of 0 | give a step above 0
+        lr=0.1..0.2 has no step, and the step is 1 where none is written | write the step behind a colon, e.g. lr=0.1..0.2:0.1
+        lr=1..1e30: its numbers are too far apart | list the values, separated by commas
+        blocks: the bracket [ in [1,2 is never closed | close it; if it belongs to a name, put all of it in quotes: '[1,2'
+        blocks lists 3 twice | a value of blocks is a list; write blocks=[3,4,3]
+        no field is called ema | did you mean train.ema? a field can also be given by its path, e.g. train.label_smoothing
         "#
         );
     }
@@ -243,6 +256,17 @@ mod tests {
             if let Ok(axis) = Axis::parse(&word) {
                 prop_assert!(!axis.points.is_empty());
                 prop_assert!(axis.points.iter().all(|p| p.len() == axis.paths.len()));
+            }
+        }
+
+        /// What stands in quotes is text, and comes back as it was.
+        #[test]
+        fn quoted_text_comes_back(texts in prop::collection::hash_set("\\PC{0,12}|[ '\",+=\\[\\]{}.:~a1-]{0,12}", 1..4)) {
+            let quoted: Vec<String> = texts.iter().map(|text| words::quote(text)).collect();
+            for name in ["weights", "data.path"] {
+                let axis = Axis::parse(&format!("{name}={}", quoted.join(","))).unwrap();
+                let expected: Vec<_> = texts.iter().map(|text| vec![Value::String(text.clone())]).collect();
+                prop_assert_eq!(axis.points, expected);
             }
         }
 

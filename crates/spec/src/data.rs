@@ -105,6 +105,15 @@ impl Default for Augment {
 }
 
 impl DataSpec {
+    /// The same treatment of another data set: where the old one lies, and how much of it is generated, is its own.
+    pub fn renamed(self, name: impl Into<String>) -> DataSpec {
+        let name = name.into();
+        if name == self.name {
+            return self;
+        }
+        DataSpec { name, path: None, images: None, classes: None, ..self }
+    }
+
     /// Refuses what no pipeline can do, naming the field and its value.
     pub fn check(&self) -> Result<(), SpecError> {
         let counts =

@@ -2,6 +2,7 @@
 
 use crate::SpecError;
 use crate::experiment::explain;
+use crate::words;
 use serde::{Deserialize, Serialize};
 use serde_yaml::{Mapping, Value};
 
@@ -89,11 +90,12 @@ impl ExecutorSpec {
             }
         };
         let mut tree = serde_yaml::to_value(&slurm).map_err(|e| explain(&e))?;
-        for field in fields.split(',').filter(|field| !field.is_empty()) {
+        let fields = words::split(fields, ',').map_err(|e| e.at("--executor"))?;
+        for field in fields.into_iter().filter(|field| !field.is_empty()) {
             let Some((name, value)) = field.split_once('=') else {
                 return Err(SpecError::new(format!("\"{field}\" of --executor has no ="), "write e.g. partition=gpu"));
             };
-            set(&mut tree, name, value);
+            set(&mut tree, name.trim(), &words::piece(value).map_err(|e| e.at("--executor"))?.text);
         }
         let slurm: SlurmSpec = serde_yaml::from_value(tree).map_err(|e| explain(&e).at("--executor"))?;
         slurm.check()?;
@@ -143,6 +145,8 @@ mod tests {
         let ExecutorSpec::Slurm(slurm) = &changed else { panic!("{changed:?}") };
         assert_eq!((slurm.partition.as_str(), slurm.time.as_str(), slurm.cpus), ("gpu", "30", 4));
         assert_eq!(file.changed_by("local").unwrap(), ExecutorSpec::Local);
+        let quoted = file.changed_by("slurm:setup='module load a,b',cpus=2").unwrap();
+        assert!(matches!(&quoted, ExecutorSpec::Slurm(slurm) if slurm.setup == "module load a,b" && slurm.cpus == 2));
         for wrong in ["moon", "slurm:partition", "slurm:tiem=4", "slurm:cpus=0", "slurm:cpus=many", "local:x=1"] {
             let e = file.changed_by(wrong).unwrap_err();
             assert!(!e.cause.is_empty() && !e.help.is_empty(), "{wrong}: {e:?}");

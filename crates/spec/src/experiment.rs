@@ -1,7 +1,7 @@
 //! The experiment file as written: a base point and what to vary.
 
-use crate::SpecError;
 use crate::{DataSpec, EarlyStop, ExecutorSpec, InitSpec, Seeds, TrainSpec};
+use crate::{SpecError, Value, known, yaml};
 use arch::ModelWords;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
@@ -67,17 +67,46 @@ fn one_seed() -> Seeds {
     Seeds::List(vec![0])
 }
 
-/// Reads the text of an experiment file; errors name the file, the field and the line.
+/// A folder's name has no more bytes than this: file systems take 255, and pages and checkpoints add to it.
+const LONGEST_NAME: usize = 200;
+
+/// Reads an experiment file; errors name the file, the field and the line.
+pub fn read(bytes: &[u8], file: &str) -> Result<Experiment, SpecError> {
+    parse(yaml::text(bytes).map_err(|e| e.at(file))?, file)
+}
+
+/// Reads the text of an experiment file.
 pub fn parse(text: &str, file: &str) -> Result<Experiment, SpecError> {
-    let typed: Experiment = serde_yaml::from_str(text).map_err(|e| explain(&e).at(file))?;
-    if typed.name.is_empty() || !typed.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
-        return Err(SpecError::new(
-            format!("name \"{}\" cannot name a folder", typed.name),
-            "use letters, digits, hyphens, underscores and dots",
-        )
-        .at(file));
-    }
+    let fields = yaml::fields(text).map_err(|e| e.at(file))?;
+    let tree = Value::Mapping(known::fit_file(fields));
+    let typed: Experiment = serde_yaml::from_value(tree).map_err(|e| located(text, &e).at(file))?;
+    check_name(&typed.name, "name").map_err(|e| e.at(file))?;
     Ok(typed)
+}
+
+/// The text knows lines, which the tree does not; but it does not know what was put right in the tree.
+fn located(text: &str, of_tree: &serde_yaml::Error) -> SpecError {
+    let plain = explain(of_tree);
+    match serde_yaml::from_str::<Experiment>(text) {
+        Err(e) if explain(&e).cause.contains(&plain.cause) => explain(&e),
+        _ => plain,
+    }
+}
+
+/// Refuses a name that cannot be a folder inside of the reports' folder. `what` is where the name stands.
+pub fn check_name(name: &str, what: &str) -> Result<(), SpecError> {
+    let refuse = |help: &str| Err(SpecError::new(format!("{what} \"{name}\" cannot name a folder"), help));
+    if name.len() > LONGEST_NAME {
+        let cause = format!("{what} has {} letters, too many for a folder's name", name.chars().count());
+        return Err(SpecError::new(cause, format!("use at most {LONGEST_NAME}")));
+    }
+    if !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) || name.is_empty() {
+        return refuse("use letters, digits, hyphens, underscores and dots");
+    }
+    if name.starts_with('.') {
+        return refuse("use letters, digits, hyphens, underscores and dots, and no dot in front");
+    }
+    Ok(())
 }
 
 /// A deserializer's message as cause and remedy. serde's own text carries the field, the alternatives and the line.
@@ -87,6 +116,7 @@ pub fn explain(e: &serde_yaml::Error) -> SpecError {
         text.replace("expected usize", "expected a whole number").replace("expected u64", "expected a whole number");
     let text =
         text.replace("expected f64", "expected a number").replace("expected struct ModelWords", "expected fields");
+    let text = text.replace("unit value", "nothing").replace("expected a boolean", "expected true or false");
     let (said, line) = match text.split_once(" at line ") {
         Some((said, line)) => (said, format!(" at line {line}")),
         None => (text.as_str(), String::new()),
@@ -95,6 +125,7 @@ pub fn explain(e: &serde_yaml::Error) -> SpecError {
     let is_name = said.contains("unknown field") || said.contains("unknown variant");
     let (cause, help) = match said.split_once(", expected ") {
         Some((cause, names)) if is_name => (cause, format!("use {names}")),
+        Some((cause, wanted)) if wanted == "true or false" => (cause, format!("write {wanted}")),
         Some((cause, wanted)) => (cause, format!("give {wanted}")),
         None if said.contains("missing field") => {
             (said, "add it; experiments/quickstart.yaml shows a whole file".to_owned())

@@ -1,6 +1,6 @@
 //! Where an override goes: short names of fields, and how a value is set in the file's tree.
 
-use crate::{SpecError, Value};
+use crate::{SpecError, Value, known, words};
 use serde_yaml::Mapping;
 
 /// Short names that are not fields of the model.
@@ -16,6 +16,18 @@ const SHORT: [(&str, &str); 9] = [
     ("weights", "init.weights"),
 ];
 
+/// What other programs call them.
+const ELSEWHERE: [(&str, &str); 8] = [
+    ("learning_rate", "lr"),
+    ("bs", "batch"),
+    ("wd", "train.optimizer.sgd.weight_decay"),
+    ("dataset", "data"),
+    ("net", "zoo"),
+    ("network", "zoo"),
+    ("arch", "zoo"),
+    ("pretrained", "weights"),
+];
+
 /// The full path of a field given by its short name or its path.
 pub fn path_of(name: &str) -> Result<String, SpecError> {
     if let Some((_, path)) = SHORT.iter().find(|(short, _)| *short == name) {
@@ -24,52 +36,90 @@ pub fn path_of(name: &str) -> Result<String, SpecError> {
     if arch::spec::FIELDS.contains(&name) {
         return Ok(format!("model.{name}"));
     }
-    let is_path = ["model.", "init.", "data.", "train."].iter().any(|part| name.starts_with(part));
-    if is_path && name.split('.').all(|part| !part.is_empty()) {
+    if is_override(name) && name.split('.').all(|part| !part.is_empty()) {
         return Ok(name.to_owned());
     }
-    let close = closest(name).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
+    let close = suggestion(name).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
     Err(SpecError::new(
         format!("no field is called {name}"),
         format!("{close}a field can also be given by its path, e.g. train.label_smoothing"),
     ))
 }
 
-/// The known short name at the smallest edit distance, if one is near.
-fn closest(name: &str) -> Option<&'static str> {
-    let known = arch::spec::FIELDS.iter().copied().chain(SHORT.iter().map(|(short, _)| *short));
-    let (distance, nearest) = known.map(|n| (edit_distance(name, n), n)).min()?;
-    (distance <= 2 && distance < nearest.len()).then_some(nearest)
+/// Whether a path leads to what an arm may change.
+pub(crate) fn is_override(path: &str) -> bool {
+    ["model.", "init.", "data.", "train."].iter().any(|part| path.starts_with(part))
 }
 
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(row[j + 1] + 1);
+/// The fields that `name` may stand for, as they can be written: a part of a path, another program's word, or a name
+/// that is nearly right.
+pub fn suggestion(name: &str) -> Option<String> {
+    let wanted = name.to_lowercase().replace('-', "_");
+    let paths = || known::FIELDS.iter().map(|(path, ..)| *path).filter(|path| is_override(path));
+    let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
+    let ends: Vec<String> = paths().filter(|path| path.ends_with(&format!(".{wanted}"))).map(written).collect();
+    if !ends.is_empty() {
+        return Some(ends.join(" or "));
+    }
+    if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == wanted) {
+        return Some((*ours).to_owned());
+    }
+    let short = || SHORT.iter().map(|(short, _)| *short).chain(arch::spec::FIELDS);
+    if let Some(found) = words::nearest(&wanted, short()) {
+        return Some(found.to_owned());
+    }
+    if let Some(found) = words::nearest(&wanted, paths().map(last).filter(|name| name.len() > 3)) {
+        return paths().find(|path| last(path) == found).map(written);
+    }
+    words::nearest(&wanted, paths()).map(str::to_owned)
+}
+
+/// The shortest way to write a path.
+pub fn written(path: &str) -> String {
+    if let Some((short, _)) = SHORT.iter().find(|(_, full)| *full == path) {
+        return (*short).to_owned();
+    }
+    path.strip_prefix("model.").unwrap_or(path).to_owned()
+}
+
+/// Whether two paths are about the same thing, so that one who sets the first does not want the second: one field, a
+/// field and a part of it, a data set's name and its folder, a network's depth and its blocks.
+pub fn same_thing(a: &str, b: &str) -> bool {
+    fn thing(path: &str) -> &str {
+        match path {
+            "data.path" => "data.name",
+            "model.blocks" => "model.depth",
+            other => other,
         }
     }
-    row[b.len()]
+    let (a, b) = (thing(a), thing(b));
+    let is_part = |part: &str, whole: &str| part.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'));
+    a == b || is_part(a, b) || is_part(b, a)
 }
 
 /// Sets one field in the tree of an experiment. Returns a remark where other fields had to give way.
 pub fn set(tree: &mut Value, path: &str, value: Value) -> Option<String> {
     let remark = make_room(tree, path, &value);
+    put(tree, path, value);
+    remark
+}
+
+/// Sets one field and leaves the others.
+pub(crate) fn put(tree: &mut Value, path: &str, value: Value) {
     let mut at = tree;
     for part in path.split('.') {
         if !at.is_mapping() {
             *at = Value::Mapping(Mapping::new());
         }
-        let Value::Mapping(map) = at else { return remark };
+        let Value::Mapping(map) = at else { return };
         at = map.entry(part.into()).or_insert(Value::Null);
     }
     *at = value;
-    remark
+}
+
+/// The value at a path.
+pub(crate) fn get<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(tree, |at, part| at.get(part))
 }
 
 /// Fields that contradict or no longer fit the one that is about to be set leave the tree.
@@ -100,6 +150,14 @@ fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
                 .collect::<Vec<_>>();
             (!gone.is_empty()).then(|| format!("{} of the file is for another family and gives way", gone.join(", ")))
         }
+        "data.name" => another_data_set(tree.get_mut("data")?.as_mapping_mut()?, value),
+        // A folder that is its own name would not be what is read.
+        "data.path" => {
+            let map = tree.get_mut("data")?.as_mapping_mut()?;
+            let name = map.get("name")?.as_str().filter(|name| name.contains('/'))?.to_owned();
+            map.insert("name".into(), "images".into());
+            Some(format!("data.path replaces the folder {name}"))
+        }
         _ => {
             // Schedules and optimizers are maps of one key; setting a field of another kind replaces the kind.
             let mut parts = path.split('.');
@@ -112,5 +170,61 @@ fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
             map.retain(|key, _| key.as_str() == Some(kind));
             None
         }
+    }
+}
+
+/// What is the old data set's alone: where it lies, and how much of it is generated. How images are prepared stays.
+fn another_data_set(data: &mut Mapping, name: &Value) -> Option<String> {
+    if data.get("name") == Some(name) {
+        return None;
+    }
+    let of_the_old = ["path", "images", "classes"].into_iter().filter_map(|field| {
+        let value = data.remove(field).filter(|value| !value.is_null())?;
+        Some(format!("data.{field}={}", crate::axes::show(&value)))
+    });
+    let gone: Vec<String> = of_the_old.collect();
+    let name = crate::axes::show(name);
+    (!gone.is_empty()).then(|| format!("data={name} replaces the file's data set; its {} gives way", gone.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_known_by_its_path_is_suggested_as_it_can_be_written() {
+        let of = |name: &str| suggestion(name).unwrap_or_default();
+        for (name, found) in [
+            ("ema", "train.ema"),
+            ("mixup", "train.mixup"),
+            ("label_smoothing", "train.label_smoothing"),
+            ("label-smoothing", "train.label_smoothing"),
+            ("label_smooting", "train.label_smoothing"),
+            ("weight_decay", "train.optimizer.sgd.weight_decay"),
+            ("augment.flip", "data.augment.flip"),
+            ("flip", "data.augment.flip"),
+            ("batch_size", "batch"),
+            ("learning_rate", "lr"),
+            ("gamma", "train.schedule.step.gamma or train.schedule.multi_step.gamma"),
+            ("scle", "scale"),
+            ("Scale", "scale"),
+            ("4", ""),
+            ("", ""),
+        ] {
+            assert_eq!(of(name), found, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_one_thing_is_set_once() {
+        for (a, b) in [
+            ("data.name", "data.path"),
+            ("model.depth", "model.blocks"),
+            ("train.schedule", "train.schedule.step.every"),
+            ("train.ema", "train.ema"),
+        ] {
+            assert!(same_thing(a, b) && same_thing(b, a), "{a} {b}");
+        }
+        assert!(!same_thing("data.name", "data.size") && !same_thing("train.ema", "train.emaa"));
     }
 }

@@ -7,7 +7,10 @@
 //! - [`trial`]: everything that determines a trial; its parts are [`data`], [`train`] and [`schedule`]
 //! - [`experiment`]: the YAML file as written
 //! - [`seeds`]: a list, or a rule that adds seeds
-//! - [`axes`]: the grammar of `scale=2,4` and `depth=20..56:9`
+//! - [`yaml`]: its text as editors write it
+//! - [`words`]: how a word is cut, with quotes and brackets
+//! - [`axes`]: the grammar of `scale=2,4` and `depth=20..56:9`; `range`: the latter
+//! - [`known`]: every field and what it takes
 //! - [`fields`]: short names of fields, and how an override changes the file
 //! - [`budget`]: `width=match:params@resnet50`, fields that the plan fills in
 //! - [`expand`]: file and axes to arms and trials
@@ -26,11 +29,16 @@ pub mod expand;
 pub mod experiment;
 pub mod fields;
 pub mod id;
+pub mod known;
+mod moves;
+mod range;
 pub mod schedule;
 pub mod seeds;
 pub mod smoke;
 pub mod train;
 pub mod trial;
+pub mod words;
+pub mod yaml;
 
 pub use axes::Axis;
 pub use budget::{Budget, Open, Quantity};
