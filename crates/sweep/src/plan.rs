@@ -141,8 +141,10 @@ fn priced(
     Ok(arms)
 }
 
+/// Whether two arms train the same: network, where its weights start, images, recipe.
 fn is_same(a: &Priced, b: &Priced) -> bool {
-    a.graph == b.graph && a.trial.spec.data == b.trial.spec.data && a.trial.spec.train == b.trial.spec.train
+    let (one, other) = (&a.trial.spec, &b.trial.spec);
+    a.graph == b.graph && one.init == other.init && one.data == other.data && one.train == other.train
 }
 
 fn price(
@@ -277,6 +279,14 @@ axes: {scale: [2, 4]}
         assert_eq!(plan.trials.len(), 2 * 2);
         assert_eq!(plan.trials[0].same_as, ["downsample=conv first_block=grouped"]);
         assert!(plan.notes.iter().any(|n| n.contains("trained once")));
+    }
+
+    #[test]
+    fn arms_that_start_from_other_weights_are_others() {
+        let plan = planned(FILE, "weights=none,./a.pth,./b.pth scale=4").unwrap();
+        let starts: Vec<_> = plan.trials.iter().take(3).map(|t| t.spec.init.weights.as_deref()).collect();
+        assert_eq!((plan.trials.len(), &starts[..]), (6, &[None, Some("./a.pth"), Some("./b.pth")][..]));
+        assert!(!plan.notes.iter().any(|n| n.contains("trained once")), "{:?}", plan.notes);
     }
 
     #[test]
