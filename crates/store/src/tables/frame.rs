@@ -76,7 +76,7 @@ impl Values<'_> {
     /// One value as CSV has it; a missing value is an empty field.
     fn field(&self, row: usize) -> String {
         let shown = match self {
-            Values::Text(v) => v[row].as_ref().map(|text| text.to_string()),
+            Values::Text(v) => v[row].as_ref().map(|text| csv_text(text).into_owned()),
             Values::Count(v) => v[row].map(|n| n.to_string()),
             Values::Real(v) => v[row].map(|x| x.to_string()),
             Values::Flag(v) => v[row].map(|b| b.to_string()),
@@ -133,6 +133,13 @@ fn encode<'a>(parts: impl Iterator<Item = Table<'a>>, metadata: KeyValueMetadata
     writer.finish()?;
     drop(writer);
     Ok(bytes)
+}
+
+/// Text as a cell of a CSV file. A spreadsheet computes what begins with `=`, `+`, `-` or `@`, so an apostrophe stands
+/// before it, unless it is a number.
+pub fn csv_text(text: &str) -> Cow<'_, str> {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
 /// The table as CSV.

@@ -7,6 +7,7 @@ mod columns;
 pub(crate) mod frame;
 
 pub use columns::TRIAL_COLUMNS;
+pub use frame::csv_text;
 
 use crate::{StoreError, SweepDir, SweepRows, TrialRow, atomic};
 use columns::Read;
@@ -190,6 +191,21 @@ mod tests {
         assert_eq!((text(&trials, "val_loss", 0), text(&trials, "seed", 1)), ("NaN".into(), u64::MAX.to_string()));
         // A metric cannot hide a fixed column.
         assert_eq!((text(&trials, "steps", 0), text(&trials, "steps_", 0)), ("0".into(), "0.5".into()));
+    }
+
+    #[test]
+    fn no_cell_of_a_csv_file_is_a_formula() {
+        for (text, cell) in
+            [("=1+1", "'=1+1"), ("@x", "'@x"), ("-a", "'-a"), ("-0.5", "-0.5"), ("a=b", "a=b"), ("", "")]
+        {
+            assert_eq!(csv_text(text), cell);
+        }
+        let mut rows = rows();
+        rows.trials[0].planned.label = "=HYPERLINK(1)".into();
+        let (_folder, dir) = written(&rows);
+        let file = std::fs::read_to_string(dir.trials_csv()).unwrap();
+        assert!(file.contains(",'=HYPERLINK(1),"), "{file}");
+        assert_eq!(text(&read(&dir.trials_parquet()), "label", 0), "=HYPERLINK(1)");
     }
 
     #[test]

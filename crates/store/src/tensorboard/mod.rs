@@ -134,6 +134,9 @@ pub fn hparams_of(trial: &PlannedTrial) -> Vec<(String, HParam)> {
     for part in ["model", "data", "train"] {
         flatten("", &spec[part], &mut found);
     }
+    // Beside the weights of arms that start from some, those of arms that start from none.
+    let weights = trial.spec.init.weights.clone().unwrap_or_else(|| "none".into());
+    found.push(("init.weights".into(), HParam::Text(weights)));
     let depth = trial.spec.model.depth().map(|depth| ("depth", depth as u64));
     let costs = [("parameters", trial.parameters), ("macs", trial.macs), ("rf_max_px", trial.rf_max_px)];
     for (name, value) in depth.into_iter().chain(costs) {
@@ -298,6 +301,7 @@ mod tests {
         assert_eq!(get("scale"), Some(HParam::Number(model.scale as f64)));
         assert_eq!(get("depth"), model.depth().map(|depth| HParam::Number(depth as f64)));
         assert_eq!(get("lr"), Some(HParam::Number(0.1)));
+        assert_eq!(get("init.weights"), Some(HParam::Text("none".into())));
         assert_eq!(get("data"), Some(HParam::Text("mnist5k".into())));
         assert_eq!(get("schedule"), Some(HParam::Text(r#"{"cosine":{"warmup_epochs":5,"min_lr":0.0}}"#.into())));
         assert_eq!((get("path"), get("parameters")), (None, Some(HParam::Number(1.0))));
