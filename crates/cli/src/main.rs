@@ -3,7 +3,8 @@
 //! Reading order:
 //! - [`args`]: the command line as types
 //! - [`commands`]: one file per command
-//! - [`request`]: words to a plan
+//! - [`line`] and [`request`]: words to a plan
+//! - [`named`]: what a bare word names: a sweep, a run
 //! - [`network`]: words to a network with weights; [`published`] and [`bring`]: what can be downloaded
 //! - [`trained`]: a network with its weights, and how it wants its images
 //! - [`smoke`]: what a smoke test needs beside its plan
@@ -23,6 +24,8 @@ mod effective;
 mod failure;
 mod fields;
 mod given;
+mod line;
+mod named;
 mod network;
 mod price;
 mod print;
@@ -40,6 +43,7 @@ mod watch;
 
 use args::{Cli, Command};
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use failure::{Failure, WRONG_INPUT};
 use std::process::ExitCode;
 
@@ -92,12 +96,28 @@ fn run(command: Command) -> Result<u8, Failure> {
 
 /// clap's message as cause and remedy.
 fn usage(e: &clap::Error) -> Failure {
+    let words: Vec<String> = std::env::args().skip(1).collect();
     let text = e.to_string();
-    let cause = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ").map(str::to_owned));
-    let command = std::env::args().nth(1).filter(|word| !word.starts_with('-')).map(|word| word + " ");
-    let help = tip.unwrap_or_else(|| format!("see res2lab {}--help", command.unwrap_or_default()));
-    Failure { status: WRONG_INPUT, cause, help }
+    let command = words.first().filter(|word| !word.starts_with('-')).map(|word| word.to_owned() + " ");
+    let help = format!("see res2lab {}--help", command.unwrap_or_default());
+    // What is missing stands in the lines below the first.
+    if e.kind() == ErrorKind::MissingRequiredArgument {
+        let missing: Vec<&str> =
+            text.lines().skip(1).take_while(|line| line.starts_with("  ")).map(str::trim).collect();
+        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+        let usage = usage.map(|usage| format!("write {usage}; ")).unwrap_or_default();
+        return Failure { status: WRONG_INPUT, cause: format!("{first} {}", missing.join(" ")), help: usage + &help };
+    }
+    // `--scale 2` is an axis in a flag's place.
+    let unknown = match e.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if e.kind() == ErrorKind::UnknownArgument => Some(flag),
+        _ => None,
+    };
+    let as_field = unknown.and_then(|flag| line::flag_as_field(&words, flag));
+    let help = as_field.or(tip).unwrap_or(help);
+    Failure { status: WRONG_INPUT, cause: first, help }
 }
 
 fn one_line(text: &str) -> String {

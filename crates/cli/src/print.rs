@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 pub fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(headers);
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>()));
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if i == 0 { 0 } else { 2 }, 0));
         if i >= left {
@@ -18,6 +18,28 @@ pub fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
         }
     }
     line(&table.lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
+}
+
+/// Letters of a name in a table; a longer one would make every line as long.
+const LONGEST_NAME: usize = 60;
+
+/// Text that keeps to its line.
+pub fn one_line(text: &str) -> String {
+    if text.contains(|c: char| c.is_control()) {
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A name with its middle left out where it is long: names often begin and often end alike.
+pub fn shortened(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    let (head, tail) = (&letters[..LONGEST_NAME / 2], &letters[letters.len() - LONGEST_NAME / 2 + 1..]);
+    head.iter().chain(&['…']).chain(tail).collect()
 }
 
 /// Indented JSON.
@@ -83,6 +105,15 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_keep_to_their_place() {
+        let long = format!("{}{}", "a".repeat(200), "z".repeat(100));
+        let short = shortened(&long);
+        assert_eq!(short.chars().count(), LONGEST_NAME);
+        assert!(short.starts_with("aaa") && short.contains('…') && short.ends_with("zzz"));
+        assert_eq!((shortened("scale=4").as_str(), one_line("a\n b\tc").as_str()), ("scale=4", "a b c"));
+    }
 
     #[test]
     fn numbers_and_durations_are_short() {

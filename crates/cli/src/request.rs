@@ -2,13 +2,12 @@
 
 use crate::args::SweepArgs;
 use crate::failure::Failure;
-use spec::{Arm, Axis, DataSpec, Expansion, Experiment, Quantity, TrialSpec};
+use crate::line;
+use spec::{Arm, DataSpec, Expansion, Experiment, Quantity, TrialSpec};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use store::{Plan, PlannedTrial, SweepDir};
 use sweep::{DataFacts, SweepError, World};
-
-const DEFAULT_EXPERIMENT: &str = "experiments/quickstart.yaml";
 
 /// A planned sweep that is not on the disk yet.
 pub struct Request {
@@ -33,12 +32,16 @@ pub enum Purpose {
 pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let mut words = args.words.clone();
     words.extend(args.plain.then(|| "plain=true".to_owned()));
-    let (file, axes) = split(&words)?;
-    let text = std::fs::read_to_string(&file).map_err(|e| {
+    if let Some(name) = &args.name {
+        spec::experiment::check_name(name, "--name")?;
+    }
+    let notes = RefCell::new(vec![]);
+    let (file, axes) = line::split(&words, &notes)?;
+    let bytes = std::fs::read(&file).map_err(|e| {
         let help = "name an experiment file, e.g. experiments/quickstart.yaml, and axes as name=values";
-        Failure::input(format!("cannot read {}: {e}", file.display()), help)
+        Failure::input(format!("cannot read {}: {e}", absolute(&file).display()), help)
     })?;
-    let experiment = spec::experiment::parse(&text, &file.display().to_string())?;
+    let experiment = spec::experiment::read(&bytes, &file.display().to_string())?;
     let mut expansion = spec::expand(&experiment, &axes)?;
     if args.smoke {
         spec::smoke(&mut expansion);
@@ -52,7 +55,6 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     }
     // Networks in small have few channels, and so coarse steps.
     let tolerance = (!args.keep_going && !args.smoke).then_some(args.tolerance / 100.0);
-    let notes = RefCell::new(vec![]);
     let describe = |spec: &DataSpec| facts(spec, &data, (purpose == Purpose::Look).then_some(&notes));
     let name = args.name.as_ref().unwrap_or(&expansion.name);
     let frozen = frozen(&expansion, &SweepDir::new(args.folders.reports.join(name)))?;
@@ -66,12 +68,6 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
         plan.notes.extend(crate::given::check(&plan.trials, &data, purpose)?);
     }
     if let Some(name) = &args.name {
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
-            return Err(Failure::input(
-                format!("--name \"{name}\" cannot name a folder"),
-                "use letters, digits, hyphens, underscores and dots",
-            ));
-        }
         plan.name = name.clone();
     }
     let dir = SweepDir::new(args.folders.reports.join(&plan.name));
@@ -96,32 +92,6 @@ fn step_us(args: &SweepArgs, trial: &PlannedTrial, count: usize, devices: usize)
     Ok((timing.step_s * 1e6).round() as u64)
 }
 
-/// At most one word without `=` names the file.
-fn split(words: &[String]) -> Result<(PathBuf, Vec<Axis>), Failure> {
-    let (axes, files): (Vec<&String>, Vec<&String>) = words.iter().partition(|word| word.contains('='));
-    let file = match files[..] {
-        [] => DEFAULT_EXPERIMENT.into(),
-        [file] if Path::new(file).exists() || file.ends_with(".yaml") || file.ends_with(".yml") => file.into(),
-        [word] if arch::zoo::find(word).is_ok() => {
-            return Err(Failure::input(format!("\"{word}\" is a network, not a file"), format!("write zoo={word}")));
-        }
-        [word] => {
-            return Err(Failure::input(
-                format!("\"{word}\" is neither a file nor an axis"),
-                "write axes as name=values, e.g. scale=2,4,6,8, and give an existing experiment file",
-            ));
-        }
-        [first, second, ..] => {
-            return Err(Failure::input(
-                format!("two experiment files are given: {first} and {second}"),
-                "give one file; axes are written as name=values",
-            ));
-        }
-    };
-    let axes = axes.into_iter().map(|word| Axis::parse(word)).collect::<Result<_, _>>()?;
-    Ok((file, axes))
-}
-
 /// What a plan must know of a data set. Where the files are not here and need not be, what is known of the name, with a
 /// note.
 fn facts(spec: &DataSpec, data: &Path, notes: Option<&RefCell<Vec<String>>>) -> Result<DataFacts, SweepError> {
@@ -139,7 +109,26 @@ fn facts(spec: &DataSpec, data: &Path, notes: Option<&RefCell<Vec<String>>>) -> 
         ));
         return Ok(as_facts(known));
     }
-    described.map(as_facts).map_err(|e| SweepError::input(e.cause, e.help))
+    described.map(as_facts).map_err(|e| not_here(spec, &wanted.dir, data, (e.cause, e.help)))
+}
+
+/// What is wrong with a data set, with its whole path: a path that starts where the user stands is easily another one.
+fn not_here(spec: &DataSpec, dir: &Path, root: &Path, (cause, help): (String, String)) -> SweepError {
+    let whole = absolute(dir);
+    let shown = dir.display().to_string();
+    let cause = match cause.strip_prefix(&shown) {
+        Some(rest) if dir.is_relative() => format!("{}{rest}", whole.display()),
+        _ => cause,
+    };
+    let is_looked_up = spec.path.is_none() && !spec.name.contains('/') && !dir.exists() && dir.is_relative();
+    let of_root =
+        format!("; data sets are looked for in {}: say with --data DIR where they are", absolute(root).display());
+    SweepError::input(cause, if is_looked_up { help + &of_root } else { help })
+}
+
+/// A path from the root on.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn as_facts(facts: data::Facts) -> DataFacts {
@@ -160,7 +149,10 @@ pub fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Failure
 
 /// The command as typed, for provenance.
 fn command_line() -> String {
-    let quoted = |word: String| if word.contains(' ') { format!("'{word}'") } else { word };
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=,+:@%~".contains(c);
+    let quoted = |word: String| {
+        if !word.is_empty() && word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    };
     let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
     format!("just {}", words.join(" "))
 }

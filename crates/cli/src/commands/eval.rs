@@ -2,14 +2,14 @@
 
 use crate::args::EvalArgs;
 use crate::failure::Failure;
-use crate::{print, trained};
+use crate::{named, print, trained};
 use data::Split;
 use store::assessment::Assessment;
 use train::images::{Target, source, wanted};
 
 /// Evaluates and prints; writes predictions and a page where asked.
 pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
-    let trained = trained::load(&args.words, &args.folders.data)?;
+    let trained = trained::load(&named::runs(&args.words, &args.folders.reports)?, &args.folders.data)?;
     if trained.data.name.is_empty() {
         return Err(Failure::input(
             "no data set is given",

@@ -58,7 +58,7 @@ pub fn show(plan: &Plan, slots: &[Slot]) {
     let has_prices = arms.iter().any(|t| t.price.is_some());
     let rows = arms.iter().map(|t| {
         let mut row = vec![
-            t.label.clone(),
+            print::shortened(&t.label),
             spec::id::readable(&t.spec.model),
             print::short(t.parameters),
             print::short(t.macs),
@@ -82,7 +82,12 @@ pub fn show(plan: &Plan, slots: &[Slot]) {
     }
     print::table(&headers, 2, rows.collect());
     show_finish(plan, slots);
-    plan.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
+    plan.notes.iter().for_each(|note| print::line(&format!("note: {}", print::one_line(note))));
+    let cores = sweep::local::available_cores().len();
+    if let Some(slot) = slots.iter().find(|slot| slot.threads > cores) {
+        let (threads, cores) = (slot.threads, count(cores, "core"));
+        print::line(&format!("note: {threads} threads of a trial share {cores}; fewer (--threads) would be faster"));
+    }
 }
 
 /// Step, wall time and memory of a trial.

@@ -2,7 +2,7 @@
 
 use crate::args::PredictArgs;
 use crate::failure::{FAILED, Failure};
-use crate::{print, trained};
+use crate::{named, print, trained};
 use data::folder::Sample;
 use data::{DataSet, Pictures, Split};
 use serde::Serialize;
@@ -33,7 +33,8 @@ pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
         let ending = word.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         !word.contains('=') && ["jpg", "jpeg", "png"].contains(&ending.as_str())
     };
-    let (pictures, words): (Vec<String>, Vec<String>) = args.words.iter().cloned().partition(|word| is_picture(&word));
+    let named = named::runs(&args.words, &args.folders.reports)?;
+    let (pictures, words): (Vec<String>, Vec<String>) = named.into_iter().partition(|word| is_picture(&word));
     if let Some(tensor) = words.iter().find(|word| !word.contains('=') && word.ends_with(".safetensors")) {
         let words: Vec<String> = words.iter().filter(|word| *word != tensor).cloned().collect();
         return logits(&trained::load(&words, &args.folders.data)?, tensor);

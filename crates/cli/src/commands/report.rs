@@ -2,7 +2,7 @@
 
 use crate::args::ReportArgs;
 use crate::failure::Failure;
-use crate::{print, watch};
+use crate::{named, print, watch};
 use report::{Study, Summary, changes};
 use std::path::PathBuf;
 use store::{Plan, SweepDir, SweepRows, atomic, history, rows, tables};
@@ -10,8 +10,8 @@ use train::environment::now_s;
 
 /// Rebuilds and prints the arms.
 pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
-    let dirs: Vec<SweepDir> =
-        args.names.iter().map(|name| SweepDir::new(args.folders.reports.join(name.trim_end_matches('/')))).collect();
+    let reports = &args.folders.reports;
+    let dirs: Vec<SweepDir> = args.names.iter().map(|name| named::sweep(reports, name)).collect::<Result<_, _>>()?;
     for dir in &dirs {
         Plan::read(dir).map_err(|e| Failure::input(e.cause, e.help))?;
     }
@@ -80,7 +80,7 @@ pub fn show(summary: &Summary) {
     let number = |value: Option<f64>, digits: usize| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"));
     let rows = summary.arms.iter().map(|arm| {
         vec![
-            arm.label.clone(),
+            print::shortened(&arm.label),
             number(arm.mean, 2),
             number(arm.std, 2),
             arm.n.to_string(),

@@ -6,7 +6,7 @@ use crate::effective::Ask;
 use crate::failure::Failure;
 use crate::network::published_input;
 use crate::print;
-use crate::{effective, fields};
+use crate::{effective, fields, named};
 use arch::{Graph, Input, ModelWords, NodeId};
 use explain::{Options, Sign};
 use rf::paths::share_within;
@@ -17,7 +17,7 @@ use serde_yaml::{Mapping, Value};
 use spec::axes::{self, Axis};
 use std::collections::HashSet;
 use store::effective::Effective;
-use store::{Plan, PlannedTrial, SweepDir};
+use store::{Plan, PlannedTrial};
 
 /// One network and what its units see.
 #[derive(Serialize)]
@@ -86,9 +86,12 @@ pub fn run(args: &RfArgs) -> Result<u8, Failure> {
     if args.json && args.page.is_none() {
         return Ok(0);
     }
-    let path = fields::write(args, &asked, &analyses)?;
-    if !args.json {
-        print::line(&format!("page: {}", path.display()));
+    match fields::write(args, &asked, &analyses) {
+        Ok(path) if !args.json => print::line(&format!("page: {}", path.display())),
+        Ok(_) => {}
+        // Nobody asked for a page; what was asked for is printed.
+        Err(e) if args.page.is_none() => print::line(&format!("note: there is no page: {}", e.cause)),
+        Err(e) => return Err(e),
     }
     Ok(0)
 }
@@ -101,7 +104,7 @@ fn measure(args: &RfArgs) -> Result<u8, Failure> {
     if args.how.images == 0 || args.how.images > 100_000 {
         return Err(Failure::input(format!("--images {} is impossible", args.how.images), "give at least 1"));
     }
-    let dir = SweepDir::new(args.folders.reports.join(name));
+    let dir = named::sweep(&args.folders.reports, name)?;
     let plan = Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
     tch::set_num_threads(sweep::local::available_cores().len() as i32);
     let found = effective::measure(&dir, &plan, &ask(&args.how), &args.folders.data)?;
@@ -159,11 +162,16 @@ pub struct Asked {
 
 /// The arms of a sweep of this name, or the networks that the words describe.
 fn networks(args: &RfArgs) -> Result<Vec<Asked>, Failure> {
+    let reports = &args.folders.reports;
     if let [word] = &args.words[..]
         && !word.contains('=')
-        && let Ok(plan) = Plan::read(&SweepDir::new(args.folders.reports.join(word)))
+        && let Ok(dir) = named::sweep(reports, word)
     {
-        return arms(&plan);
+        return arms(&Plan::read(&dir)?);
+    }
+    let bare = args.words.iter().find(|word| !word.contains('='));
+    if let Some(unknown) = bare.and_then(|word| named::unknown(reports, word)) {
+        return Err(unknown);
     }
     let mut varied = Vec::new();
     for word in &args.words {
