@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use serde_json::Value;
+use spec::words;
 use std::cmp::Ordering;
 
 /// A table: names, and rows of values.
@@ -14,7 +15,10 @@ pub struct Rows {
 }
 
 /// Longer ones before those that they begin with.
-const OPERATORS: [&str; 7] = ["!=", "<=", ">=", "=", "<", ">", "~"];
+const OPERATORS: [&str; 8] = ["!=", "<=", ">=", "==", "=", "<", ">", "~"];
+
+/// Values of a column that a message lists.
+const MOST_VALUES: usize = 12;
 
 /// A condition on one column.
 struct Condition {
@@ -25,11 +29,40 @@ struct Condition {
 }
 
 impl Rows {
-    /// Keeps the rows of which all of `conditions` hold.
-    pub fn keep(&mut self, conditions: &[String]) -> Result<(), Failure> {
-        let conditions = conditions.iter().map(|text| self.condition(text)).collect::<Result<Vec<_>, _>>()?;
-        self.rows.retain(|row| conditions.iter().all(|condition| condition.holds(&row[condition.column])));
-        Ok(())
+    /// Keeps the rows of which all of `conditions` hold. A remark if there are none.
+    pub fn keep(&mut self, conditions: &[String]) -> Result<Option<String>, Failure> {
+        let parsed = conditions.iter().map(|text| self.condition(text)).collect::<Result<Vec<_>, _>>()?;
+        let of_one = |condition: &Condition| self.rows.iter().any(|row| condition.holds(&row[condition.column]));
+        // A condition that no row meets by itself is told with the values that there are.
+        let nobodys = conditions.iter().zip(&parsed).find(|(_, condition)| !of_one(condition));
+        let remark = nobodys.map(|(text, condition)| self.nothing(text, condition.column));
+        let had_rows = !self.rows.is_empty();
+        self.rows.retain(|row| parsed.iter().all(|condition| condition.holds(&row[condition.column])));
+        let together = || format!("no row has all of {}", conditions.join(" "));
+        Ok((had_rows && self.rows.is_empty()).then(|| remark.unwrap_or_else(together)))
+    }
+
+    /// That no row meets a condition, and what the rows have.
+    fn nothing(&self, condition: &str, column: usize) -> String {
+        let name = &self.columns[column];
+        let mut values: Vec<&Value> = self.rows.iter().map(|row| &row[column]).filter(|v| !is_missing(v)).collect();
+        values.sort_by(|a, b| compare(a, b));
+        values.dedup_by(|a, b| compare(a, b) == Ordering::Equal);
+        let shown = |value: &&Value| crate::print::shortened(&text(value));
+        let found = match &values[..] {
+            [] => "has no value".to_owned(),
+            [one] => format!("is {} everywhere", shown(one)),
+            [first, .., last] if values.len() > MOST_VALUES && values.iter().all(|v| number(v).is_some()) => {
+                format!("goes from {} to {}", shown(first), shown(last))
+            }
+            some => {
+                let more = some.len().saturating_sub(MOST_VALUES);
+                let more = if more > 0 { format!(" or one of {more} more") } else { String::new() };
+                let list = some.iter().take(MOST_VALUES).map(shown).collect::<Vec<_>>().join(", ");
+                format!("is one of {list}{more}")
+            }
+        };
+        format!("no row has {condition}; {name} {found}")
     }
 
     /// Sorts by a column, from the greatest if its name has a minus before it; rows without a value come last.
@@ -67,7 +100,13 @@ impl Rows {
             ));
         };
         let column = self.column(text[..at].trim())?;
-        let values = text[at + operator.len()..].split(',').map(|value| value.trim().to_owned()).collect();
+        let operator = if operator == "==" { "=" } else { operator };
+        let given = text[at + operator_len(text, at)..].trim();
+        let mut values: Vec<String> = words::pieces(given)?.into_iter().map(|piece| piece.text).collect();
+        // A label may have a comma, and a list is one value however it is spaced.
+        if values.len() > 1 {
+            values.push(given.to_owned());
+        }
         Ok(Condition { column, operator, values })
     }
 
@@ -75,8 +114,10 @@ impl Rows {
     fn column(&self, name: &str) -> Result<usize, Failure> {
         let plain = name.replace('/', "_");
         self.columns.iter().position(|column| *column == name || *column == plain).ok_or_else(|| {
+            let names = || self.columns.iter().map(String::as_str);
+            let near = words::nearest(&plain, names());
             let some: Vec<&str> =
-                self.columns.iter().map(String::as_str).filter(|c| close(c, &plain)).take(5).collect();
+                near.into_iter().chain(names().filter(|c| Some(*c) != near && close(c, &plain))).take(5).collect();
             let like = if some.is_empty() { String::new() } else { format!("did you mean {}? ", some.join(" or ")) };
             Failure::input(format!("there is no column `{name}`"), format!("{like}--describe lists all columns"))
         })
@@ -115,8 +156,18 @@ impl Condition {
 fn equals(value: &Value, wanted: &str) -> bool {
     match (number(value), wanted.parse::<f64>()) {
         (Some(a), Ok(b)) => a == b,
+        _ if wanted.starts_with('[') => without_blanks(&text(value)) == without_blanks(wanted),
         _ => text(value) == wanted,
     }
+}
+
+fn without_blanks(list: &str) -> String {
+    list.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// The length of the operator that stands at a place where there is one.
+fn operator_len(text: &str, at: usize) -> usize {
+    OPERATORS.iter().find(|operator| text[at..].starts_with(**operator)).map_or(1, |operator| operator.len())
 }
 
 /// Numbers by size, other things by their text.
@@ -179,6 +230,29 @@ mod tests {
         assert_eq!(labels(&["label=scale=4"]), ["4"], "a value may hold an operator");
         assert_eq!(labels(&["val_acc1="]), ["10"], "missing");
         assert_eq!(labels(&[]).len(), 4);
+    }
+
+    #[test]
+    fn quotes_and_brackets_keep_together_and_an_empty_table_says_why() {
+        let rows = ["[1,1]", "[1,2]", "a,b", "it's"].map(|name| vec![json!(name)]).to_vec();
+        let lists = Rows { columns: vec!["blocks".into()], rows };
+        let of = |condition: &str| {
+            let mut kept = lists.clone();
+            let remark = kept.keep(&[condition.to_owned()]).unwrap();
+            (kept.rows.iter().map(|row| text(&row[0])).collect::<Vec<_>>(), remark)
+        };
+        assert_eq!(of("blocks=[1, 1]").0, ["[1,1]"]);
+        assert_eq!(of("blocks==[1,1],[1,2]").0, ["[1,1]", "[1,2]"]);
+        assert_eq!(of("blocks=a,b").0, ["a,b"]);
+        assert_eq!(of("blocks='a,b',\"it's\"").0, ["a,b", "it's"]);
+        assert_eq!(of("blocks!=a,b").0.len(), 3);
+        let (none, remark) = of("blocks=[2]");
+        assert!(none.is_empty());
+        assert_eq!(remark.unwrap(), "no row has blocks=[2]; blocks is one of [1,1], [1,2], a,b, it's");
+        assert!(lists.clone().keep(&["blocks='a".into()]).is_err());
+        let mut both = table();
+        let remark = both.keep(&["scale=2".into(), "status=pending".into()]).unwrap();
+        assert_eq!(remark.unwrap(), "no row has all of scale=2 status=pending");
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use crate::args::{Format, TableArgs};
 use crate::failure::Failure;
-use crate::print;
 use crate::select::{Rows, text};
+use crate::{named, print};
 use report::text_table;
 use serde_json::{Map, Value};
-use store::tables::Plain;
-use store::{Plan, SweepDir, SweepRows, rows, tables};
+use store::tables::{Plain, csv_text};
+use store::{Plan, SweepRows, rows, tables};
 
 /// What is shown of the trials if nothing else is asked for; final metrics follow.
 const OF_TRIALS: [&str; 7] = ["label", "seed", "status", "parameters", "macs", "rf_max_px", "wall_s"];
@@ -27,7 +27,7 @@ const OF_ARMS: [&str; 11] = [
 
 /// Prints them.
 pub fn run(args: &TableArgs) -> Result<u8, Failure> {
-    let dir = SweepDir::new(args.folders.reports.join(&args.name));
+    let dir = named::sweep(&args.folders.reports, &args.name)?;
     Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
     let sweep = rows::read(&dir, args.all)?;
     let (plain, shown) = source(args, &sweep);
@@ -36,7 +36,7 @@ pub fn run(args: &TableArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     let mut table = Rows { columns: plain.columns.into_iter().map(|(name, _)| name).collect(), rows: plain.rows };
-    table.keep(&args.conditions)?;
+    let remark = table.keep(&args.conditions)?;
     if let Some(column) = &args.sort {
         table.sort(column)?;
     }
@@ -46,6 +46,12 @@ pub fn run(args: &TableArgs) -> Result<u8, Failure> {
         None => table.choose(&shown.iter().map(String::as_str).collect::<Vec<_>>())?,
     }
     print(&table, args.format)?;
+    match remark {
+        Some(remark) if args.format == Format::Text => print::line(&remark),
+        // Other programs read what is on standard output.
+        Some(remark) => eprintln!("note: {remark}"),
+        None => {}
+    }
     Ok(0)
 }
 
@@ -93,14 +99,16 @@ fn print(table: &Rows, format: Format) -> Result<(), Failure> {
     match format {
         Format::Text => {
             let headers: Vec<&str> = table.columns.iter().map(String::as_str).collect();
-            print::table(&headers, left, rounded());
+            let cells = rounded().into_iter().map(|row| row.iter().map(|cell| print::shortened(cell)).collect());
+            print::table(&headers, left, cells.collect());
         }
         Format::Md => print::line(text_table::markdown(&table.columns, &rounded(), left).trim_end()),
         Format::Latex => print::line(text_table::latex(&table.columns, &rounded(), left).trim_end()),
         Format::Csv => {
             let mut writer = csv::Writer::from_writer(Vec::new());
             let written = writer.write_record(&table.columns);
-            let written = written.and_then(|()| exact().try_for_each(|row| writer.write_record(&row)));
+            let plain = |row: Vec<String>| row.into_iter().map(|cell| csv_text(&cell).into_owned()).collect::<Vec<_>>();
+            let written = written.and_then(|()| exact().try_for_each(|row| writer.write_record(plain(row))));
             written.map_err(|e| Failure::machine(format!("cannot write CSV: {e}"), "report this"))?;
             let bytes = writer.into_inner().unwrap_or_default();
             print::line(String::from_utf8_lossy(&bytes).trim_end());
