@@ -3,13 +3,17 @@
 /// Markdown; columns after the first `left` are numbers and stand to the right.
 pub fn markdown(columns: &[String], rows: &[Vec<String>], left: usize) -> String {
     let line = |cells: &[String]| {
-        let cells: Vec<String> =
-            cells.iter().map(|c| c.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ")).collect();
+        let cells: Vec<String> = cells.iter().map(|c| one_line(c).replace('\\', "\\\\").replace('|', "\\|")).collect();
         format!("| {} |\n", cells.join(" | "))
     };
     let rule: Vec<&str> = (0..columns.len()).map(|i| if i < left { ":--" } else { "--:" }).collect();
     let body: String = rows.iter().map(|row| line(row)).collect();
     format!("{}| {} |\n{body}", line(columns), rule.join(" | "))
+}
+
+/// A row is a line, whatever a name has in it.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// LaTeX for the booktabs package, columns as above.

@@ -52,6 +52,16 @@ fn equal_differences_of_coarse_metrics_are_not_a_certainty() {
 }
 
 #[test]
+fn many_arms_with_the_highest_mean_are_counted() {
+    let equal: Vec<&[f64]> = vec![&[59.0, 60.0]; 12];
+    let said = verdict(&arms(&equal));
+    assert!(said.contains("12 arms share the highest mean top-1 accuracy, 59.5 %: a, b, c"), "{said}");
+    assert!(said.contains(" and 6 more.") && !said.contains("with 59"), "{said}");
+    let two = verdict(&arms(&equal[..2]));
+    assert!(two.contains("Highest mean top-1 accuracy: a with") && two.contains(" and b with"), "{two}");
+}
+
+#[test]
 fn the_baseline_is_the_first_arm_that_has_a_value() {
     let mut rows = cases::quickstart();
     for trial in rows.trials.iter_mut().take(3) {

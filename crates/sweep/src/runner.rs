@@ -379,7 +379,7 @@ impl<'a> Runner<'a> {
 /// `3 s`, `90 minutes`.
 fn limit_in_words(limit: Duration) -> String {
     let (seconds, minutes) = (limit.as_secs_f64(), limit.as_secs_f64() / 60.0);
-    if seconds < 120.0 { format!("{seconds:.0} s") } else { format!("{minutes:.0} minutes") }
+    if seconds < 120.0 { format!("{seconds} s") } else { format!("{minutes:.1} minutes") }
 }
 
 /// The slot in which each trial was started last.

@@ -156,7 +156,9 @@
 
   // Downloads and copies.
   const csvCell = (value) => {
-    const text = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+    const raw = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
+    // A spreadsheet would compute what begins like a formula.
+    const text = /^[=+\-@\t\r]/.test(raw) && Number.isNaN(Number(raw)) ? "'" + raw : raw;
     return /[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
   };
   const csv = (columns, rows) => [columns, ...rows].map((row) => row.map(csvCell).join(",") + "\r\n").join("");

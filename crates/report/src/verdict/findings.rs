@@ -12,6 +12,8 @@ const MOST_SENTENCES: usize = 6;
 const MOST_WITHOUT: usize = 3;
 /// Names in one sentence.
 const MOST_NAMES: usize = 12;
+/// Arms with the same mean that are named with it each.
+const MOST_SHARING: usize = 3;
 /// Seeds beyond which nobody would repeat a trial.
 const MOST_SEEDS: usize = 100;
 
@@ -142,13 +144,22 @@ fn best(study: &Study, measured: &[&Arm]) -> String {
     let key = |arm: &Arm| arm.sample.map_or(f64::INFINITY, |s| sign * s.mean);
     let first = measured.iter().map(|arm| key(arm)).fold(f64::INFINITY, f64::min);
     let leaders: Vec<&&Arm> = measured.iter().filter(|arm| key(arm) <= first).collect();
+    let one_seed = measured.iter().all(|arm| arm.values.len() == 1);
+    let what = if one_seed { study.metric.name.clone() } else { format!("mean {}", study.metric.name) };
+    if leaders.len() > MOST_SHARING {
+        let names: Vec<&str> = leaders.iter().take(MOST_SENTENCES).map(|arm| arm.label.as_str()).collect();
+        let more = leaders.len() - names.len();
+        let names = names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
+        let most = if higher { "highest" } else { "lowest" };
+        let value = leaders[0].sample.map_or(f64::NAN, |sample| sample.mean);
+        let value = format!("{}{}", fixed(value, study.decimals), study.metric.unit);
+        return format!("{} share the {most} {what}, {value}: {names}.", plural(leaders.len(), "arm"));
+    }
     let values: Vec<String> = leaders
         .iter()
         .take(MOST_NAMES)
         .map(|arm| format!("{} with {}", arm.label, value_with_spread(study, arm)))
         .collect();
-    let one_seed = measured.iter().all(|arm| arm.values.len() == 1);
-    let what = if one_seed { study.metric.name.clone() } else { format!("mean {}", study.metric.name) };
     format!("{} {what}: {}.", if higher { "Highest" } else { "Lowest" }, values.join(" and "))
 }
 
