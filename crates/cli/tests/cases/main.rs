@@ -5,3 +5,4 @@ mod common;
 
 mod accidents;
 mod weights;
+mod words;
