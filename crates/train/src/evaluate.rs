@@ -223,7 +223,7 @@ mod tests {
         let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
         let mut net = Net::new(graph, placement).unwrap();
         init::init(net.params_mut(), 0);
-        let mut evaluated = |most: usize| {
+        let evaluated = |most: usize| {
             let resident = Resident::new(&images, &images, &[(0.5, 0.25)], Device::Cpu, Kind::Float);
             let mut source = Small { images: resident, most };
             let mut told = Vec::new();
