@@ -12,7 +12,8 @@ pub fn split(given: &[String], notes: &RefCell<Vec<String>>) -> Result<(PathBuf,
     if let Some((what, written)) = put_otherwise(given) {
         return Err(Failure::input(format!("\"{what}\" is no axis"), format!("write {written}")));
     }
-    let (axes, files): (Vec<&String>, Vec<&String>) = given.iter().partition(|word| word.contains('='));
+    let is_axis = |word: &&String| word.contains('=') && !(is_yaml(word) && Path::new(word).is_file());
+    let (axes, files): (Vec<&String>, Vec<&String>) = given.iter().partition(is_axis);
     let file = match files[..] {
         [] => DEFAULT_EXPERIMENT.into(),
         [file] if is_yaml(file) || (Path::new(file).exists() && !Path::new(file).is_dir()) => file.into(),

@@ -71,6 +71,10 @@ pub fn runs(given: &[String], reports: &Path) -> Result<Vec<String>, Failure> {
         } else if let Some(dir) = sweep_named(reports, path) {
             return Err(is_a_sweep(word, &dir));
         } else {
+            let unknown = if path.exists() { None } else { unknown(reports, word) };
+            if let Some(unknown) = unknown {
+                return Err(unknown);
+            }
             found.push(word.clone());
         }
     }

@@ -120,7 +120,13 @@ fn not_here(spec: &DataSpec, dir: &Path, root: &Path, (cause, help): (String, St
         Some(rest) if dir.is_relative() => format!("{}{rest}", whole.display()),
         _ => cause,
     };
-    let is_looked_up = spec.path.is_none() && !spec.name.contains('/') && !dir.exists() && dir.is_relative();
+    let is_looked_up = spec.path.is_none() && !spec.name.contains('/') && !dir.exists();
+    // Whoever names one data set with the flag for the folder of all.
+    if is_looked_up && root.join("train").is_dir() {
+        let here = root.display().to_string();
+        let here = if here.contains('/') { here } else { format!("./{here}") };
+        return SweepError::input(cause, format!("--data is the folder of all data sets; write data={here}"));
+    }
     let of_root =
         format!("; data sets are looked for in {}: say with --data DIR where they are", absolute(root).display());
     SweepError::input(cause, if is_looked_up { help + &of_root } else { help })

@@ -33,6 +33,7 @@ impl Axis {
                 format!("give {label} one or more values separated by commas, e.g. {label}=2,4"),
             ));
         }
+        refuse_list(label, &paths, text)?;
         let mut points = Vec::new();
         for item in items {
             match &paths[..] {
@@ -129,6 +130,20 @@ fn check_width(label: &str, parts: Vec<Value>, width: usize) -> Result<Vec<Value
     ))
 }
 
+/// `scale=[2,4]` as other programs have it: the values of a field that takes no list stand without brackets.
+fn refuse_list(label: &str, paths: &[String], text: &str) -> Result<(), SpecError> {
+    let takes_one =
+        |path: &String| matches!(known::kind(path), Some(Kind::Whole | Kind::Real | Kind::Flag | Kind::Name));
+    match text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) if paths.iter().all(takes_one) && !inner.contains(['[', ']']) => {
+            let values: Vec<&str> = inner.split(',').map(str::trim).collect();
+            let help = format!("write {label}={}", values.join(","));
+            Err(SpecError::new(format!("{label} takes single values, not the list {}", text.trim()), help))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn zipped(label: &str, paths: &[String], item: &str) -> Result<Vec<Value>, SpecError> {
     let parts = words::split(item, '+').map_err(|e| e.at(label))?;
     if parts.len() != paths.len() {
@@ -187,7 +202,6 @@ fn scalar(text: &str) -> Value {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_yaml::Number;
 
     fn shown(word: &str) -> String {
         match Axis::parse(word) {
@@ -216,6 +230,7 @@ mod tests {
         assert_eq!(shown("data=../photos,./v1..v2"), "data.name = ../photos ./v1..v2");
         assert_eq!(shown("weights=none,'none','a, b'"), "init.weights = none none a, b");
         assert_eq!(shown("data.pad_to=null,32"), "data.pad_to = none 32");
+        assert_eq!(shown("scale=[2, 4]"), "scale takes single values, not the list [2, 4] | write scale=2,4");
         assert_eq!(shown("plain=True,false"), "train.plain = true false");
         assert_eq!(
             shown("zoo+weights=resnet50+'a+b',resnet101+none"),

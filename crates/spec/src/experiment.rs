@@ -79,18 +79,36 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Experiment, SpecError> {
 pub fn parse(text: &str, file: &str) -> Result<Experiment, SpecError> {
     let fields = yaml::fields(text).map_err(|e| e.at(file))?;
     let tree = Value::Mapping(known::fit_file(fields));
-    let typed: Experiment = serde_yaml::from_value(tree).map_err(|e| located(text, &e).at(file))?;
+    let read = serde_yaml::from_value::<Experiment>(tree.clone());
+    let mut typed = read.map_err(|e| located(text, &tree, &e).at(file))?;
+    // A name is what is written, whatever type YAML would give it.
+    if let Ok(Named { name }) = serde_yaml::from_str(text) {
+        typed.name = name;
+    }
     check_name(&typed.name, "name").map_err(|e| e.at(file))?;
     Ok(typed)
 }
 
-/// The text knows lines, which the tree does not; but it does not know what was put right in the tree.
-fn located(text: &str, of_tree: &serde_yaml::Error) -> SpecError {
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// The text knows lines, which the tree does not; but it does not know what was put right in the tree. Written anew, the
+/// tree knows at least the field.
+fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> SpecError {
     let plain = explain(of_tree);
-    match serde_yaml::from_str::<Experiment>(text) {
-        Err(e) if explain(&e).cause.contains(&plain.cause) => explain(&e),
-        _ => plain,
+    let of_text = |text: &str| serde_yaml::from_str::<Experiment>(text).err().map(|e| explain(&e));
+    let is_it = |found: &SpecError| found.cause.contains(&plain.cause);
+    if let Some(found) = of_text(text).filter(is_it) {
+        return found;
     }
+    let written = serde_yaml::to_string(tree).ok().and_then(|text| of_text(&text)).filter(is_it);
+    let of_written = written.map(|found| SpecError {
+        cause: found.cause.split(" at line ").next().unwrap_or_default().to_owned(),
+        ..found
+    });
+    of_written.unwrap_or(plain)
 }
 
 /// Refuses a name that cannot be a folder inside of the reports' folder. `what` is where the name stands.
@@ -117,6 +135,10 @@ pub fn explain(e: &serde_yaml::Error) -> SpecError {
     let text =
         text.replace("expected f64", "expected a number").replace("expected struct ModelWords", "expected fields");
     let text = text.replace("unit value", "nothing").replace("expected a boolean", "expected true or false");
+    let text = text.replace("expected a YAML mapping", "expected names with values, e.g. {scale: [2, 4]}");
+    let text = text.replace("expected a string", "expected text");
+    let text = text.replace("an array of length 2", "a list of two numbers, e.g. [0.3, 1]");
+    let text = text.replace("expected newtype variant", "expected its fields, e.g. {slurm: {partition: gpu}}");
     let (said, line) = match text.split_once(" at line ") {
         Some((said, line)) => (said, format!(" at line {line}")),
         None => (text.as_str(), String::new()),

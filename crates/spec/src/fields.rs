@@ -17,7 +17,13 @@ const SHORT: [(&str, &str); 9] = [
 ];
 
 /// What other programs call them.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 14] = [
+    ("name", "--name"),
+    ("device", "--device"),
+    ("slots", "--slots"),
+    ("threads", "--threads"),
+    ("executor", "--executor"),
+    ("smoke", "--smoke"),
     ("learning_rate", "lr"),
     ("bs", "batch"),
     ("wd", "train.optimizer.sgd.weight_decay"),
@@ -57,12 +63,16 @@ pub fn suggestion(name: &str) -> Option<String> {
     let wanted = name.to_lowercase().replace('-', "_");
     let paths = || known::FIELDS.iter().map(|(path, ..)| *path).filter(|path| is_override(path));
     let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
+    if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == wanted) {
+        return Some((*ours).to_owned());
+    }
+    // A part of the file is no field, but has some.
+    if let Some(inside) = paths().find(|path| path.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('.'))) {
+        return Some(written(inside));
+    }
     let ends: Vec<String> = paths().filter(|path| path.ends_with(&format!(".{wanted}"))).map(written).collect();
     if !ends.is_empty() {
         return Some(ends.join(" or "));
-    }
-    if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == wanted) {
-        return Some((*ours).to_owned());
     }
     let short = || SHORT.iter().map(|(short, _)| *short).chain(arch::spec::FIELDS);
     if let Some(found) = words::nearest(&wanted, short()) {
@@ -207,6 +217,8 @@ mod tests {
             ("learning_rate", "lr"),
             ("gamma", "train.schedule.step.gamma or train.schedule.multi_step.gamma"),
             ("scle", "scale"),
+            ("name", "--name"),
+            ("train", "epochs"),
             ("Scale", "scale"),
             ("4", ""),
             ("", ""),

@@ -2,7 +2,8 @@
 //! the file would set for the same thing.
 
 use crate::axes::{Axis, show, show_point};
-use crate::{Experiment, SpecError, Value, fields, known};
+use crate::known::{self, Kind};
+use crate::{Experiment, SpecError, Value, fields};
 use serde_yaml::Mapping;
 
 /// One override that an arm makes on the base: axis label, shown value, and the fields it sets.
@@ -95,8 +96,7 @@ fn named_arms(arms: &Mapping, fixed: &[Axis], notes: &mut Vec<String>) -> Result
             return Err(SpecError::new("an arm has no name", "give each arm a name, e.g. arms: {plain: {scale: 1}}"));
         }
         let mut sets = Vec::new();
-        for (key, value) in overrides_of(&shown, overrides)? {
-            let key = key_text(&key);
+        for (key, value) in flat(overrides_of(&shown, overrides)?) {
             let path = fields::path_of(&key).map_err(|e| e.at(&format!("arm {shown}")))?;
             match fixed.iter().find(|given| is_about(given, std::slice::from_ref(&path))) {
                 None => {
@@ -113,6 +113,22 @@ fn named_arms(arms: &Mapping, fixed: &[Axis], notes: &mut Vec<String>) -> Result
     }
     notes.extend(given_way.into_iter().map(|(by, of)| format!("{by} replaces the file's {}", of.join(", "))));
     Ok(moves)
+}
+
+/// Fields by their paths, where an arm has a part of the file with fields in it. A schedule is one value.
+fn flat(map: Mapping) -> Vec<(String, Value)> {
+    fn add(path: String, value: Value, found: &mut Vec<(String, Value)>) {
+        let has_fields = known::kind(&path) == Some(Kind::Section) || path.starts_with("train.optimizer");
+        match value {
+            Value::Mapping(map) if has_fields => {
+                map.into_iter().for_each(|(key, value)| add(format!("{path}.{}", key_text(&key)), value, found));
+            }
+            value => found.push((path, value)),
+        }
+    }
+    let mut found = Vec::new();
+    map.into_iter().for_each(|(key, value)| add(key_text(&key), value, &mut found));
+    found
 }
 
 /// The fields that an arm changes. An arm without any is the base network.

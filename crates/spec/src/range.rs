@@ -117,7 +117,7 @@ fn decimal(text: &str) -> Option<Decimal> {
 
 /// The nearest float, or the whole number that it is.
 fn number(digits: i128, exponent: i32) -> Number {
-    let power = u32::try_from(exponent.unsigned_abs()).ok().and_then(|n| 10_i128.checked_pow(n));
+    let power = 10_i128.checked_pow(exponent.unsigned_abs());
     let whole = match power {
         Some(power) if exponent >= 0 => digits.checked_mul(power),
         Some(power) if digits % power == 0 => Some(digits / power),

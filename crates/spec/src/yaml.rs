@@ -50,8 +50,14 @@ fn explain(text: &str, e: &serde_yaml::Error) -> SpecError {
     // The parser often stumbles one line after the letter.
     let lines = text.lines().enumerate().skip(at.saturating_sub(2)).take(2);
     let found = lines.filter_map(|(i, line)| Some((i + 1, odd_letter(line)?))).next();
-    if e.to_string().contains("duplicate key") {
-        return SpecError { help: "write each name once".into(), ..said };
+    if let Some((_, key)) = said.cause.split_once(TWICE) {
+        // Behind it may stand where its map begins, which is not where it stands again.
+        let key = key.split(" at line ").next().unwrap_or_default();
+        let is_it =
+            |line: &str| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'));
+        let second = text.lines().enumerate().filter(|(_, line)| is_it(line)).nth(1);
+        let place = second.map(|(i, _)| format!(" (again on line {})", i + 1)).unwrap_or_default();
+        return SpecError::new(format!("{key} is written twice{place}"), "write each name once");
     }
     match found {
         Some((line, (letter, help))) => SpecError::new(format!("line {line} has {letter}: {}", said.cause), help),
@@ -73,6 +79,9 @@ fn odd_letter(line: &str) -> Option<(&'static str, &'static str)> {
         None
     }
 }
+
+/// Before the key that a map has twice.
+const TWICE: &str = "duplicate key: ";
 
 /// A value whose maps have text for keys, each once.
 struct Tree(Value);
@@ -138,7 +147,7 @@ impl<'de> de::Visitor<'de> for TreeVisitor {
         while let Some(key) = entries.next_key::<String>()? {
             let Tree(value) = entries.next_value()?;
             if map.contains_key(key.as_str()) {
-                return Err(de::Error::custom(format!("duplicate key: {key} is written twice")));
+                return Err(de::Error::custom(format!("{TWICE}{key}")));
             }
             map.insert(key.into(), value);
         }
@@ -193,7 +202,7 @@ mod tests {
             (b"- a\n- b\n", "it holds a list"),
             (b"just text", "it holds no fields"),
             (b"name: a\nmodel:\n\tscale: 4\n", "line 3 has a tab"),
-            (b"name: a\ntrain: {epochs: 1}\ntrain: {epochs: 2}\n", "train is written twice"),
+            (b"name: a\ntrain: {epochs: 1}\ntrain: {epochs: 2}\n", "train is written twice (again on line 3)"),
             (b"name: a\naxes: {scale: [2], scale: [4]}\n", "scale is written twice"),
             (b"name: gr\xF6\xDF\n", "line 1 is not UTF-8 text (byte 0xF6)"),
             (b"name: a\n\xC2\xA0model: {scale: 4}\n train: {}\n", "space"),

@@ -189,6 +189,10 @@ fn arms_are_called_as_they_are_written() {
     let found =
         named("  2: {scale: 2}\n  8: {scale: 8, width: 14}\n  1e5: {scale: 3}\n  a b: {scale: '5'}\n  plain:\n");
     assert_eq!(found, ["2:2", "8:8", "1e5:3", "a b:5", "plain:4"]);
+    let nested = "name: t\narms: {a: {model: {scale: 2}, train: {ema: 0.9, optimizer: {sgd: {lr: 0.2}}}}}\n";
+    let arm = &expansion(nested, "").unwrap().arms[0].spec;
+    let spec::Optimizer::Sgd { lr, nesterov, .. } = arm.train.optimizer;
+    assert_eq!((arm.model.scale, arm.train.ema, lr, nesterov), (2, 0.9, 0.2, true));
     let refused = |arms: &str, cause: &str, help: &str| {
         let said = named(arms);
         assert!(said[0].contains(cause) && said[1].contains(help), "{arms}: {said:?}");
@@ -220,6 +224,9 @@ fn values_are_read_in_every_form_that_means_the_same() {
     let axes = "name: t\naxes: {lr: ['1e-4', 0.1], data.cache_px: [none, '64']}\n";
     assert_eq!(labels(axes, "")[1], "lr=0.0001 data.cache_px=64");
     let refused = expansion("name: t\ntrain: {sync_bn: yes}\n", "").unwrap_err();
+    let none = expansion("name: t\ntrain: {epochs: '2', ema: none}\n", "").unwrap_err();
+    assert!(none.cause.contains("train.ema: invalid type"), "{none:?}");
+    assert_eq!(expansion("name: 1e5\n", "").unwrap().name, "1e5");
     assert!(refused.cause.contains("line 2") && refused.help.contains("write true or false"), "{refused:?}");
 }
 

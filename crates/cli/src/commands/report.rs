@@ -65,7 +65,12 @@ pub fn read(dirs: &[SweepDir], all: bool) -> Result<SweepRows, Failure> {
 
 fn several(dirs: &[SweepDir], args: &ReportArgs) -> Result<(Summary, PathBuf), Failure> {
     let rows = read(dirs, args.all)?;
-    let name = dirs.iter().map(folder).collect::<Vec<_>>().join("+") + ".html";
+    let mut name = dirs.iter().map(folder).collect::<Vec<_>>().join("+");
+    // File systems take 255 bytes.
+    if name.len() > 200 {
+        name = format!("{}+{}-more", folder(&dirs[0]), dirs.len() - 1);
+    }
+    name += ".html";
     let page = args.output.clone().unwrap_or_else(|| args.folders.reports.join(name));
     atomic::write(&page, report::render(&rows)?.as_bytes())?;
     Ok((report::summarise(&rows), page))

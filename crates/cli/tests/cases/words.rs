@@ -85,6 +85,10 @@ fn case_02_data_on_the_command_line_is_the_data() {
     let of_path = plan(format!("data.path={}", new.display()));
     assert_eq!(of_path["trials"][0]["classes"], 2);
     assert_eq!(plan("epochs=1".into())["trials"][0]["classes"], 3);
+    // So it is with weights: the arms of the file do not take theirs instead.
+    let arms = format!("{MODEL}arms: {{a: {{weights: ./a.pth}}, b: {{scale: 2}}}}\n");
+    let said = plan_of(&bench, &arms, &["weights=./new.pth", "seed=0"]);
+    assert!(said.contains("weights=./new.pth replaces the file's weights of a"), "{said}");
 }
 
 #[test]
@@ -263,6 +267,8 @@ fn axes_put_otherwise_are_corrected() {
     ] {
         refused(&bench, line, &[], &["write scale=2,4"]);
     }
+    refused(&bench, "plan scale=[2,4]", &[], &["write scale=2,4"]);
+    refused(&bench, "plan name=x", &[], &["did you mean --name?"]);
     refused(&bench, "plan quickstart", &[], &["did you mean experiments/quickstart.yaml?"]);
     refused(&bench, "report", &[], &["not provided", "<NAMES>"]);
     refused(&bench, "speed train", &[], &["not provided", "<NAME | FIELD=VALUE>"]);
@@ -303,6 +309,13 @@ fn data_that_is_elsewhere_is_named_by_its_whole_path() {
     let here = bench.reports().canonicalize().unwrap().join("data/mnist5k").display().to_string();
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains(&here) && text.contains("--data DIR"), "{here}: {text}");
+    // The folder of all data sets is not the data set.
+    let photos = bench.sweep("photos");
+    pictures(&photos, &["cat", "dog"]);
+    let photos = photos.display().to_string();
+    let hint = format!("write data={photos}");
+    let (status, text) = run(&bench, "sweep scale=2 --data", &[&photos]);
+    assert!(status == Some(2) && text.contains(&hint), "{text}");
 }
 
 #[test]
