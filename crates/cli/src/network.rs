@@ -24,7 +24,14 @@ impl Words {
         let mut split = Words { map: Map::new(), others: BTreeMap::new(), data: vec![] };
         for word in words {
             let is_new = match word.split_once('=') {
-                None => split.map.insert("zoo".into(), word.as_str().into()).is_none(),
+                None => match split.map.insert("zoo".into(), word.as_str().into()) {
+                    None => true,
+                    Some(first) => {
+                        let first = first.as_str().unwrap_or_default();
+                        let cause = format!("two networks are named: {first} and {word}");
+                        return Err(Failure::input(cause, "name one; fields are written as name=value, e.g. scale=4"));
+                    }
+                },
                 Some((key, text)) => split.add(key.trim(), spec::words::piece(text)?, others)?,
             };
             if !is_new {
@@ -176,7 +183,7 @@ mod tests {
         assert_eq!((data.path.as_deref(), data.size, data.pad_to), (Some("../c10"), Some(100), Some(32)));
         assert!(data.augment.flip && words.get("data") == Some("cifar10"));
         for (word, near) in
-            [("scle=2", "scale"), ("sise=3", "size"), ("resize_=2", "data.resize"), ("wieght=x", "weights")]
+            [("scle=2", "scale"), ("sise=3", "size"), ("resize_=2", "data.resize"), ("wieghts=x", "weights")]
         {
             let e = split(&[word]).err().unwrap();
             assert!(e.help.contains(&format!("did you mean {near}?")), "{word}: {e:?}");

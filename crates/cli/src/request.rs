@@ -120,7 +120,11 @@ fn not_here(spec: &DataSpec, dir: &Path, root: &Path, (cause, help): (String, St
         Some(rest) if dir.is_relative() => format!("{}{rest}", whole.display()),
         _ => cause,
     };
-    let is_looked_up = spec.path.is_none() && !spec.name.contains('/') && !dir.exists();
+    let is_bare = spec.path.is_none() && !spec.name.contains('/');
+    if is_bare && Path::new(&spec.name).join("train").is_dir() && !dir.exists() {
+        return SweepError::input(cause, format!("for the folder that is here write data=./{}", spec.name));
+    }
+    let is_looked_up = is_bare && !dir.exists() && cause.starts_with(&*whole.to_string_lossy());
     // Whoever names one data set with the flag for the folder of all.
     if is_looked_up && root.join("train").is_dir() {
         let here = root.display().to_string();
