@@ -48,7 +48,7 @@ pub enum Command {
     Pipeline(PipelineArgs),
     /// Download published weights by a network's name, list them, or convert a file of weights
     Weights(WeightsArgs),
-    /// Download a published data set
+    /// Download a published data set, or check whether every picture of one can be read
     Data(DataArgs),
     /// Images/s of a network's training step or evaluation, on random images
     Speed(SpeedArgs),
@@ -384,8 +384,11 @@ pub struct WeightsArgs {
 /// Of `data`.
 #[derive(Args, Debug)]
 pub struct DataArgs {
-    /// cifar10, cifar100, mnist or fashion_mnist
+    /// cifar10, cifar100, mnist or fashion_mnist; or: check
     pub name: String,
+    /// With check: a folder or the name of a data set, every picture of which is looked at
+    #[arg(value_name = "FOLDER")]
+    pub folder: Option<String>,
     /// Another server: the address of the folder that holds the files
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,

@@ -18,6 +18,7 @@
 
 mod args;
 mod bring;
+mod classes;
 mod cluster;
 mod commands;
 mod effective;

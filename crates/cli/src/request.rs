@@ -55,7 +55,7 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     }
     // Networks in small have few channels, and so coarse steps.
     let tolerance = (!args.keep_going && !args.smoke).then_some(args.tolerance / 100.0);
-    let describe = |spec: &DataSpec| facts(spec, &data, (purpose == Purpose::Look).then_some(&notes));
+    let describe = |spec: &DataSpec| facts(spec, &data, purpose, &notes);
     let name = args.name.as_ref().unwrap_or(&expansion.name);
     let frozen = frozen(&expansion, &SweepDir::new(args.folders.reports.join(name)))?;
     let devices = expansion.arms.iter().map(|arm| arm.spec.train.devices_per_trial).max().unwrap_or(1);
@@ -92,12 +92,17 @@ fn step_us(args: &SweepArgs, trial: &PlannedTrial, count: usize, devices: usize)
     Ok((timing.step_s * 1e6).round() as u64)
 }
 
-/// What a plan must know of a data set. Where the files are not here and need not be, what is known of the name, with a
-/// note.
-fn facts(spec: &DataSpec, data: &Path, notes: Option<&RefCell<Vec<String>>>) -> Result<DataFacts, SweepError> {
+/// What a plan must know of a data set. Where the files are not here and need not be, what is known of the name. What the
+/// user should know of it goes to the notes.
+fn facts(
+    spec: &DataSpec,
+    data: &Path,
+    purpose: Purpose,
+    notes: &RefCell<Vec<String>>,
+) -> Result<DataFacts, SweepError> {
     let wanted = train::images::wanted(spec, data);
     let described = data::describe(&wanted);
-    if let (Err(_), Some(notes), Some(known)) = (&described, notes, data::published(&wanted))
+    if let (Err(_), Purpose::Look, Some(known)) = (&described, purpose, data::published(&wanted))
         && !wanted.dir.exists()
     {
         notes.borrow_mut().push(format!(
@@ -109,7 +114,15 @@ fn facts(spec: &DataSpec, data: &Path, notes: Option<&RefCell<Vec<String>>>) -> 
         ));
         return Ok(as_facts(known));
     }
-    described.map(as_facts).map_err(|e| not_here(spec, &wanted.dir, data, (e.cause, e.help)))
+    let described = described.map_err(|e| not_here(spec, &wanted.dir, data, (e.cause, e.help)))?;
+    for note in &described.notes {
+        let note = format!("{}: {note}", spec.path.as_ref().unwrap_or(&spec.name));
+        let mut notes = notes.borrow_mut();
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    Ok(as_facts(described.facts))
 }
 
 /// What is wrong with a data set, with its whole path: a path that starts where the user stands is easily another one.

@@ -1,10 +1,9 @@
 //! The data sets by name or folder. To add one, give it a line in [`KNOWN`] and, if its format is new, a reader.
 
-use crate::cifar::{self, Cifar};
-use crate::kept::kept;
-use crate::pack::Pack;
-use crate::{DataError, Images, Pictures, Split, cache, folder, generated, idx, pack, shapes, shards};
-use random::Key;
+use crate::cifar::Cifar;
+use crate::digest::{self, Digest};
+use crate::opening::{self, Opened};
+use crate::{DataError, Images, Pictures, Split, folder, shapes};
 use std::path::PathBuf;
 
 /// What a network and a plan must know of a data set.
@@ -17,6 +16,27 @@ pub struct Facts {
     pub classes: usize,
     pub train_images: usize,
     pub test_images: usize,
+    /// A digest of what the data are: classes, labels, and pixels or names and sizes; never times or absolute paths. 0 where
+    /// nobody looked.
+    pub identity: u64,
+}
+
+impl Facts {
+    /// The identity as files have it; empty where nobody looked.
+    pub fn identity_text(&self) -> String {
+        if self.identity == 0 { String::new() } else { digest::hex(self.identity) }
+    }
+}
+
+/// A data set as a user is told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    #[allow(missing_docs)]
+    pub facts: Facts,
+    /// Class names; empty where nobody gave them.
+    pub classes: Vec<String>,
+    /// What was left out, chosen or found to be odd, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Which data set, and what it may depend on.
@@ -49,18 +69,18 @@ pub struct DataSet {
     pub train: Pictures,
     #[allow(missing_docs)]
     pub test: Pictures,
+    /// As in [`Facts`].
+    pub identity: u64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Format {
+pub(crate) enum Format {
     Idx,
     Cifar(Cifar),
-    Folder,
-    Parquet,
     Generated,
     Shapes,
-    /// Pictures that are not there.
-    Missing,
+    /// Pictures, in whatever form they are there.
+    Pictures,
 }
 
 const DEFAULT_SIZE: usize = 224;
@@ -73,95 +93,107 @@ const KNOWN: [(&str, Format, [usize; 5]); 9] = [
     ("fashion_mnist", Format::Idx, [28, 1, 10, 60_000, 10_000]),
     ("cifar10", Format::Cifar(Cifar::Ten), [32, 3, 10, 50_000, 10_000]),
     ("cifar100", Format::Cifar(Cifar::Hundred), [32, 3, 100, 50_000, 10_000]),
-    ("imagenet", Format::Missing, [224, 3, 1000, 1_281_167, 50_000]),
-    ("images", Format::Missing, [224, 3, 10, 1_000, 200]),
+    ("imagenet", Format::Pictures, [224, 3, 1000, 1_281_167, 50_000]),
+    ("images", Format::Pictures, [224, 3, 10, 1_000, 200]),
     ("generated", Format::Generated, [0; 5]),
     ("shapes", Format::Shapes, [0; 5]),
 ];
 
 /// What a name promises, for plans on machines that do not have the data; a guess for `images`; None where nothing is known.
 pub fn published(wanted: &Wanted) -> Option<Facts> {
-    let (_, _, [side, channels, classes, train_images, test_images]) =
+    let (_, format, [side, channels, classes, train_images, test_images]) =
         *KNOWN.iter().find(|(name, ..)| *name == wanted.name)?;
-    let side = if ["imagenet", "images"].contains(&wanted.name.as_str()) { wanted.size.unwrap_or(side) } else { side };
-    (side > 0).then_some(Facts { channels, height: side, width: side, classes, train_images, test_images })
+    let side = if format == Format::Pictures { wanted.size.unwrap_or(side) } else { side };
+    let (height, width, identity) = (side, side, 0);
+    (side > 0).then_some(Facts { channels, height, width, classes, train_images, test_images, identity })
 }
 
-fn format(wanted: &Wanted) -> Result<(Format, usize), DataError> {
-    let known = KNOWN.iter().find(|(name, ..)| *name == wanted.name);
-    if known.is_none() && !wanted.name.contains('/') {
-        let names = KNOWN.map(|(name, ..)| name).join(", ");
-        let help = format!("use one of {names}, or a folder with train/ and val/, e.g. data=./photos");
-        return Err(DataError::new(format!("no data set is called \"{}\"", wanted.name), help));
+/// A data set's format by its name, and how many classes it has at least.
+pub(crate) fn format(wanted: &Wanted) -> Result<(Format, usize), DataError> {
+    if let Some((name, format, facts)) = KNOWN.iter().find(|(name, ..)| *name == wanted.name) {
+        // Folders of pictures have the classes that they have.
+        let classes = if ["images", "imagenet"].contains(name) { 0 } else { facts[2] };
+        return Ok((*format, classes));
     }
-    let (format, classes) = known.map_or((Format::Missing, 0), |(_, format, facts)| (*format, facts[2]));
-    let found = match format {
-        Format::Generated | Format::Shapes => format,
-        _ if folder::is_one(&wanted.dir) => Format::Folder,
-        _ if shards::is_one(&wanted.dir) => Format::Parquet,
-        Format::Missing => {
-            return Err(DataError::new(
-                format!("{}: neither a folder train nor files train-*.parquet", wanted.dir.display()),
-                "link or copy the data set there, or name its folder with data.path=FOLDER",
-            ));
-        }
-        format => format,
-    };
-    Ok((found, classes))
+    if wanted.name.contains('/') {
+        return Ok((Format::Pictures, 0));
+    }
+    let names = KNOWN.map(|(name, ..)| name).join(", ");
+    let help = format!("use one of {names}, or a folder with train/ and val/, e.g. data=./photos");
+    Err(DataError::new(format!("no data set is called \"{}\"", wanted.name), help))
 }
 
-/// Reads no more than it must to be sure that the files are whole.
-pub fn describe(wanted: &Wanted) -> Result<Facts, DataError> {
-    let (format, classes) = format(wanted)?;
-    let dir = &wanted.dir;
-    match format {
-        Format::Cifar(which) => {
-            let train_images = cifar::count(which, dir, Split::Train)?;
-            let test_images = cifar::count(which, dir, Split::Test)?;
-            Ok(Facts { channels: 3, height: 32, width: 32, classes, train_images, test_images })
-        }
-        Format::Folder => {
-            let listing = folder::list(dir, &listing_path(wanted))?;
-            Ok(pictures(wanted, listing.classes.len(), listing.train.len(), listing.test.len()))
-        }
+/// Looks at a data set as a plan needs it. Small images are read, pictures listed.
+pub fn describe(wanted: &Wanted) -> Result<Description, DataError> {
+    let generated = |name: &str, channels: usize, [train_images, classes, side]: [usize; 3]| {
+        let identity = generated_identity(name, [train_images, classes, side]);
+        let (height, width, test_images) = (side, side, train_images / 2);
+        Facts { channels, height, width, classes, train_images, test_images, identity }
+    };
+    match format(wanted)?.0 {
         Format::Generated => {
             let (count, classes, side) = generated_shape(wanted);
-            let (height, width) = (side, side);
-            Ok(Facts { channels: 3, height, width, classes, train_images: count, test_images: count / 2 })
+            let facts = generated("generated", 3, [count, classes, side]);
+            Ok(Description { facts, classes: vec![], notes: vec![] })
         }
         Format::Shapes => {
-            let (train_images, side) = shapes_shape(wanted);
-            let (height, width, classes) = (side, side, shapes::CLASSES);
-            Ok(Facts { channels: 1, height, width, classes, train_images, test_images: train_images / 2 })
+            let (count, side) = shapes_shape(wanted);
+            let facts = generated("shapes", 1, [count, shapes::CLASSES, side]);
+            Ok(Description { facts, classes: shapes::NAMES.map(str::to_owned).to_vec(), notes: vec![] })
         }
-        // A compressed file shows only at its end that it was cut off, small pictures only decoded their size.
-        Format::Idx | Format::Parquet | Format::Missing => {
-            let DataSet { classes: names, train, test } = open(wanted)?;
-            let labels = |p: &Pictures| (0..p.len()).map(|i| p.label(i) as usize + 1).max().unwrap_or(0);
-            let classes = classes.max(names.len()).max(labels(&train)).max(labels(&test));
-            Ok(match &train {
-                Pictures::Memory(Images { channels, height, width, .. }) => {
-                    let (channels, height, width) = (*channels, *height, *width);
-                    Facts { channels, height, width, classes, train_images: train.len(), test_images: test.len() }
-                }
-                _ => pictures(wanted, classes, train.len(), test.len()),
-            })
+        _ => {
+            let mut opened = opening::read(wanted)?;
+            opening::check_cache(wanted, &mut opened)?;
+            let facts = facts(wanted, &opened);
+            let Opened { set, mut notes, .. } = opened;
+            notes.extend(empty_classes(&set, facts.classes));
+            Ok(Description { facts, classes: set.classes, notes })
         }
     }
 }
 
-fn pictures(wanted: &Wanted, classes: usize, train_images: usize, test_images: usize) -> Facts {
+fn facts(wanted: &Wanted, opened: &Opened) -> Facts {
+    let DataSet { classes: names, train, test, identity } = &opened.set;
+    let labels = |p: &Pictures| (0..p.len()).map(|i| p.label(i) as usize + 1).max().unwrap_or(0);
+    let classes = opened.least_classes.max(names.len()).max(labels(train)).max(labels(test));
     let side = wanted.size.unwrap_or(DEFAULT_SIZE);
-    Facts { channels: 3, height: side, width: side, classes, train_images, test_images }
+    let (channels, height, width) = match train {
+        Pictures::Memory(Images { channels, height, width, .. }) => (*channels, *height, *width),
+        _ => (3, side, side),
+    };
+    let (train_images, test_images, identity) = (train.len(), test.len(), *identity);
+    Facts { channels, height, width, classes, train_images, test_images, identity }
+}
+
+/// Classes without pictures, where the listing of a folder does not tell them.
+fn empty_classes(set: &DataSet, classes: usize) -> Vec<String> {
+    if matches!(set.train, Pictures::Files(_)) {
+        return vec![];
+    }
+    let of = |(split, pictures): (&str, &Pictures)| {
+        let mut counts = vec![0_usize; classes];
+        (0..pictures.len()).for_each(|i| counts[pictures.label(i) as usize] += 1);
+        let name = |class: usize| set.classes.get(class).cloned().unwrap_or_else(|| class.to_string());
+        let lacking = (0..classes).filter(|&class| counts[class] == 0).map(name).collect::<Vec<_>>();
+        folder::lacking(&lacking, &format!("the {split} images"))
+    };
+    [("training", &set.train), ("test", &set.test)].into_iter().filter_map(of).collect()
+}
+
+/// What a generated set is: it follows from its sizes alone.
+pub(crate) fn generated_identity(name: &str, sizes: [usize; 3]) -> u64 {
+    let mut identity = Digest::new(name);
+    identity.numbers(sizes.map(|n| n as u64));
+    identity.finish()
 }
 
 /// Images, classes, side.
-fn generated_shape(wanted: &Wanted) -> (usize, usize, usize) {
+pub(crate) fn generated_shape(wanted: &Wanted) -> (usize, usize, usize) {
     (wanted.images.unwrap_or(1000), wanted.classes.unwrap_or(10), wanted.size.unwrap_or(GENERATED_SIZE))
 }
 
 /// Training images and side.
-fn shapes_shape(wanted: &Wanted) -> (usize, usize) {
+pub(crate) fn shapes_shape(wanted: &Wanted) -> (usize, usize) {
     (wanted.images.unwrap_or(4000), wanted.size.unwrap_or(GENERATED_SIZE))
 }
 
@@ -183,106 +215,11 @@ pub fn factors(wanted: &Wanted, split: Split) -> Vec<(&'static str, Vec<f64>)> {
     ]
 }
 
-/// Opens a data set: small images are read into memory, pictures are listed.
-pub fn open(wanted: &Wanted) -> Result<DataSet, DataError> {
-    let (format, classes) = format(wanted)?;
-    let dir = &wanted.dir;
-    let both = |read: &dyn Fn(Split) -> Result<Pictures, DataError>| -> Result<(Pictures, Pictures), DataError> {
-        Ok((read(Split::Train)?, read(Split::Test)?))
-    };
-    let checked = |images: Images| -> Result<Pictures, DataError> {
-        images.check_labels(classes, dir)?;
-        Ok(Pictures::Memory(images))
-    };
-    let (names, (train, test)) = match format {
-        Format::Idx => {
-            let read = |split| kept(&kept_path(wanted, split), &idx::files(dir, split)?, || idx::read(dir, split));
-            (vec![], both(&|split| checked(read(split)?))?)
-        }
-        Format::Cifar(which) => {
-            let files = |split| which.paths(dir, split);
-            let read = |split| kept(&kept_path(wanted, split), &files(split)?, || cifar::read(which, dir, split));
-            (vec![], both(&|split| checked(read(split)?))?)
-        }
-        Format::Generated => {
-            let (count, classes, side) = generated_shape(wanted);
-            let train = generated::generate(Split::Train, count, classes, side);
-            let test = generated::generate(Split::Test, count / 2, classes, side);
-            (vec![], (Pictures::Memory(train), Pictures::Memory(test)))
-        }
-        Format::Shapes => {
-            let (count, side) = shapes_shape(wanted);
-            let parts = [(Split::Train, count), (Split::Test, count / 2)];
-            let [train, test] = parts.map(|(split, n)| Pictures::Memory(shapes::generate(split, n, side)));
-            (shapes::NAMES.map(str::to_owned).to_vec(), (train, test))
-        }
-        Format::Folder => {
-            let listing = folder::list(dir, &listing_path(wanted))?;
-            (listing.classes, (Pictures::Files(listing.train), Pictures::Files(listing.test)))
-        }
-        Format::Parquet | Format::Missing => {
-            let names = shards::classes(dir)?;
-            let parts = both(&|split| Pictures::Packed(unpacked(wanted, split, &names)?).into_memory())?;
-            (names, parts)
-        }
-    };
-    let (train, test) = if wanted.shuffle_labels {
-        (shuffled(train, Split::Train)?, shuffled(test, Split::Test)?)
-    } else {
-        (train, test)
-    };
-    let Some(px) = wanted.cache_px.filter(|_| !matches!(train, Pictures::Memory(_))) else {
-        return Ok(DataSet { classes: names, train, test });
-    };
-    let path = |split: &str| cache::folder(&wanted.root, dir).join(format!("{split}-{px}px.pack"));
-    let (train, test) = (train.cached(&path("train"), &names, px)?, test.cached(&path("test"), &names, px)?);
-    Ok(DataSet { classes: names, train, test })
-}
-
-/// The same images under each other's labels.
-fn shuffled(pictures: Pictures, split: Split) -> Result<Pictures, DataError> {
-    let Pictures::Memory(mut images) = pictures else {
-        let help = "use a data set of small images, such as cifar10 or shapes";
-        return Err(DataError::new("data.shuffle_labels works for images in memory only", help));
-    };
-    let key = Key::new(13).named("labels").with(u64::from(split == Split::Test));
-    let order = key.permutation(images.len());
-    images.labels = order.iter().map(|&i| images.labels[i as usize]).collect();
-    Ok(Pictures::Memory(images))
-}
-
-/// Where a split's decoded images are kept.
-fn kept_path(wanted: &Wanted, split: Split) -> PathBuf {
-    let name = if split == Split::Train { "train.images" } else { "test.images" };
-    cache::folder(&wanted.root, &wanted.dir).join(name)
-}
-
-fn listing_path(wanted: &Wanted) -> PathBuf {
-    cache::folder(&wanted.root, &wanted.dir).join("listing.json")
-}
-
-/// A split of Parquet files as one pack, in which pictures can be found one by one.
-fn unpacked(wanted: &Wanted, split: Split, classes: &[String]) -> Result<Pack, DataError> {
-    let name = if split == Split::Train { "train.pack" } else { "test.pack" };
-    let path = cache::folder(&wanted.root, &wanted.dir).join(name);
-    let _alone = cache::lock(&path)?;
-    let rows = shards::count(&wanted.dir, split)?;
-    if let Ok(pack) = Pack::open(&path)
-        && pack.entries().len() == rows
-        && cache::is_newer(&path, &shards::files(&wanted.dir, split))
-    {
-        return Ok(pack);
-    }
-    pack::build(&path, |packer| {
-        shards::unpack(&wanted.dir, split, packer)?;
-        Ok(classes.to_vec())
-    })?;
-    Pack::open(&path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::Places;
+    use crate::opening::open;
     use std::path::Path;
 
     fn mnist5k() -> Wanted {
@@ -292,8 +229,9 @@ mod tests {
 
     #[test]
     fn the_committed_digits_are_whole() {
-        let facts = describe(&mnist5k()).unwrap();
-        assert_eq!(Some(facts), published(&mnist5k()));
+        let Description { facts, notes, .. } = describe(&mnist5k()).unwrap();
+        assert_eq!(Some(Facts { identity: 0, ..facts }), published(&mnist5k()));
+        assert_eq!((facts.identity_text().as_str(), notes), ("23a995114a99ac1b", vec![]));
         let train = open(&mnist5k()).unwrap().train;
         for class in 0..10 {
             assert_eq!((0..train.len()).filter(|&i| train.label(i) == class).count(), 400);
@@ -333,7 +271,7 @@ mod tests {
             std::fs::copy(fixtures.join(name), set.join(name)).unwrap();
         }
         let wanted = Wanted { name: "cifar100".into(), dir: set.clone(), root: dir.path().into(), ..Wanted::default() };
-        let facts = describe(&wanted).unwrap();
+        let facts = describe(&wanted).unwrap().facts;
         assert_eq!((facts.train_images, facts.test_images, facts.width, facts.classes), (12, 6, 32, 100));
         let opened = open(&wanted).unwrap();
         assert_eq!(opened.classes[2], "third");
@@ -342,6 +280,6 @@ mod tests {
         // The writer's rule for pixel (x, y) of image i: (i * 10, x * 8, y * 8).
         let pixels = opened.train.pixels(5, &mut scratch, crate::decode::IN_FULL).unwrap();
         assert_eq!(pixels.bytes[3 * (4 * 32 + 7)..][..3], [50, 56, 32]);
-        assert!(cache::folder(dir.path(), &set).join("train.pack").is_file());
+        assert!(Places::of(dir.path(), &set).writable().unwrap().join("train.pack").is_file());
     }
 }

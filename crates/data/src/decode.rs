@@ -1,9 +1,11 @@
-//! Bytes of a JPEG or PNG to RGB, and a part of a picture to the size that the network wants.
+//! Bytes of a picture to RGB, and a part of a picture to the size that the network wants.
 
 use crate::crop::Crop;
 use crate::pictures::Pixels;
+use crate::sniff::{self, Content};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -31,16 +33,58 @@ pub const IN_FULL: Reduction<'static> = &|_, _| 1;
 
 /// Decodes to RGB, row by row, into `pixels`, whose memory is used again from picture to picture. A large JPEG may be
 /// decoded at 1/2, 1/4 or 1/8 of its size, as far as `reduction` allows.
-/// The content decides the format, whatever the file's name says (ImageNet has a PNG called .JPEG).
+/// The content decides the format, whatever the file's name says (ImageNet has a PNG called .JPEG). What is wrong is said so
+/// that it can follow the file's name: "is empty".
 pub fn decode(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Result<Sizes, String> {
+    // Decoders are given whatever people have; one that gives up by a panic costs a picture, not the training.
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode_any(bytes, pixels, reduction)));
+    decoded.unwrap_or_else(|_| Err("cannot be decoded: its decoder gave up".to_owned()))
+}
+
+fn decode_any(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Result<Sizes, String> {
     let in_full = |own| Sizes { own, decoded: own };
-    if !bytes.starts_with(&[0xff, 0xd8]) {
-        return png(bytes, pixels).map(in_full);
+    let content = sniff::content(bytes);
+    let Some(name) = content.format() else { return Err(content.said()) };
+    let broken = |e: String| {
+        let e = e.split('\n').next().unwrap_or_default();
+        if is_cut_off(e) { format!("is a {name} that is cut off") } else { format!("is a damaged {name} ({e})") }
+    };
+    match content {
+        Content::Jpeg => match reduced_jpeg(bytes, pixels, reduction) {
+            Some(sizes) => Ok(sizes),
+            None if !has_end(bytes) => jpeg(bytes, pixels).map(in_full).map_err(|_| broken("unexpected end".into())),
+            None => jpeg(bytes, pixels).map(in_full).map_err(broken),
+        },
+        Content::Png => png(bytes, pixels).map(in_full).map_err(broken),
+        _ => any(bytes, pixels).map(in_full).map_err(broken),
     }
-    if let Some(sizes) = reduced_jpeg(bytes, pixels, reduction) {
-        return Ok(sizes);
+}
+
+/// Decoders say in many ways that there was not enough to read.
+fn is_cut_off(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    let ends = ["unexpected end", "unexpectedeof", "failed to fill", "eof", "not enough", "exhausted", "too short"];
+    ends.iter().any(|end| error.contains(end))
+}
+
+/// A few bytes can claim any size; no format packs pixels much denser than this.
+fn is_possible(width: usize, height: usize, bytes: &[u8]) -> bool {
+    const MOST_PIXELS_PER_BYTE: usize = 1 << 14;
+    let pixels = width.saturating_mul(height);
+    pixels > 0 && pixels <= MOST_PIXELS && pixels <= bytes.len().saturating_mul(MOST_PIXELS_PER_BYTE)
+}
+
+/// What is neither JPEG nor PNG; of several frames the first.
+fn any(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
+    let reader = || image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
+    let (width, height) = reader().map_err(|e| e.to_string())?.into_dimensions().map_err(|e| e.to_string())?;
+    let (width, height) = (width as usize, height as usize);
+    if !is_possible(width, height, bytes) {
+        return Err(format!("it claims {width} x {height} pixels"));
     }
-    jpeg(bytes, pixels).map(in_full)
+    let decoded = reader().map_err(|e| e.to_string())?.decode().map_err(|e| e.to_string())?;
+    *pixels = decoded.into_rgb8().into_raw();
+    Ok((width, height))
 }
 
 /// None where it does not pay or this decoder cannot; the other one then says what is wrong, if anything is.
@@ -49,7 +93,8 @@ fn reduced_jpeg(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Opt
     headers.decode_headers().ok()?;
     let (width, height) = headers.dimensions()?;
     let factor = reduction(width, height);
-    if factor < 2 || !(LEAST_REDUCED..MOST_PIXELS).contains(&(width * height)) || !has_end(bytes) {
+    let pays = factor >= 2 && width * height >= LEAST_REDUCED;
+    if !pays || !is_possible(width, height, bytes) || !has_end(bytes) {
         return None;
     }
     let side = |length: usize| u16::try_from(length / factor).ok();
@@ -76,13 +121,13 @@ fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
             .set_max_height(1 << 16)
             .jpeg_set_out_colorspace(ColorSpace::RGB);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-        decoder.decode_headers().map_err(|e| format!("JPEG: {e:?}"))?;
-        let (width, height) = decoder.dimensions().ok_or("JPEG without a size")?;
-        if decoder.output_buffer_size() != Some(width * height * 3) || width * height > MOST_PIXELS {
-            return Err("JPEG of an impossible size or number of colours".to_owned());
+        decoder.decode_headers().map_err(|e| format!("{e:?}"))?;
+        let (width, height) = decoder.dimensions().ok_or("it has no size")?;
+        if decoder.output_buffer_size() != Some(width * height * 3) || !is_possible(width, height, bytes) {
+            return Err("an impossible size or number of colours".to_owned());
         }
         pixels.resize(width * height * 3, 0);
-        decoder.decode_into(pixels).map_err(|e| format!("JPEG: {e:?}"))?;
+        decoder.decode_into(pixels).map_err(|e| format!("{e:?}"))?;
         Ok((width, height))
     };
     // Many good pictures break a rule somewhere; one that also lacks its end was cut off.
@@ -96,16 +141,14 @@ fn has_end(bytes: &[u8]) -> bool {
 }
 
 fn png(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
-    if !bytes.starts_with(b"\x89PNG") {
-        return Err("neither JPEG nor PNG".to_owned());
-    }
     let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
-    let mut reader = decoder.read_info().map_err(|e| format!("PNG: {e}"))?;
-    let size =
-        reader.output_buffer_size().filter(|&size| size <= 4 * MOST_PIXELS).ok_or("PNG of an impossible size")?;
+    let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let size = reader.output_buffer_size().filter(|_| is_possible(width, height, bytes));
+    let size = size.ok_or_else(|| format!("it claims {width} x {height} pixels"))?;
     let mut raw = vec![0; size];
-    let info = reader.next_frame(&mut raw).map_err(|e| format!("PNG: {e}"))?;
+    let info = reader.next_frame(&mut raw).map_err(|e| e.to_string())?;
     let raw = &raw[..info.buffer_size()];
     pixels.clear();
     // Transparency is dropped, as Pillow's convert("RGB") does.
@@ -114,7 +157,7 @@ fn png(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
         png::ColorType::Rgba => pixels.extend(raw.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]])),
         png::ColorType::Grayscale => pixels.extend(raw.iter().flat_map(|&v| [v, v, v])),
         png::ColorType::GrayscaleAlpha => pixels.extend(raw.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0]])),
-        png::ColorType::Indexed => return Err("PNG with a palette that could not be expanded".to_owned()),
+        png::ColorType::Indexed => return Err("its palette cannot be expanded".to_owned()),
     }
     Ok((info.width as usize, info.height as usize))
 }
@@ -168,9 +211,27 @@ mod tests {
         let mut pixels = vec![];
         assert_eq!(decode(&bytes, &mut pixels, IN_FULL).unwrap(), Sizes { own: (20, 10), decoded: (20, 10) });
         assert_eq!((pixels.len(), &pixels[3..6]), (600, [9, 0, 7].as_slice()));
-        assert!(decode(&bytes[..bytes.len() / 2], &mut pixels, IN_FULL).is_err());
-        assert!(decode(b"hello", &mut pixels, IN_FULL).unwrap_err().contains("neither"));
-        assert!(decode(&[0xff, 0xd8, 0xff, 0xe0, 0, 16], &mut pixels, IN_FULL).is_err());
+        let mut said = |bytes: &[u8]| decode(bytes, &mut pixels, IN_FULL).unwrap_err();
+        assert_eq!(said(&bytes[..bytes.len() / 2]), "is a PNG that is cut off");
+        assert_eq!(said(&[0xff, 0xd8, 0xff, 0xe0, 0, 16]), "is a JPEG that is cut off");
+        assert_eq!((said(b""), said(b"hello")), ("is empty".into(), "is a text".into()));
+    }
+
+    #[test]
+    fn other_kinds_of_pictures_are_read_whatever_they_are_called() {
+        use image::ImageFormat::{Bmp, Gif, Pnm, Tiff, WebP};
+        let picture = image::RgbImage::from_fn(20, 10, |x, y| image::Rgb([(x * 9) as u8, (y * 5) as u8, 7]));
+        for format in [Bmp, Gif, Pnm, Tiff, WebP] {
+            let mut bytes = std::io::Cursor::new(vec![]);
+            picture.write_to(&mut bytes, format).unwrap();
+            let (bytes, mut pixels) = (bytes.into_inner(), vec![]);
+            assert_eq!(decode(&bytes, &mut pixels, IN_FULL).unwrap().own, (20, 10), "{format:?}");
+            // A GIF has a palette of 256 colors.
+            let error = pixels.iter().zip(picture.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            assert!(error <= if format == Gif { 16 } else { 0 }, "{format:?}: {error}");
+            let said = decode(&bytes[..bytes.len() / 2], &mut pixels, IN_FULL).unwrap_err();
+            assert!(said.contains("cut off") || said.contains("damaged"), "{format:?}: {said}");
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Small images decoded once per machine: all trials read them through memory maps of one file, so that they share its
 //! memory and none unpacks it again.
 
+use crate::cache::{self, Places};
 use crate::pack::{self, Entry, Pack};
-use crate::{DataError, Images, cache};
+use crate::{DataError, Images};
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes of a process's own, or of a file that others read too.
@@ -22,7 +23,7 @@ impl Deref for Bytes {
     fn deref(&self) -> &[u8] {
         match self {
             Bytes::Own(bytes) => bytes,
-            Bytes::Shared(pack, entry) => pack.bytes(entry),
+            Bytes::Shared(pack, entry) => pack.bytes_as_they_are(entry),
         }
     }
 }
@@ -51,60 +52,79 @@ impl std::fmt::Debug for Bytes {
     }
 }
 
-/// What `read` makes of the files `sources`, kept at `path` and mapped from there the next time. Where nothing can be kept,
-/// it is just read.
+/// What `read` makes of files with the digest `source`, kept as `name` and mapped from there the next time, and the identity
+/// of its pixels and labels. Where nothing can be kept, it is just read.
 pub fn kept(
-    path: &Path,
-    sources: &[PathBuf],
+    places: &Places,
+    name: &str,
+    source: u64,
     read: impl FnOnce() -> Result<Images, DataError>,
-) -> Result<Images, DataError> {
-    if let Some(images) = open(path, sources) {
-        return Ok(images);
+) -> Result<(Images, u64), DataError> {
+    let find = || places.find(name, |path| open(path, source));
+    if let Some(found) = find() {
+        return Ok(found);
     }
-    let Ok(_alone) = cache::lock(path) else { return read() };
+    let read = || read().map(|images| (identity(&images), images)).map(|(identity, images)| (images, identity));
+    let Ok(path) = places.writable().map(|place| place.join(name)) else { return read() };
+    let Ok(_alone) = cache::lock(&path) else { return read() };
     // Another process may have built it while this one waited.
-    if let Some(images) = open(path, sources) {
-        return Ok(images);
+    if let Some(found) = find() {
+        return Ok(found);
     }
-    let images = read()?;
-    Ok(match build(path, &images) {
-        Ok(()) => open(path, sources).unwrap_or(images),
-        Err(_) => images,
+    let (images, identity) = read()?;
+    Ok(match build(&path, source, &images) {
+        Ok(()) => open(&path, source).unwrap_or((images, identity)),
+        Err(_) => (images, identity),
     })
 }
 
+/// An entry of a pack: bytes, size, label.
+type Part<'a> = (&'a [u8], (u32, u32), u32);
+
 /// The planes, whose "label" is the number of channels, then the labels, then the number of labels as its "label".
-fn build(path: &Path, images: &Images) -> Result<(), DataError> {
-    let labels: Vec<u8> = images.labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+fn parts<'a>(images: &'a Images, labels: &'a [u8]) -> [Part<'a>; 2] {
     let size = (images.width as u32, images.height as u32);
-    pack::build(path, |packer| {
-        let added = packer
-            .add(&images.pixels, size, images.channels as u32)
-            .and_then(|()| packer.add(&labels, (0, 0), images.len() as u32));
-        added.map_err(|e| DataError::io(path, &e))?;
+    [(&images.pixels, size, images.channels as u32), (labels, (0, 0), images.len() as u32)]
+}
+
+fn label_bytes(images: &Images) -> Vec<u8> {
+    images.labels.iter().flat_map(|label| label.to_le_bytes()).collect()
+}
+
+/// What a set is, wherever its files are and however they are compressed.
+pub fn identity(images: &Images) -> u64 {
+    pack::identity_of(&parts(images, &label_bytes(images)))
+}
+
+fn build(path: &Path, source: u64, images: &Images) -> Result<(), DataError> {
+    let labels = label_bytes(images);
+    pack::build(path, source, |packer| {
+        for (bytes, size, label) in parts(images, &labels) {
+            packer.add(bytes, size, label).map_err(|e| DataError::io(path, &e))?;
+        }
         Ok(Vec::new())
     })
 }
 
-/// None where it is not there, is older than its sources, or is damaged.
-fn open(path: &Path, sources: &[PathBuf]) -> Option<Images> {
-    if !path.is_file() || !cache::is_newer(path, sources) {
-        return None;
-    }
-    let pack = Arc::new(Pack::open(path).ok()?);
+/// None where it is not there, was made of other files, or is damaged.
+fn open(path: &Path, source: u64) -> Option<(Images, u64)> {
+    let pack = Arc::new(Pack::of(path, source)?);
     let [planes, labels] = *<&[Entry; 2]>::try_from(pack.entries()).ok()?;
     let (channels, height, width) = (planes.label as usize, planes.height as usize, planes.width as usize);
-    let labels: Vec<u32> = pack.bytes(&labels).as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+    // A large pack is checked picture by picture, and this one is a single picture: all of it, once.
+    pack.bytes(&planes)?;
+    let labels = pack.bytes(&labels)?.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+    let labels: Vec<u32> = labels.collect();
     if labels.len() * channels * height * width != planes.length as usize {
         return None;
     }
-    Some(Images { channels, height, width, pixels: Bytes::Shared(pack, planes), labels })
+    let identity = pack.identity;
+    Some((Images { channels, height, width, pixels: Bytes::Shared(pack, planes), labels }, identity))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, SystemTime};
 
     fn images() -> Images {
         Images {
@@ -117,28 +137,19 @@ mod tests {
     }
 
     #[test]
-    fn images_are_read_once_and_again_when_their_files_change() {
+    fn images_are_read_once_and_again_when_their_files_are_others() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, source) = (dir.path().join("train.images"), dir.path().join("source"));
-        std::fs::write(&source, "x").unwrap();
-        let sources = [source.clone()];
-        let first = kept(&path, &sources, || Ok(images())).unwrap();
-        let second = kept(&path, &sources, || panic!("it is there")).unwrap();
+        let places = Places::of(dir.path(), &dir.path().join("set"));
+        let kept = |source, read: &dyn Fn() -> Result<Images, DataError>| kept(&places, "train.images", source, read);
+        let (first, identity_of_first) = kept(1, &|| Ok(images())).unwrap();
+        let (second, identity_of_second) = kept(1, &|| panic!("it is there")).unwrap();
         assert!(first == images() && second == images());
+        assert_eq!((identity_of_first, identity_of_second), (identity(&images()), identity(&images())));
         assert!(matches!(second.pixels, Bytes::Shared(..)));
-        let later = SystemTime::now() + Duration::from_secs(5);
-        std::fs::File::options().append(true).open(&source).unwrap().set_modified(later).unwrap();
         let changed = Images { labels: vec![1, 2], ..images() };
-        assert_eq!(kept(&path, &sources, || Ok(changed.clone())).unwrap(), changed);
-        std::fs::write(&path, "damaged").unwrap();
-        assert_eq!(kept(&path, &[], || Ok(images())).unwrap(), images());
-    }
-
-    #[test]
-    fn where_nothing_can_be_kept_it_is_read() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("file"), "").unwrap();
-        let read = kept(&dir.path().join("file/train.images"), &[], || Ok(images())).unwrap();
-        assert!(matches!(read.pixels, Bytes::Own(_)));
+        let (third, identity_of_third) = kept(2, &|| Ok(changed.clone())).unwrap();
+        assert!(third == changed && identity_of_third != identity_of_first);
+        std::fs::write(places.writable().unwrap().join("train.images"), "damaged").unwrap();
+        assert_eq!(kept(2, &|| Ok(images())).unwrap().0, images());
     }
 }

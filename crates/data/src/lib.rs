@@ -3,22 +3,29 @@
 //! This crate must never know: networks, recipes, sweep folders. It writes nothing but its cache.
 //!
 //! Reading order:
-//! - [`catalogue`]: the data sets by name or folder, and what is known of one without reading its images
-//! - [`idx`] and [`cifar`]: small images, all in memory; [`generated`] and [`shapes`]: made on the spot
-//! - [`folder`] and [`shards`]: pictures in folders and in Parquet; [`pack`]: many pictures in one memory-mapped file
-//! - [`images`] and [`pictures`]: a split, decoded or not; [`kept`]: decoded images that all trials share
+//! - [`catalogue`]: the data sets by name or folder, and what is known of one; [`opening`]: how each is read
+//! - [`recognise`]: what kind of data set a folder holds; [`sniff`]: what a file is by its first bytes
+//! - [`idx`] and [`cifar`] (with [`pickled`]): small images, all in memory; [`generated`] and [`shapes`]: made on the spot
+//! - [`folder`] and [`walk`]: pictures in folders; [`left_out`]: what of them was not taken
+//! - [`splits`]: files by the words in their names; [`shards`]: Parquet; [`tars`]: WebDataset; [`names`]: names of classes
+//! - [`images`] and [`pictures`]: a split, decoded or not; [`kept`]: decoded images that all trials share; [`pack`]: many
+//!   pictures in one memory-mapped file
 //! - [`order`]: which images a step sees, from (seed, epoch) alone
 //! - [`source`]: the trait
 //! - [`resident`]: all images as one tensor on the device, changed there ([`augment`], [`normalise`])
-//! - [`stream`]: pictures decoded ahead of the training by [`decode`], [`crop`] and [`jitter`]
-//! - [`cache`]: files that spare work the next time
+//! - [`stream`]: pictures decoded ahead of the training; `worker`: how a batch is made, with [`decode`], [`crop`] and
+//!   [`jitter`]; [`ahead`]: bytes of pictures in tar files, read in the order in which they lie
+//! - [`shaped`]: pictures in the shape of a data set's images, and whether they can be read
+//! - [`cache`]: files that spare work the next time; [`digest`]: what a data set is, in 64 bits
 
+pub mod ahead;
 pub mod augment;
 pub mod cache;
 pub mod catalogue;
 pub mod cifar;
 pub mod crop;
 pub mod decode;
+pub mod digest;
 pub mod error;
 pub mod folder;
 pub mod generated;
@@ -26,21 +33,33 @@ pub mod idx;
 pub mod images;
 pub mod jitter;
 pub mod kept;
+pub mod left_out;
+pub mod names;
 pub mod normalise;
+pub mod opening;
 pub mod order;
 pub mod pack;
+pub mod pickled;
 pub mod pictures;
+pub mod recognise;
 pub mod resident;
+pub mod shaped;
 pub mod shapes;
 pub mod shards;
+pub mod sniff;
 pub mod source;
+pub mod splits;
 pub mod stream;
+pub mod tars;
+pub mod walk;
+mod worker;
 
 pub use augment::Augment;
-pub use catalogue::{DataSet, Facts, Wanted, describe, factors, open, published};
+pub use catalogue::{DataSet, Description, Facts, Wanted, describe, factors, published};
 pub use crop::CropRange;
 pub use error::DataError;
 pub use images::{Images, Split};
+pub use opening::open;
 pub use order::Shard;
 pub use pictures::Pictures;
 pub use resident::Resident;

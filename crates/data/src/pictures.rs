@@ -1,13 +1,16 @@
 //! The pictures of a split, wherever their bytes are.
 
+use crate::cache::{self, Places};
 use crate::decode::{self, IN_FULL, Reduction, Sizes};
 use crate::folder::Sample;
-use crate::pack::Pack;
+use crate::pack::{self, Pack};
+use crate::tars::Tars;
 use crate::{DataError, Images};
 use fast_image_resize::Resizer;
 use rayon::prelude::*;
+use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// A split.
@@ -17,6 +20,8 @@ pub enum Pictures {
     Files(Vec<Sample>),
     /// All in one file.
     Packed(Pack),
+    /// In tar files.
+    Tars(Tars),
     /// Decoded and of one size.
     Memory(Images),
 }
@@ -33,6 +38,28 @@ pub struct Pixels<'a> {
     pub own: (usize, usize),
 }
 
+/// Why a picture gave no pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unreadable {
+    /// It is not what it should be; in words that follow its name.
+    Picture(String),
+    /// What was kept of it is damaged: no picture's fault, and nothing to go on with.
+    Kept(String),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Unreadable::Picture(why) | Unreadable::Kept(why)) = self;
+        f.write_str(why)
+    }
+}
+
+impl From<String> for Unreadable {
+    fn from(why: String) -> Unreadable {
+        Unreadable::Picture(why)
+    }
+}
+
 /// Memory that is used again from picture to picture.
 #[derive(Default)]
 pub struct Scratch {
@@ -46,6 +73,7 @@ impl Pictures {
         match self {
             Pictures::Files(samples) => samples.len(),
             Pictures::Packed(pack) => pack.entries().len(),
+            Pictures::Tars(tars) => tars.members.len(),
             Pictures::Memory(images) => images.len(),
         }
     }
@@ -60,6 +88,7 @@ impl Pictures {
         match self {
             Pictures::Files(samples) => samples[index].label,
             Pictures::Packed(pack) => pack.entries()[index].label,
+            Pictures::Tars(tars) => tars.members[index].label,
             Pictures::Memory(images) => images.labels[index],
         }
     }
@@ -67,7 +96,8 @@ impl Pictures {
     /// What to call one in messages and tables.
     pub fn name(&self, index: usize) -> String {
         match self {
-            Pictures::Files(samples) => samples[index].file.display().to_string(),
+            Pictures::Files(samples) => crate::walk::shown(samples[index].file.as_os_str()),
+            Pictures::Tars(tars) => tars.name(index),
             _ => format!("#{index}"),
         }
     }
@@ -86,23 +116,29 @@ impl Pictures {
         index: usize,
         scratch: &'a mut Scratch,
         reduction: Reduction,
-    ) -> Result<Pixels<'a>, String> {
+    ) -> Result<Pixels<'a>, Unreadable> {
         let Scratch { file, pixels } = scratch;
         let of_sizes = |s: Sizes| (s.own, s.decoded.0, s.decoded.1, 3);
         let (own, width, height, channels) = match self {
             Pictures::Files(samples) => {
                 file.clear();
                 let opened = File::open(&samples[index].file).and_then(|mut f| f.read_to_end(file));
-                opened.map_err(|e| e.to_string())?;
+                opened.map_err(|e| said(&samples[index].file, &e))?;
+                of_sizes(decode::decode(file, pixels, reduction)?)
+            }
+            Pictures::Tars(tars) => {
+                tars.read(index, file)?;
                 of_sizes(decode::decode(file, pixels, reduction)?)
             }
             Pictures::Packed(pack) => {
                 let entry = &pack.entries()[index];
-                let bytes = pack.bytes(entry);
+                let damaged = || format!("{} is damaged; remove it, it is built again", pack.path().display());
+                let bytes = pack.bytes(entry).ok_or_else(|| Unreadable::Kept(damaged()))?;
                 if entry.width > 0 {
                     let (width, height) = (entry.width as usize, entry.height as usize);
                     if bytes.len() != width * height * 3 {
-                        return Err("it could not be read when the cache was built".into());
+                        let why = "could not be read when decoded pictures were kept".to_owned();
+                        return Err(why.into());
                     }
                     return Ok(Pixels { bytes, width, height, channels: 3, own: (width, height) });
                 }
@@ -119,29 +155,58 @@ impl Pictures {
         Ok(Pixels { bytes: pixels, width, height, channels, own })
     }
 
-    /// The same pictures decoded, none with a short side above `px`, in a pack at `path`; built if it is not there.
-    pub fn cached(self, path: &Path, classes: &[String], px: usize) -> Result<Pictures, DataError> {
-        let _alone = crate::cache::lock(path)?;
-        if !path.is_file() {
-            crate::pack::build(path, |packer| {
-                let all: Vec<usize> = (0..self.len()).collect();
-                for group in all.chunks(512) {
-                    let decode = |scratch: &mut Scratch, &i: &usize| self.shrunk(i, px, scratch);
-                    let decoded: Vec<_> = group.par_iter().map_init(Scratch::default, decode).collect();
-                    for (&i, picture) in group.iter().zip(decoded) {
-                        // One that cannot be read keeps its place, so that indices mean the same with and without.
-                        let (pixels, width, height) = picture.unwrap_or((vec![], 1, 1));
-                        let added = packer.add(&pixels, (width as u32, height as u32), self.label(i));
-                        added.map_err(|e| DataError::io(path, &e))?;
-                    }
-                }
-                Ok(classes.to_vec())
-            })?;
-        }
-        Ok(Pictures::Packed(Pack::open(path)?))
+    /// Decodes one whose bytes were read before, as [`Pictures::pixels`] does.
+    pub fn decoded<'a>(bytes: &[u8], scratch: &'a mut Scratch, reduction: Reduction) -> Result<Pixels<'a>, Unreadable> {
+        let pixels = &mut scratch.pixels;
+        let Sizes { own, decoded: (width, height) } = decode::decode(bytes, pixels, reduction)?;
+        Ok(Pixels { bytes: pixels, width, height, channels: 3, own })
     }
 
-    fn shrunk(&self, index: usize, px: usize, scratch: &mut Scratch) -> Result<(Vec<u8>, usize, usize), String> {
+    /// Gives each picture another label.
+    pub fn relabel(&mut self, of: &dyn Fn(u32) -> u32) {
+        match self {
+            Pictures::Files(samples) => samples.iter_mut().for_each(|sample| sample.label = of(sample.label)),
+            Pictures::Packed(pack) => pack.relabel(of),
+            Pictures::Tars(tars) => tars.members.iter_mut().for_each(|member| member.label = of(member.label)),
+            Pictures::Memory(images) => images.labels.iter_mut().for_each(|label| *label = of(*label)),
+        }
+    }
+
+    /// The same pictures decoded, none with a short side above `px`, in a pack called `name` that was made of what has the
+    /// digest `source`; built if there is none.
+    pub fn cached(self, places: &Places, name: &str, source: u64, px: usize) -> Result<Pictures, DataError> {
+        let find = || places.find(name, |path| Pack::of(path, source));
+        if let Some(pack) = find() {
+            return Ok(Pictures::Packed(pack));
+        }
+        let path = places.writable()?.join(name);
+        let _alone = cache::lock(&path)?;
+        // Another process may have built it while this one waited.
+        if let Some(pack) = find() {
+            return Ok(Pictures::Packed(pack));
+        }
+        pack::build(&path, source, |packer| {
+            let all: Vec<usize> = (0..self.len()).collect();
+            for group in all.chunks(512) {
+                let decode = |scratch: &mut Scratch, &i: &usize| self.shrunk(i, px, scratch);
+                let decoded: Vec<_> = group.par_iter().map_init(Scratch::default, decode).collect();
+                for (&i, picture) in group.iter().zip(decoded) {
+                    // One that cannot be read keeps its place, so that indices mean the same with and without.
+                    let (pixels, width, height) = match picture {
+                        Ok(picture) => picture,
+                        Err(Unreadable::Picture(_)) => (vec![], 1, 1),
+                        Err(Unreadable::Kept(why)) => return Err(DataError::new(why, "remove that file")),
+                    };
+                    let added = packer.add(&pixels, (width as u32, height as u32), self.label(i));
+                    added.map_err(|e| DataError::io(&path, &e))?;
+                }
+            }
+            Ok(Vec::new())
+        })?;
+        Ok(Pictures::Packed(Pack::open(&path)?))
+    }
+
+    fn shrunk(&self, index: usize, px: usize, scratch: &mut Scratch) -> Result<(Vec<u8>, usize, usize), Unreadable> {
         let source = self.pixels(index, scratch, IN_FULL)?;
         let (w, h) = (source.width, source.height);
         let short = w.min(h);
@@ -156,30 +221,40 @@ impl Pictures {
         Ok((pixels, width, height))
     }
 
-    /// All of them as images in memory, if they are small and of one size.
-    pub fn into_memory(self) -> Result<Pictures, DataError> {
+    /// All of them as images in memory, if they are small, square, of one size, and nobody wants another one.
+    pub fn as_images(&self, size: Option<usize>) -> Option<Images> {
         const MOST_BYTES: usize = 2 << 30;
         const LARGEST_SIDE: usize = 96;
-        let unreadable = |i: usize, e: String| DataError::new(format!("{}: {e}", self.name(i)), "get the file again");
-        if self.is_empty() || matches!(self, Pictures::Memory(_)) {
-            return Ok(self);
+        if self.is_empty() {
+            return None;
         }
+        // What cannot be read here is found, named and counted when pictures are read one by one.
         let mut scratch = Scratch::default();
-        let first = self.pixels(0, &mut scratch, IN_FULL).map_err(|e| unreadable(0, e))?;
-        let (width, height) = (first.width, first.height);
-        if width.max(height) > LARGEST_SIDE || self.len() * width * height * 3 > MOST_BYTES {
-            return Ok(self);
+        let Pixels { width, height, .. } = self.pixels(0, &mut scratch, IN_FULL).ok()?;
+        let is_wanted = width == height && size.is_none_or(|size| size == width);
+        if !is_wanted || width > LARGEST_SIDE || self.len() * width * height * 3 > MOST_BYTES {
+            return None;
         }
         let one = |scratch: &mut Scratch, i: usize| {
-            let p = self.pixels(i, scratch, IN_FULL).map_err(|e| unreadable(i, e))?;
+            let p = self.pixels(i, scratch, IN_FULL).ok()?;
             let plane = |c: usize| p.bytes.iter().skip(c).step_by(3).copied();
             let planes: Vec<u8> = (0..3).flat_map(plane).collect();
-            Ok(((p.width, p.height) == (width, height)).then_some(planes))
+            ((p.width, p.height) == (width, height)).then_some(planes)
         };
         let all = (0..self.len()).into_par_iter().map_init(Scratch::default, one);
-        let all = all.collect::<Result<Vec<_>, DataError>>()?;
-        let Some(all) = all.into_iter().collect::<Option<Vec<_>>>() else { return Ok(self) };
+        let all = all.collect::<Option<Vec<_>>>()?;
         let labels = (0..self.len()).map(|i| self.label(i)).collect();
-        Ok(Pictures::Memory(Images { channels: 3, height, width, pixels: all.concat().into(), labels }))
+        Some(Images { channels: 3, height, width, pixels: all.concat().into(), labels })
+    }
+}
+
+/// What is wrong with a file that cannot be opened, in words that follow its name.
+fn said(path: &Path, e: &std::io::Error) -> String {
+    match e.kind() {
+        ErrorKind::NotFound if path.is_symlink() => "is a broken link".into(),
+        ErrorKind::NotFound => "is not there any more".into(),
+        ErrorKind::IsADirectory => "is a folder".into(),
+        ErrorKind::PermissionDenied => "may not be read by you".into(),
+        _ => format!("cannot be read: {e}"),
     }
 }

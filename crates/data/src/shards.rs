@@ -1,117 +1,280 @@
-//! Pictures in Parquet as Hugging Face keeps them: a column of (bytes, path) and a column of whole numbers, in files
-//! `train-*.parquet` and `test-*.parquet` (or `validation-*`).
+//! Pictures in Parquet as Hugging Face and pyarrow keep them: a column of bytes (or of bytes and path) and a column of
+//! classes, as whole numbers or as text.
 
+use crate::names::{self, Described};
 use crate::pack::Packer;
+use crate::splits::Files;
 use crate::{DataError, Split};
+use parquet::basic::Type as Physical;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
+use parquet::record::{Field, Row};
+use parquet::schema::types::{Type, TypePtr};
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-/// Whether `dir` (or its folder `data`) holds such files.
-pub fn is_one(dir: &Path) -> bool {
-    !files(dir, Split::Train).is_empty()
+/// What tells a file's columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Columns {
+    image: String,
+    label: String,
+    /// Class names by the files' own description; empty where there is none.
+    pub names: Vec<String>,
 }
 
-/// The files of a split, in alphabetical order.
-pub fn files(dir: &Path, split: Split) -> Vec<PathBuf> {
-    let prefixes: &[&str] = if split == Split::Train { &["train"] } else { &["validation", "val", "test"] };
-    for prefix in prefixes {
-        for folder in [dir.to_owned(), dir.join("data")] {
-            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-            let is_shard = |path: &PathBuf| {
-                let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-                name.starts_with(prefix) && name.ends_with(".parquet")
-            };
-            let mut found: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(is_shard).collect();
-            if !found.is_empty() {
-                found.sort();
-                return found;
-            }
-        }
-    }
-    vec![]
+/// The columns of a data set, and its class names where it has any.
+pub fn columns(files: &Files) -> Result<Columns, DataError> {
+    let path = &files.train[0];
+    let reader = open(path)?;
+    let metadata = reader.metadata().file_metadata();
+    let texts = metadata.key_value_metadata().into_iter().flatten();
+    let text = texts.filter(|kv| kv.key == "huggingface").find_map(|kv| kv.value.clone()).unwrap_or_default();
+    let (image, label) = choose(metadata.schema().get_fields(), &names::described(&text), path)?;
+    let configuration = files.dir.file_name().unwrap_or_default().to_string_lossy();
+    let above = files.dir.parent().unwrap_or(&files.dir);
+    let names = names::in_metadata(&text, &label)
+        .or_else(|| [&files.dir, above].into_iter().find_map(|dir| names::beside(dir, &configuration, &label)));
+    Ok(Columns { image, label, names: names.unwrap_or_default() })
 }
 
-/// Number of rows, from the files' footers.
-pub fn count(dir: &Path, split: Split) -> Result<usize, DataError> {
-    let rows = |path: &PathBuf| Ok(open(path)?.metadata().file_metadata().num_rows() as usize);
-    files(dir, split).iter().map(rows).sum()
+/// By Hugging Face's description, then by usual names, then by what there is only one of.
+fn choose(fields: &[TypePtr], described: &Described, path: &Path) -> Result<(String, String), DataError> {
+    // CIFAR-100 has two levels of classes; the fine one is what everybody trains.
+    const LABELS: [&str; 8] = ["fine_label", "label", "labels", "class", "target", "cls", "category", "y"];
+    const IMAGES: [&str; 7] = ["image", "img", "images", "picture", "jpg", "png", "image_bytes"];
+    let names: Vec<&str> = fields.iter().map(|f| f.name()).collect();
+    let find = |wanted: &[&str], described: &[String]| {
+        let usual = wanted.iter().find(|w| names.contains(w)).map(|w| (*w).to_owned());
+        usual.or_else(|| described.iter().find(|d| names.contains(&d.as_str())).cloned())
+    };
+    let holds_pictures = |field: &&TypePtr| match &***field {
+        Type::GroupType { fields, .. } => fields.iter().any(|f| f.name() == "bytes"),
+        field => field.get_physical_type() == Physical::BYTE_ARRAY && !is_text(field),
+    };
+    let pictures: Vec<&TypePtr> = fields.iter().filter(holds_pictures).collect();
+    let only = || if let [one] = pictures[..] { Some(one.name().to_owned()) } else { None };
+    let image = find(&IMAGES, &described.images).or_else(only);
+    image.zip(find(&LABELS, &described.labels)).ok_or_else(|| {
+        DataError::new(
+            format!("{}: columns are {}", path.display(), names.join(", ")),
+            "give Parquet files with a column image (or img) of bytes, or of bytes and path, and a column label",
+        )
+    })
 }
 
-/// Class names, where the files carry Hugging Face's description of their columns.
-pub fn classes(dir: &Path) -> Result<Vec<String>, DataError> {
-    let Some(path) = files(dir, Split::Train).into_iter().next() else { return Ok(vec![]) };
-    let reader = open(&path)?;
-    let label = columns(&reader, &path)?.1;
-    let described = reader.metadata().file_metadata().key_value_metadata().and_then(|all| {
-        let text = all.iter().find(|kv| kv.key == "huggingface")?.value.clone()?;
-        let json: serde_json::Value = serde_json::from_str(&text).ok()?;
-        serde_json::from_value(json["info"]["features"][&label]["names"].clone()).ok()
-    });
-    Ok(described.unwrap_or_default())
+fn is_text(field: &Type) -> bool {
+    let info = field.get_basic_info();
+    info.converted_type() == parquet::basic::ConvertedType::UTF8
+        || matches!(info.logical_type_ref(), Some(parquet::basic::LogicalType::String))
 }
 
-/// Adds every picture of a split, still encoded.
-pub fn unpack(dir: &Path, split: Split, packer: &mut Packer) -> Result<(), DataError> {
-    for path in files(dir, split) {
-        let reader = open(&path)?;
-        let (image, label) = columns(&reader, &path)?;
-        let damaged = |e: parquet::errors::ParquetError| DataError::file(&path, e);
-        for (number, row) in reader.get_row_iter(None).map_err(damaged)?.enumerate() {
-            let row = row.map_err(damaged)?;
-            let (mut bytes, mut class) = (None, None);
-            for (name, field) in row.get_column_iter() {
-                match field {
-                    Field::Group(group) if *name == image => {
-                        bytes = group.get_column_iter().find_map(|(name, field)| match field {
-                            Field::Bytes(bytes) if name == "bytes" => Some(bytes.data().to_vec()),
-                            _ => None,
-                        });
-                    }
-                    field if *name == label => class = whole_number(field),
-                    _ => {}
+/// Adds every picture of a split, still encoded, and returns the class names: those that are given, or the texts among the
+/// labels in alphabetical order.
+pub fn unpack(
+    files: &[PathBuf],
+    split: Split,
+    columns: &Columns,
+    names: &[String],
+    packer: &mut Packer,
+) -> Result<Vec<String>, DataError> {
+    // Texts are numbered as they come, and get their own numbers when all are known.
+    let mut texts: BTreeMap<String, u32> = BTreeMap::new();
+    let (mut numbers, mut unlabeled) = (false, None);
+    for path in files {
+        let mut add = |place: usize, row: &Row| -> Result<(), DataError> {
+            let (bytes, label) = cells(row, columns);
+            let Some(bytes) = bytes else { return Err(no_picture(path, place, row, columns)) };
+            let label = match label {
+                Label::Number(number) => {
+                    numbers = true;
+                    number
                 }
-            }
-            let (Some(bytes), Some(class)) = (bytes, class) else {
-                return Err(DataError::file(&path, format!("row {number} has no picture or no label")));
+                Label::Text(text) => {
+                    let next = texts.len() as u32;
+                    *texts.entry(text).or_insert(next)
+                }
+                Label::None => {
+                    unlabeled = unlabeled.take().or(Some((path.clone(), place, row.clone())));
+                    return Ok(());
+                }
+                Label::Other => return Err(wrong_label(path, place, row, columns)),
             };
-            packer.add(&bytes, (0, 0), class).map_err(|e| DataError::io(&path, &e))?;
-        }
+            packer.add(bytes, (0, 0), label).map_err(|e| DataError::io(path, &e))
+        };
+        // The reader gives up some damaged files by a panic.
+        let read = catch_unwind(AssertUnwindSafe(|| rows(path, columns, &mut add)));
+        read.unwrap_or_else(|_| Err(DataError::file(path, "it is damaged")))?;
+    }
+    if let Some((path, place, row)) = unlabeled {
+        let is_all = texts.is_empty() && !numbers;
+        return Err(no_label(&path, place, &row, columns, split, is_all));
+    }
+    if texts.is_empty() {
+        return Ok(names.to_vec());
+    }
+    if numbers {
+        let cause =
+            format!("{}: column {} has numbers in some files and texts in others", files[0].display(), columns.label);
+        return Err(DataError::new(cause, "write all labels alike"));
+    }
+    if split == Split::Test && names.is_empty() {
+        let cause =
+            format!("{}: column {} has texts, those of the training images numbers", files[0].display(), columns.label);
+        return Err(DataError::new(cause, "write all labels alike"));
+    }
+    let given = if names.is_empty() { texts.keys().cloned().collect() } else { names.to_vec() };
+    let mut of = vec![0; texts.len()];
+    for (text, number) in &texts {
+        let place = given.iter().position(|name| name == text).ok_or_else(|| {
+            let cause = format!("{}: class {text} is not among those of the training images", files[0].display());
+            DataError::new(cause, "give both splits the same classes")
+        })?;
+        of[*number as usize] = place as u32;
+    }
+    packer.relabel(|number| of[number as usize]);
+    Ok(given)
+}
+
+fn rows(
+    path: &Path,
+    columns: &Columns,
+    add: &mut dyn FnMut(usize, &Row) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let reader = open(path)?;
+    let damaged = |e: parquet::errors::ParquetError| DataError::file(path, e);
+    let schema = reader.metadata().file_metadata().schema();
+    let is_wanted = |field: &&TypePtr| [&columns.image, &columns.label].iter().any(|name| *name == field.name());
+    let fields: Vec<TypePtr> = schema.get_fields().iter().filter(is_wanted).cloned().collect();
+    if fields.len() != 2 {
+        let cause = format!("{}: there is no column {} or {}", path.display(), columns.image, columns.label);
+        return Err(DataError::new(cause, "give all files the same columns"));
+    }
+    let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(damaged)?;
+    for (place, row) in reader.get_row_iter(Some(projection)).map_err(damaged)?.enumerate() {
+        add(place, &row.map_err(damaged)?)?;
     }
     Ok(())
 }
 
-fn whole_number(field: &Field) -> Option<u32> {
-    match *field {
-        Field::Long(n) => u32::try_from(n).ok(),
-        Field::Int(n) => u32::try_from(n).ok(),
-        Field::Byte(n) => u32::try_from(n).ok(),
-        Field::Short(n) => u32::try_from(n).ok(),
-        Field::UByte(n) => Some(n.into()),
-        Field::UShort(n) => Some(n.into()),
-        Field::UInt(n) => Some(n),
-        Field::ULong(n) => u32::try_from(n).ok(),
+enum Label {
+    Number(u32),
+    Text(String),
+    /// Null or -1, which is how data sets say that there is none.
+    None,
+    Other,
+}
+
+fn cells<'a>(row: &'a Row, columns: &Columns) -> (Option<&'a [u8]>, Label) {
+    let (mut bytes, mut label) = (None, Label::Other);
+    for (name, field) in row.get_column_iter() {
+        if *name == columns.image {
+            bytes = picture(field);
+        } else if *name == columns.label {
+            label = class(field);
+        }
+    }
+    (bytes, label)
+}
+
+fn picture(field: &Field) -> Option<&[u8]> {
+    match field {
+        Field::Bytes(bytes) => Some(bytes.data()),
+        Field::Group(group) => group.get_column_iter().find_map(|(name, field)| match field {
+            Field::Bytes(bytes) if name == "bytes" => Some(bytes.data()),
+            _ => None,
+        }),
         _ => None,
     }
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<File>, DataError> {
-    let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
-    SerializedFileReader::new(file).map_err(|e| DataError::file(path, e))
+fn class(field: &Field) -> Label {
+    let number = match *field {
+        Field::Null => return Label::None,
+        Field::Str(ref text) => return Label::Text(text.clone()),
+        Field::Bytes(ref bytes) => {
+            return std::str::from_utf8(bytes.data()).map_or(Label::Other, |text| Label::Text(text.to_owned()));
+        }
+        Field::Bool(is) => i128::from(is),
+        Field::Byte(n) => n.into(),
+        Field::Short(n) => n.into(),
+        Field::Int(n) => n.into(),
+        Field::Long(n) => n.into(),
+        Field::UByte(n) => n.into(),
+        Field::UShort(n) => n.into(),
+        Field::UInt(n) => n.into(),
+        Field::ULong(n) => n.into(),
+        _ => return Label::Other,
+    };
+    if number == -1 {
+        return Label::None;
+    }
+    // A label of millions is no class, and would ask for a network with as many outputs.
+    const MOST: i128 = 1_000_000;
+    if (0..MOST).contains(&number) { Label::Number(number as u32) } else { Label::Other }
 }
 
-/// The names of the columns of pictures and of labels.
-fn columns(reader: &SerializedFileReader<File>, path: &Path) -> Result<(String, String), DataError> {
-    let schema = reader.metadata().file_metadata().schema();
-    let names: Vec<&str> = schema.get_fields().iter().map(|f| f.name()).collect();
-    // CIFAR-100 has two levels of classes; the fine one is what everybody trains.
-    let find = |wanted: &[&str]| wanted.iter().find(|w| names.contains(w)).map(|w| (*w).to_owned());
-    let (image, label) = (find(&["image", "img"]), find(&["fine_label", "label", "labels"]));
-    image.zip(label).ok_or_else(|| {
-        DataError::new(
-            format!("{}: columns are {}", path.display(), names.join(", ")),
-            "give Parquet files with a column image (or img) of bytes and path, and a column label",
-        )
+/// A cell as it is shown: its value if that is short, and its type.
+fn shown(row: &Row, column: &str) -> String {
+    let cell = row.get_column_iter().find(|(name, _)| *name == column).map(|(_, field)| field);
+    match cell {
+        None => "missing".into(),
+        Some(Field::Null) => "null".into(),
+        Some(Field::Str(_)) => "text".into(),
+        Some(Field::Bytes(_)) => "bytes".into(),
+        Some(Field::Group(_)) => "a group of columns".into(),
+        Some(Field::ListInternal(_)) => "a list".into(),
+        Some(Field::Float16(value)) => format!("{value} (float16)"),
+        Some(Field::Float(value)) => format!("{value} (float32)"),
+        Some(Field::Double(value)) => format!("{value} (float64)"),
+        Some(other) => format!("{other}"),
+    }
+}
+
+fn no_picture(path: &Path, place: usize, row: &Row, columns: &Columns) -> DataError {
+    let image = &columns.image;
+    let cell = row.get_column_iter().find(|(name, _)| *name == image).map(|(_, field)| field);
+    if let Some(Field::Group(group)) = cell {
+        let by_path = group.get_column_iter().find_map(|(name, field)| match field {
+            Field::Str(path) if name == "path" => Some(path.clone()),
+            _ => None,
+        });
+        let cause = format!("{}: column {image} has no bytes in row {place}", path.display());
+        let cause = by_path.map_or(cause.clone(), |path| format!("{cause}, only the path {path}"));
+        return DataError::new(
+            cause,
+            "write the pictures themselves into the files (datasets: embed_external_files=True)",
+        );
+    }
+    let cause = format!("{}: column {image} is {} in row {place}", path.display(), shown(row, image));
+    DataError::new(cause, "the column must hold encoded pictures (JPEG, PNG, ...) as bytes, or as bytes and path")
+}
+
+fn wrong_label(path: &Path, place: usize, row: &Row, columns: &Columns) -> DataError {
+    let cause =
+        format!("{}: column {} is {} in row {place}", path.display(), columns.label, shown(row, &columns.label));
+    DataError::new(cause, "labels must be whole numbers from 0 on, or texts")
+}
+
+fn no_label(path: &Path, place: usize, row: &Row, columns: &Columns, split: Split, is_all: bool) -> DataError {
+    let (file, label, cell) = (path.display(), &columns.label, shown(row, &columns.label));
+    if split == Split::Test && is_all {
+        let cause = format!("{file}: test has no labels (column {label} is {cell})");
+        return DataError::new(cause, "add a split with labels: files with validation in their names are preferred");
+    }
+    let which = if split == Split::Test { "test" } else { "train" };
+    let cause = format!("{file}: {which} lacks labels: column {label} is {cell} in row {place}");
+    DataError::new(cause, "remove such rows, or give them labels")
+}
+
+fn open(path: &Path) -> Result<SerializedFileReader<File>, DataError> {
+    let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
+    let opened = catch_unwind(AssertUnwindSafe(|| SerializedFileReader::new(file)));
+    let opened = opened.unwrap_or_else(|_| Err(parquet::errors::ParquetError::General("it is damaged".into())));
+    opened.map_err(|e| match crate::sniff::of_file(path) {
+        Some(content) if content != crate::sniff::Content::Other("a Parquet file") => {
+            DataError::new(format!("{}: {}", path.display(), content.said()), "get the file again")
+        }
+        _ => DataError::file(path, e),
     })
 }

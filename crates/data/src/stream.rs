@@ -1,17 +1,15 @@
 //! Pictures decoded, cropped and resized on a pool of threads, ahead of the training. What a picture becomes follows from
 //! (seed, epoch, its index), so the stream is the same with any number of threads.
 
-use crate::crop::{self, Crop};
+use crate::ahead::{Ahead, Window};
 use crate::normalise::Normalise;
-use crate::pictures::Scratch;
-use crate::{Augment, Batch, DataError, DataSet, Pass, Pictures, Source, Split};
-use fast_image_resize::Resizer;
-use random::Key;
+use crate::pictures::Unreadable;
+use crate::worker::{Damaged, Decoded, Desk, Table, Values, Worker, table};
+use crate::{Batch, DataError, DataSet, Pass, Pictures, Source, Split};
 use rayon::ThreadPool;
-use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use tch::{Device, Kind, Tensor};
 
 /// Batches that wait, ready, for the training.
@@ -49,33 +47,9 @@ pub struct Stream {
     /// One for each thread of the pool.
     desks: Arc<Vec<Mutex<Desk>>>,
     running: Option<Receiver<Decoded>>,
+    is_training: bool,
     damaged: BTreeSet<String>,
     warnings: Vec<String>,
-}
-
-/// A batch on its way: N x size x size x C values, one label each, and what could not be read.
-struct Decoded {
-    pixels: Values,
-    labels: Vec<i64>,
-    indices: Vec<u32>,
-    damaged: Vec<String>,
-}
-
-/// On a CPU the threads that decode also normalise, while a picture is still in the cache of the processor. A GPU gets
-/// bytes, a quarter of the transfer, and normalises whole batches.
-enum Values {
-    Bytes(Vec<u8>),
-    Floats(Vec<f32>),
-}
-
-/// For each channel, what each byte becomes.
-type Table = Vec<[f32; 256]>;
-
-fn table(statistics: &[(f64, f64)]) -> Table {
-    statistics
-        .iter()
-        .map(|&(mean, deviation)| std::array::from_fn(|v| ((v as f64 - mean) / deviation) as f32))
-        .collect()
 }
 
 impl Stream {
@@ -95,6 +69,7 @@ impl Stream {
             desks: Arc::new((0..options.threads.max(1)).map(|_| Mutex::default()).collect()),
             options,
             running: None,
+            is_training: false,
             damaged: BTreeSet::new(),
             warnings: vec![],
         })
@@ -107,8 +82,12 @@ impl Stream {
         }
     }
 
-    fn note(&mut self, damaged: Vec<String>) -> Result<(), DataError> {
-        for what in damaged {
+    fn note(&mut self, damaged: Vec<Damaged>) -> Result<(), DataError> {
+        for (name, why) in damaged {
+            if let Unreadable::Kept(why) = why {
+                return Err(DataError::new(why, "remove that file, and give the same command again"));
+            }
+            let what = format!("{name}: {why}");
             if self.damaged.insert(what.clone()) {
                 self.warnings.push(format!("left out: {what}"));
             }
@@ -131,7 +110,10 @@ impl Source for Stream {
         let (pictures, pool) = (Arc::clone(self.part(pass.split)), Arc::clone(&self.pool));
         let (size, resize, table) = (self.options.size, self.options.resize, self.table.clone());
         let (spare, desks) = (Arc::clone(&self.spare), Arc::clone(&self.desks));
+        self.is_training = pass.augment.is_some();
         std::thread::spawn(move || {
+            let batches = Arc::new(pass.batches);
+            let mut ahead = Ahead::start(&pictures, &batches);
             let worker = Worker {
                 pictures: &pictures,
                 size,
@@ -141,8 +123,10 @@ impl Source for Stream {
                 spare: &spare,
                 desks: &desks,
             };
-            for indices in &pass.batches {
-                if sender.send(pool.install(|| worker.batch(indices))).is_err() {
+            let nothing = Window::new();
+            for (i, indices) in batches.iter().enumerate() {
+                let window = ahead.as_mut().map_or(&nothing, |ahead| ahead.window(i));
+                if sender.send(pool.install(|| worker.batch(indices, window))).is_err() {
                     return;
                 }
             }
@@ -151,8 +135,17 @@ impl Source for Stream {
     }
 
     fn next_batch(&mut self) -> Result<Option<Batch>, DataError> {
-        let Some(decoded) = self.running.as_ref().and_then(|running| running.recv().ok()) else { return Ok(None) };
-        self.note(decoded.damaged)?;
+        let decoded = loop {
+            let Some(decoded) = self.running.as_ref().and_then(|running| running.recv().ok()) else { return Ok(None) };
+            self.note(decoded.damaged)?;
+            if !decoded.labels.is_empty() {
+                break Decoded { damaged: vec![], ..decoded };
+            }
+            if self.is_training {
+                let help = "look at them with: res2lab data check FOLDER";
+                return Err(DataError::new("none of the pictures of a batch can be read", help));
+            }
+        };
         let (n, size) = (decoded.labels.len() as i64, self.options.size as i64);
         let device = self.options.device;
         let as_planes = |t: Tensor| t.view([n, size, size, -1]).to_device(device).permute([0, 3, 1, 2]);
@@ -182,155 +175,11 @@ impl Source for Stream {
     }
 }
 
-/// What a thread needs to make pictures of a pass.
-struct Worker<'a> {
-    pictures: &'a Pictures,
-    size: usize,
-    resize: usize,
-    augment: Option<(Augment, Key)>,
-    table: Option<Table>,
-    spare: &'a Mutex<Vec<Vec<f32>>>,
-    desks: &'a [Mutex<Desk>],
-}
-
-/// A thread's own memory.
-#[derive(Default)]
-struct Desk {
-    resizer: Resizer,
-    scratch: Scratch,
-    bytes: Vec<u8>,
-}
-
-/// What became of one picture: its label (None if it is left out), and what could not be read on the way.
-type Made = (Option<u32>, Vec<String>);
-
-impl Worker<'_> {
-    /// The calling thread's desk; nobody else asks for it.
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        let own = rayon::current_thread_index().unwrap_or(0) % self.desks.len();
-        // A picture that made its thread panic left nothing behind that the next does not overwrite.
-        self.desks[own].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn batch(&self, indices: &[u32]) -> Decoded {
-        let length = self.size * self.size * self.pictures.channels();
-        let (pixels, made) = match &self.table {
-            None => {
-                let mut bytes = vec![0; indices.len() * length];
-                let make = |(out, &index): (&mut [u8], &u32)| self.one(&mut self.desk(), index as usize, out);
-                let made: Vec<Made> =
-                    bytes.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
-                (Values::Bytes(kept(bytes, length, &made)), made)
-            }
-            Some(table) => {
-                let mut floats = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
-                floats.resize(indices.len() * length, 0.0);
-                let make = |(out, &index): (&mut [f32], &u32)| {
-                    let desk = &mut *self.desk();
-                    let mut bytes = std::mem::take(&mut desk.bytes);
-                    bytes.resize(length, 0);
-                    let made = self.one(desk, index as usize, &mut bytes);
-                    normalise(&bytes, table, out);
-                    desk.bytes = bytes;
-                    made
-                };
-                let made: Vec<Made> =
-                    floats.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
-                (Values::Floats(kept(floats, length, &made)), made)
-            }
-        };
-        let is_kept = |(_, (label, _)): &(&u32, &Made)| label.is_some();
-        Decoded {
-            pixels,
-            labels: made.iter().filter_map(|(label, _)| *label).map(i64::from).collect(),
-            indices: indices.iter().zip(&made).filter(is_kept).map(|(&index, _)| index).collect(),
-            damaged: made.into_iter().flat_map(|(_, damaged)| damaged).collect(),
-        }
-    }
-
-    fn one(&self, desk: &mut Desk, index: usize, out: &mut [u8]) -> Made {
-        const MOST_TRIES: usize = 100;
-        let mut damaged = Vec::new();
-        for attempt in 0..MOST_TRIES {
-            let candidate = (index + attempt) % self.pictures.len();
-            match self.make(desk, candidate, index, out) {
-                Ok(()) => return (Some(self.pictures.label(candidate)), damaged),
-                Err(e) => damaged.push(format!("{}: {e}", self.pictures.name(candidate))),
-            }
-            if self.augment.is_none() {
-                break;
-            }
-        }
-        (None, damaged)
-    }
-
-    fn make(&self, desk: &mut Desk, picture: usize, index: usize, out: &mut [u8]) -> Result<(), String> {
-        let key = self.augment.map(|(_, epoch)| epoch.named("picture").with(index as u64));
-        let part = |width: usize, height: usize| match (self.augment, key) {
-            (Some((Augment { crop: Some(range), .. }, _)), Some(key)) => {
-                crop::random(width, height, range, key.with(0))
-            }
-            (Some(_), _) => Crop::whole(width, height),
-            (None, _) => crop::central(width, height, self.resize, self.size),
-        };
-        let reduction = |width: usize, height: usize| part(width, height).reduction(self.size);
-        let source = self.pictures.pixels(picture, &mut desk.scratch, &reduction)?;
-        let (own, channels) = (source.own, source.channels);
-        let part = part(own.0, own.1).reduced(own, (source.width, source.height));
-        crate::decode::resize(&mut desk.resizer, source, part, (self.size, self.size), out)?;
-        let (Some((augment, _)), Some(key)) = (self.augment, key) else { return Ok(()) };
-        if augment.flip && key.with(1).bits(0) >> 63 == 1 {
-            mirror(out, self.size, channels);
-        }
-        if augment.jitter > 0.0 && channels == 3 {
-            crate::jitter::jitter(out, augment.jitter, key.with(2));
-        }
-        Ok(())
-    }
-}
-
-/// Evaluation leaves a damaged picture out; training took another in its place.
-fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[Made]) -> Vec<T> {
-    if made.iter().all(|(label, _)| label.is_some()) {
-        return values;
-    }
-    let good = values.chunks_exact(length).zip(made).filter(|(_, (label, _))| label.is_some());
-    good.flat_map(|(chunk, _)| chunk.iter().copied()).collect()
-}
-
-fn normalise(bytes: &[u8], table: &Table, out: &mut [f32]) {
-    match &table[..] {
-        [red, green, blue] => {
-            for (out, p) in out.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
-                out[0] = red[p[0] as usize];
-                out[1] = green[p[1] as usize];
-                out[2] = blue[p[2] as usize];
-            }
-        }
-        table => {
-            let channels = table.len();
-            for (i, (out, &v)) in out.iter_mut().zip(bytes).enumerate() {
-                *out = table[i % channels][v as usize];
-            }
-        }
-    }
-}
-
-/// Left to right, in place.
-fn mirror(pixels: &mut [u8], width: usize, channels: usize) {
-    for row in pixels.chunks_exact_mut(width * channels) {
-        for x in 0..width / 2 {
-            for c in 0..channels {
-                row.swap(x * channels + c, (width - 1 - x) * channels + c);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CropRange, order};
+    use crate::pictures::Scratch;
+    use crate::{Augment, CropRange, order};
 
     fn write_pictures(count: usize) -> (tempfile::TempDir, DataSet) {
         let dir = tempfile::tempdir().unwrap();
@@ -344,8 +193,13 @@ mod tests {
             crate::folder::Sample { file, label: images.labels[i] }
         });
         let samples: Vec<_> = samples.collect();
-        let set = DataSet { classes: vec![], train: Pictures::Files(samples.clone()), test: Pictures::Files(samples) };
+        let set = files(samples.clone(), samples);
         (dir, set)
+    }
+
+    fn files(train: Vec<crate::folder::Sample>, test: Vec<crate::folder::Sample>) -> DataSet {
+        let (train, test) = (Pictures::Files(train), Pictures::Files(test));
+        DataSet { classes: vec![], train, test, identity: 0 }
     }
 
     fn stream(set: DataSet, threads: usize, max_corrupt: usize) -> Stream {
@@ -412,17 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_of_which_nothing_can_be_read_is_passed_over() {
+        let (dir, set) = write_pictures(7);
+        std::fs::write(dir.path().join("6.png"), "").unwrap();
+        let batches = order::evaluation_batches(7, 3, order::Shard::WHOLE);
+        let mut stream = stream(set, 1, 5);
+        let evaluation = Pass { split: Split::Test, batches, augment: None };
+        let sizes: Vec<_> = all(&mut stream, evaluation).unwrap().iter().map(|b| b.labels.numel()).collect();
+        assert_eq!(sizes, [3, 3]);
+        assert!(stream.warnings()[0].ends_with("6.png: is empty"));
+    }
+
+    #[test]
     fn a_cache_gives_the_pictures_as_files_would() {
         let (dir, set) = write_pictures(9);
         let (_again, fresh) = write_pictures(9);
-        let path = dir.path().join("cache/train-64px.pack");
-        let cached = set.test.cached(&path, &[], 64).unwrap();
+        let places = crate::cache::Places::of(dir.path(), dir.path());
+        let cached = set.test.cached(&places, "train-64px.pack", 7, 64).unwrap();
         let evaluation = || Pass {
             split: Split::Test,
             batches: order::evaluation_batches(9, 9, order::Shard::WHOLE),
             augment: None,
         };
-        let cached = DataSet { classes: vec![], train: Pictures::Files(vec![]), test: cached };
+        let cached = DataSet { test: cached, ..files(vec![], vec![]) };
         let a = all(&mut stream(cached, 1, 0), evaluation()).unwrap();
         let b = all(&mut stream(fresh, 1, 0), evaluation()).unwrap();
         assert_eq!(a[0].images, b[0].images);

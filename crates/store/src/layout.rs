@@ -4,7 +4,7 @@
 //! reports/<name>/  sweep.yaml  plan.json  journal.jsonl  history.jsonl  lock
 //!                  effective.json  index.html  trials.{parquet,csv}  metrics.parquet
 //!                  slurm/  submission-1.{json,sh}  submission-1-0.{jsonl,out,lock}  ...   (with executor: slurm)
-//!                  runs/<trial-id>/  spec.yaml  lock  result.json  metrics.jsonl  checkpoints/{last,best,epoch-0001}.safetensors
+//!                  runs/<trial-id>/  spec.yaml  classes.json  lock  result.json  metrics.jsonl  checkpoints/{last,best,epoch-0001}.safetensors
 //!                                    console.txt  progress.json  stop-early.txt
 //!                                    attempt-1/{env.json,log.txt,trace.json,events.out.tfevents.*}  attempt-2/...
 //! ```
@@ -123,6 +123,11 @@ impl RunDir {
 
     pub fn lock(&self) -> PathBuf {
         self.0.join("lock")
+    }
+
+    /// Names of the classes, in the order of the network's outputs; not there where the data set has none.
+    pub fn classes(&self) -> PathBuf {
+        self.0.join("classes.json")
     }
 
     pub fn result(&self) -> PathBuf {

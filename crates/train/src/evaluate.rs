@@ -103,7 +103,18 @@ pub fn evaluate(
     let confusion = totals.split_off(4 + by_group.len());
     let by_group = totals.split_off(4);
     let [n, loss, first, five] = totals[..] else { return Ok(Evaluation { metrics: BTreeMap::new(), confusion }) };
+    if n == 0.0 {
+        return Err(TrainError::input(
+            "none of the test pictures can be read",
+            "look at them with: res2lab data check FOLDER",
+        ));
+    }
     let mut metrics = BTreeMap::from([("val/loss".to_owned(), loss / n), ("val/acc1".to_owned(), 100.0 * first / n)]);
+    // What could not be read is in no accuracy; how much that is stands beside it.
+    let left_out = source.len(Split::Test) as f64 - n;
+    if left_out > 0.0 {
+        metrics.insert("val/left_out".to_owned(), left_out);
+    }
     if classes >= 5 {
         metrics.insert("val/acc5".to_owned(), 100.0 * five / n);
     }

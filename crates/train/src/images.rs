@@ -12,8 +12,8 @@ use tch::{Device, Kind};
 /// The data set's part of a spec, for the data crate. `root` is the folder of all data sets.
 pub fn wanted(spec: &DataSpec, root: &Path) -> Wanted {
     let dir = match &spec.path {
-        Some(path) => PathBuf::from(path),
-        None if spec.name.contains('/') => PathBuf::from(&spec.name),
+        Some(path) => at_home(path),
+        None if spec.name.contains('/') => at_home(&spec.name),
         None => root.join(&spec.name),
     };
     Wanted {
@@ -25,6 +25,15 @@ pub fn wanted(spec: &DataSpec, root: &Path) -> Wanted {
         images: spec.images,
         classes: spec.classes,
         shuffle_labels: spec.shuffle_labels,
+    }
+}
+
+/// `~/photos` is in the user's home; a shell does not see to it behind `data=`.
+pub fn at_home(path: &str) -> PathBuf {
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty());
+    match path.strip_prefix("~/").and_then(|rest| Some(PathBuf::from(home()?).join(rest))) {
+        Some(whole) => whole,
+        None => PathBuf::from(path),
     }
 }
 

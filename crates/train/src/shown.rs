@@ -93,6 +93,13 @@ pub fn samples(
     Ok(sheets)
 }
 
+/// The rows and columns of the confusion, as a table of Markdown.
+pub fn classes(names: &[String]) -> String {
+    let row = |(number, name): (usize, &String)| format!("| {number} | {} |", name.replace('|', "\\|"));
+    let rows: Vec<String> = names.iter().enumerate().map(row).collect();
+    format!("| output | class |\n|--:|---|\n{}", rows.join("\n"))
+}
+
 /// Images (N x C x H x W) side by side, from their least value (black) to their greatest (white).
 fn sheet(images: &Tensor) -> Option<Picture> {
     let (n, _, h, w) = images.size4().ok()?;

@@ -6,6 +6,7 @@ use crate::environment::{device_name, environment, now_s, peak_memory_mib};
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::{Alone, Reduce, Together, lost};
+use crate::shown;
 use crate::speed::Speed;
 use crate::training::{Loop, LoopEnd};
 use arch::Input;
@@ -128,6 +129,10 @@ fn set_up<'a>(
             "give a smaller batch",
         ));
     }
+    if options.is_first() && !set.classes.is_empty() {
+        atomic::write_json(&run.classes(), &set.classes)?;
+    }
+    let class_names = set.classes.clone();
     let (px, channels) = (trial.image_px, set.train.channels());
     let saved = checkpoint::open(&run.last_checkpoint(), &trial.id)?;
     let vectors = vectors(options, saved.as_ref().map(|saved| &saved.state), run)?;
@@ -176,6 +181,9 @@ fn set_up<'a>(
     }
     if spec.train.cuda_graph && !options.device.is_cuda() {
         recorder.log("cuda_graph does nothing on a CPU");
+    }
+    if !class_names.is_empty() {
+        recorder.show(|events| events.text("classes", &shown::classes(&class_names)));
     }
     recorder.log(&format!("recipe: {}", if on.is_empty() { "plain".into() } else { on.join(", ") }));
     let augment = augment(&spec.data, is_resident(&spec.data, &set));

@@ -1,13 +1,23 @@
-//! `res2lab data NAME`: a published data set into the folder of data sets.
+//! `res2lab data NAME`: a published data set into the folder of data sets. `res2lab data check FOLDER`: whether every picture
+//! can be read.
 
 use crate::args::DataArgs;
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure};
 use crate::published::{DATA, DataFiles};
 use crate::{bring, print};
+use data::{Description, Pictures, Wanted};
 use fetch::Check;
+use std::path::Path;
 
 /// Downloads what is not here yet, unpacks it, and looks whether it is whole.
 pub fn run(args: &DataArgs) -> Result<u8, Failure> {
+    if args.name == "check" {
+        return check(args);
+    }
+    if let Some(folder) = &args.folder {
+        let help = format!("write: res2lab data check {folder}");
+        return Err(Failure::input(format!("{} {folder}: one name is downloaded at a time", args.name), help));
+    }
     let known = DATA.iter().find(|d| d.name == args.name).ok_or_else(|| {
         let names: Vec<_> = DATA.iter().map(|d| d.name).collect();
         let help =
@@ -24,7 +34,7 @@ pub fn run(args: &DataArgs) -> Result<u8, Failure> {
     if data::describe(&wanted()).is_err() {
         bring_all(known, &dir, args.mirror.as_deref())?;
     }
-    let facts = data::describe(&wanted())?;
+    let facts = data::describe(&wanted())?.facts;
     print::line(&format!(
         "{}: {} training and {} test images of {}x{} px, {} classes, in {}",
         known.name,
@@ -38,7 +48,50 @@ pub fn run(args: &DataArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn bring_all(known: &DataFiles, dir: &std::path::Path, mirror: Option<&str>) -> Result<(), Failure> {
+/// Looks at every picture. Exit status 1 if one cannot be read.
+fn check(args: &DataArgs) -> Result<u8, Failure> {
+    let word = args.folder.as_deref().ok_or_else(|| {
+        Failure::input("no data set is given", "write: res2lab data check FOLDER (or the name of a data set)")
+    })?;
+    let is_folder = word.contains('/') || Path::new(word).exists();
+    let (name, dir) = if is_folder {
+        (format!("./{word}"), train::images::at_home(word))
+    } else {
+        (word.to_owned(), args.folders.data.join(word))
+    };
+    let wanted = Wanted { name, dir, root: args.folders.data.clone(), ..Wanted::default() };
+    let Description { facts, classes, notes } = data::describe(&wanted)?;
+    let set = data::open(&wanted)?;
+    print::line(&format!(
+        "{}: {} training and {} test images, {} classes, identity {}",
+        wanted.dir.display(),
+        facts.train_images,
+        facts.test_images,
+        facts.classes,
+        facts.identity_text()
+    ));
+    if !classes.is_empty() {
+        const SHOWN: usize = 10;
+        let more = if classes.len() > SHOWN { ", ..." } else { "" };
+        print::line(&format!("classes: {}{more}", classes.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ")));
+    }
+    notes.iter().for_each(|note| print::line(&format!("note: {note}")));
+    let unreadable = |pictures: &Pictures| data::shaped::unreadable(pictures);
+    let all = [("training", unreadable(&set.train)), ("test", unreadable(&set.test))];
+    for (split, pictures) in &all {
+        pictures.iter().for_each(|what| print::line(what));
+        if !pictures.is_empty() {
+            print::line(&format!("{} {split} pictures cannot be read", pictures.len()));
+        }
+    }
+    if all.iter().all(|(_, pictures)| pictures.is_empty()) {
+        print::line("every picture can be read");
+        return Ok(0);
+    }
+    Ok(FAILED)
+}
+
+fn bring_all(known: &DataFiles, dir: &Path, mirror: Option<&str>) -> Result<(), Failure> {
     for (url, md5) in known.files {
         let name = url.rsplit('/').next().unwrap_or_default();
         let url = mirror.map_or_else(|| (*url).to_owned(), |m| format!("{}/{name}", m.trim_end_matches('/')));

@@ -2,14 +2,15 @@
 
 use crate::args::EvalArgs;
 use crate::failure::Failure;
-use crate::{named, print, trained};
+use crate::{classes, named, print, trained};
 use data::Split;
 use store::assessment::Assessment;
 use train::images::{Target, source, wanted};
 
 /// Evaluates and prints; writes predictions and a page where asked.
 pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
-    let trained = trained::load(&named::runs(&args.words, &args.folders.reports)?, &args.folders.data)?;
+    let words = named::runs(&args.words, &args.folders.reports)?;
+    let trained = trained::load(&words, &args.folders.data)?;
     if trained.data.name.is_empty() {
         return Err(Failure::input(
             "no data set is given",
@@ -23,7 +24,7 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
     tch::set_num_threads(threads as i32);
     libtorch::keep_memory();
     crate::vectors::choose(&args.folders.data)?;
-    let set = data::open(&wanted(&trained.data, &args.folders.data))?;
+    let mut set = data::open(&wanted(&trained.data, &args.folders.data))?;
     if set.train.channels() != trained.input.channels {
         let (has, wants) = (set.train.channels(), trained.input.channels);
         return Err(Failure::input(
@@ -31,8 +32,8 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
             "evaluate it on images like those it was trained on",
         ));
     }
-    let notes = [trained.notes.clone(), other_classes(set.classes.len(), trained.input.classes)?].concat();
-    let names = set.classes.clone();
+    let (names, of_classes) = classes::matched(&mut set, classes::of_run(&words)?, trained.input.classes)?;
+    let notes = [trained.notes.clone(), of_classes].concat();
     // Only the table of predictions wants the files' names, of which there may be many.
     let named = if args.predictions.is_some() { set.test.len() } else { 0 };
     let files: Vec<String> = (0..named).map(|i| set.test.name(i)).collect();
@@ -53,28 +54,13 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
         store::atomic::write(path, report::assessment::render(&result)?.as_bytes())?;
     }
     if args.json {
-        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        notes.iter().for_each(|note| print::told(&format!("note: {note}")));
         print::json(&result)
     } else {
         show(&result, args);
         notes.iter().for_each(|note| print::line(&format!("note: {note}")));
     }
     Ok(0)
-}
-
-/// What there is to say where a network and a data set have other numbers of classes.
-fn other_classes(classes: usize, outputs: usize) -> Result<Vec<String>, Failure> {
-    if classes > outputs {
-        return Err(Failure::input(
-            format!("the data set has {classes} classes, the network {outputs} outputs"),
-            "give weights that were trained on as many classes",
-        ));
-    }
-    let note = format!(
-        "the network has {outputs} outputs and the data set {classes} classes; outputs are compared with classes by \
-         number, which is right only if the first {classes} are the same classes in the same order"
-    );
-    Ok(if classes == outputs || classes == 0 { vec![] } else { vec![note] })
 }
 
 fn show(a: &Assessment, args: &EvalArgs) {
@@ -97,7 +83,14 @@ fn show(a: &Assessment, args: &EvalArgs) {
         vec![c.name.clone(), c.images.to_string(), shown(c.acc1), shown(c.precision)]
     };
     print::table(&["class", "images", "recall %", "precision %"], 1, classes.iter().map(row).collect());
-    a.left_out.iter().for_each(|what| print::line(what));
+    if !a.left_out.is_empty() {
+        print::line(&format!(
+            "{} of {} pictures cannot be read and are in no figure:",
+            a.left_out.len(),
+            a.left_out.len() as u64 + a.images
+        ));
+        a.left_out.iter().for_each(|what| print::line(what));
+    }
     for path in args.predictions.iter().chain(&args.page) {
         print::line(&format!("written: {}", path.display()));
     }

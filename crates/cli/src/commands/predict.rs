@@ -1,17 +1,18 @@
 //! `res2lab predict`: the likeliest classes of pictures.
 
 use crate::args::PredictArgs;
-use crate::failure::{FAILED, Failure};
-use crate::{named, print, trained};
+use crate::failure::Failure;
+use crate::trained::Trained;
+use crate::{classes, named, print, trained};
 use data::folder::Sample;
-use data::{DataSet, Pictures, Split};
+use data::shaped::{Shaped, shaped};
+use data::{DataSet, Images, Pictures, Split, sniff, walk};
 use serde::Serialize;
+use spec::{DataSpec, Normalize};
+use std::ffi::OsStr;
 use std::path::Path;
-use store::assessment::Prediction;
-use train::images::{Target, source};
-
-/// ImageNet's classes in the order of published networks: WordNet's number and first word of each.
-const IMAGENET: &str = include_str!("../imagenet_classes.txt");
+use store::assessment::{Assessment, Prediction};
+use train::images::{Target, source, wanted};
 
 #[derive(Serialize)]
 struct Row {
@@ -26,48 +27,34 @@ struct Guess {
     share: f64,
 }
 
-/// Looks at each picture. Exit status 1 if one cannot be read; the others are named all the same.
+/// Looks at each picture. Exit status 1 if some cannot be read; the others are named all the same. 2 if none can.
 pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
     crate::vectors::choose(&args.folders.data)?;
-    let is_picture = |word: &&String| {
-        let ending = word.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-        !word.contains('=') && ["jpg", "jpeg", "png"].contains(&ending.as_str())
-    };
     let named = named::runs(&args.words, &args.folders.reports)?;
-    let (pictures, words): (Vec<String>, Vec<String>) = named.into_iter().partition(|word| is_picture(&word));
+    let (pictures, words): (Vec<String>, Vec<String>) = named.into_iter().partition(|word| is_picture(word));
     if let Some(tensor) = words.iter().find(|word| !word.contains('=') && word.ends_with(".safetensors")) {
         let words: Vec<String> = words.iter().filter(|word| *word != tensor).cloned().collect();
         return logits(&trained::load(&words, &args.folders.data)?, tensor);
     }
     if pictures.is_empty() {
-        return Err(Failure::input("no picture is given", "add files that end in .jpg, .jpeg or .png"));
+        let help = format!("add files that end in .{}", walk::ENDINGS.join(", ."));
+        return Err(Failure::input("no picture is given", help));
     }
     if let Some(missing) = pictures.iter().find(|p| !Path::new(p).is_file()) {
-        return Err(Failure::input(format!("{missing}: there is no such file"), "check the path"));
+        let what = if Path::new(missing).is_dir() { "is a folder" } else { "there is no such file" };
+        return Err(Failure::input(format!("{missing}: {what}"), "check the path"));
     }
     let trained = trained::load(&words, &args.folders.data)?;
-    if trained.input.channels != 3 {
-        return Err(Failure::input(
-            "this network takes grey images",
-            "use a network for colour pictures, or res2lab eval",
-        ));
-    }
-    let names = names(trained.classes.as_deref(), trained.input.classes)?;
+    let names = classes::names(trained.classes.as_deref(), classes::of_run(&words)?, trained.input.classes)?;
     let samples: Vec<Sample> = pictures.iter().map(|p| Sample { file: p.into(), label: 0 }).collect();
-    let set = DataSet { classes: vec![], train: Pictures::Files(vec![]), test: Pictures::Files(samples) };
-    let placement = trained.net.placement();
-    let threads = sweep::local::available_cores().len();
-    let spec = spec::DataSpec { max_corrupt: pictures.len(), ..trained.data.clone() };
-    let target = Target { device: placement.device, kind: placement.kind, threads };
-    let mut source = source(&spec, set, trained.px, target)?;
-    let result = train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?;
+    let result = guesses(&trained, samples, &args.folders.data)?;
     let row = |p: &Prediction| Row {
         image: pictures[p.index as usize].clone(),
         guesses: p.guesses.iter().zip(&p.shares).map(|(&class, &share)| guess(class, share, &names)).collect(),
     };
     let rows: Vec<Row> = result.predictions.iter().map(row).collect();
     if args.json {
-        trained.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        trained.notes.iter().for_each(|note| print::told(&format!("note: {note}")));
         print::json(&rows)
     } else {
         rows.iter().for_each(show);
@@ -76,8 +63,70 @@ pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
     if result.left_out.is_empty() {
         return Ok(0);
     }
-    let cause = result.left_out.join("; ");
-    Err(Failure { status: FAILED, cause, help: "give whole JPEG or PNG files".into() })
+    let cause = result.left_out.iter().map(|what| what.trim_start_matches("left out: ")).collect::<Vec<_>>().join("; ");
+    let help = "give whole pictures, such as JPEG or PNG files";
+    Err(if rows.is_empty() { Failure::input(cause, help) } else { Failure::machine(cause, help) })
+}
+
+/// By its ending, or by its content where the name has another one.
+fn is_picture(word: &str) -> bool {
+    let path = Path::new(word);
+    let is_free = !word.contains('=') || path.is_file();
+    is_free && (walk::is_picture(OsStr::new(word)) || sniff::of_file(path).is_some_and(sniff::Content::is_picture))
+}
+
+/// Pictures as the network's own test images were given to it.
+fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Assessment, Failure> {
+    let (count, placement) = (samples.len(), trained.net.placement());
+    let target =
+        Target { device: placement.device, kind: placement.kind, threads: sweep::local::available_cores().len() };
+    let mut spec = DataSpec { max_corrupt: count, ..trained.data.clone() };
+    let pictures = Pictures::Files(samples);
+    let own = own_images(trained, root);
+    let channels = trained.input.channels;
+    if own.is_none() && channels == 3 {
+        if spec.normalize == Normalize::Auto && !trained.data.name.is_empty() && is_small(trained, root) {
+            print::told("note: the training images are not here; pictures are normalised by ImageNet's statistics");
+        }
+        let set = DataSet { classes: vec![], train: Pictures::Files(vec![]), test: pictures, identity: 0 };
+        let mut source = source(&spec, set, trained.px, target)?;
+        return Ok(train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?);
+    }
+    let train = own.unwrap_or_else(|| {
+        print::told("note: the training images are not here; pictures are normalised by ImageNet's statistics");
+        spec.normalize = Normalize::Imagenet;
+        Images { channels, height: trained.px, width: trained.px, ..Images::default() }
+    });
+    let Shaped { images, places, unreadable } = shaped(&pictures, channels, train.height, train.width);
+    let (train, test) = (Pictures::Memory(train), Pictures::Memory(images));
+    let mut result = if places.is_empty() {
+        Assessment::of(vec![], trained.input.classes, 0.0, vec![])
+    } else {
+        let set = DataSet { classes: vec![], train, test, identity: 0 };
+        let mut source = source(&spec, set, trained.px, target)?;
+        train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?
+    };
+    result.predictions.iter_mut().for_each(|p| p.index = places[p.index as usize] as u32);
+    result.left_out.extend(unreadable);
+    Ok(result)
+}
+
+/// The images that a network was trained on, if they are small ones of one size: pictures are brought into their shape and
+/// normalised by their statistics.
+fn own_images(trained: &Trained, root: &Path) -> Option<Images> {
+    if trained.data.name.is_empty() {
+        return None;
+    }
+    match data::open(&wanted(&trained.data, root)).ok()?.train {
+        Pictures::Memory(images) if images.channels == trained.input.channels => Some(images),
+        _ => None,
+    }
+}
+
+/// Whether a data set that is not here is one of small images.
+fn is_small(trained: &Trained, root: &Path) -> bool {
+    let wanted = wanted(&trained.data, root);
+    data::published(&wanted).is_some_and(|facts| facts.width < 64) && data::describe(&wanted).is_err()
 }
 
 /// Logits of images that another program prepared, as JSON.
@@ -92,18 +141,6 @@ fn logits(trained: &trained::Trained, path: &str) -> Result<u8, Failure> {
 fn guess(class: u32, share: f64, names: &[String]) -> Guess {
     let name = names.get(class as usize).cloned().unwrap_or_else(|| format!("class {class}"));
     Guess { class, name, share }
-}
-
-fn names(file: Option<&str>, classes: usize) -> Result<Vec<String>, Failure> {
-    if let Some(path) = file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::input(format!("{path}: {e}"), "give a file with one class name a line"))?;
-        return Ok(text.lines().map(|line| line.trim().to_owned()).collect());
-    }
-    if classes != 1000 {
-        return Ok(vec![]);
-    }
-    Ok(IMAGENET.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect())
 }
 
 fn show(row: &Row) {

@@ -298,7 +298,7 @@ fn outputs_and_classes_that_differ_in_number_are_told() {
     let output = case.bench.run(&line);
     assert!(output.status.success(), "{}", stderr(&output));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.contains("the network has 10 outputs and the data set 2 classes"), "{told}");
+    assert!(told.contains("the network has 10 outputs, the data 2 classes"), "{told}");
 }
 
 #[test]

@@ -1,0 +1,81 @@
+//! Bytes of pictures that lie in tar files, read for some batches at once in the order in which they lie: a disk that is
+//! read back and forth gives a fraction of what it gives in order. The batches themselves stay in their own order.
+
+use crate::Pictures;
+use crate::tars::Tars;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+/// Bytes that are read at once, at least a batch's. Two such windows are in memory.
+const WINDOW: usize = 32 << 20;
+
+/// The bytes of some batches' pictures by index; what could not be read is not there.
+pub type Window = HashMap<u32, Vec<u8>>;
+
+/// Windows of a pass: which batches each is for, and where they come from.
+pub struct Ahead {
+    ranges: Vec<Range<usize>>,
+    windows: Receiver<Window>,
+    next: usize,
+    now: Window,
+}
+
+impl Ahead {
+    /// Starts to read for these batches. None for pictures that lie elsewhere, each of which is read when it is decoded.
+    pub fn start(pictures: &Arc<Pictures>, batches: &Arc<Vec<Vec<u32>>>) -> Option<Ahead> {
+        let Pictures::Tars(tars) = &**pictures else { return None };
+        let ranges = ranges(tars, batches);
+        let (sender, windows) = sync_channel(1);
+        let (pictures, batches, wanted) = (Arc::clone(pictures), Arc::clone(batches), ranges.clone());
+        std::thread::spawn(move || {
+            let Pictures::Tars(tars) = &*pictures else { return };
+            for range in wanted {
+                // Dropping the receiver ends this thread at its next window.
+                if sender.send(read(tars, &batches[range])).is_err() {
+                    return;
+                }
+            }
+        });
+        Some(Ahead { ranges, windows, next: 0, now: Window::new() })
+    }
+
+    /// The bytes for this batch; batches are asked for in order.
+    pub fn window(&mut self, batch: usize) -> &Window {
+        if self.ranges.get(self.next).is_some_and(|range| range.start == batch) {
+            self.next += 1;
+            self.now = self.windows.recv().unwrap_or_default();
+        }
+        &self.now
+    }
+}
+
+/// Batches side by side until they fill a window.
+fn ranges(tars: &Tars, batches: &[Vec<u32>]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let mut bytes = WINDOW;
+    for (i, batch) in batches.iter().enumerate() {
+        let of_batch: usize = batch.iter().map(|&index| tars.members[index as usize].length as usize).sum();
+        match ranges.last_mut().filter(|_| bytes + of_batch <= WINDOW) {
+            Some(range) => range.end = i + 1,
+            None => {
+                ranges.push(i..i + 1);
+                bytes = 0;
+            }
+        }
+        bytes += of_batch;
+    }
+    ranges
+}
+
+fn read(tars: &Tars, batches: &[Vec<u32>]) -> Window {
+    let mut order: Vec<u32> = batches.concat();
+    order.sort_unstable_by_key(|&index| tars.place(index as usize));
+    let one = |index: u32| {
+        let mut bytes = Vec::new();
+        tars.read(index as usize, &mut bytes).ok()?;
+        Some((index, bytes))
+    };
+    order.into_iter().filter_map(one).collect()
+}

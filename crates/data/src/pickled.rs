@@ -1,0 +1,280 @@
+//! CIFAR's Python version: pickled dictionaries with an array of bytes and a list of labels. This reads the values that such
+//! files hold, and calls nothing.
+
+use std::ops::Range;
+
+/// A value; bytes and texts are where they stand in the file.
+#[derive(Clone, Debug, PartialEq)]
+enum Value {
+    None,
+    Mark,
+    Int(i64),
+    Bytes(Range<usize>),
+    List(Vec<Value>),
+    Tuple(Vec<Value>),
+    Dict(Vec<(Value, Value)>),
+    /// The name of a function or class.
+    Name(String),
+    /// What a call would make: the function and its arguments, and what it would be given afterwards.
+    Made(Box<Value>, Box<Value>, Box<Value>),
+}
+
+/// Images and labels of one file.
+#[derive(Debug, PartialEq)]
+pub struct Batch {
+    /// Where all pixels stand in the file, image by image.
+    pub pixels: Range<usize>,
+    #[allow(missing_docs)]
+    pub labels: Vec<u32>,
+}
+
+/// The batch in a pickled file, with the labels under this key.
+pub fn batch(bytes: &[u8], labels: &str) -> Result<Batch, String> {
+    let Value::Dict(items) = load(bytes)? else { return Err("it holds no dictionary".into()) };
+    let pixels = find(bytes, &items, "data").and_then(|data| pixels(bytes, data));
+    let pixels = pixels.ok_or("it has no array of bytes called data")?;
+    let Some(Value::List(list)) = find(bytes, &items, labels) else {
+        return Err(format!("it has no list called {labels}"));
+    };
+    let label = |value: &Value| match value {
+        Value::Int(n) => u32::try_from(*n).ok(),
+        _ => None,
+    };
+    let labels = list.iter().map(label).collect::<Option<Vec<_>>>().ok_or("a label is no whole number from 0 on")?;
+    Ok(Batch { pixels, labels })
+}
+
+/// The list of texts under this key.
+pub fn texts(bytes: &[u8], key: &str) -> Option<Vec<String>> {
+    let Value::Dict(items) = load(bytes).ok()? else { return None };
+    let Value::List(list) = find(bytes, &items, key)? else { return None };
+    let text = |value: &Value| match value {
+        Value::Bytes(range) => String::from_utf8(bytes.get(range.clone())?.to_vec()).ok(),
+        _ => None,
+    };
+    list.iter().map(text).collect()
+}
+
+fn find<'a>(bytes: &[u8], items: &'a [(Value, Value)], key: &str) -> Option<&'a Value> {
+    let is = |name: &Value| matches!(name, Value::Bytes(range) if bytes.get(range.clone()) == Some(key.as_bytes()));
+    items.iter().find(|(name, _)| is(name)).map(|(_, value)| value)
+}
+
+/// The bytes of a NumPy array: the only long text in what would make it. Its type must be bytes.
+fn pixels(bytes: &[u8], data: &Value) -> Option<Range<usize>> {
+    let Value::Made(..) = data else { return None };
+    let (mut longest, mut is_bytes) = (0..0, false);
+    let mut waiting = vec![data];
+    while let Some(value) = waiting.pop() {
+        match value {
+            Value::Bytes(range) => {
+                is_bytes |= matches!(bytes.get(range.clone()), Some(b"u1" | b"|u1" | b"uint8"));
+                if range.len() > longest.len() {
+                    longest = range.clone();
+                }
+            }
+            Value::Made(function, arguments, state) => waiting.extend([&**function, &**arguments, &**state]),
+            Value::List(all) | Value::Tuple(all) => waiting.extend(all),
+            _ => {}
+        }
+    }
+    is_bytes.then_some(longest)
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, length: usize) -> Result<Range<usize>, String> {
+        let end = self.at.checked_add(length).filter(|end| *end <= self.bytes.len()).ok_or("it is cut off")?;
+        let range = self.at..end;
+        self.at = end;
+        Ok(range)
+    }
+
+    /// A whole number of `length` bytes, the least first.
+    fn number(&mut self, length: usize) -> Result<u64, String> {
+        let range = self.take(length)?;
+        Ok(self.bytes[range].iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)))
+    }
+
+    fn sized(&mut self, length: usize) -> Result<Value, String> {
+        let size = usize::try_from(self.number(length)?).map_err(|_| "it is cut off")?;
+        Ok(Value::Bytes(self.take(size)?))
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        let length = self.bytes[self.at..].iter().position(|&b| b == b'\n').ok_or("it is cut off")?;
+        let range = self.take(length + 1)?;
+        Ok(String::from_utf8_lossy(&self.bytes[range.start..range.end - 1]).into_owned())
+    }
+
+    fn text(&self, value: &Value) -> String {
+        match value {
+            Value::Bytes(range) => String::from_utf8_lossy(&self.bytes[range.clone()]).into_owned(),
+            _ => String::new(),
+        }
+    }
+}
+
+fn load(bytes: &[u8]) -> Result<Value, String> {
+    let mut reader = Reader { bytes, at: 0 };
+    let (mut stack, mut memo) = (Vec::<Value>::new(), Vec::<(u64, Value)>::new());
+    let keep = |memo: &mut Vec<(u64, Value)>, key: u64, value: Option<&Value>| {
+        // Only small values are asked for again.
+        if let Some(value @ (Value::Bytes(_) | Value::Name(_) | Value::Int(_) | Value::None)) = value {
+            memo.push((key, value.clone()));
+        }
+    };
+    let mut kept = 0;
+    loop {
+        let code = reader.number(1)? as u8;
+        let value = match code {
+            b'.' => return stack.pop().ok_or_else(|| "it is damaged".into()),
+            0x80 => {
+                reader.take(1)?;
+                continue;
+            }
+            0x95 => {
+                reader.take(8)?;
+                continue;
+            }
+            b'q' | b'r' => {
+                let key = reader.number(if code == b'q' { 1 } else { 4 })?;
+                keep(&mut memo, key, stack.last());
+                continue;
+            }
+            0x94 => {
+                keep(&mut memo, kept, stack.last());
+                kept += 1;
+                continue;
+            }
+            b'h' | b'j' => {
+                let key = reader.number(if code == b'h' { 1 } else { 4 })?;
+                let found = memo.iter().rev().find(|(k, _)| *k == key);
+                found.map(|(_, value)| value.clone()).ok_or("it refers to a value of an unknown kind")?
+            }
+            b'N' => Value::None,
+            b'(' => Value::Mark,
+            b'}' => Value::Dict(vec![]),
+            b']' => Value::List(vec![]),
+            b')' => Value::Tuple(vec![]),
+            0x88 | 0x89 => Value::Int(i64::from(code == 0x88)),
+            b'K' => Value::Int(reader.number(1)? as i64),
+            b'M' => Value::Int(reader.number(2)? as i64),
+            b'J' => Value::Int(i64::from(reader.number(4)? as u32 as i32)),
+            0x8a => {
+                let length = reader.number(1)? as usize;
+                Value::Int(if length <= 8 {
+                    reader.number(length)? as i64
+                } else {
+                    return Err("a number is too large".into());
+                })
+            }
+            b'U' | b'C' | 0x8c => reader.sized(1)?,
+            b'T' | b'X' | b'B' => reader.sized(4)?,
+            0x8d | 0x8e | 0x96 => reader.sized(8)?,
+            b'c' => Value::Name(format!("{}.{}", reader.line()?, reader.line()?)),
+            _ => operate(code, &mut stack, &reader)?,
+        };
+        stack.push(value);
+    }
+}
+
+/// What takes values from the stack and puts one there.
+fn operate(code: u8, stack: &mut Vec<Value>, reader: &Reader) -> Result<Value, String> {
+    let damaged = || "it is damaged".to_owned();
+    let pop = |stack: &mut Vec<Value>| stack.pop().ok_or_else(damaged);
+    let marked = |stack: &mut Vec<Value>| -> Result<Vec<Value>, String> {
+        let at = stack.iter().rposition(|v| *v == Value::Mark).ok_or_else(damaged)?;
+        let values = stack.split_off(at + 1);
+        stack.pop();
+        Ok(values)
+    };
+    match code {
+        b't' => Ok(Value::Tuple(marked(stack)?)),
+        b'l' => Ok(Value::List(marked(stack)?)),
+        0x85..=0x87 => {
+            let at = stack.len().checked_sub((code - 0x84) as usize).ok_or_else(damaged)?;
+            Ok(Value::Tuple(stack.split_off(at)))
+        }
+        b'a' | b'e' => {
+            let new = if code == b'e' { marked(stack)? } else { vec![pop(stack)?] };
+            let Value::List(mut list) = pop(stack)? else { return Err(damaged()) };
+            list.extend(new);
+            Ok(Value::List(list))
+        }
+        b's' | b'u' => {
+            let new = if code == b'u' {
+                marked(stack)?
+            } else {
+                let value = pop(stack)?;
+                vec![pop(stack)?, value]
+            };
+            let Value::Dict(mut dict) = pop(stack)? else { return Err(damaged()) };
+            dict.extend(new.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())));
+            Ok(Value::Dict(dict))
+        }
+        0x93 => {
+            let (name, module) = (pop(stack)?, pop(stack)?);
+            Ok(Value::Name(format!("{}.{}", reader.text(&module), reader.text(&name))))
+        }
+        b'R' | 0x81 => {
+            let (arguments, function) = (pop(stack)?, pop(stack)?);
+            Ok(Value::Made(Box::new(function), Box::new(arguments), Box::new(Value::None)))
+        }
+        b'b' => {
+            let state = pop(stack)?;
+            let Value::Made(function, arguments, _) = pop(stack)? else { return Err(damaged()) };
+            Ok(Value::Made(function, arguments, Box::new(state)))
+        }
+        code => Err(format!("it has an instruction {code:#04x}, which no such file needs")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Python 2 wrote for `{'data': numpy array of 2 x 3 bytes, 'labels': [6, 300]}` (protocol 2).
+    fn python2() -> Vec<u8> {
+        let parts: [&[u8]; 10] = [
+            b"\x80\x02}q\x00(U\x04dataq\x01cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\x00\x85U\x01b\x87Rq\x04",
+            b"(K\x01K\x02K\x03\x86cnumpy\ndtype\nq\x05U\x02u1K\x00K\x01\x87Rq\x06(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89",
+            b"U\x06",
+            b"abcdef",
+            b"tb",
+            b"U\x06labelsq\x08",
+            b"]q\x09(K\x06M\x2c\x01e",
+            b"U\x05namesq\x0a",
+            b"]q\x0b(U\x03catU\x03doge",
+            b"u.",
+        ];
+        parts.concat()
+    }
+
+    #[test]
+    fn a_batch_of_python_2_is_read() {
+        let bytes = python2();
+        let batch = batch(&bytes, "labels").unwrap();
+        assert_eq!((&bytes[batch.pixels.clone()], batch.labels), (&b"abcdef"[..], vec![6, 300]));
+        assert_eq!(texts(&bytes, "names").unwrap(), ["cat", "dog"]);
+        assert!(super::batch(&bytes, "fine_labels").unwrap_err().contains("fine_labels"));
+    }
+
+    #[test]
+    fn damage_is_an_error_and_never_more() {
+        let whole = python2();
+        for i in 0..whole.len() {
+            assert!(batch(&whole[..i], "labels").is_err());
+            for flip in [1, 0x20, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[i] ^= flip;
+                let _ = batch(&bytes, "labels");
+            }
+        }
+        assert!(batch(b"cos\nsystem\n(S'ls'\ntR.", "labels").is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! Pictures of any size in the shape of a data set's images, as a network trained on those wants them; and whether pictures
+//! can be read at all.
+
+use crate::crop::Crop;
+use crate::decode::IN_FULL;
+use crate::pictures::Scratch;
+use crate::{Images, Pictures};
+use fast_image_resize::Resizer;
+use rayon::prelude::*;
+
+/// Pictures that were brought into a shape, and those that could not be read.
+#[derive(Debug, Default)]
+pub struct Shaped {
+    /// In the order of `places`.
+    pub images: Images,
+    /// Which pictures these are.
+    pub places: Vec<usize>,
+    /// Names, and why.
+    pub unreadable: Vec<String>,
+}
+
+/// The middle of each picture at this size, in grey where there is one channel.
+pub fn shaped(pictures: &Pictures, channels: usize, height: usize, width: usize) -> Shaped {
+    let mut shaped = Shaped { images: Images { channels, height, width, ..Images::default() }, ..Shaped::default() };
+    let one = |index: usize| of_one(pictures, index, channels, (width, height));
+    let all: Vec<Result<Vec<u8>, String>> = (0..pictures.len()).into_par_iter().map(one).collect();
+    let mut pixels = Vec::new();
+    for (index, planes) in all.into_iter().enumerate() {
+        match planes {
+            Ok(planes) => {
+                pixels.extend(planes);
+                shaped.images.labels.push(pictures.label(index));
+                shaped.places.push(index);
+            }
+            Err(why) => shaped.unreadable.push(format!("{}: {why}", pictures.name(index))),
+        }
+    }
+    shaped.images.pixels = pixels.into();
+    shaped
+}
+
+fn of_one(
+    pictures: &Pictures,
+    index: usize,
+    channels: usize,
+    (width, height): (usize, usize),
+) -> Result<Vec<u8>, String> {
+    let mut scratch = Scratch::default();
+    let source = pictures.pixels(index, &mut scratch, IN_FULL).map_err(|e| e.to_string())?;
+    let (w, h) = (source.width as f64, source.height as f64);
+    // As much of the picture as has the images' ratio.
+    let pitch = (w / width as f64).min(h / height as f64);
+    let (cw, ch) = (pitch * width as f64, pitch * height as f64);
+    let crop = Crop { left: (w - cw) / 2.0, top: (h - ch) / 2.0, width: cw, height: ch };
+    let own = source.channels;
+    let mut out = vec![0; width * height * own];
+    crate::decode::resize(&mut Resizer::new(), source, crop, (width, height), &mut out)?;
+    let plane = |c: usize| out.iter().skip(c).step_by(own).copied();
+    Ok(match (own, channels) {
+        (3, 1) => out.chunks_exact(3).map(|p| grey([p[0], p[1], p[2]])).collect(),
+        (1, 3) => [plane(0), plane(0), plane(0)].into_iter().flatten().collect(),
+        _ => (0..own).flat_map(plane).collect(),
+    })
+}
+
+/// Luma after ITU-R 601-2, as Pillow's convert("L") rounds it.
+fn grey([r, g, b]: [u8; 3]) -> u8 {
+    ((19595 * u32::from(r) + 38470 * u32::from(g) + 7471 * u32::from(b) + 0x8000) >> 16) as u8
+}
+
+/// Decodes every picture; those that cannot be read, by name, and why.
+pub fn unreadable(pictures: &Pictures) -> Vec<String> {
+    let one = |scratch: &mut Scratch, index: usize| {
+        let failed = pictures.pixels(index, scratch, IN_FULL).err()?;
+        Some(format!("{}: {failed}", pictures.name(index)))
+    };
+    let all = (0..pictures.len()).into_par_iter().map_init(Scratch::default, one);
+    all.collect::<Vec<_>>().into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::Sample;
+
+    #[test]
+    fn a_picture_in_colour_becomes_a_grey_image_of_the_wanted_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let (good, bad) = (dir.path().join("a.png"), dir.path().join("b.png"));
+        let pixels: Vec<u8> = (0..40 * 20).flat_map(|_| [200, 100, 50]).collect();
+        std::fs::write(&good, crate::decode::tests_support::png(&pixels, 40, 20)).unwrap();
+        std::fs::write(&bad, "").unwrap();
+        let samples = [bad, good].map(|file| Sample { file, label: 7 });
+        let pictures = Pictures::Files(samples.to_vec());
+        let shaped = shaped(&pictures, 1, 8, 8);
+        // Pillow: Image.new("RGB", (1, 1), (200, 100, 50)).convert("L") is 124.
+        assert_eq!(shaped.images.pixels.to_vec(), [124; 64]);
+        assert_eq!((shaped.images.labels, shaped.places), (vec![7], vec![1]));
+        assert!(shaped.unreadable[0].ends_with("b.png: is empty"));
+        assert_eq!(unreadable(&pictures), shaped.unreadable);
+    }
+}

@@ -1,0 +1,192 @@
+//! A batch of pictures, made by the threads of a pool: decoded, cropped, resized, changed and, on a CPU, normalised.
+
+use crate::ahead::Window;
+use crate::crop::{self, Crop};
+use crate::pictures::{Scratch, Unreadable};
+use crate::{Augment, Pictures};
+use fast_image_resize::Resizer;
+use random::Key;
+use rayon::prelude::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A batch on its way: N x size x size x C values, one label each, and what could not be read.
+pub(crate) struct Decoded {
+    pub pixels: Values,
+    pub labels: Vec<i64>,
+    pub indices: Vec<u32>,
+    pub damaged: Vec<Damaged>,
+}
+
+/// A picture that could not be read: its name, and why.
+pub(crate) type Damaged = (String, Unreadable);
+
+/// On a CPU the threads that decode also normalise, while a picture is still in the cache of the processor. A GPU gets
+/// bytes, a quarter of the transfer, and normalises whole batches.
+pub(crate) enum Values {
+    Bytes(Vec<u8>),
+    Floats(Vec<f32>),
+}
+
+/// For each channel, what each byte becomes.
+pub(crate) type Table = Vec<[f32; 256]>;
+
+pub(crate) fn table(statistics: &[(f64, f64)]) -> Table {
+    statistics
+        .iter()
+        .map(|&(mean, deviation)| std::array::from_fn(|v| ((v as f64 - mean) / deviation) as f32))
+        .collect()
+}
+
+/// What a thread needs to make pictures of a pass.
+pub(crate) struct Worker<'a> {
+    pub pictures: &'a Pictures,
+    pub size: usize,
+    pub resize: usize,
+    pub augment: Option<(Augment, Key)>,
+    pub table: Option<Table>,
+    pub spare: &'a Mutex<Vec<Vec<f32>>>,
+    pub desks: &'a [Mutex<Desk>],
+}
+
+/// A thread's own memory.
+#[derive(Default)]
+pub(crate) struct Desk {
+    resizer: Resizer,
+    scratch: Scratch,
+    bytes: Vec<u8>,
+}
+
+/// What became of one picture: its label (None if it is left out), and what could not be read on the way.
+type Made = (Option<u32>, Vec<Damaged>);
+
+impl Worker<'_> {
+    /// The calling thread's desk; nobody else asks for it.
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        let own = rayon::current_thread_index().unwrap_or(0) % self.desks.len();
+        // A picture that made its thread panic left nothing behind that the next does not overwrite.
+        self.desks[own].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn batch(&self, indices: &[u32], window: &Window) -> Decoded {
+        let length = self.size * self.size * self.pictures.channels();
+        let (pixels, made) = match &self.table {
+            None => {
+                let mut bytes = vec![0; indices.len() * length];
+                let make = |(out, &index): (&mut [u8], &u32)| self.one(&mut self.desk(), index as usize, window, out);
+                let made: Vec<Made> =
+                    bytes.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
+                (Values::Bytes(kept(bytes, length, &made)), made)
+            }
+            Some(table) => {
+                let mut floats = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
+                floats.resize(indices.len() * length, 0.0);
+                let make = |(out, &index): (&mut [f32], &u32)| {
+                    let desk = &mut *self.desk();
+                    let mut bytes = std::mem::take(&mut desk.bytes);
+                    bytes.resize(length, 0);
+                    let made = self.one(desk, index as usize, window, &mut bytes);
+                    normalise(&bytes, table, out);
+                    desk.bytes = bytes;
+                    made
+                };
+                let made: Vec<Made> =
+                    floats.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
+                (Values::Floats(kept(floats, length, &made)), made)
+            }
+        };
+        let is_kept = |(_, (label, _)): &(&u32, &Made)| label.is_some();
+        Decoded {
+            pixels,
+            labels: made.iter().filter_map(|(label, _)| *label).map(i64::from).collect(),
+            indices: indices.iter().zip(&made).filter(is_kept).map(|(&index, _)| index).collect(),
+            damaged: made.into_iter().flat_map(|(_, damaged)| damaged).collect(),
+        }
+    }
+
+    fn one(&self, desk: &mut Desk, index: usize, window: &Window, out: &mut [u8]) -> Made {
+        const MOST_TRIES: usize = 100;
+        let mut damaged = Vec::new();
+        for attempt in 0..MOST_TRIES {
+            let candidate = (index + attempt) % self.pictures.len();
+            match self.make(desk, candidate, (index, window), out) {
+                Ok(()) => return (Some(self.pictures.label(candidate)), damaged),
+                Err(e) => damaged.push((self.pictures.name(candidate), e)),
+            }
+            if self.augment.is_none() {
+                break;
+            }
+        }
+        (None, damaged)
+    }
+
+    fn make(
+        &self,
+        desk: &mut Desk,
+        picture: usize,
+        (index, window): (usize, &Window),
+        out: &mut [u8],
+    ) -> Result<(), Unreadable> {
+        let key = self.augment.map(|(_, epoch)| epoch.named("picture").with(index as u64));
+        let part = |width: usize, height: usize| match (self.augment, key) {
+            (Some((Augment { crop: Some(range), .. }, _)), Some(key)) => {
+                crop::random(width, height, range, key.with(0))
+            }
+            (Some(_), _) => Crop::whole(width, height),
+            (None, _) => crop::central(width, height, self.resize, self.size),
+        };
+        let reduction = |width: usize, height: usize| part(width, height).reduction(self.size);
+        let source = match window.get(&(picture as u32)) {
+            Some(bytes) => Pictures::decoded(bytes, &mut desk.scratch, &reduction)?,
+            None => self.pictures.pixels(picture, &mut desk.scratch, &reduction)?,
+        };
+        let (own, channels) = (source.own, source.channels);
+        let part = part(own.0, own.1).reduced(own, (source.width, source.height));
+        crate::decode::resize(&mut desk.resizer, source, part, (self.size, self.size), out)?;
+        let (Some((augment, _)), Some(key)) = (self.augment, key) else { return Ok(()) };
+        if augment.flip && key.with(1).bits(0) >> 63 == 1 {
+            mirror(out, self.size, channels);
+        }
+        if augment.jitter > 0.0 && channels == 3 {
+            crate::jitter::jitter(out, augment.jitter, key.with(2));
+        }
+        Ok(())
+    }
+}
+
+/// Evaluation leaves a damaged picture out; training took another in its place.
+fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[Made]) -> Vec<T> {
+    if made.iter().all(|(label, _)| label.is_some()) {
+        return values;
+    }
+    let good = values.chunks_exact(length).zip(made).filter(|(_, (label, _))| label.is_some());
+    good.flat_map(|(chunk, _)| chunk.iter().copied()).collect()
+}
+
+fn normalise(bytes: &[u8], table: &Table, out: &mut [f32]) {
+    match &table[..] {
+        [red, green, blue] => {
+            for (out, p) in out.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
+                out[0] = red[p[0] as usize];
+                out[1] = green[p[1] as usize];
+                out[2] = blue[p[2] as usize];
+            }
+        }
+        table => {
+            let channels = table.len();
+            for (i, (out, &v)) in out.iter_mut().zip(bytes).enumerate() {
+                *out = table[i % channels][v as usize];
+            }
+        }
+    }
+}
+
+/// Left to right, in place.
+fn mirror(pixels: &mut [u8], width: usize, channels: usize) {
+    for row in pixels.chunks_exact_mut(width * channels) {
+        for x in 0..width / 2 {
+            for c in 0..channels {
+                row.swap(x * channels + c, (width - 1 - x) * channels + c);
+            }
+        }
+    }
+}

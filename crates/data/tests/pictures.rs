@@ -1,0 +1,79 @@
+//! Pictures of every kind as Pillow wrote them, and what becomes of damaged ones.
+
+use data::decode::{IN_FULL, decode};
+use proptest::prelude::*;
+use std::path::Path;
+
+/// File, and Pillow's pixel at (20, 15) after convert("RGB").
+const PICTURES: [(&str, [u8; 3]); 14] = [
+    ("cmyk.jpg", [120, 119, 90]),
+    ("deflate.tiff", [120, 120, 90]),
+    ("grey.jpg", [116, 116, 116]),
+    ("grey.pgm", [117, 117, 117]),
+    ("lossless.webp", [120, 120, 90]),
+    ("lossy.webp", [117, 117, 90]),
+    ("lzw.tif", [120, 120, 90]),
+    ("palette.png", [141, 136, 90]),
+    ("plain.bmp", [120, 120, 90]),
+    ("plain.gif", [126, 124, 90]),
+    ("plain.jpg", [119, 120, 89]),
+    ("plain.png", [120, 120, 90]),
+    ("plain.ppm", [120, 120, 90]),
+    ("progressive.jpg", [119, 120, 89]),
+];
+
+fn read(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(name)).unwrap()
+}
+
+#[test]
+fn every_kind_is_decoded_as_pillow_does() {
+    for (name, expected) in PICTURES {
+        let mut pixels = vec![];
+        let sizes = decode(&read(name), &mut pixels, IN_FULL).unwrap_or_else(|e| panic!("{name} {e}"));
+        assert_eq!((sizes.own, pixels.len()), ((40, 30), 40 * 30 * 3), "{name}");
+        let pixel = &pixels[3 * (15 * 40 + 20)..][..3];
+        // Decoders of lossy formats round differently.
+        let error = pixel.iter().zip(expected).map(|(a, b)| a.abs_diff(b)).max().unwrap();
+        assert!(error <= 4, "{name}: {pixel:?}, not {expected:?}");
+    }
+}
+
+#[test]
+fn a_picture_that_is_cut_off_is_called_so() {
+    for (name, _) in PICTURES {
+        let whole = read(name);
+        let mut pixels = vec![];
+        let said = decode(&whole[..whole.len() * 2 / 3], &mut pixels, IN_FULL).unwrap_err();
+        assert!(said.starts_with("is a ") && (said.contains("cut off") || said.contains("damaged")), "{name}: {said}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    /// Bytes that changed, lack or are too many: pixels of the size that is told, or a reason.
+    #[test]
+    fn damaged_pictures_give_pixels_or_a_reason(
+        which in 0..PICTURES.len(),
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        end in any::<prop::sample::Index>(),
+        is_cut in any::<bool>(),
+    ) {
+        let mut bytes = read(PICTURES[which].0);
+        for (at, value) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if is_cut {
+            bytes.truncate(end.index(bytes.len()));
+        }
+        let mut pixels = vec![];
+        match decode(&bytes, &mut pixels, IN_FULL) {
+            Ok(sizes) => prop_assert_eq!(pixels.len(), sizes.decoded.0 * sizes.decoded.1 * 3),
+            Err(said) => {
+                let is_reason = ["is ", "cannot be decoded"].iter().any(|start| said.starts_with(start));
+                prop_assert!(is_reason && !said.contains('\n'), "{}", said);
+            }
+        }
+    }
+}
