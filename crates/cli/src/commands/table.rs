@@ -49,7 +49,7 @@ pub fn run(args: &TableArgs) -> Result<u8, Failure> {
     match remark {
         Some(remark) if args.format == Format::Text => print::line(&remark),
         // Other programs read what is on standard output.
-        Some(remark) => eprintln!("note: {remark}"),
+        Some(remark) => print::told(&format!("note: {remark}")),
         None => {}
     }
     Ok(0)

@@ -4,5 +4,6 @@
 mod common;
 
 mod accidents;
+mod data;
 mod weights;
 mod words;
