@@ -89,10 +89,11 @@ bench *args: _build
     @cargo build --release --workspace --quiet
     @target/release/bench "${@:-steps}"
 
-# Agreement with timm and torchvision (RES2LAB_PYTHON with torch, torchvision, timm, safetensors, pyarrow)
+# Agreement with timm, torchvision and datasets (RES2LAB_PYTHON with torch, torchvision, timm, datasets, safetensors, pyarrow)
 check-python: _build
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/weights.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/images.py
+    ${RES2LAB_PYTHON:-python3} crates/bench/checks/datasets.py
 
 # libtorch into .libtorch/, once (every recipe that needs it does this)
 setup:
