@@ -133,7 +133,7 @@ impl Files {
     ) -> Result<(), DataError> {
         let key = if self.which == Cifar::Ten { "labels" } else { "fine_labels" };
         let batch = pickled::batch(bytes, key).map_err(|e| DataError::file(path, e))?;
-        let found = &bytes[batch.pixels];
+        let found = &batch.pixels;
         if found.len() != batch.labels.len() * PIXELS {
             let expected = batch.labels.len() * PIXELS;
             let what =

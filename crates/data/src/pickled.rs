@@ -1,6 +1,7 @@
 //! CIFAR's Python version: pickled dictionaries with an array of bytes and a list of labels. This reads the values that such
 //! files hold, and calls nothing.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A value; bytes and texts are where they stand in the file.
@@ -19,11 +20,28 @@ enum Value {
     Made(Box<Value>, Box<Value>, Box<Value>),
 }
 
+impl Value {
+    /// Small enough to be asked for again: copies of copies must not fill the memory.
+    fn is_noted(&self) -> bool {
+        const MOST: usize = 64;
+        !matches!(self, Value::List(_) | Value::Dict(_) | Value::Mark) && self.parts() <= MOST
+    }
+
+    fn parts(&self) -> usize {
+        match self {
+            Value::List(all) | Value::Tuple(all) => 1 + all.iter().map(Value::parts).sum::<usize>(),
+            Value::Dict(all) => 1 + all.iter().map(|(a, b)| a.parts() + b.parts()).sum::<usize>(),
+            Value::Made(a, b, c) => 1 + a.parts() + b.parts() + c.parts(),
+            _ => 1,
+        }
+    }
+}
+
 /// Images and labels of one file.
 #[derive(Debug, PartialEq)]
 pub struct Batch {
-    /// Where all pixels stand in the file, image by image.
-    pub pixels: Range<usize>,
+    /// All pixels, image by image.
+    pub pixels: Vec<u8>,
     #[allow(missing_docs)]
     pub labels: Vec<u32>,
 }
@@ -48,37 +66,49 @@ pub fn batch(bytes: &[u8], labels: &str) -> Result<Batch, String> {
 pub fn texts(bytes: &[u8], key: &str) -> Option<Vec<String>> {
     let Value::Dict(items) = load(bytes).ok()? else { return None };
     let Value::List(list) = find(bytes, &items, key)? else { return None };
-    let text = |value: &Value| match value {
-        Value::Bytes(range) => String::from_utf8(bytes.get(range.clone())?.to_vec()).ok(),
+    let name = |value: &Value| String::from_utf8(text(bytes, value)?.into_owned()).ok();
+    list.iter().map(name).collect()
+}
+
+/// A text or bytes. Python 3 writes bytes for Python 2 as a text that must be encoded as Latin-1.
+fn text<'a>(bytes: &'a [u8], value: &Value) -> Option<Cow<'a, [u8]>> {
+    match value {
+        Value::Bytes(range) => bytes.get(range.clone()).map(Cow::Borrowed),
+        Value::Made(function, arguments, _) if **function == Value::Name("_codecs.encode".into()) => {
+            let Value::Tuple(arguments) = &**arguments else { return None };
+            let Some(Value::Bytes(range)) = arguments.first() else { return None };
+            let text = std::str::from_utf8(bytes.get(range.clone())?).ok()?;
+            text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>().map(Cow::Owned)
+        }
         _ => None,
-    };
-    list.iter().map(text).collect()
+    }
 }
 
 fn find<'a>(bytes: &[u8], items: &'a [(Value, Value)], key: &str) -> Option<&'a Value> {
-    let is = |name: &Value| matches!(name, Value::Bytes(range) if bytes.get(range.clone()) == Some(key.as_bytes()));
+    let is = |name: &Value| text(bytes, name).is_some_and(|name| *name == *key.as_bytes());
     items.iter().find(|(name, _)| is(name)).map(|(_, value)| value)
 }
 
 /// The bytes of a NumPy array: the only long text in what would make it. Its type must be bytes.
-fn pixels(bytes: &[u8], data: &Value) -> Option<Range<usize>> {
+fn pixels(bytes: &[u8], data: &Value) -> Option<Vec<u8>> {
     let Value::Made(..) = data else { return None };
-    let (mut longest, mut is_bytes) = (0..0, false);
+    let (mut longest, mut is_bytes) = (Cow::Borrowed(&[][..]), false);
     let mut waiting = vec![data];
     while let Some(value) = waiting.pop() {
-        match value {
-            Value::Bytes(range) => {
-                is_bytes |= matches!(bytes.get(range.clone()), Some(b"u1" | b"|u1" | b"uint8"));
-                if range.len() > longest.len() {
-                    longest = range.clone();
-                }
+        if let Some(found) = text(bytes, value) {
+            is_bytes |= matches!(&*found, b"u1" | b"|u1" | b"uint8");
+            if found.len() > longest.len() {
+                longest = found;
             }
+            continue;
+        }
+        match value {
             Value::Made(function, arguments, state) => waiting.extend([&**function, &**arguments, &**state]),
             Value::List(all) | Value::Tuple(all) => waiting.extend(all),
             _ => {}
         }
     }
-    is_bytes.then_some(longest)
+    is_bytes.then(|| longest.into_owned())
 }
 
 struct Reader<'a> {
@@ -123,8 +153,8 @@ fn load(bytes: &[u8]) -> Result<Value, String> {
     let mut reader = Reader { bytes, at: 0 };
     let (mut stack, mut memo) = (Vec::<Value>::new(), Vec::<(u64, Value)>::new());
     let keep = |memo: &mut Vec<(u64, Value)>, key: u64, value: Option<&Value>| {
-        // Only small values are asked for again.
-        if let Some(value @ (Value::Bytes(_) | Value::Name(_) | Value::Int(_) | Value::None)) = value {
+        // Lists and dictionaries are filled after they were noted; such files do not ask for one again.
+        if let Some(value) = value.filter(|value| value.is_noted()) {
             memo.push((key, value.clone()));
         }
     };
@@ -259,9 +289,25 @@ mod tests {
     fn a_batch_of_python_2_is_read() {
         let bytes = python2();
         let batch = batch(&bytes, "labels").unwrap();
-        assert_eq!((&bytes[batch.pixels.clone()], batch.labels), (&b"abcdef"[..], vec![6, 300]));
+        assert_eq!((batch.pixels, batch.labels), (b"abcdef".to_vec(), vec![6, 300]));
         assert_eq!(texts(&bytes, "names").unwrap(), ["cat", "dog"]);
         assert!(super::batch(&bytes, "fine_labels").unwrap_err().contains("fine_labels"));
+    }
+
+    /// What Python 3 writes for `{b'data': numpy array of 1 x 3 bytes, b'labels': [1]}` with protocol 2.
+    #[test]
+    fn bytes_that_python_3_wrote_for_python_2_are_read() {
+        let parts: [&[u8]; 7] = [
+            b"\x80\x02}q\x00(c_codecs\nencode\nq\x01X\x04\0\0\0dataq\x02X\x06\0\0\0latin1q\x03\x86q\x04Rq\x05",
+            b"cnumpy._core.multiarray\n_reconstruct\nq\x06cnumpy\nndarray\nq\x07K\x00\x85q\x08h\x01X\x01\0\0\0bh\x03\x86Rq\x09\x87q\x0aRq\x0b",
+            b"(K\x01K\x01K\x03\x86q\x0ccnumpy\ndtype\nq\x0dX\x02\0\0\0u1q\x0e\x89\x88\x87q\x0fRq\x10(K\x03X\x01\0\0\0|q\x11NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tq\x12b\x89",
+            b"h\x01X\x04\0\0\0\xc3\xbf12h\x03\x86q\x13Rq\x14tq\x15b",
+            b"h\x01X\x06\0\0\0labelsh\x03\x86Rq\x16",
+            b"]q\x17K\x01a",
+            b"u.",
+        ];
+        let batch = batch(&parts.concat(), "labels").unwrap();
+        assert_eq!((batch.pixels, batch.labels), (vec![0xff, b'1', b'2'], vec![1]));
     }
 
     #[test]
