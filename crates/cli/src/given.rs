@@ -6,11 +6,28 @@ use crate::network;
 use crate::request::Purpose;
 use arch::Input;
 use nn::weights::{self, Fit, WeightsFile};
+use std::collections::HashMap;
 use std::path::Path;
 use store::PlannedTrial;
 
-/// Notes for the plan. Missing files are notes as well where the plan is only looked at.
-pub fn check(trials: &[PlannedTrial], data: &Path, purpose: Purpose) -> Result<Vec<String>, Failure> {
+/// Notes for the plan; each trial is told the digest of its weights. Missing files are notes as well where the plan is only
+/// looked at.
+pub fn check(trials: &mut [PlannedTrial], data: &Path, purpose: Purpose) -> Result<Vec<String>, Failure> {
+    let mut digests: HashMap<String, String> = HashMap::new();
+    let notes = look(trials, data, purpose, &mut digests)?;
+    for trial in trials {
+        let given = trial.spec.init.weights.as_ref();
+        trial.weights_id = given.and_then(|given| digests.get(given).cloned()).unwrap_or_default();
+    }
+    Ok(notes)
+}
+
+fn look(
+    trials: &[PlannedTrial],
+    data: &Path,
+    purpose: Purpose,
+    digests: &mut HashMap<String, String>,
+) -> Result<Vec<String>, Failure> {
     let mut notes = vec![];
     let mut seen: Vec<&PlannedTrial> = vec![];
     let mut opened: Option<(&str, WeightsFile)> = None;
@@ -32,6 +49,7 @@ pub fn check(trials: &[PlannedTrial], data: &Path, purpose: Purpose) -> Result<V
             Some((_, file)) => file,
             None => WeightsFile::open(&path).map_err(network::input)?,
         };
+        digests.insert(given.to_owned(), file.digest.clone());
         for note in fit(trial, &file)? {
             add(&mut notes, format!("weights={given}: {note}"));
         }

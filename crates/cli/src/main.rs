@@ -11,6 +11,7 @@
 //! - [`price`]: what a plan will cost on this machine
 //! - [`progress`] and [`signals`]: while a sweep runs
 //! - [`receptive`]: what stages see, as a picture for TensorBoard; [`effective`]: what trained networks look at
+//! - [`inputs`]: whether finished trials were trained on what is here now
 //! - [`vectors`]: the instruction set that the kernels use
 //! - [`watch`]: a page that is served while it is rebuilt
 //! - [`failure`]: how a command ends that cannot do what it was asked
@@ -25,6 +26,7 @@ mod effective;
 mod failure;
 mod fields;
 mod given;
+mod inputs;
 mod line;
 mod named;
 mod network;

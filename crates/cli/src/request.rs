@@ -65,12 +65,18 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &world)?;
     plan.notes.extend(notes.take());
     if !args.smoke {
-        plan.notes.extend(crate::given::check(&plan.trials, &data, purpose)?);
+        let notes = crate::given::check(&mut plan.trials, &data, purpose)?;
+        plan.notes.extend(notes);
     }
     if let Some(name) = &args.name {
         plan.name = name.clone();
     }
     let dir = SweepDir::new(args.folders.reports.join(&plan.name));
+    match crate::inputs::changed(&plan, &dir) {
+        Some(changed) if purpose == Purpose::Train => return Err(changed),
+        Some(changed) => plan.notes.push(format!("{}; {}", changed.cause, changed.help)),
+        None => {}
+    }
     Ok(Request { experiment, plan, dir })
 }
 
@@ -162,6 +168,7 @@ fn as_facts(facts: data::Facts) -> DataFacts {
         classes: facts.classes,
         train_images: facts.train_images,
         test_images: facts.test_images,
+        identity: facts.identity,
     }
 }
 

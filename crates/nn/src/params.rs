@@ -200,8 +200,7 @@ impl Params {
     pub fn swap_average(&mut self) {
         if let Some(average) = &mut self.average {
             let _guard = tch::no_grad_guard();
-            for (state, average) in
-                [(&mut self.values, &mut average.values), (&mut self.running, &mut average.running)]
+            for (state, average) in [(&mut self.values, &mut average.values), (&mut self.running, &mut average.running)]
             {
                 let kept = state.copy();
                 state.copy_(average);

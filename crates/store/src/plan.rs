@@ -43,6 +43,12 @@ pub struct PlannedTrial {
     pub activations: u64,
     pub rf_min_px: u64,
     pub rf_max_px: u64,
+    /// A digest of the data set's content, 16 hex digits; empty where it was not here, and in plans of before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_id: String,
+    /// The same of the weights that it starts from; empty where there are none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub weights_id: String,
     #[serde(default)]
     pub train_images: usize,
     #[serde(default)]

@@ -188,6 +188,8 @@ pub(crate) mod tests {
             arm: "arm".into(),
             label: "base".into(),
             same_as: vec![],
+            data_id: String::new(),
+            weights_id: String::new(),
             coordinates: vec![],
             spec,
             image_channels: 1,

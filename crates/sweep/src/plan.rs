@@ -17,6 +17,8 @@ pub struct DataFacts {
     pub classes: usize,
     pub train_images: usize,
     pub test_images: usize,
+    /// A digest of its content; 0 where nobody looked.
+    pub identity: u64,
 }
 
 /// What a plan asks about the machine it is made on.
@@ -213,6 +215,8 @@ fn planned(arm: &Arm, spec: TrialSpec, facts: DataFacts, graph: &Graph) -> Plann
         activations: cost.activations,
         rf_min_px: extent.min_px,
         rf_max_px: extent.max_px,
+        data_id: if facts.identity == 0 { String::new() } else { format!("{:016x}", facts.identity) },
+        weights_id: String::new(),
         train_images: facts.train_images,
         test_images: facts.test_images,
         price: None,
@@ -250,8 +254,15 @@ mod tests {
         let experiment: Experiment = spec::experiment::parse(file, "test.yaml").unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
         let expansion = spec::expand(&experiment, &axes).unwrap();
-        let facts =
-            DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000, test_images: 1000 };
+        let facts = DataFacts {
+            channels: 1,
+            height: 28,
+            width: 28,
+            classes: 10,
+            train_images: 4000,
+            test_images: 1000,
+            identity: 0,
+        };
         let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
         plan(&expansion, "sweep", Code::default(), Some(0.03), &world)
     }
@@ -313,6 +324,7 @@ axes: {scale: [2, 4]}
             classes: 1000,
             train_images: 1_281_167,
             test_images: 50_000,
+            identity: 0,
         };
         let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
         plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)
@@ -345,6 +357,7 @@ axes: {scale: [2, 4]}
                 classes: 100,
                 train_images: 50_000,
                 test_images: 10_000,
+                identity: 0,
             };
             let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
             plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)

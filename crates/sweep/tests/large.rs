@@ -15,7 +15,15 @@ fn plan(seeds: usize) -> Plan {
     let experiment = spec::experiment::parse(text, "t.yaml").unwrap();
     let axes = [format!("scale=2,4 seed=0..{}", seeds - 1)];
     let axes: Vec<_> = axes[0].split(' ').map(|w| spec::Axis::parse(w).unwrap()).collect();
-    let facts = DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000, test_images: 1000 };
+    let facts = DataFacts {
+        channels: 1,
+        height: 28,
+        width: 28,
+        classes: 10,
+        train_images: 4000,
+        test_images: 1000,
+        identity: 0,
+    };
     let world = sweep::World { describe: &|_| Ok(facts), step_us: &sweep::plan::no_clock, frozen: &[] };
     sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), None, &world).unwrap()
 }
@@ -34,6 +42,8 @@ fn result() -> TrialResult {
         threads: 1,
         layout: "contiguous".into(),
         vectors: String::new(),
+        data_id: String::new(),
+        weights_id: String::new(),
         code: Code::default(),
         attempts: 1,
         changed: String::new(),

@@ -13,7 +13,15 @@ fn plan(line: &str) -> Plan {
     let text = "name: t\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}\n";
     let experiment = spec::experiment::parse(text, "t.yaml").unwrap();
     let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
-    let facts = DataFacts { channels: 1, height: 28, width: 28, classes: 10, train_images: 4000, test_images: 100 };
+    let facts = DataFacts {
+        channels: 1,
+        height: 28,
+        width: 28,
+        classes: 10,
+        train_images: 4000,
+        test_images: 100,
+        identity: 0,
+    };
     let world = sweep::World { describe: &|_| Ok(facts), step_us: &sweep::plan::no_clock, frozen: &[] };
     sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), None, &world).unwrap()
 }

@@ -19,6 +19,12 @@ pub struct State {
     /// a GPU, and in checkpoints of before there was a choice.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vectors: String,
+    /// Digests of the data set and of the given weights that it began with; empty in checkpoints of before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub data_id: String,
+    #[allow(missing_docs)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub weights_id: String,
     /// Scale of the loss and steps since it grew, with float16.
     #[serde(default)]
     pub loss_scale: Option<(f64, i64)>,

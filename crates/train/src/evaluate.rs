@@ -251,7 +251,9 @@ mod tests {
         assert_eq!(parts["val/acc1"], whole["val/acc1"]);
         assert!((parts["val/loss"] - whole["val/loss"]).abs() < 1e-6);
         // Gradients are on again, whatever happened before.
-        assert!(Tensor::ones([1], (Kind::Float, Device::Cpu)).set_requires_grad(true).g_add_scalar(1.0).requires_grad());
+        assert!(
+            Tensor::ones([1], (Kind::Float, Device::Cpu)).set_requires_grad(true).g_add_scalar(1.0).requires_grad()
+        );
     }
 
     #[test]

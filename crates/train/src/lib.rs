@@ -14,6 +14,7 @@
 //! - [`assess`]: a trained network on a whole split, class by class
 //! - [`fit`]: whether a step fits into memory
 //! - [`timing`]: a few steps, timed
+//! - `identity`: whether data and weights are those that were planned
 //! - `checkpoint`: what is saved, and how a run goes on from it
 //! - `recorder`: metrics, log, event file, progress; `shown`: what TensorBoard shows beside numbers
 //! - `reduce`: sums over processes; `trace`: when they happened
@@ -25,6 +26,7 @@ pub mod environment;
 pub mod error;
 mod evaluate;
 pub mod fit;
+mod identity;
 pub mod images;
 mod mix;
 mod recorder;

@@ -3,6 +3,7 @@
 use crate::TrainError;
 use crate::checkpoint::{self, Saved, State};
 use crate::environment::{device_name, environment, now_s, peak_memory_mib};
+use crate::identity;
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::{Alone, Reduce, Together, lost};
@@ -122,7 +123,8 @@ fn set_up<'a>(
     // Before anything is read: the first process changes no checkpoint until all have read it.
     let join = |member| Group::join(member, options.device.is_cuda(), PATIENCE).map_err(lost);
     let group = options.member.as_ref().map(join).transpose()?;
-    let set = data::open(&wanted(&spec.data, &options.data))?;
+    let images = wanted(&spec.data, &options.data);
+    let set = data::open(&images)?;
     if set.train.len() < spec.train.batch_size {
         return Err(TrainError::input(
             format!("batch_size {} is larger than the {} training images", spec.train.batch_size, set.train.len()),
@@ -135,6 +137,11 @@ fn set_up<'a>(
     let class_names = set.classes.clone();
     let (px, channels) = (trial.image_px, set.train.channels());
     let saved = checkpoint::open(&run.last_checkpoint(), &trial.id)?;
+    let began = saved.as_ref().map(|saved| &saved.state);
+    // 0 where a set has no content of its own.
+    let data_id = if set.identity == 0 { String::new() } else { data::digest::hex(set.identity) };
+    identity::check_data(trial, began, (&data_id, &images.dir), run)?;
+    identity::check_weights(trial, began, run)?;
     let vectors = vectors(options, saved.as_ref().map(|saved| &saved.state), run)?;
     let (kind, autocast) = arithmetic(spec.train.precision);
     let mut net = empty_net(trial, channels, options, saved.as_ref().map(|saved| saved.state.layout()))?;
@@ -149,10 +156,11 @@ fn set_up<'a>(
         }
         None => {
             init::init(net.params_mut(), spec.seed);
-            let start = given_weights(&mut net, options)?;
+            let start = given_weights(&mut net, trial, options)?;
             start_average(&mut net, spec);
+            let (weights_id, vectors) = (trial.weights_id.clone(), vectors.clone());
             let (trial, layout) = (trial.id.clone(), layout.name().into());
-            (State { trial, layout, vectors: vectors.clone(), ..State::default() }, start)
+            (State { trial, layout, vectors, data_id, weights_id, ..State::default() }, start)
         }
     };
     let mut reduce: Box<dyn Reduce> = Box::new(Alone);
@@ -297,10 +305,11 @@ fn start_average(net: &mut Net, spec: &TrialSpec) {
 }
 
 /// Loads the weights that the spec starts from, and says where it starts.
-fn given_weights(net: &mut Net, options: &Options) -> Result<String, TrainError> {
+fn given_weights(net: &mut Net, trial: &PlannedTrial, options: &Options) -> Result<String, TrainError> {
     let Some(path) = &options.weights else { return Ok("start from step 0".to_owned()) };
     let input = |e: nn::NnError| TrainError::input(e.cause, e.help);
     let file = WeightsFile::open(path).map_err(input)?;
+    identity::check_planned_weights(trial, &file.digest, path)?;
     let loaded = weights::load(net.params_mut(), &file, Fit::Start).map_err(input)?;
     let told: String = loaded.notes.iter().map(|note| format!(", {note}")).collect();
     Ok(format!("start from weights {}{told}", path.display()))
@@ -332,6 +341,8 @@ fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Train
         threads: training.options.threads,
         layout: training.state.layout.clone(),
         vectors: training.state.vectors.clone(),
+        data_id: training.state.data_id.clone(),
+        weights_id: training.state.weights_id.clone(),
         code: training.options.code.clone(),
         attempts: attempt,
         changed: training.options.changed.clone(),

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::{Kind, Tensor};
+use xxhash_rust::xxh3::xxh3_64;
 use zip::ZipArchive;
 
 /// One tensor of a file.
@@ -55,6 +56,8 @@ pub struct WeightsFile {
     pub path: PathBuf,
     /// What stands behind `#`: which of several networks in the file is wanted.
     pub choice: Option<String>,
+    /// Of the content, or of all files that an index names: 16 hex digits.
+    pub digest: String,
     /// All tensors, in its order.
     pub tensors: Vec<StoredTensor>,
     /// Classes and functions that it names beside its tensors; none of them was built or called.
@@ -96,10 +99,16 @@ impl WeightsFile {
         }
         let contents = match format {
             Format::Index => shards::read(&path, &bytes)?,
-            format => vec![content(format, bytes).map_err(refuse)?],
+            format => {
+                let digest = xxh3_64(&bytes);
+                vec![(content(format, bytes).map_err(refuse)?, digest)]
+            }
         };
+        let (contents, digests): (Vec<Content>, Vec<u64>) = contents.into_iter().unzip();
+        let digests: Vec<u8> = digests.into_iter().flat_map(u64::to_le_bytes).collect();
         let (tensors, beside, parts) = (vec![], vec![], vec![]);
-        let mut file = WeightsFile { path: path.clone(), choice, tensors, beside, whole: None, parts };
+        let digest = format!("{:016x}", xxh3_64(&digests));
+        let mut file = WeightsFile { path: path.clone(), choice, digest, tensors, beside, whole: None, parts };
         for (part, content) in contents.into_iter().enumerate() {
             file.tensors.extend(content.tensors.into_iter().map(|t| StoredTensor { part, ..t }));
             file.beside.extend(content.beside);

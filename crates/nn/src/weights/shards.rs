@@ -5,9 +5,10 @@ use super::format::{self, Format};
 use crate::NnError;
 use std::collections::BTreeSet;
 use std::path::Path;
+use xxhash_rust::xxh3::xxh3_64;
 
-/// The contents of all files that an index names.
-pub(crate) fn read(index: &Path, text: &[u8]) -> Result<Vec<Content>, NnError> {
+/// The contents of all files that an index names, and a digest of each.
+pub(crate) fn read(index: &Path, text: &[u8]) -> Result<Vec<(Content, u64)>, NnError> {
     let refuse = |why: String, help: &str| NnError::new(format!("{}: {why}", index.display()), help);
     let value: serde_json::Value =
         serde_json::from_slice(text).map_err(|e| refuse(format!("its JSON is damaged: {e}"), "get it again"))?;
@@ -29,12 +30,15 @@ pub(crate) fn read(index: &Path, text: &[u8]) -> Result<Vec<Content>, NnError> {
     names.into_iter().map(|name| one(&folder.join(name))).collect()
 }
 
-fn one(path: &Path) -> Result<Content, NnError> {
+fn one(path: &Path) -> Result<(Content, u64), NnError> {
     let refuse = |(why, help): (String, String)| NnError::new(format!("{}: {why}", path.display()), help);
     let bytes = std::fs::read(path).map_err(|e| refuse((e.to_string(), "check the file".into())))?;
     match format::recognise(&bytes, &path.to_string_lossy()).map_err(refuse)? {
         Format::Index => Err(refuse(("it is an index itself".into(), "get the file again".into()))),
-        format => content(format, bytes).map_err(refuse),
+        format => {
+            let digest = xxh3_64(&bytes);
+            Ok((content(format, bytes).map_err(refuse)?, digest))
+        }
     }
 }
 

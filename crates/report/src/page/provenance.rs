@@ -17,6 +17,7 @@ pub fn facts(study: &Study) -> Vec<Fact> {
         fact("planned by", vec![code(&plan.code)]),
         fact("trained by", tally(trials.iter().filter_map(|t| Some(code(&t.result.as_ref()?.code))))),
         fact("images", images(study)),
+        fact("data digest", tally(trials.iter().filter_map(data_digest))),
         fact("seeds", vec![seeds(trials)]),
         fact("hardware", tally(trials.iter().filter_map(|t| t.environment.as_ref()).map(hardware))),
         fact("libtorch", tally(trials.iter().filter_map(|t| t.environment.as_ref()).map(libtorch))),
@@ -42,6 +43,11 @@ pub fn images(study: &Study) -> Vec<String> {
 fn code(code: &Code) -> String {
     let commit = if code.commit.is_empty() { "outside a git checkout".into() } else { format!("git {}", code.commit) };
     format!("res2lab {}, {commit}", code.version)
+}
+
+/// What a trial was trained on, by content: a copy elsewhere has the same digest.
+fn data_digest(trial: &TrialRow) -> Option<String> {
+    trial.result.as_ref().map(|result| result.data_id.clone()).filter(|id| !id.is_empty())
 }
 
 fn seeds(trials: &[TrialRow]) -> String {

@@ -2,7 +2,7 @@
 
 use crate::format::{count, plural};
 use crate::study::Study;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use store::Status::{Diverged, Done, Failed, Interrupted, Pending, Running, Stopped};
 
 pub fn of(study: &Study) -> Vec<String> {
@@ -18,6 +18,7 @@ pub fn of(study: &Study) -> Vec<String> {
     said.extend(unequal_cost(study));
     said.extend(same_receptive_field(study));
     said.extend(other_code(study));
+    said.extend(other_data(study));
     if study.tested() > 0 {
         said.push(
             "Tests are two-sided paired t-tests over shared seeds; p-values are corrected for the number of arms, \
@@ -70,6 +71,22 @@ fn stopped(study: &Study) -> Option<String> {
             plural(n, "trial")
         )
     })
+}
+
+/// A data set that changed between trials: what they reach cannot be compared.
+fn other_data(study: &Study) -> Option<String> {
+    let mut ids: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for trial in &study.rows.trials {
+        let data = &trial.planned.spec.data;
+        let id = trial.result.as_ref().map(|r| r.data_id.as_str()).filter(|id| !id.is_empty());
+        ids.entry(data.path.clone().unwrap_or_else(|| data.name.clone())).or_default().extend(id);
+    }
+    let (name, states) = ids.iter().find(|(_, ids)| ids.len() > 1)?;
+    let digests: Vec<&str> = states.iter().copied().collect();
+    Some(format!(
+        "The data set {name} changed between trials (digests {}); trials on different data cannot be compared.",
+        digests.join(", ")
+    ))
 }
 
 /// Which of its steps a trial made then depends on the machine.

@@ -26,6 +26,8 @@ pub fn trial(train: TrainSpec) -> PlannedTrial {
         arm: spec::id::arm_id(&spec),
         label: "base".into(),
         same_as: vec![],
+        data_id: String::new(),
+        weights_id: String::new(),
         coordinates: vec![],
         spec,
         image_channels: 1,
