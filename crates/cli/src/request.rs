@@ -135,15 +135,13 @@ fn facts(
 fn not_here(spec: &DataSpec, dir: &Path, root: &Path, (cause, help): (String, String)) -> SweepError {
     let whole = absolute(dir);
     let shown = dir.display().to_string();
-    let cause = match cause.strip_prefix(&shown) {
-        Some(rest) if dir.is_relative() => format!("{}{rest}", whole.display()),
-        _ => cause,
-    };
+    let is_whole = dir.is_absolute() || cause.contains(&*whole.to_string_lossy());
+    let cause = if is_whole { cause } else { cause.replacen(&shown, &whole.to_string_lossy(), 1) };
     let is_bare = spec.path.is_none() && !spec.name.contains('/');
     if is_bare && Path::new(&spec.name).join("train").is_dir() && !dir.exists() {
         return SweepError::input(cause, format!("for the folder that is here write data=./{}", spec.name));
     }
-    let is_looked_up = is_bare && !dir.exists() && cause.starts_with(&*whole.to_string_lossy());
+    let is_looked_up = is_bare && !dir.exists() && cause.contains(&*whole.to_string_lossy());
     // Whoever names one data set with the flag for the folder of all.
     if is_looked_up && root.join("train").is_dir() {
         let here = root.display().to_string();

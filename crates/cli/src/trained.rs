@@ -77,6 +77,12 @@ fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained,
         trial.ok_or_else(|| Failure::input(format!("{} is not in its sweep's plan", folder.display()), help))?;
     let path = match words.get("weights") {
         Some(given) => crate::published::find_weights(given, data_folder)?,
+        None if run.result().is_file() && !run.best_weights().is_file() => {
+            return Err(Failure::input(
+                format!("the checkpoints of {} were removed", folder.display()),
+                "give weights=FILE, or remove the folder and run the sweep again to train it anew",
+            ));
+        }
         None => run.best_weights(),
     };
     let file = WeightsFile::open(&path).map_err(network::input)?;

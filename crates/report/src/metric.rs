@@ -49,6 +49,11 @@ impl Metric {
         Metric::of(path.unwrap_or(KNOWN[0].0))
     }
 
+    /// The part of an interval that the metric can take: no percentage is below 0 or above 100.
+    pub fn possible(&self, (low, high): (f64, f64)) -> (f64, f64) {
+        if self.unit == " %" { (low.max(0.0), high.min(100.0)) } else { (low, high) }
+    }
+
     /// The name with its unit, for the title of a chart's axis: `top-1 accuracy (%)`.
     pub fn title(&self) -> String {
         if self.unit.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.unit.trim()) }

@@ -157,3 +157,80 @@ fn a_full_device_behind_standard_output_is_an_error_and_a_closed_pipe_is_none() 
     let status = bench.command("model nowhere").stdout(full()).stderr(full()).status().unwrap();
     assert_eq!(status.code(), Some(2));
 }
+
+#[test]
+fn case_44_checkpoints_that_were_removed_are_told_as_such() {
+    let bench = Bench::new();
+    assert!(bench.run(&format!("sweep {SHORT} --name gone")).status.success());
+    let run = runs(&bench.sweep("gone")).pop().unwrap();
+    std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    let output = bench.run(&format!("eval {}", run.display()));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("the checkpoints of") && stderr(&output).contains("were removed"));
+}
+
+#[test]
+fn case_54_a_diverged_trial_tells_the_rate_that_was_in_force() {
+    let bench = Bench::new();
+    let output = bench.run(&format!("sweep {SHORT} lr=1e6 --name diverged"));
+    assert_eq!(output.status.code(), Some(1));
+    let reason = read_json(&runs(&bench.sweep("diverged"))[0].join("result.json")).unwrap()["reason"].clone();
+    let rate = reason.as_str().unwrap().split("learning rate there: ").nth(1).unwrap().trim_end_matches(')');
+    assert!(rate.parse::<f64>().unwrap() > 1e4, "{reason}");
+}
+
+#[test]
+fn data_that_changed_under_one_path_are_no_seeds_of_one_arm() {
+    let bench = Bench::new();
+    let data = bench.sweep("dc");
+    let fill = |classes: &[&str], grey: u8| {
+        for (split, class) in ["train", "val"].into_iter().flat_map(|s| classes.iter().map(move |c| (s, c))) {
+            let folder = data.join(split).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for i in 0..8 {
+                std::fs::write(folder.join(format!("{i}.png")), picture(grey + i)).unwrap();
+            }
+        }
+    };
+    let line = |seeds: &str| {
+        let data = data.display();
+        format!("sweep data={data} data.size=32 batch=4 epochs=1 scale=2 --no-time --name dc seed={seeds}")
+    };
+    fill(&["cat", "dog"], 10);
+    assert!(bench.run(&line("0")).status.success());
+    // A copy elsewhere, or files written anew with other times, are the same data.
+    std::fs::remove_dir_all(&data).unwrap();
+    fill(&["cat", "dog"], 10);
+    assert!(bench.run(&line("0")).status.success());
+    std::fs::remove_dir_all(&data).unwrap();
+    fill(&["wolf", "fox", "bear"], 30);
+    let output = bench.run(&line("0,1"));
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("was trained on other data") && stderr(&output).contains("--name"));
+    assert_eq!(runs(&bench.sweep("dc")).len(), 1, "nothing was written");
+}
+
+#[test]
+fn weights_that_were_replaced_are_no_old_result() {
+    let bench = Bench::new();
+    let own = |seed: usize| format!("sweep {} --name own{seed}", SHORT.replace("seed=0", &format!("seed={seed}")));
+    let path = bench.sweep("start.safetensors");
+    let line = format!("sweep {SHORT} weights={} --name tuned", path.display());
+    for (seed, code) in [(0, 0), (1, 2)] {
+        assert!(bench.run(&own(seed)).status.success());
+        let best = runs(&bench.sweep(&format!("own{seed}")))[0].join("checkpoints/best.safetensors");
+        std::fs::copy(best, &path).unwrap();
+        let output = bench.run(&line);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(code == 0 || stderr(&output).contains("was trained on other weights"), "{}", stderr(&output));
+    }
+}
+
+/// A grey PNG of 32 pixels a side.
+fn picture(grey: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, 32, 32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&[grey; 32 * 32 * 3]).unwrap();
+    bytes
+}

@@ -47,13 +47,18 @@ fn single(study: &Study, arm: &Arm) -> String {
     let value = value_with_spread(study, arm);
     let name = capital(&study.metric.name);
     match arm.sample.and_then(|s| Some((s.n, s.interval()?))) {
-        Some((n, (low, high))) => format!(
-            "{name} of {} is {value} (mean ± standard deviation over {}; 95 % confidence interval of the mean {} to {}).",
-            arm.label,
-            plural(n, "seed"),
-            fixed(low, study.decimals),
-            fixed(high, study.decimals),
-        ),
+        Some((n, interval)) => {
+            let (low, high) = study.metric.possible(interval);
+            let cut = if (low, high) == interval { "" } else { ", cut at what a percentage can be: too few seeds" };
+            format!(
+                "{name} of {} is {value} (mean ± standard deviation over {}; 95 % confidence interval of the mean \
+                 {} to {}{cut}).",
+                arm.label,
+                plural(n, "seed"),
+                fixed(low, study.decimals),
+                fixed(high, study.decimals),
+            )
+        }
         None => format!("{name} of {} is {value}, from one seed: nothing can be said of its spread.", arm.label),
     }
 }
