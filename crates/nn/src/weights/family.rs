@@ -8,26 +8,34 @@ use std::collections::BTreeMap;
 /// Names and shapes.
 pub(crate) type Shapes<'a> = BTreeMap<String, &'a [usize]>;
 
-/// In words, what the file's network is and how it differs from the one wanted; None where that cannot be told.
-pub(crate) fn told(file: &Shapes, entries: &[StateEntry]) -> Option<String> {
-    let own: Shapes = entries.iter().map(|e| (e.name.clone(), e.shape.as_slice())).collect();
-    if file.keys().any(|name| name == "layer1.0.conv2.weight") && !file.keys().any(|n| n == "layer1.0.conv3.weight") {
-        return Some(
-            "these are weights of a ResNet of basic blocks, such as resnet18, which is no network here".into(),
-        );
-    }
-    let (theirs, ours) = (infer(file)?, infer(&own));
-    let wanted = ours.as_ref().map_or_else(|| "this network".to_owned(), name_of);
-    match (zoo_name(&theirs), ours) {
-        (Some(name), _) if name != wanted => Some(format!("these are {name}'s weights, and the network is {wanted}")),
-        (_, Some(ours)) => differences(&theirs, &ours).map(|d| format!("these are weights of a network with {d}")),
-        _ => None,
-    }
+/// Whose weights a file holds.
+pub(crate) struct Told {
+    /// In words, with how that network differs from the one wanted.
+    pub what: String,
+    /// The published network.
+    pub name: Option<&'static str>,
 }
 
-/// The published network that this is, or its words.
-fn name_of(spec: &ModelSpec) -> String {
-    zoo_name(spec).map_or_else(|| "another".to_owned(), str::to_owned)
+/// What the file's network is; None where that cannot be told, or where it is the one wanted.
+pub(crate) fn told(file: &Shapes, entries: &[StateEntry]) -> Option<Told> {
+    let own: Shapes = entries.iter().map(|e| (e.name.clone(), e.shape.as_slice())).collect();
+    if file.contains_key("layer1.0.conv2.weight") && !file.contains_key("layer1.0.conv3.weight") {
+        let what = "these are weights of a ResNet of basic blocks, such as resnet18, which is no network here";
+        return Some(Told { what: what.into(), name: None });
+    }
+    let (theirs, ours) = (infer(file)?, infer(&own));
+    let (name, wanted) = (zoo_name(&theirs), ours.as_ref().and_then(zoo_name));
+    let differs = ours.and_then(|ours| differences(&theirs, &ours));
+    let what = match (name, wanted, differs) {
+        (Some(name), Some(wanted), _) if name != wanted => {
+            format!("these are {name}'s weights, and the network is {wanted}")
+        }
+        (Some(name), None, Some(differs)) => format!("these are {name}'s weights, with {differs}"),
+        (Some(name), None, None) => format!("these are {name}'s weights"),
+        (None, _, Some(differs)) => format!("these are weights of a network with {differs}"),
+        _ => return None,
+    };
+    Some(Told { what, name })
 }
 
 fn zoo_name(spec: &ModelSpec) -> Option<&'static str> {

@@ -161,18 +161,22 @@ fn unlike(
         }
         None => "name the network that these weights are of, with its scale, width and stem".into(),
     };
-    refuse(file, with_family(entries, file, chosen, said.join(", and ")), help)
+    of_family(entries, file, chosen, said.join(", and "), help)
 }
 
 fn misfit(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, misshapen: &[String]) -> NnError {
-    let what = with_family(entries, file, chosen, format!("tensor {}", some(misshapen)));
-    refuse(file, what, "name the network that these weights are of, its number of classes, and images like its own")
+    let help = "name the network that these weights are of, its number of classes, and images like its own";
+    of_family(entries, file, chosen, format!("tensor {}", some(misshapen)), help.to_owned())
 }
 
-fn with_family(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, what: String) -> String {
+/// The same with whose weights these are, where that can be told.
+fn of_family(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, what: String, help: String) -> NnError {
     match family::told(&shapes(file, &chosen.copy.prefix), entries) {
-        Some(told) => format!("{told} ({what})"),
-        None => what,
+        Some(told) => {
+            let help = told.name.map_or(help, |name| format!("name the network {name}, or give other weights"));
+            refuse(file, format!("{} ({what})", told.what), help)
+        }
+        None => refuse(file, what, help),
     }
 }
 

@@ -184,19 +184,42 @@ fn viewed(pickle: &Pickle, args: &[Id], dtype: Option<String>) -> Result<Viewed,
 
 /// `("storage", class, key, device, elements)`, in old files with a view `(key, offset, elements)` behind.
 pub(crate) fn storage(pickle: &Pickle, description: Id) -> Option<Storage> {
+    if let Value::Str(text) = pickle.get(description) {
+        return described_in_text(text);
+    }
     let parts = pickle.items(description).filter(|parts| parts.len() >= 5)?;
     if pickle.text(parts[0]) != Some("storage") {
         return None;
     }
     let Value::Global(class) = pickle.get(parts[1]) else { return None };
     let class = class.rsplit('.').next().unwrap_or_default();
-    let known = STORAGES.iter().find(|(name, ..)| *name == class);
     let key = pickle.text(parts[2])?.to_owned();
     let view = parts.get(5).and_then(|&view| pickle.items(view)).and_then(|view| pickle.int(*view.get(1)?));
-    Some(Storage {
-        key,
-        dtype: known.map_or(UNKNOWN, |(_, dtype, _)| dtype),
-        element_size: known.map(|(.., size)| *size),
-        view_offset: usize::try_from(view.unwrap_or(0)).ok()?,
-    })
+    Some(of_class(class, key, usize::try_from(view.unwrap_or(0)).ok()?))
+}
+
+fn of_class(class: &str, key: String, view_offset: usize) -> Storage {
+    let known = STORAGES.iter().find(|(name, ..)| *name == class);
+    let (dtype, element_size) = (known.map_or(UNKNOWN, |(_, dtype, _)| dtype), known.map(|(.., size)| *size));
+    Storage { key, dtype, element_size, view_offset }
+}
+
+/// In protocol 0 a description is text: `('storage', <class 'torch.FloatStorage'>, '0', 'cpu', 24)`.
+fn described_in_text(text: &str) -> Option<Storage> {
+    let mut parts = text.strip_prefix("('storage', ")?.split(", ");
+    let class = parts.next()?.trim_end_matches("'>").rsplit('.').next()?;
+    let key = parts.next()?.trim_matches('\'').to_owned();
+    Some(of_class(class, key, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocol_0_describes_a_storage_in_text() {
+        let storage = described_in_text("('storage', <class 'torch.FloatStorage'>, '17', 'cpu', 24)").unwrap();
+        assert_eq!((storage.key.as_str(), storage.dtype, storage.element_size), ("17", "float32", Some(4)));
+        assert!(described_in_text("('module', 1)").is_none() && described_in_text("('storage', ").is_none());
+    }
 }

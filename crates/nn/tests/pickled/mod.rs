@@ -84,16 +84,19 @@ pub fn object(module: &str, name: &str, args: Vec<Py>, entries: Vec<(Py, Py)>, s
     Py::Object(Box::new(Object { module: module.into(), name: name.into(), args, entries, state }))
 }
 
+/// Keys, bytes and sizes of elements.
+pub type Storages = Vec<(String, Vec<u8>, usize)>;
+
 /// A pickle, and the storages that it refers to.
 pub struct Pickler<'a> {
     pub draws: &'a mut Draws,
     pub out: Vec<u8>,
-    pub storages: Vec<(String, Vec<u8>, usize)>,
+    pub storages: Storages,
     kept: usize,
 }
 
 /// The pickle of `value` with its storages.
-pub fn pickle(value: &Py, draws: &mut Draws) -> (Vec<u8>, Vec<(String, Vec<u8>, usize)>) {
+pub fn pickle(value: &Py, draws: &mut Draws) -> (Vec<u8>, Storages) {
     let mut pickler = Pickler { draws, out: vec![0x80, 5], storages: vec![], kept: 0 };
     pickler.value(value);
     pickler.out.push(b'.');

@@ -83,15 +83,22 @@ const BELOW: &[&str] = &[
 const NAMES: &str = "system popen popen2 popen3 Popen exec execfile eval __import__ import_module check_output \
     check_call getoutput getstatusoutput run_path run_module _run_code runcode runsource exec_command";
 
-/// Python's own types, which hold values and nothing else. Its exceptions begin with a capital letter.
-const TYPES: &str = "set frozenset list dict tuple int long float bool complex bytes bytearray str unicode slice range \
-    xrange object type iter reversed enumerate zip property getattr";
+/// Python's own types and functions that compute on values and nothing else. Its exceptions begin with a capital letter.
+const PLAIN: &str = "set frozenset list dict tuple int long float bool complex bytes bytearray str unicode slice range \
+    xrange object type iter reversed enumerate zip property getattr print len abs min max sum sorted round any all pow \
+    divmod hash id repr ord chr hex oct bin isinstance issubclass callable map filter";
+
+/// Records of the system's modules.
+const RECORDS: &str = "stat_result statvfs_result uname_result terminal_size times_result PathLike";
 
 /// Whether a pickle that names `full` (`module.name`) asks for something that would run code.
 pub fn runs_code(full: &str) -> bool {
     let (module, name) = full.rsplit_once('.').unwrap_or(("", full));
     if module == "builtins" || module == "__builtin__" {
-        return !(is_one_of(name, TYPES) || name.starts_with(|c: char| c.is_ascii_uppercase()));
+        return !(is_one_of(name, PLAIN) || name.starts_with(|c: char| c.is_ascii_uppercase()));
+    }
+    if ["os", "posix", "nt"].contains(&module) && is_one_of(name, RECORDS) {
+        return false;
     }
     let top = full.split('.').next().unwrap_or_default();
     is_one_of(top, MODULES)
@@ -126,7 +133,7 @@ mod tests {
         let harmless = "argparse.Namespace collections.Counter collections.OrderedDict collections.defaultdict \
             numpy.core.multiarray.scalar numpy._core.multiarray._reconstruct numpy.dtype numpy.ndarray \
             datetime.datetime pathlib.PosixPath builtins.set builtins.frozenset __builtin__.set _codecs.encode \
-            builtins.ValueError builtins.getattr copyreg._reconstructor copy_reg._reconstructor \
+            builtins.ValueError builtins.print os.stat_result builtins.getattr copyreg._reconstructor copy_reg._reconstructor \
             torch.optim.sgd.SGD torch.float32 timm.optim.Lookahead functools.partial types.SimpleNamespace \
             omegaconf.dictconfig.DictConfig typing.Any enum.Enum decimal.Decimal fractions.Fraction uuid.UUID \
             __main__.Config lightning.fabric.utilities.data.AttributeDict torch.nn.modules.conv.Conv2d \
