@@ -65,8 +65,11 @@ fn measured(data: &Path) -> Chosen {
         let speeds = speeds.into_iter().map(|(level, speed)| (level.name().to_owned(), (speed * 1e3).round() / 1e3));
         let found = Measured { level: level.name().to_owned(), speeds: speeds.collect() };
         kept.insert(key, found.clone());
-        let _ = path.parent().map(std::fs::create_dir_all);
-        let _ = atomic::write_json(&path, &kept);
+        // A folder of data sets is not made for this.
+        if data.is_dir() {
+            let _ = path.parent().map(std::fs::create_dir_all);
+            let _ = atomic::write_json(&path, &kept);
+        }
         (level, found)
     });
     let speeds: Vec<String> = found.speeds.iter().map(|(name, speed)| format!("{name} {speed:.2}")).collect();

@@ -131,7 +131,7 @@ fn a_trial_whose_data_vanished_fails_with_the_reason() {
         (!stderr(&output).contains("is training this trial")).then_some(output)
     });
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("there is no train-images-idx3-ubyte"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("there is no such folder"), "{}", stderr(&output));
 }
 
 #[test]

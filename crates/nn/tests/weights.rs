@@ -117,6 +117,9 @@ fn tensors_that_do_not_fit_are_named() {
     let at = renamed.windows(14).position(|w| w == b"\"conv1.weight\"").unwrap();
     let mut renamed = renamed;
     renamed[at..at + 14].copy_from_slice(b"\"convX.weight\"");
+    // Another program's file: it has no checksum of ours.
+    let sum = renamed.windows(6).position(|w| w == b"nxxh3 ").unwrap();
+    renamed[sum..sum + 6].copy_from_slice(b"nother");
     std::fs::write(&path, renamed).unwrap();
     let e = load(net(2, 10).params_mut(), &WeightsFile::open(&path).unwrap(), Fit::Exact).unwrap_err();
     assert!(e.cause.contains("lacks conv1.weight, and it has unknown convX.weight"), "{}", e.cause);

@@ -249,7 +249,8 @@ mod tests {
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[1].contains("125 images at a time; goes on with 62"), "{told:?}");
         assert_eq!(parts["val/acc1"], whole["val/acc1"]);
-        assert!((parts["val/loss"] - whole["val/loss"]).abs() < 1e-6);
+        // Sums of float32 over other batches.
+        assert!((parts["val/loss"] / whole["val/loss"] - 1.0).abs() < 1e-6, "{parts:?} and {whole:?}");
         // Gradients are on again, whatever happened before.
         assert!(
             Tensor::ones([1], (Kind::Float, Device::Cpu)).set_requires_grad(true).g_add_scalar(1.0).requires_grad()

@@ -36,9 +36,8 @@ fn run_together(trial: &PlannedTrial, run: &RunDir, stop_at: Option<(usize, usiz
 }
 
 fn values(run: &RunDir, name: &str) -> BTreeMap<u64, f64> {
-    let text = std::fs::read_to_string(run.metrics()).unwrap();
-    let points = text.lines().map(|line| serde_json::from_str::<store::Point>(line).unwrap());
-    points.filter_map(|p| Some((p.step, p.values.get(name)?))).collect()
+    let points = store::metrics::read(&run.metrics()).unwrap();
+    points.into_iter().filter_map(|p| Some((p.step, p.values.get(name)?))).collect()
 }
 
 fn recipe(devices: usize, sync_bn: bool) -> TrainSpec {

@@ -29,7 +29,6 @@ struct Guess {
 
 /// Looks at each picture. Exit status 1 if some cannot be read; the others are named all the same. 2 if none can.
 pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
-    crate::vectors::choose(&args.folders.data)?;
     let named = named::runs(&args.words, &args.folders.reports)?;
     let (pictures, words): (Vec<String>, Vec<String>) = named.into_iter().partition(|word| is_picture(word));
     if let Some(tensor) = words.iter().find(|word| !word.contains('=') && word.ends_with(".safetensors")) {
@@ -47,6 +46,7 @@ pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
     let trained = trained::load(&words, &args.folders.data)?;
     let names = classes::names(trained.classes.as_deref(), classes::of_run(&words)?, trained.input.classes)?;
     let samples: Vec<Sample> = pictures.iter().map(|p| Sample { file: p.into(), label: 0 }).collect();
+    crate::vectors::choose(&args.folders.data)?;
     let result = guesses(&trained, samples, &args.folders.data)?;
     let row = |p: &Prediction| Row {
         image: pictures[p.index as usize].clone(),

@@ -182,7 +182,7 @@ fn case_54_a_diverged_trial_tells_the_rate_that_was_in_force() {
 #[test]
 fn data_that_changed_under_one_path_are_no_seeds_of_one_arm() {
     let bench = Bench::new();
-    let data = bench.sweep("dc");
+    let data = bench.sweep("pictures");
     let fill = |classes: &[&str], grey: u8| {
         for (split, class) in ["train", "val"].into_iter().flat_map(|s| classes.iter().map(move |c| (s, c))) {
             let folder = data.join(split).join(class);
@@ -194,7 +194,7 @@ fn data_that_changed_under_one_path_are_no_seeds_of_one_arm() {
     };
     let line = |seeds: &str| {
         let data = data.display();
-        format!("sweep data={data} data.size=32 batch=4 epochs=1 scale=2 --no-time --name dc seed={seeds}")
+        format!("sweep data={data} data.size=32 batch=4 epochs=1 scale=2 --no-time --name changed seed={seeds}")
     };
     fill(&["cat", "dog"], 10);
     assert!(bench.run(&line("0")).status.success());
@@ -207,7 +207,7 @@ fn data_that_changed_under_one_path_are_no_seeds_of_one_arm() {
     let output = bench.run(&line("0,1"));
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("was trained on other data") && stderr(&output).contains("--name"));
-    assert_eq!(runs(&bench.sweep("dc")).len(), 1, "nothing was written");
+    assert_eq!(runs(&bench.sweep("changed")).len(), 1, "nothing was written");
 }
 
 #[test]
