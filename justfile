@@ -72,8 +72,8 @@ verify: _build _tensorboard _verify-tools
     scripts/verify.sh
 
 # What takes too long for CI: thousands of flipped bytes, and ten minutes of drawn words and files
-verify-long: setup
-    scripts/verify-long.sh
+verify-long *args: setup
+    scripts/verify-long.sh "$@"
 
 # Every path that only a GPU takes, in small; says so and ends where there is none
 gpu-check: _build

@@ -1,8 +1,15 @@
 #!/usr/bin/env bash
-# The property tests of everything that reads what people bring, with many more cases than `just test` draws.
+# The property tests of everything that reads what people bring, with many more cases than `just test` draws: words and
+# experiment files, folders, Parquet, tar, IDX and CIFAR, PNG and JPEG, pickles and safetensors, and every file of a sweep's
+# folder. Usage: scripts/verify-long.sh [CASES]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cases=${RES2LAB_CASES:-20000}
-export PROPTEST_CASES=$cases RES2LAB_FLIPS=$cases
-cargo test --release --workspace --lib --test damage --quiet
+export RES2LAB_CASES=${1:-20000}
+export PROPTEST_CASES=$RES2LAB_CASES
+tests() {
+  # All of the workspace is named, so that dependencies are built with the same features as everywhere.
+  cargo test --release --workspace --quiet "$@"
+}
+tests --test damage --test nests --test formats --test pictures
+tests --lib -- words:: yaml:: axes:: range:: checksum:: torchvision pickle

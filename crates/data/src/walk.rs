@@ -185,8 +185,13 @@ mod tests {
         found
     }
 
+    /// How many are drawn: more where `just verify-long` asks for it.
+    fn cases() -> u32 {
+        std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(48)
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig::with_cases(cases()))]
         #[test]
         fn pictures_and_their_order_are_those_of_torchvision(
             files in proptest::collection::btree_set("([abB](-b|_|é| )?/){0,3}[a-cÄ][0-9]{1,2}\\.(jpg|JPeg|png|txt|webp|tiff|ppm)", 0..30)

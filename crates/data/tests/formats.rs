@@ -312,8 +312,13 @@ fn valid(dir: &Path, which: usize) -> PathBuf {
     }
 }
 
+/// How many are drawn: more where `just verify-long` asks for it.
+fn cases() -> u32 {
+    std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
     /// Whatever is changed in a file: a data set, or an error with a cause and a help of a line each.
     #[test]
     fn damaged_files_give_data_or_an_error(

@@ -49,8 +49,13 @@ fn a_picture_that_is_cut_off_is_called_so() {
     }
 }
 
+/// How many are drawn: more where `just verify-long` asks for it.
+fn cases() -> u32 {
+    std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
     /// Bytes that changed, lack or are too many: pixels of the size that is told, or a reason.
     #[test]
     fn damaged_pictures_give_pixels_or_a_reason(

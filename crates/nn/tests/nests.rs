@@ -138,8 +138,13 @@ fn nested(state: Vec<(Py, Py)>, draws: &mut Draws) -> Py {
     value
 }
 
+/// How many are drawn: more where `just verify-long` asks for it.
+fn cases() -> u32 {
+    std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(96)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn any_nest_with_any_prefix_and_anything_beside_it_is_loaded(seed: u64) {

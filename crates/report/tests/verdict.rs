@@ -84,3 +84,9 @@ fn losses_are_better_when_lower() {
     assert!(said.starts_with("b beats a by 0.500 (95 % CI"), "{said}");
     assert!(said.contains("Lowest mean test loss: b with"), "{said}");
 }
+
+#[test]
+fn an_interval_of_percentages_ends_at_0_and_100() {
+    let said = verdict(&arms(&[&[100.0, 100.0, 33.0]]));
+    assert!(said.contains("of the mean 0.0 to 100.0, cut at"), "{said}");
+}

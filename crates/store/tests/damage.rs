@@ -1,5 +1,5 @@
 //! Flipped bytes in every file of a sweep's folder that is read back: never a panic, and never a difference that nobody
-//! is told of. `RES2LAB_FLIPS` sets how many are tried (300).
+//! is told of. `RES2LAB_CASES` sets how many are tried (300).
 
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
@@ -92,7 +92,7 @@ fn no_flipped_byte_makes_a_difference_that_nobody_is_told_of() {
     let files = sweep(&dir);
     let (whole, told) = everything(&dir).unwrap();
     assert_eq!(told, 0);
-    let cases = std::env::var("RES2LAB_FLIPS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let cases = std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let input = (0..files.len(), 0..100_000_usize, 0..8_u8, 1..5_usize);
     runner

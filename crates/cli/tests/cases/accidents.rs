@@ -170,6 +170,14 @@ fn case_44_checkpoints_that_were_removed_are_told_as_such() {
 }
 
 #[test]
+fn a_short_limit_of_a_trial_is_told_in_seconds() {
+    let bench = Bench::new();
+    let output = bench.run(&format!("sweep {LONG} --trial-minutes 0.02 --name late"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(last_end(&bench.sweep("late")).1.contains("ended after 1.2 s, the limit of a trial"));
+}
+
+#[test]
 fn case_54_a_diverged_trial_tells_the_rate_that_was_in_force() {
     let bench = Bench::new();
     let output = bench.run(&format!("sweep {SHORT} lr=1e6 --name diverged"));
