@@ -52,10 +52,10 @@ pub struct TrialResult {
     /// The kernels' instruction set on a CPU, chosen at the first start; empty on a GPU and in records of before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vectors: String,
-    /// Digests of the data set and of the given weights that it was trained on; empty in records of before.
+    /// Digest of the data set that it was trained on; empty in records of before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data_id: String,
-    #[allow(missing_docs)]
+    /// Digest of the weights that it started from; empty where none were given.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub weights_id: String,
     /// The program that trained.

@@ -19,10 +19,10 @@ pub struct State {
     /// a GPU, and in checkpoints of before there was a choice.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vectors: String,
-    /// Digests of the data set and of the given weights that it began with; empty in checkpoints of before.
+    /// Digest of the data set that it began with; empty in checkpoints of before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data_id: String,
-    #[allow(missing_docs)]
+    /// Digest of the weights that it started from; empty where none were given.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub weights_id: String,
     /// Scale of the loss and steps since it grew, with float16.
