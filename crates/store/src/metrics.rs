@@ -5,7 +5,7 @@ use crate::{StoreError, atomic, checksum};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -121,6 +121,17 @@ pub fn read(path: &Path) -> Result<Vec<Point>, StoreError> {
         Ok(point)
     };
     checksum::open_lines(whole).enumerate().map(parse).collect()
+}
+
+/// Whether the file ends with a whole line, as that of a trial that is over does. A missing file has none to lose.
+pub fn is_whole(path: &Path) -> bool {
+    let last = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut byte = [0];
+        file.read_exact(&mut byte).map(|()| byte[0])
+    };
+    last().is_ok_and(|byte: u8| byte == b'\n') || !path.exists()
 }
 
 #[cfg(test)]

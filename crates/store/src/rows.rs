@@ -153,6 +153,9 @@ fn row(dir: &SweepDir, planned: PlannedTrial, ends: &HashMap<&str, (&str, &str)>
     };
     let attempts = run.last_attempt();
     let curve = read_or(&mut damaged, metrics::read(&run.metrics()));
+    if result.is_some() && !curve.is_empty() && !metrics::is_whole(&run.metrics()) {
+        damaged.push(format!("{} is damaged: its last line is cut off", run.metrics().display()));
+    }
     let environment = read_or(&mut damaged, atomic::read_json(&run.env(attempts)));
     (TrialRow { status, reason, result, curve, attempts, environment, planned }, damaged)
 }
