@@ -5,7 +5,7 @@ use crate::{StoreError, atomic, checksum};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -110,7 +110,13 @@ impl Metrics {
 
 /// Reads all whole lines; a half-written last one is left out.
 pub fn read(path: &Path) -> Result<Vec<Point>, StoreError> {
-    let Some(text) = atomic::read_text(path)? else { return Ok(vec![]) };
+    Ok(read_with_end(path)?.0)
+}
+
+/// The same, and whether a half-written line was left out: the file of a trial that is over has none.
+pub fn read_with_end(path: &Path) -> Result<(Vec<Point>, bool), StoreError> {
+    let Some(text) = atomic::read_text(path)? else { return Ok((vec![], false)) };
+    let is_cut = !text.is_empty() && !text.ends_with('\n');
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut names = HashSet::new();
     let parse = |(number, line): (usize, Result<String, &str>)| {
@@ -120,18 +126,8 @@ pub fn read(path: &Path) -> Result<Vec<Point>, StoreError> {
         point.values.share(&mut names);
         Ok(point)
     };
-    checksum::open_lines(whole).enumerate().map(parse).collect()
-}
-
-/// Whether the file ends with a whole line, as that of a trial that is over does. A missing file has none to lose.
-pub fn is_whole(path: &Path) -> bool {
-    let last = || {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::End(-1))?;
-        let mut byte = [0];
-        file.read_exact(&mut byte).map(|()| byte[0])
-    };
-    last().is_ok_and(|byte: u8| byte == b'\n') || !path.exists()
+    let points = checksum::open_lines(whole).enumerate().map(parse).collect::<Result<_, _>>()?;
+    Ok((points, is_cut))
 }
 
 #[cfg(test)]

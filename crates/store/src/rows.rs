@@ -152,8 +152,8 @@ fn row(dir: &SweepDir, planned: PlannedTrial, ends: &HashMap<&str, (&str, &str)>
         None => unfinished(&run, ends.get(planned.id.as_str())),
     };
     let attempts = run.last_attempt();
-    let curve = read_or(&mut damaged, metrics::read(&run.metrics()));
-    if result.is_some() && !curve.is_empty() && !metrics::is_whole(&run.metrics()) {
+    let (curve, is_cut) = read_or(&mut damaged, metrics::read_with_end(&run.metrics()));
+    if result.is_some() && is_cut {
         damaged.push(format!("{} is damaged: its last line is cut off", run.metrics().display()));
     }
     let environment = read_or(&mut damaged, atomic::read_json(&run.env(attempts)));
