@@ -5,15 +5,19 @@ use crate::budget::{Asked, Budget};
 use crate::experiment::{Experiment, Reference, explain};
 use crate::moves::{Move, free, lines_of_the_sweep, product};
 use crate::trial::TrialSpec;
-use crate::{Asha, EarlyStop, SeedRule, SpecError, Value, fields};
+use crate::{Asha, Contrasts, EarlyStop, SeedRule, SpecError, Value, fields};
 
 /// What one command asks for.
 #[derive(Clone, Debug)]
 pub struct Expansion {
-    /// The file's name and description.
+    /// The file's name.
     pub name: String,
-    #[allow(missing_docs)]
+    /// The file's question; empty where the command line varies other things, or takes other data or networks.
     pub description: String,
+    /// Which arms the report compares.
+    pub contrasts: Contrasts,
+    /// Whether everything was shrunk.
+    pub is_smoke: bool,
     /// What is varied, seeds aside.
     pub axes: Vec<Axis>,
     /// Each combination, in the order of the axes (the last moves fastest).
@@ -79,10 +83,15 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
     // A list on the command line replaces a rule of the file.
     let seed_rule = experiment.seeds.rule().filter(|_| !command_line.iter().any(Axis::is_seed));
     notes.extend(seed_rule.map(explain_rule));
+    let is_own = swept.is_empty() && free(&experiment.axes, &fixed)?.len() == experiment.axes.len();
+    let contrasts = Contrasts::find(experiment, &arms, is_own, &mut notes)?;
+    let description = if is_files_question(experiment, &fixed, &swept)? { &experiment.description[..] } else { "" };
     let axes = if swept.is_empty() { free(&experiment.axes, &fixed)? } else { swept };
     Ok(Expansion {
         name: experiment.name.clone(),
-        description: experiment.description.clone(),
+        description: description.to_owned(),
+        contrasts,
+        is_smoke: false,
         axes: axes.into_iter().filter(|a| a.points.len() > 1).collect(),
         arms,
         seeds: seeds(experiment, command_line)?,
@@ -91,6 +100,17 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
         reference: experiment.reference.clone(),
         notes,
     })
+}
+
+/// Whether the sweep still asks what the file asks: along the same axes, of the same data and kind of network.
+fn is_files_question(experiment: &Experiment, fixed: &[Axis], swept: &[Axis]) -> Result<bool, SpecError> {
+    const SUBJECT: [&str; 5] = ["data.name", "data.path", "model.zoo", "model.family", "model.block"];
+    let is_subject = |axis: &Axis| axis.paths.iter().any(|path| SUBJECT.contains(&path.as_str()));
+    let files = free(&experiment.axes, &[])?;
+    let labels = |axes: &[Axis]| axes.iter().map(|a| a.label.clone()).collect::<std::collections::BTreeSet<_>>();
+    let has_given_way = free(&experiment.axes, fixed)?.len() < files.len();
+    let is_same = swept.is_empty() || (labels(swept) == labels(&files) && experiment.one_at_a_time.is_empty());
+    Ok(is_same && !has_given_way && !fixed.iter().any(is_subject))
 }
 
 const DATA_PATH: &str = "data.path";

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub struct Experiment {
     /// Names the sweep's folder.
     pub name: String,
-    /// One sentence for the report.
+    /// The question that the report answers, one sentence; it is shown while what is varied is what this file varies.
     #[serde(default)]
     pub description: String,
     /// The base network.
@@ -40,6 +40,18 @@ pub struct Experiment {
     /// From the base point along one field at a time (the paper's figure 5): field to values.
     #[serde(default)]
     pub one_at_a_time: Mapping,
+    /// Pairs of arms for the report to compare: each with the one that it is compared with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compare: Vec<Vec<Value>>,
+    /// Every arm is compared with the one that has these values and is like it in everything else.
+    #[serde(default, skip_serializing_if = "Mapping::is_empty")]
+    pub against: Mapping,
+    /// The arm that the others are compared with, where no pairs are named; without it the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Value>,
+    /// The smallest difference that matters, percentage points of accuracy: arms nearer to each other are equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
     /// When trials that fall behind end early; never unless it is said, since it spoils comparisons.
     #[serde(default, with = "serde_yaml::with::singleton_map_recursive", skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<EarlyStop>,

@@ -115,6 +115,10 @@ pub const FIELDS: &[Field] = &[
     ("axes", Section, false),
     ("arms", Section, false),
     ("one_at_a_time", Section, false),
+    ("compare", Other, false),
+    ("against", Section, false),
+    ("baseline", Text, false),
+    ("margin", Real, false),
     ("early_stop", Section, false),
     ("early_stop.asha.rungs", Wholes, false),
     ("early_stop.asha.reduction", Whole, false),
@@ -178,7 +182,7 @@ pub fn fit(path: &str, value: Value, is_quoted: bool) -> Value {
 
 /// The whole tree of a file. Sections that are empty are left out; what is varied is read as axes are, later.
 pub fn fit_file(tree: Mapping) -> Mapping {
-    let is_varied = |key: &str| ["axes", "arms", "one_at_a_time"].contains(&key);
+    let is_varied = |key: &str| ["axes", "arms", "one_at_a_time", "against"].contains(&key);
     let kept = tree
         .into_iter()
         .filter(|(key, value)| !(value.is_null() && key.as_str().and_then(kind).is_some_and(|kind| kind == Section)));

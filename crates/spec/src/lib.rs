@@ -14,6 +14,7 @@
 //! - [`fields`]: short names of fields, and how an override changes the file
 //! - [`budget`]: `width=match:params@resnet50`, fields that the plan fills in
 //! - [`expand`]: file and axes to arms and trials
+//! - [`contrasts`]: which of the arms a report compares
 //! - [`id`]: readable names and hashes
 //! - [`early_stop`]: when trials that fall behind end
 //! - [`executor`]: who runs the trials
@@ -21,6 +22,7 @@
 
 pub mod axes;
 pub mod budget;
+pub mod contrasts;
 pub mod data;
 pub mod early_stop;
 pub mod error;
@@ -42,6 +44,7 @@ pub mod yaml;
 
 pub use axes::Axis;
 pub use budget::{Budget, Open, Quantity};
+pub use contrasts::Contrasts;
 pub use data::{Augment, DataSpec, Normalize};
 pub use early_stop::{Asha, EarlyStop};
 pub use error::SpecError;

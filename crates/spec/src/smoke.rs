@@ -17,6 +17,7 @@ pub fn smoke(expansion: &mut Expansion) {
     expansion.name += "-smoke";
     expansion.seeds.truncate(1);
     expansion.seed_rule = None;
+    expansion.is_smoke = true;
     // Its rungs are epochs that a smoke test has not.
     expansion.early_stop = None;
     // Nothing published is about such images.

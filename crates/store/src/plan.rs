@@ -93,7 +93,7 @@ pub struct Met {
 pub struct Plan {
     /// The sweep's name.
     pub name: String,
-    /// The experiment's one sentence.
+    /// The question, one sentence; empty for one that is made of the axes.
     pub description: String,
     /// The command as typed.
     pub command: String,
@@ -101,6 +101,12 @@ pub struct Plan {
     pub code: Code,
     /// What is varied, seeds aside.
     pub axes: Vec<PlanAxis>,
+    /// Which arms the report compares; plans of before have none.
+    #[serde(default)]
+    pub contrasts: spec::Contrasts,
+    /// Whether everything was shrunk: a test of the experiment, whose accuracies mean nothing.
+    #[serde(default)]
+    pub is_smoke: bool,
     /// What others published for arms of these labels.
     #[serde(default)]
     pub reference: spec::Reference,

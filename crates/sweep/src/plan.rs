@@ -56,6 +56,8 @@ pub fn plan(
         command: command.to_owned(),
         code,
         axes: expansion.axes.iter().map(plan_axis).collect(),
+        contrasts: expansion.contrasts.clone(),
+        is_smoke: expansion.is_smoke,
         reference: expansion.reference.clone(),
         seed_rule: expansion.seed_rule,
         early_stop: early_stop(expansion)?,
