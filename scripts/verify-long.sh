@@ -13,3 +13,5 @@ tests() {
 }
 tests --test damage --test nests --test formats --test pictures
 tests --lib -- words:: yaml:: axes:: range:: checksum:: torchvision pickle
+# Ten thousand made-up sweeps of each kind: false claims, coverage, wrong equalities, power.
+RES2LAB_SWEEPS=10000 cargo test --release --workspace --quiet --test simulation

@@ -90,6 +90,9 @@ pub struct SweepArgs {
     /// Shrink every costly number and generate the images: does this experiment run, and does its loss fall?
     #[arg(long)]
     pub smoke: bool,
+    /// What the report asks
+    #[command(flatten)]
+    pub ask: AskArgs,
     /// Stop the sweep at the first trial that fails
     #[arg(long)]
     pub fail_fast: bool,
@@ -130,6 +133,38 @@ pub struct SweepArgs {
     /// Where data sets and reports are
     #[command(flatten)]
     pub folders: Folders,
+}
+
+/// What a report asks of the arms, in place of what the experiment's file says.
+#[derive(Args, Clone, Debug)]
+pub struct AskArgs {
+    /// The question that the report stands under
+    #[arg(long, value_name = "TEXT")]
+    pub question: Option<String>,
+    /// The arm that all others are compared with: --baseline scale=2
+    #[arg(long, value_name = "ARM")]
+    pub baseline: Option<String>,
+    /// Two arms that are compared, the second being the reference; may be given several times
+    #[arg(long, num_args = 2, value_names = ["ARM", "ARM"], action = clap::ArgAction::Append)]
+    pub compare: Vec<String>,
+    /// Arms nearer to each other than this are equal (default: 0.5)
+    #[arg(long, value_name = "POINTS")]
+    pub margin: Option<f64>,
+}
+
+impl AskArgs {
+    /// The plan with what is asked.
+    pub fn put_into(&self, plan: &mut store::Plan) -> Result<(), spec::SpecError> {
+        if let Some(question) = &self.question {
+            plan.description.clone_from(question);
+        }
+        let trials = plan.trials.iter().chain(&plan.earlier);
+        let same = trials.clone().flat_map(|t| t.same_as.iter().map(|label| (label.as_str(), &[][..])));
+        let arms = trials.map(|t| (t.label.as_str(), &t.coordinates[..])).chain(same);
+        let asked = plan.contrasts.clone().asked(self.baseline.as_deref(), self.margin, &self.compare, arms)?;
+        plan.contrasts = asked;
+        Ok(())
+    }
 }
 
 /// Of `--on-oom`.
@@ -191,7 +226,7 @@ pub struct TimeArgs {
 }
 
 /// Of `report`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
     /// The sweep's name (a folder under reports/); several are shown on one page, compared with the first
     #[arg(required = true)]
@@ -208,7 +243,10 @@ pub struct ReportArgs {
     /// Show what earlier commands on this sweep asked for, too
     #[arg(long)]
     pub all: bool,
-    /// Print the arms as JSON
+    /// What the page asks, this time
+    #[command(flatten)]
+    pub ask: AskArgs,
+    /// Print the findings and the arms as JSON
     #[arg(long)]
     pub json: bool,
     /// Where reports are

@@ -64,6 +64,7 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let world = World { describe: &describe, step_us: &step_us, frozen: &frozen };
     let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &world)?;
     plan.notes.extend(notes.take());
+    args.ask.put_into(&mut plan)?;
     if !args.smoke {
         let notes = crate::given::check(&mut plan.trials, &data, purpose)?;
         plan.notes.extend(notes);

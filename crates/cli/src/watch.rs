@@ -1,5 +1,6 @@
 //! A report that is served on this machine alone and rebuilt as trials end.
 
+use crate::args::ReportArgs;
 use crate::commands::report;
 use crate::failure::Failure;
 use crate::print;
@@ -22,20 +23,21 @@ struct Page {
 }
 
 /// Serves until the process is ended.
-pub fn serve(dirs: &[SweepDir], all: bool, port: u16) -> Result<u8, Failure> {
+pub fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Failure> {
+    let port = args.port;
     let server = Server::http(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_err(|e| {
         Failure::machine(
             format!("cannot serve on port {port}: {e}"),
             "another program may use it; choose one with --port",
         )
     })?;
-    let rows = report::read(dirs, all)?;
+    let rows = report::read(dirs, args)?;
     let seen = marks(dirs, &rows);
     let page = Arc::new(Mutex::new(Page { version: 1, html: ::report::render_live(&rows, 1)? }));
     let address = server.server_addr().to_ip().map_or_else(String::new, |address| address.to_string());
     print::line(&format!("http://{address}/ (Ctrl-C ends it)"));
-    let (dirs, built) = (dirs.to_vec(), Arc::clone(&page));
-    std::thread::spawn(move || rebuild(&dirs, all, &built, seen));
+    let (dirs, args, built) = (dirs.to_vec(), args.clone(), Arc::clone(&page));
+    std::thread::spawn(move || rebuild(&dirs, &args, &built, seen));
     for request in server.incoming_requests() {
         // A reader that has gone does not matter.
         let _ = answer(request, &page);
@@ -44,7 +46,7 @@ pub fn serve(dirs: &[SweepDir], all: bool, port: u16) -> Result<u8, Failure> {
 }
 
 /// Looks at the files again and again, and builds the page anew where they changed.
-fn rebuild(dirs: &[SweepDir], all: bool, page: &Mutex<Page>, mut seen: Vec<u64>) {
+fn rebuild(dirs: &[SweepDir], args: &ReportArgs, page: &Mutex<Page>, mut seen: Vec<u64>) {
     let mut running = None;
     loop {
         std::thread::sleep(LOOK);
@@ -52,7 +54,7 @@ fn rebuild(dirs: &[SweepDir], all: bool, page: &Mutex<Page>, mut seen: Vec<u64>)
         if running.as_ref().is_some_and(|rows| marks(dirs, rows) == seen) {
             continue;
         }
-        let Ok(rows) = report::read(dirs, all) else { continue };
+        let Ok(rows) = report::read(dirs, args) else { continue };
         let now = marks(dirs, &rows);
         if now != seen {
             seen = now;

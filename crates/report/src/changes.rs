@@ -98,8 +98,9 @@ fn finish(study: &Study, before: String, now: String, mut changes: Vec<Change>) 
     if changes.is_empty() {
         return None;
     }
-    let tested: Vec<usize> = (0..changes.len()).filter(|&i| changes[i].paired.is_some_and(|p| p.p.is_some())).collect();
-    let raw: Vec<f64> = tested.iter().filter_map(|&i| changes[i].paired?.p).collect();
+    let tested: Vec<usize> =
+        (0..changes.len()).filter(|&i| changes[i].paired.is_some_and(|p| p.p().is_some())).collect();
+    let raw: Vec<f64> = tested.iter().filter_map(|&i| changes[i].paired?.p()).collect();
     for (&i, p) in tested.iter().zip(stats::holm(&raw)) {
         changes[i].p_holm = Some(p);
     }
@@ -130,11 +131,11 @@ fn sentence(changes: &[Change], tested: usize) -> String {
     let clear = changes.iter().filter(|change| change.p_holm.is_some_and(|p| p < ALPHA)).count();
     let said = match (tested, clear) {
         (0, _) => "nothing can be tested: too few seeds are shared, or their changes do not vary".to_owned(),
-        (_, 0) => "no change is more than chance explains".to_owned(),
-        (_, 1) => "1 has changed by more than chance explains".to_owned(),
-        (_, n) => format!("{n} have changed by more than chance explains"),
+        (_, 0) => "no change is resolved".to_owned(),
+        (_, 1) => "1 has changed".to_owned(),
+        (_, n) => format!("{n} have changed"),
     };
-    let test = if tested > 0 { " (paired t-tests, p < 0.05 after Holm)" } else { "" };
+    let test = if tested > 0 { " (paired t-tests, Holm-adjusted p < 0.05)" } else { "" };
     let rest = if same > 0 { format!("; {same} are the same to the bit in every shared seed") } else { String::new() };
     format!("{} compared: {said}{test}{rest}.", plural(changes.len(), "arm"))
 }
@@ -151,7 +152,7 @@ fn cells(study: &Study, change: &Change) -> Vec<String> {
         Some(_) if change.is_same() => "the same to the bit".into(),
         Some(p) => {
             let interval = |(low, high)| format!(" ({} to {})", fixed(low, decimals), fixed(high, decimals));
-            format!("{}{}", signed(p.difference.mean, decimals), p.interval.map(interval).unwrap_or_default())
+            format!("{}{}", signed(p.difference.mean, decimals), p.interval().map(interval).unwrap_or_default())
         }
     };
     vec![

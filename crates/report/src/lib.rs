@@ -7,9 +7,11 @@
 //! - [`stats`]: means, intervals, paired differences
 //! - [`metric`], [`axis`], [`recipe`]: what is compared, what was varied, what a trial is made of
 //! - [`study`]: the rows put in order
-//! - [`lines`] and [`effects`]: arms along an axis, and what each axis does
+//! - [`lines`], [`design`] and [`effects`]: arms along an axis or in a grid, and what each axis does
+//! - [`question`]: what the sweep asks, by its kind
+//! - [`findings`]: the answers as records, each with its number, its test and its verdict
 //! - [`together`] and [`changes`]: several sweeps as one, and what has changed since an earlier run
-//! - [`verdict`]: what may be said, in plain words
+//! - [`answer`]: the same in plain words, and what is wrong with the sweep
 //! - [`sizes`]: accuracy by the size of the object
 //! - [`seeds`]: how many seeds a rule asks for
 //! - [`summary`]: one record per arm
@@ -22,20 +24,24 @@
 //! - [`assessment`]: the page of one network's evaluation
 //! - [`format`] and [`text_table`]: numbers as people read them, tables to paste
 
+pub mod answer;
 pub mod assessment;
 pub mod axis;
 pub mod changes;
 pub mod chart;
+pub mod design;
 pub mod diagram;
 pub mod effects;
 pub mod error;
 pub mod fields;
 pub mod figures;
+pub mod findings;
 pub mod format;
 pub mod lines;
 pub mod metric;
 pub mod network;
 pub mod page;
+pub mod question;
 pub mod recipe;
 pub mod scale;
 pub mod seeds;
@@ -46,7 +52,6 @@ pub mod summary;
 pub mod svg;
 pub mod text_table;
 pub mod together;
-pub mod verdict;
 
 pub use error::ReportError;
 pub use page::{render, render_live};

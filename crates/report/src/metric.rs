@@ -54,6 +54,11 @@ impl Metric {
         if self.unit == " %" { (low.max(0.0), high.min(100.0)) } else { (low, high) }
     }
 
+    /// The same of an interval of differences.
+    pub fn possible_difference(&self, (low, high): (f64, f64)) -> (f64, f64) {
+        if self.unit == " %" { (low.max(-100.0), high.min(100.0)) } else { (low, high) }
+    }
+
     /// The name with its unit, for the title of a chart's axis: `top-1 accuracy (%)`.
     pub fn title(&self) -> String {
         if self.unit.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.unit.trim()) }

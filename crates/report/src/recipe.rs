@@ -1,7 +1,8 @@
 //! What a trial is made of, as a list of fields: what all arms share, and where they differ.
 
+use crate::together;
 use serde_json::Value;
-use store::PlannedTrial;
+use store::{PlannedTrial, SweepRows};
 
 /// Fields of a trial's spec by path (`train.optimizer.sgd.lr`), the seed left out.
 pub fn fields(trial: &PlannedTrial) -> Vec<(String, String)> {
@@ -43,6 +44,48 @@ pub fn value_on(axis: &str, trial: &PlannedTrial) -> Option<String> {
         fields.iter().find(|(p, _)| *p == path).map(|(_, value)| value.clone())
     };
     axis.split('+').map(one).collect::<Option<Vec<_>>>().map(|values| values.join("+"))
+}
+
+/// Fields that all trials of a sweep share and that differ between the sweeps of a page, with each sweep's value; without
+/// those that any axis varies.
+pub fn between_sweeps(rows: &SweepRows) -> Vec<(String, Vec<(String, String)>)> {
+    let mut sweeps: Vec<(&str, Vec<&PlannedTrial>)> = Vec::new();
+    let mut axes: Vec<&str> = Vec::new();
+    for trial in rows.trials.iter().map(|t| &t.planned) {
+        let Some((_, name)) = trial.coordinates.iter().find(|(axis, _)| axis == together::AXIS) else { continue };
+        axes.extend(trial.coordinates.iter().map(|(axis, _)| axis.as_str()));
+        match sweeps.iter_mut().find(|(known, _)| known == name) {
+            Some((_, trials)) => trials.push(trial),
+            None => sweeps.push((name, vec![trial])),
+        }
+    }
+    let shared: Vec<(&str, Vec<(String, String)>)> =
+        sweeps.into_iter().map(|(name, trials)| (name, compare(trials.into_iter()).0)).collect();
+    let Some((_, first)) = shared.first() else { return Vec::new() };
+    let is_varied = |path: &str| axes.iter().flat_map(|axis| axis.split('+')).any(|axis| varies(axis, path));
+    let value = |of: &[(String, String)], path: &str| of.iter().find(|(p, _)| p == path).map(|(_, v)| v.clone());
+    let field = |(path, _): &(String, String)| {
+        let each = shared.iter().map(|(name, fields)| Some(((*name).to_owned(), value(fields, path)?)));
+        let each: Vec<(String, String)> = each.collect::<Option<_>>()?;
+        let differs = each.iter().any(|(_, v)| *v != each[0].1);
+        (differs && !is_varied(path)).then(|| (path.clone(), each))
+    };
+    first.iter().filter_map(field).collect()
+}
+
+/// Whether an axis sets a field, or decides it.
+fn varies(axis: &str, path: &str) -> bool {
+    match axis {
+        "zoo" => path.starts_with("model."),
+        "depth" => path == "model.blocks",
+        // Widths follow from others where they are matched.
+        "scale" => ["model.scale", "model.width"].contains(&path),
+        "lr" => path == "train.optimizer.sgd.lr",
+        "epochs" => path == "train.epochs",
+        "batch" => path == "train.batch_size",
+        "data" => path.starts_with("data."),
+        axis => path == axis || path.strip_prefix("model.") == Some(axis),
+    }
 }
 
 /// Fields that all trials share, and those that differ with each trial's values (empty where a trial lacks the field).

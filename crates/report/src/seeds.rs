@@ -6,26 +6,27 @@ use std::collections::BTreeMap;
 use store::{Status, SweepRows};
 
 /// Arm ids with the number of seeds (from 0) that they are to have; empty without a rule, or while the first stage is not
-/// over. The baseline gets as many as the arm that needs most: differences are over shared seeds.
+/// over. An arm gets as many as the most that a comparison needs that it takes part in: differences are over shared seeds.
 pub fn wanted(rows: &SweepRows) -> BTreeMap<String, usize> {
     let Some(rule) = rows.plan.seed_rule else { return BTreeMap::new() };
-    let study = Study::of(rows);
     let is_first = |seed: u64| seed < rule.min as u64;
     let is_over = |status: Status| !matches!(status, Status::Pending | Status::Running | Status::Interrupted);
-    let first_stage = rows.trials.iter().filter(|t| is_first(t.planned.spec.seed));
-    let Some(baseline) = study.baseline().filter(|_| first_stage.clone().all(|t| is_over(t.status))) else {
+    if rows.trials.iter().any(|t| is_first(t.planned.spec.seed) && !is_over(t.status)) {
         return BTreeMap::new();
-    };
-    let mut wanted = BTreeMap::new();
-    for arm in study.arms.iter().filter(|arm| arm.id != baseline.id) {
-        let shared = arm.values.iter().filter(|(seed, _)| is_first(**seed));
-        let differences: Vec<f64> = shared.filter_map(|(seed, v)| Some(v - baseline.values.get(seed)?)).collect();
-        if differences.len() > 1 {
-            wanted.insert(arm.id.to_owned(), pairs_wanted(&differences, rule.half_width, rule.max).max(rule.min));
-        }
     }
-    if let Some(most) = wanted.values().max().copied() {
-        wanted.insert(baseline.id.to_owned(), most);
+    let study = Study::of(rows);
+    let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
+    for pair in &study.pairs {
+        let (arm, partner) = (&study.arms[pair.arm], &study.arms[pair.partner]);
+        let shared = arm.values.iter().filter(|(seed, _)| is_first(**seed));
+        let differences: Vec<f64> = shared.filter_map(|(seed, v)| Some(v - partner.values.get(seed)?)).collect();
+        if differences.len() > 1 {
+            let seeds = pairs_wanted(&differences, rule.half_width, rule.max).max(rule.min);
+            for id in [arm.id, partner.id] {
+                let so_far = wanted.entry(id.to_owned()).or_default();
+                *so_far = seeds.max(*so_far);
+            }
+        }
     }
     wanted
 }

@@ -70,8 +70,8 @@ pub fn of<'s, 'a>(study: &'s Study<'a>) -> Vec<Cell<'s, 'a>> {
             cells.push(Cell { arm, group: group.clone(), sample, against, p_holm: None });
         }
     }
-    let tested: Vec<usize> = (0..cells.len()).filter(|&i| cells[i].against.is_some_and(|p| p.p.is_some())).collect();
-    let raw: Vec<f64> = tested.iter().filter_map(|&i| cells[i].against?.p).collect();
+    let tested: Vec<usize> = (0..cells.len()).filter(|&i| cells[i].against.is_some_and(|p| p.p().is_some())).collect();
+    let raw: Vec<f64> = tested.iter().filter_map(|&i| cells[i].against?.p()).collect();
     for (&i, p) in tested.iter().zip(stats::holm(&raw)) {
         cells[i].p_holm = Some(p);
     }
@@ -89,7 +89,7 @@ pub fn sentences(study: &Study) -> Vec<String> {
     let mut clear: Vec<&Cell> = tested.iter().copied().filter(|cell| cell.p_holm.is_some_and(|p| p < ALPHA)).collect();
     if clear.is_empty() {
         return vec![format!(
-            "By the size of the object: no arm differs from {} on any size by more than chance explains ({} tested).",
+            "By the size of the object: no difference from {} is resolved on any size ({} tested).",
             baseline.label,
             plural(tested.len(), "comparison")
         )];
@@ -107,11 +107,11 @@ fn sentence(study: &Study, cell: &Cell) -> String {
     let Some(paired) = cell.against else { return String::new() };
     let gain = paired.difference.mean;
     let verb = if gain > 0.0 { "gains" } else { "loses" };
-    let interval = paired.interval.map_or(String::new(), |(low, high)| {
+    let interval = paired.interval().map_or(String::new(), |(low, high)| {
         format!("95 % CI {} to {}, ", fixed(low, study.difference_decimals), fixed(high, study.difference_decimals))
     });
     format!(
-        "On objects of {} of the image's side {} {verb} {} points ({interval}n = {}, {} after Holm over arms and sizes).",
+        "On objects of {} of the image's side {} {verb} {} points ({interval}n = {}, Holm-adjusted {} over arms and sizes).",
         cell.group.label(),
         cell.arm.label,
         signed(gain, study.difference_decimals),

@@ -1,9 +1,10 @@
 //! A sweep's rows put in order: arms with their trials and values, and each arm's difference from the baseline.
 
 use crate::axis::{self, Axis, Place};
+use crate::findings::{self, Findings, Subject, Verdict};
 use crate::metric::Metric;
-use crate::recipe;
 use crate::stats::{self, Paired, Sample};
+use crate::{recipe, together};
 use std::collections::{BTreeMap, HashMap};
 use store::{Status, SweepRows, TrialRow};
 
@@ -21,8 +22,29 @@ pub struct Study<'a> {
     pub axes: Vec<Axis>,
     /// In the plan's order.
     pub arms: Vec<Arm<'a>>,
-    /// The first arm that has a value; the others are compared with it.
+    /// The arm that others are compared with: the one that was chosen, else the first, of those that have a value.
     pub baseline: Option<usize>,
+    /// Arms with the partners that they are compared with.
+    pub pairs: Vec<Pair>,
+    /// Whether those were asked for, one by one.
+    pub has_asked_pairs: bool,
+    /// What was found.
+    pub findings: Findings,
+}
+
+/// An arm and the one that it is compared with, by their numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    /// The arm.
+    pub arm: usize,
+    /// Its partner.
+    pub partner: usize,
+    /// Differences over the seeds that both have, the arm's minus the partner's; None where they share none.
+    pub paired: Option<Paired>,
+    /// The p-value after Holm's correction over all pairs that could be tested.
+    pub p_holm: Option<f64>,
+    /// What may be said of it.
+    pub verdict: Verdict,
 }
 
 /// The trials that differ in nothing but the seed.
@@ -41,19 +63,10 @@ pub struct Arm<'a> {
     pub values: BTreeMap<u64, f64>,
     /// Their mean and spread.
     pub sample: Option<Sample>,
-    /// The difference from the baseline; None for the baseline itself and where no seed is shared.
-    pub against: Option<Comparison>,
+    /// The first pair that it is compared in; None for an arm without a partner.
+    pub against: Option<Pair>,
     /// Its colour: one of eight, or none.
     pub color: Option<usize>,
-}
-
-/// An arm against the baseline over the seeds that both have.
-#[derive(Clone, Copy, Debug)]
-pub struct Comparison {
-    /// The differences and their test.
-    pub paired: Paired,
-    /// The p-value after Holm's correction over all arms that could be tested.
-    pub p_holm: Option<f64>,
 }
 
 /// Colours that can be told apart.
@@ -66,14 +79,49 @@ impl<'a> Study<'a> {
         let axes = Axis::all(rows);
         let mut arms = gather(rows, &axes, &metric);
         tell_apart(&mut arms);
-        let baseline = arms.iter().position(|arm| arm.sample.is_some());
-        if let Some(baseline) = baseline {
-            compare(&mut arms, baseline, rows.plan.seed_rule.map(|rule| rule.min as u64));
-        }
+        name_recipes(&mut arms, rows);
+        let baseline = baseline(&arms, rows);
+        let asked = asked_pairs(&arms, rows);
+        let has_asked_pairs = !asked.is_empty();
+        let wanted = if has_asked_pairs { asked } else { partners(&arms, baseline, &axes) };
+        let first_seeds = rows.plan.seed_rule.map(|rule| rule.min as u64);
+        let pairs = wanted.into_iter().map(|(a, b)| pair(&arms, a, b, first_seeds)).collect();
         paint(&mut arms, baseline, &metric);
         let decimals = metric.decimals(arms.iter().filter_map(|arm| arm.sample.as_ref()));
-        let difference_decimals = difference_decimals(&arms, decimals);
-        Study { rows, metric, decimals, difference_decimals, axes, arms, baseline }
+        let (difference_decimals, findings) = (decimals, Findings::default());
+        let study = Study {
+            rows,
+            metric,
+            decimals,
+            difference_decimals,
+            axes,
+            arms,
+            baseline,
+            pairs,
+            has_asked_pairs,
+            findings,
+        };
+        study.with_findings()
+    }
+
+    fn with_findings(mut self) -> Study<'a> {
+        self.findings = findings::of(&self);
+        for found in findings::of_arms(&self) {
+            let Subject::Pair { arm, partner } = found.subject else { continue };
+            for pair in self.pairs.iter_mut().filter(|pair| (pair.arm, pair.partner) == (arm, partner)) {
+                (pair.p_holm, pair.verdict) = (found.p_holm, found.verdict);
+            }
+        }
+        for pair in &self.pairs {
+            self.arms[pair.arm].against.get_or_insert(*pair);
+        }
+        self.difference_decimals = difference_decimals(&self.arms, self.decimals);
+        self
+    }
+
+    /// The smallest difference that matters, where it is known for the metric: percentage points of accuracy.
+    pub fn margin(&self) -> Option<f64> {
+        (!self.metric.unit.is_empty()).then_some(self.rows.plan.contrasts.margin)
     }
 
     /// The baseline arm.
@@ -86,9 +134,10 @@ impl<'a> Study<'a> {
         self.rows.trials.iter().filter(|t| statuses.contains(&t.status)).count()
     }
 
-    /// The comparisons that were tested.
-    pub fn tested(&self) -> usize {
-        self.arms.iter().filter(|arm| arm.p_holm().is_some()).count()
+    /// The partner that all pairs share; None where pairs have different ones.
+    pub fn common_partner(&self) -> Option<&Arm<'a>> {
+        let first = self.pairs.first()?.partner;
+        self.pairs.iter().all(|pair| pair.partner == first).then(|| &self.arms[first])
     }
 }
 
@@ -110,7 +159,12 @@ impl Arm<'_> {
         Sample::of(&values).map(|s| s.mean)
     }
 
-    /// The corrected p-value of its difference from the baseline.
+    /// The difference from its partner.
+    pub fn paired(&self) -> Option<Paired> {
+        self.against?.paired
+    }
+
+    /// The corrected p-value of that.
     pub fn p_holm(&self) -> Option<f64> {
         self.against?.p_holm
     }
@@ -169,32 +223,77 @@ fn tell_apart(arms: &mut [Arm]) {
     }
 }
 
-/// `first_seeds`: with a rule that adds seeds, those below this number came first.
-fn compare(arms: &mut [Arm], baseline: usize, first_seeds: Option<u64>) {
-    let base = arms[baseline].values.clone();
-    for (_, arm) in arms.iter_mut().enumerate().filter(|(i, _)| *i != baseline) {
-        let pairs: Vec<_> = arm.values.iter().filter_map(|(seed, v)| Some((*base.get(seed)?, *v))).collect();
-        // Values are in the order of seeds.
-        let first = |seeds: u64| arm.values.keys().filter(|&&seed| seed < seeds && base.contains_key(&seed)).count();
-        let paired = match first_seeds.map(first) {
-            Some(first) if first > 1 => stats::two_stage(&pairs, first),
-            _ => stats::paired(&pairs),
+/// Fields of recipes that belong into a label; the banner has them all.
+const MOST_FIELDS: usize = 2;
+
+/// Sweeps of different recipes: what differs becomes part of their arms' names.
+fn name_recipes(arms: &mut [Arm], rows: &SweepRows) {
+    let differing = recipe::between_sweeps(rows);
+    for arm in arms.iter_mut().filter(|_| !differing.is_empty()) {
+        let sweep = arm.trials[0].planned.coordinates.iter().find(|(axis, _)| axis == together::AXIS);
+        let Some((_, sweep)) = sweep else { continue };
+        let field = |(path, values): &(String, Vec<(String, String)>)| {
+            let (_, value) = values.iter().find(|(name, _)| name == sweep)?;
+            Some(format!("{}={value}", path.rsplit('.').next().unwrap_or_default()))
         };
-        arm.against = paired.map(|paired| Comparison { paired, p_holm: None });
+        let fields: Vec<String> = differing.iter().take(MOST_FIELDS).filter_map(field).collect();
+        arm.label = format!("{} ({})", arm.label, fields.join(" "));
     }
-    let tested: Vec<usize> =
-        (0..arms.len()).filter(|&i| arms[i].against.is_some_and(|c| c.paired.p.is_some())).collect();
-    let raw: Vec<f64> = tested.iter().filter_map(|&i| arms[i].against?.paired.p).collect();
-    for (i, adjusted) in tested.into_iter().zip(stats::holm(&raw)) {
-        if let Some(comparison) = &mut arms[i].against {
-            comparison.p_holm = Some(adjusted);
-        }
-    }
+}
+
+/// The chosen arm if it has a value, else the first that has one.
+fn baseline(arms: &[Arm], rows: &SweepRows) -> Option<usize> {
+    let chosen = rows.plan.contrasts.baseline.as_ref().and_then(|label| find(arms, label));
+    chosen.filter(|&i| arms[i].sample.is_some()).or_else(|| arms.iter().position(|arm| arm.sample.is_some()))
+}
+
+/// The arm of that label, or the one that is trained for it.
+fn find(arms: &[Arm], label: &str) -> Option<usize> {
+    let exact = arms.iter().position(|arm| arm.trials[0].planned.label == label);
+    let stands_for = |arm: &Arm| arm.trials[0].planned.same_as.iter().any(|same| same == label);
+    exact.or_else(|| arms.iter().position(stands_for))
+}
+
+fn asked_pairs(arms: &[Arm], rows: &SweepRows) -> Vec<(usize, usize)> {
+    let asked = rows.plan.contrasts.pairs.iter();
+    let found = asked.filter_map(|(arm, partner)| Some((find(arms, arm)?, find(arms, partner)?)));
+    found.filter(|(arm, partner)| arm != partner).collect()
+}
+
+/// Every arm with the baseline; of several sweeps, with the arm at the same place in the first sweep where that has one.
+fn partners(arms: &[Arm], baseline: Option<usize>, axes: &[Axis]) -> Vec<(usize, usize)> {
+    let Some(baseline) = baseline else { return Vec::new() };
+    let of_sweep = axes.iter().position(|axis| axis.label == together::AXIS);
+    // The sweep, and the place on all other axes.
+    let place = |i: usize| {
+        let place = arms[i].places.first()?;
+        let rest = place.iter().enumerate().filter(|(axis, _)| Some(*axis) != of_sweep);
+        Some((place[of_sweep?].as_ref(), rest.map(|(_, value)| value.as_deref()).collect::<Vec<_>>()))
+    };
+    let twin = |i: usize| {
+        let ((first, _), (sweep, rest)) = (place(baseline)?, place(i)?);
+        let is_twin = |j: &usize| place(*j) == Some((first, rest.clone())) && arms[*j].sample.is_some();
+        (sweep != first).then(|| (0..arms.len()).find(is_twin)).flatten()
+    };
+    (0..arms.len()).filter(|&i| i != baseline).map(|i| (i, twin(i).unwrap_or(baseline))).collect()
+}
+
+/// `first_seeds`: with a rule that adds seeds, those below this number came first.
+fn pair(arms: &[Arm], arm: usize, partner: usize, first_seeds: Option<u64>) -> Pair {
+    let (values, base) = (&arms[arm].values, &arms[partner].values);
+    let pairs: Vec<_> = values.iter().filter_map(|(seed, v)| Some((*base.get(seed)?, *v))).collect();
+    // Values are in the order of seeds.
+    let first = |seeds: u64| values.keys().filter(|&&seed| seed < seeds && base.contains_key(&seed)).count();
+    let paired = match first_seeds.map(first) {
+        Some(first) if first > 1 => stats::two_stage(&pairs, first),
+        _ => stats::paired(&pairs),
+    };
+    Pair { arm, partner, paired, p_holm: None, verdict: Verdict::NotTested }
 }
 
 /// So many that the narrowest interval's half width has about two digits, and never fewer than values have.
 fn difference_decimals(arms: &[Arm], of_values: usize) -> usize {
-    let intervals = arms.iter().filter_map(|arm| arm.against?.paired.interval);
+    let intervals = arms.iter().filter_map(|arm| arm.against?.paired?.interval());
     let half = intervals.map(|(low, high)| (high - low) / 2.0).fold(f64::INFINITY, f64::min);
     let wanted = (-(half / 5.0).log10()).ceil().clamp(0.0, 9.0) as usize;
     wanted.clamp(of_values, of_values + 1)

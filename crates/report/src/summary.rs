@@ -1,7 +1,9 @@
 //! A sweep as plain records: what the command line prints, and what the page offers for download.
 
+use crate::answer;
+use crate::findings::{Finding, Step, Subject, needed};
+use crate::stats::ALPHA;
 use crate::study::{Arm, Study};
-use crate::verdict;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use store::{Status, SweepRows};
@@ -18,11 +20,123 @@ pub struct Summary {
     pub baseline: Option<String>,
     #[serde(flatten)]
     pub trials: Counts,
+    /// What the sweep asks; empty for a question that is made of the axes.
+    pub question: String,
+    /// Whether everything was shrunk, so that no number is a result.
+    pub is_smoke: bool,
+    /// What is wrong with the sweep, in sentences.
+    pub banner: Vec<String>,
     /// What may be said, in sentences.
     pub verdict: Vec<String>,
+    /// The same as records: one family, whose claims are corrected together.
+    pub family: Family,
+    /// Asked only once the family shows a difference; a family of its own.
+    pub details: Family,
     /// What a reader must know beside it.
     pub cautions: Vec<String>,
     pub arms: Vec<ArmSummary>,
+}
+
+/// Findings whose claims are corrected together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "field names are the interface")]
+pub struct Family {
+    /// What it is about; empty where nothing is asked.
+    pub about: &'static str,
+    /// How p-values are adjusted, and to which level: a family's chance of any wrong claim.
+    pub correction: &'static str,
+    pub alpha: f64,
+    /// Arms and values nearer than this are equal; null for metrics other than accuracies.
+    pub margin: Option<f64>,
+    pub findings: Vec<FindingSummary>,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "field names are the interface")]
+pub struct FindingSummary {
+    /// `axis`, `trend`, `shape` (the means leave the line), `interaction`, `values`, `pair`.
+    pub kind: &'static str,
+    /// The axis, the two axes, or the arm or value and what it is compared with.
+    pub of: Vec<String>,
+    pub verdict: &'static str,
+    /// A difference, or a change per step of the axis; null where it takes several numbers.
+    pub estimate: Option<f64>,
+    /// `difference`, `doubling` or `unit`.
+    pub per: &'static str,
+    /// 95 % interval, not widened for the number of findings.
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub standard_error: Option<f64>,
+    /// Degrees of freedom of the error.
+    pub error_freedom: Option<usize>,
+    pub seeds: Option<usize>,
+    /// Of the F-test, where several numbers are tested at once.
+    pub f: Option<f64>,
+    pub freedom: Option<usize>,
+    pub p: Option<f64>,
+    pub p_holm: Option<f64>,
+    /// Of a difference as large as the margin.
+    pub p_equal: Option<f64>,
+    pub p_equal_holm: Option<f64>,
+    /// Seeds that would show a difference of this size in four of five cases; null for resolved findings, and for more
+    /// than a hundred seeds.
+    pub seeds_needed: Option<usize>,
+    pub seeds_needed_for: Option<f64>,
+}
+
+impl Family {
+    fn of(study: &Study, about: &'static str, findings: &[Finding]) -> Family {
+        let tested = findings.iter().filter(|f| f.p.is_some()).count();
+        Family {
+            about,
+            correction: "holm",
+            alpha: ALPHA,
+            margin: study.margin(),
+            findings: findings.iter().map(|f| finding_summary(study, f, tested)).collect(),
+        }
+    }
+}
+
+fn finding_summary(study: &Study, finding: &Finding, family: usize) -> FindingSummary {
+    let axis = |axis: usize| study.axes[axis].label.clone();
+    let value = |axis: usize, at: usize| format!("{}={}", study.axes[axis].label, study.axes[axis].values[at]);
+    let arm = |at: usize| study.arms[at].label.clone();
+    let (kind, of) = match finding.subject {
+        Subject::Axis(a) => ("axis", vec![axis(a)]),
+        Subject::Trend(a) => ("trend", vec![axis(a)]),
+        Subject::Shape(a) => ("shape", vec![axis(a)]),
+        Subject::Interaction(a, b) => ("interaction", vec![axis(a), axis(b)]),
+        Subject::Values { axis, from, to } => ("values", vec![value(axis, to), value(axis, from)]),
+        Subject::Pair { arm: a, partner } => ("pair", vec![arm(a), arm(partner)]),
+    };
+    let estimate = finding.estimate;
+    let needed = needed(finding, study.margin(), family);
+    let interval = estimate.and_then(|e| e.interval());
+    FindingSummary {
+        kind,
+        of,
+        verdict: finding.verdict.name(),
+        estimate: estimate.map(|e| e.value),
+        per: match finding.step {
+            Step::Difference => "difference",
+            Step::Doubling => "doubling",
+            Step::Unit => "unit",
+        },
+        low: interval.map(|(low, _)| low),
+        high: interval.map(|(_, high)| high),
+        standard_error: estimate.and_then(|e| e.error),
+        error_freedom: estimate.map(|e| e.freedom).or(finding.test.map(|t| t.error_freedom)),
+        seeds: estimate.or(finding.widest.as_ref().map(|w| w.estimate)).map(|e| e.seeds),
+        f: finding.test.and_then(|t| t.f),
+        freedom: finding.test.map(|t| t.freedom),
+        p: finding.p,
+        p_holm: finding.p_holm,
+        p_equal: finding.p_equal,
+        p_equal_holm: finding.p_equal_holm,
+        seeds_needed: needed.and_then(|n| n.seeds),
+        seeds_needed_for: needed.map(|n| n.size),
+    }
 }
 
 /// How trials stand.
@@ -56,13 +170,17 @@ pub struct ArmSummary {
     pub std: Option<f64>,
     /// Seeds that have the metric.
     pub n: usize,
-    /// Mean difference from the baseline over shared seeds.
+    /// Label of the arm that it is compared with.
+    pub against: Option<String>,
+    /// Mean difference from that over shared seeds.
     pub difference: Option<f64>,
     /// Its 95 % confidence interval, not corrected for the number of arms.
     pub difference_low: Option<f64>,
     pub difference_high: Option<f64>,
-    /// Of a paired t-test, corrected after Holm.
+    /// Of a paired t-test, Holm-adjusted over all arms.
     pub p_holm: Option<f64>,
+    /// `better`, `worse`, `equal` within the margin, `not resolved`, `not tested`.
+    pub verdict: &'static str,
     pub shared_seeds: usize,
     pub parameters: u64,
     pub macs: u64,
@@ -85,15 +203,20 @@ pub fn summarise(rows: &SweepRows) -> Summary {
 
 /// The records of a study.
 pub fn of(study: &Study) -> Summary {
-    let verdict = verdict::of(study);
+    let answer = answer::of(study);
     Summary {
         name: study.rows.plan.name.clone(),
         metric: study.metric.path.clone(),
         higher_is_better: study.metric.higher_is_better,
         baseline: study.baseline().map(|arm| arm.label.clone()),
         trials: Counts::of(study.rows.trials.iter().map(|t| t.status)),
-        verdict: verdict.sentences,
-        cautions: verdict.cautions,
+        question: if study.rows.plan.is_smoke { String::new() } else { study.rows.plan.description.clone() },
+        is_smoke: study.rows.plan.is_smoke,
+        banner: answer.banner,
+        verdict: answer.sentences,
+        family: Family::of(study, study.findings.family, &study.findings.members),
+        details: Family::of(study, study.findings.of_details, &study.findings.details),
+        cautions: answer.cautions,
         arms: study.arms.iter().map(|arm| arm_summary(arm, study)).collect(),
     }
 }
@@ -134,7 +257,7 @@ impl Counts {
 
 fn arm_summary(arm: &Arm, study: &Study) -> ArmSummary {
     let planned = &arm.trials[0].planned;
-    let paired = arm.against.map(|c| c.paired);
+    let paired = arm.paired();
     ArmSummary {
         arm: arm.id.to_owned(),
         label: arm.label.clone(),
@@ -144,10 +267,12 @@ fn arm_summary(arm: &Arm, study: &Study) -> ArmSummary {
         mean: arm.sample.map(|s| s.mean),
         std: arm.sample.and_then(|s| s.std),
         n: arm.sample.map_or(0, |s| s.n),
+        against: arm.against.map(|pair| study.arms[pair.partner].label.clone()),
         difference: paired.map(|p| p.difference.mean),
-        difference_low: paired.and_then(|p| p.interval).map(|(low, _)| low),
-        difference_high: paired.and_then(|p| p.interval).map(|(_, high)| high),
+        difference_low: paired.and_then(|p| p.interval()).map(|(low, _)| low),
+        difference_high: paired.and_then(|p| p.interval()).map(|(_, high)| high),
         p_holm: arm.p_holm(),
+        verdict: arm.against.map_or("not tested", |pair| pair.verdict.name()),
         shared_seeds: paired.map_or(0, |p| p.difference.n),
         parameters: planned.parameters,
         macs: planned.macs,

@@ -28,7 +28,7 @@ fn sweeps_on_one_page_are_an_axis_and_same_arms_are_compared() {
     let by: Vec<&str> = found.rows.iter().map(|row| row[5].as_str()).collect();
     assert_eq!(by[..3], ["the same to the bit"; 3]);
     assert!(by[3].starts_with("−1.01"), "{by:?}");
-    let expected = "4 arms compared: 1 has changed by more than chance explains (paired t-tests, p < 0.05 after Holm); \
+    let expected = "4 arms compared: 1 has changed (paired t-tests, Holm-adjusted p < 0.05); \
                     3 are the same to the bit in every shared seed.";
     assert_eq!(found.sentence, expected);
     let page = report::render(&rows).unwrap();

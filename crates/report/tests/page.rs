@@ -119,7 +119,7 @@ fn one_trial_and_one_seed_claim_nothing() {
     let seed = report::summarise(&fixture::sweep("seed", &[("scale", &["2", "4"])], &[0]));
     assert!(seed.arms.iter().all(|arm| arm.std.is_none() && arm.p_holm.is_none() && arm.difference_low.is_none()));
     assert!(seed.arms[1].difference.is_some());
-    assert!(seed.verdict[0].starts_with("No test can be made with one seed per arm"));
+    assert!(seed.verdict[0].starts_with("Nothing is resolved: each arm has one seed"));
 }
 
 #[test]
@@ -193,8 +193,8 @@ fn the_json_of_a_summary_keeps_its_names() {
     let summary = serde_json::to_value(report::summarise(&cases::quickstart())).unwrap();
     let arm = &summary["arms"][3];
     let names: Vec<_> = arm.as_object().unwrap().keys().map(String::as_str).collect();
-    insta::assert_snapshot!(names.join(" "), @"arm label same_as coordinates metric mean std n difference difference_low difference_high p_holm shared_seeds parameters macs activations rf_min_px rf_max_px image_px images_per_s wall_s peak_memory_mib planned done running interrupted pending failed diverged stopped_early");
-    insta::assert_snapshot!(summary.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" "), @"name metric higher_is_better baseline planned done running interrupted pending failed diverged stopped_early verdict cautions arms");
+    insta::assert_snapshot!(names.join(" "), @"arm label same_as coordinates metric mean std n against difference difference_low difference_high p_holm verdict shared_seeds parameters macs activations rf_min_px rf_max_px image_px images_per_s wall_s peak_memory_mib planned done running interrupted pending failed diverged stopped_early");
+    insta::assert_snapshot!(summary.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" "), @"name metric higher_is_better baseline planned done running interrupted pending failed diverged stopped_early question is_smoke banner verdict family details cautions arms");
     assert_eq!(arm["coordinates"]["scale"], "8");
 }
 

@@ -53,7 +53,7 @@ fn without_an_effect_claims_are_rare() {
     let sweeps = 500;
     let claims = (0..sweeps).filter(|&i| {
         let said = of_sizes(&sweep(0.0, 10_000 * (i + 1)));
-        !said[0].starts_with("By the size of the object: no arm differs from scale=1 on any size")
+        !said[0].starts_with("By the size of the object: no difference from scale=1 is resolved on any size")
     });
     let share = claims.count() as f64 / sweeps as f64;
     println!("{:.1} % of sweeps without an effect claim one", 100.0 * share);

@@ -16,10 +16,10 @@ pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
         Plan::read(dir).map_err(|e| Failure::input(e.cause, e.help))?;
     }
     if args.watch {
-        return watch::serve(&dirs, args.all, args.port);
+        return watch::serve(&dirs, args);
     }
     let (summary, page) = match &dirs[..] {
-        [dir] if args.output.is_none() => (rebuild(dir, args.all)?, dir.page()),
+        [dir] if args.output.is_none() => (write(dir, &read(&dirs, args)?)?, dir.page()),
         _ => several(&dirs, args)?,
     };
     if args.json {
@@ -50,8 +50,17 @@ fn write(dir: &SweepDir, rows: &SweepRows) -> Result<Summary, Failure> {
     Ok(report::summarise(rows))
 }
 
-/// The rows of one sweep, or of several under one plan.
-pub fn read(dirs: &[SweepDir], all: bool) -> Result<SweepRows, Failure> {
+/// The rows of one sweep, or of several under one plan, with what the command asks.
+pub fn read(dirs: &[SweepDir], args: &ReportArgs) -> Result<SweepRows, Failure> {
+    let mut rows = together(dirs, args.all)?;
+    // Rows have their trials beside the plan.
+    rows.plan.trials = rows.trials.iter().map(|t| t.planned.clone()).collect();
+    args.ask.put_into(&mut rows.plan)?;
+    rows.plan.trials.clear();
+    Ok(rows)
+}
+
+fn together(dirs: &[SweepDir], all: bool) -> Result<SweepRows, Failure> {
     let mut sweeps = dirs.iter().map(|dir| rows::read(dir, all)).collect::<Result<Vec<_>, _>>()?;
     if sweeps.len() == 1 {
         return Ok(sweeps.remove(0));
@@ -64,7 +73,7 @@ pub fn read(dirs: &[SweepDir], all: bool) -> Result<SweepRows, Failure> {
 }
 
 fn several(dirs: &[SweepDir], args: &ReportArgs) -> Result<(Summary, PathBuf), Failure> {
-    let rows = read(dirs, args.all)?;
+    let rows = read(dirs, args)?;
     let mut name = dirs.iter().map(folder).collect::<Vec<_>>().join("+");
     // File systems take 255 bytes.
     if name.len() > 200 {
@@ -96,5 +105,7 @@ pub fn show(summary: &Summary) {
     });
     let headers = ["arm", "accuracy %", "std", "n", "parameters", "multiply-adds", "receptive field"];
     print::table(&headers, 1, rows.collect());
+    // What is wrong with the sweep comes before what it shows.
+    summary.banner.iter().for_each(|sentence| print::line(&format!("! {sentence}")));
     summary.verdict.iter().chain(&summary.cautions).for_each(|sentence| print::line(sentence));
 }

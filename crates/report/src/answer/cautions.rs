@@ -1,100 +1,77 @@
 //! What a reader must know beside the findings.
 
 use crate::format::{count, plural};
+use crate::question::{self, Question};
 use crate::study::Study;
-use std::collections::{BTreeMap, BTreeSet};
-use store::Status::{Diverged, Done, Failed, Interrupted, Pending, Running, Stopped};
+use std::collections::BTreeSet;
+use store::Status::Done;
 
+/// A sentence for each.
 pub fn of(study: &Study) -> Vec<String> {
-    let mut said = damaged(study);
-    if study.baseline.is_some() {
-        said.extend(unfinished(study));
-        said.extend(failed(study));
-        said.extend(stopped(study));
-        said.extend(out_of_time(study));
-        said.extend(missing_metric(study));
-    }
+    let mut said = Vec::new();
+    said.extend(study.baseline.and_then(|_| missing_metric(study)));
     said.extend(baseline_is_not_first(study));
+    said.extend(unbalanced(study));
+    said.extend(spread(study));
     said.extend(unequal_cost(study));
     said.extend(same_receptive_field(study));
     said.extend(other_code(study));
-    said.extend(other_data(study));
-    if study.tested() > 0 {
-        said.push(
-            "Tests are two-sided paired t-tests over shared seeds; p-values are corrected for the number of arms, \
-             intervals are not. They speak of this data set, this recipe and these seeds."
-                .into(),
-        );
-    }
-    if study.metric.path == "best/acc1" {
-        said.push("The best epoch was picked by the test images themselves, so the accuracy flatters.".into());
-    }
+    said.extend(how_it_was_tested(study));
     said
 }
 
-/// The first few files that could not be read, and how many more.
-fn damaged(study: &Study) -> Vec<String> {
-    const SHOWN: usize = 3;
-    let all = &study.rows.damaged;
-    let mut said: Vec<String> = all.iter().take(SHOWN).map(|what| format!("Left out: {what}.")).collect();
-    said.extend((all.len() > SHOWN).then(|| format!("{} more files are damaged.", all.len() - SHOWN)));
-    said
-}
-
-fn unfinished(study: &Study) -> Option<String> {
-    let n = study.rows.trials.len();
-    (study.count(&[Running, Interrupted, Pending]) > 0).then(|| {
-        format!("Not finished: {} of {} done. The numbers will change.", study.count(&[Done]), plural(n, "trial"))
-    })
-}
-
-fn failed(study: &Study) -> Option<String> {
-    let bad = study.count(&[Failed, Diverged]);
-    let arms = study.arms.iter().filter(|arm| arm.count(&[Failed, Diverged]) > 0).count();
-    (bad > 0).then(|| {
-        format!(
-            "{} in {} failed or diverged and {} in no mean; if failing depends on the arm, its mean flatters it.",
-            plural(bad, "trial"),
-            plural(arms, "arm"),
-            if bad == 1 { "is" } else { "are" },
-        )
-    })
-}
-
-/// Who is stopped was chosen by accuracy, so what is left is not a fair sample.
-fn stopped(study: &Study) -> Option<String> {
-    let n = study.count(&[Stopped]);
-    (n > 0).then(|| {
-        let (were, are) = if n == 1 { ("was", "is") } else { ("were", "are") };
-        format!(
-            "{} {were} stopped early, behind the others, and {are} in no mean; means of what was left are no fair comparison.",
-            plural(n, "trial")
-        )
-    })
-}
-
-/// A data set that changed between trials: what they reach cannot be compared.
-fn other_data(study: &Study) -> Option<String> {
-    let mut ids: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for trial in &study.rows.trials {
-        let data = &trial.planned.spec.data;
-        let id = trial.result.as_ref().map(|r| r.data_id.as_str()).filter(|id| !id.is_empty());
-        ids.entry(data.path.clone().unwrap_or_else(|| data.name.clone())).or_default().extend(id);
+/// The family, its correction and the margin; nothing where nothing was tested.
+fn how_it_was_tested(study: &Study) -> Option<String> {
+    let findings = &study.findings;
+    let n = findings.members.iter().filter(|f| f.p.is_some()).count();
+    if n == 0 || study.rows.plan.is_smoke {
+        return None;
     }
-    let (name, states) = ids.iter().find(|(_, ids)| ids.len() > 1)?;
-    let digests: Vec<&str> = states.iter().copied().collect();
+    let test = match question::of(study) {
+        Question::Pairs if study.rows.plan.seed_rule.is_some() => {
+            "Two-sided tests by Stein's two-stage rule over shared seeds"
+        }
+        Question::Pairs => "Two-sided paired t-tests over shared seeds",
+        _ => "Least squares of all cells with seeds as blocks, the error pooled over the cells",
+    };
+    let family = if n > 1 {
+        format!("; p-values are Holm-adjusted over the family of {n} ({}), intervals are not", findings.family)
+    } else {
+        String::new()
+    };
+    let margin = study.margin().map_or(String::new(), |margin| {
+        format!(" Equal means nearer than {margin}{} (two one-sided tests).", study.metric.difference_unit)
+    });
+    Some(format!("{test}{family}.{margin} The results hold for this data set, this recipe and these seeds."))
+}
+
+/// Arms with different numbers of seeds, in a grid or along axes.
+fn unbalanced(study: &Study) -> Option<String> {
+    if matches!(question::of(study), Question::Pairs | Question::Nothing | Question::OneArm) {
+        return None;
+    }
+    let counts: BTreeSet<usize> = study.arms.iter().map(|arm| arm.values.len()).filter(|&n| n > 0).collect();
+    let (least, most) = (counts.first()?, counts.last()?);
+    (least < most)
+        .then(|| format!("Arms have {least} to {most} seeds; effects are adjusted for the seeds that are missing."))
+}
+
+/// Arms whose spread differs clearly: what pools it is too sure of the noisy ones.
+fn spread(study: &Study) -> Option<String> {
+    if matches!(question::of(study), Question::Pairs | Question::Nothing | Question::OneArm) {
+        return None;
+    }
+    let groups: Vec<Vec<f64>> = study.arms.iter().map(|arm| arm.values.values().copied().collect()).collect();
+    let p = crate::stats::bartlett(&groups).filter(|p| *p < crate::stats::ALPHA)?;
+    let deviations = study.arms.iter().filter_map(|arm| arm.sample?.std);
+    let (least, most) = deviations.fold((f64::INFINITY, 0.0_f64), |(a, b), s| (a.min(s), b.max(s)));
+    let digits = study.decimals + 1;
     Some(format!(
-        "The data set {name} changed between trials (digests {}); trials on different data cannot be compared.",
-        digests.join(", ")
+        "The spread over seeds differs between arms (standard deviations {} to {}, Bartlett's test {}); as the error is          pooled, claims about the arms that scatter most are less sure than their p-values say.",
+        crate::format::fixed(least, digits),
+        crate::format::fixed(most, digits),
+        crate::format::p_value(p),
     ))
-}
-
-/// Which of its steps a trial made then depends on the machine.
-fn out_of_time(study: &Study) -> Option<String> {
-    let is_limited = |t: &&store::TrialRow| t.status == Done && !t.reason.is_empty();
-    let n = study.rows.trials.iter().filter(is_limited).count();
-    let (was, its) = if n == 1 { ("was", "its") } else { ("were", "their") };
-    (n > 0).then(|| format!("{} {was} ended by {its} time limit, before the last epoch.", plural(n, "trial")))
 }
 
 fn baseline_is_not_first(study: &Study) -> Option<String> {

@@ -1,52 +1,71 @@
-//! What the sweep found, in plain sentences that claim no more than the statistics show.
+//! What the sweep shows, in plain sentences that claim no more than the statistics do.
 //!
 //! Reading order:
-//! - [`findings`]: the answer
-//! - [`cautions`]: what a reader must know beside it
+//! - [`banner`]: what is wrong with the sweep; it stands above everything else
+//! - [`axes`] and [`pairs`]: the findings in words, the surest first
+//! - [`arms`]: single arms: the best one, or the only one
+//! - [`cautions`]: what a reader must know beside the findings
+//! - [`numbers`]: values, differences and their evidence
 
+mod arms;
+mod axes;
+mod banner;
 mod cautions;
-mod findings;
+mod numbers;
+mod pairs;
 
-use crate::format::{fixed, p_value, signed};
-use crate::study::{Arm, Study};
+pub use numbers::{evidence, range, value_with_spread};
 
-/// Findings first, the most important one at the head; then their limits.
+use crate::findings::Finding;
+use crate::question::{self, Question};
+use crate::study::Study;
+
+/// The answer as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// Findings.
+pub struct Answer {
+    /// What is wrong with the sweep; empty for one that is whole.
+    pub banner: Vec<String>,
+    /// Findings, the most important one at the head.
     pub sentences: Vec<String>,
-    /// Limits of the findings.
+    /// Their limits.
     pub cautions: Vec<String>,
 }
 
-/// The verdict on a study.
-pub fn of(study: &Study) -> Verdict {
-    Verdict { sentences: findings::of(study), cautions: cautions::of(study) }
+/// The answer of a study.
+pub fn of(study: &Study) -> Answer {
+    Answer { banner: banner::of(study), sentences: sentences(study), cautions: cautions::of(study) }
 }
 
-/// `97.4 ± 0.3 %`.
-pub fn value_with_spread(study: &Study, arm: &Arm) -> String {
-    let Some(sample) = arm.sample else { return "–".into() };
-    let spread = sample.std.map(|s| format!(" ± {}", fixed(s, study.decimals))).unwrap_or_default();
-    format!("{}{spread}{}", fixed(sample.mean, study.decimals), study.metric.unit)
+fn sentences(study: &Study) -> Vec<String> {
+    if study.rows.plan.is_smoke {
+        return vec![arms::smoke(study)];
+    }
+    let has_test = study.findings.members.iter().any(|f| f.p.is_some());
+    let mut sentences = match question::of(study) {
+        Question::Nothing => return vec![arms::nothing_yet(study)],
+        Question::OneArm => return vec![arms::single(study)],
+        _ if !has_test => vec![arms::untested(study)],
+        Question::Grid(design) => axes::sentences(study, &design.left_out),
+        Question::Lines(_) => axes::sentences(study, &[]),
+        Question::Pairs => pairs::sentences(study),
+    };
+    sentences.push(arms::best(study));
+    sentences.extend(crate::sizes::sentences(study));
+    sentences
 }
 
-/// `+0.3 points`: the mean paired difference from the baseline.
-pub fn difference(study: &Study, arm: &Arm) -> String {
-    let mean = arm.against.map(|c| c.paired.difference.mean);
-    mean.map_or("–".into(), |m| format!("{}{}", signed(m, study.difference_decimals), study.metric.difference_unit))
+/// Members of the family that a filter holds for, the surest first.
+fn sorted(findings: &[Finding], wanted: impl Fn(&Finding) -> bool) -> Vec<&Finding> {
+    let mut found: Vec<&Finding> = findings.iter().filter(|f| wanted(f)).collect();
+    found.sort_by(|a, b| a.p.unwrap_or(1.0).total_cmp(&b.p.unwrap_or(1.0)));
+    found
 }
 
-/// `95 % CI 0.1 to 0.5, n = 3, p = 0.012 after Holm`: how sure the difference is.
-pub fn evidence(study: &Study, arm: &Arm) -> String {
-    let Some(comparison) = arm.against else { return String::new() };
-    let decimals = study.difference_decimals;
-    let interval = |(low, high)| format!("95 % CI {} to {}", fixed(low, decimals), fixed(high, decimals));
-    let after = if study.tested() > 1 { " after Holm" } else { "" };
-    let parts = [
-        comparison.paired.interval.map(interval),
-        Some(format!("n = {}", comparison.paired.difference.n)),
-        comparison.p_holm.map(|p| format!("{}{after}", p_value(p))),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+/// `a, b and c`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [head @ .., last] => format!("{} and {last}", head.join(", ")),
+    }
 }

@@ -1,23 +1,27 @@
-//! Each arm against the baseline: the mean paired difference with its interval, the single seeds' differences as dots.
+//! Arms against their partners: the mean paired difference with its interval, the single seeds' differences as dots.
 
-use super::rows::{Row, chosen, cut, rows_chart};
+use super::rows::{MOST, Row, chosen, cut, rows_chart};
 use super::{Figure, Table, titled};
+use crate::answer::evidence;
 use crate::chart::{Kind, Scale};
 use crate::format::{fixed, p_cell, signed};
-use crate::stats::bootstrap;
-use crate::study::{Arm, Study};
-use crate::verdict::{difference, evidence};
+use crate::stats::{Estimate, bootstrap};
+use crate::study::{Arm, Pair, Study};
 
 /// The figure; None where nothing could be tested.
 pub fn figure(study: &Study) -> Option<Figure> {
-    let baseline = study.baseline()?;
-    let arms = chosen(study, |arm| arm.p_holm().is_some());
-    if arms.is_empty() {
-        return None;
-    }
-    let interval = |arm: &&Arm| arm.against.and_then(|c| c.paired.interval);
-    let ends = arms.iter().filter_map(interval).flat_map(|(low, high)| [low, high]);
-    let dots = arms.iter().flat_map(|arm| differences(arm, baseline)).map(|(_, difference)| difference);
+    let tested: Vec<&Pair> = study.pairs.iter().filter(|p| p.paired.is_some_and(|p| p.p().is_some())).collect();
+    let rows: Vec<&Pair> = if study.has_asked_pairs {
+        tested.iter().copied().take(MOST).collect()
+    } else {
+        let of = |arm: &Arm| tested.iter().copied().find(|pair| study.arms[pair.arm].id == arm.id);
+        chosen(study, |arm| of(arm).is_some()).into_iter().filter_map(of).collect()
+    };
+    rows.first()?;
+    let common = study.common_partner();
+    let interval = |pair: &&Pair| pair.paired.and_then(|p| p.interval());
+    let ends = rows.iter().filter_map(interval).flat_map(|(low, high)| [low, high]);
+    let dots = rows.iter().flat_map(|pair| differences(study, pair)).map(|(_, difference)| difference);
     let unit = study.metric.difference_unit.trim();
     let title = if unit.is_empty() {
         format!("difference in {}", study.metric.name)
@@ -25,61 +29,70 @@ pub fn figure(study: &Study) -> Option<Figure> {
         format!("difference in {} ({unit})", study.metric.name)
     };
     let x = Scale::linear(ends.chain(dots).chain([0.0]), &title);
-    let rows = arms.iter().map(|arm| row(study, arm, baseline)).collect();
-    let tested = study.arms.iter().filter(|arm| arm.p_holm().is_some());
+    let marks = rows.iter().map(|pair| row(study, pair, common.is_none())).collect();
+    let what =
+        common.map_or_else(|| "Differences between arms".to_owned(), |arm| format!("Difference from {}", arm.label));
+    let label = format!("{} of each arm", what.to_lowercase());
     Some(Figure {
         id: "differences".into(),
-        title: format!("Difference from {}", baseline.label),
-        svg: rows_chart(rows, x, Some(0.0), format!("difference of each arm from {}", baseline.label)),
+        title: what,
+        svg: rows_chart(marks, x, Some(0.0), label),
         how_to_read: format!(
-            "Symbols are mean differences over the seeds that both arms have, bars their 95 % confidence \
-                      intervals, small dots the single seeds' differences. A bar that crosses the line at zero shows no \
-                      difference; intervals are not widened for the number of arms, p-values are corrected for it.{}",
-            cut(study.tested())
+            "Symbols are mean differences over the seeds that both arms have, bars their 95 % confidence intervals, small \
+             dots the single seeds' differences. A bar that crosses zero leaves open which arm is better; it does not say \
+             that they are equal. Intervals are not widened for the number of arms, p-values are.{}",
+            cut(tested.len())
         ),
         legend: Vec::new(),
-        table: Table {
-            columns: ["arm", "difference", "95 % CI", "n", "p (Holm)", "95 % CI (bootstrap)"]
-                .map(str::to_owned)
-                .to_vec(),
-            rows: tested.map(|arm| cells(study, arm, baseline)).collect(),
-        },
+        table: table(study, &tested),
     })
 }
 
-fn differences<'b>(arm: &'b Arm, baseline: &'b Arm) -> impl Iterator<Item = (u64, f64)> + 'b {
-    arm.values.iter().filter_map(|(seed, v)| Some((*seed, v - baseline.values.get(seed)?)))
+fn table(study: &Study, tested: &[&Pair]) -> Table {
+    let columns = ["arm", "against", "difference", "95 % CI", "n", "p", "verdict", "95 % CI (bootstrap)"];
+    Table { columns: columns.map(str::to_owned).to_vec(), rows: tested.iter().map(|pair| cells(study, pair)).collect() }
 }
 
-fn row(study: &Study, arm: &Arm, baseline: &Arm) -> Row {
+fn differences<'s>(study: &'s Study, pair: &Pair) -> impl Iterator<Item = (u64, f64)> + 's {
+    let partner = &study.arms[pair.partner];
+    study.arms[pair.arm].values.iter().filter_map(|(seed, v)| Some((*seed, v - partner.values.get(seed)?)))
+}
+
+fn row(study: &Study, pair: &Pair, names_partner: bool) -> Row {
     let decimals = study.difference_decimals;
     let unit = study.metric.difference_unit;
+    let (arm, partner) = (&study.arms[pair.arm], &study.arms[pair.partner]);
     let mark = |kind, points, title| titled(arm, kind, points, title);
     let mut marks = Vec::new();
-    if let Some(paired) = arm.against.map(|c| c.paired) {
-        let title = format!("{}: {}, {}", arm.label, difference(study, arm), evidence(study, arm));
-        marks.extend(paired.interval.map(|(low, high)| mark(Kind::Bar, vec![(low, 0.0), (high, 0.0)], title.clone())));
-        marks.extend(differences(arm, baseline).map(|(seed, difference)| {
+    if let Some(paired) = pair.paired {
+        let found = signed(paired.difference.mean, decimals);
+        let title = format!("{} minus {}: {found}{unit}, {}", arm.label, partner.label, evidence(study, pair));
+        marks
+            .extend(paired.interval().map(|(low, high)| mark(Kind::Bar, vec![(low, 0.0), (high, 0.0)], title.clone())));
+        marks.extend(differences(study, pair).map(|(seed, difference)| {
             let text = format!("{}, seed {seed}: {}{unit}", arm.label, signed(difference, decimals));
             mark(Kind::Dot, vec![(difference, 0.0)], text)
         }));
         marks.push(mark(Kind::Symbol, vec![(paired.difference.mean, 0.0)], title));
     }
-    Row { label: arm.label.clone(), marks }
+    let label = if names_partner { format!("{} − {}", arm.label, partner.label) } else { arm.label.clone() };
+    Row { label, marks }
 }
 
-fn cells(study: &Study, arm: &Arm, baseline: &Arm) -> Vec<String> {
+fn cells(study: &Study, pair: &Pair) -> Vec<String> {
     let decimals = study.difference_decimals;
     let interval = |(low, high)| format!("{} to {}", fixed(low, decimals), fixed(high, decimals));
-    let paired = arm.against.map(|c| c.paired);
-    // From five seeds on, an interval that assumes no distribution stands beside Student's.
-    let resampled = bootstrap(&differences(arm, baseline).map(|(_, difference)| difference).collect::<Vec<_>>());
+    let (arm, partner) = (&study.arms[pair.arm], &study.arms[pair.partner]);
+    let estimate: Option<Estimate> = pair.paired.map(|p| p.estimate);
+    let resampled = bootstrap(&differences(study, pair).map(|(_, difference)| difference).collect::<Vec<_>>());
     vec![
         arm.label.clone(),
-        paired.map_or("–".into(), |p| signed(p.difference.mean, decimals)),
-        paired.and_then(|p| p.interval).map_or("–".into(), interval),
-        paired.map_or(0, |p| p.difference.n).to_string(),
-        arm.p_holm().map_or("–".into(), p_cell),
+        partner.label.clone(),
+        estimate.map_or("–".into(), |e| signed(e.value, decimals)),
+        estimate.and_then(|e| e.interval()).map_or("–".into(), interval),
+        estimate.map_or(0, |e| e.seeds).to_string(),
+        pair.p_holm.map_or("–".into(), p_cell),
+        pair.verdict.name().to_owned(),
         resampled.map_or("–".into(), interval),
     ]
 }

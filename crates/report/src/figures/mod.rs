@@ -38,11 +38,11 @@ pub mod rows;
 pub mod seeds;
 pub mod timeline;
 
+use crate::answer::value_with_spread;
 use crate::chart::{Kind, Mark};
 use crate::format::fixed;
 use crate::network::{self, Network};
 use crate::study::{Arm, Study};
-use crate::verdict::value_with_spread;
 
 /// A figure as the page shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,8 +81,18 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
-/// All figures of a study, in the page's order.
+/// All figures of a study, in the page's order. Those of a smoke test say so wherever they are copied to.
 pub fn all(study: &Study) -> Vec<Figure> {
+    let mut figures = of_results(study);
+    for figure in figures.iter_mut().filter(|_| study.rows.plan.is_smoke) {
+        figure.title += " (smoke test)";
+        let mark = "<text class=\"smoke\" x=\"50%\" y=\"50%\" text-anchor=\"middle\">smoke test</text></svg>";
+        figure.svg = figure.svg.replace("</svg>", mark);
+    }
+    figures
+}
+
+fn of_results(study: &Study) -> Vec<Figure> {
     let mut figures = by_axis::figures(study);
     figures.extend(arms::figure(study));
     figures.extend(reference::figure(study));

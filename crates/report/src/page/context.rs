@@ -11,6 +11,8 @@ pub struct Page {
     pub title: String,
     pub question: String,
     pub facts: Vec<String>,
+    /// What is wrong with the sweep.
+    pub banner: Vec<String>,
     pub findings: Vec<String>,
     pub cautions: Vec<String>,
     pub notes: Vec<String>,

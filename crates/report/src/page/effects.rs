@@ -1,57 +1,87 @@
-//! The table of effects: how much each axis matters, and how sure that is.
+//! The table of effects: what each axis does, two of them together, and how sure that is.
 
 use super::context::{Effects, TextTable};
+use crate::design::{self, Design};
 use crate::effects::{self, Effect, Trend};
-use crate::format::{fixed, p_cell, p_value, plural, signed};
+use crate::findings::{Finding, Subject};
+use crate::format::{fixed, p_cell, plural, signed};
+use crate::question::{self, Question};
 use crate::study::Study;
 
 /// The table; None where no axis could be analysed.
 pub fn table(study: &Study) -> Option<Effects> {
-    let found = effects::of(study);
-    if found.effects.is_empty() {
+    let grid = design::grid(study);
+    let with_share = grid.is_some();
+    let designs = match grid {
+        Some(grid) => vec![grid],
+        None => (0..study.axes.len()).filter_map(|axis| design::line(study, axis)).collect(),
+    };
+    let effects: Vec<Effect> = designs.iter().flat_map(|design| effects::of(study, design)).collect();
+    if effects.is_empty() {
         return None;
     }
-    let with_share = found.is_grid;
     let mut columns = vec!["axis".to_owned()];
     columns.extend(with_share.then(|| "share of variation".to_owned()));
-    columns.extend(["best minus worst", "trend", "p"].map(str::to_owned));
-    let row = |effect: &Effect| {
-        let mut cells = vec![name(study, effect)];
-        cells.extend(with_share.then(|| format!("{} %", fixed(100.0 * effect.share, 0))));
-        cells.push(range(study, effect));
-        cells.push(effect.trend.map_or("–".into(), |trend| trend_text(study, effect, trend)));
-        cells.push(effect.p_holm.map_or("–".into(), p_cell));
-        cells
-    };
-    let mut rows: Vec<Vec<String>> = found.effects.iter().map(row).collect();
+    columns.extend(["largest difference", "trend", "F", "p", "Holm-adjusted p", "verdict"].map(str::to_owned));
+    let mut rows: Vec<Vec<String>> = effects.iter().map(|effect| row(study, effect, with_share)).collect();
     if with_share {
-        let rest = 1.0 - found.effects.iter().map(|e| e.share).sum::<f64>();
+        let rest = 1.0 - effects.iter().map(|e| e.test.share).sum::<f64>();
         let mut cells = vec!["seeds and the rest".to_owned(), format!("{} %", fixed(100.0 * rest.max(0.0), 0))];
         cells.resize(columns.len(), "–".into());
         rows.push(cells);
     }
-    Some(Effects { how_to_read: how_to_read(study, &found), table: TextTable::new(columns, rows) })
+    Some(Effects { how_to_read: how_to_read(study, &designs, with_share), table: TextTable::new(columns, rows) })
 }
 
-fn how_to_read(study: &Study, found: &effects::Effects) -> String {
-    let what = match (found.is_grid, study.axes.len()) {
-        (true, 1) | (false, _) => "Each axis along its own line of arms.",
-        (true, _) => {
-            "A complete grid: each axis with the others averaged out; × stands for what two axes do together beyond that."
-        }
+fn row(study: &Study, effect: &Effect, with_share: bool) -> Vec<String> {
+    let found = finding(study, effect);
+    let test = effect.test;
+    let f = test.f.map_or("–".into(), |f| format!("F({}, {}) = {}", test.freedom, test.error_freedom, fixed(f, 2)));
+    let mut cells = vec![name(study, effect)];
+    cells.extend(with_share.then(|| format!("{} %", fixed(100.0 * test.share, 0))));
+    cells.push(largest(study, effect));
+    cells.push(effect.trend.as_ref().map_or("–".into(), |trend| trend_text(study, effect, trend)));
+    cells.push(f);
+    cells.push(test.p.map_or("–".into(), p_cell));
+    cells.push(found.and_then(|f| f.p_holm).map_or("–".into(), p_cell));
+    cells.push(found.map_or("–", |f| f.verdict.name()).to_owned());
+    cells
+}
+
+/// The member of the family that is about the effect.
+fn finding<'s>(study: &'s Study, effect: &Effect) -> Option<&'s Finding> {
+    let is_it = |f: &&Finding| match (&f.subject, &effect.axes[..]) {
+        (Subject::Axis(a) | Subject::Trend(a), [axis]) => a == axis,
+        (Subject::Interaction(a, b), axes) => [*a, *b] == axes,
+        _ => false,
     };
-    let test = if found.seeds > 1 {
+    study.findings.members.iter().find(is_it)
+}
+
+fn how_to_read(study: &Study, designs: &[Design], is_grid: bool) -> String {
+    let what = if is_grid {
+        "A complete grid: each axis with the others averaged out, all cells weighing alike; × stands for what two axes do \
+         together beyond that."
+    } else {
+        "Each axis along its own line of arms."
+    };
+    let seeds = designs.iter().map(|design| design.fit.seed_count).max().unwrap_or(0);
+    let test = if seeds > 1 {
         format!(
-            " p is of an F-test with seeds as blocks ({}), corrected after Holm over the rows; trends are straight lines \
-             through the means, one for each seed, with their own uncorrected p.",
-            plural(found.seeds, "shared seed")
+            " F and p are of an analysis of variance with seeds as blocks ({}), the error pooled over the cells; trends are \
+             slopes of straight lines through the means, with 95 % intervals.",
+            plural(seeds, "seed")
         )
     } else {
         " With one seed nothing can be tested.".into()
     };
-    format!(
-        "{what}{test} The findings above rest on the comparisons with the baseline alone; this table is for exploring."
-    )
+    let family = match question::of(study) {
+        Question::Grid(_) | Question::Lines(_) => {
+            " An ordered axis is judged by its trend; adjusted p-values and verdicts are those of the findings above."
+        }
+        _ => " The findings above rest on comparisons of arms; this table is for exploring.",
+    };
+    format!("{what}{test}{family}")
 }
 
 fn name(study: &Study, effect: &Effect) -> String {
@@ -59,25 +89,28 @@ fn name(study: &Study, effect: &Effect) -> String {
 }
 
 /// How far the best value's mean lies from the worst's.
-fn range(study: &Study, effect: &Effect) -> String {
-    let mut levels = effect.levels.clone();
-    levels.sort_by(|a, b| a.1.mean.total_cmp(&b.1.mean));
-    let (Some(low), Some(high)) = (levels.first(), levels.last()) else { return "–".into() };
-    let axis = &study.axes[effect.axes[0]];
-    let (best, worst) = if study.metric.higher_is_better { (high, low) } else { (low, high) };
-    let difference = fixed(high.1.mean - low.1.mean, study.decimals + 1);
-    format!("{difference}{} ({} over {})", study.metric.difference_unit, axis.values[best.0], axis.values[worst.0])
+fn largest(study: &Study, effect: &Effect) -> String {
+    let (Some(widest), [axis]) = (effect.widest(), &effect.axes[..]) else { return "–".into() };
+    let axis = &study.axes[*axis];
+    let (from, to) = widest.between[0];
+    let is_up = (widest.estimate.value > 0.0) == study.metric.higher_is_better;
+    let (best, worst) = if is_up { (to, from) } else { (from, to) };
+    let difference = fixed(widest.estimate.value.abs(), study.decimals + 1);
+    format!("{difference}{} ({} over {})", study.metric.difference_unit, axis.values[best], axis.values[worst])
 }
 
-fn trend_text(study: &Study, effect: &Effect, trend: Trend) -> String {
+fn trend_text(study: &Study, effect: &Effect, trend: &Trend) -> String {
     // A slope per unit may be small beside the values, a thousandth of a point per channel: two digits of it are shown.
-    let size = trend.slope.mean.abs().max(1e-9);
-    let decimals = (1.0 - size.log10().floor()).clamp(0.0, 6.0) as usize;
+    let slope = trend.slope;
+    let decimals = (1.0 - slope.value.abs().max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
+    let decimals = decimals.max(study.decimals);
     let per = if trend.per_doubling {
         "doubling".to_owned()
     } else {
         format!("unit of {}", study.axes[effect.axes[0]].label)
     };
-    let p = trend.p.map(|p| format!(", {}", p_value(p))).unwrap_or_default();
-    format!("{}{} per {per}{p}", signed(trend.slope.mean, decimals.max(study.decimals)), study.metric.difference_unit)
+    let interval =
+        slope.interval().map(|(low, high)| format!(" ({} to {})", fixed(low, decimals), fixed(high, decimals)));
+    let unit = study.metric.difference_unit;
+    format!("{}{unit} per {per}{}", signed(slope.value, decimals), interval.unwrap_or_default())
 }

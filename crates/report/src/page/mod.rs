@@ -15,11 +15,12 @@ mod provenance;
 mod tables;
 
 use crate::study::Study;
-use crate::{ReportError, figures, summary, verdict};
+use crate::{ReportError, answer, figures, summary};
 use context::Page;
 pub(crate) use context::{FigureContext, TextTable};
 use minijinja::Environment;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use store::{Status, SweepRows};
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -54,15 +55,16 @@ pub(crate) fn fill(template: &str, values: impl Serialize) -> Result<String, min
 fn page(study: &Study, live: Option<u64>) -> Page {
     let plan = &study.rows.plan;
     let summary = summary::of(study);
-    let verdict = verdict::of(study);
+    let answer = answer::of(study);
     let figures = figures::all(study).into_iter().map(FigureContext::from).collect();
     Page {
         live,
-        title: plan.name.clone(),
+        title: title(study),
         question: question(study),
         facts: facts(study),
-        findings: verdict.sentences.iter().map(|s| tied(s)).collect(),
-        cautions: verdict.cautions.iter().map(|s| tied(s)).collect(),
+        banner: answer.banner.iter().map(|s| tied(s)).collect(),
+        findings: answer.sentences.iter().map(|s| tied(s)).collect(),
+        cautions: answer.cautions.iter().map(|s| tied(s)).collect(),
         notes: plan.notes.clone(),
         arms: tables::arms(study),
         metrics: tables::metrics(study),
@@ -85,22 +87,35 @@ fn page(study: &Study, live: Option<u64>) -> Page {
     }
 }
 
+/// The sweep's name, which says what nobody may overlook.
+fn title(study: &Study) -> String {
+    let plan = &study.rows.plan;
+    if plan.is_smoke { format!("{} (smoke test)", plan.name) } else { plan.name.clone() }
+}
+
 /// Numbers stay on one line with what belongs to them.
 fn tied(text: &str) -> String {
     [" %", " = ", " < ", " ± "].iter().fold(text.to_owned(), |text, tie| text.replace(tie, &tie.replace(' ', "\u{a0}")))
 }
 
-/// The experiment's own sentence, or one made of its axes.
+/// The experiment's own sentence, or one made of its axes and its data.
 fn question(study: &Study) -> String {
-    let written = study.rows.plan.description.trim();
+    let plan = &study.rows.plan;
+    if plan.is_smoke {
+        return "Does every arm of the experiment run?".into();
+    }
+    let written = plan.description.trim();
     if !written.is_empty() {
         return written.to_owned();
     }
+    let data: BTreeSet<&str> = study.rows.trials.iter().map(|t| t.planned.spec.data.name.as_str()).collect();
+    let on = if data.is_empty() { String::new() } else { format!(" on {}", Vec::from_iter(data).join(", ")) };
     let axes: Vec<&str> = study.axes.iter().map(|axis| axis.label.as_str()).collect();
+    let metric = &study.metric.name;
     match &axes[..] {
-        [] => format!("What {} do these networks reach?", study.metric.name),
-        [one] => format!("How does {} depend on {one}?", study.metric.name),
-        [head @ .., last] => format!("How does {} depend on {} and {last}?", study.metric.name, head.join(", ")),
+        [] => format!("What {metric} do these networks reach{on}?"),
+        [one] => format!("How does {metric} depend on {one}{on}?"),
+        [head @ .., last] => format!("How does {metric} depend on {} and {last}{on}?", head.join(", ")),
     }
 }
 

@@ -1,12 +1,12 @@
 //! The tables of arms and trials.
 
 use super::context::{Cell, Column, DataTable, Row, TextTable, color_class};
+use crate::answer::{range, value_with_spread};
 use crate::figures::reference::published;
 use crate::format::{count, duration, fixed, p_cell, signed, three_digits};
 use crate::metric::Metric;
 use crate::stats::Sample;
 use crate::study::{Arm, Study};
-use crate::verdict::value_with_spread;
 use std::collections::BTreeSet;
 use store::{Status, TrialResult, TrialRow};
 
@@ -17,8 +17,15 @@ pub fn arms(study: &Study) -> DataTable {
         Column::text("arm", "What is varied; the trials of an arm differ in their seed only"),
         Column::number(metric.title(), "Mean ± standard deviation over seeds"),
         Column::number("n", "Seeds with a value, of those planned"),
-        Column::number("vs baseline", "Mean paired difference over shared seeds, with its 95 % interval"),
-        Column::number("p", "Of a paired t-test, corrected after Holm for the number of arms"),
+        Column::number(
+            if study.has_asked_pairs { "vs partner" } else { "vs baseline" },
+            "Mean paired difference over shared seeds, with its 95 % interval",
+        ),
+        Column::number("p", "Of a paired t-test, Holm-adjusted over all arms"),
+        Column::text(
+            "verdict",
+            "Better, worse, equal within the margin, or not resolved; in a grid a second family after the effects",
+        ),
         Column::number("parameters", "Trained values"),
         Column::number("multiply-adds", "For one image, forward"),
         Column::number("receptive field", "Smallest and largest of the last stage's units, pixels along a side"),
@@ -58,6 +65,7 @@ fn arm_row(study: &Study, arm: &Arm) -> Row {
         Cell { text: seeds, value: arm.values.len().to_string(), ..Cell::default() },
         against(study, arm),
         Cell::number(arm.p_holm(), p_cell),
+        Cell::text(arm.against.map_or("–", |pair| pair.verdict.name())),
         Cell::number(Some(planned.parameters as f64), |_| count(planned.parameters)),
         Cell::number(Some(planned.macs as f64), |_| count(planned.macs)),
         Cell { text: field, value: planned.rf_max_px.to_string(), ..Cell::default() },
@@ -74,16 +82,19 @@ fn predicted(arm: &Arm) -> String {
 }
 
 fn against(study: &Study, arm: &Arm) -> Cell {
-    if study.baseline().is_some_and(|b| b.id == arm.id) {
-        return Cell { text: "baseline".into(), value: "0".into(), ..Cell::default() };
-    }
-    let Some(paired) = arm.against.map(|c| c.paired) else { return Cell::text("–") };
+    let is_common = study.common_partner().is_some();
+    let Some((pair, paired)) = arm.against.and_then(|pair| Some((pair, pair.paired?))) else {
+        let is_baseline = !study.has_asked_pairs && study.baseline().is_some_and(|b| b.id == arm.id);
+        let (text, value) = if is_baseline { ("baseline", "0") } else { ("–", "") };
+        return Cell { text: text.into(), value: value.into(), ..Cell::default() };
+    };
     let decimals = study.difference_decimals;
-    let interval = |(low, high)| format!("{} to {}", fixed(low, decimals), fixed(high, decimals));
+    let interval = paired.interval().map(|interval| range(study, interval, decimals)).unwrap_or_default();
+    let from = if is_common { String::new() } else { format!(" from {}", study.arms[pair.partner].label) };
     Cell {
         text: signed(paired.difference.mean, decimals),
         value: paired.difference.mean.to_string(),
-        note: paired.interval.map(interval).unwrap_or_default(),
+        note: format!("{interval}{from}"),
         status: "",
     }
 }

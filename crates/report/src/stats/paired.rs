@@ -1,16 +1,26 @@
 //! Differences between two arms over the seeds that they share.
 
-use super::{Sample, test_of_mean};
+use super::{Estimate, Sample};
 
 /// The differences, second minus first, and what Student's paired test says of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paired {
     /// Mean, deviation and number of the differences.
     pub difference: Sample,
-    /// Their 95 % interval; None where the differences do not vary.
-    pub interval: Option<(f64, f64)>,
+    /// Their mean with its error; without one where the differences do not vary.
+    pub estimate: Estimate,
+}
+
+impl Paired {
+    /// The 95 % interval of the mean; None where the differences do not vary.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.estimate.interval()
+    }
+
     /// The two-sided p-value of no difference; None where the differences do not vary.
-    pub p: Option<f64>,
+    pub fn p(&self) -> Option<f64> {
+        self.estimate.p()
+    }
 }
 
 /// Compares pairs of finite values; None if there are none.
@@ -21,8 +31,9 @@ pub fn paired(pairs: &[(f64, f64)]) -> Option<Paired> {
     let differences: Vec<_> = pairs.iter().map(|(first, second)| second - first).collect();
     let difference = Sample::of(&differences)?;
     let largest = pairs.iter().map(|(a, b)| a.abs().max(b.abs())).fold(0.0, f64::max);
-    let p = test_of_mean(&difference, largest);
-    Some(Paired { difference, interval: p.and_then(|_| difference.interval()), p })
+    let error = difference.standard_error().filter(|&e| e > 1e-12 * largest);
+    let (value, seeds) = (difference.mean, difference.n);
+    Some(Paired { difference, estimate: Estimate { value, error, freedom: seeds - 1, seeds } })
 }
 
 #[cfg(test)]
@@ -37,8 +48,8 @@ mod tests {
         let b = [97.1, 97.6, 96.8, 97.9, 97.3];
         let pairs: Vec<_> = a.into_iter().zip(b).collect();
         let found = paired(&pairs).unwrap();
-        let (low, high) = found.interval.unwrap();
-        let ours = [found.difference.mean, found.p.unwrap(), low, high];
+        let (low, high) = found.interval().unwrap();
+        let ours = [found.difference.mean, found.p().unwrap(), low, high];
         let scipys = [0.76, 0.065_979_128_687_967_8, -0.080_304_768_444_997_57, 1.600_304_768_444_990_7];
         for (ours, scipys) in ours.into_iter().zip(scipys) {
             assert!((ours - scipys).abs() < 1e-9 * scipys.abs(), "{ours} {scipys}");
@@ -48,9 +59,9 @@ mod tests {
     #[test]
     fn differences_that_do_not_vary_are_not_tested() {
         let same = paired(&[(97.1, 97.2), (97.3, 97.4), (96.9, 97.0)]).unwrap();
-        assert_eq!((same.p, same.interval), (None, None));
+        assert_eq!((same.p(), same.interval()), (None, None));
         assert!((same.difference.mean - 0.1).abs() < 1e-9);
-        assert_eq!(paired(&[(1.0, 2.0)]).unwrap().p, None);
+        assert_eq!(paired(&[(1.0, 2.0)]).unwrap().p(), None);
         assert_eq!(paired(&[]), None);
     }
 }

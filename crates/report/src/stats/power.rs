@@ -5,9 +5,7 @@ use super::student;
 /// The chance that a two-sided paired t-test of `n` pairs at level `alpha` shows a difference of `effect` standard
 /// deviations of the differences.
 pub fn power_of_paired_t(effect: f64, n: usize, alpha: f64) -> f64 {
-    let freedom = (n - 1) as f64;
-    let critical = student::quantile(1.0 - alpha / 2.0, freedom);
-    student::noncentral_two_sided(critical, effect.abs() * (n as f64).sqrt(), freedom)
+    student::power(effect.abs() * (n as f64).sqrt(), (n - 1) as f64, alpha)
 }
 
 /// The pairs that give a power of 80 %; None if more than `most` would be needed.

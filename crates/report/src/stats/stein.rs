@@ -2,7 +2,7 @@
 //! when a difference looks significant, or when an ordinary interval looks narrow, is wrong in 17 and in up to 9 % of cases;
 //! here the interval holds exactly (Stein 1945), because its width uses the spread of the first pairs alone.
 
-use super::{Paired, Sample, student};
+use super::{Estimate, Paired, Sample, student};
 
 /// How many pairs make the 95 % interval no wider than `half_width` to either side, judged by the first differences. At
 /// least as many as there are; those alone if they do not vary.
@@ -20,15 +20,9 @@ pub fn two_stage(pairs: &[(f64, f64)], first: usize) -> Option<Paired> {
     let differences: Vec<f64> = pairs.iter().map(|(a, b)| b - a).collect();
     let difference = Sample::of(&differences)?;
     let std = Sample::of(&differences[..first.min(pairs.len())]).and_then(|s| s.std).filter(|&s| s > 1e-9);
-    let Some(std) = std else { return Some(Paired { difference, interval: None, p: None }) };
-    let freedom = (first - 1) as f64;
-    let error = std / (pairs.len() as f64).sqrt();
-    let half = student::quantile(0.975, freedom) * error;
-    Some(Paired {
-        difference,
-        interval: Some((difference.mean - half, difference.mean + half)),
-        p: Some(student::two_sided_p(difference.mean / error, freedom)),
-    })
+    let (value, seeds) = (difference.mean, difference.n);
+    let error = std.map(|std| std / (seeds as f64).sqrt());
+    Some(Paired { difference, estimate: Estimate { value, error, freedom: first.max(1) - 1, seeds } })
 }
 
 #[cfg(test)]
@@ -48,8 +42,8 @@ mod tests {
     fn with_one_stage_it_is_the_paired_test() {
         let pairs = [(96.6, 97.1), (96.2, 97.6), (96.9, 96.8), (96.4, 97.9), (96.8, 97.3)];
         let (a, b) = (two_stage(&pairs, 5).unwrap(), super::super::paired(&pairs).unwrap());
-        assert!((a.p.unwrap() - b.p.unwrap()).abs() < 1e-12);
-        assert!((a.interval.unwrap().0 - b.interval.unwrap().0).abs() < 1e-12);
-        assert_eq!(two_stage(&[(1.0, 2.0), (2.0, 3.0)], 2).unwrap().p, None);
+        assert!((a.p().unwrap() - b.p().unwrap()).abs() < 1e-12);
+        assert!((a.interval().unwrap().0 - b.interval().unwrap().0).abs() < 1e-12);
+        assert_eq!(two_stage(&[(1.0, 2.0), (2.0, 3.0)], 2).unwrap().p(), None);
     }
 }

@@ -14,8 +14,18 @@ pub fn quantile(probability: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |d| d.inverse_cdf(probability))
 }
 
+/// P(T >= t).
+pub fn upper_tail(t: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |d| d.sf(t))
+}
+
+/// The chance that a two-sided test at level `alpha` rejects zero, its statistic having that noncentrality.
+pub fn power(noncentrality: f64, freedom: f64, alpha: f64) -> f64 {
+    noncentral_two_sided(quantile(1.0 - alpha / 2.0, freedom), noncentrality, freedom)
+}
+
 /// P(|T| >= critical) of a noncentral T: the power of a t-test whose statistic has that noncentrality.
-pub fn noncentral_two_sided(critical: f64, noncentrality: f64, freedom: f64) -> f64 {
+fn noncentral_two_sided(critical: f64, noncentrality: f64, freedom: f64) -> f64 {
     // T = (Z + noncentrality) / S with S a chi over the root of its degrees; given S = s both tails are normal.
     let given = |s: f64| normal_cdf(noncentrality - critical * s) + normal_cdf(-noncentrality - critical * s);
     let ln_scale = 2f64.ln() + freedom / 2.0 * (freedom / 2.0).ln() - ln_gamma(freedom / 2.0);

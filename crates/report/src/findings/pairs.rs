@@ -1,0 +1,28 @@
+//! Findings of arms against partners: the pairs that were asked for, or every arm against the baseline.
+
+use super::verdict::decide;
+use super::{Finding, Findings, Subject, finding};
+use crate::study::Study;
+
+/// One finding for each pair that shares a seed.
+pub fn of(study: &Study) -> Findings {
+    let asked = "pairs that were asked for";
+    let family = if study.has_asked_pairs { asked } else { "arms against the baseline" };
+    Findings { family, members: decided(study), ..Findings::default() }
+}
+
+/// The study's pairs with their verdicts.
+pub fn decided(study: &Study) -> Vec<Finding> {
+    let mut members: Vec<Finding> = study
+        .pairs
+        .iter()
+        .filter_map(|pair| {
+            let estimate = pair.paired?.estimate;
+            let p_equal = study.margin().and_then(|margin| estimate.p_equal(margin));
+            let subject = Subject::Pair { arm: pair.arm, partner: pair.partner };
+            Some(Finding { p_equal, ..finding(subject, Some(estimate), None) })
+        })
+        .collect();
+    decide(&mut members, study);
+    members
+}
