@@ -89,11 +89,12 @@ bench *args: _build
     @cargo build --release --workspace --quiet
     @target/release/bench "${@:-steps}"
 
-# Agreement with timm, torchvision and datasets (RES2LAB_PYTHON with torch, torchvision, timm, datasets, safetensors, pyarrow)
+# Agreement with timm, torchvision, datasets and statsmodels (RES2LAB_PYTHON with those, torch, safetensors, pyarrow, pandas)
 check-python: _build
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/weights.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/images.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/datasets.py
+    ${RES2LAB_PYTHON:-python3} crates/bench/checks/statistics.py
 
 # libtorch into .libtorch/, once (every recipe that needs it does this)
 setup:

@@ -24,7 +24,7 @@ assert len(means) == 2 and abs(means[0] - means[1]) < 2, f"accuracy without and 
 print("gpu-check: accuracy without and with a CUDA graph", means)
 PYTHON
 for how in "" --cuda-graph; do
-  echo "gpu-check: quickstart's step ${how:-plainly launched}: $($res2lab speed train block=res2 stem=cifar depth=11 planes=8 \
+  echo "gpu-check: the digits net's step ${how:-plainly launched}: $($res2lab speed train block=res2 stem=cifar depth=11 planes=8 \
     stem_stride=2 --size 28 --batch 32 --channels 1 --classes 10 --steps 50 $how)"
 done
 trial=$(find "$reports/graph/runs" -mindepth 1 -maxdepth 1 | head -1)

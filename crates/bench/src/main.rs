@@ -6,7 +6,7 @@
 //! Reading order:
 //! - [`steps`]: training steps and evaluation of single networks, the table
 //! - [`against`]: the same networks by two of our own binaries
-//! - [`sweep`]: the quickstart sweep, wall time and accuracy
+//! - [`sweep`]: the digits sweep, wall time and accuracy
 //! - [`loader`]: the input pipeline on a folder of JPEGs
 //! - [`price`]: the plan's price against what the sweep takes
 //! - [`devices`]: a trial on two devices against one
@@ -37,7 +37,7 @@ struct Cli {
 enum What {
     /// Training steps and evaluation of single networks (what `just bench` alone prints)
     Steps(steps::Args),
-    /// The quickstart sweep: four scales, several seeds, two trials side by side
+    /// The digits sweep: four scales, several seeds, two trials side by side
     Sweep(sweep::Args),
     /// The input pipeline: JPEGs of 500 x 375, random resized crops of 224, two workers each
     Loader(loader::Args),

@@ -61,7 +61,7 @@ pub struct Row {
 /// The program at hand.
 pub const OURS: &str = "target/release/res2lab";
 
-const QUICKSTART: &str = "cifar:depth=11,planes=8,width=26,scale=4,in_channels=1,stem_stride=2";
+const DIGITS: &str = "cifar:depth=11,planes=8,width=26,scale=4,in_channels=1,stem_stride=2";
 
 fn rows() -> Vec<Row> {
     let row = |name: &str, what, model: &str, [px, batch, threads]: [usize; 3], at_least| Row {
@@ -80,7 +80,7 @@ fn rows() -> Vec<Row> {
     let mut rows = vec![
         row("train, cifar d11 p8 26w4s", "train", small, [32, 64, 1], 1.9),
         row("train, cifar d20 p16 26w4s", "train", middle, [32, 64, 2], 1.7),
-        row("train, the quickstart's net", "train", QUICKSTART, [28, 32, 1], 1.7),
+        row("train, the digits net", "train", DIGITS, [28, 32, 1], 1.7),
         row("train, res2net50_26w_4s", "train", large, [224, 8, 2], 1.15),
     ];
     rows.extend(RANDOM.iter().enumerate().map(|(i, model)| {
@@ -146,9 +146,9 @@ pub fn run(args: &Args) -> Result<()> {
             random.push(ratio);
         }
     }
-    const SWEEP: &str = "the quickstart sweep, 12 trials";
+    const SWEEP: &str = "the digits sweep, 12 trials";
     if SWEEP.contains(&args.only) {
-        let [a, b, ratio] = sweep::measure(&sweep::Args::quickstart(&args.python, args.rounds, &args.history))?;
+        let [a, b, ratio] = sweep::measure(&sweep::Args::digits(&args.python, args.rounds, &args.history))?;
         println!("{SWEEP:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {:>9.2}  s", 1.8);
     }
     if !random.is_empty() {

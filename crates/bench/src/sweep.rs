@@ -1,4 +1,4 @@
-//! The quickstart sweep: the same 12 trials (4 scales x 3 seeds x 6 epochs) by both, two processes side by side.
+//! The digits sweep (experiments/bench-digits.yaml): the same 12 trials (4 scales x 3 seeds x 6 epochs) by both, two processes side by side.
 
 use crate::history::{self, Line};
 use crate::run::{median, timed};
@@ -34,7 +34,7 @@ struct Run {
 
 impl Args {
     /// As the table of steps measures it.
-    pub fn quickstart(python: &Path, rounds: usize, history: &Path) -> Args {
+    pub fn digits(python: &Path, rounds: usize, history: &Path) -> Args {
         Args { python: python.to_owned(), seeds: 3, rounds, history: history.to_owned() }
     }
 }
@@ -77,7 +77,7 @@ fn record(args: &Args, ours: &[Run], theirs: &[Run]) -> Result<[f64; 3]> {
     let ratio = median(ours.iter().zip(theirs).map(|(a, b)| b.wall_s / a.wall_s).collect());
     let times = |runs: &[Run]| median(runs.iter().map(|r| r.wall_s).collect());
     let (ours, theirs) = (times(ours), times(theirs));
-    let what = format!("quickstart sweep, {} trials", SCALES.len() as u64 * args.seeds);
+    let what = format!("digits sweep, {} trials", SCALES.len() as u64 * args.seeds);
     history::append(&args.history, &Line { what: &what, unit: "s", ours, theirs, ratio, rounds: args.rounds })?;
     Ok([ours, theirs, ratio])
 }
@@ -85,7 +85,16 @@ fn record(args: &Args, ours: &[Run], theirs: &[Run]) -> Result<[f64; 3]> {
 fn our_sweep(args: &Args) -> Result<Run> {
     let reports = tempfile::tempdir()?;
     let mut command = Command::new("target/release/res2lab");
-    command.args(["sweep", "experiments/quickstart.yaml", "scale=2,4,6,8", "--json", "--slots", "2", "--threads", "1"]);
+    command.args([
+        "sweep",
+        "experiments/bench-digits.yaml",
+        "scale=2,4,6,8",
+        "--json",
+        "--slots",
+        "2",
+        "--threads",
+        "1",
+    ]);
     command.arg(format!("seed=0..{}", args.seeds - 1)).arg("--reports").arg(reports.path());
     let (wall_s, output) = timed(command)?;
     let arms = output["arms"].as_array().context("res2lab printed no arms")?.clone();
