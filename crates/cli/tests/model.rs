@@ -31,7 +31,10 @@ fn receptive_fields_are_told_of_networks_axes_and_sweeps() {
     let with_json = bench.json(&format!("rf res2net50_v1b_26w_4s --json --page {}", chosen.display()));
     assert_eq!(with_json["rf_max_px"], 1135);
     let text = std::fs::read_to_string(&chosen).unwrap();
-    assert!(text.contains("centres of paths are up to 14 px apart") && text.contains("What a unit of each stage sees"));
+    assert!(
+        text.contains("centres of paths are up to 14 px apart")
+            && text.contains("Receptive field of a unit of each stage")
+    );
     assert_eq!(
         std::fs::read_dir(bench.reports().join("rf")).unwrap().count(),
         1,

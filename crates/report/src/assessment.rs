@@ -51,7 +51,7 @@ fn sentence(a: &Assessment) -> String {
     let (low, high) = interval(a.acc1 / 100.0, a.images as f64);
     let five = a.acc5.map_or_else(String::new, |acc5| format!(" Top-5 accuracy is {} %.", fixed(acc5, 2)));
     let confidence = a.bins.iter().map(|b| b.images as f64 * b.confidence).sum::<f64>() / (a.images as f64).max(1.0);
-    let lean = if confidence > a.acc1 { "too sure of itself" } else { "less sure than it could be" };
+    let lean = if confidence > a.acc1 { "over-confident" } else { "under-confident" };
     format!(
         "Top-1 accuracy is {} % (95 % CI {} to {}, from the number of images alone).{five} The network's confidence is off by {} \
          points on average (expected calibration error): it is {lean}, {} % confident on average.",
@@ -115,7 +115,7 @@ fn confusion(a: &Assessment) -> String {
             marks.push(Mark {
                 points: vec![(x - 0.5, y - 0.5), (x + 0.5, y + 0.5)],
                 kind: Kind::Cell(count as f64 / images.max(1) as f64, count.to_string()),
-                title: format!("{} taken for {}: {count} of {images}", a.classes[i].name, a.classes[j].name),
+                title: format!("{} predicted as {}: {count} of {images}", a.classes[i].name, a.classes[j].name),
                 ..Mark::default()
             });
         }

@@ -75,7 +75,7 @@ fn facts(fields: &Fields) -> Vec<String> {
 fn sentence(s: &Seen) -> String {
     let (summary, network) = (&s.summary, s.network);
     format!(
-        "{}: paths see {} to {} px, {} ± {} on average; {} % see no more than the image's {} px.",
+        "{}: receptive fields of {} to {} px, {} ± {} px on average; {} % of paths stay within the image's {} px.",
         network.label,
         summary.min_px,
         summary.max_px,
@@ -88,8 +88,8 @@ fn sentence(s: &Seen) -> String {
 
 fn figures(fields: &Fields, seen: &[Seen]) -> Vec<Figure> {
     let weighting = match fields.weighting {
-        Weighting::Structural => "every path counts one",
-        Weighting::BranchEqual => "branches weigh alike",
+        Weighting::Structural => "paths are weighted equally",
+        Weighting::BranchEqual => "branches are weighted equally",
     };
     let mut figures = extent::figures(&fields.axes, seen, &fields.asked);
     if let [one] = &fields.networks[..] {

@@ -54,9 +54,9 @@ fn the_page_is_whole_and_says_what_is_known_of_these_networks() {
         page.contains("default-src 'none'") && page.contains("scale &lt;2&gt;") && page.contains("<td>&lt;b&gt;</td>")
     );
     for known in [
-        "scale=2: paths see 11 to 427 px, 171.0 ± 58.9 on average; 80.7 % see no more than the image&#x27;s 224 px.",
-        "scale=4: paths see 11 to 1131 px, 502.2 ± 116.4 on average; 0.5 %",
-        "scale=8: paths see 11 to 2539 px, 1053.5 ± 218.8 on average; 0.0 %",
+        "scale=2: receptive fields of 11 to 427 px, 171.0 ± 58.9 px on average; 80.7 % of paths stay within the image&#x27;s 224 px.",
+        "scale=4: receptive fields of 11 to 1131 px, 502.2 ± 116.4 px on average; 0.5 %",
+        "scale=8: receptive fields of 11 to 2539 px, 1053.5 ± 218.8 px on average; 0.0 %",
         // The table of the figure against scale.
         "<tr><td>4</td><td>11</td><td>502.2</td><td>1131</td><td>0.5 %</td></tr>",
         "a note",
@@ -71,7 +71,7 @@ fn the_page_is_whole_and_says_what_is_known_of_these_networks() {
 #[test]
 fn a_single_network_is_told_by_its_stages_and_has_no_axis() {
     let page = render(&fields(&["4"])).unwrap();
-    assert!(page.contains("What a unit of each stage sees") && !page.contains("id=\"extent-0\""));
+    assert!(page.contains("Receptive field of a unit of each stage") && !page.contains("id=\"extent-0\""));
     assert!(page.contains("<td>layer3</td><td>11</td><td>715</td>"));
 }
 

@@ -67,7 +67,7 @@ fn spread(study: &Study) -> Option<String> {
     let (least, most) = deviations.fold((f64::INFINITY, 0.0_f64), |(a, b), s| (a.min(s), b.max(s)));
     let digits = study.decimals + 1;
     Some(format!(
-        "The spread over seeds differs between arms (standard deviations {} to {}, Bartlett's test {}); as the error is          pooled, claims about the arms that scatter most are less sure than their p-values say.",
+        "The spread over seeds differs between arms (standard deviations {} to {}, Bartlett's test {}); as the error is pooled, claims about the arms that scatter most are less sure than their p-values say.",
         crate::format::fixed(least, digits),
         crate::format::fixed(most, digits),
         crate::format::p_value(p),
@@ -76,6 +76,11 @@ fn spread(study: &Study) -> Option<String> {
 
 fn baseline_is_not_first(study: &Study) -> Option<String> {
     let (baseline, first) = (study.baseline?, study.arms.first()?);
+    if let Some(chosen) = &study.rows.plan.contrasts.baseline {
+        let is_it = study.arms[baseline].trials[0].planned.label == *chosen;
+        let stands_in = &study.arms[baseline].label;
+        return (!is_it).then(|| format!("The baseline, {chosen}, has no value; {stands_in} stands in for it."));
+    }
     (baseline != 0).then(|| {
         let label = &study.arms[baseline].label;
         format!("The first arm, {}, has no value; {label} stands in as the baseline.", first.label)
@@ -107,7 +112,7 @@ fn same_receptive_field(study: &Study) -> Option<String> {
     (scales.len() > 1 && fields.len() == 1 && has_one_block).then(|| {
         format!(
             "All arms have the same receptive field ({} px): a stage's first block keeps its splits apart, and these stages \
-             have one block each. Scale cannot widen what they see; at a greater depth it can.",
+             have one block each. Scale cannot widen their receptive field; at a greater depth it can.",
             fields.iter().next().unwrap_or(&0)
         )
     })

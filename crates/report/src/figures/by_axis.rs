@@ -60,7 +60,7 @@ fn figure(study: &Study, index: usize) -> Option<Figure> {
 
 fn how_to_read(groups: &[Group<&Arm>]) -> String {
     let marks = if groups.len() > COLORS {
-        "Lines join means over seeds; they are too many for error bars, which the numbers have."
+        "Lines join means over seeds; there are too many for error bars; see the data table."
     } else if groups.len() > MOST_WITH_DOTS {
         "Symbols are means over seeds, bars are ± one standard deviation."
     } else {
@@ -84,14 +84,18 @@ fn color_of_group(groups: &[Group<&Arm>], i: usize) -> Option<Option<usize>> {
     (groups.len() > 1).then(|| (i < COLORS && groups.len() <= COLORS).then_some(i))
 }
 
-/// Lines are drawn side by side, so that bars at the same place stay apart.
-pub(super) fn shift(places: &[f64], i: usize, n: usize) -> f64 {
+/// Lines with error bars are drawn side by side, so that bars at the same place stay apart: within 3 % of the axis to either
+/// side, however many there are. Without bars every line runs through the place of its values.
+fn shift(places: &[f64], i: usize, n: usize) -> f64 {
+    if n > COLORS {
+        return 0.0;
+    }
     let mut sorted = places.to_vec();
     sorted.sort_by(f64::total_cmp);
     let gap = sorted.windows(2).map(|w| w[1] - w[0]).fold(f64::INFINITY, f64::min);
     let span = sorted.last().zip(sorted.first()).map_or(1.0, |(last, first)| last - first);
-    let step = (0.5 * gap / n as f64).min(0.03 * span);
-    (i as f64 - (n as f64 - 1.0) / 2.0) * step
+    let all = (0.5 * gap).min(0.06 * span);
+    (i as f64 - (n as f64 - 1.0) / 2.0) * all / n as f64
 }
 
 fn line(study: &Study, group: &Group<&Arm>, color: Option<Option<usize>>, places: &[f64], shift: f64) -> Vec<Mark> {

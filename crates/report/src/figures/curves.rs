@@ -51,7 +51,11 @@ fn figure(study: &Study, metric: &Metric, id: &str, title: &str) -> Option<Figur
         let of_means = means.iter().flat_map(|mean| &mean.bins).map(|bin| (bin.epoch, bin.sample.mean));
         of_means.chain(singles.iter().flat_map(|single| single.points.iter().copied()))
     };
-    points().next()?;
+    // With one evaluation there is no curve.
+    let is_curve = means.iter().any(|mean| mean.bins.len() > 1) || singles.iter().any(|single| single.points.len() > 1);
+    if !is_curve {
+        return None;
+    }
     let x = Scale::from_zero(points().map(|(epoch, _)| epoch), "epoch");
     let (y, cut) = value_scale(points().map(|(_, value)| value), metric);
     let marks = marks(&means, &singles, &y);

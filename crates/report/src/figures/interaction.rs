@@ -36,10 +36,9 @@ pub fn figure(study: &Study) -> Option<Figure> {
         id: "interaction".into(),
         title: capital(&name),
         svg: draw(&Chart { label: name, height, x, y, grid: Grid::None, marks }),
-        how_to_read:
-            "Each cell is an arm's mean over seeds; the darker in a light page (the brighter in a dark one), the \
-                      higher. Rows of the same pattern mean that the axes act independently."
-                .into(),
+        how_to_read: "Each cell is an arm's mean over seeds; a stronger colour is a higher \
+                      value. Rows of the same pattern mean that the axes act independently."
+            .into(),
         legend: Vec::new(),
         table: Table {
             columns: [&first.label, &second.label, "mean", "std", "n"].map(str::to_owned).to_vec(),

@@ -119,7 +119,7 @@ const MOST_ALONG_AXES: usize = 100;
 /// What the arms' last stages see. Graphs take a moment to follow, so of many arms only those are that are shown.
 fn exact(study: &Study, drawn: &[Network]) -> Vec<Figure> {
     const ASKED: &str = "the last stage";
-    const WEIGHTING: &str = "every path counts one";
+    const WEIGHTING: &str = "paths are weighted equally";
     let of = |arms: Vec<&Arm>| arms.into_iter().filter_map(Network::of_arm).collect::<Vec<_>>();
     let in_rows = of(rows::chosen(study, |_| true));
     let along = if study.arms.len() > MOST_ALONG_AXES { Vec::new() } else { of(study.arms.iter().collect()) };

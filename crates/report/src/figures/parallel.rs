@@ -55,8 +55,8 @@ pub fn figure(study: &Study) -> Option<Figure> {
             marks,
         }),
         how_to_read: format!(
-            "Each line is an arm, from its settings over its cost to what it reached; the least value of a column is at its \
-             foot, the greatest at its head. Lines that cross between two columns say that more of one is less of the other.{note}"
+            "Each line is an arm, from its settings over its cost to what it reached; each column has its minimum at the \
+             bottom and its maximum at the top. Lines that cross between two columns show a negative relation.{note}"
         ),
         legend: legend(arms.iter().copied()),
         table: table(&arms, &coordinates),
@@ -68,7 +68,7 @@ fn coordinates(study: &Study, arms: &[&Arm]) -> Vec<Coordinate> {
     let mut all: Vec<Coordinate> = (0..study.axes.len().min(MOST_AXES)).map(|i| of_axis(study, arms, i)).collect();
     let planned = |arm: &Arm| arm.trials[0].planned.clone();
     all.extend(of_numbers("params", arms, |arm| Some(planned(arm).parameters as f64), |n| count(n as u64)));
-    all.extend(of_numbers("madds", arms, |arm| Some(planned(arm).macs as f64), |n| count(n as u64)));
+    all.extend(of_numbers("multiply-adds", arms, |arm| Some(planned(arm).macs as f64), |n| count(n as u64)));
     all.extend(of_numbers("time", arms, |arm| arm.mean_of(|t| Some(t.result.as_ref()?.wall_s)), duration));
     let decimals = study.decimals;
     let metric = study.metric.path.rsplit('/').next().unwrap_or_default();

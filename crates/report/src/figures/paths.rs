@@ -42,11 +42,11 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     let label = "share of paths by receptive field".to_owned();
     Some(Figure {
         id: "paths".into(),
-        title: format!("Paths to a unit of {asked}, by what they see"),
+        title: format!("Paths to a unit of {asked}, by receptive field"),
         svg: draw(&Chart { label, height: 260, x, y, grid: Grid::Horizontal, marks }),
         how_to_read: format!(
             "Exact: the share of paths whose receptive field lies within each {width} px; {weighting}. The upright line is the \
-             image's width: paths to its right look at padding too.{others}"
+             image's width: paths to its right reach into the padding.{others}"
         ),
         legend: shown.iter().map(|s| legend(s)).collect(),
         table: Table {
@@ -90,7 +90,7 @@ fn mark(seen: &Seen, points: Vec<(f64, f64)>) -> Mark {
         color: network.color,
         arm: network.id.clone(),
         trial: String::new(),
-        title: format!("{}: {within} % of paths see no more than {} px", network.label, network.image_px),
+        title: format!("{}: {within} % of paths reach no further than {} px", network.label, network.image_px),
     }
 }
 

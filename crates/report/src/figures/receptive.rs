@@ -17,12 +17,12 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     let x = Scale::linear(ends.chain([0.0]), "receptive field of a path (px)");
     Some(Figure {
         id: "receptive".into(),
-        title: format!("What a unit of {asked} sees"),
+        title: format!("Receptive field of a unit of {asked}"),
         svg: rows_chart(shown.iter().map(row).collect(), x, Some(image), "receptive fields of paths".into()),
         how_to_read: format!(
             "Exact, from the graph: of all paths from the image to a unit of {asked}, symbols are the mean field, bars \
              hold 90 % of the paths, dashed lines all of them; {weighting}. The line is the image's width: what lies \
-             beyond it looks at padding. Effective fields, which training shapes, are smaller."
+             beyond it lies in the padding. Effective fields, which training shapes, are smaller."
         ),
         legend: Vec::new(),
         table: Table {
@@ -46,7 +46,7 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
 fn row(r: &Seen) -> Row {
     let (s, network) = (&r.summary, r.network);
     let (mean, sd) = (fixed(s.mean_px, 1), fixed(s.sd_px, 1));
-    let title = format!("{}: paths see {} to {} px, {mean} ± {sd} on average", network.label, s.min_px, s.max_px);
+    let title = format!("{}: fields of {} to {} px, {mean} ± {sd} px on average", network.label, s.min_px, s.max_px);
     let mark = |kind, ends: &[f64]| Mark {
         points: ends.iter().map(|px| (*px, 0.0)).collect(),
         kind,

@@ -38,7 +38,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         svg: draw(&Chart { label: name, height: 280, x, y, grid: Grid::Horizontal, marks }),
         how_to_read:
             "Each line is a seed. Where the lines run in parallel, seeds shift all arms alike and pairing by seed \
-                      makes the comparison sharper; where they cross, the difference between arms depends on the seed."
+                      makes the comparison more precise; where they cross, the difference between arms depends on the seed."
                 .into(),
         legend: Vec::new(),
         table: table(study, &arms, &seeds),

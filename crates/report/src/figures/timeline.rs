@@ -61,7 +61,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     let shown = bars.iter().filter_map(|bar| arms.get(bar.id)).map(|arm| arm.id).collect::<Vec<_>>();
     Some(Figure {
         id: "timeline".into(),
-        title: "What ran when".into(),
+        title: "Timeline".into(),
         svg: draw(&Chart {
             label: "timeline of slots".into(),
             height: 52 + 24 * slots.len().max(2) as i32,

@@ -130,6 +130,8 @@ pub fn metric_paths(study: &Study) -> Vec<String> {
     paths
 }
 
+const LAST_VALUE: &str = "Last value; best/ is of the evaluation that was best on the test images, and so too high";
+
 /// Trials that the page opens with; its script shows more.
 const SHOWN: usize = 100;
 /// Up to so many are in the table from the start, where they can be read without a script too.
@@ -143,8 +145,7 @@ pub fn trials(study: &Study) -> DataTable {
         Column::number("seed", "Initial weights, order of images and augmentation follow from it"),
         Column::text("status", "† was trained by another build than the plan's"),
     ];
-    columns
-        .extend(paths.iter().map(|path| Column::number(path.clone(), "Last value; best/ is of the best evaluation")));
+    columns.extend(paths.iter().map(|path| Column::number(path.clone(), LAST_VALUE)));
     let has_reasons = study.rows.trials.iter().any(|t| !t.reason.is_empty());
     columns.extend([
         Column::number("images/s", "Training images per second"),

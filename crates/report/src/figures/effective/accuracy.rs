@@ -37,8 +37,8 @@ pub fn against_accuracy(study: &Study, effective: &Effective) -> Option<Figure> 
         title: capital(&name),
         svg: draw(&Chart { label: name, height: 260, x, y, grid: Grid::Horizontal, marks }),
         how_to_read: format!(
-            "Each dot is a trial: the width of the last stage's field, and what it reached. {} Arms that see more may also be \
-             larger; this is no proof of a cause.",
+            "Each dot is a trial: the width of the last stage's field, and what it reached. {} Arms with wider fields may also be \
+             larger; a correlation is no cause.",
             correlation(&found)
         ),
         legend: legend(arms.into_iter()),

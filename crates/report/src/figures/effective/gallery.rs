@@ -25,7 +25,7 @@ fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
     let mut rows = Vec::new();
     let said = |picture: &store::effective::Picture| {
         let (label, guess) = (picture.label, picture.guess);
-        if label == guess { format!("class {label}, recognised") } else { format!("class {label}, taken for {guess}") }
+        if label == guess { format!("class {label}, correct") } else { format!("class {label}, predicted {guess}") }
     };
     for (row, picture) in pictures.iter().enumerate() {
         let top = row as i32 * (side + LABEL + GAP);
@@ -45,9 +45,9 @@ fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
     }
     Figure {
         id: format!("gallery-{i}"),
-        title: format!("Which scale fired: {}", arm.label),
+        title: format!("Class activation by split: {}", arm.label),
         svg: svg.finish("class activation maps of each split"),
-        how_to_read: "The first test images, and beside each the splits of the last block in order: blue is where a split speaks for \
+        how_to_read: "The first test images, and beside each the splits of the last block in order: blue is where a split adds to \
                       what the network takes the image for (Grad-CAM), each map up to its own greatest value, which the table \
                       has. A map without blue says that all its evidence speaks against it."
             .into(),

@@ -40,7 +40,7 @@ pub fn maps(shown: &[Measured], is_log: bool) -> Figure {
         title: format!("Effective fields as trained ({})", if is_log { "logarithmic" } else { "linear" }),
         svg: svg.finish("maps of effective receptive fields"),
         how_to_read: format!(
-            "A picture for each stage, left to right: each pixel's share of what moves the middle unit, {scale}. Each column has one \
+            "A picture for each stage, left to right: each pixel's share of the gradient of the middle unit, {scale}. Each column has one \
              scale for all arms, so that a paler map is a wider one. The square is the exact field as far as it lies within the image."
         ),
         legend: legend(shown.iter().map(|(arm, _)| *arm)),

@@ -114,7 +114,7 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
         title: "Effective receptive field of the last stage".into(),
         svg: rows_chart(shown.iter().map(row).collect(), x, None, "width of effective receptive fields by arm".into()),
         how_to_read: format!(
-            "How far from its middle a unit looks: gradients of the last stage's middle unit over {}; dots are the network as \
+            "The width of the gradient: gradients of the last stage's middle unit over {}; dots are the network as \
              initialised, symbols as trained, one trial of each arm.{note}{grown}{}",
             how(effective),
             cut(study.arms.len())

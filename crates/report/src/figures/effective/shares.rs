@@ -37,7 +37,7 @@ pub fn shares(measured: &[Measured]) -> Option<Figure> {
     let columns = ["arm".to_owned(), "block".to_owned()].into_iter().chain(names.iter().map(|n| format!("split {n}")));
     Some(Figure {
         id: "split-shares".into(),
-        title: "Which split the network leans on".into(),
+        title: "Share of the gradient through each split".into(),
         svg: draw(&Chart { label: "share of the gradient through each split".into(), height: 260, x, y, grid: Grid::Horizontal, marks }),
         how_to_read: "Of the gradient of the likeliest class's logit at the concatenation of the last block, the share of each split \
                       (squared norms add up to 100 %). The last split has passed no 3x3 of its own block, or a pool in a stage's \
