@@ -24,7 +24,7 @@ fn trials_that_fall_behind_end_early_and_stay_in_the_tables() {
     }
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(summary["stopped_early"].as_u64().map(|n| n >= 2), Some(true), "{summary}");
-    assert!(summary["cautions"].to_string().contains("stopped early"), "{summary}");
+    assert!(summary["banner"].to_string().contains("stopped early"), "{summary}");
     // They are over: the same command trains nothing.
     let again = bench.run(&line);
     assert!(again.status.success() && !stderr(&again).contains("images/s"), "{}", stderr(&again));

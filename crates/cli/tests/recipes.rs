@@ -62,9 +62,10 @@ fn a_kill_in_the_second_epoch_changes_no_bit_of_any_recipe() {
 }
 
 /// Words that a log must hold for what an experiment's recipe switches on.
-const EXPERIMENTS: [(&str, &[&str]); 8] = [
+const EXPERIMENTS: [(&str, &[&str]); 9] = [
     ("shapes", &["nesterov", "label smoothing 0.1"]),
     ("quickstart", &["nesterov", "label smoothing 0.1"]),
+    ("bench-digits", &["nesterov", "label smoothing 0.1"]),
     ("cifar100-table4", &["crop from padding 4", "flip", "weight decay 0.0005 on all"]),
     ("cifar100-fig5", &["crop from padding 4", "flip"]),
     ("imagenet-table1", &["random resized crop", "flip", "label smoothing 0.1", "weight decay 0.0001 on all"]),

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 
-const SMALL: &str = "epochs=1 batch=125 data=generated data.size=12 data.images=500 --json";
+const SMALL: &str = "depth=11 epochs=1 batch=125 data=generated data.size=12 data.images=500 --json";
 
 fn text(bench: &Bench, line: &str) -> String {
     let output = bench.run(line);
@@ -132,4 +132,86 @@ fn watched(bench: &Bench) {
     });
     common::wait_for("the whole sweep", || get(&address, "/", &address).1.contains("6 trials, all done").then_some(()));
     assert!(newer > 1);
+}
+
+/// A file with four named arms, two pairs asked.
+const PAIRS: &str = "\
+name: pairs
+description: Is four better than two?
+model: {family: resnet, block: res2, stem: cifar, stem_stride: 2, depth: 11, planes: 8, width: 26, scale: 4}
+data: {name: generated, size: 12, images: 500}
+train: {epochs: 1, batch_size: 125}
+seeds: [0, 1]
+axes: {scale: [2, 4], width: [13, 26]}
+compare: [[scale=4 width=13, scale=2 width=13], [scale=4 width=26, scale=2 width=26]]
+margin: 30
+";
+
+#[test]
+fn a_report_answers_what_the_file_and_the_command_ask() {
+    let bench = Bench::new();
+    let file = bench.reports().join("pairs.yaml");
+    std::fs::write(&file, PAIRS).unwrap();
+    let found = bench.json(&format!("sweep {} --json", file.display()));
+    assert_eq!(found["family"]["about"], "pairs that were asked for");
+    let of = |found: &Value| -> Vec<Value> {
+        found["family"]["findings"].as_array().unwrap().iter().map(|f| f["of"].clone()).collect()
+    };
+    let pair = |a: &str, b: &str| serde_json::json!([a, b]);
+    let asked = [pair("scale=4 width=13", "scale=2 width=13"), pair("scale=4 width=26", "scale=2 width=26")];
+    assert_eq!((of(&found), found["question"].as_str()), (asked.to_vec(), Some("Is four better than two?")));
+    for finding in found["family"]["findings"].as_array().unwrap() {
+        let known = ["better", "worse", "equal", "not resolved", "not tested"];
+        assert!(known.contains(&finding["verdict"].as_str().unwrap()), "{finding}");
+    }
+    // The command asks for something else, this time.
+    let asks = ["--baseline", "scale=2 width=26", "--margin", "50"];
+    let output = bench.command("report pairs --json").args(asks).output().unwrap();
+    let other: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&other["baseline"], &other["family"]["margin"]), (&"scale=2 width=26".into(), &50.0.into()));
+    assert_eq!(other["family"]["about"], "effects of axes and their interactions", "no pairs are asked any more");
+    assert_eq!(bench.json("report pairs --json")["family"]["margin"], 30.0, "the plan keeps what the file asks");
+}
+
+#[test]
+fn what_is_asked_in_vain_is_an_error_before_anything_trains() {
+    let bench = Bench::new();
+    let refused = |line: &str, said: &str, help: &str| {
+        let output = bench.run(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        let told = stderr(&output);
+        assert!(told.contains(said) && told.contains(help), "{line}: {told}");
+    };
+    refused("plan scale=2,4 --baseline scale=5", "--baseline names scale=5, which is no arm", "did you mean scale=2?");
+    refused("plan scale=2,4 --margin 0", "margin 0 is impossible", "e.g. 0.5");
+    refused("plan scale=2,4 width=13,26 --compare 2 4", "which 2 arms have", "write the whole label");
+    refused("plan scale=2,4 --compare 2 2", "sets scale=2 against itself", "name two arms");
+    let file = bench.reports().join("asked.yaml");
+    std::fs::write(&file, PAIRS.replace("scale=2 width=26]]", "scale=3 width=26]]")).unwrap();
+    let line = format!("plan {} --no-time", file.display());
+    refused(&line, "compare names scale=3 width=26, which is no arm", "did you mean scale=2 width=26?");
+    std::fs::write(&file, PAIRS.replace("margin: 30", "against: {block: bottleneck}")).unwrap();
+    refused(&line, "against: no arm has block=bottleneck", "name a value that some of the arms have");
+    // Other axes than the file's: what the file asks gives way, and is told.
+    std::fs::write(&file, PAIRS).unwrap();
+    let output = bench.run(&format!("plan {} scale=2,8 --no-time", file.display()));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && told.contains("so that is left out"), "{told}");
+}
+
+#[test]
+fn a_file_s_question_stands_only_over_its_own_axes() {
+    let bench = Bench::new();
+    let question = |words: &str| {
+        let line = format!("sweep {words} {SMALL} --name q seed=0");
+        bench.json(&line)["question"].as_str().unwrap().to_owned()
+    };
+    // Generated images are no handwritten digits, and a width is no scale.
+    assert_eq!(question("scale=2,4"), "");
+    assert_eq!(question("width=13,26"), "");
+    assert_eq!(question("width=13,26 --question Why?"), "Why?");
+    let page = page(&bench, "q/index.html");
+    assert!(page.contains("<p class=\"question\">Why?</p>"), "the page stands under the command's question");
+    let own = bench.json("plan scale=2,8 --no-time --json");
+    assert_eq!(own["description"], "Does a larger scale help a small Res2Net on handwritten digits?");
 }

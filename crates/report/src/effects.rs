@@ -15,6 +15,8 @@ pub struct Effect {
     /// For one axis: the difference between each two of its values, the second minus the first. For two: between each two
     /// of those differences.
     pub differences: Vec<Difference>,
+    /// Whether those are all; of very many only the largest is kept.
+    pub has_all_differences: bool,
     /// For one axis of three numbers or more: the line through the marginal means.
     pub trend: Option<Trend>,
 }
@@ -49,7 +51,7 @@ pub struct Trend {
     pub beyond: FTest,
 }
 
-/// Two axes of many values have more differences of differences than anybody looks at.
+/// More differences than these, or differences of differences, are looked at by nobody.
 const MOST_DIFFERENCES: usize = 20_000;
 
 /// Main effects in the design's order of axes, then the interactions of two.
@@ -69,16 +71,19 @@ fn main(study: &Study, design: &Design, factor: usize) -> Effect {
         let mean = design.fit.mean(&factors::of_levels(&levels, factor, &only));
         Level { value, mean, from_mean: estimate(&from_mean(at)) }
     };
+    let difference = |(from, to): (usize, usize)| Difference {
+        between: vec![(values[from], values[to])],
+        estimate: estimate(&step(values.len(), from, to)),
+    };
+    let has_all = values.len() * (values.len() - 1) / 2 <= MOST_DIFFERENCES;
+    let marginal: Vec<Level> = values.iter().enumerate().map(|(at, &value)| level(at, value)).collect();
+    let pairs = if has_all { differences(values.len()).collect() } else { vec![extremes(&marginal)] };
     Effect {
         axes: vec![design.axes[factor]],
         test: design.fit.test(&factors::contrasts(&levels, &[factor])),
-        levels: values.iter().enumerate().map(|(at, &value)| level(at, value)).collect(),
-        differences: differences(values.len())
-            .map(|(from, to)| Difference {
-                between: vec![(values[from], values[to])],
-                estimate: estimate(&step(values.len(), from, to)),
-            })
-            .collect(),
+        levels: marginal,
+        differences: pairs.into_iter().map(difference).collect(),
+        has_all_differences: has_all,
         trend: trend(study, design, factor),
     }
 }
@@ -104,8 +109,17 @@ fn interaction(design: &Design, a: usize, b: usize) -> Effect {
         test: design.fit.test(&factors::contrasts(&levels, &[a, b])),
         levels: Vec::new(),
         differences: if count > MOST_DIFFERENCES { Vec::new() } else { all().map(|(x, y)| of(x, y)).collect() },
+        has_all_differences: count <= MOST_DIFFERENCES,
         trend: None,
     }
+}
+
+/// The levels with the lowest and the highest mean, in their order.
+fn extremes(levels: &[Level]) -> (usize, usize) {
+    let by_mean = |a: &usize, b: &usize| levels[*a].mean.total_cmp(&levels[*b].mean);
+    let (low, high) = ((0..levels.len()).min_by(by_mean), (0..levels.len()).max_by(by_mean));
+    let (a, b) = (low.unwrap_or_default(), high.unwrap_or_default());
+    (a.min(b), a.max(b))
 }
 
 /// Every two of `n` levels, the earlier first.
@@ -146,6 +160,6 @@ impl Effect {
     /// for their number is needed (Berger 1982).
     pub fn p_equal(&self, margin: f64) -> Option<f64> {
         let all: Option<Vec<f64>> = self.differences.iter().map(|d| d.estimate.p_equal(margin)).collect();
-        all?.into_iter().reduce(f64::max)
+        all.filter(|_| self.has_all_differences)?.into_iter().reduce(f64::max)
     }
 }

@@ -54,6 +54,11 @@ impl Metric {
         if self.unit == " %" { (low.max(0.0), high.min(100.0)) } else { (low, high) }
     }
 
+    /// One standard deviation to either side of a mean, as far as the metric can take such values.
+    pub fn bar(&self, mean: f64, std: f64) -> (f64, f64) {
+        self.possible((mean - std, mean + std))
+    }
+
     /// The same of an interval of differences.
     pub fn possible_difference(&self, (low, high): (f64, f64)) -> (f64, f64) {
         if self.unit == " %" { (low.max(-100.0), high.min(100.0)) } else { (low, high) }

@@ -234,3 +234,71 @@ fn ties_are_ties() {
     let said = answer(&rows).sentences.join("\n");
     assert!(said.contains("b against a: a tie, the same value in every shared seed"), "{said}");
 }
+
+#[test]
+fn named_arms_that_differ_in_two_things_are_told() {
+    let name = |name: &str| vec![("arm".to_owned(), name.to_owned())];
+    let mut trials: Vec<_> = ["plain", "new"].iter().flat_map(|a| (0..3).map(|s| done(planned(&name(a), s)))).collect();
+    for trial in trials.iter_mut().filter(|t| t.planned.label == "new") {
+        trial.planned.spec.model.scale = 8;
+        trial.planned.spec.train.epochs = 12;
+    }
+    let said = answer(&rows("two", "just sweep", vec![], trials.clone())).banner;
+    assert_eq!(
+        said,
+        [
+            "new and plain differ in their recipe as well as in their network: train.epochs (12 against 6). What they differ by \
+          may come from either."
+        ]
+    );
+    // A recipe that is the only difference is what is compared.
+    trials.iter_mut().for_each(|t| t.planned.spec.model.scale = 4);
+    assert!(answer(&rows("one", "just sweep", vec![], trials)).banner.is_empty());
+}
+
+#[test]
+fn limits_of_time_and_lost_pictures_and_chosen_epochs_stand_in_the_banner() {
+    let mut rows = cases::quickstart();
+    rows.trials[0].reason = "ended by train.max_minutes after 3 epochs".into();
+    rows.plan.notes = vec!["data/images: 3 files are left out, as their endings are not pictures'".into()];
+    for trial in &mut rows.trials {
+        let metrics = &mut trial.result.as_mut().unwrap().metrics;
+        let best = metrics["best/acc1"];
+        metrics.clear();
+        metrics.insert("best/acc1".into(), best);
+        metrics.insert("val/left_out".into(), 2.0);
+    }
+    insta::assert_snapshot!(answer(&rows).banner.join("\n"), @"
+    1 trial was ended by its time limit, before the last epoch.
+    The epoch of each trial was chosen on the test images that its accuracy is measured on, so all accuracies are too high.
+    Up to 2 test images could not be read in 12 trials; they count nowhere.
+    data/images: 3 files are left out, as their endings are not pictures'.
+    ");
+}
+
+#[test]
+fn seeds_that_are_missing_are_told_and_adjusted_for() {
+    let mut rows = cases::quickstart();
+    rows.trials[1] = not_done(&rows.trials[1], Status::Failed, "killed by signal 9");
+    let said = answer(&rows);
+    assert!(
+        said.cautions
+            .iter()
+            .any(|c| c == "Arms have 2 to 3 seeds; effects are adjusted for the seeds that are missing.")
+    );
+    assert!(
+        said.banner[0].starts_with("1 of 12 trials failed (scale=2 1 of 3) and is in no mean."),
+        "{:?}",
+        said.banner
+    );
+}
+
+#[test]
+fn spreads_that_differ_are_told() {
+    let rows = with(sweep("t", &[("scale", &["2", "4", "8", "16"])], &[0, 1, 2, 3, 4, 5]), |at, seed| {
+        let spread = if at("scale") == 16.0 { 8.0 } else { 0.5 };
+        95.0 + spread * error(at("scale"), 1.0, seed)
+    });
+    let said = answer(&rows).cautions.join("\n");
+    assert!(said.contains("The spread over seeds differs between arms (standard deviations"), "{said}");
+}

@@ -81,7 +81,9 @@ impl Contrasts {
         pairs: &[String],
         arms: impl Iterator<Item = Name<'a>>,
     ) -> Result<Contrasts, SpecError> {
-        let arms: Vec<Name> = arms.collect();
+        // Trials of an arm share its name.
+        let mut seen = std::collections::HashSet::new();
+        let arms: Vec<Name> = arms.filter(|(label, _)| seen.insert(*label)).collect();
         if let Some(word) = baseline {
             self.baseline = Some(arm(word, &arms, "--baseline")?);
             // Whoever names a baseline wants all arms compared with it.
@@ -136,17 +138,14 @@ fn arm(word: &str, arms: &[Name], place: &str) -> Result<String, SpecError> {
         return Ok((*label).to_owned());
     }
     let has = |arm: &&Name| arm.1.iter().any(|(_, value)| value == word);
-    let mut found: Vec<&str> = arms.iter().filter(has).map(|(label, _)| *label).collect();
-    found.dedup();
+    let found: Vec<&str> = arms.iter().filter(has).map(|(label, _)| *label).collect();
     match &found[..] {
         [one] => Ok((*one).to_owned()),
         [] => {
             let values = arms.iter().flat_map(|(_, coordinates)| coordinates.iter().map(|(_, value)| value.as_str()));
             let known = arms.iter().map(|(label, _)| *label).chain(values);
             let close = words::nearest(word, known).map(|name| format!("did you mean {name}? "));
-            let mut some: Vec<&str> = arms.iter().map(|(label, _)| *label).collect();
-            some.dedup();
-            some.truncate(4);
+            let some: Vec<&str> = arms.iter().take(4).map(|(label, _)| *label).collect();
             let help = format!("{}arms are called {}", close.unwrap_or_default(), some.join(", "));
             Err(SpecError::new(format!("{place} names {word}, which is no arm of this sweep"), help))
         }

@@ -128,7 +128,7 @@ fn replaced(tree: &Value, path: &str, value: &Value) -> Option<String> {
 
 fn explain_rule(rule: SeedRule) -> String {
     format!(
-        "seeds are added, {} to {}, until each difference from the first arm is known to ±{} points (Stein's two-stage rule: \
+        "seeds are added, {} to {}, until each difference that is asked for is known to ±{} points (Stein's two-stage rule: \
          the spread of the first {} decides)",
         rule.min, rule.max, rule.half_width, rule.min
     )

@@ -11,7 +11,7 @@ use store::{Plan, SweepRows, rows, tables};
 
 /// What is shown of the trials if nothing else is asked for; final metrics follow.
 const OF_TRIALS: [&str; 7] = ["label", "seed", "status", "parameters", "macs", "rf_max_px", "wall_s"];
-const OF_ARMS: [&str; 11] = [
+const OF_ARMS: [&str; 12] = [
     "label",
     "mean",
     "std",
@@ -20,6 +20,7 @@ const OF_ARMS: [&str; 11] = [
     "difference_low",
     "difference_high",
     "p_holm",
+    "verdict",
     "parameters",
     "macs",
     "rf_max_px",

@@ -22,6 +22,7 @@ pub fn of(study: &Study) -> Vec<String> {
     said.extend(out_of_time(study));
     said.extend(other_recipes(study));
     said.extend(other_bases(study));
+    said.extend(mixed_recipes(study));
     said.extend(other_data(study));
     said.extend(chosen_on_test_images(study));
     said.extend(pictures_left_out(study));
@@ -145,6 +146,29 @@ fn other_bases(study: &Study) -> Option<String> {
     (variants.len() > 1).then(|| {
         let names: Vec<&str> = variants.into_iter().take(MOST_NAMES).collect();
         format!("Arms were trained by different recipes ({}); their names say which.", names.join("; "))
+    })
+}
+
+/// Named arms that differ in their recipe as well as in their network from the one that they are compared with.
+fn mixed_recipes(study: &Study) -> Option<String> {
+    let is_named = |arm: &Arm| arm.trials[0].planned.coordinates.iter().any(|(axis, _)| axis == "arm");
+    let mixed = study.pairs.iter().find_map(|pair| {
+        let arms = [&study.arms[pair.arm], &study.arms[pair.partner]];
+        let (_, differing) = recipe::compare(arms.iter().map(|arm| &arm.trials[0].planned));
+        let (of_recipe, rest): (Vec<_>, Vec<_>) =
+            differing.into_iter().partition(|d| d.path.starts_with("train.") || d.path.starts_with("data."));
+        let is_mixed = arms.iter().all(|arm| is_named(arm)) && !of_recipe.is_empty() && !rest.is_empty();
+        is_mixed.then_some((arms, of_recipe))
+    });
+    mixed.map(|([arm, partner], fields)| {
+        let field = |d: &recipe::Differing| format!("{} ({} against {})", d.path, d.values[0], d.values[1]);
+        let fields: Vec<String> = fields.iter().take(MOST_NAMES).map(field).collect();
+        format!(
+            "{} and {} differ in their recipe as well as in their network: {}. What they differ by may come from either.",
+            arm.label,
+            partner.label,
+            fields.join(", ")
+        )
     })
 }
 

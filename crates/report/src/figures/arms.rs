@@ -14,7 +14,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     if covered || arms.is_empty() {
         return None;
     }
-    let x = Scale::linear(arms.iter().flat_map(|arm| ends(arm)), &study.metric.title());
+    let x = Scale::linear(arms.iter().flat_map(|arm| ends(study, arm)), &study.metric.title());
     let rows = arms.iter().map(|arm| row(study, arm)).collect();
     let measured: Vec<&Arm> = study.arms.iter().filter(|arm| arm.sample.is_some()).collect();
     let cut = cut(measured.len());
@@ -34,10 +34,11 @@ pub fn figure(study: &Study) -> Option<Figure> {
     })
 }
 
-fn ends(arm: &Arm) -> Vec<f64> {
+fn ends(study: &Study, arm: &Arm) -> Vec<f64> {
     let mut found: Vec<f64> = arm.values.values().copied().collect();
     if let Some((mean, std)) = arm.sample.and_then(|s| Some((s.mean, s.std?))) {
-        found.extend([mean - std, mean + std]);
+        let (low, high) = study.metric.bar(mean, std);
+        found.extend([low, high]);
     }
     found
 }
@@ -46,7 +47,8 @@ fn row(study: &Study, arm: &Arm) -> Row {
     let mut marks = Vec::new();
     if let Some(sample) = arm.sample {
         if let Some(std) = sample.std {
-            marks.push(of_arm(study, arm, Kind::Bar, vec![(sample.mean - std, 0.0), (sample.mean + std, 0.0)]));
+            let (low, high) = study.metric.bar(sample.mean, std);
+            marks.push(of_arm(study, arm, Kind::Bar, vec![(low, 0.0), (high, 0.0)]));
             marks.extend(arm.values.iter().map(|(seed, v)| dot(study, arm, *seed, *v, (*v, 0.0))));
         }
         marks.push(of_arm(study, arm, Kind::Symbol, vec![(sample.mean, 0.0)]));

@@ -6,6 +6,7 @@ use crate::axis::Axis;
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
 use crate::format::capital;
 use crate::lines::{Group, along};
+use crate::metric::Metric;
 use crate::study::{Arm, COLORS, Study};
 use crate::svg::text_width;
 
@@ -31,7 +32,7 @@ fn figure(study: &Study, index: usize) -> Option<Figure> {
     let groups = along(study, index);
     let measured = || groups.iter().flat_map(|g| &g.points).filter(|(_, arm)| arm.sample.is_some());
     measured().next()?;
-    let y = Scale::linear(measured().flat_map(|(_, arm)| extremes(arm)), &study.metric.title());
+    let y = Scale::linear(measured().flat_map(|(_, arm)| extremes(arm, &study.metric)), &study.metric.title());
     let x = Scale::points(&axis.values, axis.numbers.as_deref(), &axis.label, PLOT);
     let at = |i: usize| axis.numbers.as_ref().map_or(i as f64, |numbers| x.position(numbers[i]));
     let places: Vec<f64> = (0..axis.values.len()).map(at).collect();
@@ -71,10 +72,11 @@ fn how_to_read(groups: &[Group<&Arm>]) -> String {
 }
 
 /// All that has to be within the chart.
-fn extremes(arm: &Arm) -> Vec<f64> {
+fn extremes(arm: &Arm, metric: &Metric) -> Vec<f64> {
     let mut found: Vec<f64> = arm.values.values().copied().collect();
     if let Some((mean, std)) = arm.sample.and_then(|s| Some((s.mean, s.std?))) {
-        found.extend([mean - std, mean + std]);
+        let (low, high) = metric.bar(mean, std);
+        found.extend([low, high]);
     }
     found
 }
@@ -119,7 +121,8 @@ fn line(study: &Study, group: &Group<&Arm>, color: Option<Option<usize>>, places
             of_arm.extend(arm.values.iter().map(|(seed, v)| dot(study, arm, *seed, *v, (x - aside, *v))));
         }
         if let Some(std) = sample.std {
-            let ends = vec![(x, sample.mean - std), (x, sample.mean + std)];
+            let (low, high) = study.metric.bar(sample.mean, std);
+            let ends = vec![(x, low), (x, high)];
             of_arm.push(super::of_arm(study, arm, Kind::Bar, ends));
         }
         of_arm.push(super::of_arm(study, arm, Kind::Symbol, vec![(x, sample.mean)]));

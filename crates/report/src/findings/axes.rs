@@ -61,7 +61,7 @@ fn members(study: &Study, effect: &Effect) -> Vec<Finding> {
 /// The difference of an effect that has only one.
 fn only(effect: &Effect) -> Option<Estimate> {
     match &effect.differences[..] {
-        [one] => Some(one.estimate),
+        [one] if effect.has_all_differences => Some(one.estimate),
         _ => None,
     }
 }

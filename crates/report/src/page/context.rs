@@ -16,6 +16,8 @@ pub struct Page {
     pub findings: Vec<String>,
     pub cautions: Vec<String>,
     pub notes: Vec<String>,
+    /// Whether the verdicts of the arms are another family than the findings.
+    pub has_second_family: bool,
     pub arms: DataTable,
     pub metrics: Option<TextTable>,
     pub effects: Option<Effects>,

@@ -3,7 +3,7 @@
 use super::context::{Effects, TextTable};
 use crate::design::{self, Design};
 use crate::effects::{self, Effect, Trend};
-use crate::findings::{Finding, Subject};
+use crate::findings::{Finding, Subject, Verdict};
 use crate::format::{fixed, p_cell, plural, signed};
 use crate::question::{self, Question};
 use crate::study::Study;
@@ -44,8 +44,23 @@ fn row(study: &Study, effect: &Effect, with_share: bool) -> Vec<String> {
     cells.push(f);
     cells.push(test.p.map_or("–".into(), p_cell));
     cells.push(found.and_then(|f| f.p_holm).map_or("–".into(), p_cell));
-    cells.push(found.map_or("–", |f| f.verdict.name()).to_owned());
+    cells.push(found.map_or("–".into(), |f| verdict(study, f)));
     cells
+}
+
+/// With what the verdict is about: `20 better`, `better with more`.
+fn verdict(study: &Study, finding: &Finding) -> String {
+    let name = finding.verdict.name();
+    let is_directed = matches!(finding.verdict, Verdict::Better | Verdict::Worse);
+    match (&finding.subject, &finding.widest) {
+        (Subject::Axis(axis), Some(widest)) if is_directed => {
+            let (from, to) = widest.between[0];
+            let winner = if finding.verdict == Verdict::Better { to } else { from };
+            format!("{} better", study.axes[*axis].values[winner])
+        }
+        (Subject::Trend(_), _) if is_directed => format!("{name} with more"),
+        _ => name.to_owned(),
+    }
 }
 
 /// The member of the family that is about the effect.

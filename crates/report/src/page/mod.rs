@@ -14,6 +14,7 @@ mod export;
 mod provenance;
 mod tables;
 
+use crate::question::{self, Question};
 use crate::study::Study;
 use crate::{ReportError, answer, figures, summary};
 use context::Page;
@@ -60,12 +61,13 @@ fn page(study: &Study, live: Option<u64>) -> Page {
     Page {
         live,
         title: title(study),
-        question: question(study),
+        question: question_text(study),
         facts: facts(study),
         banner: answer.banner.iter().map(|s| tied(s)).collect(),
         findings: answer.sentences.iter().map(|s| tied(s)).collect(),
         cautions: answer.cautions.iter().map(|s| tied(s)).collect(),
         notes: plan.notes.clone(),
+        has_second_family: matches!(question::of(study), Question::Grid(_) | Question::Lines(_)),
         arms: tables::arms(study),
         metrics: tables::metrics(study),
         effects: effects::table(study),
@@ -99,7 +101,7 @@ fn tied(text: &str) -> String {
 }
 
 /// The experiment's own sentence, or one made of its axes and its data.
-fn question(study: &Study) -> String {
+fn question_text(study: &Study) -> String {
     let plan = &study.rows.plan;
     if plan.is_smoke {
         return "Does every arm of the experiment run?".into();

@@ -62,7 +62,7 @@ fn arm_row(study: &Study, arm: &Arm) -> Row {
     let cells = vec![
         name,
         Cell { text: value_with_spread(study, arm).replace(" %", ""), value: mean, ..Cell::default() },
-        Cell { text: seeds, value: arm.values.len().to_string(), ..Cell::default() },
+        Cell { text: seeds, value: arm.values.len().to_string(), note: not_done(arm), ..Cell::default() },
         against(study, arm),
         Cell::number(arm.p_holm(), p_cell),
         Cell::text(arm.against.map_or("–", |pair| pair.verdict.name())),
@@ -73,6 +73,12 @@ fn arm_row(study: &Study, arm: &Arm) -> Row {
         Cell { note: predicted(arm), ..Cell::number(result(|r| Some(r.wall_s)), duration) },
     ];
     Row { arm: arm.id.to_owned(), trial: String::new(), is_hidden: false, color: color_class(arm.color), cells }
+}
+
+/// What became of the arm's other trials: `1 failed, 2 diverged`.
+fn not_done(arm: &Arm) -> String {
+    let others = arm.trials.iter().map(|t| t.status).filter(|status| *status != Status::Done);
+    crate::summary::Counts::of(others).in_words()
 }
 
 /// What the plan said a trial would take, if it said anything.

@@ -1,0 +1,46 @@
+//! Values of an axis that matters, one by one.
+
+use super::super::numbers::{decimals, range, signed_points};
+use super::{MOST_NAMES, value};
+use crate::findings::{Finding, Subject, Verdict};
+use crate::study::Study;
+
+/// What is asked only because this was found: values against their first, or neighbours.
+pub fn details(study: &Study, finding: &Finding) -> Option<String> {
+    let (Subject::Axis(axis) | Subject::Trend(axis) | Subject::Shape(axis)) = finding.subject else { return None };
+    let is_first =
+        study.findings.members.iter().find(|f| f.verdict.is_difference() && is_about(f, axis)) == Some(finding);
+    let of_axis = study.findings.details.iter().filter(|f| is_about(f, axis) && is_first);
+    let mut said: Vec<String> = of_axis.clone().take(MOST_NAMES).map(|f| detail(study, f)).collect();
+    let rest = of_axis.count().saturating_sub(MOST_NAMES);
+    said.extend((rest > 0).then(|| format!("{rest} more are in the table of effects")));
+    let head = if matches!(finding.subject, Subject::Axis(_)) { "One by one" } else { "Neighbours" };
+    (!said.is_empty()).then(|| format!("{head}: {}.", said.join("; ")))
+}
+
+fn is_about(finding: &Finding, of: usize) -> bool {
+    match finding.subject {
+        Subject::Axis(axis) | Subject::Trend(axis) | Subject::Shape(axis) | Subject::Values { axis, .. } => axis == of,
+        _ => false,
+    }
+}
+
+fn detail(study: &Study, finding: &Finding) -> String {
+    let (Subject::Values { axis, from, to }, Some(estimate)) = (&finding.subject, finding.estimate) else {
+        return String::new();
+    };
+    let (to, from) = (value(study, *axis, *to), value(study, *axis, *from));
+    let digits = decimals(study, &estimate);
+    let interval = estimate.interval().map_or(String::new(), |interval| range(study, interval, digits));
+    let seen = signed_points(study, estimate.value, digits);
+    let evidence = format!("{seen}, 95 % CI {interval}");
+    match finding.verdict {
+        Verdict::Better => format!("{to} beats {from} ({evidence})"),
+        Verdict::Worse => format!("{to} is worse than {from} ({evidence})"),
+        Verdict::Equal => {
+            let margin = format!("±{}{}", study.margin().unwrap_or_default(), study.metric.difference_unit);
+            format!("{to} and {from} are equal within {margin} ({evidence})")
+        }
+        _ => format!("{to} against {from} is not resolved ({evidence})"),
+    }
+}

@@ -1,0 +1,83 @@
+//! What axes do, in words.
+//!
+//! Reading order:
+//! - [`different`]: axes and interactions that matter
+//! - [`details`]: values of such an axis
+//! - [`equal`] and [`open`]: what is equal within the margin, and what is not resolved
+
+mod details;
+mod different;
+mod equal;
+mod open;
+
+use super::{listed, sorted};
+use crate::findings::{Finding, Step, Subject, Verdict};
+use crate::study::{Arm, Study};
+
+/// Names in one sentence.
+const MOST_NAMES: usize = 6;
+
+/// Differences, the surest first; equalities; what is not resolved; and what no effect can be told of.
+pub fn sentences(study: &Study, left_out: &[&Arm]) -> Vec<String> {
+    let members = &study.findings.members;
+    // That means stay on a line is nothing to report.
+    let is_shape = |f: &Finding| matches!(f.subject, Subject::Shape(_));
+    let mut sentences = Vec::new();
+    let unresolved = sorted(members, |f| f.verdict == Verdict::NotResolved && !is_shape(f));
+    if unresolved.len() > 1 && unresolved.len() == members.iter().filter(|f| !is_shape(f)).count() {
+        sentences.push(open::nothing_resolved(study, &unresolved));
+    }
+    for finding in sorted(members, |f| f.verdict.is_difference()) {
+        sentences.push(different::different(study, finding));
+        sentences.extend(details::details(study, finding));
+    }
+    let (interactions, alone) = apart(sorted(members, |f| f.verdict == Verdict::Equal));
+    sentences.extend(alone.into_iter().map(|f| equal::equal(study, f)));
+    sentences.extend(equal::equal_interactions(study, &interactions));
+    let (interactions, alone) = apart(unresolved);
+    sentences.extend(alone.into_iter().map(|f| open::unresolved(study, f)));
+    sentences.extend(open::unresolved_interactions(study, &interactions));
+    sentences.extend((!left_out.is_empty()).then(|| without(left_out)));
+    sentences
+}
+
+/// Interactions, and the rest.
+fn apart(findings: Vec<&Finding>) -> (Vec<&Finding>, Vec<&Finding>) {
+    findings.into_iter().partition(|f| matches!(f.subject, Subject::Interaction(..)))
+}
+
+/// `depth × scale, depth × width`.
+fn crossed(study: &Study, findings: &[&Finding]) -> String {
+    let cross = |f: &&Finding| match f.subject {
+        Subject::Interaction(a, b) => format!("{} × {}", name(study, a), name(study, b)),
+        _ => String::new(),
+    };
+    listed(&findings.iter().map(cross).collect::<Vec<_>>())
+}
+
+fn name<'s>(study: &'s Study, axis: usize) -> &'s str {
+    &study.axes[axis].label
+}
+
+fn value(study: &Study, axis: usize, value: usize) -> String {
+    format!("{}={}", study.axes[axis].label, study.axes[axis].values[value])
+}
+
+fn per(study: &Study, axis: usize, step: Step) -> String {
+    match step {
+        Step::Doubling => format!("per doubling of {}", name(study, axis)),
+        _ => format!("per unit of {}", name(study, axis)),
+    }
+}
+
+/// Arms that a complete grid has no place for.
+fn without(left_out: &[&Arm]) -> String {
+    let names: Vec<&str> = left_out.iter().take(MOST_NAMES).map(|arm| arm.label.as_str()).collect();
+    let more =
+        if left_out.len() > MOST_NAMES { format!(" and {} more", left_out.len() - MOST_NAMES) } else { String::new() };
+    format!(
+        "The grid is incomplete: these findings are of its largest complete part, without {}{more}; nothing is said of \
+         what those would change.",
+        names.join(", ")
+    )
+}
