@@ -89,7 +89,7 @@ fn broken_files_name_the_line() {
         ["name: a\nmodle: {}\n", "name: a\nmodel:\n  scle: 4\n", "name: a\nmodel: [1\n", "name: a/b\n", "model: {}\n",
          "name: a\ntrain: {schedule: linear}\n", "name: a\ntrain: {optimizer: {adam: {}}}\n", "name: a\nmodel: {scale: four}\n"].map(text).join("\n"),
         @r#"
-    x.yaml: unknown field modle at line 2 column 1 | use one of name, description, model, init, data, train, seeds, axes, arms, one_at_a_time, early_stop, executor, reference
+    x.yaml: unknown field modle at line 2 column 1 | use one of name, description, model, init, data, train, seeds, axes, arms, one_at_a_time, compare, against, baseline, margin, early_stop, executor, reference
     x.yaml: model: unknown field scle at line 3 column 3 | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
     x.yaml: did not find expected ',' or ']' at line 3 column 1, while parsing a flow sequence at line 2 column 8 | mend the YAML at that place; indentation, colons and brackets are the usual suspects
     x.yaml: name "a/b" cannot name a folder | use letters, digits, hyphens, underscores and dots
