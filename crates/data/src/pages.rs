@@ -1,13 +1,93 @@
-//! Parquet's pages, looked at before its reader believes them: a dictionary that claims more values than its bytes can hold
-//! would ask for so much memory that the process ends, which nobody could catch.
+//! Parquet's parts, looked at before its reader believes them. A dictionary that claims more values than its bytes can hold
+//! would ask for so much memory that the process ends, which nobody could catch; a description that claims endless lists
+//! would be counted through for hours.
 
+use crate::thrift::{self, Walk};
+use bytes::Bytes;
 use parquet::bloom_filter::Sbbf;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::reader::RowGroupReader;
+use parquet::file::reader::{ChunkReader, Length, RowGroupReader};
 use parquet::record::reader::RowIter;
 use parquet::schema::types::Type;
+use std::fs::File;
+use std::io::BufReader;
+use std::os::unix::fs::FileExt;
+
+/// A file whose descriptions are looked at: that of the whole file, and the one before each page.
+pub struct Looked {
+    file: File,
+    length: u64,
+}
+
+/// The last bytes of a file: the length of its description, and the format's letters.
+const END: u64 = 8;
+
+/// So much is read at first; nearly every description of a page is shorter.
+const FIRST: usize = 1 << 10;
+
+/// A longer description of a page is taken for damage.
+const LONGEST: usize = 1 << 26;
+
+impl Looked {
+    /// Looks at the description of the whole file.
+    pub fn new(file: File) -> Result<Looked> {
+        let looked = Looked { length: file.metadata()?.len(), file };
+        let Some(end) = looked.length.checked_sub(END) else { return Ok(looked) };
+        let mut length = [0; 4];
+        looked.file.read_exact_at(&mut length, end)?;
+        let length = u64::from(u32::from_le_bytes(length));
+        // What is no Parquet file is called so by its reader.
+        let Some(start) = end.checked_sub(length) else { return Ok(looked) };
+        let mut description = vec![0; length as usize];
+        looked.file.read_exact_at(&mut description, start)?;
+        if thrift::walk(&description, length) == Walk::Whole { Ok(looked) } else { Err(impossible("the file")) }
+    }
+
+    fn look_at_page(&self, start: u64) -> Result<()> {
+        let there = usize::try_from(self.length.saturating_sub(start)).unwrap_or(usize::MAX).min(LONGEST);
+        let (mut bytes, mut wanted) = (vec![], FIRST);
+        loop {
+            let size = wanted.min(there);
+            bytes.resize(size, 0);
+            self.file.read_exact_at(&mut bytes, start)?;
+            match thrift::walk(&bytes, there as u64) {
+                Walk::Whole => return Ok(()),
+                Walk::CutOff if size < there => wanted *= 16,
+                _ => return Err(impossible("a page")),
+            }
+        }
+    }
+}
+
+fn impossible(what: &str) -> ParquetError {
+    ParquetError::General(format!("the description of {what} is damaged"))
+}
+
+impl Length for Looked {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for Looked {
+    type T = BufReader<File>;
+
+    fn get_read(&self, start: u64) -> Result<BufReader<File>> {
+        if start.checked_add(END) != Some(self.length) {
+            self.look_at_page(start)?;
+        }
+        self.file.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        if start.checked_add(length as u64).is_none_or(|end| end > self.length) {
+            return Err(ParquetError::EOF("it is cut off".into()));
+        }
+        self.file.get_bytes(start, length)
+    }
+}
 
 /// A group of rows whose pages are looked at.
 pub struct Checked<'a>(pub Box<dyn RowGroupReader + 'a>);
