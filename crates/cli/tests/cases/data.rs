@@ -206,6 +206,46 @@ fn case_12_the_hubs_layouts_are_read() {
     assert_eq!(plan("data=T/hf2"), (12, 6, 3));
 }
 
+/// One of the files that pyarrow wrote, as a split of T/NAME.
+fn put_kind(place: &Place, name: &str, split: &str, kind: &str) {
+    fs::create_dir_all(place.at(name)).unwrap();
+    let from = root().join(format!("crates/data/tests/parquet/kinds/{kind}.parquet"));
+    fs::copy(from, place.at(&format!("{name}/{split}.parquet"))).unwrap();
+}
+
+#[test]
+fn case_13_columns_of_bytes_and_of_texts_are_read_and_others_are_named() {
+    let place = Place::new();
+    let line = |name: &str| format!("plan --no-time scale=2 seed=0 batch=4 data=T/{name}");
+    for kind in ["binary", "large_binary", "text", "large_text", "dictionary"] {
+        ["train", "test"].iter().for_each(|split| put_kind(&place, kind, split, kind));
+        assert_eq!(counts(&place.json(&line(kind))), (8, 8, 2), "{kind}");
+    }
+    // The texts are the names of the classes.
+    let run = place.trained("data=T/dictionary", "named");
+    let result = place.json(&format!("eval {}", run.display()));
+    let names: Vec<&Value> = result["classes"].as_array().unwrap().iter().map(|class| &class["name"]).collect();
+    assert_eq!(names, ["cat", "dog"]);
+    for (kind, expected) in [
+        ("real", "column label is 0.5 (float64) in row 0"),
+        ("no_bytes", "column image has no bytes in row 0, only the path a.png"),
+    ] {
+        ["train", "test"].iter().for_each(|split| put_kind(&place, kind, split, kind));
+        let said = place.refused(&line(kind));
+        assert!(said.contains(&format!("train.parquet: {expected}")), "{said}");
+    }
+}
+
+#[test]
+fn case_36_test_pictures_without_labels_are_called_so() {
+    let place = Place::new();
+    put_kind(&place, "u", "train", "binary");
+    put_kind(&place, "u", "test", "unlabeled");
+    let said = place.refused("plan --no-time scale=2 seed=0 batch=4 data=T/u");
+    assert!(said.contains("test.parquet: test has no labels (column label is -1)"), "{said}");
+    assert!(said.contains("help: add a split with labels"), "{said}");
+}
+
 #[test]
 fn case_35_shards_that_are_missing_are_named() {
     let place = Place::new();
