@@ -2,6 +2,7 @@
 //! would ask for so much memory that the process ends, which nobody could catch; a description that claims endless lists
 //! would be counted through for hours.
 
+use crate::described;
 use crate::thrift::{self, Walk};
 use bytes::Bytes;
 use parquet::bloom_filter::Sbbf;
@@ -42,7 +43,11 @@ impl Looked {
         let Some(start) = end.checked_sub(length) else { return Ok(looked) };
         let mut description = vec![0; length as usize];
         looked.file.read_exact_at(&mut description, start)?;
-        if thrift::walk(&description, length) == Walk::Whole { Ok(looked) } else { Err(impossible("the file")) }
+        if thrift::walk(&description, described::FILE, length) == Walk::Whole {
+            Ok(looked)
+        } else {
+            Err(impossible("the file"))
+        }
     }
 
     fn look_at_page(&self, start: u64) -> Result<()> {
@@ -52,7 +57,7 @@ impl Looked {
             let size = wanted.min(there);
             bytes.resize(size, 0);
             self.file.read_exact_at(&mut bytes, start)?;
-            match thrift::walk(&bytes, there as u64) {
+            match thrift::walk(&bytes, described::PAGE, there as u64) {
                 Walk::Whole => return Ok(()),
                 Walk::CutOff if size < there => wanted *= 16,
                 _ => return Err(impossible("a page")),
