@@ -321,7 +321,9 @@ fn case_24_25_and_27_classes_that_lack_pictures_and_pictures_that_are_none_are_t
     }
     let run = place.trained("data=T/photos", "told");
     let result = crate::common::read_json(&run.join("result.json")).unwrap();
-    assert_eq!(result["metrics"]["val/left_out"], 1.0);
+    assert_eq!((&result["metrics"]["val/left_out"], &result["metrics"]["train/left_out"]), (&1.0.into(), &2.0.into()));
+    let table: Value = serde_json::from_str(&place.out("table told --columns all --format json")).unwrap();
+    assert_eq!((&table[0]["val_left_out"], &table[0]["train_left_out"]), (&1.0.into(), &2.0.into()), "{table}");
     let shown = place.out(&format!("eval {} --batch 4", run.display()));
     assert!(shown.contains("1 of 5 pictures cannot be read") && shown.contains("e.png: is empty"), "{shown}");
     let checked = place.run("data check T/photos");
