@@ -61,7 +61,11 @@ impl Case {
         }
         let zeros = [0; 64];
         for (name, dtype) in more {
-            let length = if *dtype == safetensors::Dtype::F32 { 8 } else { 2 };
+            let length = match dtype {
+                safetensors::Dtype::F32 => 8,
+                safetensors::Dtype::C64 => 16,
+                _ => 2,
+            };
             let view = safetensors::tensor::TensorView::new(*dtype, vec![2], &zeros[..length]);
             views.push(((*name).to_owned(), view.unwrap()));
         }
@@ -216,11 +220,18 @@ fn case_18_programs_and_whole_networks_are_called_by_their_names() {
 fn case_19_types_matter_only_where_they_are_wanted() {
     use safetensors::Dtype;
     let case = Case::new();
-    let path = case.save_safetensors(&[("mask", Dtype::BOOL), ("codes", Dtype::U8), ("scales", Dtype::F8_E4M3)]);
+    let others = [("mask", Dtype::BOOL), ("codes", Dtype::U8), ("scales", Dtype::F8_E4M3), ("waves", Dtype::C64)];
+    let path = case.save_safetensors(&others);
     let out = case.bench.sweep("o.safetensors");
     let output = case.bench.run(&format!("weights {WORDS} weights={} --out {}", path.display(), out.display()));
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("left out: 3 tensors of no use"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("left out: 4 tensors of no use"));
+    // One that is wanted is named with its type.
+    let mut case = case;
+    case.state.retain(|(name, _)| name != "bn1.bias");
+    let path = case.save_safetensors(&[("bn1.bias", Dtype::C64)]);
+    let said = case.refused(&format!("weights {WORDS} weights={} --out {}", path.display(), out.display()));
+    assert!(said.contains("tensor bn1.bias is of type complex64, which weights never are"), "{said}");
 }
 
 #[test]
