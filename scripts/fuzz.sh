@@ -16,7 +16,9 @@ while true; do
     *) break ;;
   esac
 done
-seconds=${1:?"help: say for how many seconds each, e.g. scripts/fuzz.sh 20"}; shift
+[[ "${1:-}" =~ ^[1-9][0-9]*$ ]] ||
+  { echo "error: it is not said for how many seconds to fuzz" >&2; echo "help: write scripts/fuzz.sh 20, or 20 TARGET..." >&2; exit 2; }
+seconds=$1; shift
 targets=("$@")
 [ $# -gt 0 ] || targets=(axes yaml pickle pth zip safetensors picture idx cifar parquet tar folder)
 
@@ -36,6 +38,7 @@ one() { # TARGET
   local of_fuzzer=(-max_len=8000 -timeout=20 -rss_limit_mb=4096 -print_final_stats=1)
   mkdir -p "$work/new/$target" "$kept"
   folders=("$work/new/$target" "$kept")
+  [ ! -d "crates/fuzz/findings/$target" ] || folders+=("crates/fuzz/findings/$target")
   [ -z "$from" ] || folders+=("$from/$target")
   export RES2LAB_FUZZ=$target
   if ! "$work/fuzz" "${of_fuzzer[@]}" -max_total_time="$seconds" -artifact_prefix="$found/$target-" "${folders[@]}" \
@@ -47,7 +50,8 @@ one() { # TARGET
   fi
   if [ -n "$keep" ]; then
     mkdir -p "$work/smallest/$target"
-    "$work/fuzz" "${of_fuzzer[@]}" -use_counters=0 -set_cover_merge=1 "$work/smallest/$target" "${folders[@]}" > "$work/merge.$target" 2>&1
+    "$work/fuzz" "${of_fuzzer[@]}" -use_counters=0 -set_cover_merge=1 "$work/smallest/$target" "${folders[@]}" \
+      > "$work/merge.$target" 2>&1 || { echo "FAILED  $target: its inputs cannot be merged"; tail -2 "$work/merge.$target"; return 1; }
     # The largest of a target's inputs make way, so that all of them together stay about a megabyte.
     (cd "$work/smallest/$target" && find . -type f -printf '%s %p\n' | sort -n | awk '(sum += $1) > 100000 { print $2 }' |
       xargs -r rm)
