@@ -6,8 +6,8 @@
 - lightning.ckpt: a Trainer's checkpoint of a LightningModule, with hyperparameters and callbacks.
 - smp.pth: a Unet of segmentation_models_pytorch. Its class of Res2Net encoders is gone from today's versions; as it was,
   it is timm's network without a last layer.
-- mmpretrain.pth: what mmengine's save_checkpoint writes (meta, state_dict, message_hub, optimizer); mmcv does not build
-  with today's Python, so the layout is written here by hand.
+- mmpretrain.pth: what mmengine's save_checkpoint writes (meta, state_dict, message_hub, optimizer), small enough to be kept
+  here, so the layout is written by hand; programs.py lets the program itself write one.
 - authors2019.pth: what the authors' training script wrote in 2019: DataParallel, the format before 2020, numbers as
   Python 2 and NumPy pickle them. Their program needs a PyTorch of that time, so the layout is written here by hand.
 - script.pt, module.pth: torch.jit.script and torch.save(model), which are not weights.

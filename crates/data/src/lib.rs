@@ -7,7 +7,7 @@
 //! - [`recognise`]: what kind of data set a folder holds; [`sniff`]: what a file is by its first bytes
 //! - [`idx`] and [`cifar`] (with [`pickled`]): small images, all in memory; [`generated`] and [`shapes`]: made on the spot
 //! - [`folder`] and [`walk`]: pictures in folders; [`left_out`]: what of them was not taken
-//! - [`splits`]: files by the words in their names; [`shards`]: Parquet; [`tars`]: WebDataset; [`names`]: names of classes
+//! - [`splits`]: files by the words in their names; [`shards`]: Parquet, with `pages`, `described` and `thrift`; [`tars`]: WebDataset; [`names`]: names of classes
 //! - [`images`] and [`pictures`]: a split, decoded or not; [`kept`]: decoded images that all trials share; [`pack`]: many
 //!   pictures in one memory-mapped file
 //! - [`order`]: which images a step sees, from (seed, epoch) alone
@@ -25,6 +25,7 @@ pub mod catalogue;
 pub mod cifar;
 pub mod crop;
 pub mod decode;
+mod described;
 pub mod digest;
 pub mod error;
 pub mod folder;
@@ -39,6 +40,7 @@ pub mod normalise;
 pub mod opening;
 pub mod order;
 pub mod pack;
+mod pages;
 pub mod pickled;
 pub mod pictures;
 pub mod recognise;
@@ -51,6 +53,7 @@ pub mod source;
 pub mod splits;
 pub mod stream;
 pub mod tars;
+mod thrift;
 pub mod walk;
 mod worker;
 

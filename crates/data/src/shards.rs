@@ -3,10 +3,11 @@
 
 use crate::names::{self, Described};
 use crate::pack::Packer;
+use crate::pages::{Checked, Looked};
 use crate::splits::Files;
 use crate::{DataError, Split};
 use parquet::basic::Type as Physical;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use parquet::schema::types::{Type, TypePtr};
 use std::collections::BTreeMap;
@@ -151,8 +152,13 @@ fn rows(
         return Err(DataError::new(cause, "give all files the same columns"));
     }
     let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(damaged)?;
-    for (place, row) in reader.get_row_iter(Some(projection)).map_err(damaged)?.enumerate() {
-        add(place, &row.map_err(damaged)?)?;
+    let mut place = 0;
+    for number in 0..reader.num_row_groups() {
+        let group = Checked(reader.get_row_group(number).map_err(damaged)?);
+        for row in group.get_row_iter(Some(projection.clone())).map_err(damaged)? {
+            add(place, &row.map_err(damaged)?)?;
+            place += 1;
+        }
     }
     Ok(())
 }
@@ -267,9 +273,9 @@ fn no_label(path: &Path, place: usize, row: &Row, columns: &Columns, split: Spli
     DataError::new(cause, "remove such rows, or give them labels")
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<File>, DataError> {
+fn open(path: &Path) -> Result<SerializedFileReader<Looked>, DataError> {
     let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
-    let opened = catch_unwind(AssertUnwindSafe(|| SerializedFileReader::new(file)));
+    let opened = catch_unwind(AssertUnwindSafe(|| SerializedFileReader::new(Looked::new(file)?)));
     let opened = opened.unwrap_or_else(|_| Err(parquet::errors::ParquetError::General("it is damaged".into())));
     opened.map_err(|e| match crate::sniff::of_file(path) {
         Some(content) if content != crate::sniff::Content::Other("a Parquet file") => {

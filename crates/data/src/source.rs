@@ -37,6 +37,11 @@ pub trait Source {
         vec![]
     }
 
+    /// Images since this was last asked that stand in training batches for pictures that could not be read.
+    fn replaced(&mut self) -> usize {
+        0
+    }
+
     /// Images of a split.
     fn len(&self, split: Split) -> usize;
 }

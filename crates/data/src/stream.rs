@@ -50,6 +50,7 @@ pub struct Stream {
     is_training: bool,
     damaged: BTreeSet<String>,
     warnings: Vec<String>,
+    replaced: usize,
 }
 
 impl Stream {
@@ -72,6 +73,7 @@ impl Stream {
             is_training: false,
             damaged: BTreeSet::new(),
             warnings: vec![],
+            replaced: 0,
         })
     }
 
@@ -138,6 +140,7 @@ impl Source for Stream {
         let decoded = loop {
             let Some(decoded) = self.running.as_ref().and_then(|running| running.recv().ok()) else { return Ok(None) };
             self.note(decoded.damaged)?;
+            self.replaced += decoded.replaced;
             if !decoded.labels.is_empty() {
                 break Decoded { damaged: vec![], ..decoded };
             }
@@ -168,6 +171,10 @@ impl Source for Stream {
 
     fn warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
+    }
+
+    fn replaced(&mut self) -> usize {
+        std::mem::take(&mut self.replaced)
     }
 
     fn len(&self, split: Split) -> usize {

@@ -15,6 +15,8 @@ pub(crate) struct Decoded {
     pub labels: Vec<i64>,
     pub indices: Vec<u32>,
     pub damaged: Vec<Damaged>,
+    /// How many are others than were asked for.
+    pub replaced: usize,
 }
 
 /// A picture that could not be read: its name, and why.
@@ -99,6 +101,7 @@ impl Worker<'_> {
             pixels,
             labels: made.iter().filter_map(|(label, _)| *label).map(i64::from).collect(),
             indices: indices.iter().zip(&made).filter(is_kept).map(|(&index, _)| index).collect(),
+            replaced: made.iter().filter(|(label, damaged)| label.is_some() && !damaged.is_empty()).count(),
             damaged: made.into_iter().flat_map(|(_, damaged)| damaged).collect(),
         }
     }

@@ -41,6 +41,9 @@ pub struct State {
     pub correct: i64,
     /// Training images of this epoch so far.
     pub seen: usize,
+    /// How many of them stand for pictures that could not be read.
+    #[serde(default)]
+    pub replaced: i64,
     /// Bytes of metrics.jsonl at this moment.
     pub metrics_length: u64,
     /// The best evaluation: accuracy and epoch.

@@ -60,6 +60,8 @@ pub struct Loop<'a> {
 struct Totals {
     loss: Tensor,
     correct: Tensor,
+    /// Images of this epoch that this process was given instead of pictures that could not be read.
+    replaced: i64,
     /// Norm of the newest gradient before it was clipped.
     grad_norm: Option<Tensor>,
 }
@@ -80,6 +82,8 @@ impl Loop<'_> {
         while self.state.step < total {
             let epoch = self.state.step / steps_per_epoch;
             self.begin_epoch(epoch, self.state.step % steps_per_epoch)?;
+            // Not those among the samples that were shown.
+            self.source.replaced();
             self.speed.resume();
 
             while self.state.step < (epoch + 1) * steps_per_epoch {
@@ -91,6 +95,7 @@ impl Loop<'_> {
                         }
                         break;
                     };
+                    totals.replaced += self.source.replaced() as i64;
                     let nth = (shard.rank * shard.accumulate + part) as u64;
                     let (images, targets) = mix(train, batch, mixing.with(self.state.step as u64).with(nth));
                     if part + 1 == shard.accumulate {
@@ -140,7 +145,7 @@ impl Loop<'_> {
 
                 // --- evaluate ---
                 if is_epoch_end || out_of_time {
-                    values.insert("train/acc1".to_owned(), self.read_accuracy(&mut totals)?);
+                    self.read_accuracy(&mut totals, &mut values)?;
                     let is_due = is_epoch_end && (epoch + 1).is_multiple_of(train.eval_every);
                     if is_due || out_of_time || early || self.state.step == total {
                         self.evaluate(epoch + 1, shard, &mut values)?;
@@ -294,13 +299,18 @@ impl Loop<'_> {
         Ok(mean.is_finite().then_some(mean))
     }
 
-    fn read_accuracy(&mut self, totals: &mut Totals) -> Result<f64, TrainError> {
-        let mut sums = [totals.correct.double_value(&[])];
+    /// The epoch's accuracy, and how many of its pictures could not be read.
+    fn read_accuracy(&mut self, totals: &mut Totals, values: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
+        let mut sums = [totals.correct.double_value(&[]), totals.replaced as f64];
         self.reduce.sums(&mut sums)?;
-        let accuracy = 100.0 * sums[0] / self.state.seen as f64;
+        let [correct, left_out] = sums;
+        if left_out > 0.0 {
+            values.insert("train/left_out".to_owned(), left_out);
+        }
+        values.insert("train/acc1".to_owned(), 100.0 * correct / self.state.seen as f64);
         let _ = totals.correct.zero_();
-        self.state.seen = 0;
-        Ok(accuracy)
+        (totals.replaced, self.state.seen) = (0, 0);
+        Ok(())
     }
 
     fn keep_best(&mut self, epoch: usize, values: &BTreeMap<String, f64>) -> Result<(), TrainError> {
@@ -354,8 +364,8 @@ impl Loop<'_> {
         let mut loss_sums = vec![0.0; shard.world];
         loss_sums[shard.rank] = totals.loss.double_value(&[]);
         self.reduce.sums(&mut loss_sums)?;
-        let mut correct = [totals.correct.double_value(&[])];
-        self.reduce.sums(&mut correct)?;
+        let mut counts = [totals.correct.double_value(&[]), totals.replaced as f64];
+        self.reduce.sums(&mut counts)?;
         if loss_sums.iter().any(|sum| !sum.is_finite()) {
             return Ok(false);
         }
@@ -365,7 +375,7 @@ impl Loop<'_> {
         }
         self.state.loss_sum = loss_sums[0];
         self.state.other_loss_sums = loss_sums.split_off(1);
-        self.state.correct = correct[0] as i64;
+        (self.state.correct, self.state.replaced) = (counts[0] as i64, counts[1] as i64);
         self.state.loss_scale = self.scaler.as_ref().map(LossScaler::state);
         self.state.metrics_length = self.recorder.sync()?;
         checkpoint::save(&self.run.last_checkpoint(), self.net.params(), &self.state)?;
@@ -374,13 +384,14 @@ impl Loop<'_> {
 
     fn load_totals(&self) -> Totals {
         let device = self.net.placement().device;
-        let (loss, correct) = match self.options.shard(1).rank {
-            0 => (self.state.loss_sum, self.state.correct),
-            rank => (self.state.other_loss_sums.get(rank - 1).copied().unwrap_or(0.0), 0),
+        let (loss, correct, replaced) = match self.options.shard(1).rank {
+            0 => (self.state.loss_sum, self.state.correct, self.state.replaced),
+            rank => (self.state.other_loss_sums.get(rank - 1).copied().unwrap_or(0.0), 0, 0),
         };
         Totals {
             loss: Tensor::from(loss).to_device(device),
             correct: Tensor::from(correct).to_device(device),
+            replaced,
             grad_norm: None,
         }
     }

@@ -206,6 +206,46 @@ fn case_12_the_hubs_layouts_are_read() {
     assert_eq!(plan("data=T/hf2"), (12, 6, 3));
 }
 
+/// One of the files that pyarrow wrote, as a split of T/NAME.
+fn put_kind(place: &Place, name: &str, split: &str, kind: &str) {
+    fs::create_dir_all(place.at(name)).unwrap();
+    let from = root().join(format!("crates/data/tests/parquet/kinds/{kind}.parquet"));
+    fs::copy(from, place.at(&format!("{name}/{split}.parquet"))).unwrap();
+}
+
+#[test]
+fn case_13_columns_of_bytes_and_of_texts_are_read_and_others_are_named() {
+    let place = Place::new();
+    let line = |name: &str| format!("plan --no-time scale=2 seed=0 batch=4 data=T/{name}");
+    for kind in ["binary", "large_binary", "text", "large_text", "dictionary"] {
+        ["train", "test"].iter().for_each(|split| put_kind(&place, kind, split, kind));
+        assert_eq!(counts(&place.json(&line(kind))), (8, 8, 2), "{kind}");
+    }
+    // The texts are the names of the classes.
+    let run = place.trained("data=T/dictionary", "named");
+    let result = place.json(&format!("eval {}", run.display()));
+    let names: Vec<&Value> = result["classes"].as_array().unwrap().iter().map(|class| &class["name"]).collect();
+    assert_eq!(names, ["cat", "dog"]);
+    for (kind, expected) in [
+        ("real", "column label is 0.5 (float64) in row 0"),
+        ("no_bytes", "column image has no bytes in row 0, only the path a.png"),
+    ] {
+        ["train", "test"].iter().for_each(|split| put_kind(&place, kind, split, kind));
+        let said = place.refused(&line(kind));
+        assert!(said.contains(&format!("train.parquet: {expected}")), "{said}");
+    }
+}
+
+#[test]
+fn case_36_test_pictures_without_labels_are_called_so() {
+    let place = Place::new();
+    put_kind(&place, "u", "train", "binary");
+    put_kind(&place, "u", "test", "unlabeled");
+    let said = place.refused("plan --no-time scale=2 seed=0 batch=4 data=T/u");
+    assert!(said.contains("test.parquet: test has no labels (column label is -1)"), "{said}");
+    assert!(said.contains("help: add a split with labels"), "{said}");
+}
+
 #[test]
 fn case_35_shards_that_are_missing_are_named() {
     let place = Place::new();
@@ -281,7 +321,9 @@ fn case_24_25_and_27_classes_that_lack_pictures_and_pictures_that_are_none_are_t
     }
     let run = place.trained("data=T/photos", "told");
     let result = crate::common::read_json(&run.join("result.json")).unwrap();
-    assert_eq!(result["metrics"]["val/left_out"], 1.0);
+    assert_eq!((&result["metrics"]["val/left_out"], &result["metrics"]["train/left_out"]), (&1.0.into(), &2.0.into()));
+    let table: Value = serde_json::from_str(&place.out("table told --columns all --format json")).unwrap();
+    assert_eq!((&table[0]["val_left_out"], &table[0]["train_left_out"]), (&1.0.into(), &2.0.into()), "{table}");
     let shown = place.out(&format!("eval {} --batch 4", run.display()));
     assert!(shown.contains("1 of 5 pictures cannot be read") && shown.contains("e.png: is empty"), "{shown}");
     let checked = place.run("data check T/photos");

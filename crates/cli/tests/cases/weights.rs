@@ -61,7 +61,11 @@ impl Case {
         }
         let zeros = [0; 64];
         for (name, dtype) in more {
-            let length = if *dtype == safetensors::Dtype::F32 { 8 } else { 2 };
+            let length = match dtype {
+                safetensors::Dtype::F32 => 8,
+                safetensors::Dtype::C64 => 16,
+                _ => 2,
+            };
             let view = safetensors::tensor::TensorView::new(*dtype, vec![2], &zeros[..length]);
             views.push(((*name).to_owned(), view.unwrap()));
         }
@@ -216,11 +220,18 @@ fn case_18_programs_and_whole_networks_are_called_by_their_names() {
 fn case_19_types_matter_only_where_they_are_wanted() {
     use safetensors::Dtype;
     let case = Case::new();
-    let path = case.save_safetensors(&[("mask", Dtype::BOOL), ("codes", Dtype::U8), ("scales", Dtype::F8_E4M3)]);
+    let others = [("mask", Dtype::BOOL), ("codes", Dtype::U8), ("scales", Dtype::F8_E4M3), ("waves", Dtype::C64)];
+    let path = case.save_safetensors(&others);
     let out = case.bench.sweep("o.safetensors");
     let output = case.bench.run(&format!("weights {WORDS} weights={} --out {}", path.display(), out.display()));
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("left out: 3 tensors of no use"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("left out: 4 tensors of no use"));
+    // One that is wanted is named with its type.
+    let mut case = case;
+    case.state.retain(|(name, _)| name != "bn1.bias");
+    let path = case.save_safetensors(&[("bn1.bias", Dtype::C64)]);
+    let said = case.refused(&format!("weights {WORDS} weights={} --out {}", path.display(), out.display()));
+    assert!(said.contains("tensor bn1.bias is of type complex64, which weights never are"), "{said}");
 }
 
 #[test]
@@ -310,4 +321,31 @@ fn missing_weights_are_a_note_of_the_plan_and_refused_by_the_sweep() {
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(told.contains("note: weights=/nope.pth: there is no such file"), "{told}");
     assert!(case.refused(&format!("sweep {line}")).contains("there is no such file"));
+}
+
+/// The text of a hyper-parameter in an event file: an entry of a map from names to values of any type.
+fn hparam(events: &[u8], name: &str) -> Option<String> {
+    let at = events.windows(name.len()).position(|window| window == name.as_bytes())?;
+    // Field 2 is the value, in which field 3 is a text; each has its length before it.
+    let [0x12, _, 0x1a, length, rest @ ..] = events.get(at + name.len()..)? else { return None };
+    Some(String::from_utf8_lossy(rest.get(..usize::from(*length))?).into_owned())
+}
+
+#[test]
+fn case_49_the_weights_of_an_arm_are_a_column_of_hparams() {
+    let bench = Bench::new();
+    let file = "crates/nn/tests/pth/zip.pth";
+    let output =
+        bench.run(&format!("sweep {WORDS} {SET} weights=none,{file} --name w --no-time --slots 1 --threads 1"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let events = |run: PathBuf| {
+        let mut entries = std::fs::read_dir(run.join("attempt-1")).unwrap().flatten().map(|entry| entry.path());
+        let is_events = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("events.out.tfevents");
+        std::fs::read(entries.find(is_events).unwrap()).unwrap()
+    };
+    let found = runs(&bench.sweep("w")).into_iter().map(|run| hparam(&events(run), "init.weights"));
+    let mut found: Vec<String> = found.map(|text| text.expect("a column of every arm")).collect();
+    found.sort();
+    assert_eq!(found.len(), 2);
+    assert!(found[0].ends_with(file) && found[1] == "none", "{found:?}");
 }

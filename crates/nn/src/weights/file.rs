@@ -189,6 +189,10 @@ fn dtype(of: Safe) -> (String, Option<Kind>) {
         Safe::I8 => ("int8", None),
         Safe::U8 => ("uint8", None),
         Safe::BOOL => ("bool", None),
+        Safe::U64 => ("uint64", None),
+        Safe::U32 => ("uint32", None),
+        Safe::U16 => ("uint16", None),
+        Safe::C64 => ("complex64", None),
         other => return (format!("{other:?}").to_ascii_lowercase(), None),
     };
     (name.to_owned(), kind)

@@ -1,0 +1,46 @@
+//! Folders as people have them: which kind of data set it is, what its files are, and what its classes are called.
+
+use std::path::Path;
+
+/// A few names of files, one a line; behind an empty line, what stands in those whose names say that they describe.
+pub fn folder(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (names, content) = text.split_once("\n\n").unwrap_or((text, ""));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let set = folder.path().join("set");
+    std::fs::create_dir(&set).expect("a folder in it");
+    let mut pictures = 0;
+    for name in names.lines().take(12).filter(|name| is_inside(name)) {
+        let path = set.join(name);
+        let describes = [".json", ".md", ".txt"].iter().any(|ending| name.ends_with(ending));
+        let parent = path.parent().expect("it lies in the folder");
+        if std::fs::create_dir_all(parent).is_ok() && !path.exists() {
+            let _ = std::fs::write(path, if describes { content } else { "" });
+            pictures += 1;
+        }
+    }
+    for ending in ["parquet", "tar"] {
+        if let Some(Some(files)) = crate::datasets::expected(data::splits::find(&set, ending)) {
+            assert!(files.train.len() + files.test.len() <= pictures);
+        }
+    }
+    for (configuration, column) in [("default", "label"), ("a", "cls")] {
+        let _ = data::names::beside(&set, configuration, column);
+    }
+    let _ = data::names::lines(&set, &["classes.txt", "labels.txt"]);
+    describe(folder.path(), set);
+}
+
+/// The same answer twice.
+fn describe(root: &Path, dir: std::path::PathBuf) {
+    let wanted = data::Wanted { name: "./set".into(), dir, root: root.into(), ..Default::default() };
+    if let Some(first) = crate::datasets::expected(data::describe(&wanted)) {
+        assert_eq!(crate::datasets::expected(data::describe(&wanted)), Some(first));
+    }
+}
+
+/// A relative name that leads to nothing outside, short enough for a file system.
+fn is_inside(name: &str) -> bool {
+    let is_part = |part: &str| !["", ".", ".."].contains(&part) && part.len() < 200;
+    !name.contains('\0') && name.len() < 800 && name.split('/').count() < 6 && name.split('/').all(is_part)
+}

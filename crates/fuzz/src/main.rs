@@ -1,0 +1,22 @@
+//! The fuzzer's program: `RES2LAB_FUZZ=TARGET fuzz [libFuzzer's arguments]`. `scripts/fuzz.sh` builds it so that libFuzzer
+//! sees what an input reaches, and runs it.
+#![no_main]
+#![allow(missing_docs, unsafe_code, reason = "libFuzzer calls the functions of the macro by their names")]
+
+use fuzz::Target;
+use std::sync::OnceLock;
+
+static TARGET: OnceLock<&Target> = OnceLock::new();
+
+libfuzzer_sys::fuzz_target!(
+    init: {
+        let name = std::env::var("RES2LAB_FUZZ").unwrap_or_default();
+        let names = || fuzz::TARGETS.map(|target| target.name).join(", ");
+        let target = fuzz::find(&name).unwrap_or_else(|| panic!("set RES2LAB_FUZZ to one of {}", names()));
+        TARGET.get_or_init(|| target);
+        // The library's own hook ends the program at a panic that a reader would catch. One that nobody catches still
+        // ends it, and is a finding.
+        std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+    },
+    |bytes: &[u8]| (TARGET.get().expect("a target").run)(bytes)
+);
