@@ -267,11 +267,13 @@ fn limits_of_time_and_lost_pictures_and_chosen_epochs_stand_in_the_banner() {
         metrics.clear();
         metrics.insert("best/acc1".into(), best);
         metrics.insert("val/left_out".into(), 2.0);
+        metrics.insert("train/left_out".into(), 1.0);
     }
     insta::assert_snapshot!(answer(&rows).banner.join("\n"), @"
     1 trial was ended by its time limit, before the last epoch.
     The epoch of each trial was chosen on the test images that its accuracy is measured on, so all accuracies are too high.
-    Up to 2 test images could not be read in 12 trials; they count nowhere.
+    Up to 2 test pictures could not be read in 12 trials; they count nowhere.
+    Up to 1 training pictures could not be read in 12 trials; others stood in for them.
     data/images: 3 files are left out, as their endings are not pictures'.
     ");
 }

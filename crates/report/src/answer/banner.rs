@@ -198,17 +198,17 @@ fn chosen_on_test_images(study: &Study) -> Option<String> {
 
 /// Pictures that could not be read, of those that were to be used.
 fn pictures_left_out(study: &Study) -> Vec<String> {
-    let lost =
-        |t: &&TrialRow| t.result.as_ref().is_some_and(|r| r.metrics.get("val/left_out").is_some_and(|n| *n > 0.0));
-    let n = study.rows.trials.iter().filter(lost).count();
-    let most = study.rows.trials.iter().filter_map(|t| t.result.as_ref()?.metrics.get("val/left_out").copied());
-    let most = most.fold(0.0, f64::max);
     let mut said = Vec::new();
-    said.extend(
-        (n > 0).then(|| {
-            format!("Up to {most} test images could not be read in {}; they count nowhere.", plural(n, "trial"))
-        }),
-    );
+    let kinds =
+        [("val/left_out", "test", "they count nowhere"), ("train/left_out", "training", "others stood in for them")];
+    for (metric, kind, remark) in kinds {
+        let lost = |t: &TrialRow| t.result.as_ref()?.metrics.get(metric).copied().filter(|n| *n > 0.0);
+        let counts: Vec<f64> = study.rows.trials.iter().filter_map(lost).collect();
+        let most = counts.iter().copied().fold(0.0, f64::max);
+        said.extend((!counts.is_empty()).then(|| {
+            format!("Up to {most} {kind} pictures could not be read in {}; {remark}.", plural(counts.len(), "trial"))
+        }));
+    }
     said.extend(study.rows.plan.notes.iter().filter(|note| note.contains(" left out")).map(|note| format!("{note}.")));
     said
 }
