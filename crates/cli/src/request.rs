@@ -7,7 +7,7 @@ use spec::{Arm, DataSpec, Expansion, Experiment, Quantity, TrialSpec};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use store::{Plan, PlannedTrial, SweepDir};
-use sweep::{DataFacts, SweepError, World};
+use sweep::{DatasetInfo, SweepError, World};
 
 /// A planned sweep that is not on the disk yet.
 pub struct Request {
@@ -106,7 +106,7 @@ fn facts(
     data: &Path,
     purpose: Purpose,
     notes: &RefCell<Vec<String>>,
-) -> Result<DataFacts, SweepError> {
+) -> Result<DatasetInfo, SweepError> {
     let wanted = train::images::wanted(spec, data);
     let described = data::describe(&wanted);
     if let (Err(_), Purpose::Look, Some(known)) = (&described, purpose, data::published(&wanted))
@@ -159,8 +159,8 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn as_facts(facts: data::Facts) -> DataFacts {
-    DataFacts {
+fn as_facts(facts: data::DatasetInfo) -> DatasetInfo {
+    DatasetInfo {
         channels: facts.channels,
         height: facts.height,
         width: facts.width,

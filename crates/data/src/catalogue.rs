@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// What a network and a plan must know of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub struct Facts {
+pub struct DatasetInfo {
     pub channels: usize,
     pub height: usize,
     pub width: usize,
@@ -21,7 +21,7 @@ pub struct Facts {
     pub identity: u64,
 }
 
-impl Facts {
+impl DatasetInfo {
     /// The identity as files have it; empty where nobody looked.
     pub fn identity_text(&self) -> String {
         if self.identity == 0 { String::new() } else { digest::hex(self.identity) }
@@ -32,7 +32,7 @@ impl Facts {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     #[allow(missing_docs)]
-    pub facts: Facts,
+    pub facts: DatasetInfo,
     /// Class names; empty where nobody gave them.
     pub classes: Vec<String>,
     /// What was left out, chosen or found to be odd, a sentence each.
@@ -69,7 +69,7 @@ pub struct DataSet {
     pub train: Pictures,
     #[allow(missing_docs)]
     pub test: Pictures,
-    /// As in [`Facts`].
+    /// As in [`DatasetInfo`].
     pub identity: u64,
 }
 
@@ -100,12 +100,12 @@ const KNOWN: [(&str, Format, [usize; 5]); 9] = [
 ];
 
 /// What a name promises, for plans on machines that do not have the data; a guess for `images`; None where nothing is known.
-pub fn published(wanted: &Wanted) -> Option<Facts> {
+pub fn published(wanted: &Wanted) -> Option<DatasetInfo> {
     let (_, format, [side, channels, classes, train_images, test_images]) =
         *KNOWN.iter().find(|(name, ..)| *name == wanted.name)?;
     let side = if format == Format::Pictures { wanted.size.unwrap_or(side) } else { side };
     let (height, width, identity) = (side, side, 0);
-    (side > 0).then_some(Facts { channels, height, width, classes, train_images, test_images, identity })
+    (side > 0).then_some(DatasetInfo { channels, height, width, classes, train_images, test_images, identity })
 }
 
 /// A data set's format by its name, and how many classes it has at least.
@@ -128,7 +128,7 @@ pub fn describe(wanted: &Wanted) -> Result<Description, DataError> {
     let generated = |name: &str, channels: usize, [train_images, classes, side]: [usize; 3]| {
         let identity = generated_identity(name, [train_images, classes, side]);
         let (height, width, test_images) = (side, side, train_images / 2);
-        Facts { channels, height, width, classes, train_images, test_images, identity }
+        DatasetInfo { channels, height, width, classes, train_images, test_images, identity }
     };
     match format(wanted)?.0 {
         Format::Generated => {
@@ -152,7 +152,7 @@ pub fn describe(wanted: &Wanted) -> Result<Description, DataError> {
     }
 }
 
-fn facts(wanted: &Wanted, opened: &Opened) -> Facts {
+fn facts(wanted: &Wanted, opened: &Opened) -> DatasetInfo {
     let DataSet { classes: names, train, test, identity } = &opened.set;
     let labels = |p: &Pictures| (0..p.len()).map(|i| p.label(i) as usize + 1).max().unwrap_or(0);
     let classes = opened.least_classes.max(names.len()).max(labels(train)).max(labels(test));
@@ -162,7 +162,7 @@ fn facts(wanted: &Wanted, opened: &Opened) -> Facts {
         _ => (3, side, side),
     };
     let (train_images, test_images, identity) = (train.len(), test.len(), *identity);
-    Facts { channels, height, width, classes, train_images, test_images, identity }
+    DatasetInfo { channels, height, width, classes, train_images, test_images, identity }
 }
 
 /// Classes without pictures, where the listing of a folder does not tell them.
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn the_committed_digits_are_whole() {
         let Description { facts, notes, .. } = describe(&mnist5k()).unwrap();
-        assert_eq!(Some(Facts { identity: 0, ..facts }), published(&mnist5k()));
+        assert_eq!(Some(DatasetInfo { identity: 0, ..facts }), published(&mnist5k()));
         assert_eq!((facts.identity_text().as_str(), notes), ("23a995114a99ac1b", vec![]));
         let train = open(&mnist5k()).unwrap().train;
         for class in 0..10 {

@@ -30,7 +30,7 @@ pub mod slurm;
 pub use error::SweepError;
 pub use executor::{End, Executor};
 pub use local::{Demand, Local, Slot};
-pub use plan::{DataFacts, World, plan};
+pub use plan::{DatasetInfo, World, plan};
 pub use progress::TrialProgress;
 pub use runner::{Finish, Options, Snapshot, hold, run};
 pub use scheduler::Faults;

@@ -10,7 +10,7 @@ use store::{Code, Plan, PlanAxis, PlannedTrial};
 /// What the plan must know of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub struct DataFacts {
+pub struct DatasetInfo {
     pub channels: usize,
     pub height: usize,
     pub width: usize,
@@ -24,7 +24,7 @@ pub struct DataFacts {
 /// What a plan asks about the machine it is made on.
 pub struct World<'a> {
     /// Looks a data set up; asked once for each.
-    pub describe: &'a dyn Fn(&DataSpec) -> Result<DataFacts, SweepError>,
+    pub describe: &'a dyn Fn(&DataSpec) -> Result<DatasetInfo, SweepError>,
     /// Times an optimizer step, microseconds; asked for budgets of time only.
     pub step_us: &'a dyn Fn(&PlannedTrial) -> Result<u64, SweepError>,
     /// Trials of an earlier plan of this sweep: what was found for their budgets of time holds, whatever a clock says now.
@@ -114,7 +114,7 @@ fn priced(
     world: &World,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Priced>, SweepError> {
-    let mut known: Vec<(DataSpec, DataFacts)> = Vec::new();
+    let mut known: Vec<(DataSpec, DatasetInfo)> = Vec::new();
     let mut arms: Vec<Priced> = Vec::new();
     // Equal networks have equal costs, so only those need to be compared node by node.
     let mut by_cost: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
@@ -153,7 +153,7 @@ fn is_same(a: &Priced, b: &Priced) -> bool {
 
 fn price(
     arm: &Arm,
-    facts: DataFacts,
+    facts: DatasetInfo,
     (tolerance, world): (Option<f64>, &World),
     notes: &mut Vec<String>,
 ) -> Result<Priced, SweepError> {
@@ -200,7 +200,7 @@ fn price(
     Ok(Priced { graph, trial })
 }
 
-fn planned(arm: &Arm, spec: TrialSpec, facts: DataFacts, graph: &Graph) -> PlannedTrial {
+fn planned(arm: &Arm, spec: TrialSpec, facts: DatasetInfo, graph: &Graph) -> PlannedTrial {
     let cost = arch::cost(graph);
     let extent = rf::extent(graph);
     PlannedTrial {
@@ -256,7 +256,7 @@ mod tests {
         let experiment: Experiment = spec::experiment::parse(file, "test.yaml").unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
         let expansion = spec::expand(&experiment, &axes).unwrap();
-        let facts = DataFacts {
+        let facts = DatasetInfo {
             channels: 1,
             height: 28,
             width: 28,
@@ -319,7 +319,7 @@ axes: {scale: [2, 4]}
         let experiment =
             spec::experiment::parse("name: t\nmodel: {zoo: res2net50_26w_4s}\nseeds: [0]\n", "t.yaml").unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
-        let facts = DataFacts {
+        let facts = DatasetInfo {
             channels: 3,
             height: 224,
             width: 224,
@@ -352,7 +352,7 @@ axes: {scale: [2, 4]}
             let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
             let file = "name: t\nmodel: {zoo: resnext29_8c64w}\nseeds: [0]\n";
             let experiment = spec::experiment::parse(file, "t.yaml").unwrap();
-            let facts = DataFacts {
+            let facts = DatasetInfo {
                 channels: 3,
                 height: 32,
                 width: 32,

@@ -8,14 +8,14 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 use store::{Code, Event, Outcome, Plan, SweepDir, TrialResult, atomic, journal};
 use sweep::mock::Mock;
-use sweep::{DataFacts, End, Faults, Options};
+use sweep::{DatasetInfo, End, Faults, Options};
 
 fn plan(seeds: usize) -> Plan {
     let text = "name: t\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}\n";
     let experiment = spec::experiment::parse(text, "t.yaml").unwrap();
     let axes = [format!("scale=2,4 seed=0..{}", seeds - 1)];
     let axes: Vec<_> = axes[0].split(' ').map(|w| spec::Axis::parse(w).unwrap()).collect();
-    let facts = DataFacts {
+    let facts = DatasetInfo {
         channels: 1,
         height: 28,
         width: 28,

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use store::{Code, Event, Plan, SweepDir, journal};
 use sweep::mock::Mock;
-use sweep::{DataFacts, End, Faults, Finish, Local, Options, Slot, local};
+use sweep::{DatasetInfo, End, Faults, Finish, Local, Options, Slot, local};
 
 fn plan(line: &str) -> Plan {
     let text = "name: t\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}\n";
     let experiment = spec::experiment::parse(text, "t.yaml").unwrap();
     let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
-    let facts = DataFacts {
+    let facts = DatasetInfo {
         channels: 1,
         height: 28,
         width: 28,
