@@ -71,7 +71,11 @@ test: setup
 verify: _build _tensorboard _verify-tools
     scripts/verify.sh
 
-# What takes too long for CI: thousands of flipped bytes, and ten minutes of drawn words and files
+# Everything that reads what people bring, fuzzed with coverage: just fuzz 600, just fuzz 60 pickle tar
+fuzz *args: setup
+    scripts/fuzz.sh "$@"
+
+# What takes too long for CI: ten minutes of fuzzing each reader, and thousands of drawn words, files and flipped bytes
 verify-long *args: setup
     scripts/verify-long.sh "$@"
 
@@ -89,9 +93,10 @@ bench *args: _build
     @cargo build --release --workspace --quiet
     @target/release/bench "${@:-steps}"
 
-# Agreement with timm, torchvision, datasets and statsmodels (RES2LAB_PYTHON with those, torch, safetensors, pyarrow, pandas)
+# Agreement with timm, torchvision, datasets, statsmodels and more (RES2LAB_PYTHON with what crates/bench/checks/*.py name)
 check-python: _build
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/weights.py
+    ${RES2LAB_PYTHON:-python3} crates/bench/checks/programs.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/images.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/datasets.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/statistics.py

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# The property tests of everything that reads what people bring, with many more cases than `just test` draws: words and
-# experiment files, folders, Parquet, tar, IDX and CIFAR, PNG and JPEG, pickles and safetensors, and every file of a sweep's
-# folder. Usage: scripts/verify-long.sh [CASES]
+# Everything that reads what people bring, for long: fuzzed with coverage for ten minutes each (scripts/fuzz.sh), then the
+# property tests with many more cases than `just test` draws: words and experiment files, folders, Parquet, tar, IDX and
+# CIFAR, PNG and JPEG, pickles and safetensors, and every file of a sweep's folder. Usage: scripts/verify-long.sh [CASES]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+scripts/fuzz.sh 600
 
 export RES2LAB_CASES=${1:-20000}
 export PROPTEST_CASES=$RES2LAB_CASES

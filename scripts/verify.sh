@@ -6,6 +6,9 @@ cd "$(dirname "$0")/.."
 
 scripts/verify-setup.sh
 
+# Twenty seconds of fuzzing from the kept inputs, of each reader of what people bring.
+scripts/fuzz.sh 20
+
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 

@@ -25,7 +25,9 @@ impl Place {
     /// A command in which T stands for the folder of data sets.
     fn run(&self, line: &str) -> Output {
         let data = self.at("").display().to_string();
-        self.bench.run(&format!("{} --data {data}", line.replace("T/", &data)))
+        // A temporary folder's own name may end with that letter.
+        let line = line.replace("=T/", &format!("={data}")).replace(" T/", &format!(" {data}"));
+        self.bench.run(&format!("{line} --data {data}"))
     }
 
     fn out(&self, line: &str) -> String {
