@@ -41,7 +41,7 @@ pub struct Description {
 
 /// Which data set, and what it may depend on.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Wanted {
+pub struct DatasetRequest {
     /// One of [`KNOWN`], or a folder (anything with a slash).
     pub name: String,
     /// Where its files are.
@@ -100,7 +100,7 @@ const KNOWN: [(&str, Format, [usize; 5]); 9] = [
 ];
 
 /// What a name promises, for plans on machines that do not have the data; a guess for `images`; None where nothing is known.
-pub fn published(wanted: &Wanted) -> Option<DatasetInfo> {
+pub fn published(wanted: &DatasetRequest) -> Option<DatasetInfo> {
     let (_, format, [side, channels, classes, train_images, test_images]) =
         *KNOWN.iter().find(|(name, ..)| *name == wanted.name)?;
     let side = if format == Format::Pictures { wanted.size.unwrap_or(side) } else { side };
@@ -109,7 +109,7 @@ pub fn published(wanted: &Wanted) -> Option<DatasetInfo> {
 }
 
 /// A data set's format by its name, and how many classes it has at least.
-pub(crate) fn format(wanted: &Wanted) -> Result<(Format, usize), DataError> {
+pub(crate) fn format(wanted: &DatasetRequest) -> Result<(Format, usize), DataError> {
     if let Some((name, format, facts)) = KNOWN.iter().find(|(name, ..)| *name == wanted.name) {
         // Folders of pictures have the classes that they have.
         let classes = if ["images", "imagenet"].contains(name) { 0 } else { facts[2] };
@@ -124,7 +124,7 @@ pub(crate) fn format(wanted: &Wanted) -> Result<(Format, usize), DataError> {
 }
 
 /// Looks at a data set as a plan needs it. Small images are read, pictures listed.
-pub fn describe(wanted: &Wanted) -> Result<Description, DataError> {
+pub fn describe(wanted: &DatasetRequest) -> Result<Description, DataError> {
     let generated = |name: &str, channels: usize, [train_images, classes, side]: [usize; 3]| {
         let identity = generated_identity(name, [train_images, classes, side]);
         let (height, width, test_images) = (side, side, train_images / 2);
@@ -152,7 +152,7 @@ pub fn describe(wanted: &Wanted) -> Result<Description, DataError> {
     }
 }
 
-fn facts(wanted: &Wanted, opened: &Opened) -> DatasetInfo {
+fn facts(wanted: &DatasetRequest, opened: &Opened) -> DatasetInfo {
     let DataSet { classes: names, train, test, identity } = &opened.set;
     let labels = |p: &Pictures| (0..p.len()).map(|i| p.label(i) as usize + 1).max().unwrap_or(0);
     let classes = opened.least_classes.max(names.len()).max(labels(train)).max(labels(test));
@@ -188,17 +188,17 @@ pub(crate) fn generated_identity(name: &str, sizes: [usize; 3]) -> u64 {
 }
 
 /// Images, classes, side.
-pub(crate) fn generated_shape(wanted: &Wanted) -> (usize, usize, usize) {
+pub(crate) fn generated_shape(wanted: &DatasetRequest) -> (usize, usize, usize) {
     (wanted.images.unwrap_or(1000), wanted.classes.unwrap_or(10), wanted.size.unwrap_or(GENERATED_SIZE))
 }
 
 /// Training images and side.
-pub(crate) fn shapes_shape(wanted: &Wanted) -> (usize, usize) {
+pub(crate) fn shapes_shape(wanted: &DatasetRequest) -> (usize, usize) {
     (wanted.images.unwrap_or(4000), wanted.size.unwrap_or(GENERATED_SIZE))
 }
 
 /// What is known of each image of a split beside its class, by name; empty for all sets but generated shapes.
-pub fn factors(wanted: &Wanted, split: Split) -> Vec<(&'static str, Vec<f64>)> {
+pub fn factors(wanted: &DatasetRequest, split: Split) -> Vec<(&'static str, Vec<f64>)> {
     if wanted.name != "shapes" {
         return Vec::new();
     }
@@ -222,9 +222,9 @@ mod tests {
     use crate::opening::open;
     use std::path::Path;
 
-    fn mnist5k() -> Wanted {
+    fn mnist5k() -> DatasetRequest {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
-        Wanted { name: "mnist5k".into(), dir: root.join("mnist5k"), root, ..Wanted::default() }
+        DatasetRequest { name: "mnist5k".into(), dir: root.join("mnist5k"), root, ..DatasetRequest::default() }
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn shuffled_labels_are_the_same_ones_elsewhere() {
         let labels = |shuffle_labels: bool| {
-            let train = open(&Wanted { shuffle_labels, ..mnist5k() }).unwrap().train;
+            let train = open(&DatasetRequest { shuffle_labels, ..mnist5k() }).unwrap().train;
             (0..train.len()).map(|i| train.label(i)).collect::<Vec<_>>()
         };
         let (mut as_given, mut shuffled) = (labels(false), labels(true));
@@ -254,9 +254,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known() {
-        let e = describe(&Wanted { name: "mnits".into(), ..mnist5k() }).unwrap_err();
+        let e = describe(&DatasetRequest { name: "mnits".into(), ..mnist5k() }).unwrap_err();
         assert!(e.cause.contains("mnits") && e.help.contains("fashion_mnist"), "{e:?}");
-        let missing = Wanted { name: "imagenet".into(), dir: "nowhere".into(), ..mnist5k() };
+        let missing = DatasetRequest { name: "imagenet".into(), dir: "nowhere".into(), ..mnist5k() };
         assert!(describe(&missing).unwrap_err().cause.contains("nowhere"));
         assert_eq!(published(&missing).unwrap().classes, 1000);
     }
@@ -270,7 +270,12 @@ mod tests {
         for name in ["train-00000-of-00001.parquet", "test-00000-of-00001.parquet"] {
             std::fs::copy(fixtures.join(name), set.join(name)).unwrap();
         }
-        let wanted = Wanted { name: "cifar100".into(), dir: set.clone(), root: dir.path().into(), ..Wanted::default() };
+        let wanted = DatasetRequest {
+            name: "cifar100".into(),
+            dir: set.clone(),
+            root: dir.path().into(),
+            ..DatasetRequest::default()
+        };
         let facts = describe(&wanted).unwrap().facts;
         assert_eq!((facts.train_images, facts.test_images, facts.width, facts.classes), (12, 6, 32, 100));
         let opened = open(&wanted).unwrap();

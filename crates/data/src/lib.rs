@@ -58,7 +58,7 @@ pub mod walk;
 mod worker;
 
 pub use augment::Augment;
-pub use catalogue::{DataSet, DatasetInfo, Description, Wanted, describe, factors, published};
+pub use catalogue::{DataSet, DatasetInfo, DatasetRequest, Description, describe, factors, published};
 pub use crop::CropRange;
 pub use error::DataError;
 pub use images::{Images, Split};

@@ -1,7 +1,7 @@
 //! How each kind of data set is read, from what was kept of it where that is still good.
 
 use crate::cache::{self, Places};
-use crate::catalogue::{DataSet, Format, Wanted, format, generated_identity, generated_shape, shapes_shape};
+use crate::catalogue::{DataSet, DatasetRequest, Format, format, generated_identity, generated_shape, shapes_shape};
 use crate::cifar;
 use crate::digest::Digest;
 use crate::kept::kept;
@@ -25,7 +25,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens a data set: small images are read into memory, pictures are listed.
-pub fn open(wanted: &Wanted) -> Result<DataSet, DataError> {
+pub fn open(wanted: &DatasetRequest) -> Result<DataSet, DataError> {
     let Opened { set, freshness, places, .. } = read(wanted)?;
     let DataSet { classes, mut train, mut test, identity } = set;
     if wanted.shuffle_labels {
@@ -44,7 +44,7 @@ fn pack_names(px: usize) -> [String; 2] {
 }
 
 /// Tells beforehand where decoded pictures would be kept, if that is not beside the data sets; refuses if it is nowhere.
-pub(crate) fn check_cache(wanted: &Wanted, opened: &mut Opened) -> Result<(), DataError> {
+pub(crate) fn check_cache(wanted: &DatasetRequest, opened: &mut Opened) -> Result<(), DataError> {
     let Some(px) = wanted.cache_px.filter(|_| !matches!(opened.set.train, Pictures::Memory(_))) else { return Ok(()) };
     let is_there = |name: &String| opened.places.find(name, |path| Pack::of(path, opened.freshness)).is_some();
     if !pack_names(px).iter().all(is_there) {
@@ -55,7 +55,7 @@ pub(crate) fn check_cache(wanted: &Wanted, opened: &mut Opened) -> Result<(), Da
 }
 
 /// Reads what [`open`] opens.
-pub(crate) fn read(wanted: &Wanted) -> Result<Opened, DataError> {
+pub(crate) fn read(wanted: &DatasetRequest) -> Result<Opened, DataError> {
     let (by_name, least_classes) = format(wanted)?;
     let dir = &wanted.dir;
     let places = Places::of(&wanted.root, dir);
@@ -97,7 +97,7 @@ pub(crate) fn read(wanted: &Wanted) -> Result<Opened, DataError> {
     Ok(opened)
 }
 
-fn nothing(by_name: Format, wanted: &Wanted) -> DataError {
+fn nothing(by_name: Format, wanted: &DatasetRequest) -> DataError {
     match by_name {
         Format::Idx if wanted.dir.is_dir() => idx::none(&wanted.dir),
         Format::Cifar(which) if wanted.dir.is_dir() => which.none(&wanted.dir),

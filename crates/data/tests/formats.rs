@@ -2,7 +2,9 @@
 
 use data::order::{self, Shard};
 use data::stream::StreamOptions;
-use data::{Augment, Batch, CropRange, DataError, DataSet, Description, Pass, Pictures, Source, Split, Stream, Wanted};
+use data::{
+    Augment, Batch, CropRange, DataError, DataSet, DatasetRequest, Description, Pass, Pictures, Source, Split, Stream,
+};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -78,8 +80,8 @@ fn parquet(path: &Path, pictures: &[Option<Vec<u8>>], labels: &Labels, is_group:
     writer.close().unwrap();
 }
 
-fn wanted(dir: &Path) -> Wanted {
-    Wanted { name: "./set".into(), dir: dir.join("set"), root: dir.into(), ..Wanted::default() }
+fn wanted(dir: &Path) -> DatasetRequest {
+    DatasetRequest { name: "./set".into(), dir: dir.join("set"), root: dir.into(), ..DatasetRequest::default() }
 }
 
 fn describe(dir: &Path) -> Result<Description, DataError> {
@@ -228,7 +230,7 @@ fn epoch(set: DataSet, threads: usize, first_step: usize) -> Vec<Batch> {
 fn tar_shards_give_the_stream_of_folders_with_any_number_of_threads_and_after_a_resume() {
     let dir = tempfile::tempdir().unwrap();
     folders_and_tars(dir.path(), 200, 4);
-    let tars = || data::open(&Wanted { dir: dir.path().join("tars"), ..wanted(dir.path()) }).unwrap();
+    let tars = || data::open(&DatasetRequest { dir: dir.path().join("tars"), ..wanted(dir.path()) }).unwrap();
     let folders = data::open(&wanted(dir.path())).unwrap();
     assert!(matches!(tars().train, Pictures::Tars(_)) && tars().train.len() == 200);
     let (one, three, folders) = (epoch(tars(), 1, 0), epoch(tars(), 3, 0), epoch(folders, 2, 0));
@@ -241,7 +243,7 @@ fn tar_shards_give_the_stream_of_folders_with_any_number_of_threads_and_after_a_
     let resumed = epoch(tars(), 2, 9);
     assert!(resumed.iter().zip(&one[9..]).all(|(a, b)| a.images == b.images) && resumed.len() == 16);
     // What was kept of the index gives the same, and a copy elsewhere is the same data.
-    let described = |at: &Path| data::describe(&Wanted { dir: at.into(), ..wanted(dir.path()) }).unwrap();
+    let described = |at: &Path| data::describe(&DatasetRequest { dir: at.into(), ..wanted(dir.path()) }).unwrap();
     let (first, again) = (described(&dir.path().join("tars")), described(&dir.path().join("tars")));
     assert_eq!(first, again);
     let copy = dir.path().join("copy");

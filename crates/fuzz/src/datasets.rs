@@ -2,7 +2,7 @@
 
 use crate::check_error;
 use data::decode::{self, IN_FULL};
-use data::{DataError, Split, Wanted};
+use data::{DataError, DatasetRequest, Split};
 use std::path::Path;
 
 /// One picture of any kind, and a JPEG also at a part of its size.
@@ -88,7 +88,7 @@ fn data_set(bytes: &[u8], ending: &str) {
     for split in ["train", "val"] {
         write(&dir, &format!("{split}-000000.{ending}"), bytes);
     }
-    let wanted = Wanted { name: "./set".into(), dir, root: folder.path().into(), ..Wanted::default() };
+    let wanted = DatasetRequest { name: "./set".into(), dir, root: folder.path().into(), ..DatasetRequest::default() };
     let Some(described) = expected(data::describe(&wanted)) else { return };
     let set = expected(data::open(&wanted)).expect("what was described can be opened");
     assert_eq!((described.facts.identity, described.facts.train_images), (set.identity, set.train.len()));

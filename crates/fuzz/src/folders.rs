@@ -33,7 +33,7 @@ pub fn folder(bytes: &[u8]) {
 
 /// The same answer twice.
 fn describe(root: &Path, dir: std::path::PathBuf) {
-    let wanted = data::Wanted { name: "./set".into(), dir, root: root.into(), ..Default::default() };
+    let wanted = data::DatasetRequest { name: "./set".into(), dir, root: root.into(), ..Default::default() };
     if let Some(first) = crate::datasets::expected(data::describe(&wanted)) {
         assert_eq!(crate::datasets::expected(data::describe(&wanted)), Some(first));
     }

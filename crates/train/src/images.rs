@@ -4,19 +4,19 @@ use crate::TrainError;
 use crate::evaluate::Groups;
 use data::shapes::SIZES;
 use data::stream::StreamOptions;
-use data::{Augment, CropRange, DataSet, Pictures, Resident, Source, Split, Stream, Wanted, normalise};
+use data::{Augment, CropRange, DataSet, DatasetRequest, Pictures, Resident, Source, Split, Stream, normalise};
 use spec::{DataSpec, Normalize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 
 /// The data set's part of a spec, for the data crate. `root` is the folder of all data sets.
-pub fn wanted(spec: &DataSpec, root: &Path) -> Wanted {
+pub fn wanted(spec: &DataSpec, root: &Path) -> DatasetRequest {
     let dir = match &spec.path {
         Some(path) => at_home(path),
         None if spec.name.contains('/') => at_home(&spec.name),
         None => root.join(&spec.name),
     };
-    Wanted {
+    DatasetRequest {
         name: spec.name.clone(),
         dir,
         root: root.to_owned(),

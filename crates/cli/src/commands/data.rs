@@ -5,7 +5,7 @@ use crate::args::DataArgs;
 use crate::failure::{FAILED, Failure};
 use crate::published::{DATA, DataFiles};
 use crate::{bring, print};
-use data::{Description, Pictures, Wanted};
+use data::{DatasetRequest, Description, Pictures};
 use fetch::Check;
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub fn run(args: &DataArgs) -> Result<u8, Failure> {
         Failure::input(format!("{} cannot be downloaded", args.name), help)
     })?;
     let dir = args.folders.data.join(known.name);
-    let wanted = || data::Wanted {
+    let wanted = || data::DatasetRequest {
         name: known.name.into(),
         dir: dir.clone(),
         root: args.folders.data.clone(),
@@ -59,7 +59,7 @@ fn check(args: &DataArgs) -> Result<u8, Failure> {
     } else {
         (word.to_owned(), args.folders.data.join(word))
     };
-    let wanted = Wanted { name, dir, root: args.folders.data.clone(), ..Wanted::default() };
+    let wanted = DatasetRequest { name, dir, root: args.folders.data.clone(), ..DatasetRequest::default() };
     let Description { facts, classes, notes } = data::describe(&wanted)?;
     let set = data::open(&wanted)?;
     print::line(&format!(

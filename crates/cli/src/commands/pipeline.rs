@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::{network, print};
 use data::normalise::IMAGENET;
 use data::stream::StreamOptions;
-use data::{Augment, CropRange, DataSet, Pass, Shard, Source, Split, Stream, Wanted, order};
+use data::{Augment, CropRange, DataSet, DatasetRequest, Pass, Shard, Source, Split, Stream, order};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
@@ -28,13 +28,13 @@ pub fn run(args: &PipelineArgs) -> Result<u8, Failure> {
             "give at least 1, and resize at least size",
         ));
     }
-    let wanted = Wanted {
+    let wanted = DatasetRequest {
         name: "images".into(),
         dir: args.folder.clone(),
         root: args.folders.data.clone(),
         size: Some(args.size),
         cache_px: args.cache_px,
-        ..Wanted::default()
+        ..DatasetRequest::default()
     };
     let set = data::open(&wanted)?;
     libtorch::keep_memory();
