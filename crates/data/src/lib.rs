@@ -66,5 +66,5 @@ pub use opening::open;
 pub use order::Shard;
 pub use pictures::Pictures;
 pub use resident::Resident;
-pub use source::{Batch, Pass, Source};
+pub use source::{Batch, EpochPlan, Source};
 pub use stream::Stream;

@@ -2,7 +2,7 @@
 
 use crate::augment::to_device;
 use crate::normalise::Normalise;
-use crate::{Batch, DataError, Images, Pass, Source, Split};
+use crate::{Batch, DataError, EpochPlan, Images, Source, Split};
 use tch::{Device, Kind, Tensor};
 
 /// A data set that fits the device.
@@ -10,7 +10,7 @@ pub struct Resident {
     train: Part,
     test: Part,
     normalise: Normalise,
-    pass: Option<Pass>,
+    pass: Option<EpochPlan>,
     next: usize,
 }
 
@@ -54,7 +54,7 @@ impl Resident {
 }
 
 impl Source for Resident {
-    fn begin(&mut self, pass: Pass) -> Result<(), DataError> {
+    fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError> {
         self.pass = Some(pass);
         self.next = 0;
         Ok(())
@@ -101,7 +101,7 @@ mod tests {
     fn training_images_have_mean_zero_and_deviation_one() {
         let mut source = source();
         let all = vec![(0..50).collect()];
-        source.begin(Pass { split: Split::Train, batches: all, augment: None }).unwrap();
+        source.begin(EpochPlan { split: Split::Train, batches: all, augment: None }).unwrap();
         let images = source.next_batch().unwrap().unwrap().images;
         assert!(images.mean(Kind::Double).double_value(&[]).abs() < 1e-12);
         assert!((images.std(false).double_value(&[]) - 1.0).abs() < 1e-12);
@@ -112,7 +112,7 @@ mod tests {
         let mut source = source();
         let augment = Some((Augment { crop_pad: 1, flip: true, ..Augment::default() }, order::epoch_key(5, 1)));
         let mut first = |batches: Vec<Vec<u32>>| {
-            source.begin(Pass { split: Split::Train, batches, augment }).unwrap();
+            source.begin(EpochPlan { split: Split::Train, batches, augment }).unwrap();
             source.next_batch().unwrap().unwrap().images
         };
         assert_eq!(first(vec![vec![3, 9]]).get(1), first(vec![vec![9]]).get(0));
@@ -122,7 +122,7 @@ mod tests {
     fn a_pass_ends_with_a_partial_batch() {
         let mut source = source();
         let batches = order::evaluation_batches(source.len(Split::Test), 3, order::Shard::WHOLE);
-        source.begin(Pass { split: Split::Test, batches, augment: None }).unwrap();
+        source.begin(EpochPlan { split: Split::Test, batches, augment: None }).unwrap();
         let mut sizes = vec![];
         while let Some(batch) = source.next_batch().unwrap() {
             sizes.push(batch.labels.numel());

@@ -15,7 +15,7 @@ pub struct Batch {
 }
 
 /// What one pass over a split consists of. It is announced as a whole, so that a source that decodes can work ahead.
-pub struct Pass {
+pub struct EpochPlan {
     /// Which part.
     pub split: Split,
     /// The images of each batch, in order.
@@ -27,7 +27,7 @@ pub struct Pass {
 /// A data set in use: resident on the device, or streamed.
 pub trait Source {
     /// Starts a pass; what was left of the pass before is dropped.
-    fn begin(&mut self, pass: Pass) -> Result<(), DataError>;
+    fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError>;
 
     /// The next batch; None at the end of the pass.
     fn next_batch(&mut self) -> Result<Option<Batch>, DataError>;

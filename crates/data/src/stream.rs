@@ -5,7 +5,7 @@ use crate::ahead::{Ahead, Window};
 use crate::normalise::Normalise;
 use crate::pictures::Unreadable;
 use crate::worker::{Damaged, Decoded, Desk, Table, Values, Worker, table};
-use crate::{Batch, DataError, DataSet, Pass, Pictures, Source, Split};
+use crate::{Batch, DataError, DataSet, EpochPlan, Pictures, Source, Split};
 use rayon::ThreadPool;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -105,7 +105,7 @@ impl Stream {
 }
 
 impl Source for Stream {
-    fn begin(&mut self, pass: Pass) -> Result<(), DataError> {
+    fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError> {
         let (sender, receiver) = sync_channel(AHEAD);
         // Dropping the receiver of the pass before ends its thread at its next batch.
         self.running = Some(receiver);
@@ -222,14 +222,14 @@ mod tests {
         Stream::new(set, options).unwrap()
     }
 
-    fn training_pass(images: usize) -> Pass {
+    fn training_pass(images: usize) -> EpochPlan {
         let range = CropRange { scale: [0.3, 1.0], ratio: [0.75, 1.33] };
         let augment = Augment { flip: true, crop: Some(range), jitter: 0.4, ..Augment::default() };
         let batches = order::training_batches(images, 3, 1, 8, order::Shard::WHOLE, 0);
-        Pass { split: Split::Train, batches, augment: Some((augment, order::epoch_key(3, 1))) }
+        EpochPlan { split: Split::Train, batches, augment: Some((augment, order::epoch_key(3, 1))) }
     }
 
-    fn all(stream: &mut Stream, pass: Pass) -> Result<Vec<Batch>, DataError> {
+    fn all(stream: &mut Stream, pass: EpochPlan) -> Result<Vec<Batch>, DataError> {
         stream.begin(pass)?;
         std::iter::from_fn(|| stream.next_batch().transpose()).collect()
     }
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(batches.iter().map(|b| b.labels.numel()).sum::<usize>(), 16);
         let warnings = tolerant.warnings();
         assert!(warnings.len() == 1 && warnings[0].contains("5.png"), "{warnings:?}");
-        let evaluation = || Pass {
+        let evaluation = || EpochPlan {
             split: Split::Test,
             batches: order::evaluation_batches(16, 6, order::Shard::WHOLE),
             augment: None,
@@ -278,7 +278,7 @@ mod tests {
         std::fs::write(dir.path().join("6.png"), "").unwrap();
         let batches = order::evaluation_batches(7, 3, order::Shard::WHOLE);
         let mut stream = stream(set, 1, 5);
-        let evaluation = Pass { split: Split::Test, batches, augment: None };
+        let evaluation = EpochPlan { split: Split::Test, batches, augment: None };
         let sizes: Vec<_> = all(&mut stream, evaluation).unwrap().iter().map(|b| b.labels.numel()).collect();
         assert_eq!(sizes, [3, 3]);
         assert!(stream.warnings()[0].ends_with("6.png: is empty"));
@@ -290,7 +290,7 @@ mod tests {
         let (_again, fresh) = write_pictures(9);
         let places = crate::cache::Places::of(dir.path(), dir.path());
         let cached = set.test.cached(&places, "train-64px.pack", 7, 64).unwrap();
-        let evaluation = || Pass {
+        let evaluation = || EpochPlan {
             split: Split::Test,
             batches: order::evaluation_batches(9, 9, order::Shard::WHOLE),
             augment: None,

@@ -3,7 +3,8 @@
 use data::order::{self, Shard};
 use data::stream::StreamOptions;
 use data::{
-    Augment, Batch, CropRange, DataError, DataSet, DatasetRequest, Description, Pass, Pictures, Source, Split, Stream,
+    Augment, Batch, CropRange, DataError, DataSet, DatasetRequest, Description, EpochPlan, Pictures, Source, Split,
+    Stream,
 };
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
@@ -222,7 +223,7 @@ fn epoch(set: DataSet, threads: usize, first_step: usize) -> Vec<Batch> {
     let augment = Augment { flip: true, crop: Some(range), ..Augment::default() };
     let batches = order::training_batches(set.train.len(), 5, 2, 8, Shard::WHOLE, first_step);
     let mut stream = stream(set, threads);
-    stream.begin(Pass { split: Split::Train, batches, augment: Some((augment, order::epoch_key(5, 2))) }).unwrap();
+    stream.begin(EpochPlan { split: Split::Train, batches, augment: Some((augment, order::epoch_key(5, 2))) }).unwrap();
     std::iter::from_fn(|| stream.next_batch().unwrap()).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::TrainError;
 use crate::evaluate::Evaluator;
-use data::{Pass, Shard, Source, Split, order};
+use data::{EpochPlan, Shard, Source, Split, order};
 use nn::{Folded, Net};
 use std::time::Instant;
 use store::assessment::{Assessment, Prediction, TOP};
@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 /// Runs the network over `split`, `batch_size` images at a time. Class names and file names are the caller's to add.
 pub fn assess(net: &Net, source: &mut dyn Source, split: Split, batch_size: usize) -> Result<Assessment, TrainError> {
     let batches = order::evaluation_batches(source.len(split), batch_size, Shard::WHOLE);
-    source.begin(Pass { split, batches, augment: None })?;
+    source.begin(EpochPlan { split, batches, augment: None })?;
     let mut evaluator = Evaluator::folded(net, batch_size, Folded::fits(net));
     let (mut predictions, mut classes) = (Vec::new(), 0);
     let started = Instant::now();

@@ -3,7 +3,7 @@
 use crate::TrainError;
 use crate::reduce::Reduce;
 use crate::shown::MOST_CLASSES;
-use data::{Pass, Shard, Source, Split, order};
+use data::{EpochPlan, Shard, Source, Split, order};
 use nn::{Folded, Mode, Net, PlannedStep};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -163,7 +163,7 @@ fn count(
     at_a_time: usize,
 ) -> Result<Counts, TrainError> {
     let batches = order::evaluation_batches(source.len(Split::Test), at_a_time, shard);
-    source.begin(Pass { split: Split::Test, batches, augment: None })?;
+    source.begin(EpochPlan { split: Split::Test, batches, augment: None })?;
     let mut evaluator = Evaluator::new(net, at_a_time);
     let mut counts = Counts { by_group: vec![0.0; 2 * groups.names.len()], ..Counts::default() };
     // A guard, since a closure's end is not reached when libtorch panics, and gradients would stay off.
@@ -206,7 +206,7 @@ mod tests {
     }
 
     impl Source for Small {
-        fn begin(&mut self, pass: Pass) -> Result<(), DataError> {
+        fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError> {
             self.images.begin(pass)
         }
 

@@ -3,7 +3,7 @@
 
 use crate::TrainError;
 use arch::Role;
-use data::{Augment, Pass, Source, Split, order};
+use data::{Augment, EpochPlan, Source, Split, order};
 use nn::{Net, Params};
 use spec::TrialSpec;
 use store::tensorboard::{Histogram, Picture};
@@ -85,7 +85,7 @@ pub fn samples(
     let passes = [("samples/train", Split::Train, first, changes), ("samples/test", Split::Test, test, None)];
     let mut sheets = Vec::new();
     for (tag, split, images, augment) in passes {
-        source.begin(Pass { split, batches: vec![images], augment })?;
+        source.begin(EpochPlan { split, batches: vec![images], augment })?;
         if let Some(batch) = source.next_batch()? {
             sheets.extend(sheet(&batch.images).map(|picture| (tag, picture)));
         }

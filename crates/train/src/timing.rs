@@ -8,7 +8,7 @@ use crate::schedule::rates;
 use crate::training::optimizer;
 use crate::trial::{Options, fresh_net};
 use crate::{TrainError, checkpoint, environment};
-use data::{DataSet, Pass, Shard, Source, Split, order};
+use data::{DataSet, EpochPlan, Shard, Source, Split, order};
 use nn::{Net, Weight};
 use random::Key;
 use spec::TrialSpec;
@@ -82,7 +82,7 @@ fn steps(
     let (mut count, mut started) = (0, Instant::now());
     for epoch in 0.. {
         let batches = order::training_batches(source.len(Split::Train), spec.seed, epoch, part, Shard::WHOLE, 0);
-        source.begin(Pass {
+        source.begin(EpochPlan {
             split: Split::Train,
             batches,
             augment: Some((augment, order::epoch_key(spec.seed, epoch))),
@@ -121,7 +121,7 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
     let macs = arch::cost(net.graph()).macs.max(1);
     let batch = BATCH.min(source.len(Split::Test)).min((MOST_MACS / macs).max(2) as usize);
     let batches = order::evaluation_batches(source.len(Split::Test), batch, Shard::WHOLE);
-    source.begin(Pass { split: Split::Test, batches, augment: None })?;
+    source.begin(EpochPlan { split: Split::Test, batches, augment: None })?;
     let mut evaluator = Evaluator::new(net, batch);
     let (mut images, mut seconds) = (0, 0.0);
     let mut started = Instant::now();

@@ -9,7 +9,7 @@ use crate::reduce::Reduce;
 use crate::schedule::{Rates, rates};
 use crate::speed::Speed;
 use crate::{TrainError, shown, trace, trial::Options};
-use data::{Augment, Pass, Shard, Source, Split, order};
+use data::{Augment, EpochPlan, Shard, Source, Split, order};
 use nn::{LossScaler, Net, Sgd, Step, Weight};
 use random::Key;
 use spec::{DecayOn, Optimizer, TrainSpec, TrialSpec};
@@ -286,7 +286,7 @@ impl Loop<'_> {
         let images = self.source.len(Split::Train);
         let batches = order::training_batches(images, seed, epoch, train.batch_size, shard, first_step);
         let augment = Some((self.augment, order::epoch_key(seed, epoch)));
-        Ok(self.source.begin(Pass { split: Split::Train, batches, augment })?)
+        Ok(self.source.begin(EpochPlan { split: Split::Train, batches, augment })?)
     }
 
     /// The mean loss since the last log line; None if it is not finite. Waits for the device.

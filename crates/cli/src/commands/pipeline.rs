@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::{network, print};
 use data::normalise::IMAGENET;
 use data::stream::StreamOptions;
-use data::{Augment, CropRange, DataSet, DatasetRequest, Pass, Shard, Source, Split, Stream, order};
+use data::{Augment, CropRange, DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
@@ -71,7 +71,11 @@ fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Failure> {
     let (mut count, mut started) = (0, None);
     for epoch in 0..args.epochs {
         let batches = order::training_batches(images, 0, epoch, args.batch, Shard::WHOLE, 0);
-        stream.begin(Pass { split: Split::Train, batches, augment: Some((augment, order::epoch_key(0, epoch))) })?;
+        stream.begin(EpochPlan {
+            split: Split::Train,
+            batches,
+            augment: Some((augment, order::epoch_key(0, epoch))),
+        })?;
         while let Some(batch) = stream.next_batch()? {
             match started {
                 None => started = Some(Instant::now()),
@@ -99,7 +103,7 @@ fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Failure> 
     // Without a change of scale the numbers are the bytes themselves.
     let mut stream = stream(args, set, &[(0.0, 1.0); 3])?;
     let batches = order::evaluation_batches(images, args.batch, Shard::WHOLE);
-    stream.begin(Pass { split: Split::Test, batches, augment: None })?;
+    stream.begin(EpochPlan { split: Split::Test, batches, augment: None })?;
     let mut all = Vec::new();
     while let Some(batch) = stream.next_batch()? {
         let bytes = batch.images.permute([0, 2, 3, 1]).to_kind(Kind::Uint8).contiguous();

@@ -1,7 +1,7 @@
 //! The images that networks are asked with: opened once for all trials that see the same.
 
 use crate::failure::Failure;
-use data::{Batch, Pass, Split};
+use data::{Batch, EpochPlan, Split};
 use spec::DataSpec;
 use std::path::Path;
 use store::PlannedTrial;
@@ -56,7 +56,7 @@ impl<'a> Looked<'a> {
         let target = Target { device: Device::Cpu, kind: Kind::Float, threads };
         let mut source = source(spec, data::open(&wanted(spec, self.root))?, trial.image_px, target)?;
         let count = self.count.min(source.len(Split::Test)) as u32;
-        source.begin(Pass { split: Split::Test, batches: vec![(0..count).collect()], augment: None })?;
+        source.begin(EpochPlan { split: Split::Test, batches: vec![(0..count).collect()], augment: None })?;
         source.next_batch()?.ok_or_else(|| {
             Failure::input("there is no test image to look at", "look at the test folder of the data set")
         })
