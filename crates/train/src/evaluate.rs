@@ -195,7 +195,7 @@ fn loss_and_hits(logits: &Tensor, labels: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reduce::Alone;
+    use crate::reduce::Local;
     use data::{Batch, DataError, Images, Resident};
     use nn::{Layout, Placement, init};
 
@@ -240,7 +240,7 @@ mod tests {
             let mut told = Vec::new();
             let mut tell = |line: &str| told.push(line.to_owned());
             let groups = Groups::default();
-            let found = evaluate(&net, &mut source, Shard::WHOLE, &mut Alone, &groups, &mut tell).unwrap();
+            let found = evaluate(&net, &mut source, Shard::WHOLE, &mut Local, &groups, &mut tell).unwrap();
             (found.metrics, told)
         };
         let (whole, told) = evaluated(250);

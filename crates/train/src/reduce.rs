@@ -25,9 +25,9 @@ pub trait Reduce {
 }
 
 /// One process.
-pub struct Alone;
+pub struct Local;
 
-impl Reduce for Alone {
+impl Reduce for Local {
     fn begin(&mut self) {}
 
     fn gradients(&mut self) -> Result<(), TrainError> {
@@ -48,18 +48,18 @@ impl Reduce for Alone {
 }
 
 /// Several processes.
-pub struct Together {
+pub struct Distributed {
     reducer: Reducer,
 }
 
-impl Together {
+impl Distributed {
     /// For the gradients of `params`.
-    pub fn new(group: &Rc<Group>, params: &Params) -> Result<Together, TrainError> {
-        Ok(Together { reducer: params.reducer(group)? })
+    pub fn new(group: &Rc<Group>, params: &Params) -> Result<Distributed, TrainError> {
+        Ok(Distributed { reducer: params.reducer(group)? })
     }
 }
 
-impl Reduce for Together {
+impl Reduce for Distributed {
     fn begin(&mut self) {
         self.reducer.arm();
     }

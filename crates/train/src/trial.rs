@@ -6,7 +6,7 @@ use crate::environment::{device_name, environment, now_s, peak_memory_mib};
 use crate::identity;
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::recorder::{Progress, Recorder};
-use crate::reduce::{Alone, Reduce, Together, lost};
+use crate::reduce::{Distributed, Local, Reduce, lost};
 use crate::shown;
 use crate::speed::Speed;
 use crate::training::{Loop, LoopEnd};
@@ -163,9 +163,9 @@ fn set_up<'a>(
             (State { trial, layout, vectors, data_id, weights_id, ..State::default() }, start)
         }
     };
-    let mut reduce: Box<dyn Reduce> = Box::new(Alone);
+    let mut reduce: Box<dyn Reduce> = Box::new(Local);
     if let Some(group) = &group {
-        reduce = Box::new(Together::new(group, net.params())?);
+        reduce = Box::new(Distributed::new(group, net.params())?);
         if spec.train.sync_bn {
             net.sync_batch_norm(group);
         }
