@@ -24,7 +24,7 @@ pub mod zoo;
 pub use cost::{Cost, cost};
 pub use error::Invalid;
 pub use graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, StateEntry};
-pub use spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, ModelWords, Stem};
+pub use spec::{BlockKind, Downsample, Family, FirstBlock, ModelOverrides, ModelSpec, Stem};
 
 /// What a data set prescribes to a network: the image's shape and the number of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

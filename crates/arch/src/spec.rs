@@ -1,4 +1,4 @@
-//! What a user may ask for. [`ModelWords`] is what was written (every field optional, `zoo` as a base);
+//! What a user may ask for. [`ModelOverrides`] is what was written (every field optional, `zoo` as a base);
 //! [`ModelSpec`] is what it means (every field known). Nothing is guessed after this point.
 
 use crate::{Invalid, zoo};
@@ -60,7 +60,7 @@ pub enum FirstBlock {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "each field is that of ModelSpec, where it is documented")]
-pub struct ModelWords {
+pub struct ModelOverrides {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zoo: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ pub struct ModelWords {
     pub se: Option<bool>,
 }
 
-/// The names of [`ModelWords`]' fields, in the order tables show them.
+/// The names of [`ModelOverrides`]' fields, in the order tables show them.
 pub const FIELDS: [&str; 14] = [
     "zoo",
     "family",
@@ -144,7 +144,7 @@ pub struct ModelSpec {
 const LIMITS: [(&str, usize); 6] =
     [("planes", 8192), ("width", 8192), ("cardinality", 4096), ("scale", 512), ("blocks", 512), ("stem_stride", 4)];
 
-impl ModelWords {
+impl ModelOverrides {
     /// What the words mean, and remarks on what was changed to make sense of them.
     pub fn resolve(&self) -> Result<(ModelSpec, Vec<String>), Invalid> {
         let mut notes = Vec::new();
@@ -180,14 +180,14 @@ impl ModelWords {
             se: words.se.unwrap_or(false),
         };
         spec.check()?;
-        spec.forget_what_does_not_matter();
+        spec.canonicalize();
         Ok((spec, notes))
     }
 
     /// These words with every field that `over` sets taken from it. A different zoo name replaces all.
-    pub fn overridden_by(&self, over: &ModelWords) -> ModelWords {
+    pub fn overridden_by(&self, over: &ModelOverrides) -> ModelOverrides {
         let o = over.clone();
-        ModelWords {
+        ModelOverrides {
             zoo: o.zoo.or(self.zoo.clone()),
             family: o.family.or(self.family),
             block: o.block.or(self.block),
@@ -335,7 +335,7 @@ impl ModelSpec {
     }
 
     /// Sets fields that this family, block or stem never reads to their defaults, so that equal graphs have equal specs.
-    fn forget_what_does_not_matter(&mut self) {
+    fn canonicalize(&mut self) {
         if self.stem != Stem::Cifar || self.family == Family::Dla {
             self.stem_stride = 1;
         }
@@ -366,8 +366,8 @@ impl ModelSpec {
 mod tests {
     use super::*;
 
-    fn words(f: impl Fn(&mut ModelWords)) -> ModelWords {
-        let mut w = ModelWords::default();
+    fn words(f: impl Fn(&mut ModelOverrides)) -> ModelOverrides {
+        let mut w = ModelOverrides::default();
         f(&mut w);
         w
     }
@@ -385,12 +385,12 @@ mod tests {
 
     #[test]
     fn impossible_values_name_the_field_and_a_remedy() {
-        let check = |f: &dyn Fn(&mut ModelWords), cause: &str, help: &str| {
+        let check = |f: &dyn Fn(&mut ModelOverrides), cause: &str, help: &str| {
             let e = words(f).resolve().unwrap_err();
             assert!(e.cause.contains(cause), "{}", e.cause);
             assert!(e.help.contains(help), "{}", e.help);
         };
-        let cifar = |w: &mut ModelWords| w.stem = Some(Stem::Cifar);
+        let cifar = |w: &mut ModelOverrides| w.stem = Some(Stem::Cifar);
         check(&|w| w.scale = Some(0), "scale 0", "1 to");
         check(
             &|w| {

@@ -1,7 +1,7 @@
 //! The published networks: timm's names, the authors' own, and the CIFAR nets of the paper's table 4.
 //! A network here is words of the same language that experiments use; nothing is special about it.
 
-use crate::spec::{BlockKind, Downsample, Family, FirstBlock, ModelWords, Stem};
+use crate::spec::{BlockKind, Downsample, Family, FirstBlock, ModelOverrides, Stem};
 use crate::{Input, Invalid};
 
 /// One published network.
@@ -12,7 +12,7 @@ pub struct Entry {
     /// Other names for the same network.
     pub aliases: &'static [&'static str],
     /// What it consists of.
-    pub words: ModelWords,
+    pub words: ModelOverrides,
     /// The size and classes it was published for.
     pub input: Input,
 }
@@ -51,14 +51,14 @@ fn nearest(name: &str) -> Vec<&'static str> {
 }
 
 fn imagenet() -> Vec<Entry> {
-    let resnet = |depth, width, cardinality| ModelWords {
+    let resnet = |depth, width, cardinality| ModelOverrides {
         block: Some(BlockKind::Bottleneck),
         depth: Some(depth),
         width: Some(width),
         cardinality: Some(cardinality),
         ..Default::default()
     };
-    let res2 = |depth, width, scale| ModelWords {
+    let res2 = |depth, width, scale| ModelOverrides {
         block: Some(BlockKind::Res2),
         depth: Some(depth),
         width: Some(width),
@@ -66,15 +66,16 @@ fn imagenet() -> Vec<Entry> {
         ..Default::default()
     };
     // v1b: deep stem and average-pooled shortcuts; timm calls it "d".
-    let v1b = |depth| ModelWords { stem: Some(Stem::Deep), downsample: Some(Downsample::Avg), ..res2(depth, 26, 4) };
-    let dla = |block, width, cardinality| ModelWords {
+    let v1b =
+        |depth| ModelOverrides { stem: Some(Stem::Deep), downsample: Some(Downsample::Avg), ..res2(depth, 26, 4) };
+    let dla = |block, width, cardinality| ModelOverrides {
         family: Some(Family::Dla),
         block: Some(block),
         width: Some(width),
         cardinality: Some(cardinality),
         ..Default::default()
     };
-    let se = |words| ModelWords { se: Some(true), ..words };
+    let se = |words| ModelOverrides { se: Some(true), ..words };
     let entry = |name, aliases, words| Entry { name, aliases, words, input: Input::square(224, 1000) };
     vec![
         entry("resnet50", &[], resnet(50, 64, 1)),
@@ -91,7 +92,7 @@ fn imagenet() -> Vec<Entry> {
         entry("res2net50_26w_6s", &[], res2(50, 26, 6)),
         entry("res2net50_26w_8s", &[], res2(50, 26, 8)),
         entry("res2net101_26w_4s", &["res2net101"], res2(101, 26, 4)),
-        entry("res2next50", &[], ModelWords { cardinality: Some(8), ..res2(50, 4, 4) }),
+        entry("res2next50", &[], ModelOverrides { cardinality: Some(8), ..res2(50, 4, 4) }),
         entry("seres2net50_26w_4s", &[], se(res2(50, 26, 4))),
         entry("res2net50d", &["res2net50_v1b_26w_4s", "res2net50_v1b"], v1b(50)),
         entry("res2net101d", &["res2net101_v1b_26w_4s", "res2net101_v1b"], v1b(101)),
@@ -103,7 +104,7 @@ fn imagenet() -> Vec<Entry> {
 
 /// Table 4: 29 layers. The names' width is per group; `_pool` has the ImageNet code's first block.
 fn cifar() -> Vec<Entry> {
-    let net = |cardinality, width, scale, first_block, se| ModelWords {
+    let net = |cardinality, width, scale, first_block, se| ModelOverrides {
         block: Some(BlockKind::Res2),
         stem: Some(Stem::Cifar),
         depth: Some(29),

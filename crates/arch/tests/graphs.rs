@@ -1,10 +1,10 @@
 //! Properties that hold for every network a user can ask for.
 
-use arch::{Input, ModelWords, Op, build, cost, zoo};
+use arch::{Input, ModelOverrides, Op, build, cost, zoo};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
-fn words() -> impl Strategy<Value = ModelWords> {
+fn words() -> impl Strategy<Value = ModelOverrides> {
     let json = (
         prop::sample::select(vec!["resnet", "dla"]),
         prop::sample::select(vec!["bottleneck", "res2"]),
@@ -61,7 +61,7 @@ proptest! {
     fn a_spec_is_its_own_description(words in words()) {
         let Ok((spec, _)) = words.resolve() else { return Ok(()) };
         let written = serde_json::to_value(&spec).expect("a spec is plain data");
-        let read: ModelWords = serde_json::from_value(written).expect("fields of a spec are words");
+        let read: ModelOverrides = serde_json::from_value(written).expect("fields of a spec are words");
         prop_assert_eq!(read.resolve().expect("resolved once").0, spec);
     }
 }

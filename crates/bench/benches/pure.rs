@@ -3,14 +3,14 @@
 
 #![allow(missing_docs, reason = "criterion's macro makes a function without any")]
 
-use arch::{Graph, Input, ModelWords, build};
+use arch::{Graph, Input, ModelOverrides, build};
 use criterion::{Criterion, criterion_group, criterion_main};
 use planned::Program;
 use rf::Weighting;
 use std::hint::black_box;
 
 fn graph(name: &str) -> Graph {
-    let words = ModelWords { zoo: Some(name.into()), scale: Some(8), ..ModelWords::default() };
+    let words = ModelOverrides { zoo: Some(name.into()), scale: Some(8), ..ModelOverrides::default() };
     // Names and sizes are fixed here, so this cannot fail.
     build(&words.resolve().expect("a known network").0, Input::square(224, 1000)).expect("a network of its usual size")
 }

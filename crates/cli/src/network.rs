@@ -1,7 +1,7 @@
 //! A network from words, with weights: what `eval`, `predict` and `weights` share.
 
 use crate::failure::Failure;
-use arch::{Input, ModelSpec, ModelWords, zoo};
+use arch::{Input, ModelOverrides, ModelSpec, zoo};
 use nn::weights::{self, WeightsFile};
 use nn::{Layout, Net, NnError, Placement};
 use serde_json::{Map, Value};
@@ -102,7 +102,7 @@ impl Words {
     }
 
     /// The network's words.
-    pub fn model(&self) -> Result<ModelWords, Failure> {
+    pub fn model(&self) -> Result<ModelOverrides, Failure> {
         let text = serde_yaml::to_string(&Value::Object(self.map.clone())).unwrap_or_default();
         serde_yaml::from_str(&text).map_err(|e| {
             let mut e = spec::experiment::explain(&e);
@@ -114,7 +114,7 @@ impl Words {
 }
 
 /// Image shape and classes that a network was published for, or the stem's usual ones.
-pub fn published_input(words: &ModelWords) -> Result<Input, Failure> {
+pub fn published_input(words: &ModelOverrides) -> Result<Input, Failure> {
     Ok(match &words.zoo {
         Some(name) => zoo::find(name)?.input,
         None if words.stem == Some(arch::Stem::Cifar) => Input::square(32, 100),

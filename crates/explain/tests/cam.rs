@@ -5,7 +5,7 @@ mod filled;
 
 mod common;
 
-use arch::{BlockKind, Input, ModelWords, Role, StateEntry, Stem, build};
+use arch::{BlockKind, Input, ModelOverrides, Role, StateEntry, Stem, build};
 use common::net;
 use explain::{Method, cam, shares};
 use filled::fill;
@@ -27,14 +27,14 @@ fn value(_: &arch::Graph, entry: &StateEntry) -> Tensor {
 }
 
 fn filled_net() -> (Net, Tensor) {
-    let words = ModelWords {
+    let words = ModelOverrides {
         block: Some(BlockKind::Res2),
         stem: Some(Stem::Cifar),
         depth: Some(20),
         planes: Some(16),
         width: Some(26),
         scale: Some(4),
-        ..ModelWords::default()
+        ..ModelOverrides::default()
     };
     let graph = build(&words.resolve().unwrap().0, Input::square(32, 10)).unwrap();
     let pixels: Vec<f64> = fill("input", 2 * 3 * 32 * 32).into_iter().map(|v| v * 2.0).collect();

@@ -3,7 +3,7 @@
 
 mod common;
 
-use arch::{Input, ModelWords, NodeId, Op, Role, StateEntry, build};
+use arch::{Input, ModelOverrides, NodeId, Op, Role, StateEntry, build};
 use common::{net, scalar, without_epsilon};
 use explain::{Options, Sign, erf};
 use rf::Weighting;
@@ -34,14 +34,14 @@ fn splits_before(graph: &arch::Graph, conv: NodeId) -> usize {
 #[test]
 fn the_gradient_of_a_constant_network_is_its_paths() {
     for scale in [1, 2, 4, 8] {
-        let words = ModelWords {
+        let words = ModelOverrides {
             block: Some(arch::BlockKind::Res2),
             stem: Some(arch::Stem::Cifar),
             blocks: Some(vec![2, 3, 2]),
             planes: Some(8),
             width: Some(64),
             scale: Some(scale),
-            ..ModelWords::default()
+            ..ModelOverrides::default()
         };
         let side = if scale == 8 { 160 } else { 96 };
         let graph = without_epsilon(build(&words.resolve().unwrap().0, Input::square(side, 2)).unwrap());

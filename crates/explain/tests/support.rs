@@ -2,7 +2,7 @@
 
 mod common;
 
-use arch::{BlockKind, Downsample, Family, FirstBlock, Graph, Input, ModelWords, Role, StateEntry, Stem, build};
+use arch::{BlockKind, Downsample, Family, FirstBlock, Graph, Input, ModelOverrides, Role, StateEntry, Stem, build};
 use common::{linear, net};
 use explain::{Options, erf};
 use proptest::prelude::*;
@@ -11,12 +11,12 @@ use proptest::test_runner::TestRunner;
 use random::Key;
 use tch::{Device, Kind, Tensor};
 
-fn resnets() -> impl Strategy<Value = ModelWords> {
+fn resnets() -> impl Strategy<Value = ModelOverrides> {
     let first = prop_oneof![Just(FirstBlock::Pool), Just(FirstBlock::Grouped)];
     let down = prop_oneof![Just(Downsample::Conv), Just(Downsample::Avg)];
     let stem = prop_oneof![3 => Just(Stem::Cifar), 1 => Just(Stem::Imagenet), 1 => Just(Stem::Deep)];
     (prop::collection::vec(1..3_usize, 1..4), 1..6_usize, 1..3_usize, 1..3_usize, first, down, stem).prop_map(
-        |(blocks, scale, cardinality, stem_stride, first_block, downsample, stem)| ModelWords {
+        |(blocks, scale, cardinality, stem_stride, first_block, downsample, stem)| ModelOverrides {
             block: Some(BlockKind::Res2),
             stem_stride: (stem == Stem::Cifar).then_some(stem_stride),
             stem: Some(stem),
@@ -27,20 +27,20 @@ fn resnets() -> impl Strategy<Value = ModelWords> {
             cardinality: Some(cardinality),
             first_block: Some(first_block),
             downsample: Some(downsample),
-            ..ModelWords::default()
+            ..ModelOverrides::default()
         },
     )
 }
 
-fn dlas() -> impl Strategy<Value = ModelWords> {
+fn dlas() -> impl Strategy<Value = ModelOverrides> {
     (1..4_usize, prop_oneof![Just(BlockKind::Res2), Just(BlockKind::Bottleneck)]).prop_map(|(scale, block)| {
-        ModelWords {
+        ModelOverrides {
             family: Some(Family::Dla),
             block: Some(if scale > 1 { BlockKind::Res2 } else { block }),
             stem: Some(Stem::Cifar),
             scale: Some(scale),
             width: Some(4),
-            ..ModelWords::default()
+            ..ModelOverrides::default()
         }
     })
 }
@@ -80,7 +80,7 @@ fn support(graph: Graph, seed: u64, side: usize) -> (explain::Erf, Option<(usize
     (found, support)
 }
 
-fn check(words: &ModelWords, seed: u64, side: usize) {
+fn check(words: &ModelOverrides, seed: u64, side: usize) {
     let spec = words.resolve().unwrap_or_else(|e| panic!("{words:?}: {e}")).0;
     let graph = build(&spec, Input::square(side, 3)).unwrap();
     let (found, with_relu) = support(graph.clone(), seed, side);

@@ -1,7 +1,7 @@
 //! Pickles, PyTorch's files of both kinds, and safetensors, as far as a small network takes weights from them.
 
 use crate::check_error;
-use arch::{Input, ModelWords, StateEntry};
+use arch::{Input, ModelOverrides, StateEntry};
 use nn::NnError;
 use nn::weights::{self, Fit, WeightsFile};
 use std::io::{Cursor, Write};
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 /// The state of the network that the kept inputs have weights of.
 static ENTRIES: LazyLock<Vec<StateEntry>> = LazyLock::new(|| {
     let words = serde_json::json!({"block": "bottleneck", "stem": "cifar", "blocks": [1], "planes": 2, "width": 64});
-    let words: ModelWords = serde_json::from_value(words).expect("fields of a network");
+    let words: ModelOverrides = serde_json::from_value(words).expect("fields of a network");
     let model = words.resolve().expect("a network").0;
     let input = Input { channels: 3, height: 32, width: 32, classes: 2 };
     arch::build(&model, input).expect("a network").state

@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn recorded_steps_are_the_plain_ones_on_whatever_batch_comes() {
-        let words = arch::ModelWords { blocks: Some(vec![1]), stem: Some(arch::Stem::Cifar), ..Default::default() };
+        let words = arch::ModelOverrides { blocks: Some(vec![1]), stem: Some(arch::Stem::Cifar), ..Default::default() };
         let graph = arch::build(&words.resolve().unwrap().0, arch::Input::square(12, 5)).unwrap();
         let placement = Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
         let net = || {

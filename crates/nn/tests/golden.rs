@@ -5,7 +5,7 @@
 
 mod filled;
 
-use arch::{Input, ModelWords, Role, StateEntry, build};
+use arch::{Input, ModelOverrides, Role, StateEntry, build};
 use filled::fill;
 use nn::{AutogradStep, Folded, Layout, Mode, Net, Placement, PlannedStep, Step, Targets, Weight};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn network(g: &Golden) -> (arch::Graph, Input) {
     let channels = number(words.remove("in_channels"), 3);
     words.insert("block".into(), json!("res2"));
     words.entry("stem").or_insert(json!("cifar"));
-    let words: ModelWords = serde_json::from_value(words.into()).expect("the reference's arguments are words");
+    let words: ModelOverrides = serde_json::from_value(words.into()).expect("the reference's arguments are words");
     let input = Input { channels, height: size, width: size, classes };
     (build(&words.resolve().unwrap().0, input).unwrap(), input)
 }

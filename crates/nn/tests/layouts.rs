@@ -3,7 +3,7 @@
 
 mod filled;
 
-use arch::{Input, ModelWords, build};
+use arch::{Input, ModelOverrides, build};
 use filled::fill;
 use nn::weights::{Fit, Loaded, WeightsFile, load};
 use nn::{Layout, Net, Placement};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 fn net(channels: usize, classes: usize) -> Net {
-    let words: ModelWords = serde_json::from_value(serde_json::json!({
+    let words: ModelOverrides = serde_json::from_value(serde_json::json!({
         "block": "res2", "blocks": [1, 1, 1, 1], "planes": 2, "width": 64, "scale": 2
     }))
     .unwrap();
@@ -192,7 +192,7 @@ fn files_with_an_index_are_one_file() {
 #[test]
 fn another_network_of_the_family_is_recognized() {
     let of = |words: serde_json::Value, classes: usize| {
-        let words: ModelWords = serde_json::from_value(words).unwrap();
+        let words: ModelOverrides = serde_json::from_value(words).unwrap();
         build(&words.resolve().unwrap().0, Input::square(64, classes)).unwrap()
     };
     let save = |graph: arch::Graph, path: &Path| {

@@ -4,7 +4,7 @@
 mod filled;
 mod pickled;
 
-use arch::{Input, ModelWords, StateEntry, build};
+use arch::{Input, ModelOverrides, StateEntry, build};
 use filled::fill;
 use nn::weights::{Fit, WeightsFile, load};
 use nn::{Layout, Net, Placement, init};
@@ -15,7 +15,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 fn net(scale: usize) -> Net {
-    let words: ModelWords = serde_json::from_value(serde_json::json!({
+    let words: ModelOverrides = serde_json::from_value(serde_json::json!({
         "block": "res2", "stem": "cifar", "depth": 11, "planes": 4, "width": 16, "scale": scale
     }))
     .unwrap();

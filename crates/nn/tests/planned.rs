@@ -2,7 +2,7 @@
 //! on 60 random networks of the family, with one thread and with several, in float64 to a billionth; and then the same logits
 //! in evaluation.
 
-use arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelWords, Stem, build};
+use arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelOverrides, Stem, build};
 use nn::{AutogradStep, Folded, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, Weight, init};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -10,13 +10,13 @@ use proptest::test_runner::TestRunner;
 use random::Key;
 use tch::{Device, Kind, Tensor};
 
-fn resnets() -> impl Strategy<Value = ModelWords> {
+fn resnets() -> impl Strategy<Value = ModelOverrides> {
     let first = prop_oneof![Just(FirstBlock::Pool), Just(FirstBlock::Grouped)];
     let down = prop_oneof![Just(Downsample::Conv), Just(Downsample::Avg)];
     let stem = prop_oneof![3 => Just(Stem::Cifar), 1 => Just(Stem::Imagenet), 1 => Just(Stem::Deep)];
     let sizes = (prop::collection::vec(1..3_usize, 1..4), 1..9_usize, 1..5_usize, 10..40_usize, 1..3_usize);
     (sizes, first, down, stem, any::<bool>()).prop_map(
-        |((blocks, scale, cardinality, width, stem_stride), first_block, downsample, stem, se)| ModelWords {
+        |((blocks, scale, cardinality, width, stem_stride), first_block, downsample, stem, se)| ModelOverrides {
             block: Some(BlockKind::Res2),
             stem_stride: (stem == Stem::Cifar).then_some(stem_stride),
             stem: Some(stem),
@@ -28,20 +28,20 @@ fn resnets() -> impl Strategy<Value = ModelWords> {
             first_block: Some(first_block),
             downsample: Some(downsample),
             se: Some(se),
-            ..ModelWords::default()
+            ..ModelOverrides::default()
         },
     )
 }
 
-fn dlas() -> impl Strategy<Value = ModelWords> {
-    (1..5_usize, 1..3_usize).prop_map(|(scale, cardinality)| ModelWords {
+fn dlas() -> impl Strategy<Value = ModelOverrides> {
+    (1..5_usize, 1..3_usize).prop_map(|(scale, cardinality)| ModelOverrides {
         family: Some(Family::Dla),
         block: Some(BlockKind::Res2),
         stem: Some(Stem::Cifar),
         scale: Some(scale),
         cardinality: Some(cardinality),
         width: Some(4),
-        ..ModelWords::default()
+        ..ModelOverrides::default()
     })
 }
 
@@ -54,7 +54,7 @@ fn batch(n: usize, input: Input, seed: u64) -> (Tensor, Targets) {
     (Tensor::from_slice(&pixels).view(shape), Targets::plain(Tensor::from_slice(&labels)))
 }
 
-fn net(words: &ModelWords, input: Input, kind: Kind, seed: u64) -> Net {
+fn net(words: &ModelOverrides, input: Input, kind: Kind, seed: u64) -> Net {
     let spec = words.resolve().unwrap_or_else(|e| panic!("{words:?}: {e}")).0;
     let graph = build(&spec, input).unwrap_or_else(|e| panic!("{words:?}: {e}"));
     let mut net = Net::new(graph, Placement { device: Device::Cpu, kind, layout: Layout::Contiguous }).unwrap();
@@ -70,7 +70,7 @@ fn deviation(ours: &Tensor, theirs: &Tensor) -> f64 {
 
 /// Two steps each: the first one's gradients overwrite what is there, the second one's are added, and running statistics
 /// move twice.
-fn compare(words: &ModelWords, input: Input, n: usize, seed: u64) {
+fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
     let mut nets = [net(words, input, Kind::Double, seed), net(words, input, Kind::Double, seed)];
     let mut steps: [Box<dyn Step>; 2] =
         [Box::new(AutogradStep { label_smoothing: 0.1 }), Box::new(PlannedStep::new(0.1))];
@@ -99,7 +99,7 @@ fn compare(words: &ModelWords, input: Input, n: usize, seed: u64) {
 }
 
 /// Folded, all at once, in batches that do not come out even, and one by one: then threads share an image.
-fn evaluate(words: &ModelWords, net: &Net, images: Tensor) {
+fn evaluate(words: &ModelOverrides, net: &Net, images: Tensor) {
     let plain = tch::no_grad(|| net.logits(&images, Mode::Eval));
     for batch in [images.size()[0] as usize, 2, 1] {
         let off = deviation(&Folded::new(net, batch).logits(&images), &plain);
@@ -107,7 +107,7 @@ fn evaluate(words: &ModelWords, net: &Net, images: Tensor) {
     }
 }
 
-fn check(words: impl Strategy<Value = ModelWords>, count: u64, side: usize) {
+fn check(words: impl Strategy<Value = ModelOverrides>, count: u64, side: usize) {
     let mut runner = TestRunner::deterministic();
     for seed in 0..count {
         let words = words.new_tree(&mut runner).unwrap().current();
@@ -130,12 +130,12 @@ fn gradients_are_autograds_on_random_dlas() {
 /// Twenty steps with everything on, as a trial makes them.
 #[test]
 fn twenty_steps_give_the_references_losses() {
-    let words = ModelWords {
+    let words = ModelOverrides {
         block: Some(BlockKind::Res2),
         depth: Some(11),
         planes: Some(8),
         stem: Some(Stem::Cifar),
-        ..ModelWords::default()
+        ..ModelOverrides::default()
     };
     let input = Input { classes: 10, ..Input::square(16, 10) };
     tch::set_num_threads(2);
@@ -160,7 +160,7 @@ fn twenty_steps_give_the_references_losses() {
 
 #[test]
 fn the_same_batch_gives_the_same_bits() {
-    let words = ModelWords { blocks: Some(vec![1, 1]), stem: Some(Stem::Cifar), ..ModelWords::default() };
+    let words = ModelOverrides { blocks: Some(vec![1, 1]), stem: Some(Stem::Cifar), ..ModelOverrides::default() };
     let input = Input::square(20, 7);
     let (images, targets) = batch(6, input, 1);
     let run = |threads: i32| {

@@ -1,12 +1,12 @@
 //! Initial weights, weights in and out, taps, and the optimizer, on a small network.
 
-use arch::{Input, ModelWords, Role, build};
+use arch::{Input, ModelOverrides, Role, build};
 use nn::{AutogradStep, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, Weight, init, weights};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 fn net(scale: usize, layout: Layout) -> Net {
-    let words: ModelWords = serde_json::from_value(serde_json::json!({
+    let words: ModelOverrides = serde_json::from_value(serde_json::json!({
         "stem": "cifar", "depth": 20, "planes": 8, "width": 26, "scale": scale, "se": true
     }))
     .unwrap();

@@ -3,7 +3,7 @@
 
 mod filled;
 
-use arch::{Input, ModelWords, build};
+use arch::{Input, ModelOverrides, build};
 use filled::fill;
 use nn::weights::{Fit, Loaded, WeightsFile, load, to_bytes};
 use nn::{Layout, Mode, Net, Placement, init};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 fn net(scale: usize, classes: usize) -> Net {
-    let words: ModelWords = serde_json::from_value(serde_json::json!({
+    let words: ModelOverrides = serde_json::from_value(serde_json::json!({
         "block": "res2", "stem": "cifar", "depth": 11, "planes": 8, "width": 32, "scale": scale
     }))
     .unwrap();

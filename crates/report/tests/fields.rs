@@ -2,7 +2,7 @@
 
 mod fixture;
 
-use arch::{Input, ModelWords};
+use arch::{Input, ModelOverrides};
 use fixture::{cases, sweep};
 use report::axis::Axis;
 use report::fields::{Fields, render};
@@ -12,7 +12,7 @@ use report::{Study, figures};
 use rf::Weighting;
 
 fn network(i: usize, scale: &str) -> Network {
-    let words = ModelWords { scale: Some(scale.parse().unwrap()), ..ModelWords::default() };
+    let words = ModelOverrides { scale: Some(scale.parse().unwrap()), ..ModelOverrides::default() };
     let graph = arch::build(&words.resolve().unwrap().0, Input::square(224, 1000)).unwrap();
     Network {
         label: format!("scale={scale}"),

@@ -1,28 +1,28 @@
 //! Numbers that others published or worked out in another way.
 
-use arch::{Graph, Input, ModelWords, build, zoo};
+use arch::{Graph, Input, ModelOverrides, build, zoo};
 use rf::paths::share_within;
 use rf::{Paths, Weighting, extent, fields, last_stage, paths};
 
-fn net(words: ModelWords, input: Input) -> Graph {
+fn net(words: ModelOverrides, input: Input) -> Graph {
     build(&words.resolve().unwrap().0, input).unwrap()
 }
 
 fn published(name: &str, scale: Option<usize>) -> Graph {
     let entry = zoo::find(name).unwrap();
-    net(entry.words.overridden_by(&ModelWords { scale, ..ModelWords::default() }), entry.input)
+    net(entry.words.overridden_by(&ModelOverrides { scale, ..ModelOverrides::default() }), entry.input)
 }
 
 /// Two stages of two blocks behind one 3x3.
 fn small(scale: usize) -> Graph {
-    let words = ModelWords {
+    let words = ModelOverrides {
         blocks: Some(vec![2, 2]),
         stem: Some(arch::Stem::Cifar),
         block: Some(arch::BlockKind::Res2),
         planes: Some(16),
         width: Some(64),
         scale: Some(scale),
-        ..ModelWords::default()
+        ..ModelOverrides::default()
     };
     net(words, Input::square(32, 10))
 }

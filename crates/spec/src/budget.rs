@@ -2,7 +2,7 @@
 //! which the arm's cost comes nearest to a reference network's.
 
 use crate::{SpecError, Value};
-use arch::{ModelSpec, ModelWords};
+use arch::{ModelOverrides, ModelSpec};
 use serde::{Deserialize, Serialize};
 
 /// What is to be equal.
@@ -75,7 +75,7 @@ impl Asked {
     }
 
     /// With the network that it refers to; `base` is the experiment's.
-    pub fn resolve(self, base: &ModelWords) -> Result<Budget, SpecError> {
+    pub fn resolve(self, base: &ModelOverrides) -> Result<Budget, SpecError> {
         let words = match &self.of {
             None => base.clone(),
             Some(name) => arch::zoo::find(name)?.words.clone(),
@@ -124,7 +124,7 @@ impl Open {
             Open::Cardinality => model.cardinality = value,
             Open::Planes => model.planes = value,
             Open::Depth => {
-                let words = ModelWords { depth: Some(value), ..family_words(&model) };
+                let words = ModelOverrides { depth: Some(value), ..family_words(&model) };
                 model.blocks = words.resolve().ok()?.0.blocks;
             }
         }
@@ -134,8 +134,8 @@ impl Open {
 }
 
 /// What decides which depths there are.
-fn family_words(model: &ModelSpec) -> ModelWords {
-    ModelWords { family: Some(model.family), stem: Some(model.stem), ..ModelWords::default() }
+fn family_words(model: &ModelSpec) -> ModelOverrides {
+    ModelOverrides { family: Some(model.family), stem: Some(model.stem), ..ModelOverrides::default() }
 }
 
 #[cfg(test)]
@@ -154,12 +154,13 @@ mod tests {
         assert!(read("model.width", "match:flops").unwrap_err().help.contains("match:macs"));
         assert!(read("train.epochs", "match:macs").unwrap_err().cause.contains("train.epochs"));
         let asked = read("model.width", "match:macs@resnet5").unwrap().unwrap();
-        assert!(asked.resolve(&ModelWords::default()).is_err());
+        assert!(asked.resolve(&ModelOverrides::default()).is_err());
     }
 
     #[test]
     fn depths_are_those_of_the_family() {
-        let (cifar, _) = ModelWords { stem: Some(arch::Stem::Cifar), ..ModelWords::default() }.resolve().unwrap();
+        let (cifar, _) =
+            ModelOverrides { stem: Some(arch::Stem::Cifar), ..ModelOverrides::default() }.resolve().unwrap();
         assert_eq!(Open::Depth.set(&cifar, 38).unwrap().blocks, [4, 4, 4]);
         assert_eq!(Open::Depth.set(&cifar, 39), None);
     }

@@ -2,7 +2,7 @@
 
 use crate::{DataSpec, EarlyStop, ExecutorSpec, InitSpec, Seeds, TrainSpec};
 use crate::{SpecError, Value, known, yaml};
-use arch::ModelWords;
+use arch::ModelOverrides;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct Experiment {
     pub description: String,
     /// The base network.
     #[serde(default)]
-    pub model: ModelWords,
+    pub model: ModelOverrides,
     /// Where weights start.
     #[serde(default)]
     pub init: InitSpec,
@@ -145,7 +145,7 @@ pub fn explain(e: &serde_yaml::Error) -> SpecError {
     let text =
         text.replace("expected usize", "expected a whole number").replace("expected u64", "expected a whole number");
     let text =
-        text.replace("expected f64", "expected a number").replace("expected struct ModelWords", "expected fields");
+        text.replace("expected f64", "expected a number").replace("expected struct ModelOverrides", "expected fields");
     let text = text.replace("unit value", "nothing").replace("expected a boolean", "expected true or false");
     let text = text.replace("expected a YAML mapping", "expected names with values, e.g. {scale: [2, 4]}");
     let text = text.replace("expected a string", "expected text");

@@ -3,7 +3,7 @@
 
 use crate::TrialSpec;
 use crate::{DataSpec, InitSpec, TrainSpec};
-use arch::{BlockKind, Family, ModelSpec, ModelWords};
+use arch::{BlockKind, Family, ModelOverrides, ModelSpec};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -53,7 +53,7 @@ pub fn readable(model: &ModelSpec) -> String {
 /// The parts of `spec` that differ from the defaults, as nested maps.
 pub fn differences(spec: &TrialSpec) -> Map<String, Value> {
     // The empty words are the family's default network; they cannot fail to resolve.
-    let model = ModelWords::default().resolve().map(|(model, _)| json!(model)).unwrap_or_default();
+    let model = ModelOverrides::default().resolve().map(|(model, _)| json!(model)).unwrap_or_default();
     let defaults = json!({"model": model, "init": InitSpec::default(), "data": DataSpec::default(), "train": TrainSpec::default()});
     match prune(json!(spec), Some(&defaults)) {
         Some(Value::Object(map)) => map,

@@ -178,7 +178,7 @@ pub(crate) mod tests {
 
     /// A trial that was planned and not started.
     pub fn row(id: &str, seed: u64) -> TrialRow {
-        let model = arch::ModelWords::default().resolve().unwrap().0;
+        let model = arch::ModelOverrides::default().resolve().unwrap().0;
         let spec = TrialSpec {
             model,
             init: InitSpec::default(),

@@ -13,7 +13,7 @@ use store::{
 };
 
 fn planned(id: &str, seed: u64) -> PlannedTrial {
-    let model = arch::ModelWords::default().resolve().unwrap().0;
+    let model = arch::ModelOverrides::default().resolve().unwrap().0;
     let (init, data, train) = (InitSpec::default(), DataSpec::default(), TrainSpec::default());
     let mut fields = json!(TrialSpec { model, init, data, train, seed });
     let more = json!({

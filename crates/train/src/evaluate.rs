@@ -228,7 +228,7 @@ mod tests {
         let labels = (0..600).map(|i| i % 10).collect();
         let images = Images { channels: 1, height: 8, width: 8, pixels: pixels.into(), labels };
         let words = r#"{"stem": "cifar", "depth": 11, "planes": 8, "width": 26, "scale": 2}"#;
-        let words: arch::ModelWords = serde_json::from_str(words).unwrap();
+        let words: arch::ModelOverrides = serde_json::from_str(words).unwrap();
         let input = arch::Input { channels: 1, height: 8, width: 8, classes: 10 };
         let graph = arch::build(&words.resolve().unwrap().0, input).unwrap();
         let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };

@@ -4,7 +4,7 @@ use crate::args::ModelArgs;
 use crate::failure::Failure;
 use crate::network::{Words, published_input};
 use crate::print;
-use arch::{Cost, Graph, Input, ModelSpec, ModelWords, zoo};
+use arch::{Cost, Graph, Input, ModelOverrides, ModelSpec, zoo};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -54,7 +54,7 @@ pub fn run(args: &ModelArgs) -> Result<u8, Failure> {
 }
 
 /// A bare name and `field=value` words, as one.
-fn words(words: &[String]) -> Result<(String, ModelWords), Failure> {
+fn words(words: &[String]) -> Result<(String, ModelOverrides), Failure> {
     let split = Words::split(words, &[])?;
     let words = split.model()?;
     let (model, _) = words.resolve()?;
@@ -62,7 +62,7 @@ fn words(words: &[String]) -> Result<(String, ModelWords), Failure> {
 }
 
 /// The published size and classes, the stem's usual ones otherwise, then the flags.
-fn input(args: &ModelArgs, words: &ModelWords) -> Result<Input, Failure> {
+fn input(args: &ModelArgs, words: &ModelOverrides) -> Result<Input, Failure> {
     let published = published_input(words)?;
     let size = args.size.unwrap_or(published.height);
     let channels = args.channels.unwrap_or(published.channels);
@@ -73,7 +73,7 @@ fn input(args: &ModelArgs, words: &ModelWords) -> Result<Input, Failure> {
     Ok(Input { channels, height: size, width: size, classes })
 }
 
-fn describe(name: &str, words: &ModelWords, input: Input) -> Result<Description, Failure> {
+fn describe(name: &str, words: &ModelOverrides, input: Input) -> Result<Description, Failure> {
     let (model, notes) = words.resolve()?;
     let graph = arch::build(&model, input)?;
     let Cost { parameters, macs, activations, .. } = arch::cost(&graph);

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::network::published_input;
 use crate::print;
 use crate::{effective, fields, named};
-use arch::{Graph, Input, ModelWords, NodeId};
+use arch::{Graph, Input, ModelOverrides, NodeId};
 use explain::{Options, Sign};
 use rf::paths::share_within;
 use rf::productive::{Productivity, layers};
@@ -207,7 +207,7 @@ fn with(
 }
 
 fn network(args: &RfArgs, coordinates: Vec<(String, String)>, map: Mapping) -> Result<Asked, Failure> {
-    let words_of_model: ModelWords =
+    let words_of_model: ModelOverrides =
         serde_yaml::from_value(Value::Mapping(map)).map_err(|e| Failure::from(spec::experiment::explain(&e)))?;
     let (model, _) = words_of_model.resolve()?;
     let published = published_input(&words_of_model)?;

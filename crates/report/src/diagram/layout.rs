@@ -224,10 +224,10 @@ fn words(op: &Op, channels: usize) -> (Kind, Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arch::{Input, ModelWords, build, zoo};
+    use arch::{Input, ModelOverrides, build, zoo};
 
     fn of(zoo: &str) -> Vec<Block> {
-        let words = ModelWords { zoo: Some(zoo.to_owned()), ..ModelWords::default() };
+        let words = ModelOverrides { zoo: Some(zoo.to_owned()), ..ModelOverrides::default() };
         blocks(&build(&words.resolve().unwrap().0, Input::square(224, 10)).unwrap())
     }
 

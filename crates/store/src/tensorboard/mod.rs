@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(names.len(), found.len(), "each name stands once: {found:?}");
 
         trial.spec.model =
-            arch::ModelWords { family: Some(arch::Family::Dla), ..Default::default() }.resolve().unwrap().0;
+            arch::ModelOverrides { family: Some(arch::Family::Dla), ..Default::default() }.resolve().unwrap().0;
         assert!(hparams_of(&trial).iter().all(|(name, _)| name != "depth"));
     }
 }

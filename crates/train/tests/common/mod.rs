@@ -10,7 +10,7 @@ use tch::Device;
 use train::Options;
 
 pub fn trial(train: TrainSpec) -> PlannedTrial {
-    let words: arch::ModelWords = serde_json::from_value(serde_json::json!({
+    let words: arch::ModelOverrides = serde_json::from_value(serde_json::json!({
         "stem": "cifar", "stem_stride": 2, "depth": 11, "planes": 8, "width": 26, "scale": 3
     }))
     .unwrap();
