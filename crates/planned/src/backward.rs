@@ -2,7 +2,7 @@
 //! to by the others; which is which is known now, so that nothing is zeroed first.
 
 use crate::places::Place;
-use crate::program::{Added, From, Instr, Into, Last, Program, copied, is_image};
+use crate::program::{Added, GradientSource, GradientTarget, Instr, Last, Program, copied, is_image};
 use crate::units::Unit;
 use arch::{Graph, NodeId, Op};
 
@@ -20,7 +20,7 @@ impl Gradients {
 
     /// Where a contribution to this value's gradient goes; channels of it that nobody has written are zeroed first if
     /// others have been.
-    fn contribute(&mut self, value: Place, instrs: &mut Vec<Instr>) -> Into {
+    fn contribute(&mut self, value: Place, instrs: &mut Vec<Instr>) -> GradientTarget {
         let range = value.start..value.start + value.shape.channels;
         let written = &mut self.written[value.buffer][range];
         let add = written.iter().any(|w| *w);
@@ -29,7 +29,7 @@ impl Gradients {
         } else {
             written.fill(true);
         }
-        Into { to: self.place(value), add }
+        GradientTarget { to: self.place(value), add }
     }
 
     /// The gradient of a value whose readers have all been; what none has written is zero.
@@ -72,7 +72,7 @@ pub fn add(program: &mut Program, graph: &Graph, units: &[Unit]) {
                 let id = program.convs.iter().position(|conv| conv.node == *node).expect("every conv is registered");
                 if !program.norms.iter().any(|norm| norm.conv == Some(id)) {
                     let of = gradients.complete(program.at(*node), &mut instrs);
-                    let from = From { of, norm: None };
+                    let from = GradientSource { of, norm: None };
                     let back = conv(program, &mut gradients, id, from, &mut instrs);
                     instrs.push(back);
                 }
@@ -112,25 +112,31 @@ fn norm(program: &Program, graph: &Graph, gradients: &mut Gradients, normalise: 
     }
     for norm in norms {
         let back = match program.norms[norm].conv {
-            Some(id) => conv(program, gradients, id, From { of, norm: Some(norm) }, instrs),
+            Some(id) => conv(program, gradients, id, GradientSource { of, norm: Some(norm) }, instrs),
             None if is_image(&program.norms[norm].x) => continue,
             None => {
                 let into = gradients.contribute(program.norms[norm].x, instrs);
-                Instr::NormBack { from: From { of, norm: Some(norm) }, into }
+                Instr::NormBack { from: GradientSource { of, norm: Some(norm) }, into }
             }
         };
         instrs.push(back);
     }
 }
 
-fn conv(program: &Program, gradients: &mut Gradients, id: usize, from: From, instrs: &mut Vec<Instr>) -> Instr {
+fn conv(
+    program: &Program,
+    gradients: &mut Gradients,
+    id: usize,
+    from: GradientSource,
+    instrs: &mut Vec<Instr>,
+) -> Instr {
     let inputs = program.forward.iter().find_map(|instr| match instr {
         Instr::Conv { conv, inputs, .. } if *conv == id => Some(inputs.clone()),
         _ => None,
     });
     let inputs = inputs.expect("every conv runs forward");
     let reached = inputs.iter().filter(|input| !is_image(input));
-    let into: Vec<Into> = reached.map(|input| gradients.contribute(*input, instrs)).collect();
+    let into: Vec<GradientTarget> = reached.map(|input| gradients.contribute(*input, instrs)).collect();
     Instr::ConvBack { conv: id, from, inputs, last: vec![Vec::new(); into.len()], into }
 }
 
@@ -203,7 +209,7 @@ fn single(program: &Program, graph: &Graph, gradients: &mut Gradients, id: NodeI
     }
 }
 
-fn one_input(program: &Program, graph: &Graph, id: NodeId, from: Place, into: Into) -> Instr {
+fn one_input(program: &Program, graph: &Graph, id: NodeId, from: Place, into: GradientTarget) -> Instr {
     let (result, input) = (program.at(id), program.at(graph.node(id).inputs[0]));
     match graph.node(id).op {
         Op::Relu => Instr::ReluBack { from, result, into },

@@ -2,7 +2,7 @@
 
 use crate::memory::Need;
 use crate::places::{IMAGES, Place};
-use crate::program::{Added, From, Instr, Last, Program};
+use crate::program::{Added, GradientSource, Instr, Last, Program};
 use crate::segments::Segment;
 use std::ops::Range;
 
@@ -47,7 +47,8 @@ pub fn needs(program: &Program, segments: &[Segment], local: &[Option<usize>], i
 /// The places that an instruction reads or writes.
 pub fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
     let x = |norm: &usize| program.norms[*norm].x;
-    let from = |from: &From| std::iter::once(from.of).chain(from.norm.as_ref().map(x)).collect::<Vec<Place>>();
+    let from =
+        |from: &GradientSource| std::iter::once(from.of).chain(from.norm.as_ref().map(x)).collect::<Vec<Place>>();
     let last = |last: &Last| [last.of, x(&last.norm)].into_iter().chain(last.relu).collect::<Vec<Place>>();
     match instr {
         Instr::Statistics { .. } | Instr::NormTerms { .. } => Vec::new(),

@@ -53,7 +53,7 @@ pub struct NormOf {
 
 /// Where a gradient comes from: that of a unit's result, which its ReLU has masked, through its norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct From {
+pub struct GradientSource {
     /// Gradient of the result.
     pub of: Place,
     /// The norm, if any.
@@ -62,7 +62,7 @@ pub struct From {
 
 /// Where a gradient goes, and whether it is added to what is there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Into {
+pub struct GradientTarget {
     #[allow(missing_docs)]
     pub to: Place,
     #[allow(missing_docs)]
@@ -153,7 +153,7 @@ pub enum Instr {
     },
     Copy {
         from: Place,
-        into: Into,
+        into: GradientTarget,
     },
     Linear {
         state: usize,
@@ -172,48 +172,48 @@ pub enum Instr {
     },
     /// A gradient through a norm to what it reads, which is no convolution's result.
     NormBack {
-        from: From,
-        into: Into,
+        from: GradientSource,
+        into: GradientTarget,
     },
     ReluBack {
         from: Place,
         result: Place,
-        into: Into,
+        into: GradientTarget,
     },
     ConvBack {
         conv: ConvId,
-        from: From,
+        from: GradientSource,
         inputs: Vec<Place>,
-        into: Vec<Into>,
+        into: Vec<GradientTarget>,
         /// For each of these gradients: what `NormSums` would do with channels that are complete with this.
         last: Vec<Vec<Last>>,
     },
     PoolBack {
         pool: PoolId,
         from: Place,
-        into: Into,
+        into: GradientTarget,
     },
     GlobalPoolBack {
         from: Place,
-        into: Into,
+        into: GradientTarget,
     },
     SigmoidBack {
         from: Place,
         result: Place,
-        into: Into,
+        into: GradientTarget,
     },
     GateBack {
         from: Place,
         x: Place,
         gate: Place,
-        into_x: Into,
-        into_gate: Into,
+        into_x: GradientTarget,
+        into_gate: GradientTarget,
     },
     LinearBack {
         state: usize,
         from: Place,
         input: Place,
-        into: Into,
+        into: GradientTarget,
     },
 }
 
@@ -370,7 +370,7 @@ impl Program {
     fn concat(&mut self, graph: &Graph, id: NodeId) -> Instr {
         let mut copies: Vec<Instr> = copied(self, graph, id)
             .into_iter()
-            .map(|(from, to)| Instr::Copy { from, into: Into { to, add: false } })
+            .map(|(from, to)| Instr::Copy { from, into: GradientTarget { to, add: false } })
             .collect();
         let last = copies.pop().unwrap_or(Instr::Add { from: Vec::new(), to: self.at(id) });
         self.forward.extend(copies);

@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::norms::{Affine, Sums, moments};
 use crate::places::Place;
-use crate::program::{Added, From, Last, NormId};
+use crate::program::{Added, GradientSource, Last, NormId};
 use kernels::norm::{self, Residual};
 use kernels::{Gradient, NormBackward, Real, View};
 use std::ops::Range;
@@ -93,7 +93,7 @@ impl<'a, T: Real> Worker<'a, T> {
         unsafe { norm::normalise(x, scale, shift, residual, relu, self.view(out), self.images.clone()) };
     }
 
-    pub(super) fn gradient(&self, from: From) -> Gradient<'_, T> {
+    pub(super) fn gradient(&self, from: GradientSource) -> Gradient<'_, T> {
         let constants = &self.own.constants;
         let norm = from.norm.map(|norm| {
             let range = self.channels(norm);

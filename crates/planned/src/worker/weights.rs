@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::linear;
 use crate::places::Place;
-use crate::program::{ConvId, From, Into, Last, NormId, Then};
+use crate::program::{ConvId, GradientSource, GradientTarget, Last, NormId, Then};
 use kernels::{Epilogue, InputGradient, Part, Real, View, norm};
 use std::ops::Range;
 
@@ -79,7 +79,14 @@ impl<'a, T: Real> Worker<'a, T> {
         unsafe { kernel.infer(packed, &inputs, out, &epilogue, images, &mut self.own.scratch, self.share) }
     }
 
-    pub(super) fn conv_back(&mut self, conv: ConvId, from: From, inputs: &[Place], into: &[Into], last: &[Vec<Last>]) {
+    pub(super) fn conv_back(
+        &mut self,
+        conv: ConvId,
+        from: GradientSource,
+        inputs: &[Place],
+        into: &[GradientTarget],
+        last: &[Vec<Last>],
+    ) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
         let packed = if into.is_empty() { &[] } else { self.packed() };
         let weights = self.partial(of.weight);
@@ -122,7 +129,7 @@ impl<'a, T: Real> Worker<'a, T> {
         last.iter().map(view).collect()
     }
 
-    pub(super) fn linear_back(&mut self, state: usize, from: Place, input: Place, into: Into) {
+    pub(super) fn linear_back(&mut self, state: usize, from: Place, input: Place, into: GradientTarget) {
         let outputs = from.shape.channels;
         let (x, dy) = (self.rows(input), self.rows(from));
         linear::input_gradient(dy, self.value(state), outputs, self.rows(into.to), into.add);
