@@ -3,7 +3,7 @@
 
 use crate::norms::{Affine, Constants};
 use crate::places::IMAGES;
-use crate::program::{Added, Instr, NormId, NormOf, Program, Then};
+use crate::program::{Added, EpilogueOf, Instr, NormId, NormOf, Program};
 use crate::segments;
 use crate::step::{Planned, State};
 use crate::units::{Residual, Unit, own_conv, units};
@@ -123,7 +123,7 @@ fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
                 _ = builder.inputs.insert(*node, inputs.clone())
             }
             Unit::Conv { node, inputs } => {
-                builder.conv(*node, inputs, None, Then { residual: None, relu: false }, *node)
+                builder.conv(*node, inputs, None, EpilogueOf { residual: None, relu: false }, *node)
             }
             Unit::Norm { norm, residual, relu, out } => builder.norm(*norm, *residual, *relu, *out),
             Unit::Single(node) => {
@@ -144,7 +144,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn conv(&mut self, node: NodeId, inputs: &[NodeId], norm: Option<NodeId>, then: Then, out: NodeId) {
+    fn conv(&mut self, node: NodeId, inputs: &[NodeId], norm: Option<NodeId>, then: EpilogueOf, out: NodeId) {
         let mut instr = self.program.conv(self.graph, node, inputs);
         if let Instr::Conv { then: at, out: to, .. } = &mut instr {
             (*at, *to) = (Some(then), self.program.at(out));
@@ -159,7 +159,7 @@ impl Builder<'_> {
             // The other branch's convolution leaves its norm's result where it would leave its own.
             Residual::Norm(other) => match self.own(other) {
                 Some((conv, inputs)) => {
-                    self.conv(conv, &inputs, Some(other), Then { residual: None, relu: false }, conv);
+                    self.conv(conv, &inputs, Some(other), EpilogueOf { residual: None, relu: false }, conv);
                     Added::Value(self.program.at(conv))
                 }
                 None => Added::Norm(self.register(other)),
@@ -168,11 +168,11 @@ impl Builder<'_> {
         match (self.own(norm), added) {
             (Some((conv, inputs)), None | Some(Added::Value(_))) => {
                 let residual = added.and_then(|added| if let Added::Value(place) = added { Some(place) } else { None });
-                self.conv(conv, &inputs, Some(norm), Then { residual, relu }, out);
+                self.conv(conv, &inputs, Some(norm), EpilogueOf { residual, relu }, out);
             }
             (own, added) => {
                 if let Some((conv, inputs)) = own {
-                    self.conv(conv, &inputs, None, Then { residual: None, relu: false }, conv);
+                    self.conv(conv, &inputs, None, EpilogueOf { residual: None, relu: false }, conv);
                 }
                 let (norm, out) = (self.register(norm), self.program.at(out));
                 self.program.forward.push(Instr::Normalise { norm, added, relu, out });

@@ -94,7 +94,7 @@ pub enum Added {
 /// What follows a convolution with a batch norm folded into it: `relu(convolution + bias + residual)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
-pub struct Then {
+pub struct EpilogueOf {
     pub residual: Option<Place>,
     pub relu: bool,
 }
@@ -109,7 +109,7 @@ pub enum Instr {
         out: Place,
         sums: Option<NormId>,
         /// In an inference: what is done with the result as it leaves.
-        then: Option<Then>,
+        then: Option<EpilogueOf>,
     },
     /// Sums of what a norm reads, where no convolution has taken them on the way.
     Sums {

@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::linear;
 use crate::places::Place;
-use crate::program::{ConvId, GradientSource, GradientTarget, Last, NormId, Then};
+use crate::program::{ConvId, EpilogueOf, GradientSource, GradientTarget, Last, NormId};
 use kernels::{Epilogue, InputGradient, Part, Real, View, norm};
 use std::ops::Range;
 
@@ -69,7 +69,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// A convolution whose weights lie packed, with a batch norm in them.
-    pub(super) fn folded_conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, then: Then) {
+    pub(super) fn folded_conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, then: EpilogueOf) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
         let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
         let bias = of.bias.map(|bias| self.value(bias));
