@@ -7,7 +7,7 @@
 use crate::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
-use crate::conv::{fill, finish, tile};
+use crate::conv::{epilogue, fill, tile};
 use crate::pool::rows;
 use crate::real::{Plain, Real, Simd};
 use crate::{norm, pointwise, sgd};
@@ -30,9 +30,9 @@ pub(crate) struct Kernels<T: 'static> {
     pub fill: [Run<fill::Fill<T>>; fill::KINDS],
     /// `ONE` and `SUM`.
     pub comb: [Run<fill::Comb<T>>; 2],
-    pub finish: [Run<finish::Finish<T>>; finish::MODES],
+    pub finish: [Run<epilogue::TileEpilogue<T>>; epilogue::MODES],
     /// `STORE` and `ADD`.
-    pub spread: [Run<finish::Spread<T>>; 2],
+    pub spread: [Run<epilogue::Spread<T>>; 2],
     pub sums: Run<norm::Sums<T>>,
     pub normalise: [Run<norm::Normalise<T>>; 2],
     pub backward_sums: [Run<norm::BackwardSums<T>>; 2],
@@ -109,7 +109,7 @@ compile!(transposes, tile::transpose, (), tile::Transpose<T>, both);
 // What sweeps over planes takes the longer vectors everywhere, but for this one.
 compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
 compile!(fills, fill::fill, (KIND), fill::Fill<T>, Avx512);
-compile!(finishes, finish::finish, (MODE), finish::Finish<T>, Avx512);
+compile!(finishes, epilogue::finish, (MODE), epilogue::TileEpilogue<T>, Avx512);
 compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
 compile!(normalises, norm::normalise_plane, (RESIDUAL), norm::Normalise<T>, Avx512);
 compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>, Avx512);
@@ -118,7 +118,7 @@ compile!(relus, pointwise::relu_plane, (), pointwise::Copy<T>, Avx512);
 compile!(scales, pointwise::scale_plane, (ADD), pointwise::Copy<T>, Avx512);
 compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, Avx512);
 compile!(sgds, sgd::step, (), sgd::Flat<T>, Avx512);
-compile!(spreads, finish::spread, (MODE), finish::Spread<T>, Avx512);
+compile!(spreads, epilogue::spread, (MODE), epilogue::Spread<T>, Avx512);
 compile!(pool_places, rows::places, (), rows::Places<T>, Avx512);
 // These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
 compile!(pool_rows, rows::sum, (), rows::Sum<T>);
@@ -167,14 +167,14 @@ macro_rules! table {
             ],
             comb: [combs::$which::<$t, { fill::ONE }>, combs::$which::<$t, { fill::SUM }>],
             finish: [
-                finishes::$which::<$t, { finish::STORE }>,
-                finishes::$which::<$t, { finish::ADD }>,
-                finishes::$which::<$t, { finish::SUMS }>,
-                finishes::$which::<$t, { finish::EXTRA }>,
-                finishes::$which::<$t, { finish::LAST_STORE }>,
-                finishes::$which::<$t, { finish::LAST_ADD }>,
+                finishes::$which::<$t, { epilogue::STORE }>,
+                finishes::$which::<$t, { epilogue::ADD }>,
+                finishes::$which::<$t, { epilogue::SUMS }>,
+                finishes::$which::<$t, { epilogue::EXTRA }>,
+                finishes::$which::<$t, { epilogue::LAST_STORE }>,
+                finishes::$which::<$t, { epilogue::LAST_ADD }>,
             ],
-            spread: [spreads::$which::<$t, { finish::STORE }>, spreads::$which::<$t, { finish::ADD }>],
+            spread: [spreads::$which::<$t, { epilogue::STORE }>, spreads::$which::<$t, { epilogue::ADD }>],
             sums: norm_sums::$which::<$t>,
             normalise: [normalises::$which::<$t, 0>, normalises::$which::<$t, 1>],
             backward_sums: [norm_backward::$which::<$t, 0>, norm_backward::$which::<$t, 1>],

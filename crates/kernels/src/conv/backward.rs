@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::epilogue::{ADD, LAST_ADD, LAST_STORE, STORE, Spread, TileEpilogue};
 use super::fill::{NORM, ONE, Source};
-use super::finish::{ADD, Finish, LAST_ADD, LAST_STORE, STORE, Spread};
 use super::forward::Part;
 use super::layout::skip;
 use super::panel::{Piece, aligned, fill_channel, pieces, runs};
@@ -269,7 +269,7 @@ unsafe fn leave<T: Real>(
         let (bias, residual, relu) = (T::ZERO, none, false);
         let (gate, x, mean) = (none, none, T::ZERO);
         let mut finish =
-            Finish { from, pitch, rows, cols, into, room, bias, residual, relu, gate, x, mean, sums, ahead };
+            TileEpilogue { from, pitch, rows, cols, into, room, bias, residual, relu, gate, x, mean, sums, ahead };
         let mut mode = if gradient.add { ADD } else { STORE };
         if let Some(last) = gradient.last.iter().find(|last| last.channels.contains(&channel)) {
             let of = channel - last.channels.start;

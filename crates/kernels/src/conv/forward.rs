@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ConvPlan;
-use super::finish::{EXTRA, Finish, STORE, SUMS};
+use super::epilogue::{EXTRA, STORE, SUMS, TileEpilogue};
 use super::panel::{Piece, aligned, fill_channel, pieces, runs, sum_of};
 use super::product::Block;
 use crate::real::Real;
@@ -40,7 +40,7 @@ pub struct Epilogue<'a, T> {
 }
 
 /// How results leave, and which of them are computed.
-struct Leave<'a, T> {
+struct Output<'a, T> {
     mode: usize,
     epilogue: Epilogue<'a, T>,
     sums: Option<&'a mut [f64]>,
@@ -66,7 +66,7 @@ impl ConvPlan {
         let mode = if sums.is_some() { SUMS } else { STORE };
         let epilogue = Epilogue { bias: None, residual: None, relu: false };
         // SAFETY: the caller's promise.
-        unsafe { self.run(packed, inputs, out, images, scratch, Leave { mode, epilogue, sums, part: Part::WHOLE }) }
+        unsafe { self.run(packed, inputs, out, images, scratch, Output { mode, epilogue, sums, part: Part::WHOLE }) }
     }
 
     /// As [`ConvPlan::forward`], with what follows in an inference, and of all results a thread's `part`.
@@ -88,7 +88,14 @@ impl ConvPlan {
         assert!(epilogue.residual.is_none_or(|residual| residual.same_shape(&out)));
         // SAFETY: the caller's promise.
         unsafe {
-            self.run(packed, inputs, out, images, scratch, Leave { mode: EXTRA, epilogue: *epilogue, sums: None, part })
+            self.run(
+                packed,
+                inputs,
+                out,
+                images,
+                scratch,
+                Output { mode: EXTRA, epilogue: *epilogue, sums: None, part },
+            )
         }
     }
 
@@ -99,7 +106,7 @@ impl ConvPlan {
         out: View<T>,
         images: Range<usize>,
         scratch: &mut [T],
-        mut leave: Leave<T>,
+        mut leave: Output<T>,
     ) {
         let (shape, layout) = (&self.shape, &self.layout);
         assert_eq!(packed.len(), self.packed_len());
@@ -152,7 +159,7 @@ impl ConvPlan {
         blocks: &[Block],
         results: *const T,
         out: View<T>,
-        leave: &mut Leave<T>,
+        leave: &mut Output<T>,
     ) {
         let (layout, kernels) = (&self.layout, T::kernels());
         let rows = piece.rows.end.min(layout.forward.rows) - piece.rows.start;
@@ -174,7 +181,7 @@ impl ConvPlan {
                 });
                 // SAFETY: results of this row lie in its plane; views are the caller's promise.
                 unsafe {
-                    let finish = Finish {
+                    let finish = TileEpilogue {
                         from: results.add(row * layout.plane + i * layout.span),
                         pitch,
                         rows,

@@ -9,8 +9,8 @@
 //! - `forward`, `backward`, `weights`: the three products of a convolution
 
 pub(crate) mod backward;
+pub(crate) mod epilogue;
 pub(crate) mod fill;
-pub(crate) mod finish;
 mod forward;
 pub(crate) mod layout;
 pub(crate) mod panel;

@@ -21,7 +21,7 @@ pub(crate) const MODES: usize = 6;
 const SHORT: usize = 32;
 
 /// `rows` rows of `cols` results of one plane.
-pub(crate) struct Finish<T> {
+pub(crate) struct TileEpilogue<T> {
     pub from: *const T,
     /// Elements between rows of results; the plane has none between its own.
     pub pitch: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Finish<T> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &Finish<T>) {
+pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &TileEpilogue<T>) {
     let is_last = MODE == LAST_STORE || MODE == LAST_ADD;
     let mut sum = [0.0, 0.0];
     // SAFETY: the caller's pointers cover the rows; whole vectors are written where the plane has room, in rising order,
