@@ -1,7 +1,7 @@
 //! The backward half of the program. Every gradient has one place, written by the first reader that comes round and added
 //! to by the others; which is which is known now, so that nothing is zeroed first.
 
-use crate::places::Place;
+use crate::allocation::BufferSlice;
 use crate::program::{Added, GradientSource, GradientTarget, Instr, Last, Program, copied, is_image};
 use crate::units::Unit;
 use arch::{Graph, NodeId, Op};
@@ -14,13 +14,13 @@ struct Gradients {
 }
 
 impl Gradients {
-    fn place(&self, value: Place) -> Place {
+    fn place(&self, value: BufferSlice) -> BufferSlice {
         value.in_buffer(self.first + value.buffer)
     }
 
     /// Where a contribution to this value's gradient goes; channels of it that nobody has written are zeroed first if
     /// others have been.
-    fn contribute(&mut self, value: Place, instrs: &mut Vec<Instr>) -> GradientTarget {
+    fn contribute(&mut self, value: BufferSlice, instrs: &mut Vec<Instr>) -> GradientTarget {
         let range = value.start..value.start + value.shape.channels;
         let written = &mut self.written[value.buffer][range];
         let add = written.iter().any(|w| *w);
@@ -33,11 +33,11 @@ impl Gradients {
     }
 
     /// The gradient of a value whose readers have all been; what none has written is zero.
-    fn complete(&mut self, value: Place, instrs: &mut Vec<Instr>) -> Place {
+    fn complete(&mut self, value: BufferSlice, instrs: &mut Vec<Instr>) -> BufferSlice {
         for channel in value.start..value.start + value.shape.channels {
             if !std::mem::replace(&mut self.written[value.buffer][channel], true) {
                 let shape = arch::Shape { channels: 1, ..value.shape };
-                let of = self.place(Place { start: channel, shape, ..value });
+                let of = self.place(BufferSlice { start: channel, shape, ..value });
                 match instrs.last_mut() {
                     Some(Instr::Zero { place })
                         if place.buffer == of.buffer && place.start + place.shape.channels == channel =>
@@ -83,7 +83,7 @@ pub fn add(program: &mut Program, graph: &Graph, units: &[Unit]) {
     program.backward = instrs;
 }
 
-fn is_normalise_to(instr: &Instr, place: Place) -> bool {
+fn is_normalise_to(instr: &Instr, place: BufferSlice) -> bool {
     matches!(instr, Instr::Normalise { out, .. } if *out == place)
 }
 
@@ -144,7 +144,7 @@ fn conv(
 /// by an instruction of their own.
 fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) {
     let channels = whole.of.shape.channels;
-    let written: Vec<Vec<Place>> = instrs.iter().map(crate::lives::gradients_written).collect();
+    let written: Vec<Vec<BufferSlice>> = instrs.iter().map(crate::lives::gradients_written).collect();
     let writers: Vec<Option<(usize, usize)>> = (0..channels)
         .map(|channel| last_writer(&written, whole.of.buffer, whole.of.start + channel))
         .map(|writer| writer.filter(|(at, _)| whole.relu.is_some() && can_go_on(program, graph, &instrs[*at])))
@@ -152,7 +152,7 @@ fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) 
     let mut first = 0;
     for same in writers.chunk_by(|a, b| a == b) {
         let shape = arch::Shape { channels: same.len(), ..whole.of.shape };
-        let part = |place: Place| place.part(first, shape);
+        let part = |place: BufferSlice| place.part(first, shape);
         let part = Last { first, of: part(whole.of), relu: whole.relu.map(part), ..whole };
         match same[0].map(|(at, into)| (&mut instrs[at], into)) {
             Some((Instr::ConvBack { last, .. }, into)) => last[into].push(part),
@@ -163,9 +163,10 @@ fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) 
 }
 
 /// The last instruction that wrote to this channel of a gradient, and which of its gradients that is.
-fn last_writer(written: &[Vec<Place>], buffer: usize, channel: usize) -> Option<(usize, usize)> {
-    let is_there =
-        |place: &Place| place.buffer == buffer && (place.start..place.start + place.shape.channels).contains(&channel);
+fn last_writer(written: &[Vec<BufferSlice>], buffer: usize, channel: usize) -> Option<(usize, usize)> {
+    let is_there = |place: &BufferSlice| {
+        place.buffer == buffer && (place.start..place.start + place.shape.channels).contains(&channel)
+    };
     written.iter().enumerate().rev().find_map(|(at, places)| Some((at, places.iter().rposition(is_there)?)))
 }
 
@@ -209,7 +210,7 @@ fn single(program: &Program, graph: &Graph, gradients: &mut Gradients, id: NodeI
     }
 }
 
-fn one_input(program: &Program, graph: &Graph, id: NodeId, from: Place, into: GradientTarget) -> Instr {
+fn one_input(program: &Program, graph: &Graph, id: NodeId, from: BufferSlice, into: GradientTarget) -> Instr {
     let (result, input) = (program.at(id), program.at(graph.node(id).inputs[0]));
     match graph.node(id).op {
         Op::Relu => Instr::ReluBack { from, result, into },

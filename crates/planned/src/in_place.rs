@@ -1,8 +1,8 @@
 //! A gradient passes an addition unchanged. Where its last reader comes before anyone adds to the copy, the copy is the
 //! same memory and costs nothing: so it is along the residual connections of a stage.
 
+use crate::allocation::BufferSlice;
 use crate::lives::touched;
-use crate::places::Place;
 use crate::program::{Instr, Program};
 
 /// Takes out the copies that need not be made, and notes which buffers are one.
@@ -16,7 +16,7 @@ pub fn share(program: &mut Program) {
     let mut spared = vec![false; touches.len()];
     for (i, instr) in program.backward.iter().enumerate() {
         let Instr::Copy { from, into } = instr else { continue };
-        let is_whole = |place: &Place| place.shape == program.buffers[place.buffer];
+        let is_whole = |place: &BufferSlice| place.shape == program.buffers[place.buffer];
         let touch = |buffer: usize| move |touches: &Vec<usize>| touches.contains(&buffer);
         let last_read = touches.iter().rposition(touch(from.buffer));
         let next_written = touches[i + 1..].iter().position(touch(into.to.buffer)).map(|after| i + 1 + after);
@@ -44,7 +44,7 @@ mod tests {
         let shared = program.memory_of.iter().enumerate().filter(|(buffer, memory)| buffer != *memory).count();
         // All blocks but the first of each of four stages.
         assert_eq!(shared, 16 - 4);
-        let is_whole = |place: &Place| place.shape == program.buffers[place.buffer];
+        let is_whole = |place: &BufferSlice| place.shape == program.buffers[place.buffer];
         assert!(!program.backward.iter().any(|instr| matches!(instr, Instr::Copy { from, .. } if is_whole(from))));
     }
 }

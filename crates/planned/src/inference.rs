@@ -1,8 +1,8 @@
 //! An evaluation, planned: batch norms folded into the convolutions before them, with the sum and the ReLU behind them, and
 //! weights in the order in which they are read.
 
+use crate::allocation::IMAGES;
 use crate::norms::{Affine, Constants};
-use crate::places::IMAGES;
 use crate::program::{Added, EpilogueOf, Instr, NormId, NormOf, Program};
 use crate::segments;
 use crate::step::{Planned, State};

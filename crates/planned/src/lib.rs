@@ -5,7 +5,7 @@
 //!
 //! Reading order:
 //! - [`units`]: which nodes are computed together
-//! - [`places`]: where results lie, so that splits and concatenations cost no copy
+//! - [`allocation`]: where results lie, so that splits and concatenations cost no copy
 //! - [`program`] and `backward`: the step as two lists of instructions
 //! - `in_place`: copies that are not made
 //! - `lives` and [`memory`]: buffers that share memory
@@ -17,6 +17,7 @@
 // Threads share one arena, each writing its own images' part of it, which Rust's slices cannot say.
 #![allow(unsafe_code)]
 
+pub mod allocation;
 mod backward;
 pub mod flat;
 mod in_place;
@@ -25,7 +26,6 @@ mod linear;
 mod lives;
 pub mod memory;
 mod norms;
-pub mod places;
 pub mod program;
 pub mod segments;
 pub mod step;

@@ -1,7 +1,7 @@
 //! When each buffer is needed: from the first instruction that touches it to the last.
 
+use crate::allocation::{BufferSlice, IMAGES};
 use crate::memory::Need;
-use crate::places::{IMAGES, Place};
 use crate::program::{Added, GradientSource, Instr, Last, Program};
 use crate::segments::Segment;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use std::ops::Range;
 /// it) is needed from the beginning to the end of every segment that touches it.
 pub fn needs(program: &Program, segments: &[Segment], local: &[Option<usize>], images: usize) -> Vec<Need> {
     let mut lives: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
-    let mut touch = |place: &Place, time: usize| {
+    let mut touch = |place: &BufferSlice, time: usize| {
         let life = &mut lives[program.memory_of[place.buffer]];
         let (first, last) = life.unwrap_or((time, time));
         *life = Some((first.min(time), last.max(time)));
@@ -45,11 +45,11 @@ pub fn needs(program: &Program, segments: &[Segment], local: &[Option<usize>], i
 }
 
 /// The places that an instruction reads or writes.
-pub fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
+pub fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
     let x = |norm: &usize| program.norms[*norm].x;
     let from =
-        |from: &GradientSource| std::iter::once(from.of).chain(from.norm.as_ref().map(x)).collect::<Vec<Place>>();
-    let last = |last: &Last| [last.of, x(&last.norm)].into_iter().chain(last.relu).collect::<Vec<Place>>();
+        |from: &GradientSource| std::iter::once(from.of).chain(from.norm.as_ref().map(x)).collect::<Vec<BufferSlice>>();
+    let last = |last: &Last| [last.of, x(&last.norm)].into_iter().chain(last.relu).collect::<Vec<BufferSlice>>();
     match instr {
         Instr::Statistics { .. } | Instr::NormTerms { .. } => Vec::new(),
         Instr::Sums { norm } => vec![x(norm)],
@@ -75,7 +75,7 @@ pub fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
         Instr::NormSums(of) => last(of),
         Instr::NormBack { from: source, into } => [from(source), vec![into.to]].concat(),
         Instr::ConvBack { from: source, inputs, into, last: of, .. } => {
-            let into: Vec<Place> = into.iter().map(|into| into.to).collect();
+            let into: Vec<BufferSlice> = into.iter().map(|into| into.to).collect();
             [from(source), inputs.clone(), into, of.iter().flatten().flat_map(last).collect()].concat()
         }
         Instr::Copy { from, into } | Instr::PoolBack { from, into, .. } | Instr::GlobalPoolBack { from, into } => {
@@ -90,7 +90,7 @@ pub fn touched(program: &Program, instr: &Instr) -> Vec<Place> {
 }
 
 /// The gradients that a backward instruction writes, in the order in which it does.
-pub fn gradients_written(instr: &Instr) -> Vec<Place> {
+pub fn gradients_written(instr: &Instr) -> Vec<BufferSlice> {
     match instr {
         Instr::Zero { place } => vec![*place],
         Instr::NormSums(last) => vec![last.of],

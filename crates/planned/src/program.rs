@@ -1,6 +1,6 @@
 //! The step as two lists of instructions: forward, and backward from the logits' gradient to all weights'.
 
-use crate::places::{IMAGES, Place, Places};
+use crate::allocation::{Allocation, BufferSlice, IMAGES};
 use crate::units::{Residual, Unit, own_conv, units};
 use arch::{Graph, NodeId, Op, Pool};
 
@@ -18,7 +18,7 @@ pub type PoolId = usize;
 pub struct PoolOf {
     pub pool: Pool,
     pub input: arch::Shape,
-    pub output: Place,
+    pub output: BufferSlice,
     /// Whether it takes maxima, whose places are remembered.
     pub is_max: bool,
 }
@@ -44,7 +44,7 @@ pub struct NormOf {
     /// As PyTorch counts it.
     pub momentum: f64,
     /// What it normalises.
-    pub x: Place,
+    pub x: BufferSlice,
     /// The convolution whose result that is.
     pub conv: Option<ConvId>,
     /// Where its channels start among all norms' channels.
@@ -55,7 +55,7 @@ pub struct NormOf {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientSource {
     /// Gradient of the result.
-    pub of: Place,
+    pub of: BufferSlice,
     /// The norm, if any.
     pub norm: Option<NormId>,
 }
@@ -64,7 +64,7 @@ pub struct GradientSource {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientTarget {
     #[allow(missing_docs)]
-    pub to: Place,
+    pub to: BufferSlice,
     #[allow(missing_docs)]
     pub add: bool,
 }
@@ -77,16 +77,16 @@ pub struct Last {
     /// The first of the channels, among the norm's own.
     pub first: usize,
     /// Gradient of these channels.
-    pub of: Place,
+    pub of: BufferSlice,
     /// The channels themselves, if they went through a ReLU.
-    pub relu: Option<Place>,
+    pub relu: Option<BufferSlice>,
 }
 
 /// What is added to a norm's result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Added {
     /// A value.
-    Value(Place),
+    Value(BufferSlice),
     /// A norm, normalised as it is added.
     Norm(NormId),
 }
@@ -95,7 +95,7 @@ pub enum Added {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct EpilogueOf {
-    pub residual: Option<Place>,
+    pub residual: Option<BufferSlice>,
     pub relu: bool,
 }
 
@@ -105,8 +105,8 @@ pub struct EpilogueOf {
 pub enum Instr {
     Conv {
         conv: ConvId,
-        inputs: Vec<Place>,
-        out: Place,
+        inputs: Vec<BufferSlice>,
+        out: BufferSlice,
         sums: Option<NormId>,
         /// In an inference: what is done with the result as it leaves.
         then: Option<EpilogueOf>,
@@ -123,46 +123,46 @@ pub enum Instr {
         norm: NormId,
         added: Option<Added>,
         relu: bool,
-        out: Place,
+        out: BufferSlice,
     },
     Pool {
         pool: PoolId,
-        from: Place,
-        to: Place,
+        from: BufferSlice,
+        to: BufferSlice,
     },
     GlobalPool {
-        from: Place,
-        to: Place,
+        from: BufferSlice,
+        to: BufferSlice,
     },
     Relu {
-        from: Place,
-        to: Place,
+        from: BufferSlice,
+        to: BufferSlice,
     },
     Sigmoid {
-        from: Place,
-        to: Place,
+        from: BufferSlice,
+        to: BufferSlice,
     },
     Add {
-        from: Vec<Place>,
-        to: Place,
+        from: Vec<BufferSlice>,
+        to: BufferSlice,
     },
     Gate {
-        x: Place,
-        gate: Place,
-        to: Place,
+        x: BufferSlice,
+        gate: BufferSlice,
+        to: BufferSlice,
     },
     Copy {
-        from: Place,
+        from: BufferSlice,
         into: GradientTarget,
     },
     Linear {
         state: usize,
-        from: Place,
-        to: Place,
+        from: BufferSlice,
+        to: BufferSlice,
     },
 
     Zero {
-        place: Place,
+        place: BufferSlice,
     },
     /// Masks a gradient that is complete, and takes the sums that its norm needs.
     NormSums(Last),
@@ -176,43 +176,43 @@ pub enum Instr {
         into: GradientTarget,
     },
     ReluBack {
-        from: Place,
-        result: Place,
+        from: BufferSlice,
+        result: BufferSlice,
         into: GradientTarget,
     },
     ConvBack {
         conv: ConvId,
         from: GradientSource,
-        inputs: Vec<Place>,
+        inputs: Vec<BufferSlice>,
         into: Vec<GradientTarget>,
         /// For each of these gradients: what `NormSums` would do with channels that are complete with this.
         last: Vec<Vec<Last>>,
     },
     PoolBack {
         pool: PoolId,
-        from: Place,
+        from: BufferSlice,
         into: GradientTarget,
     },
     GlobalPoolBack {
-        from: Place,
+        from: BufferSlice,
         into: GradientTarget,
     },
     SigmoidBack {
-        from: Place,
-        result: Place,
+        from: BufferSlice,
+        result: BufferSlice,
         into: GradientTarget,
     },
     GateBack {
-        from: Place,
-        x: Place,
-        gate: Place,
+        from: BufferSlice,
+        x: BufferSlice,
+        gate: BufferSlice,
         into_x: GradientTarget,
         into_gate: GradientTarget,
     },
     LinearBack {
         state: usize,
-        from: Place,
-        input: Place,
+        from: BufferSlice,
+        input: BufferSlice,
         into: GradientTarget,
     },
 }
@@ -235,10 +235,10 @@ pub struct Program {
     /// In the order in which they run.
     pub pools: Vec<PoolOf>,
     /// Where the logits lie.
-    pub logits: Place,
+    pub logits: BufferSlice,
     /// Where their gradient is expected.
-    pub logits_gradient: Place,
-    pub(crate) places: Places,
+    pub logits_gradient: BufferSlice,
+    pub(crate) places: Allocation,
     /// For each node, its first entry in the state.
     pub(crate) first_entry: Vec<Option<usize>>,
 }
@@ -254,9 +254,9 @@ impl Program {
         program
     }
 
-    /// Places for all results, and no instructions.
+    /// Allocation for all results, and no instructions.
     pub(crate) fn empty(graph: &Graph, units: &[Unit]) -> Program {
-        let places = Places::new(graph, units);
+        let places = Allocation::new(graph, units);
         let logits = places.get(graph.output());
         Program {
             convs: Vec::new(),
@@ -279,7 +279,7 @@ impl Program {
     }
 
     /// Where this node's result lies.
-    pub(crate) fn at(&self, id: NodeId) -> Place {
+    pub(crate) fn at(&self, id: NodeId) -> BufferSlice {
         self.places.get(id)
     }
 
@@ -379,7 +379,7 @@ impl Program {
 }
 
 /// The parts of a concatenation that lie elsewhere too, with their place within it.
-pub(crate) fn copied(program: &Program, graph: &Graph, id: NodeId) -> Vec<(Place, Place)> {
+pub(crate) fn copied(program: &Program, graph: &Graph, id: NodeId) -> Vec<(BufferSlice, BufferSlice)> {
     let whole = program.at(id);
     let mut start = 0;
     let mut parts = Vec::new();
@@ -395,6 +395,6 @@ pub(crate) fn copied(program: &Program, graph: &Graph, id: NodeId) -> Vec<(Place
 }
 
 /// Whether gradients stop here.
-pub(crate) fn is_image(place: &Place) -> bool {
+pub(crate) fn is_image(place: &BufferSlice) -> bool {
     place.buffer == IMAGES
 }

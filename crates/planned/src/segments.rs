@@ -2,8 +2,8 @@
 //! goes through a network's large early layers image by image, so that what one layer leaves is still in a cache when the
 //! next one reads it, and through the late ones, whose weights are large, with many images.
 
+use crate::allocation::IMAGES;
 use crate::lives::touched;
-use crate::places::IMAGES;
 use crate::program::Program;
 use std::collections::BTreeSet;
 use std::ops::Range;

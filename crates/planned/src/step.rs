@@ -199,7 +199,7 @@ impl<T: Real> Planned<T> {
     }
 
     fn pass(&mut self, images: &[T], state: &mut State<T>, adds: bool, work: impl Fn(&mut Worker<T>) + Sync) {
-        let image = self.program.buffers[crate::places::IMAGES].elements();
+        let image = self.program.buffers[crate::allocation::IMAGES].elements();
         assert_eq!(images.len(), image * self.images, "the step was planned for another batch");
         let mut own = std::mem::take(&mut self.own);
         let shared = Shared {
@@ -268,7 +268,7 @@ fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {
     }
 }
 
-/// Places that a pool remembers for one image.
+/// Allocation that a pool remembers for one image.
 fn indices(of: &PoolOf) -> usize {
     if of.is_max { of.output.shape.elements() } else { 0 }
 }

@@ -8,8 +8,8 @@
 mod norms;
 mod weights;
 
+use crate::allocation::{BufferSlice, IMAGES};
 use crate::linear;
-use crate::places::{IMAGES, Place};
 use crate::program::Instr;
 use crate::step::{Own, Planned, Pooling};
 use kernels::pool::global;
@@ -94,7 +94,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// A view of a place. The images are never written through it.
-    fn view(&self, place: Place) -> View<T> {
+    fn view(&self, place: BufferSlice) -> View<T> {
         let whole = self.plan.program.buffers[place.buffer];
         let start = place.start * whole.height * whole.width;
         // A buffer of one block of images begins with the block's first.
@@ -145,7 +145,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// This thread's values of a place with one value per channel.
-    fn rows(&self, place: Place) -> &'a mut [T] {
+    fn rows(&self, place: BufferSlice) -> &'a mut [T] {
         let (images, channels) = (&self.images, place.shape.channels);
         Self::slice_mut(self.view(place).at, images.start * channels..images.end * channels)
     }

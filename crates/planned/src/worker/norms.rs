@@ -1,8 +1,8 @@
 //! Batch norms: statistics forward, terms backward, each from all threads' sums.
 
 use super::Worker;
+use crate::allocation::BufferSlice;
 use crate::norms::{Affine, Sums, moments};
-use crate::places::Place;
 use crate::program::{Added, GradientSource, Last, NormId};
 use kernels::norm::{self, Residual};
 use kernels::{Gradient, NormBackward, Real, View};
@@ -76,7 +76,7 @@ impl<'a, T: Real> Worker<'a, T> {
         of.first_channel..of.first_channel + of.x.shape.channels
     }
 
-    pub(super) fn normalise(&mut self, norm: NormId, added: Option<Added>, relu: bool, out: Place) {
+    pub(super) fn normalise(&mut self, norm: NormId, added: Option<Added>, relu: bool, out: BufferSlice) {
         let constants = &self.own.constants;
         let range = self.channels(norm);
         let x = self.view(self.plan.program.norms[norm].x);

@@ -1,14 +1,14 @@
 //! Layers with weights: forward, backward, and their gradients' sums over threads.
 
 use super::Worker;
+use crate::allocation::BufferSlice;
 use crate::linear;
-use crate::places::Place;
 use crate::program::{ConvId, EpilogueOf, GradientSource, GradientTarget, Last, NormId};
 use kernels::{Epilogue, InputGradient, Part, Real, View, norm};
 use std::ops::Range;
 
 impl<'a, T: Real> Worker<'a, T> {
-    pub(super) fn conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, norm: Option<NormId>) {
+    pub(super) fn conv(&mut self, conv: ConvId, inputs: &[BufferSlice], out: BufferSlice, norm: Option<NormId>) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
         let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
         let images = self.images.clone();
@@ -69,7 +69,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// A convolution whose weights lie packed, with a batch norm in them.
-    pub(super) fn folded_conv(&mut self, conv: ConvId, inputs: &[Place], out: Place, then: EpilogueOf) {
+    pub(super) fn folded_conv(&mut self, conv: ConvId, inputs: &[BufferSlice], out: BufferSlice, then: EpilogueOf) {
         let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
         let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
         let bias = of.bias.map(|bias| self.value(bias));
@@ -83,7 +83,7 @@ impl<'a, T: Real> Worker<'a, T> {
         &mut self,
         conv: ConvId,
         from: GradientSource,
-        inputs: &[Place],
+        inputs: &[BufferSlice],
         into: &[GradientTarget],
         last: &[Vec<Last>],
     ) {
@@ -114,7 +114,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// What is done with channels of one place that are complete.
-    fn last(&self, within: Place, last: &[Last]) -> Vec<kernels::Last<'_, T>> {
+    fn last(&self, within: BufferSlice, last: &[Last]) -> Vec<kernels::Last<'_, T>> {
         let view = |last: &Last| {
             let (x, mean, sums) = self.sums_over(*last);
             let start = last.of.start - within.start;
@@ -129,7 +129,7 @@ impl<'a, T: Real> Worker<'a, T> {
         last.iter().map(view).collect()
     }
 
-    pub(super) fn linear_back(&mut self, state: usize, from: Place, input: Place, into: GradientTarget) {
+    pub(super) fn linear_back(&mut self, state: usize, from: BufferSlice, input: BufferSlice, into: GradientTarget) {
         let outputs = from.shape.channels;
         let (x, dy) = (self.rows(input), self.rows(from));
         linear::input_gradient(dy, self.value(state), outputs, self.rows(into.to), into.add);

@@ -6,7 +6,7 @@ use arch::{Graph, NodeId, Op, Shape};
 
 /// A range of a buffer's channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct BufferSlice {
     /// Which buffer.
     pub buffer: usize,
     /// Its first channel.
@@ -20,19 +20,19 @@ pub const IMAGES: usize = 0;
 
 /// Buffers and places of all results.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct Allocation {
     /// Shape of each buffer for one image.
     pub buffers: Vec<Shape>,
     /// Of each node that has a result of its own.
-    pub of: Vec<Option<Place>>,
+    pub of: Vec<Option<BufferSlice>>,
 }
 
-impl Places {
+impl Allocation {
     /// Gives each unit's result a place.
-    pub fn new(graph: &Graph, units: &[Unit]) -> Places {
+    pub fn new(graph: &Graph, units: &[Unit]) -> Allocation {
         let image = graph.nodes[0].shape;
-        let mut places = Places { buffers: vec![image], of: vec![None; graph.nodes.len()] };
-        places.of[0] = Some(Place { buffer: IMAGES, start: 0, shape: image });
+        let mut places = Allocation { buffers: vec![image], of: vec![None; graph.nodes.len()] };
+        places.of[0] = Some(BufferSlice { buffer: IMAGES, start: 0, shape: image });
         let is_result = |id: NodeId| units.iter().any(|unit| unit.out() == id);
         for (id, node) in graph.iter().filter(|(_, node)| node.op == Op::Concat) {
             let place = places.new_buffer(node.shape);
@@ -42,7 +42,7 @@ impl Places {
                 let shape = graph.node(*input).shape;
                 let is_free = places.of[input.0].is_none() && graph.node(*input).op != Op::Concat;
                 if is_free && is_result(*input) {
-                    places.of[input.0] = Some(Place { buffer: place.buffer, start, shape });
+                    places.of[input.0] = Some(BufferSlice { buffer: place.buffer, start, shape });
                 }
                 start += shape.channels;
             }
@@ -62,28 +62,28 @@ impl Places {
         places
     }
 
-    fn new_buffer(&mut self, shape: Shape) -> Place {
+    fn new_buffer(&mut self, shape: Shape) -> BufferSlice {
         self.buffers.push(shape);
-        Place { buffer: self.buffers.len() - 1, start: 0, shape }
+        BufferSlice { buffer: self.buffers.len() - 1, start: 0, shape }
     }
 
     /// Where this node's result lies.
     ///
     /// # Panics
     /// If it is computed within a unit and lies nowhere, which no unit asks for.
-    pub fn get(&self, id: NodeId) -> Place {
+    pub fn get(&self, id: NodeId) -> BufferSlice {
         self.of[id.0].expect("units read results only")
     }
 }
 
-impl Place {
+impl BufferSlice {
     /// Channels from `start` on, as many as `shape` has.
-    pub fn part(&self, start: usize, shape: Shape) -> Place {
-        Place { buffer: self.buffer, start: self.start + start, shape }
+    pub fn part(&self, start: usize, shape: Shape) -> BufferSlice {
+        BufferSlice { buffer: self.buffer, start: self.start + start, shape }
     }
 
     /// The same channels of another buffer.
-    pub fn in_buffer(&self, buffer: usize) -> Place {
-        Place { buffer, ..*self }
+    pub fn in_buffer(&self, buffer: usize) -> BufferSlice {
+        BufferSlice { buffer, ..*self }
     }
 }
