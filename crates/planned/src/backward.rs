@@ -144,7 +144,7 @@ fn conv(
 /// by an instruction of their own.
 fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) {
     let channels = whole.of.shape.channels;
-    let written: Vec<Vec<BufferSlice>> = instrs.iter().map(crate::lives::gradients_written).collect();
+    let written: Vec<Vec<BufferSlice>> = instrs.iter().map(crate::liveness::gradients_written).collect();
     let writers: Vec<Option<(usize, usize)>> = (0..channels)
         .map(|channel| last_writer(&written, whole.of.buffer, whole.of.start + channel))
         .map(|writer| writer.filter(|(at, _)| whole.relu.is_some() && can_go_on(program, graph, &instrs[*at])))

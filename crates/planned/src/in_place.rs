@@ -2,7 +2,7 @@
 //! same memory and costs nothing: so it is along the residual connections of a stage.
 
 use crate::allocation::BufferSlice;
-use crate::lives::touched;
+use crate::liveness::touched;
 use crate::program::{Instr, Program};
 
 /// Takes out the copies that need not be made, and notes which buffers are one.

@@ -23,7 +23,7 @@ pub mod flat;
 mod in_place;
 pub mod inference;
 mod linear;
-mod lives;
+mod liveness;
 pub mod memory;
 mod norms;
 pub mod program;

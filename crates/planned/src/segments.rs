@@ -3,7 +3,7 @@
 //! next one reads it, and through the late ones, whose weights are large, with many images.
 
 use crate::allocation::IMAGES;
-use crate::lives::touched;
+use crate::liveness::touched;
 use crate::program::Program;
 use std::collections::BTreeSet;
 use std::ops::Range;

@@ -99,7 +99,7 @@ impl<T: Real> Planned<T> {
         let most = if shares { batch } else { batch.div_ceil(threads) };
         let segments = cut(&program, most);
         let local = segments::local(&program, &segments);
-        let (places, length) = pack(&crate::lives::needs(&program, &segments, &local, most));
+        let (places, length) = pack(&crate::liveness::needs(&program, &segments, &local, most));
         let offsets = program.memory_of.iter().map(|memory| places[*memory]).collect();
         let convs: Vec<ConvPlan> = program.convs.iter().map(|conv| plan(graph, conv.node)).collect();
         let channels = program.norms.iter().map(|norm| norm.x.shape.channels).sum();
