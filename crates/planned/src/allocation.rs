@@ -1,7 +1,7 @@
 //! Where results lie: buffers, and ranges of their channels. A slice is a range of its source's channels, and what is
 //! concatenated is computed into its range at once, so that neither costs a copy.
 
-use crate::units::Unit;
+use crate::fusion::Fusion;
 use arch::{Graph, NodeId, Op, Shape};
 
 /// A range of a buffer's channels.
@@ -29,7 +29,7 @@ pub struct Allocation {
 
 impl Allocation {
     /// Gives each unit's result a place.
-    pub fn new(graph: &Graph, units: &[Unit]) -> Allocation {
+    pub fn new(graph: &Graph, units: &[Fusion]) -> Allocation {
         let image = graph.nodes[0].shape;
         let mut places = Allocation { buffers: vec![image], of: vec![None; graph.nodes.len()] };
         places.of[0] = Some(BufferSlice { buffer: IMAGES, start: 0, shape: image });

@@ -2,8 +2,8 @@
 //! to by the others; which is which is known now, so that nothing is zeroed first.
 
 use crate::allocation::BufferSlice;
+use crate::fusion::Fusion;
 use crate::program::{Added, GradientSource, GradientTarget, Instr, Last, Program, copied, is_image};
-use crate::units::Unit;
 use arch::{Graph, NodeId, Op};
 
 /// Gradient buffers: one for each buffer of values, and which of its channels have been written so far.
@@ -53,7 +53,7 @@ impl Gradients {
 }
 
 /// Adds the backward instructions and the gradients' buffers.
-pub fn add(program: &mut Program, graph: &Graph, units: &[Unit]) {
+pub fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
     let first = program.buffers.len();
     let written = program.buffers.iter().map(|shape| vec![false; shape.channels]).collect();
     program.buffers.extend(program.buffers.clone());
@@ -64,11 +64,11 @@ pub fn add(program: &mut Program, graph: &Graph, units: &[Unit]) {
     let forward = program.forward.clone();
     for unit in units.iter().rev() {
         match unit {
-            Unit::Norm { out, .. } => {
+            Fusion::Norm { out, .. } => {
                 let normalise = forward.iter().find(|instr| is_normalise_to(instr, program.at(*out)));
                 norm(program, graph, &mut gradients, normalise.expect("every norm unit has one"), &mut instrs);
             }
-            Unit::Conv { node, .. } => {
+            Fusion::Conv { node, .. } => {
                 let id = program.convs.iter().position(|conv| conv.node == *node).expect("every conv is registered");
                 if !program.norms.iter().any(|norm| norm.conv == Some(id)) {
                     let of = gradients.complete(program.at(*node), &mut instrs);
@@ -77,7 +77,7 @@ pub fn add(program: &mut Program, graph: &Graph, units: &[Unit]) {
                     instrs.push(back);
                 }
             }
-            Unit::Single(id) => single(program, graph, &mut gradients, *id, &mut instrs),
+            Fusion::Single(id) => single(program, graph, &mut gradients, *id, &mut instrs),
         }
     }
     program.backward = instrs;

@@ -2,11 +2,11 @@
 //! weights in the order in which they are read.
 
 use crate::allocation::IMAGES;
+use crate::fusion::{Fusion, Residual, fuse, own_conv};
 use crate::norms::{Affine, Constants};
 use crate::program::{Added, EpilogueOf, Instr, NormId, NormOf, Program};
 use crate::segments;
 use crate::step::{Planned, State};
-use crate::units::{Residual, Unit, own_conv, units};
 use arch::{Graph, NodeId, Op};
 use kernels::Real;
 use kernels::memory::zeros;
@@ -112,21 +112,21 @@ fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &Planned<T>, stat
 
 /// The instructions of an evaluation, and for each of its convolutions the norm to be folded into it.
 fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
-    let units = units(graph);
+    let units = fuse(graph);
     let norms = graph.iter().filter(|(_, node)| matches!(node.op, Op::BatchNorm { .. })).map(|(id, _)| id);
     let before: HashMap<NodeId, NodeId> = norms.filter_map(|norm| Some((own_conv(graph, norm)?, norm))).collect();
     let mut builder =
         Builder { graph, program: Program::empty(graph, &units), folded: Vec::new(), inputs: HashMap::new() };
     for unit in &units {
         match unit {
-            Unit::Conv { node, inputs } if before.contains_key(node) => {
+            Fusion::Conv { node, inputs } if before.contains_key(node) => {
                 _ = builder.inputs.insert(*node, inputs.clone())
             }
-            Unit::Conv { node, inputs } => {
+            Fusion::Conv { node, inputs } => {
                 builder.conv(*node, inputs, None, EpilogueOf { residual: None, relu: false }, *node)
             }
-            Unit::Norm { norm, residual, relu, out } => builder.norm(*norm, *residual, *relu, *out),
-            Unit::Single(node) => {
+            Fusion::Norm { norm, residual, relu, out } => builder.norm(*norm, *residual, *relu, *out),
+            Fusion::Single(node) => {
                 let instr = builder.program.single(graph, *node);
                 builder.program.forward.push(instr);
             }

@@ -4,7 +4,7 @@
 //! This crate must never know: libtorch, files, losses, optimizers. It works on slices and its caller's threads.
 //!
 //! Reading order:
-//! - [`units`]: which nodes are computed together
+//! - [`fusion`]: which nodes are computed together
 //! - [`allocation`]: where results lie, so that splits and concatenations cost no copy
 //! - [`program`] and `backward`: the step as two lists of instructions
 //! - `in_place`: copies that are not made
@@ -20,6 +20,7 @@
 pub mod allocation;
 mod backward;
 pub mod flat;
+pub mod fusion;
 mod in_place;
 pub mod inference;
 mod linear;
@@ -30,7 +31,6 @@ pub mod program;
 pub mod segments;
 pub mod step;
 pub mod team;
-pub mod units;
 mod worker;
 
 pub use inference::Inference;

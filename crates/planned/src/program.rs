@@ -1,7 +1,7 @@
 //! The step as two lists of instructions: forward, and backward from the logits' gradient to all weights'.
 
 use crate::allocation::{Allocation, BufferSlice, IMAGES};
-use crate::units::{Residual, Unit, own_conv, units};
+use crate::fusion::{Fusion, Residual, fuse, own_conv};
 use arch::{Graph, NodeId, Op, Pool};
 
 /// A convolution as instructions name it: its position in [`Program::convs`].
@@ -246,7 +246,7 @@ pub struct Program {
 impl Program {
     /// Plans the step.
     pub fn new(graph: &Graph) -> Program {
-        let units = units(graph);
+        let units = fuse(graph);
         let mut program = Program::empty(graph, &units);
         units.iter().for_each(|unit| program.add_forward(graph, unit));
         crate::backward::add(&mut program, graph, &units);
@@ -254,8 +254,8 @@ impl Program {
         program
     }
 
-    /// Allocation for all results, and no instructions.
-    pub(crate) fn empty(graph: &Graph, units: &[Unit]) -> Program {
+    /// An allocation for all results, and no instructions.
+    pub(crate) fn empty(graph: &Graph, units: &[Fusion]) -> Program {
         let places = Allocation::new(graph, units);
         let logits = places.get(graph.output());
         Program {
@@ -287,10 +287,10 @@ impl Program {
         self.first_entry[id.0].expect("the graph gives these nodes state")
     }
 
-    fn add_forward(&mut self, graph: &Graph, unit: &Unit) {
+    fn add_forward(&mut self, graph: &Graph, unit: &Fusion) {
         let instr = match unit {
-            Unit::Conv { node, inputs } => self.conv(graph, *node, inputs),
-            Unit::Norm { norm, residual, relu, out } => {
+            Fusion::Conv { node, inputs } => self.conv(graph, *node, inputs),
+            Fusion::Norm { norm, residual, relu, out } => {
                 let norm = self.norm(graph, *norm);
                 let added = match residual {
                     None => None,
@@ -305,7 +305,7 @@ impl Program {
                 self.forward.push(Instr::Statistics { norms });
                 Instr::Normalise { norm, added, relu: *relu, out: self.at(*out) }
             }
-            Unit::Single(id) => self.single(graph, *id),
+            Fusion::Single(id) => self.single(graph, *id),
         };
         self.forward.push(instr);
     }

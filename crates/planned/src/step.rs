@@ -268,7 +268,7 @@ fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {
     }
 }
 
-/// Allocation that a pool remembers for one image.
+/// Positions that a pool remembers for one image.
 fn indices(of: &PoolOf) -> usize {
     if of.is_max { of.output.shape.elements() } else { 0 }
 }

@@ -4,7 +4,7 @@ use arch::{Graph, NodeId, Op};
 
 /// Nodes that are computed in one go.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Unit {
+pub enum Fusion {
     /// A convolution of the sum of one or two values.
     Conv {
         /// The convolution.
@@ -36,22 +36,22 @@ pub enum Residual {
     Norm(NodeId),
 }
 
-impl Unit {
+impl Fusion {
     /// The node whose result the unit leaves.
     pub fn out(&self) -> NodeId {
         match self {
-            Unit::Conv { node, .. } | Unit::Single(node) => *node,
-            Unit::Norm { out, .. } => *out,
+            Fusion::Conv { node, .. } | Fusion::Single(node) => *node,
+            Fusion::Norm { out, .. } => *out,
         }
     }
 }
 
 /// The units of a graph, in execution order. The input and slices are not among them: a slice is a view.
-pub fn units(graph: &Graph) -> Vec<Unit> {
+pub fn fuse(graph: &Graph) -> Vec<Fusion> {
     let readers = readers(graph);
     let only = |id: NodeId| <[NodeId; 1]>::try_from(readers[id.0].as_slice()).ok().map(|[reader]| reader);
     let mut fused = vec![false; graph.nodes.len()];
-    let mut at: Vec<Option<Unit>> = vec![None; graph.nodes.len()];
+    let mut at: Vec<Option<Fusion>> = vec![None; graph.nodes.len()];
     for (id, node) in graph.iter() {
         if fused[id.0] {
             continue;
@@ -60,7 +60,7 @@ pub fn units(graph: &Graph) -> Vec<Unit> {
             Op::Input | Op::Slice { .. } => continue,
             Op::BatchNorm { .. } => norm(graph, id, only, &mut fused),
             Op::Conv(_) => conv(graph, id, only, &mut at),
-            _ => Unit::Single(id),
+            _ => Fusion::Single(id),
         };
         let out = unit.out();
         at[out.0] = Some(unit);
@@ -84,7 +84,7 @@ fn readers(graph: &Graph) -> Vec<Vec<NodeId>> {
 }
 
 /// A batch norm, and what follows it as long as nobody else reads what lies between.
-fn norm(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, fused: &mut [bool]) -> Unit {
+fn norm(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, fused: &mut [bool]) -> Fusion {
     let (mut out, mut residual) = (id, None);
     if let Some(add) = only(id)
         && let (Op::Add, [a, b]) = (graph.node(add).op, &graph.node(add).inputs[..])
@@ -101,17 +101,17 @@ fn norm(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, fuse
         fused[relu.0] = true;
         out = relu;
     }
-    Unit::Norm { norm: id, residual, relu: relu.is_some(), out }
+    Fusion::Norm { norm: id, residual, relu: relu.is_some(), out }
 }
 
 /// A convolution, which reads both halves of a sum that is made for it alone.
-fn conv(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, at: &mut [Option<Unit>]) -> Unit {
+fn conv(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, at: &mut [Option<Fusion>]) -> Fusion {
     let input = graph.node(id).inputs[0];
     let sum = graph.node(input);
-    let is_for_it = at[input.0] == Some(Unit::Single(input)) && only(input).is_some();
+    let is_for_it = at[input.0] == Some(Fusion::Single(input)) && only(input).is_some();
     if sum.op == Op::Add && sum.inputs.len() == 2 && is_for_it {
         at[input.0] = None;
-        return Unit::Conv { node: id, inputs: sum.inputs.clone() };
+        return Fusion::Conv { node: id, inputs: sum.inputs.clone() };
     }
-    Unit::Conv { node: id, inputs: vec![input] }
+    Fusion::Conv { node: id, inputs: vec![input] }
 }
