@@ -35,7 +35,7 @@ pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
     for image in images {
         // SAFETY: the caller's promise.
         unsafe {
-            let copy = Copy::new(Source::one(x.plane(image, 0)), out.plane(image, 0), out.image_len());
+            let copy = PlaneCopy::new(Source::one(x.plane(image, 0)), out.plane(image, 0), out.image_len());
             (T::kernels().relu)(&copy);
         }
     }
@@ -117,7 +117,7 @@ pub unsafe fn gate<T: Real>(x: View<T>, gate: View<T>, out: View<T>, add: bool, 
             unsafe {
                 let mut source = Source::one(x.plane(image, channel));
                 source.a = *gate.plane(image, channel);
-                let copy = Copy::new(source, out.plane(image, channel), out.plane_len());
+                let copy = PlaneCopy::new(source, out.plane(image, channel), out.plane_len());
                 (T::kernels().scale[usize::from(add)])(&copy);
             }
         }
@@ -146,15 +146,15 @@ pub unsafe fn gate_backward<T: Real>(gradient: View<T>, x: View<T>, into: View<T
 }
 
 /// A source into a plane.
-pub(crate) struct Copy<T> {
+pub(crate) struct PlaneCopy<T> {
     source: Source<T>,
     into: *mut T,
     len: usize,
 }
 
-impl<T> Copy<T> {
+impl<T> PlaneCopy<T> {
     pub fn new(source: Source<T>, into: *mut T, len: usize) -> Self {
-        Copy { source, into, len }
+        PlaneCopy { source, into, len }
     }
 }
 
@@ -164,10 +164,10 @@ impl<T> Copy<T> {
 /// The source's planes and `into` have `len` elements.
 pub(crate) unsafe fn copy_from<T: Real>(kind: usize, source: Source<T>, into: *mut T, len: usize, add: bool) {
     // SAFETY: the caller's promise.
-    unsafe { (T::kernels().copy[kind][usize::from(add)])(&Copy { source, into, len }) }
+    unsafe { (T::kernels().copy[kind][usize::from(add)])(&PlaneCopy { source, into, len }) }
 }
 
-struct Copying<'a, T, const KIND: usize, const ADD: usize>(&'a Copy<T>);
+struct Copying<'a, T, const KIND: usize, const ADD: usize>(&'a PlaneCopy<T>);
 
 impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> Lanes<T, S> for Copying<'_, T, KIND, ADD> {
     #[inline(always)]
@@ -181,12 +181,12 @@ impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> Lanes<T, S> for C
 }
 
 #[inline(always)]
-pub(crate) unsafe fn copy_plane<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize>(copy: &Copy<T>) {
+pub(crate) unsafe fn copy_plane<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize>(copy: &PlaneCopy<T>) {
     // SAFETY: the caller's promise.
     unsafe { sweep::<T, S, _>(&mut Copying::<T, KIND, ADD>(copy), copy.len) }
 }
 
-struct Rectifying<'a, T>(&'a Copy<T>);
+struct Rectifying<'a, T>(&'a PlaneCopy<T>);
 
 impl<T: Real, S: Simd<T>> Lanes<T, S> for Rectifying<'_, T> {
     #[inline(always)]
@@ -197,13 +197,13 @@ impl<T: Real, S: Simd<T>> Lanes<T, S> for Rectifying<'_, T> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn relu_plane<T: Real, S: Simd<T>>(copy: &Copy<T>) {
+pub(crate) unsafe fn relu_plane<T: Real, S: Simd<T>>(copy: &PlaneCopy<T>) {
     // SAFETY: the caller's promise.
     unsafe { sweep::<T, S, _>(&mut Rectifying(copy), copy.len) }
 }
 
 /// Times the source's `a`.
-struct Scaling<'a, T, const ADD: usize>(&'a Copy<T>);
+struct Scaling<'a, T, const ADD: usize>(&'a PlaneCopy<T>);
 
 impl<T: Real, S: Simd<T>, const ADD: usize> Lanes<T, S> for Scaling<'_, T, ADD> {
     #[inline(always)]
@@ -218,7 +218,7 @@ impl<T: Real, S: Simd<T>, const ADD: usize> Lanes<T, S> for Scaling<'_, T, ADD> 
 }
 
 #[inline(always)]
-pub(crate) unsafe fn scale_plane<T: Real, S: Simd<T>, const ADD: usize>(copy: &Copy<T>) {
+pub(crate) unsafe fn scale_plane<T: Real, S: Simd<T>, const ADD: usize>(copy: &PlaneCopy<T>) {
     // SAFETY: the caller's promise.
     unsafe { sweep::<T, S, _>(&mut Scaling::<T, ADD>(copy), copy.len) }
 }

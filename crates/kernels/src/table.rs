@@ -37,12 +37,12 @@ pub(crate) struct Kernels<T: 'static> {
     pub normalise: [Run<norm::Normalise<T>>; 2],
     pub backward_sums: [Run<norm::BackwardSums<T>>; 2],
     /// By kind of source, then overwriting or adding.
-    pub copy: [[Run<pointwise::Copy<T>>; 2]; fill::KINDS],
-    pub relu: Run<pointwise::Copy<T>>,
-    pub scale: [Run<pointwise::Copy<T>>; 2],
+    pub copy: [[Run<pointwise::PlaneCopy<T>>; 2]; fill::KINDS],
+    pub relu: Run<pointwise::PlaneCopy<T>>,
+    pub scale: [Run<pointwise::PlaneCopy<T>>; 2],
     pub product_sum: Run<pointwise::ProductSum<T>>,
     pub sgd: Run<sgd::Flat<T>>,
-    pub pool_row: Run<rows::Sum<T>>,
+    pub pool_row: Run<rows::RowSum<T>>,
     pub pool_maximum: Run<rows::Maximum<T>>,
     pub pool_places: Run<rows::Places<T>>,
 }
@@ -113,15 +113,15 @@ compile!(finishes, epilogue::finish, (MODE), epilogue::TileEpilogue<T>, Avx512);
 compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
 compile!(normalises, norm::normalise_plane, (RESIDUAL), norm::Normalise<T>, Avx512);
 compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>, Avx512);
-compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::Copy<T>, Avx512);
-compile!(relus, pointwise::relu_plane, (), pointwise::Copy<T>, Avx512);
-compile!(scales, pointwise::scale_plane, (ADD), pointwise::Copy<T>, Avx512);
+compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::PlaneCopy<T>, Avx512);
+compile!(relus, pointwise::relu_plane, (), pointwise::PlaneCopy<T>, Avx512);
+compile!(scales, pointwise::scale_plane, (ADD), pointwise::PlaneCopy<T>, Avx512);
 compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, Avx512);
 compile!(sgds, sgd::step, (), sgd::Flat<T>, Avx512);
 compile!(spreads, epilogue::spread, (MODE), epilogue::Spread<T>, Avx512);
 compile!(pool_places, rows::places, (), rows::Places<T>, Avx512);
 // These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
-compile!(pool_rows, rows::sum, (), rows::Sum<T>);
+compile!(pool_rows, rows::sum, (), rows::RowSum<T>);
 compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
 
 macro_rules! widths {

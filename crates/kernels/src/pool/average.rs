@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::PoolShape;
-use super::rows::Sum;
+use super::rows::RowSum;
 use crate::real::Real;
 use crate::view::View;
 
@@ -53,7 +53,7 @@ impl<T: Real> AveragePool<T> {
                     let rows = shape.window(y, shape.height);
                     // SAFETY: the window's rows are in the plane; the caller's promise.
                     unsafe {
-                        let sum = Sum {
+                        let sum = RowSum {
                             from: x.plane(image, channel).add(rows.start * shape.width),
                             rows: rows.len(),
                             cols: shape.width,
@@ -100,7 +100,7 @@ impl<T: Real> AveragePool<T> {
                     let first = (y + shape.padding + 1).saturating_sub(shape.kernel).div_ceil(shape.stride).min(end);
                     // SAFETY: windows first..end exist; the caller's promise.
                     unsafe {
-                        let sum = Sum {
+                        let sum = RowSum {
                             from: gradient.plane(image, channel).add(first * gradient.width),
                             rows: end - first,
                             cols: gradient.width,

@@ -5,7 +5,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 use crate::real::{Real, Simd};
 
 /// Sums of windows, first over rows, into `scratch`, then along the row.
-pub(crate) struct Sum<T> {
+pub(crate) struct RowSum<T> {
     /// The first of `rows` rows of `cols` elements, with a factor each, and one for each column.
     pub from: *const T,
     pub rows: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Sum<T> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &Sum<T>) {
+pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &RowSum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
         let len = ((s.into_cols - 1) * s.stride + s.kernel).max(s.lead + (s.cols - 1) * s.place + 1);
@@ -54,7 +54,7 @@ pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &Sum<T>) {
 
 /// Adds up the rows, column by column.
 #[inline(always)]
-unsafe fn gather<T: Real>(s: &Sum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
+unsafe fn gather<T: Real>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
     // SAFETY: the caller's promise.
     unsafe {
         let scales = from_raw_parts(s.row_scale, s.rows);
@@ -82,7 +82,7 @@ unsafe fn gather<T: Real>(s: &Sum<T>, place: impl Fn(usize) -> usize, into: &mut
 }
 
 #[inline(always)]
-unsafe fn windows<T: Real>(s: &Sum<T>, into: &mut [T], window: impl Fn(usize) -> T) {
+unsafe fn windows<T: Real>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usize) -> T) {
     // SAFETY: the caller's promise.
     let columns = unsafe { from_raw_parts(s.into_col_scale, into.len()) };
     for (x, (at, &scale)) in into.iter_mut().zip(columns).enumerate() {
