@@ -2,7 +2,7 @@
 //! is measured once for the processor and the build and kept beside the data.
 
 use crate::failure::Failure;
-use kernels::level::{self, Level};
+use kernels::instruction_set::{self, InstructionSet};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use store::atomic;
 #[derive(Clone, Debug)]
 pub struct Chosen {
     /// The level.
-    pub level: Level,
+    pub level: InstructionSet,
     /// For people.
     pub reason: String,
 }
@@ -29,24 +29,24 @@ struct Measured {
 pub fn choose(data: &Path) -> Result<Chosen, Failure> {
     let chosen = match std::env::var("RES2LAB_VECTORS") {
         Ok(name) => Chosen { level: named(&name)?, reason: "RES2LAB_VECTORS".into() },
-        Err(_) if level::highest() < Level::Avx512 => {
-            Chosen { level: level::highest(), reason: "all that this processor has".into() }
+        Err(_) if instruction_set::highest() < InstructionSet::Avx512 => {
+            Chosen { level: instruction_set::highest(), reason: "all that this processor has".into() }
         }
         Err(_) => measured(data),
     };
-    level::use_level(chosen.level);
+    instruction_set::use_instruction_set(chosen.level);
     Ok(chosen)
 }
 
-fn named(name: &str) -> Result<Level, Failure> {
-    let names = Level::ALL.map(Level::name).join(", ");
-    let level = Level::from_name(name).ok_or_else(|| {
+fn named(name: &str) -> Result<InstructionSet, Failure> {
+    let names = InstructionSet::ALL.map(InstructionSet::name).join(", ");
+    let level = InstructionSet::from_name(name).ok_or_else(|| {
         Failure::input(format!("RES2LAB_VECTORS={name}: there are {names}"), "leave it unset to use the fastest")
     })?;
     if level.is_available() {
         return Ok(level);
     }
-    let highest = level::highest().name();
+    let highest = instruction_set::highest().name();
     let cause = format!("RES2LAB_VECTORS={name}: this processor has {highest} at most");
     Err(Failure::input(cause, "leave it unset to use the fastest that there is"))
 }
@@ -58,10 +58,11 @@ fn measured(data: &Path) -> Chosen {
     let key = format!("{here}, res2lab {} {}", code.version, code.commit);
     // A damaged or missing file costs the tenth of a second to measure again.
     let mut kept: BTreeMap<String, Measured> = atomic::read_json(&path).ok().flatten().unwrap_or_default();
-    let known =
-        kept.get(&key).and_then(|m| Some((Level::from_name(&m.level).filter(|l| l.is_available())?, m.clone())));
+    let known = kept
+        .get(&key)
+        .and_then(|m| Some((InstructionSet::from_name(&m.level).filter(|l| l.is_available())?, m.clone())));
     let (level, found) = known.unwrap_or_else(|| {
-        let (level, speeds) = level::fastest();
+        let (level, speeds) = instruction_set::fastest();
         let speeds = speeds.into_iter().map(|(level, speed)| (level.name().to_owned(), (speed * 1e3).round() / 1e3));
         let found = Measured { level: level.name().to_owned(), speeds: speeds.collect() };
         kept.insert(key, found.clone());

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use kernels::level::{self, Level};
+use kernels::instruction_set::{self, InstructionSet};
 use kernels::{ConvPlan, ConvShape, Gradient, InputGradient, Last, NormBackward, View};
 
 /// Channels, size, out, kernel, stride.
@@ -86,13 +86,13 @@ multiply_adds!(multiply_adds_256, "avx2,fma", _mm256_set1_ps, _mm256_fmadd_ps, _
 multiply_adds!(multiply_adds_512, "avx512f", _mm512_set1_ps, _mm512_fmadd_ps, _mm512_cvtss_f32);
 
 /// GFLOP/s of multiply-adds that read no memory, in vectors as wide as the level's register tiles.
-fn peak(level: Level) -> f64 {
+fn peak(level: InstructionSet) -> f64 {
     let n = 1_000_000;
     #[cfg(target_arch = "x86_64")]
     let (lanes, run): (usize, unsafe fn(usize) -> f32) = match level {
-        Level::Plain => return f64::NAN,
-        Level::Avx2 | Level::Avx512Narrow => (8, multiply_adds_256),
-        Level::Avx512 => (16, multiply_adds_512),
+        InstructionSet::Plain => return f64::NAN,
+        InstructionSet::Avx2 | InstructionSet::Avx512Narrow => (8, multiply_adds_256),
+        InstructionSet::Avx512 => (16, multiply_adds_512),
     };
     #[cfg(not(target_arch = "x86_64"))]
     let (lanes, run): (usize, unsafe fn(usize) -> f32) = return f64::NAN;
@@ -109,11 +109,11 @@ fn tensor(memory: &mut [f32], channels: usize, size: usize) -> View<f32> {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let levels: Vec<Level> = Level::ALL.into_iter().filter(|level| level.is_available()).collect();
-    for &level in levels.iter().filter(|&&level| level > Level::Plain) {
+    let levels: Vec<InstructionSet> = InstructionSet::ALL.into_iter().filter(|level| level.is_available()).collect();
+    for &level in levels.iter().filter(|&&level| level > InstructionSet::Plain) {
         println!("multiply-adds alone, {}: {:.1} GFLOP/s", level.name(), peak(level));
     }
-    let (chosen, _) = level::fastest();
+    let (chosen, _) = instruction_set::fastest();
     println!("this processor uses {}", chosen.name());
     println!("{:35} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "forward", "+ sums", "input", "weights", "all back");
     for (channels, size, out, kernel, stride) in SIZES {
@@ -124,7 +124,7 @@ fn main() {
         let shape =
             ConvShape { channels, height: size, width: size, out, kernel, stride, padding: kernel / 2, groups: 1 };
         for &level in &levels {
-            level::use_level(level);
+            instruction_set::use_instruction_set(level);
             let [a, b, c, d, e] = speeds(shape);
             println!("{name:24} {:10} {a:8.1} {b:8.1} {c:8.1} {d:8.1} {e:8.1}", level.name());
         }

@@ -15,7 +15,7 @@
 //! - [`real`]: `f32` and `f64`, and vectors of them
 //! - `avx2`, `avx512`: those vectors in registers
 //! - `table`: the innermost functions, compiled for a type and an instruction set
-//! - [`level`]: the instruction sets, and which one runs
+//! - [`instruction_set`]: the instruction sets, and which one runs
 //! - [`memory`]: huge pages
 //! - [`conv`]: convolutions, forward and backward
 //! - [`matrix`]: products of matrices
@@ -31,7 +31,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod conv;
-pub mod level;
+pub mod instruction_set;
 pub mod matrix;
 pub mod memory;
 pub mod norm;

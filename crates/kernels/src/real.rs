@@ -3,7 +3,7 @@
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 #[cfg(target_arch = "x86_64")]
-use crate::level::{Level, level};
+use crate::instruction_set::{InstructionSet, level};
 use crate::table::Kernels;
 
 mod sealed {
@@ -73,10 +73,10 @@ macro_rules! real {
             fn kernels() -> &'static Kernels<Self> {
                 #[cfg(target_arch = "x86_64")]
                 match level() {
-                    Level::Avx512 => return &crate::table::$avx512,
-                    Level::Avx512Narrow => return &crate::table::$avx512_narrow,
-                    Level::Avx2 => return &crate::table::$avx2,
-                    Level::Plain => {}
+                    InstructionSet::Avx512 => return &crate::table::$avx512,
+                    InstructionSet::Avx512Narrow => return &crate::table::$avx512_narrow,
+                    InstructionSet::Avx2 => return &crate::table::$avx2,
+                    InstructionSet::Plain => {}
                 }
                 &crate::table::$plain
             }

@@ -12,7 +12,7 @@ use crate::speed::Speed;
 use crate::training::{Loop, LoopEnd};
 use arch::Input;
 use data::Shard;
-use kernels::level::{Level, use_level};
+use kernels::instruction_set::{InstructionSet, use_instruction_set};
 use libtorch::{Group, Member};
 use nn::weights::{self, Fit, WeightsFile};
 use nn::{Layout, LossScaler, Net, Placement, Step, init};
@@ -33,7 +33,7 @@ pub struct Options {
     /// Threads of libtorch.
     pub threads: usize,
     /// The kernels' instruction set of a trial that starts; one that is resumed keeps its own.
-    pub vectors: Level,
+    pub vectors: InstructionSet,
     /// Folder of the data sets.
     pub data: PathBuf,
     /// The file that the spec's `init.weights` means; None where it has none.
@@ -229,15 +229,17 @@ fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<Str
     let level = match saved {
         None => options.vectors,
         // Checkpoints of before there was a choice.
-        Some(state) if state.vectors.is_empty() => Level::Avx512Narrow,
-        Some(state) => Level::from_name(&state.vectors).filter(|level| level.is_available()).ok_or_else(|| {
-            let cause = format!("this trial began with {} vectors, which this processor lacks", state.vectors);
-            let file = run.last_checkpoint();
-            let help = format!("go on where it began, or remove {} to start from the beginning", file.display());
-            TrainError::machine(cause, help)
-        })?,
+        Some(state) if state.vectors.is_empty() => InstructionSet::Avx512Narrow,
+        Some(state) => {
+            InstructionSet::from_name(&state.vectors).filter(|level| level.is_available()).ok_or_else(|| {
+                let cause = format!("this trial began with {} vectors, which this processor lacks", state.vectors);
+                let file = run.last_checkpoint();
+                let help = format!("go on where it began, or remove {} to start from the beginning", file.display());
+                TrainError::machine(cause, help)
+            })?
+        }
     };
-    Ok(use_level(level).name().to_owned())
+    Ok(use_instruction_set(level).name().to_owned())
 }
 
 /// The step that trains this net by this recipe.
@@ -380,7 +382,7 @@ mod tests {
         let options = Options {
             device: Device::Cpu,
             threads: 1,
-            vectors: kernels::level::highest(),
+            vectors: kernels::instruction_set::highest(),
             data: PathBuf::new(),
             weights: None,
             checkpoint_every: Duration::ZERO,

@@ -3,13 +3,13 @@
 mod common;
 
 use common::{folder, options, short, trial};
-use kernels::level::Level;
+use kernels::instruction_set::InstructionSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use store::{PlannedTrial, RunDir, TrialResult, atomic};
 use train::{Ended, Options};
 
-fn run_at(level: Level, trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
+fn run_at(level: InstructionSet, trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
     run.create(&trial.spec).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let mut on_progress = |p: &train::Progress| {
@@ -28,7 +28,7 @@ fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
 #[test]
 fn a_resumed_trial_uses_the_recorded_level() {
     let trial = trial(short());
-    let levels: Vec<Level> = Level::ALL.into_iter().filter(|level| level.is_available()).collect();
+    let levels: Vec<InstructionSet> = InstructionSet::ALL.into_iter().filter(|level| level.is_available()).collect();
     for &level in &levels {
         let other = *levels.iter().rev().find(|&&other| other != level).unwrap_or(&level);
         let (_a, whole) = folder();

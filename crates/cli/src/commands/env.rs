@@ -3,7 +3,7 @@
 use crate::args::EnvArgs;
 use crate::failure::Failure;
 use crate::print;
-use kernels::level::Level;
+use kernels::instruction_set::InstructionSet;
 use serde_json::json;
 use tch::{Cuda, Device};
 
@@ -17,7 +17,8 @@ pub fn run(args: &EnvArgs) -> Result<u8, Failure> {
     let config = libtorch::show_config();
     if args.json {
         let mut value = json!(here);
-        let available: Vec<&str> = Level::ALL.into_iter().filter(|l| l.is_available()).map(Level::name).collect();
+        let available: Vec<&str> =
+            InstructionSet::ALL.into_iter().filter(|l| l.is_available()).map(InstructionSet::name).collect();
         let level = vectors.level.name();
         value["vectors"] = json!({ "level": level, "reason": vectors.reason, "available": available });
         value["cuda_linked"] = json!(cuda_linked);

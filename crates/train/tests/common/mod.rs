@@ -52,7 +52,7 @@ pub fn short() -> TrainSpec {
 
 pub fn options(stop: &Arc<AtomicBool>) -> Options {
     Options {
-        vectors: kernels::level::level(),
+        vectors: kernels::instruction_set::level(),
         device: Device::Cpu,
         threads: 1,
         data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data"),

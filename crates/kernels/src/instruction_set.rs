@@ -13,7 +13,7 @@ use crate::view::View;
 /// The instructions that kernels are compiled for, from the least to the most that they ask of a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Level {
+pub enum InstructionSet {
     /// What every processor of the kind has.
     Plain = 1,
     /// AVX2 and FMA.
@@ -24,23 +24,24 @@ pub enum Level {
     Avx512,
 }
 
-impl Level {
+impl InstructionSet {
     /// All levels, from the least to the most demanding.
-    pub const ALL: [Level; 4] = [Level::Plain, Level::Avx2, Level::Avx512Narrow, Level::Avx512];
+    pub const ALL: [InstructionSet; 4] =
+        [InstructionSet::Plain, InstructionSet::Avx2, InstructionSet::Avx512Narrow, InstructionSet::Avx512];
 
     /// As `RES2LAB_VECTORS` and records name it.
     pub fn name(self) -> &'static str {
         match self {
-            Level::Plain => "plain",
-            Level::Avx2 => "avx2",
-            Level::Avx512Narrow => "avx512-256",
-            Level::Avx512 => "avx512",
+            InstructionSet::Plain => "plain",
+            InstructionSet::Avx2 => "avx2",
+            InstructionSet::Avx512Narrow => "avx512-256",
+            InstructionSet::Avx512 => "avx512",
         }
     }
 
     /// The level that has this name.
-    pub fn from_name(name: &str) -> Option<Level> {
-        Level::ALL.into_iter().find(|level| level.name() == name)
+    pub fn from_name(name: &str) -> Option<InstructionSet> {
+        InstructionSet::ALL.into_iter().find(|level| level.name() == name)
     }
 
     /// Whether this processor has the level's instructions.
@@ -50,7 +51,7 @@ impl Level {
 }
 
 /// The highest level that this processor has.
-pub fn highest() -> Level {
+pub fn highest() -> InstructionSet {
     #[cfg(target_arch = "x86_64")]
     {
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -58,40 +59,40 @@ pub fn highest() -> Level {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
         match avx2 {
-            true if avx512 => Level::Avx512,
-            true => Level::Avx2,
-            false => Level::Plain,
+            true if avx512 => InstructionSet::Avx512,
+            true => InstructionSet::Avx2,
+            false => InstructionSet::Plain,
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    Level::Plain
+    InstructionSet::Plain
 }
 
 /// The level in use; 0 before it was first asked for.
 static IN_USE: AtomicU8 = AtomicU8::new(0);
 
-/// The level in use: what [`use_level`] set, else what `RES2LAB_VECTORS` names, else the highest, and never more than the
+/// The level in use: what [`use_instruction_set`] set, else what `RES2LAB_VECTORS` names, else the highest, and never more than the
 /// processor has.
 #[inline]
-pub fn level() -> Level {
+pub fn level() -> InstructionSet {
     match IN_USE.load(Ordering::Relaxed) {
         0 => first(),
-        1 => Level::Plain,
-        2 => Level::Avx2,
-        3 => Level::Avx512Narrow,
-        _ => Level::Avx512,
+        1 => InstructionSet::Plain,
+        2 => InstructionSet::Avx2,
+        3 => InstructionSet::Avx512Narrow,
+        _ => InstructionSet::Avx512,
     }
 }
 
 #[cold]
-fn first() -> Level {
-    let named = std::env::var("RES2LAB_VECTORS").ok().and_then(|name| Level::from_name(&name));
-    use_level(named.unwrap_or(Level::Avx512))
+fn first() -> InstructionSet {
+    let named = std::env::var("RES2LAB_VECTORS").ok().and_then(|name| InstructionSet::from_name(&name));
+    use_instruction_set(named.unwrap_or(InstructionSet::Avx512))
 }
 
 /// Runs this level's functions from now on, or the highest of the processor if that is less. Returns which. A computation
 /// that is under way may take functions of both.
-pub fn use_level(level: Level) -> Level {
+pub fn use_instruction_set(level: InstructionSet) -> InstructionSet {
     let level = level.min(highest());
     IN_USE.store(level as u8, Ordering::Relaxed);
     level
@@ -106,12 +107,12 @@ const CLEARLY: f64 = 1.03;
 
 /// The level to use on this processor, with images/s of each relative to the first that was timed. The two widths of
 /// AVX-512 are timed on one thread, which takes about a tenth of a second; other processors have no choice.
-pub fn fastest() -> (Level, Vec<(Level, f64)>) {
+pub fn fastest() -> (InstructionSet, Vec<(InstructionSet, f64)>) {
     let before = level();
-    if highest() < Level::Avx512 {
+    if highest() < InstructionSet::Avx512 {
         return (highest(), Vec::new());
     }
-    let candidates = [Level::Avx512Narrow, Level::Avx512];
+    let candidates = [InstructionSet::Avx512Narrow, InstructionSet::Avx512];
     let mut logs = [0.0; 2];
     for work in SHAPES.into_iter().flat_map(|(channels, size, out)| {
         let shape = ConvShape { channels, height: size, width: size, out, kernel: 1, stride: 1, padding: 0, groups: 1 };
@@ -122,7 +123,7 @@ pub fn fastest() -> (Level, Vec<(Level, f64)>) {
             *log -= seconds.ln() / (2 * SHAPES.len()) as f64;
         }
     }
-    use_level(before);
+    use_instruction_set(before);
     let speeds = logs.map(|log| (log - logs[0]).exp());
     let level = if speeds[1] > CLEARLY { candidates[1] } else { candidates[0] };
     (level, candidates.into_iter().zip(speeds).collect())
@@ -151,11 +152,11 @@ impl Work {
     }
 
     /// Seconds of the fastest run at each level.
-    fn best_seconds(mut self, levels: [Level; 2]) -> [f64; 2] {
+    fn best_seconds(mut self, levels: [InstructionSet; 2]) -> [f64; 2] {
         let mut best = [f64::INFINITY; 2];
         for _ in 0..ROUNDS {
             for (best, level) in best.iter_mut().zip(levels) {
-                use_level(level);
+                use_instruction_set(level);
                 let start = Instant::now();
                 self.run();
                 *best = best.min(start.elapsed().as_secs_f64());
@@ -193,10 +194,10 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for level in Level::ALL {
-            assert_eq!(Level::from_name(level.name()), Some(level));
+        for level in InstructionSet::ALL {
+            assert_eq!(InstructionSet::from_name(level.name()), Some(level));
         }
-        assert_eq!(Level::from_name("avx"), None);
+        assert_eq!(InstructionSet::from_name("avx"), None);
     }
 
     #[test]
