@@ -38,7 +38,7 @@ pub use journal::{Event, Journal};
 pub use layout::{RunDir, SweepDir};
 pub use lock::Lock;
 pub use metrics::{Metrics, Point, Values};
-pub use plan::{Code, Met, Plan, PlanAxis, PlannedTrial};
+pub use plan::{Code, MatchedBudget, Plan, PlanAxis, PlannedTrial};
 pub use price::{Price, Timing, Work};
 pub use result::{Environment, Halved, Outcome, TrialResult};
 pub use rows::{Status, SweepRows, TrialRow};

@@ -58,7 +58,7 @@ pub struct PlannedTrial {
     pub price: Option<Price>,
     /// How a field was found that the command left open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budget: Option<Met>,
+    pub budget: Option<MatchedBudget>,
 }
 
 impl PlannedTrial {
@@ -71,7 +71,7 @@ impl PlannedTrial {
 
 /// A budget and what was found for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Met {
+pub struct MatchedBudget {
     /// The field that was open, e.g. `width`.
     pub field: String,
     /// Its value.

@@ -3,7 +3,7 @@
 use crate::SweepError;
 use arch::{Input, ModelSpec};
 use spec::{Budget, Quantity};
-use store::{Met, PlannedTrial};
+use store::{MatchedBudget, PlannedTrial};
 
 mod time;
 
@@ -17,7 +17,7 @@ pub fn meet(
     input: Input,
     tolerance: Option<f64>,
     step_us: &dyn Fn(&ModelSpec) -> Result<u64, SweepError>,
-) -> Result<(ModelSpec, Met), SweepError> {
+) -> Result<(ModelSpec, MatchedBudget), SweepError> {
     // Time is searched for from where the multiply-adds are equal.
     let is_time = budget.quantity == Quantity::Time;
     let counted = if is_time { Quantity::Macs } else { budget.quantity };
@@ -48,7 +48,7 @@ pub fn meet(
             "match a field of finer steps (width), allow more with --tolerance PERCENT, or plan it all the same with --keep-going",
         ));
     }
-    let met = Met {
+    let met = MatchedBudget {
         field: field.to_owned(),
         value,
         quantity: budget.quantity.name().to_owned(),
@@ -68,8 +68,8 @@ pub fn frozen(
     budget: &Budget,
     coordinates: &[(String, String)],
     earlier: &[PlannedTrial],
-) -> Option<(ModelSpec, Met)> {
-    let is_same = |met: &Met| met.quantity == Quantity::Time.name() && met.field == budget.open.name();
+) -> Option<(ModelSpec, MatchedBudget)> {
+    let is_same = |met: &MatchedBudget| met.quantity == Quantity::Time.name() && met.field == budget.open.name();
     let same_arm = earlier.iter().filter(|t| t.coordinates == coordinates).filter_map(|t| t.budget.as_ref());
     let met = same_arm.into_iter().find(|met| is_same(met)).filter(|_| budget.quantity == Quantity::Time)?;
     Some((budget.open.set(model, met.value)?, met.clone()))

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::request::{Purpose, request};
 use crate::{cluster, price, print};
 use spec::ExecutorSpec;
-use store::{Met, Plan, PlannedTrial, Price};
+use store::{MatchedBudget, Plan, PlannedTrial, Price};
 use sweep::Slot;
 
 /// Plans and prints.
@@ -111,7 +111,7 @@ fn show_finish(plan: &Plan, slots: &[Slot]) {
 }
 
 /// What was found, for which target, and how far off it is.
-fn budget_cells(met: &Met) -> Vec<String> {
+fn budget_cells(met: &MatchedBudget) -> Vec<String> {
     let target = match met.quantity.as_str() {
         "time" => format!("{:.2} ms a step of {}", met.target as f64 / 1e3, met.of),
         quantity => format!("{} {quantity} of {}", print::short(met.target), met.of),
