@@ -5,7 +5,7 @@
 //! - [`commands`]: one file per command
 //! - [`line`] and [`request`]: words to a plan
 //! - [`named`]: what a bare word names: a sweep, a run
-//! - [`network`]: words to a network with weights; [`published`] and [`bring`]: what can be downloaded
+//! - [`network`]: words to a network with weights; [`published`] and [`download`]: what can be downloaded
 //! - [`trained`]: a network with its weights, and how it wants its images
 //! - [`smoke`]: what a smoke test needs beside its plan
 //! - [`price`]: what a plan will cost on this machine
@@ -18,10 +18,10 @@
 //! - [`print`]: tables and JSON; [`select`]: rows and columns of a table
 
 mod args;
-mod bring;
 mod classes;
 mod cluster;
 mod commands;
+mod download;
 mod effective;
 mod failure;
 mod fields;

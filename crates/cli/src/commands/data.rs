@@ -4,7 +4,7 @@
 use crate::args::DataArgs;
 use crate::failure::{FAILED, Failure};
 use crate::published::{DATA, DataFiles};
-use crate::{bring, print};
+use crate::{download, print};
 use data::{DatasetRequest, Description, Pictures};
 use fetch::Check;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub fn run(args: &DataArgs) -> Result<u8, Failure> {
         ..Default::default()
     };
     if data::describe(&wanted()).is_err() {
-        bring_all(known, &dir, args.mirror.as_deref())?;
+        download_all(known, &dir, args.mirror.as_deref())?;
     }
     let facts = data::describe(&wanted())?.facts;
     print::line(&format!(
@@ -91,13 +91,13 @@ fn check(args: &DataArgs) -> Result<u8, Failure> {
     Ok(FAILED)
 }
 
-fn bring_all(known: &DataFiles, dir: &Path, mirror: Option<&str>) -> Result<(), Failure> {
+fn download_all(known: &DataFiles, dir: &Path, mirror: Option<&str>) -> Result<(), Failure> {
     for (url, md5) in known.files {
         let name = url.rsplit('/').next().unwrap_or_default();
         let url = mirror.map_or_else(|| (*url).to_owned(), |m| format!("{}/{name}", m.trim_end_matches('/')));
         let target = dir.join(name);
         if !target.is_file() {
-            bring::file(&url, &target, &Check::Md5((*md5).to_owned()))?;
+            download::file(&url, &target, &Check::Md5((*md5).to_owned()))?;
         }
         if name.ends_with(".tar.gz") {
             fetch::unpack(&target, dir)?;

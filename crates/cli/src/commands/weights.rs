@@ -3,7 +3,7 @@
 use crate::args::WeightsArgs;
 use crate::failure::Failure;
 use crate::published::{WEIGHTS, weights_of};
-use crate::{bring, network, print};
+use crate::{download, network, print};
 use nn::weights::{self, Fit, WeightsFile};
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub fn run(args: &WeightsArgs) -> Result<u8, Failure> {
     let published = weights_of(name)?;
     let path = published.path(&args.folders.data);
     if !path.is_file() {
-        bring::file(&published.url(args.mirror.as_deref()), &path, &published.check())?;
+        download::file(&published.url(args.mirror.as_deref()), &path, &published.check())?;
     }
     print::line(&format!("{}", path.display()));
     print::line("these weights have their authors' licence; Res2Net's are for non-commercial use (CC BY-NC-SA 4.0)");
