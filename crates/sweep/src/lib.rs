@@ -33,5 +33,5 @@ pub use local::{Demand, Local, Slot};
 pub use plan::{DatasetInfo, World, plan};
 pub use progress::TrialProgress;
 pub use runner::{Finish, Options, Snapshot, hold, run};
-pub use scheduler::Faults;
+pub use scheduler::RetryPolicy;
 pub use slurm::Slurm;

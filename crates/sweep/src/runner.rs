@@ -6,7 +6,7 @@ use crate::asha::Rungs;
 use crate::executor::{End, Executor, Stop};
 use crate::pace::{Pace, work};
 use crate::progress::TrialProgress;
-use crate::scheduler::{Faults, Scheduler};
+use crate::scheduler::{RetryPolicy, Scheduler};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ pub struct Options<'a> {
     /// Stop at the first failure.
     pub fail_fast: bool,
     /// What happens after other failures.
-    pub faults: Faults,
+    pub retry_policy: RetryPolicy,
     /// A trial that ran out of memory goes on with half the part of a batch at a time, and is marked as changed.
     pub halve_on_oom: bool,
     /// A trial is ended, as failed, after so long in one go; zero is no limit.
@@ -137,7 +137,7 @@ impl<'a> Runner<'a> {
         let mut runner = Runner {
             dir,
             plan,
-            scheduler: Scheduler::new(ends, slot_names.len(), options.faults),
+            scheduler: Scheduler::new(ends, slot_names.len(), options.retry_policy),
             journal: Journal::open(&options.journal)?,
             index: plan.trials.iter().enumerate().map(|(i, t)| (t.id.as_str(), i)).collect(),
             slot_names,

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 /// What happens after failures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Faults {
+pub struct RetryPolicy {
     /// A trial is tried again so many times.
     pub retries: u32,
     /// The first retry waits so long, each further one twice as long, seconds.
@@ -19,7 +19,7 @@ const MOST_IN_A_ROW: u32 = 3;
 /// Trials waiting, running, and over.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
-    faults: Faults,
+    retry_policy: RetryPolicy,
     pending: VecDeque<usize>,
     /// Failed trials that wait for another try: when it may start, and which.
     delayed: Vec<(f64, usize)>,
@@ -40,10 +40,10 @@ struct SlotState {
 
 impl Scheduler {
     /// `ends[i]` is the end that trial i had before, if any.
-    pub fn new(ends: Vec<Option<End>>, slots: usize, faults: Faults) -> Scheduler {
+    pub fn new(ends: Vec<Option<End>>, slots: usize, retry_policy: RetryPolicy) -> Scheduler {
         let pending = (0..ends.len()).filter(|&i| ends[i].is_none()).collect();
         Scheduler {
-            faults,
+            retry_policy,
             pending,
             delayed: vec![],
             slots: vec![SlotState::default(); slots],
@@ -100,8 +100,8 @@ impl Scheduler {
         }
         match end {
             End::Preempted | End::Interrupted => self.pending.push_back(trial),
-            End::Failed(_) if self.tries[trial] < self.faults.retries && !self.is_stopping => {
-                let wait_s = self.faults.back_off_s * f64::from(1_u32 << self.tries[trial].min(16));
+            End::Failed(_) if self.tries[trial] < self.retry_policy.retries && !self.is_stopping => {
+                let wait_s = self.retry_policy.back_off_s * f64::from(1_u32 << self.tries[trial].min(16));
                 self.tries[trial] += 1;
                 self.delayed.push((now_s + wait_s, trial));
             }
@@ -185,8 +185,8 @@ mod tests {
         fn every_trial_ends_once_whatever_happens(
             trials in 0..30_usize, slots in 1..5_usize, happenings in prop::collection::vec(happening(), 0..120)
         ) {
-            let faults = Faults { retries: 2, back_off_s: 3.0 };
-            let mut s = Scheduler::new(vec![None; trials], slots, faults);
+            let retry_policy = RetryPolicy { retries: 2, back_off_s: 3.0 };
+            let mut s = Scheduler::new(vec![None; trials], slots, retry_policy);
             let mut now_s = 0.0;
             for happening in happenings {
                 now_s += 1.0;
@@ -207,7 +207,7 @@ mod tests {
                         let running = s.running();
                         // The next runner knows results, not failures: those are tried again.
                         let ends = s.ends().iter().map(|e| e.clone().filter(End::is_final)).collect();
-                        s = Scheduler::new(ends, slots, faults);
+                        s = Scheduler::new(ends, slots, retry_policy);
                         running.into_iter().for_each(|(trial, slot)| s.adopt(trial, slot));
                     }
                 }
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn nothing_starts_after_a_stop_or_beside_surplus_trials() {
-        let mut s = Scheduler::new(vec![None; 4], 1, Faults::default());
+        let mut s = Scheduler::new(vec![None; 4], 1, RetryPolicy::default());
         s.adopt(3, Some(0));
         s.adopt(2, Some(0));
         assert_eq!(s.start_next(0.0), None);
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn a_failed_trial_is_tried_again_after_a_growing_wait() {
         let failed = || End::Failed("why".into());
-        let mut s = Scheduler::new(vec![None; 1], 1, Faults { retries: 2, back_off_s: 5.0 });
+        let mut s = Scheduler::new(vec![None; 1], 1, RetryPolicy { retries: 2, back_off_s: 5.0 });
         for (now_s, wait_s) in [(0.0, 5.0), (100.0, 10.0)] {
             assert_eq!(s.start_next(now_s), Some((0, 0)));
             s.end(0, failed(), now_s);
@@ -255,7 +255,7 @@ mod tests {
         s.end(0, failed(), 111.0);
         assert!(s.is_over() && s.ends()[0] == Some(failed()));
         // What would fail alike is not tried again.
-        let mut s = Scheduler::new(vec![None; 1], 1, Faults { retries: 2, back_off_s: 5.0 });
+        let mut s = Scheduler::new(vec![None; 1], 1, RetryPolicy { retries: 2, back_off_s: 5.0 });
         s.start_next(0.0);
         s.end(0, End::Refused("bad data".into()), 0.0);
         assert!(s.is_over());
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_slot_that_fails_three_in_a_row_is_set_aside_but_never_the_last() {
         let failed = || End::Failed("why".into());
-        let mut s = Scheduler::new(vec![None; 20], 2, Faults::default());
+        let mut s = Scheduler::new(vec![None; 20], 2, RetryPolicy::default());
         assert_eq!((s.start_next(0.0), s.start_next(0.0)), (Some((0, 0)), Some((1, 1))));
         // Slot 0 is broken; slot 1 works, and keeps its trial meanwhile.
         let mut aside = vec![];

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 use store::{Code, Event, Outcome, Plan, SweepDir, TrialResult, atomic, journal};
 use sweep::mock::Mock;
-use sweep::{DatasetInfo, End, Faults, Options};
+use sweep::{DatasetInfo, End, Options, RetryPolicy};
 
 fn plan(seeds: usize) -> Plan {
     let text = "name: t\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}\n";
@@ -87,12 +87,12 @@ fn run(dir: &SweepDir, plan: &Plan, slots: usize, crash_after: Option<usize>) ->
         assert!(crash_after != Some(ends), "crash");
     });
     let stop = AtomicUsize::new(0);
-    let faults = Faults { retries: 3, back_off_s: 1.0 };
+    let retry_policy = RetryPolicy { retries: 3, back_off_s: 1.0 };
     let options = Options {
         stop: &stop,
         fail_fast: false,
         halve_on_oom: true,
-        faults,
+        retry_policy,
         trial_limit: Duration::ZERO,
         grace: Duration::ZERO,
         journal: dir.journal(),

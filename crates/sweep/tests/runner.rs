@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use store::{Code, Event, Plan, SweepDir, journal};
 use sweep::mock::Mock;
-use sweep::{DatasetInfo, End, Faults, Finish, Local, Options, Slot, local};
+use sweep::{DatasetInfo, End, Finish, Local, Options, RetryPolicy, Slot, local};
 
 fn plan(line: &str) -> Plan {
     let text = "name: t\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}\n";
@@ -31,7 +31,7 @@ fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn sweep::Executor, stop: &A
         stop,
         fail_fast: false,
         halve_on_oom: false,
-        faults: Faults::default(),
+        retry_policy: RetryPolicy::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(20),
         journal: dir.journal(),
@@ -194,7 +194,7 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
         stop: &stop,
         fail_fast: false,
         halve_on_oom: true,
-        faults: Faults::default(),
+        retry_policy: RetryPolicy::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
         journal: stage.sweep.journal(),
@@ -235,7 +235,7 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
         stop: &never(),
         fail_fast: false,
         halve_on_oom: true,
-        faults: Faults::default(),
+        retry_policy: RetryPolicy::default(),
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),
         journal: stage.sweep.journal(),
@@ -299,13 +299,13 @@ esac
     let plan = plan("seed=0..3");
     let slots = vec![Slot { name: "a".into(), gpus: vec![], cores: vec![], threads: 1, sharing: 1 }; 2];
     let mut executor = Local::new(stage.player.clone(), stage.sweep.clone(), vec![], slots);
-    let faults = Faults { retries: 1, back_off_s: 0.3 };
+    let retry_policy = RetryPolicy { retries: 1, back_off_s: 0.3 };
     let (stop, trial_limit) = (never(), Duration::from_millis(700));
     let options = Options {
         stop: &stop,
         fail_fast: false,
         halve_on_oom: true,
-        faults,
+        retry_policy,
         trial_limit,
         grace: Duration::from_secs(1),
         journal: stage.sweep.journal(),
@@ -341,7 +341,7 @@ esac
     let options = Options {
         stop: &stop,
         fail_fast: false,
-        faults: Faults::default(),
+        retry_policy: RetryPolicy::default(),
         halve_on_oom: true,
         trial_limit: Duration::ZERO,
         grace: Duration::from_secs(1),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use store::{Lock, Outcome, Plan, SweepDir, TrialResult, atomic};
-use sweep::{Demand, Executor, Faults, Finish, Local, Options, Slot, Slurm, local};
+use sweep::{Demand, Executor, Finish, Local, Options, RetryPolicy, Slot, Slurm, local};
 
 /// Running trials have this long to write a checkpoint after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(60);
@@ -191,7 +191,7 @@ fn train(
             Box::new(if args.detach { slurm.leaving(&stop) } else { slurm })
         }
     };
-    let faults = Faults { retries: args.retries, back_off_s: BACK_OFF_S };
+    let retry_policy = RetryPolicy { retries: args.retries, back_off_s: BACK_OFF_S };
     // A cluster's jobs keep their own time: waiting in a queue does not count.
     let minutes = args.trial_minutes.filter(|_| is_local).unwrap_or(0.0);
     let trial_limit = Duration::from_secs_f64(60.0 * minutes);
@@ -199,7 +199,7 @@ fn train(
     let options = Options {
         stop: &stop,
         fail_fast: args.fail_fast,
-        faults,
+        retry_policy,
         halve_on_oom,
         trial_limit,
         grace: GRACE,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use store::{Event, Journal, Plan, Submission, SweepDir, lock};
 use sweep::executor::wall_clock_s;
 use sweep::slurm::{PREEMPTED, TIME_LIMIT, queue};
-use sweep::{Faults, Local, Options, Slot};
+use sweep::{Local, Options, RetryPolicy, Slot};
 
 /// Checkpoints must be written before the cluster loses patience, which it does after 30 s as a rule.
 const GRACE: Duration = Duration::from_secs(25);
@@ -44,7 +44,7 @@ pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
     let options = Options {
         stop: &stop,
         fail_fast: false,
-        faults: Faults::default(),
+        retry_policy: RetryPolicy::default(),
         halve_on_oom: args.on_oom == OnOom::Halve,
         trial_limit: Duration::from_secs_f64(60.0 * args.trial_minutes.unwrap_or(0.0)),
         grace: GRACE,
