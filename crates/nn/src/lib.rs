@@ -6,7 +6,7 @@
 //! Reading order:
 //! - [`params`]: the ordered list of parameters over flat buffers
 //! - [`net`]: forward passes, in training and in evaluation, and taps by node
-//! - [`folded`]: the same in evaluation, batch norms folded away
+//! - [`inference`]: the same in evaluation, batch norms folded away
 //! - `buckets`: gradients summed over processes, piece by piece
 //! - [`step`]: forward and backward of one batch; `planned`: the same without autograd; [`graphed`]: the same as one launch
 //! - [`sgd`]: the optimizer; [`scaler`]: loss scaling for float16
@@ -18,8 +18,8 @@
 
 mod buckets;
 pub mod error;
-pub mod folded;
 pub mod graphed;
+pub mod inference;
 pub mod init;
 pub mod net;
 pub mod params;
@@ -30,8 +30,8 @@ pub mod step;
 pub mod weights;
 
 pub use error::NnError;
-pub use folded::Folded;
 pub use graphed::GraphedStep;
+pub use inference::Inference;
 pub use net::{Mode, Net, Output};
 pub use params::{Layout, Params, Placement};
 pub use planned::PlannedStep;

@@ -7,7 +7,7 @@ mod filled;
 
 use arch::{Input, ModelOverrides, Role, StateEntry, build};
 use filled::fill;
-use nn::{AutogradStep, Folded, Layout, Mode, Net, Placement, PlannedStep, Step, Targets, Weight};
+use nn::{AutogradStep, Inference, Layout, Mode, Net, Placement, PlannedStep, Step, Targets, Weight};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -128,7 +128,7 @@ fn folded_networks_evaluate_as_they_are() {
     for (kind, most) in [(Kind::Double, 1e-9), (Kind::Float, 1e-4)] {
         for g in golden() {
             let (net, images) = filled(&g, kind, Layout::Contiguous);
-            let off = of_logits(&g, &Folded::new(&net, 2).logits(&images));
+            let off = of_logits(&g, &Inference::new(&net, 2).logits(&images));
             println!("{:28} {kind:?} logits {off:.1e}", g.name);
             assert!(off <= most, "{} {kind:?}: {off:e}", g.name);
         }

@@ -3,7 +3,7 @@
 //! in evaluation.
 
 use arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelOverrides, Stem, build};
-use nn::{AutogradStep, Folded, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, Weight, init};
+use nn::{AutogradStep, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, Weight, init};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -98,11 +98,11 @@ fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
     evaluate(words, &nets[0], batch(n, input, seed).0);
 }
 
-/// Folded, all at once, in batches that do not come out even, and one by one: then threads share an image.
+/// Inference, all at once, in batches that do not come out even, and one by one: then threads share an image.
 fn evaluate(words: &ModelOverrides, net: &Net, images: Tensor) {
     let plain = tch::no_grad(|| net.logits(&images, Mode::Eval));
     for batch in [images.size()[0] as usize, 2, 1] {
-        let off = deviation(&Folded::new(net, batch).logits(&images), &plain);
+        let off = deviation(&Inference::new(net, batch).logits(&images), &plain);
         assert!(off < 1e-9, "{words:?}, {batch} at a time: evaluation off by {off:.1e}");
     }
 }

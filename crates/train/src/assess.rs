@@ -3,7 +3,7 @@
 use crate::TrainError;
 use crate::evaluate::Evaluator;
 use data::{EpochPlan, Shard, Source, Split, order};
-use nn::{Folded, Net};
+use nn::{Inference, Net};
 use std::time::Instant;
 use store::assessment::{Assessment, Prediction, TOP};
 use tch::{Kind, Tensor};
@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 pub fn assess(net: &Net, source: &mut dyn Source, split: Split, batch_size: usize) -> Result<Assessment, TrainError> {
     let batches = order::evaluation_batches(source.len(split), batch_size, Shard::WHOLE);
     source.begin(EpochPlan { split, batches, augment: None })?;
-    let mut evaluator = Evaluator::folded(net, batch_size, Folded::fits(net));
+    let mut evaluator = Evaluator::folded(net, batch_size, Inference::fits(net));
     let (mut predictions, mut classes) = (Vec::new(), 0);
     let started = Instant::now();
     let _guard = tch::no_grad_guard();

@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::reduce::Reduce;
 use crate::shown::MOST_CLASSES;
 use data::{EpochPlan, Shard, Source, Split, order};
-use nn::{Folded, Mode, Net, PlannedStep};
+use nn::{Inference, Mode, Net, PlannedStep};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -23,7 +23,7 @@ pub struct Evaluation {
 /// A network as it is evaluated: what trains by kernels of its own is folded, the rest runs as it trains.
 pub struct Evaluator<'a> {
     net: &'a Net,
-    folded: Option<Folded>,
+    folded: Option<Inference>,
 }
 
 impl Evaluator<'_> {
@@ -34,7 +34,7 @@ impl Evaluator<'_> {
 
     /// The same, folded or not.
     pub fn folded(net: &Net, batch: usize, fold: bool) -> Evaluator<'_> {
-        Evaluator { net, folded: fold.then(|| Folded::new(net, batch)) }
+        Evaluator { net, folded: fold.then(|| Inference::new(net, batch)) }
     }
 
     /// N x classes.

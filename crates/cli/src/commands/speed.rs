@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::network::{Words, machine, published_input};
 use crate::print;
 use arch::Input;
-use nn::{Folded, Layout, Mode, Net, Placement, Rates, Sgd, Targets, init, step};
+use nn::{Inference, Layout, Mode, Net, Placement, Rates, Sgd, Targets, init, step};
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -149,7 +149,7 @@ fn training(args: &SpeedArgs, net: &mut Net, images: &Tensor, classes: usize) ->
 }
 
 fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Failure> {
-    let mut folded = (!args.plain && Folded::fits(net)).then(|| Folded::new(net, args.batch));
+    let mut folded = (!args.plain && Inference::fits(net)).then(|| Inference::new(net, args.batch));
     median(args.steps, || {
         let logits = match &mut folded {
             None => tch::no_grad(|| net.logits(images, Mode::Eval)),

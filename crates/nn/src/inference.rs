@@ -2,21 +2,21 @@
 //! with the sums and ReLUs that follow. The weights are those of the moment it was made.
 
 use crate::Net;
-use planned::Inference;
+use planned::Inference as PlannedInference;
 use tch::{Device, Kind, Tensor};
 
 /// A network ready to be evaluated.
-pub struct Folded {
+pub struct Inference {
     plan: Plan,
     kind: Kind,
 }
 
 enum Plan {
-    Float(Inference<f32>),
-    Double(Inference<f64>),
+    Float(PlannedInference<f32>),
+    Double(PlannedInference<f64>),
 }
 
-impl Folded {
+impl Inference {
     /// Whether it can evaluate this net: in float32 or float64, on a CPU.
     pub fn fits(net: &Net) -> bool {
         let placement = net.placement();
@@ -27,16 +27,16 @@ impl Folded {
     ///
     /// # Panics
     /// If it does not fit, or there is no memory for it.
-    pub fn new(net: &Net, batch: usize) -> Folded {
-        assert!(Folded::fits(net), "networks are folded on a CPU, in float32 or float64");
+    pub fn new(net: &Net, batch: usize) -> Inference {
+        assert!(Inference::fits(net), "networks are folded on a CPU, in float32 or float64");
         let threads = tch::get_num_threads().max(1) as usize;
         let entry = |i: usize| net.params().tensor(i).contiguous();
         let kind = net.placement().kind;
         let plan = match kind {
-            Kind::Double => Plan::Double(Inference::new(net.graph(), |i| numbers(&entry(i)), batch, threads)),
-            _ => Plan::Float(Inference::new(net.graph(), |i| numbers(&entry(i)), batch, threads)),
+            Kind::Double => Plan::Double(PlannedInference::new(net.graph(), |i| numbers(&entry(i)), batch, threads)),
+            _ => Plan::Float(PlannedInference::new(net.graph(), |i| numbers(&entry(i)), batch, threads)),
         };
-        Folded { plan, kind }
+        Inference { plan, kind }
     }
 
     /// Logits of `images` (N x C x H x W, normalised, of the net's kind), as [`Net::logits`] gives them in evaluation.
