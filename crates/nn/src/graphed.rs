@@ -1,7 +1,7 @@
 //! The autograd step recorded as a CUDA graph: small networks on a GPU wait for launches, and a graph is one launch. No GPU
 //! has run this yet; the test at the foot holds its plumbing to the step it records.
 
-use crate::step::{AutogradStep, Loss, Step, Targets, Weight};
+use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, NnError};
 use libtorch::CudaGraph;
 use tch::{Kind, Tensor};
@@ -65,7 +65,7 @@ impl<R: Recorder> GraphedStep<R> {
         GraphedStep { plain: AutogradStep { label_smoothing }, recorder, steps: 0, recorded: None }
     }
 
-    fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) {
+    fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) {
         let (images, labels) = (images.copy(), targets.labels.copy());
         let (mut plain, mut out) = (self.plain, None);
         let targets = Targets::plain(labels.shallow_clone());
@@ -77,13 +77,13 @@ impl<R: Recorder> GraphedStep<R> {
 }
 
 impl<R: Recorder> Step for GraphedStep<R> {
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
+    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) -> Loss {
         let mut plain = self.plain;
         // Outside the graph, which is the same for every batch of an optimizer step.
         if !weight.adds {
             net.params_mut().zero_grads();
         }
-        let weight = Weight { adds: true, ..weight };
+        let weight = GradScale { adds: true, ..weight };
         if targets.mixed.is_some() {
             return plain.forward_backward(net, images, targets, weight);
         }
@@ -172,8 +172,8 @@ mod tests {
             let images = (Tensor::arange(n * 3 * 144, (Kind::Double, Device::Cpu)) * (0.1 + step as f64)).sin();
             let (images, labels) = (images.view([n, 3, 12, 12]), Tensor::arange(n, (Kind::Int64, Device::Cpu)));
             let targets = Targets::plain(labels);
-            let a = graphed.forward_backward(&mut ours, &images, &targets, Weight::ONE);
-            let b = plain.forward_backward(&mut theirs, &images, &targets, Weight::ONE);
+            let a = graphed.forward_backward(&mut ours, &images, &targets, GradScale::ONE);
+            let b = plain.forward_backward(&mut theirs, &images, &targets, GradScale::ONE);
             assert_eq!((a.loss, a.logits), (b.loss, b.logits), "step {step}");
         }
         assert_eq!(graphed.recorder.replays, 4);

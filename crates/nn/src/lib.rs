@@ -37,4 +37,4 @@ pub use params::{Layout, Params, Placement};
 pub use planned::PlannedStep;
 pub use scaler::LossScaler;
 pub use sgd::{Rates, Sgd};
-pub use step::{AutogradStep, Loss, Step, Targets, Weight};
+pub use step::{AutogradStep, GradScale, Loss, Step, Targets};

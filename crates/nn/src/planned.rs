@@ -1,7 +1,7 @@
 //! The planned step behind [`Step`]: kernels of our own over the net's flat buffers, no autograd (but for the loss, whose
 //! gradient is asked of libtorch, a few microseconds).
 
-use crate::step::{AutogradStep, Loss, Step, Targets, Weight};
+use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
 use planned::{Planned, State};
 use tch::{Kind, Tensor};
@@ -48,7 +48,7 @@ impl PlannedStep {
 }
 
 impl Step for PlannedStep {
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
+    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) -> Loss {
         let images = images.contiguous();
         let reference = self.reference;
         match self.plan(net, images.size()[0] as usize) {
@@ -64,7 +64,7 @@ fn run<T: planned::Real + tch::kind::Element + Copy>(
     net: &mut Net,
     images: &Tensor,
     targets: &Targets,
-    weight: Weight,
+    weight: GradScale,
 ) -> Loss {
     let pixels = libtorch::values::<T>(images);
     let params = net.params_mut();

@@ -30,7 +30,7 @@ impl Targets {
 
 /// What the gradient of the loss is multiplied with on its way into the gradient buffer.
 #[derive(Clone, Copy)]
-pub struct Weight<'a> {
+pub struct GradScale<'a> {
     /// 1 / the number of batches that one optimizer step averages.
     pub share: f64,
     /// A loss scale on the device.
@@ -39,16 +39,16 @@ pub struct Weight<'a> {
     pub adds: bool,
 }
 
-impl Weight<'_> {
+impl GradScale<'_> {
     /// One batch a step, no scale.
-    pub const ONE: Weight<'static> = Weight { share: 1.0, scale: None, adds: false };
+    pub const ONE: GradScale<'static> = GradScale { share: 1.0, scale: None, adds: false };
 }
 
 /// One way to compute gradients.
 pub trait Step {
     /// Loss of `images` (normalised, N x C x H x W) against `targets`; writes the gradient of `weight` times the loss to the
     /// gradient buffer, or adds it there.
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss;
+    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) -> Loss;
 }
 
 /// The faster step for this net, as its layout was chosen for it; see [`Layout::choose`](crate::Layout::choose). On a GPU it
@@ -69,7 +69,7 @@ pub struct AutogradStep {
 }
 
 impl Step for AutogradStep {
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: Weight) -> Loss {
+    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) -> Loss {
         if !weight.adds {
             net.params_mut().zero_grads();
         }
@@ -81,7 +81,7 @@ impl Step for AutogradStep {
 
 impl AutogradStep {
     /// The loss of these logits, with the gradient of `weight` times it added to whatever they were computed from.
-    pub(crate) fn loss_and_backward(&self, logits: &Tensor, targets: &Targets, weight: Weight) -> Tensor {
+    pub(crate) fn loss_and_backward(&self, logits: &Tensor, targets: &Targets, weight: GradScale) -> Tensor {
         let loss = self.loss(logits, targets);
         // Not in place: without a share the scaled loss would be the very tensor that is returned.
         let shared = if weight.share == 1.0 { loss.shallow_clone() } else { &loss * weight.share };

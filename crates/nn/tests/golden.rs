@@ -7,7 +7,7 @@ mod filled;
 
 use arch::{Input, ModelOverrides, Role, StateEntry, build};
 use filled::fill;
-use nn::{AutogradStep, Inference, Layout, Mode, Net, Placement, PlannedStep, Step, Targets, Weight};
+use nn::{AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Step, Targets};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -86,7 +86,7 @@ fn compare(g: &Golden, kind: Kind, layout: Layout, step: &mut dyn Step) -> Devia
     let mut worst = Deviation { logits: of_logits(g, &logits), ..Deviation::default() };
 
     let labels = Tensor::from_slice(&[1_i64, 3]);
-    let step = step.forward_backward(&mut net, &images, &Targets::plain(labels), Weight::ONE);
+    let step = step.forward_backward(&mut net, &images, &Targets::plain(labels), GradScale::ONE);
     worst.loss = relative(scalar(&step.loss), number(&g.value["train_loss"]));
     for (name, theirs) in g.value["train_grad_norm"].as_object().expect("norms") {
         let index = net.params().index(name).unwrap_or_else(|| panic!("{}: no {name}", g.name));

@@ -3,7 +3,9 @@
 //! in evaluation.
 
 use arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelOverrides, Stem, build};
-use nn::{AutogradStep, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, Weight, init};
+use nn::{
+    AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, init,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -81,7 +83,7 @@ fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
     for round in 0..2 {
         let (images, targets) = batch(n, input, seed + round);
         let [theirs, ours] = [0, 1].map(|i: usize| {
-            let weight = Weight { share: 0.5, scale: None, adds: round > 0 };
+            let weight = GradScale { share: 0.5, scale: None, adds: round > 0 };
             steps[i].forward_backward(&mut nets[i], &images, &targets, weight)
         });
         let off = deviation(&ours.logits, &theirs.logits).max(deviation(&ours.loss, &theirs.loss));
@@ -144,7 +146,7 @@ fn twenty_steps_give_the_references_losses() {
         let mut net = net(&words, input, Kind::Double, 3);
         let run = |i: u64| {
             let (images, targets) = batch(16, input, i);
-            let loss = step.forward_backward(&mut net, &images, &targets, Weight::ONE).loss;
+            let loss = step.forward_backward(&mut net, &images, &targets, GradScale::ONE).loss;
             sgd.step(net.params_mut(), Rates { lr: 0.05, momentum: 0.9, first: i == 0, found_inf: None }).unwrap();
             loss.double_value(&[])
         };
@@ -166,7 +168,7 @@ fn the_same_batch_gives_the_same_bits() {
     let run = |threads: i32| {
         tch::set_num_threads(threads);
         let mut net = net(&words, input, Kind::Float, 5);
-        PlannedStep::new(0.0).forward_backward(&mut net, &images.to_kind(Kind::Float), &targets, Weight::ONE);
+        PlannedStep::new(0.0).forward_backward(&mut net, &images.to_kind(Kind::Float), &targets, GradScale::ONE);
         weights(&net)
     };
     assert!(run(1) == run(1) && run(2) == run(2));

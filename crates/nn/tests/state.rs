@@ -1,7 +1,7 @@
 //! Initial weights, weights in and out, taps, and the optimizer, on a small network.
 
 use arch::{Input, ModelOverrides, Role, build};
-use nn::{AutogradStep, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, Weight, init, weights};
+use nn::{AutogradStep, GradScale, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, init, weights};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -118,7 +118,7 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
     let mut expected = net.params().tensor(index).detach().copy();
     let mut buffer: Option<Tensor> = None;
     for step in 0..3 {
-        AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images(), &labels, Weight::ONE);
+        AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images(), &labels, GradScale::ONE);
         let grad = net.params().grad(index).unwrap() + &expected * weight_decay;
         let new = match buffer {
             Some(old) => old * momentum + &grad,
@@ -137,10 +137,10 @@ fn gradients_of_parts_add_up() {
     let labels = Targets::plain(Tensor::from_slice(&[0_i64, 1, 2, 3]));
     let mut step = AutogradStep { label_smoothing: 0.0 };
     let index = net.params().index("fc.weight").unwrap();
-    step.forward_backward(&mut net, &images(), &labels, Weight::ONE);
+    step.forward_backward(&mut net, &images(), &labels, GradScale::ONE);
     let once = net.params().grad(index).unwrap().copy();
     for adds in [false, true] {
-        step.forward_backward(&mut net, &images(), &labels, Weight { share: 0.5, scale: None, adds });
+        step.forward_backward(&mut net, &images(), &labels, GradScale { share: 0.5, scale: None, adds });
     }
     assert!(largest_difference(net.params().grad(index).unwrap(), &once) < 1e-12);
 }

@@ -2,7 +2,7 @@
 
 use crate::TrainError;
 use crate::trial::{Options, fresh_net};
-use nn::{Targets, Weight};
+use nn::{GradScale, Targets};
 use store::PlannedTrial;
 use tch::{Kind, Tensor};
 
@@ -13,6 +13,6 @@ pub fn step(trial: &PlannedTrial, options: &Options, images: usize) -> Result<()
     let pictures = net.prepare(&Tensor::randn(shape, (Kind::Float, options.device)));
     let targets = Targets::plain(Tensor::zeros([images as i64], (Kind::Int64, options.device)));
     let mut step = crate::trial::step_of(&net, &trial.spec.train)?;
-    let _ = step.forward_backward(&mut net, &pictures, &targets, Weight::ONE).loss.double_value(&[]);
+    let _ = step.forward_backward(&mut net, &pictures, &targets, GradScale::ONE).loss.double_value(&[]);
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::training::optimizer;
 use crate::trial::{Options, fresh_net};
 use crate::{TrainError, checkpoint, environment};
 use data::{DataSet, EpochPlan, Shard, Source, Split, order};
-use nn::{Net, Weight};
+use nn::{GradScale, Net};
 use random::Key;
 use spec::TrialSpec;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ fn steps(
         })?;
         while let Some(batch) = source.next_batch()? {
             let (images, targets) = mix(train, batch, Key::new(spec.seed).with(count as u64));
-            let out = step.forward_backward(net, &images, &targets, Weight::ONE);
+            let out = step.forward_backward(net, &images, &targets, GradScale::ONE);
             if train.clip_norm > 0.0 {
                 let _ = net.params_mut().clip_grads(train.clip_norm);
             }

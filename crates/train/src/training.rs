@@ -10,7 +10,7 @@ use crate::schedule::{Rates, rates};
 use crate::speed::Speed;
 use crate::{TrainError, shown, trace, trial::Options};
 use data::{Augment, EpochPlan, Shard, Source, Split, order};
-use nn::{LossScaler, Net, Sgd, Step, Weight};
+use nn::{GradScale, LossScaler, Net, Sgd, Step};
 use random::Key;
 use spec::{DecayOn, Optimizer, TrainSpec, TrialSpec};
 use std::collections::BTreeMap;
@@ -101,7 +101,8 @@ impl Loop<'_> {
                     if part + 1 == shard.accumulate {
                         self.reduce.begin();
                     }
-                    let weight = Weight { share, scale: self.scaler.as_ref().map(LossScaler::scale), adds: part > 0 };
+                    let weight =
+                        GradScale { share, scale: self.scaler.as_ref().map(LossScaler::scale), adds: part > 0 };
                     let out = self.step.forward_backward(&mut self.net, &images, &targets, weight);
                     totals.add(&out, &targets.labels, share);
                 }

@@ -139,7 +139,7 @@ fn training(args: &SpeedArgs, net: &mut Net, images: &Tensor, classes: usize) ->
     let sgd = Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: false };
     let mut first = true;
     median(args.steps, || {
-        let out = step.forward_backward(net, images, &targets, nn::Weight::ONE);
+        let out = step.forward_backward(net, images, &targets, nn::GradScale::ONE);
         sgd.step(net.params_mut(), Rates { lr: 0.1, momentum: 0.9, first, found_inf: None })
             .map_err(|e| machine(&e.cause))?;
         first = false;
