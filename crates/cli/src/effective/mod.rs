@@ -2,22 +2,22 @@
 //! that of every other trial is.
 //!
 //! Reading order:
-//! - [`looked`]: the images
+//! - [`probe_images`]: the images
 //! - [`nodes`]: which nodes are asked, and what is kept of each
 //! - [`gallery`]: what splits see in single images
 
 mod gallery;
-mod looked;
 mod nodes;
+mod probe_images;
 
 use crate::failure::Failure;
 use crate::network;
 use arch::Input;
 use explain::{Options, Sign, shares};
-use looked::Looked;
 use nn::weights::{self, Fit, WeightsFile};
 use nn::{Net, init};
 use nodes::{last_stage, state};
+use probe_images::ProbeImages;
 use std::collections::HashSet;
 use std::path::Path;
 use store::effective::{Effective, EffectiveArm, EffectiveEpoch, EffectiveTrial, SplitShare};
@@ -50,7 +50,7 @@ impl Ask {
 
 /// Measures the finished trials of a sweep.
 pub fn measure(dir: &SweepDir, plan: &Plan, ask: &Ask, data: &Path) -> Result<Effective, Failure> {
-    let mut looked = Looked::new(ask.images, ask.noise, data);
+    let mut looked = ProbeImages::new(ask.images, ask.noise, data);
     let mut seen = HashSet::new();
     let (mut arms, mut trials) = (Vec::new(), Vec::new());
     for trial in &plan.trials {
@@ -95,7 +95,7 @@ impl<'a> Measured<'a> {
         dir: &SweepDir,
         trial: &'a PlannedTrial,
         ask: &'a Ask,
-        looked: &'a mut Looked,
+        looked: &'a mut ProbeImages,
     ) -> Result<Measured<'a>, Failure> {
         let px = trial.image_px;
         let input = Input { channels: trial.image_channels, height: px, width: px, classes: trial.classes };

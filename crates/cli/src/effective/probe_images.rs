@@ -11,8 +11,8 @@ use train::images::{Target, source, wanted};
 /// Seed of normal images: the same for every network, so that they can be compared.
 const SEED: i64 = 0;
 
-/// Images by what they follow from.
-pub struct Looked<'a> {
+/// Cache of probe images, keyed by data spec and image size.
+pub struct ProbeImages<'a> {
     pub count: usize,
     /// Normal noise takes the place of test images.
     pub noise: bool,
@@ -20,9 +20,9 @@ pub struct Looked<'a> {
     known: Vec<(DataSpec, usize, Batch)>,
 }
 
-impl<'a> Looked<'a> {
-    pub fn new(count: usize, noise: bool, root: &'a Path) -> Looked<'a> {
-        Looked { count, noise, root, known: Vec::new() }
+impl<'a> ProbeImages<'a> {
+    pub fn new(count: usize, noise: bool, root: &'a Path) -> ProbeImages<'a> {
+        ProbeImages { count, noise, root, known: Vec::new() }
     }
 
     /// What this trial's network is to look at, not prepared for it yet.
