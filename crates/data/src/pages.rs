@@ -17,7 +17,7 @@ use std::io::BufReader;
 use std::os::unix::fs::FileExt;
 
 /// A file whose descriptions are looked at: that of the whole file, and the one before each page.
-pub struct Looked {
+pub struct DescribedFile {
     file: File,
     length: u64,
 }
@@ -31,10 +31,10 @@ const FIRST: usize = 1 << 10;
 /// A longer description of a page is taken for damage.
 const LONGEST: usize = 1 << 26;
 
-impl Looked {
+impl DescribedFile {
     /// Looks at the description of the whole file.
-    pub fn new(file: File) -> Result<Looked> {
-        let looked = Looked { length: file.metadata()?.len(), file };
+    pub fn new(file: File) -> Result<DescribedFile> {
+        let looked = DescribedFile { length: file.metadata()?.len(), file };
         let Some(end) = looked.length.checked_sub(END) else { return Ok(looked) };
         let mut length = [0; 4];
         looked.file.read_exact_at(&mut length, end)?;
@@ -70,13 +70,13 @@ fn impossible(what: &str) -> ParquetError {
     ParquetError::General(format!("the description of {what} is damaged"))
 }
 
-impl Length for Looked {
+impl Length for DescribedFile {
     fn len(&self) -> u64 {
         self.length
     }
 }
 
-impl ChunkReader for Looked {
+impl ChunkReader for DescribedFile {
     type T = BufReader<File>;
 
     fn get_read(&self, start: u64) -> Result<BufReader<File>> {

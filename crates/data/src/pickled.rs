@@ -17,7 +17,7 @@ enum Value {
     /// The name of a function or class.
     Name(String),
     /// What a call would make: the function and its arguments, and what it would be given afterwards.
-    Made(Box<Value>, Box<Value>, Box<Value>),
+    Call(Box<Value>, Box<Value>, Box<Value>),
 }
 
 impl Value {
@@ -31,7 +31,7 @@ impl Value {
         match self {
             Value::List(all) | Value::Tuple(all) => 1 + all.iter().map(Value::parts).sum::<usize>(),
             Value::Dict(all) => 1 + all.iter().map(|(a, b)| a.parts() + b.parts()).sum::<usize>(),
-            Value::Made(a, b, c) => 1 + a.parts() + b.parts() + c.parts(),
+            Value::Call(a, b, c) => 1 + a.parts() + b.parts() + c.parts(),
             _ => 1,
         }
     }
@@ -74,7 +74,7 @@ pub fn texts(bytes: &[u8], key: &str) -> Option<Vec<String>> {
 fn text<'a>(bytes: &'a [u8], value: &Value) -> Option<Cow<'a, [u8]>> {
     match value {
         Value::Bytes(range) => bytes.get(range.clone()).map(Cow::Borrowed),
-        Value::Made(function, arguments, _) if **function == Value::Name("_codecs.encode".into()) => {
+        Value::Call(function, arguments, _) if **function == Value::Name("_codecs.encode".into()) => {
             let Value::Tuple(arguments) = &**arguments else { return None };
             let Some(Value::Bytes(range)) = arguments.first() else { return None };
             let text = std::str::from_utf8(bytes.get(range.clone())?).ok()?;
@@ -91,7 +91,7 @@ fn find<'a>(bytes: &[u8], items: &'a [(Value, Value)], key: &str) -> Option<&'a 
 
 /// The bytes of a NumPy array: the only long text in what would make it. Its type must be bytes.
 fn pixels(bytes: &[u8], data: &Value) -> Option<Vec<u8>> {
-    let Value::Made(..) = data else { return None };
+    let Value::Call(..) = data else { return None };
     let (mut longest, mut is_bytes) = (Cow::Borrowed(&[][..]), false);
     let mut waiting = vec![data];
     while let Some(value) = waiting.pop() {
@@ -103,7 +103,7 @@ fn pixels(bytes: &[u8], data: &Value) -> Option<Vec<u8>> {
             continue;
         }
         match value {
-            Value::Made(function, arguments, state) => waiting.extend([&**function, &**arguments, &**state]),
+            Value::Call(function, arguments, state) => waiting.extend([&**function, &**arguments, &**state]),
             Value::List(all) | Value::Tuple(all) => waiting.extend(all),
             _ => {}
         }
@@ -253,12 +253,12 @@ fn operate(code: u8, stack: &mut Vec<Value>, reader: &Reader) -> Result<Value, S
         }
         b'R' | 0x81 => {
             let (arguments, function) = (pop(stack)?, pop(stack)?);
-            Ok(Value::Made(Box::new(function), Box::new(arguments), Box::new(Value::None)))
+            Ok(Value::Call(Box::new(function), Box::new(arguments), Box::new(Value::None)))
         }
         b'b' => {
             let state = pop(stack)?;
-            let Value::Made(function, arguments, _) = pop(stack)? else { return Err(damaged()) };
-            Ok(Value::Made(function, arguments, Box::new(state)))
+            let Value::Call(function, arguments, _) = pop(stack)? else { return Err(damaged()) };
+            Ok(Value::Call(function, arguments, Box::new(state)))
         }
         code => Err(format!("it has an instruction {code:#04x}, which no such file needs")),
     }

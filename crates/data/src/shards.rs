@@ -3,7 +3,7 @@
 
 use crate::names::{self, Described};
 use crate::pack::Packer;
-use crate::pages::{Checked, Looked};
+use crate::pages::{Checked, DescribedFile};
 use crate::splits::Files;
 use crate::{DataError, Split};
 use parquet::basic::Type as Physical;
@@ -273,9 +273,9 @@ fn no_label(path: &Path, place: usize, row: &Row, columns: &Columns, split: Spli
     DataError::new(cause, "remove such rows, or give them labels")
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<Looked>, DataError> {
+fn open(path: &Path) -> Result<SerializedFileReader<DescribedFile>, DataError> {
     let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
-    let opened = catch_unwind(AssertUnwindSafe(|| SerializedFileReader::new(Looked::new(file)?)));
+    let opened = catch_unwind(AssertUnwindSafe(|| SerializedFileReader::new(DescribedFile::new(file)?)));
     let opened = opened.unwrap_or_else(|_| Err(parquet::errors::ParquetError::General("it is damaged".into())));
     opened.map_err(|e| match crate::sniff::of_file(path) {
         Some(content) if content != crate::sniff::Content::Other("a Parquet file") => {

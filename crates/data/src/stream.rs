@@ -4,7 +4,7 @@
 use crate::ahead::{Ahead, Window};
 use crate::normalise::Normalise;
 use crate::pictures::Unreadable;
-use crate::worker::{Damaged, Decoded, Desk, Table, Values, Worker, table};
+use crate::worker::{Damaged, Decoded, Table, Values, Worker, WorkerScratch, table};
 use crate::{Batch, DataError, DataSet, EpochPlan, Pictures, Source, Split};
 use rayon::ThreadPool;
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ pub struct Stream {
     /// Memory of batches that were handed over, for those to come.
     spare: Arc<Mutex<Vec<Vec<f32>>>>,
     /// One for each thread of the pool.
-    desks: Arc<Vec<Mutex<Desk>>>,
+    desks: Arc<Vec<Mutex<WorkerScratch>>>,
     running: Option<Receiver<Decoded>>,
     is_training: bool,
     damaged: BTreeSet<String>,

@@ -47,23 +47,23 @@ pub(crate) struct Worker<'a> {
     pub augment: Option<(Augment, Key)>,
     pub table: Option<Table>,
     pub spare: &'a Mutex<Vec<Vec<f32>>>,
-    pub desks: &'a [Mutex<Desk>],
+    pub desks: &'a [Mutex<WorkerScratch>],
 }
 
 /// A thread's own memory.
 #[derive(Default)]
-pub(crate) struct Desk {
+pub(crate) struct WorkerScratch {
     resizer: Resizer,
     scratch: Scratch,
     bytes: Vec<u8>,
 }
 
 /// What became of one picture: its label (None if it is left out), and what could not be read on the way.
-type Made = (Option<u32>, Vec<Damaged>);
+type DecodeResult = (Option<u32>, Vec<Damaged>);
 
 impl Worker<'_> {
     /// The calling thread's desk; nobody else asks for it.
-    fn desk(&self) -> MutexGuard<'_, Desk> {
+    fn desk(&self) -> MutexGuard<'_, WorkerScratch> {
         let own = rayon::current_thread_index().unwrap_or(0) % self.desks.len();
         // A picture that made its thread panic left nothing behind that the next does not overwrite.
         self.desks[own].lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,7 +75,7 @@ impl Worker<'_> {
             None => {
                 let mut bytes = vec![0; indices.len() * length];
                 let make = |(out, &index): (&mut [u8], &u32)| self.one(&mut self.desk(), index as usize, window, out);
-                let made: Vec<Made> =
+                let made: Vec<DecodeResult> =
                     bytes.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
                 (Values::Bytes(kept(bytes, length, &made)), made)
             }
@@ -91,12 +91,12 @@ impl Worker<'_> {
                     desk.bytes = bytes;
                     made
                 };
-                let made: Vec<Made> =
+                let made: Vec<DecodeResult> =
                     floats.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
                 (Values::Floats(kept(floats, length, &made)), made)
             }
         };
-        let is_kept = |(_, (label, _)): &(&u32, &Made)| label.is_some();
+        let is_kept = |(_, (label, _)): &(&u32, &DecodeResult)| label.is_some();
         Decoded {
             pixels,
             labels: made.iter().filter_map(|(label, _)| *label).map(i64::from).collect(),
@@ -106,7 +106,7 @@ impl Worker<'_> {
         }
     }
 
-    fn one(&self, desk: &mut Desk, index: usize, window: &Window, out: &mut [u8]) -> Made {
+    fn one(&self, desk: &mut WorkerScratch, index: usize, window: &Window, out: &mut [u8]) -> DecodeResult {
         const MOST_TRIES: usize = 100;
         let mut damaged = Vec::new();
         for attempt in 0..MOST_TRIES {
@@ -124,7 +124,7 @@ impl Worker<'_> {
 
     fn make(
         &self,
-        desk: &mut Desk,
+        desk: &mut WorkerScratch,
         picture: usize,
         (index, window): (usize, &Window),
         out: &mut [u8],
@@ -157,7 +157,7 @@ impl Worker<'_> {
 }
 
 /// Evaluation leaves a damaged picture out; training took another in its place.
-fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[Made]) -> Vec<T> {
+fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[DecodeResult]) -> Vec<T> {
     if made.iter().all(|(label, _)| label.is_some()) {
         return values;
     }
