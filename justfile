@@ -83,8 +83,9 @@ verify-long *args: setup
 gpu-check: _build
     scripts/gpu-check.sh
 
-# Format and lint checks
-lint: setup
+# Format, lint and spelling checks
+lint: setup _typos
+    .tools/typos/bin/typos
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets --quiet -- -D warnings
 
@@ -109,6 +110,10 @@ setup:
 [private]
 _build: setup
     @cargo build --release --workspace --bin res2lab $(test -x {{ res2lab }} && echo --quiet)
+
+[private]
+_typos:
+    @test -x .tools/typos/bin/typos || { python3 -m venv .tools/typos && .tools/typos/bin/pip install --quiet --disable-pip-version-check typos==1.52.0; }
 
 [private]
 _tensorboard:

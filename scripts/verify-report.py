@@ -141,7 +141,7 @@ def downloads(page, rows):
     check("\\begin{tabular}" in page.input_value("#latex") and page.input_value("#markdown").startswith("| arm"), "tables to copy")
 
 
-def colours(browser, path):
+def colors(browser, path):
     background = "() => getComputedStyle(document.body).backgroundColor"
     light = opened(browser, path, color_scheme="light")
     dark = opened(browser, path, color_scheme="dark")
@@ -202,7 +202,7 @@ with sync_playwright() as p:
     downloads(page, rows)
     check(not page.said, f"nothing on the console after all of it {page.said[:3]}")
     check(len(page.pdf()) > 10_000, "it prints")
-    colours(browser, index)
+    colors(browser, index)
     can_fail(browser, index)
     for path in others:
         layout(browser, path, os.path.splitext(os.path.basename(path))[0])

@@ -118,7 +118,7 @@ sweep = start("preempted", SIX, "--executor", "slurm:time=10")
 job = job_of("preempted")
 wait_for("the second epoch", lambda: (epochs_of("preempted", 2) or [0])[0] > 1.2)
 urgent = output("sbatch", "--parsable", "--partition=urgent", "--nodes=2", "--output=/dev/null", "--wrap=sleep 3").strip()
-wait_for("the preemption", lambda: any(e["event"] == "signalled" for e in events("preempted")))
+wait_for("the preemption", lambda: any(e["event"] == "signaled" for e in events("preempted")))
 status = finish("preempted", sweep, job)
 check(status == 0, f"a sweep preempted by urgent job {urgent} ends well (exit status {status})")
 stopped = [e for e in events("preempted") if e["event"] == "ended" and e["outcome"] == "preempted"]
@@ -147,10 +147,10 @@ with open(f"{reports}/packed/slurm/submission-1.json") as f:
 # --- the time limit ---
 sweep = start("limited", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=1,signal_s=50")
 job = job_of("limited")
-wait_for("the signal", lambda: any(e["event"] == "signalled" for e in events("limited")))
+wait_for("the signal", lambda: any(e["event"] == "signaled" for e in events("limited")))
 status = finish("limited", sweep, job, 400)
 check(status == 0, "a trial longer than its job's time limit goes on in the same job, queued again")
-reasons = [e["why"] for e in events("limited") if e["event"] == "signalled"]
+reasons = [e["why"] for e in events("limited") if e["event"] == "signaled"]
 check(set(reasons) == {"time limit"}, f"its journal says why it stopped: {reasons}")
 
 # --- cancelled ---

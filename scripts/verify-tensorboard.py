@@ -182,7 +182,7 @@ def check_pictures(sweep, trial, result, planned):
         seen = [[bytes(sheet.getpixel((28 * (i % 4) + x, 28 * (i // 4) + y))[0] for x in range(28)) for y in range(28)] for i in range(16)]
         worst = max(abs(a - b) for image, digit in zip(seen, digits) for r, s in zip(image, digit) for a, b in zip(r, s))
         check(worst <= 1, f"{trial}: the sheet of test images is that of the data set, off by {worst} of 255 at most")
-    # The blue of the diagonal says which share of a class was recognised; classes of the test images are equally many.
+    # The blue of the diagonal says which share of a class was recognized; classes of the test images are equally many.
     confusion, classes = picture(events[-1], "confusion"), planned["classes"]
     cell = confusion.width // classes
     share = sum((255 - confusion.getpixel((i * cell + 1, i * cell + 1))[0]) / 255 for i in range(classes)) / classes

@@ -76,7 +76,7 @@ pub enum Op {
     /// The image.
     Input,
     Conv(Conv),
-    /// Per-channel normalisation; `momentum` as PyTorch counts it.
+    /// Per-channel normalization; `momentum` as PyTorch counts it.
     BatchNorm {
         eps: f64,
         momentum: f64,

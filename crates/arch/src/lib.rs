@@ -29,7 +29,7 @@ pub use spec::{BlockKind, Downsample, Family, FirstBlock, ModelOverrides, ModelS
 /// What a data set prescribes to a network: the image's shape and the number of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// Image channels (1 grey, 3 colour).
+    /// Image channels (1 gray, 3 color).
     pub channels: usize,
     /// Height in pixels.
     pub height: usize,
@@ -40,7 +40,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Colour images of `size` x `size` pixels, as ImageNet and CIFAR have them.
+    /// Color images of `size` x `size` pixels, as ImageNet and CIFAR have them.
     pub fn square(size: usize, classes: usize) -> Input {
         Input { channels: 3, height: size, width: size, classes }
     }

@@ -3,7 +3,7 @@
     python pictures.py OUT TRAIN VAL [--mixed]     # needs numpy and Pillow
 
 Even pictures are 500 x 375 at quality 90. Mixed ones are 180 to 900 pixels a side, of several qualities and chroma
-subsamplings, some grey, some progressive.
+subsamplings, some gray, some progressive.
 """
 import argparse
 import os

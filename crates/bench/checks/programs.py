@@ -26,7 +26,7 @@ def res2lab(*args):
     return done.stdout
 
 
-def randomised(net):
+def randomized(net):
     torch.manual_seed(0)
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -41,7 +41,7 @@ def of_mmpretrain(folder):
     from mmengine.runner import Runner
     from mmpretrain.structures import DataSample
 
-    net = randomised(mmpretrain.get_model("res2net50-w26-s8_3rdparty_8xb32_in1k", pretrained=False))
+    net = randomized(mmpretrain.get_model("res2net50-w26-s8_3rdparty_8xb32_in1k", pretrained=False))
     samples = [dict(inputs=torch.zeros(3, 64, 64, dtype=torch.uint8), data_samples=DataSample().set_gt_label(i)) for i in (0, 1)]
     loader = torch.utils.data.DataLoader(samples, batch_size=2, collate_fn=list_of_dicts)
     Runner(net, work_dir=folder, train_dataloader=loader, train_cfg=dict(by_epoch=True, max_epochs=1), log_level="ERROR",
@@ -63,7 +63,7 @@ def of_lightning(folder):
         def __init__(self):
             super().__init__()
             self.save_hyperparameters()
-            self.model = randomised(timm.create_model("res2net50_26w_4s"))
+            self.model = randomized(timm.create_model("res2net50_26w_4s"))
 
         def training_step(self, batch, _):
             return self.model(batch).square().mean()
@@ -84,7 +84,7 @@ def of_smp(folder):
     start from it, and to draw that layer anew."""
     import segmentation_models_pytorch as smp
 
-    randomised(smp.Unet("tu-res2net50_26w_4s", encoder_weights=None)).save_pretrained(folder)
+    randomized(smp.Unet("tu-res2net50_26w_4s", encoder_weights=None)).save_pretrained(folder)
     return pathlib.Path(folder, "model.safetensors"), "res2net50_26w_4s", None
 
 

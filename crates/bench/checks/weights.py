@@ -29,7 +29,7 @@ def res2lab(*args):
     return done.stdout
 
 
-def randomised(name):
+def randomized(name):
     torch.manual_seed(0)
     net = timm.create_model(name, pretrained=False)
     for module in net.modules():
@@ -48,7 +48,7 @@ with tempfile.TemporaryDirectory() as folder:
     image = torch.randn(1, 3, 224, 224)
     save_file({"images": image}, f"{folder}/image.safetensors")
     for name in NAMES:
-        net = randomised(name)
+        net = randomized(name)
         state = {key: value.contiguous() for key, value in net.state_dict().items()}
         save_file(state, f"{folder}/w.safetensors")
         torch.save(net.state_dict(), f"{folder}/zip.pth")

@@ -12,7 +12,7 @@ pub struct Args {
     /// Alternating rounds
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
-    /// With synchronised batch norm
+    /// With synchronized batch norm
     #[arg(long)]
     pub sync_bn: bool,
 }

@@ -327,7 +327,7 @@ pub struct EvalArgs {
 #[derive(Args, Debug)]
 pub struct PredictArgs {
     /// A network with weights=FILE, or the folder of a finished trial, then pictures; classes=FILE names one class a line.
-    /// A .safetensors file with a tensor `images` (N x C x H x W, normalised) gives logits as JSON
+    /// A .safetensors file with a tensor `images` (N x C x H x W, normalized) gives logits as JSON
     #[arg(value_name = "MODEL | TRIAL FOLDER | KEY=VALUE | PICTURE", required = true)]
     pub words: Vec<String>,
     /// Print as JSON
@@ -346,7 +346,7 @@ pub struct PipelineArgs {
     /// Side of what a network sees, in pixels
     #[arg(long, default_value_t = 224)]
     pub size: usize,
-    /// Short side before the centre crop of evaluation
+    /// Short side before the center crop of evaluation
     #[arg(long, default_value_t = 256)]
     pub resize: usize,
     /// Images of a batch

@@ -118,7 +118,7 @@ fn seen_from(path: &Path) -> String {
 
 /// A data set's files: address and MD5 of each.
 pub struct DataFiles {
-    /// In the catalogue.
+    /// In the catalog.
     pub name: &'static str,
     /// Address and MD5.
     pub files: &'static [(&'static str, &'static str)],

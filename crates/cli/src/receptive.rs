@@ -10,7 +10,7 @@ const IMAGE: [u8; 3] = [255, 255, 255];
 /// Of the stages in order; the same as the report's first arms.
 const COLORS: [[u8; 3]; 6] = [[0, 114, 178], [213, 94, 0], [0, 143, 104], [181, 88, 138], [176, 124, 0], [74, 79, 87]];
 
-/// The image in the middle (white), and around its centre the largest field of each stage as a square of its own colour;
+/// The image in the middle (white), and around its center the largest field of each stage as a square of its own color;
 /// what lies beyond the image is padding. None for a network that cannot be built.
 pub fn picture(trial: &PlannedTrial) -> Option<Picture> {
     let (px, graph) = (trial.image_px, trial.graph().ok()?);

@@ -32,7 +32,7 @@ fn receptive_fields_are_told_of_networks_axes_and_sweeps() {
     assert_eq!(with_json["rf_max_px"], 1135);
     let text = std::fs::read_to_string(&chosen).unwrap();
     assert!(
-        text.contains("centres of paths are up to 14 px apart")
+        text.contains("centers of paths are up to 14 px apart")
             && text.contains("Receptive field of a unit of each stage")
     );
     assert_eq!(

@@ -54,7 +54,7 @@ fn a_trial_of_two_processes_survives_the_death_of_one_by_a_retry_with_the_same_b
 
     let run = runs(&broken).pop().expect("one run");
     let log = std::fs::read_to_string(run.join("attempt-2/log.txt")).expect("a second attempt");
-    assert!(log.contains("resume from step") && log.contains("2 devices with synchronised batch norm"), "{log}");
+    assert!(log.contains("resume from step") && log.contains("2 devices with synchronized batch norm"), "{log}");
     for file in ["checkpoints/last.safetensors", "checkpoints/best.safetensors", "metrics.jsonl"] {
         let bytes = |sweep: &Path| std::fs::read(runs(sweep)[0].join(file)).expect("it was written");
         assert!(bytes(&whole) == bytes(&broken), "{file} differs");

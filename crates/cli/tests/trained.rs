@@ -5,7 +5,7 @@ mod common;
 use common::{Bench, runs, stderr};
 use std::path::{Path, PathBuf};
 
-/// A folder of small PNGs: two classes that differ in colour.
+/// A folder of small PNGs: two classes that differ in color.
 fn pictures(folder: &Path) {
     for (split, count) in [("train", 24), ("val", 10)] {
         for i in 0..count {
@@ -13,8 +13,8 @@ fn pictures(folder: &Path) {
             let dir = folder.join(split).join(class);
             std::fs::create_dir_all(&dir).unwrap();
             let (w, h) = (40 + i as u32, 36);
-            let colour = if class == "red" { [200, 30, 40] } else { [30, 60, 210] };
-            let pixel = |n: u32| colour.map(|c: u32| (c + (n * 7 + i as u32 * 13) % 25) as u8);
+            let color = if class == "red" { [200, 30, 40] } else { [30, 60, 210] };
+            let pixel = |n: u32| color.map(|c: u32| (c + (n * 7 + i as u32 * 13) % 25) as u8);
             let pixels: Vec<u8> = (0..w * h).flat_map(pixel).collect();
             let mut bytes = Vec::new();
             let mut encoder = png::Encoder::new(&mut bytes, w, h);
@@ -62,7 +62,7 @@ fn a_network_trained_on_a_folder_is_evaluated_predicts_and_is_tuned_again() {
     assert!(std::fs::read_to_string(page).unwrap().contains("Top-1 accuracy is 100.00 %"));
     assert!(std::fs::read(table).unwrap().starts_with(b"PAR1"));
 
-    // A picture that cannot be read is named; the other is recognised all the same.
+    // A picture that cannot be read is named; the other is recognized all the same.
     let broken = bench.sweep("broken.png");
     std::fs::write(&broken, "no picture").unwrap();
     let red = photos.join("val/red/1.png");

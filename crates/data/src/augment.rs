@@ -14,7 +14,7 @@ pub struct Augment {
     pub flip: bool,
     /// Crop a random part, resized; done while pictures are decoded (see [`crate::stream`]).
     pub crop: Option<CropRange>,
-    /// Strength of random changes of colour; done while pictures are decoded.
+    /// Strength of random changes of color; done while pictures are decoded.
     pub jitter: f64,
 }
 

@@ -66,7 +66,7 @@ pub fn random(width: usize, height: usize, range: CropRange, key: Key) -> Crop {
     Crop { left: ((w - cw) / 2.0).floor(), top: ((h - ch) / 2.0).floor(), width: cw, height: ch }
 }
 
-/// The centre `size` x `size` of the picture after its short side was resized to `resize`.
+/// The center `size` x `size` of the picture after its short side was resized to `resize`.
 pub fn central(width: usize, height: usize, resize: usize, size: usize) -> Crop {
     let short = width.min(height);
     let long_to = (resize as f64 * width.max(height) as f64 / short as f64) as usize;
@@ -122,13 +122,13 @@ mod tests {
     };
 
     #[test]
-    fn a_picture_too_long_for_any_draw_gives_its_centre() {
+    fn a_picture_too_long_for_any_draw_gives_its_center() {
         let crop = random(1000, 10, CropRange { scale: [0.9, 1.0], ..RANGE }, Key::new(0));
         assert_eq!(crop, Crop { left: 493.0, top: 0.0, width: 13.0, height: 10.0 });
     }
 
     #[test]
-    fn the_centre_is_that_of_the_resized_picture() {
+    fn the_center_is_that_of_the_resized_picture() {
         // 500 x 375 becomes 341 x 256; torchvision's margins are round(58.5) = 58 and 16.
         let crop = central(500, 375, 256, 224);
         assert!((crop.left - 58.0 * 500.0 / 341.0).abs() < 1e-9 && (crop.top - 16.0 * 375.0 / 256.0).abs() < 1e-9);

@@ -124,7 +124,7 @@ fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
         decoder.decode_headers().map_err(|e| format!("{e:?}"))?;
         let (width, height) = decoder.dimensions().ok_or("it has no size")?;
         if decoder.output_buffer_size() != Some(width * height * 3) || !is_possible(width, height, bytes) {
-            return Err("an impossible size or number of colours".to_owned());
+            return Err("an impossible size or number of colors".to_owned());
         }
         pixels.resize(width * height * 3, 0);
         decoder.decode_into(pixels).map_err(|e| format!("{e:?}"))?;

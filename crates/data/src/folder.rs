@@ -234,7 +234,7 @@ fn check_test_classes(
     if test.is_empty() && left_out.loose.count() > 0 {
         return Err(DataError::new(
             format!("{} has pictures but no class folders: they have no labels", test_dir.display()),
-            "put labelled pictures into val/CLASS/*.jpg; pictures without labels are for res2lab predict",
+            "put labeled pictures into val/CLASS/*.jpg; pictures without labels are for res2lab predict",
         ));
     }
     let Some(class) = test.keys().find(|class| !train.contains_key(*class)) else { return Ok(()) };

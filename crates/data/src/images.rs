@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_centres_each_image() {
+    fn padding_centers_each_image() {
         let padded = tiny().padded_to(4).unwrap();
         assert_eq!(padded.pixels[..16], [0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(padded.pixels[16 + 5], 3);

@@ -1,4 +1,4 @@
-//! Random changes of one picture's colours, on bytes: brightness, contrast and saturation, in this order, each by a factor
+//! Random changes of one picture's colors, on bytes: brightness, contrast and saturation, in this order, each by a factor
 //! from 1 - strength to 1 + strength, as torchvision's ColorJitter defines them.
 
 use random::Key;
@@ -18,8 +18,8 @@ pub fn jitter(pixels: &mut [u8], strength: f64, key: Key) {
     let mean: f32 = (0..3).map(|c| LIGHTNESS[c] * (sums[c] as f32 / n)).sum();
     each(pixels, |v| mean + contrast * (v - mean));
     for pixel in pixels.chunks_exact_mut(3) {
-        let grey = lightness(pixel);
-        each(pixel, |v| grey + saturation * (v - grey));
+        let gray = lightness(pixel);
+        each(pixel, |v| gray + saturation * (v - gray));
     }
 }
 
@@ -32,14 +32,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_strength_changes_nothing_and_grey_stays_grey() {
+    fn no_strength_changes_nothing_and_gray_stays_gray() {
         let picture: Vec<u8> = (0..300).map(|i| (i * 7 % 256) as u8).collect();
         let mut same = picture.clone();
         jitter(&mut same, 0.0, Key::new(1));
         assert_eq!(same, picture);
-        let mut grey: Vec<u8> = (0..100_u8).flat_map(|v| [v, v, v]).collect();
-        jitter(&mut grey, 0.4, Key::new(2));
-        assert!(grey.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
-        assert_ne!(grey[297], 99);
+        let mut gray: Vec<u8> = (0..100_u8).flat_map(|v| [v, v, v]).collect();
+        jitter(&mut gray, 0.4, Key::new(2));
+        assert!(gray.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]));
+        assert_ne!(gray[297], 99);
     }
 }

@@ -3,8 +3,8 @@
 //! This crate must never know: networks, recipes, sweep folders. It writes nothing but its cache.
 //!
 //! Reading order:
-//! - [`catalogue`]: the data sets by name or folder, and what is known of one; [`opening`]: how each is read
-//! - [`recognise`]: what kind of data set a folder holds; [`sniff`]: what a file is by its first bytes
+//! - [`catalog`]: the data sets by name or folder, and what is known of one; [`opening`]: how each is read
+//! - [`recognize`]: what kind of data set a folder holds; [`sniff`]: what a file is by its first bytes
 //! - [`idx`] and [`cifar`] (with [`pickled`]): small images, all in memory; [`generated`] and [`shapes`]: made on the spot
 //! - [`folder`] and [`walk`]: pictures in folders; [`left_out`]: what of them was not taken
 //! - [`splits`]: files by the words in their names; [`shards`]: Parquet, with `pages`, `described` and `thrift`; [`tars`]: WebDataset; [`names`]: names of classes
@@ -12,7 +12,7 @@
 //!   pictures in one memory-mapped file
 //! - [`order`]: which images a step sees, from (seed, epoch) alone
 //! - [`source`]: the trait
-//! - [`resident`]: all images as one tensor on the device, changed there ([`augment`], [`normalise`])
+//! - [`resident`]: all images as one tensor on the device, changed there ([`augment`], [`normalize`])
 //! - [`stream`]: pictures decoded ahead of the training; `worker`: how a batch is made, with [`decode`], [`crop`] and
 //!   [`jitter`]; [`ahead`]: bytes of pictures in tar files, read in the order in which they lie
 //! - [`shaped`]: pictures in the shape of a data set's images, and whether they can be read
@@ -21,7 +21,7 @@
 pub mod ahead;
 pub mod augment;
 pub mod cache;
-pub mod catalogue;
+pub mod catalog;
 pub mod cifar;
 pub mod crop;
 pub mod decode;
@@ -36,14 +36,14 @@ pub mod jitter;
 pub mod kept;
 pub mod left_out;
 pub mod names;
-pub mod normalise;
+pub mod normalize;
 pub mod opening;
 pub mod order;
 pub mod pack;
 mod pages;
 pub mod pickled;
 pub mod pictures;
-pub mod recognise;
+pub mod recognize;
 pub mod resident;
 pub mod shaped;
 pub mod shapes;
@@ -58,7 +58,7 @@ pub mod walk;
 mod worker;
 
 pub use augment::Augment;
-pub use catalogue::{DataSet, DatasetInfo, DatasetRequest, Description, describe, factors, published};
+pub use catalog::{DataSet, DatasetInfo, DatasetRequest, Description, describe, factors, published};
 pub use crop::CropRange;
 pub use error::DataError;
 pub use images::{Images, Split};

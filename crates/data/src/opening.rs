@@ -1,12 +1,12 @@
 //! How each kind of data set is read, from what was kept of it where that is still good.
 
 use crate::cache::{self, Places};
-use crate::catalogue::{DataSet, DatasetRequest, Format, format, generated_identity, generated_shape, shapes_shape};
+use crate::catalog::{DataSet, DatasetRequest, Format, format, generated_identity, generated_shape, shapes_shape};
 use crate::cifar;
 use crate::digest::Digest;
 use crate::kept::kept;
 use crate::pack::{self, Pack};
-use crate::recognise::{self, Kind};
+use crate::recognize::{self, Kind};
 use crate::shards::{self, Columns};
 use crate::{DataError, Images, Pictures, Split, folder, generated, idx, shapes, splits, tars};
 use random::Key;
@@ -81,9 +81,9 @@ pub(crate) fn read(wanted: &DatasetRequest) -> Result<Opened, DataError> {
         }
         Format::Cifar(which) => match which.find(dir) {
             Some(files) => Some(Kind::Cifar(files)),
-            None => recognise::kind(dir)?.filter(|kind| !matches!(kind, Kind::Cifar(_))),
+            None => recognize::kind(dir)?.filter(|kind| !matches!(kind, Kind::Cifar(_))),
         },
-        Format::Idx | Format::Pictures => recognise::kind(dir)?,
+        Format::Idx | Format::Pictures => recognize::kind(dir)?,
     };
     let kind = kind.ok_or_else(|| nothing(by_name, wanted))?;
     let mut opened = match kind {
@@ -102,9 +102,9 @@ fn nothing(by_name: Format, wanted: &DatasetRequest) -> DataError {
         Format::Idx if wanted.dir.is_dir() => idx::none(&wanted.dir),
         Format::Cifar(which) if wanted.dir.is_dir() => which.none(&wanted.dir),
         Format::Idx | Format::Cifar(_) if wanted.name != "mnist5k" => {
-            recognise::none(&wanted.dir, Some(wanted.name.as_str()))
+            recognize::none(&wanted.dir, Some(wanted.name.as_str()))
         }
-        _ => recognise::none(&wanted.dir, None),
+        _ => recognize::none(&wanted.dir, None),
     }
 }
 

@@ -1,7 +1,7 @@
-//! All images of a data set as one tensor of bytes on the device; batches are gathered and normalised there.
+//! All images of a data set as one tensor of bytes on the device; batches are gathered and normalized there.
 
 use crate::augment::to_device;
-use crate::normalise::Normalise;
+use crate::normalize::Normalize;
 use crate::{Batch, DataError, EpochPlan, Images, Source, Split};
 use tch::{Device, Kind, Tensor};
 
@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 pub struct Resident {
     train: Part,
     test: Part,
-    normalise: Normalise,
+    normalize: Normalize,
     pass: Option<EpochPlan>,
     next: usize,
 }
@@ -33,13 +33,13 @@ impl Part {
 }
 
 impl Resident {
-    /// Moves images to `device`. Both parts are normalised by `statistics` (mean and deviation of each channel, in units
+    /// Moves images to `device`. Both parts are normalized by `statistics` (mean and deviation of each channel, in units
     /// of a byte).
     pub fn new(train: &Images, test: &Images, statistics: &[(f64, f64)], device: Device, kind: Kind) -> Resident {
         Resident {
             train: Part::new(train, device),
             test: Part::new(test, device),
-            normalise: Normalise::new(statistics, device, kind),
+            normalize: Normalize::new(statistics, device, kind),
             pass: None,
             next: 0,
         }
@@ -71,7 +71,7 @@ impl Source for Resident {
         if let Some((augment, key)) = pass.augment.filter(|(augment, _)| !augment.is_none()) {
             pixels = augment.apply(&pixels, &augment.draws(key, indices));
         }
-        let images = self.normalise.apply(&pixels);
+        let images = self.normalize.apply(&pixels);
         Ok(Some(Batch { images, labels: part.labels.index_select(0, &index), indices: indices.clone() }))
     }
 

@@ -19,7 +19,7 @@ pub struct Shaped {
     pub unreadable: Vec<String>,
 }
 
-/// The middle of each picture at this size, in grey where there is one channel.
+/// The middle of each picture at this size, in gray where there is one channel.
 pub fn shaped(pictures: &Pictures, channels: usize, height: usize, width: usize) -> Shaped {
     let mut shaped = Shaped { images: Images { channels, height, width, ..Images::default() }, ..Shaped::default() };
     let one = |index: usize| of_one(pictures, index, channels, (width, height));
@@ -57,14 +57,14 @@ fn of_one(
     crate::decode::resize(&mut Resizer::new(), source, crop, (width, height), &mut out)?;
     let plane = |c: usize| out.iter().skip(c).step_by(own).copied();
     Ok(match (own, channels) {
-        (3, 1) => out.chunks_exact(3).map(|p| grey([p[0], p[1], p[2]])).collect(),
+        (3, 1) => out.chunks_exact(3).map(|p| gray([p[0], p[1], p[2]])).collect(),
         (1, 3) => [plane(0), plane(0), plane(0)].into_iter().flatten().collect(),
         _ => (0..own).flat_map(plane).collect(),
     })
 }
 
 /// Luma after ITU-R 601-2, as Pillow's convert("L") rounds it.
-fn grey([r, g, b]: [u8; 3]) -> u8 {
+fn gray([r, g, b]: [u8; 3]) -> u8 {
     ((19595 * u32::from(r) + 38470 * u32::from(g) + 7471 * u32::from(b) + 0x8000) >> 16) as u8
 }
 
@@ -84,7 +84,7 @@ mod tests {
     use crate::folder::Sample;
 
     #[test]
-    fn a_picture_in_colour_becomes_a_grey_image_of_the_wanted_size() {
+    fn a_picture_in_color_becomes_a_gray_image_of_the_wanted_size() {
         let dir = tempfile::tempdir().unwrap();
         let (good, bad) = (dir.path().join("a.png"), dir.path().join("b.png"));
         let pixels: Vec<u8> = (0..40 * 20).flat_map(|_| [200, 100, 50]).collect();

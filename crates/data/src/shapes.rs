@@ -56,7 +56,7 @@ fn key(split: Split, index: usize) -> Key {
     Key::new(11).named("shapes").with(u64::from(split == Split::Test)).with(index as u64)
 }
 
-/// `count` grey images of all classes in turn, `side` pixels a side.
+/// `count` gray images of all classes in turn, `side` pixels a side.
 pub fn generate(split: Split, count: usize, side: usize) -> Images {
     let mut pixels = Vec::with_capacity(count * side * side);
     (0..count).for_each(|index| pixels.extend(draw(split, index, side)));

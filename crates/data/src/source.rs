@@ -6,7 +6,7 @@ use tch::Tensor;
 
 /// Images ready for the network.
 pub struct Batch {
-    /// N x C x H x W, normalised, of the source's kind, on its device.
+    /// N x C x H x W, normalized, of the source's kind, on its device.
     pub images: Tensor,
     /// N, int64.
     pub labels: Tensor,

@@ -2,7 +2,7 @@
 //! (seed, epoch, its index), so the stream is the same with any number of threads.
 
 use crate::ahead::{Ahead, Window};
-use crate::normalise::Normalise;
+use crate::normalize::Normalize;
 use crate::pictures::Unreadable;
 use crate::worker::{Damaged, Decoded, Table, Values, Worker, WorkerScratch, table};
 use crate::{Batch, DataError, DataSet, EpochPlan, Pictures, Source, Split};
@@ -20,7 +20,7 @@ const AHEAD: usize = 4;
 pub struct StreamOptions {
     /// Side of what the network sees, in pixels.
     pub size: usize,
-    /// Short side before evaluation's centre crop.
+    /// Short side before evaluation's center crop.
     pub resize: usize,
     /// Mean and deviation of each channel, in units of a byte.
     pub statistics: Vec<(f64, f64)>,
@@ -39,7 +39,7 @@ pub struct Stream {
     train: Arc<Pictures>,
     test: Arc<Pictures>,
     options: StreamOptions,
-    normalise: Normalise,
+    normalize: Normalize,
     table: Option<Table>,
     pool: Arc<ThreadPool>,
     /// Memory of batches that were handed over, for those to come.
@@ -58,11 +58,11 @@ impl Stream {
     pub fn new(set: DataSet, options: StreamOptions) -> Result<Stream, DataError> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
         let pool = pool.map_err(|e| DataError::new(format!("cannot start threads: {e}"), "give fewer --threads"))?;
-        let normalise = Normalise::new(&options.statistics, options.device, options.kind);
+        let normalize = Normalize::new(&options.statistics, options.device, options.kind);
         Ok(Stream {
             train: Arc::new(set.train),
             test: Arc::new(set.test),
-            normalise,
+            normalize,
             // Float64 is for tests of the arithmetic, which want every digit of the statistics.
             table: (options.device == Device::Cpu && options.kind == Kind::Float).then(|| table(&options.statistics)),
             pool: Arc::new(pool),
@@ -153,7 +153,7 @@ impl Source for Stream {
         let device = self.options.device;
         let as_planes = |t: Tensor| t.view([n, size, size, -1]).to_device(device).permute([0, 3, 1, 2]);
         let images = match decoded.pixels {
-            Values::Bytes(bytes) => self.normalise.apply(&as_planes(Tensor::from_slice(&bytes))),
+            Values::Bytes(bytes) => self.normalize.apply(&as_planes(Tensor::from_slice(&bytes))),
             Values::Floats(floats) => {
                 let spare = Arc::clone(&self.spare);
                 let give_back = move |floats| {
@@ -213,7 +213,7 @@ mod tests {
         let options = StreamOptions {
             size: 32,
             resize: 36,
-            statistics: crate::normalise::IMAGENET.to_vec(),
+            statistics: crate::normalize::IMAGENET.to_vec(),
             threads,
             max_corrupt,
             device: Device::Cpu,

@@ -1,4 +1,4 @@
-//! A batch of pictures, made by the threads of a pool: decoded, cropped, resized, changed and, on a CPU, normalised.
+//! A batch of pictures, made by the threads of a pool: decoded, cropped, resized, changed and, on a CPU, normalized.
 
 use crate::ahead::Window;
 use crate::crop::{self, Crop};
@@ -22,8 +22,8 @@ pub(crate) struct Decoded {
 /// A picture that could not be read: its name, and why.
 pub(crate) type Damaged = (String, Unreadable);
 
-/// On a CPU the threads that decode also normalise, while a picture is still in the cache of the processor. A GPU gets
-/// bytes, a quarter of the transfer, and normalises whole batches.
+/// On a CPU the threads that decode also normalize, while a picture is still in the cache of the processor. A GPU gets
+/// bytes, a quarter of the transfer, and normalizes whole batches.
 pub(crate) enum Values {
     Bytes(Vec<u8>),
     Floats(Vec<f32>),
@@ -87,7 +87,7 @@ impl Worker<'_> {
                     let mut bytes = std::mem::take(&mut desk.bytes);
                     bytes.resize(length, 0);
                     let made = self.one(desk, index as usize, window, &mut bytes);
-                    normalise(&bytes, table, out);
+                    normalize(&bytes, table, out);
                     desk.bytes = bytes;
                     made
                 };
@@ -165,7 +165,7 @@ fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[DecodeResult]) -> Vec<T>
     good.flat_map(|(chunk, _)| chunk.iter().copied()).collect()
 }
 
-fn normalise(bytes: &[u8], table: &Table, out: &mut [f32]) {
+fn normalize(bytes: &[u8], table: &Table, out: &mut [f32]) {
     match &table[..] {
         [red, green, blue] => {
             for (out, p) in out.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {

@@ -208,7 +208,7 @@ fn stream(set: DataSet, threads: usize) -> Stream {
     let options = StreamOptions {
         size: 16,
         resize: 18,
-        statistics: data::normalise::IMAGENET.to_vec(),
+        statistics: data::normalize::IMAGENET.to_vec(),
         threads,
         max_corrupt: 0,
         device: tch::Device::Cpu,

@@ -8,8 +8,8 @@ use std::path::Path;
 const PICTURES: [(&str, [u8; 3]); 14] = [
     ("cmyk.jpg", [120, 119, 90]),
     ("deflate.tiff", [120, 120, 90]),
-    ("grey.jpg", [116, 116, 116]),
-    ("grey.pgm", [117, 117, 117]),
+    ("gray.jpg", [116, 116, 116]),
+    ("gray.pgm", [117, 117, 117]),
     ("lossless.webp", [120, 120, 90]),
     ("lossy.webp", [117, 117, 90]),
     ("lzw.tif", [120, 120, 90]),

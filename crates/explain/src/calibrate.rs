@@ -1,4 +1,4 @@
-//! Running statistics for a network as it was initialised: in evaluation mode it would divide by what it never saw.
+//! Running statistics for a network as it was initialized: in evaluation mode it would divide by what it never saw.
 
 use nn::{Mode, Net};
 use tch::Tensor;

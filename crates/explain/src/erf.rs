@@ -34,7 +34,7 @@ pub struct Erf {
     /// The unit that was asked, column and row of the node's map.
     pub unit: (usize, usize),
     /// Where the middle of its field lies, pixels, column and row.
-    pub centre: (f64, f64),
+    pub center: (f64, f64),
     /// Its exact field, which no gradient can leave.
     pub field: Field,
     /// Gradients over the image, channels summed, mean over images.
@@ -54,10 +54,10 @@ impl Erf {
         self.field.max_px() > side || self.field.sees_all
     }
 
-    /// The pixel nearest to the centre, within the image.
-    pub fn centre_pixel(&self) -> (usize, usize) {
+    /// The pixel nearest to the center, within the image.
+    pub fn center_pixel(&self) -> (usize, usize) {
         let within = |x: f64, n: usize| x.round().clamp(0.0, n as f64 - 1.0) as usize;
-        (within(self.centre.0, self.mean.width), within(self.centre.1, self.mean.height()))
+        (within(self.center.0, self.mean.width), within(self.center.1, self.mean.height()))
     }
 }
 
@@ -80,10 +80,10 @@ pub fn erf(net: &Net, images: &Tensor, nodes: &[NodeId], options: Options) -> Re
     let of_node = |(id, sums): (&NodeId, Sums)| {
         let shape = net.graph().node(*id).shape;
         let (unit, field) = ((shape.width / 2, shape.height / 2), fields[id.0]);
-        let centre = (field.centre(unit.0), field.centre(unit.1));
+        let center = (field.center(unit.0), field.center(unit.1));
         sums.finish(w as usize, options.sign).map(|(mean, error, images, skipped)| Erf {
             unit,
-            centre,
+            center,
             field,
             mean,
             error,

@@ -9,7 +9,7 @@ pub struct Map {
     pub values: Vec<f64>,
 }
 
-/// A square around a centre that holds a share of a map's weight.
+/// A square around a center that holds a share of a map's weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Area {
     /// Side in pixels, odd.
@@ -41,16 +41,16 @@ impl Map {
         self.values.iter().enumerate().map(|(i, v)| ((i % self.width) as f64, (i / self.width) as f64, *v))
     }
 
-    /// The centre of mass, column and row; None for a map of zeros.
-    pub fn centre_of_mass(&self) -> Option<(f64, f64)> {
+    /// The center of mass, column and row; None for a map of zeros.
+    pub fn center_of_mass(&self) -> Option<(f64, f64)> {
         let sum = self.sum();
         let mean = |of: fn((f64, f64, f64)) -> f64| self.at().map(of).sum::<f64>() / sum;
         (sum > 0.0).then(|| (mean(|(x, _, v)| x * v), mean(|(_, y, v)| y * v)))
     }
 
-    /// Standard deviations around the centre of mass, along rows and along columns, pixels.
+    /// Standard deviations around the center of mass, along rows and along columns, pixels.
     pub fn sigma(&self) -> Option<(f64, f64)> {
-        let (cx, cy) = self.centre_of_mass()?;
+        let (cx, cy) = self.center_of_mass()?;
         let sum = self.sum();
         let (mut x2, mut y2) = (0.0, 0.0);
         for (x, y, v) in self.at() {
@@ -60,21 +60,21 @@ impl Map {
         Some((x2.sqrt(), y2.sqrt()))
     }
 
-    /// Share of the weight within each radius of `centre` (column, row), pixels.
-    pub fn radial_mass(&self, centre: (f64, f64), radii: &[f64]) -> Vec<f64> {
+    /// Share of the weight within each radius of `center` (column, row), pixels.
+    pub fn radial_mass(&self, center: (f64, f64), radii: &[f64]) -> Vec<f64> {
         let sum = self.sum();
         let within = |radius: &f64| {
-            let inside = self.at().filter(|(x, y, _)| (x - centre.0).hypot(y - centre.1) <= *radius);
+            let inside = self.at().filter(|(x, y, _)| (x - center.0).hypot(y - center.1) <= *radius);
             inside.map(|(.., v)| v).sum::<f64>() / sum
         };
         radii.iter().map(within).collect()
     }
 
-    /// The mean value at each whole distance from `centre`, from 0 on; NaN where no pixel lies.
-    pub fn radial_profile(&self, centre: (f64, f64)) -> Vec<f64> {
+    /// The mean value at each whole distance from `center`, from 0 on; NaN where no pixel lies.
+    pub fn radial_profile(&self, center: (f64, f64)) -> Vec<f64> {
         let mut rings: Vec<(f64, usize)> = Vec::new();
         for (x, y, v) in self.at() {
-            let ring = (x - centre.0).hypot(y - centre.1).round() as usize;
+            let ring = (x - center.0).hypot(y - center.1).round() as usize;
             if rings.len() <= ring {
                 rings.resize(ring + 1, (0.0, 0));
             }
@@ -96,16 +96,16 @@ impl Map {
         Map { width: self.width, values: self.values.iter().map(|v| (v + 1.0).log10()).collect() }
     }
 
-    /// The smallest square around `centre` that holds more than `share` of the weight. Squares are cut at the image's
+    /// The smallest square around `center` that holds more than `share` of the weight. Squares are cut at the image's
     /// edges, so one always does, and may be a single pixel.
-    pub fn area(&self, centre: (usize, usize), share: f64) -> Area {
+    pub fn area(&self, center: (usize, usize), share: f64) -> Area {
         let (w, h) = (self.width, self.height());
         let sums = self.summed();
         let total = self.sum();
-        let reach = [centre.0, w - 1 - centre.0, centre.1, h - 1 - centre.1].into_iter().max().unwrap_or(0);
+        let reach = [center.0, w - 1 - center.0, center.1, h - 1 - center.1].into_iter().max().unwrap_or(0);
         let holds = |r: &usize| {
-            let (x0, x1) = (centre.0.saturating_sub(*r), (centre.0 + r).min(w - 1) + 1);
-            let (y0, y1) = (centre.1.saturating_sub(*r), (centre.1 + r).min(h - 1) + 1);
+            let (x0, x1) = (center.0.saturating_sub(*r), (center.0 + r).min(w - 1) + 1);
+            let (y0, y1) = (center.1.saturating_sub(*r), (center.1 + r).min(h - 1) + 1);
             let at = |x: usize, y: usize| sums[y * (w + 1) + x];
             at(x1, y1) - at(x0, y1) - at(x1, y0) + at(x0, y0) > share * total
         };
@@ -145,9 +145,9 @@ mod tests {
     use super::*;
 
     fn gaussian(side: usize, sigma: f64, peak: f64) -> Map {
-        let centre = (side / 2) as f64;
+        let center = (side / 2) as f64;
         let value = |i: usize| {
-            let (x, y) = ((i % side) as f64 - centre, (i / side) as f64 - centre);
+            let (x, y) = ((i % side) as f64 - center, (i / side) as f64 - center);
             peak * (-(x * x + y * y) / (2.0 * sigma * sigma)).exp()
         };
         Map { width: side, values: (0..side * side).map(value).collect() }
@@ -182,7 +182,7 @@ mod tests {
         let map = gaussian(257, 20.0, 3.0);
         let (sx, sy) = map.sigma().unwrap();
         assert!((sx - 20.0).abs() < 1e-3 && (sy - 20.0).abs() < 1e-3);
-        assert_eq!(map.centre_of_mass().map(|(x, y)| (x.round(), y.round())), Some((128.0, 128.0)));
+        assert_eq!(map.center_of_mass().map(|(x, y)| (x.round(), y.round())), Some((128.0, 128.0)));
         assert!((map.seen_size_px() / 20.0 - 4.41).abs() < 0.02, "{}", map.seen_size_px());
         let mass = map.radial_mass((128.0, 128.0), &[20.0, 40.0]);
         assert!((mass[0] - 0.3935).abs() < 0.01 && (mass[1] - 0.8647).abs() < 0.01, "{mass:?}");

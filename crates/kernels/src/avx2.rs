@@ -147,7 +147,7 @@ unsafe fn sum_f32(v: __m256) -> f32 {
     }
 }
 
-// Neighbours are added within halves of a register, so that four vectors' sums end up side by side.
+// Neighbors are added within halves of a register, so that four vectors' sums end up side by side.
 #[inline(always)]
 unsafe fn four_sums_f32([a, b, c, d]: [__m256; 4], to: *mut f32, add: bool) {
     // SAFETY: the caller's four elements.

@@ -52,7 +52,7 @@ pub unsafe fn sums<T: Real>(x: View<T>, images: Range<usize>, sums: &mut [f64]) 
 /// # Safety
 /// The promise at [`View`].
 #[allow(clippy::too_many_arguments)]
-pub unsafe fn normalise<T: Real>(
+pub unsafe fn normalize<T: Real>(
     x: View<T>,
     scale: &[T],
     shift: &[T],
@@ -71,7 +71,7 @@ pub unsafe fn normalise<T: Real>(
             };
             // SAFETY: the caller's promise.
             unsafe {
-                let normalise = Normalise {
+                let normalize = Normalize {
                     x: x.plane(image, channel),
                     residual: residual.map_or(std::ptr::null(), |r| r.view.plane(image, channel).cast_const()),
                     out: out.plane(image, channel),
@@ -81,7 +81,7 @@ pub unsafe fn normalise<T: Real>(
                     residual_scale: second,
                     relu,
                 };
-                (T::kernels().normalise[usize::from(residual.is_some())])(&normalise);
+                (T::kernels().normalize[usize::from(residual.is_some())])(&normalize);
             }
         }
     }
@@ -235,7 +235,7 @@ pub(crate) unsafe fn backward_sums_of<T: Real, S: Simd<T>, const RELU: usize>(s:
     unsafe { pair::<T, S, RELU>(s) }
 }
 
-pub(crate) struct Normalise<T> {
+pub(crate) struct Normalize<T> {
     x: *const T,
     residual: *const T,
     out: *mut T,
@@ -247,7 +247,7 @@ pub(crate) struct Normalise<T> {
 }
 
 struct Affine<'a, T: Real, S: Simd<T>, const RESIDUAL: usize> {
-    plane: &'a Normalise<T>,
+    plane: &'a Normalize<T>,
     scale: S::V,
     shift: S::V,
     residual_scale: S::V,
@@ -268,7 +268,7 @@ impl<T: Real, S: Simd<T>, const RESIDUAL: usize> Lanes<T, S> for Affine<'_, T, S
 }
 
 #[inline(always)]
-pub(crate) unsafe fn normalise_plane<T: Real, S: Simd<T>, const RESIDUAL: usize>(plane: &Normalise<T>) {
+pub(crate) unsafe fn normalize_plane<T: Real, S: Simd<T>, const RESIDUAL: usize>(plane: &Normalize<T>) {
     // SAFETY: the caller's promise.
     unsafe {
         let (scale, shift) = (S::splat(plane.scale), S::splat(plane.shift));

@@ -1,6 +1,6 @@
 //! The innermost functions, compiled for a type and an instruction set, chosen once.
 //!
-//! Tables are statics of this crate, so that the functions in them are compiled here, with this crate's optimisation, and
+//! Tables are statics of this crate, so that the functions in them are compiled here, with this crate's optimization, and
 //! not wherever a generic caller is.
 
 #[cfg(target_arch = "x86_64")]
@@ -34,7 +34,7 @@ pub(crate) struct Kernels<T: 'static> {
     /// `STORE` and `ADD`.
     pub spread: [Run<epilogue::Spread<T>>; 2],
     pub sums: Run<norm::Sums<T>>,
-    pub normalise: [Run<norm::Normalise<T>>; 2],
+    pub normalize: [Run<norm::Normalize<T>>; 2],
     pub backward_sums: [Run<norm::BackwardSums<T>>; 2],
     /// By kind of source, then overwriting or adding.
     pub copy: [[Run<pointwise::PlaneCopy<T>>; 2]; fill::KINDS],
@@ -111,7 +111,7 @@ compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
 compile!(fills, fill::fill, (KIND), fill::Fill<T>, Avx512);
 compile!(finishes, epilogue::finish, (MODE), epilogue::TileEpilogue<T>, Avx512);
 compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
-compile!(normalises, norm::normalise_plane, (RESIDUAL), norm::Normalise<T>, Avx512);
+compile!(normalizes, norm::normalize_plane, (RESIDUAL), norm::Normalize<T>, Avx512);
 compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>, Avx512);
 compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::PlaneCopy<T>, Avx512);
 compile!(relus, pointwise::relu_plane, (), pointwise::PlaneCopy<T>, Avx512);
@@ -176,7 +176,7 @@ macro_rules! table {
             ],
             spread: [spreads::$which::<$t, { epilogue::STORE }>, spreads::$which::<$t, { epilogue::ADD }>],
             sums: norm_sums::$which::<$t>,
-            normalise: [normalises::$which::<$t, 0>, normalises::$which::<$t, 1>],
+            normalize: [normalizes::$which::<$t, 0>, normalizes::$which::<$t, 1>],
             backward_sums: [norm_backward::$which::<$t, 0>, norm_backward::$which::<$t, 1>],
             copy: [
                 [copies::$which::<$t, { fill::ONE }, 0>, copies::$which::<$t, { fill::ONE }, 1>],

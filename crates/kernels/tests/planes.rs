@@ -30,7 +30,7 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
     close(&sums, &wanted, tolerance);
 
     let affine = Some(Residual { view: residual.view(), affine: Some((&numbers[2], &numbers[3])) });
-    unsafe { norm::normalise(x.view(), &numbers[0], &numbers[1], affine, true, out.view(), 0..IMAGES) };
+    unsafe { norm::normalize(x.view(), &numbers[0], &numbers[1], affine, true, out.view(), 0..IMAGES) };
     let all = |i: usize| dx[i] * number(0, i) + number(1, i) + dr[i] * number(2, i) + number(3, i);
     near(&out.dense(), &(0..dx.len()).map(|i| all(i).max(0.0)).collect::<Vec<_>>(), tolerance);
     let masks = out.dense();
@@ -64,7 +64,7 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
     unsafe { norm::input_gradient(&full, into.view(), false, 0..IMAGES) };
     near(&into.dense(), &(0..dx.len()).map(through).collect::<Vec<_>>(), tolerance);
 
-    unsafe { norm::normalise(x.view(), &numbers[0], &numbers[1], None, false, into.view(), 0..IMAGES) };
+    unsafe { norm::normalize(x.view(), &numbers[0], &numbers[1], None, false, into.view(), 0..IMAGES) };
     let plain: Vec<f64> = (0..dx.len()).map(|i| dx[i] * number(0, i) + number(1, i)).collect();
     near(&into.dense(), &plain, tolerance);
     into.check_gaps();

@@ -91,13 +91,13 @@ struct SyncBatchNorm : torch::autograd::Function<SyncBatchNorm> {
         auto x = saved[0].to(kind), weight = saved[1], dy = grads[0].to(kind);
         auto mean = saved[2].to(kind), inverse = saved[3].to(kind);
         auto shape = [&](const at::Tensor& t) { return t.view({1, -1, 1, 1}); };
-        auto centred = x - shape(mean);
+        auto centered = x - shape(mean);
         auto sum_dy = dy.sum({0, 2, 3});
-        auto sum_dy_xhat = (dy * centred).sum({0, 2, 3}) * inverse;
+        auto sum_dy_xhat = (dy * centered).sum({0, 2, 3}) * inverse;
         auto sums = at::stack({sum_dy, sum_dy_xhat}).to(at::kDouble);
         group.sum_later(sums)->wait();
         auto means = (sums / saved[4]).to(kind);
-        auto dx = (dy - shape(means[0]) - centred * shape(inverse * means[1])) * shape(weight * inverse);
+        auto dx = (dy - shape(means[0]) - centered * shape(inverse * means[1])) * shape(weight * inverse);
         at::Tensor none;
         return {dx.to(saved[0].scalar_type()), sum_dy_xhat, sum_dy, none, none, none, none, none};
     }

@@ -119,7 +119,7 @@ impl<R: Recorder> Step for GraphedStep<R> {
 /// Whether this net's step can be recorded: on a GPU, in one process.
 pub(crate) fn fits(net: &Net) -> bool {
     let placement = net.placement();
-    placement.device.is_cuda() && matches!(placement.kind, Kind::Float | Kind::Double) && !net.is_synchronised()
+    placement.device.is_cuda() && matches!(placement.kind, Kind::Float | Kind::Double) && !net.is_synchronized()
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Inference {
         Inference { plan, kind }
     }
 
-    /// Logits of `images` (N x C x H x W, normalised, of the net's kind), as [`Net::logits`] gives them in evaluation.
+    /// Logits of `images` (N x C x H x W, normalized, of the net's kind), as [`Net::logits`] gives them in evaluation.
     pub fn logits(&mut self, images: &Tensor) -> Tensor {
         debug_assert_eq!(images.kind(), self.kind);
         let images = images.contiguous();

@@ -88,11 +88,11 @@ impl Net {
     }
 
     /// Whether batch norm takes its statistics from several processes' images.
-    pub fn is_synchronised(&self) -> bool {
+    pub fn is_synchronized(&self) -> bool {
         self.sync.is_some()
     }
 
-    /// Logits of `images` (N x C x H x W, normalised, of the net's kind and device).
+    /// Logits of `images` (N x C x H x W, normalized, of the net's kind and device).
     pub fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
         self.forward(images, mode, &[]).logits
     }

@@ -25,7 +25,7 @@ impl PlannedStep {
 
     /// Whether it can train this net: in float32 or float64, on a CPU, in one process.
     pub fn fits(net: &Net) -> bool {
-        net.params().is_for_kernels() && !net.is_mixed() && !net.is_synchronised()
+        net.params().is_for_kernels() && !net.is_mixed() && !net.is_synchronized()
     }
 
     fn plan(&mut self, net: &Net, batch: usize) -> &mut Plan {

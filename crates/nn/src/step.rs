@@ -46,7 +46,7 @@ impl GradScale<'_> {
 
 /// One way to compute gradients.
 pub trait Step {
-    /// Loss of `images` (normalised, N x C x H x W) against `targets`; writes the gradient of `weight` times the loss to the
+    /// Loss of `images` (normalized, N x C x H x W) against `targets`; writes the gradient of `weight` times the loss to the
     /// gradient buffer, or adds it there.
     fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) -> Loss;
 }

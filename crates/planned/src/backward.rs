@@ -65,8 +65,8 @@ pub fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
     for unit in units.iter().rev() {
         match unit {
             Fusion::Norm { out, .. } => {
-                let normalise = forward.iter().find(|instr| is_normalise_to(instr, program.at(*out)));
-                norm(program, graph, &mut gradients, normalise.expect("every norm unit has one"), &mut instrs);
+                let normalize = forward.iter().find(|instr| is_normalize_to(instr, program.at(*out)));
+                norm(program, graph, &mut gradients, normalize.expect("every norm unit has one"), &mut instrs);
             }
             Fusion::Conv { node, .. } => {
                 let id = program.convs.iter().position(|conv| conv.node == *node).expect("every conv is registered");
@@ -83,13 +83,13 @@ pub fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
     program.backward = instrs;
 }
 
-fn is_normalise_to(instr: &Instr, place: BufferSlice) -> bool {
-    matches!(instr, Instr::Normalise { out, .. } if *out == place)
+fn is_normalize_to(instr: &Instr, place: BufferSlice) -> bool {
+    matches!(instr, Instr::Normalize { out, .. } if *out == place)
 }
 
 /// A norm unit, and at once the convolutions that feed it, while the gradient is in the cache.
-fn norm(program: &Program, graph: &Graph, gradients: &mut Gradients, normalise: &Instr, instrs: &mut Vec<Instr>) {
-    let Instr::Normalise { norm, added, relu, out } = normalise else {
+fn norm(program: &Program, graph: &Graph, gradients: &mut Gradients, normalize: &Instr, instrs: &mut Vec<Instr>) {
+    let Instr::Normalize { norm, added, relu, out } = normalize else {
         unreachable!("the caller has looked");
     };
     let of = gradients.complete(*out, instrs);

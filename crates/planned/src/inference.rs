@@ -175,7 +175,7 @@ impl Builder<'_> {
                     self.conv(conv, &inputs, None, EpilogueOf { residual: None, relu: false }, conv);
                 }
                 let (norm, out) = (self.register(norm), self.program.at(out));
-                self.program.forward.push(Instr::Normalise { norm, added, relu, out });
+                self.program.forward.push(Instr::Normalize { norm, added, relu, out });
             }
         }
     }

@@ -58,7 +58,7 @@ pub fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
             let residual = then.and_then(|then| then.residual);
             inputs.iter().copied().chain([*out]).chain(residual).collect()
         }
-        Instr::Normalise { norm, added, out, .. } => {
+        Instr::Normalize { norm, added, out, .. } => {
             let added = added.map(|added| match added {
                 Added::Value(place) => place,
                 Added::Norm(norm) => x(&norm),

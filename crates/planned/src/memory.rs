@@ -19,10 +19,10 @@ pub fn pack(needs: &[Need]) -> (Vec<usize>, usize) {
     let mut offsets = vec![0; needs.len()];
     let mut placed: Vec<usize> = Vec::new();
     for i in order {
-        let mut neighbours: Vec<usize> = placed.iter().copied().filter(|j| meet(&needs[i], &needs[*j])).collect();
-        neighbours.sort_by_key(|j| offsets[*j]);
+        let mut neighbors: Vec<usize> = placed.iter().copied().filter(|j| meet(&needs[i], &needs[*j])).collect();
+        neighbors.sort_by_key(|j| offsets[*j]);
         let mut start = 0;
-        for j in neighbours {
+        for j in neighbors {
             if start + needs[i].length <= offsets[j] {
                 break;
             }

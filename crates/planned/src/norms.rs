@@ -56,7 +56,7 @@ pub fn moments(sums: Sums, n: f64) -> (f64, f64) {
 }
 
 impl<T: Real> Constants<T> {
-    /// Forward: what normalises channel `i`.
+    /// Forward: what normalizes channel `i`.
     pub fn set_statistics(&mut self, i: usize, mean: f64, var: f64, eps: f64, affine: Affine) {
         let inverse = 1.0 / (var + eps).sqrt();
         let scale = affine.weight * inverse;

@@ -43,7 +43,7 @@ pub struct NormOf {
     pub eps: f64,
     /// As PyTorch counts it.
     pub momentum: f64,
-    /// What it normalises.
+    /// What it normalizes.
     pub x: BufferSlice,
     /// The convolution whose result that is.
     pub conv: Option<ConvId>,
@@ -87,7 +87,7 @@ pub struct Last {
 pub enum Added {
     /// A value.
     Value(BufferSlice),
-    /// A norm, normalised as it is added.
+    /// A norm, normalized as it is added.
     Norm(NormId),
 }
 
@@ -119,7 +119,7 @@ pub enum Instr {
     Statistics {
         norms: Vec<NormId>,
     },
-    Normalise {
+    Normalize {
         norm: NormId,
         added: Option<Added>,
         relu: bool,
@@ -303,7 +303,7 @@ impl Program {
                 };
                 let norms = std::iter::once(norm).chain(other).collect();
                 self.forward.push(Instr::Statistics { norms });
-                Instr::Normalise { norm, added, relu: *relu, out: self.at(*out) }
+                Instr::Normalize { norm, added, relu: *relu, out: self.at(*out) }
             }
             Fusion::Single(id) => self.single(graph, *id),
         };

@@ -91,7 +91,7 @@ impl Key {
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The finaliser of splitmix64 (Steele, Lea, Flood 2014).
+/// The finalizer of splitmix64 (Steele, Lea, Flood 2014).
 fn mix(z: u64) -> u64 {
     let z = z.wrapping_add(GOLDEN);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -70,9 +70,9 @@ fn interval(share: f64, n: f64) -> (f64, f64) {
         return (0.0, 1.0);
     }
     let z2 = Z * Z / n;
-    let centre = (share + z2 / 2.0) / (1.0 + z2);
+    let center = (share + z2 / 2.0) / (1.0 + z2);
     let half = Z / (1.0 + z2) * (share * (1.0 - share) / n + z2 / (4.0 * n)).sqrt();
-    (centre - half, centre + half)
+    (center - half, center + half)
 }
 
 /// Accuracy against confidence, bin by bin.

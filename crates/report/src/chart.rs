@@ -46,7 +46,7 @@ pub struct Mark {
     pub points: Vec<(f64, f64)>,
     /// As what.
     pub kind: Kind,
-    /// One of eight colours, or the colour of what does not stand out.
+    /// One of eight colors, or the color of what does not stand out.
     pub color: Option<usize>,
     /// The arm's id, for links with the tables.
     pub arm: String,
@@ -62,7 +62,7 @@ pub enum Kind {
     /// A single trial: a small circle.
     #[default]
     Dot,
-    /// A mean: a symbol that goes with the colour, so that colour is never alone in telling arms apart.
+    /// A mean: a symbol that goes with the color, so that color is never alone in telling arms apart.
     Symbol,
     /// An error bar from the first point to the second.
     Bar,
@@ -104,7 +104,7 @@ fn draw_on(area: &DrawingArea<Svg, plotters::coord::Shift>, chart: &Chart) -> Re
     let title_height = |scale: &Scale| if scale.title.is_empty() { 0.0 } else { 1.3 * svg::FONT };
     let mut context = ChartBuilder::on(area)
         .margin_top(size(10.0))
-        // The last tick's text is centred on the right end of the plot.
+        // The last tick's text is centered on the right end of the plot.
         .margin_right(size(chart.x.ticks.last().map_or(0.0, |(_, text)| text_width(text) / 2.0).clamp(8.0, 30.0)))
         .x_label_area_size(size(8.0 + 1.2 * svg::FONT + title_height(&chart.x)))
         .y_label_area_size(size(8.0 + widest + title_height(&chart.y)))

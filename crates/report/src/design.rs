@@ -1,4 +1,4 @@
-//! Arms that can be analysed together: a complete grid of axes, or the arms along one axis.
+//! Arms that can be analyzed together: a complete grid of axes, or the arms along one axis.
 
 use crate::lines::along;
 use crate::stats::Blocks;

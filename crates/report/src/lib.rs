@@ -56,7 +56,7 @@ pub mod together;
 pub use error::ReportError;
 pub use page::{render, render_live};
 pub use study::Study;
-pub use summary::{ArmSummary, Summary, summarise};
+pub use summary::{ArmSummary, Summary, summarize};
 pub use together::together;
 
 use store::{SweepDir, atomic, rows};
@@ -66,5 +66,5 @@ use store::{SweepDir, atomic, rows};
 pub fn write(dir: &SweepDir, all: bool) -> Result<Summary, ReportError> {
     let rows = rows::read(dir, all)?;
     atomic::write(&dir.page(), render(&rows)?.as_bytes())?;
-    Ok(summarise(&rows))
+    Ok(summarize(&rows))
 }

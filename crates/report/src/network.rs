@@ -14,7 +14,7 @@ pub struct Network {
     pub label: String,
     /// The arm's id, for links with tables; empty where there is no arm.
     pub id: String,
-    /// One of eight colours, or none.
+    /// One of eight colors, or none.
     pub color: Option<usize>,
     /// What it computes.
     pub graph: Graph,

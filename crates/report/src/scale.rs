@@ -106,7 +106,7 @@ impl ValueFormatter<f64> for Scale {
     }
 }
 
-/// The smallest gap between neighbours as a share of the whole.
+/// The smallest gap between neighbors as a share of the whole.
 fn evenness(ascending: &[f64]) -> f64 {
     let gaps = ascending.windows(2).map(|pair| pair[1] - pair[0]);
     let (low, high) = range(ascending.iter().copied());

@@ -65,11 +65,11 @@ pub struct Arm<'a> {
     pub sample: Option<Sample>,
     /// The first pair that it is compared in; None for an arm without a partner.
     pub against: Option<Pair>,
-    /// Its colour: one of eight, or none.
+    /// Its color: one of eight, or none.
     pub color: Option<usize>,
 }
 
-/// Colours that can be told apart.
+/// Colors that can be told apart.
 pub const COLORS: usize = 8;
 
 impl<'a> Study<'a> {
@@ -299,7 +299,7 @@ fn difference_decimals(arms: &[Arm], of_values: usize) -> usize {
     wanted.clamp(of_values, of_values + 1)
 }
 
-/// Up to eight arms have a colour each; of more, the baseline and the seven best have one.
+/// Up to eight arms have a color each; of more, the baseline and the seven best have one.
 fn paint(arms: &mut [Arm], baseline: Option<usize>, metric: &Metric) {
     let mut chosen: Vec<usize> = (0..arms.len()).collect();
     if arms.len() > COLORS {

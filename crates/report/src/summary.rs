@@ -197,7 +197,7 @@ pub struct ArmSummary {
 }
 
 /// The records of `rows`.
-pub fn summarise(rows: &SweepRows) -> Summary {
+pub fn summarize(rows: &SweepRows) -> Summary {
     of(&Study::of(rows))
 }
 

@@ -1,4 +1,4 @@
-//! The drawing backend under plotters. It writes SVG that a page can style and link: no colours but classes, marks in
+//! The drawing backend under plotters. It writes SVG that a page can style and link: no colors but classes, marks in
 //! groups with `data-arm`, `data-trial` and a title, text as text.
 
 use plotters::style::RGBColor;
@@ -14,7 +14,7 @@ pub const UNIT: i32 = 10;
 /// Font size of all text, SVG units; the style sheet has the same.
 pub const FONT: f64 = 12.0;
 
-/// plotters styles carry a colour and no name, so what is drawn is told by colours that no one sees.
+/// plotters styles carry a color and no name, so what is drawn is told by colors that no one sees.
 pub const GRID: RGBColor = RGBColor(0, 0, 1);
 #[allow(missing_docs)]
 pub const AXIS: RGBColor = RGBColor(0, 0, 2);
@@ -89,7 +89,7 @@ impl Svg {
         self.body += &format!("<path class=\"{class}\" d=\"{d}\"/>");
     }
 
-    /// A rectangle whose fill is `level` of the way from nothing to the full colour.
+    /// A rectangle whose fill is `level` of the way from nothing to the full color.
     pub fn cell(&mut self, (x0, y0): BackendCoord, (x1, y1): BackendCoord, level: f64) {
         let (x, y) = (units(x0.min(x1)), units(y0.min(y1)));
         let (w, h) = (units((x1 - x0).abs()), units((y1 - y0).abs()));

@@ -14,7 +14,7 @@ fn figures_of_a_small_sweep() {
 }
 
 #[test]
-fn figures_have_classes_and_links_but_no_colours_of_their_own() {
+fn figures_have_classes_and_links_but_no_colors_of_their_own() {
     let rows = cases::grid();
     let study = Study::of(&rows);
     let figures = figures::all(&study);

@@ -177,7 +177,7 @@ fn an_ordered_axis_has_a_trend() {
     });
     insta::assert_snapshot!(answer(&rows).sentences[..2].join("\n"), @"
     Top-1 accuracy rises by 0.611 points per doubling of scale (95 % CI 0.563 to 0.658, n = 3 seeds, Holm-adjusted p < 0.001).
-    Neighbours: scale=4 beats scale=2 (+0.60 points, 95 % CI 0.45 to 0.75); scale=8 beats scale=4 (+0.69 points, 95 % CI 0.54 to 0.84); scale=16 beats scale=8 (+0.52 points, 95 % CI 0.37 to 0.67).
+    Neighbors: scale=4 beats scale=2 (+0.60 points, 95 % CI 0.45 to 0.75); scale=8 beats scale=4 (+0.69 points, 95 % CI 0.54 to 0.84); scale=16 beats scale=8 (+0.52 points, 95 % CI 0.37 to 0.67).
     ");
 }
 

@@ -2,7 +2,7 @@
 
 mod fixture;
 
-use report::{Study, sizes, summarise};
+use report::{Study, sizes, summarize};
 use store::SweepRows;
 
 const GROUPS: [&str; 4] = ["20_35", "35_50", "50_70", "70_90"];
@@ -32,7 +32,7 @@ fn sweep(gain: f64, start: u64) -> SweepRows {
 }
 
 fn of_sizes(rows: &SweepRows) -> Vec<String> {
-    let said = summarise(rows).verdict;
+    let said = summarize(rows).verdict;
     said.into_iter().filter(|s| s.starts_with("By the size") || s.starts_with("On objects")).collect()
 }
 

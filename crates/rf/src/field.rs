@@ -14,14 +14,14 @@ pub struct Field {
     pub smallest: i64,
     /// Pixels from one unit to the next.
     pub jump: i64,
-    /// Twice the least and the greatest centre of a single path's field; they differ where paths are not aligned.
-    centres: (i64, i64),
+    /// Twice the least and the greatest center of a single path's field; they differ where paths are not aligned.
+    centers: (i64, i64),
     /// Whether some path leads through a pool over the whole image.
     pub sees_all: bool,
 }
 
 impl Field {
-    const IMAGE: Field = Field { low: 0, high: 0, smallest: 1, jump: 1, centres: (0, 0), sees_all: false };
+    const IMAGE: Field = Field { low: 0, high: 0, smallest: 1, jump: 1, centers: (0, 0), sees_all: false };
 
     /// The field of the shortest path, pixels.
     pub fn min_px(&self) -> i64 {
@@ -34,13 +34,13 @@ impl Field {
     }
 
     /// The middle of what unit `u` sees, pixels.
-    pub fn centre(&self, u: usize) -> f64 {
+    pub fn center(&self, u: usize) -> f64 {
         u as f64 * self.jump as f64 + (self.low + self.high) as f64 / 2.0
     }
 
-    /// How far the centres of two paths may be apart, pixels; 0 where all are aligned.
+    /// How far the centers of two paths may be apart, pixels; 0 where all are aligned.
     pub fn misalignment_px(&self) -> f64 {
-        (self.centres.1 - self.centres.0) as f64 / 2.0
+        (self.centers.1 - self.centers.0) as f64 / 2.0
     }
 
     /// A window of `kernel` inputs on this: what is true of the union is true of each path.
@@ -51,7 +51,7 @@ impl Field {
             high: self.high + after,
             smallest: self.smallest + before + after,
             jump: self.jump * stride as i64,
-            centres: (self.centres.0 + after - before, self.centres.1 + after - before),
+            centers: (self.centers.0 + after - before, self.centers.1 + after - before),
             sees_all: self.sees_all,
         }
     }
@@ -62,7 +62,7 @@ impl Field {
             high: self.high.max(other.high),
             smallest: self.smallest.min(other.smallest),
             jump: self.jump,
-            centres: (self.centres.0.min(other.centres.0), self.centres.1.max(other.centres.1)),
+            centers: (self.centers.0.min(other.centers.0), self.centers.1.max(other.centers.1)),
             sees_all: self.sees_all || other.sees_all,
         }
     }

@@ -3,7 +3,7 @@
 //! This crate must never know: tensors, weights, files. It counts; it does not measure.
 //!
 //! Reading order:
-//! - [`field`]: what a unit of each node sees: interval, jump, centre, smallest and largest field
+//! - [`field`]: what a unit of each node sees: interval, jump, center, smallest and largest field
 //! - [`weighting`]: what a path counts
 //! - [`paths`]: the fields of all paths to a node with their weights, and what they add up to
 //! - [`spread`]: the analytic effective receptive field: how far an average path of averages reaches

@@ -49,7 +49,7 @@ fn mixture(inputs: &[Moments], factors: &[f64]) -> Moments {
     Moments { weight, mean: of(|m| m.mean), square: of(|m| m.square) }
 }
 
-/// The mean of `kernel` neighbours, `jump` pixels apart.
+/// The mean of `kernel` neighbors, `jump` pixels apart.
 fn averaged(x: Moments, jump: i64, kernel: usize, padding: usize) -> Moments {
     let (before, after) = reach(jump, kernel, padding);
     let shift = (after - before) as f64 / 2.0;

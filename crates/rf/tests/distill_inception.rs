@@ -58,7 +58,7 @@ impl Net {
     }
 }
 
-/// Size, stride, shortest path and how far centres of paths are apart.
+/// Size, stride, shortest path and how far centers of paths are apart.
 fn row(build: impl Fn(&mut Net, NodeId) -> NodeId) -> (i64, i64, i64, f64) {
     let (builder, image) = Builder::new(Input::square(256, 10));
     let mut net = Net(builder, 0);
@@ -152,7 +152,7 @@ fn inception_resnet_v2(net: &mut Net, image: NodeId) -> NodeId {
 }
 
 /// The shortest paths are counted by hand: the stem, and of each block the shortest branch. Every window is odd and padded
-/// by half, so every path has the same centre.
+/// by half, so every path has the same center.
 #[test]
 fn rows_of_the_article() {
     assert_eq!(row(inception_v2), (699, 32, 7 + 4 + 8 + 8 + 16 + 32, 0.0));
@@ -161,7 +161,7 @@ fn rows_of_the_article() {
     assert_eq!(row(inception_resnet_v2), (3039, 32, 3 + 4 + 4 + 4 + 8 + 8 + 16 + 32, 0.0));
 }
 
-/// A layer without padding beside a padded one moves its centre: the article's tool refuses such a graph, here it is told
+/// A layer without padding beside a padded one moves its center: the article's tool refuses such a graph, here it is told
 /// by how much.
 #[test]
 fn a_branch_without_padding_is_reported() {

@@ -22,10 +22,10 @@ pub struct DataSpec {
     /// Side in pixels of what the network sees, for pictures of many sizes (default 224) and generated ones (32).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
-    /// Short side in pixels before the centre crop of evaluation; None is size / 0.875.
+    /// Short side in pixels before the center crop of evaluation; None is size / 0.875.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
-    /// Mean and deviation that pixels are normalised by.
+    /// Mean and deviation that pixels are normalized by.
     pub normalize: Normalize,
     /// Pictures are decoded once and kept on the disk with this short side; None decodes them every time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ pub struct DataSpec {
     pub shuffle_labels: bool,
 }
 
-/// Mean and deviation that pixels are normalised by.
+/// Mean and deviation that pixels are normalized by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Normalize {

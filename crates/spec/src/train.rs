@@ -197,7 +197,7 @@ impl TrainSpec {
         say(self.accumulate > 1, format!("accumulate {}", self.accumulate));
         let devices = self.devices_per_trial;
         say(devices > 1 && !self.sync_bn, format!("{devices} devices"));
-        say(devices > 1 && self.sync_bn, format!("{devices} devices with synchronised batch norm"));
+        say(devices > 1 && self.sync_bn, format!("{devices} devices with synchronized batch norm"));
         say(self.clip_norm > 0.0, format!("clip norm {}", self.clip_norm));
         say(self.mixup > 0.0, format!("mixup {}", self.mixup));
         say(self.cutmix > 0.0, format!("cutmix {}", self.cutmix));

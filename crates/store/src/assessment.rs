@@ -33,7 +33,7 @@ pub struct Prediction {
 pub struct ClassRow {
     pub name: String,
     pub images: u64,
-    /// Percent of its images that were recognised (recall).
+    /// Percent of its images that were recognized (recall).
     pub acc1: f64,
     /// Percent of the guesses of this class that were right (precision).
     pub precision: f64,

@@ -90,10 +90,12 @@ pub struct EffectiveNode {
     /// The exact field, which the measured one cannot leave.
     pub rf_max_px: i64,
     /// Where its middle lies, column and row.
-    pub centre_px: [f64; 2],
+    // Files of before have the British spelling.
+    #[serde(alias = "centre_px")]
+    pub center_px: [f64; 2],
     pub sigma_x_px: f64,
     pub sigma_y_px: f64,
-    /// Centre of mass, from the middle of the exact field.
+    /// Center of mass, from the middle of the exact field.
     pub com_dx_px: f64,
     pub com_dy_px: f64,
     /// Luo et al.: root of the number of pixels above 4.55 % of the greatest.
@@ -132,7 +134,7 @@ pub struct Picture {
     pub label: i64,
     /// What the network takes it for, which is what the maps speak for.
     pub guess: i64,
-    /// Mean over colours, from black (0) to white.
+    /// Mean over colors, from black (0) to white.
     pub image: Thumbnail,
     /// A map for each split, each up to its own greatest value.
     pub splits: Vec<CamMap>,

@@ -29,7 +29,8 @@ pub enum Event {
         is_refused: bool,
     },
     /// A job of a cluster was told to end: `time limit`, or `preempted`.
-    Signalled { at_s: f64, why: String },
+    #[serde(alias = "signalled")]
+    Signaled { at_s: f64, why: String },
     /// A slot failed trial after trial and gets no more.
     SetAside { at_s: f64, slot: String, reason: String },
     /// The runner stopped: `finished`, or `interrupted` by a signal.

@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::evaluate::Groups;
 use data::shapes::SIZES;
 use data::stream::StreamOptions;
-use data::{Augment, CropRange, DataSet, DatasetRequest, Pictures, Resident, Source, Split, Stream, normalise};
+use data::{Augment, CropRange, DataSet, DatasetRequest, Pictures, Resident, Source, Split, Stream, normalize};
 use spec::{DataSpec, Normalize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
@@ -79,7 +79,7 @@ pub fn source(spec: &DataSpec, set: DataSet, px: usize, target: Target) -> Resul
             "leave it out; such pictures get a random resized crop",
         ));
     }
-    let imagenet = |channels: usize| normalise::IMAGENET[..channels].to_vec();
+    let imagenet = |channels: usize| normalize::IMAGENET[..channels].to_vec();
     match set {
         DataSet { train: Pictures::Memory(train), test: Pictures::Memory(test), .. } if !one_by_one => {
             let (train, test) = match spec.pad_to {

@@ -36,8 +36,8 @@ fn cutmix(images: Tensor, labels: Tensor, key: Key, alpha: f64) -> (Tensor, Targ
     let side = (1.0 - key.beta(alpha)).sqrt();
     let range = |counter: u64, length: i64| {
         let half = (side * length as f64 / 2.0).round() as i64;
-        let centre = key.named("centre").below(counter, length as u64) as i64;
-        ((centre - half).max(0), (centre + half).min(length))
+        let center = key.named("center").below(counter, length as u64) as i64;
+        ((center - half).max(0), (center + half).min(length))
     };
     let ((top, bottom), (left, right)) = (range(0, height), range(1, width));
     let part = |t: &Tensor| t.narrow(2, top, bottom - top).narrow(3, left, right - left);

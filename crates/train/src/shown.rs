@@ -115,7 +115,7 @@ fn sheet(images: &Tensor) -> Option<Picture> {
         let (left, top) = (image % COLUMNS * w, image / COLUMNS * h);
         for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
             for color in 0..3 {
-                // Grey images have one channel, which stands for all three.
+                // Gray images have one channel, which stands for all three.
                 let channel = color.min(c - 1);
                 rgb[3 * ((top + y) * width + left + x) + color] = values[((image * c + channel) * h + y) * w + x];
             }

@@ -185,7 +185,7 @@ impl Loop<'_> {
         Ok(LoopEnd::Finished)
     }
 
-    /// Once an attempt each: how long its start took, and, when everything is warm, what travelled when.
+    /// Once an attempt each: how long its start took, and, when everything is warm, what traveled when.
     fn trace(&mut self) -> Result<(), TrainError> {
         const STEP: usize = 5;
         self.speed.steps += 1;

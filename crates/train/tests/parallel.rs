@@ -56,7 +56,7 @@ fn recipe(devices: usize, sync_bn: bool) -> TrainSpec {
 }
 
 #[test]
-fn two_processes_with_synchronised_batch_norm_are_one_with_the_whole_batch() {
+fn two_processes_with_synchronized_batch_norm_are_one_with_the_whole_batch() {
     let (_a, one) = folder();
     assert_eq!(run_together(&trial(recipe(1, false)), &one, None), [Ended::Done]);
     let (_b, two) = folder();

@@ -22,7 +22,7 @@ pub struct RfArgs {
     /// What each split of each block sees, too
     #[arg(long)]
     pub splits: bool,
-    /// Measure what the trained networks of a sweep look at (one trial of each arm in depth, as initialised and as trained, and
+    /// Measure what the trained networks of a sweep look at (one trial of each arm in depth, as initialized and as trained, and
     /// the last stage of every other trial), and put it into its report
     #[arg(long)]
     pub measure: bool,

@@ -3,7 +3,7 @@
 use crate::args::PipelineArgs;
 use crate::failure::Failure;
 use crate::{network, print};
-use data::normalise::IMAGENET;
+use data::normalize::IMAGENET;
 use data::stream::StreamOptions;
 use data::{Augment, CropRange, DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order};
 use safetensors::Dtype;

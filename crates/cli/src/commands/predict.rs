@@ -86,14 +86,14 @@ fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Asses
     let channels = trained.input.channels;
     if own.is_none() && channels == 3 {
         if spec.normalize == Normalize::Auto && !trained.data.name.is_empty() && is_small(trained, root) {
-            print::told("note: the training images are not here; pictures are normalised by ImageNet's statistics");
+            print::told("note: the training images are not here; pictures are normalized by ImageNet's statistics");
         }
         let set = DataSet { classes: vec![], train: Pictures::Files(vec![]), test: pictures, identity: 0 };
         let mut source = source(&spec, set, trained.px, target)?;
         return Ok(train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?);
     }
     let train = own.unwrap_or_else(|| {
-        print::told("note: the training images are not here; pictures are normalised by ImageNet's statistics");
+        print::told("note: the training images are not here; pictures are normalized by ImageNet's statistics");
         spec.normalize = Normalize::Imagenet;
         Images { channels, height: trained.px, width: trained.px, ..Images::default() }
     });
@@ -112,7 +112,7 @@ fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Asses
 }
 
 /// The images that a network was trained on, if they are small ones of one size: pictures are brought into their shape and
-/// normalised by their statistics.
+/// normalized by their statistics.
 fn own_images(trained: &Trained, root: &Path) -> Option<Images> {
     if trained.data.name.is_empty() {
         return None;

@@ -47,7 +47,7 @@ pub fn conclude(dir: &SweepDir) -> Result<Summary, Failure> {
 fn write(dir: &SweepDir, rows: &SweepRows) -> Result<Summary, Failure> {
     tables::write(dir, rows)?;
     atomic::write(&dir.page(), report::render(rows)?.as_bytes())?;
-    Ok(report::summarise(rows))
+    Ok(report::summarize(rows))
 }
 
 /// The rows of one sweep, or of several under one plan, with what the command asks.
@@ -82,7 +82,7 @@ fn several(dirs: &[SweepDir], args: &ReportArgs) -> Result<(Summary, PathBuf), F
     name += ".html";
     let page = args.output.clone().unwrap_or_else(|| args.folders.reports.join(name));
     atomic::write(&page, report::render(&rows)?.as_bytes())?;
-    Ok((report::summarise(&rows), page))
+    Ok((report::summarize(&rows), page))
 }
 
 fn folder(dir: &SweepDir) -> String {

@@ -76,7 +76,7 @@ pub fn run(args: &RfArgs) -> Result<u8, Failure> {
         return measure(args);
     }
     let asked = networks(args)?;
-    let analyses: Vec<Analysis> = asked.iter().map(|asked| analyse(args, asked)).collect::<Result<_, _>>()?;
+    let analyses: Vec<Analysis> = asked.iter().map(|asked| analyze(args, asked)).collect::<Result<_, _>>()?;
     match &analyses[..] {
         all if args.json && all.len() == 1 => print::json(&all[0]),
         all if args.json => print::json(&all),
@@ -247,7 +247,7 @@ pub fn weighting(args: &RfArgs) -> Weighting {
     if args.branch_equal { Weighting::BranchEqual } else { Weighting::Structural }
 }
 
-fn analyse(args: &RfArgs, of: &Asked) -> Result<Analysis, Failure> {
+fn analyze(args: &RfArgs, of: &Asked) -> Result<Analysis, Failure> {
     let (at, graph, weighting) = (node_asked(args, of)?, &of.graph, weighting(args));
     let nodes: Vec<NodeId> = std::iter::once(at).chain(graph.stages.iter().map(|stage| stage.node)).collect();
     let paths = rf::paths(graph, weighting, &nodes);
@@ -358,7 +358,7 @@ pub fn sentences(all: &[Analysis], args: &RfArgs) -> Vec<String> {
     )];
     for Analysis { name, seen, unproductive, .. } in all {
         if seen.misalignment_px > 0.0 {
-            said.push(format!("note: {name}: centres of paths are up to {} px apart", seen.misalignment_px));
+            said.push(format!("note: {name}: centers of paths are up to {} px apart", seen.misalignment_px));
         }
         if seen.share_global > 0.0 {
             let share = 100.0 * seen.share_global;

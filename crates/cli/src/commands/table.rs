@@ -76,7 +76,7 @@ fn source(args: &TableArgs, sweep: &SweepRows) -> (Plain, Vec<String>) {
 
 /// The arms as the report's summary has them.
 fn arms(sweep: &SweepRows) -> Plain {
-    let objects: Vec<Map<String, Value>> = report::summarise(sweep)
+    let objects: Vec<Map<String, Value>> = report::summarize(sweep)
         .arms
         .iter()
         .filter_map(|arm| serde_json::to_value(arm).ok()?.as_object().cloned())

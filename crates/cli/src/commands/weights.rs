@@ -28,7 +28,7 @@ pub fn run(args: &WeightsArgs) -> Result<u8, Failure> {
         download::file(&published.url(args.mirror.as_deref()), &path, &published.check())?;
     }
     print::line(&format!("{}", path.display()));
-    print::line("these weights have their authors' licence; Res2Net's are for non-commercial use (CC BY-NC-SA 4.0)");
+    print::line("these weights have their authors' license; Res2Net's are for non-commercial use (CC BY-NC-SA 4.0)");
     Ok(0)
 }
 

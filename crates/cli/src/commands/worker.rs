@@ -82,7 +82,7 @@ fn listen(stop: &Arc<AtomicUsize>, is_time_limit: &Arc<AtomicUsize>, path: &Path
                 continue;
             }
             let why = if signal == SIGUSR2 { TIME_LIMIT } else { PREEMPTED }.to_owned();
-            let _ = journal.append(&Event::Signalled { at_s: wall_clock_s(), why });
+            let _ = journal.append(&Event::Signaled { at_s: wall_clock_s(), why });
             if signal == SIGUSR2 {
                 is_time_limit.fetch_add(1, Ordering::Relaxed);
             }

@@ -31,15 +31,15 @@ pub fn gallery(net: &Net, images: &Tensor, batch: &Batch) -> Result<Vec<Picture>
             index: batch.indices[i],
             label: batch.labels.int64_value(&[i as i64]),
             guess: guesses.int64_value(&[i as i64]),
-            image: thumbnail(&grey(&image)),
+            image: thumbnail(&gray(&image)),
             splits: splits.collect(),
         })
     };
     (0..PICTURES.min(batch.indices.len())).map(picture).collect()
 }
 
-/// An image's mean over colours, from its least value on.
-fn grey(image: &Tensor) -> Map {
+/// An image's mean over colors, from its least value on.
+fn gray(image: &Tensor) -> Map {
     let mean = image.to_device(Device::Cpu).to_kind(Kind::Double).mean_dim([0_i64, 1].as_slice(), false, None);
     let above = &mean - mean.min();
     let width = above.size()[1] as usize;

@@ -129,7 +129,7 @@ impl<'a> Measured<'a> {
         })
     }
 
-    /// All of it, with the width of the last stage as trained; the network ends as it was initialised.
+    /// All of it, with the width of the last stage as trained; the network ends as it was initialized.
     fn in_depth(&mut self, result: &TrialResult, trained_px: f64) -> Result<EffectiveArm, Failure> {
         let (trial, options) = (self.trial, self.ask.options);
         let of_splits = shares::shares(&self.net, &self.images).map_err(|e| self.failed(e))?;

@@ -26,7 +26,7 @@ pub fn last_stage(net: &Net, images: &Tensor, options: Options) -> Result<Width,
     };
     let (x, y) = mean.sigma().unwrap_or_default();
     let sigma_px = ((x * x + y * y) / 2.0).sqrt();
-    Ok(Width { sigma_px, ratio_50: mean.area(found[0].centre_pixel(), AREAS[2]).ratio })
+    Ok(Width { sigma_px, ratio_50: mean.area(found[0].center_pixel(), AREAS[2]).ratio })
 }
 
 /// How wide a field is.
@@ -50,23 +50,23 @@ pub fn nodes(net: &Net) -> Vec<(String, NodeId)> {
 fn of_node(node: String, found: &Erf) -> EffectiveNode {
     let map = &found.mean;
     let (sigma_x_px, sigma_y_px) = map.sigma().unwrap_or_default();
-    let (x, y) = map.centre_of_mass().unwrap_or(found.centre);
-    let centre = found.centre_pixel();
+    let (x, y) = map.center_of_mass().unwrap_or(found.center);
+    let center = found.center_pixel();
     let log = map.log();
-    let profile = map.radial_profile(found.centre);
+    let profile = map.radial_profile(found.center);
     let most = profile.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let error = found.error.values.iter().map(|e| e * e).sum::<f64>().sqrt();
     EffectiveNode {
         node,
         rf_max_px: found.field.max_px(),
-        centre_px: [found.centre.0, found.centre.1],
+        center_px: [found.center.0, found.center.1],
         sigma_x_px,
         sigma_y_px,
-        com_dx_px: x - found.centre.0,
-        com_dy_px: y - found.centre.1,
+        com_dx_px: x - found.center.0,
+        com_dy_px: y - found.center.1,
         size_px: map.seen_size_px(),
-        area_ratios: AREAS.map(|share| map.area(centre, share).ratio),
-        area_ratios_log: AREAS.map(|share| log.area(centre, share).ratio),
+        area_ratios: AREAS.map(|share| map.area(center, share).ratio),
+        area_ratios_log: AREAS.map(|share| log.area(center, share).ratio),
         profile: profile.into_iter().filter(|v| v.is_finite()).map(|v| v / most).collect(),
         scale: map.sum(),
         relative_error: error / map.sum().max(f64::MIN_POSITIVE),

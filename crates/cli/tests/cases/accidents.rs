@@ -191,12 +191,12 @@ fn case_54_a_diverged_trial_tells_the_rate_that_was_in_force() {
 fn data_that_changed_under_one_path_are_no_seeds_of_one_arm() {
     let bench = Bench::new();
     let data = bench.sweep("pictures");
-    let fill = |classes: &[&str], grey: u8| {
+    let fill = |classes: &[&str], gray: u8| {
         for (split, class) in ["train", "val"].into_iter().flat_map(|s| classes.iter().map(move |c| (s, c))) {
             let folder = data.join(split).join(class);
             std::fs::create_dir_all(&folder).unwrap();
             for i in 0..8 {
-                std::fs::write(folder.join(format!("{i}.png")), picture(grey + i)).unwrap();
+                std::fs::write(folder.join(format!("{i}.png")), picture(gray + i)).unwrap();
             }
         }
     };
@@ -234,11 +234,11 @@ fn weights_that_were_replaced_are_no_old_result() {
     }
 }
 
-/// A grey PNG of 32 pixels a side.
-fn picture(grey: u8) -> Vec<u8> {
+/// A gray PNG of 32 pixels a side.
+fn picture(gray: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 32, 32);
     encoder.set_color(png::ColorType::Rgb);
-    encoder.write_header().unwrap().write_image_data(&[grey; 32 * 32 * 3]).unwrap();
+    encoder.write_header().unwrap().write_image_data(&[gray; 32 * 32 * 3]).unwrap();
     bytes
 }

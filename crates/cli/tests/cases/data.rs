@@ -289,11 +289,11 @@ fn case_15_and_28_names_of_classes_travel_with_the_trial_and_single_pictures_are
 }
 
 #[test]
-fn a_network_for_grey_images_is_shown_pictures_in_grey() {
+fn a_network_for_gray_images_is_shown_pictures_in_gray() {
     let place = Place::new();
-    let output = place.bench.run("sweep scale=2 seed=0 epochs=1 batch=500 --no-time --name grey --threads 1 --slots 1");
+    let output = place.bench.run("sweep scale=2 seed=0 epochs=1 batch=500 --no-time --name gray --threads 1 --slots 1");
     assert!(output.status.success(), "{}", stderr(&output));
-    let run = crate::common::runs(&place.bench.sweep("grey")).pop().unwrap();
+    let run = crate::common::runs(&place.bench.sweep("gray")).pop().unwrap();
     png(&place.at("x.png"), [200, 10, 10], 0);
     let line = format!("predict {} {} --json", run.display(), place.at("x.png").display());
     let rows = place.bench.json(&line);

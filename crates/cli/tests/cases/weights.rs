@@ -199,7 +199,7 @@ fn case_17_images_of_other_channels_are_told_by_the_plan() {
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(told.contains("images have 1 channels, those of the weights 3: conv1.weight summed"), "{told}");
-    let line = format!("sweep {WORDS} {weights} data=mnist5k epochs=1 batch=500 seed=0 --name grey --no-time");
+    let line = format!("sweep {WORDS} {weights} data=mnist5k epochs=1 batch=500 seed=0 --name gray --no-time");
     let output = case.bench.run(&line);
     assert!(output.status.success(), "{}", stderr(&output));
 }

@@ -92,7 +92,7 @@ impl WeightsFile {
         let bytes = read(&path)?;
         let refuse = |(why, help): (String, String)| NnError::new(format!("{}: {why}", path.display()), help);
         let name = path.to_string_lossy();
-        let format = format::recognise(&bytes, &name).map_err(refuse)?;
+        let format = format::recognize(&bytes, &name).map_err(refuse)?;
         if matches!(format, Format::Safetensors) {
             // Our own files have a checksum.
             super::verify(&bytes, &path)?;

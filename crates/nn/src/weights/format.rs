@@ -44,7 +44,7 @@ const AGAIN: &str = "download it again; what came is a page for a browser";
 const ONNX: &str = "save the PyTorch network's state_dict() instead; ONNX renames and fuses what res2lab needs";
 
 /// The format of a file, or what it is instead. `name` is the file's, for formats whose content says nothing.
-pub fn recognise(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
+pub fn recognize(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
     let is = |what: &str, help: &str| Err((format!("it {what}"), help.to_owned()));
     if bytes.is_empty() {
         return Err(("it is empty".into(), "get the file again; it was not written or not downloaded".into()));

@@ -33,7 +33,7 @@ pub(crate) fn read(index: &Path, text: &[u8]) -> Result<Vec<(Content, u64)>, NnE
 fn one(path: &Path) -> Result<(Content, u64), NnError> {
     let refuse = |(why, help): (String, String)| NnError::new(format!("{}: {why}", path.display()), help);
     let bytes = std::fs::read(path).map_err(|e| refuse((e.to_string(), "check the file".into())))?;
-    match format::recognise(&bytes, &path.to_string_lossy()).map_err(refuse)? {
+    match format::recognize(&bytes, &path.to_string_lossy()).map_err(refuse)? {
         Format::Index => Err(refuse(("it is an index itself".into(), "get the file again".into()))),
         format => {
             let digest = xxh3_64(&bytes);

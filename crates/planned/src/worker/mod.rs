@@ -153,8 +153,8 @@ impl<'a, T: Real> Worker<'a, T> {
     /// One instruction that all threads work on, each on its share; what follows may read all of it.
     fn run_together(&mut self, instr: &Instr) {
         match instr {
-            Instr::Normalise { .. } if self.thread > 0 => {}
-            Instr::Conv { .. } | Instr::Linear { .. } | Instr::Normalise { .. } => self.run(instr),
+            Instr::Normalize { .. } if self.thread > 0 => {}
+            Instr::Conv { .. } | Instr::Linear { .. } | Instr::Normalize { .. } => self.run(instr),
             _ => {
                 self.is_split = true;
                 self.run(instr);
@@ -179,7 +179,7 @@ impl<'a, T: Real> Worker<'a, T> {
                 unsafe { norm::sums(x, images, sums) };
             }
             Instr::Statistics { norms } => self.statistics(norms),
-            Instr::Normalise { norm, added, relu, out } => self.normalise(*norm, *added, *relu, *out),
+            Instr::Normalize { norm, added, relu, out } => self.normalize(*norm, *added, *relu, *out),
             Instr::NormSums(last) => self.norm_sums(*last),
             Instr::NormTerms { norms } => self.norm_terms(norms),
             Instr::ConvBack { conv, from, inputs, into, last } => self.conv_back(*conv, *from, inputs, into, last),

@@ -76,7 +76,7 @@ impl<'a, T: Real> Worker<'a, T> {
         of.first_channel..of.first_channel + of.x.shape.channels
     }
 
-    pub(super) fn normalise(&mut self, norm: NormId, added: Option<Added>, relu: bool, out: BufferSlice) {
+    pub(super) fn normalize(&mut self, norm: NormId, added: Option<Added>, relu: bool, out: BufferSlice) {
         let constants = &self.own.constants;
         let range = self.channels(norm);
         let x = self.view(self.plan.program.norms[norm].x);
@@ -90,7 +90,7 @@ impl<'a, T: Real> Worker<'a, T> {
         });
         let (scale, shift) = (&constants.scale[range.clone()], &constants.shift[range]);
         // SAFETY: as in `run`.
-        unsafe { norm::normalise(x, scale, shift, residual, relu, self.view(out), self.images.clone()) };
+        unsafe { norm::normalize(x, scale, shift, residual, relu, self.view(out), self.images.clone()) };
     }
 
     pub(super) fn gradient(&self, from: GradientSource) -> Gradient<'_, T> {

@@ -13,7 +13,7 @@ struct Form<'n> {
     networks: Vec<(&'n Network, String)>,
 }
 
-/// One figure for each form of block that the networks with a colour have. `noun` says what they are: `arm`, `network`.
+/// One figure for each form of block that the networks with a color have. `noun` says what they are: `arm`, `network`.
 pub fn figures(networks: &[Network], noun: &str) -> Vec<Figure> {
     let mut forms: Vec<Form> = Vec::new();
     for network in networks.iter().filter(|network| network.color.is_some()) {

@@ -81,7 +81,7 @@ fn extremes(arm: &Arm, metric: &Metric) -> Vec<f64> {
     found
 }
 
-/// One line: each arm has its own colour; with several lines, each line has.
+/// One line: each arm has its own color; with several lines, each line has.
 fn color_of_group(groups: &[Group<&Arm>], i: usize) -> Option<Option<usize>> {
     (groups.len() > 1).then(|| (i < COLORS && groups.len() <= COLORS).then_some(i))
 }

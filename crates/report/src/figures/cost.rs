@@ -89,7 +89,7 @@ fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
     marks.push(Mark { points: joined, kind: Kind::Front, title: "Pareto front".into(), ..Mark::default() });
     for (arm, mean, cost) in &arms {
         let at = x.position(*cost);
-        // Arms without a colour are the many that do not stand out; their bars would hide the rest.
+        // Arms without a color are the many that do not stand out; their bars would hide the rest.
         if std(arm) > 0.0 && arm.color.is_some() {
             marks.push(of_arm(study, arm, Kind::Bar, vec![(at, mean - std(arm)), (at, mean + std(arm))]));
         }

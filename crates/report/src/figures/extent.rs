@@ -50,7 +50,7 @@ fn figure(axes: &[Axis], index: usize, seen: &[Seen], asked: &str) -> Option<Fig
     })
 }
 
-/// With several lines each has a colour; a single one is grey and its symbols have those of their networks.
+/// With several lines each has a color; a single one is gray and its symbols have those of their networks.
 fn color(groups: &[Group<&Seen>], i: usize) -> Option<usize> {
     (1 < groups.len() && groups.len() <= COLORS).then_some(i)
 }

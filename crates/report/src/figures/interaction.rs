@@ -24,7 +24,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         let (x, y, mean) = (*x as f64, *y as f64, arm.sample?.mean);
         let points = vec![(x - 0.5, y - 0.5), (x + 0.5, y + 0.5)];
         let kind = Kind::Cell(level(mean), fixed(mean, study.decimals));
-        // The map has one colour of its own, whose depth counts.
+        // The map has one color of its own, whose depth counts.
         Some(Mark { color: Some(0), ..super::of_arm(study, arm, kind, points) })
     };
     let marks = cells.iter().filter_map(mark).collect();
@@ -36,7 +36,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         id: "interaction".into(),
         title: capital(&name),
         svg: draw(&Chart { label: name, height, x, y, grid: Grid::None, marks }),
-        how_to_read: "Each cell is an arm's mean over seeds; a stronger colour is a higher \
+        how_to_read: "Each cell is an arm's mean over seeds; a stronger color is a higher \
                       value. Rows of the same pattern mean that the axes act independently."
             .into(),
         legend: Vec::new(),

@@ -33,7 +33,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         title: "What each value adds".into(),
         svg: rows_chart(rows, x, Some(0.0), "main effects of the axes".into()),
         how_to_read: "Symbols show how far the mean of all arms with that value lies from the mean of all arms, bars are \
-                      95 % confidence intervals, their error pooled over the cells. Colours tell axes apart. Where axes interact (see the heat map \
+                      95 % confidence intervals, their error pooled over the cells. Colors tell axes apart. Where axes interact (see the heat map \
                       and the table of effects), an average over the others hides that."
             .into(),
         legend: Vec::new(),

@@ -55,7 +55,7 @@ pub struct Figure {
     pub svg: String,
     /// How to read it, in a sentence or two.
     pub how_to_read: String,
-    /// What the colours mean; empty if nothing has to be told.
+    /// What the colors mean; empty if nothing has to be told.
     pub legend: Vec<Legend>,
     /// The same as numbers.
     pub table: Table,
@@ -66,7 +66,7 @@ pub struct Figure {
 pub struct Legend {
     /// What it stands for.
     pub text: String,
-    /// Its colour.
+    /// Its color.
     pub color: Option<usize>,
     /// The arm's id, if it stands for one.
     pub arm: String,

@@ -42,7 +42,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     let mut y = Scale::linear([ENDS.0 - 0.1, ENDS.1 + 0.1], "");
     y.ticks.clear();
     let left_out = arms.len() - shown.len();
-    let note = if left_out > 0 { format!(" {left_out} arms without a colour are left out.") } else { String::new() };
+    let note = if left_out > 0 { format!(" {left_out} arms without a color are left out.") } else { String::new() };
     Some(Figure {
         id: "parallel".into(),
         title: "All arms at a glance".into(),
@@ -112,7 +112,7 @@ fn of_numbers(
     })
 }
 
-/// The arms with a colour, and as many of the others as there is room for.
+/// The arms with a color, and as many of the others as there is room for.
 fn shown(arms: &[&Arm]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..arms.len()).collect();
     order.sort_by_key(|&i| arms[i].color.is_none());

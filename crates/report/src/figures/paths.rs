@@ -11,7 +11,7 @@ const MOST_BINS: u64 = 90;
 /// Image sizes that are marked, where networks differ in them.
 const MOST_SIZES: usize = 4;
 
-/// The figure; None where nothing has a colour, or every path sees the same.
+/// The figure; None where nothing has a color, or every path sees the same.
 pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     let shown: Vec<&Seen> = seen.iter().filter(|s| s.network.color.is_some()).collect();
     if shown.iter().all(|s| s.summary.distinct < 2) {
@@ -35,7 +35,7 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     let mut marks: Vec<Mark> = marked.iter().map(image).collect();
     marks.extend(shown.iter().zip(lines).map(|(s, points)| mark(s, points)));
     let others = if shown.len() < seen.len() {
-        format!(" Of {} networks those with a colour are drawn.", seen.len())
+        format!(" Of {} networks those with a color are drawn.", seen.len())
     } else {
         String::new()
     };

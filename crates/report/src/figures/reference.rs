@@ -36,7 +36,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         title: "What was published".into(),
         svg: rows_chart(rows, x, None, "Accuracy found and published".into()),
         how_to_read: format!(
-            "Symbols are means over our seeds, grey dots what was published ({source}), which may be a best epoch or a single \
+            "Symbols are means over our seeds, gray dots what was published ({source}), which may be a best epoch or a single \
              run; the line between them is the difference.{}",
             cut(measured.len())
         ),

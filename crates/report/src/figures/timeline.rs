@@ -117,7 +117,7 @@ fn time(event: &Event) -> f64 {
         | Event::Adopted { at_s, .. }
         | Event::Ended { at_s, .. }
         | Event::SetAside { at_s, .. }
-        | Event::Signalled { at_s, .. }
+        | Event::Signaled { at_s, .. }
         | Event::Stopped { at_s, .. } => *at_s,
     }
 }

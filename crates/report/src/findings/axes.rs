@@ -22,12 +22,12 @@ pub fn of_grid(study: &Study, design: &Design) -> Findings {
     Findings { family: "effects of axes and their interactions", members, details, of_details: "values of an axis" }
 }
 
-/// The trend along each axis; then the neighbours, where there is a single ordered axis that matters.
+/// The trend along each axis; then the neighbors, where there is a single ordered axis that matters.
 pub fn of_lines(study: &Study, designs: &[Design]) -> Findings {
     let effects: Vec<Effect> = designs.iter().flat_map(|design| effects::of(study, design)).collect();
     let mut members: Vec<Finding> = effects.iter().flat_map(|effect| members(study, effect)).collect();
     decide(&mut members, study);
-    let mut findings = Findings { family: "effects of axes", members, of_details: "neighbours", ..Findings::default() };
+    let mut findings = Findings { family: "effects of axes", members, of_details: "neighbors", ..Findings::default() };
     if let ([effect], true) = (&effects[..], findings.has_difference()) {
         let values_in_order: Vec<usize> = effect.levels.iter().map(|level| level.value).collect();
         let is_next = |from: usize, to: usize| values_in_order.windows(2).any(|pair| pair == [from, to]);

@@ -63,7 +63,7 @@ pub struct Row {
     pub trial: String,
     /// Whether the page opens without it.
     pub is_hidden: bool,
-    /// Class of the arm's colour.
+    /// Class of the arm's color.
     pub color: String,
     pub cells: Vec<Cell>,
 }
@@ -140,7 +140,7 @@ pub struct LegendContext {
     pub arm: String,
 }
 
-/// Class of a colour.
+/// Class of a color.
 pub fn color_class(color: Option<usize>) -> String {
     color.map_or("muted".into(), |c| format!("s{c}"))
 }

@@ -14,14 +14,14 @@
     history.replaceState(null, "", "#" + state);
   };
 
-  // Colours: as the system, light, dark.
+  // Colors: as the system, light, dark.
   const theme = byId("theme");
   const themes = { auto: "◐ auto", light: "○ light", dark: "● dark" };
   const stored = () => { try { return localStorage.getItem("res2lab-theme"); } catch { return null; } };
   const setTheme = (name) => {
     document.documentElement.dataset.theme = name;
     theme.textContent = themes[name];
-    theme.setAttribute("aria-label", "Colours: " + (name === "auto" ? "as the system" : name));
+    theme.setAttribute("aria-label", "Colors: " + (name === "auto" ? "as the system" : name));
     try { localStorage.setItem("res2lab-theme", name); } catch { /* a page from a file may have no storage */ }
   };
   setTheme(themes[stored()] ? stored() : "auto");

@@ -120,7 +120,7 @@ pub fn history(study: &Study) -> Vec<String> {
             Some(format!("{}: {slot} was set aside after failing trials in a row: {reason}", utc(*at_s)))
         }
         Event::Stopped { at_s, why } => Some(format!("{}: {why}", utc(*at_s))),
-        Event::Signalled { at_s, why } => Some(format!("{}: told to end: {why}", utc(*at_s))),
+        Event::Signaled { at_s, why } => Some(format!("{}: told to end: {why}", utc(*at_s))),
         Event::Started { .. } | Event::Ended { .. } => None,
     };
     let lines: Vec<String> = study.rows.events.iter().filter_map(line).collect();

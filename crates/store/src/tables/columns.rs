@@ -56,7 +56,7 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("crop_pad_px", "random crops from this much padding", Count(|r| count(data(r).augment.crop_pad))),
     ("flip", "random mirroring", Flag(|r| Some(data(r).augment.flip))),
     ("random_resized_crop", "random parts, resized", Flag(|r| Some(data(r).augment.random_resized_crop))),
-    ("color_jitter", "strength of random changes of colour", Real(|r| Some(data(r).augment.color_jitter))),
+    ("color_jitter", "strength of random changes of color", Real(|r| Some(data(r).augment.color_jitter))),
     ("pad_to_px", "side that images were padded to", Count(|r| data(r).pad_to.and_then(count))),
     ("image_px", "side of an image", Count(|r| count(r.planned.image_px))),
     ("classes", "length of the logits", Count(|r| count(r.planned.classes))),

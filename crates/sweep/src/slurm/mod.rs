@@ -147,7 +147,7 @@ impl Slurm {
         }
         let job = self.submissions.get(number - 1).map_or("", |s| s.job.as_str());
         let signal = events.iter().rev().find_map(|event| match event {
-            Event::Signalled { why, .. } => Some(why.as_str()),
+            Event::Signaled { why, .. } => Some(why.as_str()),
             _ => None,
         });
         let has_checkpoint = events

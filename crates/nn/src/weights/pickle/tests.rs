@@ -41,7 +41,7 @@ fn functions_that_run_code_are_refused_by_name() {
     }
     // getattr is how Python pickles members of an enumeration, and a way to everything there is.
     let getattr = |name: &str| {
-        let mut bytes = b"\x80\x04\x8c\x08builtins\x8c\x07getattr\x93c__main__\nColour\n\x8c".to_vec();
+        let mut bytes = b"\x80\x04\x8c\x08builtins\x8c\x07getattr\x93c__main__\nColor\n\x8c".to_vec();
         bytes.push(name.len() as u8);
         bytes.extend(name.as_bytes());
         bytes.extend(b"\x86R.");

@@ -5,7 +5,7 @@ use super::{MOST_NAMES, value};
 use crate::findings::{Finding, Subject, Verdict};
 use crate::study::Study;
 
-/// What is asked only because this was found: values against their first, or neighbours.
+/// What is asked only because this was found: values against their first, or neighbors.
 pub fn details(study: &Study, finding: &Finding) -> Option<String> {
     let (Subject::Axis(axis) | Subject::Trend(axis) | Subject::Shape(axis)) = finding.subject else { return None };
     let is_first =
@@ -14,7 +14,7 @@ pub fn details(study: &Study, finding: &Finding) -> Option<String> {
     let mut said: Vec<String> = of_axis.clone().take(MOST_NAMES).map(|f| detail(study, f)).collect();
     let rest = of_axis.count().saturating_sub(MOST_NAMES);
     said.extend((rest > 0).then(|| format!("{rest} more are in the table of effects")));
-    let head = if matches!(finding.subject, Subject::Axis(_)) { "One by one" } else { "Neighbours" };
+    let head = if matches!(finding.subject, Subject::Axis(_)) { "One by one" } else { "Neighbors" };
     (!said.is_empty()).then(|| format!("{head}: {}.", said.join("; ")))
 }
 

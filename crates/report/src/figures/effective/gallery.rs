@@ -1,6 +1,6 @@
 //! Class activation maps of each split for chosen images: which scale fired.
 
-use super::picture::{grey_png, png};
+use super::picture::{gray_png, png};
 use super::{Figure, Measured, Table};
 use crate::chart::WIDTH;
 use crate::format::fixed;
@@ -32,11 +32,11 @@ fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
         svg.open("mark muted", arm.id, &measured.trial, &format!("test image {}", picture.index));
         let text = format!("test image {}: {}", picture.index, said(picture));
         svg.text(&shorten(&text, f64::from(WIDTH)), (0, (top + LABEL / 2) * UNIT), "start", "label");
-        svg.image(&grey_png(&picture.image), (0, top + LABEL), side);
+        svg.image(&gray_png(&picture.image), (0, top + LABEL), side);
         for (j, split) in picture.splits.iter().enumerate() {
             let left = (j as i32 + 1) * (side + GAP);
             // The image shines through, so that places can be told.
-            svg.image(&grey_png(&picture.image), (left, top + LABEL), side);
+            svg.image(&gray_png(&picture.image), (left, top + LABEL), side);
             svg.image(&png(&split.map, f64::from(u16::MAX), false), (left, top + LABEL), side);
         }
         svg.close();

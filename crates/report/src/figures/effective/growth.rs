@@ -39,7 +39,7 @@ pub fn growth(shown: &[Measured]) -> Option<Figure> {
         title: "Growth of the effective field over training".into(),
         svg: draw(&Chart { label, height: 260, x, y, grid: Grid::Horizontal, marks }),
         how_to_read: format!(
-            "The width of the last stage's field, one trial of each arm: epoch 0 is the network as initialised, the last symbol its \
+            "The width of the last stage's field, one trial of each arm: epoch 0 is the network as initialized, the last symbol its \
              best weights, at the epoch after which they were best. {}",
             kept()
         ),

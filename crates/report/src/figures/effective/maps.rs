@@ -73,7 +73,7 @@ fn square(svg: &mut Svg, node: &EffectiveNode, image_px: f64, (left, top): (i32,
     let at = |px: f64, from: i32| {
         ((f64::from(from) + px.clamp(0.0, image_px) / image_px * f64::from(side)) * f64::from(UNIT)) as i32
     };
-    let [x, y] = node.centre_px.map(|c| c + 0.5);
+    let [x, y] = node.center_px.map(|c| c + 0.5);
     let (x0, x1, y0, y1) = (at(x - reach, left), at(x + reach, left), at(y - reach, top), at(y + reach, top));
     svg.path([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], true, "guide front");
 }

@@ -1,7 +1,7 @@
 //! Effective receptive fields, measured on trained networks: how wide they are, and what they look like.
 //!
 //! Reading order:
-//! - here: widths of the last stage, as initialised and as trained
+//! - here: widths of the last stage, as initialized and as trained
 //! - [`profile`] and [`maps`]: weight by distance, and pictures
 //! - [`growth`]: widths over training
 //! - [`accuracy`]: widths against what was reached
@@ -96,7 +96,7 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
         };
         let marks = vec![
             mark(Kind::Line, &[init, trained], "trained"),
-            mark(Kind::Dot, &[init], "as initialised"),
+            mark(Kind::Dot, &[init], "as initialized"),
             mark(Kind::Symbol, &[trained], "trained"),
         ];
         Row { label: m.0.label.clone(), marks }
@@ -115,7 +115,7 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
         svg: rows_chart(shown.iter().map(row).collect(), x, None, "width of effective receptive fields by arm".into()),
         how_to_read: format!(
             "The width of the gradient: gradients of the last stage's middle unit over {}; dots are the network as \
-             initialised, symbols as trained, one trial of each arm.{note}{grown}{}",
+             initialized, symbols as trained, one trial of each arm.{note}{grown}{}",
             how(effective),
             cut(study.arms.len())
         ),

@@ -7,7 +7,7 @@ use store::effective::Thumbnail;
 /// Logarithmic maps begin at this share of the greatest value.
 const FLOOR: f64 = 1e-3;
 
-/// A map as the data of a picture: one colour, as opaque as the value is large, so that it goes with a dark page too. `full`
+/// A map as the data of a picture: one color, as opaque as the value is large, so that it goes with a dark page too. `full`
 /// is the value that is fully opaque.
 pub fn png(map: &Thumbnail, full: f64, is_log: bool) -> String {
     let level = |v: &u16| {
@@ -31,7 +31,7 @@ fn encode(map: &Thumbnail, rgba: &[u8]) -> String {
 }
 
 /// An image as the data of a picture, lightened so that a map stands out on it.
-pub fn grey_png(image: &Thumbnail) -> String {
+pub fn gray_png(image: &Thumbnail) -> String {
     let pixel = |v: &u16| [(*v >> 8) as u8; 3].into_iter().chain([110]);
     encode(image, &image.values.iter().flat_map(pixel).collect::<Vec<u8>>())
 }
