@@ -9,7 +9,6 @@ use crate::lines::{Group, along};
 use crate::metric::Metric;
 use crate::study::{Arm, COLORS, Study};
 use crate::svg::text_width;
-use crate::together;
 
 /// Width that the ticks' texts have, SVG units.
 pub(super) const PLOT: f64 = WIDTH as f64 - 80.0;
@@ -24,10 +23,6 @@ pub fn figures(study: &Study) -> Vec<Figure> {
 
 /// Whether an axis's values can stand side by side under a chart: numbers can, long names cannot.
 pub fn fits(axis: &Axis) -> bool {
-    // Sweeps are no order: a line between them would say so.
-    if axis.label == together::AXIS {
-        return false;
-    }
     let widest = axis.values.iter().map(|v| text_width(v)).fold(0.0, f64::max);
     axis.numbers.is_some() || (widest + 8.0) * axis.values.len() as f64 <= PLOT
 }
