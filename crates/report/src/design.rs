@@ -13,8 +13,8 @@ pub struct Design<'s, 'a> {
     pub values: Vec<Vec<usize>>,
     /// The arms, cell by cell.
     pub arms: Vec<&'s Arm<'a>>,
-    /// Arms with values that take no part, since a complete grid has no place for them.
-    pub left_out: Vec<&'s Arm<'a>>,
+    /// Numbers of the arms with values that take no part, since a complete grid has no place for them.
+    pub left_out: Vec<usize>,
     /// Their least squares.
     pub fit: Blocks,
 }
@@ -29,7 +29,8 @@ impl<'s, 'a> Design<'s, 'a> {
         let cells: Vec<&BTreeMap<u64, f64>> = arms.iter().map(|arm| &arm.values).collect();
         let fit = Blocks::of(&cells)?;
         let is_in = |arm: &Arm| arms.iter().any(|other| other.id == arm.id);
-        let left_out = study.arms.iter().filter(|arm| arm.sample.is_some() && !is_in(arm)).collect();
+        let is_left_out = |&i: &usize| study.arms[i].sample.is_some() && !is_in(&study.arms[i]);
+        let left_out = (0..study.arms.len()).filter(is_left_out).collect();
         Some(Design { axes, values, arms, left_out, fit })
     }
 }

@@ -95,6 +95,30 @@ pub fn plural(n: usize, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 
+/// `a, b and c`.
+pub fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [head @ .., last] => {
+            let head: Vec<&str> = head.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", head.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// `a, b, c and 4 more`: the first `most` of the names.
+pub fn shortened<T: AsRef<str>>(names: &[T], most: usize) -> String {
+    let shown: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
+    let more = if names.len() > most { format!(" and {} more", names.len() - most) } else { String::new() };
+    shown.join(", ") + &more
+}
+
+/// So many decimals that an interval of this half width shows about two digits of it.
+pub fn decimals_for(half_width: f64) -> usize {
+    (-(half_width / 5.0).log10()).ceil().clamp(0.0, 9.0) as usize
+}
+
 /// `Top-1 accuracy`.
 pub fn capital(text: &str) -> String {
     let mut letters = text.chars();

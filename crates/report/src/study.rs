@@ -2,6 +2,7 @@
 
 use crate::axis::{self, Axis, Place};
 use crate::findings::{self, Findings, Subject, Verdict};
+use crate::format::decimals_for;
 use crate::metric::Metric;
 use crate::stats::{self, Paired, Sample};
 use crate::{recipe, together};
@@ -295,8 +296,7 @@ fn pair(arms: &[Arm], arm: usize, partner: usize, first_seeds: Option<u64>) -> P
 fn difference_decimals(arms: &[Arm], of_values: usize) -> usize {
     let intervals = arms.iter().filter_map(|arm| arm.against?.paired?.interval());
     let half = intervals.map(|(low, high)| (high - low) / 2.0).fold(f64::INFINITY, f64::min);
-    let wanted = (-(half / 5.0).log10()).ceil().clamp(0.0, 9.0) as usize;
-    wanted.clamp(of_values, of_values + 1)
+    decimals_for(half).clamp(of_values, of_values + 1)
 }
 
 /// Up to eight arms have a color each; of more, the baseline and the seven best have one.

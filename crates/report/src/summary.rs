@@ -127,7 +127,7 @@ fn finding_summary(study: &Study, finding: &Finding, family: usize) -> FindingSu
         high: interval.map(|(_, high)| high),
         standard_error: estimate.and_then(|e| e.error),
         error_freedom: estimate.map(|e| e.freedom).or(finding.test.map(|t| t.error_freedom)),
-        seeds: estimate.or(finding.widest.as_ref().map(|w| w.estimate)).map(|e| e.seeds),
+        seeds: finding.any_estimate().map(|e| e.seeds),
         f: finding.test.and_then(|t| t.f),
         freedom: finding.test.map(|t| t.freedom),
         p: finding.p,

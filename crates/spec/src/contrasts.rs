@@ -93,13 +93,10 @@ impl Contrasts {
             self.margin = margin(value)?;
         }
         if !pairs.is_empty() {
-            let one = |pair: &[String]| Ok((arm(&pair[0], &arms, "--compare")?, arm(&pair[1], &arms, "--compare")?));
+            let one = |pair: &[String]| two_arms(&pair[0], &pair[1], &arms, "--compare");
             self.pairs = pairs.chunks_exact(2).map(one).collect::<Result<_, SpecError>>()?;
         }
-        match self.pairs.iter().find(|(a, b)| a == b) {
-            Some((one, _)) => Err(SpecError::new(format!("--compare sets {one} against itself"), "name two arms")),
-            None => Ok(self),
-        }
+        Ok(self)
     }
 }
 
@@ -125,9 +122,13 @@ fn pair(asked: &[Value], arms: &[Name]) -> Result<(String, String), SpecError> {
         let cause = format!("compare has {} names where two arms should stand", asked.len());
         return Err(SpecError::new(cause, "write pairs: compare: [[res2net50_26w_4s, resnet50]]"));
     };
-    let pair = (arm(&show(first), arms, "compare")?, arm(&show(second), arms, "compare")?);
+    two_arms(&show(first), &show(second), arms, "compare")
+}
+
+fn two_arms(first: &str, second: &str, arms: &[Name], place: &str) -> Result<(String, String), SpecError> {
+    let pair = (arm(first, arms, place)?, arm(second, arms, place)?);
     if pair.0 == pair.1 {
-        return Err(SpecError::new(format!("compare sets {} against itself", pair.0), "name two arms"));
+        return Err(SpecError::new(format!("{place} sets {} against itself", pair.0), "name two arms"));
     }
     Ok(pair)
 }

@@ -1,7 +1,7 @@
 //! Single arms in words: the only one, the best one, or none yet.
 
 use super::value_with_spread;
-use crate::format::{capital, fixed, plural};
+use crate::format::{capital, fixed, plural, shortened};
 use crate::study::{Arm, Study};
 use store::Status::{Diverged, Done, Failed};
 
@@ -84,9 +84,8 @@ pub fn best(study: &Study) -> String {
     let one_seed = measured.iter().all(|arm| arm.values.len() == 1);
     let what = if one_seed { study.metric.name.clone() } else { format!("mean {}", study.metric.name) };
     if leaders.len() > MOST_SHARING {
-        let names: Vec<&str> = leaders.iter().take(MOST_NAMES).map(|arm| arm.label.as_str()).collect();
-        let more = leaders.len() - names.len();
-        let names = names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
+        let names: Vec<&str> = leaders.iter().map(|arm| arm.label.as_str()).collect();
+        let names = shortened(&names, MOST_NAMES);
         let most = if higher { "highest" } else { "lowest" };
         let value = leaders[0].sample.map_or(f64::NAN, |sample| sample.mean);
         let value = format!("{}{}", fixed(value, study.decimals), study.metric.unit);

@@ -1,6 +1,6 @@
 //! What is wrong with the sweep: it stands above the answer, since it decides what the answer is worth.
 
-use crate::format::plural;
+use crate::format::{plural, shortened};
 use crate::recipe;
 use crate::study::{Arm, Study};
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,15 +127,10 @@ fn other_recipes(study: &Study) -> Option<String> {
         let values: Vec<String> = values.iter().map(|(sweep, value)| format!("{sweep}: {value}")).collect();
         format!("{path} ({})", values.join(", "))
     };
-    let fields: Vec<String> = differing.iter().take(MOST_NAMES).map(field).collect();
-    let more = if differing.len() > MOST_NAMES {
-        format!(" and {} more", differing.len() - MOST_NAMES)
-    } else {
-        String::new()
-    };
+    let fields: Vec<String> = differing.iter().map(field).collect();
     Some(format!(
-        "The sweeps differ in {}{more}. Every comparison between them mixes this with what was varied.",
-        fields.join(", ")
+        "The sweeps differ in {}. Every comparison between them mixes this with what was varied.",
+        shortened(&fields, MOST_NAMES)
     ))
 }
 
@@ -209,6 +204,8 @@ fn pictures_left_out(study: &Study) -> Vec<String> {
             format!("Up to {most} {kind} pictures could not be read in {}; {remark}.", plural(counts.len(), "trial"))
         }));
     }
-    said.extend(study.rows.plan.notes.iter().filter(|note| note.contains(" left out")).map(|note| format!("{note}.")));
+    said.extend(
+        study.rows.plan.notes.iter().filter(|note| note.contains(" left out")).map(|note| format!("{note}.")),
+    );
     said
 }

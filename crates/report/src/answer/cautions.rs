@@ -1,7 +1,8 @@
 //! What a reader must know beside the findings.
 
-use crate::format::{count, plural};
-use crate::question::{self, Question};
+use crate::findings::Kind;
+use crate::format::{count, fixed, p_value, plural};
+use crate::stats::{ALPHA, bartlett};
 use crate::study::Study;
 use std::collections::BTreeSet;
 use store::Status::Done;
@@ -23,15 +24,15 @@ pub fn of(study: &Study) -> Vec<String> {
 /// The family, its correction and the margin; nothing where nothing was tested.
 fn how_it_was_tested(study: &Study) -> Option<String> {
     let findings = &study.findings;
-    let n = findings.members.iter().filter(|f| f.p.is_some()).count();
+    let n = findings.tested();
     if n == 0 || study.rows.plan.is_smoke {
         return None;
     }
-    let test = match question::of(study) {
-        Question::Pairs if study.rows.plan.seed_rule.is_some() => {
+    let test = match findings.kind {
+        Kind::Pairs if study.rows.plan.seed_rule.is_some() => {
             "Two-sided tests by Stein's two-stage rule over shared seeds"
         }
-        Question::Pairs => "Two-sided paired t-tests over shared seeds",
+        Kind::Pairs => "Two-sided paired t-tests over shared seeds",
         _ => "Least squares of all cells with seeds as blocks, the error pooled over the cells",
     };
     let family = if n > 1 {
@@ -47,7 +48,7 @@ fn how_it_was_tested(study: &Study) -> Option<String> {
 
 /// Arms with different numbers of seeds, in a grid or along axes.
 fn unbalanced(study: &Study) -> Option<String> {
-    if matches!(question::of(study), Question::Pairs | Question::Nothing | Question::OneArm) {
+    if study.findings.kind != Kind::Axes {
         return None;
     }
     let counts: BTreeSet<usize> = study.arms.iter().map(|arm| arm.values.len()).filter(|&n| n > 0).collect();
@@ -58,19 +59,20 @@ fn unbalanced(study: &Study) -> Option<String> {
 
 /// Arms whose spread differs clearly: what pools it is too sure of the noisy ones.
 fn spread(study: &Study) -> Option<String> {
-    if matches!(question::of(study), Question::Pairs | Question::Nothing | Question::OneArm) {
+    if study.findings.kind != Kind::Axes {
         return None;
     }
     let groups: Vec<Vec<f64>> = study.arms.iter().map(|arm| arm.values.values().copied().collect()).collect();
-    let p = crate::stats::bartlett(&groups).filter(|p| *p < crate::stats::ALPHA)?;
+    let p = bartlett(&groups).filter(|p| *p < ALPHA)?;
     let deviations = study.arms.iter().filter_map(|arm| arm.sample?.std);
     let (least, most) = deviations.fold((f64::INFINITY, 0.0_f64), |(a, b), s| (a.min(s), b.max(s)));
     let digits = study.decimals + 1;
     Some(format!(
-        "The spread over seeds differs between arms (standard deviations {} to {}, Bartlett's test {}); as the error is pooled, claims about the arms that scatter most are less sure than their p-values say.",
-        crate::format::fixed(least, digits),
-        crate::format::fixed(most, digits),
-        crate::format::p_value(p),
+        "The spread over seeds differs between arms (standard deviations {} to {}, Bartlett's test {}); as the error is \
+         pooled, claims about the arms that scatter most are less sure than their p-values say.",
+        fixed(least, digits),
+        fixed(most, digits),
+        p_value(p),
     ))
 }
 

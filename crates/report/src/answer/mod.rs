@@ -16,8 +16,7 @@ mod pairs;
 
 pub use numbers::{evidence, range, value_with_spread};
 
-use crate::findings::Finding;
-use crate::question::{self, Question};
+use crate::findings::{Finding, Kind};
 use crate::study::Study;
 
 /// The answer as text.
@@ -40,14 +39,12 @@ fn sentences(study: &Study) -> Vec<String> {
     if study.rows.plan.is_smoke {
         return vec![arms::smoke(study)];
     }
-    let has_test = study.findings.members.iter().any(|f| f.p.is_some());
-    let mut sentences = match question::of(study) {
-        Question::Nothing => return vec![arms::nothing_yet(study)],
-        Question::OneArm => return vec![arms::single(study)],
-        _ if !has_test => vec![arms::untested(study)],
-        Question::Grid(design) => axes::sentences(study, &design.left_out),
-        Question::Lines(_) => axes::sentences(study, &[]),
-        Question::Pairs => pairs::sentences(study),
+    let mut sentences = match study.findings.kind {
+        Kind::Nothing => return vec![arms::nothing_yet(study)],
+        Kind::OneArm => return vec![arms::single(study)],
+        _ if study.findings.tested() == 0 => vec![arms::untested(study)],
+        Kind::Axes => axes::sentences(study),
+        Kind::Pairs => pairs::sentences(study),
     };
     sentences.push(arms::best(study));
     sentences.extend(crate::sizes::sentences(study));
@@ -59,13 +56,4 @@ fn sorted(findings: &[Finding], wanted: impl Fn(&Finding) -> bool) -> Vec<&Findi
     let mut found: Vec<&Finding> = findings.iter().filter(|f| wanted(f)).collect();
     found.sort_by(|a, b| a.p.unwrap_or(1.0).total_cmp(&b.p.unwrap_or(1.0)));
     found
-}
-
-/// `a, b and c`.
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [head @ .., last] => format!("{} and {last}", head.join(", ")),
-    }
 }

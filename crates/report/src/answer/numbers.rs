@@ -1,7 +1,7 @@
 //! Numbers with what is known of them: values with spreads, differences with intervals and p-values.
 
 use crate::findings::{Finding, Needed, Step, needed};
-use crate::format::{fixed, p_value, plural, signed};
+use crate::format::{decimals_for, fixed, p_value, plural, signed};
 use crate::stats::{ALPHA, Estimate};
 use crate::study::{Arm, Pair, Study};
 
@@ -56,6 +56,11 @@ pub fn adjusted_from(finding: &Finding, family: usize) -> String {
     }
 }
 
+/// `±0.5 points`: the margin.
+pub fn margin(study: &Study) -> String {
+    format!("±{}{}", study.margin().unwrap_or_default(), study.metric.difference_unit)
+}
+
 /// `; less than the margin of 0.5 points`, for differences that are shown to be small as well.
 pub fn small(study: &Study, finding: &Finding) -> String {
     match (finding.p_equal_holm, study.margin()) {
@@ -70,9 +75,8 @@ pub fn small(study: &Study, finding: &Finding) -> String {
 /// unit of an axis may be a thousandth of a point, and needs more.
 pub fn decimals(study: &Study, estimate: &Estimate) -> usize {
     let half = estimate.interval().map_or(f64::INFINITY, |(low, high)| (high - low) / 2.0);
-    let wanted = (-(half / 5.0).log10()).ceil().clamp(0.0, 9.0) as usize;
     let digits_of_value = (1.0 - estimate.value.abs().max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;
-    wanted.min(digits_of_value.max(study.decimals + 1)).clamp(study.decimals, study.decimals + 4)
+    decimals_for(half).min(digits_of_value.max(study.decimals + 1)).clamp(study.decimals, study.decimals + 4)
 }
 
 /// `95 % CI 0.85 to 1.07, n = 5 seeds, p < 0.001`.
@@ -103,8 +107,7 @@ pub fn seeds_needed(study: &Study, finding: &Finding) -> String {
         Some(n) => format!("about {n} seeds"),
         None => format!("more than {} seeds", crate::findings::MOST_SEEDS),
     };
-    let decimals = finding.estimate.or(finding.widest.as_ref().map(|w| w.estimate));
-    let decimals = decimals.map_or(study.decimals, |estimate| decimals_of_size(study, &estimate));
+    let decimals = finding.any_estimate().map_or(study.decimals, |estimate| decimals_of_size(study, &estimate));
     let what = if finding.step == Step::Difference { "" } else { "a change of " };
     format!("; {seeds} would show {what}{}", points(study, size, decimals))
 }

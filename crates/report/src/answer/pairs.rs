@@ -1,11 +1,11 @@
 //! Arms against partners, in words.
 
 use super::numbers::{
-    adjusted, adjusted_from, decimals, narrow, of_finding, points, range, seeds_needed, signed_points, small,
+    adjusted, adjusted_from, decimals, margin, narrow, of_finding, points, range, seeds_needed, signed_points, small,
 };
-use super::{listed, sorted};
+use super::sorted;
 use crate::findings::{Finding, Subject, Verdict};
-use crate::format::plural;
+use crate::format::{listed, plural, shortened};
 use crate::study::{Arm, Pair, Study};
 
 /// Arms that get a sentence of their own; the rest are named or counted.
@@ -46,7 +46,7 @@ fn arms<'s, 'a>(study: &'s Study<'a>, finding: &Finding) -> Option<(&'s Arm<'a>,
 }
 
 /// The partner that all findings share.
-fn common_partner<'s, 'a>(study: &'s Study<'a>, findings: &[Finding]) -> Option<&'s Arm<'a>> {
+fn common_partner<'s, 'a>(study: &'s Study<'a>, findings: &[&Finding]) -> Option<&'s Arm<'a>> {
     let mut partners = findings.iter().filter_map(|f| arms(study, f)).map(|(_, partner)| partner);
     let first = partners.next()?;
     partners.all(|partner| partner.id == first.id).then_some(first)
@@ -56,7 +56,7 @@ fn common_partner<'s, 'a>(study: &'s Study<'a>, findings: &[Finding]) -> Option<
 fn headline(study: &Study, members: &[Finding]) -> String {
     let count = |verdict: Verdict| members.iter().filter(|f| f.verdict == verdict).count();
     let n = study.findings.tested();
-    let common = common_partner(study, members);
+    let common = common_partner(study, &members.iter().collect::<Vec<_>>());
     let seeds = seeds(members);
     let open = count(Verdict::NotResolved);
     if open == n {
@@ -66,7 +66,7 @@ fn headline(study: &Study, members: &[Finding]) -> String {
         };
     }
     let (better, worse, equal) = (count(Verdict::Better), count(Verdict::Worse), count(Verdict::Equal));
-    let within = format!("within ±{}{}", study.margin().unwrap_or_default(), study.metric.difference_unit);
+    let within = format!("within {}", margin(study));
     let (arms, partner) = match common {
         Some(partner) => (format!("All {n} arms"), partner.label.as_str()),
         None => (format!("In all {n} pairs the first arms"), "the second"),
@@ -114,14 +114,13 @@ fn different(study: &Study, finding: &Finding) -> String {
 
 fn equal(study: &Study, finding: &Finding) -> String {
     let (Some((arm, partner)), Some(estimate)) = (arms(study, finding), finding.estimate) else { return String::new() };
-    let margin = study.margin().unwrap_or_default();
     let found = signed_points(study, estimate.value, decimals(study, &estimate));
     let p = finding.p_equal_holm.map_or(String::new(), |p| adjusted(p, study.findings.tested()));
     format!(
-        "{} and {} are equal within ±{margin}{} (difference {found}, {}, {p} of a larger difference).",
+        "{} and {} are equal within {} (difference {found}, {}, {p} of a larger difference).",
         arm.label,
         partner.label,
-        study.metric.difference_unit,
+        margin(study),
         narrow(study, &estimate),
     )
 }
@@ -147,18 +146,16 @@ fn could_be(study: &Study, finding: &Finding) -> String {
 
 /// One sentence for many arms, with the evidence for the one that comes closest to significant.
 fn many_unresolved(study: &Study, open: &[&Finding]) -> String {
-    let all: Vec<Finding> = open.iter().map(|f| (*f).clone()).collect();
-    let common = common_partner(study, &all);
+    let common = common_partner(study, open);
     let name = |f: &&Finding| {
         let Some((arm, partner)) = arms(study, f) else { return String::new() };
         if common.is_some() { arm.label.clone() } else { format!("{} against {}", arm.label, partner.label) }
     };
-    let names: Vec<String> = open.iter().take(MOST_NAMES).map(name).collect();
-    let more = if open.len() > MOST_NAMES { format!(" and {} more", open.len() - MOST_NAMES) } else { String::new() };
+    let names: Vec<String> = open.iter().map(name).collect();
     let against = common.map_or(String::new(), |partner| format!(" against {}", partner.label));
     format!(
-        "Not resolved{against}: {}{more}. Closest to significant: {} ({}){}.",
-        names.join(", "),
+        "Not resolved{against}: {}. Closest to significant: {} ({}){}.",
+        shortened(&names, MOST_NAMES),
         name(&open[0]),
         could_be(study, open[0]),
         seeds_needed(study, open[0]),
@@ -196,7 +193,5 @@ fn is_tie(pair: &Pair) -> bool {
 /// `b against a, c against a`.
 fn named(study: &Study, pairs: &[&Pair]) -> String {
     let name = |pair: &&Pair| format!("{} against {}", study.arms[pair.arm].label, study.arms[pair.partner].label);
-    let names: Vec<String> = pairs.iter().take(MOST_NAMES).map(name).collect();
-    let more = if pairs.len() > MOST_NAMES { format!(" and {} more", pairs.len() - MOST_NAMES) } else { String::new() };
-    format!("{}{more}", names.join(", "))
+    shortened(&pairs.iter().map(name).collect::<Vec<_>>(), MOST_NAMES)
 }

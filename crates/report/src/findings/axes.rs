@@ -1,7 +1,7 @@
 //! Findings of axes: a complete grid, or one line of arms for each axis.
 
 use super::verdict::decide;
-use super::{Finding, Findings, Step, Subject, finding, widest};
+use super::{Finding, Findings, Kind, Step, Subject, finding, widest};
 use crate::design::Design;
 use crate::effects::{self, Effect};
 use crate::stats::Estimate;
@@ -19,7 +19,14 @@ pub fn of_grid(study: &Study, design: &Design) -> Findings {
         .flat_map(|e| values(study, e, |from, _| from == e.levels[0].value))
         .collect();
     decide(&mut details, study);
-    Findings { family: "effects of axes and their interactions", members, details, of_details: "values of an axis" }
+    Findings {
+        kind: Kind::Axes,
+        left_out: design.left_out.clone(),
+        family: "effects of axes and their interactions",
+        members,
+        details,
+        of_details: "values of an axis",
+    }
 }
 
 /// The trend along each axis; then the neighbors, where there is a single ordered axis that matters.
@@ -27,7 +34,13 @@ pub fn of_lines(study: &Study, designs: &[Design]) -> Findings {
     let effects: Vec<Effect> = designs.iter().flat_map(|design| effects::of(study, design)).collect();
     let mut members: Vec<Finding> = effects.iter().flat_map(|effect| members(study, effect)).collect();
     decide(&mut members, study);
-    let mut findings = Findings { family: "effects of axes", members, of_details: "neighbors", ..Findings::default() };
+    let mut findings = Findings {
+        kind: Kind::Axes,
+        family: "effects of axes",
+        members,
+        of_details: "neighbors",
+        ..Findings::default()
+    };
     if let ([effect], true) = (&effects[..], findings.has_difference()) {
         let values_in_order: Vec<usize> = effect.levels.iter().map(|level| level.value).collect();
         let is_next = |from: usize, to: usize| values_in_order.windows(2).any(|pair| pair == [from, to]);

@@ -86,9 +86,27 @@ pub struct Widest {
     pub estimate: Estimate,
 }
 
+/// What kind of question was asked, which decides how it was answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing was measured yet.
+    #[default]
+    Nothing,
+    /// One arm, compared with none.
+    OneArm,
+    /// Axes of a grid, or each along its own line: least squares of all cells.
+    Axes,
+    /// Arms against partners.
+    Pairs,
+}
+
 /// Everything that was found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
+    /// What was asked.
+    pub kind: Kind,
+    /// Numbers of arms with values of which nothing is said, as an incomplete grid has no place for them.
+    pub left_out: Vec<usize>,
     /// What the family is about, in words that a reader knows.
     pub family: &'static str,
     /// Its members, whose claims are corrected together.
@@ -114,7 +132,8 @@ impl Findings {
 /// Asks what the sweep's kind asks.
 pub fn of(study: &Study) -> Findings {
     match question::of(study) {
-        Question::Nothing | Question::OneArm => Findings::default(),
+        Question::Nothing => Findings::default(),
+        Question::OneArm => Findings { kind: Kind::OneArm, ..Findings::default() },
         Question::Grid(design) => axes::of_grid(study, &design),
         Question::Lines(designs) => axes::of_lines(study, &designs),
         Question::Pairs => pairs::of(study),
@@ -125,13 +144,28 @@ pub fn of(study: &Study) -> Findings {
 /// nothing differs unless something does in the first.
 pub fn of_arms(study: &Study) -> Vec<Finding> {
     let mut arms = pairs::decided(study);
-    let is_second = !matches!(question::of(study), Question::Pairs);
+    let is_second = study.findings.kind != Kind::Pairs;
     for arm in arms.iter_mut().filter(|arm| is_second && arm.verdict.is_difference()) {
         if !study.findings.has_difference() {
             arm.verdict = Verdict::NotResolved;
         }
     }
     arms
+}
+
+impl Finding {
+    /// The number that it is about, or the largest of several.
+    pub fn any_estimate(&self) -> Option<Estimate> {
+        self.estimate.or(self.widest.as_ref().map(|widest| widest.estimate))
+    }
+}
+
+impl Widest {
+    /// Of the first axis, the values with the lower and the higher mean.
+    pub fn low_and_high(&self) -> (usize, usize) {
+        let (from, to) = self.between[0];
+        if self.estimate.value > 0.0 { (from, to) } else { (to, from) }
+    }
 }
 
 /// A finding before its family is known.

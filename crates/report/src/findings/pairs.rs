@@ -1,14 +1,14 @@
 //! Findings of arms against partners: the pairs that were asked for, or every arm against the baseline.
 
 use super::verdict::decide;
-use super::{Finding, Findings, Subject, finding};
+use super::{Finding, Findings, Kind, Subject, finding};
 use crate::study::Study;
 
 /// One finding for each pair that shares a seed.
 pub fn of(study: &Study) -> Findings {
     let asked = "pairs that were asked for";
     let family = if study.has_asked_pairs { asked } else { "arms against the baseline" };
-    Findings { family, members: decided(study), ..Findings::default() }
+    Findings { kind: Kind::Pairs, family, members: decided(study), ..Findings::default() }
 }
 
 /// The study's pairs with their verdicts.

@@ -90,7 +90,7 @@ pub fn needed(member: &Finding, margin: Option<f64>, family: usize) -> Option<Ne
     }
     let whole = |e: Estimate| Estimate { value: e.value * member.steps, error: e.error.map(|e| e * member.steps), ..e };
     let estimate = match member.step {
-        Step::Difference => member.estimate.or(member.widest.as_ref().map(|w| w.estimate)),
+        Step::Difference => member.any_estimate(),
         _ => member.estimate.map(whole),
     }?;
     let size = estimate.value.abs().max(margin.unwrap_or(0.0));

@@ -3,9 +3,8 @@
 use super::context::{Effects, TextTable};
 use crate::design::{self, Design};
 use crate::effects::{self, Effect, Trend};
-use crate::findings::{Finding, Subject, Verdict};
+use crate::findings::{Finding, Kind, Subject, Verdict};
 use crate::format::{fixed, p_cell, plural, signed};
-use crate::question::{self, Question};
 use crate::study::Study;
 
 /// The table; None where no axis could be analyzed.
@@ -90,8 +89,8 @@ fn how_to_read(study: &Study, designs: &[Design], is_grid: bool) -> String {
     } else {
         " With one seed nothing can be tested.".into()
     };
-    let family = match question::of(study) {
-        Question::Grid(_) | Question::Lines(_) => {
+    let family = match study.findings.kind {
+        Kind::Axes => {
             " An ordered axis is judged by its trend; adjusted p-values and verdicts are those of the findings above."
         }
         _ => " The findings above rest on comparisons of arms; this table is for exploring.",

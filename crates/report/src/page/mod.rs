@@ -14,9 +14,10 @@ mod export;
 mod provenance;
 mod tables;
 
-use crate::question::{self, Question};
+use crate::findings::Kind;
+use crate::format::listed;
 use crate::study::Study;
-use crate::{ReportError, answer, figures, summary};
+use crate::{ReportError, figures, summary};
 use context::Page;
 pub(crate) use context::{FigureContext, TextTable};
 use minijinja::Environment;
@@ -56,18 +57,17 @@ pub(crate) fn fill(template: &str, values: impl Serialize) -> Result<String, min
 fn page(study: &Study, live: Option<u64>) -> Page {
     let plan = &study.rows.plan;
     let summary = summary::of(study);
-    let answer = answer::of(study);
     let figures = figures::all(study).into_iter().map(FigureContext::from).collect();
     Page {
         live,
         title: title(study),
         question: question_text(study),
         facts: facts(study),
-        banner: answer.banner.iter().map(|s| tied(s)).collect(),
-        findings: answer.sentences.iter().map(|s| tied(s)).collect(),
-        cautions: answer.cautions.iter().map(|s| tied(s)).collect(),
+        banner: summary.banner.iter().map(|s| tied(s)).collect(),
+        findings: summary.verdict.iter().map(|s| tied(s)).collect(),
+        cautions: summary.cautions.iter().map(|s| tied(s)).collect(),
         notes: plan.notes.clone(),
-        has_second_family: matches!(question::of(study), Question::Grid(_) | Question::Lines(_)),
+        has_second_family: study.findings.kind == Kind::Axes,
         arms: tables::arms(study),
         metrics: tables::metrics(study),
         effects: effects::table(study),
@@ -116,8 +116,7 @@ fn question_text(study: &Study) -> String {
     let metric = &study.metric.name;
     match &axes[..] {
         [] => format!("What {metric} do these networks reach{on}?"),
-        [one] => format!("How does {metric} depend on {one}{on}?"),
-        [head @ .., last] => format!("How does {metric} depend on {} and {last}{on}?", head.join(", ")),
+        axes => format!("How does {metric} depend on {}{on}?", listed(axes)),
     }
 }
 

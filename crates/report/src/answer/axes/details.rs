@@ -1,6 +1,6 @@
 //! Values of an axis that matters, one by one.
 
-use super::super::numbers::{decimals, range, signed_points};
+use super::super::numbers::{decimals, margin, range, signed_points};
 use super::{MOST_NAMES, value};
 use crate::findings::{Finding, Subject, Verdict};
 use crate::study::Study;
@@ -38,8 +38,7 @@ fn detail(study: &Study, finding: &Finding) -> String {
         Verdict::Better => format!("{to} beats {from} ({evidence})"),
         Verdict::Worse => format!("{to} is worse than {from} ({evidence})"),
         Verdict::Equal => {
-            let margin = format!("±{}{}", study.margin().unwrap_or_default(), study.metric.difference_unit);
-            format!("{to} and {from} are equal within {margin} ({evidence})")
+            format!("{to} and {from} are equal within {} ({evidence})", margin(study))
         }
         _ => format!("{to} against {from} is not resolved ({evidence})"),
     }

@@ -1,10 +1,9 @@
 //! Axes and interactions that matter.
 
-use super::super::listed;
 use super::super::numbers::{decimals, of_finding, points, signed_points, small};
 use super::{name, per, value};
 use crate::findings::{Finding, Subject, Widest};
-use crate::format::capital;
+use crate::format::{capital, listed};
 use crate::lines::along;
 use crate::stats::Estimate;
 use crate::study::{Arm, Study};
@@ -65,8 +64,7 @@ fn ends(study: &Study, finding: &Finding) -> (String, String) {
     let (Some(w), Subject::Axis(axis) | Subject::Shape(axis)) = (&finding.widest, &finding.subject) else {
         return Default::default();
     };
-    let (from, to) = w.between[0];
-    let (high, low) = if w.estimate.value > 0.0 { (to, from) } else { (from, to) };
+    let (low, high) = w.low_and_high();
     (value(study, *axis, high), value(study, *axis, low))
 }
 

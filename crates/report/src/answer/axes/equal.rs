@@ -1,6 +1,6 @@
 //! Axes and interactions that do no more than the margin.
 
-use super::super::numbers::{adjusted, decimals, narrow, points};
+use super::super::numbers::{adjusted, decimals, margin, narrow, points};
 use super::different::averaged;
 use super::{crossed, name, value};
 use crate::findings::{Finding, Subject};
@@ -9,7 +9,7 @@ use crate::study::Study;
 
 /// What an equality says.
 pub fn equal(study: &Study, finding: &Finding) -> String {
-    let margin = format!("±{}{}", study.margin().unwrap_or_default(), study.metric.difference_unit);
+    let margin = margin(study);
     let Some(widest) = &finding.widest else { return String::new() };
     let largest = points(study, widest.estimate.value, decimals(study, &widest.estimate));
     let p = finding.p_equal_holm.map_or(String::new(), |p| adjusted(p, study.findings.tested()));
@@ -22,8 +22,7 @@ pub fn equal(study: &Study, finding: &Finding) -> String {
             name(study, b)
         ),
         Subject::Axis(axis) | Subject::Trend(axis) => {
-            let (from, to) = widest.between[0];
-            let (high, low) = if widest.estimate.value > 0.0 { (to, from) } else { (from, to) };
+            let (low, high) = widest.low_and_high();
             format!(
                 "All values of {} are equal within {margin} (largest difference {largest}, {} over {}, {narrow}, {p} of a \
                  larger one){}.",
@@ -42,7 +41,7 @@ pub fn equal_interactions(study: &Study, equal_ones: &[&Finding]) -> Option<Stri
     if equal_ones.len() < 2 {
         return equal_ones.first().map(|f| equal(study, f));
     }
-    let margin = format!("±{}{}", study.margin().unwrap_or_default(), study.metric.difference_unit);
+    let margin = margin(study);
     let worst = equal_ones.iter().filter_map(|f| f.p_equal_holm).fold(0.0, f64::max);
     Some(format!(
         "No interaction beyond {margin}: {} ({} of a larger one, at most).",

@@ -10,15 +10,16 @@ mod different;
 mod equal;
 mod open;
 
-use super::{listed, sorted};
+use super::sorted;
 use crate::findings::{Finding, Step, Subject, Verdict};
-use crate::study::{Arm, Study};
+use crate::format::{listed, shortened};
+use crate::study::Study;
 
 /// Names in one sentence.
 const MOST_NAMES: usize = 6;
 
 /// Differences, the surest first; equalities; what is not resolved; and what no effect can be told of.
-pub fn sentences(study: &Study, left_out: &[&Arm]) -> Vec<String> {
+pub fn sentences(study: &Study) -> Vec<String> {
     let members = &study.findings.members;
     // That means stay on a line is nothing to report.
     let is_shape = |f: &Finding| matches!(f.subject, Subject::Shape(_));
@@ -37,7 +38,7 @@ pub fn sentences(study: &Study, left_out: &[&Arm]) -> Vec<String> {
     let (interactions, alone) = apart(unresolved);
     sentences.extend(alone.into_iter().map(|f| open::unresolved(study, f)));
     sentences.extend(open::unresolved_interactions(study, &interactions));
-    sentences.extend((!left_out.is_empty()).then(|| without(left_out)));
+    sentences.extend((!study.findings.left_out.is_empty()).then(|| without(study)));
     sentences
 }
 
@@ -71,13 +72,11 @@ fn per(study: &Study, axis: usize, step: Step) -> String {
 }
 
 /// Arms that a complete grid has no place for.
-fn without(left_out: &[&Arm]) -> String {
-    let names: Vec<&str> = left_out.iter().take(MOST_NAMES).map(|arm| arm.label.as_str()).collect();
-    let more =
-        if left_out.len() > MOST_NAMES { format!(" and {} more", left_out.len() - MOST_NAMES) } else { String::new() };
+fn without(study: &Study) -> String {
+    let names: Vec<&str> = study.findings.left_out.iter().map(|&arm| study.arms[arm].label.as_str()).collect();
     format!(
-        "The grid is incomplete: these findings are of its largest complete part, without {}{more}; nothing is said of \
-         what those would change.",
-        names.join(", ")
+        "The grid is incomplete: these findings are of its largest complete part, without {}; nothing is said of what \
+         those would change.",
+        shortened(&names, MOST_NAMES)
     )
 }

@@ -1,18 +1,18 @@
 //! What is not resolved, and what it could be.
 
-use super::super::listed;
 use super::super::numbers::{adjusted_from, decimals, of_finding, range, seeds_needed, signed_points};
 use super::{crossed, name, per, value};
 use crate::findings::{Finding, Subject};
-use crate::format::plural;
+use crate::format::{listed, plural};
 use crate::study::{Arm, Study};
 
 /// What is seen, and what is possible.
 pub fn unresolved(study: &Study, finding: &Finding) -> String {
     let p = adjusted_from(finding, study.findings.tested());
     let needed = seeds_needed(study, finding);
-    let estimate = finding.estimate.or(finding.widest.as_ref().map(|w| w.estimate));
-    let Some((estimate, interval)) = estimate.and_then(|e| Some((e, e.interval()?))) else { return String::new() };
+    let Some((estimate, interval)) = finding.any_estimate().and_then(|e| Some((e, e.interval()?))) else {
+        return String::new();
+    };
     let digits = decimals(study, &estimate);
     let possible =
         format!("{} possible (95 % CI, n = {}", range(study, interval, digits), plural(estimate.seeds, "seed"));
@@ -62,7 +62,7 @@ pub fn nothing_resolved(study: &Study, open: &[&Finding]) -> String {
     // Main effects are named before their interactions.
     let mut order = open.to_vec();
     order.sort_by_key(|f| matches!(f.subject, Subject::Interaction(..)));
-    let seeds = open.iter().filter_map(|f| f.estimate.or(f.widest.as_ref().map(|w| w.estimate))).map(|e| e.seeds).max();
+    let seeds = open.iter().filter_map(|f| f.any_estimate()).map(|e| e.seeds).max();
     let named: Vec<String> = order.iter().map(what).collect();
     format!("Nothing is resolved with {}: {}.", plural(seeds.unwrap_or(0), "seed"), listed(&named))
 }
