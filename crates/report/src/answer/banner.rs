@@ -205,7 +205,7 @@ fn pictures_left_out(study: &Study) -> Vec<String> {
         }));
     }
     said.extend(
-        study.rows.plan.notes.iter().filter(|note| note.contains(" left out")).map(|note| format!("{note}.")),
+        study.rows.plan.notes.iter().filter(|note| note.contains(" left out, as ")).map(|note| format!("{note}.")),
     );
     said
 }

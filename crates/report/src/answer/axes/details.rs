@@ -13,7 +13,7 @@ pub fn details(study: &Study, finding: &Finding) -> Option<String> {
     let of_axis = study.findings.details.iter().filter(|f| is_about(f, axis) && is_first);
     let mut said: Vec<String> = of_axis.clone().take(MOST_NAMES).map(|f| detail(study, f)).collect();
     let rest = of_axis.count().saturating_sub(MOST_NAMES);
-    said.extend((rest > 0).then(|| format!("{rest} more are in the table of effects")));
+    said.extend((rest > 0).then(|| format!("{rest} more")));
     let head = if matches!(finding.subject, Subject::Axis(_)) { "One by one" } else { "Neighbors" };
     (!said.is_empty()).then(|| format!("{head}: {}.", said.join("; ")))
 }
