@@ -51,7 +51,8 @@ def wait_for(what, ready, seconds=150):
 
 
 def said_all():
-    return "\n".join(f"--- {log}\n" + open(log).read()[-2000:] for log in glob.glob(f"{reports}/*.log"))
+    logs = glob.glob(f"{reports}/*.log") + glob.glob(f"{reports}/*/slurm/*.out")
+    return "\n".join(f"--- {log}\n" + open(log).read()[-2000:] for log in logs)
 
 
 def rows(name):
@@ -145,7 +146,8 @@ with open(f"{reports}/packed/slurm/submission-1.json") as f:
     check(status == 0 and len(json.load(f)["tasks"]) == 1, "four short trials run in one job")
 
 # --- the time limit ---
-sweep = start("limited", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=1,signal_s=50")
+# SLURM looks every half a minute, and may signal that much early: at 5 to 35 s.
+sweep = start("limited", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=1,signal_s=25")
 job = job_of("limited")
 wait_for("the signal", lambda: any(e["event"] == "signaled" for e in events("limited")))
 status = finish("limited", sweep, job, 400)

@@ -170,6 +170,9 @@ pub struct WorkerArgs {
     pub submission: usize,
     /// Which job of its array, from 0
     pub task: usize,
+    /// The time limit was announced before this program ran
+    #[arg(long)]
+    pub signaled: bool,
     /// Trials side by side
     #[arg(long, default_value_t = 1)]
     pub slots: usize,

@@ -34,6 +34,9 @@ pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
     let journal = dir.job_journal(args.submission, args.task);
     let (stop, is_time_limit) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     listen(&stop, &is_time_limit, &journal)?;
+    if args.signaled {
+        signal_hook::low_level::raise(SIGUSR2).map_err(Failure::no_signals)?;
+    }
     // Measured before trials run side by side.
     crate::vectors::choose(&args.folders.data)?;
     let slots = slots(args, plan.trials.len());

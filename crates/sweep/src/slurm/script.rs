@@ -51,12 +51,17 @@ pub fn script(jobs: &Jobs, dir: &SweepDir, number: usize, tasks: usize) -> Strin
     ];
     lines.extend(given.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| option(name, value)));
     lines.extend(s.options.iter().map(|option| format!("#SBATCH {option}")));
+    // SLURM may send the signal up to a minute early, so even before the worker listens: the shell notes it.
+    lines.push("signaled=".to_owned());
+    lines.push("trap 'signaled=--signaled' USR2".to_owned());
     lines.push("set -e".to_owned());
     lines.push(format!("cd {}", quoted(&jobs.folder)));
     lines.extend((!s.setup.is_empty()).then(|| s.setup.clone()));
     let arguments: Vec<String> = jobs.arguments.iter().map(|a| quoted(Path::new(a))).collect();
+    // What is ignored stays ignored in the worker until it listens; the default would end it.
+    lines.push("trap '' USR2".to_owned());
     lines.push(format!(
-        "exec {} worker {} {number} \"$SLURM_ARRAY_TASK_ID\" {}",
+        "exec {} worker {} {number} \"$SLURM_ARRAY_TASK_ID\" $signaled {}",
         quoted(&jobs.exe),
         quoted(dir.path()),
         arguments.join(" ")
@@ -119,10 +124,41 @@ mod tests {
         #SBATCH --time=4:00:00
         #SBATCH --gres=gpu:2
         #SBATCH --constraint=a100
+        signaled=
+        trap 'signaled=--signaled' USR2
         set -e
         cd '/home/me/my work'
         module load cuda
-        exec /opt/res2lab/target/release/res2lab worker '/home/me/my work/reports/quickstart' 1 "$SLURM_ARRAY_TASK_ID" --data data
+        trap '' USR2
+        exec /opt/res2lab/target/release/res2lab worker '/home/me/my work/reports/quickstart' 1 "$SLURM_ARRAY_TASK_ID" $signaled --data data
         "#);
+    }
+
+    #[test]
+    fn a_signal_before_the_worker_runs_is_passed_on_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |setup: &str, exe: &str| {
+            let spec = SlurmSpec { setup: setup.into(), ..SlurmSpec::default() };
+            let jobs = Jobs {
+                spec,
+                exe: exe.into(),
+                folder: folder.path().to_path_buf(),
+                name: "early".into(),
+                devices: 1,
+                arguments: vec![],
+            };
+            let path = folder.path().join("script");
+            std::fs::write(&path, script(&jobs, &SweepDir::new("sweep"), 1, 1)).unwrap();
+            let output = std::process::Command::new("bash").arg(path).env("SLURM_ARRAY_TASK_ID", "0").output();
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        assert_eq!(run("", "/bin/echo"), "worker sweep 1 0\n");
+        assert_eq!(run("kill -USR2 $$", "/bin/echo"), "worker sweep 1 0 --signaled\n");
+        // A program that does not listen yet is not ended by the signal either.
+        let slow = folder.path().join("slow");
+        std::fs::write(&slow, "#!/bin/sh\nkill -USR2 $$; echo still here\n").unwrap();
+        std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = slow.display().to_string();
+        assert_eq!(run("", &path), "still here\n");
     }
 }
