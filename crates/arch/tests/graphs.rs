@@ -1,7 +1,7 @@
 //! Properties that hold for every network a user can ask for.
 
-use arch::{Input, ModelOverrides, Op, build, cost, zoo};
 use proptest::prelude::*;
+use res2lab_arch::{Input, ModelOverrides, Op, build, cost, zoo};
 use std::collections::HashSet;
 
 fn words() -> impl Strategy<Value = ModelOverrides> {

@@ -1,12 +1,12 @@
 //! The pure parts, each alone: `cargo bench --workspace --bench pure`. The kernels' loops have a table of their own:
-//! `cargo run --release -p kernels --example speed`.
+//! `cargo run --release -p res2lab-kernels --example speed`.
 
 #![allow(missing_docs, reason = "criterion's macro makes a function without any")]
 
-use arch::{Graph, Input, ModelOverrides, build};
 use criterion::{Criterion, criterion_group, criterion_main};
-use planned::Program;
-use rf::Weighting;
+use res2lab_arch::{Graph, Input, ModelOverrides, build};
+use res2lab_planned::Program;
+use res2lab_rf::Weighting;
 use std::hint::black_box;
 
 fn graph(name: &str) -> Graph {
@@ -18,17 +18,19 @@ fn graph(name: &str) -> Graph {
 fn graphs(c: &mut Criterion) {
     c.bench_function("build res2net101 scale 8", |b| b.iter(|| graph("res2net101_26w_4s")));
     let graph = graph("res2net101_26w_4s");
-    c.bench_function("cost of res2net101 scale 8", |b| b.iter(|| arch::cost(black_box(&graph))));
+    c.bench_function("cost of res2net101 scale 8", |b| b.iter(|| res2lab_arch::cost(black_box(&graph))));
     c.bench_function("plan the step of res2net101 scale 8", |b| b.iter(|| Program::new(black_box(&graph))));
-    let end = [rf::last_stage(&graph)];
-    c.bench_function("paths of res2net101 scale 8", |b| b.iter(|| rf::paths(&graph, Weighting::Structural, &end)));
+    let end = [res2lab_rf::last_stage(&graph)];
+    c.bench_function("paths of res2net101 scale 8", |b| {
+        b.iter(|| res2lab_rf::paths(&graph, Weighting::Structural, &end))
+    });
 }
 
 fn expansion(c: &mut Criterion) {
     let text =
         "name: large\nseeds: [0, 1, 2, 3, 4]\naxes: {scale: [1, 2, 4, 8], width: [16, 24, 32, 48], lr: [0.1, 0.05]}\n";
-    let experiment = spec::experiment::parse(text, "large.yaml").expect("a correct experiment");
-    c.bench_function("expand 160 trials", |b| b.iter(|| spec::expand(black_box(&experiment), &[])));
+    let experiment = res2lab_experiment::experiment::parse(text, "large.yaml").expect("a correct experiment");
+    c.bench_function("expand 160 trials", |b| b.iter(|| res2lab_experiment::expand(black_box(&experiment), &[])));
 }
 
 criterion_group!(pure, graphs, expansion);

@@ -2,9 +2,9 @@
 //! of a network.
 
 use crate::failure::Failure;
-use data::DataSet;
+use res2lab_data::DataSet;
+use res2lab_store::RunDir;
 use std::path::Path;
-use store::RunDir;
 
 /// ImageNet's classes in the order of published networks: WordNet's number and first word of each.
 const IMAGENET: &str = include_str!("imagenet_classes.txt");
@@ -14,7 +14,7 @@ const IMAGENET_CLASSES: usize = 1000;
 pub fn of_run(words: &[String]) -> Result<Vec<String>, Failure> {
     let is_run = |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
     let Some(folder) = words.iter().find(is_run) else { return Ok(vec![]) };
-    Ok(store::atomic::read_json(&RunDir::new(folder).classes())?.unwrap_or_default())
+    Ok(res2lab_store::atomic::read_json(&RunDir::new(folder).classes())?.unwrap_or_default())
 }
 
 /// Names for a network's outputs: from a file with a name a line, from its trial, or ImageNet's.

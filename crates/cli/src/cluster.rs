@@ -2,9 +2,9 @@
 
 use crate::args::{OnOom, SweepArgs};
 use crate::failure::Failure;
-use spec::{ExecutorSpec, Experiment, SlurmSpec};
-use store::{Plan, SweepDir};
-use sweep::slurm::script::{self, Jobs};
+use res2lab_experiment::{ExecutorSpec, Experiment, SlurmSpec};
+use res2lab_store::{Plan, SweepDir};
+use res2lab_sweep::slurm::script::{self, Jobs};
 
 /// Who runs the trials.
 pub fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpec, Failure> {

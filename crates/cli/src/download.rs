@@ -1,8 +1,8 @@
 //! A download with its progress on standard error.
 
 use crate::failure::Failure;
-use fetch::Check;
 use indicatif::{ProgressBar, ProgressStyle};
+use res2lab_fetch::Check;
 use std::path::Path;
 
 /// Brings one file, telling how far it is.
@@ -16,7 +16,7 @@ pub fn file(url: &str, target: &Path, check: &Check) -> Result<(), Failure> {
         bar.set_length(total.unwrap_or(so_far));
         bar.set_position(so_far);
     };
-    let ended = fetch::download(url, target, check, &mut tell);
+    let ended = res2lab_fetch::download(url, target, check, &mut tell);
     bar.finish_and_clear();
     Ok(ended?)
 }

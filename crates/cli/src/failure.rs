@@ -44,22 +44,22 @@ macro_rules! from_error {
     };
 }
 
-from_error!(arch::Invalid, WRONG_INPUT);
-from_error!(spec::SpecError, WRONG_INPUT);
-from_error!(data::DataError, WRONG_INPUT);
-from_error!(fetch::FetchError, FAILED);
-from_error!(store::StoreError, FAILED);
-from_error!(report::ReportError, FAILED);
+from_error!(res2lab_arch::Invalid, WRONG_INPUT);
+from_error!(res2lab_experiment::SpecError, WRONG_INPUT);
+from_error!(res2lab_data::DataError, WRONG_INPUT);
+from_error!(res2lab_fetch::FetchError, FAILED);
+from_error!(res2lab_store::StoreError, FAILED);
+from_error!(res2lab_report::ReportError, FAILED);
 
-impl From<sweep::SweepError> for Failure {
-    fn from(e: sweep::SweepError) -> Failure {
+impl From<res2lab_sweep::SweepError> for Failure {
+    fn from(e: res2lab_sweep::SweepError) -> Failure {
         Failure { status: if e.is_input { WRONG_INPUT } else { FAILED }, cause: e.cause, help: e.help }
     }
 }
 
-impl From<train::TrainError> for Failure {
-    fn from(e: train::TrainError) -> Failure {
-        let status = if e.kind == train::error::Kind::Input { WRONG_INPUT } else { FAILED };
+impl From<res2lab_train::TrainError> for Failure {
+    fn from(e: res2lab_train::TrainError) -> Failure {
+        let status = if e.kind == res2lab_train::error::Kind::Input { WRONG_INPUT } else { FAILED };
         Failure { status, cause: e.cause, help: e.help }
     }
 }

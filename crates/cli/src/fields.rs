@@ -3,13 +3,13 @@
 use crate::args::RfArgs;
 use crate::commands::rf::{Analysis, Asked, HEADERS, SplitRow, cells, node_asked, sentences, weighting};
 use crate::failure::Failure;
-use report::axis::Axis;
-use report::fields::{Fields, render};
-use report::figures::Table;
-use report::network::Network;
-use report::study::COLORS;
+use res2lab_report::axis::Axis;
+use res2lab_report::fields::{Fields, render};
+use res2lab_report::figures::Table;
+use res2lab_report::network::Network;
+use res2lab_report::study::COLORS;
+use res2lab_store::atomic;
 use std::path::PathBuf;
-use store::atomic;
 
 /// Writes the page and returns where it is.
 pub fn write(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<PathBuf, Failure> {

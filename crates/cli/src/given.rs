@@ -4,11 +4,11 @@
 use crate::failure::Failure;
 use crate::network;
 use crate::request::Purpose;
-use arch::Input;
-use nn::weights::{self, Fit, WeightsFile};
+use res2lab_arch::Input;
+use res2lab_nn::weights::{self, Fit, WeightsFile};
+use res2lab_store::PlannedTrial;
 use std::collections::HashMap;
 use std::path::Path;
-use store::PlannedTrial;
 
 /// Notes for the plan; each trial is told the digest of its weights. Missing files are notes as well where the plan is only
 /// looked at.
@@ -67,7 +67,7 @@ fn is_same(a: &PlannedTrial, b: &PlannedTrial) -> bool {
 
 fn fit(trial: &PlannedTrial, file: &WeightsFile) -> Result<Vec<String>, Failure> {
     let (px, channels, classes) = (trial.image_px, trial.image_channels, trial.classes);
-    let graph = arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
+    let graph = res2lab_arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
     let loaded = weights::check(&graph.state, file, Fit::Start);
     loaded.map(|loaded| loaded.notes).map_err(|e| Failure::input(format!("{}: {}", trial.label, e.cause), e.help))
 }

@@ -1,7 +1,7 @@
 //! What finished trials of a sweep were trained on, beside what the same command would train on now.
 
 use crate::failure::Failure;
-use store::{Plan, PlannedTrial, SweepDir, TrialResult, atomic};
+use res2lab_store::{Plan, PlannedTrial, SweepDir, TrialResult, atomic};
 
 /// The first finished trial whose data set or weights are others now; None if there is none. A result that cannot be read
 /// says nothing here.

@@ -1,7 +1,7 @@
 //! The words of `sweep` and `plan`: one file and axes, and what to write where they are put another way.
 
 use crate::failure::Failure;
-use spec::{Axis, fields, words};
+use res2lab_experiment::{Axis, fields, words};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ fn is_yaml(word: &str) -> bool {
 
 /// A word that is neither a file nor an axis.
 fn no_file(word: &str) -> Failure {
-    if arch::zoo::find(word).is_ok() {
+    if res2lab_arch::zoo::find(word).is_ok() {
         return Failure::input(format!("\"{word}\" is a network, not a file"), format!("write zoo={word}"));
     }
     let inside = Path::new(word).join("sweep.yaml");
@@ -124,8 +124,8 @@ fn joined<'a>(parts: impl Iterator<Item = &'a String>) -> String {
 }
 
 fn example(field: &str) -> &'static str {
-    use spec::known::Kind;
-    match fields::path_of(field).ok().and_then(|path| spec::known::kind(&path)) {
+    use res2lab_experiment::known::Kind;
+    match fields::path_of(field).ok().and_then(|path| res2lab_experiment::known::kind(&path)) {
         Some(Kind::Real) => "0.1,0.2",
         Some(Kind::Flag) => "true,false",
         Some(Kind::Wholes) => "[2,2,2],[3,3,3]",

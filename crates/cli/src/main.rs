@@ -128,8 +128,8 @@ fn one_line(text: &str) -> String {
 }
 
 /// The program's id, for files.
-fn code() -> store::Code {
-    store::Code { version: env!("CARGO_PKG_VERSION").into(), commit: env!("RES2LAB_COMMIT").into() }
+fn code() -> res2lab_store::Code {
+    res2lab_store::Code { version: env!("CARGO_PKG_VERSION").into(), commit: env!("RES2LAB_COMMIT").into() }
 }
 
 /// This program's own file, which starts its trials.

@@ -1,9 +1,9 @@
 //! What a bare word can name: a sweep under the reports' folder, one of its runs, or a file of a run's weights.
 
 use crate::failure::Failure;
-use spec::words;
+use res2lab_experiment::words;
+use res2lab_store::{Plan, SweepDir};
 use std::path::{Component, Path, PathBuf};
-use store::{Plan, SweepDir};
 
 /// Trials that a message names.
 const MOST_NAMED: usize = 3;
@@ -58,7 +58,7 @@ pub fn runs(given: &[String], reports: &Path) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
     for word in given {
         let path = Path::new(word);
-        if word.contains('=') || is_run(path) || arch::zoo::find(word).is_ok() {
+        if word.contains('=') || is_run(path) || res2lab_arch::zoo::find(word).is_ok() {
             found.push(word.clone());
         } else if let Some(run) = run_of(path) {
             found.push(run.display().to_string());
@@ -132,10 +132,10 @@ fn is_a_sweep(word: &str, dir: &SweepDir) -> Failure {
 
 /// What to say of a word that names no network: the sweep that may have been meant, or else the networks.
 pub fn unknown(reports: &Path, word: &str) -> Option<Failure> {
-    let of_networks = arch::zoo::find(word).err()?;
+    let of_networks = res2lab_arch::zoo::find(word).err()?;
     let known = sweeps(reports);
     let near = words::nearest(word, known.iter().map(String::as_str))?;
-    let networks = arch::zoo::entries();
+    let networks = res2lab_arch::zoo::entries();
     let names = networks.iter().flat_map(|entry| entry.aliases.iter().copied().chain([entry.name]));
     if words::nearest(word, names).is_some() {
         return Some(Failure::from(of_networks));

@@ -1,12 +1,12 @@
 //! A network from words, with weights: what `eval`, `predict` and `weights` share.
 
 use crate::failure::Failure;
-use arch::{Input, ModelOverrides, ModelSpec, zoo};
-use nn::weights::{self, WeightsFile};
-use nn::{Layout, Net, NnError, Placement};
+use res2lab_arch::{Input, ModelOverrides, ModelSpec, zoo};
+use res2lab_experiment::words::Piece;
+use res2lab_experiment::{DataSpec, axes, fields, known};
+use res2lab_nn::weights::{self, WeightsFile};
+use res2lab_nn::{Layout, Net, NnError, Placement};
 use serde_json::{Map, Value};
-use spec::words::Piece;
-use spec::{DataSpec, axes, fields, known};
 use std::collections::BTreeMap;
 use tch::{Device, Kind};
 
@@ -15,7 +15,7 @@ pub struct Words {
     map: Map<String, Value>,
     others: BTreeMap<String, String>,
     /// Fields of a data set by their paths, such as `data.path`.
-    data: Vec<(String, spec::Value)>,
+    data: Vec<(String, res2lab_experiment::Value)>,
 }
 
 impl Words {
@@ -32,7 +32,7 @@ impl Words {
                         return Err(Failure::input(cause, "name one; fields are written as name=value, e.g. scale=4"));
                     }
                 },
-                Some((key, text)) => split.add(key.trim(), spec::words::piece(text)?, others)?,
+                Some((key, text)) => split.add(key.trim(), res2lab_experiment::words::piece(text)?, others)?,
             };
             if !is_new {
                 let key = word.split_once('=').map_or("zoo", |(key, _)| key);
@@ -54,7 +54,7 @@ impl Words {
         if others.contains(&other) {
             return Ok(self.others.insert(other.to_owned(), piece.text).is_none());
         }
-        if let Some(field) = path.strip_prefix("model.").filter(|field| arch::spec::FIELDS.contains(field)) {
+        if let Some(field) = path.strip_prefix("model.").filter(|field| res2lab_arch::spec::FIELDS.contains(field)) {
             let value = serde_json::to_value(axes::typed(&path, piece)).unwrap_or_default();
             return Ok(self.map.insert(field.to_owned(), value).is_none());
         }
@@ -64,8 +64,8 @@ impl Words {
             self.data.push((path, value));
             return Ok(is_new);
         }
-        let names = || arch::spec::FIELDS.iter().chain(others).copied();
-        let near = spec::words::nearest(key, names()).map(str::to_owned);
+        let names = || res2lab_arch::spec::FIELDS.iter().chain(others).copied();
+        let near = res2lab_experiment::words::nearest(key, names()).map(str::to_owned);
         let of_data = || fields::suggestion(key).filter(|path| path.starts_with("data.") && !others.is_empty());
         let near = near.or_else(of_data).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
         let known = names().collect::<Vec<_>>().join(", ");
@@ -77,10 +77,10 @@ impl Words {
         if self.data.is_empty() {
             return Ok(data);
         }
-        let explain = |e: serde_yaml::Error| Failure::from(spec::experiment::explain(&e));
+        let explain = |e: serde_yaml::Error| Failure::from(res2lab_experiment::experiment::explain(&e));
         let mut tree = serde_yaml::Mapping::new();
         tree.insert("data".into(), serde_yaml::to_value(data).map_err(explain)?);
-        let mut tree = spec::Value::Mapping(tree);
+        let mut tree = res2lab_experiment::Value::Mapping(tree);
         for (path, value) in &self.data {
             fields::set(&mut tree, path, value.clone());
         }
@@ -105,7 +105,7 @@ impl Words {
     pub fn model(&self) -> Result<ModelOverrides, Failure> {
         let text = serde_yaml::to_string(&Value::Object(self.map.clone())).unwrap_or_default();
         serde_yaml::from_str(&text).map_err(|e| {
-            let mut e = spec::experiment::explain(&e);
+            let mut e = res2lab_experiment::experiment::explain(&e);
             // The text was made here, so its lines mean nothing to the user.
             e.cause = e.cause.split(" at line ").next().unwrap_or_default().to_owned();
             e.into()
@@ -117,7 +117,7 @@ impl Words {
 pub fn published_input(words: &ModelOverrides) -> Result<Input, Failure> {
     Ok(match &words.zoo {
         Some(name) => zoo::find(name)?.input,
-        None if words.stem == Some(arch::Stem::Cifar) => Input::square(32, 100),
+        None if words.stem == Some(res2lab_arch::Stem::Cifar) => Input::square(32, 100),
         None => Input::square(224, 1000),
     })
 }
@@ -128,7 +128,7 @@ pub fn input_of(words: &Words, file: &WeightsFile, size: Option<usize>) -> Resul
     let published = published_input(&model)?;
     let px = size.unwrap_or(published.height);
     // Names of tensors are the same for any image.
-    let graph = arch::build(&model.resolve()?.0, published)?;
+    let graph = res2lab_arch::build(&model.resolve()?.0, published)?;
     let (classes, channels) = weights::ends(&graph.state, file).map_err(self::input)?;
     Ok(Input {
         channels: channels.unwrap_or(published.channels),
@@ -145,7 +145,7 @@ pub fn build(model: &ModelSpec, input: Input) -> Result<Net, Failure> {
 
 /// The same with numbers of this kind.
 pub fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Failure> {
-    let graph = arch::build(model, input)?;
+    let graph = res2lab_arch::build(model, input)?;
     let device = Device::cuda_if_available();
     let layout = Layout::choose(&graph, device, false);
     Net::new(graph, Placement { device, kind, layout }).map_err(self::input)

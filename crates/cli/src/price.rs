@@ -4,14 +4,14 @@
 use crate::commands::time::Timed;
 use crate::failure::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
+use res2lab_store::{Plan, PlannedTrial, Price, Timing, Work, atomic};
+use res2lab_sweep::{Slot, local};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Instant;
-use store::{Plan, PlannedTrial, Price, Timing, Work, atomic};
-use sweep::{Slot, local};
 
 /// Timings by what they depend on, on this machine's `device`.
 struct Kept {
@@ -92,7 +92,7 @@ pub fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timin
 /// When everything would be done, seconds from now, if each trial of the plan has a price.
 pub fn finish_s(plan: &Plan, slots: &[Slot]) -> Option<f64> {
     let walls: Option<Vec<f64>> = plan.trials.iter().map(|t| t.price.as_ref().map(|p| p.wall_s)).collect();
-    walls.filter(|w| !w.is_empty()).map(|walls| store::price::finish_s(walls.into_iter(), slots.len()))
+    walls.filter(|w| !w.is_empty()).map(|walls| res2lab_store::price::finish_s(walls.into_iter(), slots.len()))
 }
 
 fn work(trial: &PlannedTrial) -> Work {
@@ -120,7 +120,7 @@ fn key(trial: &PlannedTrial, device: &str) -> String {
 
 fn device(slots: &[Slot], data: &Path) -> Result<String, Failure> {
     let kind = slots.first().map_or(String::new(), |s| format!("{} x {} threads", slots.len(), s.threads));
-    let here = train::environment::environment(tch::Device::Cpu, 1, crate::code());
+    let here = res2lab_train::environment::environment(tch::Device::Cpu, 1, crate::code());
     let on_gpu = slots.first().is_some_and(|s| !s.gpus.is_empty());
     if on_gpu {
         return Ok(format!("{}, {kind}", here.gpus.join(", ")));

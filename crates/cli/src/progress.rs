@@ -2,12 +2,12 @@
 
 use crate::print;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use res2lab_store::{Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic};
+use res2lab_sweep::runner::RunningTrial;
+use res2lab_sweep::{End, Snapshot};
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
-use store::{Outcome, Plan, PlannedTrial, SweepDir, TrialResult, atomic};
-use sweep::runner::RunningTrial;
-use sweep::{End, Snapshot};
 
 /// Off a terminal, running trials are told about this often.
 const TELL_EVERY: Duration = Duration::from_secs(15);
@@ -125,7 +125,7 @@ impl Terminal {
                 let bar = ProgressBar::new(1000).with_style(style("{bar:12} {msg}"));
                 self.all.insert_before(&self.total, bar)
             });
-            bar.set_position((1000.0 * running.told.as_ref().map_or(0.0, sweep::TrialProgress::share)) as u64);
+            bar.set_position((1000.0 * running.told.as_ref().map_or(0.0, res2lab_sweep::TrialProgress::share)) as u64);
             bar.set_message(line(running));
         }
         let finish = &snapshot.finish;

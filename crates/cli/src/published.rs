@@ -1,7 +1,7 @@
 //! What others published and where it is: weights and data sets. Nothing here is fetched unless a user names it.
 
 use crate::failure::Failure;
-use fetch::Check;
+use res2lab_fetch::Check;
 use std::path::{Path, PathBuf};
 
 /// A network's weights, by the name of the zoo.
@@ -67,7 +67,7 @@ impl Weights {
 
 /// Looks a network up by any of its names.
 pub fn weights_of(name: &str) -> Result<Weights, Failure> {
-    let known = arch::zoo::find(name)?;
+    let known = res2lab_arch::zoo::find(name)?;
     WEIGHTS.into_iter().find(|w| w.name == known.name).ok_or_else(|| {
         let names: Vec<_> = WEIGHTS.iter().map(|w| w.name).collect();
         Failure::input(
@@ -82,11 +82,11 @@ pub fn weights_of(name: &str) -> Result<Weights, Failure> {
 pub fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Failure> {
     let path = at_home(given);
     // What is there but is no file of weights, a folder for one, is called by its name by who opens it.
-    if nn::weights::file_of(&path).exists() {
+    if res2lab_nn::weights::file_of(&path).exists() {
         return Ok(path);
     }
     let (name, choice) = given.split_once('#').map_or((given, None), |(name, choice)| (name, Some(choice)));
-    if arch::zoo::find(name).is_err() {
+    if res2lab_arch::zoo::find(name).is_err() {
         return Err(Failure::input(
             format!("weights={given}: there is no such file{}", seen_from(&path)),
             "give the path of a safetensors or .pth file, or the name of a published network",

@@ -2,16 +2,16 @@
 //! srun has: then RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say who this process is.
 
 use crate::failure::{FAILED, Failure};
-use libtorch::Member;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use res2lab_libtorch::Member;
+use res2lab_sweep::local;
 use std::env;
 use std::net::TcpListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use sweep::local;
 
 /// After one process failed the others end by themselves, or are ended after so long.
 const GRACE: Duration = Duration::from_secs(3);

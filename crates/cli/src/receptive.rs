@@ -1,7 +1,7 @@
 //! A picture of what the stages of a network see of an image, for TensorBoard.
 
-use store::PlannedTrial;
-use store::tensorboard::Picture;
+use res2lab_store::PlannedTrial;
+use res2lab_store::tensorboard::Picture;
 
 /// Pixels of the picture's side.
 const SIDE: i64 = 240;
@@ -14,7 +14,7 @@ const COLORS: [[u8; 3]; 6] = [[0, 114, 178], [213, 94, 0], [0, 143, 104], [181, 
 /// what lies beyond the image is padding. None for a network that cannot be built.
 pub fn picture(trial: &PlannedTrial) -> Option<Picture> {
     let (px, graph) = (trial.image_px, trial.graph().ok()?);
-    let fields = rf::fields(&graph);
+    let fields = res2lab_rf::fields(&graph);
     let sizes: Vec<i64> = graph.stages.iter().map(|stage| fields[stage.node.0].max_px()).collect();
     // Fields far larger than the image would make it a dot.
     let shown = sizes.iter().copied().max()?.max(px as i64).min(4 * px as i64);

@@ -3,11 +3,11 @@
 use crate::args::SweepArgs;
 use crate::failure::Failure;
 use crate::line;
-use spec::{Arm, DataSpec, Expansion, Experiment, Quantity, TrialSpec};
+use res2lab_experiment::{Arm, DataSpec, Expansion, Experiment, Quantity, TrialSpec};
+use res2lab_store::{Plan, PlannedTrial, SweepDir};
+use res2lab_sweep::{DatasetInfo, SweepError, World};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use store::{Plan, PlannedTrial, SweepDir};
-use sweep::{DatasetInfo, SweepError, World};
 
 /// A planned sweep that is not on the disk yet.
 pub struct Request {
@@ -33,7 +33,7 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let mut words = args.words.clone();
     words.extend(args.plain.then(|| "plain=true".to_owned()));
     if let Some(name) = &args.name {
-        spec::experiment::check_name(name, "--name")?;
+        res2lab_experiment::experiment::check_name(name, "--name")?;
     }
     let notes = RefCell::new(vec![]);
     let (file, axes) = line::split(&words, &notes)?;
@@ -41,10 +41,10 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
         let help = "name an experiment file, e.g. experiments/quickstart.yaml, and axes as name=values";
         Failure::input(format!("cannot read {}: {e}", absolute(&file).display()), help)
     })?;
-    let experiment = spec::experiment::read(&bytes, &file.display().to_string())?;
-    let mut expansion = spec::expand(&experiment, &axes)?;
+    let experiment = res2lab_experiment::experiment::read(&bytes, &file.display().to_string())?;
+    let mut expansion = res2lab_experiment::expand(&experiment, &axes)?;
     if args.smoke {
-        spec::smoke(&mut expansion);
+        res2lab_experiment::smoke(&mut expansion);
         let name = args.name.as_ref().unwrap_or(&expansion.name);
         let folder = args.folders.reports.join(name).join("weights");
         crate::smoke::point_to_weights(&mut expansion, &folder);
@@ -62,7 +62,7 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let count = expansion.arms.len() * expansion.seeds.len();
     let step_us = |trial: &PlannedTrial| step_us(args, trial, count, devices);
     let world = World { describe: &describe, step_us: &step_us, frozen: &frozen };
-    let mut plan = sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &world)?;
+    let mut plan = res2lab_sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &world)?;
     plan.notes.extend(notes.take());
     args.ask.put_into(&mut plan)?;
     if !args.smoke {
@@ -87,7 +87,7 @@ fn frozen(expansion: &Expansion, dir: &SweepDir) -> Result<Vec<PlannedTrial>, Fa
     if !expansion.arms.iter().any(is_timed) {
         return Ok(vec![]);
     }
-    let before: Option<Plan> = store::atomic::read_json(&dir.plan())?;
+    let before: Option<Plan> = res2lab_store::atomic::read_json(&dir.plan())?;
     Ok(before.map(|plan| [plan.trials, plan.earlier].concat()).unwrap_or_default())
 }
 
@@ -107,9 +107,9 @@ fn facts(
     purpose: Purpose,
     notes: &RefCell<Vec<String>>,
 ) -> Result<DatasetInfo, SweepError> {
-    let wanted = train::images::wanted(spec, data);
-    let described = data::describe(&wanted);
-    if let (Err(_), Purpose::Look, Some(known)) = (&described, purpose, data::published(&wanted))
+    let wanted = res2lab_train::images::wanted(spec, data);
+    let described = res2lab_data::describe(&wanted);
+    if let (Err(_), Purpose::Look, Some(known)) = (&described, purpose, res2lab_data::published(&wanted))
         && !wanted.dir.exists()
     {
         notes.borrow_mut().push(format!(
@@ -159,7 +159,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn as_facts(facts: data::DatasetInfo) -> DatasetInfo {
+fn as_facts(facts: res2lab_data::DatasetInfo) -> DatasetInfo {
     DatasetInfo {
         channels: facts.channels,
         height: facts.height,

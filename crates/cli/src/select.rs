@@ -1,8 +1,8 @@
 //! Rows and columns of a table by what a user asks: conditions such as `scale=4,8` or `val_acc1>97`, columns, an order.
 
 use crate::failure::Failure;
+use res2lab_experiment::words;
 use serde_json::Value;
-use spec::words;
 use std::cmp::Ordering;
 
 /// A table: names, and rows of values.

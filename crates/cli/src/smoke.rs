@@ -2,11 +2,11 @@
 
 use crate::failure::Failure;
 use crate::network;
-use arch::Input;
-use nn::{init, weights};
-use spec::Expansion;
+use res2lab_arch::Input;
+use res2lab_experiment::Expansion;
+use res2lab_nn::{init, weights};
+use res2lab_store::{Plan, atomic};
 use std::path::Path;
-use store::{Plan, atomic};
 
 /// The classes that published weights have.
 const CLASSES: usize = 1000;
@@ -16,7 +16,7 @@ const SEED: u64 = 4711;
 /// Points arms that start from weights to a file in `folder`, one for each network.
 pub fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
     for arm in &mut expansion.arms {
-        let file = folder.join(format!("{}.safetensors", spec::id::readable(&arm.spec.model)));
+        let file = folder.join(format!("{}.safetensors", res2lab_experiment::id::readable(&arm.spec.model)));
         arm.spec.init.weights = arm.spec.init.weights.as_ref().map(|_| file.display().to_string());
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::failure::Failure;
 use crate::network::{self, Words};
-use arch::Input;
-use nn::Net;
-use nn::weights::{self, Fit, WeightsFile};
-use spec::{DataSpec, Normalize, TrialSpec};
+use res2lab_arch::Input;
+use res2lab_experiment::{DataSpec, Normalize, TrialSpec};
+use res2lab_nn::Net;
+use res2lab_nn::weights::{self, Fit, WeightsFile};
+use res2lab_store::{Plan, RunDir, SweepDir};
 use std::path::Path;
-use store::{Plan, RunDir, SweepDir};
 
 /// Keys that are not fields of a network.
 const KEYS: [&str; 8] = ["weights", "data", "size", "resize", "crop", "normalize", "pad_to", "classes"];
@@ -54,7 +54,10 @@ fn of_words(words: &Words, data: &Path) -> Result<Trained, Failure> {
     let data = data_words(spec, words)?;
     let input = network::input_of(words, &file, data.pad_to.or(data.size))?;
     let (model, _) = words.model()?.resolve()?;
-    let title = format!("{} with {given}", words.name().map_or_else(|| spec::id::readable(&model), str::to_owned));
+    let title = format!(
+        "{} with {given}",
+        words.name().map_or_else(|| res2lab_experiment::id::readable(&model), str::to_owned)
+    );
     finish(title, network::build(&model, input)?, input, with_size(data, input.height), words, &file)
 }
 

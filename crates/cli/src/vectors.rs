@@ -2,11 +2,11 @@
 //! is measured once for the processor and the build and kept beside the data.
 
 use crate::failure::Failure;
-use kernels::instruction_set::{self, InstructionSet};
+use res2lab_kernels::instruction_set::{self, InstructionSet};
+use res2lab_store::atomic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
-use store::atomic;
 
 /// What was decided, and why.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ fn named(name: &str) -> Result<InstructionSet, Failure> {
 
 fn measured(data: &Path) -> Chosen {
     let path = data.join(".cache").join("vectors.json");
-    let here = train::environment::processor();
+    let here = res2lab_train::environment::processor();
     let code = crate::code();
     let key = format!("{here}, res2lab {} {}", code.version, code.commit);
     // A damaged or missing file costs the tenth of a second to measure again.

@@ -4,11 +4,11 @@ use crate::args::ReportArgs;
 use crate::commands::report;
 use crate::failure::Failure;
 use crate::print;
+use res2lab_store::{Status, SweepDir, SweepRows};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use store::{Status, SweepDir, SweepRows};
 use tiny_http::{Header, Request, Response, Server};
 
 /// How often the sweep's files are looked at.
@@ -33,7 +33,7 @@ pub fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Failure> {
     })?;
     let rows = report::read(dirs, args)?;
     let seen = marks(dirs, &rows);
-    let page = Arc::new(Mutex::new(Page { version: 1, html: ::report::render_live(&rows, 1)? }));
+    let page = Arc::new(Mutex::new(Page { version: 1, html: res2lab_report::render_live(&rows, 1)? }));
     let address = server.server_addr().to_ip().map_or_else(String::new, |address| address.to_string());
     print::line(&format!("http://{address}/ (Ctrl-C ends it)"));
     let (dirs, args, built) = (dirs.to_vec(), args.clone(), Arc::clone(&page));
@@ -59,7 +59,7 @@ fn rebuild(dirs: &[SweepDir], args: &ReportArgs, page: &Mutex<Page>, mut seen: V
         if now != seen {
             seen = now;
             let version = page.lock().map_or(0, |page| page.version) + 1;
-            match (::report::render_live(&rows, version), page.lock()) {
+            match (res2lab_report::render_live(&rows, version), page.lock()) {
                 (Ok(html), Ok(mut page)) => *page = Page { version, html },
                 (Err(e), _) => crate::print::told(&format!("warning: {}", e.cause)),
                 (_, Err(_)) => return,
@@ -81,7 +81,7 @@ fn marks(dirs: &[SweepDir], rows: &SweepRows) -> Vec<u64> {
         );
         let running = rows.trials.iter().filter(|t| t.status == Status::Running);
         // On a page of several sweeps a trial's name has its sweep's before it.
-        let own = |t: &store::TrialRow| t.planned.id.rsplit('/').next().unwrap_or_default().to_owned();
+        let own = |t: &res2lab_store::TrialRow| t.planned.id.rsplit('/').next().unwrap_or_default().to_owned();
         marks.extend(running.map(|t| size(dir.run(&own(t)).metrics())));
     }
     marks

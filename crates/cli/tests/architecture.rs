@@ -15,22 +15,22 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("kernels", &[]),
     ("planned", &["arch", "kernels"]),
     ("rf", &["arch"]),
-    ("spec", &["arch"]),
+    ("experiment", &["arch"]),
     ("libtorch", &[]),
     ("nn", &["arch", "libtorch", "planned", "random"]),
     ("data", &["libtorch", "random"]),
     ("fetch", &[]),
-    ("store", &["arch", "spec"]),
-    ("train", &["arch", "data", "kernels", "libtorch", "nn", "random", "spec", "store"]),
-    ("sweep", &["arch", "rf", "spec", "store"]),
-    ("report", &["arch", "rf", "spec", "store"]),
+    ("store", &["arch", "experiment"]),
+    ("train", &["arch", "data", "kernels", "libtorch", "nn", "random", "experiment", "store"]),
+    ("sweep", &["arch", "rf", "experiment", "store"]),
+    ("report", &["arch", "rf", "experiment", "store"]),
     ("explain", &["arch", "nn", "rf"]),
     ("bench", &[]),
-    ("fuzz", &["arch", "data", "nn", "spec"]),
+    ("fuzz", &["arch", "data", "nn", "experiment"]),
     (
         "cli",
         &[
-            "arch", "data", "explain", "fetch", "kernels", "libtorch", "nn", "report", "rf", "spec", "store", "sweep",
+            "arch", "data", "explain", "fetch", "kernels", "libtorch", "nn", "report", "rf", "experiment", "store", "sweep",
             "train",
         ],
     ),
@@ -45,7 +45,10 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .output()
         .expect("cargo runs");
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
-    let name = |v: &Value| v["name"].as_str().unwrap_or_default().to_owned();
+    let name = |v: &Value| {
+        let name = v["name"].as_str().unwrap_or_default();
+        name.strip_prefix("res2lab-").unwrap_or(name).to_owned()
+    };
     let of = |package: &Value| {
         let normal = package["dependencies"].as_array().expect("a list").iter().filter(|d| d["kind"].is_null());
         (name(package), normal.map(name).collect())

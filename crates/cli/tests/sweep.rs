@@ -52,10 +52,10 @@ fn accuracy_is_told_by_the_size_of_the_object_where_it_is_known() {
     for row in rows.as_array().unwrap() {
         let of = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name} in {row}"));
         let (mut hits, mut images) = (0.0, 0.0);
-        for (group, ends) in data::shapes::SIZES.windows(2).enumerate() {
+        for (group, ends) in res2lab_data::shapes::SIZES.windows(2).enumerate() {
             let is_of_group = |&i: &usize| {
-                let found = data::shapes::factors(data::Split::Test, i, 16);
-                data::shapes::size_group(found.object_px, 16) == group
+                let found = res2lab_data::shapes::factors(res2lab_data::Split::Test, i, 16);
+                res2lab_data::shapes::size_group(found.object_px, 16) == group
             };
             let n = (0..300).filter(is_of_group).count() as f64;
             hits += n * of(&format!("val_acc1_size_{}_{}", ends[0], ends[1])) / 100.0;

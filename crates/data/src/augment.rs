@@ -2,7 +2,7 @@
 //! (seed, epoch, its index), whatever batch it is in.
 
 use crate::crop::CropRange;
-use random::Key;
+use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
 
 /// Which changes.

@@ -19,7 +19,7 @@ impl Places {
     pub fn of(root: &Path, dir: &Path) -> Places {
         let whole = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
         let name = whole.file_name().map_or_else(|| "data".into(), |n| n.to_string_lossy().into_owned());
-        let name = format!("{name}-{:016x}", random::fnv1a64(&whole.to_string_lossy()));
+        let name = format!("{name}-{:016x}", res2lab_random::fnv1a64(&whole.to_string_lossy()));
         Places([root.join(".cache"), of_user()].map(|place| place.join(&name)).to_vec())
     }
 

@@ -1,7 +1,7 @@
 //! Which part of a picture the network sees, as torchvision defines it: RandomResizedCrop for training, Resize and
 //! CenterCrop for evaluation. Pure geometry in the picture's own pixels.
 
-use random::Key;
+use res2lab_random::Key;
 
 /// A box in the picture's pixels; edges need not fall on pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 //! apart after a few steps.
 
 use crate::{Images, Split};
-use random::Key;
+use res2lab_random::Key;
 
 /// `count` images of `classes` classes in turn, RGB, `size` pixels a side.
 pub fn generate(split: Split, count: usize, classes: usize, size: usize) -> Images {

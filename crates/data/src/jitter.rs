@@ -1,7 +1,7 @@
 //! Random changes of one picture's colors, on bytes: brightness, contrast and saturation, in this order, each by a factor
 //! from 1 - strength to 1 + strength, as torchvision's ColorJitter defines them.
 
-use random::Key;
+use res2lab_random::Key;
 
 /// Weights of red, green and blue in the lightness of a pixel (ITU-R 601).
 const LIGHTNESS: [f32; 3] = [0.299, 0.587, 0.114];

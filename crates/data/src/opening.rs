@@ -9,7 +9,7 @@ use crate::pack::{self, Pack};
 use crate::recognize::{self, Kind};
 use crate::shards::{self, Columns};
 use crate::{DataError, Images, Pictures, Split, folder, generated, idx, shapes, splits, tars};
-use random::Key;
+use res2lab_random::Key;
 use std::path::{Path, PathBuf};
 
 /// A data set before labels are shuffled and pictures kept decoded.

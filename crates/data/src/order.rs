@@ -1,7 +1,7 @@
 //! Which images a step sees: a pure function of (seed, epoch) and of the shard, so that a resumed run and any number of
 //! processes see the same stream.
 
-use random::Key;
+use res2lab_random::Key;
 
 /// The part of each step's images that one process handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

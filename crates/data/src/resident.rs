@@ -25,7 +25,7 @@ impl Part {
         let labels: Vec<i64> = images.labels.iter().map(|&l| i64::from(l)).collect();
         // On the CPU the tensor lies over the images themselves, which may be a file that other trials read too.
         let pixels = match device {
-            Device::Cpu => libtorch::tensor_of_bytes(images.pixels.clone()).view(shape),
+            Device::Cpu => res2lab_libtorch::tensor_of_bytes(images.pixels.clone()).view(shape),
             _ => to_device(&images.pixels, shape, device),
         };
         Part { pixels, labels: Tensor::from_slice(&labels).to_device(device) }

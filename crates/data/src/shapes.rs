@@ -2,7 +2,7 @@
 //! known. The class needs both detail (which texture) and extent (which outline).
 
 use crate::{Images, Split};
-use random::Key;
+use res2lab_random::Key;
 
 /// Outlines times textures.
 pub const CLASSES: usize = 8;

@@ -1,7 +1,7 @@
 //! What the training loop asks for images.
 
 use crate::{Augment, DataError, Split};
-use random::Key;
+use res2lab_random::Key;
 use tch::Tensor;
 
 /// Images ready for the network.

@@ -161,7 +161,7 @@ impl Source for Stream {
                         spare.push(floats);
                     }
                 };
-                let images = libtorch::tensor_over(floats, give_back);
+                let images = res2lab_libtorch::tensor_over(floats, give_back);
                 as_planes(images.map_err(|e| DataError::new(e.to_string(), "report this"))?)
             }
         };

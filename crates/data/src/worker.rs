@@ -5,8 +5,8 @@ use crate::crop::{self, Crop};
 use crate::pictures::{Scratch, Unreadable};
 use crate::{Augment, Pictures};
 use fast_image_resize::Resizer;
-use random::Key;
 use rayon::prelude::*;
+use res2lab_random::Key;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A batch on its way: N x size x size x C values, one label each, and what could not be read.

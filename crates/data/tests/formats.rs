@@ -1,15 +1,15 @@
 //! Data sets as other programs write them: Parquet, tar shards, IDX; and what becomes of damaged ones.
 
-use data::order::{self, Shard};
-use data::stream::StreamOptions;
-use data::{
-    Augment, Batch, CropRange, DataError, DataSet, DatasetRequest, Description, EpochPlan, Pictures, Source, Split,
-    Stream,
-};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
+use res2lab_data::order::{self, Shard};
+use res2lab_data::stream::StreamOptions;
+use res2lab_data::{
+    Augment, Batch, CropRange, DataError, DataSet, DatasetRequest, Description, EpochPlan, Pictures, Source, Split,
+    Stream,
+};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,7 +86,7 @@ fn wanted(dir: &Path) -> DatasetRequest {
 }
 
 fn describe(dir: &Path) -> Result<Description, DataError> {
-    data::describe(&wanted(dir))
+    res2lab_data::describe(&wanted(dir))
 }
 
 fn four() -> Vec<Option<Vec<u8>>> {
@@ -109,7 +109,7 @@ fn case_13_pictures_as_bytes_and_labels_as_texts_are_read() {
             (found.classes, found.facts.train_images, found.facts.classes),
             (vec!["ant".into(), "cat".into(), "dog".into()], 4, 3)
         );
-        let set = data::open(&wanted(dir.path())).unwrap();
+        let set = res2lab_data::open(&wanted(dir.path())).unwrap();
         let labels = |p: &Pictures| (0..4).map(|i| p.label(i)).collect::<Vec<_>>();
         assert_eq!((labels(&set.train), labels(&set.test)), (vec![2, 1, 2, 0], vec![1, 0, 0, 2]));
     }
@@ -161,7 +161,7 @@ fn case_05_other_labels_in_files_of_the_same_time_and_size_are_seen() {
             parquet(file, &four(), &Labels::Numbers(labels), false);
             File::options().append(true).open(file).unwrap().set_modified(old).unwrap();
         }
-        let set = data::open(&wanted(dir.path())).unwrap();
+        let set = res2lab_data::open(&wanted(dir.path())).unwrap();
         let labels: Vec<u32> = (0..4).map(|i| set.train.label(i)).collect();
         (labels, set.identity)
     };
@@ -208,7 +208,7 @@ fn stream(set: DataSet, threads: usize) -> Stream {
     let options = StreamOptions {
         size: 16,
         resize: 18,
-        statistics: data::normalize::IMAGENET.to_vec(),
+        statistics: res2lab_data::normalize::IMAGENET.to_vec(),
         threads,
         max_corrupt: 0,
         device: tch::Device::Cpu,
@@ -231,8 +231,8 @@ fn epoch(set: DataSet, threads: usize, first_step: usize) -> Vec<Batch> {
 fn tar_shards_give_the_stream_of_folders_with_any_number_of_threads_and_after_a_resume() {
     let dir = tempfile::tempdir().unwrap();
     folders_and_tars(dir.path(), 200, 4);
-    let tars = || data::open(&DatasetRequest { dir: dir.path().join("tars"), ..wanted(dir.path()) }).unwrap();
-    let folders = data::open(&wanted(dir.path())).unwrap();
+    let tars = || res2lab_data::open(&DatasetRequest { dir: dir.path().join("tars"), ..wanted(dir.path()) }).unwrap();
+    let folders = res2lab_data::open(&wanted(dir.path())).unwrap();
     assert!(matches!(tars().train, Pictures::Tars(_)) && tars().train.len() == 200);
     let (one, three, folders) = (epoch(tars(), 1, 0), epoch(tars(), 3, 0), epoch(folders, 2, 0));
     assert_eq!((one.len(), three.len(), folders.len()), (25, 25, 25));
@@ -244,7 +244,8 @@ fn tar_shards_give_the_stream_of_folders_with_any_number_of_threads_and_after_a_
     let resumed = epoch(tars(), 2, 9);
     assert!(resumed.iter().zip(&one[9..]).all(|(a, b)| a.images == b.images) && resumed.len() == 16);
     // What was kept of the index gives the same, and a copy elsewhere is the same data.
-    let described = |at: &Path| data::describe(&DatasetRequest { dir: at.into(), ..wanted(dir.path()) }).unwrap();
+    let described =
+        |at: &Path| res2lab_data::describe(&DatasetRequest { dir: at.into(), ..wanted(dir.path()) }).unwrap();
     let (first, again) = (described(&dir.path().join("tars")), described(&dir.path().join("tars")));
     assert_eq!(first, again);
     let copy = dir.path().join("copy");

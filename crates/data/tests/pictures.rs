@@ -1,7 +1,7 @@
 //! Pictures of every kind as Pillow wrote them, and what becomes of damaged ones.
 
-use data::decode::{IN_FULL, decode};
 use proptest::prelude::*;
+use res2lab_data::decode::{IN_FULL, decode};
 use std::path::Path;
 
 /// File, and Pillow's pixel at (20, 15) after convert("RGB").

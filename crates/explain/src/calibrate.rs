@@ -1,6 +1,6 @@
 //! Running statistics for a network as it was initialized: in evaluation mode it would divide by what it never saw.
 
-use nn::{Mode, Net};
+use res2lab_nn::{Mode, Net};
 use tch::Tensor;
 
 /// Forward passes in training mode over `images` until the running statistics are those of the images: with PyTorch's

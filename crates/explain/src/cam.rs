@@ -2,8 +2,8 @@
 //! by their mean gradient, HiResCAM (Draelos and Carin 2020) each place by its own.
 
 use crate::{ExplainError, Map};
-use arch::NodeId;
-use nn::{Mode, Net};
+use res2lab_arch::NodeId;
+use res2lab_nn::{Mode, Net};
 use tch::{Device, Kind, Tensor};
 
 /// Which map.

@@ -2,9 +2,9 @@
 //! Ding et al. 2022, RepLKNet).
 
 use crate::{ExplainError, Map};
-use arch::NodeId;
-use nn::{Mode, Net};
-use rf::Field;
+use res2lab_arch::NodeId;
+use res2lab_nn::{Mode, Net};
+use res2lab_rf::Field;
 use tch::{Device, Kind, Tensor};
 
 /// What becomes of the gradients' signs.
@@ -67,7 +67,7 @@ const BATCH: i64 = 16;
 /// Measures the effective field of each of `nodes` on `images` (N x C x H x W, prepared for the net), in evaluation mode.
 pub fn erf(net: &Net, images: &Tensor, nodes: &[NodeId], options: Options) -> Result<Vec<Erf>, ExplainError> {
     let (n, _, h, w) = images.size4().map_err(|e| ExplainError::new(e.to_string(), "give images as N x C x H x W"))?;
-    let fields = rf::fields(net.graph());
+    let fields = res2lab_rf::fields(net.graph());
     let mut sums: Vec<Sums> = nodes.iter().map(|_| Sums::new(h, w)).collect();
     for start in (0..n).step_by(BATCH as usize) {
         let batch = images.narrow(0, start, BATCH.min(n - start)).detach().set_requires_grad(true);

@@ -1,22 +1,22 @@
 //! How much of a gradient flows through each split of a block, measured: which scale the network leans on.
 
 use crate::ExplainError;
-use arch::NodeId;
-use nn::{Mode, Net};
+use res2lab_arch::NodeId;
+use res2lab_nn::{Mode, Net};
 use tch::{Kind, Tensor};
 
 /// One split's part.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Share {
     /// The block's concatenation and the split's number.
-    pub split: rf::splits::Split,
+    pub split: res2lab_rf::splits::Split,
     /// Norm of the gradient at the split over that of all splits of its block, squared norms being what adds up.
     pub share: f64,
 }
 
 /// The shares of every split of the net, for the sum of the likeliest classes' logits over `images`.
 pub fn shares(net: &Net, images: &Tensor) -> Result<Vec<Share>, ExplainError> {
-    let splits = rf::splits::splits(net.graph());
+    let splits = res2lab_rf::splits::splits(net.graph());
     if splits.is_empty() {
         return Ok(Vec::new());
     }

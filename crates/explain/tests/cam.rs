@@ -5,16 +5,16 @@ mod filled;
 
 mod common;
 
-use arch::{BlockKind, Input, ModelOverrides, Role, StateEntry, Stem, build};
 use common::net;
-use explain::{Method, cam, shares};
 use filled::fill;
-use nn::Net;
+use res2lab_arch::{BlockKind, Input, ModelOverrides, Role, StateEntry, Stem, build};
+use res2lab_explain::{Method, cam, shares};
+use res2lab_nn::Net;
 use serde_json::Value;
 use tch::Tensor;
 
 /// The rule of `nn/tests/golden.md`.
-fn value(_: &arch::Graph, entry: &StateEntry) -> Tensor {
+fn value(_: &res2lab_arch::Graph, entry: &StateEntry) -> Tensor {
     let fan_in: usize = entry.shape[1..].iter().product();
     let change = |v: f64| match entry.role {
         Role::ConvWeight | Role::LinearWeight => v * 2.0 * (3.0 / fan_in as f64).sqrt(),
@@ -84,11 +84,11 @@ fn every_split_has_a_map_and_a_share_of_its_own() {
 #[test]
 fn wrong_questions_have_answers_in_words() {
     let (net, image) = filled_net();
-    let error = cam(&net, &image, Some(10), &[rf::last_stage(net.graph())], Method::GradCam).unwrap_err();
+    let error = cam(&net, &image, Some(10), &[res2lab_rf::last_stage(net.graph())], Method::GradCam).unwrap_err();
     assert_eq!((error.cause.as_str(), error.help.as_str()), ("there is no class 10", "classes are 0 to 9"));
     let diverged = crate::net(net.graph().clone(), |_, _| common::scalar(f64::NAN));
-    let end = [rf::last_stage(net.graph())];
-    let failed = explain::erf(&diverged, &image, &end, explain::Options::default());
+    let end = [res2lab_rf::last_stage(net.graph())];
+    let failed = res2lab_explain::erf(&diverged, &image, &end, res2lab_explain::Options::default());
     assert!(failed.is_err_and(|e| e.cause.contains("finite gradient")));
     assert!(shares::shares(&diverged, &image).is_err_and(|e| e.help.contains("diverged")));
 }

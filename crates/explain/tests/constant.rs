@@ -3,14 +3,14 @@
 
 mod common;
 
-use arch::{Input, ModelOverrides, NodeId, Op, Role, StateEntry, build};
 use common::{net, scalar, without_epsilon};
-use explain::{Options, Sign, erf};
-use rf::Weighting;
+use res2lab_arch::{Input, ModelOverrides, NodeId, Op, Role, StateEntry, build};
+use res2lab_explain::{Options, Sign, erf};
+use res2lab_rf::Weighting;
 use tch::{Device, Kind, Tensor};
 
 /// Means everywhere: over the inputs of a convolution in a split, sums only over splits.
-fn constant(graph: &arch::Graph, entry: &StateEntry) -> Tensor {
+fn constant(graph: &res2lab_arch::Graph, entry: &StateEntry) -> Tensor {
     scalar(match entry.role {
         Role::ConvWeight => {
             let Op::Conv(conv) = graph.node(entry.node).op else { panic!("a convolution has its weight") };
@@ -26,7 +26,7 @@ fn constant(graph: &arch::Graph, entry: &StateEntry) -> Tensor {
     })
 }
 
-fn splits_before(graph: &arch::Graph, conv: NodeId) -> usize {
+fn splits_before(graph: &res2lab_arch::Graph, conv: NodeId) -> usize {
     let before = graph.node(graph.node(conv).inputs[0]);
     if before.op == Op::Concat { before.inputs.len() } else { 1 }
 }
@@ -35,8 +35,8 @@ fn splits_before(graph: &arch::Graph, conv: NodeId) -> usize {
 fn the_gradient_of_a_constant_network_is_its_paths() {
     for scale in [1, 2, 4, 8] {
         let words = ModelOverrides {
-            block: Some(arch::BlockKind::Res2),
-            stem: Some(arch::Stem::Cifar),
+            block: Some(res2lab_arch::BlockKind::Res2),
+            stem: Some(res2lab_arch::Stem::Cifar),
             blocks: Some(vec![2, 3, 2]),
             planes: Some(8),
             width: Some(64),
@@ -46,13 +46,13 @@ fn the_gradient_of_a_constant_network_is_its_paths() {
         let side = if scale == 8 { 160 } else { 96 };
         let graph = without_epsilon(build(&words.resolve().unwrap().0, Input::square(side, 2)).unwrap());
         let net = net(graph, constant);
-        let end = rf::last_stage(net.graph());
+        let end = res2lab_rf::last_stage(net.graph());
         let images = Tensor::ones([1, 3, side as i64, side as i64], (Kind::Double, Device::Cpu));
         // All channels of the unit are alike; one of them is the sum over their number.
         let channels = net.graph().node(end).shape.channels as f64;
         let options = Options { sign: Sign::Absolute, relu: false };
         let found = erf(&net, &images, &[end], options).unwrap().remove(0);
-        let paths = rf::paths(net.graph(), Weighting::Structural, &[end]).remove(0);
+        let paths = res2lab_rf::paths(net.graph(), Weighting::Structural, &[end]).remove(0);
         let count = 10f64.powf(paths.log10_count());
         let sum = found.mean.sum() / channels;
         assert!((sum / count - 1.0).abs() < 1e-9, "scale {scale}: {sum} and {count}");
@@ -64,14 +64,14 @@ fn the_gradient_of_a_constant_network_is_its_paths() {
         assert_eq!(((x1 - x0 + 1) as i64, (y1 - y0 + 1) as i64), (field.max_px(), field.max_px()), "scale {scale}");
 
         // The sum over rows is the profile along one axis, since every window's rows add up to one.
-        let (low, profile) = rf::spread::profile(net.graph(), Weighting::Structural, end);
+        let (low, profile) = res2lab_rf::spread::profile(net.graph(), Weighting::Structural, end);
         let left = found.unit.0 as i64 * field.jump + low;
         for (i, weight) in profile.iter().enumerate() {
             let x = (left + i as i64) as usize;
             let column: f64 = found.mean.values.iter().skip(x).step_by(found.mean.width).sum::<f64>() / channels;
             assert!((column - weight).abs() <= 1e-9 * count, "scale {scale}, pixel {x}: {column} and {weight}");
         }
-        let sigma = rf::spread::sigmas(net.graph(), Weighting::Structural)[end.0];
+        let sigma = res2lab_rf::spread::sigmas(net.graph(), Weighting::Structural)[end.0];
         let (sx, sy) = found.mean.sigma().unwrap();
         assert!((sx / sigma - 1.0).abs() < 1e-9 && (sy / sigma - 1.0).abs() < 1e-9, "scale {scale}: {sx} {sigma}");
         assert!(!found.is_saturated());

@@ -2,13 +2,15 @@
 
 mod common;
 
-use arch::{BlockKind, Downsample, Family, FirstBlock, Graph, Input, ModelOverrides, Role, StateEntry, Stem, build};
 use common::{linear, net};
-use explain::{Options, erf};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use random::Key;
+use res2lab_arch::{
+    BlockKind, Downsample, Family, FirstBlock, Graph, Input, ModelOverrides, Role, StateEntry, Stem, build,
+};
+use res2lab_explain::{Options, erf};
+use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
 
 fn resnets() -> impl Strategy<Value = ModelOverrides> {
@@ -65,16 +67,16 @@ fn drawn(seed: u64) -> impl Fn(&Graph, &StateEntry) -> Tensor {
 }
 
 /// What a unit may see of the image, first and last pixel.
-fn interval(found: &explain::Erf, side: usize) -> (usize, usize) {
+fn interval(found: &res2lab_explain::Erf, side: usize) -> (usize, usize) {
     let at = |edge: i64| (found.unit.0 as i64 * found.field.jump + edge).clamp(0, side as i64 - 1) as usize;
     (at(found.field.low), at(found.field.high))
 }
 
-fn support(graph: Graph, seed: u64, side: usize) -> (explain::Erf, Option<(usize, usize, usize, usize)>) {
+fn support(graph: Graph, seed: u64, side: usize) -> (res2lab_explain::Erf, Option<(usize, usize, usize, usize)>) {
     let net = net(graph, drawn(seed));
     let pixels: Vec<f64> = (0..3 * side * side).map(|i| Key::new(seed).named("image").uniform(i as u64)).collect();
     let images = Tensor::from_slice(&pixels).view([1, 3, side as i64, side as i64]).to_kind(Kind::Double);
-    let end = rf::last_stage(net.graph());
+    let end = res2lab_rf::last_stage(net.graph());
     let found = erf(&net, &images.to_device(Device::Cpu), &[end], Options::default()).unwrap().remove(0);
     let support = found.mean.support();
     (found, support)

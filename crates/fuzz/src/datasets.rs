@@ -1,8 +1,8 @@
 //! Pictures and the files of data sets, as far as pixels and labels.
 
 use crate::check_error;
-use data::decode::{self, IN_FULL};
-use data::{DataError, DatasetRequest, Split};
+use res2lab_data::decode::{self, IN_FULL};
+use res2lab_data::{DataError, DatasetRequest, Split};
 use std::path::Path;
 
 /// One picture of any kind, and a JPEG also at a part of its size.
@@ -43,17 +43,17 @@ pub fn idx(bytes: &[u8]) {
         write(folder.path(), &format!("{split}-images-idx3-ubyte"), images);
         write(folder.path(), &format!("{split}-labels-idx1-ubyte"), labels);
     }
-    let Some(Some(files)) = expected(data::idx::find(folder.path())) else { return };
-    let Some(read) = expected(data::idx::read(&files, Split::Train)) else { return };
+    let Some(Some(files)) = expected(res2lab_data::idx::find(folder.path())) else { return };
+    let Some(read) = expected(res2lab_data::idx::read(&files, Split::Train)) else { return };
     assert_eq!(read.pixels.len(), read.labels.len() * read.channels * read.height * read.width);
 }
 
 /// A pickled file of CIFAR.
 pub fn cifar(bytes: &[u8]) {
-    if let Err(said) = data::pickled::batch(bytes, "labels") {
+    if let Err(said) = res2lab_data::pickled::batch(bytes, "labels") {
         check_error(&said, "-");
     }
-    let _ = data::pickled::texts(bytes, "label_names");
+    let _ = res2lab_data::pickled::texts(bytes, "label_names");
 }
 
 /// A Parquet file, as both splits.
@@ -89,10 +89,10 @@ fn data_set(bytes: &[u8], ending: &str) {
         write(&dir, &format!("{split}-000000.{ending}"), bytes);
     }
     let wanted = DatasetRequest { name: "./set".into(), dir, root: folder.path().into(), ..DatasetRequest::default() };
-    let Some(described) = expected(data::describe(&wanted)) else { return };
-    let set = expected(data::open(&wanted)).expect("what was described can be opened");
+    let Some(described) = expected(res2lab_data::describe(&wanted)) else { return };
+    let set = expected(res2lab_data::open(&wanted)).expect("what was described can be opened");
     assert_eq!((described.facts.identity, described.facts.train_images), (set.identity, set.train.len()));
-    for said in data::shaped::unreadable(&set.train) {
+    for said in res2lab_data::shaped::unreadable(&set.train) {
         check_error(&said, "-");
     }
 }

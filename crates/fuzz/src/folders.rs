@@ -20,22 +20,22 @@ pub fn folder(bytes: &[u8]) {
         }
     }
     for ending in ["parquet", "tar"] {
-        if let Some(Some(files)) = crate::datasets::expected(data::splits::find(&set, ending)) {
+        if let Some(Some(files)) = crate::datasets::expected(res2lab_data::splits::find(&set, ending)) {
             assert!(files.train.len() + files.test.len() <= pictures);
         }
     }
     for (configuration, column) in [("default", "label"), ("a", "cls")] {
-        let _ = data::names::beside(&set, configuration, column);
+        let _ = res2lab_data::names::beside(&set, configuration, column);
     }
-    let _ = data::names::lines(&set, &["classes.txt", "labels.txt"]);
+    let _ = res2lab_data::names::lines(&set, &["classes.txt", "labels.txt"]);
     describe(folder.path(), set);
 }
 
 /// The same answer twice.
 fn describe(root: &Path, dir: std::path::PathBuf) {
-    let wanted = data::DatasetRequest { name: "./set".into(), dir, root: root.into(), ..Default::default() };
-    if let Some(first) = crate::datasets::expected(data::describe(&wanted)) {
-        assert_eq!(crate::datasets::expected(data::describe(&wanted)), Some(first));
+    let wanted = res2lab_data::DatasetRequest { name: "./set".into(), dir, root: root.into(), ..Default::default() };
+    if let Some(first) = crate::datasets::expected(res2lab_data::describe(&wanted)) {
+        assert_eq!(crate::datasets::expected(res2lab_data::describe(&wanted)), Some(first));
     }
 }
 

@@ -3,7 +3,7 @@
 #![no_main]
 #![allow(missing_docs, unsafe_code, reason = "libFuzzer calls the functions of the macro by their names")]
 
-use fuzz::Target;
+use res2lab_fuzz::Target;
 use std::sync::OnceLock;
 
 static TARGET: OnceLock<&Target> = OnceLock::new();
@@ -11,8 +11,8 @@ static TARGET: OnceLock<&Target> = OnceLock::new();
 libfuzzer_sys::fuzz_target!(
     init: {
         let name = std::env::var("RES2LAB_FUZZ").unwrap_or_default();
-        let names = || fuzz::TARGETS.map(|target| target.name).join(", ");
-        let target = fuzz::find(&name).unwrap_or_else(|| panic!("set RES2LAB_FUZZ to one of {}", names()));
+        let names = || res2lab_fuzz::TARGETS.map(|target| target.name).join(", ");
+        let target = res2lab_fuzz::find(&name).unwrap_or_else(|| panic!("set RES2LAB_FUZZ to one of {}", names()));
         TARGET.get_or_init(|| target);
         // The library's own hook ends the program at a panic that a reader would catch. One that nobody catches still
         // ends it, and is a finding.

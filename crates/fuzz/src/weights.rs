@@ -1,9 +1,9 @@
 //! Pickles, PyTorch's files of both kinds, and safetensors, as far as a small network takes weights from them.
 
 use crate::check_error;
-use arch::{Input, ModelOverrides, StateEntry};
-use nn::NnError;
-use nn::weights::{self, Fit, WeightsFile};
+use res2lab_arch::{Input, ModelOverrides, StateEntry};
+use res2lab_nn::NnError;
+use res2lab_nn::weights::{self, Fit, WeightsFile};
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ static ENTRIES: LazyLock<Vec<StateEntry>> = LazyLock::new(|| {
     let words: ModelOverrides = serde_json::from_value(words).expect("fields of a network");
     let model = words.resolve().expect("a network").0;
     let input = Input { channels: 3, height: 32, width: 32, classes: 2 };
-    arch::build(&model, input).expect("a network").state
+    res2lab_arch::build(&model, input).expect("a network").state
 });
 
 /// A pickle alone.

@@ -1,7 +1,7 @@
 //! Experiment files and the words of a command, as far as the trials that they mean.
 
 use crate::check_error;
-use spec::{Axis, Expansion, Experiment, SpecError, TrialSpec};
+use res2lab_experiment::{Axis, Expansion, Experiment, SpecError, TrialSpec};
 use std::sync::LazyLock;
 
 /// More arms than this only take time.
@@ -10,14 +10,16 @@ const MOST_ARMS: usize = 300;
 /// What words are tried on.
 static BASE: LazyLock<Experiment> = LazyLock::new(|| {
     let text = "{name: base, model: {block: res2, stem: cifar, depth: 11}, train: {epochs: 2}}";
-    spec::experiment::parse(text, "base.yaml").expect("an experiment")
+    res2lab_experiment::experiment::parse(text, "base.yaml").expect("an experiment")
 });
 
 /// An experiment file.
 pub fn yaml(bytes: &[u8]) {
-    let Some(experiment) = expected(spec::experiment::read(bytes, "x.yaml")) else { return };
+    let Some(experiment) = expected(res2lab_experiment::experiment::read(bytes, "x.yaml")) else { return };
     let axes = experiment.axes.iter().chain(&experiment.one_at_a_time);
-    let axis = |(label, value): (&spec::Value, &spec::Value)| expected(Axis::from_yaml(label.as_str()?, value));
+    let axis = |(label, value): (&res2lab_experiment::Value, &res2lab_experiment::Value)| {
+        expected(Axis::from_yaml(label.as_str()?, value))
+    };
     let axes: Vec<Axis> = axes.filter_map(axis).collect();
     expand(&experiment, &axes, &[]);
 }
@@ -28,12 +30,12 @@ pub fn axes(bytes: &[u8]) {
     let mut axes = Vec::new();
     for word in text.lines() {
         axes.extend(expected(Axis::parse(word)));
-        expected(spec::words::pieces(word));
-        expected(spec::ExecutorSpec::default().changed_by(word));
+        expected(res2lab_experiment::words::pieces(word));
+        expected(res2lab_experiment::ExecutorSpec::default().changed_by(word));
         // What is quoted comes back as it was.
-        let quoted = spec::words::quote(word);
-        assert_eq!(spec::words::piece(&quoted).map(|piece| piece.text), Ok(word.to_owned()));
-        assert_eq!(spec::words::split(&quoted, ','), Ok(vec![&*quoted]));
+        let quoted = res2lab_experiment::words::quote(word);
+        assert_eq!(res2lab_experiment::words::piece(&quoted).map(|piece| piece.text), Ok(word.to_owned()));
+        assert_eq!(res2lab_experiment::words::split(&quoted, ','), Ok(vec![&*quoted]));
     }
     expand(&BASE, &[], &axes);
 }
@@ -47,9 +49,9 @@ fn expand(experiment: &Experiment, of_file: &[Axis], given: &[Axis]) {
     if arms > MOST_ARMS as f64 || experiment.arms.len() > 10 {
         return;
     }
-    let Some(mut expansion) = expected(spec::expand(experiment, given)) else { return };
+    let Some(mut expansion) = expected(res2lab_experiment::expand(experiment, given)) else { return };
     written_and_read(&expansion);
-    spec::smoke(&mut expansion);
+    res2lab_experiment::smoke(&mut expansion);
     written_and_read(&expansion);
 }
 

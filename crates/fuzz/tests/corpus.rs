@@ -9,7 +9,7 @@ fn inputs(folder: &str, target: &str) -> Vec<PathBuf> {
 
 #[test]
 fn what_fuzzing_kept_gives_a_value_or_an_error() {
-    for target in &fuzz::TARGETS {
+    for target in &res2lab_fuzz::TARGETS {
         let kept = inputs("corpus", target.name);
         assert!(kept.len() >= 10, "{} has {} inputs", target.name, kept.len());
         for path in kept.into_iter().chain(inputs("findings", target.name)) {
@@ -25,10 +25,10 @@ fn what_fuzzing_kept_gives_a_value_or_an_error() {
 fn the_corpus_has_no_folder_of_a_target_that_is_gone() {
     for folder in inputs("corpus", "").into_iter().chain(inputs("findings", "")) {
         let name = folder.file_name().and_then(|name| name.to_str());
-        assert!(name.is_some_and(|name| fuzz::find(name).is_some()), "{} is no target", folder.display());
+        assert!(name.is_some_and(|name| res2lab_fuzz::find(name).is_some()), "{} is no target", folder.display());
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/fuzz.sh");
     let script = std::fs::read_to_string(script).expect("the script that fuzzes");
-    let names = fuzz::TARGETS.map(|target| target.name).join(" ");
+    let names = res2lab_fuzz::TARGETS.map(|target| target.name).join(" ");
     assert!(script.contains(&format!("targets=({names})")), "scripts/fuzz.sh does not name all targets");
 }

@@ -1,13 +1,13 @@
 //! GFLOP/s of convolutions on one thread, beside what the processor's multiply-adds could reach.
 //!
-//! `cargo run --release -p kernels --example speed [WORDS]` prints a line for each size and
+//! `cargo run --release -p res2lab-kernels --example speed [WORDS]` prints a line for each size and
 //! instruction set, or for those sizes that contain a word.
 #![allow(unsafe_code)] // The functions that are timed are unsafe.
 
 use std::time::Instant;
 
-use kernels::instruction_set::{self, InstructionSet};
-use kernels::{ConvPlan, ConvShape, Gradient, InputGradient, Last, NormBackward, View};
+use res2lab_kernels::instruction_set::{self, InstructionSet};
+use res2lab_kernels::{ConvPlan, ConvShape, Gradient, InputGradient, Last, NormBackward, View};
 
 /// Channels, size, out, kernel, stride.
 const SIZES: [(usize, usize, usize, usize, usize); 38] = [
@@ -139,7 +139,7 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
     let images = (4_000_000 / (channels.max(out) * size * size)).clamp(2, 32);
     let (rows, _) = shape.output();
     let memory = |channels: usize, size: usize| {
-        let mut memory = kernels::memory::zeros(images * channels * size * size);
+        let mut memory = res2lab_kernels::memory::zeros(images * channels * size * size);
         memory.fill(0.01f32);
         memory
     };
@@ -149,7 +149,7 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
     let (mut packed, mut back, mut dw) = (weights.clone(), weights.clone(), weights.clone());
     plan.pack(&weights, &mut packed);
     plan.pack_backward(&weights, &mut back);
-    let mut scratch = kernels::memory::zeros::<f32>(plan.scratch_len().max(plan.backward_scratch_len()));
+    let mut scratch = res2lab_kernels::memory::zeros::<f32>(plan.scratch_len().max(plan.backward_scratch_len()));
     let (x, dx) = (tensor(&mut x, channels, size), tensor(&mut dx, channels, size));
     let (y, dy, relu) = (tensor(&mut y, out, rows), tensor(&mut dy, out, rows), tensor(&mut relu, channels, size));
     let (mut sums, mut before) = (vec![0.0; 2 * out], [vec![0.0; channels], vec![0.0; channels]]);

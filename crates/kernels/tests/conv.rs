@@ -4,8 +4,8 @@
 mod common;
 
 use common::{Tensor, close, near, values};
-use kernels::{ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part, Real};
 use proptest::prelude::*;
+use res2lab_kernels::{ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part, Real};
 
 /// 1x1 convolutions with as many outputs as outer products need.
 fn wide_shapes() -> impl Strategy<Value = ConvShape> {

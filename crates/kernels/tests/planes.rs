@@ -4,10 +4,10 @@
 mod common;
 
 use common::{Tensor, close, near, values};
-use kernels::norm::{self, Residual};
-use kernels::pool::{AveragePool, MaxPool, PoolShape, global};
-use kernels::{Gradient, NormBackward, Real, View, pointwise};
 use proptest::prelude::*;
+use res2lab_kernels::norm::{self, Residual};
+use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape, global};
+use res2lab_kernels::{Gradient, NormBackward, Real, View, pointwise};
 
 const IMAGES: usize = 3;
 /// Of pools.

@@ -1,7 +1,7 @@
 //! The gradient buffer cut into buckets that are summed over processes while the backward pass still runs.
 
 use crate::{NnError, Params};
-use libtorch::{Bucket, Group, Reducer};
+use res2lab_libtorch::{Bucket, Group, Reducer};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -56,9 +56,9 @@ mod tests {
     #[test]
     fn buckets_hold_every_gradient_once_from_the_last_layer_to_the_first() {
         for name in ["res2net50_26w_4s", "resnet101", "res2net_dla60", "res2next29_6c24w4s"] {
-            let spec = arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
-            let input = arch::Input { channels: 3, height: 224, width: 224, classes: 1000 };
-            let graph = arch::build(&spec, input).unwrap();
+            let spec = res2lab_arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
+            let input = res2lab_arch::Input { channels: 3, height: 224, width: 224, classes: 1000 };
+            let graph = res2lab_arch::build(&spec, input).unwrap();
             let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
             let params = Params::new(&graph, placement).unwrap();
             let cut = params.cut(4);

@@ -24,8 +24,8 @@ impl fmt::Display for NnError {
     }
 }
 
-impl From<libtorch::LibtorchError> for NnError {
-    fn from(e: libtorch::LibtorchError) -> NnError {
+impl From<res2lab_libtorch::LibtorchError> for NnError {
+    fn from(e: res2lab_libtorch::LibtorchError) -> NnError {
         NnError::new(e.to_string(), "report this with the log of the attempt")
     }
 }

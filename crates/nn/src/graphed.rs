@@ -3,7 +3,7 @@
 
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, NnError};
-use libtorch::CudaGraph;
+use res2lab_libtorch::CudaGraph;
 use tch::{Kind, Tensor};
 
 /// What records a piece of work and repeats it on the same memory.
@@ -155,8 +155,12 @@ mod tests {
 
     #[test]
     fn recorded_steps_are_the_plain_ones_on_whatever_batch_comes() {
-        let words = arch::ModelOverrides { blocks: Some(vec![1]), stem: Some(arch::Stem::Cifar), ..Default::default() };
-        let graph = arch::build(&words.resolve().unwrap().0, arch::Input::square(12, 5)).unwrap();
+        let words = res2lab_arch::ModelOverrides {
+            blocks: Some(vec![1]),
+            stem: Some(res2lab_arch::Stem::Cifar),
+            ..Default::default()
+        };
+        let graph = res2lab_arch::build(&words.resolve().unwrap().0, res2lab_arch::Input::square(12, 5)).unwrap();
         let placement = Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
         let net = || {
             let mut net = Net::new(graph.clone(), placement).unwrap();

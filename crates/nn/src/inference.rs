@@ -2,7 +2,7 @@
 //! with the sums and ReLUs that follow. The weights are those of the moment it was made.
 
 use crate::Net;
-use planned::Inference as PlannedInference;
+use res2lab_planned::Inference as PlannedInference;
 use tch::{Device, Kind, Tensor};
 
 /// A network ready to be evaluated.
@@ -44,13 +44,13 @@ impl Inference {
         debug_assert_eq!(images.kind(), self.kind);
         let images = images.contiguous();
         let logits = match &mut self.plan {
-            Plan::Float(plan) => Tensor::from_slice(&plan.logits(libtorch::values(&images))),
-            Plan::Double(plan) => Tensor::from_slice(&plan.logits(libtorch::values(&images))),
+            Plan::Float(plan) => Tensor::from_slice(&plan.logits(res2lab_libtorch::values(&images))),
+            Plan::Double(plan) => Tensor::from_slice(&plan.logits(res2lab_libtorch::values(&images))),
         };
         logits.view([images.size()[0], -1])
     }
 }
 
 fn numbers<T: tch::kind::Element + Copy>(tensor: &Tensor) -> Vec<T> {
-    libtorch::values::<T>(tensor).to_vec()
+    res2lab_libtorch::values::<T>(tensor).to_vec()
 }

@@ -3,8 +3,8 @@
 //! common, and nothing depends on the order of drawing.
 
 use crate::Params;
-use arch::{Role, StateEntry};
-use random::Key;
+use res2lab_arch::{Role, StateEntry};
+use res2lab_random::Key;
 use tch::Tensor;
 
 /// Fills all state.

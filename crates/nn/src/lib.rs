@@ -1,4 +1,4 @@
-//! Runs an [`arch::Graph`] with libtorch: parameters in flat buffers, forward passes with taps, the training step,
+//! Runs an [`res2lab_arch::Graph`] with libtorch: parameters in flat buffers, forward passes with taps, the training step,
 //! initial weights, weights in and out.
 //!
 //! This crate must never know: data sets, experiment files, sweep folders, how long training lasts.

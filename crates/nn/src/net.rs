@@ -2,8 +2,8 @@
 
 use crate::params::{Params, Placement};
 use crate::{Layout, NnError};
-use arch::{Graph, Node, NodeId, Op};
-use libtorch::{Autocast, Group, group};
+use res2lab_arch::{Graph, Node, NodeId, Op};
+use res2lab_libtorch::{Autocast, Group, group};
 use std::rc::Rc;
 use tch::{Kind, Tensor};
 

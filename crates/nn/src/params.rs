@@ -4,7 +4,7 @@
 //! optimizer state can be saved, and gradients can be reduced in buckets. The tensors of the network are views.
 
 use crate::NnError;
-use arch::{Graph, Role, StateEntry};
+use res2lab_arch::{Graph, Role, StateEntry};
 use tch::{Device, Kind, Tensor};
 
 /// Memory order of activations and of convolution weights.
@@ -34,7 +34,7 @@ impl Layout {
         if is_planned {
             return Layout::Contiguous;
         }
-        let grouped = graph.nodes.iter().any(|n| matches!(n.op, arch::Op::Conv(c) if c.groups > 1));
+        let grouped = graph.nodes.iter().any(|n| matches!(n.op, res2lab_arch::Op::Conv(c) if c.groups > 1));
         if device != Device::Cpu && grouped { Layout::Contiguous } else { Layout::ChannelsLast }
     }
 
@@ -118,7 +118,7 @@ impl Params {
             // Detached, the view is a leaf of its own that shares the buffer's memory.
             let mut leaf = of(&params.values).detach().set_requires_grad(true);
             let grad = of(&params.grads);
-            libtorch::set_grad(&mut leaf, &grad)?;
+            res2lab_libtorch::set_grad(&mut leaf, &grad)?;
             params.views.push(leaf);
             params.momentum_views.push(Some(of(&params.momentum)));
             params.grad_views.push(Some(grad));

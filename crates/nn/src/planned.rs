@@ -3,7 +3,7 @@
 
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
-use planned::{Planned, State};
+use res2lab_planned::{Planned, State};
 use tch::{Kind, Tensor};
 
 /// Plans at the first batch, and again if the number of images changes.
@@ -58,7 +58,7 @@ impl Step for PlannedStep {
     }
 }
 
-fn run<T: planned::Real + tch::kind::Element + Copy>(
+fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
     plan: &mut Planned<T>,
     reference: &AutogradStep,
     net: &mut Net,
@@ -66,12 +66,12 @@ fn run<T: planned::Real + tch::kind::Element + Copy>(
     targets: &Targets,
     weight: GradScale,
 ) -> Loss {
-    let pixels = libtorch::values::<T>(images);
+    let pixels = res2lab_libtorch::values::<T>(images);
     let params = net.params_mut();
     let logits = Tensor::from_slice(plan.forward(pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
     let loss = on_one_thread(|| reference.loss_and_backward(&logits, targets, weight));
-    plan.backward(pixels, libtorch::values(&logits.grad()), &mut state(params), weight.adds);
+    plan.backward(pixels, res2lab_libtorch::values(&logits.grad()), &mut state(params), weight.adds);
     Loss { loss, logits: logits.detach() }
 }
 
@@ -86,6 +86,6 @@ fn on_one_thread<R>(work: impl FnOnce() -> R) -> R {
 }
 
 fn state<T: tch::kind::Element>(params: &mut Params) -> State<'_, T> {
-    let [values, grads, running] = params.flat().map(libtorch::values_mut);
+    let [values, grads, running] = params.flat().map(res2lab_libtorch::values_mut);
     State { values, grads, running }
 }

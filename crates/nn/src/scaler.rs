@@ -45,11 +45,11 @@ impl LossScaler {
     pub fn unscale(&mut self, params: &mut Params) -> Result<(), NnError> {
         let _ = self.found_inf.zero_();
         let inverse = self.scale.to_kind(Kind::Double).reciprocal().to_kind(Kind::Float);
-        Ok(libtorch::unscale(&mut params.grads, &mut self.found_inf, &inverse)?)
+        Ok(res2lab_libtorch::unscale(&mut params.grads, &mut self.found_inf, &inverse)?)
     }
 
     /// After the step.
     pub fn update(&mut self) -> Result<(), NnError> {
-        Ok(libtorch::update_scale(&mut self.scale, &mut self.growth, &self.found_inf)?)
+        Ok(res2lab_libtorch::update_scale(&mut self.scale, &mut self.growth, &self.found_inf)?)
     }
 }

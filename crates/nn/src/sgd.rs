@@ -1,8 +1,8 @@
 //! Stochastic gradient descent over the flat buffers.
 
 use crate::{NnError, Params};
-use libtorch::SgdStep;
-use planned::flat;
+use res2lab_libtorch::SgdStep;
+use res2lab_planned::flat;
 use std::ops::Range;
 use tch::{Kind, Tensor};
 
@@ -58,18 +58,18 @@ impl Sgd {
             Kind::Double if is_for_kernels => by_kernels::<f64>(step, first, flats),
             _ => {
                 let [mut values, mut grads, mut momentum] = flats;
-                libtorch::fused_sgd(&mut values, &mut grads, &mut momentum, step, first, found_inf)?;
+                res2lab_libtorch::fused_sgd(&mut values, &mut grads, &mut momentum, step, first, found_inf)?;
             }
         }
         Ok(())
     }
 }
 
-fn by_kernels<T: planned::Real + tch::kind::Element>(step: SgdStep, first: bool, flats: [Tensor; 3]) {
+fn by_kernels<T: res2lab_planned::Real + tch::kind::Element>(step: SgdStep, first: bool, flats: [Tensor; 3]) {
     let [mut values, grads, mut momentum] = flats;
     let threads = tch::get_num_threads().max(1) as usize;
     let number = T::from_f64;
-    let constants = planned::Sgd {
+    let constants = res2lab_planned::Sgd {
         lr: number(step.lr),
         momentum: number(step.momentum),
         weight_decay: number(step.weight_decay),
@@ -77,6 +77,6 @@ fn by_kernels<T: planned::Real + tch::kind::Element>(step: SgdStep, first: bool,
         // Without momentum, what the buffer holds does not count.
         first: first || step.momentum == 0.0,
     };
-    let (values, momentum) = (libtorch::values_mut(&mut values), libtorch::values_mut(&mut momentum));
-    flat::step(threads, &constants, values, libtorch::values(&grads), momentum);
+    let (values, momentum) = (res2lab_libtorch::values_mut(&mut values), res2lab_libtorch::values_mut(&mut momentum));
+    flat::step(threads, &constants, values, res2lab_libtorch::values(&grads), momentum);
 }

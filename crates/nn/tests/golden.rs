@@ -5,9 +5,9 @@
 
 mod filled;
 
-use arch::{Input, ModelOverrides, Role, StateEntry, build};
 use filled::fill;
-use nn::{AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Step, Targets};
+use res2lab_arch::{Input, ModelOverrides, Role, StateEntry, build};
+use res2lab_nn::{AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Step, Targets};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -34,10 +34,10 @@ fn weight(entry: &StateEntry) -> Vec<f64> {
     fill(&entry.name, entry.elements()).into_iter().map(change).collect()
 }
 
-fn network(g: &Golden) -> (arch::Graph, Input) {
+fn network(g: &Golden) -> (res2lab_arch::Graph, Input) {
     let size = g.value["size"].as_u64().expect("size") as usize;
     let Some(args) = g.value.get("args") else {
-        let entry = arch::zoo::find(&g.name).unwrap_or_else(|e| panic!("{}: {e}", g.name));
+        let entry = res2lab_arch::zoo::find(&g.name).unwrap_or_else(|e| panic!("{}: {e}", g.name));
         let input = Input { height: size, width: size, ..entry.input };
         return (build(&entry.words.resolve().unwrap().0, input).unwrap(), input);
     };
@@ -145,7 +145,12 @@ fn names_shapes_and_counts_are_the_published_ones_in_order() {
         for (a, b) in ours.iter().zip(theirs) {
             assert_eq!(a, b, "{}", g.name);
         }
-        assert_eq!(arch::cost(&graph).parameters, g.value["parameters"].as_u64().expect("a count"), "{}", g.name);
+        assert_eq!(
+            res2lab_arch::cost(&graph).parameters,
+            g.value["parameters"].as_u64().expect("a count"),
+            "{}",
+            g.name
+        );
     }
 }
 

@@ -3,10 +3,10 @@
 
 mod filled;
 
-use arch::{Input, ModelOverrides, build};
 use filled::fill;
-use nn::weights::{Fit, Loaded, WeightsFile, load};
-use nn::{Layout, Net, Placement};
+use res2lab_arch::{Input, ModelOverrides, build};
+use res2lab_nn::weights::{Fit, Loaded, WeightsFile, load};
+use res2lab_nn::{Layout, Net, Placement};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -195,16 +195,16 @@ fn another_network_of_the_family_is_recognized() {
         let words: ModelOverrides = serde_json::from_value(words).unwrap();
         build(&words.resolve().unwrap().0, Input::square(64, classes)).unwrap()
     };
-    let save = |graph: arch::Graph, path: &Path| {
+    let save = |graph: res2lab_arch::Graph, path: &Path| {
         let net =
             Net::new(graph, Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous }).unwrap();
-        std::fs::write(path, nn::weights::to_bytes(net.params(), false, "").unwrap()).unwrap();
+        std::fs::write(path, res2lab_nn::weights::to_bytes(net.params(), false, "").unwrap()).unwrap();
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.safetensors");
     let told = |wanted: serde_json::Value| {
         let file = WeightsFile::open(&path).unwrap();
-        nn::weights::check(&of(wanted, 1000).state, &file, Fit::Start).err().unwrap().cause
+        res2lab_nn::weights::check(&of(wanted, 1000).state, &file, Fit::Start).err().unwrap().cause
     };
     save(of(serde_json::json!({"zoo": "resnet50"}), 1000), &path);
     let e = told(serde_json::json!({"zoo": "res2net50_26w_4s"}));

@@ -4,12 +4,12 @@
 mod filled;
 mod pickled;
 
-use arch::{Input, ModelOverrides, StateEntry, build};
 use filled::fill;
-use nn::weights::{Fit, WeightsFile, load};
-use nn::{Layout, Net, Placement, init};
 use pickled::{Draws, Py, Tensor as Stored, floats, object, text};
 use proptest::prelude::*;
+use res2lab_arch::{Input, ModelOverrides, StateEntry, build};
+use res2lab_nn::weights::{Fit, WeightsFile, load};
+use res2lab_nn::{Layout, Net, Placement, init};
 use std::io::{Cursor, Write};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -228,7 +228,7 @@ proptest! {
         let mut bytes = match draws.below(3) {
             0 => pickled::legacy(&value, draws),
             1 => pickled::zipped(&value, draws, zip),
-            _ => nn::weights::to_bytes(net(2).params(), true, "").unwrap(),
+            _ => res2lab_nn::weights::to_bytes(net(2).params(), true, "").unwrap(),
         };
         // Near the front stand lengths, names and instructions.
         let reach = if draws.below(2) == 0 { bytes.len() } else { bytes.len().min(3000) };
@@ -246,7 +246,7 @@ proptest! {
 
     #[test]
     fn bytes_of_any_kind_are_an_error_or_a_value(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let _ = nn::weights::pickle::read(&bytes);
+        let _ = res2lab_nn::weights::pickle::read(&bytes);
         let file = tempfile::NamedTempFile::new().unwrap();
         pickled::write(file.path(), &bytes);
         prop_assert!(WeightsFile::open(file.path()).is_err());

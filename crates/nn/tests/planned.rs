@@ -2,14 +2,14 @@
 //! on 60 random networks of the family, with one thread and with several, in float64 to a billionth; and then the same logits
 //! in evaluation.
 
-use arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelOverrides, Stem, build};
-use nn::{
-    AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, init,
-};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use random::Key;
+use res2lab_arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelOverrides, Stem, build};
+use res2lab_nn::{
+    AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, init,
+};
+use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
 
 fn resnets() -> impl Strategy<Value = ModelOverrides> {

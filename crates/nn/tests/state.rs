@@ -1,7 +1,7 @@
 //! Initial weights, weights in and out, taps, and the optimizer, on a small network.
 
-use arch::{Input, ModelOverrides, Role, build};
-use nn::{AutogradStep, GradScale, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, init, weights};
+use res2lab_arch::{Input, ModelOverrides, Role, build};
+use res2lab_nn::{AutogradStep, GradScale, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, init, weights};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 

@@ -3,10 +3,10 @@
 
 mod filled;
 
-use arch::{Input, ModelOverrides, build};
 use filled::fill;
-use nn::weights::{Fit, Loaded, WeightsFile, load, to_bytes};
-use nn::{Layout, Mode, Net, Placement, init};
+use res2lab_arch::{Input, ModelOverrides, build};
+use res2lab_nn::weights::{Fit, Loaded, WeightsFile, load, to_bytes};
+use res2lab_nn::{Layout, Mode, Net, Placement, init};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 

@@ -2,7 +2,7 @@
 //! concatenated is computed into its range at once, so that neither costs a copy.
 
 use crate::fusion::Fusion;
-use arch::{Graph, NodeId, Op, Shape};
+use res2lab_arch::{Graph, NodeId, Op, Shape};
 
 /// A range of a buffer's channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

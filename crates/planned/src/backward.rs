@@ -4,7 +4,7 @@
 use crate::allocation::BufferSlice;
 use crate::fusion::Fusion;
 use crate::program::{Added, GradientSource, GradientTarget, Instr, Last, Program, copied, is_image};
-use arch::{Graph, NodeId, Op};
+use res2lab_arch::{Graph, NodeId, Op};
 
 /// Gradient buffers: one for each buffer of values, and which of its channels have been written so far.
 struct Gradients {
@@ -36,7 +36,7 @@ impl Gradients {
     fn complete(&mut self, value: BufferSlice, instrs: &mut Vec<Instr>) -> BufferSlice {
         for channel in value.start..value.start + value.shape.channels {
             if !std::mem::replace(&mut self.written[value.buffer][channel], true) {
-                let shape = arch::Shape { channels: 1, ..value.shape };
+                let shape = res2lab_arch::Shape { channels: 1, ..value.shape };
                 let of = self.place(BufferSlice { start: channel, shape, ..value });
                 match instrs.last_mut() {
                     Some(Instr::Zero { place })
@@ -151,7 +151,7 @@ fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) 
         .collect();
     let mut first = 0;
     for same in writers.chunk_by(|a, b| a == b) {
-        let shape = arch::Shape { channels: same.len(), ..whole.of.shape };
+        let shape = res2lab_arch::Shape { channels: same.len(), ..whole.of.shape };
         let part = |place: BufferSlice| place.part(first, shape);
         let part = Last { first, of: part(whole.of), relu: whole.relu.map(part), ..whole };
         match same[0].map(|(at, into)| (&mut instrs[at], into)) {

@@ -1,8 +1,8 @@
 //! Passes over flat buffers, cut among threads that end with the pass: libtorch's own would go on spinning for a while, on
 //! cores that the next step needs.
 
-use kernels::Real;
-use kernels::sgd::{Sgd, sgd};
+use res2lab_kernels::Real;
+use res2lab_kernels::sgd::{Sgd, sgd};
 
 /// Elements that are not worth a thread.
 const FEW: usize = 1 << 18;

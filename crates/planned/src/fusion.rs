@@ -1,6 +1,6 @@
 //! Which nodes are computed together: a batch norm with the sum and the ReLU behind it, a convolution with the sum before it.
 
-use arch::{Graph, NodeId, Op};
+use res2lab_arch::{Graph, NodeId, Op};
 
 /// Nodes that are computed in one go.
 #[derive(Clone, Debug, PartialEq)]

@@ -34,12 +34,12 @@ pub fn share(program: &mut Program) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arch::Input;
+    use res2lab_arch::Input;
 
     #[test]
     fn residual_connections_need_no_copy() {
-        let spec = arch::zoo::find("res2net50_26w_4s").unwrap().words.resolve().unwrap().0;
-        let graph = arch::build(&spec, Input { height: 64, width: 64, channels: 3, classes: 7 }).unwrap();
+        let spec = res2lab_arch::zoo::find("res2net50_26w_4s").unwrap().words.resolve().unwrap().0;
+        let graph = res2lab_arch::build(&spec, Input { height: 64, width: 64, channels: 3, classes: 7 }).unwrap();
         let program = Program::new(&graph);
         let shared = program.memory_of.iter().enumerate().filter(|(buffer, memory)| buffer != *memory).count();
         // All blocks but the first of each of four stages.

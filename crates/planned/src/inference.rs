@@ -7,9 +7,9 @@ use crate::norms::{Affine, Constants};
 use crate::program::{Added, EpilogueOf, Instr, NormId, NormOf, Program};
 use crate::segments;
 use crate::step::{Planned, State};
-use arch::{Graph, NodeId, Op};
-use kernels::Real;
-use kernels::memory::zeros;
+use res2lab_arch::{Graph, NodeId, Op};
+use res2lab_kernels::Real;
+use res2lab_kernels::memory::zeros;
 use std::collections::HashMap;
 
 /// A network with the weights of one moment, ready to be evaluated in batches of one size.
@@ -211,11 +211,11 @@ impl Builder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arch::Input;
+    use res2lab_arch::Input;
 
     fn logits(name: &str, batch: usize, threads: usize, bytes: usize) -> (Vec<usize>, Vec<f64>) {
-        let spec = arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
-        let graph = arch::build(&spec, Input { height: 64, width: 64, channels: 3, classes: 7 }).unwrap();
+        let spec = res2lab_arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
+        let graph = res2lab_arch::build(&spec, Input { height: 64, width: 64, channels: 3, classes: 7 }).unwrap();
         let wave = |n: usize, seed: usize| (0..n).map(move |i| (((i * 37 + seed * 11) % 101) as f64 - 50.0) / 400.0);
         // A variance is positive.
         let entry = |i: usize| wave(graph.state[i].elements(), i).map(f64::abs).collect();

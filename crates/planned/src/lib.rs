@@ -34,7 +34,7 @@ pub mod team;
 mod worker;
 
 pub use inference::Inference;
-pub use kernels::Real;
-pub use kernels::sgd::Sgd;
 pub use program::Program;
+pub use res2lab_kernels::Real;
+pub use res2lab_kernels::sgd::Sgd;
 pub use step::{Planned, State};

@@ -1,8 +1,8 @@
 //! The fully connected layer.
 
-use kernels::Real;
-use kernels::matrix::product;
-use kernels::pointwise::dot;
+use res2lab_kernels::Real;
+use res2lab_kernels::matrix::product;
+use res2lab_kernels::pointwise::dot;
 use std::ops::Range;
 
 /// y[n][k] = bias[k] + sum over c of x[n][c] * w[k][c], for k in `outputs`.

@@ -1,7 +1,7 @@
 //! Batch norm's statistics and the terms of its gradient, worked out from all threads' sums by each thread for itself:
 //! cheaper than one that tells the others.
 
-use kernels::Real;
+use res2lab_kernels::Real;
 
 /// One thread's constants of all norms, channel by channel, all norms' channels in a row.
 #[derive(Clone, Debug)]

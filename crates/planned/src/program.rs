@@ -2,7 +2,7 @@
 
 use crate::allocation::{Allocation, BufferSlice, IMAGES};
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
-use arch::{Graph, NodeId, Op, Pool};
+use res2lab_arch::{Graph, NodeId, Op, Pool};
 
 /// A convolution as instructions name it: its position in [`Program::convs`].
 pub type ConvId = usize;
@@ -17,7 +17,7 @@ pub type PoolId = usize;
 #[allow(missing_docs)]
 pub struct PoolOf {
     pub pool: Pool,
-    pub input: arch::Shape,
+    pub input: res2lab_arch::Shape,
     pub output: BufferSlice,
     /// Whether it takes maxima, whose places are remembered.
     pub is_max: bool,
@@ -225,7 +225,7 @@ pub struct Program {
     /// In the order in which they first run.
     pub norms: Vec<NormOf>,
     /// Values first, then gradients.
-    pub buffers: Vec<arch::Shape>,
+    pub buffers: Vec<res2lab_arch::Shape>,
     /// For each buffer the one in whose memory it lies: itself, but for copies that are not made.
     pub memory_of: Vec<usize>,
     #[allow(missing_docs)]

@@ -6,10 +6,10 @@ use crate::program::{ConvId, Instr, PoolOf, Program};
 use crate::segments::{self, Segment};
 use crate::team::{self, Barrier};
 use crate::worker::{Arena, Shared, Worker};
-use arch::{Graph, Op};
-use kernels::memory::zeros;
-use kernels::pool::{AveragePool, MaxPool, PoolShape};
-use kernels::{ConvPlan, ConvShape, Part, Real};
+use res2lab_arch::{Graph, Op};
+use res2lab_kernels::memory::zeros;
+use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape};
+use res2lab_kernels::{ConvPlan, ConvShape, Part, Real};
 use std::ops::Range;
 
 /// The network's state in three flat buffers.
@@ -259,8 +259,8 @@ fn part_of(images: usize, thread: usize, threads: usize, shares: bool) -> Range<
 }
 
 fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {
-    let arch::Pool { kernel, stride, padding, ceil_mode, count_include_pad } = of.pool;
-    let arch::Shape { height, width, .. } = of.input;
+    let res2lab_arch::Pool { kernel, stride, padding, ceil_mode, count_include_pad } = of.pool;
+    let res2lab_arch::Shape { height, width, .. } = of.input;
     let shape = PoolShape { height, width, kernel, stride, padding, ceil_mode };
     match of.is_max {
         true => Pooling::Max(MaxPool::new(shape)),
@@ -273,7 +273,7 @@ fn indices(of: &PoolOf) -> usize {
     if of.is_max { of.output.shape.elements() } else { 0 }
 }
 
-fn plan(graph: &Graph, node: arch::NodeId) -> ConvPlan {
+fn plan(graph: &Graph, node: res2lab_arch::NodeId) -> ConvPlan {
     let (Op::Conv(conv), input) = (graph.node(node).op, graph.node(graph.node(node).inputs[0]).shape) else {
         unreachable!("the program names convolutions only");
     };

@@ -1,11 +1,11 @@
 //! Writes a page for each made-up sweep into a folder, for looking at, or pages of real sweeps:
-//! `cargo run --release -p report --example pages -- FOLDER [SWEEP...]`.
+//! `cargo run --release -p res2lab-report --example pages -- FOLDER [SWEEP...]`.
 
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
 
+use res2lab_store::{SweepDir, SweepRows};
 use std::path::PathBuf;
-use store::{SweepDir, SweepRows};
 
 fn main() {
     let mut arguments = std::env::args().skip(1).map(PathBuf::from);
@@ -13,7 +13,7 @@ fn main() {
     let real: Vec<(String, SweepRows)> = arguments.map(read).collect();
     let pages = if real.is_empty() { made_up() } else { real };
     for (name, rows) in pages {
-        let page = report::render(&rows).expect("a page");
+        let page = res2lab_report::render(&rows).expect("a page");
         let path = folder.join(format!("{name}.html"));
         std::fs::write(&path, &page).expect("the folder is writable");
         println!("{} ({} KiB)", path.display(), page.len() / 1024);
@@ -25,6 +25,6 @@ fn made_up() -> Vec<(String, SweepRows)> {
 }
 
 fn read(sweep: PathBuf) -> (String, SweepRows) {
-    let rows = store::rows::read(&SweepDir::new(sweep), true).expect("a sweep's folder");
+    let rows = res2lab_store::rows::read(&SweepDir::new(sweep), true).expect("a sweep's folder");
     (format!("real-{}", rows.plan.name), rows)
 }

@@ -5,8 +5,8 @@ use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
 use crate::format::fixed;
 use crate::page::{SCRIPT, STYLE, fill};
 use minijinja::context;
+use res2lab_store::assessment::{Assessment, ClassRow};
 use serde::Serialize;
-use store::assessment::{Assessment, ClassRow};
 
 const TEMPLATE: &str = include_str!("page/assessment.html");
 
@@ -80,7 +80,7 @@ fn calibration(a: &Assessment) -> String {
     let filled = a.bins.iter().filter(|bin| bin.images > 0);
     let scale = |title: &str| Scale::linear([0.0, 100.0], title);
     let guide = Mark { points: vec![(0.0, 0.0), (100.0, 100.0)], kind: Kind::Guide, ..Mark::default() };
-    let point = |bin: &store::assessment::Bin| Mark {
+    let point = |bin: &res2lab_store::assessment::Bin| Mark {
         points: vec![(bin.confidence, bin.accuracy)],
         kind: Kind::Symbol,
         color: Some(0),
@@ -151,7 +151,7 @@ fn class_row(c: &ClassRow) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::assessment::Prediction;
+    use res2lab_store::assessment::Prediction;
 
     #[test]
     fn a_page_says_what_was_found_and_escapes_names() {

@@ -1,8 +1,8 @@
 //! What was varied: axes, their values in order, and where each arm stands on them.
 
 use crate::recipe;
+use res2lab_store::{PlannedTrial, SweepRows};
 use std::collections::HashSet;
-use store::{PlannedTrial, SweepRows};
 
 /// One axis of the sweep.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,8 +5,8 @@ use crate::recipe;
 use crate::stats::{self, ALPHA, Paired, Sample};
 use crate::study::{Arm, Study};
 use crate::together;
+use res2lab_store::history::{Found, FoundArm};
 use std::collections::BTreeMap;
-use store::history::{Found, FoundArm};
 
 /// Two runs of some arms.
 #[derive(Clone, Debug, PartialEq)]

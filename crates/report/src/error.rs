@@ -19,8 +19,8 @@ impl fmt::Display for ReportError {
 
 impl std::error::Error for ReportError {}
 
-impl From<store::StoreError> for ReportError {
-    fn from(e: store::StoreError) -> ReportError {
+impl From<res2lab_store::StoreError> for ReportError {
+    fn from(e: res2lab_store::StoreError) -> ReportError {
         ReportError { cause: e.cause, help: e.help }
     }
 }

@@ -7,7 +7,7 @@ use crate::format::{fixed, plural};
 use crate::network::{Network, Seen, seen};
 use crate::page::{FigureContext, SCRIPT, STYLE, TextTable, fill};
 use minijinja::context;
-use rf::Weighting;
+use res2lab_rf::Weighting;
 use serde::Serialize;
 
 const TEMPLATE: &str = include_str!("page/fields.html");
@@ -104,7 +104,7 @@ fn figures(fields: &Fields, seen: &[Seen]) -> Vec<Figure> {
 
 /// A single network has nothing beside it, so its stages stand beside each other.
 fn of_stages(network: &Network, weighting: Weighting, named: &str) -> Option<Figure> {
-    let stage = |(i, stage): (usize, &arch::graph::Stage)| Network {
+    let stage = |(i, stage): (usize, &res2lab_arch::graph::Stage)| Network {
         label: stage.name.clone(),
         node: stage.node,
         color: Some(i % crate::study::COLORS),

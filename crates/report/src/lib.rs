@@ -59,7 +59,7 @@ pub use study::Study;
 pub use summary::{ArmSummary, Summary, summarize};
 pub use together::together;
 
-use store::{SweepDir, atomic, rows};
+use res2lab_store::{SweepDir, atomic, rows};
 
 /// Reads the sweep in `dir`, writes its page, and returns the arms. With `all`, what earlier commands asked for is shown
 /// too.

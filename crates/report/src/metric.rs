@@ -1,7 +1,7 @@
 //! The metric that arms are compared by.
 
 use crate::stats::Sample;
-use store::SweepRows;
+use res2lab_store::SweepRows;
 
 /// A metric as the page names it.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,9 +3,9 @@
 
 use crate::axis::Place;
 use crate::study::Arm;
-use arch::{Graph, NodeId};
-use rf::paths::{Summary, share_within};
-use rf::{Weighting, last_stage, paths};
+use res2lab_arch::{Graph, NodeId};
+use res2lab_rf::paths::{Summary, share_within};
+use res2lab_rf::{Weighting, last_stage, paths};
 
 /// A network and the node that is asked.
 #[derive(Clone)]
@@ -75,6 +75,6 @@ fn of_network(network: &Network, weighting: Weighting) -> Option<Seen<'_>> {
         summary: found.summary()?,
         within: share_within(&sizes, network.image_px as u64),
         shares: sizes.into_iter().map(|(px, weight)| (px, weight / total)).collect(),
-        sigma_px: rf::spread::sigmas(graph, weighting)[node.0],
+        sigma_px: res2lab_rf::spread::sigmas(graph, weighting)[node.0],
     })
 }

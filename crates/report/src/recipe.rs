@@ -1,8 +1,8 @@
 //! What a trial is made of, as a list of fields: what all arms share, and where they differ.
 
 use crate::together;
+use res2lab_store::{PlannedTrial, SweepRows};
 use serde_json::Value;
-use store::{PlannedTrial, SweepRows};
 
 /// Fields of a trial's spec by path (`train.optimizer.sgd.lr`), the seed left out.
 pub fn fields(trial: &PlannedTrial) -> Vec<(String, String)> {

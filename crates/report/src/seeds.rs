@@ -2,8 +2,8 @@
 
 use crate::stats::pairs_wanted;
 use crate::study::Study;
+use res2lab_store::{Status, SweepRows};
 use std::collections::BTreeMap;
-use store::{Status, SweepRows};
 
 /// Arm ids with the number of seeds (from 0) that they are to have; empty without a rule, or while the first stage is not
 /// over. An arm gets as many as the most that a comparison needs that it takes part in: differences are over shared seeds.

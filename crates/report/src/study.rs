@@ -6,8 +6,8 @@ use crate::format::decimals_for;
 use crate::metric::Metric;
 use crate::stats::{self, Paired, Sample};
 use crate::{recipe, together};
+use res2lab_store::{Status, SweepRows, TrialRow};
 use std::collections::{BTreeMap, HashMap};
-use store::{Status, SweepRows, TrialRow};
 
 /// Everything that tables, sentences and figures are made of.
 pub struct Study<'a> {

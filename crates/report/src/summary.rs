@@ -4,9 +4,9 @@ use crate::answer;
 use crate::findings::{Finding, Step, Subject, needed};
 use crate::stats::ALPHA;
 use crate::study::{Arm, Study};
+use res2lab_store::{Status, SweepRows};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use store::{Status, SweepRows};
 
 /// One sweep.
 #[derive(Clone, Debug, PartialEq, Serialize)]

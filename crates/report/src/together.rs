@@ -1,6 +1,6 @@
 //! Several sweeps on one page: the sweep becomes an axis, and everything else follows.
 
-use store::{PlanAxis, PlannedTrial, SweepRows, TrialRow};
+use res2lab_store::{PlanAxis, PlannedTrial, SweepRows, TrialRow};
 
 /// The axis that tells sweeps apart.
 pub const AXIS: &str = "sweep";

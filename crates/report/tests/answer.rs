@@ -3,11 +3,11 @@
 mod fixture;
 
 use fixture::{cases, done, planned, rows};
-use store::SweepRows;
+use res2lab_store::SweepRows;
 
 fn verdict(rows: &SweepRows) -> String {
-    let study = report::Study::of(rows);
-    let answer = report::answer::of(&study);
+    let study = res2lab_report::Study::of(rows);
+    let answer = res2lab_report::answer::of(&study);
     let cautions = answer.cautions.iter().map(|c| format!("- {c}"));
     let banner = answer.banner.iter().map(|b| format!("! {b}"));
     banner.chain(answer.sentences).chain(cautions).collect::<Vec<_>>().join("\n")
@@ -69,7 +69,7 @@ fn many_arms_with_the_highest_mean_are_counted() {
 fn the_baseline_is_the_first_arm_that_has_a_value() {
     let mut rows = cases::quickstart();
     for trial in rows.trials.iter_mut().take(3) {
-        *trial = fixture::not_done(trial, store::Status::Failed, "out of memory");
+        *trial = fixture::not_done(trial, res2lab_store::Status::Failed, "out of memory");
     }
     let said = verdict(&rows);
     assert!(said.contains("The first arm, scale=2, has no value; scale=4 stands in as the baseline."), "{said}");

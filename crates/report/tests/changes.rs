@@ -3,8 +3,8 @@
 mod fixture;
 
 use fixture::cases;
-use report::{Study, changes, together};
-use store::SweepRows;
+use res2lab_report::{Study, changes, together};
+use res2lab_store::SweepRows;
 
 /// A later run of the quickstart in which scale 8 lost a point, give or take, and the rest is the same to the bit.
 fn later() -> SweepRows {
@@ -31,7 +31,7 @@ fn sweeps_on_one_page_are_an_axis_and_same_arms_are_compared() {
     let expected = "4 arms compared: 1 has changed (paired t-tests, Holm-adjusted p < 0.05); \
                     3 are the same to the bit in every shared seed.";
     assert_eq!(found.sentence, expected);
-    let page = report::render(&rows).unwrap();
+    let page = res2lab_report::render(&rows).unwrap();
     assert!(
         page.contains("Changes from quickstart") && page.contains("How do the sweeps quickstart and later compare?")
     );

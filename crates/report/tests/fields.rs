@@ -2,23 +2,23 @@
 
 mod fixture;
 
-use arch::{Input, ModelOverrides};
 use fixture::{cases, sweep};
-use report::axis::Axis;
-use report::fields::{Fields, render};
-use report::figures::{Table, all};
-use report::network::Network;
-use report::{Study, figures};
-use rf::Weighting;
+use res2lab_arch::{Input, ModelOverrides};
+use res2lab_report::axis::Axis;
+use res2lab_report::fields::{Fields, render};
+use res2lab_report::figures::{Table, all};
+use res2lab_report::network::Network;
+use res2lab_report::{Study, figures};
+use res2lab_rf::Weighting;
 
 fn network(i: usize, scale: &str) -> Network {
     let words = ModelOverrides { scale: Some(scale.parse().unwrap()), ..ModelOverrides::default() };
-    let graph = arch::build(&words.resolve().unwrap().0, Input::square(224, 1000)).unwrap();
+    let graph = res2lab_arch::build(&words.resolve().unwrap().0, Input::square(224, 1000)).unwrap();
     Network {
         label: format!("scale={scale}"),
         id: String::new(),
         color: Some(i),
-        node: rf::last_stage(&graph),
+        node: res2lab_rf::last_stage(&graph),
         graph,
         image_px: 224,
         places: vec![vec![Some(scale.to_owned())]],
@@ -79,7 +79,7 @@ fn a_single_network_is_told_by_its_stages_and_has_no_axis() {
 #[test]
 fn shares_of_paths_add_up_and_quantiles_are_those_of_the_distribution() {
     let networks = [network(0, "2"), network(1, "8")];
-    let seen = report::network::seen(&networks, Weighting::Structural);
+    let seen = res2lab_report::network::seen(&networks, Weighting::Structural);
     for s in &seen {
         assert!((s.shares.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-12);
     }
@@ -90,7 +90,7 @@ fn shares_of_paths_add_up_and_quantiles_are_those_of_the_distribution() {
 
 #[test]
 fn a_sweep_over_scale_shows_distributions_and_extents_and_one_over_rates_does_not() {
-    let ids = |rows: &store::SweepRows| all(&Study::of(rows)).into_iter().map(|f| f.id).collect::<Vec<_>>();
+    let ids = |rows: &res2lab_store::SweepRows| all(&Study::of(rows)).into_iter().map(|f| f.id).collect::<Vec<_>>();
     let of_scale = ids(&cases::quickstart());
     assert!(["extent-0", "receptive", "paths"].iter().all(|id| of_scale.iter().any(|known| known == id)));
     let of_rates = ids(&sweep("rates", &[("train.batch_size", &["32", "64"])], &[0, 1]));
@@ -104,7 +104,7 @@ fn a_sweep_over_scale_shows_distributions_and_extents_and_one_over_rates_does_no
 #[test]
 fn measured_figures_say_how_it_was_measured_and_how_fields_grew() {
     let mut rows = cases::effective();
-    let figure = |rows: &store::SweepRows, id: &str| all(&Study::of(rows)).into_iter().find(|f| f.id == id);
+    let figure = |rows: &res2lab_store::SweepRows, id: &str| all(&Study::of(rows)).into_iter().find(|f| f.id == id);
     let growth = figure(&rows, "effective-growth").unwrap();
     assert_eq!(growth.table.rows[..2], [["scale=2", "0", "7.00"], ["scale=2", "1", "6.10"]]);
     assert!(growth.how_to_read.contains("at most 16 MiB"));
@@ -132,7 +132,7 @@ fn maps_of_a_column_share_their_scale() {
     let narrow = rows.effective.as_ref().unwrap().arms[0].states[1].nodes[0].map.clone();
     let wide = rows.effective.as_ref().unwrap().arms[0].states[1].nodes[1].map.clone();
     rows.effective.as_mut().unwrap().arms[1].states[1].nodes[0].map = wide.clone();
-    let sum = |map: &store::effective::Thumbnail| map.values.iter().map(|v| f64::from(*v)).sum::<f64>();
+    let sum = |map: &res2lab_store::effective::Thumbnail| map.values.iter().map(|v| f64::from(*v)).sum::<f64>();
     let maps = all(&Study::of(&rows)).into_iter().find(|f| f.id == "effective-maps-linear").unwrap();
     let pictures = pictures(&maps.svg);
     // Three stages of each arm; the opacity of the fullest pixel.

@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{cases, sweep};
-use report::{Study, figures};
+use res2lab_report::{Study, figures};
 
 #[test]
 fn figures_of_a_small_sweep() {

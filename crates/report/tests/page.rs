@@ -5,8 +5,8 @@ mod fixture;
 use fixture::cases;
 use serde_json::Value;
 
-fn page(rows: &store::SweepRows) -> String {
-    report::render(rows).unwrap()
+fn page(rows: &res2lab_store::SweepRows) -> String {
+    res2lab_report::render(rows).unwrap()
 }
 
 /// The embedded JSON.
@@ -93,7 +93,7 @@ fn a_half_finished_sweep_says_so_and_lists_what_is_missing() {
     assert!(text.contains("Not finished: 5 of 12 trials done."));
     assert!(text.contains("killed by signal 9 (out of memory?)"));
     assert!(text.contains("Running and pending"));
-    let summary = report::summarize(&cases::half());
+    let summary = res2lab_report::summarize(&cases::half());
     let counts: Vec<_> = summary.arms.iter().map(|arm| (arm.trials.done, arm.trials.failed, arm.n)).collect();
     assert_eq!(counts, [(3, 0, 3), (2, 0, 2), (0, 1, 0), (0, 0, 0)]);
 }
@@ -109,14 +109,14 @@ fn only_failures_still_give_reasons_and_no_figure_of_accuracy() {
     );
     assert!(!text.contains("id=\"by-axis-0\"") && text.contains("id=\"curve-loss\""));
     // A trial that diverged stopped early; its time is no arm's time.
-    assert!(report::summarize(&cases::failures()).arms.iter().all(|arm| arm.wall_s.is_none()));
+    assert!(res2lab_report::summarize(&cases::failures()).arms.iter().all(|arm| arm.wall_s.is_none()));
 }
 
 #[test]
 fn one_trial_and_one_seed_claim_nothing() {
-    let one = report::summarize(&fixture::sweep("one", &[], &[0]));
+    let one = res2lab_report::summarize(&fixture::sweep("one", &[], &[0]));
     assert_eq!((one.arms[0].std, one.arms[0].difference), (None, None));
-    let seed = report::summarize(&fixture::sweep("seed", &[("scale", &["2", "4"])], &[0]));
+    let seed = res2lab_report::summarize(&fixture::sweep("seed", &[("scale", &["2", "4"])], &[0]));
     assert!(seed.arms.iter().all(|arm| arm.std.is_none() && arm.p_holm.is_none() && arm.difference_low.is_none()));
     assert!(seed.arms[1].difference.is_some());
     assert!(seed.verdict[0].starts_with("Nothing is resolved: each arm has one seed"));
@@ -125,7 +125,7 @@ fn one_trial_and_one_seed_claim_nothing() {
 #[test]
 fn missing_and_nan_metrics_are_left_out_and_counted() {
     let rows = cases::missing();
-    let summary = report::summarize(&rows);
+    let summary = res2lab_report::summarize(&rows);
     assert_eq!(summary.arms.iter().map(|arm| arm.n).collect::<Vec<_>>(), [3, 2, 2, 3]);
     assert!(summary.cautions.iter().any(|c| c == "2 trials finished without a usable val/acc1."));
     let page = page(&rows);
@@ -152,7 +152,7 @@ fn trials_of_other_code_are_marked() {
 
 #[test]
 fn arms_of_another_base_are_told_apart_and_never_joined() {
-    let summary = report::summarize(&cases::earlier());
+    let summary = res2lab_report::summarize(&cases::earlier());
     let labels: Vec<_> = summary.arms.iter().map(|arm| arm.label.as_str()).collect();
     let expected =
         ["scale=2 (epochs=6)", "scale=4 (epochs=6)", "scale=6 (epochs=6)", "scale=8 (epochs=6)", "scale=2 (epochs=12)"];
@@ -163,11 +163,11 @@ fn arms_of_another_base_are_told_apart_and_never_joined() {
 #[test]
 fn axes_of_one_at_a_time_meet_in_the_base() {
     let rows = cases::one_at_a_time();
-    let study = report::Study::of(&rows);
+    let study = res2lab_report::Study::of(&rows);
     let axes: Vec<_> = study.axes.iter().map(|axis| (axis.label.as_str(), axis.values.join(","))).collect();
     let expected = [("scale", "2,4,6,8"), ("depth", "11,20,29"), ("width", "13,26,52")];
     assert_eq!(axes, expected.map(|(label, values)| (label, values.to_owned())));
-    let lines = |axis| report::lines::along(&study, axis).iter().map(|g| g.points.len()).collect::<Vec<_>>();
+    let lines = |axis| res2lab_report::lines::along(&study, axis).iter().map(|g| g.points.len()).collect::<Vec<_>>();
     assert_eq!([lines(0), lines(1), lines(2)], [vec![4], vec![3], vec![3]]);
 }
 
@@ -190,7 +190,7 @@ fn of_a_large_sweep_most_rows_wait_until_they_are_asked_for() {
 
 #[test]
 fn the_json_of_a_summary_keeps_its_names() {
-    let summary = serde_json::to_value(report::summarize(&cases::quickstart())).unwrap();
+    let summary = serde_json::to_value(res2lab_report::summarize(&cases::quickstart())).unwrap();
     let arm = &summary["arms"][3];
     let names: Vec<_> = arm.as_object().unwrap().keys().map(String::as_str).collect();
     insta::assert_snapshot!(names.join(" "), @"arm label same_as coordinates metric mean std n against difference difference_low difference_high p_holm verdict shared_seeds parameters macs activations rf_min_px rf_max_px image_px images_per_s wall_s peak_memory_mib planned done running interrupted pending failed diverged stopped_early");
@@ -201,11 +201,11 @@ fn the_json_of_a_summary_keeps_its_names() {
 #[test]
 fn the_page_is_written_beside_its_sweep() {
     let folder = tempfile::tempdir().unwrap();
-    let dir = store::SweepDir::new(folder.path());
-    let missing = report::write(&dir, false).unwrap_err();
+    let dir = res2lab_store::SweepDir::new(folder.path());
+    let missing = res2lab_report::write(&dir, false).unwrap_err();
     assert!(missing.cause.contains("there is no sweep in"), "{missing}");
     cases::quickstart().plan.write(&dir).unwrap();
-    let summary = report::write(&dir, false).unwrap();
+    let summary = res2lab_report::write(&dir, false).unwrap();
     assert_eq!((summary.trials.planned, summary.trials.pending), (12, 12));
     assert!(std::fs::read_to_string(dir.page()).unwrap().contains("No trial has finished yet: 12 trials planned."));
 }

@@ -3,9 +3,9 @@
 mod fixture;
 
 use fixture::{cases, done, not_done, planned, rows, sweep};
-use report::Study;
-use report::answer::{self, Answer};
-use store::{Status, SweepRows};
+use res2lab_report::Study;
+use res2lab_report::answer::{self, Answer};
+use res2lab_store::{Status, SweepRows};
 
 fn answer(rows: &SweepRows) -> Answer {
     answer::of(&Study::of(rows))
@@ -133,7 +133,7 @@ fn sweeps_of_two_recipes_say_so_first() {
         let value = trial.result.as_ref().unwrap().metrics["val/acc1"];
         trial.result.as_mut().unwrap().metrics.insert("val/acc1".into(), value - 2.0 + 0.1 * (value * 100.0 % 3.0));
     }
-    let said = answer(&report::together(vec![long, short]));
+    let said = answer(&res2lab_report::together(vec![long, short]));
     insta::assert_snapshot!(said.banner.join("\n"), @"The sweeps differ in train.epochs (long: 6, short: 2). Every comparison between them mixes this with what was varied.");
     insta::assert_snapshot!(said.sentences[..2].join("\n"), @"
     sweep=long beats sweep=short by 1.92 points (95 % CI 1.79 to 2.04, n = 3 seeds, Holm-adjusted p < 0.001), averaged over scale; the same way round at every one of its values.
@@ -198,10 +198,10 @@ fn a_smoke_test_claims_nothing() {
     assert!(said.banner[0].starts_with("Smoke test: networks, images and epochs are shrunk"), "{:?}", said.banner);
     assert_eq!(said.sentences.len(), 1);
     assert!(said.sentences[0].starts_with("Smoke test: all 12 trials ran to the end."), "{:?}", said.sentences);
-    let page = report::render(&rows).unwrap();
+    let page = res2lab_report::render(&rows).unwrap();
     assert!(page.contains("<h1>quickstart (smoke test)</h1>"), "the title says it");
     assert!(!page.contains("handwritten digits"), "the experiment's question is not asked");
-    let figures = report::figures::all(&Study::of(&rows));
+    let figures = res2lab_report::figures::all(&Study::of(&rows));
     assert!(figures.iter().all(|f| f.title.ends_with("(smoke test)") && f.svg.contains(">smoke test</text>")));
 }
 

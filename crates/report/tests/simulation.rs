@@ -6,10 +6,10 @@
 mod fixture;
 
 use fixture::sweep;
-use report::findings::{Finding, Subject, Verdict};
-use report::stats::{ALPHA, pairs_wanted, power_of_paired_t, two_stage};
-use report::{Study, seeds};
-use store::{SweepRows, TrialRow};
+use res2lab_report::findings::{Finding, Subject, Verdict};
+use res2lab_report::stats::{ALPHA, pairs_wanted, power_of_paired_t, two_stage};
+use res2lab_report::{Study, seeds};
+use res2lab_store::{SweepRows, TrialRow};
 
 /// Sweeps of each kind.
 fn sweeps() -> u64 {
@@ -132,7 +132,7 @@ fn contrasts() -> SweepRows {
 /// Four arms whose seeds are added by the rule.
 fn sequential() -> SweepRows {
     let mut rows = template(&[("zoo", &["a", "b", "c", "d"])], 24);
-    rows.plan.seed_rule = Some(spec::SeedRule { min: 4, max: 24, half_width: 0.4 });
+    rows.plan.seed_rule = Some(res2lab_experiment::SeedRule { min: 4, max: 24, half_width: 0.4 });
     rows
 }
 
@@ -212,9 +212,10 @@ fn true_value(study: &Study, finding: &Finding, truth: &dyn Fn(usize) -> f64) ->
     let place = |label: &str| study.rows.plan.trials.iter().position(|t| t.label == label);
     // The plan's trials are arm by arm.
     let seeds = study.rows.plan.trials.iter().filter(|t| t.label == study.rows.plan.trials[0].label).count();
-    let of_arm = |arm: &report::study::Arm| Some(truth(place(&arm.label)? / seeds));
+    let of_arm = |arm: &res2lab_report::study::Arm| Some(truth(place(&arm.label)? / seeds));
     let mean_at = |axis: usize, value: usize| {
-        let is_on = |arm: &&report::study::Arm| arm.places[0][axis].as_ref() == Some(&study.axes[axis].values[value]);
+        let is_on =
+            |arm: &&res2lab_report::study::Arm| arm.places[0][axis].as_ref() == Some(&study.axes[axis].values[value]);
         let values: Vec<f64> = study.arms.iter().filter(is_on).filter_map(of_arm).collect();
         values.iter().sum::<f64>() / values.len() as f64
     };
@@ -223,7 +224,7 @@ fn true_value(study: &Study, finding: &Finding, truth: &dyn Fn(usize) -> f64) ->
         Subject::Axis(axis) => Some(mean_at(axis, 1) - mean_at(axis, 0)),
         Subject::Trend(axis) if study.arms.iter().all(|arm| arm.sample.is_some()) => {
             let x: Vec<f64> = study.axes[axis].numbers.as_ref()?.iter().map(|v| v.log2()).collect();
-            let weights = report::stats::factors::slope(&x);
+            let weights = res2lab_report::stats::factors::slope(&x);
             Some(weights.iter().enumerate().map(|(value, weight)| weight * mean_at(axis, value)).sum())
         }
         _ => None,
@@ -272,7 +273,7 @@ fn real_differences_are_found_as_often_as_an_exact_test_finds_them() {
         });
         found as f64 / sweeps() as f64
     };
-    let exact = |noncentrality: f64, freedom: f64| report::stats::power(noncentrality, freedom, ALPHA);
+    let exact = |noncentrality: f64, freedom: f64| res2lab_report::stats::power(noncentrality, freedom, ALPHA);
     let x = [1.0, 2.0, 6f64.log2(), 3.0];
     let middle = x.iter().sum::<f64>() / 4.0;
     let squares: f64 = x.iter().map(|x| (x - middle).powi(2)).sum();

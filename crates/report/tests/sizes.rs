@@ -2,8 +2,8 @@
 
 mod fixture;
 
-use report::{Study, sizes, summarize};
-use store::SweepRows;
+use res2lab_report::{Study, sizes, summarize};
+use res2lab_store::SweepRows;
 
 const GROUPS: [&str; 4] = ["20_35", "35_50", "50_70", "70_90"];
 
@@ -43,9 +43,9 @@ fn a_planted_effect_is_found_where_it_was_planted() {
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].starts_with("On objects of 70–90 % of the image's side scale=8 gains +"), "{said:?}");
     let study = Study::of(&rows);
-    let figure = report::figures::by_size::figure(&study).unwrap();
+    let figure = res2lab_report::figures::by_size::figure(&study).unwrap();
     assert_eq!((figure.table.rows.len(), sizes::of(&study).len()), (16, 16));
-    assert!(report::figures::by_size::figure(&Study::of(&fixture::cases::quickstart())).is_none());
+    assert!(res2lab_report::figures::by_size::figure(&Study::of(&fixture::cases::quickstart())).is_none());
 }
 
 #[test]

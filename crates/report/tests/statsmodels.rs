@@ -6,8 +6,8 @@
 mod fixture;
 
 use fixture::sweep;
+use res2lab_store::SweepRows;
 use serde_json::Value;
-use store::SweepRows;
 
 const SWEEPS: &str = include_str!("golden/statsmodels.jsonl");
 
@@ -36,7 +36,7 @@ fn findings_are_those_of_statsmodels() {
     let mut compared = 0;
     for line in SWEEPS.lines() {
         let made: Value = serde_json::from_str(line).unwrap();
-        let summary = serde_json::to_value(report::summarize(&rows(&made))).unwrap();
+        let summary = serde_json::to_value(res2lab_report::summarize(&rows(&made))).unwrap();
         let ours: Vec<&Value> =
             summary["family"]["findings"].as_array().unwrap().iter().filter(|f| !f["p"].is_null()).collect();
         let expected = made["expected"].as_array().unwrap();

@@ -1,6 +1,6 @@
 //! Intervals: the pixels that the unit of a node sees, along one axis.
 
-use arch::{Graph, Node, NodeId, Op};
+use res2lab_arch::{Graph, Node, NodeId, Op};
 
 /// Unit `u` of a node sees pixels `u * jump + low ..= u * jump + high` (Araujo et al. 2019, forwards). Pixels beyond the
 /// image are padding.

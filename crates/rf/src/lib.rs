@@ -21,7 +21,7 @@ pub use field::{Field, fields};
 pub use paths::{Paths, paths};
 pub use weighting::Weighting;
 
-use arch::{Graph, NodeId};
+use res2lab_arch::{Graph, NodeId};
 
 /// Sizes in input pixels, along one axis, over all paths from the image to a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use crate::field::{reach, window};
 use crate::weighting::{Routes, Weighting, of_merge};
-use arch::{Graph, NodeId, Op};
+use res2lab_arch::{Graph, NodeId, Op};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 

@@ -1,7 +1,7 @@
 //! Layers that add nothing for images of a given size (Richter et al. 2021): all that they read has seen the whole image.
 
 use crate::field::{fields, window};
-use arch::{Graph, NodeId};
+use res2lab_arch::{Graph, NodeId};
 
 /// What a layer with a window adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What the splits of a block see: the question that the paper's block answers.
 
 use crate::field::fields;
-use arch::{Graph, NodeId, Op};
+use res2lab_arch::{Graph, NodeId, Op};
 
 /// One split where it enters the concatenation of its block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Split {
 pub fn splits(graph: &Graph) -> Vec<Split> {
     let fields = fields(graph);
     let blocks = graph.nodes.iter().filter(|node| node.op == Op::Concat && comes_from_splits(graph, &node.inputs));
-    let of_block = |node: &arch::Node| {
+    let of_block = |node: &res2lab_arch::Node| {
         let split = |(index, id): (usize, &NodeId)| {
             let field = fields[id.0];
             let (min_px, max_px) = (field.min_px(), field.max_px());

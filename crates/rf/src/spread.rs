@@ -3,7 +3,7 @@
 
 use crate::field::{reach, window};
 use crate::weighting::{Routes, Weighting, of_merge};
-use arch::{Graph, NodeId, Op};
+use res2lab_arch::{Graph, NodeId, Op};
 
 /// Weight, mean and mean square of the position (of unit 0, pixels) that a unit's average path of averages looks at.
 #[derive(Clone, Copy)]

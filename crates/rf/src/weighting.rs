@@ -21,9 +21,14 @@ impl fmt::Display for Weighting {
 }
 
 /// The factors of the inputs of `node`, a sum or a concatenation.
-pub(crate) fn of_merge(graph: &arch::Graph, node: &arch::Node, weighting: Weighting, routes: &Routes) -> Vec<f64> {
+pub(crate) fn of_merge(
+    graph: &res2lab_arch::Graph,
+    node: &res2lab_arch::Node,
+    weighting: Weighting,
+    routes: &Routes,
+) -> Vec<f64> {
     let channels: Vec<usize> = node.inputs.iter().map(|id| graph.node(*id).shape.channels).collect();
-    factors(weighting, node.op == arch::Op::Add, &channels, routes.of(&node.inputs).as_deref())
+    factors(weighting, node.op == res2lab_arch::Op::Add, &channels, routes.of(&node.inputs).as_deref())
 }
 
 /// `channels` of each input; `routes` since the split of each, where all come from one.
@@ -44,17 +49,17 @@ pub(crate) struct Routes(Vec<Option<f64>>);
 
 impl Routes {
     /// Routes of the inputs of a merge, where all have some.
-    fn of(&self, inputs: &[arch::NodeId]) -> Option<Vec<f64>> {
+    fn of(&self, inputs: &[res2lab_arch::NodeId]) -> Option<Vec<f64>> {
         inputs.iter().map(|id| self.0[id.0]).collect()
     }
 
     /// Notes the next node.
-    pub fn push(&mut self, node: &arch::Node) {
+    pub fn push(&mut self, node: &res2lab_arch::Node) {
         let first = node.inputs.first().and_then(|id| self.0[id.0]);
         self.0.push(match node.op {
-            arch::Op::Slice { .. } => Some(1.0),
-            arch::Op::Concat => None,
-            arch::Op::Add => self.of(&node.inputs).map(|routes| routes.iter().sum()),
+            res2lab_arch::Op::Slice { .. } => Some(1.0),
+            res2lab_arch::Op::Concat => None,
+            res2lab_arch::Op::Add => self.of(&node.inputs).map(|routes| routes.iter().sum()),
             _ => first,
         });
     }

@@ -2,9 +2,9 @@
 //! the networks that are chains or residual: size, effective stride and effective padding of the last feature map. Those of
 //! concatenated branches have a file of their own.
 
-use arch::builder::Builder;
-use arch::{Conv, Graph, Input, NodeId, Pool};
-use rf::fields;
+use res2lab_arch::builder::Builder;
+use res2lab_arch::{Conv, Graph, Input, NodeId, Pool};
+use res2lab_rf::fields;
 
 /// TensorFlow pads even maps at stride 2 on the far side only; what is padded before is what counts here.
 fn conv(g: &mut Builder, x: NodeId, kernel: usize, stride: usize, padding: usize) -> NodeId {
@@ -81,8 +81,8 @@ fn rows_of_the_article() {
 #[test]
 fn with_the_stride_in_the_first_block_fields_are_smaller() {
     let zoo = |name: &str| {
-        let entry = arch::zoo::find(name).unwrap();
-        rf::extent(&arch::build(&entry.words.resolve().unwrap().0, entry.input).unwrap()).max_px
+        let entry = res2lab_arch::zoo::find(name).unwrap();
+        res2lab_rf::extent(&res2lab_arch::build(&entry.words.resolve().unwrap().0, entry.input).unwrap()).max_px
     };
     assert_eq!(["resnet50", "resnet101", "resnet152"].map(zoo), [427, 971, 1451]);
 }

@@ -5,9 +5,9 @@
 //!
 //! Fields are told along rows: a 1x7 is a window of seven, a 7x1 one of one.
 
-use arch::builder::Builder;
-use arch::{Conv, Graph, Input, NodeId, Pool};
-use rf::fields;
+use res2lab_arch::builder::Builder;
+use res2lab_arch::{Conv, Graph, Input, NodeId, Pool};
+use res2lab_rf::fields;
 
 /// A network under construction; nodes are named by their number.
 struct Net(Builder, usize);
@@ -66,7 +66,7 @@ fn row(build: impl Fn(&mut Net, NodeId) -> NodeId) -> (i64, i64, i64, f64) {
     let graph: Graph = net.0.finish().unwrap();
     let field = fields(&graph)[graph.output().0];
     // The distribution of paths ends where the interval does.
-    let paths = rf::paths(&graph, rf::Weighting::Structural, &[graph.output()]).pop().unwrap();
+    let paths = res2lab_rf::paths(&graph, res2lab_rf::Weighting::Structural, &[graph.output()]).pop().unwrap();
     let summary = paths.summary().unwrap();
     assert_eq!((summary.min_px as i64, summary.max_px as i64), (field.min_px(), field.max_px()));
     (field.max_px(), field.jump, field.min_px(), field.misalignment_px())

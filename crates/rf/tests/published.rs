@@ -1,8 +1,8 @@
 //! Numbers that others published or worked out in another way.
 
-use arch::{Graph, Input, ModelOverrides, build, zoo};
-use rf::paths::share_within;
-use rf::{Paths, Weighting, extent, fields, last_stage, paths};
+use res2lab_arch::{Graph, Input, ModelOverrides, build, zoo};
+use res2lab_rf::paths::share_within;
+use res2lab_rf::{Paths, Weighting, extent, fields, last_stage, paths};
 
 fn net(words: ModelOverrides, input: Input) -> Graph {
     build(&words.resolve().unwrap().0, input).unwrap()
@@ -17,8 +17,8 @@ fn published(name: &str, scale: Option<usize>) -> Graph {
 fn small(scale: usize) -> Graph {
     let words = ModelOverrides {
         blocks: Some(vec![2, 2]),
-        stem: Some(arch::Stem::Cifar),
-        block: Some(arch::BlockKind::Res2),
+        stem: Some(res2lab_arch::Stem::Cifar),
+        block: Some(res2lab_arch::BlockKind::Res2),
         planes: Some(16),
         width: Some(64),
         scale: Some(scale),
@@ -134,7 +134,7 @@ fn distributions_of_paths_of_the_published_networks() {
 fn analytic_effective_fields_have_the_worked_out_width() {
     let sigma = |name: &str, scale: usize| {
         let graph = published(name, Some(scale));
-        rf::spread::sigmas(&graph, Weighting::Structural)[last_stage(&graph).0]
+        res2lab_rf::spread::sigmas(&graph, Weighting::Structural)[last_stage(&graph).0]
     };
     for (scale, expected) in [(2, 30.9), (4, 56.2), (6, 71.3), (8, 82.7)] {
         let found = sigma("res2net50_26w_4s", scale);
@@ -152,7 +152,7 @@ fn the_analytic_profile_has_the_width_and_the_weight_that_are_told_of_it() {
         let graph = small(scale);
         let end = last_stage(&graph);
         for weighting in [Weighting::Structural, Weighting::BranchEqual] {
-            let (low, weights) = rf::spread::profile(&graph, weighting, end);
+            let (low, weights) = res2lab_rf::spread::profile(&graph, weighting, end);
             let field = fields(&graph)[end.0];
             assert_eq!((low, weights.len() as i64), (field.low, field.max_px()));
             let total: f64 = weights.iter().sum();
@@ -161,7 +161,7 @@ fn the_analytic_profile_has_the_width_and_the_weight_that_are_told_of_it() {
             let at = |i: usize| (low + i as i64) as f64;
             let mean: f64 = weights.iter().enumerate().map(|(i, w)| at(i) * w / total).sum();
             let square: f64 = weights.iter().enumerate().map(|(i, w)| (at(i) - mean).powi(2) * w / total).sum();
-            let sigma = rf::spread::sigmas(&graph, weighting)[end.0];
+            let sigma = res2lab_rf::spread::sigmas(&graph, weighting)[end.0];
             assert!((square.sqrt() - sigma).abs() < 1e-9, "{weighting} {scale}: {} {sigma}", square.sqrt());
         }
     }
@@ -200,14 +200,14 @@ fn squeeze_and_excitation_is_a_class_of_its_own() {
 fn what_each_split_sees_is_what_the_block_adds() {
     let graph = published("res2net50_26w_4s", None);
     let of = |block: &str| {
-        let splits = rf::splits::splits(&graph);
+        let splits = res2lab_rf::splits::splits(&graph);
         splits.iter().filter(|s| s.block == format!("{block}.concat")).map(|s| s.max_px).collect::<Vec<_>>()
     };
     let r = fields(&graph)[graph.find("layer1.0").unwrap().0].max_px();
     assert_eq!(of("layer1.1"), [r + 8, r + 16, r + 24, r], "4 px a step");
     assert_eq!(of("layer1.0"), [19; 4], "the first block: 3x3 each, the last one pooled");
-    assert_eq!(rf::splits::splits(&published("resnet50", None)), []);
-    assert_eq!(rf::splits::splits(&published("dla60_res2net", None)).len() % 4, 0);
+    assert_eq!(res2lab_rf::splits::splits(&published("resnet50", None)), []);
+    assert_eq!(res2lab_rf::splits::splits(&published("dla60_res2net", None)).len() % 4, 0);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn paths_of_an_average_pooled_shortcut_are_not_aligned_and_that_is_said() {
 
 #[test]
 fn layers_that_add_nothing_are_found() {
-    use rf::productive::{Productivity, layers};
+    use res2lab_rf::productive::{Productivity, layers};
     let graph = published("resnet50", None);
     let count = |px, what| layers(&graph, px).iter().filter(|(_, p)| *p == what).count();
     assert_eq!(count(224, Productivity::Unproductive), 0, "the shortest path sees 11 px");

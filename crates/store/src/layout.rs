@@ -10,7 +10,7 @@
 //! ```
 
 use crate::{StoreError, atomic, checksum};
-use spec::TrialSpec;
+use res2lab_experiment::TrialSpec;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! plan.json: what the last command asked for, with everything that could be known before training.
 
 use crate::{Price, StoreError, SweepDir, atomic};
+use res2lab_experiment::TrialSpec;
 use serde::{Deserialize, Serialize};
-use spec::TrialSpec;
 
 /// The program that wrote a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,9 +63,9 @@ pub struct PlannedTrial {
 
 impl PlannedTrial {
     /// Its network for its images.
-    pub fn graph(&self) -> Result<arch::Graph, arch::Invalid> {
+    pub fn graph(&self) -> Result<res2lab_arch::Graph, res2lab_arch::Invalid> {
         let (channels, px, classes) = (self.image_channels, self.image_px, self.classes);
-        arch::build(&self.spec.model, arch::Input { channels, height: px, width: px, classes })
+        res2lab_arch::build(&self.spec.model, res2lab_arch::Input { channels, height: px, width: px, classes })
     }
 }
 
@@ -103,19 +103,19 @@ pub struct Plan {
     pub axes: Vec<PlanAxis>,
     /// Which arms the report compares; plans of before have none.
     #[serde(default)]
-    pub contrasts: spec::Contrasts,
+    pub contrasts: res2lab_experiment::Contrasts,
     /// Whether everything was shrunk: a test of the experiment, whose accuracies mean nothing.
     #[serde(default)]
     pub is_smoke: bool,
     /// What others published for arms of these labels.
     #[serde(default)]
-    pub reference: spec::Reference,
+    pub reference: res2lab_experiment::Reference,
     /// How seeds are added while the sweep runs.
     #[serde(default)]
-    pub seed_rule: Option<spec::SeedRule>,
+    pub seed_rule: Option<res2lab_experiment::SeedRule>,
     /// When trials that fall behind end early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub early_stop: Option<spec::Asha>,
+    pub early_stop: Option<res2lab_experiment::Asha>,
     /// Remarks for the user.
     pub notes: Vec<String>,
     /// What the last command asked for.

@@ -174,11 +174,11 @@ fn unfinished(run: &RunDir, end: Option<&(&str, &str)>) -> (Status, String) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use spec::{DataSpec, InitSpec, TrainSpec, TrialSpec};
+    use res2lab_experiment::{DataSpec, InitSpec, TrainSpec, TrialSpec};
 
     /// A trial that was planned and not started.
     pub fn row(id: &str, seed: u64) -> TrialRow {
-        let model = arch::ModelOverrides::default().resolve().unwrap().0;
+        let model = res2lab_arch::ModelOverrides::default().resolve().unwrap().0;
         let spec = TrialSpec {
             model,
             init: InitSpec::default(),

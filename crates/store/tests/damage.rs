@@ -2,18 +2,18 @@
 //! is told of. `RES2LAB_CASES` sets how many are tried (300).
 
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::json;
-use spec::{DataSpec, InitSpec, TrainSpec, TrialSpec};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use store::effective::{self, Effective};
-use store::history::{self, Found, FoundArm};
-use store::{
+use res2lab_experiment::{DataSpec, InitSpec, TrainSpec, TrialSpec};
+use res2lab_store::effective::{self, Effective};
+use res2lab_store::history::{self, Found, FoundArm};
+use res2lab_store::{
     Code, Environment, Event, Journal, Metrics, Plan, PlannedTrial, Point, SweepDir, TrialResult, atomic, rows,
 };
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 fn planned(id: &str, seed: u64) -> PlannedTrial {
-    let model = arch::ModelOverrides::default().resolve().unwrap().0;
+    let model = res2lab_arch::ModelOverrides::default().resolve().unwrap().0;
     let (init, data, train) = (InitSpec::default(), DataSpec::default(), TrainSpec::default());
     let mut fields = json!(TrialSpec { model, init, data, train, seed });
     let more = json!({
@@ -116,7 +116,7 @@ fn one_damaged_result_hides_no_other_trial() {
     sweep(&dir);
     std::fs::write(dir.run("a").result(), "").unwrap();
     let rows = rows::read(&dir, false).unwrap();
-    assert_eq!(rows.trials[0].status, store::Status::Failed);
+    assert_eq!(rows.trials[0].status, res2lab_store::Status::Failed);
     assert!(rows.trials[0].reason.contains("result.json is damaged"), "{}", rows.trials[0].reason);
     assert_eq!(rows.trials[1].metric("val/acc1"), Some(96.5));
     assert_eq!(rows.damaged.len(), 1);

@@ -1,8 +1,8 @@
 //! Which trials end early: asynchronous successive halving over what trials have written so far.
 
-use spec::Asha;
+use res2lab_experiment::Asha;
+use res2lab_store::{PlannedTrial, SweepDir, metrics};
 use std::collections::{HashMap, HashSet};
-use store::{PlannedTrial, SweepDir, metrics};
 
 /// Accuracies of all trials that reached each rung.
 pub struct Rungs {
@@ -68,8 +68,8 @@ impl Rungs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use res2lab_store::{Metrics, Point};
     use std::collections::BTreeMap;
-    use store::{Metrics, Point};
 
     fn write(dir: &SweepDir, id: &str, accuracies: &[f64]) {
         std::fs::create_dir_all(dir.run(id).path()).unwrap();

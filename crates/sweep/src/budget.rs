@@ -1,9 +1,9 @@
 //! Equal budgets: the value of the open field at which a network's cost comes nearest to the target, the smallest on a tie.
 
 use crate::SweepError;
-use arch::{Input, ModelSpec};
-use spec::{Budget, Quantity};
-use store::{MatchedBudget, PlannedTrial};
+use res2lab_arch::{Input, ModelSpec};
+use res2lab_experiment::{Budget, Quantity};
+use res2lab_store::{MatchedBudget, PlannedTrial};
 
 mod time;
 
@@ -24,7 +24,7 @@ pub fn meet(
     let mut target = cost(&budget.reference, counted, input).ok_or_else(|| {
         SweepError::input("the network of the budget does not fit these images", "match another network's cost")
     })?;
-    let at = |value| budget.open.set(model, value).filter(|model| arch::build(model, input).is_ok());
+    let at = |value| budget.open.set(model, value).filter(|model| res2lab_arch::build(model, input).is_ok());
     let mut found = nearest(target, &|value| cost(&at(value)?, counted, input));
     if let (true, Some((start, _))) = (is_time, found) {
         target = step_us(&budget.reference)?;
@@ -76,7 +76,7 @@ pub fn frozen(
 }
 
 fn cost(model: &ModelSpec, quantity: Quantity, input: Input) -> Option<u64> {
-    let cost = arch::cost(&arch::build(model, input).ok()?);
+    let cost = res2lab_arch::cost(&res2lab_arch::build(model, input).ok()?);
     Some(match quantity {
         Quantity::Params => cost.parameters,
         Quantity::Macs => cost.macs,

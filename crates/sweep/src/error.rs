@@ -31,14 +31,14 @@ impl fmt::Display for SweepError {
     }
 }
 
-impl From<arch::Invalid> for SweepError {
-    fn from(e: arch::Invalid) -> SweepError {
+impl From<res2lab_arch::Invalid> for SweepError {
+    fn from(e: res2lab_arch::Invalid) -> SweepError {
         SweepError::input(e.cause, e.help)
     }
 }
 
-impl From<store::StoreError> for SweepError {
-    fn from(e: store::StoreError) -> SweepError {
+impl From<res2lab_store::StoreError> for SweepError {
+    fn from(e: res2lab_store::StoreError) -> SweepError {
         SweepError::machine(e.cause, e.help)
     }
 }

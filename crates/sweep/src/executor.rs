@@ -1,9 +1,9 @@
 //! What starts trials.
 
 use crate::SweepError;
+use res2lab_store::{Outcome, PlannedTrial};
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use store::{Outcome, PlannedTrial};
 
 /// How a trial's process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

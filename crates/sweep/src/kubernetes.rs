@@ -1,7 +1,7 @@
 //! The manifest of a Kubernetes Job that runs a sweep: one index per trial. JSON, which kubectl reads as it reads YAML.
 
+use res2lab_store::Plan;
 use serde_json::{Value, json};
-use store::Plan;
 
 /// An Indexed Job (batch/v1) whose pods run `res2lab trial FOLDER --index N`. Exit statuses decide what follows: a trial
 /// that stopped with a checkpoint goes on for free, wrong input, divergence and lack of memory are final, anything else is

@@ -6,13 +6,13 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+use res2lab_store::{PlannedTrial, RunDir, StoreError, SweepDir, TrialResult, atomic, lock};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-use store::{PlannedTrial, RunDir, StoreError, SweepDir, TrialResult, atomic, lock};
 
 /// One place for one trial.
 #[derive(Clone, Debug, PartialEq, Eq)]

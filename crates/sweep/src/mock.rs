@@ -2,8 +2,8 @@
 
 use crate::SweepError;
 use crate::executor::{End, Executor, Stop};
+use res2lab_store::PlannedTrial;
 use std::time::Duration;
-use store::PlannedTrial;
 
 /// How long a trial takes and how it ends, as the test decides from the trial and its attempt (from 1).
 pub type Script = Box<dyn FnMut(&PlannedTrial, u32) -> (f64, End)>;

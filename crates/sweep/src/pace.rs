@@ -1,6 +1,6 @@
 //! How long trials take, learned from those that have run.
 
-use store::PlannedTrial;
+use res2lab_store::PlannedTrial;
 
 /// What a trial costs compared with others: multiply-adds times epochs. Small networks are bound by the number of
 /// operators rather than by arithmetic, so a share of the cost is the same for all of equal depth.

@@ -2,10 +2,10 @@
 //! with the same recipe are merged.
 
 use crate::{SweepError, budget};
-use arch::{Graph, Input, ModelSpec};
-use spec::{Arm, Asha, Axis, DataSpec, Expansion, TrialSpec, id};
+use res2lab_arch::{Graph, Input, ModelSpec};
+use res2lab_experiment::{Arm, Asha, Axis, DataSpec, Expansion, TrialSpec, id};
+use res2lab_store::{Code, Plan, PlanAxis, PlannedTrial};
 use std::collections::HashMap;
-use store::{Code, Plan, PlanAxis, PlannedTrial};
 
 /// What the plan must know of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,10 @@ fn early_stop(expansion: &Expansion) -> Result<Option<Asha>, SweepError> {
 }
 
 fn plan_axis(axis: &Axis) -> PlanAxis {
-    PlanAxis { label: axis.label.clone(), values: axis.points.iter().map(|p| spec::axes::show_point(p)).collect() }
+    PlanAxis {
+        label: axis.label.clone(),
+        values: axis.points.iter().map(|p| res2lab_experiment::axes::show_point(p)).collect(),
+    }
 }
 
 /// An arm with its graph and the trial with seed 0.
@@ -186,7 +189,7 @@ fn price(
     if let Some(budget) = &arm.budget {
         // Every network of the search is a trial of its own to the clock.
         let step_us = |model: &ModelSpec| {
-            let graph = arch::build(model, input)?;
+            let graph = res2lab_arch::build(model, input)?;
             (world.step_us)(&planned(arm, TrialSpec { model: model.clone(), ..spec.clone() }, facts, &graph))
         };
         let (model, found) = match budget::frozen(&spec.model, budget, &arm.coordinates, world.frozen) {
@@ -195,14 +198,14 @@ fn price(
         };
         (spec.model, met) = (model, Some(found));
     }
-    let graph = arch::build(&spec.model, input).map_err(|e| in_arm(e.into()))?;
+    let graph = res2lab_arch::build(&spec.model, input).map_err(|e| in_arm(e.into()))?;
     let trial = PlannedTrial { budget: met, ..planned(arm, spec, facts, &graph) };
     Ok(Priced { graph, trial })
 }
 
 fn planned(arm: &Arm, spec: TrialSpec, facts: DatasetInfo, graph: &Graph) -> PlannedTrial {
-    let cost = arch::cost(graph);
-    let extent = rf::extent(graph);
+    let cost = res2lab_arch::cost(graph);
+    let extent = res2lab_rf::extent(graph);
     PlannedTrial {
         id: id::trial_id(&spec),
         arm: id::arm_id(&spec),
@@ -250,12 +253,12 @@ fn refuse_clashes(trials: &[PlannedTrial]) -> Result<(), SweepError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spec::Experiment;
+    use res2lab_experiment::Experiment;
 
     fn planned(file: &str, line: &str) -> Result<Plan, SweepError> {
-        let experiment: Experiment = spec::experiment::parse(file, "test.yaml").unwrap();
+        let experiment: Experiment = res2lab_experiment::experiment::parse(file, "test.yaml").unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
-        let expansion = spec::expand(&experiment, &axes).unwrap();
+        let expansion = res2lab_experiment::expand(&experiment, &axes).unwrap();
         let facts = DatasetInfo {
             channels: 1,
             height: 28,
@@ -317,7 +320,8 @@ axes: {scale: [2, 4]}
 
     fn imagenet(line: &str) -> Result<Plan, SweepError> {
         let experiment =
-            spec::experiment::parse("name: t\nmodel: {zoo: res2net50_26w_4s}\nseeds: [0]\n", "t.yaml").unwrap();
+            res2lab_experiment::experiment::parse("name: t\nmodel: {zoo: res2net50_26w_4s}\nseeds: [0]\n", "t.yaml")
+                .unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
         let facts = DatasetInfo {
             channels: 3,
@@ -329,7 +333,7 @@ axes: {scale: [2, 4]}
             identity: 0,
         };
         let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
-        plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)
+        plan(&res2lab_experiment::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)
     }
 
     #[test]
@@ -351,7 +355,7 @@ axes: {scale: [2, 4]}
         let planned = |line: &str| {
             let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
             let file = "name: t\nmodel: {zoo: resnext29_8c64w}\nseeds: [0]\n";
-            let experiment = spec::experiment::parse(file, "t.yaml").unwrap();
+            let experiment = res2lab_experiment::experiment::parse(file, "t.yaml").unwrap();
             let facts = DatasetInfo {
                 channels: 3,
                 height: 32,
@@ -362,7 +366,7 @@ axes: {scale: [2, 4]}
                 identity: 0,
             };
             let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
-            plan(&spec::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)
+            plan(&res2lab_experiment::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)
         };
         let cardinality = planned("width=32,48 cardinality=match:params").unwrap();
         let found: Vec<_> = cardinality.trials.iter().map(|t| t.spec.model.cardinality).collect();
@@ -373,8 +377,8 @@ axes: {scale: [2, 4]}
             e.cause.contains("depth=") && e.cause.contains("tolerance") && e.help.contains("--keep-going"),
             "{e:?}"
         );
-        let e = spec::expand(
-            &spec::experiment::parse("name: t\n", "t.yaml").unwrap(),
+        let e = res2lab_experiment::expand(
+            &res2lab_experiment::experiment::parse("name: t\n", "t.yaml").unwrap(),
             &[Axis::parse("width=match:macs").unwrap(), Axis::parse("depth=match:macs").unwrap()],
         );
         assert!(e.unwrap_err().cause.contains("two fields"));

@@ -1,7 +1,7 @@
 //! What a trial tells while it runs: a small file that it rewrites now and then.
 
+use res2lab_store::{RunDir, StoreError, atomic};
 use serde::{Deserialize, Serialize};
-use store::{RunDir, StoreError, atomic};
 
 /// The content of progress.json.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -7,11 +7,11 @@ use crate::executor::{End, Executor, Stop};
 use crate::pace::{Pace, work};
 use crate::progress::TrialProgress;
 use crate::scheduler::{RetryPolicy, Scheduler};
+use res2lab_store::{Event, Halved, Journal, Lock, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use store::{Event, Halved, Journal, Lock, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
 
 /// How a sweep is run.
 pub struct Options<'a> {

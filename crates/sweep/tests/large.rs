@@ -2,19 +2,19 @@
 //! at random moments: every trial ends once, nothing is lost, no slot holds two; and the runner's own time and memory.
 
 use proptest::prelude::*;
+use res2lab_store::{Code, Event, Outcome, Plan, SweepDir, TrialResult, atomic, journal};
+use res2lab_sweep::mock::Mock;
+use res2lab_sweep::{DatasetInfo, End, Options, RetryPolicy};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
-use store::{Code, Event, Outcome, Plan, SweepDir, TrialResult, atomic, journal};
-use sweep::mock::Mock;
-use sweep::{DatasetInfo, End, Options, RetryPolicy};
 
 fn plan(seeds: usize) -> Plan {
     let text = "name: t\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}\n";
-    let experiment = spec::experiment::parse(text, "t.yaml").unwrap();
+    let experiment = res2lab_experiment::experiment::parse(text, "t.yaml").unwrap();
     let axes = [format!("scale=2,4 seed=0..{}", seeds - 1)];
-    let axes: Vec<_> = axes[0].split(' ').map(|w| spec::Axis::parse(w).unwrap()).collect();
+    let axes: Vec<_> = axes[0].split(' ').map(|w| res2lab_experiment::Axis::parse(w).unwrap()).collect();
     let facts = DatasetInfo {
         channels: 1,
         height: 28,
@@ -24,8 +24,15 @@ fn plan(seeds: usize) -> Plan {
         test_images: 1000,
         identity: 0,
     };
-    let world = sweep::World { describe: &|_| Ok(facts), step_us: &sweep::plan::no_clock, frozen: &[] };
-    sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), None, &world).unwrap()
+    let world = res2lab_sweep::World { describe: &|_| Ok(facts), step_us: &res2lab_sweep::plan::no_clock, frozen: &[] };
+    res2lab_sweep::plan(
+        &res2lab_experiment::expand(&experiment, &axes).unwrap(),
+        "sweep",
+        Code::default(),
+        None,
+        &world,
+    )
+    .unwrap()
 }
 
 fn result() -> TrialResult {
@@ -63,8 +70,8 @@ fn random(x: u64) -> u64 {
 
 /// Runs until over, or until the runner crashes while it hears of the trial that ends as number `crash_after`; what was
 /// running then is lost without a result, as if the machine had gone down.
-fn run(dir: &SweepDir, plan: &Plan, slots: usize, crash_after: Option<usize>) -> (Option<sweep::Finish>, Mock) {
-    let script = |trial: &store::PlannedTrial, attempt: u32| {
+fn run(dir: &SweepDir, plan: &Plan, slots: usize, crash_after: Option<usize>) -> (Option<res2lab_sweep::Finish>, Mock) {
+    let script = |trial: &res2lab_store::PlannedTrial, attempt: u32| {
         let end = match fate(trial.spec.seed, attempt) % 20 {
             0 => End::Preempted,
             1 => End::Failed("bad luck".into()),
@@ -97,9 +104,10 @@ fn run(dir: &SweepDir, plan: &Plan, slots: usize, crash_after: Option<usize>) ->
         grace: Duration::ZERO,
         journal: dir.journal(),
     };
-    let held = sweep::hold(dir).unwrap();
-    let finish =
-        catch_unwind(AssertUnwindSafe(|| sweep::run(&held, dir, plan, &mut mock, &options, &mut |_| {}).unwrap()));
+    let held = res2lab_sweep::hold(dir).unwrap();
+    let finish = catch_unwind(AssertUnwindSafe(|| {
+        res2lab_sweep::run(&held, dir, plan, &mut mock, &options, &mut |_| {}).unwrap()
+    }));
     (finish.ok(), mock)
 }
 

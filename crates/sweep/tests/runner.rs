@@ -1,17 +1,17 @@
 //! The runner against executors that misbehave: a mock with a virtual clock, and real processes that play a trial.
 
-use spec::Axis;
+use res2lab_experiment::Axis;
+use res2lab_store::{Code, Event, Plan, SweepDir, journal};
+use res2lab_sweep::mock::Mock;
+use res2lab_sweep::{DatasetInfo, End, Finish, Local, Options, RetryPolicy, Slot, local};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use store::{Code, Event, Plan, SweepDir, journal};
-use sweep::mock::Mock;
-use sweep::{DatasetInfo, End, Finish, Local, Options, RetryPolicy, Slot, local};
 
 fn plan(line: &str) -> Plan {
     let text = "name: t\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}\n";
-    let experiment = spec::experiment::parse(text, "t.yaml").unwrap();
+    let experiment = res2lab_experiment::experiment::parse(text, "t.yaml").unwrap();
     let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
     let facts = DatasetInfo {
         channels: 1,
@@ -22,11 +22,18 @@ fn plan(line: &str) -> Plan {
         test_images: 100,
         identity: 0,
     };
-    let world = sweep::World { describe: &|_| Ok(facts), step_us: &sweep::plan::no_clock, frozen: &[] };
-    sweep::plan(&spec::expand(&experiment, &axes).unwrap(), "sweep", Code::default(), None, &world).unwrap()
+    let world = res2lab_sweep::World { describe: &|_| Ok(facts), step_us: &res2lab_sweep::plan::no_clock, frozen: &[] };
+    res2lab_sweep::plan(
+        &res2lab_experiment::expand(&experiment, &axes).unwrap(),
+        "sweep",
+        Code::default(),
+        None,
+        &world,
+    )
+    .unwrap()
 }
 
-fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn sweep::Executor, stop: &AtomicUsize) -> Finish {
+fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn res2lab_sweep::Executor, stop: &AtomicUsize) -> Finish {
     let options = Options {
         stop,
         fail_fast: false,
@@ -36,7 +43,7 @@ fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn sweep::Executor, stop: &A
         grace: Duration::from_secs(20),
         journal: dir.journal(),
     };
-    sweep::run(&sweep::hold(dir).unwrap(), dir, plan, executor, &options, &mut |_| {}).unwrap()
+    res2lab_sweep::run(&res2lab_sweep::hold(dir).unwrap(), dir, plan, executor, &options, &mut |_| {}).unwrap()
 }
 
 fn never() -> AtomicUsize {
@@ -57,7 +64,7 @@ fn a_thousand_trials_on_fifty_slots_each_end_once() {
     let dir = SweepDir::new(dir.path());
     let plan = plan("scale=2,4 seed=0..499");
     // Every seventh is preempted twice, every eleventh fails.
-    let script = |t: &store::PlannedTrial, attempt: u32| {
+    let script = |t: &res2lab_store::PlannedTrial, attempt: u32| {
         let end = match t.spec.seed {
             s if s % 7 == 0 && attempt < 3 => End::Preempted,
             s if s % 11 == 0 => End::Failed("out of luck".into()),
@@ -81,7 +88,7 @@ fn a_stop_leaves_the_rest_for_later() {
     let plan = plan("seed=0..9");
     let stop = std::sync::Arc::new(AtomicUsize::new(0));
     let signal = stop.clone();
-    let script = move |t: &store::PlannedTrial, _: u32| {
+    let script = move |t: &res2lab_store::PlannedTrial, _: u32| {
         if t.spec.seed == 4 {
             signal.store(1, Ordering::Relaxed);
         }
@@ -200,13 +207,13 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
         journal: stage.sweep.journal(),
     };
     let ready = [0, 1].map(|s| stage.sweep.path().join(format!("ready-{s}")));
-    let mut observe = |_: &sweep::Snapshot| {
+    let mut observe = |_: &res2lab_sweep::Snapshot| {
         if ready.iter().all(|r| r.exists()) {
             stop.store(1, Ordering::Relaxed);
         }
     };
-    let finish = sweep::run(
-        &sweep::hold(&stage.sweep).unwrap(),
+    let finish = res2lab_sweep::run(
+        &res2lab_sweep::hold(&stage.sweep).unwrap(),
         &stage.sweep,
         &plan,
         &mut stage.local(2),
@@ -240,13 +247,13 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
         grace: Duration::from_secs(1),
         journal: stage.sweep.journal(),
     };
-    let mut observe = |s: &sweep::Snapshot| {
+    let mut observe = |s: &res2lab_sweep::Snapshot| {
         // With one slot, the other trial must wait until the left one is over.
         assert!(s.running.len() <= 1);
         std::fs::write(stage.sweep.path().join("go"), "").unwrap();
     };
-    let finish = sweep::run(
-        &sweep::hold(&stage.sweep).unwrap(),
+    let finish = res2lab_sweep::run(
+        &res2lab_sweep::hold(&stage.sweep).unwrap(),
         &stage.sweep,
         &plan,
         &mut stage.local(1),
@@ -267,8 +274,10 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
 fn a_second_runner_is_refused_by_name_of_the_first() {
     let dir = tempfile::tempdir().unwrap();
     let dir = SweepDir::new(dir.path());
-    let store::lock::Attempt::Held(_held) = store::lock::try_lock(&dir.lock()).unwrap() else { panic!("it is free") };
-    let Err(e) = sweep::hold(&dir) else { panic!("it is held") };
+    let res2lab_store::lock::Attempt::Held(_held) = res2lab_store::lock::try_lock(&dir.lock()).unwrap() else {
+        panic!("it is free")
+    };
+    let Err(e) = res2lab_sweep::hold(&dir) else { panic!("it is held") };
     assert!(e.cause.contains(&format!("process {}", std::process::id())), "{e:?}");
 }
 
@@ -276,7 +285,7 @@ fn a_second_runner_is_refused_by_name_of_the_first() {
 fn a_program_that_cannot_be_started_is_a_failure_of_each_trial() {
     let dir = tempfile::tempdir().unwrap();
     let sweep_dir = SweepDir::new(dir.path());
-    let demand = sweep::Demand { trials: 2, devices: 1, slots: None, threads: None, per_device: 1 };
+    let demand = res2lab_sweep::Demand { trials: 2, devices: 1, slots: None, threads: None, per_device: 1 };
     let slots = local::cpu_slots(&local::available_cores(), demand);
     let mut executor = Local::new("/nowhere/res2lab".into(), sweep_dir.clone(), vec![], slots);
     let finish = run(&sweep_dir, &plan("seed=0..1"), &mut executor, &never());
@@ -310,8 +319,8 @@ esac
         grace: Duration::from_secs(1),
         journal: stage.sweep.journal(),
     };
-    let held = sweep::hold(&stage.sweep).unwrap();
-    let finish = sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
+    let held = res2lab_sweep::hold(&stage.sweep).unwrap();
+    let finish = res2lab_sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
     assert_eq!(finish, Finish { done: 2, failed: 2, ..Finish::default() });
     let starts = |seed: usize| {
         let id = &plan.trials[seed].id;
@@ -347,8 +356,8 @@ esac
         grace: Duration::from_secs(1),
         journal: stage.sweep.journal(),
     };
-    let held = sweep::hold(&stage.sweep).unwrap();
-    let finish = sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
+    let held = res2lab_sweep::hold(&stage.sweep).unwrap();
+    let finish = res2lab_sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
     assert_eq!(finish, Finish { done: 1, failed: 1, ..Finish::default() });
     let halved = |seed: usize| std::fs::read_to_string(stage.sweep.run(&plan.trials[seed].id).halved()).unwrap();
     // A batch of eight can be halved three times.

@@ -2,10 +2,10 @@
 
 use crate::TrainError;
 use crate::evaluate::Evaluator;
-use data::{EpochPlan, Shard, Source, Split, order};
-use nn::{Inference, Net};
+use res2lab_data::{EpochPlan, Shard, Source, Split, order};
+use res2lab_nn::{Inference, Net};
+use res2lab_store::assessment::{Assessment, Prediction, TOP};
 use std::time::Instant;
-use store::assessment::{Assessment, Prediction, TOP};
 use tch::{Kind, Tensor};
 
 /// Runs the network over `split`, `batch_size` images at a time. Class names and file names are the caller's to add.

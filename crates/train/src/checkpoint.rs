@@ -2,11 +2,11 @@
 //! Nothing in it depends on the time or on how often the run was interrupted, so equal runs write equal bytes.
 
 use crate::TrainError;
-use nn::{Layout, Params, weights};
+use res2lab_nn::{Layout, Params, weights};
+use res2lab_store::atomic;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
-use store::atomic;
 
 /// The loop's own state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ pub fn open(path: &Path, trial: &str) -> Result<Option<Saved>, TrainError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(store::StoreError::io("read", path, &e).into()),
+        Err(e) => return Err(res2lab_store::StoreError::io("read", path, &e).into()),
     };
     let was_checked = weights::verify(&bytes, path)?;
     let header = weights::header(&bytes, path)?;

@@ -1,8 +1,8 @@
 //! Where a trial runs: for env.json, and so for the report's provenance.
 
+use res2lab_store::{Code, Environment};
 use std::fs;
 use std::process::Command;
-use store::{Code, Environment};
 use tch::Device;
 
 /// Looks at the machine. What cannot be found out is left empty.
@@ -16,7 +16,7 @@ pub fn environment(device: Device, threads: usize, code: Code) -> Environment {
         gpus: gpus(),
         device: device_name(device),
         threads,
-        libtorch: libtorch::version(),
+        libtorch: res2lab_libtorch::version(),
         cuda: if tch::utils::has_cuda() { "available".into() } else { String::new() },
         code,
         process: std::process::id(),

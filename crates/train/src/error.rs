@@ -40,26 +40,26 @@ impl fmt::Display for TrainError {
     }
 }
 
-impl From<arch::Invalid> for TrainError {
-    fn from(e: arch::Invalid) -> TrainError {
+impl From<res2lab_arch::Invalid> for TrainError {
+    fn from(e: res2lab_arch::Invalid) -> TrainError {
         TrainError::input(e.cause, e.help)
     }
 }
 
-impl From<data::DataError> for TrainError {
-    fn from(e: data::DataError) -> TrainError {
+impl From<res2lab_data::DataError> for TrainError {
+    fn from(e: res2lab_data::DataError) -> TrainError {
         TrainError::input(e.cause, e.help)
     }
 }
 
-impl From<nn::NnError> for TrainError {
-    fn from(e: nn::NnError) -> TrainError {
+impl From<res2lab_nn::NnError> for TrainError {
+    fn from(e: res2lab_nn::NnError) -> TrainError {
         TrainError::machine(e.cause, e.help)
     }
 }
 
-impl From<store::StoreError> for TrainError {
-    fn from(e: store::StoreError) -> TrainError {
+impl From<res2lab_store::StoreError> for TrainError {
+    fn from(e: res2lab_store::StoreError) -> TrainError {
         TrainError::machine(e.cause, e.help)
     }
 }

@@ -3,8 +3,8 @@
 use crate::TrainError;
 use crate::reduce::Reduce;
 use crate::shown::MOST_CLASSES;
-use data::{EpochPlan, Shard, Source, Split, order};
-use nn::{Inference, Mode, Net, PlannedStep};
+use res2lab_data::{EpochPlan, Shard, Source, Split, order};
+use res2lab_nn::{Inference, Mode, Net, PlannedStep};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -82,11 +82,11 @@ pub fn evaluate(
     let counts = loop {
         match catch_unwind(AssertUnwindSafe(|| count(net, source, shard, groups, at_a_time))) {
             Ok(counts) => break counts?,
-            Err(panic) if at_a_time > 1 && libtorch::is_out_of_memory(&*panic) => {
+            Err(panic) if at_a_time > 1 && res2lab_libtorch::is_out_of_memory(&*panic) => {
                 let fewer = at_a_time / 2;
                 tell(&format!("out of memory while evaluating {at_a_time} images at a time; goes on with {fewer}"));
                 at_a_time = fewer;
-                libtorch::return_memory();
+                res2lab_libtorch::return_memory();
             }
             Err(panic) => resume_unwind(panic),
         }
@@ -196,8 +196,8 @@ fn loss_and_hits(logits: &Tensor, labels: &Tensor) -> Tensor {
 mod tests {
     use super::*;
     use crate::reduce::Local;
-    use data::{Batch, DataError, Images, Resident};
-    use nn::{Layout, Placement, init};
+    use res2lab_data::{Batch, DataError, Images, Resident};
+    use res2lab_nn::{Layout, Placement, init};
 
     /// A device with room for some images only.
     struct Small {
@@ -228,9 +228,9 @@ mod tests {
         let labels = (0..600).map(|i| i % 10).collect();
         let images = Images { channels: 1, height: 8, width: 8, pixels: pixels.into(), labels };
         let words = r#"{"stem": "cifar", "depth": 11, "planes": 8, "width": 26, "scale": 2}"#;
-        let words: arch::ModelOverrides = serde_json::from_str(words).unwrap();
-        let input = arch::Input { channels: 1, height: 8, width: 8, classes: 10 };
-        let graph = arch::build(&words.resolve().unwrap().0, input).unwrap();
+        let words: res2lab_arch::ModelOverrides = serde_json::from_str(words).unwrap();
+        let input = res2lab_arch::Input { channels: 1, height: 8, width: 8, classes: 10 };
+        let graph = res2lab_arch::build(&words.resolve().unwrap().0, input).unwrap();
         let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
         let mut net = Net::new(graph, placement).unwrap();
         init::init(net.params_mut(), 0);

@@ -2,8 +2,8 @@
 
 use crate::TrainError;
 use crate::trial::{Options, fresh_net};
-use nn::{GradScale, Targets};
-use store::PlannedTrial;
+use res2lab_nn::{GradScale, Targets};
+use res2lab_store::PlannedTrial;
 use tch::{Kind, Tensor};
 
 /// Forward and backward of `images` random images. Panics where memory does not suffice, as libtorch does.

@@ -3,8 +3,8 @@
 
 use crate::TrainError;
 use crate::checkpoint::State;
+use res2lab_store::{PlannedTrial, RunDir};
 use std::path::Path;
-use store::{PlannedTrial, RunDir};
 
 /// An error if the data set in `dir` is another one than was planned, or than the checkpoint's.
 pub fn check_data(

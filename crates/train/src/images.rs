@@ -2,10 +2,10 @@
 
 use crate::TrainError;
 use crate::evaluate::Groups;
-use data::shapes::SIZES;
-use data::stream::StreamOptions;
-use data::{Augment, CropRange, DataSet, DatasetRequest, Pictures, Resident, Source, Split, Stream, normalize};
-use spec::{DataSpec, Normalize};
+use res2lab_data::shapes::SIZES;
+use res2lab_data::stream::StreamOptions;
+use res2lab_data::{Augment, CropRange, DataSet, DatasetRequest, Pictures, Resident, Source, Split, Stream, normalize};
+use res2lab_experiment::{DataSpec, Normalize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 
@@ -40,7 +40,7 @@ pub fn at_home(path: &str) -> PathBuf {
 /// Test images by the size of their object, where it is known: accuracies `val/acc1_size_20_35` are of objects from 20 to
 /// 35 % of the image's side.
 pub(crate) fn size_groups(spec: &DataSpec, root: &Path) -> Groups {
-    let factors = data::factors(&wanted(spec, root), Split::Test);
+    let factors = res2lab_data::factors(&wanted(spec, root), Split::Test);
     let Some((_, of)) = factors.iter().find(|(name, _)| *name == "size_group") else { return Groups::default() };
     let names = SIZES.windows(2).map(|ends| format!("val/acc1_size_{}_{}", ends[0], ends[1]));
     Groups { names: names.collect(), of: of.iter().map(|group| *group as i64).collect() }

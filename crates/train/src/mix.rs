@@ -1,10 +1,10 @@
 //! Mixup and CutMix: pairs of images of a batch are mixed, and so are their labels. What is drawn follows from
 //! (seed, step, part of the step), so a resumed run mixes as an uninterrupted one.
 
-use data::Batch;
-use nn::Targets;
-use random::Key;
-use spec::TrainSpec;
+use res2lab_data::Batch;
+use res2lab_experiment::TrainSpec;
+use res2lab_nn::Targets;
+use res2lab_random::Key;
 use tch::Tensor;
 
 /// The batch with its targets, mixed as the recipe says. Each image is paired with the one at the mirrored place.

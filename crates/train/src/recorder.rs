@@ -3,12 +3,12 @@
 
 use crate::TrainError;
 use crate::environment::now_s;
+use res2lab_store::tensorboard::{EventFile, hparams_of, spec_text};
+use res2lab_store::{Metrics, PlannedTrial, Point, RunDir, StoreError};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use store::tensorboard::{EventFile, hparams_of, spec_text};
-use store::{Metrics, PlannedTrial, Point, RunDir, StoreError};
 
 /// How far a trial is.
 #[derive(Clone, Debug, Default, PartialEq)]

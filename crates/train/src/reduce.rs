@@ -1,8 +1,8 @@
 //! Sums over the processes of one trial. With one process there is nothing to add.
 
 use crate::TrainError;
-use libtorch::{Group, LibtorchError, Reducer, Trace};
-use nn::Params;
+use res2lab_libtorch::{Group, LibtorchError, Reducer, Trace};
+use res2lab_nn::Params;
 use std::rc::Rc;
 use tch::{Kind, Tensor};
 

@@ -1,6 +1,6 @@
 //! Learning rate and momentum of a step.
 
-use spec::{Optimizer, Schedule, TrainSpec};
+use res2lab_experiment::{Optimizer, Schedule, TrainSpec};
 
 /// What the optimizer is told at one step.
 #[derive(Clone, Copy, Debug, PartialEq)]

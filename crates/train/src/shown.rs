@@ -2,11 +2,11 @@
 //! network is given to see, and what it takes for what.
 
 use crate::TrainError;
-use arch::Role;
-use data::{Augment, EpochPlan, Source, Split, order};
-use nn::{Net, Params};
-use spec::TrialSpec;
-use store::tensorboard::{Histogram, Picture};
+use res2lab_arch::Role;
+use res2lab_data::{Augment, EpochPlan, Source, Split, order};
+use res2lab_experiment::TrialSpec;
+use res2lab_nn::{Net, Params};
+use res2lab_store::tensorboard::{Histogram, Picture};
 use tch::{Device, Kind, Tensor};
 
 const BINS: usize = 50;
@@ -77,8 +77,14 @@ pub fn samples(
     spec: &TrialSpec,
     augment: Augment,
 ) -> Result<Vec<(&'static str, Picture)>, TrainError> {
-    let order =
-        order::training_batches(source.len(Split::Train), spec.seed, 0, spec.train.batch_size, data::Shard::WHOLE, 0);
+    let order = order::training_batches(
+        source.len(Split::Train),
+        spec.seed,
+        0,
+        spec.train.batch_size,
+        res2lab_data::Shard::WHOLE,
+        0,
+    );
     let first: Vec<u32> = order.into_iter().next().unwrap_or_default().into_iter().take(IMAGES).collect();
     let test: Vec<u32> = (0..source.len(Split::Test).min(IMAGES) as u32).collect();
     let changes = Some((augment, order::epoch_key(spec.seed, 0)));

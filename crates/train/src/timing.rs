@@ -8,12 +8,12 @@ use crate::schedule::rates;
 use crate::training::optimizer;
 use crate::trial::{Options, fresh_net};
 use crate::{TrainError, checkpoint, environment};
-use data::{DataSet, EpochPlan, Shard, Source, Split, order};
-use nn::{GradScale, Net};
-use random::Key;
-use spec::TrialSpec;
+use res2lab_data::{DataSet, EpochPlan, Shard, Source, Split, order};
+use res2lab_experiment::TrialSpec;
+use res2lab_nn::{GradScale, Net};
+use res2lab_random::Key;
+use res2lab_store::{PlannedTrial, Timing};
 use std::time::{Duration, Instant};
-use store::{PlannedTrial, Timing};
 use tch::Kind;
 
 /// Steps are timed until this much time has passed, at least three of them.
@@ -28,7 +28,7 @@ pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), Tr
     tch::set_num_threads(options.threads as i32);
     let spec = &trial.spec;
     let mut net = fresh_net(trial, options)?;
-    let nn::Placement { device, kind, .. } = net.placement();
+    let res2lab_nn::Placement { device, kind, .. } = net.placement();
     let part = part(trial, options);
     let (set, data) = images(trial, options, part)?;
     let augment = augment(&data, is_resident(&data, &set));
@@ -57,15 +57,26 @@ fn part(trial: &PlannedTrial, options: &Options) -> usize {
 }
 
 /// The trial's own images, or generated ones where they are not here.
-fn images(trial: &PlannedTrial, options: &Options, part: usize) -> Result<(DataSet, spec::DataSpec), TrainError> {
+fn images(
+    trial: &PlannedTrial,
+    options: &Options,
+    part: usize,
+) -> Result<(DataSet, res2lab_experiment::DataSpec), TrainError> {
     let data = trial.spec.data.clone();
-    if let Ok(set) = data::open(&wanted(&data, &options.data)) {
+    if let Ok(set) = res2lab_data::open(&wanted(&data, &options.data)) {
         return Ok((set, data));
     }
     let (size, images) = (Some(trial.image_px), Some(2 * part.max(64)));
-    let data =
-        spec::DataSpec { name: "generated".into(), path: None, size, images, cache_px: None, pad_to: None, ..data };
-    Ok((data::open(&wanted(&data, &options.data))?, data))
+    let data = res2lab_experiment::DataSpec {
+        name: "generated".into(),
+        path: None,
+        size,
+        images,
+        cache_px: None,
+        pad_to: None,
+        ..data
+    };
+    Ok((res2lab_data::open(&wanted(&data, &options.data))?, data))
 }
 
 /// Mean time of a part, from batches in an epoch's order.
@@ -73,7 +84,7 @@ fn steps(
     net: &mut Net,
     source: &mut dyn Source,
     spec: &TrialSpec,
-    augment: data::Augment,
+    augment: res2lab_data::Augment,
     part: usize,
 ) -> Result<f64, TrainError> {
     let train = &spec.train;
@@ -96,7 +107,7 @@ fn steps(
             let r = rates(train, 1_000_000, 0);
             sgd.step(
                 net.params_mut(),
-                nn::Rates { lr: r.lr, momentum: r.momentum, first: count == 0, found_inf: None },
+                res2lab_nn::Rates { lr: r.lr, momentum: r.momentum, first: count == 0, found_inf: None },
             )?;
             if train.ema > 0.0 {
                 net.params_mut().update_average(train.ema);
@@ -118,7 +129,7 @@ fn steps(
 
 /// Mean time of a test image.
 fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
-    let macs = arch::cost(net.graph()).macs.max(1);
+    let macs = res2lab_arch::cost(net.graph()).macs.max(1);
     let batch = BATCH.min(source.len(Split::Test)).min((MOST_MACS / macs).max(2) as usize);
     let batches = order::evaluation_batches(source.len(Split::Test), batch, Shard::WHOLE);
     source.begin(EpochPlan { split: Split::Test, batches, augment: None })?;

@@ -1,10 +1,10 @@
 //! One step of several processes, on a time axis: whether gradients travel while the backward pass still runs.
 
 use crate::TrainError;
-use libtorch::Trace;
+use res2lab_libtorch::Trace;
+use res2lab_store::atomic;
 use serde_json::{Value, json};
 use std::path::Path;
-use store::atomic;
 
 /// In words, for the log.
 pub fn sentence(trace: &Trace) -> String {

@@ -9,15 +9,15 @@ use crate::reduce::Reduce;
 use crate::schedule::{Rates, rates};
 use crate::speed::Speed;
 use crate::{TrainError, shown, trace, trial::Options};
-use data::{Augment, EpochPlan, Shard, Source, Split, order};
-use nn::{GradScale, LossScaler, Net, Sgd, Step};
-use random::Key;
-use spec::{DecayOn, Optimizer, TrainSpec, TrialSpec};
+use res2lab_data::{Augment, EpochPlan, Shard, Source, Split, order};
+use res2lab_experiment::{DecayOn, Optimizer, TrainSpec, TrialSpec};
+use res2lab_nn::{GradScale, LossScaler, Net, Sgd, Step};
+use res2lab_random::Key;
+use res2lab_store::RunDir;
+use res2lab_store::layout::MOST_KEPT_BYTES;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use store::RunDir;
-use store::layout::MOST_KEPT_BYTES;
 use tch::{Kind, Tensor};
 
 /// How the loop ended.
@@ -117,7 +117,7 @@ impl Loop<'_> {
                     totals.grad_norm = Some(self.net.params_mut().clip_grads(train.clip_norm));
                 }
                 let (first, found_inf) = (self.state.step == 0, self.scaler.as_ref().map(LossScaler::found_inf));
-                sgd.step(self.net.params_mut(), nn::Rates { lr, momentum, first, found_inf })?;
+                sgd.step(self.net.params_mut(), res2lab_nn::Rates { lr, momentum, first, found_inf })?;
                 if let Some(scaler) = &mut self.scaler {
                     scaler.update()?;
                 }
@@ -422,7 +422,7 @@ fn average_decay(decay: f64, step: usize) -> f64 {
 }
 
 impl Totals {
-    fn add(&mut self, out: &nn::Loss, labels: &Tensor, weight: f64) {
+    fn add(&mut self, out: &res2lab_nn::Loss, labels: &Tensor, weight: f64) {
         self.loss += out.loss.to_kind(Kind::Double) * weight;
         self.correct += out.logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
     }

@@ -10,20 +10,20 @@ use crate::reduce::{Distributed, Local, Reduce, lost};
 use crate::shown;
 use crate::speed::Speed;
 use crate::training::{Loop, LoopEnd};
-use arch::Input;
-use data::Shard;
-use kernels::instruction_set::{InstructionSet, use_instruction_set};
-use libtorch::{Group, Member};
-use nn::weights::{self, Fit, WeightsFile};
-use nn::{Layout, LossScaler, Net, Placement, Step, init};
-use spec::{Precision, TrainSpec, TrialSpec};
+use res2lab_arch::Input;
+use res2lab_data::Shard;
+use res2lab_experiment::{Precision, TrainSpec, TrialSpec};
+use res2lab_kernels::instruction_set::{InstructionSet, use_instruction_set};
+use res2lab_libtorch::{Group, Member};
+use res2lab_nn::weights::{self, Fit, WeightsFile};
+use res2lab_nn::{Layout, LossScaler, Net, Placement, Step, init};
+use res2lab_store::tensorboard::Picture;
+use res2lab_store::{Code, Outcome, PlannedTrial, RunDir, TrialResult, atomic, lock};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use store::tensorboard::Picture;
-use store::{Code, Outcome, PlannedTrial, RunDir, TrialResult, atomic, lock};
 use tch::{Device, Kind};
 
 /// What may differ between two runs of a trial without changing its result.
@@ -124,7 +124,7 @@ fn set_up<'a>(
     let join = |member| Group::join(member, options.device.is_cuda(), PATIENCE).map_err(lost);
     let group = options.member.as_ref().map(join).transpose()?;
     let images = wanted(&spec.data, &options.data);
-    let set = data::open(&images)?;
+    let set = res2lab_data::open(&images)?;
     if set.train.len() < spec.train.batch_size {
         return Err(TrainError::input(
             format!("batch_size {} is larger than the {} training images", spec.train.batch_size, set.train.len()),
@@ -139,7 +139,7 @@ fn set_up<'a>(
     let saved = checkpoint::open(&run.last_checkpoint(), &trial.id)?;
     let began = saved.as_ref().map(|saved| &saved.state);
     // 0 where a set has no content of its own.
-    let data_id = if set.identity == 0 { String::new() } else { data::digest::hex(set.identity) };
+    let data_id = if set.identity == 0 { String::new() } else { res2lab_data::digest::hex(set.identity) };
     identity::check_data(trial, began, (&data_id, &images.dir), run)?;
     identity::check_weights(trial, began, run)?;
     let vectors = vectors(options, saved.as_ref().map(|saved| &saved.state), run)?;
@@ -244,7 +244,7 @@ fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<Str
 
 /// The step that trains this net by this recipe.
 pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, TrainError> {
-    Ok(nn::step::choose(net, train.label_smoothing, train.cuda_graph && !train.plain)?)
+    Ok(res2lab_nn::step::choose(net, train.label_smoothing, train.cuda_graph && !train.plain)?)
 }
 
 /// Processes on machines that see different files would train different networks.
@@ -284,7 +284,7 @@ fn empty_net(
     layout: Option<Layout>,
 ) -> Result<Net, TrainError> {
     let (px, classes) = (trial.image_px, trial.classes);
-    let graph = arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
+    let graph = res2lab_arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
     let layout = layout.unwrap_or_else(|| Layout::choose(&graph, options.device, is_planned(&trial.spec, options)));
     let (kind, autocast) = arithmetic(trial.spec.train.precision);
     let mut net = Net::new(graph, Placement { device: options.device, kind, layout })?;
@@ -309,7 +309,7 @@ fn start_average(net: &mut Net, spec: &TrialSpec) {
 /// Loads the weights that the spec starts from, and says where it starts.
 fn given_weights(net: &mut Net, trial: &PlannedTrial, options: &Options) -> Result<String, TrainError> {
     let Some(path) = &options.weights else { return Ok("start from step 0".to_owned()) };
-    let input = |e: nn::NnError| TrainError::input(e.cause, e.help);
+    let input = |e: res2lab_nn::NnError| TrainError::input(e.cause, e.help);
     let file = WeightsFile::open(path).map_err(input)?;
     identity::check_planned_weights(trial, &file.digest, path)?;
     let loaded = weights::load(net.params_mut(), &file, Fit::Start).map_err(input)?;
@@ -382,7 +382,7 @@ mod tests {
         let options = Options {
             device: Device::Cpu,
             threads: 1,
-            vectors: kernels::instruction_set::highest(),
+            vectors: res2lab_kernels::instruction_set::highest(),
             data: PathBuf::new(),
             weights: None,
             checkpoint_every: Duration::ZERO,

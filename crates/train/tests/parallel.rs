@@ -3,15 +3,15 @@
 mod common;
 
 use common::{folder, options, short, trial};
-use libtorch::Member;
-use spec::{Precision, TrainSpec};
+use res2lab_experiment::{Precision, TrainSpec};
+use res2lab_libtorch::Member;
+use res2lab_store::{PlannedTrial, RunDir};
+use res2lab_train::{Ended, Options};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use store::{PlannedTrial, RunDir};
-use train::{Ended, Options};
 
 /// Runs all processes of a trial, asked to stop at `stop_at` (if ever) by the signal that one of them gets.
 fn run_together(trial: &PlannedTrial, run: &RunDir, stop_at: Option<(usize, usize)>) -> Vec<Ended> {
@@ -22,12 +22,12 @@ fn run_together(trial: &PlannedTrial, run: &RunDir, stop_at: Option<(usize, usiz
         let stop = Arc::new(AtomicBool::new(false));
         let member = Member { rank, world, host: "127.0.0.1".into(), port };
         let options = Options { member: (world > 1).then_some(member), ..options(&stop) };
-        let mut on_progress = |p: &train::Progress| {
+        let mut on_progress = |p: &res2lab_train::Progress| {
             if stop_at == Some((rank, p.step)) {
                 stop.store(true, Ordering::Relaxed);
             }
         };
-        train::run(trial, run, &options, &mut on_progress).unwrap()
+        res2lab_train::run(trial, run, &options, &mut on_progress).unwrap()
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..world).map(|rank| scope.spawn(move || one(rank))).collect();
@@ -36,12 +36,12 @@ fn run_together(trial: &PlannedTrial, run: &RunDir, stop_at: Option<(usize, usiz
 }
 
 fn values(run: &RunDir, name: &str) -> BTreeMap<u64, f64> {
-    let points = store::metrics::read(&run.metrics()).unwrap();
+    let points = res2lab_store::metrics::read(&run.metrics()).unwrap();
     points.into_iter().filter_map(|p| Some((p.step, p.values.get(name)?))).collect()
 }
 
 fn recipe(devices: usize, sync_bn: bool) -> TrainSpec {
-    let optimizer: spec::Optimizer =
+    let optimizer: res2lab_experiment::Optimizer =
         serde_json::from_value(serde_json::json!({"sgd": {"lr": 0.01, "momentum": 0.9, "nesterov": true}})).unwrap();
     TrainSpec {
         epochs: 1,
@@ -114,6 +114,6 @@ fn a_signal_to_any_process_stops_all_and_they_resume_to_the_bit() {
 #[test]
 fn a_process_whose_other_one_never_comes_does_not_wait_for_ever() {
     let member = Member { rank: 1, world: 2, host: "127.0.0.1".into(), port: 9 };
-    let joined = libtorch::Group::join(&member, false, Duration::from_secs(2));
+    let joined = res2lab_libtorch::Group::join(&member, false, Duration::from_secs(2));
     assert!(joined.is_err());
 }

@@ -3,23 +3,23 @@
 mod common;
 
 use common::{folder, options, short, trial};
-use spec::{Augment, DataSpec, DecayOn, Optimizer, Precision, Schedule, TrainSpec, TrialSpec};
+use res2lab_experiment::{Augment, DataSpec, DecayOn, Optimizer, Precision, Schedule, TrainSpec, TrialSpec};
+use res2lab_store::{Outcome, PlannedTrial, RunDir, TrialResult, atomic};
+use res2lab_train::{Ended, Options};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{Outcome, PlannedTrial, RunDir, TrialResult, atomic};
-use train::{Ended, Options};
 
 /// Runs once, asked to stop at `stop_at` (if ever).
 fn run_once(trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
     run.create(&trial.spec).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut on_progress = |p: &train::Progress| {
+    let mut on_progress = |p: &res2lab_train::Progress| {
         if stop_at == Some(p.step) {
             stop.store(true, Ordering::Relaxed);
         }
     };
-    train::run(trial, run, &options(&stop), &mut on_progress).unwrap()
+    res2lab_train::run(trial, run, &options(&stop), &mut on_progress).unwrap()
 }
 
 fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
@@ -33,7 +33,7 @@ fn a_stopped_and_resumed_trial_is_the_uninterrupted_one_to_the_bit() {
         ..trial(short()).spec
     };
     for spec in [trial(short()).spec, augmented] {
-        let trial = PlannedTrial { id: spec::id::trial_id(&spec), spec, ..trial(short()) };
+        let trial = PlannedTrial { id: res2lab_experiment::id::trial_id(&spec), spec, ..trial(short()) };
         let (_a, whole) = folder();
         assert_eq!(run_once(&trial, &whole, None), Ended::Done);
         let (_b, pieces) = folder();
@@ -54,7 +54,7 @@ fn a_stopped_and_resumed_trial_is_the_uninterrupted_one_to_the_bit() {
 #[test]
 fn small_networks_keep_weights_on_the_way() {
     let spec = TrialSpec { train: TrainSpec { epochs: 5, ..short() }, ..trial(short()).spec };
-    let trial = PlannedTrial { id: spec::id::trial_id(&spec), spec, ..trial(short()) };
+    let trial = PlannedTrial { id: res2lab_experiment::id::trial_id(&spec), spec, ..trial(short()) };
     let (_a, whole) = folder();
     assert_eq!(run_once(&trial, &whole, None), Ended::Done);
     assert_eq!(whole.kept_epochs(), [1, 2, 4]);
@@ -69,9 +69,9 @@ fn small_networks_keep_weights_on_the_way() {
     let [first, second, fourth] = kept(&whole);
     assert!(first != second && second != fourth);
     // They can be read as any weights.
-    let best = nn::weights::WeightsFile::open(&whole.best_weights()).unwrap();
-    let early = nn::weights::WeightsFile::open(&whole.epoch_weights(4)).unwrap();
-    let names = |file: &nn::weights::WeightsFile| {
+    let best = res2lab_nn::weights::WeightsFile::open(&whole.best_weights()).unwrap();
+    let early = res2lab_nn::weights::WeightsFile::open(&whole.epoch_weights(4)).unwrap();
+    let names = |file: &res2lab_nn::weights::WeightsFile| {
         file.tensors.iter().map(|t| t.name.clone()).collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(names(&best), names(&early));
@@ -170,7 +170,7 @@ fn training_starts_from_given_weights() {
     again.create(&second.spec).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let options = Options { weights: Some(run.best_weights()), ..options(&stop) };
-    assert_eq!(train::run(&second, &again, &options, &mut |_| {}).unwrap(), Ended::Done);
+    assert_eq!(res2lab_train::run(&second, &again, &options, &mut |_| {}).unwrap(), Ended::Done);
     let of = |run: &RunDir| atomic::read_json::<TrialResult>(&run.result()).unwrap().unwrap().metrics;
     // Nothing is learned at this rate, so the loss stays what the given weights make it.
     let (first, second) = (of(&run)["train/loss"], of(&again)["train/loss"]);
@@ -240,7 +240,7 @@ fn a_damaged_checkpoint_and_one_of_another_trial_are_refused_by_name() {
     run_once(&trial, &run, Some(2));
     let whole = std::fs::read(run.last_checkpoint()).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let again = |trial: &PlannedTrial| train::run(trial, &run, &options(&stop), &mut |_| {}).unwrap_err();
+    let again = |trial: &PlannedTrial| res2lab_train::run(trial, &run, &options(&stop), &mut |_| {}).unwrap_err();
     std::fs::write(run.last_checkpoint(), &whole[..whole.len() / 2]).unwrap();
     let e = again(&trial);
     assert!(e.cause.contains("last.safetensors is damaged") && e.help.contains("remove it"), "{e:?}");

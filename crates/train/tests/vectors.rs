@@ -3,21 +3,21 @@
 mod common;
 
 use common::{folder, options, short, trial};
-use kernels::instruction_set::InstructionSet;
+use res2lab_kernels::instruction_set::InstructionSet;
+use res2lab_store::{PlannedTrial, RunDir, TrialResult, atomic};
+use res2lab_train::{Ended, Options};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{PlannedTrial, RunDir, TrialResult, atomic};
-use train::{Ended, Options};
 
 fn run_at(level: InstructionSet, trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
     run.create(&trial.spec).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut on_progress = |p: &train::Progress| {
+    let mut on_progress = |p: &res2lab_train::Progress| {
         if stop_at == Some(p.step) {
             stop.store(true, Ordering::Relaxed);
         }
     };
-    train::run(trial, run, &Options { vectors: level, ..options(&stop) }, &mut on_progress).unwrap()
+    res2lab_train::run(trial, run, &Options { vectors: level, ..options(&stop) }, &mut on_progress).unwrap()
 }
 
 fn bytes(run: &RunDir) -> [Vec<u8>; 3] {

@@ -21,7 +21,7 @@ pub struct AskArgs {
 
 impl AskArgs {
     /// The plan with what is asked.
-    pub fn put_into(&self, plan: &mut store::Plan) -> Result<(), spec::SpecError> {
+    pub fn put_into(&self, plan: &mut res2lab_store::Plan) -> Result<(), res2lab_experiment::SpecError> {
         if let Some(question) = &self.question {
             plan.description.clone_from(question);
         }

@@ -5,8 +5,8 @@ use crate::args::DataArgs;
 use crate::failure::{FAILED, Failure};
 use crate::published::{DATA, DataFiles};
 use crate::{download, print};
-use data::{DatasetRequest, Description, Pictures};
-use fetch::Check;
+use res2lab_data::{DatasetRequest, Description, Pictures};
+use res2lab_fetch::Check;
 use std::path::Path;
 
 /// Downloads what is not here yet, unpacks it, and looks whether it is whole.
@@ -25,16 +25,16 @@ pub fn run(args: &DataArgs) -> Result<u8, Failure> {
         Failure::input(format!("{} cannot be downloaded", args.name), help)
     })?;
     let dir = args.folders.data.join(known.name);
-    let wanted = || data::DatasetRequest {
+    let wanted = || res2lab_data::DatasetRequest {
         name: known.name.into(),
         dir: dir.clone(),
         root: args.folders.data.clone(),
         ..Default::default()
     };
-    if data::describe(&wanted()).is_err() {
+    if res2lab_data::describe(&wanted()).is_err() {
         download_all(known, &dir, args.mirror.as_deref())?;
     }
-    let facts = data::describe(&wanted())?.facts;
+    let facts = res2lab_data::describe(&wanted())?.facts;
     print::line(&format!(
         "{}: {} training and {} test images of {}x{} px, {} classes, in {}",
         known.name,
@@ -55,13 +55,13 @@ fn check(args: &DataArgs) -> Result<u8, Failure> {
     })?;
     let is_folder = word.contains('/') || Path::new(word).exists();
     let (name, dir) = if is_folder {
-        (format!("./{word}"), train::images::at_home(word))
+        (format!("./{word}"), res2lab_train::images::at_home(word))
     } else {
         (word.to_owned(), args.folders.data.join(word))
     };
     let wanted = DatasetRequest { name, dir, root: args.folders.data.clone(), ..DatasetRequest::default() };
-    let Description { facts, classes, notes } = data::describe(&wanted)?;
-    let set = data::open(&wanted)?;
+    let Description { facts, classes, notes } = res2lab_data::describe(&wanted)?;
+    let set = res2lab_data::open(&wanted)?;
     print::line(&format!(
         "{}: {} training and {} test images, {} classes, identity {}",
         wanted.dir.display(),
@@ -76,7 +76,7 @@ fn check(args: &DataArgs) -> Result<u8, Failure> {
         print::line(&format!("classes: {}{more}", classes.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ")));
     }
     notes.iter().for_each(|note| print::line(&format!("note: {note}")));
-    let unreadable = |pictures: &Pictures| data::shaped::unreadable(pictures);
+    let unreadable = |pictures: &Pictures| res2lab_data::shaped::unreadable(pictures);
     let all = [("training", unreadable(&set.train)), ("test", unreadable(&set.test))];
     for (split, pictures) in &all {
         pictures.iter().for_each(|what| print::line(what));
@@ -100,7 +100,7 @@ fn download_all(known: &DataFiles, dir: &Path, mirror: Option<&str>) -> Result<(
             download::file(&url, &target, &Check::Md5((*md5).to_owned()))?;
         }
         if name.ends_with(".tar.gz") {
-            fetch::unpack(&target, dir)?;
+            res2lab_fetch::unpack(&target, dir)?;
             // The archive has served.
             let _ = std::fs::remove_file(&target);
         }

@@ -3,7 +3,7 @@
 use crate::args::EnvArgs;
 use crate::failure::Failure;
 use crate::print;
-use kernels::instruction_set::InstructionSet;
+use res2lab_kernels::instruction_set::InstructionSet;
 use serde_json::json;
 use tch::{Cuda, Device};
 
@@ -11,10 +11,10 @@ use tch::{Cuda, Device};
 pub fn run(args: &EnvArgs) -> Result<u8, Failure> {
     let device = if Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let here = train::environment::environment(device, threads, crate::code());
+    let here = res2lab_train::environment::environment(device, threads, crate::code());
     let vectors = crate::vectors::choose(&args.folders.data)?;
     let cuda_linked = tch::utils::has_cudart();
-    let config = libtorch::show_config();
+    let config = res2lab_libtorch::show_config();
     if args.json {
         let mut value = json!(here);
         let available: Vec<&str> =

@@ -3,9 +3,9 @@
 use crate::args::EvalArgs;
 use crate::failure::Failure;
 use crate::{classes, named, print, trained};
-use data::Split;
-use store::assessment::Assessment;
-use train::images::{Target, source, wanted};
+use res2lab_data::Split;
+use res2lab_store::assessment::Assessment;
+use res2lab_train::images::{Target, source, wanted};
 
 /// Evaluates and prints; writes predictions and a page where asked.
 pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
@@ -20,11 +20,11 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
     if args.batch == 0 || args.threads == Some(0) {
         return Err(Failure::input("--batch 0 or --threads 0 is impossible", "give at least 1"));
     }
-    let threads = args.threads.unwrap_or_else(|| sweep::local::available_cores().len());
+    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
     tch::set_num_threads(threads as i32);
-    libtorch::keep_memory();
+    res2lab_libtorch::keep_memory();
     crate::vectors::choose(&args.folders.data)?;
-    let mut set = data::open(&wanted(&trained.data, &args.folders.data))?;
+    let mut set = res2lab_data::open(&wanted(&trained.data, &args.folders.data))?;
     if set.train.channels() != trained.input.channels {
         let (has, wants) = (set.train.channels(), trained.input.channels);
         return Err(Failure::input(
@@ -40,18 +40,18 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
     let placement = trained.net.placement();
     let target = Target { device: placement.device, kind: placement.kind, threads };
     let mut source = source(&trained.data, set, trained.px, target)?;
-    let mut result = train::assess::assess(&trained.net, &mut *source, Split::Test, args.batch)?;
+    let mut result = res2lab_train::assess::assess(&trained.net, &mut *source, Split::Test, args.batch)?;
     if result.images == 0 {
         return Err(Failure::input("there is no image to evaluate on", "look at the test folder of the data set"));
     }
     result.title = format!("{} on {}", trained.title, trained.data.name);
     result.name_classes(&names);
     if let Some(path) = &args.predictions {
-        let factors = data::factors(&wanted(&trained.data, &args.folders.data), Split::Test);
+        let factors = res2lab_data::factors(&wanted(&trained.data, &args.folders.data), Split::Test);
         result.write_predictions(path, &|index| files[index as usize].clone(), &factors)?;
     }
     if let Some(path) = &args.page {
-        store::atomic::write(path, report::assessment::render(&result)?.as_bytes())?;
+        res2lab_store::atomic::write(path, res2lab_report::assessment::render(&result)?.as_bytes())?;
     }
     if args.json {
         notes.iter().for_each(|note| print::told(&format!("note: {note}")));
@@ -79,7 +79,7 @@ fn show(a: &Assessment, args: &EvalArgs) {
         classes.truncate(SHOWN);
     }
     let shown = |x: f64| if x.is_finite() { format!("{x:.1}") } else { "-".into() };
-    let row = |c: &&store::assessment::ClassRow| {
+    let row = |c: &&res2lab_store::assessment::ClassRow| {
         vec![c.name.clone(), c.images.to_string(), shown(c.acc1), shown(c.precision)]
     };
     print::table(&["class", "images", "recall %", "precision %"], 1, classes.iter().map(row).collect());

@@ -4,7 +4,7 @@ use crate::args::ModelArgs;
 use crate::failure::Failure;
 use crate::network::{Words, published_input};
 use crate::print;
-use arch::{Cost, Graph, Input, ModelOverrides, ModelSpec, zoo};
+use res2lab_arch::{Cost, Graph, Input, ModelOverrides, ModelSpec, zoo};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ fn words(words: &[String]) -> Result<(String, ModelOverrides), Failure> {
     let split = Words::split(words, &[])?;
     let words = split.model()?;
     let (model, _) = words.resolve()?;
-    Ok((split.name().map_or_else(|| spec::id::readable(&model), str::to_owned), words))
+    Ok((split.name().map_or_else(|| res2lab_experiment::id::readable(&model), str::to_owned), words))
 }
 
 /// The published size and classes, the stem's usual ones otherwise, then the flags.
@@ -75,9 +75,9 @@ fn input(args: &ModelArgs, words: &ModelOverrides) -> Result<Input, Failure> {
 
 fn describe(name: &str, words: &ModelOverrides, input: Input) -> Result<Description, Failure> {
     let (model, notes) = words.resolve()?;
-    let graph = arch::build(&model, input)?;
-    let Cost { parameters, macs, activations, .. } = arch::cost(&graph);
-    let extent = rf::extent(&graph);
+    let graph = res2lab_arch::build(&model, input)?;
+    let Cost { parameters, macs, activations, .. } = res2lab_arch::cost(&graph);
+    let extent = res2lab_rf::extent(&graph);
     Ok(Description {
         name: name.to_owned(),
         model,
@@ -93,7 +93,7 @@ fn describe(name: &str, words: &ModelOverrides, input: Input) -> Result<Descript
 }
 
 fn stages(graph: &Graph) -> Vec<StageRow> {
-    let row = |stage: &arch::graph::Stage| {
+    let row = |stage: &res2lab_arch::graph::Stage| {
         let shape = graph.node(stage.node).shape;
         StageRow { name: stage.name.clone(), channels: shape.channels, height: shape.height, width: shape.width }
     };

@@ -3,9 +3,9 @@
 use crate::args::PipelineArgs;
 use crate::failure::Failure;
 use crate::{network, print};
-use data::normalize::IMAGENET;
-use data::stream::StreamOptions;
-use data::{Augment, CropRange, DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order};
+use res2lab_data::normalize::IMAGENET;
+use res2lab_data::stream::StreamOptions;
+use res2lab_data::{Augment, CropRange, DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
@@ -36,8 +36,8 @@ pub fn run(args: &PipelineArgs) -> Result<u8, Failure> {
         cache_px: args.cache_px,
         ..DatasetRequest::default()
     };
-    let set = data::open(&wanted)?;
-    libtorch::keep_memory();
+    let set = res2lab_data::open(&wanted)?;
+    res2lab_libtorch::keep_memory();
     match &args.crops {
         Some(path) => crops(args, set, path),
         None => measure(args, set),
@@ -45,7 +45,7 @@ pub fn run(args: &PipelineArgs) -> Result<u8, Failure> {
 }
 
 fn stream(args: &PipelineArgs, set: DataSet, statistics: &[(f64, f64)]) -> Result<Stream, Failure> {
-    let threads = args.threads.unwrap_or_else(|| sweep::local::available_cores().len());
+    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
     let options = StreamOptions {
         size: args.size,
         resize: args.resize,
@@ -84,7 +84,7 @@ fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Failure> {
         }
     }
     let seconds = started.map_or(0.0, |at| at.elapsed().as_secs_f64());
-    let threads = args.threads.unwrap_or_else(|| sweep::local::available_cores().len());
+    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
     let measured = Measured { images_per_s: count as f64 / seconds, threads, images: count };
     if args.json {
         print::json(&measured)
@@ -113,7 +113,7 @@ fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Failure> 
     let broken = |e: safetensors::SafeTensorError| network::machine(&e.to_string());
     let view = TensorView::new(Dtype::U8, shape, &all).map_err(broken)?;
     let bytes = safetensors::serialize([("images", view)], None).map_err(broken)?;
-    store::atomic::write(path, &bytes)?;
+    res2lab_store::atomic::write(path, &bytes)?;
     print::line(&format!("written: {}", path.display()));
     stream.warnings().iter().for_each(|what| print::line(what));
     Ok(0)
@@ -121,7 +121,7 @@ fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Failure> 
 
 /// The tensor `images` of a file, as a network takes it.
 pub fn read_tensor(path: &str) -> Result<Tensor, Failure> {
-    let file = nn::weights::WeightsFile::open(Path::new(path)).map_err(network::input)?;
+    let file = res2lab_nn::weights::WeightsFile::open(Path::new(path)).map_err(network::input)?;
     let found = file.tensors.iter().find(|t| t.name == "images" && t.shape.len() == 4).ok_or_else(|| {
         Failure::input(format!("{path} has no tensor images of four axes"), "save it as {'images': N x C x H x W}")
     })?;

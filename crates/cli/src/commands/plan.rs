@@ -4,9 +4,9 @@ use crate::args::SweepArgs;
 use crate::failure::Failure;
 use crate::request::{Purpose, request};
 use crate::{cluster, price, print};
-use spec::ExecutorSpec;
-use store::{MatchedBudget, Plan, PlannedTrial, Price};
-use sweep::Slot;
+use res2lab_experiment::ExecutorSpec;
+use res2lab_store::{MatchedBudget, Plan, PlannedTrial, Price};
+use res2lab_sweep::Slot;
 
 /// Plans and prints.
 pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
@@ -14,8 +14,8 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let executor = cluster::executor(args, &request.experiment)?;
     if args.write {
         let folder = request.dir.path().to_owned();
-        store::atomic::create_dir(&request.dir.runs())?;
-        let _held = sweep::hold(&request.dir)?;
+        res2lab_store::atomic::create_dir(&request.dir.runs())?;
+        let _held = res2lab_sweep::hold(&request.dir)?;
         super::sweep::write_plan(request)?;
         print::line(&format!("the plan is in {}", folder.display()));
         return Ok(0);
@@ -30,7 +30,7 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     if let Some(folder) = &args.k8s {
         let own = format!("/work/{}", request.dir.path().display());
         let folder = if folder.is_empty() { &own } else { folder };
-        print::json(&sweep::kubernetes::manifest(&request.plan, folder));
+        print::json(&res2lab_sweep::kubernetes::manifest(&request.plan, folder));
         return Ok(0);
     }
     let slots = super::sweep::slots(args, &request.plan)?;
@@ -59,7 +59,7 @@ pub fn show(plan: &Plan, slots: &[Slot]) {
     let rows = arms.iter().map(|t| {
         let mut row = vec![
             print::shortened(&t.label),
-            spec::id::readable(&t.spec.model),
+            res2lab_experiment::id::readable(&t.spec.model),
             print::short(t.parameters),
             print::short(t.macs),
             print::short(t.activations),
@@ -83,7 +83,7 @@ pub fn show(plan: &Plan, slots: &[Slot]) {
     print::table(&headers, 2, rows.collect());
     show_finish(plan, slots);
     plan.notes.iter().for_each(|note| print::line(&format!("note: {}", print::one_line(note))));
-    let cores = sweep::local::available_cores().len();
+    let cores = res2lab_sweep::local::available_cores().len();
     if let Some(slot) = slots.iter().find(|slot| slot.threads > cores) {
         let (threads, cores) = (slot.threads, count(cores, "core"));
         print::line(&format!("note: {threads} threads of a trial share {cores}; fewer (--threads) would be faster"));

@@ -4,15 +4,15 @@ use crate::args::PredictArgs;
 use crate::failure::Failure;
 use crate::trained::Trained;
 use crate::{classes, named, print, trained};
-use data::folder::Sample;
-use data::shaped::{Shaped, shaped};
-use data::{DataSet, Images, Pictures, Split, sniff, walk};
+use res2lab_data::folder::Sample;
+use res2lab_data::shaped::{Shaped, shaped};
+use res2lab_data::{DataSet, Images, Pictures, Split, sniff, walk};
+use res2lab_experiment::{DataSpec, Normalize};
+use res2lab_store::assessment::{Assessment, Prediction};
+use res2lab_train::images::{Target, source, wanted};
 use serde::Serialize;
-use spec::{DataSpec, Normalize};
 use std::ffi::OsStr;
 use std::path::Path;
-use store::assessment::{Assessment, Prediction};
-use train::images::{Target, source, wanted};
 
 #[derive(Serialize)]
 struct Row {
@@ -78,8 +78,11 @@ fn is_picture(word: &str) -> bool {
 /// Pictures as the network's own test images were given to it.
 fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Assessment, Failure> {
     let (count, placement) = (samples.len(), trained.net.placement());
-    let target =
-        Target { device: placement.device, kind: placement.kind, threads: sweep::local::available_cores().len() };
+    let target = Target {
+        device: placement.device,
+        kind: placement.kind,
+        threads: res2lab_sweep::local::available_cores().len(),
+    };
     let mut spec = DataSpec { max_corrupt: count, ..trained.data.clone() };
     let pictures = Pictures::Files(samples);
     let own = own_images(trained, root);
@@ -90,7 +93,7 @@ fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Asses
         }
         let set = DataSet { classes: vec![], train: Pictures::Files(vec![]), test: pictures, identity: 0 };
         let mut source = source(&spec, set, trained.px, target)?;
-        return Ok(train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?);
+        return Ok(res2lab_train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?);
     }
     let train = own.unwrap_or_else(|| {
         print::told("note: the training images are not here; pictures are normalized by ImageNet's statistics");
@@ -104,7 +107,7 @@ fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Asses
     } else {
         let set = DataSet { classes: vec![], train, test, identity: 0 };
         let mut source = source(&spec, set, trained.px, target)?;
-        train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?
+        res2lab_train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?
     };
     result.predictions.iter_mut().for_each(|p| p.index = places[p.index as usize] as u32);
     result.left_out.extend(unreadable);
@@ -117,7 +120,7 @@ fn own_images(trained: &Trained, root: &Path) -> Option<Images> {
     if trained.data.name.is_empty() {
         return None;
     }
-    match data::open(&wanted(&trained.data, root)).ok()?.train {
+    match res2lab_data::open(&wanted(&trained.data, root)).ok()?.train {
         Pictures::Memory(images) if images.channels == trained.input.channels => Some(images),
         _ => None,
     }
@@ -126,13 +129,13 @@ fn own_images(trained: &Trained, root: &Path) -> Option<Images> {
 /// Whether a data set that is not here is one of small images.
 fn is_small(trained: &Trained, root: &Path) -> bool {
     let wanted = wanted(&trained.data, root);
-    data::published(&wanted).is_some_and(|facts| facts.width < 64) && data::describe(&wanted).is_err()
+    res2lab_data::published(&wanted).is_some_and(|facts| facts.width < 64) && res2lab_data::describe(&wanted).is_err()
 }
 
 /// Logits of images that another program prepared, as JSON.
 fn logits(trained: &trained::Trained, path: &str) -> Result<u8, Failure> {
     let images = trained.net.prepare(&super::pipeline::read_tensor(path)?);
-    let logits = tch::no_grad(|| trained.net.logits(&images, nn::Mode::Eval)).to_kind(tch::Kind::Double);
+    let logits = tch::no_grad(|| trained.net.logits(&images, res2lab_nn::Mode::Eval)).to_kind(tch::Kind::Double);
     let rows: Vec<Vec<f64>> = Vec::try_from(&logits).map_err(|e| crate::network::machine(&format!("logits: {e}")))?;
     print::json(&serde_json::json!({ "logits": rows }));
     Ok(0)

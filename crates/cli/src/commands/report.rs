@@ -3,10 +3,10 @@
 use crate::args::ReportArgs;
 use crate::failure::Failure;
 use crate::{named, print, watch};
-use report::{Study, Summary, changes};
+use res2lab_report::{Study, Summary, changes};
+use res2lab_store::{Plan, SweepDir, SweepRows, atomic, history, rows, tables};
+use res2lab_train::environment::now_s;
 use std::path::PathBuf;
-use store::{Plan, SweepDir, SweepRows, atomic, history, rows, tables};
-use train::environment::now_s;
 
 /// Rebuilds and prints the arms.
 pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
@@ -46,8 +46,8 @@ pub fn conclude(dir: &SweepDir) -> Result<Summary, Failure> {
 
 fn write(dir: &SweepDir, rows: &SweepRows) -> Result<Summary, Failure> {
     tables::write(dir, rows)?;
-    atomic::write(&dir.page(), report::render(rows)?.as_bytes())?;
-    Ok(report::summarize(rows))
+    atomic::write(&dir.page(), res2lab_report::render(rows)?.as_bytes())?;
+    Ok(res2lab_report::summarize(rows))
 }
 
 /// The rows of one sweep, or of several under one plan, with what the command asks.
@@ -69,7 +69,7 @@ fn together(dirs: &[SweepDir], all: bool) -> Result<SweepRows, Failure> {
     for (rows, dir) in sweeps.iter_mut().zip(dirs) {
         rows.plan.name = folder(dir);
     }
-    Ok(report::together(sweeps))
+    Ok(res2lab_report::together(sweeps))
 }
 
 fn several(dirs: &[SweepDir], args: &ReportArgs) -> Result<(Summary, PathBuf), Failure> {
@@ -81,8 +81,8 @@ fn several(dirs: &[SweepDir], args: &ReportArgs) -> Result<(Summary, PathBuf), F
     }
     name += ".html";
     let page = args.output.clone().unwrap_or_else(|| args.folders.reports.join(name));
-    atomic::write(&page, report::render(&rows)?.as_bytes())?;
-    Ok((report::summarize(&rows), page))
+    atomic::write(&page, res2lab_report::render(&rows)?.as_bytes())?;
+    Ok((res2lab_report::summarize(&rows), page))
 }
 
 fn folder(dir: &SweepDir) -> String {

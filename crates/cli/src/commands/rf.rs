@@ -7,17 +7,17 @@ use crate::failure::Failure;
 use crate::network::published_input;
 use crate::print;
 use crate::{effective, fields, named};
-use arch::{Graph, Input, ModelOverrides, NodeId};
-use explain::{Options, Sign};
-use rf::paths::share_within;
-use rf::productive::{Productivity, layers};
-use rf::{Paths, Weighting};
+use res2lab_arch::{Graph, Input, ModelOverrides, NodeId};
+use res2lab_experiment::axes::{self, Axis};
+use res2lab_explain::{Options, Sign};
+use res2lab_rf::paths::share_within;
+use res2lab_rf::productive::{Productivity, layers};
+use res2lab_rf::{Paths, Weighting};
+use res2lab_store::effective::Effective;
+use res2lab_store::{Plan, PlannedTrial};
 use serde::Serialize;
 use serde_yaml::{Mapping, Value};
-use spec::axes::{self, Axis};
 use std::collections::HashSet;
-use store::effective::Effective;
-use store::{Plan, PlannedTrial};
 
 /// One network and what its units see.
 #[derive(Serialize)]
@@ -106,9 +106,9 @@ fn measure(args: &RfArgs) -> Result<u8, Failure> {
     }
     let dir = named::sweep(&args.folders.reports, name)?;
     let plan = Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
-    tch::set_num_threads(sweep::local::available_cores().len() as i32);
+    tch::set_num_threads(res2lab_sweep::local::available_cores().len() as i32);
     let found = effective::measure(&dir, &plan, &ask(&args.how), &args.folders.data)?;
-    store::effective::write(&dir, &found)?;
+    res2lab_store::effective::write(&dir, &found)?;
     report::rebuild(&dir, false)?;
     if args.json {
         print::json(&found);
@@ -207,15 +207,15 @@ fn with(
 }
 
 fn network(args: &RfArgs, coordinates: Vec<(String, String)>, map: Mapping) -> Result<Asked, Failure> {
-    let words_of_model: ModelOverrides =
-        serde_yaml::from_value(Value::Mapping(map)).map_err(|e| Failure::from(spec::experiment::explain(&e)))?;
+    let words_of_model: ModelOverrides = serde_yaml::from_value(Value::Mapping(map))
+        .map_err(|e| Failure::from(res2lab_experiment::experiment::explain(&e)))?;
     let (model, _) = words_of_model.resolve()?;
     let published = published_input(&words_of_model)?;
     let px = args.size.unwrap_or(published.height);
-    let graph = arch::build(&model, Input { height: px, width: px, ..published })?;
+    let graph = res2lab_arch::build(&model, Input { height: px, width: px, ..published })?;
     let words: Vec<String> = coordinates.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
     let name = match &words[..] {
-        [] => spec::id::readable(&model),
+        [] => res2lab_experiment::id::readable(&model),
         words => words.join(" ").replace("zoo=", ""),
     };
     Ok(Asked { name, graph, coordinates })
@@ -234,7 +234,7 @@ fn arms(plan: &Plan) -> Result<Vec<Asked>, Failure> {
 /// The node that is asked.
 pub fn node_asked(args: &RfArgs, of: &Asked) -> Result<NodeId, Failure> {
     match &args.at {
-        None => Ok(rf::last_stage(&of.graph)),
+        None => Ok(res2lab_rf::last_stage(&of.graph)),
         Some(node) => of.graph.find(node).ok_or_else(|| {
             let help = "name a node or a module as weights do, e.g. layer2, layer1.0.convs.2, layer3.1.concat";
             Failure::input(format!("{} has no node {node}", of.name), help)
@@ -250,16 +250,16 @@ pub fn weighting(args: &RfArgs) -> Weighting {
 fn analyze(args: &RfArgs, of: &Asked) -> Result<Analysis, Failure> {
     let (at, graph, weighting) = (node_asked(args, of)?, &of.graph, weighting(args));
     let nodes: Vec<NodeId> = std::iter::once(at).chain(graph.stages.iter().map(|stage| stage.node)).collect();
-    let paths = rf::paths(graph, weighting, &nodes);
-    let sigmas = rf::spread::sigmas(graph, weighting);
-    let (fields, image_px) = (rf::fields(graph), graph.nodes[0].shape.width);
+    let paths = res2lab_rf::paths(graph, weighting, &nodes);
+    let sigmas = res2lab_rf::spread::sigmas(graph, weighting);
+    let (fields, image_px) = (res2lab_rf::fields(graph), graph.nodes[0].shape.width);
     let names = std::iter::once(args.at.as_deref().unwrap_or("the last stage").to_owned())
         .chain(graph.stages.iter().map(|stage| stage.name.clone()));
     let mut seen: Vec<Seen> = names
         .zip(nodes.iter().zip(&paths))
         .map(|(name, (id, paths))| of_node(name, &fields[id.0], paths, sigmas[id.0], image_px))
         .collect();
-    let splits = rf::splits::splits(graph).into_iter().map(|s| SplitRow {
+    let splits = res2lab_rf::splits::splits(graph).into_iter().map(|s| SplitRow {
         block: s.block.trim_end_matches(".concat").to_owned(),
         split: s.index,
         rf_min_px: s.min_px,
@@ -279,7 +279,7 @@ fn analyze(args: &RfArgs, of: &Asked) -> Result<Analysis, Failure> {
     })
 }
 
-fn of_node(node: String, field: &rf::Field, paths: &Paths, sigma: f64, image_px: usize) -> Seen {
+fn of_node(node: String, field: &res2lab_rf::Field, paths: &Paths, sigma: f64, image_px: usize) -> Seen {
     let summary = paths.summary();
     let sizes = paths.sizes();
     Seen {

@@ -4,12 +4,12 @@ use crate::args::Folders;
 use crate::failure::Failure;
 use crate::network::{Words, machine, published_input};
 use crate::print;
-use arch::Input;
-use nn::{Inference, Layout, Mode, Net, Placement, Rates, Sgd, Targets, init, step};
+use res2lab_arch::Input;
+use res2lab_nn::{Inference, Layout, Mode, Net, Placement, Rates, Sgd, Targets, init, step};
+use res2lab_train::environment::peak_memory_mib;
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
-use train::environment::peak_memory_mib;
 
 /// What `speed` measures.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
     if args.batch == 0 || args.steps == 0 {
         return Err(Failure::input("--batch and --steps must be at least 1", "e.g. --batch 8 --steps 7"));
     }
-    libtorch::keep_memory();
+    res2lab_libtorch::keep_memory();
     let vectors = crate::vectors::choose(&args.folders.data)?;
     let words = Words::split(&args.words, &[])?.model()?;
     let (model, _) = words.resolve()?;
@@ -94,9 +94,9 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
         channels: args.channels.unwrap_or(published.channels),
         classes: args.classes.unwrap_or(published.classes),
     };
-    let threads = args.threads.unwrap_or_else(|| sweep::local::available_cores().len());
+    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
     tch::set_num_threads(threads as i32);
-    let graph = arch::build(&model, input)?;
+    let graph = res2lab_arch::build(&model, input)?;
     let device = Device::cuda_if_available();
     let layout = Layout::choose(&graph, device, device == Device::Cpu && !args.plain);
     let kind = Kind::Float;
@@ -113,7 +113,7 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
         batch: args.batch,
         size: px,
         threads,
-        device: train::environment::device_name(device),
+        device: res2lab_train::environment::device_name(device),
         layout: layout.name(),
         vectors: vectors.level.name(),
         images_per_s: args.batch as f64 / seconds,
@@ -139,7 +139,7 @@ fn training(args: &SpeedArgs, net: &mut Net, images: &Tensor, classes: usize) ->
     let sgd = Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: false };
     let mut first = true;
     median(args.steps, || {
-        let out = step.forward_backward(net, images, &targets, nn::GradScale::ONE);
+        let out = step.forward_backward(net, images, &targets, res2lab_nn::GradScale::ONE);
         sgd.step(net.params_mut(), Rates { lr: 0.1, momentum: 0.9, first, found_inf: None })
             .map_err(|e| machine(&e.cause))?;
         first = false;

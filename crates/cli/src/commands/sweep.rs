@@ -6,13 +6,13 @@ use crate::failure::{FAILED, Failure};
 use crate::progress::Watcher;
 use crate::request::{Purpose, Request, request};
 use crate::{cluster, price, print};
-use spec::ExecutorSpec;
+use res2lab_experiment::ExecutorSpec;
+use res2lab_store::{Lock, Outcome, Plan, SweepDir, TrialResult, atomic};
+use res2lab_sweep::{Demand, Executor, Finish, Local, Options, RetryPolicy, Slot, Slurm, local};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use store::{Lock, Outcome, Plan, SweepDir, TrialResult, atomic};
-use sweep::{Demand, Executor, Finish, Local, Options, RetryPolicy, Slot, Slurm, local};
 
 /// Running trials have this long to write a checkpoint after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     }
     atomic::create_dir(&request.dir.runs())?;
     // Before anything is written: another runner's plan must not change under it.
-    let held = sweep::hold(&request.dir)?;
+    let held = res2lab_sweep::hold(&request.dir)?;
     let (plan, dir) = write_plan(request)?;
     if args.smoke {
         crate::smoke::write_weights(&plan)?;
@@ -76,12 +76,12 @@ fn with_more_seeds(plan: &Plan, dir: &SweepDir) -> Result<Option<Plan>, Failure>
     if plan.seed_rule.is_none() {
         return Ok(None);
     }
-    let wanted = report::seeds::wanted(&store::rows::read(dir, false)?);
+    let wanted = res2lab_report::seeds::wanted(&res2lab_store::rows::read(dir, false)?);
     let mut trials = plan.trials.clone();
     let known: BTreeSet<String> = trials.iter().map(|t| t.id.clone()).collect();
     for first in plan.trials.iter().filter(|t| t.spec.seed == 0) {
         let count = wanted.get(&first.arm).copied().unwrap_or(0) as u64;
-        let more = (0..count).map(|seed| sweep::plan::with_seed(first, seed));
+        let more = (0..count).map(|seed| res2lab_sweep::plan::with_seed(first, seed));
         trials.extend(more.filter(|trial| !known.contains(&trial.id)));
     }
     // Seed by seed, as all plans are.
@@ -95,7 +95,7 @@ fn set_damaged_aside(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
         let path = dir.run(&trial.id).result();
         if let Err(e) = atomic::read_json::<TrialResult>(&path) {
             let aside = path.with_extension("json.damaged");
-            std::fs::rename(&path, &aside).map_err(|e| store::StoreError::io("rename", &path, &e))?;
+            std::fs::rename(&path, &aside).map_err(|e| res2lab_store::StoreError::io("rename", &path, &e))?;
             let moved = format!("moved to {}; the trial goes on from its last checkpoint", aside.display());
             print::told(&format!("warning: {}; {moved}", e.cause));
         }
@@ -112,7 +112,7 @@ fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
             let on_the_way = run.kept_epochs().into_iter().map(|epoch| run.epoch_weights(epoch));
             for path in [run.last_checkpoint(), run.best_weights(), run.result()].into_iter().chain(on_the_way) {
                 if path.exists() {
-                    std::fs::remove_file(&path).map_err(|e| store::StoreError::io("remove", &path, &e))?;
+                    std::fs::remove_file(&path).map_err(|e| res2lab_store::StoreError::io("remove", &path, &e))?;
                 }
             }
         }
@@ -206,7 +206,7 @@ fn train(
         journal: dir.journal(),
     };
     let mut watcher = Watcher::new(plan, dir, is_local);
-    let finish = sweep::run(held, dir, plan, &mut *executor, &options, &mut |snapshot| watcher.look(snapshot))?;
+    let finish = res2lab_sweep::run(held, dir, plan, &mut *executor, &options, &mut |snapshot| watcher.look(snapshot))?;
     watcher.end();
     Ok(finish)
 }

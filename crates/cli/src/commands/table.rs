@@ -4,10 +4,10 @@ use crate::args::{Format, TableArgs};
 use crate::failure::Failure;
 use crate::select::{Rows, text};
 use crate::{named, print};
-use report::text_table;
+use res2lab_report::text_table;
+use res2lab_store::tables::{Plain, csv_text};
+use res2lab_store::{Plan, SweepRows, rows, tables};
 use serde_json::{Map, Value};
-use store::tables::{Plain, csv_text};
-use store::{Plan, SweepRows, rows, tables};
 
 /// What is shown of the trials if nothing else is asked for; final metrics follow.
 const OF_TRIALS: [&str; 7] = ["label", "seed", "status", "parameters", "macs", "rf_max_px", "wall_s"];
@@ -76,7 +76,7 @@ fn source(args: &TableArgs, sweep: &SweepRows) -> (Plain, Vec<String>) {
 
 /// The arms as the report's summary has them.
 fn arms(sweep: &SweepRows) -> Plain {
-    let objects: Vec<Map<String, Value>> = report::summarize(sweep)
+    let objects: Vec<Map<String, Value>> = res2lab_report::summarize(sweep)
         .arms
         .iter()
         .filter_map(|arm| serde_json::to_value(arm).ok()?.as_object().cloned())

@@ -4,8 +4,8 @@ use crate::args::TimeArgs;
 use crate::commands::trial;
 use crate::failure::Failure;
 use crate::print;
+use res2lab_store::{PlannedTrial, Timing};
 use serde::{Deserialize, Serialize};
-use store::{PlannedTrial, Timing};
 
 /// What is printed.
 #[derive(Serialize, Deserialize)]
@@ -21,9 +21,9 @@ pub fn run(args: &TimeArgs) -> Result<u8, Failure> {
     let help = "plan with: res2lab plan ...; it starts this command itself";
     let trial: PlannedTrial = serde_json::from_reader(std::io::stdin())
         .map_err(|e| Failure::input(format!("standard input is not a planned trial: {e}"), help))?;
-    libtorch::keep_memory();
+    res2lab_libtorch::keep_memory();
     let options = trial::options_without_run(&args.folders)?;
-    let (timing, busy_s) = trial::guarded(|| train::timing::time(&trial, &options))?;
+    let (timing, busy_s) = trial::guarded(|| res2lab_train::timing::time(&trial, &options))?;
     print::json(&Timed { timing, busy_s });
     Ok(0)
 }

@@ -6,16 +6,16 @@
 use crate::args::{Folders, TrialArgs};
 use crate::failure::{FAILED, Failure};
 use crate::{print, ranks};
+use res2lab_store::{Halved, Plan, PlannedTrial, RunDir, SweepDir, atomic};
+use res2lab_sweep::TrialProgress;
+use res2lab_train::{Ended, Options, Progress, TrainError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use store::{Halved, Plan, PlannedTrial, RunDir, SweepDir, atomic};
-use sweep::TrialProgress;
 use tch::Device;
-use train::{Ended, Options, Progress, TrainError};
 
 const DIVERGED: u8 = 3;
 const OUT_OF_MEMORY: u8 = 4;
@@ -45,8 +45,8 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
         let accumulate = trial.spec.train.accumulate;
         options.changed = format!("accumulate {accumulate} after running out of memory");
     }
-    libtorch::keep_memory();
-    let ended = guarded(|| train::run(&trial, &run, &options, &mut tell(&run)));
+    res2lab_libtorch::keep_memory();
+    let ended = guarded(|| res2lab_train::run(&trial, &run, &options, &mut tell(&run)));
     Ok(status(ended.map_err(|failure| with_fitting_batch(failure, &trial, &options))?))
 }
 
@@ -60,8 +60,8 @@ fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &Options)
     let part = train.batch_size / train.accumulate;
     let halves = std::iter::successors(Some(part / 2), |&n| Some(n / 2)).take_while(|&n| n > 0);
     let fits = |&n: &usize| {
-        libtorch::return_memory();
-        guarded(|| train::fit::step(trial, options, n)).is_ok()
+        res2lab_libtorch::return_memory();
+        guarded(|| res2lab_train::fit::step(trial, options, n)).is_ok()
     };
     let cause = match halves.into_iter().find(fits) {
         Some(n) => format!("out of memory with {part} images at a time; {n} would fit ({})", failure.cause),
@@ -179,7 +179,7 @@ fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
         .unwrap_or(text)
         .trim_start_matches("called `Result::unwrap()` on an `Err` value: ")
         .trim_start_matches("Torch(\"");
-    if libtorch::is_out_of_memory(panic) {
+    if res2lab_libtorch::is_out_of_memory(panic) {
         return Failure {
             status: OUT_OF_MEMORY,
             cause: format!("out of memory: {first}"),

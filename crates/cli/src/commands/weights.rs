@@ -4,7 +4,7 @@ use crate::args::WeightsArgs;
 use crate::failure::Failure;
 use crate::published::{WEIGHTS, weights_of};
 use crate::{download, network, print};
-use nn::weights::{self, Fit, WeightsFile};
+use res2lab_nn::weights::{self, Fit, WeightsFile};
 use std::path::Path;
 
 /// Downloads, converts, or lists.
@@ -42,7 +42,7 @@ fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Failure> {
     let mut net = network::build(&words.model()?.resolve()?.0, network::input_of(&words, &file, None)?)?;
     let loaded = weights::load(net.params_mut(), &file, Fit::Exact).map_err(network::input)?;
     let bytes = weights::to_bytes(net.params(), false, "").map_err(network::input)?;
-    store::atomic::write(out, &bytes)?;
+    res2lab_store::atomic::write(out, &bytes)?;
     print::line(&format!("{}: {} tensors", out.display(), net.params().entries().len()));
     loaded.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
     Ok(0)

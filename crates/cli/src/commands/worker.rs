@@ -6,16 +6,16 @@
 
 use crate::args::{OnOom, WorkerArgs};
 use crate::failure::{FAILED, Failure};
+use res2lab_store::{Event, Journal, Plan, Submission, SweepDir, lock};
+use res2lab_sweep::executor::wall_clock_s;
+use res2lab_sweep::slurm::{PREEMPTED, TIME_LIMIT, queue};
+use res2lab_sweep::{Local, Options, RetryPolicy, Slot};
 use signal_hook::consts::{SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use store::{Event, Journal, Plan, Submission, SweepDir, lock};
-use sweep::executor::wall_clock_s;
-use sweep::slurm::{PREEMPTED, TIME_LIMIT, queue};
-use sweep::{Local, Options, RetryPolicy, Slot};
 
 /// Checkpoints must be written before the cluster loses patience, which it does after 30 s as a rule.
 const GRACE: Duration = Duration::from_secs(25);
@@ -53,7 +53,7 @@ pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
         grace: GRACE,
         journal,
     };
-    let finish = sweep::run(&held, &dir, &plan, &mut executor, &options, &mut |_| {})?;
+    let finish = res2lab_sweep::run(&held, &dir, &plan, &mut executor, &options, &mut |_| {})?;
     if finish.left > 0 {
         if is_time_limit.load(Ordering::Relaxed) > 0 {
             queue::requeue(&std::env::var("SLURM_JOB_ID").unwrap_or_default())?;

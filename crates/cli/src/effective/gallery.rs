@@ -1,11 +1,11 @@
 //! What each split of a trained network sees in single test images.
 
 use super::nodes::{nodes, thumbnail};
-use arch::NodeId;
-use data::Batch;
-use explain::{ExplainError, Map, Method, cam};
-use nn::Net;
-use store::effective::{CamMap, Picture};
+use res2lab_arch::NodeId;
+use res2lab_data::Batch;
+use res2lab_explain::{ExplainError, Map, Method, cam};
+use res2lab_nn::Net;
+use res2lab_store::effective::{CamMap, Picture};
 use tch::{Device, Kind, Tensor};
 
 /// Test images of a gallery.
@@ -18,7 +18,7 @@ pub fn gallery(net: &Net, images: &Tensor, batch: &Batch) -> Result<Vec<Picture>
         return Ok(Vec::new());
     }
     let ids: Vec<NodeId> = splits.iter().map(|(_, id)| *id).collect();
-    let guesses = tch::no_grad(|| net.logits(images, nn::Mode::Eval).argmax(1, false));
+    let guesses = tch::no_grad(|| net.logits(images, res2lab_nn::Mode::Eval).argmax(1, false));
     let picture = |i: usize| {
         let image = images.narrow(0, i as i64, 1);
         let maps = cam(net, &image, None, &ids, Method::GradCam)?;

@@ -12,18 +12,18 @@ mod probe_images;
 
 use crate::failure::Failure;
 use crate::network;
-use arch::Input;
-use explain::{Options, Sign, shares};
-use nn::weights::{self, Fit, WeightsFile};
-use nn::{Net, init};
 use nodes::{last_stage, state};
 use probe_images::ProbeImages;
+use res2lab_arch::Input;
+use res2lab_explain::{Options, Sign, shares};
+use res2lab_nn::weights::{self, Fit, WeightsFile};
+use res2lab_nn::{Net, init};
+use res2lab_store::effective::{Effective, EffectiveArm, EffectiveEpoch, EffectiveTrial, SplitShare};
+use res2lab_store::{Outcome, Plan, PlannedTrial, RunDir, SweepDir, TrialResult, atomic};
+use res2lab_train::environment::now_s;
 use std::collections::HashSet;
 use std::path::Path;
-use store::effective::{Effective, EffectiveArm, EffectiveEpoch, EffectiveTrial, SplitShare};
-use store::{Outcome, Plan, PlannedTrial, RunDir, SweepDir, TrialResult, atomic};
 use tch::{Kind, Tensor};
-use train::environment::now_s;
 
 /// How it is measured.
 pub struct Ask {
@@ -86,7 +86,7 @@ struct Measured<'a> {
     run: RunDir,
     ask: &'a Ask,
     net: Net,
-    batch: &'a data::Batch,
+    batch: &'a res2lab_data::Batch,
     images: Tensor,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Measured<'a> {
         Ok(())
     }
 
-    fn failed(&self, e: explain::ExplainError) -> Failure {
+    fn failed(&self, e: res2lab_explain::ExplainError) -> Failure {
         Failure::machine(format!("{}: {}", self.trial.label, e.cause), e.help)
     }
 
@@ -141,7 +141,7 @@ impl<'a> Measured<'a> {
         };
         let mut growth = self.on_the_way()?;
         init::init(self.net.params_mut(), trial.spec.seed);
-        explain::calibrate::calibrate(&self.net, &self.images);
+        res2lab_explain::calibrate::calibrate(&self.net, &self.images);
         let fresh = state(&self.net, &self.images, "init", options).map_err(|e| self.failed(e))?;
         if !growth.is_empty() {
             let sigma_px = last_stage(&self.net, &self.images, options).map_err(|e| self.failed(e))?.sigma_px;

@@ -1,9 +1,9 @@
 //! Which nodes are asked, and what is kept of each.
 
-use arch::NodeId;
-use explain::{Erf, ExplainError, Map, Options, erf};
-use nn::Net;
-use store::effective::{AREAS, EffectiveNode, EffectiveState, Thumbnail};
+use res2lab_arch::NodeId;
+use res2lab_explain::{Erf, ExplainError, Map, Options, erf};
+use res2lab_nn::Net;
+use res2lab_store::effective::{AREAS, EffectiveNode, EffectiveState, Thumbnail};
 use tch::Tensor;
 
 /// Cells of a kept map's side: more are not seen on a page.
@@ -20,7 +20,7 @@ pub fn state(net: &Net, images: &Tensor, name: &str, options: Options) -> Result
 
 /// The end of the last stage alone, which is what widths are told of.
 pub fn last_stage(net: &Net, images: &Tensor, options: Options) -> Result<Width, ExplainError> {
-    let found = erf(net, images, &[rf::last_stage(net.graph())], options)?;
+    let found = erf(net, images, &[res2lab_rf::last_stage(net.graph())], options)?;
     let Some(Erf { mean, .. }) = found.first() else {
         return Err(ExplainError { cause: "nothing was measured".into(), help: "please report this".into() });
     };
@@ -40,7 +40,7 @@ pub struct Width {
 pub fn nodes(net: &Net) -> Vec<(String, NodeId)> {
     let graph = net.graph();
     let mut nodes: Vec<(String, NodeId)> = graph.stages.iter().map(|s| (s.name.clone(), s.node)).collect();
-    let splits = rf::splits::splits(graph);
+    let splits = res2lab_rf::splits::splits(graph);
     let last = splits.last().map(|split| split.block.clone());
     let of_last = splits.iter().filter(|split| Some(&split.block) == last.as_ref());
     nodes.extend(of_last.map(|s| (format!("{}.{}", s.block.trim_end_matches(".concat"), s.index), s.node)));

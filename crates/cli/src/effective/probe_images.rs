@@ -1,12 +1,12 @@
 //! The images that networks are asked with: opened once for all trials that see the same.
 
 use crate::failure::Failure;
-use data::{Batch, EpochPlan, Split};
-use spec::DataSpec;
+use res2lab_data::{Batch, EpochPlan, Split};
+use res2lab_experiment::DataSpec;
+use res2lab_store::PlannedTrial;
+use res2lab_train::images::{Target, source, wanted};
 use std::path::Path;
-use store::PlannedTrial;
 use tch::{Device, Kind, Tensor};
-use train::images::{Target, source, wanted};
 
 /// Seed of normal images: the same for every network, so that they can be compared.
 const SEED: i64 = 0;
@@ -52,9 +52,9 @@ impl<'a> ProbeImages<'a> {
 
     fn tested(&self, trial: &PlannedTrial) -> Result<Batch, Failure> {
         let spec = &trial.spec.data;
-        let threads = sweep::local::available_cores().len();
+        let threads = res2lab_sweep::local::available_cores().len();
         let target = Target { device: Device::Cpu, kind: Kind::Float, threads };
-        let mut source = source(spec, data::open(&wanted(spec, self.root))?, trial.image_px, target)?;
+        let mut source = source(spec, res2lab_data::open(&wanted(spec, self.root))?, trial.image_px, target)?;
         let count = self.count.min(source.len(Split::Test)) as u32;
         source.begin(EpochPlan { split: Split::Test, batches: vec![(0..count).collect()], augment: None })?;
         source.next_batch()?.ok_or_else(|| {

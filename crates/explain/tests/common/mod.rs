@@ -2,8 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use arch::{Graph, NodeId, Op, Pool, StateEntry};
-use nn::{Layout, Net, Placement};
+use res2lab_arch::{Graph, NodeId, Op, Pool, StateEntry};
+use res2lab_nn::{Layout, Net, Placement};
 use tch::{Device, Kind, Tensor};
 
 /// The graph in double precision on the CPU, its state filled entry by entry.

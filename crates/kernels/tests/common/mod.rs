@@ -1,8 +1,8 @@
 //! Tensors with gaps between images, and comparisons.
 #![allow(dead_code)] // Each test uses its part.
 
-use kernels::instruction_set::InstructionSet;
-use kernels::{Real, View};
+use res2lab_kernels::instruction_set::InstructionSet;
+use res2lab_kernels::{Real, View};
 use std::io::Write;
 
 /// Numbers from -1 to 1 that follow from a seed.
@@ -69,7 +69,7 @@ pub fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
 
 /// Runs this program's other tests at each other level that the machine has, and says which it could not run.
 pub fn run_at_other_levels(itself: &str) {
-    for level in InstructionSet::ALL.into_iter().filter(|&level| level != kernels::instruction_set::level()) {
+    for level in InstructionSet::ALL.into_iter().filter(|&level| level != res2lab_kernels::instruction_set::level()) {
         if !level.is_available() {
             // Past the harness, which shows what a test prints only if it fails.
             let _ =

@@ -3,7 +3,7 @@
 
 use super::file::WeightsFile;
 use super::load::same_shape;
-use arch::{Role, StateEntry};
+use res2lab_arch::{Role, StateEntry};
 use tch::Tensor;
 
 /// Whether a tensor of this shape can become this entry by that: the first convolution alone reads an image.

@@ -1,8 +1,8 @@
 //! Which network of the family has tensors of these names and shapes: what a file's weights are of, when they are not
 //! those of the network that was asked for.
 
-use arch::spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, Stem};
-use arch::{Input, StateEntry, build, zoo};
+use res2lab_arch::spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, Stem};
+use res2lab_arch::{Input, StateEntry, build, zoo};
 use std::collections::BTreeMap;
 
 /// Names and shapes.

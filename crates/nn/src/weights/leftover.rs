@@ -5,7 +5,7 @@ use super::file::{StoredTensor, WeightsFile};
 use super::load::{Fit, behind, head_entry, same_shape};
 use super::names::Chosen;
 use super::shards::some;
-use arch::StateEntry;
+use res2lab_arch::StateEntry;
 use std::collections::{BTreeSet, HashSet};
 
 /// What is left.

@@ -5,7 +5,7 @@ use super::names::{Chosen, shapes, unwrapped};
 use super::shards::{index_of, some};
 use super::{adapt, family, leftover};
 use crate::{NnError, Params};
-use arch::{Role, StateEntry};
+use res2lab_arch::{Role, StateEntry};
 use tch::{Kind, Tensor};
 
 /// How closely weights must fit.

@@ -5,7 +5,7 @@
 use super::file::{StoredTensor, WeightsFile};
 use super::shards::some;
 use crate::NnError;
-use arch::StateEntry;
+use res2lab_arch::StateEntry;
 use std::collections::{BTreeMap, HashMap};
 
 /// A prefix with the network's tensors behind it.

@@ -1,6 +1,6 @@
 //! The rule of `golden.md` by which the reference networks are filled.
 
-use random::fnv1a64;
+use res2lab_random::fnv1a64;
 
 /// Uniform in [-0.5, 0.5) from integers only, so that any program can repeat it exactly.
 pub fn fill(name: &str, n: usize) -> Vec<f64> {

@@ -12,8 +12,8 @@ use crate::allocation::{BufferSlice, IMAGES};
 use crate::linear;
 use crate::program::Instr;
 use crate::step::{Own, Planned, Pooling};
-use kernels::pool::global;
-use kernels::{Part, Real, View, norm, pointwise};
+use res2lab_kernels::pool::global;
+use res2lab_kernels::{Part, Real, View, norm, pointwise};
 use std::ops::Range;
 
 /// Memory that all threads work on.

@@ -4,8 +4,8 @@ use super::Worker;
 use crate::allocation::BufferSlice;
 use crate::norms::{Affine, Sums, moments};
 use crate::program::{Added, GradientSource, Last, NormId};
-use kernels::norm::{self, Residual};
-use kernels::{Gradient, NormBackward, Real, View};
+use res2lab_kernels::norm::{self, Residual};
+use res2lab_kernels::{Gradient, NormBackward, Real, View};
 use std::ops::Range;
 
 impl<'a, T: Real> Worker<'a, T> {

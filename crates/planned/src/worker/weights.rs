@@ -4,7 +4,7 @@ use super::Worker;
 use crate::allocation::BufferSlice;
 use crate::linear;
 use crate::program::{ConvId, EpilogueOf, GradientSource, GradientTarget, Last, NormId};
-use kernels::{Epilogue, InputGradient, Part, Real, View, norm};
+use res2lab_kernels::{Epilogue, InputGradient, Part, Real, View, norm};
 use std::ops::Range;
 
 impl<'a, T: Real> Worker<'a, T> {
@@ -114,11 +114,11 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// What is done with channels of one place that are complete.
-    fn last(&self, within: BufferSlice, last: &[Last]) -> Vec<kernels::Last<'_, T>> {
+    fn last(&self, within: BufferSlice, last: &[Last]) -> Vec<res2lab_kernels::Last<'_, T>> {
         let view = |last: &Last| {
             let (x, mean, sums) = self.sums_over(*last);
             let start = last.of.start - within.start;
-            kernels::Last {
+            res2lab_kernels::Last {
                 channels: start..start + last.of.shape.channels,
                 relu: self.view(last.relu.expect("without a ReLU they are not left to a convolution")),
                 x,

@@ -3,7 +3,7 @@
 use super::value_with_spread;
 use crate::format::{capital, fixed, plural, shortened};
 use crate::study::{Arm, Study};
-use store::Status::{Diverged, Done, Failed};
+use res2lab_store::Status::{Diverged, Done, Failed};
 
 /// Names in one sentence.
 const MOST_NAMES: usize = 6;

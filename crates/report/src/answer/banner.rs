@@ -3,9 +3,9 @@
 use crate::format::{plural, shortened};
 use crate::recipe;
 use crate::study::{Arm, Study};
+use res2lab_store::Status::{Diverged, Done, Failed, Interrupted, Pending, Running, Stopped};
+use res2lab_store::TrialRow;
 use std::collections::{BTreeMap, BTreeSet};
-use store::Status::{Diverged, Done, Failed, Interrupted, Pending, Running, Stopped};
-use store::TrialRow;
 
 /// Names in one sentence.
 const MOST_NAMES: usize = 6;

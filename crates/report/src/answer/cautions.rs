@@ -4,8 +4,8 @@ use crate::findings::Kind;
 use crate::format::{count, fixed, p_value, plural};
 use crate::stats::{ALPHA, bartlett};
 use crate::study::Study;
+use res2lab_store::Status::Done;
 use std::collections::BTreeSet;
-use store::Status::Done;
 
 /// A sentence for each.
 pub fn of(study: &Study) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! The nodes of one block put in rows and columns: rows by how much must be computed before, columns by split.
 
-use arch::{Graph, NodeId, Op};
+use res2lab_arch::{Graph, NodeId, Op};
 use std::collections::BTreeMap;
 
 /// One block, placed.
@@ -224,7 +224,7 @@ fn words(op: &Op, channels: usize) -> (Kind, Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arch::{Input, ModelOverrides, build, zoo};
+    use res2lab_arch::{Input, ModelOverrides, build, zoo};
 
     fn of(zoo: &str) -> Vec<Block> {
         let words = ModelOverrides { zoo: Some(zoo.to_owned()), ..ModelOverrides::default() };

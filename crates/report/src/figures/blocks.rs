@@ -34,7 +34,7 @@ pub fn figures(networks: &[Network], noun: &str) -> Vec<Figure> {
 fn blocks(network: &Network) -> Vec<Block> {
     let graph = &network.graph;
     let mut blocks = diagram::blocks(graph);
-    let splits = rf::splits::splits(graph);
+    let splits = res2lab_rf::splits::splits(graph);
     for shape in blocks.iter_mut().flat_map(|block| &mut block.shapes) {
         let split = splits.iter().find(|split| graph.node(split.node).name == shape.node);
         shape.lines.extend(split.map(|split| format!("{}px", split.max_px)));

@@ -7,8 +7,8 @@ use crate::format::fixed;
 use crate::metric::Metric;
 use crate::stats::Sample;
 use crate::study::{Arm, Study};
+use res2lab_store::{Status, TrialRow};
 use std::collections::BTreeMap;
-use store::{Status, TrialRow};
 
 const CURVES: [(&str, &str, &str); 2] = [
     ("val/acc1", "curve-acc1", "Accuracy on the test images during training"),
@@ -109,7 +109,7 @@ fn unfinished<'s, 'a>(arm: &'s Arm<'a>, path: &str, most: usize) -> Vec<Single<'
     others.filter(|single| !single.points.is_empty()).collect()
 }
 
-fn finite(point: &store::Point, path: &str) -> Option<f64> {
+fn finite(point: &res2lab_store::Point, path: &str) -> Option<f64> {
     point.values.get(path).filter(|v| v.is_finite())
 }
 

@@ -123,7 +123,7 @@ fn exact(study: &Study, drawn: &[Network]) -> Vec<Figure> {
     let of = |arms: Vec<&Arm>| arms.into_iter().filter_map(Network::of_arm).collect::<Vec<_>>();
     let in_rows = of(rows::chosen(study, |_| true));
     let along = if study.arms.len() > MOST_ALONG_AXES { Vec::new() } else { of(study.arms.iter().collect()) };
-    let seen = |networks| network::seen(networks, rf::Weighting::Structural);
+    let seen = |networks| network::seen(networks, res2lab_rf::Weighting::Structural);
     let mut figures = extent::figures(&study.axes, &seen(&along), ASKED);
     if let Some(mut figure) = receptive::figure(&seen(&in_rows), ASKED, WEIGHTING) {
         if study.arms.len() > rows::MOST {

@@ -5,7 +5,7 @@ use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
 use crate::format::{duration, fixed, signed};
 use crate::stats::Sample;
 use crate::study::{Arm, Study};
-use store::{Status, TrialRow};
+use res2lab_store::{Status, TrialRow};
 
 /// An arm's trials that were priced and are done.
 struct Priced<'s, 'a> {

@@ -5,8 +5,8 @@ use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
 use crate::format::{duration, fixed};
 use crate::study::{Arm, Study};
 use crate::svg::shorten;
+use res2lab_store::Event;
 use std::collections::HashMap;
-use store::Event;
 
 /// More bars are not told apart.
 const MOST: usize = 1000;

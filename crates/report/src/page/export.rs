@@ -4,9 +4,9 @@ use super::tables;
 use crate::study::Study;
 use crate::summary::Summary;
 use crate::text_table;
+use res2lab_store::TrialRow;
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::TrialRow;
 
 /// Columns of the table of arms that a paper would print.
 const PRINTED: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];

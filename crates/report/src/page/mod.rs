@@ -21,9 +21,9 @@ use crate::{ReportError, figures, summary};
 use context::Page;
 pub(crate) use context::{FigureContext, TextTable};
 use minijinja::Environment;
+use res2lab_store::{Status, SweepRows};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use store::{Status, SweepRows};
 
 const TEMPLATE: &str = include_str!("page.html");
 const HEAD: &str = include_str!("head.html");

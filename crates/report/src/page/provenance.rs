@@ -4,8 +4,8 @@ use super::context::{Fact, TextTable};
 use crate::format::{duration, fixed, plural, utc};
 use crate::recipe;
 use crate::study::Study;
+use res2lab_store::{Code, Environment, Event, TrialRow};
 use std::collections::BTreeSet;
-use store::{Code, Environment, Event, TrialRow};
 
 /// Name and values, in the page's order; facts without a value are left out.
 pub fn facts(study: &Study) -> Vec<Fact> {

@@ -7,8 +7,8 @@ use crate::format::{count, duration, fixed, p_cell, signed, three_digits};
 use crate::metric::Metric;
 use crate::stats::Sample;
 use crate::study::{Arm, Study};
+use res2lab_store::{Status, TrialResult, TrialRow};
 use std::collections::BTreeSet;
-use store::{Status, TrialResult, TrialRow};
 
 /// One row per arm.
 pub fn arms(study: &Study) -> DataTable {
@@ -173,7 +173,8 @@ pub fn trials(study: &Study) -> DataTable {
 
 /// What the columns of the files beside the page mean.
 pub fn meanings() -> TextTable {
-    let fixed = store::tables::TRIAL_COLUMNS.iter().map(|(name, meaning, _)| [name, meaning].map(|t| (*t).to_owned()));
+    let fixed =
+        res2lab_store::tables::TRIAL_COLUMNS.iter().map(|(name, meaning, _)| [name, meaning].map(|t| (*t).to_owned()));
     let rest = ["val_acc1, train_loss, …", "final metrics, their slash paths with underscores; accuracies in percent"];
     let rows = fixed.chain([rest.map(str::to_owned)]).map(Vec::from).collect();
     TextTable::new(["column", "meaning"].map(str::to_owned).to_vec(), rows)

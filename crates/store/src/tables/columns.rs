@@ -2,10 +2,10 @@
 
 use crate::{TrialResult, TrialRow};
 use Read::{Count, Flag, Real, Text};
-use arch::ModelSpec;
+use res2lab_arch::ModelSpec;
+use res2lab_experiment::{DataSpec, Optimizer, TrainSpec};
 use serde::Serialize;
 use serde_json::Value;
-use spec::{DataSpec, Optimizer, TrainSpec};
 
 /// How a column is read from a trial. A column has one type, whatever its rows hold, so that the tables of all sweeps
 /// fit together.
@@ -121,7 +121,7 @@ fn sgd(row: &TrialRow) -> (f64, f64, bool, f64) {
     (lr, momentum, nesterov, weight_decay)
 }
 
-fn decay_on(row: &TrialRow) -> spec::DecayOn {
+fn decay_on(row: &TrialRow) -> res2lab_experiment::DecayOn {
     let Optimizer::Sgd { decay_on, .. } = train(row).optimizer;
     decay_on
 }

@@ -178,7 +178,7 @@ fn now_s() -> f64 {
 mod tests {
     use super::*;
     use crate::rows::tests::row;
-    use spec::Schedule;
+    use res2lab_experiment::Schedule;
 
     /// CRC-32C bit by bit, against which the table of the package is checked.
     fn crc32c(bytes: &[u8]) -> u32 {
@@ -309,7 +309,10 @@ mod tests {
         assert_eq!(names.len(), found.len(), "each name stands once: {found:?}");
 
         trial.spec.model =
-            arch::ModelOverrides { family: Some(arch::Family::Dla), ..Default::default() }.resolve().unwrap().0;
+            res2lab_arch::ModelOverrides { family: Some(res2lab_arch::Family::Dla), ..Default::default() }
+                .resolve()
+                .unwrap()
+                .0;
         assert!(hparams_of(&trial).iter().all(|(name, _)| name != "depth"));
     }
 }

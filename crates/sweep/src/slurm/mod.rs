@@ -7,12 +7,12 @@ pub mod script;
 
 use crate::SweepError;
 use crate::executor::{End, Executor, Stop, wall_clock_s};
+use res2lab_store::{Event, PlannedTrial, Submission, SweepDir, TrialResult, atomic, journal};
 use script::{Jobs, script};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use store::{Event, PlannedTrial, Submission, SweepDir, TrialResult, atomic, journal};
 
 /// The cluster's controller serves everybody: it is asked no more often than this.
 const ASK_EVERY: Duration = Duration::from_secs(3);

@@ -1,8 +1,8 @@
 //! The script that sbatch gets.
 
-use spec::SlurmSpec;
+use res2lab_experiment::SlurmSpec;
+use res2lab_store::SweepDir;
 use std::path::{Path, PathBuf};
-use store::SweepDir;
 
 /// What the jobs of every submission have in common.
 #[derive(Clone, Debug)]

@@ -1,16 +1,16 @@
 //! What tests of whole trials share.
 
-use spec::{DataSpec, InitSpec, TrainSpec, TrialSpec};
+use res2lab_experiment::{DataSpec, InitSpec, TrainSpec, TrialSpec};
+use res2lab_store::{Code, PlannedTrial, RunDir};
+use res2lab_train::Options;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use store::{Code, PlannedTrial, RunDir};
 use tch::Device;
-use train::Options;
 
 pub fn trial(train: TrainSpec) -> PlannedTrial {
-    let words: arch::ModelOverrides = serde_json::from_value(serde_json::json!({
+    let words: res2lab_arch::ModelOverrides = serde_json::from_value(serde_json::json!({
         "stem": "cifar", "stem_stride": 2, "depth": 11, "planes": 8, "width": 26, "scale": 3
     }))
     .unwrap();
@@ -22,8 +22,8 @@ pub fn trial(train: TrainSpec) -> PlannedTrial {
         seed: 5,
     };
     PlannedTrial {
-        id: spec::id::trial_id(&spec),
-        arm: spec::id::arm_id(&spec),
+        id: res2lab_experiment::id::trial_id(&spec),
+        arm: res2lab_experiment::id::arm_id(&spec),
         label: "base".into(),
         same_as: vec![],
         data_id: String::new(),
@@ -52,7 +52,7 @@ pub fn short() -> TrainSpec {
 
 pub fn options(stop: &Arc<AtomicBool>) -> Options {
     Options {
-        vectors: kernels::instruction_set::level(),
+        vectors: res2lab_kernels::instruction_set::level(),
         device: Device::Cpu,
         threads: 1,
         data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data"),

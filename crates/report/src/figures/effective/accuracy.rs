@@ -6,7 +6,7 @@ use crate::figures::dot;
 use crate::format::{capital, fixed};
 use crate::stats::pearson;
 use crate::study::{Arm, Study};
-use store::effective::Effective;
+use res2lab_store::effective::Effective;
 
 /// A trial: its arm, its seed, how wide its field is, what it reached.
 type Point<'s, 'a> = (&'s Arm<'a>, u64, f64, f64);

@@ -23,7 +23,7 @@ fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
     let side = ((WIDTH - GAP * (columns - 1)) / columns).min(90);
     let mut svg = Svg::new(WIDTH, pictures.len() as i32 * (side + LABEL + GAP));
     let mut rows = Vec::new();
-    let said = |picture: &store::effective::Picture| {
+    let said = |picture: &res2lab_store::effective::Picture| {
         let (label, guess) = (picture.label, picture.guess);
         if label == guess { format!("class {label}, correct") } else { format!("class {label}, predicted {guess}") }
     };

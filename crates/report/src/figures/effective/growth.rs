@@ -3,7 +3,7 @@
 use super::{Figure, Measured, Table, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Scale, draw};
 use crate::format::fixed;
-use store::layout::MOST_KEPT_BYTES;
+use res2lab_store::layout::MOST_KEPT_BYTES;
 
 /// The figure; None where no arm that is shown has kept any weights.
 pub fn growth(shown: &[Measured]) -> Option<Figure> {
@@ -29,8 +29,9 @@ pub fn growth(shown: &[Measured]) -> Option<Figure> {
         }));
     }
     let row = |(arm, measured): &&Measured| {
-        let one =
-            |g: &store::effective::EffectiveEpoch| vec![arm.label.clone(), fixed(g.epoch, 0), fixed(g.sigma_px, 2)];
+        let one = |g: &res2lab_store::effective::EffectiveEpoch| {
+            vec![arm.label.clone(), fixed(g.epoch, 0), fixed(g.sigma_px, 2)]
+        };
         measured.growth.iter().map(one).collect::<Vec<_>>()
     };
     let label = "width of the effective field over training".to_owned();

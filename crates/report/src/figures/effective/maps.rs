@@ -4,7 +4,7 @@ use super::picture::png;
 use super::{Figure, Measured, Table, legend, stages};
 use crate::chart::WIDTH;
 use crate::svg::{Svg, UNIT, shorten};
-use store::effective::{EffectiveNode, Thumbnail};
+use res2lab_store::effective::{EffectiveNode, Thumbnail};
 
 /// Stages of each arm.
 const MOST_STAGES: usize = 4;

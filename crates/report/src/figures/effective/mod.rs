@@ -21,7 +21,7 @@ use super::{Figure, Table, legend, titled};
 use crate::chart::{Kind, Mark, Scale};
 use crate::format::{fixed, plural};
 use crate::study::{Arm, Study};
-use store::effective::{Effective, EffectiveArm, EffectiveNode};
+use res2lab_store::effective::{Effective, EffectiveArm, EffectiveNode};
 
 /// Arms that are shown.
 const MOST: usize = 8;

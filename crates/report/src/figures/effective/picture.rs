@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use store::effective::Thumbnail;
+use res2lab_store::effective::Thumbnail;
 
 /// Logarithmic maps begin at this share of the greatest value.
 const FLOOR: f64 = 1e-3;

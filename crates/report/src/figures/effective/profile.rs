@@ -4,7 +4,7 @@ use super::{Figure, Measured, Table, last, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Scale, draw};
 use crate::format::fixed;
 use crate::study::Arm;
-use store::effective::EffectiveNode;
+use res2lab_store::effective::EffectiveNode;
 
 /// Mean weight by distance from the middle, with the Gaussian of the same width.
 pub fn profiles(shown: &[Measured]) -> Figure {

@@ -2,7 +2,7 @@
 //! which the arm's cost comes nearest to a reference network's.
 
 use crate::{SpecError, Value};
-use arch::{ModelOverrides, ModelSpec};
+use res2lab_arch::{ModelOverrides, ModelSpec};
 use serde::{Deserialize, Serialize};
 
 /// What is to be equal.
@@ -78,7 +78,7 @@ impl Asked {
     pub fn resolve(self, base: &ModelOverrides) -> Result<Budget, SpecError> {
         let words = match &self.of {
             None => base.clone(),
-            Some(name) => arch::zoo::find(name)?.words.clone(),
+            Some(name) => res2lab_arch::zoo::find(name)?.words.clone(),
         };
         let (reference, _) = words.resolve()?;
         Ok(Budget { open: self.open, quantity: self.quantity, of: self.of, reference })
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn depths_are_those_of_the_family() {
         let (cifar, _) =
-            ModelOverrides { stem: Some(arch::Stem::Cifar), ..ModelOverrides::default() }.resolve().unwrap();
+            ModelOverrides { stem: Some(res2lab_arch::Stem::Cifar), ..ModelOverrides::default() }.resolve().unwrap();
         assert_eq!(Open::Depth.set(&cifar, 38).unwrap().blocks, [4, 4, 4]);
         assert_eq!(Open::Depth.set(&cifar, 39), None);
     }

@@ -2,7 +2,7 @@
 
 use crate::{DataSpec, EarlyStop, ExecutorSpec, InitSpec, Seeds, TrainSpec};
 use crate::{SpecError, Value, known, yaml};
-use arch::ModelOverrides;
+use res2lab_arch::ModelOverrides;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
 use std::collections::BTreeMap;

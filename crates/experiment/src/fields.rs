@@ -39,7 +39,7 @@ pub fn path_of(name: &str) -> Result<String, SpecError> {
     if let Some((_, path)) = SHORT.iter().find(|(short, _)| *short == name) {
         return Ok((*path).to_owned());
     }
-    if arch::spec::FIELDS.contains(&name) {
+    if res2lab_arch::spec::FIELDS.contains(&name) {
         return Ok(format!("model.{name}"));
     }
     if is_override(name) && name.split('.').all(|part| !part.is_empty()) {
@@ -74,7 +74,7 @@ pub fn suggestion(name: &str) -> Option<String> {
     if !ends.is_empty() {
         return Some(ends.join(" or "));
     }
-    let short = || SHORT.iter().map(|(short, _)| *short).chain(arch::spec::FIELDS);
+    let short = || SHORT.iter().map(|(short, _)| *short).chain(res2lab_arch::spec::FIELDS);
     if let Some(found) = words::nearest(&wanted, short()) {
         return Some(found.to_owned());
     }

@@ -1,8 +1,8 @@
 //! The grammar of axes: what words mean, what is refused, and that nothing makes it panic.
 
 use proptest::prelude::*;
-use spec::axes::show_point;
-use spec::{Axis, Value, words};
+use res2lab_experiment::axes::show_point;
+use res2lab_experiment::{Axis, Value, words};
 
 fn shown(word: &str) -> String {
     match Axis::parse(word) {

@@ -2,7 +2,7 @@
 //! switches on stays on; images are generated ones of the right kind.
 
 use crate::{DataSpec, Expansion, Optimizer, Reference, Schedule, TrialSpec};
-use arch::{Family, ModelSpec};
+use res2lab_arch::{Family, ModelSpec};
 use std::cmp::min;
 
 /// Training images of a smoke test.

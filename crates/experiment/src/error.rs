@@ -29,8 +29,8 @@ impl fmt::Display for SpecError {
     }
 }
 
-impl From<arch::Invalid> for SpecError {
-    fn from(e: arch::Invalid) -> SpecError {
+impl From<res2lab_arch::Invalid> for SpecError {
+    fn from(e: res2lab_arch::Invalid) -> SpecError {
         SpecError::new(e.cause, e.help)
     }
 }

@@ -1,7 +1,7 @@
 //! Everything that determines a trial. What is not here (device, threads, folders) must not change its result.
 
 use crate::{DataSpec, TrainSpec};
-use arch::ModelSpec;
+use res2lab_arch::ModelSpec;
 use serde::{Deserialize, Serialize};
 
 /// One training run.

@@ -1,9 +1,9 @@
 //! Experiment files with a command line's words: which arms come of it, what replaces what, and what is refused.
 
 use proptest::prelude::*;
-use spec::experiment::parse;
-use spec::id::{arm_id, trial_id};
-use spec::{Axis, Expansion, SpecError, TrialSpec, expand};
+use res2lab_experiment::experiment::parse;
+use res2lab_experiment::id::{arm_id, trial_id};
+use res2lab_experiment::{Axis, Expansion, SpecError, TrialSpec, expand};
 
 const FILE: &str = "
 name: quickstart
@@ -191,7 +191,7 @@ fn arms_are_called_as_they_are_written() {
     assert_eq!(found, ["2:2", "8:8", "1e5:3", "a b:5", "plain:4"]);
     let nested = "name: t\narms: {a: {model: {scale: 2}, train: {ema: 0.9, optimizer: {sgd: {lr: 0.2}}}}}\n";
     let arm = &expansion(nested, "").unwrap().arms[0].spec;
-    let spec::Optimizer::Sgd { lr, nesterov, .. } = arm.train.optimizer;
+    let res2lab_experiment::Optimizer::Sgd { lr, nesterov, .. } = arm.train.optimizer;
     assert_eq!((arm.model.scale, arm.train.ema, lr, nesterov), (2, 0.9, 0.2, true));
     let refused = |arms: &str, cause: &str, help: &str| {
         let said = named(arms);
@@ -220,7 +220,7 @@ fn values_are_read_in_every_form_that_means_the_same() {
         ("2024", 10, 3, true)
     );
     assert_eq!((spec.data.pad_to, spec.init.weights.as_deref(), &found.seeds[..]), (None, None, &[0, 1][..]));
-    assert!(matches!(spec.train.optimizer, spec::Optimizer::Sgd { lr, .. } if lr == 1e-4));
+    assert!(matches!(spec.train.optimizer, res2lab_experiment::Optimizer::Sgd { lr, .. } if lr == 1e-4));
     let axes = "name: t\naxes: {lr: ['1e-4', 0.1], data.cache_px: [none, '64']}\n";
     assert_eq!(labels(axes, "")[1], "lr=0.0001 data.cache_px=64");
     let refused = expansion("name: t\ntrain: {sync_bn: yes}\n", "").unwrap_err();
@@ -270,7 +270,7 @@ proptest! {
                 _ => bytes.truncate(at.max(1)),
             }
         }
-        if let Ok(experiment) = spec::experiment::read(&bytes, "x.yaml") {
+        if let Ok(experiment) = res2lab_experiment::experiment::read(&bytes, "x.yaml") {
             let _ = expand(&experiment, &[]);
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::TrialSpec;
 use crate::{DataSpec, InitSpec, TrainSpec};
-use arch::{BlockKind, Family, ModelOverrides, ModelSpec};
+use res2lab_arch::{BlockKind, Family, ModelOverrides, ModelSpec};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
