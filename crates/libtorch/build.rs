@@ -1,11 +1,13 @@
-//! Compiles the shim against libtorch's headers, and passes the arguments that every user of libtorch needs.
+//! Compiles the shim against libtorch's headers, and passes the arguments that every user of
+//! libtorch needs.
 
 use std::path::{Path, PathBuf};
 
 #[path = "link_args.rs"]
 mod link_args;
 
-/// Headers of Gloo that c10d's header includes and the wheel lacks; `gloo_declarations.h` stands for all of them.
+/// Headers of Gloo that c10d's header includes and the wheel lacks; `gloo_declarations.h` stands
+/// for all of them.
 const GLOO_HEADERS: [&str; 5] =
     ["algorithm.h", "common/error.h", "context.h", "rendezvous/store.h", "transport/device.h"];
 
@@ -13,11 +15,14 @@ fn main() {
     link_args::main();
     println!("cargo::rerun-if-changed=src");
     println!("cargo::rerun-if-env-changed=LIBTORCH");
-    let libtorch = std::env::var("LIBTORCH").expect("LIBTORCH is set by .cargo/config.toml; run `just setup` first");
+    let libtorch = std::env::var("LIBTORCH")
+        .expect("LIBTORCH is set by .cargo/config.toml; run `just setup` first");
     let libtorch = Path::new(&libtorch);
     let mut build = cc::Build::new();
     build.cpp(true).std("c++20").warnings(false);
-    build.include(libtorch.join("include")).include(libtorch.join("include/torch/csrc/api/include"));
+    build
+        .include(libtorch.join("include"))
+        .include(libtorch.join("include/torch/csrc/api/include"));
     build.include("src").include(gloo_headers());
     if libtorch.join("lib/libtorch_cuda.so").exists() {
         add_cuda(&mut build, libtorch);
@@ -29,7 +34,8 @@ fn gloo_headers() -> PathBuf {
     let root = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("headers");
     for name in GLOO_HEADERS {
         let path = root.join("gloo").join(name);
-        std::fs::create_dir_all(path.parent().expect("a header lies in a folder")).expect("OUT_DIR can be written");
+        std::fs::create_dir_all(path.parent().expect("a header lies in a folder"))
+            .expect("OUT_DIR can be written");
         std::fs::write(path, "#include \"gloo_declarations.h\"\n").expect("OUT_DIR can be written");
     }
     root

@@ -1,5 +1,6 @@
-//! The build script of every crate whose binary or tests load libtorch: where the loader finds it, and, if a CUDA
-//! libtorch was set up, that it is linked although nothing names its symbols (the linker would drop it silently).
+//! The build script of every crate whose binary or tests load libtorch: where the loader finds it,
+//! and, if a CUDA libtorch was set up, that it is linked although nothing names its symbols (the
+//! linker would drop it silently).
 
 use std::path::Path;
 

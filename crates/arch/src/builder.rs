@@ -1,6 +1,7 @@
 //! How a block adds nodes. Each method takes the inputs and a name and returns the new node.
 //!
-//! Mistakes of shape are kept until [`Builder::finish`], so that block code reads like the paper's figure.
+//! Mistakes of shape are kept until [`Builder::finish`], so that block code reads like the paper's
+//! figure.
 
 use crate::graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, Stage, StateEntry};
 use crate::{Input, Invalid};
@@ -23,7 +24,8 @@ impl Builder {
     pub fn new(input: Input) -> (Builder, NodeId) {
         let shape = Shape { channels: input.channels, height: input.height, width: input.width };
         let image = Node { name: "input".into(), op: Op::Input, inputs: vec![], shape };
-        let builder = Builder { nodes: vec![image], stages: vec![], modules: BTreeMap::new(), problem: None };
+        let builder =
+            Builder { nodes: vec![image], stages: vec![], modules: BTreeMap::new(), problem: None };
         (builder, NodeId(0))
     }
 
@@ -99,7 +101,9 @@ impl Builder {
         let first = self.shape(inputs[0]);
         let channels = inputs.iter().map(|&i| self.channels(i)).sum();
         let sizes = |s: Shape| (s.height, s.width);
-        if let Some(other) = inputs.iter().map(|&i| self.shape(i)).find(|&s| sizes(s) != sizes(first)) {
+        if let Some(other) =
+            inputs.iter().map(|&i| self.shape(i)).find(|&s| sizes(s) != sizes(first))
+        {
             self.refuse(name, format!("cannot join maps of {first:?} and {other:?}"));
         }
         self.push(name, Op::Concat, inputs.to_vec(), Shape { channels, ..first })
@@ -107,13 +111,29 @@ impl Builder {
 
     /// Largest value of each window.
     pub fn max_pool(&mut self, name: &str, x: NodeId, pool: Pool) -> NodeId {
-        let shape = self.window(name, x, self.channels(x), pool.kernel, pool.stride, pool.padding, pool.ceil_mode);
+        let shape = self.window(
+            name,
+            x,
+            self.channels(x),
+            pool.kernel,
+            pool.stride,
+            pool.padding,
+            pool.ceil_mode,
+        );
         self.push(name, Op::MaxPool(pool), vec![x], shape)
     }
 
     /// Mean of each window.
     pub fn avg_pool(&mut self, name: &str, x: NodeId, pool: Pool) -> NodeId {
-        let shape = self.window(name, x, self.channels(x), pool.kernel, pool.stride, pool.padding, pool.ceil_mode);
+        let shape = self.window(
+            name,
+            x,
+            self.channels(x),
+            pool.kernel,
+            pool.stride,
+            pool.padding,
+            pool.ceil_mode,
+        );
         self.push(name, Op::AvgPool(pool), vec![x], shape)
     }
 
@@ -162,7 +182,16 @@ impl Builder {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn window(&mut self, name: &str, x: NodeId, channels: usize, k: usize, s: usize, p: usize, ceil: bool) -> Shape {
+    fn window(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        channels: usize,
+        k: usize,
+        s: usize,
+        p: usize,
+        ceil: bool,
+    ) -> Shape {
         let input = self.shape(x);
         let out = |size: usize| {
             let room = (size + 2 * p).checked_sub(k)?;
@@ -176,15 +205,18 @@ impl Builder {
         match (out(input.height), out(input.width)) {
             (Some(height), Some(width)) => Shape { channels, height, width },
             _ => {
-                self.refuse(name, format!("a map of {}x{} is smaller than the window", input.height, input.width));
+                self.refuse(
+                    name,
+                    format!("a map of {}x{} is smaller than the window", input.height, input.width),
+                );
                 Shape { channels, height: 1, width: 1 }
             }
         }
     }
 }
 
-/// Tensors in the order in which PyTorch registers modules: a module's children in the order of their first
-/// appearance, so that `convs.*` come before `bns.*` although they alternate when run.
+/// Tensors in the order in which PyTorch registers modules: a module's children in the order of
+/// their first appearance, so that `convs.*` come before `bns.*` although they alternate when run.
 fn state_in_published_order(nodes: &[Node]) -> Vec<StateEntry> {
     let mut tree = Module::default();
     for (i, node) in nodes.iter().enumerate() {
@@ -246,7 +278,10 @@ fn tensors(node: &Node, nodes: &[Node]) -> Vec<(&'static str, Vec<usize>, Role)>
         .map(|(suffix, role)| (suffix, vec![node.shape.channels], role))
         .to_vec(),
         Op::Linear { out } => {
-            vec![("weight", vec![out, from().elements()], Role::LinearWeight), ("bias", vec![out], Role::LinearBias)]
+            vec![
+                ("weight", vec![out, from().elements()], Role::LinearWeight),
+                ("bias", vec![out], Role::LinearBias),
+            ]
         }
         _ => vec![],
     }

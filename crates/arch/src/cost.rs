@@ -17,7 +17,8 @@ pub struct Cost {
 
 /// Counts `graph` for images of its own size.
 pub fn cost(graph: &Graph) -> Cost {
-    let parameters = graph.state.iter().filter(|e| e.role.is_trained()).map(|e| e.elements() as u64).sum();
+    let parameters =
+        graph.state.iter().filter(|e| e.role.is_trained()).map(|e| e.elements() as u64).sum();
     let mut total = Cost { parameters, ..Cost::default() };
     for node in &graph.nodes {
         let macs = macs(graph, node);
@@ -50,7 +51,8 @@ mod tests {
     use super::*;
     use crate::{build, zoo};
 
-    /// Parameters and multiply-adds at 224 px, paper.md section 2 (checked there against timm's published figures).
+    /// Parameters and multiply-adds at 224 px, paper.md section 2 (checked there against timm's
+    /// published figures).
     const PUBLISHED: [(&str, u64, f64); 13] = [
         ("res2net50_48w_2s", 25_287_304, 4.160),
         ("res2net50_26w_4s", 25_699_120, 4.255),
@@ -85,7 +87,8 @@ mod tests {
             let (spec, _) = entry.words.resolve().unwrap();
             let cost = cost(&build(&spec, entry.input).unwrap());
             assert_eq!(cost.parameters, parameters, "{name}");
-            // The figures were published to a thousandth; SE's own multiply-adds are not in table 4's.
+            // The figures were published to a thousandth; SE's own multiply-adds are not in table
+            // 4's.
             assert!((cost.macs as f64 / 1e9 - giga).abs() < 0.0015, "{name}: {}", cost.macs);
         }
     }

@@ -1,5 +1,6 @@
 //! Deep layer aggregation (Yu et al. 2018): trees whose roots join the results of their branches.
-//! Names and order follow timm; of the authors' files only the unused projections are missing (paper.md calls them dead).
+//! Names and order follow timm; of the authors' files only the unused projections are missing
+//! (paper.md calls them dead).
 
 use crate::blocks::{self, BlockConfig};
 use crate::builder::Builder;
@@ -7,7 +8,8 @@ use crate::graph::{Conv, Graph, NodeId, Pool};
 use crate::spec::{FirstBlock, ModelSpec, Stem};
 use crate::{Input, Invalid};
 
-/// `base_layer`, `level0`, `level1`, the trees `level2` to `level5`, mean over the map, `fc` (a 1x1 convolution).
+/// `base_layer`, `level0`, `level1`, the trees `level2` to `level5`, mean over the map, `fc` (a 1x1
+/// convolution).
 pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Invalid> {
     let (mut g, image) = Builder::new(input);
     // The cifar stem leaves the first two halvings out, so that 32 px end as 4 px and not as 1.
@@ -44,7 +46,8 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    /// A tree of depth `levels` on `x`. `children` are earlier results that its last root joins as well.
+    /// A tree of depth `levels` on `x`. `children` are earlier results that its last root joins as
+    /// well.
     #[allow(clippy::too_many_arguments)]
     fn grow(
         &self,
@@ -56,20 +59,27 @@ impl Tree<'_> {
         level_root: bool,
         mut children: Vec<NodeId>,
     ) -> NodeId {
-        let pool = Pool { kernel: stride, stride, padding: 0, ceil_mode: false, count_include_pad: true };
+        let pool =
+            Pool { kernel: stride, stride, padding: 0, ceil_mode: false, count_include_pad: true };
         let needs_bottom = level_root || levels == 1;
-        let bottom = if stride > 1 && needs_bottom { g.max_pool(&format!("{at}.downsample"), x, pool) } else { x };
+        let bottom = if stride > 1 && needs_bottom {
+            g.max_pool(&format!("{at}.downsample"), x, pool)
+        } else {
+            x
+        };
         if level_root {
             children.push(bottom);
         }
-        let (first, second) = (format!("{at}.tree1"), format!("{at}.tree2"));
+        let first = format!("{at}.tree1");
+        let second = format!("{at}.tree2");
         if levels > 1 {
             let x1 = self.grow(g, &first, x, levels - 1, stride, false, vec![]);
             children.push(x1);
             let x2 = self.grow(g, &second, x1, levels - 1, 1, false, children);
             return g.module(at, x2);
         }
-        let shortcut = if g.channels(bottom) == self.out { bottom } else { self.project(g, at, bottom) };
+        let shortcut =
+            if g.channels(bottom) == self.out { bottom } else { self.project(g, at, bottom) };
         let x1 = self.block(g, &first, x, shortcut, stride);
         let x2 = self.block(g, &second, x1, x1, 1);
         let joined: Vec<NodeId> = [x2, x1].into_iter().chain(children).collect();
@@ -81,7 +91,14 @@ impl Tree<'_> {
         g.batch_norm(&format!("{at}.project.1"), h)
     }
 
-    fn block(&self, g: &mut Builder, at: &str, x: NodeId, shortcut: NodeId, stride: usize) -> NodeId {
+    fn block(
+        &self,
+        g: &mut Builder,
+        at: &str,
+        x: NodeId,
+        shortcut: NodeId,
+        stride: usize,
+    ) -> NodeId {
         let config = BlockConfig {
             kind: self.spec.block,
             split: self.spec.dla_split_channels(self.stage),

@@ -1,4 +1,5 @@
-//! The graph: a list of nodes in execution order, each with a stable name, and the ordered state of a checkpoint.
+//! The graph: a list of nodes in execution order, each with a stable name, and the ordered state of
+//! a checkpoint.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +36,8 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// `kernel` x `kernel` to `out` channels, padded to keep the size, stride 1, one group, no bias.
+    /// `kernel` x `kernel` to `out` channels, padded to keep the size, stride 1, one group, no
+    /// bias.
     pub fn new(kernel: usize, out: usize) -> Conv {
         Conv { out, kernel, stride: 1, padding: (kernel - 1) / 2, groups: 1, bias: false }
     }
@@ -65,7 +67,8 @@ pub struct Pool {
     pub padding: usize,
     /// Round the output size up.
     pub ceil_mode: bool,
-    /// Whether an average counts the padding's zeros (PyTorch's default; published Res2Net weights expect it).
+    /// Whether an average counts the padding's zeros (PyTorch's default; published Res2Net weights
+    /// expect it).
     pub count_include_pad: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Architectures as data: a [`ModelSpec`] becomes a [`Graph`] of named nodes, and everything else in res2lab
-//! (training, cost, receptive fields, taps, diagrams) reads that graph.
+//! Architectures as data: a [`ModelSpec`] becomes a [`Graph`] of named nodes, and everything else
+//! in res2lab (training, cost, receptive fields, taps, diagrams) reads that graph.
 //!
 //! This crate must never know: files, tensors, devices, data sets, how a network is trained.
 //!

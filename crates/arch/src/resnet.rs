@@ -17,7 +17,15 @@ pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Invalid> {
         let name = format!("layer{}", index + 1);
         for block in 0..count {
             let stride = if index > 0 && block == 0 { 2 } else { 1 };
-            x = add_block(&mut g, &format!("{name}.{block}"), x, spec, spec.planes << index, stride, block == 0);
+            x = add_block(
+                &mut g,
+                &format!("{name}.{block}"),
+                x,
+                spec,
+                spec.planes << index,
+                stride,
+                block == 0,
+            );
         }
         g.stage(&name, x);
     }
@@ -27,7 +35,8 @@ pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Invalid> {
 }
 
 fn stem(g: &mut Builder, image: NodeId, spec: &ModelSpec) -> NodeId {
-    let max_pool = Pool { kernel: 3, stride: 2, padding: 1, ceil_mode: false, count_include_pad: true };
+    let max_pool =
+        Pool { kernel: 3, stride: 2, padding: 1, ceil_mode: false, count_include_pad: true };
     match spec.stem {
         Stem::Cifar => {
             let h = g.conv("conv1", image, Conv::new(3, spec.planes).stride(spec.stem_stride));
@@ -41,7 +50,8 @@ fn stem(g: &mut Builder, image: NodeId, spec: &ModelSpec) -> NodeId {
             g.max_pool("maxpool", h, max_pool)
         }
         Stem::Deep => {
-            // In checkpoints the three convolutions are entries 0, 3 and 6 of a sequence called conv1.
+            // In checkpoints the three convolutions are entries 0, 3 and 6 of a sequence called
+            // conv1.
             let h = g.conv("conv1.0", image, Conv::new(3, 32).stride(2));
             let h = g.batch_norm("conv1.1", h);
             let h = g.relu("conv1.2", h);
@@ -77,12 +87,21 @@ fn add_block(
     };
     let branch = blocks::residual_branch(g, at, x, &config);
     let changes_shape = stride != 1 || g.channels(x) != config.out;
-    let shortcut = if changes_shape { downsample(g, at, x, spec.downsample, config.out, stride) } else { x };
+    let shortcut =
+        if changes_shape { downsample(g, at, x, spec.downsample, config.out, stride) } else { x };
     blocks::add_shortcut(g, at, branch, shortcut)
 }
 
-/// The projected shortcut. In checkpoints an average pool takes index 0, also where a stride of 1 leaves it out.
-fn downsample(g: &mut Builder, at: &str, x: NodeId, how: Downsample, out: usize, stride: usize) -> NodeId {
+/// The projected shortcut. In checkpoints an average pool takes index 0, also where a stride of 1
+/// leaves it out.
+fn downsample(
+    g: &mut Builder,
+    at: &str,
+    x: NodeId,
+    how: Downsample,
+    out: usize,
+    stride: usize,
+) -> NodeId {
     let name = |i: usize| format!("{at}.downsample.{i}");
     match how {
         Downsample::Conv => {
@@ -90,7 +109,13 @@ fn downsample(g: &mut Builder, at: &str, x: NodeId, how: Downsample, out: usize,
             g.batch_norm(&name(1), h)
         }
         Downsample::Avg => {
-            let pool = Pool { kernel: stride, stride, padding: 0, ceil_mode: true, count_include_pad: false };
+            let pool = Pool {
+                kernel: stride,
+                stride,
+                padding: 0,
+                ceil_mode: true,
+                count_include_pad: false,
+            };
             let h = if stride > 1 { g.avg_pool(&name(0), x, pool) } else { x };
             let h = g.conv(&name(1), h, Conv::new(1, out));
             g.batch_norm(&name(2), h)

@@ -1,5 +1,6 @@
-//! What a user may ask for. [`ModelOverrides`] is what was written (every field optional, `zoo` as a base);
-//! [`ModelSpec`] is what it means (every field known). Nothing is guessed after this point.
+//! What a user may ask for. [`ModelOverrides`] is what was written (every field optional, `zoo` as
+//! a base); [`ModelSpec`] is what it means (every field known). Nothing is guessed after this
+//! point.
 
 use crate::{Invalid, zoo};
 use serde::{Deserialize, Serialize};
@@ -109,8 +110,8 @@ pub const FIELDS: [&str; 14] = [
     "se",
 ];
 
-/// A network, complete. Canonical: fields that do not bear on the graph hold their defaults, so that equal
-/// networks compare equal.
+/// A network, complete. Canonical: fields that do not bear on the graph hold their defaults, so
+/// that equal networks compare equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
@@ -141,8 +142,14 @@ pub struct ModelSpec {
 }
 
 /// Upper bounds keep sizes far from overflow; nobody trains beyond them.
-const LIMITS: [(&str, usize); 6] =
-    [("planes", 8192), ("width", 8192), ("cardinality", 4096), ("scale", 512), ("blocks", 512), ("stem_stride", 4)];
+const LIMITS: [(&str, usize); 6] = [
+    ("planes", 8192),
+    ("width", 8192),
+    ("cardinality", 4096),
+    ("scale", 512),
+    ("blocks", 512),
+    ("stem_stride", 4),
+];
 
 impl ModelOverrides {
     /// What the words mean, and remarks on what was changed to make sense of them.
@@ -184,7 +191,8 @@ impl ModelOverrides {
         Ok((spec, notes))
     }
 
-    /// These words with every field that `over` sets taken from it. A different zoo name replaces all.
+    /// These words with every field that `over` sets taken from it. A different zoo name replaces
+    /// all.
     pub fn overridden_by(&self, over: &ModelOverrides) -> ModelOverrides {
         let o = over.clone();
         ModelOverrides {
@@ -244,7 +252,11 @@ fn cifar_depth(depth: usize) -> Result<Vec<usize>, Invalid> {
     let n = (depth.max(11) - 2) / 9;
     Err(Invalid::new(
         format!("depth {depth} is not 9n + 2, which the cifar stem needs"),
-        format!("use depth {} or {}, or give blocks per stage, e.g. blocks: [2, 2, 2]", 9 * n + 2, 9 * (n + 1) + 2),
+        format!(
+            "use depth {} or {}, or give blocks per stage, e.g. blocks: [2, 2, 2]",
+            9 * n + 2,
+            9 * (n + 1) + 2
+        ),
     ))
 }
 
@@ -252,7 +264,8 @@ impl ModelSpec {
     /// Refuses what no graph can be built from, naming the field.
     pub fn check(&self) -> Result<(), Invalid> {
         let blocks = self.blocks.iter().copied().max().unwrap_or(0);
-        let values = [self.planes, self.width, self.cardinality, self.scale, blocks, self.stem_stride];
+        let values =
+            [self.planes, self.width, self.cardinality, self.scale, blocks, self.stem_stride];
         for ((field, limit), value) in LIMITS.into_iter().zip(values) {
             if value == 0 || value > limit || (field == "blocks" && self.blocks.contains(&0)) {
                 let shown = if self.blocks.contains(&0) && field == "blocks" { 0 } else { value };
@@ -274,7 +287,10 @@ impl ModelSpec {
     fn check_resnet(&self) -> Result<(), Invalid> {
         if self.planes * self.width < 64 {
             return Err(Invalid::new(
-                format!("width {} with planes {} gives splits of zero channels", self.width, self.planes),
+                format!(
+                    "width {} with planes {} gives splits of zero channels",
+                    self.width, self.planes
+                ),
                 format!("give width at least {}", 64_usize.div_ceil(self.planes)),
             ));
         }
@@ -296,20 +312,30 @@ impl ModelSpec {
         }
         if self.planes < 4 || !self.planes.is_multiple_of(4) {
             return Err(Invalid::new(
-                format!("planes {} does not fit family dla, whose stem has planes / 4 channels", self.planes),
+                format!(
+                    "planes {} does not fit family dla, whose stem has planes / 4 channels",
+                    self.planes
+                ),
                 "give planes a multiple of 4",
             ));
         }
         if (2 * self.planes * self.width / 64) * self.cardinality < 2 {
             return Err(Invalid::new(
-                format!("width {} with planes {} gives splits of zero channels", self.width, self.planes),
+                format!(
+                    "width {} with planes {} gives splits of zero channels",
+                    self.width, self.planes
+                ),
                 format!("give width at least {}", 64_usize.div_ceil(self.planes)),
             ));
         }
-        let odd = (0..4).map(|stage| self.dla_split_channels(stage)).find(|c| c % self.cardinality != 0);
+        let odd =
+            (0..4).map(|stage| self.dla_split_channels(stage)).find(|c| c % self.cardinality != 0);
         if let Some(channels) = odd {
             return Err(Invalid::new(
-                format!("cardinality {} does not divide splits of {channels} channels", self.cardinality),
+                format!(
+                    "cardinality {} does not divide splits of {channels} channels",
+                    self.cardinality
+                ),
                 "give an even width, or another cardinality",
             ));
         }
@@ -320,21 +346,29 @@ impl ModelSpec {
             ));
         }
         if self.stem == Stem::Deep {
-            return Err(Invalid::new("the deep stem does not fit family dla", "use stem imagenet or cifar"));
+            return Err(Invalid::new(
+                "the deep stem does not fit family dla",
+                "use stem imagenet or cifar",
+            ));
         }
         if self.block == BlockKind::Res2 && self.first_block == FirstBlock::Grouped {
-            return Err(Invalid::new("first_block grouped does not fit family dla", "use first_block pool"));
+            return Err(Invalid::new(
+                "first_block grouped does not fit family dla",
+                "use first_block pool",
+            ));
         }
         Ok(())
     }
 
-    /// Channels of one split of a DLA stage (0 to 3), as timm counts them: floor(out * w / 64) * cardinality / 2.
+    /// Channels of one split of a DLA stage (0 to 3), as timm counts them: floor(out * w / 64) *
+    /// cardinality / 2.
     pub(crate) fn dla_split_channels(&self, stage: usize) -> usize {
         let out = (2 * self.planes) << stage;
         out * self.width / 64 * self.cardinality / 2
     }
 
-    /// Sets fields that this family, block or stem never reads to their defaults, so that equal graphs have equal specs.
+    /// Sets fields that this family, block or stem never reads to their defaults, so that equal
+    /// graphs have equal specs.
     fn canonicalize(&mut self) {
         if self.stem != Stem::Cifar || self.family == Family::Dla {
             self.stem_stride = 1;
@@ -347,7 +381,8 @@ impl ModelSpec {
         }
     }
 
-    /// Image sides must be multiples of this (DLA's trees add maps that a rounded division would make unequal).
+    /// Image sides must be multiples of this (DLA's trees add maps that a rounded division would
+    /// make unequal).
     pub fn input_multiple(&self) -> usize {
         match (self.family, self.stem) {
             (Family::Resnet, _) => 1,

@@ -1,5 +1,6 @@
-//! The published networks: timm's names, the authors' own, and the CIFAR nets of the paper's table 4.
-//! A network here is words of the same language that experiments use; nothing is special about it.
+//! The published networks: timm's names, the authors' own, and the CIFAR nets of the paper's table
+//! 4. A network here is words of the same language that experiments use; nothing is special about
+//! it.
 
 use crate::spec::{BlockKind, Downsample, Family, FirstBlock, ModelOverrides, Stem};
 use crate::{Input, Invalid};
@@ -29,7 +30,10 @@ pub fn find(name: &str) -> Result<Entry, Invalid> {
     entries().into_iter().find(|e| e.name == name || e.aliases.contains(&name)).ok_or_else(|| {
         Invalid::new(
             format!("no network is called \"{name}\""),
-            format!("did you mean {}? `res2lab model --list` shows all", nearest(name).join(" or ")),
+            format!(
+                "did you mean {}? `res2lab model --list` shows all",
+                nearest(name).join(" or ")
+            ),
         )
     })
 }
@@ -38,8 +42,10 @@ pub fn find(name: &str) -> Result<Entry, Invalid> {
 fn nearest(name: &str) -> Vec<&'static str> {
     let pairs = |s: &str| s.as_bytes().windows(2).map(<[u8]>::to_vec).collect::<Vec<_>>();
     let wanted = pairs(name);
-    let mut names: Vec<_> =
-        entries().iter().flat_map(|e| e.aliases.iter().copied().chain([e.name])).collect::<Vec<_>>();
+    let mut names: Vec<_> = entries()
+        .iter()
+        .flat_map(|e| e.aliases.iter().copied().chain([e.name]))
+        .collect::<Vec<_>>();
     let score = |n: &str| {
         let have = pairs(n);
         let shared = wanted.iter().filter(|p| have.contains(p)).count();
@@ -66,8 +72,11 @@ fn imagenet() -> Vec<Entry> {
         ..Default::default()
     };
     // v1b: deep stem and average-pooled shortcuts; timm calls it "d".
-    let v1b =
-        |depth| ModelOverrides { stem: Some(Stem::Deep), downsample: Some(Downsample::Avg), ..res2(depth, 26, 4) };
+    let v1b = |depth| ModelOverrides {
+        stem: Some(Stem::Deep),
+        downsample: Some(Downsample::Avg),
+        ..res2(depth, 26, 4)
+    };
     let dla = |block, width, cardinality| ModelOverrides {
         family: Some(Family::Dla),
         block: Some(block),
@@ -76,7 +85,8 @@ fn imagenet() -> Vec<Entry> {
         ..Default::default()
     };
     let se = |words| ModelOverrides { se: Some(true), ..words };
-    let entry = |name, aliases, words| Entry { name, aliases, words, input: Input::square(224, 1000) };
+    let entry =
+        |name, aliases, words| Entry { name, aliases, words, input: Input::square(224, 1000) };
     vec![
         entry("resnet50", &[], resnet(50, 64, 1)),
         entry("resnet101", &[], resnet(101, 64, 1)),
@@ -122,19 +132,34 @@ fn cifar() -> Vec<Entry> {
             6,
             24,
             4,
-            ["res2next29_6c24w4s", "res2next29_6c24w4s_se", "res2next29_6c24w4s_pool", "res2next29_6c24w4s_pool_se"],
+            [
+                "res2next29_6c24w4s",
+                "res2next29_6c24w4s_se",
+                "res2next29_6c24w4s_pool",
+                "res2next29_6c24w4s_pool_se",
+            ],
         ),
         (
             8,
             25,
             4,
-            ["res2next29_8c25w4s", "res2next29_8c25w4s_se", "res2next29_8c25w4s_pool", "res2next29_8c25w4s_pool_se"],
+            [
+                "res2next29_8c25w4s",
+                "res2next29_8c25w4s_se",
+                "res2next29_8c25w4s_pool",
+                "res2next29_8c25w4s_pool_se",
+            ],
         ),
         (
             6,
             24,
             6,
-            ["res2next29_6c24w6s", "res2next29_6c24w6s_se", "res2next29_6c24w6s_pool", "res2next29_6c24w6s_pool_se"],
+            [
+                "res2next29_6c24w6s",
+                "res2next29_6c24w6s_se",
+                "res2next29_6c24w6s_pool",
+                "res2next29_6c24w6s_pool_se",
+            ],
         ),
     ];
     for (cardinality, width, scale, [grouped, grouped_se, pool, pool_se]) in sizes {

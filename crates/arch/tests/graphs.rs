@@ -86,7 +86,14 @@ fn an_image_that_does_not_fit_is_refused() {
 fn modules_are_found_by_name() {
     let (spec, _) = zoo::find("res2net50_26w_4s").unwrap().words.resolve().unwrap();
     let graph = build(&spec, Input::square(224, 1000)).unwrap();
-    for name in ["layer1.0.convs.2", "layer1.1.split.3", "layer1.1.sum.1", "layer2.0.concat", "layer3", "layer3.5"] {
+    for name in [
+        "layer1.0.convs.2",
+        "layer1.1.split.3",
+        "layer1.1.sum.1",
+        "layer2.0.concat",
+        "layer3",
+        "layer3.5",
+    ] {
         assert!(graph.find(name).is_some(), "{name}");
     }
     assert_eq!(graph.find("layer3"), graph.find("layer3.5"));

@@ -13,7 +13,9 @@ pub fn run(rows: &[Row], old: &Path, pairs: usize) -> Result<()> {
     let new = Path::new(OURS);
     // Compiling is PyTorch's, and memory is no speed.
     for row in rows.iter().filter(|row| row.figure == Figure::Speed && !row.compile) {
-        let (mut before, mut after, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        let mut before = Vec::new();
+        let mut after = Vec::new();
+        let mut ratios = Vec::new();
         for pair in 0..pairs {
             let order = if pair % 2 == 0 { [old, new] } else { [new, old] };
             let mut found = Vec::new();
@@ -26,9 +28,15 @@ pub fn run(rows: &[Row], old: &Path, pairs: usize) -> Result<()> {
             ratios.push(b / a);
         }
         ratios.sort_by(f64::total_cmp);
-        let (least, most) = (ratios[0], ratios[ratios.len() - 1]);
-        let (a, b, ratio) = (median(before), median(after), median(ratios));
-        println!("{:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {least:>6.2} {most:>6.2}  images/s", row.name);
+        let least = ratios[0];
+        let most = ratios[ratios.len() - 1];
+        let a = median(before);
+        let b = median(after);
+        let ratio = median(ratios);
+        println!(
+            "{:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {least:>6.2} {most:>6.2}  images/s",
+            row.name
+        );
     }
     Ok(())
 }

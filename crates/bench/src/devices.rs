@@ -1,4 +1,5 @@
-//! One trial on two devices against the same on one: here two processes of one core each, over Gloo.
+//! One trial on two devices against the same on one: here two processes of one core each, over
+//! Gloo.
 
 use crate::history;
 use crate::run::{median, timed};
@@ -26,7 +27,10 @@ pub fn run(args: &Args) -> Result<()> {
     for round in 1..=args.rounds {
         let one = images_per_s(1, false)?;
         let two = images_per_s(2, args.sync_bn)?;
-        println!("round {round}: {one:.0} images/s on one, {two:.0} on two, {:.2} times", two / one);
+        println!(
+            "round {round}: {one:.0} images/s on one, {two:.0} on two, {:.2} times",
+            two / one
+        );
         ratios.push(two / one);
     }
     println!("median ratio {:.2}", median(ratios));
@@ -38,14 +42,23 @@ fn images_per_s(devices: usize, sync_bn: bool) -> Result<f64> {
     timed(command(devices, sync_bn, folder.path()))?;
     let runs = std::fs::read_dir(folder.path().join("devices/runs"))?;
     let run = runs.flatten().next().context("the sweep left no run")?;
-    let result: serde_json::Value = serde_json::from_slice(&std::fs::read(run.path().join("result.json"))?)?;
+    let result: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run.path().join("result.json"))?)?;
     result["images_per_s"].as_f64().context("the result has no speed")
 }
 
 fn command(devices: usize, sync_bn: bool, reports: &Path) -> Command {
     let mut command = Command::new("target/release/res2lab");
     command.arg("sweep").args(TRIAL.split(' ')).arg(format!("devices_per_trial={devices}"));
-    command.arg(format!("sync_bn={sync_bn}")).args(["--slots", "1", "--threads", "1", "--json", "--name", "devices"]);
+    command.arg(format!("sync_bn={sync_bn}")).args([
+        "--slots",
+        "1",
+        "--threads",
+        "1",
+        "--json",
+        "--name",
+        "devices",
+    ]);
     command.arg("--reports").arg(reports);
     command
 }

@@ -25,9 +25,20 @@ pub struct Line<'a> {
 pub fn append(path: &Path, line: &Line) -> Result<()> {
     let is_new = !path.exists();
     let file = OpenOptions::new().create(true).append(true).open(path);
-    let mut csv = csv::Writer::from_writer(file.with_context(|| format!("cannot open {}", path.display()))?);
+    let mut csv =
+        csv::Writer::from_writer(file.with_context(|| format!("cannot open {}", path.display()))?);
     if is_new {
-        csv.write_record(["date", "commit", "processor", "what", "unit", "ours", "theirs", "ratio", "rounds"])?;
+        csv.write_record([
+            "date",
+            "commit",
+            "processor",
+            "what",
+            "unit",
+            "ours",
+            "theirs",
+            "ratio",
+            "rounds",
+        ])?;
     }
     csv.write_record([
         output("date", &["-u", "+%Y-%m-%d"]),

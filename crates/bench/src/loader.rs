@@ -31,23 +31,40 @@ pub fn run(args: &Args) -> Result<()> {
         None => generated(args, own.path())?,
     };
     println!("{}; two workers each", history::processor());
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
     for round in 1..=args.rounds {
         let mut command = Command::new("target/release/res2lab");
-        command.arg("pipeline").arg(&folder).args(["--threads", "2", "--json", "--data"]).arg(own.path());
+        command
+            .arg("pipeline")
+            .arg(&folder)
+            .args(["--threads", "2", "--json", "--data"])
+            .arg(own.path());
         let a = images_per_s(command)?;
         let mut command = Command::new(&args.python);
-        command.args(["crates/bench/peers/bench.py", "loader", "--workers", "2", "--data"]).arg(folder.join("train"));
+        command
+            .args(["crates/bench/peers/bench.py", "loader", "--workers", "2", "--data"])
+            .arg(folder.join("train"));
         let b = images_per_s(command)?;
-        println!("round {round}: res2lab {a:.0} images/s, PyTorch {b:.0} images/s, ratio {:.2}", a / b);
+        println!(
+            "round {round}: res2lab {a:.0} images/s, PyTorch {b:.0} images/s, ratio {:.2}",
+            a / b
+        );
         ours.push(a);
         theirs.push(b);
     }
     let ratio = median(ours.iter().zip(&theirs).map(|(a, b)| a / b).collect());
-    let (a, b) = (median(ours), median(theirs));
-    println!("median: res2lab {a:.0} images/s, PyTorch {b:.0} images/s; ours / PyTorch's {ratio:.2}");
-    let (what, unit) = ("input pipeline, JPEG 500x375 to 224", "images/s");
-    history::append(&args.history, &Line { what, unit, ours: a, theirs: b, ratio, rounds: args.rounds })
+    let a = median(ours);
+    let b = median(theirs);
+    println!(
+        "median: res2lab {a:.0} images/s, PyTorch {b:.0} images/s; ours / PyTorch's {ratio:.2}"
+    );
+    let what = "input pipeline, JPEG 500x375 to 224";
+    let unit = "images/s";
+    history::append(
+        &args.history,
+        &Line { what, unit, ours: a, theirs: b, ratio, rounds: args.rounds },
+    )
 }
 
 fn generated(args: &Args, own: &Path) -> Result<PathBuf> {

@@ -1,5 +1,6 @@
-//! Comparisons with plain PyTorch on the same machine, in one run, alternating. Drives both as programs from outside:
-//! ours as `target/release/res2lab`, PyTorch's as the scripts in `peers/`. Reports ratios and medians; judges nothing.
+//! Comparisons with plain PyTorch on the same machine, in one run, alternating. Drives both as
+//! programs from outside: ours as `target/release/res2lab`, PyTorch's as the scripts in `peers/`.
+//! Reports ratios and medians; judges nothing.
 //!
 //! This crate must never know: how either program works inside.
 //!

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
 
-/// Three networks of different kinds; two seeds each, so that two slots are busy as the price assumes.
+/// Three networks of different kinds; two seeds each, so that two slots are busy as the price
+/// assumes.
 const NETWORKS: [&str; 3] = [
     "depth=20 planes=8 width=26 scale=4 epochs=3",
     "depth=11 planes=12 width=32 cardinality=2 scale=3 epochs=5",
@@ -28,7 +29,8 @@ pub fn run(_: &Args) -> Result<()> {
         std::fs::create_dir(&data)?;
         std::os::unix::fs::symlink(std::fs::canonicalize("data/mnist5k")?, data.join("mnist5k"))?;
         let plan = timed(command("plan", network, &data, folder.path()))?.1;
-        let predicted = plan["trials"][0]["price"]["wall_s"].as_f64().context("the plan has no price")?;
+        let predicted =
+            plan["trials"][0]["price"]["wall_s"].as_f64().context("the plan has no price")?;
         let arms = timed(command("sweep", network, &data, folder.path()))?.1;
         let actual = arms["arms"][0]["wall_s"].as_f64().context("the arm has no wall time")?;
         let off = 100.0 * (predicted - actual) / actual;
@@ -41,7 +43,14 @@ pub fn run(_: &Args) -> Result<()> {
 
 fn command(what: &str, network: &str, data: &Path, reports: &Path) -> Command {
     let mut command = Command::new("target/release/res2lab");
-    command.arg(what).args(network.split(' ')).args(["seed=0,1", "--slots", "2", "--threads", "1", "--json"]);
+    command.arg(what).args(network.split(' ')).args([
+        "seed=0,1",
+        "--slots",
+        "2",
+        "--threads",
+        "1",
+        "--json",
+    ]);
     command.arg("--data").arg(data).arg("--reports").arg(reports);
     command
 }

@@ -1,4 +1,5 @@
-//! How long the tables and the page of a large sweep take, and how much memory: made-up results of thousands of trials.
+//! How long the tables and the page of a large sweep take, and how much memory: made-up results of
+//! thousands of trials.
 
 use crate::history;
 use crate::run::median;
@@ -47,7 +48,11 @@ pub fn run(args: &Args) -> Result<()> {
     // The greatest of all children; planning takes less.
     let memory_mib = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss() / 1024;
     let page = fs::metadata(reports.join(NAME).join("index.html"))?.len();
-    println!("median {:.2} s, {memory_mib} MiB, page of {:.1} MB", median(walls), page as f64 / 1e6);
+    println!(
+        "median {:.2} s, {memory_mib} MiB, page of {:.1} MB",
+        median(walls),
+        page as f64 / 1e6
+    );
     Ok(())
 }
 
@@ -60,7 +65,8 @@ fn res2lab(reports: &Path, words: &[&str]) -> Command {
 /// A folder as finished trials leave it; the number of trials.
 fn make_up(reports: &Path, args: &Args) -> Result<usize> {
     let seeds = format!("seed=0..{}", args.seeds - 1);
-    let words = ["plan", "scale=2,4,6,8", "width=8..200:8", &seeds, "--name", NAME, "--no-time", "--write"];
+    let words =
+        ["plan", "scale=2,4,6,8", "width=8..200:8", &seeds, "--name", NAME, "--no-time", "--write"];
     let status = res2lab(reports, &words).stdout(Stdio::null()).status()?;
     ensure!(status.success(), "planning failed: {status}");
     let sweep = reports.join(NAME);
@@ -71,16 +77,14 @@ fn make_up(reports: &Path, args: &Args) -> Result<usize> {
         fs::create_dir_all(run.join("attempt-1"))?;
         let level = 90.0 + trial["model"]["scale"].as_f64().unwrap_or_default() / 4.0 + noise(i, 0);
         fs::write(run.join("metrics.jsonl"), curve(i, level, args.epochs))?;
-        let last =
-            json!({"val/acc1": level, "val/acc5": 99.5, "val/loss": 0.2 + 0.01 * noise(i, 1), "train/loss": 0.1});
+        let last = json!({"val/acc1": level, "val/acc5": 99.5, "val/loss": 0.2 + 0.01 * noise(i, 1), "train/loss": 0.1});
         let result = json!({
             "status": "done", "metrics": last, "steps": 100 * args.epochs, "step_ms": 5.0, "images_per_s": 6000.0,
             "wall_s": 30.0 + noise(i, 2), "peak_memory_mib": 300.0, "device": "cpu", "threads": 1,
             "layout": "channels_last", "code": plan["code"], "attempts": 1, "finished_s": 1.8e9 + 30.0 * i as f64,
         });
         fs::write(run.join("result.json"), result.to_string())?;
-        let environment =
-            json!({"host": "made-up", "cpu": "made-up", "cores": 2, "started_s": 1.8e9 + 30.0 * i as f64});
+        let environment = json!({"host": "made-up", "cpu": "made-up", "cores": 2, "started_s": 1.8e9 + 30.0 * i as f64});
         fs::write(run.join("attempt-1/env.json"), environment.to_string())?;
     }
     Ok(trials.len())
@@ -91,7 +95,8 @@ fn curve(trial: usize, level: f64, epochs: usize) -> String {
     for epoch in 1..=epochs {
         let rest = (-(epoch as f64) / 15.0).exp();
         let wobble = rest * noise(trial, epoch);
-        let (acc1, loss) = (level * (1.0 - 0.6 * rest) + wobble, 0.1 + 2.0 * rest + 0.1 * wobble);
+        let acc1 = level * (1.0 - 0.6 * rest) + wobble;
+        let loss = 0.1 + 2.0 * rest + 0.1 * wobble;
         // Writing to a String cannot fail.
         let _ = writeln!(
             lines,
@@ -106,7 +111,8 @@ fn curve(trial: usize, level: f64, epochs: usize) -> String {
 
 /// Between -0.5 and 0.5, from two counters.
 fn noise(a: usize, b: usize) -> f64 {
-    let mut z = (a as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (b as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mut z = (a as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ (b as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((z ^ (z >> 29)) >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
 }

@@ -8,10 +8,14 @@ use std::time::Instant;
 /// Runs a command to its end; its last output is one JSON value.
 pub fn timed(mut command: Command) -> Result<(f64, Value)> {
     let started = Instant::now();
-    let output = command.stderr(Stdio::null()).output().with_context(|| format!("cannot run {command:?}"))?;
+    let output = command
+        .stderr(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
     let wall_s = started.elapsed().as_secs_f64();
     ensure!(output.status.success(), "{command:?} failed: {}", output.status);
-    let value = serde_json::from_slice(&output.stdout).with_context(|| format!("{command:?} printed no JSON"))?;
+    let value = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{command:?} printed no JSON"))?;
     Ok((wall_s, value))
 }
 

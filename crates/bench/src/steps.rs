@@ -76,7 +76,8 @@ fn rows() -> Vec<Row> {
         at_least,
     };
     let small = "cifar:depth=11,planes=8,width=26,scale=4";
-    let (middle, large) = ("cifar:depth=20,planes=16,width=26,scale=4", "res2net50_26w_4s");
+    let middle = "cifar:depth=20,planes=16,width=26,scale=4";
+    let large = "res2net50_26w_4s";
     let mut rows = vec![
         row("train, cifar d11 p8 26w4s", "train", small, [32, 64, 1], 1.9),
         row("train, cifar d20 p16 26w4s", "train", middle, [32, 64, 2], 1.7),
@@ -84,19 +85,31 @@ fn rows() -> Vec<Row> {
         row("train, res2net50_26w_4s", "train", large, [224, 8, 2], 1.15),
     ];
     rows.extend(RANDOM.iter().enumerate().map(|(i, model)| {
-        row(&format!("train, random {}", i + 1), "train", &format!("cifar:{model}"), [32, 64, 1], 1.5)
+        row(
+            &format!("train, random {}", i + 1),
+            "train",
+            &format!("cifar:{model}"),
+            [32, 64, 1],
+            1.5,
+        )
     }));
     rows.extend([
         row("evaluate, res2net50_26w_4s", "infer", large, [224, 8, 2], 1.3),
-        Row { compile: true, ..row("evaluate, res2net50_26w_4s, compiled", "infer", large, [224, 8, 2], 1.0) },
+        Row {
+            compile: true,
+            ..row("evaluate, res2net50_26w_4s, compiled", "infer", large, [224, 8, 2], 1.0)
+        },
         row("evaluate one image, res2net50_26w_4s", "infer", large, [224, 1, 2], 1.3),
-        Row { figure: Figure::Memory, ..row("memory, train res2net50_26w_4s", "train", large, [224, 8, 2], 1.3) },
+        Row {
+            figure: Figure::Memory,
+            ..row("memory, train res2net50_26w_4s", "train", large, [224, 8, 2], 1.3)
+        },
     ]);
     rows
 }
 
-/// Drawn once (scale 1 to 8, cardinality 1 to 4, widths that are no multiples of 8); depth and planes so that a step takes
-/// some ten milliseconds.
+/// Drawn once (scale 1 to 8, cardinality 1 to 4, widths that are no multiples of 8); depth and
+/// planes so that a step takes some ten milliseconds.
 const RANDOM: [&str; 8] = [
     "depth=11,planes=16,width=37,scale=3,cardinality=2",
     "depth=20,planes=8,width=29,scale=5,cardinality=1",
@@ -123,9 +136,11 @@ pub fn run(args: &Args) -> Result<()> {
     println!("{:38} {:>10} {:>10} {:>6} {:>9}", "", "res2lab", "PyTorch", "ratio", "at least");
     let mut random = Vec::new();
     for row in rows {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let mut ours = Vec::new();
+        let mut theirs = Vec::new();
         for _ in 0..args.rounds {
-            // Theirs is the better of two measurements, one of each layout; so is ours, one on each side of theirs.
+            // Theirs is the better of two measurements, one of each layout; so is ours, one on each
+            // side of theirs.
             let ours_now = || timed(our_command(Path::new(OURS), &row));
             let before = figure(&row, &ours_now()?.1)?;
             theirs.push(figure(&row, &timed(their_command(args, &row))?.1)?);
@@ -135,20 +150,27 @@ pub fn run(args: &Args) -> Result<()> {
             };
             ours.push(before.max(after));
         }
-        let better = |(a, b): (&f64, &f64)| if row.figure == Figure::Memory { b / a } else { a / b };
+        let better =
+            |(a, b): (&f64, &f64)| if row.figure == Figure::Memory { b / a } else { a / b };
         let ratio = median(ours.iter().zip(&theirs).map(better).collect());
-        let (a, b) = (median(ours), median(theirs));
+        let a = median(ours);
+        let b = median(theirs);
         let unit = if row.figure == Figure::Memory { "MiB" } else { "images/s" };
         println!("{:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {:>9.2}  {unit}", row.name, row.at_least);
-        let what = format!("{}, {} px, batch {}, {} threads", row.name, row.px, row.batch, row.threads);
-        history::append(&args.history, &Line { what: &what, unit, ours: a, theirs: b, ratio, rounds: args.rounds })?;
+        let what =
+            format!("{}, {} px, batch {}, {} threads", row.name, row.px, row.batch, row.threads);
+        history::append(
+            &args.history,
+            &Line { what: &what, unit, ours: a, theirs: b, ratio, rounds: args.rounds },
+        )?;
         if row.name.contains("random") {
             random.push(ratio);
         }
     }
     const SWEEP: &str = "the digits sweep, 12 trials";
     if SWEEP.contains(&args.only) {
-        let [a, b, ratio] = sweep::measure(&sweep::Args::digits(&args.python, args.rounds, &args.history))?;
+        let [a, b, ratio] =
+            sweep::measure(&sweep::Args::digits(&args.python, args.rounds, &args.history))?;
         println!("{SWEEP:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {:>9.2}  s", 1.8);
     }
     if !random.is_empty() {

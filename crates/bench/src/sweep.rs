@@ -1,4 +1,5 @@
-//! The digits sweep (experiments/bench-digits.yaml): the same 12 trials (4 scales x 3 seeds x 6 epochs) by both, two processes side by side.
+//! The digits sweep (experiments/bench-digits.yaml): the same 12 trials (4 scales x 3 seeds x 6
+//! epochs) by both, two processes side by side.
 
 use crate::history::{self, Line};
 use crate::run::{median, timed};
@@ -41,16 +42,26 @@ impl Args {
 
 /// Alternates the two, ours first, and prints every round and the accuracies.
 pub fn run(args: &Args) -> Result<()> {
-    println!("{}; {} trials each, two side by side", history::processor(), SCALES.len() as u64 * args.seeds);
+    println!(
+        "{}; {} trials each, two side by side",
+        history::processor(),
+        SCALES.len() as u64 * args.seeds
+    );
     let (ours, theirs) = rounds(args, |round, ours, theirs| {
-        println!("round {round}: res2lab {ours:.1} s, PyTorch {theirs:.1} s, ratio {:.2}", theirs / ours);
+        println!(
+            "round {round}: res2lab {ours:.1} s, PyTorch {theirs:.1} s, ratio {:.2}",
+            theirs / ours
+        );
     })?;
     let [a, b, ratio] = record(args, &ours, &theirs)?;
     println!("median: res2lab {a:.1} s, PyTorch {b:.1} s; PyTorch's time / ours {ratio:.2}");
     println!("mean test accuracy, {} seeds", args.seeds);
     for scale in SCALES {
-        let mean = |run: &Run| run.accuracy.get(&scale).map_or(f64::NAN, |v| v.iter().sum::<f64>() / v.len() as f64);
-        let (a, b) = (mean(&ours[0]), mean(&theirs[0]));
+        let mean = |run: &Run| {
+            run.accuracy.get(&scale).map_or(f64::NAN, |v| v.iter().sum::<f64>() / v.len() as f64)
+        };
+        let a = mean(&ours[0]);
+        let b = mean(&theirs[0]);
         println!("  scale {scale}: res2lab {a:.2} %, PyTorch {b:.2} %, difference {:+.2}", a - b);
     }
     Ok(())
@@ -63,9 +74,11 @@ pub fn measure(args: &Args) -> Result<[f64; 3]> {
 }
 
 fn rounds(args: &Args, each: impl Fn(usize, f64, f64)) -> Result<(Vec<Run>, Vec<Run>)> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
     for round in 1..=args.rounds {
-        let (a, b) = (our_sweep(args)?, their_sweep(args)?);
+        let a = our_sweep(args)?;
+        let b = their_sweep(args)?;
         each(round, a.wall_s, b.wall_s);
         ours.push(a);
         theirs.push(b);
@@ -76,9 +89,13 @@ fn rounds(args: &Args, each: impl Fn(usize, f64, f64)) -> Result<(Vec<Run>, Vec<
 fn record(args: &Args, ours: &[Run], theirs: &[Run]) -> Result<[f64; 3]> {
     let ratio = median(ours.iter().zip(theirs).map(|(a, b)| b.wall_s / a.wall_s).collect());
     let times = |runs: &[Run]| median(runs.iter().map(|r| r.wall_s).collect());
-    let (ours, theirs) = (times(ours), times(theirs));
+    let ours = times(ours);
+    let theirs = times(theirs);
     let what = format!("digits sweep, {} trials", SCALES.len() as u64 * args.seeds);
-    history::append(&args.history, &Line { what: &what, unit: "s", ours, theirs, ratio, rounds: args.rounds })?;
+    history::append(
+        &args.history,
+        &Line { what: &what, unit: "s", ours, theirs, ratio, rounds: args.rounds },
+    )?;
     Ok([ours, theirs, ratio])
 }
 
@@ -101,22 +118,35 @@ fn our_sweep(args: &Args) -> Result<Run> {
     let mut accuracy = BTreeMap::new();
     for arm in &arms {
         let scale = &arm["coordinates"]["scale"];
-        let scale = scale.as_u64().or_else(|| scale.as_str()?.parse().ok()).context("an arm has no scale")?;
+        let scale = scale
+            .as_u64()
+            .or_else(|| scale.as_str()?.parse().ok())
+            .context("an arm has no scale")?;
         accuracy.insert(scale, vec![arm["mean"].as_f64().context("an arm has no mean")?]);
     }
     Ok(Run { wall_s, accuracy })
 }
 
 fn their_sweep(args: &Args) -> Result<Run> {
-    let list = |n: &mut dyn Iterator<Item = u64>| n.map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let list =
+        |n: &mut dyn Iterator<Item = u64>| n.map(|n| n.to_string()).collect::<Vec<_>>().join(",");
     let mut command = Command::new(&args.python);
     command.args(["crates/bench/peers/bench.py", "sweep", "--data", "data/mnist5k", "--jobs", "2"]);
-    command.args(["--scales", &list(&mut SCALES.into_iter()), "--seeds", &list(&mut (0..args.seeds))]);
+    command.args([
+        "--scales",
+        &list(&mut SCALES.into_iter()),
+        "--seeds",
+        &list(&mut (0..args.seeds)),
+    ]);
     let (wall_s, output) = timed(command)?;
     let mut accuracy: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     for row in output["rows"].as_array().context("the script printed no rows")? {
-        let (scale, value) = (row["scale"].as_u64(), row["accuracy"].as_f64());
-        accuracy.entry(scale.context("no scale")?).or_default().push(100.0 * value.context("no accuracy")?);
+        let scale = row["scale"].as_u64();
+        let value = row["accuracy"].as_f64();
+        accuracy
+            .entry(scale.context("no scale")?)
+            .or_default()
+            .push(100.0 * value.context("no accuracy")?);
     }
     Ok(Run { wall_s, accuracy })
 }

@@ -61,8 +61,8 @@ pub enum Command {
 /// Of `sweep` and `plan`.
 #[derive(Args, Debug)]
 pub struct SweepArgs {
-    /// An experiment file (default: experiments/quickstart.yaml) and axes: scale=2,4 depth=20..56:9 seed=0..4
-    /// scale+width=2+48,4+26 train.label_smoothing=0,0.1 width=match:params@resnet50
+    /// An experiment file (default: experiments/quickstart.yaml) and axes: scale=2,4 depth=20..56:9
+    /// seed=0..4 scale+width=2+48,4+26 train.label_smoothing=0,0.1 width=match:params@resnet50
     #[arg(value_name = "FILE | AXIS=VALUES")]
     pub words: Vec<String>,
     /// Folder under reports/ (default: the experiment's name)
@@ -86,10 +86,12 @@ pub struct SweepArgs {
     /// Do not time networks that were never timed here: no prices for them
     #[arg(long)]
     pub no_time: bool,
-    /// On a CPU, train by libtorch's operators and autograd instead of the planned step (short for plain=true)
+    /// On a CPU, train by libtorch's operators and autograd instead of the planned step (short for
+    /// plain=true)
     #[arg(long)]
     pub plain: bool,
-    /// Shrink every costly number and generate the images: does this experiment run, and does its loss fall?
+    /// Shrink every costly number and generate the images: does this experiment run, and does its
+    /// loss fall?
     #[arg(long)]
     pub smoke: bool,
     /// What the report asks
@@ -104,14 +106,16 @@ pub struct SweepArgs {
     /// Train diverged trials again too, from the start (failed ones are tried again in any case)
     #[arg(long)]
     pub retry_failed: bool,
-    /// What happens to a trial that runs out of memory: it fails, or goes on with half the part of a batch at a time (the
-    /// gradients are those of the whole batch, but batch norm sees smaller ones) and is marked as changed
+    /// What happens to a trial that runs out of memory: it fails, or goes on with half the part of
+    /// a batch at a time (the gradients are those of the whole batch, but batch norm sees smaller
+    /// ones) and is marked as changed
     #[arg(long, value_enum, default_value_t = OnOom::Fail)]
     pub on_oom: OnOom,
     /// End a trial, as failed, after so many minutes in one go
     #[arg(long, value_name = "MINUTES")]
     pub trial_minutes: Option<f64>,
-    /// Who runs the trials: local, slurm, or slurm:partition=gpu,time=4:00:00 (default: what the file's executor says)
+    /// Who runs the trials: local, slurm, or slurm:partition=gpu,time=4:00:00 (default: what the
+    /// file's executor says)
     #[arg(long, value_name = "WHO")]
     pub executor: Option<String>,
     /// With slurm: submit and return; the same command follows and collects later
@@ -123,7 +127,8 @@ pub struct SweepArgs {
     /// Of `plan`: print the script that slurm would get
     #[arg(long)]
     pub sbatch: bool,
-    /// Of `plan`: print the manifest of a Kubernetes Job for the sweep in this folder, as its pods see it
+    /// Of `plan`: print the manifest of a Kubernetes Job for the sweep in this folder, as its pods
+    /// see it
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "")]
     pub k8s: Option<String>,
     /// Of `plan`: write the sweep's folder with its plan, for a cluster to run
@@ -201,7 +206,8 @@ pub struct TimeArgs {
 /// Of `report`.
 #[derive(Args, Clone, Debug)]
 pub struct ReportArgs {
-    /// The sweep's name (a folder under reports/); several are shown on one page, compared with the first
+    /// The sweep's name (a folder under reports/); several are shown on one page, compared with the
+    /// first
     #[arg(required = true)]
     pub names: Vec<String>,
     /// Where a page of several sweeps goes (default: reports/NAME+NAME.html)
@@ -238,7 +244,8 @@ pub struct TableArgs {
     /// One line per logged value
     #[arg(long)]
     pub curves: bool,
-    /// Only rows of which all of these hold: scale=4,8 status!=done 'val_acc1>97' label~width (~: contains)
+    /// Only rows of which all of these hold: scale=4,8 status!=done 'val_acc1>97' label~width (~:
+    /// contains)
     #[arg(long = "where", num_args = 1.., value_name = "CONDITION")]
     pub conditions: Vec<String>,
     /// Columns in this order, separated by commas, or: all
@@ -302,8 +309,9 @@ pub struct ModelArgs {
 /// Of `eval`.
 #[derive(Args, Debug)]
 pub struct EvalArgs {
-    /// A network (NAME or field=value...) with weights=FILE and data=NAME or data=FOLDER, or the folder of a finished
-    /// trial; size=, resize=, crop= (share of the resized side, default 0.875) and normalize= change how images are seen
+    /// A network (NAME or field=value...) with weights=FILE and data=NAME or data=FOLDER, or the
+    /// folder of a finished trial; size=, resize=, crop= (share of the resized side, default 0.875)
+    /// and normalize= change how images are seen
     #[arg(value_name = "MODEL | TRIAL FOLDER | KEY=VALUE", required = true)]
     pub words: Vec<String>,
     /// Images at a time
@@ -329,8 +337,9 @@ pub struct EvalArgs {
 /// Of `predict`.
 #[derive(Args, Debug)]
 pub struct PredictArgs {
-    /// A network with weights=FILE, or the folder of a finished trial, then pictures; classes=FILE names one class a line.
-    /// A .safetensors file with a tensor `images` (N x C x H x W, normalized) gives logits as JSON
+    /// A network with weights=FILE, or the folder of a finished trial, then pictures; classes=FILE
+    /// names one class a line. A .safetensors file with a tensor `images` (N x C x H x W,
+    /// normalized) gives logits as JSON
     #[arg(value_name = "MODEL | TRIAL FOLDER | KEY=VALUE | PICTURE", required = true)]
     pub words: Vec<String>,
     /// Print as JSON
@@ -364,7 +373,8 @@ pub struct PipelineArgs {
     /// Read from a cache of decoded pictures with this short side
     #[arg(long)]
     pub cache_px: Option<usize>,
-    /// Write evaluation's crops of the test pictures to this safetensors file (N x size x size x 3 bytes) instead
+    /// Write evaluation's crops of the test pictures to this safetensors file (N x size x size x 3
+    /// bytes) instead
     #[arg(long, value_name = "FILE")]
     pub crops: Option<PathBuf>,
     /// Print as JSON
@@ -381,7 +391,8 @@ pub struct WeightsArgs {
     /// A network's name; with --out also weights=FILE and fields of the network
     #[arg(value_name = "NAME")]
     pub words: Vec<String>,
-    /// Write the network's tensors to this safetensors file instead (timm loads it with strict=True)
+    /// Write the network's tensors to this safetensors file instead (timm loads it with
+    /// strict=True)
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Another server: the address of the folder that holds the file

@@ -1,5 +1,5 @@
-//! Names of classes: those of a trial, of published networks, of a file; and how the classes of a data set meet the outputs
-//! of a network.
+//! Names of classes: those of a trial, of published networks, of a file; and how the classes of a
+//! data set meet the outputs of a network.
 
 use crate::failure::Failure;
 use res2lab_data::DataSet;
@@ -10,21 +10,34 @@ use std::path::Path;
 const IMAGENET: &str = include_str!("imagenet_classes.txt");
 const IMAGENET_CLASSES: usize = 1000;
 
-/// Names that the trial among these words keeps, in the order of its outputs; empty where there is none.
+/// Names that the trial among these words keeps, in the order of its outputs; empty where there is
+/// none.
 pub fn of_run(words: &[String]) -> Result<Vec<String>, Failure> {
-    let is_run = |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
+    let is_run =
+        |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
     let Some(folder) = words.iter().find(is_run) else { return Ok(vec![]) };
     Ok(res2lab_store::atomic::read_json(&RunDir::new(folder).classes())?.unwrap_or_default())
 }
 
 /// Names for a network's outputs: from a file with a name a line, from its trial, or ImageNet's.
-pub fn names(file: Option<&str>, of_run: Vec<String>, outputs: usize) -> Result<Vec<String>, Failure> {
+pub fn names(
+    file: Option<&str>,
+    of_run: Vec<String>,
+    outputs: usize,
+) -> Result<Vec<String>, Failure> {
     let Some(path) = file else {
-        let imagenet = || IMAGENET.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect();
-        return Ok(if of_run.is_empty() && outputs == IMAGENET_CLASSES { imagenet() } else { of_run });
+        let imagenet = || {
+            IMAGENET.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect()
+        };
+        return Ok(if of_run.is_empty() && outputs == IMAGENET_CLASSES {
+            imagenet()
+        } else {
+            of_run
+        });
     };
     let help = "give a file with one class name a line, in the order of the network's outputs";
-    let text = std::fs::read_to_string(path).map_err(|e| Failure::input(format!("{path}: {e}"), help))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Failure::input(format!("{path}: {e}"), help))?;
     let names: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
     if names.len() == outputs && !text.trim().is_empty() {
         return Ok(names);
@@ -34,11 +47,19 @@ pub fn names(file: Option<&str>, of_run: Vec<String>, outputs: usize) -> Result<
     Err(Failure::input(format!("{path} has {} for {outputs} classes", count(given, "name")), help))
 }
 
-/// Gives the test images of a set the labels that the network has for their classes, where both have names. The names of the
-/// network's outputs, as far as they are known, and what the user should know.
-pub fn matched(set: &mut DataSet, own: Vec<String>, outputs: usize) -> Result<(Vec<String>, Vec<String>), Failure> {
-    let ids: Vec<String> = IMAGENET.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect();
-    let are_ids = outputs == IMAGENET_CLASSES && !set.classes.is_empty() && set.classes.iter().all(|c| ids.contains(c));
+/// Gives the test images of a set the labels that the network has for their classes, where both
+/// have names. The names of the network's outputs, as far as they are known, and what the user
+/// should know.
+pub fn matched(
+    set: &mut DataSet,
+    own: Vec<String>,
+    outputs: usize,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let ids: Vec<String> =
+        IMAGENET.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect();
+    let are_ids = outputs == IMAGENET_CLASSES
+        && !set.classes.is_empty()
+        && set.classes.iter().all(|c| ids.contains(c));
     let own = if own.is_empty() && are_ids { ids } else { own };
     let classes = set.classes.clone();
     if own.is_empty() || classes.is_empty() {
@@ -58,12 +79,17 @@ pub fn matched(set: &mut DataSet, own: Vec<String>, outputs: usize) -> Result<(V
     };
     let places = classes.iter().map(place).collect::<Result<Vec<u32>, _>>()?;
     set.test.relabel(&|label| places.get(label as usize).copied().unwrap_or(label));
-    let note = format!("classes are matched by name: {} of the network's {}", classes.len(), own.len());
+    let note =
+        format!("classes are matched by name: {} of the network's {}", classes.len(), own.len());
     Ok((own, vec![note]))
 }
 
 /// Without names on both sides a label means the output of its number.
-fn by_number(classes: Vec<String>, labels: usize, outputs: usize) -> Result<(Vec<String>, Vec<String>), Failure> {
+fn by_number(
+    classes: Vec<String>,
+    labels: usize,
+    outputs: usize,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
     let count = classes.len().max(labels);
     if count > outputs {
         return Err(Failure::input(

@@ -9,12 +9,16 @@ use res2lab_sweep::slurm::script::{self, Jobs};
 /// Who runs the trials.
 pub fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpec, Failure> {
     let of_file = &experiment.executor;
-    let chosen = args.executor.as_ref().map_or(Ok(of_file.clone()), |text| of_file.changed_by(text))?;
+    let chosen =
+        args.executor.as_ref().map_or(Ok(of_file.clone()), |text| of_file.changed_by(text))?;
     if let ExecutorSpec::Slurm(slurm) = &chosen {
         slurm.check()?;
     }
     if args.detach && chosen == ExecutorSpec::Local {
-        return Err(Failure::input("--detach goes with a cluster", "give --executor slurm, or leave it out"));
+        return Err(Failure::input(
+            "--detach goes with a cluster",
+            "give --executor slurm, or leave it out",
+        ));
     }
     Ok(chosen)
 }
@@ -22,7 +26,10 @@ pub fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpe
 /// What every job of this sweep is like.
 pub fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Failure> {
     let folder = std::env::current_dir().map_err(|e| {
-        Failure::machine(format!("cannot tell which folder this is: {e}"), "go to a folder that exists")
+        Failure::machine(
+            format!("cannot tell which folder this is: {e}"),
+            "go to a folder that exists",
+        )
     })?;
     let threads = args.threads.unwrap_or(spec.cpus);
     let mut arguments = vec![

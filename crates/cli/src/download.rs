@@ -9,7 +9,8 @@ use std::path::Path;
 pub fn file(url: &str, target: &Path, check: &Check) -> Result<(), Failure> {
     crate::print::told(&format!("downloading {url}"));
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {eta} left")
+    {
         bar.set_style(style);
     }
     let mut tell = |so_far: u64, total: Option<u64>| {

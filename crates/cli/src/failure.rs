@@ -1,4 +1,5 @@
-//! What ends a command: an exit status, a cause and a remedy. The exit status is 2 for wrong input, 1 for the rest.
+//! What ends a command: an exit status, a cause and a remedy. The exit status is 2 for wrong input,
+//! 1 for the rest.
 
 /// Wrong input: nothing was written.
 pub const WRONG_INPUT: u8 = 2;
@@ -53,7 +54,11 @@ from_error!(res2lab_report::ReportError, FAILED);
 
 impl From<res2lab_sweep::SweepError> for Failure {
     fn from(e: res2lab_sweep::SweepError) -> Failure {
-        Failure { status: if e.is_input { WRONG_INPUT } else { FAILED }, cause: e.cause, help: e.help }
+        Failure {
+            status: if e.is_input { WRONG_INPUT } else { FAILED },
+            cause: e.cause,
+            help: e.help,
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The page of `rf`: what it prints, as a page of figures that others can open.
 
 use crate::args::RfArgs;
-use crate::commands::rf::{Analysis, Asked, HEADERS, SplitRow, cells, node_asked, sentences, weighting};
+use crate::commands::rf::{
+    Analysis, Asked, HEADERS, SplitRow, cells, node_asked, sentences, weighting,
+};
 use crate::failure::Failure;
 use res2lab_report::axis::Axis;
 use res2lab_report::fields::{Fields, render};
@@ -41,7 +43,9 @@ fn file_name(args: &RfArgs) -> String {
 fn fields(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<Fields, Failure> {
     let axes = axes(asked);
     let network = |(i, asked): (usize, &Asked)| {
-        let value = |axis: &Axis| asked.coordinates.iter().find(|(label, _)| *label == axis.label).map(|c| c.1.clone());
+        let value = |axis: &Axis| {
+            asked.coordinates.iter().find(|(label, _)| *label == axis.label).map(|c| c.1.clone())
+        };
         Ok(Network {
             label: asked.name.clone(),
             id: asked.name.clone(),
@@ -61,7 +65,10 @@ fn fields(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<Field
         weighting: weighting(args),
         networks,
         axes,
-        table: table("network", analyses.iter().map(|a| [vec![a.name.clone()], cells(&a.seen)].concat())),
+        table: table(
+            "network",
+            analyses.iter().map(|a| [vec![a.name.clone()], cells(&a.seen)].concat()),
+        ),
         stages: stages(analyses),
         splits: splits(analyses),
         notes: sentences(analyses, args),
@@ -86,7 +93,11 @@ fn axes(asked: &[Asked]) -> Vec<Axis> {
             None => found.push((label.clone(), vec![value.clone()])),
         }
     }
-    found.into_iter().filter(|(_, values)| values.len() > 1).map(|(label, values)| Axis::new(&label, values)).collect()
+    found
+        .into_iter()
+        .filter(|(_, values)| values.len() > 1)
+        .map(|(label, values)| Axis::new(&label, values))
+        .collect()
 }
 
 fn table(first: &str, rows: impl Iterator<Item = Vec<String>>) -> Table {
@@ -95,9 +106,11 @@ fn table(first: &str, rows: impl Iterator<Item = Vec<String>>) -> Table {
 }
 
 fn stages(analyses: &[Analysis]) -> Table {
-    let rows = analyses
-        .iter()
-        .flat_map(|a| a.stages.iter().map(|stage| [vec![a.name.clone(), stage.node.clone()], cells(stage)].concat()));
+    let rows = analyses.iter().flat_map(|a| {
+        a.stages
+            .iter()
+            .map(|stage| [vec![a.name.clone(), stage.node.clone()], cells(stage)].concat())
+    });
     let mut table = table("network", rows);
     table.columns.insert(1, "stage".to_owned());
     table
@@ -107,9 +120,15 @@ fn stages(analyses: &[Analysis]) -> Table {
 fn splits(analyses: &[Analysis]) -> Table {
     let rows = analyses.iter().flat_map(|a| {
         a.splits.chunk_by(|one, next| one.block == next.block).map(|block| {
-            let list =
-                |px: fn(&SplitRow) -> i64| block.iter().map(|s| px(s).to_string()).collect::<Vec<_>>().join(", ");
-            vec![a.name.clone(), block[0].block.clone(), list(|s| s.rf_min_px), list(|s| s.rf_max_px)]
+            let list = |px: fn(&SplitRow) -> i64| {
+                block.iter().map(|s| px(s).to_string()).collect::<Vec<_>>().join(", ")
+            };
+            vec![
+                a.name.clone(),
+                block[0].block.clone(),
+                list(|s| s.rf_min_px),
+                list(|s| s.rf_max_px),
+            ]
         })
     });
     Table {

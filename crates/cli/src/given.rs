@@ -1,5 +1,5 @@
-//! Weights that a sweep's trials start from, looked at before anything trains: whether they are there, whether they fit
-//! each arm's network, and what is to be told of them.
+//! Weights that a sweep's trials start from, looked at before anything trains: whether they are
+//! there, whether they fit each arm's network, and what is to be told of them.
 
 use crate::failure::Failure;
 use crate::network;
@@ -10,9 +10,13 @@ use res2lab_store::PlannedTrial;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Notes for the plan; each trial is told the digest of its weights. Missing files are notes as well where the plan is only
-/// looked at.
-pub fn check(trials: &mut [PlannedTrial], data: &Path, purpose: Purpose) -> Result<Vec<String>, Failure> {
+/// Notes for the plan; each trial is told the digest of its weights. Missing files are notes as
+/// well where the plan is only looked at.
+pub fn check(
+    trials: &mut [PlannedTrial],
+    data: &Path,
+    purpose: Purpose,
+) -> Result<Vec<String>, Failure> {
     let mut digests: HashMap<String, String> = HashMap::new();
     let notes = look(trials, data, purpose, &mut digests)?;
     for trial in trials {
@@ -66,10 +70,15 @@ fn is_same(a: &PlannedTrial, b: &PlannedTrial) -> bool {
 }
 
 fn fit(trial: &PlannedTrial, file: &WeightsFile) -> Result<Vec<String>, Failure> {
-    let (px, channels, classes) = (trial.image_px, trial.image_channels, trial.classes);
-    let graph = res2lab_arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
+    let px = trial.image_px;
+    let channels = trial.image_channels;
+    let classes = trial.classes;
+    let graph =
+        res2lab_arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
     let loaded = weights::check(&graph.state, file, Fit::Start);
-    loaded.map(|loaded| loaded.notes).map_err(|e| Failure::input(format!("{}: {}", trial.label, e.cause), e.help))
+    loaded
+        .map(|loaded| loaded.notes)
+        .map_err(|e| Failure::input(format!("{}: {}", trial.label, e.cause), e.help))
 }
 
 fn add(notes: &mut Vec<String>, note: String) {

@@ -1,4 +1,5 @@
-//! The words of `sweep` and `plan`: one file and axes, and what to write where they are put another way.
+//! The words of `sweep` and `plan`: one file and axes, and what to write where they are put another
+//! way.
 
 use crate::failure::Failure;
 use res2lab_experiment::{Axis, fields, words};
@@ -8,15 +9,21 @@ use std::path::{Path, PathBuf};
 const DEFAULT_EXPERIMENT: &str = "experiments/quickstart.yaml";
 
 /// At most one word without `=` names the file. `notes` are remarks for the user.
-pub fn split(given: &[String], notes: &RefCell<Vec<String>>) -> Result<(PathBuf, Vec<Axis>), Failure> {
+pub fn split(
+    given: &[String],
+    notes: &RefCell<Vec<String>>,
+) -> Result<(PathBuf, Vec<Axis>), Failure> {
     if let Some((what, written)) = put_otherwise(given) {
         return Err(Failure::input(format!("\"{what}\" is no axis"), format!("write {written}")));
     }
-    let is_axis = |word: &&String| word.contains('=') && !(is_yaml(word) && Path::new(word).is_file());
+    let is_axis =
+        |word: &&String| word.contains('=') && !(is_yaml(word) && Path::new(word).is_file());
     let (axes, files): (Vec<&String>, Vec<&String>) = given.iter().partition(is_axis);
     let file = match files[..] {
         [] => DEFAULT_EXPERIMENT.into(),
-        [file] if is_yaml(file) || (Path::new(file).exists() && !Path::new(file).is_dir()) => file.into(),
+        [file] if is_yaml(file) || (Path::new(file).exists() && !Path::new(file).is_dir()) => {
+            file.into()
+        }
         [word] => return Err(no_file(word)),
         [first, second, ..] => {
             return Err(Failure::input(
@@ -25,8 +32,10 @@ pub fn split(given: &[String], notes: &RefCell<Vec<String>>) -> Result<(PathBuf,
             ));
         }
     };
-    let axes =
-        axes.into_iter().map(|word| Ok(Axis::parse(&whole_path(word, notes))?)).collect::<Result<_, Failure>>()?;
+    let axes = axes
+        .into_iter()
+        .map(|word| Ok(Axis::parse(&whole_path(word, notes))?))
+        .collect::<Result<_, Failure>>()?;
     Ok((file, axes))
 }
 
@@ -37,7 +46,10 @@ fn is_yaml(word: &str) -> bool {
 /// A word that is neither a file nor an axis.
 fn no_file(word: &str) -> Failure {
     if res2lab_arch::zoo::find(word).is_ok() {
-        return Failure::input(format!("\"{word}\" is a network, not a file"), format!("write zoo={word}"));
+        return Failure::input(
+            format!("\"{word}\" is a network, not a file"),
+            format!("write zoo={word}"),
+        );
     }
     let inside = Path::new(word).join("sweep.yaml");
     if inside.is_file() {
@@ -48,12 +60,14 @@ fn no_file(word: &str) -> Failure {
     let help = if known.is_file() {
         format!("did you mean {}? axes are written as name=values", known.display())
     } else {
-        "write axes as name=values, e.g. scale=2,4,6,8, and give an existing experiment file".to_owned()
+        "write axes as name=values, e.g. scale=2,4,6,8, and give an existing experiment file"
+            .to_owned()
     };
     Failure::input(format!("\"{word}\" is neither a file nor an axis"), help)
 }
 
-/// `scale 2 4`, `scale = 2,4`, `scale=2, 4` and `scale:2,4`: what was written, and as what it is to be written.
+/// `scale 2 4`, `scale = 2,4`, `scale=2, 4` and `scale:2,4`: what was written, and as what it is to
+/// be written.
 fn put_otherwise(given: &[String]) -> Option<(String, String)> {
     for (i, word) in given.iter().enumerate() {
         let rest = &given[i + 1..];
@@ -68,7 +82,9 @@ fn put_otherwise(given: &[String]) -> Option<(String, String)> {
                 return Some((what(), format!("{word}={values}")));
             }
             None => {
-                let pair = word.split_once(':').filter(|(name, values)| is_field(name) && !values.is_empty());
+                let pair = word
+                    .split_once(':')
+                    .filter(|(name, values)| is_field(name) && !values.is_empty());
                 if let Some((name, values)) = pair {
                     return Some((word.clone(), format!("{name}={values}")));
                 }
@@ -87,16 +103,23 @@ fn put_otherwise(given: &[String]) -> Option<(String, String)> {
     None
 }
 
-/// What to write for `--scale 2`, where `scale` is a field. `unknown` is the flag as the command line's reader names it.
+/// What to write for `--scale 2`, where `scale` is a field. `unknown` is the flag as the command
+/// line's reader names it.
 pub fn flag_as_field(given: &[String], unknown: &str) -> Option<String> {
     // Of `-lr` only `-l` is named.
-    let is_it =
-        |word: &String| word.split('=').next() == Some(unknown) || (unknown.len() == 2 && word.starts_with(unknown));
+    let is_it = |word: &String| {
+        word.split('=').next() == Some(unknown) || (unknown.len() == 2 && word.starts_with(unknown))
+    };
     let at = given.iter().position(is_it)?;
     let flag = given[at].trim_start_matches('-');
-    let (name, first) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value.to_owned())));
+    let (name, first) =
+        flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value.to_owned())));
     let name = name.replace('-', "_");
-    let name = if is_field(&name) { name } else { fields::suggestion(&name).filter(|found| !found.contains(' '))? };
+    let name = if is_field(&name) {
+        name
+    } else {
+        fields::suggestion(&name).filter(|found| !found.contains(' '))?
+    };
     let rest = given[at + 1..].iter().take_while(|word| is_value(word));
     let values = joined(first.iter().chain(rest));
     let values = if values.is_empty() { example(&name).to_owned() } else { values };
@@ -170,11 +193,20 @@ mod tests {
             ("train.ema 0.9", "train.ema=0.9"),
             ("x.yaml scale 2 4", "scale=2,4"),
         ] {
-            assert_eq!(put_otherwise(&words(line)).map(|(_, written)| written).as_deref(), Some(written), "{line}");
+            assert_eq!(
+                put_otherwise(&words(line)).map(|(_, written)| written).as_deref(),
+                Some(written),
+                "{line}"
+            );
         }
-        for line in
-            ["scale=2,4", "x.yaml scale=2", "quickstart", "nowhere.yaml", "scale=2 more.yaml", "scale=2 quickstart"]
-        {
+        for line in [
+            "scale=2,4",
+            "x.yaml scale=2",
+            "quickstart",
+            "nowhere.yaml",
+            "scale=2 more.yaml",
+            "scale=2 quickstart",
+        ] {
             assert_eq!(put_otherwise(&words(line)), None, "{line}");
         }
     }

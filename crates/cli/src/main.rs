@@ -5,12 +5,14 @@
 //! - [`commands`]: one file per command
 //! - [`line`] and [`request`]: words to a plan
 //! - [`named`]: what a bare word names: a sweep, a run
-//! - [`network`]: words to a network with weights; [`published`] and [`download`]: what can be downloaded
+//! - [`network`]: words to a network with weights; [`published`] and [`download`]: what can be
+//!   downloaded
 //! - [`trained`]: a network with its weights, and how it wants its images
 //! - [`smoke`]: what a smoke test needs beside its plan
 //! - [`price`]: what a plan will cost on this machine
 //! - [`progress`] and [`signals`]: while a sweep runs
-//! - [`receptive`]: what stages see, as a picture for TensorBoard; [`effective`]: what trained networks look at
+//! - [`receptive`]: what stages see, as a picture for TensorBoard; [`effective`]: what trained
+//!   networks look at
 //! - [`inputs`]: whether finished trials were trained on what is here now
 //! - [`vectors`]: the instruction set that the kernels use
 //! - [`watch`]: a page that is served while it is rebuilt
@@ -61,9 +63,10 @@ fn main() -> ExitCode {
         Err(e) => Err(usage(&e)),
     };
     let ended = match (ended, print::lost()) {
-        (Ok(0), Some(why)) => {
-            Err(Failure::machine(format!("cannot write to standard output: {why}"), "free space, or write elsewhere"))
-        }
+        (Ok(0), Some(why)) => Err(Failure::machine(
+            format!("cannot write to standard output: {why}"),
+            "free space, or write elsewhere",
+        )),
         (ended, _) => ended,
     };
     match ended {
@@ -103,7 +106,8 @@ fn usage(e: &clap::Error) -> Failure {
     let text = e.to_string();
     let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ").map(str::to_owned));
-    let command = words.first().filter(|word| !word.starts_with('-')).map(|word| word.to_owned() + " ");
+    let command =
+        words.first().filter(|word| !word.starts_with('-')).map(|word| word.to_owned() + " ");
     let help = format!("see res2lab {}--help", command.unwrap_or_default());
     // What is missing stands in the lines below the first.
     if e.kind() == ErrorKind::MissingRequiredArgument {
@@ -111,7 +115,11 @@ fn usage(e: &clap::Error) -> Failure {
             text.lines().skip(1).take_while(|line| line.starts_with("  ")).map(str::trim).collect();
         let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
         let usage = usage.map(|usage| format!("write {usage}; ")).unwrap_or_default();
-        return Failure { status: WRONG_INPUT, cause: format!("{first} {}", missing.join(" ")), help: usage + &help };
+        return Failure {
+            status: WRONG_INPUT,
+            cause: format!("{first} {}", missing.join(" ")),
+            help: usage + &help,
+        };
     }
     // `--scale 2` is an axis in a flag's place.
     let unknown = match e.get(ContextKind::InvalidArg) {
@@ -129,11 +137,15 @@ fn one_line(text: &str) -> String {
 
 /// The program's id, for files.
 fn code() -> res2lab_store::Code {
-    res2lab_store::Code { version: env!("CARGO_PKG_VERSION").into(), commit: env!("RES2LAB_COMMIT").into() }
+    res2lab_store::Code {
+        version: env!("CARGO_PKG_VERSION").into(),
+        commit: env!("RES2LAB_COMMIT").into(),
+    }
 }
 
 /// This program's own file, which starts its trials.
 fn own_exe() -> Result<std::path::PathBuf, Failure> {
-    std::env::current_exe()
-        .map_err(|e| Failure::machine(format!("cannot find this program's own file: {e}"), "call it by its path"))
+    std::env::current_exe().map_err(|e| {
+        Failure::machine(format!("cannot find this program's own file: {e}"), "call it by its path")
+    })
 }

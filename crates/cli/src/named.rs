@@ -1,4 +1,5 @@
-//! What a bare word can name: a sweep under the reports' folder, one of its runs, or a file of a run's weights.
+//! What a bare word can name: a sweep under the reports' folder, one of its runs, or a file of a
+//! run's weights.
 
 use crate::failure::Failure;
 use res2lab_experiment::words;
@@ -39,22 +40,25 @@ fn inside(reports: &Path, name: &str) -> Option<PathBuf> {
         return Some(below.to_owned());
     }
     let is_name = |part: Component| matches!(part, Component::Normal(_) | Component::CurDir);
-    (given.components().all(is_name) && given.components().any(|part| part != Component::CurDir)).then(|| given.into())
+    (given.components().all(is_name) && given.components().any(|part| part != Component::CurDir))
+        .then(|| given.into())
 }
 
 /// The names of the sweeps that there are, in order.
 fn sweeps(reports: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(reports) else { return vec![] };
     let with_plan = entries.flatten().filter(|entry| SweepDir::new(entry.path()).plan().is_file());
-    let mut names: Vec<String> = with_plan.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        with_plan.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
 
-/// The words of `eval` and `predict` with the folder of a run where a part of it, its id or a file of its weights
-/// is named. A sweep has several runs, so it is refused with their names.
+/// The words of `eval` and `predict` with the folder of a run where a part of it, its id or a file
+/// of its weights is named. A sweep has several runs, so it is refused with their names.
 pub fn runs(given: &[String], reports: &Path) -> Result<Vec<String>, Failure> {
-    let has_weights = given.iter().any(|word| word.starts_with("weights=") || word.starts_with("init.weights="));
+    let has_weights =
+        given.iter().any(|word| word.starts_with("weights=") || word.starts_with("init.weights="));
     let mut found = Vec::new();
     for word in given {
         let path = Path::new(word);
@@ -91,7 +95,9 @@ fn run_of(part: &Path) -> Option<PathBuf> {
     let above = part.parent()?;
     let folder = match &*name {
         "checkpoints" | "spec.yaml" | "result.json" | "metrics.jsonl" => above,
-        name if name.ends_with(".safetensors") && above.ends_with("checkpoints") => above.parent()?,
+        name if name.ends_with(".safetensors") && above.ends_with("checkpoints") => {
+            above.parent()?
+        }
         _ => return None,
     };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -99,7 +105,9 @@ fn run_of(part: &Path) -> Option<PathBuf> {
 }
 
 fn run_by_id(reports: &Path, id: &str) -> Option<PathBuf> {
-    let runs = sweeps(reports).into_iter().map(|name| SweepDir::new(reports.join(name)).run(id).path().to_owned());
+    let runs = sweeps(reports)
+        .into_iter()
+        .map(|name| SweepDir::new(reports.join(name)).run(id).path().to_owned());
     runs.into_iter().find(|run| !id.contains('/') && !id.is_empty() && is_run(run))
 }
 
@@ -110,8 +118,9 @@ fn sweep_named(reports: &Path, path: &Path) -> Option<SweepDir> {
 }
 
 fn is_a_sweep(word: &str, dir: &SweepDir) -> Failure {
-    let ids: Vec<String> =
-        Plan::read(dir).map(|plan| plan.trials.into_iter().map(|t| t.id).collect()).unwrap_or_default();
+    let ids: Vec<String> = Plan::read(dir)
+        .map(|plan| plan.trials.into_iter().map(|t| t.id).collect())
+        .unwrap_or_default();
     let there: Vec<String> = ids
         .iter()
         .map(|id| dir.run(id))
@@ -127,10 +136,14 @@ fn is_a_sweep(word: &str, dir: &SweepDir) -> Failure {
             some.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ")
         ),
     };
-    Failure::input(format!("{word} is a sweep of {}", crate::commands::plan::count(ids.len(), "trial")), help)
+    Failure::input(
+        format!("{word} is a sweep of {}", crate::commands::plan::count(ids.len(), "trial")),
+        help,
+    )
 }
 
-/// What to say of a word that names no network: the sweep that may have been meant, or else the networks.
+/// What to say of a word that names no network: the sweep that may have been meant, or else the
+/// networks.
 pub fn unknown(reports: &Path, word: &str) -> Option<Failure> {
     let of_networks = res2lab_arch::zoo::find(word).err()?;
     let known = sweeps(reports);
@@ -141,7 +154,10 @@ pub fn unknown(reports: &Path, word: &str) -> Option<Failure> {
         return Some(Failure::from(of_networks));
     }
     let cause = format!("no network and no sweep is called \"{word}\"");
-    Some(Failure::input(cause, format!("did you mean the sweep {near}? `res2lab model --list` shows all networks")))
+    Some(Failure::input(
+        cause,
+        format!("did you mean the sweep {near}? `res2lab model --list` shows all networks"),
+    ))
 }
 
 #[cfg(test)]
@@ -156,7 +172,9 @@ mod tests {
             std::fs::create_dir_all(folder.path().join(name)).unwrap();
             std::fs::write(folder.path().join(name).join("plan.json"), "{}").unwrap();
         }
-        let found = |name: &str| sweep(&reports, name).map(|dir| dir.path().file_name().unwrap().to_owned());
+        let found = |name: &str| {
+            sweep(&reports, name).map(|dir| dir.path().file_name().unwrap().to_owned())
+        };
         let absolute = reports.join("quick").display().to_string();
         for name in ["quick", "quick/", "./quick", &absolute] {
             assert_eq!(found(name).unwrap(), "quick", "{name}");

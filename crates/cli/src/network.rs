@@ -29,14 +29,22 @@ impl Words {
                     Some(first) => {
                         let first = first.as_str().unwrap_or_default();
                         let cause = format!("two networks are named: {first} and {word}");
-                        return Err(Failure::input(cause, "name one; fields are written as name=value, e.g. scale=4"));
+                        return Err(Failure::input(
+                            cause,
+                            "name one; fields are written as name=value, e.g. scale=4",
+                        ));
                     }
                 },
-                Some((key, text)) => split.add(key.trim(), res2lab_experiment::words::piece(text)?, others)?,
+                Some((key, text)) => {
+                    split.add(key.trim(), res2lab_experiment::words::piece(text)?, others)?
+                }
             };
             if !is_new {
                 let key = word.split_once('=').map_or("zoo", |(key, _)| key);
-                return Err(Failure::input(format!("{key} is given twice"), "give each field once"));
+                return Err(Failure::input(
+                    format!("{key} is given twice"),
+                    "give each field once",
+                ));
             }
         }
         Ok(split)
@@ -54,7 +62,9 @@ impl Words {
         if others.contains(&other) {
             return Ok(self.others.insert(other.to_owned(), piece.text).is_none());
         }
-        if let Some(field) = path.strip_prefix("model.").filter(|field| res2lab_arch::spec::FIELDS.contains(field)) {
+        if let Some(field) =
+            path.strip_prefix("model.").filter(|field| res2lab_arch::spec::FIELDS.contains(field))
+        {
             let value = serde_json::to_value(axes::typed(&path, piece)).unwrap_or_default();
             return Ok(self.map.insert(field.to_owned(), value).is_none());
         }
@@ -66,10 +76,16 @@ impl Words {
         }
         let names = || res2lab_arch::spec::FIELDS.iter().chain(others).copied();
         let near = res2lab_experiment::words::nearest(key, names()).map(str::to_owned);
-        let of_data = || fields::suggestion(key).filter(|path| path.starts_with("data.") && !others.is_empty());
-        let near = near.or_else(of_data).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        let of_data = || {
+            fields::suggestion(key).filter(|path| path.starts_with("data.") && !others.is_empty())
+        };
+        let near =
+            near.or_else(of_data).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
         let known = names().collect::<Vec<_>>().join(", ");
-        Err(Failure::input(format!("no field is called {key}"), format!("{near}use one of {known}")))
+        Err(Failure::input(
+            format!("no field is called {key}"),
+            format!("{near}use one of {known}"),
+        ))
     }
 
     /// The words about a data set's fields, over what is there.
@@ -77,7 +93,8 @@ impl Words {
         if self.data.is_empty() {
             return Ok(data);
         }
-        let explain = |e: serde_yaml::Error| Failure::from(res2lab_experiment::experiment::explain(&e));
+        let explain =
+            |e: serde_yaml::Error| Failure::from(res2lab_experiment::experiment::explain(&e));
         let mut tree = serde_yaml::Mapping::new();
         tree.insert("data".into(), serde_yaml::to_value(data).map_err(explain)?);
         let mut tree = res2lab_experiment::Value::Mapping(tree);
@@ -122,7 +139,8 @@ pub fn published_input(words: &ModelOverrides) -> Result<Input, Failure> {
     })
 }
 
-/// Image shape and classes: those of the weights where they tell, the published size where nobody says another.
+/// Image shape and classes: those of the weights where they tell, the published size where nobody
+/// says another.
 pub fn input_of(words: &Words, file: &WeightsFile, size: Option<usize>) -> Result<Input, Failure> {
     let model = words.model()?;
     let published = published_input(&model)?;
@@ -158,7 +176,11 @@ pub fn input(e: NnError) -> Failure {
 
 /// What the user can do nothing about.
 pub fn machine(cause: &str) -> Failure {
-    Failure { status: crate::failure::FAILED, cause: cause.to_owned(), help: "please report this".into() }
+    Failure {
+        status: crate::failure::FAILED,
+        cause: cause.to_owned(),
+        help: "please report this".into(),
+    }
 }
 
 #[cfg(test)]
@@ -173,18 +195,35 @@ mod tests {
 
     #[test]
     fn words_are_understood_as_those_of_a_sweep_are() {
-        let words =
-            split(&["resnet50", "blocks=[1,1]", "model.se=True", "scale='4'", "init.weights='a, b.pth'"]).unwrap();
+        let words = split(&[
+            "resnet50",
+            "blocks=[1,1]",
+            "model.se=True",
+            "scale='4'",
+            "init.weights='a, b.pth'",
+        ])
+        .unwrap();
         let model = words.model().unwrap();
-        assert_eq!((model.zoo.as_deref(), model.blocks, model.se), (Some("resnet50"), Some(vec![1, 1]), Some(true)));
+        assert_eq!(
+            (model.zoo.as_deref(), model.blocks, model.se),
+            (Some("resnet50"), Some(vec![1, 1]), Some(true))
+        );
         assert_eq!((model.scale, words.get("weights")), (Some(4), Some("a, b.pth")));
-        let words = split(&["data=cifar10", "data.path=../c10", "data.size=1e2", "data.augment.flip=true"]).unwrap();
+        let words =
+            split(&["data=cifar10", "data.path=../c10", "data.size=1e2", "data.augment.flip=true"])
+                .unwrap();
         let data = words.over_data(DataSpec { pad_to: Some(32), ..DataSpec::default() }).unwrap();
-        assert_eq!((data.path.as_deref(), data.size, data.pad_to), (Some("../c10"), Some(100), Some(32)));
+        assert_eq!(
+            (data.path.as_deref(), data.size, data.pad_to),
+            (Some("../c10"), Some(100), Some(32))
+        );
         assert!(data.augment.flip && words.get("data") == Some("cifar10"));
-        for (word, near) in
-            [("scle=2", "scale"), ("sise=3", "size"), ("resize_=2", "data.resize"), ("wieghts=x", "weights")]
-        {
+        for (word, near) in [
+            ("scle=2", "scale"),
+            ("sise=3", "size"),
+            ("resize_=2", "data.resize"),
+            ("wieghts=x", "weights"),
+        ] {
             let e = split(&[word]).err().unwrap();
             assert!(e.help.contains(&format!("did you mean {near}?")), "{word}: {e:?}");
         }

@@ -1,5 +1,6 @@
-//! What the trials of a plan will cost on this machine: a few steps of each distinct network are timed once, in as many
-//! processes side by side as there are slots, and kept for the device and the build.
+//! What the trials of a plan will cost on this machine: a few steps of each distinct network are
+//! timed once, in as many processes side by side as there are slots, and kept for the device and
+//! the build.
 
 use crate::commands::time::Timed;
 use crate::failure::Failure;
@@ -43,8 +44,8 @@ impl Kept {
 /// More processes than this say nothing new.
 const MOST_PROCESSES: usize = 8;
 
-/// Gives every trial its price. Networks that were never timed here are timed if `may_time`, and left without a price if
-/// not, or if their timing failed (the reason becomes a note).
+/// Gives every trial its price. Networks that were never timed here are timed if `may_time`, and
+/// left without a price if not, or if their timing failed (the reason becomes a note).
 pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Result<(), Failure> {
     let mut kept = Kept::open(slots, data)?;
     let keys: Vec<String> = plan.trials.iter().map(|trial| kept.key(trial)).collect();
@@ -91,8 +92,11 @@ pub fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timin
 
 /// When everything would be done, seconds from now, if each trial of the plan has a price.
 pub fn finish_s(plan: &Plan, slots: &[Slot]) -> Option<f64> {
-    let walls: Option<Vec<f64>> = plan.trials.iter().map(|t| t.price.as_ref().map(|p| p.wall_s)).collect();
-    walls.filter(|w| !w.is_empty()).map(|walls| res2lab_store::price::finish_s(walls.into_iter(), slots.len()))
+    let walls: Option<Vec<f64>> =
+        plan.trials.iter().map(|t| t.price.as_ref().map(|p| p.wall_s)).collect();
+    walls
+        .filter(|w| !w.is_empty())
+        .map(|walls| res2lab_store::price::finish_s(walls.into_iter(), slots.len()))
 }
 
 fn work(trial: &PlannedTrial) -> Work {
@@ -109,7 +113,14 @@ fn work(trial: &PlannedTrial) -> Work {
 /// Everything that a step's time depends on, as text.
 fn key(trial: &PlannedTrial, device: &str) -> String {
     let mut spec = json!(trial.spec);
-    for gone in ["/seed", "/init", "/train/epochs", "/train/schedule", "/train/eval_every", "/train/max_minutes"] {
+    for gone in [
+        "/seed",
+        "/init",
+        "/train/epochs",
+        "/train/schedule",
+        "/train/eval_every",
+        "/train/max_minutes",
+    ] {
         if let Some(value) = spec.pointer_mut(gone) {
             *value = Value::Null;
         }
@@ -119,7 +130,8 @@ fn key(trial: &PlannedTrial, device: &str) -> String {
 }
 
 fn device(slots: &[Slot], data: &Path) -> Result<String, Failure> {
-    let kind = slots.first().map_or(String::new(), |s| format!("{} x {} threads", slots.len(), s.threads));
+    let kind =
+        slots.first().map_or(String::new(), |s| format!("{} x {} threads", slots.len(), s.threads));
     let here = res2lab_train::environment::environment(tch::Device::Cpu, 1, crate::code());
     let on_gpu = slots.first().is_some_and(|s| !s.gpus.is_empty());
     if on_gpu {
@@ -132,24 +144,36 @@ fn device(slots: &[Slot], data: &Path) -> Result<String, Failure> {
 
 /// The mean over one process in every slot.
 fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Failure> {
-    let failed = |cause: String| Failure { status: crate::failure::FAILED, cause, help: "see res2lab env".into() };
+    let failed = |cause: String| Failure {
+        status: crate::failure::FAILED,
+        cause,
+        help: "see res2lab env".into(),
+    };
     let exe = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
     let input = serde_json::to_vec(trial).map_err(|e| failed(e.to_string()))?;
     let started = Instant::now();
     let start = |slot: &Slot| start(&exe, slot, data, &input);
-    let children: Vec<Child> =
-        slots.iter().take(MOST_PROCESSES).map(start).collect::<Result<_, _>>().map_err(|e| failed(e.to_string()))?;
+    let children: Vec<Child> = slots
+        .iter()
+        .take(MOST_PROCESSES)
+        .map(start)
+        .collect::<Result<_, _>>()
+        .map_err(|e| failed(e.to_string()))?;
     let mut timings = Vec::new();
     for child in children {
         let output = child.wait_with_output().map_err(|e| failed(e.to_string()))?;
         let wall_s = started.elapsed().as_secs_f64();
         let timed: Timed = serde_json::from_slice(&output.stdout).map_err(|_| {
             let said = String::from_utf8_lossy(&output.stderr);
-            failed(said.lines().next().unwrap_or("no answer").trim_start_matches("error: ").to_owned())
+            failed(
+                said.lines().next().unwrap_or("no answer").trim_start_matches("error: ").to_owned(),
+            )
         })?;
         timings.push(Timing { startup_s: (wall_s - timed.busy_s).max(0.0), ..timed.timing });
     }
-    let mean = |f: &dyn Fn(&Timing) -> f64| timings.iter().map(f).sum::<f64>() / timings.len().max(1) as f64;
+    let mean = |f: &dyn Fn(&Timing) -> f64| {
+        timings.iter().map(f).sum::<f64>() / timings.len().max(1) as f64
+    };
     Ok(Timing {
         step_s: mean(&|t| t.step_s),
         evaluation_s: mean(&|t| t.evaluation_s),
@@ -163,7 +187,8 @@ fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, 
 fn start(exe: &Path, slot: &Slot, data: &Path, input: &[u8]) -> std::io::Result<Child> {
     let mut command = local::command(exe, slot);
     command.arg("time").arg("--data").arg(data);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     local::pin(&child, &slot.cores);
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(input)?;

@@ -1,5 +1,5 @@
-//! Tables and JSON on standard output, remarks on standard error. A closed pipe (`| head`) ends the output, not the
-//! command; a full disk behind it is remembered, and the command fails at its end.
+//! Tables and JSON on standard output, remarks on standard error. A closed pipe (`| head`) ends the
+//! output, not the command; a full disk behind it is remembered, and the command fails at its end.
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -10,7 +10,9 @@ use std::sync::OnceLock;
 pub fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(headers);
-    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>()));
+    table.add_rows(
+        rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>()),
+    );
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if i == 0 { 0 } else { 2 }, 0));
         if i >= left {
@@ -38,7 +40,8 @@ pub fn shortened(name: &str) -> String {
     if letters.len() <= LONGEST_NAME {
         return name.to_owned();
     }
-    let (head, tail) = (&letters[..LONGEST_NAME / 2], &letters[letters.len() - LONGEST_NAME / 2 + 1..]);
+    let head = &letters[..LONGEST_NAME / 2];
+    let tail = &letters[letters.len() - LONGEST_NAME / 2 + 1..];
     head.iter().chain(&['…']).chain(tail).collect()
 }
 
@@ -72,7 +75,8 @@ pub fn lost() -> Option<&'static str> {
     LOST.get().map(String::as_str)
 }
 
-/// A line on standard error. Where that cannot be written, a trial's parent still reads it from standard output.
+/// A line on standard error. Where that cannot be written, a trial's parent still reads it from
+/// standard output.
 pub fn told(text: &str) {
     if writeln!(std::io::stderr().lock(), "{text}").is_err() {
         let _ = writeln!(std::io::stdout().lock(), "{text}");
@@ -112,7 +116,10 @@ mod tests {
         let short = shortened(&long);
         assert_eq!(short.chars().count(), LONGEST_NAME);
         assert!(short.starts_with("aaa") && short.contains('…') && short.ends_with("zzz"));
-        assert_eq!((shortened("scale=4").as_str(), one_line("a\n b\tc").as_str()), ("scale=4", "a b c"));
+        assert_eq!(
+            (shortened("scale=4").as_str(), one_line("a\n b\tc").as_str()),
+            ("scale=4", "a b c")
+        );
     }
 
     #[test]
@@ -121,6 +128,9 @@ mod tests {
             ["31.6 k", "4.25 G", "999", "25.7 M"].map(str::to_owned),
             [31_624, 4_254_927_872, 999, 25_699_120].map(short)
         );
-        assert_eq!(["0 s", "3 min 20 s", "2 h 5 min"].map(str::to_owned), [0.2, 200.0, 7_510.0].map(duration));
+        assert_eq!(
+            ["0 s", "3 min 20 s", "2 h 5 min"].map(str::to_owned),
+            [0.2, 200.0, 7_510.0].map(duration)
+        );
     }
 }

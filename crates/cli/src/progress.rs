@@ -1,4 +1,5 @@
-//! What a user sees while a sweep runs: one line per running trial and a total on a terminal, plain lines elsewhere.
+//! What a user sees while a sweep runs: one line per running trial and a total on a terminal, plain
+//! lines elsewhere.
 
 use crate::print;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -77,25 +78,41 @@ impl<'a> Watcher<'a> {
     fn ended(&self, trial: &PlannedTrial, end: &End, snapshot: &Snapshot) -> String {
         let finish = &snapshot.finish;
         let over = finish.done + finish.diverged + finish.stopped + finish.failed;
-        let name = format!("[{over}/{}] {} seed {}", self.plan.trials.len(), trial.label, trial.spec.seed);
+        let name =
+            format!("[{over}/{}] {} seed {}", self.plan.trials.len(), trial.label, trial.spec.seed);
         match end {
             End::Failed(reason) | End::Refused(reason) | End::OutOfMemory(reason) => {
                 format!("{name}: failed: {reason}")
             }
             End::Preempted if !self.is_local => format!("{name}: in the queue"),
             End::Preempted => format!("{name}: stopped with a checkpoint"),
-            End::Interrupted => format!("{name}: ended by you; the same command goes on from its last checkpoint"),
+            End::Interrupted => {
+                format!("{name}: ended by you; the same command goes on from its last checkpoint")
+            }
             End::Done | End::Diverged | End::Stopped => {
-                let result = atomic::read_json::<TrialResult>(&self.dir.run(&trial.id).result()).ok().flatten();
+                let result = atomic::read_json::<TrialResult>(&self.dir.run(&trial.id).result())
+                    .ok()
+                    .flatten();
                 match result {
                     Some(r) if r.status == Outcome::Done => {
-                        let accuracy = r.metrics.get("val/acc1").map_or_else(String::new, |a| format!("{a:.2} %, "));
-                        let speed = r.images_per_s.map_or_else(String::new, |speed| format!(", {speed:.0} images/s"));
+                        let accuracy = r
+                            .metrics
+                            .get("val/acc1")
+                            .map_or_else(String::new, |a| format!("{a:.2} %, "));
+                        let speed = r
+                            .images_per_s
+                            .map_or_else(String::new, |speed| format!(", {speed:.0} images/s"));
                         // A time limit, for one.
-                        let limit = if r.reason.is_empty() { String::new() } else { format!("; {}", r.reason) };
+                        let limit = if r.reason.is_empty() {
+                            String::new()
+                        } else {
+                            format!("; {}", r.reason)
+                        };
                         format!("{name}: {accuracy}{}{speed}{limit}", print::duration(r.wall_s))
                     }
-                    Some(r) if r.status == Outcome::Stopped => format!("{name}: stopped early: {}", r.reason),
+                    Some(r) if r.status == Outcome::Stopped => {
+                        format!("{name}: stopped early: {}", r.reason)
+                    }
                     Some(r) => format!("{name}: diverged: {}", r.reason),
                     None => format!("{name}: {}", end.name()),
                 }
@@ -125,11 +142,15 @@ impl Terminal {
                 let bar = ProgressBar::new(1000).with_style(style("{bar:12} {msg}"));
                 self.all.insert_before(&self.total, bar)
             });
-            bar.set_position((1000.0 * running.told.as_ref().map_or(0.0, res2lab_sweep::TrialProgress::share)) as u64);
+            bar.set_position(
+                (1000.0 * running.told.as_ref().map_or(0.0, res2lab_sweep::TrialProgress::share))
+                    as u64,
+            );
             bar.set_message(line(running));
         }
         let finish = &snapshot.finish;
-        self.total.set_position((finish.done + finish.diverged + finish.stopped + finish.failed) as u64);
+        self.total
+            .set_position((finish.done + finish.diverged + finish.stopped + finish.failed) as u64);
         self.total.set_message(total(snapshot));
     }
 }
@@ -139,10 +160,12 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// On a cluster hundreds run or wait: those that tell something come first, and a screenful is enough.
+/// On a cluster hundreds run or wait: those that tell something come first, and a screenful is
+/// enough.
 fn shown<'a>(snapshot: &'a Snapshot) -> impl Iterator<Item = &'a RunningTrial<'a>> {
     const MOST: usize = 16;
-    let (telling, silent) = (|r: &&RunningTrial| r.told.is_some(), |r: &&RunningTrial| r.told.is_none());
+    let telling = |r: &&RunningTrial| r.told.is_some();
+    let silent = |r: &&RunningTrial| r.told.is_none();
     snapshot.running.iter().filter(telling).chain(snapshot.running.iter().filter(silent)).take(MOST)
 }
 
@@ -151,7 +174,8 @@ fn line(r: &RunningTrial) -> String {
     match &r.told {
         Some(told) => {
             let accuracy = told.acc1.map_or_else(|| "-".to_owned(), |a| format!("{a:.2} %"));
-            let (epoch, epochs) = (told.epoch, told.epochs);
+            let epoch = told.epoch;
+            let epochs = told.epochs;
             format!(
                 "{name}  epoch {epoch:.1}/{epochs}  loss {:.3}  accuracy {accuracy}  {:.0} images/s",
                 told.loss, told.images_per_s
@@ -165,8 +189,10 @@ fn total(snapshot: &Snapshot) -> String {
     let finish = &snapshot.finish;
     let failed = finish.failed + finish.diverged;
     let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-    let eta = snapshot.eta_s.map_or_else(String::new, |s| format!(", about {} left", print::duration(s)));
+    let eta =
+        snapshot.eta_s.map_or_else(String::new, |s| format!(", about {} left", print::duration(s)));
     let silent = snapshot.running.len().saturating_sub(shown(snapshot).count());
-    let others = if silent > 0 { format!(", {silent} more running or in the queue") } else { String::new() };
+    let others =
+        if silent > 0 { format!(", {silent} more running or in the queue") } else { String::new() };
     format!("{} of {} done{failed}{others}{eta}", finish.done, snapshot.total)
 }

@@ -1,4 +1,5 @@
-//! What others published and where it is: weights and data sets. Nothing here is fetched unless a user names it.
+//! What others published and where it is: weights and data sets. Nothing here is fetched unless a
+//! user names it.
 
 use crate::failure::Failure;
 use res2lab_fetch::Check;
@@ -9,14 +10,16 @@ use std::path::{Path, PathBuf};
 pub struct Weights {
     /// In the zoo.
     pub name: &'static str,
-    /// The file; its name carries the first eight digits of its SHA-256, as PyTorch's convention has it.
+    /// The file; its name carries the first eight digits of its SHA-256, as PyTorch's convention
+    /// has it.
     pub file: &'static str,
     /// The folder of the file on the server.
     pub place: &'static str,
 }
 
 /// The authors' files, as timm's release keeps them.
-const TIMM: &str = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-res2net";
+const TIMM: &str =
+    "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-res2net";
 /// The authors' own server.
 const AUTHORS: &str = "https://shanghuagao.oss-cn-beijing.aliyuncs.com/res2net";
 const TORCHVISION: &str = "https://download.pytorch.org/models";
@@ -77,15 +80,17 @@ pub fn weights_of(name: &str) -> Result<Weights, Failure> {
     })
 }
 
-/// A file of weights as a user may write it: its path, or the name of a network whose weights are here. `#NAME` behind
-/// it says which of several networks in the file is meant, and stays there.
+/// A file of weights as a user may write it: its path, or the name of a network whose weights are
+/// here. `#NAME` behind it says which of several networks in the file is meant, and stays there.
 pub fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Failure> {
     let path = at_home(given);
-    // What is there but is no file of weights, a folder for one, is called by its name by who opens it.
+    // What is there but is no file of weights, a folder for one, is called by its name by who opens
+    // it.
     if res2lab_nn::weights::file_of(&path).exists() {
         return Ok(path);
     }
-    let (name, choice) = given.split_once('#').map_or((given, None), |(name, choice)| (name, Some(choice)));
+    let (name, choice) =
+        given.split_once('#').map_or((given, None), |(name, choice)| (name, Some(choice)));
     if res2lab_arch::zoo::find(name).is_err() {
         return Err(Failure::input(
             format!("weights={given}: there is no such file{}", seen_from(&path)),
@@ -94,7 +99,8 @@ pub fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Failure> {
     }
     let path = weights_of(name)?.path(data);
     if path.is_file() {
-        return Ok(choice.map_or(path.clone(), |choice| PathBuf::from(format!("{}#{choice}", path.display()))));
+        return Ok(choice
+            .map_or(path.clone(), |choice| PathBuf::from(format!("{}#{choice}", path.display()))));
     }
     Err(Failure::input(
         format!("the weights of {name} are not here ({})", path.display()),
@@ -128,11 +134,17 @@ pub struct DataFiles {
 pub const DATA: [DataFiles; 4] = [
     DataFiles {
         name: "cifar10",
-        files: &[("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530")],
+        files: &[(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+            "c32a1d4ab5d03f1284b67883e8d87530",
+        )],
     },
     DataFiles {
         name: "cifar100",
-        files: &[("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8")],
+        files: &[(
+            "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+            "03b5dce01913d631647c71ecec9e9cb8",
+        )],
     },
     DataFiles {
         name: "mnist",

@@ -1,5 +1,6 @@
-//! The processes of a trial on several devices. `res2lab trial` starts them itself, one per device, unless torchrun or
-//! srun has: then RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say who this process is.
+//! The processes of a trial on several devices. `res2lab trial` starts them itself, one per device,
+//! unless torchrun or srun has: then RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say who this
+//! process is.
 
 use crate::failure::{FAILED, Failure};
 use nix::sys::signal::{Signal, kill};
@@ -28,7 +29,8 @@ pub fn member(devices: usize) -> Result<Option<Member>, Failure> {
         let help = "start it with torchrun, or unset RANK";
         text.parse().map_err(|_| Failure::input(format!("{name} is \"{text}\""), help))
     };
-    // A worker on several nodes starts the processes with srun, whose first one runs where srun was called.
+    // A worker on several nodes starts the processes with srun, whose first one runs where srun was
+    // called.
     let [rank, world, host] = if by_srun {
         ["SLURM_PROCID", "SLURM_NTASKS", "SLURM_LAUNCH_NODE_IPADDR"]
     } else {
@@ -42,7 +44,10 @@ pub fn member(devices: usize) -> Result<Option<Member>, Failure> {
     };
     if member.world != devices || member.rank >= devices {
         return Err(Failure::input(
-            format!("this is process {} of {}, and the trial wants {devices}", member.rank, member.world),
+            format!(
+                "this is process {} of {}, and the trial wants {devices}",
+                member.rank, member.world
+            ),
             format!("start {devices}, or leave that to the trial: unset RANK"),
         ));
     }
@@ -60,7 +65,8 @@ pub fn follow_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(signal);
 }
 
-/// Runs this very command once per device and waits for all. The exit status is that of the process that failed first.
+/// Runs this very command once per device and waits for all. The exit status is that of the process
+/// that failed first.
 pub fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Failure> {
     let failed = |what: &str, e: &dyn std::fmt::Display| Failure {
         status: FAILED,
@@ -70,7 +76,8 @@ pub fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Failure> {
     let port = free_port().map_err(|e| failed("find a free port", &e))?;
     let mut children = Vec::new();
     for rank in 0..devices {
-        let child = start(rank, devices, port).map_err(|e| failed("start a process of the trial", &e));
+        let child =
+            start(rank, devices, port).map_err(|e| failed("start a process of the trial", &e));
         if child.is_err() {
             end(&mut children);
         }
@@ -127,7 +134,8 @@ fn wait(mut running: Vec<(usize, Child)>, stop: &AtomicBool) -> Result<u8, Failu
             }
             Err(_) => false,
         });
-        if !failures.is_empty() && first_failure.get_or_insert_with(Instant::now).elapsed() > GRACE {
+        if !failures.is_empty() && first_failure.get_or_insert_with(Instant::now).elapsed() > GRACE
+        {
             end(&mut running);
             break;
         }
@@ -141,8 +149,12 @@ fn wait(mut running: Vec<(usize, Child)>, stop: &AtomicBool) -> Result<u8, Failu
             (Some(code), _) => Ok(code as u8),
             (None, signal) => Err(Failure {
                 status: FAILED,
-                cause: format!("process {rank} of the trial was killed by signal {}", signal.unwrap_or(0)),
-                help: "the other processes were ended; a retry goes on from the last checkpoint".into(),
+                cause: format!(
+                    "process {rank} of the trial was killed by signal {}",
+                    signal.unwrap_or(0)
+                ),
+                help: "the other processes were ended; a retry goes on from the last checkpoint"
+                    .into(),
             }),
         },
     }

@@ -8,12 +8,15 @@ const SIDE: i64 = 240;
 const OUTSIDE: [u8; 3] = [235, 236, 238];
 const IMAGE: [u8; 3] = [255, 255, 255];
 /// Of the stages in order; the same as the report's first arms.
-const COLORS: [[u8; 3]; 6] = [[0, 114, 178], [213, 94, 0], [0, 143, 104], [181, 88, 138], [176, 124, 0], [74, 79, 87]];
+const COLORS: [[u8; 3]; 6] =
+    [[0, 114, 178], [213, 94, 0], [0, 143, 104], [181, 88, 138], [176, 124, 0], [74, 79, 87]];
 
-/// The image in the middle (white), and around its center the largest field of each stage as a square of its own color;
-/// what lies beyond the image is padding. None for a network that cannot be built.
+/// The image in the middle (white), and around its center the largest field of each stage as a
+/// square of its own color; what lies beyond the image is padding. None for a network that cannot
+/// be built.
 pub fn picture(trial: &PlannedTrial) -> Option<Picture> {
-    let (px, graph) = (trial.image_px, trial.graph().ok()?);
+    let px = trial.image_px;
+    let graph = trial.graph().ok()?;
     let fields = res2lab_rf::fields(&graph);
     let sizes: Vec<i64> = graph.stages.iter().map(|stage| fields[stage.node.0].max_px()).collect();
     // Fields far larger than the image would make it a dot.
@@ -29,7 +32,9 @@ pub fn picture(trial: &PlannedTrial) -> Option<Picture> {
         let half = scaled(*size) / 2;
         for d in -half..=half {
             for thick in 0..2 {
-                for (x, y) in [(d, -half + thick), (d, half - thick), (-half + thick, d), (half - thick, d)] {
+                for (x, y) in
+                    [(d, -half + thick), (d, half - thick), (-half + thick, d), (half - thick, d)]
+                {
                     set(&mut rgb, middle + x, middle + y, COLORS[i % COLORS.len()]);
                 }
             }

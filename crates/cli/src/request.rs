@@ -38,7 +38,8 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let notes = RefCell::new(vec![]);
     let (file, axes) = line::split(&words, &notes)?;
     let bytes = std::fs::read(&file).map_err(|e| {
-        let help = "name an experiment file, e.g. experiments/quickstart.yaml, and axes as name=values";
+        let help =
+            "name an experiment file, e.g. experiments/quickstart.yaml, and axes as name=values";
         Failure::input(format!("cannot read {}: {e}", absolute(&file).display()), help)
     })?;
     let experiment = res2lab_experiment::experiment::read(&bytes, &file.display().to_string())?;
@@ -51,18 +52,23 @@ pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     }
     let data = args.folders.data.clone();
     if !(args.tolerance.is_finite() && args.tolerance >= 0.0) {
-        return Err(Failure::input(format!("--tolerance {} is impossible", args.tolerance), "give percent, e.g. 3"));
+        return Err(Failure::input(
+            format!("--tolerance {} is impossible", args.tolerance),
+            "give percent, e.g. 3",
+        ));
     }
     // Networks in small have few channels, and so coarse steps.
     let tolerance = (!args.keep_going && !args.smoke).then_some(args.tolerance / 100.0);
     let describe = |spec: &DataSpec| facts(spec, &data, purpose, &notes);
     let name = args.name.as_ref().unwrap_or(&expansion.name);
     let frozen = frozen(&expansion, &SweepDir::new(args.folders.reports.join(name)))?;
-    let devices = expansion.arms.iter().map(|arm| arm.spec.train.devices_per_trial).max().unwrap_or(1);
+    let devices =
+        expansion.arms.iter().map(|arm| arm.spec.train.devices_per_trial).max().unwrap_or(1);
     let count = expansion.arms.len() * expansion.seeds.len();
     let step_us = |trial: &PlannedTrial| step_us(args, trial, count, devices);
     let world = World { describe: &describe, step_us: &step_us, frozen: &frozen };
-    let mut plan = res2lab_sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &world)?;
+    let mut plan =
+        res2lab_sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &world)?;
     plan.notes.extend(notes.take());
     args.ask.put_into(&mut plan)?;
     if !args.smoke {
@@ -92,15 +98,20 @@ fn frozen(expansion: &Expansion, dir: &SweepDir) -> Result<Vec<PlannedTrial>, Fa
 }
 
 /// A step of a network that has to be as fast as another one.
-fn step_us(args: &SweepArgs, trial: &PlannedTrial, count: usize, devices: usize) -> Result<u64, SweepError> {
+fn step_us(
+    args: &SweepArgs,
+    trial: &PlannedTrial,
+    count: usize,
+    devices: usize,
+) -> Result<u64, SweepError> {
     let as_sweep = |e: Failure| SweepError::input(e.cause, e.help);
     let slots = crate::commands::sweep::slots_for(args, count, devices).map_err(as_sweep)?;
     let timing = crate::price::timing(trial, &slots, &args.folders.data).map_err(as_sweep)?;
     Ok((timing.step_s * 1e6).round() as u64)
 }
 
-/// What a plan must know of a data set. Where the files are not here and need not be, what is known of the name. What the
-/// user should know of it goes to the notes.
+/// What a plan must know of a data set. Where the files are not here and need not be, what is known
+/// of the name. What the user should know of it goes to the notes.
 fn facts(
     spec: &DataSpec,
     data: &Path,
@@ -109,7 +120,8 @@ fn facts(
 ) -> Result<DatasetInfo, SweepError> {
     let wanted = res2lab_train::images::wanted(spec, data);
     let described = res2lab_data::describe(&wanted);
-    if let (Err(_), Purpose::Look, Some(known)) = (&described, purpose, res2lab_data::published(&wanted))
+    if let (Err(_), Purpose::Look, Some(known)) =
+        (&described, purpose, res2lab_data::published(&wanted))
         && !wanted.dir.exists()
     {
         notes.borrow_mut().push(format!(
@@ -132,25 +144,39 @@ fn facts(
     Ok(as_facts(described.facts))
 }
 
-/// What is wrong with a data set, with its whole path: a path that starts where the user stands is easily another one.
-fn not_here(spec: &DataSpec, dir: &Path, root: &Path, (cause, help): (String, String)) -> SweepError {
+/// What is wrong with a data set, with its whole path: a path that starts where the user stands is
+/// easily another one.
+fn not_here(
+    spec: &DataSpec,
+    dir: &Path,
+    root: &Path,
+    (cause, help): (String, String),
+) -> SweepError {
     let whole = absolute(dir);
     let shown = dir.display().to_string();
     let is_whole = dir.is_absolute() || cause.contains(&*whole.to_string_lossy());
     let cause = if is_whole { cause } else { cause.replacen(&shown, &whole.to_string_lossy(), 1) };
     let is_bare = spec.path.is_none() && !spec.name.contains('/');
     if is_bare && Path::new(&spec.name).join("train").is_dir() && !dir.exists() {
-        return SweepError::input(cause, format!("for the folder that is here write data=./{}", spec.name));
+        return SweepError::input(
+            cause,
+            format!("for the folder that is here write data=./{}", spec.name),
+        );
     }
     let is_looked_up = is_bare && !dir.exists() && cause.contains(&*whole.to_string_lossy());
     // Whoever names one data set with the flag for the folder of all.
     if is_looked_up && root.join("train").is_dir() {
         let here = root.display().to_string();
         let here = if here.contains('/') { here } else { format!("./{here}") };
-        return SweepError::input(cause, format!("--data is the folder of all data sets; write data={here}"));
+        return SweepError::input(
+            cause,
+            format!("--data is the folder of all data sets; write data={here}"),
+        );
     }
-    let of_root =
-        format!("; data sets are looked for in {}: say with --data DIR where they are", absolute(root).display());
+    let of_root = format!(
+        "; data sets are looked for in {}: say with --data DIR where they are",
+        absolute(root).display()
+    );
     SweepError::input(cause, if is_looked_up { help + &of_root } else { help })
 }
 
@@ -171,16 +197,25 @@ fn as_facts(facts: res2lab_data::DatasetInfo) -> DatasetInfo {
     }
 }
 
-/// The file that a spec starts from: a path, or the name of a network whose weights were downloaded.
+/// The file that a spec starts from: a path, or the name of a network whose weights were
+/// downloaded.
 pub fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Failure> {
-    spec.init.weights.as_deref().map(|given| crate::published::find_weights(given, data)).transpose()
+    spec.init
+        .weights
+        .as_deref()
+        .map(|given| crate::published::find_weights(given, data))
+        .transpose()
 }
 
 /// The command as typed, for provenance.
 fn command_line() -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./=,+:@%~".contains(c);
     let quoted = |word: String| {
-        if !word.is_empty() && word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+        if !word.is_empty() && word.chars().all(is_plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
     };
     let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
     format!("just {}", words.join(" "))

@@ -1,4 +1,5 @@
-//! Rows and columns of a table by what a user asks: conditions such as `scale=4,8` or `val_acc1>97`, columns, an order.
+//! Rows and columns of a table by what a user asks: conditions such as `scale=4,8` or
+//! `val_acc1>97`, columns, an order.
 
 use crate::failure::Failure;
 use res2lab_experiment::words;
@@ -31,13 +32,17 @@ struct Condition {
 impl Rows {
     /// Keeps the rows of which all of `conditions` hold. A remark if there are none.
     pub fn keep(&mut self, conditions: &[String]) -> Result<Option<String>, Failure> {
-        let parsed = conditions.iter().map(|text| self.condition(text)).collect::<Result<Vec<_>, _>>()?;
-        let of_one = |condition: &Condition| self.rows.iter().any(|row| condition.holds(&row[condition.column]));
+        let parsed =
+            conditions.iter().map(|text| self.condition(text)).collect::<Result<Vec<_>, _>>()?;
+        let of_one = |condition: &Condition| {
+            self.rows.iter().any(|row| condition.holds(&row[condition.column]))
+        };
         // A condition that no row meets by itself is told with the values that there are.
         let nobodys = conditions.iter().zip(&parsed).find(|(_, condition)| !of_one(condition));
         let remark = nobodys.map(|(text, condition)| self.nothing(text, condition.column));
         let had_rows = !self.rows.is_empty();
-        self.rows.retain(|row| parsed.iter().all(|condition| condition.holds(&row[condition.column])));
+        self.rows
+            .retain(|row| parsed.iter().all(|condition| condition.holds(&row[condition.column])));
         let together = || format!("no row has all of {}", conditions.join(" "));
         Ok((had_rows && self.rows.is_empty()).then(|| remark.unwrap_or_else(together)))
     }
@@ -45,14 +50,17 @@ impl Rows {
     /// That no row meets a condition, and what the rows have.
     fn nothing(&self, condition: &str, column: usize) -> String {
         let name = &self.columns[column];
-        let mut values: Vec<&Value> = self.rows.iter().map(|row| &row[column]).filter(|v| !is_missing(v)).collect();
+        let mut values: Vec<&Value> =
+            self.rows.iter().map(|row| &row[column]).filter(|v| !is_missing(v)).collect();
         values.sort_by(|a, b| compare(a, b));
         values.dedup_by(|a, b| compare(a, b) == Ordering::Equal);
         let shown = |value: &&Value| crate::print::shortened(&text(value));
         let found = match &values[..] {
             [] => "has no value".to_owned(),
             [one] => format!("is {} everywhere", shown(one)),
-            [first, .., last] if values.len() > MOST_VALUES && values.iter().all(|v| number(v).is_some()) => {
+            [first, .., last]
+                if values.len() > MOST_VALUES && values.iter().all(|v| number(v).is_some()) =>
+            {
                 format!("goes from {} to {}", shown(first), shown(last))
             }
             some => {
@@ -65,12 +73,14 @@ impl Rows {
         format!("no row has {condition}; {name} {found}")
     }
 
-    /// Sorts by a column, from the greatest if its name has a minus before it; rows without a value come last.
+    /// Sorts by a column, from the greatest if its name has a minus before it; rows without a value
+    /// come last.
     pub fn sort(&mut self, by: &str) -> Result<(), Failure> {
         let (name, is_down) = by.strip_prefix('-').map_or((by, false), |name| (name, true));
         let column = self.column(name)?;
         self.rows.sort_by(|a, b| {
-            let (a, b) = (&a[column], &b[column]);
+            let a = &a[column];
+            let b = &b[column];
             match (is_missing(a), is_missing(b)) {
                 (false, false) if is_down => compare(b, a),
                 (false, false) => compare(a, b),
@@ -102,7 +112,8 @@ impl Rows {
         let column = self.column(text[..at].trim())?;
         let operator = if operator == "==" { "=" } else { operator };
         let given = text[at + operator_len(text, at)..].trim();
-        let mut values: Vec<String> = words::pieces(given)?.into_iter().map(|piece| piece.text).collect();
+        let mut values: Vec<String> =
+            words::pieces(given)?.into_iter().map(|piece| piece.text).collect();
         // A label may have a comma, and a list is one value however it is spaced.
         if values.len() > 1 {
             values.push(given.to_owned());
@@ -113,20 +124,33 @@ impl Rows {
     /// The place of a column; slash paths of metrics are known too.
     fn column(&self, name: &str) -> Result<usize, Failure> {
         let plain = name.replace('/', "_");
-        self.columns.iter().position(|column| *column == name || *column == plain).ok_or_else(|| {
-            let names = || self.columns.iter().map(String::as_str);
-            let near = words::nearest(&plain, names());
-            let some: Vec<&str> =
-                near.into_iter().chain(names().filter(|c| Some(*c) != near && close(c, &plain))).take(5).collect();
-            let like = if some.is_empty() { String::new() } else { format!("did you mean {}? ", some.join(" or ")) };
-            Failure::input(format!("there is no column `{name}`"), format!("{like}--describe lists all columns"))
-        })
+        self.columns.iter().position(|column| *column == name || *column == plain).ok_or_else(
+            || {
+                let names = || self.columns.iter().map(String::as_str);
+                let near = words::nearest(&plain, names());
+                let some: Vec<&str> = near
+                    .into_iter()
+                    .chain(names().filter(|c| Some(*c) != near && close(c, &plain)))
+                    .take(5)
+                    .collect();
+                let like = if some.is_empty() {
+                    String::new()
+                } else {
+                    format!("did you mean {}? ", some.join(" or "))
+                };
+                Failure::input(
+                    format!("there is no column `{name}`"),
+                    format!("{like}--describe lists all columns"),
+                )
+            },
+        )
     }
 }
 
 /// Whether two names have a beginning or a part in common.
 fn close(a: &str, b: &str) -> bool {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let a = a.to_lowercase();
+    let b = b.to_lowercase();
     let start = b.get(..3).unwrap_or(&b);
     !b.is_empty() && (a.contains(&b) || b.contains(&a) || a.starts_with(start))
 }
@@ -167,7 +191,10 @@ fn without_blanks(list: &str) -> String {
 
 /// The length of the operator that stands at a place where there is one.
 fn operator_len(text: &str, at: usize) -> usize {
-    OPERATORS.iter().find(|operator| text[at..].starts_with(**operator)).map_or(1, |operator| operator.len())
+    OPERATORS
+        .iter()
+        .find(|operator| text[at..].starts_with(**operator))
+        .map_or(1, |operator| operator.len())
 }
 
 /// Numbers by size, other things by their text.
@@ -209,7 +236,10 @@ mod tests {
             vec![json!("scale=8"), json!(8), json!(97.25), json!("done")],
             vec![json!("scale=10"), json!(10), Value::Null, json!("pending")],
         ];
-        Rows { columns: ["label", "scale", "val_acc1", "status"].map(str::to_owned).to_vec(), rows: rows.to_vec() }
+        Rows {
+            columns: ["label", "scale", "val_acc1", "status"].map(str::to_owned).to_vec(),
+            rows: rows.to_vec(),
+        }
     }
 
     fn labels(conditions: &[&str]) -> Vec<String> {
@@ -248,7 +278,10 @@ mod tests {
         assert_eq!(of("blocks!=a,b").0.len(), 3);
         let (none, remark) = of("blocks=[2]");
         assert!(none.is_empty());
-        assert_eq!(remark.unwrap(), "no row has blocks=[2]; blocks is one of [1,1], [1,2], a,b, it's");
+        assert_eq!(
+            remark.unwrap(),
+            "no row has blocks=[2]; blocks is one of [1,1], [1,2], a,b, it's"
+        );
         assert!(lists.clone().keep(&["blocks='a".into()]).is_err());
         let mut both = table();
         let remark = both.keep(&["scale=2".into(), "status=pending".into()]).unwrap();
@@ -274,7 +307,10 @@ mod tests {
         assert_eq!(table.columns, ["status", "scale"]);
         assert_eq!(table.rows[0], [json!("done"), json!(2)]);
         let error = table.keep(&["stat=done".into()]).unwrap_err();
-        assert!(error.cause.contains("`stat`") && error.help.contains("did you mean status"), "{error:?}");
+        assert!(
+            error.cause.contains("`stat`") && error.help.contains("did you mean status"),
+            "{error:?}"
+        );
         assert!(table.keep(&["done".into()]).unwrap_err().help.contains("COLUMN=VALUE"));
         assert!(table.sort("größe").is_err() && table.choose(&[""]).is_err());
     }

@@ -1,4 +1,5 @@
-//! Ctrl-C, TERM and a closed terminal, counted: the first lets trials write a checkpoint, the second ends them.
+//! Ctrl-C, TERM and a closed terminal, counted: the first lets trials write a checkpoint, the
+//! second ends them.
 
 use crate::failure::Failure;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -7,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Signals that come together are one wish: `timeout` signals a process and then its group, a closing terminal too.
+/// Signals that come together are one wish: `timeout` signals a process and then its group, a
+/// closing terminal too.
 const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// Counts from now on.

@@ -1,4 +1,5 @@
-//! What a smoke test needs beside its plan: weights to start from, in place of those that the experiment names.
+//! What a smoke test needs beside its plan: weights to start from, in place of those that the
+//! experiment names.
 
 use crate::failure::Failure;
 use crate::network;
@@ -16,7 +17,8 @@ const SEED: u64 = 4711;
 /// Points arms that start from weights to a file in `folder`, one for each network.
 pub fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
     for arm in &mut expansion.arms {
-        let file = folder.join(format!("{}.safetensors", res2lab_experiment::id::readable(&arm.spec.model)));
+        let file = folder
+            .join(format!("{}.safetensors", res2lab_experiment::id::readable(&arm.spec.model)));
         arm.spec.init.weights = arm.spec.init.weights.as_ref().map(|_| file.display().to_string());
     }
 }
@@ -24,10 +26,13 @@ pub fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
 /// Writes those files.
 pub fn write_weights(plan: &Plan) -> Result<(), Failure> {
     for trial in &plan.trials {
-        let Some(path) = trial.spec.init.weights.as_deref().map(Path::new).filter(|path| !path.exists()) else {
+        let Some(path) =
+            trial.spec.init.weights.as_deref().map(Path::new).filter(|path| !path.exists())
+        else {
             continue;
         };
-        let (channels, px) = (trial.image_channels, trial.image_px);
+        let channels = trial.image_channels;
+        let px = trial.image_px;
         let input = Input { channels, height: px, width: px, classes: CLASSES };
         let mut net = network::build(&trial.spec.model, input)?;
         init::init(net.params_mut(), SEED);

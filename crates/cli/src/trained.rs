@@ -1,4 +1,5 @@
-//! A network with its weights, and how it wants its images: from words, or from the folder of a finished trial.
+//! A network with its weights, and how it wants its images: from words, or from the folder of a
+//! finished trial.
 
 use crate::failure::Failure;
 use crate::network::{self, Words};
@@ -10,7 +11,8 @@ use res2lab_store::{Plan, RunDir, SweepDir};
 use std::path::Path;
 
 /// Keys that are not fields of a network.
-const KEYS: [&str; 8] = ["weights", "data", "size", "resize", "crop", "normalize", "pad_to", "classes"];
+const KEYS: [&str; 8] =
+    ["weights", "data", "size", "resize", "crop", "normalize", "pad_to", "classes"];
 
 /// Ready to look at images.
 pub struct Trained {
@@ -32,7 +34,8 @@ pub struct Trained {
 
 /// From `MODEL weights=FILE ...` or `TRIAL-FOLDER ...`.
 pub fn load(words: &[String], data: &Path) -> Result<Trained, Failure> {
-    let is_run = |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
+    let is_run =
+        |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
     match words.iter().find(is_run) {
         Some(folder) => {
             let rest: Vec<String> = words.iter().filter(|word| *word != folder).cloned().collect();
@@ -49,8 +52,10 @@ fn of_words(words: &Words, data: &Path) -> Result<Trained, Failure> {
             "add weights=FILE or weights=NAME, or name the folder of a finished trial",
         )
     })?;
-    let file = WeightsFile::open(&crate::published::find_weights(given, data)?).map_err(network::input)?;
-    let spec = DataSpec { name: String::new(), normalize: Normalize::Imagenet, ..DataSpec::default() };
+    let file =
+        WeightsFile::open(&crate::published::find_weights(given, data)?).map_err(network::input)?;
+    let spec =
+        DataSpec { name: String::new(), normalize: Normalize::Imagenet, ..DataSpec::default() };
     let data = data_words(spec, words)?;
     let input = network::input_of(words, &file, data.pad_to.or(data.size))?;
     let (model, _) = words.model()?.resolve()?;
@@ -58,7 +63,14 @@ fn of_words(words: &Words, data: &Path) -> Result<Trained, Failure> {
         "{} with {given}",
         words.name().map_or_else(|| res2lab_experiment::id::readable(&model), str::to_owned)
     );
-    finish(title, network::build(&model, input)?, input, with_size(data, input.height), words, &file)
+    finish(
+        title,
+        network::build(&model, input)?,
+        input,
+        with_size(data, input.height),
+        words,
+        &file,
+    )
 }
 
 fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained, Failure> {
@@ -75,9 +87,11 @@ fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained,
         .unwrap_or_default();
     let sweep = folder.canonicalize().ok().and_then(|p| Some(SweepDir::new(p.parent()?.parent()?)));
     let plan = sweep.and_then(|dir| Plan::read(&dir).ok());
-    let trial = plan.as_ref().and_then(|plan| plan.trials.iter().chain(&plan.earlier).find(|t| t.id == id));
     let trial =
-        trial.ok_or_else(|| Failure::input(format!("{} is not in its sweep's plan", folder.display()), help))?;
+        plan.as_ref().and_then(|plan| plan.trials.iter().chain(&plan.earlier).find(|t| t.id == id));
+    let trial = trial.ok_or_else(|| {
+        Failure::input(format!("{} is not in its sweep's plan", folder.display()), help)
+    })?;
     let path = match words.get("weights") {
         Some(given) => crate::published::find_weights(given, data_folder)?,
         None if run.result().is_file() && !run.best_weights().is_file() => {
@@ -91,7 +105,8 @@ fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained,
     let file = WeightsFile::open(&path).map_err(network::input)?;
     let data = data_words(spec.data.clone(), words)?;
     let side = data.pad_to.or(data.size).unwrap_or(trial.image_px);
-    let input = Input { channels: trial.image_channels, height: side, width: side, classes: trial.classes };
+    let input =
+        Input { channels: trial.image_channels, height: side, width: side, classes: trial.classes };
     finish(id, network::build(&spec.model, input)?, input, data, words, &file)
 }
 
@@ -116,10 +131,12 @@ fn with_size(data: DataSpec, px: usize) -> DataSpec {
 fn data_words(mut data: DataSpec, words: &Words) -> Result<DataSpec, Failure> {
     let number = |key: &str| -> Result<Option<usize>, Failure> {
         let parse = |text: &str| {
-            text.parse::<usize>()
-                .ok()
-                .filter(|n| (1..100_000).contains(n))
-                .ok_or_else(|| Failure::input(format!("{key}={text} is impossible"), "give a whole number of pixels"))
+            text.parse::<usize>().ok().filter(|n| (1..100_000).contains(n)).ok_or_else(|| {
+                Failure::input(
+                    format!("{key}={text} is impossible"),
+                    "give a whole number of pixels",
+                )
+            })
         };
         words.get(key).map(parse).transpose()
     };
@@ -135,9 +152,13 @@ fn data_words(mut data: DataSpec, words: &Words) -> Result<DataSpec, Failure> {
     data.pad_to = number("pad_to")?.or(data.pad_to);
     data.resize = number("resize")?.or(data.resize);
     if let Some(text) = words.get("crop") {
-        let share = text.parse::<f64>().ok().filter(|c| *c > 0.1 && *c <= 1.0).ok_or_else(|| {
-            Failure::input(format!("crop={text} is impossible"), "give a share from 0.1 to 1, e.g. crop=0.95")
-        })?;
+        let share =
+            text.parse::<f64>().ok().filter(|c| *c > 0.1 && *c <= 1.0).ok_or_else(|| {
+                Failure::input(
+                    format!("crop={text} is impossible"),
+                    "give a share from 0.1 to 1, e.g. crop=0.95",
+                )
+            })?;
         let size = data.size.unwrap_or(224) as f64;
         data.resize = Some((size / share).floor() as usize);
     }
@@ -145,7 +166,12 @@ fn data_words(mut data: DataSpec, words: &Words) -> Result<DataSpec, Failure> {
         None => {}
         Some("imagenet") => data.normalize = Normalize::Imagenet,
         Some("auto") => data.normalize = Normalize::Auto,
-        Some(other) => return Err(Failure::input(format!("normalize={other} is not known"), "use imagenet or auto")),
+        Some(other) => {
+            return Err(Failure::input(
+                format!("normalize={other} is not known"),
+                "use imagenet or auto",
+            ));
+        }
     }
     data.check()?;
     Ok(data)

@@ -1,5 +1,6 @@
-//! Which level of the kernels' instruction sets this machine uses: what `RES2LAB_VECTORS` names, else the fastest, which
-//! is measured once for the processor and the build and kept beside the data.
+//! Which level of the kernels' instruction sets this machine uses: what `RES2LAB_VECTORS` names,
+//! else the fastest, which is measured once for the processor and the build and kept beside the
+//! data.
 
 use crate::failure::Failure;
 use res2lab_kernels::instruction_set::{self, InstructionSet};
@@ -29,9 +30,10 @@ struct Measured {
 pub fn choose(data: &Path) -> Result<Chosen, Failure> {
     let chosen = match std::env::var("RES2LAB_VECTORS") {
         Ok(name) => Chosen { level: named(&name)?, reason: "RES2LAB_VECTORS".into() },
-        Err(_) if instruction_set::highest() < InstructionSet::Avx512 => {
-            Chosen { level: instruction_set::highest(), reason: "all that this processor has".into() }
-        }
+        Err(_) if instruction_set::highest() < InstructionSet::Avx512 => Chosen {
+            level: instruction_set::highest(),
+            reason: "all that this processor has".into(),
+        },
         Err(_) => measured(data),
     };
     instruction_set::use_instruction_set(chosen.level);
@@ -41,7 +43,10 @@ pub fn choose(data: &Path) -> Result<Chosen, Failure> {
 fn named(name: &str) -> Result<InstructionSet, Failure> {
     let names = InstructionSet::ALL.map(InstructionSet::name).join(", ");
     let level = InstructionSet::from_name(name).ok_or_else(|| {
-        Failure::input(format!("RES2LAB_VECTORS={name}: there are {names}"), "leave it unset to use the fastest")
+        Failure::input(
+            format!("RES2LAB_VECTORS={name}: there are {names}"),
+            "leave it unset to use the fastest",
+        )
     })?;
     if level.is_available() {
         return Ok(level);
@@ -57,13 +62,16 @@ fn measured(data: &Path) -> Chosen {
     let code = crate::code();
     let key = format!("{here}, res2lab {} {}", code.version, code.commit);
     // A damaged or missing file costs the tenth of a second to measure again.
-    let mut kept: BTreeMap<String, Measured> = atomic::read_json(&path).ok().flatten().unwrap_or_default();
-    let known = kept
-        .get(&key)
-        .and_then(|m| Some((InstructionSet::from_name(&m.level).filter(|l| l.is_available())?, m.clone())));
+    let mut kept: BTreeMap<String, Measured> =
+        atomic::read_json(&path).ok().flatten().unwrap_or_default();
+    let known = kept.get(&key).and_then(|m| {
+        Some((InstructionSet::from_name(&m.level).filter(|l| l.is_available())?, m.clone()))
+    });
     let (level, found) = known.unwrap_or_else(|| {
         let (level, speeds) = instruction_set::fastest();
-        let speeds = speeds.into_iter().map(|(level, speed)| (level.name().to_owned(), (speed * 1e3).round() / 1e3));
+        let speeds = speeds
+            .into_iter()
+            .map(|(level, speed)| (level.name().to_owned(), (speed * 1e3).round() / 1e3));
         let found = Measured { level: level.name().to_owned(), speeds: speeds.collect() };
         kept.insert(key, found.clone());
         // A folder of data sets is not made for this.
@@ -73,6 +81,7 @@ fn measured(data: &Path) -> Chosen {
         }
         (level, found)
     });
-    let speeds: Vec<String> = found.speeds.iter().map(|(name, speed)| format!("{name} {speed:.2}")).collect();
+    let speeds: Vec<String> =
+        found.speeds.iter().map(|(name, speed)| format!("{name} {speed:.2}")).collect();
     Chosen { level, reason: format!("measured once, relative speeds: {}", speeds.join(", ")) }
 }

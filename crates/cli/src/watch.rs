@@ -33,10 +33,14 @@ pub fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Failure> {
     })?;
     let rows = report::read(dirs, args)?;
     let seen = marks(dirs, &rows);
-    let page = Arc::new(Mutex::new(Page { version: 1, html: res2lab_report::render_live(&rows, 1)? }));
-    let address = server.server_addr().to_ip().map_or_else(String::new, |address| address.to_string());
+    let page =
+        Arc::new(Mutex::new(Page { version: 1, html: res2lab_report::render_live(&rows, 1)? }));
+    let address =
+        server.server_addr().to_ip().map_or_else(String::new, |address| address.to_string());
     print::line(&format!("http://{address}/ (Ctrl-C ends it)"));
-    let (dirs, args, built) = (dirs.to_vec(), args.clone(), Arc::clone(&page));
+    let dirs = dirs.to_vec();
+    let args = args.clone();
+    let built = Arc::clone(&page);
     std::thread::spawn(move || rebuild(&dirs, &args, &built, seen));
     for request in server.incoming_requests() {
         // A reader that has gone does not matter.
@@ -73,27 +77,36 @@ fn rebuild(dirs: &[SweepDir], args: &ReportArgs, page: &Mutex<Page>, mut seen: V
 /// The sizes of the files that grow while a sweep runs: another list means another page.
 fn marks(dirs: &[SweepDir], rows: &SweepRows) -> Vec<u64> {
     let size = |path: std::path::PathBuf| fs::metadata(path).map_or(0, |m| m.len());
-    let mut marks: Vec<u64> = dirs.iter().flat_map(|dir| [size(dir.plan()), size(dir.journal())]).collect();
+    let mut marks: Vec<u64> =
+        dirs.iter().flat_map(|dir| [size(dir.plan()), size(dir.journal())]).collect();
     for dir in dirs {
         let jobs = fs::read_dir(dir.slurm()).into_iter().flatten().flatten();
         marks.extend(
-            jobs.filter(|job| job.path().extension().is_some_and(|e| e == "jsonl")).map(|job| size(job.path())),
+            jobs.filter(|job| job.path().extension().is_some_and(|e| e == "jsonl"))
+                .map(|job| size(job.path())),
         );
         let running = rows.trials.iter().filter(|t| t.status == Status::Running);
         // On a page of several sweeps a trial's name has its sweep's before it.
-        let own = |t: &res2lab_store::TrialRow| t.planned.id.rsplit('/').next().unwrap_or_default().to_owned();
+        let own = |t: &res2lab_store::TrialRow| {
+            t.planned.id.rsplit('/').next().unwrap_or_default().to_owned()
+        };
         marks.extend(running.map(|t| size(dir.run(&own(t)).metrics())));
     }
     marks
 }
 
 fn answer(request: Request, page: &Mutex<Page>) -> std::io::Result<()> {
-    let host =
-        request.headers().iter().find(|h| h.field.equiv("Host")).map(|h| h.value.to_string()).unwrap_or_default();
+    let host = request
+        .headers()
+        .iter()
+        .find(|h| h.field.equiv("Host"))
+        .map(|h| h.value.to_string())
+        .unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
     // A page of somebody else's whose name leads here must not read this one.
     if !matches!(name, "127.0.0.1" | "localhost") {
-        return request.respond(Response::from_string("only for this machine").with_status_code(403));
+        return request
+            .respond(Response::from_string("only for this machine").with_status_code(403));
     }
     let page = |of: fn(&Page) -> String| page.lock().map(|page| of(&page)).unwrap_or_default();
     let (text, kind) = match request.url().split('?').next().unwrap_or_default() {
@@ -104,7 +117,8 @@ fn answer(request: Request, page: &Mutex<Page>) -> std::io::Result<()> {
     let mut response = Response::from_string(text);
     for (field, value) in [("Content-Type", kind), ("Cache-Control", "no-store")] {
         // Both are plain ASCII, which is all that a header asks.
-        response = Header::from_bytes(field, value).into_iter().fold(response, Response::with_header);
+        response =
+            Header::from_bytes(field, value).into_iter().fold(response, Response::with_header);
     }
     request.respond(response)
 }

@@ -1,5 +1,5 @@
-//! The rules of crates/README.md, held by reading the workspace: who may depend on whom, who links libtorch, where
-//! unsafe stands, and that every module says what it is.
+//! The rules of crates/README.md, held by reading the workspace: who may depend on whom, who links
+//! libtorch, where unsafe stands, and that every module says what it is.
 
 mod common;
 
@@ -30,7 +30,18 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     (
         "cli",
         &[
-            "arch", "data", "explain", "fetch", "kernels", "libtorch", "nn", "report", "rf", "experiment", "store", "sweep",
+            "arch",
+            "data",
+            "explain",
+            "fetch",
+            "kernels",
+            "libtorch",
+            "nn",
+            "report",
+            "rf",
+            "experiment",
+            "store",
+            "sweep",
             "train",
         ],
     ),
@@ -44,13 +55,18 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .current_dir(common::root())
         .output()
         .expect("cargo runs");
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let metadata: Value =
+        serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
     let name = |v: &Value| {
         let name = v["name"].as_str().unwrap_or_default();
         name.strip_prefix("res2lab-").unwrap_or(name).to_owned()
     };
     let of = |package: &Value| {
-        let normal = package["dependencies"].as_array().expect("a list").iter().filter(|d| d["kind"].is_null());
+        let normal = package["dependencies"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|d| d["kind"].is_null());
         (name(package), normal.map(name).collect())
     };
     metadata["packages"].as_array().expect("packages").iter().map(of).collect()
@@ -63,10 +79,15 @@ fn crates_depend_only_on_what_the_architecture_allows() {
     assert_eq!(found.len(), ALLOWED.len(), "a new crate needs a line here and in crates/README.md");
     for (name, allowed) in ALLOWED {
         for dependency in found[name].iter().filter(|d| ours.contains(d)) {
-            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}"
+            );
         }
     }
-    let users = |of: &str| found.iter().filter(|(_, d)| d.contains(of)).map(|(n, _)| n.as_str()).collect::<Vec<_>>();
+    let users = |of: &str| {
+        found.iter().filter(|(_, d)| d.contains(of)).map(|(n, _)| n.as_str()).collect::<Vec<_>>()
+    };
     assert_eq!(users("tch"), LINK_LIBTORCH);
     assert_eq!(users("polars"), ["store"]);
     assert_eq!(users("plotters"), ["report"]);
@@ -95,11 +116,15 @@ fn every_module_says_what_it_is_and_unsafe_stands_where_memory_is_shared_only() 
         assert!(text.starts_with("//!"), "{shown} does not begin with //!");
         assert!(text.lines().count() <= 450, "{shown} is too long to read");
         let word = ["un", "safe {"].concat();
-        let may =
-            ["libtorch/", "kernels/", "planned/src/worker", "data/src/pack.rs"].iter().any(|at| shown.starts_with(at));
+        let may = ["libtorch/", "kernels/", "planned/src/worker", "data/src/pack.rs"]
+            .iter()
+            .any(|at| shown.starts_with(at));
         assert!(!text.contains(&word) || may, "{shown} has {word}");
         if shown.ends_with("src/lib.rs") {
-            assert!(text.contains("must never know"), "{shown} does not say what it must never know");
+            assert!(
+                text.contains("must never know"),
+                "{shown} does not say what it must never know"
+            );
         }
     }
 }

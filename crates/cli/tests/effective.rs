@@ -20,7 +20,8 @@ fn a_sweep_is_measured_in_depth_in_breadth_and_over_training() {
     growth(&bench, &found);
     let text = page(&bench);
     assert!(
-        text.contains("Growth of the effective field over training") && text.contains("over 4 trials, 95 % interval")
+        text.contains("Growth of the effective field over training")
+            && text.contains("over 4 trials, 95 % interval")
     );
     assert!(text.contains("over 20 test images, absolute values;"));
     earlier(&bench, &found);
@@ -45,18 +46,32 @@ fn widths(found: &Value) {
 /// From the initial weights over those after epochs 1, 2 and 4 to the best.
 fn growth(bench: &Bench, found: &Value) {
     for arm in found["arms"].as_array().unwrap() {
-        let result = bench.sweep("grown").join("runs").join(arm["trial"].as_str().unwrap()).join("result.json");
+        let result = bench
+            .sweep("grown")
+            .join("runs")
+            .join(arm["trial"].as_str().unwrap())
+            .join("result.json");
         let best = common::read_json(&result).unwrap()["metrics"]["best/epoch"].as_f64().unwrap();
         let mut expected = vec![0.0, 1.0, 2.0, 4.0, best];
         expected.sort_by(f64::total_cmp);
         expected.dedup();
-        let epochs: Vec<f64> = arm["growth"].as_array().unwrap().iter().map(|g| g["epoch"].as_f64().unwrap()).collect();
+        let epochs: Vec<f64> = arm["growth"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|g| g["epoch"].as_f64().unwrap())
+            .collect();
         assert_eq!(epochs, expected);
         let sigma = |epoch: f64| {
             let all = arm["growth"].as_array().unwrap();
             all.iter().find(|g| g["epoch"] == epoch).unwrap()["sigma_px"].as_f64().unwrap()
         };
-        let told = found["trials"].as_array().unwrap().iter().find(|t| t["trial"] == arm["trial"]).unwrap();
+        let told = found["trials"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|t| t["trial"] == arm["trial"])
+            .unwrap();
         assert_eq!(told["sigma_px"], sigma(best));
         assert!(sigma(0.0) != sigma(1.0) && sigma(1.0) != sigma(4.0));
     }
@@ -84,13 +99,15 @@ fn earlier(bench: &Bench, found: &Value) {
 fn options(bench: &Bench, absolute: &Value) {
     let line = "rf grown --measure --images 8 --noise --float64 --sign positive --relu --one-per-arm --json";
     let found = bench.json(line);
-    assert_eq!((&found["sign"], &found["noise"], &found["relu"]), (&"positive".into(), &true.into(), &true.into()));
+    assert_eq!(
+        (&found["sign"], &found["noise"], &found["relu"]),
+        (&"positive".into(), &true.into(), &true.into())
+    );
     assert_eq!(found["trials"].as_array().unwrap().len(), 2, "one of each arm");
     assert!(found["arms"][0]["gallery"].as_array().unwrap().is_empty(), "noise is no picture");
     assert_ne!(found["trials"][0]["sigma_px"], absolute["trials"][0]["sigma_px"]);
     assert_eq!(found["trials"], bench.json(line)["trials"], "noise is always the same");
-    let said =
-        "over 8 images of normal noise, negative ones dropped, channels through a ReLU first, in double precision;";
+    let said = "over 8 images of normal noise, negative ones dropped, channels through a ReLU first, in double precision;";
     assert!(page(bench).contains(said));
     // They mean nothing where nothing is measured.
     let wrong = bench.run("rf grown --noise");

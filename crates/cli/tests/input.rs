@@ -62,7 +62,10 @@ fn a_broken_file_is_told_with_its_line() {
         let output = bench.run(&format!("sweep {}", file.display()));
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{text}: {said}");
-        assert!(said.starts_with("error: ") && said.contains(cause) && said.lines().count() == 2, "{text}: {said}");
+        assert!(
+            said.starts_with("error: ") && said.contains(cause) && said.lines().count() == 2,
+            "{text}: {said}"
+        );
         assert_eq!(bench.reports().read_dir().unwrap().count(), 1, "{text} wrote something");
     }
 }
@@ -82,5 +85,8 @@ fn a_truncated_data_set_is_told_with_path_and_sizes() {
     let output = bench.run(&format!("sweep data.path={}", data.display()));
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("train-images-idx3-ubyte.gz") && said.contains("expected 3136000 bytes"), "{said}");
+    assert!(
+        said.contains("train-images-idx3-ubyte.gz") && said.contains("expected 3136000 bytes"),
+        "{said}"
+    );
 }

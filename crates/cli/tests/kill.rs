@@ -1,5 +1,5 @@
-//! kill -9 of a trial, of the runner, and of both: the same command finishes the sweep, nothing is trained twice or
-//! twice at once, and what was interrupted ends with the bits of what was not.
+//! kill -9 of a trial, of the runner, and of both: the same command finishes the sweep, nothing is
+//! trained twice or twice at once, and what was interrupted ends with the bits of what was not.
 
 mod common;
 
@@ -24,7 +24,10 @@ fn processes_in_second_epoch(sweep: &Path) -> Vec<(String, i32)> {
             let run = sweep.join("runs").join(event["id"].as_str()?);
             let epoch = read_json(&run.join("progress.json"))?["epoch"].as_f64()?;
             (epoch > 1.05).then(|| {
-                (event["id"].as_str().unwrap_or_default().to_owned(), event["process"].as_i64().unwrap_or(0) as i32)
+                (
+                    event["id"].as_str().unwrap_or_default().to_owned(),
+                    event["process"].as_i64().unwrap_or(0) as i32,
+                )
             })
         };
         let found: Vec<_> = started.iter().filter_map(in_second).collect();
@@ -41,7 +44,9 @@ fn bits(sweep: &Path) -> Vec<Vec<u8>> {
     let files = ["checkpoints/last.safetensors", "checkpoints/best.safetensors", "metrics.jsonl"];
     runs(sweep)
         .iter()
-        .flat_map(|run| files.map(|f| std::fs::read(run.join(f)).unwrap_or_else(|e| panic!("{f}: {e}"))))
+        .flat_map(|run| {
+            files.map(|f| std::fs::read(run.join(f)).unwrap_or_else(|e| panic!("{f}: {e}")))
+        })
         .collect()
 }
 
@@ -82,7 +87,10 @@ fn one_trial(bench: &Bench, whole: &[Vec<u8>]) {
     assert_eq!(runner.wait().unwrap().code(), Some(1), "a failed trial is not a success");
     let ended = events(&sweep, "ended");
     assert!(
-        ended.iter().any(|e| e["id"] == victim.as_str() && e["reason"].as_str().unwrap().contains("signal 9")),
+        ended
+            .iter()
+            .any(|e| e["id"] == victim.as_str()
+                && e["reason"].as_str().unwrap().contains("signal 9")),
         "{ended:?}"
     );
     let output = bench.run(&sweep_line("trial"));
@@ -92,7 +100,9 @@ fn one_trial(bench: &Bench, whole: &[Vec<u8>]) {
         let is_victim = run.ends_with(&victim);
         assert_eq!(attempts(&run), if is_victim { 2 } else { 1 });
         assert!(
-            !is_victim || (resumes(&run).contains("resume from step") && !resumes(&run).contains("step 0 ")),
+            !is_victim
+                || (resumes(&run).contains("resume from step")
+                    && !resumes(&run).contains("step 0 ")),
             "{}",
             resumes(&run)
         );
@@ -121,7 +131,11 @@ fn both(bench: &Bench, whole: &[Vec<u8>]) {
     processes.iter().for_each(|&(_, process)| kill_9(process));
     assert!(bench.run(&sweep_line("both")).status.success());
     for run in runs(&sweep) {
-        assert!(attempts(&run) == 2 && resumes(&run).contains("resume from step"), "{}", resumes(&run));
+        assert!(
+            attempts(&run) == 2 && resumes(&run).contains("resume from step"),
+            "{}",
+            resumes(&run)
+        );
     }
     assert!(bits(&sweep) == whole);
 }

@@ -9,12 +9,16 @@ use serde_json::Value;
 fn receptive_fields_are_told_of_networks_axes_and_sweeps() {
     let bench = Bench::new();
     let all = bench.json("rf scale=2,4,6,8 --json");
-    let numbers =
-        |v: &Value, of: &str| v.as_array().unwrap().iter().map(|n| n[of].as_u64().unwrap()).collect::<Vec<_>>();
+    let numbers = |v: &Value, of: &str| {
+        v.as_array().unwrap().iter().map(|n| n[of].as_u64().unwrap()).collect::<Vec<_>>()
+    };
     assert_eq!(numbers(&all, "rf_max_px"), [427, 1131, 1835, 2539]);
     let one = bench.json("rf res2net50_26w_4s --json --distribution");
     assert_eq!(numbers(&one["stages"], "rf_max_px"), [67, 219, 715, 1131]);
-    assert_eq!((one["distinct"].as_u64(), one["distribution"].as_array().unwrap().len()), (Some(141), 141));
+    assert_eq!(
+        (one["distinct"].as_u64(), one["distribution"].as_array().unwrap().len()),
+        (Some(141), 141)
+    );
     assert!((one["rf_mean_px"].as_f64().unwrap() - 502.2).abs() < 0.1);
     let of_block = |b: &str| -> Vec<u64> {
         let all = one["splits"].as_array().unwrap().iter().filter(|s| s["block"] == b);
@@ -25,10 +29,17 @@ fn receptive_fields_are_told_of_networks_axes_and_sweeps() {
     let page = bench.reports().join("rf/scale-2-4__size-64.html");
     assert!(String::from_utf8_lossy(&said.stdout).contains(&format!("page: {}", page.display())));
     let text = std::fs::read_to_string(&page).unwrap();
-    assert!(text.contains("Receptive fields against scale") && text.contains("just rf scale=2,4 --size 64"));
-    assert!(text.contains("<td>layer1.1</td><td>19, 19, 19, 11</td><td>27, 35, 43, 19</td>"), "splits of a block");
+    assert!(
+        text.contains("Receptive fields against scale")
+            && text.contains("just rf scale=2,4 --size 64")
+    );
+    assert!(
+        text.contains("<td>layer1.1</td><td>19, 19, 19, 11</td><td>27, 35, 43, 19</td>"),
+        "splits of a block"
+    );
     let chosen = bench.reports().join("chosen.html");
-    let with_json = bench.json(&format!("rf res2net50_v1b_26w_4s --json --page {}", chosen.display()));
+    let with_json =
+        bench.json(&format!("rf res2net50_v1b_26w_4s --json --page {}", chosen.display()));
     assert_eq!(with_json["rf_max_px"], 1135);
     let text = std::fs::read_to_string(&chosen).unwrap();
     assert!(
@@ -44,8 +55,15 @@ fn receptive_fields_are_told_of_networks_axes_and_sweeps() {
     assert_eq!(at["rf_max_px"], 43);
     let output = bench.run("plan scale=2,4 depth=20 seed=0,1 --name small --no-time --write");
     assert!(output.status.success(), "{}", stderr(&output));
-    assert_eq!(numbers(&bench.json("rf small --json"), "rf_max_px").len(), 2, "a sweep's arms, once each");
-    for (line, cause) in [("rf seed=0,1", "no field of a network"), ("rf depth=50 --at layer9", "has no node layer9")] {
+    assert_eq!(
+        numbers(&bench.json("rf small --json"), "rf_max_px").len(),
+        2,
+        "a sweep's arms, once each"
+    );
+    for (line, cause) in [
+        ("rf seed=0,1", "no field of a network"),
+        ("rf depth=50 --at layer9", "has no node layer9"),
+    ] {
         let output = bench.run(line);
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains(cause), "{}", stderr(&output));

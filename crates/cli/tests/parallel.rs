@@ -1,5 +1,5 @@
-//! A trial on two devices (here: two processes over Gloo) in a sweep: it ends as one, and when one of its processes dies
-//! it fails within seconds and its retry goes on from the checkpoint.
+//! A trial on two devices (here: two processes over Gloo) in a sweep: it ends as one, and when one
+//! of its processes dies it fails within seconds and its retry goes on from the checkpoint.
 
 mod common;
 
@@ -9,16 +9,19 @@ use nix::unistd::Pid;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const LINE: &str =
-    "sweep scale=2 seed=0 epochs=3 batch=100 devices_per_trial=2 sync_bn=true train.log_every=5 --threads 1";
+const LINE: &str = "sweep scale=2 seed=0 epochs=3 batch=100 devices_per_trial=2 sync_bn=true train.log_every=5 --threads 1";
 
 /// The process of this rank among the trial's.
 fn process_of_rank(launcher: i32, rank: usize) -> Option<i32> {
     let wanted = format!("RANK={rank}");
-    let children = std::fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).ok()?;
+    let children =
+        std::fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).ok()?;
     children.split_whitespace().find_map(|child| {
         let environment = std::fs::read(format!("/proc/{child}/environ")).ok()?;
-        environment.split(|&b| b == 0).any(|line| line == wanted.as_bytes()).then(|| child.parse().ok())?
+        environment
+            .split(|&b| b == 0)
+            .any(|line| line == wanted.as_bytes())
+            .then(|| child.parse().ok())?
     })
 }
 
@@ -45,7 +48,10 @@ fn a_trial_of_two_processes_survives_the_death_of_one_by_a_retry_with_the_same_b
     kill(Pid::from_raw(victim), Signal::SIGKILL).expect("the process is there");
     let killed = Instant::now();
     let ended = wait_for("the trial's end", || events(&broken, "ended").pop());
-    println!("the trial failed {:.1} s after its second process was killed", killed.elapsed().as_secs_f64());
+    println!(
+        "the trial failed {:.1} s after its second process was killed",
+        killed.elapsed().as_secs_f64()
+    );
     assert!(killed.elapsed() < Duration::from_secs(10));
     assert_eq!(ended["outcome"], "failed");
     let reason = ended["reason"].as_str().unwrap_or_default();
@@ -54,9 +60,13 @@ fn a_trial_of_two_processes_survives_the_death_of_one_by_a_retry_with_the_same_b
 
     let run = runs(&broken).pop().expect("one run");
     let log = std::fs::read_to_string(run.join("attempt-2/log.txt")).expect("a second attempt");
-    assert!(log.contains("resume from step") && log.contains("2 devices with synchronized batch norm"), "{log}");
+    assert!(
+        log.contains("resume from step") && log.contains("2 devices with synchronized batch norm"),
+        "{log}"
+    );
     for file in ["checkpoints/last.safetensors", "checkpoints/best.safetensors", "metrics.jsonl"] {
-        let bytes = |sweep: &Path| std::fs::read(runs(sweep)[0].join(file)).expect("it was written");
+        let bytes =
+            |sweep: &Path| std::fs::read(runs(sweep)[0].join(file)).expect("it was written");
         assert!(bytes(&whole) == bytes(&broken), "{file} differs");
     }
 }
@@ -64,7 +74,8 @@ fn a_trial_of_two_processes_survives_the_death_of_one_by_a_retry_with_the_same_b
 #[test]
 fn torchrun_and_srun_can_start_the_processes_too() {
     let bench = Bench::new();
-    let line = "scale=2 seed=0 epochs=1 batch=500 devices_per_trial=2 --threads 1 --name outside --json";
+    let line =
+        "scale=2 seed=0 epochs=1 batch=500 devices_per_trial=2 --threads 1 --name outside --json";
     let plan = bench.json(&format!("plan {line} --no-time"));
     let id = plan["trials"][0]["id"].as_str().expect("an id").to_owned();
     // A sweep that is stopped at once leaves the plan.
@@ -81,14 +92,28 @@ fn torchrun_and_srun_can_start_the_processes_too() {
         command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", "29511");
         command.spawn().expect("the binary starts")
     };
-    let statuses: Vec<_> = [0, 1].map(start).into_iter().map(|mut child| child.wait().expect("it ends")).collect();
+    let statuses: Vec<_> =
+        [0, 1].map(start).into_iter().map(|mut child| child.wait().expect("it ends")).collect();
     assert!(statuses.iter().all(|status| status.success()), "{statuses:?}");
     assert!(sweep.join("runs").join(&id).join("result.json").exists());
 
     let mut alone = bench.command(&format!("trial {} {id}", sweep.display()));
-    let output = alone.env("RANK", "0").env("WORLD_SIZE", "3").env("MASTER_PORT", "29511").output().expect("it runs");
+    let output = alone
+        .env("RANK", "0")
+        .env("WORLD_SIZE", "3")
+        .env("MASTER_PORT", "29511")
+        .output()
+        .expect("it runs");
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("this is process 0 of 3, and the trial wants 2"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("this is process 0 of 3, and the trial wants 2"),
+        "{}",
+        stderr(&output)
+    );
     let output = bench.run("plan batch=30 devices_per_trial=4");
-    assert!(stderr(&output).contains("devices_per_trial 4 does not divide train.batch_size 30"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("devices_per_trial 4 does not divide train.batch_size 30"),
+        "{}",
+        stderr(&output)
+    );
 }

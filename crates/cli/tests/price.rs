@@ -16,7 +16,8 @@ fn prices(plan: &Value) -> Vec<Option<f64>> {
 fn a_plan_times_each_network_once_and_the_sweep_shows_the_price() {
     let bench = Bench::new();
     let data = bench.sweep("data");
-    let line = |command: &str, more: &str| format!("{command} {LINE} --data {} {more}", data.display());
+    let line =
+        |command: &str, more: &str| format!("{command} {LINE} --data {} {more}", data.display());
     assert_eq!(prices(&bench.json(&line("plan", "--json --no-time"))), [None; 4]);
 
     let plan = bench.json(&line("plan", "--json"));
@@ -28,7 +29,8 @@ fn a_plan_times_each_network_once_and_the_sweep_shows_the_price() {
     for field in ["step_s", "evaluation_s", "save_s", "startup_s", "memory_mib"] {
         assert!(timing[field].as_f64().is_some_and(|x| x > 0.0), "{field}: {timing}");
     }
-    // What was timed is kept: the figures are the same to the last digit, also without leave to time.
+    // What was timed is kept: the figures are the same to the last digit, also without leave to
+    // time.
     assert_eq!(prices(&bench.json(&line("plan", "--json --no-time"))), prices(&plan));
     let shown = bench.run(&line("plan", ""));
     assert!(String::from_utf8_lossy(&shown.stdout).contains("predicted: "));

@@ -21,8 +21,9 @@ arms:
 ";
 
 fn bits(run: &Path) -> [Vec<u8>; 3] {
-    ["checkpoints/last.safetensors", "checkpoints/best.safetensors", "metrics.jsonl"]
-        .map(|file| std::fs::read(run.join(file)).unwrap_or_else(|e| panic!("{}: {file}: {e}", run.display())))
+    ["checkpoints/last.safetensors", "checkpoints/best.safetensors", "metrics.jsonl"].map(|file| {
+        std::fs::read(run.join(file)).unwrap_or_else(|e| panic!("{}: {file}: {e}", run.display()))
+    })
 }
 
 #[test]
@@ -43,7 +44,8 @@ fn a_kill_in_the_second_epoch_changes_no_bit_of_any_recipe() {
                 let id = event["id"].as_str()?.to_owned();
                 let run = sweep.join("runs").join(&id);
                 let epoch = read_json(&run.join("progress.json"))?["epoch"].as_f64()?;
-                let is_due = epoch > 1.05 && !killed.contains(&id) && !run.join("result.json").exists();
+                let is_due =
+                    epoch > 1.05 && !killed.contains(&id) && !run.join("result.json").exists();
                 is_due.then(|| (id, event["process"].as_i64().unwrap_or(0) as i32))
             })
         });
@@ -68,7 +70,10 @@ const EXPERIMENTS: [(&str, &[&str]); 9] = [
     ("bench-digits", &["nesterov", "label smoothing 0.1"]),
     ("cifar100-table4", &["crop from padding 4", "flip", "weight decay 0.0005 on all"]),
     ("cifar100-fig5", &["crop from padding 4", "flip"]),
-    ("imagenet-table1", &["random resized crop", "flip", "label smoothing 0.1", "weight decay 0.0001 on all"]),
+    (
+        "imagenet-table1",
+        &["random resized crop", "flip", "label smoothing 0.1", "weight decay 0.0001 on all"],
+    ),
     ("imagenet-table3", &["random resized crop", "flip", "label smoothing 0.1"]),
     (
         "imagenet-v1b",
@@ -83,13 +88,17 @@ const EXPERIMENTS: [(&str, &[&str]); 9] = [
             "on weights",
         ],
     ),
-    ("finetune", &["start from weights", "with a new last layer", "ema 0.9", "random resized crop"]),
+    (
+        "finetune",
+        &["start from weights", "with a new last layer", "ema 0.9", "random resized crop"],
+    ),
 ];
 
 #[test]
 fn every_experiment_runs_in_small_with_what_its_recipe_names_and_its_loss_falls() {
     let files = std::fs::read_dir(root().join("experiments")).unwrap().flatten();
-    let mut names: Vec<_> = files.map(|f| f.path().file_stem().unwrap().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> =
+        files.map(|f| f.path().file_stem().unwrap().to_string_lossy().into_owned()).collect();
     names.retain(|name| name != "README");
     names.sort();
     let mut known = EXPERIMENTS.map(|(name, _)| name.to_owned());
@@ -97,7 +106,8 @@ fn every_experiment_runs_in_small_with_what_its_recipe_names_and_its_loss_falls(
     assert_eq!(names, known, "a new experiment needs a line here");
     let bench = Bench::new();
     for (name, features) in EXPERIMENTS {
-        let output = bench.run(&format!("sweep experiments/{name}.yaml --smoke --slots 2 --threads 1"));
+        let output =
+            bench.run(&format!("sweep experiments/{name}.yaml --smoke --slots 2 --threads 1"));
         assert!(output.status.success(), "{name}: {}", stderr(&output));
         for run in runs(&bench.sweep(&format!("{name}-smoke"))) {
             let log = std::fs::read_to_string(run.join("attempt-1/log.txt")).unwrap();

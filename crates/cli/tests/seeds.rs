@@ -1,5 +1,5 @@
-//! Seeds that are added by a rule: the first stage decides, the second trains what it asked for, and a repeated command
-//! trains nothing again.
+//! Seeds that are added by a rule: the first stage decides, the second trains what it asked for,
+//! and a repeated command trains nothing again.
 
 mod common;
 
@@ -39,13 +39,19 @@ fn seeds_are_added_until_the_difference_is_known_or_the_limit_is_reached() {
     assert!(page.contains("12 trials, all done") && page.contains("Stein"));
 
     // A thousand points of accuracy are known at once.
-    let output = bench.run(&format!("sweep {} --slots 2 --threads 1 --name wide", file(&bench, 1000.0)));
+    let output =
+        bench.run(&format!("sweep {} --slots 2 --threads 1 --name wide", file(&bench, 1000.0)));
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(events(&bench.sweep("wide"), "started").len(), 6);
 
-    let output = bench.run(&format!("sweep {} seed=0,1 --slots 2 --name listed", file(&bench, 0.001)));
+    let output =
+        bench.run(&format!("sweep {} seed=0,1 --slots 2 --name listed", file(&bench, 0.001)));
     assert!(output.status.success(), "a list on the command line replaces the rule");
     assert_eq!(events(&bench.sweep("listed"), "started").len(), 4);
     let output = bench.run(&format!("plan {}", file(&bench, -1.0)));
-    assert!(output.status.code() == Some(2) && stderr(&output).contains("half_width"), "{}", stderr(&output));
+    assert!(
+        output.status.code() == Some(2) && stderr(&output).contains("half_width"),
+        "{}",
+        stderr(&output)
+    );
 }

@@ -14,9 +14,15 @@ fn a_sweep_leaves_tables_a_report_and_event_files_and_is_not_trained_twice() {
     let arms = first["arms"].as_array().unwrap();
     assert_eq!(arms.len(), 2);
     assert!(arms.iter().all(|a| a["n"] == 2 && a["mean"].as_f64().unwrap() > 30.0), "{first}");
-    for file in
-        ["sweep.yaml", "plan.json", "journal.jsonl", "index.html", "trials.parquet", "trials.csv", "metrics.parquet"]
-    {
+    for file in [
+        "sweep.yaml",
+        "plan.json",
+        "journal.jsonl",
+        "index.html",
+        "trials.parquet",
+        "trials.csv",
+        "metrics.parquet",
+    ] {
         assert!(sweep.join(file).metadata().unwrap().len() > 100, "{file}");
     }
     for run in runs(&sweep) {
@@ -27,7 +33,8 @@ fn a_sweep_leaves_tables_a_report_and_event_files_and_is_not_trained_twice() {
         assert!(has_events.flatten().any(|e| e.file_name().to_string_lossy().contains("tfevents")));
     }
 
-    // The same again starts nothing; another seed and another scale start what is new; the report shows what was asked.
+    // The same again starts nothing; another seed and another scale start what is new; the report
+    // shows what was asked.
     let started = || events(&sweep, "started").len();
     assert_eq!(started(), 4);
     bench.json(&format!("sweep scale=2,4 seed=0,1 {SMALL}"));
@@ -38,11 +45,13 @@ fn a_sweep_leaves_tables_a_report_and_event_files_and_is_not_trained_twice() {
     assert_eq!(bench.json("report small --all --json")["arms"].as_array().unwrap().len(), 3);
 
     // Another base is another arm: never mixed with what was there.
-    let longer = bench.json(&format!("sweep scale=2 seed=0 {SMALL} epochs=2").replace("epochs=1 ", ""));
+    let longer =
+        bench.json(&format!("sweep scale=2 seed=0 {SMALL} epochs=2").replace("epochs=1 ", ""));
     assert_eq!((&longer["arms"][0]["n"], runs(&sweep).len()), (&1.into(), 9));
 }
 
-/// Shapes are as many of each size as their factors say, so the accuracies of the groups add up to that of all.
+/// Shapes are as many of each size as their factors say, so the accuracies of the groups add up to
+/// that of all.
 #[test]
 fn accuracy_is_told_by_the_size_of_the_object_where_it_is_known() {
     let bench = Bench::new();
@@ -51,7 +60,8 @@ fn accuracy_is_told_by_the_size_of_the_object_where_it_is_known() {
     let rows = bench.json("table shapes --columns all --format json");
     for row in rows.as_array().unwrap() {
         let of = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name} in {row}"));
-        let (mut hits, mut images) = (0.0, 0.0);
+        let mut hits = 0.0;
+        let mut images = 0.0;
         for (group, ends) in res2lab_data::shapes::SIZES.windows(2).enumerate() {
             let is_of_group = |&i: &usize| {
                 let found = res2lab_data::shapes::factors(res2lab_data::Split::Test, i, 16);
@@ -80,7 +90,8 @@ fn accuracy_is_told_by_the_size_of_the_object_where_it_is_known() {
 #[test]
 fn a_diverged_trial_is_a_value_in_the_table() {
     let bench = Bench::new();
-    let line = "sweep lr=0.1,1e30 scale=2 seed=0 epochs=1 batch=125 train.schedule=constant --name wild";
+    let line =
+        "sweep lr=0.1,1e30 scale=2 seed=0 epochs=1 batch=125 train.schedule=constant --name wild";
     let output = bench.run(line);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("1 done, 1 diverged"), "{}", stderr(&output));
@@ -95,12 +106,16 @@ fn a_diverged_trial_is_a_value_in_the_table() {
 fn a_dla_trains_on_padded_digits() {
     let bench = Bench::new();
     bench.json("sweep family=dla block=res2 stem=cifar scale=4 seed=0 epochs=1 batch=125 --name dla --json");
-    // Thirty-two steps do not settle the running statistics of so deep a network, so test accuracy says nothing yet.
+    // Thirty-two steps do not settle the running statistics of so deep a network, so test accuracy
+    // says nothing yet.
     let table = std::fs::read_to_string(bench.sweep("dla").join("trials.csv")).unwrap();
-    let column = table.lines().next().unwrap().split(',').position(|name| name == "train_acc1").unwrap();
-    // The list of blocks is quoted and has commas of its own, which stand before; from the end the count is right.
+    let column =
+        table.lines().next().unwrap().split(',').position(|name| name == "train_acc1").unwrap();
+    // The list of blocks is quoted and has commas of its own, which stand before; from the end the
+    // count is right.
     let from_end = table.lines().next().unwrap().split(',').count() - column;
-    let accuracy: f64 = table.lines().nth(1).unwrap().rsplit(',').nth(from_end - 1).unwrap().parse().unwrap();
+    let accuracy: f64 =
+        table.lines().nth(1).unwrap().rsplit(',').nth(from_end - 1).unwrap().parse().unwrap();
     assert!(accuracy > 20.0, "{table}");
 }
 
@@ -117,7 +132,8 @@ fn a_trial_whose_data_vanished_fails_with_the_reason() {
         bench.json(&format!("plan scale=2 seed=0 data.path={} --json --no-time", data.display()))["trials"][0]["id"]
             .clone();
     // Planned with the data there; trained by hand without.
-    let mut child = bench.spawn(&format!("sweep scale=2 seed=0 epochs=40 data.path={} --name gone", data.display()));
+    let mut child = bench
+        .spawn(&format!("sweep scale=2 seed=0 epochs=40 data.path={} --name gone", data.display()));
     let sweep = bench.sweep("gone");
     common::wait_for("the plan", || sweep.join("plan.json").exists().then_some(()));
     child.kill().unwrap();
@@ -144,10 +160,15 @@ fn a_grid_trains_and_its_arms_have_the_parameters_that_model_counts() {
     for arm in arms {
         let label = arm["label"].as_str().unwrap();
         let fixed = "stem=cifar stem_stride=2 planes=8 scale=4";
-        let model = bench.json(&format!("model {fixed} {label} --size 28 --channels 1 --classes 10 --json"));
+        let model = bench
+            .json(&format!("model {fixed} {label} --size 28 --channels 1 --classes 10 --json"));
         assert_eq!((&arm["n"], &arm["parameters"]), (&1.into(), &model["parameters"]), "{label}");
     }
-    assert!(std::fs::read_to_string(bench.sweep("grid").join("index.html")).unwrap().contains("cardinality"));
+    assert!(
+        std::fs::read_to_string(bench.sweep("grid").join("index.html"))
+            .unwrap()
+            .contains("cardinality")
+    );
 }
 
 #[test]
@@ -161,10 +182,15 @@ fn a_second_command_on_a_running_sweep_is_refused_and_changes_nothing() {
     assert_eq!(second.status.code(), Some(1));
     let said = stderr(&second);
     assert!(
-        said.contains(&format!("process {} is running the sweep", first.id())) && said.contains("--name"),
+        said.contains(&format!("process {} is running the sweep", first.id()))
+            && said.contains("--name"),
         "{said}"
     );
     assert!(std::fs::read(sweep.join("plan.json")).unwrap() == plan);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first.id() as i32), nix::sys::signal::Signal::SIGINT).unwrap();
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(first.id() as i32),
+        nix::sys::signal::Signal::SIGINT,
+    )
+    .unwrap();
     assert_eq!(first.wait().unwrap().code(), Some(1));
 }

@@ -1,4 +1,5 @@
-//! Trained networks in use: evaluation, predictions, weights out and in, fine-tuning, on generated pictures.
+//! Trained networks in use: evaluation, predictions, weights out and in, fine-tuning, on generated
+//! pictures.
 
 mod common;
 
@@ -12,7 +13,8 @@ fn pictures(folder: &Path) {
             let class = ["blue", "red"][i % 2];
             let dir = folder.join(split).join(class);
             std::fs::create_dir_all(&dir).unwrap();
-            let (w, h) = (40 + i as u32, 36);
+            let w = 40 + i as u32;
+            let h = 36;
             let color = if class == "red" { [200, 30, 40] } else { [30, 60, 210] };
             let pixel = |n: u32| color.map(|c: u32| (c + (n * 7 + i as u32 * 13) % 25) as u8);
             let pixels: Vec<u8> = (0..w * h).flat_map(pixel).collect();
@@ -35,8 +37,11 @@ fn trained(bench: &Bench, photos: &Path) -> PathBuf {
         photos.display()
     );
     std::fs::write(&file, text).unwrap();
-    let output =
-        bench.run(&format!("sweep {} --slots 1 --threads 2 --data {}", file.display(), bench.reports().display()));
+    let output = bench.run(&format!(
+        "sweep {} --slots 1 --threads 2 --data {}",
+        file.display(),
+        bench.reports().display()
+    ));
     assert!(output.status.success(), "{}", stderr(&output));
     runs(&bench.sweep("photos")).remove(0)
 }
@@ -47,17 +52,25 @@ fn a_network_trained_on_a_folder_is_evaluated_predicts_and_is_tuned_again() {
     let photos = bench.sweep("set");
     pictures(&photos);
     let run = trained(&bench, &photos);
-    let (run_text, data) = (run.display().to_string(), bench.reports().display().to_string());
+    let run_text = run.display().to_string();
+    let data = bench.reports().display().to_string();
 
     // Evaluation: the figures of the trial itself, a page, and a line for each picture.
-    let (page, table) = (bench.sweep("e.html"), bench.sweep("p.parquet"));
-    let line =
-        format!("eval {run_text} --json --page {} --predictions {} --data {data}", page.display(), table.display());
+    let page = bench.sweep("e.html");
+    let table = bench.sweep("p.parquet");
+    let line = format!(
+        "eval {run_text} --json --page {} --predictions {} --data {data}",
+        page.display(),
+        table.display()
+    );
     let result = bench.json(&line);
     let of_trial = common::read_json(&run.join("result.json")).unwrap();
     assert_eq!(result["acc1"], of_trial["metrics"]["best/acc1"]);
     assert_eq!(result["acc1"], 100.0);
-    assert_eq!((result["images"].as_u64(), &result["classes"][1]["name"]), (Some(10), &"red".into()));
+    assert_eq!(
+        (result["images"].as_u64(), &result["classes"][1]["name"]),
+        (Some(10), &"red".into())
+    );
     assert_eq!(result["confusion"], serde_json::json!([[5, 0], [0, 5]]));
     assert!(std::fs::read_to_string(page).unwrap().contains("Top-1 accuracy is 100.00 %"));
     assert!(std::fs::read(table).unwrap().starts_with(b"PAR1"));
@@ -66,7 +79,11 @@ fn a_network_trained_on_a_folder_is_evaluated_predicts_and_is_tuned_again() {
     let broken = bench.sweep("broken.png");
     std::fs::write(&broken, "no picture").unwrap();
     let red = photos.join("val/red/1.png");
-    let output = bench.run(&format!("predict {run_text} {} {} --json --data {data}", red.display(), broken.display()));
+    let output = bench.run(&format!(
+        "predict {run_text} {} {} --json --data {data}",
+        red.display(),
+        broken.display()
+    ));
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("broken.png"));
     let rows: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -75,17 +92,28 @@ fn a_network_trained_on_a_folder_is_evaluated_predicts_and_is_tuned_again() {
     // Out as plain weights, in as a network described by words.
     let words = "stem=cifar depth=11 planes=8 width=16 scale=2";
     let out = bench.sweep("out.safetensors");
-    let line = format!("weights {words} weights={run_text}/checkpoints/best.safetensors --out {}", out.display());
+    let line = format!(
+        "weights {words} weights={run_text}/checkpoints/best.safetensors --out {}",
+        out.display()
+    );
     assert!(bench.run(&line).status.success());
-    let line = format!("eval {words} weights={} data={} size=32 --json --data {data}", out.display(), photos.display());
+    let line = format!(
+        "eval {words} weights={} data={} size=32 --json --data {data}",
+        out.display(),
+        photos.display()
+    );
     assert_eq!(bench.json(&line)["acc1"], 100.0);
 
     // Fine-tuning on another number of classes: the last layer is new, and the log says so.
     let set = "data=generated data.size=32 data.classes=4 data.images=64 batch=8";
-    let line = format!("sweep {words} weights={} {set} epochs=1 seed=0 --name tuned --slots 1", out.display());
+    let line = format!(
+        "sweep {words} weights={} {set} epochs=1 seed=0 --name tuned --slots 1",
+        out.display()
+    );
     let output = bench.run(&line);
     assert!(output.status.success(), "{}", stderr(&output));
-    let log = std::fs::read_to_string(runs(&bench.sweep("tuned"))[0].join("attempt-1/log.txt")).unwrap();
+    let log =
+        std::fs::read_to_string(runs(&bench.sweep("tuned"))[0].join("attempt-1/log.txt")).unwrap();
     assert!(log.contains("start from weights") && log.contains("with a new last layer"), "{log}");
 }
 
@@ -113,7 +141,10 @@ fn what_cannot_be_evaluated_is_refused_with_a_remedy() {
         let output = bench.command(line).env("RES2LAB_DATA", &nowhere).output().unwrap();
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{line}: {text}");
-        assert!(text.contains(wanted) && text.starts_with("error: ") && text.contains("\nhelp: "), "{line}: {text}");
+        assert!(
+            text.contains(wanted) && text.starts_with("error: ") && text.contains("\nhelp: "),
+            "{line}: {text}"
+        );
     }
     assert!(!Path::new(&nowhere).exists());
 }
@@ -128,7 +159,10 @@ fn serve(content: &'static [u8]) -> String {
             let mut stream = stream.unwrap();
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
             lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", content.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                content.len()
+            );
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(content));
         }
     });

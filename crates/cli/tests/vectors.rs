@@ -1,4 +1,5 @@
-//! Which instruction set the kernels use is measured once and kept; a trial that was killed goes on with its own.
+//! Which instruction set the kernels use is measured once and kept; a trial that was killed goes on
+//! with its own.
 
 mod common;
 
@@ -37,7 +38,10 @@ fn kill_in_second_epoch(sweep: &Path) {
 
 fn bits(sweep: &Path) -> Vec<Vec<u8>> {
     let files = ["checkpoints/last.safetensors", "checkpoints/best.safetensors", "metrics.jsonl"];
-    runs(sweep).iter().flat_map(|run| files.map(|file| std::fs::read(run.join(file)).unwrap())).collect()
+    runs(sweep)
+        .iter()
+        .flat_map(|run| files.map(|file| std::fs::read(run.join(file)).unwrap()))
+        .collect()
 }
 
 fn recorded(sweep: &Path) -> Value {
@@ -46,12 +50,20 @@ fn recorded(sweep: &Path) -> Value {
 
 #[test]
 fn a_killed_trial_goes_on_with_its_own_level_when_the_kept_choice_has_changed() {
-    let (bench, data) = (Bench::new(), tempfile::tempdir().unwrap());
+    let bench = Bench::new();
+    let data = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(root().join("data/mnist5k"), data.path().join("mnist5k")).unwrap();
     let chosen = env(&bench, data.path())["vectors"].clone();
-    let others = chosen["available"].as_array().unwrap().iter().rev().find(|&level| *level != chosen["level"]);
+    let others = chosen["available"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .find(|&level| *level != chosen["level"]);
     let sweep_line = |name: &str| format!("sweep {LINE} --name {name}");
-    let run = |name: &str| -> Output { command(&bench, data.path(), &sweep_line(name)).output().unwrap() };
+    let run = |name: &str| -> Output {
+        command(&bench, data.path(), &sweep_line(name)).output().unwrap()
+    };
     assert!(run("whole").status.success());
     assert_eq!(recorded(&bench.sweep("whole")), chosen["level"]);
 
@@ -71,7 +83,14 @@ fn a_killed_trial_goes_on_with_its_own_level_when_the_kept_choice_has_changed() 
     // A trial that begins with another level records that one.
     if let Some(other) = others {
         let mut fresh = command(&bench, data.path(), &sweep_line("other"));
-        assert!(fresh.env("RES2LAB_VECTORS", other.as_str().unwrap()).output().unwrap().status.success());
+        assert!(
+            fresh
+                .env("RES2LAB_VECTORS", other.as_str().unwrap())
+                .output()
+                .unwrap()
+                .status
+                .success()
+        );
         assert_eq!(recorded(&bench.sweep("other")), *other);
     }
 }
@@ -81,10 +100,14 @@ fn a_level_that_is_unknown_or_not_there_is_refused() {
     let bench = Bench::new();
     let output = bench.command("env").env("RES2LAB_VECTORS", "avx3").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("avx512-256") && stderr(&output).contains("RES2LAB_VECTORS=avx3"));
+    assert!(
+        stderr(&output).contains("avx512-256") && stderr(&output).contains("RES2LAB_VECTORS=avx3")
+    );
     let all = ["plain", "avx2", "avx512-256", "avx512"];
     let known = bench.json("env --json")["vectors"]["available"].clone();
-    for missing in all.iter().filter(|level| !known.as_array().unwrap().contains(&Value::from(**level))) {
+    for missing in
+        all.iter().filter(|level| !known.as_array().unwrap().contains(&Value::from(**level)))
+    {
         let output = bench.command("env").env("RES2LAB_VECTORS", missing).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains("this processor has"), "{}", stderr(&output));

@@ -1,5 +1,6 @@
-//! Bytes of pictures that lie in tar files, read for some batches at once in the order in which they lie: a disk that is
-//! read back and forth gives a fraction of what it gives in order. The batches themselves stay in their own order.
+//! Bytes of pictures that lie in tar files, read for some batches at once in the order in which
+//! they lie: a disk that is read back and forth gives a fraction of what it gives in order. The
+//! batches themselves stay in their own order.
 
 use crate::Pictures;
 use crate::tars::Tars;
@@ -23,12 +24,15 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Starts to read for these batches. None for pictures that lie elsewhere, each of which is read when it is decoded.
+    /// Starts to read for these batches. None for pictures that lie elsewhere, each of which is
+    /// read when it is decoded.
     pub fn start(pictures: &Arc<Pictures>, batches: &Arc<Vec<Vec<u32>>>) -> Option<Ahead> {
         let Pictures::Tars(tars) = &**pictures else { return None };
         let ranges = ranges(tars, batches);
         let (sender, windows) = sync_channel(1);
-        let (pictures, batches, wanted) = (Arc::clone(pictures), Arc::clone(batches), ranges.clone());
+        let pictures = Arc::clone(pictures);
+        let batches = Arc::clone(batches);
+        let wanted = ranges.clone();
         std::thread::spawn(move || {
             let Pictures::Tars(tars) = &*pictures else { return };
             for range in wanted {
@@ -56,7 +60,8 @@ fn ranges(tars: &Tars, batches: &[Vec<u32>]) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut bytes = WINDOW;
     for (i, batch) in batches.iter().enumerate() {
-        let of_batch: usize = batch.iter().map(|&index| tars.members[index as usize].length as usize).sum();
+        let of_batch: usize =
+            batch.iter().map(|&index| tars.members[index as usize].length as usize).sum();
         match ranges.last_mut().filter(|_| bytes + of_batch <= WINDOW) {
             Some(range) => range.end = i + 1,
             None => {

@@ -1,5 +1,5 @@
-//! Random changes of training images, on whole batches and on the device. Each image's draws follow from
-//! (seed, epoch, its index), whatever batch it is in.
+//! Random changes of training images, on whole batches and on the device. Each image's draws follow
+//! from (seed, epoch, its index), whatever batch it is in.
 
 use crate::crop::CropRange;
 use res2lab_random::Key;
@@ -53,7 +53,9 @@ impl Augment {
         let pad = self.crop_pad as i64;
         let padded = images.constant_pad_nd([pad, pad, pad, pad]);
         let column = |f: &dyn Fn(&Draw) -> i64| {
-            Tensor::from_slice(&draws.iter().map(f).collect::<Vec<_>>()).to_device(device).unsqueeze(1)
+            Tensor::from_slice(&draws.iter().map(f).collect::<Vec<_>>())
+                .to_device(device)
+                .unsqueeze(1)
         };
         let places = |size: i64| Tensor::arange(size, (Kind::Int64, device)).unsqueeze(0);
         let rows = column(&|d| d.down) + places(height);
@@ -64,7 +66,8 @@ impl Augment {
         let columns = columns + column(&|d| d.right);
         let image = Tensor::arange(n, (Kind::Int64, device)).view([n, 1, 1]);
         // Indexing around the channel axis moves that axis to the end: N x H x W x C.
-        let picked = padded.index(&[Some(image), None, Some(rows.unsqueeze(2)), Some(columns.unsqueeze(1))]);
+        let picked =
+            padded.index(&[Some(image), None, Some(rows.unsqueeze(2)), Some(columns.unsqueeze(1))]);
         picked.permute([0, 3, 1, 2])
     }
 
@@ -93,7 +96,9 @@ mod tests {
 
     #[test]
     fn a_batch_is_changed_as_each_image_would_be() {
-        let images = Tensor::arange(5 * 2 * 4 * 3, (Kind::Int64, Device::Cpu)).to_kind(Kind::Uint8).view([5, 2, 4, 3]);
+        let images = Tensor::arange(5 * 2 * 4 * 3, (Kind::Int64, Device::Cpu))
+            .to_kind(Kind::Uint8)
+            .view([5, 2, 4, 3]);
         let augment = Augment { crop_pad: 2, flip: true, ..Augment::default() };
         let draws = augment.draws(Key::new(3), &[10, 11, 12, 13, 14]);
         assert!(draws.iter().any(|d| d.mirrored) && draws.iter().any(|d| !d.mirrored));

@@ -1,5 +1,6 @@
-//! Files that spare work the next time: written whole or not at all, by one process at a time, each with a checksum and with
-//! what it was made of. They stand beside the data sets, or in the user's cache folder where nothing can be written there.
+//! Files that spare work the next time: written whole or not at all, by one process at a time, each
+//! with a checksum and with what it was made of. They stand beside the data sets, or in the user's
+//! cache folder where nothing can be written there.
 
 use crate::DataError;
 use crate::digest::{Digest, checksum};
@@ -15,10 +16,12 @@ use std::path::{Path, PathBuf};
 pub struct Places(Vec<PathBuf>);
 
 impl Places {
-    /// For the data set in `dir`; `root` is the folder of all data sets. Folders are named after the whole path.
+    /// For the data set in `dir`; `root` is the folder of all data sets. Folders are named after
+    /// the whole path.
     pub fn of(root: &Path, dir: &Path) -> Places {
         let whole = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
-        let name = whole.file_name().map_or_else(|| "data".into(), |n| n.to_string_lossy().into_owned());
+        let name =
+            whole.file_name().map_or_else(|| "data".into(), |n| n.to_string_lossy().into_owned());
         let name = format!("{name}-{:016x}", res2lab_random::fnv1a64(&whole.to_string_lossy()));
         Places([root.join(".cache"), of_user()].map(|place| place.join(&name)).to_vec())
     }
@@ -54,7 +57,8 @@ impl Places {
 
 /// The user's own cache folder, or a temporary one.
 fn of_user() -> PathBuf {
-    let given = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let given =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = given("XDG_CACHE_HOME").or_else(|| given("HOME").map(|home| home.join(".cache")));
     base.unwrap_or_else(std::env::temp_dir).join("res2lab")
 }
@@ -67,7 +71,10 @@ fn probe(place: &Path) -> std::io::Result<()> {
 }
 
 /// Lets `fill` write a file that appears under its name only when it is whole and on the disk.
-pub fn build(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), DataError> {
+pub fn build(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<(), DataError> {
     let failed = |e: std::io::Error| {
         DataError::new(
             format!("{}: {e}", path.display()),
@@ -88,10 +95,14 @@ pub fn build(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -
     })
 }
 
-/// Holds the right to build `path` until dropped; other processes wait here. The lock goes with the process.
+/// Holds the right to build `path` until dropped; other processes wait here. The lock goes with the
+/// process.
 pub fn lock(path: &Path) -> Result<File, DataError> {
     let failed = |e: std::io::Error| {
-        DataError::new(format!("{}: {e}", path.display()), "make the folder of data sets writable (--data DIR)")
+        DataError::new(
+            format!("{}: {e}", path.display()),
+            "make the folder of data sets writable (--data DIR)",
+        )
     };
     fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
     let file = File::create(path.with_extension("lock")).map_err(failed)?;
@@ -116,8 +127,8 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     (sum == checksum(text)).then(|| serde_json::from_slice(text).ok()).flatten()
 }
 
-/// By what a change of a file or folder shows without reading it. This decides only whether it must be read again, never
-/// what it is.
+/// By what a change of a file or folder shows without reading it. This decides only whether it must
+/// be read again, never what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     size: u64,
@@ -155,10 +166,14 @@ pub fn sources(places: &Places, name: &str, files: &[PathBuf]) -> Result<u64, Da
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let stamp = Stamp::of(&path.metadata().map_err(|e| DataError::io(path, &e))?);
         let kept = before.iter().find(|known| known.name == name && known.stamp == stamp);
-        let digest = kept.map_or_else(|| content(path).map_err(|e| DataError::io(path, &e)), |kept| Ok(kept.digest))?;
+        let digest = kept.map_or_else(
+            || content(path).map_err(|e| DataError::io(path, &e)),
+            |kept| Ok(kept.digest),
+        )?;
         now.push(Known { name, stamp, digest });
     }
-    let is_new = now.len() != before.len() || now.iter().zip(&before).any(|(a, b)| a.stamp != b.stamp);
+    let is_new =
+        now.len() != before.len() || now.iter().zip(&before).any(|(a, b)| a.stamp != b.stamp);
     if is_new && let Ok(place) = places.writable() {
         // What cannot be kept is found out again next time.
         let _ = write_json(&place.join(name), &now);
@@ -203,14 +218,17 @@ mod tests {
     #[test]
     fn a_file_that_changes_and_keeps_its_time_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
-        let (places, file) = (places(dir.path()), dir.path().join("x.bin"));
-        let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let places = places(dir.path());
+        let file = dir.path().join("x.bin");
+        let long_ago =
+            std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
         let write = |text: &str| {
             fs::write(&file, text).unwrap();
             File::options().append(true).open(&file).unwrap().set_modified(long_ago).unwrap();
             sources(&places, "x", std::slice::from_ref(&file)).unwrap()
         };
-        let (first, second) = (write("one"), write("two"));
+        let first = write("one");
+        let second = write("two");
         assert_ne!(first, second);
         assert_eq!(write("one"), first, "what a file is depends on nothing but its content");
     }

@@ -1,4 +1,5 @@
-//! The data sets by name or folder. To add one, give it a line in [`KNOWN`] and, if its format is new, a reader.
+//! The data sets by name or folder. To add one, give it a line in [`KNOWN`] and, if its format is
+//! new, a reader.
 
 use crate::cifar::Cifar;
 use crate::digest::{self, Digest};
@@ -16,8 +17,8 @@ pub struct DatasetInfo {
     pub classes: usize,
     pub train_images: usize,
     pub test_images: usize,
-    /// A digest of what the data are: classes, labels, and pixels or names and sizes; never times or absolute paths. 0 where
-    /// nobody looked.
+    /// A digest of what the data are: classes, labels, and pixels or names and sizes; never times
+    /// or absolute paths. 0 where nobody looked.
     pub identity: u64,
 }
 
@@ -86,7 +87,8 @@ pub(crate) enum Format {
 const DEFAULT_SIZE: usize = 224;
 const GENERATED_SIZE: usize = 32;
 
-/// Name, format if its folder shows no other, and what was published: side, channels, classes, images of both splits.
+/// Name, format if its folder shows no other, and what was published: side, channels, classes,
+/// images of both splits.
 const KNOWN: [(&str, Format, [usize; 5]); 9] = [
     ("mnist5k", Format::Idx, [28, 1, 10, 4_000, 1_000]),
     ("mnist", Format::Idx, [28, 1, 10, 60_000, 10_000]),
@@ -99,13 +101,24 @@ const KNOWN: [(&str, Format, [usize; 5]); 9] = [
     ("shapes", Format::Shapes, [0; 5]),
 ];
 
-/// What a name promises, for plans on machines that do not have the data; a guess for `images`; None where nothing is known.
+/// What a name promises, for plans on machines that do not have the data; a guess for `images`;
+/// None where nothing is known.
 pub fn published(wanted: &DatasetRequest) -> Option<DatasetInfo> {
     let (_, format, [side, channels, classes, train_images, test_images]) =
         *KNOWN.iter().find(|(name, ..)| *name == wanted.name)?;
     let side = if format == Format::Pictures { wanted.size.unwrap_or(side) } else { side };
-    let (height, width, identity) = (side, side, 0);
-    (side > 0).then_some(DatasetInfo { channels, height, width, classes, train_images, test_images, identity })
+    let height = side;
+    let width = side;
+    let identity = 0;
+    (side > 0).then_some(DatasetInfo {
+        channels,
+        height,
+        width,
+        classes,
+        train_images,
+        test_images,
+        identity,
+    })
 }
 
 /// A data set's format by its name, and how many classes it has at least.
@@ -127,7 +140,9 @@ pub(crate) fn format(wanted: &DatasetRequest) -> Result<(Format, usize), DataErr
 pub fn describe(wanted: &DatasetRequest) -> Result<Description, DataError> {
     let generated = |name: &str, channels: usize, [train_images, classes, side]: [usize; 3]| {
         let identity = generated_identity(name, [train_images, classes, side]);
-        let (height, width, test_images) = (side, side, train_images / 2);
+        let height = side;
+        let width = side;
+        let test_images = train_images / 2;
         DatasetInfo { channels, height, width, classes, train_images, test_images, identity }
     };
     match format(wanted)?.0 {
@@ -139,7 +154,11 @@ pub fn describe(wanted: &DatasetRequest) -> Result<Description, DataError> {
         Format::Shapes => {
             let (count, side) = shapes_shape(wanted);
             let facts = generated("shapes", 1, [count, shapes::CLASSES, side]);
-            Ok(Description { facts, classes: shapes::NAMES.map(str::to_owned).to_vec(), notes: vec![] })
+            Ok(Description {
+                facts,
+                classes: shapes::NAMES.map(str::to_owned).to_vec(),
+                notes: vec![],
+            })
         }
         _ => {
             let mut opened = opening::read(wanted)?;
@@ -161,7 +180,9 @@ fn facts(wanted: &DatasetRequest, opened: &Opened) -> DatasetInfo {
         Pictures::Memory(Images { channels, height, width, .. }) => (*channels, *height, *width),
         _ => (3, side, side),
     };
-    let (train_images, test_images, identity) = (train.len(), test.len(), *identity);
+    let train_images = train.len();
+    let test_images = test.len();
+    let identity = *identity;
     DatasetInfo { channels, height, width, classes, train_images, test_images, identity }
 }
 
@@ -173,8 +194,10 @@ fn empty_classes(set: &DataSet, classes: usize) -> Vec<String> {
     let of = |(split, pictures): (&str, &Pictures)| {
         let mut counts = vec![0_usize; classes];
         (0..pictures.len()).for_each(|i| counts[pictures.label(i) as usize] += 1);
-        let name = |class: usize| set.classes.get(class).cloned().unwrap_or_else(|| class.to_string());
-        let lacking = (0..classes).filter(|&class| counts[class] == 0).map(name).collect::<Vec<_>>();
+        let name =
+            |class: usize| set.classes.get(class).cloned().unwrap_or_else(|| class.to_string());
+        let lacking =
+            (0..classes).filter(|&class| counts[class] == 0).map(name).collect::<Vec<_>>();
         folder::lacking(&lacking, &format!("the {split} images"))
     };
     [("training", &set.train), ("test", &set.test)].into_iter().filter_map(of).collect()
@@ -189,7 +212,11 @@ pub(crate) fn generated_identity(name: &str, sizes: [usize; 3]) -> u64 {
 
 /// Images, classes, side.
 pub(crate) fn generated_shape(wanted: &DatasetRequest) -> (usize, usize, usize) {
-    (wanted.images.unwrap_or(1000), wanted.classes.unwrap_or(10), wanted.size.unwrap_or(GENERATED_SIZE))
+    (
+        wanted.images.unwrap_or(1000),
+        wanted.classes.unwrap_or(10),
+        wanted.size.unwrap_or(GENERATED_SIZE),
+    )
 }
 
 /// Training images and side.
@@ -197,7 +224,8 @@ pub(crate) fn shapes_shape(wanted: &DatasetRequest) -> (usize, usize) {
     (wanted.images.unwrap_or(4000), wanted.size.unwrap_or(GENERATED_SIZE))
 }
 
-/// What is known of each image of a split beside its class, by name; empty for all sets but generated shapes.
+/// What is known of each image of a split beside its class, by name; empty for all sets but
+/// generated shapes.
 pub fn factors(wanted: &DatasetRequest, split: Split) -> Vec<(&'static str, Vec<f64>)> {
     if wanted.name != "shapes" {
         return Vec::new();
@@ -224,7 +252,12 @@ mod tests {
 
     fn mnist5k() -> DatasetRequest {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
-        DatasetRequest { name: "mnist5k".into(), dir: root.join("mnist5k"), root, ..DatasetRequest::default() }
+        DatasetRequest {
+            name: "mnist5k".into(),
+            dir: root.join("mnist5k"),
+            root,
+            ..DatasetRequest::default()
+        }
     }
 
     #[test]
@@ -244,7 +277,8 @@ mod tests {
             let train = open(&DatasetRequest { shuffle_labels, ..mnist5k() }).unwrap().train;
             (0..train.len()).map(|i| train.label(i)).collect::<Vec<_>>()
         };
-        let (mut as_given, mut shuffled) = (labels(false), labels(true));
+        let mut as_given = labels(false);
+        let mut shuffled = labels(true);
         let moved = as_given.iter().zip(&shuffled).filter(|(a, b)| a != b).count();
         assert!((3400..3800).contains(&moved), "nine of ten classes are other ones: {moved}");
         as_given.sort_unstable();
@@ -256,7 +290,8 @@ mod tests {
     fn an_unknown_name_lists_the_known() {
         let e = describe(&DatasetRequest { name: "mnits".into(), ..mnist5k() }).unwrap_err();
         assert!(e.cause.contains("mnits") && e.help.contains("fashion_mnist"), "{e:?}");
-        let missing = DatasetRequest { name: "imagenet".into(), dir: "nowhere".into(), ..mnist5k() };
+        let missing =
+            DatasetRequest { name: "imagenet".into(), dir: "nowhere".into(), ..mnist5k() };
         assert!(describe(&missing).unwrap_err().cause.contains("nowhere"));
         assert_eq!(published(&missing).unwrap().classes, 1000);
     }
@@ -277,7 +312,10 @@ mod tests {
             ..DatasetRequest::default()
         };
         let facts = describe(&wanted).unwrap().facts;
-        assert_eq!((facts.train_images, facts.test_images, facts.width, facts.classes), (12, 6, 32, 100));
+        assert_eq!(
+            (facts.train_images, facts.test_images, facts.width, facts.classes),
+            (12, 6, 32, 100)
+        );
         let opened = open(&wanted).unwrap();
         assert_eq!(opened.classes[2], "third");
         assert_eq!(opened.train.label(5), 5 % 3);

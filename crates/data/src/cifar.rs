@@ -1,5 +1,5 @@
-//! CIFAR's binary format: per image one label byte (CIFAR-100: coarse, then fine) and 3 x 32 x 32 bytes; and its Python
-//! version, as torchvision keeps it.
+//! CIFAR's binary format: per image one label byte (CIFAR-100: coarse, then fine) and 3 x 32 x 32
+//! bytes; and its Python version, as torchvision keeps it.
 
 use crate::{DataError, Images, Split, names, pickled};
 use std::path::{Path, PathBuf};
@@ -34,7 +34,9 @@ impl Cifar {
     fn files(self, split: Split, is_python: bool) -> Vec<String> {
         let ending = if is_python { "" } else { ".bin" };
         match (self, split) {
-            (Cifar::Ten, Split::Train) => (1..=5).map(|i| format!("data_batch_{i}{ending}")).collect(),
+            (Cifar::Ten, Split::Train) => {
+                (1..=5).map(|i| format!("data_batch_{i}{ending}")).collect()
+            }
             (Cifar::Ten, Split::Test) => vec![format!("test_batch{ending}")],
             (Cifar::Hundred, Split::Train) => vec![format!("train{ending}")],
             (Cifar::Hundred, Split::Test) => vec![format!("test{ending}")],
@@ -57,7 +59,8 @@ impl Cifar {
 
     /// The files in `dir` or in the folder of their archive; None where none of them is there.
     pub fn find(self, dir: &Path) -> Option<Files> {
-        let places = [false, true].map(|py| (py, [dir.join(self.archive_folder(py)), dir.to_owned()]));
+        let places =
+            [false, true].map(|py| (py, [dir.join(self.archive_folder(py)), dir.to_owned()]));
         let all = places.into_iter().flat_map(|(py, dirs)| dirs.map(|dir| (py, dir)));
         let has_any = |(py, dir): &(bool, PathBuf)| {
             let names = [self.files(Split::Train, *py), self.files(Split::Test, *py)].concat();
@@ -73,7 +76,9 @@ impl Cifar {
 
     fn missing(self, dir: &Path, name: &str) -> DataError {
         let set = if self == Cifar::Ten { "cifar10" } else { "cifar100" };
-        let help = format!("`just data {set}` brings the binary version; or name its folder with data.path=FOLDER");
+        let help = format!(
+            "`just data {set}` brings the binary version; or name its folder with data.path=FOLDER"
+        );
         DataError::new(format!("{}: there is no {name}", dir.display()), help)
     }
 }
@@ -100,13 +105,15 @@ impl Files {
             Cifar::Hundred => ("meta", "fine_label_names"),
         };
         let pickled = || pickled::texts(&std::fs::read(self.dir.join(meta)).ok()?, key);
-        let found = names::lines(&self.dir, &["batches.meta.txt", "fine_label_names.txt"]).or_else(pickled);
+        let found =
+            names::lines(&self.dir, &["batches.meta.txt", "fine_label_names.txt"]).or_else(pickled);
         found.filter(|names| names.len() == self.which.classes()).unwrap_or_default()
     }
 
     /// Reads a split.
     pub fn read(&self, split: Split) -> Result<Images, DataError> {
-        let (mut all_pixels, mut labels) = (Vec::new(), Vec::new());
+        let mut all_pixels = Vec::new();
+        let mut labels = Vec::new();
         for path in self.paths(split)? {
             let bytes = std::fs::read(&path).map_err(|e| DataError::io(&path, &e))?;
             if self.is_python {
@@ -136,8 +143,11 @@ impl Files {
         let found = &batch.pixels;
         if found.len() != batch.labels.len() * PIXELS {
             let expected = batch.labels.len() * PIXELS;
-            let what =
-                format!("expected {expected} bytes of pixels for {} labels, found {}", batch.labels.len(), found.len());
+            let what = format!(
+                "expected {expected} bytes of pixels for {} labels, found {}",
+                batch.labels.len(),
+                found.len()
+            );
             return Err(DataError::file(path, what));
         }
         pixels.extend_from_slice(found);
@@ -165,8 +175,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let inside = dir.path().join("cifar-100-binary");
         std::fs::create_dir(&inside).unwrap();
-        let record = |coarse: u8, fine: u8, value: u8| [vec![coarse, fine], vec![value; PIXELS]].concat();
-        std::fs::write(inside.join("train.bin"), [record(1, 42, 5), record(2, 99, 6)].concat()).unwrap();
+        let record =
+            |coarse: u8, fine: u8, value: u8| [vec![coarse, fine], vec![value; PIXELS]].concat();
+        std::fs::write(inside.join("train.bin"), [record(1, 42, 5), record(2, 99, 6)].concat())
+            .unwrap();
         let images = Cifar::Hundred.find(dir.path()).unwrap().read(Split::Train).unwrap();
         assert_eq!((images.labels, images.pixels[PIXELS]), (vec![42, 99], 6));
 
@@ -175,7 +187,10 @@ mod tests {
         assert_eq!(ten.read(Split::Test).unwrap().labels, [3]);
         std::fs::write(dir.path().join("test_batch.bin"), vec![3; PIXELS]).unwrap();
         let e = ten.read(Split::Test).unwrap_err();
-        assert!(e.cause.contains("expected a multiple of 3073 bytes (e.g. 3073), found 3072"), "{e}");
+        assert!(
+            e.cause.contains("expected a multiple of 3073 bytes (e.g. 3073), found 3072"),
+            "{e}"
+        );
         assert!(ten.read(Split::Train).unwrap_err().cause.contains("data_batch_1.bin"));
         assert_eq!(Cifar::Ten.find(Path::new("nowhere")), None);
     }

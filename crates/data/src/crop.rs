@@ -1,5 +1,5 @@
-//! Which part of a picture the network sees, as torchvision defines it: RandomResizedCrop for training, Resize and
-//! CenterCrop for evaluation. Pure geometry in the picture's own pixels.
+//! Which part of a picture the network sees, as torchvision defines it: RandomResizedCrop for
+//! training, Resize and CenterCrop for evaluation. Pure geometry in the picture's own pixels.
 
 use res2lab_random::Key;
 
@@ -29,26 +29,35 @@ impl Crop {
 
     /// The same part of a picture of size `own` that was decoded at size `decoded`.
     pub fn reduced(self, own: (usize, usize), decoded: (usize, usize)) -> Crop {
-        let (x, y) = (decoded.0 as f64 / own.0 as f64, decoded.1 as f64 / own.1 as f64);
-        Crop { left: self.left * x, top: self.top * y, width: self.width * x, height: self.height * y }
+        let x = decoded.0 as f64 / own.0 as f64;
+        let y = decoded.1 as f64 / own.1 as f64;
+        Crop {
+            left: self.left * x,
+            top: self.top * y,
+            width: self.width * x,
+            height: self.height * y,
+        }
     }
 
-    /// The power of two, up to 8, by which the picture may shrink and still have `size` pixels in this part.
+    /// The power of two, up to 8, by which the picture may shrink and still have `size` pixels in
+    /// this part.
     pub fn reduction(self, size: usize) -> usize {
         let room = self.width.min(self.height) / size as f64;
         [8, 4, 2].into_iter().find(|&factor| room >= factor as f64).unwrap_or(1)
     }
 }
 
-/// A random part: ten tries for one of the drawn area and ratio that fits, then the largest central one whose ratio is
-/// allowed.
+/// A random part: ten tries for one of the drawn area and ratio that fits, then the largest central
+/// one whose ratio is allowed.
 pub fn random(width: usize, height: usize, range: CropRange, key: Key) -> Crop {
-    let (w, h) = (width as f64, height as f64);
+    let w = width as f64;
+    let h = height as f64;
     let between = |counter: u64, [low, high]: [f64; 2]| low + (high - low) * key.uniform(counter);
     for attempt in 0..10 {
         let area = w * h * between(4 * attempt, range.scale);
         let ratio = between(4 * attempt + 1, range.ratio.map(f64::ln)).exp();
-        let (cw, ch) = ((area * ratio).sqrt().round_ties_even(), (area / ratio).sqrt().round_ties_even());
+        let cw = (area * ratio).sqrt().round_ties_even();
+        let ch = (area / ratio).sqrt().round_ties_even();
         if cw >= 1.0 && ch >= 1.0 && cw <= w && ch <= h {
             let top = key.below(4 * attempt + 2, (h - ch) as u64 + 1) as f64;
             let left = key.below(4 * attempt + 3, (w - cw) as u64 + 1) as f64;
@@ -72,7 +81,8 @@ pub fn central(width: usize, height: usize, resize: usize, size: usize) -> Crop 
     let long_to = (resize as f64 * width.max(height) as f64 / short as f64) as usize;
     let (to_w, to_h) = if width <= height { (resize, long_to) } else { (long_to, resize) };
     // The resized picture is never made: its pixels are looked up in the original at this pitch.
-    let (pitch_x, pitch_y) = (width as f64 / to_w as f64, height as f64 / to_h as f64);
+    let pitch_x = width as f64 / to_w as f64;
+    let pitch_y = height as f64 / to_h as f64;
     let margin = |to: usize| ((to as f64 - size as f64) / 2.0).round_ties_even();
     Crop {
         left: margin(to_w) * pitch_x,
@@ -90,16 +100,21 @@ mod tests {
 
     #[test]
     fn random_parts_have_torchvisions_distribution() {
-        // From 100,000 crops of 500 x 375 by torchvision 0.28 (RandomResizedCrop.get_params): means of area / whole,
-        // width / height, left and top; and the deciles of the area.
+        // From 100,000 crops of 500 x 375 by torchvision 0.28 (RandomResizedCrop.get_params): means
+        // of area / whole, width / height, left and top; and the deciles of the area.
         let theirs = REFERENCE;
         let n = 10_000;
-        let crops: Vec<Crop> = (0..n).map(|i| random(500, 375, RANGE, Key::new(1).with(i))).collect();
+        let crops: Vec<Crop> =
+            (0..n).map(|i| random(500, 375, RANGE, Key::new(1).with(i))).collect();
         let mean = |f: &dyn Fn(&Crop) -> f64| crops.iter().map(f).sum::<f64>() / n as f64;
         let area = |c: &Crop| c.width * c.height / (500.0 * 375.0);
-        let ours = [mean(&area), mean(&|c| c.width / c.height), mean(&|c| c.left), mean(&|c| c.top)];
+        let ours =
+            [mean(&area), mean(&|c| c.width / c.height), mean(&|c| c.left), mean(&|c| c.top)];
         for (ours, (theirs, deviation)) in ours.into_iter().zip(theirs.means) {
-            assert!((ours - theirs).abs() < 4.0 * deviation / (n as f64).sqrt(), "{ours} against {theirs}");
+            assert!(
+                (ours - theirs).abs() < 4.0 * deviation / (n as f64).sqrt(),
+                "{ours} against {theirs}"
+            );
         }
         let mut areas: Vec<f64> = crops.iter().map(area).collect();
         areas.sort_by(f64::total_cmp);
@@ -117,7 +132,12 @@ mod tests {
     }
 
     const REFERENCE: Reference = Reference {
-        means: [(0.43381, 0.21711), (1.04518, 0.16775), (108.66848, 80.29497), (52.30657, 50.76927)],
+        means: [
+            (0.43381, 0.21711),
+            (1.04518, 0.16775),
+            (108.66848, 80.29497),
+            (52.30657, 50.76927),
+        ],
         area_deciles: [0.1477, 0.2164, 0.2858, 0.3542, 0.4223, 0.4908, 0.5583, 0.6343, 0.7379],
     };
 
@@ -131,7 +151,13 @@ mod tests {
     fn the_center_is_that_of_the_resized_picture() {
         // 500 x 375 becomes 341 x 256; torchvision's margins are round(58.5) = 58 and 16.
         let crop = central(500, 375, 256, 224);
-        assert!((crop.left - 58.0 * 500.0 / 341.0).abs() < 1e-9 && (crop.top - 16.0 * 375.0 / 256.0).abs() < 1e-9);
-        assert_eq!(central(256, 256, 256, 224), Crop { left: 16.0, top: 16.0, width: 224.0, height: 224.0 });
+        assert!(
+            (crop.left - 58.0 * 500.0 / 341.0).abs() < 1e-9
+                && (crop.top - 16.0 * 375.0 / 256.0).abs() < 1e-9
+        );
+        assert_eq!(
+            central(256, 256, 256, 224),
+            Crop { left: 16.0, top: 16.0, width: 224.0, height: 224.0 }
+        );
     }
 }

@@ -31,12 +31,13 @@ pub type Reduction<'a> = &'a (dyn Fn(usize, usize) -> usize + Sync);
 /// No reduction.
 pub const IN_FULL: Reduction<'static> = &|_, _| 1;
 
-/// Decodes to RGB, row by row, into `pixels`, whose memory is used again from picture to picture. A large JPEG may be
-/// decoded at 1/2, 1/4 or 1/8 of its size, as far as `reduction` allows.
-/// The content decides the format, whatever the file's name says (ImageNet has a PNG called .JPEG). What is wrong is said so
-/// that it can follow the file's name: "is empty".
+/// Decodes to RGB, row by row, into `pixels`, whose memory is used again from picture to picture. A
+/// large JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as far as `reduction` allows. The
+/// content decides the format, whatever the file's name says (ImageNet has a PNG called .JPEG).
+/// What is wrong is said so that it can follow the file's name: "is empty".
 pub fn decode(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Result<Sizes, String> {
-    // Decoders are given whatever people have; one that gives up by a panic costs a picture, not the training.
+    // Decoders are given whatever people have; one that gives up by a panic costs a picture, not
+    // the training.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode_any(bytes, pixels, reduction)));
     decoded.unwrap_or_else(|_| Err("cannot be decoded: its decoder gave up".to_owned()))
 }
@@ -47,12 +48,18 @@ fn decode_any(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Resul
     let Some(name) = content.format() else { return Err(content.said()) };
     let broken = |e: String| {
         let e = e.split('\n').next().unwrap_or_default();
-        if is_cut_off(e) { format!("is a {name} that is cut off") } else { format!("is a damaged {name} ({e})") }
+        if is_cut_off(e) {
+            format!("is a {name} that is cut off")
+        } else {
+            format!("is a damaged {name} ({e})")
+        }
     };
     match content {
         Content::Jpeg => match reduced_jpeg(bytes, pixels, reduction) {
             Some(sizes) => Ok(sizes),
-            None if !has_end(bytes) => jpeg(bytes, pixels).map(in_full).map_err(|_| broken("unexpected end".into())),
+            None if !has_end(bytes) => {
+                jpeg(bytes, pixels).map(in_full).map_err(|_| broken("unexpected end".into()))
+            }
             None => jpeg(bytes, pixels).map(in_full).map_err(broken),
         },
         Content::Png => png(bytes, pixels).map(in_full).map_err(broken),
@@ -63,7 +70,15 @@ fn decode_any(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Resul
 /// Decoders say in many ways that there was not enough to read.
 fn is_cut_off(error: &str) -> bool {
     let error = error.to_ascii_lowercase();
-    let ends = ["unexpected end", "unexpectedeof", "failed to fill", "eof", "not enough", "exhausted", "too short"];
+    let ends = [
+        "unexpected end",
+        "unexpectedeof",
+        "failed to fill",
+        "eof",
+        "not enough",
+        "exhausted",
+        "too short",
+    ];
     ends.iter().any(|end| error.contains(end))
 }
 
@@ -71,14 +86,18 @@ fn is_cut_off(error: &str) -> bool {
 fn is_possible(width: usize, height: usize, bytes: &[u8]) -> bool {
     const MOST_PIXELS_PER_BYTE: usize = 1 << 14;
     let pixels = width.saturating_mul(height);
-    pixels > 0 && pixels <= MOST_PIXELS && pixels <= bytes.len().saturating_mul(MOST_PIXELS_PER_BYTE)
+    pixels > 0
+        && pixels <= MOST_PIXELS
+        && pixels <= bytes.len().saturating_mul(MOST_PIXELS_PER_BYTE)
 }
 
 /// What is neither JPEG nor PNG; of several frames the first.
 fn any(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     let reader = || image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
-    let (width, height) = reader().map_err(|e| e.to_string())?.into_dimensions().map_err(|e| e.to_string())?;
-    let (width, height) = (width as usize, height as usize);
+    let (width, height) =
+        reader().map_err(|e| e.to_string())?.into_dimensions().map_err(|e| e.to_string())?;
+    let width = width as usize;
+    let height = height as usize;
     if !is_possible(width, height, bytes) {
         return Err(format!("it claims {width} x {height} pixels"));
     }
@@ -87,7 +106,8 @@ fn any(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     Ok((width, height))
 }
 
-/// None where it does not pay or this decoder cannot; the other one then says what is wrong, if anything is.
+/// None where it does not pay or this decoder cannot; the other one then says what is wrong, if
+/// anything is.
 fn reduced_jpeg(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Option<Sizes> {
     let mut headers = JpegDecoder::new(ZCursor::new(bytes));
     headers.decode_headers().ok()?;
@@ -123,7 +143,9 @@ fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
         decoder.decode_headers().map_err(|e| format!("{e:?}"))?;
         let (width, height) = decoder.dimensions().ok_or("it has no size")?;
-        if decoder.output_buffer_size() != Some(width * height * 3) || !is_possible(width, height, bytes) {
+        if decoder.output_buffer_size() != Some(width * height * 3)
+            || !is_possible(width, height, bytes)
+        {
             return Err("an impossible size or number of colors".to_owned());
         }
         pixels.resize(width * height * 3, 0);
@@ -144,7 +166,8 @@ fn png(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
     let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
-    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let width = reader.info().width as usize;
+    let height = reader.info().height as usize;
     let size = reader.output_buffer_size().filter(|_| is_possible(width, height, bytes));
     let size = size.ok_or_else(|| format!("it claims {width} x {height} pixels"))?;
     let mut raw = vec![0; size];
@@ -156,13 +179,16 @@ fn png(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
         png::ColorType::Rgb => pixels.extend_from_slice(raw),
         png::ColorType::Rgba => pixels.extend(raw.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]])),
         png::ColorType::Grayscale => pixels.extend(raw.iter().flat_map(|&v| [v, v, v])),
-        png::ColorType::GrayscaleAlpha => pixels.extend(raw.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0]])),
+        png::ColorType::GrayscaleAlpha => {
+            pixels.extend(raw.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0]]))
+        }
         png::ColorType::Indexed => return Err("its palette cannot be expanded".to_owned()),
     }
     Ok((info.width as usize, info.height as usize))
 }
 
-/// Resizes the part `crop` of a picture to `size` (width and height) into `out`: bilinear with antialiasing, as Pillow does.
+/// Resizes the part `crop` of a picture to `size` (width and height) into `out`: bilinear with
+/// antialiasing, as Pillow does.
 pub fn resize(
     resizer: &mut Resizer,
     Pixels { bytes, width, height, channels, .. }: Pixels,
@@ -171,11 +197,15 @@ pub fn resize(
     out: &mut [u8],
 ) -> Result<(), String> {
     let kind = if channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-    let source = ImageRef::new(width as u32, height as u32, bytes, kind).map_err(|e| e.to_string())?;
-    let mut target = Image::from_slice_u8(size.0 as u32, size.1 as u32, out, kind).map_err(|e| e.to_string())?;
+    let source =
+        ImageRef::new(width as u32, height as u32, bytes, kind).map_err(|e| e.to_string())?;
+    let mut target =
+        Image::from_slice_u8(size.0 as u32, size.1 as u32, out, kind).map_err(|e| e.to_string())?;
     // Rounding must not push the box over the edge.
-    let (left, top) = (crop.left.clamp(0.0, width as f64 - 1.0), crop.top.clamp(0.0, height as f64 - 1.0));
-    let (cw, ch) = (crop.width.min(width as f64 - left), crop.height.min(height as f64 - top));
+    let left = crop.left.clamp(0.0, width as f64 - 1.0);
+    let top = crop.top.clamp(0.0, height as f64 - 1.0);
+    let cw = crop.width.min(width as f64 - left);
+    let ch = crop.height.min(height as f64 - top);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .crop(left, top, cw, ch)
@@ -200,8 +230,9 @@ mod tests {
     use super::*;
 
     fn png_of(width: u32, height: u32) -> Vec<u8> {
-        let pixels: Vec<u8> =
-            (0..width * height).flat_map(|i| [(i % width * 9) as u8, (i / width * 5) as u8, 7]).collect();
+        let pixels: Vec<u8> = (0..width * height)
+            .flat_map(|i| [(i % width * 9) as u8, (i / width * 5) as u8, 7])
+            .collect();
         super::tests_support::png(&pixels, width, height)
     }
 
@@ -209,7 +240,10 @@ mod tests {
     fn a_png_is_read_and_damage_is_an_error() {
         let bytes = png_of(20, 10);
         let mut pixels = vec![];
-        assert_eq!(decode(&bytes, &mut pixels, IN_FULL).unwrap(), Sizes { own: (20, 10), decoded: (20, 10) });
+        assert_eq!(
+            decode(&bytes, &mut pixels, IN_FULL).unwrap(),
+            Sizes { own: (20, 10), decoded: (20, 10) }
+        );
         assert_eq!((pixels.len(), &pixels[3..6]), (600, [9, 0, 7].as_slice()));
         let mut said = |bytes: &[u8]| decode(bytes, &mut pixels, IN_FULL).unwrap_err();
         assert_eq!(said(&bytes[..bytes.len() / 2]), "is a PNG that is cut off");
@@ -220,14 +254,17 @@ mod tests {
     #[test]
     fn other_kinds_of_pictures_are_read_whatever_they_are_called() {
         use image::ImageFormat::{Bmp, Gif, Pnm, Tiff, WebP};
-        let picture = image::RgbImage::from_fn(20, 10, |x, y| image::Rgb([(x * 9) as u8, (y * 5) as u8, 7]));
+        let picture =
+            image::RgbImage::from_fn(20, 10, |x, y| image::Rgb([(x * 9) as u8, (y * 5) as u8, 7]));
         for format in [Bmp, Gif, Pnm, Tiff, WebP] {
             let mut bytes = std::io::Cursor::new(vec![]);
             picture.write_to(&mut bytes, format).unwrap();
-            let (bytes, mut pixels) = (bytes.into_inner(), vec![]);
+            let bytes = bytes.into_inner();
+            let mut pixels = vec![];
             assert_eq!(decode(&bytes, &mut pixels, IN_FULL).unwrap().own, (20, 10), "{format:?}");
             // A GIF has a palette of 256 colors.
-            let error = pixels.iter().zip(picture.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            let error =
+                pixels.iter().zip(picture.as_raw()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
             assert!(error <= if format == Gif { 16 } else { 0 }, "{format:?}: {error}");
             let said = decode(&bytes[..bytes.len() / 2], &mut pixels, IN_FULL).unwrap_err();
             assert!(said.contains("cut off") || said.contains("damaged"), "{format:?}: {said}");

@@ -1,4 +1,5 @@
-//! The fields of Parquet's descriptions as its standard numbers them (parquet-format 2.12): of a file, and of a page.
+//! The fields of Parquet's descriptions as its standard numbers them (parquet-format 2.12): of a
+//! file, and of a page.
 
 use crate::thrift::Fields;
 use crate::thrift::Kind::{Byte, Fields as Of, List, Number, Real, Text, Truth};
@@ -15,8 +16,16 @@ pub const PAGE: Fields = &[
     (8, Of(PAGE_2)),
 ];
 
-const PAGE_2: Fields =
-    &[(1, Number), (2, Number), (3, Number), (4, Number), (5, Number), (6, Number), (7, Truth), (8, Of(STATISTICS))];
+const PAGE_2: Fields = &[
+    (1, Number),
+    (2, Number),
+    (3, Number),
+    (4, Number),
+    (5, Number),
+    (6, Number),
+    (7, Truth),
+    (8, Of(STATISTICS)),
+];
 
 const STATISTICS: Fields =
     &[(1, Text), (2, Text), (3, Number), (4, Number), (5, Text), (6, Text), (7, Truth), (8, Truth)];
@@ -81,8 +90,16 @@ const GROUP: Fields = &[
     (7, Number),
 ];
 
-const COLUMN: Fields =
-    &[(1, Text), (2, Number), (3, Of(COLUMN_DATA)), (4, Number), (5, Number), (6, Number), (7, Number), (9, Text)];
+const COLUMN: Fields = &[
+    (1, Text),
+    (2, Number),
+    (3, Of(COLUMN_DATA)),
+    (4, Number),
+    (5, Number),
+    (6, Number),
+    (7, Number),
+    (9, Text),
+];
 
 const COLUMN_DATA: Fields = &[
     (1, Number),
@@ -104,4 +121,5 @@ const COLUMN_DATA: Fields = &[
     (17, Of(&[(1, Of(PLACES)), (2, List(&Number))])),
 ];
 
-const PLACES: Fields = &[(1, Real), (2, Real), (3, Real), (4, Real), (5, Real), (6, Real), (7, Real), (8, Real)];
+const PLACES: Fields =
+    &[(1, Real), (2, Real), (3, Real), (4, Real), (5, Real), (6, Real), (7, Real), (8, Real)];

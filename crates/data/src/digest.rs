@@ -1,5 +1,5 @@
-//! What a data set is, as 64 bits: a digest of names, sizes, labels and pixels, never of times or absolute paths. And
-//! checksums of what is kept of it.
+//! What a data set is, as 64 bits: a digest of names, sizes, labels and pixels, never of times or
+//! absolute paths. And checksums of what is kept of it.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 

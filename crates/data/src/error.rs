@@ -20,7 +20,10 @@ impl DataError {
 
     /// A file whose content is not what it should be.
     pub fn file(path: &Path, what: impl fmt::Display) -> DataError {
-        DataError::new(format!("{}: {what}", path.display()), "get the file again; it was cut off or is another file")
+        DataError::new(
+            format!("{}: {what}", path.display()),
+            "get the file again; it was cut off or is another file",
+        )
     }
 
     /// A file that cannot be read.

@@ -1,4 +1,5 @@
-//! Folders of pictures: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (or `test/`), as ImageNet is usually kept.
+//! Folders of pictures: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (or `test/`), as ImageNet is
+//! usually kept.
 
 use crate::cache::{self, Places, Stamp};
 use crate::digest::Digest;
@@ -33,7 +34,8 @@ pub struct Listing {
     pub notes: Vec<String>,
     /// The digest of classes, relative names, sizes and labels.
     pub identity: u64,
-    /// The same with the pictures' times: what was made of the pictures is good while this is the same.
+    /// The same with the pictures' times: what was made of the pictures is good while this is the
+    /// same.
     pub freshness: u64,
     /// Every folder and its times.
     stamps: Vec<(PathBuf, Stamp)>,
@@ -61,10 +63,15 @@ impl Listing {
 pub fn find(dir: &Path, names: &[&str]) -> Option<PathBuf> {
     let exact = names.iter().map(|name| dir.join(name)).find(|path| path.is_dir());
     exact.or_else(|| {
-        let mut all: Vec<PathBuf> = std::fs::read_dir(dir).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
+        let mut all: Vec<PathBuf> =
+            std::fs::read_dir(dir).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
         all.sort();
-        let is = |path: &PathBuf, name: &str| path.file_name().is_some_and(|own| own.eq_ignore_ascii_case(name));
-        names.iter().find_map(|name| all.iter().find(|path| is(path, name) && path.is_dir()).cloned())
+        let is = |path: &PathBuf, name: &str| {
+            path.file_name().is_some_and(|own| own.eq_ignore_ascii_case(name))
+        };
+        names
+            .iter()
+            .find_map(|name| all.iter().find(|path| is(path, name) && path.is_dir()).cloned())
     })
 }
 
@@ -81,9 +88,11 @@ pub fn list(dir: &Path, places: &Places) -> Result<Listing, DataError> {
 fn list_kept(dir: &Path, places: &Places, most_anew: usize) -> Result<Listing, DataError> {
     let is_fresh = |listing: &Listing| {
         let now = |path: &PathBuf| path.metadata().ok().map(|m| Stamp::of(&m));
-        !listing.stamps.is_empty() && listing.stamps.par_iter().all(|(path, stamp)| now(path) == Some(*stamp))
+        !listing.stamps.is_empty()
+            && listing.stamps.par_iter().all(|(path, stamp)| now(path) == Some(*stamp))
     };
-    if let Some(kept) = places.find(KEPT, |path| cache::read_json::<Listing>(path).filter(is_fresh)) {
+    if let Some(kept) = places.find(KEPT, |path| cache::read_json::<Listing>(path).filter(is_fresh))
+    {
         return Ok(kept);
     }
     let listing = scan(dir)?;
@@ -105,7 +114,8 @@ struct Part {
 }
 
 fn scan(dir: &Path) -> Result<Listing, DataError> {
-    let (train_dir, test_dir) = (train_folder(dir)?, test_folder(dir)?);
+    let train_dir = train_folder(dir)?;
+    let test_dir = test_folder(dir)?;
     let (class_dirs, train_left) = classes(&train_dir)?;
     if class_dirs.is_empty() {
         return Err(DataError::new(
@@ -115,9 +125,15 @@ fn scan(dir: &Path) -> Result<Listing, DataError> {
     }
     let (test_dirs, test_left) = classes(&test_dir)?;
     check_test_classes(&test_dir, &class_dirs, &test_dirs, &test_left)?;
-    let names: Vec<String> = class_dirs.keys().map(|name| walk::shown(std::ffi::OsStr::from_bytes(name))).collect();
-    let part = |root: PathBuf, dirs: &BTreeMap<Vec<u8>, PathBuf>, left_out: LeftOut| -> Result<Part, DataError> {
-        let of_class = |name: &Vec<u8>| dirs.get(name).map_or_else(|| Ok(Walk::default()), |path| walk::walk(path));
+    let names: Vec<String> =
+        class_dirs.keys().map(|name| walk::shown(std::ffi::OsStr::from_bytes(name))).collect();
+    let part = |root: PathBuf,
+                dirs: &BTreeMap<Vec<u8>, PathBuf>,
+                left_out: LeftOut|
+     -> Result<Part, DataError> {
+        let of_class = |name: &Vec<u8>| {
+            dirs.get(name).map_or_else(|| Ok(Walk::default()), |path| walk::walk(path))
+        };
         let all: Vec<&Vec<u8>> = class_dirs.keys().collect();
         let walks = all.into_par_iter().map(of_class).collect::<Result<Vec<_>, _>>()?;
         let stamp = Stamp::of(&root.metadata().map_err(|e| DataError::io(&root, &e))?);
@@ -127,16 +143,21 @@ fn scan(dir: &Path) -> Result<Listing, DataError> {
     for part in &parts {
         if part.walks.iter().all(|walk| walk.files.is_empty()) {
             let cause = format!("{}: no pictures", part.dir.display());
-            return Err(DataError::new(cause, format!("pictures end in .{}", walk::ENDINGS.join(", ."))));
+            return Err(DataError::new(
+                cause,
+                format!("pictures end in .{}", walk::ENDINGS.join(", .")),
+            ));
         }
     }
     Ok(listing(dir, names, parts))
 }
 
 fn listing(dir: &Path, names: Vec<String>, parts: [Part; 2]) -> Listing {
-    let (mut identity, mut fresh) = (Digest::new("folder"), Digest::new("fresh folder"));
+    let mut identity = Digest::new("folder");
+    let mut fresh = Digest::new("fresh folder");
     identity.texts(&names);
-    let (mut notes, mut left_out) = (class_notes(&names, &parts), LeftOut::default());
+    let mut notes = class_notes(&names, &parts);
+    let mut left_out = LeftOut::default();
     let mut stamps = vec![];
     let splits = parts.map(|part| {
         identity.number(part.walks.iter().map(|w| w.files.len() as u64).sum());
@@ -156,7 +177,9 @@ fn listing(dir: &Path, names: Vec<String>, parts: [Part; 2]) -> Listing {
         }
         samples
     });
-    notes.extend(left_out.notes().into_iter().map(|note| note.replace(&format!("{}/", dir.display()), "")));
+    notes.extend(
+        left_out.notes().into_iter().map(|note| note.replace(&format!("{}/", dir.display()), "")),
+    );
     notes.extend(unused_note(dir));
     let identity = identity.finish();
     fresh.number(identity);
@@ -168,7 +191,8 @@ fn listing(dir: &Path, names: Vec<String>, parts: [Part; 2]) -> Listing {
 fn class_notes(names: &[String], parts: &[Part; 2]) -> Vec<String> {
     let of = |part: &Part| {
         let is_empty = |(_, walk): &(&String, &Walk)| walk.files.is_empty();
-        let lacking: Vec<&str> = names.iter().zip(&part.walks).filter(is_empty).map(|(n, _)| n.as_str()).collect();
+        let lacking: Vec<&str> =
+            names.iter().zip(&part.walks).filter(is_empty).map(|(n, _)| n.as_str()).collect();
         let split = part.dir.file_name().unwrap_or_default().to_string_lossy();
         let lacking: Vec<String> = lacking.into_iter().map(str::to_owned).collect();
         self::lacking(&lacking, &format!("{split}/"))
@@ -192,14 +216,19 @@ pub(crate) fn lacking(names: &[String], part: &str) -> Option<String> {
 
 /// Which folder the test images are from, where there is a choice.
 fn unused_note(dir: &Path) -> Option<String> {
-    let there: Vec<&str> = TEST_FOLDERS.into_iter().filter(|name| dir.join(name).is_dir()).collect();
+    let there: Vec<&str> =
+        TEST_FOLDERS.into_iter().filter(|name| dir.join(name).is_dir()).collect();
     let (used, rest) = there.split_first()?;
-    (!rest.is_empty()).then(|| format!("test images are those of {used}/; {}/ is not used", rest.join("/ and ")))
+    (!rest.is_empty())
+        .then(|| format!("test images are those of {used}/; {}/ is not used", rest.join("/ and ")))
 }
 
 fn train_folder(dir: &Path) -> Result<PathBuf, DataError> {
     find(dir, &TRAIN_FOLDERS).ok_or_else(|| {
-        DataError::new(format!("{}: no folder train", dir.display()), "put the pictures into train/CLASS/*.jpg")
+        DataError::new(
+            format!("{}: no folder train", dir.display()),
+            "put the pictures into train/CLASS/*.jpg",
+        )
     })
 }
 
@@ -233,7 +262,10 @@ fn check_test_classes(
 ) -> Result<(), DataError> {
     if test.is_empty() && left_out.loose.count() > 0 {
         return Err(DataError::new(
-            format!("{} has pictures but no class folders: they have no labels", test_dir.display()),
+            format!(
+                "{} has pictures but no class folders: they have no labels",
+                test_dir.display()
+            ),
             "put labeled pictures into val/CLASS/*.jpg; pictures without labels are for res2lab predict",
         ));
     }
@@ -252,7 +284,13 @@ mod tests {
 
     fn tree() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        for file in ["train/cat/b.JPG", "train/cat/a.jpeg", "train/ant/x.png", "val/ant/y.jpg", "train/ant/notes.txt"] {
+        for file in [
+            "train/cat/b.JPG",
+            "train/cat/a.jpeg",
+            "train/ant/x.png",
+            "val/ant/y.jpg",
+            "train/ant/notes.txt",
+        ] {
             let path = dir.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "x").unwrap();
@@ -269,8 +307,11 @@ mod tests {
         let dir = tree();
         let listing = listed(dir.path());
         assert_eq!(listing.classes, ["ant", "cat"]);
-        let names: Vec<_> =
-            listing.train.iter().map(|s| (s.file.file_name().unwrap().to_str().unwrap(), s.label)).collect();
+        let names: Vec<_> = listing
+            .train
+            .iter()
+            .map(|s| (s.file.file_name().unwrap().to_str().unwrap(), s.label))
+            .collect();
         assert_eq!(names, [("x.png", 0), ("a.jpeg", 1), ("b.JPG", 1)]);
         assert_eq!(listing.test.len(), 1);
         let expected = [
@@ -312,8 +353,10 @@ mod tests {
 
     #[test]
     fn a_copy_elsewhere_and_at_another_time_is_the_same_data() {
-        let (one, two) = (tree(), tree());
-        let (a, b) = (listed(one.path()), listed(two.path()));
+        let one = tree();
+        let two = tree();
+        let a = listed(one.path());
+        let b = listed(two.path());
         assert_eq!(a.identity, b.identity);
         assert_ne!(a.freshness, b.freshness);
         fs::write(two.path().join("val/ant/y.jpg"), "longer").unwrap();

@@ -1,5 +1,5 @@
-//! Generated images for smoke tests: each class has a pattern of its own, under noise, so that any network tells them
-//! apart after a few steps.
+//! Generated images for smoke tests: each class has a pattern of its own, under noise, so that any
+//! network tells them apart after a few steps.
 
 use crate::{Images, Split};
 use res2lab_random::Key;
@@ -9,14 +9,17 @@ pub fn generate(split: Split, count: usize, classes: usize, size: usize) -> Imag
     let key = Key::new(7).named("generated").with(u64::from(split == Split::Test));
     let mut pixels = Vec::with_capacity(count * 3 * size * size);
     for index in 0..count {
-        let (class, noise) = ((index % classes) as u64, key.with(index as u64));
+        let class = (index % classes) as u64;
+        let noise = key.with(index as u64);
         let pattern = Key::new(7).named("pattern").with(class);
         for channel in 0..3_u64 {
             // A wave of one to three periods, so that crops of it still show which it is.
             let [fx, fy] = [0, 1].map(|axis| 1.0 + 2.0 * pattern.uniform(4 * channel + axis));
-            let (phase, level) = (pattern.uniform(4 * channel + 2), 60.0 + 130.0 * pattern.uniform(4 * channel + 3));
+            let phase = pattern.uniform(4 * channel + 2);
+            let level = 60.0 + 130.0 * pattern.uniform(4 * channel + 3);
             for i in 0..size * size {
-                let (x, y) = ((i % size) as f64 / size as f64, (i / size) as f64 / size as f64);
+                let x = (i % size) as f64 / size as f64;
+                let y = (i / size) as f64 / size as f64;
                 let wave = (std::f64::consts::TAU * (fx * x + fy * y + phase)).sin();
                 let grain = noise.uniform(channel * (size * size) as u64 + i as u64) - 0.5;
                 pixels.push((level + 40.0 * wave + 50.0 * grain).clamp(0.0, 255.0) as u8);
@@ -35,8 +38,9 @@ mod tests {
     fn classes_differ_more_than_images_of_one() {
         let images = generate(Split::Train, 8, 4, 16);
         let image = |i: usize| &images.pixels[i * 768..(i + 1) * 768];
-        let distance =
-            |a: usize, b: usize| image(a).iter().zip(image(b)).map(|(&x, &y)| f64::from(x.abs_diff(y))).sum::<f64>();
+        let distance = |a: usize, b: usize| {
+            image(a).iter().zip(image(b)).map(|(&x, &y)| f64::from(x.abs_diff(y))).sum::<f64>()
+        };
         assert!(distance(0, 1) > 1.5 * distance(0, 4));
         assert_ne!(*generate(Split::Test, 1, 4, 16).pixels, *image(0));
     }

@@ -46,28 +46,35 @@ impl Images {
         }
     }
 
-    /// With black borders up to `side` pixels a side; the left and upper ones are the smaller where they differ.
+    /// With black borders up to `side` pixels a side; the left and upper ones are the smaller where
+    /// they differ.
     pub fn padded_to(self, side: usize) -> Result<Images, DataError> {
         if (self.height, self.width) == (side, side) {
             return Ok(self);
         }
         if self.height > side || self.width > side {
             return Err(DataError::new(
-                format!("data.pad_to {side} is smaller than the images ({}x{})", self.height, self.width),
+                format!(
+                    "data.pad_to {side} is smaller than the images ({}x{})",
+                    self.height, self.width
+                ),
                 "give at least their size",
             ));
         }
-        let (top, left) = ((side - self.height) / 2, (side - self.width) / 2);
+        let top = (side - self.height) / 2;
+        let left = (side - self.width) / 2;
         let mut pixels = vec![0; self.len() * self.channels * side * side];
         for (i, row) in self.pixels.chunks_exact(self.width).enumerate() {
-            let (plane, y) = (i / self.height, i % self.height);
+            let plane = i / self.height;
+            let y = i % self.height;
             let start = (plane * side + top + y) * side + left;
             pixels[start..start + self.width].copy_from_slice(row);
         }
         Ok(Images { height: side, width: side, pixels: pixels.into(), ..self })
     }
 
-    /// Mean and standard deviation of each channel, in units of a byte, from exact counts of byte values.
+    /// Mean and standard deviation of each channel, in units of a byte, from exact counts of byte
+    /// values.
     pub fn statistics(&self) -> Vec<(f64, f64)> {
         let plane = self.height * self.width;
         let mut counts = vec![[0_u64; 256]; self.channels];
@@ -78,7 +85,12 @@ impl Images {
         let moments = |counts: &[u64; 256]| {
             let n = counts.iter().sum::<u64>().max(1) as f64;
             let sum = |power: i32| {
-                counts.iter().enumerate().map(|(v, &c)| (v as f64).powi(power) * c as f64).sum::<f64>() / n
+                counts
+                    .iter()
+                    .enumerate()
+                    .map(|(v, &c)| (v as f64).powi(power) * c as f64)
+                    .sum::<f64>()
+                    / n
             };
             let mean = sum(1);
             // A constant channel keeps its values instead of dividing by zero.
@@ -94,7 +106,13 @@ mod tests {
     use super::*;
 
     fn tiny() -> Images {
-        Images { channels: 1, height: 1, width: 2, pixels: vec![1, 2, 3, 4].into(), labels: vec![0, 9] }
+        Images {
+            channels: 1,
+            height: 1,
+            width: 2,
+            pixels: vec![1, 2, 3, 4].into(),
+            labels: vec![0, 9],
+        }
     }
 
     #[test]

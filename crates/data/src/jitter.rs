@@ -1,5 +1,6 @@
-//! Random changes of one picture's colors, on bytes: brightness, contrast and saturation, in this order, each by a factor
-//! from 1 - strength to 1 + strength, as torchvision's ColorJitter defines them.
+//! Random changes of one picture's colors, on bytes: brightness, contrast and saturation, in this
+//! order, each by a factor from 1 - strength to 1 + strength, as torchvision's ColorJitter defines
+//! them.
 
 use res2lab_random::Key;
 
@@ -9,11 +10,14 @@ const LIGHTNESS: [f32; 3] = [0.299, 0.587, 0.114];
 /// Changes `pixels` (RGB) in place.
 pub fn jitter(pixels: &mut [u8], strength: f64, key: Key) {
     let factor = |counter: u64| (1.0 + strength * (2.0 * key.uniform(counter) - 1.0)) as f32;
-    let (brightness, contrast, saturation) = (factor(0), factor(1), factor(2));
+    let brightness = factor(0);
+    let contrast = factor(1);
+    let saturation = factor(2);
     each(pixels, |v| v * brightness);
     let lightness = |p: &[u8]| (0..3).map(|c| LIGHTNESS[c] * f32::from(p[c])).sum::<f32>();
     // Sums of bytes are exact in 64 bits, so the mean does not depend on the order.
-    let sums = pixels.chunks_exact(3).fold([0_u64; 3], |s, p| [0, 1, 2].map(|c| s[c] + u64::from(p[c])));
+    let sums =
+        pixels.chunks_exact(3).fold([0_u64; 3], |s, p| [0, 1, 2].map(|c| s[c] + u64::from(p[c])));
     let n = (pixels.len() / 3).max(1) as f32;
     let mean: f32 = (0..3).map(|c| LIGHTNESS[c] * (sums[c] as f32 / n)).sum();
     each(pixels, |v| mean + contrast * (v - mean));

@@ -1,5 +1,5 @@
-//! Small images decoded once per machine: all trials read them through memory maps of one file, so that they share its
-//! memory and none unpacks it again.
+//! Small images decoded once per machine: all trials read them through memory maps of one file, so
+//! that they share its memory and none unpacks it again.
 
 use crate::cache::{self, Places};
 use crate::pack::{self, Entry, Pack};
@@ -52,8 +52,9 @@ impl std::fmt::Debug for Bytes {
     }
 }
 
-/// What `read` makes of files with the digest `source`, kept as `name` and mapped from there the next time, and the identity
-/// of its pixels and labels. Where nothing can be kept, it is just read.
+/// What `read` makes of files with the digest `source`, kept as `name` and mapped from there the
+/// next time, and the identity of its pixels and labels. Where nothing can be kept, it is just
+/// read.
 pub fn kept(
     places: &Places,
     name: &str,
@@ -64,7 +65,11 @@ pub fn kept(
     if let Some(found) = find() {
         return Ok(found);
     }
-    let read = || read().map(|images| (identity(&images), images)).map(|(identity, images)| (images, identity));
+    let read = || {
+        read()
+            .map(|images| (identity(&images), images))
+            .map(|(identity, images)| (images, identity))
+    };
     let Ok(path) = places.writable().map(|place| place.join(name)) else { return read() };
     let Ok(_alone) = cache::lock(&path) else { return read() };
     // Another process may have built it while this one waited.
@@ -81,7 +86,8 @@ pub fn kept(
 /// An entry of a pack: bytes, size, label.
 type Part<'a> = (&'a [u8], (u32, u32), u32);
 
-/// The planes, whose "label" is the number of channels, then the labels, then the number of labels as its "label".
+/// The planes, whose "label" is the number of channels, then the labels, then the number of labels
+/// as its "label".
 fn parts<'a>(images: &'a Images, labels: &'a [u8]) -> [Part<'a>; 2] {
     let size = (images.width as u32, images.height as u32);
     [(&images.pixels, size, images.channels as u32), (labels, (0, 0), images.len() as u32)]
@@ -110,8 +116,11 @@ fn build(path: &Path, source: u64, images: &Images) -> Result<(), DataError> {
 fn open(path: &Path, source: u64) -> Option<(Images, u64)> {
     let pack = Arc::new(Pack::of(path, source)?);
     let [planes, labels] = *<&[Entry; 2]>::try_from(pack.entries()).ok()?;
-    let (channels, height, width) = (planes.label as usize, planes.height as usize, planes.width as usize);
-    // A large pack is checked picture by picture, and this one is a single picture: all of it, once.
+    let channels = planes.label as usize;
+    let height = planes.height as usize;
+    let width = planes.width as usize;
+    // A large pack is checked picture by picture, and this one is a single picture: all of it,
+    // once.
     pack.bytes(&planes)?;
     let labels = pack.bytes(&labels)?.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
     let labels: Vec<u32> = labels.collect();
@@ -119,7 +128,10 @@ fn open(path: &Path, source: u64) -> Option<(Images, u64)> {
         return None;
     }
     let identity = pack.identity;
-    Some((Images { channels, height, width, pixels: Bytes::Shared(pack, planes), labels }, identity))
+    Some((
+        Images { channels, height, width, pixels: Bytes::Shared(pack, planes), labels },
+        identity,
+    ))
 }
 
 #[cfg(test)]
@@ -140,11 +152,16 @@ mod tests {
     fn images_are_read_once_and_again_when_their_files_are_others() {
         let dir = tempfile::tempdir().unwrap();
         let places = Places::of(dir.path(), &dir.path().join("set"));
-        let kept = |source, read: &dyn Fn() -> Result<Images, DataError>| kept(&places, "train.images", source, read);
+        let kept = |source, read: &dyn Fn() -> Result<Images, DataError>| {
+            kept(&places, "train.images", source, read)
+        };
         let (first, identity_of_first) = kept(1, &|| Ok(images())).unwrap();
         let (second, identity_of_second) = kept(1, &|| panic!("it is there")).unwrap();
         assert!(first == images() && second == images());
-        assert_eq!((identity_of_first, identity_of_second), (identity(&images()), identity(&images())));
+        assert_eq!(
+            (identity_of_first, identity_of_second),
+            (identity(&images()), identity(&images()))
+        );
         assert!(matches!(second.pixels, Bytes::Shared(..)));
         let changed = Images { labels: vec![1, 2], ..images() };
         let (third, identity_of_third) = kept(2, &|| Ok(changed.clone())).unwrap();

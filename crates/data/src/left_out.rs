@@ -37,8 +37,8 @@ impl Tally {
         self.count
     }
 
-    /// A sentence, if there is anything to say: `2 pictures are empty: a.png, b.png`. `one` and `many` are said of one and
-    /// of several.
+    /// A sentence, if there is anything to say: `2 pictures are empty: a.png, b.png`. `one` and
+    /// `many` are said of one and of several.
     pub fn sentence(&self, one: &str, many: &str) -> Option<String> {
         let names = self.examples.join(", ");
         let more = if self.count > self.examples.len() { ", ..." } else { "" };
@@ -92,8 +92,10 @@ impl LeftOut {
                 "1 file is left out, as its ending is not a picture's",
                 "files are left out, as their endings are not pictures'",
             ),
-            self.special
-                .sentence("1 entry is left out, as it is no file", "entries are left out, as they are no files"),
+            self.special.sentence(
+                "1 entry is left out, as it is no file",
+                "entries are left out, as they are no files",
+            ),
             self.loose.sentence(
                 "1 picture is left out, as it lies in no class folder",
                 "pictures are left out, as they lie in no class folder",

@@ -3,18 +3,24 @@
 //! This crate must never know: networks, recipes, sweep folders. It writes nothing but its cache.
 //!
 //! Reading order:
-//! - [`catalog`]: the data sets by name or folder, and what is known of one; [`opening`]: how each is read
-//! - [`recognize`]: what kind of data set a folder holds; [`sniff`]: what a file is by its first bytes
-//! - [`idx`] and [`cifar`] (with [`pickled`]): small images, all in memory; [`generated`] and [`shapes`]: made on the spot
+//! - [`catalog`]: the data sets by name or folder, and what is known of one; [`opening`]: how each
+//!   is read
+//! - [`recognize`]: what kind of data set a folder holds; [`sniff`]: what a file is by its first
+//!   bytes
+//! - [`idx`] and [`cifar`] (with [`pickled`]): small images, all in memory; [`generated`] and
+//!   [`shapes`]: made on the spot
 //! - [`folder`] and [`walk`]: pictures in folders; [`left_out`]: what of them was not taken
-//! - [`splits`]: files by the words in their names; [`shards`]: Parquet, with `pages`, `described` and `thrift`; [`tars`]: WebDataset; [`names`]: names of classes
-//! - [`images`] and [`pictures`]: a split, decoded or not; [`kept`]: decoded images that all trials share; [`pack`]: many
-//!   pictures in one memory-mapped file
+//! - [`splits`]: files by the words in their names; [`shards`]: Parquet, with `pages`, `described`
+//!   and `thrift`; [`tars`]: WebDataset; [`names`]: names of classes
+//! - [`images`] and [`pictures`]: a split, decoded or not; [`kept`]: decoded images that all trials
+//!   share; [`pack`]: many pictures in one memory-mapped file
 //! - [`order`]: which images a step sees, from (seed, epoch) alone
 //! - [`source`]: the trait
-//! - [`resident`]: all images as one tensor on the device, changed there ([`augment`], [`normalize`])
-//! - [`stream`]: pictures decoded ahead of the training; `worker`: how a batch is made, with [`decode`], [`crop`] and
-//!   [`jitter`]; [`ahead`]: bytes of pictures in tar files, read in the order in which they lie
+//! - [`resident`]: all images as one tensor on the device, changed there ([`augment`],
+//!   [`normalize`])
+//! - [`stream`]: pictures decoded ahead of the training; `worker`: how a batch is made, with
+//!   [`decode`], [`crop`] and [`jitter`]; [`ahead`]: bytes of pictures in tar files, read in the
+//!   order in which they lie
 //! - [`shaped`]: pictures in the shape of a data set's images, and whether they can be read
 //! - [`cache`]: files that spare work the next time; [`digest`]: what a data set is, in 64 bits
 
@@ -58,7 +64,9 @@ pub mod walk;
 mod worker;
 
 pub use augment::Augment;
-pub use catalog::{DataSet, DatasetInfo, DatasetRequest, Description, describe, factors, published};
+pub use catalog::{
+    DataSet, DatasetInfo, DatasetRequest, Description, describe, factors, published,
+};
 pub use crop::CropRange;
 pub use error::DataError;
 pub use images::{Images, Split};

@@ -1,18 +1,23 @@
-//! Class names where data sets keep them: Hugging Face's descriptions (in Parquet's metadata, dataset_info.json, the head of
-//! README.md) and lists with a name a line.
+//! Class names where data sets keep them: Hugging Face's descriptions (in Parquet's metadata,
+//! dataset_info.json, the head of README.md) and lists with a name a line.
 
 use serde_json::Value;
 use std::path::Path;
 
-/// The names of a column of classes in a description of columns: `{"label": {"names": [..], "_type": "ClassLabel"}}`, or
-/// README.md's `[{"name": "label", "dtype": {"class_label": {"names": {"0": ..}}}}]`.
+/// The names of a column of classes in a description of columns: `{"label": {"names": [..],
+/// "_type": "ClassLabel"}}`, or README.md's `[{"name": "label", "dtype": {"class_label": {"names":
+/// {"0": ..}}}}]`.
 fn in_features(features: &Value, column: &str) -> Option<Vec<String>> {
     let described = match features {
         Value::Object(map) => map.get(column)?,
         Value::Array(all) => all.iter().find(|feature| feature["name"] == column)?,
         _ => return None,
     };
-    let places = [&described["names"], &described["dtype"]["class_label"]["names"], &described["class_label"]["names"]];
+    let places = [
+        &described["names"],
+        &described["dtype"]["class_label"]["names"],
+        &described["class_label"]["names"],
+    ];
     places.into_iter().find_map(in_order)
 }
 
@@ -47,7 +52,10 @@ pub fn described(metadata: &str) -> Described {
     let json: Value = serde_json::from_str(metadata).unwrap_or_default();
     let of = |kind: &str| {
         let features = json["info"]["features"].as_object().into_iter().flatten();
-        features.filter(|(_, feature)| feature["_type"] == kind).map(|(name, _)| name.clone()).collect()
+        features
+            .filter(|(_, feature)| feature["_type"] == kind)
+            .map(|(name, _)| name.clone())
+            .collect()
     };
     Described { labels: of("ClassLabel"), images: of("Image") }
 }
@@ -58,7 +66,8 @@ pub fn in_metadata(metadata: &str, column: &str) -> Option<Vec<String>> {
     in_features(&json["info"]["features"], column)
 }
 
-/// The names of a column from descriptions that lie in `dir` or above it, for the configuration called `configuration`.
+/// The names of a column from descriptions that lie in `dir` or above it, for the configuration
+/// called `configuration`.
 pub fn beside(dir: &Path, configuration: &str, column: &str) -> Option<Vec<String>> {
     let infos = ["dataset_info.json", "dataset_infos.json", "README.md"];
     let info = |name: &str| {
@@ -85,7 +94,8 @@ fn in_info(json: &Value, configuration: &str, column: &str) -> Option<Vec<String
         }
         info => vec![(None, info)],
     };
-    let named = all.iter().find(|(name, _)| *name == Some(configuration)).and_then(|(_, info)| own(info));
+    let named =
+        all.iter().find(|(name, _)| *name == Some(configuration)).and_then(|(_, info)| own(info));
     // Without a name that fits, only what all agree on.
     named.or_else(|| {
         let mut found: Vec<Vec<String>> = all.iter().filter_map(|(_, info)| own(info)).collect();
@@ -114,7 +124,10 @@ mod tests {
         let list = r#"{"label": {"names": ["a", "b"], "_type": "ClassLabel"}, "image": {"_type": "Image"}}"#;
         let metadata = format!(r#"{{"info": {{"features": {list}}}}}"#);
         assert_eq!(in_metadata(&metadata, "label").unwrap(), ["a", "b"]);
-        assert_eq!(described(&metadata), Described { labels: vec!["label".into()], images: vec!["image".into()] });
+        assert_eq!(
+            described(&metadata),
+            Described { labels: vec!["label".into()], images: vec!["image".into()] }
+        );
 
         let readme = "---\nlicense: mit\ndataset_info:\n  features:\n  - name: label\n    dtype:\n      class_label:\n        \
                       names:\n          '0': a\n          '1': b\n---\n# A data set\n";
@@ -129,7 +142,11 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().unwrap();
             std::fs::write(dir.path().join(name), text).unwrap();
-            assert_eq!(beside(dir.path(), "plain", "label").unwrap_or_default(), ["a", "b"], "{name}");
+            assert_eq!(
+                beside(dir.path(), "plain", "label").unwrap_or_default(),
+                ["a", "b"],
+                "{name}"
+            );
             assert_eq!(beside(dir.path(), "plain", "other"), None);
         }
         let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,9 @@
 //! How each kind of data set is read, from what was kept of it where that is still good.
 
 use crate::cache::{self, Places};
-use crate::catalog::{DataSet, DatasetRequest, Format, format, generated_identity, generated_shape, shapes_shape};
+use crate::catalog::{
+    DataSet, DatasetRequest, Format, format, generated_identity, generated_shape, shapes_shape,
+};
 use crate::cifar;
 use crate::digest::Digest;
 use crate::kept::kept;
@@ -43,10 +45,15 @@ fn pack_names(px: usize) -> [String; 2] {
     ["train", "test"].map(|split| format!("{split}-{px}px.pack"))
 }
 
-/// Tells beforehand where decoded pictures would be kept, if that is not beside the data sets; refuses if it is nowhere.
+/// Tells beforehand where decoded pictures would be kept, if that is not beside the data sets;
+/// refuses if it is nowhere.
 pub(crate) fn check_cache(wanted: &DatasetRequest, opened: &mut Opened) -> Result<(), DataError> {
-    let Some(px) = wanted.cache_px.filter(|_| !matches!(opened.set.train, Pictures::Memory(_))) else { return Ok(()) };
-    let is_there = |name: &String| opened.places.find(name, |path| Pack::of(path, opened.freshness)).is_some();
+    let Some(px) = wanted.cache_px.filter(|_| !matches!(opened.set.train, Pictures::Memory(_)))
+    else {
+        return Ok(());
+    };
+    let is_there =
+        |name: &String| opened.places.find(name, |path| Pack::of(path, opened.freshness)).is_some();
     if !pack_names(px).iter().all(is_there) {
         opened.places.writable()?;
         opened.notes.extend(opened.places.note());
@@ -60,7 +67,8 @@ pub(crate) fn read(wanted: &DatasetRequest) -> Result<Opened, DataError> {
     let dir = &wanted.dir;
     let places = Places::of(&wanted.root, dir);
     let made = |classes: Vec<String>, train: Images, test: Images, identity: u64| {
-        let (train, test) = (Pictures::Memory(train), Pictures::Memory(test));
+        let train = Pictures::Memory(train);
+        let test = Pictures::Memory(test);
         let set = DataSet { classes, train, test, identity };
         Opened { set, notes: vec![], least_classes, freshness: 0, places: places.clone() }
     };
@@ -74,8 +82,8 @@ pub(crate) fn read(wanted: &DatasetRequest) -> Result<Opened, DataError> {
         }
         Format::Shapes => {
             let (count, side) = shapes_shape(wanted);
-            let [train, test] =
-                [(Split::Train, count), (Split::Test, count / 2)].map(|(split, n)| shapes::generate(split, n, side));
+            let [train, test] = [(Split::Train, count), (Split::Test, count / 2)]
+                .map(|(split, n)| shapes::generate(split, n, side));
             let identity = generated_identity("shapes", [count, shapes::CLASSES, side]);
             return Ok(made(shapes::NAMES.map(str::to_owned).to_vec(), train, test, identity));
         }
@@ -113,7 +121,8 @@ fn in_memory(classes: Vec<String>, parts: [(Images, u64); 2], places: Places) ->
     let mut identity = Digest::new("memory");
     identity.texts(&classes);
     identity.numbers(parts.iter().map(|(_, part)| *part));
-    let (identity, [train, test]) = (identity.finish(), parts.map(|(images, _)| Pictures::Memory(images)));
+    let identity = identity.finish();
+    let [train, test] = parts.map(|(images, _)| Pictures::Memory(images));
     let set = DataSet { classes, train, test, identity };
     Opened { set, notes: vec![], least_classes: 0, freshness: identity, places }
 }
@@ -148,33 +157,46 @@ fn of_cifar(files: &cifar::Files, places: Places) -> Result<Opened, DataError> {
 }
 
 fn of_folder(dir: &Path, places: Places) -> Result<Opened, DataError> {
-    let folder::Listing { classes, train, test, notes, identity, freshness, .. } = folder::list(dir, &places)?;
-    let (train, test) = (Pictures::Files(train), Pictures::Files(test));
+    let folder::Listing { classes, train, test, notes, identity, freshness, .. } =
+        folder::list(dir, &places)?;
+    let train = Pictures::Files(train);
+    let test = Pictures::Files(test);
     let set = DataSet { classes, train, test, identity };
     Ok(Opened { set, notes, least_classes: 0, freshness, places })
 }
 
-fn of_parquet(files: &splits::Files, places: Places, size: Option<usize>) -> Result<Opened, DataError> {
+fn of_parquet(
+    files: &splits::Files,
+    places: Places,
+    size: Option<usize>,
+) -> Result<Opened, DataError> {
     let columns = shards::columns(files)?;
     let train = unpacked(&places, Split::Train, &files.train, &columns, &columns.names)?;
     let test = unpacked(&places, Split::Test, &files.test, &columns, &train.classes)?;
     let mut identity = Digest::new("packs");
     identity.texts(&train.classes);
     identity.numbers([train.identity, test.identity]);
-    let (identity, classes) = (identity.finish(), train.classes.clone());
+    let identity = identity.finish();
+    let classes = train.classes.clone();
     let (train, test) = small_in_memory(Pictures::Packed(train), Pictures::Packed(test), size);
     let set = DataSet { classes, train, test, identity };
     Ok(Opened { set, notes: files.notes.clone(), least_classes: 0, freshness: identity, places })
 }
 
-fn of_tars(files: &splits::Files, places: Places, size: Option<usize>) -> Result<Opened, DataError> {
-    let tars::TarSet { classes, train, test, notes, identity, freshness } = tars::open(files, &places)?;
+fn of_tars(
+    files: &splits::Files,
+    places: Places,
+    size: Option<usize>,
+) -> Result<Opened, DataError> {
+    let tars::TarSet { classes, train, test, notes, identity, freshness } =
+        tars::open(files, &places)?;
     let (train, test) = small_in_memory(Pictures::Tars(train), Pictures::Tars(test), size);
     let set = DataSet { classes, train, test, identity };
     Ok(Opened { set, notes, least_classes: 0, freshness, places })
 }
 
-/// Both splits decoded into memory, if they are small images of one size; both as they are otherwise.
+/// Both splits decoded into memory, if they are small images of one size; both as they are
+/// otherwise.
 fn small_in_memory(train: Pictures, test: Pictures, size: Option<usize>) -> (Pictures, Pictures) {
     let shape = |images: &Images| (images.height, images.width);
     match train.as_images(size).and_then(|images| Some((images, test.as_images(size)?))) {

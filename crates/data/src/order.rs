@@ -1,5 +1,5 @@
-//! Which images a step sees: a pure function of (seed, epoch) and of the shard, so that a resumed run and any number of
-//! processes see the same stream.
+//! Which images a step sees: a pure function of (seed, epoch) and of the shard, so that a resumed
+//! run and any number of processes see the same stream.
 
 use res2lab_random::Key;
 
@@ -29,8 +29,8 @@ pub fn steps_per_epoch(images: usize, batch_size: usize) -> usize {
     images / batch_size
 }
 
-/// The batches of this shard from step `first_step` of `epoch` on: `accumulate` of them per step, each
-/// `batch_size / parts` images.
+/// The batches of this shard from step `first_step` of `epoch` on: `accumulate` of them per step,
+/// each `batch_size / parts` images.
 pub fn training_batches(
     images: usize,
     seed: u64,
@@ -49,7 +49,8 @@ pub fn training_batches(
     steps.flat_map(of_rank).collect()
 }
 
-/// All images in file order, `batch_size` at a time; the last batch may be smaller. Ranks take every `world`-th batch.
+/// All images in file order, `batch_size` at a time; the last batch may be smaller. Ranks take
+/// every `world`-th batch.
 pub fn evaluation_batches(images: usize, batch_size: usize, shard: Shard) -> Vec<Vec<u32>> {
     let all: Vec<u32> = (0..images as u32).collect();
     let mine = all.chunks(batch_size).skip(shard.rank).step_by(shard.world);
@@ -89,8 +90,9 @@ mod tests {
             }
             assert_eq!(&together, batch);
         }
-        let parts: Vec<_> =
-            (0..3).flat_map(|rank| evaluation_batches(25, 4, Shard { rank, world: 3, accumulate: 1 })).collect();
+        let parts: Vec<_> = (0..3)
+            .flat_map(|rank| evaluation_batches(25, 4, Shard { rank, world: 3, accumulate: 1 }))
+            .collect();
         let mut seen = parts.concat();
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..25));

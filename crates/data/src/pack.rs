@@ -1,8 +1,8 @@
-//! Many pictures in one file, read through a memory map: encoded ones unpacked from Parquet, or decoded ones. A pack knows
-//! what it was made of, and has a checksum for each picture.
+//! Many pictures in one file, read through a memory map: encoded ones unpacked from Parquet, or
+//! decoded ones. A pack knows what it was made of, and has a checksum for each picture.
 //!
-//! Layout: the pictures one after the other, then a JSON index, its checksum and its length (8 bytes each, little-endian)
-//! and eight letters.
+//! Layout: the pictures one after the other, then a JSON index, its checksum and its length (8
+//! bytes each, little-endian) and eight letters.
 
 #![allow(unsafe_code, reason = "memory maps, each with its reason below")]
 
@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"R2LPACK2";
 
-/// Packs up to this size are checked as a whole when they are opened, larger ones picture by picture as they are read.
+/// Packs up to this size are checked as a whole when they are opened, larger ones picture by
+/// picture as they are read.
 const CHECKED_WHOLE: usize = 1 << 30;
 
 /// Where one picture is. Decoded ones have a size in pixels (RGB, row by row).
@@ -64,10 +65,18 @@ pub struct Packer<'a> {
 impl Packer<'_> {
     /// Appends one picture; `size` is (0, 0) for an encoded one.
     pub fn add(&mut self, bytes: &[u8], size: (u32, u32), label: u32) -> std::io::Result<()> {
-        let length = u32::try_from(bytes.len()).map_err(|_| std::io::Error::other("more than 4 GiB in one entry"))?;
+        let length = u32::try_from(bytes.len())
+            .map_err(|_| std::io::Error::other("more than 4 GiB in one entry"))?;
         self.out.write_all(bytes)?;
         let (width, height) = size;
-        self.entries.push(Entry { offset: self.offset, length, width, height, label, sum: checksum(bytes) });
+        self.entries.push(Entry {
+            offset: self.offset,
+            length,
+            width,
+            height,
+            label,
+            sum: checksum(bytes),
+        });
         self.offset += bytes.len() as u64;
         Ok(())
     }
@@ -100,7 +109,8 @@ pub fn identity_of(entries: &[(&[u8], (u32, u32), u32)]) -> u64 {
     identity(entries.iter().map(entry).collect::<Vec<_>>().iter())
 }
 
-/// Builds the pack at `path` of what has the digest `source`; `fill` adds its pictures and returns the class names.
+/// Builds the pack at `path` of what has the digest `source`; `fill` adds its pictures and returns
+/// the class names.
 pub fn build(
     path: &Path,
     source: u64,
@@ -132,18 +142,33 @@ impl Pack {
     /// Maps a pack into memory.
     pub fn open(path: &Path) -> Result<Pack, DataError> {
         let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
-        // SAFETY: packs are written under another name and renamed, and nothing here changes one afterwards; a user who
-        // overwrites the file in place is warned by nothing, as with every memory-mapped data set.
+        // SAFETY: packs are written under another name and renamed, and nothing here changes one
+        // afterwards; a user who overwrites the file in place is warned by nothing, as with every
+        // memory-mapped data set.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| DataError::io(path, &e))?;
-        let damaged =
-            || DataError::new(format!("{} is damaged", path.display()), "remove it; it is built again when needed");
+        let damaged = || {
+            DataError::new(
+                format!("{} is damaged", path.display()),
+                "remove it; it is built again when needed",
+            )
+        };
         let (start, index) = read_index(&map).ok_or_else(damaged)?;
-        let fits = |e: &Entry| e.offset.checked_add(e.length.into()).is_some_and(|end| end <= start as u64);
+        let fits = |e: &Entry| {
+            e.offset.checked_add(e.length.into()).is_some_and(|end| end <= start as u64)
+        };
         if !index.entries.iter().all(fits) {
             return Err(damaged());
         }
         let Index { source, identity, classes, entries } = index;
-        let mut pack = Pack { map, path: path.to_owned(), is_checked: false, classes, source, identity, entries };
+        let mut pack = Pack {
+            map,
+            path: path.to_owned(),
+            is_checked: false,
+            classes,
+            source,
+            identity,
+            entries,
+        };
         if start <= CHECKED_WHOLE {
             if !pack.entries.iter().all(|entry| pack.bytes(entry).is_some()) {
                 return Err(damaged());
@@ -220,7 +245,10 @@ mod tests {
         let pack = Pack::open(&path).unwrap();
         assert_eq!((pack.classes.len(), pack.entries()[0].label, pack.source), (1, 3, 5));
         assert_eq!(pack.bytes(&pack.entries()[0]), Some(b"jpeg".as_slice()));
-        assert_eq!((pack.bytes(&pack.entries()[1]).unwrap(), pack.entries()[1].width), ([7; 12].as_slice(), 2));
+        assert_eq!(
+            (pack.bytes(&pack.entries()[1]).unwrap(), pack.entries()[1].width),
+            ([7; 12].as_slice(), 2)
+        );
         assert_eq!(pack.identity, identity_of(&[(b"jpeg", (0, 0), 3), (&[7; 12], (2, 2), 1)]));
         assert!(Pack::of(&path, 5).is_some() && Pack::of(&path, 6).is_none());
     }

@@ -1,6 +1,6 @@
-//! Parquet's parts, looked at before its reader believes them. A dictionary that claims more values than its bytes can hold
-//! would ask for so much memory that the process ends, which nobody could catch; a description that claims endless lists
-//! would be counted through for hours.
+//! Parquet's parts, looked at before its reader believes them. A dictionary that claims more values
+//! than its bytes can hold would ask for so much memory that the process ends, which nobody could
+//! catch; a description that claims endless lists would be counted through for hours.
 
 use crate::described;
 use crate::thrift::{self, Walk};
@@ -51,8 +51,10 @@ impl DescribedFile {
     }
 
     fn look_at_page(&self, start: u64) -> Result<()> {
-        let there = usize::try_from(self.length.saturating_sub(start)).unwrap_or(usize::MAX).min(LONGEST);
-        let (mut bytes, mut wanted) = (vec![], FIRST);
+        let there =
+            usize::try_from(self.length.saturating_sub(start)).unwrap_or(usize::MAX).min(LONGEST);
+        let mut bytes = vec![];
+        let mut wanted = FIRST;
         loop {
             let size = wanted.min(there);
             bytes.resize(size, 0);
@@ -175,7 +177,12 @@ mod tests {
     fn a_dictionary_that_claims_too_much_is_refused() {
         let page = |num_values| {
             let buf = vec![0; 12].into();
-            checked(Page::DictionaryPage { buf, num_values, encoding: Encoding::PLAIN, is_sorted: false })
+            checked(Page::DictionaryPage {
+                buf,
+                num_values,
+                encoding: Encoding::PLAIN,
+                is_sorted: false,
+            })
         };
         assert!(page(3).is_ok());
         let said = page(1 << 30).unwrap_err().to_string();

@@ -1,5 +1,5 @@
-//! CIFAR's Python version: pickled dictionaries with an array of bytes and a list of labels. This reads the values that such
-//! files hold, and calls nothing.
+//! CIFAR's Python version: pickled dictionaries with an array of bytes and a list of labels. This
+//! reads the values that such files hold, and calls nothing.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,7 +16,8 @@ enum Value {
     Dict(Vec<(Value, Value)>),
     /// The name of a function or class.
     Name(String),
-    /// What a call would make: the function and its arguments, and what it would be given afterwards.
+    /// What a call would make: the function and its arguments, and what it would be given
+    /// afterwards.
     Call(Box<Value>, Box<Value>, Box<Value>),
 }
 
@@ -58,7 +59,11 @@ pub fn batch(bytes: &[u8], labels: &str) -> Result<Batch, String> {
         Value::Int(n) => u32::try_from(*n).ok(),
         _ => None,
     };
-    let labels = list.iter().map(label).collect::<Option<Vec<_>>>().ok_or("a label is no whole number from 0 on")?;
+    let labels = list
+        .iter()
+        .map(label)
+        .collect::<Option<Vec<_>>>()
+        .ok_or("a label is no whole number from 0 on")?;
     Ok(Batch { pixels, labels })
 }
 
@@ -74,11 +79,16 @@ pub fn texts(bytes: &[u8], key: &str) -> Option<Vec<String>> {
 fn text<'a>(bytes: &'a [u8], value: &Value) -> Option<Cow<'a, [u8]>> {
     match value {
         Value::Bytes(range) => bytes.get(range.clone()).map(Cow::Borrowed),
-        Value::Call(function, arguments, _) if **function == Value::Name("_codecs.encode".into()) => {
+        Value::Call(function, arguments, _)
+            if **function == Value::Name("_codecs.encode".into()) =>
+        {
             let Value::Tuple(arguments) = &**arguments else { return None };
             let Some(Value::Bytes(range)) = arguments.first() else { return None };
             let text = std::str::from_utf8(bytes.get(range.clone())?).ok()?;
-            text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>().map(Cow::Owned)
+            text.chars()
+                .map(|c| u8::try_from(u32::from(c)).ok())
+                .collect::<Option<Vec<u8>>>()
+                .map(Cow::Owned)
         }
         _ => None,
     }
@@ -92,7 +102,8 @@ fn find<'a>(bytes: &[u8], items: &'a [(Value, Value)], key: &str) -> Option<&'a 
 /// The bytes of a NumPy array: the only long text in what would make it. Its type must be bytes.
 fn pixels(bytes: &[u8], data: &Value) -> Option<Vec<u8>> {
     let Value::Call(..) = data else { return None };
-    let (mut longest, mut is_bytes) = (Cow::Borrowed(&[][..]), false);
+    let mut longest = Cow::Borrowed(&[][..]);
+    let mut is_bytes = false;
     let mut waiting = vec![data];
     while let Some(value) = waiting.pop() {
         if let Some(found) = text(bytes, value) {
@@ -103,7 +114,9 @@ fn pixels(bytes: &[u8], data: &Value) -> Option<Vec<u8>> {
             continue;
         }
         match value {
-            Value::Call(function, arguments, state) => waiting.extend([&**function, &**arguments, &**state]),
+            Value::Call(function, arguments, state) => {
+                waiting.extend([&**function, &**arguments, &**state])
+            }
             Value::List(all) | Value::Tuple(all) => waiting.extend(all),
             _ => {}
         }
@@ -118,7 +131,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn take(&mut self, length: usize) -> Result<Range<usize>, String> {
-        let end = self.at.checked_add(length).filter(|end| *end <= self.bytes.len()).ok_or("it is cut off")?;
+        let end = self
+            .at
+            .checked_add(length)
+            .filter(|end| *end <= self.bytes.len())
+            .ok_or("it is cut off")?;
         let range = self.at..end;
         self.at = end;
         Ok(range)
@@ -136,7 +153,8 @@ impl Reader<'_> {
     }
 
     fn line(&mut self) -> Result<String, String> {
-        let length = self.bytes[self.at..].iter().position(|&b| b == b'\n').ok_or("it is cut off")?;
+        let length =
+            self.bytes[self.at..].iter().position(|&b| b == b'\n').ok_or("it is cut off")?;
         let range = self.take(length + 1)?;
         Ok(String::from_utf8_lossy(&self.bytes[range.start..range.end - 1]).into_owned())
     }
@@ -151,9 +169,11 @@ impl Reader<'_> {
 
 fn load(bytes: &[u8]) -> Result<Value, String> {
     let mut reader = Reader { bytes, at: 0 };
-    let (mut stack, mut memo) = (Vec::<Value>::new(), Vec::<(u64, Value)>::new());
+    let mut stack = Vec::<Value>::new();
+    let mut memo = Vec::<(u64, Value)>::new();
     let keep = |memo: &mut Vec<(u64, Value)>, key: u64, value: Option<&Value>| {
-        // Lists and dictionaries are filled after they were noted; such files do not ask for one again.
+        // Lists and dictionaries are filled after they were noted; such files do not ask for one
+        // again.
         if let Some(value) = value.filter(|value| value.is_noted()) {
             memo.push((key, value.clone()));
         }
@@ -184,7 +204,9 @@ fn load(bytes: &[u8]) -> Result<Value, String> {
             b'h' | b'j' => {
                 let key = reader.number(if code == b'h' { 1 } else { 4 })?;
                 let found = memo.iter().rev().find(|(k, _)| *k == key);
-                found.map(|(_, value)| value.clone()).ok_or("it refers to a value of an unknown kind")?
+                found
+                    .map(|(_, value)| value.clone())
+                    .ok_or("it refers to a value of an unknown kind")?
             }
             b'N' => Value::None,
             b'(' => Value::Mark,
@@ -248,11 +270,13 @@ fn operate(code: u8, stack: &mut Vec<Value>, reader: &Reader) -> Result<Value, S
             Ok(Value::Dict(dict))
         }
         0x93 => {
-            let (name, module) = (pop(stack)?, pop(stack)?);
+            let name = pop(stack)?;
+            let module = pop(stack)?;
             Ok(Value::Name(format!("{}.{}", reader.text(&module), reader.text(&name))))
         }
         b'R' | 0x81 => {
-            let (arguments, function) = (pop(stack)?, pop(stack)?);
+            let arguments = pop(stack)?;
+            let function = pop(stack)?;
             Ok(Value::Call(Box::new(function), Box::new(arguments), Box::new(Value::None)))
         }
         b'b' => {
@@ -268,7 +292,8 @@ fn operate(code: u8, stack: &mut Vec<Value>, reader: &Reader) -> Result<Value, S
 mod tests {
     use super::*;
 
-    /// What Python 2 wrote for `{'data': numpy array of 2 x 3 bytes, 'labels': [6, 300]}` (protocol 2).
+    /// What Python 2 wrote for `{'data': numpy array of 2 x 3 bytes, 'labels': [6, 300]}` (protocol
+    /// 2).
     fn python2() -> Vec<u8> {
         let parts: [&[u8]; 10] = [
             b"\x80\x02}q\x00(U\x04dataq\x01cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\x00\x85U\x01b\x87Rq\x04",
@@ -294,7 +319,8 @@ mod tests {
         assert!(super::batch(&bytes, "fine_labels").unwrap_err().contains("fine_labels"));
     }
 
-    /// What Python 3 writes for `{b'data': numpy array of 1 x 3 bytes, b'labels': [1]}` with protocol 2.
+    /// What Python 3 writes for `{b'data': numpy array of 1 x 3 bytes, b'labels': [1]}` with
+    /// protocol 2.
     #[test]
     fn bytes_that_python_3_wrote_for_python_2_are_read() {
         let parts: [&[u8]; 7] = [

@@ -132,10 +132,13 @@ impl Pictures {
             }
             Pictures::Packed(pack) => {
                 let entry = &pack.entries()[index];
-                let damaged = || format!("{} is damaged; remove it, it is built again", pack.path().display());
+                let damaged = || {
+                    format!("{} is damaged; remove it, it is built again", pack.path().display())
+                };
                 let bytes = pack.bytes(entry).ok_or_else(|| Unreadable::Kept(damaged()))?;
                 if entry.width > 0 {
-                    let (width, height) = (entry.width as usize, entry.height as usize);
+                    let width = entry.width as usize;
+                    let height = entry.height as usize;
                     if bytes.len() != width * height * 3 {
                         let why = "could not be read when decoded pictures were kept".to_owned();
                         return Err(why.into());
@@ -145,7 +148,9 @@ impl Pictures {
                 of_sizes(decode::decode(bytes, pixels, reduction)?)
             }
             Pictures::Memory(images) => {
-                let (c, h, w) = (images.channels, images.height, images.width);
+                let c = images.channels;
+                let h = images.height;
+                let w = images.width;
                 let planes = &images.pixels[index * c * h * w..(index + 1) * c * h * w];
                 pixels.clear();
                 pixels.extend((0..h * w).flat_map(|i| (0..c).map(move |k| planes[k * h * w + i])));
@@ -156,7 +161,11 @@ impl Pictures {
     }
 
     /// Decodes one whose bytes were read before, as [`Pictures::pixels`] does.
-    pub fn decoded<'a>(bytes: &[u8], scratch: &'a mut Scratch, reduction: Reduction) -> Result<Pixels<'a>, Unreadable> {
+    pub fn decoded<'a>(
+        bytes: &[u8],
+        scratch: &'a mut Scratch,
+        reduction: Reduction,
+    ) -> Result<Pixels<'a>, Unreadable> {
         let pixels = &mut scratch.pixels;
         let Sizes { own, decoded: (width, height) } = decode::decode(bytes, pixels, reduction)?;
         Ok(Pixels { bytes: pixels, width, height, channels: 3, own })
@@ -165,16 +174,28 @@ impl Pictures {
     /// Gives each picture another label.
     pub fn relabel(&mut self, of: &dyn Fn(u32) -> u32) {
         match self {
-            Pictures::Files(samples) => samples.iter_mut().for_each(|sample| sample.label = of(sample.label)),
+            Pictures::Files(samples) => {
+                samples.iter_mut().for_each(|sample| sample.label = of(sample.label))
+            }
             Pictures::Packed(pack) => pack.relabel(of),
-            Pictures::Tars(tars) => tars.members.iter_mut().for_each(|member| member.label = of(member.label)),
-            Pictures::Memory(images) => images.labels.iter_mut().for_each(|label| *label = of(*label)),
+            Pictures::Tars(tars) => {
+                tars.members.iter_mut().for_each(|member| member.label = of(member.label))
+            }
+            Pictures::Memory(images) => {
+                images.labels.iter_mut().for_each(|label| *label = of(*label))
+            }
         }
     }
 
-    /// The same pictures decoded, none with a short side above `px`, in a pack called `name` that was made of what has the
-    /// digest `source`; built if there is none.
-    pub fn cached(self, places: &Places, name: &str, source: u64, px: usize) -> Result<Pictures, DataError> {
+    /// The same pictures decoded, none with a short side above `px`, in a pack called `name` that
+    /// was made of what has the digest `source`; built if there is none.
+    pub fn cached(
+        self,
+        places: &Places,
+        name: &str,
+        source: u64,
+        px: usize,
+    ) -> Result<Pictures, DataError> {
         let find = || places.find(name, |path| Pack::of(path, source));
         if let Some(pack) = find() {
             return Ok(Pictures::Packed(pack));
@@ -191,11 +212,14 @@ impl Pictures {
                 let decode = |scratch: &mut Scratch, &i: &usize| self.shrunk(i, px, scratch);
                 let decoded: Vec<_> = group.par_iter().map_init(Scratch::default, decode).collect();
                 for (&i, picture) in group.iter().zip(decoded) {
-                    // One that cannot be read keeps its place, so that indices mean the same with and without.
+                    // One that cannot be read keeps its place, so that indices mean the same with
+                    // and without.
                     let (pixels, width, height) = match picture {
                         Ok(picture) => picture,
                         Err(Unreadable::Picture(_)) => (vec![], 1, 1),
-                        Err(Unreadable::Kept(why)) => return Err(DataError::new(why, "remove that file")),
+                        Err(Unreadable::Kept(why)) => {
+                            return Err(DataError::new(why, "remove that file"));
+                        }
                     };
                     let added = packer.add(&pixels, (width as u32, height as u32), self.label(i));
                     added.map_err(|e| DataError::io(&path, &e))?;
@@ -206,9 +230,15 @@ impl Pictures {
         Ok(Pictures::Packed(Pack::open(&path)?))
     }
 
-    fn shrunk(&self, index: usize, px: usize, scratch: &mut Scratch) -> Result<(Vec<u8>, usize, usize), Unreadable> {
+    fn shrunk(
+        &self,
+        index: usize,
+        px: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(Vec<u8>, usize, usize), Unreadable> {
         let source = self.pixels(index, scratch, IN_FULL)?;
-        let (w, h) = (source.width, source.height);
+        let w = source.width;
+        let h = source.height;
         let short = w.min(h);
         if short <= px {
             return Ok((source.bytes.to_vec(), w, h));
@@ -221,7 +251,8 @@ impl Pictures {
         Ok((pixels, width, height))
     }
 
-    /// All of them as images in memory, if they are small, square, of one size, and nobody wants another one.
+    /// All of them as images in memory, if they are small, square, of one size, and nobody wants
+    /// another one.
     pub fn as_images(&self, size: Option<usize>) -> Option<Images> {
         const MOST_BYTES: usize = 2 << 30;
         const LARGEST_SIDE: usize = 96;

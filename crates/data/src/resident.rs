@@ -1,4 +1,5 @@
-//! All images of a data set as one tensor of bytes on the device; batches are gathered and normalized there.
+//! All images of a data set as one tensor of bytes on the device; batches are gathered and
+//! normalized there.
 
 use crate::augment::to_device;
 use crate::normalize::Normalize;
@@ -23,7 +24,8 @@ impl Part {
     fn new(images: &Images, device: Device) -> Part {
         let shape = [images.len(), images.channels, images.height, images.width].map(|n| n as i64);
         let labels: Vec<i64> = images.labels.iter().map(|&l| i64::from(l)).collect();
-        // On the CPU the tensor lies over the images themselves, which may be a file that other trials read too.
+        // On the CPU the tensor lies over the images themselves, which may be a file that other
+        // trials read too.
         let pixels = match device {
             Device::Cpu => res2lab_libtorch::tensor_of_bytes(images.pixels.clone()).view(shape),
             _ => to_device(&images.pixels, shape, device),
@@ -33,9 +35,15 @@ impl Part {
 }
 
 impl Resident {
-    /// Moves images to `device`. Both parts are normalized by `statistics` (mean and deviation of each channel, in units
-    /// of a byte).
-    pub fn new(train: &Images, test: &Images, statistics: &[(f64, f64)], device: Device, kind: Kind) -> Resident {
+    /// Moves images to `device`. Both parts are normalized by `statistics` (mean and deviation of
+    /// each channel, in units of a byte).
+    pub fn new(
+        train: &Images,
+        test: &Images,
+        statistics: &[(f64, f64)],
+        device: Device,
+        kind: Kind,
+    ) -> Resident {
         Resident {
             train: Part::new(train, device),
             test: Part::new(test, device),
@@ -72,7 +80,11 @@ impl Source for Resident {
             pixels = augment.apply(&pixels, &augment.draws(key, indices));
         }
         let images = self.normalize.apply(&pixels);
-        Ok(Some(Batch { images, labels: part.labels.index_select(0, &index), indices: indices.clone() }))
+        Ok(Some(Batch {
+            images,
+            labels: part.labels.index_select(0, &index),
+            indices: indices.clone(),
+        }))
     }
 
     fn len(&self, split: Split) -> usize {
@@ -110,7 +122,10 @@ mod tests {
     #[test]
     fn an_image_is_changed_alike_in_any_batch() {
         let mut source = source();
-        let augment = Some((Augment { crop_pad: 1, flip: true, ..Augment::default() }, order::epoch_key(5, 1)));
+        let augment = Some((
+            Augment { crop_pad: 1, flip: true, ..Augment::default() },
+            order::epoch_key(5, 1),
+        ));
         let mut first = |batches: Vec<Vec<u32>>| {
             source.begin(EpochPlan { split: Split::Train, batches, augment }).unwrap();
             source.next_batch().unwrap().unwrap().images

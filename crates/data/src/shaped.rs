@@ -1,5 +1,5 @@
-//! Pictures of any size in the shape of a data set's images, as a network trained on those wants them; and whether pictures
-//! can be read at all.
+//! Pictures of any size in the shape of a data set's images, as a network trained on those wants
+//! them; and whether pictures can be read at all.
 
 use crate::crop::Crop;
 use crate::decode::IN_FULL;
@@ -21,7 +21,10 @@ pub struct Shaped {
 
 /// The middle of each picture at this size, in gray where there is one channel.
 pub fn shaped(pictures: &Pictures, channels: usize, height: usize, width: usize) -> Shaped {
-    let mut shaped = Shaped { images: Images { channels, height, width, ..Images::default() }, ..Shaped::default() };
+    let mut shaped = Shaped {
+        images: Images { channels, height, width, ..Images::default() },
+        ..Shaped::default()
+    };
     let one = |index: usize| of_one(pictures, index, channels, (width, height));
     let all: Vec<Result<Vec<u8>, String>> = (0..pictures.len()).into_par_iter().map(one).collect();
     let mut pixels = Vec::new();
@@ -47,10 +50,12 @@ fn of_one(
 ) -> Result<Vec<u8>, String> {
     let mut scratch = Scratch::default();
     let source = pictures.pixels(index, &mut scratch, IN_FULL).map_err(|e| e.to_string())?;
-    let (w, h) = (source.width as f64, source.height as f64);
+    let w = source.width as f64;
+    let h = source.height as f64;
     // As much of the picture as has the images' ratio.
     let pitch = (w / width as f64).min(h / height as f64);
-    let (cw, ch) = (pitch * width as f64, pitch * height as f64);
+    let cw = pitch * width as f64;
+    let ch = pitch * height as f64;
     let crop = Crop { left: (w - cw) / 2.0, top: (h - ch) / 2.0, width: cw, height: ch };
     let own = source.channels;
     let mut out = vec![0; width * height * own];
@@ -86,7 +91,8 @@ mod tests {
     #[test]
     fn a_picture_in_color_becomes_a_gray_image_of_the_wanted_size() {
         let dir = tempfile::tempdir().unwrap();
-        let (good, bad) = (dir.path().join("a.png"), dir.path().join("b.png"));
+        let good = dir.path().join("a.png");
+        let bad = dir.path().join("b.png");
         let pixels: Vec<u8> = (0..40 * 20).flat_map(|_| [200, 100, 50]).collect();
         std::fs::write(&good, crate::decode::tests_support::png(&pixels, 40, 20)).unwrap();
         std::fs::write(&bad, "").unwrap();

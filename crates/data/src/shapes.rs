@@ -1,5 +1,6 @@
-//! Generated images in which scale is the variable: one textured shape each, whose size, place and clutter are drawn and
-//! known. The class needs both detail (which texture) and extent (which outline).
+//! Generated images in which scale is the variable: one textured shape each, whose size, place and
+//! clutter are drawn and known. The class needs both detail (which texture) and extent (which
+//! outline).
 
 use crate::{Images, Split};
 use res2lab_random::Key;
@@ -17,8 +18,8 @@ pub const NAMES: [&str; CLASSES] = [
     "cross, stripes",
     "cross, checks",
 ];
-/// Sizes of objects are told in groups between these shares of the image's side, percent; they are drawn evenly from the
-/// first to the last.
+/// Sizes of objects are told in groups between these shares of the image's side, percent; they are
+/// drawn evenly from the first to the last.
 pub const SIZES: [u32; 5] = [20, 35, 50, 70, 90];
 /// Pixels of a stripe, and of a check's side.
 const TEXEL: i64 = 2;
@@ -40,7 +41,8 @@ pub struct Factors {
 /// The factors of an image, which follow from its place in the split alone.
 pub fn factors(split: Split, index: usize, side: usize) -> Factors {
     let key = key(split, index);
-    let (least, most) = (f64::from(SIZES[0]) / 100.0, f64::from(SIZES[4]) / 100.0);
+    let least = f64::from(SIZES[0]) / 100.0;
+    let most = f64::from(SIZES[4]) / 100.0;
     let object_px = side as f64 * (least + (most - least) * key.uniform(0));
     let place = |counter: u64| object_px / 2.0 + (side as f64 - object_px) * key.uniform(counter);
     Factors { object_px, x_px: place(1), y_px: place(2), clutter: key.below(3, MOST_CLUTTER + 1) }
@@ -65,18 +67,24 @@ pub fn generate(split: Split, count: usize, side: usize) -> Images {
 }
 
 fn draw(split: Split, index: usize, side: usize) -> Vec<u8> {
-    let (key, found, class) = (key(split, index), factors(split, index, side), index % CLASSES);
+    let key = key(split, index);
+    let found = factors(split, index, side);
+    let class = index % CLASSES;
     // The texture does not begin at the object's edge.
     let [dx, dy] = [4, 5].map(|counter| key.below(counter, 2 * TEXEL as u64) as i64);
     let half = found.object_px / 2.0;
-    let mut image: Vec<f64> = (0..side * side).map(|i| 80.0 + 130.0 * (key.uniform(1000 + i as u64) - 0.5)).collect();
+    let mut image: Vec<f64> =
+        (0..side * side).map(|i| 80.0 + 130.0 * (key.uniform(1000 + i as u64) - 0.5)).collect();
     (0..found.clutter).for_each(|bar| lay_bar(&mut image, side, key.named("bar").with(bar)));
     for (i, pixel) in image.iter_mut().enumerate() {
-        let (x, y) = (i % side, i / side);
-        let (u, v) = ((x as f64 + 0.5 - found.x_px) / half, (y as f64 + 0.5 - found.y_px) / half);
+        let x = i % side;
+        let y = i / side;
+        let u = (x as f64 + 0.5 - found.x_px) / half;
+        let v = (y as f64 + 0.5 - found.y_px) / half;
         if is_inside(class / 2, u, v) {
-            let (column, row) = ((x as i64 + dx) / TEXEL, (y as i64 + dy) / TEXEL);
-            let is_light = (column + if class % 2 == 0 { 0 } else { row }) % 2 == 0;
+            let column = (x as i64 + dx) / TEXEL;
+            let row = (y as i64 + dy) / TEXEL;
+            let is_light = (column + if class.is_multiple_of(2) { 0 } else { row }) % 2 == 0;
             *pixel += if is_light { 90.0 } else { 20.0 };
         }
     }
@@ -96,11 +104,14 @@ fn is_inside(outline: usize, u: f64, v: f64) -> bool {
 /// A short bar somewhere, as light as the shapes are.
 fn lay_bar(image: &mut [f64], side: usize, key: Key) {
     let at = |counter: u64| side as f64 * key.uniform(counter);
-    let (x, y, turn) = (at(0), at(1), std::f64::consts::TAU * key.uniform(2));
+    let x = at(0);
+    let y = at(1);
+    let turn = std::f64::consts::TAU * key.uniform(2);
     let length = side as f64 * (0.1 + 0.15 * key.uniform(3));
     for step in 0..(2.0 * length) as usize {
         let d = step as f64 / 2.0;
-        let (column, row) = ((x + d * turn.cos()) as usize, (y + d * turn.sin()) as usize);
+        let column = (x + d * turn.cos()) as usize;
+        let row = (y + d * turn.sin()) as usize;
         if column < side && row < side {
             image[row * side + column] = 170.0;
         }
@@ -136,7 +147,9 @@ mod tests {
 
     #[test]
     fn a_large_object_is_drawn_where_its_factors_say() {
-        let i = (0..).find(|&i| i % CLASSES == 3 && factors(Split::Train, i, 32).object_px > 24.0).unwrap();
+        let i = (0..)
+            .find(|&i| i % CLASSES == 3 && factors(Split::Train, i, 32).object_px > 24.0)
+            .unwrap();
         let image = draw(Split::Train, i, 32);
         let f = factors(Split::Train, i, 32);
         let inside = |x: usize, y: usize| {
@@ -144,7 +157,9 @@ mod tests {
             within(f.x_px, x) && within(f.y_px, y)
         };
         let mean = |wanted: bool| {
-            let values = (0..32 * 32).filter(|i| inside(i % 32, i / 32) == wanted).map(|i| f64::from(image[i]));
+            let values = (0..32 * 32)
+                .filter(|i| inside(i % 32, i / 32) == wanted)
+                .map(|i| f64::from(image[i]));
             let (sum, n) = values.fold((0.0, 0), |(sum, n), v| (sum + v, n + 1));
             sum / f64::from(n)
         };

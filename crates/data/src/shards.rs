@@ -1,5 +1,5 @@
-//! Pictures in Parquet as Hugging Face and pyarrow keep them: a column of bytes (or of bytes and path) and a column of
-//! classes, as whole numbers or as text.
+//! Pictures in Parquet as Hugging Face and pyarrow keep them: a column of bytes (or of bytes and
+//! path) and a column of classes, as whole numbers or as text.
 
 use crate::names::{self, Described};
 use crate::pack::Packer;
@@ -30,19 +30,28 @@ pub fn columns(files: &Files) -> Result<Columns, DataError> {
     let reader = open(path)?;
     let metadata = reader.metadata().file_metadata();
     let texts = metadata.key_value_metadata().into_iter().flatten();
-    let text = texts.filter(|kv| kv.key == "huggingface").find_map(|kv| kv.value.clone()).unwrap_or_default();
+    let text = texts
+        .filter(|kv| kv.key == "huggingface")
+        .find_map(|kv| kv.value.clone())
+        .unwrap_or_default();
     let (image, label) = choose(metadata.schema().get_fields(), &names::described(&text), path)?;
     let configuration = files.dir.file_name().unwrap_or_default().to_string_lossy();
     let above = files.dir.parent().unwrap_or(&files.dir);
-    let names = names::in_metadata(&text, &label)
-        .or_else(|| [&files.dir, above].into_iter().find_map(|dir| names::beside(dir, &configuration, &label)));
+    let names = names::in_metadata(&text, &label).or_else(|| {
+        [&files.dir, above].into_iter().find_map(|dir| names::beside(dir, &configuration, &label))
+    });
     Ok(Columns { image, label, names: names.unwrap_or_default() })
 }
 
 /// By Hugging Face's description, then by usual names, then by what there is only one of.
-fn choose(fields: &[TypePtr], described: &Described, path: &Path) -> Result<(String, String), DataError> {
+fn choose(
+    fields: &[TypePtr],
+    described: &Described,
+    path: &Path,
+) -> Result<(String, String), DataError> {
     // CIFAR-100 has two levels of classes; the fine one is what everybody trains.
-    const LABELS: [&str; 8] = ["fine_label", "label", "labels", "class", "target", "cls", "category", "y"];
+    const LABELS: [&str; 8] =
+        ["fine_label", "label", "labels", "class", "target", "cls", "category", "y"];
     const IMAGES: [&str; 7] = ["image", "img", "images", "picture", "jpg", "png", "image_bytes"];
     let names: Vec<&str> = fields.iter().map(|f| f.name()).collect();
     let find = |wanted: &[&str], described: &[String]| {
@@ -70,8 +79,8 @@ fn is_text(field: &Type) -> bool {
         || matches!(info.logical_type_ref(), Some(parquet::basic::LogicalType::String))
 }
 
-/// Adds every picture of a split, still encoded, and returns the class names: those that are given, or the texts among the
-/// labels in alphabetical order.
+/// Adds every picture of a split, still encoded, and returns the class names: those that are given,
+/// or the texts among the labels in alphabetical order.
 pub fn unpack(
     files: &[PathBuf],
     split: Split,
@@ -81,7 +90,8 @@ pub fn unpack(
 ) -> Result<Vec<String>, DataError> {
     // Texts are numbered as they come, and get their own numbers when all are known.
     let mut texts: BTreeMap<String, u32> = BTreeMap::new();
-    let (mut numbers, mut unlabeled) = (false, None);
+    let mut numbers = false;
+    let mut unlabeled = None;
     for path in files {
         let mut add = |place: usize, row: &Row| -> Result<(), DataError> {
             let (bytes, label) = cells(row, columns);
@@ -115,20 +125,29 @@ pub fn unpack(
         return Ok(names.to_vec());
     }
     if numbers {
-        let cause =
-            format!("{}: column {} has numbers in some files and texts in others", files[0].display(), columns.label);
+        let cause = format!(
+            "{}: column {} has numbers in some files and texts in others",
+            files[0].display(),
+            columns.label
+        );
         return Err(DataError::new(cause, "write all labels alike"));
     }
     if split == Split::Test && names.is_empty() {
-        let cause =
-            format!("{}: column {} has texts, those of the training images numbers", files[0].display(), columns.label);
+        let cause = format!(
+            "{}: column {} has texts, those of the training images numbers",
+            files[0].display(),
+            columns.label
+        );
         return Err(DataError::new(cause, "write all labels alike"));
     }
     let given = if names.is_empty() { texts.keys().cloned().collect() } else { names.to_vec() };
     let mut of = vec![0; texts.len()];
     for (text, number) in &texts {
         let place = given.iter().position(|name| name == text).ok_or_else(|| {
-            let cause = format!("{}: class {text} is not among those of the training images", files[0].display());
+            let cause = format!(
+                "{}: class {text} is not among those of the training images",
+                files[0].display()
+            );
             DataError::new(cause, "give both splits the same classes")
         })?;
         of[*number as usize] = place as u32;
@@ -145,13 +164,21 @@ fn rows(
     let reader = open(path)?;
     let damaged = |e: parquet::errors::ParquetError| DataError::file(path, e);
     let schema = reader.metadata().file_metadata().schema();
-    let is_wanted = |field: &&TypePtr| [&columns.image, &columns.label].iter().any(|name| *name == field.name());
+    let is_wanted = |field: &&TypePtr| {
+        [&columns.image, &columns.label].iter().any(|name| *name == field.name())
+    };
     let fields: Vec<TypePtr> = schema.get_fields().iter().filter(is_wanted).cloned().collect();
     if fields.len() != 2 {
-        let cause = format!("{}: there is no column {} or {}", path.display(), columns.image, columns.label);
+        let cause = format!(
+            "{}: there is no column {} or {}",
+            path.display(),
+            columns.image,
+            columns.label
+        );
         return Err(DataError::new(cause, "give all files the same columns"));
     }
-    let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(damaged)?;
+    let projection =
+        Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(damaged)?;
     let mut place = 0;
     for number in 0..reader.num_row_groups() {
         let group = Checked(reader.get_row_group(number).map_err(damaged)?);
@@ -172,7 +199,8 @@ enum Label {
 }
 
 fn cells<'a>(row: &'a Row, columns: &Columns) -> (Option<&'a [u8]>, Label) {
-    let (mut bytes, mut label) = (None, Label::Other);
+    let mut bytes = None;
+    let mut label = Label::Other;
     for (name, field) in row.get_column_iter() {
         if *name == columns.image {
             bytes = picture(field);
@@ -199,7 +227,8 @@ fn class(field: &Field) -> Label {
         Field::Null => return Label::None,
         Field::Str(ref text) => return Label::Text(text.clone()),
         Field::Bytes(ref bytes) => {
-            return std::str::from_utf8(bytes.data()).map_or(Label::Other, |text| Label::Text(text.to_owned()));
+            return std::str::from_utf8(bytes.data())
+                .map_or(Label::Other, |text| Label::Text(text.to_owned()));
         }
         Field::Bool(is) => i128::from(is),
         Field::Byte(n) => n.into(),
@@ -252,21 +281,41 @@ fn no_picture(path: &Path, place: usize, row: &Row, columns: &Columns) -> DataEr
             "write the pictures themselves into the files (datasets: embed_external_files=True)",
         );
     }
-    let cause = format!("{}: column {image} is {} in row {place}", path.display(), shown(row, image));
-    DataError::new(cause, "the column must hold encoded pictures (JPEG, PNG, ...) as bytes, or as bytes and path")
+    let cause =
+        format!("{}: column {image} is {} in row {place}", path.display(), shown(row, image));
+    DataError::new(
+        cause,
+        "the column must hold encoded pictures (JPEG, PNG, ...) as bytes, or as bytes and path",
+    )
 }
 
 fn wrong_label(path: &Path, place: usize, row: &Row, columns: &Columns) -> DataError {
-    let cause =
-        format!("{}: column {} is {} in row {place}", path.display(), columns.label, shown(row, &columns.label));
+    let cause = format!(
+        "{}: column {} is {} in row {place}",
+        path.display(),
+        columns.label,
+        shown(row, &columns.label)
+    );
     DataError::new(cause, "labels must be whole numbers from 0 on, or texts")
 }
 
-fn no_label(path: &Path, place: usize, row: &Row, columns: &Columns, split: Split, is_all: bool) -> DataError {
-    let (file, label, cell) = (path.display(), &columns.label, shown(row, &columns.label));
+fn no_label(
+    path: &Path,
+    place: usize,
+    row: &Row,
+    columns: &Columns,
+    split: Split,
+    is_all: bool,
+) -> DataError {
+    let file = path.display();
+    let cell = shown(row, &columns.label);
+    let label = &columns.label;
     if split == Split::Test && is_all {
         let cause = format!("{file}: test has no labels (column {label} is {cell})");
-        return DataError::new(cause, "add a split with labels: files with validation in their names are preferred");
+        return DataError::new(
+            cause,
+            "add a split with labels: files with validation in their names are preferred",
+        );
     }
     let which = if split == Split::Test { "test" } else { "train" };
     let cause = format!("{file}: {which} lacks labels: column {label} is {cell} in row {place}");
@@ -275,8 +324,10 @@ fn no_label(path: &Path, place: usize, row: &Row, columns: &Columns, split: Spli
 
 fn open(path: &Path) -> Result<SerializedFileReader<DescribedFile>, DataError> {
     let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
-    let opened = catch_unwind(AssertUnwindSafe(|| SerializedFileReader::new(DescribedFile::new(file)?)));
-    let opened = opened.unwrap_or_else(|_| Err(parquet::errors::ParquetError::General("it is damaged".into())));
+    let opened =
+        catch_unwind(AssertUnwindSafe(|| SerializedFileReader::new(DescribedFile::new(file)?)));
+    let opened = opened
+        .unwrap_or_else(|_| Err(parquet::errors::ParquetError::General("it is damaged".into())));
     opened.map_err(|e| match crate::sniff::of_file(path) {
         Some(content) if content != crate::sniff::Content::Other("a Parquet file") => {
             DataError::new(format!("{}: {}", path.display(), content.said()), "get the file again")

@@ -79,12 +79,17 @@ fn other(bytes: &[u8]) -> Content {
     if bytes.get(4..8) == Some(b"ftyp") {
         return Content::Other(match bytes.get(8..12) {
             Some(b"avif" | b"avis") => "an AVIF picture, which is not read",
-            Some(b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc") => "a HEIC picture, which is not read",
+            Some(b"heic" | b"heix" | b"mif1" | b"msf1" | b"hevc") => {
+                "a HEIC picture, which is not read"
+            }
             _ => "a video",
         });
     }
     let start: Vec<u8> = bytes.iter().take(1024).copied().collect();
-    let text = String::from_utf8_lossy(&start).trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
+    let text = String::from_utf8_lossy(&start)
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .to_ascii_lowercase();
     if ["<!doctype html", "<html", "<head", "<body"].iter().any(|tag| text.starts_with(tag)) {
         return Content::Other("an HTML page (a failed download?)");
     }
@@ -99,7 +104,8 @@ fn other(bytes: &[u8]) -> Content {
     }
     let is_text = |&b: &u8| b >= 0x20 && b != 0x7f || [b'\n', b'\r', b'\t', 0x0c].contains(&b);
     // A character may be cut by the end of what is looked at.
-    let is_whole = std::str::from_utf8(&start).map_or_else(|e| start.len() - e.valid_up_to() < 4, |_| true);
+    let is_whole =
+        std::str::from_utf8(&start).map_or_else(|e| start.len() - e.valid_up_to() < 4, |_| true);
     if is_whole && start.iter().all(is_text) { Content::Other("a text") } else { Content::Unknown }
 }
 

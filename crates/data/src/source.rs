@@ -14,7 +14,8 @@ pub struct Batch {
     pub indices: Vec<u32>,
 }
 
-/// What one pass over a split consists of. It is announced as a whole, so that a source that decodes can work ahead.
+/// What one pass over a split consists of. It is announced as a whole, so that a source that
+/// decodes can work ahead.
 pub struct EpochPlan {
     /// Which part.
     pub split: Split,
@@ -37,7 +38,8 @@ pub trait Source {
         vec![]
     }
 
-    /// Images since this was last asked that stand in training batches for pictures that could not be read.
+    /// Images since this was last asked that stand in training batches for pictures that could not
+    /// be read.
     fn replaced(&mut self) -> usize {
         0
     }

@@ -1,5 +1,6 @@
-//! Files of splits, told by the words in their names: `train-00000-of-00003.parquet`, `train/0000.parquet`,
-//! `imagenet-val-000000.tar`; in a folder, in its folder `data`, or in the folder of its one configuration.
+//! Files of splits, told by the words in their names: `train-00000-of-00003.parquet`,
+//! `train/0000.parquet`, `imagenet-val-000000.tar`; in a folder, in its folder `data`, or in the
+//! folder of its one configuration.
 
 use crate::DataError;
 use crate::left_out::LeftOut;
@@ -33,8 +34,10 @@ pub fn find(dir: &Path, ending: &str) -> Result<Option<Files>, DataError> {
         return chosen(dir, files).map(Some);
     }
     let (folders, _) = entries(dir);
-    let configurations: Vec<(PathBuf, ByWord)> =
-        folders.into_iter().filter_map(|folder| Some((folder.clone(), in_folder(&folder, ending)?))).collect();
+    let configurations: Vec<(PathBuf, ByWord)> = folders
+        .into_iter()
+        .filter_map(|folder| Some((folder.clone(), in_folder(&folder, ending)?)))
+        .collect();
     match &configurations[..] {
         [] => Ok(None),
         [(folder, files)] => chosen(folder, files.clone()).map(Some),
@@ -66,7 +69,8 @@ fn word(name: &str) -> Option<&'static str> {
 /// None without training files.
 fn in_folder(dir: &Path, ending: &str) -> Option<ByWord> {
     let mut found = ByWord::new();
-    let is_wanted = |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    let is_wanted =
+        |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
     for dir in [dir.to_owned(), dir.join("data")] {
         let (folders, files) = entries(&dir);
         for file in files.into_iter().filter(is_wanted) {
@@ -89,7 +93,9 @@ fn in_folder(dir: &Path, ending: &str) -> Option<ByWord> {
 
 fn chosen(dir: &Path, mut files: ByWord) -> Result<Files, DataError> {
     let train = TRAIN.iter().find_map(|split| files.remove(*split)).unwrap_or_default();
-    let (mut test, mut rest, mut used) = (None, vec![], "");
+    let mut test = None;
+    let mut rest = vec![];
+    let mut used = "";
     for split in TEST {
         match (files.remove(split), &test) {
             (Some(found), None) => (test, used) = (Some(found), split),
@@ -110,7 +116,8 @@ fn chosen(dir: &Path, mut files: ByWord) -> Result<Files, DataError> {
     for part in [&train, &test] {
         check_whole(part)?;
     }
-    let mut notes: Vec<String> = [&train, &test].into_iter().filter_map(|part| from_one(part)).collect();
+    let mut notes: Vec<String> =
+        [&train, &test].into_iter().filter_map(|part| from_one(part)).collect();
     if !rest.is_empty() {
         notes.push(format!("test images are those of {used}; {} is not used", rest.join(" and ")));
     }
@@ -124,7 +131,10 @@ fn from_one(files: &[PathBuf]) -> Option<String> {
     let digits = &stem[stem.trim_end_matches(|c: char| c.is_ascii_digit()).len()..];
     let is_row = digits.len() >= 3 && digits.parse() == Ok(1) && !stem.contains("-of-");
     is_row.then(|| {
-        format!("the files begin with {first}: is {} missing?", first.replace(digits, &"0".repeat(digits.len())))
+        format!(
+            "the files begin with {first}: is {} missing?",
+            first.replace(digits, &"0".repeat(digits.len()))
+        )
     })
 }
 
@@ -136,14 +146,16 @@ fn check_whole(files: &[PathBuf]) -> Result<(), DataError> {
         let cause = format!("{} is marked as a part of the data set only", partial.display());
         return Err(DataError::new(cause, "get all of its files"));
     }
-    let of: Vec<(String, usize, usize, usize)> = names.iter().filter_map(|name| numbered_of(name)).collect();
+    let of: Vec<(String, usize, usize, usize)> =
+        names.iter().filter_map(|name| numbered_of(name)).collect();
     let missing = if of.is_empty() {
         gaps(&names)
     } else {
         let (pattern, total, ..) = &of[0];
         if of.len() != names.len() || of.iter().any(|(p, t, ..)| (p, t) != (pattern, total)) {
-            let other =
-                names.iter().find(|name| numbered_of(name).is_none_or(|(p, t, ..)| (&p, &t) != (pattern, total)));
+            let other = names.iter().find(|name| {
+                numbered_of(name).is_none_or(|(p, t, ..)| (&p, &t) != (pattern, total))
+            });
             return Err(DataError::new(
                 format!(
                     "{}: {} and {} are of different sets of files",
@@ -176,8 +188,10 @@ const MOST_NAMED: usize = 5;
 /// `train-00001-of-00003.parquet` as (`train-\0-of-00003.parquet`, 3, 1, 5 digits).
 fn numbered_of(name: &str) -> Option<(String, usize, usize, usize)> {
     let at = name.find("-of-")?;
-    let (before, after) = (&name[..at], &name[at + 4..]);
-    let digits = |text: &str| text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let before = &name[..at];
+    let after = &name[at + 4..];
+    let digits =
+        |text: &str| text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let width = digits(before);
     let total: String = after.chars().take_while(char::is_ascii_digit).collect();
     let number = before[before.len() - width..].parse().ok()?;
@@ -233,8 +247,16 @@ mod tests {
     fn the_layouts_of_the_hub_are_found() {
         for names in [
             &["train.parquet", "test.parquet"][..],
-            &["train-00000-of-00002.parquet", "train-00001-of-00002.parquet", "test-00000-of-00001.parquet"],
-            &["data/train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet", "README.md"],
+            &[
+                "train-00000-of-00002.parquet",
+                "train-00001-of-00002.parquet",
+                "test-00000-of-00001.parquet",
+            ],
+            &[
+                "data/train-00000-of-00001.parquet",
+                "data/validation-00000-of-00001.parquet",
+                "README.md",
+            ],
             &["train/0000.parquet", "train/0001.parquet", "test/0000.parquet"],
             &["plain_text/train/0000.parquet", "plain_text/test/0000.parquet"],
             &["plain_text/cifar10-train.parquet", "plain_text/cifar10-test.parquet"],
@@ -242,17 +264,25 @@ mod tests {
         ] {
             let (_dir, found) = files(names);
             let found = found.unwrap().unwrap_or_else(|| panic!("{names:?}"));
-            assert_eq!(found.train.len(), names.iter().filter(|n| n.contains("train")).count(), "{names:?}");
+            assert_eq!(
+                found.train.len(),
+                names.iter().filter(|n| n.contains("train")).count(),
+                "{names:?}"
+            );
             assert_eq!(found.test.len(), 1, "{names:?}");
         }
         assert_eq!(files(&["notes.txt", "contrain.parquet"]).1.unwrap(), None);
-        let both = files(&["train.parquet", "test.parquet", "validation.parquet"]).1.unwrap().unwrap();
+        let both =
+            files(&["train.parquet", "test.parquet", "validation.parquet"]).1.unwrap().unwrap();
         assert_eq!(both.notes, ["test images are those of validation; test is not used"]);
     }
 
     #[test]
     fn a_row_that_begins_with_one_is_asked_about() {
-        let found = files(&["train/0001.parquet", "train/0002.parquet", "test/0000.parquet"]).1.unwrap().unwrap();
+        let found = files(&["train/0001.parquet", "train/0002.parquet", "test/0000.parquet"])
+            .1
+            .unwrap()
+            .unwrap();
         assert_eq!(found.notes, ["the files begin with 0001.parquet: is 0000.parquet missing?"]);
     }
 
@@ -263,9 +293,15 @@ mod tests {
                 &["train-00000-of-00003.parquet", "test-00000-of-00001.parquet"][..],
                 "train-00001-of-00003.parquet, train-00002-of-00003.parquet missing",
             ),
-            (&["train/0000.parquet", "train/0002.parquet", "test/0000.parquet"], "0001.parquet missing"),
+            (
+                &["train/0000.parquet", "train/0002.parquet", "test/0000.parquet"],
+                "0001.parquet missing",
+            ),
             (&["train/0003.parquet", "test/0000.parquet"], "0001.parquet, 0002.parquet missing"),
-            (&["train-00000-of-00001.parquet", "train-00000-of-00002.parquet", "test.parquet"], "different sets"),
+            (
+                &["train-00000-of-00001.parquet", "train-00000-of-00002.parquet", "test.parquet"],
+                "different sets",
+            ),
             (&["train.parquet", "train-00000-of-00001.parquet", "test.parquet"], "different sets"),
             (
                 &["a/train.parquet", "a/test.parquet", "b/train.parquet", "b/test.parquet"],

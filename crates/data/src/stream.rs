@@ -1,5 +1,6 @@
-//! Pictures decoded, cropped and resized on a pool of threads, ahead of the training. What a picture becomes follows from
-//! (seed, epoch, its index), so the stream is the same with any number of threads.
+//! Pictures decoded, cropped and resized on a pool of threads, ahead of the training. What a
+//! picture becomes follows from (seed, epoch, its index), so the stream is the same with any number
+//! of threads.
 
 use crate::ahead::{Ahead, Window};
 use crate::normalize::Normalize;
@@ -57,14 +58,17 @@ impl Stream {
     /// Starts nothing yet.
     pub fn new(set: DataSet, options: StreamOptions) -> Result<Stream, DataError> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
-        let pool = pool.map_err(|e| DataError::new(format!("cannot start threads: {e}"), "give fewer --threads"))?;
+        let pool = pool.map_err(|e| {
+            DataError::new(format!("cannot start threads: {e}"), "give fewer --threads")
+        })?;
         let normalize = Normalize::new(&options.statistics, options.device, options.kind);
         Ok(Stream {
             train: Arc::new(set.train),
             test: Arc::new(set.test),
             normalize,
             // Float64 is for tests of the arithmetic, which want every digit of the statistics.
-            table: (options.device == Device::Cpu && options.kind == Kind::Float).then(|| table(&options.statistics)),
+            table: (options.device == Device::Cpu && options.kind == Kind::Float)
+                .then(|| table(&options.statistics)),
             pool: Arc::new(pool),
             spare: Arc::default(),
             desks: Arc::new((0..options.threads.max(1)).map(|_| Mutex::default()).collect()),
@@ -87,7 +91,10 @@ impl Stream {
     fn note(&mut self, damaged: Vec<Damaged>) -> Result<(), DataError> {
         for (name, why) in damaged {
             if let Unreadable::Kept(why) = why {
-                return Err(DataError::new(why, "remove that file, and give the same command again"));
+                return Err(DataError::new(
+                    why,
+                    "remove that file, and give the same command again",
+                ));
             }
             let what = format!("{name}: {why}");
             if self.damaged.insert(what.clone()) {
@@ -95,7 +102,10 @@ impl Stream {
             }
             if self.damaged.len() > self.options.max_corrupt {
                 return Err(DataError::new(
-                    format!("more than {} pictures cannot be read, the last is {what}", self.options.max_corrupt),
+                    format!(
+                        "more than {} pictures cannot be read, the last is {what}",
+                        self.options.max_corrupt
+                    ),
                     "get these files again, or allow more with data.max_corrupt=N",
                 ));
             }
@@ -109,9 +119,13 @@ impl Source for Stream {
         let (sender, receiver) = sync_channel(AHEAD);
         // Dropping the receiver of the pass before ends its thread at its next batch.
         self.running = Some(receiver);
-        let (pictures, pool) = (Arc::clone(self.part(pass.split)), Arc::clone(&self.pool));
-        let (size, resize, table) = (self.options.size, self.options.resize, self.table.clone());
-        let (spare, desks) = (Arc::clone(&self.spare), Arc::clone(&self.desks));
+        let pictures = Arc::clone(self.part(pass.split));
+        let pool = Arc::clone(&self.pool);
+        let size = self.options.size;
+        let resize = self.options.resize;
+        let table = self.table.clone();
+        let spare = Arc::clone(&self.spare);
+        let desks = Arc::clone(&self.desks);
         self.is_training = pass.augment.is_some();
         std::thread::spawn(move || {
             let batches = Arc::new(pass.batches);
@@ -138,7 +152,10 @@ impl Source for Stream {
 
     fn next_batch(&mut self) -> Result<Option<Batch>, DataError> {
         let decoded = loop {
-            let Some(decoded) = self.running.as_ref().and_then(|running| running.recv().ok()) else { return Ok(None) };
+            let Some(decoded) = self.running.as_ref().and_then(|running| running.recv().ok())
+            else {
+                return Ok(None);
+            };
             self.note(decoded.damaged)?;
             self.replaced += decoded.replaced;
             if !decoded.labels.is_empty() {
@@ -149,9 +166,11 @@ impl Source for Stream {
                 return Err(DataError::new("none of the pictures of a batch can be read", help));
             }
         };
-        let (n, size) = (decoded.labels.len() as i64, self.options.size as i64);
+        let n = decoded.labels.len() as i64;
+        let size = self.options.size as i64;
         let device = self.options.device;
-        let as_planes = |t: Tensor| t.view([n, size, size, -1]).to_device(device).permute([0, 3, 1, 2]);
+        let as_planes =
+            |t: Tensor| t.view([n, size, size, -1]).to_device(device).permute([0, 3, 1, 2]);
         let images = match decoded.pixels {
             Values::Bytes(bytes) => self.normalize.apply(&as_planes(Tensor::from_slice(&bytes))),
             Values::Floats(floats) => {
@@ -205,7 +224,8 @@ mod tests {
     }
 
     fn files(train: Vec<crate::folder::Sample>, test: Vec<crate::folder::Sample>) -> DataSet {
-        let (train, test) = (Pictures::Files(train), Pictures::Files(test));
+        let train = Pictures::Files(train);
+        let test = Pictures::Files(test);
         DataSet { classes: vec![], train, test, identity: 0 }
     }
 
@@ -240,7 +260,8 @@ mod tests {
             let (_dir, set) = write_pictures(20);
             all(&mut stream(set, threads, 0), training_pass(20)).unwrap()
         };
-        let (one, three) = (run(1), run(3));
+        let one = run(1);
+        let three = run(3);
         assert_eq!(one.len(), 2);
         for (a, b) in one.iter().zip(&three) {
             assert_eq!((&a.images, &a.labels), (&b.images, &b.labels));
@@ -262,12 +283,21 @@ mod tests {
             batches: order::evaluation_batches(16, 6, order::Shard::WHOLE),
             augment: None,
         };
-        assert_eq!(all(&mut tolerant, evaluation()).unwrap().iter().map(|b| b.labels.numel()).sum::<usize>(), 15);
+        assert_eq!(
+            all(&mut tolerant, evaluation())
+                .unwrap()
+                .iter()
+                .map(|b| b.labels.numel())
+                .sum::<usize>(),
+            15
+        );
 
         std::fs::write(dir.path().join("7.png"), "").unwrap();
         let e = all(&mut tolerant, evaluation()).err().unwrap();
         assert!(
-            e.cause.contains("more than 1") && e.cause.contains("7.png") && e.help.contains("max_corrupt"),
+            e.cause.contains("more than 1")
+                && e.cause.contains("7.png")
+                && e.help.contains("max_corrupt"),
             "{e:?}"
         );
     }
@@ -279,7 +309,8 @@ mod tests {
         let batches = order::evaluation_batches(7, 3, order::Shard::WHOLE);
         let mut stream = stream(set, 1, 5);
         let evaluation = EpochPlan { split: Split::Test, batches, augment: None };
-        let sizes: Vec<_> = all(&mut stream, evaluation).unwrap().iter().map(|b| b.labels.numel()).collect();
+        let sizes: Vec<_> =
+            all(&mut stream, evaluation).unwrap().iter().map(|b| b.labels.numel()).collect();
         assert_eq!(sizes, [3, 3]);
         assert!(stream.warnings()[0].ends_with("6.png: is empty"));
     }

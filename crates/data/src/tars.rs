@@ -1,5 +1,5 @@
-//! WebDataset: tar files whose members belong together by name, `KEY.jpg` with `KEY.cls` or `KEY.json`. They are indexed
-//! once, so that each picture is read where it lies, in any order.
+//! WebDataset: tar files whose members belong together by name, `KEY.jpg` with `KEY.cls` or
+//! `KEY.json`. They are indexed once, so that each picture is read where it lies, in any order.
 
 use crate::cache::{self, Places, Stamp};
 use crate::digest::Digest;
@@ -74,7 +74,8 @@ impl Tars {
         let member = &self.members[index];
         bytes.resize(member.length as usize, 0);
         let (path, file) = &self.shards[member.shard as usize];
-        file.read_exact_at(bytes, member.offset).map_err(|e| format!("cannot be read from {}: {e}", path.display()))
+        file.read_exact_at(bytes, member.offset)
+            .map_err(|e| format!("cannot be read from {}: {e}", path.display()))
     }
 
     /// What to call one.
@@ -97,33 +98,42 @@ pub fn open(files: &Files, places: &Places) -> Result<TarSet, DataError> {
         unlabeled.join(shard.unlabeled.clone());
     }
     let classes = classes(files, &parts)?;
-    let (mut identity, mut fresh) = (Digest::new("tar"), Digest::new("fresh tar"));
+    let mut identity = Digest::new("tar");
+    let mut fresh = Digest::new("fresh tar");
     identity.texts(&classes.names);
     let [train, test] = parts;
-    let mut tars = |paths: &[PathBuf], shards: Vec<Shard>, split: Split| -> Result<Tars, DataError> {
-        let mut members = Vec::new();
-        for (number, shard) in shards.into_iter().enumerate() {
-            fresh.bytes(format!("{:?}", shard.stamp).as_bytes());
-            for Sample { key, offset, length, label } in shard.samples {
-                let label = classes.number(&label, split, &paths[number])?;
-                identity.bytes(key.as_bytes());
-                identity.numbers([length, label].map(u64::from));
-                members.push(Member { key, shard: number as u32, offset, length, label });
+    let mut tars =
+        |paths: &[PathBuf], shards: Vec<Shard>, split: Split| -> Result<Tars, DataError> {
+            let mut members = Vec::new();
+            for (number, shard) in shards.into_iter().enumerate() {
+                fresh.bytes(format!("{:?}", shard.stamp).as_bytes());
+                for Sample { key, offset, length, label } in shard.samples {
+                    let label = classes.number(&label, split, &paths[number])?;
+                    identity.bytes(key.as_bytes());
+                    identity.numbers([length, label].map(u64::from));
+                    members.push(Member { key, shard: number as u32, offset, length, label });
+                }
             }
-        }
-        if members.is_empty() {
-            let cause = format!("{}: no pictures with labels", paths[0].display());
-            return Err(DataError::new(cause, "each picture KEY.jpg needs a KEY.cls, or a KEY.json with a label"));
-        }
-        identity.number(members.len() as u64);
-        let open = |path: &PathBuf| Ok((path.clone(), File::open(path).map_err(|e| DataError::io(path, &e))?));
-        Ok(Tars { members, shards: paths.iter().map(open).collect::<Result<_, DataError>>()? })
-    };
-    let (train, test) = (tars(&files.train, train, Split::Train)?, tars(&files.test, test, Split::Test)?);
+            if members.is_empty() {
+                let cause = format!("{}: no pictures with labels", paths[0].display());
+                return Err(DataError::new(
+                    cause,
+                    "each picture KEY.jpg needs a KEY.cls, or a KEY.json with a label",
+                ));
+            }
+            identity.number(members.len() as u64);
+            let open = |path: &PathBuf| {
+                Ok((path.clone(), File::open(path).map_err(|e| DataError::io(path, &e))?))
+            };
+            Ok(Tars { members, shards: paths.iter().map(open).collect::<Result<_, DataError>>()? })
+        };
+    let train = tars(&files.train, train, Split::Train)?;
+    let test = tars(&files.test, test, Split::Test)?;
     let mut notes = files.notes.clone();
-    notes.extend(
-        unlabeled.sentence("1 picture has no label and is left out", "pictures have no labels and are left out"),
-    );
+    notes.extend(unlabeled.sentence(
+        "1 picture has no label and is left out",
+        "pictures have no labels and are left out",
+    ));
     let identity = identity.finish();
     fresh.number(identity);
     Ok(TarSet { classes: classes.names, train, test, notes, identity, freshness: fresh.finish() })
@@ -137,19 +147,25 @@ struct Classes {
 
 fn classes(files: &Files, [train, test]: &[Vec<Shard>; 2]) -> Result<Classes, DataError> {
     let is_number = |sample: &Sample| sample.label.parse::<i64>().is_ok();
-    let is_text = train.iter().chain(test).flat_map(|shard| &shard.samples).any(|sample| !is_number(sample));
+    let is_text =
+        train.iter().chain(test).flat_map(|shard| &shard.samples).any(|sample| !is_number(sample));
     let above = files.dir.parent().unwrap_or(&files.dir);
     let lists = ["classnames.txt", "classes.txt", "labels.txt"];
-    let described =
-        || names::beside(&files.dir, "default", "cls").or_else(|| names::beside(&files.dir, "default", "label"));
-    let given = names::lines(&files.dir, &lists).or_else(described).or_else(|| names::lines(above, &lists));
+    let described = || {
+        names::beside(&files.dir, "default", "cls")
+            .or_else(|| names::beside(&files.dir, "default", "label"))
+    };
+    let given =
+        names::lines(&files.dir, &lists).or_else(described).or_else(|| names::lines(above, &lists));
     if !is_text {
         return Ok(Classes { names: given.unwrap_or_default(), by_text: None });
     }
-    let mut texts: Vec<String> = train.iter().flat_map(|s| &s.samples).map(|sample| sample.label.clone()).collect();
+    let mut texts: Vec<String> =
+        train.iter().flat_map(|s| &s.samples).map(|sample| sample.label.clone()).collect();
     texts.sort();
     texts.dedup();
-    let names = given.filter(|given| texts.iter().all(|text| given.contains(text))).unwrap_or(texts);
+    let names =
+        given.filter(|given| texts.iter().all(|text| given.contains(text))).unwrap_or(texts);
     let by_text = names.iter().enumerate().map(|(i, name)| (name.clone(), i as u32)).collect();
     Ok(Classes { names, by_text: Some(by_text) })
 }
@@ -185,7 +201,8 @@ fn indexed(files: &Files, split: Split, places: &Places) -> Result<Vec<Shard>, D
         Split::Test => (&files.test, "test.tars.json"),
     };
     let before: Vec<Shard> = places.find(name, cache::read_json).unwrap_or_default();
-    let mut known: BTreeMap<String, Shard> = before.into_iter().map(|shard| (shard.name.clone(), shard)).collect();
+    let mut known: BTreeMap<String, Shard> =
+        before.into_iter().map(|shard| (shard.name.clone(), shard)).collect();
     let mut is_new = known.len() != paths.len();
     let mut shards = Vec::new();
     for path in paths {
@@ -227,7 +244,8 @@ fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, DataError> {
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let (offset, length) = (entry.raw_file_position(), entry.size());
+        let offset = entry.raw_file_position();
+        let length = entry.size();
         if offset.checked_add(length).is_none_or(|end| end > size) {
             return Err(damaged("is cut off".into()));
         }
@@ -240,7 +258,8 @@ fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, DataError> {
         let group = &mut groups[place].1;
         let last = ending.rsplit('.').next().unwrap_or_default();
         if walk::ENDINGS.contains(&last) {
-            let length = u32::try_from(length).map_err(|_| damaged(format!("{member} is larger than 4 GiB")))?;
+            let length = u32::try_from(length)
+                .map_err(|_| damaged(format!("{member} is larger than 4 GiB")))?;
             // `seg.png` beside `png` is a picture of something else.
             if group.picture.as_ref().is_none_or(|(other, ..)| other.len() > ending.len()) {
                 group.picture = Some((ending, offset, length));
@@ -248,7 +267,11 @@ fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, DataError> {
         } else if ["cls", "json"].contains(&last) {
             const MOST_BYTES: u64 = 1 << 20;
             let mut text = Vec::new();
-            entry.by_ref().take(MOST_BYTES).read_to_end(&mut text).map_err(|e| damaged(e.to_string()))?;
+            entry
+                .by_ref()
+                .take(MOST_BYTES)
+                .read_to_end(&mut text)
+                .map_err(|e| damaged(e.to_string()))?;
             let label = label(&text, last == "json");
             // The label of its own file counts before one among others.
             if last == "cls" || group.label.is_none() {
@@ -260,16 +283,24 @@ fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, DataError> {
     for (key, group) in groups {
         match group {
             Group { picture: Some((ending, offset, length)), label: Some(label) } => {
-                shard.samples.push(Sample { key: format!("{key}.{ending}"), offset, length, label });
+                shard.samples.push(Sample {
+                    key: format!("{key}.{ending}"),
+                    offset,
+                    length,
+                    label,
+                });
             }
-            Group { picture: Some((ending, ..)), label: None } => shard.unlabeled.add(format!("{key}.{ending}")),
+            Group { picture: Some((ending, ..)), label: None } => {
+                shard.unlabeled.add(format!("{key}.{ending}"))
+            }
             Group { picture: None, .. } => {}
         }
     }
     Ok(shard)
 }
 
-/// A tar file ends with a block of zeros; one that was cut between two members shows only by lacking it.
+/// A tar file ends with a block of zeros; one that was cut between two members shows only by
+/// lacking it.
 fn check_end(file: &File, path: &Path, size: u64) -> Result<(), DataError> {
     const BLOCK: usize = 512;
     let mut end = [1; BLOCK];
@@ -279,7 +310,9 @@ fn check_end(file: &File, path: &Path, size: u64) -> Result<(), DataError> {
     }
     let what = match crate::sniff::of_file(path) {
         Some(crate::sniff::Content::Unknown) | None => "is cut off, or is no tar file".into(),
-        Some(crate::sniff::Content::Other(what)) if what.starts_with("a text") || what.starts_with("nothing") => {
+        Some(crate::sniff::Content::Other(what))
+            if what.starts_with("a text") || what.starts_with("nothing") =>
+        {
             "is cut off, or is no tar file".into()
         }
         Some(content) => content.said(),

@@ -1,6 +1,6 @@
-//! Parquet's descriptions (Thrift's compact protocol), walked through before they are read: every field must be of its type,
-//! and every list and text must have room in the bytes that are there. The reader takes both on trust, and would count for
-//! hours or ask for all memory.
+//! Parquet's descriptions (Thrift's compact protocol), walked through before they are read: every
+//! field must be of its type, and every list and text must have room in the bytes that are there.
+//! The reader takes both on trust, and would count for hours or ask for all memory.
 
 /// What a walk comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,8 @@ pub type Fields = &'static [(u64, Kind)];
 /// Deeper than any description of Parquet.
 const DEEPEST: usize = 32;
 
-/// Walks through one description at the beginning of `bytes`. No list and no text is longer than `longest` bytes.
+/// Walks through one description at the beginning of `bytes`. No list and no text is longer than
+/// `longest` bytes.
 pub fn walk(bytes: &[u8], fields: Fields, longest: u64) -> Walk {
     let mut rest = Rest { bytes, longest };
     match rest.fields(fields, 0) {
@@ -91,7 +92,10 @@ impl Rest<'_> {
             }
             // A field's number is told as a difference from the last, or doubled and whole.
             id = if head >> 4 > 0 { id + u64::from(head >> 4) } else { self.number()? / 2 };
-            let kind = known.iter().find(|(known, _)| *known == id).map_or(Kind::Unknown, |(_, kind)| *kind);
+            let kind = known
+                .iter()
+                .find(|(known, _)| *known == id)
+                .map_or(Kind::Unknown, |(_, kind)| *kind);
             match (head & 0xf, kind) {
                 // A truth is in the head itself.
                 (1 | 2, Kind::Truth | Kind::Unknown) => {}

@@ -1,5 +1,6 @@
-//! Pictures below a folder, as torchvision's ImageFolder finds them: at any depth, through links, by their endings, ordered
-//! by folder and then by name. What operating systems leave behind is not looked at.
+//! Pictures below a folder, as torchvision's ImageFolder finds them: at any depth, through links,
+//! by their endings, ordered by folder and then by name. What operating systems leave behind is not
+//! looked at.
 
 use crate::DataError;
 use crate::cache::Stamp;
@@ -11,7 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Endings of pictures: torchvision's, and GIF.
-pub const ENDINGS: [&str; 10] = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", "gif"];
+pub const ENDINGS: [&str; 10] =
+    ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", "gif"];
 
 /// A picture's file, as far as the file system tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +35,8 @@ pub struct Walk {
     pub folders: Vec<(PathBuf, Stamp)>,
 }
 
-/// Whether a name is one that operating systems and programs give to what they leave among pictures.
+/// Whether a name is one that operating systems and programs give to what they leave among
+/// pictures.
 pub fn is_of_system(name: &OsStr) -> bool {
     const NAMES: [&str; 16] = [
         "__macosx",
@@ -72,9 +75,14 @@ pub fn shown(name: &OsStr) -> String {
     name.as_bytes().utf8_chunks().map(part).collect()
 }
 
-/// What is in a folder, links followed: its folders and its other entries, by name, and what systems left there.
-pub fn entries(dir: &Path, left_out: &mut LeftOut) -> Result<(Vec<PathBuf>, Vec<PathBuf>), DataError> {
-    let (mut folders, mut files) = (Vec::new(), Vec::new());
+/// What is in a folder, links followed: its folders and its other entries, by name, and what
+/// systems left there.
+pub fn entries(
+    dir: &Path,
+    left_out: &mut LeftOut,
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>), DataError> {
+    let mut folders = Vec::new();
+    let mut files = Vec::new();
     let failed = |e: std::io::Error| DataError::io(dir, &e);
     for entry in fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -102,7 +110,10 @@ pub fn walk(root: &Path) -> Result<Walk, DataError> {
     let mut waiting = vec![(root.to_owned(), Vec::new())];
     while let Some((dir, above)) = waiting.pop() {
         let found = dir.metadata().map_err(|e| DataError::io(&dir, &e))?;
-        let here = (std::os::unix::fs::MetadataExt::dev(&found), std::os::unix::fs::MetadataExt::ino(&found));
+        let here = (
+            std::os::unix::fs::MetadataExt::dev(&found),
+            std::os::unix::fs::MetadataExt::ino(&found),
+        );
         if above.contains(&here) {
             walk.left_out.loops.add(dir.display().to_string());
             continue;
@@ -166,10 +177,12 @@ mod tests {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
 
-    /// torchvision's make_dataset, line by line: `for root, _, fnames in sorted(os.walk(dir, followlinks=True))`, then
-    /// `for fname in sorted(fnames)`, then the ending of the name in lower case. `files` are paths below the folder.
+    /// torchvision's make_dataset, line by line: `for root, _, fnames in sorted(os.walk(dir,
+    /// followlinks=True))`, then `for fname in sorted(fnames)`, then the ending of the name in
+    /// lower case. `files` are paths below the folder.
     fn torchvision(files: &[String]) -> Vec<String> {
-        const EXTENSIONS: [&str; 9] = [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"];
+        const EXTENSIONS: [&str; 9] =
+            [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"];
         let mut walked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for file in files {
             let (root, name) = file.rsplit_once('/').unwrap_or(("", file));
@@ -178,8 +191,11 @@ mod tests {
         let mut found = vec![];
         for (root, mut names) in walked {
             names.sort_unstable();
-            let is_valid = |name: &&str| EXTENSIONS.iter().any(|e| name.to_lowercase().ends_with(e));
-            let joined = |name: &str| if root.is_empty() { name.to_owned() } else { format!("{root}/{name}") };
+            let is_valid =
+                |name: &&str| EXTENSIONS.iter().any(|e| name.to_lowercase().ends_with(e));
+            let joined = |name: &str| {
+                if root.is_empty() { name.to_owned() } else { format!("{root}/{name}") }
+            };
             found.extend(names.into_iter().filter(is_valid).map(joined));
         }
         found
@@ -229,9 +245,14 @@ mod tests {
         fs::write(dir.path().join(&name), "x").unwrap();
         let walk = walk(dir.path()).unwrap();
         let left = &walk.left_out;
-        let counts = [&left.of_system, &left.empty, &left.broken, &left.loops, &left.other].map(|t| t.count());
+        let counts = [&left.of_system, &left.empty, &left.broken, &left.loops, &left.other]
+            .map(|t| t.count());
         assert_eq!((walk.files.len(), counts), (4, [5, 1, 1, 1, 0]));
         assert_eq!(shown(&name), "n\\xff.PNG");
-        assert!(left.notes().iter().any(|note| note.starts_with("5 files and folders that systems leave")));
+        assert!(
+            left.notes()
+                .iter()
+                .any(|note| note.starts_with("5 files and folders that systems leave"))
+        );
     }
 }

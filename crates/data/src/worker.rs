@@ -1,4 +1,5 @@
-//! A batch of pictures, made by the threads of a pool: decoded, cropped, resized, changed and, on a CPU, normalized.
+//! A batch of pictures, made by the threads of a pool: decoded, cropped, resized, changed and, on a
+//! CPU, normalized.
 
 use crate::ahead::Window;
 use crate::crop::{self, Crop};
@@ -22,8 +23,8 @@ pub(crate) struct Decoded {
 /// A picture that could not be read: its name, and why.
 pub(crate) type Damaged = (String, Unreadable);
 
-/// On a CPU the threads that decode also normalize, while a picture is still in the cache of the processor. A GPU gets
-/// bytes, a quarter of the transfer, and normalizes whole batches.
+/// On a CPU the threads that decode also normalize, while a picture is still in the cache of the
+/// processor. A GPU gets bytes, a quarter of the transfer, and normalizes whole batches.
 pub(crate) enum Values {
     Bytes(Vec<u8>),
     Floats(Vec<f32>),
@@ -58,14 +59,16 @@ pub(crate) struct WorkerScratch {
     bytes: Vec<u8>,
 }
 
-/// What became of one picture: its label (None if it is left out), and what could not be read on the way.
+/// What became of one picture: its label (None if it is left out), and what could not be read on
+/// the way.
 type DecodeResult = (Option<u32>, Vec<Damaged>);
 
 impl Worker<'_> {
     /// The calling thread's desk; nobody else asks for it.
     fn desk(&self) -> MutexGuard<'_, WorkerScratch> {
         let own = rayon::current_thread_index().unwrap_or(0) % self.desks.len();
-        // A picture that made its thread panic left nothing behind that the next does not overwrite.
+        // A picture that made its thread panic left nothing behind that the next does not
+        // overwrite.
         self.desks[own].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -74,13 +77,20 @@ impl Worker<'_> {
         let (pixels, made) = match &self.table {
             None => {
                 let mut bytes = vec![0; indices.len() * length];
-                let make = |(out, &index): (&mut [u8], &u32)| self.one(&mut self.desk(), index as usize, window, out);
-                let made: Vec<DecodeResult> =
-                    bytes.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
+                let make = |(out, &index): (&mut [u8], &u32)| {
+                    self.one(&mut self.desk(), index as usize, window, out)
+                };
+                let made: Vec<DecodeResult> = bytes
+                    .par_chunks_exact_mut(length)
+                    .zip(indices)
+                    .with_max_len(1)
+                    .map(make)
+                    .collect();
                 (Values::Bytes(kept(bytes, length, &made)), made)
             }
             Some(table) => {
-                let mut floats = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
+                let mut floats =
+                    self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
                 floats.resize(indices.len() * length, 0.0);
                 let make = |(out, &index): (&mut [f32], &u32)| {
                     let desk = &mut *self.desk();
@@ -91,8 +101,12 @@ impl Worker<'_> {
                     desk.bytes = bytes;
                     made
                 };
-                let made: Vec<DecodeResult> =
-                    floats.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect();
+                let made: Vec<DecodeResult> = floats
+                    .par_chunks_exact_mut(length)
+                    .zip(indices)
+                    .with_max_len(1)
+                    .map(make)
+                    .collect();
                 (Values::Floats(kept(floats, length, &made)), made)
             }
         };
@@ -101,12 +115,21 @@ impl Worker<'_> {
             pixels,
             labels: made.iter().filter_map(|(label, _)| *label).map(i64::from).collect(),
             indices: indices.iter().zip(&made).filter(is_kept).map(|(&index, _)| index).collect(),
-            replaced: made.iter().filter(|(label, damaged)| label.is_some() && !damaged.is_empty()).count(),
+            replaced: made
+                .iter()
+                .filter(|(label, damaged)| label.is_some() && !damaged.is_empty())
+                .count(),
             damaged: made.into_iter().flat_map(|(_, damaged)| damaged).collect(),
         }
     }
 
-    fn one(&self, desk: &mut WorkerScratch, index: usize, window: &Window, out: &mut [u8]) -> DecodeResult {
+    fn one(
+        &self,
+        desk: &mut WorkerScratch,
+        index: usize,
+        window: &Window,
+        out: &mut [u8],
+    ) -> DecodeResult {
         const MOST_TRIES: usize = 100;
         let mut damaged = Vec::new();
         for attempt in 0..MOST_TRIES {
@@ -142,7 +165,8 @@ impl Worker<'_> {
             Some(bytes) => Pictures::decoded(bytes, &mut desk.scratch, &reduction)?,
             None => self.pictures.pixels(picture, &mut desk.scratch, &reduction)?,
         };
-        let (own, channels) = (source.own, source.channels);
+        let own = source.own;
+        let channels = source.channels;
         let part = part(own.0, own.1).reduced(own, (source.width, source.height));
         crate::decode::resize(&mut desk.resizer, source, part, (self.size, self.size), out)?;
         let (Some((augment, _)), Some(key)) = (self.augment, key) else { return Ok(()) };

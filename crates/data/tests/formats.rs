@@ -1,4 +1,5 @@
-//! Data sets as other programs write them: Parquet, tar shards, IDX; and what becomes of damaged ones.
+//! Data sets as other programs write them: Parquet, tar shards, IDX; and what becomes of damaged
+//! ones.
 
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
@@ -7,8 +8,8 @@ use proptest::prelude::*;
 use res2lab_data::order::{self, Shard};
 use res2lab_data::stream::StreamOptions;
 use res2lab_data::{
-    Augment, Batch, CropRange, DataError, DataSet, DatasetRequest, Description, EpochPlan, Pictures, Source, Split,
-    Stream,
+    Augment, Batch, CropRange, DataError, DataSet, DatasetRequest, Description, EpochPlan,
+    Pictures, Source, Split, Stream,
 };
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -16,8 +17,9 @@ use std::sync::Arc;
 
 /// A picture of 40 x 30 pixels whose color follows from a number.
 fn png(number: usize) -> Vec<u8> {
-    let pixels: Vec<u8> =
-        (0..40 * 30).flat_map(|i| [number as u8 * 20, (i % 40) as u8 * 6, (i / 40) as u8 * 8]).collect();
+    let pixels: Vec<u8> = (0..40 * 30)
+        .flat_map(|i| [number as u8 * 20, (i % 40) as u8 * 6, (i / 40) as u8 * 8])
+        .collect();
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, 40, 30);
     encoder.set_color(png::ColorType::Rgb);
@@ -31,7 +33,8 @@ enum Labels<'a> {
     Reals(&'a [f64]),
 }
 
-/// As pyarrow writes a column `image` of bytes (in a group, with a path, as Hugging Face has it) and a column `label`.
+/// As pyarrow writes a column `image` of bytes (in a group, with a path, as Hugging Face has it)
+/// and a column `label`.
 fn parquet(path: &Path, pictures: &[Option<Vec<u8>>], labels: &Labels, is_group: bool) {
     let label = match labels {
         Labels::Numbers(_) => "int64 label",
@@ -43,21 +46,31 @@ fn parquet(path: &Path, pictures: &[Option<Vec<u8>>], labels: &Labels, is_group:
     } else {
         "optional binary image;"
     };
-    let schema = parse_message_type(&format!("message schema {{ {image} optional {label}; }}")).unwrap();
+    let schema =
+        parse_message_type(&format!("message schema {{ {image} optional {label}; }}")).unwrap();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let mut writer =
-        SerializedFileWriter::new(File::create(path).unwrap(), Arc::new(schema), Default::default()).unwrap();
+    let mut writer = SerializedFileWriter::new(
+        File::create(path).unwrap(),
+        Arc::new(schema),
+        Default::default(),
+    )
+    .unwrap();
     let mut group = writer.next_row_group().unwrap();
     let depth = if is_group { 2 } else { 1 };
-    let levels: Vec<i16> = pictures.iter().map(|p| if p.is_some() { depth } else { depth - 1 }).collect();
-    let bytes: Vec<ByteArray> = pictures.iter().flatten().map(|p| ByteArray::from(p.clone())).collect();
+    let levels: Vec<i16> =
+        pictures.iter().map(|p| if p.is_some() { depth } else { depth - 1 }).collect();
+    let bytes: Vec<ByteArray> =
+        pictures.iter().flatten().map(|p| ByteArray::from(p.clone())).collect();
     let paths = vec![ByteArray::from("a.png"); pictures.len()];
     let mut column = group.next_column().unwrap().unwrap();
     column.typed::<ByteArrayType>().write_batch(&bytes, Some(&levels), None).unwrap();
     column.close().unwrap();
     if is_group {
         let mut column = group.next_column().unwrap().unwrap();
-        column.typed::<ByteArrayType>().write_batch(&paths, Some(&vec![2; pictures.len()]), None).unwrap();
+        column
+            .typed::<ByteArrayType>()
+            .write_batch(&paths, Some(&vec![2; pictures.len()]), None)
+            .unwrap();
         column.close().unwrap();
     }
     let mut column = group.next_column().unwrap().unwrap();
@@ -82,7 +95,12 @@ fn parquet(path: &Path, pictures: &[Option<Vec<u8>>], labels: &Labels, is_group:
 }
 
 fn wanted(dir: &Path) -> DatasetRequest {
-    DatasetRequest { name: "./set".into(), dir: dir.join("set"), root: dir.into(), ..DatasetRequest::default() }
+    DatasetRequest {
+        name: "./set".into(),
+        dir: dir.join("set"),
+        root: dir.into(),
+        ..DatasetRequest::default()
+    }
 }
 
 fn describe(dir: &Path) -> Result<Description, DataError> {
@@ -103,7 +121,12 @@ fn case_13_pictures_as_bytes_and_labels_as_texts_are_read() {
             &Labels::Texts(&["dog", "cat", "dog", "ant"]),
             is_group,
         );
-        parquet(&dir.path().join("set/test.parquet"), &four(), &Labels::Texts(&["cat", "ant", "ant", "dog"]), is_group);
+        parquet(
+            &dir.path().join("set/test.parquet"),
+            &four(),
+            &Labels::Texts(&["cat", "ant", "ant", "dog"]),
+            is_group,
+        );
         let found = describe(dir.path()).unwrap();
         assert_eq!(
             (found.classes, found.facts.train_images, found.facts.classes),
@@ -124,12 +147,37 @@ fn case_13_and_36_what_cannot_be_read_names_column_and_type() {
     let large: &[Option<i64>] = &[Some(0), Some(1 << 40), Some(0), Some(1)];
     let without: Vec<Option<Vec<u8>>> = vec![None; 4];
     for (pictures, train, test, expected) in [
-        (four(), Labels::Reals(&[0.5, 1.0, 1.0, 0.0]), Labels::Numbers(good), "column label is 0.5 (float64) in row 0"),
-        (four(), Labels::Numbers(good), Labels::Numbers(unlabeled), "test has no labels (column label is -1)"),
-        (four(), Labels::Numbers(good), Labels::Numbers(none), "test has no labels (column label is null)"),
+        (
+            four(),
+            Labels::Reals(&[0.5, 1.0, 1.0, 0.0]),
+            Labels::Numbers(good),
+            "column label is 0.5 (float64) in row 0",
+        ),
+        (
+            four(),
+            Labels::Numbers(good),
+            Labels::Numbers(unlabeled),
+            "test has no labels (column label is -1)",
+        ),
+        (
+            four(),
+            Labels::Numbers(good),
+            Labels::Numbers(none),
+            "test has no labels (column label is null)",
+        ),
         (four(), Labels::Numbers(good), Labels::Numbers(some), "column label is null in row 1"),
-        (four(), Labels::Numbers(large), Labels::Numbers(good), "column label is 1099511627776 in row 1"),
-        (four(), Labels::Numbers(good), Labels::Texts(&["a", "b", "a", "b"]), "those of the training images numbers"),
+        (
+            four(),
+            Labels::Numbers(large),
+            Labels::Numbers(good),
+            "column label is 1099511627776 in row 1",
+        ),
+        (
+            four(),
+            Labels::Numbers(good),
+            Labels::Texts(&["a", "b", "a", "b"]),
+            "those of the training images numbers",
+        ),
         (
             four(),
             Labels::Texts(&["a", "b", "a", "b"]),
@@ -165,7 +213,8 @@ fn case_05_other_labels_in_files_of_the_same_time_and_size_are_seen() {
         let labels: Vec<u32> = (0..4).map(|i| set.train.label(i)).collect();
         (labels, set.identity)
     };
-    let (first, second) = (write(&[Some(0), Some(1), Some(2), Some(1)]), write(&[Some(2), Some(1), Some(0), Some(1)]));
+    let first = write(&[Some(0), Some(1), Some(2), Some(1)]);
+    let second = write(&[Some(2), Some(1), Some(0), Some(1)]);
     assert_eq!((first.0, second.0), (vec![0, 1, 2, 1], vec![2, 1, 0, 1]));
     assert_ne!(first.1, second.1);
 }
@@ -173,11 +222,13 @@ fn case_05_other_labels_in_files_of_the_same_time_and_size_are_seen() {
 /// The same pictures in folders and in tar shards: four classes, `count` pictures a split.
 fn folders_and_tars(dir: &Path, count: usize, shards: usize) {
     for split in ["train", "val"] {
-        let mut pictures: Vec<(String, usize)> = (0..count).map(|i| (format!("c{}/{i:05}", i % 4), i)).collect();
+        let mut pictures: Vec<(String, usize)> =
+            (0..count).map(|i| (format!("c{}/{i:05}", i % 4), i)).collect();
         pictures.sort();
         fs::create_dir_all(dir.join("tars")).unwrap();
         for (number, part) in pictures.chunks(count.div_ceil(shards)).enumerate() {
-            let file = File::create(dir.join(format!("tars/imagenet-{split}-{number:06}.tar"))).unwrap();
+            let file =
+                File::create(dir.join(format!("tars/imagenet-{split}-{number:06}.tar"))).unwrap();
             let mut tar = tar::Builder::new(file);
             let mut add = |name: String, bytes: &[u8]| {
                 let mut header = tar::Header::new_gnu();
@@ -223,7 +274,13 @@ fn epoch(set: DataSet, threads: usize, first_step: usize) -> Vec<Batch> {
     let augment = Augment { flip: true, crop: Some(range), ..Augment::default() };
     let batches = order::training_batches(set.train.len(), 5, 2, 8, Shard::WHOLE, first_step);
     let mut stream = stream(set, threads);
-    stream.begin(EpochPlan { split: Split::Train, batches, augment: Some((augment, order::epoch_key(5, 2))) }).unwrap();
+    stream
+        .begin(EpochPlan {
+            split: Split::Train,
+            batches,
+            augment: Some((augment, order::epoch_key(5, 2))),
+        })
+        .unwrap();
     std::iter::from_fn(|| stream.next_batch().unwrap()).collect()
 }
 
@@ -231,22 +288,34 @@ fn epoch(set: DataSet, threads: usize, first_step: usize) -> Vec<Batch> {
 fn tar_shards_give_the_stream_of_folders_with_any_number_of_threads_and_after_a_resume() {
     let dir = tempfile::tempdir().unwrap();
     folders_and_tars(dir.path(), 200, 4);
-    let tars = || res2lab_data::open(&DatasetRequest { dir: dir.path().join("tars"), ..wanted(dir.path()) }).unwrap();
+    let tars = || {
+        res2lab_data::open(&DatasetRequest { dir: dir.path().join("tars"), ..wanted(dir.path()) })
+            .unwrap()
+    };
     let folders = res2lab_data::open(&wanted(dir.path())).unwrap();
     assert!(matches!(tars().train, Pictures::Tars(_)) && tars().train.len() == 200);
-    let (one, three, folders) = (epoch(tars(), 1, 0), epoch(tars(), 3, 0), epoch(folders, 2, 0));
+    let one = epoch(tars(), 1, 0);
+    let three = epoch(tars(), 3, 0);
+    let folders = epoch(folders, 2, 0);
     assert_eq!((one.len(), three.len(), folders.len()), (25, 25, 25));
     for (i, batch) in one.iter().enumerate() {
         for other in [&three[i], &folders[i]] {
-            assert_eq!((&batch.images, &batch.labels, &batch.indices), (&other.images, &other.labels, &other.indices));
+            assert_eq!(
+                (&batch.images, &batch.labels, &batch.indices),
+                (&other.images, &other.labels, &other.indices)
+            );
         }
     }
     let resumed = epoch(tars(), 2, 9);
-    assert!(resumed.iter().zip(&one[9..]).all(|(a, b)| a.images == b.images) && resumed.len() == 16);
+    assert!(
+        resumed.iter().zip(&one[9..]).all(|(a, b)| a.images == b.images) && resumed.len() == 16
+    );
     // What was kept of the index gives the same, and a copy elsewhere is the same data.
-    let described =
-        |at: &Path| res2lab_data::describe(&DatasetRequest { dir: at.into(), ..wanted(dir.path()) }).unwrap();
-    let (first, again) = (described(&dir.path().join("tars")), described(&dir.path().join("tars")));
+    let described = |at: &Path| {
+        res2lab_data::describe(&DatasetRequest { dir: at.into(), ..wanted(dir.path()) }).unwrap()
+    };
+    let first = described(&dir.path().join("tars"));
+    let again = described(&dir.path().join("tars"));
     assert_eq!(first, again);
     let copy = dir.path().join("copy");
     fs::create_dir(&copy).unwrap();
@@ -269,7 +338,8 @@ fn tar_shards_that_are_cut_off_or_lack_labels_are_named() {
     };
     let cut = |length: u64| {
         move |dir: &Path| {
-            let file = File::options().write(true).open(dir.join("imagenet-train-000001.tar")).unwrap();
+            let file =
+                File::options().write(true).open(dir.join("imagenet-train-000001.tar")).unwrap();
             file.set_len(file.metadata().unwrap().len() - length).unwrap();
         }
     };
@@ -280,11 +350,15 @@ fn tar_shards_that_are_cut_off_or_lack_labels_are_named() {
     let gone = said(&|dir| fs::remove_file(dir.join("imagenet-train-000002.tar")).unwrap());
     assert!(gone.contains("imagenet-train-000002.tar missing"), "{gone}");
     let empty = said(&|dir| {
-        (1..4).for_each(|i| fs::remove_file(dir.join(format!("imagenet-val-00000{i}.tar"))).unwrap());
-        tar::Builder::new(File::create(dir.join("imagenet-val-000000.tar")).unwrap()).into_inner().unwrap();
+        (1..4)
+            .for_each(|i| fs::remove_file(dir.join(format!("imagenet-val-00000{i}.tar"))).unwrap());
+        tar::Builder::new(File::create(dir.join("imagenet-val-000000.tar")).unwrap())
+            .into_inner()
+            .unwrap();
     });
     assert!(empty.contains("no pictures with labels"), "{empty}");
-    let html = said(&|dir| fs::write(dir.join("imagenet-val-000000.tar"), "<html>not found").unwrap());
+    let html =
+        said(&|dir| fs::write(dir.join("imagenet-val-000000.tar"), "<html>not found").unwrap());
     assert!(html.contains("is an HTML page"), "{html}");
 }
 
@@ -294,7 +368,12 @@ fn valid(dir: &Path, which: usize) -> PathBuf {
     match which {
         0 | 1 => {
             for split in ["train", "test"] {
-                parquet(&dir.join(format!("set/{split}.parquet")), &four(), &Labels::Numbers(numbers), which == 0);
+                parquet(
+                    &dir.join(format!("set/{split}.parquet")),
+                    &four(),
+                    &Labels::Numbers(numbers),
+                    which == 0,
+                );
             }
             dir.join("set/train.parquet")
         }
@@ -323,7 +402,8 @@ fn cases() -> u32 {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
-    /// Whatever is changed in a file: a data set, or an error with a cause and a help of a line each.
+    /// Whatever is changed in a file: a data set, or an error with a cause and a help of a line
+    /// each.
     #[test]
     fn damaged_files_give_data_or_an_error(
         which in 0..5_usize,

@@ -30,7 +30,8 @@ fn read(name: &str) -> Vec<u8> {
 fn every_kind_is_decoded_as_pillow_does() {
     for (name, expected) in PICTURES {
         let mut pixels = vec![];
-        let sizes = decode(&read(name), &mut pixels, IN_FULL).unwrap_or_else(|e| panic!("{name} {e}"));
+        let sizes =
+            decode(&read(name), &mut pixels, IN_FULL).unwrap_or_else(|e| panic!("{name} {e}"));
         assert_eq!((sizes.own, pixels.len()), ((40, 30), 40 * 30 * 3), "{name}");
         let pixel = &pixels[3 * (15 * 40 + 20)..][..3];
         // Decoders of lossy formats round differently.
@@ -45,7 +46,10 @@ fn a_picture_that_is_cut_off_is_called_so() {
         let whole = read(name);
         let mut pixels = vec![];
         let said = decode(&whole[..whole.len() * 2 / 3], &mut pixels, IN_FULL).unwrap_err();
-        assert!(said.starts_with("is a ") && (said.contains("cut off") || said.contains("damaged")), "{name}: {said}");
+        assert!(
+            said.starts_with("is a ") && (said.contains("cut off") || said.contains("damaged")),
+            "{name}: {said}"
+        );
     }
 }
 

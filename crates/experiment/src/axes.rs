@@ -1,4 +1,5 @@
-//! The grammar of axes: `scale=2,4,6,8`, `depth=20..56:9`, `seed=0..4`, `scale+width=2+48,4+26`, `blocks=[2,2],[3,3]`.
+//! The grammar of axes: `scale=2,4,6,8`, `depth=20..56:9`, `seed=0..4`, `scale+width=2+48,4+26`,
+//! `blocks=[2,2],[3,3]`.
 
 use crate::known::{self, Kind};
 use crate::words::{self, Piece};
@@ -71,7 +72,11 @@ impl Axis {
             ([path], item) => Ok(vec![known::fit(path, item, false)]),
             (paths, Value::Sequence(parts)) => {
                 let parts = check_width(label, parts, paths.len())?;
-                Ok(paths.iter().zip(parts).map(|(path, part)| known::fit(path, part, false)).collect())
+                Ok(paths
+                    .iter()
+                    .zip(parts)
+                    .map(|(path, part)| known::fit(path, part, false))
+                    .collect())
             }
             (paths, Value::String(text)) => zipped(label, paths, &text),
             (paths, item) => check_width(label, vec![item], paths.len()),
@@ -81,11 +86,15 @@ impl Axis {
     }
 
     fn new(label: &str, paths: Vec<String>, points: Vec<Vec<Value>>) -> Result<Axis, SpecError> {
-        if let Some(twice) = (1..points.len().min(1000)).find(|&i| points[..i].contains(&points[i])) {
+        if let Some(twice) = (1..points.len().min(1000)).find(|&i| points[..i].contains(&points[i]))
+        {
             let shown = show_point(&points[twice]);
-            let is_list = paths.iter().all(|path| matches!(known::kind(path), Some(Kind::Wholes | Kind::Reals)));
+            let is_list = paths
+                .iter()
+                .all(|path| matches!(known::kind(path), Some(Kind::Wholes | Kind::Reals)));
             let help = if is_list && points.iter().flatten().all(Value::is_number) {
-                let items = points.iter().map(|point| show_point(point)).collect::<Vec<_>>().join(",");
+                let items =
+                    points.iter().map(|point| show_point(point)).collect::<Vec<_>>().join(",");
                 format!("a value of {label} is a list; write {label}=[{items}]")
             } else {
                 "list each value once".into()
@@ -103,9 +112,13 @@ impl Axis {
 
 /// The fields of a label such as `scale+width`.
 fn paths(label: &str) -> Result<Vec<String>, SpecError> {
-    let paths = label.split('+').map(|name| fields::path_of(name.trim())).collect::<Result<Vec<_>, _>>()?;
+    let paths =
+        label.split('+').map(|name| fields::path_of(name.trim())).collect::<Result<Vec<_>, _>>()?;
     match (1..paths.len()).find(|&i| paths[..i].contains(&paths[i])) {
-        Some(twice) => Err(SpecError::new(format!("{label} names {} twice", paths[twice]), "name each field once")),
+        Some(twice) => Err(SpecError::new(
+            format!("{label} names {} twice", paths[twice]),
+            "name each field once",
+        )),
         None => Ok(paths),
     }
 }
@@ -125,7 +138,9 @@ pub fn show(value: &Value) -> String {
             let text = n.to_string();
             text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
         }
-        Value::Sequence(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(",")),
+        Value::Sequence(items) => {
+            format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(","))
+        }
         other => serde_json::to_string(other).unwrap_or_default(),
     }
 }
@@ -135,21 +150,30 @@ fn check_width(label: &str, parts: Vec<Value>, width: usize) -> Result<Vec<Value
         return Ok(parts);
     }
     Err(SpecError::new(
-        format!("{label} changes {width} fields together, but {} gives {}", show_point(&parts), parts.len()),
+        format!(
+            "{label} changes {width} fields together, but {} gives {}",
+            show_point(&parts),
+            parts.len()
+        ),
         format!("join {width} values with +, e.g. {label}={}", vec!["1"; width].join("+")),
     ))
 }
 
-/// `scale=[2,4]` as other programs have it: the values of a field that takes no list stand without brackets.
+/// `scale=[2,4]` as other programs have it: the values of a field that takes no list stand without
+/// brackets.
 fn refuse_list(label: &str, paths: &[String], text: &str) -> Result<(), SpecError> {
     let takes_one = |path: &String| {
-        path == "model.zoo" || matches!(known::kind(path), Some(Kind::Whole | Kind::Real | Kind::Flag | Kind::Name))
+        path == "model.zoo"
+            || matches!(known::kind(path), Some(Kind::Whole | Kind::Real | Kind::Flag | Kind::Name))
     };
     match text.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(inner) if paths.iter().all(takes_one) && !inner.contains(['[', ']']) => {
             let values: Vec<&str> = inner.split(',').map(str::trim).collect();
             let help = format!("write {label}={}", values.join(","));
-            Err(SpecError::new(format!("{label} takes single values, not the list {}", text.trim()), help))
+            Err(SpecError::new(
+                format!("{label} takes single values, not the list {}", text.trim()),
+                help,
+            ))
         }
         _ => Ok(()),
     }
@@ -188,7 +212,8 @@ pub fn typed(path: &str, piece: Piece) -> Value {
     known::fit(path, value, piece.is_quoted)
 }
 
-/// A word as the value that a YAML file would hold; nan and inf become numbers, to be refused as such.
+/// A word as the value that a YAML file would hold; nan and inf become numbers, to be refused as
+/// such.
 fn scalar(text: &str) -> Value {
     if text.starts_with(['[', '{']) {
         return serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.into()));

@@ -1,5 +1,5 @@
-//! Equal budgets: `width=match:params`, `width=match:macs@resnet50`. A field is left open, and the plan finds the value at
-//! which the arm's cost comes nearest to a reference network's.
+//! Equal budgets: `width=match:params`, `width=match:macs@resnet50`. A field is left open, and the
+//! plan finds the value at which the arm's cost comes nearest to a reference network's.
 
 use crate::{SpecError, Value};
 use res2lab_arch::{ModelOverrides, ModelSpec};
@@ -55,7 +55,9 @@ pub struct Asked {
 impl Asked {
     /// Reads `match:params@resnet50` as the value of the field at `path`; None for any other value.
     pub fn read(path: &str, value: &Value) -> Result<Option<Asked>, SpecError> {
-        let Some(text) = value.as_str().and_then(|text| text.strip_prefix("match:")) else { return Ok(None) };
+        let Some(text) = value.as_str().and_then(|text| text.strip_prefix("match:")) else {
+            return Ok(None);
+        };
         let refuse = |why: String| Err(SpecError::new(why, HELP));
         let open = match path {
             "model.width" => Open::Width,
@@ -64,7 +66,8 @@ impl Asked {
             "model.planes" => Open::Planes,
             _ => return refuse(format!("{path} cannot be matched")),
         };
-        let (quantity, of) = text.split_once('@').map_or((text, None), |(quantity, of)| (quantity, Some(of)));
+        let (quantity, of) =
+            text.split_once('@').map_or((text, None), |(quantity, of)| (quantity, Some(of)));
         let quantity = match quantity {
             "params" => Quantity::Params,
             "macs" => Quantity::Macs,
@@ -135,7 +138,11 @@ impl Open {
 
 /// What decides which depths there are.
 fn family_words(model: &ModelSpec) -> ModelOverrides {
-    ModelOverrides { family: Some(model.family), stem: Some(model.stem), ..ModelOverrides::default() }
+    ModelOverrides {
+        family: Some(model.family),
+        stem: Some(model.stem),
+        ..ModelOverrides::default()
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +167,9 @@ mod tests {
     #[test]
     fn depths_are_those_of_the_family() {
         let (cifar, _) =
-            ModelOverrides { stem: Some(res2lab_arch::Stem::Cifar), ..ModelOverrides::default() }.resolve().unwrap();
+            ModelOverrides { stem: Some(res2lab_arch::Stem::Cifar), ..ModelOverrides::default() }
+                .resolve()
+                .unwrap();
         assert_eq!(Open::Depth.set(&cifar, 38).unwrap().blocks, [4, 4, 4]);
         assert_eq!(Open::Depth.set(&cifar, 39), None);
     }

@@ -1,4 +1,5 @@
-//! Which arms a report compares, and which difference matters: asked for in the experiment file, found among the arms.
+//! Which arms a report compares, and which difference matters: asked for in the experiment file,
+//! found among the arms.
 
 use crate::axes::show;
 use crate::expand::Arm;
@@ -27,16 +28,21 @@ impl Default for Contrasts {
 }
 
 impl Contrasts {
-    /// What the file asks for, found among `arms`. Where the command line varies other things than the file (`is_own` is
-    /// false), what the file asks of arms that are not there gives way, with a note.
+    /// What the file asks for, found among `arms`. Where the command line varies other things than
+    /// the file (`is_own` is false), what the file asks of arms that are not there gives way, with
+    /// a note.
     pub fn find(
         experiment: &Experiment,
         arms: &[Arm],
         is_own: bool,
         notes: &mut Vec<String>,
     ) -> Result<Contrasts, SpecError> {
-        let mut found = Contrasts { margin: margin(experiment.margin.unwrap_or(MARGIN))?, ..Contrasts::default() };
-        let (named, mut missing) = (names(arms), Vec::new());
+        let mut found = Contrasts {
+            margin: margin(experiment.margin.unwrap_or(MARGIN))?,
+            ..Contrasts::default()
+        };
+        let named = names(arms);
+        let mut missing = Vec::new();
         let mut give_way = |e: SpecError| {
             if is_own {
                 return Err(e);
@@ -63,7 +69,11 @@ impl Contrasts {
             }
         }
         if let Some(first) = missing.first() {
-            let more = if missing.len() > 1 { format!(" (and {} more)", missing.len() - 1) } else { String::new() };
+            let more = if missing.len() > 1 {
+                format!(" (and {} more)", missing.len() - 1)
+            } else {
+                String::new()
+            };
             notes.push(format!(
                 "{first}{more}; the command line varies other things than the file, so that is left out"
             ));
@@ -73,7 +83,8 @@ impl Contrasts {
         Ok(found)
     }
 
-    /// With what a command asks for in place of the file's: the baseline, the margin, and pairs of names one after the other.
+    /// With what a command asks for in place of the file's: the baseline, the margin, and pairs of
+    /// names one after the other.
     pub fn asked<'a>(
         mut self,
         baseline: Option<&str>,
@@ -125,10 +136,18 @@ fn pair(asked: &[Value], arms: &[Name]) -> Result<(String, String), SpecError> {
     two_arms(&show(first), &show(second), arms, "compare")
 }
 
-fn two_arms(first: &str, second: &str, arms: &[Name], place: &str) -> Result<(String, String), SpecError> {
+fn two_arms(
+    first: &str,
+    second: &str,
+    arms: &[Name],
+    place: &str,
+) -> Result<(String, String), SpecError> {
     let pair = (arm(first, arms, place)?, arm(second, arms, place)?);
     if pair.0 == pair.1 {
-        return Err(SpecError::new(format!("{place} sets {} against itself", pair.0), "name two arms"));
+        return Err(SpecError::new(
+            format!("{place} sets {} against itself", pair.0),
+            "name two arms",
+        ));
     }
     Ok(pair)
 }
@@ -143,12 +162,17 @@ fn arm(word: &str, arms: &[Name], place: &str) -> Result<String, SpecError> {
     match &found[..] {
         [one] => Ok((*one).to_owned()),
         [] => {
-            let values = arms.iter().flat_map(|(_, coordinates)| coordinates.iter().map(|(_, value)| value.as_str()));
+            let values = arms
+                .iter()
+                .flat_map(|(_, coordinates)| coordinates.iter().map(|(_, value)| value.as_str()));
             let known = arms.iter().map(|(label, _)| *label).chain(values);
             let close = words::nearest(word, known).map(|name| format!("did you mean {name}? "));
             let some: Vec<&str> = arms.iter().take(4).map(|(label, _)| *label).collect();
             let help = format!("{}arms are called {}", close.unwrap_or_default(), some.join(", "));
-            Err(SpecError::new(format!("{place} names {word}, which is no arm of this sweep"), help))
+            Err(SpecError::new(
+                format!("{place} names {word}, which is no arm of this sweep"),
+                help,
+            ))
         }
         several => {
             let cause = format!("{place} names {word}, which {} arms have", several.len());
@@ -170,9 +194,12 @@ fn partners(
         let path = fields::path_of(&name).map_err(|e| e.at("against"))?;
         wanted.push((name, path, show(value)));
     }
-    let shown: Vec<String> = wanted.iter().map(|(name, _, value)| format!("{name}={value}")).collect();
+    let shown: Vec<String> =
+        wanted.iter().map(|(name, _, value)| format!("{name}={value}")).collect();
     let shown = shown.join(" ");
-    let has_all = |arm: &&Arm| wanted.iter().all(|(name, path, v)| value_of(arm, name, path).as_ref() == Some(v));
+    let has_all = |arm: &&Arm| {
+        wanted.iter().all(|(name, path, v)| value_of(arm, name, path).as_ref() == Some(v))
+    };
     let (references, others): (Vec<&Arm>, Vec<&Arm>) = arms.iter().partition(has_all);
     if references.is_empty() || others.is_empty() {
         let none = if references.is_empty() { "no arm has" } else { "all arms have" };
@@ -184,12 +211,20 @@ fn partners(
     let is_key = |axis: &str| wanted.iter().any(|(name, ..)| name == axis);
     let mut pairs = Vec::new();
     for arm in others {
-        let nearest = references.iter().map(|other| (unlike(arm, other, is_key), *other)).collect::<Vec<_>>();
+        let nearest =
+            references.iter().map(|other| (unlike(arm, other, is_key), *other)).collect::<Vec<_>>();
         let least = nearest.iter().map(|(unlike, _)| *unlike).min().unwrap_or_default();
-        let best: Vec<&Arm> = nearest.iter().filter(|(unlike, _)| *unlike == least).map(|(_, other)| *other).collect();
+        let best: Vec<&Arm> = nearest
+            .iter()
+            .filter(|(unlike, _)| *unlike == least)
+            .map(|(_, other)| *other)
+            .collect();
         match &best[..] {
             [one] => pairs.push((arm.label.clone(), one.label.clone())),
-            _ => notes.push(format!("{} has no single partner with {shown}; it is compared with none", arm.label)),
+            _ => notes.push(format!(
+                "{} has no single partner with {shown}; it is compared with none",
+                arm.label
+            )),
         }
     }
     Ok(pairs)
@@ -197,8 +232,13 @@ fn partners(
 
 /// How many axes, then how many fields, tell two arms apart beside the named ones.
 fn unlike(a: &Arm, b: &Arm, is_key: impl Fn(&str) -> bool) -> (usize, usize) {
-    let of = |arm: &Arm, axis: &str| arm.coordinates.iter().find(|(name, _)| name == axis).map(|(_, v)| v.clone());
-    let axes = a.coordinates.iter().filter(|(axis, value)| !is_key(axis) && of(b, axis).as_ref() != Some(value));
+    let of = |arm: &Arm, axis: &str| {
+        arm.coordinates.iter().find(|(name, _)| name == axis).map(|(_, v)| v.clone())
+    };
+    let axes = a
+        .coordinates
+        .iter()
+        .filter(|(axis, value)| !is_key(axis) && of(b, axis).as_ref() != Some(value));
     let tree = |arm: &Arm| serde_yaml::to_value(&arm.spec).unwrap_or_default();
     (axes.count(), differing(&tree(a), &tree(b)))
 }
@@ -207,7 +247,8 @@ fn unlike(a: &Arm, b: &Arm, is_key: impl Fn(&str) -> bool) -> (usize, usize) {
 fn differing(a: &Value, b: &Value) -> usize {
     match (a, b) {
         (Value::Mapping(a), Value::Mapping(b)) => {
-            let of_a = a.iter().map(|(key, value)| b.get(key).map_or(1, |other| differing(value, other)));
+            let of_a =
+                a.iter().map(|(key, value)| b.get(key).map_or(1, |other| differing(value, other)));
             of_a.sum::<usize>() + b.keys().filter(|key| !a.contains_key(key)).count()
         }
         _ => usize::from(a != b),
@@ -244,10 +285,15 @@ mod tests {
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(
             pairs,
-            [pair("scale=4 depth=50", "scale=1 depth=50"), pair("scale=4 depth=101", "scale=1 depth=101")]
+            [
+                pair("scale=4 depth=50", "scale=1 depth=50"),
+                pair("scale=4 depth=101", "scale=1 depth=101")
+            ]
         );
-        let zoo = "name: e\naxes: {zoo: [resnet50, res2net50_26w_4s, seresnet50, seres2net50_26w_4s]}\n";
-        let pairs = expand(&format!("{zoo}against: {{block: bottleneck}}\n"), &[]).unwrap().contrasts.pairs;
+        let zoo =
+            "name: e\naxes: {zoo: [resnet50, res2net50_26w_4s, seresnet50, seres2net50_26w_4s]}\n";
+        let pairs =
+            expand(&format!("{zoo}against: {{block: bottleneck}}\n"), &[]).unwrap().contrasts.pairs;
         let expected = [("res2net50_26w_4s", "resnet50"), ("seres2net50_26w_4s", "seresnet50")];
         assert_eq!(pairs, expected.map(|(a, b)| pair(&format!("zoo={a}"), &format!("zoo={b}"))));
     }
@@ -256,7 +302,9 @@ mod tests {
     fn arms_are_named_by_labels_or_by_values() {
         let zoo = "name: e\naxes: {zoo: [resnet50, res2net50_26w_4s]}\n";
         let of = |line: &str| expand(&format!("{zoo}{line}\n"), &[]).map(|e| e.contrasts);
-        let found = of("compare: [[res2net50_26w_4s, zoo=resnet50]]\nbaseline: resnet50\nmargin: 0.3").unwrap();
+        let found =
+            of("compare: [[res2net50_26w_4s, zoo=resnet50]]\nbaseline: resnet50\nmargin: 0.3")
+                .unwrap();
         assert_eq!(found.pairs, [("zoo=res2net50_26w_4s".to_owned(), "zoo=resnet50".to_owned())]);
         assert_eq!((found.baseline.as_deref(), found.margin), (Some("zoo=resnet50"), 0.3));
         let wrong = of("compare: [[resnet5, resnet50]]").unwrap_err();
@@ -270,9 +318,16 @@ mod tests {
 
     #[test]
     fn what_the_file_asks_gives_way_to_other_axes() {
-        let found =
-            expand(&format!("{GRID}compare: [[scale=4 depth=50, scale=1 depth=50]]\n"), &["width=14,26"]).unwrap();
+        let found = expand(
+            &format!("{GRID}compare: [[scale=4 depth=50, scale=1 depth=50]]\n"),
+            &["width=14,26"],
+        )
+        .unwrap();
         assert!(found.contrasts.pairs.is_empty());
-        assert!(found.notes.iter().any(|note| note.contains("that is left out")), "{:?}", found.notes);
+        assert!(
+            found.notes.iter().any(|note| note.contains("that is left out")),
+            "{:?}",
+            found.notes
+        );
     }
 }

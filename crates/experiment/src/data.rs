@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataSpec {
-    /// `mnist5k`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`, `imagenet`, `images` (a folder given by `path`),
-    /// `generated`, `shapes` (generated, with objects of known sizes), or a folder itself if it has a slash in it.
+    /// `mnist5k`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`, `imagenet`, `images` (a folder
+    /// given by `path`), `generated`, `shapes` (generated, with objects of known sizes), or a
+    /// folder itself if it has a slash in it.
     pub name: String,
     /// Folder of its files; None is `data/<name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,7 +20,8 @@ pub struct DataSpec {
     /// Images are padded with black to this many pixels a side; None keeps their size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pad_to: Option<usize>,
-    /// Side in pixels of what the network sees, for pictures of many sizes (default 224) and generated ones (32).
+    /// Side in pixels of what the network sees, for pictures of many sizes (default 224) and
+    /// generated ones (32).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
     /// Short side in pixels before the center crop of evaluation; None is size / 0.875.
@@ -27,7 +29,8 @@ pub struct DataSpec {
     pub resize: Option<usize>,
     /// Mean and deviation that pixels are normalized by.
     pub normalize: Normalize,
-    /// Pictures are decoded once and kept on the disk with this short side; None decodes them every time.
+    /// Pictures are decoded once and kept on the disk with this short side; None decodes them every
+    /// time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_px: Option<usize>,
     /// So many pictures of a split may be unreadable; each is named, and one more is an error.
@@ -38,7 +41,8 @@ pub struct DataSpec {
     /// Classes of generated images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
-    /// Labels change places among the images of a split: a sweep that then finds differences finds too many.
+    /// Labels change places among the images of a split: a sweep that then finds differences finds
+    /// too many.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shuffle_labels: bool,
 }
@@ -47,7 +51,8 @@ pub struct DataSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Normalize {
-    /// The training images' own where all are in memory, ImageNet's for pictures that are decoded as they come.
+    /// The training images' own where all are in memory, ImageNet's for pictures that are decoded
+    /// as they come.
     #[default]
     Auto,
     /// ImageNet's, as most published weights expect.
@@ -62,7 +67,8 @@ pub struct Augment {
     pub crop_pad: usize,
     /// Mirror left to right with probability 1/2.
     pub flip: bool,
-    /// Crop a random part, resized to `size` (torchvision's RandomResizedCrop). Pictures of many sizes always are.
+    /// Crop a random part, resized to `size` (torchvision's RandomResizedCrop). Pictures of many
+    /// sizes always are.
     pub random_resized_crop: bool,
     /// The part's smallest and largest share of the area.
     pub crop_scale: [f64; 2],
@@ -105,7 +111,8 @@ impl Default for Augment {
 }
 
 impl DataSpec {
-    /// The same treatment of another data set: where the old one lies, and how much of it is generated, is its own.
+    /// The same treatment of another data set: where the old one lies, and how much of it is
+    /// generated, is its own.
     pub fn renamed(self, name: impl Into<String>) -> DataSpec {
         let name = name.into();
         if name == self.name {
@@ -116,14 +123,21 @@ impl DataSpec {
 
     /// Refuses what no pipeline can do, naming the field and its value.
     pub fn check(&self) -> Result<(), SpecError> {
-        let counts =
-            [("size", self.size), ("resize", self.resize), ("cache_px", self.cache_px), ("pad_to", self.pad_to)];
+        let counts = [
+            ("size", self.size),
+            ("resize", self.resize),
+            ("cache_px", self.cache_px),
+            ("pad_to", self.pad_to),
+        ];
         let more = [("images", self.images), ("classes", self.classes)];
         for (field, value) in counts.into_iter().chain(more) {
             let limit = if field == "images" { 10_000_000 } else { 100_000 };
             if value.is_some_and(|n| n == 0 || n > limit) {
                 let cause = format!("data.{field} {} is impossible", value.unwrap_or(0));
-                return Err(SpecError::new(cause, format!("give a whole number from 1 to {limit}")));
+                return Err(SpecError::new(
+                    cause,
+                    format!("give a whole number from 1 to {limit}"),
+                ));
             }
         }
         let size = self.size.unwrap_or(1);
@@ -139,9 +153,15 @@ impl DataSpec {
 
 impl Augment {
     fn check(&self) -> Result<(), SpecError> {
-        let ([smallest, largest], [narrow, wide]) = (self.crop_scale, self.crop_ratio);
+        let [smallest, largest] = self.crop_scale;
+        let [narrow, wide] = self.crop_ratio;
         let is_share = smallest > 0.0 && smallest <= largest && largest <= 1.0;
-        range("data.augment.crop_scale", smallest, is_share, "two rising numbers from above 0 to 1, e.g. [0.08, 1]")?;
+        range(
+            "data.augment.crop_scale",
+            smallest,
+            is_share,
+            "two rising numbers from above 0 to 1, e.g. [0.08, 1]",
+        )?;
         range(
             "data.augment.crop_ratio",
             narrow,
@@ -149,7 +169,12 @@ impl Augment {
             "two rising numbers, e.g. [0.75, 1.33]",
         )?;
         let jitter = self.color_jitter;
-        range("data.augment.color_jitter", jitter, (0.0..1.0).contains(&jitter), "a number from 0 to below 1, e.g. 0.4")
+        range(
+            "data.augment.color_jitter",
+            jitter,
+            (0.0..1.0).contains(&jitter),
+            "a number from 0 to below 1, e.g. 0.4",
+        )
     }
 
     /// What is switched on, in words, for logs.

@@ -1,4 +1,5 @@
-//! When trials that fall behind end early. For searches among many arms; a comparison needs every trial whole.
+//! When trials that fall behind end early. For searches among many arms; a comparison needs every
+//! trial whole.
 
 use crate::SpecError;
 use serde::{Deserialize, Serialize};
@@ -11,9 +12,10 @@ pub enum EarlyStop {
     Asha(Asha),
 }
 
-/// Asynchronous successive halving in its stopping form (Li et al., MLSys 2020): a trial that reaches a rung goes on if its
-/// accuracy is among the best `1 / reduction` of those that have reached it so far. It never waits for others, so which
-/// trials end early depends on who is faster.
+/// Asynchronous successive halving in its stopping form (Li et al., MLSys 2020): a trial that
+/// reaches a rung goes on if its accuracy is among the best `1 / reduction` of those that have
+/// reached it so far. It never waits for others, so which trials end early depends on who is
+/// faster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asha {
@@ -40,7 +42,10 @@ impl EarlyStop {
             ));
         }
         if asha.reduction < 2 {
-            return Err(SpecError::new("early_stop.asha.reduction is below 2", "give at least 2, e.g. 3"));
+            return Err(SpecError::new(
+                "early_stop.asha.reduction is below 2",
+                "give at least 2, e.g. 3",
+            ));
         }
         Ok(asha.clone())
     }

@@ -24,7 +24,8 @@ pub enum ExecutorSpec {
 pub struct SlurmSpec {
     /// Partition.
     pub partition: String,
-    /// Time limit of a job, e.g. `4:00:00`. A trial may take longer: it goes on in the same job, queued again.
+    /// Time limit of a job, e.g. `4:00:00`. A trial may take longer: it goes on in the same job,
+    /// queued again.
     pub time: String,
     /// Generic resources of each node, e.g. `gpu:1`.
     pub gres: String,
@@ -74,8 +75,8 @@ impl Default for SlurmSpec {
 }
 
 impl ExecutorSpec {
-    /// As the command line says it: `local`, `slurm`, or `slurm:partition=gpu,time=4:00:00`, whose fields change those of the
-    /// file.
+    /// As the command line says it: `local`, `slurm`, or `slurm:partition=gpu,time=4:00:00`, whose
+    /// fields change those of the file.
     pub fn changed_by(&self, text: &str) -> Result<ExecutorSpec, SpecError> {
         let (kind, fields) = text.split_once(':').unwrap_or((text, ""));
         let slurm = match (kind, self) {
@@ -93,11 +94,15 @@ impl ExecutorSpec {
         let fields = words::split(fields, ',').map_err(|e| e.at("--executor"))?;
         for field in fields.into_iter().filter(|field| !field.is_empty()) {
             let Some((name, value)) = field.split_once('=') else {
-                return Err(SpecError::new(format!("\"{field}\" of --executor has no ="), "write e.g. partition=gpu"));
+                return Err(SpecError::new(
+                    format!("\"{field}\" of --executor has no ="),
+                    "write e.g. partition=gpu",
+                ));
             };
             set(&mut tree, name.trim(), &words::piece(value).map_err(|e| e.at("--executor"))?.text);
         }
-        let slurm: SlurmSpec = serde_yaml::from_value(tree).map_err(|e| explain(&e).at("--executor"))?;
+        let slurm: SlurmSpec =
+            serde_yaml::from_value(tree).map_err(|e| explain(&e).at("--executor"))?;
         slurm.check()?;
         Ok(ExecutorSpec::Slurm(slurm))
     }
@@ -110,7 +115,11 @@ fn set(tree: &mut Value, name: &str, value: &str) {
     }
     let Value::Mapping(map) = tree else { return };
     let is_number = map.get(name).is_some_and(Value::is_number);
-    let new = value.parse::<u64>().ok().filter(|_| is_number).map_or_else(|| Value::from(value), Value::from);
+    let new = value
+        .parse::<u64>()
+        .ok()
+        .filter(|_| is_number)
+        .map_or_else(|| Value::from(value), Value::from);
     map.insert(name.into(), new);
 }
 
@@ -124,11 +133,27 @@ impl SlurmSpec {
             ("slots_per_job", self.slots_per_job),
         ];
         if let Some((name, _)) = counts.into_iter().find(|&(_, n)| n == 0 || n > 100_000) {
-            return Err(SpecError::new(format!("executor.slurm.{name} is impossible"), "give at least 1"));
+            return Err(SpecError::new(
+                format!("executor.slurm.{name} is impossible"),
+                "give at least 1",
+            ));
         }
-        let texts = [&self.partition, &self.time, &self.gres, &self.mem, &self.account, &self.qos, &self.setup];
-        if texts.iter().any(|text| text.contains('\n')) || self.options.iter().any(|text| text.contains('\n')) {
-            return Err(SpecError::new("a field of executor.slurm has a line break", "write it on one line"));
+        let texts = [
+            &self.partition,
+            &self.time,
+            &self.gres,
+            &self.mem,
+            &self.account,
+            &self.qos,
+            &self.setup,
+        ];
+        if texts.iter().any(|text| text.contains('\n'))
+            || self.options.iter().any(|text| text.contains('\n'))
+        {
+            return Err(SpecError::new(
+                "a field of executor.slurm has a line break",
+                "write it on one line",
+            ));
         }
         Ok(())
     }
@@ -146,8 +171,17 @@ mod tests {
         assert_eq!((slurm.partition.as_str(), slurm.time.as_str(), slurm.cpus), ("gpu", "30", 4));
         assert_eq!(file.changed_by("local").unwrap(), ExecutorSpec::Local);
         let quoted = file.changed_by("slurm:setup='module load a,b',cpus=2").unwrap();
-        assert!(matches!(&quoted, ExecutorSpec::Slurm(slurm) if slurm.setup == "module load a,b" && slurm.cpus == 2));
-        for wrong in ["moon", "slurm:partition", "slurm:tiem=4", "slurm:cpus=0", "slurm:cpus=many", "local:x=1"] {
+        assert!(
+            matches!(&quoted, ExecutorSpec::Slurm(slurm) if slurm.setup == "module load a,b" && slurm.cpus == 2)
+        );
+        for wrong in [
+            "moon",
+            "slurm:partition",
+            "slurm:tiem=4",
+            "slurm:cpus=0",
+            "slurm:cpus=many",
+            "local:x=1",
+        ] {
             let e = file.changed_by(wrong).unwrap_err();
             assert!(!e.cause.is_empty() && !e.help.is_empty(), "{wrong}: {e:?}");
         }

@@ -1,4 +1,5 @@
-//! From a file and overrides to arms: every combination of the axes' points, each a complete and checked trial.
+//! From a file and overrides to arms: every combination of the axes' points, each a complete and
+//! checked trial.
 
 use crate::axes::{Axis, show, show_point};
 use crate::budget::{Asked, Budget};
@@ -12,7 +13,8 @@ use crate::{Asha, Contrasts, EarlyStop, SeedRule, SpecError, Value, fields};
 pub struct Expansion {
     /// The file's name.
     pub name: String,
-    /// The file's question; empty where the command line varies other things, or takes other data or networks.
+    /// The file's question; empty where the command line varies other things, or takes other data
+    /// or networks.
     pub description: String,
     /// Which arms the report compares.
     pub contrasts: Contrasts,
@@ -54,8 +56,8 @@ const MOST_ARMS: usize = 1_000_000;
 
 /// Expands `experiment` with the command line's `axes`.
 ///
-/// An axis of one value changes the base. Axes of several values (seed aside) are the sweep: what the file varies gives
-/// way to them.
+/// An axis of one value changes the base. Axes of several values (seed aside) are the sweep: what
+/// the file varies gives way to them.
 pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansion, SpecError> {
     refuse_repeated(command_line)?;
     let mut notes = Vec::new();
@@ -63,7 +65,9 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
     let (fixed, swept): (Vec<_>, Vec<_>) =
         command_line.iter().filter(|a| !a.is_seed()).cloned().partition(|a| a.points.len() == 1);
     let mut asked = Vec::new();
-    for (path, value) in in_order(fixed.iter().flat_map(|a| a.paths.iter().cloned().zip(a.points[0].clone()))) {
+    for (path, value) in
+        in_order(fixed.iter().flat_map(|a| a.paths.iter().cloned().zip(a.points[0].clone())))
+    {
         if let Some(budget) = Asked::read(&path, &value)? {
             asked.push(budget);
             continue;
@@ -74,18 +78,35 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
         serde_yaml::from_value::<Experiment>(tree.clone()).map_err(|e| explain(&e).at(&place))?;
     }
     let lines = lines_of_the_sweep(experiment, &fixed, &swept, &mut notes)?;
-    let count = lines.iter().try_fold(1_usize, |n, line| n.checked_mul(line.len())).filter(|&n| n <= MOST_ARMS);
+    let count = lines
+        .iter()
+        .try_fold(1_usize, |n, line| n.checked_mul(line.len()))
+        .filter(|&n| n <= MOST_ARMS);
     if count.is_none() {
-        return Err(SpecError::new(format!("the axes give more than {MOST_ARMS} arms"), "give fewer values"));
+        return Err(SpecError::new(
+            format!("the axes give more than {MOST_ARMS} arms"),
+            "give fewer values",
+        ));
     }
-    let base = Base { tree, asked, has_own_path: fixed.iter().any(|axis| axis.paths.contains(&DATA_PATH.to_owned())) };
-    let arms = product(&lines).into_iter().map(|moves| arm(&base, &moves)).collect::<Result<Vec<_>, _>>()?;
+    let base = Base {
+        tree,
+        asked,
+        has_own_path: fixed.iter().any(|axis| axis.paths.contains(&DATA_PATH.to_owned())),
+    };
+    let arms = product(&lines)
+        .into_iter()
+        .map(|moves| arm(&base, &moves))
+        .collect::<Result<Vec<_>, _>>()?;
     // A list on the command line replaces a rule of the file.
     let seed_rule = experiment.seeds.rule().filter(|_| !command_line.iter().any(Axis::is_seed));
     notes.extend(seed_rule.map(explain_rule));
     let is_own = swept.is_empty() && free(&experiment.axes, &fixed)?.len() == experiment.axes.len();
     let contrasts = Contrasts::find(experiment, &arms, is_own, &mut notes)?;
-    let description = if is_files_question(experiment, &fixed, &swept)? { &experiment.description[..] } else { "" };
+    let description = if is_files_question(experiment, &fixed, &swept)? {
+        &experiment.description[..]
+    } else {
+        ""
+    };
     let axes = if swept.is_empty() { free(&experiment.axes, &fixed)? } else { swept };
     Ok(Expansion {
         name: experiment.name.clone(),
@@ -102,14 +123,23 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
     })
 }
 
-/// Whether the sweep still asks what the file asks: along the same axes, of the same data and kind of network.
-fn is_files_question(experiment: &Experiment, fixed: &[Axis], swept: &[Axis]) -> Result<bool, SpecError> {
-    const SUBJECT: [&str; 5] = ["data.name", "data.path", "model.zoo", "model.family", "model.block"];
+/// Whether the sweep still asks what the file asks: along the same axes, of the same data and kind
+/// of network.
+fn is_files_question(
+    experiment: &Experiment,
+    fixed: &[Axis],
+    swept: &[Axis],
+) -> Result<bool, SpecError> {
+    const SUBJECT: [&str; 5] =
+        ["data.name", "data.path", "model.zoo", "model.family", "model.block"];
     let is_subject = |axis: &Axis| axis.paths.iter().any(|path| SUBJECT.contains(&path.as_str()));
     let files = free(&experiment.axes, &[])?;
-    let labels = |axes: &[Axis]| axes.iter().map(|a| a.label.clone()).collect::<std::collections::BTreeSet<_>>();
+    let labels = |axes: &[Axis]| {
+        axes.iter().map(|a| a.label.clone()).collect::<std::collections::BTreeSet<_>>()
+    };
     let has_given_way = free(&experiment.axes, fixed)?.len() < files.len();
-    let is_same = swept.is_empty() || (labels(swept) == labels(&files) && experiment.one_at_a_time.is_empty());
+    let is_same = swept.is_empty()
+        || (labels(swept) == labels(&files) && experiment.one_at_a_time.is_empty());
     Ok(is_same && !has_given_way && !fixed.iter().any(is_subject))
 }
 
@@ -162,21 +192,32 @@ fn arm(base: &Base, moves: &[Move]) -> Result<Arm, SpecError> {
     for (path, value) in in_order(moves.iter().flat_map(|m| m.sets.iter().cloned())) {
         match Asked::read(&path, &value)? {
             Some(budget) => asked.push(budget),
-            None if path == "data.name" && base.has_own_path => fields::put(&mut tree, &path, value),
+            None if path == "data.name" && base.has_own_path => {
+                fields::put(&mut tree, &path, value)
+            }
             None => notes.extend(fields::set(&mut tree, &path, value)),
         }
     }
-    let label = moves.iter().map(|m| if m.axis == "arm" { m.shown.clone() } else { format!("{}={}", m.axis, m.shown) });
+    let label = moves
+        .iter()
+        .map(|m| if m.axis == "arm" { m.shown.clone() } else { format!("{}={}", m.axis, m.shown) });
     let label = label.collect::<Vec<_>>().join(" ");
     let (spec, remarks) = complete(tree).map_err(|e| {
         // What is wrong with the base is not the arm's fault.
-        let is_the_arms = complete(base.tree.clone()).err().is_none_or(|of_base| of_base.cause != e.cause);
+        let is_the_arms =
+            complete(base.tree.clone()).err().is_none_or(|of_base| of_base.cause != e.cause);
         if is_the_arms && !label.is_empty() { e.at(&label) } else { e }
     })?;
     notes.extend(remarks);
     let coordinates = moves.iter().map(|m| (m.axis.clone(), m.shown.clone())).collect();
     let budget = budget(&base.tree, asked)?;
-    Ok(Arm { label: if label.is_empty() { "base".into() } else { label }, coordinates, spec, budget, notes })
+    Ok(Arm {
+        label: if label.is_empty() { "base".into() } else { label },
+        coordinates,
+        spec,
+        budget,
+        notes,
+    })
 }
 
 /// The one budget of an arm, against the experiment's base network or the one that it names.
@@ -190,7 +231,8 @@ fn budget(base: &Value, mut asked: Vec<Asked>) -> Result<Option<Budget>, SpecErr
     asked.resolve(&base.model).map(Some)
 }
 
-/// The names of networks and data sets first, then the family, then the rest: the former clear what came before them.
+/// The names of networks and data sets first, then the family, then the rest: the former clear what
+/// came before them.
 fn in_order(sets: impl Iterator<Item = (String, Value)>) -> Vec<(String, Value)> {
     let mut sets: Vec<_> = sets.collect();
     sets.sort_by_key(|(path, _)| match path.as_str() {
@@ -217,7 +259,10 @@ fn seeds(experiment: &Experiment, command_line: &[Axis]) -> Result<Vec<u64>, Spe
     };
     let seed = |point: &Vec<Value>| {
         let bad = || {
-            SpecError::new(format!("seed {} is impossible", show_point(point)), "give whole numbers, e.g. seed=0..4")
+            SpecError::new(
+                format!("seed {} is impossible", show_point(point)),
+                "give whole numbers, e.g. seed=0..4",
+            )
         };
         point[0].as_u64().ok_or_else(bad)
     };

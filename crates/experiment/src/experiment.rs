@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 pub struct Experiment {
     /// Names the sweep's folder.
     pub name: String,
-    /// The question that the report answers, one sentence; it is shown while what is varied is what this file varies.
+    /// The question that the report answers, one sentence; it is shown while what is varied is what
+    /// this file varies.
     #[serde(default)]
     pub description: String,
     /// The base network.
@@ -49,11 +50,17 @@ pub struct Experiment {
     /// The arm that the others are compared with, where no pairs are named; without it the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Value>,
-    /// The smallest difference that matters, percentage points of accuracy: arms nearer to each other are equal.
+    /// The smallest difference that matters, percentage points of accuracy: arms nearer to each
+    /// other are equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
-    /// When trials that fall behind end early; never unless it is said, since it spoils comparisons.
-    #[serde(default, with = "serde_yaml::with::singleton_map_recursive", skip_serializing_if = "Option::is_none")]
+    /// When trials that fall behind end early; never unless it is said, since it spoils
+    /// comparisons.
+    #[serde(
+        default,
+        with = "serde_yaml::with::singleton_map_recursive",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub early_stop: Option<EarlyStop>,
     /// Who runs the trials.
     #[serde(default, with = "serde_yaml::with::singleton_map")]
@@ -79,7 +86,8 @@ fn one_seed() -> Seeds {
     Seeds::List(vec![0])
 }
 
-/// A folder's name has no more bytes than this: file systems take 255, and pages and checkpoints add to it.
+/// A folder's name has no more bytes than this: file systems take 255, and pages and checkpoints
+/// add to it.
 const LONGEST_NAME: usize = 200;
 
 /// Reads an experiment file; errors name the file, the field and the line.
@@ -106,8 +114,8 @@ struct Named {
     name: String,
 }
 
-/// The text knows lines, which the tree does not; but it does not know what was put right in the tree. Written anew, the
-/// tree knows at least the field.
+/// The text knows lines, which the tree does not; but it does not know what was put right in the
+/// tree. Written anew, the tree knows at least the field.
 fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> SpecError {
     let plain = explain(of_tree);
     let of_text = |text: &str| serde_yaml::from_str::<Experiment>(text).err().map(|e| explain(&e));
@@ -123,11 +131,14 @@ fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> SpecError {
     of_written.unwrap_or(plain)
 }
 
-/// Refuses a name that cannot be a folder inside of the reports' folder. `what` is where the name stands.
+/// Refuses a name that cannot be a folder inside of the reports' folder. `what` is where the name
+/// stands.
 pub fn check_name(name: &str, what: &str) -> Result<(), SpecError> {
-    let refuse = |help: &str| Err(SpecError::new(format!("{what} \"{name}\" cannot name a folder"), help));
+    let refuse =
+        |help: &str| Err(SpecError::new(format!("{what} \"{name}\" cannot name a folder"), help));
     if name.len() > LONGEST_NAME {
-        let cause = format!("{what} has {} letters, too many for a folder's name", name.chars().count());
+        let cause =
+            format!("{what} has {} letters, too many for a folder's name", name.chars().count());
         return Err(SpecError::new(cause, format!("use at most {LONGEST_NAME}")));
     }
     if !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) || name.is_empty() {
@@ -139,18 +150,25 @@ pub fn check_name(name: &str, what: &str) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// A deserializer's message as cause and remedy. serde's own text carries the field, the alternatives and the line.
+/// A deserializer's message as cause and remedy. serde's own text carries the field, the
+/// alternatives and the line.
 pub fn explain(e: &serde_yaml::Error) -> SpecError {
     let text = e.to_string().replace('`', "");
+    let text = text
+        .replace("expected usize", "expected a whole number")
+        .replace("expected u64", "expected a whole number");
+    let text = text
+        .replace("expected f64", "expected a number")
+        .replace("expected struct ModelOverrides", "expected fields");
+    let text = text
+        .replace("unit value", "nothing")
+        .replace("expected a boolean", "expected true or false");
     let text =
-        text.replace("expected usize", "expected a whole number").replace("expected u64", "expected a whole number");
-    let text =
-        text.replace("expected f64", "expected a number").replace("expected struct ModelOverrides", "expected fields");
-    let text = text.replace("unit value", "nothing").replace("expected a boolean", "expected true or false");
-    let text = text.replace("expected a YAML mapping", "expected names with values, e.g. {scale: [2, 4]}");
+        text.replace("expected a YAML mapping", "expected names with values, e.g. {scale: [2, 4]}");
     let text = text.replace("expected a string", "expected text");
     let text = text.replace("an array of length 2", "a list of two numbers, e.g. [0.3, 1]");
-    let text = text.replace("expected newtype variant", "expected its fields, e.g. {slurm: {partition: gpu}}");
+    let text = text
+        .replace("expected newtype variant", "expected its fields, e.g. {slurm: {partition: gpu}}");
     let (said, line) = match text.split_once(" at line ") {
         Some((said, line)) => (said, format!(" at line {line}")),
         None => (text.as_str(), String::new()),
@@ -164,9 +182,11 @@ pub fn explain(e: &serde_yaml::Error) -> SpecError {
         None if said.contains("missing field") => {
             (said, "add it; experiments/quickstart.yaml shows a whole file".to_owned())
         }
-        None => {
-            (said, "mend the YAML at that place; indentation, colons and brackets are the usual suspects".to_owned())
-        }
+        None => (
+            said,
+            "mend the YAML at that place; indentation, colons and brackets are the usual suspects"
+                .to_owned(),
+        ),
     };
     SpecError::new(format!("{cause}{line}"), help)
 }

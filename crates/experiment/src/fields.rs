@@ -57,8 +57,8 @@ pub(crate) fn is_override(path: &str) -> bool {
     ["model.", "init.", "data.", "train."].iter().any(|part| path.starts_with(part))
 }
 
-/// The fields that `name` may stand for, as they can be written: a part of a path, another program's word, or a name
-/// that is nearly right.
+/// The fields that `name` may stand for, as they can be written: a part of a path, another
+/// program's word, or a name that is nearly right.
 pub fn suggestion(name: &str) -> Option<String> {
     let wanted = name.to_lowercase().replace('-', "_");
     let paths = || known::FIELDS.iter().map(|(path, ..)| *path).filter(|path| is_override(path));
@@ -67,10 +67,13 @@ pub fn suggestion(name: &str) -> Option<String> {
         return Some((*ours).to_owned());
     }
     // A part of the file is no field, but has some.
-    if let Some(inside) = paths().find(|path| path.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('.'))) {
+    if let Some(inside) =
+        paths().find(|path| path.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('.')))
+    {
         return Some(written(inside));
     }
-    let ends: Vec<String> = paths().filter(|path| path.ends_with(&format!(".{wanted}"))).map(written).collect();
+    let ends: Vec<String> =
+        paths().filter(|path| path.ends_with(&format!(".{wanted}"))).map(written).collect();
     if !ends.is_empty() {
         return Some(ends.join(" or "));
     }
@@ -92,8 +95,9 @@ pub fn written(path: &str) -> String {
     path.strip_prefix("model.").unwrap_or(path).to_owned()
 }
 
-/// Whether two paths are about the same thing, so that one who sets the first does not want the second: one field, a
-/// field and a part of it, a data set's name and its folder, a network's depth and its blocks.
+/// Whether two paths are about the same thing, so that one who sets the first does not want the
+/// second: one field, a field and a part of it, a data set's name and its folder, a network's depth
+/// and its blocks.
 pub fn same_thing(a: &str, b: &str) -> bool {
     fn thing(path: &str) -> &str {
         match path {
@@ -102,12 +106,16 @@ pub fn same_thing(a: &str, b: &str) -> bool {
             other => other,
         }
     }
-    let (a, b) = (thing(a), thing(b));
-    let is_part = |part: &str, whole: &str| part.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'));
+    let a = thing(a);
+    let b = thing(b);
+    let is_part = |part: &str, whole: &str| {
+        part.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'))
+    };
     a == b || is_part(a, b) || is_part(b, a)
 }
 
-/// Sets one field in the tree of an experiment. Returns a remark where other fields had to give way.
+/// Sets one field in the tree of an experiment. Returns a remark where other fields had to give
+/// way.
 pub fn set(tree: &mut Value, path: &str, value: Value) -> Option<String> {
     let remark = make_room(tree, path, &value);
     put(tree, path, value);
@@ -151,14 +159,18 @@ fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
         }
         "model.family" => {
             let map = tree.get_mut("model").and_then(Value::as_mapping_mut)?;
-            if map.get("family") == Some(value) || (map.get("family").is_none() && value.as_str() == Some("resnet")) {
+            if map.get("family") == Some(value)
+                || (map.get("family").is_none() && value.as_str() == Some("resnet"))
+            {
                 return None;
             }
             let gone = ["zoo", "depth", "blocks", "stem_stride", "downsample", "first_block"]
                 .into_iter()
                 .filter(|field| map.remove(*field).is_some())
                 .collect::<Vec<_>>();
-            (!gone.is_empty()).then(|| format!("{} of the file is for another family and gives way", gone.join(", ")))
+            (!gone.is_empty()).then(|| {
+                format!("{} of the file is for another family and gives way", gone.join(", "))
+            })
         }
         "data.name" => another_data_set(tree.get_mut("data")?.as_mapping_mut()?, value),
         // A folder that is its own name would not be what is read.
@@ -169,7 +181,8 @@ fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
             Some(format!("data.path replaces the folder {name}"))
         }
         _ => {
-            // Schedules and optimizers are maps of one key; setting a field of another kind replaces the kind.
+            // Schedules and optimizers are maps of one key; setting a field of another kind
+            // replaces the kind.
             let mut parts = path.split('.');
             let (Some("train"), Some(field @ ("schedule" | "optimizer")), Some(kind)) =
                 (parts.next(), parts.next(), parts.next())
@@ -183,7 +196,8 @@ fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
     }
 }
 
-/// What is the old data set's alone: where it lies, and how much of it is generated. How images are prepared stays.
+/// What is the old data set's alone: where it lies, and how much of it is generated. How images are
+/// prepared stays.
 fn another_data_set(data: &mut Mapping, name: &Value) -> Option<String> {
     if data.get("name") == Some(name) {
         return None;
@@ -194,7 +208,9 @@ fn another_data_set(data: &mut Mapping, name: &Value) -> Option<String> {
     });
     let gone: Vec<String> = of_the_old.collect();
     let name = crate::axes::show(name);
-    (!gone.is_empty()).then(|| format!("data={name} replaces the file's data set; its {} gives way", gone.join(", ")))
+    (!gone.is_empty()).then(|| {
+        format!("data={name} replaces the file's data set; its {} gives way", gone.join(", "))
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Names of trials and arms: readable first, then a hash of what differs from the defaults, so that a new field with a
-//! default renames nothing.
+//! Names of trials and arms: readable first, then a hash of what differs from the defaults, so that
+//! a new field with a default renames nothing.
 
 use crate::TrialSpec;
 use crate::{DataSpec, InitSpec, TrainSpec};
@@ -22,7 +22,8 @@ pub fn arm_id(spec: &TrialSpec) -> String {
     format!("{}-{}", readable(&spec.model), hash(&shared))
 }
 
-/// A network in a few letters: `resnet50-64w`, `res2net50-26w-4s`, `res2next29-24w-6c-4s`, `dla60-28w-4s`.
+/// A network in a few letters: `resnet50-64w`, `res2net50-26w-4s`, `res2next29-24w-6c-4s`,
+/// `dla60-28w-4s`.
 pub fn readable(model: &ModelSpec) -> String {
     let family = match (model.family, model.block, model.cardinality) {
         (Family::Dla, BlockKind::Bottleneck, _) => "dla",
@@ -35,7 +36,9 @@ pub fn readable(model: &ModelSpec) -> String {
     let depth = match (model.family, &model.blocks[..]) {
         // As it is published, by a count that leaves layers out.
         (Family::Dla, [1, 2, 3, 1]) => 60,
-        _ => model.depth().unwrap_or_else(|| 2 * model.blocks.iter().map(|levels| 3 << levels).sum::<usize>() / 2),
+        _ => model.depth().unwrap_or_else(|| {
+            2 * model.blocks.iter().map(|levels| 3 << levels).sum::<usize>() / 2
+        }),
     };
     let mut name = format!("{family}{depth}-{}w", model.width);
     if model.cardinality > 1 {
@@ -53,7 +56,8 @@ pub fn readable(model: &ModelSpec) -> String {
 /// The parts of `spec` that differ from the defaults, as nested maps.
 pub fn differences(spec: &TrialSpec) -> Map<String, Value> {
     // The empty words are the family's default network; they cannot fail to resolve.
-    let model = ModelOverrides::default().resolve().map(|(model, _)| json!(model)).unwrap_or_default();
+    let model =
+        ModelOverrides::default().resolve().map(|(model, _)| json!(model)).unwrap_or_default();
     let defaults = json!({"model": model, "init": InitSpec::default(), "data": DataSpec::default(), "train": TrainSpec::default()});
     match prune(json!(spec), Some(&defaults)) {
         Some(Value::Object(map)) => map,
@@ -67,8 +71,10 @@ fn prune(value: Value, default: Option<&Value>) -> Option<Value> {
     }
     match (value, default) {
         (Value::Object(map), Some(Value::Object(defaults))) => {
-            let kept: Map<_, _> =
-                map.into_iter().filter_map(|(k, v)| Some((k.clone(), prune(v, defaults.get(&k))?))).collect();
+            let kept: Map<_, _> = map
+                .into_iter()
+                .filter_map(|(k, v)| Some((k.clone(), prune(v, defaults.get(&k))?)))
+                .collect();
             (!kept.is_empty()).then_some(Value::Object(kept))
         }
         (value, _) => Some(value),

@@ -1,5 +1,6 @@
-//! Every field that an override can name: its path and what kind of value it takes. A value that was written in another
-//! form of the same kind (a number in quotes, `1e1` for 10, `True`, `none`) is brought into the form that the field has.
+//! Every field that an override can name: its path and what kind of value it takes. A value that
+//! was written in another form of the same kind (a number in quotes, `1e1` for 10, `True`, `none`)
+//! is brought into the form that the field has.
 
 use crate::Value;
 use crate::axes::show;
@@ -150,11 +151,13 @@ fn find(path: &str) -> Option<Field> {
     FIELDS.iter().find(|(known, ..)| *known == path).copied()
 }
 
-/// `value` in the form that the field at `path` has. What cannot be brought into it stays, to be refused by its type.
-/// Text that was quoted on a command line is never `none`.
+/// `value` in the form that the field at `path` has. What cannot be brought into it stays, to be
+/// refused by its type. Text that was quoted on a command line is never `none`.
 pub fn fit(path: &str, value: Value, is_quoted: bool) -> Value {
     let Some((_, kind, can_be_none)) = find(path) else { return value };
-    let is_none = |text: &str| !is_quoted && ["none", "null", "~"].contains(&text.trim().to_lowercase().as_str());
+    let is_none = |text: &str| {
+        !is_quoted && ["none", "null", "~"].contains(&text.trim().to_lowercase().as_str())
+    };
     if can_be_none && value.as_str().is_some_and(is_none) {
         return Value::Null;
     }
@@ -167,7 +170,9 @@ pub fn fit(path: &str, value: Value, is_quoted: bool) -> Value {
             _ => Value::String(text),
         },
         (Text | Name, scalar @ (Value::Number(_) | Value::Bool(_))) => Value::String(show(&scalar)),
-        (Wholes | Reals | Other, Value::String(text)) if text.trim_start().starts_with(['[', '{']) => {
+        (Wholes | Reals | Other, Value::String(text))
+            if text.trim_start().starts_with(['[', '{']) =>
+        {
             match serde_yaml::from_str(&text) {
                 Ok(inner @ (Value::Sequence(_) | Value::Mapping(_))) => fit(path, inner, is_quoted),
                 _ => Value::String(text),
@@ -180,12 +185,13 @@ pub fn fit(path: &str, value: Value, is_quoted: bool) -> Value {
     }
 }
 
-/// The whole tree of a file. Sections that are empty are left out; what is varied is read as axes are, later.
+/// The whole tree of a file. Sections that are empty are left out; what is varied is read as axes
+/// are, later.
 pub fn fit_file(tree: Mapping) -> Mapping {
     let is_varied = |key: &str| ["axes", "arms", "one_at_a_time", "against"].contains(&key);
-    let kept = tree
-        .into_iter()
-        .filter(|(key, value)| !(value.is_null() && key.as_str().and_then(kind).is_some_and(|kind| kind == Section)));
+    let kept = tree.into_iter().filter(|(key, value)| {
+        !(value.is_null() && key.as_str().and_then(kind).is_some_and(|kind| kind == Section))
+    });
     kept.map(|(key, value)| {
         let value = match key.as_str() {
             Some(name) if !is_varied(name) => fit_deep(name, value),
@@ -214,7 +220,8 @@ fn fit_deep(path: &str, value: Value) -> Value {
         Value::Mapping(map) => Value::Mapping(fit_map(path, map)),
         Value::Tagged(mut tagged) => {
             let tag = tagged.tag.to_string();
-            tagged.value = fit_deep(&format!("{path}.{}", tag.trim_start_matches('!')), tagged.value);
+            tagged.value =
+                fit_deep(&format!("{path}.{}", tag.trim_start_matches('!')), tagged.value);
             Value::Tagged(tagged)
         }
         other => fit(path, other, false),
@@ -228,7 +235,8 @@ fn whole(value: Value) -> Value {
     }
 }
 
-/// A number, where the value can be read as one. Whole numbers have no decimals, however they were written.
+/// A number, where the value can be read as one. Whole numbers have no decimals, however they were
+/// written.
 fn real(value: Value) -> Value {
     let x = match &value {
         Value::Number(n) if !n.is_f64() => return value,
@@ -250,7 +258,11 @@ const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// A float as a file would have it: 10, not 10.0.
 pub(crate) fn number(x: f64) -> Number {
-    if x.fract() == 0.0 && x.abs() <= LARGEST_WHOLE { Number::from(x as i64) } else { Number::from(x) }
+    if x.fract() == 0.0 && x.abs() <= LARGEST_WHOLE {
+        Number::from(x as i64)
+    } else {
+        Number::from(x)
+    }
 }
 
 #[cfg(test)]
@@ -275,7 +287,10 @@ mod tests {
         assert_eq!(of("init.weights", "None"), Value::Null);
         assert_eq!(of("data.name", "none"), Value::from("none"));
         assert_eq!(fit("init.weights", "none".into(), true), Value::from("none"));
-        assert_eq!(of("model.blocks", "'[1, 2e0]'"), serde_yaml::from_str::<Value>("[1, 2]").unwrap());
+        assert_eq!(
+            of("model.blocks", "'[1, 2e0]'"),
+            serde_yaml::from_str::<Value>("[1, 2]").unwrap()
+        );
     }
 
     /// A field that is added to a spec has to be added here, and one that is taken away taken away.
@@ -285,15 +300,24 @@ mod tests {
         for (path, ..) in FIELDS.iter().filter(|(path, ..)| fields::is_override(path)) {
             let mut tree = serde_yaml::to_value(&base).unwrap();
             fields::set(&mut tree, path, Value::from("?"));
-            let said = serde_yaml::from_value::<Experiment>(tree).map_or_else(|e| e.to_string(), |_| String::new());
+            let said = serde_yaml::from_value::<Experiment>(tree)
+                .map_or_else(|e| e.to_string(), |_| String::new());
             assert!(!said.contains("unknown field"), "{path}: {said}");
         }
-        for section in ["model", "init", "data", "data.augment", "train", "train.optimizer.sgd", "train.schedule.step"]
-        {
+        for section in [
+            "model",
+            "init",
+            "data",
+            "data.augment",
+            "train",
+            "train.optimizer.sgd",
+            "train.schedule.step",
+        ] {
             let mut tree = serde_yaml::to_value(&base).unwrap();
             fields::set(&mut tree, &format!("{section}.zzz"), Value::from(1));
             let said = serde_yaml::from_value::<Experiment>(tree).unwrap_err().to_string();
-            let (_, names) = said.split_once("expected ").unwrap_or_else(|| panic!("{section}: {said}"));
+            let (_, names) =
+                said.split_once("expected ").unwrap_or_else(|| panic!("{section}: {said}"));
             for name in names.split('`').skip(1).step_by(2) {
                 let path = format!("{section}.{name}");
                 assert!(kind(&path).is_some(), "{path} is missing");

@@ -1,10 +1,11 @@
 //! Experiment files and command-line axes, and the trials that they mean: names, seeds, ids.
 //!
-//! This crate must never know: tensors, devices, what is on disk beside the experiment file, the time, randomness.
-//! The same text always gives the same trials.
+//! This crate must never know: tensors, devices, what is on disk beside the experiment file, the
+//! time, randomness. The same text always gives the same trials.
 //!
 //! Reading order:
-//! - [`trial`]: everything that determines a trial; its parts are [`data`], [`train`] and [`schedule`]
+//! - [`trial`]: everything that determines a trial; its parts are [`data`], [`train`] and
+//!   [`schedule`]
 //! - [`experiment`]: the YAML file as written
 //! - [`seeds`]: a list, or a rule that adds seeds
 //! - [`yaml`]: its text as editors write it

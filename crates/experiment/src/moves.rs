@@ -1,5 +1,5 @@
-//! What the file and the command line vary, as lists of moves away from the base. What the command line sets replaces what
-//! the file would set for the same thing.
+//! What the file and the command line vary, as lists of moves away from the base. What the command
+//! line sets replaces what the file would set for the same thing.
 
 use crate::axes::{Axis, show, show_point};
 use crate::known::{self, Kind};
@@ -24,7 +24,8 @@ pub fn lines_of_the_sweep(
     swept: &[Axis],
     notes: &mut Vec<String>,
 ) -> Result<Vec<Vec<Vec<Move>>>, SpecError> {
-    let of_axis = |axis: &Axis| axis.points.iter().map(|p| vec![axis_move(axis, p)]).collect::<Vec<_>>();
+    let of_axis =
+        |axis: &Axis| axis.points.iter().map(|p| vec![axis_move(axis, p)]).collect::<Vec<_>>();
     if !swept.is_empty() {
         let given_way: Vec<_> = [&experiment.axes, &experiment.arms, &experiment.one_at_a_time]
             .into_iter()
@@ -32,7 +33,10 @@ pub fn lines_of_the_sweep(
             .filter(|key| !swept.iter().any(|axis| axis.label == *key))
             .collect();
         if !given_way.is_empty() {
-            notes.push(format!("the file varies {} too; the command line's axes replace that", given_way.join(", ")));
+            notes.push(format!(
+                "the file varies {} too; the command line's axes replace that",
+                given_way.join(", ")
+            ));
         }
         return Ok(swept.iter().map(of_axis).collect());
     }
@@ -42,11 +46,16 @@ pub fn lines_of_the_sweep(
     }
     if !experiment.one_at_a_time.is_empty() {
         let base = vec![Vec::new()];
-        lines.push(base.into_iter().chain(free(&experiment.one_at_a_time, fixed)?.iter().flat_map(of_axis)).collect());
+        lines.push(
+            base.into_iter()
+                .chain(free(&experiment.one_at_a_time, fixed)?.iter().flat_map(of_axis))
+                .collect(),
+        );
     }
     for map in [&experiment.axes, &experiment.one_at_a_time] {
         for axis in axes_of(map)?.iter() {
-            let by: Vec<String> = fixed.iter().filter(|given| is_about(given, &axis.paths)).map(written).collect();
+            let by: Vec<String> =
+                fixed.iter().filter(|given| is_about(given, &axis.paths)).map(written).collect();
             if !by.is_empty() {
                 notes.push(format!("{} replaces the file's axis {}", by.join(" "), axis.label));
             }
@@ -87,13 +96,20 @@ fn axis_move(axis: &Axis, point: &[Value]) -> Move {
 }
 
 /// The arms of the file. What the command line has set, an arm does not set again.
-fn named_arms(arms: &Mapping, fixed: &[Axis], notes: &mut Vec<String>) -> Result<Vec<Vec<Move>>, SpecError> {
+fn named_arms(
+    arms: &Mapping,
+    fixed: &[Axis],
+    notes: &mut Vec<String>,
+) -> Result<Vec<Vec<Move>>, SpecError> {
     let mut moves = Vec::new();
     let mut given_way: Vec<(String, Vec<String>)> = Vec::new();
     for (name, overrides) in arms {
         let shown = key_text(name);
         if shown.trim().is_empty() {
-            return Err(SpecError::new("an arm has no name", "give each arm a name, e.g. arms: {plain: {scale: 1}}"));
+            return Err(SpecError::new(
+                "an arm has no name",
+                "give each arm a name, e.g. arms: {plain: {scale: 1}}",
+            ));
         }
         let mut sets = Vec::new();
         for (key, value) in flat(overrides_of(&shown, overrides)?) {
@@ -111,17 +127,23 @@ fn named_arms(arms: &Mapping, fixed: &[Axis], notes: &mut Vec<String>) -> Result
         }
         moves.push(vec![Move { axis: "arm".into(), shown, sets }]);
     }
-    notes.extend(given_way.into_iter().map(|(by, of)| format!("{by} replaces the file's {}", of.join(", "))));
+    notes.extend(
+        given_way.into_iter().map(|(by, of)| format!("{by} replaces the file's {}", of.join(", "))),
+    );
     Ok(moves)
 }
 
-/// Fields by their paths, where an arm has a part of the file with fields in it. A schedule is one value.
+/// Fields by their paths, where an arm has a part of the file with fields in it. A schedule is one
+/// value.
 fn flat(map: Mapping) -> Vec<(String, Value)> {
     fn add(path: String, value: Value, found: &mut Vec<(String, Value)>) {
-        let has_fields = known::kind(&path) == Some(Kind::Section) || path.starts_with("train.optimizer");
+        let has_fields =
+            known::kind(&path) == Some(Kind::Section) || path.starts_with("train.optimizer");
         match value {
             Value::Mapping(map) if has_fields => {
-                map.into_iter().for_each(|(key, value)| add(format!("{path}.{}", key_text(&key)), value, found));
+                map.into_iter().for_each(|(key, value)| {
+                    add(format!("{path}.{}", key_text(&key)), value, found)
+                });
             }
             value => found.push((path, value)),
         }
@@ -137,13 +159,19 @@ fn overrides_of(arm: &str, overrides: &Value) -> Result<Mapping, SpecError> {
         Value::Mapping(map) => return Ok(map.clone()),
         Value::Null => return Ok(Mapping::new()),
         Value::String(text) => (format!("the text \"{text}\""), vec![text.clone()]),
-        Value::Sequence(items) => (format!("the list {}", show(overrides)), items.iter().map(show).collect()),
+        Value::Sequence(items) => {
+            (format!("the list {}", show(overrides)), items.iter().map(show).collect())
+        }
         other => (show(other), vec![]),
     };
-    let pair =
-        |word: &String| word.split_once(['=', ':']).map(|(name, value)| format!("{}: {}", name.trim(), value.trim()));
+    let pair = |word: &String| {
+        word.split_once(['=', ':'])
+            .map(|(name, value)| format!("{}: {}", name.trim(), value.trim()))
+    };
     let pairs: Option<Vec<String>> = words.iter().map(pair).collect();
-    let pairs = pairs.filter(|pairs| !pairs.is_empty()).map_or_else(|| "scale: 2".into(), |pairs| pairs.join(", "));
+    let pairs = pairs
+        .filter(|pairs| !pairs.is_empty())
+        .map_or_else(|| "scale: 2".into(), |pairs| pairs.join(", "));
     Err(SpecError::new(
         format!("arm {arm} has {what} where its fields should stand"),
         format!("write fields and values: {arm}: {{{pairs}}}"),

@@ -1,4 +1,5 @@
-//! `first..last:step`, counted in decimal digits, so that 0.1 + 2 * 0.1 is 0.3 however small the numbers are.
+//! `first..last:step`, counted in decimal digits, so that 0.1 + 2 * 0.1 is 0.3 however small the
+//! numbers are.
 
 use crate::{SpecError, Value, axes};
 use serde_yaml::Number;
@@ -17,16 +18,22 @@ struct Decimal {
     exponent: i32,
 }
 
-/// The points of the range that `item` is; None if it is none, because it has no `..` between numbers. `must` is set
-/// where the field takes numbers, so that `..` can mean nothing else.
+/// The points of the range that `item` is; None if it is none, because it has no `..` between
+/// numbers. `must` is set where the field takes numbers, so that `..` can mean nothing else.
 pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<Value>>, SpecError> {
     let Some((first, rest)) = item.split_once("..") else { return Ok(None) };
     let (last, step) = rest.split_once(':').map_or((rest, None), |(last, step)| (last, Some(step)));
     let [first, last] = [first.trim(), last.trim()];
-    let numbers = (decimal(first), decimal(last), step.map_or(Some(ONE), |step| decimal(step.trim())));
+    let numbers =
+        (decimal(first), decimal(last), step.map_or(Some(ONE), |step| decimal(step.trim())));
     let (Some(a), Some(b), Some(by)) = numbers else {
-        let help = format!("write first..last or first..last:step in numbers, e.g. {}", example(label));
-        return if must { Err(SpecError::new(format!("{label}={item} is not a range"), help)) } else { Ok(None) };
+        let help =
+            format!("write first..last or first..last:step in numbers, e.g. {}", example(label));
+        return if must {
+            Err(SpecError::new(format!("{label}={item} is not a range"), help))
+        } else {
+            Ok(None)
+        };
     };
     let exponent = a.exponent.min(b.exponent).min(by.exponent);
     let (Some(a), Some(b), Some(by)) = (a.at(exponent), b.at(exponent), by.at(exponent)) else {
@@ -35,7 +42,10 @@ pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<V
     };
     let shown = |digits: i128| axes::show(&Value::Number(number(digits, exponent)));
     if by <= 0 {
-        return Err(SpecError::new(format!("{label}={item} has a step of {}", shown(by)), "give a step above 0"));
+        return Err(SpecError::new(
+            format!("{label}={item} has a step of {}", shown(by)),
+            "give a step above 0",
+        ));
     }
     if a > b {
         let help = format!("write the smaller end first: {label}={last}..{first}");
@@ -43,11 +53,20 @@ pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<V
     }
     let steps = (b - a + by / 2) / by;
     if steps >= MOST_POINTS {
-        return Err(SpecError::new(format!("{label}={item} has {steps} points"), "give a larger step"));
+        return Err(SpecError::new(
+            format!("{label}={item} has {steps} points"),
+            "give a larger step",
+        ));
     }
     if ((a + steps * by - b) as f64).abs() > SLACK * by as f64 {
         let reached = a + (b - a) / by * by;
-        return Err(misses_its_end(label, item, (first, last), step, (&shown(reached), reached > a, &shown(b - a))));
+        return Err(misses_its_end(
+            label,
+            item,
+            (first, last),
+            step,
+            (&shown(reached), reached > a, &shown(b - a)),
+        ));
     }
     Ok(Some((0..=steps).map(|i| Value::Number(number(a + i * by, exponent))).collect()))
 }
@@ -61,7 +80,8 @@ fn example(label: &str) -> String {
     }
 }
 
-/// `reached` is the last point, whether it is another one than the first, and how far apart the ends are.
+/// `reached` is the last point, whether it is another one than the first, and how far apart the
+/// ends are.
 fn misses_its_end(
     label: &str,
     item: &str,
@@ -90,7 +110,8 @@ fn misses_its_end(
 impl Decimal {
     /// Its digits if it is written with another exponent, which is not above its own.
     fn at(self, exponent: i32) -> Option<i128> {
-        let zeros = u32::try_from(self.exponent - exponent).ok().filter(|&n| n as usize <= MOST_DIGITS)?;
+        let zeros =
+            u32::try_from(self.exponent - exponent).ok().filter(|&n| n as usize <= MOST_DIGITS)?;
         self.digits.checked_mul(10_i128.checked_pow(zeros)?)
     }
 }
@@ -98,7 +119,9 @@ impl Decimal {
 /// Reads `20`, `-0.5`, `1e-4`; None for anything else, and for more digits than anybody writes.
 fn decimal(text: &str) -> Option<Decimal> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok().filter(|e| e.abs() <= 300)?),
+        Some((mantissa, exponent)) => {
+            (mantissa, exponent.parse::<i32>().ok().filter(|e| e.abs() <= 300)?)
+        }
         None => (text, 0),
     };
     let (is_negative, mantissa) = match mantissa.strip_prefix('-') {
@@ -107,7 +130,10 @@ fn decimal(text: &str) -> Option<Decimal> {
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
-    if digits.is_empty() || digits.len() > MOST_DIGITS || !digits.bytes().all(|b| b.is_ascii_digit()) {
+    if digits.is_empty()
+        || digits.len() > MOST_DIGITS
+        || !digits.bytes().all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     let value: i128 = digits.parse().ok()?;

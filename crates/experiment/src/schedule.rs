@@ -11,7 +11,8 @@ use std::fmt;
 pub enum Schedule {
     /// The optimizer's learning rate throughout.
     Constant,
-    /// PyTorch's OneCycleLR with its defaults: cosine up for 30 % of the steps, cosine down, momentum 0.95-0.85-0.95.
+    /// PyTorch's OneCycleLR with its defaults: cosine up for 30 % of the steps, cosine down,
+    /// momentum 0.95-0.85-0.95.
     OneCycle,
     /// Times gamma every so many epochs.
     Step {
@@ -71,7 +72,9 @@ impl Serialize for Schedule {
             Schedule::OneCycle => return s.serialize_str("one_cycle"),
             Schedule::Step { every, gamma } => ScheduleMap::Step { every, gamma },
             Schedule::MultiStep { at, gamma } => ScheduleMap::MultiStep { at, gamma },
-            Schedule::Cosine { warmup_epochs, min_lr } => ScheduleMap::Cosine { warmup_epochs, min_lr },
+            Schedule::Cosine { warmup_epochs, min_lr } => {
+                ScheduleMap::Cosine { warmup_epochs, min_lr }
+            }
         };
         serde_yaml::with::singleton_map::serialize(&map, s)
     }
@@ -102,18 +105,24 @@ impl<'de> de::Visitor<'de> for ScheduleVisitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Schedule, A::Error> {
-        let map = serde_yaml::with::singleton_map::deserialize(de::value::MapAccessDeserializer::new(map))?;
+        let map = serde_yaml::with::singleton_map::deserialize(
+            de::value::MapAccessDeserializer::new(map),
+        )?;
         Ok(match map {
             ScheduleMap::Step { every, gamma } => Schedule::Step { every, gamma },
             ScheduleMap::MultiStep { at, gamma } => Schedule::MultiStep { at, gamma },
-            ScheduleMap::Cosine { warmup_epochs, min_lr } => Schedule::Cosine { warmup_epochs, min_lr },
+            ScheduleMap::Cosine { warmup_epochs, min_lr } => {
+                Schedule::Cosine { warmup_epochs, min_lr }
+            }
         })
     }
 }
 
 impl Schedule {
     pub(crate) fn check(&self) -> Result<(), SpecError> {
-        let gamma_is = |gamma: f64| range("train.schedule gamma", gamma, gamma > 0.0, "a number above 0, e.g. 0.1");
+        let gamma_is = |gamma: f64| {
+            range("train.schedule gamma", gamma, gamma > 0.0, "a number above 0, e.g. 0.1")
+        };
         match self {
             Schedule::Constant | Schedule::OneCycle => Ok(()),
             Schedule::Step { every: 0, .. } => Err(SpecError::new(
@@ -128,9 +137,12 @@ impl Schedule {
                 }
                 gamma_is(*gamma)
             }
-            Schedule::Cosine { min_lr, .. } => {
-                range("train.schedule.cosine.min_lr", *min_lr, *min_lr >= 0.0, "0 or a small number")
-            }
+            Schedule::Cosine { min_lr, .. } => range(
+                "train.schedule.cosine.min_lr",
+                *min_lr,
+                *min_lr >= 0.0,
+                "0 or a small number",
+            ),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Which seeds each arm is trained with: a list, or a rule that adds seeds until a difference is known well enough.
+//! Which seeds each arm is trained with: a list, or a rule that adds seeds until a difference is
+//! known well enough.
 
 use crate::SpecError;
 use crate::train::range;
@@ -14,8 +15,9 @@ pub enum Seeds {
     Rule(SeedRule),
 }
 
-/// Stein's two-stage rule (1945): `min` seeds tell how much the paired differences from the first arm scatter, and from
-/// that alone how many seeds make the 95 % interval of each difference no wider than `half_width` to either side.
+/// Stein's two-stage rule (1945): `min` seeds tell how much the paired differences from the first
+/// arm scatter, and from that alone how many seeds make the 95 % interval of each difference no
+/// wider than `half_width` to either side.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeedRule {
@@ -31,16 +33,25 @@ impl Seeds {
     /// Refuses what no sweep can do.
     pub fn check(&self) -> Result<(), SpecError> {
         match self {
-            Seeds::List(list) if list.is_empty() => {
-                Err(SpecError::new("seeds is empty", "give at least one seed, e.g. seeds: [0, 1, 2]"))
-            }
+            Seeds::List(list) if list.is_empty() => Err(SpecError::new(
+                "seeds is empty",
+                "give at least one seed, e.g. seeds: [0, 1, 2]",
+            )),
             Seeds::List(_) => Ok(()),
             Seeds::Rule(SeedRule { min, max, half_width }) => {
                 if *min < 2 || max < min || *max > 100_000 {
                     let help = "give at least 2 for min, whose spread decides, and max at least min, e.g. {min: 3, max: 10, half_width: 0.3}";
-                    return Err(SpecError::new(format!("seeds from {min} to {max} are impossible"), help));
+                    return Err(SpecError::new(
+                        format!("seeds from {min} to {max} are impossible"),
+                        help,
+                    ));
                 }
-                range("seeds.half_width", *half_width, *half_width > 0.0, "points of accuracy above 0, e.g. 0.3")
+                range(
+                    "seeds.half_width",
+                    *half_width,
+                    *half_width > 0.0,
+                    "points of accuracy above 0, e.g. 0.3",
+                )
             }
         }
     }

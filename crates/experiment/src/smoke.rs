@@ -1,5 +1,5 @@
-//! Any experiment with every costly number shrunk: a few seconds on two cores in place of weeks on GPUs. What a recipe
-//! switches on stays on; images are generated ones of the right kind.
+//! Any experiment with every costly number shrunk: a few seconds on two cores in place of weeks on
+//! GPUs. What a recipe switches on stays on; images are generated ones of the right kind.
 
 use crate::{DataSpec, Expansion, Optimizer, Reference, Schedule, TrialSpec};
 use res2lab_arch::{Family, ModelSpec};
@@ -22,7 +22,9 @@ pub fn smoke(expansion: &mut Expansion) {
     expansion.early_stop = None;
     // Nothing published is about such images.
     expansion.reference = Reference::default();
-    expansion.notes.push("smoke test: networks, images and epochs are shrunk, and the images are generated".into());
+    expansion.notes.push(
+        "smoke test: networks, images and epochs are shrunk, and the images are generated".into(),
+    );
     for arm in &mut expansion.arms {
         shrink(&mut arm.spec);
         arm.budget.iter_mut().for_each(|budget| shrink_model(&mut budget.reference));
@@ -32,7 +34,10 @@ pub fn smoke(expansion: &mut Expansion) {
 fn shrink_model(model: &mut ModelSpec) {
     let is_dla = model.family == Family::Dla;
     // Trees of a DLA have two to the power of their levels blocks.
-    model.blocks.iter_mut().for_each(|n| *n = if is_dla { 1 + usize::from(*n > 2) } else { n.div_ceil(8) });
+    model
+        .blocks
+        .iter_mut()
+        .for_each(|n| *n = if is_dla { 1 + usize::from(*n > 2) } else { n.div_ceil(8) });
     // A quarter of the channels, still enough for every split and its groups.
     let enough = (if is_dla { 256_usize } else { 64 }).div_ceil(model.width);
     model.planes = min(model.planes, (model.planes / 4).max(16).max(enough.next_multiple_of(4)));
@@ -44,7 +49,8 @@ fn shrink(spec: &mut TrialSpec) {
     let Optimizer::Sgd { lr, .. } = &mut train.optimizer;
     // The usual rule: the learning rate moves with the batch.
     *lr *= BATCH as f64 / train.batch_size.max(BATCH) as f64;
-    train.batch_size = min(train.batch_size, BATCH).next_multiple_of(train.accumulate * train.devices_per_trial);
+    train.batch_size =
+        min(train.batch_size, BATCH).next_multiple_of(train.accumulate * train.devices_per_trial);
     train.epochs = EPOCHS;
     train.log_every = 2;
     train.eval_every = 1;
@@ -57,7 +63,8 @@ fn shrink(spec: &mut TrialSpec) {
 
 /// Generated images that go through the same pipeline as the experiment's own.
 fn generated(data: &DataSpec) -> DataSpec {
-    let is_small = ["mnist5k", "mnist", "fashion_mnist", "cifar10", "cifar100", "shapes"].contains(&data.name.as_str());
+    let is_small = ["mnist5k", "mnist", "fashion_mnist", "cifar10", "cifar100", "shapes"]
+        .contains(&data.name.as_str());
     let mut augment = data.augment.clone();
     augment.random_resized_crop |= !is_small;
     // A twelfth of a tiny image shows nothing of its class.

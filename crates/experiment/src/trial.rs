@@ -1,4 +1,5 @@
-//! Everything that determines a trial. What is not here (device, threads, folders) must not change its result.
+//! Everything that determines a trial. What is not here (device, threads, folders) must not change
+//! its result.
 
 use crate::{DataSpec, TrainSpec};
 use res2lab_arch::ModelSpec;
@@ -25,8 +26,8 @@ pub struct TrialSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InitSpec {
-    /// A file of weights, or a network's name whose published weights were downloaded. A last layer of another number of
-    /// classes is drawn anew. None draws everything from the seed.
+    /// A file of weights, or a network's name whose published weights were downloaded. A last layer
+    /// of another number of classes is drawn anew. None draws everything from the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! How a word of a command is cut: `name=value,value`, where quotes and brackets keep their text together. Axes,
-//! `--where` and the words of a network all go through here.
+//! How a word of a command is cut: `name=value,value`, where quotes and brackets keep their text
+//! together. Axes, `--where` and the words of a network all go through here.
 
 use crate::SpecError;
 
@@ -17,7 +17,9 @@ const BEFORE_A_QUOTE: [char; 8] = [',', '+', '=', ':', '[', '{', '<', '>'];
 
 /// The parts of `text` between separators that stand outside of quotes and brackets.
 pub fn split(text: &str, separator: char) -> Result<Vec<&str>, SpecError> {
-    let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         let behind = at + c.len_utf8();
         if c == separator {
@@ -65,7 +67,8 @@ pub fn quote(text: &str) -> String {
 /// Of `known`, the name at the smallest edit distance from `name`, if one is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase().replace('-', "_");
-    let (distance, found) = known.into_iter().map(|k| (edit_distance(&wanted, &k.to_lowercase()), k)).min()?;
+    let (distance, found) =
+        known.into_iter().map(|k| (edit_distance(&wanted, &k.to_lowercase()), k)).min()?;
     (distance <= 2 && distance < found.chars().count()).then_some(found)
 }
 
@@ -84,14 +87,17 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Where the quote or bracket that opens at `at` ends; None if none opens there. `start` is where its part begins: what
-/// opens there must be closed, while a lone bracket inside of a file's name is a letter like others.
+/// Where the quote or bracket that opens at `at` ends; None if none opens there. `start` is where
+/// its part begins: what opens there must be closed, while a lone bracket inside of a file's name
+/// is a letter like others.
 fn end_of_group(text: &str, start: usize, at: usize) -> Result<Option<usize>, SpecError> {
     let Some(c) = text[at..].chars().next() else { return Ok(None) };
     let is_first = text[start..at].trim().is_empty();
     let end = match c {
         '[' | '{' => end_of_brackets(text, at),
-        '\'' | '"' if is_first || text[..at].trim_end().ends_with(BEFORE_A_QUOTE) => end_of_quote(text, at, false),
+        '\'' | '"' if is_first || text[..at].trim_end().ends_with(BEFORE_A_QUOTE) => {
+            end_of_quote(text, at, false)
+        }
         _ => return Ok(None),
     };
     if end.is_none() && is_first { Err(unclosed(&text[start..], c)) } else { Ok(end) }
@@ -110,8 +116,8 @@ fn is_quote(c: &char) -> bool {
     ['\'', '"'].contains(c)
 }
 
-/// The place behind the quote that closes the one at `at`. With `escapes`, as in YAML, a backslash protects what
-/// follows it in double quotes.
+/// The place behind the quote that closes the one at `at`. With `escapes`, as in YAML, a backslash
+/// protects what follows it in double quotes.
 fn end_of_quote(text: &str, at: usize, escapes: bool) -> Option<usize> {
     let mark = text[at..].chars().next()?;
     let escapes = escapes && mark == '"';
@@ -132,7 +138,8 @@ fn end_of_quote(text: &str, at: usize, escapes: bool) -> Option<usize> {
 
 /// The place behind the bracket that closes the one at `at`.
 fn end_of_brackets(text: &str, at: usize) -> Option<usize> {
-    let (mut open, mut i) = (Vec::new(), at);
+    let mut open = Vec::new();
+    let mut i = at;
     while let Some(c) = text[i..].chars().next() {
         let behind = i + c.len_utf8();
         let opens_quote = is_quote(&c) && text[..i].trim_end().ends_with(BEFORE_A_QUOTE);
@@ -164,9 +171,16 @@ mod tests {
         assert_eq!(cut("2,4"), ["2", "4"]);
         assert_eq!(cut("[1,1],[1,2]"), ["[1,1]", "[1,2]"]);
         assert_eq!(cut("'a, b',\"c,d\""), ["'a, b'", "\"c,d\""]);
-        assert_eq!(cut("{step: {every: 3, gamma: 0.1}},cosine"), ["{step: {every: 3, gamma: 0.1}}", "cosine"]);
+        assert_eq!(
+            cut("{step: {every: 3, gamma: 0.1}},cosine"),
+            ["{step: {every: 3, gamma: 0.1}}", "cosine"]
+        );
         assert_eq!(cut("[\"a]\\\",\", 'b''],']"), ["[\"a]\\\",\", 'b''],']"]);
-        assert_eq!(cut("./a(1,./b["), ["./a(1", "./b["], "a lone bracket inside of a name is a letter");
+        assert_eq!(
+            cut("./a(1,./b["),
+            ["./a(1", "./b["],
+            "a lone bracket inside of a name is a letter"
+        );
         assert_eq!(cut("./bob's,./it's"), ["./bob's", "./it's"], "an apostrophe is a letter");
         assert_eq!(cut("partition=gpu,setup='load a,b'"), ["partition=gpu", "setup='load a,b'"]);
         assert_eq!(split("2+'a+b'", '+').unwrap(), ["2", "'a+b'"]);
@@ -175,7 +189,8 @@ mod tests {
     #[test]
     fn what_is_left_open_is_refused_with_what_to_write() {
         for text in ["[1,2", "2,'a", "{a: [}", "\"x", "'a' b"] {
-            let e = split(text, ',').and_then(|parts| parts.into_iter().map(piece).collect::<Result<Vec<_>, _>>());
+            let e = split(text, ',')
+                .and_then(|parts| parts.into_iter().map(piece).collect::<Result<Vec<_>, _>>());
             assert!(e.is_err_and(|e| e.help.contains('\'') && !e.cause.is_empty()), "{text}");
         }
     }

@@ -1,5 +1,5 @@
-//! The text of an experiment file as editors write it, and as a tree whose keys are what was written: an arm called 2 or
-//! 1e5 keeps its name.
+//! The text of an experiment file as editors write it, and as a tree whose keys are what was
+//! written: an arm called 2 or 1e5 keeps its name.
 
 use crate::{SpecError, Value};
 use serde::de::{self, Deserialize, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess};
@@ -10,7 +10,8 @@ use std::fmt;
 /// The text of a file's bytes. A byte order mark goes; what is no UTF-8 is refused by its name.
 pub fn text(bytes: &[u8]) -> Result<&str, SpecError> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let refuse = |what: String| Err(SpecError::new(what, "save it as UTF-8 (plain text) and try again"));
+    let refuse =
+        |what: String| Err(SpecError::new(what, "save it as UTF-8 (plain text) and try again"));
     let is_utf16 = [&b"\xFF\xFE"[..], b"\xFE\xFF"].iter().any(|mark| bytes.starts_with(mark))
         || (bytes.len() > 1 && (bytes[0] == 0) != (bytes[1] == 0));
     if is_utf16 {
@@ -29,7 +30,8 @@ pub fn text(bytes: &[u8]) -> Result<&str, SpecError> {
 /// The text as a tree of fields.
 pub fn fields(text: &str) -> Result<Mapping, SpecError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let refuse = |what: &str| Err(SpecError::new(what, "experiments/quickstart.yaml shows a whole file"));
+    let refuse =
+        |what: &str| Err(SpecError::new(what, "experiments/quickstart.yaml shows a whole file"));
     let mut tree = match serde_yaml::from_str(text) {
         Ok(Tree(tree)) => tree,
         Err(e) => return Err(explain(text, &e)),
@@ -53,14 +55,19 @@ fn explain(text: &str, e: &serde_yaml::Error) -> SpecError {
     if let Some((_, key)) = said.cause.split_once(TWICE) {
         // Behind it may stand where its map begins, which is not where it stands again.
         let key = key.split(" at line ").next().unwrap_or_default();
-        let is_it =
-            |line: &str| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'));
+        let is_it = |line: &str| {
+            line.trim_start()
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.trim_start().starts_with(':'))
+        };
         let second = text.lines().enumerate().filter(|(_, line)| is_it(line)).nth(1);
         let place = second.map(|(i, _)| format!(" (again on line {})", i + 1)).unwrap_or_default();
         return SpecError::new(format!("{key} is written twice{place}"), "write each name once");
     }
     match found {
-        Some((line, (letter, help))) => SpecError::new(format!("line {line} has {letter}: {}", said.cause), help),
+        Some((line, (letter, help))) => {
+            SpecError::new(format!("line {line} has {letter}: {}", said.cause), help)
+        }
         None => said,
     }
 }
@@ -188,7 +195,8 @@ mod tests {
             assert_eq!(map, plain, "{}", String::from_utf8_lossy(same));
         }
         let named = fields("arms: {2: {}, 1e5: {}, 0x1F: {}, true: {}, ~: {}, '': {}}").unwrap();
-        let names: Vec<_> = named["arms"].as_mapping().unwrap().keys().map(|key| key.as_str().unwrap()).collect();
+        let names: Vec<_> =
+            named["arms"].as_mapping().unwrap().keys().map(|key| key.as_str().unwrap()).collect();
         assert_eq!(names, ["2", "1e5", "0x1F", "true", "~", ""]);
     }
 
@@ -202,7 +210,10 @@ mod tests {
             (b"- a\n- b\n", "it holds a list"),
             (b"just text", "it holds no fields"),
             (b"name: a\nmodel:\n\tscale: 4\n", "line 3 has a tab"),
-            (b"name: a\ntrain: {epochs: 1}\ntrain: {epochs: 2}\n", "train is written twice (again on line 3)"),
+            (
+                b"name: a\ntrain: {epochs: 1}\ntrain: {epochs: 2}\n",
+                "train is written twice (again on line 3)",
+            ),
             (b"name: a\naxes: {scale: [2], scale: [4]}\n", "scale is written twice"),
             (b"name: gr\xF6\xDF\n", "line 1 is not UTF-8 text (byte 0xF6)"),
             (b"name: a\n\xC2\xA0model: {scale: 4}\n train: {}\n", "space"),

@@ -34,7 +34,10 @@ fn what_the_design_promises() {
     assert_eq!(shown("scale==2"), "\"scale==2\" has two = in a row | write scale=2");
     assert_eq!(shown("=2"), "\"=2\" has no name before = | write name=values, e.g. scale=2,4");
     assert_eq!(shown("zoo=[dla60,dla60x]").split(" | ").last(), Some("write zoo=dla60,dla60x"));
-    assert_eq!(shown("scale=[2, 4]"), "scale takes single values, not the list [2, 4] | write scale=2,4");
+    assert_eq!(
+        shown("scale=[2, 4]"),
+        "scale takes single values, not the list [2, 4] | write scale=2,4"
+    );
     assert_eq!(shown("plain=True,false"), "train.plain = true false");
     assert_eq!(
         shown("zoo+weights=resnet50+'a+b',resnet101+none"),

@@ -1,4 +1,5 @@
-//! Experiment files with a command line's words: which arms come of it, what replaces what, and what is refused.
+//! Experiment files with a command line's words: which arms come of it, what replaces what, and
+//! what is refused.
 
 use proptest::prelude::*;
 use res2lab_experiment::experiment::parse;
@@ -35,9 +36,11 @@ fn the_files_axes_hold_until_the_command_line_sweeps() {
 
 #[test]
 fn named_arms_and_one_at_a_time() {
-    let arms = format!("{FILE}arms: {{plain: {{scale: 1}}, wide: {{width: 40, scale: 4}}}}").replace("axes:", "#");
+    let arms = format!("{FILE}arms: {{plain: {{scale: 1}}, wide: {{width: 40, scale: 4}}}}")
+        .replace("axes:", "#");
     assert_eq!(labels(&arms, ""), ["plain", "wide"]);
-    let lines = format!("{FILE}one_at_a_time: {{scale: [2, 3], depth: 20..29:9}}").replace("axes:", "#");
+    let lines =
+        format!("{FILE}one_at_a_time: {{scale: [2, 3], depth: 20..29:9}}").replace("axes:", "#");
     assert_eq!(labels(&lines, ""), ["base", "scale=2", "scale=3", "depth=20", "depth=29"]);
 }
 
@@ -54,7 +57,9 @@ fn a_zoo_name_replaces_the_files_network_and_a_family_what_does_not_fit_it() {
 #[test]
 fn impossible_requests_name_the_arm_and_the_field() {
     let text = |line: &str| {
-        expansion(FILE, line).map(|_| String::new()).unwrap_or_else(|e| format!("{} | {}", e.cause, e.help))
+        expansion(FILE, line)
+            .map(|_| String::new())
+            .unwrap_or_else(|e| format!("{} | {}", e.cause, e.help))
     };
     insta::assert_snapshot!(
         ["scale=0", "scale=4 width=1", "lr=nan", "depth=21", "seed=-1", "scale=2,x", "scale=2 scale=4", "train.epoch=2", "model.foo=1",
@@ -83,7 +88,9 @@ fn impossible_requests_name_the_arm_and_the_field() {
 #[test]
 fn broken_files_name_the_line() {
     let text = |file: &str| {
-        parse(file, "x.yaml").map(|_| String::new()).unwrap_or_else(|e| format!("{} | {}", e.cause, e.help))
+        parse(file, "x.yaml")
+            .map(|_| String::new())
+            .unwrap_or_else(|e| format!("{} | {}", e.cause, e.help))
     };
     insta::assert_snapshot!(
         ["name: a\nmodle: {}\n", "name: a\nmodel:\n  scle: 4\n", "name: a\nmodel: [1\n", "name: a/b\n", "model: {}\n",
@@ -115,7 +122,8 @@ fn ids_tell_specs_apart_and_survive_what_does_not_matter() {
 /// Label and where weights start, and the notes.
 fn starts(file: &str, line: &str) -> (Vec<(String, Option<String>)>, String) {
     let found = expansion(file, line).unwrap();
-    let arms = found.arms.iter().map(|arm| (arm.label.clone(), arm.spec.init.weights.clone())).collect();
+    let arms =
+        found.arms.iter().map(|arm| (arm.label.clone(), arm.spec.init.weights.clone())).collect();
     (arms, found.notes.join("; "))
 }
 
@@ -128,12 +136,20 @@ fn weights_are_an_axis_like_others_and_none_is_one_of_its_values() {
     let with = |what: &str| FILE.replace("axes: {scale: [2, 4, 6, 8]}", what);
     let two = [("weights=none", None), ("weights=./x.pth", Some("./x.pth"))];
     assert_eq!(starts(FILE, "weights=none,./x.pth").0, pairs(&two));
-    assert_eq!(starts(FILE, "weights='none',../x.pth").0[0].1.as_deref(), Some("none"), "a file called none");
+    assert_eq!(
+        starts(FILE, "weights='none',../x.pth").0[0].1.as_deref(),
+        Some("none"),
+        "a file called none"
+    );
     let axis = starts(&with("axes: {init.weights: [null, ./x.pth]}"), "").0;
-    assert_eq!(axis, pairs(&[("init.weights=none", None), ("init.weights=./x.pth", Some("./x.pth"))]));
+    assert_eq!(
+        axis,
+        pairs(&[("init.weights=none", None), ("init.weights=./x.pth", Some("./x.pth"))])
+    );
     let line = starts(&with("one_at_a_time: {weights: [./x.pth]}"), "").0;
     assert_eq!(line, pairs(&[("base", None), ("weights=./x.pth", Some("./x.pth"))]));
-    let arms = starts(&with("arms: {scratch: {scale: 4}, tuned: {scale: 4, weights: ./x.pth}}"), "").0;
+    let arms =
+        starts(&with("arms: {scratch: {scale: 4}, tuned: {scale: 4, weights: ./x.pth}}"), "").0;
     assert_eq!(arms, pairs(&[("scratch", None), ("tuned", Some("./x.pth"))]));
 }
 
@@ -143,23 +159,32 @@ fn the_command_line_replaces_what_the_file_sets_for_the_same_thing_and_says_so()
                 arms: {a: {weights: ./a.pth, scale: 2}, b: {data.path: ./b, width: 14, scale: 8}}\n";
     let data = |line: &str| {
         let found = expansion(file, line).unwrap();
-        let data =
-            found.arms.iter().map(|arm| (arm.spec.data.name.clone(), arm.spec.data.path.clone(), arm.spec.data.size));
+        let data = found.arms.iter().map(|arm| {
+            (arm.spec.data.name.clone(), arm.spec.data.path.clone(), arm.spec.data.size)
+        });
         (data.collect::<Vec<_>>(), found.notes.join("; "))
     };
     let (found, notes) = data("data=../photos");
     let photos = ("../photos".to_owned(), None, Some(32));
     assert_eq!(found, [photos.clone(), photos]);
     assert!(
-        notes.contains("data=../photos replaces the file's data set; its data.path=data/images gives way"),
+        notes.contains(
+            "data=../photos replaces the file's data set; its data.path=data/images gives way"
+        ),
         "{notes}"
     );
     assert!(notes.contains("data=../photos replaces the file's data.path of b"), "{notes}");
     let (found, notes) = data("data.path=./c");
-    assert!(found.iter().all(|(name, path, _)| name == "images" && path.as_deref() == Some("./c")), "{found:?}");
+    assert!(
+        found.iter().all(|(name, path, _)| name == "images" && path.as_deref() == Some("./c")),
+        "{found:?}"
+    );
     assert!(notes.contains("data.path=./c replaces the file's data.path=data/images"), "{notes}");
     let (found, _) = data("data.path=./c data=cifar10");
-    assert!(found.iter().all(|(name, path, _)| name == "cifar10" && path.as_deref() == Some("./c")), "{found:?}");
+    assert!(
+        found.iter().all(|(name, path, _)| name == "cifar10" && path.as_deref() == Some("./c")),
+        "{found:?}"
+    );
     // The same data set again changes nothing.
     assert_eq!(data("data=images").0[0].1.as_deref(), Some("data/images"));
     let (found, notes) = starts(file, "weights=./new.pth");
@@ -172,7 +197,10 @@ fn the_command_line_replaces_what_the_file_sets_for_the_same_thing_and_says_so()
     assert!(swept.arms.iter().all(|arm| arm.spec.data.path.is_none()));
     // An axis of the file gives way as a whole, and the plan shows no axis that is not there.
     let fixed = expansion(FILE, "scale=4").unwrap();
-    assert!(fixed.axes.is_empty() && fixed.notes.iter().any(|n| n.contains("scale=4 replaces the file's axis scale")));
+    assert!(
+        fixed.axes.is_empty()
+            && fixed.notes.iter().any(|n| n.contains("scale=4 replaces the file's axis scale"))
+    );
     let depth = format!("{FILE}one_at_a_time: {{blocks: [[1, 1, 1], [2, 2, 2]]}}");
     assert_eq!(labels(&depth.replace("axes:", "#"), "depth=20"), ["base"]);
 }
@@ -182,14 +210,20 @@ fn arms_are_called_as_they_are_written() {
     let named = |arms: &str| {
         let file = format!("name: t\narms:\n{arms}");
         match expansion(&file, "") {
-            Ok(found) => found.arms.into_iter().map(|arm| format!("{}:{}", arm.label, arm.spec.model.scale)).collect(),
+            Ok(found) => found
+                .arms
+                .into_iter()
+                .map(|arm| format!("{}:{}", arm.label, arm.spec.model.scale))
+                .collect(),
             Err(e) => vec![e.cause, e.help],
         }
     };
-    let found =
-        named("  2: {scale: 2}\n  8: {scale: 8, width: 14}\n  1e5: {scale: 3}\n  a b: {scale: '5'}\n  plain:\n");
+    let found = named(
+        "  2: {scale: 2}\n  8: {scale: 8, width: 14}\n  1e5: {scale: 3}\n  a b: {scale: '5'}\n  plain:\n",
+    );
     assert_eq!(found, ["2:2", "8:8", "1e5:3", "a b:5", "plain:4"]);
-    let nested = "name: t\narms: {a: {model: {scale: 2}, train: {ema: 0.9, optimizer: {sgd: {lr: 0.2}}}}}\n";
+    let nested =
+        "name: t\narms: {a: {model: {scale: 2}, train: {ema: 0.9, optimizer: {sgd: {lr: 0.2}}}}}\n";
     let arm = &expansion(nested, "").unwrap().arms[0].spec;
     let res2lab_experiment::Optimizer::Sgd { lr, nesterov, .. } = arm.train.optimizer;
     assert_eq!((arm.model.scale, arm.train.ema, lr, nesterov), (2, 0.9, 0.2, true));
@@ -198,7 +232,11 @@ fn arms_are_called_as_they_are_written() {
         assert!(said[0].contains(cause) && said[1].contains(help), "{arms}: {said:?}");
     };
     refused("  '': {scale: 2}\n", "no name", "plain: {scale: 1}");
-    refused("  plain: [scale=1, width=40]\n", "arm plain has the list", "plain: {scale: 1, width: 40}");
+    refused(
+        "  plain: [scale=1, width=40]\n",
+        "arm plain has the list",
+        "plain: {scale: 1, width: 40}",
+    );
     refused("  wide: \"width=40\"\n", "arm wide has the text \"width=40\"", "wide: {width: 40}");
     refused("  wide: 40\n", "arm wide has 40", "wide: {");
     refused("  wide: {ema: 0.9}\n", "arm wide: no field is called ema", "did you mean train.ema?");
@@ -219,15 +257,23 @@ fn values_are_read_in_every_form_that_means_the_same() {
         (found.name.as_str(), spec.train.batch_size, spec.train.epochs, spec.train.plain),
         ("2024", 10, 3, true)
     );
-    assert_eq!((spec.data.pad_to, spec.init.weights.as_deref(), &found.seeds[..]), (None, None, &[0, 1][..]));
-    assert!(matches!(spec.train.optimizer, res2lab_experiment::Optimizer::Sgd { lr, .. } if lr == 1e-4));
+    assert_eq!(
+        (spec.data.pad_to, spec.init.weights.as_deref(), &found.seeds[..]),
+        (None, None, &[0, 1][..])
+    );
+    assert!(
+        matches!(spec.train.optimizer, res2lab_experiment::Optimizer::Sgd { lr, .. } if lr == 1e-4)
+    );
     let axes = "name: t\naxes: {lr: ['1e-4', 0.1], data.cache_px: [none, '64']}\n";
     assert_eq!(labels(axes, "")[1], "lr=0.0001 data.cache_px=64");
     let refused = expansion("name: t\ntrain: {sync_bn: yes}\n", "").unwrap_err();
     let none = expansion("name: t\ntrain: {epochs: '2', ema: none}\n", "").unwrap_err();
     assert!(none.cause.contains("train.ema: invalid type"), "{none:?}");
     assert_eq!(expansion("name: 1e5\n", "").unwrap().name, "1e5");
-    assert!(refused.cause.contains("line 2") && refused.help.contains("write true or false"), "{refused:?}");
+    assert!(
+        refused.cause.contains("line 2") && refused.help.contains("write true or false"),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -254,7 +300,8 @@ reference: {source: them, top1_error: {1: 2.5}}
 ";
 
 proptest! {
-    /// A file with letters changed, lost, doubled or moved is read or refused, and so is what comes of it.
+    /// A file with letters changed, lost, doubled or moved is read or refused, and so is what comes
+    /// of it.
     #[test]
     fn no_damage_to_a_file_makes_the_reader_panic(
         changes in prop::collection::vec((0..WHOLE.len(), 0..4_u8, "[\\x00-\\xff:{}\\[\\],'\"#&*!|>%@`~\t\r\n -]{0,2}"), 1..6),

@@ -1,5 +1,5 @@
-//! Effective receptive fields, measured: how much each pixel moves the unit in the middle of a node's map (Luo et al. 2016;
-//! Ding et al. 2022, RepLKNet).
+//! Effective receptive fields, measured: how much each pixel moves the unit in the middle of a
+//! node's map (Luo et al. 2016; Ding et al. 2022, RepLKNet).
 
 use crate::{ExplainError, Map};
 use res2lab_arch::NodeId;
@@ -64,9 +64,17 @@ impl Erf {
 /// Images at a time.
 const BATCH: i64 = 16;
 
-/// Measures the effective field of each of `nodes` on `images` (N x C x H x W, prepared for the net), in evaluation mode.
-pub fn erf(net: &Net, images: &Tensor, nodes: &[NodeId], options: Options) -> Result<Vec<Erf>, ExplainError> {
-    let (n, _, h, w) = images.size4().map_err(|e| ExplainError::new(e.to_string(), "give images as N x C x H x W"))?;
+/// Measures the effective field of each of `nodes` on `images` (N x C x H x W, prepared for the
+/// net), in evaluation mode.
+pub fn erf(
+    net: &Net,
+    images: &Tensor,
+    nodes: &[NodeId],
+    options: Options,
+) -> Result<Vec<Erf>, ExplainError> {
+    let (n, _, h, w) = images
+        .size4()
+        .map_err(|e| ExplainError::new(e.to_string(), "give images as N x C x H x W"))?;
     let fields = res2lab_rf::fields(net.graph());
     let mut sums: Vec<Sums> = nodes.iter().map(|_| Sums::new(h, w)).collect();
     for start in (0..n).step_by(BATCH as usize) {
@@ -79,7 +87,8 @@ pub fn erf(net: &Net, images: &Tensor, nodes: &[NodeId], options: Options) -> Re
     }
     let of_node = |(id, sums): (&NodeId, Sums)| {
         let shape = net.graph().node(*id).shape;
-        let (unit, field) = ((shape.width / 2, shape.height / 2), fields[id.0]);
+        let unit = (shape.width / 2, shape.height / 2);
+        let field = fields[id.0];
         let center = (field.center(unit.0), field.center(unit.1));
         sums.finish(w as usize, options.sign).map(|(mean, error, images, skipped)| Erf {
             unit,
@@ -96,7 +105,8 @@ pub fn erf(net: &Net, images: &Tensor, nodes: &[NodeId], options: Options) -> Re
 
 /// Gradients of the middle unit's channels with respect to every pixel, N x C x H x W.
 fn gradients(tap: &Tensor, images: &Tensor, options: Options, keep_graph: bool) -> Tensor {
-    let (v, u) = (tap.size()[2] / 2, tap.size()[3] / 2);
+    let v = tap.size()[2] / 2;
+    let u = tap.size()[3] / 2;
     let unit = tap.select(3, u).select(2, v);
     let unit = if options.relu { unit.relu() } else { unit };
     // Images do not see each other in evaluation, so one pass gives each its own gradient.
@@ -148,7 +158,10 @@ impl Sums {
         let mean = &self.sum / n;
         let variance = (&self.squares / n - mean.square()).clamp_min(0.0) / (n - 1.0).max(1.0);
         let mean = if sign == Sign::Signed { mean.abs() } else { mean };
-        let map = |t: &Tensor| Map { width, values: Vec::try_from(t.contiguous().flatten(0, -1)).unwrap_or_default() };
+        let map = |t: &Tensor| Map {
+            width,
+            values: Vec::try_from(t.contiguous().flatten(0, -1)).unwrap_or_default(),
+        };
         Ok((map(&mean), map(&variance.sqrt()), self.images, self.skipped))
     }
 }

@@ -1,7 +1,8 @@
-//! What a trained network looks at: effective receptive fields by gradients, class activation maps, shares of splits.
-//! Arrays and numbers, no pixels.
+//! What a trained network looks at: effective receptive fields by gradients, class activation maps,
+//! shares of splits. Arrays and numbers, no pixels.
 //!
-//! This crate must never know: how networks are trained, sweep folders, how a picture or a page looks.
+//! This crate must never know: how networks are trained, sweep folders, how a picture or a page
+//! looks.
 //!
 //! Reading order:
 //! - [`map`]: a map of weights over the image, and what it adds up to

@@ -1,4 +1,5 @@
-//! A map of weights over the pixels of an image, and the numbers that are told of it. Pure: no tensors.
+//! A map of weights over the pixels of an image, and the numbers that are told of it. Pure: no
+//! tensors.
 
 /// Rows from the top.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +39,10 @@ impl Map {
     }
 
     fn at(&self) -> impl Iterator<Item = (f64, f64, f64)> + '_ {
-        self.values.iter().enumerate().map(|(i, v)| ((i % self.width) as f64, (i / self.width) as f64, *v))
+        self.values
+            .iter()
+            .enumerate()
+            .map(|(i, v)| ((i % self.width) as f64, (i / self.width) as f64, *v))
     }
 
     /// The center of mass, column and row; None for a map of zeros.
@@ -52,7 +56,8 @@ impl Map {
     pub fn sigma(&self) -> Option<(f64, f64)> {
         let (cx, cy) = self.center_of_mass()?;
         let sum = self.sum();
-        let (mut x2, mut y2) = (0.0, 0.0);
+        let mut x2 = 0.0;
+        let mut y2 = 0.0;
         for (x, y, v) in self.at() {
             x2 += (x - cx).powi(2) * v / sum;
             y2 += (y - cy).powi(2) * v / sum;
@@ -64,7 +69,8 @@ impl Map {
     pub fn radial_mass(&self, center: (f64, f64), radii: &[f64]) -> Vec<f64> {
         let sum = self.sum();
         let within = |radius: &f64| {
-            let inside = self.at().filter(|(x, y, _)| (x - center.0).hypot(y - center.1) <= *radius);
+            let inside =
+                self.at().filter(|(x, y, _)| (x - center.0).hypot(y - center.1) <= *radius);
             inside.map(|(.., v)| v).sum::<f64>() / sum
         };
         radii.iter().map(within).collect()
@@ -84,28 +90,33 @@ impl Map {
         rings.into_iter().map(|(sum, n)| sum / n as f64).collect()
     }
 
-    /// Luo's size: the root of the number of pixels above 4.55 % of the greatest value. Of an ideal Gaussian 4.41 sigma.
+    /// Luo's size: the root of the number of pixels above 4.55 % of the greatest value. Of an ideal
+    /// Gaussian 4.41 sigma.
     pub fn seen_size_px(&self) -> f64 {
         let least = SEEN * self.max();
         (self.values.iter().filter(|v| **v > least).count() as f64).sqrt()
     }
 
-    /// log10(v + 1), which the area ratios of RepLKNet are taken of. It is not free of scale: ten times the gradients give
-    /// another ratio, so it is told beside the raw one only.
+    /// log10(v + 1), which the area ratios of RepLKNet are taken of. It is not free of scale: ten
+    /// times the gradients give another ratio, so it is told beside the raw one only.
     pub fn log(&self) -> Map {
         Map { width: self.width, values: self.values.iter().map(|v| (v + 1.0).log10()).collect() }
     }
 
-    /// The smallest square around `center` that holds more than `share` of the weight. Squares are cut at the image's
-    /// edges, so one always does, and may be a single pixel.
+    /// The smallest square around `center` that holds more than `share` of the weight. Squares are
+    /// cut at the image's edges, so one always does, and may be a single pixel.
     pub fn area(&self, center: (usize, usize), share: f64) -> Area {
-        let (w, h) = (self.width, self.height());
+        let w = self.width;
+        let h = self.height();
         let sums = self.summed();
         let total = self.sum();
-        let reach = [center.0, w - 1 - center.0, center.1, h - 1 - center.1].into_iter().max().unwrap_or(0);
+        let reach =
+            [center.0, w - 1 - center.0, center.1, h - 1 - center.1].into_iter().max().unwrap_or(0);
         let holds = |r: &usize| {
-            let (x0, x1) = (center.0.saturating_sub(*r), (center.0 + r).min(w - 1) + 1);
-            let (y0, y1) = (center.1.saturating_sub(*r), (center.1 + r).min(h - 1) + 1);
+            let x0 = center.0.saturating_sub(*r);
+            let x1 = (center.0 + r).min(w - 1) + 1;
+            let y0 = center.1.saturating_sub(*r);
+            let y1 = (center.1 + r).min(h - 1) + 1;
             let at = |x: usize, y: usize| sums[y * (w + 1) + x];
             at(x1, y1) - at(x0, y1) - at(x1, y0) + at(x0, y0) > share * total
         };
@@ -116,7 +127,8 @@ impl Map {
 
     /// Sums over all rectangles from the corner, with a row and a column of zeros before.
     fn summed(&self) -> Vec<f64> {
-        let (w, h) = (self.width, self.height());
+        let w = self.width;
+        let h = self.height();
         let mut sums = vec![0.0; (w + 1) * (h + 1)];
         for y in 0..h {
             let mut row = 0.0;
@@ -132,7 +144,8 @@ impl Map {
     pub fn support(&self) -> Option<(usize, usize, usize, usize)> {
         let mut found: Option<(usize, usize, usize, usize)> = None;
         for (i, _) in self.values.iter().enumerate().filter(|(_, v)| **v != 0.0) {
-            let (x, y) = (i % self.width, i / self.width);
+            let x = i % self.width;
+            let y = i / self.width;
             let (x0, x1, y0, y1) = found.unwrap_or((x, x, y, y));
             found = Some((x0.min(x), x1.max(x), y0.min(y), y1.max(y)));
         }
@@ -147,7 +160,8 @@ mod tests {
     fn gaussian(side: usize, sigma: f64, peak: f64) -> Map {
         let center = (side / 2) as f64;
         let value = |i: usize| {
-            let (x, y) = ((i % side) as f64 - center, (i / side) as f64 - center);
+            let x = (i % side) as f64 - center;
+            let y = (i / side) as f64 - center;
             peak * (-(x * x + y * y) / (2.0 * sigma * sigma)).exp()
         };
         Map { width: side, values: (0..side * side).map(value).collect() }
@@ -161,7 +175,8 @@ mod tests {
             let found = [0.2, 0.3, 0.5, 0.99].map(|share| map.area((512, 512), share).side);
             assert_eq!(found, sides, "sigma {sigma}");
         }
-        let ratios = [0.2, 0.3, 0.5, 0.99].map(|share| gaussian(1024, 50.0, 1.0).area((512, 512), share).ratio);
+        let ratios = [0.2, 0.3, 0.5, 0.99]
+            .map(|share| gaussian(1024, 50.0, 1.0).area((512, 512), share).ratio);
         for (found, expected) in ratios.into_iter().zip([0.00355, 0.00565, 0.01092, 0.07530]) {
             assert!((found - expected).abs() < 1e-5, "{found}");
         }
@@ -170,7 +185,9 @@ mod tests {
     #[test]
     fn the_ratio_of_logarithms_depends_on_the_scale_and_the_raw_one_does_not() {
         let ratio = |peak: f64| gaussian(256, 25.0, peak).log().area((128, 128), 0.5).ratio;
-        for (peak, expected) in [(1e-3, 0.043), (1.0, 0.050), (1e2, 0.100), (1e4, 0.175), (1e6, 0.254)] {
+        for (peak, expected) in
+            [(1e-3, 0.043), (1.0, 0.050), (1e2, 0.100), (1e4, 0.175), (1e6, 0.254)]
+        {
             assert!((ratio(peak) - expected).abs() < 6e-4, "{peak}: {}", ratio(peak));
         }
         let raw = |peak: f64| gaussian(256, 25.0, peak).area((128, 128), 0.5).side;

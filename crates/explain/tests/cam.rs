@@ -51,11 +51,15 @@ fn maps_are_those_of_pytorch_grad_cam() {
     let mut zeros = 0;
     for expected in all {
         let node = net.graph().find(expected["node"].as_str().unwrap()).unwrap();
-        let method = if expected["method"] == "GradCAM" { Method::GradCam } else { Method::HiResCam };
-        let found = cam(&net, &image, expected["class"].as_i64(), &[node], method).unwrap().remove(0);
-        let theirs: Vec<f64> = expected["shown"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        let method =
+            if expected["method"] == "GradCAM" { Method::GradCam } else { Method::HiResCam };
+        let found =
+            cam(&net, &image, expected["class"].as_i64(), &[node], method).unwrap().remove(0);
+        let theirs: Vec<f64> =
+            expected["shown"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
         assert_eq!((found.shown.width, found.shown.values.len()), (32, theirs.len()));
-        let worst = found.shown.values.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let worst =
+            found.shown.values.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         println!("{} {}: {worst:.1e}", expected["node"], expected["method"]);
         assert!(worst < 1e-5, "{} {}: {worst}", expected["node"], expected["method"]);
         // At one node all evidence speaks against the class: the map is zero, and is told as such.
@@ -84,8 +88,13 @@ fn every_split_has_a_map_and_a_share_of_its_own() {
 #[test]
 fn wrong_questions_have_answers_in_words() {
     let (net, image) = filled_net();
-    let error = cam(&net, &image, Some(10), &[res2lab_rf::last_stage(net.graph())], Method::GradCam).unwrap_err();
-    assert_eq!((error.cause.as_str(), error.help.as_str()), ("there is no class 10", "classes are 0 to 9"));
+    let error =
+        cam(&net, &image, Some(10), &[res2lab_rf::last_stage(net.graph())], Method::GradCam)
+            .unwrap_err();
+    assert_eq!(
+        (error.cause.as_str(), error.help.as_str()),
+        ("there is no class 10", "classes are 0 to 9")
+    );
     let diverged = crate::net(net.graph().clone(), |_, _| common::scalar(f64::NAN));
     let end = [res2lab_rf::last_stage(net.graph())];
     let failed = res2lab_explain::erf(&diverged, &image, &end, res2lab_explain::Options::default());

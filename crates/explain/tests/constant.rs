@@ -1,5 +1,6 @@
-//! The strongest test there is: with constant weights the gradient of one unit is the paths themselves. Its sum is their
-//! number, its support the largest field, its profile the analytic effective field.
+//! The strongest test there is: with constant weights the gradient of one unit is the paths
+//! themselves. Its sum is their number, its support the largest field, its profile the analytic
+//! effective field.
 
 mod common;
 
@@ -13,11 +14,14 @@ use tch::{Device, Kind, Tensor};
 fn constant(graph: &res2lab_arch::Graph, entry: &StateEntry) -> Tensor {
     scalar(match entry.role {
         Role::ConvWeight => {
-            let Op::Conv(conv) = graph.node(entry.node).op else { panic!("a convolution has its weight") };
+            let Op::Conv(conv) = graph.node(entry.node).op else {
+                panic!("a convolution has its weight")
+            };
             let fan_in = (entry.shape[1] * conv.kernel * conv.kernel) as f64;
             let name = &graph.node(entry.node).name;
             // The 1x1 behind the concatenation adds the splits up: it takes the mean within one.
-            let splits = if name.ends_with("conv3") { splits_before(graph, entry.node) as f64 } else { 1.0 };
+            let splits =
+                if name.ends_with("conv3") { splits_before(graph, entry.node) as f64 } else { 1.0 };
             splits / fan_in
         }
         Role::NormWeight | Role::RunningVar => 1.0,
@@ -44,7 +48,8 @@ fn the_gradient_of_a_constant_network_is_its_paths() {
             ..ModelOverrides::default()
         };
         let side = if scale == 8 { 160 } else { 96 };
-        let graph = without_epsilon(build(&words.resolve().unwrap().0, Input::square(side, 2)).unwrap());
+        let graph =
+            without_epsilon(build(&words.resolve().unwrap().0, Input::square(side, 2)).unwrap());
         let net = net(graph, constant);
         let end = res2lab_rf::last_stage(net.graph());
         let images = Tensor::ones([1, 3, side as i64, side as i64], (Kind::Double, Device::Cpu));
@@ -61,19 +66,30 @@ fn the_gradient_of_a_constant_network_is_its_paths() {
         let (x0, x1, y0, y1) = found.mean.support().unwrap();
         let expected = (found.unit.0 as i64 * field.jump + field.low) as usize;
         assert_eq!((x0, y0), (expected, expected), "scale {scale}");
-        assert_eq!(((x1 - x0 + 1) as i64, (y1 - y0 + 1) as i64), (field.max_px(), field.max_px()), "scale {scale}");
+        assert_eq!(
+            ((x1 - x0 + 1) as i64, (y1 - y0 + 1) as i64),
+            (field.max_px(), field.max_px()),
+            "scale {scale}"
+        );
 
         // The sum over rows is the profile along one axis, since every window's rows add up to one.
         let (low, profile) = res2lab_rf::spread::profile(net.graph(), Weighting::Structural, end);
         let left = found.unit.0 as i64 * field.jump + low;
         for (i, weight) in profile.iter().enumerate() {
             let x = (left + i as i64) as usize;
-            let column: f64 = found.mean.values.iter().skip(x).step_by(found.mean.width).sum::<f64>() / channels;
-            assert!((column - weight).abs() <= 1e-9 * count, "scale {scale}, pixel {x}: {column} and {weight}");
+            let column: f64 =
+                found.mean.values.iter().skip(x).step_by(found.mean.width).sum::<f64>() / channels;
+            assert!(
+                (column - weight).abs() <= 1e-9 * count,
+                "scale {scale}, pixel {x}: {column} and {weight}"
+            );
         }
         let sigma = res2lab_rf::spread::sigmas(net.graph(), Weighting::Structural)[end.0];
         let (sx, sy) = found.mean.sigma().unwrap();
-        assert!((sx / sigma - 1.0).abs() < 1e-9 && (sy / sigma - 1.0).abs() < 1e-9, "scale {scale}: {sx} {sigma}");
+        assert!(
+            (sx / sigma - 1.0).abs() < 1e-9 && (sy / sigma - 1.0).abs() < 1e-9,
+            "scale {scale}: {sx} {sigma}"
+        );
         assert!(!found.is_saturated());
         println!("scale {scale}: {count} paths, {} px, sigma {sigma:.3} px", field.max_px());
     }

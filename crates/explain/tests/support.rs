@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use res2lab_arch::{
-    BlockKind, Downsample, Family, FirstBlock, Graph, Input, ModelOverrides, Role, StateEntry, Stem, build,
+    BlockKind, Downsample, Family, FirstBlock, Graph, Input, ModelOverrides, Role, StateEntry,
+    Stem, build,
 };
 use res2lab_explain::{Options, erf};
 use res2lab_random::Key;
@@ -16,35 +17,37 @@ use tch::{Device, Kind, Tensor};
 fn resnets() -> impl Strategy<Value = ModelOverrides> {
     let first = prop_oneof![Just(FirstBlock::Pool), Just(FirstBlock::Grouped)];
     let down = prop_oneof![Just(Downsample::Conv), Just(Downsample::Avg)];
-    let stem = prop_oneof![3 => Just(Stem::Cifar), 1 => Just(Stem::Imagenet), 1 => Just(Stem::Deep)];
-    (prop::collection::vec(1..3_usize, 1..4), 1..6_usize, 1..3_usize, 1..3_usize, first, down, stem).prop_map(
-        |(blocks, scale, cardinality, stem_stride, first_block, downsample, stem)| ModelOverrides {
-            block: Some(BlockKind::Res2),
-            stem_stride: (stem == Stem::Cifar).then_some(stem_stride),
-            stem: Some(stem),
-            blocks: Some(blocks),
-            planes: Some(4),
-            width: Some(32),
-            scale: Some(scale),
-            cardinality: Some(cardinality),
-            first_block: Some(first_block),
-            downsample: Some(downsample),
-            ..ModelOverrides::default()
-        },
-    )
+    let stem =
+        prop_oneof![3 => Just(Stem::Cifar), 1 => Just(Stem::Imagenet), 1 => Just(Stem::Deep)];
+    (prop::collection::vec(1..3_usize, 1..4), 1..6_usize, 1..3_usize, 1..3_usize, first, down, stem)
+        .prop_map(|(blocks, scale, cardinality, stem_stride, first_block, downsample, stem)| {
+            ModelOverrides {
+                block: Some(BlockKind::Res2),
+                stem_stride: (stem == Stem::Cifar).then_some(stem_stride),
+                stem: Some(stem),
+                blocks: Some(blocks),
+                planes: Some(4),
+                width: Some(32),
+                scale: Some(scale),
+                cardinality: Some(cardinality),
+                first_block: Some(first_block),
+                downsample: Some(downsample),
+                ..ModelOverrides::default()
+            }
+        })
 }
 
 fn dlas() -> impl Strategy<Value = ModelOverrides> {
-    (1..4_usize, prop_oneof![Just(BlockKind::Res2), Just(BlockKind::Bottleneck)]).prop_map(|(scale, block)| {
-        ModelOverrides {
+    (1..4_usize, prop_oneof![Just(BlockKind::Res2), Just(BlockKind::Bottleneck)]).prop_map(
+        |(scale, block)| ModelOverrides {
             family: Some(Family::Dla),
             block: Some(if scale > 1 { BlockKind::Res2 } else { block }),
             stem: Some(Stem::Cifar),
             scale: Some(scale),
             width: Some(4),
             ..ModelOverrides::default()
-        }
-    })
+        },
+    )
 }
 
 /// Weights and statistics from a counter; no convolution is zero anywhere.
@@ -68,16 +71,25 @@ fn drawn(seed: u64) -> impl Fn(&Graph, &StateEntry) -> Tensor {
 
 /// What a unit may see of the image, first and last pixel.
 fn interval(found: &res2lab_explain::Erf, side: usize) -> (usize, usize) {
-    let at = |edge: i64| (found.unit.0 as i64 * found.field.jump + edge).clamp(0, side as i64 - 1) as usize;
+    let at = |edge: i64| {
+        (found.unit.0 as i64 * found.field.jump + edge).clamp(0, side as i64 - 1) as usize
+    };
     (at(found.field.low), at(found.field.high))
 }
 
-fn support(graph: Graph, seed: u64, side: usize) -> (res2lab_explain::Erf, Option<(usize, usize, usize, usize)>) {
+fn support(
+    graph: Graph,
+    seed: u64,
+    side: usize,
+) -> (res2lab_explain::Erf, Option<(usize, usize, usize, usize)>) {
     let net = net(graph, drawn(seed));
-    let pixels: Vec<f64> = (0..3 * side * side).map(|i| Key::new(seed).named("image").uniform(i as u64)).collect();
-    let images = Tensor::from_slice(&pixels).view([1, 3, side as i64, side as i64]).to_kind(Kind::Double);
+    let pixels: Vec<f64> =
+        (0..3 * side * side).map(|i| Key::new(seed).named("image").uniform(i as u64)).collect();
+    let images =
+        Tensor::from_slice(&pixels).view([1, 3, side as i64, side as i64]).to_kind(Kind::Double);
     let end = res2lab_rf::last_stage(net.graph());
-    let found = erf(&net, &images.to_device(Device::Cpu), &[end], Options::default()).unwrap().remove(0);
+    let found =
+        erf(&net, &images.to_device(Device::Cpu), &[end], Options::default()).unwrap().remove(0);
     let support = found.mean.support();
     (found, support)
 }
@@ -88,7 +100,10 @@ fn check(words: &ModelOverrides, seed: u64, side: usize) {
     let (found, with_relu) = support(graph.clone(), seed, side);
     let (low, high) = interval(&found, side);
     if let Some((x0, x1, y0, y1)) = with_relu {
-        assert!(low <= x0 && x1 <= high && low <= y0 && y1 <= high, "{words:?}: {with_relu:?} leaves {low}..={high}");
+        assert!(
+            low <= x0 && x1 <= high && low <= y0 && y1 <= high,
+            "{words:?}: {with_relu:?} leaves {low}..={high}"
+        );
     }
     let (_, without) = support(linear(graph), seed, side);
     assert_eq!(without, Some((low, high, low, high)), "{words:?}");

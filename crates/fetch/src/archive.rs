@@ -9,6 +9,9 @@ use std::path::Path;
 pub fn unpack(archive: &Path, folder: &Path) -> Result<(), FetchError> {
     let file = File::open(archive).map_err(|e| FetchError::io(archive, &e))?;
     tar::Archive::new(GzDecoder::new(file)).unpack(folder).map_err(|e| {
-        FetchError::new(format!("{}: {e}", archive.display()), "remove the archive and repeat the command")
+        FetchError::new(
+            format!("{}: {e}", archive.display()),
+            "remove the archive and repeat the command",
+        )
     })
 }

@@ -1,5 +1,6 @@
-//! One file over HTTP. What has come so far is kept beside the target as `NAME.part`; a repeated call, or the next try
-//! after a cut connection, asks for the rest only. The file gets its name when it is whole and its hash is right.
+//! One file over HTTP. What has come so far is kept beside the target as `NAME.part`; a repeated
+//! call, or the next try after a cut connection, asks for the rest only. The file gets its name
+//! when it is whole and its hash is right.
 
 use crate::{Check, FetchError};
 use std::fs::{self, File};
@@ -22,7 +23,8 @@ enum Cut {
     Refused(FetchError),
 }
 
-/// Brings `url` to `target`. `progress` is told the bytes so far and the whole length, where it is known.
+/// Brings `url` to `target`. `progress` is told the bytes so far and the whole length, where it is
+/// known.
 pub fn download(
     url: &str,
     target: &Path,
@@ -74,17 +76,23 @@ fn bring(url: &str, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) -> 
         500..=599 | 429 => return Err(Cut::Connection(format!("the server answered {status}"))),
         _ => {
             let help = "the file may have moved; download it by hand and give its path";
-            return Err(Cut::Refused(FetchError::new(format!("{url}: the server answered {status}"), help)));
+            return Err(Cut::Refused(FetchError::new(
+                format!("{url}: the server answered {status}"),
+                help,
+            )));
         }
     };
-    let mut file = File::options().create(true).write(true).truncate(false).open(part).map_err(refused)?;
+    let mut file =
+        File::options().create(true).write(true).truncate(false).open(part).map_err(refused)?;
     file.set_len(start).map_err(refused)?;
     std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(start)).map_err(refused)?;
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
     let mut so_far = start;
     loop {
-        let n = body.read(&mut buffer).map_err(|e| Cut::Connection(format!("the connection was cut: {e}")))?;
+        let n = body
+            .read(&mut buffer)
+            .map_err(|e| Cut::Connection(format!("the connection was cut: {e}")))?;
         if n == 0 {
             break;
         }
@@ -115,7 +123,8 @@ fn accept(url: &str, part: &Path, target: &Path, check: &Check) -> Result<(), Fe
     if let Err(why) = verdict {
         // Going on from wrong bytes would only bring them again.
         fs::remove_file(part).map_err(|e| FetchError::io(part, &e))?;
-        let help = "nothing was kept; the server has another file, or something on the way changed it";
+        let help =
+            "nothing was kept; the server has another file, or something on the way changed it";
         return Err(FetchError::new(format!("{url}: {why}"), help));
     }
     fs::rename(part, target).map_err(|e| FetchError::io(target, &e))

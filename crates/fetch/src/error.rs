@@ -20,7 +20,10 @@ impl FetchError {
 
     /// A file that cannot be written or read.
     pub fn io(path: &Path, e: &std::io::Error) -> FetchError {
-        FetchError::new(format!("{}: {e}", path.display()), "free space, or make the folder writable")
+        FetchError::new(
+            format!("{}: {e}", path.display()),
+            "free space, or make the folder writable",
+        )
     }
 }
 

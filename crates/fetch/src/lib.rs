@@ -1,6 +1,8 @@
-//! Downloads that the user asked for by name: resumed where they were cut, checked before they get their name.
+//! Downloads that the user asked for by name: resumed where they were cut, checked before they get
+//! their name.
 //!
-//! This crate must never know: what is in the files, and which there are; it is told an address and a hash.
+//! This crate must never know: what is in the files, and which there are; it is told an address and
+//! a hash.
 //!
 //! Reading order:
 //! - [`download`]: one file

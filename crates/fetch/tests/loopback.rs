@@ -42,7 +42,8 @@ fn serve(content: Vec<u8>, moods: Vec<Mood>) -> Server {
             }
             seen.lock().unwrap().push(range);
             let mood = moods.next().unwrap_or(Mood::Whole);
-            let (n, from) = (content.len(), range.unwrap_or(0));
+            let n = content.len();
+            let from = range.unwrap_or(0);
             let head = match (mood, range) {
                 (Mood::Missing, _) => "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n".to_owned(),
                 (_, Some(from)) if from >= n => {
@@ -56,7 +57,8 @@ fn serve(content: Vec<u8>, moods: Vec<Mood>) -> Server {
                 (_, None) => format!("HTTP/1.1 200 OK\r\ncontent-length: {n}\r\n"),
             };
             let body = if head.contains("length: 0") { &[] } else { &content[from..] };
-            let body = if let Mood::Cut(bytes) = mood { &body[..bytes.min(body.len())] } else { body };
+            let body =
+                if let Mood::Cut(bytes) = mood { &body[..bytes.min(body.len())] } else { body };
             let _ = stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes());
             let _ = stream.write_all(body);
         }
@@ -98,14 +100,20 @@ fn a_cut_connection_is_taken_up_where_it_was_cut() {
     let ranges = server.ranges.lock().unwrap().clone();
     assert_eq!(ranges.len(), 3);
     assert_eq!(ranges[0], None);
-    assert!(ranges[1].is_some_and(|from| from > 0 && from <= 70_000) && ranges[2] > ranges[1], "{ranges:?}");
+    assert!(
+        ranges[1].is_some_and(|from| from > 0 && from <= 70_000) && ranges[2] > ranges[1],
+        "{ranges:?}"
+    );
 }
 
 #[test]
 fn a_later_call_goes_on_from_what_an_earlier_one_kept() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("file.bin");
-    let gone = serve(content(), vec![Mood::Cut(90_000), Mood::Cut(0), Mood::Cut(0), Mood::Cut(0), Mood::Cut(0)]);
+    let gone = serve(
+        content(),
+        vec![Mood::Cut(90_000), Mood::Cut(0), Mood::Cut(0), Mood::Cut(0), Mood::Cut(0)],
+    );
     let e = bring(&gone, &target, &Check::Length).unwrap_err();
     assert!(e.cause.contains("cut") && e.help.contains("90000 bytes") && !target.exists(), "{e:?}");
     let back = serve(content(), vec![]);
@@ -120,9 +128,15 @@ fn a_later_call_goes_on_from_what_an_earlier_one_kept() {
 fn a_wrong_file_is_refused_and_not_kept() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("file.bin");
-    let e = bring(&serve(b"something else".to_vec(), vec![]), &target, &Check::Sha256("06e79181".into())).unwrap_err();
+    let e = bring(
+        &serve(b"something else".to_vec(), vec![]),
+        &target,
+        &Check::Sha256("06e79181".into()),
+    )
+    .unwrap_err();
     assert!(e.cause.contains("expected 06e79181"), "{e:?}");
-    let e = bring(&serve(b"something else".to_vec(), vec![]), &target, &Check::Md5("00".into())).unwrap_err();
+    let e = bring(&serve(b"something else".to_vec(), vec![]), &target, &Check::Md5("00".into()))
+        .unwrap_err();
     assert!(e.cause.contains("its MD5 begins with"), "{e:?}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
@@ -141,7 +155,8 @@ fn an_archive_is_unpacked_and_damage_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let packed = dir.path().join("a.tar.gz");
     let file = std::fs::File::create(&packed).unwrap();
-    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(file, flate2::Compression::fast()));
+    let mut tar =
+        tar::Builder::new(flate2::write::GzEncoder::new(file, flate2::Compression::fast()));
     let mut header = tar::Header::new_gnu();
     header.set_size(5);
     header.set_cksum();

@@ -8,7 +8,8 @@ use std::path::Path;
 /// One picture of any kind, and a JPEG also at a part of its size.
 pub fn picture(bytes: &[u8]) {
     let mut pixels = vec![];
-    let mut decode = |reduction| match decode::decode(&png_with_sums(bytes), &mut pixels, reduction) {
+    let mut decode = |reduction| match decode::decode(&png_with_sums(bytes), &mut pixels, reduction)
+    {
         Ok(sizes) => assert_eq!(pixels.len(), sizes.decoded.0 * sizes.decoded.1 * 3),
         Err(said) => check_error(&said, "-"),
     };
@@ -20,7 +21,8 @@ pub fn picture(bytes: &[u8]) {
 
 /// A PNG with the checksums that its chunks should have, which a fuzzer cannot guess.
 fn png_with_sums(bytes: &[u8]) -> Vec<u8> {
-    let (mut png, mut at) = (bytes.to_vec(), 8);
+    let mut png = bytes.to_vec();
+    let mut at = 8;
     while bytes.starts_with(b"\x89PNG") && at + 12 <= png.len() {
         let length = u32::from_be_bytes([png[at], png[at + 1], png[at + 2], png[at + 3]]) as usize;
         let end = at + 8 + length;
@@ -34,7 +36,8 @@ fn png_with_sums(bytes: &[u8]) -> Vec<u8> {
     png
 }
 
-/// The two files of a split, both splits alike: the labels' length in two bytes, the labels, the images.
+/// The two files of a split, both splits alike: the labels' length in two bytes, the labels, the
+/// images.
 pub fn idx(bytes: &[u8]) {
     let Some((length, rest)) = bytes.split_first_chunk() else { return };
     let (labels, images) = rest.split_at(rest.len().min(u16::from_le_bytes(*length).into()));
@@ -68,19 +71,25 @@ pub fn tar(bytes: &[u8]) {
 
 /// A tar with the checksums that its headers should have, which a fuzzer cannot guess.
 fn tar_with_sums(bytes: &[u8]) -> Vec<u8> {
-    let (mut tar, mut at) = (bytes.to_vec(), 0);
-    while let Some(header) = tar.get_mut(at..at + 512).filter(|header| header.iter().any(|&byte| byte != 0)) {
+    let mut tar = bytes.to_vec();
+    let mut at = 0;
+    while let Some(header) =
+        tar.get_mut(at..at + 512).filter(|header| header.iter().any(|&byte| byte != 0))
+    {
         header[148..156].fill(b' ');
         let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
         header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
         let size = header[124..136].iter().take_while(|byte| (b'0'..b'8').contains(*byte));
-        let size = size.fold(0_usize, |size, byte| size.wrapping_mul(8).wrapping_add(usize::from(byte - b'0')));
+        let size = size.fold(0_usize, |size, byte| {
+            size.wrapping_mul(8).wrapping_add(usize::from(byte - b'0'))
+        });
         at = at.saturating_add(512).saturating_add(size.div_ceil(512).saturating_mul(512));
     }
     tar
 }
 
-/// A data set of one file a split: described, then opened from what was kept of it, and every picture looked at.
+/// A data set of one file a split: described, then opened from what was kept of it, and every
+/// picture looked at.
 fn data_set(bytes: &[u8], ending: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dir = folder.path().join("set");
@@ -88,10 +97,18 @@ fn data_set(bytes: &[u8], ending: &str) {
     for split in ["train", "val"] {
         write(&dir, &format!("{split}-000000.{ending}"), bytes);
     }
-    let wanted = DatasetRequest { name: "./set".into(), dir, root: folder.path().into(), ..DatasetRequest::default() };
+    let wanted = DatasetRequest {
+        name: "./set".into(),
+        dir,
+        root: folder.path().into(),
+        ..DatasetRequest::default()
+    };
     let Some(described) = expected(res2lab_data::describe(&wanted)) else { return };
     let set = expected(res2lab_data::open(&wanted)).expect("what was described can be opened");
-    assert_eq!((described.facts.identity, described.facts.train_images), (set.identity, set.train.len()));
+    assert_eq!(
+        (described.facts.identity, described.facts.train_images),
+        (set.identity, set.train.len())
+    );
     for said in res2lab_data::shaped::unreadable(&set.train) {
         check_error(&said, "-");
     }

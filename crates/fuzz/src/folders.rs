@@ -1,8 +1,10 @@
-//! Folders as people have them: which kind of data set it is, what its files are, and what its classes are called.
+//! Folders as people have them: which kind of data set it is, what its files are, and what its
+//! classes are called.
 
 use std::path::Path;
 
-/// A few names of files, one a line; behind an empty line, what stands in those whose names say that they describe.
+/// A few names of files, one a line; behind an empty line, what stands in those whose names say
+/// that they describe.
 pub fn folder(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (names, content) = text.split_once("\n\n").unwrap_or((text, ""));
@@ -20,7 +22,9 @@ pub fn folder(bytes: &[u8]) {
         }
     }
     for ending in ["parquet", "tar"] {
-        if let Some(Some(files)) = crate::datasets::expected(res2lab_data::splits::find(&set, ending)) {
+        if let Some(Some(files)) =
+            crate::datasets::expected(res2lab_data::splits::find(&set, ending))
+        {
             assert!(files.train.len() + files.test.len() <= pictures);
         }
     }
@@ -33,7 +37,12 @@ pub fn folder(bytes: &[u8]) {
 
 /// The same answer twice.
 fn describe(root: &Path, dir: std::path::PathBuf) {
-    let wanted = res2lab_data::DatasetRequest { name: "./set".into(), dir, root: root.into(), ..Default::default() };
+    let wanted = res2lab_data::DatasetRequest {
+        name: "./set".into(),
+        dir,
+        root: root.into(),
+        ..Default::default()
+    };
     if let Some(first) = crate::datasets::expected(res2lab_data::describe(&wanted)) {
         assert_eq!(crate::datasets::expected(res2lab_data::describe(&wanted)), Some(first));
     }
@@ -42,5 +51,8 @@ fn describe(root: &Path, dir: std::path::PathBuf) {
 /// A relative name that leads to nothing outside, short enough for a file system.
 fn is_inside(name: &str) -> bool {
     let is_part = |part: &str| !["", ".", ".."].contains(&part) && part.len() < 200;
-    !name.contains('\0') && name.len() < 800 && name.split('/').count() < 6 && name.split('/').all(is_part)
+    !name.contains('\0')
+        && name.len() < 800
+        && name.split('/').count() < 6
+        && name.split('/').all(is_part)
 }

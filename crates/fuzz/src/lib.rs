@@ -1,8 +1,9 @@
-//! What reads the files and words that people bring, as functions of bytes, for a fuzzer that knows which code an input
-//! reached, and for a test of the inputs that it kept (`corpus/`).
+//! What reads the files and words that people bring, as functions of bytes, for a fuzzer that knows
+//! which code an input reached, and for a test of the inputs that it kept (`corpus/`).
 //!
-//! This crate must never know: how a reader works inside. It calls what the program calls, and holds what the program
-//! promises: no panic, an error with a cause and a remedy, the same answer when asked twice.
+//! This crate must never know: how a reader works inside. It calls what the program calls, and
+//! holds what the program promises: no panic, an error with a cause and a remedy, the same answer
+//! when asked twice.
 //!
 //! - [`words`]: experiment files and the words of a command
 //! - [`weights`]: pickles, PyTorch's files and safetensors
@@ -14,7 +15,8 @@ pub mod folders;
 pub mod weights;
 pub mod words;
 
-/// What is fuzzed: its name, which is also that of its folder in `corpus/`, and what is done with an input.
+/// What is fuzzed: its name, which is also that of its folder in `corpus/`, and what is done with
+/// an input.
 pub struct Target {
     #[allow(missing_docs)]
     pub name: &'static str,
@@ -43,7 +45,8 @@ pub fn find(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
-/// Holds an error to what users are promised: a cause and a remedy. The program prints each on a line of its own.
+/// Holds an error to what users are promised: a cause and a remedy. The program prints each on a
+/// line of its own.
 fn check_error(cause: &str, help: &str) {
     assert!(!cause.trim().is_empty() && !help.trim().is_empty(), "{cause:?} and {help:?}");
 }

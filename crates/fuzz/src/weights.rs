@@ -1,4 +1,5 @@
-//! Pickles, PyTorch's files of both kinds, and safetensors, as far as a small network takes weights from them.
+//! Pickles, PyTorch's files of both kinds, and safetensors, as far as a small network takes weights
+//! from them.
 
 use crate::check_error;
 use res2lab_arch::{Input, ModelOverrides, StateEntry};
@@ -38,10 +39,12 @@ pub fn file(bytes: &[u8]) {
     }
 }
 
-/// The pickle of a file in today's format, which is a zip archive: its checksums would hide everything from a fuzzer.
+/// The pickle of a file in today's format, which is a zip archive: its checksums would hide
+/// everything from a fuzzer.
 pub fn zipped(bytes: &[u8]) {
     let mut zip = zip::ZipWriter::new(Cursor::new(vec![]));
-    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let mut add = |name: &str, content: &[u8]| {
         zip.start_file(format!("archive/{name}"), options).expect("an entry");
         zip.write_all(content).expect("its content");

@@ -15,7 +15,9 @@ static BASE: LazyLock<Experiment> = LazyLock::new(|| {
 
 /// An experiment file.
 pub fn yaml(bytes: &[u8]) {
-    let Some(experiment) = expected(res2lab_experiment::experiment::read(bytes, "x.yaml")) else { return };
+    let Some(experiment) = expected(res2lab_experiment::experiment::read(bytes, "x.yaml")) else {
+        return;
+    };
     let axes = experiment.axes.iter().chain(&experiment.one_at_a_time);
     let axis = |(label, value): (&res2lab_experiment::Value, &res2lab_experiment::Value)| {
         expected(Axis::from_yaml(label.as_str()?, value))
@@ -34,7 +36,10 @@ pub fn axes(bytes: &[u8]) {
         expected(res2lab_experiment::ExecutorSpec::default().changed_by(word));
         // What is quoted comes back as it was.
         let quoted = res2lab_experiment::words::quote(word);
-        assert_eq!(res2lab_experiment::words::piece(&quoted).map(|piece| piece.text), Ok(word.to_owned()));
+        assert_eq!(
+            res2lab_experiment::words::piece(&quoted).map(|piece| piece.text),
+            Ok(word.to_owned())
+        );
         assert_eq!(res2lab_experiment::words::split(&quoted, ','), Ok(vec![&*quoted]));
     }
     expand(&BASE, &[], &axes);
@@ -49,7 +54,9 @@ fn expand(experiment: &Experiment, of_file: &[Axis], given: &[Axis]) {
     if arms > MOST_ARMS as f64 || experiment.arms.len() > 10 {
         return;
     }
-    let Some(mut expansion) = expected(res2lab_experiment::expand(experiment, given)) else { return };
+    let Some(mut expansion) = expected(res2lab_experiment::expand(experiment, given)) else {
+        return;
+    };
     written_and_read(&expansion);
     res2lab_experiment::smoke(&mut expansion);
     written_and_read(&expansion);

@@ -1,4 +1,5 @@
-//! Every input that fuzzing kept goes through its target, and every finding: what was found once is not found again.
+//! Every input that fuzzing kept goes through its target, and every finding: what was found once is
+//! not found again.
 
 use std::path::{Path, PathBuf};
 
@@ -25,10 +26,17 @@ fn what_fuzzing_kept_gives_a_value_or_an_error() {
 fn the_corpus_has_no_folder_of_a_target_that_is_gone() {
     for folder in inputs("corpus", "").into_iter().chain(inputs("findings", "")) {
         let name = folder.file_name().and_then(|name| name.to_str());
-        assert!(name.is_some_and(|name| res2lab_fuzz::find(name).is_some()), "{} is no target", folder.display());
+        assert!(
+            name.is_some_and(|name| res2lab_fuzz::find(name).is_some()),
+            "{} is no target",
+            folder.display()
+        );
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/fuzz.sh");
     let script = std::fs::read_to_string(script).expect("the script that fuzzes");
     let names = res2lab_fuzz::TARGETS.map(|target| target.name).join(" ");
-    assert!(script.contains(&format!("targets=({names})")), "scripts/fuzz.sh does not name all targets");
+    assert!(
+        script.contains(&format!("targets=({names})")),
+        "scripts/fuzz.sh does not name all targets"
+    );
 }

@@ -53,7 +53,8 @@ const SIZES: [(usize, usize, usize, usize, usize); 38] = [
 
 /// Seconds of the fastest of many runs.
 fn best(mut run: impl FnMut()) -> f64 {
-    let (start, mut best) = (Instant::now(), f64::INFINITY);
+    let start = Instant::now();
+    let mut best = f64::INFINITY;
     let mut runs = 0;
     while runs < 3 || (start.elapsed().as_secs_f64() < 0.12 && runs < 1000) {
         let now = Instant::now();
@@ -104,25 +105,43 @@ fn peak(level: InstructionSet) -> f64 {
 }
 
 fn tensor(memory: &mut [f32], channels: usize, size: usize) -> View<f32> {
-    View { at: memory.as_mut_ptr(), image_stride: channels * size * size, channels, height: size, width: size }
+    View {
+        at: memory.as_mut_ptr(),
+        image_stride: channels * size * size,
+        channels,
+        height: size,
+        width: size,
+    }
 }
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let levels: Vec<InstructionSet> = InstructionSet::ALL.into_iter().filter(|level| level.is_available()).collect();
+    let levels: Vec<InstructionSet> =
+        InstructionSet::ALL.into_iter().filter(|level| level.is_available()).collect();
     for &level in levels.iter().filter(|&&level| level > InstructionSet::Plain) {
         println!("multiply-adds alone, {}: {:.1} GFLOP/s", level.name(), peak(level));
     }
     let (chosen, _) = instruction_set::fastest();
     println!("this processor uses {}", chosen.name());
-    println!("{:35} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "forward", "+ sums", "input", "weights", "all back");
+    println!(
+        "{:35} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", "forward", "+ sums", "input", "weights", "all back"
+    );
     for (channels, size, out, kernel, stride) in SIZES {
         let name = format!("{channels}->{out} {kernel}x{kernel}/{stride} at {size}");
         if !words.is_empty() && !words.iter().any(|word| name.contains(word.as_str())) {
             continue;
         }
-        let shape =
-            ConvShape { channels, height: size, width: size, out, kernel, stride, padding: kernel / 2, groups: 1 };
+        let shape = ConvShape {
+            channels,
+            height: size,
+            width: size,
+            out,
+            kernel,
+            stride,
+            padding: kernel / 2,
+            groups: 1,
+        };
         for &level in &levels {
             instruction_set::use_instruction_set(level);
             let [a, b, c, d, e] = speeds(shape);
@@ -131,8 +150,8 @@ fn main() {
     }
 }
 
-/// GFLOP/s of a forward pass, the same with sums for a norm, the input's gradient, the weights' gradient, and a backward
-/// pass through a norm.
+/// GFLOP/s of a forward pass, the same with sums for a norm, the input's gradient, the weights'
+/// gradient, and a backward pass through a norm.
 fn speeds(shape: ConvShape) -> [f64; 5] {
     let ConvShape { channels, height: size, out, stride, .. } = shape;
     let plan = ConvPlan::new(shape);
@@ -146,20 +165,28 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
     let [mut x, mut dx] = [memory(channels, size), memory(channels, size)];
     let [mut y, mut dy, mut relu] = [memory(out, rows), memory(out, rows), memory(channels, size)];
     let weights = vec![0.01f32; shape.weights_len()];
-    let (mut packed, mut back, mut dw) = (weights.clone(), weights.clone(), weights.clone());
+    let mut packed = weights.clone();
+    let mut back = weights.clone();
+    let mut dw = weights.clone();
     plan.pack(&weights, &mut packed);
     plan.pack_backward(&weights, &mut back);
-    let mut scratch = res2lab_kernels::memory::zeros::<f32>(plan.scratch_len().max(plan.backward_scratch_len()));
-    let (x, dx) = (tensor(&mut x, channels, size), tensor(&mut dx, channels, size));
-    let (y, dy, relu) = (tensor(&mut y, out, rows), tensor(&mut dy, out, rows), tensor(&mut relu, channels, size));
-    let (mut sums, mut before) = (vec![0.0; 2 * out], [vec![0.0; channels], vec![0.0; channels]]);
+    let mut scratch =
+        res2lab_kernels::memory::zeros::<f32>(plan.scratch_len().max(plan.backward_scratch_len()));
+    let x = tensor(&mut x, channels, size);
+    let dx = tensor(&mut dx, channels, size);
+    let y = tensor(&mut y, out, rows);
+    let dy = tensor(&mut dy, out, rows);
+    let relu = tensor(&mut relu, channels, size);
+    let mut sums = vec![0.0; 2 * out];
+    let mut before = [vec![0.0; channels], vec![0.0; channels]];
     let numbers = vec![0.01f32; out.max(channels)];
     let flops = 2e-9 * (images * shape.multiply_adds()) as f64;
     let plain = Gradient { of: dy, norm: None };
     let [a, b, c] = [&numbers[..out]; 3];
     let full = Gradient { of: dy, norm: Some(NormBackward { x: y, a, b, c }) };
     let sums_before = before.each_mut().map(|sums| sums.as_mut_ptr());
-    let last = [Last { channels: 0..channels, relu, x, mean: &numbers[..channels], sums: sums_before }];
+    let last =
+        [Last { channels: 0..channels, relu, x, mean: &numbers[..channels], sums: sums_before }];
     let last = if stride == 1 { &last[..] } else { &[] };
     let into = [InputGradient { into: dx, add: false, last: &[] }];
     let into_last = [InputGradient { into: dx, add: false, last }];
@@ -169,8 +196,28 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
             best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
             best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
             best(|| plan.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
-            best(|| plan.backward(&plain, &[x], &back, Some((&mut dw, true)), &[], 0..images, &mut scratch)),
-            best(|| plan.backward(&full, &[x], &back, Some((&mut dw, true)), &into_last, 0..images, &mut scratch)),
+            best(|| {
+                plan.backward(
+                    &plain,
+                    &[x],
+                    &back,
+                    Some((&mut dw, true)),
+                    &[],
+                    0..images,
+                    &mut scratch,
+                )
+            }),
+            best(|| {
+                plan.backward(
+                    &full,
+                    &[x],
+                    &back,
+                    Some((&mut dw, true)),
+                    &into_last,
+                    0..images,
+                    &mut scratch,
+                )
+            }),
         ]
     };
     // A backward pass through a norm computes both gradients.

@@ -41,8 +41,9 @@ macro_rules! simd {
      $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident,
      $odds:ident, $zip:ident, $sum:expr,
      $sum_f64:expr, $four_sums:ident, $transpose:ident) => {
-        // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called where both are there;
-        // loads and stores touch the elements named, which the trait's callers promise.
+        // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called
+        // where both are there; loads and stores touch the elements named, which the trait's
+        // callers promise.
         unsafe impl Simd<$t> for Avx2 {
             const LANES: usize = $lanes;
             type V = $v;
@@ -163,8 +164,10 @@ unsafe fn four_sums_f32([a, b, c, d]: [__m256; 4], to: *mut f32, add: bool) {
 unsafe fn four_sums_f64([a, b, c, d]: [__m256d; 4], to: *mut f64, add: bool) {
     // SAFETY: the caller's four elements.
     unsafe {
-        let (ab, cd) = (_mm256_hadd_pd(a, b), _mm256_hadd_pd(c, d));
-        let (low, high) = (_mm256_permute2f128_pd::<0x20>(ab, cd), _mm256_permute2f128_pd::<0x31>(ab, cd));
+        let ab = _mm256_hadd_pd(a, b);
+        let cd = _mm256_hadd_pd(c, d);
+        let low = _mm256_permute2f128_pd::<0x20>(ab, cd);
+        let high = _mm256_permute2f128_pd::<0x31>(ab, cd);
         let there = if add { _mm256_loadu_pd(to) } else { _mm256_setzero_pd() };
         _mm256_storeu_pd(to, _mm256_add_pd(there, _mm256_add_pd(low, high)));
     }
@@ -214,7 +217,8 @@ unsafe fn odds_f64(a: __m256d, b: __m256d) -> __m256d {
 unsafe fn zip_f32(a: __m256, b: __m256) -> [__m256; 2] {
     // SAFETY: arithmetic in registers.
     unsafe {
-        let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let low = _mm256_unpacklo_ps(a, b);
+        let high = _mm256_unpackhi_ps(a, b);
         [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
     }
 }
@@ -223,29 +227,43 @@ unsafe fn zip_f32(a: __m256, b: __m256) -> [__m256; 2] {
 unsafe fn zip_f64(a: __m256d, b: __m256d) -> [__m256d; 2] {
     // SAFETY: arithmetic in registers.
     unsafe {
-        let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+        let low = _mm256_unpacklo_pd(a, b);
+        let high = _mm256_unpackhi_pd(a, b);
         [_mm256_permute2f128_pd::<0x20>(low, high), _mm256_permute2f128_pd::<0x31>(low, high)]
     }
 }
 
-// Rows four apart are loaded into the halves of a register, so that shuffles within halves are all that is left.
+// Rows four apart are loaded into the halves of a register, so that shuffles within halves are all
+// that is left.
 #[inline(always)]
 unsafe fn transpose_f32(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
     // SAFETY: the caller's squares of eight.
     unsafe {
         for half in [0, 4] {
             let pair = |row: usize| {
-                let [low, high] = [row, row + 4].map(|row| _mm_loadu_ps(from.add(row * stride + half)));
+                let [low, high] =
+                    [row, row + 4].map(|row| _mm_loadu_ps(from.add(row * stride + half)));
                 _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
             };
-            let (a, b, c, d) = (pair(0), pair(1), pair(2), pair(3));
-            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
-            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            let a = pair(0);
+            let b = pair(1);
+            let c = pair(2);
+            let d = pair(3);
+            let ab = _mm256_unpacklo_ps(a, b);
+            let cd = _mm256_unpacklo_ps(c, d);
+            let ab_high = _mm256_unpackhi_ps(a, b);
+            let cd_high = _mm256_unpackhi_ps(c, d);
             let to = to.add(half * to_stride);
             _mm256_storeu_ps(to, _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd));
             _mm256_storeu_ps(to.add(to_stride), _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
-            _mm256_storeu_ps(to.add(2 * to_stride), _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high));
-            _mm256_storeu_ps(to.add(3 * to_stride), _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high));
+            _mm256_storeu_ps(
+                to.add(2 * to_stride),
+                _mm256_shuffle_ps::<0b01_00_01_00>(ab_high, cd_high),
+            );
+            _mm256_storeu_ps(
+                to.add(3 * to_stride),
+                _mm256_shuffle_ps::<0b11_10_11_10>(ab_high, cd_high),
+            );
         }
     }
 }
@@ -256,10 +274,12 @@ unsafe fn transpose_f64(from: *const f64, stride: usize, to: *mut f64, to_stride
     unsafe {
         for half in [0, 2] {
             let pair = |row: usize| {
-                let [low, high] = [row, row + 2].map(|row| _mm_loadu_pd(from.add(row * stride + half)));
+                let [low, high] =
+                    [row, row + 2].map(|row| _mm_loadu_pd(from.add(row * stride + half)));
                 _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(low), high)
             };
-            let (a, b) = (pair(0), pair(1));
+            let a = pair(0);
+            let b = pair(1);
             let to = to.add(half * to_stride);
             _mm256_storeu_pd(to, _mm256_unpacklo_pd(a, b));
             _mm256_storeu_pd(to.add(to_stride), _mm256_unpackhi_pd(a, b));

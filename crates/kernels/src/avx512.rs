@@ -27,8 +27,9 @@ macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $mask_load:ident, $store:ident, $mask_store:ident,
      $mask_move:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident,
      $odds:ident, $zip:ident, $sum:ident, $sum_f64:ident, $halves:ident) => {
-        // SAFETY: instances run only inside functions compiled for AVX-512, which are called where it is there; loads and
-        // stores touch the elements named, which the trait's callers promise.
+        // SAFETY: instances run only inside functions compiled for AVX-512, which are called where
+        // it is there; loads and stores touch the elements named, which the trait's callers
+        // promise.
         unsafe impl Simd<$t> for Avx512 {
             const LANES: usize = $lanes;
             type V = $v;
@@ -105,7 +106,11 @@ macro_rules! simd {
             #[inline(always)]
             unsafe fn four_sums(v: [$v; 4], to: *mut $t, add: bool) {
                 unsafe {
-                    <Avx2 as Simd<$t>>::four_sums([$halves(v[0]), $halves(v[1]), $halves(v[2]), $halves(v[3])], to, add)
+                    <Avx2 as Simd<$t>>::four_sums(
+                        [$halves(v[0]), $halves(v[1]), $halves(v[2]), $halves(v[3])],
+                        to,
+                        add,
+                    )
                 }
             }
             #[inline(always)]
@@ -116,8 +121,8 @@ macro_rules! simd {
             unsafe fn transpose(from: *const $t, stride: usize, to: *mut $t, to_stride: usize) {
                 const HALF: usize = $lanes / 2;
                 for (row, column) in [(0, 0), (0, HALF), (HALF, 0), (HALF, HALF)] {
-                    let (from, to) =
-                        (from.wrapping_add(row * stride + column), to.wrapping_add(column * to_stride + row));
+                    let from = from.wrapping_add(row * stride + column);
+                    let to = to.wrapping_add(column * to_stride + row);
                     unsafe { <Avx2 as Simd<$t>>::transpose(from, stride, to, to_stride) };
                 }
             }
@@ -192,7 +197,8 @@ unsafe fn zip_f32(a: __m512, b: __m512) -> [__m512; 2] {
 unsafe fn zip_f64(a: __m512d, b: __m512d) -> [__m512d; 2] {
     // SAFETY: arithmetic in registers.
     unsafe {
-        let (low, high) = (_mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15));
+        let low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+        let high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
         [_mm512_permutex2var_pd(a, low, b), _mm512_permutex2var_pd(a, high, b)]
     }
 }

@@ -1,7 +1,8 @@
 //! The instruction sets that kernels are compiled for, and which of them run.
 //!
-//! Levels differ in the order in which sums across positions are added (a weight's gradient, a norm's sums), so their
-//! results differ in the last bits: whoever promises equal bits records the level.
+//! Levels differ in the order in which sums across positions are added (a weight's gradient, a
+//! norm's sums), so their results differ in the last bits: whoever promises equal bits records the
+//! level.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,7 +11,8 @@ use std::time::Instant;
 use crate::conv::{ConvPlan, ConvShape, Gradient, InputGradient};
 use crate::view::View;
 
-/// The instructions that kernels are compiled for, from the least to the most that they ask of a processor.
+/// The instructions that kernels are compiled for, from the least to the most that they ask of a
+/// processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum InstructionSet {
@@ -26,8 +28,12 @@ pub enum InstructionSet {
 
 impl InstructionSet {
     /// All levels, from the least to the most demanding.
-    pub const ALL: [InstructionSet; 4] =
-        [InstructionSet::Plain, InstructionSet::Avx2, InstructionSet::Avx512Narrow, InstructionSet::Avx512];
+    pub const ALL: [InstructionSet; 4] = [
+        InstructionSet::Plain,
+        InstructionSet::Avx2,
+        InstructionSet::Avx512Narrow,
+        InstructionSet::Avx512,
+    ];
 
     /// As `RES2LAB_VECTORS` and records name it.
     pub fn name(self) -> &'static str {
@@ -71,8 +77,8 @@ pub fn highest() -> InstructionSet {
 /// The level in use; 0 before it was first asked for.
 static IN_USE: AtomicU8 = AtomicU8::new(0);
 
-/// The level in use: what [`use_instruction_set`] set, else what `RES2LAB_VECTORS` names, else the highest, and never more than the
-/// processor has.
+/// The level in use: what [`use_instruction_set`] set, else what `RES2LAB_VECTORS` names, else the
+/// highest, and never more than the processor has.
 #[inline]
 pub fn level() -> InstructionSet {
     match IN_USE.load(Ordering::Relaxed) {
@@ -86,27 +92,31 @@ pub fn level() -> InstructionSet {
 
 #[cold]
 fn first() -> InstructionSet {
-    let named = std::env::var("RES2LAB_VECTORS").ok().and_then(|name| InstructionSet::from_name(&name));
+    let named =
+        std::env::var("RES2LAB_VECTORS").ok().and_then(|name| InstructionSet::from_name(&name));
     use_instruction_set(named.unwrap_or(InstructionSet::Avx512))
 }
 
-/// Runs this level's functions from now on, or the highest of the processor if that is less. Returns which. A computation
-/// that is under way may take functions of both.
+/// Runs this level's functions from now on, or the highest of the processor if that is less.
+/// Returns which. A computation that is under way may take functions of both.
 pub fn use_instruction_set(level: InstructionSet) -> InstructionSet {
     let level = level.min(highest());
     IN_USE.store(level as u8, Ordering::Relaxed);
     level
 }
 
-/// Channels and size of 3x3 convolutions, outputs of a 1x1 convolution behind each: layers of small and of large networks.
-const SHAPES: [(usize, usize, usize); 4] = [(13, 16, 64), (26, 14, 104), (52, 28, 128), (104, 14, 256)];
+/// Channels and size of 3x3 convolutions, outputs of a 1x1 convolution behind each: layers of small
+/// and of large networks.
+const SHAPES: [(usize, usize, usize); 4] =
+    [(13, 16, 64), (26, 14, 104), (52, 28, 128), (104, 14, 256)];
 /// How often each shape is run at each level, in turn.
 const ROUNDS: usize = 6;
 /// A level must be faster by this factor than the one before it to be taken instead.
 const CLEARLY: f64 = 1.03;
 
-/// The level to use on this processor, with images/s of each relative to the first that was timed. The two widths of
-/// AVX-512 are timed on one thread, which takes about a tenth of a second; other processors have no choice.
+/// The level to use on this processor, with images/s of each relative to the first that was timed.
+/// The two widths of AVX-512 are timed on one thread, which takes about a tenth of a second; other
+/// processors have no choice.
 pub fn fastest() -> (InstructionSet, Vec<(InstructionSet, f64)>) {
     let before = level();
     if highest() < InstructionSet::Avx512 {
@@ -115,7 +125,16 @@ pub fn fastest() -> (InstructionSet, Vec<(InstructionSet, f64)>) {
     let candidates = [InstructionSet::Avx512Narrow, InstructionSet::Avx512];
     let mut logs = [0.0; 2];
     for work in SHAPES.into_iter().flat_map(|(channels, size, out)| {
-        let shape = ConvShape { channels, height: size, width: size, out, kernel: 1, stride: 1, padding: 0, groups: 1 };
+        let shape = ConvShape {
+            channels,
+            height: size,
+            width: size,
+            out,
+            kernel: 1,
+            stride: 1,
+            padding: 0,
+            groups: 1,
+        };
         [Work::new(ConvShape { out: channels, kernel: 3, padding: 1, ..shape }), Work::new(shape)]
     }) {
         let seconds = work.best_seconds(candidates);
@@ -140,9 +159,11 @@ struct Work {
 
 impl Work {
     fn new(shape: ConvShape) -> Self {
-        let (plan, images) = (ConvPlan::new(shape), 2);
+        let plan = ConvPlan::new(shape);
+        let images = 2;
         let pixels = images * shape.height * shape.width;
-        let memory = [shape.channels, shape.out, shape.out, shape.channels].map(|planes| vec![0.01; planes * pixels]);
+        let memory = [shape.channels, shape.out, shape.out, shape.channels]
+            .map(|planes| vec![0.01; planes * pixels]);
         let plain = vec![0.01; shape.weights_len()];
         let [mut packed, mut back] = [plain.clone(), plain.clone()];
         plan.pack(&plain, &mut packed);
@@ -175,14 +196,23 @@ impl Work {
             width: shape.width,
         };
         let [x, y, dy, dx] = &mut self.memory;
-        let (x, y) = (view(x, shape.channels), view(y, shape.out));
+        let x = view(x, shape.channels);
+        let y = view(y, shape.out);
         let gradient = Gradient { of: view(dy, shape.out), norm: None };
         let into = [InputGradient { into: view(dx, shape.channels), add: false, last: &[] }];
         let [packed, back, dw] = &mut self.weights;
         // SAFETY: the views are those of the vectors above, of which each is one tensor.
         unsafe {
             self.plan.forward(packed, &[x], y, 0..self.images, &mut self.scratch, None);
-            self.plan.backward(&gradient, &[x], back, Some((dw, true)), &into, 0..self.images, &mut self.scratch);
+            self.plan.backward(
+                &gradient,
+                &[x],
+                back,
+                Some((dw, true)),
+                &into,
+                0..self.images,
+                &mut self.scratch,
+            );
         }
         black_box(dw.first());
     }

@@ -1,12 +1,15 @@
-//! The arithmetic of a convolutional network on planes in memory, one thread at a time, for few channels as for many.
+//! The arithmetic of a convolutional network on planes in memory, one thread at a time, for few
+//! channels as for many.
 //!
-//! A convolution copies a few rows of its input into a padded panel, where every tap reads at a fixed distance, and
-//! multiplies there with one register tile; what precedes it (a sum, a ReLU's mask, a batch norm's gradient) happens as
-//! the panel is filled, and what follows it (sums for a norm, a bias, a residual, a ReLU) as the tile's results leave.
+//! A convolution copies a few rows of its input into a padded panel, where every tap reads at a
+//! fixed distance, and multiplies there with one register tile; what precedes it (a sum, a ReLU's
+//! mask, a batch norm's gradient) happens as the panel is filled, and what follows it (sums for a
+//! norm, a bias, a residual, a ReLU) as the tile's results leave.
 //!
-//! Functions work on a range of images and allocate nothing: scratch memory comes from the caller, who may ask [`memory`]
-//! for it. Calls on disjoint ranges may run at the same time. How images are cut into ranges changes results only through
-//! the order in which sums over images (a weight's gradient, a norm's sums) are added.
+//! Functions work on a range of images and allocate nothing: scratch memory comes from the caller,
+//! who may ask [`memory`] for it. Calls on disjoint ranges may run at the same time. How images are
+//! cut into ranges changes results only through the order in which sums over images (a weight's
+//! gradient, a norm's sums) are added.
 //!
 //! This crate must never know: libtorch, graphs, threads.
 //!

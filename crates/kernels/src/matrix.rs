@@ -6,7 +6,8 @@ use crate::real::Real;
 /// Values of the depth at a time.
 const DEPTH: usize = 64;
 
-/// `out[i][j] = (or +=) sum over k of a(k, i) * b[k][j]`, with `depth` values of k and rows of `columns` elements.
+/// `out[i][j] = (or +=) sum over k of a(k, i) * b[k][j]`, with `depth` values of k and rows of
+/// `columns` elements.
 pub fn product<T: Real>(
     a: impl Fn(usize, usize) -> T,
     depth: usize,
@@ -19,12 +20,14 @@ pub fn product<T: Real>(
     if depth == 0 && !add {
         out.fill(T::ZERO);
     }
-    // Asked for once: the level in use may change between two questions, and lanes and tiles belong together.
+    // Asked for once: the level in use may change between two questions, and lanes and tiles belong
+    // together.
     let kernels = T::kernels();
     let lanes = kernels.lanes;
     let vectors = columns / lanes;
     for first in (0..depth).step_by(DEPTH) {
-        let (depth, add) = (DEPTH.min(depth - first), add || first > 0);
+        let depth = DEPTH.min(depth - first);
+        let add = add || first > 0;
         let b = &b[first * columns..][..depth * columns];
         let offsets: [u32; DEPTH] = std::array::from_fn(|k| (k * columns) as u32);
         for (row, out) in (0..).step_by(ROWS).zip(out.chunks_mut(ROWS * columns)) {
@@ -54,7 +57,8 @@ pub fn product<T: Real>(
             for (i, out) in out.chunks_exact_mut(columns).enumerate() {
                 for j in vectors * lanes..columns {
                     let start = if add { out[j] } else { T::ZERO };
-                    out[j] = (0..depth).fold(start, |sum, k| sum + packed[k * rows + i] * b[k * columns + j]);
+                    out[j] = (0..depth)
+                        .fold(start, |sum, k| sum + packed[k * rows + i] * b[k * columns + j]);
                 }
             }
         }
@@ -68,13 +72,19 @@ mod tests {
     #[test]
     fn products_of_any_size() {
         let number = |i: usize| ((i * 37) % 101) as f64 - 50.0;
-        for (rows, depth, columns) in [(1, 1, 1), (4, 1000, 21), (13, 3, 64), (6, 64, 8), (7, 65, 37), (3, 0, 5)] {
-            let (a, b) = (|k: usize, i: usize| number(7 * k + i), (0..depth * columns).map(number).collect::<Vec<_>>());
+        for (rows, depth, columns) in
+            [(1, 1, 1), (4, 1000, 21), (13, 3, 64), (6, 64, 8), (7, 65, 37), (3, 0, 5)]
+        {
+            let (a, b) = (
+                |k: usize, i: usize| number(7 * k + i),
+                (0..depth * columns).map(number).collect::<Vec<_>>(),
+            );
             for add in [false, true] {
                 let mut out: Vec<f64> = (0..rows * columns).map(number).collect();
                 let wanted: Vec<f64> = (0..rows * columns)
                     .map(|at| {
-                        let (i, j) = (at / columns, at % columns);
+                        let i = at / columns;
+                        let j = at % columns;
                         let sum: f64 = (0..depth).map(|k| a(k, i) * b[k * columns + j]).sum();
                         if add { out[at] + sum } else { sum }
                     })

@@ -1,5 +1,6 @@
-//! Batch norm: the sums it needs, its output, and its gradients. What the sums become (mean, variance, scale and shift,
-//! running statistics) is a matter of a few numbers per channel, and the caller's.
+//! Batch norm: the sums it needs, its output, and its gradients. What the sums become (mean,
+//! variance, scale and shift, running statistics) is a matter of a few numbers per channel, and the
+//! caller's.
 //!
 //! Sums are taken in `T` over at most 256 elements, and in f64 beyond.
 
@@ -15,7 +16,8 @@ use crate::view::View;
 /// Elements whose sum may be taken in `T`.
 const SHORT: usize = 256;
 
-/// A tensor that is added to a norm's output before the ReLU: as it is, or with a scale and shift of its own.
+/// A tensor that is added to a norm's output before the ReLU: as it is, or with a scale and shift
+/// of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Residual<'a, T> {
     /// The tensor, of the norm's shape.
@@ -24,7 +26,8 @@ pub struct Residual<'a, T> {
     pub affine: Option<(&'a [T], &'a [T])>,
 }
 
-/// Adds each channel's sum to `sums[..channels]` and each channel's sum of squares to `sums[channels..]`.
+/// Adds each channel's sum to `sums[..channels]` and each channel's sum of squares to
+/// `sums[channels..]`.
 ///
 /// # Safety
 /// The promise at [`View`].
@@ -46,8 +49,8 @@ pub unsafe fn sums<T: Real>(x: View<T>, images: Range<usize>, sums: &mut [f64]) 
     }
 }
 
-/// `out = relu(x * scale + shift + residual * its scale + its shift)`, scale and shift per channel. `out` may be `x` or the
-/// residual.
+/// `out = relu(x * scale + shift + residual * its scale + its shift)`, scale and shift per channel.
+/// `out` may be `x` or the residual.
 ///
 /// # Safety
 /// The promise at [`View`].
@@ -66,14 +69,17 @@ pub unsafe fn normalize<T: Real>(
     for image in images {
         for channel in 0..x.channels {
             let (second, extra) = match residual {
-                Some(Residual { affine: Some((scale, shift)), .. }) => (scale[channel], shift[channel]),
+                Some(Residual { affine: Some((scale, shift)), .. }) => {
+                    (scale[channel], shift[channel])
+                }
                 _ => (T::ONE, T::ZERO),
             };
             // SAFETY: the caller's promise.
             unsafe {
                 let normalize = Normalize {
                     x: x.plane(image, channel),
-                    residual: residual.map_or(std::ptr::null(), |r| r.view.plane(image, channel).cast_const()),
+                    residual: residual
+                        .map_or(std::ptr::null(), |r| r.view.plane(image, channel).cast_const()),
                     out: out.plane(image, channel),
                     len: x.plane_len(),
                     scale: scale[channel],
@@ -87,8 +93,9 @@ pub unsafe fn normalize<T: Real>(
     }
 }
 
-/// Adds each channel's sum of the gradient g to the first sums and that of g * (x - mean) to the second. Where there is a
-/// ReLU, the gradient goes through it first: where its output is not above zero, g becomes zero in its place.
+/// Adds each channel's sum of the gradient g to the first sums and that of g * (x - mean) to the
+/// second. Where there is a ReLU, the gradient goes through it first: where its output is not above
+/// zero, g becomes zero in its place.
 ///
 /// # Safety
 /// The promise at [`View`].
@@ -108,7 +115,8 @@ pub unsafe fn backward_sums<T: Real>(
             unsafe {
                 let sums = BackwardSums {
                     gradient: gradient.plane(image, channel),
-                    gate: relu.map_or(std::ptr::null(), |relu| relu.plane(image, channel).cast_const()),
+                    gate: relu
+                        .map_or(std::ptr::null(), |relu| relu.plane(image, channel).cast_const()),
                     x: x.plane(image, channel),
                     mean: mean[channel],
                     len: x.plane_len(),
@@ -120,11 +128,17 @@ pub unsafe fn backward_sums<T: Real>(
     }
 }
 
-/// Writes, or adds, a gradient through a norm as a convolution would read it: for a norm whose input is no convolution's output.
+/// Writes, or adds, a gradient through a norm as a convolution would read it: for a norm whose
+/// input is no convolution's output.
 ///
 /// # Safety
 /// The promise at [`View`]; `into` may be any of the gradient's views.
-pub unsafe fn input_gradient<T: Real>(gradient: &Gradient<T>, into: View<T>, add: bool, images: Range<usize>) {
+pub unsafe fn input_gradient<T: Real>(
+    gradient: &Gradient<T>,
+    into: View<T>,
+    add: bool,
+    images: Range<usize>,
+) {
     gradient.check();
     assert!(into.same_shape(&gradient.of));
     for image in images {
@@ -192,13 +206,19 @@ impl<T: Real, S: Simd<T>, const RELU: usize> Lanes<T, S> for Pair<T, S, RELU> {
 unsafe fn pair<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
     // SAFETY: the caller's planes have `len` elements, and pointers beyond the end are not read.
     unsafe {
-        let (zero, mean, marker) = (S::splat(T::ZERO), S::splat(s.mean), PhantomData);
-        let (mut sum, mut products, mut start) = (0.0, 0.0, 0);
+        let zero = S::splat(T::ZERO);
+        let mean = S::splat(s.mean);
+        let marker = PhantomData;
+        let mut sum = 0.0;
+        let mut products = 0.0;
+        let mut start = 0;
         while start < s.len {
             let part = SHORT.min(s.len - start);
-            let (x, gradient) = (s.x.wrapping_add(start), s.gradient.wrapping_add(start));
+            let x = s.x.wrapping_add(start);
+            let gradient = s.gradient.wrapping_add(start);
             let gate = s.gate.wrapping_add(start);
-            let mut pair = Pair::<T, S, RELU> { x, gradient, gate, mean, sum: zero, products: zero, marker };
+            let mut pair =
+                Pair::<T, S, RELU> { x, gradient, gate, mean, sum: zero, products: zero, marker };
             sweep::<T, S, _>(&mut pair, part);
             sum += S::sum_f64(pair.sum);
             products += S::sum_f64(pair.products);
@@ -215,7 +235,14 @@ pub(crate) unsafe fn sums_of<T: Real, S: Simd<T>>(s: &Sums<T>) {
     unsafe {
         let none = std::ptr::null_mut();
         let Sums { x, len, sums } = *s;
-        pair::<T, S, SQUARES>(&BackwardSums { x, gradient: none, gate: none, mean: T::ZERO, len, sums });
+        pair::<T, S, SQUARES>(&BackwardSums {
+            x,
+            gradient: none,
+            gate: none,
+            mean: T::ZERO,
+            len,
+            sums,
+        });
     }
 }
 
@@ -268,10 +295,13 @@ impl<T: Real, S: Simd<T>, const RESIDUAL: usize> Lanes<T, S> for Affine<'_, T, S
 }
 
 #[inline(always)]
-pub(crate) unsafe fn normalize_plane<T: Real, S: Simd<T>, const RESIDUAL: usize>(plane: &Normalize<T>) {
+pub(crate) unsafe fn normalize_plane<T: Real, S: Simd<T>, const RESIDUAL: usize>(
+    plane: &Normalize<T>,
+) {
     // SAFETY: the caller's promise.
     unsafe {
-        let (scale, shift) = (S::splat(plane.scale), S::splat(plane.shift));
+        let scale = S::splat(plane.scale);
+        let shift = S::splat(plane.shift);
         let residual_scale = S::splat(plane.residual_scale);
         let mut affine = Affine::<T, S, RESIDUAL> { plane, scale, shift, residual_scale };
         sweep::<T, S, _>(&mut affine, plane.len);

@@ -7,7 +7,8 @@ use crate::real::{Real, Simd};
 use crate::sweep::{Lanes, sweep};
 use crate::view::View;
 
-/// Writes the sum of `terms` into `out`, or adds it. `out` may be the first or, of two, either term.
+/// Writes the sum of `terms` into `out`, or adds it. `out` may be the first or, of two, either
+/// term.
 ///
 /// # Safety
 /// The promise at [`View`].
@@ -18,7 +19,8 @@ pub unsafe fn add<T: Real>(terms: &[View<T>], out: View<T>, add: bool, images: R
             // SAFETY: the caller's promise.
             unsafe {
                 let mut source = Source::one(pair[0].plane(image, 0));
-                source.second = pair.get(1).map_or(std::ptr::null(), |term| term.plane(image, 0).cast_const());
+                source.second =
+                    pair.get(1).map_or(std::ptr::null(), |term| term.plane(image, 0).cast_const());
                 let kind = if pair.len() == 2 { SUM } else { ONE };
                 copy_from(kind, source, out.plane(image, 0), out.image_len(), add || i > 0);
             }
@@ -35,7 +37,11 @@ pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
     for image in images {
         // SAFETY: the caller's promise.
         unsafe {
-            let copy = PlaneCopy::new(Source::one(x.plane(image, 0)), out.plane(image, 0), out.image_len());
+            let copy = PlaneCopy::new(
+                Source::one(x.plane(image, 0)),
+                out.plane(image, 0),
+                out.image_len(),
+            );
             (T::kernels().relu)(&copy);
         }
     }
@@ -56,7 +62,8 @@ pub unsafe fn relu_backward<T: Real>(
     for image in images {
         // SAFETY: the caller's promise.
         unsafe {
-            let source = Source { second: output.plane(image, 0), ..Source::one(gradient.plane(image, 0)) };
+            let source =
+                Source { second: output.plane(image, 0), ..Source::one(gradient.plane(image, 0)) };
             copy_from(RELU, source, into.plane(image, 0), into.image_len(), add);
         }
     }
@@ -104,12 +111,18 @@ pub unsafe fn sigmoid_backward<T: Real>(
     }
 }
 
-/// Writes, or adds, `x` times one value of `gate` (`[channels][1][1]`) per channel and image. Also the gradient of `x`, with
-/// that of the output in its place.
+/// Writes, or adds, `x` times one value of `gate` (`[channels][1][1]`) per channel and image. Also
+/// the gradient of `x`, with that of the output in its place.
 ///
 /// # Safety
 /// The promise at [`View`].
-pub unsafe fn gate<T: Real>(x: View<T>, gate: View<T>, out: View<T>, add: bool, images: Range<usize>) {
+pub unsafe fn gate<T: Real>(
+    x: View<T>,
+    gate: View<T>,
+    out: View<T>,
+    add: bool,
+    images: Range<usize>,
+) {
     assert!(x.same_shape(&out) && gate.image_len() == x.channels && gate.channels == x.channels);
     for image in images {
         for channel in 0..x.channels {
@@ -128,14 +141,23 @@ pub unsafe fn gate<T: Real>(x: View<T>, gate: View<T>, out: View<T>, add: bool, 
 ///
 /// # Safety
 /// The promise at [`View`].
-pub unsafe fn gate_backward<T: Real>(gradient: View<T>, x: View<T>, into: View<T>, add: bool, images: Range<usize>) {
-    assert!(x.same_shape(&gradient) && into.image_len() == x.channels && into.channels == x.channels);
+pub unsafe fn gate_backward<T: Real>(
+    gradient: View<T>,
+    x: View<T>,
+    into: View<T>,
+    add: bool,
+    images: Range<usize>,
+) {
+    assert!(
+        x.same_shape(&gradient) && into.image_len() == x.channels && into.channels == x.channels
+    );
     for image in images {
         for channel in 0..x.channels {
             // SAFETY: the caller's promise.
             unsafe {
                 let mut sum = 0.0;
-                let (a, b) = (gradient.plane(image, channel), x.plane(image, channel));
+                let a = gradient.plane(image, channel);
+                let b = x.plane(image, channel);
                 (T::kernels().product_sum)(&ProductSum { a, b, len: x.plane_len(), sum: &mut sum });
                 let at = into.plane(image, channel);
                 let value = T::from_f64(sum);
@@ -162,14 +184,22 @@ impl<T> PlaneCopy<T> {
 ///
 /// # Safety
 /// The source's planes and `into` have `len` elements.
-pub(crate) unsafe fn copy_from<T: Real>(kind: usize, source: Source<T>, into: *mut T, len: usize, add: bool) {
+pub(crate) unsafe fn copy_from<T: Real>(
+    kind: usize,
+    source: Source<T>,
+    into: *mut T,
+    len: usize,
+    add: bool,
+) {
     // SAFETY: the caller's promise.
     unsafe { (T::kernels().copy[kind][usize::from(add)])(&PlaneCopy { source, into, len }) }
 }
 
 struct Copying<'a, T, const KIND: usize, const ADD: usize>(&'a PlaneCopy<T>);
 
-impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> Lanes<T, S> for Copying<'_, T, KIND, ADD> {
+impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> Lanes<T, S>
+    for Copying<'_, T, KIND, ADD>
+{
     #[inline(always)]
     unsafe fn at(&mut self, i: usize, n: usize) {
         // SAFETY: the caller's promise about lanes i..i + n.
@@ -181,7 +211,9 @@ impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> Lanes<T, S> for C
 }
 
 #[inline(always)]
-pub(crate) unsafe fn copy_plane<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize>(copy: &PlaneCopy<T>) {
+pub(crate) unsafe fn copy_plane<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize>(
+    copy: &PlaneCopy<T>,
+) {
     // SAFETY: the caller's promise.
     unsafe { sweep::<T, S, _>(&mut Copying::<T, KIND, ADD>(copy), copy.len) }
 }
@@ -212,7 +244,11 @@ impl<T: Real, S: Simd<T>, const ADD: usize> Lanes<T, S> for Scaling<'_, T, ADD> 
         unsafe {
             let (v, at) = (self.0.source.load::<S, ONE>(i, n), self.0.into.add(i));
             let factor = S::splat(self.0.source.a);
-            S::store_n(at, if ADD == 1 { S::fma(v, factor, S::load_n(at, n)) } else { S::mul(v, factor) }, n);
+            S::store_n(
+                at,
+                if ADD == 1 { S::fma(v, factor, S::load_n(at, n)) } else { S::mul(v, factor) },
+                n,
+            );
         }
     }
 }

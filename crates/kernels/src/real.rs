@@ -90,8 +90,8 @@ real!(f64, AVX512_F64, AVX512_NARROW_F64, AVX2_F64, PLAIN_F64);
 /// Vectors of `T` in one instruction set. A vector has `LANES` elements.
 ///
 /// # Safety
-/// Its functions run where the processor has the instruction set. `load` and `store` touch `LANES` elements, `load_part`
-/// and `store_part` the first `n < LANES`; those must be valid.
+/// Its functions run where the processor has the instruction set. `load` and `store` touch `LANES`
+/// elements, `load_part` and `store_part` the first `n < LANES`; those must be valid.
 pub(crate) unsafe trait Simd<T>: Copy {
     const LANES: usize;
     type V: Copy;
@@ -117,13 +117,15 @@ pub(crate) unsafe trait Simd<T>: Copy {
     unsafe fn evens(a: Self::V, b: Self::V) -> Self::V;
     /// The odd lanes of `a`, then those of `b`.
     unsafe fn odds(a: Self::V, b: Self::V) -> Self::V;
-    /// The lanes of `a` and `b` in turn: two vectors, of which these are the even and the odd lanes.
+    /// The lanes of `a` and `b` in turn: two vectors, of which these are the even and the odd
+    /// lanes.
     unsafe fn zip(a: Self::V, b: Self::V) -> [Self::V; 2];
     /// Asks for a cache line that is needed soon; any address will do.
     unsafe fn prefetch(at: *const T);
     /// All lanes' sum.
     unsafe fn sum(v: Self::V) -> T;
-    /// Stores the sum of all lanes of each of four vectors in four elements in a row, or adds it there.
+    /// Stores the sum of all lanes of each of four vectors in four elements in a row, or adds it
+    /// there.
     unsafe fn four_sums(v: [Self::V; 4], to: *mut T, add: bool);
     /// All lanes' sum, taken in f64.
     unsafe fn sum_f64(v: Self::V) -> f64;
@@ -134,13 +136,16 @@ pub(crate) unsafe trait Simd<T>: Copy {
     where
         T: Copy,
     {
-        for (row, column) in (0..Self::LANES).flat_map(|row| (0..Self::LANES).map(move |column| (row, column))) {
+        for (row, column) in
+            (0..Self::LANES).flat_map(|row| (0..Self::LANES).map(move |column| (row, column)))
+        {
             // SAFETY: the caller's promise for both squares.
             unsafe { *to.add(column * to_stride + row) = *from.add(row * stride + column) };
         }
     }
 
-    /// Loads `n` lanes, all of them where `n` is `LANES`, which the compiler knows inside a loop over whole vectors.
+    /// Loads `n` lanes, all of them where `n` is `LANES`, which the compiler knows inside a loop
+    /// over whole vectors.
     #[inline(always)]
     unsafe fn load_n(at: *const T, n: usize) -> Self::V {
         // SAFETY: the caller's promise for the first `n` elements.
@@ -261,7 +266,9 @@ unsafe impl<T: Real> Simd<T> for Plain {
 
     #[inline(always)]
     unsafe fn zip(a: Self::V, b: Self::V) -> [Self::V; 2] {
-        [0, PLAIN / 2].map(|from| std::array::from_fn(|i| if i % 2 == 0 { a[from + i / 2] } else { b[from + i / 2] }))
+        [0, PLAIN / 2].map(|from| {
+            std::array::from_fn(|i| if i % 2 == 0 { a[from + i / 2] } else { b[from + i / 2] })
+        })
     }
 
     #[inline(always)]
@@ -276,7 +283,9 @@ unsafe impl<T: Real> Simd<T> for Plain {
     unsafe fn four_sums(v: [Self::V; 4], to: *mut T, add: bool) {
         for (j, v) in v.into_iter().enumerate() {
             // SAFETY: the caller's promise.
-            unsafe { *to.add(j) = <Self as Simd<T>>::sum(v) + if add { *to.add(j) } else { T::ZERO } };
+            unsafe {
+                *to.add(j) = <Self as Simd<T>>::sum(v) + if add { *to.add(j) } else { T::ZERO }
+            };
         }
     }
 

@@ -15,13 +15,17 @@ pub struct Sgd<T> {
     pub first: bool,
 }
 
-/// d = gradient + weight_decay * value; m = momentum * m + d; value -= lr * (m, or with Nesterov d + momentum * m).
+/// d = gradient + weight_decay * value; m = momentum * m + d; value -= lr * (m, or with Nesterov d
+/// + momentum * m).
 ///
 /// # Panics
 /// If the three are not of one length.
 pub fn sgd<T: Real>(step: &Sgd<T>, values: &mut [T], grads: &[T], momentum: &mut [T]) {
     assert!(values.len() == grads.len() && values.len() == momentum.len());
-    let (values, grads, momentum, len) = (values.as_mut_ptr(), grads.as_ptr(), momentum.as_mut_ptr(), grads.len());
+    let len = grads.len();
+    let values = values.as_mut_ptr();
+    let grads = grads.as_ptr();
+    let momentum = momentum.as_mut_ptr();
     // SAFETY: the three slices have this length.
     unsafe { (T::kernels().sgd)(&Flat { step: *step, values, grads, momentum, len }) }
 }
@@ -48,7 +52,8 @@ impl<T: Real, S: Simd<T>> Lanes<T, S> for Stepping<'_, T, S> {
         let Flat { step, values, grads, momentum, .. } = self.flat;
         // SAFETY: the caller's promise about lanes i..i + n.
         unsafe {
-            let (value, old) = (S::load_n(values.add(i), n), S::load_n(momentum.add(i), n));
+            let value = S::load_n(values.add(i), n);
+            let old = S::load_n(momentum.add(i), n);
             let d = S::fma(self.weight_decay, value, S::load_n(grads.add(i), n));
             let m = if step.first { d } else { S::fma(self.momentum, old, d) };
             let change = if step.nesterov { S::fma(self.momentum, m, d) } else { m };
@@ -63,7 +68,9 @@ pub(crate) unsafe fn step<T: Real, S: Simd<T>>(flat: &Flat<T>) {
     let Sgd { lr, momentum, weight_decay, .. } = flat.step;
     // SAFETY: the caller's promise.
     unsafe {
-        let (lr, momentum, weight_decay) = (S::splat(lr), S::splat(momentum), S::splat(weight_decay));
+        let lr = S::splat(lr);
+        let momentum = S::splat(momentum);
+        let weight_decay = S::splat(weight_decay);
         sweep::<T, S, _>(&mut Stepping::<T, S> { flat, lr, momentum, weight_decay }, flat.len);
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::real::{Real, Simd};
 
-/// What happens to lanes i..i + n. A trait and not a closure, because only a method can be asked to be inlined into a
-/// function that is compiled for AVX2.
+/// What happens to lanes i..i + n. A trait and not a closure, because only a method can be asked to
+/// be inlined into a function that is compiled for AVX2.
 pub(crate) trait Lanes<T: Real, S: Simd<T>> {
     unsafe fn at(&mut self, i: usize, n: usize);
 }

@@ -1,7 +1,7 @@
 //! The innermost functions, compiled for a type and an instruction set, chosen once.
 //!
-//! Tables are statics of this crate, so that the functions in them are compiled here, with this crate's optimization, and
-//! not wherever a generic caller is.
+//! Tables are statics of this crate, so that the functions in them are compiled here, with this
+//! crate's optimization, and not wherever a generic caller is.
 
 #[cfg(target_arch = "x86_64")]
 use crate::avx2::Avx2;
@@ -99,9 +99,9 @@ macro_rules! compile {
     };
 }
 
-// Which width is faster depends on the processor: one with two 512-bit units does nearly twice as many multiply-adds with
-// vectors of sixteen floats; one that splits them in halves gains nothing and loses where rows are short or read at odd
-// places.
+// Which width is faster depends on the processor: one with two 512-bit units does nearly twice as
+// many multiply-adds with vectors of sixteen floats; one that splits them in halves gains nothing
+// and loses where rows are short or read at odd places.
 compile!(tiles, tile::tile, (M, N), tile::Tile<T>, both);
 compile!(dots, tile::dot, (M, N), tile::Dot<T>, both);
 compile!(outers, tile::outer, (M, N), tile::Outer<T>, both);
@@ -174,7 +174,10 @@ macro_rules! table {
                 finishes::$which::<$t, { epilogue::LAST_STORE }>,
                 finishes::$which::<$t, { epilogue::LAST_ADD }>,
             ],
-            spread: [spreads::$which::<$t, { epilogue::STORE }>, spreads::$which::<$t, { epilogue::ADD }>],
+            spread: [
+                spreads::$which::<$t, { epilogue::STORE }>,
+                spreads::$which::<$t, { epilogue::ADD }>,
+            ],
             sums: norm_sums::$which::<$t>,
             normalize: [normalizes::$which::<$t, 0>, normalizes::$which::<$t, 1>],
             backward_sums: [norm_backward::$which::<$t, 0>, norm_backward::$which::<$t, 1>],

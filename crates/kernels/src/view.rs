@@ -4,13 +4,15 @@ use std::ops::Range;
 
 use crate::real::Real;
 
-/// One tensor of a batch: in every image `channels` contiguous planes of `height * width` elements, `image_stride`
-/// elements from one image to the next, so that a range of channels of a larger tensor is a view as well.
+/// One tensor of a batch: in every image `channels` contiguous planes of `height * width` elements,
+/// `image_stride` elements from one image to the next, so that a range of channels of a larger
+/// tensor is a view as well.
 ///
 /// # Safety
-/// Every `unsafe fn` of this crate asks the same of its caller: for each image of the range, a view's planes are memory
-/// that is valid for reading, and for writing where the view is a result; no other thread writes what is read, or touches
-/// what is written, during the call; and a result overlaps no argument, unless a function says that it may be the same.
+/// Every `unsafe fn` of this crate asks the same of its caller: for each image of the range, a
+/// view's planes are memory that is valid for reading, and for writing where the view is a result;
+/// no other thread writes what is read, or touches what is written, during the call; and a result
+/// overlaps no argument, unless a function says that it may be the same.
 #[derive(Clone, Copy, Debug)]
 pub struct View<T> {
     /// The first element of channel 0 of image 0.
@@ -25,7 +27,8 @@ pub struct View<T> {
     pub width: usize,
 }
 
-// SAFETY: a view is an address and sizes; whoever dereferences it does so in an unsafe function with the promise above.
+// SAFETY: a view is an address and sizes; whoever dereferences it does so in an unsafe function
+// with the promise above.
 unsafe impl<T: Send> Send for View<T> {}
 // SAFETY: as above.
 unsafe impl<T: Sync> Sync for View<T> {}

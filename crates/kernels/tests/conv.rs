@@ -5,7 +5,9 @@ mod common;
 
 use common::{Tensor, close, near, values};
 use proptest::prelude::*;
-use res2lab_kernels::{ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part, Real};
+use res2lab_kernels::{
+    ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part, Real,
+};
 
 /// 1x1 convolutions with as many outputs as outer products need.
 fn wide_shapes() -> impl Strategy<Value = ConvShape> {
@@ -24,8 +26,15 @@ fn wide_shapes() -> impl Strategy<Value = ConvShape> {
 }
 
 fn shapes() -> impl Strategy<Value = ConvShape> {
-    let kernels =
-        prop_oneof![Just((1, 0)), Just((3, 1)), Just((3, 0)), Just((7, 3)), Just((2, 1)), Just((5, 4)), Just((3, 2))];
+    let kernels = prop_oneof![
+        Just((1, 0)),
+        Just((3, 1)),
+        Just((3, 0)),
+        Just((7, 3)),
+        Just((2, 1)),
+        Just((5, 4)),
+        Just((3, 2))
+    ];
     (kernels, 1..=3usize, 1..=3usize, 1..=17usize, 1..=17usize, 7..=20usize, 7..=20usize).prop_map(
         |((kernel, padding), stride, groups, channels, out, height, width)| ConvShape {
             channels: channels * groups,
@@ -43,20 +52,26 @@ fn shapes() -> impl Strategy<Value = ConvShape> {
 /// Every weight's place with the input's and the output's elements that it joins.
 fn visit(shape: &ConvShape, images: usize, mut each: impl FnMut(usize, usize, usize)) {
     let (rows, cols) = shape.output();
-    let (channels, out) = (shape.channels / shape.groups, shape.out / shape.groups);
+    let channels = shape.channels / shape.groups;
+    let out = shape.out / shape.groups;
     let k = shape.kernel;
     for image in 0..images {
         for o in 0..shape.out {
             for c in 0..channels {
                 for (ky, kx) in (0..k).flat_map(|ky| (0..k).map(move |kx| (ky, kx))) {
                     for (y, x) in (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x))) {
-                        let (sy, sx) = (y * shape.stride + ky, x * shape.stride + kx);
-                        let inside = |at: usize, size: usize| at >= shape.padding && at < size + shape.padding;
+                        let sy = y * shape.stride + ky;
+                        let sx = x * shape.stride + kx;
+                        let inside = |at: usize, size: usize| {
+                            at >= shape.padding && at < size + shape.padding
+                        };
                         if !inside(sy, shape.height) || !inside(sx, shape.width) {
                             continue;
                         }
                         let channel = image * shape.channels + o / out * channels + c;
-                        let input = (channel * shape.height + sy - shape.padding) * shape.width + sx - shape.padding;
+                        let input = (channel * shape.height + sy - shape.padding) * shape.width
+                            + sx
+                            - shape.padding;
                         let output = ((image * shape.out + o) * rows + y) * cols + x;
                         each(((o * channels + c) * k + ky) * k + kx, input, output);
                     }
@@ -83,8 +98,10 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
     let plan = ConvPlan::new(shape);
     let (rows, cols) = shape.output();
     let weights: Vec<T> = values(shape.weights_len(), seed);
-    let mut first = Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 3, seed + 1);
-    let mut second = Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 0, seed + 2);
+    let mut first =
+        Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 3, seed + 1);
+    let mut second =
+        Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 0, seed + 2);
     let mut residual = Tensor::<T>::random(images, shape.out, rows, cols, 1, seed + 3);
     let bias: Vec<T> = values(shape.out, seed + 4);
     let mut packed = vec![T::ZERO; plan.packed_len()];
@@ -97,7 +114,8 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
     let mut out = Tensor::<T>::random(images, shape.out, rows, cols, 5, seed + 5);
     let mut sums = vec![1.0; 2 * shape.out];
     in_two(images, |range| unsafe {
-        let (inputs, sums) = ([first.view(), second.view()], Some(&mut sums[..]));
+        let inputs = [first.view(), second.view()];
+        let sums = Some(&mut sums[..]);
         plan.forward(&packed, &inputs, out.view(), range, &mut scratch, sums);
     });
     close(&out.dense(), &expected, tolerance);
@@ -124,7 +142,15 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
         for index in (0..parts).rev() {
             let part = Part { index, of: parts };
             in_two(images, |range| unsafe {
-                plan.infer(&packed, &[first.view()], out.view(), &epilogue, range, &mut scratch, part);
+                plan.infer(
+                    &packed,
+                    &[first.view()],
+                    out.view(),
+                    &epilogue,
+                    range,
+                    &mut scratch,
+                    part,
+                );
             });
         }
         // What the ReLU leaves may be small beside the terms it is made of.
@@ -134,25 +160,38 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
     }
 }
 
-fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, last: bool, norm: bool, tolerance: f64) {
+fn backward_is_right<T: Real>(
+    shape: ConvShape,
+    images: usize,
+    seed: u64,
+    last: bool,
+    norm: bool,
+    tolerance: f64,
+) {
     let plan = ConvPlan::new(shape);
     let (rows, cols) = shape.output();
     let weights: Vec<T> = values(shape.weights_len(), seed);
-    let mut input = Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 3, seed + 1);
-    let [mut of, mut x] = [2, 4].map(|i| Tensor::<T>::random(images, shape.out, rows, cols, i, seed + i as u64));
+    let mut input =
+        Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 3, seed + 1);
+    let [mut of, mut x] =
+        [2, 4].map(|i| Tensor::<T>::random(images, shape.out, rows, cols, i, seed + i as u64));
     let [a, b, c] = [5, 6, 7].map(|i| values::<T>(shape.out, seed + i));
     let channel = |i: usize| i / (rows * cols) % shape.out;
-    let (mut gradient, norms) = (of.dense(), x.dense());
+    let mut gradient = of.dense();
+    let norms = x.dense();
     for (i, g) in gradient.iter_mut().enumerate() {
         if norm {
-            *g = a[channel(i)].to_f64() * *g + b[channel(i)].to_f64() * norms[i] + c[channel(i)].to_f64();
+            *g = a[channel(i)].to_f64() * *g
+                + b[channel(i)].to_f64() * norms[i]
+                + c[channel(i)].to_f64();
         }
     }
     // What is added to, or else overwritten.
     let keeps = seed.is_multiple_of(2);
     let before = if keeps { 1.0 } else { f64::NAN };
     let start = if keeps { before } else { 0.0 };
-    let (mut expected_weights, mut expected) = (vec![start; weights.len()], vec![0.0; input.dense().len()]);
+    let mut expected_weights = vec![start; weights.len()];
+    let mut expected = vec![0.0; input.dense().len()];
     let from = input.dense();
     visit(&shape, images, |w, i, o| {
         expected_weights[w] += gradient[o] * from[i];
@@ -163,8 +202,9 @@ fn backward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, last: 
     plan.pack_backward(&weights, &mut packed);
     let mut scratch = vec![T::from_f64(f64::NAN); plan.backward_scratch_len()];
     let mut weight_gradient = vec![T::from_f64(before); weights.len()];
-    let [mut stored, mut added] =
-        [8, 9].map(|i| Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 2, seed + i));
+    let [mut stored, mut added] = [8, 9].map(|i| {
+        Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 2, seed + i)
+    });
     let before = added.dense();
     let mut ends = [10, 20].map(|i| End::<T>::new(&shape, images, seed + i));
     let last = last && shape.stride == 1;
@@ -202,8 +242,11 @@ struct End<T> {
 impl<T: Real> End<T> {
     fn new(shape: &ConvShape, images: usize, seed: u64) -> End<T> {
         let channels = shape.channels / 3..shape.channels;
-        let tensor = |i| Tensor::random(images, channels.len(), shape.height, shape.width, i as usize, seed + i);
-        let (mean, sums) = (values(channels.len(), seed + 3), vec![0.5; 2 * channels.len()]);
+        let tensor = |i| {
+            Tensor::random(images, channels.len(), shape.height, shape.width, i as usize, seed + i)
+        };
+        let mean = values(channels.len(), seed + 3);
+        let sums = vec![0.5; 2 * channels.len()];
         End { relu: tensor(1), x: tensor(2), mean, sums, of: shape.channels, channels }
     }
 
@@ -211,9 +254,17 @@ impl<T: Real> End<T> {
         if !wanted {
             return vec![];
         }
-        let (relu, x, channels) = (self.relu.view(), self.x.view(), self.channels.clone());
+        let relu = self.relu.view();
+        let x = self.x.view();
+        let channels = self.channels.clone();
         let (sum, products) = self.sums.split_at_mut(channels.len());
-        vec![Last { channels, relu, x, mean: &self.mean, sums: [sum.as_mut_ptr(), products.as_mut_ptr()] }]
+        vec![Last {
+            channels,
+            relu,
+            x,
+            mean: &self.mean,
+            sums: [sum.as_mut_ptr(), products.as_mut_ptr()],
+        }]
     }
 
     /// What this gradient becomes; the sums are looked at.
@@ -221,10 +272,15 @@ impl<T: Real> End<T> {
         if !wanted {
             return gradient;
         }
-        let (relu, x, count) = (self.relu.dense(), self.x.dense(), self.channels.len());
-        let (plane, mut sums, mut sizes) = (self.relu.view().plane_len(), vec![0.5; 2 * count], vec![0.5; 2 * count]);
+        let relu = self.relu.dense();
+        let x = self.x.dense();
+        let count = self.channels.len();
+        let plane = self.relu.view().plane_len();
+        let mut sums = vec![0.5; 2 * count];
+        let mut sizes = vec![0.5; 2 * count];
         for (i, g) in gradient.iter_mut().enumerate() {
-            let (image, channel) = (i / plane / self.of, i / plane % self.of);
+            let image = i / plane / self.of;
+            let channel = i / plane % self.of;
             let Some(of) = channel.checked_sub(self.channels.start) else { continue };
             let at = (image * count + of) * plane + i % plane;
             *g = if relu[at] > 0.0 { *g } else { 0.0 };

@@ -13,15 +13,25 @@ const IMAGES: usize = 3;
 /// Of pools.
 const CHANNELS: usize = 2;
 
-fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: u64, tolerance: f64) {
-    let tensor = |i: u64| Tensor::<T>::random(IMAGES, channels, height, width, i as usize, seed + i);
+fn norms_are_right<T: Real>(
+    channels: usize,
+    height: usize,
+    width: usize,
+    seed: u64,
+    tolerance: f64,
+) {
+    let tensor =
+        |i: u64| Tensor::<T>::random(IMAGES, channels, height, width, i as usize, seed + i);
     let [mut x, mut residual, mut out, mut gradient, mut into] = [0, 1, 2, 3, 4].map(tensor);
     let numbers: [Vec<T>; 4] = [5, 6, 7, 8].map(|i| values(channels, seed + i));
     let number = |which: usize, i: usize| numbers[which][i / (height * width) % channels].to_f64();
     let channel = |i: usize| i / (height * width) % channels;
-    let (dx, dr, dg) = (x.dense(), residual.dense(), gradient.dense());
+    let dx = x.dense();
+    let dr = residual.dense();
+    let dg = gradient.dense();
 
-    let (mut sums, mut wanted) = (vec![1.0; 2 * channels], vec![1.0; 2 * channels]);
+    let mut sums = vec![1.0; 2 * channels];
+    let mut wanted = vec![1.0; 2 * channels];
     unsafe { norm::sums(x.view(), 0..IMAGES, &mut sums) };
     for (i, value) in dx.iter().enumerate() {
         wanted[channel(i)] += value;
@@ -30,15 +40,20 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
     close(&sums, &wanted, tolerance);
 
     let affine = Some(Residual { view: residual.view(), affine: Some((&numbers[2], &numbers[3])) });
-    unsafe { norm::normalize(x.view(), &numbers[0], &numbers[1], affine, true, out.view(), 0..IMAGES) };
+    unsafe {
+        norm::normalize(x.view(), &numbers[0], &numbers[1], affine, true, out.view(), 0..IMAGES)
+    };
     let all = |i: usize| dx[i] * number(0, i) + number(1, i) + dr[i] * number(2, i) + number(3, i);
     near(&out.dense(), &(0..dx.len()).map(|i| all(i).max(0.0)).collect::<Vec<_>>(), tolerance);
     let masks = out.dense();
 
-    let (mut sums, mut wanted) = (vec![1.0; 2 * channels], vec![1.0; 2 * channels]);
+    let mut sums = vec![1.0; 2 * channels];
+    let mut wanted = vec![1.0; 2 * channels];
     let mut backward_sums = |gradient: View<T>, relu: Option<View<T>>, sums: &mut [f64]| {
         let (first, second) = sums.split_at_mut(channels);
-        unsafe { norm::backward_sums(gradient, relu, x.view(), &numbers[0], 0..IMAGES, [first, second]) };
+        unsafe {
+            norm::backward_sums(gradient, relu, x.view(), &numbers[0], 0..IMAGES, [first, second])
+        };
     };
     backward_sums(gradient.view(), Some(out.view()), &mut sums);
     let masked = |i: usize| if masks[i] > 0.0 { dg[i] } else { 0.0 };
@@ -60,11 +75,17 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
     let full = Gradient { of: gradient.view(), norm: Some(norm) };
     let through = |i: usize| number(1, i) * masked(i) + number(2, i) * dx[i] + number(3, i);
     unsafe { norm::input_gradient(&full, into.view(), true, 0..IMAGES) };
-    near(&into.dense(), &(0..dx.len()).map(|i| before[i] + through(i)).collect::<Vec<_>>(), tolerance);
+    near(
+        &into.dense(),
+        &(0..dx.len()).map(|i| before[i] + through(i)).collect::<Vec<_>>(),
+        tolerance,
+    );
     unsafe { norm::input_gradient(&full, into.view(), false, 0..IMAGES) };
     near(&into.dense(), &(0..dx.len()).map(through).collect::<Vec<_>>(), tolerance);
 
-    unsafe { norm::normalize(x.view(), &numbers[0], &numbers[1], None, false, into.view(), 0..IMAGES) };
+    unsafe {
+        norm::normalize(x.view(), &numbers[0], &numbers[1], None, false, into.view(), 0..IMAGES)
+    };
     let plain: Vec<f64> = (0..dx.len()).map(|i| dx[i] * number(0, i) + number(1, i)).collect();
     near(&into.dense(), &plain, tolerance);
     into.check_gaps();
@@ -73,19 +94,24 @@ fn norms_are_right<T: Real>(channels: usize, height: usize, width: usize, seed: 
 
 fn windows(shape: &PoolShape, mut each: impl FnMut(usize, &[usize], usize)) {
     let (rows, cols) = shape.output();
-    let (k, p) = (shape.kernel, shape.padding);
+    let k = shape.kernel;
+    let p = shape.padding;
     for plane in 0..IMAGES * CHANNELS {
         for (y, x) in (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x))) {
             let axis = |i: usize, size: usize| {
                 let start = (i * shape.stride) as isize - p as isize;
                 let end = (start + k as isize).min((size + p) as isize);
-                let inside: Vec<usize> =
-                    (start..end).filter(|&at| at >= 0 && at < size as isize).map(|at| at as usize).collect();
+                let inside: Vec<usize> = (start..end)
+                    .filter(|&at| at >= 0 && at < size as isize)
+                    .map(|at| at as usize)
+                    .collect();
                 (inside, (end - start) as usize)
             };
-            let ((ys, high), (xs, wide)) = (axis(y, shape.height), axis(x, shape.width));
+            let (ys, high) = axis(y, shape.height);
+            let (xs, wide) = axis(x, shape.width);
             let at = |y: usize, x: usize| (plane * shape.height + y) * shape.width + x;
-            let pixels: Vec<usize> = ys.iter().flat_map(|&y| xs.iter().map(move |&x| at(y, x))).collect();
+            let pixels: Vec<usize> =
+                ys.iter().flat_map(|&y| xs.iter().map(move |&x| at(y, x))).collect();
             each((plane * rows + y) * cols + x, &pixels, high * wide);
         }
     }
@@ -93,21 +119,28 @@ fn windows(shape: &PoolShape, mut each: impl FnMut(usize, &[usize], usize)) {
 
 fn pools_are_right<T: Real>(shape: PoolShape, include: bool, add: bool, seed: u64, tolerance: f64) {
     let (rows, cols) = shape.output();
-    let inner = |i: u64| Tensor::<T>::random(IMAGES, CHANNELS, shape.height, shape.width, i as usize, seed + i);
+    let inner = |i: u64| {
+        Tensor::<T>::random(IMAGES, CHANNELS, shape.height, shape.width, i as usize, seed + i)
+    };
     let outer = |i: u64| Tensor::<T>::random(IMAGES, CHANNELS, rows, cols, i as usize, seed + i);
     let [mut x, mut out, mut gradient] = [inner(0), outer(1), outer(2)];
-    let (dx, dg) = (x.dense(), gradient.dense());
+    let dx = x.dense();
+    let dg = gradient.dense();
     let mut index = vec![0u32; dg.len()];
-    let (image_stride, channels) = (CHANNELS * rows * cols, CHANNELS);
+    let image_stride = CHANNELS * rows * cols;
+    let channels = CHANNELS;
     let index = View { at: index.as_mut_ptr(), image_stride, channels, height: rows, width: cols };
 
     for maximum in [false, true] {
         let mut into = inner(3);
         let start = if add { into.dense() } else { vec![0.0; dx.len()] };
-        let (mut wanted, mut wanted_back) = (vec![0.0; dg.len()], start);
+        let mut wanted = vec![0.0; dg.len()];
+        let mut wanted_back = start;
         windows(&shape, |o, pixels, padded| {
             if maximum {
-                let best = pixels.iter().fold(pixels[0], |best, &i| if dx[i] > dx[best] { i } else { best });
+                let best = pixels
+                    .iter()
+                    .fold(pixels[0], |best, &i| if dx[i] > dx[best] { i } else { best });
                 wanted[o] = dx[best];
                 wanted_back[best] += dg[o];
                 return;
@@ -141,12 +174,23 @@ fn pools_are_right<T: Real>(shape: PoolShape, include: bool, add: bool, seed: u6
     }
 }
 
-fn pointwise_is_right<T: Real>(channels: usize, height: usize, width: usize, add: bool, seed: u64, tolerance: f64) {
-    let tensor = |i: u64| Tensor::<T>::random(IMAGES, channels, height, width, i as usize, seed + i);
+fn pointwise_is_right<T: Real>(
+    channels: usize,
+    height: usize,
+    width: usize,
+    add: bool,
+    seed: u64,
+    tolerance: f64,
+) {
+    let tensor =
+        |i: u64| Tensor::<T>::random(IMAGES, channels, height, width, i as usize, seed + i);
     let gates = |i: u64| Tensor::<T>::random(IMAGES, channels, 1, 1, i as usize, seed + i);
     let [mut a, mut b, mut c] = [0, 1, 2].map(tensor);
     let [mut gate, mut gate_gradient] = [gates(3), gates(4)];
-    let (da, db, dc, gate_values) = (a.dense(), b.dense(), c.dense(), gate.dense());
+    let da = a.dense();
+    let db = b.dense();
+    let dc = c.dense();
+    let gate_values = gate.dense();
     let plane = height * width;
     let base = tensor(5).dense();
     let from = |i: usize| if add { base[i] } else { 0.0 };
@@ -158,12 +202,16 @@ fn pointwise_is_right<T: Real>(channels: usize, height: usize, width: usize, add
     };
     let [va, vb, vc, vg] = [a.view(), b.view(), c.view(), gate.view()];
     let all = 0..IMAGES;
-    check(&mut |v| unsafe { pointwise::add(&[va, vb, vc], v, add, all.clone()) }, &|i| from(i) + da[i] + db[i] + dc[i]);
+    check(&mut |v| unsafe { pointwise::add(&[va, vb, vc], v, add, all.clone()) }, &|i| {
+        from(i) + da[i] + db[i] + dc[i]
+    });
     check(&mut |v| unsafe { pointwise::add(&[va], v, false, all.clone()) }, &|i| da[i]);
     check(&mut |v| unsafe { pointwise::relu(va, v, all.clone()) }, &|i| da[i].max(0.0));
     let masked = |i: usize| from(i) + if db[i] > 0.0 { da[i] } else { 0.0 };
     check(&mut |v| unsafe { pointwise::relu_backward(va, vb, v, add, all.clone()) }, &masked);
-    check(&mut |v| unsafe { pointwise::sigmoid(va, v, all.clone()) }, &|i| 1.0 / (1.0 + (-da[i]).exp()));
+    check(&mut |v| unsafe { pointwise::sigmoid(va, v, all.clone()) }, &|i| {
+        1.0 / (1.0 + (-da[i]).exp())
+    });
     let slope = |i: usize| from(i) + da[i] * db[i] * (1.0 - db[i]);
     check(&mut |v| unsafe { pointwise::sigmoid_backward(va, vb, v, add, all.clone()) }, &slope);
     check(&mut |v| unsafe { pointwise::gate(va, vg, v, add, all.clone()) }, &|i| {
@@ -178,7 +226,10 @@ fn pointwise_is_right<T: Real>(channels: usize, height: usize, width: usize, add
     };
     unsafe { pointwise::gate_backward(va, vb, gate_gradient.view(), add, all.clone()) };
     let mut wanted = sums(&|i| da[i] * db[i]);
-    wanted.iter_mut().zip(&before).for_each(|(sum, before)| *sum += if add { *before } else { 0.0 });
+    wanted
+        .iter_mut()
+        .zip(&before)
+        .for_each(|(sum, before)| *sum += if add { *before } else { 0.0 });
     near(&gate_gradient.dense(), &wanted, tolerance);
     unsafe { global::forward(va, gate_gradient.view(), all) };
     near(&gate_gradient.dense(), &sums(&|i| da[i] / plane as f64), tolerance);
@@ -209,9 +260,11 @@ proptest! {
 
 #[test]
 fn the_first_maximum_wins_and_what_is_no_number_wins_over_all() {
-    let shape = PoolShape { height: 2, width: 4, kernel: 2, stride: 2, padding: 0, ceil_mode: false };
+    let shape =
+        PoolShape { height: 2, width: 4, kernel: 2, stride: 2, padding: 0, ceil_mode: false };
     let mut x = [1.0, 3.0, f32::NAN, 2.0, 3.0, 0.0, 5.0, 1.0];
-    let (mut out, mut index) = ([0.0f32; 2], [0u32; 2]);
+    let mut out = [0.0f32; 2];
+    let mut index = [0u32; 2];
     let view = View { at: x.as_mut_ptr(), image_stride: 8, channels: 1, height: 2, width: 4 };
     let small = View { at: out.as_mut_ptr(), image_stride: 2, channels: 1, height: 1, width: 2 };
     let places = View { at: index.as_mut_ptr(), image_stride: 2, channels: 1, height: 1, width: 2 };

@@ -1,4 +1,5 @@
-//! CUDA graphs: work that is recorded once and launched as a whole from then on. No GPU has run this yet.
+//! CUDA graphs: work that is recorded once and launched as a whole from then on. No GPU has run
+//! this yet.
 
 use crate::{LibtorchError, check};
 use std::ffi::c_char;
@@ -35,7 +36,8 @@ impl CudaGraph {
         self.aside(work, false)
     }
 
-    /// Records what `work` asks of the GPU, and does none of it. Tensors that it makes stay where they are.
+    /// Records what `work` asks of the GPU, and does none of it. Tensors that it makes stay where
+    /// they are.
     pub fn record(&mut self, work: &mut dyn FnMut()) -> Result<(), LibtorchError> {
         self.aside(work, true)
     }

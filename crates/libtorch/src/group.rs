@@ -1,5 +1,5 @@
-//! Processes that train one network together, over libtorch's c10d: Gloo for tensors in main memory, NCCL for those of a
-//! GPU.
+//! Processes that train one network together, over libtorch's c10d: Gloo for tensors in main
+//! memory, NCCL for those of a GPU.
 
 use crate::{LibtorchError, check};
 use std::ffi::{CString, c_char};
@@ -53,8 +53,8 @@ unsafe extern "C" {
     fn res2lab_reducer_times(reducer: *const RawReducer, out: *mut f64);
 }
 
-/// Where this process stands among those of a trial, and where they meet. As torchrun tells it in RANK, WORLD_SIZE,
-/// MASTER_ADDR and MASTER_PORT.
+/// Where this process stands among those of a trial, and where they meet. As torchrun tells it in
+/// RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Member {
@@ -70,15 +70,30 @@ pub struct Group {
 }
 
 impl Group {
-    /// Meets the other processes, all of which must come. An operation that waits for another process longer than
-    /// `patience`, or whose other process ends, fails. With `cuda` tensors of GPU 0 can be summed too.
-    pub fn join(member: &Member, cuda: bool, patience: Duration) -> Result<Rc<Group>, LibtorchError> {
+    /// Meets the other processes, all of which must come. An operation that waits for another
+    /// process longer than `patience`, or whose other process ends, fails. With `cuda` tensors of
+    /// GPU 0 can be summed too.
+    pub fn join(
+        member: &Member,
+        cuda: bool,
+        patience: Duration,
+    ) -> Result<Rc<Group>, LibtorchError> {
         let host = CString::new(member.host.as_str()).map_err(|e| LibtorchError(e.to_string()))?;
-        let (rank, world) = (member.rank as i32, member.world as i32);
+        let rank = member.rank as i32;
+        let world = member.world as i32;
         let mut raw = std::ptr::null_mut();
-        // SAFETY: the host's name lives for the call, and `raw` takes what the shim makes for us to own.
+        // SAFETY: the host's name lives for the call, and `raw` takes what the shim makes for us to
+        // own.
         check(unsafe {
-            res2lab_group_new(host.as_ptr(), member.port, rank, world, patience.as_secs() as i64, cuda, &mut raw)
+            res2lab_group_new(
+                host.as_ptr(),
+                member.port,
+                rank,
+                world,
+                patience.as_secs() as i64,
+                cuda,
+                &mut raw,
+            )
         })?;
         Ok(Rc::new(Group { raw }))
     }
@@ -114,11 +129,16 @@ pub struct BatchNorm<'a> {
     pub eps: f64,
 }
 
-/// Batch norm in training, with the statistics of the images of all processes of `group`. The group must live until the
-/// backward pass is over.
-pub fn sync_batch_norm(group: &Rc<Group>, x: &Tensor, of: BatchNorm) -> Result<Tensor, LibtorchError> {
+/// Batch norm in training, with the statistics of the images of all processes of `group`. The group
+/// must live until the backward pass is over.
+pub fn sync_batch_norm(
+    group: &Rc<Group>,
+    x: &Tensor,
+    of: BatchNorm,
+) -> Result<Tensor, LibtorchError> {
     let mut out = std::ptr::null_mut();
-    // SAFETY: all tensors live for the call; autograd keeps the ones it needs by their own reference counts.
+    // SAFETY: all tensors live for the call; autograd keeps the ones it needs by their own
+    // reference counts.
     check(unsafe {
         res2lab_sync_batch_norm(
             group.raw,
@@ -164,12 +184,16 @@ pub struct Trace {
 impl Reducer {
     /// Buckets start on their way in the given order, each when all its gradients are complete.
     pub fn new(group: &Rc<Group>, buckets: &[Bucket]) -> Result<Reducer, LibtorchError> {
-        let leaves = buckets.iter().enumerate().flat_map(|(i, b)| b.leaves.iter().map(move |leaf| (leaf, i as i64)));
+        let leaves = buckets
+            .iter()
+            .enumerate()
+            .flat_map(|(i, b)| b.leaves.iter().map(move |leaf| (leaf, i as i64)));
         let (leaves, bucket_of): (Vec<*const C_tensor>, Vec<i64>) =
             leaves.map(|(leaf, bucket)| (leaf.as_ptr(), bucket)).unzip();
         let ranges: Vec<*const C_tensor> = buckets.iter().map(|b| b.gradients.as_ptr()).collect();
         let mut raw = std::ptr::null_mut();
-        // SAFETY: the lists live for the call and have the lengths given; the shim takes references of its own.
+        // SAFETY: the lists live for the call and have the lengths given; the shim takes references
+        // of its own.
         check(unsafe {
             res2lab_reducer_new(
                 group.raw,
@@ -206,7 +230,10 @@ impl Reducer {
         let mut times = vec![0.0; 2 * self.buckets + 1];
         // SAFETY: the shim writes two numbers a bucket and one more.
         unsafe { res2lab_reducer_times(self.raw, times.as_mut_ptr()) };
-        Trace { backward_ms: times[0], buckets_ms: times[1..].chunks_exact(2).map(|b| (b[0], b[1])).collect() }
+        Trace {
+            backward_ms: times[0],
+            buckets_ms: times[1..].chunks_exact(2).map(|b| (b[0], b[1])).collect(),
+        }
     }
 }
 

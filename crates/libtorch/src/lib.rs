@@ -5,7 +5,10 @@
 //! Reading order: this file, whose C++ is `shim.cpp`; [`group`], whose C++ is `group.cpp`;
 //! [`graph`], whose C++ is `graph.cpp`.
 
-#![allow(unsafe_code, reason = "each block calls the shim with pointers that live for the call, as said there")]
+#![allow(
+    unsafe_code,
+    reason = "each block calls the shim with pointers that live for the call, as said there"
+)]
 
 pub mod graph;
 pub mod group;
@@ -30,8 +33,16 @@ unsafe extern "C" {
         first: bool,
         found_inf: *const C_tensor,
     ) -> *mut c_char;
-    fn res2lab_unscale(grads: *mut C_tensor, found_inf: *mut C_tensor, inverse_scale: *const C_tensor) -> *mut c_char;
-    fn res2lab_update_scale(scale: *mut C_tensor, growth: *mut C_tensor, found_inf: *const C_tensor) -> *mut c_char;
+    fn res2lab_unscale(
+        grads: *mut C_tensor,
+        found_inf: *mut C_tensor,
+        inverse_scale: *const C_tensor,
+    ) -> *mut c_char;
+    fn res2lab_update_scale(
+        scale: *mut C_tensor,
+        growth: *mut C_tensor,
+        found_inf: *const C_tensor,
+    ) -> *mut c_char;
     fn res2lab_tensor_over(
         data: *mut f32,
         n: i64,
@@ -57,8 +68,13 @@ unsafe extern "C" {
 
 /// Whether a panic is tch's answer to memory that did not suffice, on a CPU or a GPU.
 pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.is_some_and(|text| text.contains("out of memory") || text.contains("can't allocate memory"))
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    text.is_some_and(|text| {
+        text.contains("out of memory") || text.contains("can't allocate memory")
+    })
 }
 
 /// A message of libtorch.
@@ -68,7 +84,8 @@ pub struct LibtorchError(String);
 
 /// Makes `grad` the gradient of the leaf tensor `leaf`: a backward pass then adds into that memory.
 pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), LibtorchError> {
-    // SAFETY: both pointers belong to tensors borrowed for the whole call, and the shim keeps neither.
+    // SAFETY: both pointers belong to tensors borrowed for the whole call, and the shim keeps
+    // neither.
     check(unsafe { res2lab_set_grad(leaf.as_mut_ptr(), grad.as_ptr()) })
 }
 
@@ -82,9 +99,9 @@ pub struct SgdStep {
     pub nesterov: bool,
 }
 
-/// One SGD step on flat buffers of equal length, in place. On the `first` step the momentum buffer is overwritten by
-/// the gradient, as PyTorch does. Where `found_inf` (a float32 scalar on the buffers' device) is 1 nothing happens; the
-/// device decides that, so nobody waits for it.
+/// One SGD step on flat buffers of equal length, in place. On the `first` step the momentum buffer
+/// is overwritten by the gradient, as PyTorch does. Where `found_inf` (a float32 scalar on the
+/// buffers' device) is 1 nothing happens; the device decides that, so nobody waits for it.
 pub fn fused_sgd(
     values: &mut Tensor,
     grads: &mut Tensor,
@@ -93,7 +110,8 @@ pub fn fused_sgd(
     first: bool,
     found_inf: Option<&Tensor>,
 ) -> Result<(), LibtorchError> {
-    // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the shim keeps none.
+    // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the shim
+    // keeps none.
     check(unsafe {
         res2lab_fused_sgd(
             values.as_mut_ptr(),
@@ -109,25 +127,37 @@ pub fn fused_sgd(
     })
 }
 
-/// Multiplies `grads` by `inverse_scale` in place, and sets `found_inf` to 1 if a gradient is not finite. Both are float32
-/// scalars on the gradients' device.
-pub fn unscale(grads: &mut Tensor, found_inf: &mut Tensor, inverse_scale: &Tensor) -> Result<(), LibtorchError> {
+/// Multiplies `grads` by `inverse_scale` in place, and sets `found_inf` to 1 if a gradient is not
+/// finite. Both are float32 scalars on the gradients' device.
+pub fn unscale(
+    grads: &mut Tensor,
+    found_inf: &mut Tensor,
+    inverse_scale: &Tensor,
+) -> Result<(), LibtorchError> {
     // SAFETY: the pointers belong to tensors borrowed for the whole call, and the shim keeps none.
-    check(unsafe { res2lab_unscale(grads.as_mut_ptr(), found_inf.as_mut_ptr(), inverse_scale.as_ptr()) })
+    check(unsafe {
+        res2lab_unscale(grads.as_mut_ptr(), found_inf.as_mut_ptr(), inverse_scale.as_ptr())
+    })
 }
 
-/// torch.amp.GradScaler's rule with its defaults: half the scale after a step with `found_inf` 1, twice the scale after 2000
-/// steps without. `growth` (int32) counts them.
-pub fn update_scale(scale: &mut Tensor, growth: &mut Tensor, found_inf: &Tensor) -> Result<(), LibtorchError> {
+/// torch.amp.GradScaler's rule with its defaults: half the scale after a step with `found_inf` 1,
+/// twice the scale after 2000 steps without. `growth` (int32) counts them.
+pub fn update_scale(
+    scale: &mut Tensor,
+    growth: &mut Tensor,
+    found_inf: &Tensor,
+) -> Result<(), LibtorchError> {
     // SAFETY: the pointers belong to tensors borrowed for the whole call, and the shim keeps none.
-    check(unsafe { res2lab_update_scale(scale.as_mut_ptr(), growth.as_mut_ptr(), found_inf.as_ptr()) })
+    check(unsafe {
+        res2lab_update_scale(scale.as_mut_ptr(), growth.as_mut_ptr(), found_inf.as_ptr())
+    })
 }
 
 /// A vector that a tensor lies over, and who gets it afterwards.
 type Lent = (Vec<f32>, Box<dyn FnOnce(Vec<f32>) + Send>);
 
-/// A tensor over the memory of `values`, without a copy. `give_back` gets the vector, whatever was written to it, when the
-/// last view of the tensor is gone, on the thread that drops it.
+/// A tensor over the memory of `values`, without a copy. `give_back` gets the vector, whatever was
+/// written to it, when the last view of the tensor is gone, on the thread that drops it.
 pub fn tensor_over(
     values: Vec<f32>,
     give_back: impl FnOnce(Vec<f32>) + Send + 'static,
@@ -138,11 +168,13 @@ pub fn tensor_over(
         give_back(values);
     }
     let mut lent: Box<Lent> = Box::new((values, Box::new(give_back)));
-    let (data, n) = (lent.0.as_mut_ptr(), lent.0.len() as i64);
+    let data = lent.0.as_mut_ptr();
+    let n = lent.0.len() as i64;
     let context = Box::into_raw(lent).cast::<c_void>();
     let mut tensor = std::ptr::null_mut();
     // SAFETY: `data` holds `n` values and lives in the leaked box until libtorch calls `take_back`.
-    if let Err(e) = check(unsafe { res2lab_tensor_over(data, n, context, take_back, &mut tensor) }) {
+    if let Err(e) = check(unsafe { res2lab_tensor_over(data, n, context, take_back, &mut tensor) })
+    {
         // SAFETY: without a tensor nobody else will free the box.
         drop(unsafe { Box::from_raw(context.cast::<Lent>()) });
         return Err(e);
@@ -151,26 +183,28 @@ pub fn tensor_over(
     Ok(unsafe { Tensor::from_ptr(tensor) })
 }
 
-/// A tensor (uint8) over bytes, without a copy. They are dropped with its last view, and must only be read through it: they
-/// may lie in a file.
+/// A tensor (uint8) over bytes, without a copy. They are dropped with its last view, and must only
+/// be read through it: they may lie in a file.
 pub fn tensor_of_bytes<B: std::ops::Deref<Target = [u8]> + Send + 'static>(bytes: B) -> Tensor {
     extern "C" fn drop_bytes<B>(context: *mut c_void) {
         // SAFETY: the context is the box that was leaked below, and libtorch calls this once.
         drop(unsafe { Box::from_raw(context.cast::<B>()) });
     }
     let bytes = Box::new(bytes);
-    let (data, n) = (bytes.as_ptr(), bytes.len() as i64);
+    let data = bytes.as_ptr();
+    let n = bytes.len() as i64;
     let context = Box::into_raw(bytes).cast::<c_void>();
     let mut tensor = std::ptr::null_mut();
     // SAFETY: `data` holds `n` bytes and lives in the leaked box until libtorch calls `drop_bytes`.
-    let made = check(unsafe { res2lab_tensor_of_bytes(data, n, context, drop_bytes::<B>, &mut tensor) });
+    let made =
+        check(unsafe { res2lab_tensor_of_bytes(data, n, context, drop_bytes::<B>, &mut tensor) });
     made.unwrap_or_else(|e| panic!("{e}"));
     // SAFETY: the shim made a tensor on the heap for us to own.
     unsafe { Tensor::from_ptr(tensor) }
 }
 
-/// From now on the process keeps memory that it frees, for its next use. For programs that train or evaluate: each step
-/// needs the memory of the last.
+/// From now on the process keeps memory that it frees, for its next use. For programs that train or
+/// evaluate: each step needs the memory of the last.
 pub fn keep_memory() {
     // SAFETY: it sets parameters of the allocator; no memory passes.
     unsafe { res2lab_keep_memory() };
@@ -182,7 +216,8 @@ pub fn return_memory() {
     unsafe { res2lab_return_memory() };
 }
 
-/// While it lives, libtorch computes this thread's convolutions and products in half precision and the rest in float32.
+/// While it lives, libtorch computes this thread's convolutions and products in half precision and
+/// the rest in float32.
 pub struct Autocast {
     cuda: bool,
     /// The switch belongs to the thread that turned it.
@@ -212,7 +247,8 @@ impl Drop for Autocast {
 /// If it is of another kind, elsewhere, or not dense: a mistake of the caller, never of a user.
 pub fn values<T: tch::kind::Element>(tensor: &Tensor) -> &[T] {
     check_dense::<T>(tensor);
-    // SAFETY: a dense tensor of this kind on the CPU holds so many elements from there on, as long as it lives.
+    // SAFETY: a dense tensor of this kind on the CPU holds so many elements from there on, as long
+    // as it lives.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), tensor.numel()) }
 }
 
@@ -222,12 +258,14 @@ pub fn values<T: tch::kind::Element>(tensor: &Tensor) -> &[T] {
 /// As [`values`].
 pub fn values_mut<T: tch::kind::Element>(tensor: &mut Tensor) -> &mut [T] {
     check_dense::<T>(tensor);
-    // SAFETY: as for `values`; others that view the same memory are libtorch's, which does not run meanwhile.
+    // SAFETY: as for `values`; others that view the same memory are libtorch's, which does not run
+    // meanwhile.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), tensor.numel()) }
 }
 
 fn check_dense<T: tch::kind::Element>(tensor: &Tensor) {
-    let is_dense = tensor.is_contiguous() && tensor.device() == tch::Device::Cpu && tensor.kind() == T::KIND;
+    let is_dense =
+        tensor.is_contiguous() && tensor.device() == tch::Device::Cpu && tensor.kind() == T::KIND;
     assert!(is_dense, "a dense tensor of another kind or place was expected");
 }
 
@@ -278,7 +316,8 @@ mod tests {
         let (sender, receiver) = channel();
         let bytes = tensor_of_bytes(vec![3_u8, 4, 5]);
         assert_eq!(Vec::<u8>::try_from(bytes.narrow(0, 1, 2)).unwrap(), [4, 5]);
-        let tensor = tensor_over(vec![1.0, 2.0, 3.0, 4.0], move |values| drop(sender.send(values))).unwrap();
+        let tensor =
+            tensor_over(vec![1.0, 2.0, 3.0, 4.0], move |values| drop(sender.send(values))).unwrap();
         let view = tensor.view([2, 2]).get(1);
         drop(tensor);
         assert!(receiver.try_recv().is_err());

@@ -1,11 +1,13 @@
-//! The gradient buffer cut into buckets that are summed over processes while the backward pass still runs.
+//! The gradient buffer cut into buckets that are summed over processes while the backward pass
+//! still runs.
 
 use crate::{NnError, Params};
 use res2lab_libtorch::{Bucket, Group, Reducer};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Bytes of a bucket: large enough that sending takes longer than starting to send (Li et al., VLDB 2020).
+/// Bytes of a bucket: large enough that sending takes longer than starting to send (Li et al., VLDB
+/// 2020).
 const BUCKET: i64 = 25 << 20;
 /// The first one is smaller, so that something is on its way early.
 const FIRST_BUCKET: i64 = 1 << 20;
@@ -22,8 +24,9 @@ impl Params {
         Ok(Reducer::new(group, &buckets)?)
     }
 
-    /// Ranges of the flat buffer with their entries, in the order in which a backward pass completes them: weights from
-    /// the last to the first, then batch norm and biases, which lie behind all weights.
+    /// Ranges of the flat buffer with their entries, in the order in which a backward pass
+    /// completes them: weights from the last to the first, then batch norm and biases, which lie
+    /// behind all weights.
     fn cut(&self, element_bytes: i64) -> Vec<(Range<i64>, Vec<usize>)> {
         let offsets = self.trained_offsets();
         let (mut weights, rest): (Vec<_>, Vec<_>) =
@@ -32,7 +35,8 @@ impl Params {
         // Small networks are cut too: a single bucket would wait for the whole backward pass.
         let first = FIRST_BUCKET.min(self.weights_end * element_bytes / 4);
         let mut cut = Vec::new();
-        let (mut end, mut entries) = (self.weights_end, vec![]);
+        let mut end = self.weights_end;
+        let mut entries = vec![];
         for (offset, entry) in weights.into_iter().rev() {
             entries.push(entry);
             let most = if cut.is_empty() { first } else { BUCKET };
@@ -42,7 +46,10 @@ impl Params {
             }
         }
         if !rest.is_empty() {
-            cut.push((self.weights_end..self.grads.size()[0], rest.into_iter().map(|(_, entry)| entry).collect()));
+            cut.push((
+                self.weights_end..self.grads.size()[0],
+                rest.into_iter().map(|(_, entry)| entry).collect(),
+            ));
         }
         cut
     }
@@ -59,7 +66,8 @@ mod tests {
             let spec = res2lab_arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
             let input = res2lab_arch::Input { channels: 3, height: 224, width: 224, classes: 1000 };
             let graph = res2lab_arch::build(&spec, input).unwrap();
-            let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
+            let placement =
+                Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
             let params = Params::new(&graph, placement).unwrap();
             let cut = params.cut(4);
             let mut ranges: Vec<_> = cut.iter().map(|(range, _)| range.clone()).collect();
@@ -69,8 +77,12 @@ mod tests {
             assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start), "{name}");
             // No bucket is larger than 25 MiB and the tensor that fills it.
             let largest = params.entries().iter().map(|e| e.elements() as i64 * 4).max().unwrap();
-            assert!(ranges.iter().all(|r| (r.end - r.start) * 4 <= super::BUCKET + largest), "{name}");
-            let mut entries: Vec<usize> = cut.into_iter().flat_map(|(_, entries)| entries).collect();
+            assert!(
+                ranges.iter().all(|r| (r.end - r.start) * 4 <= super::BUCKET + largest),
+                "{name}"
+            );
+            let mut entries: Vec<usize> =
+                cut.into_iter().flat_map(|(_, entries)| entries).collect();
             entries.sort_unstable();
             let trained = |&i: &usize| params.grad(i).is_some();
             assert!(entries.into_iter().eq((0..params.entries().len()).filter(trained)), "{name}");

@@ -1,5 +1,6 @@
-//! The autograd step recorded as a CUDA graph: small networks on a GPU wait for launches, and a graph is one launch. No GPU
-//! has run this yet; the test at the foot holds its plumbing to the step it records.
+//! The autograd step recorded as a CUDA graph: small networks on a GPU wait for launches, and a
+//! graph is one launch. No GPU has run this yet; the test at the foot holds its plumbing to the
+//! step it records.
 
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, NnError};
@@ -34,8 +35,8 @@ impl Recorder for CudaGraph {
 /// Steps before one is recorded: cuDNN chooses its kernels, cuBLAS gets its memory.
 const WARM_UP: usize = 3;
 
-/// Steps like [`AutogradStep`], from the fourth on by a graph. Batches of another size, mixed ones, or ones of another
-/// weight go the plain way.
+/// Steps like [`AutogradStep`], from the fourth on by a graph. Batches of another size, mixed ones,
+/// or ones of another weight go the plain way.
 pub struct GraphedStep<R = CudaGraph> {
     plain: AutogradStep,
     recorder: R,
@@ -66,18 +67,28 @@ impl<R: Recorder> GraphedStep<R> {
     }
 
     fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) {
-        let (images, labels) = (images.copy(), targets.labels.copy());
-        let (mut plain, mut out) = (self.plain, None);
+        let images = images.copy();
+        let labels = targets.labels.copy();
+        let mut plain = self.plain;
+        let mut out = None;
         let targets = Targets::plain(labels.shallow_clone());
-        self.recorder.record(&mut || out = Some(plain.forward_backward(net, &images, &targets, weight)));
+        self.recorder
+            .record(&mut || out = Some(plain.forward_backward(net, &images, &targets, weight)));
         let Loss { loss, logits } = out.unwrap_or_else(|| panic!("nothing was recorded"));
-        let (share, is_scaled) = (weight.share, weight.scale.is_some());
+        let share = weight.share;
+        let is_scaled = weight.scale.is_some();
         self.recorded = Some(Recorded { images, labels, share, is_scaled, loss, logits });
     }
 }
 
 impl<R: Recorder> Step for GraphedStep<R> {
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) -> Loss {
+    fn forward_backward(
+        &mut self,
+        net: &mut Net,
+        images: &Tensor,
+        targets: &Targets,
+        weight: GradScale,
+    ) -> Loss {
         let mut plain = self.plain;
         // Outside the graph, which is the same for every batch of an optimizer step.
         if !weight.adds {
@@ -90,14 +101,17 @@ impl<R: Recorder> Step for GraphedStep<R> {
         self.steps += 1;
         if self.steps <= WARM_UP {
             let mut out = None;
-            self.recorder.warm_up(&mut || out = Some(plain.forward_backward(net, images, targets, weight)));
+            self.recorder
+                .warm_up(&mut || out = Some(plain.forward_backward(net, images, targets, weight)));
             return out.unwrap_or_else(|| panic!("a step did not run"));
         }
         if self.recorded.is_none() {
             self.record(net, images, targets, weight);
         }
         let fits = |r: &&mut Recorded| {
-            r.images.size() == images.size() && r.share == weight.share && r.is_scaled == weight.scale.is_some()
+            r.images.size() == images.size()
+                && r.share == weight.share
+                && r.is_scaled == weight.scale.is_some()
         };
         let Some(recorded) = self.recorded.as_mut().filter(fits) else {
             return plain.forward_backward(net, images, targets, weight);
@@ -119,7 +133,9 @@ impl<R: Recorder> Step for GraphedStep<R> {
 /// Whether this net's step can be recorded: on a GPU, in one process.
 pub(crate) fn fits(net: &Net) -> bool {
     let placement = net.placement();
-    placement.device.is_cuda() && matches!(placement.kind, Kind::Float | Kind::Double) && !net.is_synchronized()
+    placement.device.is_cuda()
+        && matches!(placement.kind, Kind::Float | Kind::Double)
+        && !net.is_synchronized()
 }
 
 #[cfg(test)]
@@ -160,21 +176,28 @@ mod tests {
             stem: Some(res2lab_arch::Stem::Cifar),
             ..Default::default()
         };
-        let graph = res2lab_arch::build(&words.resolve().unwrap().0, res2lab_arch::Input::square(12, 5)).unwrap();
-        let placement = Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
+        let graph =
+            res2lab_arch::build(&words.resolve().unwrap().0, res2lab_arch::Input::square(12, 5))
+                .unwrap();
+        let placement =
+            Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
         let net = || {
             let mut net = Net::new(graph.clone(), placement).unwrap();
             init::init(net.params_mut(), 1);
             net
         };
-        let (mut ours, mut theirs) = (net(), net());
+        let mut ours = net();
+        let mut theirs = net();
         let mut graphed = GraphedStep::with(Again::default(), 0.1);
         let mut plain = AutogradStep { label_smoothing: 0.1 };
         for step in 0..8_i64 {
             // The sixth batch is smaller and goes the plain way.
             let n = if step == 5 { 2 } else { 4 };
-            let images = (Tensor::arange(n * 3 * 144, (Kind::Double, Device::Cpu)) * (0.1 + step as f64)).sin();
-            let (images, labels) = (images.view([n, 3, 12, 12]), Tensor::arange(n, (Kind::Int64, Device::Cpu)));
+            let images = (Tensor::arange(n * 3 * 144, (Kind::Double, Device::Cpu))
+                * (0.1 + step as f64))
+                .sin();
+            let images = images.view([n, 3, 12, 12]);
+            let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu));
             let targets = Targets::plain(labels);
             let a = graphed.forward_backward(&mut ours, &images, &targets, GradScale::ONE);
             let b = plain.forward_backward(&mut theirs, &images, &targets, GradScale::ONE);

@@ -1,6 +1,6 @@
-//! Initial weights as published: convolutions Kaiming-normal with fan-out, batch norm 1 and 0, the rest as PyTorch's
-//! defaults. Each tensor is drawn from (seed, its name) alone, so networks that share a seed share what they have in
-//! common, and nothing depends on the order of drawing.
+//! Initial weights as published: convolutions Kaiming-normal with fan-out, batch norm 1 and 0, the
+//! rest as PyTorch's defaults. Each tensor is drawn from (seed, its name) alone, so networks that
+//! share a seed share what they have in common, and nothing depends on the order of drawing.
 
 use crate::Params;
 use res2lab_arch::{Role, StateEntry};

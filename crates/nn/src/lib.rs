@@ -1,5 +1,5 @@
-//! Runs an [`res2lab_arch::Graph`] with libtorch: parameters in flat buffers, forward passes with taps, the training step,
-//! initial weights, weights in and out.
+//! Runs an [`res2lab_arch::Graph`] with libtorch: parameters in flat buffers, forward passes with
+//! taps, the training step, initial weights, weights in and out.
 //!
 //! This crate must never know: data sets, experiment files, sweep folders, how long training lasts.
 //!
@@ -8,13 +8,14 @@
 //! - [`net`]: forward passes, in training and in evaluation, and taps by node
 //! - [`inference`]: the same in evaluation, batch norms folded away
 //! - `buckets`: gradients summed over processes, piece by piece
-//! - [`step`]: forward and backward of one batch; `planned`: the same without autograd; [`graphed`]: the same as one launch
+//! - [`step`]: forward and backward of one batch; `planned`: the same without autograd;
+//!   [`graphed`]: the same as one launch
 //! - [`sgd`]: the optimizer; [`scaler`]: loss scaling for float16
 //! - [`init`]: initial weights from a seed
 //! - [`weights`]: state in and out of our files, safetensors and PyTorch's .pth
 //!
-//! A failure inside libtorch (out of memory, above all) panics, as tch does; callers that must survive it run in a
-//! process of their own, as trials do.
+//! A failure inside libtorch (out of memory, above all) panics, as tch does; callers that must
+//! survive it run in a process of their own, as trials do.
 
 mod buckets;
 pub mod error;

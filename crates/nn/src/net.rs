@@ -49,7 +49,16 @@ impl Net {
             node.inputs.iter().for_each(|input| last_use[input.0] = id.0);
         }
         let consumers = graph.consumers();
-        Ok(Net { graph, params, placement, first_entry, last_use, consumers, autocast: None, sync: None })
+        Ok(Net {
+            graph,
+            params,
+            placement,
+            first_entry,
+            last_use,
+            consumers,
+            autocast: None,
+            sync: None,
+        })
     }
 
     /// The architecture.
@@ -72,12 +81,14 @@ impl Net {
         self.placement
     }
 
-    /// Computes convolutions and products in `kind` (bfloat16 or half) from now on; logits and weights stay float32.
+    /// Computes convolutions and products in `kind` (bfloat16 or half) from now on; logits and
+    /// weights stay float32.
     pub fn set_autocast(&mut self, kind: Option<Kind>) {
         self.autocast = kind;
     }
 
-    /// From now on batch norm in training takes its statistics from the images of all processes of `group`.
+    /// From now on batch norm in training takes its statistics from the images of all processes of
+    /// `group`.
     pub fn sync_batch_norm(&mut self, group: &Rc<Group>) {
         self.sync = Some(Rc::clone(group));
     }
@@ -119,31 +130,70 @@ impl Net {
         Output { logits: logits.flatten(1, -1).to_kind(self.placement.kind), taps }
     }
 
-    fn run(&self, id: NodeId, node: &Node, results: &[Option<Tensor>], mode: Mode, taps: &[NodeId]) -> Tensor {
+    fn run(
+        &self,
+        id: NodeId,
+        node: &Node,
+        results: &[Option<Tensor>],
+        mode: Mode,
+        taps: &[NodeId],
+    ) -> Tensor {
         // An input is dropped only after its last use, so it is there.
-        let input = |i: usize| results[node.inputs[i].0].as_ref().expect("inputs run first and live to their last use");
+        let input = |i: usize| {
+            results[node.inputs[i].0].as_ref().expect("inputs run first and live to their last use")
+        };
         let state = |i: usize| self.state(id, i);
         let x = input(0);
         match node.op {
             Op::Input => x.shallow_clone(),
             Op::Conv(c) => {
-                let (stride, padding) = ([c.stride as i64; 2], [c.padding as i64; 2]);
-                x.conv2d(state(0), c.bias.then(|| state(1)), stride, padding, [1, 1], c.groups as i64)
+                let stride = [c.stride as i64; 2];
+                let padding = [c.padding as i64; 2];
+                x.conv2d(
+                    state(0),
+                    c.bias.then(|| state(1)),
+                    stride,
+                    padding,
+                    [1, 1],
+                    c.groups as i64,
+                )
             }
             Op::BatchNorm { eps, momentum } => {
                 let training = mode == Mode::Train;
-                let (weight, bias, mean, var) = (state(0), state(1), state(2), state(3));
+                let weight = state(0);
+                let bias = state(1);
+                let mean = state(2);
+                let var = state(3);
                 if let (Some(group), true) = (&self.sync, training) {
-                    let of = group::BatchNorm { weight, bias, running_mean: mean, running_var: var, momentum, eps };
-                    // As every operation of tch, it panics where libtorch fails: here, where another process ended.
+                    let of = group::BatchNorm {
+                        weight,
+                        bias,
+                        running_mean: mean,
+                        running_var: var,
+                        momentum,
+                        eps,
+                    };
+                    // As every operation of tch, it panics where libtorch fails: here, where
+                    // another process ended.
                     return group::sync_batch_norm(group, x, of).unwrap_or_else(|e| panic!("{e}"));
                 }
-                x.batch_norm(Some(weight), Some(bias), Some(mean), Some(var), training, momentum, eps, true)
+                x.batch_norm(
+                    Some(weight),
+                    Some(bias),
+                    Some(mean),
+                    Some(var),
+                    training,
+                    momentum,
+                    eps,
+                    true,
+                )
             }
             Op::Relu => {
                 let source = node.inputs[0];
-                // Norms and sums do not need their output for their own backward pass, so it may be overwritten.
-                let overwritable = matches!(self.graph.node(source).op, Op::BatchNorm { .. } | Op::Add);
+                // Norms and sums do not need their output for their own backward pass, so it may be
+                // overwritten.
+                let overwritable =
+                    matches!(self.graph.node(source).op, Op::BatchNorm { .. } | Op::Add);
                 if overwritable && self.consumers[source.0] == 1 && !taps.contains(&source) {
                     x.shallow_clone().relu_()
                 } else {

@@ -1,7 +1,8 @@
 //! Parameters as one ordered list over flat buffers.
 //!
-//! Values, gradients and momentum of all trained tensors lie in three flat buffers, so that the optimizer is one call,
-//! optimizer state can be saved, and gradients can be reduced in buckets. The tensors of the network are views.
+//! Values, gradients and momentum of all trained tensors lie in three flat buffers, so that the
+//! optimizer is one call, optimizer state can be saved, and gradients can be reduced in buckets.
+//! The tensors of the network are views.
 
 use crate::NnError;
 use res2lab_arch::{Graph, Role, StateEntry};
@@ -25,16 +26,18 @@ impl Layout {
         }
     }
 
-    /// The layout that is faster for `graph` on `device`. A rule and not a timing, so that a repeated trial chooses the
-    /// same: channels_last was 1.13 to 1.25 times faster on every network of the family on CPUs, and is published to be
-    /// faster on GPUs but for grouped convolutions.
+    /// The layout that is faster for `graph` on `device`. A rule and not a timing, so that a
+    /// repeated trial chooses the same: channels_last was 1.13 to 1.25 times faster on every
+    /// network of the family on CPUs, and is published to be faster on GPUs but for grouped
+    /// convolutions.
     ///
     /// The planned step lays activations out itself, and reads weights in their published order.
     pub fn choose(graph: &Graph, device: Device, is_planned: bool) -> Layout {
         if is_planned {
             return Layout::Contiguous;
         }
-        let grouped = graph.nodes.iter().any(|n| matches!(n.op, res2lab_arch::Op::Conv(c) if c.groups > 1));
+        let grouped =
+            graph.nodes.iter().any(|n| matches!(n.op, res2lab_arch::Op::Conv(c) if c.groups > 1));
         if device != Device::Cpu && grouped { Layout::Contiguous } else { Layout::ChannelsLast }
     }
 
@@ -69,8 +72,8 @@ pub struct Params {
     running: Tensor,
     average: Option<Average>,
     layout: Layout,
-    /// Trained values before this place in the flat buffers are convolution and linear weights, those behind it batch
-    /// norm's and biases.
+    /// Trained values before this place in the flat buffers are convolution and linear weights,
+    /// those behind it batch norm's and biases.
     pub(crate) weights_end: i64,
 }
 
@@ -81,7 +84,8 @@ struct Average {
     views: Vec<Tensor>,
 }
 
-/// Tensors start on multiples of this many elements, 64 bytes in float32, as vector instructions like it.
+/// Tensors start on multiples of this many elements, 64 bytes in float32, as vector instructions
+/// like it.
 const ALIGNMENT: i64 = 16;
 
 impl Params {
@@ -91,7 +95,9 @@ impl Params {
         let (trained_offsets, weights_end, trained_length) = trained_offsets(&entries);
         let (running_offsets, running_length) = offsets(&entries, |role| !role.is_trained(), 0);
         let zeros = |length: i64| Tensor::zeros([length], (placement.kind, placement.device));
-        let (values, grads, momentum) = (zeros(trained_length), zeros(trained_length), zeros(trained_length));
+        let values = zeros(trained_length);
+        let grads = zeros(trained_length);
+        let momentum = zeros(trained_length);
         let running = zeros(running_length);
         let mut params = Params {
             views: Vec::with_capacity(entries.len()),
@@ -151,7 +157,8 @@ impl Params {
         self.entries.iter().position(|e| e.name == name)
     }
 
-    /// Overwrites entry `index` with `source` of the same shape, whatever its device, kind and strides.
+    /// Overwrites entry `index` with `source` of the same shape, whatever its device, kind and
+    /// strides.
     pub fn set(&mut self, index: usize, source: &Tensor) {
         let _guard = tch::no_grad_guard();
         self.views[index].copy_(source);
@@ -164,8 +171,8 @@ impl Params {
         }
     }
 
-    /// Scales the whole gradient down to norm `largest` if it is larger, and returns the norm it had (a scalar that stays on
-    /// the device).
+    /// Scales the whole gradient down to norm `largest` if it is larger, and returns the norm it
+    /// had (a scalar that stays on the device).
     pub fn clip_grads(&mut self, largest: f64) -> Tensor {
         let norm = self.grads.norm();
         // torch.nn.utils.clip_grad_norm_'s rule.
@@ -176,13 +183,15 @@ impl Params {
 
     /// Starts a moving average of all state from its present values.
     pub fn start_average(&mut self) {
-        let (values, running) = (self.values.copy(), self.running.copy());
+        let values = self.values.copy();
+        let running = self.running.copy();
         let (trained, _, _) = trained_offsets(&self.entries);
         let (untrained, _) = offsets(&self.entries, |role| !role.is_trained(), 0);
-        let views = self.entries.iter().enumerate().map(|(i, entry)| match (trained[i], untrained[i]) {
-            (Some(offset), _) => view(&values, offset, entry, self.layout),
-            (None, offset) => view(&running, offset.unwrap_or_default(), entry, self.layout),
-        });
+        let views =
+            self.entries.iter().enumerate().map(|(i, entry)| match (trained[i], untrained[i]) {
+                (Some(offset), _) => view(&values, offset, entry, self.layout),
+                (None, offset) => view(&running, offset.unwrap_or_default(), entry, self.layout),
+            });
         let views = views.collect();
         self.average = Some(Average { values, running, views });
     }
@@ -200,7 +209,8 @@ impl Params {
     pub fn swap_average(&mut self) {
         if let Some(average) = &mut self.average {
             let _guard = tch::no_grad_guard();
-            for (state, average) in [(&mut self.values, &mut average.values), (&mut self.running, &mut average.running)]
+            for (state, average) in
+                [(&mut self.values, &mut average.values), (&mut self.running, &mut average.running)]
             {
                 let kept = state.copy();
                 state.copy_(average);
@@ -221,13 +231,15 @@ impl Params {
         }
     }
 
-    /// Running statistics, and their average where one was started: what training does not read but evaluation does.
+    /// Running statistics, and their average where one was started: what training does not read but
+    /// evaluation does.
     pub fn running(&mut self) -> Vec<&mut Tensor> {
         let average = self.average.as_mut().map(|average| &mut average.running);
         std::iter::once(&mut self.running).chain(average).collect()
     }
 
-    /// Where each entry starts in the flat buffer it lies in: trained values in one, running statistics in another.
+    /// Where each entry starts in the flat buffer it lies in: trained values in one, running
+    /// statistics in another.
     pub(crate) fn entry_offsets(&self) -> Vec<usize> {
         let (trained, _, _) = trained_offsets(&self.entries);
         let (running, _) = offsets(&self.entries, |role| !role.is_trained(), 0);
@@ -242,10 +254,15 @@ impl Params {
     /// Where each trained entry starts in the flat buffers, and which it is.
     pub(crate) fn trained_offsets(&self) -> Vec<(i64, usize)> {
         let (offsets, _, _) = trained_offsets(&self.entries);
-        offsets.into_iter().enumerate().filter_map(|(entry, offset)| Some((offset?, entry))).collect()
+        offsets
+            .into_iter()
+            .enumerate()
+            .filter_map(|(entry, offset)| Some((offset?, entry)))
+            .collect()
     }
 
-    /// Whether kernels of our own work on this state: float32 or float64 on a CPU, in the published order.
+    /// Whether kernels of our own work on this state: float32 or float64 on a CPU, in the published
+    /// order.
     pub(crate) fn is_for_kernels(&self) -> bool {
         let is_real = matches!(self.values.kind(), Kind::Float | Kind::Double);
         self.values.device() == Device::Cpu && self.layout == Layout::Contiguous && is_real
@@ -257,8 +274,13 @@ impl Params {
     }
 }
 
-/// Where each wanted tensor starts in its flat buffer, from `start` on, and where the last one ends.
-fn offsets(entries: &[StateEntry], wanted: impl Fn(Role) -> bool, start: i64) -> (Vec<Option<i64>>, i64) {
+/// Where each wanted tensor starts in its flat buffer, from `start` on, and where the last one
+/// ends.
+fn offsets(
+    entries: &[StateEntry],
+    wanted: impl Fn(Role) -> bool,
+    start: i64,
+) -> (Vec<Option<i64>>, i64) {
     let mut next = start;
     let offset = |entry: &StateEntry| {
         wanted(entry.role).then(|| {
@@ -271,7 +293,8 @@ fn offsets(entries: &[StateEntry], wanted: impl Fn(Role) -> bool, start: i64) ->
     (list, next)
 }
 
-/// Weights first, then the rest, so that a weight decay for weights only is two calls on two pieces.
+/// Weights first, then the rest, so that a weight decay for weights only is two calls on two
+/// pieces.
 fn trained_offsets(entries: &[StateEntry]) -> (Vec<Option<i64>>, i64, i64) {
     let is_weight = |role: Role| matches!(role, Role::ConvWeight | Role::LinearWeight);
     let (weights, weights_end) = offsets(entries, is_weight, 0);

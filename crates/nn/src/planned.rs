@@ -1,5 +1,5 @@
-//! The planned step behind [`Step`]: kernels of our own over the net's flat buffers, no autograd (but for the loss, whose
-//! gradient is asked of libtorch, a few microseconds).
+//! The planned step behind [`Step`]: kernels of our own over the net's flat buffers, no autograd
+//! (but for the loss, whose gradient is asked of libtorch, a few microseconds).
 
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
@@ -38,7 +38,8 @@ impl PlannedStep {
             self.plan = None;
         }
         self.plan.get_or_insert_with(|| {
-            let (entries, threads) = (net.params().entry_offsets(), tch::get_num_threads().max(1) as usize);
+            let entries = net.params().entry_offsets();
+            let threads = tch::get_num_threads().max(1) as usize;
             match net.placement().kind {
                 Kind::Double => Plan::Double(Planned::new(net.graph(), entries, batch, threads)),
                 _ => Plan::Float(Planned::new(net.graph(), entries, batch, threads)),
@@ -48,7 +49,13 @@ impl PlannedStep {
 }
 
 impl Step for PlannedStep {
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) -> Loss {
+    fn forward_backward(
+        &mut self,
+        net: &mut Net,
+        images: &Tensor,
+        targets: &Targets,
+        weight: GradScale,
+    ) -> Loss {
         let images = images.contiguous();
         let reference = self.reference;
         match self.plan(net, images.size()[0] as usize) {
@@ -71,12 +78,17 @@ fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
     let logits = Tensor::from_slice(plan.forward(pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
     let loss = on_one_thread(|| reference.loss_and_backward(&logits, targets, weight));
-    plan.backward(pixels, res2lab_libtorch::values(&logits.grad()), &mut state(params), weight.adds);
+    plan.backward(
+        pixels,
+        res2lab_libtorch::values(&logits.grad()),
+        &mut state(params),
+        weight.adds,
+    );
     Loss { loss, logits: logits.detach() }
 }
 
-/// Runs libtorch's operators without its other threads, which would go on spinning for a while on cores that the backward
-/// pass needs; a batch's logits are not worth them.
+/// Runs libtorch's operators without its other threads, which would go on spinning for a while on
+/// cores that the backward pass needs; a batch's logits are not worth them.
 fn on_one_thread<R>(work: impl FnOnce() -> R) -> R {
     let threads = tch::get_num_threads();
     tch::set_num_threads(1);

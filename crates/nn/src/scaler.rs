@@ -1,5 +1,6 @@
-//! Loss scaling for float16: gradients too small for it are kept by multiplying the loss, as torch.amp.GradScaler does.
-//! Scale, count and verdict stay on the device, so no step waits for them.
+//! Loss scaling for float16: gradients too small for it are kept by multiplying the loss, as
+//! torch.amp.GradScaler does. Scale, count and verdict stay on the device, so no step waits for
+//! them.
 
 use crate::{NnError, Params};
 use tch::{Device, Kind, Tensor};

@@ -33,7 +33,8 @@ pub struct Rates<'a> {
 impl Sgd {
     /// Updates all trained values from the gradient buffer.
     pub fn step(&self, params: &mut Params, rates: Rates) -> Result<(), NnError> {
-        let (end, all) = (params.weights_end, params.values.numel() as i64);
+        let end = params.weights_end;
+        let all = params.values.numel() as i64;
         if !self.decay_weights_only || self.weight_decay == 0.0 {
             return self.step_piece(params, rates, 0..all, self.weight_decay);
         }
@@ -52,20 +53,32 @@ impl Sgd {
         let piece = |flat: &Tensor| flat.narrow(0, piece.start, piece.end - piece.start);
         let flats = [piece(&params.values), piece(&params.grads), piece(&params.momentum)];
         let Rates { lr, momentum, first, found_inf } = rates;
-        let step = SgdStep { lr, momentum, weight_decay, nesterov: self.nesterov && momentum > 0.0 };
+        let step =
+            SgdStep { lr, momentum, weight_decay, nesterov: self.nesterov && momentum > 0.0 };
         match flats[0].kind() {
             Kind::Float if is_for_kernels => by_kernels::<f32>(step, first, flats),
             Kind::Double if is_for_kernels => by_kernels::<f64>(step, first, flats),
             _ => {
                 let [mut values, mut grads, mut momentum] = flats;
-                res2lab_libtorch::fused_sgd(&mut values, &mut grads, &mut momentum, step, first, found_inf)?;
+                res2lab_libtorch::fused_sgd(
+                    &mut values,
+                    &mut grads,
+                    &mut momentum,
+                    step,
+                    first,
+                    found_inf,
+                )?;
             }
         }
         Ok(())
     }
 }
 
-fn by_kernels<T: res2lab_planned::Real + tch::kind::Element>(step: SgdStep, first: bool, flats: [Tensor; 3]) {
+fn by_kernels<T: res2lab_planned::Real + tch::kind::Element>(
+    step: SgdStep,
+    first: bool,
+    flats: [Tensor; 3],
+) {
     let [mut values, grads, mut momentum] = flats;
     let threads = tch::get_num_threads().max(1) as usize;
     let number = T::from_f64;
@@ -77,6 +90,7 @@ fn by_kernels<T: res2lab_planned::Real + tch::kind::Element>(step: SgdStep, firs
         // Without momentum, what the buffer holds does not count.
         first: first || step.momentum == 0.0,
     };
-    let (values, momentum) = (res2lab_libtorch::values_mut(&mut values), res2lab_libtorch::values_mut(&mut momentum));
+    let values = res2lab_libtorch::values_mut(&mut values);
+    let momentum = res2lab_libtorch::values_mut(&mut momentum);
     flat::step(threads, &constants, values, res2lab_libtorch::values(&grads), momentum);
 }

@@ -1,5 +1,5 @@
-//! Forward and backward of one batch. The training loop knows only the trait, so that a planned step with fused
-//! kernels can stand in for autograd.
+//! Forward and backward of one batch. The training loop knows only the trait, so that a planned
+//! step with fused kernels can stand in for autograd.
 
 use crate::NnError;
 use crate::net::{Mode, Net};
@@ -35,7 +35,8 @@ pub struct GradScale<'a> {
     pub share: f64,
     /// A loss scale on the device.
     pub scale: Option<&'a Tensor>,
-    /// Whether the gradient is added to the batches' before; the first batch of an optimizer step overwrites.
+    /// Whether the gradient is added to the batches' before; the first batch of an optimizer step
+    /// overwrites.
     pub adds: bool,
 }
 
@@ -46,17 +47,26 @@ impl GradScale<'_> {
 
 /// One way to compute gradients.
 pub trait Step {
-    /// Loss of `images` (normalized, N x C x H x W) against `targets`; writes the gradient of `weight` times the loss to the
-    /// gradient buffer, or adds it there.
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) -> Loss;
+    /// Loss of `images` (normalized, N x C x H x W) against `targets`; writes the gradient of
+    /// `weight` times the loss to the gradient buffer, or adds it there.
+    fn forward_backward(
+        &mut self,
+        net: &mut Net,
+        images: &Tensor,
+        targets: &Targets,
+        weight: GradScale,
+    ) -> Loss;
 }
 
-/// The faster step for this net, as its layout was chosen for it; see [`Layout::choose`](crate::Layout::choose). On a GPU it
-/// is recorded as a CUDA graph if `cuda_graph` says so.
+/// The faster step for this net, as its layout was chosen for it; see
+/// [`Layout::choose`](crate::Layout::choose). On a GPU it is recorded as a CUDA graph if
+/// `cuda_graph` says so.
 pub fn choose(net: &Net, label_smoothing: f64, cuda_graph: bool) -> Result<Box<dyn Step>, NnError> {
     Ok(match crate::PlannedStep::fits(net) {
         true => Box::new(crate::PlannedStep::new(label_smoothing)),
-        false if cuda_graph && crate::graphed::fits(net) => Box::new(crate::GraphedStep::new(label_smoothing)?),
+        false if cuda_graph && crate::graphed::fits(net) => {
+            Box::new(crate::GraphedStep::new(label_smoothing)?)
+        }
         false => Box::new(AutogradStep { label_smoothing }),
     })
 }
@@ -69,7 +79,13 @@ pub struct AutogradStep {
 }
 
 impl Step for AutogradStep {
-    fn forward_backward(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) -> Loss {
+    fn forward_backward(
+        &mut self,
+        net: &mut Net,
+        images: &Tensor,
+        targets: &Targets,
+        weight: GradScale,
+    ) -> Loss {
         if !weight.adds {
             net.params_mut().zero_grads();
         }
@@ -80,8 +96,14 @@ impl Step for AutogradStep {
 }
 
 impl AutogradStep {
-    /// The loss of these logits, with the gradient of `weight` times it added to whatever they were computed from.
-    pub(crate) fn loss_and_backward(&self, logits: &Tensor, targets: &Targets, weight: GradScale) -> Tensor {
+    /// The loss of these logits, with the gradient of `weight` times it added to whatever they were
+    /// computed from.
+    pub(crate) fn loss_and_backward(
+        &self,
+        logits: &Tensor,
+        targets: &Targets,
+        weight: GradScale,
+    ) -> Tensor {
         let loss = self.loss(logits, targets);
         // Not in place: without a share the scaled loss would be the very tensor that is returned.
         let shared = if weight.share == 1.0 { loss.shallow_clone() } else { &loss * weight.share };
@@ -105,5 +127,11 @@ impl AutogradStep {
 /// Mean cross-entropy against (1 - e) * onehot + e / classes.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor, label_smoothing: f64) -> Tensor {
     const IGNORE_INDEX: i64 = -100;
-    logits.cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, IGNORE_INDEX, label_smoothing)
+    logits.cross_entropy_loss(
+        labels,
+        None::<&Tensor>,
+        Reduction::Mean,
+        IGNORE_INDEX,
+        label_smoothing,
+    )
 }

@@ -1,13 +1,17 @@
-//! Agreement with timm and with a plain PyTorch reference on 27 networks, in float64 and in float32.
+//! Agreement with timm and with a plain PyTorch reference on 27 networks, in float64 and in
+//! float32.
 //!
-//! The file comes from RES2LAB_GOLDEN (default: the copy beside this test). Each entry is built from its `args` where it
-//! has them, else from its name; weights and images are filled by the rule that `tests/golden.md` describes.
+//! The file comes from RES2LAB_GOLDEN (default: the copy beside this test). Each entry is built
+//! from its `args` where it has them, else from its name; weights and images are filled by the rule
+//! that `tests/golden.md` describes.
 
 mod filled;
 
 use filled::fill;
 use res2lab_arch::{Input, ModelOverrides, Role, StateEntry, build};
-use res2lab_nn::{AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Step, Targets};
+use res2lab_nn::{
+    AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Step, Targets,
+};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -20,7 +24,8 @@ fn golden() -> Vec<Golden> {
     let path = std::env::var("RES2LAB_GOLDEN")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.json").into());
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let map: serde_json::Map<String, Value> = serde_json::from_str(&text).expect("an object of networks");
+    let map: serde_json::Map<String, Value> =
+        serde_json::from_str(&text).expect("an object of networks");
     map.into_iter().map(|(name, value)| Golden { name, value }).collect()
 }
 
@@ -42,12 +47,14 @@ fn network(g: &Golden) -> (res2lab_arch::Graph, Input) {
         return (build(&entry.words.resolve().unwrap().0, input).unwrap(), input);
     };
     let mut words = args.as_object().expect("args").clone();
-    let number = |v: Option<Value>, default| v.map_or(default, |v| v.as_u64().expect("a count") as usize);
+    let number =
+        |v: Option<Value>, default| v.map_or(default, |v| v.as_u64().expect("a count") as usize);
     let classes = number(words.remove("classes"), 1000);
     let channels = number(words.remove("in_channels"), 3);
     words.insert("block".into(), json!("res2"));
     words.entry("stem").or_insert(json!("cifar"));
-    let words: ModelOverrides = serde_json::from_value(words.into()).expect("the reference's arguments are words");
+    let words: ModelOverrides =
+        serde_json::from_value(words.into()).expect("the reference's arguments are words");
     let input = Input { channels, height: size, width: size, classes };
     (build(&words.resolve().unwrap().0, input).unwrap(), input)
 }
@@ -61,12 +68,14 @@ fn filled(g: &Golden, kind: Kind, layout: Layout) -> (Net, Tensor) {
         net.params_mut().set(index, &Tensor::from_slice(&weight(&entry)).view(shape.as_slice()));
     }
     let shape = [2, input.channels as i64, input.height as i64, input.width as i64];
-    let pixels: Vec<f64> = fill("input", shape.iter().product::<i64>() as usize).iter().map(|v| v * 2.0).collect();
+    let pixels: Vec<f64> =
+        fill("input", shape.iter().product::<i64>() as usize).iter().map(|v| v * 2.0).collect();
     let images = net.prepare(&Tensor::from_slice(&pixels).view(shape));
     (net, images)
 }
 
-/// Largest deviations seen, each relative as design.md defines it: logits to their spread, losses and norms to themselves.
+/// Largest deviations seen, each relative as design.md defines it: logits to their spread, losses
+/// and norms to themselves.
 #[derive(Default, Debug)]
 struct Deviation {
     logits: f64,
@@ -76,7 +85,11 @@ struct Deviation {
 
 impl std::fmt::Display for Deviation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "logits {:.1e}, loss {:.1e}, gradient norms {:.1e}", self.logits, self.loss, self.gradient)
+        write!(
+            f,
+            "logits {:.1e}, loss {:.1e}, gradient norms {:.1e}",
+            self.logits, self.loss, self.gradient
+        )
     }
 }
 
@@ -157,7 +170,12 @@ fn names_shapes_and_counts_are_the_published_ones_in_order() {
 #[test]
 fn float64_agrees_to_a_billionth() {
     for g in golden() {
-        let d = compare(&g, Kind::Double, Layout::Contiguous, &mut AutogradStep { label_smoothing: 0.1 });
+        let d = compare(
+            &g,
+            Kind::Double,
+            Layout::Contiguous,
+            &mut AutogradStep { label_smoothing: 0.1 },
+        );
         println!("{:28} {d}", g.name);
         assert!(d.logits <= 1e-9 && d.loss <= 1e-9 && d.gradient <= 1e-9, "{}: {d:?}", g.name);
     }
@@ -187,7 +205,11 @@ fn float32_agrees_as_closely_as_pytorchs_own() {
         for layout in [Layout::Contiguous, Layout::ChannelsLast] {
             let d = compare(&g, Kind::Float, layout, &mut AutogradStep { label_smoothing: 0.1 });
             println!("{:28} {:13} {d}", g.name, layout.name());
-            assert!(d.logits <= 1e-4 && d.loss <= 1e-4 && d.gradient <= 5e-2, "{} {layout:?}: {d:?}", g.name);
+            assert!(
+                d.logits <= 1e-4 && d.loss <= 1e-4 && d.gradient <= 5e-2,
+                "{} {layout:?}: {d:?}",
+                g.name
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Checkpoints that other programs wrote (crates/bench/checks/layouts.py): the network in each is found, and loaded to
-//! the bit; what is no file of weights is called by its name.
+//! Checkpoints that other programs wrote (crates/bench/checks/layouts.py): the network in each is
+//! found, and loaded to the bit; what is no file of weights is called by its name.
 
 mod filled;
 
@@ -17,7 +17,11 @@ fn net(channels: usize, classes: usize) -> Net {
     .unwrap();
     let input = Input { channels, height: 64, width: 64, classes };
     let graph = build(&words.resolve().unwrap().0, input).unwrap();
-    Net::new(graph, Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous }).unwrap()
+    Net::new(
+        graph,
+        Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous },
+    )
+    .unwrap()
 }
 
 fn path(name: &str) -> PathBuf {
@@ -32,7 +36,11 @@ fn loaded(net: &mut Net, name: &str, fit: Fit) -> Result<Loaded, String> {
 /// What the script filled a tensor with, in half precision.
 fn wanted(copy: &str, name: &str, shape: &[i64]) -> Tensor {
     let values = fill(&format!("{copy}{name}"), shape.iter().product::<i64>() as usize);
-    Tensor::from_slice(&values).view(shape).to_kind(Kind::Float).to_kind(Kind::Half).to_kind(Kind::Double)
+    Tensor::from_slice(&values)
+        .view(shape)
+        .to_kind(Kind::Float)
+        .to_kind(Kind::Half)
+        .to_kind(Kind::Double)
 }
 
 /// Whether all values but those of the last layer are the script's.
@@ -49,9 +57,21 @@ fn checkpoints_of_other_programs_are_loaded_to_the_bit() {
     let cases: [(&str, &str, &[&str]); 5] = [
         ("timm.pth.tar", "", &["state_dict; there is also state_dict_ema", "argparse.Namespace"]),
         ("timm.pth.tar#ema", "ema ", &["state_dict_ema; there is also state_dict"]),
-        ("lightning.ckpt", "", &["taken from state_dict", "the prefix model. taken off", "argparse.Namespace"]),
-        ("mmpretrain.pth", "", &["the prefix backbone. taken off", "the last layer taken from state_dict.head.fc"]),
-        ("authors2019.pth", "", &["taken from state_dict", "the prefix module. taken off", "numpy"]),
+        (
+            "lightning.ckpt",
+            "",
+            &["taken from state_dict", "the prefix model. taken off", "argparse.Namespace"],
+        ),
+        (
+            "mmpretrain.pth",
+            "",
+            &["the prefix backbone. taken off", "the last layer taken from state_dict.head.fc"],
+        ),
+        (
+            "authors2019.pth",
+            "",
+            &["taken from state_dict", "the prefix module. taken off", "numpy"],
+        ),
     ];
     for (name, copy, told) in cases {
         let mut net = net(3, 5);
@@ -69,7 +89,10 @@ fn an_encoder_without_a_last_layer_starts_a_training_and_nothing_else() {
     assert!(done.new_head, "{done:?}");
     assert_filled(&net, "", false);
     let notes = done.notes.join("\n");
-    assert!(notes.contains("the prefix encoder. taken off") && notes.contains("decoder."), "{notes}");
+    assert!(
+        notes.contains("the prefix encoder. taken off") && notes.contains("decoder."),
+        "{notes}"
+    );
     let e = loaded(&mut net, "smp.pth", Fit::Exact).unwrap_err();
     assert!(e.contains("lacks fc.weight, fc.bias") && e.contains("start a sweep from them"), "{e}");
 }
@@ -84,7 +107,10 @@ fn images_of_other_channels_are_met_as_timm_meets_them() {
     let theirs = wanted("", "conv1.weight", &[64, 3, 7, 7]);
     let (one, notes) = first(1);
     assert_eq!(one, theirs.sum_dim_intlist([1_i64].as_slice(), true, None));
-    assert!(notes.contains("images have 1 channels, those of the weights 3: conv1.weight summed"), "{notes}");
+    assert!(
+        notes.contains("images have 1 channels, those of the weights 3: conv1.weight summed"),
+        "{notes}"
+    );
     // Four channels: red, green, blue and red again, each three quarters as strong.
     let (four, notes) = first(4);
     assert_eq!(four, Tensor::cat(&[&theirs, &theirs.narrow(1, 0, 1)], 1) * 0.75);
@@ -169,14 +195,22 @@ fn files_with_an_index_are_one_file() {
             .collect();
         let views = mine.zip(&bytes).map(|(i, bytes)| {
             map.insert(entries[i].name.clone(), name.clone().into());
-            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F64, entries[i].shape.clone(), bytes);
+            let view = safetensors::tensor::TensorView::new(
+                safetensors::Dtype::F64,
+                entries[i].shape.clone(),
+                bytes,
+            );
             (entries[i].name.clone(), view.unwrap())
         });
-        std::fs::write(folder.path().join(&name), safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap())
-            .unwrap();
+        std::fs::write(
+            folder.path().join(&name),
+            safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap(),
+        )
+        .unwrap();
     }
     let index = folder.path().join("model.safetensors.index.json");
-    std::fs::write(&index, serde_json::json!({"metadata": {}, "weight_map": map}).to_string()).unwrap();
+    std::fs::write(&index, serde_json::json!({"metadata": {}, "weight_map": map}).to_string())
+        .unwrap();
     let mut whole = net(3, 5);
     load(whole.params_mut(), &WeightsFile::open(&index).unwrap(), Fit::Exact).unwrap();
     assert_filled(&whole, "", true);
@@ -186,7 +220,11 @@ fn files_with_an_index_are_one_file() {
     assert!(e.help.contains("weights=model.safetensors.index.json"), "{} | {}", e.cause, e.help);
     std::fs::remove_file(first).unwrap();
     let e = WeightsFile::open(&index).err().unwrap();
-    assert!(e.cause.contains("1 of its 2 files are not beside it: model-00001-of-00002.safetensors"), "{}", e.cause);
+    assert!(
+        e.cause.contains("1 of its 2 files are not beside it: model-00001-of-00002.safetensors"),
+        "{}",
+        e.cause
+    );
 }
 
 #[test]
@@ -196,9 +234,13 @@ fn another_network_of_the_family_is_recognized() {
         build(&words.resolve().unwrap().0, Input::square(64, classes)).unwrap()
     };
     let save = |graph: res2lab_arch::Graph, path: &Path| {
-        let net =
-            Net::new(graph, Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous }).unwrap();
-        std::fs::write(path, res2lab_nn::weights::to_bytes(net.params(), false, "").unwrap()).unwrap();
+        let net = Net::new(
+            graph,
+            Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous },
+        )
+        .unwrap();
+        std::fs::write(path, res2lab_nn::weights::to_bytes(net.params(), false, "").unwrap())
+            .unwrap();
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.safetensors");
@@ -214,7 +256,16 @@ fn another_network_of_the_family_is_recognized() {
     let e = told(small(8, 16));
     assert!(e.contains("width 24 where this one has 16, scale 4 where this one has 8"), "{e}");
     // A deeper network has all of a shallower one's tensors and more: it is not this one.
-    save(of(serde_json::json!({"stem": "cifar", "depth": 29, "planes": 16, "width": 24, "scale": 4}), 10), &path);
+    save(
+        of(
+            serde_json::json!({"stem": "cifar", "depth": 29, "planes": 16, "width": 24, "scale": 4}),
+            10,
+        ),
+        &path,
+    );
     let e = told(small(4, 24));
-    assert!(e.contains("depth 29 where this one has 20") && e.contains("has unknown layer1.2"), "{e}");
+    assert!(
+        e.contains("depth 29 where this one has 20") && e.contains("has unknown layer1.2"),
+        "{e}"
+    );
 }

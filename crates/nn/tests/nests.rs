@@ -1,5 +1,6 @@
-//! State dicts as people save them, by a generator: nested to any depth, behind any prefix, with anything beside the
-//! tensors. Each is loaded to the bit, whatever lies beside it; one that would run code is refused by name.
+//! State dicts as people save them, by a generator: nested to any depth, behind any prefix, with
+//! anything beside the tensors. Each is loaded to the bit, whatever lies beside it; one that would
+//! run code is refused by name.
 
 mod filled;
 mod pickled;
@@ -19,8 +20,13 @@ fn net(scale: usize) -> Net {
         "block": "res2", "stem": "cifar", "depth": 11, "planes": 4, "width": 16, "scale": scale
     }))
     .unwrap();
-    let graph = build(&words.resolve().unwrap().0, Input { channels: 3, height: 32, width: 32, classes: 5 }).unwrap();
-    let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
+    let graph = build(
+        &words.resolve().unwrap().0,
+        Input { channels: 3, height: 32, width: 32, classes: 5 },
+    )
+    .unwrap();
+    let placement =
+        Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
     let mut net = Net::new(graph, placement).unwrap();
     init::init(net.params_mut(), 0);
     net
@@ -33,13 +39,15 @@ fn values(copy: &str, entry: &StateEntry) -> Vec<f32> {
 
 /// A state dict's entries with a prefix.
 fn state(entries: &[StateEntry], prefix: &str, copy: &str) -> Vec<(Py, Py)> {
-    let one = |e: &StateEntry| (text(&format!("{prefix}{}", e.name)), floats(&e.shape, &values(copy, e)));
+    let one =
+        |e: &StateEntry| (text(&format!("{prefix}{}", e.name)), floats(&e.shape, &values(copy, e)));
     entries.iter().map(one).collect()
 }
 
 fn zip(entries: Vec<(String, Vec<u8>)>) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(vec![]));
-    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (name, content) in entries {
         writer.start_file(name, options).unwrap();
         writer.write_all(&content).unwrap();
@@ -48,7 +56,11 @@ fn zip(entries: Vec<(String, Vec<u8>)>) -> Vec<u8> {
 }
 
 fn saved(value: &Py, draws: &mut Draws) -> tempfile::NamedTempFile {
-    let bytes = if draws.below(2) == 0 { pickled::legacy(value, draws) } else { pickled::zipped(value, draws, zip) };
+    let bytes = if draws.below(2) == 0 {
+        pickled::legacy(value, draws)
+    } else {
+        pickled::zipped(value, draws, zip)
+    };
     let file = tempfile::NamedTempFile::new().unwrap();
     pickled::write(file.path(), &bytes);
     file
@@ -82,11 +94,35 @@ fn foreign(draws: &mut Draws, depth: usize) -> Py {
         9 => Py::Dict((0..draws.below(4)).map(|i| (Py::Int(i as i64), inner(draws))).collect()),
         10 => Py::Set(vec![text("conv1.weight"), Py::Int(3)]),
         11 => Py::Frozen(vec![text("a")]),
-        12 => object("argparse", "Namespace", vec![], vec![], Some(Py::Dict(vec![(text("lr"), inner(draws))]))),
-        13 => object("collections", "Counter", vec![Py::Dict(vec![(Py::Int(30), Py::Int(1))])], vec![], None),
+        12 => object(
+            "argparse",
+            "Namespace",
+            vec![],
+            vec![],
+            Some(Py::Dict(vec![(text("lr"), inner(draws))])),
+        ),
+        13 => object(
+            "collections",
+            "Counter",
+            vec![Py::Dict(vec![(Py::Int(30), Py::Int(1))])],
+            vec![],
+            None,
+        ),
         14 => {
-            let dtype = object("numpy", "dtype", vec![text("f8"), Py::Bool(false), Py::Bool(true)], vec![], None);
-            object("numpy._core.multiarray", "scalar", vec![dtype, Py::Bytes(vec![0; 8])], vec![], None)
+            let dtype = object(
+                "numpy",
+                "dtype",
+                vec![text("f8"), Py::Bool(false), Py::Bool(true)],
+                vec![],
+                None,
+            );
+            object(
+                "numpy._core.multiarray",
+                "scalar",
+                vec![dtype, Py::Bytes(vec![0; 8])],
+                vec![],
+                None,
+            )
         }
         15 => object("datetime", "datetime", vec![Py::Bytes(vec![7; 10])], vec![], None),
         16 => object("pathlib", "PosixPath", vec![text("data"), text("imagenet")], vec![], None),
@@ -106,27 +142,54 @@ fn foreign(draws: &mut Draws, depth: usize) -> Py {
         ),
         19 => Py::Global("torch".into(), "float32".into()),
         20 => {
-            let buffer =
-                Py::Dict(vec![(text("momentum_buffer"), floats(&[2, 3], &[0.5; 6])), (text("step"), Py::Int(9))]);
-            Py::Dict(vec![(text("state"), Py::Dict(vec![(Py::Int(0), buffer)])), (text("param_groups"), inner(draws))])
+            let buffer = Py::Dict(vec![
+                (text("momentum_buffer"), floats(&[2, 3], &[0.5; 6])),
+                (text("step"), Py::Int(9)),
+            ]);
+            Py::Dict(vec![
+                (text("state"), Py::Dict(vec![(Py::Int(0), buffer)])),
+                (text("param_groups"), inner(draws)),
+            ])
         }
         _ => {
-            let kinds =
-                [("BoolStorage", 1), ("ByteStorage", 1), ("LongStorage", 8), ("HalfStorage", 2), ("QInt8Storage", 1)];
+            let kinds = [
+                ("BoolStorage", 1),
+                ("ByteStorage", 1),
+                ("LongStorage", 8),
+                ("HalfStorage", 2),
+                ("QInt8Storage", 1),
+            ];
             let (storage, element) = *draws.one(&kinds);
-            Py::Tensor(Stored { storage, element, shape: vec![4], bytes: vec![1; 4 * element], is_parameter: false })
+            Py::Tensor(Stored {
+                storage,
+                element,
+                shape: vec![4],
+                bytes: vec![1; 4 * element],
+                is_parameter: false,
+            })
         }
     }
 }
 
 /// Dicts around a state dict, with other things in each.
 fn nested(state: Vec<(Py, Py)>, draws: &mut Draws) -> Py {
-    let keys =
-        ["state_dict", "model", "net", "module", "network", "params", "model_state_dict", "checkpoint", "weights"];
+    let keys = [
+        "state_dict",
+        "model",
+        "net",
+        "module",
+        "network",
+        "params",
+        "model_state_dict",
+        "checkpoint",
+        "weights",
+    ];
     let mut value = if draws.below(2) == 0 { Py::Ordered(state) } else { Py::Dict(state) };
     for level in 0..draws.below(4) {
         let mut entries = vec![(text(keys[draws.below(keys.len())]), value)];
-        entries.extend((0..draws.below(5)).map(|i| (text(&format!("beside{level}{i}")), foreign(draws, 2))));
+        entries.extend(
+            (0..draws.below(5)).map(|i| (text(&format!("beside{level}{i}")), foreign(draws, 2))),
+        );
         draws.shuffle(&mut entries);
         value = match draws.below(4) {
             0 => Py::Ordered(entries),
@@ -160,7 +223,8 @@ proptest! {
             let counter = floats(&[1], &[0.0]);
             all.push((text(&format!("{prefix}layer1.{i}.total_ops")), counter));
         }
-        // A float16 tensor beside the weights is of a type that weights may have, so it is not left out unsaid.
+        // A float16 tensor beside the weights is of a type that weights may have, so it is not left
+        // out unsaid.
         all.retain(|(_, value)| !matches!(value, Py::Tensor(t) if t.storage == "HalfStorage"));
         all.retain(|(key, value)| !matches!((key, value), (Py::Str(k), Py::Dict(_)) if k.contains("beside")));
         draws.shuffle(&mut all);
@@ -260,11 +324,20 @@ fn a_wanted_tensor_of_something_unknown_is_named() {
     let mut all = state(&entries, "", "");
     all[0].1 = object("my.quantizer", "QTensor", vec![Py::Int(3)], vec![], None);
     let e = loads(saved(&Py::Dict(all), draws).path(), "").unwrap_err();
-    assert!(e.contains("tensor conv1.weight is made by my.quantizer.QTensor, which is not known here"), "{e}");
+    assert!(
+        e.contains("tensor conv1.weight is made by my.quantizer.QTensor, which is not known here"),
+        "{e}"
+    );
     let mut all = state(&entries, "", "");
     let bytes = vec![0; entries[0].elements()];
     let shape = entries[0].shape.clone();
-    all[0].1 = Py::Tensor(Stored { storage: "ByteStorage", element: 1, shape, bytes, is_parameter: false });
+    all[0].1 = Py::Tensor(Stored {
+        storage: "ByteStorage",
+        element: 1,
+        shape,
+        bytes,
+        is_parameter: false,
+    });
     let e = loads(saved(&Py::Dict(all), draws).path(), "").unwrap_err();
     assert!(e.contains("tensor conv1.weight is of type uint8, which weights never are"), "{e}");
 }

@@ -1,13 +1,14 @@
-//! The planned step against autograd: the same loss, the same gradient of every trained value, the same running statistics,
-//! on 60 random networks of the family, with one thread and with several, in float64 to a billionth; and then the same logits
-//! in evaluation.
+//! The planned step against autograd: the same loss, the same gradient of every trained value, the
+//! same running statistics, on 60 random networks of the family, with one thread and with several,
+//! in float64 to a billionth; and then the same logits in evaluation.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use res2lab_arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelOverrides, Stem, build};
 use res2lab_nn::{
-    AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd, Step, Targets, init,
+    AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd,
+    Step, Targets, init,
 };
 use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
@@ -15,22 +16,26 @@ use tch::{Device, Kind, Tensor};
 fn resnets() -> impl Strategy<Value = ModelOverrides> {
     let first = prop_oneof![Just(FirstBlock::Pool), Just(FirstBlock::Grouped)];
     let down = prop_oneof![Just(Downsample::Conv), Just(Downsample::Avg)];
-    let stem = prop_oneof![3 => Just(Stem::Cifar), 1 => Just(Stem::Imagenet), 1 => Just(Stem::Deep)];
-    let sizes = (prop::collection::vec(1..3_usize, 1..4), 1..9_usize, 1..5_usize, 10..40_usize, 1..3_usize);
+    let stem =
+        prop_oneof![3 => Just(Stem::Cifar), 1 => Just(Stem::Imagenet), 1 => Just(Stem::Deep)];
+    let sizes =
+        (prop::collection::vec(1..3_usize, 1..4), 1..9_usize, 1..5_usize, 10..40_usize, 1..3_usize);
     (sizes, first, down, stem, any::<bool>()).prop_map(
-        |((blocks, scale, cardinality, width, stem_stride), first_block, downsample, stem, se)| ModelOverrides {
-            block: Some(BlockKind::Res2),
-            stem_stride: (stem == Stem::Cifar).then_some(stem_stride),
-            stem: Some(stem),
-            blocks: Some(blocks),
-            planes: Some(16),
-            width: Some(width),
-            scale: Some(scale),
-            cardinality: Some(cardinality),
-            first_block: Some(first_block),
-            downsample: Some(downsample),
-            se: Some(se),
-            ..ModelOverrides::default()
+        |((blocks, scale, cardinality, width, stem_stride), first_block, downsample, stem, se)| {
+            ModelOverrides {
+                block: Some(BlockKind::Res2),
+                stem_stride: (stem == Stem::Cifar).then_some(stem_stride),
+                stem: Some(stem),
+                blocks: Some(blocks),
+                planes: Some(16),
+                width: Some(width),
+                scale: Some(scale),
+                cardinality: Some(cardinality),
+                first_block: Some(first_block),
+                downsample: Some(downsample),
+                se: Some(se),
+                ..ModelOverrides::default()
+            }
         },
     )
 }
@@ -50,16 +55,20 @@ fn dlas() -> impl Strategy<Value = ModelOverrides> {
 /// Pixels and labels from a counter.
 fn batch(n: usize, input: Input, seed: u64) -> (Tensor, Targets) {
     let pixels = n * input.channels * input.height * input.width;
-    let pixels: Vec<f64> = (0..pixels).map(|i| 2.0 * Key::new(seed).uniform(i as u64) - 1.0).collect();
+    let pixels: Vec<f64> =
+        (0..pixels).map(|i| 2.0 * Key::new(seed).uniform(i as u64) - 1.0).collect();
     let shape = [n, input.channels, input.height, input.width].map(|x| x as i64);
-    let labels: Vec<i64> = (0..n).map(|i| ((seed as usize + 3 * i) % input.classes) as i64).collect();
+    let labels: Vec<i64> =
+        (0..n).map(|i| ((seed as usize + 3 * i) % input.classes) as i64).collect();
     (Tensor::from_slice(&pixels).view(shape), Targets::plain(Tensor::from_slice(&labels)))
 }
 
 fn net(words: &ModelOverrides, input: Input, kind: Kind, seed: u64) -> Net {
     let spec = words.resolve().unwrap_or_else(|e| panic!("{words:?}: {e}")).0;
     let graph = build(&spec, input).unwrap_or_else(|e| panic!("{words:?}: {e}"));
-    let mut net = Net::new(graph, Placement { device: Device::Cpu, kind, layout: Layout::Contiguous }).unwrap();
+    let mut net =
+        Net::new(graph, Placement { device: Device::Cpu, kind, layout: Layout::Contiguous })
+            .unwrap();
     init::init(net.params_mut(), seed);
     net
 }
@@ -70,8 +79,8 @@ fn deviation(ours: &Tensor, theirs: &Tensor) -> f64 {
     (ours - theirs).abs().max().double_value(&[]) / most
 }
 
-/// Two steps each: the first one's gradients overwrite what is there, the second one's are added, and running statistics
-/// move twice.
+/// Two steps each: the first one's gradients overwrite what is there, the second one's are added,
+/// and running statistics move twice.
 fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
     let mut nets = [net(words, input, Kind::Double, seed), net(words, input, Kind::Double, seed)];
     let mut steps: [Box<dyn Step>; 2] =
@@ -100,7 +109,8 @@ fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
     evaluate(words, &nets[0], batch(n, input, seed).0);
 }
 
-/// Inference, all at once, in batches that do not come out even, and one by one: then threads share an image.
+/// Inference, all at once, in batches that do not come out even, and one by one: then threads share
+/// an image.
 fn evaluate(words: &ModelOverrides, net: &Net, images: Tensor) {
     let plain = tch::no_grad(|| net.logits(&images, Mode::Eval));
     for batch in [images.size()[0] as usize, 2, 1] {
@@ -115,7 +125,12 @@ fn check(words: impl Strategy<Value = ModelOverrides>, count: u64, side: usize) 
         let words = words.new_tree(&mut runner).unwrap().current();
         let threads = 1 + seed as i32 % 3;
         tch::set_num_threads(threads);
-        compare(&words, Input { classes: 7, ..Input::square(side, 7) }, 3 + seed as usize % 4, seed);
+        compare(
+            &words,
+            Input { classes: 7, ..Input::square(side, 7) },
+            3 + seed as usize % 4,
+            seed,
+        );
     }
 }
 
@@ -147,7 +162,11 @@ fn twenty_steps_give_the_references_losses() {
         let run = |i: u64| {
             let (images, targets) = batch(16, input, i);
             let loss = step.forward_backward(&mut net, &images, &targets, GradScale::ONE).loss;
-            sgd.step(net.params_mut(), Rates { lr: 0.05, momentum: 0.9, first: i == 0, found_inf: None }).unwrap();
+            sgd.step(
+                net.params_mut(),
+                Rates { lr: 0.05, momentum: 0.9, first: i == 0, found_inf: None },
+            )
+            .unwrap();
             loss.double_value(&[])
         };
         (0..20).map(run).collect()
@@ -162,13 +181,22 @@ fn twenty_steps_give_the_references_losses() {
 
 #[test]
 fn the_same_batch_gives_the_same_bits() {
-    let words = ModelOverrides { blocks: Some(vec![1, 1]), stem: Some(Stem::Cifar), ..ModelOverrides::default() };
+    let words = ModelOverrides {
+        blocks: Some(vec![1, 1]),
+        stem: Some(Stem::Cifar),
+        ..ModelOverrides::default()
+    };
     let input = Input::square(20, 7);
     let (images, targets) = batch(6, input, 1);
     let run = |threads: i32| {
         tch::set_num_threads(threads);
         let mut net = net(&words, input, Kind::Float, 5);
-        PlannedStep::new(0.0).forward_backward(&mut net, &images.to_kind(Kind::Float), &targets, GradScale::ONE);
+        PlannedStep::new(0.0).forward_backward(
+            &mut net,
+            &images.to_kind(Kind::Float),
+            &targets,
+            GradScale::ONE,
+        );
         weights(&net)
     };
     assert!(run(1) == run(1) && run(2) == run(2));

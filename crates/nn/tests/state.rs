@@ -1,7 +1,9 @@
 //! Initial weights, weights in and out, taps, and the optimizer, on a small network.
 
 use res2lab_arch::{Input, ModelOverrides, Role, build};
-use res2lab_nn::{AutogradStep, GradScale, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, init, weights};
+use res2lab_nn::{
+    AutogradStep, GradScale, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, init, weights,
+};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -10,8 +12,13 @@ fn net(scale: usize, layout: Layout) -> Net {
         "stem": "cifar", "depth": 20, "planes": 8, "width": 26, "scale": scale, "se": true
     }))
     .unwrap();
-    let graph = build(&words.resolve().unwrap().0, Input { channels: 1, height: 12, width: 12, classes: 10 }).unwrap();
-    let mut net = Net::new(graph, Placement { device: Device::Cpu, kind: Kind::Double, layout }).unwrap();
+    let graph = build(
+        &words.resolve().unwrap().0,
+        Input { channels: 1, height: 12, width: 12, classes: 10 },
+    )
+    .unwrap();
+    let mut net =
+        Net::new(graph, Placement { device: Device::Cpu, kind: Kind::Double, layout }).unwrap();
     init::init(net.params_mut(), 3);
     net
 }
@@ -30,7 +37,8 @@ fn weights_are_drawn_as_published_and_shared_by_networks_that_share_names() {
     let net4 = net(4, Layout::ChannelsLast);
     for (index, entry) in net4.params().entries().iter().enumerate() {
         let tensor = net4.params().tensor(index);
-        let (mean, n) = (tensor.mean(Kind::Double).double_value(&[]), entry.elements() as f64);
+        let mean = tensor.mean(Kind::Double).double_value(&[]);
+        let n = entry.elements() as f64;
         match entry.role {
             Role::ConvWeight => {
                 let fan_out = (entry.shape[0] * entry.shape[2] * entry.shape[3]) as f64;
@@ -38,16 +46,29 @@ fn weights_are_drawn_as_published_and_shared_by_networks_that_share_names() {
                 let square = tensor.square().mean(Kind::Double).double_value(&[]).sqrt();
                 // Five standard errors of a mean and of a standard deviation.
                 assert!(mean.abs() < 5.0 * expected / n.sqrt(), "{}: mean {mean}", entry.name);
-                assert!((square / expected - 1.0).abs() < 5.0 / (2.0 * n).sqrt(), "{}: {square}", entry.name);
+                assert!(
+                    (square / expected - 1.0).abs() < 5.0 / (2.0 * n).sqrt(),
+                    "{}: {square}",
+                    entry.name
+                );
             }
-            Role::NormWeight | Role::RunningVar => assert_eq!((mean, tensor.std(false).double_value(&[])), (1.0, 0.0)),
-            Role::NormBias | Role::RunningMean => assert_eq!(tensor.abs().max().double_value(&[]), 0.0),
+            Role::NormWeight | Role::RunningVar => {
+                assert_eq!((mean, tensor.std(false).double_value(&[])), (1.0, 0.0))
+            }
+            Role::NormBias | Role::RunningMean => {
+                assert_eq!(tensor.abs().max().double_value(&[]), 0.0)
+            }
             Role::LinearWeight | Role::LinearBias | Role::ConvBias => {
-                assert!(tensor.abs().max().double_value(&[]) <= 1.0 && tensor.std(false).double_value(&[]) > 0.0);
+                assert!(
+                    tensor.abs().max().double_value(&[]) <= 1.0
+                        && tensor.std(false).double_value(&[]) > 0.0
+                );
             }
         }
     }
-    let shared = |net: &Net| net.params().tensor(net.params().index("layer1.0.convs.0.weight").unwrap()).copy();
+    let shared = |net: &Net| {
+        net.params().tensor(net.params().index("layer1.0.convs.0.weight").unwrap()).copy()
+    };
     assert_eq!(shared(&net2), shared(&net4));
 }
 
@@ -62,7 +83,8 @@ fn state_goes_out_and_in_whatever_the_layout() {
     weights::from_bytes(to.params_mut(), &bytes, path).unwrap();
     assert_eq!(weights::header(&bytes, path).unwrap(), "a header");
     assert_eq!(weights::to_bytes(to.params(), true, "a header").unwrap(), bytes);
-    let (a, b) = (from.logits(&images(), Mode::Eval), to.logits(&images(), Mode::Eval));
+    let a = from.logits(&images(), Mode::Eval);
+    let b = to.logits(&images(), Mode::Eval);
     assert!(largest_difference(&a, &b) < 1e-12);
 
     let e = weights::from_bytes(net(4, Layout::Contiguous).params_mut(), &bytes, path).unwrap_err();
@@ -101,10 +123,18 @@ fn taps_give_a_nodes_result_and_change_nothing() {
     assert_eq!(tapped.logits, plain);
     for (tap, (name, id)) in tapped.taps.iter().zip(names.iter().zip(&taps)) {
         let shape = net.graph().node(*id).shape;
-        assert_eq!(tap.size(), [4, shape.channels as i64, shape.height as i64, shape.width as i64], "{name}");
+        assert_eq!(
+            tap.size(),
+            [4, shape.channels as i64, shape.height as i64, shape.width as i64],
+            "{name}"
+        );
     }
-    // A tapped norm or sum keeps its negative values, although a ReLU follows that may overwrite it.
-    assert!(tapped.taps[1].min().double_value(&[]) < 0.0 && tapped.taps[3].min().double_value(&[]) < 0.0);
+    // A tapped norm or sum keeps its negative values, although a ReLU follows that may overwrite
+    // it.
+    assert!(
+        tapped.taps[1].min().double_value(&[]) < 0.0
+            && tapped.taps[3].min().double_value(&[]) < 0.0
+    );
 }
 
 /// torch.optim.SGD written out, on one parameter.
@@ -113,12 +143,19 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
     let mut net = net(2, Layout::ChannelsLast);
     let labels = Targets::plain(Tensor::from_slice(&[0_i64, 1, 2, 3]));
     let index = net.params().index("layer1.0.conv1.weight").unwrap();
-    let (lr, momentum, weight_decay) = (0.05, 0.9, 1e-2);
+    let lr = 0.05;
+    let momentum = 0.9;
+    let weight_decay = 1e-2;
     let sgd = Sgd { weight_decay, decay_weights_only: false, nesterov: true };
     let mut expected = net.params().tensor(index).detach().copy();
     let mut buffer: Option<Tensor> = None;
     for step in 0..3 {
-        AutogradStep { label_smoothing: 0.1 }.forward_backward(&mut net, &images(), &labels, GradScale::ONE);
+        AutogradStep { label_smoothing: 0.1 }.forward_backward(
+            &mut net,
+            &images(),
+            &labels,
+            GradScale::ONE,
+        );
         let grad = net.params().grad(index).unwrap() + &expected * weight_decay;
         let new = match buffer {
             Some(old) => old * momentum + &grad,
@@ -126,7 +163,8 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
         };
         expected -= (grad + &new * momentum) * lr;
         buffer = Some(new);
-        sgd.step(net.params_mut(), Rates { lr, momentum, first: step == 0, found_inf: None }).unwrap();
+        sgd.step(net.params_mut(), Rates { lr, momentum, first: step == 0, found_inf: None })
+            .unwrap();
         assert!(largest_difference(net.params().tensor(index), &expected) < 1e-12, "step {step}");
     }
 }
@@ -140,7 +178,12 @@ fn gradients_of_parts_add_up() {
     step.forward_backward(&mut net, &images(), &labels, GradScale::ONE);
     let once = net.params().grad(index).unwrap().copy();
     for adds in [false, true] {
-        step.forward_backward(&mut net, &images(), &labels, GradScale { share: 0.5, scale: None, adds });
+        step.forward_backward(
+            &mut net,
+            &images(),
+            &labels,
+            GradScale { share: 0.5, scale: None, adds },
+        );
     }
     assert!(largest_difference(net.params().grad(index).unwrap(), &once) < 1e-12);
 }

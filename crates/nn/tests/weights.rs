@@ -1,5 +1,5 @@
-//! Files that other programs wrote: what PyTorch 2.13 saved (tests/pth/README.md) gives the golden network's logits, and
-//! what is damaged or hostile is refused with its reason.
+//! Files that other programs wrote: what PyTorch 2.13 saved (tests/pth/README.md) gives the golden
+//! network's logits, and what is damaged or hostile is refused with its reason.
 
 mod filled;
 
@@ -15,8 +15,11 @@ fn net(scale: usize, classes: usize) -> Net {
         "block": "res2", "stem": "cifar", "depth": 11, "planes": 8, "width": 32, "scale": scale
     }))
     .unwrap();
-    let graph = build(&words.resolve().unwrap().0, Input { channels: 3, height: 32, width: 32, classes }).unwrap();
-    let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
+    let graph =
+        build(&words.resolve().unwrap().0, Input { channels: 3, height: 32, width: 32, classes })
+            .unwrap();
+    let placement =
+        Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
     let mut net = Net::new(graph, placement).unwrap();
     init::init(net.params_mut(), 0);
     net
@@ -37,27 +40,35 @@ fn refused(name: &str) -> String {
 
 /// The largest deviation from golden.json's logits, relative to their spread.
 fn deviation(net: &Net) -> f64 {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.json")).unwrap();
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.json")).unwrap();
     let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
     let golden = &golden["res2net11_p8_32w_2s"];
     let size = golden["size"].as_i64().unwrap();
-    let pixels: Vec<f64> = fill("input", (2 * 3 * size * size) as usize).iter().map(|v| v * 2.0).collect();
+    let pixels: Vec<f64> =
+        fill("input", (2 * 3 * size * size) as usize).iter().map(|v| v * 2.0).collect();
     let images = net.prepare(&Tensor::from_slice(&pixels).view([2, 3, size, size]));
     let logits = tch::no_grad(|| net.logits(&images, Mode::Eval)).to_kind(Kind::Double);
     let theirs: Vec<Vec<f64>> = serde_json::from_value(golden["eval_logits"].clone()).unwrap();
     // The file keeps the first logits of each row.
     let kept = theirs[0].len() as i64;
     let theirs = Tensor::from_slice(&theirs.concat()).view([2, kept]);
-    (logits.narrow(1, 0, kept) - theirs).abs().max().double_value(&[]) / golden["eval_std"].as_f64().unwrap()
+    (logits.narrow(1, 0, kept) - theirs).abs().max().double_value(&[])
+        / golden["eval_std"].as_f64().unwrap()
 }
 
 #[test]
 fn what_pytorch_saved_gives_the_golden_logits() {
     // Half precision keeps eleven bits of each weight.
-    for (name, tolerance) in [("zip.pth", 1e-4), ("legacy.pth", 1e-4), ("wrapped.pth", 1e-4), ("half.pth", 2e-2)] {
+    for (name, tolerance) in
+        [("zip.pth", 1e-4), ("legacy.pth", 1e-4), ("wrapped.pth", 1e-4), ("half.pth", 2e-2)]
+    {
         let mut net = net(2, 10);
         let done = loaded(&mut net, name, Fit::Exact).unwrap();
-        assert!(!done.new_head && done.notes.iter().any(|n| n.contains("num_batches_tracked")), "{name}: {done:?}");
+        assert!(
+            !done.new_head && done.notes.iter().any(|n| n.contains("num_batches_tracked")),
+            "{name}: {done:?}"
+        );
         let d = deviation(&net);
         assert!(d < tolerance, "{name}: {d:e}");
     }
@@ -80,7 +91,8 @@ fn our_own_files_are_read_as_any_other() {
 
 #[test]
 fn a_safetensors_file_is_known_whatever_its_first_byte() {
-    // The first byte is the low byte of the header's length; at 0x80 it is also how a pickle begins.
+    // The first byte is the low byte of the header's length; at 0x80 it is also how a pickle
+    // begins.
     let source = net(2, 10);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("weights.safetensors");
@@ -102,7 +114,10 @@ fn another_number_of_classes_keeps_the_drawn_head_where_that_is_allowed() {
     assert!(done.new_head);
     assert_eq!(net7.params().tensor(net7.params().index("fc.weight").unwrap()), &drawn);
     let e = loaded(&mut net(2, 7), "zip.pth", Fit::Exact).unwrap_err();
-    assert!(e.contains("fc.weight is [10, 128], the network's is [7, 128]") && e.contains("classes"), "{e}");
+    assert!(
+        e.contains("fc.weight is [10, 128], the network's is [7, 128]") && e.contains("classes"),
+        "{e}"
+    );
 }
 
 #[test]
@@ -121,11 +136,13 @@ fn tensors_that_do_not_fit_are_named() {
     let sum = renamed.windows(6).position(|w| w == b"nxxh3 ").unwrap();
     renamed[sum..sum + 6].copy_from_slice(b"nother");
     std::fs::write(&path, renamed).unwrap();
-    let e = load(net(2, 10).params_mut(), &WeightsFile::open(&path).unwrap(), Fit::Exact).unwrap_err();
+    let e =
+        load(net(2, 10).params_mut(), &WeightsFile::open(&path).unwrap(), Fit::Exact).unwrap_err();
     assert!(e.cause.contains("lacks conv1.weight, and it has unknown convX.weight"), "{}", e.cause);
     source.params_mut().set(0, &Tensor::full([8, 3, 3, 3], f64::NAN, (Kind::Float, Device::Cpu)));
     std::fs::write(&path, to_bytes(source.params(), false, "").unwrap()).unwrap();
-    let e = load(net(2, 10).params_mut(), &WeightsFile::open(&path).unwrap(), Fit::Exact).unwrap_err();
+    let e =
+        load(net(2, 10).params_mut(), &WeightsFile::open(&path).unwrap(), Fit::Exact).unwrap_err();
     assert!(e.cause.contains("conv1.weight holds NaN"), "{}", e.cause);
 }
 

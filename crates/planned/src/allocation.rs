@@ -1,5 +1,6 @@
-//! Where results lie: buffers, and ranges of their channels. A slice is a range of its source's channels, and what is
-//! concatenated is computed into its range at once, so that neither costs a copy.
+//! Where results lie: buffers, and ranges of their channels. A slice is a range of its source's
+//! channels, and what is concatenated is computed into its range at once, so that neither costs a
+//! copy.
 
 use crate::fusion::Fusion;
 use res2lab_arch::{Graph, NodeId, Op, Shape};
@@ -50,7 +51,8 @@ impl Allocation {
         for (id, node) in graph.iter() {
             match node.op {
                 Op::Slice { start, .. } => {
-                    places.of[id.0] = places.of[node.inputs[0].0].map(|of| of.part(start, node.shape));
+                    places.of[id.0] =
+                        places.of[node.inputs[0].0].map(|of| of.part(start, node.shape));
                 }
                 _ if places.of[id.0].is_none() && is_result(id) => {
                     let place = places.new_buffer(node.shape);

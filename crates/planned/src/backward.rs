@@ -1,12 +1,16 @@
-//! The backward half of the program. Every gradient has one place, written by the first reader that comes round and added
-//! to by the others; which is which is known now, so that nothing is zeroed first.
+//! The backward half of the program. Every gradient has one place, written by the first reader that
+//! comes round and added to by the others; which is which is known now, so that nothing is zeroed
+//! first.
 
 use crate::allocation::BufferSlice;
 use crate::fusion::Fusion;
-use crate::program::{Added, GradientSource, GradientTarget, Instr, Last, Program, copied, is_image};
+use crate::program::{
+    Added, GradientSource, GradientTarget, Instr, Last, Program, copied, is_image,
+};
 use res2lab_arch::{Graph, NodeId, Op};
 
-/// Gradient buffers: one for each buffer of values, and which of its channels have been written so far.
+/// Gradient buffers: one for each buffer of values, and which of its channels have been written so
+/// far.
 struct Gradients {
     /// Where gradient buffers start among all buffers.
     first: usize,
@@ -18,8 +22,8 @@ impl Gradients {
         value.in_buffer(self.first + value.buffer)
     }
 
-    /// Where a contribution to this value's gradient goes; channels of it that nobody has written are zeroed first if
-    /// others have been.
+    /// Where a contribution to this value's gradient goes; channels of it that nobody has written
+    /// are zeroed first if others have been.
     fn contribute(&mut self, value: BufferSlice, instrs: &mut Vec<Instr>) -> GradientTarget {
         let range = value.start..value.start + value.shape.channels;
         let written = &mut self.written[value.buffer][range];
@@ -40,7 +44,8 @@ impl Gradients {
                 let of = self.place(BufferSlice { start: channel, shape, ..value });
                 match instrs.last_mut() {
                     Some(Instr::Zero { place })
-                        if place.buffer == of.buffer && place.start + place.shape.channels == channel =>
+                        if place.buffer == of.buffer
+                            && place.start + place.shape.channels == channel =>
                     {
                         place.shape.channels += 1;
                     }
@@ -65,11 +70,22 @@ pub fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
     for unit in units.iter().rev() {
         match unit {
             Fusion::Norm { out, .. } => {
-                let normalize = forward.iter().find(|instr| is_normalize_to(instr, program.at(*out)));
-                norm(program, graph, &mut gradients, normalize.expect("every norm unit has one"), &mut instrs);
+                let normalize =
+                    forward.iter().find(|instr| is_normalize_to(instr, program.at(*out)));
+                norm(
+                    program,
+                    graph,
+                    &mut gradients,
+                    normalize.expect("every norm unit has one"),
+                    &mut instrs,
+                );
             }
             Fusion::Conv { node, .. } => {
-                let id = program.convs.iter().position(|conv| conv.node == *node).expect("every conv is registered");
+                let id = program
+                    .convs
+                    .iter()
+                    .position(|conv| conv.node == *node)
+                    .expect("every conv is registered");
                 if !program.norms.iter().any(|norm| norm.conv == Some(id)) {
                     let of = gradients.complete(program.at(*node), &mut instrs);
                     let from = GradientSource { of, norm: None };
@@ -88,7 +104,13 @@ fn is_normalize_to(instr: &Instr, place: BufferSlice) -> bool {
 }
 
 /// A norm unit, and at once the convolutions that feed it, while the gradient is in the cache.
-fn norm(program: &Program, graph: &Graph, gradients: &mut Gradients, normalize: &Instr, instrs: &mut Vec<Instr>) {
+fn norm(
+    program: &Program,
+    graph: &Graph,
+    gradients: &mut Gradients,
+    normalize: &Instr,
+    instrs: &mut Vec<Instr>,
+) {
     let Instr::Normalize { norm, added, relu, out } = normalize else {
         unreachable!("the caller has looked");
     };
@@ -112,7 +134,9 @@ fn norm(program: &Program, graph: &Graph, gradients: &mut Gradients, normalize: 
     }
     for norm in norms {
         let back = match program.norms[norm].conv {
-            Some(id) => conv(program, gradients, id, GradientSource { of, norm: Some(norm) }, instrs),
+            Some(id) => {
+                conv(program, gradients, id, GradientSource { of, norm: Some(norm) }, instrs)
+            }
             None if is_image(&program.norms[norm].x) => continue,
             None => {
                 let into = gradients.contribute(program.norms[norm].x, instrs);
@@ -136,18 +160,22 @@ fn conv(
     });
     let inputs = inputs.expect("every conv runs forward");
     let reached = inputs.iter().filter(|input| !is_image(input));
-    let into: Vec<GradientTarget> = reached.map(|input| gradients.contribute(*input, instrs)).collect();
+    let into: Vec<GradientTarget> =
+        reached.map(|input| gradients.contribute(*input, instrs)).collect();
     Instr::ConvBack { conv: id, from, inputs, last: vec![Vec::new(); into.len()], into }
 }
 
-/// A norm's sums, channel by channel: taken by the convolution that wrote to the gradient last, while it is in registers, or
-/// by an instruction of their own.
+/// A norm's sums, channel by channel: taken by the convolution that wrote to the gradient last,
+/// while it is in registers, or by an instruction of their own.
 fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) {
     let channels = whole.of.shape.channels;
-    let written: Vec<Vec<BufferSlice>> = instrs.iter().map(crate::liveness::gradients_written).collect();
+    let written: Vec<Vec<BufferSlice>> =
+        instrs.iter().map(crate::liveness::gradients_written).collect();
     let writers: Vec<Option<(usize, usize)>> = (0..channels)
         .map(|channel| last_writer(&written, whole.of.buffer, whole.of.start + channel))
-        .map(|writer| writer.filter(|(at, _)| whole.relu.is_some() && can_go_on(program, graph, &instrs[*at])))
+        .map(|writer| {
+            writer.filter(|(at, _)| whole.relu.is_some() && can_go_on(program, graph, &instrs[*at]))
+        })
         .collect();
     let mut first = 0;
     for same in writers.chunk_by(|a, b| a == b) {
@@ -162,12 +190,22 @@ fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) 
     }
 }
 
-/// The last instruction that wrote to this channel of a gradient, and which of its gradients that is.
-fn last_writer(written: &[Vec<BufferSlice>], buffer: usize, channel: usize) -> Option<(usize, usize)> {
+/// The last instruction that wrote to this channel of a gradient, and which of its gradients that
+/// is.
+fn last_writer(
+    written: &[Vec<BufferSlice>],
+    buffer: usize,
+    channel: usize,
+) -> Option<(usize, usize)> {
     let is_there = |place: &BufferSlice| {
-        place.buffer == buffer && (place.start..place.start + place.shape.channels).contains(&channel)
+        place.buffer == buffer
+            && (place.start..place.start + place.shape.channels).contains(&channel)
     };
-    written.iter().enumerate().rev().find_map(|(at, places)| Some((at, places.iter().rposition(is_there)?)))
+    written
+        .iter()
+        .enumerate()
+        .rev()
+        .find_map(|(at, places)| Some((at, places.iter().rposition(is_there)?)))
 }
 
 /// Whether this writes a whole gradient at once, row by row.
@@ -176,11 +214,19 @@ fn can_go_on(program: &Program, graph: &Graph, instr: &Instr) -> bool {
     matches!(graph.node(program.convs[*conv].node).op, Op::Conv(conv) if conv.stride == 1)
 }
 
-fn single(program: &Program, graph: &Graph, gradients: &mut Gradients, id: NodeId, instrs: &mut Vec<Instr>) {
+fn single(
+    program: &Program,
+    graph: &Graph,
+    gradients: &mut Gradients,
+    id: NodeId,
+    instrs: &mut Vec<Instr>,
+) {
     let node = graph.node(id);
     let input = |i: usize| program.at(node.inputs[i]);
     if node.op == Op::Concat {
-        for (source, part) in copied(program, graph, id).into_iter().filter(|(source, _)| !is_image(source)) {
+        for (source, part) in
+            copied(program, graph, id).into_iter().filter(|(source, _)| !is_image(source))
+        {
             let from = gradients.complete(part, instrs);
             let into = gradients.contribute(source, instrs);
             instrs.push(Instr::Copy { from, into });
@@ -188,7 +234,9 @@ fn single(program: &Program, graph: &Graph, gradients: &mut Gradients, id: NodeI
         return;
     }
     let from = gradients.complete(program.at(id), instrs);
-    if node.inputs.iter().all(|input| is_image(&program.at(*input))) && !matches!(node.op, Op::Linear { .. }) {
+    if node.inputs.iter().all(|input| is_image(&program.at(*input)))
+        && !matches!(node.op, Op::Linear { .. })
+    {
         return;
     }
     match node.op {
@@ -210,13 +258,24 @@ fn single(program: &Program, graph: &Graph, gradients: &mut Gradients, id: NodeI
     }
 }
 
-fn one_input(program: &Program, graph: &Graph, id: NodeId, from: BufferSlice, into: GradientTarget) -> Instr {
-    let (result, input) = (program.at(id), program.at(graph.node(id).inputs[0]));
+fn one_input(
+    program: &Program,
+    graph: &Graph,
+    id: NodeId,
+    from: BufferSlice,
+    into: GradientTarget,
+) -> Instr {
+    let result = program.at(id);
+    let input = program.at(graph.node(id).inputs[0]);
     match graph.node(id).op {
         Op::Relu => Instr::ReluBack { from, result, into },
         Op::Sigmoid => Instr::SigmoidBack { from, result, into },
         Op::AvgPool(_) | Op::MaxPool(_) => {
-            let pool = program.pools.iter().position(|pool| pool.output == result).expect("every pool runs forward");
+            let pool = program
+                .pools
+                .iter()
+                .position(|pool| pool.output == result)
+                .expect("every pool runs forward");
             Instr::PoolBack { pool, from, into }
         }
         Op::GlobalPool => Instr::GlobalPoolBack { from, into },

@@ -1,5 +1,5 @@
-//! Passes over flat buffers, cut among threads that end with the pass: libtorch's own would go on spinning for a while, on
-//! cores that the next step needs.
+//! Passes over flat buffers, cut among threads that end with the pass: libtorch's own would go on
+//! spinning for a while, on cores that the next step needs.
 
 use res2lab_kernels::Real;
 use res2lab_kernels::sgd::{Sgd, sgd};
@@ -8,7 +8,13 @@ use res2lab_kernels::sgd::{Sgd, sgd};
 const FEW: usize = 1 << 18;
 
 /// One SGD step over buffers of one length.
-pub fn step<T: Real>(threads: usize, step: &Sgd<T>, values: &mut [T], grads: &[T], momentum: &mut [T]) {
+pub fn step<T: Real>(
+    threads: usize,
+    step: &Sgd<T>,
+    values: &mut [T],
+    grads: &[T],
+    momentum: &mut [T],
+) {
     let each = each(grads.len(), threads);
     let parts = values.chunks_mut(each).zip(grads.chunks(each)).zip(momentum.chunks_mut(each));
     run(parts, |((values, grads), momentum)| sgd(step, values, grads, momentum));
@@ -37,12 +43,16 @@ mod tests {
     #[test]
     fn every_element_is_stepped_once_whatever_the_threads() {
         for (length, threads) in [(0, 2), (5, 3), (3 * FEW + 1, 2), (4 * FEW + 3, 3)] {
-            let (mut values, mut momentum) = (vec![1.0; length], vec![1.0; length]);
+            let mut values = vec![1.0; length];
+            let mut momentum = vec![1.0; length];
             let grads = vec![2.0; length];
-            let constants = Sgd { lr: 0.5, momentum: 0.5, weight_decay: 1.0, nesterov: true, first: false };
+            let constants =
+                Sgd { lr: 0.5, momentum: 0.5, weight_decay: 1.0, nesterov: true, first: false };
             step(threads, &constants, &mut values, &grads, &mut momentum);
             // d = 2 + 1, m = 0.5 + 3, change = 3 + 1.75.
-            assert!(momentum.iter().all(|m| *m == 3.5) && values.iter().all(|v| *v == 1.0 - 0.5 * 4.75));
+            assert!(
+                momentum.iter().all(|m| *m == 3.5) && values.iter().all(|v| *v == 1.0 - 0.5 * 4.75)
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Which nodes are computed together: a batch norm with the sum and the ReLU behind it, a convolution with the sum before it.
+//! Which nodes are computed together: a batch norm with the sum and the ReLU behind it, a
+//! convolution with the sum before it.
 
 use res2lab_arch::{Graph, NodeId, Op};
 
@@ -46,10 +47,12 @@ impl Fusion {
     }
 }
 
-/// The units of a graph, in execution order. The input and slices are not among them: a slice is a view.
+/// The units of a graph, in execution order. The input and slices are not among them: a slice is a
+/// view.
 pub fn fuse(graph: &Graph) -> Vec<Fusion> {
     let readers = readers(graph);
-    let only = |id: NodeId| <[NodeId; 1]>::try_from(readers[id.0].as_slice()).ok().map(|[reader]| reader);
+    let only =
+        |id: NodeId| <[NodeId; 1]>::try_from(readers[id.0].as_slice()).ok().map(|[reader]| reader);
     let mut fused = vec![false; graph.nodes.len()];
     let mut at: Vec<Option<Fusion>> = vec![None; graph.nodes.len()];
     for (id, node) in graph.iter() {
@@ -71,7 +74,8 @@ pub fn fuse(graph: &Graph) -> Vec<Fusion> {
 /// The convolution before a batch norm, if nobody else reads its result.
 pub fn own_conv(graph: &Graph, norm: NodeId) -> Option<NodeId> {
     let source = graph.node(norm).inputs[0];
-    let reads = graph.nodes.iter().flat_map(|node| &node.inputs).filter(|input| **input == source).count();
+    let reads =
+        graph.nodes.iter().flat_map(|node| &node.inputs).filter(|input| **input == source).count();
     (matches!(graph.node(source).op, Op::Conv(_)) && reads == 1).then_some(source)
 }
 
@@ -84,8 +88,14 @@ fn readers(graph: &Graph) -> Vec<Vec<NodeId>> {
 }
 
 /// A batch norm, and what follows it as long as nobody else reads what lies between.
-fn norm(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, fused: &mut [bool]) -> Fusion {
-    let (mut out, mut residual) = (id, None);
+fn norm(
+    graph: &Graph,
+    id: NodeId,
+    only: impl Fn(NodeId) -> Option<NodeId>,
+    fused: &mut [bool],
+) -> Fusion {
+    let mut out = id;
+    let mut residual = None;
     if let Some(add) = only(id)
         && let (Op::Add, [a, b]) = (graph.node(add).op, &graph.node(add).inputs[..])
     {
@@ -105,7 +115,12 @@ fn norm(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, fuse
 }
 
 /// A convolution, which reads both halves of a sum that is made for it alone.
-fn conv(graph: &Graph, id: NodeId, only: impl Fn(NodeId) -> Option<NodeId>, at: &mut [Option<Fusion>]) -> Fusion {
+fn conv(
+    graph: &Graph,
+    id: NodeId,
+    only: impl Fn(NodeId) -> Option<NodeId>,
+    at: &mut [Option<Fusion>],
+) -> Fusion {
     let input = graph.node(id).inputs[0];
     let sum = graph.node(input);
     let is_for_it = at[input.0] == Some(Fusion::Single(input)) && only(input).is_some();

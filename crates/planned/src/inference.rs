@@ -1,5 +1,5 @@
-//! An evaluation, planned: batch norms folded into the convolutions before them, with the sum and the ReLU behind them, and
-//! weights in the order in which they are read.
+//! An evaluation, planned: batch norms folded into the convolutions before them, with the sum and
+//! the ReLU behind them, and weights in the order in which they are read.
 
 use crate::allocation::IMAGES;
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
@@ -19,12 +19,19 @@ pub struct Inference<T> {
     state: Vec<T>,
 }
 
-/// What is folded into a convolution: where a norm's weight, bias, mean and variance begin, and its epsilon.
+/// What is folded into a convolution: where a norm's weight, bias, mean and variance begin, and its
+/// epsilon.
 type Norm = (usize, f64);
 
 impl<T: Real> Inference<T> {
-    /// Folds and packs the state; `entry` gives the graph's entries one by one, each in its published order in memory.
-    pub fn new(graph: &Graph, entry: impl Fn(usize) -> Vec<T>, batch: usize, threads: usize) -> Inference<T> {
+    /// Folds and packs the state; `entry` gives the graph's entries one by one, each in its
+    /// published order in memory.
+    pub fn new(
+        graph: &Graph,
+        entry: impl Fn(usize) -> Vec<T>,
+        batch: usize,
+        threads: usize,
+    ) -> Inference<T> {
         Inference::within(graph, entry, batch, threads, segments::BYTES)
     }
 
@@ -47,7 +54,8 @@ impl<T: Real> Inference<T> {
             state[*start..start + values.len()].copy_from_slice(&values);
         }
         let (program, norms) = program(graph);
-        let cut = |program: &Program, images| segments::blocks(program, images, bytes / size_of::<T>());
+        let cut =
+            |program: &Program, images| segments::blocks(program, images, bytes / size_of::<T>());
         let mut plan = Planned::of(program, graph, starts, batch.max(1), threads, cut);
         for (conv, norm) in norms.into_iter().enumerate() {
             fold(&mut plan, conv, norm, &mut state);
@@ -77,20 +85,25 @@ fn entry<'a, T>(plan: &Planned<T>, state: &'a [T], entry: usize) -> &'a [T] {
     &state[plan.entries[entry]..][..plan.lengths[entry]]
 }
 
-/// A convolution's weights and bias with the norm's running statistics in them, w * g / sqrt(v + e), worked out in double
-/// precision; the weights packed where they were, the bias in place of the norm's, which has as many elements and no other
-/// reader.
+/// A convolution's weights and bias with the norm's running statistics in them, w * g / sqrt(v +
+/// e), worked out in double precision; the weights packed where they were, the bias in place of the
+/// norm's, which has as many elements and no other reader.
 fn fold<T: Real>(plan: &mut Planned<T>, conv: usize, norm: Option<Norm>, state: &mut [T]) {
-    let (weight, bias) = (plan.program.convs[conv].weight, plan.program.convs[conv].bias);
+    let weight = plan.program.convs[conv].weight;
+    let bias = plan.program.convs[conv].bias;
     let mut weights = entry(plan, state, weight).to_vec();
     if let Some((start, eps)) = norm {
         let value = |i: usize, channel: usize| entry(plan, state, start + i)[channel].to_f64();
-        let own = |channel: usize| bias.map_or(0.0, |bias| entry(plan, state, bias)[channel].to_f64());
+        let own =
+            |channel: usize| bias.map_or(0.0, |bias| entry(plan, state, bias)[channel].to_f64());
         let channels = plan.lengths[start];
-        let scales: Vec<f64> = (0..channels).map(|c| value(0, c) / (value(3, c) + eps).sqrt()).collect();
+        let scales: Vec<f64> =
+            (0..channels).map(|c| value(0, c) / (value(3, c) + eps).sqrt()).collect();
         let shift = |c: usize| T::from_f64((own(c) - value(2, c)) * scales[c] + value(1, c));
         let shifts: Vec<T> = (0..channels).map(shift).collect();
-        for (weights, scale) in weights.chunks_exact_mut(plan.lengths[weight] / channels).zip(&scales) {
+        for (weights, scale) in
+            weights.chunks_exact_mut(plan.lengths[weight] / channels).zip(&scales)
+        {
             weights.iter_mut().for_each(|w| *w = T::from_f64(w.to_f64() * scale));
         }
         state[plan.entries[start + 1]..][..channels].copy_from_slice(&shifts);
@@ -105,18 +118,31 @@ fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &Planned<T>, stat
         for channel in 0..norm.x.shape.channels {
             let value = |i: usize| entry(plan, state, norm.state + i)[channel].to_f64();
             let affine = Affine { weight: value(0), bias: value(1) };
-            constants.set_statistics(norm.first_channel + channel, value(2), value(3), norm.eps, affine);
+            constants.set_statistics(
+                norm.first_channel + channel,
+                value(2),
+                value(3),
+                norm.eps,
+                affine,
+            );
         }
     }
 }
 
-/// The instructions of an evaluation, and for each of its convolutions the norm to be folded into it.
+/// The instructions of an evaluation, and for each of its convolutions the norm to be folded into
+/// it.
 fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
     let units = fuse(graph);
-    let norms = graph.iter().filter(|(_, node)| matches!(node.op, Op::BatchNorm { .. })).map(|(id, _)| id);
-    let before: HashMap<NodeId, NodeId> = norms.filter_map(|norm| Some((own_conv(graph, norm)?, norm))).collect();
-    let mut builder =
-        Builder { graph, program: Program::empty(graph, &units), folded: Vec::new(), inputs: HashMap::new() };
+    let norms =
+        graph.iter().filter(|(_, node)| matches!(node.op, Op::BatchNorm { .. })).map(|(id, _)| id);
+    let before: HashMap<NodeId, NodeId> =
+        norms.filter_map(|norm| Some((own_conv(graph, norm)?, norm))).collect();
+    let mut builder = Builder {
+        graph,
+        program: Program::empty(graph, &units),
+        folded: Vec::new(),
+        inputs: HashMap::new(),
+    };
     for unit in &units {
         match unit {
             Fusion::Conv { node, inputs } if before.contains_key(node) => {
@@ -125,7 +151,9 @@ fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
             Fusion::Conv { node, inputs } => {
                 builder.conv(*node, inputs, None, EpilogueOf { residual: None, relu: false }, *node)
             }
-            Fusion::Norm { norm, residual, relu, out } => builder.norm(*norm, *residual, *relu, *out),
+            Fusion::Norm { norm, residual, relu, out } => {
+                builder.norm(*norm, *residual, *relu, *out)
+            }
             Fusion::Single(node) => {
                 let instr = builder.program.single(graph, *node);
                 builder.program.forward.push(instr);
@@ -144,7 +172,14 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn conv(&mut self, node: NodeId, inputs: &[NodeId], norm: Option<NodeId>, then: EpilogueOf, out: NodeId) {
+    fn conv(
+        &mut self,
+        node: NodeId,
+        inputs: &[NodeId],
+        norm: Option<NodeId>,
+        then: EpilogueOf,
+        out: NodeId,
+    ) {
         let mut instr = self.program.conv(self.graph, node, inputs);
         if let Instr::Conv { then: at, out: to, .. } = &mut instr {
             (*at, *to) = (Some(then), self.program.at(out));
@@ -159,7 +194,13 @@ impl Builder<'_> {
             // The other branch's convolution leaves its norm's result where it would leave its own.
             Residual::Norm(other) => match self.own(other) {
                 Some((conv, inputs)) => {
-                    self.conv(conv, &inputs, Some(other), EpilogueOf { residual: None, relu: false }, conv);
+                    self.conv(
+                        conv,
+                        &inputs,
+                        Some(other),
+                        EpilogueOf { residual: None, relu: false },
+                        conv,
+                    );
                     Added::Value(self.program.at(conv))
                 }
                 None => Added::Norm(self.register(other)),
@@ -167,14 +208,23 @@ impl Builder<'_> {
         });
         match (self.own(norm), added) {
             (Some((conv, inputs)), None | Some(Added::Value(_))) => {
-                let residual = added.and_then(|added| if let Added::Value(place) = added { Some(place) } else { None });
+                let residual = added.and_then(|added| {
+                    if let Added::Value(place) = added { Some(place) } else { None }
+                });
                 self.conv(conv, &inputs, Some(norm), EpilogueOf { residual, relu }, out);
             }
             (own, added) => {
                 if let Some((conv, inputs)) = own {
-                    self.conv(conv, &inputs, None, EpilogueOf { residual: None, relu: false }, conv);
+                    self.conv(
+                        conv,
+                        &inputs,
+                        None,
+                        EpilogueOf { residual: None, relu: false },
+                        conv,
+                    );
                 }
-                let (norm, out) = (self.register(norm), self.program.at(out));
+                let norm = self.register(norm);
+                let out = self.program.at(out);
                 self.program.forward.push(Instr::Normalize { norm, added, relu, out });
             }
         }
@@ -215,8 +265,12 @@ mod tests {
 
     fn logits(name: &str, batch: usize, threads: usize, bytes: usize) -> (Vec<usize>, Vec<f64>) {
         let spec = res2lab_arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
-        let graph = res2lab_arch::build(&spec, Input { height: 64, width: 64, channels: 3, classes: 7 }).unwrap();
-        let wave = |n: usize, seed: usize| (0..n).map(move |i| (((i * 37 + seed * 11) % 101) as f64 - 50.0) / 400.0);
+        let graph =
+            res2lab_arch::build(&spec, Input { height: 64, width: 64, channels: 3, classes: 7 })
+                .unwrap();
+        let wave = |n: usize, seed: usize| {
+            (0..n).map(move |i| (((i * 37 + seed * 11) % 101) as f64 - 50.0) / 400.0)
+        };
         // A variance is positive.
         let entry = |i: usize| wave(graph.state[i].elements(), i).map(f64::abs).collect();
         let mut inference = Inference::<f64>::within(&graph, entry, batch, threads, bytes);
@@ -225,19 +279,26 @@ mod tests {
         (blocks, inference.logits(&images))
     }
 
-    /// A buffer that outlives its segment must keep all images' values while others share its memory block by block.
+    /// A buffer that outlives its segment must keep all images' values while others share its
+    /// memory block by block.
     #[test]
     fn blocks_of_images_change_nothing() {
         for name in ["res2net50_26w_4s", "res2net_dla60", "res2net50d", "seresnet50"] {
             let (blocks, whole) = logits(name, 5, 1, usize::MAX);
             assert_eq!(blocks, [5], "{name}");
             assert!(whole.iter().all(|value| value.is_finite()) && whole[0] != whole[7], "{name}");
-            for (batch, threads, bytes) in [(5, 1, 2 << 20), (5, 2, 600 << 10), (4, 1, 1 << 20), (5, 1, 0)] {
+            for (batch, threads, bytes) in
+                [(5, 1, 2 << 20), (5, 2, 600 << 10), (4, 1, 1 << 20), (5, 1, 0)]
+            {
                 let (blocks, other) = logits(name, batch, threads, bytes);
                 assert!(bytes == 0 || blocks.len() > 1, "{name}: {blocks:?}");
                 let most = whole.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
-                let off = whole.iter().zip(&other).fold(0.0, |off: f64, (a, b)| off.max((a - b).abs()));
-                assert!(off <= 1e-12 * most, "{name}, {batch} images, {threads} threads, {bytes} bytes: {off:e}");
+                let off =
+                    whole.iter().zip(&other).fold(0.0, |off: f64, (a, b)| off.max((a - b).abs()));
+                assert!(
+                    off <= 1e-12 * most,
+                    "{name}, {batch} images, {threads} threads, {bytes} bytes: {off:e}"
+                );
             }
         }
     }

@@ -1,7 +1,9 @@
-//! The training step of a graph, planned: the graph is static, so which buffer holds what, what may share memory, which
-//! gradient is written and which is added is known before the first image comes. No autograd engine, no allocation.
+//! The training step of a graph, planned: the graph is static, so which buffer holds what, what may
+//! share memory, which gradient is written and which is added is known before the first image
+//! comes. No autograd engine, no allocation.
 //!
-//! This crate must never know: libtorch, files, losses, optimizers. It works on slices and its caller's threads.
+//! This crate must never know: libtorch, files, losses, optimizers. It works on slices and its
+//! caller's threads.
 //!
 //! Reading order:
 //! - [`fusion`]: which nodes are computed together
@@ -10,7 +12,8 @@
 //! - `in_place`: copies that are not made
 //! - `lives` and [`memory`]: buffers that share memory
 //! - [`team`]: threads side by side
-//! - [`step`]: the step itself; `worker`: one thread's part of it; `norms`: batch statistics; `linear`: the last layer
+//! - [`step`]: the step itself; `worker`: one thread's part of it; `norms`: batch statistics;
+//!   `linear`: the last layer
 //! - [`inference`]: an evaluation, with `segments`: how many images at a time
 //! - [`flat`]: the optimizer
 

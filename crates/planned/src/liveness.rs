@@ -6,12 +6,19 @@ use crate::program::{Added, GradientSource, Instr, Last, Program};
 use crate::segments::Segment;
 use std::ops::Range;
 
-/// The needs of all buffers for `images` images; one that lies in another's memory has none of its own. Instructions are
-/// counted through both passes, with one between them for the caller, who turns the logits into their gradient.
+/// The needs of all buffers for `images` images; one that lies in another's memory has none of its
+/// own. Instructions are counted through both passes, with one between them for the caller, who
+/// turns the logits into their gradient.
 ///
-/// A segment begins again with each block of images, so a buffer that holds more than its own block (`local` has none for
-/// it) is needed from the beginning to the end of every segment that touches it.
-pub fn needs(program: &Program, segments: &[Segment], local: &[Option<usize>], images: usize) -> Vec<Need> {
+/// A segment begins again with each block of images, so a buffer that holds more than its own block
+/// (`local` has none for it) is needed from the beginning to the end of every segment that touches
+/// it.
+pub fn needs(
+    program: &Program,
+    segments: &[Segment],
+    local: &[Option<usize>],
+    images: usize,
+) -> Vec<Need> {
     let mut lives: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
     let mut touch = |place: &BufferSlice, time: usize| {
         let life = &mut lives[program.memory_of[place.buffer]];
@@ -38,7 +45,8 @@ pub fn needs(program: &Program, segments: &[Segment], local: &[Option<usize>], i
     // Vectors of any kind start on whole cache lines.
     const LINE: usize = 16;
     let need = |(buffer, life): (usize, Option<(usize, usize)>)| Need {
-        length: (program.buffers[buffer].elements() * local[buffer].unwrap_or(images)).next_multiple_of(LINE),
+        length: (program.buffers[buffer].elements() * local[buffer].unwrap_or(images))
+            .next_multiple_of(LINE),
         life: life.filter(|_| buffer != IMAGES).map(|(first, last)| first..=last),
     };
     lives.into_iter().enumerate().map(need).collect()
@@ -47,9 +55,12 @@ pub fn needs(program: &Program, segments: &[Segment], local: &[Option<usize>], i
 /// The places that an instruction reads or writes.
 pub fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
     let x = |norm: &usize| program.norms[*norm].x;
-    let from =
-        |from: &GradientSource| std::iter::once(from.of).chain(from.norm.as_ref().map(x)).collect::<Vec<BufferSlice>>();
-    let last = |last: &Last| [last.of, x(&last.norm)].into_iter().chain(last.relu).collect::<Vec<BufferSlice>>();
+    let from = |from: &GradientSource| {
+        std::iter::once(from.of).chain(from.norm.as_ref().map(x)).collect::<Vec<BufferSlice>>()
+    };
+    let last = |last: &Last| {
+        [last.of, x(&last.norm)].into_iter().chain(last.relu).collect::<Vec<BufferSlice>>()
+    };
     match instr {
         Instr::Statistics { .. } | Instr::NormTerms { .. } => Vec::new(),
         Instr::Sums { norm } => vec![x(norm)],
@@ -76,15 +87,20 @@ pub fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
         Instr::NormBack { from: source, into } => [from(source), vec![into.to]].concat(),
         Instr::ConvBack { from: source, inputs, into, last: of, .. } => {
             let into: Vec<BufferSlice> = into.iter().map(|into| into.to).collect();
-            [from(source), inputs.clone(), into, of.iter().flatten().flat_map(last).collect()].concat()
+            [from(source), inputs.clone(), into, of.iter().flatten().flat_map(last).collect()]
+                .concat()
         }
-        Instr::Copy { from, into } | Instr::PoolBack { from, into, .. } | Instr::GlobalPoolBack { from, into } => {
+        Instr::Copy { from, into }
+        | Instr::PoolBack { from, into, .. }
+        | Instr::GlobalPoolBack { from, into } => {
             vec![*from, into.to]
         }
         Instr::ReluBack { from, result, into } | Instr::SigmoidBack { from, result, into } => {
             vec![*from, *result, into.to]
         }
-        Instr::GateBack { from, x, gate, into_x, into_gate } => vec![*from, *x, *gate, into_x.to, into_gate.to],
+        Instr::GateBack { from, x, gate, into_x, into_gate } => {
+            vec![*from, *x, *gate, into_x.to, into_gate.to]
+        }
         Instr::LinearBack { from, input, into, .. } => vec![*from, *input, into.to],
     }
 }

@@ -1,5 +1,5 @@
-//! Batch norm's statistics and the terms of its gradient, worked out from all threads' sums by each thread for itself:
-//! cheaper than one that tells the others.
+//! Batch norm's statistics and the terms of its gradient, worked out from all threads' sums by each
+//! thread for itself: cheaper than one that tells the others.
 
 use res2lab_kernels::Real;
 
@@ -66,10 +66,12 @@ impl<T: Real> Constants<T> {
         self.shift[i] = T::from_f64(affine.bias - mean * scale);
     }
 
-    /// Backward: the terms of channel `i`'s gradient, and those of its weight and bias. `sums` holds the sum of the
-    /// gradients g and that of g * (x - mean), over `n` values (Ioffe and Szegedy 2015, section 3).
+    /// Backward: the terms of channel `i`'s gradient, and those of its weight and bias. `sums`
+    /// holds the sum of the gradients g and that of g * (x - mean), over `n` values (Ioffe and
+    /// Szegedy 2015, section 3).
     pub fn set_terms(&mut self, i: usize, sums: Sums, n: f64, affine: Affine) -> Affine {
-        let (mean, inverse) = (self.mean[i].to_f64(), self.inverse[i]);
+        let mean = self.mean[i].to_f64();
+        let inverse = self.inverse[i];
         let a = affine.weight * inverse;
         let b = -a * inverse * inverse * sums.second / n;
         self.a[i] = T::from_f64(a);

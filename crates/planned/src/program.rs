@@ -1,4 +1,5 @@
-//! The step as two lists of instructions: forward, and backward from the logits' gradient to all weights'.
+//! The step as two lists of instructions: forward, and backward from the logits' gradient to all
+//! weights'.
 
 use crate::allocation::{Allocation, BufferSlice, IMAGES};
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
@@ -51,7 +52,8 @@ pub struct NormOf {
     pub first_channel: usize,
 }
 
-/// Where a gradient comes from: that of a unit's result, which its ReLU has masked, through its norm.
+/// Where a gradient comes from: that of a unit's result, which its ReLU has masked, through its
+/// norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientSource {
     /// Gradient of the result.
@@ -69,7 +71,8 @@ pub struct GradientTarget {
     pub add: bool,
 }
 
-/// Channels of a norm's result whose gradient is complete: the ReLU masks it, and the norm's sums are taken of it.
+/// Channels of a norm's result whose gradient is complete: the ReLU masks it, and the norm's sums
+/// are taken of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Last {
     #[allow(missing_docs)]
@@ -91,7 +94,8 @@ pub enum Added {
     Norm(NormId),
 }
 
-/// What follows a convolution with a batch norm folded into it: `relu(convolution + bias + residual)`.
+/// What follows a convolution with a batch norm folded into it: `relu(convolution + bias +
+/// residual)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct EpilogueOf {
@@ -166,7 +170,8 @@ pub enum Instr {
     },
     /// Masks a gradient that is complete, and takes the sums that its norm needs.
     NormSums(Last),
-    /// Waits for all threads' sums, and works out the gradients of weight and bias and the terms of the input's.
+    /// Waits for all threads' sums, and works out the gradients of weight and bias and the terms of
+    /// the input's.
     NormTerms {
         norms: Vec<NormId>,
     },
@@ -185,7 +190,8 @@ pub enum Instr {
         from: GradientSource,
         inputs: Vec<BufferSlice>,
         into: Vec<GradientTarget>,
-        /// For each of these gradients: what `NormSums` would do with channels that are complete with this.
+        /// For each of these gradients: what `NormSums` would do with channels that are complete
+        /// with this.
         last: Vec<Vec<Last>>,
     },
     PoolBack {
@@ -315,10 +321,17 @@ impl Program {
         let bias = matches!(graph.node(node).op, Op::Conv(c) if c.bias).then_some(weight + 1);
         self.convs.push(ConvOf { node, weight, bias });
         let inputs = inputs.iter().map(|id| self.at(*id)).collect();
-        Instr::Conv { conv: self.convs.len() - 1, inputs, out: self.at(node), sums: None, then: None }
+        Instr::Conv {
+            conv: self.convs.len() - 1,
+            inputs,
+            out: self.at(node),
+            sums: None,
+            then: None,
+        }
     }
 
-    /// Registers a norm; its sums are taken by the convolution before it, which has run, or by an instruction of their own.
+    /// Registers a norm; its sums are taken by the convolution before it, which has run, or by an
+    /// instruction of their own.
     fn norm(&mut self, graph: &Graph, node: NodeId) -> NormId {
         let Op::BatchNorm { eps, momentum } = graph.node(node).op else {
             unreachable!("units call batch norms so");
@@ -326,7 +339,8 @@ impl Program {
         let id = self.norms.len();
         let source = graph.node(node).inputs[0];
         let x = self.at(source);
-        let before = own_conv(graph, node).and_then(|own| self.convs.iter().position(|conv| conv.node == own));
+        let before = own_conv(graph, node)
+            .and_then(|own| self.convs.iter().position(|conv| conv.node == own));
         let taken = self.forward.iter_mut().find_map(|instr| match instr {
             Instr::Conv { conv, sums, .. } if Some(*conv) == before => Some(sums),
             _ => None,
@@ -335,12 +349,20 @@ impl Program {
             Some(sums) => *sums = Some(id),
             None => self.forward.push(Instr::Sums { norm: id }),
         }
-        self.add_norm(NormOf { state: self.state(node), eps, momentum, x, conv: before, first_channel: 0 })
+        self.add_norm(NormOf {
+            state: self.state(node),
+            eps,
+            momentum,
+            x,
+            conv: before,
+            first_channel: 0,
+        })
     }
 
     /// Gives a norm its channels among all norms'.
     pub(crate) fn add_norm(&mut self, norm: NormOf) -> NormId {
-        let first_channel = self.norms.last().map_or(0, |last| last.first_channel + last.x.shape.channels);
+        let first_channel =
+            self.norms.last().map_or(0, |last| last.first_channel + last.x.shape.channels);
         self.norms.push(NormOf { first_channel, ..norm });
         self.norms.len() - 1
     }
@@ -348,7 +370,8 @@ impl Program {
     pub(crate) fn single(&mut self, graph: &Graph, id: NodeId) -> Instr {
         let node = graph.node(id);
         let input = |i: usize| self.places.get(node.inputs[i]);
-        let (from, to) = (input(0), self.at(id));
+        let from = input(0);
+        let to = self.at(id);
         match node.op {
             Op::Relu => Instr::Relu { from, to },
             Op::Sigmoid => Instr::Sigmoid { from, to },
@@ -362,7 +385,9 @@ impl Program {
             }
             Op::GlobalPool => Instr::GlobalPool { from, to },
             Op::Linear { .. } => Instr::Linear { state: self.state(id), from, to },
-            Op::Input | Op::Slice { .. } | Op::Conv(_) | Op::BatchNorm { .. } => unreachable!("these are other units"),
+            Op::Input | Op::Slice { .. } | Op::Conv(_) | Op::BatchNorm { .. } => {
+                unreachable!("these are other units")
+            }
         }
     }
 
@@ -379,12 +404,17 @@ impl Program {
 }
 
 /// The parts of a concatenation that lie elsewhere too, with their place within it.
-pub(crate) fn copied(program: &Program, graph: &Graph, id: NodeId) -> Vec<(BufferSlice, BufferSlice)> {
+pub(crate) fn copied(
+    program: &Program,
+    graph: &Graph,
+    id: NodeId,
+) -> Vec<(BufferSlice, BufferSlice)> {
     let whole = program.at(id);
     let mut start = 0;
     let mut parts = Vec::new();
     for input in &graph.node(id).inputs {
-        let (from, shape) = (program.at(*input), graph.node(*input).shape);
+        let from = program.at(*input);
+        let shape = graph.node(*input).shape;
         let to = whole.part(start, shape);
         if from != to {
             parts.push((from, to));

@@ -1,6 +1,7 @@
-//! Which instructions are run for how many images at a time. A training step needs all of a batch at once; an inference
-//! goes through a network's large early layers image by image, so that what one layer leaves is still in a cache when the
-//! next one reads it, and through the late ones, whose weights are large, with many images.
+//! Which instructions are run for how many images at a time. A training step needs all of a batch
+//! at once; an inference goes through a network's large early layers image by image, so that what
+//! one layer leaves is still in a cache when the next one reads it, and through the late ones,
+//! whose weights are large, with many images.
 
 use crate::allocation::IMAGES;
 use crate::liveness::touched;
@@ -25,7 +26,8 @@ pub fn whole(program: &Program, images: usize) -> Vec<Segment> {
     vec![Segment { instrs: 0..program.forward.len(), block: images.max(1) }]
 }
 
-/// Blocks that keep what an instruction, and each of those after it, touches within so many elements.
+/// Blocks that keep what an instruction, and each of those after it, touches within so many
+/// elements.
 pub fn blocks(program: &Program, images: usize, elements: usize) -> Vec<Segment> {
     let images = images.max(1);
     let mut segments: Vec<Segment> = Vec::new();
@@ -44,12 +46,14 @@ pub fn blocks(program: &Program, images: usize, elements: usize) -> Vec<Segment>
     segments
 }
 
-/// For each buffer that lives within one segment: the images of a block, which is all it holds. The others hold all images,
-/// and so do the images themselves and the logits.
+/// For each buffer that lives within one segment: the images of a block, which is all it holds. The
+/// others hold all images, and so do the images themselves and the logits.
 pub fn local(program: &Program, segments: &[Segment]) -> Vec<Option<usize>> {
     let mut users = vec![BTreeSet::new(); program.buffers.len()];
     for (nth, segment) in segments.iter().enumerate() {
-        let places = program.forward[segment.instrs.clone()].iter().flat_map(|instr| touched(program, instr));
+        let places = program.forward[segment.instrs.clone()]
+            .iter()
+            .flat_map(|instr| touched(program, instr));
         places.for_each(|place| _ = users[place.buffer].insert(nth));
     }
     let block_of = |(buffer, users): (usize, BTreeSet<usize>)| match users.first() {

@@ -47,11 +47,12 @@ pub struct Planned<T> {
     sums: Vec<f64>,
     pub(crate) channels: usize,
     pub(crate) own: Vec<Own<T>>,
-    /// Weight gradients of the threads after the first, one convolution's at a time; two, so that one can be read while the
-    /// other is written.
+    /// Weight gradients of the threads after the first, one convolution's at a time; two, so that
+    /// one can be read while the other is written.
     partials: [Vec<T>; 2],
     packed: Vec<Vec<T>>,
-    /// The convolutions whose weights are packed in the forward pass, in order, and in the backward pass.
+    /// The convolutions whose weights are packed in the forward pass, in order, and in the backward
+    /// pass.
     pub(crate) packs: [Vec<ConvId>; 2],
     pub(crate) partial_length: usize,
     pub(crate) barrier: Barrier,
@@ -77,13 +78,14 @@ pub struct Own<T> {
 }
 
 impl<T: Real> Planned<T> {
-    /// Plans the step of `graph` for `batch` images. `entries` says where each entry of its state starts in the flat buffer
-    /// it belongs to.
+    /// Plans the step of `graph` for `batch` images. `entries` says where each entry of its state
+    /// starts in the flat buffer it belongs to.
     pub fn new(graph: &Graph, entries: Vec<usize>, batch: usize, threads: usize) -> Planned<T> {
         Planned::of(Program::new(graph), graph, entries, batch, threads, segments::whole)
     }
 
-    /// A program for this batch; `cut` says which instructions are run for how many of a thread's images at a time.
+    /// A program for this batch; `cut` says which instructions are run for how many of a thread's
+    /// images at a time.
     pub(crate) fn of(
         program: Program,
         graph: &Graph,
@@ -101,7 +103,8 @@ impl<T: Real> Planned<T> {
         let local = segments::local(&program, &segments);
         let (places, length) = pack(&crate::liveness::needs(&program, &segments, &local, most));
         let offsets = program.memory_of.iter().map(|memory| places[*memory]).collect();
-        let convs: Vec<ConvPlan> = program.convs.iter().map(|conv| plan(graph, conv.node)).collect();
+        let convs: Vec<ConvPlan> =
+            program.convs.iter().map(|conv| plan(graph, conv.node)).collect();
         let channels = program.norms.iter().map(|norm| norm.x.shape.channels).sum();
         let lengths: Vec<usize> = graph.state.iter().map(|entry| entry.elements()).collect();
         let partial_length = lengths.iter().copied().max().unwrap_or(0);
@@ -111,15 +114,25 @@ impl<T: Real> Planned<T> {
             Pooling::Max(pool) => pool.scratch_len(),
         });
         let trains = !program.is_inference();
-        let of_conv = |c: &ConvPlan| c.scratch_len().max(if trains { c.backward_scratch_len() } else { 0 });
+        let of_conv =
+            |c: &ConvPlan| c.scratch_len().max(if trains { c.backward_scratch_len() } else { 0 });
         let scratch = convs.iter().map(of_conv).chain(of_pools).max().unwrap_or(0);
         // An inference's weights lie packed among the state.
-        let packed = convs.iter().map(|c| c.packed_len().max(c.packed_backward_len())).max().filter(|_| trains);
-        let packs = [&program.forward, &program.backward].map(|instrs| instrs.iter().filter_map(packed_by).collect());
+        let packed = convs
+            .iter()
+            .map(|c| c.packed_len().max(c.packed_backward_len()))
+            .max()
+            .filter(|_| trains);
+        let packs = [&program.forward, &program.backward]
+            .map(|instrs| instrs.iter().filter_map(packed_by).collect());
         let own = |thread| Own {
             images: part_of(batch, thread, threads, shares),
             arena: zeros(if shares && thread > 0 { 0 } else { length }),
-            indices: program.pools.iter().map(|pool| vec![0; if trains { indices(pool) * most } else { 0 }]).collect(),
+            indices: program
+                .pools
+                .iter()
+                .map(|pool| vec![0; if trains { indices(pool) * most } else { 0 }])
+                .collect(),
             scratch: zeros(scratch),
             constants: Constants::new(channels),
         };
@@ -164,11 +177,12 @@ impl<T: Real> Planned<T> {
         self.own.iter().map(of).sum::<usize>() + partials * size_of::<T>()
     }
 
-    /// Logits (batch x classes) of `images` (batch x channels x height x width), with the batch's own statistics, which
-    /// also move the running ones.
+    /// Logits (batch x classes) of `images` (batch x channels x height x width), with the batch's
+    /// own statistics, which also move the running ones.
     pub fn forward(&mut self, images: &[T], state: &mut State<T>) -> &[T] {
         self.pass(images, state, false, |worker| worker.forward());
-        let (start, classes) = (self.offsets[self.program.logits.buffer], self.program.logits.shape.channels);
+        let start = self.offsets[self.program.logits.buffer];
+        let classes = self.program.logits.shape.channels;
         let arenas = if self.shares { 1 } else { self.threads };
         for own in &self.own[..arenas] {
             let part = own.images.start * classes..own.images.end * classes;
@@ -187,10 +201,17 @@ impl<T: Real> Planned<T> {
         }
     }
 
-    /// Writes the gradients of all trained values, given that of the logits, to `state.grads`, or adds them to what is
-    /// there. The same images must have gone forward just before.
-    pub fn backward(&mut self, images: &[T], logits_gradient: &[T], state: &mut State<T>, adds: bool) {
-        let (start, classes) = (self.offsets[self.program.logits_gradient.buffer], self.program.logits.shape.channels);
+    /// Writes the gradients of all trained values, given that of the logits, to `state.grads`, or
+    /// adds them to what is there. The same images must have gone forward just before.
+    pub fn backward(
+        &mut self,
+        images: &[T],
+        logits_gradient: &[T],
+        state: &mut State<T>,
+        adds: bool,
+    ) {
+        let start = self.offsets[self.program.logits_gradient.buffer];
+        let classes = self.program.logits.shape.channels;
         for own in &mut self.own {
             let part = &logits_gradient[own.images.start * classes..own.images.end * classes];
             own.arena[start..start + part.len()].copy_from_slice(part);
@@ -198,7 +219,13 @@ impl<T: Real> Planned<T> {
         self.pass(images, state, adds, |worker| worker.backward());
     }
 
-    fn pass(&mut self, images: &[T], state: &mut State<T>, adds: bool, work: impl Fn(&mut Worker<T>) + Sync) {
+    fn pass(
+        &mut self,
+        images: &[T],
+        state: &mut State<T>,
+        adds: bool,
+        work: impl Fn(&mut Worker<T>) + Sync,
+    ) {
         let image = self.program.buffers[crate::allocation::IMAGES].elements();
         assert_eq!(images.len(), image * self.images, "the step was planned for another batch");
         let mut own = std::mem::take(&mut self.own);
@@ -213,7 +240,9 @@ impl<T: Real> Planned<T> {
             packed: self.packed.iter_mut().map(Vec::as_mut_ptr).collect(),
         };
         let first = own[0].arena.as_mut_ptr();
-        let arenas = own.iter_mut().map(|own| Arena(if self.shares { first } else { own.arena.as_mut_ptr() }));
+        let arenas = own
+            .iter_mut()
+            .map(|own| Arena(if self.shares { first } else { own.arena.as_mut_ptr() }));
         let arenas: Vec<Arena<T>> = arenas.collect();
         let members: Vec<_> = own.iter_mut().zip(arenas).enumerate().collect();
         let plan = &*self;
@@ -221,7 +250,8 @@ impl<T: Real> Planned<T> {
             let shared = &shared;
             let indices = own.indices.iter_mut().map(Vec::as_mut_ptr).collect();
             let images = 0..own.images.len();
-            let share = if plan.shares { Part { index: thread, of: plan.threads } } else { Part::WHOLE };
+            let share =
+                if plan.shares { Part { index: thread, of: plan.threads } } else { Part::WHOLE };
             let Arena(arena) = arena;
             work(&mut Worker {
                 plan,
@@ -274,7 +304,9 @@ fn indices(of: &PoolOf) -> usize {
 }
 
 fn plan(graph: &Graph, node: res2lab_arch::NodeId) -> ConvPlan {
-    let (Op::Conv(conv), input) = (graph.node(node).op, graph.node(graph.node(node).inputs[0]).shape) else {
+    let (Op::Conv(conv), input) =
+        (graph.node(node).op, graph.node(graph.node(node).inputs[0]).shape)
+    else {
         unreachable!("the program names convolutions only");
     };
     ConvPlan::new(ConvShape {

@@ -1,7 +1,9 @@
-//! Threads that run the same program side by side, each on its images, and wait for each other where they must.
+//! Threads that run the same program side by side, each on its images, and wait for each other
+//! where they must.
 //!
-//! Threads are started for each pass: that costs some ten microseconds, a pass milliseconds. Within a pass they meet about
-//! a hundred times and rarely wait long, so they wait without going to sleep.
+//! Threads are started for each pass: that costs some ten microseconds, a pass milliseconds. Within
+//! a pass they meet about a hundred times and rarely wait long, so they wait without going to
+//! sleep.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -14,13 +16,19 @@ pub struct Barrier {
     broken: AtomicBool,
 }
 
-/// Looks at the barrier before a waiting thread lets others run: more threads than free cores must not hold each other up.
+/// Looks at the barrier before a waiting thread lets others run: more threads than free cores must
+/// not hold each other up.
 const SPINS: usize = 2000;
 
 impl Barrier {
     /// For this many threads.
     pub fn new(threads: usize) -> Barrier {
-        Barrier { threads, arrived: AtomicUsize::new(0), round: AtomicUsize::new(0), broken: AtomicBool::new(false) }
+        Barrier {
+            threads,
+            arrived: AtomicUsize::new(0),
+            round: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        }
     }
 
     /// Returns once all threads have called it. What any wrote before, all see after.
@@ -39,7 +47,10 @@ impl Barrier {
         }
         let mut spins = 0;
         while self.round.load(Ordering::Acquire) == round {
-            assert!(!self.broken.load(Ordering::Relaxed), "another thread of this pass has panicked");
+            assert!(
+                !self.broken.load(Ordering::Relaxed),
+                "another thread of this pass has panicked"
+            );
             spins += 1;
             if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }

@@ -1,9 +1,11 @@
-//! Counter-based randomness: every draw is a pure function of a key and a counter, so there is no generator state to
-//! save, a resumed run draws what an uninterrupted one would, and any sharding of the work draws the same.
+//! Counter-based randomness: every draw is a pure function of a key and a counter, so there is no
+//! generator state to save, a resumed run draws what an uninterrupted one would, and any sharding
+//! of the work draws the same.
 //!
 //! This crate must never know: what the numbers are for. It has no state, no clock, no entropy.
 //!
-//! One module. A [`Key`] names a stream; [`Key::with`] derives sub-streams (seed, then epoch, then sample ...).
+//! One module. A [`Key`] names a stream; [`Key::with`] derives sub-streams (seed, then epoch, then
+//! sample ...).
 
 /// A stream of draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +48,21 @@ impl Key {
         radius * (std::f64::consts::TAU * self.uniform(2 * counter + 1)).cos()
     }
 
-    /// A draw from Beta(alpha, alpha), alpha from above 0 to 100: Jöhnk's rejection for small alpha, which takes two
-    /// uniform draws a try; for larger ones the ratio of two gamma draws (Marsaglia and Tsang 2000).
+    /// A draw from Beta(alpha, alpha), alpha from above 0 to 100: Jöhnk's rejection for small
+    /// alpha, which takes two uniform draws a try; for larger ones the ratio of two gamma draws
+    /// (Marsaglia and Tsang 2000).
     pub fn beta(self, alpha: f64) -> f64 {
         if alpha > 1.0 {
-            let (a, b) = (self.with(1).gamma(alpha), self.with(2).gamma(alpha));
+            let a = self.with(1).gamma(alpha);
+            let b = self.with(2).gamma(alpha);
             return a / (a + b);
         }
         for trial in 0..10_000 {
-            let (u, v) = (self.uniform(2 * trial), self.uniform(2 * trial + 1));
+            let u = self.uniform(2 * trial);
+            let v = self.uniform(2 * trial + 1);
             // In logarithms: for a small alpha the powers themselves vanish.
-            let (x, y) = (u.ln() / alpha, v.ln() / alpha);
+            let x = u.ln() / alpha;
+            let y = v.ln() / alpha;
             let largest = x.max(y);
             let sum = largest + ((x - largest).exp() + (y - largest).exp()).ln();
             if sum <= 0.0 {
@@ -83,7 +89,8 @@ impl Key {
 
     /// A permutation of 0..n, by sorting one draw per element.
     pub fn permutation(self, n: usize) -> Vec<u32> {
-        let mut keyed: Vec<(u64, u32)> = (0..n as u32).map(|i| (self.bits(u64::from(i)), i)).collect();
+        let mut keyed: Vec<(u64, u32)> =
+            (0..n as u32).map(|i| (self.bits(u64::from(i)), i)).collect();
         keyed.sort_unstable();
         keyed.into_iter().map(|(_, i)| i).collect()
     }
@@ -101,7 +108,8 @@ fn mix(z: u64) -> u64 {
 
 /// 64-bit FNV-1a.
 pub fn fnv1a64(name: &str) -> u64 {
-    name.bytes().fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3))
+    name.bytes()
+        .fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3))
 }
 
 #[cfg(test)]
@@ -152,7 +160,10 @@ mod tests {
             let variance = draws.iter().map(|x| (x - 0.5).powi(2)).sum::<f64>() / n;
             let expected = 0.25 / (2.0 * alpha + 1.0);
             assert!((mean - 0.5).abs() < 5.0 * (expected / n).sqrt(), "{alpha}: mean {mean}");
-            assert!((variance / expected - 1.0).abs() < 0.05, "{alpha}: variance {variance}, expected {expected}");
+            assert!(
+                (variance / expected - 1.0).abs() < 0.05,
+                "{alpha}: variance {variance}, expected {expected}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The page of one network's evaluation: figures in words, calibration, confusions, a line per class.
+//! The page of one network's evaluation: figures in words, calibration, confusions, a line per
+//! class.
 
 use crate::ReportError;
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
@@ -49,8 +50,10 @@ fn facts(a: &Assessment) -> Vec<String> {
 
 fn sentence(a: &Assessment) -> String {
     let (low, high) = interval(a.acc1 / 100.0, a.images as f64);
-    let five = a.acc5.map_or_else(String::new, |acc5| format!(" Top-5 accuracy is {} %.", fixed(acc5, 2)));
-    let confidence = a.bins.iter().map(|b| b.images as f64 * b.confidence).sum::<f64>() / (a.images as f64).max(1.0);
+    let five =
+        a.acc5.map_or_else(String::new, |acc5| format!(" Top-5 accuracy is {} %.", fixed(acc5, 2)));
+    let confidence = a.bins.iter().map(|b| b.images as f64 * b.confidence).sum::<f64>()
+        / (a.images as f64).max(1.0);
     let lean = if confidence > a.acc1 { "over-confident" } else { "under-confident" };
     format!(
         "Top-1 accuracy is {} % (95 % CI {} to {}, from the number of images alone).{five} The network's confidence is off by {} \
@@ -79,7 +82,8 @@ fn interval(share: f64, n: f64) -> (f64, f64) {
 fn calibration(a: &Assessment) -> String {
     let filled = a.bins.iter().filter(|bin| bin.images > 0);
     let scale = |title: &str| Scale::linear([0.0, 100.0], title);
-    let guide = Mark { points: vec![(0.0, 0.0), (100.0, 100.0)], kind: Kind::Guide, ..Mark::default() };
+    let guide =
+        Mark { points: vec![(0.0, 0.0), (100.0, 100.0)], kind: Kind::Guide, ..Mark::default() };
     let point = |bin: &res2lab_store::assessment::Bin| Mark {
         points: vec![(bin.confidence, bin.accuracy)],
         kind: Kind::Symbol,
@@ -94,7 +98,14 @@ fn calibration(a: &Assessment) -> String {
     };
     let marks = std::iter::once(guide).chain(filled.map(point)).collect();
     let label = "Accuracy against confidence".to_owned();
-    draw(&Chart { label, height: 300, x: scale("confidence %"), y: scale("accuracy %"), grid: Grid::Horizontal, marks })
+    draw(&Chart {
+        label,
+        height: 300,
+        x: scale("confidence %"),
+        y: scale("accuracy %"),
+        grid: Grid::Horizontal,
+        marks,
+    })
 }
 
 /// Rows are classes, columns guesses, shade the share of the row.
@@ -104,18 +115,23 @@ fn confusion(a: &Assessment) -> String {
     let mut y = Scale::rows(n);
     y.ticks = names.iter().enumerate().map(|(i, name)| (i as f64, name.clone())).collect();
     y.title = "class".to_owned();
-    let numbers: Vec<String> =
-        (0..n).map(|i| if names.iter().any(|n| n.len() > 3) { i.to_string() } else { names[i].clone() }).collect();
+    let numbers: Vec<String> = (0..n)
+        .map(|i| if names.iter().any(|n| n.len() > 3) { i.to_string() } else { names[i].clone() })
+        .collect();
     let x = Scale::points(&numbers, None, "guess", f64::from(crate::chart::WIDTH) - 90.0);
     let mut marks = Vec::new();
     for (i, row) in a.confusion.iter().enumerate() {
         let images: u64 = row.iter().sum();
         for (j, &count) in row.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let (x, y) = (j as f64, i as f64);
+            let x = j as f64;
+            let y = i as f64;
             marks.push(Mark {
                 points: vec![(x - 0.5, y - 0.5), (x + 0.5, y + 0.5)],
                 kind: Kind::Cell(count as f64 / images.max(1) as f64, count.to_string()),
-                title: format!("{} predicted as {}: {count} of {images}", a.classes[i].name, a.classes[j].name),
+                title: format!(
+                    "{} predicted as {}: {count} of {images}",
+                    a.classes[i].name, a.classes[j].name
+                ),
                 ..Mark::default()
             });
         }
@@ -126,14 +142,22 @@ fn confusion(a: &Assessment) -> String {
 
 fn confusions(a: &Assessment) -> Vec<Row> {
     let off = a.confusion.iter().enumerate().flat_map(|(i, row)| {
-        row.iter().enumerate().filter(move |&(j, &count)| i != j && count > 0).map(move |(j, &count)| (count, i, j))
+        row.iter()
+            .enumerate()
+            .filter(move |&(j, &count)| i != j && count > 0)
+            .map(move |(j, &count)| (count, i, j))
     });
     let mut off: Vec<_> = off.collect();
     off.sort_by_key(|&(count, i, j)| (std::cmp::Reverse(count), i, j));
     let row = |&(count, i, j): &(u64, usize, usize)| {
         let share = 100.0 * count as f64 / a.classes[i].images.max(1) as f64;
         Row {
-            cells: vec![a.classes[i].name.clone(), a.classes[j].name.clone(), count.to_string(), fixed(share, 1)],
+            cells: vec![
+                a.classes[i].name.clone(),
+                a.classes[j].name.clone(),
+                count.to_string(),
+                fixed(share, 1),
+            ],
             values: vec![f64::NAN, f64::NAN, count as f64, share],
         }
     };
@@ -155,10 +179,19 @@ mod tests {
 
     #[test]
     fn a_page_says_what_was_found_and_escapes_names() {
-        let one =
-            |label: i64, guess: u32| Prediction { index: 0, label, guesses: vec![guess], shares: vec![0.9], loss: 0.2 };
-        let mut a =
-            Assessment::of(vec![one(0, 0), one(0, 1), one(1, 1), one(2, 2)], 3, 1.0, vec!["x.jpg: cut off".into()]);
+        let one = |label: i64, guess: u32| Prediction {
+            index: 0,
+            label,
+            guesses: vec![guess],
+            shares: vec![0.9],
+            loss: 0.2,
+        };
+        let mut a = Assessment::of(
+            vec![one(0, 0), one(0, 1), one(1, 1), one(2, 2)],
+            3,
+            1.0,
+            vec!["x.jpg: cut off".into()],
+        );
         a.name_classes(&["<script>".into(), "b".into(), "c".into()]);
         a.title = "resnet50 on <b>".into();
         let page = render(&a).unwrap();
@@ -167,6 +200,9 @@ mod tests {
         assert!(page.contains("&lt;script&gt;"));
         // statsmodels: proportion_confint(75, 100, method="wilson")
         let (low, high) = interval(0.75, 100.0);
-        assert!((low - 0.656_955_364_5).abs() < 1e-9 && (high - 0.824_547_886_4).abs() < 1e-9, "{low} {high}");
+        assert!(
+            (low - 0.656_955_364_5).abs() < 1e-9 && (high - 0.824_547_886_4).abs() < 1e-9,
+            "{low} {high}"
+        );
     }
 }

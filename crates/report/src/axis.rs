@@ -15,13 +15,15 @@ pub struct Axis {
     pub numbers: Option<Vec<f64>>,
 }
 
-/// Where an arm stands: a value, or none, for each axis. An arm that stands for others of the same network has several.
+/// Where an arm stands: a value, or none, for each axis. An arm that stands for others of the same
+/// network has several.
 pub type Place = Vec<Option<String>>;
 
 impl Axis {
     /// All axes along which the rows differ, the plan's first.
     pub fn all(rows: &SweepRows) -> Vec<Axis> {
-        let mut labels: Vec<String> = rows.plan.axes.iter().map(|axis| axis.label.clone()).collect();
+        let mut labels: Vec<String> =
+            rows.plan.axes.iter().map(|axis| axis.label.clone()).collect();
         for (label, _) in rows.trials.iter().flat_map(|t| &t.planned.coordinates) {
             if !labels.contains(label) {
                 labels.push(label.clone());
@@ -37,7 +39,9 @@ impl Axis {
         let mut numbers: Option<Vec<f64>> = values.iter().map(number).collect();
         if let Some(numbers) = &mut numbers {
             // All parsed just now.
-            values.sort_by(|a, b| number(a).unwrap_or_default().total_cmp(&number(b).unwrap_or_default()));
+            values.sort_by(|a, b| {
+                number(a).unwrap_or_default().total_cmp(&number(b).unwrap_or_default())
+            });
             numbers.sort_by(f64::total_cmp);
         }
         Axis { label: label.to_owned(), values, numbers }
@@ -50,7 +54,12 @@ impl Axis {
 }
 
 fn values_of(label: &str, labels: &[String], rows: &SweepRows) -> Vec<String> {
-    let planned = rows.plan.axes.iter().filter(|axis| axis.label == label).flat_map(|axis| axis.values.clone());
+    let planned = rows
+        .plan
+        .axes
+        .iter()
+        .filter(|axis| axis.label == label)
+        .flat_map(|axis| axis.values.clone());
     let mut values: Vec<String> = planned.collect();
     let mut seen: HashSet<String> = values.iter().cloned().collect();
     for trial in &rows.trials {
@@ -68,7 +77,9 @@ fn values_of(label: &str, labels: &[String], rows: &SweepRows) -> Vec<String> {
 /// The places of a trial's arm on `axes`.
 pub fn places(trial: &PlannedTrial, axes: &[Axis]) -> Vec<Place> {
     let labels: Vec<String> = axes.iter().map(|axis| axis.label.clone()).collect();
-    let place = |c: Vec<(String, String)>| labels.iter().map(|label| value_in(label, &c, trial)).collect::<Place>();
+    let place = |c: Vec<(String, String)>| {
+        labels.iter().map(|label| value_in(label, &c, trial)).collect::<Place>()
+    };
     let mut places: Vec<Place> = coordinates(trial, &labels).into_iter().map(place).collect();
     places.dedup();
     places

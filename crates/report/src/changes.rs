@@ -1,4 +1,5 @@
-//! What has changed since an earlier run: the same arms, then and now, over the seeds that both have.
+//! What has changed since an earlier run: the same arms, then and now, over the seeds that both
+//! have.
 
 use crate::format::{fixed, p_cell, plural, signed, utc};
 use crate::recipe;
@@ -27,7 +28,11 @@ pub struct Changes {
 pub fn found(study: &Study, at_s: f64) -> Found {
     let plan = &study.rows.plan;
     let with_values = study.arms.iter().filter(|arm| !arm.values.is_empty());
-    let arm = |arm: &Arm| FoundArm { arm: arm.id.into(), label: arm.label.clone(), values: arm.values.clone() };
+    let arm = |arm: &Arm| FoundArm {
+        arm: arm.id.into(),
+        label: arm.label.clone(),
+        values: arm.values.clone(),
+    };
     Found {
         at_s,
         command: plan.command.clone(),
@@ -46,8 +51,8 @@ struct Change {
     p_holm: Option<f64>,
 }
 
-/// The changes between the sweeps of a page of several, or since the last command that found something else; None where
-/// there is nothing to compare with.
+/// The changes between the sweeps of a page of several, or since the last command that found
+/// something else; None where there is nothing to compare with.
 pub fn of(study: &Study) -> Option<Changes> {
     between_sweeps(study).or_else(|| since_the_last_command(study))
 }
@@ -56,13 +61,23 @@ fn between_sweeps(study: &Study) -> Option<Changes> {
     let axis = study.axes.iter().position(|axis| axis.label == together::AXIS)?;
     let sweep = |arm: &Arm| arm.places.first().and_then(|place| place[axis].clone());
     let first = study.arms.iter().find_map(sweep)?;
-    let recipes: Vec<_> = study.arms.iter().map(|arm| recipe::fields(&arm.trials[0].planned)).collect();
+    let recipes: Vec<_> =
+        study.arms.iter().map(|arm| recipe::fields(&arm.trials[0].planned)).collect();
     let mut changes = Vec::new();
-    for (i, arm) in study.arms.iter().enumerate().filter(|(_, arm)| sweep(arm).is_some_and(|name| name != first)) {
-        let same =
-            (0..study.arms.len()).find(|&j| sweep(&study.arms[j]).as_ref() == Some(&first) && recipes[j] == recipes[i]);
+    for (i, arm) in study
+        .arms
+        .iter()
+        .enumerate()
+        .filter(|(_, arm)| sweep(arm).is_some_and(|name| name != first))
+    {
+        let same = (0..study.arms.len())
+            .find(|&j| sweep(&study.arms[j]).as_ref() == Some(&first) && recipes[j] == recipes[i]);
         if let Some(j) = same {
-            changes.push(Change::new(arm.label.clone(), study.arms[j].values.clone(), arm.values.clone()));
+            changes.push(Change::new(
+                arm.label.clone(),
+                study.arms[j].values.clone(),
+                arm.values.clone(),
+            ));
         }
     }
     changes.retain(|change| !change.before.is_empty() && !change.now.is_empty());
@@ -70,10 +85,14 @@ fn between_sweeps(study: &Study) -> Option<Changes> {
 }
 
 fn since_the_last_command(study: &Study) -> Option<Changes> {
-    let now: BTreeMap<&str, &BTreeMap<u64, f64>> = study.arms.iter().map(|arm| (arm.id, &arm.values)).collect();
+    let now: BTreeMap<&str, &BTreeMap<u64, f64>> =
+        study.arms.iter().map(|arm| (arm.id, &arm.values)).collect();
     let differs = |found: &&Found| {
         found.metric == study.metric.path
-            && found.arms.iter().any(|arm| now.get(arm.arm.as_str()).is_some_and(|values| **values != arm.values))
+            && found
+                .arms
+                .iter()
+                .any(|arm| now.get(arm.arm.as_str()).is_some_and(|values| **values != arm.values))
     };
     let last = study.rows.history.iter().rev().find(differs)?;
     let arms = last.arms.iter().filter_map(|past| {
@@ -85,12 +104,14 @@ fn since_the_last_command(study: &Study) -> Option<Changes> {
 
 impl Change {
     fn new(label: String, before: BTreeMap<u64, f64>, now: BTreeMap<u64, f64>) -> Change {
-        let pairs: Vec<(f64, f64)> = before.iter().filter_map(|(seed, a)| Some((*a, *now.get(seed)?))).collect();
+        let pairs: Vec<(f64, f64)> =
+            before.iter().filter_map(|(seed, a)| Some((*a, *now.get(seed)?))).collect();
         Change { paired: stats::paired(&pairs), label, before, now, p_holm: None }
     }
 
     fn is_same(&self) -> bool {
-        self.paired.is_some() && self.before.iter().all(|(seed, a)| self.now.get(seed).is_none_or(|b| a == b))
+        self.paired.is_some()
+            && self.before.iter().all(|(seed, a)| self.now.get(seed).is_none_or(|b| a == b))
     }
 }
 
@@ -98,8 +119,9 @@ fn finish(study: &Study, before: String, now: String, mut changes: Vec<Change>) 
     if changes.is_empty() {
         return None;
     }
-    let tested: Vec<usize> =
-        (0..changes.len()).filter(|&i| changes[i].paired.is_some_and(|p| p.p().is_some())).collect();
+    let tested: Vec<usize> = (0..changes.len())
+        .filter(|&i| changes[i].paired.is_some_and(|p| p.p().is_some()))
+        .collect();
     let raw: Vec<f64> = tested.iter().filter_map(|&i| changes[i].paired?.p()).collect();
     for (&i, p) in tested.iter().zip(stats::holm(&raw)) {
         changes[i].p_holm = Some(p);
@@ -126,24 +148,34 @@ fn finish(study: &Study, before: String, now: String, mut changes: Vec<Change>) 
 fn sentence(changes: &[Change], tested: usize) -> String {
     let same = changes.iter().filter(|change| change.is_same()).count();
     if same == changes.len() {
-        return format!("{} compared: all the same to the bit in every shared seed.", plural(same, "arm"));
+        return format!(
+            "{} compared: all the same to the bit in every shared seed.",
+            plural(same, "arm")
+        );
     }
     let clear = changes.iter().filter(|change| change.p_holm.is_some_and(|p| p < ALPHA)).count();
     let said = match (tested, clear) {
-        (0, _) => "nothing can be tested: too few seeds are shared, or their changes do not vary".to_owned(),
+        (0, _) => "nothing can be tested: too few seeds are shared, or their changes do not vary"
+            .to_owned(),
         (_, 0) => "no change is resolved".to_owned(),
         (_, 1) => "1 has changed".to_owned(),
         (_, n) => format!("{n} have changed"),
     };
     let test = if tested > 0 { " (paired t-tests, Holm-adjusted p < 0.05)" } else { "" };
-    let rest = if same > 0 { format!("; {same} are the same to the bit in every shared seed") } else { String::new() };
+    let rest = if same > 0 {
+        format!("; {same} are the same to the bit in every shared seed")
+    } else {
+        String::new()
+    };
     format!("{} compared: {said}{test}{rest}.", plural(changes.len(), "arm"))
 }
 
 fn cells(study: &Study, change: &Change) -> Vec<String> {
     let value = |values: &BTreeMap<u64, f64>| {
         let sample = Sample::of(&values.values().copied().collect::<Vec<_>>());
-        let spread = |s: Sample| s.std.map(|s| format!(" ± {}", fixed(s, study.decimals))).unwrap_or_default();
+        let spread = |s: Sample| {
+            s.std.map(|s| format!(" ± {}", fixed(s, study.decimals))).unwrap_or_default()
+        };
         sample.map_or("–".into(), |s| format!("{}{}", fixed(s.mean, study.decimals), spread(s)))
     };
     let decimals = study.difference_decimals;
@@ -151,8 +183,13 @@ fn cells(study: &Study, change: &Change) -> Vec<String> {
         None => "no shared seed".into(),
         Some(_) if change.is_same() => "the same to the bit".into(),
         Some(p) => {
-            let interval = |(low, high)| format!(" ({} to {})", fixed(low, decimals), fixed(high, decimals));
-            format!("{}{}", signed(p.difference.mean, decimals), p.interval().map(interval).unwrap_or_default())
+            let interval =
+                |(low, high)| format!(" ({} to {})", fixed(low, decimals), fixed(high, decimals));
+            format!(
+                "{}{}",
+                signed(p.difference.mean, decimals),
+                p.interval().map(interval).unwrap_or_default()
+            )
         }
     };
     vec![

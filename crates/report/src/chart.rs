@@ -62,7 +62,8 @@ pub enum Kind {
     /// A single trial: a small circle.
     #[default]
     Dot,
-    /// A mean: a symbol that goes with the color, so that color is never alone in telling arms apart.
+    /// A mean: a symbol that goes with the color, so that color is never alone in telling arms
+    /// apart.
     Symbol,
     /// An error bar from the first point to the second.
     Bar,
@@ -105,7 +106,9 @@ fn draw_on(area: &DrawingArea<Svg, plotters::coord::Shift>, chart: &Chart) -> Re
     let mut context = ChartBuilder::on(area)
         .margin_top(size(10.0))
         // The last tick's text is centered on the right end of the plot.
-        .margin_right(size(chart.x.ticks.last().map_or(0.0, |(_, text)| text_width(text) / 2.0).clamp(8.0, 30.0)))
+        .margin_right(size(
+            chart.x.ticks.last().map_or(0.0, |(_, text)| text_width(text) / 2.0).clamp(8.0, 30.0),
+        ))
         .x_label_area_size(size(8.0 + 1.2 * svg::FONT + title_height(&chart.x)))
         .y_label_area_size(size(8.0 + widest + title_height(&chart.y)))
         .build_cartesian_2d(chart.x.clone(), chart.y.clone())?;

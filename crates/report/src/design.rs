@@ -13,7 +13,8 @@ pub struct Design<'s, 'a> {
     pub values: Vec<Vec<usize>>,
     /// The arms, cell by cell.
     pub arms: Vec<&'s Arm<'a>>,
-    /// Numbers of the arms with values that take no part, since a complete grid has no place for them.
+    /// Numbers of the arms with values that take no part, since a complete grid has no place for
+    /// them.
     pub left_out: Vec<usize>,
     /// Their least squares.
     pub fit: Blocks,
@@ -25,7 +26,12 @@ impl<'s, 'a> Design<'s, 'a> {
         self.values.iter().map(Vec::len).collect()
     }
 
-    fn of(axes: Vec<usize>, values: Vec<Vec<usize>>, arms: Vec<&'s Arm<'a>>, study: &'s Study<'a>) -> Option<Self> {
+    fn of(
+        axes: Vec<usize>,
+        values: Vec<Vec<usize>>,
+        arms: Vec<&'s Arm<'a>>,
+        study: &'s Study<'a>,
+    ) -> Option<Self> {
         let cells: Vec<&BTreeMap<u64, f64>> = arms.iter().map(|arm| &arm.values).collect();
         let fit = Blocks::of(&cells)?;
         let is_in = |arm: &Arm| arms.iter().any(|other| other.id == arm.id);
@@ -35,17 +41,22 @@ impl<'s, 'a> Design<'s, 'a> {
     }
 }
 
-/// The largest complete grid of two axes or more, if most arms that have values are in it. Values of axes with cells that
-/// are empty, or whose arm stands for several cells, are taken out one by one.
+/// The largest complete grid of two axes or more, if most arms that have values are in it. Values
+/// of axes with cells that are empty, or whose arm stands for several cells, are taken out one by
+/// one.
 pub fn grid<'s, 'a>(study: &'s Study<'a>) -> Option<Design<'s, 'a>> {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some()).count();
     if study.arms.iter().any(|arm| arm.variant != study.arms[0].variant) {
         return None;
     }
-    let mut values: Vec<Vec<usize>> = study.axes.iter().map(|axis| (0..axis.values.len()).collect()).collect();
+    let mut values: Vec<Vec<usize>> =
+        study.axes.iter().map(|axis| (0..axis.values.len()).collect()).collect();
     let mut cells: BTreeMap<Vec<usize>, &Arm> = BTreeMap::new();
     for arm in study.arms.iter().filter(|arm| arm.sample.is_some() && arm.places.len() == 1) {
-        let place = arm.places[0].iter().enumerate().map(|(a, value)| study.axes[a].index(value.as_deref()?));
+        let place = arm.places[0]
+            .iter()
+            .enumerate()
+            .map(|(a, value)| study.axes[a].index(value.as_deref()?));
         if cells.insert(place.collect::<Option<_>>()?, arm).is_some() {
             return None;
         }
@@ -64,10 +75,12 @@ pub fn grid<'s, 'a>(study: &'s Study<'a>) -> Option<Design<'s, 'a>> {
     Design::of(axes, values, arms, study)
 }
 
-/// The value of an axis whose part of the grid lacks the largest share of its cells; None if no cell is empty.
+/// The value of an axis whose part of the grid lacks the largest share of its cells; None if no
+/// cell is empty.
 fn emptiest(values: &[Vec<usize>], cells: &BTreeMap<Vec<usize>, &Arm>) -> Option<(usize, usize)> {
     let places = product(values);
-    let empty: Vec<&Vec<usize>> = places.iter().filter(|place| !cells.contains_key(*place)).collect();
+    let empty: Vec<&Vec<usize>> =
+        places.iter().filter(|place| !cells.contains_key(*place)).collect();
     if empty.is_empty() {
         return None;
     }
@@ -88,7 +101,10 @@ fn emptiest(values: &[Vec<usize>], cells: &BTreeMap<Vec<usize>, &Arm>) -> Option
 /// Every combination, the last axis moving fastest.
 fn product(values: &[Vec<usize>]) -> Vec<Vec<usize>> {
     values.iter().fold(vec![vec![]], |so_far, of_axis| {
-        so_far.iter().flat_map(|head| of_axis.iter().map(move |v| [&head[..], &[*v]].concat())).collect()
+        so_far
+            .iter()
+            .flat_map(|head| of_axis.iter().map(move |v| [&head[..], &[*v]].concat()))
+            .collect()
     })
 }
 

@@ -1,4 +1,5 @@
-//! What each axis does, and two of them together: least squares over the cells of a grid, or along one axis.
+//! What each axis does, and two of them together: least squares over the cells of a grid, or along
+//! one axis.
 
 use crate::design::Design;
 use crate::stats::{Estimate, FTest, factors};
@@ -12,8 +13,8 @@ pub struct Effect {
     pub test: FTest,
     /// For one axis: its values with their marginal means.
     pub levels: Vec<Level>,
-    /// For one axis: the difference between each two of its values, the second minus the first. For two: between each two
-    /// of those differences.
+    /// For one axis: the difference between each two of its values, the second minus the first. For
+    /// two: between each two of those differences.
     pub differences: Vec<Difference>,
     /// Whether those are all; of very many only the largest is kept.
     pub has_all_differences: bool,
@@ -58,14 +59,21 @@ const MOST_DIFFERENCES: usize = 20_000;
 pub fn of(study: &Study, design: &Design) -> Vec<Effect> {
     let n = design.axes.len();
     let pairs = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b)));
-    (0..n).map(|a| main(study, design, a)).chain(pairs.map(|(a, b)| interaction(design, a, b))).collect()
+    (0..n)
+        .map(|a| main(study, design, a))
+        .chain(pairs.map(|(a, b)| interaction(design, a, b)))
+        .collect()
 }
 
 fn main(study: &Study, design: &Design, factor: usize) -> Effect {
-    let (levels, values) = (design.levels(), &design.values[factor]);
-    let estimate = |weights: &[f64]| design.fit.contrast(&factors::of_levels(&levels, factor, weights));
+    let levels = design.levels();
+    let values = &design.values[factor];
+    let estimate =
+        |weights: &[f64]| design.fit.contrast(&factors::of_levels(&levels, factor, weights));
     let share = 1.0 / values.len() as f64;
-    let from_mean = |at: usize| (0..values.len()).map(|i| f64::from(u8::from(i == at)) - share).collect::<Vec<_>>();
+    let from_mean = |at: usize| {
+        (0..values.len()).map(|i| f64::from(u8::from(i == at)) - share).collect::<Vec<_>>()
+    };
     let level = |at: usize, value: usize| {
         let only = (0..values.len()).map(|i| f64::from(u8::from(i == at))).collect::<Vec<_>>();
         let mean = design.fit.mean(&factors::of_levels(&levels, factor, &only));
@@ -76,8 +84,10 @@ fn main(study: &Study, design: &Design, factor: usize) -> Effect {
         estimate: estimate(&step(values.len(), from, to)),
     };
     let has_all = values.len() * (values.len() - 1) / 2 <= MOST_DIFFERENCES;
-    let marginal: Vec<Level> = values.iter().enumerate().map(|(at, &value)| level(at, value)).collect();
-    let pairs = if has_all { differences(values.len()).collect() } else { vec![extremes(&marginal)] };
+    let marginal: Vec<Level> =
+        values.iter().enumerate().map(|(at, &value)| level(at, value)).collect();
+    let pairs =
+        if has_all { differences(values.len()).collect() } else { vec![extremes(&marginal)] };
     Effect {
         axes: vec![design.axes[factor]],
         test: design.fit.test(&factors::contrasts(&levels, &[factor])),
@@ -89,26 +99,38 @@ fn main(study: &Study, design: &Design, factor: usize) -> Effect {
 }
 
 fn interaction(design: &Design, a: usize, b: usize) -> Effect {
-    let (levels, values) = (design.levels(), &design.values);
-    let count = values[a].len() * (values[a].len() - 1) * values[b].len() * (values[b].len() - 1) / 4;
+    let levels = design.levels();
+    let values = &design.values;
+    let count =
+        values[a].len() * (values[a].len() - 1) * values[b].len() * (values[b].len() - 1) / 4;
     let of = |(from_a, to_a): (usize, usize), (from_b, to_b): (usize, usize)| {
         let of_a = factors::of_levels(&levels, a, &step(values[a].len(), from_a, to_a));
-        let weights = of_a.iter().enumerate().map(|(cell, weight)| match factors::level(&levels, b, cell) {
-            at if at == to_b => weight * values[b].len() as f64,
-            at if at == from_b => -weight * values[b].len() as f64,
-            _ => 0.0,
-        });
+        let weights =
+            of_a.iter().enumerate().map(|(cell, weight)| match factors::level(&levels, b, cell) {
+                at if at == to_b => weight * values[b].len() as f64,
+                at if at == from_b => -weight * values[b].len() as f64,
+                _ => 0.0,
+            });
         Difference {
-            between: vec![(values[a][from_a], values[a][to_a]), (values[b][from_b], values[b][to_b])],
+            between: vec![
+                (values[a][from_a], values[a][to_a]),
+                (values[b][from_b], values[b][to_b]),
+            ],
             estimate: design.fit.contrast(&weights.collect::<Vec<_>>()),
         }
     };
-    let all = || differences(values[a].len()).flat_map(|x| differences(values[b].len()).map(move |y| (x, y)));
+    let all = || {
+        differences(values[a].len()).flat_map(|x| differences(values[b].len()).map(move |y| (x, y)))
+    };
     Effect {
         axes: vec![design.axes[a], design.axes[b]],
         test: design.fit.test(&factors::contrasts(&levels, &[a, b])),
         levels: Vec::new(),
-        differences: if count > MOST_DIFFERENCES { Vec::new() } else { all().map(|(x, y)| of(x, y)).collect() },
+        differences: if count > MOST_DIFFERENCES {
+            Vec::new()
+        } else {
+            all().map(|(x, y)| of(x, y)).collect()
+        },
         has_all_differences: count <= MOST_DIFFERENCES,
         trend: None,
     }
@@ -117,8 +139,10 @@ fn interaction(design: &Design, a: usize, b: usize) -> Effect {
 /// The levels with the lowest and the highest mean, in their order.
 fn extremes(levels: &[Level]) -> (usize, usize) {
     let by_mean = |a: &usize, b: &usize| levels[*a].mean.total_cmp(&levels[*b].mean);
-    let (low, high) = ((0..levels.len()).min_by(by_mean), (0..levels.len()).max_by(by_mean));
-    let (a, b) = (low.unwrap_or_default(), high.unwrap_or_default());
+    let low = (0..levels.len()).min_by(by_mean);
+    let high = (0..levels.len()).max_by(by_mean);
+    let a = low.unwrap_or_default();
+    let b = high.unwrap_or_default();
     (a.min(b), a.max(b))
 }
 
@@ -136,11 +160,14 @@ fn step(n: usize, from: usize, to: usize) -> Vec<f64> {
 fn trend(study: &Study, design: &Design, factor: usize) -> Option<Trend> {
     let levels = design.levels();
     // Two values have a difference, which says the same.
-    let numbers = study.axes[design.axes[factor]].numbers.as_ref().filter(|_| levels[factor] > 2)?;
+    let numbers =
+        study.axes[design.axes[factor]].numbers.as_ref().filter(|_| levels[factor] > 2)?;
     let numbers: Vec<f64> = design.values[factor].iter().map(|&v| numbers[v]).collect();
-    let (least, most) = (*numbers.first()?, *numbers.last()?);
+    let least = *numbers.first()?;
+    let most = *numbers.last()?;
     let per_doubling = least > 0.0 && most >= 4.0 * least;
-    let x: Vec<f64> = if per_doubling { numbers.iter().map(|v| v.log2()).collect() } else { numbers };
+    let x: Vec<f64> =
+        if per_doubling { numbers.iter().map(|v| v.log2()).collect() } else { numbers };
     let of_cells = |weights: &Vec<f64>| factors::of_levels(&levels, factor, weights);
     Some(Trend {
         slope: design.fit.contrast(&of_cells(&factors::slope(&x))),
@@ -153,13 +180,16 @@ fn trend(study: &Study, design: &Design, factor: usize) -> Option<Trend> {
 impl Effect {
     /// The difference that is largest in size.
     pub fn widest(&self) -> Option<&Difference> {
-        self.differences.iter().max_by(|a, b| a.estimate.value.abs().total_cmp(&b.estimate.value.abs()))
+        self.differences
+            .iter()
+            .max_by(|a, b| a.estimate.value.abs().total_cmp(&b.estimate.value.abs()))
     }
 
-    /// The p-value of any difference as large as `margin`: each of them has to be shown to be smaller, so no correction
-    /// for their number is needed (Berger 1982).
+    /// The p-value of any difference as large as `margin`: each of them has to be shown to be
+    /// smaller, so no correction for their number is needed (Berger 1982).
     pub fn p_equal(&self, margin: f64) -> Option<f64> {
-        let all: Option<Vec<f64>> = self.differences.iter().map(|d| d.estimate.p_equal(margin)).collect();
+        let all: Option<Vec<f64>> =
+            self.differences.iter().map(|d| d.estimate.p_equal(margin)).collect();
         all.filter(|_| self.has_all_differences)?.into_iter().reduce(f64::max)
     }
 }

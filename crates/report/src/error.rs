@@ -29,7 +29,8 @@ impl From<minijinja::Error> for ReportError {
     fn from(e: minijinja::Error) -> ReportError {
         ReportError {
             cause: format!("the page's template failed: {e:#}"),
-            help: "this is a bug of res2lab; the tables beside the page hold the same numbers".into(),
+            help: "this is a bug of res2lab; the tables beside the page hold the same numbers"
+                .into(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The page of receptive fields: of a network, of several along axes, or of a sweep's arms. Nothing has to be trained for it.
+//! The page of receptive fields: of a network, of several along axes, or of a sweep's arms. Nothing
+//! has to be trained for it.
 
 use crate::ReportError;
 use crate::axis::Axis;
@@ -73,7 +74,8 @@ fn facts(fields: &Fields) -> Vec<String> {
 }
 
 fn sentence(s: &Seen) -> String {
-    let (summary, network) = (&s.summary, s.network);
+    let summary = &s.summary;
+    let network = s.network;
     format!(
         "{}: receptive fields of {} to {} px, {} ± {} px on average; {} % of paths stay within the image's {} px.",
         network.label,
@@ -116,8 +118,10 @@ fn of_stages(network: &Network, weighting: Weighting, named: &str) -> Option<Fig
 
 /// Text is what holds a letter; everything else sorts as a number.
 fn sortable(id: &'static str, table: &Table) -> Sortable {
-    let is_number =
-        |i: usize| i > 0 && table.rows.iter().all(|row| !row[i].contains(|c: char| c.is_ascii_alphabetic()));
-    let columns = table.columns.iter().enumerate().map(|(i, name)| (name.clone(), is_number(i))).collect();
+    let is_number = |i: usize| {
+        i > 0 && table.rows.iter().all(|row| !row[i].contains(|c: char| c.is_ascii_alphabetic()))
+    };
+    let columns =
+        table.columns.iter().enumerate().map(|(i, name)| (name.clone(), is_number(i))).collect();
     Sortable { id, columns, rows: table.rows.clone() }
 }

@@ -110,7 +110,11 @@ pub fn listed<T: AsRef<str>>(names: &[T]) -> String {
 /// `a, b, c and 4 more`: the first `most` of the names.
 pub fn shortened<T: AsRef<str>>(names: &[T], most: usize) -> String {
     let shown: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
-    let more = if names.len() > most { format!(" and {} more", names.len() - most) } else { String::new() };
+    let more = if names.len() > most {
+        format!(" and {} more", names.len() - most)
+    } else {
+        String::new()
+    };
     shown.join(", ") + &more
 }
 
@@ -128,17 +132,20 @@ pub fn capital(text: &str) -> String {
 /// A Unix time as `2026-03-09 14:05 UTC`.
 pub fn utc(seconds: f64) -> String {
     let total = seconds.max(0.0) as i64;
-    let (days, rest) = (total / 86_400, total % 86_400);
+    let days = total / 86_400;
+    let rest = total % 86_400;
     let (year, month, day) = civil(days);
     format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", rest / 3600, rest % 3600 / 60)
 }
 
-/// The date so many days after 1970-01-01 (Hinnant's algorithm: years begin in March, so that leap days come last).
+/// The date so many days after 1970-01-01 (Hinnant's algorithm: years begin in March, so that leap
+/// days come last).
 fn civil(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
@@ -152,11 +159,19 @@ mod tests {
 
     #[test]
     fn counts_have_three_digits() {
-        let shown = [0, 999, 1_000, 31_624, 999_499, 999_500, 25_699_120, 999_600_000, 4_254_927_872].map(count);
-        assert_eq!(shown, ["0", "999", "1.00 k", "31.6 k", "999 k", "1.00 M", "25.7 M", "1.00 G", "4.25 G"]);
+        let shown =
+            [0, 999, 1_000, 31_624, 999_499, 999_500, 25_699_120, 999_600_000, 4_254_927_872]
+                .map(count);
+        assert_eq!(
+            shown,
+            ["0", "999", "1.00 k", "31.6 k", "999 k", "1.00 M", "25.7 M", "1.00 G", "4.25 G"]
+        );
         assert_eq!([20_000.0, 22_500.0, 400.0, 1e6].map(tick), ["20 k", "22.5 k", "400", "1 M"]);
         assert_eq!([12.5, 20.0, 0.25, 100.0].map(plain), ["12.5", "20", "0.25", "100"]);
-        assert_eq!([1234.5, 99.96, 9.996, 0.5, 0.01234].map(three_digits), ["1234", "100", "10.0", "0.500", "0.0123"]);
+        assert_eq!(
+            [1234.5, 99.96, 9.996, 0.5, 0.01234].map(three_digits),
+            ["1234", "100", "10.0", "0.500", "0.0123"]
+        );
     }
 
     #[test]
@@ -167,11 +182,19 @@ mod tests {
 
     #[test]
     fn times_and_probabilities() {
-        assert_eq!([0.24, 45.2, 200.0, 7_510.0].map(duration), ["0.2 s", "45 s", "3 min 20 s", "2 h 5 min"]);
+        assert_eq!(
+            [0.24, 45.2, 200.0, 7_510.0].map(duration),
+            ["0.2 s", "45 s", "3 min 20 s", "2 h 5 min"]
+        );
         assert_eq!([0.0004, 0.0123, 0.4].map(p_value), ["p < 0.001", "p = 0.012", "p = 0.40"]);
         assert_eq!(
             [0.0, 951_782_399.0, 951_868_800.0, 1_772_978_700.0].map(utc),
-            ["1970-01-01 00:00 UTC", "2000-02-28 23:59 UTC", "2000-03-01 00:00 UTC", "2026-03-08 14:05 UTC",]
+            [
+                "1970-01-01 00:00 UTC",
+                "2000-02-28 23:59 UTC",
+                "2000-03-01 00:00 UTC",
+                "2026-03-08 14:05 UTC",
+            ]
         );
     }
 }

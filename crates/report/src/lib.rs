@@ -1,13 +1,15 @@
 //! What a sweep found: rows to statistics, sentences, figures, and one self-contained HTML page.
 //!
-//! This crate must never know: libtorch, polars, file names in a sweep's folder (store does), terminals. The page is a
-//! function of the rows; it can be rebuilt at any time, also while the sweep runs.
+//! This crate must never know: libtorch, polars, file names in a sweep's folder (store does),
+//! terminals. The page is a function of the rows; it can be rebuilt at any time, also while the
+//! sweep runs.
 //!
 //! Reading order:
 //! - [`stats`]: means, intervals, paired differences
 //! - [`metric`], [`axis`], [`recipe`]: what is compared, what was varied, what a trial is made of
 //! - [`study`]: the rows put in order
-//! - [`lines`], [`design`] and [`effects`]: arms along an axis or in a grid, and what each axis does
+//! - [`lines`], [`design`] and [`effects`]: arms along an axis or in a grid, and what each axis
+//!   does
 //! - [`question`]: what the sweep asks, by its kind
 //! - [`findings`]: the answers as records, each with its number, its test and its verdict
 //! - [`together`] and [`changes`]: several sweeps as one, and what has changed since an earlier run
@@ -61,8 +63,8 @@ pub use together::together;
 
 use res2lab_store::{SweepDir, atomic, rows};
 
-/// Reads the sweep in `dir`, writes its page, and returns the arms. With `all`, what earlier commands asked for is shown
-/// too.
+/// Reads the sweep in `dir`, writes its page, and returns the arms. With `all`, what earlier
+/// commands asked for is shown too.
 pub fn write(dir: &SweepDir, all: bool) -> Result<Summary, ReportError> {
     let rows = rows::read(dir, all)?;
     atomic::write(&dir.page(), render(&rows)?.as_bytes())?;

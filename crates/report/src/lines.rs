@@ -16,29 +16,36 @@ pub fn along<'s, 'a>(study: &'s Study<'a>, axis: usize) -> Vec<Group<&'s Arm<'a>
     gather(&study.axes, axis, study.arms.iter().map(|arm| (arm, &arm.places[..], &arm.variant[..])))
 }
 
-/// The lines along the axis of that number, in the members' order. Each has its places on `axes`, and what tells it from
-/// others that share them.
+/// The lines along the axis of that number, in the members' order. Each has its places on `axes`,
+/// and what tells it from others that share them.
 ///
-/// A single point makes no line; such points are left out where there are lines. (In a sweep of one axis at a time the
-/// points of the other axes stand alone.)
+/// A single point makes no line; such points are left out where there are lines. (In a sweep of one
+/// axis at a time the points of the other axes stand alone.)
 pub fn gather<'m, T: Copy>(
     axes: &[Axis],
     axis: usize,
     members: impl Iterator<Item = (T, &'m [Place], &'m str)>,
 ) -> Vec<Group<T>> {
-    // What a line's members share beside its label: their place on the other axes, and their variant.
+    // What a line's members share beside its label: their place on the other axes, and their
+    // variant.
     let mut shared: Vec<(Place, &str)> = Vec::new();
     let mut groups: Vec<Group<T>> = Vec::new();
     for (member, places, variant) in members {
         for place in places {
-            let Some(at) = place[axis].as_deref().and_then(|value| axes[axis].index(value)) else { continue };
+            let Some(at) = place[axis].as_deref().and_then(|value| axes[axis].index(value)) else {
+                continue;
+            };
             let mut rest = place.clone();
             rest.remove(axis);
-            let i = shared.iter().position(|(r, v)| *r == rest && *v == variant).unwrap_or_else(|| {
-                groups.push(Group { label: label(axes, axis, &rest, variant), points: Vec::new() });
-                shared.push((rest, variant));
-                shared.len() - 1
-            });
+            let i =
+                shared.iter().position(|(r, v)| *r == rest && *v == variant).unwrap_or_else(|| {
+                    groups.push(Group {
+                        label: label(axes, axis, &rest, variant),
+                        points: Vec::new(),
+                    });
+                    shared.push((rest, variant));
+                    shared.len() - 1
+                });
             groups[i].points.push((at, member));
         }
     }
@@ -53,6 +60,8 @@ pub fn gather<'m, T: Copy>(
 
 fn label(axes: &[Axis], axis: usize, rest: &[Option<String>], variant: &str) -> String {
     let others = axes.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, axis)| axis);
-    let named = others.zip(rest).filter_map(|(axis, value)| Some(format!("{}={}", axis.label, value.as_ref()?)));
+    let named = others
+        .zip(rest)
+        .filter_map(|(axis, value)| Some(format!("{}={}", axis.label, value.as_ref()?)));
     named.chain((!variant.is_empty()).then(|| variant.to_owned())).collect::<Vec<_>>().join(" ")
 }

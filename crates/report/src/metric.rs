@@ -18,7 +18,8 @@ pub struct Metric {
     pub higher_is_better: bool,
 }
 
-/// In the order of preference. The best evaluation's accuracy is the last resort: it picks the epoch by test images.
+/// In the order of preference. The best evaluation's accuracy is the last resort: it picks the
+/// epoch by test images.
 const KNOWN: [(&str, &str); 6] = [
     ("val/acc1", "top-1 accuracy"),
     ("val/acc5", "top-5 accuracy"),
@@ -66,12 +67,17 @@ impl Metric {
 
     /// The name with its unit, for the title of a chart's axis: `top-1 accuracy (%)`.
     pub fn title(&self) -> String {
-        if self.unit.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.unit.trim()) }
+        if self.unit.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{} ({})", self.name, self.unit.trim())
+        }
     }
 
     /// Decimals that show the smallest spread with at least one digit.
     pub fn decimals<'a>(&self, samples: impl Iterator<Item = &'a Sample>) -> usize {
-        let smallest = samples.filter_map(|s| s.std).filter(|&s| s > 0.0).fold(f64::INFINITY, f64::min);
+        let smallest =
+            samples.filter_map(|s| s.std).filter(|&s| s > 0.0).fold(f64::INFINITY, f64::min);
         let (fewest, most) = if self.unit.is_empty() { (3, 5) } else { (1, 2) };
         if smallest.is_finite() {
             (-smallest.log10()).ceil().clamp(fewest as f64, most as f64) as usize

@@ -1,5 +1,5 @@
-//! Networks whose units are asked what they see: plain data, which a sweep's arms and networks that were never trained give
-//! alike.
+//! Networks whose units are asked what they see: plain data, which a sweep's arms and networks that
+//! were never trained give alike.
 
 use crate::axis::Place;
 use crate::study::Arm;
@@ -29,7 +29,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// An arm's, asked at the end of its last stage. None where it cannot be built, which only a plan written by hand has.
+    /// An arm's, asked at the end of its last stage. None where it cannot be built, which only a
+    /// plan written by hand has.
     pub fn of_arm(arm: &Arm) -> Option<Network> {
         let planned = &arm.trials[0].planned;
         let graph = planned.graph().ok()?;
@@ -60,13 +61,15 @@ pub struct Seen<'n> {
     pub sigma_px: f64,
 }
 
-/// What networks see. One whose paths all lead through a pool over the whole image is left out: it has no sizes.
+/// What networks see. One whose paths all lead through a pool over the whole image is left out: it
+/// has no sizes.
 pub fn seen(networks: &[Network], weighting: Weighting) -> Vec<Seen<'_>> {
     networks.iter().filter_map(|network| of_network(network, weighting)).collect()
 }
 
 fn of_network(network: &Network, weighting: Weighting) -> Option<Seen<'_>> {
-    let (graph, node) = (&network.graph, network.node);
+    let graph = &network.graph;
+    let node = network.node;
     let found = paths(graph, weighting, &[node]).pop()?;
     let sizes = found.sizes();
     let total: f64 = sizes.iter().map(|(_, weight)| weight).sum();

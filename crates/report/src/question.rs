@@ -17,23 +17,29 @@ pub enum Question<'s, 'a> {
     Pairs,
 }
 
-/// The question of a study. Pairs that were asked for come before everything else, and a rule that adds seeds is about
-/// differences from the baseline.
+/// The question of a study. Pairs that were asked for come before everything else, and a rule that
+/// adds seeds is about differences from the baseline.
 pub fn of<'s, 'a>(study: &'s Study<'a>) -> Question<'s, 'a> {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some()).count();
     match measured {
         0 => return Question::Nothing,
         1 => return Question::OneArm,
-        _ if study.has_asked_pairs || study.rows.plan.seed_rule.is_some() => return Question::Pairs,
+        _ if study.has_asked_pairs || study.rows.plan.seed_rule.is_some() => {
+            return Question::Pairs;
+        }
         _ => {}
     }
     if let Some(grid) = design::grid(study) {
         return Question::Grid(Box::new(grid));
     }
-    let lines: Option<Vec<Design>> = (0..study.axes.len()).map(|axis| design::line(study, axis)).collect();
-    let is_ordered = |line: &Design| study.axes[line.axes[0]].numbers.is_some() && line.arms.len() > 2;
+    let lines: Option<Vec<Design>> =
+        (0..study.axes.len()).map(|axis| design::line(study, axis)).collect();
+    let is_ordered =
+        |line: &Design| study.axes[line.axes[0]].numbers.is_some() && line.arms.len() > 2;
     match lines {
-        Some(lines) if lines.iter().any(is_ordered) && holds_all(study, &lines) => Question::Lines(lines),
+        Some(lines) if lines.iter().any(is_ordered) && holds_all(study, &lines) => {
+            Question::Lines(lines)
+        }
         _ => Question::Pairs,
     }
 }

@@ -46,13 +46,16 @@ pub fn value_on(axis: &str, trial: &PlannedTrial) -> Option<String> {
     axis.split('+').map(one).collect::<Option<Vec<_>>>().map(|values| values.join("+"))
 }
 
-/// Fields that all trials of a sweep share and that differ between the sweeps of a page, with each sweep's value; without
-/// those that any axis varies.
+/// Fields that all trials of a sweep share and that differ between the sweeps of a page, with each
+/// sweep's value; without those that any axis varies.
 pub fn between_sweeps(rows: &SweepRows) -> Vec<(String, Vec<(String, String)>)> {
     let mut sweeps: Vec<(&str, Vec<&PlannedTrial>)> = Vec::new();
     let mut axes: Vec<&str> = Vec::new();
     for trial in rows.trials.iter().map(|t| &t.planned) {
-        let Some((_, name)) = trial.coordinates.iter().find(|(axis, _)| axis == together::AXIS) else { continue };
+        let Some((_, name)) = trial.coordinates.iter().find(|(axis, _)| axis == together::AXIS)
+        else {
+            continue;
+        };
         axes.extend(trial.coordinates.iter().map(|(axis, _)| axis.as_str()));
         match sweeps.iter_mut().find(|(known, _)| known == name) {
             Some((_, trials)) => trials.push(trial),
@@ -62,10 +65,14 @@ pub fn between_sweeps(rows: &SweepRows) -> Vec<(String, Vec<(String, String)>)> 
     let shared: Vec<(&str, Vec<(String, String)>)> =
         sweeps.into_iter().map(|(name, trials)| (name, compare(trials.into_iter()).0)).collect();
     let Some((_, first)) = shared.first() else { return Vec::new() };
-    let is_varied = |path: &str| axes.iter().flat_map(|axis| axis.split('+')).any(|axis| varies(axis, path));
-    let value = |of: &[(String, String)], path: &str| of.iter().find(|(p, _)| p == path).map(|(_, v)| v.clone());
+    let is_varied =
+        |path: &str| axes.iter().flat_map(|axis| axis.split('+')).any(|axis| varies(axis, path));
+    let value = |of: &[(String, String)], path: &str| {
+        of.iter().find(|(p, _)| p == path).map(|(_, v)| v.clone())
+    };
     let field = |(path, _): &(String, String)| {
-        let each = shared.iter().map(|(name, fields)| Some(((*name).to_owned(), value(fields, path)?)));
+        let each =
+            shared.iter().map(|(name, fields)| Some(((*name).to_owned(), value(fields, path)?)));
         let each: Vec<(String, String)> = each.collect::<Option<_>>()?;
         let differs = each.iter().any(|(_, v)| *v != each[0].1);
         (differs && !is_varied(path)).then(|| (path.clone(), each))
@@ -88,8 +95,11 @@ fn varies(axis: &str, path: &str) -> bool {
     }
 }
 
-/// Fields that all trials share, and those that differ with each trial's values (empty where a trial lacks the field).
-pub fn compare<'a>(trials: impl Iterator<Item = &'a PlannedTrial>) -> (Vec<(String, String)>, Vec<Differing>) {
+/// Fields that all trials share, and those that differ with each trial's values (empty where a
+/// trial lacks the field).
+pub fn compare<'a>(
+    trials: impl Iterator<Item = &'a PlannedTrial>,
+) -> (Vec<(String, String)>, Vec<Differing>) {
     let all: Vec<_> = trials.map(fields).collect();
     let mut paths: Vec<&String> = Vec::new();
     let mut seen = std::collections::HashSet::new();
@@ -101,7 +111,8 @@ pub fn compare<'a>(trials: impl Iterator<Item = &'a PlannedTrial>) -> (Vec<(Stri
     let value = |of: &[(String, String)], path: &str| {
         of.iter().find(|(p, _)| p == path).map(|(_, v)| v.clone()).unwrap_or_default()
     };
-    let (mut shared, mut differing) = (Vec::new(), Vec::new());
+    let mut shared = Vec::new();
+    let mut differing = Vec::new();
     for path in paths {
         let values: Vec<_> = all.iter().map(|fields| value(fields, path)).collect();
         if values.windows(2).all(|pair| pair[0] == pair[1]) {

@@ -23,23 +23,38 @@ impl Scale {
     pub fn linear(values: impl IntoIterator<Item = f64>, title: &str) -> Scale {
         let (low, high) = range(values);
         let room = 0.06 * (high - low);
-        let (low, high) = (low - room, high + room);
+        let low = low - room;
+        let high = high + room;
         Scale { low, high, ticks: nice_ticks(low, high), title: title.to_owned(), is_log: false }
     }
 
     /// Times: from zero to the greatest, with little room after it.
     pub fn from_zero(values: impl IntoIterator<Item = f64>, title: &str) -> Scale {
         let high = 1.02 * range(values).1.max(0.01);
-        Scale { low: 0.0, high, ticks: nice_ticks(0.0, high), title: title.to_owned(), is_log: false }
+        Scale {
+            low: 0.0,
+            high,
+            ticks: nice_ticks(0.0, high),
+            title: title.to_owned(),
+            is_log: false,
+        }
     }
 
-    /// Positive numbers: logarithmic where they span a factor of eight, linear otherwise. `text` shows a number.
-    pub fn positive(values: impl IntoIterator<Item = f64>, title: &str, text: impl Fn(f64) -> String) -> Scale {
+    /// Positive numbers: logarithmic where they span a factor of eight, linear otherwise. `text`
+    /// shows a number.
+    pub fn positive(
+        values: impl IntoIterator<Item = f64>,
+        title: &str,
+        text: impl Fn(f64) -> String,
+    ) -> Scale {
         let values: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
         let (least, most) = range(values.iter().copied());
         if least > 0.0 && most >= 8.0 * least {
             let mut scale = Scale::linear(values.into_iter().map(f64::log10), title);
-            scale.ticks = log_ticks(scale.low, scale.high).into_iter().map(|v| (v.log10(), text(v))).collect();
+            scale.ticks = log_ticks(scale.low, scale.high)
+                .into_iter()
+                .map(|v| (v.log10(), text(v)))
+                .collect();
             return Scale { is_log: true, ..scale };
         }
         let mut scale = Scale::linear(values, title);
@@ -50,28 +65,42 @@ impl Scale {
         scale
     }
 
-    /// The points of a swept axis: at their numbers if there are any, evenly spaced otherwise, a tick at each as far as
-    /// their texts have room.
+    /// The points of a swept axis: at their numbers if there are any, evenly spaced otherwise, a
+    /// tick at each as far as their texts have room.
     pub fn points(values: &[String], numbers: Option<&[f64]>, title: &str, width: f64) -> Scale {
         let even: Vec<f64> = (0..values.len()).map(|i| i as f64).collect();
         let Some(numbers) = numbers else {
             let ticks = even.iter().copied().zip(values.iter().cloned()).collect();
-            return Scale { low: -0.5, high: values.len() as f64 - 0.5, ticks, title: title.to_owned(), is_log: false };
+            return Scale {
+                low: -0.5,
+                high: values.len() as f64 - 0.5,
+                ticks,
+                title: title.to_owned(),
+                is_log: false,
+            };
         };
         let mut scale = Scale::linear(numbers.iter().copied(), title);
         let logs: Vec<f64> = numbers.iter().map(|x| x.log10()).collect();
-        // Learning rates such as 0.1, 0.01, 0.001 stand more evenly by their logarithms; 1, 2, 3, 4 do not.
+        // Learning rates such as 0.1, 0.01, 0.001 stand more evenly by their logarithms; 1, 2, 3, 4
+        // do not.
         if numbers.iter().all(|&x| x > 0.0) && evenness(&logs) > 1.5 * evenness(numbers) {
             scale = Scale { is_log: true, ..Scale::linear(logs, title) };
         }
-        let ticks = numbers.iter().map(|&x| scale.position(x)).zip(values.iter().cloned()).collect();
+        let ticks =
+            numbers.iter().map(|&x| scale.position(x)).zip(values.iter().cloned()).collect();
         scale.ticks = with_room(ticks, width / (scale.high - scale.low));
         scale
     }
 
     /// Rows from the top, without ticks.
     pub fn rows(n: usize) -> Scale {
-        Scale { low: n as f64 - 0.5, high: -0.5, ticks: vec![], title: String::new(), is_log: false }
+        Scale {
+            low: n as f64 - 0.5,
+            high: -0.5,
+            ticks: vec![],
+            title: String::new(),
+            is_log: false,
+        }
     }
 
     /// Where a number lies.
@@ -92,7 +121,11 @@ impl Ranged for Scale {
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
         // plotters asks a second time, for fine grid lines; there are none.
-        if hint.weight().allow_light_points() { vec![] } else { self.ticks.iter().map(|(at, _)| *at).collect() }
+        if hint.weight().allow_light_points() {
+            vec![]
+        } else {
+            self.ticks.iter().map(|(at, _)| *at).collect()
+        }
     }
 
     fn range(&self) -> Range<f64> {
@@ -102,7 +135,11 @@ impl Ranged for Scale {
 
 impl ValueFormatter<f64> for Scale {
     fn format_ext(&self, position: &f64) -> String {
-        self.ticks.iter().find(|(at, _)| at == position).map(|(_, text)| text.clone()).unwrap_or_default()
+        self.ticks
+            .iter()
+            .find(|(at, _)| at == position)
+            .map(|(_, text)| text.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -116,10 +153,13 @@ fn evenness(ascending: &[f64]) -> f64 {
 /// Least and greatest; never empty.
 fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     let finite = values.into_iter().filter(|v| v.is_finite());
-    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    let (low, high) =
+        finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
     match (low, high) {
         _ if low > high => (0.0, 1.0),
-        _ if low == high => (low - 0.5 * low.abs().clamp(0.1, 1.0), high + 0.5 * high.abs().clamp(0.1, 1.0)),
+        _ if low == high => {
+            (low - 0.5 * low.abs().clamp(0.1, 1.0), high + 0.5 * high.abs().clamp(0.1, 1.0))
+        }
         range => range,
     }
 }
@@ -128,16 +168,25 @@ fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
 fn nice_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let rough = (high - low) / 5.5;
     let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * power).find(|&s| s >= rough).unwrap_or(rough);
-    let decimals = (0..12).find(|&d| (step * 10f64.powi(d)).fract().abs() < 1e-6).unwrap_or(12) as usize;
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+        .into_iter()
+        .map(|m| m * power)
+        .find(|&s| s >= rough)
+        .unwrap_or(rough);
+    let decimals =
+        (0..12).find(|&d| (step * 10f64.powi(d)).fract().abs() < 1e-6).unwrap_or(12) as usize;
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
-    (first..=last).map(|i| i as f64 * step).map(|v| (v, crate::format::fixed(v, decimals))).collect()
+    (first..=last)
+        .map(|i| i as f64 * step)
+        .map(|v| (v, crate::format::fixed(v, decimals)))
+        .collect()
 }
 
 /// Powers of ten with their doubles and fives; between close ends, round numbers.
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
-    let (first, last) = (low.floor() as i32, high.ceil() as i32);
+    let first = low.floor() as i32;
+    let last = high.ceil() as i32;
     let steps: &[f64] = if high - low > 4.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let all = (first..=last).flat_map(|e| steps.iter().map(move |m| m * 10f64.powi(e)));
     all.filter(|v| (low..=high).contains(&v.log10())).collect()
@@ -148,7 +197,8 @@ fn with_room(ticks: Vec<(f64, String)>, units_per_position: f64) -> Vec<(f64, St
     let mut kept: Vec<(f64, String)> = Vec::new();
     for (at, text) in ticks {
         let clear = kept.last().is_none_or(|(before, shown)| {
-            (at - before).abs() * units_per_position >= (text_width(&text) + text_width(shown)) / 2.0 + 6.0
+            (at - before).abs() * units_per_position
+                >= (text_width(&text) + text_width(shown)) / 2.0 + 6.0
         });
         if clear {
             kept.push((at, text));
@@ -182,7 +232,10 @@ mod tests {
             texts(&Scale::positive([1e4, 1e6], "", count)),
             ["10 k", "20 k", "50 k", "100 k", "200 k", "500 k", "1 M"]
         );
-        assert_eq!(texts(&Scale::positive([20e3, 30e3], "", count)), ["20 k", "22.5 k", "25 k", "27.5 k", "30 k"]);
+        assert_eq!(
+            texts(&Scale::positive([20e3, 30e3], "", count)),
+            ["20 k", "22.5 k", "25 k", "27.5 k", "30 k"]
+        );
         assert_eq!(texts(&Scale::positive([-1.0, 30.0], "", |v| v.to_string())).len(), 4);
     }
 
@@ -193,8 +246,12 @@ mod tests {
         let scale = Scale::points(&values, Some(&numbers), "", 360.0);
         assert!((3..40).contains(&scale.ticks.len()), "{:?}", texts(&scale));
         assert_eq!((scale.is_log, scale.position(3.0)), (false, 3.0));
-        let rates =
-            Scale::points(&["0.001".into(), "0.01".into(), "0.1".into()], Some(&[0.001, 0.01, 0.1]), "lr", 360.0);
+        let rates = Scale::points(
+            &["0.001".into(), "0.01".into(), "0.1".into()],
+            Some(&[0.001, 0.01, 0.1]),
+            "lr",
+            360.0,
+        );
         assert_eq!((rates.is_log, rates.position(0.01), texts(&rates).len()), (true, -2.0, 3));
     }
 }

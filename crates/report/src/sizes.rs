@@ -1,5 +1,5 @@
-//! Accuracy by the size of the object, where the data set knows it: which sizes an arm gains on, and how sure that is. The
-//! question of the paper's table 6.
+//! Accuracy by the size of the object, where the data set knows it: which sizes an arm gains on,
+//! and how sure that is. The question of the paper's table 6.
 
 use crate::format::{fixed, p_value, plural, signed};
 use crate::stats::{self, ALPHA, Paired, Sample};
@@ -52,7 +52,8 @@ impl Group {
 /// Arms in the study's order, groups from the smallest; empty where sizes are not known.
 pub fn of<'s, 'a>(study: &'s Study<'a>) -> Vec<Cell<'s, 'a>> {
     let results = study.rows.trials.iter().filter_map(|t| t.result.as_ref());
-    let groups: BTreeSet<Group> = results.flat_map(|r| r.metrics.keys()).filter_map(|path| Group::of(path)).collect();
+    let groups: BTreeSet<Group> =
+        results.flat_map(|r| r.metrics.keys()).filter_map(|path| Group::of(path)).collect();
     let values = |arm: &Arm, group: &Group| -> BTreeMap<u64, f64> {
         let path = group.path();
         arm.trials.iter().filter_map(|t| Some((t.planned.spec.seed, t.metric(&path)?))).collect()
@@ -61,16 +62,22 @@ pub fn of<'s, 'a>(study: &'s Study<'a>) -> Vec<Cell<'s, 'a>> {
     for arm in &study.arms {
         for group in &groups {
             let own = values(arm, group);
-            let Some(sample) = Sample::of(&own.values().copied().collect::<Vec<_>>()) else { continue };
-            let base = study.baseline().filter(|base| base.id != arm.id).map(|base| values(base, group));
+            let Some(sample) = Sample::of(&own.values().copied().collect::<Vec<_>>()) else {
+                continue;
+            };
+            let base =
+                study.baseline().filter(|base| base.id != arm.id).map(|base| values(base, group));
             let pairs = base.map(|base| {
-                own.iter().filter_map(|(seed, v)| Some((*base.get(seed)?, *v))).collect::<Vec<(f64, f64)>>()
+                own.iter()
+                    .filter_map(|(seed, v)| Some((*base.get(seed)?, *v)))
+                    .collect::<Vec<(f64, f64)>>()
             });
             let against = pairs.and_then(|pairs| stats::paired(&pairs));
             cells.push(Cell { arm, group: group.clone(), sample, against, p_holm: None });
         }
     }
-    let tested: Vec<usize> = (0..cells.len()).filter(|&i| cells[i].against.is_some_and(|p| p.p().is_some())).collect();
+    let tested: Vec<usize> =
+        (0..cells.len()).filter(|&i| cells[i].against.is_some_and(|p| p.p().is_some())).collect();
     let raw: Vec<f64> = tested.iter().filter_map(|&i| cells[i].against?.p()).collect();
     for (&i, p) in tested.iter().zip(stats::holm(&raw)) {
         cells[i].p_holm = Some(p);
@@ -81,12 +88,14 @@ pub fn of<'s, 'a>(study: &'s Study<'a>) -> Vec<Cell<'s, 'a>> {
 /// Cells that get a sentence.
 const MOST: usize = 4;
 
-/// Which object sizes gain or lose, in words; None where sizes are not known or nothing could be tested.
+/// Which object sizes gain or lose, in words; None where sizes are not known or nothing could be
+/// tested.
 pub fn sentences(study: &Study) -> Vec<String> {
     let cells = of(study);
     let tested: Vec<&Cell> = cells.iter().filter(|cell| cell.p_holm.is_some()).collect();
     let (Some(baseline), false) = (study.baseline(), tested.is_empty()) else { return Vec::new() };
-    let mut clear: Vec<&Cell> = tested.iter().copied().filter(|cell| cell.p_holm.is_some_and(|p| p < ALPHA)).collect();
+    let mut clear: Vec<&Cell> =
+        tested.iter().copied().filter(|cell| cell.p_holm.is_some_and(|p| p < ALPHA)).collect();
     if clear.is_empty() {
         return vec![format!(
             "By the size of the object: no difference from {} is resolved on any size ({} tested).",
@@ -98,7 +107,10 @@ pub fn sentences(study: &Study) -> Vec<String> {
     let more = clear.len().saturating_sub(MOST);
     let mut said: Vec<String> = clear.iter().take(MOST).map(|cell| sentence(study, cell)).collect();
     if more > 0 {
-        said.push(format!("The figure by object size has {} more.", plural(more, "clear difference")));
+        said.push(format!(
+            "The figure by object size has {} more.",
+            plural(more, "clear difference")
+        ));
     }
     said
 }
@@ -108,7 +120,11 @@ fn sentence(study: &Study, cell: &Cell) -> String {
     let gain = paired.difference.mean;
     let verb = if gain > 0.0 { "gains" } else { "loses" };
     let interval = paired.interval().map_or(String::new(), |(low, high)| {
-        format!("95 % CI {} to {}, ", fixed(low, study.difference_decimals), fixed(high, study.difference_decimals))
+        format!(
+            "95 % CI {} to {}, ",
+            fixed(low, study.difference_decimals),
+            fixed(high, study.difference_decimals)
+        )
     });
     format!(
         "On objects of {} of the image's side {} {verb} {} points ({interval}n = {}, Holm-adjusted {} over arms and sizes).",

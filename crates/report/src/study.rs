@@ -1,4 +1,5 @@
-//! A sweep's rows put in order: arms with their trials and values, and each arm's difference from the baseline.
+//! A sweep's rows put in order: arms with their trials and values, and each arm's difference from
+//! the baseline.
 
 use crate::axis::{self, Axis, Place};
 use crate::findings::{self, Findings, Subject, Verdict};
@@ -23,7 +24,8 @@ pub struct Study<'a> {
     pub axes: Vec<Axis>,
     /// In the plan's order.
     pub arms: Vec<Arm<'a>>,
-    /// The arm that others are compared with: the one that was chosen, else the first, of those that have a value.
+    /// The arm that others are compared with: the one that was chosen, else the first, of those
+    /// that have a value.
     pub baseline: Option<usize>,
     /// Arms with the partners that they are compared with.
     pub pairs: Vec<Pair>,
@@ -40,7 +42,8 @@ pub struct Pair {
     pub arm: usize,
     /// Its partner.
     pub partner: usize,
-    /// Differences over the seeds that both have, the arm's minus the partner's; None where they share none.
+    /// Differences over the seeds that both have, the arm's minus the partner's; None where they
+    /// share none.
     pub paired: Option<Paired>,
     /// The p-value after Holm's correction over all pairs that could be tested.
     pub p_holm: Option<f64>,
@@ -89,7 +92,8 @@ impl<'a> Study<'a> {
         let pairs = wanted.into_iter().map(|(a, b)| pair(&arms, a, b, first_seeds)).collect();
         paint(&mut arms, baseline, &metric);
         let decimals = metric.decimals(arms.iter().filter_map(|arm| arm.sample.as_ref()));
-        let (difference_decimals, findings) = (decimals, Findings::default());
+        let difference_decimals = decimals;
+        let findings = Findings::default();
         let study = Study {
             rows,
             metric,
@@ -109,7 +113,9 @@ impl<'a> Study<'a> {
         self.findings = findings::of(&self);
         for found in findings::of_arms(&self) {
             let Subject::Pair { arm, partner } = found.subject else { continue };
-            for pair in self.pairs.iter_mut().filter(|pair| (pair.arm, pair.partner) == (arm, partner)) {
+            for pair in
+                self.pairs.iter_mut().filter(|pair| (pair.arm, pair.partner) == (arm, partner))
+            {
                 (pair.p_holm, pair.verdict) = (found.p_holm, found.verdict);
             }
         }
@@ -120,7 +126,8 @@ impl<'a> Study<'a> {
         self
     }
 
-    /// The smallest difference that matters, where it is known for the metric: percentage points of accuracy.
+    /// The smallest difference that matters, where it is known for the metric: percentage points of
+    /// accuracy.
     pub fn margin(&self) -> Option<f64> {
         (!self.metric.unit.is_empty()).then_some(self.rows.plan.contrasts.margin)
     }
@@ -201,8 +208,8 @@ fn gather<'a>(rows: &'a SweepRows, axes: &[Axis], metric: &Metric) -> Vec<Arm<'a
     arms
 }
 
-/// Commands with another base (more epochs) give arms of the same label. The fields in which those differ are then added
-/// to the labels of all arms.
+/// Commands with another base (more epochs) give arms of the same label. The fields in which those
+/// differ are then added to the labels of all arms.
 fn tell_apart(arms: &mut [Arm]) {
     let mut same: HashMap<&str, Vec<usize>> = HashMap::new();
     for (i, arm) in arms.iter().enumerate() {
@@ -217,9 +224,14 @@ fn tell_apart(arms: &mut [Arm]) {
     paths.dedup();
     for arm in arms.iter_mut().filter(|_| !paths.is_empty()) {
         let fields = recipe::fields(&arm.trials[0].planned);
-        let value = |path: &String| fields.iter().find(|(p, _)| p == path).map_or("", |(_, value)| value);
+        let value =
+            |path: &String| fields.iter().find(|(p, _)| p == path).map_or("", |(_, value)| value);
         let short = |path: &String| path.rsplit('.').next().unwrap_or_default().to_owned();
-        arm.variant = paths.iter().map(|path| format!("{}={}", short(path), value(path))).collect::<Vec<_>>().join(" ");
+        arm.variant = paths
+            .iter()
+            .map(|path| format!("{}={}", short(path), value(path)))
+            .collect::<Vec<_>>()
+            .join(" ");
         arm.label = format!("{} ({})", arm.label, arm.variant);
     }
 }
@@ -231,7 +243,8 @@ const MOST_FIELDS: usize = 2;
 fn name_recipes(arms: &mut [Arm], rows: &SweepRows) {
     let differing = recipe::between_sweeps(rows);
     for arm in arms.iter_mut().filter(|_| !differing.is_empty()) {
-        let sweep = arm.trials[0].planned.coordinates.iter().find(|(axis, _)| axis == together::AXIS);
+        let sweep =
+            arm.trials[0].planned.coordinates.iter().find(|(axis, _)| axis == together::AXIS);
         let Some((_, sweep)) = sweep else { continue };
         let field = |(path, values): &(String, Vec<(String, String)>)| {
             let (_, value) = values.iter().find(|(name, _)| name == sweep)?;
@@ -245,7 +258,9 @@ fn name_recipes(arms: &mut [Arm], rows: &SweepRows) {
 /// The chosen arm if it has a value, else the first that has one.
 fn baseline(arms: &[Arm], rows: &SweepRows) -> Option<usize> {
     let chosen = rows.plan.contrasts.baseline.as_ref().and_then(|label| find(arms, label));
-    chosen.filter(|&i| arms[i].sample.is_some()).or_else(|| arms.iter().position(|arm| arm.sample.is_some()))
+    chosen
+        .filter(|&i| arms[i].sample.is_some())
+        .or_else(|| arms.iter().position(|arm| arm.sample.is_some()))
 }
 
 /// The arm of that label, or the one that is trained for it.
@@ -261,7 +276,8 @@ fn asked_pairs(arms: &[Arm], rows: &SweepRows) -> Vec<(usize, usize)> {
     found.filter(|(arm, partner)| arm != partner).collect()
 }
 
-/// Every arm with the baseline; of several sweeps, with the arm at the same place in the first sweep where that has one.
+/// Every arm with the baseline; of several sweeps, with the arm at the same place in the first
+/// sweep where that has one.
 fn partners(arms: &[Arm], baseline: Option<usize>, axes: &[Axis]) -> Vec<(usize, usize)> {
     let Some(baseline) = baseline else { return Vec::new() };
     let of_sweep = axes.iter().position(|axis| axis.label == together::AXIS);
@@ -269,11 +285,16 @@ fn partners(arms: &[Arm], baseline: Option<usize>, axes: &[Axis]) -> Vec<(usize,
     let place = |i: usize| {
         let place = arms[i].places.first()?;
         let rest = place.iter().enumerate().filter(|(axis, _)| Some(*axis) != of_sweep);
-        Some((place[of_sweep?].as_ref(), rest.map(|(_, value)| value.as_deref()).collect::<Vec<_>>()))
+        Some((
+            place[of_sweep?].as_ref(),
+            rest.map(|(_, value)| value.as_deref()).collect::<Vec<_>>(),
+        ))
     };
     let twin = |i: usize| {
-        let ((first, _), (sweep, rest)) = (place(baseline)?, place(i)?);
-        let is_twin = |j: &usize| place(*j) == Some((first, rest.clone())) && arms[*j].sample.is_some();
+        let (first, _) = place(baseline)?;
+        let (sweep, rest) = place(i)?;
+        let is_twin =
+            |j: &usize| place(*j) == Some((first, rest.clone())) && arms[*j].sample.is_some();
         (sweep != first).then(|| (0..arms.len()).find(is_twin)).flatten()
     };
     (0..arms.len()).filter(|&i| i != baseline).map(|i| (i, twin(i).unwrap_or(baseline))).collect()
@@ -281,10 +302,14 @@ fn partners(arms: &[Arm], baseline: Option<usize>, axes: &[Axis]) -> Vec<(usize,
 
 /// `first_seeds`: with a rule that adds seeds, those below this number came first.
 fn pair(arms: &[Arm], arm: usize, partner: usize, first_seeds: Option<u64>) -> Pair {
-    let (values, base) = (&arms[arm].values, &arms[partner].values);
-    let pairs: Vec<_> = values.iter().filter_map(|(seed, v)| Some((*base.get(seed)?, *v))).collect();
+    let base = &arms[partner].values;
+    let values = &arms[arm].values;
+    let pairs: Vec<_> =
+        values.iter().filter_map(|(seed, v)| Some((*base.get(seed)?, *v))).collect();
     // Values are in the order of seeds.
-    let first = |seeds: u64| values.keys().filter(|&&seed| seed < seeds && base.contains_key(&seed)).count();
+    let first = |seeds: u64| {
+        values.keys().filter(|&&seed| seed < seeds && base.contains_key(&seed)).count()
+    };
     let paired = match first_seeds.map(first) {
         Some(first) if first > 1 => stats::two_stage(&pairs, first),
         _ => stats::paired(&pairs),
@@ -292,7 +317,8 @@ fn pair(arms: &[Arm], arm: usize, partner: usize, first_seeds: Option<u64>) -> P
     Pair { arm, partner, paired, p_holm: None, verdict: Verdict::NotTested }
 }
 
-/// So many that the narrowest interval's half width has about two digits, and never fewer than values have.
+/// So many that the narrowest interval's half width has about two digits, and never fewer than
+/// values have.
 fn difference_decimals(arms: &[Arm], of_values: usize) -> usize {
     let intervals = arms.iter().filter_map(|arm| arm.against?.paired?.interval());
     let half = intervals.map(|(low, high)| (high - low) / 2.0).fold(f64::INFINITY, f64::min);

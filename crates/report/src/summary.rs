@@ -79,8 +79,8 @@ pub struct FindingSummary {
     /// Of a difference as large as the margin.
     pub p_equal: Option<f64>,
     pub p_equal_holm: Option<f64>,
-    /// Seeds that would show a difference of this size in four of five cases; null for resolved findings, and for more
-    /// than a hundred seeds.
+    /// Seeds that would show a difference of this size in four of five cases; null for resolved
+    /// findings, and for more than a hundred seeds.
     pub seeds_needed: Option<usize>,
     pub seeds_needed_for: Option<f64>,
 }
@@ -100,7 +100,9 @@ impl Family {
 
 fn finding_summary(study: &Study, finding: &Finding, family: usize) -> FindingSummary {
     let axis = |axis: usize| study.axes[axis].label.clone();
-    let value = |axis: usize, at: usize| format!("{}={}", study.axes[axis].label, study.axes[axis].values[at]);
+    let value = |axis: usize, at: usize| {
+        format!("{}={}", study.axes[axis].label, study.axes[axis].values[at])
+    };
     let arm = |at: usize| study.arms[at].label.clone();
     let (kind, of) = match finding.subject {
         Subject::Axis(a) => ("axis", vec![axis(a)]),
@@ -210,7 +212,11 @@ pub fn of(study: &Study) -> Summary {
         higher_is_better: study.metric.higher_is_better,
         baseline: study.baseline().map(|arm| arm.label.clone()),
         trials: Counts::of(study.rows.trials.iter().map(|t| t.status)),
-        question: if study.rows.plan.is_smoke { String::new() } else { study.rows.plan.description.clone() },
+        question: if study.rows.plan.is_smoke {
+            String::new()
+        } else {
+            study.rows.plan.description.clone()
+        },
         is_smoke: study.rows.plan.is_smoke,
         banner: answer.banner,
         verdict: answer.sentences,
@@ -251,7 +257,12 @@ impl Counts {
             (self.diverged, "diverged"),
             (self.stopped_early, "stopped early"),
         ];
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
+        parts
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{n} {what}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -262,7 +273,11 @@ fn arm_summary(arm: &Arm, study: &Study) -> ArmSummary {
         arm: arm.id.to_owned(),
         label: arm.label.clone(),
         same_as: planned.same_as.clone(),
-        coordinates: planned.coordinates.iter().map(|(axis, v)| (axis.clone(), Value::from(v.clone()))).collect(),
+        coordinates: planned
+            .coordinates
+            .iter()
+            .map(|(axis, v)| (axis.clone(), Value::from(v.clone())))
+            .collect(),
         metric: study.metric.path.clone(),
         mean: arm.sample.map(|s| s.mean),
         std: arm.sample.and_then(|s| s.std),

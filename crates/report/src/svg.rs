@@ -1,10 +1,11 @@
-//! The drawing backend under plotters. It writes SVG that a page can style and link: no colors but classes, marks in
-//! groups with `data-arm`, `data-trial` and a title, text as text.
+//! The drawing backend under plotters. It writes SVG that a page can style and link: no colors but
+//! classes, marks in groups with `data-arm`, `data-trial` and a title, text as text.
 
 use plotters::style::RGBColor;
 use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{
-    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontTransform,
+    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind,
+    FontTransform,
 };
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -50,14 +51,21 @@ impl Svg {
 
     /// The picture, which screen readers call `label`.
     pub fn finish(&self, label: &str) -> String {
-        let (w, h) = (self.width, self.height);
-        format!("<svg viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{}\">\n{}</svg>", escape(label), self.body)
+        let w = self.width;
+        let h = self.height;
+        format!(
+            "<svg viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{}\">\n{}</svg>",
+            escape(label),
+            self.body
+        )
     }
 
     /// Opens a group; everything until [`Svg::close`] belongs to one mark.
     pub fn open(&mut self, classes: &str, arm: &str, trial: &str, title: &str) {
         self.body += &format!("<g class=\"{classes}\"");
-        for (name, value) in [("arm", arm), ("trial", trial)].into_iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in
+            [("arm", arm), ("trial", trial)].into_iter().filter(|(_, value)| !value.is_empty())
+        {
             self.body += &format!(" data-{name}=\"{}\"", escape(value));
         }
         self.body += ">";
@@ -73,12 +81,18 @@ impl Svg {
 
     /// A circle.
     pub fn circle(&mut self, (x, y): BackendCoord, radius: f64, class: &str) {
-        let (x, y) = (units(x), units(y));
+        let x = units(x);
+        let y = units(y);
         self.body += &format!("<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>");
     }
 
     /// A path through points.
-    pub fn path(&mut self, points: impl IntoIterator<Item = BackendCoord>, is_closed: bool, class: &str) {
+    pub fn path(
+        &mut self,
+        points: impl IntoIterator<Item = BackendCoord>,
+        is_closed: bool,
+        class: &str,
+    ) {
         let mut d = String::new();
         for (i, (x, y)) in points.into_iter().enumerate() {
             d += &format!("{}{} {}", if i == 0 { "M" } else { "L" }, units(x), units(y));
@@ -91,8 +105,10 @@ impl Svg {
 
     /// A rectangle whose fill is `level` of the way from nothing to the full color.
     pub fn cell(&mut self, (x0, y0): BackendCoord, (x1, y1): BackendCoord, level: f64) {
-        let (x, y) = (units(x0.min(x1)), units(y0.min(y1)));
-        let (w, h) = (units((x1 - x0).abs()), units((y1 - y0).abs()));
+        let x = units(x0.min(x1));
+        let y = units(y0.min(y1));
+        let w = units((x1 - x0).abs());
+        let h = units((y1 - y0).abs());
         self.body += &format!(
             "<rect class=\"cell\" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill-opacity=\"{:.2}\"/>",
             level.clamp(0.0, 1.0)
@@ -111,8 +127,10 @@ impl Svg {
     pub fn text(&mut self, text: &str, (x, y): BackendCoord, anchor: &str, class: &str) {
         let y = f64::from(y) / f64::from(UNIT) + 0.35 * FONT;
         let x = units(x);
-        self.body +=
-            &format!("<text class=\"{class}\" x=\"{x}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escape(text));
+        self.body += &format!(
+            "<text class=\"{class}\" x=\"{x}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
+            escape(text)
+        );
     }
 }
 
@@ -136,11 +154,22 @@ impl DrawingBackend for Svg {
         Ok(())
     }
 
-    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Drawn {
+    fn draw_line<S: BackendStyle>(
+        &mut self,
+        from: BackendCoord,
+        to: BackendCoord,
+        style: &S,
+    ) -> Drawn {
         self.draw_path([from, to], style)
     }
 
-    fn draw_rect<S: BackendStyle>(&mut self, a: BackendCoord, b: BackendCoord, style: &S, fill: bool) -> Drawn {
+    fn draw_rect<S: BackendStyle>(
+        &mut self,
+        a: BackendCoord,
+        b: BackendCoord,
+        style: &S,
+        fill: bool,
+    ) -> Drawn {
         let corners = [a, (b.0, a.1), b, (a.0, b.1)];
         if fill {
             return self.fill_polygon(corners, style);
@@ -150,39 +179,64 @@ impl DrawingBackend for Svg {
         Ok(())
     }
 
-    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, path: I, style: &S) -> Drawn {
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn {
         self.path(path, false, class(style.color()));
         self.body.push('\n');
         Ok(())
     }
 
-    fn draw_circle<S: BackendStyle>(&mut self, center: BackendCoord, radius: u32, style: &S, fill: bool) -> Drawn {
-        let class = if fill { format!("{} filled", class(style.color())) } else { class(style.color()).to_owned() };
+    fn draw_circle<S: BackendStyle>(
+        &mut self,
+        center: BackendCoord,
+        radius: u32,
+        style: &S,
+        fill: bool,
+    ) -> Drawn {
+        let class = if fill {
+            format!("{} filled", class(style.color()))
+        } else {
+            class(style.color()).to_owned()
+        };
         self.circle(center, f64::from(radius) / f64::from(UNIT), &class);
         self.body.push('\n');
         Ok(())
     }
 
-    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(&mut self, corners: I, style: &S) -> Drawn {
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        corners: I,
+        style: &S,
+    ) -> Drawn {
         self.path(corners, true, &format!("{} filled", class(style.color())));
         self.body.push('\n');
         Ok(())
     }
 
-    fn draw_text<T: BackendTextStyle>(&mut self, text: &str, style: &T, (x, y): BackendCoord) -> Drawn {
+    fn draw_text<T: BackendTextStyle>(
+        &mut self,
+        text: &str,
+        style: &T,
+        (x, y): BackendCoord,
+    ) -> Drawn {
         let anchor = match style.anchor().h_pos {
             HPos::Left => "start",
             HPos::Right => "end",
             HPos::Center => "middle",
         };
         let size = style.size() / f64::from(UNIT);
-        // Where the baseline is, seen from the anchor: letters rise to 0.95 em in common fonts, capitals to 0.72 em.
+        // Where the baseline is, seen from the anchor: letters rise to 0.95 em in common fonts,
+        // capitals to 0.72 em.
         let down = match style.anchor().v_pos {
             VPos::Top => 0.95,
             VPos::Center => 0.35,
             VPos::Bottom => -0.2,
         };
-        let (x, y) = (f64::from(x) / f64::from(UNIT), f64::from(y) / f64::from(UNIT));
+        let x = f64::from(x) / f64::from(UNIT);
+        let y = f64::from(y) / f64::from(UNIT);
         let turn = match style.transform() {
             FontTransform::None => String::new(),
             FontTransform::Rotate90 => format!(" transform=\"rotate(90 {x:.1} {y:.1})\""),
@@ -211,11 +265,13 @@ impl DrawingBackend for Svg {
 
 /// A pixel coordinate as SVG units, with a decimal only where it has one.
 fn units(pixels: i32) -> String {
-    let (whole, tenth) = (pixels.div_euclid(UNIT), pixels.rem_euclid(UNIT));
+    let whole = pixels.div_euclid(UNIT);
+    let tenth = pixels.rem_euclid(UNIT);
     if tenth == 0 { whole.to_string() } else { format!("{}", f64::from(pixels) / f64::from(UNIT)) }
 }
 
-/// A width that text of the figures' font size stays within, SVG units: the browser sets it in a font of its own.
+/// A width that text of the figures' font size stays within, SVG units: the browser sets it in a
+/// font of its own.
 pub fn text_width(text: &str) -> f64 {
     // Beyond the Latin, Greek and Cyrillic blocks letters may be as wide as high.
     text.chars().map(|c| if (c as u32) < 0x1100 { 0.6 } else { 1.1 }).sum::<f64>() * FONT

@@ -3,10 +3,12 @@
 /// Markdown; columns after the first `left` are numbers and stand to the right.
 pub fn markdown(columns: &[String], rows: &[Vec<String>], left: usize) -> String {
     let line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|c| one_line(c).replace('\\', "\\\\").replace('|', "\\|")).collect();
+        let cells: Vec<String> =
+            cells.iter().map(|c| one_line(c).replace('\\', "\\\\").replace('|', "\\|")).collect();
         format!("| {} |\n", cells.join(" | "))
     };
-    let rule: Vec<&str> = (0..columns.len()).map(|i| if i < left { ":--" } else { "--:" }).collect();
+    let rule: Vec<&str> =
+        (0..columns.len()).map(|i| if i < left { ":--" } else { "--:" }).collect();
     let body: String = rows.iter().map(|row| line(row)).collect();
     format!("{}| {} |\n{body}", line(columns), rule.join(" | "))
 }
@@ -18,8 +20,9 @@ fn one_line(text: &str) -> String {
 
 /// LaTeX for the booktabs package, columns as above.
 pub fn latex(columns: &[String], rows: &[Vec<String>], left: usize) -> String {
-    let line =
-        |cells: &[String]| format!("  {} \\\\\n", cells.iter().map(|c| latex_text(c)).collect::<Vec<_>>().join(" & "));
+    let line = |cells: &[String]| {
+        format!("  {} \\\\\n", cells.iter().map(|c| latex_text(c)).collect::<Vec<_>>().join(" & "))
+    };
     let body: String = rows.iter().map(|row| line(row)).collect();
     let left = left.min(columns.len());
     let align = "l".repeat(left) + &"r".repeat(columns.len() - left);

@@ -5,8 +5,8 @@ use res2lab_store::{PlanAxis, PlannedTrial, SweepRows, TrialRow};
 /// The axis that tells sweeps apart.
 pub const AXIS: &str = "sweep";
 
-/// The rows of all sweeps under one plan. Names of trials and arms get the sweep's name before them, since two sweeps may
-/// hold the same trial.
+/// The rows of all sweeps under one plan. Names of trials and arms get the sweep's name before
+/// them, since two sweeps may hold the same trial.
 pub fn together(sweeps: Vec<SweepRows>) -> SweepRows {
     let names: Vec<String> = sweeps.iter().map(|rows| rows.plan.name.clone()).collect();
     let commands: Vec<&str> = sweeps.iter().map(|rows| rows.plan.command.as_str()).collect();
@@ -14,8 +14,10 @@ pub fn together(sweeps: Vec<SweepRows>) -> SweepRows {
     plan.name = names.join(" + ");
     plan.description = format!("How do the sweeps {} compare?", names.join(" and "));
     plan.command = commands.join("; ");
-    plan.notes =
-        sweeps.iter().flat_map(|rows| rows.plan.notes.iter().map(|n| format!("{}: {n}", rows.plan.name))).collect();
+    plan.notes = sweeps
+        .iter()
+        .flat_map(|rows| rows.plan.notes.iter().map(|n| format!("{}: {n}", rows.plan.name)))
+        .collect();
     // A rule for seeds holds within its own sweep.
     plan.seed_rule = None;
     plan.axes = axes(&sweeps);
@@ -34,7 +36,12 @@ fn axes(sweeps: &[SweepRows]) -> Vec<PlanAxis> {
     for axis in sweeps.iter().flat_map(|rows| &rows.plan.axes) {
         match axes.iter_mut().find(|known| known.label == axis.label) {
             Some(known) => {
-                let new = axis.values.iter().filter(|value| !known.values.contains(value)).cloned().collect::<Vec<_>>();
+                let new = axis
+                    .values
+                    .iter()
+                    .filter(|value| !known.values.contains(value))
+                    .cloned()
+                    .collect::<Vec<_>>();
                 known.values.extend(new);
             }
             None => axes.push(axis.clone()),
@@ -49,9 +56,14 @@ fn of_sweep(name: &str, mut trial: TrialRow) -> TrialRow {
     planned.arm = format!("{name}/{}", planned.arm);
     let label = |label: &str| {
         // An arm that varies nothing has no words of its own.
-        if planned.coordinates.is_empty() { format!("{AXIS}={name}") } else { format!("{AXIS}={name} {label}") }
+        if planned.coordinates.is_empty() {
+            format!("{AXIS}={name}")
+        } else {
+            format!("{AXIS}={name} {label}")
+        }
     };
-    (planned.label, planned.same_as) = (label(&planned.label), planned.same_as.iter().map(|l| label(l)).collect());
+    (planned.label, planned.same_as) =
+        (label(&planned.label), planned.same_as.iter().map(|l| label(l)).collect());
     planned.coordinates.insert(0, (AXIS.into(), name.into()));
     trial
 }

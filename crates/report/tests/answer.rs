@@ -50,7 +50,9 @@ fn a_clear_difference_is_claimed_with_its_evidence() {
 fn equal_differences_of_coarse_metrics_are_not_a_certainty() {
     let coarse = verdict(&arms(&[&[97.0, 97.2], &[97.1, 97.3], &[97.4, 97.5]]));
     assert!(
-        coarse.contains("b against a: not tested, as the difference is the same in every shared seed."),
+        coarse.contains(
+            "b against a: not tested, as the difference is the same in every shared seed."
+        ),
         "{coarse}"
     );
 }
@@ -59,10 +61,16 @@ fn equal_differences_of_coarse_metrics_are_not_a_certainty() {
 fn many_arms_with_the_highest_mean_are_counted() {
     let equal: Vec<&[f64]> = vec![&[59.0, 60.0]; 12];
     let said = verdict(&arms(&equal));
-    assert!(said.contains("12 arms share the highest mean top-1 accuracy, 59.5 %: a, b, c"), "{said}");
+    assert!(
+        said.contains("12 arms share the highest mean top-1 accuracy, 59.5 %: a, b, c"),
+        "{said}"
+    );
     assert!(said.contains(" and 6 more.") && !said.contains("with 59"), "{said}");
     let two = verdict(&arms(&equal[..2]));
-    assert!(two.contains("Highest mean top-1 accuracy: a with") && two.contains(" and b with"), "{two}");
+    assert!(
+        two.contains("Highest mean top-1 accuracy: a with") && two.contains(" and b with"),
+        "{two}"
+    );
 }
 
 #[test]
@@ -72,7 +80,10 @@ fn the_baseline_is_the_first_arm_that_has_a_value() {
         *trial = fixture::not_done(trial, res2lab_store::Status::Failed, "out of memory");
     }
     let said = verdict(&rows);
-    assert!(said.contains("The first arm, scale=2, has no value; scale=4 stands in as the baseline."), "{said}");
+    assert!(
+        said.contains("The first arm, scale=2, has no value; scale=4 stands in as the baseline."),
+        "{said}"
+    );
 }
 
 #[test]

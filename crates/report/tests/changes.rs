@@ -6,7 +6,8 @@ use fixture::cases;
 use res2lab_report::{Study, changes, together};
 use res2lab_store::SweepRows;
 
-/// A later run of the quickstart in which scale 8 lost a point, give or take, and the rest is the same to the bit.
+/// A later run of the quickstart in which scale 8 lost a point, give or take, and the rest is the
+/// same to the bit.
 fn later() -> SweepRows {
     let mut rows = cases::quickstart();
     rows.plan.name = "later".into();
@@ -33,7 +34,8 @@ fn sweeps_on_one_page_are_an_axis_and_same_arms_are_compared() {
     assert_eq!(found.sentence, expected);
     let page = res2lab_report::render(&rows).unwrap();
     assert!(
-        page.contains("Changes from quickstart") && page.contains("How do the sweeps quickstart and later compare?")
+        page.contains("Changes from quickstart")
+            && page.contains("How do the sweeps quickstart and later compare?")
     );
 }
 

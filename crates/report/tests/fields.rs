@@ -51,7 +51,9 @@ fn the_page_is_whole_and_says_what_is_known_of_these_networks() {
         assert!(!page.contains(asked), "the page contains {asked}");
     }
     assert!(
-        page.contains("default-src 'none'") && page.contains("scale &lt;2&gt;") && page.contains("<td>&lt;b&gt;</td>")
+        page.contains("default-src 'none'")
+            && page.contains("scale &lt;2&gt;")
+            && page.contains("<td>&lt;b&gt;</td>")
     );
     for known in [
         "scale=2: receptive fields of 11 to 427 px, 171.0 ± 58.9 px on average; 80.7 % of paths stay within the image&#x27;s 224 px.",
@@ -71,7 +73,10 @@ fn the_page_is_whole_and_says_what_is_known_of_these_networks() {
 #[test]
 fn a_single_network_is_told_by_its_stages_and_has_no_axis() {
     let page = render(&fields(&["4"])).unwrap();
-    assert!(page.contains("Receptive field of a unit of each stage") && !page.contains("id=\"extent-0\""));
+    assert!(
+        page.contains("Receptive field of a unit of each stage")
+            && !page.contains("id=\"extent-0\"")
+    );
     assert!(page.contains("<td>layer3</td><td>11</td><td>715</td>"));
 }
 
@@ -90,27 +95,43 @@ fn shares_of_paths_add_up_and_quantiles_are_those_of_the_distribution() {
 
 #[test]
 fn a_sweep_over_scale_shows_distributions_and_extents_and_one_over_rates_does_not() {
-    let ids = |rows: &res2lab_store::SweepRows| all(&Study::of(rows)).into_iter().map(|f| f.id).collect::<Vec<_>>();
+    let ids = |rows: &res2lab_store::SweepRows| {
+        all(&Study::of(rows)).into_iter().map(|f| f.id).collect::<Vec<_>>()
+    };
     let of_scale = ids(&cases::quickstart());
-    assert!(["extent-0", "receptive", "paths"].iter().all(|id| of_scale.iter().any(|known| known == id)));
+    assert!(
+        ["extent-0", "receptive", "paths"]
+            .iter()
+            .all(|id| of_scale.iter().any(|known| known == id))
+    );
     let of_rates = ids(&sweep("rates", &[("train.batch_size", &["32", "64"])], &[0, 1]));
-    assert!(!of_rates.iter().any(|id| ["extent-0", "receptive", "paths"].contains(&id.as_str())), "{of_rates:?}");
+    assert!(
+        !of_rates.iter().any(|id| ["extent-0", "receptive", "paths"].contains(&id.as_str())),
+        "{of_rates:?}"
+    );
     // Lines along one axis hold the others fixed, and width changes no field.
     let of_grid = all(&Study::of(&cases::grid()));
-    let extents: Vec<&str> = of_grid.iter().map(|f| f.id.as_str()).filter(|id| id.starts_with("extent")).collect();
+    let extents: Vec<&str> =
+        of_grid.iter().map(|f| f.id.as_str()).filter(|id| id.starts_with("extent")).collect();
     assert_eq!(extents, ["extent-0"], "depth");
 }
 
 #[test]
 fn measured_figures_say_how_it_was_measured_and_how_fields_grew() {
     let mut rows = cases::effective();
-    let figure = |rows: &res2lab_store::SweepRows, id: &str| all(&Study::of(rows)).into_iter().find(|f| f.id == id);
+    let figure = |rows: &res2lab_store::SweepRows, id: &str| {
+        all(&Study::of(rows)).into_iter().find(|f| f.id == id)
+    };
     let growth = figure(&rows, "effective-growth").unwrap();
     assert_eq!(growth.table.rows[..2], [["scale=2", "0", "7.00"], ["scale=2", "1", "6.10"]]);
     assert!(growth.how_to_read.contains("at most 16 MiB"));
     let accuracy = figure(&rows, "effective-accuracy").unwrap();
     assert_eq!(accuracy.table.rows.len(), 12);
-    assert!(accuracy.how_to_read.contains("over 12 trials, 95 % interval"), "{}", accuracy.how_to_read);
+    assert!(
+        accuracy.how_to_read.contains("over 12 trials, 95 % interval"),
+        "{}",
+        accuracy.how_to_read
+    );
     let known = rows.effective.as_mut().unwrap();
     (known.noise, known.relu, known.float64, known.sign) = (true, true, true, "positive".into());
     let said = figure(&rows, "effective-width").unwrap().how_to_read;
@@ -122,7 +143,12 @@ fn measured_figures_say_how_it_was_measured_and_how_fields_grew() {
     known.arms.iter_mut().for_each(|arm| arm.growth.clear());
     assert_eq!(figure(&rows, "effective-growth"), None);
     assert_eq!(figure(&rows, "effective-accuracy").unwrap().table.rows.len(), 4);
-    assert!(figure(&rows, "effective-width").unwrap().how_to_read.contains("was not measured. Weights are kept after"));
+    assert!(
+        figure(&rows, "effective-width")
+            .unwrap()
+            .how_to_read
+            .contains("was not measured. Weights are kept after")
+    );
 }
 
 /// A column of maps has one scale: a map twice as wide is paler, and the narrowest is full.
@@ -132,8 +158,11 @@ fn maps_of_a_column_share_their_scale() {
     let narrow = rows.effective.as_ref().unwrap().arms[0].states[1].nodes[0].map.clone();
     let wide = rows.effective.as_ref().unwrap().arms[0].states[1].nodes[1].map.clone();
     rows.effective.as_mut().unwrap().arms[1].states[1].nodes[0].map = wide.clone();
-    let sum = |map: &res2lab_store::effective::Thumbnail| map.values.iter().map(|v| f64::from(*v)).sum::<f64>();
-    let maps = all(&Study::of(&rows)).into_iter().find(|f| f.id == "effective-maps-linear").unwrap();
+    let sum = |map: &res2lab_store::effective::Thumbnail| {
+        map.values.iter().map(|v| f64::from(*v)).sum::<f64>()
+    };
+    let maps =
+        all(&Study::of(&rows)).into_iter().find(|f| f.id == "effective-maps-linear").unwrap();
     let pictures = pictures(&maps.svg);
     // Three stages of each arm; the opacity of the fullest pixel.
     let fullest = |i: usize| *pictures[i].iter().max().unwrap();
@@ -146,7 +175,8 @@ fn maps_of_a_column_share_their_scale() {
 fn pictures(svg: &str) -> Vec<Vec<u8>> {
     use base64::Engine;
     let decode = |text: &str| {
-        let bytes = base64::prelude::BASE64_STANDARD.decode(&text[..text.find('"').unwrap()]).unwrap();
+        let bytes =
+            base64::prelude::BASE64_STANDARD.decode(&text[..text.find('"').unwrap()]).unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();

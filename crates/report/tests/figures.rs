@@ -21,10 +21,18 @@ fn figures_have_classes_and_links_but_no_colors_of_their_own() {
     assert!(figures.len() >= 8, "{}", figures.len());
     for figure in &figures {
         let svg = &figure.svg;
-        assert!(!svg.contains('#') && !svg.contains("rgb") && !svg.contains("style="), "{}", figure.id);
+        assert!(
+            !svg.contains('#') && !svg.contains("rgb") && !svg.contains("style="),
+            "{}",
+            figure.id
+        );
         // Main effects average over arms, and a block belongs to all arms of its form.
         let is_of_arms = figure.id != "main-effects" && !figure.id.starts_with("block-");
-        assert!((svg.contains("data-arm=") || !is_of_arms) && svg.contains("<title>"), "{}", figure.id);
+        assert!(
+            (svg.contains("data-arm=") || !is_of_arms) && svg.contains("<title>"),
+            "{}",
+            figure.id
+        );
         assert!(!figure.table.rows.is_empty() && !figure.how_to_read.is_empty(), "{}", figure.id);
         let columns = figure.table.columns.len();
         assert!(figure.table.rows.iter().all(|row| row.len() == columns), "{}", figure.id);
@@ -36,8 +44,10 @@ fn figures_have_classes_and_links_but_no_colors_of_their_own() {
 fn nothing_is_drawn_outside_the_picture() {
     for (name, rows) in cases::all() {
         for figure in figures::all(&Study::of(&rows)) {
-            let size: Vec<f64> =
-                attribute(&figure.svg, "viewBox=\"")[0].split(' ').map(|n| n.parse().unwrap()).collect();
+            let size: Vec<f64> = attribute(&figure.svg, "viewBox=\"")[0]
+                .split(' ')
+                .map(|n| n.parse().unwrap())
+                .collect();
             let within = |names: &[&str], most: f64| {
                 let values = names.iter().flat_map(|n| attribute(&figure.svg, n));
                 values.map(|v| v.parse::<f64>().unwrap()).all(|v| (-0.5..=most + 0.5).contains(&v))
@@ -58,6 +68,8 @@ fn curves_of_unfinished_trials_are_dashed_and_carry_their_id() {
     let figures = figures::all(&Study::of(&rows));
     let curve = figures.iter().find(|f| f.id == "curve-acc1").unwrap();
     let id = &rows.trials[5].planned.id;
-    assert!(curve.svg.contains("line dashed") && curve.svg.contains(&format!("data-trial=\"{id}\"")));
+    assert!(
+        curve.svg.contains("line dashed") && curve.svg.contains(&format!("data-trial=\"{id}\""))
+    );
     assert!(curve.how_to_read.contains("Dashed lines"));
 }

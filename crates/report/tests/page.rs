@@ -1,4 +1,5 @@
-//! Pages of sweeps that pages must be right for: whole, closed to the network, and closed to what names may contain.
+//! Pages of sweeps that pages must be right for: whole, closed to the network, and closed to what
+//! names may contain.
 
 mod fixture;
 
@@ -37,14 +38,26 @@ fn visible(page: &str) -> String {
 fn every_page_is_whole_and_asks_no_network_for_anything() {
     for (name, rows) in cases::all() {
         let page = page(&rows);
-        assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "{name}");
-        for asked in ["http://", "https://", "src=\"", "@import", "url(", "<link rel=\"stylesheet\"", "fetch(", "//cdn"]
-        {
+        assert!(
+            page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"),
+            "{name}"
+        );
+        for asked in [
+            "http://",
+            "https://",
+            "src=\"",
+            "@import",
+            "url(",
+            "<link rel=\"stylesheet\"",
+            "fetch(",
+            "//cdn",
+        ] {
             assert!(!page.contains(asked), "{name} contains {asked}");
         }
         assert!(page.contains("default-src 'none'"), "{name}");
         let text = visible(&page);
-        let numbers = ["\"NaN", "\"inf", "\"-inf", "NaN %", "inf %", "NaN to", "± NaN", "undefined"];
+        let numbers =
+            ["\"NaN", "\"inf", "\"-inf", "NaN %", "inf %", "NaN to", "± NaN", "undefined"];
         assert!(!numbers.iter().any(|n| text.contains(n)), "{name} shows a number that is none");
         let data = data(&page);
         assert_eq!(data["summary"]["planned"], rows.trials.len(), "{name}");
@@ -79,7 +92,10 @@ fn names_cannot_become_markup() {
     assert_eq!(page.matches("<script").count(), 2);
     assert_eq!(page.matches("</script>").count(), 2);
     assert!(!page.contains("<img") && !page.contains("<b>"));
-    assert!(page.contains("größe_日本語 &amp; &#x27;x&#x27; {{ 7*7 }}"), "a name is shown as it is, and not evaluated");
+    assert!(
+        page.contains("größe_日本語 &amp; &#x27;x&#x27; {{ 7*7 }}"),
+        "a name is shown as it is, and not evaluated"
+    );
     assert!(!page.contains('\u{1b}'), "control characters of logs stay out");
     let data = data(&page);
     assert_eq!(data["summary"]["name"], rows.plan.name);
@@ -94,7 +110,8 @@ fn a_half_finished_sweep_says_so_and_lists_what_is_missing() {
     assert!(text.contains("killed by signal 9 (out of memory?)"));
     assert!(text.contains("Running and pending"));
     let summary = res2lab_report::summarize(&cases::half());
-    let counts: Vec<_> = summary.arms.iter().map(|arm| (arm.trials.done, arm.trials.failed, arm.n)).collect();
+    let counts: Vec<_> =
+        summary.arms.iter().map(|arm| (arm.trials.done, arm.trials.failed, arm.n)).collect();
     assert_eq!(counts, [(3, 0, 3), (2, 0, 2), (0, 1, 0), (0, 0, 0)]);
 }
 
@@ -109,7 +126,9 @@ fn only_failures_still_give_reasons_and_no_figure_of_accuracy() {
     );
     assert!(!text.contains("id=\"by-axis-0\"") && text.contains("id=\"curve-loss\""));
     // A trial that diverged stopped early; its time is no arm's time.
-    assert!(res2lab_report::summarize(&cases::failures()).arms.iter().all(|arm| arm.wall_s.is_none()));
+    assert!(
+        res2lab_report::summarize(&cases::failures()).arms.iter().all(|arm| arm.wall_s.is_none())
+    );
 }
 
 #[test]
@@ -117,7 +136,11 @@ fn one_trial_and_one_seed_claim_nothing() {
     let one = res2lab_report::summarize(&fixture::sweep("one", &[], &[0]));
     assert_eq!((one.arms[0].std, one.arms[0].difference), (None, None));
     let seed = res2lab_report::summarize(&fixture::sweep("seed", &[("scale", &["2", "4"])], &[0]));
-    assert!(seed.arms.iter().all(|arm| arm.std.is_none() && arm.p_holm.is_none() && arm.difference_low.is_none()));
+    assert!(
+        seed.arms
+            .iter()
+            .all(|arm| arm.std.is_none() && arm.p_holm.is_none() && arm.difference_low.is_none())
+    );
     assert!(seed.arms[1].difference.is_some());
     assert!(seed.verdict[0].starts_with("Nothing is resolved: each arm has one seed"));
 }
@@ -154,8 +177,13 @@ fn trials_of_other_code_are_marked() {
 fn arms_of_another_base_are_told_apart_and_never_joined() {
     let summary = res2lab_report::summarize(&cases::earlier());
     let labels: Vec<_> = summary.arms.iter().map(|arm| arm.label.as_str()).collect();
-    let expected =
-        ["scale=2 (epochs=6)", "scale=4 (epochs=6)", "scale=6 (epochs=6)", "scale=8 (epochs=6)", "scale=2 (epochs=12)"];
+    let expected = [
+        "scale=2 (epochs=6)",
+        "scale=4 (epochs=6)",
+        "scale=6 (epochs=6)",
+        "scale=8 (epochs=6)",
+        "scale=2 (epochs=12)",
+    ];
     assert_eq!(labels[..5], expected);
     assert!(summary.arms.iter().all(|arm| arm.n == 3));
 }
@@ -164,10 +192,16 @@ fn arms_of_another_base_are_told_apart_and_never_joined() {
 fn axes_of_one_at_a_time_meet_in_the_base() {
     let rows = cases::one_at_a_time();
     let study = res2lab_report::Study::of(&rows);
-    let axes: Vec<_> = study.axes.iter().map(|axis| (axis.label.as_str(), axis.values.join(","))).collect();
+    let axes: Vec<_> =
+        study.axes.iter().map(|axis| (axis.label.as_str(), axis.values.join(","))).collect();
     let expected = [("scale", "2,4,6,8"), ("depth", "11,20,29"), ("width", "13,26,52")];
     assert_eq!(axes, expected.map(|(label, values)| (label, values.to_owned())));
-    let lines = |axis| res2lab_report::lines::along(&study, axis).iter().map(|g| g.points.len()).collect::<Vec<_>>();
+    let lines = |axis| {
+        res2lab_report::lines::along(&study, axis)
+            .iter()
+            .map(|g| g.points.len())
+            .collect::<Vec<_>>()
+    };
     assert_eq!([lines(0), lines(1), lines(2)], [vec![4], vec![3], vec![3]]);
 }
 
@@ -207,7 +241,11 @@ fn the_page_is_written_beside_its_sweep() {
     cases::quickstart().plan.write(&dir).unwrap();
     let summary = res2lab_report::write(&dir, false).unwrap();
     assert_eq!((summary.trials.planned, summary.trials.pending), (12, 12));
-    assert!(std::fs::read_to_string(dir.page()).unwrap().contains("No trial has finished yet: 12 trials planned."));
+    assert!(
+        std::fs::read_to_string(dir.page())
+            .unwrap()
+            .contains("No trial has finished yet: 12 trials planned.")
+    );
 }
 
 #[test]
@@ -218,6 +256,8 @@ fn published_values_stand_beside_ours() {
     rows.plan.reference.top1_error.insert(label.clone(), 3.5);
     let text = visible(&page(&rows));
     assert!(text.contains("What was published") && text.contains("a &lt;b&gt; table"));
-    assert!(text.contains(&format!("{label}: published 96.50 %")) && text.contains(">published %<"));
+    assert!(
+        text.contains(&format!("{label}: published 96.50 %")) && text.contains(">published %<")
+    );
     assert!(!visible(&page(&cases::quickstart())).contains("What was published"));
 }

@@ -1,4 +1,5 @@
-//! Sweeps with planted effects: the first sentence and the banner are what a statistician would write, with the numbers.
+//! Sweeps with planted effects: the first sentence and the banner are what a statistician would
+//! write, with the numbers.
 
 mod fixture;
 
@@ -29,8 +30,10 @@ fn with(mut rows: SweepRows, of: impl Fn(&dyn Fn(&str) -> f64, u64) -> f64) -> S
 
 /// Errors of a few tenths, the same on every run, that sum to nothing in particular.
 fn error(a: f64, b: f64, seed: u64) -> f64 {
-    const DIGITS: [f64; 16] =
-        [0.11, -0.24, 0.07, 0.31, -0.15, -0.02, 0.19, -0.33, 0.26, -0.08, 0.04, -0.21, 0.15, 0.29, -0.12, -0.05];
+    const DIGITS: [f64; 16] = [
+        0.11, -0.24, 0.07, 0.31, -0.15, -0.02, 0.19, -0.33, 0.26, -0.08, 0.04, -0.21, 0.15, 0.29,
+        -0.12, -0.05,
+    ];
     DIGITS[(3 * a as usize + 7 * b as usize + 5 * seed as usize) % 16]
 }
 
@@ -66,7 +69,9 @@ fn only_the_interaction_matters() {
 #[test]
 fn equal_arms_are_equal_and_not_merely_without_a_difference() {
     let axes: [(&str, &[&str]); 1] = [("block", &["bottleneck", "res2", "basic"])];
-    let rows = with(sweep("e", &axes, &[0, 1, 2, 3, 4, 5, 6]), |_, seed| 97.0 + 0.2 * error(0.0, 0.0, seed));
+    let rows = with(sweep("e", &axes, &[0, 1, 2, 3, 4, 5, 6]), |_, seed| {
+        97.0 + 0.2 * error(0.0, 0.0, seed)
+    });
     // Every arm has its own errors.
     let rows = SweepRows {
         trials: rows
@@ -75,7 +80,8 @@ fn equal_arms_are_equal_and_not_merely_without_a_difference() {
             .enumerate()
             .map(|(i, mut trial)| {
                 let metrics = &mut trial.result.as_mut().unwrap().metrics;
-                let value = metrics["val/acc1"] + 0.2 * error(i as f64, 2.0, trial.planned.spec.seed);
+                let value =
+                    metrics["val/acc1"] + 0.2 * error(i as f64, 2.0, trial.planned.spec.seed);
                 metrics.insert("val/acc1".into(), value);
                 trial
             })
@@ -105,7 +111,11 @@ fn too_few_seeds_resolve_nothing() {
     Highest mean top-1 accuracy: block=res2 with 97.8 ± 0.4 %.
     ");
     let one = answer(&sweep("f", &axes, &[0]));
-    assert!(one.sentences[0].starts_with("Nothing is resolved: each arm has one seed"), "{:?}", one.sentences);
+    assert!(
+        one.sentences[0].starts_with("Nothing is resolved: each arm has one seed"),
+        "{:?}",
+        one.sentences
+    );
 }
 
 #[test]
@@ -121,17 +131,27 @@ fn failed_arms_stand_in_the_banner() {
     5 of 12 trials failed or diverged (lr=1 1 of 4, lr=10 4 of 4) and are in no mean. Means of arms with failures are biased if failing depends on what is measured.
     lr=10 has no value: nothing below is about it.
     ");
-    assert!(said.sentences[0].contains("lr=1 ") && !said.sentences[0].contains("lr=10"), "{:?}", said.sentences);
+    assert!(
+        said.sentences[0].contains("lr=1 ") && !said.sentences[0].contains("lr=10"),
+        "{:?}",
+        said.sentences
+    );
 }
 
 #[test]
 fn sweeps_of_two_recipes_say_so_first() {
     let axes: [(&str, &[&str]); 1] = [("scale", &["2", "4"])];
-    let (long, mut short) = (sweep("long", &axes, &[0, 1, 2]), sweep("short", &axes, &[0, 1, 2]));
+    let long = sweep("long", &axes, &[0, 1, 2]);
+    let mut short = sweep("short", &axes, &[0, 1, 2]);
     for trial in &mut short.trials {
         trial.planned.spec.train.epochs = 2;
         let value = trial.result.as_ref().unwrap().metrics["val/acc1"];
-        trial.result.as_mut().unwrap().metrics.insert("val/acc1".into(), value - 2.0 + 0.1 * (value * 100.0 % 3.0));
+        trial
+            .result
+            .as_mut()
+            .unwrap()
+            .metrics
+            .insert("val/acc1".into(), value - 2.0 + 0.1 * (value * 100.0 % 3.0));
     }
     let said = answer(&res2lab_report::together(vec![long, short]));
     insta::assert_snapshot!(said.banner.join("\n"), @"The sweeps differ in train.epochs (long: 6, short: 2). Every comparison between them mixes this with what was varied.");
@@ -139,14 +159,22 @@ fn sweeps_of_two_recipes_say_so_first() {
     sweep=long beats sweep=short by 1.92 points (95 % CI 1.79 to 2.04, n = 3 seeds, Holm-adjusted p < 0.001), averaged over scale; the same way round at every one of its values.
     scale=4 beats scale=2 by 0.15 points (95 % CI 0.03 to 0.27, n = 3 seeds, Holm-adjusted p = 0.048), averaged over sweep; the same way round at every one of its values; less than the margin of 0.5 points.
     ");
-    assert!(said.sentences.last().unwrap().contains("sweep=long scale=4 (epochs=6)"), "{:?}", said.sentences);
+    assert!(
+        said.sentences.last().unwrap().contains("sweep=long scale=4 (epochs=6)"),
+        "{:?}",
+        said.sentences
+    );
 }
 
 #[test]
 fn one_arm_is_compared_with_nothing() {
     let said = answer(&cases::all().into_iter().find(|(name, _)| *name == "one-arm").unwrap().1);
     assert_eq!(said.sentences.len(), 1);
-    assert!(said.sentences[0].contains("95 % confidence interval of the mean 96.97 to 97.21"), "{:?}", said.sentences);
+    assert!(
+        said.sentences[0].contains("95 % confidence interval of the mean 96.97 to 97.21"),
+        "{:?}",
+        said.sentences
+    );
 }
 
 #[test]
@@ -155,8 +183,8 @@ fn contrasts_are_answered_pair_by_pair() {
     let mut rows = sweep("c", &[("zoo", &nets)], &[0, 1, 2, 3]);
     for trial in &mut rows.trials {
         let label = &trial.planned.label;
-        let base =
-            if label.contains("dla60") { 94.0 } else { 96.0 } + if label.contains("res2net50") { 1.5 } else { 0.0 };
+        let base = if label.contains("dla60") { 94.0 } else { 96.0 }
+            + if label.contains("res2net50") { 1.5 } else { 0.0 };
         let value = base + 0.3 * error(label.len() as f64, 1.0, trial.planned.spec.seed);
         trial.result.as_mut().unwrap().metrics.insert("val/acc1".into(), value);
     }
@@ -195,14 +223,26 @@ fn a_smoke_test_claims_nothing() {
     let mut rows = cases::quickstart();
     rows.plan.is_smoke = true;
     let said = answer(&rows);
-    assert!(said.banner[0].starts_with("Smoke test: networks, images and epochs are shrunk"), "{:?}", said.banner);
+    assert!(
+        said.banner[0].starts_with("Smoke test: networks, images and epochs are shrunk"),
+        "{:?}",
+        said.banner
+    );
     assert_eq!(said.sentences.len(), 1);
-    assert!(said.sentences[0].starts_with("Smoke test: all 12 trials ran to the end."), "{:?}", said.sentences);
+    assert!(
+        said.sentences[0].starts_with("Smoke test: all 12 trials ran to the end."),
+        "{:?}",
+        said.sentences
+    );
     let page = res2lab_report::render(&rows).unwrap();
     assert!(page.contains("<h1>quickstart (smoke test)</h1>"), "the title says it");
     assert!(!page.contains("handwritten digits"), "the experiment's question is not asked");
     let figures = res2lab_report::figures::all(&Study::of(&rows));
-    assert!(figures.iter().all(|f| f.title.ends_with("(smoke test)") && f.svg.contains(">smoke test</text>")));
+    assert!(
+        figures
+            .iter()
+            .all(|f| f.title.ends_with("(smoke test)") && f.svg.contains(">smoke test</text>"))
+    );
 }
 
 #[test]
@@ -212,7 +252,11 @@ fn an_incomplete_grid_says_what_it_cannot_say() {
         *trial = not_done(trial, Status::Diverged, "the loss became NaN");
     }
     let said = answer(&rows);
-    assert!(said.banner.iter().any(|b| b.starts_with("depth=20 scale=8 has no value")), "{:?}", said.banner);
+    assert!(
+        said.banner.iter().any(|b| b.starts_with("depth=20 scale=8 has no value")),
+        "{:?}",
+        said.banner
+    );
     let whole = said.sentences.join("\n");
     assert!(
         whole.contains(
@@ -229,8 +273,20 @@ fn ties_are_ties() {
         trial.result.as_mut().unwrap().metrics.insert("val/acc1".into(), value);
         trial
     };
-    let values = [("a", 0, 99.0), ("a", 1, 98.0), ("b", 0, 99.0), ("b", 1, 98.0), ("c", 0, 97.0), ("c", 1, 96.5)];
-    let rows = rows("tie", "just sweep", vec![], values.map(|(arm, seed, v)| trial(arm, seed, v)).to_vec());
+    let values = [
+        ("a", 0, 99.0),
+        ("a", 1, 98.0),
+        ("b", 0, 99.0),
+        ("b", 1, 98.0),
+        ("c", 0, 97.0),
+        ("c", 1, 96.5),
+    ];
+    let rows = rows(
+        "tie",
+        "just sweep",
+        vec![],
+        values.map(|(arm, seed, v)| trial(arm, seed, v)).to_vec(),
+    );
     let said = answer(&rows).sentences.join("\n");
     assert!(said.contains("b against a: a tie, the same value in every shared seed"), "{said}");
 }
@@ -238,7 +294,8 @@ fn ties_are_ties() {
 #[test]
 fn named_arms_that_differ_in_two_things_are_told() {
     let name = |name: &str| vec![("arm".to_owned(), name.to_owned())];
-    let mut trials: Vec<_> = ["plain", "new"].iter().flat_map(|a| (0..3).map(|s| done(planned(&name(a), s)))).collect();
+    let mut trials: Vec<_> =
+        ["plain", "new"].iter().flat_map(|a| (0..3).map(|s| done(planned(&name(a), s)))).collect();
     for trial in trials.iter_mut().filter(|t| t.planned.label == "new") {
         trial.planned.spec.model.scale = 8;
         trial.planned.spec.train.epochs = 12;
@@ -289,11 +346,9 @@ fn seeds_that_are_missing_are_told_and_adjusted_for() {
     let mut rows = cases::quickstart();
     rows.trials[1] = not_done(&rows.trials[1], Status::Failed, "killed by signal 9");
     let said = answer(&rows);
-    assert!(
-        said.cautions
-            .iter()
-            .any(|c| c == "Arms have 2 to 3 seeds; effects are adjusted for the seeds that are missing.")
-    );
+    assert!(said.cautions.iter().any(
+        |c| c == "Arms have 2 to 3 seeds; effects are adjusted for the seeds that are missing."
+    ));
     assert!(
         said.banner[0].starts_with("1 of 12 trials failed (scale=2 1 of 3) and is in no mean."),
         "{:?}",
@@ -303,10 +358,14 @@ fn seeds_that_are_missing_are_told_and_adjusted_for() {
 
 #[test]
 fn spreads_that_differ_are_told() {
-    let rows = with(sweep("t", &[("scale", &["2", "4", "8", "16"])], &[0, 1, 2, 3, 4, 5]), |at, seed| {
-        let spread = if at("scale") == 16.0 { 8.0 } else { 0.5 };
-        95.0 + spread * error(at("scale"), 1.0, seed)
-    });
+    let rows =
+        with(sweep("t", &[("scale", &["2", "4", "8", "16"])], &[0, 1, 2, 3, 4, 5]), |at, seed| {
+            let spread = if at("scale") == 16.0 { 8.0 } else { 0.5 };
+            95.0 + spread * error(at("scale"), 1.0, seed)
+        });
     let said = answer(&rows).cautions.join("\n");
-    assert!(said.contains("The spread over seeds differs between arms (standard deviations"), "{said}");
+    assert!(
+        said.contains("The spread over seeds differs between arms (standard deviations"),
+        "{said}"
+    );
 }

@@ -1,7 +1,9 @@
-//! Made-up sweeps by the thousand: claims where there is nothing to claim stay rare, intervals hold the truth as often as
-//! they say, equality is not claimed of what differs, and real differences are found as often as an exact test finds them.
+//! Made-up sweeps by the thousand: claims where there is nothing to claim stay rare, intervals hold
+//! the truth as often as they say, equality is not claimed of what differs, and real differences
+//! are found as often as an exact test finds them.
 //!
-//! `RES2LAB_SWEEPS` sets how many of each kind; with a thousand, bounds are wider by what chance does to a thousand.
+//! `RES2LAB_SWEEPS` sets how many of each kind; with a thousand, bounds are wider by what chance
+//! does to a thousand.
 
 mod fixture;
 
@@ -16,7 +18,8 @@ fn sweeps() -> u64 {
     std::env::var("RES2LAB_SWEEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(1000)
 }
 
-/// What chance adds to a share near 5 % in so many sweeps: three standard deviations, nothing for ten thousand.
+/// What chance adds to a share near 5 % in so many sweeps: three standard deviations, nothing for
+/// ten thousand.
 fn slack() -> f64 {
     if sweeps() < 10_000 { 3.0 * (0.05 * 0.95 / sweeps() as f64).sqrt() } else { 0.0 }
 }
@@ -46,7 +49,8 @@ enum Noise {
     Plain,
     /// Normal, beside a shift of each seed that all arms share, eight times as large.
     CommonSeeds,
-    /// Normal; standard deviations of arms are spread evenly between one and three, in an order that each sweep draws.
+    /// Normal; standard deviations of arms are spread evenly between one and three, in an order
+    /// that each sweep draws.
     Spread,
     /// Skewed to one side, as accuracies near 100 % are.
     Skewed,
@@ -54,7 +58,8 @@ enum Noise {
     Missing,
 }
 
-const NOISES: [Noise; 5] = [Noise::Plain, Noise::CommonSeeds, Noise::Spread, Noise::Skewed, Noise::Missing];
+const NOISES: [Noise; 5] =
+    [Noise::Plain, Noise::CommonSeeds, Noise::Spread, Noise::Skewed, Noise::Missing];
 
 /// The spread of an arm's errors in points.
 const SPREAD: f64 = 0.25;
@@ -81,7 +86,12 @@ fn deviations(noise: Noise, arms: usize, normal: &mut Normal) -> Vec<f64> {
 }
 
 /// The template with drawn accuracies; `truth` gives each arm's own, by its place in the plan.
-fn draw(template: &SweepRows, truth: &dyn Fn(usize) -> f64, noise: Noise, normal: &mut Normal) -> SweepRows {
+fn draw(
+    template: &SweepRows,
+    truth: &dyn Fn(usize) -> f64,
+    noise: Noise,
+    normal: &mut Normal,
+) -> SweepRows {
     let mut rows = template.clone();
     let mut labels: Vec<String> = Vec::new();
     for trial in &rows.trials {
@@ -94,8 +104,9 @@ fn draw(template: &SweepRows, truth: &dyn Fn(usize) -> f64, noise: Noise, normal
     let of_seed: Vec<f64> = (0..64).map(|_| common * normal.draw()).collect();
     for trial in &mut rows.trials {
         let arm = labels.iter().position(|label| *label == trial.planned.label).unwrap();
-        let value =
-            truth(arm) + SPREAD * (of_seed[trial.planned.spec.seed as usize] + spread[arm] * error(noise, normal));
+        let value = truth(arm)
+            + SPREAD
+                * (of_seed[trial.planned.spec.seed as usize] + spread[arm] * error(noise, normal));
         let is_missing = noise == Noise::Missing && normal.uniform() < 0.1;
         let metrics = &mut trial.result.as_mut().unwrap().metrics;
         metrics.clear();
@@ -124,8 +135,9 @@ fn one_axis() -> SweepRows {
 
 fn contrasts() -> SweepRows {
     let mut rows = template(&[("zoo", &["a", "b", "c", "d", "e", "f"])], 4);
-    rows.plan.contrasts.pairs =
-        [("b", "a"), ("d", "c"), ("f", "e")].map(|(a, b)| (format!("zoo={a}"), format!("zoo={b}"))).to_vec();
+    rows.plan.contrasts.pairs = [("b", "a"), ("d", "c"), ("f", "e")]
+        .map(|(a, b)| (format!("zoo={a}"), format!("zoo={b}")))
+        .to_vec();
     rows
 }
 
@@ -142,13 +154,20 @@ fn by_the_rule(mut rows: SweepRows) -> SweepRows {
     let mut first = rows.clone();
     first.trials.retain(|t| t.planned.spec.seed < rule.min as u64);
     let wanted = seeds::wanted(&first);
-    let has = |t: &TrialRow| t.planned.spec.seed < wanted.get(&t.planned.arm).copied().unwrap_or(rule.min) as u64;
+    let has = |t: &TrialRow| {
+        t.planned.spec.seed < wanted.get(&t.planned.arm).copied().unwrap_or(rule.min) as u64
+    };
     rows.trials.retain(has);
     rows
 }
 
 fn kinds() -> [(&'static str, SweepRows); 4] {
-    [("grid", grid()), ("one axis", one_axis()), ("contrasts", contrasts()), ("sequential seeds", sequential())]
+    [
+        ("grid", grid()),
+        ("one axis", one_axis()),
+        ("contrasts", contrasts()),
+        ("sequential seeds", sequential()),
+    ]
 }
 
 /// Draws sweeps and looks at each one's findings.
@@ -180,7 +199,8 @@ fn without_a_difference_claims_are_rare() {
             });
             let share = claims as f64 / sweeps() as f64;
             println!("{kind}, {noise:?}: {:.2} % of sweeps claim a difference", 100.0 * share);
-            let most = if [Noise::Plain, Noise::CommonSeeds].contains(&noise) { 0.055 } else { 0.07 };
+            let most =
+                if [Noise::Plain, Noise::CommonSeeds].contains(&noise) { 0.055 } else { 0.07 };
             assert!(share <= most + slack(), "{kind} {noise:?}: {share}");
         }
     }
@@ -190,18 +210,24 @@ fn without_a_difference_claims_are_rare() {
 fn intervals_hold_the_truth_as_often_as_they_say() {
     for (i, (kind, template)) in kinds().into_iter().enumerate() {
         for noise in [Noise::Plain, Noise::CommonSeeds, Noise::Missing] {
-            let (mut held, mut looked) = (0, 0);
+            let mut held = 0;
+            let mut looked = 0;
             let truth = |arm: usize| 0.3 * arm as f64;
             simulate(&template, &truth, noise, 2000 + i as u64, |study| {
                 for finding in &study.findings.members {
-                    let Some((low, high)) = finding.estimate.and_then(|e| e.interval()) else { continue };
+                    let Some((low, high)) = finding.estimate.and_then(|e| e.interval()) else {
+                        continue;
+                    };
                     let Some(true_value) = true_value(study, finding, &truth) else { continue };
                     looked += 1;
                     held += u64::from((low..=high).contains(&true_value));
                 }
             });
             let share = held as f64 / looked as f64;
-            println!("{kind}, {noise:?}: {:.2} % of {looked} intervals hold the truth", 100.0 * share);
+            println!(
+                "{kind}, {noise:?}: {:.2} % of {looked} intervals hold the truth",
+                100.0 * share
+            );
             assert!((share - 0.95).abs() <= 0.01 + slack(), "{kind} {noise:?}: {share}");
         }
     }
@@ -211,21 +237,36 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
 fn true_value(study: &Study, finding: &Finding, truth: &dyn Fn(usize) -> f64) -> Option<f64> {
     let place = |label: &str| study.rows.plan.trials.iter().position(|t| t.label == label);
     // The plan's trials are arm by arm.
-    let seeds = study.rows.plan.trials.iter().filter(|t| t.label == study.rows.plan.trials[0].label).count();
+    let seeds = study
+        .rows
+        .plan
+        .trials
+        .iter()
+        .filter(|t| t.label == study.rows.plan.trials[0].label)
+        .count();
     let of_arm = |arm: &res2lab_report::study::Arm| Some(truth(place(&arm.label)? / seeds));
     let mean_at = |axis: usize, value: usize| {
-        let is_on =
-            |arm: &&res2lab_report::study::Arm| arm.places[0][axis].as_ref() == Some(&study.axes[axis].values[value]);
+        let is_on = |arm: &&res2lab_report::study::Arm| {
+            arm.places[0][axis].as_ref() == Some(&study.axes[axis].values[value])
+        };
         let values: Vec<f64> = study.arms.iter().filter(is_on).filter_map(of_arm).collect();
         values.iter().sum::<f64>() / values.len() as f64
     };
     match finding.subject {
-        Subject::Pair { arm, partner } => Some(of_arm(&study.arms[arm])? - of_arm(&study.arms[partner])?),
+        Subject::Pair { arm, partner } => {
+            Some(of_arm(&study.arms[arm])? - of_arm(&study.arms[partner])?)
+        }
         Subject::Axis(axis) => Some(mean_at(axis, 1) - mean_at(axis, 0)),
         Subject::Trend(axis) if study.arms.iter().all(|arm| arm.sample.is_some()) => {
             let x: Vec<f64> = study.axes[axis].numbers.as_ref()?.iter().map(|v| v.log2()).collect();
             let weights = res2lab_report::stats::factors::slope(&x);
-            Some(weights.iter().enumerate().map(|(value, weight)| weight * mean_at(axis, value)).sum())
+            Some(
+                weights
+                    .iter()
+                    .enumerate()
+                    .map(|(value, weight)| weight * mean_at(axis, value))
+                    .sum(),
+            )
         }
         _ => None,
     }
@@ -233,7 +274,8 @@ fn true_value(study: &Study, finding: &Finding, truth: &dyn Fn(usize) -> f64) ->
 
 #[test]
 fn what_differs_by_the_margin_is_rarely_called_equal() {
-    // Each arm of the second half lies one margin above its partner; along axes, the last value above the first.
+    // Each arm of the second half lies one margin above its partner; along axes, the last value
+    // above the first.
     let truths: [&dyn Fn(usize) -> f64; 4] = [
         &|arm| if arm < 3 { 0.0 } else { 0.5 },
         &|arm| 0.5 * [0.0, 1.0, 1.585, 2.0][arm] / 2.0,
@@ -256,7 +298,8 @@ fn what_differs_by_the_margin_is_rarely_called_equal() {
             });
             let share = wrong as f64 / sweeps() as f64;
             println!("{kind}, {noise:?}: {:.2} % of sweeps call a margin equal", 100.0 * share);
-            let most = if [Noise::Plain, Noise::CommonSeeds].contains(&noise) { 0.055 } else { 0.07 };
+            let most =
+                if [Noise::Plain, Noise::CommonSeeds].contains(&noise) { 0.055 } else { 0.07 };
             assert!(share <= most + slack(), "{kind} {noise:?}: {share}");
         }
     }
@@ -264,16 +307,20 @@ fn what_differs_by_the_margin_is_rarely_called_equal() {
 
 #[test]
 fn real_differences_are_found_as_often_as_an_exact_test_finds_them() {
-    // (kind, what is looked at, its true size in standard errors of one seed's contrast, seeds, error's freedom)
-    let found = |template: &SweepRows, truth: &dyn Fn(usize) -> f64, wanted: fn(&Subject) -> bool| {
-        let mut found = 0;
-        simulate(template, truth, Noise::CommonSeeds, 4000, |study| {
-            let it = study.findings.members.iter().find(|f| wanted(&f.subject)).unwrap();
-            found += u64::from(it.p.unwrap() < ALPHA);
-        });
-        found as f64 / sweeps() as f64
+    // (kind, what is looked at, its true size in standard errors of one seed's contrast, seeds,
+    // error's freedom)
+    let found =
+        |template: &SweepRows, truth: &dyn Fn(usize) -> f64, wanted: fn(&Subject) -> bool| {
+            let mut found = 0;
+            simulate(template, truth, Noise::CommonSeeds, 4000, |study| {
+                let it = study.findings.members.iter().find(|f| wanted(&f.subject)).unwrap();
+                found += u64::from(it.p.unwrap() < ALPHA);
+            });
+            found as f64 / sweeps() as f64
+        };
+    let exact = |noncentrality: f64, freedom: f64| {
+        res2lab_report::stats::power(noncentrality, freedom, ALPHA)
     };
-    let exact = |noncentrality: f64, freedom: f64| res2lab_report::stats::power(noncentrality, freedom, ALPHA);
     let x = [1.0, 2.0, 6f64.log2(), 3.0];
     let middle = x.iter().sum::<f64>() / 4.0;
     let squares: f64 = x.iter().map(|x| (x - middle).powi(2)).sum();
@@ -283,7 +330,9 @@ fn real_differences_are_found_as_often_as_an_exact_test_finds_them() {
         // Six cells: the difference of two means of nine values each.
         (
             "grid, two values",
-            found(&grid(), &|arm| if arm < 3 { 0.0 } else { 0.3 }, |s| matches!(s, Subject::Axis(_))),
+            found(&grid(), &|arm| if arm < 3 { 0.0 } else { 0.3 }, |s| {
+                matches!(s, Subject::Axis(_))
+            }),
             exact(0.3 / (SPREAD * (2.0 / 9.0_f64).sqrt()), 10.0),
         ),
         (
@@ -303,11 +352,19 @@ fn real_differences_are_found_as_often_as_an_exact_test_finds_them() {
     }
 }
 
-/// Sweeps of two arms by Stein's rule: how often the interval holds the true difference, how often one is claimed, and how
-/// many pairs were trained on average.
-fn two_stages(effect: f64, first: usize, half_width: f64, most: usize, start: u64) -> (f64, f64, f64) {
+/// Sweeps of two arms by Stein's rule: how often the interval holds the true difference, how often
+/// one is claimed, and how many pairs were trained on average.
+fn two_stages(
+    effect: f64,
+    first: usize,
+    half_width: f64,
+    most: usize,
+    start: u64,
+) -> (f64, f64, f64) {
     let mut normal = Normal(start);
-    let (mut covered, mut claimed, mut trained) = (0, 0, 0);
+    let mut covered = 0;
+    let mut claimed = 0;
+    let mut trained = 0;
     for _ in 0..sweeps() {
         let mut pair = || {
             let of_seed = 97.0 + 2.0 * normal.draw();
@@ -330,7 +387,8 @@ fn two_stages(effect: f64, first: usize, half_width: f64, most: usize, start: u6
 #[test]
 fn seeds_added_by_the_rule_keep_the_intervals_coverage_and_the_rate_of_false_claims() {
     for (first, half_width, most) in [(3, 1.0, 10), (3, 2.0, 200), (5, 0.8, 60), (10, 0.5, 100)] {
-        let (covered, claimed, trained) = two_stages(0.0, first, half_width, most, 7 + first as u64);
+        let (covered, claimed, trained) =
+            two_stages(0.0, first, half_width, most, 7 + first as u64);
         let (covered_too, ..) = two_stages(0.9, first, half_width, most, 70 + first as u64);
         println!(
             "first {first}, half width {half_width}, at most {most}: covered {:.2} and {:.2} %, false claims {:.2} %, {trained:.1} pairs",

@@ -22,7 +22,11 @@ fn sweep(gain: f64, start: u64) -> SweepRows {
         for (g, group) in GROUPS.iter().enumerate() {
             let of_seed = 3.0 * noise(start + trial.planned.spec.seed, g as u64);
             let planted = if trial.planned.label == "scale=8" && g == 3 { gain } else { 0.0 };
-            let value = 60.0 + 8.0 * g as f64 + of_seed + planted + 1.5 * noise(start + 1000 + i as u64, g as u64);
+            let value = 60.0
+                + 8.0 * g as f64
+                + of_seed
+                + planted
+                + 1.5 * noise(start + 1000 + i as u64, g as u64);
             metrics.insert(format!("val/acc1_size_{group}"), value);
             all += value / 4.0;
         }
@@ -33,7 +37,9 @@ fn sweep(gain: f64, start: u64) -> SweepRows {
 
 fn of_sizes(rows: &SweepRows) -> Vec<String> {
     let said = summarize(rows).verdict;
-    said.into_iter().filter(|s| s.starts_with("By the size") || s.starts_with("On objects")).collect()
+    said.into_iter()
+        .filter(|s| s.starts_with("By the size") || s.starts_with("On objects"))
+        .collect()
 }
 
 #[test]
@@ -41,11 +47,17 @@ fn a_planted_effect_is_found_where_it_was_planted() {
     let rows = sweep(6.0, 7);
     let said = of_sizes(&rows);
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with("On objects of 70–90 % of the image's side scale=8 gains +"), "{said:?}");
+    assert!(
+        said[0].starts_with("On objects of 70–90 % of the image's side scale=8 gains +"),
+        "{said:?}"
+    );
     let study = Study::of(&rows);
     let figure = res2lab_report::figures::by_size::figure(&study).unwrap();
     assert_eq!((figure.table.rows.len(), sizes::of(&study).len()), (16, 16));
-    assert!(res2lab_report::figures::by_size::figure(&Study::of(&fixture::cases::quickstart())).is_none());
+    assert!(
+        res2lab_report::figures::by_size::figure(&Study::of(&fixture::cases::quickstart()))
+            .is_none()
+    );
 }
 
 #[test]
@@ -53,7 +65,9 @@ fn without_an_effect_claims_are_rare() {
     let sweeps = 500;
     let claims = (0..sweeps).filter(|&i| {
         let said = of_sizes(&sweep(0.0, 10_000 * (i + 1)));
-        !said[0].starts_with("By the size of the object: no difference from scale=1 is resolved on any size")
+        !said[0].starts_with(
+            "By the size of the object: no difference from scale=1 is resolved on any size",
+        )
     });
     let share = claims.count() as f64 / sweeps as f64;
     println!("{:.1} % of sweeps without an effect claim one", 100.0 * share);

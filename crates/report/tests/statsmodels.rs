@@ -1,7 +1,9 @@
-//! Every finding of 200 random sweeps is that of statsmodels and SciPy: estimates, intervals, p-values, and verdicts.
+//! Every finding of 200 random sweeps is that of statsmodels and SciPy: estimates, intervals,
+//! p-values, and verdicts.
 //!
-//! The sweeps and the answers come from `crates/bench/checks/statistics.py --fixture` (statsmodels 0.15.0, SciPy 1.17.1);
-//! without that word, it lets the program report on such sweeps and compares with the tables that it writes.
+//! The sweeps and the answers come from `crates/bench/checks/statistics.py --fixture` (statsmodels
+//! 0.15.0, SciPy 1.17.1); without that word, it lets the program report on such sweeps and compares
+//! with the tables that it writes.
 
 mod fixture;
 
@@ -12,13 +14,23 @@ use serde_json::Value;
 const SWEEPS: &str = include_str!("golden/statsmodels.jsonl");
 
 fn rows(made: &Value) -> SweepRows {
-    let texts = |v: &Value| v.as_array().unwrap().iter().map(|t| t.as_str().unwrap().to_owned()).collect::<Vec<_>>();
-    let axes: Vec<(String, Vec<String>)> =
-        made["axes"].as_object().unwrap().iter().map(|(axis, values)| (axis.clone(), texts(values))).collect();
-    let borrowed: Vec<(&str, Vec<&str>)> =
-        axes.iter().map(|(axis, values)| (axis.as_str(), values.iter().map(String::as_str).collect())).collect();
-    let borrowed: Vec<(&str, &[&str])> = borrowed.iter().map(|(axis, values)| (*axis, &values[..])).collect();
-    let mut rows = sweep("random", &borrowed, &(0..made["seeds"].as_u64().unwrap()).collect::<Vec<_>>());
+    let texts = |v: &Value| {
+        v.as_array().unwrap().iter().map(|t| t.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let axes: Vec<(String, Vec<String>)> = made["axes"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(axis, values)| (axis.clone(), texts(values)))
+        .collect();
+    let borrowed: Vec<(&str, Vec<&str>)> = axes
+        .iter()
+        .map(|(axis, values)| (axis.as_str(), values.iter().map(String::as_str).collect()))
+        .collect();
+    let borrowed: Vec<(&str, &[&str])> =
+        borrowed.iter().map(|(axis, values)| (*axis, &values[..])).collect();
+    let mut rows =
+        sweep("random", &borrowed, &(0..made["seeds"].as_u64().unwrap()).collect::<Vec<_>>());
     for (trial, value) in rows.trials.iter_mut().zip(made["values"].as_array().unwrap()) {
         let metrics = &mut trial.result.as_mut().unwrap().metrics;
         metrics.clear();
@@ -26,7 +38,8 @@ fn rows(made: &Value) -> SweepRows {
     }
     if let Some(pairs) = made["pairs"].as_array() {
         let label = |v: &Value| format!("zoo={}", v.as_str().unwrap());
-        rows.plan.contrasts.pairs = pairs.iter().map(|pair| (label(&pair[0]), label(&pair[1]))).collect();
+        rows.plan.contrasts.pairs =
+            pairs.iter().map(|pair| (label(&pair[0]), label(&pair[1]))).collect();
     }
     rows
 }
@@ -37,8 +50,12 @@ fn findings_are_those_of_statsmodels() {
     for line in SWEEPS.lines() {
         let made: Value = serde_json::from_str(line).unwrap();
         let summary = serde_json::to_value(res2lab_report::summarize(&rows(&made))).unwrap();
-        let ours: Vec<&Value> =
-            summary["family"]["findings"].as_array().unwrap().iter().filter(|f| !f["p"].is_null()).collect();
+        let ours: Vec<&Value> = summary["family"]["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|f| !f["p"].is_null())
+            .collect();
         let expected = made["expected"].as_array().unwrap();
         assert_eq!(ours.len(), expected.len(), "{line}");
         for theirs in expected {

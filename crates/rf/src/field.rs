@@ -2,8 +2,8 @@
 
 use res2lab_arch::{Graph, Node, NodeId, Op};
 
-/// Unit `u` of a node sees pixels `u * jump + low ..= u * jump + high` (Araujo et al. 2019, forwards). Pixels beyond the
-/// image are padding.
+/// Unit `u` of a node sees pixels `u * jump + low ..= u * jump + high` (Araujo et al. 2019,
+/// forwards). Pixels beyond the image are padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// First pixel of unit 0, over all paths.
@@ -14,14 +14,16 @@ pub struct Field {
     pub smallest: i64,
     /// Pixels from one unit to the next.
     pub jump: i64,
-    /// Twice the least and the greatest center of a single path's field; they differ where paths are not aligned.
+    /// Twice the least and the greatest center of a single path's field; they differ where paths
+    /// are not aligned.
     centers: (i64, i64),
     /// Whether some path leads through a pool over the whole image.
     pub sees_all: bool,
 }
 
 impl Field {
-    const IMAGE: Field = Field { low: 0, high: 0, smallest: 1, jump: 1, centers: (0, 0), sees_all: false };
+    const IMAGE: Field =
+        Field { low: 0, high: 0, smallest: 1, jump: 1, centers: (0, 0), sees_all: false };
 
     /// The field of the shortest path, pixels.
     pub fn min_px(&self) -> i64 {
@@ -82,8 +84,8 @@ pub(crate) fn window(op: &Op) -> Option<(usize, usize, usize)> {
     }
 }
 
-/// The field of every node, in the graph's order. What a global pool leads to keeps the field of what is pooled, with
-/// [`Field::sees_all`]; a gate keeps that of what it scales.
+/// The field of every node, in the graph's order. What a global pool leads to keeps the field of
+/// what is pooled, with [`Field::sees_all`]; a gate keeps that of what it scales.
 pub fn fields(graph: &Graph) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
@@ -97,9 +99,13 @@ fn of(node: &Node, field: impl Fn(NodeId) -> Field) -> Field {
     let Some(&first) = node.inputs.first() else { return Field::IMAGE };
     let x = field(first);
     match node.op {
-        Op::Add | Op::Concat => node.inputs[1..].iter().fold(x, |union, &id| union.merge(field(id))),
+        Op::Add | Op::Concat => {
+            node.inputs[1..].iter().fold(x, |union, &id| union.merge(field(id)))
+        }
         Op::Gate => Field { sees_all: true, ..x },
         Op::GlobalPool => Field { sees_all: true, ..x },
-        ref op => window(op).map_or(x, |(kernel, stride, padding)| x.window(kernel, stride, padding)),
+        ref op => {
+            window(op).map_or(x, |(kernel, stride, padding)| x.window(kernel, stride, padding))
+        }
     }
 }

@@ -6,7 +6,8 @@
 //! - [`field`]: what a unit of each node sees: interval, jump, center, smallest and largest field
 //! - [`weighting`]: what a path counts
 //! - [`paths`]: the fields of all paths to a node with their weights, and what they add up to
-//! - [`spread`]: the analytic effective receptive field: how far an average path of averages reaches
+//! - [`spread`]: the analytic effective receptive field: how far an average path of averages
+//!   reaches
 //! - [`productive`]: layers that add nothing for images of a given size
 //! - [`splits`]: what each split of a block adds
 
@@ -32,8 +33,8 @@ pub struct Extent {
     pub max_px: u64,
 }
 
-/// The receptive field of the last stage's output. A global pool would see the whole image whatever the network, so the
-/// head is left out, and so are squeeze-and-excitation's gates.
+/// The receptive field of the last stage's output. A global pool would see the whole image whatever
+/// the network, so the head is left out, and so are squeeze-and-excitation's gates.
 pub fn extent(graph: &Graph) -> Extent {
     let field = fields(graph)[last_stage(graph).0];
     Extent { min_px: field.min_px() as u64, max_px: field.max_px() as u64 }

@@ -1,5 +1,5 @@
-//! The distribution of path receptive fields, by dynamic programming on the graph: a path is a choice of one route through
-//! every sum, split and concatenation.
+//! The distribution of path receptive fields, by dynamic programming on the graph: a path is a
+//! choice of one route through every sum, split and concatenation.
 
 use crate::field::{reach, window};
 use crate::weighting::{Routes, Weighting, of_merge};
@@ -19,7 +19,8 @@ pub struct Paths {
     moved: (i64, i64),
     /// Weight of paths through a pool over the whole image: a class of its own.
     whole: f64,
-    /// Weights are to be multiplied by two to this power; deep networks have more paths than numbers reach.
+    /// Weights are to be multiplied by two to this power; deep networks have more paths than
+    /// numbers reach.
     exponent: i32,
     jump: i64,
 }
@@ -34,7 +35,13 @@ pub fn paths(graph: &Graph, weighting: Weighting, wanted: &[NodeId]) -> Vec<Path
     for node in &graph.nodes {
         let input = |i: usize| &all[node.inputs[i].0];
         let next = match node.op {
-            Op::Input => Paths { table: Rc::new(vec![((0, 0), 1.0)]), moved: (0, 0), whole: 0.0, exponent: 0, jump: 1 },
+            Op::Input => Paths {
+                table: Rc::new(vec![((0, 0), 1.0)]),
+                moved: (0, 0),
+                whole: 0.0,
+                exponent: 0,
+                jump: 1,
+            },
             Op::Add | Op::Concat => {
                 let factors = of_merge(graph, node, weighting, &routes);
                 let inputs: Vec<&Paths> = (0..node.inputs.len()).map(input).collect();
@@ -53,7 +60,8 @@ pub fn paths(graph: &Graph, weighting: Weighting, wanted: &[NodeId]) -> Vec<Path
 
 fn merge(inputs: &[&Paths], factors: &[f64]) -> Paths {
     let exponent = inputs.iter().map(|paths| paths.exponent).max().unwrap_or(0);
-    let (mut table, mut whole) = (Table::new(), 0.0);
+    let mut table = Table::new();
+    let mut whole = 0.0;
     for (paths, factor) in inputs.iter().zip(factors) {
         let factor = factor * f64::from(paths.exponent - exponent).exp2();
         whole += factor * paths.whole;
@@ -66,11 +74,14 @@ fn merge(inputs: &[&Paths], factors: &[f64]) -> Paths {
 
 /// Both tables in one; moving all fields alike keeps them sorted.
 fn sum(a: &[((i64, i64), f64)], b: impl Iterator<Item = ((i64, i64), f64)>) -> Table {
-    let (mut a, mut b) = (a.iter().copied().peekable(), b.peekable());
+    let mut a = a.iter().copied().peekable();
+    let mut b = b.peekable();
     let mut table = Table::with_capacity(a.len());
     loop {
         let next = match (a.peek(), b.peek()) {
-            (Some(x), Some(y)) if x.0 == y.0 => a.next().zip(b.next()).map(|(x, y)| (x.0, x.1 + y.1)),
+            (Some(x), Some(y)) if x.0 == y.0 => {
+                a.next().zip(b.next()).map(|(x, y)| (x.0, x.1 + y.1))
+            }
             (Some(x), Some(y)) if x.0 > y.0 => b.next(),
             (Some(_), _) => a.next(),
             (None, _) => b.next(),
@@ -96,7 +107,12 @@ impl Paths {
         const BY: i32 = 512;
         let down = f64::from(-BY).exp2();
         let table = self.table.iter().map(|(field, weight)| (*field, weight * down)).collect();
-        Paths { table: Rc::new(table), whole: self.whole * down, exponent: self.exponent + BY, ..self }
+        Paths {
+            table: Rc::new(table),
+            whole: self.whole * down,
+            exponent: self.exponent + BY,
+            ..self
+        }
     }
 
     fn window(&self, kernel: usize, stride: usize, padding: usize) -> Paths {
@@ -114,13 +130,15 @@ impl Paths {
         match weighting {
             Weighting::Structural => Paths { whole: self.whole + of_gate, ..self.clone() },
             Weighting::BranchEqual => {
-                let half = self.table.iter().map(|(field, weight)| (*field, weight / 2.0)).collect();
+                let half =
+                    self.table.iter().map(|(field, weight)| (*field, weight / 2.0)).collect();
                 Paths { table: Rc::new(half), whole: (self.whole + of_gate) / 2.0, ..self.clone() }
             }
         }
     }
 
-    /// Sizes in pixels with their weights, ascending. Paths through a pool over the whole image are left out.
+    /// Sizes in pixels with their weights, ascending. Paths through a pool over the whole image are
+    /// left out.
     pub fn sizes(&self) -> Vec<(u64, f64)> {
         let mut sums: BTreeMap<u64, f64> = BTreeMap::new();
         for ((low, high), weight) in self.iter() {
@@ -129,7 +147,8 @@ impl Paths {
         sums.into_iter().collect()
     }
 
-    /// Decimal logarithm of the number of paths (of their whole weight, where it is not structural).
+    /// Decimal logarithm of the number of paths (of their whole weight, where it is not
+    /// structural).
     pub fn log10_count(&self) -> f64 {
         (self.sum() + self.whole).log10() + f64::from(self.exponent) * 2f64.log10()
     }
@@ -169,9 +188,12 @@ pub struct Summary {
 
 impl Summary {
     fn of(sizes: &[(u64, f64)]) -> Option<Summary> {
-        let (first, last) = (sizes.first()?, sizes.last()?);
+        let first = sizes.first()?;
+        let last = sizes.last()?;
         let total: f64 = sizes.iter().map(|(_, weight)| weight).sum();
-        let moment = |of: &dyn Fn(f64) -> f64| sizes.iter().map(|(px, w)| of(*px as f64) * (w / total)).sum::<f64>();
+        let moment = |of: &dyn Fn(f64) -> f64| {
+            sizes.iter().map(|(px, w)| of(*px as f64) * (w / total)).sum::<f64>()
+        };
         let mean_px = moment(&|px| px);
         let quantile = |share: f64| {
             let mut so_far = 0.0;

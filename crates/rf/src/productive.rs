@@ -1,4 +1,5 @@
-//! Layers that add nothing for images of a given size (Richter et al. 2021): all that they read has seen the whole image.
+//! Layers that add nothing for images of a given size (Richter et al. 2021): all that they read has
+//! seen the whole image.
 
 use crate::field::{fields, window};
 use res2lab_arch::{Graph, NodeId};
@@ -14,9 +15,11 @@ pub enum Productivity {
     Unproductive,
 }
 
-/// The layers with a window larger than one unit, with what they add for images of `image_px` pixels a side.
+/// The layers with a window larger than one unit, with what they add for images of `image_px`
+/// pixels a side.
 pub fn layers(graph: &Graph, image_px: usize) -> Vec<(NodeId, Productivity)> {
-    let (fields, px) = (fields(graph), image_px as i64);
+    let fields = fields(graph);
+    let px = image_px as i64;
     let judged = graph.iter().filter_map(|(id, node)| {
         let (kernel, ..) = window(&node.op)?;
         let read = fields[node.inputs.first()?.0].min_px();

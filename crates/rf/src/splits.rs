@@ -20,11 +20,15 @@ pub struct Split {
 /// The splits of every block, in the graph's order. Blocks without splits have none.
 pub fn splits(graph: &Graph) -> Vec<Split> {
     let fields = fields(graph);
-    let blocks = graph.nodes.iter().filter(|node| node.op == Op::Concat && comes_from_splits(graph, &node.inputs));
+    let blocks = graph
+        .nodes
+        .iter()
+        .filter(|node| node.op == Op::Concat && comes_from_splits(graph, &node.inputs));
     let of_block = |node: &res2lab_arch::Node| {
         let split = |(index, id): (usize, &NodeId)| {
             let field = fields[id.0];
-            let (min_px, max_px) = (field.min_px(), field.max_px());
+            let min_px = field.min_px();
+            let max_px = field.max_px();
             Split { block: node.name.clone(), index, node: *id, min_px, max_px }
         };
         node.inputs.iter().enumerate().map(split).collect::<Vec<_>>()

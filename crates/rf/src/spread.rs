@@ -1,11 +1,13 @@
-//! The analytic effective receptive field: every window an average of its inputs, every path weighted. By Luo et al. 2016 it
-//! comes near a Gaussian, whose width grows with the root of the depth.
+//! The analytic effective receptive field: every window an average of its inputs, every path
+//! weighted. By Luo et al. 2016 it comes near a Gaussian, whose width grows with the root of the
+//! depth.
 
 use crate::field::{reach, window};
 use crate::weighting::{Routes, Weighting, of_merge};
 use res2lab_arch::{Graph, NodeId, Op};
 
-/// Weight, mean and mean square of the position (of unit 0, pixels) that a unit's average path of averages looks at.
+/// Weight, mean and mean square of the position (of unit 0, pixels) that a unit's average path of
+/// averages looks at.
 #[derive(Clone, Copy)]
 struct Moments {
     weight: f64,
@@ -13,8 +15,8 @@ struct Moments {
     square: f64,
 }
 
-/// The standard deviation of the analytic effective field of every node, pixels. Pools over the whole image count as what
-/// they pool, gates as what they scale.
+/// The standard deviation of the analytic effective field of every node, pixels. Pools over the
+/// whole image count as what they pool, gates as what they scale.
 pub fn sigmas(graph: &Graph, weighting: Weighting) -> Vec<f64> {
     let mut all: Vec<Moments> = Vec::with_capacity(graph.nodes.len());
     let mut jumps: Vec<i64> = Vec::with_capacity(graph.nodes.len());
@@ -28,7 +30,8 @@ pub fn sigmas(graph: &Graph, weighting: Weighting) -> Vec<f64> {
                 (mixture(&inputs, &factors), jumps[node.inputs[0].0])
             }
             ref op => {
-                let (x, jump) = (all[node.inputs[0].0], jumps[node.inputs[0].0]);
+                let x = all[node.inputs[0].0];
+                let jump = jumps[node.inputs[0].0];
                 let of_window = |(k, s, p)| (averaged(x, jump, k, p), jump * s as i64);
                 window(op).map_or((x, jump), of_window)
             }
@@ -54,11 +57,15 @@ fn averaged(x: Moments, jump: i64, kernel: usize, padding: usize) -> Moments {
     let (before, after) = reach(jump, kernel, padding);
     let shift = (after - before) as f64 / 2.0;
     let variance = (kernel * kernel - 1) as f64 / 12.0 * (jump * jump) as f64;
-    Moments { mean: x.mean + shift, square: x.square + 2.0 * shift * x.mean + shift * shift + variance, ..x }
+    Moments {
+        mean: x.mean + shift,
+        square: x.square + 2.0 * shift * x.mean + shift * shift + variance,
+        ..x
+    }
 }
 
-/// The analytic effective field of one node along one axis: the first pixel that unit 0 sees, and the weight of each pixel
-/// from there on. The weights add up to the weight of all paths.
+/// The analytic effective field of one node along one axis: the first pixel that unit 0 sees, and
+/// the weight of each pixel from there on. The weights add up to the weight of all paths.
 pub fn profile(graph: &Graph, weighting: Weighting, of: NodeId) -> (i64, Vec<f64>) {
     let mut all: Vec<(i64, Vec<f64>)> = Vec::with_capacity(of.0 + 1);
     let mut jumps: Vec<i64> = Vec::with_capacity(of.0 + 1);
@@ -68,11 +75,13 @@ pub fn profile(graph: &Graph, weighting: Weighting, of: NodeId) -> (i64, Vec<f64
             Op::Input => ((0, vec![1.0]), 1),
             Op::Add | Op::Concat => {
                 let factors = of_merge(graph, node, weighting, &routes);
-                let inputs: Vec<&(i64, Vec<f64>)> = node.inputs.iter().map(|id| &all[id.0]).collect();
+                let inputs: Vec<&(i64, Vec<f64>)> =
+                    node.inputs.iter().map(|id| &all[id.0]).collect();
                 (sum(&inputs, &factors), jumps[node.inputs[0].0])
             }
             ref op => {
-                let (x, jump) = (&all[node.inputs[0].0], jumps[node.inputs[0].0]);
+                let x = &all[node.inputs[0].0];
+                let jump = jumps[node.inputs[0].0];
                 let of_window = |(k, s, p)| (boxed(x, jump, k, p), jump * s as i64);
                 window(op).map_or_else(|| (x.clone(), jump), of_window)
             }
@@ -96,7 +105,12 @@ fn sum(inputs: &[&(i64, Vec<f64>)], factors: &[f64]) -> (i64, Vec<f64>) {
     (low, total)
 }
 
-fn boxed((low, weights): &(i64, Vec<f64>), jump: i64, kernel: usize, padding: usize) -> (i64, Vec<f64>) {
+fn boxed(
+    (low, weights): &(i64, Vec<f64>),
+    jump: i64,
+    kernel: usize,
+    padding: usize,
+) -> (i64, Vec<f64>) {
     let (before, after) = reach(jump, kernel, padding);
     let mut spread = vec![0.0; weights.len() + (before + after) as usize];
     for tap in 0..kernel {

@@ -7,7 +7,8 @@ use std::fmt;
 pub enum Weighting {
     /// Every route counts one: a statement of combinatorics, not of importance.
     Structural,
-    /// A sum counts its summands alike, a concatenation its channels; within the sums of splits, routes count alike.
+    /// A sum counts its summands alike, a concatenation its channels; within the sums of splits,
+    /// routes count alike.
     BranchEqual,
 }
 
@@ -27,23 +28,37 @@ pub(crate) fn of_merge(
     weighting: Weighting,
     routes: &Routes,
 ) -> Vec<f64> {
-    let channels: Vec<usize> = node.inputs.iter().map(|id| graph.node(*id).shape.channels).collect();
-    factors(weighting, node.op == res2lab_arch::Op::Add, &channels, routes.of(&node.inputs).as_deref())
+    let channels: Vec<usize> =
+        node.inputs.iter().map(|id| graph.node(*id).shape.channels).collect();
+    factors(
+        weighting,
+        node.op == res2lab_arch::Op::Add,
+        &channels,
+        routes.of(&node.inputs).as_deref(),
+    )
 }
 
 /// `channels` of each input; `routes` since the split of each, where all come from one.
-fn factors(weighting: Weighting, is_sum: bool, channels: &[usize], routes: Option<&[f64]>) -> Vec<f64> {
+fn factors(
+    weighting: Weighting,
+    is_sum: bool,
+    channels: &[usize],
+    routes: Option<&[f64]>,
+) -> Vec<f64> {
     let n = channels.len() as f64;
     let shares = |of: &[f64]| of.iter().map(|x| x / of.iter().sum::<f64>()).collect();
     match (weighting, is_sum, routes) {
         (Weighting::Structural, ..) => vec![1.0; channels.len()],
         (Weighting::BranchEqual, true, Some(routes)) => shares(routes),
         (Weighting::BranchEqual, true, None) => vec![1.0 / n; channels.len()],
-        (Weighting::BranchEqual, false, _) => shares(&channels.iter().map(|&c| c as f64).collect::<Vec<_>>()),
+        (Weighting::BranchEqual, false, _) => {
+            shares(&channels.iter().map(|&c| c as f64).collect::<Vec<_>>())
+        }
     }
 }
 
-/// Routes from the last split to each node; None outside of splits. Walks with the graph, node by node.
+/// Routes from the last split to each node; None outside of splits. Walks with the graph, node by
+/// node.
 #[derive(Default)]
 pub(crate) struct Routes(Vec<Option<f64>>);
 

@@ -1,12 +1,14 @@
-//! The rows of Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks" (Distill, 2019), for
-//! the networks that are chains or residual: size, effective stride and effective padding of the last feature map. Those of
-//! concatenated branches have a file of their own.
+//! The rows of Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural
+//! Networks" (Distill, 2019), for the networks that are chains or residual: size, effective stride
+//! and effective padding of the last feature map. Those of concatenated branches have a file of
+//! their own.
 
 use res2lab_arch::builder::Builder;
 use res2lab_arch::{Conv, Graph, Input, NodeId, Pool};
 use res2lab_rf::fields;
 
-/// TensorFlow pads even maps at stride 2 on the far side only; what is padded before is what counts here.
+/// TensorFlow pads even maps at stride 2 on the far side only; what is padded before is what counts
+/// here.
 fn conv(g: &mut Builder, x: NodeId, kernel: usize, stride: usize, padding: usize) -> NodeId {
     let conv = Conv { out: 8, kernel, stride, padding, groups: 1, bias: false };
     let name = format!("c{}", x.0);
@@ -15,7 +17,11 @@ fn conv(g: &mut Builder, x: NodeId, kernel: usize, stride: usize, padding: usize
 
 fn pool(g: &mut Builder, x: NodeId, kernel: usize, stride: usize) -> NodeId {
     let name = format!("p{}", x.0);
-    g.max_pool(&name, x, Pool { kernel, stride, padding: 0, ceil_mode: false, count_include_pad: true })
+    g.max_pool(
+        &name,
+        x,
+        Pool { kernel, stride, padding: 0, ceil_mode: false, count_include_pad: true },
+    )
 }
 
 fn row(build: impl Fn(&mut Builder, NodeId) -> NodeId) -> (i64, i64, i64) {
@@ -77,12 +83,16 @@ fn rows_of_the_article() {
     assert_eq!(row(resnet([3, 24, 36, 3])), (1763, 32, 879));
 }
 
-/// The same networks with the stride where torchvision, timm and Res2Net put it, in the 3x3 of a stage's first block.
+/// The same networks with the stride where torchvision, timm and Res2Net put it, in the 3x3 of a
+/// stage's first block.
 #[test]
 fn with_the_stride_in_the_first_block_fields_are_smaller() {
     let zoo = |name: &str| {
         let entry = res2lab_arch::zoo::find(name).unwrap();
-        res2lab_rf::extent(&res2lab_arch::build(&entry.words.resolve().unwrap().0, entry.input).unwrap()).max_px
+        res2lab_rf::extent(
+            &res2lab_arch::build(&entry.words.resolve().unwrap().0, entry.input).unwrap(),
+        )
+        .max_px
     };
     assert_eq!(["resnet50", "resnet101", "resnet152"].map(zoo), [427, 971, 1451]);
 }

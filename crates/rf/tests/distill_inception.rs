@@ -1,7 +1,8 @@
-//! The Inception rows of Araujo, Norris and Sim (Distill, 2019), built with all their branches: concatenations and sums of
-//! paths of unequal length. Padding is not asserted: these networks mix layers with and without padding, and the article's
-//! padding is that of TensorFlow's SAME for one image size, which pads even maps on the far side only; here every layer is
-//! padded to keep branches aligned, so that sizes and strides are the article's and offsets are the networks' own.
+//! The Inception rows of Araujo, Norris and Sim (Distill, 2019), built with all their branches:
+//! concatenations and sums of paths of unequal length. Padding is not asserted: these networks mix
+//! layers with and without padding, and the article's padding is that of TensorFlow's SAME for one
+//! image size, which pads even maps on the far side only; here every layer is padded to keep
+//! branches aligned, so that sizes and strides are the article's and offsets are the networks' own.
 //!
 //! Fields are told along rows: a 1x7 is a window of seven, a 7x1 one of one.
 
@@ -20,12 +21,17 @@ impl Net {
 
     fn conv(&mut self, x: NodeId, kernel: usize, stride: usize) -> NodeId {
         let name = self.name();
-        self.0.conv(&name, x, Conv { out: 4, kernel, stride, padding: kernel / 2, groups: 1, bias: false })
+        self.0.conv(
+            &name,
+            x,
+            Conv { out: 4, kernel, stride, padding: kernel / 2, groups: 1, bias: false },
+        )
     }
 
     fn pool(&mut self, x: NodeId, stride: usize) -> NodeId {
         let name = self.name();
-        let pool = Pool { kernel: 3, stride, padding: 1, ceil_mode: false, count_include_pad: true };
+        let pool =
+            Pool { kernel: 3, stride, padding: 1, ceil_mode: false, count_include_pad: true };
         self.0.max_pool(&name, x, pool)
     }
 
@@ -33,7 +39,8 @@ impl Net {
         layers.iter().fold(x, |x, (kernel, stride)| self.conv(x, *kernel, *stride))
     }
 
-    /// Branches of convolutions (kernel, stride) and, with `pool`, one of a pool of that stride, side by side.
+    /// Branches of convolutions (kernel, stride) and, with `pool`, one of a pool of that stride,
+    /// side by side.
     fn mixed(&mut self, x: NodeId, branches: &[&[(usize, usize)]], pool: Option<usize>) -> NodeId {
         let mut ends: Vec<NodeId> = branches.iter().map(|layers| self.convs(x, layers)).collect();
         if let Some(stride) = pool {
@@ -47,13 +54,23 @@ impl Net {
     /// Branches side by side, brought to the channels of `x` by a 1x1 and added to it.
     fn residual(&mut self, x: NodeId, branches: &[&[(usize, usize)]]) -> NodeId {
         let joined = self.mixed(x, branches, None);
-        let (conv, sum) = (self.name(), self.name());
+        let conv = self.name();
+        let sum = self.name();
         let out = self.0.channels(x);
-        let up = self.0.conv(&conv, joined, Conv { out, kernel: 1, stride: 1, padding: 0, groups: 1, bias: false });
+        let up = self.0.conv(
+            &conv,
+            joined,
+            Conv { out, kernel: 1, stride: 1, padding: 0, groups: 1, bias: false },
+        );
         self.0.add(&sum, &[x, up])
     }
 
-    fn times(&mut self, n: usize, x: NodeId, mut block: impl FnMut(&mut Net, NodeId) -> NodeId) -> NodeId {
+    fn times(
+        &mut self,
+        n: usize,
+        x: NodeId,
+        mut block: impl FnMut(&mut Net, NodeId) -> NodeId,
+    ) -> NodeId {
         (0..n).fold(x, |x, _| block(self, x))
     }
 }
@@ -66,7 +83,9 @@ fn row(build: impl Fn(&mut Net, NodeId) -> NodeId) -> (i64, i64, i64, f64) {
     let graph: Graph = net.0.finish().unwrap();
     let field = fields(&graph)[graph.output().0];
     // The distribution of paths ends where the interval does.
-    let paths = res2lab_rf::paths(&graph, res2lab_rf::Weighting::Structural, &[graph.output()]).pop().unwrap();
+    let paths = res2lab_rf::paths(&graph, res2lab_rf::Weighting::Structural, &[graph.output()])
+        .pop()
+        .unwrap();
     let summary = paths.summary().unwrap();
     assert_eq!((summary.min_px as i64, summary.max_px as i64), (field.min_px(), field.max_px()));
     (field.max_px(), field.jump, field.min_px(), field.misalignment_px())
@@ -133,8 +152,13 @@ fn inception_v4(net: &mut Net, image: NodeId) -> NodeId {
     let x = net.times(7, x, |net, x| net.mixed(x, &[SHORT, SEVEN, TWO_SEVENS], Some(1)));
     let x = net.mixed(x, &[DOWN, SEVEN_DOWN], Some(2));
     // 1x3 beside 3x1, the longer branch after a 1x3 and a 3x1 in a row.
-    let branches: [&[(usize, usize)]; 5] =
-        [SHORT, ONE, &[(1, 1), (1, 1)], &[(1, 1), (1, 1), (3, 1), (3, 1)], &[(1, 1), (1, 1), (3, 1), (1, 1)]];
+    let branches: [&[(usize, usize)]; 5] = [
+        SHORT,
+        ONE,
+        &[(1, 1), (1, 1)],
+        &[(1, 1), (1, 1), (3, 1), (3, 1)],
+        &[(1, 1), (1, 1), (3, 1), (1, 1)],
+    ];
     net.times(3, x, |net, x| net.mixed(x, &branches, Some(1)))
 }
 
@@ -151,8 +175,8 @@ fn inception_resnet_v2(net: &mut Net, image: NodeId) -> NodeId {
     net.times(10, x, |net, x| net.residual(x, &[SHORT, &[(1, 1), (3, 1), (1, 1)]]))
 }
 
-/// The shortest paths are counted by hand: the stem, and of each block the shortest branch. Every window is odd and padded
-/// by half, so every path has the same center.
+/// The shortest paths are counted by hand: the stem, and of each block the shortest branch. Every
+/// window is odd and padded by half, so every path has the same center.
 #[test]
 fn rows_of_the_article() {
     assert_eq!(row(inception_v2), (699, 32, 7 + 4 + 8 + 8 + 16 + 32, 0.0));
@@ -161,8 +185,8 @@ fn rows_of_the_article() {
     assert_eq!(row(inception_resnet_v2), (3039, 32, 3 + 4 + 4 + 4 + 8 + 8 + 16 + 32, 0.0));
 }
 
-/// A layer without padding beside a padded one moves its center: the article's tool refuses such a graph, here it is told
-/// by how much.
+/// A layer without padding beside a padded one moves its center: the article's tool refuses such a
+/// graph, here it is told by how much.
 #[test]
 fn a_branch_without_padding_is_reported() {
     let (builder, image) = Builder::new(Input::square(63, 10));

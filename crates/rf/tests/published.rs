@@ -10,7 +10,10 @@ fn net(words: ModelOverrides, input: Input) -> Graph {
 
 fn published(name: &str, scale: Option<usize>) -> Graph {
     let entry = zoo::find(name).unwrap();
-    net(entry.words.overridden_by(&ModelOverrides { scale, ..ModelOverrides::default() }), entry.input)
+    net(
+        entry.words.overridden_by(&ModelOverrides { scale, ..ModelOverrides::default() }),
+        entry.input,
+    )
 }
 
 /// Two stages of two blocks behind one 3x3.
@@ -31,7 +34,8 @@ fn at_last_stage(graph: &Graph) -> Paths {
     paths(graph, Weighting::Structural, &[last_stage(graph)]).remove(0)
 }
 
-/// Largest and smallest fields worked out by propagating sets of pixels through a copy of the network.
+/// Largest and smallest fields worked out by propagating sets of pixels through a copy of the
+/// network.
 #[test]
 fn largest_and_smallest_fields_of_the_published_networks() {
     let px = |name: &str, scale| {
@@ -53,9 +57,12 @@ fn fields_grow_from_stage_to_stage_as_worked_out() {
         let fields = fields(graph);
         graph.stages.iter().map(|stage| fields[stage.node.0].max_px()).collect::<Vec<_>>()
     };
-    for (scale, expected) in
-        [(2, [35, 91, 267, 427]), (4, [67, 219, 715, 1131]), (6, [99, 347, 1163, 1835]), (8, [131, 475, 1611, 2539])]
-    {
+    for (scale, expected) in [
+        (2, [35, 91, 267, 427]),
+        (4, [67, 219, 715, 1131]),
+        (6, [99, 347, 1163, 1835]),
+        (8, [131, 475, 1611, 2539]),
+    ] {
         assert_eq!(by_stage(&published("res2net50_26w_4s", Some(scale))), expected);
     }
     assert_eq!(by_stage(&published("res2net101_26w_4s", Some(8))), [131, 475, 5419, 6347]);
@@ -90,17 +97,28 @@ fn every_path_of_a_small_network_is_counted() {
     ];
     for (scale, sizes) in expected {
         let found = at_last_stage(&small(scale));
-        let whole: Vec<(u64, u64)> = found.sizes().into_iter().map(|(px, weight)| (px, weight as u64)).collect();
+        let whole: Vec<(u64, u64)> =
+            found.sizes().into_iter().map(|(px, weight)| (px, weight as u64)).collect();
         assert_eq!(whole, sizes, "scale {scale}");
         assert_eq!(found.count(), Some(sizes.iter().map(|(_, n)| n).sum()));
     }
     let graph = published("res2net50_26w_4s", None);
     let layer1 = paths(&graph, Weighting::Structural, &[graph.stages[0].node]).remove(0);
-    let expected = [(11, 4.0), (19, 28.0), (27, 65.0), (35, 84.0), (43, 74.0), (51, 44.0), (59, 17.0), (67, 4.0)];
+    let expected = [
+        (11, 4.0),
+        (19, 28.0),
+        (27, 65.0),
+        (35, 84.0),
+        (43, 74.0),
+        (51, 44.0),
+        (59, 17.0),
+        (67, 4.0),
+    ];
     assert_eq!(layer1.sizes(), expected);
 }
 
-/// The table of the analysis: number of paths, mean and standard deviation, 5 and 95 %, share within 224 px, sizes.
+/// The table of the analysis: number of paths, mean and standard deviation, 5 and 95 %, share
+/// within 224 px, sizes.
 #[test]
 fn distributions_of_paths_of_the_published_networks() {
     type Row = (&'static str, usize, f64, f64, f64, (u64, u64), usize);
@@ -115,21 +133,37 @@ fn distributions_of_paths_of_the_published_networks() {
     for (name, scale, count, mean, sd, (p05, p95), distinct) in rows {
         let found = at_last_stage(&published(name, (scale > 1).then_some(scale)));
         let summary = found.summary().unwrap();
-        assert!((found.log10_count() - count.log10()).abs() < 5e-4, "{name} {scale}: {}", found.log10_count());
+        assert!(
+            (found.log10_count() - count.log10()).abs() < 5e-4,
+            "{name} {scale}: {}",
+            found.log10_count()
+        );
         assert!(
             (summary.mean_px - mean).abs() < 0.06 && (summary.sd_px - sd).abs() < 0.06,
             "{name} {scale}: {summary:?}"
         );
-        assert_eq!((summary.p05_px, summary.p95_px, summary.distinct), (p05, p95, distinct), "{name} {scale}");
+        assert_eq!(
+            (summary.p05_px, summary.p95_px, summary.distinct),
+            (p05, p95, distinct),
+            "{name} {scale}"
+        );
         assert_eq!(found.count().is_some(), count < 1e15);
     }
-    let within = |scale| share_within(&at_last_stage(&published("res2net50_26w_4s", Some(scale))).sizes(), 224);
-    assert!((within(2) - 0.807).abs() < 5e-4 && (within(4) - 0.0046).abs() < 5e-5, "{} {}", within(2), within(4));
+    let within = |scale| {
+        share_within(&at_last_stage(&published("res2net50_26w_4s", Some(scale))).sizes(), 224)
+    };
+    assert!(
+        (within(2) - 0.807).abs() < 5e-4 && (within(4) - 0.0046).abs() < 5e-5,
+        "{} {}",
+        within(2),
+        within(4)
+    );
     let v1b = at_last_stage(&published("res2net50d", None)).summary().unwrap();
     assert_eq!((v1b.min_px, v1b.distinct), (43, 274));
 }
 
-/// The deviation of the analytic effective field, pixels, for scales 1, 2, 4, 6, 8 (stem's windows as boxes).
+/// The deviation of the analytic effective field, pixels, for scales 1, 2, 4, 6, 8 (stem's windows
+/// as boxes).
 #[test]
 fn analytic_effective_fields_have_the_worked_out_width() {
     let sigma = |name: &str, scale: usize| {
@@ -160,30 +194,43 @@ fn the_analytic_profile_has_the_width_and_the_weight_that_are_told_of_it() {
             assert!((total.log10() - of_paths).abs() < 1e-9, "{weighting} {scale}");
             let at = |i: usize| (low + i as i64) as f64;
             let mean: f64 = weights.iter().enumerate().map(|(i, w)| at(i) * w / total).sum();
-            let square: f64 = weights.iter().enumerate().map(|(i, w)| (at(i) - mean).powi(2) * w / total).sum();
+            let square: f64 =
+                weights.iter().enumerate().map(|(i, w)| (at(i) - mean).powi(2) * w / total).sum();
             let sigma = res2lab_rf::spread::sigmas(&graph, weighting)[end.0];
-            assert!((square.sqrt() - sigma).abs() < 1e-9, "{weighting} {scale}: {} {sigma}", square.sqrt());
+            assert!(
+                (square.sqrt() - sigma).abs() < 1e-9,
+                "{weighting} {scale}: {} {sigma}",
+                square.sqrt()
+            );
         }
     }
 }
 
 #[test]
 fn equal_branches_halve_at_every_block() {
-    // Of 16 paths with four blocks, half the weight goes through each convolution: a binomial distribution.
+    // Of 16 paths with four blocks, half the weight goes through each convolution: a binomial
+    // distribution.
     let graph = small(1);
     let found = paths(&graph, Weighting::BranchEqual, &[last_stage(&graph)]).remove(0);
     let sizes: Vec<(u64, f64)> = found.sizes();
     assert_eq!(sizes[0], (3, 1.0 / 16.0));
     assert!((sizes.iter().map(|(_, w)| w).sum::<f64>() - 1.0).abs() < 1e-12);
-    // A normal block of scale 4: identity 1/2, and of the other half a quarter each for 0, 1, (1, 2)/2, (1, 2, 3)/3.
+    // A normal block of scale 4: identity 1/2, and of the other half a quarter each for 0, 1, (1,
+    // 2)/2, (1, 2, 3)/3.
     let graph = small(4);
     let before = graph.find("layer1.0").unwrap();
     let after = graph.find("layer1.1").unwrap();
-    let [before, after]: [Paths; 2] =
-        paths(&graph, Weighting::BranchEqual, &[before, after]).try_into().unwrap_or_else(|_| panic!("two"));
+    let [before, after]: [Paths; 2] = paths(&graph, Weighting::BranchEqual, &[before, after])
+        .try_into()
+        .unwrap_or_else(|_| panic!("two"));
     let mean = |p: &Paths| p.summary().unwrap().mean_px;
     let expected = 2.0 * (1.0 / 8.0) * (1.0 + 1.5 + 2.0);
-    assert!((mean(&after) - mean(&before) - expected).abs() < 1e-9, "{} {}", mean(&before), mean(&after));
+    assert!(
+        (mean(&after) - mean(&before) - expected).abs() < 1e-9,
+        "{} {}",
+        mean(&before),
+        mean(&after)
+    );
 }
 
 #[test]
@@ -201,7 +248,11 @@ fn what_each_split_sees_is_what_the_block_adds() {
     let graph = published("res2net50_26w_4s", None);
     let of = |block: &str| {
         let splits = res2lab_rf::splits::splits(&graph);
-        splits.iter().filter(|s| s.block == format!("{block}.concat")).map(|s| s.max_px).collect::<Vec<_>>()
+        splits
+            .iter()
+            .filter(|s| s.block == format!("{block}.concat"))
+            .map(|s| s.max_px)
+            .collect::<Vec<_>>()
     };
     let r = fields(&graph)[graph.find("layer1.0").unwrap().0].max_px();
     assert_eq!(of("layer1.1"), [r + 8, r + 16, r + 24, r], "4 px a step");

@@ -1,5 +1,5 @@
-//! What a trained network makes of a set of images: each prediction, and the figures that they add up to. Plain data, its
-//! arithmetic, and its Parquet.
+//! What a trained network makes of a set of images: each prediction, and the figures that they add
+//! up to. Plain data, its arithmetic, and its Parquet.
 
 use crate::StoreError;
 use crate::tables::frame::{Table, Values, write_parquet};
@@ -81,10 +81,18 @@ pub struct Assessment {
 
 impl Assessment {
     /// Adds predictions up.
-    pub fn of(predictions: Vec<Prediction>, classes: usize, seconds: f64, left_out: Vec<String>) -> Assessment {
+    pub fn of(
+        predictions: Vec<Prediction>,
+        classes: usize,
+        seconds: f64,
+        left_out: Vec<String>,
+    ) -> Assessment {
         let n = predictions.len();
-        let percent = |count: usize, of: usize| if of == 0 { 0.0 } else { 100.0 * count as f64 / of as f64 };
-        let is_hit = |p: &Prediction, k: usize| p.guesses.iter().take(k).any(|&guess| i64::from(guess) == p.label);
+        let percent =
+            |count: usize, of: usize| if of == 0 { 0.0 } else { 100.0 * count as f64 / of as f64 };
+        let is_hit = |p: &Prediction, k: usize| {
+            p.guesses.iter().take(k).any(|&guess| i64::from(guess) == p.label)
+        };
         let hits = |k: usize| predictions.iter().filter(|p| is_hit(p, k)).count();
         let mut confusion = vec![vec![0_u64; classes]; classes];
         for p in &predictions {
@@ -121,7 +129,8 @@ impl Assessment {
         self.classes.get(class as usize).map_or("", |c| c.name.as_str())
     }
 
-    /// Writes a line per image; `file` names the images, `factors` are what is known of each beside its class.
+    /// Writes a line per image; `file` names the images, `factors` are what is known of each beside
+    /// its class.
     pub fn write_predictions(
         &self,
         path: &Path,
@@ -131,13 +140,23 @@ impl Assessment {
         let of = |f: &dyn Fn(&Prediction) -> String| -> Values<'_> {
             Values::Text(self.predictions.iter().map(|p| Some(Cow::Owned(f(p)))).collect())
         };
-        let count = |f: &dyn Fn(&Prediction) -> Option<u64>| Values::Count(self.predictions.iter().map(f).collect());
-        let real = |f: &dyn Fn(&Prediction) -> Option<f64>| Values::Real(self.predictions.iter().map(f).collect());
+        let count = |f: &dyn Fn(&Prediction) -> Option<u64>| {
+            Values::Count(self.predictions.iter().map(f).collect())
+        };
+        let real = |f: &dyn Fn(&Prediction) -> Option<f64>| {
+            Values::Real(self.predictions.iter().map(f).collect())
+        };
         let mut table = Table::default();
         table.push("image", of(&|p| file(p.index)));
         table.push("label", count(&|p| u64::try_from(p.label).ok()));
-        table.push("label_name", of(&|p| u32::try_from(p.label).map_or("", |label| self.name(label)).to_owned()));
-        table.push("correct", Values::Flag(self.predictions.iter().map(|p| Some(first(p) == p.label)).collect()));
+        table.push(
+            "label_name",
+            of(&|p| u32::try_from(p.label).map_or("", |label| self.name(label)).to_owned()),
+        );
+        table.push(
+            "correct",
+            Values::Flag(self.predictions.iter().map(|p| Some(first(p) == p.label)).collect()),
+        );
         table.push("loss", real(&|p| Some(p.loss)));
         for (name, values) in factors {
             table.push(name, real(&|p| values.get(p.index as usize).copied()));
@@ -173,11 +192,19 @@ fn first(p: &Prediction) -> i64 {
 }
 
 fn class_rows(confusion: &[Vec<u64>]) -> Vec<ClassRow> {
-    let share = |part: u64, whole: u64| if whole == 0 { f64::NAN } else { 100.0 * part as f64 / whole as f64 };
+    let share = |part: u64, whole: u64| {
+        if whole == 0 { f64::NAN } else { 100.0 * part as f64 / whole as f64 }
+    };
     let row = |(class, counts): (usize, &Vec<u64>)| {
-        let (images, guessed) = (counts.iter().sum(), confusion.iter().map(|row| row[class]).sum());
+        let images = counts.iter().sum();
+        let guessed = confusion.iter().map(|row| row[class]).sum();
         let hit = counts[class];
-        ClassRow { name: class.to_string(), images, acc1: share(hit, images), precision: share(hit, guessed) }
+        ClassRow {
+            name: class.to_string(),
+            images,
+            acc1: share(hit, images),
+            precision: share(hit, guessed),
+        }
     };
     confusion.iter().enumerate().map(row).collect()
 }

@@ -6,8 +6,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Writes `path` by filling a temporary file beside it; a crash at any moment leaves the old file or the new one.
-pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), StoreError> {
+/// Writes `path` by filling a temporary file beside it; a crash at any moment leaves the old file
+/// or the new one.
+pub fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<(), StoreError> {
     let temporary = temporary_beside(path);
     let written = (|| {
         let mut file = File::create(&temporary)?;
@@ -23,8 +27,8 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<(
     })
 }
 
-/// Replaces a whole file without waiting for the disk: a reader sees the old content or the new one, a power cut may
-/// lose both.
+/// Replaces a whole file without waiting for the disk: a reader sees the old content or the new
+/// one, a power cut may lose both.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = temporary_beside(path);
     fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|e| {
@@ -47,7 +51,8 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError>
 /// Reads JSON; None where there is no file. A file whose checksum differs is damaged.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
     let Some(text) = read_text(path)? else { return Ok(None) };
-    let checked = checksum::open_json(&text).map_err(|differs| StoreError::damaged(path, differs))?;
+    let checked =
+        checksum::open_json(&text).map_err(|differs| StoreError::damaged(path, differs))?;
     serde_json::from_str(&checked.text).map(Some).map_err(|e| StoreError::damaged(path, e))
 }
 

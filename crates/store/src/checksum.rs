@@ -1,8 +1,10 @@
-//! Checksums of the text files that are written here and read back: a damaged file is refused, and never half believed.
+//! Checksums of the text files that are written here and read back: a damaged file is refused, and
+//! never half believed.
 //!
-//! The checksum stands inside the file, so that one rename replaces both, and so that other programs read the file as
-//! what it is: a JSON object has it as its last key, a JSON line likewise, a YAML file in a comment at its end. It covers
-//! the text without it. Files of before have none; they are read as they are.
+//! The checksum stands inside the file, so that one rename replaces both, and so that other
+//! programs read the file as what it is: a JSON object has it as its last key, a JSON line
+//! likewise, a YAML file in a comment at its end. It covers the text without it. Files of before
+//! have none; they are read as they are.
 
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -38,7 +40,8 @@ pub fn digest(bytes: &[u8]) -> String {
     format!("{:016x}", xxh3_64(bytes))
 }
 
-/// An indented JSON object with its checksum as the last key. Other values have no place for one and stay as they are.
+/// An indented JSON object with its checksum as the last key. Other values have no place for one
+/// and stay as they are.
 pub fn seal_json(text: &str) -> String {
     match text.strip_suffix("\n}") {
         Some(open) => format!("{open},\n  \"{KEY}\": \"{}\"\n}}", digest(text.as_bytes())),
@@ -74,14 +77,18 @@ pub fn open_yaml(text: &str) -> Result<Checked, Differs> {
     open(text, YAML, "\n", "")
 }
 
-/// Takes `before`, the digits and `after` off the end, puts `end` there instead, and compares. A text that ends almost so had
-/// a checksum, whose frame is damaged; one that ends otherwise never had any.
+/// Takes `before`, the digits and `after` off the end, puts `end` there instead, and compares. A
+/// text that ends almost so had a checksum, whose frame is damaged; one that ends otherwise never
+/// had any.
 fn open(text: &str, before: &str, after: &str, end: &str) -> Result<Checked, Differs> {
     let unchecked = Checked { text: text.to_owned(), was_checked: false };
     let bytes = text.as_bytes();
-    let Some(start) = bytes.len().checked_sub(before.len() + DIGITS + after.len()) else { return Ok(unchecked) };
+    let Some(start) = bytes.len().checked_sub(before.len() + DIGITS + after.len()) else {
+        return Ok(unchecked);
+    };
     let digits = start + before.len()..start + before.len() + DIGITS;
-    let wrong = differing(&bytes[start..digits.start], before) + differing(&bytes[digits.end..], after);
+    let wrong =
+        differing(&bytes[start..digits.start], before) + differing(&bytes[digits.end..], after);
     match wrong {
         0 => {}
         few if few <= (before.len() + after.len()) * 2 / 5 => return Err(Differs),
@@ -89,7 +96,11 @@ fn open(text: &str, before: &str, after: &str, end: &str) -> Result<Checked, Dif
     }
     let body = text.get(..start).ok_or(Differs)?;
     let checked = Checked { text: format!("{body}{end}"), was_checked: true };
-    if text.get(digits) == Some(&digest(checked.text.as_bytes())) { Ok(checked) } else { Err(Differs) }
+    if text.get(digits) == Some(&digest(checked.text.as_bytes())) {
+        Ok(checked)
+    } else {
+        Err(Differs)
+    }
 }
 
 /// How many bytes are others than expected.
@@ -97,13 +108,16 @@ fn differing(found: &[u8], expected: &str) -> usize {
     found.iter().zip(expected.as_bytes()).filter(|(a, b)| a != b).count()
 }
 
-/// Opens the lines of a file that only grows. A file of before may have begun without checksums; behind the first line
-/// that has one every line has one. Gives each line's text, or why it cannot be believed.
+/// Opens the lines of a file that only grows. A file of before may have begun without checksums;
+/// behind the first line that has one every line has one. Gives each line's text, or why it cannot
+/// be believed.
 pub fn open_lines(text: &str) -> impl Iterator<Item = Result<String, &'static str>> {
     let mut checks = false;
     text.lines().map(move |line| match open_line(line) {
         Err(Differs) => Err("its checksum differs"),
-        Ok(opened) if checks && !opened.was_checked => Err("it has no checksum, unlike the lines before it"),
+        Ok(opened) if checks && !opened.was_checked => {
+            Err("it has no checksum, unlike the lines before it")
+        }
         Ok(opened) => {
             checks = opened.was_checked;
             Ok(opened.text)
@@ -111,7 +125,8 @@ pub fn open_lines(text: &str) -> impl Iterator<Item = Result<String, &'static st
     })
 }
 
-/// All values of a file that grows line by line, and how many lines are damaged, or were cut off by a crash.
+/// All values of a file that grows line by line, and how many lines are damaged, or were cut off by
+/// a crash.
 pub fn read_lines<T: DeserializeOwned>(path: &Path) -> (Vec<T>, usize) {
     let text = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -138,11 +153,15 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_as_it_was_and_stays_valid() {
         let sealed = seal_json(JSON);
-        assert!(serde_json::from_str::<serde_json::Value>(&sealed).unwrap()["checksum"].is_string());
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&sealed).unwrap()["checksum"].is_string()
+        );
         assert_eq!(open_json(&sealed), Ok(Checked { text: JSON.into(), was_checked: true }));
         assert_eq!(open_json(&(sealed + "\n")).unwrap().text, JSON);
         let sealed = seal_line(LINE);
-        assert!(serde_json::from_str::<serde_json::Value>(&sealed).unwrap()["checksum"].is_string());
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&sealed).unwrap()["checksum"].is_string()
+        );
         assert_eq!(open_line(&sealed), Ok(Checked { text: LINE.into(), was_checked: true }));
         let sealed = seal_yaml(YAML_TEXT);
         assert_eq!(serde_yaml::from_str::<serde_json::Value>(&sealed).unwrap()["seed"], 3);
@@ -171,7 +190,8 @@ mod tests {
                 let at = at % bytes.len();
                 bytes[at] ^= 1 << bit;
                 let Ok(text) = String::from_utf8(bytes) else { continue };
-                // Where the checksum's own frame is hit, the text before it is whole, and stands as it was.
+                // Where the checksum's own frame is hit, the text before it is whole, and stands as
+                // it was.
                 let original = open(&whole).unwrap().text;
                 let body = original.trim_end_matches(['}', '\n']);
                 let is_safe = match open(&text) {

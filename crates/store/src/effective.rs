@@ -62,8 +62,8 @@ pub struct EffectiveArm {
     pub image_px: usize,
     /// `init` (with statistics of the images) and `trained`, side by side.
     pub states: Vec<EffectiveState>,
-    /// From the initial weights (epoch 0) over those kept on the way to the best, which count as trained; empty where none
-    /// were kept.
+    /// From the initial weights (epoch 0) over those kept on the way to the best, which count as
+    /// trained; empty where none were kept.
     #[serde(default)]
     pub growth: Vec<EffectiveEpoch>,
     /// Of the trained network: share of the gradient that flows through each split.

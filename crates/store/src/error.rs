@@ -22,8 +22,12 @@ impl StoreError {
     pub fn io(doing: &str, path: &Path, e: &std::io::Error) -> StoreError {
         use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
         let help = match e.kind() {
-            StorageFull => "free some space; what was finished is safe, and the same command goes on",
-            PermissionDenied | ReadOnlyFilesystem => "make the folder writable, or run in another checkout",
+            StorageFull => {
+                "free some space; what was finished is safe, and the same command goes on"
+            }
+            PermissionDenied | ReadOnlyFilesystem => {
+                "make the folder writable, or run in another checkout"
+            }
             NotFound => "check the path",
             _ => "check the disk; what was finished is safe, and the same command goes on",
         };

@@ -1,4 +1,5 @@
-//! history.jsonl: what each command on a sweep found, so that a later one can say what has changed since.
+//! history.jsonl: what each command on a sweep found, so that a later one can say what has changed
+//! since.
 
 use crate::{Code, StoreError, SweepDir, checksum};
 use serde::{Deserialize, Serialize};
@@ -37,18 +38,22 @@ const MOST: usize = 20;
 /// Appends a line, unless it says what the last one says.
 pub fn append(dir: &SweepDir, found: &Found) -> Result<(), StoreError> {
     let path = dir.history();
-    let is_new = read(dir).last().is_none_or(|last| (&last.arms, &last.metric) != (&found.arms, &found.metric));
+    let is_new = read(dir)
+        .last()
+        .is_none_or(|last| (&last.arms, &last.metric) != (&found.arms, &found.metric));
     if !is_new || found.arms.is_empty() {
         return Ok(());
     }
     let line = serde_json::to_string(found).map_err(|e| StoreError::damaged(&path, e))?;
     let line = checksum::seal_line(&line) + "\n";
     let opened = OpenOptions::new().create(true).append(true).open(&path);
-    let written = opened.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
+    let written =
+        opened.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
     written.map_err(|e| StoreError::io("append to", &path, &e))
 }
 
-/// The last commands' findings, the latest at the end; lines that are damaged, or broken by a crash, are skipped.
+/// The last commands' findings, the latest at the end; lines that are damaged, or broken by a
+/// crash, are skipped.
 pub fn read(dir: &SweepDir) -> Vec<Found> {
     read_counted(dir).0
 }
@@ -68,7 +73,11 @@ mod tests {
     fn what_was_found_is_kept_once() {
         let folder = tempfile::tempdir().unwrap();
         let dir = SweepDir::new(folder.path());
-        let arm = |value: f64| FoundArm { arm: "a".into(), label: "scale=4".into(), values: [(0, value)].into() };
+        let arm = |value: f64| FoundArm {
+            arm: "a".into(),
+            label: "scale=4".into(),
+            values: [(0, value)].into(),
+        };
         let found = |at_s: f64, value: f64| Found {
             at_s,
             command: "just sweep".into(),

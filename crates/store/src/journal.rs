@@ -47,7 +47,8 @@ impl Journal {
     /// Opens for appending. A half-written last line of a crashed runner is closed first.
     pub fn open(path: &Path) -> Result<Journal, StoreError> {
         let io = |e: std::io::Error| StoreError::io("open", path, &e);
-        let broken = std::fs::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|&b| b != b'\n'));
+        let broken =
+            std::fs::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|&b| b != b'\n'));
         let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(io)?;
         if broken {
             file.write_all(b"\n").map_err(io)?;
@@ -59,7 +60,9 @@ impl Journal {
     pub fn append(&mut self, event: &Event) -> Result<(), StoreError> {
         let line = serde_json::to_string(event).map_err(|e| StoreError::damaged(&self.path, e))?;
         let line = checksum::seal_line(&line) + "\n";
-        self.file.write_all(line.as_bytes()).map_err(|e| StoreError::io("append to", &self.path, &e))
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|e| StoreError::io("append to", &self.path, &e))
     }
 }
 

@@ -14,8 +14,8 @@ use res2lab_experiment::TrialSpec;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Networks whose weights take more than this keep none on the way: a 25 M parameter network over 300 epochs would take 1 GB
-/// for pictures of its growth.
+/// Networks whose weights take more than this keep none on the way: a 25 M parameter network over
+/// 300 epochs would take 1 GB for pictures of its growth.
 pub const MOST_KEPT_BYTES: usize = 16 << 20;
 
 /// One sweep's folder.
@@ -125,7 +125,8 @@ impl RunDir {
         self.0.join("lock")
     }
 
-    /// Names of the classes, in the order of the network's outputs; not there where the data set has none.
+    /// Names of the classes, in the order of the network's outputs; not there where the data set
+    /// has none.
     pub fn classes(&self) -> PathBuf {
         self.0.join("classes.json")
     }
@@ -154,8 +155,10 @@ impl RunDir {
     /// The epochs whose weights were kept, ascending.
     pub fn kept_epochs(&self) -> Vec<usize> {
         let Ok(entries) = fs::read_dir(self.0.join("checkpoints")) else { return Vec::new() };
-        let epoch = |name: &str| name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok();
-        let mut epochs: Vec<usize> = entries.filter_map(|e| epoch(e.ok()?.file_name().to_str()?)).collect();
+        let epoch =
+            |name: &str| name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?.parse().ok();
+        let mut epochs: Vec<usize> =
+            entries.filter_map(|e| epoch(e.ok()?.file_name().to_str()?)).collect();
         epochs.sort_unstable();
         epochs
     }
@@ -200,7 +203,8 @@ impl RunDir {
     /// The highest attempt there is; 0 if none was made.
     pub fn last_attempt(&self) -> u32 {
         let Ok(entries) = fs::read_dir(&self.0) else { return 0 };
-        let numbers = entries.filter_map(|e| e.ok()?.file_name().to_str()?.strip_prefix("attempt-")?.parse().ok());
+        let numbers = entries
+            .filter_map(|e| e.ok()?.file_name().to_str()?.strip_prefix("attempt-")?.parse().ok());
         numbers.max().unwrap_or(0)
     }
 
@@ -232,7 +236,8 @@ impl RunDir {
     pub fn read_spec(&self) -> Result<Option<TrialSpec>, StoreError> {
         let path = self.spec();
         let Some(text) = atomic::read_text(&path)? else { return Ok(None) };
-        let checked = checksum::open_yaml(&text).map_err(|differs| StoreError::damaged(&path, differs))?;
+        let checked =
+            checksum::open_yaml(&text).map_err(|differs| StoreError::damaged(&path, differs))?;
         serde_yaml::from_str(&checked.text).map(Some).map_err(|e| StoreError::damaged(&path, e))
     }
 }

@@ -1,7 +1,8 @@
-//! Sweep and run folders: what is written where, how it survives a crash, and how it is read back as rows and tables.
-//! The only crate that knows file names there, and the only one with polars.
+//! Sweep and run folders: what is written where, how it survives a crash, and how it is read back
+//! as rows and tables. The only crate that knows file names there, and the only one with polars.
 //!
-//! This crate must never know: tensors, devices, how a trial is trained or scheduled, how a report looks.
+//! This crate must never know: tensors, devices, how a trial is trained or scheduled, how a report
+//! looks.
 //!
 //! Reading order:
 //! - [`layout`]: the folders and their file names

@@ -1,4 +1,5 @@
-//! One writer at a time: flock on a file. The kernel releases it when the holder dies, however it dies.
+//! One writer at a time: flock on a file. The kernel releases it when the holder dies, however it
+//! dies.
 
 use crate::StoreError;
 use nix::errno::Errno;
@@ -21,10 +22,18 @@ pub enum Attempt {
 /// Asks for the lock at `path` without waiting.
 pub fn try_lock(path: &Path) -> Result<Attempt, StoreError> {
     let io = |e: &std::io::Error| StoreError::io("lock", path, e);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(|e| io(&e))?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|e| io(&e))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(mut held) => {
-            held.set_len(0).and_then(|()| write!(held, "{}", std::process::id())).map_err(|e| io(&e))?;
+            held.set_len(0)
+                .and_then(|()| write!(held, "{}", std::process::id()))
+                .map_err(|e| io(&e))?;
             Ok(Attempt::Held(Lock(held)))
         }
         Err((mut file, Errno::EWOULDBLOCK)) => {

@@ -1,5 +1,5 @@
-//! metrics.jsonl: one line per logged step, appended as it comes. It holds no times, so that a resumed trial's file is
-//! the same to the byte as an uninterrupted one's.
+//! metrics.jsonl: one line per logged step, appended as it comes. It holds no times, so that a
+//! resumed trial's file is the same to the byte as an uninterrupted one's.
 
 use crate::{StoreError, atomic, checksum};
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,8 @@ pub struct Point {
     pub values: Values,
 }
 
-/// A few values by name. A large sweep has millions of points, so it is a short list and not a map, and the points of one
-/// file share the names.
+/// A few values by name. A large sweep has millions of points, so it is a short list and not a map,
+/// and the points of one file share the names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values(Vec<(Arc<str>, f64)>);
 
@@ -68,7 +68,9 @@ impl<'de> Deserialize<'de> for Values {
 }
 
 /// Values whose nulls mean NaN.
-pub(crate) fn nullable<'de, D: serde::Deserializer<'de>>(d: D) -> Result<BTreeMap<String, f64>, D::Error> {
+pub(crate) fn nullable<'de, D: serde::Deserializer<'de>>(
+    d: D,
+) -> Result<BTreeMap<String, f64>, D::Error> {
     let map = BTreeMap::<String, Option<f64>>::deserialize(d)?;
     Ok(map.into_iter().map(|(k, v)| (k, v.unwrap_or(f64::NAN))).collect())
 }
@@ -81,12 +83,17 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file for appending after its first `length` bytes; what a crashed attempt wrote beyond is cut off.
+    /// Opens the file for appending after its first `length` bytes; what a crashed attempt wrote
+    /// beyond is cut off.
     pub fn open(path: &Path, length: u64) -> Result<Metrics, StoreError> {
         let io = |e: std::io::Error| StoreError::io("open", path, &e);
-        let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(path).map_err(io)?;
+        let mut file =
+            OpenOptions::new().create(true).write(true).truncate(false).open(path).map_err(io)?;
         if file.metadata().map_err(io)?.len() < length {
-            return Err(StoreError::damaged(path, format!("it is shorter than the {length} bytes of the checkpoint")));
+            return Err(StoreError::damaged(
+                path,
+                format!("it is shorter than the {length} bytes of the checkpoint"),
+            ));
         }
         file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0))).map_err(io)?;
         Ok(Metrics { file, path: path.to_owned(), length })
@@ -96,7 +103,9 @@ impl Metrics {
     pub fn append(&mut self, point: &Point) -> Result<(), StoreError> {
         let line = serde_json::to_string(point).map_err(|e| StoreError::damaged(&self.path, e))?;
         let line = checksum::seal_line(&line) + "\n";
-        self.file.write_all(line.as_bytes()).map_err(|e| StoreError::io("append to", &self.path, &e))?;
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|e| StoreError::io("append to", &self.path, &e))?;
         self.length += line.len() as u64;
         Ok(())
     }
@@ -113,14 +122,17 @@ pub fn read(path: &Path) -> Result<Vec<Point>, StoreError> {
     Ok(read_with_end(path)?.0)
 }
 
-/// The same, and whether a half-written line was left out: the file of a trial that is over has none.
+/// The same, and whether a half-written line was left out: the file of a trial that is over has
+/// none.
 pub fn read_with_end(path: &Path) -> Result<(Vec<Point>, bool), StoreError> {
     let Some(text) = atomic::read_text(path)? else { return Ok((vec![], false)) };
     let is_cut = !text.is_empty() && !text.ends_with('\n');
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut names = HashSet::new();
     let parse = |(number, line): (usize, Result<String, &str>)| {
-        let damaged = |why: &dyn std::fmt::Display| StoreError::damaged(path, format!("line {}: {why}", number + 1));
+        let damaged = |why: &dyn std::fmt::Display| {
+            StoreError::damaged(path, format!("line {}: {why}", number + 1))
+        };
         let line = line.map_err(|why| damaged(&why))?;
         let mut point: Point = serde_json::from_str(&line).map_err(|e| damaged(&e))?;
         point.values.share(&mut names);
@@ -138,14 +150,18 @@ mod tests {
     fn reopening_cuts_back_and_reading_skips_a_half_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("metrics.jsonl");
-        let point =
-            |step, loss| Point { step, epoch: 0.5, values: BTreeMap::from([("train/loss".to_owned(), loss)]).into() };
+        let point = |step, loss| Point {
+            step,
+            epoch: 0.5,
+            values: BTreeMap::from([("train/loss".to_owned(), loss)]).into(),
+        };
         let mut metrics = Metrics::open(&path, 0).unwrap();
         metrics.append(&point(1, 0.25)).unwrap();
         let length = metrics.sync().unwrap();
         metrics.append(&point(2, f64::NAN)).unwrap();
         assert!(read(&path).unwrap()[1].values.get("train/loss").unwrap().is_nan());
-        std::fs::write(&path, [std::fs::read(&path).unwrap(), b"{\"step\":3,".to_vec()].concat()).unwrap();
+        std::fs::write(&path, [std::fs::read(&path).unwrap(), b"{\"step\":3,".to_vec()].concat())
+            .unwrap();
         assert_eq!(read(&path).unwrap().len(), 2);
         Metrics::open(&path, length).unwrap().append(&point(9, 0.5)).unwrap();
         assert_eq!(read(&path).unwrap(), [point(1, 0.25), point(9, 0.5)]);

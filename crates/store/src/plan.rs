@@ -43,7 +43,8 @@ pub struct PlannedTrial {
     pub activations: u64,
     pub rf_min_px: u64,
     pub rf_max_px: u64,
-    /// A digest of the data set's content, 16 hex digits; empty where it was not here, and in plans of before.
+    /// A digest of the data set's content, 16 hex digits; empty where it was not here, and in plans
+    /// of before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data_id: String,
     /// The same of the weights that it starts from; empty where there are none.
@@ -64,8 +65,13 @@ pub struct PlannedTrial {
 impl PlannedTrial {
     /// Its network for its images.
     pub fn graph(&self) -> Result<res2lab_arch::Graph, res2lab_arch::Invalid> {
-        let (channels, px, classes) = (self.image_channels, self.image_px, self.classes);
-        res2lab_arch::build(&self.spec.model, res2lab_arch::Input { channels, height: px, width: px, classes })
+        let channels = self.image_channels;
+        let px = self.image_px;
+        let classes = self.classes;
+        res2lab_arch::build(
+            &self.spec.model,
+            res2lab_arch::Input { channels, height: px, width: px, classes },
+        )
     }
 }
 
@@ -144,8 +150,14 @@ impl Plan {
     /// Writes the plan; trials of the plan that was there before are kept as earlier ones.
     pub fn write(mut self, dir: &SweepDir) -> Result<Plan, StoreError> {
         if let Some(before) = atomic::read_json::<Plan>(&dir.plan())? {
-            let known: std::collections::HashSet<_> = self.trials.iter().map(|t| t.id.clone()).collect();
-            self.earlier = before.trials.into_iter().chain(before.earlier).filter(|t| !known.contains(&t.id)).collect();
+            let known: std::collections::HashSet<_> =
+                self.trials.iter().map(|t| t.id.clone()).collect();
+            self.earlier = before
+                .trials
+                .into_iter()
+                .chain(before.earlier)
+                .filter(|t| !known.contains(&t.id))
+                .collect();
         }
         atomic::write_json(&dir.plan(), &self)?;
         Ok(self)

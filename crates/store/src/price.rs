@@ -72,8 +72,15 @@ mod tests {
 
     #[test]
     fn a_price_adds_up() {
-        let timing = Timing { step_s: 0.1, evaluation_s: 0.01, save_s: 2.0, startup_s: 1.0, memory_mib: 0.0 };
-        let work = Work { epochs: 3, steps_per_epoch: 10, eval_every: 2, test_images: 50, limit_s: 0.0 };
+        let timing = Timing {
+            step_s: 0.1,
+            evaluation_s: 0.01,
+            save_s: 2.0,
+            startup_s: 1.0,
+            memory_mib: 0.0,
+        };
+        let work =
+            Work { epochs: 3, steps_per_epoch: 10, eval_every: 2, test_images: 50, limit_s: 0.0 };
         // 1 + 30 * 0.1 + 2 * 50 * 0.01 + 4.5 * 2
         assert!((timing.wall_s(work) - 14.0).abs() < 1e-12);
         assert!((timing.wall_s(Work { limit_s: 5.0, ..work }) - 6.0).abs() < 1e-12);

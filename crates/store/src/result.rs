@@ -1,4 +1,5 @@
-//! result.json, written last: its presence says that the trial is over, and how it ended. env.json: where it ran.
+//! result.json, written last: its presence says that the trial is over, and how it ended. env.json:
+//! where it ran.
 
 use crate::plan::Code;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,8 @@ pub struct TrialResult {
     /// In words, what is not as the spec says: batch norm saw smaller batches, for one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub changed: String,
-    /// Last values by slash path (`val/acc1`), and the best evaluation's as `best/acc1` with `best/epoch`.
+    /// Last values by slash path (`val/acc1`), and the best evaluation's as `best/acc1` with
+    /// `best/epoch`.
     #[serde(deserialize_with = "crate::metrics::nullable")]
     pub metrics: BTreeMap<String, f64>,
     /// Optimizer steps made.
@@ -36,7 +38,8 @@ pub struct TrialResult {
     /// Median time of one optimizer step of the last attempt, milliseconds; None if it made none.
     #[serde(default)]
     pub step_ms: Option<f64>,
-    /// Training images per second of the last attempt, evaluation left out; None if it trained none.
+    /// Training images per second of the last attempt, evaluation left out; None if it trained
+    /// none.
     #[serde(default)]
     pub images_per_s: Option<f64>,
     /// Wall time of all attempts that ended well, seconds.
@@ -49,7 +52,8 @@ pub struct TrialResult {
     pub threads: usize,
     /// Memory layout of activations, chosen at the first start.
     pub layout: String,
-    /// The kernels' instruction set on a CPU, chosen at the first start; empty on a GPU and in records of before.
+    /// The kernels' instruction set on a CPU, chosen at the first start; empty on a GPU and in
+    /// records of before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vectors: String,
     /// Digest of the data set that it was trained on; empty in records of before.
@@ -66,7 +70,8 @@ pub struct TrialResult {
     pub finished_s: f64,
 }
 
-/// The content of halved.json: after running out of memory a trial goes on with smaller parts of its batches.
+/// The content of halved.json: after running out of memory a trial goes on with smaller parts of
+/// its batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halved {
     /// The spec's accumulation is multiplied by it.

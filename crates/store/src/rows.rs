@@ -1,4 +1,5 @@
-//! A sweep read back from its files, at any time, also while it runs: plain rows for tables and reports.
+//! A sweep read back from its files, at any time, also while it runs: plain rows for tables and
+//! reports.
 
 use crate::journal::{self, Event};
 use crate::plan::{Plan, PlannedTrial};
@@ -96,7 +97,8 @@ pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, StoreError> {
     let ends = last_ends(&events);
     let mut planned = std::mem::take(&mut plan.trials);
     planned.extend(earlier.into_iter().filter(|_| all));
-    let found: Vec<(TrialRow, Vec<String>)> = planned.into_par_iter().map(|t| row(dir, t, &ends)).collect();
+    let found: Vec<(TrialRow, Vec<String>)> =
+        planned.into_par_iter().map(|t| row(dir, t, &ends)).collect();
     let mut trials = Vec::with_capacity(found.len());
     for (trial, unreadable) in found {
         trials.push(trial);
@@ -109,7 +111,8 @@ pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, StoreError> {
 }
 
 fn lines_unread(path: &Path, count: usize) -> Option<String> {
-    let lines = if count == 1 { "1 line that is".into() } else { format!("{count} lines that are") };
+    let lines =
+        if count == 1 { "1 line that is".into() } else { format!("{count} lines that are") };
     (count > 0).then(|| format!("{} has {lines} damaged and left out", path.display()))
 }
 
@@ -138,13 +141,20 @@ fn last_ends(events: &[Event]) -> HashMap<&str, (&str, &str)> {
     ends
 }
 
-/// A trial as its files tell it, and which of them are damaged: one damaged file never hides the other trials.
-fn row(dir: &SweepDir, planned: PlannedTrial, ends: &HashMap<&str, (&str, &str)>) -> (TrialRow, Vec<String>) {
+/// A trial as its files tell it, and which of them are damaged: one damaged file never hides the
+/// other trials.
+fn row(
+    dir: &SweepDir,
+    planned: PlannedTrial,
+    ends: &HashMap<&str, (&str, &str)>,
+) -> (TrialRow, Vec<String>) {
     let run = dir.run(&planned.id);
     let mut damaged = Vec::new();
     let result: Option<TrialResult> = read_or(&mut damaged, atomic::read_json(&run.result()));
     let (status, reason) = match &result {
-        None if !damaged.is_empty() => (Status::Failed, format!("{}; the same sweep goes on with it", damaged[0])),
+        None if !damaged.is_empty() => {
+            (Status::Failed, format!("{}; the same sweep goes on with it", damaged[0]))
+        }
         // A time limit, for one, ends a trial that is done.
         Some(r) if r.status == Outcome::Done => (Status::Done, r.reason.clone()),
         Some(r) if r.status == Outcome::Stopped => (Status::Stopped, r.reason.clone()),
@@ -166,7 +176,9 @@ fn unfinished(run: &RunDir, end: Option<&(&str, &str)>) -> (Status, String) {
     }
     match end {
         Some((outcome, reason)) if *outcome == "failed" => (Status::Failed, (*reason).to_owned()),
-        _ if run.last_attempt() > 0 => (Status::Interrupted, "stopped before its end; the same command goes on".into()),
+        _ if run.last_attempt() > 0 => {
+            (Status::Interrupted, "stopped before its end; the same command goes on".into())
+        }
         _ => (Status::Pending, String::new()),
     }
 }
@@ -208,8 +220,17 @@ pub(crate) mod tests {
             price: None,
             budget: None,
         };
-        let (status, reason) = (Status::Pending, String::new());
-        TrialRow { planned, status, reason, result: None, curve: vec![], attempts: 0, environment: None }
+        let status = Status::Pending;
+        let reason = String::new();
+        TrialRow {
+            planned,
+            status,
+            reason,
+            result: None,
+            curve: vec![],
+            attempts: 0,
+            environment: None,
+        }
     }
 
     fn sweep() -> (tempfile::TempDir, SweepDir) {
@@ -229,7 +250,9 @@ pub(crate) mod tests {
         run.create(&row("a", 0).planned.spec).unwrap();
         run.begin_attempt().unwrap();
         assert_eq!(status(0), Status::Interrupted);
-        let lock::Attempt::Held(held) = lock::try_lock(&run.lock()).unwrap() else { panic!("it is free") };
+        let lock::Attempt::Held(held) = lock::try_lock(&run.lock()).unwrap() else {
+            panic!("it is free")
+        };
         assert_eq!(status(0), Status::Running);
         drop(held);
         let ended = Event::Ended {
@@ -249,9 +272,15 @@ pub(crate) mod tests {
     #[test]
     fn earlier_trials_are_kept_and_shown_when_asked() {
         let (_folder, dir) = sweep();
-        let next = Plan { trials: vec![row("b", 1).planned, row("c", 2).planned], ..Plan::default() };
+        let next =
+            Plan { trials: vec![row("b", 1).planned, row("c", 2).planned], ..Plan::default() };
         next.write(&dir).unwrap();
-        let ids = |all| read(&dir, all).unwrap().trials.iter().map(|t| t.planned.id.clone()).collect::<Vec<_>>();
-        assert_eq!((ids(false), ids(true)), (vec!["b".into(), "c".into()], vec!["b".into(), "c".into(), "a".into()]));
+        let ids = |all| {
+            read(&dir, all).unwrap().trials.iter().map(|t| t.planned.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (ids(false), ids(true)),
+            (vec!["b".into(), "c".into()], vec!["b".into(), "c".into(), "a".into()])
+        );
     }
 }

@@ -24,8 +24,12 @@ impl Submission {
     /// Reads one; an error if there is none.
     pub fn read(dir: &SweepDir, number: usize) -> Result<Submission, StoreError> {
         let path = dir.submission(number);
-        atomic::read_json(&path)?
-            .ok_or_else(|| StoreError::new(format!("there is no {}", path.display()), "it is written by: just sweep"))
+        atomic::read_json(&path)?.ok_or_else(|| {
+            StoreError::new(
+                format!("there is no {}", path.display()),
+                "it is written by: just sweep",
+            )
+        })
     }
 
     /// Writes it.

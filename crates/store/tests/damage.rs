@@ -1,12 +1,13 @@
-//! Flipped bytes in every file of a sweep's folder that is read back: never a panic, and never a difference that nobody
-//! is told of. `RES2LAB_CASES` sets how many are tried (300).
+//! Flipped bytes in every file of a sweep's folder that is read back: never a panic, and never a
+//! difference that nobody is told of. `RES2LAB_CASES` sets how many are tried (300).
 
 use proptest::test_runner::{Config, TestRunner};
 use res2lab_experiment::{DataSpec, InitSpec, TrainSpec, TrialSpec};
 use res2lab_store::effective::{self, Effective};
 use res2lab_store::history::{self, Found, FoundArm};
 use res2lab_store::{
-    Code, Environment, Event, Journal, Metrics, Plan, PlannedTrial, Point, SweepDir, TrialResult, atomic, rows,
+    Code, Environment, Event, Journal, Metrics, Plan, PlannedTrial, Point, SweepDir, TrialResult,
+    atomic, rows,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -14,7 +15,9 @@ use std::path::{Path, PathBuf};
 
 fn planned(id: &str, seed: u64) -> PlannedTrial {
     let model = res2lab_arch::ModelOverrides::default().resolve().unwrap().0;
-    let (init, data, train) = (InitSpec::default(), DataSpec::default(), TrainSpec::default());
+    let init = InitSpec::default();
+    let data = DataSpec::default();
+    let train = TrainSpec::default();
     let mut fields = json!(TrialSpec { model, init, data, train, seed });
     let more = json!({
         "id": id, "arm": "arm", "label": "scale=4", "coordinates": [["scale", "4"]], "image_channels": 1,
@@ -34,12 +37,19 @@ fn sweep(dir: &SweepDir) -> Vec<PathBuf> {
     let mut files = vec![dir.plan(), dir.journal(), dir.history(), dir.effective()];
     for (trial, accuracy) in trials.iter().zip([97.5, 96.5]) {
         files.extend(finished(dir, trial, accuracy));
-        let (outcome, reason) = ("done".into(), String::new());
-        let ended = Event::Ended { at_s: 1.0, id: trial.id.clone(), outcome, reason, is_refused: false };
+        let outcome = "done".into();
+        let reason = String::new();
+        let ended =
+            Event::Ended { at_s: 1.0, id: trial.id.clone(), outcome, reason, is_refused: false };
         journal.append(&ended).unwrap();
     }
-    let arm = FoundArm { arm: "arm".into(), label: "scale=4".into(), values: [(0, 97.5), (1, 96.5)].into() };
-    let (command, code) = ("just sweep".into(), Code::default());
+    let arm = FoundArm {
+        arm: "arm".into(),
+        label: "scale=4".into(),
+        values: [(0, 97.5), (1, 96.5)].into(),
+    };
+    let command = "just sweep".into();
+    let code = Code::default();
     let found = Found { at_s: 3.0, command, code, metric: "val/acc1".into(), arms: vec![arm] };
     history::append(dir, &found).unwrap();
     let measured: Effective = serde_json::from_value(json!({
@@ -55,20 +65,27 @@ fn finished(dir: &SweepDir, trial: &PlannedTrial, accuracy: f64) -> [PathBuf; 4]
     let run = dir.run(&trial.id);
     run.create(&trial.spec).unwrap();
     run.begin_attempt().unwrap();
-    atomic::write_json(&run.env(1), &Environment { host: "here".into(), ..Environment::default() }).unwrap();
+    atomic::write_json(&run.env(1), &Environment { host: "here".into(), ..Environment::default() })
+        .unwrap();
     let mut metrics = Metrics::open(&run.metrics(), 0).unwrap();
     for step in 1..=12 {
         let loss = 2.0 / f64::from(step as u32);
-        let values = BTreeMap::from([("train/loss".to_owned(), loss), ("val/acc1".to_owned(), 97.25)]);
+        let values =
+            BTreeMap::from([("train/loss".to_owned(), loss), ("val/acc1".to_owned(), 97.25)]);
         metrics.append(&Point { step, epoch: 0.5, values: values.into() }).unwrap();
     }
     metrics.sync().unwrap();
     let metrics = BTreeMap::from([("val/acc1".to_owned(), accuracy)]);
-    atomic::write_json(&run.result(), &TrialResult { metrics, wall_s: 9.5, ..TrialResult::default() }).unwrap();
+    atomic::write_json(
+        &run.result(),
+        &TrialResult { metrics, wall_s: 9.5, ..TrialResult::default() },
+    )
+    .unwrap();
     [run.spec(), run.result(), run.metrics(), run.env(1)]
 }
 
-/// Everything that is read of the sweep, as text, and how many damages are told; an error if something is refused.
+/// Everything that is read of the sweep, as text, and how many damages are told; an error if
+/// something is refused.
 fn everything(dir: &SweepDir) -> Result<(String, usize), String> {
     let mut rows = rows::read(dir, true).map_err(|e| e.cause)?;
     let told = std::mem::take(&mut rows.damaged).len();
@@ -93,7 +110,8 @@ fn no_flipped_byte_makes_a_difference_that_nobody_is_told_of() {
     let (whole, told) = everything(&dir).unwrap();
     assert_eq!(told, 0);
     let cases = std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let input = (0..files.len(), 0..100_000_usize, 0..8_u8, 1..5_usize);
     runner
         .run(&input, |(file, at, bit, count)| {

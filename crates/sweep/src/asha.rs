@@ -15,7 +15,8 @@ pub struct Rungs {
 impl Rungs {
     /// With what trials of earlier commands have reached.
     pub fn new(rule: Asha, dir: &SweepDir, trials: &[PlannedTrial]) -> Rungs {
-        let mut rungs = Rungs { values: vec![HashMap::new(); rule.rungs.len()], rule, stopped: HashSet::new() };
+        let mut rungs =
+            Rungs { values: vec![HashMap::new(); rule.rungs.len()], rule, stopped: HashSet::new() };
         for trial in trials {
             rungs.note(dir, &trial.id, f64::INFINITY);
         }
@@ -34,8 +35,10 @@ impl Rungs {
 
     /// Reads the trial's accuracy at rungs that it has reached since it was last looked at.
     fn note(&mut self, dir: &SweepDir, id: &str, epoch: f64) -> Option<String> {
-        let reached = self.rule.rungs.iter().copied().enumerate().filter(|&(_, rung)| epoch >= rung as f64);
-        let new: Vec<(usize, usize)> = reached.filter(|&(i, _)| !self.values[i].contains_key(id)).collect();
+        let reached =
+            self.rule.rungs.iter().copied().enumerate().filter(|&(_, rung)| epoch >= rung as f64);
+        let new: Vec<(usize, usize)> =
+            reached.filter(|&(i, _)| !self.values[i].contains_key(id)).collect();
         if new.is_empty() {
             return None;
         }
@@ -43,7 +46,10 @@ impl Rungs {
         let curve = metrics::read(&dir.run(id).metrics()).unwrap_or_default();
         let mut reason = None;
         for (i, rung) in new {
-            let at_rung = curve.iter().find(|p| p.epoch == rung as f64).and_then(|p| p.values.get("val/acc1"));
+            let at_rung = curve
+                .iter()
+                .find(|p| p.epoch == rung as f64)
+                .and_then(|p| p.values.get("val/acc1"));
             let Some(value) = at_rung else { continue };
             self.values[i].insert(id.to_owned(), value);
             reason = reason.or_else(|| self.is_behind(i, value));
@@ -52,7 +58,8 @@ impl Rungs {
     }
 
     fn is_behind(&self, i: usize, value: f64) -> Option<String> {
-        let (values, reduction) = (&self.values[i], self.rule.reduction);
+        let values = &self.values[i];
+        let reduction = self.rule.reduction;
         // Until so many have come, nothing can be said.
         if values.len() < reduction {
             return None;
@@ -60,7 +67,11 @@ impl Rungs {
         let place = 1 + values.values().filter(|&&other| other > value).count();
         let go_on = values.len() / reduction;
         (place > go_on).then(|| {
-            format!("accuracy {value:.2} % after epoch {} was number {place} of {}", self.rule.rungs[i], values.len())
+            format!(
+                "accuracy {value:.2} % after epoch {} was number {place} of {}",
+                self.rule.rungs[i],
+                values.len()
+            )
         })
     }
 }
@@ -76,7 +87,9 @@ mod tests {
         let mut metrics = Metrics::open(&dir.run(id).metrics(), 0).unwrap();
         for (i, &accuracy) in accuracies.iter().enumerate() {
             let values = BTreeMap::from([("val/acc1".to_owned(), accuracy)]);
-            metrics.append(&Point { step: i as u64, epoch: (i + 1) as f64, values: values.into() }).unwrap();
+            metrics
+                .append(&Point { step: i as u64, epoch: (i + 1) as f64, values: values.into() })
+                .unwrap();
         }
     }
 

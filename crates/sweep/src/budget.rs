@@ -1,4 +1,5 @@
-//! Equal budgets: the value of the open field at which a network's cost comes nearest to the target, the smallest on a tie.
+//! Equal budgets: the value of the open field at which a network's cost comes nearest to the
+//! target, the smallest on a tie.
 
 use crate::SweepError;
 use res2lab_arch::{Input, ModelSpec};
@@ -10,7 +11,8 @@ mod time;
 /// Values beyond this are not looked at.
 const MOST: usize = 4096;
 
-/// Fills the open field in, or says how near one can come. `tolerance` is the largest error, as a share of the target.
+/// Fills the open field in, or says how near one can come. `tolerance` is the largest error, as a
+/// share of the target.
 pub fn meet(
     model: &ModelSpec,
     budget: &Budget,
@@ -22,9 +24,14 @@ pub fn meet(
     let is_time = budget.quantity == Quantity::Time;
     let counted = if is_time { Quantity::Macs } else { budget.quantity };
     let mut target = cost(&budget.reference, counted, input).ok_or_else(|| {
-        SweepError::input("the network of the budget does not fit these images", "match another network's cost")
+        SweepError::input(
+            "the network of the budget does not fit these images",
+            "match another network's cost",
+        )
     })?;
-    let at = |value| budget.open.set(model, value).filter(|model| res2lab_arch::build(model, input).is_ok());
+    let at = |value| {
+        budget.open.set(model, value).filter(|model| res2lab_arch::build(model, input).is_ok())
+    };
     let mut found = nearest(target, &|value| cost(&at(value)?, counted, input));
     if let (true, Some((start, _))) = (is_time, found) {
         target = step_us(&budget.reference)?;
@@ -62,16 +69,23 @@ pub fn meet(
     Ok((model, met))
 }
 
-/// What an earlier plan of this sweep found for a budget of time: clocks differ from day to day, a sweep's arms must not.
+/// What an earlier plan of this sweep found for a budget of time: clocks differ from day to day, a
+/// sweep's arms must not.
 pub fn frozen(
     model: &ModelSpec,
     budget: &Budget,
     coordinates: &[(String, String)],
     earlier: &[PlannedTrial],
 ) -> Option<(ModelSpec, MatchedBudget)> {
-    let is_same = |met: &MatchedBudget| met.quantity == Quantity::Time.name() && met.field == budget.open.name();
-    let same_arm = earlier.iter().filter(|t| t.coordinates == coordinates).filter_map(|t| t.budget.as_ref());
-    let met = same_arm.into_iter().find(|met| is_same(met)).filter(|_| budget.quantity == Quantity::Time)?;
+    let is_same = |met: &MatchedBudget| {
+        met.quantity == Quantity::Time.name() && met.field == budget.open.name()
+    };
+    let same_arm =
+        earlier.iter().filter(|t| t.coordinates == coordinates).filter_map(|t| t.budget.as_ref());
+    let met = same_arm
+        .into_iter()
+        .find(|met| is_same(met))
+        .filter(|_| budget.quantity == Quantity::Time)?;
     Some((budget.open.set(model, met.value)?, met.clone()))
 }
 
@@ -85,8 +99,9 @@ fn cost(model: &ModelSpec, quantity: Quantity, input: Input) -> Option<u64> {
     })
 }
 
-/// Goes up from 1 until costs have passed the target by a factor of two: costs rise with every field, but not every value
-/// gives a network. Steps widen where the cost is still far below, since each try builds a graph.
+/// Goes up from 1 until costs have passed the target by a factor of two: costs rise with every
+/// field, but not every value gives a network. Steps widen where the cost is still far below, since
+/// each try builds a graph.
 fn nearest(target: u64, cost: &dyn Fn(usize) -> Option<u64>) -> Option<(usize, u64)> {
     let start = start(target, cost);
     let mut best: Option<(usize, u64)> = None;
@@ -110,7 +125,8 @@ fn nearest(target: u64, cost: &dyn Fn(usize) -> Option<u64>) -> Option<(usize, u
     Some((value, found))
 }
 
-/// The smallest value whose cost is the largest one that is below half of the target, by doubling; 1 if there is none.
+/// The smallest value whose cost is the largest one that is below half of the target, by doubling;
+/// 1 if there is none.
 fn start(target: u64, cost: &dyn Fn(usize) -> Option<u64>) -> usize {
     let mut start = 1;
     let mut value = 2;

@@ -1,11 +1,13 @@
-//! The manifest of a Kubernetes Job that runs a sweep: one index per trial. JSON, which kubectl reads as it reads YAML.
+//! The manifest of a Kubernetes Job that runs a sweep: one index per trial. JSON, which kubectl
+//! reads as it reads YAML.
 
 use res2lab_store::Plan;
 use serde_json::{Value, json};
 
-/// An Indexed Job (batch/v1) whose pods run `res2lab trial FOLDER --index N`. Exit statuses decide what follows: a trial
-/// that stopped with a checkpoint goes on for free, wrong input, divergence and lack of memory are final, anything else is
-/// tried again twice. `folder` is the sweep's folder as the pods see it.
+/// An Indexed Job (batch/v1) whose pods run `res2lab trial FOLDER --index N`. Exit statuses decide
+/// what follows: a trial that stopped with a checkpoint goes on for free, wrong input, divergence
+/// and lack of memory are final, anything else is tried again twice. `folder` is the sweep's folder
+/// as the pods see it.
 pub fn manifest(plan: &Plan, folder: &str) -> Value {
     let trials = plan.trials.len();
     let devices = plan.devices();
@@ -15,8 +17,7 @@ pub fn manifest(plan: &Plan, folder: &str) -> Value {
             "onExitCodes": {"containerName": "trial", "operator": "In", "values": values},
         })
     };
-    let on_disruption =
-        json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]});
+    let on_disruption = json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]});
     let container = json!({
         "name": "trial",
         "image": "res2lab",

@@ -1,12 +1,14 @@
 //! From an experiment to finished trials: the plan, the scheduler, executors, the runner.
 //!
-//! This crate must never know: tensors, how a trial trains, terminals. It starts processes and reads what they leave.
+//! This crate must never know: tensors, how a trial trains, terminals. It starts processes and
+//! reads what they leave.
 //!
 //! Reading order:
 //! - [`plan`]: arms and seeds to trials, with what each costs
 //! - [`budget`]: fields that are found so that arms cost the same
 //! - [`scheduler`]: which trial runs next and where; pure
-//! - [`executor`]: what starts trials, behind a trait; [`local`] on this machine, [`mock`] with a virtual clock
+//! - [`executor`]: what starts trials, behind a trait; [`local`] on this machine, [`mock`] with a
+//!   virtual clock
 //! - [`slurm`]: trials as jobs of a cluster; [`kubernetes`]: the manifest of such a job
 //! - [`asha`]: which trials end early
 //! - [`progress`]: what a trial tells while it runs

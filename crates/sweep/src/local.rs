@@ -1,4 +1,5 @@
-//! Trials on this machine: each a process in a process group of its own, on one GPU or on its own cores.
+//! Trials on this machine: each a process in a process group of its own, on one GPU or on its own
+//! cores.
 
 use crate::SweepError;
 use crate::executor::{End, Executor, Stop, wall_clock_s};
@@ -50,7 +51,8 @@ pub struct Demand {
     pub per_device: usize,
 }
 
-/// Slots on the CPU (default: one per core and process), each process with its share of the cores as threads.
+/// Slots on the CPU (default: one per core and process), each process with its share of the cores
+/// as threads.
 pub fn cpu_slots(cores: &[usize], demand: Demand) -> Vec<Slot> {
     let Demand { trials, devices, slots: wanted, threads, .. } = demand;
     let each = threads.unwrap_or(1).max(1) * devices;
@@ -67,20 +69,28 @@ pub fn cpu_slots(cores: &[usize], demand: Demand) -> Vec<Slot> {
                 [first, .., last] => format!("cores {first}-{last}"),
             };
             let cores = if count * share <= cores.len() { own } else { vec![] };
-            Slot { name, gpus: vec![], cores, threads: threads.unwrap_or((share / devices).max(1)), sharing: 1 }
+            Slot {
+                name,
+                gpus: vec![],
+                cores,
+                threads: threads.unwrap_or((share / devices).max(1)),
+                sharing: 1,
+            }
         })
         .collect()
 }
 
 /// One slot per GPU, or per as many as a trial wants; threads are a share of the cores.
 pub fn gpu_slots(gpus: usize, cores: usize, demand: Demand) -> Vec<Slot> {
-    let (devices, sharing) = (demand.devices.max(1), demand.per_device.max(1));
+    let devices = demand.devices.max(1);
+    let sharing = demand.per_device.max(1);
     let threads = demand.threads.unwrap_or((cores / (gpus.max(1) * sharing)).max(1));
     let most = gpus / devices * sharing;
     let count = demand.slots.map_or(most, |n| n.min(most));
     let slot = |i: usize| {
         // First one on each GPU, then the second.
-        let (place, turn) = (i % (gpus / devices).max(1), i / (gpus / devices).max(1));
+        let place = i % (gpus / devices).max(1);
+        let turn = i / (gpus / devices).max(1);
         let gpus: Vec<usize> = (place * devices..(place + 1) * devices).collect();
         let name = match (devices, sharing) {
             (1, 1) => format!("gpu {place}"),
@@ -96,7 +106,10 @@ pub fn gpu_slots(gpus: usize, cores: usize, demand: Demand) -> Vec<Slot> {
 pub fn command(exe: &Path, slot: &Slot) -> Command {
     let threads = slot.threads.to_string();
     let mut command = Command::new(exe);
-    command.env("RES2LAB_THREADS", &threads).env("OMP_NUM_THREADS", &threads).env("MKL_NUM_THREADS", &threads);
+    command
+        .env("RES2LAB_THREADS", &threads)
+        .env("OMP_NUM_THREADS", &threads)
+        .env("MKL_NUM_THREADS", &threads);
     if slot.sharing > 1 {
         // libtorch's allocator refuses to go beyond it, so that one trial cannot starve the other.
         let fraction = 1.0 / slot.sharing as f64;
@@ -105,7 +118,8 @@ pub fn command(exe: &Path, slot: &Slot) -> Command {
     // A GPU's number is its place among those that this process may use itself.
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     let visible: Vec<&str> = visible.split(',').filter(|name| !name.is_empty()).collect();
-    let name = |&gpu: &usize| visible.get(gpu).map_or_else(|| gpu.to_string(), |name| (*name).to_owned());
+    let name =
+        |&gpu: &usize| visible.get(gpu).map_or_else(|| gpu.to_string(), |name| (*name).to_owned());
     let gpus: Vec<String> = slot.gpus.iter().map(name).collect();
     command.env("CUDA_VISIBLE_DEVICES", gpus.join(","));
     // Whoever started the runner may have said who that is; a trial decides for itself.
@@ -113,8 +127,8 @@ pub fn command(exe: &Path, slot: &Slot) -> Command {
     command
 }
 
-/// Keeps a process that was just started on `cores` (if there are any): before libtorch starts its threads, which inherit
-/// it. Where that fails the process is only slower.
+/// Keeps a process that was just started on `cores` (if there are any): before libtorch starts its
+/// threads, which inherit it. Where that fails the process is only slower.
 pub fn pin(child: &Child, cores: &[usize]) {
     if cores.is_empty() {
         return;
@@ -209,7 +223,9 @@ impl Local {
             Ok(None) => true,
             Ok(Some(status)) => {
                 let said = take_output(running);
-                let end = end_of(&running.run, || reason(status, &running.run, running.console_start, &said));
+                let end = end_of(&running.run, || {
+                    reason(status, &running.run, running.console_start, &said)
+                });
                 let end = match (end, status.code()) {
                     (End::Failed(_), Some(75)) => End::Preempted,
                     // Bad spec or data.
@@ -221,7 +237,10 @@ impl Local {
                 false
             }
             Err(e) => {
-                ended.push((running.id.clone(), End::Failed(format!("cannot wait for its process: {e}"))));
+                ended.push((
+                    running.id.clone(),
+                    End::Failed(format!("cannot wait for its process: {e}")),
+                ));
                 false
             }
         });
@@ -229,7 +248,8 @@ impl Local {
             if lock::is_held(&adopted.run.lock()) {
                 return true;
             }
-            // Its exit status went to nobody; without a result it stopped at some checkpoint, and goes on from there.
+            // Its exit status went to nobody; without a result it stopped at some checkpoint, and
+            // goes on from there.
             let end = end_of(&adopted.run, String::new);
             ended.push((adopted.id.clone(), if end.is_final() { end } else { End::Preempted }));
             false
@@ -239,7 +259,8 @@ impl Local {
 
     fn signal_adopted(&self, signal: Signal) {
         for adopted in &self.adopted {
-            // A process id may have been given to another program; the lock says whether it is still ours.
+            // A process id may have been given to another program; the lock says whether it is
+            // still ours.
             if let Ok(lock::Attempt::HeldBy(process)) = lock::try_lock(&adopted.run.lock())
                 && process == adopted.process
             {
@@ -266,7 +287,11 @@ impl Executor for Local {
     }
 
     fn adopt(&mut self, trial: &PlannedTrial, process: u32) {
-        self.adopted.push(Adopted { id: trial.id.clone(), run: self.sweep.run(&trial.id), process });
+        self.adopted.push(Adopted {
+            id: trial.id.clone(),
+            run: self.sweep.run(&trial.id),
+            process,
+        });
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError> {
@@ -331,7 +356,8 @@ fn reason(status: ExitStatus, run: &RunDir, console_start: u64, output: &str) ->
     let how = match (status.signal(), status.code()) {
         (Some(number), _) => {
             let name = Signal::try_from(number).map_or("unknown", Signal::as_str);
-            let hint = if number == 9 { "; when memory is short, the system does that" } else { "" };
+            let hint =
+                if number == 9 { "; when memory is short, the system does that" } else { "" };
             format!("killed by signal {number} ({name}){hint}")
         }
         (None, Some(4)) => "out of memory".to_owned(),
@@ -359,7 +385,11 @@ fn said_last(run: &RunDir, start: u64) -> String {
         return String::new();
     }
     let error = text.lines().rev().find_map(|line| line.strip_prefix("error: "));
-    error.or_else(|| text.lines().rev().find(|line| !line.trim().is_empty())).unwrap_or_default().trim().to_owned()
+    error
+        .or_else(|| text.lines().rev().find(|line| !line.trim().is_empty()))
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -368,7 +398,9 @@ mod tests {
 
     #[test]
     fn cores_are_shared_out_and_never_twice() {
-        let names = |slots: &[Slot]| slots.iter().map(|s| format!("{} x{}", s.name, s.threads)).collect::<Vec<_>>();
+        let names = |slots: &[Slot]| {
+            slots.iter().map(|s| format!("{} x{}", s.name, s.threads)).collect::<Vec<_>>()
+        };
         let all = Demand { trials: 9, devices: 1, slots: None, threads: None, per_device: 1 };
         assert_eq!(names(&cpu_slots(&[0, 1], all)), ["core 0 x1", "core 1 x1"]);
         assert_eq!(names(&cpu_slots(&[0, 1], Demand { trials: 1, ..all })), ["cores 0-1 x2"]);

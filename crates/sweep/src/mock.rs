@@ -1,11 +1,13 @@
-//! An executor without processes, whose clock jumps to the next event: a sweep of ten thousand trials is over at once.
+//! An executor without processes, whose clock jumps to the next event: a sweep of ten thousand
+//! trials is over at once.
 
 use crate::SweepError;
 use crate::executor::{End, Executor, Stop};
 use res2lab_store::PlannedTrial;
 use std::time::Duration;
 
-/// How long a trial takes and how it ends, as the test decides from the trial and its attempt (from 1).
+/// How long a trial takes and how it ends, as the test decides from the trial and its attempt (from
+/// 1).
 pub type Script = Box<dyn FnMut(&PlannedTrial, u32) -> (f64, End)>;
 
 /// Told of a trial and its end.
@@ -67,7 +69,12 @@ impl Executor for Mock {
     }
 
     fn adopt(&mut self, trial: &PlannedTrial, _: u32) {
-        self.running.push(Run { id: trial.id.clone(), slot: usize::MAX, ends_s: self.now_s, end: End::Done });
+        self.running.push(Run {
+            id: trial.id.clone(),
+            slot: usize::MAX,
+            ends_s: self.now_s,
+            end: End::Done,
+        });
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError> {
@@ -77,7 +84,8 @@ impl Executor for Mock {
         };
         self.now_s = self.now_s.max(next_s);
         let now_s = self.now_s;
-        let (ended, running) = std::mem::take(&mut self.running).into_iter().partition(|r| r.ends_s <= now_s);
+        let (ended, running) =
+            std::mem::take(&mut self.running).into_iter().partition(|r| r.ends_s <= now_s);
         self.running = running;
         let ended: Vec<Run> = ended;
         ended.iter().for_each(|r| (self.on_end)(&r.id, &r.end));

@@ -2,8 +2,9 @@
 
 use res2lab_store::PlannedTrial;
 
-/// What a trial costs compared with others: multiply-adds times epochs. Small networks are bound by the number of
-/// operators rather than by arithmetic, so a share of the cost is the same for all of equal depth.
+/// What a trial costs compared with others: multiply-adds times epochs. Small networks are bound by
+/// the number of operators rather than by arithmetic, so a share of the cost is the same for all of
+/// equal depth.
 pub fn work(trial: &PlannedTrial) -> f64 {
     let layers = trial.spec.model.blocks.iter().sum::<usize>() * trial.spec.model.scale;
     (trial.macs as f64 + 2e5 * layers as f64) * trial.spec.train.epochs as f64

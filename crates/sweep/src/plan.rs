@@ -1,5 +1,5 @@
-//! Arms and seeds to trials: each arm's graph is built once and priced, and arms that turn out to be the same network
-//! with the same recipe are merged.
+//! Arms and seeds to trials: each arm's graph is built once and priced, and arms that turn out to
+//! be the same network with the same recipe are merged.
 
 use crate::{SweepError, budget};
 use res2lab_arch::{Graph, Input, ModelSpec};
@@ -27,7 +27,8 @@ pub struct World<'a> {
     pub describe: &'a dyn Fn(&DataSpec) -> Result<DatasetInfo, SweepError>,
     /// Times an optimizer step, microseconds; asked for budgets of time only.
     pub step_us: &'a dyn Fn(&PlannedTrial) -> Result<u64, SweepError>,
-    /// Trials of an earlier plan of this sweep: what was found for their budgets of time holds, whatever a clock says now.
+    /// Trials of an earlier plan of this sweep: what was found for their budgets of time holds,
+    /// whatever a clock says now.
     pub frozen: &'a [PlannedTrial],
 }
 
@@ -36,8 +37,9 @@ pub fn no_clock(_: &PlannedTrial) -> Result<u64, SweepError> {
     Err(SweepError::input("steps cannot be timed here", "match params or macs"))
 }
 
-/// Plans every arm with every seed, seed by seed, so that each arm has a first result early. Fields that budgets leave open are found; an arm that cannot come within `tolerance`
-/// of its budget (a share of it; None allows any distance) is an error.
+/// Plans every arm with every seed, seed by seed, so that each arm has a first result early. Fields
+/// that budgets leave open are found; an arm that cannot come within `tolerance` of its budget (a
+/// share of it; None allows any distance) is an error.
 pub fn plan(
     expansion: &Expansion,
     command: &str,
@@ -72,7 +74,10 @@ fn early_stop(expansion: &Expansion) -> Result<Option<Asha>, SweepError> {
     let Some(rule) = &expansion.early_stop else { return Ok(None) };
     for arm in &expansion.arms {
         let train = &arm.spec.train;
-        let missed = rule.rungs.iter().find(|rung| !rung.is_multiple_of(train.eval_every) || **rung >= train.epochs);
+        let missed = rule
+            .rungs
+            .iter()
+            .find(|rung| !rung.is_multiple_of(train.eval_every) || **rung >= train.epochs);
         if let Some(rung) = missed {
             return Err(SweepError::input(
                 format!(
@@ -150,8 +155,12 @@ fn priced(
 
 /// Whether two arms train the same: network, where its weights start, images, recipe.
 fn is_same(a: &Priced, b: &Priced) -> bool {
-    let (one, other) = (&a.trial.spec, &b.trial.spec);
-    a.graph == b.graph && one.init == other.init && one.data == other.data && one.train == other.train
+    let one = &a.trial.spec;
+    let other = &b.trial.spec;
+    a.graph == b.graph
+        && one.init == other.init
+        && one.data == other.data
+        && one.train == other.train
 }
 
 fn price(
@@ -163,9 +172,14 @@ fn price(
     let in_arm = |e: SweepError| SweepError { cause: format!("{}: {}", arm.label, e.cause), ..e };
     let mut spec = arm.spec.clone();
     if spec.train.batch_size > facts.train_images {
-        let cause =
-            format!("batch_size {} is larger than the {} training images", spec.train.batch_size, facts.train_images);
-        return Err(in_arm(SweepError::input(cause, format!("give batch at most {}", facts.train_images))));
+        let cause = format!(
+            "batch_size {} is larger than the {} training images",
+            spec.train.batch_size, facts.train_images
+        );
+        return Err(in_arm(SweepError::input(
+            cause,
+            format!("give batch at most {}", facts.train_images),
+        )));
     }
     let side = facts.height.max(facts.width);
     let multiple = spec.model.input_multiple();
@@ -176,7 +190,9 @@ fn price(
         let sizes = format!("{}x{}", facts.height, facts.width);
         add_note(
             notes,
-            &format!("images of {sizes} px are padded with black to {padded}x{padded} px, which this family needs"),
+            &format!(
+                "images of {sizes} px are padded with black to {padded}x{padded} px, which this family needs"
+            ),
         );
     }
     let px = spec.data.pad_to.unwrap_or(side);
@@ -190,12 +206,20 @@ fn price(
         // Every network of the search is a trial of its own to the clock.
         let step_us = |model: &ModelSpec| {
             let graph = res2lab_arch::build(model, input)?;
-            (world.step_us)(&planned(arm, TrialSpec { model: model.clone(), ..spec.clone() }, facts, &graph))
+            (world.step_us)(&planned(
+                arm,
+                TrialSpec { model: model.clone(), ..spec.clone() },
+                facts,
+                &graph,
+            ))
         };
-        let (model, found) = match budget::frozen(&spec.model, budget, &arm.coordinates, world.frozen) {
-            Some(found) => found,
-            None => budget::meet(&spec.model, budget, input, tolerance, &step_us).map_err(in_arm)?,
-        };
+        let (model, found) =
+            match budget::frozen(&spec.model, budget, &arm.coordinates, world.frozen) {
+                Some(found) => found,
+                None => {
+                    budget::meet(&spec.model, budget, input, tolerance, &step_us).map_err(in_arm)?
+                }
+            };
         (spec.model, met) = (model, Some(found));
     }
     let graph = res2lab_arch::build(&spec.model, input).map_err(|e| in_arm(e.into()))?;
@@ -220,7 +244,11 @@ fn planned(arm: &Arm, spec: TrialSpec, facts: DatasetInfo, graph: &Graph) -> Pla
         activations: cost.activations,
         rf_min_px: extent.min_px,
         rf_max_px: extent.max_px,
-        data_id: if facts.identity == 0 { String::new() } else { format!("{:016x}", facts.identity) },
+        data_id: if facts.identity == 0 {
+            String::new()
+        } else {
+            format!("{:016x}", facts.identity)
+        },
         weights_id: String::new(),
         train_images: facts.train_images,
         test_images: facts.test_images,
@@ -256,7 +284,8 @@ mod tests {
     use res2lab_experiment::Experiment;
 
     fn planned(file: &str, line: &str) -> Result<Plan, SweepError> {
-        let experiment: Experiment = res2lab_experiment::experiment::parse(file, "test.yaml").unwrap();
+        let experiment: Experiment =
+            res2lab_experiment::experiment::parse(file, "test.yaml").unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
         let expansion = res2lab_experiment::expand(&experiment, &axes).unwrap();
         let facts = DatasetInfo {
@@ -300,8 +329,12 @@ axes: {scale: [2, 4]}
     #[test]
     fn arms_that_start_from_other_weights_are_others() {
         let plan = planned(FILE, "weights=none,./a.pth,./b.pth scale=4").unwrap();
-        let starts: Vec<_> = plan.trials.iter().take(3).map(|t| t.spec.init.weights.as_deref()).collect();
-        assert_eq!((plan.trials.len(), &starts[..]), (6, &[None, Some("./a.pth"), Some("./b.pth")][..]));
+        let starts: Vec<_> =
+            plan.trials.iter().take(3).map(|t| t.spec.init.weights.as_deref()).collect();
+        assert_eq!(
+            (plan.trials.len(), &starts[..]),
+            (6, &[None, Some("./a.pth"), Some("./b.pth")][..])
+        );
         assert!(!plan.notes.iter().any(|n| n.contains("trained once")), "{:?}", plan.notes);
     }
 
@@ -319,9 +352,11 @@ axes: {scale: [2, 4]}
     }
 
     fn imagenet(line: &str) -> Result<Plan, SweepError> {
-        let experiment =
-            res2lab_experiment::experiment::parse("name: t\nmodel: {zoo: res2net50_26w_4s}\nseeds: [0]\n", "t.yaml")
-                .unwrap();
+        let experiment = res2lab_experiment::experiment::parse(
+            "name: t\nmodel: {zoo: res2net50_26w_4s}\nseeds: [0]\n",
+            "t.yaml",
+        )
+        .unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
         let facts = DatasetInfo {
             channels: 3,
@@ -333,7 +368,13 @@ axes: {scale: [2, 4]}
             identity: 0,
         };
         let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
-        plan(&res2lab_experiment::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)
+        plan(
+            &res2lab_experiment::expand(&experiment, &axes).unwrap(),
+            "plan",
+            Code::default(),
+            Some(0.03),
+            &world,
+        )
     }
 
     #[test]
@@ -351,9 +392,14 @@ axes: {scale: [2, 4]}
     #[test]
     fn other_fields_other_costs_and_cifar_nets_are_matched_too() {
         let macs = imagenet("scale=2,8 width=match:macs").unwrap();
-        assert!(macs.trials.iter().all(|t| t.budget.as_ref().is_some_and(|b| b.of == "the base network")));
+        assert!(
+            macs.trials
+                .iter()
+                .all(|t| t.budget.as_ref().is_some_and(|b| b.of == "the base network"))
+        );
         let planned = |line: &str| {
-            let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
+            let axes: Vec<Axis> =
+                line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
             let file = "name: t\nmodel: {zoo: resnext29_8c64w}\nseeds: [0]\n";
             let experiment = res2lab_experiment::experiment::parse(file, "t.yaml").unwrap();
             let facts = DatasetInfo {
@@ -366,15 +412,24 @@ axes: {scale: [2, 4]}
                 identity: 0,
             };
             let world = World { describe: &|_| Ok(facts), step_us: &no_clock, frozen: &[] };
-            plan(&res2lab_experiment::expand(&experiment, &axes).unwrap(), "plan", Code::default(), Some(0.03), &world)
+            plan(
+                &res2lab_experiment::expand(&experiment, &axes).unwrap(),
+                "plan",
+                Code::default(),
+                Some(0.03),
+                &world,
+            )
         };
         let cardinality = planned("width=32,48 cardinality=match:params").unwrap();
         let found: Vec<_> = cardinality.trials.iter().map(|t| t.spec.model.cardinality).collect();
         assert!(found[0] > found[1] && found[1] > 8, "{found:?}");
-        // Depths come in steps of nine layers: too coarse for three percent, and the error says how near one comes.
+        // Depths come in steps of nine layers: too coarse for three percent, and the error says how
+        // near one comes.
         let e = planned("cardinality=6,10 depth=match:params").unwrap_err();
         assert!(
-            e.cause.contains("depth=") && e.cause.contains("tolerance") && e.help.contains("--keep-going"),
+            e.cause.contains("depth=")
+                && e.cause.contains("tolerance")
+                && e.help.contains("--keep-going"),
             "{e:?}"
         );
         let e = res2lab_experiment::expand(

@@ -1,5 +1,6 @@
-//! Runs a plan to its end, or until asked to stop, and journals what happens. A trial's failure is a value, never the
-//! end of the sweep. The same plan run again goes on: results are read from the disk, running trials are taken over.
+//! Runs a plan to its end, or until asked to stop, and journals what happens. A trial's failure is
+//! a value, never the end of the sweep. The same plan run again goes on: results are read from the
+//! disk, running trials are taken over.
 
 use crate::SweepError;
 use crate::asha::Rungs;
@@ -7,7 +8,9 @@ use crate::executor::{End, Executor, Stop};
 use crate::pace::{Pace, work};
 use crate::progress::TrialProgress;
 use crate::scheduler::{RetryPolicy, Scheduler};
-use res2lab_store::{Event, Halved, Journal, Lock, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock};
+use res2lab_store::{
+    Event, Halved, Journal, Lock, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,13 +18,15 @@ use std::time::{Duration, Instant};
 
 /// How a sweep is run.
 pub struct Options<'a> {
-    /// Signals so far: at one, running trials are asked to write a checkpoint; at two, they are ended.
+    /// Signals so far: at one, running trials are asked to write a checkpoint; at two, they are
+    /// ended.
     pub stop: &'a AtomicUsize,
     /// Stop at the first failure.
     pub fail_fast: bool,
     /// What happens after other failures.
     pub retry_policy: RetryPolicy,
-    /// A trial that ran out of memory goes on with half the part of a batch at a time, and is marked as changed.
+    /// A trial that ran out of memory goes on with half the part of a batch at a time, and is
+    /// marked as changed.
     pub halve_on_oom: bool,
     /// A trial is ended, as failed, after so long in one go; zero is no limit.
     pub trial_limit: Duration,
@@ -91,7 +96,8 @@ struct Runner<'a> {
     asha: Option<Rungs>,
 }
 
-/// Takes the sweep's lock, which [`run`] asks for: while it is held, no other runner writes a plan or starts a trial.
+/// Takes the sweep's lock, which [`run`] asks for: while it is held, no other runner writes a plan
+/// or starts a trial.
 pub fn hold(dir: &SweepDir) -> Result<Lock, SweepError> {
     match lock::try_lock(&dir.lock())? {
         lock::Attempt::Held(lock) => Ok(lock),
@@ -150,7 +156,8 @@ impl<'a> Runner<'a> {
             executor,
         };
         let at_s = runner.executor.now_s();
-        let (command, trials) = (plan.command.clone(), plan.trials.len());
+        let command = plan.command.clone();
+        let trials = plan.trials.len();
         runner.journal.append(&Event::Planned { at_s, command, trials, done })?;
         Ok(runner)
     }
@@ -172,7 +179,9 @@ impl<'a> Runner<'a> {
                 continue;
             }
             if let lock::Attempt::HeldBy(process) = lock::try_lock(&path)? {
-                let slot = slots.get(&trial.id).and_then(|name| self.slot_names.iter().position(|n| n == name));
+                let slot = slots
+                    .get(&trial.id)
+                    .and_then(|name| self.slot_names.iter().position(|n| n == name));
                 self.watch(i, process, slot)?;
             }
         }
@@ -188,7 +197,11 @@ impl<'a> Runner<'a> {
         Ok(self.journal.append(&Event::Adopted { at_s, id: trial.id.clone(), process })?)
     }
 
-    fn go(&mut self, options: &Options, observe: &mut dyn FnMut(&Snapshot)) -> Result<Finish, SweepError> {
+    fn go(
+        &mut self,
+        options: &Options,
+        observe: &mut dyn FnMut(&Snapshot),
+    ) -> Result<Finish, SweepError> {
         const LOOK_EVERY: Duration = Duration::from_millis(250);
         let mut asked_s = None;
         let mut is_killed = false;
@@ -215,7 +228,8 @@ impl<'a> Runner<'a> {
             for (i, end) in over {
                 let end = self.late.remove(&i).map_or(end, End::Failed);
                 // What was killed because the user wanted it has not failed.
-                let end = if is_killed && matches!(end, End::Failed(_)) { End::Interrupted } else { end };
+                let end =
+                    if is_killed && matches!(end, End::Failed(_)) { End::Interrupted } else { end };
                 self.note_end(i, &end)?;
                 if options.fail_fast
                     && !matches!(end, End::Done | End::Preempted | End::Interrupted)
@@ -225,13 +239,16 @@ impl<'a> Runner<'a> {
                 }
                 ended.push((i, end));
             }
-            // Looking reads a file of every running trial; with a thousand of them that must not happen at each end.
+            // Looking reads a file of every running trial; with a thousand of them that must not
+            // happen at each end.
             if looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY / 2) || self.scheduler.is_over() {
                 looked = Some(Instant::now());
                 self.ask_running();
                 self.stop_early()?;
-                let ended =
-                    std::mem::take(&mut ended).into_iter().map(|(i, end)| (&self.plan.trials[i], end)).collect();
+                let ended = std::mem::take(&mut ended)
+                    .into_iter()
+                    .map(|(i, end)| (&self.plan.trials[i], end))
+                    .collect();
                 observe(&self.snapshot(ended));
             }
         }
@@ -272,8 +289,9 @@ impl<'a> Runner<'a> {
     /// What running trials tell.
     fn ask_running(&mut self) {
         let running = self.scheduler.running();
-        let ask =
-            |&(i, _): &(usize, Option<usize>)| Some((i, TrialProgress::read(&self.dir.run(&self.plan.trials[i].id))?));
+        let ask = |&(i, _): &(usize, Option<usize>)| {
+            Some((i, TrialProgress::read(&self.dir.run(&self.plan.trials[i].id))?))
+        };
         self.told = running.iter().filter_map(ask).collect();
     }
 
@@ -287,7 +305,12 @@ impl<'a> Runner<'a> {
                 Ok(process) => {
                     self.started_s.insert(i, at_s);
                     let slot = self.slot_names[slot].clone();
-                    self.journal.append(&Event::Started { at_s, id: trial.id.clone(), slot, process })?;
+                    self.journal.append(&Event::Started {
+                        at_s,
+                        id: trial.id.clone(),
+                        slot,
+                        process,
+                    })?;
                 }
                 Err(e) => {
                     failed.push((i, End::Refused(e.cause)));
@@ -301,28 +324,42 @@ impl<'a> Runner<'a> {
         let trial = &self.plan.trials[i];
         let at_s = self.executor.now_s();
         // It waits for its next turn, as a preempted one does.
-        let goes_on = self.halve_on_oom && matches!(end, End::OutOfMemory(_)) && self.halve(trial)?;
+        let goes_on =
+            self.halve_on_oom && matches!(end, End::OutOfMemory(_)) && self.halve(trial)?;
         let for_scheduler = if goes_on { End::Preempted } else { end.clone() };
         if let Some(slot) = self.scheduler.end(i, for_scheduler, at_s) {
             let slot = self.slot_names[slot].clone();
-            self.journal.append(&Event::SetAside { at_s, slot, reason: end.reason().to_owned() })?;
+            self.journal.append(&Event::SetAside {
+                at_s,
+                slot,
+                reason: end.reason().to_owned(),
+            })?;
         }
         if let (Some(started), End::Done) = (self.started_s.remove(&i), end) {
             self.pace.learn(work(trial), at_s - started);
         }
-        let (outcome, reason) = (end.name().to_owned(), end.reason().to_owned());
+        let outcome = end.name().to_owned();
+        let reason = end.reason().to_owned();
         let is_refused = matches!(end, End::Refused(_));
-        self.journal.append(&Event::Ended { at_s, id: trial.id.clone(), outcome, reason, is_refused })?;
+        self.journal.append(&Event::Ended {
+            at_s,
+            id: trial.id.clone(),
+            outcome,
+            reason,
+            is_refused,
+        })?;
         // Someone else trains it: wait for that process instead of trying again and again.
         if *end == End::Preempted
-            && let Ok(lock::Attempt::HeldBy(process)) = lock::try_lock(&self.dir.run(&trial.id).lock())
+            && let Ok(lock::Attempt::HeldBy(process)) =
+                lock::try_lock(&self.dir.run(&trial.id).lock())
         {
             self.watch(i, process, None)?;
         }
         Ok(())
     }
 
-    /// Writes down that the trial takes half the part of a batch at a time from now on; false if it cannot be halved.
+    /// Writes down that the trial takes half the part of a batch at a time from now on; false if it
+    /// cannot be halved.
     fn halve(&self, trial: &PlannedTrial) -> Result<bool, SweepError> {
         let path = self.dir.run(&trial.id).halved();
         let before: Option<Halved> = atomic::read_json(&path)?;
@@ -336,11 +373,14 @@ impl<'a> Runner<'a> {
     }
 
     fn finish(&self) -> Finish {
-        let count =
-            |wanted: &dyn Fn(&End) -> bool| self.scheduler.ends().iter().flatten().filter(|e| wanted(e)).count();
-        let (done, diverged) = (count(&|e| *e == End::Done), count(&|e| *e == End::Diverged));
+        let count = |wanted: &dyn Fn(&End) -> bool| {
+            self.scheduler.ends().iter().flatten().filter(|e| wanted(e)).count()
+        };
+        let done = count(&|e| *e == End::Done);
+        let diverged = count(&|e| *e == End::Diverged);
         let stopped = count(&|e| *e == End::Stopped);
-        let failed = count(&|e| matches!(e, End::Failed(_) | End::Refused(_) | End::OutOfMemory(_)));
+        let failed =
+            count(&|e| matches!(e, End::Failed(_) | End::Refused(_) | End::OutOfMemory(_)));
         let left = self.plan.trials.len() - done - diverged - stopped - failed;
         Finish { done, diverged, stopped, failed, left }
     }
@@ -349,14 +389,22 @@ impl<'a> Runner<'a> {
         let now_s = self.executor.now_s();
         let running = self.scheduler.running().into_iter().map(|(i, slot)| RunningTrial {
             trial: &self.plan.trials[i],
-            slot: slot.map_or_else(|| "beyond the slots".to_owned(), |s| self.slot_names[s].clone()),
+            slot: slot
+                .map_or_else(|| "beyond the slots".to_owned(), |s| self.slot_names[s].clone()),
             elapsed_s: now_s - self.started_s.get(&i).copied().unwrap_or(now_s),
             told: self.told.get(&i).cloned(),
         });
         let running: Vec<_> = running.collect();
         let eta_s = self.eta_s(&running);
         let is_stopping = self.scheduler.is_stopping();
-        Snapshot { running, ended, finish: self.finish(), total: self.plan.trials.len(), eta_s, is_stopping }
+        Snapshot {
+            running,
+            ended,
+            finish: self.finish(),
+            total: self.plan.trials.len(),
+            eta_s,
+            is_stopping,
+        }
     }
 
     /// Work left at the pace so far, shared by the slots.
@@ -366,19 +414,27 @@ impl<'a> Runner<'a> {
             let share = r.told.as_ref().map_or(0.0, TrialProgress::share);
             // Before a tenth is done, start-up would dominate what is learned.
             if share > 0.1 {
-                pace.learn(work(r.trial) * share, r.told.as_ref().map_or(r.elapsed_s, |t| t.wall_s));
+                pace.learn(
+                    work(r.trial) * share,
+                    r.told.as_ref().map_or(r.elapsed_s, |t| t.wall_s),
+                );
             }
         }
-        let left = |r: &RunningTrial| work(r.trial) * (1.0 - r.told.as_ref().map_or(0.0, TrialProgress::share));
+        let left = |r: &RunningTrial| {
+            work(r.trial) * (1.0 - r.told.as_ref().map_or(0.0, TrialProgress::share))
+        };
         let pending: f64 = self.scheduler.pending().map(|i| work(&self.plan.trials[i])).sum();
         let all = pending + running.iter().map(left).sum::<f64>();
-        Some(all * pace.seconds_per_work()? / self.slot_names.len().min(running.len().max(1)) as f64)
+        Some(
+            all * pace.seconds_per_work()? / self.slot_names.len().min(running.len().max(1)) as f64,
+        )
     }
 }
 
 /// `3 s`, `90 minutes`.
 fn limit_in_words(limit: Duration) -> String {
-    let (seconds, minutes) = (limit.as_secs_f64(), limit.as_secs_f64() / 60.0);
+    let seconds = limit.as_secs_f64();
+    let minutes = limit.as_secs_f64() / 60.0;
     if seconds < 120.0 { format!("{seconds} s") } else { format!("{minutes:.1} minutes") }
 }
 

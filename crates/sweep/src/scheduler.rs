@@ -1,5 +1,5 @@
-//! Which trial runs next, and in which slot. A pure state machine: trials and slots are numbers, the time is told, and
-//! there is no process.
+//! Which trial runs next, and in which slot. A pure state machine: trials and slots are numbers,
+//! the time is told, and there is no process.
 
 use crate::executor::End;
 use std::collections::VecDeque;
@@ -66,8 +66,8 @@ impl Scheduler {
         }
     }
 
-    /// The next trial and its slot, which is taken from now on; None if nothing can start. A failed trial whose wait is
-    /// over goes first.
+    /// The next trial and its slot, which is taken from now on; None if nothing can start. A failed
+    /// trial whose wait is over goes first.
     pub fn start_next(&mut self, now_s: f64) -> Option<(usize, usize)> {
         if self.is_stopping || !self.surplus.is_empty() {
             return None;
@@ -82,8 +82,9 @@ impl Scheduler {
         Some((trial, slot))
     }
 
-    /// A running trial ended. A preempted one waits for its next turn, at the end of the line; a failed one is tried again
-    /// if it may be. Returns the slot that is set aside from now on, if one is.
+    /// A running trial ended. A preempted one waits for its next turn, at the end of the line; a
+    /// failed one is tried again if it may be. Returns the slot that is set aside from now on, if
+    /// one is.
     pub fn end(&mut self, trial: usize, end: End, now_s: f64) -> Option<usize> {
         let slot = self.slots.iter().position(|s| s.trial == Some(trial));
         self.surplus.retain(|&i| i != trial);
@@ -91,7 +92,8 @@ impl Scheduler {
         if let Some(slot) = slot {
             self.slots[slot].trial = None;
             let failed = matches!(end, End::Failed(_));
-            self.slots[slot].failed_in_a_row = if failed { self.slots[slot].failed_in_a_row + 1 } else { 0 };
+            self.slots[slot].failed_in_a_row =
+                if failed { self.slots[slot].failed_in_a_row + 1 } else { 0 };
             let others = self.slots.iter().enumerate().any(|(i, s)| i != slot && !s.is_aside);
             if self.slots[slot].failed_in_a_row >= MOST_IN_A_ROW && others {
                 self.slots[slot].is_aside = true;
@@ -100,8 +102,11 @@ impl Scheduler {
         }
         match end {
             End::Preempted | End::Interrupted => self.pending.push_back(trial),
-            End::Failed(_) if self.tries[trial] < self.retry_policy.retries && !self.is_stopping => {
-                let wait_s = self.retry_policy.back_off_s * f64::from(1_u32 << self.tries[trial].min(16));
+            End::Failed(_)
+                if self.tries[trial] < self.retry_policy.retries && !self.is_stopping =>
+            {
+                let wait_s =
+                    self.retry_policy.back_off_s * f64::from(1_u32 << self.tries[trial].min(16));
                 self.tries[trial] += 1;
                 self.delayed.push((now_s + wait_s, trial));
             }
@@ -127,7 +132,8 @@ impl Scheduler {
 
     /// Trials with their slots; None for those beyond the slots.
     pub fn running(&self) -> Vec<(usize, Option<usize>)> {
-        let in_slots = self.slots.iter().enumerate().filter_map(|(slot, s)| Some((s.trial?, Some(slot))));
+        let in_slots =
+            self.slots.iter().enumerate().filter_map(|(slot, s)| Some((s.trial?, Some(slot))));
         in_slots.chain(self.surplus.iter().map(|&trial| (trial, None))).collect()
     }
 
@@ -158,7 +164,8 @@ mod tests {
     enum Happening {
         Start,
         End(usize, u8),
-        /// The runner dies; running trials go on and are adopted by the next one, which has another number of slots.
+        /// The runner dies; running trials go on and are adopted by the next one, which has another
+        /// number of slots.
         Crash(usize),
     }
 

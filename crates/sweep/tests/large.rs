@@ -1,5 +1,6 @@
-//! Ten thousand trials on a thousand slots through the mock executor, with failures, preemptions and crashes of the runner
-//! at random moments: every trial ends once, nothing is lost, no slot holds two; and the runner's own time and memory.
+//! Ten thousand trials on a thousand slots through the mock executor, with failures, preemptions
+//! and crashes of the runner at random moments: every trial ends once, nothing is lost, no slot
+//! holds two; and the runner's own time and memory.
 
 use proptest::prelude::*;
 use res2lab_store::{Code, Event, Outcome, Plan, SweepDir, TrialResult, atomic, journal};
@@ -14,7 +15,8 @@ fn plan(seeds: usize) -> Plan {
     let text = "name: t\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8}\n";
     let experiment = res2lab_experiment::experiment::parse(text, "t.yaml").unwrap();
     let axes = [format!("scale=2,4 seed=0..{}", seeds - 1)];
-    let axes: Vec<_> = axes[0].split(' ').map(|w| res2lab_experiment::Axis::parse(w).unwrap()).collect();
+    let axes: Vec<_> =
+        axes[0].split(' ').map(|w| res2lab_experiment::Axis::parse(w).unwrap()).collect();
     let facts = DatasetInfo {
         channels: 1,
         height: 28,
@@ -24,7 +26,11 @@ fn plan(seeds: usize) -> Plan {
         test_images: 1000,
         identity: 0,
     };
-    let world = res2lab_sweep::World { describe: &|_| Ok(facts), step_us: &res2lab_sweep::plan::no_clock, frozen: &[] };
+    let world = res2lab_sweep::World {
+        describe: &|_| Ok(facts),
+        step_us: &res2lab_sweep::plan::no_clock,
+        frozen: &[],
+    };
     res2lab_sweep::plan(
         &res2lab_experiment::expand(&experiment, &axes).unwrap(),
         "sweep",
@@ -68,9 +74,14 @@ fn random(x: u64) -> u64 {
     (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB) >> 20
 }
 
-/// Runs until over, or until the runner crashes while it hears of the trial that ends as number `crash_after`; what was
-/// running then is lost without a result, as if the machine had gone down.
-fn run(dir: &SweepDir, plan: &Plan, slots: usize, crash_after: Option<usize>) -> (Option<res2lab_sweep::Finish>, Mock) {
+/// Runs until over, or until the runner crashes while it hears of the trial that ends as number
+/// `crash_after`; what was running then is lost without a result, as if the machine had gone down.
+fn run(
+    dir: &SweepDir,
+    plan: &Plan,
+    slots: usize,
+    crash_after: Option<usize>,
+) -> (Option<res2lab_sweep::Finish>, Mock) {
     let script = |trial: &res2lab_store::PlannedTrial, attempt: u32| {
         let end = match fate(trial.spec.seed, attempt) % 20 {
             0 => End::Preempted,
@@ -88,7 +99,8 @@ fn run(dir: &SweepDir, plan: &Plan, slots: usize, crash_after: Option<usize>) ->
         assert!(crash_after != Some(ends) || ends % 2 == 1, "crash");
         if *end == End::Done {
             atomic::create_dir(runs.run(id).path()).unwrap();
-            // Without flushing: ten thousand of those would take minutes, and this test does not lose power.
+            // Without flushing: ten thousand of those would take minutes, and this test does not
+            // lose power.
             std::fs::write(runs.run(id).result(), serde_json::to_vec(&result()).unwrap()).unwrap();
         }
         assert!(crash_after != Some(ends), "crash");
@@ -141,8 +153,13 @@ fn ten_thousand_trials_cost_the_runner_little() {
     let (again, mock) = run(&dir, &plan, 1000, None);
     assert!(again.unwrap().done >= finish.done && mock.starts.len() < 500);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let memory = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
-    println!("runner time per trial {:?}; resume {:?}; {memory}", elapsed / 10_000, resumed.elapsed());
+    let memory =
+        status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
+    println!(
+        "runner time per trial {:?}; resume {:?}; {memory}",
+        elapsed / 10_000,
+        resumed.elapsed()
+    );
     let kib: u64 = memory.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
     assert!(kib < 200 * 1024, "{memory}");
 }
@@ -169,7 +186,8 @@ proptest! {
         prop_assert!(done.values().all(|&n| n == 1), "a trial was done twice");
         for trial in &plan.trials {
             let has_result = dir.run(&trial.id).result().exists();
-            // A crash between a trial's end and its line in the journal loses the line, never the result.
+            // A crash between a trial's end and its line in the journal loses the line, never the
+            // result.
             prop_assert!(has_result || !done.contains_key(&trial.id));
         }
     }

@@ -1,4 +1,5 @@
-//! The runner against executors that misbehave: a mock with a virtual clock, and real processes that play a trial.
+//! The runner against executors that misbehave: a mock with a virtual clock, and real processes
+//! that play a trial.
 
 use res2lab_experiment::Axis;
 use res2lab_store::{Code, Event, Plan, SweepDir, journal};
@@ -22,7 +23,11 @@ fn plan(line: &str) -> Plan {
         test_images: 100,
         identity: 0,
     };
-    let world = res2lab_sweep::World { describe: &|_| Ok(facts), step_us: &res2lab_sweep::plan::no_clock, frozen: &[] };
+    let world = res2lab_sweep::World {
+        describe: &|_| Ok(facts),
+        step_us: &res2lab_sweep::plan::no_clock,
+        frozen: &[],
+    };
     res2lab_sweep::plan(
         &res2lab_experiment::expand(&experiment, &axes).unwrap(),
         "sweep",
@@ -33,7 +38,12 @@ fn plan(line: &str) -> Plan {
     .unwrap()
 }
 
-fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn res2lab_sweep::Executor, stop: &AtomicUsize) -> Finish {
+fn run(
+    dir: &SweepDir,
+    plan: &Plan,
+    executor: &mut dyn res2lab_sweep::Executor,
+    stop: &AtomicUsize,
+) -> Finish {
     let options = Options {
         stop,
         fail_fast: false,
@@ -43,7 +53,15 @@ fn run(dir: &SweepDir, plan: &Plan, executor: &mut dyn res2lab_sweep::Executor, 
         grace: Duration::from_secs(20),
         journal: dir.journal(),
     };
-    res2lab_sweep::run(&res2lab_sweep::hold(dir).unwrap(), dir, plan, executor, &options, &mut |_| {}).unwrap()
+    res2lab_sweep::run(
+        &res2lab_sweep::hold(dir).unwrap(),
+        dir,
+        plan,
+        executor,
+        &options,
+        &mut |_| {},
+    )
+    .unwrap()
 }
 
 fn never() -> AtomicUsize {
@@ -100,8 +118,8 @@ fn a_stop_leaves_the_rest_for_later() {
     assert!(matches!(last, Event::Stopped { why, .. } if why == "interrupted"));
 }
 
-/// A program that plays a trial. It holds the run's lock as a trial does, notes when it began and ended, and does what
-/// the file `script` in the sweep's folder says for its seed.
+/// A program that plays a trial. It holds the run's lock as a trial does, notes when it began and
+/// ended, and does what the file `script` in the sweep's folder says for its seed.
 const PLAYER: &str = r#"#!/bin/sh
 set -u
 run="$2/runs/$3"
@@ -143,7 +161,13 @@ impl Stage {
     }
 
     fn local(&self, slots: usize) -> Local {
-        let slot = |i| Slot { name: format!("slot {i}"), gpus: vec![], cores: vec![], threads: 1, sharing: 1 };
+        let slot = |i| Slot {
+            name: format!("slot {i}"),
+            gpus: vec![],
+            cores: vec![],
+            threads: 1,
+            sharing: 1,
+        };
         Local::new(self.player.clone(), self.sweep.clone(), vec![], (0..slots).map(slot).collect())
     }
 
@@ -175,10 +199,14 @@ fn outcomes_follow_from_results_exit_statuses_and_signals() {
     );
     let finish = run(&stage.sweep, &plan("seed=0..5"), &mut stage.local(2), &never());
     assert_eq!(finish, Finish { done: 2, failed: 4, ..Finish::default() });
-    let reasons: Vec<String> = ends(&stage.sweep).into_iter().filter(|e| e.0 == "failed").map(|e| e.1).collect();
-    for wanted in
-        ["the disk is gone (exit status 1)", "(out of memory)", "killed by signal 9 (SIGKILL)", "signal 11 (SIGSEGV)"]
-    {
+    let reasons: Vec<String> =
+        ends(&stage.sweep).into_iter().filter(|e| e.0 == "failed").map(|e| e.1).collect();
+    for wanted in [
+        "the disk is gone (exit status 1)",
+        "(out of memory)",
+        "killed by signal 9 (SIGKILL)",
+        "signal 11 (SIGSEGV)",
+    ] {
         assert!(reasons.iter().any(|r| r.contains(wanted)), "{wanted}: {reasons:?}");
     }
     // The same command again tries what failed, and nothing else.
@@ -224,7 +252,10 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
     // What is ended because the user wanted it has not failed.
     assert_eq!((finish.left, finish.failed), (2, 0));
     let ends = ends(&stage.sweep);
-    assert!(ends.iter().any(|e| e.0 == "preempted") && ends.iter().any(|e| e.0 == "interrupted"), "{ends:?}");
+    assert!(
+        ends.iter().any(|e| e.0 == "preempted") && ends.iter().any(|e| e.0 == "interrupted"),
+        "{ends:?}"
+    );
 }
 
 #[test]
@@ -235,8 +266,12 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
     // What a runner does before it dies: the folder, and a process that outlives it.
     let run_dir = stage.sweep.run(&first.id);
     run_dir.create(&first.spec).unwrap();
-    let mut left =
-        std::process::Command::new(&stage.player).arg("trial").arg(stage.sweep.path()).arg(&first.id).spawn().unwrap();
+    let mut left = std::process::Command::new(&stage.player)
+        .arg("trial")
+        .arg(stage.sweep.path())
+        .arg(&first.id)
+        .spawn()
+        .unwrap();
     wait_for(&stage.sweep.path().join("ready"));
     let options = Options {
         stop: &never(),
@@ -266,7 +301,9 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
     let begins: Vec<_> = stage.events().into_iter().filter(|e| e.starts_with("begin")).collect();
     assert_eq!(begins.len(), 2, "{begins:?}");
     assert!(
-        journal::read(&stage.sweep.journal()).iter().any(|e| matches!(e, Event::Adopted { id, .. } if *id == first.id))
+        journal::read(&stage.sweep.journal())
+            .iter()
+            .any(|e| matches!(e, Event::Adopted { id, .. } if *id == first.id))
     );
 }
 
@@ -274,7 +311,9 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
 fn a_second_runner_is_refused_by_name_of_the_first() {
     let dir = tempfile::tempdir().unwrap();
     let dir = SweepDir::new(dir.path());
-    let res2lab_store::lock::Attempt::Held(_held) = res2lab_store::lock::try_lock(&dir.lock()).unwrap() else {
+    let res2lab_store::lock::Attempt::Held(_held) =
+        res2lab_store::lock::try_lock(&dir.lock()).unwrap()
+    else {
         panic!("it is free")
     };
     let Err(e) = res2lab_sweep::hold(&dir) else { panic!("it is held") };
@@ -285,7 +324,8 @@ fn a_second_runner_is_refused_by_name_of_the_first() {
 fn a_program_that_cannot_be_started_is_a_failure_of_each_trial() {
     let dir = tempfile::tempdir().unwrap();
     let sweep_dir = SweepDir::new(dir.path());
-    let demand = res2lab_sweep::Demand { trials: 2, devices: 1, slots: None, threads: None, per_device: 1 };
+    let demand =
+        res2lab_sweep::Demand { trials: 2, devices: 1, slots: None, threads: None, per_device: 1 };
     let slots = local::cpu_slots(&local::available_cores(), demand);
     let mut executor = Local::new("/nowhere/res2lab".into(), sweep_dir.clone(), vec![], slots);
     let finish = run(&sweep_dir, &plan("seed=0..1"), &mut executor, &never());
@@ -306,10 +346,12 @@ esac
 "#;
     let stage = Stage::new(script);
     let plan = plan("seed=0..3");
-    let slots = vec![Slot { name: "a".into(), gpus: vec![], cores: vec![], threads: 1, sharing: 1 }; 2];
+    let slots =
+        vec![Slot { name: "a".into(), gpus: vec![], cores: vec![], threads: 1, sharing: 1 }; 2];
     let mut executor = Local::new(stage.player.clone(), stage.sweep.clone(), vec![], slots);
     let retry_policy = RetryPolicy { retries: 1, back_off_s: 0.3 };
-    let (stop, trial_limit) = (never(), Duration::from_millis(700));
+    let stop = never();
+    let trial_limit = Duration::from_millis(700);
     let options = Options {
         stop: &stop,
         fail_fast: false,
@@ -320,7 +362,9 @@ esac
         journal: stage.sweep.journal(),
     };
     let held = res2lab_sweep::hold(&stage.sweep).unwrap();
-    let finish = res2lab_sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
+    let finish =
+        res2lab_sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {})
+            .unwrap();
     assert_eq!(finish, Finish { done: 2, failed: 2, ..Finish::default() });
     let starts = |seed: usize| {
         let id = &plan.trials[seed].id;
@@ -344,7 +388,8 @@ esac
 "#;
     let stage = Stage::new(script);
     let plan = plan("seed=0,1 batch=8");
-    let slots = vec![Slot { name: "a".into(), gpus: vec![], cores: vec![], threads: 1, sharing: 1 }];
+    let slots =
+        vec![Slot { name: "a".into(), gpus: vec![], cores: vec![], threads: 1, sharing: 1 }];
     let mut executor = Local::new(stage.player.clone(), stage.sweep.clone(), vec![], slots);
     let stop = never();
     let options = Options {
@@ -357,9 +402,13 @@ esac
         journal: stage.sweep.journal(),
     };
     let held = res2lab_sweep::hold(&stage.sweep).unwrap();
-    let finish = res2lab_sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {}).unwrap();
+    let finish =
+        res2lab_sweep::run(&held, &stage.sweep, &plan, &mut executor, &options, &mut |_| {})
+            .unwrap();
     assert_eq!(finish, Finish { done: 1, failed: 1, ..Finish::default() });
-    let halved = |seed: usize| std::fs::read_to_string(stage.sweep.run(&plan.trials[seed].id).halved()).unwrap();
+    let halved = |seed: usize| {
+        std::fs::read_to_string(stage.sweep.run(&plan.trials[seed].id).halved()).unwrap()
+    };
     // A batch of eight can be halved three times.
     assert!(halved(1).replace(' ', "").contains("\"factor\":8"), "{}", halved(1));
     assert!(ends(&stage.sweep).iter().filter(|(outcome, _)| outcome == "failed").count() >= 5);

@@ -8,12 +8,19 @@ use res2lab_store::assessment::{Assessment, Prediction, TOP};
 use std::time::Instant;
 use tch::{Kind, Tensor};
 
-/// Runs the network over `split`, `batch_size` images at a time. Class names and file names are the caller's to add.
-pub fn assess(net: &Net, source: &mut dyn Source, split: Split, batch_size: usize) -> Result<Assessment, TrainError> {
+/// Runs the network over `split`, `batch_size` images at a time. Class names and file names are the
+/// caller's to add.
+pub fn assess(
+    net: &Net,
+    source: &mut dyn Source,
+    split: Split,
+    batch_size: usize,
+) -> Result<Assessment, TrainError> {
     let batches = order::evaluation_batches(source.len(split), batch_size, Shard::WHOLE);
     source.begin(EpochPlan { split, batches, augment: None })?;
     let mut evaluator = Evaluator::folded(net, batch_size, Inference::fits(net));
-    let (mut predictions, mut classes) = (Vec::new(), 0);
+    let mut predictions = Vec::new();
+    let mut classes = 0;
     let started = Instant::now();
     let _guard = tch::no_grad_guard();
     while let Some(batch) = source.next_batch()? {
@@ -29,12 +36,17 @@ fn of_batch(logits: &Tensor, labels: &Tensor, indices: &[u32]) -> Vec<Prediction
     let log_shares = logits.log_softmax(1, Kind::Double);
     let kept = TOP.min(logits.size()[1] as usize) as i64;
     let (top, guesses) = log_shares.topk(kept, 1, true, true);
-    // A label beyond the network's classes (-1 in test sets without labels) costs nothing and is never hit.
+    // A label beyond the network's classes (-1 in test sets without labels) costs nothing and is
+    // never hit.
     let known = labels.clamp(0, logits.size()[1] - 1);
     let losses = -log_shares.gather(1, &known.unsqueeze(1), false).squeeze_dim(1);
-    let numbers = |t: &Tensor| Vec::<f64>::try_from(&t.flatten(0, -1).to_device(tch::Device::Cpu)).unwrap_or_default();
-    let (top, guesses) = (numbers(&top.exp()), numbers(&guesses.to_kind(Kind::Double)));
-    let (losses, labels) = (numbers(&losses), numbers(&labels.to_kind(Kind::Double)));
+    let numbers = |t: &Tensor| {
+        Vec::<f64>::try_from(&t.flatten(0, -1).to_device(tch::Device::Cpu)).unwrap_or_default()
+    };
+    let top = numbers(&top.exp());
+    let guesses = numbers(&guesses.to_kind(Kind::Double));
+    let losses = numbers(&losses);
+    let labels = numbers(&labels.to_kind(Kind::Double));
     let one = |(i, &index): (usize, &u32)| {
         let row = i * kept as usize..(i + 1) * kept as usize;
         Prediction {

@@ -1,5 +1,6 @@
-//! What is saved and how a run goes on from it: all state and momentum as tensors, and [`State`] in the file's header.
-//! Nothing in it depends on the time or on how often the run was interrupted, so equal runs write equal bytes.
+//! What is saved and how a run goes on from it: all state and momentum as tensors, and [`State`] in
+//! the file's header. Nothing in it depends on the time or on how often the run was interrupted, so
+//! equal runs write equal bytes.
 
 use crate::TrainError;
 use res2lab_nn::{Layout, Params, weights};
@@ -15,8 +16,8 @@ pub struct State {
     pub trial: String,
     /// Memory layout, chosen at the first start and kept.
     pub layout: String,
-    /// The kernels' instruction set on a CPU, chosen at the first start and kept: another adds in another order. Empty on
-    /// a GPU, and in checkpoints of before there was a choice.
+    /// The kernels' instruction set on a CPU, chosen at the first start and kept: another adds in
+    /// another order. Empty on a GPU, and in checkpoints of before there was a choice.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vectors: String,
     /// Digest of the data set that it began with; empty in checkpoints of before.
@@ -55,14 +56,19 @@ pub struct State {
 impl State {
     /// The saved layout.
     pub fn layout(&self) -> Layout {
-        if self.layout == Layout::ChannelsLast.name() { Layout::ChannelsLast } else { Layout::Contiguous }
+        if self.layout == Layout::ChannelsLast.name() {
+            Layout::ChannelsLast
+        } else {
+            Layout::Contiguous
+        }
     }
 }
 
 /// Writes parameters, momentum and state.
 pub fn save(path: &Path, params: &Params, state: &State) -> Result<(), TrainError> {
-    let header = serde_json::to_string(state)
-        .map_err(|e| TrainError::machine(format!("cannot encode the checkpoint: {e}"), "report this"))?;
+    let header = serde_json::to_string(state).map_err(|e| {
+        TrainError::machine(format!("cannot encode the checkpoint: {e}"), "report this")
+    })?;
     Ok(atomic::write(path, &weights::to_bytes(params, true, &header)?)?)
 }
 
@@ -97,10 +103,14 @@ pub fn open(path: &Path, trial: &str) -> Result<Option<Saved>, TrainError> {
     let was_checked = weights::verify(&bytes, path)?;
     let header = weights::header(&bytes, path)?;
     let help = format!("remove {} to start from the beginning", path.display());
-    let state: State = serde_json::from_str(&header)
-        .map_err(|e| TrainError::machine(format!("{} is damaged: {e}", path.display()), help.clone()))?;
+    let state: State = serde_json::from_str(&header).map_err(|e| {
+        TrainError::machine(format!("{} is damaged: {e}", path.display()), help.clone())
+    })?;
     if state.trial != trial {
-        return Err(TrainError::machine(format!("{} is a checkpoint of {}", path.display(), state.trial), help));
+        return Err(TrainError::machine(
+            format!("{} is a checkpoint of {}", path.display(), state.trial),
+            help,
+        ));
     }
     Ok(Some(Saved { bytes, state, was_checked }))
 }

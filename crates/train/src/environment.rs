@@ -39,7 +39,9 @@ pub fn device_name(device: Device) -> String {
 
 /// Unix time, seconds.
 pub fn now_s() -> f64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64())
 }
 
 /// Largest resident memory of this process so far, MiB.
@@ -51,7 +53,8 @@ pub fn peak_memory_mib() -> f64 {
 /// Seconds since this process began, to a hundredth; None where /proc does not say.
 pub fn process_age_s() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The name, in brackets, may have blanks; the start, in ticks since boot, is the twentieth word after it.
+    // The name, in brackets, may have blanks; the start, in ticks since boot, is the twentieth word
+    // after it.
     let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
     let uptime: f64 = read_line("/proc/uptime").split_whitespace().next()?.parse().ok()?;
     // Linux counts a hundred ticks a second on every machine that libtorch is brought for.
@@ -61,7 +64,11 @@ pub fn process_age_s() -> Option<f64> {
 
 /// Cores of the machine, not only those that this process may use.
 fn cores() -> usize {
-    fs::read_to_string("/proc/cpuinfo").unwrap_or_default().lines().filter(|line| line.starts_with("processor")).count()
+    fs::read_to_string("/proc/cpuinfo")
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count()
 }
 
 fn memory_gib() -> f64 {
@@ -85,7 +92,8 @@ fn gpus() -> Vec<String> {
     if tch::Cuda::device_count() == 0 {
         return vec![];
     }
-    let asked = Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output();
+    let asked =
+        Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output();
     let text = asked.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
     text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }

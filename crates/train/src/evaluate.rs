@@ -14,13 +14,16 @@ pub const BATCH: usize = 250;
 
 /// What the test images say of a network.
 pub struct Evaluation {
-    /// Mean cross-entropy (without smoothing), top-1 and, with five classes or more, top-5 accuracy in percent.
+    /// Mean cross-entropy (without smoothing), top-1 and, with five classes or more, top-5 accuracy
+    /// in percent.
     pub metrics: BTreeMap<String, f64>,
-    /// How many images of each class (rows) were taken for each (columns), row by row; empty for many classes.
+    /// How many images of each class (rows) were taken for each (columns), row by row; empty for
+    /// many classes.
     pub confusion: Vec<f64>,
 }
 
-/// A network as it is evaluated: what trains by kernels of its own is folded, the rest runs as it trains.
+/// A network as it is evaluated: what trains by kernels of its own is folded, the rest runs as it
+/// trains.
 pub struct Evaluator<'a> {
     net: &'a Net,
     folded: Option<Inference>,
@@ -68,8 +71,8 @@ struct Counts {
     by_group: Vec<f64>,
 }
 
-/// Evaluates on all test images, each process on its share. Where memory does not suffice, with fewer images at a time,
-/// which is told by way of `tell`.
+/// Evaluates on all test images, each process on its share. Where memory does not suffice, with
+/// fewer images at a time, which is told by way of `tell`.
 pub fn evaluate(
     net: &Net,
     source: &mut dyn Source,
@@ -84,7 +87,9 @@ pub fn evaluate(
             Ok(counts) => break counts?,
             Err(panic) if at_a_time > 1 && res2lab_libtorch::is_out_of_memory(&*panic) => {
                 let fewer = at_a_time / 2;
-                tell(&format!("out of memory while evaluating {at_a_time} images at a time; goes on with {fewer}"));
+                tell(&format!(
+                    "out of memory while evaluating {at_a_time} images at a time; goes on with {fewer}"
+                ));
                 at_a_time = fewer;
                 res2lab_libtorch::return_memory();
             }
@@ -96,20 +101,26 @@ pub fn evaluate(
     if let Some(sums) = sums {
         (0..3).for_each(|i| totals[i + 1] = sums.double_value(&[i as i64]));
     }
-    let cells = confusion.map(|t| Vec::<f64>::try_from(t.to_device(Device::Cpu)).unwrap_or_default());
+    let cells =
+        confusion.map(|t| Vec::<f64>::try_from(t.to_device(Device::Cpu)).unwrap_or_default());
     totals.extend(&by_group);
     totals.extend(cells.unwrap_or_else(|| vec![0.0; cells_of(net)]));
     reduce.sums(&mut totals)?;
     let confusion = totals.split_off(4 + by_group.len());
     let by_group = totals.split_off(4);
-    let [n, loss, first, five] = totals[..] else { return Ok(Evaluation { metrics: BTreeMap::new(), confusion }) };
+    let [n, loss, first, five] = totals[..] else {
+        return Ok(Evaluation { metrics: BTreeMap::new(), confusion });
+    };
     if n == 0.0 {
         return Err(TrainError::input(
             "none of the test pictures can be read",
             "look at them with: res2lab data check FOLDER",
         ));
     }
-    let mut metrics = BTreeMap::from([("val/loss".to_owned(), loss / n), ("val/acc1".to_owned(), 100.0 * first / n)]);
+    let mut metrics = BTreeMap::from([
+        ("val/loss".to_owned(), loss / n),
+        ("val/acc1".to_owned(), 100.0 * first / n),
+    ]);
     // What could not be read is in no accuracy; how much that is stands beside it.
     let left_out = source.len(Split::Test) as f64 - n;
     if left_out > 0.0 {
@@ -127,11 +138,18 @@ pub fn evaluate(
 }
 
 /// Adds images and hits of each group.
-fn add_groups(sums: &mut [f64], groups: &Groups, logits: &Tensor, labels: &Tensor, indices: &[u32]) {
+fn add_groups(
+    sums: &mut [f64],
+    groups: &Groups,
+    logits: &Tensor,
+    labels: &Tensor,
+    indices: &[u32],
+) {
     if sums.is_empty() {
         return;
     }
-    let hits = logits.argmax(1, false).eq_tensor(labels).to_kind(Kind::Double).to_device(Device::Cpu);
+    let hits =
+        logits.argmax(1, false).eq_tensor(labels).to_kind(Kind::Double).to_device(Device::Cpu);
     let hits = Vec::<f64>::try_from(hits).unwrap_or_default();
     for (index, hit) in indices.iter().zip(hits) {
         let group = groups.of[*index as usize] as usize;
@@ -146,12 +164,16 @@ fn cells_of(net: &Net) -> usize {
     if classes <= MOST_CLASSES { classes * classes } else { 0 }
 }
 
-/// How many images of each class were taken for each, row by row; labels that the network does not know are left out.
+/// How many images of each class were taken for each, row by row; labels that the network does not
+/// know are left out.
 fn confusions(logits: &Tensor, labels: &Tensor) -> Tensor {
     let classes = logits.size()[1];
     let is_known = labels.ge(0).logical_and(&labels.lt(classes));
     let cells = labels * classes + logits.argmax(1, false);
-    cells.masked_select(&is_known).bincount(None::<&Tensor>, classes * classes).to_kind(Kind::Double)
+    cells
+        .masked_select(&is_known)
+        .bincount(None::<&Tensor>, classes * classes)
+        .to_kind(Kind::Double)
 }
 
 /// Three sums over the batch, on its device: loss, hits of the first guess, hits of the first five.
@@ -166,19 +188,22 @@ fn count(
     source.begin(EpochPlan { split: Split::Test, batches, augment: None })?;
     let mut evaluator = Evaluator::new(net, at_a_time);
     let mut counts = Counts { by_group: vec![0.0; 2 * groups.names.len()], ..Counts::default() };
-    // A guard, since a closure's end is not reached when libtorch panics, and gradients would stay off.
+    // A guard, since a closure's end is not reached when libtorch panics, and gradients would stay
+    // off.
     let _guard = tch::no_grad_guard();
     while let Some(batch) = source.next_batch()? {
         let logits = evaluator.logits(&batch.images);
         counts.classes = logits.size()[1];
         counts.images += batch.labels.numel();
         let sums = loss_and_hits(&logits, &batch.labels);
-        counts.sums = Some(counts.sums.take().map_or_else(|| sums.shallow_clone(), |so_far| so_far + &sums));
+        counts.sums =
+            Some(counts.sums.take().map_or_else(|| sums.shallow_clone(), |so_far| so_far + &sums));
         add_groups(&mut counts.by_group, groups, &logits, &batch.labels, &batch.indices);
         if counts.classes <= MOST_CLASSES as i64 {
             let cells = confusions(&logits, &batch.labels);
             let so_far = counts.confusion.take();
-            counts.confusion = Some(so_far.map_or_else(|| cells.shallow_clone(), |so_far| so_far + &cells));
+            counts.confusion =
+                Some(so_far.map_or_else(|| cells.shallow_clone(), |so_far| so_far + &cells));
         }
     }
     Ok(counts)
@@ -231,16 +256,19 @@ mod tests {
         let words: res2lab_arch::ModelOverrides = serde_json::from_str(words).unwrap();
         let input = res2lab_arch::Input { channels: 1, height: 8, width: 8, classes: 10 };
         let graph = res2lab_arch::build(&words.resolve().unwrap().0, input).unwrap();
-        let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
+        let placement =
+            Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
         let mut net = Net::new(graph, placement).unwrap();
         init::init(net.params_mut(), 0);
         let evaluated = |most: usize| {
-            let resident = Resident::new(&images, &images, &[(0.5, 0.25)], Device::Cpu, Kind::Float);
+            let resident =
+                Resident::new(&images, &images, &[(0.5, 0.25)], Device::Cpu, Kind::Float);
             let mut source = Small { images: resident, most };
             let mut told = Vec::new();
             let mut tell = |line: &str| told.push(line.to_owned());
             let groups = Groups::default();
-            let found = evaluate(&net, &mut source, Shard::WHOLE, &mut Local, &groups, &mut tell).unwrap();
+            let found =
+                evaluate(&net, &mut source, Shard::WHOLE, &mut Local, &groups, &mut tell).unwrap();
             (found.metrics, told)
         };
         let (whole, told) = evaluated(250);
@@ -250,10 +278,16 @@ mod tests {
         assert!(told[1].contains("125 images at a time; goes on with 62"), "{told:?}");
         assert_eq!(parts["val/acc1"], whole["val/acc1"]);
         // Sums of float32 over other batches.
-        assert!((parts["val/loss"] / whole["val/loss"] - 1.0).abs() < 1e-6, "{parts:?} and {whole:?}");
+        assert!(
+            (parts["val/loss"] / whole["val/loss"] - 1.0).abs() < 1e-6,
+            "{parts:?} and {whole:?}"
+        );
         // Gradients are on again, whatever happened before.
         assert!(
-            Tensor::ones([1], (Kind::Float, Device::Cpu)).set_requires_grad(true).g_add_scalar(1.0).requires_grad()
+            Tensor::ones([1], (Kind::Float, Device::Cpu))
+                .set_requires_grad(true)
+                .g_add_scalar(1.0)
+                .requires_grad()
         );
     }
 
@@ -267,7 +301,8 @@ mod tests {
     #[test]
     fn hits_are_counted_among_the_first_and_the_first_five() {
         let logits = Tensor::from_slice(&[
-            9.0, 5.0, 4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 4.0, 3.0, 2.0, 1.0,
+            9.0, 5.0, 4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 4.0, 3.0, 2.0, 1.0, 9.0, 5.0, 4.0, 3.0, 2.0,
+            1.0,
         ]);
         let sums = loss_and_hits(&logits.view([3, 6]), &Tensor::from_slice(&[0_i64, 4, 5]));
         assert_eq!((sums.double_value(&[1]), sums.double_value(&[2])), (1.0, 2.0));

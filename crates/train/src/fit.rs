@@ -6,13 +6,15 @@ use res2lab_nn::{GradScale, Targets};
 use res2lab_store::PlannedTrial;
 use tch::{Kind, Tensor};
 
-/// Forward and backward of `images` random images. Panics where memory does not suffice, as libtorch does.
+/// Forward and backward of `images` random images. Panics where memory does not suffice, as
+/// libtorch does.
 pub fn step(trial: &PlannedTrial, options: &Options, images: usize) -> Result<(), TrainError> {
     let mut net = fresh_net(trial, options)?;
     let shape = [images, trial.image_channels, trial.image_px, trial.image_px].map(|n| n as i64);
     let pictures = net.prepare(&Tensor::randn(shape, (Kind::Float, options.device)));
     let targets = Targets::plain(Tensor::zeros([images as i64], (Kind::Int64, options.device)));
     let mut step = crate::trial::step_of(&net, &trial.spec.train)?;
-    let _ = step.forward_backward(&mut net, &pictures, &targets, GradScale::ONE).loss.double_value(&[]);
+    let _ =
+        step.forward_backward(&mut net, &pictures, &targets, GradScale::ONE).loss.double_value(&[]);
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! Whether a trial starts from the data and weights that were planned, and goes on with those that it began with. Digests
-//! are of the content, so a copy on another disk is the same; where one of the two is unknown, nothing is compared.
+//! Whether a trial starts from the data and weights that were planned, and goes on with those that
+//! it began with. Digests are of the content, so a copy on another disk is the same; where one of
+//! the two is unknown, nothing is compared.
 
 use crate::TrainError;
 use crate::checkpoint::State;
@@ -28,7 +29,11 @@ pub fn check_data(
 }
 
 /// An error if the weights of a resumed trial are not those that it began with.
-pub fn check_weights(trial: &PlannedTrial, saved: Option<&State>, run: &RunDir) -> Result<(), TrainError> {
+pub fn check_weights(
+    trial: &PlannedTrial,
+    saved: Option<&State>,
+    run: &RunDir,
+) -> Result<(), TrainError> {
     let given = trial.spec.init.weights.as_deref().unwrap_or_default();
     match saved {
         Some(state) if differ(&state.weights_id, &trial.weights_id) => {
@@ -39,12 +44,19 @@ pub fn check_weights(trial: &PlannedTrial, saved: Option<&State>, run: &RunDir) 
 }
 
 /// An error if the file that a trial is about to start from is not the one that was planned.
-pub fn check_planned_weights(trial: &PlannedTrial, here: &str, path: &Path) -> Result<(), TrainError> {
+pub fn check_planned_weights(
+    trial: &PlannedTrial,
+    here: &str,
+    path: &Path,
+) -> Result<(), TrainError> {
     if !differ(&trial.weights_id, here) {
         return Ok(());
     }
-    let cause =
-        format!("{} is not the file that was planned (digest {here}, planned {})", path.display(), trial.weights_id);
+    let cause = format!(
+        "{} is not the file that was planned (digest {here}, planned {})",
+        path.display(),
+        trial.weights_id
+    );
     Err(TrainError::input(cause, "run the same command again, which looks at the weights anew"))
 }
 
@@ -55,6 +67,9 @@ fn differ(a: &str, b: &str) -> bool {
 
 fn changed(what: &str, then: &str, now: &str, run: &RunDir) -> TrainError {
     let cause = format!("{what} changed since this trial began (digest {then}, now {now})");
-    let help = format!("put back what it was, give another --name, or remove {} to train anew", run.path().display());
+    let help = format!(
+        "put back what it was, give another --name, or remove {} to train anew",
+        run.path().display()
+    );
     TrainError::input(cause, help)
 }

@@ -4,7 +4,10 @@ use crate::TrainError;
 use crate::evaluate::Groups;
 use res2lab_data::shapes::SIZES;
 use res2lab_data::stream::StreamOptions;
-use res2lab_data::{Augment, CropRange, DataSet, DatasetRequest, Pictures, Resident, Source, Split, Stream, normalize};
+use res2lab_data::{
+    Augment, CropRange, DataSet, DatasetRequest, Pictures, Resident, Source, Split, Stream,
+    normalize,
+};
 use res2lab_experiment::{DataSpec, Normalize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
@@ -37,11 +40,13 @@ pub fn at_home(path: &str) -> PathBuf {
     }
 }
 
-/// Test images by the size of their object, where it is known: accuracies `val/acc1_size_20_35` are of objects from 20 to
-/// 35 % of the image's side.
+/// Test images by the size of their object, where it is known: accuracies `val/acc1_size_20_35` are
+/// of objects from 20 to 35 % of the image's side.
 pub(crate) fn size_groups(spec: &DataSpec, root: &Path) -> Groups {
     let factors = res2lab_data::factors(&wanted(spec, root), Split::Test);
-    let Some((_, of)) = factors.iter().find(|(name, _)| *name == "size_group") else { return Groups::default() };
+    let Some((_, of)) = factors.iter().find(|(name, _)| *name == "size_group") else {
+        return Groups::default();
+    };
     let names = SIZES.windows(2).map(|ends| format!("val/acc1_size_{}_{}", ends[0], ends[1]));
     Groups { names: names.collect(), of: of.iter().map(|group| *group as i64).collect() }
 }
@@ -54,7 +59,8 @@ pub fn augment(spec: &DataSpec, is_resident: bool) -> Augment {
     Augment { crop_pad: wanted.crop_pad, flip: wanted.flip, crop, jitter: wanted.color_jitter }
 }
 
-/// Whether a set's images live on the device, or are decoded and changed one by one as they are needed.
+/// Whether a set's images live on the device, or are decoded and changed one by one as they are
+/// needed.
 pub fn is_resident(spec: &DataSpec, set: &DataSet) -> bool {
     let one_by_one = spec.augment.random_resized_crop || spec.augment.color_jitter > 0.0;
     !one_by_one && matches!((&set.train, &set.test), (Pictures::Memory(_), Pictures::Memory(_)))
@@ -70,7 +76,12 @@ pub struct Target {
 }
 
 /// Opens the source of batches for a network that sees `px` pixels a side.
-pub fn source(spec: &DataSpec, set: DataSet, px: usize, target: Target) -> Result<Box<dyn Source>, TrainError> {
+pub fn source(
+    spec: &DataSpec,
+    set: DataSet,
+    px: usize,
+    target: Target,
+) -> Result<Box<dyn Source>, TrainError> {
     let Target { device, kind, threads } = target;
     let one_by_one = !is_resident(spec, &set);
     if one_by_one && spec.augment.crop_pad > 0 {
@@ -81,7 +92,9 @@ pub fn source(spec: &DataSpec, set: DataSet, px: usize, target: Target) -> Resul
     }
     let imagenet = |channels: usize| normalize::IMAGENET[..channels].to_vec();
     match set {
-        DataSet { train: Pictures::Memory(train), test: Pictures::Memory(test), .. } if !one_by_one => {
+        DataSet { train: Pictures::Memory(train), test: Pictures::Memory(test), .. }
+            if !one_by_one =>
+        {
             let (train, test) = match spec.pad_to {
                 Some(side) => (train.padded_to(side)?, test.padded_to(side)?),
                 None => (train, test),
@@ -94,12 +107,16 @@ pub fn source(spec: &DataSpec, set: DataSet, px: usize, target: Target) -> Resul
         }
         set => {
             let statistics = match &set.train {
-                Pictures::Memory(images) if spec.normalize == Normalize::Auto => images.statistics(),
+                Pictures::Memory(images) if spec.normalize == Normalize::Auto => {
+                    images.statistics()
+                }
                 pictures => imagenet(pictures.channels()),
             };
             let resize = spec.resize.unwrap_or((px as f64 / 0.875).floor() as usize);
-            let (size, max_corrupt) = (px, spec.max_corrupt);
-            let options = StreamOptions { size, resize, statistics, threads, max_corrupt, device, kind };
+            let size = px;
+            let max_corrupt = spec.max_corrupt;
+            let options =
+                StreamOptions { size, resize, statistics, threads, max_corrupt, device, kind };
             Ok(Box::new(Stream::new(set, options)?))
         }
     }

@@ -1,7 +1,7 @@
 //! One trial, from its spec to result.json: the loop, evaluation, checkpoints, exact resume.
 //!
-//! This crate must never know: other trials, schedulers, terminals, how a report looks. It prints nothing and exits
-//! nowhere; it writes into its run folder and tells its progress to a callback.
+//! This crate must never know: other trials, schedulers, terminals, how a report looks. It prints
+//! nothing and exits nowhere; it writes into its run folder and tells its progress to a callback.
 //!
 //! Reading order:
 //! - `trial`: the whole of a trial, top to bottom

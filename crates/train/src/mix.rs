@@ -1,5 +1,5 @@
-//! Mixup and CutMix: pairs of images of a batch are mixed, and so are their labels. What is drawn follows from
-//! (seed, step, part of the step), so a resumed run mixes as an uninterrupted one.
+//! Mixup and CutMix: pairs of images of a batch are mixed, and so are their labels. What is drawn
+//! follows from (seed, step, part of the step), so a resumed run mixes as an uninterrupted one.
 
 use res2lab_data::Batch;
 use res2lab_experiment::TrainSpec;
@@ -7,7 +7,8 @@ use res2lab_nn::Targets;
 use res2lab_random::Key;
 use tch::Tensor;
 
-/// The batch with its targets, mixed as the recipe says. Each image is paired with the one at the mirrored place.
+/// The batch with its targets, mixed as the recipe says. Each image is paired with the one at the
+/// mirrored place.
 pub fn mix(train: &TrainSpec, batch: Batch, key: Key) -> (Tensor, Targets) {
     let Batch { images, labels, .. } = batch;
     // With both on, a coin decides; torchvision's and timm's recipes do the same.
@@ -29,17 +30,20 @@ fn mixup(images: Tensor, labels: Tensor, key: Key, alpha: f64) -> (Tensor, Targe
     (mixed, Targets { labels, mixed: Some((other, share)) })
 }
 
-/// A box of the other image, whose share of the area is 1 - l before it is cut at the edges (Yun et al. 2019).
+/// A box of the other image, whose share of the area is 1 - l before it is cut at the edges (Yun et
+/// al. 2019).
 fn cutmix(images: Tensor, labels: Tensor, key: Key, alpha: f64) -> (Tensor, Targets) {
     let size = images.size();
-    let (height, width) = (size[2], size[3]);
+    let height = size[2];
+    let width = size[3];
     let side = (1.0 - key.beta(alpha)).sqrt();
     let range = |counter: u64, length: i64| {
         let half = (side * length as f64 / 2.0).round() as i64;
         let center = key.named("center").below(counter, length as u64) as i64;
         ((center - half).max(0), (center + half).min(length))
     };
-    let ((top, bottom), (left, right)) = (range(0, height), range(1, width));
+    let (top, bottom) = range(0, height);
+    let (left, right) = range(1, width);
     let part = |t: &Tensor| t.narrow(2, top, bottom - top).narrow(3, left, right - left);
     part(&images).copy_(&part(&images.flip([0])));
     let share = 1.0 - ((bottom - top) * (right - left)) as f64 / (height * width) as f64;
@@ -53,22 +57,32 @@ mod tests {
     use tch::{Device, Kind};
 
     fn batch() -> Batch {
-        let images = Tensor::arange(4, (Kind::Float, Device::Cpu)).view([4, 1, 1, 1]).expand([4, 1, 8, 8], false);
-        Batch { images: images.contiguous(), labels: Tensor::from_slice(&[0_i64, 1, 2, 3]), indices: vec![0, 1, 2, 3] }
+        let images = Tensor::arange(4, (Kind::Float, Device::Cpu))
+            .view([4, 1, 1, 1])
+            .expand([4, 1, 8, 8], false);
+        Batch {
+            images: images.contiguous(),
+            labels: Tensor::from_slice(&[0_i64, 1, 2, 3]),
+            indices: vec![0, 1, 2, 3],
+        }
     }
 
     #[test]
     fn labels_keep_the_share_that_their_pixels_keep() {
-        for recipe in
-            [TrainSpec { mixup: 0.4, ..TrainSpec::default() }, TrainSpec { cutmix: 1.0, ..TrainSpec::default() }]
-        {
+        for recipe in [
+            TrainSpec { mixup: 0.4, ..TrainSpec::default() },
+            TrainSpec { cutmix: 1.0, ..TrainSpec::default() },
+        ] {
             for step in 0..50 {
                 let (images, targets) = mix(&recipe, batch(), Key::new(1).with(step));
                 let Some((other, share)) = targets.mixed else { panic!("it mixes") };
                 assert_eq!(other, Tensor::from_slice(&[3_i64, 2, 1, 0]));
                 // Image i has value i everywhere, so its mean tells how much of it is left.
                 let mean = images.get(0).mean(Kind::Double).double_value(&[]);
-                assert!((mean - 3.0 * (1.0 - share)).abs() < 1e-6, "step {step}: {mean} at share {share}");
+                assert!(
+                    (mean - 3.0 * (1.0 - share)).abs() < 1e-6,
+                    "step {step}: {mean} at share {share}"
+                );
             }
         }
     }

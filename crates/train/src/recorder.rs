@@ -1,5 +1,5 @@
-//! Everything a trial writes while it trains: metrics.jsonl, the attempt's log and event file, and its progress.
-//! A failing event file is a warning in the log, never the end of a trial.
+//! Everything a trial writes while it trains: metrics.jsonl, the attempt's log and event file, and
+//! its progress. A failing event file is a warning in the log, never the end of a trial.
 
 use crate::TrainError;
 use crate::environment::now_s;
@@ -56,7 +56,8 @@ impl<'a> Recorder<'a> {
         Recorder { files: None, events: None, on_progress }
     }
 
-    /// One line into the attempt's log. A full disk must not end the trial here; the next checkpoint will tell.
+    /// One line into the attempt's log. A full disk must not end the trial here; the next
+    /// checkpoint will tell.
     pub fn log(&mut self, line: &str) {
         if let Some((_, log)) = &mut self.files {
             let _ = writeln!(log, "{:.1} {line}", now_s());
@@ -64,9 +65,15 @@ impl<'a> Recorder<'a> {
     }
 
     /// One point into metrics.jsonl and the event file.
-    pub fn point(&mut self, step: usize, epoch: f64, values: BTreeMap<String, f64>) -> Result<(), TrainError> {
+    pub fn point(
+        &mut self,
+        step: usize,
+        epoch: f64,
+        values: BTreeMap<String, f64>,
+    ) -> Result<(), TrainError> {
         let scalars: Vec<_> = values.iter().map(|(name, &value)| (name.as_str(), value)).collect();
-        let written = self.events.as_mut().map(|events| events.scalars(step as u64, scalars.into_iter()));
+        let written =
+            self.events.as_mut().map(|events| events.scalars(step as u64, scalars.into_iter()));
         self.after_event(written);
         let Some((metrics, _)) = &mut self.files else { return Ok(()) };
         Ok(metrics.append(&Point { step: step as u64, epoch, values: values.into() })?)
@@ -98,9 +105,11 @@ impl<'a> Recorder<'a> {
 
     /// Closes the event file with the values that HParams tables show.
     pub fn end(&mut self, step: usize, metrics: &BTreeMap<String, f64>, success: bool) {
-        let finals: Vec<_> = metrics.iter().map(|(name, &value)| (format!("final/{name}"), value)).collect();
+        let finals: Vec<_> =
+            metrics.iter().map(|(name, &value)| (format!("final/{name}"), value)).collect();
         let written = self.events.as_mut().map(|events| {
-            events.scalars(step as u64, finals.iter().map(|(name, value)| (name.as_str(), *value)))?;
+            events
+                .scalars(step as u64, finals.iter().map(|(name, value)| (name.as_str(), *value)))?;
             events.end(success)
         });
         self.after_event(written);
@@ -120,8 +129,8 @@ impl<'a> Recorder<'a> {
 
 fn start_events(attempt_dir: &Path, trial: &PlannedTrial) -> Result<EventFile, StoreError> {
     let mut events = EventFile::create(attempt_dir)?;
-    // The seeds of an arm share a group, which TensorBoard shows as one row of means; an interrupted attempt adds nothing
-    // to it, since final values come at the end.
+    // The seeds of an arm share a group, which TensorBoard shows as one row of means; an
+    // interrupted attempt adds nothing to it, since final values come at the end.
     events.hparams(&trial.arm, &hparams_of(trial))?;
     events.text("spec", &spec_text(trial))?;
     events.layout()?;

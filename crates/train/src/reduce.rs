@@ -6,7 +6,8 @@ use res2lab_nn::Params;
 use std::rc::Rc;
 use tch::{Kind, Tensor};
 
-/// How a process learns what the others computed. All processes call the same functions in the same order.
+/// How a process learns what the others computed. All processes call the same functions in the same
+/// order.
 pub trait Reduce {
     /// Says that the backward pass that comes next completes the gradients of a step.
     fn begin(&mut self);

@@ -20,7 +20,9 @@ pub fn rates(train: &TrainSpec, steps_per_epoch: usize, step: usize) -> Rates {
         Schedule::Constant => scaled(1.0),
         Schedule::OneCycle => one_cycle(lr, total, step),
         Schedule::Step { every, gamma } => scaled(gamma.powi((epoch / every) as i32)),
-        Schedule::MultiStep { at, gamma } => scaled(gamma.powi(at.iter().filter(|&&e| e <= epoch).count() as i32)),
+        Schedule::MultiStep { at, gamma } => {
+            scaled(gamma.powi(at.iter().filter(|&&e| e <= epoch).count() as i32))
+        }
         Schedule::Cosine { warmup_epochs, min_lr } => {
             let warm = warmup_epochs * steps_per_epoch;
             if step < warm {
@@ -43,10 +45,16 @@ fn one_cycle(peak: f64, total: usize, step: usize) -> Rates {
     let step = step as f64;
     if step <= turn {
         let done = step / turn;
-        return Rates { lr: anneal(first, peak, done), momentum: anneal(MOMENTUM.0, MOMENTUM.1, done) };
+        return Rates {
+            lr: anneal(first, peak, done),
+            momentum: anneal(MOMENTUM.0, MOMENTUM.1, done),
+        };
     }
     let done = (step - turn) / (total as f64 - 1.0 - turn);
-    Rates { lr: anneal(peak, first / FINAL_DIV_FACTOR, done), momentum: anneal(MOMENTUM.1, MOMENTUM.0, done) }
+    Rates {
+        lr: anneal(peak, first / FINAL_DIV_FACTOR, done),
+        momentum: anneal(MOMENTUM.1, MOMENTUM.0, done),
+    }
 }
 
 /// Half a cosine from `start` to `end`.
@@ -66,7 +74,8 @@ mod tests {
         (a - b).abs() <= 1e-12 * b.abs()
     }
 
-    /// Printed by torch.optim.lr_scheduler.OneCycleLR(SGD(lr=0.1, momentum=0.9), 0.1, total_steps=750), PyTorch 2.13.
+    /// Printed by torch.optim.lr_scheduler.OneCycleLR(SGD(lr=0.1, momentum=0.9), 0.1,
+    /// total_steps=750), PyTorch 2.13.
     const ONE_CYCLE: [(usize, f64, f64); 7] = [
         (0, 0.0040000000000000036, 0.95),
         (1, 0.004004720715540394, 0.9499950825879787),
@@ -90,7 +99,10 @@ mod tests {
         for total in 1..6 {
             for step in 0..total {
                 let r = rates(&train(Schedule::OneCycle, 1), total, step);
-                assert!(r.lr.is_finite() && r.lr > 0.0 && r.momentum.is_finite(), "{step} of {total}: {r:?}");
+                assert!(
+                    r.lr.is_finite() && r.lr > 0.0 && r.momentum.is_finite(),
+                    "{step} of {total}: {r:?}"
+                );
             }
         }
     }
@@ -99,9 +111,17 @@ mod tests {
     fn drops_come_at_the_start_of_their_epochs() {
         let lr = |schedule: Schedule, step| rates(&train(schedule, 10), 10, step).lr;
         let multi = Schedule::MultiStep { at: vec![3, 5], gamma: 0.1 };
-        assert!(close(lr(multi.clone(), 29), 0.1) && close(lr(multi.clone(), 30), 0.01) && close(lr(multi, 50), 0.001));
+        assert!(
+            close(lr(multi.clone(), 29), 0.1)
+                && close(lr(multi.clone(), 30), 0.01)
+                && close(lr(multi, 50), 0.001)
+        );
         let step = Schedule::Step { every: 4, gamma: 0.5 };
-        assert!(close(lr(step.clone(), 39), 0.1) && close(lr(step.clone(), 40), 0.05) && close(lr(step, 80), 0.025));
+        assert!(
+            close(lr(step.clone(), 39), 0.1)
+                && close(lr(step.clone(), 40), 0.05)
+                && close(lr(step, 80), 0.025)
+        );
     }
 
     #[test]

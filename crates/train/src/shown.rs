@@ -1,5 +1,5 @@
-//! What TensorBoard shows of a trial beside numbers: how weights and gradients are distributed in each stage, what the
-//! network is given to see, and what it takes for what.
+//! What TensorBoard shows of a trial beside numbers: how weights and gradients are distributed in
+//! each stage, what the network is given to see, and what it takes for what.
 
 use crate::TrainError;
 use res2lab_arch::Role;
@@ -16,7 +16,8 @@ const COLUMNS: usize = 4;
 /// A confusion of more classes is no picture that anyone reads.
 pub const MOST_CLASSES: usize = 100;
 
-/// Weights and gradients of the convolutions and the last layer by stage: `weights/layer1`, `gradients/layer1`.
+/// Weights and gradients of the convolutions and the last layer by stage: `weights/layer1`,
+/// `gradients/layer1`.
 pub fn histograms(net: &Net) -> Vec<(String, Histogram)> {
     let stages: Vec<&str> = net.graph().stages.iter().map(|stage| stage.name.as_str()).collect();
     let params = net.params();
@@ -36,13 +37,15 @@ pub fn histograms(net: &Net) -> Vec<(String, Histogram)> {
             None => groups.push((group.to_owned(), vec![i])),
         }
     }
-    let of = |what: &str, of: &dyn Fn(&Params, usize) -> Option<Tensor>| -> Vec<(String, Histogram)> {
-        let one = |(group, members): &(String, Vec<usize>)| {
-            let parts: Vec<Tensor> = members.iter().filter_map(|&i| Some(of(params, i)?.flatten(0, -1))).collect();
-            Some((format!("{what}/{group}"), histogram(&parts)?))
+    let of =
+        |what: &str, of: &dyn Fn(&Params, usize) -> Option<Tensor>| -> Vec<(String, Histogram)> {
+            let one = |(group, members): &(String, Vec<usize>)| {
+                let parts: Vec<Tensor> =
+                    members.iter().filter_map(|&i| Some(of(params, i)?.flatten(0, -1))).collect();
+                Some((format!("{what}/{group}"), histogram(&parts)?))
+            };
+            groups.iter().filter_map(one).collect()
         };
-        groups.iter().filter_map(one).collect()
-    };
     let mut all = of("weights", &|params, i| Some(params.tensor(i).shallow_clone()));
     all.extend(of("gradients", &|params, i| params.grad(i).map(Tensor::shallow_clone)));
     all
@@ -57,21 +60,24 @@ fn histogram(parts: &[Tensor]) -> Option<Histogram> {
     let values = Tensor::cat(parts, 0).to_kind(Kind::Float);
     let double = values.to_kind(Kind::Double);
     let of = |t: Tensor| t.double_value(&[]);
-    let (min, max) = (of(values.min()), of(values.max()));
+    let min = of(values.min());
+    let max = of(values.max());
     if !(min.is_finite() && max.is_finite()) {
         return None;
     }
     // Equal values still need an interval to lie in.
     let high = if max > min { max } else { min + 1e-12_f64.max(1e-6 * min.abs()) };
-    let counts = values.clamp(min, high).histc(BINS as i64).to_kind(Kind::Double).to_device(Device::Cpu);
+    let counts =
+        values.clamp(min, high).histc(BINS as i64).to_kind(Kind::Double).to_device(Device::Cpu);
     let counts: Vec<f64> = Vec::try_from(counts).ok()?;
     let limits = (1..=BINS).map(|i| min + (high - min) * i as f64 / BINS as f64).collect();
-    let (sum, sum_squares) = (of(double.sum(Kind::Double)), of(double.square().sum(Kind::Double)));
+    let sum_squares = of(double.square().sum(Kind::Double));
+    let sum = of(double.sum(Kind::Double));
     Some(Histogram { min, max, count: values.numel() as f64, sum, sum_squares, limits, counts })
 }
 
-/// The first images of both splits as the network gets them: the training images of the first batch with the recipe's
-/// random changes, the test images as they are.
+/// The first images of both splits as the network gets them: the training images of the first batch
+/// with the recipe's random changes, the test images as they are.
 pub fn samples(
     source: &mut dyn Source,
     spec: &TrialSpec,
@@ -85,10 +91,14 @@ pub fn samples(
         res2lab_data::Shard::WHOLE,
         0,
     );
-    let first: Vec<u32> = order.into_iter().next().unwrap_or_default().into_iter().take(IMAGES).collect();
+    let first: Vec<u32> =
+        order.into_iter().next().unwrap_or_default().into_iter().take(IMAGES).collect();
     let test: Vec<u32> = (0..source.len(Split::Test).min(IMAGES) as u32).collect();
     let changes = Some((augment, order::epoch_key(spec.seed, 0)));
-    let passes = [("samples/train", Split::Train, first, changes), ("samples/test", Split::Test, test, None)];
+    let passes = [
+        ("samples/train", Split::Train, first, changes),
+        ("samples/test", Split::Test, test, None),
+    ];
     let mut sheets = Vec::new();
     for (tag, split, images, augment) in passes {
         source.begin(EpochPlan { split, batches: vec![images], augment })?;
@@ -101,7 +111,8 @@ pub fn samples(
 
 /// The rows and columns of the confusion, as a table of Markdown.
 pub fn classes(names: &[String]) -> String {
-    let row = |(number, name): (usize, &String)| format!("| {number} | {} |", name.replace('|', "\\|"));
+    let row =
+        |(number, name): (usize, &String)| format!("| {number} | {} |", name.replace('|', "\\|"));
     let rows: Vec<String> = names.iter().enumerate().map(row).collect();
     format!("| output | class |\n|--:|---|\n{}", rows.join("\n"))
 }
@@ -109,29 +120,36 @@ pub fn classes(names: &[String]) -> String {
 /// Images (N x C x H x W) side by side, from their least value (black) to their greatest (white).
 fn sheet(images: &Tensor) -> Option<Picture> {
     let (n, _, h, w) = images.size4().ok()?;
-    let images = images.to_device(Device::Cpu).to_kind(Kind::Double).narrow(0, 0, n.min(IMAGES as i64));
-    let (min, max) = (images.min().double_value(&[]), images.max().double_value(&[]));
+    let images =
+        images.to_device(Device::Cpu).to_kind(Kind::Double).narrow(0, 0, n.min(IMAGES as i64));
+    let min = images.min().double_value(&[]);
+    let max = images.max().double_value(&[]);
     let bytes = ((images - min) * (255.0 / (max - min).max(1e-12))).round().to_kind(Kind::Uint8);
-    let (n, c) = (bytes.size()[0] as usize, bytes.size()[1] as usize);
-    let (h, w) = (h as usize, w as usize);
+    let n = bytes.size()[0] as usize;
+    let c = bytes.size()[1] as usize;
+    let h = h as usize;
+    let w = w as usize;
     let values: Vec<u8> = Vec::try_from(bytes.contiguous().flatten(0, -1)).ok()?;
-    let (width, height) = (COLUMNS.min(n) * w, n.div_ceil(COLUMNS) * h);
+    let width = COLUMNS.min(n) * w;
+    let height = n.div_ceil(COLUMNS) * h;
     let mut rgb = vec![0; 3 * width * height];
     for image in 0..n {
-        let (left, top) = (image % COLUMNS * w, image / COLUMNS * h);
+        let left = image % COLUMNS * w;
+        let top = image / COLUMNS * h;
         for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
             for color in 0..3 {
                 // Gray images have one channel, which stands for all three.
                 let channel = color.min(c - 1);
-                rgb[3 * ((top + y) * width + left + x) + color] = values[((image * c + channel) * h + y) * w + x];
+                rgb[3 * ((top + y) * width + left + x) + color] =
+                    values[((image * c + channel) * h + y) * w + x];
             }
         }
     }
     Some(Picture { width, height, rgb })
 }
 
-/// Who is taken for whom: a row per true class, a column per guess, from white (none of the row's images) to blue (all).
-/// `counts` are those of a square table, row by row.
+/// Who is taken for whom: a row per true class, a column per guess, from white (none of the row's
+/// images) to blue (all). `counts` are those of a square table, row by row.
 pub fn confusion(counts: &[f64]) -> Option<Picture> {
     const NONE: [f64; 3] = [255.0, 255.0, 255.0];
     const ALL: [f64; 3] = [0.0, 62.0, 115.0];
@@ -156,16 +174,26 @@ mod tests {
 
     #[test]
     fn a_histogram_counts_every_value_once() {
-        let values = [Tensor::from_slice(&[-1.0_f32, 0.0, 0.5]), Tensor::from_slice(&[3.0_f32, 3.0])];
+        let values =
+            [Tensor::from_slice(&[-1.0_f32, 0.0, 0.5]), Tensor::from_slice(&[3.0_f32, 3.0])];
         let found = histogram(&values).unwrap();
         assert_eq!((found.min, found.max, found.count, found.sum), (-1.0, 3.0, 5.0, 5.5));
         assert_eq!((found.sum_squares, found.counts.iter().sum::<f64>()), (19.25, 5.0));
-        assert_eq!((found.counts[0], found.counts[BINS - 1], found.limits[BINS - 1]), (1.0, 2.0, 3.0));
         assert_eq!(
-            histogram(&[Tensor::zeros([4], (Kind::Float, Device::Cpu))]).unwrap().counts.iter().sum::<f64>(),
+            (found.counts[0], found.counts[BINS - 1], found.limits[BINS - 1]),
+            (1.0, 2.0, 3.0)
+        );
+        assert_eq!(
+            histogram(&[Tensor::zeros([4], (Kind::Float, Device::Cpu))])
+                .unwrap()
+                .counts
+                .iter()
+                .sum::<f64>(),
             4.0
         );
-        assert!(histogram(&[Tensor::from_slice(&[f32::NAN])]).is_none() && histogram(&[]).is_none());
+        assert!(
+            histogram(&[Tensor::from_slice(&[f32::NAN])]).is_none() && histogram(&[]).is_none()
+        );
     }
 
     #[test]

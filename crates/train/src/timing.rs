@@ -1,5 +1,5 @@
-//! A few steps of a trial, timed: what the plan's price is worked out from. Nothing is written but a checkpoint that is
-//! removed again.
+//! A few steps of a trial, timed: what the plan's price is worked out from. Nothing is written but
+//! a checkpoint that is removed again.
 
 use crate::evaluate::{BATCH, Evaluator};
 use crate::images::{Target, augment, is_resident, source, wanted};
@@ -19,11 +19,12 @@ use tch::Kind;
 /// Steps are timed until this much time has passed, at least three of them.
 const ENOUGH: Duration = Duration::from_millis(1500);
 const WARM_UP: usize = 3;
-/// On a CPU large networks are timed on fewer images than a batch has: this many multiply-adds, forward, at most.
+/// On a CPU large networks are timed on fewer images than a batch has: this many multiply-adds,
+/// forward, at most.
 const MOST_MACS: u64 = 30_000_000_000;
 
-/// Times steps, evaluation and a checkpoint. `startup_s` is left to the caller, who knows when the process began; the
-/// second value is how long the timing itself took, seconds.
+/// Times steps, evaluation and a checkpoint. `startup_s` is left to the caller, who knows when the
+/// process began; the second value is how long the timing itself took, seconds.
 pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), TrainError> {
     tch::set_num_threads(options.threads as i32);
     let spec = &trial.spec;
@@ -32,15 +33,18 @@ pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), Tr
     let part = part(trial, options);
     let (set, data) = images(trial, options, part)?;
     let augment = augment(&data, is_resident(&data, &set));
-    let mut source = source(&data, set, trial.image_px, Target { device, kind, threads: options.threads })?;
+    let mut source =
+        source(&data, set, trial.image_px, Target { device, kind, threads: options.threads })?;
 
     let begun = Instant::now();
     let per_part = steps(&mut net, &mut *source, spec, augment, part)?;
     let evaluation_s = evaluation(&net, &mut *source)?;
     let save_s = save(&net)?;
     let timing = Timing {
-        // The parts of a step that one process handles, one after the other. What several say to each other is left out.
-        step_s: per_part * (spec.train.batch_size / spec.train.devices_per_trial) as f64 / part as f64,
+        // The parts of a step that one process handles, one after the other. What several say to
+        // each other is left out.
+        step_s: per_part * (spec.train.batch_size / spec.train.devices_per_trial) as f64
+            / part as f64,
         evaluation_s,
         save_s,
         startup_s: 0.0,
@@ -53,7 +57,11 @@ pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), Tr
 fn part(trial: &PlannedTrial, options: &Options) -> usize {
     let train = &trial.spec.train;
     let part = train.batch_size / (train.accumulate * train.devices_per_trial);
-    if options.device.is_cuda() { part } else { part.min((MOST_MACS / trial.macs.max(1)).max(2) as usize) }
+    if options.device.is_cuda() {
+        part
+    } else {
+        part.min((MOST_MACS / trial.macs.max(1)).max(2) as usize)
+    }
 }
 
 /// The trial's own images, or generated ones where they are not here.
@@ -66,7 +74,8 @@ fn images(
     if let Ok(set) = res2lab_data::open(&wanted(&data, &options.data)) {
         return Ok((set, data));
     }
-    let (size, images) = (Some(trial.image_px), Some(2 * part.max(64)));
+    let size = Some(trial.image_px);
+    let images = Some(2 * part.max(64));
     let data = res2lab_experiment::DataSpec {
         name: "generated".into(),
         path: None,
@@ -90,9 +99,17 @@ fn steps(
     let train = &spec.train;
     let sgd = optimizer(train);
     let mut step = crate::trial::step_of(net, train)?;
-    let (mut count, mut started) = (0, Instant::now());
+    let mut count = 0;
+    let mut started = Instant::now();
     for epoch in 0.. {
-        let batches = order::training_batches(source.len(Split::Train), spec.seed, epoch, part, Shard::WHOLE, 0);
+        let batches = order::training_batches(
+            source.len(Split::Train),
+            spec.seed,
+            epoch,
+            part,
+            Shard::WHOLE,
+            0,
+        );
         source.begin(EpochPlan {
             split: Split::Train,
             batches,
@@ -107,7 +124,12 @@ fn steps(
             let r = rates(train, 1_000_000, 0);
             sgd.step(
                 net.params_mut(),
-                res2lab_nn::Rates { lr: r.lr, momentum: r.momentum, first: count == 0, found_inf: None },
+                res2lab_nn::Rates {
+                    lr: r.lr,
+                    momentum: r.momentum,
+                    first: count == 0,
+                    found_inf: None,
+                },
             )?;
             if train.ema > 0.0 {
                 net.params_mut().update_average(train.ema);
@@ -134,7 +156,8 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
     let batches = order::evaluation_batches(source.len(Split::Test), batch, Shard::WHOLE);
     source.begin(EpochPlan { split: Split::Test, batches, augment: None })?;
     let mut evaluator = Evaluator::new(net, batch);
-    let (mut images, mut seconds) = (0, 0.0);
+    let mut images = 0;
+    let mut seconds = 0.0;
     let mut started = Instant::now();
     for turn in 0..4 {
         let Some(batch) = source.next_batch()? else { break };
@@ -151,7 +174,8 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
 }
 
 fn save(net: &Net) -> Result<f64, TrainError> {
-    let path = std::env::temp_dir().join(format!("res2lab-timing-{}.safetensors", std::process::id()));
+    let path =
+        std::env::temp_dir().join(format!("res2lab-timing-{}.safetensors", std::process::id()));
     let started = Instant::now();
     let saved = checkpoint::save(&path, net.params(), &checkpoint::State::default());
     let seconds = started.elapsed().as_secs_f64();

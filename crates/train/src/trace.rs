@@ -1,4 +1,5 @@
-//! One step of several processes, on a time axis: whether gradients travel while the backward pass still runs.
+//! One step of several processes, on a time axis: whether gradients travel while the backward pass
+//! still runs.
 
 use crate::TrainError;
 use res2lab_libtorch::Trace;
@@ -20,11 +21,17 @@ pub fn sentence(trace: &Trace) -> String {
 /// In the trace event format, which Perfetto and chrome://tracing open.
 pub fn write(path: &Path, trace: &Trace) -> Result<(), TrainError> {
     let event = |name: String, thread: usize, start_ms: f64, end_ms: f64| {
-        let (start_us, length_us) = (start_ms * 1e3, (end_ms - start_ms) * 1e3);
+        let start_us = start_ms * 1e3;
+        let length_us = (end_ms - start_ms) * 1e3;
         json!({"name": name, "ph": "X", "pid": 0, "tid": thread, "ts": start_us, "dur": length_us})
     };
-    let buckets = trace.buckets_ms.iter().enumerate().map(|(i, &(s, e))| event(format!("bucket {i}"), 1 + i, s, e));
-    let mut events: Vec<Value> = vec![event("forward and backward".into(), 0, 0.0, trace.backward_ms)];
+    let buckets = trace
+        .buckets_ms
+        .iter()
+        .enumerate()
+        .map(|(i, &(s, e))| event(format!("bucket {i}"), 1 + i, s, e));
+    let mut events: Vec<Value> =
+        vec![event("forward and backward".into(), 0, 0.0, trace.backward_ms)];
     events.extend(buckets);
     Ok(atomic::write_json(path, &json!({ "traceEvents": events }))?)
 }

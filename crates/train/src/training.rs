@@ -70,7 +70,8 @@ impl Loop<'_> {
     /// Trains from the state's step to the end.
     pub fn run(&mut self) -> Result<LoopEnd, TrainError> {
         let train = &self.spec.train;
-        let steps_per_epoch = order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
+        let steps_per_epoch =
+            order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
         let total = train.epochs * steps_per_epoch;
         let sgd = optimizer(train);
         let shard = self.options.shard(train.accumulate);
@@ -97,12 +98,16 @@ impl Loop<'_> {
                     };
                     totals.replaced += self.source.replaced() as i64;
                     let nth = (shard.rank * shard.accumulate + part) as u64;
-                    let (images, targets) = mix(train, batch, mixing.with(self.state.step as u64).with(nth));
+                    let (images, targets) =
+                        mix(train, batch, mixing.with(self.state.step as u64).with(nth));
                     if part + 1 == shard.accumulate {
                         self.reduce.begin();
                     }
-                    let weight =
-                        GradScale { share, scale: self.scaler.as_ref().map(LossScaler::scale), adds: part > 0 };
+                    let weight = GradScale {
+                        share,
+                        scale: self.scaler.as_ref().map(LossScaler::scale),
+                        adds: part > 0,
+                    };
                     let out = self.step.forward_backward(&mut self.net, &images, &targets, weight);
                     totals.add(&out, &targets.labels, share);
                 }
@@ -116,8 +121,12 @@ impl Loop<'_> {
                 if train.clip_norm > 0.0 {
                     totals.grad_norm = Some(self.net.params_mut().clip_grads(train.clip_norm));
                 }
-                let (first, found_inf) = (self.state.step == 0, self.scaler.as_ref().map(LossScaler::found_inf));
-                sgd.step(self.net.params_mut(), res2lab_nn::Rates { lr, momentum, first, found_inf })?;
+                let first = self.state.step == 0;
+                let found_inf = self.scaler.as_ref().map(LossScaler::found_inf);
+                sgd.step(
+                    self.net.params_mut(),
+                    res2lab_nn::Rates { lr, momentum, first, found_inf },
+                )?;
                 if let Some(scaler) = &mut self.scaler {
                     scaler.update()?;
                 }
@@ -135,13 +144,22 @@ impl Loop<'_> {
                 let [out_of_time, early] = self.is_cut_short(total, is_epoch_end)?;
                 let mut values = BTreeMap::new();
                 if self.state.step.is_multiple_of(train.log_every) || is_epoch_end || out_of_time {
-                    let Some(loss) = self.read_loss(&mut totals)? else { return Ok(self.diverged("loss")) };
+                    let Some(loss) = self.read_loss(&mut totals)? else {
+                        return Ok(self.diverged("loss"));
+                    };
                     self.speed.lap(train.batch_size);
                     values.insert("train/loss".to_owned(), loss);
                     values.insert("train/lr".to_owned(), lr);
-                    values.extend(totals.grad_norm.take().map(|n| ("train/grad_norm".to_owned(), n.double_value(&[]))));
+                    values.extend(
+                        totals
+                            .grad_norm
+                            .take()
+                            .map(|n| ("train/grad_norm".to_owned(), n.double_value(&[]))),
+                    );
                     let warnings = self.source.warnings();
-                    warnings.iter().for_each(|warning| self.recorder.log(&format!("warning: {warning}")));
+                    warnings
+                        .iter()
+                        .for_each(|warning| self.recorder.log(&format!("warning: {warning}")));
                 }
 
                 // --- evaluate ---
@@ -156,7 +174,11 @@ impl Loop<'_> {
                     }
                 }
                 if !values.is_empty() {
-                    self.write_point(self.state.step as f64 / steps_per_epoch as f64, total, values)?;
+                    self.write_point(
+                        self.state.step as f64 / steps_per_epoch as f64,
+                        total,
+                        values,
+                    )?;
                 }
                 if out_of_time {
                     return Ok(self.out_of_time(total));
@@ -177,7 +199,8 @@ impl Loop<'_> {
                     self.speed.resume();
                 }
                 if stop {
-                    self.recorder.log(&format!("asked to stop: checkpoint at step {}", self.state.step));
+                    self.recorder
+                        .log(&format!("asked to stop: checkpoint at step {}", self.state.step));
                     return Ok(LoopEnd::Preempted);
                 }
             }
@@ -185,14 +208,17 @@ impl Loop<'_> {
         Ok(LoopEnd::Finished)
     }
 
-    /// Once an attempt each: how long its start took, and, when everything is warm, what traveled when.
+    /// Once an attempt each: how long its start took, and, when everything is warm, what traveled
+    /// when.
     fn trace(&mut self) -> Result<(), TrainError> {
         const STEP: usize = 5;
         self.speed.steps += 1;
         if let (1, Some(age_s)) = (self.speed.steps, process_age_s()) {
             self.recorder.log(&format!("first step done {age_s:.2} s after the process began"));
         }
-        if let (Some(trace), true) = (self.reduce.trace(), self.speed.steps == STEP && self.options.is_first()) {
+        if let (Some(trace), true) =
+            (self.reduce.trace(), self.speed.steps == STEP && self.options.is_first())
+        {
             self.recorder.log(&trace::sentence(&trace));
             trace::write(&self.run.trace(self.run.last_attempt()), &trace)?;
         }
@@ -200,12 +226,24 @@ impl Loop<'_> {
     }
 
     /// Evaluates the weights (their moving average, if the recipe keeps one) and keeps the best.
-    fn evaluate(&mut self, epoch: usize, shard: Shard, values: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
+    fn evaluate(
+        &mut self,
+        epoch: usize,
+        shard: Shard,
+        values: &mut BTreeMap<String, f64>,
+    ) -> Result<(), TrainError> {
         self.reduce.share_running(self.net.params_mut())?;
         self.net.params_mut().swap_average();
         let recorder = &mut self.recorder;
         let mut tell = |line: &str| recorder.log(&format!("warning: {line}"));
-        let found = evaluate(&self.net, &mut *self.source, shard, &mut *self.reduce, &self.groups, &mut tell);
+        let found = evaluate(
+            &self.net,
+            &mut *self.source,
+            shard,
+            &mut *self.reduce,
+            &self.groups,
+            &mut tell,
+        );
         let result = found.and_then(|of_test| {
             values.extend(of_test.metrics);
             self.show(&of_test.confusion);
@@ -220,7 +258,8 @@ impl Loop<'_> {
         if !self.recorder.shows() {
             return;
         }
-        let (step, histograms) = (self.state.step as u64, shown::histograms(&self.net));
+        let step = self.state.step as u64;
+        let histograms = shown::histograms(&self.net);
         let picture = shown::confusion(confusion);
         self.recorder.show(|events| {
             events.histograms(step, histograms)?;
@@ -236,12 +275,14 @@ impl Loop<'_> {
         let samples = shown::samples(&mut *self.source, self.spec, self.augment)?;
         let given = self.options.pictures.iter().map(|(tag, picture)| (tag.as_str(), picture));
         let all = given.chain(samples.iter().map(|(tag, picture)| (*tag, picture)));
-        self.recorder.show(|events| all.into_iter().try_for_each(|(tag, picture)| events.picture(0, tag, picture)));
+        self.recorder.show(|events| {
+            all.into_iter().try_for_each(|(tag, picture)| events.picture(0, tag, picture))
+        });
         Ok(())
     }
 
-    /// Whether training ends before its time, by the recipe's limit or by the sweep's rule. All processes do the same,
-    /// whatever their clocks say.
+    /// Whether training ends before its time, by the recipe's limit or by the sweep's rule. All
+    /// processes do the same, whatever their clocks say.
     fn is_cut_short(&mut self, total: usize, is_epoch_end: bool) -> Result<[bool; 2], TrainError> {
         if self.state.step == total || (self.spec.train.max_minutes == 0.0 && !is_epoch_end) {
             return Ok([false; 2]);
@@ -269,7 +310,8 @@ impl Loop<'_> {
     }
 
     fn out_of_time(&mut self, total: usize) -> LoopEnd {
-        let (minutes, step) = (self.spec.train.max_minutes, self.state.step);
+        let minutes = self.spec.train.max_minutes;
+        let step = self.state.step;
         let reason = format!("max_minutes {minutes} ended training after step {step} of {total}");
         self.recorder.log(&reason);
         LoopEnd::OutOfTime(reason)
@@ -282,10 +324,12 @@ impl Loop<'_> {
     }
 
     fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), TrainError> {
-        let (train, seed) = (&self.spec.train, self.spec.seed);
+        let train = &self.spec.train;
+        let seed = self.spec.seed;
         let shard = self.options.shard(train.accumulate);
         let images = self.source.len(Split::Train);
-        let batches = order::training_batches(images, seed, epoch, train.batch_size, shard, first_step);
+        let batches =
+            order::training_batches(images, seed, epoch, train.batch_size, shard, first_step);
         let augment = Some((self.augment, order::epoch_key(seed, epoch)));
         Ok(self.source.begin(EpochPlan { split: Split::Train, batches, augment })?)
     }
@@ -301,7 +345,11 @@ impl Loop<'_> {
     }
 
     /// The epoch's accuracy, and how many of its pictures could not be read.
-    fn read_accuracy(&mut self, totals: &mut Totals, values: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
+    fn read_accuracy(
+        &mut self,
+        totals: &mut Totals,
+        values: &mut BTreeMap<String, f64>,
+    ) -> Result<(), TrainError> {
         let mut sums = [totals.correct.double_value(&[]), totals.replaced as f64];
         self.reduce.sums(&mut sums)?;
         let [correct, left_out] = sums;
@@ -314,7 +362,11 @@ impl Loop<'_> {
         Ok(())
     }
 
-    fn keep_best(&mut self, epoch: usize, values: &BTreeMap<String, f64>) -> Result<(), TrainError> {
+    fn keep_best(
+        &mut self,
+        epoch: usize,
+        values: &BTreeMap<String, f64>,
+    ) -> Result<(), TrainError> {
         let Some(&acc1) = values.get("val/acc1") else { return Ok(()) };
         if self.state.best.is_none_or(|(best, _)| acc1 > best) {
             self.state.best = Some((acc1, epoch));
@@ -326,10 +378,12 @@ impl Loop<'_> {
         Ok(())
     }
 
-    /// Keeps the weights that are evaluated after epochs 1, 2, 4, 8, ..., so that it can be looked at later how a small
-    /// network became what it is. It stands before the checkpoint: a trial that is killed in between writes it again.
+    /// Keeps the weights that are evaluated after epochs 1, 2, 4, 8, ..., so that it can be looked
+    /// at later how a small network became what it is. It stands before the checkpoint: a trial
+    /// that is killed in between writes it again.
     fn keep_on_the_way(&mut self, epoch: usize) -> Result<(), TrainError> {
-        let is_wanted = epoch.is_power_of_two() && epoch < self.spec.train.epochs && self.options.is_first();
+        let is_wanted =
+            epoch.is_power_of_two() && epoch < self.spec.train.epochs && self.options.is_first();
         if !is_wanted || checkpoint::weights_bytes(self.net.params()) > MOST_KEPT_BYTES {
             return Ok(());
         }
@@ -339,7 +393,12 @@ impl Loop<'_> {
         kept
     }
 
-    fn write_point(&mut self, epoch: f64, total: usize, values: BTreeMap<String, f64>) -> Result<(), TrainError> {
+    fn write_point(
+        &mut self,
+        epoch: f64,
+        total: usize,
+        values: BTreeMap<String, f64>,
+    ) -> Result<(), TrainError> {
         self.state.latest.extend(values.clone());
         let progress = Progress {
             epoch,
@@ -352,16 +411,24 @@ impl Loop<'_> {
             wall_s: self.earlier_s + self.speed.wall_s(),
         };
         self.recorder.progress(&progress);
-        let shown = values.iter().map(|(name, value)| format!("{name} {value:.5}")).collect::<Vec<_>>().join("  ");
+        let shown = values
+            .iter()
+            .map(|(name, value)| format!("{name} {value:.5}"))
+            .collect::<Vec<_>>()
+            .join("  ");
         let speed = self.speed.images_per_s().unwrap_or_default();
-        self.recorder.log(&format!("epoch {epoch:.2}  step {}  {shown}  {speed:.0} images/s", self.state.step));
+        self.recorder.log(&format!(
+            "epoch {epoch:.2}  step {}  {shown}  {speed:.0} images/s",
+            self.state.step
+        ));
         self.recorder.point(self.state.step, epoch, values)
     }
 
     /// Writes a checkpoint; false (and nothing written) if the loss is not finite.
     fn save(&mut self, totals: &Totals) -> Result<bool, TrainError> {
         let shard = self.options.shard(1);
-        // Each process goes on from its own sum, so that numbers are added in the same order after a resume.
+        // Each process goes on from its own sum, so that numbers are added in the same order after
+        // a resume.
         let mut loss_sums = vec![0.0; shard.world];
         loss_sums[shard.rank] = totals.loss.double_value(&[]);
         self.reduce.sums(&mut loss_sums)?;
@@ -398,7 +465,8 @@ impl Loop<'_> {
     }
 
     fn diverged(&mut self, what: &str) -> LoopEnd {
-        let steps_per_epoch = order::steps_per_epoch(self.source.len(Split::Train), self.spec.train.batch_size);
+        let steps_per_epoch =
+            order::steps_per_epoch(self.source.len(Split::Train), self.spec.train.batch_size);
         let last = self.state.step.saturating_sub(1);
         let Rates { lr, .. } = rates(&self.spec.train, steps_per_epoch, last);
         let reason = format!(
@@ -416,7 +484,8 @@ pub fn optimizer(train: &TrainSpec) -> Sgd {
     Sgd { weight_decay, decay_weights_only: decay_on == DecayOn::Weights, nesterov }
 }
 
-/// A young average follows faster, so that it forgets the initial weights: min(decay, (1 + t) / (10 + t)), TensorFlow's rule.
+/// A young average follows faster, so that it forgets the initial weights: min(decay, (1 + t) / (10
+/// + t)), TensorFlow's rule.
 fn average_decay(decay: f64, step: usize) -> f64 {
     decay.min((1.0 + step as f64) / (10.0 + step as f64))
 }

@@ -84,8 +84,8 @@ pub enum Ended {
 /// Another process of the trial is waited for at most so long, at the start and within a step.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Runs a trial to its end, or from its last checkpoint on. The run folder must hold its spec. Of several processes each
-/// calls this; the first one writes.
+/// Runs a trial to its end, or from its last checkpoint on. The run folder must hold its spec. Of
+/// several processes each calls this; the first one writes.
 pub fn run(
     trial: &PlannedTrial,
     run: &RunDir,
@@ -127,7 +127,11 @@ fn set_up<'a>(
     let set = res2lab_data::open(&images)?;
     if set.train.len() < spec.train.batch_size {
         return Err(TrainError::input(
-            format!("batch_size {} is larger than the {} training images", spec.train.batch_size, set.train.len()),
+            format!(
+                "batch_size {} is larger than the {} training images",
+                spec.train.batch_size,
+                set.train.len()
+            ),
             "give a smaller batch",
         ));
     }
@@ -135,22 +139,26 @@ fn set_up<'a>(
         atomic::write_json(&run.classes(), &set.classes)?;
     }
     let class_names = set.classes.clone();
-    let (px, channels) = (trial.image_px, set.train.channels());
+    let px = trial.image_px;
+    let channels = set.train.channels();
     let saved = checkpoint::open(&run.last_checkpoint(), &trial.id)?;
     let began = saved.as_ref().map(|saved| &saved.state);
     // 0 where a set has no content of its own.
-    let data_id = if set.identity == 0 { String::new() } else { res2lab_data::digest::hex(set.identity) };
+    let data_id =
+        if set.identity == 0 { String::new() } else { res2lab_data::digest::hex(set.identity) };
     identity::check_data(trial, began, (&data_id, &images.dir), run)?;
     identity::check_weights(trial, began, run)?;
     let vectors = vectors(options, saved.as_ref().map(|saved| &saved.state), run)?;
     let (kind, autocast) = arithmetic(spec.train.precision);
-    let mut net = empty_net(trial, channels, options, saved.as_ref().map(|saved| saved.state.layout()))?;
+    let mut net =
+        empty_net(trial, channels, options, saved.as_ref().map(|saved| saved.state.layout()))?;
     let layout = net.layout();
     let (state, start) = match saved {
         Some(Saved { bytes, state, was_checked }) => {
             start_average(&mut net, spec);
             weights::from_bytes(net.params_mut(), &bytes, &run.last_checkpoint())?;
-            let unchecked = if was_checked { "" } else { ", from a checkpoint of before checksums, unchecked" };
+            let unchecked =
+                if was_checked { "" } else { ", from a checkpoint of before checksums, unchecked" };
             let start = format!("resume from step {} in attempt {attempt}{unchecked}", state.step);
             (state, start)
         }
@@ -158,8 +166,10 @@ fn set_up<'a>(
             init::init(net.params_mut(), spec.seed);
             let start = given_weights(&mut net, trial, options)?;
             start_average(&mut net, spec);
-            let (weights_id, vectors) = (trial.weights_id.clone(), vectors.clone());
-            let (trial, layout) = (trial.id.clone(), layout.name().into());
+            let weights_id = trial.weights_id.clone();
+            let vectors = vectors.clone();
+            let trial = trial.id.clone();
+            let layout = layout.name().into();
             (State { trial, layout, vectors, data_id, weights_id, ..State::default() }, start)
         }
     };
@@ -177,8 +187,13 @@ fn set_up<'a>(
     } else {
         Recorder::silent(on_progress)
     };
-    let (device, threads) = (device_name(options.device), options.threads);
-    recorder.log(&format!("{start}: {} on {device} with {threads} threads, {}", trial.id, layout.name()));
+    let device = device_name(options.device);
+    let threads = options.threads;
+    recorder.log(&format!(
+        "{start}: {} on {device} with {threads} threads, {}",
+        trial.id,
+        layout.name()
+    ));
     if !vectors.is_empty() {
         let kept = if vectors == options.vectors.name() { "" } else { ", as the checkpoint says" };
         recorder.log(&format!("vectors: {vectors}{kept}"));
@@ -193,7 +208,8 @@ fn set_up<'a>(
     if !class_names.is_empty() {
         recorder.show(|events| events.text("classes", &shown::classes(&class_names)));
     }
-    recorder.log(&format!("recipe: {}", if on.is_empty() { "plain".into() } else { on.join(", ") }));
+    recorder
+        .log(&format!("recipe: {}", if on.is_empty() { "plain".into() } else { on.join(", ") }));
     let augment = augment(&spec.data, is_resident(&spec.data, &set));
     let target = Target { device: options.device, kind, threads: options.threads };
     let source = source(&spec.data, set, px, target)?;
@@ -221,7 +237,8 @@ fn set_up<'a>(
     })
 }
 
-/// The instruction set that the kernels use from now on, by name, for the record; none is recorded on a GPU.
+/// The instruction set that the kernels use from now on, by name, for the record; none is recorded
+/// on a GPU.
 fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<String, TrainError> {
     if options.device.is_cuda() {
         return Ok(String::new());
@@ -230,14 +247,20 @@ fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<Str
         None => options.vectors,
         // Checkpoints of before there was a choice.
         Some(state) if state.vectors.is_empty() => InstructionSet::Avx512Narrow,
-        Some(state) => {
-            InstructionSet::from_name(&state.vectors).filter(|level| level.is_available()).ok_or_else(|| {
-                let cause = format!("this trial began with {} vectors, which this processor lacks", state.vectors);
+        Some(state) => InstructionSet::from_name(&state.vectors)
+            .filter(|level| level.is_available())
+            .ok_or_else(|| {
+                let cause = format!(
+                    "this trial began with {} vectors, which this processor lacks",
+                    state.vectors
+                );
                 let file = run.last_checkpoint();
-                let help = format!("go on where it began, or remove {} to start from the beginning", file.display());
+                let help = format!(
+                    "go on where it began, or remove {} to start from the beginning",
+                    file.display()
+                );
                 TrainError::machine(cause, help)
-            })?
-        }
+            })?,
     };
     Ok(use_instruction_set(level).name().to_owned())
 }
@@ -248,14 +271,20 @@ pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, Tra
 }
 
 /// Processes on machines that see different files would train different networks.
-fn check_equal_starts(reduce: &mut dyn Reduce, step: usize, options: &Options) -> Result<(), TrainError> {
+fn check_equal_starts(
+    reduce: &mut dyn Reduce,
+    step: usize,
+    options: &Options,
+) -> Result<(), TrainError> {
     let mut sum = [step as f64];
     reduce.sums(&mut sum)?;
     if sum[0] == (step * options.shard(1).world) as f64 {
         return Ok(());
     }
     Err(TrainError::machine(
-        format!("the processes of this trial read different checkpoints; this one starts at step {step}"),
+        format!(
+            "the processes of this trial read different checkpoints; this one starts at step {step}"
+        ),
         "the run folder must be on a disk that all machines share",
     ))
 }
@@ -270,10 +299,14 @@ fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     }
 }
 
-/// Whether the planned step trains this trial: on a CPU, in one process, without mixed precision, unless it is told not to.
+/// Whether the planned step trains this trial: on a CPU, in one process, without mixed precision,
+/// unless it is told not to.
 fn is_planned(spec: &TrialSpec, options: &Options) -> bool {
     let (_, autocast) = arithmetic(spec.train.precision);
-    options.device == Device::Cpu && options.member.is_none() && autocast.is_none() && !spec.train.plain
+    options.device == Device::Cpu
+        && options.member.is_none()
+        && autocast.is_none()
+        && !spec.train.plain
 }
 
 /// The trial's network, all state zero. Without a `layout` the one that is faster here.
@@ -283,9 +316,13 @@ fn empty_net(
     options: &Options,
     layout: Option<Layout>,
 ) -> Result<Net, TrainError> {
-    let (px, classes) = (trial.image_px, trial.classes);
-    let graph = res2lab_arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
-    let layout = layout.unwrap_or_else(|| Layout::choose(&graph, options.device, is_planned(&trial.spec, options)));
+    let px = trial.image_px;
+    let classes = trial.classes;
+    let graph =
+        res2lab_arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
+    let layout = layout.unwrap_or_else(|| {
+        Layout::choose(&graph, options.device, is_planned(&trial.spec, options))
+    });
     let (kind, autocast) = arithmetic(trial.spec.train.precision);
     let mut net = Net::new(graph, Placement { device: options.device, kind, layout })?;
     net.set_autocast(autocast);
@@ -307,7 +344,11 @@ fn start_average(net: &mut Net, spec: &TrialSpec) {
 }
 
 /// Loads the weights that the spec starts from, and says where it starts.
-fn given_weights(net: &mut Net, trial: &PlannedTrial, options: &Options) -> Result<String, TrainError> {
+fn given_weights(
+    net: &mut Net,
+    trial: &PlannedTrial,
+    options: &Options,
+) -> Result<String, TrainError> {
     let Some(path) = &options.weights else { return Ok("start from step 0".to_owned()) };
     let input = |e: res2lab_nn::NnError| TrainError::input(e.cause, e.help);
     let file = WeightsFile::open(path).map_err(input)?;
@@ -395,7 +436,10 @@ mod tests {
         };
         let state = State { vectors: "avx1024".into(), ..State::default() };
         let e = vectors(&options, Some(&state), &RunDir::new("run")).unwrap_err();
-        assert!(e.cause.contains("avx1024") && e.help.contains("run/checkpoints/last.safetensors"), "{e:?}");
+        assert!(
+            e.cause.contains("avx1024") && e.help.contains("run/checkpoints/last.safetensors"),
+            "{e:?}"
+        );
         assert_eq!(vectors(&options, None, &RunDir::new("run")).unwrap(), options.vectors.name());
     }
 }

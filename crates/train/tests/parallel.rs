@@ -1,4 +1,5 @@
-//! Trials of several processes: here threads of one process, which is the same to libtorch's groups.
+//! Trials of several processes: here threads of one process, which is the same to libtorch's
+//! groups.
 
 mod common;
 
@@ -13,7 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Runs all processes of a trial, asked to stop at `stop_at` (if ever) by the signal that one of them gets.
+/// Runs all processes of a trial, asked to stop at `stop_at` (if ever) by the signal that one of
+/// them gets.
 fn run_together(trial: &PlannedTrial, run: &RunDir, stop_at: Option<(usize, usize)>) -> Vec<Ended> {
     run.create(&trial.spec).unwrap();
     let world = trial.spec.train.devices_per_trial;
@@ -41,8 +43,10 @@ fn values(run: &RunDir, name: &str) -> BTreeMap<u64, f64> {
 }
 
 fn recipe(devices: usize, sync_bn: bool) -> TrainSpec {
-    let optimizer: res2lab_experiment::Optimizer =
-        serde_json::from_value(serde_json::json!({"sgd": {"lr": 0.01, "momentum": 0.9, "nesterov": true}})).unwrap();
+    let optimizer: res2lab_experiment::Optimizer = serde_json::from_value(
+        serde_json::json!({"sgd": {"lr": 0.01, "momentum": 0.9, "nesterov": true}}),
+    )
+    .unwrap();
     TrainSpec {
         epochs: 1,
         batch_size: 200,
@@ -62,7 +66,8 @@ fn two_processes_with_synchronized_batch_norm_are_one_with_the_whole_batch() {
     let (_b, two) = folder();
     assert_eq!(run_together(&trial(recipe(2, true)), &two, None), [Ended::Done, Ended::Done]);
     for name in ["train/loss", "val/loss", "val/acc1", "train/acc1"] {
-        let (one, two) = (values(&one, name), values(&two, name));
+        let one = values(&one, name);
+        let two = values(&two, name);
         assert_eq!(one.keys().collect::<Vec<_>>(), two.keys().collect::<Vec<_>>(), "{name}");
         let worst = one.iter().map(|(step, a)| (a - two[step]).abs()).fold(0.0, f64::max);
         println!("{name}: {} values, largest difference {worst:.1e}", one.len());
@@ -72,7 +77,8 @@ fn two_processes_with_synchronized_batch_norm_are_one_with_the_whole_batch() {
     // Without it each half of a batch has statistics of its own, and the losses must say so.
     let (_c, apart) = folder();
     run_together(&trial(recipe(2, false)), &apart, None);
-    let (one, apart) = (values(&one, "train/loss"), values(&apart, "train/loss"));
+    let one = values(&one, "train/loss");
+    let apart = values(&apart, "train/loss");
     assert!((one[&20] - apart[&20]).abs() > 1e-5);
 }
 
@@ -89,24 +95,36 @@ fn the_first_bucket_is_summed_before_the_backward_pass_ends() {
     let events = trace["traceEvents"].as_array().unwrap();
     let end = |i: usize| events[i]["ts"].as_f64().unwrap() + events[i]["dur"].as_f64().unwrap();
     assert!(events.len() > 3 && events[1]["name"] == "bucket 0", "{text}");
-    assert!(end(1) < end(0), "bucket 0 ended after {} us, the backward pass after {} us", end(1), end(0));
+    assert!(
+        end(1) < end(0),
+        "bucket 0 ended after {} us, the backward pass after {} us",
+        end(1),
+        end(0)
+    );
     assert!(std::fs::read_to_string(run.log(1)).unwrap().contains("gradients summed in"));
 }
 
 #[test]
 fn a_signal_to_any_process_stops_all_and_they_resume_to_the_bit() {
-    let recipe = TrainSpec { devices_per_trial: 2, log_every: 3, ema: 0.9, accumulate: 2, ..short() };
+    let recipe =
+        TrainSpec { devices_per_trial: 2, log_every: 3, ema: 0.9, accumulate: 2, ..short() };
     let trial = trial(recipe);
     let (_a, whole) = folder();
     assert_eq!(run_together(&trial, &whole, None), [Ended::Done, Ended::Done]);
     let (_b, pieces) = folder();
-    // Only the first process tells its progress, so the other one's signal is given to it from the start.
+    // Only the first process tells its progress, so the other one's signal is given to it from the
+    // start.
     for stop_at in [3, 9] {
-        assert_eq!(run_together(&trial, &pieces, Some((0, stop_at))), [Ended::Preempted, Ended::Preempted]);
+        assert_eq!(
+            run_together(&trial, &pieces, Some((0, stop_at))),
+            [Ended::Preempted, Ended::Preempted]
+        );
     }
     assert_eq!(run_together(&trial, &pieces, None), [Ended::Done, Ended::Done]);
-    let bytes =
-        |run: &RunDir| [run.last_checkpoint(), run.best_weights(), run.metrics()].map(|p| std::fs::read(p).unwrap());
+    let bytes = |run: &RunDir| {
+        [run.last_checkpoint(), run.best_weights(), run.metrics()]
+            .map(|p| std::fs::read(p).unwrap())
+    };
     assert!(bytes(&whole) == bytes(&pieces), "weights, momentum, best weights or metrics differ");
     assert_eq!(pieces.last_attempt(), 3, "one attempt each, whatever the number of processes");
 }

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{folder, options, short, trial};
-use res2lab_experiment::{Augment, DataSpec, DecayOn, Optimizer, Precision, Schedule, TrainSpec, TrialSpec};
+use res2lab_experiment::{
+    Augment, DataSpec, DecayOn, Optimizer, Precision, Schedule, TrainSpec, TrialSpec,
+};
 use res2lab_store::{Outcome, PlannedTrial, RunDir, TrialResult, atomic};
 use res2lab_train::{Ended, Options};
 use std::path::PathBuf;
@@ -23,38 +25,51 @@ fn run_once(trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended
 }
 
 fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
-    [run.last_checkpoint(), run.best_weights(), run.metrics()].map(|p: PathBuf| std::fs::read(p).unwrap())
+    [run.last_checkpoint(), run.best_weights(), run.metrics()]
+        .map(|p: PathBuf| std::fs::read(p).unwrap())
 }
 
 #[test]
 fn a_stopped_and_resumed_trial_is_the_uninterrupted_one_to_the_bit() {
     let augmented = TrialSpec {
-        data: DataSpec { augment: Augment { crop_pad: 2, flip: true, ..Augment::default() }, ..DataSpec::default() },
+        data: DataSpec {
+            augment: Augment { crop_pad: 2, flip: true, ..Augment::default() },
+            ..DataSpec::default()
+        },
         ..trial(short()).spec
     };
     for spec in [trial(short()).spec, augmented] {
-        let trial = PlannedTrial { id: res2lab_experiment::id::trial_id(&spec), spec, ..trial(short()) };
+        let trial =
+            PlannedTrial { id: res2lab_experiment::id::trial_id(&spec), spec, ..trial(short()) };
         let (_a, whole) = folder();
         assert_eq!(run_once(&trial, &whole, None), Ended::Done);
         let (_b, pieces) = folder();
         // In mid-epoch, right at an epoch's end, and one step before the end.
         for stop_at in [3, 8, 15] {
-            assert_eq!(run_once(&trial, &pieces, Some(stop_at)), Ended::Preempted, "at step {stop_at}");
+            assert_eq!(
+                run_once(&trial, &pieces, Some(stop_at)),
+                Ended::Preempted,
+                "at step {stop_at}"
+            );
         }
         assert_eq!(run_once(&trial, &pieces, None), Ended::Done);
-        assert!(bytes(&whole) == bytes(&pieces), "weights, momentum, best weights or metrics differ");
+        assert!(
+            bytes(&whole) == bytes(&pieces),
+            "weights, momentum, best weights or metrics differ"
+        );
         assert_eq!(pieces.last_attempt(), 4);
         let log = std::fs::read_to_string(pieces.log(2)).unwrap();
         assert!(log.contains("resume from step 3"), "{log}");
     }
 }
 
-/// Weights after epochs 1, 2 and 4 are those that a trial had there, also where it was interrupted; the checkpoint and the
-/// best weights know nothing of them.
+/// Weights after epochs 1, 2 and 4 are those that a trial had there, also where it was interrupted;
+/// the checkpoint and the best weights know nothing of them.
 #[test]
 fn small_networks_keep_weights_on_the_way() {
     let spec = TrialSpec { train: TrainSpec { epochs: 5, ..short() }, ..trial(short()).spec };
-    let trial = PlannedTrial { id: res2lab_experiment::id::trial_id(&spec), spec, ..trial(short()) };
+    let trial =
+        PlannedTrial { id: res2lab_experiment::id::trial_id(&spec), spec, ..trial(short()) };
     let (_a, whole) = folder();
     assert_eq!(run_once(&trial, &whole, None), Ended::Done);
     assert_eq!(whole.kept_epochs(), [1, 2, 4]);
@@ -64,7 +79,8 @@ fn small_networks_keep_weights_on_the_way() {
     }
     assert_eq!(pieces.kept_epochs(), [1, 2]);
     assert_eq!(run_once(&trial, &pieces, None), Ended::Done);
-    let kept = |run: &RunDir| [1, 2, 4].map(|epoch| std::fs::read(run.epoch_weights(epoch)).unwrap());
+    let kept =
+        |run: &RunDir| [1, 2, 4].map(|epoch| std::fs::read(run.epoch_weights(epoch)).unwrap());
     assert!(kept(&whole) == kept(&pieces) && bytes(&whole) == bytes(&pieces));
     let [first, second, fourth] = kept(&whole);
     assert!(first != second && second != fourth);
@@ -80,7 +96,8 @@ fn small_networks_keep_weights_on_the_way() {
 #[test]
 fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
     let decay_on = DecayOn::Weights;
-    let optimizer = Optimizer::Sgd { lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 1e-3, decay_on };
+    let optimizer =
+        Optimizer::Sgd { lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 1e-3, decay_on };
     let recipes = [
         ("mixup 0.2", TrainSpec { mixup: 0.2, ..short() }),
         ("cutmix 1", TrainSpec { cutmix: 1.0, mixup: 0.2, ..short() }),
@@ -107,8 +124,11 @@ fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
         ..DataSpec::default()
     };
     let spec = TrialSpec { data, ..trial(fp16.clone()).spec };
-    let generated = PlannedTrial { image_channels: 3, image_px: 16, classes: 4, spec, ..trial(fp16) };
-    for (feature, trial) in digits.into_iter().chain([("fp16 autocast with loss scaling", generated)]) {
+    let generated =
+        PlannedTrial { image_channels: 3, image_px: 16, classes: 4, spec, ..trial(fp16) };
+    for (feature, trial) in
+        digits.into_iter().chain([("fp16 autocast with loss scaling", generated)])
+    {
         let (_a, whole) = folder();
         assert_eq!(run_once(&trial, &whole, None), Ended::Done, "{feature}");
         let (_b, pieces) = folder();
@@ -133,11 +153,15 @@ fn what_is_evaluated_and_kept_is_the_moving_average() {
         let result: TrialResult = atomic::read_json(&run.result()).unwrap().unwrap();
         (dir, run, result)
     };
-    let ((_a, plain, without), (_b, averaged, with)) = (with(0.0), with(0.9));
+    let (_a, plain, without) = with(0.0);
+    let (_b, averaged, with) = with(0.9);
     // The weights themselves are trained alike; what differs is what is looked at.
     assert_eq!(without.metrics["train/loss"], with.metrics["train/loss"]);
     assert_ne!(without.metrics["val/loss"], with.metrics["val/loss"]);
-    assert_ne!(std::fs::read(plain.best_weights()).unwrap(), std::fs::read(averaged.best_weights()).unwrap());
+    assert_ne!(
+        std::fs::read(plain.best_weights()).unwrap(),
+        std::fs::read(averaged.best_weights()).unwrap()
+    );
 }
 
 #[test]
@@ -146,7 +170,10 @@ fn a_time_limit_ends_a_trial_with_an_evaluation() {
     let (_dir, run) = folder();
     assert_eq!(run_once(&trial, &run, None), Ended::Done);
     let result: TrialResult = atomic::read_json(&run.result()).unwrap().unwrap();
-    assert!(result.reason.contains("max_minutes") && result.metrics.contains_key("val/acc1"), "{result:?}");
+    assert!(
+        result.reason.contains("max_minutes") && result.metrics.contains_key("val/acc1"),
+        "{result:?}"
+    );
     assert!(result.steps < 50 * 8);
 }
 
@@ -171,9 +198,11 @@ fn training_starts_from_given_weights() {
     let stop = Arc::new(AtomicBool::new(false));
     let options = Options { weights: Some(run.best_weights()), ..options(&stop) };
     assert_eq!(res2lab_train::run(&second, &again, &options, &mut |_| {}).unwrap(), Ended::Done);
-    let of = |run: &RunDir| atomic::read_json::<TrialResult>(&run.result()).unwrap().unwrap().metrics;
+    let of =
+        |run: &RunDir| atomic::read_json::<TrialResult>(&run.result()).unwrap().unwrap().metrics;
     // Nothing is learned at this rate, so the loss stays what the given weights make it.
-    let (first, second) = (of(&run)["train/loss"], of(&again)["train/loss"]);
+    let first = of(&run)["train/loss"];
+    let second = of(&again)["train/loss"];
     assert!((first - second).abs() < 1e-4, "{first} and {second}");
     let log = std::fs::read_to_string(again.log(1)).unwrap();
     assert!(log.contains("start from weights") && log.contains("best.safetensors"), "{log}");
@@ -186,7 +215,8 @@ fn what_a_killed_attempt_wrote_beyond_its_checkpoint_is_forgotten() {
     run_once(&trial, &whole, None);
     let (_b, killed) = folder();
     run_once(&trial, &killed, Some(5));
-    // As if it had gone on for a while and then been killed: more metrics, half a line, a newer best.
+    // As if it had gone on for a while and then been killed: more metrics, half a line, a newer
+    // best.
     let longer = [std::fs::read(whole.metrics()).unwrap(), b"{\"step\":99".to_vec()].concat();
     std::fs::write(killed.metrics(), longer).unwrap();
     std::fs::copy(whole.best_weights(), killed.best_weights()).unwrap();
@@ -203,7 +233,11 @@ fn digits_are_learned_and_the_result_says_so() {
     assert!(result.metrics["val/acc1"] > 93.0, "{:?}", result.metrics);
     assert!(result.metrics["val/acc5"] > result.metrics["val/acc1"]);
     assert_eq!((result.steps, result.status, result.attempts), (3 * 62, Outcome::Done, 1));
-    assert!(result.images_per_s > Some(0.0) && result.step_ms > Some(0.0) && result.peak_memory_mib > 50.0);
+    assert!(
+        result.images_per_s > Some(0.0)
+            && result.step_ms > Some(0.0)
+            && result.peak_memory_mib > 50.0
+    );
     // Done is done: the second run trains nothing.
     assert_eq!(run_once(&trial, &run, None), Ended::Done);
     assert_eq!(run.last_attempt(), 1);
@@ -211,8 +245,13 @@ fn digits_are_learned_and_the_result_says_so() {
 
 #[test]
 fn a_loss_that_is_not_finite_ends_the_trial_as_diverged() {
-    let optimizer =
-        Optimizer::Sgd { lr: 1e30, momentum: 0.9, nesterov: false, weight_decay: 0.0, decay_on: DecayOn::All };
+    let optimizer = Optimizer::Sgd {
+        lr: 1e30,
+        momentum: 0.9,
+        nesterov: false,
+        weight_decay: 0.0,
+        decay_on: DecayOn::All,
+    };
     let trial = trial(TrainSpec { optimizer, schedule: Schedule::Constant, ..short() });
     let (_dir, run) = folder();
     let Ended::Diverged(reason) = run_once(&trial, &run, None) else { panic!("it cannot be done") };
@@ -223,8 +262,9 @@ fn a_loss_that_is_not_finite_ends_the_trial_as_diverged() {
 
 #[test]
 fn accumulated_batches_give_the_step_of_one_large_batch_but_for_batch_norm() {
-    // Gradients are averages over the parts; with batch norm each part has its own statistics, so results are close,
-    // not equal. What must be equal is the number of steps and the images they see.
+    // Gradients are averages over the parts; with batch norm each part has its own statistics, so
+    // results are close, not equal. What must be equal is the number of steps and the images they
+    // see.
     let trial = trial(TrainSpec { accumulate: 2, ..short() });
     let (_dir, run) = folder();
     assert_eq!(run_once(&trial, &run, None), Ended::Done);
@@ -240,10 +280,15 @@ fn a_damaged_checkpoint_and_one_of_another_trial_are_refused_by_name() {
     run_once(&trial, &run, Some(2));
     let whole = std::fs::read(run.last_checkpoint()).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let again = |trial: &PlannedTrial| res2lab_train::run(trial, &run, &options(&stop), &mut |_| {}).unwrap_err();
+    let again = |trial: &PlannedTrial| {
+        res2lab_train::run(trial, &run, &options(&stop), &mut |_| {}).unwrap_err()
+    };
     std::fs::write(run.last_checkpoint(), &whole[..whole.len() / 2]).unwrap();
     let e = again(&trial);
-    assert!(e.cause.contains("last.safetensors is damaged") && e.help.contains("remove it"), "{e:?}");
+    assert!(
+        e.cause.contains("last.safetensors is damaged") && e.help.contains("remove it"),
+        "{e:?}"
+    );
     std::fs::write(run.last_checkpoint(), &whole).unwrap();
     let e = again(&PlannedTrial { id: "another".into(), ..trial.clone() });
     assert!(e.cause.contains(&trial.id), "{e:?}");

@@ -1,4 +1,5 @@
-//! A trial keeps the instruction set that it began with, whatever the machine would choose when it goes on.
+//! A trial keeps the instruction set that it began with, whatever the machine would choose when it
+//! goes on.
 
 mod common;
 
@@ -9,7 +10,12 @@ use res2lab_train::{Ended, Options};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-fn run_at(level: InstructionSet, trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
+fn run_at(
+    level: InstructionSet,
+    trial: &PlannedTrial,
+    run: &RunDir,
+    stop_at: Option<usize>,
+) -> Ended {
     run.create(&trial.spec).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let mut on_progress = |p: &res2lab_train::Progress| {
@@ -17,18 +23,21 @@ fn run_at(level: InstructionSet, trial: &PlannedTrial, run: &RunDir, stop_at: Op
             stop.store(true, Ordering::Relaxed);
         }
     };
-    res2lab_train::run(trial, run, &Options { vectors: level, ..options(&stop) }, &mut on_progress).unwrap()
+    res2lab_train::run(trial, run, &Options { vectors: level, ..options(&stop) }, &mut on_progress)
+        .unwrap()
 }
 
 fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
-    [run.last_checkpoint(), run.best_weights(), run.metrics()].map(|path| std::fs::read(path).unwrap())
+    [run.last_checkpoint(), run.best_weights(), run.metrics()]
+        .map(|path| std::fs::read(path).unwrap())
 }
 
 // One test, since the level in use is the process's.
 #[test]
 fn a_resumed_trial_uses_the_recorded_level() {
     let trial = trial(short());
-    let levels: Vec<InstructionSet> = InstructionSet::ALL.into_iter().filter(|level| level.is_available()).collect();
+    let levels: Vec<InstructionSet> =
+        InstructionSet::ALL.into_iter().filter(|level| level.is_available()).collect();
     for &level in &levels {
         let other = *levels.iter().rev().find(|&&other| other != level).unwrap_or(&level);
         let (_a, whole) = folder();
@@ -36,9 +45,18 @@ fn a_resumed_trial_uses_the_recorded_level() {
         let (_b, pieces) = folder();
         assert_eq!(run_at(level, &trial, &pieces, Some(3)), Ended::Preempted);
         assert_eq!(run_at(other, &trial, &pieces, None), Ended::Done);
-        assert!(bytes(&whole) == bytes(&pieces), "{} resumed where {} is chosen", level.name(), other.name());
+        assert!(
+            bytes(&whole) == bytes(&pieces),
+            "{} resumed where {} is chosen",
+            level.name(),
+            other.name()
+        );
         let log = std::fs::read_to_string(pieces.log(2)).unwrap();
-        assert!(other == level || log.contains(&format!("vectors: {}, as the checkpoint says", level.name())), "{log}");
+        assert!(
+            other == level
+                || log.contains(&format!("vectors: {}, as the checkpoint says", level.name())),
+            "{log}"
+        );
         let result: TrialResult = atomic::read_json(&pieces.result()).unwrap().unwrap();
         assert_eq!(result.vectors, level.name());
     }

@@ -1,6 +1,6 @@
-//! One function per block: it adds nodes and returns its result. To add a block, write such a function here,
-//! give [`BlockKind`] a name for it, and call it in [`residual_branch`]; training, cost, receptive field, taps and
-//! golden tests follow from the nodes.
+//! One function per block: it adds nodes and returns its result. To add a block, write such a
+//! function here, give [`BlockKind`] a name for it, and call it in [`residual_branch`]; training,
+//! cost, receptive field, taps and golden tests follow from the nodes.
 
 mod bottleneck;
 mod res2;
@@ -10,7 +10,8 @@ use crate::builder::Builder;
 use crate::graph::NodeId;
 use crate::spec::{BlockKind, FirstBlock};
 
-/// What a block must be told. `split` is the channels of one split (of the whole 3x3 where scale is 1).
+/// What a block must be told. `split` is the channels of one split (of the whole 3x3 where scale is
+/// 1).
 #[derive(Clone, Copy, Debug)]
 pub struct BlockConfig {
     /// Which block.

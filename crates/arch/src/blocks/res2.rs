@@ -1,4 +1,5 @@
-//! The Res2 block (paper section 3.1, figure 2b), in the three forms that published networks contain.
+//! The Res2 block (paper section 3.1, figure 2b), in the three forms that published networks
+//! contain.
 
 use super::BlockConfig;
 use crate::builder::Builder;
@@ -16,8 +17,9 @@ pub fn branch(g: &mut Builder, at: &str, x: NodeId, c: &BlockConfig) -> NodeId {
     g.conv_bn(at, "3", h, Conv::new(1, c.out))
 }
 
-/// Equation 1: y_i = K_i(x_i + y_{i-1}). The code of the paper leaves the *last* split untouched, the equation the
-/// first; the two are mirror images, and the code decides how weights are laid out.
+/// Equation 1: y_i = K_i(x_i + y_{i-1}). The code of the paper leaves the *last* split untouched,
+/// the equation the first; the two are mirror images, and the code decides how weights are laid
+/// out.
 fn hierarchical(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId {
     if c.scale == 1 {
         return unit(g, at, 0, h, c);
@@ -32,14 +34,16 @@ fn hierarchical(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId
     g.concat(&format!("{at}.concat"), &y)
 }
 
-/// The first block of a stage as published for ImageNet: no sums, and the last split average-pooled.
+/// The first block of a stage as published for ImageNet: no sums, and the last split
+/// average-pooled.
 fn independent(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId {
     if c.scale == 1 {
         return unit(g, at, 0, h, c);
     }
     let x = g.split(&format!("{at}.split"), h, c.scale);
     let mut y: Vec<NodeId> = (0..c.scale - 1).map(|i| unit(g, at, i, x[i], c)).collect();
-    let pool = Pool { kernel: 3, stride: c.stride, padding: 1, ceil_mode: false, count_include_pad: true };
+    let pool =
+        Pool { kernel: 3, stride: c.stride, padding: 1, ceil_mode: false, count_include_pad: true };
     y.push(g.avg_pool(&format!("{at}.pool"), x[c.scale - 1], pool));
     g.concat(&format!("{at}.concat"), &y)
 }

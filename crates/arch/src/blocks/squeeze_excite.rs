@@ -1,4 +1,5 @@
-//! Squeeze-and-excitation (Hu et al. 2018), placed right before the residual addition (paper section 3.2.2).
+//! Squeeze-and-excitation (Hu et al. 2018), placed right before the residual addition (paper
+//! section 3.2.2).
 
 use crate::builder::Builder;
 use crate::graph::{Conv, NodeId};

@@ -21,14 +21,23 @@ pub struct AskArgs {
 
 impl AskArgs {
     /// The plan with what is asked.
-    pub fn put_into(&self, plan: &mut res2lab_store::Plan) -> Result<(), res2lab_experiment::SpecError> {
+    pub fn put_into(
+        &self,
+        plan: &mut res2lab_store::Plan,
+    ) -> Result<(), res2lab_experiment::SpecError> {
         if let Some(question) = &self.question {
             plan.description.clone_from(question);
         }
         let trials = plan.trials.iter().chain(&plan.earlier);
-        let same = trials.clone().flat_map(|t| t.same_as.iter().map(|label| (label.as_str(), &[][..])));
+        let same =
+            trials.clone().flat_map(|t| t.same_as.iter().map(|label| (label.as_str(), &[][..])));
         let arms = trials.map(|t| (t.label.as_str(), &t.coordinates[..])).chain(same);
-        let asked = plan.contrasts.clone().asked(self.baseline.as_deref(), self.margin, &self.compare, arms)?;
+        let asked = plan.contrasts.clone().asked(
+            self.baseline.as_deref(),
+            self.margin,
+            &self.compare,
+            arms,
+        )?;
         plan.contrasts = asked;
         Ok(())
     }

@@ -22,8 +22,9 @@ pub struct RfArgs {
     /// What each split of each block sees, too
     #[arg(long)]
     pub splits: bool,
-    /// Measure what the trained networks of a sweep look at (one trial of each arm in depth, as initialized and as trained, and
-    /// the last stage of every other trial), and put it into its report
+    /// Measure what the trained networks of a sweep look at (one trial of each arm in depth, as
+    /// initialized and as trained, and the last stage of every other trial), and put it into its
+    /// report
     #[arg(long)]
     pub measure: bool,
     #[allow(missing_docs)]
@@ -58,7 +59,8 @@ pub struct MeasureArgs {
     /// With --measure: what becomes of the gradients' signs; RepLKNet drops negative ones
     #[arg(long, value_enum, default_value_t = SignOf::Absolute, requires = "measure")]
     pub sign: SignOf,
-    /// With --measure: the unit's channels go through a ReLU before they are summed, as RepLKNet has it
+    /// With --measure: the unit's channels go through a ReLU before they are summed, as RepLKNet
+    /// has it
     #[arg(long, requires = "measure")]
     pub relu: bool,
     /// With --measure: one trial of each arm, and no other

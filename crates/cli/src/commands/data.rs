@@ -1,5 +1,5 @@
-//! `res2lab data NAME`: a published data set into the folder of data sets. `res2lab data check FOLDER`: whether every picture
-//! can be read.
+//! `res2lab data NAME`: a published data set into the folder of data sets. `res2lab data check
+//! FOLDER`: whether every picture can be read.
 
 use crate::args::DataArgs;
 use crate::failure::{FAILED, Failure};
@@ -16,12 +16,17 @@ pub fn run(args: &DataArgs) -> Result<u8, Failure> {
     }
     if let Some(folder) = &args.folder {
         let help = format!("write: res2lab data check {folder}");
-        return Err(Failure::input(format!("{} {folder}: one name is downloaded at a time", args.name), help));
+        return Err(Failure::input(
+            format!("{} {folder}: one name is downloaded at a time", args.name),
+            help,
+        ));
     }
     let known = DATA.iter().find(|d| d.name == args.name).ok_or_else(|| {
         let names: Vec<_> = DATA.iter().map(|d| d.name).collect();
-        let help =
-            format!("{} can be; ImageNet must be got from its owners and linked to data/imagenet", names.join(", "));
+        let help = format!(
+            "{} can be; ImageNet must be got from its owners and linked to data/imagenet",
+            names.join(", ")
+        );
         Failure::input(format!("{} cannot be downloaded", args.name), help)
     })?;
     let dir = args.folders.data.join(known.name);
@@ -51,7 +56,10 @@ pub fn run(args: &DataArgs) -> Result<u8, Failure> {
 /// Looks at every picture. Exit status 1 if one cannot be read.
 fn check(args: &DataArgs) -> Result<u8, Failure> {
     let word = args.folder.as_deref().ok_or_else(|| {
-        Failure::input("no data set is given", "write: res2lab data check FOLDER (or the name of a data set)")
+        Failure::input(
+            "no data set is given",
+            "write: res2lab data check FOLDER (or the name of a data set)",
+        )
     })?;
     let is_folder = word.contains('/') || Path::new(word).exists();
     let (name, dir) = if is_folder {
@@ -59,7 +67,8 @@ fn check(args: &DataArgs) -> Result<u8, Failure> {
     } else {
         (word.to_owned(), args.folders.data.join(word))
     };
-    let wanted = DatasetRequest { name, dir, root: args.folders.data.clone(), ..DatasetRequest::default() };
+    let wanted =
+        DatasetRequest { name, dir, root: args.folders.data.clone(), ..DatasetRequest::default() };
     let Description { facts, classes, notes } = res2lab_data::describe(&wanted)?;
     let set = res2lab_data::open(&wanted)?;
     print::line(&format!(
@@ -73,7 +82,10 @@ fn check(args: &DataArgs) -> Result<u8, Failure> {
     if !classes.is_empty() {
         const SHOWN: usize = 10;
         let more = if classes.len() > SHOWN { ", ..." } else { "" };
-        print::line(&format!("classes: {}{more}", classes.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ")));
+        print::line(&format!(
+            "classes: {}{more}",
+            classes.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ")
+        ));
     }
     notes.iter().for_each(|note| print::line(&format!("note: {note}")));
     let unreadable = |pictures: &Pictures| res2lab_data::shaped::unreadable(pictures);
@@ -94,7 +106,8 @@ fn check(args: &DataArgs) -> Result<u8, Failure> {
 fn download_all(known: &DataFiles, dir: &Path, mirror: Option<&str>) -> Result<(), Failure> {
     for (url, md5) in known.files {
         let name = url.rsplit('/').next().unwrap_or_default();
-        let url = mirror.map_or_else(|| (*url).to_owned(), |m| format!("{}/{name}", m.trim_end_matches('/')));
+        let url = mirror
+            .map_or_else(|| (*url).to_owned(), |m| format!("{}/{name}", m.trim_end_matches('/')));
         let target = dir.join(name);
         if !target.is_file() {
             download::file(&url, &target, &Check::Md5((*md5).to_owned()))?;

@@ -17,10 +17,14 @@ pub fn run(args: &EnvArgs) -> Result<u8, Failure> {
     let config = res2lab_libtorch::show_config();
     if args.json {
         let mut value = json!(here);
-        let available: Vec<&str> =
-            InstructionSet::ALL.into_iter().filter(|l| l.is_available()).map(InstructionSet::name).collect();
+        let available: Vec<&str> = InstructionSet::ALL
+            .into_iter()
+            .filter(|l| l.is_available())
+            .map(InstructionSet::name)
+            .collect();
         let level = vectors.level.name();
-        value["vectors"] = json!({ "level": level, "reason": vectors.reason, "available": available });
+        value["vectors"] =
+            json!({ "level": level, "reason": vectors.reason, "available": available });
         value["cuda_linked"] = json!(cuda_linked);
         value["cuda_devices"] = json!(Cuda::device_count());
         value["libtorch_config"] = json!(config);

@@ -26,13 +26,15 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
     crate::vectors::choose(&args.folders.data)?;
     let mut set = res2lab_data::open(&wanted(&trained.data, &args.folders.data))?;
     if set.train.channels() != trained.input.channels {
-        let (has, wants) = (set.train.channels(), trained.input.channels);
+        let has = set.train.channels();
+        let wants = trained.input.channels;
         return Err(Failure::input(
             format!("the images have {has} channels, the network takes {wants}"),
             "evaluate it on images like those it was trained on",
         ));
     }
-    let (names, of_classes) = classes::matched(&mut set, classes::of_run(&words)?, trained.input.classes)?;
+    let (names, of_classes) =
+        classes::matched(&mut set, classes::of_run(&words)?, trained.input.classes)?;
     let notes = [trained.notes.clone(), of_classes].concat();
     // Only the table of predictions wants the files' names, of which there may be many.
     let named = if args.predictions.is_some() { set.test.len() } else { 0 };
@@ -40,18 +42,26 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
     let placement = trained.net.placement();
     let target = Target { device: placement.device, kind: placement.kind, threads };
     let mut source = source(&trained.data, set, trained.px, target)?;
-    let mut result = res2lab_train::assess::assess(&trained.net, &mut *source, Split::Test, args.batch)?;
+    let mut result =
+        res2lab_train::assess::assess(&trained.net, &mut *source, Split::Test, args.batch)?;
     if result.images == 0 {
-        return Err(Failure::input("there is no image to evaluate on", "look at the test folder of the data set"));
+        return Err(Failure::input(
+            "there is no image to evaluate on",
+            "look at the test folder of the data set",
+        ));
     }
     result.title = format!("{} on {}", trained.title, trained.data.name);
     result.name_classes(&names);
     if let Some(path) = &args.predictions {
-        let factors = res2lab_data::factors(&wanted(&trained.data, &args.folders.data), Split::Test);
+        let factors =
+            res2lab_data::factors(&wanted(&trained.data, &args.folders.data), Split::Test);
         result.write_predictions(path, &|index| files[index as usize].clone(), &factors)?;
     }
     if let Some(path) = &args.page {
-        res2lab_store::atomic::write(path, res2lab_report::assessment::render(&result)?.as_bytes())?;
+        res2lab_store::atomic::write(
+            path,
+            res2lab_report::assessment::render(&result)?.as_bytes(),
+        )?;
     }
     if args.json {
         notes.iter().for_each(|note| print::told(&format!("note: {note}")));
@@ -65,12 +75,17 @@ pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
 
 fn show(a: &Assessment, args: &EvalArgs) {
     print::line(&a.title);
-    let mut rows = vec![("images", a.images.to_string()), ("top-1 accuracy", format!("{:.2} %", a.acc1))];
+    let mut rows =
+        vec![("images", a.images.to_string()), ("top-1 accuracy", format!("{:.2} %", a.acc1))];
     rows.extend(a.acc5.map(|acc5| ("top-5 accuracy", format!("{acc5:.2} %"))));
     rows.push(("loss", format!("{:.4}", a.loss)));
     rows.push(("calibration error", format!("{:.2} %", a.calibration_error)));
     rows.push(("images/s", format!("{:.1}", a.images_per_s)));
-    print::table(&["", ""], 1, rows.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect());
+    print::table(
+        &["", ""],
+        1,
+        rows.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect(),
+    );
     const SHOWN: usize = 10;
     let mut classes: Vec<_> = a.classes.iter().filter(|c| c.images > 0).collect();
     if classes.len() > SHOWN {
@@ -82,7 +97,11 @@ fn show(a: &Assessment, args: &EvalArgs) {
     let row = |c: &&res2lab_store::assessment::ClassRow| {
         vec![c.name.clone(), c.images.to_string(), shown(c.acc1), shown(c.precision)]
     };
-    print::table(&["class", "images", "recall %", "precision %"], 1, classes.iter().map(row).collect());
+    print::table(
+        &["class", "images", "recall %", "precision %"],
+        1,
+        classes.iter().map(row).collect(),
+    );
     if !a.left_out.is_empty() {
         print::line(&format!(
             "{} of {} pictures cannot be read and are in no figure:",

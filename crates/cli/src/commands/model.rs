@@ -58,7 +58,10 @@ fn words(words: &[String]) -> Result<(String, ModelOverrides), Failure> {
     let split = Words::split(words, &[])?;
     let words = split.model()?;
     let (model, _) = words.resolve()?;
-    Ok((split.name().map_or_else(|| res2lab_experiment::id::readable(&model), str::to_owned), words))
+    Ok((
+        split.name().map_or_else(|| res2lab_experiment::id::readable(&model), str::to_owned),
+        words,
+    ))
 }
 
 /// The published size and classes, the stem's usual ones otherwise, then the flags.
@@ -68,7 +71,10 @@ fn input(args: &ModelArgs, words: &ModelOverrides) -> Result<Input, Failure> {
     let channels = args.channels.unwrap_or(published.channels);
     let classes = args.classes.unwrap_or(published.classes);
     if [size, channels, classes].iter().any(|&n| n == 0 || n > 1_000_000) {
-        return Err(Failure::input("size, classes or channels are impossible", "give whole numbers of at least 1"));
+        return Err(Failure::input(
+            "size, classes or channels are impossible",
+            "give whole numbers of at least 1",
+        ));
     }
     Ok(Input { channels, height: size, width: size, classes })
 }
@@ -95,21 +101,33 @@ fn describe(name: &str, words: &ModelOverrides, input: Input) -> Result<Descript
 fn stages(graph: &Graph) -> Vec<StageRow> {
     let row = |stage: &res2lab_arch::graph::Stage| {
         let shape = graph.node(stage.node).shape;
-        StageRow { name: stage.name.clone(), channels: shape.channels, height: shape.height, width: shape.width }
+        StageRow {
+            name: stage.name.clone(),
+            channels: shape.channels,
+            height: shape.height,
+            width: shape.width,
+        }
     };
     graph.stages.iter().map(row).collect()
 }
 
 fn show(d: &Description) {
     print::line(&format!("{}, {} classes, {}x{} px", d.name, d.classes, d.image_px, d.image_px));
-    for (what, n) in
-        [("parameters", d.costs.parameters), ("multiply-adds", d.costs.macs), ("activations", d.costs.activations)]
-    {
+    for (what, n) in [
+        ("parameters", d.costs.parameters),
+        ("multiply-adds", d.costs.macs),
+        ("activations", d.costs.activations),
+    ] {
         print::line(&format!("  {what:15} {:>10}  {n}", print::short(n)));
     }
-    print::line(&format!("  {:15} {} to {} px a side", "receptive field", d.rf_min_px, d.rf_max_px));
-    let rows =
-        d.stages.iter().map(|s| vec![s.name.clone(), s.channels.to_string(), format!("{}x{}", s.height, s.width)]);
+    print::line(&format!(
+        "  {:15} {} to {} px a side",
+        "receptive field", d.rf_min_px, d.rf_max_px
+    ));
+    let rows = d
+        .stages
+        .iter()
+        .map(|s| vec![s.name.clone(), s.channels.to_string(), format!("{}x{}", s.height, s.width)]);
     print::table(&["stage", "channels", "map"], 1, rows.collect());
     d.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
 }
@@ -118,7 +136,8 @@ fn list(as_json: bool) -> Result<(), Failure> {
     let mut all = Vec::new();
     for entry in zoo::entries() {
         let mut description = describe(entry.name, &entry.words, entry.input)?;
-        description.notes = entry.aliases.iter().map(|alias| format!("also called {alias}")).collect();
+        description.notes =
+            entry.aliases.iter().map(|alias| format!("also called {alias}")).collect();
         all.push(description);
     }
     if as_json {
@@ -126,9 +145,18 @@ fn list(as_json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let row = |d: &Description| {
-        let aliases: Vec<_> = d.notes.iter().map(|n| n.trim_start_matches("also called ")).collect();
-        let (parameters, macs) = (print::short(d.costs.parameters), print::short(d.costs.macs));
-        vec![d.name.clone(), aliases.join(" "), parameters, macs, d.image_px.to_string(), d.rf_max_px.to_string()]
+        let aliases: Vec<_> =
+            d.notes.iter().map(|n| n.trim_start_matches("also called ")).collect();
+        let parameters = print::short(d.costs.parameters);
+        let macs = print::short(d.costs.macs);
+        vec![
+            d.name.clone(),
+            aliases.join(" "),
+            parameters,
+            macs,
+            d.image_px.to_string(),
+            d.rf_max_px.to_string(),
+        ]
     };
     let headers = ["network", "also", "parameters", "multiply-adds", "px", "receptive field"];
     print::table(&headers, 2, all.iter().map(row).collect());

@@ -5,7 +5,9 @@ use crate::failure::Failure;
 use crate::{network, print};
 use res2lab_data::normalize::IMAGENET;
 use res2lab_data::stream::StreamOptions;
-use res2lab_data::{Augment, CropRange, DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order};
+use res2lab_data::{
+    Augment, CropRange, DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order,
+};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
@@ -58,17 +60,22 @@ fn stream(args: &PipelineArgs, set: DataSet, statistics: &[(f64, f64)]) -> Resul
     Ok(Stream::new(set, options)?)
 }
 
-/// Training batches as an epoch has them; the clock starts with the first, when all threads are at work.
+/// Training batches as an epoch has them; the clock starts with the first, when all threads are at
+/// work.
 fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Failure> {
     tch::set_num_threads(1);
     let images = set.train.len();
     if images < 2 * args.batch {
-        return Err(Failure::input(format!("{images} pictures are fewer than two batches"), "give a smaller --batch"));
+        return Err(Failure::input(
+            format!("{images} pictures are fewer than two batches"),
+            "give a smaller --batch",
+        ));
     }
     let mut stream = stream(args, set, &IMAGENET)?;
     let range = CropRange { scale: [0.08, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] };
     let augment = Augment { flip: true, crop: Some(range), ..Augment::default() };
-    let (mut count, mut started) = (0, None);
+    let mut count = 0;
+    let mut started = None;
     for epoch in 0..args.epochs {
         let batches = order::training_batches(images, 0, epoch, args.batch, Shard::WHOLE, 0);
         stream.begin(EpochPlan {
@@ -107,7 +114,10 @@ fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Failure> 
     let mut all = Vec::new();
     while let Some(batch) = stream.next_batch()? {
         let bytes = batch.images.permute([0, 2, 3, 1]).to_kind(Kind::Uint8).contiguous();
-        all.extend(Vec::<u8>::try_from(&bytes.flatten(0, -1)).map_err(|e| network::machine(&e.to_string()))?);
+        all.extend(
+            Vec::<u8>::try_from(&bytes.flatten(0, -1))
+                .map_err(|e| network::machine(&e.to_string()))?,
+        );
     }
     let shape = vec![all.len() / (args.size * args.size * 3), args.size, args.size, 3];
     let broken = |e: safetensors::SafeTensorError| network::machine(&e.to_string());
@@ -122,8 +132,15 @@ fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Failure> 
 /// The tensor `images` of a file, as a network takes it.
 pub fn read_tensor(path: &str) -> Result<Tensor, Failure> {
     let file = res2lab_nn::weights::WeightsFile::open(Path::new(path)).map_err(network::input)?;
-    let found = file.tensors.iter().find(|t| t.name == "images" && t.shape.len() == 4).ok_or_else(|| {
-        Failure::input(format!("{path} has no tensor images of four axes"), "save it as {'images': N x C x H x W}")
-    })?;
-    file.reader().read(found).map_err(|why| Failure::input(format!("tensor images {why}"), "save it again"))
+    let found = file.tensors.iter().find(|t| t.name == "images" && t.shape.len() == 4).ok_or_else(
+        || {
+            Failure::input(
+                format!("{path} has no tensor images of four axes"),
+                "save it as {'images': N x C x H x W}",
+            )
+        },
+    )?;
+    file.reader()
+        .read(found)
+        .map_err(|why| Failure::input(format!("tensor images {why}"), "save it again"))
 }

@@ -23,7 +23,12 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
     if args.sbatch {
         let spec = if let ExecutorSpec::Slurm(spec) = executor { spec } else { Default::default() };
         print::line(
-            cluster::script(&cluster::jobs(args, &spec, &request.plan)?, &request.dir, &request.plan).trim_end(),
+            cluster::script(
+                &cluster::jobs(args, &spec, &request.plan)?,
+                &request.dir,
+                &request.plan,
+            )
+            .trim_end(),
         );
         return Ok(0);
     }
@@ -46,7 +51,8 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
 /// Arms with what they cost, and the notes.
 pub fn show(plan: &Plan, slots: &[Slot]) {
     let seeds: Vec<u64> = seeds(plan);
-    let arms: Vec<&PlannedTrial> = plan.trials.iter().take(plan.trials.len() / seeds.len().max(1)).collect();
+    let arms: Vec<&PlannedTrial> =
+        plan.trials.iter().take(plan.trials.len() / seeds.len().max(1)).collect();
     print::line(&format!(
         "{}: {} x {} = {}",
         plan.name,
@@ -73,7 +79,8 @@ pub fn show(plan: &Plan, slots: &[Slot]) {
         }
         row
     });
-    let mut headers = vec!["arm", "network", "parameters", "multiply-adds", "activations", "receptive field"];
+    let mut headers =
+        vec!["arm", "network", "parameters", "multiply-adds", "activations", "receptive field"];
     if has_budgets {
         headers.extend(["found", "target", "error %"]);
     }
@@ -85,8 +92,11 @@ pub fn show(plan: &Plan, slots: &[Slot]) {
     plan.notes.iter().for_each(|note| print::line(&format!("note: {}", print::one_line(note))));
     let cores = res2lab_sweep::local::available_cores().len();
     if let Some(slot) = slots.iter().find(|slot| slot.threads > cores) {
-        let (threads, cores) = (slot.threads, count(cores, "core"));
-        print::line(&format!("note: {threads} threads of a trial share {cores}; fewer (--threads) would be faster"));
+        let threads = slot.threads;
+        let cores = count(cores, "core");
+        print::line(&format!(
+            "note: {threads} threads of a trial share {cores}; fewer (--threads) would be faster"
+        ));
     }
 }
 

@@ -27,11 +27,15 @@ struct Guess {
     share: f64,
 }
 
-/// Looks at each picture. Exit status 1 if some cannot be read; the others are named all the same. 2 if none can.
+/// Looks at each picture. Exit status 1 if some cannot be read; the others are named all the same.
+/// 2 if none can.
 pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
     let named = named::runs(&args.words, &args.folders.reports)?;
-    let (pictures, words): (Vec<String>, Vec<String>) = named.into_iter().partition(|word| is_picture(word));
-    if let Some(tensor) = words.iter().find(|word| !word.contains('=') && word.ends_with(".safetensors")) {
+    let (pictures, words): (Vec<String>, Vec<String>) =
+        named.into_iter().partition(|word| is_picture(word));
+    if let Some(tensor) =
+        words.iter().find(|word| !word.contains('=') && word.ends_with(".safetensors"))
+    {
         let words: Vec<String> = words.iter().filter(|word| *word != tensor).cloned().collect();
         return logits(&trained::load(&words, &args.folders.data)?, tensor);
     }
@@ -40,17 +44,28 @@ pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
         return Err(Failure::input("no picture is given", help));
     }
     if let Some(missing) = pictures.iter().find(|p| !Path::new(p).is_file()) {
-        let what = if Path::new(missing).is_dir() { "is a folder" } else { "there is no such file" };
+        let what =
+            if Path::new(missing).is_dir() { "is a folder" } else { "there is no such file" };
         return Err(Failure::input(format!("{missing}: {what}"), "check the path"));
     }
     let trained = trained::load(&words, &args.folders.data)?;
-    let names = classes::names(trained.classes.as_deref(), classes::of_run(&words)?, trained.input.classes)?;
-    let samples: Vec<Sample> = pictures.iter().map(|p| Sample { file: p.into(), label: 0 }).collect();
+    let names = classes::names(
+        trained.classes.as_deref(),
+        classes::of_run(&words)?,
+        trained.input.classes,
+    )?;
+    let samples: Vec<Sample> =
+        pictures.iter().map(|p| Sample { file: p.into(), label: 0 }).collect();
     crate::vectors::choose(&args.folders.data)?;
     let result = guesses(&trained, samples, &args.folders.data)?;
     let row = |p: &Prediction| Row {
         image: pictures[p.index as usize].clone(),
-        guesses: p.guesses.iter().zip(&p.shares).map(|(&class, &share)| guess(class, share, &names)).collect(),
+        guesses: p
+            .guesses
+            .iter()
+            .zip(&p.shares)
+            .map(|(&class, &share)| guess(class, share, &names))
+            .collect(),
     };
     let rows: Vec<Row> = result.predictions.iter().map(row).collect();
     if args.json {
@@ -63,7 +78,12 @@ pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
     if result.left_out.is_empty() {
         return Ok(0);
     }
-    let cause = result.left_out.iter().map(|what| what.trim_start_matches("left out: ")).collect::<Vec<_>>().join("; ");
+    let cause = result
+        .left_out
+        .iter()
+        .map(|what| what.trim_start_matches("left out: "))
+        .collect::<Vec<_>>()
+        .join("; ");
     let help = "give whole pictures, such as JPEG or PNG files";
     Err(if rows.is_empty() { Failure::input(cause, help) } else { Failure::machine(cause, help) })
 }
@@ -72,12 +92,15 @@ pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
 fn is_picture(word: &str) -> bool {
     let path = Path::new(word);
     let is_free = !word.contains('=') || path.is_file();
-    is_free && (walk::is_picture(OsStr::new(word)) || sniff::of_file(path).is_some_and(sniff::Content::is_picture))
+    is_free
+        && (walk::is_picture(OsStr::new(word))
+            || sniff::of_file(path).is_some_and(sniff::Content::is_picture))
 }
 
 /// Pictures as the network's own test images were given to it.
 fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Assessment, Failure> {
-    let (count, placement) = (samples.len(), trained.net.placement());
+    let count = samples.len();
+    let placement = trained.net.placement();
     let target = Target {
         device: placement.device,
         kind: placement.kind,
@@ -88,10 +111,20 @@ fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Asses
     let own = own_images(trained, root);
     let channels = trained.input.channels;
     if own.is_none() && channels == 3 {
-        if spec.normalize == Normalize::Auto && !trained.data.name.is_empty() && is_small(trained, root) {
-            print::told("note: the training images are not here; pictures are normalized by ImageNet's statistics");
+        if spec.normalize == Normalize::Auto
+            && !trained.data.name.is_empty()
+            && is_small(trained, root)
+        {
+            print::told(
+                "note: the training images are not here; pictures are normalized by ImageNet's statistics",
+            );
         }
-        let set = DataSet { classes: vec![], train: Pictures::Files(vec![]), test: pictures, identity: 0 };
+        let set = DataSet {
+            classes: vec![],
+            train: Pictures::Files(vec![]),
+            test: pictures,
+            identity: 0,
+        };
         let mut source = source(&spec, set, trained.px, target)?;
         return Ok(res2lab_train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?);
     }
@@ -100,8 +133,10 @@ fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Asses
         spec.normalize = Normalize::Imagenet;
         Images { channels, height: trained.px, width: trained.px, ..Images::default() }
     });
-    let Shaped { images, places, unreadable } = shaped(&pictures, channels, train.height, train.width);
-    let (train, test) = (Pictures::Memory(train), Pictures::Memory(images));
+    let Shaped { images, places, unreadable } =
+        shaped(&pictures, channels, train.height, train.width);
+    let train = Pictures::Memory(train);
+    let test = Pictures::Memory(images);
     let mut result = if places.is_empty() {
         Assessment::of(vec![], trained.input.classes, 0.0, vec![])
     } else {
@@ -114,8 +149,8 @@ fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Asses
     Ok(result)
 }
 
-/// The images that a network was trained on, if they are small ones of one size: pictures are brought into their shape and
-/// normalized by their statistics.
+/// The images that a network was trained on, if they are small ones of one size: pictures are
+/// brought into their shape and normalized by their statistics.
 fn own_images(trained: &Trained, root: &Path) -> Option<Images> {
     if trained.data.name.is_empty() {
         return None;
@@ -129,14 +164,17 @@ fn own_images(trained: &Trained, root: &Path) -> Option<Images> {
 /// Whether a data set that is not here is one of small images.
 fn is_small(trained: &Trained, root: &Path) -> bool {
     let wanted = wanted(&trained.data, root);
-    res2lab_data::published(&wanted).is_some_and(|facts| facts.width < 64) && res2lab_data::describe(&wanted).is_err()
+    res2lab_data::published(&wanted).is_some_and(|facts| facts.width < 64)
+        && res2lab_data::describe(&wanted).is_err()
 }
 
 /// Logits of images that another program prepared, as JSON.
 fn logits(trained: &trained::Trained, path: &str) -> Result<u8, Failure> {
     let images = trained.net.prepare(&super::pipeline::read_tensor(path)?);
-    let logits = tch::no_grad(|| trained.net.logits(&images, res2lab_nn::Mode::Eval)).to_kind(tch::Kind::Double);
-    let rows: Vec<Vec<f64>> = Vec::try_from(&logits).map_err(|e| crate::network::machine(&format!("logits: {e}")))?;
+    let logits = tch::no_grad(|| trained.net.logits(&images, res2lab_nn::Mode::Eval))
+        .to_kind(tch::Kind::Double);
+    let rows: Vec<Vec<f64>> =
+        Vec::try_from(&logits).map_err(|e| crate::network::machine(&format!("logits: {e}")))?;
     print::json(&serde_json::json!({ "logits": rows }));
     Ok(0)
 }

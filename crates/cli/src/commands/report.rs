@@ -1,4 +1,5 @@
-//! `res2lab report`: the page and the tables of a sweep, rebuilt from its files; or one page of several sweeps.
+//! `res2lab report`: the page and the tables of a sweep, rebuilt from its files; or one page of
+//! several sweeps.
 
 use crate::args::ReportArgs;
 use crate::failure::Failure;
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 /// Rebuilds and prints the arms.
 pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
     let reports = &args.folders.reports;
-    let dirs: Vec<SweepDir> = args.names.iter().map(|name| named::sweep(reports, name)).collect::<Result<_, _>>()?;
+    let dirs: Vec<SweepDir> =
+        args.names.iter().map(|name| named::sweep(reports, name)).collect::<Result<_, _>>()?;
     for dir in &dirs {
         Plan::read(dir).map_err(|e| Failure::input(e.cause, e.help))?;
     }
@@ -31,12 +33,14 @@ pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Writes the tables and the page from what is on the disk. Tables first: a page that cannot be drawn must not cost them.
+/// Writes the tables and the page from what is on the disk. Tables first: a page that cannot be
+/// drawn must not cost them.
 pub fn rebuild(dir: &SweepDir, all: bool) -> Result<Summary, Failure> {
     write(dir, &rows::read(dir, all)?)
 }
 
-/// The same at a command's end: what it has found is noted, so that a later one can say what has changed.
+/// The same at a command's end: what it has found is noted, so that a later one can say what has
+/// changed.
 pub fn conclude(dir: &SweepDir) -> Result<Summary, Failure> {
     let rows = rows::read(dir, false)?;
     let summary = write(dir, &rows)?;
@@ -91,7 +95,9 @@ fn folder(dir: &SweepDir) -> String {
 
 /// One line per arm, then what may be said.
 pub fn show(summary: &Summary) {
-    let number = |value: Option<f64>, digits: usize| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"));
+    let number = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"))
+    };
     let rows = summary.arms.iter().map(|arm| {
         vec![
             print::shortened(&arm.label),
@@ -103,7 +109,8 @@ pub fn show(summary: &Summary) {
             arm.rf_max_px.to_string(),
         ]
     });
-    let headers = ["arm", "accuracy %", "std", "n", "parameters", "multiply-adds", "receptive field"];
+    let headers =
+        ["arm", "accuracy %", "std", "n", "parameters", "multiply-adds", "receptive field"];
     print::table(&headers, 1, rows.collect());
     // What is wrong with the sweep comes before what it shows.
     summary.banner.iter().for_each(|sentence| print::line(&format!("! {sentence}")));

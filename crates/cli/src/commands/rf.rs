@@ -1,4 +1,5 @@
-//! `res2lab rf`: exact receptive fields of a network, of several along axes, or of the arms of a sweep.
+//! `res2lab rf`: exact receptive fields of a network, of several along axes, or of the arms of a
+//! sweep.
 
 use crate::args::{MeasureArgs, RfArgs, SignOf};
 use crate::commands::report;
@@ -76,7 +77,8 @@ pub fn run(args: &RfArgs) -> Result<u8, Failure> {
         return measure(args);
     }
     let asked = networks(args)?;
-    let analyses: Vec<Analysis> = asked.iter().map(|asked| analyze(args, asked)).collect::<Result<_, _>>()?;
+    let analyses: Vec<Analysis> =
+        asked.iter().map(|asked| analyze(args, asked)).collect::<Result<_, _>>()?;
     match &analyses[..] {
         all if args.json && all.len() == 1 => print::json(&all[0]),
         all if args.json => print::json(&all),
@@ -90,7 +92,9 @@ pub fn run(args: &RfArgs) -> Result<u8, Failure> {
         Ok(path) if !args.json => print::line(&format!("page: {}", path.display())),
         Ok(_) => {}
         // Nobody asked for a page; what was asked for is printed.
-        Err(e) if args.page.is_none() => print::line(&format!("note: there is no page: {}", e.cause)),
+        Err(e) if args.page.is_none() => {
+            print::line(&format!("note: there is no page: {}", e.cause))
+        }
         Err(e) => return Err(e),
     }
     Ok(0)
@@ -99,10 +103,16 @@ pub fn run(args: &RfArgs) -> Result<u8, Failure> {
 /// Measures a sweep's trained networks, and rebuilds its report with what was found.
 fn measure(args: &RfArgs) -> Result<u8, Failure> {
     let [name] = &args.words[..] else {
-        return Err(Failure::input("--measure wants the name of one sweep", "e.g. just rf quickstart --measure"));
+        return Err(Failure::input(
+            "--measure wants the name of one sweep",
+            "e.g. just rf quickstart --measure",
+        ));
     };
     if args.how.images == 0 || args.how.images > 100_000 {
-        return Err(Failure::input(format!("--images {} is impossible", args.how.images), "give at least 1"));
+        return Err(Failure::input(
+            format!("--images {} is impossible", args.how.images),
+            "give at least 1",
+        ));
     }
     let dir = named::sweep(&args.folders.reports, name)?;
     let plan = Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
@@ -126,13 +136,27 @@ fn ask(how: &MeasureArgs) -> Ask {
         SignOf::Signed => Sign::Signed,
     };
     let options = Options { sign, relu: how.relu };
-    Ask { images: how.images, noise: how.noise, float64: how.float64, options, one_per_arm: how.one_per_arm }
+    Ask {
+        images: how.images,
+        noise: how.noise,
+        float64: how.float64,
+        options,
+        one_per_arm: how.one_per_arm,
+    }
 }
 
 /// A line for each stage of each arm.
 fn show_measured(found: &Effective) {
-    let headers =
-        ["arm", "node", "exact max px", "sigma init px", "sigma trained px", "2 sigma size px", "50 % area", "cut off"];
+    let headers = [
+        "arm",
+        "node",
+        "exact max px",
+        "sigma init px",
+        "sigma trained px",
+        "2 sigma size px",
+        "50 % area",
+        "cut off",
+    ];
     let mut rows = Vec::new();
     for arm in &found.arms {
         let [init, trained] = &arm.states[..] else { continue };
@@ -175,7 +199,8 @@ fn networks(args: &RfArgs) -> Result<Vec<Asked>, Failure> {
     }
     let mut varied = Vec::new();
     for word in &args.words {
-        let axis = Axis::parse(&if word.contains('=') { word.clone() } else { format!("zoo={word}") })?;
+        let axis =
+            Axis::parse(&if word.contains('=') { word.clone() } else { format!("zoo={word}") })?;
         if let Some(path) = axis.paths.iter().find(|path| !path.starts_with("model.")) {
             let help = "receptive fields follow from the network; vary depth, width, cardinality, scale, zoo, ...";
             return Err(Failure::input(format!("{path} is no field of a network"), help));
@@ -185,8 +210,12 @@ fn networks(args: &RfArgs) -> Result<Vec<Asked>, Failure> {
     let mut points: Vec<(Vec<(String, String)>, Mapping)> = vec![(vec![], Mapping::new())];
     for axis in &varied {
         let longer = |(at, map): &(Vec<(String, String)>, Mapping)| {
-            let (at, map) = (at.clone(), map.clone());
-            axis.points.iter().map(move |point| with(at.clone(), map.clone(), axis, point)).collect::<Vec<_>>()
+            let at = at.clone();
+            let map = map.clone();
+            axis.points
+                .iter()
+                .map(move |point| with(at.clone(), map.clone(), axis, point))
+                .collect::<Vec<_>>()
         };
         points = points.iter().flat_map(longer).collect();
     }
@@ -206,14 +235,19 @@ fn with(
     (at, map)
 }
 
-fn network(args: &RfArgs, coordinates: Vec<(String, String)>, map: Mapping) -> Result<Asked, Failure> {
+fn network(
+    args: &RfArgs,
+    coordinates: Vec<(String, String)>,
+    map: Mapping,
+) -> Result<Asked, Failure> {
     let words_of_model: ModelOverrides = serde_yaml::from_value(Value::Mapping(map))
         .map_err(|e| Failure::from(res2lab_experiment::experiment::explain(&e)))?;
     let (model, _) = words_of_model.resolve()?;
     let published = published_input(&words_of_model)?;
     let px = args.size.unwrap_or(published.height);
     let graph = res2lab_arch::build(&model, Input { height: px, width: px, ..published })?;
-    let words: Vec<String> = coordinates.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
+    let words: Vec<String> =
+        coordinates.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
     let name = match &words[..] {
         [] => res2lab_experiment::id::readable(&model),
         words => words.join(" ").replace("zoo=", ""),
@@ -248,11 +282,15 @@ pub fn weighting(args: &RfArgs) -> Weighting {
 }
 
 fn analyze(args: &RfArgs, of: &Asked) -> Result<Analysis, Failure> {
-    let (at, graph, weighting) = (node_asked(args, of)?, &of.graph, weighting(args));
-    let nodes: Vec<NodeId> = std::iter::once(at).chain(graph.stages.iter().map(|stage| stage.node)).collect();
+    let at = node_asked(args, of)?;
+    let graph = &of.graph;
+    let weighting = weighting(args);
+    let nodes: Vec<NodeId> =
+        std::iter::once(at).chain(graph.stages.iter().map(|stage| stage.node)).collect();
     let paths = res2lab_rf::paths(graph, weighting, &nodes);
     let sigmas = res2lab_rf::spread::sigmas(graph, weighting);
-    let (fields, image_px) = (res2lab_rf::fields(graph), graph.nodes[0].shape.width);
+    let fields = res2lab_rf::fields(graph);
+    let image_px = graph.nodes[0].shape.width;
     let names = std::iter::once(args.at.as_deref().unwrap_or("the last stage").to_owned())
         .chain(graph.stages.iter().map(|stage| stage.name.clone()));
     let mut seen: Vec<Seen> = names
@@ -265,7 +303,8 @@ fn analyze(args: &RfArgs, of: &Asked) -> Result<Analysis, Failure> {
         rf_min_px: s.min_px,
         rf_max_px: s.max_px,
     });
-    let idle = layers(graph, image_px).into_iter().filter(|(_, what)| *what == Productivity::Unproductive);
+    let idle =
+        layers(graph, image_px).into_iter().filter(|(_, what)| *what == Productivity::Unproductive);
     let total: f64 = paths[0].sizes().iter().map(|(_, weight)| weight).sum();
     let shares = || paths[0].sizes().into_iter().map(|(px, weight)| (px, weight / total)).collect();
     Ok(Analysis {
@@ -279,7 +318,13 @@ fn analyze(args: &RfArgs, of: &Asked) -> Result<Analysis, Failure> {
     })
 }
 
-fn of_node(node: String, field: &res2lab_rf::Field, paths: &Paths, sigma: f64, image_px: usize) -> Seen {
+fn of_node(
+    node: String,
+    field: &res2lab_rf::Field,
+    paths: &Paths,
+    sigma: f64,
+    image_px: usize,
+) -> Seen {
     let summary = paths.summary();
     let sizes = paths.sizes();
     Seen {
@@ -295,7 +340,11 @@ fn of_node(node: String, field: &res2lab_rf::Field, paths: &Paths, sigma: f64, i
         rf_p95_px: summary.as_ref().map(|s| s.p95_px),
         distinct: summary.as_ref().map_or(0, |s| s.distinct),
         log10_paths: paths.log10_count(),
-        share_within_image: if sizes.is_empty() { 0.0 } else { share_within(&sizes, image_px as u64) },
+        share_within_image: if sizes.is_empty() {
+            0.0
+        } else {
+            share_within(&sizes, image_px as u64)
+        },
         share_global: paths.whole_share(),
         misalignment_px: field.misalignment_px(),
         erf_sigma_px: sigma,
@@ -307,8 +356,14 @@ pub const HEADERS: [&str; 8] =
 
 /// In the order of [`HEADERS`].
 pub fn cells(seen: &Seen) -> Vec<String> {
-    let mean = seen.rf_mean_px.zip(seen.rf_sd_px).map_or("–".into(), |(mean, sd)| format!("{mean:.1} ± {sd:.1}"));
-    let range = seen.rf_p05_px.zip(seen.rf_p95_px).map_or("–".into(), |(low, high)| format!("{low}–{high}"));
+    let mean = seen
+        .rf_mean_px
+        .zip(seen.rf_sd_px)
+        .map_or("–".into(), |(mean, sd)| format!("{mean:.1} ± {sd:.1}"));
+    let range = seen
+        .rf_p05_px
+        .zip(seen.rf_p95_px)
+        .map_or("–".into(), |(low, high)| format!("{low}–{high}"));
     let paths = match seen.log10_paths {
         log if log < 6.0 => format!("{:.0}", 10f64.powf(log)),
         log => format!("{:.2}e{}", 10f64.powf(log.fract()), log.trunc()),
@@ -332,9 +387,19 @@ fn show(analysis: &Analysis, args: &RfArgs) {
     let asked = args.at.is_some().then_some(&analysis.seen);
     print::table(&headers, 1, analysis.stages.iter().chain(asked).map(row).collect());
     if args.splits {
-        let row =
-            |s: &SplitRow| vec![s.block.clone(), s.split.to_string(), s.rf_min_px.to_string(), s.rf_max_px.to_string()];
-        print::table(&["block", "split", "min px", "max px"], 1, analysis.splits.iter().map(row).collect());
+        let row = |s: &SplitRow| {
+            vec![
+                s.block.clone(),
+                s.split.to_string(),
+                s.rf_min_px.to_string(),
+                s.rf_max_px.to_string(),
+            ]
+        };
+        print::table(
+            &["block", "split", "min px", "max px"],
+            1,
+            analysis.splits.iter().map(row).collect(),
+        );
     }
     notes(std::slice::from_ref(analysis), args);
 }
@@ -352,13 +417,17 @@ fn notes(all: &[Analysis], args: &RfArgs) {
 
 /// What has to be known beside the numbers.
 pub fn sentences(all: &[Analysis], args: &RfArgs) -> Vec<String> {
-    let weighting = if args.branch_equal { "branches weigh alike" } else { "every path counts one" };
+    let weighting =
+        if args.branch_equal { "branches weigh alike" } else { "every path counts one" };
     let mut said = vec![format!(
         "A path is a choice of one route through every block; {weighting}. Sizes are pixels along a side."
     )];
     for Analysis { name, seen, unproductive, .. } in all {
         if seen.misalignment_px > 0.0 {
-            said.push(format!("note: {name}: centers of paths are up to {} px apart", seen.misalignment_px));
+            said.push(format!(
+                "note: {name}: centers of paths are up to {} px apart",
+                seen.misalignment_px
+            ));
         }
         if seen.share_global > 0.0 {
             let share = 100.0 * seen.share_global;
@@ -368,7 +437,9 @@ pub fn sentences(all: &[Analysis], args: &RfArgs) -> Vec<String> {
         }
         if !unproductive.is_empty() {
             let n = unproductive.len();
-            said.push(format!("note: {name}: {n} layers read only what has seen the whole image by every path"));
+            said.push(format!(
+                "note: {name}: {n} layers read only what has seen the whole image by every path"
+            ));
         }
     }
     said

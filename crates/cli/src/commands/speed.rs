@@ -80,7 +80,10 @@ const WARM_UP: usize = 2;
 /// Measures and prints.
 pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
     if args.batch == 0 || args.steps == 0 {
-        return Err(Failure::input("--batch and --steps must be at least 1", "e.g. --batch 8 --steps 7"));
+        return Err(Failure::input(
+            "--batch and --steps must be at least 1",
+            "e.g. --batch 8 --steps 7",
+        ));
     }
     res2lab_libtorch::keep_memory();
     let vectors = crate::vectors::choose(&args.folders.data)?;
@@ -100,7 +103,8 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
     let device = Device::cuda_if_available();
     let layout = Layout::choose(&graph, device, device == Device::Cpu && !args.plain);
     let kind = Kind::Float;
-    let mut net = Net::new(graph, Placement { device, kind, layout }).map_err(crate::network::input)?;
+    let mut net =
+        Net::new(graph, Placement { device, kind, layout }).map_err(crate::network::input)?;
     init::init(net.params_mut(), 0);
     let shape = [args.batch, input.channels, px, px].map(|n| n as i64);
     let images = net.prepare(&Tensor::randn(shape, (kind, device)));
@@ -132,7 +136,12 @@ pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
 }
 
 /// Forward, backward, update, as the trainer does them.
-fn training(args: &SpeedArgs, net: &mut Net, images: &Tensor, classes: usize) -> Result<f64, Failure> {
+fn training(
+    args: &SpeedArgs,
+    net: &mut Net,
+    images: &Tensor,
+    classes: usize,
+) -> Result<f64, Failure> {
     let labels: Vec<i64> = (0..args.batch).map(|i| (i % classes) as i64).collect();
     let targets = Targets::plain(Tensor::from_slice(&labels).to_device(net.placement().device));
     let mut step = step::choose(net, 0.1, args.cuda_graph).map_err(|e| machine(&e.cause))?;

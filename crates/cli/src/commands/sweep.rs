@@ -39,7 +39,11 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
         plan::show(&plan, &slots);
         if let Some(first) = slots.first() {
             let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
-            print::line(&format!("running on {} ({} each)", names.join(", "), plan::count(first.threads, "thread")));
+            print::line(&format!(
+                "running on {} ({} each)",
+                names.join(", "),
+                plan::count(first.threads, "thread")
+            ));
         }
     }
     set_damaged_aside(&plan, &dir)?;
@@ -52,7 +56,8 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
         return Ok(0);
     }
     let mut plan = plan;
-    // By the rule the first stage decides alone, so this ends after one more round, unless trials failed.
+    // By the rule the first stage decides alone, so this ends after one more round, unless trials
+    // failed.
     while let Some(more) = with_more_seeds(&plan, &dir)?.filter(|_| finish.left == 0) {
         let added = more.trials.len() - plan.trials.len();
         if !args.json {
@@ -89,14 +94,17 @@ fn with_more_seeds(plan: &Plan, dir: &SweepDir) -> Result<Option<Plan>, Failure>
     Ok((trials.len() > plan.trials.len()).then(|| Plan { trials, ..plan.clone() }))
 }
 
-/// A result that cannot be read is moved aside, so that its trial counts as not done: it goes on from its last checkpoint.
+/// A result that cannot be read is moved aside, so that its trial counts as not done: it goes on
+/// from its last checkpoint.
 fn set_damaged_aside(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
     for trial in &plan.trials {
         let path = dir.run(&trial.id).result();
         if let Err(e) = atomic::read_json::<TrialResult>(&path) {
             let aside = path.with_extension("json.damaged");
-            std::fs::rename(&path, &aside).map_err(|e| res2lab_store::StoreError::io("rename", &path, &e))?;
-            let moved = format!("moved to {}; the trial goes on from its last checkpoint", aside.display());
+            std::fs::rename(&path, &aside)
+                .map_err(|e| res2lab_store::StoreError::io("rename", &path, &e))?;
+            let moved =
+                format!("moved to {}; the trial goes on from its last checkpoint", aside.display());
             print::told(&format!("warning: {}; {moved}", e.cause));
         }
     }
@@ -110,9 +118,13 @@ fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
         let result: Option<TrialResult> = atomic::read_json(&run.result())?;
         if result.is_some_and(|r| r.status == Outcome::Diverged) {
             let on_the_way = run.kept_epochs().into_iter().map(|epoch| run.epoch_weights(epoch));
-            for path in [run.last_checkpoint(), run.best_weights(), run.result()].into_iter().chain(on_the_way) {
+            for path in [run.last_checkpoint(), run.best_weights(), run.result()]
+                .into_iter()
+                .chain(on_the_way)
+            {
                 if path.exists() {
-                    std::fs::remove_file(&path).map_err(|e| res2lab_store::StoreError::io("remove", &path, &e))?;
+                    std::fs::remove_file(&path)
+                        .map_err(|e| res2lab_store::StoreError::io("remove", &path, &e))?;
                 }
             }
         }
@@ -138,24 +150,44 @@ pub fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
 /// The same for a plan that is not made yet.
 pub fn slots_for(args: &SweepArgs, trials: usize, devices: usize) -> Result<Vec<Slot>, Failure> {
     let cores = local::available_cores();
-    let demand = Demand { trials, devices, slots: args.slots, threads: args.threads, per_device: args.per_device };
+    let demand = Demand {
+        trials,
+        devices,
+        slots: args.slots,
+        threads: args.threads,
+        per_device: args.per_device,
+    };
     if args.trial_minutes.is_some_and(|m| !(m.is_finite() && m > 0.0)) {
-        return Err(Failure::input("--trial-minutes is impossible", "give minutes, e.g. --trial-minutes 90"));
+        return Err(Failure::input(
+            "--trial-minutes is impossible",
+            "give minutes, e.g. --trial-minutes 90",
+        ));
     }
     let gpus = tch::Cuda::device_count().max(0) as usize;
     for (flag, value) in [("--slots", args.slots), ("--threads", args.threads)] {
         if value.is_some_and(|n| n == 0 || n > 4096) {
-            return Err(Failure::input(format!("{flag} {} is impossible", value.unwrap_or(0)), "give at least 1"));
+            return Err(Failure::input(
+                format!("{flag} {} is impossible", value.unwrap_or(0)),
+                "give at least 1",
+            ));
         }
     }
     let on_gpu = match args.device.as_str() {
         "cpu" => false,
         "cuda" if gpus == 0 => {
-            return Err(Failure::input("libtorch finds no GPU", "use --device cpu, or see what `just env` says"));
+            return Err(Failure::input(
+                "libtorch finds no GPU",
+                "use --device cpu, or see what `just env` says",
+            ));
         }
         "cuda" => true,
         "auto" => gpus > 0,
-        other => return Err(Failure::input(format!("no device is called {other}"), "use auto, cpu or cuda")),
+        other => {
+            return Err(Failure::input(
+                format!("no device is called {other}"),
+                "use auto, cpu or cuda",
+            ));
+        }
     };
     if args.per_device == 0 || args.per_device > 64 || (args.per_device > 1 && devices > 1) {
         return Err(Failure::input(
@@ -169,7 +201,11 @@ pub fn slots_for(args: &SweepArgs, trials: usize, devices: usize) -> Result<Vec<
             "give fewer, or --device cpu",
         ));
     }
-    Ok(if on_gpu { local::gpu_slots(gpus, cores.len(), demand) } else { local::cpu_slots(&cores, demand) })
+    Ok(if on_gpu {
+        local::gpu_slots(gpus, cores.len(), demand)
+    } else {
+        local::cpu_slots(&cores, demand)
+    })
 }
 
 fn train(
@@ -185,9 +221,12 @@ fn train(
     let data = ["--data".to_owned(), args.folders.data.display().to_string()];
     let is_local = *executor == ExecutorSpec::Local;
     let mut executor: Box<dyn Executor> = match executor {
-        ExecutorSpec::Local => Box::new(Local::new(exe, dir.clone(), data.to_vec(), slots.to_vec())),
+        ExecutorSpec::Local => {
+            Box::new(Local::new(exe, dir.clone(), data.to_vec(), slots.to_vec()))
+        }
         ExecutorSpec::Slurm(spec) => {
-            let slurm = Slurm::new(dir.clone(), cluster::jobs(args, spec, plan)?, plan.trials.len())?;
+            let slurm =
+                Slurm::new(dir.clone(), cluster::jobs(args, spec, plan)?, plan.trials.len())?;
             Box::new(if args.detach { slurm.leaving(&stop) } else { slurm })
         }
     };
@@ -206,7 +245,9 @@ fn train(
         journal: dir.journal(),
     };
     let mut watcher = Watcher::new(plan, dir, is_local);
-    let finish = res2lab_sweep::run(held, dir, plan, &mut *executor, &options, &mut |snapshot| watcher.look(snapshot))?;
+    let finish = res2lab_sweep::run(held, dir, plan, &mut *executor, &options, &mut |snapshot| {
+        watcher.look(snapshot)
+    })?;
     watcher.end();
     Ok(finish)
 }

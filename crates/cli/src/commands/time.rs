@@ -1,4 +1,5 @@
-//! `res2lab time`: a few steps of a planned trial, read from standard input as JSON. What `plan` starts in every slot.
+//! `res2lab time`: a few steps of a planned trial, read from standard input as JSON. What `plan`
+//! starts in every slot.
 
 use crate::args::TimeArgs;
 use crate::commands::trial;

@@ -1,7 +1,8 @@
 //! `res2lab trial SWEEP ID`: one trial in a process of its own. What every executor starts.
 //!
-//! Exit status: 0 done (or already done), 2 bad spec or data, 3 diverged, 4 out of memory, 75 stopped with a checkpoint
-//! (or another process is training it), 1 anything else. A trial on several devices starts one such process for each.
+//! Exit status: 0 done (or already done), 2 bad spec or data, 3 diverged, 4 out of memory, 75
+//! stopped with a checkpoint (or another process is training it), 1 anything else. A trial on
+//! several devices starts one such process for each.
 
 use crate::args::{Folders, TrialArgs};
 use crate::failure::{FAILED, Failure};
@@ -38,7 +39,9 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
     if devices > 1 && options.member.is_none() {
         return ranks::run(devices, &options.stop);
     }
-    options.pictures.extend(crate::receptive::picture(trial).map(|picture| ("receptive_field".to_owned(), picture)));
+    options.pictures.extend(
+        crate::receptive::picture(trial).map(|picture| ("receptive_field".to_owned(), picture)),
+    );
     let mut trial = trial.clone();
     if let Some(Halved { factor }) = atomic::read_json(&run.halved())? {
         trial.spec.train.accumulate *= factor;
@@ -50,7 +53,8 @@ pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
     Ok(status(ended.map_err(|failure| with_fitting_batch(failure, &trial, &options))?))
 }
 
-/// A trial that ran out of memory tells how many images would have fitted: what that failed is free again by now.
+/// A trial that ran out of memory tells how many images would have fitted: what that failed is free
+/// again by now.
 fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &Options) -> Failure {
     // Others of several processes still hold theirs, or wait for this one.
     if failure.status != OUT_OF_MEMORY || options.member.is_some() {
@@ -64,7 +68,9 @@ fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &Options)
         guarded(|| res2lab_train::fit::step(trial, options, n)).is_ok()
     };
     let cause = match halves.into_iter().find(fits) {
-        Some(n) => format!("out of memory with {part} images at a time; {n} would fit ({})", failure.cause),
+        Some(n) => {
+            format!("out of memory with {part} images at a time; {n} would fit ({})", failure.cause)
+        }
         None => format!("out of memory, and not even one image would fit ({})", failure.cause),
     };
     Failure { cause, ..failure }
@@ -76,13 +82,15 @@ fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Failur
         (None, index) => plan.trials.get(index.unwrap_or(0)),
     };
     found.ok_or_else(|| {
-        let which = args.id.clone().unwrap_or_else(|| format!("number {}", args.index.unwrap_or(0)));
+        let which =
+            args.id.clone().unwrap_or_else(|| format!("number {}", args.index.unwrap_or(0)));
         let help = "see the ids in plan.json";
         Failure::input(format!("the sweep in {} has no trial {which}", args.sweep.display()), help)
     })
 }
 
-/// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two lines.
+/// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two
+/// lines.
 pub fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, Failure> {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -97,17 +105,22 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, Fai
 fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Failure> {
     let options = options_without_run(&args.folders)?;
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] {
-        signal_hook::flag::register(signal, Arc::clone(&options.stop)).map_err(Failure::no_signals)?;
+        signal_hook::flag::register(signal, Arc::clone(&options.stop))
+            .map_err(Failure::no_signals)?;
     }
     let weights = crate::request::weights(&trial.spec, &args.folders.data)?;
     let earlier_s = TrialProgress::read(run).map_or(0.0, |told| told.wall_s);
     Ok(Options { weights, earlier_s, ..options })
 }
 
-/// The runner shows a trial the GPUs that it may use, or none. torchrun shows all and says which one is meant.
+/// The runner shows a trial the GPUs that it may use, or none. torchrun shows all and says which
+/// one is meant.
 fn device() -> Device {
     let count = tch::Cuda::device_count().max(0) as usize;
-    let own = std::env::var("LOCAL_RANK").ok().and_then(|text| text.parse().ok()).filter(|&own| own < count);
+    let own = std::env::var("LOCAL_RANK")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|&own| own < count);
     if count == 0 { Device::Cpu } else { Device::Cuda(own.unwrap_or(0)) }
 }
 
@@ -171,7 +184,10 @@ fn status(ended: Ended) -> u8 {
 }
 
 fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     let text = text.unwrap_or("no message");
     let first = text
         .split("\\n")

@@ -28,7 +28,9 @@ pub fn run(args: &WeightsArgs) -> Result<u8, Failure> {
         download::file(&published.url(args.mirror.as_deref()), &path, &published.check())?;
     }
     print::line(&format!("{}", path.display()));
-    print::line("these weights have their authors' license; Res2Net's are for non-commercial use (CC BY-NC-SA 4.0)");
+    print::line(
+        "these weights have their authors' license; Res2Net's are for non-commercial use (CC BY-NC-SA 4.0)",
+    );
     Ok(0)
 }
 
@@ -36,10 +38,15 @@ pub fn run(args: &WeightsArgs) -> Result<u8, Failure> {
 fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Failure> {
     let words = network::Words::split(words, &["weights"])?;
     let given = words.get("weights").ok_or_else(|| {
-        Failure::input("no weights are given", "write: res2lab weights MODEL weights=FILE --out OUT.safetensors")
+        Failure::input(
+            "no weights are given",
+            "write: res2lab weights MODEL weights=FILE --out OUT.safetensors",
+        )
     })?;
-    let file = WeightsFile::open(&crate::published::find_weights(given, data)?).map_err(network::input)?;
-    let mut net = network::build(&words.model()?.resolve()?.0, network::input_of(&words, &file, None)?)?;
+    let file =
+        WeightsFile::open(&crate::published::find_weights(given, data)?).map_err(network::input)?;
+    let mut net =
+        network::build(&words.model()?.resolve()?.0, network::input_of(&words, &file, None)?)?;
     let loaded = weights::load(net.params_mut(), &file, Fit::Exact).map_err(network::input)?;
     let bytes = weights::to_bytes(net.params(), false, "").map_err(network::input)?;
     res2lab_store::atomic::write(out, &bytes)?;

@@ -1,8 +1,10 @@
-//! `res2lab worker SWEEP SUBMISSION TASK`: one job of a cluster's array. Runs its trials, one after the other or side by
-//! side, and keeps a journal of its own, which whoever follows the sweep reads.
+//! `res2lab worker SWEEP SUBMISSION TASK`: one job of a cluster's array. Runs its trials, one after
+//! the other or side by side, and keeps a journal of its own, which whoever follows the sweep
+//! reads.
 //!
-//! Told of the time limit (USR2), it lets trials write checkpoints and puts its job back into the queue; told to make room
-//! (TERM), it leaves that to the cluster. Exit status 75 if trials are left, 1 if some failed, else 0.
+//! Told of the time limit (USR2), it lets trials write checkpoints and puts its job back into the
+//! queue; told to make room (TERM), it leaves that to the cluster. Exit status 75 if trials are
+//! left, 1 if some failed, else 0.
 
 use crate::args::{OnOom, WorkerArgs};
 use crate::failure::{FAILED, Failure};
@@ -17,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Checkpoints must be written before the cluster loses patience, which it does after 30 s as a rule.
+/// Checkpoints must be written before the cluster loses patience, which it does after 30 s as a
+/// rule.
 const GRACE: Duration = Duration::from_secs(25);
 const LEFT: u8 = 75;
 
@@ -28,11 +31,15 @@ pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
     let held = match lock::try_lock(&dir.job_lock(args.submission, args.task))? {
         lock::Attempt::Held(lock) => lock,
         lock::Attempt::HeldBy(process) => {
-            return Err(Failure::input(format!("process {process} is this job's worker"), "wait for it"));
+            return Err(Failure::input(
+                format!("process {process} is this job's worker"),
+                "wait for it",
+            ));
         }
     };
     let journal = dir.job_journal(args.submission, args.task);
-    let (stop, is_time_limit) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let stop = Arc::new(AtomicUsize::new(0));
+    let is_time_limit = Arc::new(AtomicUsize::new(0));
     listen(&stop, &is_time_limit, &journal)?;
     if args.signaled {
         signal_hook::low_level::raise(SIGUSR2).map_err(Failure::no_signals)?;
@@ -42,8 +49,9 @@ pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
     let slots = slots(args, plan.trials.len());
     let exe = crate::own_exe()?;
     let data = ["--data".to_owned(), args.folders.data.display().to_string()];
-    let mut executor =
-        Local::new(exe, dir.clone(), data.to_vec(), slots).dying_with_runner().launched_by(launcher(&plan)?);
+    let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots)
+        .dying_with_runner()
+        .launched_by(launcher(&plan)?);
     let options = Options {
         stop: &stop,
         fail_fast: false,
@@ -67,17 +75,27 @@ pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
 fn own_part(plan: &Plan, submission: &Submission, task: usize) -> Result<Plan, Failure> {
     let ids = submission.tasks.get(task).ok_or_else(|| {
         let jobs = submission.tasks.len();
-        Failure::input(format!("submission {} has {jobs} jobs, none is {task}", submission.number), "count from 0")
+        Failure::input(
+            format!("submission {} has {jobs} jobs, none is {task}", submission.number),
+            "count from 0",
+        )
     })?;
-    let known = |id: &String| plan.trials.iter().chain(&plan.earlier).find(|t| t.id == *id).cloned();
+    let known =
+        |id: &String| plan.trials.iter().chain(&plan.earlier).find(|t| t.id == *id).cloned();
     Ok(Plan { trials: ids.iter().filter_map(known).collect(), earlier: vec![], ..plan.clone() })
 }
 
-/// From now on signals are counted, and noted in the journal: that tells a time limit from a preemption afterwards.
-fn listen(stop: &Arc<AtomicUsize>, is_time_limit: &Arc<AtomicUsize>, path: &Path) -> Result<(), Failure> {
+/// From now on signals are counted, and noted in the journal: that tells a time limit from a
+/// preemption afterwards.
+fn listen(
+    stop: &Arc<AtomicUsize>,
+    is_time_limit: &Arc<AtomicUsize>,
+    path: &Path,
+) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGTERM, SIGUSR2]).map_err(Failure::no_signals)?;
     let mut journal = Journal::open(path)?;
-    let (stop, is_time_limit) = (Arc::clone(stop), Arc::clone(is_time_limit));
+    let stop = Arc::clone(stop);
+    let is_time_limit = Arc::clone(is_time_limit);
     std::thread::spawn(move || {
         for signal in signals.forever() {
             // The first one says why; those that follow are the cluster at work.
@@ -101,27 +119,40 @@ fn slots(args: &WorkerArgs, trials: usize) -> Vec<Slot> {
     let slot = |i: usize| {
         let share = gpus / count;
         let gpus = (i * share..(i + 1) * share).collect();
-        Slot { name: format!("slot {i}"), gpus, cores: vec![], threads: args.threads.max(1), sharing: 1 }
+        Slot {
+            name: format!("slot {i}"),
+            gpus,
+            cores: vec![],
+            threads: args.threads.max(1),
+            sharing: 1,
+        }
     };
     (0..count).map(slot).collect()
 }
 
-/// On several nodes srun starts a trial's processes, and this program finds its rank in what srun says.
+/// On several nodes srun starts a trial's processes, and this program finds its rank in what srun
+/// says.
 fn launcher(plan: &Plan) -> Result<Vec<String>, Failure> {
-    let nodes: usize = std::env::var("SLURM_JOB_NUM_NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let nodes: usize =
+        std::env::var("SLURM_JOB_NUM_NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     let devices = plan.devices();
     if nodes < 2 {
         return Ok(vec![]);
     }
     if plan.trials.iter().any(|t| t.spec.train.devices_per_trial != devices) || devices < nodes {
         return Err(Failure::input(
-            format!("jobs of {nodes} nodes need trials that all have as many devices, at least {nodes}"),
+            format!(
+                "jobs of {nodes} nodes need trials that all have as many devices, at least {nodes}"
+            ),
             "set devices_per_trial, or nodes: 1",
         ));
     }
     let port = 20_000 + std::process::id() % 20_000;
     let words = ["srun", "--kill-on-bad-exit=1", "--ntasks"].map(str::to_owned);
     let mut launcher = words.to_vec();
-    launcher.extend([devices.to_string(), format!("--export=ALL,RES2LAB_RANKS=srun,MASTER_PORT={port}")]);
+    launcher.extend([
+        devices.to_string(),
+        format!("--export=ALL,RES2LAB_RANKS=srun,MASTER_PORT={port}"),
+    ]);
     Ok(launcher)
 }

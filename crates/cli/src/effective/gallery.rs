@@ -13,7 +13,8 @@ const PICTURES: usize = 4;
 
 /// The first test images with the maps of the last block's splits; empty where there are no splits.
 pub fn gallery(net: &Net, images: &Tensor, batch: &Batch) -> Result<Vec<Picture>, ExplainError> {
-    let splits: Vec<(String, NodeId)> = nodes(net).into_iter().filter(|(name, _)| name.contains('.')).collect();
+    let splits: Vec<(String, NodeId)> =
+        nodes(net).into_iter().filter(|(name, _)| name.contains('.')).collect();
     if splits.is_empty() {
         return Ok(Vec::new());
     }
@@ -40,7 +41,11 @@ pub fn gallery(net: &Net, images: &Tensor, batch: &Batch) -> Result<Vec<Picture>
 
 /// An image's mean over colors, from its least value on.
 fn gray(image: &Tensor) -> Map {
-    let mean = image.to_device(Device::Cpu).to_kind(Kind::Double).mean_dim([0_i64, 1].as_slice(), false, None);
+    let mean = image.to_device(Device::Cpu).to_kind(Kind::Double).mean_dim(
+        [0_i64, 1].as_slice(),
+        false,
+        None,
+    );
     let above = &mean - mean.min();
     let width = above.size()[1] as usize;
     Map { width, values: Vec::try_from(above.contiguous().flatten(0, -1)).unwrap_or_default() }

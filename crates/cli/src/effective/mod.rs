@@ -1,5 +1,5 @@
-//! What the trained networks of a sweep look at: effective receptive fields of one trial of each arm in depth, and how wide
-//! that of every other trial is.
+//! What the trained networks of a sweep look at: effective receptive fields of one trial of each
+//! arm in depth, and how wide that of every other trial is.
 //!
 //! Reading order:
 //! - [`probe_images`]: the images
@@ -18,7 +18,9 @@ use res2lab_arch::Input;
 use res2lab_explain::{Options, Sign, shares};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use res2lab_nn::{Net, init};
-use res2lab_store::effective::{Effective, EffectiveArm, EffectiveEpoch, EffectiveTrial, SplitShare};
+use res2lab_store::effective::{
+    Effective, EffectiveArm, EffectiveEpoch, EffectiveTrial, SplitShare,
+};
 use res2lab_store::{Outcome, Plan, PlannedTrial, RunDir, SweepDir, TrialResult, atomic};
 use res2lab_train::environment::now_s;
 use std::collections::HashSet;
@@ -52,7 +54,8 @@ impl Ask {
 pub fn measure(dir: &SweepDir, plan: &Plan, ask: &Ask, data: &Path) -> Result<Effective, Failure> {
     let mut looked = ProbeImages::new(ask.images, ask.noise, data);
     let mut seen = HashSet::new();
-    let (mut arms, mut trials) = (Vec::new(), Vec::new());
+    let mut arms = Vec::new();
+    let mut trials = Vec::new();
     for trial in &plan.trials {
         let Some(result) = result_of_done(dir, trial)? else { continue };
         let is_first = seen.insert(&trial.arm);
@@ -67,16 +70,24 @@ pub fn measure(dir: &SweepDir, plan: &Plan, ask: &Ask, data: &Path) -> Result<Ef
         trials.push(width);
     }
     if arms.is_empty() {
-        return Err(Failure::input("no trial of this sweep is done", "measure again once some are"));
+        return Err(Failure::input(
+            "no trial of this sweep is done",
+            "measure again once some are",
+        ));
     }
-    let (sign, at_s) = (ask.sign().to_owned(), now_s());
-    let (images, noise, float64, relu) = (ask.images, ask.noise, ask.float64, ask.options.relu);
+    let sign = ask.sign().to_owned();
+    let at_s = now_s();
+    let images = ask.images;
+    let noise = ask.noise;
+    let float64 = ask.float64;
+    let relu = ask.options.relu;
     Ok(Effective { at_s, images, sign, noise, float64, relu, arms, trials })
 }
 
 fn result_of_done(dir: &SweepDir, trial: &PlannedTrial) -> Result<Option<TrialResult>, Failure> {
     // A damaged result is no result; the report names it.
-    let result: Option<TrialResult> = atomic::read_json(&dir.run(&trial.id).result()).unwrap_or_default();
+    let result: Option<TrialResult> =
+        atomic::read_json(&dir.run(&trial.id).result()).unwrap_or_default();
     Ok(result.filter(|r| r.status == Outcome::Done))
 }
 
@@ -98,7 +109,8 @@ impl<'a> Measured<'a> {
         looked: &'a mut ProbeImages,
     ) -> Result<Measured<'a>, Failure> {
         let px = trial.image_px;
-        let input = Input { channels: trial.image_channels, height: px, width: px, classes: trial.classes };
+        let input =
+            Input { channels: trial.image_channels, height: px, width: px, classes: trial.classes };
         let kind = if ask.float64 { Kind::Double } else { Kind::Float };
         let net = network::build_in(&trial.spec.model, input, kind)?;
         let batch = looked.at(trial)?;
@@ -119,7 +131,8 @@ impl<'a> Measured<'a> {
     }
 
     fn width(&self) -> Result<EffectiveTrial, Failure> {
-        let found = last_stage(&self.net, &self.images, self.ask.options).map_err(|e| self.failed(e))?;
+        let found =
+            last_stage(&self.net, &self.images, self.ask.options).map_err(|e| self.failed(e))?;
         Ok(EffectiveTrial {
             trial: self.trial.id.clone(),
             arm: self.trial.arm.clone(),
@@ -129,25 +142,33 @@ impl<'a> Measured<'a> {
         })
     }
 
-    /// All of it, with the width of the last stage as trained; the network ends as it was initialized.
+    /// All of it, with the width of the last stage as trained; the network ends as it was
+    /// initialized.
     fn in_depth(&mut self, result: &TrialResult, trained_px: f64) -> Result<EffectiveArm, Failure> {
-        let (trial, options) = (self.trial, self.ask.options);
+        let trial = self.trial;
+        let options = self.ask.options;
         let of_splits = shares::shares(&self.net, &self.images).map_err(|e| self.failed(e))?;
-        let trained = state(&self.net, &self.images, "trained", options).map_err(|e| self.failed(e))?;
+        let trained =
+            state(&self.net, &self.images, "trained", options).map_err(|e| self.failed(e))?;
         // Noise is no picture of anything, and has no class to be taken for.
         let gallery = match self.ask.noise {
             true => Vec::new(),
-            false => gallery::gallery(&self.net, &self.images, self.batch).map_err(|e| self.failed(e))?,
+            false => {
+                gallery::gallery(&self.net, &self.images, self.batch).map_err(|e| self.failed(e))?
+            }
         };
         let mut growth = self.on_the_way()?;
         init::init(self.net.params_mut(), trial.spec.seed);
         res2lab_explain::calibrate::calibrate(&self.net, &self.images);
         let fresh = state(&self.net, &self.images, "init", options).map_err(|e| self.failed(e))?;
         if !growth.is_empty() {
-            let sigma_px = last_stage(&self.net, &self.images, options).map_err(|e| self.failed(e))?.sigma_px;
+            let sigma_px =
+                last_stage(&self.net, &self.images, options).map_err(|e| self.failed(e))?.sigma_px;
             growth.push(EffectiveEpoch { epoch: 0.0, sigma_px });
-            // The best weights were evaluated after some epoch, which is where they stand among the others.
-            let epoch = result.metrics.get("best/epoch").copied().unwrap_or(trial.spec.train.epochs as f64);
+            // The best weights were evaluated after some epoch, which is where they stand among the
+            // others.
+            let epoch =
+                result.metrics.get("best/epoch").copied().unwrap_or(trial.spec.train.epochs as f64);
             growth.retain(|kept| kept.epoch != epoch);
             growth.push(EffectiveEpoch { epoch, sigma_px: trained_px });
             growth.sort_by(|a, b| a.epoch.total_cmp(&b.epoch));
@@ -175,7 +196,8 @@ impl<'a> Measured<'a> {
         let mut found = Vec::new();
         for epoch in self.run.kept_epochs() {
             self.load(&self.run.epoch_weights(epoch))?;
-            let width = last_stage(&self.net, &self.images, self.ask.options).map_err(|e| self.failed(e))?;
+            let width = last_stage(&self.net, &self.images, self.ask.options)
+                .map_err(|e| self.failed(e))?;
             found.push(EffectiveEpoch { epoch: epoch as f64, sigma_px: width.sigma_px });
         }
         Ok(found)

@@ -10,11 +10,17 @@ use tch::Tensor;
 const MOST_CELLS: usize = 64;
 
 /// The network as it is now, under this name.
-pub fn state(net: &Net, images: &Tensor, name: &str, options: Options) -> Result<EffectiveState, ExplainError> {
+pub fn state(
+    net: &Net,
+    images: &Tensor,
+    name: &str,
+    options: Options,
+) -> Result<EffectiveState, ExplainError> {
     let nodes = nodes(net);
     let ids: Vec<NodeId> = nodes.iter().map(|(_, id)| *id).collect();
     let found = erf(net, images, &ids, options)?;
-    let nodes = nodes.into_iter().zip(&found).map(|((node, _), found)| of_node(node, found)).collect();
+    let nodes =
+        nodes.into_iter().zip(&found).map(|((node, _), found)| of_node(node, found)).collect();
     Ok(EffectiveState { state: name.into(), nodes })
 }
 
@@ -22,7 +28,10 @@ pub fn state(net: &Net, images: &Tensor, name: &str, options: Options) -> Result
 pub fn last_stage(net: &Net, images: &Tensor, options: Options) -> Result<Width, ExplainError> {
     let found = erf(net, images, &[res2lab_rf::last_stage(net.graph())], options)?;
     let Some(Erf { mean, .. }) = found.first() else {
-        return Err(ExplainError { cause: "nothing was measured".into(), help: "please report this".into() });
+        return Err(ExplainError {
+            cause: "nothing was measured".into(),
+            help: "please report this".into(),
+        });
     };
     let (x, y) = mean.sigma().unwrap_or_default();
     let sigma_px = ((x * x + y * y) / 2.0).sqrt();
@@ -39,11 +48,14 @@ pub struct Width {
 /// The end of each stage, and the splits of the last block that has any.
 pub fn nodes(net: &Net) -> Vec<(String, NodeId)> {
     let graph = net.graph();
-    let mut nodes: Vec<(String, NodeId)> = graph.stages.iter().map(|s| (s.name.clone(), s.node)).collect();
+    let mut nodes: Vec<(String, NodeId)> =
+        graph.stages.iter().map(|s| (s.name.clone(), s.node)).collect();
     let splits = res2lab_rf::splits::splits(graph);
     let last = splits.last().map(|split| split.block.clone());
     let of_last = splits.iter().filter(|split| Some(&split.block) == last.as_ref());
-    nodes.extend(of_last.map(|s| (format!("{}.{}", s.block.trim_end_matches(".concat"), s.index), s.node)));
+    nodes.extend(
+        of_last.map(|s| (format!("{}.{}", s.block.trim_end_matches(".concat"), s.index), s.node)),
+    );
     nodes
 }
 
@@ -79,10 +91,13 @@ fn of_node(node: String, found: &Erf) -> EffectiveNode {
 
 /// Means over cells of equal size; a cell at the edge may be smaller.
 pub fn thumbnail(map: &Map) -> Thumbnail {
-    let (w, h) = (map.width, map.height());
+    let w = map.width;
+    let h = map.height();
     let cell_px = w.max(h).div_ceil(MOST_CELLS).max(1);
-    let (width, height) = (w.div_ceil(cell_px), h.div_ceil(cell_px));
-    let (mut sums, mut counts) = (vec![0.0; width * height], vec![0.0_f64; width * height]);
+    let width = w.div_ceil(cell_px);
+    let height = h.div_ceil(cell_px);
+    let mut sums = vec![0.0; width * height];
+    let mut counts = vec![0.0_f64; width * height];
     for (i, value) in map.values.iter().enumerate() {
         let cell = i / w / cell_px * width + i % w / cell_px;
         sums[cell] += value;
@@ -90,5 +105,9 @@ pub fn thumbnail(map: &Map) -> Thumbnail {
     }
     let means: Vec<f64> = sums.iter().zip(&counts).map(|(sum, n)| sum / n.max(1.0)).collect();
     let most = means.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    Thumbnail { width, cell_px, values: means.iter().map(|v| (65535.0 * v / most).round() as u16).collect() }
+    Thumbnail {
+        width,
+        cell_px,
+        values: means.iter().map(|v| (65535.0 * v / most).round() as u16).collect(),
+    }
 }

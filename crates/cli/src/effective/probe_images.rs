@@ -27,7 +27,8 @@ impl<'a> ProbeImages<'a> {
 
     /// What this trial's network is to look at, not prepared for it yet.
     pub fn at(&mut self, trial: &PlannedTrial) -> Result<&Batch, Failure> {
-        let (spec, px) = (&trial.spec.data, trial.image_px);
+        let spec = &trial.spec.data;
+        let px = trial.image_px;
         let found = self.known.iter().position(|(known, side, _)| known == spec && *side == px);
         let i = match found {
             Some(i) => i,
@@ -41,10 +42,14 @@ impl<'a> ProbeImages<'a> {
     }
 
     fn normal(&self, trial: &PlannedTrial) -> Batch {
-        let (n, px) = (self.count as i64, trial.image_px as i64);
+        let n = self.count as i64;
+        let px = trial.image_px as i64;
         tch::manual_seed(SEED);
         Batch {
-            images: Tensor::randn([n, trial.image_channels as i64, px, px], (Kind::Float, Device::Cpu)),
+            images: Tensor::randn(
+                [n, trial.image_channels as i64, px, px],
+                (Kind::Float, Device::Cpu),
+            ),
             labels: Tensor::zeros([n], (Kind::Int64, Device::Cpu)),
             indices: (0..self.count as u32).collect(),
         }
@@ -54,11 +59,19 @@ impl<'a> ProbeImages<'a> {
         let spec = &trial.spec.data;
         let threads = res2lab_sweep::local::available_cores().len();
         let target = Target { device: Device::Cpu, kind: Kind::Float, threads };
-        let mut source = source(spec, res2lab_data::open(&wanted(spec, self.root))?, trial.image_px, target)?;
+        let mut source =
+            source(spec, res2lab_data::open(&wanted(spec, self.root))?, trial.image_px, target)?;
         let count = self.count.min(source.len(Split::Test)) as u32;
-        source.begin(EpochPlan { split: Split::Test, batches: vec![(0..count).collect()], augment: None })?;
+        source.begin(EpochPlan {
+            split: Split::Test,
+            batches: vec![(0..count).collect()],
+            augment: None,
+        })?;
         source.next_batch()?.ok_or_else(|| {
-            Failure::input("there is no test image to look at", "look at the test folder of the data set")
+            Failure::input(
+                "there is no test image to look at",
+                "look at the test folder of the data set",
+            )
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Interruptions, damaged files and full devices: each ends as what it was, and the same command goes on.
+//! Interruptions, damaged files and full devices: each ends as what it was, and the same command
+//! goes on.
 
 use crate::common::{Bench, events, read_json, runs, stderr, wait_for};
 use nix::sys::signal::{Signal, kill};
@@ -57,7 +58,10 @@ fn ctrl_c_twice_is_an_interruption_and_no_failure() {
     signal(&runner, Signal::SIGINT);
     let (code, said) = end(runner);
     assert_eq!(code, Some(1));
-    assert!(said.contains("ended by you") && !said.contains("failed") && !said.contains("signal 9"), "{said}");
+    assert!(
+        said.contains("ended by you") && !said.contains("failed") && !said.contains("signal 9"),
+        "{said}"
+    );
     assert_eq!(last_end(&bench.sweep("twice")).0, "interrupted");
     let table = bench.run("table twice --columns status,reason --format csv");
     let table = String::from_utf8_lossy(&table.stdout).into_owned();
@@ -86,7 +90,10 @@ fn a_closed_terminal_lets_trials_write_a_checkpoint() {
     assert_eq!(end(runner).0, Some(1));
     assert_eq!(last_end(&bench.sweep("hangup")).0, "preempted");
     assert_eq!(events(&bench.sweep("hangup"), "stopped").pop().unwrap()["why"], "interrupted");
-    assert!(checkpoint(&bench.sweep("hangup")).is_file() && bench.sweep("hangup").join("index.html").is_file());
+    assert!(
+        checkpoint(&bench.sweep("hangup")).is_file()
+            && bench.sweep("hangup").join("index.html").is_file()
+    );
 }
 
 #[test]
@@ -147,8 +154,17 @@ fn a_full_device_behind_standard_output_is_an_error_and_a_closed_pipe_is_none() 
     let full = File::options().write(true).open("/dev/full").unwrap();
     let output = bench.command("model --list").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("error: cannot write to standard output"), "{}", stderr(&output));
-    let mut child = bench.command("model --list").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(
+        stderr(&output).contains("error: cannot write to standard output"),
+        "{}",
+        stderr(&output)
+    );
+    let mut child = bench
+        .command("model --list")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && stderr(&output).is_empty(), "{}", stderr(&output));
@@ -166,7 +182,9 @@ fn case_44_checkpoints_that_were_removed_are_told_as_such() {
     std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
     let output = bench.run(&format!("eval {}", run.display()));
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("the checkpoints of") && stderr(&output).contains("were removed"));
+    assert!(
+        stderr(&output).contains("the checkpoints of") && stderr(&output).contains("were removed")
+    );
 }
 
 #[test]
@@ -182,8 +200,16 @@ fn case_54_a_diverged_trial_tells_the_rate_that_was_in_force() {
     let bench = Bench::new();
     let output = bench.run(&format!("sweep {SHORT} lr=1e6 --name diverged"));
     assert_eq!(output.status.code(), Some(1));
-    let reason = read_json(&runs(&bench.sweep("diverged"))[0].join("result.json")).unwrap()["reason"].clone();
-    let rate = reason.as_str().unwrap().split("learning rate there: ").nth(1).unwrap().trim_end_matches(')');
+    let reason =
+        read_json(&runs(&bench.sweep("diverged"))[0].join("result.json")).unwrap()["reason"]
+            .clone();
+    let rate = reason
+        .as_str()
+        .unwrap()
+        .split("learning rate there: ")
+        .nth(1)
+        .unwrap()
+        .trim_end_matches(')');
     assert!(rate.parse::<f64>().unwrap() > 1e4, "{reason}");
 }
 
@@ -192,7 +218,9 @@ fn data_that_changed_under_one_path_are_no_seeds_of_one_arm() {
     let bench = Bench::new();
     let data = bench.sweep("pictures");
     let fill = |classes: &[&str], gray: u8| {
-        for (split, class) in ["train", "val"].into_iter().flat_map(|s| classes.iter().map(move |c| (s, c))) {
+        for (split, class) in
+            ["train", "val"].into_iter().flat_map(|s| classes.iter().map(move |c| (s, c)))
+        {
             let folder = data.join(split).join(class);
             std::fs::create_dir_all(&folder).unwrap();
             for i in 0..8 {
@@ -202,7 +230,9 @@ fn data_that_changed_under_one_path_are_no_seeds_of_one_arm() {
     };
     let line = |seeds: &str| {
         let data = data.display();
-        format!("sweep data={data} data.size=32 batch=4 epochs=1 scale=2 --no-time --name changed seed={seeds}")
+        format!(
+            "sweep data={data} data.size=32 batch=4 epochs=1 scale=2 --no-time --name changed seed={seeds}"
+        )
     };
     fill(&["cat", "dog"], 10);
     assert!(bench.run(&line("0")).status.success());
@@ -214,23 +244,32 @@ fn data_that_changed_under_one_path_are_no_seeds_of_one_arm() {
     fill(&["wolf", "fox", "bear"], 30);
     let output = bench.run(&line("0,1"));
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("was trained on other data") && stderr(&output).contains("--name"));
+    assert!(
+        stderr(&output).contains("was trained on other data") && stderr(&output).contains("--name")
+    );
     assert_eq!(runs(&bench.sweep("changed")).len(), 1, "nothing was written");
 }
 
 #[test]
 fn weights_that_were_replaced_are_no_old_result() {
     let bench = Bench::new();
-    let own = |seed: usize| format!("sweep {} --name own{seed}", SHORT.replace("seed=0", &format!("seed={seed}")));
+    let own = |seed: usize| {
+        format!("sweep {} --name own{seed}", SHORT.replace("seed=0", &format!("seed={seed}")))
+    };
     let path = bench.sweep("start.safetensors");
     let line = format!("sweep {SHORT} weights={} --name tuned", path.display());
     for (seed, code) in [(0, 0), (1, 2)] {
         assert!(bench.run(&own(seed)).status.success());
-        let best = runs(&bench.sweep(&format!("own{seed}")))[0].join("checkpoints/best.safetensors");
+        let best =
+            runs(&bench.sweep(&format!("own{seed}")))[0].join("checkpoints/best.safetensors");
         std::fs::copy(best, &path).unwrap();
         let output = bench.run(&line);
         assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
-        assert!(code == 0 || stderr(&output).contains("was trained on other weights"), "{}", stderr(&output));
+        assert!(
+            code == 0 || stderr(&output).contains("was trained on other weights"),
+            "{}",
+            stderr(&output)
+        );
     }
 }
 

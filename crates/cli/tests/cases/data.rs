@@ -1,4 +1,5 @@
-//! Pictures and data sets: folders as they really are, files of other programs, caches of other data.
+//! Pictures and data sets: folders as they really are, files of other programs, caches of other
+//! data.
 
 use crate::common::{Bench, root, stderr};
 use serde_json::Value;
@@ -109,7 +110,8 @@ fn case_04_decoded_pictures_that_were_kept_are_those_of_the_folder() {
     tree(&place.at("p"), &["ant"]);
     let run = place.trained("data=T/p data.cache_px=32", "c2");
     let result = place.json(&format!("eval {}", run.display()));
-    let names: Vec<&str> = result["classes"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        result["classes"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert_eq!((result["images"].as_u64(), names), (Some(12), vec!["ant", "cat", "dog"]));
 }
 
@@ -121,7 +123,11 @@ fn case_05_binary_files_of_the_same_size_and_an_older_time_are_read_again() {
         let names = (1..=5).map(|k| format!("data_batch_{k}.bin")).chain(["test_batch.bin".into()]);
         for name in names {
             let record = |i: u8| [vec![(i + first) % 10], vec![i.wrapping_mul(9); 3072]].concat();
-            fs::write(place.at("c10").join(&name), (0..records).flat_map(record).collect::<Vec<u8>>()).unwrap();
+            fs::write(
+                place.at("c10").join(&name),
+                (0..records).flat_map(record).collect::<Vec<u8>>(),
+            )
+            .unwrap();
             set_old(&place.at("c10").join(&name));
         }
     };
@@ -167,7 +173,11 @@ fn case_10_what_systems_leave_is_not_there() {
     fs::create_dir_all(place.at("mac/train/__MACOSX")).unwrap();
     let plan = place.plan("data=T/mac");
     assert_eq!(counts(&plan), (16, 8, 2));
-    assert!(notes(&plan).contains("13 files and folders that systems leave are not looked at"), "{}", notes(&plan));
+    assert!(
+        notes(&plan).contains("13 files and folders that systems leave are not looked at"),
+        "{}",
+        notes(&plan)
+    );
 }
 
 #[test]
@@ -176,8 +186,12 @@ fn case_11_pictures_are_read_at_any_depth_and_of_any_kind_and_the_rest_is_counte
     tree(&place.at("n"), &["cat", "dog"]);
     png(&place.at("n/train/cat/set2/x.png"), [1, 2, 3], 0);
     let kinds = root().join("crates/data/tests/pictures");
-    for (from, to) in [("plain.bmp", "1.bmp"), ("lossy.webp", "2.webp"), ("lzw.tif", "3.TIFF"), ("plain.gif", "4.gif")]
-    {
+    for (from, to) in [
+        ("plain.bmp", "1.bmp"),
+        ("lossy.webp", "2.webp"),
+        ("lzw.tif", "3.TIFF"),
+        ("plain.gif", "4.gif"),
+    ] {
         fs::copy(kinds.join(from), place.at("n/train/dog").join(to)).unwrap();
     }
     // Called one thing, being another.
@@ -185,7 +199,11 @@ fn case_11_pictures_are_read_at_any_depth_and_of_any_kind_and_the_rest_is_counte
     fs::write(place.at("n/train/dog/notes.txt"), "x").unwrap();
     let plan = place.plan("data=T/n");
     assert_eq!(counts(&plan), (22, 8, 2));
-    assert!(notes(&plan).contains("its ending is not a picture's: train/dog/notes.txt"), "{}", notes(&plan));
+    assert!(
+        notes(&plan).contains("its ending is not a picture's: train/dog/notes.txt"),
+        "{}",
+        notes(&plan)
+    );
     assert!(place.out("data check T/n").contains("every picture can be read"));
 }
 
@@ -197,12 +215,14 @@ fn case_12_the_hubs_layouts_are_read() {
         fs::create_dir_all(place.at(to).parent().unwrap()).unwrap();
         fs::copy(fixtures.join(from), place.at(to)).unwrap();
     };
-    let (train, test) = ("train-00000-of-00001.parquet", "test-00000-of-00001.parquet");
+    let train = "train-00000-of-00001.parquet";
+    let test = "test-00000-of-00001.parquet";
     put(train, &format!("hf/plain_text/{train}"));
     put(test, &format!("hf/plain_text/{test}"));
     put(train, "hf2/train/0000.parquet");
     put(test, "hf2/test/0000.parquet");
-    let plan = |data: &str| counts(&place.json(&format!("plan --no-time scale=2 seed=0 batch=4 {data}")));
+    let plan =
+        |data: &str| counts(&place.json(&format!("plan --no-time scale=2 seed=0 batch=4 {data}")));
     assert_eq!(plan("data=cifar100 data.path=T/hf"), (12, 6, 100));
     assert_eq!(plan("data=T/hf"), (12, 6, 3));
     assert_eq!(plan("data=T/hf2"), (12, 6, 3));
@@ -226,7 +246,8 @@ fn case_13_columns_of_bytes_and_of_texts_are_read_and_others_are_named() {
     // The texts are the names of the classes.
     let run = place.trained("data=T/dictionary", "named");
     let result = place.json(&format!("eval {}", run.display()));
-    let names: Vec<&Value> = result["classes"].as_array().unwrap().iter().map(|class| &class["name"]).collect();
+    let names: Vec<&Value> =
+        result["classes"].as_array().unwrap().iter().map(|class| &class["name"]).collect();
     assert_eq!(names, ["cat", "dog"]);
     for (kind, expected) in [
         ("real", "column label is 0.5 (float64) in row 0"),
@@ -253,12 +274,18 @@ fn case_35_shards_that_are_missing_are_named() {
     let place = Place::new();
     let fixtures = root().join("crates/data/tests/parquet");
     fs::create_dir_all(place.at("part")).unwrap();
-    for (from, to) in [("train-00000-of-00001", "train-00000-of-00003"), ("test-00000-of-00001", "test-00000-of-00001")]
-    {
-        fs::copy(fixtures.join(format!("{from}.parquet")), place.at(&format!("part/{to}.parquet"))).unwrap();
+    for (from, to) in [
+        ("train-00000-of-00001", "train-00000-of-00003"),
+        ("test-00000-of-00001", "test-00000-of-00001"),
+    ] {
+        fs::copy(fixtures.join(format!("{from}.parquet")), place.at(&format!("part/{to}.parquet")))
+            .unwrap();
     }
     let said = place.refused("plan --no-time data=T/part batch=4");
-    assert!(said.contains("train-00001-of-00003.parquet, train-00002-of-00003.parquet missing"), "{said}");
+    assert!(
+        said.contains("train-00001-of-00003.parquet, train-00002-of-00003.parquet missing"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -282,7 +309,10 @@ fn case_15_and_28_names_of_classes_travel_with_the_trial_and_single_pictures_are
     assert!(said("h.png", b"<html>").contains("h.png: is an HTML page"));
     let beside = place.run(&format!("predict {run} T/z.jpg {}", picture.display()));
     assert_eq!(beside.status.code(), Some(1), "{}", stderr(&beside));
-    assert!(String::from_utf8_lossy(&beside.stdout).contains("2/0.png") && stderr(&beside).contains("z.jpg: is empty"));
+    assert!(
+        String::from_utf8_lossy(&beside.stdout).contains("2/0.png")
+            && stderr(&beside).contains("z.jpg: is empty")
+    );
     fs::write(place.at("names.txt"), "one\n").unwrap();
     let said = place.refused(&format!("predict {run} classes=T/names.txt {}", picture.display()));
     assert!(said.contains("has 1 name for 4 classes"), "{said}");
@@ -291,13 +321,16 @@ fn case_15_and_28_names_of_classes_travel_with_the_trial_and_single_pictures_are
 #[test]
 fn a_network_for_gray_images_is_shown_pictures_in_gray() {
     let place = Place::new();
-    let output = place.bench.run("sweep scale=2 seed=0 epochs=1 batch=500 --no-time --name gray --threads 1 --slots 1");
+    let output = place
+        .bench
+        .run("sweep scale=2 seed=0 epochs=1 batch=500 --no-time --name gray --threads 1 --slots 1");
     assert!(output.status.success(), "{}", stderr(&output));
     let run = crate::common::runs(&place.bench.sweep("gray")).pop().unwrap();
     png(&place.at("x.png"), [200, 10, 10], 0);
     let line = format!("predict {} {} --json", run.display(), place.at("x.png").display());
     let rows = place.bench.json(&line);
-    let share: f64 = rows[0]["guesses"].as_array().unwrap().iter().map(|g| g["share"].as_f64().unwrap()).sum();
+    let share: f64 =
+        rows[0]["guesses"].as_array().unwrap().iter().map(|g| g["share"].as_f64().unwrap()).sum();
     assert!(share > 0.3 && share < 1.0 + 1e-9, "{rows}");
 }
 
@@ -323,15 +356,28 @@ fn case_24_25_and_27_classes_that_lack_pictures_and_pictures_that_are_none_are_t
     }
     let run = place.trained("data=T/photos", "told");
     let result = crate::common::read_json(&run.join("result.json")).unwrap();
-    assert_eq!((&result["metrics"]["val/left_out"], &result["metrics"]["train/left_out"]), (&1.0.into(), &2.0.into()));
-    let table: Value = serde_json::from_str(&place.out("table told --columns all --format json")).unwrap();
-    assert_eq!((&table[0]["val_left_out"], &table[0]["train_left_out"]), (&1.0.into(), &2.0.into()), "{table}");
+    assert_eq!(
+        (&result["metrics"]["val/left_out"], &result["metrics"]["train/left_out"]),
+        (&1.0.into(), &2.0.into())
+    );
+    let table: Value =
+        serde_json::from_str(&place.out("table told --columns all --format json")).unwrap();
+    assert_eq!(
+        (&table[0]["val_left_out"], &table[0]["train_left_out"]),
+        (&1.0.into(), &2.0.into()),
+        "{table}"
+    );
     let shown = place.out(&format!("eval {} --batch 4", run.display()));
-    assert!(shown.contains("1 of 5 pictures cannot be read") && shown.contains("e.png: is empty"), "{shown}");
+    assert!(
+        shown.contains("1 of 5 pictures cannot be read") && shown.contains("e.png: is empty"),
+        "{shown}"
+    );
     let checked = place.run("data check T/photos");
     let shown = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert_eq!(checked.status.code(), Some(1));
-    for expected in ["l.jpg: is a broken link", "z.png: is empty", "2 training pictures cannot be read"] {
+    for expected in
+        ["l.jpg: is a broken link", "z.png: is empty", "2 training pictures cannot be read"]
+    {
         assert!(shown.contains(expected), "{expected}: {shown}");
     }
 }
@@ -385,13 +431,20 @@ fn decoded_pictures_are_kept_elsewhere_where_the_data_folder_cannot_be_written()
     let home = place.at("home");
     let data = place.at("");
     let run = |line: &str| {
-        let line =
-            format!("{line} scale=2 {QUICK} data={}/photos data.cache_px=32 --data {}", data.display(), data.display());
+        let line = format!(
+            "{line} scale=2 {QUICK} data={}/photos data.cache_px=32 --data {}",
+            data.display(),
+            data.display()
+        );
         place.bench.command(&line).env("XDG_CACHE_HOME", &home).output().unwrap()
     };
     let plan = run("plan");
     let shown = String::from_utf8_lossy(&plan.stdout).into_owned();
-    assert!(plan.status.success() && shown.contains("decoded pictures are kept in"), "{shown}{}", stderr(&plan));
+    assert!(
+        plan.status.success() && shown.contains("decoded pictures are kept in"),
+        "{shown}{}",
+        stderr(&plan)
+    );
     let sweep = run("sweep --name kept");
     assert!(sweep.status.success(), "{}{}", stderr(&sweep), consoles(&place.bench.sweep("kept")));
     fs::remove_dir_all(&home).ok();
@@ -407,7 +460,8 @@ fn names_that_are_no_text_and_homes_are_understood() {
     let place = Place::new();
     tree(&place.at("photos"), &["cat", "dog"]);
     for split in ["train", "val"] {
-        let class = place.at("photos").join(split).join(std::ffi::OsString::from_vec(vec![b'd', 0xff]));
+        let class =
+            place.at("photos").join(split).join(std::ffi::OsString::from_vec(vec![b'd', 0xff]));
         fs::rename(place.at("photos").join(split).join("dog"), &class).unwrap();
         let name = std::ffi::OsString::from_vec(vec![0xfe, b'.', b'p', b'n', b'g']);
         fs::rename(class.join("0.png"), class.join(name)).unwrap();

@@ -1,4 +1,5 @@
-//! What people really bring and what really happens to them, a test for each reported case, driving the binary.
+//! What people really bring and what really happens to them, a test for each reported case, driving
+//! the binary.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -16,10 +17,12 @@ fn the_table_of_cases_is_complete() {
     let named: std::collections::BTreeSet<&str> =
         table.lines().filter_map(|l| l.strip_prefix("| `")?.split('`').next()).collect();
     let mut found = std::collections::BTreeSet::new();
-    let files = ["accidents", "data", "weights", "words"]
-        .map(|file| std::fs::read_to_string(root.join(format!("crates/cli/tests/cases/{file}.rs"))).unwrap());
+    let files = ["accidents", "data", "weights", "words"].map(|file| {
+        std::fs::read_to_string(root.join(format!("crates/cli/tests/cases/{file}.rs"))).unwrap()
+    });
     for text in &files {
-        found.extend(text.split("#[test]\nfn ").skip(1).filter_map(|after| after.split('(').next()));
+        found
+            .extend(text.split("#[test]\nfn ").skip(1).filter_map(|after| after.split('(').next()));
     }
     assert_eq!(named, found);
 }

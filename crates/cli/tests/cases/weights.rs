@@ -11,7 +11,8 @@ mod pickled;
 /// The network of crates/nn/tests/pth: images of three channels, ten classes.
 const WORDS: &str = "block=res2 stem=cifar depth=11 planes=8 width=32 scale=2";
 /// Pictures that need no files.
-const SET: &str = "data=generated data.size=32 data.classes=10 data.images=64 batch=8 epochs=1 seed=0";
+const SET: &str =
+    "data=generated data.size=32 data.classes=10 data.images=64 batch=8 epochs=1 seed=0";
 
 struct Case {
     bench: Bench,
@@ -23,14 +24,20 @@ impl Case {
     fn new() -> Case {
         let bench = Bench::new();
         let plain = bench.sweep("plain.safetensors");
-        let line = format!("weights {WORDS} weights=crates/nn/tests/pth/zip.pth --out {}", plain.display());
+        let line = format!(
+            "weights {WORDS} weights=crates/nn/tests/pth/zip.pth --out {}",
+            plain.display()
+        );
         let output = bench.run(&line);
         assert!(output.status.success(), "{}", stderr(&output));
         let bytes = std::fs::read(&plain).unwrap();
         let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let tensor = |(name, view): (String, safetensors::tensor::TensorView)| {
-            let values: Vec<f32> =
-                view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+            let values: Vec<f32> = view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                .collect();
             (name, floats(view.shape(), &values))
         };
         let mut state: Vec<_> = file.tensors().into_iter().map(tensor).collect();
@@ -44,7 +51,12 @@ impl Case {
 
     /// The state dict with a prefix before every name.
     fn dict(&self, prefix: &str) -> Py {
-        Py::Ordered(self.state.iter().map(|(name, t)| (text(&format!("{prefix}{name}")), t.clone())).collect())
+        Py::Ordered(
+            self.state
+                .iter()
+                .map(|(name, t)| (text(&format!("{prefix}{name}")), t.clone()))
+                .collect(),
+        )
     }
 
     fn save(&self, value: &Py) {
@@ -56,7 +68,11 @@ impl Case {
         let mut views = vec![];
         for (name, value) in &self.state {
             let Py::Tensor(t) = value else { continue };
-            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, t.shape.clone(), &t.bytes);
+            let view = safetensors::tensor::TensorView::new(
+                safetensors::Dtype::F32,
+                t.shape.clone(),
+                &t.bytes,
+            );
             views.push((name.clone(), view.unwrap()));
         }
         let zeros = [0; 64];
@@ -119,19 +135,45 @@ fn case_06_counters_of_profilers_are_of_no_use() {
 #[test]
 fn case_07_what_lies_beside_tensors_is_noted_and_never_built() {
     let case = Case::new();
-    let dtype = object("numpy", "dtype", vec![text("f8"), Py::Bool(false), Py::Bool(true)], vec![], None);
+    let dtype =
+        object("numpy", "dtype", vec![text("f8"), Py::Bool(false), Py::Bool(true)], vec![], None);
     let beside = [
         object("argparse", "Namespace", vec![], vec![], Some(pairs(&[("lr", Py::Float(0.1))]))),
-        object("collections", "Counter", vec![Py::Dict(vec![(Py::Int(10), Py::Int(1))])], vec![], None),
-        object("numpy.core.multiarray", "scalar", vec![dtype.clone(), Py::Bytes(vec![0; 8])], vec![], None),
-        object("numpy._core.multiarray", "scalar", vec![dtype, Py::Bytes(vec![0; 8])], vec![], None),
+        object(
+            "collections",
+            "Counter",
+            vec![Py::Dict(vec![(Py::Int(10), Py::Int(1))])],
+            vec![],
+            None,
+        ),
+        object(
+            "numpy.core.multiarray",
+            "scalar",
+            vec![dtype.clone(), Py::Bytes(vec![0; 8])],
+            vec![],
+            None,
+        ),
+        object(
+            "numpy._core.multiarray",
+            "scalar",
+            vec![dtype, Py::Bytes(vec![0; 8])],
+            vec![],
+            None,
+        ),
         Py::Set(vec![text("conv1.weight")]),
     ];
     for value in beside {
-        case.save(&pairs(&[("epoch", Py::Int(3)), ("state_dict", case.dict("")), ("beside", value.clone())]));
+        case.save(&pairs(&[
+            ("epoch", Py::Int(3)),
+            ("state_dict", case.dict("")),
+            ("beside", value.clone()),
+        ]));
         let told = case.told();
         if let Py::Object(o) = value {
-            assert!(told.contains(&format!("beside the tensors, not built: {}.{}", o.module, o.name)), "{told}");
+            assert!(
+                told.contains(&format!("beside the tensors, not built: {}.{}", o.module, o.name)),
+                "{told}"
+            );
         }
     }
     // Unless it would run code.
@@ -144,7 +186,13 @@ fn case_07_what_lies_beside_tensors_is_noted_and_never_built() {
 #[test]
 fn case_08_prefixes_that_all_names_share_come_off() {
     let case = Case::new();
-    for prefix in ["_orig_mod.module.", "module._orig_mod.", "backbone.", "student.backbone.", "model.encoder."] {
+    for prefix in [
+        "_orig_mod.module.",
+        "module._orig_mod.",
+        "backbone.",
+        "student.backbone.",
+        "model.encoder.",
+    ] {
         case.save(&case.dict(prefix));
         let told = case.told();
         assert!(told.contains(&format!("the prefix {prefix} taken off")), "{told}");
@@ -162,13 +210,23 @@ fn case_09_a_missing_head_is_a_new_head_where_one_may_be_drawn() {
     case.state.retain(|(name, _)| !name.starts_with("fc."));
     case.save(&case.dict(""));
     let weights = case.path().display().to_string();
-    let output = case.bench.run(&format!("sweep {WORDS} {SET} weights={weights} --name new --slots 1 --no-time"));
+    let output = case
+        .bench
+        .run(&format!("sweep {WORDS} {SET} weights={weights} --name new --slots 1 --no-time"));
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("with a new last layer (the file has none)"));
-    let log = std::fs::read_to_string(runs(&case.bench.sweep("new"))[0].join("attempt-1/log.txt")).unwrap();
+    assert!(
+        String::from_utf8_lossy(&output.stdout)
+            .contains("with a new last layer (the file has none)")
+    );
+    let log = std::fs::read_to_string(runs(&case.bench.sweep("new"))[0].join("attempt-1/log.txt"))
+        .unwrap();
     assert!(log.contains("with a new last layer (the file has none)"), "{log}");
     let error = case.refused(&format!("eval {WORDS} weights={weights} data=mnist5k"));
-    assert!(error.contains("it lacks fc.bias, fc.weight") || error.contains("it lacks fc.weight, fc.bias"), "{error}");
+    assert!(
+        error.contains("it lacks fc.bias, fc.weight")
+            || error.contains("it lacks fc.weight, fc.bias"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -198,8 +256,13 @@ fn case_17_images_of_other_channels_are_told_by_the_plan() {
     let output = case.bench.run(&format!("plan {WORDS} {weights} data=mnist5k seed=0 --no-time"));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(told.contains("images have 1 channels, those of the weights 3: conv1.weight summed"), "{told}");
-    let line = format!("sweep {WORDS} {weights} data=mnist5k epochs=1 batch=500 seed=0 --name gray --no-time");
+    assert!(
+        told.contains("images have 1 channels, those of the weights 3: conv1.weight summed"),
+        "{told}"
+    );
+    let line = format!(
+        "sweep {WORDS} {weights} data=mnist5k epochs=1 batch=500 seed=0 --name gray --no-time"
+    );
     let output = case.bench.run(&line);
     assert!(output.status.success(), "{}", stderr(&output));
 }
@@ -211,7 +274,8 @@ fn case_18_programs_and_whole_networks_are_called_by_their_names() {
         ("script.pt", "TorchScript", "torch.jit.load(FILE).state_dict()"),
         ("module.pth", "torch.save(model)", "model.state_dict()"),
     ] {
-        let error = case.refused(&format!("eval {WORDS} weights=crates/nn/tests/pth/{file} data=mnist5k"));
+        let error =
+            case.refused(&format!("eval {WORDS} weights=crates/nn/tests/pth/{file} data=mnist5k"));
         assert!(error.contains(what) && error.contains(remedy), "{error}");
     }
 }
@@ -220,18 +284,34 @@ fn case_18_programs_and_whole_networks_are_called_by_their_names() {
 fn case_19_types_matter_only_where_they_are_wanted() {
     use safetensors::Dtype;
     let case = Case::new();
-    let others = [("mask", Dtype::BOOL), ("codes", Dtype::U8), ("scales", Dtype::F8_E4M3), ("waves", Dtype::C64)];
+    let others = [
+        ("mask", Dtype::BOOL),
+        ("codes", Dtype::U8),
+        ("scales", Dtype::F8_E4M3),
+        ("waves", Dtype::C64),
+    ];
     let path = case.save_safetensors(&others);
     let out = case.bench.sweep("o.safetensors");
-    let output = case.bench.run(&format!("weights {WORDS} weights={} --out {}", path.display(), out.display()));
+    let output = case.bench.run(&format!(
+        "weights {WORDS} weights={} --out {}",
+        path.display(),
+        out.display()
+    ));
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(String::from_utf8_lossy(&output.stdout).contains("left out: 4 tensors of no use"));
     // One that is wanted is named with its type.
     let mut case = case;
     case.state.retain(|(name, _)| name != "bn1.bias");
     let path = case.save_safetensors(&[("bn1.bias", Dtype::C64)]);
-    let said = case.refused(&format!("weights {WORDS} weights={} --out {}", path.display(), out.display()));
-    assert!(said.contains("tensor bn1.bias is of type complex64, which weights never are"), "{said}");
+    let said = case.refused(&format!(
+        "weights {WORDS} weights={} --out {}",
+        path.display(),
+        out.display()
+    ));
+    assert!(
+        said.contains("tensor bn1.bias is of type complex64, which weights never are"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -268,7 +348,10 @@ fn case_22_what_is_no_file_of_weights_is_called_by_its_name() {
 fn case_23_the_home_folder_is_known_without_a_shell() {
     let case = Case::new();
     case.save(&case.dict(""));
-    let line = format!("weights {WORDS} weights=~/p.pth --out {}", case.bench.sweep("o.safetensors").display());
+    let line = format!(
+        "weights {WORDS} weights=~/p.pth --out {}",
+        case.bench.sweep("o.safetensors").display()
+    );
     let output = case.bench.command(&line).env("HOME", case.bench.reports()).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
 }
@@ -305,7 +388,8 @@ fn outputs_and_classes_that_differ_in_number_are_told() {
             std::fs::write(folder.join("0.png"), bytes).unwrap();
         }
     }
-    let line = format!("eval {WORDS} weights={} data={} size=32", case.path().display(), photos.display());
+    let line =
+        format!("eval {WORDS} weights={} data={} size=32", case.path().display(), photos.display());
     let output = case.bench.run(&line);
     assert!(output.status.success(), "{}", stderr(&output));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -323,7 +407,8 @@ fn missing_weights_are_a_note_of_the_plan_and_refused_by_the_sweep() {
     assert!(case.refused(&format!("sweep {line}")).contains("there is no such file"));
 }
 
-/// The text of a hyper-parameter in an event file: an entry of a map from names to values of any type.
+/// The text of a hyper-parameter in an event file: an entry of a map from names to values of any
+/// type.
 fn hparam(events: &[u8], name: &str) -> Option<String> {
     let at = events.windows(name.len()).position(|window| window == name.as_bytes())?;
     // Field 2 is the value, in which field 3 is a text; each has its length before it.
@@ -335,12 +420,16 @@ fn hparam(events: &[u8], name: &str) -> Option<String> {
 fn case_49_the_weights_of_an_arm_are_a_column_of_hparams() {
     let bench = Bench::new();
     let file = "crates/nn/tests/pth/zip.pth";
-    let output =
-        bench.run(&format!("sweep {WORDS} {SET} weights=none,{file} --name w --no-time --slots 1 --threads 1"));
+    let output = bench.run(&format!(
+        "sweep {WORDS} {SET} weights=none,{file} --name w --no-time --slots 1 --threads 1"
+    ));
     assert!(output.status.success(), "{}", stderr(&output));
     let events = |run: PathBuf| {
-        let mut entries = std::fs::read_dir(run.join("attempt-1")).unwrap().flatten().map(|entry| entry.path());
-        let is_events = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("events.out.tfevents");
+        let mut entries =
+            std::fs::read_dir(run.join("attempt-1")).unwrap().flatten().map(|entry| entry.path());
+        let is_events = |path: &PathBuf| {
+            path.file_name().unwrap().to_string_lossy().starts_with("events.out.tfevents")
+        };
         std::fs::read(entries.find(is_events).unwrap()).unwrap()
     };
     let found = runs(&bench.sweep("w")).into_iter().map(|run| hparam(&events(run), "init.weights"));

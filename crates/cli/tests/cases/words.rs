@@ -34,7 +34,8 @@ fn refused(bench: &Bench, line: &str, more: &[&str], parts: &[&str]) {
     assert!(parts.iter().all(|part| said.contains(part)), "{line} {more:?}: {parts:?} in {said}");
 }
 
-const MODEL: &str = "name: x\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8, width: 26, scale: 4}\n";
+const MODEL: &str =
+    "name: x\nmodel: {stem: cifar, stem_stride: 2, depth: 11, planes: 8, width: 26, scale: 4}\n";
 
 /// A small folder of pictures of these classes.
 fn pictures(folder: &Path, classes: &[&str]) {
@@ -57,7 +58,8 @@ fn pictures(folder: &Path, classes: &[&str]) {
 #[test]
 fn case_01_arms_that_start_from_other_weights_are_other_arms() {
     let bench = Bench::new();
-    let plan = bench.json("plan --no-time scale=4 seed=0 weights=none,./a.safetensors,./b.safetensors --json");
+    let plan = bench
+        .json("plan --no-time scale=4 seed=0 weights=none,./a.safetensors,./b.safetensors --json");
     assert_eq!(plan["trials"].as_array().unwrap().len(), 3, "{}", plan["notes"]);
     for varied in [
         "axes: {init.weights: [null, ./x.pth]}",
@@ -72,16 +74,26 @@ fn case_01_arms_that_start_from_other_weights_are_other_arms() {
 #[test]
 fn case_02_data_on_the_command_line_is_the_data() {
     let bench = Bench::new();
-    let (old, new) = (bench.sweep("old"), bench.sweep("new"));
+    let old = bench.sweep("old");
+    let new = bench.sweep("new");
     pictures(&old, &["a", "b", "c"]);
     pictures(&new, &["cat", "dog"]);
-    let text = format!("{MODEL}data: {{name: images, path: {}, size: 32}}\ntrain: {{batch_size: 4}}\n", old.display());
+    let text = format!(
+        "{MODEL}data: {{name: images, path: {}, size: 32}}\ntrain: {{batch_size: 4}}\n",
+        old.display()
+    );
     let file = bench.sweep("x.yaml");
     std::fs::write(&file, text).unwrap();
-    let plan = |word: String| bench.json(&format!("plan {} {word} seed=0 --no-time --json", file.display()));
+    let plan = |word: String| {
+        bench.json(&format!("plan {} {word} seed=0 --no-time --json", file.display()))
+    };
     let of_new = plan(format!("data={}", new.display()));
     assert_eq!(of_new["trials"][0]["classes"], 2);
-    assert!(of_new["notes"].to_string().contains("replaces the file's data set"), "{}", of_new["notes"]);
+    assert!(
+        of_new["notes"].to_string().contains("replaces the file's data set"),
+        "{}",
+        of_new["notes"]
+    );
     let of_path = plan(format!("data.path={}", new.display()));
     assert_eq!(of_path["trials"][0]["classes"], 2);
     assert_eq!(plan("epochs=1".into())["trials"][0]["classes"], 3);
@@ -108,16 +120,25 @@ fn case_03_a_range_stands_between_numbers_only() {
 #[test]
 fn case_14_arms_are_called_what_they_are_called() {
     let bench = Bench::new();
-    let said =
-        plan_of(&bench, &format!("{MODEL}arms:\n  2: {{scale: 2}}\n  8: {{scale: 8}}\n  1e5: {{scale: 3}}\n"), &[]);
-    assert!(["\n2 ", "\n8 ", "\n1e5 "].iter().all(|name| said.contains(name)) && !said.contains("base"), "{said}");
+    let said = plan_of(
+        &bench,
+        &format!("{MODEL}arms:\n  2: {{scale: 2}}\n  8: {{scale: 8}}\n  1e5: {{scale: 3}}\n"),
+        &[],
+    );
+    assert!(
+        ["\n2 ", "\n8 ", "\n1e5 "].iter().all(|name| said.contains(name)) && !said.contains("base"),
+        "{said}"
+    );
     for (arms, parts) in [
         ("plain: [scale=1]", ["arm plain", "plain: {scale: 1}"]),
         ("wide: \"width=40\"", ["arm wide", "wide: {width: 40}"]),
         ("'': {scale: 1}", ["no name", "give each arm a name"]),
     ] {
         let (status, said) = plan(&bench, format!("{MODEL}arms:\n  {arms}\n").as_bytes(), &[]);
-        assert!(status == Some(2) && parts.iter().all(|part| said.contains(part)), "{arms}: {said}");
+        assert!(
+            status == Some(2) && parts.iter().all(|part| said.contains(part)),
+            "{arms}: {said}"
+        );
     }
     let (status, said) = plan(&bench, format!("{MODEL}axes: {{4: [1, 2]}}\n").as_bytes(), &[]);
     assert!(status == Some(2) && said.contains("no field is called 4"), "{said}");
@@ -126,9 +147,11 @@ fn case_14_arms_are_called_what_they_are_called() {
 #[test]
 fn case_38_none_is_not_set() {
     let bench = Bench::new();
-    for (word, arms) in
-        [("data.cache_px=null,64", "1 arm "), ("data.pad_to=none,32", "2 arms"), ("weights=none,./x.pth", "2 arms")]
-    {
+    for (word, arms) in [
+        ("data.cache_px=null,64", "1 arm "),
+        ("data.pad_to=none,32", "2 arms"),
+        ("weights=none,./x.pth", "2 arms"),
+    ] {
         let (status, said) = run(&bench, "plan --no-time scale=4 seed=0", &[word]);
         assert_eq!(status, Some(0), "{word}: {said}");
         assert!(word.starts_with("data.cache_px") || said.contains(arms), "{word}: {said}");
@@ -138,7 +161,8 @@ fn case_38_none_is_not_set() {
 #[test]
 fn case_39_what_is_in_brackets_and_quotes_is_one_value() {
     let bench = Bench::new();
-    let output = bench.run("sweep blocks=[1,1],[1,2] width=14,16 epochs=1 seed=0 batch=1000 --no-time --name bl");
+    let output = bench
+        .run("sweep blocks=[1,1],[1,2] width=14,16 epochs=1 seed=0 batch=1000 --no-time --name bl");
     assert!(output.status.success(), "{}", stderr(&output));
     let rows = |condition: &str| run(&bench, "table bl --where", &[condition]).1;
     assert_eq!(rows("blocks=[1, 1]").lines().count(), 3, "{}", rows("blocks=[1, 1]"));
@@ -146,14 +170,25 @@ fn case_39_what_is_in_brackets_and_quotes_is_one_value() {
     assert_eq!(rows("label='blocks=[1,1] width=14'").lines().count(), 2);
     let none = rows("width=15");
     assert!(none.contains("no row has width=15; width is one of 14, 16"), "{none}");
-    assert!(rows("label=nothing").contains("no row has label=nothing; label is one of blocks=[1,1] width=14"));
+    assert!(
+        rows("label=nothing")
+            .contains("no row has label=nothing; label is one of blocks=[1,1] width=14")
+    );
     let csv = bench.command("table bl --format csv --where width=15").output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&csv.stdout).lines().count(), 1, "programs read headers and nothing else");
+    assert_eq!(
+        String::from_utf8_lossy(&csv.stdout).lines().count(),
+        1,
+        "programs read headers and nothing else"
+    );
     assert!(stderr(&csv).contains("no row has width=15"));
     refused(&bench, "table bl --where", &["label='a"], &["never closed"]);
-    // A sweep is not one of its trials, and a trial may be named by its id or by its file of weights.
+    // A sweep is not one of its trials, and a trial may be named by its id or by its file of
+    // weights.
     let (status, said) = run(&bench, "eval bl", &[]);
-    assert!(status == Some(2) && said.contains("bl is a sweep of 4 trials") && said.contains("runs/"), "{said}");
+    assert!(
+        status == Some(2) && said.contains("bl is a sweep of 4 trials") && said.contains("runs/"),
+        "{said}"
+    );
     let sweep = bench.sweep("bl").display().to_string();
     refused(&bench, "eval", &[&sweep], &["is a sweep of 4 trials"]);
     let first = &crate::common::runs(&bench.sweep("bl"))[0];
@@ -164,7 +199,8 @@ fn case_39_what_is_in_brackets_and_quotes_is_one_value() {
         let same = bench.json(&format!("eval {word} --json"));
         assert_eq!(same["acc1"], whole["acc1"], "{word}");
     }
-    let again = bench.json(&format!("eval {} data=mnist5k data.path=data/mnist5k --json", first.display()));
+    let again =
+        bench.json(&format!("eval {} data=mnist5k data.path=data/mnist5k --json", first.display()));
     assert_eq!(again["acc1"], whole["acc1"]);
     refused(
         &bench,
@@ -184,8 +220,11 @@ fn case_39_what_is_in_brackets_and_quotes_is_one_value() {
 #[test]
 fn case_40_numbers_may_stand_in_quotes_and_in_any_form() {
     let bench = Bench::new();
-    let said =
-        plan_of(&bench, &format!("{MODEL}axes: {{lr: ['1e-4', 0.1], batch: [1e1]}}\ntrain: {{epochs: '2'}}\n"), &[]);
+    let said = plan_of(
+        &bench,
+        &format!("{MODEL}axes: {{lr: ['1e-4', 0.1], batch: [1e1]}}\ntrain: {{epochs: '2'}}\n"),
+        &[],
+    );
     assert!(said.contains("lr=0.0001 batch=10") && said.contains("2 arms"), "{said}");
     let plan = bench.json("plan --no-time scale=4 seed=0 batch=1e1 lr='1e-4' --json");
     assert_eq!(plan["trials"][0]["train"]["batch_size"], 10);
@@ -196,10 +235,16 @@ fn case_40_numbers_may_stand_in_quotes_and_in_any_form() {
 fn case_41_true_is_true_and_yes_is_told() {
     let bench = Bench::new();
     let (status, said) = run(&bench, "plan --no-time scale=4 seed=0 plain=True,False", &[]);
-    assert!(status == Some(0) && said.contains("plain=true") && said.contains("plain=false"), "{said}");
+    assert!(
+        status == Some(0) && said.contains("plain=true") && said.contains("plain=false"),
+        "{said}"
+    );
     refused(&bench, "plan --no-time sync_bn=yes", &[], &["yes", "write true or false"]);
     let (status, said) = plan(&bench, format!("{MODEL}train: {{sync_bn: yes}}\n").as_bytes(), &[]);
-    assert!(status == Some(2) && said.contains("line 3") && said.contains("write true or false"), "{said}");
+    assert!(
+        status == Some(2) && said.contains("line 3") && said.contains("write true or false"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -207,7 +252,8 @@ fn case_42_ranges_are_counted_in_decimals() {
     let bench = Bench::new();
     let (_, said) = run(&bench, "plan --no-time scale=4 seed=0 lr=1e-13..3e-13:1e-13", &[]);
     assert!(said.contains("3 arms") && said.contains("lr=2e-13"), "{said}");
-    let (_, said) = run(&bench, "plan --no-time scale=4 seed=0 train.label_smoothing=0..0.3:0.1", &[]);
+    let (_, said) =
+        run(&bench, "plan --no-time scale=4 seed=0 train.label_smoothing=0..0.3:0.1", &[]);
     assert!(said.contains("label_smoothing=0 ") && said.contains("label_smoothing=0.3 "), "{said}");
     refused(&bench, "plan --no-time lr=0.1..0.2", &[], &["has no step", "lr=0.1..0.2:0.1"]);
     refused(&bench, "plan --no-time depth=20..60:9", &[], &["write depth=20..56:9"]);
@@ -247,10 +293,19 @@ fn fields_known_by_a_path_are_suggested() {
         ("augment.flip=true", "data.augment.flip"),
         ("batch_size=4", "batch"),
     ] {
-        refused(&bench, "plan --no-time", &[word], &["no field is called", &format!("did you mean {field}?")]);
+        refused(
+            &bench,
+            "plan --no-time",
+            &[word],
+            &["no field is called", &format!("did you mean {field}?")],
+        );
         let (name, value) = word.split_once('=').unwrap();
-        let (status, said) = plan(&bench, format!("{MODEL}one_at_a_time: {{{name}: [{value}]}}\n").as_bytes(), &[]);
-        assert!(status == Some(2) && said.contains(&format!("did you mean {field}?")), "{word}: {said}");
+        let (status, said) =
+            plan(&bench, format!("{MODEL}one_at_a_time: {{{name}: [{value}]}}\n").as_bytes(), &[]);
+        assert!(
+            status == Some(2) && said.contains(&format!("did you mean {field}?")),
+            "{word}: {said}"
+        );
     }
 }
 
@@ -279,9 +334,11 @@ fn experiment_files_are_read_as_any_editor_writes_them() {
     let bench = Bench::new();
     let text = format!("{MODEL}axes: {{scale: [2, 4]}}   \nseeds: [0]\n\n");
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    for same in
-        [format!("\u{feff}{text}").into_bytes(), text.replace('\n', "\r\n").into_bytes(), text.clone().into_bytes()]
-    {
+    for same in [
+        format!("\u{feff}{text}").into_bytes(),
+        text.replace('\n', "\r\n").into_bytes(),
+        text.clone().into_bytes(),
+    ] {
         let (status, said) = plan(&bench, &same, &[]);
         assert!(status == Some(0) && said.contains("2 arms x 1 seed"), "{said}");
     }
@@ -295,7 +352,10 @@ fn experiment_files_are_read_as_any_editor_writes_them() {
         (b"name: caf\xE9\n", "line 1 is not UTF-8"),
     ] {
         let (status, said) = plan(&bench, bytes, &[]);
-        assert!(status == Some(2) && said.contains(part) && said.lines().count() == 2, "{part}: {said}");
+        assert!(
+            status == Some(2) && said.contains(part) && said.lines().count() == 2,
+            "{part}: {said}"
+        );
     }
 }
 
@@ -325,5 +385,8 @@ fn remarks_that_change_no_status() {
     assert!(status == Some(0) && said.contains("note: 4096 threads of a trial share"), "{said}");
     // A folder that nobody can write to.
     let (status, said) = run(&bench, "rf scale=2,4 --reports /proc/nowhere", &[]);
-    assert!(status == Some(0) && said.contains("scale=4") && said.contains("note: there is no page"), "{said}");
+    assert!(
+        status == Some(0) && said.contains("scale=4") && said.contains("note: there is no page"),
+        "{said}"
+    );
 }

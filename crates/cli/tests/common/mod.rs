@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 /// The checkout.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the checkout is there")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the checkout is there")
 }
 
 /// A folder for reports.
@@ -33,7 +36,10 @@ impl Bench {
     /// `res2lab` in the checkout, with reports in this folder.
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_res2lab"));
-        command.args(line.split_whitespace()).current_dir(root()).env("RES2LAB_REPORTS", self.dir.path());
+        command
+            .args(line.split_whitespace())
+            .current_dir(root())
+            .env("RES2LAB_REPORTS", self.dir.path());
         command.stdin(Stdio::null());
         command
     }
@@ -51,7 +57,11 @@ impl Bench {
 
     /// Starts a command and leaves it running.
     pub fn spawn(&self, line: &str) -> Child {
-        self.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts")
+        self.command(line)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts")
     }
 }
 

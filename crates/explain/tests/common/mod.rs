@@ -8,13 +8,15 @@ use tch::{Device, Kind, Tensor};
 
 /// The graph in double precision on the CPU, its state filled entry by entry.
 pub fn net(graph: Graph, values: impl Fn(&Graph, &StateEntry) -> Tensor) -> Net {
-    let placement = Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
+    let placement =
+        Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
     let mut net = Net::new(graph, placement).unwrap();
     for i in 0..net.params().entries().len() {
         let entry = net.params().entries()[i].clone();
         let value = values(net.graph(), &entry);
         let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
-        net.params_mut().set(i, &(Tensor::zeros(shape.as_slice(), (Kind::Double, Device::Cpu)) + value));
+        net.params_mut()
+            .set(i, &(Tensor::zeros(shape.as_slice(), (Kind::Double, Device::Cpu)) + value));
     }
     net
 }

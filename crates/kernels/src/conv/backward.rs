@@ -12,7 +12,8 @@ use super::{ConvPlan, Phase};
 use crate::real::Real;
 use crate::view::View;
 
-/// How the gradient of an output is made as it is read, so that it never stands in memory as a whole.
+/// How the gradient of an output is made as it is read, so that it never stands in memory as a
+/// whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Gradient<'a, T> {
     /// The gradient of what follows, which a ReLU's mask has been applied to.
@@ -42,8 +43,11 @@ impl<T: Real> Gradient<'_, T> {
 
     /// What one plane is made of.
     pub(crate) fn source(&self, image: usize, channel: usize) -> Source<T> {
-        let plane =
-            |view: View<T>| view.at.wrapping_add(image * view.image_stride + channel * view.plane_len()).cast_const();
+        let plane = |view: View<T>| {
+            view.at
+                .wrapping_add(image * view.image_stride + channel * view.plane_len())
+                .cast_const()
+        };
         let mut source = Source::one(plane(self.of));
         if let Some(norm) = &self.norm {
             (source.x, source.a, source.b, source.c) =
@@ -55,7 +59,8 @@ impl<T: Real> Gradient<'_, T> {
     pub(crate) fn check(&self) {
         let shape = self.of;
         assert!(self.norm.as_ref().is_none_or(|norm| {
-            norm.x.same_shape(&shape) && [norm.a, norm.b, norm.c].iter().all(|numbers| numbers.len() == shape.channels)
+            norm.x.same_shape(&shape)
+                && [norm.a, norm.b, norm.c].iter().all(|numbers| numbers.len() == shape.channels)
         }));
     }
 }
@@ -67,12 +72,14 @@ pub struct InputGradient<'a, T> {
     pub into: View<T>,
     /// Whether it is added to what is there.
     pub add: bool,
-    /// Channels whose gradient is complete with this. A convolution of stride 1 alone can go on with them.
+    /// Channels whose gradient is complete with this. A convolution of stride 1 alone can go on
+    /// with them.
     pub last: &'a [Last<'a, T>],
 }
 
-/// What is done with a gradient that is complete, while it is in registers: it goes through the ReLU that its value came
-/// out of, and the sums are taken that the batch norm before that ReLU needs (see [`crate::norm::backward_sums`]).
+/// What is done with a gradient that is complete, while it is in registers: it goes through the
+/// ReLU that its value came out of, and the sums are taken that the batch norm before that ReLU
+/// needs (see [`crate::norm::backward_sums`]).
 #[derive(Clone, Debug)]
 pub struct Last<'a, T> {
     /// Which channels.
@@ -92,19 +99,23 @@ impl<T> InputGradient<'_, T> {
         for last in self.last {
             let of = |view: &View<T>| (view.channels, view.height, view.width);
             let wanted = (last.channels.len(), self.into.height, self.into.width);
-            assert!(last.channels.end <= self.into.channels && last.mean.len() == last.channels.len());
+            assert!(
+                last.channels.end <= self.into.channels && last.mean.len() == last.channels.len()
+            );
             assert!(of(&last.relu) == wanted && of(&last.x) == wanted);
         }
     }
 }
 
 impl ConvPlan {
-    /// Writes the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the order of the weights), and
-    /// that of the input to each of `input_gradients`; where a flag says so, it is added to what is there.
+    /// Writes the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the
+    /// order of the weights), and that of the input to each of `input_gradients`; where a flag says
+    /// so, it is added to what is there.
     ///
     /// # Safety
-    /// The promise at [`View`], and sums are as many as channels and nobody else's. `packed_backward` is from
-    /// [`ConvPlan::pack_backward`]; it may be empty without input gradients, and `inputs` without a weight gradient.
+    /// The promise at [`View`], and sums are as many as channels and nobody else's.
+    /// `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
+    /// gradients, and `inputs` without a weight gradient.
     #[allow(clippy::too_many_arguments)]
     pub unsafe fn backward<T: Real>(
         &self,
@@ -116,16 +127,26 @@ impl ConvPlan {
         images: Range<usize>,
         scratch: &mut [T],
     ) {
-        let (shape, layout) = (&self.shape, &self.layout);
+        let shape = &self.shape;
+        let layout = &self.layout;
         gradient.check();
-        assert_eq!((gradient.of.channels, (gradient.of.height, gradient.of.width)), (shape.out, shape.output()));
+        assert_eq!(
+            (gradient.of.channels, (gradient.of.height, gradient.of.width)),
+            (shape.out, shape.output())
+        );
         let input = (shape.channels, shape.height, shape.width);
         let all = inputs.iter().chain(input_gradients.iter().map(|gradient| &gradient.into));
         assert!(all.into_iter().all(|view| (view.channels, view.height, view.width) == input));
-        assert!(shape.stride == 1 || input_gradients.iter().all(|gradient| gradient.last.is_empty()));
+        assert!(
+            shape.stride == 1 || input_gradients.iter().all(|gradient| gradient.last.is_empty())
+        );
         input_gradients.iter().for_each(InputGradient::check);
         assert!(input_gradients.is_empty() || packed_backward.len() == self.packed_backward_len());
-        assert!(weight_gradient.as_ref().is_none_or(|(weights, _)| weights.len() == shape.weights_len()));
+        assert!(
+            weight_gradient
+                .as_ref()
+                .is_none_or(|(weights, _)| weights.len() == shape.weights_len())
+        );
         if let (true, Some((weights, false))) = (images.is_empty(), &mut weight_gradient) {
             weights.fill(T::ZERO);
         }
@@ -135,7 +156,8 @@ impl ConvPlan {
         for piece in pieces(layout, images) {
             let is_first = piece.images.start == first && piece.rows.start == 0;
             for group in 0..shape.groups {
-                // SAFETY: the panels and the results have the sizes of the layout; views are the caller's promise.
+                // SAFETY: the panels and the results have the sizes of the layout; views are the
+                // caller's promise.
                 unsafe {
                     self.fill_gradient(gradient, group, &piece, panel);
                     if let Some((weights, add)) = &mut weight_gradient
@@ -150,7 +172,8 @@ impl ConvPlan {
                                 (rest.cast_const(), &self.product.offsets)
                             }
                         };
-                        let sides = Sides { gradients: panel.cast_const(), inputs: at, offsets, runs };
+                        let sides =
+                            Sides { gradients: panel.cast_const(), inputs: at, offsets, runs };
                         if self.is_outer() {
                             let transposed = rest.wrapping_add(self.backward_rows() * layout.plane);
                             self.outer_products(sides, weights, transposed);
@@ -168,8 +191,15 @@ impl ConvPlan {
         }
     }
 
-    unsafe fn fill_gradient<T: Real>(&self, gradient: &Gradient<T>, group: usize, piece: &Piece, panel: *mut T) {
-        let (layout, out) = (&self.layout, self.shape.group_out());
+    unsafe fn fill_gradient<T: Real>(
+        &self,
+        gradient: &Gradient<T>,
+        group: usize,
+        piece: &Piece,
+        panel: *mut T,
+    ) {
+        let layout = &self.layout;
+        let out = self.shape.group_out();
         for row in 0..out {
             let channel = group * out + row;
             let into = panel.wrapping_add(row * layout.plane);
@@ -180,11 +210,17 @@ impl ConvPlan {
     }
 
     /// A group's channels of a piece of one image, where nothing has to be put around them.
-    unsafe fn where_they_lie<T: Real>(&self, inputs: &[View<T>], group: usize, piece: &Piece) -> Option<*const T> {
+    unsafe fn where_they_lie<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        group: usize,
+        piece: &Piece,
+    ) -> Option<*const T> {
         match inputs {
             [input] if self.layout.flat && self.shape.stride == 1 && piece.images.len() == 1 => {
                 // SAFETY: the caller's promise.
-                let plane = unsafe { input.plane(piece.images.start, group * self.shape.group_channels()) };
+                let plane =
+                    unsafe { input.plane(piece.images.start, group * self.shape.group_channels()) };
                 Some(plane.wrapping_add(piece.rows.start * input.width))
             }
             _ => None,
@@ -223,7 +259,15 @@ impl ConvPlan {
                                 if self.shape.stride == 1 {
                                     leave(self, piece, from, gradient, image, first + row);
                                 } else {
-                                    interleave(self, piece, phase, from, gradient, image, first + row);
+                                    interleave(
+                                        self,
+                                        piece,
+                                        phase,
+                                        from,
+                                        gradient,
+                                        image,
+                                        first + row,
+                                    );
                                 }
                             }
                         }
@@ -254,7 +298,8 @@ unsafe fn leave<T: Real>(
     image: usize,
     channel: usize,
 ) {
-    let (layout, view) = (&plan.layout, gradient.into);
+    let layout = &plan.layout;
+    let view = gradient.into;
     let skip = piece.rows.start * view.width;
     let rows = piece.rows.end.min(layout.backward.rows) - piece.rows.start;
     let (rows, cols, pitch) = match layout.pitch == view.width {
@@ -264,12 +309,32 @@ unsafe fn leave<T: Real>(
     // SAFETY: the rows are the view's; the caller's promise.
     unsafe {
         let into = view.plane(image, channel).add(skip);
-        let (room, none) = (view.plane_len() - skip, std::ptr::null());
-        let (sums, ahead) = ([std::ptr::null_mut(); 2], view.plane_len());
-        let (bias, residual, relu) = (T::ZERO, none, false);
-        let (gate, x, mean) = (none, none, T::ZERO);
-        let mut finish =
-            TileEpilogue { from, pitch, rows, cols, into, room, bias, residual, relu, gate, x, mean, sums, ahead };
+        let room = view.plane_len() - skip;
+        let none = std::ptr::null();
+        let sums = [std::ptr::null_mut(); 2];
+        let ahead = view.plane_len();
+        let bias = T::ZERO;
+        let residual = none;
+        let relu = false;
+        let gate = none;
+        let x = none;
+        let mean = T::ZERO;
+        let mut finish = TileEpilogue {
+            from,
+            pitch,
+            rows,
+            cols,
+            into,
+            room,
+            bias,
+            residual,
+            relu,
+            gate,
+            x,
+            mean,
+            sums,
+            ahead,
+        };
         let mut mode = if gradient.add { ADD } else { STORE };
         if let Some(last) = gradient.last.iter().find(|last| last.channels.contains(&channel)) {
             let of = channel - last.channels.start;
@@ -293,22 +358,35 @@ unsafe fn interleave<T: Real>(
     image: usize,
     channel: usize,
 ) {
-    let (layout, shape, view) = (&plan.layout, &plan.shape, gradient.into);
+    let layout = &plan.layout;
+    let shape = &plan.shape;
+    let view = gradient.into;
     let mode = if gradient.add { ADD } else { STORE };
-    let (step, skip) = (shape.stride, skip(shape));
+    let step = shape.stride;
+    let skip = skip(shape);
     // Positions of this phase that are elements of the input, along an axis of `size` elements.
     let valid = |offset: usize, size: usize, most: Range<usize>| {
-        let first = shape.padding.saturating_sub(offset).div_ceil(step).saturating_sub(skip).max(most.start);
-        let end = (size + shape.padding).saturating_sub(offset).div_ceil(step).saturating_sub(skip).min(most.end);
+        let first = shape
+            .padding
+            .saturating_sub(offset)
+            .div_ceil(step)
+            .saturating_sub(skip)
+            .max(most.start);
+        let end = (size + shape.padding)
+            .saturating_sub(offset)
+            .div_ceil(step)
+            .saturating_sub(skip)
+            .min(most.end);
         first..end.max(first)
     };
-    let rows = valid(phase.a, view.height, piece.rows.start..piece.rows.end.min(layout.backward.rows));
+    let rows =
+        valid(phase.a, view.height, piece.rows.start..piece.rows.end.min(layout.backward.rows));
     let cols = valid(phase.b, view.width, 0..layout.backward.cols);
     if rows.is_empty() || cols.is_empty() {
         return;
     }
-    let (y, x) =
-        ((rows.start + skip) * step + phase.a - shape.padding, (cols.start + skip) * step + phase.b - shape.padding);
+    let y = (rows.start + skip) * step + phase.a - shape.padding;
+    let x = (cols.start + skip) * step + phase.b - shape.padding;
     // SAFETY: rows and columns are inside the view and the results; the caller's promise.
     unsafe {
         let start = from.add((rows.start - piece.rows.start) * layout.pitch + cols.start);

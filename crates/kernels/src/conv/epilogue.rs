@@ -1,5 +1,6 @@
-//! Results on their way from a tile to where they belong: sums for a norm, bias, residual, ReLU, or an addition; and
-//! gradients that are complete, which go on through a ReLU, with the sums that the norm before it needs.
+//! Results on their way from a tile to where they belong: sums for a norm, bias, residual, ReLU, or
+//! an addition; and gradients that are complete, which go on through a ReLU, with the sums that the
+//! norm before it needs.
 
 use crate::real::{Real, Simd};
 
@@ -11,8 +12,8 @@ pub(crate) const ADD: usize = 1;
 pub(crate) const SUMS: usize = 2;
 /// Stored with bias, residual and ReLU.
 pub(crate) const EXTRA: usize = 3;
-/// A gradient, stored or added, that is complete with this: masked by a ReLU's output, with its sum and the sum of it
-/// times `x - mean`.
+/// A gradient, stored or added, that is complete with this: masked by a ReLU's output, with its sum
+/// and the sum of it times `x - mean`.
 pub(crate) const LAST_STORE: usize = 4;
 pub(crate) const LAST_ADD: usize = 5;
 pub(crate) const MODES: usize = 6;
@@ -34,7 +35,8 @@ pub(crate) struct TileEpilogue<T> {
     /// At the same place as `into`, or null.
     pub residual: *const T,
     pub relu: bool,
-    /// The ReLU's output, and what the norm before it read, at the same place as `into`; null but for the last two modes.
+    /// The ReLU's output, and what the norm before it read, at the same place as `into`; null but
+    /// for the last two modes.
     pub gate: *const T,
     pub x: *const T,
     pub mean: T,
@@ -48,21 +50,27 @@ pub(crate) struct TileEpilogue<T> {
 pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &TileEpilogue<T>) {
     let is_last = MODE == LAST_STORE || MODE == LAST_ADD;
     let mut sum = [0.0, 0.0];
-    // SAFETY: the caller's pointers cover the rows; whole vectors are written where the plane has room, in rising order,
-    // so that what lies after a row is written later.
+    // SAFETY: the caller's pointers cover the rows; whole vectors are written where the plane has
+    // room, in rising order, so that what lies after a row is written later.
     unsafe {
-        let (zero, mean) = (S::splat(T::ZERO), S::splat(f.mean));
-        let (mut part, mut products, mut count) = (zero, zero, 0);
+        let zero = S::splat(T::ZERO);
+        let mean = S::splat(f.mean);
+        let mut part = zero;
+        let mut products = zero;
+        let mut count = 0;
         for y in 0..f.rows {
-            let (from, start) = (f.from.add(y * f.pitch), y * f.cols);
+            let from = f.from.add(y * f.pitch);
+            let start = y * f.cols;
             let mut x = 0;
             while x < f.cols {
                 let n = S::LANES.min(f.cols - x);
                 let at = start + x;
                 let fits = at + S::LANES <= f.room;
                 S::prefetch(f.into.wrapping_add(at + f.ahead));
-                let mut v = if n == S::LANES { S::load(from.add(x)) } else { S::load_part(from.add(x), n) };
-                let load = |from: *const T| if fits { S::load(from) } else { S::load_part(from, n) };
+                let mut v =
+                    if n == S::LANES { S::load(from.add(x)) } else { S::load_part(from.add(x), n) };
+                let load =
+                    |from: *const T| if fits { S::load(from) } else { S::load_part(from, n) };
                 let mut factor = v;
                 match MODE {
                     ADD | LAST_ADD => v = S::add(load(f.into.add(at)), v),
@@ -127,28 +135,36 @@ pub(crate) unsafe fn spread<T: Real, S: Simd<T>, const MODE: usize>(f: &Spread<T
     for y in 0..f.rows {
         // SAFETY: the caller's pointers cover the rows.
         unsafe {
-            let (from, into) = (f.from.add(y * f.pitch), f.into.add(y * f.into_pitch));
+            let from = f.from.add(y * f.pitch);
+            let into = f.into.add(y * f.into_pitch);
             if f.step == 2 {
                 spread_pairs::<T, S, MODE>(from, into, f.cols);
                 continue;
             }
             for x in 0..f.cols {
-                let (value, at) = (*from.add(x), into.add(x * f.step));
+                let value = *from.add(x);
+                let at = into.add(x * f.step);
                 *at = if MODE == ADD { *at + value } else { value };
             }
         }
     }
 }
 
-/// Every second element of a row. What lies between them, other phases' results, is read and written as it is.
+/// Every second element of a row. What lies between them, other phases' results, is read and
+/// written as it is.
 #[inline(always)]
-unsafe fn spread_pairs<T: Real, S: Simd<T>, const MODE: usize>(from: *const T, into: *mut T, cols: usize) {
+unsafe fn spread_pairs<T: Real, S: Simd<T>, const MODE: usize>(
+    from: *const T,
+    into: *mut T,
+    cols: usize,
+) {
     // SAFETY: the caller's rows; nothing after the last element is touched.
     unsafe {
         let mut x = 0;
         while x < cols {
             let into = into.add(2 * x);
-            let n = [0, S::LANES].map(|first| (2 * (cols - x) - 1).saturating_sub(first).min(S::LANES));
+            let n =
+                [0, S::LANES].map(|first| (2 * (cols - x) - 1).saturating_sub(first).min(S::LANES));
             let there = [0, 1].map(|i| match n[i] {
                 0 => S::splat(T::ZERO),
                 n => S::load_n(into.add(i * S::LANES), n),

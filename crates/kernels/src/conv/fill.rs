@@ -1,4 +1,5 @@
-//! Filling a panel: planes of an image with zeros around, made of one or several tensors on the way.
+//! Filling a panel: planes of an image with zeros around, made of one or several tensors on the
+//! way.
 
 use crate::real::{Real, Simd};
 
@@ -64,7 +65,8 @@ impl<T: Real> Source<T> {
                 SUM => S::add(first, S::load_n(self.second.add(i), n)),
                 RELU => S::where_positive(S::load_n(self.second.add(i), n), first),
                 NORM => {
-                    let rest = S::fma(S::splat(self.b), S::load_n(self.x.add(i), n), S::splat(self.c));
+                    let rest =
+                        S::fma(S::splat(self.b), S::load_n(self.x.add(i), n), S::splat(self.c));
                     let all = S::fma(S::splat(self.a), first, rest);
                     if n == S::LANES { all } else { S::first(all, n) }
                 }
@@ -104,11 +106,12 @@ unsafe fn zeros<T: Real, S: Simd<T>>(at: *mut T, n: usize) {
     }
 }
 
-/// Fills from the lowest address up, so that a vector may be written beyond a row's end: what follows is written later.
+/// Fills from the lowest address up, so that a vector may be written beyond a row's end: what
+/// follows is written later.
 #[inline(always)]
 pub(crate) unsafe fn fill<T: Real, S: Simd<T>, const KIND: usize>(f: &Fill<T>) {
-    // SAFETY: the caller's planes hold `rows * cols` elements, and the panel `above + rows + below` rows, `tail` and a
-    // vector more.
+    // SAFETY: the caller's planes hold `rows * cols` elements, and the panel `above + rows + below`
+    // rows, `tail` and a vector more.
     unsafe {
         zeros::<T, S>(f.into, f.above * f.pitch);
         let mut row = f.into.add(f.above * f.pitch);
@@ -162,7 +165,8 @@ pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
         let mut row = f.into.add(f.above * f.pitch);
         for y in 0..f.rows {
             zeros::<T, S>(row, f.lead);
-            let (data, source) = (row.add(f.lead), f.source.skip(y * f.source_pitch));
+            let data = row.add(f.lead);
+            let source = f.source.skip(y * f.source_pitch);
             if f.step == 2 {
                 comb_pairs::<T, S, KIND>(&source, data, f.cols);
             } else {
@@ -180,10 +184,15 @@ pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
 
 /// Every second element of a row, whose last element may be the plane's.
 #[inline(always)]
-unsafe fn comb_pairs<T: Real, S: Simd<T>, const KIND: usize>(source: &Source<T>, into: *mut T, cols: usize) {
+unsafe fn comb_pairs<T: Real, S: Simd<T>, const KIND: usize>(
+    source: &Source<T>,
+    into: *mut T,
+    cols: usize,
+) {
     for x in (0..cols).step_by(S::LANES) {
         let n = S::LANES.min(cols - x);
-        // SAFETY: the caller's row has `2 * cols - 1` elements from the first that is taken to the last.
+        // SAFETY: the caller's row has `2 * cols - 1` elements from the first that is taken to the
+        // last.
         unsafe {
             let mut values = S::load_pairs(source.first.add(2 * x), n);
             if KIND == SUM {

@@ -48,8 +48,9 @@ struct Output<'a, T> {
 }
 
 impl ConvPlan {
-    /// Convolves the sum of one or two `inputs` (`[channels][height][width]`) into `out`. To `sums`, `[2 * out]`, it adds
-    /// each channel's sum, then each channel's sum of squares, for the norm that follows.
+    /// Convolves the sum of one or two `inputs` (`[channels][height][width]`) into `out`. To
+    /// `sums`, `[2 * out]`, it adds each channel's sum, then each channel's sum of squares, for the
+    /// norm that follows.
     ///
     /// # Safety
     /// The promise at [`View`]. `packed` is from [`ConvPlan::pack`].
@@ -66,10 +67,20 @@ impl ConvPlan {
         let mode = if sums.is_some() { SUMS } else { STORE };
         let epilogue = Epilogue { bias: None, residual: None, relu: false };
         // SAFETY: the caller's promise.
-        unsafe { self.run(packed, inputs, out, images, scratch, Output { mode, epilogue, sums, part: Part::WHOLE }) }
+        unsafe {
+            self.run(
+                packed,
+                inputs,
+                out,
+                images,
+                scratch,
+                Output { mode, epilogue, sums, part: Part::WHOLE },
+            )
+        }
     }
 
-    /// As [`ConvPlan::forward`], with what follows in an inference, and of all results a thread's `part`.
+    /// As [`ConvPlan::forward`], with what follows in an inference, and of all results a thread's
+    /// `part`.
     ///
     /// # Safety
     /// The promise at [`View`]; the residual may be `out` itself.
@@ -108,7 +119,8 @@ impl ConvPlan {
         scratch: &mut [T],
         mut leave: Output<T>,
     ) {
-        let (shape, layout) = (&self.shape, &self.layout);
+        let shape = &self.shape;
+        let layout = &self.layout;
         assert_eq!(packed.len(), self.packed_len());
         assert_eq!((out.channels, (out.height, out.width)), (shape.out, shape.output()));
         let input = (shape.channels, shape.height, shape.width);
@@ -121,7 +133,8 @@ impl ConvPlan {
             let piece = Piece { rows: rows.within(piece.rows), ..piece };
             let Some(runs) = runs(layout, &layout.forward, &piece) else { continue };
             for group in 0..shape.groups {
-                // SAFETY: the panel and the results have the sizes of the layout; views are the caller's promise.
+                // SAFETY: the panel and the results have the sizes of the layout; views are the
+                // caller's promise.
                 unsafe {
                     self.fill_inputs(inputs, group, &piece, panel);
                     let packed = packed.as_ptr().add(group * self.product.packed_len());
@@ -141,8 +154,15 @@ impl ConvPlan {
     }
 
     /// Fills the panel with a group's channels.
-    pub(super) unsafe fn fill_inputs<T: Real>(&self, inputs: &[View<T>], group: usize, piece: &Piece, panel: *mut T) {
-        let (layout, channels) = (&self.layout, self.shape.group_channels());
+    pub(super) unsafe fn fill_inputs<T: Real>(
+        &self,
+        inputs: &[View<T>],
+        group: usize,
+        piece: &Piece,
+        panel: *mut T,
+    ) {
+        let layout = &self.layout;
+        let channels = self.shape.group_channels();
         let planes = layout.forward.phases.pow(2);
         for channel in 0..channels {
             let (kind, source) = sum_of(inputs, group * channels + channel);
@@ -161,12 +181,15 @@ impl ConvPlan {
         out: View<T>,
         leave: &mut Output<T>,
     ) {
-        let (layout, kernels) = (&self.layout, T::kernels());
+        let layout = &self.layout;
+        let kernels = T::kernels();
         let rows = piece.rows.end.min(layout.forward.rows) - piece.rows.start;
         let skip = piece.rows.start * out.width;
         // What follows a part's rows is another thread's.
         let room = if leave.part.of > 1 { rows * out.width } else { out.plane_len() - skip };
-        let (mut rows, mut cols, mut pitch) = (rows, out.width, layout.pitch);
+        let mut rows = rows;
+        let mut cols = out.width;
+        let mut pitch = layout.pitch;
         if pitch == cols {
             (cols, pitch, rows) = (rows * cols, rows * cols, 1);
         }
@@ -189,10 +212,9 @@ impl ConvPlan {
                         into: out.plane(image, channel).add(skip),
                         room,
                         bias: leave.epilogue.bias.map_or(T::ZERO, |bias| bias[channel]),
-                        residual: leave
-                            .epilogue
-                            .residual
-                            .map_or(std::ptr::null(), |view| view.plane(image, channel).add(skip).cast_const()),
+                        residual: leave.epilogue.residual.map_or(std::ptr::null(), |view| {
+                            view.plane(image, channel).add(skip).cast_const()
+                        }),
                         relu: leave.epilogue.relu,
                         gate: std::ptr::null(),
                         x: std::ptr::null(),

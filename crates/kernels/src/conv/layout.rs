@@ -1,8 +1,10 @@
-//! How images lie in a panel: padded rows, strips of rows of large images, several small images side by side.
+//! How images lie in a panel: padded rows, strips of rows of large images, several small images
+//! side by side.
 
 use super::ConvShape;
 
-/// Elements of a panel that may stay in the second-level cache, and the fewest and most positions of its planes.
+/// Elements of a panel that may stay in the second-level cache, and the fewest and most positions
+/// of its planes.
 const PANEL: usize = 64 * 1024;
 const POSITIONS: (usize, usize) = (256, 1024);
 /// Room after a plane for whole vectors.
@@ -10,8 +12,9 @@ const SLACK: usize = 24;
 
 /// Where planes of an image stand in a panel that taps read at fixed distances.
 ///
-/// Plane (a, b) of a channel holds the padded image's elements (step * R + a, step * Q + b). Output (y, x) is at position
-/// `y * pitch + x`. The zeros on the left of a row serve as the zeros on the right of the row before.
+/// Plane (a, b) of a channel holds the padded image's elements (step * R + a, step * Q + b). Output
+/// (y, x) is at position `y * pitch + x`. The zeros on the left of a row serve as the zeros on the
+/// right of the row before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid {
     pub step: usize,
@@ -31,7 +34,8 @@ impl Grid {
     pub fn forward(shape: &ConvShape) -> Self {
         let (rows, cols) = shape.output();
         let phases = shape.stride.min(shape.kernel);
-        let (height, width) = (shape.height, shape.width);
+        let height = shape.height;
+        let width = shape.width;
         Grid { step: shape.stride, padding: shape.padding, height, width, rows, cols, phases }
     }
 
@@ -40,7 +44,8 @@ impl Grid {
         let (height, width) = shape.output();
         let skip = skip(shape);
         let last = |size: usize| (size - 1 + shape.padding) / shape.stride - skip + 1;
-        let (rows, cols) = (last(shape.height), last(shape.width));
+        let rows = last(shape.height);
+        let cols = last(shape.width);
         Grid { step: 1, padding: reach(shape) - skip, height, width, rows, cols, phases: 1 }
     }
 
@@ -53,7 +58,8 @@ impl Grid {
         self.padding.saturating_sub(b).div_ceil(self.step)
     }
 
-    /// Elements of the source in a row of phase `b` (or rows, of a plane, with `size` the source's height).
+    /// Elements of the source in a row of phase `b` (or rows, of a plane, with `size` the source's
+    /// height).
     pub fn taken(&self, b: usize, size: usize) -> usize {
         let first = self.lead(b) * self.step + b;
         let left = (size + self.padding).saturating_sub(first);
@@ -62,7 +68,8 @@ impl Grid {
 
     /// The shortest pitch at which no tap of a row reaches the elements of the next.
     fn pitch(&self, reach: usize) -> usize {
-        let ends = (0..self.phases).map(|b| self.lead(b) + self.taken(b, self.width)).max().unwrap_or(0);
+        let ends =
+            (0..self.phases).map(|b| self.lead(b) + self.taken(b, self.width)).max().unwrap_or(0);
         let lead = (0..self.phases).map(|b| self.lead(b)).min().unwrap_or(0);
         ends.max(self.cols).max((self.cols + reach).saturating_sub(lead))
     }
@@ -98,20 +105,24 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub fn new(shape: &ConvShape) -> Self {
-        let (forward, backward) = (Grid::forward(shape), Grid::backward(shape));
+        let forward = Grid::forward(shape);
+        let backward = Grid::backward(shape);
         let reach = reach(shape);
         let pitch = forward.pitch(reach).max(backward.pitch(reach));
         let rows = forward.rows.max(backward.rows);
-        let planes = (shape.channels * forward.phases * forward.phases).max(shape.out) / shape.groups;
+        let planes =
+            (shape.channels * forward.phases * forward.phases).max(shape.out) / shape.groups;
         let target = (PANEL / planes).clamp(POSITIONS.0, POSITIONS.1);
         let strips = (2 * rows * pitch).div_ceil(3 * target).max(1);
         let strips = if strips == 1 { 1 } else { rows.div_ceil((target / pitch).max(1)) };
         let strip = rows.div_ceil(strips);
         let join = if strips == 1 { (target / (rows * pitch)).max(1) } else { 1 };
         let flat = shape.kernel == 1 && pitch == forward.cols;
-        let span = if flat { strip * pitch } else { ((strip + reach) * pitch).max(strip * pitch + SLACK) };
+        let span =
+            if flat { strip * pitch } else { ((strip + reach) * pitch).max(strip * pitch + SLACK) };
         let used = join * span + SLACK + reach;
-        // An odd number of cache lines, so that the same place in successive planes falls on different sets.
+        // An odd number of cache lines, so that the same place in successive planes falls on
+        // different sets.
         let plane = (used.div_ceil(16) | 1) * 16;
         Layout { forward, backward, pitch, reach, strip, join, span, plane, flat }
     }

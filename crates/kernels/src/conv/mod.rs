@@ -25,8 +25,8 @@ use crate::real::Real;
 use layout::{Layout, skip};
 use product::{Block, Order, Product, dot_blocks};
 
-/// A convolution of planes of `height` by `width`, as PyTorch's Conv2d without dilation. The padding is smaller than the
-/// kernel.
+/// A convolution of planes of `height` by `width`, as PyTorch's Conv2d without dilation. The
+/// padding is smaller than the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvShape {
     /// Channels of the input.
@@ -74,7 +74,8 @@ impl ConvShape {
     }
 }
 
-/// What the gradient of one phase of the input is computed with: input element `step * Y + a - padding` for every Y.
+/// What the gradient of one phase of the input is computed with: input element `step * Y + a -
+/// padding` for every Y.
 #[derive(Clone, Debug)]
 pub(crate) struct Phase {
     pub a: usize,
@@ -106,18 +107,25 @@ impl ConvPlan {
         assert!(shape.groups > 0 && shape.stride > 0 && shape.kernel > 0);
         assert!(shape.channels > 0 && shape.channels.is_multiple_of(shape.groups));
         assert!(shape.out > 0 && shape.out.is_multiple_of(shape.groups));
-        assert!(shape.padding < shape.kernel, "the padding of a convolution is smaller than its kernel");
+        assert!(
+            shape.padding < shape.kernel,
+            "the padding of a convolution is smaller than its kernel"
+        );
         assert!(shape.height.min(shape.width) > 0);
         assert!(
             shape.height.min(shape.width) + 2 * shape.padding >= shape.kernel,
             "the kernel is larger than the image"
         );
         let layout = Layout::new(&shape);
-        let (offsets, taps) = (taps(&shape, &layout), shape.kernel * shape.kernel);
-        let order = Order { row_stride: offsets.len(), columns: (0..offsets.len() as u32).collect() };
+        let offsets = taps(&shape, &layout);
+        let taps = shape.kernel * shape.kernel;
+        let order =
+            Order { row_stride: offsets.len(), columns: (0..offsets.len() as u32).collect() };
         let product = Product::new(shape.group_out(), offsets, order, taps, layout.plane);
         let dots = dot_blocks(product.rows);
-        let planes = (0..shape.group_channels()).map(|channel| (channel * shape.height * shape.width) as u32).collect();
+        let planes = (0..shape.group_channels())
+            .map(|channel| (channel * shape.height * shape.width) as u32)
+            .collect();
         ConvPlan { shape, product, planes, dots, phases: phases(&shape, &layout), layout }
     }
 
@@ -143,12 +151,15 @@ impl ConvPlan {
 
     /// Elements of scratch memory that `backward` needs.
     pub fn backward_scratch_len(&self) -> usize {
-        ALIGN + (self.shape.group_out() + self.backward_rows()) * self.layout.plane + self.transposed_len()
+        ALIGN
+            + (self.shape.group_out() + self.backward_rows()) * self.layout.plane
+            + self.transposed_len()
     }
 
     /// Planes behind those of the gradient: of the input, and later of its gradient.
     fn backward_rows(&self) -> usize {
-        let results = self.phases.iter().map(|phase| phase.product.result_rows()).max().unwrap_or(0);
+        let results =
+            self.phases.iter().map(|phase| phase.product.result_rows()).max().unwrap_or(0);
         results.max(self.input_planes())
     }
 
@@ -167,7 +178,8 @@ impl ConvPlan {
     /// One thread's part of that.
     ///
     /// # Safety
-    /// `packed` holds `packed_len` elements, and threads that pack at the same time have different parts.
+    /// `packed` holds `packed_len` elements, and threads that pack at the same time have different
+    /// parts.
     pub unsafe fn pack_part<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
         assert_eq!(weights.len(), self.shape.weights_len());
         let length = self.product.packed_len();
@@ -177,7 +189,8 @@ impl ConvPlan {
         }
     }
 
-    /// Orders the same weights for the gradient of the input: channels swapped, taps in reverse, phase by phase.
+    /// Orders the same weights for the gradient of the input: channels swapped, taps in reverse,
+    /// phase by phase.
     pub fn pack_backward<T: Real>(&self, weights: &[T], packed: &mut [T]) {
         assert_eq!(packed.len(), self.packed_backward_len());
         // SAFETY: the memory is borrowed for this call alone.
@@ -193,8 +206,11 @@ impl ConvPlan {
         let length = weights.len() / self.shape.groups;
         for (group, weights) in weights.chunks_exact(length).enumerate() {
             for phase in &self.phases {
-                // SAFETY: a phase's weights lie together, and all phases' are as many as the group's.
-                unsafe { phase.product.pack(weights, packed.add(group * length + phase.start), part) };
+                // SAFETY: a phase's weights lie together, and all phases' are as many as the
+                // group's.
+                unsafe {
+                    phase.product.pack(weights, packed.add(group * length + phase.start), part)
+                };
             }
         }
     }
@@ -207,13 +223,15 @@ fn taps_of(a: usize, shape: &ConvShape) -> usize {
 
 /// Where each weight's tap reads, in the order of the weights.
 fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
-    let (stride, phases) = (shape.stride, layout.forward.phases);
+    let stride = shape.stride;
+    let phases = layout.forward.phases;
     let mut offsets = Vec::new();
     for channel in 0..shape.group_channels() {
         for y in 0..shape.kernel {
             for x in 0..shape.kernel {
                 let plane = (channel * phases + y % stride) * phases + x % stride;
-                offsets.push((plane * layout.plane + y / stride * layout.pitch + x / stride) as u32);
+                offsets
+                    .push((plane * layout.plane + y / stride * layout.pitch + x / stride) as u32);
             }
         }
     }
@@ -221,17 +239,21 @@ fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
 }
 
 fn phases(shape: &ConvShape, layout: &Layout) -> Vec<Phase> {
-    let (mut start, taps) = (0, shape.kernel * shape.kernel);
+    let mut start = 0;
+    let taps = shape.kernel * shape.kernel;
     let mut phases = Vec::new();
     for (a, b) in (0..shape.stride).flat_map(|a| (0..shape.stride).map(move |b| (a, b))) {
-        let (mut offsets, mut columns) = (Vec::new(), Vec::new());
+        let mut offsets = Vec::new();
+        let mut columns = Vec::new();
         for out in 0..shape.group_out() {
             for y in 0..taps_of(a, shape) {
                 for x in 0..taps_of(b, shape) {
                     let at = (layout.reach - y) * layout.pitch + layout.reach - x;
                     offsets.push((out * layout.plane + at) as u32);
-                    let (y, x) = (a + y * shape.stride, b + x * shape.stride);
-                    columns.push((out * shape.group_channels() * taps + y * shape.kernel + x) as u32);
+                    let y = a + y * shape.stride;
+                    let x = b + x * shape.stride;
+                    columns
+                        .push((out * shape.group_channels() * taps + y * shape.kernel + x) as u32);
                 }
             }
         }

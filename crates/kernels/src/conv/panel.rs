@@ -17,18 +17,22 @@ pub(crate) struct Piece {
 
 /// The pieces of a range of images, in order.
 pub(crate) fn pieces(layout: &Layout, images: Range<usize>) -> impl Iterator<Item = Piece> + use<> {
-    let (join, strip, rows) = (layout.join, layout.strip, layout.rows());
+    let join = layout.join;
+    let strip = layout.strip;
+    let rows = layout.rows();
     let end = images.end;
     images.step_by(join).flat_map(move |image| {
-        (0..rows)
-            .step_by(strip)
-            .map(move |row| Piece { images: image..(image + join).min(end), rows: row..(row + strip).min(rows) })
+        (0..rows).step_by(strip).map(move |row| Piece {
+            images: image..(image + join).min(end),
+            rows: row..(row + strip).min(rows),
+        })
     })
 }
 
 /// The positions of a piece that a grid wants: none where its rows are used up.
 pub(crate) fn runs(layout: &Layout, grid: &Grid, piece: &Piece) -> Option<Runs> {
-    let rows = piece.rows.end.min(grid.rows).checked_sub(piece.rows.start).filter(|&rows| rows > 0)?;
+    let rows =
+        piece.rows.end.min(grid.rows).checked_sub(piece.rows.start).filter(|&rows| rows > 0)?;
     let len = (rows - 1) * layout.pitch + grid.cols;
     let count = piece.images.len();
     if layout.flat {
@@ -37,8 +41,8 @@ pub(crate) fn runs(layout: &Layout, grid: &Grid, piece: &Piece) -> Option<Runs> 
     Some(Runs { count, span: layout.span, len })
 }
 
-/// Fills one channel's planes of the panel with all images of a piece. `source` gives an image's plane, of which `kind`
-/// is made.
+/// Fills one channel's planes of the panel with all images of a piece. `source` gives an image's
+/// plane, of which `kind` is made.
 ///
 /// # Safety
 /// The planes hold the grid's source; `into` has the channel's planes of the layout.
@@ -56,28 +60,47 @@ pub(crate) unsafe fn fill_channel<T: Real>(
         let source = source(image);
         for a in 0..grid.phases {
             // Rows of this phase: zeros up to `lead`, then `taken` of the source, then zeros.
-            let (lead, taken) = (grid.lead(a), grid.taken(a, grid.height));
+            let lead = grid.lead(a);
+            let taken = grid.taken(a, grid.height);
             let start = piece.rows.start;
             let above = lead.saturating_sub(start).min(wanted);
             let first = start.saturating_sub(lead).min(taken);
             let rows = (taken - first).min(wanted - above);
             let below = wanted - above - rows;
             for b in 0..grid.phases {
-                let into = into.wrapping_add((a * grid.phases + b) * layout.plane + i * layout.span);
-                let (pitch, lead_x, cols) = (layout.pitch, grid.lead(b), grid.taken(b, grid.width));
-                // SAFETY: rows and columns are the source's, and the plane has the span and its slack.
+                let into =
+                    into.wrapping_add((a * grid.phases + b) * layout.plane + i * layout.span);
+                let pitch = layout.pitch;
+                let lead_x = grid.lead(b);
+                let cols = grid.taken(b, grid.width);
+                // SAFETY: rows and columns are the source's, and the plane has the span and its
+                // slack.
                 unsafe {
                     if grid.step == 1 {
-                        let (source, tail) = (source.skip(first * grid.width), layout.reach);
+                        let source = source.skip(first * grid.width);
+                        let tail = layout.reach;
                         let ahead = ahead(grid.height * grid.width, rows * grid.width);
-                        let fill = Fill { source, into, pitch, above, rows, below, tail, lead: lead_x, cols, ahead };
+                        let fill = Fill {
+                            source,
+                            into,
+                            pitch,
+                            above,
+                            rows,
+                            below,
+                            tail,
+                            lead: lead_x,
+                            cols,
+                            ahead,
+                        };
                         (kernels.fill[kind])(&joined_rows(fill));
                     } else {
                         debug_assert!(kind == ONE || kind == SUM);
                         let y = (lead + first) * grid.step + a - grid.padding;
                         let x = lead_x * grid.step + b - grid.padding;
-                        let (step, source_pitch) = (grid.step, grid.step * grid.width);
-                        let (source, tail) = (source.skip(y * grid.width + x), layout.reach);
+                        let source_pitch = grid.step * grid.width;
+                        let step = grid.step;
+                        let source = source.skip(y * grid.width + x);
+                        let tail = layout.reach;
                         let comb = Comb {
                             source,
                             into,
@@ -99,8 +122,9 @@ pub(crate) unsafe fn fill_channel<T: Real>(
     }
 }
 
-/// How far ahead of what is read or written to ask for memory, in elements: whole planes of `plane` elements, of each of
-/// which `part` are touched, so that what is asked for is needed, and some hundred nanoseconds later.
+/// How far ahead of what is read or written to ask for memory, in elements: whole planes of `plane`
+/// elements, of each of which `part` are touched, so that what is asked for is needed, and some
+/// hundred nanoseconds later.
 pub(crate) fn ahead(plane: usize, part: usize) -> usize {
     const LEAD: usize = 512;
     plane * LEAD.div_ceil(part.max(1))
@@ -116,11 +140,16 @@ fn joined_rows<T>(fill: Fill<T>) -> Fill<T> {
 }
 
 /// The sum of one or two inputs, from a group's first channel on.
-pub(crate) fn sum_of<T: Real>(inputs: &[View<T>], channel: usize) -> (usize, impl Fn(usize) -> Source<T>) {
+pub(crate) fn sum_of<T: Real>(
+    inputs: &[View<T>],
+    channel: usize,
+) -> (usize, impl Fn(usize) -> Source<T>) {
     assert!((1..=2).contains(&inputs.len()), "one input, or two that are added");
     let kind = if inputs.len() == 2 { SUM } else { ONE };
     (kind, move |image| {
-        let plane = |view: &View<T>| view.at.wrapping_add(image * view.image_stride + channel * view.plane_len());
+        let plane = |view: &View<T>| {
+            view.at.wrapping_add(image * view.image_stride + channel * view.plane_len())
+        };
         let second = inputs.get(1).map_or(std::ptr::null(), |view| plane(view).cast_const());
         Source { second, ..Source::one(plane(&inputs[0])) }
     })
@@ -130,6 +159,10 @@ pub(crate) fn sum_of<T: Real>(inputs: &[View<T>], channel: usize) -> (usize, imp
 pub(crate) fn aligned<T>(scratch: &mut [T], len: usize) -> *mut T {
     let at = scratch.as_mut_ptr();
     let skip = at.align_offset(64).min(super::ALIGN);
-    assert!(scratch.len() >= len, "scratch memory is too short: {} of {len} elements", scratch.len());
+    assert!(
+        scratch.len() >= len,
+        "scratch memory is too short: {} of {len} elements",
+        scratch.len()
+    );
     at.wrapping_add(skip)
 }

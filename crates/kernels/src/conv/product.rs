@@ -1,8 +1,8 @@
 //! A product of packed weights and a panel, cut so that each level of cache holds what it should.
 //!
-//! From outside to inside: some rows of weights and of results that fit the second-level cache; a part of the depth, of
-//! which a tile's width of the panel fits the first level; a tile's width of positions; the tiles of rows, whose weights
-//! stream from the second level.
+//! From outside to inside: some rows of weights and of results that fit the second-level cache; a
+//! part of the depth, of which a tile's width of the panel fits the first level; a tile's width of
+//! positions; the tiles of rows, whose weights stream from the second level.
 
 use super::forward::Part;
 use super::tile::{Tile, next_width, widest};
@@ -10,7 +10,8 @@ use crate::real::Real;
 
 /// Elements of weights, and of results, that may stay in the second-level cache.
 const SECOND_LEVEL: usize = 32 * 1024;
-/// Values of the depth per pass over a tile: taps of one channel share cache lines of the panel, single taps do not.
+/// Values of the depth per pass over a tile: taps of one channel share cache lines of the panel,
+/// single taps do not.
 const DEPTH_OF_TAPS: usize = 320;
 const DEPTH_OF_POINTS: usize = 144;
 
@@ -21,7 +22,8 @@ pub(crate) struct Block {
     pub rows: usize,
 }
 
-/// Cuts rows into tiles of six, with tiles of three to five in the end, where there are as many rows.
+/// Cuts rows into tiles of six, with tiles of three to five in the end, where there are as many
+/// rows.
 pub(crate) fn blocks(rows: usize) -> Vec<Block> {
     cut(
         rows,
@@ -98,10 +100,14 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// A product whose panel and results have `plane` elements from row to row; `taps` is how many columns read one plane.
+    /// A product whose panel and results have `plane` elements from row to row; `taps` is how many
+    /// columns read one plane.
     pub fn new(rows: usize, offsets: Vec<u32>, order: Order, taps: usize, plane: usize) -> Self {
         debug_assert_eq!(offsets.len(), order.columns.len());
-        debug_assert!(order.columns.is_sorted(), "columns rise, so that those of one length may be one run");
+        debug_assert!(
+            order.columns.is_sorted(),
+            "columns rise, so that those of one length may be one run"
+        );
         let most = if taps > 1 { DEPTH_OF_TAPS } else { DEPTH_OF_POINTS };
         let passes = offsets.len().div_ceil(most).max(1);
         let depth = offsets.len().div_ceil(passes).max(1);
@@ -119,8 +125,8 @@ impl Product {
         self.rows.min(self.group)
     }
 
-    /// Orders weights as tiles read them: by part of the depth, by tile, by depth, by row. A thread's part are some of the
-    /// tiles.
+    /// Orders weights as tiles read them: by part of the depth, by tile, by depth, by row. A
+    /// thread's part are some of the tiles.
     ///
     /// # Safety
     /// `packed` holds `packed_len` elements, of which nobody else touches this part's.
@@ -130,9 +136,11 @@ impl Product {
             for block in &self.blocks[part.within(0..self.blocks.len())] {
                 let start = self.rows * depth.start + block.first * depth.len();
                 // SAFETY: tiles lie one after the other in the packed weights, pass by pass.
-                let tile = unsafe { std::slice::from_raw_parts_mut(packed.add(start), depth.len() * block.rows) };
-                let (from, columns) =
-                    (&weights[block.first * self.order.row_stride..], &self.order.columns[depth.clone()]);
+                let tile = unsafe {
+                    std::slice::from_raw_parts_mut(packed.add(start), depth.len() * block.rows)
+                };
+                let from = &weights[block.first * self.order.row_stride..];
+                let columns = &self.order.columns[depth.clone()];
                 match block.rows {
                     6 => pack_tile::<T, 6>(from, columns, self.order.row_stride, tile),
                     5 => pack_tile::<T, 5>(from, columns, self.order.row_stride, tile),
@@ -159,18 +167,22 @@ impl Product {
         let mut rest = &self.blocks[part.within(0..self.blocks.len())];
         std::iter::from_fn(move || {
             let first = rest.first()?.first;
-            let count = rest.iter().take_while(|block| block.first + block.rows - first <= self.group).count();
+            let count = rest
+                .iter()
+                .take_while(|block| block.first + block.rows - first <= self.group)
+                .count();
             let (group, after) = rest.split_at(count);
             rest = after;
             Some(group)
         })
     }
 
-    /// Computes the rows of `group` into `out`, whose rows are `stride` apart and begin with the group's first.
+    /// Computes the rows of `group` into `out`, whose rows are `stride` apart and begin with the
+    /// group's first.
     ///
     /// # Safety
-    /// `packed` holds `packed_len` elements; the panel is readable a tile's width beyond each run, wherever an offset
-    /// leads; `out` is writable there.
+    /// `packed` holds `packed_len` elements; the panel is readable a tile's width beyond each run,
+    /// wherever an offset leads; `out` is writable there.
     pub unsafe fn multiply<T: Real>(
         &self,
         group: &[Block],
@@ -192,10 +204,12 @@ impl Product {
                         let width = next_width(vectors - done, widest(same[0].rows));
                         let at = run * runs.span + done * kernels.lanes;
                         for block in same {
-                            // SAFETY: the caller's promise; the weights of a pass lie together, tile after tile.
+                            // SAFETY: the caller's promise; the weights of a pass lie together,
+                            // tile after tile.
                             unsafe {
                                 let tile = Tile {
-                                    weights: packed.add(self.rows * part.start + block.first * part.len()),
+                                    weights: packed
+                                        .add(self.rows * part.start + block.first * part.len()),
                                     panel: panel.add(at),
                                     offsets: self.offsets.as_ptr().add(part.start),
                                     depth: part.len(),
@@ -214,17 +228,24 @@ impl Product {
     }
 }
 
-/// One tile's weights of a pass. The two orders of 1x1 convolutions, and the one of every forward pass, have loops of their
-/// own, several times as fast.
-fn pack_tile<T: Real, const ROWS: usize>(from: &[T], columns: &[u32], row_stride: usize, tile: &mut [T]) {
+/// One tile's weights of a pass. The two orders of 1x1 convolutions, and the one of every forward
+/// pass, have loops of their own, several times as fast.
+fn pack_tile<T: Real, const ROWS: usize>(
+    from: &[T],
+    columns: &[u32],
+    row_stride: usize,
+    tile: &mut [T],
+) {
     let (Some(&first), Some(&last)) = (columns.first(), columns.last()) else { return };
-    let (slots, first) = (tile.chunks_exact_mut(ROWS), first as usize);
+    let slots = tile.chunks_exact_mut(ROWS);
+    let first = first as usize;
     if row_stride == 1 {
         for (slots, &column) in slots.zip(columns) {
             slots.copy_from_slice(&from[column as usize..][..ROWS]);
         }
     } else if last as usize - first == columns.len() - 1 {
-        let rows: [&[T]; ROWS] = std::array::from_fn(|row| &from[first + row * row_stride..][..columns.len()]);
+        let rows: [&[T]; ROWS] =
+            std::array::from_fn(|row| &from[first + row * row_stride..][..columns.len()]);
         for (k, slots) in slots.enumerate() {
             for row in 0..ROWS {
                 slots[row] = rows[row][k];
@@ -245,7 +266,9 @@ mod tests {
 
     #[test]
     fn blocks_cover_every_row_once_in_tiles_that_exist() {
-        for (rows, blocks) in (1..300).flat_map(|rows| [(rows, blocks(rows)), (rows, dot_blocks(rows))]) {
+        for (rows, blocks) in
+            (1..300).flat_map(|rows| [(rows, blocks(rows)), (rows, dot_blocks(rows))])
+        {
             let mut next = 0;
             for block in blocks {
                 assert_eq!(block.first, next);
@@ -259,14 +282,21 @@ mod tests {
 
     #[test]
     fn groups_cover_every_block_once() {
-        let product =
-            Product::new(333, (0..700).collect(), Order { row_stride: 700, columns: (0..700).collect() }, 9, 500);
+        let product = Product::new(
+            333,
+            (0..700).collect(),
+            Order { row_stride: 700, columns: (0..700).collect() },
+            9,
+            500,
+        );
         let rows: usize = product.groups(Part::WHOLE).flatten().map(|block| block.rows).sum();
         assert_eq!(rows, 333);
         assert!(
-            product
-                .groups(Part::WHOLE)
-                .all(|group| group.iter().map(|block| block.rows).sum::<usize>() <= product.result_rows())
+            product.groups(Part::WHOLE).all(|group| group
+                .iter()
+                .map(|block| block.rows)
+                .sum::<usize>()
+                <= product.result_rows())
         );
     }
 }

@@ -7,8 +7,9 @@ pub(crate) const ROWS: usize = 6;
 /// Vectors of positions in the widest tile.
 pub(crate) const VECTORS: usize = 4;
 
-/// How many vectors wide a tile of so many rows is: accumulators, one row of the panel and two weights (the compiler loads
-/// one ahead) fill at most the registers, and eight accumulators hide the latency of a multiply-add.
+/// How many vectors wide a tile of so many rows is: accumulators, one row of the panel and two
+/// weights (the compiler loads one ahead) fill at most the registers, and eight accumulators hide
+/// the latency of a multiply-add.
 pub(crate) const fn widest(rows: usize, registers: usize) -> usize {
     match rows {
         _ if registers >= 32 => 4,
@@ -18,7 +19,8 @@ pub(crate) const fn widest(rows: usize, registers: usize) -> usize {
     }
 }
 
-/// How many offsets wide a tile of so many rows of dot products is: their rows are read from memory, one by one.
+/// How many offsets wide a tile of so many rows of dot products is: their rows are read from
+/// memory, one by one.
 pub(crate) const fn widest_dot(rows: usize, registers: usize) -> usize {
     match rows {
         _ if registers >= 32 => 4,
@@ -28,13 +30,14 @@ pub(crate) const fn widest_dot(rows: usize, registers: usize) -> usize {
     }
 }
 
-/// The next tile's width where `left` vectors are left. A last tile of one vector would wait for its own results, so the
-/// last two share.
+/// The next tile's width where `left` vectors are left. A last tile of one vector would wait for
+/// its own results, so the last two share.
 pub(crate) fn next_width(left: usize, widest: usize) -> usize {
     if left == widest + 1 { left.div_ceil(2) } else { left.min(widest) }
 }
 
-/// `out[i][p] (+)= sum over k of weights[k][i] * panel[offsets[k] + p]` for `M` rows and `N` vectors of positions.
+/// `out[i][p] (+)= sum over k of weights[k][i] * panel[offsets[k] + p]` for `M` rows and `N`
+/// vectors of positions.
 pub(crate) struct Tile<T> {
     pub weights: *const T,
     pub panel: *const T,
@@ -49,7 +52,8 @@ pub(crate) struct Tile<T> {
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Index loops over fixed arrays are unrolled into registers.
 pub(crate) unsafe fn tile<T: Real, S: Simd<T>, const M: usize, const N: usize>(t: &Tile<T>) {
-    // SAFETY: the caller's pointers cover `depth` offsets, `depth * M` weights, and `N` vectors wherever an offset leads.
+    // SAFETY: the caller's pointers cover `depth` offsets, `depth * M` weights, and `N` vectors
+    // wherever an offset leads.
     unsafe {
         let mut sums = [[S::splat(T::ZERO); N]; M];
         let mut weights = t.weights;
@@ -77,8 +81,8 @@ pub(crate) unsafe fn tile<T: Real, S: Simd<T>, const M: usize, const N: usize>(t
     }
 }
 
-/// `out[i][j] (+)= sum over positions p of rows[i][p] * panel[offsets[j] + p]` for `M` rows and `N` offsets, over `count`
-/// runs of `len` positions, `span` apart.
+/// `out[i][j] (+)= sum over positions p of rows[i][p] * panel[offsets[j] + p]` for `M` rows and `N`
+/// offsets, over `count` runs of `len` positions, `span` apart.
 pub(crate) struct Dot<T> {
     pub rows: *const T,
     /// Elements between rows.
@@ -97,7 +101,8 @@ pub(crate) struct Dot<T> {
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
 pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d: &Dot<T>) {
-    // SAFETY: the caller's pointers cover `N` offsets, the runs in each of `M` rows, and the same wherever an offset leads.
+    // SAFETY: the caller's pointers cover `N` offsets, the runs in each of `M` rows, and the same
+    // wherever an offset leads.
     unsafe {
         let mut sums = [[S::splat(T::ZERO); N]; M];
         let mut panels = [d.panel; N];
@@ -139,7 +144,11 @@ pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d:
         for i in 0..M {
             let out = d.out.add(i * d.stride);
             if N == 4 {
-                S::four_sums([sums[i][0], sums[i][1 % N], sums[i][2 % N], sums[i][3 % N]], out, d.add);
+                S::four_sums(
+                    [sums[i][0], sums[i][1 % N], sums[i][2 % N], sums[i][3 % N]],
+                    out,
+                    d.add,
+                );
                 continue;
             }
             for j in 0..N {
@@ -150,8 +159,8 @@ pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d:
     }
 }
 
-/// `out[i][j] (+)= sum over positions p of rows[i][p] * transposed[p][j]` for `M` rows and `columns` of the elements of `N`
-/// vectors.
+/// `out[i][j] (+)= sum over positions p of rows[i][p] * transposed[p][j]` for `M` rows and
+/// `columns` of the elements of `N` vectors.
 pub(crate) struct Outer<T> {
     pub rows: *const T,
     /// Elements between rows.
@@ -169,8 +178,8 @@ pub(crate) struct Outer<T> {
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
 pub(crate) unsafe fn outer<T: Real, S: Simd<T>, const M: usize, const N: usize>(o: &Outer<T>) {
-    // SAFETY: the caller's pointers cover `len` positions of `M` rows and of `N` vectors, and `columns` elements of each of
-    // `M` rows of results.
+    // SAFETY: the caller's pointers cover `len` positions of `M` rows and of `N` vectors, and
+    // `columns` elements of each of `M` rows of results.
     unsafe {
         for i in 0..M {
             S::prefetch(o.out.add(i * o.stride));
@@ -199,7 +208,8 @@ pub(crate) unsafe fn outer<T: Real, S: Simd<T>, const M: usize, const N: usize>(
                     let sum = if o.add { S::add(S::load(at), sums[i][j]) } else { sums[i][j] };
                     S::store(at, sum);
                 } else {
-                    let sum = if o.add { S::add(S::load_part(at, rest), sums[i][j]) } else { sums[i][j] };
+                    let sum =
+                        if o.add { S::add(S::load_part(at, rest), sums[i][j]) } else { sums[i][j] };
                     S::store_part(at, sum, rest);
                 }
             }

@@ -1,4 +1,5 @@
-//! The gradient of a convolution's weights, of one piece: a product of a gradient's and an input's rows, along positions.
+//! The gradient of a convolution's weights, of one piece: a product of a gradient's and an input's
+//! rows, along positions.
 
 use super::ConvPlan;
 use super::product::Runs;
@@ -9,7 +10,8 @@ use crate::real::Real;
 const FIRST_LEVEL: usize = 4 * 1024;
 /// Elements of the input that should stay in the second-level cache.
 const SECOND_LEVEL: usize = 64 * 1024;
-/// Positions that are transposed at a time, and the most channels: those of a tile of the longest vectors.
+/// Positions that are transposed at a time, and the most channels: those of a tile of the longest
+/// vectors.
 const TRANSPOSED: usize = 320;
 const CHANNELS: usize = 16 * VECTORS;
 
@@ -24,9 +26,10 @@ pub(super) struct Sides<'a, T> {
 }
 
 impl ConvPlan {
-    /// Whether outer products are faster than dot products. They keep a tile's sums from the first position to the last,
-    /// where dot products end every few hundred positions; but the input is transposed for them, which pays if many rows
-    /// read it and few lanes stay empty. With several taps, a tile's sums would lie apart in the weights.
+    /// Whether outer products are faster than dot products. They keep a tile's sums from the first
+    /// position to the last, where dot products end every few hundred positions; but the input is
+    /// transposed for them, which pays if many rows read it and few lanes stay empty. With several
+    /// taps, a tile's sums would lie apart in the weights.
     pub(super) fn is_outer(&self) -> bool {
         let shape = &self.shape;
         let waste = shape.group_channels().next_multiple_of(8) - shape.group_channels();
@@ -38,25 +41,32 @@ impl ConvPlan {
         if self.is_outer() { TRANSPOSED * CHANNELS } else { 0 }
     }
 
-    /// Writes, or adds, a piece's gradient of one group's weights, position by position. Channels of the inputs lie equally
-    /// far apart.
+    /// Writes, or adds, a piece's gradient of one group's weights, position by position. Channels
+    /// of the inputs lie equally far apart.
     pub(super) unsafe fn outer_products<T: Real>(
         &self,
         Sides { gradients, inputs, offsets, runs }: Sides<T>,
         (weights, add): (&mut [T], bool),
         transposed: *mut T,
     ) {
-        let (product, kernels, channels) = (&self.product, T::kernels(), self.shape.group_channels());
+        let product = &self.product;
+        let kernels = T::kernels();
+        let channels = self.shape.group_channels();
         let plane = offsets.get(1).map_or(0, |&offset| offset as usize);
-        let (all, lanes) = (channels.div_ceil(kernels.lanes), kernels.lanes);
+        let all = channels.div_ceil(kernels.lanes);
+        let lanes = kernels.lanes;
         let widest = widest(super::tile::ROWS, kernels.registers);
         let parts = runs.len.div_ceil(TRANSPOSED);
         let part = runs.len.div_ceil(parts);
-        for (run, first) in (0..runs.count).flat_map(|run| (0..runs.len).step_by(part).map(move |first| (run, first))) {
-            let (at, len) = (run * runs.span + first, part.min(runs.len - first));
+        for (run, first) in (0..runs.count)
+            .flat_map(|run| (0..runs.len).step_by(part).map(move |first| (run, first)))
+        {
+            let at = run * runs.span + first;
+            let len = part.min(runs.len - first);
             let mut done = 0;
             while done < all {
-                let (width, channel) = (next_width(all - done, widest), done * lanes);
+                let width = next_width(all - done, widest);
+                let channel = done * lanes;
                 let columns = (width * lanes).min(channels - channel);
                 // SAFETY: channels, rows and positions are the group's; the caller's promise.
                 unsafe {
@@ -93,7 +103,9 @@ impl ConvPlan {
         Sides { gradients, inputs, offsets, runs }: Sides<T>,
         (weights, add): (&mut [T], bool),
     ) {
-        let (layout, product, kernels) = (&self.layout, &self.product, T::kernels());
+        let layout = &self.layout;
+        let product = &self.product;
+        let kernels = T::kernels();
         let widest_dot = |rows| widest_dot(rows, kernels.registers);
         let depth = product.offsets.len();
         // The gradient's panel has its own zeros above and to the left of output (0, 0).
@@ -101,7 +113,8 @@ impl ConvPlan {
         let taps = self.shape.kernel * self.shape.kernel;
         let columns = (SECOND_LEVEL / layout.plane * taps / 12 * 12).max(12);
         // The zeros after a run's last row count for nothing and often make whole vectors.
-        let len = if layout.flat { runs.len } else { runs.len + layout.pitch - layout.forward.cols };
+        let len =
+            if layout.flat { runs.len } else { runs.len + layout.pitch - layout.forward.cols };
         let positions = runs.count * len;
         let together = (FIRST_LEVEL / positions / 4).max(1);
         for start in (0..depth).step_by(columns) {
@@ -112,7 +125,8 @@ impl ConvPlan {
                     while column < end {
                         let width = next_width(end - column, widest_dot(same[0].rows));
                         for block in blocks {
-                            // SAFETY: columns and rows are the group's, and runs those of the layout.
+                            // SAFETY: columns and rows are the group's, and runs those of the
+                            // layout.
                             unsafe {
                                 let dot = Dot {
                                     rows: gradients.add(block.first * layout.plane + origin),

@@ -36,14 +36,21 @@ impl<T: Real> AveragePool<T> {
     /// Elements of scratch memory that either direction needs.
     pub fn scratch_len(&self) -> usize {
         let shape = &self.shape;
-        (self.cols.len() * shape.stride + shape.kernel).max(shape.width + shape.padding) + 2 * shape.kernel
+        (self.cols.len() * shape.stride + shape.kernel).max(shape.width + shape.padding)
+            + 2 * shape.kernel
     }
 
     /// Pools `x` into `out`.
     ///
     /// # Safety
     /// The promise at [`View`].
-    pub unsafe fn forward(&self, x: View<T>, out: View<T>, images: Range<usize>, scratch: &mut [T]) {
+    pub unsafe fn forward(
+        &self,
+        x: View<T>,
+        out: View<T>,
+        images: Range<usize>,
+        scratch: &mut [T],
+    ) {
         let shape = &self.shape;
         self.check(x, out, scratch);
         scratch.fill(T::ZERO);
@@ -77,8 +84,9 @@ impl<T: Real> AveragePool<T> {
         }
     }
 
-    /// Writes, or adds, the gradient of the input: each pixel's sum over the windows that hold it. Along a row, the windows'
-    /// gradients stand `stride` apart among zeros, and a pixel sums `kernel` successive places.
+    /// Writes, or adds, the gradient of the input: each pixel's sum over the windows that hold it.
+    /// Along a row, the windows' gradients stand `stride` apart among zeros, and a pixel sums
+    /// `kernel` successive places.
     ///
     /// # Safety
     /// The promise at [`View`].
@@ -97,7 +105,10 @@ impl<T: Real> AveragePool<T> {
             for channel in 0..into.channels {
                 for y in 0..shape.height {
                     let end = ((y + shape.padding) / shape.stride + 1).min(self.rows.len());
-                    let first = (y + shape.padding + 1).saturating_sub(shape.kernel).div_ceil(shape.stride).min(end);
+                    let first = (y + shape.padding + 1)
+                        .saturating_sub(shape.kernel)
+                        .div_ceil(shape.stride)
+                        .min(end);
                     // SAFETY: windows first..end exist; the caller's promise.
                     unsafe {
                         let sum = RowSum {

@@ -17,7 +17,8 @@ pub unsafe fn forward<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
             let mut sum = 0.0;
             // SAFETY: the caller's promise.
             unsafe {
-                let (a, b) = (x.plane(image, channel), std::ptr::null());
+                let a = x.plane(image, channel);
+                let b = std::ptr::null();
                 (T::kernels().product_sum)(&ProductSum { a, b, len: x.plane_len(), sum: &mut sum });
                 *out.plane(image, channel) = T::from_f64(sum / x.plane_len() as f64);
             }
@@ -36,7 +37,8 @@ pub unsafe fn backward<T: Real>(gradient: View<T>, into: View<T>, add: bool, ima
             // SAFETY: the caller's promise.
             unsafe {
                 let share = *gradient.plane(image, channel) / T::from_f64(into.plane_len() as f64);
-                let plane = std::slice::from_raw_parts_mut(into.plane(image, channel), into.plane_len());
+                let plane =
+                    std::slice::from_raw_parts_mut(into.plane(image, channel), into.plane_len());
                 match add {
                     true => plane.iter_mut().for_each(|value| *value += share),
                     false => plane.fill(share),

@@ -23,14 +23,21 @@ impl MaxPool {
     /// Elements of scratch memory that `forward` and `infer` need.
     pub fn scratch_len(&self) -> usize {
         let (_, cols) = self.shape.output();
-        ((cols - 1) * self.shape.stride + self.shape.kernel).max(self.shape.padding + self.shape.width)
+        ((cols - 1) * self.shape.stride + self.shape.kernel)
+            .max(self.shape.padding + self.shape.width)
     }
 
     /// Writes each window's maximum; what is no number wins.
     ///
     /// # Safety
     /// The promise at [`View`].
-    pub unsafe fn infer<T: Real>(&self, x: View<T>, out: View<T>, images: Range<usize>, scratch: &mut [T]) {
+    pub unsafe fn infer<T: Real>(
+        &self,
+        x: View<T>,
+        out: View<T>,
+        images: Range<usize>,
+        scratch: &mut [T],
+    ) {
         let shape = &self.shape;
         shape.check_views(x, out);
         let scratch = &mut scratch[..self.scratch_len()];
@@ -59,8 +66,8 @@ impl MaxPool {
         }
     }
 
-    /// The same, and to `index` (of the output's shape) where in its plane each maximum is: the first of equal values, the
-    /// last one that is no number.
+    /// The same, and to `index` (of the output's shape) where in its plane each maximum is: the
+    /// first of equal values, the last one that is no number.
     ///
     /// # Safety
     /// The promise at [`View`].
@@ -79,8 +86,12 @@ impl MaxPool {
             for image in images {
                 for channel in 0..out.channels {
                     let plane = std::slice::from_raw_parts(x.plane(image, channel), x.plane_len());
-                    let values = std::slice::from_raw_parts(out.plane(image, channel), out.plane_len());
-                    let places = std::slice::from_raw_parts_mut(index.plane(image, channel), out.plane_len());
+                    let values =
+                        std::slice::from_raw_parts(out.plane(image, channel), out.plane_len());
+                    let places = std::slice::from_raw_parts_mut(
+                        index.plane(image, channel),
+                        out.plane_len(),
+                    );
                     self.find(plane, values, places, scratch);
                 }
             }
@@ -89,8 +100,11 @@ impl MaxPool {
 
     /// Where a plane's maxima are.
     fn find<T: Real>(&self, plane: &[T], maxima: &[T], places: &mut [u32], scratch: &mut [T]) {
-        let (shape, (_, cols)) = (&self.shape, self.shape.output());
-        for (y, (maxima, places)) in maxima.chunks_exact(cols).zip(places.chunks_exact_mut(cols)).enumerate() {
+        let shape = &self.shape;
+        let (_, cols) = shape.output();
+        for (y, (maxima, places)) in
+            maxima.chunks_exact(cols).zip(places.chunks_exact_mut(cols)).enumerate()
+        {
             let rows = shape.window(y, shape.height);
             let row = Places {
                 plane: plane.as_ptr(),
@@ -107,15 +121,18 @@ impl MaxPool {
             };
             // SAFETY: the window's rows are in the plane, and slices have the row's length.
             unsafe { (T::kernels().pool_places)(&row) };
-            for (x, place) in places.iter_mut().enumerate().filter(|(x, _)| !is_number(maxima[*x])) {
+            for (x, place) in places.iter_mut().enumerate().filter(|(x, _)| !is_number(maxima[*x]))
+            {
                 *place = self.last_that_is_no_number(plane, rows.clone(), x);
             }
         }
     }
 
     fn last_that_is_no_number<T: Real>(&self, plane: &[T], rows: Range<usize>, x: usize) -> u32 {
-        let (width, columns) = (self.shape.width, self.shape.window(x, self.shape.width));
-        let mut window = rows.flat_map(|row| columns.clone().map(move |column| row * width + column)).rev();
+        let width = self.shape.width;
+        let columns = self.shape.window(x, width);
+        let mut window =
+            rows.flat_map(|row| columns.clone().map(move |column| row * width + column)).rev();
         window.find(|at| !is_number(plane[*at])).expect("a maximum is in its window") as u32
     }
 
@@ -141,7 +158,8 @@ impl MaxPool {
                     if !add {
                         into.zero(image, channel..channel + 1);
                     }
-                    let (values, places) = (gradient.plane(image, channel), index.plane(image, channel));
+                    let values = gradient.plane(image, channel);
+                    let places = index.plane(image, channel);
                     for i in 0..gradient.plane_len() {
                         *plane.add(*places.add(i) as usize) += *values.add(i);
                     }

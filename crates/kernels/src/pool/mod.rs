@@ -42,7 +42,8 @@ impl PoolShape {
         (self.windows(self.height), self.windows(self.width))
     }
 
-    /// Windows along an axis of `size` pixels. With `ceil_mode` the last one must begin inside the image or on its left.
+    /// Windows along an axis of `size` pixels. With `ceil_mode` the last one must begin inside the
+    /// image or on its left.
     fn windows(&self, size: usize) -> usize {
         let free = size + 2 * self.padding - self.kernel;
         if !self.ceil_mode {
@@ -55,7 +56,8 @@ impl PoolShape {
     /// The pixels of window `i` that are in the image, along an axis of `size` pixels.
     fn window(&self, i: usize, size: usize) -> Range<usize> {
         let start = i * self.stride;
-        start.saturating_sub(self.padding)..(start + self.kernel).saturating_sub(self.padding).min(size)
+        start.saturating_sub(self.padding)
+            ..(start + self.kernel).saturating_sub(self.padding).min(size)
     }
 
     /// Any number of channels, the same in both.
@@ -67,6 +69,9 @@ impl PoolShape {
 
     fn check(&self) {
         assert!(self.kernel > 0 && self.stride > 0 && 2 * self.padding <= self.kernel);
-        assert!(self.height.min(self.width) + 2 * self.padding >= self.kernel, "the window is larger than the image");
+        assert!(
+            self.height.min(self.width) + 2 * self.padding >= self.kernel,
+            "the window is larger than the image"
+        );
     }
 }

@@ -31,7 +31,8 @@ pub(crate) struct RowSum<T> {
 pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &RowSum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
-        let len = ((s.into_cols - 1) * s.stride + s.kernel).max(s.lead + (s.cols - 1) * s.place + 1);
+        let len =
+            ((s.into_cols - 1) * s.stride + s.kernel).max(s.lead + (s.cols - 1) * s.place + 1);
         let scratch = from_raw_parts_mut(s.scratch, len);
         if s.place == 1 {
             let row = &mut scratch[s.lead..s.lead + s.cols];
@@ -40,13 +41,18 @@ pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &RowSum<T>) {
             gather(s, |x| x * s.place, &mut scratch[s.lead..]);
         }
         let into = from_raw_parts_mut(s.into, s.into_cols);
-        // The common windows have loops of their own: a sum over taps inside keeps the compiler from making vectors.
+        // The common windows have loops of their own: a sum over taps inside keeps the compiler
+        // from making vectors.
         match (s.kernel, s.stride) {
             (3, 1) => windows(s, into, |x| scratch[x] + scratch[x + 1] + scratch[x + 2]),
-            (3, 2) => windows(s, into, |x| scratch[2 * x] + scratch[2 * x + 1] + scratch[2 * x + 2]),
+            (3, 2) => {
+                windows(s, into, |x| scratch[2 * x] + scratch[2 * x + 1] + scratch[2 * x + 2])
+            }
             (2, 2) => windows(s, into, |x| scratch[2 * x] + scratch[2 * x + 1]),
             (kernel, stride) => windows(s, into, |x| {
-                scratch[x * stride..x * stride + kernel].iter().fold(T::ZERO, |sum, &value| sum + value)
+                scratch[x * stride..x * stride + kernel]
+                    .iter()
+                    .fold(T::ZERO, |sum, &value| sum + value)
             }),
         }
     }
@@ -63,9 +69,12 @@ unsafe fn gather<T: Real>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &
         match s.rows {
             0 => (0..s.cols).for_each(|x| into[place(x)] = T::ZERO),
             3 => {
-                let (a, b, c) = (row(0), row(1), row(2));
+                let a = row(0);
+                let b = row(1);
+                let c = row(2);
                 for x in 0..s.cols {
-                    into[place(x)] = (a[x] * scales[0] + b[x] * scales[1] + c[x] * scales[2]) * columns[x];
+                    into[place(x)] =
+                        (a[x] * scales[0] + b[x] * scales[1] + c[x] * scales[2]) * columns[x];
                 }
             }
             _ => {
@@ -118,11 +127,16 @@ fn larger<T: Real>(a: T, b: T) -> T {
 pub(crate) unsafe fn maximum<T: Real, S: Simd<T>>(m: &Maximum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
-        let scratch = from_raw_parts_mut(m.scratch, ((m.cols - 1) * m.stride + m.kernel).max(m.padding + m.width));
+        let scratch = from_raw_parts_mut(
+            m.scratch,
+            ((m.cols - 1) * m.stride + m.kernel).max(m.padding + m.width),
+        );
         let row = |y: usize| from_raw_parts(m.from.add(y * m.width), m.width);
         let columns = &mut scratch[m.padding..m.padding + m.width];
         columns.fill(T::LOWEST);
-        (0..m.rows).for_each(|y| columns.iter_mut().zip(row(y)).for_each(|(at, value)| *at = larger(*at, *value)));
+        (0..m.rows).for_each(|y| {
+            columns.iter_mut().zip(row(y)).for_each(|(at, value)| *at = larger(*at, *value))
+        });
         let into = from_raw_parts_mut(m.into, m.cols);
         match (m.kernel, m.stride) {
             (3, 2) => {
@@ -176,7 +190,8 @@ pub(crate) unsafe fn places<T: Real, S: Simd<T>>(m: &Places<T>) {
         let distance = T::from_f64((y * m.width + tap) as f64);
         // SAFETY: as above.
         unsafe {
-            let (values, maxima) = (m.plane.add(start), m.maxima.add(first));
+            let values = m.plane.add(start);
+            let maxima = m.maxima.add(first);
             take_equal::<T, S>(values, m.stride, maxima, distance, &mut distances[first..end]);
         }
     }
@@ -205,10 +220,15 @@ unsafe fn take_equal<T: Real, S: Simd<T>>(
             }
             return;
         }
-        let (all, distance) = (into.len(), S::splat(distance));
+        let all = into.len();
+        let distance = S::splat(distance);
         for x in (0..all).step_by(S::LANES) {
             let n = S::LANES.min(all - x);
-            let value = if stride == 1 { S::load_n(values.add(x), n) } else { S::load_pairs(values.add(2 * x), n) };
+            let value = if stride == 1 {
+                S::load_n(values.add(x), n)
+            } else {
+                S::load_pairs(values.add(2 * x), n)
+            };
             // Above zero where the value is less than the maximum: there the old distance stays.
             let less = S::sub(S::load_n(maxima.add(x), n), value);
             let at = into.as_mut_ptr().add(x);

@@ -25,7 +25,14 @@ pub struct Tensor<T> {
 }
 
 impl<T: Real> Tensor<T> {
-    pub fn random(images: usize, channels: usize, height: usize, width: usize, gap: usize, seed: u64) -> Self {
+    pub fn random(
+        images: usize,
+        channels: usize,
+        height: usize,
+        width: usize,
+        gap: usize,
+        seed: u64,
+    ) -> Self {
         let image_stride = channels * height * width + gap;
         let mut memory = values(images * image_stride, seed);
         for image in memory.chunks_mut(image_stride) {
@@ -41,12 +48,19 @@ impl<T: Real> Tensor<T> {
 
     pub fn dense(&self) -> Vec<f64> {
         let len = self.view.image_len();
-        self.memory.chunks(self.view.image_stride).flat_map(|image| &image[..len]).map(|value| value.to_f64()).collect()
+        self.memory
+            .chunks(self.view.image_stride)
+            .flat_map(|image| &image[..len])
+            .map(|value| value.to_f64())
+            .collect()
     }
 
     /// What lies between images is as it was.
     pub fn check_gaps(&self) {
-        let gaps = self.memory.chunks(self.view.image_stride).flat_map(|image| &image[self.view.image_len()..]);
+        let gaps = self
+            .memory
+            .chunks(self.view.image_stride)
+            .flat_map(|image| &image[self.view.image_len()..]);
         let values: Vec<f64> = gaps.map(|value| value.to_f64()).collect();
         assert_eq!(values.len(), self.images * self.gap);
         assert!(values.iter().all(|value| value.is_nan()), "something was written between images");
@@ -59,25 +73,42 @@ pub fn close<T: Real>(found: &[T], expected: &[f64], tolerance: f64) {
     near(found, expected, scale * tolerance);
 }
 
-/// Within an error that is given: for results of a few terms of size one, which may all but cancel in every element.
+/// Within an error that is given: for results of a few terms of size one, which may all but cancel
+/// in every element.
 pub fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
     assert_eq!(found.len(), expected.len());
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!((found.to_f64() - expected).abs() <= error, "element {i}: {found:?} instead of {expected}");
+        assert!(
+            (found.to_f64() - expected).abs() <= error,
+            "element {i}: {found:?} instead of {expected}"
+        );
     }
 }
 
-/// Runs this program's other tests at each other level that the machine has, and says which it could not run.
+/// Runs this program's other tests at each other level that the machine has, and says which it
+/// could not run.
 pub fn run_at_other_levels(itself: &str) {
-    for level in InstructionSet::ALL.into_iter().filter(|&level| level != res2lab_kernels::instruction_set::level()) {
+    for level in InstructionSet::ALL
+        .into_iter()
+        .filter(|&level| level != res2lab_kernels::instruction_set::level())
+    {
         if !level.is_available() {
             // Past the harness, which shows what a test prints only if it fails.
-            let _ =
-                writeln!(std::io::stderr(), "not run, as this processor lacks it: kernels at level {}", level.name());
+            let _ = writeln!(
+                std::io::stderr(),
+                "not run, as this processor lacks it: kernels at level {}",
+                level.name()
+            );
             continue;
         }
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = again.args(["--skip", itself]).env("RES2LAB_VECTORS", level.name()).output().unwrap();
-        assert!(output.status.success(), "{}: {}", level.name(), String::from_utf8_lossy(&output.stdout));
+        let output =
+            again.args(["--skip", itself]).env("RES2LAB_VECTORS", level.name()).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            level.name(),
+            String::from_utf8_lossy(&output.stdout)
+        );
     }
 }

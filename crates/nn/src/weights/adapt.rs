@@ -1,16 +1,22 @@
-//! Weights for images of another number of channels, as timm adapts them: a first convolution is summed over its
-//! channels for gray images, and repeated and scaled for more.
+//! Weights for images of another number of channels, as timm adapts them: a first convolution is
+//! summed over its channels for gray images, and repeated and scaled for more.
 
 use super::file::WeightsFile;
 use super::load::same_shape;
 use res2lab_arch::{Role, StateEntry};
 use tch::Tensor;
 
-/// Whether a tensor of this shape can become this entry by that: the first convolution alone reads an image.
+/// Whether a tensor of this shape can become this entry by that: the first convolution alone reads
+/// an image.
 pub(crate) fn can(shape: &[usize], entry: &StateEntry) -> bool {
     let own = &entry.shape;
     let is_first = entry.role == Role::ConvWeight && is_first_name(&entry.name);
-    is_first && shape.len() == 4 && own.len() == 4 && shape[0] == own[0] && shape[2..] == own[2..] && shape[1] > 0
+    is_first
+        && shape.len() == 4
+        && own.len() == 4
+        && shape[0] == own[0]
+        && shape[2..] == own[2..]
+        && shape[1] > 0
 }
 
 fn is_first_name(name: &str) -> bool {
@@ -24,7 +30,8 @@ pub(crate) fn fitted(tensor: &Tensor, entry: &StateEntry) -> Tensor {
     if same_shape(&theirs, &entry.shape) {
         return tensor.view(own.as_slice());
     }
-    let (has, wants) = (theirs[1] as i64, own[1]);
+    let has = theirs[1] as i64;
+    let wants = own[1];
     if wants == 1 {
         return tensor.sum_dim_intlist([1_i64].as_slice(), true, None);
     }
@@ -33,14 +40,23 @@ pub(crate) fn fitted(tensor: &Tensor, entry: &StateEntry) -> Tensor {
 }
 
 /// What was adapted, in words.
-pub(crate) fn told(entries: &[StateEntry], file: &WeightsFile, places: &[Option<usize>]) -> Option<String> {
-    let (entry, place) = (entries.first()?, (*places.first()?)?);
+pub(crate) fn told(
+    entries: &[StateEntry],
+    file: &WeightsFile,
+    places: &[Option<usize>],
+) -> Option<String> {
+    let entry = entries.first()?;
+    let place = (*places.first()?)?;
     let shape = &file.tensors[place].shape;
     if same_shape(shape, &entry.shape) || !can(shape, entry) {
         return None;
     }
-    let (has, wants) = (shape[1], entry.shape[1]);
-    let how = if wants == 1 { "summed over its channels" } else { "its channels repeated and scaled" };
+    let has = shape[1];
+    let wants = entry.shape[1];
+    let how =
+        if wants == 1 { "summed over its channels" } else { "its channels repeated and scaled" };
     let name = &entry.name;
-    Some(format!("images have {wants} channels, those of the weights {has}: {name} {how}, as timm does"))
+    Some(format!(
+        "images have {wants} channels, those of the weights {has}: {name} {how}, as timm does"
+    ))
 }

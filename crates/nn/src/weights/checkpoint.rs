@@ -1,4 +1,5 @@
-//! State in and out of safetensors, by published names and in published shapes, whatever the layout in memory.
+//! State in and out of safetensors, by published names and in published shapes, whatever the layout
+//! in memory.
 
 use crate::{NnError, Params};
 use safetensors::tensor::TensorView;
@@ -17,11 +18,17 @@ pub const AVERAGE: &str = "ema.";
 /// Between the header's string and the checksum.
 const CHECKSUM: &str = "\nxxh3 ";
 
-/// The state as the bytes of a safetensors file, with momentum and moving average if asked, and one string under `res2lab` in its header.
+/// The state as the bytes of a safetensors file, with momentum and moving average if asked, and one
+/// string under `res2lab` in its header.
 pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, NnError> {
     let mut buffers = Vec::new();
     for (index, entry) in params.entries().iter().enumerate() {
-        buffers.push((entry.name.clone(), entry.shape.clone(), params.tensor(index).kind(), raw(params.tensor(index))));
+        buffers.push((
+            entry.name.clone(),
+            entry.shape.clone(),
+            params.tensor(index).kind(),
+            raw(params.tensor(index)),
+        ));
         if let Some(momentum) = params.momentum(index).filter(|_| with_momentum) {
             let name = format!("{MOMENTUM}{}", entry.name);
             buffers.push((name, entry.shape.clone(), momentum.kind(), raw(momentum)));
@@ -31,14 +38,19 @@ pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Ve
             buffers.push((name, entry.shape.clone(), average.kind(), raw(average)));
         }
     }
-    let broken = |e: safetensors::SafeTensorError| NnError::new(format!("cannot encode weights: {e}"), "report this");
+    let broken = |e: safetensors::SafeTensorError| {
+        NnError::new(format!("cannot encode weights: {e}"), "report this")
+    };
     let views = buffers.iter().map(|(name, shape, kind, bytes)| {
         let dtype = if *kind == Kind::Double { Dtype::F64 } else { Dtype::F32 };
-        TensorView::new(dtype, shape.clone(), bytes).map(|view| (name.clone(), view)).map_err(broken)
+        TensorView::new(dtype, shape.clone(), bytes)
+            .map(|view| (name.clone(), view))
+            .map_err(broken)
     });
     let views = views.collect::<Result<Vec<_>, _>>()?;
     let sum = checksum(header, views.iter().map(|(name, view)| (name.as_str(), view)).collect());
-    // One string holds both: several would be written in any order, and equal runs write equal bytes.
+    // One string holds both: several would be written in any order, and equal runs write equal
+    // bytes.
     let metadata = HashMap::from([("res2lab".to_owned(), format!("{header}{CHECKSUM}{sum:016x}"))]);
     safetensors::serialize(views, Some(metadata)).map_err(broken)
 }
@@ -55,31 +67,42 @@ fn checksum(header: &str, mut tensors: Vec<(&str, &TensorView)>) -> u64 {
     hash.digest()
 }
 
-/// An error if the file's tensors or its header are not those that [`to_bytes`] wrote. Files of before, and those of
-/// other programs, have no checksum: false.
+/// An error if the file's tensors or its header are not those that [`to_bytes`] wrote. Files of
+/// before, and those of other programs, have no checksum: false.
 pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, NnError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
-    let text = metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
+    let text =
+        metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
     let Some((header, sum)) = text.split_once(CHECKSUM) else { return Ok(false) };
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?;
     let tensors = file.tensors();
-    let found = checksum(header, tensors.iter().map(|(name, view)| (name.as_str(), view)).collect());
-    if format!("{found:016x}") == sum { Ok(true) } else { Err(damaged(path, "its checksum differs")) }
+    let found =
+        checksum(header, tensors.iter().map(|(name, view)| (name.as_str(), view)).collect());
+    if format!("{found:016x}") == sum {
+        Ok(true)
+    } else {
+        Err(damaged(path, "its checksum differs"))
+    }
 }
 
-/// The string that [`to_bytes`] was given for the header; empty where there is none. `path` is for messages.
+/// The string that [`to_bytes`] was given for the header; empty where there is none. `path` is for
+/// messages.
 pub fn header(bytes: &[u8], path: &Path) -> Result<String, NnError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
-    let text = metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
+    let text =
+        metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
     Ok(text.split_once(CHECKSUM).map_or(text, |(header, _)| header).to_owned())
 }
 
 fn damaged(path: &Path, why: impl std::fmt::Display) -> NnError {
-    NnError::new(format!("{} is damaged: {why}", path.display()), "remove it to start from the beginning")
+    NnError::new(
+        format!("{} is damaged: {why}", path.display()),
+        "remove it to start from the beginning",
+    )
 }
 
-/// Loads state (and momentum and moving average, where both the file and `params` have them) that [`to_bytes`] wrote. Missing or misshapen tensors are named;
-/// `path` is for messages.
+/// Loads state (and momentum and moving average, where both the file and `params` have them) that
+/// [`to_bytes`] wrote. Missing or misshapen tensors are named; `path` is for messages.
 pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), NnError> {
     let broken = |why: String| damaged(path, why);
     let file = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
@@ -102,18 +125,24 @@ pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), 
 fn read(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Tensor, String> {
     let view = file.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;
     if view.shape() != shape {
-        return Err(format!("tensor {name} has shape {:?}, the network's is {shape:?}", view.shape()));
+        return Err(format!(
+            "tensor {name} has shape {:?}, the network's is {shape:?}",
+            view.shape()
+        ));
     }
     let kind = match view.dtype() {
         Dtype::F64 => Kind::Double,
         Dtype::F32 => Kind::Float,
-        other => return Err(format!("tensor {name} is of type {other:?}, expected float32 or float64")),
+        other => {
+            return Err(format!("tensor {name} is of type {other:?}, expected float32 or float64"));
+        }
     };
     let shape: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
     Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|e| format!("tensor {name}: {e}"))
 }
 
-/// The values in published order, as bytes of the machine (safetensors is little-endian, as all of libtorch's machines).
+/// The values in published order, as bytes of the machine (safetensors is little-endian, as all of
+/// libtorch's machines).
 fn raw(tensor: &Tensor) -> Vec<u8> {
     let host = tensor.detach().to_device(Device::Cpu).contiguous();
     let size = if host.kind() == Kind::Double { 8 } else { 4 };

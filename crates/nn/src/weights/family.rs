@@ -1,5 +1,5 @@
-//! Which network of the family has tensors of these names and shapes: what a file's weights are of, when they are not
-//! those of the network that was asked for.
+//! Which network of the family has tensors of these names and shapes: what a file's weights are of,
+//! when they are not those of the network that was asked for.
 
 use res2lab_arch::spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, Stem};
 use res2lab_arch::{Input, StateEntry, build, zoo};
@@ -23,8 +23,10 @@ pub(crate) fn told(file: &Shapes, entries: &[StateEntry]) -> Option<Told> {
         let what = "these are weights of a ResNet of basic blocks, such as resnet18, which is no network here";
         return Some(Told { what: what.into(), name: None });
     }
-    let (theirs, ours) = (infer(file)?, infer(&own));
-    let (name, wanted) = (zoo_name(&theirs), ours.as_ref().and_then(zoo_name));
+    let theirs = infer(file)?;
+    let ours = infer(&own);
+    let name = zoo_name(&theirs);
+    let wanted = ours.as_ref().and_then(zoo_name);
     let differs = ours.and_then(|ours| differences(&theirs, &ours));
     let what = match (name, wanted, differs) {
         (Some(name), Some(wanted), _) if name != wanted => {
@@ -46,7 +48,8 @@ fn zoo_name(spec: &ModelSpec) -> Option<&'static str> {
 /// "scale 4 where this one has 8, ..."
 fn differences(theirs: &ModelSpec, ours: &ModelSpec) -> Option<String> {
     let list = |blocks: &[usize]| blocks.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-    let depth = |spec: &ModelSpec| spec.depth().map_or_else(|| list(&spec.blocks), |d| d.to_string());
+    let depth =
+        |spec: &ModelSpec| spec.depth().map_or_else(|| list(&spec.blocks), |d| d.to_string());
     let fields = |s: &ModelSpec| {
         [
             ("family", format!("{:?}", s.family).to_lowercase()),
@@ -78,7 +81,10 @@ fn differences(theirs: &ModelSpec, ours: &ModelSpec) -> Option<String> {
 fn infer(shapes: &Shapes) -> Option<ModelSpec> {
     if shapes.contains_key("base_layer.0.weight") {
         let is_dla = |e: &zoo::Entry| e.words.family == Some(Family::Dla);
-        let specs = zoo::entries().into_iter().filter(is_dla).filter_map(|e| Some(e.words.resolve().ok()?.0));
+        let specs = zoo::entries()
+            .into_iter()
+            .filter(is_dla)
+            .filter_map(|e| Some(e.words.resolve().ok()?.0));
         return specs.into_iter().find(|spec| has_all(spec, shapes));
     }
     let spec = resnet(shapes)?;
@@ -87,7 +93,9 @@ fn infer(shapes: &Shapes) -> Option<ModelSpec> {
 
 fn resnet(shapes: &Shapes) -> Option<ModelSpec> {
     let shape = |name: &str| shapes.get(name).copied();
-    let has = |layer: usize, block: usize| shapes.contains_key(&format!("layer{layer}.{block}.conv1.weight"));
+    let has = |layer: usize, block: usize| {
+        shapes.contains_key(&format!("layer{layer}.{block}.conv1.weight"))
+    };
     let count = |layer: usize| (0..512).take_while(|&block| has(layer, block)).count();
     let blocks: Vec<usize> = (1..=8).map(count).take_while(|&n| n > 0).collect();
     let planes = shape("layer1.0.conv3.weight")?.first()? / 4;
@@ -108,7 +116,9 @@ fn resnet(shapes: &Shapes) -> Option<ModelSpec> {
         None => Stem::Deep,
     };
     let shortcut = ["layer1", "layer2"].into_iter().find_map(|l| {
-        let conv = (0..2).find(|i| shape(&format!("{l}.0.downsample.{i}.weight")).is_some_and(|s| s.len() == 4))?;
+        let conv = (0..2).find(|i| {
+            shape(&format!("{l}.0.downsample.{i}.weight")).is_some_and(|s| s.len() == 4)
+        })?;
         Some(if conv == 1 { Downsample::Avg } else { Downsample::Conv })
     });
     Some(ModelSpec {
@@ -123,7 +133,11 @@ fn resnet(shapes: &Shapes) -> Option<ModelSpec> {
         cardinality,
         scale: if block == BlockKind::Res2 { channels / split[0] } else { 1 },
         downsample: shortcut.unwrap_or(Downsample::Conv),
-        first_block: if block == BlockKind::Res2 && first { FirstBlock::Grouped } else { FirstBlock::Pool },
+        first_block: if block == BlockKind::Res2 && first {
+            FirstBlock::Grouped
+        } else {
+            FirstBlock::Pool
+        },
         se: shapes.contains_key("layer1.0.se.fc1.weight"),
     })
 }
@@ -134,7 +148,9 @@ fn has_all(spec: &ModelSpec, shapes: &Shapes) -> bool {
     let Ok(graph) = build(spec, Input::square(px, 10)) else { return false };
     let head = graph.state.last().map(|e| e.node);
     // Images of another number of channels change the first convolution alone.
-    let alike = |theirs: &[usize], own: &[usize]| theirs.len() == 4 && theirs[0] == own[0] && theirs[2..] == own[2..];
+    let alike = |theirs: &[usize], own: &[usize]| {
+        theirs.len() == 4 && theirs[0] == own[0] && theirs[2..] == own[2..]
+    };
     let is_there = |(index, e): (usize, &StateEntry)| {
         let theirs = shapes.get(&e.name).copied().unwrap_or_default();
         theirs == e.shape || (index == 0 && alike(theirs, &e.shape))

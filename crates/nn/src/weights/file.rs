@@ -1,5 +1,6 @@
-//! A file of weights, opened: its tensors by description, wherever in it they are. Values are read when they are wanted,
-//! so that what lies beside them, optimizers' states and other copies, costs nothing and breaks nothing.
+//! A file of weights, opened: its tensors by description, wherever in it they are. Values are read
+//! when they are wanted, so that what lies beside them, optimizers' states and other copies, costs
+//! nothing and breaks nothing.
 
 use super::format::{self, Format};
 use super::{pth, shards};
@@ -90,7 +91,9 @@ impl WeightsFile {
     pub fn open(path: &Path) -> Result<WeightsFile, NnError> {
         let (path, choice) = split_choice(path);
         let bytes = read(&path)?;
-        let refuse = |(why, help): (String, String)| NnError::new(format!("{}: {why}", path.display()), help);
+        let refuse = |(why, help): (String, String)| {
+            NnError::new(format!("{}: {why}", path.display()), help)
+        };
         let name = path.to_string_lossy();
         let format = format::recognize(&bytes, &name).map_err(refuse)?;
         if matches!(format, Format::Safetensors) {
@@ -106,9 +109,12 @@ impl WeightsFile {
         };
         let (contents, digests): (Vec<Content>, Vec<u64>) = contents.into_iter().unzip();
         let digests: Vec<u8> = digests.into_iter().flat_map(u64::to_le_bytes).collect();
-        let (tensors, beside, parts) = (vec![], vec![], vec![]);
+        let tensors = vec![];
+        let beside = vec![];
+        let parts = vec![];
         let digest = format!("{:016x}", xxh3_64(&digests));
-        let mut file = WeightsFile { path: path.clone(), choice, digest, tensors, beside, whole: None, parts };
+        let mut file =
+            WeightsFile { path: path.clone(), choice, digest, tensors, beside, whole: None, parts };
         for (part, content) in contents.into_iter().enumerate() {
             file.tensors.extend(content.tensors.into_iter().map(|t| StoredTensor { part, ..t }));
             file.beside.extend(content.beside);
@@ -130,7 +136,9 @@ impl WeightsFile {
 fn split_choice(path: &Path) -> (PathBuf, Option<String>) {
     let text = path.to_string_lossy();
     match text.rsplit_once('#') {
-        Some((file, choice)) if !path.exists() && !choice.contains('/') => (file.into(), Some(choice.to_owned())),
+        Some((file, choice)) if !path.exists() && !choice.contains('/') => {
+            (file.into(), Some(choice.to_owned()))
+        }
         _ => (path.to_owned(), None),
     }
 }
@@ -167,7 +175,16 @@ fn from_safetensors(bytes: Vec<u8>) -> Result<Content, String> {
         let start = view.data().as_ptr() as usize - begin;
         let place = Place::Bytes(start..start + view.data().len());
         let (dtype, kind) = dtype(view.dtype());
-        StoredTensor { name, dict: 0, own: 0, shape: view.shape().to_vec(), dtype, kind, part: 0, place }
+        StoredTensor {
+            name,
+            dict: 0,
+            own: 0,
+            shape: view.shape().to_vec(),
+            dtype,
+            kind,
+            part: 0,
+            place,
+        }
     };
     let mut tensors: Vec<StoredTensor> = file.tensors().into_iter().map(tensor).collect();
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
@@ -215,7 +232,8 @@ impl Reader<'_> {
         }
         let kind = t.kind.ok_or_else(|| not_weights(&t.dtype))?;
         let shape: Vec<i64> = t.shape.iter().map(|&n| n as i64).collect();
-        let tensor = |bytes: &[u8]| Tensor::f_from_data_size(bytes, &shape, kind).map_err(|e| e.to_string());
+        let tensor =
+            |bytes: &[u8]| Tensor::f_from_data_size(bytes, &shape, kind).map_err(|e| e.to_string());
         match &t.place {
             Place::Nowhere(why) => Err(why.clone()),
             Place::Bytes(range) => match &self.file.parts[t.part] {
@@ -241,9 +259,14 @@ impl Reader<'_> {
         match &self.file.parts[part] {
             Part::Bytes(_) => Err("lies in no storage".into()),
             // Read through the archive, which has a checksum of each entry.
-            Part::Zip { archive, folder } => entry(&mut archive.clone(), &format!("{folder}data/{key}")),
+            Part::Zip { archive, folder } => {
+                entry(&mut archive.clone(), &format!("{folder}data/{key}"))
+            }
             Part::Legacy { bytes, storages } => {
-                let range = storages.get(key).cloned().ok_or("refers to a storage that the file does not have")?;
+                let range = storages
+                    .get(key)
+                    .cloned()
+                    .ok_or("refers to a storage that the file does not have")?;
                 Ok(bytes.get(range).unwrap_or_default().to_vec())
             }
         }
@@ -259,15 +282,25 @@ pub(crate) fn not_weights(dtype: &str) -> String {
 }
 
 /// An entry of a zip archive, whole.
-pub(crate) fn entry(archive: &mut ZipArchive<Cursor<Arc<[u8]>>>, name: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn entry(
+    archive: &mut ZipArchive<Cursor<Arc<[u8]>>>,
+    name: &str,
+) -> Result<Vec<u8>, String> {
     let mut file = archive.by_name(name).map_err(|e| format!("{name} in the zip archive: {e}"))?;
     let mut content = Vec::new();
-    file.read_to_end(&mut content).map_err(|e| format!("{name} in the zip archive is damaged: {e}"))?;
+    file.read_to_end(&mut content)
+        .map_err(|e| format!("{name} in the zip archive is damaged: {e}"))?;
     Ok(content)
 }
 
 /// Follows the strides through the storage, which leaves the values row by row.
-fn gathered(content: &[u8], size: usize, shape: &[usize], first: usize, strides: &[usize]) -> Result<Vec<u8>, String> {
+fn gathered(
+    content: &[u8],
+    size: usize,
+    shape: &[usize],
+    first: usize,
+    strides: &[usize],
+) -> Result<Vec<u8>, String> {
     let impossible = "has an impossible offset, size or stride";
     let available = content.len() / size;
     let count = shape.iter().try_fold(1_usize, |n, &side| n.checked_mul(side)).ok_or(impossible)?;
@@ -276,8 +309,9 @@ fn gathered(content: &[u8], size: usize, shape: &[usize], first: usize, strides:
         return Err(format!("wants {count} values of a storage of {available}"));
     }
     let mut sides = shape.iter().zip(strides);
-    let last =
-        sides.try_fold(first, |at, (&side, &stride)| at.checked_add(side.saturating_sub(1).checked_mul(stride)?));
+    let last = sides.try_fold(first, |at, (&side, &stride)| {
+        at.checked_add(side.saturating_sub(1).checked_mul(stride)?)
+    });
     if count > 0 && last.is_none_or(|last| last >= available) {
         return Err(format!("reaches beyond its storage of {available} values"));
     }

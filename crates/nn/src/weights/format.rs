@@ -25,29 +25,51 @@ const MAGIC: [(&[u8], &str, &str); 16] = [
     (b"7z\xbc\xaf", "is a 7-zip archive", UNPACK),
     (b"Rar!", "is a RAR archive", UNPACK),
     (b"\x89HDF\r\n\x1a\n", "is HDF5, as Keras and TensorFlow write it", OTHER_LIBRARY),
-    (b"\x93NUMPY", "is a NumPy array", "save the network's state_dict() with torch.save or as safetensors"),
+    (
+        b"\x93NUMPY",
+        "is a NumPy array",
+        "save the network's state_dict() with torch.save or as safetensors",
+    ),
     (b"GGUF", "is GGUF, a format for language models", OTHER_LIBRARY),
-    (b"version https://git-lfs", "is a pointer of Git LFS; the weights themselves were not fetched", LFS),
-    (b"/annex/objects/", "is a pointer of git-annex; the weights themselves were not fetched", "run git annex get"),
+    (
+        b"version https://git-lfs",
+        "is a pointer of Git LFS; the weights themselves were not fetched",
+        LFS,
+    ),
+    (
+        b"/annex/objects/",
+        "is a pointer of git-annex; the weights themselves were not fetched",
+        "run git annex get",
+    ),
     (b"%PDF", "is a PDF document", PUBLISHED),
     (b"\x89PNG", "is a picture (PNG)", "give the weights with weights= and pictures without it"),
-    (b"\xff\xd8\xff", "is a picture (JPEG)", "give the weights with weights= and pictures without it"),
+    (
+        b"\xff\xd8\xff",
+        "is a picture (JPEG)",
+        "give the weights with weights= and pictures without it",
+    ),
     (b"\x7fELF", "is a program or a library", PUBLISHED),
     (b"PAR1", "is a Parquet table", PUBLISHED),
 ];
 
 const UNPACK: &str = "unpack it and give the file inside";
 const LFS: &str = "run git lfs pull in its repository, or download the file itself";
-const OTHER_LIBRARY: &str = "convert it to PyTorch, and save state_dict() with torch.save or as safetensors";
+const OTHER_LIBRARY: &str =
+    "convert it to PyTorch, and save state_dict() with torch.save or as safetensors";
 const PUBLISHED: &str = "give a safetensors file or a .pth of PyTorch";
 const AGAIN: &str = "download it again; what came is a page for a browser";
-const ONNX: &str = "save the PyTorch network's state_dict() instead; ONNX renames and fuses what res2lab needs";
+const ONNX: &str =
+    "save the PyTorch network's state_dict() instead; ONNX renames and fuses what res2lab needs";
 
-/// The format of a file, or what it is instead. `name` is the file's, for formats whose content says nothing.
+/// The format of a file, or what it is instead. `name` is the file's, for formats whose content
+/// says nothing.
 pub fn recognize(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
     let is = |what: &str, help: &str| Err((format!("it {what}"), help.to_owned()));
     if bytes.is_empty() {
-        return Err(("it is empty".into(), "get the file again; it was not written or not downloaded".into()));
+        return Err((
+            "it is empty".into(),
+            "get the file again; it was not written or not downloaded".into(),
+        ));
     }
     if looks_like_safetensors(bytes) {
         return Ok(Format::Safetensors);
@@ -66,7 +88,10 @@ pub fn recognize(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
         return is("is a tar archive", UNPACK);
     }
     if bytes.iter().take(4096).all(|&b| b == 0) {
-        return is("holds nothing but zeros where it should begin", "get the file again; its download did not end");
+        return is(
+            "holds nothing but zeros where it should begin",
+            "get the file again; its download did not end",
+        );
     }
     if let Some(found) = text(bytes) {
         return found;
@@ -74,7 +99,8 @@ pub fn recognize(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
     other(bytes, name)
 }
 
-/// A length of eight bytes, which may begin with any byte, then a JSON object. No pickle has a brace there.
+/// A length of eight bytes, which may begin with any byte, then a JSON object. No pickle has a
+/// brace there.
 fn looks_like_safetensors(bytes: &[u8]) -> bool {
     let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
     bytes.get(8) == Some(&b'{') && length.is_some_and(|n| n < 100_000_000)
@@ -96,7 +122,10 @@ fn text(bytes: &[u8]) -> Option<Result<Format, Refusal>> {
         return refusal(format!("it is an HTML page{}", titled(begin)), AGAIN);
     }
     if begin.starts_with('<') {
-        return refusal("it is an XML page, as servers answer when they refuse a download".into(), AGAIN);
+        return refusal(
+            "it is an XML page, as servers answer when they refuse a download".into(),
+            AGAIN,
+        );
     }
     if begin.starts_with('{') {
         return Some(index_or_text(bytes));
@@ -117,7 +146,10 @@ fn text(bytes: &[u8]) -> Option<Result<Format, Refusal>> {
 /// The words of a page's title, which tell a quota from a login.
 fn titled(page: &str) -> String {
     let lower = page.to_ascii_lowercase();
-    let title = lower.find("<title>").and_then(|at| page.get(at + 7..)).and_then(|rest| rest.split('<').next());
+    let title = lower
+        .find("<title>")
+        .and_then(|at| page.get(at + 7..))
+        .and_then(|rest| rest.split('<').next());
     title
         .map(|t| t.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|t| !t.is_empty())
@@ -143,7 +175,9 @@ fn other(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
         "msgpack" => return is("is Flax's (msgpack)", OTHER_LIBRARY),
         "caffemodel" => return is("is Caffe's", OTHER_LIBRARY),
         "pte" => return is("is ExecuTorch's program", "save state_dict() of the network itself"),
-        "engine" | "plan" | "trt" => return is("is a TensorRT engine", "save state_dict() of the network itself"),
+        "engine" | "plan" | "trt" => {
+            return is("is a TensorRT engine", "save state_dict() of the network itself");
+        }
         _ => {}
     }
     // ONNX begins with its version and the producer's name; both are fields of a protocol buffer.
@@ -164,11 +198,13 @@ pub fn zip_kind(names: &[&str]) -> Option<Refusal> {
     let has = |what: &dyn Fn(&str) -> bool| names.iter().any(|name| what(name));
     let refusal = |what: &str, help: &str| Some((format!("it is {what}"), help.to_owned()));
     if has(&|n| n.ends_with("/constants.pkl") || n.contains("/code/__torch__")) {
-        let help = "save its weights: torch.save(torch.jit.load(FILE).state_dict(), \"weights.pth\")";
+        let help =
+            "save its weights: torch.save(torch.jit.load(FILE).state_dict(), \"weights.pth\")";
         return refusal("a TorchScript archive (torch.jit.save), which holds a program", help);
     }
     if has(&|n| n.ends_with("models/model.json") || n.ends_with("archive_format")) {
-        let help = "save its weights: torch.save(torch.export.load(FILE).state_dict, \"weights.pth\")";
+        let help =
+            "save its weights: torch.save(torch.export.load(FILE).state_dict, \"weights.pth\")";
         return refusal("a program of torch.export, with its weights inside", help);
     }
     if has(&|n| n.ends_with("/data.pkl") || n == "data.pkl") {
@@ -178,9 +214,14 @@ pub fn zip_kind(names: &[&str]) -> Option<Refusal> {
         return refusal("a Keras network", OTHER_LIBRARY);
     }
     if has(&|n| n.ends_with(".npy")) {
-        return refusal("an archive of NumPy arrays (.npz)", "save the network's state_dict() with torch.save");
+        return refusal(
+            "an archive of NumPy arrays (.npz)",
+            "save the network's state_dict() with torch.save",
+        );
     }
-    let weights = |n: &&&str| [".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".tar"].iter().any(|e| n.ends_with(e));
+    let weights = |n: &&&str| {
+        [".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".tar"].iter().any(|e| n.ends_with(e))
+    };
     if let Some(inside) = names.iter().find(weights) {
         return refusal(&format!("a zip archive around {inside}"), UNPACK);
     }
@@ -209,9 +250,13 @@ pub fn folder(path: &std::path::Path) -> Refusal {
         None => "give the file itself, e.g. FOLDER/model.safetensors".into(),
     };
     let what = match () {
-        () if path.join(".metadata").is_file() => "it is a folder, a checkpoint of torch.distributed",
+        () if path.join(".metadata").is_file() => {
+            "it is a folder, a checkpoint of torch.distributed"
+        }
         () if path.join("saved_model.pb").is_file() => "it is a folder, a SavedModel of TensorFlow",
-        () if path.join("data.pkl").is_file() => "it is a folder, an unpacked .pth; zip it again without compression",
+        () if path.join("data.pkl").is_file() => {
+            "it is a folder, an unpacked .pth; zip it again without compression"
+        }
         () => "it is a folder",
     };
     (what.to_owned(), help)

@@ -1,5 +1,6 @@
-//! Tensors of a file that no entry of the network asked for: a last layer under another name, what is known to be of no
-//! use, what lies outside of the network, and what speaks against its being this network at all.
+//! Tensors of a file that no entry of the network asked for: a last layer under another name, what
+//! is known to be of no use, what lies outside of the network, and what speaks against its being
+//! this network at all.
 
 use super::file::{StoredTensor, WeightsFile};
 use super::load::{Fit, behind, head_entry, same_shape};
@@ -17,21 +18,37 @@ pub(crate) struct Left {
 }
 
 /// What last layers are called, where they are not called as the network's is.
-const HEADS: [&str; 9] =
-    ["fc", "head", "head.fc", "classifier", "cls_head", "cls_head.fc", "linear", "last_linear", "logits"];
+const HEADS: [&str; 9] = [
+    "fc",
+    "head",
+    "head.fc",
+    "classifier",
+    "cls_head",
+    "cls_head.fc",
+    "linear",
+    "last_linear",
+    "logits",
+];
 
 /// A last layer that stands behind another prefix, or under another name: `head.fc.weight` beside
 /// `backbone.conv1.weight`.
 pub(crate) fn find_head(entries: &[StateEntry], file: &WeightsFile, chosen: &mut Chosen) {
-    let (Some(weight), Some(bias)) = (head_entry(entries, true), head_entry(entries, false)) else { return };
+    let (Some(weight), Some(bias)) = (head_entry(entries, true), head_entry(entries, false)) else {
+        return;
+    };
     if chosen.copy.places[weight].is_some() || chosen.copy.count() * 2 < entries.len() {
         return;
     }
-    let place = |name: &str| file.tensors.iter().position(|t| super::names::unwrapped(&t.name) == name);
+    let place =
+        |name: &str| file.tensors.iter().position(|t| super::names::unwrapped(&t.name) == name);
     let fits = |weight_place: usize, bias_place: usize| {
-        let (w, b) = (&file.tensors[weight_place].shape, &file.tensors[bias_place].shape);
+        let w = &file.tensors[weight_place].shape;
+        let b = &file.tensors[bias_place].shape;
         let own = &entries[weight].shape;
-        w.len() >= 2 && b.len() == 1 && b[0] == w[0] && same_shape(&[&own[..1], &w[1..]].concat(), own)
+        w.len() >= 2
+            && b.len() == 1
+            && b[0] == w[0]
+            && same_shape(&[&own[..1], &w[1..]].concat(), own)
     };
     for prefix in outer(&chosen.copy.prefix) {
         for inner in ["", ".0", ".1", ".2"] {
@@ -71,10 +88,13 @@ pub(crate) fn sort(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, 
     let top = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let modules: BTreeSet<String> = entries.iter().map(|e| top(&e.name)).collect();
     let head = entries.last().map(|e| top(&e.name)).unwrap_or_default();
-    let (mut strange, mut counters, mut others) = (vec![], BTreeSet::new(), vec![]);
+    let mut strange = vec![];
+    let mut counters = BTreeSet::new();
+    let mut others = vec![];
     let mut counted = 0;
     for (place, t) in file.tensors.iter().enumerate() {
-        let is_other_copy = chosen.others.iter().any(|p| !p.is_empty() && t.name.starts_with(p.as_str()));
+        let is_other_copy =
+            chosen.others.iter().any(|p| !p.is_empty() && t.name.starts_with(p.as_str()));
         if used.contains(&place) || !t.is_tensor() || is_other_copy {
             continue;
         }
@@ -86,7 +106,9 @@ pub(crate) fn sort(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, 
         }
         let own = behind(&t.name, &chosen.copy.prefix).filter(|_| dicts.contains(&t.dict));
         match own {
-            Some(name) if !is_of_no_use(&name, t) && is_strange(&top(&name), &modules, &head, fit) => {
+            Some(name)
+                if !is_of_no_use(&name, t) && is_strange(&top(&name), &modules, &head, fit) =>
+            {
                 strange.push(t.name.clone());
             }
             _ => others.push(t.name.clone()),
@@ -98,7 +120,11 @@ pub(crate) fn sort(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, 
         notes.push(format!("left out: {} ({})", many(counted, "counter"), names.join(", ")));
     }
     if !others.is_empty() {
-        notes.push(format!("left out: {} of no use to the network ({})", many(others.len(), "tensor"), some(&others)));
+        notes.push(format!(
+            "left out: {} of no use to the network ({})",
+            many(others.len(), "tensor"),
+            some(&others)
+        ));
     }
     if !file.beside.is_empty() {
         notes.push(format!("beside the tensors, not built: {}", some(&file.beside)));
@@ -113,8 +139,9 @@ fn many(n: usize, what: &str) -> String {
 /// Batch norm's counter, which nothing reads, and those that profilers leave in a network.
 const COUNTERS: [&str; 3] = ["num_batches_tracked", "total_ops", "total_params"];
 
-/// Whether a tensor in a module `top` speaks against this network. In one of its own modules it does. In another module
-/// it may: what a network computes with it is not known, which matters unless the weights are only a start.
+/// Whether a tensor in a module `top` speaks against this network. In one of its own modules it
+/// does. In another module it may: what a network computes with it is not known, which matters
+/// unless the weights are only a start.
 fn is_strange(top: &str, modules: &BTreeSet<String>, head: &str, fit: Fit) -> bool {
     match fit {
         Fit::Exact => true,
@@ -122,8 +149,9 @@ fn is_strange(top: &str, modules: &BTreeSet<String>, head: &str, fit: Fit) -> bo
     }
 }
 
-/// Types that weights never are; momentum and averages of our own checkpoints; and the projections that the authors' DLA
-/// code creates in trees of several levels and never uses (297,472 parameters).
+/// Types that weights never are; momentum and averages of our own checkpoints; and the projections
+/// that the authors' DLA code creates in trees of several levels and never uses (297,472
+/// parameters).
 fn is_of_no_use(name: &str, t: &StoredTensor) -> bool {
     const DEAD: [&str; 3] = ["level3.project.", "level4.project.", "level4.tree1.project."];
     t.kind.is_none()

@@ -1,4 +1,5 @@
-//! A file's tensors into a network: what is missing, what is left over, what may be adapted, and what to tell of it.
+//! A file's tensors into a network: what is missing, what is left over, what may be adapted, and
+//! what to tell of it.
 
 use super::file::{Reader, WeightsFile, not_weights};
 use super::names::{Chosen, shapes, unwrapped};
@@ -13,8 +14,8 @@ use tch::{Kind, Tensor};
 pub enum Fit {
     /// Every tensor as the network has it.
     Exact,
-    /// They are where a training starts: the last layer may be missing or one for other classes, and images may have
-    /// another number of channels.
+    /// They are where a training starts: the last layer may be missing or one for other classes,
+    /// and images may have another number of channels.
     Start,
 }
 
@@ -47,8 +48,8 @@ pub fn load(params: &mut Params, file: &WeightsFile, fit: Fit) -> Result<Loaded,
     Ok(matched.loaded)
 }
 
-/// What [`load`] would do to a network with this state, or the reason why it would not. Reads every value that is
-/// wanted, changes nothing.
+/// What [`load`] would do to a network with this state, or the reason why it would not. Reads every
+/// value that is wanted, changes nothing.
 pub fn check(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Loaded, NnError> {
     let matched = matched(entries, file, fit)?;
     let mut reader = file.reader();
@@ -61,10 +62,14 @@ pub fn check(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Loa
 }
 
 /// The number of classes and of image channels that a file was trained for, as far as it tells.
-pub fn ends(entries: &[StateEntry], file: &WeightsFile) -> Result<(Option<usize>, Option<usize>), NnError> {
+pub fn ends(
+    entries: &[StateEntry],
+    file: &WeightsFile,
+) -> Result<(Option<usize>, Option<usize>), NnError> {
     let mut chosen = file.choose(entries)?;
     leftover::find_head(entries, file, &mut chosen);
-    let shape = |entry: Option<usize>| chosen.copy.places[entry?].map(|place| &file.tensors[place].shape);
+    let shape =
+        |entry: Option<usize>| chosen.copy.places[entry?].map(|place| &file.tensors[place].shape);
     let classes = shape(head_entry(entries, true)).and_then(|s| s.first()).copied();
     let first = (!entries.is_empty()).then_some(0);
     let channels = shape(first).filter(|s| s.len() == 4).map(|s| s[1]);
@@ -81,23 +86,33 @@ fn matched(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Match
     let head = entries.last().map(|e| e.node);
     let is_head = |entry: &StateEntry| Some(entry.node) == head;
     let mut new_head = None;
-    let (mut missing, mut misshapen) = (vec![], vec![]);
+    let mut missing = vec![];
+    let mut misshapen = vec![];
     for (entry, place) in entries.iter().zip(&chosen.copy.places) {
         let Some(t) = place.map(|place| &file.tensors[place]) else {
             missing.push(entry);
             continue;
         };
-        let is_channels = |t: &super::StoredTensor| fit == Fit::Start && adapt::can(&t.shape, entry);
+        let is_channels =
+            |t: &super::StoredTensor| fit == Fit::Start && adapt::can(&t.shape, entry);
         if same_shape(&t.shape, &entry.shape) || t.kind.is_none() || is_channels(t) {
             continue;
         }
         if is_head(entry) && fit == Fit::Start && other_classes(&t.shape, &entry.shape) {
-            new_head = Some(format!("the file's has {} classes, the network's {}", t.shape[0], entry.shape[0]));
+            new_head = Some(format!(
+                "the file's has {} classes, the network's {}",
+                t.shape[0], entry.shape[0]
+            ));
         } else {
-            misshapen.push(format!("{} is {:?}, the network's is {:?}", t.name, t.shape, entry.shape));
+            misshapen
+                .push(format!("{} is {:?}, the network's is {:?}", t.name, t.shape, entry.shape));
         }
     }
-    if fit == Fit::Start && !missing.is_empty() && missing.iter().all(|e| is_head(e)) && misshapen.is_empty() {
+    if fit == Fit::Start
+        && !missing.is_empty()
+        && missing.iter().all(|e| is_head(e))
+        && misshapen.is_empty()
+    {
         new_head.get_or_insert("the file has none".into());
         missing.clear();
     }
@@ -137,43 +152,69 @@ fn unlike(
                 "it has all {} tensors of the network and one that the network has no use for: {only}",
                 entries.len()
             ),
-            format!("if {only} is no part of the network, take it out and save the file again; only it is in the way"),
+            format!(
+                "if {only} is no part of the network, take it out and save the file again; only it is in the way"
+            ),
         );
     }
     if let Some(class) = file.whole.as_ref().filter(|_| 2 * chosen.copy.count() < entries.len()) {
         let help = "save the weights alone: torch.save(model.state_dict(), \"weights.pth\")";
-        return refuse(file, format!("it holds a whole pickled network (a {class}), not its weights"), help);
+        return refuse(
+            file,
+            format!("it holds a whole pickled network (a {class}), not its weights"),
+            help,
+        );
     }
     if chosen.copy.count() == 0 {
         let names: Vec<&str> = file.tensors.iter().map(|t| t.name.as_str()).collect();
         return refuse(
             file,
-            format!("none of its {} tensors has a name of this network's; it has {}", names.len(), some(&names)),
+            format!(
+                "none of its {} tensors has a name of this network's; it has {}",
+                names.len(),
+                some(&names)
+            ),
             "give weights of a network of the Res2Net family, with names as PyTorch and timm have them",
         );
     }
-    let said = [("lacks", some(&missing)), ("has unknown", some(strange))].into_iter().filter(|(_, n)| !n.is_empty());
+    let said = [("lacks", some(&missing)), ("has unknown", some(strange))]
+        .into_iter()
+        .filter(|(_, n)| !n.is_empty());
     let said: Vec<_> = said.map(|(verb, names)| format!("it {verb} {names}")).collect();
     let help = match index_of(&file.path).filter(|_| !missing.is_empty()) {
         Some(index) => format!("it is one file of several; give their index: weights={index}"),
         None if missing.iter().all(|name| name.starts_with("fc.")) && !missing.is_empty() => {
-            "give weights with a last layer, or start a sweep from them, which draws one anew".into()
+            "give weights with a last layer, or start a sweep from them, which draws one anew"
+                .into()
         }
         None => "name the network that these weights are of, with its scale, width and stem".into(),
     };
     of_family(entries, file, chosen, said.join(", and "), help)
 }
 
-fn misfit(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, misshapen: &[String]) -> NnError {
+fn misfit(
+    entries: &[StateEntry],
+    file: &WeightsFile,
+    chosen: &Chosen,
+    misshapen: &[String],
+) -> NnError {
     let help = "name the network that these weights are of, its number of classes, and images like its own";
     of_family(entries, file, chosen, format!("tensor {}", some(misshapen)), help.to_owned())
 }
 
 /// The same with whose weights these are, where that can be told.
-fn of_family(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, what: String, help: String) -> NnError {
+fn of_family(
+    entries: &[StateEntry],
+    file: &WeightsFile,
+    chosen: &Chosen,
+    what: String,
+    help: String,
+) -> NnError {
     match family::told(&shapes(file, &chosen.copy.prefix), entries) {
         Some(told) => {
-            let help = told.name.map_or(help, |name| format!("name the network {name}, or give other weights"));
+            let help = told
+                .name
+                .map_or(help, |name| format!("name the network {name}, or give other weights"));
             refuse(file, format!("{} ({what})", told.what), help)
         }
         None => refuse(file, what, help),
@@ -181,7 +222,12 @@ fn of_family(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, what: 
 }
 
 /// A tensor's values in the network's shape.
-fn values(reader: &mut Reader, file: &WeightsFile, place: usize, entry: &StateEntry) -> Result<Tensor, NnError> {
+fn values(
+    reader: &mut Reader,
+    file: &WeightsFile,
+    place: usize,
+    entry: &StateEntry,
+) -> Result<Tensor, NnError> {
     let t = &file.tensors[place];
     let damaged = |why: String| {
         let help = match () {

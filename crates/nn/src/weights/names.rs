@@ -1,6 +1,7 @@
-//! Which of a file's tensors are the network's: names that end as the network's own do, behind one and the same prefix.
-//! A prefix is what wrappers put before names (`module.`, `_orig_mod.`, `backbone.`) as well as the dicts around a state
-//! dict (`state_dict`, `model`), at any depth. Where several copies of the network lie in a file, one is chosen.
+//! Which of a file's tensors are the network's: names that end as the network's own do, behind one
+//! and the same prefix. A prefix is what wrappers put before names (`module.`, `_orig_mod.`,
+//! `backbone.`) as well as the dicts around a state dict (`state_dict`, `model`), at any depth.
+//! Where several copies of the network lie in a file, one is chosen.
 
 use super::file::{StoredTensor, WeightsFile};
 use super::shards::some;
@@ -29,13 +30,23 @@ pub(crate) struct Chosen {
 }
 
 /// What wrappers put inside names, at any place.
-const WRAPPERS: [&str; 4] = ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module."];
-/// Dicts of an optimizer, and momentum buffers of our own checkpoints: as many and as large as weights, and none.
-const NO_WEIGHTS: [&str; 7] =
-    ["momentum", "momentum_buffer", "exp_avg", "exp_avg_sq", "optimizer", "optimizer_states", "grads"];
+const WRAPPERS: [&str; 4] =
+    ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module."];
+/// Dicts of an optimizer, and momentum buffers of our own checkpoints: as many and as large as
+/// weights, and none.
+const NO_WEIGHTS: [&str; 7] = [
+    "momentum",
+    "momentum_buffer",
+    "exp_avg",
+    "exp_avg_sq",
+    "optimizer",
+    "optimizer_states",
+    "grads",
+];
 /// Parts of words for a copy that follows another.
 const FOLLOWERS: [&str; 13] = [
-    "ema", "average", "averaged", "avg", "swa", "polyak", "teacher", "target", "shadow", "momentum", "k", "key", "slow",
+    "ema", "average", "averaged", "avg", "swa", "polyak", "teacher", "target", "shadow",
+    "momentum", "k", "key", "slow",
 ];
 
 impl WeightsFile {
@@ -43,38 +54,55 @@ impl WeightsFile {
     pub(crate) fn choose(&self, entries: &[StateEntry]) -> Result<Chosen, NnError> {
         let copies = self.copies(entries);
         let Some(best) = copies.first() else {
-            let copy = Copy { prefix: String::new(), places: vec![None; entries.len()], fitting: 0 };
+            let copy =
+                Copy { prefix: String::new(), places: vec![None; entries.len()], fitting: 0 };
             return Ok(Chosen { copy, others: vec![], notes: vec![] });
         };
-        // What holds as much of the network as the best does, but perhaps for a last layer, is another copy of it.
+        // What holds as much of the network as the best does, but perhaps for a last layer, is
+        // another copy of it.
         const LAST_LAYER: usize = 2;
-        let equal: Vec<&Copy> = copies.iter().filter(|c| c.fitting + LAST_LAYER >= best.fitting).collect();
+        let equal: Vec<&Copy> =
+            copies.iter().filter(|c| c.fitting + LAST_LAYER >= best.fitting).collect();
         let copy = match &self.choice {
             Some(choice) => self.wanted(choice, &copies)?,
-            None => equal.iter().find(|c| c.fitting == best.fitting && !follows(&c.prefix)).copied().unwrap_or(best),
+            None => equal
+                .iter()
+                .find(|c| c.fitting == best.fitting && !follows(&c.prefix))
+                .copied()
+                .unwrap_or(best),
         };
         let mut notes = vec![];
         let place = |prefix: &str| match prefix.trim_end_matches('.') {
             "" => "the top level".to_owned(),
             inner => inner.to_owned(),
         };
-        let others: Vec<&str> = equal.iter().map(|c| c.prefix.as_str()).filter(|p| *p != copy.prefix).collect();
+        let others: Vec<&str> =
+            equal.iter().map(|c| c.prefix.as_str()).filter(|p| *p != copy.prefix).collect();
         if !others.is_empty() {
             let shown: Vec<String> = others.iter().map(|p| place(p)).collect();
             let file = self.path.file_name().unwrap_or_default().to_string_lossy();
             let how = others.iter().map(|p| p.trim_end_matches('.')).find(|p| !p.is_empty());
             let how = how.map_or_else(String::new, |p| format!(" (weights={file}#{p} takes that)"));
-            notes.push(format!("taken from {}; there is also {}{how}", place(&copy.prefix), some(&shown)));
+            notes.push(format!(
+                "taken from {}; there is also {}{how}",
+                place(&copy.prefix),
+                some(&shown)
+            ));
         }
         notes.extend(self.taken_off(entries, copy, !others.is_empty()));
-        let others = copies.iter().map(|c| c.prefix.clone()).filter(|p| *p != copy.prefix).collect();
+        let others =
+            copies.iter().map(|c| c.prefix.clone()).filter(|p| *p != copy.prefix).collect();
         Ok(Chosen { copy: copy.clone(), others, notes })
     }
 
     /// What stood before the tensors' names, or in them.
     fn taken_off(&self, entries: &[StateEntry], copy: &Copy, is_told: bool) -> Vec<String> {
         let mut notes = vec![];
-        let used = copy.places.iter().zip(entries).filter_map(|(place, e)| Some((&self.tensors[(*place)?], e)));
+        let used = copy
+            .places
+            .iter()
+            .zip(entries)
+            .filter_map(|(place, e)| Some((&self.tensors[(*place)?], e)));
         let before: Vec<(&str, Option<&str>)> =
             used.map(|(t, e)| (&t.name[..t.own], t.name[t.own..].strip_suffix(&e.name))).collect();
         let Some(&(dicts, prefix)) = before.first() else { return notes };
@@ -93,7 +121,8 @@ impl WeightsFile {
 
     /// All prefixes with a good part of the network behind them, the fullest first.
     fn copies(&self, entries: &[StateEntry]) -> Vec<Copy> {
-        let index: HashMap<&str, usize> = entries.iter().enumerate().map(|(i, e)| (e.name.as_str(), i)).collect();
+        let index: HashMap<&str, usize> =
+            entries.iter().enumerate().map(|(i, e)| (e.name.as_str(), i)).collect();
         let mut order: Vec<String> = Vec::new();
         let mut copies: HashMap<String, Copy> = HashMap::new();
         for (place, tensor) in self.tensors.iter().enumerate() {
@@ -102,7 +131,11 @@ impl WeightsFile {
                 let Some(&entry) = index.get(own) else { continue };
                 let copy = copies.entry(prefix.to_owned()).or_insert_with(|| {
                     order.push(prefix.to_owned());
-                    Copy { prefix: prefix.to_owned(), places: vec![None; entries.len()], fitting: 0 }
+                    Copy {
+                        prefix: prefix.to_owned(),
+                        places: vec![None; entries.len()],
+                        fitting: 0,
+                    }
                 });
                 if copy.places[entry].is_none() {
                     copy.fitting += usize::from(could_fit(tensor, &entries[entry]));
@@ -110,7 +143,8 @@ impl WeightsFile {
                 copy.places[entry] = Some(place);
             }
         }
-        let mut found: Vec<Copy> = order.into_iter().filter_map(|prefix| copies.remove(&prefix)).collect();
+        let mut found: Vec<Copy> =
+            order.into_iter().filter_map(|prefix| copies.remove(&prefix)).collect();
         found.retain(|copy| !copy.prefix.split('.').any(|part| NO_WEIGHTS.contains(&part)));
         // Parts of blocks have names of the stem: bn1.weight lies behind layer1.0 as well.
         let most = found.iter().map(Copy::count).max().unwrap_or(0);
@@ -125,7 +159,8 @@ impl WeightsFile {
         let wanted = wanted.trim_matches('.');
         let full = |c: &Copy| c.prefix.trim_end_matches('.').eq_ignore_ascii_case(wanted);
         let part = |c: &Copy| c.prefix.split('.').any(|part| part.eq_ignore_ascii_case(wanted));
-        let within = |c: &Copy| !wanted.is_empty() && c.prefix.to_ascii_lowercase().contains(wanted);
+        let within =
+            |c: &Copy| !wanted.is_empty() && c.prefix.to_ascii_lowercase().contains(wanted);
         let found = [&full as &dyn Fn(&Copy) -> bool, &part, &within].into_iter().find_map(|is| {
             let matching: Vec<&Copy> = copies.iter().filter(|c| is(c)).collect();
             (matching.len() == 1).then(|| matching[0])
@@ -156,7 +191,9 @@ impl Copy {
 pub(crate) fn unwrapped(name: &str) -> String {
     let mut name = name.to_owned();
     for wrapper in WRAPPERS {
-        while let Some(at) = name.find(wrapper).filter(|&at| at == 0 || name.as_bytes()[at - 1] == b'.') {
+        while let Some(at) =
+            name.find(wrapper).filter(|&at| at == 0 || name.as_bytes()[at - 1] == b'.')
+        {
             name.replace_range(at..at + wrapper.len(), "");
         }
     }
@@ -178,13 +215,15 @@ fn same_but_ends(a: &[usize], b: &[usize]) -> bool {
     a == b || (a.len() == 4 && a[0] == b[0] && a[2..] == b[2..])
 }
 
-/// Whether a prefix is that of a copy that follows another: `state_dict_ema`, `teacher`, `encoder_k`.
+/// Whether a prefix is that of a copy that follows another: `state_dict_ema`, `teacher`,
+/// `encoder_k`.
 fn follows(prefix: &str) -> bool {
     let lower = prefix.to_ascii_lowercase();
     lower.split(['.', '_', '-']).any(|word| FOLLOWERS.contains(&word))
 }
 
-/// The names of a copy without its prefix, with shapes: what kind of network it is can be read from them.
+/// The names of a copy without its prefix, with shapes: what kind of network it is can be read from
+/// them.
 pub(crate) fn shapes<'a>(file: &'a WeightsFile, prefix: &str) -> BTreeMap<String, &'a [usize]> {
     let own = |t: &'a StoredTensor| {
         let name = unwrapped(&t.name);

@@ -1,5 +1,6 @@
-//! PyTorch's `.pth`: the zip format (a pickle and one entry per storage) and the one before 2020 (pickles, then
-//! storages). Both hold tensors as views into storages: an offset, a size and strides.
+//! PyTorch's `.pth`: the zip format (a pickle and one entry per storage) and the one before 2020
+//! (pickles, then storages). Both hold tensors as views into storages: an offset, a size and
+//! strides.
 
 use super::HOSTILE;
 use super::file::{Content, Part, entry};
@@ -12,12 +13,15 @@ use std::sync::Arc;
 use zip::ZipArchive;
 
 const AGAIN: &str = "get the file again, whole";
-const BIG_ENDIAN: (&str, &str) = ("it was written on a big-endian machine", "save it again on another machine");
+const BIG_ENDIAN: (&str, &str) =
+    ("it was written on a big-endian machine", "save it again on another machine");
 const STATE_DICT: &str = "save the weights alone: torch.save(model.state_dict(), \"weights.pth\")";
 
 /// The format of `torch.save` since 2020.
 pub(crate) fn zip(bytes: Vec<u8>) -> Result<Content, Refusal> {
-    let broken = |e: zip::result::ZipError| (format!("the zip archive is damaged or cut off: {e}"), AGAIN.to_owned());
+    let broken = |e: zip::result::ZipError| {
+        (format!("the zip archive is damaged or cut off: {e}"), AGAIN.to_owned())
+    };
     let mut archive = ZipArchive::new(Cursor::new(Arc::<[u8]>::from(bytes))).map_err(broken)?;
     let names: Vec<&str> = archive.file_names().collect();
     if let Some(refusal) = format::zip_kind(&names) {
@@ -26,7 +30,9 @@ pub(crate) fn zip(bytes: Vec<u8>) -> Result<Content, Refusal> {
     let is_pickle = |name: &&&str| name.ends_with("/data.pkl") || **name == "data.pkl";
     let name = (*names.iter().find(is_pickle).unwrap_or(&"data.pkl")).to_owned();
     let folder = name.trim_end_matches("data.pkl").to_owned();
-    if entry(&mut archive, &format!("{folder}byteorder")).is_ok_and(|order| order.starts_with(b"big")) {
+    if entry(&mut archive, &format!("{folder}byteorder"))
+        .is_ok_and(|order| order.starts_with(b"big"))
+    {
         return Err((BIG_ENDIAN.0.into(), BIG_ENDIAN.1.into()));
     }
     let text = entry(&mut archive, &name).map_err(|why| (why, AGAIN.to_owned()))?;
@@ -34,7 +40,8 @@ pub(crate) fn zip(bytes: Vec<u8>) -> Result<Content, Refusal> {
     found(&pickle, Part::Zip { archive, folder })
 }
 
-/// The format of `torch.save` before 2020: magic number, protocol, machine, object, storage keys, storages.
+/// The format of `torch.save` before 2020: magic number, protocol, machine, object, storage keys,
+/// storages.
 pub(crate) fn legacy(bytes: Vec<u8>) -> Result<Content, Refusal> {
     const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
     const PROTOCOL: i128 = 1001;
@@ -51,10 +58,14 @@ pub(crate) fn legacy(bytes: Vec<u8>) -> Result<Content, Refusal> {
     }
     let protocol = next()?;
     if protocol.int(protocol.root) != Some(PROTOCOL) {
-        return Err(("it is in a protocol of torch.save that is not known here".into(), AGAIN.into()));
+        return Err((
+            "it is in a protocol of torch.save that is not known here".into(),
+            AGAIN.into(),
+        ));
     }
     let machine = next()?;
-    if let Some(order) = machine.entries(machine.root).and_then(|e| machine.entry(e, "little_endian"))
+    if let Some(order) =
+        machine.entries(machine.root).and_then(|e| machine.entry(e, "little_endian"))
         && machine.get(order) == &Value::Bool(false)
     {
         return Err((BIG_ENDIAN.0.into(), BIG_ENDIAN.1.into()));
@@ -65,8 +76,8 @@ pub(crate) fn legacy(bytes: Vec<u8>) -> Result<Content, Refusal> {
     found(&pickle, Part::Legacy { bytes, storages })
 }
 
-/// Where each storage lies. Sizes of elements stand only in the pickle, so every storage must be one that is described
-/// there.
+/// Where each storage lies. Sizes of elements stand only in the pickle, so every storage must be
+/// one that is described there.
 fn storages(
     bytes: &[u8],
     mut at: usize,
@@ -85,8 +96,10 @@ fn storages(
     for &key in keys.items(keys.root).ok_or("its list of storages is not a list")? {
         let key = keys.text(key).ok_or("a storage's key is not text")?;
         let size = sizes.get(key).ok_or_else(|| format!("storage {key} belongs to no tensor"))?;
-        let size = size.ok_or_else(|| format!("storage {key} is of a type that is not known here"))?;
-        let range = legacy_storage(bytes, at, size).ok_or_else(|| format!("storage {key} is cut off"))?;
+        let size =
+            size.ok_or_else(|| format!("storage {key} is of a type that is not known here"))?;
+        let range =
+            legacy_storage(bytes, at, size).ok_or_else(|| format!("storage {key} is cut off"))?;
         at = range.end;
         storages.insert(key.to_owned(), range);
     }
@@ -126,7 +139,9 @@ fn whole(pickle: &Pickle) -> Option<String> {
 fn nothing(pickle: &Pickle) -> Refusal {
     let is_array = |value: &Value| matches!(value, Value::Made(made) if made.by.ends_with("multiarray._reconstruct"));
     if let Some(class) = whole(pickle) {
-        let what = format!("it is a whole pickled network (torch.save(model), a {class}), not its weights");
+        let what = format!(
+            "it is a whole pickled network (torch.save(model), a {class}), not its weights"
+        );
         return (what, format!("{STATE_DICT}, in a program that has that class"));
     }
     match pickle.get(pickle.root) {
@@ -135,16 +150,24 @@ fn nothing(pickle: &Pickle) -> Refusal {
             ("it holds arrays of NumPy, no tensors".into(), help.into())
         }
         Value::Dict(_) => ("it holds no tensors".into(), STATE_DICT.into()),
-        Value::Made(made) => (format!("it holds a {}, not a dict of tensors", made.by), STATE_DICT.into()),
+        Value::Made(made) => {
+            (format!("it holds a {}, not a dict of tensors", made.by), STATE_DICT.into())
+        }
         _ => ("it does not hold a dict of tensors".into(), STATE_DICT.into()),
     }
 }
 
 /// Names that a file asks for and that have nothing to do with its tensors.
 fn beside(pickle: &Pickle) -> Vec<String> {
-    const PLAIN: [&str; 5] =
-        ["collections.OrderedDict", "copyreg._reconstructor", "copy_reg._reconstructor", "_codecs.encode", "builtins"];
-    let is_known = |name: &str| PLAIN.contains(&name) || rebuilt::is_known(name) || name == "builtins.object";
+    const PLAIN: [&str; 5] = [
+        "collections.OrderedDict",
+        "copyreg._reconstructor",
+        "copy_reg._reconstructor",
+        "_codecs.encode",
+        "builtins",
+    ];
+    let is_known =
+        |name: &str| PLAIN.contains(&name) || rebuilt::is_known(name) || name == "builtins.object";
     let mut names: Vec<String> = pickle
         .values
         .iter()

@@ -1,5 +1,5 @@
-//! Tensors as PyTorch pickles them: calls of functions that rebuild a tensor from a view into a storage. The calls are
-//! read, not made.
+//! Tensors as PyTorch pickles them: calls of functions that rebuild a tensor from a view into a
+//! storage. The calls are read, not made.
 
 use super::file::{Place, StoredTensor, UNKNOWN};
 use super::pickle::{Id, Made, Pickle, Value};
@@ -42,7 +42,8 @@ pub(crate) fn is_known(name: &str) -> bool {
     name.starts_with("torch.")
         && (name.starts_with("torch._utils._rebuild")
             || name.starts_with("torch._tensor._rebuild")
-            || ["torch.Size", "torch.device", "torch.Tensor", "torch.nn.parameter.Parameter"].contains(&name)
+            || ["torch.Size", "torch.device", "torch.Tensor", "torch.nn.parameter.Parameter"]
+                .contains(&name)
             || STORAGES.iter().any(|(class, ..)| *class == last))
 }
 
@@ -57,11 +58,12 @@ fn kind(dtype: &str) -> Option<Kind> {
     }
 }
 
-/// All tensors in dicts, lists and tuples at any depth, and what stands in dicts in a tensor's place. Empty if there is
-/// no tensor at all.
+/// All tensors in dicts, lists and tuples at any depth, and what stands in dicts in a tensor's
+/// place. Empty if there is no tensor at all.
 pub(crate) fn tensors(pickle: &Pickle) -> Vec<StoredTensor> {
     let mut found = Vec::new();
-    // Not by recursion, since a file can nest as deeply as it likes; a value that is met again is the same one.
+    // Not by recursion, since a file can nest as deeply as it likes; a value that is met again is
+    // the same one.
     let mut seen = HashSet::new();
     let mut open = vec![(pickle.root, String::new())];
     while let Some((id, path)) = open.pop() {
@@ -130,9 +132,14 @@ fn one(pickle: &Pickle, made: &Made, name: String, dict: usize) -> StoredTensor 
     }
 }
 
-/// Storage, offset, size and strides, from a call that may be wrapped in others: parameters and tensors of other
-/// classes. Beside them the type, where it is not the storage's.
-fn view_of<'a>(pickle: &'a Pickle, by: &str, args: &'a [Id], depth: usize) -> Option<(&'a [Id], Option<String>)> {
+/// Storage, offset, size and strides, from a call that may be wrapped in others: parameters and
+/// tensors of other classes. Beside them the type, where it is not the storage's.
+fn view_of<'a>(
+    pickle: &'a Pickle,
+    by: &str,
+    args: &'a [Id],
+    depth: usize,
+) -> Option<(&'a [Id], Option<String>)> {
     const DEEPEST: usize = 4;
     if depth > DEEPEST {
         return None;
@@ -140,7 +147,9 @@ fn view_of<'a>(pickle: &'a Pickle, by: &str, args: &'a [Id], depth: usize) -> Op
     match by {
         "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => Some((args, None)),
         "torch._utils._rebuild_tensor_v3" => match pickle.get(*args.get(6)?) {
-            Value::Global(dtype) => Some((args, Some(dtype.trim_start_matches("torch.").to_owned()))),
+            Value::Global(dtype) => {
+                Some((args, Some(dtype.trim_start_matches("torch.").to_owned())))
+            }
             _ => None,
         },
         "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state" => {
@@ -173,7 +182,8 @@ fn viewed(pickle: &Pickle, args: &[Id], dtype: Option<String>) -> Result<Viewed,
     };
     let impossible = "has an impossible offset, size or stride";
     let offset = pickle.int(args[1]).and_then(|n| usize::try_from(n).ok()).ok_or(impossible)?;
-    let (shape, strides) = (numbers(args[2]).ok_or(impossible)?, numbers(args[3]).ok_or(impossible)?);
+    let shape = numbers(args[2]).ok_or(impossible)?;
+    let strides = numbers(args[3]).ok_or(impossible)?;
     if shape.len() != strides.len() || shape.len() > 8 {
         return Err(impossible.into());
     }
@@ -182,7 +192,8 @@ fn viewed(pickle: &Pickle, args: &[Id], dtype: Option<String>) -> Result<Viewed,
     Ok((shape, dtype, Place::View { storage: storage.key, first, strides }))
 }
 
-/// `("storage", class, key, device, elements)`, in old files with a view `(key, offset, elements)` behind.
+/// `("storage", class, key, device, elements)`, in old files with a view `(key, offset, elements)`
+/// behind.
 pub(crate) fn storage(pickle: &Pickle, description: Id) -> Option<Storage> {
     if let Value::Str(text) = pickle.get(description) {
         return described_in_text(text);
@@ -194,17 +205,22 @@ pub(crate) fn storage(pickle: &Pickle, description: Id) -> Option<Storage> {
     let Value::Global(class) = pickle.get(parts[1]) else { return None };
     let class = class.rsplit('.').next().unwrap_or_default();
     let key = pickle.text(parts[2])?.to_owned();
-    let view = parts.get(5).and_then(|&view| pickle.items(view)).and_then(|view| pickle.int(*view.get(1)?));
+    let view = parts
+        .get(5)
+        .and_then(|&view| pickle.items(view))
+        .and_then(|view| pickle.int(*view.get(1)?));
     Some(of_class(class, key, usize::try_from(view.unwrap_or(0)).ok()?))
 }
 
 fn of_class(class: &str, key: String, view_offset: usize) -> Storage {
     let known = STORAGES.iter().find(|(name, ..)| *name == class);
-    let (dtype, element_size) = (known.map_or(UNKNOWN, |(_, dtype, _)| dtype), known.map(|(.., size)| *size));
+    let dtype = known.map_or(UNKNOWN, |(_, dtype, _)| dtype);
+    let element_size = known.map(|(.., size)| *size);
     Storage { key, dtype, element_size, view_offset }
 }
 
-/// In protocol 0 a description is text: `('storage', <class 'torch.FloatStorage'>, '0', 'cpu', 24)`.
+/// In protocol 0 a description is text: `('storage', <class 'torch.FloatStorage'>, '0', 'cpu',
+/// 24)`.
 fn described_in_text(text: &str) -> Option<Storage> {
     let mut parts = text.strip_prefix("('storage', ")?.split(", ");
     let class = parts.next()?.trim_end_matches("'>").rsplit('.').next()?;
@@ -218,8 +234,16 @@ mod tests {
 
     #[test]
     fn protocol_0_describes_a_storage_in_text() {
-        let storage = described_in_text("('storage', <class 'torch.FloatStorage'>, '17', 'cpu', 24)").unwrap();
-        assert_eq!((storage.key.as_str(), storage.dtype, storage.element_size), ("17", "float32", Some(4)));
-        assert!(described_in_text("('module', 1)").is_none() && described_in_text("('storage', ").is_none());
+        let storage =
+            described_in_text("('storage', <class 'torch.FloatStorage'>, '17', 'cpu', 24)")
+                .unwrap();
+        assert_eq!(
+            (storage.key.as_str(), storage.dtype, storage.element_size),
+            ("17", "float32", Some(4))
+        );
+        assert!(
+            described_in_text("('module', 1)").is_none()
+                && described_in_text("('storage', ").is_none()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Weights in several files, with an index that says which tensor is where (Hugging Face's `*.index.json`).
+//! Weights in several files, with an index that says which tensor is where (Hugging Face's
+//! `*.index.json`).
 
 use super::file::{Content, content};
 use super::format::{self, Format};
@@ -9,9 +10,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The contents of all files that an index names, and a digest of each.
 pub(crate) fn read(index: &Path, text: &[u8]) -> Result<Vec<(Content, u64)>, NnError> {
-    let refuse = |why: String, help: &str| NnError::new(format!("{}: {why}", index.display()), help);
-    let value: serde_json::Value =
-        serde_json::from_slice(text).map_err(|e| refuse(format!("its JSON is damaged: {e}"), "get it again"))?;
+    let refuse =
+        |why: String, help: &str| NnError::new(format!("{}: {why}", index.display()), help);
+    let value: serde_json::Value = serde_json::from_slice(text)
+        .map_err(|e| refuse(format!("its JSON is damaged: {e}"), "get it again"))?;
     let map = value["weight_map"].as_object().into_iter().flatten();
     let names: BTreeSet<&str> = map.filter_map(|(_, file)| file.as_str()).collect();
     if names.is_empty() {
@@ -20,19 +22,30 @@ pub(crate) fn read(index: &Path, text: &[u8]) -> Result<Vec<(Content, u64)>, NnE
     let folder = index.parent().unwrap_or(Path::new(""));
     let is_plain = |name: &str| !name.contains(['/', '\\']) && name != "..";
     if let Some(name) = names.iter().find(|name| !is_plain(name)) {
-        return Err(refuse(format!("it names a file outside of its folder: {name}"), "get it from its publisher"));
+        return Err(refuse(
+            format!("it names a file outside of its folder: {name}"),
+            "get it from its publisher",
+        ));
     }
-    let missing: Vec<&str> = names.iter().copied().filter(|name| !folder.join(name).is_file()).collect();
+    let missing: Vec<&str> =
+        names.iter().copied().filter(|name| !folder.join(name).is_file()).collect();
     if !missing.is_empty() {
-        let what = format!("{} of its {} files are not beside it: {}", missing.len(), names.len(), some(&missing));
+        let what = format!(
+            "{} of its {} files are not beside it: {}",
+            missing.len(),
+            names.len(),
+            some(&missing)
+        );
         return Err(refuse(what, "download all files that belong to it into one folder"));
     }
     names.into_iter().map(|name| one(&folder.join(name))).collect()
 }
 
 fn one(path: &Path) -> Result<(Content, u64), NnError> {
-    let refuse = |(why, help): (String, String)| NnError::new(format!("{}: {why}", path.display()), help);
-    let bytes = std::fs::read(path).map_err(|e| refuse((e.to_string(), "check the file".into())))?;
+    let refuse =
+        |(why, help): (String, String)| NnError::new(format!("{}: {why}", path.display()), help);
+    let bytes =
+        std::fs::read(path).map_err(|e| refuse((e.to_string(), "check the file".into())))?;
     match format::recognize(&bytes, &path.to_string_lossy()).map_err(refuse)? {
         Format::Index => Err(refuse(("it is an index itself".into(), "get the file again".into()))),
         format => {

@@ -1,5 +1,5 @@
-//! Writes pickles and PyTorch's files around them, value by value, with a choice of instructions for each: what Python's
-//! protocols 0 to 5 write, mixed. Nothing here knows how the reader works.
+//! Writes pickles and PyTorch's files around them, value by value, with a choice of instructions
+//! for each: what Python's protocols 0 to 5 write, mixed. Nothing here knows how the reader works.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -77,10 +77,22 @@ pub fn text(s: &str) -> Py {
 
 pub fn floats(shape: &[usize], values: &[f32]) -> Py {
     let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    Py::Tensor(Tensor { storage: "FloatStorage", element: 4, shape: shape.to_vec(), bytes, is_parameter: false })
+    Py::Tensor(Tensor {
+        storage: "FloatStorage",
+        element: 4,
+        shape: shape.to_vec(),
+        bytes,
+        is_parameter: false,
+    })
 }
 
-pub fn object(module: &str, name: &str, args: Vec<Py>, entries: Vec<(Py, Py)>, state: Option<Py>) -> Py {
+pub fn object(
+    module: &str,
+    name: &str,
+    args: Vec<Py>,
+    entries: Vec<(Py, Py)>,
+    state: Option<Py>,
+) -> Py {
     Py::Object(Box::new(Object { module: module.into(), name: name.into(), args, entries, state }))
 }
 
@@ -135,7 +147,9 @@ impl Pickler<'_> {
     fn value(&mut self, value: &Py) {
         match value {
             Py::None => self.put(b"N"),
-            Py::Bool(b) if self.draws.below(2) == 0 => self.put(if *b { b"I01\n" } else { b"I00\n" }),
+            Py::Bool(b) if self.draws.below(2) == 0 => {
+                self.put(if *b { b"I01\n" } else { b"I00\n" })
+            }
             Py::Bool(b) => self.put(if *b { b"\x88" } else { b"\x89" }),
             Py::Int(n) => self.int(*n),
             Py::Long(bytes) => self.counted(0x8a, 1, bytes),
@@ -180,8 +194,12 @@ impl Pickler<'_> {
     fn int(&mut self, n: i64) {
         match self.draws.below(4) {
             0 if (0..256).contains(&n) => self.put(&[b'K', n as u8]),
-            1 if (0..65536).contains(&n) => self.put(&[&b"M"[..], &(n as u16).to_le_bytes()].concat()),
-            2 if i32::try_from(n).is_ok() => self.put(&[&b"J"[..], &(n as i32).to_le_bytes()].concat()),
+            1 if (0..65536).contains(&n) => {
+                self.put(&[&b"M"[..], &(n as u16).to_le_bytes()].concat())
+            }
+            2 if i32::try_from(n).is_ok() => {
+                self.put(&[&b"J"[..], &(n as i32).to_le_bytes()].concat())
+            }
             3 => self.put(format!("L{n}L\n").as_bytes()),
             _ if n % 2 == 0 => self.counted(0x8a, 1, &n.to_le_bytes()),
             _ if n > 1 => self.put(format!("I{n}\n").as_bytes()),
@@ -193,7 +211,9 @@ impl Pickler<'_> {
         let bytes = s.as_bytes();
         match self.draws.below(5) {
             0 if s.is_ascii() => self.put(format!("V{s}\n").as_bytes()),
-            1 if s.is_ascii() && !s.contains(['\'', '\\']) => self.put(format!("S'{s}'\n").as_bytes()),
+            1 if s.is_ascii() && !s.contains(['\'', '\\']) => {
+                self.put(format!("S'{s}'\n").as_bytes())
+            }
             2 => self.counted(b'X', 4, bytes),
             3 => self.counted(0x8d, 8, bytes),
             _ if bytes.len() < 256 => self.counted(0x8c, 1, bytes),
@@ -320,8 +340,10 @@ impl Pickler<'_> {
         self.put(b"tQ");
         self.storages.push((key, t.bytes.clone(), t.element));
         self.int(0);
-        let strides: Vec<usize> = (0..t.shape.len()).map(|axis| t.shape[axis + 1..].iter().product()).collect();
-        let ints = |numbers: &[usize]| numbers.iter().map(|&n| Py::Int(n as i64)).collect::<Vec<_>>();
+        let strides: Vec<usize> =
+            (0..t.shape.len()).map(|axis| t.shape[axis + 1..].iter().product()).collect();
+        let ints =
+            |numbers: &[usize]| numbers.iter().map(|&n| Py::Int(n as i64)).collect::<Vec<_>>();
         self.tuple(&ints(&t.shape));
         self.tuple(&ints(&strides));
         self.value(&Py::Bool(false));
@@ -349,15 +371,25 @@ pub fn legacy(value: &Py, draws: &mut Draws) -> Vec<u8> {
 }
 
 /// The format of today, by a function that writes a zip archive of named entries.
-pub fn zipped(value: &Py, draws: &mut Draws, zip: impl Fn(Vec<(String, Vec<u8>)>) -> Vec<u8>) -> Vec<u8> {
+pub fn zipped(
+    value: &Py,
+    draws: &mut Draws,
+    zip: impl Fn(Vec<(String, Vec<u8>)>) -> Vec<u8>,
+) -> Vec<u8> {
     let (body, storages) = pickle(value, draws);
-    let mut entries = vec![("archive/data.pkl".to_owned(), body), ("archive/byteorder".into(), b"little".to_vec())];
-    entries.extend(storages.into_iter().map(|(key, bytes, _)| (format!("archive/data/{key}"), bytes)));
+    let mut entries = vec![
+        ("archive/data.pkl".to_owned(), body),
+        ("archive/byteorder".into(), b"little".to_vec()),
+    ];
+    entries
+        .extend(storages.into_iter().map(|(key, bytes, _)| (format!("archive/data/{key}"), bytes)));
     entries.push(("archive/version".into(), b"3\n".to_vec()));
     zip(entries)
 }
 
 /// Writes a file of a test.
 pub fn write(path: &std::path::Path, bytes: &[u8]) {
-    std::fs::File::create(path).and_then(|mut file| file.write_all(bytes)).expect("a file in a temporary folder");
+    std::fs::File::create(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .expect("a file in a temporary folder");
 }

@@ -1,9 +1,10 @@
-//! One thread's part of the step: every instruction, for its own images, in an arena of its own. `weights`: layers with
-//! weights; `norms`: batch norms.
+//! One thread's part of the step: every instruction, for its own images, in an arena of its own.
+//! `weights`: layers with weights; `norms`: batch norms.
 //!
-//! Threads meet before statistics and before the terms of a norm's gradient, for the others' sums. Before they do, they pack
-//! the next convolution's weights together, so that only a convolution with no such meeting before it asks for one of its
-//! own. What each has found of a weight's gradient is added where they meet next.
+//! Threads meet before statistics and before the terms of a norm's gradient, for the others' sums.
+//! Before they do, they pack the next convolution's weights together, so that only a convolution
+//! with no such meeting before it asks for one of its own. What each has found of a weight's
+//! gradient is added where they meet next.
 
 mod norms;
 mod weights;
@@ -36,8 +37,8 @@ pub struct Arena<T>(pub *mut T);
 // SAFETY: threads write to disjoint parts of it, and read what others wrote behind a barrier only.
 unsafe impl<T: Send> Send for Arena<T> {}
 
-// SAFETY: threads write to disjoint parts (their sums, their partial gradients, their share of a gradient), and read what
-// others wrote behind a barrier only.
+// SAFETY: threads write to disjoint parts (their sums, their partial gradients, their share of a
+// gradient), and read what others wrote behind a barrier only.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 /// One thread.
@@ -61,7 +62,8 @@ pub struct Worker<'a, T> {
     pub left: Option<usize>,
     /// Forward, 0, or backward, 1.
     pub direction: usize,
-    /// Of the convolutions whose weights are packed in this pass: how many have been, and how many of them have run.
+    /// Of the convolutions whose weights are packed in this pass: how many have been, and how many
+    /// of them have run.
     pub packed: usize,
     pub used: usize,
 }
@@ -73,7 +75,8 @@ impl<'a, T: Real> Worker<'a, T> {
         for segment in &plan.segments {
             for start in self.own.images.clone().step_by(segment.block) {
                 let first = self.own.images.start;
-                self.images = start - first..(start + segment.block).min(self.own.images.end) - first;
+                self.images =
+                    start - first..(start + segment.block).min(self.own.images.end) - first;
                 for instr in &plan.program.forward[segment.instrs.clone()] {
                     if plan.shares { self.run_together(instr) } else { self.run(instr) }
                 }
@@ -98,11 +101,15 @@ impl<'a, T: Real> Worker<'a, T> {
         let whole = self.plan.program.buffers[place.buffer];
         let start = place.start * whole.height * whole.width;
         // A buffer of one block of images begins with the block's first.
-        let before = self.plan.local[place.buffer].map_or(0, |_| self.images.start * whole.elements());
+        let before =
+            self.plan.local[place.buffer].map_or(0, |_| self.images.start * whole.elements());
         let base = match place.buffer {
             // SAFETY: the batch holds this thread's images.
-            IMAGES => unsafe { self.shared.images.add(self.own.images.start * whole.elements()).cast_mut() },
-            // SAFETY: the arena holds every buffer from its offset on, and a place lies within its buffer.
+            IMAGES => unsafe {
+                self.shared.images.add(self.own.images.start * whole.elements()).cast_mut()
+            },
+            // SAFETY: the arena holds every buffer from its offset on, and a place lies within its
+            // buffer.
             buffer => unsafe { self.arena.add(self.plan.offsets[buffer]) },
         };
         let mut channels = 0..place.shape.channels;
@@ -122,7 +129,8 @@ impl<'a, T: Real> Worker<'a, T> {
 
     /// A piece of memory that no other thread writes to now.
     fn slice(at: *const T, range: Range<usize>) -> &'a [T] {
-        // SAFETY: callers give ranges of buffers of the plan, whose lengths were worked out from the same numbers.
+        // SAFETY: callers give ranges of buffers of the plan, whose lengths were worked out from
+        // the same numbers.
         unsafe { std::slice::from_raw_parts(at.add(range.start), range.len()) }
     }
 
@@ -146,11 +154,13 @@ impl<'a, T: Real> Worker<'a, T> {
 
     /// This thread's values of a place with one value per channel.
     fn rows(&self, place: BufferSlice) -> &'a mut [T] {
-        let (images, channels) = (&self.images, place.shape.channels);
+        let images = &self.images;
+        let channels = place.shape.channels;
         Self::slice_mut(self.view(place).at, images.start * channels..images.end * channels)
     }
 
-    /// One instruction that all threads work on, each on its share; what follows may read all of it.
+    /// One instruction that all threads work on, each on its share; what follows may read all of
+    /// it.
     fn run_together(&mut self, instr: &Instr) {
         match instr {
             Instr::Normalize { .. } if self.thread > 0 => {}
@@ -164,12 +174,14 @@ impl<'a, T: Real> Worker<'a, T> {
         self.plan.barrier.wait();
     }
 
-    // Every kernel is told to write to this thread's images of places that the plan gives to nobody else while this
-    // instruction runs; that is the promise each of them asks for.
+    // Every kernel is told to write to this thread's images of places that the plan gives to nobody
+    // else while this instruction runs; that is the promise each of them asks for.
     fn run(&mut self, instr: &Instr) {
         let images = self.images.clone();
         match instr {
-            Instr::Conv { conv, inputs, out, then: Some(then), .. } => self.folded_conv(*conv, inputs, *out, *then),
+            Instr::Conv { conv, inputs, out, then: Some(then), .. } => {
+                self.folded_conv(*conv, inputs, *out, *then)
+            }
             Instr::Conv { conv, inputs, out, sums, .. } => self.conv(*conv, inputs, *out, *sums),
             Instr::Sums { norm } => {
                 let x = self.view(self.plan.program.norms[*norm].x);
@@ -179,15 +191,27 @@ impl<'a, T: Real> Worker<'a, T> {
                 unsafe { norm::sums(x, images, sums) };
             }
             Instr::Statistics { norms } => self.statistics(norms),
-            Instr::Normalize { norm, added, relu, out } => self.normalize(*norm, *added, *relu, *out),
+            Instr::Normalize { norm, added, relu, out } => {
+                self.normalize(*norm, *added, *relu, *out)
+            }
             Instr::NormSums(last) => self.norm_sums(*last),
             Instr::NormTerms { norms } => self.norm_terms(norms),
-            Instr::ConvBack { conv, from, inputs, into, last } => self.conv_back(*conv, *from, inputs, into, last),
+            Instr::ConvBack { conv, from, inputs, into, last } => {
+                self.conv_back(*conv, *from, inputs, into, last)
+            }
             Instr::Linear { state, from, to } => {
                 let outputs = self.share.within(0..to.shape.channels);
-                linear::forward(self.rows(*from), self.value(*state), self.value(state + 1), self.rows(*to), outputs);
+                linear::forward(
+                    self.rows(*from),
+                    self.value(*state),
+                    self.value(state + 1),
+                    self.rows(*to),
+                    outputs,
+                );
             }
-            Instr::LinearBack { state, from, input, into } => self.linear_back(*state, *from, *input, *into),
+            Instr::LinearBack { state, from, input, into } => {
+                self.linear_back(*state, *from, *input, *into)
+            }
             // SAFETY: see above.
             other => unsafe { self.simple(other, images) },
         }
@@ -199,12 +223,20 @@ impl<'a, T: Real> Worker<'a, T> {
         unsafe {
             match instr {
                 Instr::NormBack { from, into } => {
-                    norm::input_gradient(&self.gradient(*from), self.view(into.to), into.add, images);
+                    norm::input_gradient(
+                        &self.gradient(*from),
+                        self.view(into.to),
+                        into.add,
+                        images,
+                    );
                 }
                 Instr::Pool { pool, from, to } => {
-                    let (from, to) = (self.view(*from), self.view(*to));
+                    let from = self.view(*from);
+                    let to = self.view(*to);
                     match &self.plan.pools[*pool] {
-                        Pooling::Average(average) => average.forward(from, to, images, &mut self.own.scratch),
+                        Pooling::Average(average) => {
+                            average.forward(from, to, images, &mut self.own.scratch)
+                        }
                         Pooling::Max(max) if self.plan.program.is_inference() => {
                             max.infer(from, to, images, &mut self.own.scratch);
                         }
@@ -215,26 +247,37 @@ impl<'a, T: Real> Worker<'a, T> {
                     }
                 }
                 Instr::PoolBack { pool, from, into } => {
-                    let (from, to) = (self.view(*from), self.view(into.to));
+                    let from = self.view(*from);
+                    let to = self.view(into.to);
                     match &self.plan.pools[*pool] {
                         Pooling::Average(average) => {
                             average.backward(from, to, into.add, images, &mut self.own.scratch);
                         }
-                        Pooling::Max(max) => max.backward(from, self.indices(*pool, from), to, into.add, images),
+                        Pooling::Max(max) => {
+                            max.backward(from, self.indices(*pool, from), to, into.add, images)
+                        }
                     }
                 }
-                Instr::GlobalPool { from, to } => global::forward(self.view(*from), self.view(*to), images),
+                Instr::GlobalPool { from, to } => {
+                    global::forward(self.view(*from), self.view(*to), images)
+                }
                 Instr::GlobalPoolBack { from, into } => {
                     global::backward(self.view(*from), self.view(into.to), into.add, images);
                 }
-                Instr::Relu { from, to } => pointwise::relu(self.view(*from), self.view(*to), images),
-                Instr::Sigmoid { from, to } => pointwise::sigmoid(self.view(*from), self.view(*to), images),
+                Instr::Relu { from, to } => {
+                    pointwise::relu(self.view(*from), self.view(*to), images)
+                }
+                Instr::Sigmoid { from, to } => {
+                    pointwise::sigmoid(self.view(*from), self.view(*to), images)
+                }
                 Instr::ReluBack { from, result, into } => {
-                    let (from, result) = (self.view(*from), self.view(*result));
+                    let from = self.view(*from);
+                    let result = self.view(*result);
                     pointwise::relu_backward(from, result, self.view(into.to), into.add, images);
                 }
                 Instr::SigmoidBack { from, result, into } => {
-                    let (from, result) = (self.view(*from), self.view(*result));
+                    let from = self.view(*from);
+                    let result = self.view(*result);
                     pointwise::sigmoid_backward(from, result, self.view(into.to), into.add, images);
                 }
                 Instr::Add { from, to } => {
@@ -248,9 +291,17 @@ impl<'a, T: Real> Worker<'a, T> {
                     pointwise::gate(self.view(*x), self.view(*gate), self.view(*to), false, images);
                 }
                 Instr::GateBack { from, x, gate, into_x, into_gate } => {
-                    let (from, x, gate) = (self.view(*from), self.view(*x), self.view(*gate));
+                    let from = self.view(*from);
+                    let x = self.view(*x);
+                    let gate = self.view(*gate);
                     pointwise::gate(from, gate, self.view(into_x.to), into_x.add, images.clone());
-                    pointwise::gate_backward(from, x, self.view(into_gate.to), into_gate.add, images);
+                    pointwise::gate_backward(
+                        from,
+                        x,
+                        self.view(into_gate.to),
+                        into_gate.add,
+                        images,
+                    );
                 }
                 Instr::Zero { place } => {
                     let view = self.view(*place);
@@ -264,6 +315,12 @@ impl<'a, T: Real> Worker<'a, T> {
     /// Where a max pool remembers its maxima, one for each value of its result.
     fn indices(&self, pool: usize, result: View<T>) -> View<u32> {
         let View { channels, height, width, .. } = result;
-        View { at: self.indices[pool], image_stride: channels * height * width, channels, height, width }
+        View {
+            at: self.indices[pool],
+            image_stride: channels * height * width,
+            channels,
+            height,
+            width,
+        }
     }
 }

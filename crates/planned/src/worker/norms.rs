@@ -12,7 +12,8 @@ impl<'a, T: Real> Worker<'a, T> {
     /// This thread's two sums for each channel of a norm: all first ones, then all second ones.
     pub(super) fn own_sums(&self, norm: NormId) -> &'a mut [f64] {
         let range = self.sums_of(norm, self.thread);
-        // SAFETY: each thread has a part of its own, and no two slices of one norm's are held at the same time.
+        // SAFETY: each thread has a part of its own, and no two slices of one norm's are held at
+        // the same time.
         unsafe { std::slice::from_raw_parts_mut(self.shared.sums.add(range.start), range.len()) }
     }
 
@@ -39,7 +40,10 @@ impl<'a, T: Real> Worker<'a, T> {
 
     pub(super) fn affine(&self, norm: NormId, channel: usize) -> Affine {
         let state = self.plan.program.norms[norm].state;
-        Affine { weight: self.value(state)[channel].to_f64(), bias: self.value(state + 1)[channel].to_f64() }
+        Affine {
+            weight: self.value(state)[channel].to_f64(),
+            bias: self.value(state + 1)[channel].to_f64(),
+        }
     }
 
     /// Values that one channel's statistics are taken of.
@@ -57,10 +61,21 @@ impl<'a, T: Real> Worker<'a, T> {
             for channel in 0..of.x.shape.channels {
                 let (mean, var) = moments(self.summed(norm, channel), n);
                 let affine = self.affine(norm, channel);
-                self.own.constants.set_statistics(of.first_channel + channel, mean, var, of.eps, affine);
+                self.own.constants.set_statistics(
+                    of.first_channel + channel,
+                    mean,
+                    var,
+                    of.eps,
+                    affine,
+                );
                 if self.thread == 0 {
                     self.move_running(of.state + 2, channel, of.momentum, mean);
-                    self.move_running(of.state + 3, channel, of.momentum, var * n / (n - 1.0).max(1.0));
+                    self.move_running(
+                        of.state + 3,
+                        channel,
+                        of.momentum,
+                        var * n / (n - 1.0).max(1.0),
+                    );
                 }
             }
         }
@@ -76,7 +91,13 @@ impl<'a, T: Real> Worker<'a, T> {
         of.first_channel..of.first_channel + of.x.shape.channels
     }
 
-    pub(super) fn normalize(&mut self, norm: NormId, added: Option<Added>, relu: bool, out: BufferSlice) {
+    pub(super) fn normalize(
+        &mut self,
+        norm: NormId,
+        added: Option<Added>,
+        relu: bool,
+        out: BufferSlice,
+    ) {
         let constants = &self.own.constants;
         let range = self.channels(norm);
         let x = self.view(self.plan.program.norms[norm].x);
@@ -88,9 +109,12 @@ impl<'a, T: Real> Worker<'a, T> {
                 Residual { view: self.view(self.plan.program.norms[other].x), affine }
             }
         });
-        let (scale, shift) = (&constants.scale[range.clone()], &constants.shift[range]);
+        let scale = &constants.scale[range.clone()];
+        let shift = &constants.shift[range];
         // SAFETY: as in `run`.
-        unsafe { norm::normalize(x, scale, shift, residual, relu, self.view(out), self.images.clone()) };
+        unsafe {
+            norm::normalize(x, scale, shift, residual, relu, self.view(out), self.images.clone())
+        };
     }
 
     pub(super) fn gradient(&self, from: GradientSource) -> Gradient<'_, T> {
@@ -111,13 +135,19 @@ impl<'a, T: Real> Worker<'a, T> {
     pub(super) fn zero_sums(&mut self) {
         let channels = self.plan.channels;
         // SAFETY: the part of all sums that is this thread's.
-        unsafe { std::slice::from_raw_parts_mut(self.shared.sums.add(2 * channels * self.thread), 2 * channels) }
-            .fill(0.0);
+        unsafe {
+            std::slice::from_raw_parts_mut(
+                self.shared.sums.add(2 * channels * self.thread),
+                2 * channels,
+            )
+        }
+        .fill(0.0);
     }
 
     /// What a norm's input, mean and sums are for some of its channels.
     pub(super) fn sums_over(&self, last: Last) -> (View<T>, &[T], [&'a mut [f64]; 2]) {
-        let (shape, of) = (last.of.shape, &self.plan.program.norms[last.norm]);
+        let shape = last.of.shape;
+        let of = &self.plan.program.norms[last.norm];
         let own = last.first..last.first + shape.channels;
         let (first, second) = self.own_sums(last.norm).split_at_mut(of.x.shape.channels);
         let mean = &self.own.constants.mean[self.channels(last.norm)][own.clone()];
@@ -126,7 +156,8 @@ impl<'a, T: Real> Worker<'a, T> {
 
     pub(super) fn norm_sums(&mut self, last: Last) {
         let (x, mean, sums) = self.sums_over(last);
-        let (of, relu) = (self.view(last.of), last.relu.map(|place| self.view(place)));
+        let of = self.view(last.of);
+        let relu = last.relu.map(|place| self.view(place));
         // SAFETY: as in `run`.
         unsafe { norm::backward_sums(of, relu, x, mean, self.images.clone(), sums) };
     }
@@ -138,10 +169,14 @@ impl<'a, T: Real> Worker<'a, T> {
             let of = &self.plan.program.norms[norm];
             let n = self.count(norm);
             for channel in 0..of.x.shape.channels {
-                let (sums, affine) = (self.summed(norm, channel), self.affine(norm, channel));
-                let gradient = self.own.constants.set_terms(of.first_channel + channel, sums, n, affine);
+                let sums = self.summed(norm, channel);
+                let affine = self.affine(norm, channel);
+                let gradient =
+                    self.own.constants.set_terms(of.first_channel + channel, sums, n, affine);
                 if self.thread == 0 {
-                    for (entry, gradient) in [(of.state, gradient.weight), (of.state + 1, gradient.bias)] {
+                    for (entry, gradient) in
+                        [(of.state, gradient.weight), (of.state + 1, gradient.bias)]
+                    {
                         let kept = &mut self.grad(entry)[channel];
                         let before = if self.shared.adds { kept.to_f64() } else { 0.0 };
                         *kept = T::from_f64(before + gradient);

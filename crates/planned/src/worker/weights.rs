@@ -8,9 +8,17 @@ use res2lab_kernels::{Epilogue, InputGradient, Part, Real, View, norm};
 use std::ops::Range;
 
 impl<'a, T: Real> Worker<'a, T> {
-    pub(super) fn conv(&mut self, conv: ConvId, inputs: &[BufferSlice], out: BufferSlice, norm: Option<NormId>) {
-        let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
-        let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
+    pub(super) fn conv(
+        &mut self,
+        conv: ConvId,
+        inputs: &[BufferSlice],
+        out: BufferSlice,
+        norm: Option<NormId>,
+    ) {
+        let of = &self.plan.program.convs[conv];
+        let kernel = &self.plan.convs[conv];
+        let (inputs, out): (Vec<View<T>>, _) =
+            (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
         let images = self.images.clone();
         let mut sums = norm.map(|norm| self.own_sums(norm));
         if let Some(sums) = &mut sums {
@@ -25,7 +33,15 @@ impl<'a, T: Real> Worker<'a, T> {
                 None => kernel.forward(packed, &inputs, out, images, scratch, sums),
                 Some(_) => {
                     let epilogue = Epilogue { bias, residual: None, relu: false };
-                    kernel.infer(packed, &inputs, out, &epilogue, images.clone(), scratch, Part::WHOLE);
+                    kernel.infer(
+                        packed,
+                        &inputs,
+                        out,
+                        &epilogue,
+                        images.clone(),
+                        scratch,
+                        Part::WHOLE,
+                    );
                     if let Some(sums) = sums {
                         norm::sums(out, images, sums);
                     }
@@ -40,7 +56,8 @@ impl<'a, T: Real> Worker<'a, T> {
             self.pack_ahead();
             self.meet();
         }
-        let (nth, buffers) = (self.used, &self.shared.packed);
+        let nth = self.used;
+        let buffers = &self.shared.packed;
         self.used += 1;
         let entry = self.plan.program.convs[self.plan.packs[self.direction][nth]].weight;
         Self::slice(buffers[nth % buffers.len()], 0..self.plan.lengths[entry])
@@ -48,14 +65,15 @@ impl<'a, T: Real> Worker<'a, T> {
 
     /// Before a meeting: packs this thread's part of the next convolution's weights.
     ///
-    /// Two buffers take turns. Whoever packs has met the others after they packed for the convolution before, which they
-    /// did when they were done with the one that used this buffer.
+    /// Two buffers take turns. Whoever packs has met the others after they packed for the
+    /// convolution before, which they did when they were done with the one that used this buffer.
     pub(super) fn pack_ahead(&mut self) {
         if self.packed > self.used {
             return;
         }
         let Some(&conv) = self.plan.packs[self.direction].get(self.packed) else { return };
-        let (weights, kernel) = (self.value(self.plan.program.convs[conv].weight), &self.plan.convs[conv]);
+        let weights = self.value(self.plan.program.convs[conv].weight);
+        let kernel = &self.plan.convs[conv];
         let buffer = self.shared.packed[self.packed % self.shared.packed.len()];
         let part = Part { index: self.thread, of: self.plan.threads };
         // SAFETY: each thread packs its part, and the buffer holds the largest convolution's.
@@ -69,14 +87,29 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// A convolution whose weights lie packed, with a batch norm in them.
-    pub(super) fn folded_conv(&mut self, conv: ConvId, inputs: &[BufferSlice], out: BufferSlice, then: EpilogueOf) {
-        let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
-        let (inputs, out): (Vec<View<T>>, _) = (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
+    pub(super) fn folded_conv(
+        &mut self,
+        conv: ConvId,
+        inputs: &[BufferSlice],
+        out: BufferSlice,
+        then: EpilogueOf,
+    ) {
+        let of = &self.plan.program.convs[conv];
+        let kernel = &self.plan.convs[conv];
+        let (inputs, out): (Vec<View<T>>, _) =
+            (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
         let bias = of.bias.map(|bias| self.value(bias));
-        let epilogue = Epilogue { bias, residual: then.residual.map(|place| self.view(place)), relu: then.relu };
-        let (packed, images) = (self.value(of.weight), self.images.clone());
+        let epilogue = Epilogue {
+            bias,
+            residual: then.residual.map(|place| self.view(place)),
+            relu: then.relu,
+        };
+        let packed = self.value(of.weight);
+        let images = self.images.clone();
         // SAFETY: as in `run`.
-        unsafe { kernel.infer(packed, &inputs, out, &epilogue, images, &mut self.own.scratch, self.share) }
+        unsafe {
+            kernel.infer(packed, &inputs, out, &epilogue, images, &mut self.own.scratch, self.share)
+        }
     }
 
     pub(super) fn conv_back(
@@ -87,18 +120,27 @@ impl<'a, T: Real> Worker<'a, T> {
         into: &[GradientTarget],
         last: &[Vec<Last>],
     ) {
-        let (of, kernel) = (&self.plan.program.convs[conv], &self.plan.convs[conv]);
+        let of = &self.plan.program.convs[conv];
+        let kernel = &self.plan.convs[conv];
         let packed = if into.is_empty() { &[] } else { self.packed() };
         let weights = self.partial(of.weight);
         let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
         let mut scratch = std::mem::take(&mut self.own.scratch);
-        let last: Vec<_> = into.iter().zip(last).map(|(into, last)| self.last(into.to, last)).collect();
+        let last: Vec<_> =
+            into.iter().zip(last).map(|(into, last)| self.last(into.to, last)).collect();
         let into = into.iter().zip(&last);
-        let into = into.map(|(into, last)| InputGradient { into: self.view(into.to), add: into.add, last });
+        let into = into.map(|(into, last)| InputGradient {
+            into: self.view(into.to),
+            add: into.add,
+            last,
+        });
         let into: Vec<InputGradient<T>> = into.collect();
-        let (gradient, images) = (self.gradient(from), self.images.clone());
+        let gradient = self.gradient(from);
+        let images = self.images.clone();
         // SAFETY: as in `run`.
-        unsafe { kernel.backward(&gradient, &inputs, packed, Some(weights), &into, images, &mut scratch) };
+        unsafe {
+            kernel.backward(&gradient, &inputs, packed, Some(weights), &into, images, &mut scratch)
+        };
         self.own.scratch = scratch;
         self.leave_partials(of.weight);
         if let Some(bias) = of.bias {
@@ -120,7 +162,8 @@ impl<'a, T: Real> Worker<'a, T> {
             let start = last.of.start - within.start;
             res2lab_kernels::Last {
                 channels: start..start + last.of.shape.channels,
-                relu: self.view(last.relu.expect("without a ReLU they are not left to a convolution")),
+                relu: self
+                    .view(last.relu.expect("without a ReLU they are not left to a convolution")),
                 x,
                 mean,
                 sums: sums.map(<[f64]>::as_mut_ptr),
@@ -129,9 +172,16 @@ impl<'a, T: Real> Worker<'a, T> {
         last.iter().map(view).collect()
     }
 
-    pub(super) fn linear_back(&mut self, state: usize, from: BufferSlice, input: BufferSlice, into: GradientTarget) {
+    pub(super) fn linear_back(
+        &mut self,
+        state: usize,
+        from: BufferSlice,
+        input: BufferSlice,
+        into: GradientTarget,
+    ) {
         let outputs = from.shape.channels;
-        let (x, dy) = (self.rows(input), self.rows(from));
+        let x = self.rows(input);
+        let dy = self.rows(from);
         linear::input_gradient(dy, self.value(state), outputs, self.rows(into.to), into.add);
         let weights = self.partial(state);
         linear::weight_gradient(x, dy, outputs, weights);
@@ -141,11 +191,13 @@ impl<'a, T: Real> Worker<'a, T> {
         self.leave_partials(state + 1);
     }
 
-    /// Where this thread's part of an entry's gradient goes, and whether it is added to what is there: the first one's to
-    /// the gradient itself, the others' to memory that held something else.
+    /// Where this thread's part of an entry's gradient goes, and whether it is added to what is
+    /// there: the first one's to the gradient itself, the others' to memory that held something
+    /// else.
     ///
-    /// Two pieces of memory take turns, so that one can be read while the other is written. Whatever was left before is
-    /// added first; then, at the meeting for that, all have long read what this piece held.
+    /// Two pieces of memory take turns, so that one can be read while the other is written.
+    /// Whatever was left before is added first; then, at the meeting for that, all have long read
+    /// what this piece held.
     pub(super) fn partial(&mut self, entry: usize) -> (&'a mut [T], bool) {
         if self.left.is_some() {
             self.meet();
@@ -178,7 +230,8 @@ impl<'a, T: Real> Worker<'a, T> {
     /// Adds the other threads' parts to the gradient, each thread for its share of the entry.
     fn add_partials(&self, entry: usize) {
         let length = self.plan.lengths[entry];
-        let share = length * self.thread / self.plan.threads..length * (self.thread + 1) / self.plan.threads;
+        let share = length * self.thread / self.plan.threads
+            ..length * (self.thread + 1) / self.plan.threads;
         let sums = &mut self.grad_part(entry, share.clone());
         for thread in 1..self.plan.threads {
             let theirs = self.part(thread, entry).start;

@@ -20,20 +20,30 @@ pub fn nothing_yet(study: &Study) -> String {
             let all = if n == 1 { "the only one".to_owned() } else { format!("all {n}") };
             format!("No trial ended well: {all} failed or diverged. There is nothing to compare.")
         }
-        (0, bad) => format!("No trial has finished: {bad} of {n} failed or diverged, the rest are not over yet."),
-        (done, _) => format!("{} finished, but none carries a known metric.", plural(done, "trial")),
+        (0, bad) => format!(
+            "No trial has finished: {bad} of {n} failed or diverged, the rest are not over yet."
+        ),
+        (done, _) => {
+            format!("{} finished, but none carries a known metric.", plural(done, "trial"))
+        }
     }
 }
 
 /// The only arm that has a value.
 pub fn single(study: &Study) -> String {
-    let Some(arm) = study.arms.iter().find(|arm| arm.sample.is_some()) else { return String::new() };
+    let Some(arm) = study.arms.iter().find(|arm| arm.sample.is_some()) else {
+        return String::new();
+    };
     let value = value_with_spread(study, arm);
     let name = capital(&study.metric.name);
     match arm.sample.and_then(|s| Some((s.n, s.interval()?))) {
         Some((n, interval)) => {
             let (low, high) = study.metric.possible(interval);
-            let cut = if (low, high) == interval { "" } else { ", cut at what a percentage can be: too few seeds" };
+            let cut = if (low, high) == interval {
+                ""
+            } else {
+                ", cut at what a percentage can be: too few seeds"
+            };
             format!(
                 "{name} of {} is {value} (mean ± standard deviation over {}; 95 % confidence interval of the mean \
                  {} to {}{cut}).",
@@ -43,7 +53,10 @@ pub fn single(study: &Study) -> String {
                 fixed(high, study.decimals),
             )
         }
-        None => format!("{name} of {} is {value}, from one seed: nothing is known of its spread.", arm.label),
+        None => format!(
+            "{name} of {} is {value}, from one seed: nothing is known of its spread.",
+            arm.label
+        ),
     }
 }
 
@@ -82,14 +95,18 @@ pub fn best(study: &Study) -> String {
     let first = measured.iter().map(|arm| key(arm)).fold(f64::INFINITY, f64::min);
     let leaders: Vec<&&Arm> = measured.iter().filter(|arm| key(arm) <= first).collect();
     let one_seed = measured.iter().all(|arm| arm.values.len() == 1);
-    let what = if one_seed { study.metric.name.clone() } else { format!("mean {}", study.metric.name) };
+    let what =
+        if one_seed { study.metric.name.clone() } else { format!("mean {}", study.metric.name) };
     if leaders.len() > MOST_SHARING {
         let names: Vec<&str> = leaders.iter().map(|arm| arm.label.as_str()).collect();
         let names = shortened(&names, MOST_NAMES);
         let most = if higher { "highest" } else { "lowest" };
         let value = leaders[0].sample.map_or(f64::NAN, |sample| sample.mean);
         let value = format!("{}{}", fixed(value, study.decimals), study.metric.unit);
-        return format!("{} share the {most} {what}, {value}: {names}.", plural(leaders.len(), "arm"));
+        return format!(
+            "{} share the {most} {what}, {value}: {names}.",
+            plural(leaders.len(), "arm")
+        );
     }
     let values: Vec<String> = leaders
         .iter()

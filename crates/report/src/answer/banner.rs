@@ -1,4 +1,5 @@
-//! What is wrong with the sweep: it stands above the answer, since it decides what the answer is worth.
+//! What is wrong with the sweep: it stands above the answer, since it decides what the answer is
+//! worth.
 
 use crate::format::{plural, shortened};
 use crate::recipe;
@@ -41,20 +42,28 @@ fn smoke(study: &Study) -> Option<String> {
 fn damaged(study: &Study) -> Vec<String> {
     const SHOWN: usize = 3;
     let all = &study.rows.damaged;
-    let mut said: Vec<String> = all.iter().take(SHOWN).map(|what| format!("Left out: {what}.")).collect();
-    said.extend((all.len() > SHOWN).then(|| format!("{} more files are damaged.", all.len() - SHOWN)));
+    let mut said: Vec<String> =
+        all.iter().take(SHOWN).map(|what| format!("Left out: {what}.")).collect();
+    said.extend(
+        (all.len() > SHOWN).then(|| format!("{} more files are damaged.", all.len() - SHOWN)),
+    );
     said
 }
 
 fn unfinished(study: &Study) -> Option<String> {
     let n = study.rows.trials.len();
     (study.count(&[Running, Interrupted, Pending]) > 0).then(|| {
-        format!("Not finished: {} of {} done. The numbers will change.", study.count(&[Done]), plural(n, "trial"))
+        format!(
+            "Not finished: {} of {} done. The numbers will change.",
+            study.count(&[Done]),
+            plural(n, "trial")
+        )
     })
 }
 
 fn failed(study: &Study) -> Option<String> {
-    let (failed, diverged) = (study.count(&[Failed]), study.count(&[Diverged]));
+    let failed = study.count(&[Failed]);
+    let diverged = study.count(&[Diverged]);
     let bad = failed + diverged;
     let arms: Vec<_> = study.arms.iter().filter(|arm| arm.count(&[Failed, Diverged]) > 0).collect();
     let what = match (failed, diverged) {
@@ -63,10 +72,15 @@ fn failed(study: &Study) -> Option<String> {
         (0, _) => "diverged",
         _ => "failed or diverged",
     };
-    let of_arm = |arm: &&Arm| format!("{} {} of {}", arm.label, arm.count(&[Failed, Diverged]), arm.trials.len());
+    let of_arm = |arm: &&Arm| {
+        format!("{} {} of {}", arm.label, arm.count(&[Failed, Diverged]), arm.trials.len())
+    };
     let is_partly = arms.iter().any(|arm| arm.sample.is_some());
-    let bias =
-        if is_partly { " Means of arms with failures are biased if failing depends on what is measured." } else { "" };
+    let bias = if is_partly {
+        " Means of arms with failures are biased if failing depends on what is measured."
+    } else {
+        ""
+    };
     Some(format!(
         "{bad} of {} {what} ({}{}) and {} in no mean.{bias}",
         plural(study.rows.trials.len(), "trial"),
@@ -83,13 +97,22 @@ fn more(n: usize) -> String {
 /// Arms of which nothing can be said, since all their trials are over and none has a value.
 fn without_values(study: &Study) -> Option<String> {
     let is_over = |arm: &&Arm| arm.count(&[Running, Interrupted, Pending]) == 0;
-    let without: Vec<&str> =
-        study.arms.iter().filter(|arm| arm.sample.is_none()).filter(is_over).map(|arm| arm.label.as_str()).collect();
+    let without: Vec<&str> = study
+        .arms
+        .iter()
+        .filter(|arm| arm.sample.is_none())
+        .filter(is_over)
+        .map(|arm| arm.label.as_str())
+        .collect();
     let has_some = study.arms.iter().any(|arm| arm.sample.is_some());
     (!without.is_empty() && has_some).then(|| {
         let names = without.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
         let has = if without.len() == 1 { "has" } else { "have" };
-        format!("{names}{} {has} no value: nothing below is about {}.", more(without.len()), pronoun(without.len()))
+        format!(
+            "{names}{} {has} no value: nothing below is about {}.",
+            more(without.len()),
+            pronoun(without.len())
+        )
     })
 }
 
@@ -114,17 +137,21 @@ fn out_of_time(study: &Study) -> Option<String> {
     let is_limited = |t: &&TrialRow| t.status == Done && !t.reason.is_empty();
     let n = study.rows.trials.iter().filter(is_limited).count();
     let (was, its) = if n == 1 { ("was", "its") } else { ("were", "their") };
-    (n > 0).then(|| format!("{} {was} ended by {its} time limit, before the last epoch.", plural(n, "trial")))
+    (n > 0).then(|| {
+        format!("{} {was} ended by {its} time limit, before the last epoch.", plural(n, "trial"))
+    })
 }
 
-/// Sweeps that were trained by different recipes: what differs between them mixes that with what is varied.
+/// Sweeps that were trained by different recipes: what differs between them mixes that with what is
+/// varied.
 fn other_recipes(study: &Study) -> Option<String> {
     let differing = recipe::between_sweeps(study.rows);
     if differing.is_empty() {
         return None;
     }
     let field = |(path, values): &(String, Vec<(String, String)>)| {
-        let values: Vec<String> = values.iter().map(|(sweep, value)| format!("{sweep}: {value}")).collect();
+        let values: Vec<String> =
+            values.iter().map(|(sweep, value)| format!("{sweep}: {value}")).collect();
         format!("{path} ({})", values.join(", "))
     };
     let fields: Vec<String> = differing.iter().map(field).collect();
@@ -136,23 +163,34 @@ fn other_recipes(study: &Study) -> Option<String> {
 
 /// Trials of commands with another base, whose arms are told apart by the fields that differ.
 fn other_bases(study: &Study) -> Option<String> {
-    let variants: BTreeSet<&str> =
-        study.arms.iter().map(|arm| arm.variant.as_str()).filter(|variant| !variant.is_empty()).collect();
+    let variants: BTreeSet<&str> = study
+        .arms
+        .iter()
+        .map(|arm| arm.variant.as_str())
+        .filter(|variant| !variant.is_empty())
+        .collect();
     (variants.len() > 1).then(|| {
         let names: Vec<&str> = variants.into_iter().take(MOST_NAMES).collect();
-        format!("Arms were trained by different recipes ({}); their names say which.", names.join("; "))
+        format!(
+            "Arms were trained by different recipes ({}); their names say which.",
+            names.join("; ")
+        )
     })
 }
 
-/// Named arms that differ in their recipe as well as in their network from the one that they are compared with.
+/// Named arms that differ in their recipe as well as in their network from the one that they are
+/// compared with.
 fn mixed_recipes(study: &Study) -> Option<String> {
-    let is_named = |arm: &Arm| arm.trials[0].planned.coordinates.iter().any(|(axis, _)| axis == "arm");
+    let is_named =
+        |arm: &Arm| arm.trials[0].planned.coordinates.iter().any(|(axis, _)| axis == "arm");
     let mixed = study.pairs.iter().find_map(|pair| {
         let arms = [&study.arms[pair.arm], &study.arms[pair.partner]];
         let (_, differing) = recipe::compare(arms.iter().map(|arm| &arm.trials[0].planned));
-        let (of_recipe, rest): (Vec<_>, Vec<_>) =
-            differing.into_iter().partition(|d| d.path.starts_with("train.") || d.path.starts_with("data."));
-        let is_mixed = arms.iter().all(|arm| is_named(arm)) && !of_recipe.is_empty() && !rest.is_empty();
+        let (of_recipe, rest): (Vec<_>, Vec<_>) = differing
+            .into_iter()
+            .partition(|d| d.path.starts_with("train.") || d.path.starts_with("data."));
+        let is_mixed =
+            arms.iter().all(|arm| is_named(arm)) && !of_recipe.is_empty() && !rest.is_empty();
         is_mixed.then_some((arms, of_recipe))
     });
     mixed.map(|([arm, partner], fields)| {
@@ -194,18 +232,30 @@ fn chosen_on_test_images(study: &Study) -> Option<String> {
 /// Pictures that could not be read, of those that were to be used.
 fn pictures_left_out(study: &Study) -> Vec<String> {
     let mut said = Vec::new();
-    let kinds =
-        [("val/left_out", "test", "they count nowhere"), ("train/left_out", "training", "others stood in for them")];
+    let kinds = [
+        ("val/left_out", "test", "they count nowhere"),
+        ("train/left_out", "training", "others stood in for them"),
+    ];
     for (metric, kind, remark) in kinds {
-        let lost = |t: &TrialRow| t.result.as_ref()?.metrics.get(metric).copied().filter(|n| *n > 0.0);
+        let lost =
+            |t: &TrialRow| t.result.as_ref()?.metrics.get(metric).copied().filter(|n| *n > 0.0);
         let counts: Vec<f64> = study.rows.trials.iter().filter_map(lost).collect();
         let most = counts.iter().copied().fold(0.0, f64::max);
         said.extend((!counts.is_empty()).then(|| {
-            format!("Up to {most} {kind} pictures could not be read in {}; {remark}.", plural(counts.len(), "trial"))
+            format!(
+                "Up to {most} {kind} pictures could not be read in {}; {remark}.",
+                plural(counts.len(), "trial")
+            )
         }));
     }
     said.extend(
-        study.rows.plan.notes.iter().filter(|note| note.contains(" left out, as ")).map(|note| format!("{note}.")),
+        study
+            .rows
+            .plan
+            .notes
+            .iter()
+            .filter(|note| note.contains(" left out, as "))
+            .map(|note| format!("{note}.")),
     );
     said
 }

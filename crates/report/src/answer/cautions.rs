@@ -36,14 +36,22 @@ fn how_it_was_tested(study: &Study) -> Option<String> {
         _ => "Least squares of all cells with seeds as blocks, the error pooled over the cells",
     };
     let family = if n > 1 {
-        format!("; p-values are Holm-adjusted over the family of {n} ({}), intervals are not", findings.family)
+        format!(
+            "; p-values are Holm-adjusted over the family of {n} ({}), intervals are not",
+            findings.family
+        )
     } else {
         String::new()
     };
     let margin = study.margin().map_or(String::new(), |margin| {
-        format!(" Equal means nearer than {margin}{} (two one-sided tests).", study.metric.difference_unit)
+        format!(
+            " Equal means nearer than {margin}{} (two one-sided tests).",
+            study.metric.difference_unit
+        )
     });
-    Some(format!("{test}{family}.{margin} The results hold for this data set, this recipe and these seeds."))
+    Some(format!(
+        "{test}{family}.{margin} The results hold for this data set, this recipe and these seeds."
+    ))
 }
 
 /// Arms with different numbers of seeds, in a grid or along axes.
@@ -51,8 +59,10 @@ fn unbalanced(study: &Study) -> Option<String> {
     if study.findings.kind != Kind::Axes {
         return None;
     }
-    let counts: BTreeSet<usize> = study.arms.iter().map(|arm| arm.values.len()).filter(|&n| n > 0).collect();
-    let (least, most) = (counts.first()?, counts.last()?);
+    let counts: BTreeSet<usize> =
+        study.arms.iter().map(|arm| arm.values.len()).filter(|&n| n > 0).collect();
+    let least = counts.first()?;
+    let most = counts.last()?;
     (least < most)
         .then(|| format!("Arms have {least} to {most} seeds; effects are adjusted for the seeds that are missing."))
 }
@@ -62,7 +72,8 @@ fn spread(study: &Study) -> Option<String> {
     if study.findings.kind != Kind::Axes {
         return None;
     }
-    let groups: Vec<Vec<f64>> = study.arms.iter().map(|arm| arm.values.values().copied().collect()).collect();
+    let groups: Vec<Vec<f64>> =
+        study.arms.iter().map(|arm| arm.values.values().copied().collect()).collect();
     let p = bartlett(&groups).filter(|p| *p < ALPHA)?;
     let deviations = study.arms.iter().filter_map(|arm| arm.sample?.std);
     let (least, most) = deviations.fold((f64::INFINITY, 0.0_f64), |(a, b), s| (a.min(s), b.max(s)));
@@ -77,11 +88,14 @@ fn spread(study: &Study) -> Option<String> {
 }
 
 fn baseline_is_not_first(study: &Study) -> Option<String> {
-    let (baseline, first) = (study.baseline?, study.arms.first()?);
+    let baseline = study.baseline?;
+    let first = study.arms.first()?;
     if let Some(chosen) = &study.rows.plan.contrasts.baseline {
         let is_it = study.arms[baseline].trials[0].planned.label == *chosen;
         let stands_in = &study.arms[baseline].label;
-        return (!is_it).then(|| format!("The baseline, {chosen}, has no value; {stands_in} stands in for it."));
+        return (!is_it).then(|| {
+            format!("The baseline, {chosen}, has no value; {stands_in} stands in for it.")
+        });
     }
     (baseline != 0).then(|| {
         let label = &study.arms[baseline].label;
@@ -90,27 +104,40 @@ fn baseline_is_not_first(study: &Study) -> Option<String> {
 }
 
 fn missing_metric(study: &Study) -> Option<String> {
-    let without = study.rows.trials.iter().filter(|t| t.status == Done && t.metric(&study.metric.path).is_none());
+    let without = study
+        .rows
+        .trials
+        .iter()
+        .filter(|t| t.status == Done && t.metric(&study.metric.path).is_none());
     let n = without.count();
-    (n > 0).then(|| format!("{} finished without a usable {}.", plural(n, "trial"), study.metric.path))
+    (n > 0)
+        .then(|| format!("{} finished without a usable {}.", plural(n, "trial"), study.metric.path))
 }
 
-/// Differences of more than 5 % in size are said; smaller ones come with matching budgets by whole channels.
+/// Differences of more than 5 % in size are said; smaller ones come with matching budgets by whole
+/// channels.
 fn unequal_cost(study: &Study) -> Option<String> {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some());
     let sizes: Vec<u64> = measured.map(|arm| arm.trials[0].planned.parameters).collect();
-    let (least, most) = (*sizes.iter().min()?, *sizes.iter().max()?);
+    let least = *sizes.iter().min()?;
+    let most = *sizes.iter().max()?;
     (most as f64 > 1.05 * least as f64).then(|| {
         let range = format!("{} to {} parameters", count(least), count(most));
         format!("The arms differ in size ({range}); they are not compared at equal cost.")
     })
 }
 
-/// Scale works through receptive fields, as the paper has it. Where no block joins its splits there is nothing to see.
+/// Scale works through receptive fields, as the paper has it. Where no block joins its splits there
+/// is nothing to see.
 fn same_receptive_field(study: &Study) -> Option<String> {
-    let scales: BTreeSet<usize> = study.arms.iter().map(|arm| arm.trials[0].planned.spec.model.scale).collect();
-    let fields: BTreeSet<u64> = study.arms.iter().map(|arm| arm.trials[0].planned.rf_max_px).collect();
-    let has_one_block = study.arms.iter().all(|arm| arm.trials[0].planned.spec.model.blocks.iter().all(|&n| n == 1));
+    let scales: BTreeSet<usize> =
+        study.arms.iter().map(|arm| arm.trials[0].planned.spec.model.scale).collect();
+    let fields: BTreeSet<u64> =
+        study.arms.iter().map(|arm| arm.trials[0].planned.rf_max_px).collect();
+    let has_one_block = study
+        .arms
+        .iter()
+        .all(|arm| arm.trials[0].planned.spec.model.blocks.iter().all(|&n| n == 1));
     (scales.len() > 1 && fields.len() == 1 && has_one_block).then(|| {
         format!(
             "All arms have the same receptive field ({} px): a stage's first block keeps its splits apart, and these stages \
@@ -122,9 +149,17 @@ fn same_receptive_field(study: &Study) -> Option<String> {
 
 fn other_code(study: &Study) -> Option<String> {
     let planned = &study.rows.plan.code;
-    let n = study.rows.trials.iter().filter(|t| t.result.as_ref().is_some_and(|r| r.code != *planned)).count();
+    let n = study
+        .rows
+        .trials
+        .iter()
+        .filter(|t| t.result.as_ref().is_some_and(|r| r.code != *planned))
+        .count();
     (n > 0).then(|| {
         let (were, they) = if n == 1 { ("was", "it is") } else { ("were", "they are") };
-        format!("{} {were} trained by another build than the plan's; {they} marked †.", plural(n, "trial"))
+        format!(
+            "{} {were} trained by another build than the plan's; {they} marked †.",
+            plural(n, "trial")
+        )
     })
 }

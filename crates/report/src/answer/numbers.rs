@@ -1,4 +1,5 @@
-//! Numbers with what is known of them: values with spreads, differences with intervals and p-values.
+//! Numbers with what is known of them: values with spreads, differences with intervals and
+//! p-values.
 
 use crate::findings::{Finding, Needed, Step, needed};
 use crate::format::{decimals_for, fixed, p_value, plural, signed};
@@ -12,7 +13,8 @@ pub fn value_with_spread(study: &Study, arm: &Arm) -> String {
     format!("{}{spread}{}", fixed(sample.mean, study.decimals), study.metric.unit)
 }
 
-/// `95 % CI 0.1 to 0.5, n = 3, Holm-adjusted p = 0.012, better`: how sure the difference of a pair is.
+/// `95 % CI 0.1 to 0.5, n = 3, Holm-adjusted p = 0.012, better`: how sure the difference of a pair
+/// is.
 pub fn evidence(study: &Study, pair: &Pair) -> String {
     let Some(paired) = pair.paired else { return String::new() };
     let decimals = study.difference_decimals;
@@ -71,12 +73,15 @@ pub fn small(study: &Study, finding: &Finding) -> String {
     }
 }
 
-/// So many decimals that the interval's half width has about two digits: as many as values have, or one more. A slope per
-/// unit of an axis may be a thousandth of a point, and needs more.
+/// So many decimals that the interval's half width has about two digits: as many as values have, or
+/// one more. A slope per unit of an axis may be a thousandth of a point, and needs more.
 pub fn decimals(study: &Study, estimate: &Estimate) -> usize {
     let half = estimate.interval().map_or(f64::INFINITY, |(low, high)| (high - low) / 2.0);
-    let digits_of_value = (1.0 - estimate.value.abs().max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;
-    decimals_for(half).min(digits_of_value.max(study.decimals + 1)).clamp(study.decimals, study.decimals + 4)
+    let digits_of_value =
+        (1.0 - estimate.value.abs().max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;
+    decimals_for(half)
+        .min(digits_of_value.max(study.decimals + 1))
+        .clamp(study.decimals, study.decimals + 4)
 }
 
 /// `95 % CI 0.85 to 1.07, n = 5 seeds, p < 0.001`.
@@ -102,12 +107,16 @@ pub fn narrow(study: &Study, estimate: &Estimate) -> String {
 /// `; about 19 seeds would show 0.7 points`.
 pub fn seeds_needed(study: &Study, finding: &Finding) -> String {
     let family = study.findings.tested();
-    let Some(Needed { seeds, size }) = needed(finding, study.margin(), family) else { return String::new() };
+    let Some(Needed { seeds, size }) = needed(finding, study.margin(), family) else {
+        return String::new();
+    };
     let seeds = match seeds {
         Some(n) => format!("about {n} seeds"),
         None => format!("more than {} seeds", crate::findings::MOST_SEEDS),
     };
-    let decimals = finding.any_estimate().map_or(study.decimals, |estimate| decimals_of_size(study, &estimate));
+    let decimals = finding
+        .any_estimate()
+        .map_or(study.decimals, |estimate| decimals_of_size(study, &estimate));
     let what = if finding.step == Step::Difference { "" } else { "a change of " };
     format!("; {seeds} would show {what}{}", points(study, size, decimals))
 }

@@ -1,7 +1,8 @@
 //! Arms against partners, in words.
 
 use super::numbers::{
-    adjusted, adjusted_from, decimals, margin, narrow, of_finding, points, range, seeds_needed, signed_points, small,
+    adjusted, adjusted_from, decimals, margin, narrow, of_finding, points, range, seeds_needed,
+    signed_points, small,
 };
 use super::sorted;
 use crate::findings::{Finding, Subject, Verdict};
@@ -61,11 +62,16 @@ fn headline(study: &Study, members: &[Finding]) -> String {
     let open = count(Verdict::NotResolved);
     if open == n {
         return match common {
-            Some(partner) => format!("None of the {n} comparisons with {} is resolved with {seeds}.", partner.label),
+            Some(partner) => format!(
+                "None of the {n} comparisons with {} is resolved with {seeds}.",
+                partner.label
+            ),
             None => format!("None of the {n} comparisons is resolved with {seeds}."),
         };
     }
-    let (better, worse, equal) = (count(Verdict::Better), count(Verdict::Worse), count(Verdict::Equal));
+    let better = count(Verdict::Better);
+    let worse = count(Verdict::Worse);
+    let equal = count(Verdict::Equal);
     let within = format!("within {}", margin(study));
     let (arms, partner) = match common {
         Some(partner) => (format!("All {n} arms"), partner.label.as_str()),
@@ -97,7 +103,8 @@ fn headline(study: &Study, members: &[Finding]) -> String {
 
 /// `3 seeds`, or `2 to 5 seeds`.
 fn seeds(members: &[Finding]) -> String {
-    let counts = || members.iter().filter(|f| f.p.is_some()).filter_map(|f| Some(f.estimate?.seeds));
+    let counts =
+        || members.iter().filter(|f| f.p.is_some()).filter_map(|f| Some(f.estimate?.seeds));
     match (counts().min().unwrap_or(0), counts().max().unwrap_or(0)) {
         (least, most) if least == most => plural(most, "seed"),
         (least, most) => format!("{least} to {most} seeds"),
@@ -105,15 +112,24 @@ fn seeds(members: &[Finding]) -> String {
 }
 
 fn different(study: &Study, finding: &Finding) -> String {
-    let (Some((arm, partner)), Some(estimate)) = (arms(study, finding), finding.estimate) else { return String::new() };
+    let (Some((arm, partner)), Some(estimate)) = (arms(study, finding), finding.estimate) else {
+        return String::new();
+    };
     let size = points(study, estimate.value, decimals(study, &estimate));
     let verb = if finding.verdict == Verdict::Better { "beats" } else { "is worse than" };
     let evidence = of_finding(study, finding, study.findings.tested());
-    format!("{} {verb} {} by {size} ({evidence}){}.", arm.label, partner.label, small(study, finding))
+    format!(
+        "{} {verb} {} by {size} ({evidence}){}.",
+        arm.label,
+        partner.label,
+        small(study, finding)
+    )
 }
 
 fn equal(study: &Study, finding: &Finding) -> String {
-    let (Some((arm, partner)), Some(estimate)) = (arms(study, finding), finding.estimate) else { return String::new() };
+    let (Some((arm, partner)), Some(estimate)) = (arms(study, finding), finding.estimate) else {
+        return String::new();
+    };
     let found = signed_points(study, estimate.value, decimals(study, &estimate));
     let p = finding.p_equal_holm.map_or(String::new(), |p| adjusted(p, study.findings.tested()));
     format!(
@@ -128,14 +144,20 @@ fn equal(study: &Study, finding: &Finding) -> String {
 fn unresolved(study: &Study, finding: &Finding) -> String {
     let Some((arm, partner)) = arms(study, finding) else { return String::new() };
     let needed = seeds_needed(study, finding);
-    format!("{} against {} is not resolved: {}{needed}.", arm.label, partner.label, could_be(study, finding))
+    format!(
+        "{} against {} is not resolved: {}{needed}.",
+        arm.label,
+        partner.label,
+        could_be(study, finding)
+    )
 }
 
 /// `+2.2 points seen, −1.6 to 6.0 possible (95 % CI, n = 3 seeds, p = 0.12)`.
 fn could_be(study: &Study, finding: &Finding) -> String {
     let Some(estimate) = finding.estimate else { return String::new() };
     let decimals = decimals(study, &estimate);
-    let interval = estimate.interval().map_or(String::new(), |interval| range(study, interval, decimals));
+    let interval =
+        estimate.interval().map_or(String::new(), |interval| range(study, interval, decimals));
     let p = adjusted_from(finding, study.findings.tested());
     format!(
         "{} seen, {interval} possible (95 % CI, n = {}, {p})",
@@ -149,7 +171,11 @@ fn many_unresolved(study: &Study, open: &[&Finding]) -> String {
     let common = common_partner(study, open);
     let name = |f: &&Finding| {
         let Some((arm, partner)) = arms(study, f) else { return String::new() };
-        if common.is_some() { arm.label.clone() } else { format!("{} against {}", arm.label, partner.label) }
+        if common.is_some() {
+            arm.label.clone()
+        } else {
+            format!("{} against {}", arm.label, partner.label)
+        }
     };
     let names: Vec<String> = open.iter().map(name).collect();
     let against = common.map_or(String::new(), |partner| format!(" against {}", partner.label));
@@ -169,7 +195,8 @@ fn untested(study: &Study) -> Vec<String> {
         study.findings.members.iter().any(|f| f.subject == subject && f.p.is_some())
     };
     let has_values = |i: usize| study.arms[i].sample.is_some();
-    let without = study.pairs.iter().filter(|p| has_values(p.arm) && has_values(p.partner) && !is_tested(p));
+    let without =
+        study.pairs.iter().filter(|p| has_values(p.arm) && has_values(p.partner) && !is_tested(p));
     let (alike, few): (Vec<&Pair>, Vec<&Pair>) = without.partition(|pair| shared(pair) > 1);
     let (ties, alike): (Vec<&Pair>, Vec<&Pair>) = alike.into_iter().partition(|pair| is_tie(pair));
     let mut said = Vec::new();
@@ -192,6 +219,8 @@ fn is_tie(pair: &Pair) -> bool {
 
 /// `b against a, c against a`.
 fn named(study: &Study, pairs: &[&Pair]) -> String {
-    let name = |pair: &&Pair| format!("{} against {}", study.arms[pair.arm].label, study.arms[pair.partner].label);
+    let name = |pair: &&Pair| {
+        format!("{} against {}", study.arms[pair.arm].label, study.arms[pair.partner].label)
+    };
     shortened(&pairs.iter().map(name).collect::<Vec<_>>(), MOST_NAMES)
 }

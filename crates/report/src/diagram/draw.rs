@@ -53,22 +53,38 @@ impl Geometry {
             of.map(text_of).fold(least, f64::max)
         };
         let split_width = widest(|c| matches!(c, Column::Split(_)), 24.0) + 16.0;
-        let side_width =
-            if block.side_columns == 0 { 0.0 } else { widest(|c| matches!(c, Column::Side(_)), 40.0) + 26.0 };
+        let side_width = if block.side_columns == 0 {
+            0.0
+        } else {
+            widest(|c| matches!(c, Column::Side(_)), 40.0) + 26.0
+        };
         let middle = widest(|c| *c == Column::Middle, 60.0) + 20.0;
         let splits_width = (split_width * block.splits as f64).max(middle);
-        let (mut rows, mut y) = (Vec::new(), MARGIN);
+        let mut rows = Vec::new();
+        let mut y = MARGIN;
         for row in 0..block.rows() {
-            let height = block.shapes.iter().filter(|s| s.row == row).map(height_of).fold(0.0, f64::max);
+            let height =
+                block.shapes.iter().filter(|s| s.row == row).map(height_of).fold(0.0, f64::max);
             rows.push((y + height / 2.0, height));
             y += height + GAP;
         }
         let needed = 2.0 * MARGIN + splits_width + side_width * block.side_columns as f64 + LANE;
-        // Narrow blocks stand in the middle of a picture as wide as all others, so that their text has the same size.
+        // Narrow blocks stand in the middle of a picture as wide as all others, so that their text
+        // has the same size.
         let width = needed.max(f64::from(WIDTH));
         let left = MARGIN + (width - needed) / 2.0;
-        let (split_width, height) = (splits_width / block.splits as f64, y - GAP + MARGIN);
-        Geometry { width, height, rows, split_width, splits: block.splits, side_width, left, splits_width }
+        let split_width = splits_width / block.splits as f64;
+        let height = y - GAP + MARGIN;
+        Geometry {
+            width,
+            height,
+            rows,
+            split_width,
+            splits: block.splits,
+            side_width,
+            left,
+            splits_width,
+        }
     }
 
     fn x(&self, column: Column) -> f64 {
@@ -94,18 +110,26 @@ impl Geometry {
         (self.x(shape.column), self.rows[shape.row].0)
     }
 
-    /// An arrow's corners: straight where nothing is in the way, along the right-hand side otherwise.
+    /// An arrow's corners: straight where nothing is in the way, along the right-hand side
+    /// otherwise.
     fn way(&self, block: &Block, arrow: &Arrow) -> Vec<Point> {
-        let (from, to) = (&block.shapes[arrow.from], &block.shapes[arrow.to]);
-        let ((mut x0, y0), (mut x1, y1)) = (self.center(from), self.center(to));
-        let ((half_from, down), (half_to, up)) = (self.half(from), self.half(to));
+        let from = &block.shapes[arrow.from];
+        let to = &block.shapes[arrow.to];
+        let (mut x0, y0) = self.center(from);
+        let (mut x1, y1) = self.center(to);
+        let (half_from, down) = self.half(from);
+        let (half_to, up) = self.half(to);
         if let (Kind::Circle, Column::Side(_)) = (to.kind, from.column) {
             return vec![(x0, y0 + down), (x0, y1), (x1 + half_to, y1)];
         }
         let is_between = |s: &&Shape| {
-            s.row > from.row && s.row < to.row && matches!((s.column, s.kind), (Column::Middle, _) | (_, Kind::Bar))
+            s.row > from.row
+                && s.row < to.row
+                && matches!((s.column, s.kind), (Column::Middle, _) | (_, Kind::Bar))
         };
-        if (from.column, to.column) == (Column::Middle, Column::Middle) && block.shapes.iter().any(|s| is_between(&s)) {
+        if (from.column, to.column) == (Column::Middle, Column::Middle)
+            && block.shapes.iter().any(|s| is_between(&s))
+        {
             let lane = self.x(Column::Side(block.side_columns)) + (LANE - self.side_width) / 2.0;
             return vec![(x0 + half_from, y0), (lane, y0), (lane, y1), (x1 + half_to, y1)];
         }
@@ -113,7 +137,10 @@ impl Geometry {
         if let Some(split) = arrow.split {
             x0 = self.x(Column::Split(split));
         }
-        if to.kind == Kind::Bar && (self.splits > 1) && (arrow.split.is_some() || from.column != Column::Middle) {
+        if to.kind == Kind::Bar
+            && (self.splits > 1)
+            && (arrow.split.is_some() || from.column != Column::Middle)
+        {
             x1 = x0;
         }
         vec![(x0, y0 + down), (x1, y1 - up)]
@@ -132,7 +159,8 @@ fn height_of(shape: &Shape) -> f64 {
 }
 
 fn draw(svg: &mut Svg, place: &Geometry, shape: &Shape) {
-    let ((x, y), (w, h)) = (place.center(shape), place.half(shape));
+    let (x, y) = place.center(shape);
+    let (w, h) = place.half(shape);
     let corners = [(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)].map(pixels);
     match shape.kind {
         Kind::Circle => svg.circle(pixels((x, y)), RADIUS, "shape"),
@@ -149,10 +177,13 @@ fn draw(svg: &mut Svg, place: &Geometry, shape: &Shape) {
 /// The arrow's head at the end of its way.
 fn head(svg: &mut Svg, way: &[Point]) {
     let [.., before, (x, y)] = way else { return };
-    let (dx, dy) = (x - before.0, y - before.1);
+    let dx = x - before.0;
+    let dy = y - before.1;
     let length = dx.hypot(dy).max(1e-9);
-    let (dx, dy) = (5.0 * dx / length, 5.0 * dy / length);
-    let corners = [(*x, *y), (x - dx + 0.5 * dy, y - dy - 0.5 * dx), (x - dx - 0.5 * dy, y - dy + 0.5 * dx)];
+    let dx = 5.0 * dx / length;
+    let dy = 5.0 * dy / length;
+    let corners =
+        [(*x, *y), (x - dx + 0.5 * dy, y - dy - 0.5 * dx), (x - dx - 0.5 * dy, y - dy + 0.5 * dx)];
     svg.path(corners.map(pixels), true, "head");
 }
 

@@ -1,4 +1,5 @@
-//! The nodes of one block put in rows and columns: rows by how much must be computed before, columns by split.
+//! The nodes of one block put in rows and columns: rows by how much must be computed before,
+//! columns by split.
 
 use res2lab_arch::{Graph, NodeId, Op};
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ pub struct Block {
     pub arrows: Vec<Arrow>,
     /// How many splits stand side by side; 1 for a block without.
     pub splits: usize,
-    /// Columns to the right of the splits, for what runs beside them: shortcut, squeeze and excitation.
+    /// Columns to the right of the splits, for what runs beside them: shortcut, squeeze and
+    /// excitation.
     pub side_columns: usize,
 }
 
@@ -57,7 +59,8 @@ pub enum Column {
     Side(usize),
 }
 
-/// An arrow between two shapes, by their places in [`Block::shapes`]; `split` is where it leaves a bar.
+/// An arrow between two shapes, by their places in [`Block::shapes`]; `split` is where it leaves a
+/// bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrow {
     #[allow(missing_docs)]
@@ -76,9 +79,12 @@ pub fn blocks(graph: &Graph) -> Vec<Block> {
 
 fn place(graph: &Graph, name: &str) -> Block {
     let prefix = format!("{name}.");
-    let inside: Vec<NodeId> = graph.iter().filter(|(_, n)| n.name.starts_with(&prefix)).map(|(id, _)| id).collect();
-    let mut placing = Placing { graph, prefix: &prefix, block: Block::empty(name), at: BTreeMap::new() };
-    placing.block.splits = inside.iter().filter(|id| matches!(graph.node(**id).op, Op::Slice { .. })).count().max(1);
+    let inside: Vec<NodeId> =
+        graph.iter().filter(|(_, n)| n.name.starts_with(&prefix)).map(|(id, _)| id).collect();
+    let mut placing =
+        Placing { graph, prefix: &prefix, block: Block::empty(name), at: BTreeMap::new() };
+    placing.block.splits =
+        inside.iter().filter(|id| matches!(graph.node(**id).op, Op::Slice { .. })).count().max(1);
     inside.into_iter().for_each(|id| placing.add(id));
     placing.block
 }
@@ -95,7 +101,8 @@ struct Placing<'a> {
 impl Placing<'_> {
     fn add(&mut self, id: NodeId) {
         let node = self.graph.node(id);
-        let inputs: Vec<(usize, Option<usize>)> = node.inputs.iter().map(|input| self.shape_of(*input)).collect();
+        let inputs: Vec<(usize, Option<usize>)> =
+            node.inputs.iter().map(|input| self.shape_of(*input)).collect();
         match node.op {
             // What follows a layer without being one is written into its box.
             Op::BatchNorm { .. } | Op::Relu | Op::Sigmoid if self.may_join(id, inputs[0].0) => {
@@ -109,10 +116,18 @@ impl Placing<'_> {
             Op::Slice { len, .. } => self.slice(id, inputs[0].0, len),
             _ => {
                 let column = self.column(id, &inputs);
-                let row = inputs.iter().map(|(shape, _)| self.block.shapes[*shape].row + 1).max().unwrap_or(0);
+                let row = inputs
+                    .iter()
+                    .map(|(shape, _)| self.block.shapes[*shape].row + 1)
+                    .max()
+                    .unwrap_or(0);
                 let (kind, lines) = words(&node.op, node.shape.channels);
                 let shape = self.push(Shape { kind, lines, node: node.name.clone(), row, column });
-                self.block.arrows.extend(inputs.iter().map(|&(from, split)| Arrow { from, to: shape, split }));
+                self.block.arrows.extend(inputs.iter().map(|&(from, split)| Arrow {
+                    from,
+                    to: shape,
+                    split,
+                }));
                 self.at.insert(id, (shape, None));
             }
         }
@@ -127,27 +142,35 @@ impl Placing<'_> {
         let others = self.block.shapes.iter().filter(|s| s.kind == Kind::Input).count();
         let column = if others == 0 { Column::Middle } else { self.side(others - 1) };
         let lines = vec![format!("{} channels", node.shape.channels)];
-        let shape = self.push(Shape { kind: Kind::Input, lines, node: node.name.clone(), row: 0, column });
+        let shape =
+            self.push(Shape { kind: Kind::Input, lines, node: node.name.clone(), row: 0, column });
         self.at.insert(id, (shape, None));
         (shape, None)
     }
 
     /// Splits leave one bar.
     fn slice(&mut self, id: NodeId, from: usize, channels: usize) {
-        let bar = self.block.arrows.iter().find(|a| a.from == from && self.block.shapes[a.to].kind == Kind::Bar);
+        let bar = self
+            .block
+            .arrows
+            .iter()
+            .find(|a| a.from == from && self.block.shapes[a.to].kind == Kind::Bar);
         let bar = bar.map(|arrow| arrow.to).unwrap_or_else(|| {
             let row = self.block.shapes[from].row + 1;
             let lines = vec![format!("split: {} × {channels}", self.block.splits)];
             let node = self.block.shapes[from].node.clone();
-            let bar = self.push(Shape { kind: Kind::Bar, lines, node, row, column: Column::Middle });
+            let bar =
+                self.push(Shape { kind: Kind::Bar, lines, node, row, column: Column::Middle });
             self.block.arrows.push(Arrow { from, to: bar, split: None });
             bar
         });
-        let before = self.at.values().filter(|(shape, split)| *shape == bar && split.is_some()).count();
+        let before =
+            self.at.values().filter(|(shape, split)| *shape == bar && split.is_some()).count();
         self.at.insert(id, (bar, Some(before)));
     }
 
-    /// Whether a node can be written into the shape that it reads: nobody else reads what stood there before.
+    /// Whether a node can be written into the shape that it reads: nobody else reads what stood
+    /// there before.
     fn may_join(&self, id: NodeId, shape: usize) -> bool {
         let read = self.graph.node(id).inputs[0];
         let readers = self.graph.nodes.iter().filter(|node| node.inputs.contains(&read)).count();
@@ -160,15 +183,20 @@ impl Placing<'_> {
         let part = node.name.strip_prefix(self.prefix).unwrap_or_default();
         if ["downsample", "project", "se."].iter().any(|beside| part.starts_with(beside)) {
             // The shortcut runs outside of squeeze and excitation, which comes later.
-            let has_gate = self.graph.nodes.iter().any(|n| n.name == format!("{}se.pool", self.prefix));
+            let has_gate =
+                self.graph.nodes.iter().any(|n| n.name == format!("{}se.pool", self.prefix));
             return self.side(usize::from(has_gate && !part.starts_with("se.")));
         }
         if matches!(node.op, Op::Concat | Op::Gate) {
             return Column::Middle;
         }
-        let of =
-            |(shape, split): &(usize, Option<usize>)| split.map_or(self.block.shapes[*shape].column, Column::Split);
-        let splits = inputs.iter().map(of).filter_map(|c| if let Column::Split(i) = c { Some(i) } else { None });
+        let of = |(shape, split): &(usize, Option<usize>)| {
+            split.map_or(self.block.shapes[*shape].column, Column::Split)
+        };
+        let splits = inputs
+            .iter()
+            .map(of)
+            .filter_map(|c| if let Column::Split(i) = c { Some(i) } else { None });
         splits.max().map_or(Column::Middle, Column::Split)
     }
 
@@ -185,7 +213,13 @@ impl Placing<'_> {
 
 impl Block {
     fn empty(name: &str) -> Block {
-        Block { name: name.into(), shapes: Vec::new(), arrows: Vec::new(), splits: 1, side_columns: 0 }
+        Block {
+            name: name.into(),
+            shapes: Vec::new(),
+            arrows: Vec::new(),
+            splits: 1,
+            side_columns: 0,
+        }
     }
 
     /// How many rows there are.
@@ -232,7 +266,8 @@ mod tests {
     }
 
     fn at(block: &Block, node: &str) -> (usize, Column) {
-        let shape = block.shapes.iter().find(|s| s.node == format!("{}.{node}", block.name)).unwrap();
+        let shape =
+            block.shapes.iter().find(|s| s.node == format!("{}.{node}", block.name)).unwrap();
         (shape.row, shape.column)
     }
 
@@ -243,12 +278,19 @@ mod tests {
         let block = &blocks[1];
         assert_eq!((block.name.as_str(), block.splits, block.side_columns), ("layer1.1", 4, 0));
         let split = Column::Split;
-        assert_eq!([0, 1, 2].map(|i| at(block, &format!("relus.{i}"))), [(3, split(0)), (5, split(1)), (7, split(2))]);
+        assert_eq!(
+            [0, 1, 2].map(|i| at(block, &format!("relus.{i}"))),
+            [(3, split(0)), (5, split(1)), (7, split(2))]
+        );
         assert_eq!([1, 2].map(|i| at(block, &format!("sum.{i}"))), [(4, split(1)), (6, split(2))]);
-        assert_eq!((at(block, "concat"), at(block, "relu3")), ((8, Column::Middle), (10, Column::Middle)));
+        assert_eq!(
+            (at(block, "concat"), at(block, "relu3")),
+            ((8, Column::Middle), (10, Column::Middle))
+        );
         // The last split goes straight to the concatenation.
         let concat = block.shapes.iter().position(|s| s.node.ends_with("concat")).unwrap();
-        let splits: Vec<_> = block.arrows.iter().filter(|a| a.to == concat).map(|a| a.split).collect();
+        let splits: Vec<_> =
+            block.arrows.iter().filter(|a| a.to == concat).map(|a| a.split).collect();
         assert_eq!(splits, [None, None, None, Some(3)]);
     }
 
@@ -271,7 +313,10 @@ mod tests {
                     entry.name
                 );
                 let last = block.shapes.iter().max_by_key(|s| s.row).unwrap();
-                assert_eq!((last.kind, block.shapes.iter().filter(|s| s.row == last.row).count()), (Kind::Circle, 1));
+                assert_eq!(
+                    (last.kind, block.shapes.iter().filter(|s| s.row == last.row).count()),
+                    (Kind::Circle, 1)
+                );
                 // No two shapes in one place.
                 for (i, a) in block.shapes.iter().enumerate() {
                     assert!(

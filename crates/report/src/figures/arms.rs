@@ -29,7 +29,10 @@ pub fn figure(study: &Study) -> Option<Figure> {
         legend: Vec::new(),
         table: Table {
             columns: ["arm", "mean", "std", "n"].map(str::to_owned).to_vec(),
-            rows: measured.iter().map(|arm| [vec![arm.label.clone()], value_cells(study, arm)].concat()).collect(),
+            rows: measured
+                .iter()
+                .map(|arm| [vec![arm.label.clone()], value_cells(study, arm)].concat())
+                .collect(),
         },
     })
 }

@@ -13,7 +13,8 @@ struct Form<'n> {
     networks: Vec<(&'n Network, String)>,
 }
 
-/// One figure for each form of block that the networks with a color have. `noun` says what they are: `arm`, `network`.
+/// One figure for each form of block that the networks with a color have. `noun` says what they
+/// are: `arm`, `network`.
 pub fn figures(networks: &[Network], noun: &str) -> Vec<Figure> {
     let mut forms: Vec<Form> = Vec::new();
     for network in networks.iter().filter(|network| network.color.is_some()) {
@@ -21,7 +22,11 @@ pub fn figures(networks: &[Network], noun: &str) -> Vec<Figure> {
             let channels = channels(&block);
             match forms.iter_mut().find(|form| form_of(&form.block) == form_of(&block)) {
                 // The first block of a form stands for a network's others.
-                Some(form) if form.networks.last().is_some_and(|(last, _)| std::ptr::eq(*last, network)) => {}
+                Some(form)
+                    if form
+                        .networks
+                        .last()
+                        .is_some_and(|(last, _)| std::ptr::eq(*last, network)) => {}
                 Some(form) => form.networks.push((network, channels)),
                 None => forms.push(Form { block, networks: vec![(network, channels)] }),
             }
@@ -45,7 +50,8 @@ fn blocks(network: &Network) -> Vec<Block> {
 /// What makes two blocks look alike: everything but channels and strides.
 fn form_of(block: &Block) -> Vec<(usize, String, diagram::layout::Column)> {
     let word = |s: &Shape| {
-        let words = s.lines.first().map_or("", |line| line.split([' ', ':']).next().unwrap_or_default());
+        let words =
+            s.lines.first().map_or("", |line| line.split([' ', ':']).next().unwrap_or_default());
         let is_channels = words.chars().all(|c| c.is_ascii_digit());
         if is_channels { String::new() } else { words.to_owned() }
     };
@@ -55,14 +61,21 @@ fn form_of(block: &Block) -> Vec<(usize, String, diagram::layout::Column)> {
 /// `64 → 4 × 26 → 256`
 fn channels(block: &Block) -> String {
     let number = |s: Option<&Shape>| {
-        let digits = s.and_then(|s| s.lines.last()).map_or("", |line| line.split(' ').next().unwrap_or_default());
+        let digits = s
+            .and_then(|s| s.lines.last())
+            .map_or("", |line| line.split(' ').next().unwrap_or_default());
         digits.to_owned()
     };
     let named = |name: &str| {
-        block.shapes.iter().find(|s| s.node.strip_prefix(&block.name).is_some_and(|n| n.starts_with(name)))
+        block
+            .shapes
+            .iter()
+            .find(|s| s.node.strip_prefix(&block.name).is_some_and(|n| n.starts_with(name)))
     };
     let inner = block.shapes.iter().find_map(|s| s.lines.first()?.strip_prefix("split: "));
-    let inner = inner.map(str::to_owned).unwrap_or_else(|| number(named(".relu2").or_else(|| named(".bn2"))));
+    let inner = inner
+        .map(str::to_owned)
+        .unwrap_or_else(|| number(named(".relu2").or_else(|| named(".bn2"))));
     format!("{} → {inner} → {}", number(block.shapes.first()), number(named(".bn3")))
 }
 
@@ -74,7 +87,11 @@ fn figure(i: usize, form: &Form, noun: &str) -> Figure {
         n => format!(", and of {} other {noun}s", n - 1),
     };
     let title = format!("Block {} of {}{others}", form.block.name, first.label);
-    let legend = |(n, _): &(&Network, String)| Legend { text: n.label.clone(), color: n.color, arm: n.id.clone() };
+    let legend = |(n, _): &(&Network, String)| Legend {
+        text: n.label.clone(),
+        color: n.color,
+        arm: n.id.clone(),
+    };
     Figure {
         id: format!("block-{i}"),
         svg: diagram::svg(&form.block, &title),

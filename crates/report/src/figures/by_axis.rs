@@ -1,5 +1,5 @@
-//! The metric against each swept axis: means with error bars, single seeds as dots, a line for each setting of the
-//! other axes.
+//! The metric against each swept axis: means with error bars, single seeds as dots, a line for each
+//! setting of the other axes.
 
 use super::{Figure, Legend, Table, dot, value_cells};
 use crate::axis::Axis;
@@ -18,7 +18,10 @@ const MOST_WITH_DOTS: usize = 3;
 
 /// A figure for each axis that fits a scale.
 pub fn figures(study: &Study) -> Vec<Figure> {
-    (0..study.axes.len()).filter(|&i| fits(&study.axes[i])).filter_map(|i| figure(study, i)).collect()
+    (0..study.axes.len())
+        .filter(|&i| fits(&study.axes[i]))
+        .filter_map(|i| figure(study, i))
+        .collect()
 }
 
 /// Whether an axis's values can stand side by side under a chart: numbers can, long names cannot.
@@ -32,7 +35,10 @@ fn figure(study: &Study, index: usize) -> Option<Figure> {
     let groups = along(study, index);
     let measured = || groups.iter().flat_map(|g| &g.points).filter(|(_, arm)| arm.sample.is_some());
     measured().next()?;
-    let y = Scale::linear(measured().flat_map(|(_, arm)| extremes(arm, &study.metric)), &study.metric.title());
+    let y = Scale::linear(
+        measured().flat_map(|(_, arm)| extremes(arm, &study.metric)),
+        &study.metric.title(),
+    );
     let x = Scale::points(&axis.values, axis.numbers.as_deref(), &axis.label, PLOT);
     let at = |i: usize| axis.numbers.as_ref().map_or(i as f64, |numbers| x.position(numbers[i]));
     let places: Vec<f64> = (0..axis.values.len()).map(at).collect();
@@ -86,8 +92,9 @@ fn color_of_group(groups: &[Group<&Arm>], i: usize) -> Option<Option<usize>> {
     (groups.len() > 1).then(|| (i < COLORS && groups.len() <= COLORS).then_some(i))
 }
 
-/// Lines with error bars are drawn side by side, so that bars at the same place stay apart: within 3 % of the axis to either
-/// side, however many there are. Without bars every line runs through the place of its values.
+/// Lines with error bars are drawn side by side, so that bars at the same place stay apart: within
+/// 3 % of the axis to either side, however many there are. Without bars every line runs through the
+/// place of its values.
 fn shift(places: &[f64], i: usize, n: usize) -> f64 {
     if n > COLORS {
         return 0.0;
@@ -100,7 +107,13 @@ fn shift(places: &[f64], i: usize, n: usize) -> f64 {
     (i as f64 - (n as f64 - 1.0) / 2.0) * all / n as f64
 }
 
-fn line(study: &Study, group: &Group<&Arm>, color: Option<Option<usize>>, places: &[f64], shift: f64) -> Vec<Mark> {
+fn line(
+    study: &Study,
+    group: &Group<&Arm>,
+    color: Option<Option<usize>>,
+    places: &[f64],
+    shift: f64,
+) -> Vec<Mark> {
     let measured: Vec<(f64, &Arm)> = group
         .points
         .iter()
@@ -109,16 +122,24 @@ fn line(study: &Study, group: &Group<&Arm>, color: Option<Option<usize>>, places
         .collect();
     let means = measured.iter().filter_map(|(x, arm)| Some((*x, arm.sample?.mean))).collect();
     let kind = if color.is_some() { Kind::Line } else { Kind::Guide };
-    let mut marks =
-        vec![Mark { points: means, kind, color: color.flatten(), title: group.label.clone(), ..Mark::default() }];
+    let mut marks = vec![Mark {
+        points: means,
+        kind,
+        color: color.flatten(),
+        title: group.label.clone(),
+        ..Mark::default()
+    }];
     // Dots stand a little to the left of their bar.
-    let aside =
-        0.012 * (places.iter().copied().fold(f64::MIN, f64::max) - places.iter().copied().fold(f64::MAX, f64::min));
+    let aside = 0.012
+        * (places.iter().copied().fold(f64::MIN, f64::max)
+            - places.iter().copied().fold(f64::MAX, f64::min));
     for (x, arm) in measured {
         let Some(sample) = arm.sample else { continue };
         let mut of_arm = Vec::new();
         if sample.n > 1 {
-            of_arm.extend(arm.values.iter().map(|(seed, v)| dot(study, arm, *seed, *v, (x - aside, *v))));
+            of_arm.extend(
+                arm.values.iter().map(|(seed, v)| dot(study, arm, *seed, *v, (x - aside, *v))),
+            );
         }
         if let Some(std) = sample.std {
             let (low, high) = study.metric.bar(sample.mean, std);
@@ -126,7 +147,9 @@ fn line(study: &Study, group: &Group<&Arm>, color: Option<Option<usize>>, places
             of_arm.push(super::of_arm(study, arm, Kind::Bar, ends));
         }
         of_arm.push(super::of_arm(study, arm, Kind::Symbol, vec![(x, sample.mean)]));
-        marks.extend(of_arm.into_iter().map(|mark| Mark { color: color.unwrap_or(mark.color), ..mark }));
+        marks.extend(
+            of_arm.into_iter().map(|mark| Mark { color: color.unwrap_or(mark.color), ..mark }),
+        );
     }
     marks
 }
@@ -154,5 +177,8 @@ fn table(study: &Study, axis: &Axis, groups: &[Group<&Arm>]) -> Table {
         cells.extend(value_cells(study, arm));
         cells
     };
-    Table { columns, rows: groups.iter().flat_map(|g| g.points.iter().map(move |p| row(g, p))).collect() }
+    Table {
+        columns,
+        rows: groups.iter().flat_map(|g| g.points.iter().map(move |p| row(g, p))).collect(),
+    }
 }

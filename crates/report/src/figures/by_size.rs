@@ -18,7 +18,9 @@ pub fn figure(study: &Study) -> Option<Figure> {
     let at = |cell: &Cell| groups.iter().position(|group| *group == cell.group).unwrap_or(0) as f64;
     let spread = |cell: &Cell| cell.sample.std.unwrap_or(0.0);
     let shown: Vec<&Cell> = cells.iter().filter(|cell| cell.arm.color.is_some()).collect();
-    let ends = shown.iter().flat_map(|cell| [cell.sample.mean - spread(cell), cell.sample.mean + spread(cell)]);
+    let ends = shown
+        .iter()
+        .flat_map(|cell| [cell.sample.mean - spread(cell), cell.sample.mean + spread(cell)]);
     let y = Scale::linear(ends, "top-1 accuracy (%)");
     let names: Vec<String> = groups.iter().map(Group::label).collect();
     let x = Scale::points(&names, None, "object's share of the image's side", f64::from(WIDTH));
@@ -36,8 +38,14 @@ pub fn figure(study: &Study) -> Option<Figure> {
             arm.label.clone(),
         ));
         for cell in of_arm {
-            let (x, mean) = (at(cell) + beside, cell.sample.mean);
-            let title = format!("{}, objects of {}: {} %", arm.label, cell.group.label(), fixed(mean, study.decimals));
+            let x = at(cell) + beside;
+            let mean = cell.sample.mean;
+            let title = format!(
+                "{}, objects of {}: {} %",
+                arm.label,
+                cell.group.label(),
+                fixed(mean, study.decimals)
+            );
             if spread(cell) > 0.0 {
                 marks.push(titled(
                     arm,

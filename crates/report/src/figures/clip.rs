@@ -1,4 +1,5 @@
-//! Parts of curves and areas above a height: what lies below is cut off, not squeezed onto the edge.
+//! Parts of curves and areas above a height: what lies below is cut off, not squeezed onto the
+//! edge.
 
 type Point = (f64, f64);
 
@@ -7,7 +8,8 @@ pub fn curve_above(points: impl IntoIterator<Item = Point>, low: f64) -> Vec<Vec
     let mut parts: Vec<Vec<Point>> = Vec::new();
     let mut before: Option<Point> = None;
     for point in points {
-        let cut = before.filter(|b| (b.1 < low) != (point.1 < low)).map(|b| crossing(b, point, low));
+        let cut =
+            before.filter(|b| (b.1 < low) != (point.1 < low)).map(|b| crossing(b, point, low));
         if point.1 >= low {
             if before.is_none_or(|b| b.1 < low) {
                 parts.push(cut.into_iter().collect());
@@ -51,7 +53,10 @@ mod tests {
     fn curves_are_cut_where_they_cross() {
         let curve = [(0.0, 0.0), (1.0, 2.0), (2.0, 2.0), (3.0, 0.0), (4.0, 2.0)];
         let parts = curve_above(curve, 1.0);
-        assert_eq!(parts, [vec![(0.5, 1.0), (1.0, 2.0), (2.0, 2.0), (2.5, 1.0)], vec![(3.5, 1.0), (4.0, 2.0)]]);
+        assert_eq!(
+            parts,
+            [vec![(0.5, 1.0), (1.0, 2.0), (2.0, 2.0), (2.5, 1.0)], vec![(3.5, 1.0), (4.0, 2.0)]]
+        );
         assert!(curve_above([(0.0, 0.0)], 1.0).is_empty());
     }
 

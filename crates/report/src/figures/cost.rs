@@ -16,7 +16,8 @@ struct Cost {
     of: fn(&Arm) -> Option<f64>,
     tick: fn(f64) -> String,
     show: fn(f64) -> String,
-    /// Costs that differ by less than this share are not worth a figure: measured ones scatter by themselves.
+    /// Costs that differ by less than this share are not worth a figure: measured ones scatter by
+    /// themselves.
     least_spread: f64,
 }
 
@@ -74,7 +75,8 @@ fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
         .filter_map(|arm| Some((arm, arm.sample?.mean, (cost.of)(arm).filter(|c| *c > 0.0)?)))
         .collect();
     let costs = || arms.iter().map(|(_, _, cost)| *cost);
-    let (least, most) = (costs().fold(f64::INFINITY, f64::min), costs().fold(0.0, f64::max));
+    let least = costs().fold(f64::INFINITY, f64::min);
+    let most = costs().fold(0.0, f64::max);
     if arms.len() < 2 || most <= least * (1.0 + cost.least_spread) {
         return None;
     }
@@ -86,12 +88,22 @@ fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
     let front = front(&arms.iter().map(|(_, mean, cost)| (*cost, sign * mean)).collect::<Vec<_>>());
     let joined: Vec<_> = front.iter().map(|&i| (x.position(arms[i].2), arms[i].1)).collect();
     let mut marks = guides(study, |arm| Some(x.position((cost.of)(arm)?)));
-    marks.push(Mark { points: joined, kind: Kind::Front, title: "Pareto front".into(), ..Mark::default() });
+    marks.push(Mark {
+        points: joined,
+        kind: Kind::Front,
+        title: "Pareto front".into(),
+        ..Mark::default()
+    });
     for (arm, mean, cost) in &arms {
         let at = x.position(*cost);
         // Arms without a color are the many that do not stand out; their bars would hide the rest.
         if std(arm) > 0.0 && arm.color.is_some() {
-            marks.push(of_arm(study, arm, Kind::Bar, vec![(at, mean - std(arm)), (at, mean + std(arm))]));
+            marks.push(of_arm(
+                study,
+                arm,
+                Kind::Bar,
+                vec![(at, mean - std(arm)), (at, mean + std(arm))],
+            ));
         }
         marks.push(of_arm(study, arm, Kind::Symbol, vec![(at, *mean)]));
     }
@@ -107,8 +119,14 @@ fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
         ),
         legend: legend(arms.iter().map(|(arm, _, _)| *arm)),
         table: Table {
-            columns: ["arm", cost.name, "mean", "std", "n", "on the front"].map(str::to_owned).to_vec(),
-            rows: arms.iter().enumerate().map(|(i, point)| cells(study, point, cost, front.contains(&i))).collect(),
+            columns: ["arm", cost.name, "mean", "std", "n", "on the front"]
+                .map(str::to_owned)
+                .to_vec(),
+            rows: arms
+                .iter()
+                .enumerate()
+                .map(|(i, point)| cells(study, point, cost, front.contains(&i)))
+                .collect(),
         },
     })
 }
@@ -121,7 +139,9 @@ fn cells(study: &Study, (arm, _, value): &Point, cost: &Cost, on_front: bool) ->
 /// Of points (cost, worth) those that are worth more than every cheaper one, from the cheapest.
 fn front(points: &[(f64, f64)]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..points.len()).collect();
-    order.sort_by(|&a, &b| points[a].0.total_cmp(&points[b].0).then(points[b].1.total_cmp(&points[a].1)));
+    order.sort_by(|&a, &b| {
+        points[a].0.total_cmp(&points[b].0).then(points[b].1.total_cmp(&points[a].1))
+    });
     let mut best = f64::NEG_INFINITY;
     order.retain(|&i| {
         let is_better = points[i].1 > best;
@@ -137,8 +157,14 @@ fn guides(study: &Study, at: impl Fn(&Arm) -> Option<f64>) -> Vec<Mark> {
     for (i, axis) in study.axes.iter().enumerate().filter(|(_, axis)| axis.numbers.is_some()) {
         let groups = along(study, i);
         let [group] = &groups[..] else { continue };
-        let points = group.points.iter().filter_map(|(_, arm)| Some((at(arm)?, arm.sample?.mean))).collect();
-        marks.push(Mark { points, kind: Kind::Guide, title: axis.label.clone(), ..Mark::default() });
+        let points =
+            group.points.iter().filter_map(|(_, arm)| Some((at(arm)?, arm.sample?.mean))).collect();
+        marks.push(Mark {
+            points,
+            kind: Kind::Guide,
+            title: axis.label.clone(),
+            ..Mark::default()
+        });
     }
     marks
 }
@@ -149,7 +175,10 @@ mod tests {
 
     #[test]
     fn the_front_holds_what_no_cheaper_arm_reaches() {
-        assert_eq!(front(&[(3.0, 97.0), (1.0, 96.0), (2.0, 95.0), (3.0, 96.5), (4.0, 97.5)]), [1, 0, 4]);
+        assert_eq!(
+            front(&[(3.0, 97.0), (1.0, 96.0), (2.0, 95.0), (3.0, 96.5), (4.0, 97.5)]),
+            [1, 0, 4]
+        );
         assert_eq!(front(&[(2.0, 97.0), (1.0, 97.0)]), [1]);
         assert!(front(&[]).is_empty());
     }

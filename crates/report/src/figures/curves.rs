@@ -1,4 +1,5 @@
-//! Learning curves: mean and band over an arm's finished trials, and the single curves of those that did not finish.
+//! Learning curves: mean and band over an arm's finished trials, and the single curves of those
+//! that did not finish.
 
 use super::clip::{curve_above, polygon_above};
 use super::{Figure, Table, legend, titled};
@@ -21,7 +22,10 @@ const MOST_IN_ALL: usize = 4000;
 
 /// A figure for each metric that was logged.
 pub fn figures(study: &Study) -> Vec<Figure> {
-    CURVES.iter().filter_map(|(path, id, title)| figure(study, &Metric::of(path), id, title)).collect()
+    CURVES
+        .iter()
+        .filter_map(|(path, id, title)| figure(study, &Metric::of(path), id, title))
+        .collect()
 }
 
 /// An arm's mean curve.
@@ -45,14 +49,18 @@ struct Single<'s, 'a> {
 
 fn figure(study: &Study, metric: &Metric, id: &str, title: &str) -> Option<Figure> {
     let most = (MOST_IN_ALL / study.arms.len().max(1)).clamp(12, MOST_POINTS);
-    let means: Vec<Mean> = study.arms.iter().filter_map(|arm| mean_curve(arm, &metric.path, most)).collect();
-    let singles: Vec<Single> = study.arms.iter().flat_map(|arm| unfinished(arm, &metric.path, most)).collect();
+    let means: Vec<Mean> =
+        study.arms.iter().filter_map(|arm| mean_curve(arm, &metric.path, most)).collect();
+    let singles: Vec<Single> =
+        study.arms.iter().flat_map(|arm| unfinished(arm, &metric.path, most)).collect();
     let points = || {
-        let of_means = means.iter().flat_map(|mean| &mean.bins).map(|bin| (bin.epoch, bin.sample.mean));
+        let of_means =
+            means.iter().flat_map(|mean| &mean.bins).map(|bin| (bin.epoch, bin.sample.mean));
         of_means.chain(singles.iter().flat_map(|single| single.points.iter().copied()))
     };
     // With one evaluation there is no curve.
-    let is_curve = means.iter().any(|mean| mean.bins.len() > 1) || singles.iter().any(|single| single.points.len() > 1);
+    let is_curve = means.iter().any(|mean| mean.bins.len() > 1)
+        || singles.iter().any(|single| single.points.len() > 1);
     if !is_curve {
         return None;
     }
@@ -60,12 +68,20 @@ fn figure(study: &Study, metric: &Metric, id: &str, title: &str) -> Option<Figur
     let (y, cut) = value_scale(points().map(|(_, value)| value), metric);
     let marks = marks(&means, &singles, &y);
     let has_curve = |arm: &&Arm| {
-        means.iter().any(|mean| mean.arm.id == arm.id) || singles.iter().any(|single| single.arm.id == arm.id)
+        means.iter().any(|mean| mean.arm.id == arm.id)
+            || singles.iter().any(|single| single.arm.id == arm.id)
     };
     Some(Figure {
         id: id.to_owned(),
         title: title.to_owned(),
-        svg: draw(&Chart { label: title.to_owned(), height: 280, x, y, grid: Grid::Horizontal, marks }),
+        svg: draw(&Chart {
+            label: title.to_owned(),
+            height: 280,
+            x,
+            y,
+            grid: Grid::Horizontal,
+            marks,
+        }),
         how_to_read: how_to_read(!means.is_empty(), !singles.is_empty(), cut),
         legend: legend(study.arms.iter().filter(has_curve)),
         table: table(&means, metric),
@@ -75,17 +91,23 @@ fn figure(study: &Study, metric: &Metric, id: &str, title: &str) -> Option<Figur
 fn how_to_read(has_means: bool, has_singles: bool, cut: Option<String>) -> String {
     let mut sentences = Vec::new();
     if has_means {
-        sentences.push("Lines are means over an arm's finished trials, bands are ± one standard deviation.".to_owned());
+        sentences.push(
+            "Lines are means over an arm's finished trials, bands are ± one standard deviation."
+                .to_owned(),
+        );
     }
     if has_singles {
-        sentences.push("Dashed lines are single trials that have not finished or did not end well.".to_owned());
+        sentences.push(
+            "Dashed lines are single trials that have not finished or did not end well.".to_owned(),
+        );
     }
     sentences.extend(cut.map(|low| format!("Values below {low} are cut off.")));
     sentences.join(" ")
 }
 
 fn mean_curve<'s, 'a>(arm: &'s Arm<'a>, path: &str, most: usize) -> Option<Mean<'s, 'a>> {
-    let done: Vec<&TrialRow> = arm.trials.iter().copied().filter(|t| t.status == Status::Done).collect();
+    let done: Vec<&TrialRow> =
+        arm.trials.iter().copied().filter(|t| t.status == Status::Done).collect();
     let n = done.iter().filter(|t| t.curve.iter().any(|p| finite(p, path).is_some())).count();
     let mut by_step: BTreeMap<u64, (f64, Vec<f64>)> = BTreeMap::new();
     for point in done.iter().flat_map(|t| &t.curve) {
@@ -95,7 +117,9 @@ fn mean_curve<'s, 'a>(arm: &'s Arm<'a>, path: &str, most: usize) -> Option<Mean<
     }
     // Where a seed is missing the mean would jump.
     let whole = by_step.into_values().filter(|(_, values)| values.len() == n);
-    let bins = whole.filter_map(|(epoch, values)| Some(Bin { epoch, sample: Sample::of(&values)? })).collect();
+    let bins = whole
+        .filter_map(|(epoch, values)| Some(Bin { epoch, sample: Sample::of(&values)? }))
+        .collect();
     let bins = thin(bins, most);
     (!bins.is_empty()).then_some(Mean { arm, bins })
 }
@@ -117,10 +141,16 @@ fn finite(point: &res2lab_store::Point, path: &str) -> Option<f64> {
 fn thin<T>(points: Vec<T>, most: usize) -> Vec<T> {
     let n = points.len();
     let step = n.div_ceil(most).max(1);
-    points.into_iter().enumerate().filter(|(i, _)| (n - 1 - i).is_multiple_of(step)).map(|(_, point)| point).collect()
+    points
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| (n - 1 - i).is_multiple_of(step))
+        .map(|(_, point)| point)
+        .collect()
 }
 
-/// Accuracy climbs fast and then creeps: what lies below the bulk of the values is cut off, and said.
+/// Accuracy climbs fast and then creeps: what lies below the bulk of the values is cut off, and
+/// said.
 fn value_scale(values: impl Iterator<Item = f64>, metric: &Metric) -> (Scale, Option<String>) {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
@@ -143,10 +173,13 @@ fn marks(means: &[Mean], singles: &[Single], y: &Scale) -> Vec<Mark> {
     let mut marks: Vec<Mark> = order.iter().filter_map(|mean| band(mean, y)).collect();
     for mean in order {
         let curve = mean.bins.iter().map(|b| (b.epoch, b.sample.mean));
-        marks.extend(curve_above(curve, y.low).into_iter().map(|points| mark(mean.arm, Kind::Line, points)));
+        marks.extend(
+            curve_above(curve, y.low).into_iter().map(|points| mark(mean.arm, Kind::Line, points)),
+        );
     }
     for Single { arm, trial, points } in singles {
-        let title = format!("{}, seed {} ({})", arm.label, trial.planned.spec.seed, trial.status.name());
+        let title =
+            format!("{}, seed {} ({})", arm.label, trial.planned.spec.seed, trial.status.name());
         for part in curve_above(points.iter().copied(), y.low) {
             let dashed = mark(arm, Kind::Dashed, part);
             marks.push(Mark { trial: trial.planned.id.clone(), title: title.clone(), ..dashed });
@@ -155,10 +188,12 @@ fn marks(means: &[Mean], singles: &[Single], y: &Scale) -> Vec<Mark> {
     marks
 }
 
-/// The area within one standard deviation; None for arms that do not stand out, whose bands would cover the rest.
+/// The area within one standard deviation; None for arms that do not stand out, whose bands would
+/// cover the rest.
 fn band(mean: &Mean, y: &Scale) -> Option<Mark> {
     mean.arm.color?;
-    let spread: Vec<_> = mean.bins.iter().filter_map(|b| Some((b.epoch, b.sample.mean, b.sample.std?))).collect();
+    let spread: Vec<_> =
+        mean.bins.iter().filter_map(|b| Some((b.epoch, b.sample.mean, b.sample.std?))).collect();
     let upper = spread.iter().map(|(x, mean, std)| (*x, (mean + std).min(y.high)));
     let lower = spread.iter().rev().map(|(x, mean, std)| (*x, mean - std));
     let corners = polygon_above(&upper.chain(lower).collect::<Vec<_>>(), y.low);
@@ -174,15 +209,20 @@ fn table(means: &[Mean], metric: &Metric) -> Table {
     let ends = means.iter().filter_map(|mean| mean.bins.last());
     let decimals = metric.decimals(ends.map(|b| &b.sample)) + 1;
     let row = |mean: &Mean| {
-        let after = |quarters: usize| mean.bins.get((mean.bins.len() * quarters).div_ceil(4).saturating_sub(1));
-        let values = (1..=4).map(|k| after(k).map_or("–".into(), |b| fixed(b.sample.mean, decimals)));
+        let after = |quarters: usize| {
+            mean.bins.get((mean.bins.len() * quarters).div_ceil(4).saturating_sub(1))
+        };
+        let values =
+            (1..=4).map(|k| after(k).map_or("–".into(), |b| fixed(b.sample.mean, decimals)));
         let end = after(4).map(|b| b.sample);
         let std = end.and_then(|s| s.std).map_or("–".into(), |s| fixed(s, decimals));
         let n = end.map_or(0, |s| s.n).to_string();
         std::iter::once(mean.arm.label.clone()).chain(values).chain([std, n]).collect()
     };
     Table {
-        columns: ["arm", "after 1/4", "after 1/2", "after 3/4", "at the end", "std", "n"].map(str::to_owned).to_vec(),
+        columns: ["arm", "after 1/4", "after 1/2", "after 3/4", "at the end", "std", "n"]
+            .map(str::to_owned)
+            .to_vec(),
         rows: means.iter().map(row).collect(),
     }
 }

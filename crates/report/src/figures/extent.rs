@@ -1,4 +1,5 @@
-//! Least, mean and greatest receptive field against each axis of numbers: scale, depth, width, cardinality.
+//! Least, mean and greatest receptive field against each axis of numbers: scale, depth, width,
+//! cardinality.
 
 use super::by_axis::PLOT;
 use super::{Figure, Legend, Table};
@@ -19,7 +20,8 @@ fn figure(axes: &[Axis], index: usize, seen: &[Seen], asked: &str) -> Option<Fig
     let numbers = axis.numbers.as_deref()?;
     let members = seen.iter().map(|s| (s, &s.network.places[..], &s.network.variant[..]));
     let groups = gather(axes, index, members);
-    let varies = |g: &Group<&Seen>| g.points.windows(2).any(|pair| pair[0].1.summary != pair[1].1.summary);
+    let varies =
+        |g: &Group<&Seen>| g.points.windows(2).any(|pair| pair[0].1.summary != pair[1].1.summary);
     if !groups.iter().any(varies) {
         return None;
     }
@@ -34,7 +36,9 @@ fn figure(axes: &[Axis], index: usize, seen: &[Seen], asked: &str) -> Option<Fig
         ..Mark::default()
     }];
     let at = |i: usize| x.position(numbers[i]);
-    marks.extend(groups.iter().enumerate().flat_map(|(i, group)| of_group(group, color(&groups, i), &at)));
+    marks.extend(
+        groups.iter().enumerate().flat_map(|(i, group)| of_group(group, color(&groups, i), &at)),
+    );
     let label = format!("receptive fields against {}", axis.label);
     Some(Figure {
         id: format!("extent-{index}"),
@@ -50,7 +54,8 @@ fn figure(axes: &[Axis], index: usize, seen: &[Seen], asked: &str) -> Option<Fig
     })
 }
 
-/// With several lines each has a color; a single one is gray and its symbols have those of their networks.
+/// With several lines each has a color; a single one is gray and its symbols have those of their
+/// networks.
 fn color(groups: &[Group<&Seen>], i: usize) -> Option<usize> {
     (1 < groups.len() && groups.len() <= COLORS).then_some(i)
 }
@@ -60,7 +65,11 @@ fn of_group(group: &Group<&Seen>, color: Option<usize>, at: &impl Fn(usize) -> f
         points: group.points.iter().map(|(i, s)| (at(*i), px(s))).collect(),
         kind,
         color,
-        title: if group.label.is_empty() { what.to_owned() } else { format!("{}: {what}", group.label) },
+        title: if group.label.is_empty() {
+            what.to_owned()
+        } else {
+            format!("{}: {what}", group.label)
+        },
         ..Mark::default()
     };
     let mut marks = vec![
@@ -69,8 +78,11 @@ fn of_group(group: &Group<&Seen>, color: Option<usize>, at: &impl Fn(usize) -> f
         line(Kind::Line, "mean over paths", |s| s.summary.mean_px),
     ];
     marks.extend(group.points.iter().map(|(i, s)| {
-        let (summary, network) = (&s.summary, s.network);
-        let (min, mean, max) = (summary.min_px, fixed(summary.mean_px, 1), summary.max_px);
+        let summary = &s.summary;
+        let network = s.network;
+        let min = summary.min_px;
+        let mean = fixed(summary.mean_px, 1);
+        let max = summary.max_px;
         Mark {
             points: vec![(at(*i), summary.mean_px)],
             kind: Kind::Symbol,
@@ -100,9 +112,16 @@ fn table(axis: &Axis, groups: &[Group<&Seen>]) -> Table {
     let row = |group: &Group<&Seen>, (at, s): &(usize, &Seen)| {
         let mut cells = vec![axis.values[*at].clone()];
         cells.extend(with_group.then(|| group.label.clone()));
-        cells.extend([s.summary.min_px.to_string(), fixed(s.summary.mean_px, 1), s.summary.max_px.to_string()]);
+        cells.extend([
+            s.summary.min_px.to_string(),
+            fixed(s.summary.mean_px, 1),
+            s.summary.max_px.to_string(),
+        ]);
         cells.push(format!("{} %", fixed(100.0 * s.within, 1)));
         cells
     };
-    Table { columns, rows: groups.iter().flat_map(|g| g.points.iter().map(move |p| row(g, p))).collect() }
+    Table {
+        columns,
+        rows: groups.iter().flat_map(|g| g.points.iter().map(move |p| row(g, p))).collect(),
+    }
 }

@@ -11,17 +11,23 @@ pub fn figure(study: &Study) -> Option<Figure> {
     let [first, second] = &study.axes[..] else { return None };
     let cells = cells(study);
     let has_room = |n: usize, each: f64| n as f64 * each <= f64::from(WIDTH) - 90.0;
-    let widest = first.values.iter().map(|v| text_width(v)).fold(text_width("97.00") + 6.0, f64::max);
+    let widest =
+        first.values.iter().map(|v| text_width(v)).fold(text_width("97.00") + 6.0, f64::max);
     // With one row or column, or arms of several bases, it would be no map.
-    let is_map = cells.len() > 2 && study.arms.iter().all(|arm| arm.variant == study.arms[0].variant);
+    let is_map =
+        cells.len() > 2 && study.arms.iter().all(|arm| arm.variant == study.arms[0].variant);
     if !is_map || !has_room(first.values.len(), widest) || second.values.len() > 16 {
         return None;
     }
     let means = || cells.iter().filter_map(|(_, _, arm)| Some(arm.sample?.mean));
-    let (least, most) = (means().fold(f64::INFINITY, f64::min), means().fold(f64::NEG_INFINITY, f64::max));
-    let level = |mean: f64| if most > least { 0.06 + 0.5 * (mean - least) / (most - least) } else { 0.3 };
+    let least = means().fold(f64::INFINITY, f64::min);
+    let most = means().fold(f64::NEG_INFINITY, f64::max);
+    let level =
+        |mean: f64| if most > least { 0.06 + 0.5 * (mean - least) / (most - least) } else { 0.3 };
     let mark = |(x, y, arm): &(usize, usize, &Arm)| {
-        let (x, y, mean) = (*x as f64, *y as f64, arm.sample?.mean);
+        let x = *x as f64;
+        let y = *y as f64;
+        let mean = arm.sample?.mean;
         let points = vec![(x - 0.5, y - 0.5), (x + 0.5, y + 0.5)];
         let kind = Kind::Cell(level(mean), fixed(mean, study.decimals));
         // The map has one color of its own, whose depth counts.
@@ -56,8 +62,11 @@ pub fn figure(study: &Study) -> Option<Figure> {
 /// Every place that was measured.
 fn cells<'s, 'a>(study: &'s Study<'a>) -> Vec<(usize, usize, &'s Arm<'a>)> {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some());
-    let at = |place: &[Option<String>], axis: usize| study.axes[axis].index(place[axis].as_deref()?);
+    let at =
+        |place: &[Option<String>], axis: usize| study.axes[axis].index(place[axis].as_deref()?);
     measured
-        .flat_map(|arm| arm.places.iter().filter_map(move |place| Some((at(place, 0)?, at(place, 1)?, arm))))
+        .flat_map(|arm| {
+            arm.places.iter().filter_map(move |place| Some((at(place, 0)?, at(place, 1)?, arm)))
+        })
         .collect()
 }

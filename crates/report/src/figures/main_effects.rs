@@ -18,14 +18,18 @@ pub fn figure(study: &Study) -> Option<Figure> {
         return None;
     }
     let effects = effects::of(study, &design::grid(study)?);
-    let levels: Vec<(usize, &Level)> = effects.iter().flat_map(|e| e.levels.iter().map(|l| (e.axes[0], l))).collect();
+    let levels: Vec<(usize, &Level)> =
+        effects.iter().flat_map(|e| e.levels.iter().map(|l| (e.axes[0], l))).collect();
     let ends = levels.iter().flat_map(|(_, level)| {
         let estimate = level.from_mean;
         estimate.interval().map_or(vec![estimate.value], |(low, high)| vec![low, high])
     });
     let unit = study.metric.difference_unit.trim();
-    let title =
-        if unit.is_empty() { "difference from the mean".into() } else { format!("difference from the mean ({unit})") };
+    let title = if unit.is_empty() {
+        "difference from the mean".into()
+    } else {
+        format!("difference from the mean ({unit})")
+    };
     let x = Scale::linear(ends.chain([0.0]), &title);
     let rows = levels.iter().map(|level| row(study, level)).collect();
     Some(Figure {
@@ -55,7 +59,9 @@ fn row(study: &Study, (axis, level): &(usize, &Level)) -> Row {
     };
     let estimate = level.from_mean;
     let mut marks = Vec::new();
-    marks.extend(estimate.interval().map(|(low, high)| mark(Kind::Bar, vec![(low, 0.0), (high, 0.0)])));
+    marks.extend(
+        estimate.interval().map(|(low, high)| mark(Kind::Bar, vec![(low, 0.0), (high, 0.0)])),
+    );
     marks.push(mark(Kind::Symbol, vec![(estimate.value, 0.0)]));
     Row { label: cells[0].clone(), marks }
 }

@@ -1,4 +1,5 @@
-//! Figures, one file each: a pure function from a study to a figure, or to none where there is nothing to show.
+//! Figures, one file each: a pure function from a study to a figure, or to none where there is
+//! nothing to show.
 //!
 //! Reading order:
 //! - [`by_axis`]: accuracy against each swept axis
@@ -11,9 +12,10 @@
 //! - [`cost`]: accuracy against parameters, multiply-adds, time and memory
 //! - [`parallel`]: every arm as a line from its settings to what it reached
 //! - [`curves`]: learning curves
-//! - [`timeline`] and [`prices`]: when each slot trained what, and whether it took as long as predicted
-//! - [`extent`], [`receptive`] and [`paths`]: what the units of networks see, exactly; also of networks that were never
-//!   trained
+//! - [`timeline`] and [`prices`]: when each slot trained what, and whether it took as long as
+//!   predicted
+//! - [`extent`], [`receptive`] and [`paths`]: what the units of networks see, exactly; also of
+//!   networks that were never trained
 //! - [`effective`] and [`blocks`]: what they see as measured, and what their blocks look like
 //! - [`rows`] and [`clip`]: what several of them share
 
@@ -81,7 +83,8 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
-/// All figures of a study, in the page's order. Those of a smoke test say so wherever they are copied to.
+/// All figures of a study, in the page's order. Those of a smoke test say so wherever they are
+/// copied to.
 pub fn all(study: &Study) -> Vec<Figure> {
     let mut figures = of_results(study);
     for figure in figures.iter_mut().filter(|_| study.rows.plan.is_smoke) {
@@ -106,7 +109,8 @@ fn of_results(study: &Study) -> Vec<Figure> {
     figures.extend(curves::figures(study));
     figures.extend(prices::figure(study));
     figures.extend(timeline::figure(study));
-    let drawn: Vec<Network> = study.arms.iter().filter(|arm| arm.color.is_some()).filter_map(Network::of_arm).collect();
+    let drawn: Vec<Network> =
+        study.arms.iter().filter(|arm| arm.color.is_some()).filter_map(Network::of_arm).collect();
     figures.extend(exact(study, &drawn));
     figures.extend(effective::figures(study));
     figures.extend(blocks::figures(&drawn, "arm"));
@@ -116,18 +120,24 @@ fn of_results(study: &Study) -> Vec<Figure> {
 /// More arms than these have axes that no line shows any more.
 const MOST_ALONG_AXES: usize = 100;
 
-/// What the arms' last stages see. Graphs take a moment to follow, so of many arms only those are that are shown.
+/// What the arms' last stages see. Graphs take a moment to follow, so of many arms only those are
+/// that are shown.
 fn exact(study: &Study, drawn: &[Network]) -> Vec<Figure> {
     const ASKED: &str = "the last stage";
     const WEIGHTING: &str = "paths are weighted equally";
     let of = |arms: Vec<&Arm>| arms.into_iter().filter_map(Network::of_arm).collect::<Vec<_>>();
     let in_rows = of(rows::chosen(study, |_| true));
-    let along = if study.arms.len() > MOST_ALONG_AXES { Vec::new() } else { of(study.arms.iter().collect()) };
+    let along = if study.arms.len() > MOST_ALONG_AXES {
+        Vec::new()
+    } else {
+        of(study.arms.iter().collect())
+    };
     let seen = |networks| network::seen(networks, res2lab_rf::Weighting::Structural);
     let mut figures = extent::figures(&study.axes, &seen(&along), ASKED);
     if let Some(mut figure) = receptive::figure(&seen(&in_rows), ASKED, WEIGHTING) {
         if study.arms.len() > rows::MOST {
-            figure.how_to_read += &format!(" Of {} arms the {} best are looked at.", study.arms.len(), rows::MOST);
+            figure.how_to_read +=
+                &format!(" Of {} arms the {} best are looked at.", study.arms.len(), rows::MOST);
         }
         // Where all arms see the same, their distribution is one too, which says nothing.
         figures.push(figure);
@@ -143,14 +153,20 @@ fn arm_title(study: &Study, arm: &Arm) -> String {
 
 /// A finished trial's dot at `point`.
 fn dot(study: &Study, arm: &Arm, seed: u64, value: f64, point: (f64, f64)) -> Mark {
-    let trial = arm.trials.iter().find(|t| t.planned.spec.seed == seed).map(|t| t.planned.id.clone());
+    let trial =
+        arm.trials.iter().find(|t| t.planned.spec.seed == seed).map(|t| t.planned.id.clone());
     Mark {
         points: vec![point],
         kind: Kind::Dot,
         color: arm.color,
         arm: arm.id.to_owned(),
         trial: trial.unwrap_or_default(),
-        title: format!("{}, seed {seed}: {}{}", arm.label, fixed(value, study.decimals), study.metric.unit),
+        title: format!(
+            "{}, seed {seed}: {}{}",
+            arm.label,
+            fixed(value, study.decimals),
+            study.metric.unit
+        ),
     }
 }
 
@@ -166,15 +182,24 @@ fn titled(arm: &Arm, kind: Kind, points: Vec<(f64, f64)>, title: String) -> Mark
 
 /// Legend entries of the arms that stand out, and one for the rest.
 fn legend<'a>(arms: impl Iterator<Item = &'a Arm<'a>>) -> Vec<Legend> {
-    let (mut entries, mut others) = (Vec::new(), 0);
+    let mut entries = Vec::new();
+    let mut others = 0;
     for arm in arms {
         match arm.color {
-            Some(_) => entries.push(Legend { text: arm.label.clone(), color: arm.color, arm: arm.id.to_owned() }),
+            Some(_) => entries.push(Legend {
+                text: arm.label.clone(),
+                color: arm.color,
+                arm: arm.id.to_owned(),
+            }),
             None => others += 1,
         }
     }
     if others > 0 {
-        entries.push(Legend { text: format!("{others} other arms"), color: None, arm: String::new() });
+        entries.push(Legend {
+            text: format!("{others} other arms"),
+            color: None,
+            arm: String::new(),
+        });
     }
     entries
 }
@@ -182,5 +207,9 @@ fn legend<'a>(arms: impl Iterator<Item = &'a Arm<'a>>) -> Vec<Legend> {
 /// The columns that every table of arms has: mean, standard deviation, n.
 fn value_cells(study: &Study, arm: &Arm) -> Vec<String> {
     let of = |x: Option<f64>| x.map_or("–".to_owned(), |x| fixed(x, study.decimals + 1));
-    vec![of(arm.sample.map(|s| s.mean)), of(arm.sample.and_then(|s| s.std)), arm.values.len().to_string()]
+    vec![
+        of(arm.sample.map(|s| s.mean)),
+        of(arm.sample.and_then(|s| s.std)),
+        arm.values.len().to_string(),
+    ]
 }

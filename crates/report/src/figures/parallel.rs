@@ -1,4 +1,5 @@
-//! Parallel coordinates: what each arm is made of, what it costs and what it reaches, one line per arm.
+//! Parallel coordinates: what each arm is made of, what it costs and what it reaches, one line per
+//! arm.
 
 use super::{Figure, Table, legend};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
@@ -30,7 +31,8 @@ pub fn figure(study: &Study) -> Option<Figure> {
         return None;
     }
     let shown = shown(&arms);
-    let mut marks: Vec<Mark> = (0..coordinates.len()).map(|i| line_of_axis(i, &coordinates[i].name)).collect();
+    let mut marks: Vec<Mark> =
+        (0..coordinates.len()).map(|i| line_of_axis(i, &coordinates[i].name)).collect();
     marks.extend(shown.iter().flat_map(|&i| line_of_arm(study, arms[i], i, &coordinates)));
     let room = f64::from(WIDTH) / coordinates.len() as f64 - 6.0;
     for (i, coordinate) in coordinates.iter().enumerate() {
@@ -42,7 +44,11 @@ pub fn figure(study: &Study) -> Option<Figure> {
     let mut y = Scale::linear([ENDS.0 - 0.1, ENDS.1 + 0.1], "");
     y.ticks.clear();
     let left_out = arms.len() - shown.len();
-    let note = if left_out > 0 { format!(" {left_out} arms without a color are left out.") } else { String::new() };
+    let note = if left_out > 0 {
+        format!(" {left_out} arms without a color are left out.")
+    } else {
+        String::new()
+    };
     Some(Figure {
         id: "parallel".into(),
         title: "All arms at a glance".into(),
@@ -65,14 +71,35 @@ pub fn figure(study: &Study) -> Option<Figure> {
 
 /// The sweep's axes, the costs in which arms differ, and the metric.
 fn coordinates(study: &Study, arms: &[&Arm]) -> Vec<Coordinate> {
-    let mut all: Vec<Coordinate> = (0..study.axes.len().min(MOST_AXES)).map(|i| of_axis(study, arms, i)).collect();
+    let mut all: Vec<Coordinate> =
+        (0..study.axes.len().min(MOST_AXES)).map(|i| of_axis(study, arms, i)).collect();
     let planned = |arm: &Arm| arm.trials[0].planned.clone();
-    all.extend(of_numbers("params", arms, |arm| Some(planned(arm).parameters as f64), |n| count(n as u64)));
-    all.extend(of_numbers("multiply-adds", arms, |arm| Some(planned(arm).macs as f64), |n| count(n as u64)));
-    all.extend(of_numbers("time", arms, |arm| arm.mean_of(|t| Some(t.result.as_ref()?.wall_s)), duration));
+    all.extend(of_numbers(
+        "params",
+        arms,
+        |arm| Some(planned(arm).parameters as f64),
+        |n| count(n as u64),
+    ));
+    all.extend(of_numbers(
+        "multiply-adds",
+        arms,
+        |arm| Some(planned(arm).macs as f64),
+        |n| count(n as u64),
+    ));
+    all.extend(of_numbers(
+        "time",
+        arms,
+        |arm| arm.mean_of(|t| Some(t.result.as_ref()?.wall_s)),
+        duration,
+    ));
     let decimals = study.decimals;
     let metric = study.metric.path.rsplit('/').next().unwrap_or_default();
-    all.extend(of_numbers(metric, arms, |arm| arm.sample.map(|s| s.mean), move |v| fixed(v, decimals)));
+    all.extend(of_numbers(
+        metric,
+        arms,
+        |arm| arm.sample.map(|s| s.mean),
+        move |v| fixed(v, decimals),
+    ));
     all
 }
 
@@ -99,9 +126,11 @@ fn of_numbers(
     of: impl Fn(&Arm) -> Option<f64>,
     show: impl Fn(f64) -> String,
 ) -> Option<Coordinate> {
-    let values: Vec<Option<f64>> = arms.iter().map(|arm| of(arm).filter(|v| v.is_finite())).collect();
+    let values: Vec<Option<f64>> =
+        arms.iter().map(|arm| of(arm).filter(|v| v.is_finite())).collect();
     let known = || values.iter().flatten().copied();
-    let (least, most) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+    let least = known().fold(f64::INFINITY, f64::min);
+    let most = known().fold(f64::NEG_INFINITY, f64::max);
     // Costs that span orders of magnitude stand by their logarithms.
     let at = |v: f64| if least > 0.0 && most >= 8.0 * least { v.ln() } else { v };
     let height = |v: f64| (at(v) - at(least)) / (at(most) - at(least));
@@ -124,7 +153,12 @@ fn shown(arms: &[&Arm]) -> Vec<usize> {
 
 fn line_of_axis(i: usize, name: &str) -> Mark {
     let x = i as f64;
-    Mark { points: vec![(x, ENDS.0), (x, ENDS.1)], kind: Kind::Guide, title: name.to_owned(), ..Mark::default() }
+    Mark {
+        points: vec![(x, ENDS.0), (x, ENDS.1)],
+        kind: Kind::Guide,
+        title: name.to_owned(),
+        ..Mark::default()
+    }
 }
 
 /// A line is broken where a value is missing.
@@ -132,7 +166,9 @@ fn line_of_arm(study: &Study, arm: &Arm, index: usize, coordinates: &[Coordinate
     let mut parts: Vec<Vec<(f64, f64)>> = vec![Vec::new()];
     for (i, coordinate) in coordinates.iter().enumerate() {
         match &coordinate.places[index] {
-            Some((height, _)) => parts.last_mut().into_iter().for_each(|part| part.push((i as f64, *height))),
+            Some((height, _)) => {
+                parts.last_mut().into_iter().for_each(|part| part.push((i as f64, *height)))
+            }
             None => parts.push(Vec::new()),
         }
     }
@@ -142,16 +178,24 @@ fn line_of_arm(study: &Study, arm: &Arm, index: usize, coordinates: &[Coordinate
 
 /// A value at an end of a vertical line.
 fn end_text(i: usize, height: f64, text: &str, room: f64) -> Mark {
-    Mark { points: vec![(i as f64, height)], kind: Kind::Label(shorten(text, room)), ..Mark::default() }
+    Mark {
+        points: vec![(i as f64, height)],
+        kind: Kind::Label(shorten(text, room)),
+        ..Mark::default()
+    }
 }
 
 fn table(arms: &[&Arm], coordinates: &[Coordinate]) -> Table {
-    let cell = |c: &Coordinate, i: usize| c.places[i].as_ref().map_or("–".into(), |(_, text)| text.clone());
+    let cell = |c: &Coordinate, i: usize| {
+        c.places[i].as_ref().map_or("–".into(), |(_, text)| text.clone())
+    };
     let row = |(i, arm): (usize, &&Arm)| {
         std::iter::once(arm.label.clone()).chain(coordinates.iter().map(|c| cell(c, i))).collect()
     };
     Table {
-        columns: std::iter::once("arm".to_owned()).chain(coordinates.iter().map(|c| c.name.clone())).collect(),
+        columns: std::iter::once("arm".to_owned())
+            .chain(coordinates.iter().map(|c| c.name.clone()))
+            .collect(),
         rows: arms.iter().enumerate().map(row).collect(),
     }
 }

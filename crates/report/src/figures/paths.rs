@@ -1,4 +1,5 @@
-//! How the receptive fields of paths are distributed: the share of paths against pixels, a line for each network.
+//! How the receptive fields of paths are distributed: the share of paths against pixels, a line for
+//! each network.
 
 use super::{Figure, Legend, Table};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
@@ -23,7 +24,8 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     sizes.sort_unstable();
     sizes.dedup();
     let marked = if sizes.len() > MOST_SIZES { &sizes[sizes.len() - 1..] } else { &sizes[..] };
-    let ends = lines.iter().flatten().map(|point| point.0).chain(marked.iter().map(|px| *px as f64));
+    let ends =
+        lines.iter().flatten().map(|point| point.0).chain(marked.iter().map(|px| *px as f64));
     let x = Scale::linear(ends.chain([0.0]), "receptive field of a path (px)");
     let y = Scale::from_zero(lines.iter().flatten().map(|point| point.1), "share of paths (%)");
     let image = |px: &usize| Mark {
@@ -50,17 +52,21 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
         ),
         legend: shown.iter().map(|s| legend(s)).collect(),
         table: Table {
-            columns: ["network", "5 %", "25 %", "50 %", "75 %", "95 %", "within the image"].map(str::to_owned).to_vec(),
+            columns: ["network", "5 %", "25 %", "50 %", "75 %", "95 %", "within the image"]
+                .map(str::to_owned)
+                .to_vec(),
             rows: seen.iter().map(cells).collect(),
         },
     })
 }
 
-/// The raster that all sizes lie on, and the width of a piece: sizes lie on a raster (8 px for a Res2Net with the usual stem). A width that is no multiple of it would hold now five and
-/// now six sizes, and lines would show teeth that no network has.
+/// The raster that all sizes lie on, and the width of a piece: sizes lie on a raster (8 px for a
+/// Res2Net with the usual stem). A width that is no multiple of it would hold now five and now six
+/// sizes, and lines would show teeth that no network has.
 fn bins_px(shown: &[&Seen]) -> (u64, u64) {
     let all = || shown.iter().flat_map(|s| s.shares.iter().map(|(px, _)| *px));
-    let (low, high) = (all().min().unwrap_or(0), all().max().unwrap_or(0));
+    let low = all().min().unwrap_or(0);
+    let high = all().max().unwrap_or(0);
     let raster = all().fold(0, |raster, px| gcd(raster, px - low)).max(1);
     (raster, raster * (high - low + raster).div_ceil(raster * MOST_BINS))
 }
@@ -77,7 +83,8 @@ fn line(seen: &Seen, raster: u64, width: u64) -> Vec<(f64, f64)> {
         *bins.entry(((px - low) / width) as i64).or_default() += 100.0 * share;
     }
     let last = bins.keys().last().copied().unwrap_or(0);
-    let middle = |i: i64| (low as f64 + (i * width as i64) as f64 + (width - raster) as f64 / 2.0).max(0.0);
+    let middle =
+        |i: i64| (low as f64 + (i * width as i64) as f64 + (width - raster) as f64 / 2.0).max(0.0);
     (-1..=last + 1).map(|i| (middle(i), bins.get(&i).copied().unwrap_or(0.0))).collect()
 }
 
@@ -90,7 +97,10 @@ fn mark(seen: &Seen, points: Vec<(f64, f64)>) -> Mark {
         color: network.color,
         arm: network.id.clone(),
         trial: String::new(),
-        title: format!("{}: {within} % of paths reach no further than {} px", network.label, network.image_px),
+        title: format!(
+            "{}: {within} % of paths reach no further than {} px",
+            network.label, network.image_px
+        ),
     }
 }
 

@@ -20,18 +20,30 @@ pub fn figure(study: &Study) -> Option<Figure> {
     if arms.is_empty() {
         return None;
     }
-    let unit = if arms.iter().all(|a| a.predicted_s.max(a.measured_s.mean) >= 300.0) { 60.0 } else { 1.0 };
-    let title = |what: &str| format!("{what} time per trial ({})", if unit == 1.0 { "s" } else { "min" });
+    let unit =
+        if arms.iter().all(|a| a.predicted_s.max(a.measured_s.mean) >= 300.0) { 60.0 } else { 1.0 };
+    let title =
+        |what: &str| format!("{what} time per trial ({})", if unit == 1.0 { "s" } else { "min" });
     let reach = |a: &Priced| a.measured_s.std.unwrap_or(0.0);
-    let ends =
-        |a: &Priced| [a.measured_s.mean - reach(a), a.measured_s.mean + reach(a), a.predicted_s].map(|s| s / unit);
+    let ends = |a: &Priced| {
+        [a.measured_s.mean - reach(a), a.measured_s.mean + reach(a), a.predicted_s]
+            .map(|s| s / unit)
+    };
     // Both directions have the same ends, so that the line of agreement is the diagonal.
     let both = || arms.iter().flat_map(ends);
-    let (x, y) = (Scale::linear(both(), &title("predicted")), Scale::linear(both(), &title("measured")));
+    let x = Scale::linear(both(), &title("predicted"));
+    let y = Scale::linear(both(), &title("measured"));
     let diagonal = vec![(x.low, y.low), (x.high, y.high)];
-    let mut marks = vec![Mark { points: diagonal, kind: Kind::Guide, title: "as predicted".into(), ..Mark::default() }];
+    let mut marks = vec![Mark {
+        points: diagonal,
+        kind: Kind::Guide,
+        title: "as predicted".into(),
+        ..Mark::default()
+    }];
     for a in &arms {
-        let (at, mean, reach) = (a.predicted_s / unit, a.measured_s.mean / unit, reach(a) / unit);
+        let at = a.predicted_s / unit;
+        let mean = a.measured_s.mean / unit;
+        let reach = reach(a) / unit;
         if reach > 0.0 && a.arm.color.is_some() {
             marks.push(mark(a, Kind::Bar, vec![(at, mean - reach), (at, mean + reach)]));
         }
@@ -63,8 +75,10 @@ pub fn figure(study: &Study) -> Option<Figure> {
 fn priced<'s, 'a>(arm: &'s Arm<'a>) -> Option<Priced<'s, 'a>> {
     let pair = |t: &&TrialRow| Some((t.planned.price.as_ref()?.wall_s, t.result.as_ref()?.wall_s));
     let done = arm.trials.iter().copied().filter(|t| t.status == Status::Done);
-    let pairs: Vec<(f64, f64)> =
-        done.filter_map(|t| pair(&t)).filter(|(p, m)| p.is_finite() && *p > 0.0 && m.is_finite()).collect();
+    let pairs: Vec<(f64, f64)> = done
+        .filter_map(|t| pair(&t))
+        .filter(|(p, m)| p.is_finite() && *p > 0.0 && m.is_finite())
+        .collect();
     let of = |part: fn(&(f64, f64)) -> f64| Sample::of(&pairs.iter().map(part).collect::<Vec<_>>());
     Some(Priced { arm, predicted_s: of(|p| p.0)?.mean, measured_s: of(|p| p.1)? })
 }

@@ -1,4 +1,5 @@
-//! What the units of networks see, a row for each network: exact fields of paths, beside the image's size.
+//! What the units of networks see, a row for each network: exact fields of paths, beside the
+//! image's size.
 
 use super::rows::{MOST, Row, rows_chart};
 use super::{Figure, Table};
@@ -18,7 +19,12 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     Some(Figure {
         id: "receptive".into(),
         title: format!("Receptive field of a unit of {asked}"),
-        svg: rows_chart(shown.iter().map(row).collect(), x, Some(image), "receptive fields of paths".into()),
+        svg: rows_chart(
+            shown.iter().map(row).collect(),
+            x,
+            Some(image),
+            "receptive fields of paths".into(),
+        ),
         how_to_read: format!(
             "Exact, from the graph: of all paths from the image to a unit of {asked}, symbols are the mean field, bars \
              hold 90 % of the paths, dashed lines all of them; {weighting}. The line is the image's width: what lies \
@@ -44,9 +50,14 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
 }
 
 fn row(r: &Seen) -> Row {
-    let (s, network) = (&r.summary, r.network);
-    let (mean, sd) = (fixed(s.mean_px, 1), fixed(s.sd_px, 1));
-    let title = format!("{}: fields of {} to {} px, {mean} ± {sd} px on average", network.label, s.min_px, s.max_px);
+    let s = &r.summary;
+    let network = r.network;
+    let mean = fixed(s.mean_px, 1);
+    let sd = fixed(s.sd_px, 1);
+    let title = format!(
+        "{}: fields of {} to {} px, {mean} ± {sd} px on average",
+        network.label, s.min_px, s.max_px
+    );
     let mark = |kind, ends: &[f64]| Mark {
         points: ends.iter().map(|px| (*px, 0.0)).collect(),
         kind,

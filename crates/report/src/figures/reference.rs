@@ -23,7 +23,10 @@ pub fn figure(study: &Study) -> Option<Figure> {
     if arms.is_empty() {
         return None;
     }
-    let x = Scale::linear(arms.iter().filter_map(|arm| both(arm)).flat_map(|(a, b)| [a, b]), &study.metric.title());
+    let x = Scale::linear(
+        arms.iter().filter_map(|arm| both(arm)).flat_map(|(a, b)| [a, b]),
+        &study.metric.title(),
+    );
     let rows = arms.iter().map(|arm| row(study, arm, both(arm))).collect();
     let measured: Vec<&Arm> = study.arms.iter().filter(|arm| both(arm).is_some()).collect();
     let source = &study.rows.plan.reference.source;
@@ -51,8 +54,13 @@ pub fn figure(study: &Study) -> Option<Figure> {
 fn row(study: &Study, arm: &Arm, both: Option<(f64, f64)>) -> Row {
     let Some((ours, theirs)) = both else { return Row { label: arm.label.clone(), marks: vec![] } };
     let title = format!("{}: published {} %", arm.label, fixed(theirs, 2));
-    let of_paper =
-        |kind, points| Mark { points, kind, arm: arm.id.to_owned(), title: title.clone(), ..Mark::default() };
+    let of_paper = |kind, points| Mark {
+        points,
+        kind,
+        arm: arm.id.to_owned(),
+        title: title.clone(),
+        ..Mark::default()
+    };
     let marks = vec![
         of_paper(Kind::Line, vec![(ours, 0.0), (theirs, 0.0)]),
         of_paper(Kind::Symbol, vec![(theirs, 0.0)]),

@@ -29,7 +29,12 @@ pub fn rows_chart(rows: Vec<Row>, x: Scale, reference: Option<f64>, label: Strin
         let height = |mark: &Mark| i as f64 + if mark.kind == Kind::Dot { 0.34 } else { 0.12 };
         let arm = row.marks.first().map(|m| m.arm.clone()).unwrap_or_default();
         let shown = shorten(&row.label, f64::from(WIDTH) - 50.0);
-        let text = Mark { points: vec![(left, i as f64 - 0.24)], kind: Kind::Text(shown), arm, ..Mark::default() };
+        let text = Mark {
+            points: vec![(left, i as f64 - 0.24)],
+            kind: Kind::Text(shown),
+            arm,
+            ..Mark::default()
+        };
         marks.push(Mark { title: row.label, ..text });
         marks.extend(row.marks.into_iter().map(|mut mark| {
             let height = height(&mark);
@@ -43,13 +48,16 @@ pub fn rows_chart(rows: Vec<Row>, x: Scale, reference: Option<f64>, label: Strin
 /// Said where not all rows are shown; the table has them.
 pub fn cut(all: usize) -> String {
     if all > MOST {
-        format!(" Of {all} arms the {MOST} best are shown, the baseline among them; the table has all.")
+        format!(
+            " Of {all} arms the {MOST} best are shown, the baseline among them; the table has all."
+        )
     } else {
         String::new()
     }
 }
 
-/// At most [`MOST`] of the arms that `wanted` holds for: the baseline and the best, in the study's order.
+/// At most [`MOST`] of the arms that `wanted` holds for: the baseline and the best, in the study's
+/// order.
 pub fn chosen<'s, 'a>(study: &'s Study<'a>, wanted: impl Fn(&Arm) -> bool) -> Vec<&'s Arm<'a>> {
     let sign = if study.metric.higher_is_better { -1.0 } else { 1.0 };
     let key = |i: &usize| study.arms[*i].sample.map_or(f64::INFINITY, |s| sign * s.mean);

@@ -21,15 +21,26 @@ pub fn figure(study: &Study) -> Option<Figure> {
     if !(2..=MOST_ARMS).contains(&arms.len()) || !(2..=MOST_SEEDS).contains(&seeds.len()) || !fits {
         return None;
     }
-    let at =
-        |seed: &u64| arms.iter().enumerate().filter_map(|(i, arm)| Some((i as f64, *arm.values.get(seed)?))).collect();
-    let line =
-        |seed: &u64| Mark { points: at(seed), kind: Kind::Guide, title: format!("seed {seed}"), ..Mark::default() };
+    let at = |seed: &u64| {
+        arms.iter()
+            .enumerate()
+            .filter_map(|(i, arm)| Some((i as f64, *arm.values.get(seed)?)))
+            .collect()
+    };
+    let line = |seed: &u64| Mark {
+        points: at(seed),
+        kind: Kind::Guide,
+        title: format!("seed {seed}"),
+        ..Mark::default()
+    };
     let mut marks: Vec<Mark> = seeds.iter().map(line).collect();
     for (i, arm) in arms.iter().enumerate() {
         marks.extend(arm.values.iter().map(|(seed, v)| dot(study, arm, *seed, *v, (i as f64, *v))));
     }
-    let y = Scale::linear(arms.iter().flat_map(|arm| arm.values.values().copied()), &study.metric.title());
+    let y = Scale::linear(
+        arms.iter().flat_map(|arm| arm.values.values().copied()),
+        &study.metric.title(),
+    );
     let x = Scale::points(&names, None, &title, f64::from(WIDTH));
     let name = format!("{} of each seed", study.metric.name);
     Some(Figure {
@@ -48,16 +59,26 @@ pub fn figure(study: &Study) -> Option<Figure> {
 /// The arms' names, without what the axis's title says already.
 fn names(study: &Study, arms: &[&Arm]) -> (Vec<String>, String) {
     let axis: Option<&Axis> = study.axes.first().filter(|_| study.axes.len() == 1);
-    let value = |arm: &&Arm| arm.places[0][0].clone().filter(|_| arm.places.len() == 1 && arm.variant.is_empty());
-    let values = axis.and_then(|axis| Some((arms.iter().map(value).collect::<Option<Vec<_>>>()?, axis.label.clone())));
+    let value = |arm: &&Arm| {
+        arm.places[0][0].clone().filter(|_| arm.places.len() == 1 && arm.variant.is_empty())
+    };
+    let values = axis.and_then(|axis| {
+        Some((arms.iter().map(value).collect::<Option<Vec<_>>>()?, axis.label.clone()))
+    });
     values.unwrap_or_else(|| (arms.iter().map(|arm| arm.label.clone()).collect(), "arm".into()))
 }
 
 fn table(study: &Study, arms: &[&Arm], seeds: &BTreeSet<u64>) -> Table {
-    let cell = |arm: &Arm, seed: &u64| arm.values.get(seed).map_or("–".into(), |v| fixed(*v, study.decimals + 1));
-    let row = |arm: &&Arm| std::iter::once(arm.label.clone()).chain(seeds.iter().map(|seed| cell(arm, seed))).collect();
+    let cell = |arm: &Arm, seed: &u64| {
+        arm.values.get(seed).map_or("–".into(), |v| fixed(*v, study.decimals + 1))
+    };
+    let row = |arm: &&Arm| {
+        std::iter::once(arm.label.clone()).chain(seeds.iter().map(|seed| cell(arm, seed))).collect()
+    };
     Table {
-        columns: std::iter::once("arm".to_owned()).chain(seeds.iter().map(|seed| format!("seed {seed}"))).collect(),
+        columns: std::iter::once("arm".to_owned())
+            .chain(seeds.iter().map(|seed| format!("seed {seed}")))
+            .collect(),
         rows: arms.iter().map(row).collect(),
     }
 }

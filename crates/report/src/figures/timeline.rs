@@ -37,11 +37,15 @@ pub fn figure(study: &Study) -> Option<Figure> {
     slots.sort_unstable();
     let in_minutes = end - start >= 300.0;
     let unit = if in_minutes { 60.0 } else { 1.0 };
-    let arms: HashMap<&str, &Arm> =
-        study.arms.iter().flat_map(|arm| arm.trials.iter().map(move |t| (t.planned.id.as_str(), arm))).collect();
+    let arms: HashMap<&str, &Arm> = study
+        .arms
+        .iter()
+        .flat_map(|arm| arm.trials.iter().map(move |t| (t.planned.id.as_str(), arm)))
+        .collect();
     let mark = |bar: &Bar| {
         let row = slots.iter().position(|slot| *slot == bar.slot).unwrap_or(0) as f64;
-        let points = vec![((bar.start - start) / unit, row - 0.36), ((bar.end - start) / unit, row + 0.36)];
+        let points =
+            vec![((bar.start - start) / unit, row - 0.36), ((bar.end - start) / unit, row + 0.36)];
         let arm = arms.get(bar.id);
         let title = format!("{}: {}, {}", bar.id, duration(bar.end - bar.start), bar.outcome);
         let (color, arm) = arm.map_or((None, String::new()), |arm| (arm.color, arm.id.to_owned()));
@@ -58,7 +62,8 @@ pub fn figure(study: &Study) -> Option<Figure> {
     (y.low, y.high) = (y.high, y.low);
     let busy: f64 = bars.iter().map(|bar| bar.end - bar.start).sum();
     let share = 100.0 * busy / ((end - start).max(1e-9) * slots.len() as f64);
-    let shown = bars.iter().filter_map(|bar| arms.get(bar.id)).map(|arm| arm.id).collect::<Vec<_>>();
+    let shown =
+        bars.iter().filter_map(|bar| arms.get(bar.id)).map(|arm| arm.id).collect::<Vec<_>>();
     Some(Figure {
         id: "timeline".into(),
         title: "Timeline".into(),
@@ -85,13 +90,21 @@ pub fn figure(study: &Study) -> Option<Figure> {
 
 fn cells(bar: &Bar, start: f64) -> Vec<String> {
     let after = duration(bar.start - start);
-    vec![bar.id.to_owned(), bar.slot.to_owned(), after, duration(bar.end - bar.start), bar.outcome.to_owned()]
+    vec![
+        bar.id.to_owned(),
+        bar.slot.to_owned(),
+        after,
+        duration(bar.end - bar.start),
+        bar.outcome.to_owned(),
+    ]
 }
 
-/// The bars of the last command that started a trial. One that has not ended yet reaches to the last event.
+/// The bars of the last command that started a trial. One that has not ended yet reaches to the
+/// last event.
 fn bars(events: &[Event]) -> Vec<Bar<'_>> {
     let last_start = events.iter().rposition(|e| matches!(e, Event::Started { .. })).unwrap_or(0);
-    let planned = events[..last_start].iter().rposition(|e| matches!(e, Event::Planned { .. })).unwrap_or(0);
+    let planned =
+        events[..last_start].iter().rposition(|e| matches!(e, Event::Planned { .. })).unwrap_or(0);
     let now = events.iter().map(time).fold(f64::NEG_INFINITY, f64::max);
     let mut bars: Vec<Bar> = Vec::new();
     for event in &events[planned..] {
@@ -100,7 +113,9 @@ fn bars(events: &[Event]) -> Vec<Bar<'_>> {
                 bars.push(Bar { id, slot, start: *at_s, end: now, outcome: "running" })
             }
             Event::Ended { at_s, id, outcome, .. } => {
-                if let Some(bar) = bars.iter_mut().rfind(|bar| bar.id == id && bar.outcome == "running") {
+                if let Some(bar) =
+                    bars.iter_mut().rfind(|bar| bar.id == id && bar.outcome == "running")
+                {
                     (bar.end, bar.outcome) = (*at_s, outcome);
                 }
             }

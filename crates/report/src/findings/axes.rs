@@ -7,13 +7,19 @@ use crate::effects::{self, Effect};
 use crate::stats::Estimate;
 use crate::study::Study;
 
-/// Main effects and interactions of two axes; then the values of axes that matter, against their first.
+/// Main effects and interactions of two axes; then the values of axes that matter, against their
+/// first.
 pub fn of_grid(study: &Study, design: &Design) -> Findings {
     let effects = effects::of(study, design);
-    let mut members: Vec<Finding> = effects.iter().flat_map(|effect| members(study, effect)).collect();
+    let mut members: Vec<Finding> =
+        effects.iter().flat_map(|effect| members(study, effect)).collect();
     decide(&mut members, study);
-    let matters = |axis: usize| members.iter().any(|f| f.subject == Subject::Axis(axis) && f.verdict.is_difference());
-    let unordered = effects.iter().filter(|e| e.trend.is_none() && e.differences.len() > 1 && e.axes.len() == 1);
+    let matters = |axis: usize| {
+        members.iter().any(|f| f.subject == Subject::Axis(axis) && f.verdict.is_difference())
+    };
+    let unordered = effects
+        .iter()
+        .filter(|e| e.trend.is_none() && e.differences.len() > 1 && e.axes.len() == 1);
     let mut details: Vec<Finding> = unordered
         .filter(|e| matters(e.axes[0]))
         .flat_map(|e| values(study, e, |from, _| from == e.levels[0].value))
@@ -29,10 +35,13 @@ pub fn of_grid(study: &Study, design: &Design) -> Findings {
     }
 }
 
-/// The trend along each axis; then the neighbors, where there is a single ordered axis that matters.
+/// The trend along each axis; then the neighbors, where there is a single ordered axis that
+/// matters.
 pub fn of_lines(study: &Study, designs: &[Design]) -> Findings {
-    let effects: Vec<Effect> = designs.iter().flat_map(|design| effects::of(study, design)).collect();
-    let mut members: Vec<Finding> = effects.iter().flat_map(|effect| members(study, effect)).collect();
+    let effects: Vec<Effect> =
+        designs.iter().flat_map(|design| effects::of(study, design)).collect();
+    let mut members: Vec<Finding> =
+        effects.iter().flat_map(|effect| members(study, effect)).collect();
     decide(&mut members, study);
     let mut findings = Findings {
         kind: Kind::Axes,
@@ -43,20 +52,26 @@ pub fn of_lines(study: &Study, designs: &[Design]) -> Findings {
     };
     if let ([effect], true) = (&effects[..], findings.has_difference()) {
         let values_in_order: Vec<usize> = effect.levels.iter().map(|level| level.value).collect();
-        let is_next = |from: usize, to: usize| values_in_order.windows(2).any(|pair| pair == [from, to]);
+        let is_next =
+            |from: usize, to: usize| values_in_order.windows(2).any(|pair| pair == [from, to]);
         findings.details = values(study, effect, is_next);
         decide(&mut findings.details, study);
     }
     findings
 }
 
-/// An ordered axis asks for its trend and for what leaves the line, every other one whether it does anything.
+/// An ordered axis asks for its trend and for what leaves the line, every other one whether it does
+/// anything.
 fn members(study: &Study, effect: &Effect) -> Vec<Finding> {
     let p_equal = study.margin().and_then(|margin| effect.p_equal(margin));
     let with_equality = |f: Finding| Finding { p_equal, widest: widest(effect), ..f };
     match (&effect.axes[..], &effect.trend) {
         (&[a, b], _) => {
-            vec![with_equality(finding(Subject::Interaction(a, b), only(effect), Some(effect.test)))]
+            vec![with_equality(finding(
+                Subject::Interaction(a, b),
+                only(effect),
+                Some(effect.test),
+            ))]
         }
         (&[axis], Some(trend)) => {
             let step = if trend.per_doubling { Step::Doubling } else { Step::Unit };
@@ -67,7 +82,9 @@ fn members(study: &Study, effect: &Effect) -> Vec<Finding> {
                 Finding { widest: widest(effect), ..shape },
             ]
         }
-        (axes, _) => vec![with_equality(finding(Subject::Axis(axes[0]), only(effect), Some(effect.test)))],
+        (axes, _) => {
+            vec![with_equality(finding(Subject::Axis(axes[0]), only(effect), Some(effect.test)))]
+        }
     }
 }
 
@@ -87,7 +104,10 @@ fn values(study: &Study, effect: &Effect, wanted: impl Fn(usize, usize) -> bool)
         .map(|d| {
             let (from, to) = d.between[0];
             let p_equal = study.margin().and_then(|margin| d.estimate.p_equal(margin));
-            Finding { p_equal, ..finding(Subject::Values { axis, from, to }, Some(d.estimate), None) }
+            Finding {
+                p_equal,
+                ..finding(Subject::Values { axis, from, to }, Some(d.estimate), None)
+            }
         })
         .collect()
 }

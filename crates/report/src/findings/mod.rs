@@ -1,8 +1,9 @@
-//! What a sweep found, as records: one family of questions, each with its number, its test and one of three verdicts.
+//! What a sweep found, as records: one family of questions, each with its number, its test and one
+//! of three verdicts.
 //!
-//! A verdict is better or worse, equal within the margin, or not resolved. All claims of one family are corrected
-//! together, claims of a difference and claims of equality each for themselves (Holm 1979), so that the chance of any wrong
-//! claim of either kind is at most 5 %.
+//! A verdict is better or worse, equal within the margin, or not resolved. All claims of one family
+//! are corrected together, claims of a difference and claims of equality each for themselves (Holm
+//! 1979), so that the chance of any wrong claim of either kind is at most 5 %.
 //!
 //! Reading order:
 //! - [`verdict`]: the verdicts and how they are reached
@@ -20,7 +21,8 @@ use crate::question::{self, Question};
 use crate::stats::{Estimate, FTest};
 use crate::study::Study;
 
-/// What a finding is about. Numbers are those of the study's axes, of their values, and of its arms.
+/// What a finding is about. Numbers are those of the study's axes, of their values, and of its
+/// arms.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
     /// All values of an axis.
@@ -105,7 +107,8 @@ pub enum Kind {
 pub struct Findings {
     /// What was asked.
     pub kind: Kind,
-    /// Numbers of arms with values of which nothing is said, as an incomplete grid has no place for them.
+    /// Numbers of arms with values of which nothing is said, as an incomplete grid has no place for
+    /// them.
     pub left_out: Vec<usize>,
     /// What the family is about, in words that a reader knows.
     pub family: &'static str,
@@ -140,8 +143,8 @@ pub fn of(study: &Study) -> Findings {
     }
 }
 
-/// Each arm against its partner. In a list these are the findings; beside those of axes they are a second family, in which
-/// nothing differs unless something does in the first.
+/// Each arm against its partner. In a list these are the findings; beside those of axes they are a
+/// second family, in which nothing differs unless something does in the first.
 pub fn of_arms(study: &Study) -> Vec<Finding> {
     let mut arms = pairs::decided(study);
     let is_second = study.findings.kind != Kind::Pairs;

@@ -1,4 +1,5 @@
-//! Findings of arms against partners: the pairs that were asked for, or every arm against the baseline.
+//! Findings of arms against partners: the pairs that were asked for, or every arm against the
+//! baseline.
 
 use super::verdict::decide;
 use super::{Finding, Findings, Kind, Subject, finding};

@@ -82,13 +82,18 @@ fn direction(member: &Finding, higher_is_better: bool) -> Verdict {
     }
 }
 
-/// How many seeds would resolve a finding of a family of that many. For a trend, the size is the change from end to end of
-/// its axis. None for what is resolved, and where nothing is known of the error.
+/// How many seeds would resolve a finding of a family of that many. For a trend, the size is the
+/// change from end to end of its axis. None for what is resolved, and where nothing is known of the
+/// error.
 pub fn needed(member: &Finding, margin: Option<f64>, family: usize) -> Option<Needed> {
     if member.verdict != Verdict::NotResolved {
         return None;
     }
-    let whole = |e: Estimate| Estimate { value: e.value * member.steps, error: e.error.map(|e| e * member.steps), ..e };
+    let whole = |e: Estimate| Estimate {
+        value: e.value * member.steps,
+        error: e.error.map(|e| e * member.steps),
+        ..e
+    };
     let estimate = match member.step {
         Step::Difference => member.any_estimate(),
         _ => member.estimate.map(whole),

@@ -45,7 +45,8 @@ pub struct DataTable {
     pub id: &'static str,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
-    /// Rows that the page's script puts into the table once somebody asks for them: thousands take seconds to lay out.
+    /// Rows that the page's script puts into the table once somebody asks for them: thousands take
+    /// seconds to lay out.
     pub later: Vec<Row>,
 }
 
@@ -96,7 +97,11 @@ impl TextTable {
     pub fn new(columns: Vec<String>, mut rows: Vec<Vec<String>>) -> TextTable {
         let all = rows.len();
         rows.truncate(MOST_ROWS);
-        let cut = if all > MOST_ROWS { format!("The first {MOST_ROWS} of {all} rows.") } else { String::new() };
+        let cut = if all > MOST_ROWS {
+            format!("The first {MOST_ROWS} of {all} rows.")
+        } else {
+            String::new()
+        };
         TextTable { columns, rows, cut }
     }
 }
@@ -174,7 +179,8 @@ impl Column {
 
 impl From<Figure> for FigureContext {
     fn from(f: Figure) -> FigureContext {
-        let legend = |l: Legend| LegendContext { text: l.text, color: color_class(l.color), arm: l.arm };
+        let legend =
+            |l: Legend| LegendContext { text: l.text, color: color_class(l.color), arm: l.arm };
         FigureContext {
             id: f.id,
             title: f.title,

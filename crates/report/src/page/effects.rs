@@ -15,27 +15,37 @@ pub fn table(study: &Study) -> Option<Effects> {
         Some(grid) => vec![grid],
         None => (0..study.axes.len()).filter_map(|axis| design::line(study, axis)).collect(),
     };
-    let effects: Vec<Effect> = designs.iter().flat_map(|design| effects::of(study, design)).collect();
+    let effects: Vec<Effect> =
+        designs.iter().flat_map(|design| effects::of(study, design)).collect();
     if effects.is_empty() {
         return None;
     }
     let mut columns = vec!["axis".to_owned()];
     columns.extend(with_share.then(|| "share of variation".to_owned()));
-    columns.extend(["largest difference", "trend", "F", "p", "Holm-adjusted p", "verdict"].map(str::to_owned));
-    let mut rows: Vec<Vec<String>> = effects.iter().map(|effect| row(study, effect, with_share)).collect();
+    columns.extend(
+        ["largest difference", "trend", "F", "p", "Holm-adjusted p", "verdict"].map(str::to_owned),
+    );
+    let mut rows: Vec<Vec<String>> =
+        effects.iter().map(|effect| row(study, effect, with_share)).collect();
     if with_share {
         let rest = 1.0 - effects.iter().map(|e| e.test.share).sum::<f64>();
-        let mut cells = vec!["seeds and the rest".to_owned(), format!("{} %", fixed(100.0 * rest.max(0.0), 0))];
+        let mut cells =
+            vec!["seeds and the rest".to_owned(), format!("{} %", fixed(100.0 * rest.max(0.0), 0))];
         cells.resize(columns.len(), "–".into());
         rows.push(cells);
     }
-    Some(Effects { how_to_read: how_to_read(study, &designs, with_share), table: TextTable::new(columns, rows) })
+    Some(Effects {
+        how_to_read: how_to_read(study, &designs, with_share),
+        table: TextTable::new(columns, rows),
+    })
 }
 
 fn row(study: &Study, effect: &Effect, with_share: bool) -> Vec<String> {
     let found = finding(study, effect);
     let test = effect.test;
-    let f = test.f.map_or("–".into(), |f| format!("F({}, {}) = {}", test.freedom, test.error_freedom, fixed(f, 2)));
+    let f = test.f.map_or("–".into(), |f| {
+        format!("F({}, {}) = {}", test.freedom, test.error_freedom, fixed(f, 2))
+    });
     let mut cells = vec![name(study, effect)];
     cells.extend(with_share.then(|| format!("{} %", fixed(100.0 * test.share, 0))));
     cells.push(largest(study, effect));
@@ -110,11 +120,15 @@ fn largest(study: &Study, effect: &Effect) -> String {
     let is_up = (widest.estimate.value > 0.0) == study.metric.higher_is_better;
     let (best, worst) = if is_up { (to, from) } else { (from, to) };
     let difference = fixed(widest.estimate.value.abs(), study.decimals + 1);
-    format!("{difference}{} ({} over {})", study.metric.difference_unit, axis.values[best], axis.values[worst])
+    format!(
+        "{difference}{} ({} over {})",
+        study.metric.difference_unit, axis.values[best], axis.values[worst]
+    )
 }
 
 fn trend_text(study: &Study, effect: &Effect, trend: &Trend) -> String {
-    // A slope per unit may be small beside the values, a thousandth of a point per channel: two digits of it are shown.
+    // A slope per unit may be small beside the values, a thousandth of a point per channel: two
+    // digits of it are shown.
     let slope = trend.slope;
     let decimals = (1.0 - slope.value.abs().max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
     let decimals = decimals.max(study.decimals);
@@ -123,8 +137,9 @@ fn trend_text(study: &Study, effect: &Effect, trend: &Trend) -> String {
     } else {
         format!("unit of {}", study.axes[effect.axes[0]].label)
     };
-    let interval =
-        slope.interval().map(|(low, high)| format!(" ({} to {})", fixed(low, decimals), fixed(high, decimals)));
+    let interval = slope
+        .interval()
+        .map(|(low, high)| format!(" ({} to {})", fixed(low, decimals), fixed(high, decimals)));
     let unit = study.metric.difference_unit;
     format!("{}{unit} per {per}{}", signed(slope.value, decimals), interval.unwrap_or_default())
 }

@@ -14,7 +14,8 @@ const PRINTED: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
 fn printed(study: &Study) -> (Vec<String>, Vec<Vec<String>>) {
     let table = tables::arms(study);
     let columns = PRINTED.iter().map(|&i| table.columns[i].name.clone()).collect();
-    let rows = table.rows.iter().map(|row| PRINTED.iter().map(|&i| row.cells[i].text.clone()).collect());
+    let rows =
+        table.rows.iter().map(|row| PRINTED.iter().map(|&i| row.cells[i].text.clone()).collect());
     (columns, rows.collect())
 }
 
@@ -42,14 +43,25 @@ pub fn data(study: &Study, summary: &Summary) -> String {
     let paths = tables::metric_paths(study);
     let axes: Vec<&str> = study.axes.iter().map(|axis| axis.label.as_str()).collect();
     let fixed = ["id", "arm", "label", "seed", "status", "reason"];
-    let costs =
-        ["parameters", "macs", "images_per_s", "wall_s", "peak_memory_mib", "attempts", "device", "threads", "code"];
+    let costs = [
+        "parameters",
+        "macs",
+        "images_per_s",
+        "wall_s",
+        "peak_memory_mib",
+        "attempts",
+        "device",
+        "threads",
+        "code",
+    ];
     let columns = fixed.into_iter().map(str::to_owned);
     let columns = columns.chain(axes.iter().map(|axis| format!("axis_{axis}")));
     let columns = columns.chain(paths.iter().map(|path| path.replace('/', "_")));
     let trial_columns = columns.chain(costs.into_iter().map(str::to_owned)).collect();
-    let rows =
-        study.arms.iter().flat_map(|arm| arm.trials.iter().map(|t| trial(t, &arm.label, &arm.places[0], &paths)));
+    let rows = study
+        .arms
+        .iter()
+        .flat_map(|arm| arm.trials.iter().map(|t| trial(t, &arm.label, &arm.places[0], &paths)));
     let data = Data { summary, trial_columns, trial_rows: rows.collect() };
     // Plain numbers, strings and lists go into JSON.
     inert(&serde_json::to_string(&data).unwrap_or_default())
@@ -58,8 +70,14 @@ pub fn data(study: &Study, summary: &Summary) -> String {
 fn trial(t: &TrialRow, label: &str, place: &[Option<String>], paths: &[String]) -> Vec<Value> {
     let p = &t.planned;
     let result = t.result.as_ref();
-    let mut cells =
-        vec![json!(p.id), json!(p.arm), json!(label), json!(p.spec.seed), json!(t.status.name()), json!(t.reason)];
+    let mut cells = vec![
+        json!(p.id),
+        json!(p.arm),
+        json!(label),
+        json!(p.spec.seed),
+        json!(t.status.name()),
+        json!(t.reason),
+    ];
     cells.extend(place.iter().map(|value| json!(value)));
     cells.extend(paths.iter().map(|path| json!(result.and_then(|r| r.metrics.get(path)))));
     cells.extend([
@@ -76,7 +94,8 @@ fn trial(t: &TrialRow, label: &str, place: &[Option<String>], paths: &[String]) 
     cells
 }
 
-/// Within a script element only these could end it or start a comment; inside JSON they occur in strings alone.
+/// Within a script element only these could end it or start a comment; inside JSON they occur in
+/// strings alone.
 fn inert(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")

@@ -36,8 +36,8 @@ pub fn render(rows: &SweepRows) -> Result<String, ReportError> {
     Ok(fill(TEMPLATE, page(&Study::of(rows), None))?)
 }
 
-/// A page that is served while it is rebuilt: it asks its server for `version`, and loads itself again when the answer is
-/// another number than its own.
+/// A page that is served while it is rebuilt: it asks its server for `version`, and loads itself
+/// again when the answer is another number than its own.
 pub fn render_live(rows: &SweepRows, version: u64) -> Result<String, ReportError> {
     Ok(fill(TEMPLATE, page(&Study::of(rows), Some(version)))?)
 }
@@ -97,7 +97,9 @@ fn title(study: &Study) -> String {
 
 /// Numbers stay on one line with what belongs to them.
 fn tied(text: &str) -> String {
-    [" %", " = ", " < ", " ± "].iter().fold(text.to_owned(), |text, tie| text.replace(tie, &tie.replace(' ', "\u{a0}")))
+    [" %", " = ", " < ", " ± "]
+        .iter()
+        .fold(text.to_owned(), |text, tie| text.replace(tie, &tie.replace(' ', "\u{a0}")))
 }
 
 /// The experiment's own sentence, or one made of its axes and its data.
@@ -110,8 +112,13 @@ fn question_text(study: &Study) -> String {
     if !written.is_empty() {
         return written.to_owned();
     }
-    let data: BTreeSet<&str> = study.rows.trials.iter().map(|t| t.planned.spec.data.name.as_str()).collect();
-    let on = if data.is_empty() { String::new() } else { format!(" on {}", Vec::from_iter(data).join(", ")) };
+    let data: BTreeSet<&str> =
+        study.rows.trials.iter().map(|t| t.planned.spec.data.name.as_str()).collect();
+    let on = if data.is_empty() {
+        String::new()
+    } else {
+        format!(" on {}", Vec::from_iter(data).join(", "))
+    };
     let axes: Vec<&str> = study.axes.iter().map(|axis| axis.label.as_str()).collect();
     let metric = &study.metric.name;
     match &axes[..] {
@@ -123,7 +130,8 @@ fn question_text(study: &Study) -> String {
 /// The sweep in a few words.
 fn facts(study: &Study) -> Vec<String> {
     let counts = summary::Counts::of(study.rows.trials.iter().map(|t| t.status));
-    let seeds: std::collections::BTreeSet<u64> = study.rows.trials.iter().map(|t| t.planned.spec.seed).collect();
+    let seeds: std::collections::BTreeSet<u64> =
+        study.rows.trials.iter().map(|t| t.planned.spec.seed).collect();
     let plural = crate::format::plural;
     let mut facts = vec![
         if counts.done == counts.planned {
@@ -146,7 +154,12 @@ fn waiting(study: &Study) -> Option<TextTable> {
         .filter(|arm| arm.count(&wanted) > 0)
         .map(|arm| {
             let count = |status| arm.count(&[status]).to_string();
-            vec![arm.label.clone(), count(Status::Running), count(Status::Pending), arm.trials.len().to_string()]
+            vec![
+                arm.label.clone(),
+                count(Status::Running),
+                count(Status::Pending),
+                arm.trials.len().to_string(),
+            ]
         })
         .collect();
     let columns = ["arm", "running", "pending", "planned"].map(str::to_owned).to_vec();

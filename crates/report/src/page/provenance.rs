@@ -15,7 +15,10 @@ pub fn facts(study: &Study) -> Vec<Fact> {
     let facts = vec![
         fact("command", vec![plan.command.clone()]),
         fact("planned by", vec![code(&plan.code)]),
-        fact("trained by", tally(trials.iter().filter_map(|t| Some(code(&t.result.as_ref()?.code))))),
+        fact(
+            "trained by",
+            tally(trials.iter().filter_map(|t| Some(code(&t.result.as_ref()?.code)))),
+        ),
         fact("images", images(study)),
         fact("data digest", tally(trials.iter().filter_map(data_digest))),
         fact("seeds", vec![seeds(trials)]),
@@ -34,14 +37,19 @@ pub fn images(study: &Study) -> Vec<String> {
         let p = &t.planned;
         let size = format!("{0} × {0} px, {1}", p.image_px, plural(p.image_channels, "channel"));
         // "classs" would be wrong, and so would "1 classes".
-        let classes = if p.classes == 1 { "1 class".into() } else { format!("{} classes", p.classes) };
+        let classes =
+            if p.classes == 1 { "1 class".into() } else { format!("{} classes", p.classes) };
         format!("{}: {size}, {classes}", p.spec.data.name)
     };
     distinct(study.rows.trials.iter().map(of)).into_iter().map(|(text, _)| text).collect()
 }
 
 fn code(code: &Code) -> String {
-    let commit = if code.commit.is_empty() { "outside a git checkout".into() } else { format!("git {}", code.commit) };
+    let commit = if code.commit.is_empty() {
+        "outside a git checkout".into()
+    } else {
+        format!("git {}", code.commit)
+    };
     format!("res2lab {}, {commit}", code.version)
 }
 
@@ -74,15 +82,22 @@ fn libtorch(e: &Environment) -> String {
 
 fn device(trial: &TrialRow) -> Option<String> {
     let result = trial.result.as_ref()?;
-    let vectors = Some(&result.vectors).filter(|v| !v.is_empty()).map_or(String::new(), |v| format!("{v} vectors"));
-    let parts = [result.device.clone(), plural(result.threads, "thread"), result.layout.clone(), vectors];
+    let vectors = Some(&result.vectors)
+        .filter(|v| !v.is_empty())
+        .map_or(String::new(), |v| format!("{v} vectors"));
+    let parts =
+        [result.device.clone(), plural(result.threads, "thread"), result.layout.clone(), vectors];
     Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "))
 }
 
 fn times(trials: &[TrialRow]) -> Option<String> {
     let finite = |v: f64| (v.is_finite() && v > 0.0).then_some(v);
-    let started = trials.iter().filter_map(|t| finite(t.environment.as_ref()?.started_s)).fold(f64::INFINITY, f64::min);
-    let ended = trials.iter().filter_map(|t| finite(t.result.as_ref()?.finished_s)).fold(0.0, f64::max);
+    let started = trials
+        .iter()
+        .filter_map(|t| finite(t.environment.as_ref()?.started_s))
+        .fold(f64::INFINITY, f64::min);
+    let ended =
+        trials.iter().filter_map(|t| finite(t.result.as_ref()?.finished_s)).fold(0.0, f64::max);
     let trained: f64 = trials.iter().filter_map(|t| finite(t.result.as_ref()?.wall_s)).sum();
     let mut parts = Vec::new();
     parts.extend(started.is_finite().then(|| format!("first attempt {}", utc(started))));
@@ -95,7 +110,10 @@ fn times(trials: &[TrialRow]) -> Option<String> {
 fn tally(texts: impl Iterator<Item = String>) -> Vec<String> {
     let counted = distinct(texts);
     let one = counted.len() == 1;
-    counted.into_iter().map(|(text, n)| if one { text } else { format!("{text} ({})", plural(n, "trial")) }).collect()
+    counted
+        .into_iter()
+        .map(|(text, n)| if one { text } else { format!("{text} ({})", plural(n, "trial")) })
+        .collect()
 }
 
 fn distinct(texts: impl Iterator<Item = String>) -> Vec<(String, usize)> {
@@ -112,13 +130,18 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<(String, usize)> {
 /// The runner's comings and goings.
 pub fn history(study: &Study) -> Vec<String> {
     let line = |event: &Event| match event {
-        Event::Planned { at_s, command, trials, done } => {
-            Some(format!("{}: {command} ({} planned, {done} done before)", utc(*at_s), plural(*trials, "trial")))
+        Event::Planned { at_s, command, trials, done } => Some(format!(
+            "{}: {command} ({} planned, {done} done before)",
+            utc(*at_s),
+            plural(*trials, "trial")
+        )),
+        Event::Adopted { at_s, id, .. } => {
+            Some(format!("{}: found {id} still running and waited for it", utc(*at_s)))
         }
-        Event::Adopted { at_s, id, .. } => Some(format!("{}: found {id} still running and waited for it", utc(*at_s))),
-        Event::SetAside { at_s, slot, reason } => {
-            Some(format!("{}: {slot} was set aside after failing trials in a row: {reason}", utc(*at_s)))
-        }
+        Event::SetAside { at_s, slot, reason } => Some(format!(
+            "{}: {slot} was set aside after failing trials in a row: {reason}",
+            utc(*at_s)
+        )),
         Event::Stopped { at_s, why } => Some(format!("{}: {why}", utc(*at_s))),
         Event::Signaled { at_s, why } => Some(format!("{}: told to end: {why}", utc(*at_s))),
         Event::Started { .. } | Event::Ended { .. } => None,
@@ -141,8 +164,14 @@ pub fn differences(study: &Study) -> Option<TextTable> {
         return None;
     }
     let row = |(i, label): (usize, &str)| {
-        std::iter::once(label.to_owned()).chain(differing.iter().map(|d| d.values[i].clone())).collect()
+        std::iter::once(label.to_owned())
+            .chain(differing.iter().map(|d| d.values[i].clone()))
+            .collect()
     };
-    let columns = std::iter::once("arm".to_owned()).chain(differing.iter().map(|d| d.path.clone())).collect();
-    Some(TextTable::new(columns, study.arms.iter().map(|arm| arm.label.as_str()).enumerate().map(row).collect()))
+    let columns =
+        std::iter::once("arm".to_owned()).chain(differing.iter().map(|d| d.path.clone())).collect();
+    Some(TextTable::new(
+        columns,
+        study.arms.iter().map(|arm| arm.label.as_str()).enumerate().map(row).collect(),
+    ))
 }

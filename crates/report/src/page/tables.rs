@@ -28,7 +28,10 @@ pub fn arms(study: &Study) -> DataTable {
         ),
         Column::number("parameters", "Trained values"),
         Column::number("multiply-adds", "For one image, forward"),
-        Column::number("receptive field", "Smallest and largest of the last stage's units, pixels along a side"),
+        Column::number(
+            "receptive field",
+            "Smallest and largest of the last stage's units, pixels along a side",
+        ),
         Column::number("images/s", "Training images per second of one trial, mean over trials"),
         Column::number(
             "time per trial",
@@ -54,15 +57,28 @@ pub fn arms(study: &Study) -> DataTable {
 fn arm_row(study: &Study, arm: &Arm) -> Row {
     let planned = &arm.trials[0].planned;
     let same = planned.same_as.join(", ");
-    let result = |of: fn(&TrialResult) -> Option<f64>| arm.mean_of(|t| t.result.as_ref().and_then(of));
-    let name = Cell { note: if same.is_empty() { same } else { format!("same as {same}") }, ..Cell::text(&arm.label) };
+    let result =
+        |of: fn(&TrialResult) -> Option<f64>| arm.mean_of(|t| t.result.as_ref().and_then(of));
+    let name = Cell {
+        note: if same.is_empty() { same } else { format!("same as {same}") },
+        ..Cell::text(&arm.label)
+    };
     let mean = arm.sample.map_or(String::new(), |s| s.mean.to_string());
     let field = format!("{} to {} px", planned.rf_min_px, planned.rf_max_px);
     let seeds = format!("{} of {}", arm.values.len(), arm.trials.len());
     let cells = vec![
         name,
-        Cell { text: value_with_spread(study, arm).replace(" %", ""), value: mean, ..Cell::default() },
-        Cell { text: seeds, value: arm.values.len().to_string(), note: not_done(arm), ..Cell::default() },
+        Cell {
+            text: value_with_spread(study, arm).replace(" %", ""),
+            value: mean,
+            ..Cell::default()
+        },
+        Cell {
+            text: seeds,
+            value: arm.values.len().to_string(),
+            note: not_done(arm),
+            ..Cell::default()
+        },
         against(study, arm),
         Cell::number(arm.p_holm(), p_cell),
         Cell::text(arm.against.map_or("–", |pair| pair.verdict.name())),
@@ -72,7 +88,13 @@ fn arm_row(study: &Study, arm: &Arm) -> Row {
         Cell::number(result(|r| r.images_per_s), three_digits),
         Cell { note: predicted(arm), ..Cell::number(result(|r| Some(r.wall_s)), duration) },
     ];
-    Row { arm: arm.id.to_owned(), trial: String::new(), is_hidden: false, color: color_class(arm.color), cells }
+    Row {
+        arm: arm.id.to_owned(),
+        trial: String::new(),
+        is_hidden: false,
+        color: color_class(arm.color),
+        cells,
+    }
 }
 
 /// What became of the arm's other trials: `1 failed, 2 diverged`.
@@ -83,20 +105,24 @@ fn not_done(arm: &Arm) -> String {
 
 /// What the plan said a trial would take, if it said anything.
 fn predicted(arm: &Arm) -> String {
-    let walls: Vec<f64> = arm.trials.iter().filter_map(|t| Some(t.planned.price.as_ref()?.wall_s)).collect();
+    let walls: Vec<f64> =
+        arm.trials.iter().filter_map(|t| Some(t.planned.price.as_ref()?.wall_s)).collect();
     Sample::of(&walls).map_or_else(String::new, |s| format!("predicted {}", duration(s.mean)))
 }
 
 fn against(study: &Study, arm: &Arm) -> Cell {
     let is_common = study.common_partner().is_some();
     let Some((pair, paired)) = arm.against.and_then(|pair| Some((pair, pair.paired?))) else {
-        let is_baseline = !study.has_asked_pairs && study.baseline().is_some_and(|b| b.id == arm.id);
+        let is_baseline =
+            !study.has_asked_pairs && study.baseline().is_some_and(|b| b.id == arm.id);
         let (text, value) = if is_baseline { ("baseline", "0") } else { ("–", "") };
         return Cell { text: text.into(), value: value.into(), ..Cell::default() };
     };
     let decimals = study.difference_decimals;
-    let interval = paired.interval().map(|interval| range(study, interval, decimals)).unwrap_or_default();
-    let from = if is_common { String::new() } else { format!(" from {}", study.arms[pair.partner].label) };
+    let interval =
+        paired.interval().map(|interval| range(study, interval, decimals)).unwrap_or_default();
+    let from =
+        if is_common { String::new() } else { format!(" from {}", study.arms[pair.partner].label) };
     Cell {
         text: signed(paired.difference.mean, decimals),
         value: paired.difference.mean.to_string(),
@@ -114,7 +140,11 @@ pub fn metrics(study: &Study) -> Option<TextTable> {
     let cell = |arm: &Arm, path: &str| {
         let values: Vec<f64> = arm.trials.iter().filter_map(|t| t.metric(path)).collect();
         let Some(sample) = Sample::of(&values) else { return "–".to_owned() };
-        let decimals = if path.ends_with("epoch") { 1 } else { Metric::of(path).decimals(std::iter::once(&sample)) };
+        let decimals = if path.ends_with("epoch") {
+            1
+        } else {
+            Metric::of(path).decimals(std::iter::once(&sample))
+        };
         let spread = sample.std.map(|s| format!(" ± {}", fixed(s, decimals))).unwrap_or_default();
         format!("{}{spread}", fixed(sample.mean, decimals))
     };
@@ -136,7 +166,8 @@ pub fn metric_paths(study: &Study) -> Vec<String> {
     paths
 }
 
-const LAST_VALUE: &str = "Last value; best/ is of the evaluation that was best on the test images, and so too high";
+const LAST_VALUE: &str =
+    "Last value; best/ is of the evaluation that was best on the test images, and so too high";
 
 /// Trials that the page opens with; its script shows more.
 const SHOWN: usize = 100;
@@ -161,8 +192,11 @@ pub fn trials(study: &Study) -> DataTable {
         Column::text("trial", "Its folder's name"),
     ]);
     columns.extend(has_reasons.then(|| Column::text("reason", "")));
-    let mut rows: Vec<Row> =
-        study.arms.iter().flat_map(|arm| arm.trials.iter().map(|t| trial_row(study, arm, t, &paths))).collect();
+    let mut rows: Vec<Row> = study
+        .arms
+        .iter()
+        .flat_map(|arm| arm.trials.iter().map(|t| trial_row(study, arm, t, &paths)))
+        .collect();
     for (i, row) in rows.iter_mut().enumerate() {
         row.cells.truncate(columns.len());
         row.is_hidden = i >= SHOWN;
@@ -173,9 +207,13 @@ pub fn trials(study: &Study) -> DataTable {
 
 /// What the columns of the files beside the page mean.
 pub fn meanings() -> TextTable {
-    let fixed =
-        res2lab_store::tables::TRIAL_COLUMNS.iter().map(|(name, meaning, _)| [name, meaning].map(|t| (*t).to_owned()));
-    let rest = ["val_acc1, train_loss, …", "final metrics, their slash paths with underscores; accuracies in percent"];
+    let fixed = res2lab_store::tables::TRIAL_COLUMNS
+        .iter()
+        .map(|(name, meaning, _)| [name, meaning].map(|t| (*t).to_owned()));
+    let rest = [
+        "val_acc1, train_loss, …",
+        "final metrics, their slash paths with underscores; accuracies in percent",
+    ];
     let rows = fixed.chain([rest.map(str::to_owned)]).map(Vec::from).collect();
     TextTable::new(["column", "meaning"].map(str::to_owned).to_vec(), rows)
 }
@@ -189,8 +227,11 @@ fn trial_row(study: &Study, arm: &Arm, trial: &TrialRow, paths: &[String]) -> Ro
             value => Cell::number(value, |v| show_metric(study, path, v)),
         }
     };
-    let mut cells =
-        vec![Cell::text(&arm.label), Cell::text(trial.planned.spec.seed.to_string()), status_cell(study, trial)];
+    let mut cells = vec![
+        Cell::text(&arm.label),
+        Cell::text(trial.planned.spec.seed.to_string()),
+        status_cell(study, trial),
+    ];
     cells.extend(paths.iter().map(metric));
     cells.extend([
         Cell::number(result.and_then(|r| r.images_per_s), three_digits),
@@ -221,7 +262,11 @@ fn show_metric(study: &Study, path: &str, value: f64) -> String {
 fn status_cell(study: &Study, trial: &TrialRow) -> Cell {
     let is_other_code = trial.result.as_ref().is_some_and(|r| r.code != study.rows.plan.code);
     let mark = if is_other_code { " †" } else { "" };
-    Cell { text: format!("{}{mark}", trial.status.name()), status: trial.status.name(), ..Cell::default() }
+    Cell {
+        text: format!("{}{mark}", trial.status.name()),
+        status: trial.status.name(),
+        ..Cell::default()
+    }
 }
 
 /// Trials that did not end well, with their reasons.
@@ -236,13 +281,22 @@ pub fn problems(study: &Study) -> Option<DataTable> {
             Cell::text(&arm.label),
             Cell::text(trial.planned.spec.seed.to_string()),
             status_cell(study, trial),
-            Cell::text(if trial.reason.is_empty() { "no reason was recorded" } else { &trial.reason }),
+            Cell::text(if trial.reason.is_empty() {
+                "no reason was recorded"
+            } else {
+                &trial.reason
+            }),
             Cell::text(trial.attempts.to_string()),
             Cell::text(&trial.planned.id),
         ],
     };
-    let of_arm =
-        |arm: &Arm| arm.trials.iter().filter(|t| bad.contains(&t.status)).map(|t| row(arm, t)).collect::<Vec<_>>();
+    let of_arm = |arm: &Arm| {
+        arm.trials
+            .iter()
+            .filter(|t| bad.contains(&t.status))
+            .map(|t| row(arm, t))
+            .collect::<Vec<_>>()
+    };
     let rows: Vec<Row> = study.arms.iter().flat_map(of_arm).collect();
     let columns = vec![
         Column::text("arm", ""),

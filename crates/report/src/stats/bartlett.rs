@@ -2,8 +2,8 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-/// The p-value of Bartlett's test that all groups have the same variance; None for fewer than two groups of two values
-/// or more, or where one does not vary.
+/// The p-value of Bartlett's test that all groups have the same variance; None for fewer than two
+/// groups of two values or more, or where one does not vary.
 pub fn bartlett(groups: &[Vec<f64>]) -> Option<f64> {
     let variance = |values: &Vec<f64>| {
         let n = values.len() as f64;
@@ -18,7 +18,8 @@ pub fn bartlett(groups: &[Vec<f64>]) -> Option<f64> {
     let freedom: f64 = found.iter().map(|(f, _)| f).sum();
     let pooled = found.iter().map(|(f, v)| f * v).sum::<f64>() / freedom;
     let statistic = freedom * pooled.ln() - found.iter().map(|(f, v)| f * v.ln()).sum::<f64>();
-    let correction = 1.0 + (found.iter().map(|(f, _)| 1.0 / f).sum::<f64>() - 1.0 / freedom) / (3.0 * (k - 1.0));
+    let correction =
+        1.0 + (found.iter().map(|(f, _)| 1.0 / f).sum::<f64>() - 1.0 / freedom) / (3.0 * (k - 1.0));
     Some(ChiSquared::new(k - 1.0).ok()?.sf(statistic / correction))
 }
 

@@ -1,16 +1,17 @@
-//! Least squares of cells that were each repeated with several seeds: a value is its cell's mean, plus what its seed adds
-//! to every cell alike, plus an error of equal spread everywhere. Seeds are blocks.
+//! Least squares of cells that were each repeated with several seeds: a value is its cell's mean,
+//! plus what its seed adds to every cell alike, plus an error of equal spread everywhere. Seeds are
+//! blocks.
 //!
-//! Cells may lack seeds. With none missing, this is the analysis of variance of a complete design with blocks; with two
-//! cells, it is Student's paired test over the seeds that both have.
+//! Cells may lack seeds. With none missing, this is the analysis of variance of a complete design
+//! with blocks; with two cells, it is Student's paired test over the seeds that both have.
 
 use super::Estimate;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A fit of cells and seeds. Normal equations are solved for the seeds, the cells being eliminated, so that a thousand
-/// cells cost no more than their seeds.
+/// A fit of cells and seeds. Normal equations are solved for the seeds, the cells being eliminated,
+/// so that a thousand cells cost no more than their seeds.
 pub struct Blocks {
     /// How many values each cell has.
     counts: DVector<f64>,
@@ -46,19 +47,28 @@ pub struct FTest {
 }
 
 impl Blocks {
-    /// Fits cells, each a seed's values. None if a cell is empty, or if cells fall into groups that share no seed, directly
-    /// or through others.
+    /// Fits cells, each a seed's values. None if a cell is empty, or if cells fall into groups that
+    /// share no seed, directly or through others.
     pub fn of(cells: &[&BTreeMap<u64, f64>]) -> Option<Blocks> {
         if cells.is_empty() || cells.iter().any(|cell| cell.is_empty()) || !is_connected(cells) {
             return None;
         }
-        let seeds: Vec<u64> =
-            cells.iter().flat_map(|c| c.keys().copied()).collect::<BTreeSet<_>>().into_iter().collect();
+        let seeds: Vec<u64> = cells
+            .iter()
+            .flat_map(|c| c.keys().copied())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         let later = &seeds[1..];
-        let counts = DVector::from_iterator(cells.len(), cells.iter().map(|cell| cell.len() as f64));
-        let has = |cell: usize, seed: usize| f64::from(u8::from(cells[cell].contains_key(&later[seed])));
+        let counts =
+            DVector::from_iterator(cells.len(), cells.iter().map(|cell| cell.len() as f64));
+        let has =
+            |cell: usize, seed: usize| f64::from(u8::from(cells[cell].contains_key(&later[seed])));
         let incidence = DMatrix::from_fn(cells.len(), later.len(), has);
-        let plain = DVector::from_iterator(cells.len(), cells.iter().map(|c| c.values().sum::<f64>() / c.len() as f64));
+        let plain = DVector::from_iterator(
+            cells.len(),
+            cells.iter().map(|c| c.values().sum::<f64>() / c.len() as f64),
+        );
         let mut fit = Blocks {
             means: plain,
             counts,
@@ -76,13 +86,18 @@ impl Blocks {
     }
 
     /// What each seed but the first adds; the cells' means lose it.
-    fn solve_for_seeds(&mut self, cells: &[&BTreeMap<u64, f64>], later: &[u64]) -> Option<DVector<f64>> {
+    fn solve_for_seeds(
+        &mut self,
+        cells: &[&BTreeMap<u64, f64>],
+        later: &[u64],
+    ) -> Option<DVector<f64>> {
         if later.is_empty() {
             return Some(DVector::zeros(0));
         }
         let per_cell = self.per_cell(&self.incidence);
         let have = |seed: &u64| cells.iter().filter(|cell| cell.contains_key(seed)).count() as f64;
-        let diagonal = DMatrix::from_diagonal(&DVector::from_iterator(later.len(), later.iter().map(have)));
+        let diagonal =
+            DMatrix::from_diagonal(&DVector::from_iterator(later.len(), later.iter().map(have)));
         let seeds = Cholesky::new(diagonal - self.incidence.transpose() * &per_cell)?;
         let sums = later.iter().map(|seed| {
             let of_cell = |(cell, mean): (&&BTreeMap<u64, f64>, &f64)| Some(cell.get(seed)? - mean);
@@ -101,16 +116,20 @@ impl Blocks {
             cell.iter().map(|(seed, value)| (value - mean - effect(seed)).powi(2)).sum::<f64>()
         };
         let squares: f64 = cells.iter().zip(self.means.iter()).map(residual).sum();
-        let largest = cells.iter().flat_map(|c| c.values()).fold(0.0_f64, |most, v| most.max(v.abs()));
+        let largest =
+            cells.iter().flat_map(|c| c.values()).fold(0.0_f64, |most, v| most.max(v.abs()));
         self.freedom = n - cells.len() - later.len();
-        // Values that do not vary beyond rounding have no error: an F of infinity would claim certainty.
+        // Values that do not vary beyond rounding have no error: an F of infinity would claim
+        // certainty.
         let is_rounding = squares <= (1e-12 * largest).powi(2) * n as f64;
         self.error = (self.freedom > 0 && !is_rounding).then(|| squares / self.freedom as f64);
     }
 
     /// Rows divided by the counts of their cells.
     fn per_cell(&self, matrix: &DMatrix<f64>) -> DMatrix<f64> {
-        DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |cell, j| matrix[(cell, j)] / self.counts[cell])
+        DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |cell, j| {
+            matrix[(cell, j)] / self.counts[cell]
+        })
     }
 
     /// Covariance of contrasts (one per row), in units of the error.
@@ -144,10 +163,13 @@ impl Blocks {
         let cells = self.counts.len();
         let matrix = DMatrix::from_fn(contrasts.len(), cells, |i, j| contrasts[i][j]);
         let values = &matrix * &self.means;
-        let squares = Cholesky::new(self.covariance(&matrix)).map_or(f64::NAN, |c| values.dot(&c.solve(&values)));
+        let squares = Cholesky::new(self.covariance(&matrix))
+            .map_or(f64::NAN, |c| values.dot(&c.solve(&values)));
         let freedom = contrasts.len();
         let f = self.error.map(|error| squares / freedom as f64 / error).filter(|f| f.is_finite());
-        let p = f.and_then(|f| Some(FisherSnedecor::new(freedom as f64, self.freedom as f64).ok()?.sf(f)));
+        let p = f.and_then(|f| {
+            Some(FisherSnedecor::new(freedom as f64, self.freedom as f64).ok()?.sf(f))
+        });
         let share = if self.total > 0.0 { squares / self.total } else { 0.0 };
         FTest { f, freedom, error_freedom: self.freedom, p, share }
     }
@@ -164,8 +186,9 @@ fn is_connected(cells: &[&BTreeMap<u64, f64>]) -> bool {
     let mut reached: BTreeSet<u64> = cells[0].keys().copied().collect();
     let mut waiting: Vec<usize> = (1..cells.len()).collect();
     loop {
-        let (near, far): (Vec<usize>, Vec<usize>) =
-            waiting.iter().partition(|&&cell| cells[cell].keys().any(|seed| reached.contains(seed)));
+        let (near, far): (Vec<usize>, Vec<usize>) = waiting
+            .iter()
+            .partition(|&&cell| cells[cell].keys().any(|seed| reached.contains(seed)));
         if near.is_empty() {
             return far.is_empty();
         }
@@ -195,7 +218,8 @@ mod tests {
             [97.2, 97.3, 96.9, 97.9],
             [97.1, 97.2, 97.0, 97.4],
         ];
-        let some: Vec<Vec<Option<f64>>> = values.iter().map(|v| v.iter().copied().map(Some).collect()).collect();
+        let some: Vec<Vec<Option<f64>>> =
+            values.iter().map(|v| v.iter().copied().map(Some).collect()).collect();
         cells(&some.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
@@ -205,8 +229,8 @@ mod tests {
 
     #[test]
     fn effects_are_those_of_least_squares() {
-        // numpy 2.4: residual sums of squares by lstsq with sum-coded dummies of both factors, their products and seeds,
-        // each effect left out in turn; scipy 1.17: f.sf
+        // numpy 2.4: residual sums of squares by lstsq with sum-coded dummies of both factors,
+        // their products and seeds, each effect left out in turn; scipy 1.17: f.sf
         let expected = [
             (63.812_903_225_808_114, 4.615_285_748_393_867_6e-8, 0.562_292_146_328_988_8),
             (8.535_483_870_967_884, 0.010_524_218_220_406_683, 0.037_605_525_709_900_174),
@@ -214,7 +238,8 @@ mod tests {
         ];
         for (set, (f, p, share)) in [vec![0], vec![1], vec![0, 1]].iter().zip(expected) {
             let ours = fit(&grid()).test(&factors::contrasts(&[3, 2], set));
-            for (ours, theirs) in [(ours.f.unwrap(), f), (ours.p.unwrap(), p), (ours.share, share)] {
+            for (ours, theirs) in [(ours.f.unwrap(), f), (ours.p.unwrap(), p), (ours.share, share)]
+            {
                 assert!((ours - theirs).abs() < 1e-9 * theirs, "{ours} {theirs}");
             }
         }
@@ -234,17 +259,21 @@ mod tests {
 
     #[test]
     fn one_seed_has_shares_but_no_test() {
-        let first: Vec<BTreeMap<u64, f64>> = grid().iter().map(|c| BTreeMap::from([(0, c[&0])])).collect();
+        let first: Vec<BTreeMap<u64, f64>> =
+            grid().iter().map(|c| BTreeMap::from([(0, c[&0])])).collect();
         let fit = fit(&first);
-        let tests: Vec<FTest> =
-            [vec![0], vec![1], vec![0, 1]].iter().map(|set| fit.test(&factors::contrasts(&[3, 2], set))).collect();
+        let tests: Vec<FTest> = [vec![0], vec![1], vec![0, 1]]
+            .iter()
+            .map(|set| fit.test(&factors::contrasts(&[3, 2], set)))
+            .collect();
         assert!(tests.iter().all(|t| t.p.is_none()));
         assert!((tests.iter().map(|t| t.share).sum::<f64>() - 1.0).abs() < 1e-9);
     }
 
     #[test]
     fn cells_without_shared_seeds_are_not_fitted() {
-        let apart = cells(&[&[Some(1.0), Some(2.0), None, None], &[None, None, Some(1.0), Some(3.0)]]);
+        let apart =
+            cells(&[&[Some(1.0), Some(2.0), None, None], &[None, None, Some(1.0), Some(3.0)]]);
         assert!(Blocks::of(&apart.iter().collect::<Vec<_>>()).is_none());
         let equal = cells(&[&[Some(97.0), Some(97.2)], &[Some(97.1), Some(97.3)]]);
         assert_eq!(fit(&equal).error, None, "differences that do not vary");

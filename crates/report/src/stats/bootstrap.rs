@@ -7,13 +7,15 @@ const MOST_COUNTED: usize = 6;
 /// Resamples drawn of more values.
 const DRAWN: usize = 20_000;
 
-/// The 95 % percentile interval of the mean; None for fewer than five values. The same values give the same interval.
+/// The 95 % percentile interval of the mean; None for fewer than five values. The same values give
+/// the same interval.
 pub fn bootstrap(values: &[f64]) -> Option<(f64, f64)> {
     let n = values.len();
     if n < FEWEST {
         return None;
     }
-    let mut means: Vec<f64> = if n <= MOST_COUNTED { every_mean(values) } else { drawn_means(values) };
+    let mut means: Vec<f64> =
+        if n <= MOST_COUNTED { every_mean(values) } else { drawn_means(values) };
     means.sort_by(f64::total_cmp);
     let quantile = |q: f64| means[((q * means.len() as f64).ceil() as usize).saturating_sub(1)];
     Some((quantile(0.025), quantile(0.975)))
@@ -54,8 +56,8 @@ mod tests {
 
     #[test]
     fn the_interval_is_scipys() {
-        // scipy 1.17: bootstrap((d,), np.mean, method="percentile", n_resamples=200000) gives 0.26 and 1.28, as does the
-        // enumeration of all 3125 resamples with numpy
+        // scipy 1.17: bootstrap((d,), np.mean, method="percentile", n_resamples=200000) gives 0.26
+        // and 1.28, as does the enumeration of all 3125 resamples with numpy
         let (low, high) = bootstrap(&[0.5, 1.4, -0.1, 1.5, 0.5]).unwrap();
         assert!((low - 0.26).abs() < 1e-9 && (high - 1.28).abs() < 1e-9, "{low} {high}");
         assert_eq!(bootstrap(&[1.0, 2.0, 3.0, 4.0]), None);
@@ -64,8 +66,12 @@ mod tests {
     #[test]
     fn drawn_resamples_agree_with_counted_ones() {
         let values = [0.5, 1.4, -0.1, 1.5, 0.5, 0.9];
-        let ((low, high), mut drawn) = (bootstrap(&values).unwrap(), drawn_means(&values));
+        let (low, high) = bootstrap(&values).unwrap();
+        let mut drawn = drawn_means(&values);
         drawn.sort_by(f64::total_cmp);
-        assert!((drawn[DRAWN / 40] - low).abs() < 0.02 && (drawn[DRAWN - DRAWN / 40] - high).abs() < 0.02);
+        assert!(
+            (drawn[DRAWN / 40] - low).abs() < 0.02
+                && (drawn[DRAWN - DRAWN / 40] - high).abs() < 0.02
+        );
     }
 }

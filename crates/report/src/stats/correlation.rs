@@ -2,13 +2,16 @@
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// Pearson's correlation with its 95 % interval by Fisher's transformation. No interval for fewer than four pairs or points on
-/// a line; None where one of the two does not vary.
+/// Pearson's correlation with its 95 % interval by Fisher's transformation. No interval for fewer
+/// than four pairs or points on a line; None where one of the two does not vary.
 pub fn pearson(pairs: &[(f64, f64)]) -> Option<(f64, Option<(f64, f64)>)> {
     let n = pairs.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
-    let (mx, my) = (mean(|p| p.0), mean(|p| p.1));
-    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
+    let mx = mean(|p| p.0);
+    let my = mean(|p| p.1);
+    let mut xx = 0.0;
+    let mut yy = 0.0;
+    let mut xy = 0.0;
     for (x, y) in pairs {
         xx += (x - mx).powi(2);
         yy += (y - my).powi(2);
@@ -31,11 +34,21 @@ mod tests {
 
     #[test]
     fn the_correlation_is_scipys() {
-        let pairs = [(4.1, 96.8), (4.4, 97.1), (5.0, 96.9), (5.2, 97.4), (5.9, 97.3), (6.1, 97.2), (6.6, 97.6)];
+        let pairs = [
+            (4.1, 96.8),
+            (4.4, 97.1),
+            (5.0, 96.9),
+            (5.2, 97.4),
+            (5.9, 97.3),
+            (6.1, 97.2),
+            (6.6, 97.6),
+        ];
         let (r, interval) = pearson(&pairs).unwrap();
         let (low, high) = interval.unwrap();
         // scipy 1.17.1: pearsonr(x, y) and its confidence_interval()
-        for (ours, theirs) in [(r, 0.7961939861947753), (low, 0.10772667007867893), (high, 0.9685365960195265)] {
+        for (ours, theirs) in
+            [(r, 0.7961939861947753), (low, 0.10772667007867893), (high, 0.9685365960195265)]
+        {
             assert!((ours - theirs).abs() < 1e-9, "{ours} {theirs}");
         }
     }

@@ -1,4 +1,5 @@
-//! One number that a design estimates, with its standard error: intervals, tests, and how many seeds it needs.
+//! One number that a design estimates, with its standard error: intervals, tests, and how many
+//! seeds it needs.
 
 use super::{ALPHA, student};
 
@@ -24,7 +25,8 @@ impl Estimate {
         self.interval_at(1.0 - ALPHA)
     }
 
-    /// The 90 % interval: it lies within a margin if and only if [`Estimate::p_equal`] is below 5 %.
+    /// The 90 % interval: it lies within a margin if and only if [`Estimate::p_equal`] is below 5
+    /// %.
     pub fn narrow_interval(&self) -> Option<(f64, f64)> {
         self.interval_at(1.0 - 2.0 * ALPHA)
     }
@@ -39,8 +41,9 @@ impl Estimate {
         Some(student::two_sided_p(self.value / self.error?, self.freedom as f64))
     }
 
-    /// The p-value of a true value of at least `margin` to either side: the greater of two one-sided tests (Schuirmann
-    /// 1987). A small one says that the true value is nearer to zero than that.
+    /// The p-value of a true value of at least `margin` to either side: the greater of two
+    /// one-sided tests (Schuirmann 1987). A small one says that the true value is nearer to zero
+    /// than that.
     pub fn p_equal(&self, margin: f64) -> Option<f64> {
         let error = self.error?;
         let above = student::upper_tail((self.value + margin) / error, self.freedom as f64);
@@ -48,17 +51,20 @@ impl Estimate {
         Some(above.max(below))
     }
 
-    /// Of how many seeds, up to `most`, a design as this one needs to show a true value of `size` at level `alpha` in four
-    /// of five cases. Errors shrink with the root of the number of seeds, and their degrees of freedom grow with it.
+    /// Of how many seeds, up to `most`, a design as this one needs to show a true value of `size`
+    /// at level `alpha` in four of five cases. Errors shrink with the root of the number of seeds,
+    /// and their degrees of freedom grow with it.
     pub fn seeds_needed(&self, size: f64, alpha: f64, most: usize) -> Option<usize> {
-        let (error, now) = (self.error?, self.seeds as f64);
+        let error = self.error?;
+        let now = self.seeds as f64;
         let is_enough = |n: usize| {
             let freedom = self.freedom as f64 * (n as f64 - 1.0) / (now - 1.0);
             let noncentrality = size.abs() / (error * (now / n as f64).sqrt());
             student::power(noncentrality, freedom, alpha) >= POWER
         };
         // The power grows with the number of seeds.
-        let (mut too_few, mut enough) = (1, most);
+        let mut too_few = 1;
+        let mut enough = most;
         if !is_enough(most) {
             return None;
         }
@@ -82,10 +88,13 @@ mod tests {
 
     #[test]
     fn equivalence_is_statsmodels() {
-        // statsmodels 0.15.0: weightstats.DescrStatsW(d).ttost_mean(-m, m)[0] for d = [0.5, 1.4, -0.1, 1.5, 0.5]
-        for (margin, theirs) in
-            [(0.5, 0.780_630_374_241_488_8), (1.5, 0.035_411_741_838_298_33), (3.0, 0.000_888_853_051_766_985_6)]
-        {
+        // statsmodels 0.15.0: weightstats.DescrStatsW(d).ttost_mean(-m, m)[0] for d = [0.5, 1.4,
+        // -0.1, 1.5, 0.5]
+        for (margin, theirs) in [
+            (0.5, 0.780_630_374_241_488_8),
+            (1.5, 0.035_411_741_838_298_33),
+            (3.0, 0.000_888_853_051_766_985_6),
+        ] {
             let ours = estimate().p_equal(margin).unwrap();
             assert!((ours - theirs).abs() < 1e-12, "{margin}: {ours} {theirs}");
         }
@@ -93,9 +102,14 @@ mod tests {
 
     #[test]
     fn seeds_needed_are_those_of_the_paired_test() {
-        let (found, std) = (estimate(), 0.676_756_972_627_546_f64);
+        let found = estimate();
+        let std = 0.676_756_972_627_546_f64;
         for size in [0.5, 0.76, 1.5] {
-            assert_eq!(found.seeds_needed(size, 0.05, 100), pairs_needed(size / std, 0.05, 100), "{size}");
+            assert_eq!(
+                found.seeds_needed(size, 0.05, 100),
+                pairs_needed(size / std, 0.05, 100),
+                "{size}"
+            );
         }
     }
 

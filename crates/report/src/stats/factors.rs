@@ -1,27 +1,31 @@
-//! Contrasts of the cells of a grid: main effects and interactions, of marginal means in which all cells weigh alike.
+//! Contrasts of the cells of a grid: main effects and interactions, of marginal means in which all
+//! cells weigh alike.
 
 /// The level of a factor in a cell; the last factor moves fastest.
 pub fn level(levels: &[usize], factor: usize, cell: usize) -> usize {
     cell / levels[factor + 1..].iter().product::<usize>() % levels[factor]
 }
 
-/// Independent contrasts that are all zero if and only if the factors of `set` do nothing together beyond what fewer of
-/// them do: for one factor its main effect, for two their interaction.
+/// Independent contrasts that are all zero if and only if the factors of `set` do nothing together
+/// beyond what fewer of them do: for one factor its main effect, for two their interaction.
 pub fn contrasts(levels: &[usize], set: &[usize]) -> Vec<Vec<f64>> {
     let cells: usize = levels.iter().product();
     let rest: usize = (0..levels.len()).filter(|f| !set.contains(f)).map(|f| levels[f]).product();
     let mut chosen: Vec<Vec<usize>> = vec![vec![]];
     for &factor in set {
-        let longer = |head: &Vec<usize>| (1..levels[factor]).map(|l| [&head[..], &[l]].concat()).collect::<Vec<_>>();
+        let longer = |head: &Vec<usize>| {
+            (1..levels[factor]).map(|l| [&head[..], &[l]].concat()).collect::<Vec<_>>()
+        };
         chosen = chosen.iter().flat_map(longer).collect();
     }
     let weights = |chosen: &Vec<usize>| {
         let of_cell = |cell: usize| {
-            let each = set.iter().zip(chosen).map(|(&factor, &to)| match level(levels, factor, cell) {
-                0 => -1.0,
-                at if at == to => 1.0,
-                _ => 0.0,
-            });
+            let each =
+                set.iter().zip(chosen).map(|(&factor, &to)| match level(levels, factor, cell) {
+                    0 => -1.0,
+                    at if at == to => 1.0,
+                    _ => 0.0,
+                });
             each.product::<f64>() / rest as f64
         };
         (0..cells).map(of_cell).collect()
@@ -36,8 +40,8 @@ pub fn slope(x: &[f64]) -> Vec<f64> {
     x.iter().map(|x| (x - mean) / squares).collect()
 }
 
-/// Independent contrasts of levels at `x` that are all zero if and only if their means lie on a line: the third and every
-/// later level against the line through the first two.
+/// Independent contrasts of levels at `x` that are all zero if and only if their means lie on a
+/// line: the third and every later level against the line through the first two.
 pub fn beyond_line(x: &[f64]) -> Vec<Vec<f64>> {
     let beyond = |at: usize| {
         let t = (x[at] - x[0]) / (x[1] - x[0]);
@@ -63,7 +67,8 @@ mod tests {
 
     #[test]
     fn cells_count_with_the_last_factor_fastest() {
-        let places: Vec<_> = (0..6).map(|cell| (level(&[3, 2], 0, cell), level(&[3, 2], 1, cell))).collect();
+        let places: Vec<_> =
+            (0..6).map(|cell| (level(&[3, 2], 0, cell), level(&[3, 2], 1, cell))).collect();
         assert_eq!(places, [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]);
         assert_eq!(of_levels(&[3, 2], 0, &[0.0, 1.0, 0.0]), [0.0, 0.0, 0.5, 0.5, 0.0, 0.0]);
     }
@@ -74,14 +79,17 @@ mod tests {
         assert_eq!(contrasts(&[2, 2], &[0, 1]), [[1.0, -1.0, -1.0, 1.0]]);
         assert_eq!(contrasts(&[3, 4, 2], &[0, 1]).len(), 6);
         for set in [vec![0], vec![2], vec![0, 1], vec![1, 2]] {
-            assert!(contrasts(&[3, 4, 2], &set).iter().all(|c| c.iter().sum::<f64>().abs() < 1e-12));
+            assert!(
+                contrasts(&[3, 4, 2], &set).iter().all(|c| c.iter().sum::<f64>().abs() < 1e-12)
+            );
         }
     }
 
     #[test]
     fn slopes_and_departures_are_of_lines() {
         let x = [1.0, 2.0, 4.0];
-        let of = |weights: &[f64], y: [f64; 3]| weights.iter().zip(y).map(|(w, y)| w * y).sum::<f64>();
+        let of =
+            |weights: &[f64], y: [f64; 3]| weights.iter().zip(y).map(|(w, y)| w * y).sum::<f64>();
         assert!((of(&slope(&x), [5.0, 5.5, 6.5]) - 0.5).abs() < 1e-12);
         assert!(of(&beyond_line(&x)[0], [5.0, 5.5, 6.5]).abs() < 1e-12);
         assert!((of(&beyond_line(&x)[0], [5.0, 5.5, 7.0]) - 0.5).abs() < 1e-12);

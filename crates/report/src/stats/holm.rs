@@ -1,4 +1,5 @@
-//! Holm's step-down correction: with it, the chance of any false claim among all comparisons stays at the level.
+//! Holm's step-down correction: with it, the chance of any false claim among all comparisons stays
+//! at the level.
 
 /// Adjusted p-values, in the order given.
 pub fn holm(p: &[f64]) -> Vec<f64> {

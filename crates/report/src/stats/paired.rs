@@ -25,14 +25,15 @@ impl Paired {
 
 /// Compares pairs of finite values; None if there are none.
 ///
-/// One pair has no spread. Neither have equal differences, which coarse metrics of two or three seeds give by chance:
-/// a t of infinity would then claim certainty, so there is no test.
+/// One pair has no spread. Neither have equal differences, which coarse metrics of two or three
+/// seeds give by chance: a t of infinity would then claim certainty, so there is no test.
 pub fn paired(pairs: &[(f64, f64)]) -> Option<Paired> {
     let differences: Vec<_> = pairs.iter().map(|(first, second)| second - first).collect();
     let difference = Sample::of(&differences)?;
     let largest = pairs.iter().map(|(a, b)| a.abs().max(b.abs())).fold(0.0, f64::max);
     let error = difference.standard_error().filter(|&e| e > 1e-12 * largest);
-    let (value, seeds) = (difference.mean, difference.n);
+    let value = difference.mean;
+    let seeds = difference.n;
     Some(Paired { difference, estimate: Estimate { value, error, freedom: seeds - 1, seeds } })
 }
 
@@ -50,7 +51,8 @@ mod tests {
         let found = paired(&pairs).unwrap();
         let (low, high) = found.interval().unwrap();
         let ours = [found.difference.mean, found.p().unwrap(), low, high];
-        let scipys = [0.76, 0.065_979_128_687_967_8, -0.080_304_768_444_997_57, 1.600_304_768_444_990_7];
+        let scipys =
+            [0.76, 0.065_979_128_687_967_8, -0.080_304_768_444_997_57, 1.600_304_768_444_990_7];
         for (ours, scipys) in ours.into_iter().zip(scipys) {
             assert!((ours - scipys).abs() < 1e-9 * scipys.abs(), "{ours} {scipys}");
         }

@@ -2,8 +2,8 @@
 
 use super::student;
 
-/// The chance that a two-sided paired t-test of `n` pairs at level `alpha` shows a difference of `effect` standard
-/// deviations of the differences.
+/// The chance that a two-sided paired t-test of `n` pairs at level `alpha` shows a difference of
+/// `effect` standard deviations of the differences.
 pub fn power_of_paired_t(effect: f64, n: usize, alpha: f64) -> f64 {
     student::power(effect.abs() * (n as f64).sqrt(), (n - 1) as f64, alpha)
 }
@@ -19,7 +19,8 @@ mod tests {
 
     #[test]
     fn power_is_that_of_scipys_noncentral_t() {
-        // scipy 1.17: c = t.ppf(1 - a / 2, n - 1); nct.sf(c, n - 1, d * sqrt(n)) + nct.cdf(-c, n - 1, d * sqrt(n))
+        // scipy 1.17: c = t.ppf(1 - a / 2, n - 1); nct.sf(c, n - 1, d * sqrt(n)) + nct.cdf(-c, n -
+        // 1, d * sqrt(n))
         let scipys = [
             (1.0, 10, 0.05, 0.803_096_856_632_721_9),
             (0.5, 3, 0.05, 0.084_107_055_896_389_42),
@@ -37,7 +38,9 @@ mod tests {
     #[test]
     fn the_number_of_pairs_is_the_first_that_suffices() {
         let n = pairs_needed(1.0, 0.05, 100).unwrap();
-        assert!(power_of_paired_t(1.0, n, 0.05) >= 0.8 && power_of_paired_t(1.0, n - 1, 0.05) < 0.8);
+        assert!(
+            power_of_paired_t(1.0, n, 0.05) >= 0.8 && power_of_paired_t(1.0, n - 1, 0.05) < 0.8
+        );
         assert_eq!(n, 10);
         assert_eq!(pairs_needed(0.1, 0.05, 100), None);
     }

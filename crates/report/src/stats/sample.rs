@@ -27,7 +27,8 @@ impl Sample {
 
     /// Student's 95 % interval of the mean; None for one value.
     pub fn interval(&self) -> Option<(f64, f64)> {
-        let half = student::quantile(1.0 - ALPHA / 2.0, (self.n - 1) as f64) * self.standard_error()?;
+        let half =
+            student::quantile(1.0 - ALPHA / 2.0, (self.n - 1) as f64) * self.standard_error()?;
         Some((self.mean - half, self.mean + half))
     }
 
@@ -37,8 +38,8 @@ impl Sample {
     }
 }
 
-/// The two-sided p-value of a mean of zero (Student's test). None where the values do not vary beyond rounding, `scale`
-/// being the size of the numbers they were made of.
+/// The two-sided p-value of a mean of zero (Student's test). None where the values do not vary
+/// beyond rounding, `scale` being the size of the numbers they were made of.
 pub fn test_of_mean(sample: &Sample, scale: f64) -> Option<f64> {
     let error = sample.standard_error().filter(|&e| e > 1e-12 * scale)?;
     Some(student::two_sided_p(sample.mean / error, (sample.n - 1) as f64))
@@ -54,8 +55,11 @@ mod tests {
         // scipy.stats.t.interval(0.95, 4, x.mean(), scipy.stats.sem(x))
         let sample = Sample::of(&[97.1, 97.6, 96.8, 97.9, 97.3]).unwrap();
         let (low, high) = sample.interval().unwrap();
-        let expected = [97.34, 0.427_784_992_724_151_5, 96.808_834_775_562_56, 97.871_165_224_437_45];
-        for (ours, scipys) in [sample.mean, sample.std.unwrap(), low, high].into_iter().zip(expected) {
+        let expected =
+            [97.34, 0.427_784_992_724_151_5, 96.808_834_775_562_56, 97.871_165_224_437_45];
+        for (ours, scipys) in
+            [sample.mean, sample.std.unwrap(), low, high].into_iter().zip(expected)
+        {
             assert!((ours - scipys).abs() < 1e-9 * scipys, "{ours} {scipys}");
         }
     }

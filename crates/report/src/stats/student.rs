@@ -19,18 +19,27 @@ pub fn upper_tail(t: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |d| d.sf(t))
 }
 
-/// The chance that a two-sided test at level `alpha` rejects zero, its statistic having that noncentrality.
+/// The chance that a two-sided test at level `alpha` rejects zero, its statistic having that
+/// noncentrality.
 pub fn power(noncentrality: f64, freedom: f64, alpha: f64) -> f64 {
     noncentral_two_sided(quantile(1.0 - alpha / 2.0, freedom), noncentrality, freedom)
 }
 
-/// P(|T| >= critical) of a noncentral T: the power of a t-test whose statistic has that noncentrality.
+/// P(|T| >= critical) of a noncentral T: the power of a t-test whose statistic has that
+/// noncentrality.
 fn noncentral_two_sided(critical: f64, noncentrality: f64, freedom: f64) -> f64 {
-    // T = (Z + noncentrality) / S with S a chi over the root of its degrees; given S = s both tails are normal.
-    let given = |s: f64| normal_cdf(noncentrality - critical * s) + normal_cdf(-noncentrality - critical * s);
+    // T = (Z + noncentrality) / S with S a chi over the root of its degrees; given S = s both tails
+    // are normal.
+    let given = |s: f64| {
+        normal_cdf(noncentrality - critical * s) + normal_cdf(-noncentrality - critical * s)
+    };
     let ln_scale = 2f64.ln() + freedom / 2.0 * (freedom / 2.0).ln() - ln_gamma(freedom / 2.0);
     let density = |s: f64| (ln_scale + (freedom - 1.0) * s.ln() - freedom * s * s / 2.0).exp();
-    simpson(|s| given(s) * if s > 0.0 { density(s) } else { density(1e-300) }, 0.0, 1.0 + 9.0 / freedom.sqrt())
+    simpson(
+        |s| given(s) * if s > 0.0 { density(s) } else { density(1e-300) },
+        0.0,
+        1.0 + 9.0 / freedom.sqrt(),
+    )
 }
 
 fn normal_cdf(x: f64) -> f64 {
@@ -54,7 +63,8 @@ mod tests {
 
     #[test]
     fn quantiles_and_tails_are_scipys() {
-        // scipy 1.17: t.ppf(1 - a / 2, nu) for a = 0.05, 0.01, 0.05 / 3; 2 * t.sf(x, nu) for x = 0.3, 2.5, 40
+        // scipy 1.17: t.ppf(1 - a / 2, nu) for a = 0.05, 0.01, 0.05 / 3; 2 * t.sf(x, nu) for x =
+        // 0.3, 2.5, 40
         let scipys = [
             (
                 1,

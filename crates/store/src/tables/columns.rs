@@ -7,8 +7,8 @@ use res2lab_experiment::{DataSpec, Optimizer, TrainSpec};
 use serde::Serialize;
 use serde_json::Value;
 
-/// How a column is read from a trial. A column has one type, whatever its rows hold, so that the tables of all sweeps
-/// fit together.
+/// How a column is read from a trial. A column has one type, whatever its rows hold, so that the
+/// tables of all sweeps fit together.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub enum Read {
@@ -23,16 +23,28 @@ pub type Column = (&'static str, &'static str, Read);
 
 /// The fixed columns; one per final metric follows them.
 pub const TRIAL_COLUMNS: &[Column] = &[
-    ("id", "readable name and hash of what differs from the defaults; the run's folder", Text(|r| text(&r.planned.id))),
+    (
+        "id",
+        "readable name and hash of what differs from the defaults; the run's folder",
+        Text(|r| text(&r.planned.id)),
+    ),
     ("arm", "shared by the seeds of one arm", Text(|r| text(&r.planned.arm))),
     ("label", "what tells the arm from the others", Text(|r| text(&r.planned.label))),
-    ("seed", "of initial weights, order of images and augmentation", Count(|r| Some(r.planned.spec.seed))),
+    (
+        "seed",
+        "of initial weights, order of images and augmentation",
+        Count(|r| Some(r.planned.spec.seed)),
+    ),
     (
         "status",
         "done, diverged, stopped early, failed, running, interrupted or pending",
         Text(|r| text(r.status.name())),
     ),
-    ("reason", "why it did not end well", Text(|r| text(&r.reason).filter(|reason| !reason.is_empty()))),
+    (
+        "reason",
+        "why it did not end well",
+        Text(|r| text(&r.reason).filter(|reason| !reason.is_empty())),
+    ),
     (
         "changed",
         "what is not as the spec says, after running out of memory",
@@ -43,7 +55,11 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("block", "bottleneck or res2", Text(|r| word(&model(r).block))),
     ("stem", "imagenet, deep or cifar", Text(|r| word(&model(r).stem))),
     ("stem_stride", "stride of the cifar stem", Count(|r| count(model(r).stem_stride))),
-    ("depth", "weighted layers on the longest chain; not for dla", Count(|r| model(r).depth().and_then(count))),
+    (
+        "depth",
+        "weighted layers on the longest chain; not for dla",
+        Count(|r| model(r).depth().and_then(count)),
+    ),
     ("blocks", "blocks (dla: tree levels) per stage", Text(|r| word(&model(r).blocks))),
     ("planes", "planes of the first stage", Count(|r| count(model(r).planes))),
     ("width", "base width w", Count(|r| count(model(r).width))),
@@ -53,17 +69,37 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("first_block", "pool or grouped", Text(|r| word(&model(r).first_block))),
     ("se", "squeeze-and-excitation", Flag(|r| Some(model(r).se))),
     ("data", "data set", Text(|r| text(&data(r).name))),
-    ("crop_pad_px", "random crops from this much padding", Count(|r| count(data(r).augment.crop_pad))),
+    (
+        "crop_pad_px",
+        "random crops from this much padding",
+        Count(|r| count(data(r).augment.crop_pad)),
+    ),
     ("flip", "random mirroring", Flag(|r| Some(data(r).augment.flip))),
-    ("random_resized_crop", "random parts, resized", Flag(|r| Some(data(r).augment.random_resized_crop))),
-    ("color_jitter", "strength of random changes of color", Real(|r| Some(data(r).augment.color_jitter))),
+    (
+        "random_resized_crop",
+        "random parts, resized",
+        Flag(|r| Some(data(r).augment.random_resized_crop)),
+    ),
+    (
+        "color_jitter",
+        "strength of random changes of color",
+        Real(|r| Some(data(r).augment.color_jitter)),
+    ),
     ("pad_to_px", "side that images were padded to", Count(|r| data(r).pad_to.and_then(count))),
     ("image_px", "side of an image", Count(|r| count(r.planned.image_px))),
     ("classes", "length of the logits", Count(|r| count(r.planned.classes))),
     ("epochs", "passes over the training images", Count(|r| count(train(r).epochs))),
     ("batch_size", "images of one optimizer step", Count(|r| count(train(r).batch_size))),
-    ("accumulate", "batches whose gradients one optimizer step averages", Count(|r| count(train(r).accumulate))),
-    ("devices_per_trial", "processes that train one trial together", Count(|r| count(train(r).devices_per_trial))),
+    (
+        "accumulate",
+        "batches whose gradients one optimizer step averages",
+        Count(|r| count(train(r).accumulate)),
+    ),
+    (
+        "devices_per_trial",
+        "processes that train one trial together",
+        Count(|r| count(train(r).devices_per_trial)),
+    ),
     ("sync_bn", "batch norm over the images of all processes", Flag(|r| Some(train(r).sync_bn))),
     ("lr", "peak learning rate", Real(|r| Some(sgd(r).0))),
     ("momentum", "of the optimizer; one_cycle replaces it", Real(|r| Some(sgd(r).1))),
@@ -71,20 +107,48 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("weight_decay", "L2 decay", Real(|r| Some(sgd(r).3))),
     ("decay_on", "what decays: all or weights", Text(|r| word(&decay_on(r)))),
     ("schedule", "of the learning rate", Text(|r| word(&train(r).schedule))),
-    ("label_smoothing", "weight of the uniform distribution in the targets", Real(|r| Some(train(r).label_smoothing))),
-    ("clip_norm", "largest norm of the gradient; 0 is no limit", Real(|r| Some(train(r).clip_norm))),
+    (
+        "label_smoothing",
+        "weight of the uniform distribution in the targets",
+        Real(|r| Some(train(r).label_smoothing)),
+    ),
+    (
+        "clip_norm",
+        "largest norm of the gradient; 0 is no limit",
+        Real(|r| Some(train(r).clip_norm)),
+    ),
     ("mixup", "alpha of mixup; 0 is off", Real(|r| Some(train(r).mixup))),
     ("cutmix", "alpha of CutMix; 0 is off", Real(|r| Some(train(r).cutmix))),
-    ("ema", "decay of the weights' moving average, which is what is evaluated; 0 is off", Real(|r| Some(train(r).ema))),
+    (
+        "ema",
+        "decay of the weights' moving average, which is what is evaluated; 0 is off",
+        Real(|r| Some(train(r).ema)),
+    ),
     ("max_minutes", "limit of training time; 0 is none", Real(|r| Some(train(r).max_minutes))),
-    ("init_weights", "weights that training started from", Text(|r| r.planned.spec.init.weights.clone())),
+    (
+        "init_weights",
+        "weights that training started from",
+        Text(|r| r.planned.spec.init.weights.clone()),
+    ),
     ("precision", "arithmetic", Text(|r| word(&train(r).precision))),
     ("plain", "trained by libtorch's operators and autograd", Flag(|r| Some(train(r).plain))),
-    ("eval_every_epochs", "epochs from one evaluation to the next", Count(|r| count(train(r).eval_every))),
+    (
+        "eval_every_epochs",
+        "epochs from one evaluation to the next",
+        Count(|r| count(train(r).eval_every)),
+    ),
     ("parameters", "trained values", Count(|r| Some(r.planned.parameters))),
     ("macs", "multiply-adds for one image", Count(|r| Some(r.planned.macs))),
-    ("activations", "outputs of convolutions and linear layers for one image", Count(|r| Some(r.planned.activations))),
-    ("rf_min_px", "smallest receptive field over paths, last stage", Count(|r| Some(r.planned.rf_min_px))),
+    (
+        "activations",
+        "outputs of convolutions and linear layers for one image",
+        Count(|r| Some(r.planned.activations)),
+    ),
+    (
+        "rf_min_px",
+        "smallest receptive field over paths, last stage",
+        Count(|r| Some(r.planned.rf_min_px)),
+    ),
     ("rf_max_px", "largest receptive field, last stage", Count(|r| Some(r.planned.rf_max_px))),
     (
         "predicted_wall_s",
@@ -93,9 +157,17 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ),
     ("steps", "optimizer steps made", Count(|r| result(r).map(|x| x.steps))),
     ("step_ms", "median time of a step, milliseconds", Real(|r| result(r)?.step_ms)),
-    ("images_per_s", "training images per second, evaluation left out", Real(|r| result(r)?.images_per_s)),
+    (
+        "images_per_s",
+        "training images per second, evaluation left out",
+        Real(|r| result(r)?.images_per_s),
+    ),
     ("wall_s", "wall time, seconds", Real(|r| result(r).map(|x| x.wall_s))),
-    ("peak_memory_mib", "largest resident memory, MiB", Real(|r| result(r).map(|x| x.peak_memory_mib))),
+    (
+        "peak_memory_mib",
+        "largest resident memory, MiB",
+        Real(|r| result(r).map(|x| x.peak_memory_mib)),
+    ),
     ("device", "cpu, or the GPU's name", Text(|r| result(r).and_then(|x| text(&x.device)))),
     ("threads", "of libtorch", Count(|r| result(r).and_then(|x| count(x.threads)))),
     ("layout", "memory layout of activations", Text(|r| result(r).and_then(|x| text(&x.layout)))),

@@ -3,7 +3,9 @@
 use crate::{StoreError, atomic};
 use polars::error::PolarsError;
 use polars::frame::DataFrame;
-use polars::prelude::{Column, KeyValueMetadata, NamedFrom, ParquetCompression, ParquetWriter, Series};
+use polars::prelude::{
+    Column, KeyValueMetadata, NamedFrom, ParquetCompression, ParquetWriter, Series,
+};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::path::Path;
@@ -64,7 +66,8 @@ impl Values<'_> {
 
     /// One value as JSON. JSON has no number for what is not finite; its name stands there.
     fn json(&self, row: usize) -> Value {
-        let of_real = |x: f64| if x.is_finite() { Value::from(x) } else { Value::from(x.to_string()) };
+        let of_real =
+            |x: f64| if x.is_finite() { Value::from(x) } else { Value::from(x.to_string()) };
         match self {
             Values::Text(v) => v[row].as_deref().map_or(Value::Null, Value::from),
             Values::Count(v) => v[row].map_or(Value::Null, Value::from),
@@ -91,8 +94,8 @@ pub fn to_json(table: &Table) -> Vec<Vec<Value>> {
     (0..table.height()).map(row).collect()
 }
 
-/// Writes a table in parts, of which there is at least one; each column's meaning goes into the file's metadata under
-/// `res2lab.columns`.
+/// Writes a table in parts, of which there is at least one; each column's meaning goes into the
+/// file's metadata under `res2lab.columns`.
 pub fn write_parquet<'a>(
     path: &Path,
     parts: impl Iterator<Item = Table<'a>>,
@@ -112,10 +115,14 @@ pub fn write_parquet<'a>(
     atomic::write(path, &bytes)
 }
 
-fn encode<'a>(parts: impl Iterator<Item = Table<'a>>, metadata: KeyValueMetadata) -> Result<Vec<u8>, PolarsError> {
+fn encode<'a>(
+    parts: impl Iterator<Item = Table<'a>>,
+    metadata: KeyValueMetadata,
+) -> Result<Vec<u8>, PolarsError> {
     let mut frames = parts.map(|table| {
         let height = table.height();
-        let columns = table.columns.into_iter().map(|(name, values)| values.into_column(&name)).collect();
+        let columns =
+            table.columns.into_iter().map(|(name, values)| values.into_column(&name)).collect();
         DataFrame::new(height, columns)
     });
     let mut bytes = Vec::new();
@@ -135,10 +142,11 @@ fn encode<'a>(parts: impl Iterator<Item = Table<'a>>, metadata: KeyValueMetadata
     Ok(bytes)
 }
 
-/// Text as a cell of a CSV file. A spreadsheet computes what begins with `=`, `+`, `-` or `@`, so an apostrophe stands
-/// before it, unless it is a number.
+/// Text as a cell of a CSV file. A spreadsheet computes what begins with `=`, `+`, `-` or `@`, so
+/// an apostrophe stands before it, unless it is a number.
 pub fn csv_text(text: &str) -> Cow<'_, str> {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    let is_formula =
+        text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
     if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 

@@ -1,5 +1,5 @@
-//! The rows of a sweep as tables: trials.parquet and trials.csv, a line per trial; metrics.parquet, a line per logged
-//! value. Written from the per-trial files at any time, whole or not at all.
+//! The rows of a sweep as tables: trials.parquet and trials.csv, a line per trial; metrics.parquet,
+//! a line per logged value. Written from the per-trial files at any time, whole or not at all.
 //!
 //! To add a column to the trials, give it a line in [`columns`].
 
@@ -18,10 +18,14 @@ use std::collections::BTreeSet;
 /// Writes the three files.
 pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<(), StoreError> {
     let trials = trials(&rows.trials);
-    atomic::write(&dir.trials_csv(), &frame::to_csv(&trials).map_err(|e| StoreError::damaged(&dir.trials_csv(), e))?)?;
+    atomic::write(
+        &dir.trials_csv(),
+        &frame::to_csv(&trials).map_err(|e| StoreError::damaged(&dir.trials_csv(), e))?,
+    )?;
     let meanings = documentation(&trials);
     frame::write_parquet(&dir.trials_parquet(), [trials].into_iter(), &meanings)?;
-    let meanings: Vec<_> = METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning)).collect();
+    let meanings: Vec<_> =
+        METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning)).collect();
     // A sweep has millions of values: so many trials at a time are turned into columns.
     let none = rows.trials.is_empty().then(|| metrics(&[]));
     let parts = rows.trials.chunks(TRIALS_AT_A_TIME).map(metrics).chain(none);
@@ -40,13 +44,15 @@ pub struct Plain {
 /// What trials.parquet holds.
 pub fn plain_trials(rows: &SweepRows) -> Plain {
     let table = trials(&rows.trials);
-    let columns = documentation(&table).into_iter().map(|(name, meaning)| (name, meaning.to_owned()));
+    let columns =
+        documentation(&table).into_iter().map(|(name, meaning)| (name, meaning.to_owned()));
     Plain { columns: columns.collect(), rows: frame::to_json(&table) }
 }
 
 /// What metrics.parquet holds.
 pub fn plain_metrics(rows: &SweepRows) -> Plain {
-    let columns = METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning.to_owned()));
+    let columns =
+        METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning.to_owned()));
     Plain { columns: columns.collect(), rows: frame::to_json(&metrics(&rows.trials)) }
 }
 
@@ -55,7 +61,9 @@ fn trials(rows: &[TrialRow]) -> Table<'_> {
     let mut table = Table::default();
     for (name, _, read) in TRIAL_COLUMNS {
         let values = match read {
-            Read::Text(get) => Values::Text(rows.iter().map(|row| get(row).map(Cow::Owned)).collect()),
+            Read::Text(get) => {
+                Values::Text(rows.iter().map(|row| get(row).map(Cow::Owned)).collect())
+            }
             Read::Count(get) => Values::Count(rows.iter().map(get).collect()),
             Read::Real(get) => Values::Real(rows.iter().map(get).collect()),
             Read::Flag(get) => Values::Flag(rows.iter().map(get).collect()),
@@ -65,7 +73,9 @@ fn trials(rows: &[TrialRow]) -> Table<'_> {
     let names: BTreeSet<&String> =
         rows.iter().filter_map(|r| r.result.as_ref()).flat_map(|r| r.metrics.keys()).collect();
     for name in names {
-        let value = |row: &TrialRow| row.result.as_ref().and_then(|result| result.metrics.get(name).copied());
+        let value = |row: &TrialRow| {
+            row.result.as_ref().and_then(|result| result.metrics.get(name).copied())
+        };
         table.push(&snake_case(name), Values::Real(rows.iter().map(value).collect()));
     }
     table
@@ -86,8 +96,13 @@ const TRIALS_AT_A_TIME: usize = 500;
 
 /// A line per logged value. Text is borrowed until Parquet encodes it.
 fn metrics(rows: &[TrialRow]) -> Table<'_> {
-    let (mut id, mut arm, mut seed, mut step) = (vec![], vec![], vec![], vec![]);
-    let (mut epoch, mut metric, mut value) = (vec![], vec![], vec![]);
+    let mut id = vec![];
+    let mut arm = vec![];
+    let mut seed = vec![];
+    let mut step = vec![];
+    let mut epoch = vec![];
+    let mut metric = vec![];
+    let mut value = vec![];
     for row in rows {
         for point in &row.curve {
             for (name, x) in point.values.iter() {
@@ -114,8 +129,11 @@ fn metrics(rows: &[TrialRow]) -> Table<'_> {
 
 /// What each column of the trials means; final metrics are those of the last evaluation.
 fn documentation(table: &Table) -> Vec<(String, &'static str)> {
-    let known = |name: &str| TRIAL_COLUMNS.iter().find(|(n, ..)| *n == name).map(|(_, meaning, _)| *meaning);
-    let meaning = |name: &str| known(name).unwrap_or("final value of the metric; accuracies in percent");
+    let known = |name: &str| {
+        TRIAL_COLUMNS.iter().find(|(n, ..)| *n == name).map(|(_, meaning, _)| *meaning)
+    };
+    let meaning =
+        |name: &str| known(name).unwrap_or("final value of the metric; accuracies in percent");
     table.names().map(|name| (name.to_owned(), meaning(name))).collect()
 }
 
@@ -137,10 +155,22 @@ mod tests {
     fn rows() -> SweepRows {
         let mut done = row("done", 0);
         done.planned.label = "größer, \"zitiert\"\n".into();
-        let metrics = [("val/acc1".to_owned(), 97.5), ("val/loss".to_owned(), f64::NAN), ("steps".to_owned(), 0.5)];
-        done.result = Some(TrialResult { status: Outcome::Done, metrics: metrics.into(), ..TrialResult::default() });
+        let metrics = [
+            ("val/acc1".to_owned(), 97.5),
+            ("val/loss".to_owned(), f64::NAN),
+            ("steps".to_owned(), 0.5),
+        ];
+        done.result = Some(TrialResult {
+            status: Outcome::Done,
+            metrics: metrics.into(),
+            ..TrialResult::default()
+        });
         let values = [("train/loss".to_owned(), f64::INFINITY), ("val/ä".to_owned(), f64::NAN)];
-        done.curve = vec![Point { step: 25, epoch: 0.2, values: std::collections::BTreeMap::from(values).into() }];
+        done.curve = vec![Point {
+            step: 25,
+            epoch: 0.2,
+            values: std::collections::BTreeMap::from(values).into(),
+        }];
         SweepRows {
             plan: Plan::default(),
             trials: vec![done, row("pending", u64::MAX)],
@@ -173,7 +203,10 @@ mod tests {
         let trials = read(&dir.trials_parquet());
         let mut csv = csv::Reader::from_path(dir.trials_csv()).unwrap();
         let headers: Vec<_> = csv.headers().unwrap().iter().map(str::to_owned).collect();
-        assert_eq!(headers, trials.get_column_names().iter().map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!(
+            headers,
+            trials.get_column_names().iter().map(|n| n.to_string()).collect::<Vec<_>>()
+        );
         let records: Vec<csv::StringRecord> = csv.records().collect::<Result<_, _>>().unwrap();
         assert_eq!((records.len(), trials.height()), (2, 2));
         for (row, record) in records.iter().enumerate() {
@@ -181,23 +214,40 @@ mod tests {
                 let in_parquet = text(&trials, name, row);
                 let same = match (in_parquet.parse::<f64>(), field.parse::<f64>()) {
                     (Ok(a), Ok(b)) => a == b || (a.is_nan() && b.is_nan()),
-                    _ => in_parquet == if field.is_empty() { "null" } else { field } || in_parquet == field,
+                    _ => {
+                        in_parquet == if field.is_empty() { "null" } else { field }
+                            || in_parquet == field
+                    }
                 };
                 assert!(same, "{name} of row {row}: {in_parquet} and {field}");
             }
         }
         assert_eq!(text(&trials, "label", 0), "größer, \"zitiert\"\n");
-        assert_eq!((text(&trials, "val_acc1", 0), text(&trials, "val_acc1", 1)), ("97.5".into(), "null".into()));
-        assert_eq!((text(&trials, "val_loss", 0), text(&trials, "seed", 1)), ("NaN".into(), u64::MAX.to_string()));
+        assert_eq!(
+            (text(&trials, "val_acc1", 0), text(&trials, "val_acc1", 1)),
+            ("97.5".into(), "null".into())
+        );
+        assert_eq!(
+            (text(&trials, "val_loss", 0), text(&trials, "seed", 1)),
+            ("NaN".into(), u64::MAX.to_string())
+        );
         // A metric cannot hide a fixed column.
-        assert_eq!((text(&trials, "steps", 0), text(&trials, "steps_", 0)), ("0".into(), "0.5".into()));
+        assert_eq!(
+            (text(&trials, "steps", 0), text(&trials, "steps_", 0)),
+            ("0".into(), "0.5".into())
+        );
     }
 
     #[test]
     fn no_cell_of_a_csv_file_is_a_formula() {
-        for (text, cell) in
-            [("=1+1", "'=1+1"), ("@x", "'@x"), ("-a", "'-a"), ("-0.5", "-0.5"), ("a=b", "a=b"), ("", "")]
-        {
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("@x", "'@x"),
+            ("-a", "'-a"),
+            ("-0.5", "-0.5"),
+            ("a=b", "a=b"),
+            ("", ""),
+        ] {
             assert_eq!(csv_text(text), cell);
         }
         let mut rows = rows();
@@ -212,9 +262,10 @@ mod tests {
     fn plain_tables_hold_what_the_files_hold() {
         let rows = rows();
         let (_folder, dir) = written(&rows);
-        for (plain, file) in
-            [(plain_trials(&rows), dir.trials_parquet()), (plain_metrics(&rows), dir.metrics_parquet())]
-        {
+        for (plain, file) in [
+            (plain_trials(&rows), dir.trials_parquet()),
+            (plain_metrics(&rows), dir.metrics_parquet()),
+        ] {
             let file = read(&file);
             let names: Vec<_> = plain.columns.iter().map(|(name, _)| name.as_str()).collect();
             assert_eq!(file.get_column_names(), names);
@@ -223,7 +274,8 @@ mod tests {
                 for (j, row) in plain.rows.iter().enumerate() {
                     let shown = row[i].as_str().map_or_else(|| row[i].to_string(), str::to_owned);
                     let in_file = text(&file, name, j);
-                    let is_same = shown == in_file || shown.parse::<f64>().ok() == in_file.parse::<f64>().ok();
+                    let is_same = shown == in_file
+                        || shown.parse::<f64>().ok() == in_file.parse::<f64>().ok();
                     assert!(is_same, "{name}: {shown} and {in_file}");
                 }
             }

@@ -1,9 +1,9 @@
-//! Event files that TensorBoard reads: scalars, the trial's hyper-parameters for its HPARAMS tab, and in [`rich`] text,
-//! pictures, histograms and the layout of charts.
+//! Event files that TensorBoard reads: scalars, the trial's hyper-parameters for its HPARAMS tab,
+//! and in [`rich`] text, pictures, histograms and the layout of charts.
 //!
-//! Each attempt has a file of its own, since TensorBoard keeps the first session of a folder for ever. Sessions of one
-//! arm share a group. No experiment summary is written: TensorBoard then infers columns, and no run can hide those of
-//! another.
+//! Each attempt has a file of its own, since TensorBoard keeps the first session of a folder for
+//! ever. Sessions of one arm share a group. No experiment summary is written: TensorBoard then
+//! infers columns, and no run can hide those of another.
 
 mod rich;
 
@@ -49,7 +49,8 @@ pub struct EventFile {
 impl EventFile {
     /// Creates `events.out.tfevents.<seconds>.<process>` in `dir`.
     pub fn create(dir: &Path) -> Result<EventFile, StoreError> {
-        let path = dir.join(format!("events.out.tfevents.{:010}.{}", now_s() as u64, std::process::id()));
+        let path =
+            dir.join(format!("events.out.tfevents.{:010}.{}", now_s() as u64, std::process::id()));
         let file = File::create_new(&path).map_err(|e| StoreError::io("create", &path, &e))?;
         let mut events = EventFile { file, path };
         let mut event = event(0);
@@ -59,7 +60,11 @@ impl EventFile {
     }
 
     /// One value per tag, at `step`.
-    pub fn scalars<'a>(&mut self, step: u64, values: impl Iterator<Item = (&'a str, f64)>) -> Result<(), StoreError> {
+    pub fn scalars<'a>(
+        &mut self,
+        step: u64,
+        values: impl Iterator<Item = (&'a str, f64)>,
+    ) -> Result<(), StoreError> {
         let mut event = event(step);
         for (tag, value) in values {
             let mut entry = Summary_Value::new();
@@ -71,8 +76,8 @@ impl EventFile {
         self.write(&event)
     }
 
-    /// Opens the session: hyper-parameters, and the group whose sessions are one row. Numbers that are not finite are
-    /// left out, since one of them spoils TensorBoard's range for all trials.
+    /// Opens the session: hyper-parameters, and the group whose sessions are one row. Numbers that
+    /// are not finite are left out, since one of them spoils TensorBoard's range for all trials.
     pub fn hparams(&mut self, group: &str, hparams: &[(String, HParam)]) -> Result<(), StoreError> {
         let mut start = SessionStartInfo::new();
         start.set_group_name(group.to_owned());
@@ -118,16 +123,20 @@ impl EventFile {
         message.write_to_bytes().map_err(|e| StoreError::damaged(&self.path, e))
     }
 
-    /// One record in one write, so that a crash leaves at most the last one cut, which TensorBoard tolerates.
+    /// One record in one write, so that a crash leaves at most the last one cut, which TensorBoard
+    /// tolerates.
     fn write(&mut self, event: &Event) -> Result<(), StoreError> {
         let mut record = Vec::new();
         let bytes = self.encode(event)?;
-        let written = RecordWriter::new(&mut record).write(&bytes).and_then(|()| self.file.write_all(&record));
+        let written = RecordWriter::new(&mut record)
+            .write(&bytes)
+            .and_then(|()| self.file.write_all(&record));
         written.map_err(|e| StoreError::io("append to", &self.path, &e))
     }
 }
 
-/// What tells arms apart: the network, the recipe, and what they cost. The seed is none of it: seeds share a row.
+/// What tells arms apart: the network, the recipe, and what they cost. The seed is none of it:
+/// seeds share a row.
 pub fn hparams_of(trial: &PlannedTrial) -> Vec<(String, HParam)> {
     let mut found = Vec::new();
     let spec = serde_json::to_value(&trial.spec).unwrap_or_default();
@@ -138,14 +147,16 @@ pub fn hparams_of(trial: &PlannedTrial) -> Vec<(String, HParam)> {
     let weights = trial.spec.init.weights.clone().unwrap_or_else(|| "none".into());
     found.push(("init.weights".into(), HParam::Text(weights)));
     let depth = trial.spec.model.depth().map(|depth| ("depth", depth as u64));
-    let costs = [("parameters", trial.parameters), ("macs", trial.macs), ("rf_max_px", trial.rf_max_px)];
+    let costs =
+        [("parameters", trial.parameters), ("macs", trial.macs), ("rf_max_px", trial.rf_max_px)];
     for (name, value) in depth.into_iter().chain(costs) {
         found.push((name.into(), HParam::Number(value as f64)));
     }
     found
 }
 
-/// Leaves of nested maps, named by their last key. A schedule stays whole: `{step: {every: 30}}` is one value of an axis.
+/// Leaves of nested maps, named by their last key. A schedule stays whole: `{step: {every: 30}}` is
+/// one value of an axis.
 fn flatten(name: &str, value: &Json, found: &mut Vec<(String, HParam)>) {
     let leaf = match value {
         Json::Object(map) if name != "schedule" => {
@@ -183,7 +194,9 @@ mod tests {
     /// CRC-32C bit by bit, against which the table of the package is checked.
     fn crc32c(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0, |crc, &byte| {
-            (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 })
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+                if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 }
+            })
         })
     }
 
@@ -202,7 +215,8 @@ mod tests {
         let path = std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
         assert!(path.file_name().unwrap().to_str().unwrap().starts_with("events.out.tfevents."));
         let file = std::fs::read(path).unwrap();
-        let (mut bytes, mut found) = (&file[..], vec![]);
+        let mut bytes = &file[..];
+        let mut found = vec![];
         while !bytes.is_empty() {
             let length = u64::from_le_bytes(checked(&mut bytes, 8).try_into().unwrap());
             found.push(Event::parse_from_bytes(checked(&mut bytes, length as usize)).unwrap());
@@ -242,8 +256,12 @@ mod tests {
         assert_eq!(start.get_hparams()["scale"].get_number_value(), 4.0);
         assert_eq!(start.get_hparams()["block"].get_string_value(), "größer");
         assert!(start.get_hparams()["se"].get_bool_value());
-        let scalars: Vec<_> =
-            events[2].get_summary().get_value().iter().map(|v| (v.get_tag(), v.get_simple_value())).collect();
+        let scalars: Vec<_> = events[2]
+            .get_summary()
+            .get_value()
+            .iter()
+            .map(|v| (v.get_tag(), v.get_simple_value()))
+            .collect();
         assert_eq!((events[2].get_step(), scalars[0]), (25, ("train/loss", 0.5)));
         assert!(scalars[1].0 == "val/acc1" && scalars[1].1.is_nan());
         let (tag, end) = plugin_data(&events[3]);
@@ -257,8 +275,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut file = EventFile::create(dir.path()).unwrap();
         let picture = Picture { width: 2, height: 1, rgb: vec![255, 0, 0, 0, 0, 255] };
-        let (limits, counts) = (vec![1.0, 2.0], vec![3.0, 1.0]);
-        let histogram = Histogram { min: 0.0, max: 2.0, count: 4.0, sum: 5.0, sum_squares: 6.0, limits, counts };
+        let limits = vec![1.0, 2.0];
+        let counts = vec![3.0, 1.0];
+        let histogram = Histogram {
+            min: 0.0,
+            max: 2.0,
+            count: 4.0,
+            sum: 5.0,
+            sum_squares: 6.0,
+            limits,
+            counts,
+        };
         file.text("spec", "**größer**").unwrap();
         file.layout().unwrap();
         file.picture(7, "a/picture", &picture).unwrap();
@@ -275,7 +302,10 @@ mod tests {
         reader.next_frame(&mut pixels).unwrap();
         assert_eq!((image.get_width(), image.get_height(), pixels), (2, 1, picture.rgb));
         let histo = value(4).get_histo();
-        assert_eq!((histo.get_num(), histo.get_bucket(), events[4].get_step()), (4.0, &[3.0, 1.0][..], 8));
+        assert_eq!(
+            (histo.get_num(), histo.get_bucket(), events[4].get_step()),
+            (4.0, &[3.0, 1.0][..], 8)
+        );
     }
 
     #[test]
@@ -295,7 +325,8 @@ mod tests {
         let mut trial = row("a", 7).planned;
         trial.spec.train.schedule = Schedule::Cosine { warmup_epochs: 5, min_lr: 0.0 };
         let found = hparams_of(&trial);
-        let get = |name: &str| found.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        let get =
+            |name: &str| found.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
         let model = &trial.spec.model;
         assert_eq!(get("seed"), None, "the seeds of an arm are one row");
         assert_eq!(get("scale"), Some(HParam::Number(model.scale as f64)));
@@ -303,16 +334,21 @@ mod tests {
         assert_eq!(get("lr"), Some(HParam::Number(0.1)));
         assert_eq!(get("init.weights"), Some(HParam::Text("none".into())));
         assert_eq!(get("data"), Some(HParam::Text("mnist5k".into())));
-        assert_eq!(get("schedule"), Some(HParam::Text(r#"{"cosine":{"warmup_epochs":5,"min_lr":0.0}}"#.into())));
+        assert_eq!(
+            get("schedule"),
+            Some(HParam::Text(r#"{"cosine":{"warmup_epochs":5,"min_lr":0.0}}"#.into()))
+        );
         assert_eq!((get("path"), get("parameters")), (None, Some(HParam::Number(1.0))));
         let names: std::collections::BTreeSet<_> = found.iter().map(|(name, _)| name).collect();
         assert_eq!(names.len(), found.len(), "each name stands once: {found:?}");
 
-        trial.spec.model =
-            res2lab_arch::ModelOverrides { family: Some(res2lab_arch::Family::Dla), ..Default::default() }
-                .resolve()
-                .unwrap()
-                .0;
+        trial.spec.model = res2lab_arch::ModelOverrides {
+            family: Some(res2lab_arch::Family::Dla),
+            ..Default::default()
+        }
+        .resolve()
+        .unwrap()
+        .0;
         assert!(hparams_of(&trial).iter().all(|(name, _)| name != "depth"));
     }
 }

@@ -1,4 +1,5 @@
-//! What an event file holds beside scalars: text, pictures, histograms, and how charts are laid out.
+//! What an event file holds beside scalars: text, pictures, histograms, and how charts are laid
+//! out.
 
 use super::{EventFile, event};
 use crate::{PlannedTrial, StoreError};
@@ -78,7 +79,11 @@ impl EventFile {
     }
 
     /// Histograms by tag, at `step`.
-    pub fn histograms(&mut self, step: u64, histograms: Vec<(String, Histogram)>) -> Result<(), StoreError> {
+    pub fn histograms(
+        &mut self,
+        step: u64,
+        histograms: Vec<(String, Histogram)>,
+    ) -> Result<(), StoreError> {
         let value = |(tag, histogram): (String, Histogram)| {
             let mut proto = HistogramProto::new();
             proto.set_min(histogram.min);
@@ -105,7 +110,8 @@ impl EventFile {
         let mut value = Summary_Value::new();
         value.set_tag(tag.to_owned());
         value.mut_metadata().mut_plugin_data().set_plugin_name(plugin.to_owned());
-        // The package's messages are older than the field `data_class` (4); 2 says that the value is a tensor.
+        // The package's messages are older than the field `data_class` (4); 2 says that the value
+        // is a tensor.
         value.mut_metadata().unknown_fields.add_varint(4, 2);
         value.set_tensor(tensor);
         self.values(0, vec![value])

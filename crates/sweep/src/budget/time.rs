@@ -1,5 +1,5 @@
-//! The value at which a step takes as long as the target. Each look costs seconds, so few are taken, and what is near enough
-//! ends the search: a clock is no finer.
+//! The value at which a step takes as long as the target. Each look costs seconds, so few are
+//! taken, and what is near enough ends the search: a clock is no finer.
 
 use crate::SweepError;
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ const MOST: usize = 8;
 /// As near as this, as a share of the target, is as near as a clock can tell.
 const NEAR: f64 = 0.015;
 
-/// The value whose time comes nearest to `target`, and its time, from `start` on. `timed` is None where a value gives no
-/// network.
+/// The value whose time comes nearest to `target`, and its time, from `start` on. `timed` is None
+/// where a value gives no network.
 pub fn nearest(
     target: u64,
     start: usize,
@@ -28,7 +28,9 @@ pub fn nearest(
         value = next;
     }
     let best = seen.into_iter().min_by_key(|&(value, time)| (time.abs_diff(target), value));
-    best.ok_or_else(|| SweepError::input("no network of this kind could be timed", "match another field"))
+    best.ok_or_else(|| {
+        SweepError::input("no network of this kind could be timed", "match another field")
+    })
 }
 
 /// The first value from `value` on that gives a network and was not looked at.
@@ -48,7 +50,8 @@ fn time_from(
     Ok(None)
 }
 
-/// Between the nearest values below and above the target in proportion; beyond the last one by the ratio of times.
+/// Between the nearest values below and above the target in proportion; beyond the last one by the
+/// ratio of times.
 fn next(target: u64, seen: &BTreeMap<usize, u64>) -> Option<usize> {
     let below = seen.iter().rfind(|(_, time)| **time < target);
     let above = seen.iter().find(|(_, time)| **time >= target);
@@ -60,10 +63,11 @@ fn next(target: u64, seen: &BTreeMap<usize, u64>) -> Option<usize> {
             (high - low > 1).then(|| between.clamp(low + 1, high - 1))?
         }
         // A part of the time does not depend on the value, so the ratio alone would be timid.
-        (Some((&low, &fast)), _) => low + ((2.0 * low as f64 * (target as f64 / fast as f64 - 1.0)) as usize).max(low),
-        (None, Some((&high, &slow))) => {
-            (high > 1).then(|| ((high as f64 * target as f64 / slow as f64) as usize).clamp(1, high - 1))?
+        (Some((&low, &fast)), _) => {
+            low + ((2.0 * low as f64 * (target as f64 / fast as f64 - 1.0)) as usize).max(low)
         }
+        (None, Some((&high, &slow))) => (high > 1)
+            .then(|| ((high as f64 * target as f64 / slow as f64) as usize).clamp(1, high - 1))?,
         (None, None) => return None,
     };
     (!seen.contains_key(&next)).then_some(next)
@@ -76,14 +80,17 @@ mod tests {
 
     #[test]
     fn few_looks_find_a_value_that_takes_as_long() {
-        for (start, power, odd_only) in [(10, 1.0, false), (40, 1.6, false), (3, 0.8, true), (200, 2.0, false)] {
+        for (start, power, odd_only) in
+            [(10, 1.0, false), (40, 1.6, false), (3, 0.8, true), (200, 2.0, false)]
+        {
             let looks = Cell::new(0);
             let timed = |value: usize| {
                 if odd_only && value.is_multiple_of(2) {
                     return Ok(None);
                 }
                 looks.set(looks.get() + 1);
-                // A constant part, a rising part, and a clock that is one per cent off this way or that.
+                // A constant part, a rising part, and a clock that is one per cent off this way or
+                // that.
                 let noise = if value.is_multiple_of(3) { 1.01 } else { 0.99 };
                 Ok(Some(((2_000.0 + 40.0 * (value as f64).powf(power)) * noise) as u64))
             };

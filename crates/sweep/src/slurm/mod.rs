@@ -1,6 +1,7 @@
-//! Trials as jobs of a SLURM cluster: one array job for all that are to start. Each of its jobs is a worker that runs its
-//! trials and keeps a journal; what became of a trial is read there, so no accounting is needed. Whoever follows may go
-//! away and come back: the queue keeps the jobs, and `submission-N.json` says which trials they hold.
+//! Trials as jobs of a SLURM cluster: one array job for all that are to start. Each of its jobs is
+//! a worker that runs its trials and keeps a journal; what became of a trial is read there, so no
+//! accounting is needed. Whoever follows may go away and come back: the queue keeps the jobs, and
+//! `submission-N.json` says which trials they hold.
 
 pub mod queue;
 pub mod script;
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 
 /// The cluster's controller serves everybody: it is asked no more often than this.
 const ASK_EVERY: Duration = Duration::from_secs(3);
-/// A job that left the queue may still be writing to a shared disk, and one that is being put back is not in it for a
-/// moment: it must be missing for several answers of the cluster.
+/// A job that left the queue may still be writing to a shared disk, and one that is being put back
+/// is not in it for a moment: it must be missing for several answers of the cluster.
 const SETTLE: Duration = Duration::from_secs(10);
 
 /// The executor that submits and follows.
@@ -40,7 +41,8 @@ pub struct Slurm {
 }
 
 impl Slurm {
-    /// Reads what earlier runners submitted. `trials` is how many may be in the queue at the same time.
+    /// Reads what earlier runners submitted. `trials` is how many may be in the queue at the same
+    /// time.
     pub fn new(dir: SweepDir, jobs: Jobs, trials: usize) -> Result<Slurm, SweepError> {
         let submissions = Submission::all(&dir)?;
         let mut slurm = Slurm {
@@ -67,7 +69,8 @@ impl Slurm {
 
     /// Submits what was started, unless nothing was.
     fn submit(&mut self) -> Result<(), SweepError> {
-        let tasks: Vec<Vec<String>> = self.new.chunks(self.jobs.spec.trials_per_job).map(<[String]>::to_vec).collect();
+        let tasks: Vec<Vec<String>> =
+            self.new.chunks(self.jobs.spec.trials_per_job).map(<[String]>::to_vec).collect();
         if tasks.is_empty() {
             return Ok(());
         }
@@ -128,9 +131,11 @@ impl Slurm {
             if is_alive {
                 self.gone.remove(&place);
             }
-            let is_gone = !is_alive && self.gone.entry(place).or_insert_with(Instant::now).elapsed() >= SETTLE;
+            let is_gone = !is_alive
+                && self.gone.entry(place).or_insert_with(Instant::now).elapsed() >= SETTLE;
             for id in ids {
-                let end = end_told(&events, &id).or_else(|| is_gone.then(|| self.end_of_gone(place, &events, &id)));
+                let end = end_told(&events, &id)
+                    .or_else(|| is_gone.then(|| self.end_of_gone(place, &events, &id)));
                 ended.extend(end.map(|end| (id, end)));
             }
         }
@@ -162,9 +167,15 @@ impl Slurm {
                 "timed out: job {job}_{task} reached its time limit before a checkpoint was written; give more time, or a \
                  larger signal_s"
             ),
-            Some(_) => format!("cancelled: job {job}_{task} was told to end and is not in the queue any more"),
-            None if events.is_empty() => format!("job {job}_{task} never started and is not in the queue any more"),
-            None => format!("job {job}_{task} was killed or lost its node; see submission-{number}-{task}.out"),
+            Some(_) => format!(
+                "cancelled: job {job}_{task} was told to end and is not in the queue any more"
+            ),
+            None if events.is_empty() => {
+                format!("job {job}_{task} never started and is not in the queue any more")
+            }
+            None => format!(
+                "job {job}_{task} was killed or lost its node; see submission-{number}-{task}.out"
+            ),
         })
     }
 }
@@ -174,18 +185,21 @@ pub const TIME_LIMIT: &str = "time limit";
 /// Written by a worker that is told to make room.
 pub const PREEMPTED: &str = "preempted";
 
-/// The end that the job's journal tells last. A trial that stopped with a checkpoint goes on in the same job.
+/// The end that the job's journal tells last. A trial that stopped with a checkpoint goes on in the
+/// same job.
 fn end_told(events: &[Event], id: &str) -> Option<End> {
     let told = events.iter().rev().find_map(|event| match event {
         Event::Started { id: of, .. } if of == id => Some(None),
-        Event::Ended { id: of, outcome, reason, is_refused, .. } if of == id => Some(match outcome.as_str() {
-            "done" => Some(End::Done),
-            "diverged" => Some(End::Diverged),
-            "stopped" => Some(End::Stopped),
-            "failed" if *is_refused => Some(End::Refused(reason.clone())),
-            "failed" => Some(End::Failed(reason.clone())),
-            _ => None,
-        }),
+        Event::Ended { id: of, outcome, reason, is_refused, .. } if of == id => {
+            Some(match outcome.as_str() {
+                "done" => Some(End::Done),
+                "diverged" => Some(End::Diverged),
+                "stopped" => Some(End::Stopped),
+                "failed" if *is_refused => Some(End::Refused(reason.clone())),
+                "failed" => Some(End::Failed(reason.clone())),
+                _ => None,
+            })
+        }
         _ => None,
     });
     told.flatten()
@@ -242,8 +256,8 @@ impl Executor for Slurm {
         Ok(ended)
     }
 
-    /// A user who presses Ctrl-C only stops following: the jobs go on. After a failure that ends the sweep they are
-    /// cancelled, and their workers let trials write checkpoints.
+    /// A user who presses Ctrl-C only stops following: the jobs go on. After a failure that ends
+    /// the sweep they are cancelled, and their workers let trials write checkpoints.
     fn ask_to_stop(&mut self, why: Stop) {
         match why {
             Stop::User => self.is_left = true,
@@ -252,7 +266,10 @@ impl Executor for Slurm {
     }
 
     fn kill(&mut self) {
-        let jobs = self.submissions.iter().filter(|s| self.alive.get(&s.number).is_none_or(|alive| !alive.is_empty()));
+        let jobs = self
+            .submissions
+            .iter()
+            .filter(|s| self.alive.get(&s.number).is_none_or(|alive| !alive.is_empty()));
         jobs.for_each(|submission| queue::cancel(&submission.job));
     }
 

@@ -58,7 +58,10 @@ pub fn cancel(job: &str) {
 pub fn largest_array() -> usize {
     let output = run("scontrol", &["show".as_ref(), "config".as_ref()]);
     let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MaxArraySize")?.split_once('=')).map(|(_, n)| n.trim());
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MaxArraySize")?.split_once('='))
+        .map(|(_, n)| n.trim());
     // Indices stay below it. 1001 is the cluster's own default.
     line.and_then(|n| n.parse::<usize>().ok()).unwrap_or(1001).saturating_sub(1).max(1)
 }
@@ -94,7 +97,15 @@ mod tests {
 
     #[test]
     fn a_task_is_alive_while_it_waits_runs_or_ends() {
-        let lines = ["0 PENDING", "1 RUNNING", "2 COMPLETED", "3 COMPLETING", "4 TIMEOUT", "5 REQUEUED", "N/A RUNNING"];
+        let lines = [
+            "0 PENDING",
+            "1 RUNNING",
+            "2 COMPLETED",
+            "3 COMPLETING",
+            "4 TIMEOUT",
+            "5 REQUEUED",
+            "N/A RUNNING",
+        ];
         let alive: Vec<usize> = lines.into_iter().filter_map(task_alive).collect();
         assert_eq!(alive, [0, 1, 3, 5]);
     }

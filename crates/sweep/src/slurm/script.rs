@@ -21,8 +21,8 @@ pub struct Jobs {
     pub arguments: Vec<String>,
 }
 
-/// The script of submission `number` with `tasks` jobs. Each replaces itself by `res2lab worker`, so that signals of the
-/// cluster reach that.
+/// The script of submission `number` with `tasks` jobs. Each replaces itself by `res2lab worker`,
+/// so that signals of the cluster reach that.
 pub fn script(jobs: &Jobs, dir: &SweepDir, number: usize, tasks: usize) -> String {
     let s = &jobs.spec;
     let limit = if s.array_limit > 0 { format!("%{}", s.array_limit) } else { String::new() };
@@ -49,9 +49,15 @@ pub fn script(jobs: &Jobs, dir: &SweepDir, number: usize, tasks: usize) -> Strin
         ("account", &s.account),
         ("qos", &s.qos),
     ];
-    lines.extend(given.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| option(name, value)));
+    lines.extend(
+        given
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| option(name, value)),
+    );
     lines.extend(s.options.iter().map(|option| format!("#SBATCH {option}")));
-    // SLURM may send the signal up to a minute early, so even before the worker listens: the shell notes it.
+    // SLURM may send the signal up to a minute early, so even before the worker listens: the shell
+    // notes it.
     lines.push("signaled=".to_owned());
     lines.push("trap 'signaled=--signaled' USR2".to_owned());
     lines.push("set -e".to_owned());
@@ -81,7 +87,11 @@ fn option(name: &str, value: &str) -> String {
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +159,10 @@ mod tests {
             };
             let path = folder.path().join("script");
             std::fs::write(&path, script(&jobs, &SweepDir::new("sweep"), 1, 1)).unwrap();
-            let output = std::process::Command::new("bash").arg(path).env("SLURM_ARRAY_TASK_ID", "0").output();
+            let output = std::process::Command::new("bash")
+                .arg(path)
+                .env("SLURM_ARRAY_TASK_ID", "0")
+                .output();
             String::from_utf8(output.unwrap().stdout).unwrap()
         };
         assert_eq!(run("", "/bin/echo"), "worker sweep 1 0\n");
@@ -157,7 +170,8 @@ mod tests {
         // A program that does not listen yet is not ended by the signal either.
         let slow = folder.path().join("slow");
         std::fs::write(&slow, "#!/bin/sh\nkill -USR2 $$; echo still here\n").unwrap();
-        std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
         let path = slow.display().to_string();
         assert_eq!(run("", &path), "still here\n");
     }

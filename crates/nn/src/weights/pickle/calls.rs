@@ -1,4 +1,5 @@
-//! What a pickle names and calls: the name is checked, the call is written down, and nothing is called.
+//! What a pickle names and calls: the name is checked, the call is written down, and nothing is
+//! called.
 
 use super::machine::{Machine, NO_OPERAND, pairs};
 use super::{Id, Made, Value, danger};
@@ -8,7 +9,8 @@ impl Machine<'_> {
         let full = if instruction == b'c' {
             self.named_in_lines()?
         } else {
-            let (name, module) = (self.pop()?, self.pop()?);
+            let name = self.pop()?;
+            let module = self.pop()?;
             match (&self.values[module], &self.values[name]) {
                 (Value::Str(module), Value::Str(name)) => format!("{module}.{name}"),
                 _ => return Err("it names a function by something that is not text".into()),
@@ -18,7 +20,8 @@ impl Machine<'_> {
     }
 
     fn named_in_lines(&mut self) -> Result<String, String> {
-        let (module, name) = (self.line()?, self.line()?);
+        let module = self.line()?;
+        let name = self.line()?;
         Ok(format!("{}.{}", String::from_utf8_lossy(module), String::from_utf8_lossy(name)))
     }
 
@@ -41,7 +44,8 @@ impl Machine<'_> {
                 if instruction == 0x92 {
                     self.pop()?;
                 }
-                let (args, function) = (self.pop()?, self.pop()?);
+                let args = self.pop()?;
+                let function = self.pop()?;
                 let args = match &self.values[args] {
                     Value::Tuple(args) => args.clone(),
                     _ => vec![],
@@ -56,7 +60,11 @@ impl Machine<'_> {
         let made = if by == "collections.OrderedDict" {
             Value::Dict(self.listed_pairs(&args)?)
         } else {
-            Value::Made(Box::new(Made { by: self.class_behind(by, &args), args, ..Made::default() }))
+            Value::Made(Box::new(Made {
+                by: self.class_behind(by, &args),
+                args,
+                ..Made::default()
+            }))
         };
         self.push(made)
     }
@@ -80,7 +88,8 @@ impl Machine<'_> {
 
     /// Protocols 0 and 1 make objects by a helper whose first argument is the class.
     fn class_behind(&self, by: String, args: &[Id]) -> String {
-        let is_helper = ["copyreg._reconstructor", "copy_reg._reconstructor", "copyreg.__newobj__"].contains(&&*by);
+        let is_helper = ["copyreg._reconstructor", "copy_reg._reconstructor", "copyreg.__newobj__"]
+            .contains(&&*by);
         match args.first().map(|&id| &self.values[id]) {
             Some(Value::Global(class)) if is_helper => class.clone(),
             _ => by,

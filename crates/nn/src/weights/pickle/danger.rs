@@ -1,6 +1,6 @@
-//! Names that would run code in a reader that calls what a pickle asks for. Nothing is called here whatever a file
-//! names, so this list decides only what a file is called: a name that is on it makes the file one not to be trusted,
-//! any other that is not known is noted and skipped.
+//! Names that would run code in a reader that calls what a pickle asks for. Nothing is called here
+//! whatever a file names, so this list decides only what a file is called: a name that is on it
+//! makes the file one not to be trusted, any other that is not known is noted and skipped.
 
 /// Python modules from which nothing harmless is pickled.
 const MODULES: &str = "os posix nt sys subprocess importlib runpy socket shutil pty ctypes cffi commands popen2 \
@@ -83,7 +83,8 @@ const BELOW: &[&str] = &[
 const NAMES: &str = "system popen popen2 popen3 Popen exec execfile eval __import__ import_module check_output \
     check_call getoutput getstatusoutput run_path run_module _run_code runcode runsource exec_command";
 
-/// Python's own types and functions that compute on values and nothing else. Its exceptions begin with a capital letter.
+/// Python's own types and functions that compute on values and nothing else. Its exceptions begin
+/// with a capital letter.
 const PLAIN: &str = "set frozenset list dict tuple int long float bool complex bytes bytearray str unicode slice range \
     xrange object type iter reversed enumerate zip property getattr print len abs min max sum sorted round any all pow \
     divmod hash id repr ord chr hex oct bin isinstance issubclass callable map filter";
@@ -108,7 +109,8 @@ pub fn runs_code(full: &str) -> bool {
         || BELOW.iter().any(|below| full.starts_with(below))
 }
 
-/// The name by which a call of `getattr` would reach Python's own machinery, through no name that [`runs_code`] sees.
+/// The name by which a call of `getattr` would reach Python's own machinery, through no name that
+/// [`runs_code`] sees.
 pub fn is_machinery(attribute: &str) -> bool {
     attribute.starts_with("__") || attribute == "mro" || is_one_of(attribute, NAMES)
 }

@@ -5,7 +5,14 @@ use std::collections::HashMap;
 
 /// Reads one pickle from the front of `bytes`, and says how many it took.
 pub fn read(bytes: &[u8]) -> Result<(Pickle, usize), String> {
-    let mut machine = Machine { bytes, at: 0, values: vec![], stack: vec![], marks: vec![], memo: HashMap::new() };
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        values: vec![],
+        stack: vec![],
+        marks: vec![],
+        memo: HashMap::new(),
+    };
     let root = machine.run()?;
     Ok((Pickle { values: machine.values, root }, machine.at))
 }
@@ -53,13 +60,17 @@ impl<'a> Machine<'a> {
             b'N' => self.push(Value::None),
             0x88 => self.push(Value::Bool(true)),
             0x89 => self.push(Value::Bool(false)),
-            b'I' | b'L' | b'F' | b'K' | b'M' | b'J' | 0x8a | 0x8b | b'G' => self.number(instruction),
+            b'I' | b'L' | b'F' | b'K' | b'M' | b'J' | 0x8a | 0x8b | b'G' => {
+                self.number(instruction)
+            }
             b'X' | 0x8c | 0x8d | b'T' | b'U' | b'S' | b'V' => self.string(instruction),
             b'C' | b'B' | 0x8e | 0x96 => self.binary(instruction),
             // A buffer that stands elsewhere, and its being read-only.
             0x97 => self.push(Value::Other),
             0x98 => Ok(()),
-            b')' | b't' | 0x85 | 0x86 | 0x87 | b']' | b'l' | b'}' | b'd' | 0x8f | 0x91 => self.container(instruction),
+            b')' | b't' | 0x85 | 0x86 | 0x87 | b']' | b'l' | b'}' | b'd' | 0x8f | 0x91 => {
+                self.container(instruction)
+            }
             b'a' | b'e' | b's' | b'u' | 0x90 => self.fill(instruction),
             b'b' => self.build(),
             b'q' | b'r' | b'p' | b'h' | b'j' | b'g' | 0x94 => self.remember(instruction),
@@ -84,7 +95,8 @@ impl<'a> Machine<'a> {
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
-        let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len()).ok_or(CUT_OFF)?;
+        let end =
+            self.at.checked_add(count).filter(|&end| end <= self.bytes.len()).ok_or(CUT_OFF)?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)
@@ -150,7 +162,9 @@ impl<'a> Machine<'a> {
             b'J' => Value::Int((self.length(4)? as u32 as i32).into()),
             b'G' => {
                 let bytes = self.take(8)?;
-                Value::Float(f64::from_bits(bytes.iter().fold(0, |n, &byte| n << 8 | u64::from(byte))))
+                Value::Float(f64::from_bits(
+                    bytes.iter().fold(0, |n, &byte| n << 8 | u64::from(byte)),
+                ))
             }
             _ => signed(self.counted(if instruction == 0x8a { 1 } else { 4 })?),
         };

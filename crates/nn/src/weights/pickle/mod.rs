@@ -1,7 +1,8 @@
-//! Python's pickles as data. A pickle is a program for a stack machine that may call any function by name; this reader
-//! executes every instruction that Python writes, but builds plain values only and calls nothing: a call becomes a
-//! [`Made`], which says by what it would be made and from what. A file that names a function that would run code is
-//! refused by that name, since other readers would run it.
+//! Python's pickles as data. A pickle is a program for a stack machine that may call any function
+//! by name; this reader executes every instruction that Python writes, but builds plain values only
+//! and calls nothing: a call becomes a [`Made`], which says by what it would be made and from what.
+//! A file that names a function that would run code is refused by that name, since other readers
+//! would run it.
 //!
 //! Reading order:
 //! - this file: the values
@@ -18,7 +19,8 @@ mod tests;
 
 pub use machine::read;
 
-/// A value's place in [`Pickle::values`]. Values refer to each other by place, so sharing and cycles are harmless.
+/// A value's place in [`Pickle::values`]. Values refer to each other by place, so sharing and
+/// cycles are harmless.
 pub type Id = usize;
 
 /// A value as the pickle describes it.

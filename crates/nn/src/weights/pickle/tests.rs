@@ -41,7 +41,8 @@ fn functions_that_run_code_are_refused_by_name() {
     }
     // getattr is how Python pickles members of an enumeration, and a way to everything there is.
     let getattr = |name: &str| {
-        let mut bytes = b"\x80\x04\x8c\x08builtins\x8c\x07getattr\x93c__main__\nColor\n\x8c".to_vec();
+        let mut bytes =
+            b"\x80\x04\x8c\x08builtins\x8c\x07getattr\x93c__main__\nColor\n\x8c".to_vec();
         bytes.push(name.len() as u8);
         bytes.extend(name.as_bytes());
         bytes.extend(b"\x86R.");
@@ -57,7 +58,9 @@ fn what_is_not_known_is_kept_as_a_name() {
     let bytes =
         b"\x80\x02cargparse\nNamespace\nq\x00)\x81q\x01}q\x02X\x02\x00\x00\x00lrq\x03G?\xe0\x00\x00\x00\x00\x00\x00sb.";
     let (pickle, _) = read(bytes).unwrap();
-    let Value::Made(made) = pickle.get(pickle.root) else { panic!("{:?}", pickle.get(pickle.root)) };
+    let Value::Made(made) = pickle.get(pickle.root) else {
+        panic!("{:?}", pickle.get(pickle.root))
+    };
     assert!(made.by == "argparse.Namespace" && made.args.is_empty() && made.state.is_some());
     // A set (protocol 4), a frozen one, bytes, a byte array.
     for bytes in [

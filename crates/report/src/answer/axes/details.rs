@@ -7,11 +7,16 @@ use crate::study::Study;
 
 /// What is asked only because this was found: values against their first, or neighbors.
 pub fn details(study: &Study, finding: &Finding) -> Option<String> {
-    let (Subject::Axis(axis) | Subject::Trend(axis) | Subject::Shape(axis)) = finding.subject else { return None };
+    let (Subject::Axis(axis) | Subject::Trend(axis) | Subject::Shape(axis)) = finding.subject
+    else {
+        return None;
+    };
     let is_first =
-        study.findings.members.iter().find(|f| f.verdict.is_difference() && is_about(f, axis)) == Some(finding);
+        study.findings.members.iter().find(|f| f.verdict.is_difference() && is_about(f, axis))
+            == Some(finding);
     let of_axis = study.findings.details.iter().filter(|f| is_about(f, axis) && is_first);
-    let mut said: Vec<String> = of_axis.clone().take(MOST_NAMES).map(|f| detail(study, f)).collect();
+    let mut said: Vec<String> =
+        of_axis.clone().take(MOST_NAMES).map(|f| detail(study, f)).collect();
     let rest = of_axis.count().saturating_sub(MOST_NAMES);
     said.extend((rest > 0).then(|| format!("{rest} more")));
     let head = if matches!(finding.subject, Subject::Axis(_)) { "One by one" } else { "Neighbors" };
@@ -20,18 +25,24 @@ pub fn details(study: &Study, finding: &Finding) -> Option<String> {
 
 fn is_about(finding: &Finding, of: usize) -> bool {
     match finding.subject {
-        Subject::Axis(axis) | Subject::Trend(axis) | Subject::Shape(axis) | Subject::Values { axis, .. } => axis == of,
+        Subject::Axis(axis)
+        | Subject::Trend(axis)
+        | Subject::Shape(axis)
+        | Subject::Values { axis, .. } => axis == of,
         _ => false,
     }
 }
 
 fn detail(study: &Study, finding: &Finding) -> String {
-    let (Subject::Values { axis, from, to }, Some(estimate)) = (&finding.subject, finding.estimate) else {
+    let (Subject::Values { axis, from, to }, Some(estimate)) = (&finding.subject, finding.estimate)
+    else {
         return String::new();
     };
-    let (to, from) = (value(study, *axis, *to), value(study, *axis, *from));
+    let to = value(study, *axis, *to);
+    let from = value(study, *axis, *from);
     let digits = decimals(study, &estimate);
-    let interval = estimate.interval().map_or(String::new(), |interval| range(study, interval, digits));
+    let interval =
+        estimate.interval().map_or(String::new(), |interval| range(study, interval, digits));
     let seen = signed_points(study, estimate.value, digits);
     let evidence = format!("{seen}, 95 % CI {interval}");
     match finding.verdict {

@@ -11,13 +11,17 @@ use crate::study::{Arm, Study};
 /// What a difference says.
 pub fn different(study: &Study, finding: &Finding) -> String {
     let evidence = of_finding(study, finding, study.findings.tested());
-    let (metric, small) = (capital(&study.metric.name), small(study, finding));
+    let metric = capital(&study.metric.name);
+    let small = small(study, finding);
     match (&finding.subject, finding.estimate) {
         (Subject::Trend(axis), Some(slope)) => {
             let verb = if slope.value > 0.0 { "rises" } else { "falls" };
             let size = points(study, slope.value, decimals(study, &slope));
             let per = per(study, *axis, finding.step);
-            format!("{metric} {verb} by {size} {per} ({evidence}){}{small}.", averaged(study, *axis, None))
+            format!(
+                "{metric} {verb} by {size} {per} ({evidence}){}{small}.",
+                averaged(study, *axis, None)
+            )
         }
         (Subject::Axis(axis), Some(step)) => {
             let Some(Widest { between, .. }) = &finding.widest else { return String::new() };
@@ -26,8 +30,12 @@ pub fn different(study: &Study, finding: &Finding) -> String {
             let (winner, loser) = if is_up { (to, from) } else { (from, to) };
             let size = points(study, step.value, decimals(study, &step));
             let evidence = of_finding(study, &turned(finding), study.findings.tested());
-            let (winner, loser) = (value(study, *axis, winner), value(study, *axis, loser));
-            format!("{winner} beats {loser} by {size} ({evidence}){}{small}.", averaged(study, *axis, Some((from, to))))
+            let winner = value(study, *axis, winner);
+            let loser = value(study, *axis, loser);
+            format!(
+                "{winner} beats {loser} by {size} ({evidence}){}{small}.",
+                averaged(study, *axis, Some((from, to)))
+            )
         }
         (Subject::Shape(axis), _) => {
             let (best, worst) = ends(study, finding);
@@ -38,10 +46,9 @@ pub fn different(study: &Study, finding: &Finding) -> String {
         }
         (Subject::Axis(axis), None) => {
             let (high, low) = ends(study, finding);
-            let apart = finding
-                .widest
-                .as_ref()
-                .map_or(String::new(), |w| points(study, w.estimate.value, decimals(study, &w.estimate)));
+            let apart = finding.widest.as_ref().map_or(String::new(), |w| {
+                points(study, w.estimate.value, decimals(study, &w.estimate))
+            });
             let averaged = averaged(study, *axis, None);
             format!(
                 "{} matters ({evidence}): {high} has the highest mean, {low} the lowest, {apart} apart{averaged}.",
@@ -61,7 +68,8 @@ fn turned(finding: &Finding) -> Finding {
 
 /// The values with the highest and the lowest mean, as the widest difference has them.
 fn ends(study: &Study, finding: &Finding) -> (String, String) {
-    let (Some(w), Subject::Axis(axis) | Subject::Shape(axis)) = (&finding.widest, &finding.subject) else {
+    let (Some(w), Subject::Axis(axis) | Subject::Shape(axis)) = (&finding.widest, &finding.subject)
+    else {
         return Default::default();
     };
     let (low, high) = w.low_and_high();
@@ -70,7 +78,8 @@ fn ends(study: &Study, finding: &Finding) -> (String, String) {
 
 /// `, averaged over scale; the same way round at each of its values`. Nothing for a single axis.
 pub fn averaged(study: &Study, axis: usize, between: Option<(usize, usize)>) -> String {
-    let is_grid = study.findings.members.iter().any(|f| matches!(f.subject, Subject::Interaction(..)));
+    let is_grid =
+        study.findings.members.iter().any(|f| matches!(f.subject, Subject::Interaction(..)));
     let in_grid = |other: &usize| {
         *other != axis
             && study.findings.members.iter().any(|f| match f.subject {
@@ -78,14 +87,19 @@ pub fn averaged(study: &Study, axis: usize, between: Option<(usize, usize)>) -> 
                 _ => false,
             })
     };
-    let others: Vec<String> = (0..study.axes.len()).filter(in_grid).map(|a| name(study, a).to_owned()).collect();
+    let others: Vec<String> =
+        (0..study.axes.len()).filter(in_grid).map(|a| name(study, a).to_owned()).collect();
     if !is_grid || others.is_empty() {
         return String::new();
     }
     let everywhere = between.is_some_and(|between| is_alike_everywhere(study, axis, between));
-    let everywhere = if everywhere { "; the same way round at every one of its values" } else { "" };
     let everywhere =
-        if others.len() > 1 { everywhere.replace("one of its values", "combination") } else { everywhere.into() };
+        if everywhere { "; the same way round at every one of its values" } else { "" };
+    let everywhere = if others.len() > 1 {
+        everywhere.replace("one of its values", "combination")
+    } else {
+        everywhere.into()
+    };
     let crossing = |f: &Finding| match f.subject {
         Subject::Interaction(a, b) => f.verdict.is_difference() && (a == axis || b == axis),
         _ => false,
@@ -101,24 +115,35 @@ fn is_alike_everywhere(study: &Study, axis: usize, (from, to): (usize, usize)) -
         points.iter().find(|(value, _)| *value == at).and_then(|(_, arm)| Some(arm.sample?.mean))
     };
     let lines = along(study, axis);
-    let differences = lines.iter().filter_map(|line| Some(mean(&line.points, to)? - mean(&line.points, from)?));
+    let differences =
+        lines.iter().filter_map(|line| Some(mean(&line.points, to)? - mean(&line.points, from)?));
     let differences: Vec<f64> = differences.collect();
-    differences.len() > 1 && (differences.iter().all(|d| *d > 0.0) || differences.iter().all(|d| *d < 0.0))
+    differences.len() > 1
+        && (differences.iter().all(|d| *d > 0.0) || differences.iter().all(|d| *d < 0.0))
 }
 
-/// The effect of the first axis at each value of the second, where the first has two values; the widest contrast else.
+/// The effect of the first axis at each value of the second, where the first has two values; the
+/// widest contrast else.
 fn interaction(study: &Study, finding: &Finding, a: usize, b: usize, evidence: &str) -> String {
-    let head = format!("The effect of {} depends on {} ({evidence})", name(study, a), name(study, b));
+    let head =
+        format!("The effect of {} depends on {} ({evidence})", name(study, a), name(study, b));
     let Some(widest) = &finding.widest else { return format!("{head}.") };
-    let ((from_a, to_a), (from_b, to_b)) = (widest.between[0], widest.between[1]);
+    let (from_a, to_a) = widest.between[0];
+    let (from_b, to_b) = widest.between[1];
     let at = |b_value: usize| {
         let mean = |a_value: usize| {
             let is_there = |arm: &&Arm| {
-                let on =
-                    |axis: usize, v: usize| arm.places[0][axis].as_deref() == Some(&study.axes[axis].values[v][..]);
+                let on = |axis: usize, v: usize| {
+                    arm.places[0][axis].as_deref() == Some(&study.axes[axis].values[v][..])
+                };
                 on(a, a_value) && on(b, b_value)
             };
-            let means: Vec<f64> = study.arms.iter().filter(is_there).filter_map(|arm| Some(arm.sample?.mean)).collect();
+            let means: Vec<f64> = study
+                .arms
+                .iter()
+                .filter(is_there)
+                .filter_map(|arm| Some(arm.sample?.mean))
+                .collect();
             means.iter().sum::<f64>() / means.len() as f64
         };
         mean(to_a) - mean(from_a)

@@ -18,7 +18,8 @@ use crate::study::Study;
 /// Names in one sentence.
 const MOST_NAMES: usize = 6;
 
-/// Differences, the surest first; equalities; what is not resolved; and what no effect can be told of.
+/// Differences, the surest first; equalities; what is not resolved; and what no effect can be told
+/// of.
 pub fn sentences(study: &Study) -> Vec<String> {
     let members = &study.findings.members;
     // That means stay on a line is nothing to report.
@@ -73,7 +74,8 @@ fn per(study: &Study, axis: usize, step: Step) -> String {
 
 /// Arms that a complete grid has no place for.
 fn without(study: &Study) -> String {
-    let names: Vec<&str> = study.findings.left_out.iter().map(|&arm| study.arms[arm].label.as_str()).collect();
+    let names: Vec<&str> =
+        study.findings.left_out.iter().map(|&arm| study.arms[arm].label.as_str()).collect();
     format!(
         "The grid is incomplete: these findings are of its largest complete part, without {}; nothing is said of what \
          those would change.",

@@ -1,6 +1,8 @@
 //! What is not resolved, and what it could be.
 
-use super::super::numbers::{adjusted_from, decimals, of_finding, range, seeds_needed, signed_points};
+use super::super::numbers::{
+    adjusted_from, decimals, of_finding, range, seeds_needed, signed_points,
+};
 use super::{crossed, name, per, value};
 use crate::findings::{Finding, Subject};
 use crate::format::{listed, plural};
@@ -10,12 +12,16 @@ use crate::study::{Arm, Study};
 pub fn unresolved(study: &Study, finding: &Finding) -> String {
     let p = adjusted_from(finding, study.findings.tested());
     let needed = seeds_needed(study, finding);
-    let Some((estimate, interval)) = finding.any_estimate().and_then(|e| Some((e, e.interval()?))) else {
+    let Some((estimate, interval)) = finding.any_estimate().and_then(|e| Some((e, e.interval()?)))
+    else {
         return String::new();
     };
     let digits = decimals(study, &estimate);
-    let possible =
-        format!("{} possible (95 % CI, n = {}", range(study, interval, digits), plural(estimate.seeds, "seed"));
+    let possible = format!(
+        "{} possible (95 % CI, n = {}",
+        range(study, interval, digits),
+        plural(estimate.seeds, "seed")
+    );
     let seen = signed_points(study, estimate.value, digits);
     let between = finding.widest.as_ref().map(|w| w.between[0]);
     match (&finding.subject, between) {
@@ -29,15 +35,21 @@ pub fn unresolved(study: &Study, finding: &Finding) -> String {
             )
         }
         (Subject::Axis(axis), Some((from, to))) => {
-            let (to, from) = (value(study, *axis, to), value(study, *axis, from));
+            let to = value(study, *axis, to);
+            let from = value(study, *axis, from);
             let what = if finding.estimate.is_some() { "" } else { ", the largest difference" };
             let effect = format!("The effect of {} is not resolved", name(study, *axis));
             format!("{effect}: {to} minus {from}{what}, {seen} seen, {possible}, {p}){needed}.")
         }
         (Subject::Interaction(a, b), _) => {
-            let what =
-                format!("Whether the effect of {} depends on {} is not resolved", name(study, *a), name(study, *b));
-            format!("{what}: {seen} more at one value than at another at most, {possible}, {p}){needed}.")
+            let what = format!(
+                "Whether the effect of {} depends on {} is not resolved",
+                name(study, *a),
+                name(study, *b)
+            );
+            format!(
+                "{what}: {seen} more at one value than at another at most, {possible}, {p}){needed}."
+            )
         }
         _ => String::new(),
     }
@@ -55,7 +67,9 @@ pub fn unresolved_interactions(study: &Study, open: &[&Finding]) -> Option<Strin
 
 pub fn nothing_resolved(study: &Study, open: &[&Finding]) -> String {
     let what = |f: &&Finding| match f.subject {
-        Subject::Interaction(a, b) => format!("the interaction of {} and {}", name(study, a), name(study, b)),
+        Subject::Interaction(a, b) => {
+            format!("the interaction of {} and {}", name(study, a), name(study, b))
+        }
         Subject::Axis(a) | Subject::Trend(a) => format!("the effect of {}", name(study, a)),
         _ => String::new(),
     };
@@ -71,7 +85,9 @@ pub fn nothing_resolved(study: &Study, open: &[&Finding]) -> String {
 fn end(study: &Study, axis: usize, is_first: bool) -> String {
     let has = |at: &usize| {
         let is_there = |arm: &Arm| {
-            let on = |place: &Vec<Option<String>>| place[axis].as_deref() == Some(&study.axes[axis].values[*at][..]);
+            let on = |place: &Vec<Option<String>>| {
+                place[axis].as_deref() == Some(&study.axes[axis].values[*at][..])
+            };
             arm.sample.is_some() && arm.places.iter().any(on)
         };
         study.arms.iter().any(is_there)

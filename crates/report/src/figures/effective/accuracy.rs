@@ -17,12 +17,22 @@ pub fn against_accuracy(study: &Study, effective: &Effective) -> Option<Figure> 
     if found.len() < 3 {
         return None;
     }
-    let x = Scale::linear(found.iter().map(|f| f.2), "standard deviation of the field, as trained (px)");
+    let x = Scale::linear(
+        found.iter().map(|f| f.2),
+        "standard deviation of the field, as trained (px)",
+    );
     let y = Scale::linear(found.iter().map(|f| f.3), &study.metric.title());
-    let marks: Vec<Mark> =
-        found.iter().map(|(arm, seed, sigma, value)| dot(study, arm, *seed, *value, (*sigma, *value))).collect();
+    let marks: Vec<Mark> = found
+        .iter()
+        .map(|(arm, seed, sigma, value)| dot(study, arm, *seed, *value, (*sigma, *value)))
+        .collect();
     let row = |(arm, seed, sigma, value): &Point| {
-        vec![arm.label.clone(), seed.to_string(), fixed(*sigma, 2), fixed(*value, study.decimals + 1)]
+        vec![
+            arm.label.clone(),
+            seed.to_string(),
+            fixed(*sigma, 2),
+            fixed(*value, study.decimals + 1),
+        ]
     };
     let name = format!("{} against the width of the effective field", study.metric.name);
     let columns = ["arm", "seed", "sigma px", &study.metric.name].map(str::to_owned).to_vec();
@@ -49,11 +59,17 @@ pub fn against_accuracy(study: &Study, effective: &Effective) -> Option<Figure> 
 /// In the order of arms. Measurements of earlier days know one trial of each arm, and no others.
 fn points<'s, 'a>(study: &'s Study<'a>, effective: &Effective) -> Vec<Point<'s, 'a>> {
     let of_arm = |arm: &'s Arm<'a>| {
-        let mut widths: Vec<(u64, f64)> =
-            effective.trials.iter().filter(|t| t.arm == arm.id).map(|t| (t.seed, t.sigma_px)).collect();
+        let mut widths: Vec<(u64, f64)> = effective
+            .trials
+            .iter()
+            .filter(|t| t.arm == arm.id)
+            .map(|t| (t.seed, t.sigma_px))
+            .collect();
         if widths.is_empty() {
             let one = effective.arms.iter().find(|measured| measured.arm == arm.id);
-            widths.extend(one.and_then(|one| Some((one.seed, super::last(one, "trained")?.sigma_px()))));
+            widths.extend(
+                one.and_then(|one| Some((one.seed, super::last(one, "trained")?.sigma_px()))),
+            );
         }
         let point = |(seed, sigma): (u64, f64)| Some((arm, seed, sigma, *arm.values.get(&seed)?));
         widths.into_iter().filter_map(point).collect::<Vec<_>>()
@@ -72,7 +88,9 @@ fn correlation(found: &[Point]) -> String {
             fixed(low, 2),
             fixed(high, 2)
         ),
-        Some((r, None)) => format!("Pearson's r is {} over {n} trials, too few for an interval.", fixed(r, 2)),
+        Some((r, None)) => {
+            format!("Pearson's r is {} over {n} trials, too few for an interval.", fixed(r, 2))
+        }
         None => "No correlation can be told: all are alike.".to_owned(),
     }
 }

@@ -9,10 +9,17 @@ use crate::svg::{Svg, UNIT, shorten};
 /// Arms and images of the gallery: more are too small to see anything.
 const GALLERY_ARMS: usize = 3;
 
-/// The first test images, and beside each what every split of the last block sees in it: a figure for each arm.
+/// The first test images, and beside each what every split of the last block sees in it: a figure
+/// for each arm.
 pub fn gallery(shown: &[Measured]) -> Vec<Figure> {
     let has_splits = |m: &&Measured| m.1.gallery.iter().any(|picture| picture.splits.len() > 1);
-    shown.iter().filter(has_splits).take(GALLERY_ARMS).enumerate().map(|(i, m)| of_gallery(i, *m)).collect()
+    shown
+        .iter()
+        .filter(has_splits)
+        .take(GALLERY_ARMS)
+        .enumerate()
+        .map(|(i, m)| of_gallery(i, *m))
+        .collect()
 }
 
 fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
@@ -24,14 +31,24 @@ fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
     let mut svg = Svg::new(WIDTH, pictures.len() as i32 * (side + LABEL + GAP));
     let mut rows = Vec::new();
     let said = |picture: &res2lab_store::effective::Picture| {
-        let (label, guess) = (picture.label, picture.guess);
-        if label == guess { format!("class {label}, correct") } else { format!("class {label}, predicted {guess}") }
+        let label = picture.label;
+        let guess = picture.guess;
+        if label == guess {
+            format!("class {label}, correct")
+        } else {
+            format!("class {label}, predicted {guess}")
+        }
     };
     for (row, picture) in pictures.iter().enumerate() {
         let top = row as i32 * (side + LABEL + GAP);
         svg.open("mark muted", arm.id, &measured.trial, &format!("test image {}", picture.index));
         let text = format!("test image {}: {}", picture.index, said(picture));
-        svg.text(&shorten(&text, f64::from(WIDTH)), (0, (top + LABEL / 2) * UNIT), "start", "label");
+        svg.text(
+            &shorten(&text, f64::from(WIDTH)),
+            (0, (top + LABEL / 2) * UNIT),
+            "start",
+            "label",
+        );
         svg.image(&gray_png(&picture.image), (0, top + LABEL), side);
         for (j, split) in picture.splits.iter().enumerate() {
             let left = (j as i32 + 1) * (side + GAP);
@@ -40,7 +57,8 @@ fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
             svg.image(&png(&split.map, f64::from(u16::MAX), false), (left, top + LABEL), side);
         }
         svg.close();
-        let greatest = picture.splits.iter().map(|s| fixed(s.max, 4)).collect::<Vec<_>>().join(", ");
+        let greatest =
+            picture.splits.iter().map(|s| fixed(s.max, 4)).collect::<Vec<_>>().join(", ");
         rows.push(vec![picture.index.to_string(), said(picture), greatest]);
     }
     Figure {

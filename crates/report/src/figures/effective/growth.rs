@@ -15,16 +15,20 @@ pub fn growth(shown: &[Measured]) -> Option<Figure> {
     // Epochs 0, 1, 2, 4, 8, ... stand about evenly.
     let at = |epoch: f64| (1.0 + epoch).log2();
     let mut x = Scale::linear([0.0, at(last)], "epoch");
-    let doubled = std::iter::successors(Some(1.0), |epoch| Some(2.0 * epoch)).take_while(|epoch| *epoch <= last);
-    x.ticks = std::iter::once(0.0).chain(doubled).map(|epoch| (at(epoch), fixed(epoch, 0))).collect();
+    let doubled = std::iter::successors(Some(1.0), |epoch| Some(2.0 * epoch))
+        .take_while(|epoch| *epoch <= last);
+    x.ticks =
+        std::iter::once(0.0).chain(doubled).map(|epoch| (at(epoch), fixed(epoch, 0))).collect();
     let sigmas = found.iter().flat_map(|m| &m.1.growth).map(|g| g.sigma_px);
     let y = Scale::linear(sigmas, "standard deviation (px)");
     let mut marks = Vec::new();
     for (arm, measured) in &found {
-        let points: Vec<(f64, f64)> = measured.growth.iter().map(|g| (at(g.epoch), g.sigma_px)).collect();
+        let points: Vec<(f64, f64)> =
+            measured.growth.iter().map(|g| (at(g.epoch), g.sigma_px)).collect();
         marks.push(titled(arm, Kind::Line, points.clone(), arm.label.clone()));
         marks.extend(measured.growth.iter().zip(points).map(|(g, point)| {
-            let said = format!("{}, epoch {}: {} px", arm.label, fixed(g.epoch, 0), fixed(g.sigma_px, 2));
+            let said =
+                format!("{}, epoch {}: {} px", arm.label, fixed(g.epoch, 0), fixed(g.sigma_px, 2));
             titled(arm, Kind::Symbol, vec![point], said)
         }));
     }
@@ -55,5 +59,7 @@ pub fn growth(shown: &[Measured]) -> Option<Figure> {
 /// What is there to be measured.
 pub fn kept() -> String {
     let mib = MOST_KEPT_BYTES >> 20;
-    format!("Weights are kept after epochs 1, 2, 4, 8, ... of networks whose weights take at most {mib} MiB.")
+    format!(
+        "Weights are kept after epochs 1, 2, 4, 8, ... of networks whose weights take at most {mib} MiB."
+    )
 }

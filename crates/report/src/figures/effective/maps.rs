@@ -13,7 +13,12 @@ const MOST_STAGES: usize = 4;
 pub fn maps(shown: &[Measured], is_log: bool) -> Figure {
     const GAP: i32 = 8;
     const LABEL: i32 = 20;
-    let columns = shown.iter().map(|m| stages(m.1, "trained").len().min(MOST_STAGES)).max().unwrap_or(1).max(1) as i32;
+    let columns = shown
+        .iter()
+        .map(|m| stages(m.1, "trained").len().min(MOST_STAGES))
+        .max()
+        .unwrap_or(1)
+        .max(1) as i32;
     let side = ((WIDTH - GAP * (columns - 1)) / columns).min(140);
     let full = fullest(shown);
     let mut svg = Svg::new(WIDTH, shown.len() as i32 * (side + LABEL + GAP));
@@ -22,29 +27,48 @@ pub fn maps(shown: &[Measured], is_log: bool) -> Figure {
         let top = i as i32 * (side + LABEL + GAP);
         let color = arm.color.map_or("muted".to_owned(), |c| format!("s{c}"));
         svg.open(&format!("mark {color}"), arm.id, &measured.trial, &arm.label);
-        svg.text(&shorten(&arm.label, f64::from(WIDTH)), (0, (top + LABEL / 2) * UNIT), "start", "label");
+        svg.text(
+            &shorten(&arm.label, f64::from(WIDTH)),
+            (0, (top + LABEL / 2) * UNIT),
+            "start",
+            "label",
+        );
         let ends = stages(measured, "trained");
         let from = ends.len().saturating_sub(MOST_STAGES);
         for (j, node) in ends[from..].iter().enumerate() {
             let left = j as i32 * (side + GAP);
             let pixels = measured.image_px.max(1) as f64;
-            svg.image(&png(&node.map, full[j] / share_of_one(&node.map), is_log), (left, top + LABEL), side);
+            svg.image(
+                &png(&node.map, full[j] / share_of_one(&node.map), is_log),
+                (left, top + LABEL),
+                side,
+            );
             square(&mut svg, node, pixels, (left, top + LABEL), side);
         }
         svg.close();
-        rows.push(vec![arm.label.clone(), ends[from..].iter().map(|n| n.node.as_str()).collect::<Vec<_>>().join(", ")]);
+        rows.push(vec![
+            arm.label.clone(),
+            ends[from..].iter().map(|n| n.node.as_str()).collect::<Vec<_>>().join(", "),
+        ]);
     }
-    let (id, scale) = if is_log { ("log", "logarithmic, three decades") } else { ("linear", "linear") };
+    let (id, scale) =
+        if is_log { ("log", "logarithmic, three decades") } else { ("linear", "linear") };
     Figure {
         id: format!("effective-maps-{id}"),
-        title: format!("Effective fields as trained ({})", if is_log { "logarithmic" } else { "linear" }),
+        title: format!(
+            "Effective fields as trained ({})",
+            if is_log { "logarithmic" } else { "linear" }
+        ),
         svg: svg.finish("maps of effective receptive fields"),
         how_to_read: format!(
             "A picture for each stage, left to right: each pixel's share of the gradient of the middle unit, {scale}. Each column has one \
              scale for all arms, so that a paler map is a wider one. The square is the exact field as far as it lies within the image."
         ),
         legend: legend(shown.iter().map(|(arm, _)| *arm)),
-        table: Table { columns: ["arm", "stages, left to right"].map(str::to_owned).to_vec(), rows },
+        table: Table {
+            columns: ["arm", "stages, left to right"].map(str::to_owned).to_vec(),
+            rows,
+        },
     }
 }
 
@@ -61,7 +85,8 @@ fn fullest(shown: &[Measured]) -> Vec<f64> {
     full
 }
 
-/// What a kept value of one stands for: a share of the map's sum, per pixel, however large the map's cells are.
+/// What a kept value of one stands for: a share of the map's sum, per pixel, however large the
+/// map's cells are.
 fn share_of_one(map: &Thumbnail) -> f64 {
     let sum: f64 = map.values.iter().map(|v| f64::from(*v)).sum();
     1.0 / (sum.max(1.0) * (map.cell_px * map.cell_px).max(1) as f64)
@@ -71,9 +96,13 @@ fn share_of_one(map: &Thumbnail) -> f64 {
 fn square(svg: &mut Svg, node: &EffectiveNode, image_px: f64, (left, top): (i32, i32), side: i32) {
     let reach = node.rf_max_px as f64 / 2.0;
     let at = |px: f64, from: i32| {
-        ((f64::from(from) + px.clamp(0.0, image_px) / image_px * f64::from(side)) * f64::from(UNIT)) as i32
+        ((f64::from(from) + px.clamp(0.0, image_px) / image_px * f64::from(side)) * f64::from(UNIT))
+            as i32
     };
     let [x, y] = node.center_px.map(|c| c + 0.5);
-    let (x0, x1, y0, y1) = (at(x - reach, left), at(x + reach, left), at(y - reach, top), at(y + reach, top));
+    let x0 = at(x - reach, left);
+    let x1 = at(x + reach, left);
+    let y0 = at(y - reach, top);
+    let y1 = at(y + reach, top);
     svg.path([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], true, "guide front");
 }

@@ -1,4 +1,5 @@
-//! Effective receptive fields, measured on trained networks: how wide they are, and what they look like.
+//! Effective receptive fields, measured on trained networks: how wide they are, and what they look
+//! like.
 //!
 //! Reading order:
 //! - here: widths of the last stage, as initialized and as trained
@@ -34,12 +35,15 @@ pub fn figures(study: &Study) -> Vec<Figure> {
     let Some(effective) = &study.rows.effective else { return Vec::new() };
     let mut measured: Vec<Measured> = Vec::new();
     for arm in &study.arms {
-        measured.extend(effective.arms.iter().find(|measured| measured.arm == arm.id).map(|found| (arm, found)));
+        measured.extend(
+            effective.arms.iter().find(|measured| measured.arm == arm.id).map(|found| (arm, found)),
+        );
     }
     if measured.is_empty() {
         return Vec::new();
     }
-    let shown: Vec<Measured> = measured.iter().copied().filter(|(arm, _)| arm.color.is_some()).take(MOST).collect();
+    let shown: Vec<Measured> =
+        measured.iter().copied().filter(|(arm, _)| arm.color.is_some()).take(MOST).collect();
     let mut figures = vec![widths(study, effective, &measured), profile::profiles(&shown)];
     figures.extend(growth::growth(&shown));
     figures.extend([true, false].map(|is_log| maps::maps(&shown, is_log)));
@@ -78,8 +82,10 @@ fn how(effective: &Effective) -> String {
 }
 
 fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure {
-    let both = |m: &Measured| Some((last(m.1, "init")?.sigma_px(), last(m.1, "trained")?.sigma_px()));
-    let shown: Vec<&Measured> = measured.iter().filter(|m| m.0.color.is_some() && both(m).is_some()).collect();
+    let both =
+        |m: &Measured| Some((last(m.1, "init")?.sigma_px(), last(m.1, "trained")?.sigma_px()));
+    let shown: Vec<&Measured> =
+        measured.iter().filter(|m| m.0.color.is_some() && both(m).is_some()).collect();
     let x = Scale::linear(
         shown.iter().filter_map(|m| both(m)).flat_map(|(a, b)| [a, b]).chain([0.0]),
         "standard deviation of the field (px)",
@@ -92,7 +98,11 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
             color: m.0.color,
             arm: m.0.id.to_owned(),
             trial: m.1.trial.clone(),
-            title: format!("{}, {what}: {} px", m.0.label, fixed(at.last().copied().unwrap_or(0.0), 1)),
+            title: format!(
+                "{}, {what}: {} px",
+                m.0.label,
+                fixed(at.last().copied().unwrap_or(0.0), 1)
+            ),
         };
         let marks = vec![
             mark(Kind::Line, &[init, trained], "trained"),
@@ -101,8 +111,10 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
         ];
         Row { label: m.0.label.clone(), marks }
     };
-    let saturated = measured.iter().any(|m| last(m.1, "trained").is_some_and(|node| node.is_saturated));
-    let note = if saturated { " Exact fields larger than the image cut measured ones off." } else { "" };
+    let saturated =
+        measured.iter().any(|m| last(m.1, "trained").is_some_and(|node| node.is_saturated));
+    let note =
+        if saturated { " Exact fields larger than the image cut measured ones off." } else { "" };
     let has_grown = measured.iter().any(|m| !m.1.growth.is_empty());
     let grown = if has_grown {
         String::new()
@@ -112,7 +124,12 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
     Figure {
         id: "effective-width".into(),
         title: "Effective receptive field of the last stage".into(),
-        svg: rows_chart(shown.iter().map(row).collect(), x, None, "width of effective receptive fields by arm".into()),
+        svg: rows_chart(
+            shown.iter().map(row).collect(),
+            x,
+            None,
+            "width of effective receptive fields by arm".into(),
+        ),
         how_to_read: format!(
             "The width of the gradient: gradients of the last stage's middle unit over {}; dots are the network as \
              initialized, symbols as trained, one trial of each arm.{note}{grown}{}",
@@ -139,7 +156,8 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
 }
 
 fn cells(m: &Measured) -> Vec<Vec<String>> {
-    let (init, trained) = (stages(m.1, "init"), stages(m.1, "trained"));
+    let init = stages(m.1, "init");
+    let trained = stages(m.1, "trained");
     let row = |(before, after): (&&EffectiveNode, &&EffectiveNode)| {
         vec![
             m.0.label.clone(),

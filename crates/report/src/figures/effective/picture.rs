@@ -7,8 +7,8 @@ use res2lab_store::effective::Thumbnail;
 /// Logarithmic maps begin at this share of the greatest value.
 const FLOOR: f64 = 1e-3;
 
-/// A map as the data of a picture: one color, as opaque as the value is large, so that it goes with a dark page too. `full`
-/// is the value that is fully opaque.
+/// A map as the data of a picture: one color, as opaque as the value is large, so that it goes with
+/// a dark page too. `full` is the value that is fully opaque.
 pub fn png(map: &Thumbnail, full: f64, is_log: bool) -> String {
     let level = |v: &u16| {
         let share = (f64::from(*v) / full).min(1.0);
