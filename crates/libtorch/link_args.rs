@@ -5,7 +5,7 @@
 use std::path::Path;
 
 /// Prints the arguments for cargo.
-pub fn main() {
+pub(crate) fn main() {
     let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.libtorch");
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", libraries.join("torch/lib").display());
     let cuda = libraries.join("link/lib/libtorch_cuda.so");

@@ -181,7 +181,6 @@ impl Builder {
         Ok(Graph { nodes: self.nodes, state, stages: self.stages, modules: self.modules })
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn window(
         &mut self,
         name: &str,

@@ -48,7 +48,6 @@ struct Tree<'a> {
 impl Tree<'_> {
     /// A tree of depth `levels` on `x`. `children` are earlier results that its last root joins as
     /// well.
-    #[allow(clippy::too_many_arguments)]
     fn grow(
         &self,
         g: &mut Builder,

@@ -9,7 +9,6 @@ pub struct NodeId(pub usize);
 
 /// Shape of one image's activation (without the batch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Shape {
     pub channels: usize,
     pub height: usize,
@@ -25,7 +24,6 @@ impl Shape {
 
 /// A square convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Conv {
     pub out: usize,
     pub kernel: usize,
@@ -60,7 +58,6 @@ impl Conv {
 
 /// A square pooling window, with PyTorch's attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Pool {
     pub kernel: usize,
     pub stride: usize,
@@ -74,7 +71,6 @@ pub struct Pool {
 
 /// What a node computes from its inputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub enum Op {
     /// The image.
     Input,
@@ -122,7 +118,6 @@ pub struct Node {
 
 /// What a tensor of the state is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Role {
     ConvWeight,
     ConvBias,

@@ -60,7 +60,6 @@ pub enum FirstBlock {
 /// A network as written: a bare zoo name is `zoo`, everything else overrides it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "each field is that of ModelSpec, where it is documented")]
 pub struct ModelOverrides {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zoo: Option<String>,

@@ -7,7 +7,7 @@ use anyhow::Result;
 use std::path::Path;
 
 /// Prints each row's median figures, and the median, the least and the greatest ratio of `pairs`.
-pub fn run(rows: &[Row], old: &Path, pairs: usize) -> Result<()> {
+pub(crate) fn run(rows: &[Row], old: &Path, pairs: usize) -> Result<()> {
     println!("{}; {} against {OURS}, {pairs} pairs in turn", history::processor(), old.display());
     println!("{:38} {:>10} {:>10} {:>6} {:>6} {:>6}", "", "old", "new", "ratio", "least", "most");
     let new = Path::new(OURS);

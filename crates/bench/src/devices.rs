@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// Of `devices`.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Alternating rounds
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
@@ -21,7 +21,7 @@ pub struct Args {
 const TRIAL: &str = "scale=4 depth=20 planes=16 seed=0 epochs=2 batch=128 train.log_every=5 data=generated data.size=32 data.images=5000";
 
 /// Alternates, and compares training images per second.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     println!("{}; cifar-like, 32 px, depth 20, planes 16, batch 128", history::processor());
     let mut ratios = Vec::new();
     for round in 1..=args.rounds {

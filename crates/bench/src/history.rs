@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What is compared with what, as one line of the file.
-pub struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// The measurement.
     pub what: &'a str,
     /// The unit of both figures.
@@ -22,7 +22,7 @@ pub struct Line<'a> {
 }
 
 /// Appends a line to `path`, with a header if the file is new.
-pub fn append(path: &Path, line: &Line) -> Result<()> {
+pub(crate) fn append(path: &Path, line: &Line) -> Result<()> {
     let is_new = !path.exists();
     let file = OpenOptions::new().create(true).append(true).open(path);
     let mut csv =
@@ -55,7 +55,7 @@ pub fn append(path: &Path, line: &Line) -> Result<()> {
 }
 
 /// The processor's name and the number of cores.
-pub fn processor() -> String {
+pub(crate) fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split_once(": "));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);

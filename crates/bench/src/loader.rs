@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// Of `loader`.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// A Python with torch 2.13, torchvision, numpy and Pillow
     #[arg(long, env = "RES2LAB_PYTHON", default_value = "python3")]
     python: PathBuf,
@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Alternates the two, ours first, and prints every round.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let own = tempfile::tempdir()?;
     let folder = match &args.folder {
         Some(folder) => folder.clone(),

@@ -16,10 +16,10 @@ const NETWORKS: [&str; 3] = [
 
 /// Of `price`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
 /// Plans, sweeps, compares.
-pub fn run(_: &Args) -> Result<()> {
+pub(crate) fn run(_: &Args) -> Result<()> {
     println!("{}; two trials side by side", history::processor());
     let mut worst: f64 = 0.0;
     for network in NETWORKS {

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// Of `report`.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Seeds of each of the hundred arms
     #[arg(long, default_value_t = 100)]
     pub seeds: usize,
@@ -32,7 +32,7 @@ pub struct Args {
 const NAME: &str = "large";
 
 /// Makes the sweep up, then times `res2lab report`.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let reports = args.keep.clone().unwrap_or_else(|| folder.path().to_owned());
     let trials = make_up(&reports, args)?;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// Runs a command to its end; its last output is one JSON value.
-pub fn timed(mut command: Command) -> Result<(f64, Value)> {
+pub(crate) fn timed(mut command: Command) -> Result<(f64, Value)> {
     let started = Instant::now();
     let output = command
         .stderr(Stdio::null())
@@ -20,7 +20,7 @@ pub fn timed(mut command: Command) -> Result<(f64, Value)> {
 }
 
 /// The middle value, or the mean of the two in the middle.
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }

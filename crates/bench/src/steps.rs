@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// Of `steps`.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// A Python with torch 2.13 and timm
     #[arg(long, env = "RES2LAB_PYTHON", default_value = "python3")]
     python: PathBuf,
@@ -34,14 +34,14 @@ pub struct Args {
 
 /// What is compared in a row.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Figure {
+pub(crate) enum Figure {
     /// Images/s.
     Speed,
     /// Peak memory with PyTorch in channels_last.
     Memory,
 }
 
-pub struct Row {
+pub(crate) struct Row {
     /// For people.
     pub name: String,
     what: &'static str,
@@ -59,7 +59,7 @@ pub struct Row {
 }
 
 /// The program at hand.
-pub const OURS: &str = "target/release/res2lab";
+pub(crate) const OURS: &str = "target/release/res2lab";
 
 const DIGITS: &str = "cifar:depth=11,planes=8,width=26,scale=4,in_channels=1,stem_stride=2";
 
@@ -122,7 +122,7 @@ const RANDOM: [&str; 8] = [
 ];
 
 /// Measures all rows and prints them as a table.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let rows: Vec<Row> = rows().into_iter().filter(|row| row.name.contains(&args.only)).collect();
     if let Some(old) = &args.against {
         return against::run(&rows, old, args.pairs);
@@ -192,13 +192,13 @@ fn ensure_peer(python: &Path) -> Result<()> {
 }
 
 /// The row's figure, as a program printed it.
-pub fn figure(row: &Row, output: &Value) -> Result<f64> {
+pub(crate) fn figure(row: &Row, output: &Value) -> Result<f64> {
     let field = if row.figure == Figure::Memory { "peak_rss_mib" } else { "images_per_s" };
     output[field].as_f64().with_context(|| format!("{}: no {field} was printed", row.name))
 }
 
 /// The row by a binary of ours.
-pub fn our_command(binary: &Path, row: &Row) -> Command {
+pub(crate) fn our_command(binary: &Path, row: &Row) -> Command {
     let mut command = Command::new(binary);
     command.args(["speed", row.what, "--json"]);
     match row.model.strip_prefix("cifar:") {

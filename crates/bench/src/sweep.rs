@@ -12,7 +12,7 @@ const SCALES: [u64; 4] = [2, 4, 6, 8];
 
 /// Of `sweep`.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// A Python with torch 2.13, numpy and joblib
     #[arg(long, env = "RES2LAB_PYTHON", default_value = "python3")]
     python: PathBuf,
@@ -35,13 +35,13 @@ struct Run {
 
 impl Args {
     /// As the table of steps measures it.
-    pub fn digits(python: &Path, rounds: usize, history: &Path) -> Args {
+    pub(crate) fn digits(python: &Path, rounds: usize, history: &Path) -> Args {
         Args { python: python.to_owned(), seeds: 3, rounds, history: history.to_owned() }
     }
 }
 
 /// Alternates the two, ours first, and prints every round and the accuracies.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     println!(
         "{}; {} trials each, two side by side",
         history::processor(),
@@ -68,7 +68,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Median wall times, ours and theirs in seconds, and the median of the ratios.
-pub fn measure(args: &Args) -> Result<[f64; 3]> {
+pub(crate) fn measure(args: &Args) -> Result<[f64; 3]> {
     let (ours, theirs) = rounds(args, |_, _, _| {})?;
     record(args, &ours, &theirs)
 }

@@ -7,13 +7,13 @@ use crate::commands::speed::SpeedArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-pub use ask::AskArgs;
-pub use rf::{MeasureArgs, RfArgs, SignOf};
+pub(crate) use ask::AskArgs;
+pub(crate) use rf::{MeasureArgs, RfArgs, SignOf};
 
 /// A research workbench for the Res2Net family of convolutional networks.
 #[derive(Parser, Debug)]
 #[command(name = "res2lab", version, about, disable_help_subcommand = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -21,7 +21,7 @@ pub struct Cli {
 
 /// One command each.
 #[derive(Subcommand, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Train and evaluate every point of an experiment, then write tables and a report
     Sweep(SweepArgs),
     /// Show what a sweep would consist of, and train nothing
@@ -60,7 +60,7 @@ pub enum Command {
 
 /// Of `sweep` and `plan`.
 #[derive(Args, Debug)]
-pub struct SweepArgs {
+pub(crate) struct SweepArgs {
     /// An experiment file (default: experiments/quickstart.yaml) and axes: scale=2,4 depth=20..56:9
     /// seed=0..4 scale+width=2+48,4+26 train.label_smoothing=0,0.1 width=match:params@resnet50
     #[arg(value_name = "FILE | AXIS=VALUES")]
@@ -144,15 +144,14 @@ pub struct SweepArgs {
 
 /// Of `--on-oom`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-#[allow(missing_docs)]
-pub enum OnOom {
+pub(crate) enum OnOom {
     Fail,
     Halve,
 }
 
 /// Of `trial`.
 #[derive(Args, Debug)]
-pub struct TrialArgs {
+pub(crate) struct TrialArgs {
     /// The sweep's folder
     pub sweep: PathBuf,
     /// The trial's id
@@ -168,7 +167,7 @@ pub struct TrialArgs {
 
 /// Of `worker`.
 #[derive(Args, Debug)]
-pub struct WorkerArgs {
+pub(crate) struct WorkerArgs {
     /// The sweep's folder
     pub sweep: PathBuf,
     /// Which submission
@@ -197,7 +196,7 @@ pub struct WorkerArgs {
 
 /// Of `time`.
 #[derive(Args, Debug)]
-pub struct TimeArgs {
+pub(crate) struct TimeArgs {
     /// Where data sets are
     #[command(flatten)]
     pub folders: Folders,
@@ -205,7 +204,7 @@ pub struct TimeArgs {
 
 /// Of `report`.
 #[derive(Args, Clone, Debug)]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// The sweep's name (a folder under reports/); several are shown on one page, compared with the
     /// first
     #[arg(required = true)]
@@ -235,7 +234,7 @@ pub struct ReportArgs {
 
 /// Of `table`.
 #[derive(Args, Debug)]
-pub struct TableArgs {
+pub(crate) struct TableArgs {
     /// The sweep's name (a folder under reports/)
     pub name: String,
     /// One line per arm: means over seeds, and differences from the baseline
@@ -270,7 +269,7 @@ pub struct TableArgs {
 
 /// Of `table --format`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Aligned columns
     Text,
     /// Comma-separated, with a header
@@ -285,7 +284,7 @@ pub enum Format {
 
 /// Of `model`.
 #[derive(Args, Debug)]
-pub struct ModelArgs {
+pub(crate) struct ModelArgs {
     /// A network's name, or fields: depth=50 width=26 scale=4 (zoo=NAME is a field too)
     #[arg(value_name = "NAME | FIELD=VALUE", required_unless_present = "list")]
     pub words: Vec<String>,
@@ -308,7 +307,7 @@ pub struct ModelArgs {
 
 /// Of `eval`.
 #[derive(Args, Debug)]
-pub struct EvalArgs {
+pub(crate) struct EvalArgs {
     /// A network (NAME or field=value...) with weights=FILE and data=NAME or data=FOLDER, or the
     /// folder of a finished trial; size=, resize=, crop= (share of the resized side, default 0.875)
     /// and normalize= change how images are seen
@@ -336,7 +335,7 @@ pub struct EvalArgs {
 
 /// Of `predict`.
 #[derive(Args, Debug)]
-pub struct PredictArgs {
+pub(crate) struct PredictArgs {
     /// A network with weights=FILE, or the folder of a finished trial, then pictures; classes=FILE
     /// names one class a line. A .safetensors file with a tensor `images` (N x C x H x W,
     /// normalized) gives logits as JSON
@@ -352,7 +351,7 @@ pub struct PredictArgs {
 
 /// Of `pipeline`.
 #[derive(Args, Debug)]
-pub struct PipelineArgs {
+pub(crate) struct PipelineArgs {
     /// A folder with train/ and val/, or with Parquet files
     pub folder: PathBuf,
     /// Side of what a network sees, in pixels
@@ -387,7 +386,7 @@ pub struct PipelineArgs {
 
 /// Of `weights`.
 #[derive(Args, Debug)]
-pub struct WeightsArgs {
+pub(crate) struct WeightsArgs {
     /// A network's name; with --out also weights=FILE and fields of the network
     #[arg(value_name = "NAME")]
     pub words: Vec<String>,
@@ -405,7 +404,7 @@ pub struct WeightsArgs {
 
 /// Of `data`.
 #[derive(Args, Debug)]
-pub struct DataArgs {
+pub(crate) struct DataArgs {
     /// cifar10, cifar100, mnist or fashion_mnist; or: check
     pub name: String,
     /// With check: a folder or the name of a data set, every picture of which is looked at
@@ -421,7 +420,7 @@ pub struct DataArgs {
 
 /// Of `env`.
 #[derive(Args, Debug)]
-pub struct EnvArgs {
+pub(crate) struct EnvArgs {
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
@@ -432,7 +431,7 @@ pub struct EnvArgs {
 
 /// Where files are, relative to the current folder.
 #[derive(Args, Debug, Clone)]
-pub struct Folders {
+pub(crate) struct Folders {
     /// Folder of data sets
     #[arg(long, env = "RES2LAB_DATA", default_value = "data", value_name = "DIR")]
     pub data: PathBuf,

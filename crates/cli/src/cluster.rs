@@ -7,7 +7,7 @@ use res2lab_store::{Plan, SweepDir};
 use res2lab_sweep::slurm::script::{self, Jobs};
 
 /// Who runs the trials.
-pub fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpec, Failure> {
+pub(crate) fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpec, Failure> {
     let of_file = &experiment.executor;
     let chosen =
         args.executor.as_ref().map_or(Ok(of_file.clone()), |text| of_file.changed_by(text))?;
@@ -24,7 +24,7 @@ pub fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpe
 }
 
 /// What every job of this sweep is like.
-pub fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Failure> {
+pub(crate) fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Failure> {
     let folder = std::env::current_dir().map_err(|e| {
         Failure::machine(
             format!("cannot tell which folder this is: {e}"),
@@ -51,6 +51,6 @@ pub fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Fai
 }
 
 /// The script of a first submission of the whole plan.
-pub fn script(jobs: &Jobs, dir: &SweepDir, plan: &Plan) -> String {
+pub(crate) fn script(jobs: &Jobs, dir: &SweepDir, plan: &Plan) -> String {
     script::script(jobs, dir, 1, plan.trials.len().div_ceil(jobs.spec.trials_per_job))
 }

@@ -2,13 +2,13 @@
 //! 1 for the rest.
 
 /// Wrong input: nothing was written.
-pub const WRONG_INPUT: u8 = 2;
+pub(crate) const WRONG_INPUT: u8 = 2;
 /// Trials failed, or the machine did.
-pub const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 
 /// Printed as two lines, `error:` and `help:`.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The process's exit status.
     pub status: u8,
     /// What went wrong.
@@ -19,17 +19,17 @@ pub struct Failure {
 
 impl Failure {
     /// The machine failed, or trials did.
-    pub fn machine(cause: impl Into<String>, help: impl Into<String>) -> Failure {
+    pub(crate) fn machine(cause: impl Into<String>, help: impl Into<String>) -> Failure {
         Failure { status: FAILED, cause: cause.into(), help: help.into() }
     }
 
     /// Signals cannot be listened to.
-    pub fn no_signals(e: std::io::Error) -> Failure {
+    pub(crate) fn no_signals(e: std::io::Error) -> Failure {
         Failure::machine(format!("cannot listen to signals: {e}"), "report this")
     }
 
     /// Wrong input.
-    pub fn input(cause: impl Into<String>, help: impl Into<String>) -> Failure {
+    pub(crate) fn input(cause: impl Into<String>, help: impl Into<String>) -> Failure {
         Failure { status: WRONG_INPUT, cause: cause.into(), help: help.into() }
     }
 }

@@ -14,7 +14,11 @@ use res2lab_store::atomic;
 use std::path::PathBuf;
 
 /// Writes the page and returns where it is.
-pub fn write(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<PathBuf, Failure> {
+pub(crate) fn write(
+    args: &RfArgs,
+    asked: &[Asked],
+    analyses: &[Analysis],
+) -> Result<PathBuf, Failure> {
     let path = match &args.page {
         Some(path) => path.clone(),
         None => {

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Notes for the plan; each trial is told the digest of its weights. Missing files are notes as
 /// well where the plan is only looked at.
-pub fn check(
+pub(crate) fn check(
     trials: &mut [PlannedTrial],
     data: &Path,
     purpose: Purpose,

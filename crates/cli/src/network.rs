@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind};
 
 /// `MODEL field=value... key=value...`: a network's words, and those that are about something else.
-pub struct Words {
+pub(crate) struct Words {
     map: Map<String, Value>,
     others: BTreeMap<String, String>,
     /// Fields of a data set by their paths, such as `data.path`.
@@ -20,7 +20,7 @@ pub struct Words {
 
 impl Words {
     /// Splits words; `others` are the keys that are not fields of a network.
-    pub fn split(words: &[String], others: &[&str]) -> Result<Words, Failure> {
+    pub(crate) fn split(words: &[String], others: &[&str]) -> Result<Words, Failure> {
         let mut split = Words { map: Map::new(), others: BTreeMap::new(), data: vec![] };
         for word in words {
             let is_new = match word.split_once('=') {
@@ -89,7 +89,7 @@ impl Words {
     }
 
     /// The words about a data set's fields, over what is there.
-    pub fn over_data(&self, data: DataSpec) -> Result<DataSpec, Failure> {
+    pub(crate) fn over_data(&self, data: DataSpec) -> Result<DataSpec, Failure> {
         if self.data.is_empty() {
             return Ok(data);
         }
@@ -109,17 +109,17 @@ impl Words {
     }
 
     /// A word about something else.
-    pub fn get(&self, key: &str) -> Option<&str> {
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.others.get(key).map(String::as_str)
     }
 
     /// The network's name if nothing but a name was given.
-    pub fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         self.map.get("zoo").and_then(Value::as_str).filter(|_| self.map.len() == 1)
     }
 
     /// The network's words.
-    pub fn model(&self) -> Result<ModelOverrides, Failure> {
+    pub(crate) fn model(&self) -> Result<ModelOverrides, Failure> {
         let text = serde_yaml::to_string(&Value::Object(self.map.clone())).unwrap_or_default();
         serde_yaml::from_str(&text).map_err(|e| {
             let mut e = res2lab_experiment::experiment::explain(&e);
@@ -131,7 +131,7 @@ impl Words {
 }
 
 /// Image shape and classes that a network was published for, or the stem's usual ones.
-pub fn published_input(words: &ModelOverrides) -> Result<Input, Failure> {
+pub(crate) fn published_input(words: &ModelOverrides) -> Result<Input, Failure> {
     Ok(match &words.zoo {
         Some(name) => zoo::find(name)?.input,
         None if words.stem == Some(res2lab_arch::Stem::Cifar) => Input::square(32, 100),
@@ -141,13 +141,17 @@ pub fn published_input(words: &ModelOverrides) -> Result<Input, Failure> {
 
 /// Image shape and classes: those of the weights where they tell, the published size where nobody
 /// says another.
-pub fn input_of(words: &Words, file: &WeightsFile, size: Option<usize>) -> Result<Input, Failure> {
+pub(crate) fn input_of(
+    words: &Words,
+    file: &WeightsFile,
+    size: Option<usize>,
+) -> Result<Input, Failure> {
     let model = words.model()?;
     let published = published_input(&model)?;
     let px = size.unwrap_or(published.height);
     // Names of tensors are the same for any image.
     let graph = res2lab_arch::build(&model.resolve()?.0, published)?;
-    let (classes, channels) = weights::ends(&graph.state, file).map_err(self::input)?;
+    let (classes, channels) = weights::ends(&graph.state, file).map_err(input)?;
     Ok(Input {
         channels: channels.unwrap_or(published.channels),
         height: px,
@@ -157,12 +161,12 @@ pub fn input_of(words: &Words, file: &WeightsFile, size: Option<usize>) -> Resul
 }
 
 /// An empty network on the best device there is.
-pub fn build(model: &ModelSpec, input: Input) -> Result<Net, Failure> {
+pub(crate) fn build(model: &ModelSpec, input: Input) -> Result<Net, Failure> {
     build_in(model, input, Kind::Float)
 }
 
 /// The same with numbers of this kind.
-pub fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Failure> {
+pub(crate) fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Failure> {
     let graph = res2lab_arch::build(model, input)?;
     let device = Device::cuda_if_available();
     let layout = Layout::choose(&graph, device, false);
@@ -170,12 +174,12 @@ pub fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Fail
 }
 
 /// Weights that do not fit are the user's to change.
-pub fn input(e: NnError) -> Failure {
+pub(crate) fn input(e: NnError) -> Failure {
     Failure::input(e.cause, e.help)
 }
 
 /// What the user can do nothing about.
-pub fn machine(cause: &str) -> Failure {
+pub(crate) fn machine(cause: &str) -> Failure {
     Failure {
         status: crate::failure::FAILED,
         cause: cause.to_owned(),

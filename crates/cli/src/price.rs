@@ -46,7 +46,12 @@ const MOST_PROCESSES: usize = 8;
 
 /// Gives every trial its price. Networks that were never timed here are timed if `may_time`, and
 /// left without a price if not, or if their timing failed (the reason becomes a note).
-pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Result<(), Failure> {
+pub(crate) fn add(
+    plan: &mut Plan,
+    slots: &[Slot],
+    data: &Path,
+    may_time: bool,
+) -> Result<(), Failure> {
     let mut kept = Kept::open(slots, data)?;
     let keys: Vec<String> = plan.trials.iter().map(|trial| kept.key(trial)).collect();
     if may_time {
@@ -78,7 +83,7 @@ pub fn add(plan: &mut Plan, slots: &[Slot], data: &Path, may_time: bool) -> Resu
 }
 
 /// The timing of one network, kept or made now.
-pub fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Failure> {
+pub(crate) fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Failure> {
     let mut kept = Kept::open(slots, data)?;
     let key = kept.key(trial);
     if let Some(timing) = kept.timings.get(&key) {
@@ -91,7 +96,7 @@ pub fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timin
 }
 
 /// When everything would be done, seconds from now, if each trial of the plan has a price.
-pub fn finish_s(plan: &Plan, slots: &[Slot]) -> Option<f64> {
+pub(crate) fn finish_s(plan: &Plan, slots: &[Slot]) -> Option<f64> {
     let walls: Option<Vec<f64>> =
         plan.trials.iter().map(|t| t.price.as_ref().map(|p| p.wall_s)).collect();
     walls

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
 
 /// Rows under headers; columns after the first `left` are numbers and stand to the right.
-pub fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
+pub(crate) fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(headers);
     table.add_rows(
@@ -26,7 +26,7 @@ pub fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
 const LONGEST_NAME: usize = 60;
 
 /// Text that keeps to its line.
-pub fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     if text.contains(|c: char| c.is_control()) {
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     } else {
@@ -35,7 +35,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// A name with its middle left out where it is long: names often begin and often end alike.
-pub fn shortened(name: &str) -> String {
+pub(crate) fn shortened(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     if letters.len() <= LONGEST_NAME {
         return name.to_owned();
@@ -46,7 +46,7 @@ pub fn shortened(name: &str) -> String {
 }
 
 /// Indented JSON.
-pub fn json(value: &impl Serialize) {
+pub(crate) fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => line(&text),
         Err(e) => told(&format!("error: cannot print the result as JSON: {e}")),
@@ -57,12 +57,12 @@ pub fn json(value: &impl Serialize) {
 static LOST: OnceLock<String> = OnceLock::new();
 
 /// A line of text.
-pub fn line(text: &str) {
+pub(crate) fn line(text: &str) {
     note(writeln!(std::io::stdout().lock(), "{text}"));
 }
 
 /// Remembers that standard output is lost; a reader who has gone away has lost nothing.
-pub fn note(written: std::io::Result<()>) {
+pub(crate) fn note(written: std::io::Result<()>) {
     if let Err(e) = written.and_then(|()| std::io::stdout().flush())
         && e.kind() != ErrorKind::BrokenPipe
     {
@@ -71,20 +71,20 @@ pub fn note(written: std::io::Result<()>) {
 }
 
 /// Why part of the output is lost; None if nobody misses any.
-pub fn lost() -> Option<&'static str> {
+pub(crate) fn lost() -> Option<&'static str> {
     LOST.get().map(String::as_str)
 }
 
 /// A line on standard error. Where that cannot be written, a trial's parent still reads it from
 /// standard output.
-pub fn told(text: &str) {
+pub(crate) fn told(text: &str) {
     if writeln!(std::io::stderr().lock(), "{text}").is_err() {
         let _ = writeln!(std::io::stdout().lock(), "{text}");
     }
 }
 
 /// 31624 as `31.6 k`, 4254927872 as `4.25 G`.
-pub fn short(n: u64) -> String {
+pub(crate) fn short(n: u64) -> String {
     let x = n as f64;
     let (value, unit) = match n {
         0..1_000 => return n.to_string(),
@@ -97,7 +97,7 @@ pub fn short(n: u64) -> String {
 }
 
 /// Seconds as `45 s`, `3 min 20 s`, `2 h 5 min`.
-pub fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let s = seconds.round().max(0.0) as u64;
     match s {
         0..60 => format!("{s} s"),

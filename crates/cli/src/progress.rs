@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const TELL_EVERY: Duration = Duration::from_secs(15);
 
 /// Turns snapshots into lines on standard error.
-pub struct Watcher<'a> {
+pub(crate) struct Watcher<'a> {
     plan: &'a Plan,
     dir: &'a SweepDir,
     terminal: Option<Terminal>,
@@ -32,13 +32,13 @@ struct Terminal {
 
 impl<'a> Watcher<'a> {
     /// Looks at whether there is a terminal.
-    pub fn new(plan: &'a Plan, dir: &'a SweepDir, is_local: bool) -> Watcher<'a> {
+    pub(crate) fn new(plan: &'a Plan, dir: &'a SweepDir, is_local: bool) -> Watcher<'a> {
         let terminal = std::io::stderr().is_terminal().then(|| Terminal::new(plan.trials.len()));
         Watcher { plan, dir, terminal, last_told: Instant::now(), was_stopping: false, is_local }
     }
 
     /// Shows what changed.
-    pub fn look(&mut self, snapshot: &Snapshot) {
+    pub(crate) fn look(&mut self, snapshot: &Snapshot) {
         if snapshot.is_stopping && !self.was_stopping {
             self.was_stopping = true;
             self.say(if self.is_local {
@@ -62,7 +62,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// Clears the terminal's lines.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let Some(terminal) = &self.terminal {
             let _ = terminal.all.clear();
         }

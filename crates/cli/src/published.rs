@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A network's weights, by the name of the zoo.
 #[derive(Clone, Copy, Debug)]
-pub struct Weights {
+pub(crate) struct Weights {
     /// In the zoo.
     pub name: &'static str,
     /// The file; its name carries the first eight digits of its SHA-256, as PyTorch's convention
@@ -30,7 +30,7 @@ const fn weights(name: &'static str, place: &'static str, file: &'static str) ->
 }
 
 /// Everything that is known to be published.
-pub const WEIGHTS: [Weights; 17] = [
+pub(crate) const WEIGHTS: [Weights; 17] = [
     weights("res2net50_26w_4s", TIMM, "res2net50_26w_4s-06e79181.pth"),
     weights("res2net50_48w_2s", TIMM, "res2net50_48w_2s-afed724a.pth"),
     weights("res2net50_14w_8s", TIMM, "res2net50_14w_8s-6527dddc.pth"),
@@ -52,24 +52,24 @@ pub const WEIGHTS: [Weights; 17] = [
 
 impl Weights {
     /// Where the file goes.
-    pub fn path(&self, data: &Path) -> PathBuf {
+    pub(crate) fn path(&self, data: &Path) -> PathBuf {
         data.join("weights").join(self.file)
     }
 
     /// Its address on `mirror`, or where it was published.
-    pub fn url(&self, mirror: Option<&str>) -> String {
+    pub(crate) fn url(&self, mirror: Option<&str>) -> String {
         format!("{}/{}", mirror.unwrap_or(self.place).trim_end_matches('/'), self.file)
     }
 
     /// The digits in the file's name.
-    pub fn check(&self) -> Check {
+    pub(crate) fn check(&self) -> Check {
         let stem = self.file.trim_end_matches(".pth");
         Check::Sha256(stem.rsplit('-').next().unwrap_or_default().to_owned())
     }
 }
 
 /// Looks a network up by any of its names.
-pub fn weights_of(name: &str) -> Result<Weights, Failure> {
+pub(crate) fn weights_of(name: &str) -> Result<Weights, Failure> {
     let known = res2lab_arch::zoo::find(name)?;
     WEIGHTS.into_iter().find(|w| w.name == known.name).ok_or_else(|| {
         let names: Vec<_> = WEIGHTS.iter().map(|w| w.name).collect();
@@ -82,7 +82,7 @@ pub fn weights_of(name: &str) -> Result<Weights, Failure> {
 
 /// A file of weights as a user may write it: its path, or the name of a network whose weights are
 /// here. `#NAME` behind it says which of several networks in the file is meant, and stays there.
-pub fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Failure> {
     let path = at_home(given);
     // What is there but is no file of weights, a folder for one, is called by its name by who opens
     // it.
@@ -123,7 +123,7 @@ fn seen_from(path: &Path) -> String {
 }
 
 /// A data set's files: address and MD5 of each.
-pub struct DataFiles {
+pub(crate) struct DataFiles {
     /// In the catalog.
     pub name: &'static str,
     /// Address and MD5.
@@ -131,7 +131,7 @@ pub struct DataFiles {
 }
 
 /// As their authors published them.
-pub const DATA: [DataFiles; 4] = [
+pub(crate) const DATA: [DataFiles; 4] = [
     DataFiles {
         name: "cifar10",
         files: &[(

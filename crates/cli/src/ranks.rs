@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Who this process is among those of a trial on `devices` devices; None if nobody has said.
-pub fn member(devices: usize) -> Result<Option<Member>, Failure> {
+pub(crate) fn member(devices: usize) -> Result<Option<Member>, Failure> {
     let by_srun = env::var("RES2LAB_RANKS").is_ok_and(|by| by == "srun");
     if devices == 1 || (env::var("RANK").is_err() && !by_srun) {
         return Ok(None);
@@ -55,7 +55,7 @@ pub fn member(devices: usize) -> Result<Option<Member>, Failure> {
 }
 
 /// Asks the kernel to end this process when its parent ends, if whoever started it wants that.
-pub fn follow_parent() {
+pub(crate) fn follow_parent() {
     let signal = match env::var(local::DIE_WITH_PARENT).as_deref() {
         Ok("TERM") => Signal::SIGTERM,
         Ok("KILL") => Signal::SIGKILL,
@@ -67,7 +67,7 @@ pub fn follow_parent() {
 
 /// Runs this very command once per device and waits for all. The exit status is that of the process
 /// that failed first.
-pub fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Failure> {
+pub(crate) fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Failure> {
     let failed = |what: &str, e: &dyn std::fmt::Display| Failure {
         status: FAILED,
         cause: format!("cannot {what}: {e}"),

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// A planned sweep that is not on the disk yet.
-pub struct Request {
+pub(crate) struct Request {
     /// The experiment as the file has it.
     pub experiment: Experiment,
     /// What it comes to with the command line's axes.
@@ -21,7 +21,7 @@ pub struct Request {
 
 /// What a plan is made for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// Everything must be there.
     Train,
     /// Data and weights may be elsewhere.
@@ -29,7 +29,7 @@ pub enum Purpose {
 }
 
 /// Reads the file and the axes, and plans. Nothing is written.
-pub fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
+pub(crate) fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let mut words = args.words.clone();
     words.extend(args.plain.then(|| "plain=true".to_owned()));
     if let Some(name) = &args.name {
@@ -199,7 +199,7 @@ fn as_facts(facts: res2lab_data::DatasetInfo) -> DatasetInfo {
 
 /// The file that a spec starts from: a path, or the name of a network whose weights were
 /// downloaded.
-pub fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Failure> {
+pub(crate) fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Failure> {
     spec.init
         .weights
         .as_deref()

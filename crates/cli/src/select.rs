@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 /// A table: names, and rows of values.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// Names in order.
     pub columns: Vec<String>,
     /// As many values each as there are names.
@@ -31,7 +31,7 @@ struct Condition {
 
 impl Rows {
     /// Keeps the rows of which all of `conditions` hold. A remark if there are none.
-    pub fn keep(&mut self, conditions: &[String]) -> Result<Option<String>, Failure> {
+    pub(crate) fn keep(&mut self, conditions: &[String]) -> Result<Option<String>, Failure> {
         let parsed =
             conditions.iter().map(|text| self.condition(text)).collect::<Result<Vec<_>, _>>()?;
         let of_one = |condition: &Condition| {
@@ -75,7 +75,7 @@ impl Rows {
 
     /// Sorts by a column, from the greatest if its name has a minus before it; rows without a value
     /// come last.
-    pub fn sort(&mut self, by: &str) -> Result<(), Failure> {
+    pub(crate) fn sort(&mut self, by: &str) -> Result<(), Failure> {
         let (name, is_down) = by.strip_prefix('-').map_or((by, false), |name| (name, true));
         let column = self.column(name)?;
         self.rows.sort_by(|a, b| {
@@ -91,7 +91,7 @@ impl Rows {
     }
 
     /// Keeps these columns, in this order.
-    pub fn choose(&mut self, names: &[&str]) -> Result<(), Failure> {
+    pub(crate) fn choose(&mut self, names: &[&str]) -> Result<(), Failure> {
         let at = names.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>()?;
         self.columns = at.iter().map(|&i| self.columns[i].clone()).collect();
         for row in &mut self.rows {
@@ -214,7 +214,7 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// A value as it stands in a text file; nothing for a missing one.
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

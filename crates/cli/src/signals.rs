@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// Counts from now on.
-pub fn count(counter: &Arc<AtomicUsize>) -> Result<(), Failure> {
+pub(crate) fn count(counter: &Arc<AtomicUsize>) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Failure::no_signals)?;
     let counter = Arc::clone(counter);
     std::thread::spawn(move || {

@@ -15,7 +15,7 @@ const CLASSES: usize = 1000;
 const SEED: u64 = 4711;
 
 /// Points arms that start from weights to a file in `folder`, one for each network.
-pub fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
+pub(crate) fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
     for arm in &mut expansion.arms {
         let file = folder
             .join(format!("{}.safetensors", res2lab_experiment::id::readable(&arm.spec.model)));
@@ -24,7 +24,7 @@ pub fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
 }
 
 /// Writes those files.
-pub fn write_weights(plan: &Plan) -> Result<(), Failure> {
+pub(crate) fn write_weights(plan: &Plan) -> Result<(), Failure> {
     for trial in &plan.trials {
         let Some(path) =
             trial.spec.init.weights.as_deref().map(Path::new).filter(|path| !path.exists())

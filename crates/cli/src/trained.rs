@@ -15,14 +15,12 @@ const KEYS: [&str; 8] =
     ["weights", "data", "size", "resize", "crop", "normalize", "pad_to", "classes"];
 
 /// Ready to look at images.
-pub struct Trained {
+pub(crate) struct Trained {
     /// In words, for titles.
     pub title: String,
-    #[allow(missing_docs)]
     pub net: Net,
     /// Side of an image in pixels.
     pub px: usize,
-    #[allow(missing_docs)]
     pub input: Input,
     /// Which images, and how they are prepared; the name is empty where none was given.
     pub data: DataSpec,
@@ -33,7 +31,7 @@ pub struct Trained {
 }
 
 /// From `MODEL weights=FILE ...` or `TRIAL-FOLDER ...`.
-pub fn load(words: &[String], data: &Path) -> Result<Trained, Failure> {
+pub(crate) fn load(words: &[String], data: &Path) -> Result<Trained, Failure> {
     let is_run =
         |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
     match words.iter().find(is_run) {

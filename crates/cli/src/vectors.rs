@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// What was decided, and why.
 #[derive(Clone, Debug)]
-pub struct Chosen {
+pub(crate) struct Chosen {
     /// The level.
     pub level: InstructionSet,
     /// For people.
@@ -27,7 +27,7 @@ struct Measured {
 }
 
 /// Decides, and uses the level in this process from now on. `data` is the folder of data sets.
-pub fn choose(data: &Path) -> Result<Chosen, Failure> {
+pub(crate) fn choose(data: &Path) -> Result<Chosen, Failure> {
     let chosen = match std::env::var("RES2LAB_VECTORS") {
         Ok(name) => Chosen { level: named(&name)?, reason: "RES2LAB_VECTORS".into() },
         Err(_) if instruction_set::highest() < InstructionSet::Avx512 => Chosen {

@@ -23,7 +23,7 @@ struct Page {
 }
 
 /// Serves until the process is ended.
-pub fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Failure> {
+pub(crate) fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Failure> {
     let port = args.port;
     let server = Server::http(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_err(|e| {
         Failure::machine(
@@ -65,7 +65,7 @@ fn rebuild(dirs: &[SweepDir], args: &ReportArgs, page: &Mutex<Page>, mut seen: V
             let version = page.lock().map_or(0, |page| page.version) + 1;
             match (res2lab_report::render_live(&rows, version), page.lock()) {
                 (Ok(html), Ok(mut page)) => *page = Page { version, html },
-                (Err(e), _) => crate::print::told(&format!("warning: {}", e.cause)),
+                (Err(e), _) => print::told(&format!("warning: {}", e.cause)),
                 (_, Err(_)) => return,
             }
         }

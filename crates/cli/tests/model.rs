@@ -86,9 +86,9 @@ fn published_networks_have_their_published_size() {
 }
 
 /// Fields of a model as words of the command line.
-fn words(model: &serde_json::Value) -> String {
-    let word = |(field, value): (&String, &serde_json::Value)| match value {
-        serde_json::Value::String(text) => format!("{field}={text}"),
+fn words(model: &Value) -> String {
+    let word = |(field, value): (&String, &Value)| match value {
+        Value::String(text) => format!("{field}={text}"),
         other => format!("{field}={other}"),
     };
     model.as_object().unwrap().iter().map(word).collect::<Vec<_>>().join(" ")
@@ -132,7 +132,7 @@ fn unknown_fields_of_a_model_are_named() {
         ("model", "required"),
     ] {
         let output = bench.run(line);
-        let said = common::stderr(&output);
+        let said = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{line}");
         assert!(said.contains(cause) && said.lines().count() == 2, "{line}: {said}");
     }

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 /// What a network and a plan must know of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct DatasetInfo {
     pub channels: usize,
     pub height: usize,
@@ -32,7 +31,6 @@ impl DatasetInfo {
 /// A data set as a user is told of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
-    #[allow(missing_docs)]
     pub facts: DatasetInfo,
     /// Class names; empty where nobody gave them.
     pub classes: Vec<String>,
@@ -66,9 +64,7 @@ pub struct DatasetRequest {
 pub struct DataSet {
     /// Class names; empty where nobody gave them.
     pub classes: Vec<String>,
-    #[allow(missing_docs)]
     pub train: Pictures,
-    #[allow(missing_docs)]
     pub test: Pictures,
     /// As in [`DatasetInfo`].
     pub identity: u64,

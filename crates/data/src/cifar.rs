@@ -8,7 +8,6 @@ const PIXELS: usize = 3 * 32 * 32;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Cifar {
     Ten,
     Hundred,

@@ -5,7 +5,6 @@ use res2lab_random::Key;
 
 /// A box in the picture's pixels; edges need not fall on pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Crop {
     pub left: f64,
     pub top: f64,
@@ -15,7 +14,6 @@ pub struct Crop {
 
 /// The random part's share of the area, and its ratio of width to height: smallest and largest.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct CropRange {
     pub scale: [f64; 2],
     pub ratio: [f64; 2],

@@ -19,7 +19,6 @@ const LEAST_REDUCED: usize = 750_000;
 
 /// A picture's own size and the size that it was decoded at, width and height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Sizes {
     pub own: (usize, usize),
     pub decoded: (usize, usize),
@@ -216,7 +215,7 @@ pub fn resize(
 #[cfg(test)]
 pub(crate) mod tests_support {
     /// RGB pixels as the bytes of a PNG.
-    pub fn png(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
+    pub(crate) fn png(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, width, height);
         encoder.set_color(png::ColorType::Rgb);
@@ -233,7 +232,7 @@ mod tests {
         let pixels: Vec<u8> = (0..width * height)
             .flat_map(|i| [(i % width * 9) as u8, (i / width * 5) as u8, 7])
             .collect();
-        super::tests_support::png(&pixels, width, height)
+        tests_support::png(&pixels, width, height)
     }
 
     #[test]

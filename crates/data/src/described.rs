@@ -5,7 +5,7 @@ use crate::thrift::Fields;
 use crate::thrift::Kind::{Byte, Fields as Of, List, Number, Real, Text, Truth};
 
 /// Before each page.
-pub const PAGE: Fields = &[
+pub(crate) const PAGE: Fields = &[
     (1, Number),
     (2, Number),
     (3, Number),
@@ -31,7 +31,7 @@ const STATISTICS: Fields =
     &[(1, Text), (2, Text), (3, Number), (4, Number), (5, Text), (6, Text), (7, Truth), (8, Truth)];
 
 /// At the end of a file.
-pub const FILE: Fields = &[
+pub(crate) const FILE: Fields = &[
     (1, Number),
     (2, List(&Of(COLUMN_TYPE))),
     (3, Number),

@@ -24,11 +24,8 @@ const KEPT: &str = "listing.json";
 /// What is in a folder. Class names are those of the training folder, in alphabetical order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Listing {
-    #[allow(missing_docs)]
     pub classes: Vec<String>,
-    #[allow(missing_docs)]
     pub train: Vec<Sample>,
-    #[allow(missing_docs)]
     pub test: Vec<Sample>,
     /// What the user should know: what was left out, classes without pictures.
     pub notes: Vec<String>,
@@ -43,7 +40,6 @@ pub struct Listing {
 
 /// A picture's file and class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Sample {
     pub file: PathBuf,
     pub label: u32,

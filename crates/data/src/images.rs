@@ -15,7 +15,6 @@ pub enum Split {
 
 /// Images of one size with their labels. `pixels` is N x C x H x W, one byte each.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
 pub struct Images {
     pub channels: usize,
     pub height: usize,

@@ -41,7 +41,6 @@ fn in_order(names: &Value) -> Option<Vec<String>> {
 
 /// The columns of classes and of pictures that a description names by their type.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
 pub struct Described {
     pub labels: Vec<String>,
     pub images: Vec<String>,

@@ -22,7 +22,6 @@ const CHECKED_WHOLE: usize = 1 << 30;
 
 /// Where one picture is. Decoded ones have a size in pixels (RGB, row by row).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Entry {
     pub offset: u64,
     pub length: u32,

@@ -17,7 +17,7 @@ use std::io::BufReader;
 use std::os::unix::fs::FileExt;
 
 /// A file whose descriptions are looked at: that of the whole file, and the one before each page.
-pub struct DescribedFile {
+pub(crate) struct DescribedFile {
     file: File,
     length: u64,
 }
@@ -33,7 +33,7 @@ const LONGEST: usize = 1 << 26;
 
 impl DescribedFile {
     /// Looks at the description of the whole file.
-    pub fn new(file: File) -> Result<DescribedFile> {
+    pub(crate) fn new(file: File) -> Result<DescribedFile> {
         let looked = DescribedFile { length: file.metadata()?.len(), file };
         let Some(end) = looked.length.checked_sub(END) else { return Ok(looked) };
         let mut length = [0; 4];
@@ -97,7 +97,7 @@ impl ChunkReader for DescribedFile {
 }
 
 /// A group of rows whose pages are looked at.
-pub struct Checked<'a>(pub Box<dyn RowGroupReader + 'a>);
+pub(crate) struct Checked<'a>(pub Box<dyn RowGroupReader + 'a>);
 
 impl RowGroupReader for Checked<'_> {
     fn metadata(&self) -> &RowGroupMetaData {

@@ -43,7 +43,6 @@ impl Value {
 pub struct Batch {
     /// All pixels, image by image.
     pub pixels: Vec<u8>,
-    #[allow(missing_docs)]
     pub labels: Vec<u32>,
 }
 

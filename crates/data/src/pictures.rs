@@ -28,7 +28,6 @@ pub enum Pictures {
 
 /// Decoded bytes, row by row, of `channels` bytes a pixel.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
 pub struct Pixels<'a> {
     pub bytes: &'a [u8],
     pub width: usize,

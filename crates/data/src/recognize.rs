@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 /// A data set's files.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub enum Kind {
     Idx(idx::Files),
     Cifar(cifar::Files),

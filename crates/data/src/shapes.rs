@@ -32,7 +32,6 @@ pub struct Factors {
     pub object_px: f64,
     /// Its middle.
     pub x_px: f64,
-    #[allow(missing_docs)]
     pub y_px: f64,
     /// Bars that lie about.
     pub clutter: u64,

@@ -6,7 +6,6 @@ use std::path::Path;
 
 /// Kinds of files that people put among pictures and weights of pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Content {
     Jpeg,
     Png,

@@ -15,9 +15,7 @@ const TRAIN: [&str; 2] = ["train", "training"];
 /// The files of both splits, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Files {
-    #[allow(missing_docs)]
     pub train: Vec<PathBuf>,
-    #[allow(missing_docs)]
     pub test: Vec<PathBuf>,
     /// The folder that they were found in.
     pub dir: PathBuf,

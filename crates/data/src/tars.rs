@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 
 /// Where a picture is, and its class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Member {
     pub key: String,
     pub shard: u32,
@@ -27,7 +26,6 @@ pub struct Member {
 
 /// The pictures of a split, in the order of the shards and of their members.
 #[derive(Debug)]
-#[allow(missing_docs)]
 pub struct Tars {
     pub members: Vec<Member>,
     shards: Vec<(PathBuf, File)>,
@@ -36,11 +34,8 @@ pub struct Tars {
 /// Both splits.
 #[derive(Debug)]
 pub struct TarSet {
-    #[allow(missing_docs)]
     pub classes: Vec<String>,
-    #[allow(missing_docs)]
     pub train: Tars,
-    #[allow(missing_docs)]
     pub test: Tars,
     /// What the user should know.
     pub notes: Vec<String>,

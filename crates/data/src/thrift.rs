@@ -4,7 +4,7 @@
 
 /// What a walk comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Walk {
+pub(crate) enum Walk {
     /// The description ends, all of it is possible.
     Whole,
     /// It goes on behind these bytes.
@@ -15,34 +15,28 @@ pub enum Walk {
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    #[allow(missing_docs)]
+pub(crate) enum Kind {
     Truth,
-    #[allow(missing_docs)]
     Byte,
     /// A whole number of any width.
     Number,
-    #[allow(missing_docs)]
     Real,
-    #[allow(missing_docs)]
     Text,
-    #[allow(missing_docs)]
     List(&'static Kind),
-    #[allow(missing_docs)]
     Fields(Fields),
     /// A field that the reader does not know and skips.
     Unknown,
 }
 
 /// The fields of a structure, by their numbers.
-pub type Fields = &'static [(u64, Kind)];
+pub(crate) type Fields = &'static [(u64, Kind)];
 
 /// Deeper than any description of Parquet.
 const DEEPEST: usize = 32;
 
 /// Walks through one description at the beginning of `bytes`. No list and no text is longer than
 /// `longest` bytes.
-pub fn walk(bytes: &[u8], fields: Fields, longest: u64) -> Walk {
+pub(crate) fn walk(bytes: &[u8], fields: Fields, longest: u64) -> Walk {
     let mut rest = Rest { bytes, longest };
     match rest.fields(fields, 0) {
         Ok(()) => Walk::Whole,

@@ -17,7 +17,6 @@ pub const ENDINGS: [&str; 10] =
 
 /// A picture's file, as far as the file system tells.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Found {
     pub path: PathBuf,
     pub size: u64,

@@ -72,7 +72,7 @@ impl Worker<'_> {
         self.desks[own].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn batch(&self, indices: &[u32], window: &Window) -> Decoded {
+    pub(crate) fn batch(&self, indices: &[u32], window: &Window) -> Decoded {
         let length = self.size * self.size * self.pictures.channels();
         let (pixels, made) = match &self.table {
             None => {

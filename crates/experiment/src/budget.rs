@@ -20,7 +20,6 @@ pub enum Quantity {
 /// The field that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
 pub enum Open {
     Width,
     Cardinality,
@@ -81,7 +80,7 @@ impl Asked {
     pub fn resolve(self, base: &ModelOverrides) -> Result<Budget, SpecError> {
         let words = match &self.of {
             None => base.clone(),
-            Some(name) => res2lab_arch::zoo::find(name)?.words.clone(),
+            Some(name) => res2lab_arch::zoo::find(name)?.words,
         };
         let (reference, _) = words.resolve()?;
         Ok(Budget { open: self.open, quantity: self.quantity, of: self.of, reference })

@@ -8,7 +8,7 @@ use serde_yaml::Mapping;
 
 /// One override that an arm makes on the base: axis label, shown value, and the fields it sets.
 #[derive(Clone)]
-pub struct Move {
+pub(crate) struct Move {
     /// The axis, or `arm`.
     pub axis: String,
     /// Its value.
@@ -18,7 +18,7 @@ pub struct Move {
 }
 
 /// The lists of moves whose product is the sweep.
-pub fn lines_of_the_sweep(
+pub(crate) fn lines_of_the_sweep(
     experiment: &Experiment,
     fixed: &[Axis],
     swept: &[Axis],
@@ -65,7 +65,7 @@ pub fn lines_of_the_sweep(
 }
 
 /// The file's axes that the command line says nothing about.
-pub fn free(map: &Mapping, fixed: &[Axis]) -> Result<Vec<Axis>, SpecError> {
+pub(crate) fn free(map: &Mapping, fixed: &[Axis]) -> Result<Vec<Axis>, SpecError> {
     let mut axes = axes_of(map)?;
     axes.retain(|axis| !fixed.iter().any(|given| is_about(given, &axis.paths)));
     Ok(axes)
@@ -179,7 +179,7 @@ fn overrides_of(arm: &str, overrides: &Value) -> Result<Mapping, SpecError> {
 }
 
 /// Every combination, the last line moving fastest.
-pub fn product(lines: &[Vec<Vec<Move>>]) -> Vec<Vec<Move>> {
+pub(crate) fn product(lines: &[Vec<Vec<Move>>]) -> Vec<Vec<Move>> {
     lines.iter().fold(vec![Vec::new()], |so_far, line| {
         let longer = |head: &Vec<Move>| {
             let head = head.clone();

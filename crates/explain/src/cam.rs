@@ -9,7 +9,6 @@ use tch::{Device, Kind, Tensor};
 
 /// Which map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Method {
     GradCam,
     HiResCam,

@@ -22,7 +22,6 @@ pub enum Sign {
 /// How a field is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    #[allow(missing_docs)]
     pub sign: Sign,
     /// The unit's channels go through a ReLU before they are summed, as RepLKNet does.
     pub relu: bool,

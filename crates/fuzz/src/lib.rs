@@ -18,9 +18,7 @@ pub mod words;
 /// What is fuzzed: its name, which is also that of its folder in `corpus/`, and what is done with
 /// an input.
 pub struct Target {
-    #[allow(missing_docs)]
     pub name: &'static str,
-    #[allow(missing_docs)]
     pub run: fn(&[u8]),
 }
 

@@ -1,11 +1,7 @@
 //! The fuzzer's program: `RES2LAB_FUZZ=TARGET fuzz [libFuzzer's arguments]`. `scripts/fuzz.sh`
 //! builds it so that libFuzzer sees what an input reaches, and runs it.
 #![no_main]
-#![allow(
-    missing_docs,
-    unsafe_code,
-    reason = "libFuzzer calls the functions of the macro by their names"
-)]
+#![allow(unsafe_code, reason = "libFuzzer calls the functions of the macro by their names")]
 
 use res2lab_fuzz::Target;
 use std::sync::OnceLock;

@@ -54,7 +54,6 @@ pub unsafe fn sums<T: Real>(x: View<T>, images: Range<usize>, sums: &mut [f64]) 
 ///
 /// # Safety
 /// The promise at [`View`].
-#[allow(clippy::too_many_arguments)]
 pub unsafe fn normalize<T: Real>(
     x: View<T>,
     scale: &[T],

@@ -175,7 +175,7 @@ pub(crate) struct PlaneCopy<T> {
 }
 
 impl<T> PlaneCopy<T> {
-    pub fn new(source: Source<T>, into: *mut T, len: usize) -> Self {
+    pub(crate) fn new(source: Source<T>, into: *mut T, len: usize) -> Self {
         PlaneCopy { source, into, len }
     }
 }

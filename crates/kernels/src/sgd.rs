@@ -5,7 +5,6 @@ use crate::sweep::{Lanes, sweep};
 
 /// A step's constants, as torch.optim.SGD knows them.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
 pub struct Sgd<T> {
     pub lr: T,
     pub momentum: T,

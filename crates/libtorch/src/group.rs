@@ -56,7 +56,6 @@ unsafe extern "C" {
 /// Where this process stands among those of a trial, and where they meet. As torchrun tells it in
 /// RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Member {
     pub rank: usize,
     pub world: usize,
@@ -119,7 +118,6 @@ impl Drop for Group {
 }
 
 /// A batch norm's tensors and numbers.
-#[allow(missing_docs)]
 pub struct BatchNorm<'a> {
     pub weight: &'a Tensor,
     pub bias: &'a Tensor,

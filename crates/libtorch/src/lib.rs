@@ -91,7 +91,6 @@ pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), LibtorchError> {
 
 /// Hyper-parameters of one SGD step, as torch.optim.SGD names them (dampening 0).
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct SgdStep {
     pub lr: f64,
     pub momentum: f64,
@@ -265,7 +264,7 @@ pub fn values_mut<T: tch::kind::Element>(tensor: &mut Tensor) -> &mut [T] {
 
 fn check_dense<T: tch::kind::Element>(tensor: &Tensor) {
     let is_dense =
-        tensor.is_contiguous() && tensor.device() == tch::Device::Cpu && tensor.kind() == T::KIND;
+        tensor.is_contiguous() && tensor.device() == Device::Cpu && tensor.kind() == T::KIND;
     assert!(is_dense, "a dense tensor of another kind or place was expected");
 }
 

@@ -52,7 +52,6 @@ impl Layout {
 
 /// Where and how a network computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Placement {
     pub device: Device,
     /// `Kind::Float` or `Kind::Double`.

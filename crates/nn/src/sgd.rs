@@ -20,9 +20,7 @@ pub struct Sgd {
 /// What differs from step to step.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates<'a> {
-    #[allow(missing_docs)]
     pub lr: f64,
-    #[allow(missing_docs)]
     pub momentum: f64,
     /// True for the first step of a training run, whose momentum buffer holds nothing yet.
     pub first: bool,

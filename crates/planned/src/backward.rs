@@ -58,7 +58,7 @@ impl Gradients {
 }
 
 /// Adds the backward instructions and the gradients' buffers.
-pub fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
+pub(crate) fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
     let first = program.buffers.len();
     let written = program.buffers.iter().map(|shape| vec![false; shape.channels]).collect();
     program.buffers.extend(program.buffers.clone());

@@ -7,7 +7,7 @@ use crate::liveness::touched;
 use crate::program::{Instr, Program};
 
 /// Takes out the copies that need not be made, and notes which buffers are one.
-pub fn share(program: &mut Program) {
+pub(crate) fn share(program: &mut Program) {
     let touches: Vec<Vec<usize>> = program
         .backward
         .iter()

@@ -6,7 +6,13 @@ use res2lab_kernels::pointwise::dot;
 use std::ops::Range;
 
 /// y[n][k] = bias[k] + sum over c of x[n][c] * w[k][c], for k in `outputs`.
-pub fn forward<T: Real>(x: &[T], weight: &[T], bias: &[T], y: &mut [T], outputs: Range<usize>) {
+pub(crate) fn forward<T: Real>(
+    x: &[T],
+    weight: &[T],
+    bias: &[T],
+    y: &mut [T],
+    outputs: Range<usize>,
+) {
     let inputs = weight.len() / bias.len();
     // All images for one row of weights, which are more than all of the images' values.
     for k in outputs {
@@ -18,17 +24,28 @@ pub fn forward<T: Real>(x: &[T], weight: &[T], bias: &[T], y: &mut [T], outputs:
 }
 
 /// dx[n][c] = (or +=) sum over k of dy[n][k] * w[k][c].
-pub fn input_gradient<T: Real>(dy: &[T], weight: &[T], outputs: usize, dx: &mut [T], add: bool) {
+pub(crate) fn input_gradient<T: Real>(
+    dy: &[T],
+    weight: &[T],
+    outputs: usize,
+    dx: &mut [T],
+    add: bool,
+) {
     product(|k, n| dy[n * outputs + k], outputs, weight, weight.len() / outputs, (dx, add));
 }
 
 /// dw[k][c] = (or +=) sum over n of dy[n][k] * x[n][c].
-pub fn weight_gradient<T: Real>(x: &[T], dy: &[T], outputs: usize, (dw, add): (&mut [T], bool)) {
+pub(crate) fn weight_gradient<T: Real>(
+    x: &[T],
+    dy: &[T],
+    outputs: usize,
+    (dw, add): (&mut [T], bool),
+) {
     product(|n, k| dy[n * outputs + k], dy.len() / outputs, x, dw.len() / outputs, (dw, add));
 }
 
 /// db[k] = (or +=) sum over n of dy[n][k].
-pub fn bias_gradient<T: Real>(dy: &[T], (db, add): (&mut [T], bool)) {
+pub(crate) fn bias_gradient<T: Real>(dy: &[T], (db, add): (&mut [T], bool)) {
     if !add {
         db.fill(T::ZERO);
     }

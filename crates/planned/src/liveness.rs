@@ -13,7 +13,7 @@ use std::ops::Range;
 /// A segment begins again with each block of images, so a buffer that holds more than its own block
 /// (`local` has none for it) is needed from the beginning to the end of every segment that touches
 /// it.
-pub fn needs(
+pub(crate) fn needs(
     program: &Program,
     segments: &[Segment],
     local: &[Option<usize>],
@@ -53,7 +53,7 @@ pub fn needs(
 }
 
 /// The places that an instruction reads or writes.
-pub fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
+pub(crate) fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
     let x = |norm: &usize| program.norms[*norm].x;
     let from = |from: &GradientSource| {
         std::iter::once(from.of).chain(from.norm.as_ref().map(x)).collect::<Vec<BufferSlice>>()
@@ -106,7 +106,7 @@ pub fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
 }
 
 /// The gradients that a backward instruction writes, in the order in which it does.
-pub fn gradients_written(instr: &Instr) -> Vec<BufferSlice> {
+pub(crate) fn gradients_written(instr: &Instr) -> Vec<BufferSlice> {
     match instr {
         Instr::Zero { place } => vec![*place],
         Instr::NormSums(last) => vec![last.of],

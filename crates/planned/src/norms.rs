@@ -50,7 +50,7 @@ pub struct Affine {
 }
 
 /// Mean and (biased) variance of `n` values.
-pub fn moments(sums: Sums, n: f64) -> (f64, f64) {
+pub(crate) fn moments(sums: Sums, n: f64) -> (f64, f64) {
     let mean = sums.first / n;
     (mean, (sums.second / n - mean * mean).max(0.0))
 }

@@ -15,7 +15,6 @@ pub type PoolId = usize;
 
 /// A pool's constants.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
 pub struct PoolOf {
     pub pool: Pool,
     pub input: res2lab_arch::Shape,
@@ -40,7 +39,6 @@ pub struct ConvOf {
 pub struct NormOf {
     /// Weight, bias, running mean, running variance are four entries of the state from here on.
     pub state: usize,
-    #[allow(missing_docs)]
     pub eps: f64,
     /// As PyTorch counts it.
     pub momentum: f64,
@@ -65,9 +63,7 @@ pub struct GradientSource {
 /// Where a gradient goes, and whether it is added to what is there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientTarget {
-    #[allow(missing_docs)]
     pub to: BufferSlice,
-    #[allow(missing_docs)]
     pub add: bool,
 }
 
@@ -75,7 +71,6 @@ pub struct GradientTarget {
 /// are taken of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Last {
-    #[allow(missing_docs)]
     pub norm: NormId,
     /// The first of the channels, among the norm's own.
     pub first: usize,
@@ -97,7 +92,6 @@ pub enum Added {
 /// What follows a convolution with a batch norm folded into it: `relu(convolution + bias +
 /// residual)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct EpilogueOf {
     pub residual: Option<BufferSlice>,
     pub relu: bool,
@@ -105,7 +99,6 @@ pub struct EpilogueOf {
 
 /// One instruction; every thread does its images' part of it.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub enum Instr {
     Conv {
         conv: ConvId,
@@ -234,9 +227,7 @@ pub struct Program {
     pub buffers: Vec<res2lab_arch::Shape>,
     /// For each buffer the one in whose memory it lies: itself, but for copies that are not made.
     pub memory_of: Vec<usize>,
-    #[allow(missing_docs)]
     pub forward: Vec<Instr>,
-    #[allow(missing_docs)]
     pub backward: Vec<Instr>,
     /// In the order in which they run.
     pub pools: Vec<PoolOf>,

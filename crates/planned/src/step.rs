@@ -65,7 +65,6 @@ pub(crate) enum Pooling<T> {
 }
 
 /// What a thread keeps for itself.
-#[allow(missing_docs)]
 pub struct Own<T> {
     /// Its part of the batch.
     pub images: Range<usize>,

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 pub struct Changes {
     /// What the runs are called.
     pub before: String,
-    #[allow(missing_docs)]
     pub now: String,
     /// What may be said of them.
     pub sentence: String,

@@ -32,7 +32,6 @@ pub const WIDTH: i32 = 440;
 
 /// Grid lines at the ticks of one scale, or of none.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Grid {
     Horizontal,
     Vertical,

@@ -21,11 +21,8 @@ pub struct Group {
 /// One arm on one group of sizes.
 #[derive(Clone)]
 pub struct Cell<'s, 'a> {
-    #[allow(missing_docs)]
     pub arm: &'s Arm<'a>,
-    #[allow(missing_docs)]
     pub group: Group,
-    #[allow(missing_docs)]
     pub sample: Sample,
     /// Against the baseline over shared seeds; None for the baseline itself.
     pub against: Option<Paired>,

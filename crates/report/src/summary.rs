@@ -10,7 +10,6 @@ use serde_json::{Map, Value};
 
 /// One sweep.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "field names are the interface")]
 pub struct Summary {
     pub name: String,
     /// Slash path of the metric that arms are compared by.
@@ -39,7 +38,6 @@ pub struct Summary {
 
 /// Findings whose claims are corrected together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "field names are the interface")]
 pub struct Family {
     /// What it is about; empty where nothing is asked.
     pub about: &'static str,
@@ -53,7 +51,6 @@ pub struct Family {
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "field names are the interface")]
 pub struct FindingSummary {
     /// `axis`, `trend`, `shape` (the means leave the line), `interaction`, `values`, `pair`.
     pub kind: &'static str,
@@ -143,7 +140,6 @@ fn finding_summary(study: &Study, finding: &Finding, family: usize) -> FindingSu
 
 /// How trials stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[allow(missing_docs, reason = "field names are the interface")]
 pub struct Counts {
     pub planned: usize,
     pub done: usize,
@@ -158,7 +154,6 @@ pub struct Counts {
 
 /// One arm: the trials that differ in nothing but the seed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "field names are the interface")]
 pub struct ArmSummary {
     pub arm: String,
     pub label: String,

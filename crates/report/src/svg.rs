@@ -17,11 +17,8 @@ pub const FONT: f64 = 12.0;
 
 /// plotters styles carry a color and no name, so what is drawn is told by colors that no one sees.
 pub const GRID: RGBColor = RGBColor(0, 0, 1);
-#[allow(missing_docs)]
 pub const AXIS: RGBColor = RGBColor(0, 0, 2);
-#[allow(missing_docs)]
 pub const LABEL: RGBColor = RGBColor(0, 0, 3);
-#[allow(missing_docs)]
 pub const TITLE: RGBColor = RGBColor(0, 0, 4);
 
 fn class(color: BackendColor) -> &'static str {

@@ -172,7 +172,6 @@ impl Paths {
 
 /// A distribution of sizes in a few numbers, pixels.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Summary {
     pub min_px: u64,
     pub max_px: u64,

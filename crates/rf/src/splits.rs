@@ -5,7 +5,6 @@ use res2lab_arch::{Graph, NodeId, Op};
 
 /// One split where it enters the concatenation of its block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Split {
     /// The concatenation, e.g. `layer1.1.concat`.
     pub block: String,

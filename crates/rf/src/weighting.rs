@@ -69,7 +69,7 @@ impl Routes {
     }
 
     /// Notes the next node.
-    pub fn push(&mut self, node: &res2lab_arch::Node) {
+    pub(crate) fn push(&mut self, node: &res2lab_arch::Node) {
         let first = node.inputs.first().and_then(|id| self.0[id.0]);
         self.0.push(match node.op {
             res2lab_arch::Op::Slice { .. } => Some(1.0),

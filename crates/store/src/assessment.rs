@@ -29,7 +29,6 @@ pub struct Prediction {
 
 /// One class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct ClassRow {
     pub name: String,
     pub images: u64,
@@ -41,7 +40,6 @@ pub struct ClassRow {
 
 /// One bin of confidence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Bin {
     pub images: u64,
     /// Means over the bin's images, percent.
@@ -54,7 +52,6 @@ pub struct Bin {
 pub struct Assessment {
     /// Which network, weights and data, in words.
     pub title: String,
-    #[allow(missing_docs)]
     pub images: u64,
     /// Percent.
     pub acc1: f64,
@@ -64,13 +61,10 @@ pub struct Assessment {
     pub loss: f64,
     /// Expected calibration error over [`BINS`] bins of equal width, percent.
     pub calibration_error: f64,
-    #[allow(missing_docs)]
     pub images_per_s: f64,
-    #[allow(missing_docs)]
     pub classes: Vec<ClassRow>,
     /// Rows are classes, columns guesses, counts.
     pub confusion: Vec<Vec<u64>>,
-    #[allow(missing_docs)]
     pub bins: Vec<Bin>,
     /// Pictures that could not be read.
     pub left_out: Vec<String>,

@@ -33,7 +33,6 @@ pub struct Effective {
 
 /// The width of one trial's field: its last stage as trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct EffectiveTrial {
     pub trial: String,
     pub arm: String,
@@ -45,7 +44,6 @@ pub struct EffectiveTrial {
 
 /// The width of the last stage's field after an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct EffectiveEpoch {
     pub epoch: f64,
     pub sigma_px: f64,
@@ -53,7 +51,6 @@ pub struct EffectiveEpoch {
 
 /// One arm, by one of its trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct EffectiveArm {
     pub arm: String,
     pub label: String,
@@ -75,7 +72,6 @@ pub struct EffectiveArm {
 
 /// The network in one state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct EffectiveState {
     pub state: String,
     /// The end of each stage, and each split of the last block that has splits.
@@ -84,7 +80,6 @@ pub struct EffectiveState {
 
 /// What the middle unit of one node looks at. Lengths are pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct EffectiveNode {
     pub node: String,
     /// The exact field, which the measured one cannot leave.
@@ -127,7 +122,6 @@ impl EffectiveNode {
 
 /// One test image, and what each split of the last block that has splits sees in it (Grad-CAM).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Picture {
     /// Its number among the test images.
     pub index: u32,
@@ -142,7 +136,6 @@ pub struct Picture {
 
 /// The evidence of one split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct CamMap {
     pub node: String,
     /// The greatest evidence; zero where all of it speaks against the guess.
@@ -152,7 +145,6 @@ pub struct CamMap {
 
 /// A map made small: cells of equal size, values from 0 to 65535, the greatest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Thumbnail {
     pub width: usize,
     /// Pixels of a cell's side.
@@ -162,7 +154,6 @@ pub struct Thumbnail {
 
 /// A split's part of its block's gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct SplitShare {
     pub block: String,
     pub split: usize,

@@ -24,7 +24,6 @@ pub struct Found {
 
 /// An arm's values of the metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct FoundArm {
     pub arm: String,
     pub label: String,

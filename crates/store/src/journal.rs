@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[allow(missing_docs)]
 pub enum Event {
     /// A command planned `trials` trials, `done` of which were finished before.
     Planned { at_s: f64, command: String, trials: usize, done: usize },

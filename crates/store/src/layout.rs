@@ -26,7 +26,6 @@ pub struct SweepDir(PathBuf);
 #[derive(Clone, Debug)]
 pub struct RunDir(PathBuf);
 
-#[allow(missing_docs, reason = "the module's picture says what each is")]
 impl SweepDir {
     pub fn new(path: impl Into<PathBuf>) -> SweepDir {
         SweepDir(path.into())
@@ -107,7 +106,6 @@ impl SweepDir {
     }
 }
 
-#[allow(missing_docs, reason = "the module's picture says what each is")]
 impl RunDir {
     pub fn new(path: impl Into<PathBuf>) -> RunDir {
         RunDir(path.into())

@@ -24,7 +24,6 @@ pub struct PlanAxis {
 
 /// A trial before it runs. `arm` is shared by the seeds of one arm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "columns are described in tables::TRIAL_COLUMNS")]
 pub struct PlannedTrial {
     pub id: String,
     pub arm: String,
@@ -86,9 +85,7 @@ pub struct MatchedBudget {
     pub quantity: String,
     /// Whose cost is the target.
     pub of: String,
-    #[allow(missing_docs)]
     pub target: u64,
-    #[allow(missing_docs)]
     pub found: u64,
     /// (found - target) / target, percent.
     pub error_percent: f64,

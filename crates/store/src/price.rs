@@ -30,7 +30,6 @@ pub struct Price {
 
 /// How much there is to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Work {
     pub epochs: usize,
     pub steps_per_epoch: usize,

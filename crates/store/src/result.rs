@@ -81,7 +81,6 @@ pub struct Halved {
 /// The content of env.json.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "each name says what it is")]
 pub struct Environment {
     pub host: String,
     pub os: String,

@@ -189,7 +189,7 @@ pub(crate) mod tests {
     use res2lab_experiment::{DataSpec, InitSpec, TrainSpec, TrialSpec};
 
     /// A trial that was planned and not started.
-    pub fn row(id: &str, seed: u64) -> TrialRow {
+    pub(crate) fn row(id: &str, seed: u64) -> TrialRow {
         let model = res2lab_arch::ModelOverrides::default().resolve().unwrap().0;
         let spec = TrialSpec {
             model,

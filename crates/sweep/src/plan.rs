@@ -9,7 +9,6 @@ use std::collections::HashMap;
 
 /// What the plan must know of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct DatasetInfo {
     pub channels: usize,
     pub height: usize,

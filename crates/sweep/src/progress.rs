@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 /// The content of progress.json.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs)]
 pub struct TrialProgress {
     pub epoch: f64,
     pub epochs: usize,

@@ -38,7 +38,6 @@ pub struct Options<'a> {
 
 /// What happened to the plan's trials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Finish {
     pub done: usize,
     pub diverged: usize,

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// The loop's own state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {
+pub(crate) struct State {
     /// Which trial; a checkpoint of another is refused.
     pub trial: String,
     /// Memory layout, chosen at the first start and kept.
@@ -55,7 +55,7 @@ pub struct State {
 
 impl State {
     /// The saved layout.
-    pub fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         if self.layout == Layout::ChannelsLast.name() {
             Layout::ChannelsLast
         } else {
@@ -65,7 +65,7 @@ impl State {
 }
 
 /// Writes parameters, momentum and state.
-pub fn save(path: &Path, params: &Params, state: &State) -> Result<(), TrainError> {
+pub(crate) fn save(path: &Path, params: &Params, state: &State) -> Result<(), TrainError> {
     let header = serde_json::to_string(state).map_err(|e| {
         TrainError::machine(format!("cannot encode the checkpoint: {e}"), "report this")
     })?;
@@ -73,18 +73,18 @@ pub fn save(path: &Path, params: &Params, state: &State) -> Result<(), TrainErro
 }
 
 /// Writes parameters alone.
-pub fn save_weights(path: &Path, params: &Params) -> Result<(), TrainError> {
+pub(crate) fn save_weights(path: &Path, params: &Params) -> Result<(), TrainError> {
     Ok(atomic::write(path, &weights::to_bytes(params, false, "")?)?)
 }
 
 /// Bytes that parameters take by themselves.
-pub fn weights_bytes(params: &Params) -> usize {
+pub(crate) fn weights_bytes(params: &Params) -> usize {
     let tensors = (0..params.entries().len()).map(|i| params.tensor(i));
     tensors.map(|t| t.numel() * t.kind().elt_size_in_bytes()).sum()
 }
 
 /// A checkpoint that was read.
-pub struct Saved {
+pub(crate) struct Saved {
     /// The whole file.
     pub bytes: Vec<u8>,
     /// What its header says.
@@ -94,7 +94,7 @@ pub struct Saved {
 }
 
 /// Reads a checkpoint; None where there is none, an error if it is damaged or another trial's.
-pub fn open(path: &Path, trial: &str) -> Result<Option<Saved>, TrainError> {
+pub(crate) fn open(path: &Path, trial: &str) -> Result<Option<Saved>, TrainError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),

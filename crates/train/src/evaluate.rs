@@ -10,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// Images at a time.
-pub const BATCH: usize = 250;
+pub(crate) const BATCH: usize = 250;
 
 /// What the test images say of a network.
-pub struct Evaluation {
+pub(crate) struct Evaluation {
     /// Mean cross-entropy (without smoothing), top-1 and, with five classes or more, top-5 accuracy
     /// in percent.
     pub metrics: BTreeMap<String, f64>,
@@ -24,24 +24,24 @@ pub struct Evaluation {
 
 /// A network as it is evaluated: what trains by kernels of its own is folded, the rest runs as it
 /// trains.
-pub struct Evaluator<'a> {
+pub(crate) struct Evaluator<'a> {
     net: &'a Net,
     folded: Option<Inference>,
 }
 
 impl Evaluator<'_> {
     /// Of the net's present weights, for `batch` images at a time.
-    pub fn new(net: &Net, batch: usize) -> Evaluator<'_> {
+    pub(crate) fn new(net: &Net, batch: usize) -> Evaluator<'_> {
         Evaluator::folded(net, batch, PlannedStep::fits(net))
     }
 
     /// The same, folded or not.
-    pub fn folded(net: &Net, batch: usize, fold: bool) -> Evaluator<'_> {
+    pub(crate) fn folded(net: &Net, batch: usize, fold: bool) -> Evaluator<'_> {
         Evaluator { net, folded: fold.then(|| Inference::new(net, batch)) }
     }
 
     /// N x classes.
-    pub fn logits(&mut self, images: &Tensor) -> Tensor {
+    pub(crate) fn logits(&mut self, images: &Tensor) -> Tensor {
         match &mut self.folded {
             Some(folded) => folded.logits(images),
             None => {
@@ -54,7 +54,7 @@ impl Evaluator<'_> {
 
 /// Test images in groups whose accuracies are told one by one.
 #[derive(Clone, Debug, Default)]
-pub struct Groups {
+pub(crate) struct Groups {
     /// Metric of each group.
     pub names: Vec<String>,
     /// The group of each test image.
@@ -73,7 +73,7 @@ struct Counts {
 
 /// Evaluates on all test images, each process on its share. Where memory does not suffice, with
 /// fewer images at a time, which is told by way of `tell`.
-pub fn evaluate(
+pub(crate) fn evaluate(
     net: &Net,
     source: &mut dyn Source,
     shard: Shard,

@@ -8,7 +8,7 @@ use res2lab_store::{PlannedTrial, RunDir};
 use std::path::Path;
 
 /// An error if the data set in `dir` is another one than was planned, or than the checkpoint's.
-pub fn check_data(
+pub(crate) fn check_data(
     trial: &PlannedTrial,
     saved: Option<&State>,
     (here, dir): (&str, &Path),
@@ -29,7 +29,7 @@ pub fn check_data(
 }
 
 /// An error if the weights of a resumed trial are not those that it began with.
-pub fn check_weights(
+pub(crate) fn check_weights(
     trial: &PlannedTrial,
     saved: Option<&State>,
     run: &RunDir,
@@ -44,7 +44,7 @@ pub fn check_weights(
 }
 
 /// An error if the file that a trial is about to start from is not the one that was planned.
-pub fn check_planned_weights(
+pub(crate) fn check_planned_weights(
     trial: &PlannedTrial,
     here: &str,
     path: &Path,

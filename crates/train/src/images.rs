@@ -68,7 +68,6 @@ pub fn is_resident(spec: &DataSpec, set: &DataSet) -> bool {
 
 /// Where batches go, and with how many threads they are made.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
 pub struct Target {
     pub device: Device,
     pub kind: Kind,

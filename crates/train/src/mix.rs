@@ -9,7 +9,7 @@ use tch::Tensor;
 
 /// The batch with its targets, mixed as the recipe says. Each image is paired with the one at the
 /// mirrored place.
-pub fn mix(train: &TrainSpec, batch: Batch, key: Key) -> (Tensor, Targets) {
+pub(crate) fn mix(train: &TrainSpec, batch: Batch, key: Key) -> (Tensor, Targets) {
     let Batch { images, labels, .. } = batch;
     // With both on, a coin decides; torchvision's and timm's recipes do the same.
     let use_cutmix = train.cutmix > 0.0 && (train.mixup == 0.0 || key.with(0).bits(0) >> 63 == 1);

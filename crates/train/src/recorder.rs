@@ -12,7 +12,6 @@ use std::path::Path;
 
 /// How far a trial is.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
 pub struct Progress {
     pub epoch: f64,
     pub epochs: usize,
@@ -26,7 +25,7 @@ pub struct Progress {
 }
 
 /// Writes for one attempt; the processes of a trial beside the first write nothing.
-pub struct Recorder<'a> {
+pub(crate) struct Recorder<'a> {
     files: Option<(Metrics, File)>,
     events: Option<EventFile>,
     on_progress: &'a mut dyn FnMut(&Progress),
@@ -34,7 +33,7 @@ pub struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     /// Opens the files of `attempt`; metrics.jsonl is cut back to the checkpoint's length.
-    pub fn open(
+    pub(crate) fn open(
         run: &RunDir,
         attempt: u32,
         trial: &PlannedTrial,
@@ -52,20 +51,20 @@ impl<'a> Recorder<'a> {
     }
 
     /// Writes nothing.
-    pub fn silent(on_progress: &'a mut dyn FnMut(&Progress)) -> Recorder<'a> {
+    pub(crate) fn silent(on_progress: &'a mut dyn FnMut(&Progress)) -> Recorder<'a> {
         Recorder { files: None, events: None, on_progress }
     }
 
     /// One line into the attempt's log. A full disk must not end the trial here; the next
     /// checkpoint will tell.
-    pub fn log(&mut self, line: &str) {
+    pub(crate) fn log(&mut self, line: &str) {
         if let Some((_, log)) = &mut self.files {
             let _ = writeln!(log, "{:.1} {line}", now_s());
         }
     }
 
     /// One point into metrics.jsonl and the event file.
-    pub fn point(
+    pub(crate) fn point(
         &mut self,
         step: usize,
         epoch: f64,
@@ -80,31 +79,31 @@ impl<'a> Recorder<'a> {
     }
 
     /// Flushes metrics.jsonl and returns its length.
-    pub fn sync(&mut self) -> Result<u64, TrainError> {
+    pub(crate) fn sync(&mut self) -> Result<u64, TrainError> {
         let Some((metrics, _)) = &mut self.files else { return Ok(0) };
         Ok(metrics.sync()?)
     }
 
     /// Whether there is an event file to show anything in.
-    pub fn shows(&self) -> bool {
+    pub(crate) fn shows(&self) -> bool {
         self.events.is_some()
     }
 
     /// Writes pictures or histograms into the event file.
-    pub fn show(&mut self, write: impl FnOnce(&mut EventFile) -> Result<(), StoreError>) {
+    pub(crate) fn show(&mut self, write: impl FnOnce(&mut EventFile) -> Result<(), StoreError>) {
         let written = self.events.as_mut().map(write);
         self.after_event(written);
     }
 
     /// Tells how far the trial is.
-    pub fn progress(&mut self, progress: &Progress) {
+    pub(crate) fn progress(&mut self, progress: &Progress) {
         if self.files.is_some() {
             (self.on_progress)(progress);
         }
     }
 
     /// Closes the event file with the values that HParams tables show.
-    pub fn end(&mut self, step: usize, metrics: &BTreeMap<String, f64>, success: bool) {
+    pub(crate) fn end(&mut self, step: usize, metrics: &BTreeMap<String, f64>, success: bool) {
         let finals: Vec<_> =
             metrics.iter().map(|(name, &value)| (format!("final/{name}"), value)).collect();
         let written = self.events.as_mut().map(|events| {

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 /// How a process learns what the others computed. All processes call the same functions in the same
 /// order.
-pub trait Reduce {
+pub(crate) trait Reduce {
     /// Says that the backward pass that comes next completes the gradients of a step.
     fn begin(&mut self);
 
@@ -26,7 +26,7 @@ pub trait Reduce {
 }
 
 /// One process.
-pub struct Local;
+pub(crate) struct Local;
 
 impl Reduce for Local {
     fn begin(&mut self) {}
@@ -49,13 +49,13 @@ impl Reduce for Local {
 }
 
 /// Several processes.
-pub struct Distributed {
+pub(crate) struct Distributed {
     reducer: Reducer,
 }
 
 impl Distributed {
     /// For the gradients of `params`.
-    pub fn new(group: &Rc<Group>, params: &Params) -> Result<Distributed, TrainError> {
+    pub(crate) fn new(group: &Rc<Group>, params: &Params) -> Result<Distributed, TrainError> {
         Ok(Distributed { reducer: params.reducer(group)? })
     }
 }
@@ -87,7 +87,7 @@ impl Reduce for Distributed {
 }
 
 /// An operation over several processes fails when another one ended, or when NCCL cannot join them.
-pub fn lost(e: LibtorchError) -> TrainError {
+pub(crate) fn lost(e: LibtorchError) -> TrainError {
     if e.to_string().to_ascii_lowercase().contains("nccl") {
         return TrainError::machine(
             format!("the processes of this trial cannot exchange gradients on their GPUs ({e})"),

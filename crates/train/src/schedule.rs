@@ -4,14 +4,13 @@ use res2lab_experiment::{Optimizer, Schedule, TrainSpec};
 
 /// What the optimizer is told at one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct Rates {
+pub(crate) struct Rates {
     pub lr: f64,
     pub momentum: f64,
 }
 
 /// The rates of step `step` (from 0) of a training run with `steps_per_epoch` steps an epoch.
-pub fn rates(train: &TrainSpec, steps_per_epoch: usize, step: usize) -> Rates {
+pub(crate) fn rates(train: &TrainSpec, steps_per_epoch: usize, step: usize) -> Rates {
     let Optimizer::Sgd { lr, momentum, .. } = train.optimizer;
     let total = train.epochs * steps_per_epoch;
     let epoch = step / steps_per_epoch;

@@ -14,11 +14,11 @@ const BINS: usize = 50;
 const IMAGES: usize = 16;
 const COLUMNS: usize = 4;
 /// A confusion of more classes is no picture that anyone reads.
-pub const MOST_CLASSES: usize = 100;
+pub(crate) const MOST_CLASSES: usize = 100;
 
 /// Weights and gradients of the convolutions and the last layer by stage: `weights/layer1`,
 /// `gradients/layer1`.
-pub fn histograms(net: &Net) -> Vec<(String, Histogram)> {
+pub(crate) fn histograms(net: &Net) -> Vec<(String, Histogram)> {
     let stages: Vec<&str> = net.graph().stages.iter().map(|stage| stage.name.as_str()).collect();
     let params = net.params();
     let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
@@ -78,7 +78,7 @@ fn histogram(parts: &[Tensor]) -> Option<Histogram> {
 
 /// The first images of both splits as the network gets them: the training images of the first batch
 /// with the recipe's random changes, the test images as they are.
-pub fn samples(
+pub(crate) fn samples(
     source: &mut dyn Source,
     spec: &TrialSpec,
     augment: Augment,
@@ -110,7 +110,7 @@ pub fn samples(
 }
 
 /// The rows and columns of the confusion, as a table of Markdown.
-pub fn classes(names: &[String]) -> String {
+pub(crate) fn classes(names: &[String]) -> String {
     let row =
         |(number, name): (usize, &String)| format!("| {number} | {} |", name.replace('|', "\\|"));
     let rows: Vec<String> = names.iter().enumerate().map(row).collect();
@@ -150,7 +150,7 @@ fn sheet(images: &Tensor) -> Option<Picture> {
 
 /// Who is taken for whom: a row per true class, a column per guess, from white (none of the row's
 /// images) to blue (all). `counts` are those of a square table, row by row.
-pub fn confusion(counts: &[f64]) -> Option<Picture> {
+pub(crate) fn confusion(counts: &[f64]) -> Option<Picture> {
     const NONE: [f64; 3] = [255.0, 255.0, 255.0];
     const ALL: [f64; 3] = [0.0, 62.0, 115.0];
     let classes = (counts.len() as f64).sqrt().round() as usize;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 /// Times of this attempt.
-pub struct Speed {
+pub(crate) struct Speed {
     started: Instant,
     interval: Instant,
     pub interval_steps: usize,
@@ -17,7 +17,7 @@ pub struct Speed {
 
 impl Speed {
     /// Starts all clocks.
-    pub fn start() -> Speed {
+    pub(crate) fn start() -> Speed {
         let now = Instant::now();
         Speed {
             started: now,
@@ -32,30 +32,30 @@ impl Speed {
     }
 
     /// Since the attempt began, seconds.
-    pub fn wall_s(&self) -> f64 {
+    pub(crate) fn wall_s(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }
 
     /// Training images per second, evaluation and checkpoints left out; None before any.
-    pub fn images_per_s(&self) -> Option<f64> {
+    pub(crate) fn images_per_s(&self) -> Option<f64> {
         (self.train_s > 0.0).then(|| self.trained_images as f64 / self.train_s)
     }
 
     /// Median time of a step, milliseconds; None before the first.
-    pub fn step_ms(&self) -> Option<f64> {
+    pub(crate) fn step_ms(&self) -> Option<f64> {
         let mut times = self.step_times_s.clone();
         times.sort_by(f64::total_cmp);
         times.get(times.len() / 2).map(|s| s * 1e3)
     }
 
     /// Starts the next interval.
-    pub fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.interval = Instant::now();
         self.interval_steps = 0;
     }
 
     /// Called where the device is waited for anyway, so that the times are of finished work.
-    pub fn lap(&mut self, images_per_step: usize) {
+    pub(crate) fn lap(&mut self, images_per_step: usize) {
         if self.interval_steps == 0 {
             return;
         }

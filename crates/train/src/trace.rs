@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// In words, for the log.
-pub fn sentence(trace: &Trace) -> String {
+pub(crate) fn sentence(trace: &Trace) -> String {
     let ends: Vec<String> = trace.buckets_ms.iter().map(|(_, end)| format!("{end:.1}")).collect();
     format!(
         "gradients summed in {} parts, after {} ms; backward pass {:.1} ms",
@@ -19,7 +19,7 @@ pub fn sentence(trace: &Trace) -> String {
 }
 
 /// In the trace event format, which Perfetto and chrome://tracing open.
-pub fn write(path: &Path, trace: &Trace) -> Result<(), TrainError> {
+pub(crate) fn write(path: &Path, trace: &Trace) -> Result<(), TrainError> {
     let event = |name: String, thread: usize, start_ms: f64, end_ms: f64| {
         let start_us = start_ms * 1e3;
         let length_us = (end_ms - start_ms) * 1e3;

@@ -22,7 +22,7 @@ use tch::{Kind, Tensor};
 
 /// How the loop ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum LoopEnd {
+pub(crate) enum LoopEnd {
     /// All epochs done.
     Finished,
     /// The recipe's time limit ended training; the reason in words.
@@ -36,7 +36,7 @@ pub enum LoopEnd {
 }
 
 /// Everything the loop works on.
-pub struct Loop<'a> {
+pub(crate) struct Loop<'a> {
     pub spec: &'a TrialSpec,
     pub options: &'a Options,
     pub run: &'a RunDir,
@@ -68,7 +68,7 @@ struct Totals {
 
 impl Loop<'_> {
     /// Trains from the state's step to the end.
-    pub fn run(&mut self) -> Result<LoopEnd, TrainError> {
+    pub(crate) fn run(&mut self) -> Result<LoopEnd, TrainError> {
         let train = &self.spec.train;
         let steps_per_epoch =
             order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
@@ -479,7 +479,7 @@ impl Loop<'_> {
 }
 
 /// The recipe's optimizer.
-pub fn optimizer(train: &TrainSpec) -> Sgd {
+pub(crate) fn optimizer(train: &TrainSpec) -> Sgd {
     let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = train.optimizer;
     Sgd { weight_decay, decay_weights_only: decay_on == DecayOn::Weights, nesterov }
 }

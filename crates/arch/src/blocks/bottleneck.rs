@@ -5,7 +5,7 @@ use crate::builder::Builder;
 use crate::graph::{Conv, NodeId};
 
 /// 1x1 to the inner width, 3x3 with stride and groups, 1x1 to the output.
-pub fn branch(g: &mut Builder, at: &str, x: NodeId, c: &BlockConfig) -> NodeId {
+pub(super) fn branch(g: &mut Builder, at: &str, x: NodeId, c: &BlockConfig) -> NodeId {
     let h = g.conv_bn_relu(at, "1", x, Conv::new(1, c.split));
     let h =
         g.conv_bn_relu(at, "2", h, Conv::new(3, c.split).stride(c.stride).groups(c.cardinality));

@@ -7,7 +7,7 @@ use crate::graph::{Conv, NodeId, Pool};
 use crate::spec::FirstBlock;
 
 /// 1x1, then the splits, then 1x1.
-pub fn branch(g: &mut Builder, at: &str, x: NodeId, c: &BlockConfig) -> NodeId {
+pub(super) fn branch(g: &mut Builder, at: &str, x: NodeId, c: &BlockConfig) -> NodeId {
     let h = g.conv_bn_relu(at, "1", x, Conv::new(1, c.split * c.scale));
     let h = match c.first {
         Some(FirstBlock::Grouped) if c.scale > 1 => grouped(g, at, h, c),

@@ -8,7 +8,7 @@ use crate::graph::{Conv, NodeId};
 const REDUCTION: usize = 16;
 
 /// `h` with each channel scaled by a value in (0, 1) computed from all channels' means.
-pub fn gate(g: &mut Builder, at: &str, h: NodeId) -> NodeId {
+pub(super) fn gate(g: &mut Builder, at: &str, h: NodeId) -> NodeId {
     let channels = g.channels(h);
     let s = g.global_pool(&format!("{at}.se.pool"), h);
     let s = g.conv(&format!("{at}.se.fc1"), s, Conv::new(1, channels / REDUCTION).biased());

@@ -4,7 +4,7 @@ use clap::Args;
 
 /// What a report asks of the arms, in place of what the experiment's file says.
 #[derive(Args, Clone, Debug)]
-pub struct AskArgs {
+pub(crate) struct AskArgs {
     /// The question that the report stands under
     #[arg(long, value_name = "TEXT")]
     pub question: Option<String>,
@@ -21,7 +21,7 @@ pub struct AskArgs {
 
 impl AskArgs {
     /// The plan with what is asked.
-    pub fn put_into(
+    pub(crate) fn put_into(
         &self,
         plan: &mut res2lab_store::Plan,
     ) -> Result<(), res2lab_experiment::SpecError> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// Of `rf`.
 #[derive(Args, Debug)]
-pub struct RfArgs {
+pub(crate) struct RfArgs {
     /// A network's name or a sweep's, fields (depth=50 scale=4), axes (scale=2,4,6,8 depth=50,101)
     #[arg(value_name = "NAME | FIELD=VALUES", required = true)]
     pub words: Vec<String>,
@@ -27,7 +27,6 @@ pub struct RfArgs {
     /// report
     #[arg(long)]
     pub measure: bool,
-    #[allow(missing_docs)]
     #[command(flatten)]
     pub how: MeasureArgs,
     /// With --json: every size with the share of paths that have it
@@ -46,7 +45,7 @@ pub struct RfArgs {
 
 /// How `rf --measure` measures.
 #[derive(Args, Debug)]
-pub struct MeasureArgs {
+pub(crate) struct MeasureArgs {
     /// With --measure: test images that gradients are averaged over
     #[arg(long, default_value_t = 64)]
     pub images: usize,
@@ -70,7 +69,7 @@ pub struct MeasureArgs {
 
 /// What becomes of the signs of gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum SignOf {
+pub(crate) enum SignOf {
     /// Absolute values
     Absolute,
     /// Negative ones are dropped

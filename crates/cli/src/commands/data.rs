@@ -10,7 +10,7 @@ use res2lab_fetch::Check;
 use std::path::Path;
 
 /// Downloads what is not here yet, unpacks it, and looks whether it is whole.
-pub fn run(args: &DataArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &DataArgs) -> Result<u8, Failure> {
     if args.name == "check" {
         return check(args);
     }
@@ -30,7 +30,7 @@ pub fn run(args: &DataArgs) -> Result<u8, Failure> {
         Failure::input(format!("{} cannot be downloaded", args.name), help)
     })?;
     let dir = args.folders.data.join(known.name);
-    let wanted = || res2lab_data::DatasetRequest {
+    let wanted = || DatasetRequest {
         name: known.name.into(),
         dir: dir.clone(),
         root: args.folders.data.clone(),

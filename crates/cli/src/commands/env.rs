@@ -8,7 +8,7 @@ use serde_json::json;
 use tch::{Cuda, Device};
 
 /// Prints what env.json would hold, and how libtorch was linked.
-pub fn run(args: &EnvArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &EnvArgs) -> Result<u8, Failure> {
     let device = if Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let here = res2lab_train::environment::environment(device, threads, crate::code());

@@ -8,7 +8,7 @@ use res2lab_store::assessment::Assessment;
 use res2lab_train::images::{Target, source, wanted};
 
 /// Evaluates and prints; writes predictions and a page where asked.
-pub fn run(args: &EvalArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
     let words = named::runs(&args.words, &args.folders.reports)?;
     let trained = trained::load(&words, &args.folders.data)?;
     if trained.data.name.is_empty() {

@@ -1,18 +1,18 @@
 //! One file per command. Each takes its arguments and returns the exit status.
 
-pub mod data;
-pub mod env;
-pub mod eval;
-pub mod model;
-pub mod pipeline;
-pub mod plan;
-pub mod predict;
-pub mod report;
-pub mod rf;
-pub mod speed;
-pub mod sweep;
-pub mod table;
-pub mod time;
-pub mod trial;
-pub mod weights;
-pub mod worker;
+pub(crate) mod data;
+pub(crate) mod env;
+pub(crate) mod eval;
+pub(crate) mod model;
+pub(crate) mod pipeline;
+pub(crate) mod plan;
+pub(crate) mod predict;
+pub(crate) mod report;
+pub(crate) mod rf;
+pub(crate) mod speed;
+pub(crate) mod sweep;
+pub(crate) mod table;
+pub(crate) mod time;
+pub(crate) mod trial;
+pub(crate) mod weights;
+pub(crate) mod worker;

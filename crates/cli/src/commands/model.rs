@@ -38,7 +38,7 @@ struct StageRow {
 }
 
 /// Prints a network, or the list of known ones.
-pub fn run(args: &ModelArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &ModelArgs) -> Result<u8, Failure> {
     if args.list {
         list(args.json)?;
         return Ok(0);

@@ -23,7 +23,7 @@ struct Measured {
 }
 
 /// Measures, or writes crops.
-pub fn run(args: &PipelineArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &PipelineArgs) -> Result<u8, Failure> {
     if args.batch == 0 || args.size == 0 || args.resize < args.size || args.threads == Some(0) {
         return Err(Failure::input(
             "--batch, --size, --resize or --threads is impossible",
@@ -130,7 +130,7 @@ fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Failure> 
 }
 
 /// The tensor `images` of a file, as a network takes it.
-pub fn read_tensor(path: &str) -> Result<Tensor, Failure> {
+pub(crate) fn read_tensor(path: &str) -> Result<Tensor, Failure> {
     let file = res2lab_nn::weights::WeightsFile::open(Path::new(path)).map_err(network::input)?;
     let found = file.tensors.iter().find(|t| t.name == "images" && t.shape.len() == 4).ok_or_else(
         || {

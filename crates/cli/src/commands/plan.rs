@@ -9,7 +9,7 @@ use res2lab_store::{MatchedBudget, Plan, PlannedTrial, Price};
 use res2lab_sweep::Slot;
 
 /// Plans and prints.
-pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let mut request = request(args, Purpose::Look)?;
     let executor = cluster::executor(args, &request.experiment)?;
     if args.write {
@@ -49,7 +49,7 @@ pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
 }
 
 /// Arms with what they cost, and the notes.
-pub fn show(plan: &Plan, slots: &[Slot]) {
+pub(crate) fn show(plan: &Plan, slots: &[Slot]) {
     let seeds: Vec<u64> = seeds(plan);
     let arms: Vec<&PlannedTrial> =
         plan.trials.iter().take(plan.trials.len() / seeds.len().max(1)).collect();
@@ -130,7 +130,7 @@ fn budget_cells(met: &MatchedBudget) -> Vec<String> {
 }
 
 /// `1 thread`, `2 threads`.
-pub fn count(n: usize, what: &str) -> String {
+pub(crate) fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

@@ -29,7 +29,7 @@ struct Guess {
 
 /// Looks at each picture. Exit status 1 if some cannot be read; the others are named all the same.
 /// 2 if none can.
-pub fn run(args: &PredictArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &PredictArgs) -> Result<u8, Failure> {
     let named = named::runs(&args.words, &args.folders.reports)?;
     let (pictures, words): (Vec<String>, Vec<String>) =
         named.into_iter().partition(|word| is_picture(word));
@@ -169,7 +169,7 @@ fn is_small(trained: &Trained, root: &Path) -> bool {
 }
 
 /// Logits of images that another program prepared, as JSON.
-fn logits(trained: &trained::Trained, path: &str) -> Result<u8, Failure> {
+fn logits(trained: &Trained, path: &str) -> Result<u8, Failure> {
     let images = trained.net.prepare(&super::pipeline::read_tensor(path)?);
     let logits = tch::no_grad(|| trained.net.logits(&images, res2lab_nn::Mode::Eval))
         .to_kind(tch::Kind::Double);

@@ -10,7 +10,7 @@ use res2lab_train::environment::now_s;
 use std::path::PathBuf;
 
 /// Rebuilds and prints the arms.
-pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &ReportArgs) -> Result<u8, Failure> {
     let reports = &args.folders.reports;
     let dirs: Vec<SweepDir> =
         args.names.iter().map(|name| named::sweep(reports, name)).collect::<Result<_, _>>()?;
@@ -35,13 +35,13 @@ pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
 
 /// Writes the tables and the page from what is on the disk. Tables first: a page that cannot be
 /// drawn must not cost them.
-pub fn rebuild(dir: &SweepDir, all: bool) -> Result<Summary, Failure> {
+pub(crate) fn rebuild(dir: &SweepDir, all: bool) -> Result<Summary, Failure> {
     write(dir, &rows::read(dir, all)?)
 }
 
 /// The same at a command's end: what it has found is noted, so that a later one can say what has
 /// changed.
-pub fn conclude(dir: &SweepDir) -> Result<Summary, Failure> {
+pub(crate) fn conclude(dir: &SweepDir) -> Result<Summary, Failure> {
     let rows = rows::read(dir, false)?;
     let summary = write(dir, &rows)?;
     history::append(dir, &changes::found(&Study::of(&rows), now_s()))?;
@@ -55,7 +55,7 @@ fn write(dir: &SweepDir, rows: &SweepRows) -> Result<Summary, Failure> {
 }
 
 /// The rows of one sweep, or of several under one plan, with what the command asks.
-pub fn read(dirs: &[SweepDir], args: &ReportArgs) -> Result<SweepRows, Failure> {
+pub(crate) fn read(dirs: &[SweepDir], args: &ReportArgs) -> Result<SweepRows, Failure> {
     let mut rows = together(dirs, args.all)?;
     // Rows have their trials beside the plan.
     rows.plan.trials = rows.trials.iter().map(|t| t.planned.clone()).collect();
@@ -94,7 +94,7 @@ fn folder(dir: &SweepDir) -> String {
 }
 
 /// One line per arm, then what may be said.
-pub fn show(summary: &Summary) {
+pub(crate) fn show(summary: &Summary) {
     let number = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"))
     };

@@ -22,7 +22,7 @@ use std::collections::HashSet;
 
 /// One network and what its units see.
 #[derive(Serialize)]
-pub struct Analysis {
+pub(crate) struct Analysis {
     pub name: String,
     pub image_px: usize,
     /// Of the node that was asked for, the last stage's end as a rule.
@@ -39,7 +39,7 @@ pub struct Analysis {
 
 /// What the units of one node see, along one axis.
 #[derive(Serialize)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub node: String,
     /// Pixels from one unit to the next.
     pub jump_px: i64,
@@ -64,7 +64,7 @@ pub struct Seen {
 }
 
 #[derive(Serialize)]
-pub struct SplitRow {
+pub(crate) struct SplitRow {
     pub block: String,
     pub split: usize,
     pub rf_min_px: i64,
@@ -72,7 +72,7 @@ pub struct SplitRow {
 }
 
 /// Prints them.
-pub fn run(args: &RfArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &RfArgs) -> Result<u8, Failure> {
     if args.measure {
         return measure(args);
     }
@@ -177,7 +177,7 @@ fn show_measured(found: &Effective) {
 }
 
 /// A network to look at.
-pub struct Asked {
+pub(crate) struct Asked {
     pub name: String,
     pub graph: Graph,
     /// Axes and where it stands on them.
@@ -266,7 +266,7 @@ fn arms(plan: &Plan) -> Result<Vec<Asked>, Failure> {
 }
 
 /// The node that is asked.
-pub fn node_asked(args: &RfArgs, of: &Asked) -> Result<NodeId, Failure> {
+pub(crate) fn node_asked(args: &RfArgs, of: &Asked) -> Result<NodeId, Failure> {
     match &args.at {
         None => Ok(res2lab_rf::last_stage(&of.graph)),
         Some(node) => of.graph.find(node).ok_or_else(|| {
@@ -277,7 +277,7 @@ pub fn node_asked(args: &RfArgs, of: &Asked) -> Result<NodeId, Failure> {
 }
 
 /// What a path counts, as asked.
-pub fn weighting(args: &RfArgs) -> Weighting {
+pub(crate) fn weighting(args: &RfArgs) -> Weighting {
     if args.branch_equal { Weighting::BranchEqual } else { Weighting::Structural }
 }
 
@@ -351,11 +351,11 @@ fn of_node(
     }
 }
 
-pub const HEADERS: [&str; 8] =
+pub(crate) const HEADERS: [&str; 8] =
     ["min px", "max px", "mean ± sd", "5–95 %", "sizes", "paths", "within image", "ERF sigma"];
 
 /// In the order of [`HEADERS`].
-pub fn cells(seen: &Seen) -> Vec<String> {
+pub(crate) fn cells(seen: &Seen) -> Vec<String> {
     let mean = seen
         .rf_mean_px
         .zip(seen.rf_sd_px)
@@ -416,7 +416,7 @@ fn notes(all: &[Analysis], args: &RfArgs) {
 }
 
 /// What has to be known beside the numbers.
-pub fn sentences(all: &[Analysis], args: &RfArgs) -> Vec<String> {
+pub(crate) fn sentences(all: &[Analysis], args: &RfArgs) -> Vec<String> {
     let weighting =
         if args.branch_equal { "branches weigh alike" } else { "every path counts one" };
     let mut said = vec![format!(

@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 
 /// What `speed` measures.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpeedOf {
+pub(crate) enum SpeedOf {
     /// Forward, backward, update
     Train,
     /// Evaluation
@@ -22,7 +22,7 @@ pub enum SpeedOf {
 
 /// Of `speed`.
 #[derive(clap::Args, Debug)]
-pub struct SpeedArgs {
+pub(crate) struct SpeedArgs {
     /// What to measure
     pub what: SpeedOf,
     /// A network's name, or fields: depth=50 width=26 scale=4
@@ -78,7 +78,7 @@ struct Speed {
 const WARM_UP: usize = 2;
 
 /// Measures and prints.
-pub fn run(args: &SpeedArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Failure> {
     if args.batch == 0 || args.steps == 0 {
         return Err(Failure::input(
             "--batch and --steps must be at least 1",

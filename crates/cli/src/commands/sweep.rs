@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(60);
 const BACK_OFF_S: f64 = 5.0;
 
 /// Runs what is not done yet. Exit status 0 only if every trial is done.
-pub fn run(args: &SweepArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let mut request = request(args, Purpose::Train)?;
     let executor = cluster::executor(args, &request.experiment)?;
     let slots = if executor == ExecutorSpec::Local { slots(args, &request.plan)? } else { vec![] };
@@ -133,7 +133,7 @@ fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
 }
 
 /// plan.json and sweep.yaml.
-pub fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
+pub(crate) fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
     let Request { experiment, plan, dir } = request;
     let plan = plan.write(&dir)?;
     let text = serde_yaml::to_string(&experiment).unwrap_or_default();
@@ -143,12 +143,16 @@ pub fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
 }
 
 /// Where trials run, as the flags say.
-pub fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
+pub(crate) fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
     slots_for(args, plan.trials.len(), plan.devices())
 }
 
 /// The same for a plan that is not made yet.
-pub fn slots_for(args: &SweepArgs, trials: usize, devices: usize) -> Result<Vec<Slot>, Failure> {
+pub(crate) fn slots_for(
+    args: &SweepArgs,
+    trials: usize,
+    devices: usize,
+) -> Result<Vec<Slot>, Failure> {
     let cores = local::available_cores();
     let demand = Demand {
         trials,

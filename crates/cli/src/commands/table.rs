@@ -28,7 +28,7 @@ const OF_ARMS: [&str; 12] = [
 ];
 
 /// Prints them.
-pub fn run(args: &TableArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &TableArgs) -> Result<u8, Failure> {
     let dir = named::sweep(&args.folders.reports, &args.name)?;
     Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
     let sweep = rows::read(&dir, args.all)?;

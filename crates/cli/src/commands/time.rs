@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is printed.
 #[derive(Serialize, Deserialize)]
-pub struct Timed {
+pub(crate) struct Timed {
     /// Without the time to start.
     pub timing: Timing,
     /// How long the timing itself took, seconds.
@@ -18,7 +18,7 @@ pub struct Timed {
 }
 
 /// Times and prints.
-pub fn run(args: &TimeArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &TimeArgs) -> Result<u8, Failure> {
     let help = "plan with: res2lab plan ...; it starts this command itself";
     let trial: PlannedTrial = serde_json::from_reader(std::io::stdin())
         .map_err(|e| Failure::input(format!("standard input is not a planned trial: {e}"), help))?;

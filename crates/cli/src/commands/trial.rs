@@ -26,7 +26,7 @@ const PREEMPTED: u8 = 75;
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// Trains the trial, or goes on from its last checkpoint.
-pub fn run(args: &TrialArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &TrialArgs) -> Result<u8, Failure> {
     let dir = SweepDir::new(&args.sweep);
     let plan = Plan::read(&dir)?;
     let trial = find(&plan, args)?;
@@ -91,7 +91,7 @@ fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Failur
 
 /// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two
 /// lines.
-pub fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, Failure> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, Failure> {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let ended = catch_unwind(AssertUnwindSafe(work));
@@ -125,7 +125,7 @@ fn device() -> Device {
 }
 
 /// What the runner says in the environment.
-pub fn options_without_run(folders: &Folders) -> Result<Options, Failure> {
+pub(crate) fn options_without_run(folders: &Folders) -> Result<Options, Failure> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
     Ok(Options {
         device: device(),

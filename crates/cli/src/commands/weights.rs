@@ -8,7 +8,7 @@ use res2lab_nn::weights::{self, Fit, WeightsFile};
 use std::path::Path;
 
 /// Downloads, converts, or lists.
-pub fn run(args: &WeightsArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &WeightsArgs) -> Result<u8, Failure> {
     let Some((name, rest)) = args.words.split_first() else {
         list(&args.folders.data);
         return Ok(0);

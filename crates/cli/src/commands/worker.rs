@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(25);
 const LEFT: u8 = 75;
 
 /// Runs the job's trials.
-pub fn run(args: &WorkerArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &WorkerArgs) -> Result<u8, Failure> {
     let dir = SweepDir::new(&args.sweep);
     let plan = own_part(&Plan::read(&dir)?, &Submission::read(&dir, args.submission)?, args.task)?;
     let held = match lock::try_lock(&dir.job_lock(args.submission, args.task))? {

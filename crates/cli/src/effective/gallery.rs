@@ -12,7 +12,11 @@ use tch::{Device, Kind, Tensor};
 const PICTURES: usize = 4;
 
 /// The first test images with the maps of the last block's splits; empty where there are no splits.
-pub fn gallery(net: &Net, images: &Tensor, batch: &Batch) -> Result<Vec<Picture>, ExplainError> {
+pub(super) fn gallery(
+    net: &Net,
+    images: &Tensor,
+    batch: &Batch,
+) -> Result<Vec<Picture>, ExplainError> {
     let splits: Vec<(String, NodeId)> =
         nodes(net).into_iter().filter(|(name, _)| name.contains('.')).collect();
     if splits.is_empty() {

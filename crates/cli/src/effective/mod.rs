@@ -28,7 +28,7 @@ use std::path::Path;
 use tch::{Kind, Tensor};
 
 /// How it is measured.
-pub struct Ask {
+pub(crate) struct Ask {
     /// Images that gradients are averaged over.
     pub images: usize,
     /// Of normal noise, in place of test images.
@@ -51,7 +51,12 @@ impl Ask {
 }
 
 /// Measures the finished trials of a sweep.
-pub fn measure(dir: &SweepDir, plan: &Plan, ask: &Ask, data: &Path) -> Result<Effective, Failure> {
+pub(crate) fn measure(
+    dir: &SweepDir,
+    plan: &Plan,
+    ask: &Ask,
+    data: &Path,
+) -> Result<Effective, Failure> {
     let mut looked = ProbeImages::new(ask.images, ask.noise, data);
     let mut seen = HashSet::new();
     let mut arms = Vec::new();

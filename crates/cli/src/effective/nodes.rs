@@ -10,7 +10,7 @@ use tch::Tensor;
 const MOST_CELLS: usize = 64;
 
 /// The network as it is now, under this name.
-pub fn state(
+pub(super) fn state(
     net: &Net,
     images: &Tensor,
     name: &str,
@@ -25,7 +25,11 @@ pub fn state(
 }
 
 /// The end of the last stage alone, which is what widths are told of.
-pub fn last_stage(net: &Net, images: &Tensor, options: Options) -> Result<Width, ExplainError> {
+pub(super) fn last_stage(
+    net: &Net,
+    images: &Tensor,
+    options: Options,
+) -> Result<Width, ExplainError> {
     let found = erf(net, images, &[res2lab_rf::last_stage(net.graph())], options)?;
     let Some(Erf { mean, .. }) = found.first() else {
         return Err(ExplainError {
@@ -39,14 +43,14 @@ pub fn last_stage(net: &Net, images: &Tensor, options: Options) -> Result<Width,
 }
 
 /// How wide a field is.
-pub struct Width {
+pub(super) struct Width {
     pub sigma_px: f64,
     /// Area of the smallest square with half of the weight over the image's.
     pub ratio_50: f64,
 }
 
 /// The end of each stage, and the splits of the last block that has any.
-pub fn nodes(net: &Net) -> Vec<(String, NodeId)> {
+pub(super) fn nodes(net: &Net) -> Vec<(String, NodeId)> {
     let graph = net.graph();
     let mut nodes: Vec<(String, NodeId)> =
         graph.stages.iter().map(|s| (s.name.clone(), s.node)).collect();
@@ -90,7 +94,7 @@ fn of_node(node: String, found: &Erf) -> EffectiveNode {
 }
 
 /// Means over cells of equal size; a cell at the edge may be smaller.
-pub fn thumbnail(map: &Map) -> Thumbnail {
+pub(super) fn thumbnail(map: &Map) -> Thumbnail {
     let w = map.width;
     let h = map.height();
     let cell_px = w.max(h).div_ceil(MOST_CELLS).max(1);

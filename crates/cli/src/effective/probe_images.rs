@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 const SEED: i64 = 0;
 
 /// Cache of probe images, keyed by data spec and image size.
-pub struct ProbeImages<'a> {
+pub(super) struct ProbeImages<'a> {
     pub count: usize,
     /// Normal noise takes the place of test images.
     pub noise: bool,
@@ -21,12 +21,12 @@ pub struct ProbeImages<'a> {
 }
 
 impl<'a> ProbeImages<'a> {
-    pub fn new(count: usize, noise: bool, root: &'a Path) -> ProbeImages<'a> {
+    pub(super) fn new(count: usize, noise: bool, root: &'a Path) -> ProbeImages<'a> {
         ProbeImages { count, noise, root, known: Vec::new() }
     }
 
     /// What this trial's network is to look at, not prepared for it yet.
-    pub fn at(&mut self, trial: &PlannedTrial) -> Result<&Batch, Failure> {
+    pub(super) fn at(&mut self, trial: &PlannedTrial) -> Result<&Batch, Failure> {
         let spec = &trial.spec.data;
         let px = trial.image_px;
         let found = self.known.iter().position(|(known, side, _)| known == spec && *side == px);

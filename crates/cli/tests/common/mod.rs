@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The checkout.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .canonicalize()
@@ -16,25 +16,25 @@ pub fn root() -> PathBuf {
 }
 
 /// A folder for reports.
-pub struct Bench {
+pub(crate) struct Bench {
     dir: tempfile::TempDir,
 }
 
 impl Bench {
-    pub fn new() -> Bench {
+    pub(crate) fn new() -> Bench {
         Bench { dir: tempfile::tempdir().expect("a temporary folder") }
     }
 
-    pub fn reports(&self) -> &Path {
+    pub(crate) fn reports(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn sweep(&self, name: &str) -> PathBuf {
+    pub(crate) fn sweep(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// `res2lab` in the checkout, with reports in this folder.
-    pub fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_res2lab"));
         command
             .args(line.split_whitespace())
@@ -44,19 +44,19 @@ impl Bench {
         command
     }
 
-    pub fn run(&self, line: &str) -> Output {
+    pub(crate) fn run(&self, line: &str) -> Output {
         self.command(line).output().expect("the binary runs")
     }
 
     /// Runs a command that must succeed, and reads its JSON.
-    pub fn json(&self, line: &str) -> Value {
+    pub(crate) fn json(&self, line: &str) -> Value {
         let output = self.run(line);
         assert!(output.status.success(), "{line}: {}", stderr(&output));
         serde_json::from_slice(&output.stdout).expect("JSON on standard output")
     }
 
     /// Starts a command and leaves it running.
-    pub fn spawn(&self, line: &str) -> Child {
+    pub(crate) fn spawn(&self, line: &str) -> Child {
         self.command(line)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -65,12 +65,12 @@ impl Bench {
     }
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Waits until `ready` gives something.
-pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = ready() {
@@ -81,12 +81,12 @@ pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-pub fn read_json(path: &Path) -> Option<Value> {
+pub(crate) fn read_json(path: &Path) -> Option<Value> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
 /// The folders of a sweep's runs, by name.
-pub fn runs(sweep: &Path) -> Vec<PathBuf> {
+pub(crate) fn runs(sweep: &Path) -> Vec<PathBuf> {
     let mut runs: Vec<_> = std::fs::read_dir(sweep.join("runs"))
         .map(|entries| entries.filter_map(|e| Some(e.ok()?.path())).collect())
         .unwrap_or_default();
@@ -95,7 +95,7 @@ pub fn runs(sweep: &Path) -> Vec<PathBuf> {
 }
 
 /// Lines of the journal of one kind.
-pub fn events(sweep: &Path, kind: &str) -> Vec<Value> {
+pub(crate) fn events(sweep: &Path, kind: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(sweep.join("journal.jsonl")).unwrap_or_default();
     let values = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     values.filter(|v| v["event"] == kind).collect()

@@ -7,7 +7,7 @@ use res2lab_nn::{Layout, Net, Placement};
 use tch::{Device, Kind, Tensor};
 
 /// The graph in double precision on the CPU, its state filled entry by entry.
-pub fn net(graph: Graph, values: impl Fn(&Graph, &StateEntry) -> Tensor) -> Net {
+pub(crate) fn net(graph: Graph, values: impl Fn(&Graph, &StateEntry) -> Tensor) -> Net {
     let placement =
         Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
     let mut net = Net::new(graph, placement).unwrap();
@@ -21,12 +21,12 @@ pub fn net(graph: Graph, values: impl Fn(&Graph, &StateEntry) -> Tensor) -> Net 
     net
 }
 
-pub fn scalar(x: f64) -> Tensor {
+pub(crate) fn scalar(x: f64) -> Tensor {
     Tensor::from(x).to_kind(Kind::Double)
 }
 
 /// Who read a ReLU reads what it read, and maxima become means: what is left is linear.
-pub fn linear(mut graph: Graph) -> Graph {
+pub(crate) fn linear(mut graph: Graph) -> Graph {
     let source = |graph: &Graph, mut id: NodeId| {
         while graph.node(id).op == Op::Relu {
             id = graph.node(id).inputs[0];
@@ -44,7 +44,7 @@ pub fn linear(mut graph: Graph) -> Graph {
 }
 
 /// Batch norm that divides by the deviation and nothing else.
-pub fn without_epsilon(mut graph: Graph) -> Graph {
+pub(crate) fn without_epsilon(mut graph: Graph) -> Graph {
     for node in &mut graph.nodes {
         if let Op::BatchNorm { eps, .. } = &mut node.op {
             *eps = 0.0;

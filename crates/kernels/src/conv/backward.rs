@@ -68,7 +68,6 @@ impl<T: Real> Gradient<'_, T> {
 /// Where the gradient of a convolution's input goes.
 #[derive(Clone, Copy, Debug)]
 pub struct InputGradient<'a, T> {
-    #[allow(missing_docs)]
     pub into: View<T>,
     /// Whether it is added to what is there.
     pub add: bool,
@@ -116,7 +115,6 @@ impl ConvPlan {
     /// The promise at [`View`], and sums are as many as channels and nobody else's.
     /// `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
     /// gradients, and `inputs` without a weight gradient.
-    #[allow(clippy::too_many_arguments)]
     pub unsafe fn backward<T: Real>(
         &self,
         gradient: &Gradient<T>,

@@ -24,13 +24,13 @@ pub(crate) const KINDS: usize = 4;
 
 impl<T: Real> Source<T> {
     /// A plane as it is.
-    pub fn one(first: *const T) -> Self {
+    pub(crate) fn one(first: *const T) -> Self {
         let none = std::ptr::null();
         Source { first, second: none, x: none, a: T::ONE, b: T::ZERO, c: T::ZERO }
     }
 
     /// The same, `n` elements on.
-    pub fn skip(self, n: usize) -> Self {
+    pub(crate) fn skip(self, n: usize) -> Self {
         // Wrapping, because a null pointer moves as well and is never read.
         Source {
             first: self.first.wrapping_add(n),
@@ -57,7 +57,7 @@ impl<T: Real> Source<T> {
 
     /// `n` lanes from element `i`; zero after them.
     #[inline(always)]
-    pub unsafe fn load<S: Simd<T>, const KIND: usize>(&self, i: usize, n: usize) -> S::V {
+    pub(crate) unsafe fn load<S: Simd<T>, const KIND: usize>(&self, i: usize, n: usize) -> S::V {
         // SAFETY: the caller's promise that elements i..i + n are in every plane of this kind.
         unsafe {
             let first = S::load_n(self.first.add(i), n);

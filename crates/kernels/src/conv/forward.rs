@@ -11,7 +11,6 @@ use crate::view::View;
 
 /// One of several threads' share of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Part {
     pub index: usize,
     pub of: usize,
@@ -54,7 +53,6 @@ impl ConvPlan {
     ///
     /// # Safety
     /// The promise at [`View`]. `packed` is from [`ConvPlan::pack`].
-    #[allow(clippy::too_many_arguments)]
     pub unsafe fn forward<T: Real>(
         &self,
         packed: &[T],
@@ -84,7 +82,6 @@ impl ConvPlan {
     ///
     /// # Safety
     /// The promise at [`View`]; the residual may be `out` itself.
-    #[allow(clippy::too_many_arguments)]
     pub unsafe fn infer<T: Real>(
         &self,
         packed: &[T],

@@ -31,7 +31,7 @@ pub(crate) struct Grid {
 
 impl Grid {
     /// The input of a convolution, for its output.
-    pub fn forward(shape: &ConvShape) -> Self {
+    pub(crate) fn forward(shape: &ConvShape) -> Self {
         let (rows, cols) = shape.output();
         let phases = shape.stride.min(shape.kernel);
         let height = shape.height;
@@ -40,7 +40,7 @@ impl Grid {
     }
 
     /// The gradient of its output, for that of its input.
-    pub fn backward(shape: &ConvShape) -> Self {
+    pub(crate) fn backward(shape: &ConvShape) -> Self {
         let (height, width) = shape.output();
         let skip = skip(shape);
         let last = |size: usize| (size - 1 + shape.padding) / shape.stride - skip + 1;
@@ -50,7 +50,7 @@ impl Grid {
     }
 
     /// Zeros before the first element of a row of phase `b`.
-    pub fn lead(&self, b: usize) -> usize {
+    pub(crate) fn lead(&self, b: usize) -> usize {
         // Asked for every plane, and most grids need no division.
         if self.step == 1 {
             return self.padding.saturating_sub(b);
@@ -60,7 +60,7 @@ impl Grid {
 
     /// Elements of the source in a row of phase `b` (or rows, of a plane, with `size` the source's
     /// height).
-    pub fn taken(&self, b: usize, size: usize) -> usize {
+    pub(crate) fn taken(&self, b: usize, size: usize) -> usize {
         let first = self.lead(b) * self.step + b;
         let left = (size + self.padding).saturating_sub(first);
         if self.step == 1 { left } else { left.div_ceil(self.step) }
@@ -104,7 +104,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    pub fn new(shape: &ConvShape) -> Self {
+    pub(crate) fn new(shape: &ConvShape) -> Self {
         let forward = Grid::forward(shape);
         let backward = Grid::backward(shape);
         let reach = reach(shape);
@@ -128,7 +128,7 @@ impl Layout {
     }
 
     /// Rows of the larger of the two grids.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.forward.rows.max(self.backward.rows)
     }
 }

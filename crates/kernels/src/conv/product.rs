@@ -102,7 +102,13 @@ pub(crate) struct Product {
 impl Product {
     /// A product whose panel and results have `plane` elements from row to row; `taps` is how many
     /// columns read one plane.
-    pub fn new(rows: usize, offsets: Vec<u32>, order: Order, taps: usize, plane: usize) -> Self {
+    pub(crate) fn new(
+        rows: usize,
+        offsets: Vec<u32>,
+        order: Order,
+        taps: usize,
+        plane: usize,
+    ) -> Self {
         debug_assert_eq!(offsets.len(), order.columns.len());
         debug_assert!(
             order.columns.is_sorted(),
@@ -116,12 +122,12 @@ impl Product {
     }
 
     /// Elements of the packed weights.
-    pub fn packed_len(&self) -> usize {
+    pub(crate) fn packed_len(&self) -> usize {
         self.rows * self.offsets.len()
     }
 
     /// The most rows of results at a time.
-    pub fn result_rows(&self) -> usize {
+    pub(crate) fn result_rows(&self) -> usize {
         self.rows.min(self.group)
     }
 
@@ -130,7 +136,7 @@ impl Product {
     ///
     /// # Safety
     /// `packed` holds `packed_len` elements, of which nobody else touches this part's.
-    pub unsafe fn pack<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
+    pub(crate) unsafe fn pack<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
         for pass in 0..self.passes() {
             let depth = self.pass(pass);
             for block in &self.blocks[part.within(0..self.blocks.len())] {
@@ -163,7 +169,7 @@ impl Product {
     }
 
     /// Groups of blocks whose results are computed together, of a part of all blocks.
-    pub fn groups(&self, part: Part) -> impl Iterator<Item = &[Block]> {
+    pub(crate) fn groups(&self, part: Part) -> impl Iterator<Item = &[Block]> {
         let mut rest = &self.blocks[part.within(0..self.blocks.len())];
         std::iter::from_fn(move || {
             let first = rest.first()?.first;
@@ -183,7 +189,7 @@ impl Product {
     /// # Safety
     /// `packed` holds `packed_len` elements; the panel is readable a tile's width beyond each run,
     /// wherever an offset leads; `out` is writable there.
-    pub unsafe fn multiply<T: Real>(
+    pub(crate) unsafe fn multiply<T: Real>(
         &self,
         group: &[Block],
         packed: *const T,

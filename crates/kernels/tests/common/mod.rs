@@ -6,7 +6,7 @@ use res2lab_kernels::{Real, View};
 use std::io::Write;
 
 /// Numbers from -1 to 1 that follow from a seed.
-pub fn values<T: Real>(n: usize, seed: u64) -> Vec<T> {
+pub(crate) fn values<T: Real>(n: usize, seed: u64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1;
     let mut next = || {
         state ^= state << 13;
@@ -17,7 +17,7 @@ pub fn values<T: Real>(n: usize, seed: u64) -> Vec<T> {
     (0..n).map(|_| next()).collect()
 }
 
-pub struct Tensor<T> {
+pub(crate) struct Tensor<T> {
     memory: Vec<T>,
     images: usize,
     gap: usize,
@@ -25,7 +25,7 @@ pub struct Tensor<T> {
 }
 
 impl<T: Real> Tensor<T> {
-    pub fn random(
+    pub(crate) fn random(
         images: usize,
         channels: usize,
         height: usize,
@@ -42,11 +42,11 @@ impl<T: Real> Tensor<T> {
         Tensor { memory, images, gap, view }
     }
 
-    pub fn view(&mut self) -> View<T> {
+    pub(crate) fn view(&mut self) -> View<T> {
         View { at: self.memory.as_mut_ptr(), ..self.view }
     }
 
-    pub fn dense(&self) -> Vec<f64> {
+    pub(crate) fn dense(&self) -> Vec<f64> {
         let len = self.view.image_len();
         self.memory
             .chunks(self.view.image_stride)
@@ -56,7 +56,7 @@ impl<T: Real> Tensor<T> {
     }
 
     /// What lies between images is as it was.
-    pub fn check_gaps(&self) {
+    pub(crate) fn check_gaps(&self) {
         let gaps = self
             .memory
             .chunks(self.view.image_stride)
@@ -68,14 +68,14 @@ impl<T: Real> Tensor<T> {
 }
 
 /// Relative to the largest number that is expected: for sums of many products.
-pub fn close<T: Real>(found: &[T], expected: &[f64], tolerance: f64) {
+pub(crate) fn close<T: Real>(found: &[T], expected: &[f64], tolerance: f64) {
     let scale = expected.iter().fold(1e-30f64, |most, value| most.max(value.abs()));
     near(found, expected, scale * tolerance);
 }
 
 /// Within an error that is given: for results of a few terms of size one, which may all but cancel
 /// in every element.
-pub fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
+pub(crate) fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
     assert_eq!(found.len(), expected.len());
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         assert!(
@@ -87,7 +87,7 @@ pub fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
 
 /// Runs this program's other tests at each other level that the machine has, and says which it
 /// could not run.
-pub fn run_at_other_levels(itself: &str) {
+pub(crate) fn run_at_other_levels(itself: &str) {
     for level in InstructionSet::ALL
         .into_iter()
         .filter(|&level| level != res2lab_kernels::instruction_set::level())

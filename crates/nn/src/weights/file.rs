@@ -23,7 +23,6 @@ pub struct StoredTensor {
     pub dict: usize,
     /// Where its own name begins, behind those of the dicts.
     pub own: usize,
-    #[allow(missing_docs)]
     pub shape: Vec<usize>,
     /// As PyTorch calls it, e.g. float32.
     pub dtype: String,

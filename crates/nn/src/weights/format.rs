@@ -2,8 +2,7 @@
 
 /// Formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Format {
+pub(crate) enum Format {
     Safetensors,
     /// PyTorch's since 2020.
     Zip,
@@ -14,7 +13,7 @@ pub enum Format {
 }
 
 /// What is wrong with a file, and what would be right.
-pub type Refusal = (String, String);
+pub(super) type Refusal = (String, String);
 
 /// First bytes of files that people take for weights, what they are, and what to do.
 const MAGIC: [(&[u8], &str, &str); 16] = [
@@ -63,7 +62,7 @@ const ONNX: &str =
 
 /// The format of a file, or what it is instead. `name` is the file's, for formats whose content
 /// says nothing.
-pub fn recognize(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
+pub(super) fn recognize(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
     let is = |what: &str, help: &str| Err((format!("it {what}"), help.to_owned()));
     if bytes.is_empty() {
         return Err((
@@ -194,7 +193,7 @@ fn other(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
 }
 
 /// What a zip archive is that has no `data.pkl`, or has more than torch.save writes.
-pub fn zip_kind(names: &[&str]) -> Option<Refusal> {
+pub(super) fn zip_kind(names: &[&str]) -> Option<Refusal> {
     let has = |what: &dyn Fn(&str) -> bool| names.iter().any(|name| what(name));
     let refusal = |what: &str, help: &str| Some((format!("it is {what}"), help.to_owned()));
     if has(&|n| n.ends_with("/constants.pkl") || n.contains("/code/__torch__")) {
@@ -230,7 +229,7 @@ pub fn zip_kind(names: &[&str]) -> Option<Refusal> {
 }
 
 /// What a folder is that was given instead of a file.
-pub fn folder(path: &std::path::Path) -> Refusal {
+pub(super) fn folder(path: &std::path::Path) -> Refusal {
     const KNOWN: [&str; 9] = [
         "model.safetensors.index.json",
         "model.safetensors",

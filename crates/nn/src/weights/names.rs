@@ -182,7 +182,7 @@ impl WeightsFile {
 
 impl Copy {
     /// How many of the network's names it has.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.places.iter().flatten().count()
     }
 }

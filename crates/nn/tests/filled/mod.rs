@@ -3,7 +3,7 @@
 use res2lab_random::fnv1a64;
 
 /// Uniform in [-0.5, 0.5) from integers only, so that any program can repeat it exactly.
-pub fn fill(name: &str, n: usize) -> Vec<f64> {
+pub(crate) fn fill(name: &str, n: usize) -> Vec<f64> {
     let key = fnv1a64(name);
     let value = |i: u64| {
         let z = key.wrapping_add(i).wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -6,10 +6,10 @@
 use std::io::Write;
 
 /// Draws that follow from a seed (splitmix64).
-pub struct Draws(pub u64);
+pub(super) struct Draws(pub u64);
 
 impl Draws {
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
         x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,11 +17,11 @@ impl Draws {
         ((x ^ (x >> 31)) % n as u64) as usize
     }
 
-    pub fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
 
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
@@ -30,7 +30,7 @@ impl Draws {
 
 /// A value of Python.
 #[derive(Clone, Debug)]
-pub enum Py {
+pub(super) enum Py {
     None,
     Bool(bool),
     Int(i64),
@@ -53,7 +53,7 @@ pub enum Py {
 
 /// What a class or function makes.
 #[derive(Clone, Debug)]
-pub struct Object {
+pub(super) struct Object {
     pub module: String,
     pub name: String,
     pub args: Vec<Py>,
@@ -62,7 +62,7 @@ pub struct Object {
 }
 
 #[derive(Clone, Debug)]
-pub struct Tensor {
+pub(super) struct Tensor {
     /// `FloatStorage` and the like.
     pub storage: &'static str,
     pub element: usize,
@@ -71,11 +71,11 @@ pub struct Tensor {
     pub is_parameter: bool,
 }
 
-pub fn text(s: &str) -> Py {
+pub(super) fn text(s: &str) -> Py {
     Py::Str(s.to_owned())
 }
 
-pub fn floats(shape: &[usize], values: &[f32]) -> Py {
+pub(super) fn floats(shape: &[usize], values: &[f32]) -> Py {
     let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     Py::Tensor(Tensor {
         storage: "FloatStorage",
@@ -86,7 +86,7 @@ pub fn floats(shape: &[usize], values: &[f32]) -> Py {
     })
 }
 
-pub fn object(
+pub(super) fn object(
     module: &str,
     name: &str,
     args: Vec<Py>,
@@ -97,10 +97,10 @@ pub fn object(
 }
 
 /// Keys, bytes and sizes of elements.
-pub type Storages = Vec<(String, Vec<u8>, usize)>;
+pub(super) type Storages = Vec<(String, Vec<u8>, usize)>;
 
 /// A pickle, and the storages that it refers to.
-pub struct Pickler<'a> {
+pub(super) struct Pickler<'a> {
     pub draws: &'a mut Draws,
     pub out: Vec<u8>,
     pub storages: Storages,
@@ -108,7 +108,7 @@ pub struct Pickler<'a> {
 }
 
 /// The pickle of `value` with its storages.
-pub fn pickle(value: &Py, draws: &mut Draws) -> (Vec<u8>, Storages) {
+pub(super) fn pickle(value: &Py, draws: &mut Draws) -> (Vec<u8>, Storages) {
     let mut pickler = Pickler { draws, out: vec![0x80, 5], storages: vec![], kept: 0 };
     pickler.value(value);
     pickler.out.push(b'.');
@@ -356,7 +356,7 @@ impl Pickler<'_> {
 }
 
 /// The format of `torch.save` before 2020.
-pub fn legacy(value: &Py, draws: &mut Draws) -> Vec<u8> {
+pub(super) fn legacy(value: &Py, draws: &mut Draws) -> Vec<u8> {
     let (body, storages) = pickle(value, draws);
     let mut file = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.".to_vec();
     file.extend(b"\x80\x02}(X\x0d\0\0\0little_endian\x88X\x10\0\0\0protocol_versionM\xe9\x03u.");
@@ -371,7 +371,7 @@ pub fn legacy(value: &Py, draws: &mut Draws) -> Vec<u8> {
 }
 
 /// The format of today, by a function that writes a zip archive of named entries.
-pub fn zipped(
+pub(super) fn zipped(
     value: &Py,
     draws: &mut Draws,
     zip: impl Fn(Vec<(String, Vec<u8>)>) -> Vec<u8>,
@@ -388,7 +388,7 @@ pub fn zipped(
 }
 
 /// Writes a file of a test.
-pub fn write(path: &std::path::Path, bytes: &[u8]) {
+pub(super) fn write(path: &std::path::Path, bytes: &[u8]) {
     std::fs::File::create(path)
         .and_then(|mut file| file.write_all(bytes))
         .expect("a file in a temporary folder");

@@ -18,7 +18,7 @@ use res2lab_kernels::{Part, Real, View, norm, pointwise};
 use std::ops::Range;
 
 /// Memory that all threads work on.
-pub struct Shared<T> {
+pub(crate) struct Shared<T> {
     pub images: *const T,
     pub values: *const T,
     pub grads: *mut T,
@@ -32,7 +32,7 @@ pub struct Shared<T> {
 }
 
 /// An arena that several threads may work in.
-pub struct Arena<T>(pub *mut T);
+pub(crate) struct Arena<T>(pub *mut T);
 
 // SAFETY: threads write to disjoint parts of it, and read what others wrote behind a barrier only.
 unsafe impl<T: Send> Send for Arena<T> {}
@@ -42,7 +42,7 @@ unsafe impl<T: Send> Send for Arena<T> {}
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 /// One thread.
-pub struct Worker<'a, T> {
+pub(crate) struct Worker<'a, T> {
     pub plan: &'a Planned<T>,
     pub shared: &'a Shared<T>,
     pub thread: usize,
@@ -70,7 +70,7 @@ pub struct Worker<'a, T> {
 
 impl<'a, T: Real> Worker<'a, T> {
     /// Runs all forward instructions, each segment's for one block of images after the other.
-    pub fn forward(&mut self) {
+    pub(crate) fn forward(&mut self) {
         let plan = self.plan;
         for segment in &plan.segments {
             for start in self.own.images.clone().step_by(segment.block) {
@@ -86,7 +86,7 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// Runs all backward instructions.
-    pub fn backward(&mut self) {
+    pub(crate) fn backward(&mut self) {
         let plan = self.plan;
         self.zero_sums();
         self.direction = 1;

@@ -11,7 +11,7 @@ const MOST_NAMES: usize = 6;
 const MOST_SHARING: usize = 3;
 
 /// Where no trial has a value.
-pub fn nothing_yet(study: &Study) -> String {
+pub(super) fn nothing_yet(study: &Study) -> String {
     let n = study.rows.trials.len();
     match (study.count(&[Done]), study.count(&[Failed, Diverged])) {
         _ if n == 0 => "The plan has no trials.".into(),
@@ -30,7 +30,7 @@ pub fn nothing_yet(study: &Study) -> String {
 }
 
 /// The only arm that has a value.
-pub fn single(study: &Study) -> String {
+pub(super) fn single(study: &Study) -> String {
     let Some(arm) = study.arms.iter().find(|arm| arm.sample.is_some()) else {
         return String::new();
     };
@@ -61,7 +61,7 @@ pub fn single(study: &Study) -> String {
 }
 
 /// A smoke test tells whether trials run, and nothing about networks.
-pub fn smoke(study: &Study) -> String {
+pub(super) fn smoke(study: &Study) -> String {
     let n = study.rows.trials.len();
     let done = study.count(&[Done]);
     let ran = if done == n {
@@ -75,7 +75,7 @@ pub fn smoke(study: &Study) -> String {
 }
 
 /// Several arms, but no two seeds shared.
-pub fn untested(study: &Study) -> String {
+pub(super) fn untested(study: &Study) -> String {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some());
     if measured.clone().any(|arm| arm.values.len() > 1) {
         "No test was made: arms share fewer than two seeds, or their differences do not vary. What differs may be chance."
@@ -87,7 +87,7 @@ pub fn untested(study: &Study) -> String {
 }
 
 /// The highest mean, or the means that share it.
-pub fn best(study: &Study) -> String {
+pub(super) fn best(study: &Study) -> String {
     let measured: Vec<&Arm> = study.arms.iter().filter(|arm| arm.sample.is_some()).collect();
     let higher = study.metric.higher_is_better;
     let sign = if higher { -1.0 } else { 1.0 };

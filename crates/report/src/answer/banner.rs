@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MOST_NAMES: usize = 6;
 
 /// A sentence for each thing that is wrong.
-pub fn of(study: &Study) -> Vec<String> {
+pub(super) fn of(study: &Study) -> Vec<String> {
     let mut said = Vec::new();
     said.extend(smoke(study));
     said.extend(damaged(study));

@@ -8,7 +8,7 @@ use res2lab_store::Status::Done;
 use std::collections::BTreeSet;
 
 /// A sentence for each.
-pub fn of(study: &Study) -> Vec<String> {
+pub(super) fn of(study: &Study) -> Vec<String> {
     let mut said = Vec::new();
     said.extend(study.baseline.and_then(|_| missing_metric(study)));
     said.extend(baseline_is_not_first(study));

@@ -28,12 +28,12 @@ pub fn evidence(study: &Study, pair: &Pair) -> String {
 }
 
 /// `0.76 points`, without a sign.
-pub fn points(study: &Study, value: f64, decimals: usize) -> String {
+pub(super) fn points(study: &Study, value: f64, decimals: usize) -> String {
     format!("{}{}", fixed(value.abs(), decimals), study.metric.difference_unit)
 }
 
 /// `+0.76 points`.
-pub fn signed_points(study: &Study, value: f64, decimals: usize) -> String {
+pub(super) fn signed_points(study: &Study, value: f64, decimals: usize) -> String {
     format!("{}{}", signed(value, decimals), study.metric.difference_unit)
 }
 
@@ -44,12 +44,12 @@ pub fn range(study: &Study, (low, high): (f64, f64), decimals: usize) -> String 
 }
 
 /// `p = 0.012`, or `Holm-adjusted p = 0.012` in a family of several.
-pub fn adjusted(p: f64, family: usize) -> String {
+pub(super) fn adjusted(p: f64, family: usize) -> String {
     if family > 1 { format!("Holm-adjusted {}", p_value(p)) } else { p_value(p) }
 }
 
 /// The same, beside the p-value alone where only the family's correction takes the claim away.
-pub fn adjusted_from(finding: &Finding, family: usize) -> String {
+pub(super) fn adjusted_from(finding: &Finding, family: usize) -> String {
     match (finding.p, finding.p_holm) {
         (Some(alone), Some(p)) if alone < ALPHA && p >= ALPHA => {
             format!("{} alone, {}", p_value(alone), adjusted(p, family))
@@ -59,12 +59,12 @@ pub fn adjusted_from(finding: &Finding, family: usize) -> String {
 }
 
 /// `±0.5 points`: the margin.
-pub fn margin(study: &Study) -> String {
+pub(super) fn margin(study: &Study) -> String {
     format!("±{}{}", study.margin().unwrap_or_default(), study.metric.difference_unit)
 }
 
 /// `; less than the margin of 0.5 points`, for differences that are shown to be small as well.
-pub fn small(study: &Study, finding: &Finding) -> String {
+pub(super) fn small(study: &Study, finding: &Finding) -> String {
     match (finding.p_equal_holm, study.margin()) {
         (Some(p), Some(margin)) if p < ALPHA => {
             format!("; less than the margin of {margin}{}", study.metric.difference_unit)
@@ -75,7 +75,7 @@ pub fn small(study: &Study, finding: &Finding) -> String {
 
 /// So many decimals that the interval's half width has about two digits: as many as values have, or
 /// one more. A slope per unit of an axis may be a thousandth of a point, and needs more.
-pub fn decimals(study: &Study, estimate: &Estimate) -> usize {
+pub(super) fn decimals(study: &Study, estimate: &Estimate) -> usize {
     let half = estimate.interval().map_or(f64::INFINITY, |(low, high)| (high - low) / 2.0);
     let digits_of_value =
         (1.0 - estimate.value.abs().max(1e-9).log10().floor()).clamp(0.0, 9.0) as usize;
@@ -85,7 +85,7 @@ pub fn decimals(study: &Study, estimate: &Estimate) -> usize {
 }
 
 /// `95 % CI 0.85 to 1.07, n = 5 seeds, p < 0.001`.
-pub fn of_finding(study: &Study, finding: &Finding, family: usize) -> String {
+pub(super) fn of_finding(study: &Study, finding: &Finding, family: usize) -> String {
     let mut parts = Vec::new();
     if let Some((estimate, interval)) = finding.estimate.and_then(|e| Some((e, e.interval()?))) {
         parts.push(format!("95 % CI {}", range(study, interval, decimals(study, &estimate))));
@@ -98,14 +98,14 @@ pub fn of_finding(study: &Study, finding: &Finding, family: usize) -> String {
 }
 
 /// `90 % CI −0.1 to 0.3`: the interval that decides whether something is equal.
-pub fn narrow(study: &Study, estimate: &Estimate) -> String {
+pub(super) fn narrow(study: &Study, estimate: &Estimate) -> String {
     let decimals = decimals(study, estimate);
     let interval = estimate.narrow_interval().map(|interval| range(study, interval, decimals));
     format!("90 % CI {}, n = {}", interval.unwrap_or_default(), plural(estimate.seeds, "seed"))
 }
 
 /// `; about 19 seeds would show 0.7 points`.
-pub fn seeds_needed(study: &Study, finding: &Finding) -> String {
+pub(super) fn seeds_needed(study: &Study, finding: &Finding) -> String {
     let family = study.findings.tested();
     let Some(Needed { seeds, size }) = needed(finding, study.margin(), family) else {
         return String::new();

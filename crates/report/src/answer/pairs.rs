@@ -17,7 +17,7 @@ const MOST_UNRESOLVED: usize = 3;
 const MOST_NAMES: usize = 12;
 
 /// The headline, then differences, equalities, and what is not resolved.
-pub fn sentences(study: &Study) -> Vec<String> {
+pub(super) fn sentences(study: &Study) -> Vec<String> {
     let members = &study.findings.members;
     let mut sentences = Vec::new();
     sentences.extend((study.findings.tested() > 1).then(|| headline(study, members)));

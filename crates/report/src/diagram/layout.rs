@@ -63,9 +63,7 @@ pub enum Column {
 /// bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrow {
-    #[allow(missing_docs)]
     pub from: usize,
-    #[allow(missing_docs)]
     pub to: usize,
     /// The split that it carries, where it leaves the split bar.
     pub split: Option<usize>,

@@ -9,7 +9,7 @@ use crate::study::Study;
 
 /// Main effects and interactions of two axes; then the values of axes that matter, against their
 /// first.
-pub fn of_grid(study: &Study, design: &Design) -> Findings {
+pub(super) fn of_grid(study: &Study, design: &Design) -> Findings {
     let effects = effects::of(study, design);
     let mut members: Vec<Finding> =
         effects.iter().flat_map(|effect| members(study, effect)).collect();
@@ -37,7 +37,7 @@ pub fn of_grid(study: &Study, design: &Design) -> Findings {
 
 /// The trend along each axis; then the neighbors, where there is a single ordered axis that
 /// matters.
-pub fn of_lines(study: &Study, designs: &[Design]) -> Findings {
+pub(super) fn of_lines(study: &Study, designs: &[Design]) -> Findings {
     let effects: Vec<Effect> =
         designs.iter().flat_map(|design| effects::of(study, design)).collect();
     let mut members: Vec<Finding> =

@@ -34,10 +34,8 @@ pub enum Subject {
     /// Whether one axis does the same at each value of another.
     Interaction(usize, usize),
     /// One value of an axis against another, the latter minus the former.
-    #[allow(missing_docs)]
     Values { axis: usize, from: usize, to: usize },
     /// An arm against its partner.
-    #[allow(missing_docs)]
     Pair { arm: usize, partner: usize },
 }
 

@@ -6,14 +6,14 @@ use super::{Finding, Findings, Kind, Subject, finding};
 use crate::study::Study;
 
 /// One finding for each pair that shares a seed.
-pub fn of(study: &Study) -> Findings {
+pub(super) fn of(study: &Study) -> Findings {
     let asked = "pairs that were asked for";
     let family = if study.has_asked_pairs { asked } else { "arms against the baseline" };
     Findings { kind: Kind::Pairs, family, members: decided(study), ..Findings::default() }
 }
 
 /// The study's pairs with their verdicts.
-pub fn decided(study: &Study) -> Vec<Finding> {
+pub(super) fn decided(study: &Study) -> Vec<Finding> {
     let mut members: Vec<Finding> = study
         .pairs
         .iter()

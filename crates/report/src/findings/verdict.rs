@@ -53,7 +53,7 @@ pub struct Needed {
 pub const MOST_SEEDS: usize = 100;
 
 /// Corrects the claims of a family together, and gives each member its verdict.
-pub fn decide(family: &mut [Finding], study: &Study) {
+pub(super) fn decide(family: &mut [Finding], study: &Study) {
     let adjusted = corrected(family, |f| f.p);
     let equal = corrected(family, |f| f.p_equal);
     for ((member, p), p_equal) in family.iter_mut().zip(adjusted).zip(equal) {

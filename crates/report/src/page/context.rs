@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// The page.
 #[derive(Serialize)]
-pub struct Page {
+pub(crate) struct Page {
     /// The page's number while it is served and rebuilt; None for a page that stands for itself.
     pub live: Option<u64>,
     pub title: String,
@@ -41,7 +41,7 @@ pub struct Page {
 
 /// A table that can be sorted and filtered.
 #[derive(Serialize)]
-pub struct DataTable {
+pub(crate) struct DataTable {
     pub id: &'static str,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
@@ -51,7 +51,7 @@ pub struct DataTable {
 }
 
 #[derive(Serialize)]
-pub struct Column {
+pub(crate) struct Column {
     pub name: String,
     /// What the column means; empty if its name says it.
     pub help: &'static str,
@@ -59,7 +59,7 @@ pub struct Column {
 }
 
 #[derive(Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     pub arm: String,
     pub trial: String,
     /// Whether the page opens without it.
@@ -70,7 +70,7 @@ pub struct Row {
 }
 
 #[derive(Clone, Default, Serialize)]
-pub struct Cell {
+pub(crate) struct Cell {
     pub text: String,
     /// What it is sorted by; empty if the text will do.
     pub value: String,
@@ -82,7 +82,7 @@ pub struct Cell {
 
 /// A table that is only read.
 #[derive(Serialize)]
-pub struct TextTable {
+pub(crate) struct TextTable {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,
     /// Said where rows had to be left out.
@@ -94,7 +94,7 @@ const MOST_ROWS: usize = 300;
 
 impl TextTable {
     /// A table of at most [`MOST_ROWS`].
-    pub fn new(columns: Vec<String>, mut rows: Vec<Vec<String>>) -> TextTable {
+    pub(crate) fn new(columns: Vec<String>, mut rows: Vec<Vec<String>>) -> TextTable {
         let all = rows.len();
         rows.truncate(MOST_ROWS);
         let cut = if all > MOST_ROWS {
@@ -108,14 +108,14 @@ impl TextTable {
 
 /// What each axis does, and how to read it.
 #[derive(Serialize)]
-pub struct Effects {
+pub(crate) struct Effects {
     pub how_to_read: String,
     pub table: TextTable,
 }
 
 /// What has changed since an earlier run.
 #[derive(Serialize)]
-pub struct Changes {
+pub(crate) struct Changes {
     pub title: String,
     pub sentence: String,
     pub table: TextTable,
@@ -123,13 +123,13 @@ pub struct Changes {
 
 /// A name and what there is to say about it.
 #[derive(Serialize)]
-pub struct Fact {
+pub(crate) struct Fact {
     pub name: String,
     pub values: Vec<String>,
 }
 
 #[derive(Serialize)]
-pub struct FigureContext {
+pub(crate) struct FigureContext {
     pub id: String,
     pub title: String,
     pub svg: String,
@@ -139,25 +139,25 @@ pub struct FigureContext {
 }
 
 #[derive(Serialize)]
-pub struct LegendContext {
+pub(crate) struct LegendContext {
     pub text: String,
     pub color: String,
     pub arm: String,
 }
 
 /// Class of a color.
-pub fn color_class(color: Option<usize>) -> String {
+pub(crate) fn color_class(color: Option<usize>) -> String {
     color.map_or("muted".into(), |c| format!("s{c}"))
 }
 
 impl Cell {
     /// Text that sorts as text. Reasons come from logs, whose control characters mean nothing here.
-    pub fn text(text: impl Into<String>) -> Cell {
+    pub(crate) fn text(text: impl Into<String>) -> Cell {
         Cell { text: text.into().replace(char::is_control, " "), ..Cell::default() }
     }
 
     /// A number as shown and as sorted; a dash if there is none.
-    pub fn number(value: Option<f64>, show: impl Fn(f64) -> String) -> Cell {
+    pub(crate) fn number(value: Option<f64>, show: impl Fn(f64) -> String) -> Cell {
         match value {
             Some(v) => Cell { text: show(v), value: v.to_string(), ..Cell::default() },
             None => Cell::text("–"),
@@ -167,12 +167,12 @@ impl Cell {
 
 impl Column {
     /// A column of text.
-    pub fn text(name: impl Into<String>, help: &'static str) -> Column {
+    pub(crate) fn text(name: impl Into<String>, help: &'static str) -> Column {
         Column { name: name.into(), help, is_number: false }
     }
 
     /// A column of numbers.
-    pub fn number(name: impl Into<String>, help: &'static str) -> Column {
+    pub(crate) fn number(name: impl Into<String>, help: &'static str) -> Column {
         Column { name: name.into(), help, is_number: true }
     }
 }

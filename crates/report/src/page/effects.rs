@@ -8,7 +8,7 @@ use crate::format::{fixed, p_cell, plural, signed};
 use crate::study::Study;
 
 /// The table; None where no axis could be analyzed.
-pub fn table(study: &Study) -> Option<Effects> {
+pub(super) fn table(study: &Study) -> Option<Effects> {
     let grid = design::grid(study);
     let with_share = grid.is_some();
     let designs = match grid {

@@ -20,13 +20,13 @@ fn printed(study: &Study) -> (Vec<String>, Vec<Vec<String>>) {
 }
 
 /// The table of arms in Markdown.
-pub fn markdown(study: &Study) -> String {
+pub(super) fn markdown(study: &Study) -> String {
     let (columns, rows) = printed(study);
     text_table::markdown(&columns, &rows, 1)
 }
 
 /// The table of arms in LaTeX, for the booktabs package.
-pub fn latex(study: &Study) -> String {
+pub(super) fn latex(study: &Study) -> String {
     let (columns, rows) = printed(study);
     text_table::latex(&columns, &rows, 1)
 }
@@ -39,7 +39,7 @@ struct Data<'a> {
 }
 
 /// Summary and trials as JSON that can stand in a script element.
-pub fn data(study: &Study, summary: &Summary) -> String {
+pub(super) fn data(study: &Study, summary: &Summary) -> String {
     let paths = tables::metric_paths(study);
     let axes: Vec<&str> = study.axes.iter().map(|axis| axis.label.as_str()).collect();
     let fixed = ["id", "arm", "label", "seed", "status", "reason"];

@@ -130,8 +130,7 @@ fn question_text(study: &Study) -> String {
 /// The sweep in a few words.
 fn facts(study: &Study) -> Vec<String> {
     let counts = summary::Counts::of(study.rows.trials.iter().map(|t| t.status));
-    let seeds: std::collections::BTreeSet<u64> =
-        study.rows.trials.iter().map(|t| t.planned.spec.seed).collect();
+    let seeds: BTreeSet<u64> = study.rows.trials.iter().map(|t| t.planned.spec.seed).collect();
     let plural = crate::format::plural;
     let mut facts = vec![
         if counts.done == counts.planned {

@@ -8,7 +8,7 @@ use res2lab_store::{Code, Environment, Event, TrialRow};
 use std::collections::BTreeSet;
 
 /// Name and values, in the page's order; facts without a value are left out.
-pub fn facts(study: &Study) -> Vec<Fact> {
+pub(super) fn facts(study: &Study) -> Vec<Fact> {
     let plan = &study.rows.plan;
     let trials = &study.rows.trials;
     let fact = |name: &str, values: Vec<String>| Fact { name: name.to_owned(), values };
@@ -32,7 +32,7 @@ pub fn facts(study: &Study) -> Vec<Fact> {
 }
 
 /// `mnist5k, 28 × 28 px, 1 channel, 10 classes`, for each data set there is.
-pub fn images(study: &Study) -> Vec<String> {
+pub(super) fn images(study: &Study) -> Vec<String> {
     let of = |t: &TrialRow| {
         let p = &t.planned;
         let size = format!("{0} × {0} px, {1}", p.image_px, plural(p.image_channels, "channel"));
@@ -128,7 +128,7 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<(String, usize)> {
 }
 
 /// The runner's comings and goings.
-pub fn history(study: &Study) -> Vec<String> {
+pub(super) fn history(study: &Study) -> Vec<String> {
     let line = |event: &Event| match event {
         Event::Planned { at_s, command, trials, done } => Some(format!(
             "{}: {command} ({} planned, {done} done before)",
@@ -152,13 +152,13 @@ pub fn history(study: &Study) -> Vec<String> {
 }
 
 /// Fields that all arms share.
-pub fn recipe(study: &Study) -> Vec<Fact> {
+pub(super) fn recipe(study: &Study) -> Vec<Fact> {
     let (shared, _) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
     shared.into_iter().map(|(name, value)| Fact { name, values: vec![value] }).collect()
 }
 
 /// Fields in which arms differ; None if there is one arm.
-pub fn differences(study: &Study) -> Option<TextTable> {
+pub(super) fn differences(study: &Study) -> Option<TextTable> {
     let (_, differing) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
     if differing.is_empty() {
         return None;

@@ -11,7 +11,7 @@ use res2lab_store::{Status, TrialResult, TrialRow};
 use std::collections::BTreeSet;
 
 /// One row per arm.
-pub fn arms(study: &Study) -> DataTable {
+pub(super) fn arms(study: &Study) -> DataTable {
     let metric = &study.metric;
     let columns = vec![
         Column::text("arm", "What is varied; the trials of an arm differ in their seed only"),
@@ -132,7 +132,7 @@ fn against(study: &Study, arm: &Arm) -> Cell {
 }
 
 /// All final metrics of every arm; None where there is only the one that the table of arms shows.
-pub fn metrics(study: &Study) -> Option<TextTable> {
+pub(super) fn metrics(study: &Study) -> Option<TextTable> {
     let paths = metric_paths(study);
     if paths.len() < 2 {
         return None;
@@ -158,7 +158,7 @@ pub fn metrics(study: &Study) -> Option<TextTable> {
 }
 
 /// Paths of the final metrics that any trial has, the compared one first.
-pub fn metric_paths(study: &Study) -> Vec<String> {
+pub(super) fn metric_paths(study: &Study) -> Vec<String> {
     let results = study.rows.trials.iter().filter_map(|t| t.result.as_ref());
     let all: BTreeSet<&String> = results.flat_map(|r| r.metrics.keys()).collect();
     let mut paths: Vec<String> = all.into_iter().cloned().collect();
@@ -175,7 +175,7 @@ const SHOWN: usize = 100;
 const AT_ONCE: usize = 1000;
 
 /// One row per trial.
-pub fn trials(study: &Study) -> DataTable {
+pub(super) fn trials(study: &Study) -> DataTable {
     let paths: Vec<String> = metric_paths(study).into_iter().take(8).collect();
     let mut columns = vec![
         Column::text("arm", ""),
@@ -206,7 +206,7 @@ pub fn trials(study: &Study) -> DataTable {
 }
 
 /// What the columns of the files beside the page mean.
-pub fn meanings() -> TextTable {
+pub(super) fn meanings() -> TextTable {
     let fixed = res2lab_store::tables::TRIAL_COLUMNS
         .iter()
         .map(|(name, meaning, _)| [name, meaning].map(|t| (*t).to_owned()));
@@ -270,7 +270,7 @@ fn status_cell(study: &Study, trial: &TrialRow) -> Cell {
 }
 
 /// Trials that did not end well, with their reasons.
-pub fn problems(study: &Study) -> Option<DataTable> {
+pub(super) fn problems(study: &Study) -> Option<DataTable> {
     let bad = [Status::Failed, Status::Diverged, Status::Stopped, Status::Interrupted];
     let row = |arm: &Arm, trial: &TrialRow| Row {
         arm: arm.id.to_owned(),

@@ -4,18 +4,18 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::{erf::erfc, gamma::ln_gamma};
 
 /// P(|T| >= |t|).
-pub fn two_sided_p(t: f64, freedom: f64) -> f64 {
+pub(super) fn two_sided_p(t: f64, freedom: f64) -> f64 {
     // The location and the scale are valid, and every caller has at least one degree of freedom.
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |d| 2.0 * d.sf(t.abs()))
 }
 
 /// The value that T stays below with the given probability.
-pub fn quantile(probability: f64, freedom: f64) -> f64 {
+pub(super) fn quantile(probability: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |d| d.inverse_cdf(probability))
 }
 
 /// P(T >= t).
-pub fn upper_tail(t: f64, freedom: f64) -> f64 {
+pub(super) fn upper_tail(t: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |d| d.sf(t))
 }
 

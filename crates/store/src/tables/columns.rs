@@ -10,7 +10,6 @@ use serde_json::Value;
 /// How a column is read from a trial. A column has one type, whatever its rows hold, so that the
 /// tables of all sweeps fit together.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
 pub enum Read {
     Text(fn(&TrialRow) -> Option<String>),
     Count(fn(&TrialRow) -> Option<u64>),
@@ -19,7 +18,7 @@ pub enum Read {
 }
 
 /// Name, meaning and value of a column.
-pub type Column = (&'static str, &'static str, Read);
+pub(super) type Column = (&'static str, &'static str, Read);
 
 /// The fixed columns; one per final metric follows them.
 pub const TRIAL_COLUMNS: &[Column] = &[

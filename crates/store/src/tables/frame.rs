@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 /// The values of a column, top to bottom.
-pub enum Values<'a> {
+pub(crate) enum Values<'a> {
     Text(Vec<Option<Cow<'a, str>>>),
     Count(Vec<Option<u64>>),
     Real(Vec<Option<f64>>),
@@ -20,13 +20,13 @@ pub enum Values<'a> {
 
 /// Columns of equal length.
 #[derive(Default)]
-pub struct Table<'a> {
+pub(crate) struct Table<'a> {
     columns: Vec<(String, Values<'a>)>,
 }
 
 impl<'a> Table<'a> {
     /// Adds a column; a name that is taken gets an underscore more.
-    pub fn push(&mut self, name: &str, values: Values<'a>) {
+    pub(crate) fn push(&mut self, name: &str, values: Values<'a>) {
         let mut name = name.to_owned();
         while self.names().any(|taken| taken == name) {
             name.push('_');
@@ -35,12 +35,12 @@ impl<'a> Table<'a> {
     }
 
     /// Names in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|(name, _)| name.as_str())
     }
 
     /// The number of rows.
-    pub fn height(&self) -> usize {
+    pub(crate) fn height(&self) -> usize {
         self.columns.first().map_or(0, |(_, values)| values.len())
     }
 }
@@ -89,21 +89,21 @@ impl Values<'_> {
 }
 
 /// The table's rows as JSON values.
-pub fn to_json(table: &Table) -> Vec<Vec<Value>> {
+pub(crate) fn to_json(table: &Table) -> Vec<Vec<Value>> {
     let row = |row: usize| table.columns.iter().map(|(_, values)| values.json(row)).collect();
     (0..table.height()).map(row).collect()
 }
 
 /// Writes a table in parts, of which there is at least one; each column's meaning goes into the
 /// file's metadata under `res2lab.columns`.
-pub fn write_parquet<'a>(
+pub(crate) fn write_parquet<'a>(
     path: &Path,
     parts: impl Iterator<Item = Table<'a>>,
     documentation: &[(String, &str)],
 ) -> Result<(), StoreError> {
     let meanings: serde_json::Map<_, _> =
         documentation.iter().map(|(name, meaning)| (name.clone(), (*meaning).into())).collect();
-    let meanings = serde_json::Value::Object(meanings).to_string();
+    let meanings = Value::Object(meanings).to_string();
     let metadata = KeyValueMetadata::from_static(vec![("res2lab.columns".to_owned(), meanings)]);
     // Encoded in memory first, so that an error of the disk is told as one.
     let bytes = encode(parts, metadata).map_err(|e| {
@@ -151,7 +151,7 @@ pub fn csv_text(text: &str) -> Cow<'_, str> {
 }
 
 /// The table as CSV.
-pub fn to_csv(table: &Table) -> Result<Vec<u8>, csv::Error> {
+pub(crate) fn to_csv(table: &Table) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(table.names())?;
     for row in 0..table.height() {

@@ -27,7 +27,6 @@ const PLUGIN: &str = "hparams";
 
 /// A hyper-parameter's value.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub enum HParam {
     Number(f64),
     Text(String),

@@ -11,7 +11,6 @@ use tensorboard_proto::types::DataType;
 
 /// A picture: rows from the top, three bytes a pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Picture {
     pub width: usize,
     pub height: usize,
@@ -20,7 +19,6 @@ pub struct Picture {
 
 /// How values are distributed: counts of the intervals that end at `limits`.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub struct Histogram {
     pub min: f64,
     pub max: f64,

@@ -11,7 +11,7 @@ const NEAR: f64 = 0.015;
 
 /// The value whose time comes nearest to `target`, and its time, from `start` on. `timed` is None
 /// where a value gives no network.
-pub fn nearest(
+pub(super) fn nearest(
     target: u64,
     start: usize,
     timed: &dyn Fn(usize) -> Result<Option<u64>, SweepError>,

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tch::Device;
 
-pub fn trial(train: TrainSpec) -> PlannedTrial {
+pub(crate) fn trial(train: TrainSpec) -> PlannedTrial {
     let words: res2lab_arch::ModelOverrides = serde_json::from_value(serde_json::json!({
         "stem": "cifar", "stem_stride": 2, "depth": 11, "planes": 8, "width": 26, "scale": 3
     }))
@@ -46,11 +46,11 @@ pub fn trial(train: TrainSpec) -> PlannedTrial {
 }
 
 /// Two epochs of eight steps.
-pub fn short() -> TrainSpec {
+pub(crate) fn short() -> TrainSpec {
     TrainSpec { epochs: 2, batch_size: 500, log_every: 1, ..TrainSpec::default() }
 }
 
-pub fn options(stop: &Arc<AtomicBool>) -> Options {
+pub(crate) fn options(stop: &Arc<AtomicBool>) -> Options {
     Options {
         vectors: res2lab_kernels::instruction_set::level(),
         device: Device::Cpu,
@@ -67,7 +67,7 @@ pub fn options(stop: &Arc<AtomicBool>) -> Options {
     }
 }
 
-pub fn folder() -> (tempfile::TempDir, RunDir) {
+pub(crate) fn folder() -> (tempfile::TempDir, RunDir) {
     let dir = tempfile::tempdir().unwrap();
     let run = RunDir::new(dir.path().join("run"));
     (dir, run)

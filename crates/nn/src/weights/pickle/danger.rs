@@ -93,7 +93,7 @@ const PLAIN: &str = "set frozenset list dict tuple int long float bool complex b
 const RECORDS: &str = "stat_result statvfs_result uname_result terminal_size times_result PathLike";
 
 /// Whether a pickle that names `full` (`module.name`) asks for something that would run code.
-pub fn runs_code(full: &str) -> bool {
+pub(super) fn runs_code(full: &str) -> bool {
     let (module, name) = full.rsplit_once('.').unwrap_or(("", full));
     if module == "builtins" || module == "__builtin__" {
         return !(is_one_of(name, PLAIN) || name.starts_with(|c: char| c.is_ascii_uppercase()));
@@ -111,7 +111,7 @@ pub fn runs_code(full: &str) -> bool {
 
 /// The name by which a call of `getattr` would reach Python's own machinery, through no name that
 /// [`runs_code`] sees.
-pub fn is_machinery(attribute: &str) -> bool {
+pub(super) fn is_machinery(attribute: &str) -> bool {
     attribute.starts_with("__") || attribute == "mro" || is_one_of(attribute, NAMES)
 }
 

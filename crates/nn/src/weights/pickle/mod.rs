@@ -25,7 +25,6 @@ pub type Id = usize;
 
 /// A value as the pickle describes it.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
 pub enum Value {
     None,
     Bool(bool),
@@ -60,7 +59,6 @@ pub struct Made {
 
 /// A pickle's values and the one that it stands for.
 #[derive(Clone, Debug)]
-#[allow(missing_docs)]
 pub struct Pickle {
     pub values: Vec<Value>,
     pub root: Id,

@@ -5,7 +5,7 @@ use super::Value;
 const NO_NUMBER: &str = "a number of the pickle is none";
 
 /// `I01`, `I00`, `I42`, `L42L`.
-pub fn whole(line: &[u8]) -> Result<Value, String> {
+pub(super) fn whole(line: &[u8]) -> Result<Value, String> {
     let text = String::from_utf8_lossy(line);
     match text.trim() {
         "01" => Ok(Value::Bool(true)),
@@ -24,18 +24,18 @@ pub fn whole(line: &[u8]) -> Result<Value, String> {
 }
 
 /// `F1.5`, `Finf`, `Fnan`.
-pub fn float(line: &[u8]) -> Result<Value, String> {
+pub(super) fn float(line: &[u8]) -> Result<Value, String> {
     let text = String::from_utf8_lossy(line);
     text.trim().parse().map(Value::Float).map_err(|_| NO_NUMBER.into())
 }
 
 /// A place in the memo.
-pub fn place(line: &[u8]) -> Result<u64, String> {
+pub(super) fn place(line: &[u8]) -> Result<u64, String> {
     String::from_utf8_lossy(line).trim().parse().map_err(|_| NO_NUMBER.into())
 }
 
 /// Text in quotes, as Python's `repr` writes it.
-pub fn quoted(line: &[u8]) -> Result<Value, String> {
+pub(super) fn quoted(line: &[u8]) -> Result<Value, String> {
     let line = line.trim_ascii();
     let inner = match line {
         [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
@@ -45,7 +45,7 @@ pub fn quoted(line: &[u8]) -> Result<Value, String> {
 }
 
 /// Latin-1 with `\u1234` for the rest ("raw-unicode-escape").
-pub fn raw_unicode(line: &[u8]) -> Value {
+pub(super) fn raw_unicode(line: &[u8]) -> Value {
     Value::Str(unescaped(line, false))
 }
 

@@ -6,7 +6,7 @@ use crate::findings::{Finding, Subject, Verdict};
 use crate::study::Study;
 
 /// What is asked only because this was found: values against their first, or neighbors.
-pub fn details(study: &Study, finding: &Finding) -> Option<String> {
+pub(super) fn details(study: &Study, finding: &Finding) -> Option<String> {
     let (Subject::Axis(axis) | Subject::Trend(axis) | Subject::Shape(axis)) = finding.subject
     else {
         return None;

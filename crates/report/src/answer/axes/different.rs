@@ -9,7 +9,7 @@ use crate::stats::Estimate;
 use crate::study::{Arm, Study};
 
 /// What a difference says.
-pub fn different(study: &Study, finding: &Finding) -> String {
+pub(super) fn different(study: &Study, finding: &Finding) -> String {
     let evidence = of_finding(study, finding, study.findings.tested());
     let metric = capital(&study.metric.name);
     let small = small(study, finding);
@@ -77,7 +77,7 @@ fn ends(study: &Study, finding: &Finding) -> (String, String) {
 }
 
 /// `, averaged over scale; the same way round at each of its values`. Nothing for a single axis.
-pub fn averaged(study: &Study, axis: usize, between: Option<(usize, usize)>) -> String {
+pub(super) fn averaged(study: &Study, axis: usize, between: Option<(usize, usize)>) -> String {
     let is_grid =
         study.findings.members.iter().any(|f| matches!(f.subject, Subject::Interaction(..)));
     let in_grid = |other: &usize| {

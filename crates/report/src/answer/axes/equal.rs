@@ -8,7 +8,7 @@ use crate::format::capital;
 use crate::study::Study;
 
 /// What an equality says.
-pub fn equal(study: &Study, finding: &Finding) -> String {
+pub(super) fn equal(study: &Study, finding: &Finding) -> String {
     let margin = margin(study);
     let Some(widest) = &finding.widest else { return String::new() };
     let largest = points(study, widest.estimate.value, decimals(study, &widest.estimate));
@@ -37,7 +37,7 @@ pub fn equal(study: &Study, finding: &Finding) -> String {
 }
 
 /// One sentence for several interactions.
-pub fn equal_interactions(study: &Study, equal_ones: &[&Finding]) -> Option<String> {
+pub(super) fn equal_interactions(study: &Study, equal_ones: &[&Finding]) -> Option<String> {
     if equal_ones.len() < 2 {
         return equal_ones.first().map(|f| equal(study, f));
     }

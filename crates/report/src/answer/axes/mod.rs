@@ -20,7 +20,7 @@ const MOST_NAMES: usize = 6;
 
 /// Differences, the surest first; equalities; what is not resolved; and what no effect can be told
 /// of.
-pub fn sentences(study: &Study) -> Vec<String> {
+pub(super) fn sentences(study: &Study) -> Vec<String> {
     let members = &study.findings.members;
     // That means stay on a line is nothing to report.
     let is_shape = |f: &Finding| matches!(f.subject, Subject::Shape(_));

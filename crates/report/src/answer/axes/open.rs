@@ -9,7 +9,7 @@ use crate::format::{listed, plural};
 use crate::study::{Arm, Study};
 
 /// What is seen, and what is possible.
-pub fn unresolved(study: &Study, finding: &Finding) -> String {
+pub(super) fn unresolved(study: &Study, finding: &Finding) -> String {
     let p = adjusted_from(finding, study.findings.tested());
     let needed = seeds_needed(study, finding);
     let Some((estimate, interval)) = finding.any_estimate().and_then(|e| Some((e, e.interval()?)))
@@ -55,7 +55,7 @@ pub fn unresolved(study: &Study, finding: &Finding) -> String {
     }
 }
 
-pub fn unresolved_interactions(study: &Study, open: &[&Finding]) -> Option<String> {
+pub(super) fn unresolved_interactions(study: &Study, open: &[&Finding]) -> Option<String> {
     let [first, _, ..] = open else { return open.first().map(|f| unresolved(study, f)) };
     Some(format!(
         "Not resolved: the interactions {}. Closest to significant: {} ({}).",
@@ -65,7 +65,7 @@ pub fn unresolved_interactions(study: &Study, open: &[&Finding]) -> Option<Strin
     ))
 }
 
-pub fn nothing_resolved(study: &Study, open: &[&Finding]) -> String {
+pub(super) fn nothing_resolved(study: &Study, open: &[&Finding]) -> String {
     let what = |f: &&Finding| match f.subject {
         Subject::Interaction(a, b) => {
             format!("the interaction of {} and {}", name(study, a), name(study, b))

@@ -12,7 +12,7 @@ use res2lab_store::effective::Effective;
 type Point<'s, 'a> = (&'s Arm<'a>, u64, f64, f64);
 
 /// The figure; None for fewer than three trials.
-pub fn against_accuracy(study: &Study, effective: &Effective) -> Option<Figure> {
+pub(super) fn against_accuracy(study: &Study, effective: &Effective) -> Option<Figure> {
     let found = points(study, effective);
     if found.len() < 3 {
         return None;

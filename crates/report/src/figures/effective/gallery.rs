@@ -11,7 +11,7 @@ const GALLERY_ARMS: usize = 3;
 
 /// The first test images, and beside each what every split of the last block sees in it: a figure
 /// for each arm.
-pub fn gallery(shown: &[Measured]) -> Vec<Figure> {
+pub(super) fn gallery(shown: &[Measured]) -> Vec<Figure> {
     let has_splits = |m: &&Measured| m.1.gallery.iter().any(|picture| picture.splits.len() > 1);
     shown
         .iter()

@@ -6,7 +6,7 @@ use crate::format::fixed;
 use res2lab_store::layout::MOST_KEPT_BYTES;
 
 /// The figure; None where no arm that is shown has kept any weights.
-pub fn growth(shown: &[Measured]) -> Option<Figure> {
+pub(super) fn growth(shown: &[Measured]) -> Option<Figure> {
     let found: Vec<&Measured> = shown.iter().filter(|m| m.1.growth.len() > 1).collect();
     let last = found.iter().flat_map(|m| &m.1.growth).map(|g| g.epoch).fold(f64::NAN, f64::max);
     if last.is_nan() {
@@ -57,7 +57,7 @@ pub fn growth(shown: &[Measured]) -> Option<Figure> {
 }
 
 /// What is there to be measured.
-pub fn kept() -> String {
+pub(super) fn kept() -> String {
     let mib = MOST_KEPT_BYTES >> 20;
     format!(
         "Weights are kept after epochs 1, 2, 4, 8, ... of networks whose weights take at most {mib} MiB."

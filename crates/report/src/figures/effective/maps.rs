@@ -10,7 +10,7 @@ use res2lab_store::effective::{EffectiveNode, Thumbnail};
 const MOST_STAGES: usize = 4;
 
 /// A row of maps for each arm: its stages as trained, the exact field as a square.
-pub fn maps(shown: &[Measured], is_log: bool) -> Figure {
+pub(super) fn maps(shown: &[Measured], is_log: bool) -> Figure {
     const GAP: i32 = 8;
     const LABEL: i32 = 20;
     let columns = shown

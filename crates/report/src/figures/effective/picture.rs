@@ -9,7 +9,7 @@ const FLOOR: f64 = 1e-3;
 
 /// A map as the data of a picture: one color, as opaque as the value is large, so that it goes with
 /// a dark page too. `full` is the value that is fully opaque.
-pub fn png(map: &Thumbnail, full: f64, is_log: bool) -> String {
+pub(super) fn png(map: &Thumbnail, full: f64, is_log: bool) -> String {
     let level = |v: &u16| {
         let share = (f64::from(*v) / full).min(1.0);
         let shown = if is_log { 1.0 - share.max(FLOOR).log10() / FLOOR.log10() } else { share };
@@ -31,7 +31,7 @@ fn encode(map: &Thumbnail, rgba: &[u8]) -> String {
 }
 
 /// An image as the data of a picture, lightened so that a map stands out on it.
-pub fn gray_png(image: &Thumbnail) -> String {
+pub(super) fn gray_png(image: &Thumbnail) -> String {
     let pixel = |v: &u16| [(*v >> 8) as u8; 3].into_iter().chain([110]);
     encode(image, &image.values.iter().flat_map(pixel).collect::<Vec<u8>>())
 }

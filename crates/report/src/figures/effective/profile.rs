@@ -7,7 +7,7 @@ use crate::study::Arm;
 use res2lab_store::effective::EffectiveNode;
 
 /// Mean weight by distance from the middle, with the Gaussian of the same width.
-pub fn profiles(shown: &[Measured]) -> Figure {
+pub(super) fn profiles(shown: &[Measured]) -> Figure {
     let found: Vec<(&Arm, &EffectiveNode)> =
         shown.iter().filter_map(|m| Some((m.0, last(m.1, "trained")?))).collect();
     let reach = found.iter().map(|(_, node)| node.profile.len()).max().unwrap_or(1);

@@ -6,7 +6,7 @@ use crate::format::fixed;
 use crate::study::Arm;
 
 /// How much of the gradient flows through each split of the last block that has splits.
-pub fn shares(measured: &[Measured]) -> Option<Figure> {
+pub(super) fn shares(measured: &[Measured]) -> Option<Figure> {
     let of_last = |m: &Measured| {
         let last = m.1.shares.last().map(|share| share.block.clone())?;
         Some((
