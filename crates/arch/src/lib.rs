@@ -11,20 +11,23 @@
 //! - [`blocks`]: one function per block; [`resnet`] and [`dla`] stack them
 //! - [`cost`]: parameters, multiply-adds, activations
 
+use res2lab_error::Error;
+
 pub mod blocks;
 pub mod builder;
 pub mod cost;
 pub mod dla;
-pub mod error;
 pub mod graph;
+pub mod overrides;
 pub mod resnet;
 pub mod spec;
 pub mod zoo;
 
 pub use cost::{Cost, cost};
-pub use error::Invalid;
+
 pub use graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, StateEntry};
-pub use spec::{BlockKind, Downsample, Family, FirstBlock, ModelOverrides, ModelSpec, Stem};
+pub use overrides::ModelOverrides;
+pub use spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, Stem};
 
 /// What a data set prescribes to a network: the image's shape and the number of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +50,12 @@ impl Input {
 }
 
 /// Builds the graph of `spec` for images and classes of `input`.
-pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Invalid> {
+pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Error> {
     spec.check()?;
     let multiple = spec.input_multiple();
     for (field, size) in [("height", input.height), ("width", input.width)] {
         if size == 0 || size % multiple != 0 {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 format!("an image {field} of {size} px does not fit this network"),
                 format!("give images whose sides are multiples of {multiple} px"),
             ));

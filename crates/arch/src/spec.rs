@@ -1,8 +1,7 @@
-//! What a user may ask for. [`ModelOverrides`] is what was written (every field optional, `zoo` as
-//! a base); [`ModelSpec`] is what it means (every field known). Nothing is guessed after this
-//! point.
+//! A network with every field decided: [`ModelSpec`]. Nothing is guessed after this point. What a
+//! user writes is [`crate::ModelOverrides`].
 
-use crate::{Invalid, zoo};
+use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
 /// How stages are wired.
@@ -57,58 +56,6 @@ pub enum FirstBlock {
     Grouped,
 }
 
-/// A network as written: a bare zoo name is `zoo`, everything else overrides it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelOverrides {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub zoo: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub family: Option<Family>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub block: Option<BlockKind>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stem: Option<Stem>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stem_stride: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub depth: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub blocks: Option<Vec<usize>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub planes: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub width: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cardinality: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scale: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub downsample: Option<Downsample>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_block: Option<FirstBlock>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub se: Option<bool>,
-}
-
-/// The names of [`ModelOverrides`]' fields, in the order tables show them.
-pub const FIELDS: [&str; 14] = [
-    "zoo",
-    "family",
-    "block",
-    "stem",
-    "stem_stride",
-    "depth",
-    "blocks",
-    "planes",
-    "width",
-    "cardinality",
-    "scale",
-    "downsample",
-    "first_block",
-    "se",
-];
-
 /// A network, complete. Canonical: fields that do not bear on the graph hold their defaults, so
 /// that equal networks compare equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,132 +97,23 @@ const LIMITS: [(&str, usize); 6] = [
     ("stem_stride", 4),
 ];
 
-impl ModelOverrides {
-    /// What the words mean, and remarks on what was changed to make sense of them.
-    pub fn resolve(&self) -> Result<(ModelSpec, Vec<String>), Invalid> {
-        let mut notes = Vec::new();
-        let words = match &self.zoo {
-            Some(name) => zoo::find(name)?.words.overridden_by(self),
-            None => self.clone(),
-        };
-        let family = words.family.unwrap_or(Family::Resnet);
-        let mut block = words.block.unwrap_or(BlockKind::Res2);
-        let scale = words.scale.unwrap_or(if block == BlockKind::Res2 { 4 } else { 1 });
-        if block == BlockKind::Bottleneck && scale > 1 {
-            block = BlockKind::Res2;
-            notes.push(format!("scale {scale} turns the bottleneck into a res2 block"));
-        }
-        let stem = words.stem.unwrap_or(Stem::Imagenet);
-        let width = words.width.unwrap_or(match (block, family) {
-            (BlockKind::Bottleneck, _) => 64,
-            (BlockKind::Res2, Family::Resnet) => 26,
-            (BlockKind::Res2, Family::Dla) => 28,
-        });
-        let mut spec = ModelSpec {
-            family,
-            block,
-            stem,
-            stem_stride: words.stem_stride.unwrap_or(1),
-            blocks: words.stages(family, stem)?,
-            planes: words.planes.unwrap_or(64),
-            width,
-            cardinality: words.cardinality.unwrap_or(1),
-            scale,
-            downsample: words.downsample.unwrap_or(Downsample::Conv),
-            first_block: words.first_block.unwrap_or(FirstBlock::Pool),
-            se: words.se.unwrap_or(false),
-        };
-        spec.check()?;
-        spec.canonicalize();
-        Ok((spec, notes))
-    }
-
-    /// These words with every field that `over` sets taken from it. A different zoo name replaces
-    /// all.
-    pub fn overridden_by(&self, over: &ModelOverrides) -> ModelOverrides {
-        let o = over.clone();
-        ModelOverrides {
-            zoo: o.zoo.or(self.zoo.clone()),
-            family: o.family.or(self.family),
-            block: o.block.or(self.block),
-            stem: o.stem.or(self.stem),
-            stem_stride: o.stem_stride.or(self.stem_stride),
-            // depth and blocks say the same thing, so either replaces both.
-            depth: if o.blocks.is_some() { None } else { o.depth.or(self.depth) },
-            blocks: if o.depth.is_some() { None } else { o.blocks.or(self.blocks.clone()) },
-            planes: o.planes.or(self.planes),
-            width: o.width.or(self.width),
-            cardinality: o.cardinality.or(self.cardinality),
-            scale: o.scale.or(self.scale),
-            downsample: o.downsample.or(self.downsample),
-            first_block: o.first_block.or(self.first_block),
-            se: o.se.or(self.se),
-        }
-    }
-
-    fn stages(&self, family: Family, stem: Stem) -> Result<Vec<usize>, Invalid> {
-        if let Some(blocks) = &self.blocks {
-            if self.depth.is_some() {
-                return Err(Invalid::new("both depth and blocks are given", "give one of them"));
-            }
-            return Ok(blocks.clone());
-        }
-        match (family, stem) {
-            (Family::Dla, _) => match self.depth.unwrap_or(60) {
-                60 => Ok(vec![1, 2, 3, 1]),
-                d => Err(Invalid::new(
-                    format!("depth {d} is not known for family dla"),
-                    "use depth 60, or give the tree levels of the four stages, e.g. blocks: [1, 2, 3, 1]",
-                )),
-            },
-            (Family::Resnet, Stem::Cifar) => cifar_depth(self.depth.unwrap_or(29)),
-            (Family::Resnet, _) => match self.depth.unwrap_or(50) {
-                26 => Ok(vec![2, 2, 2, 2]),
-                50 => Ok(vec![3, 4, 6, 3]),
-                101 => Ok(vec![3, 4, 23, 3]),
-                152 => Ok(vec![3, 8, 36, 3]),
-                200 => Ok(vec![3, 12, 48, 3]),
-                d => Err(Invalid::new(
-                    format!("depth {d} is not known for the imagenet and deep stems"),
-                    "use depth 26, 50, 101, 152 or 200, or give blocks per stage, e.g. blocks: [3, 4, 6, 3]",
-                )),
-            },
-        }
-    }
-}
-
-fn cifar_depth(depth: usize) -> Result<Vec<usize>, Invalid> {
-    if depth >= 11 && (depth - 2).is_multiple_of(9) {
-        return Ok(vec![(depth - 2) / 9; 3]);
-    }
-    let n = (depth.max(11) - 2) / 9;
-    Err(Invalid::new(
-        format!("depth {depth} is not 9n + 2, which the cifar stem needs"),
-        format!(
-            "use depth {} or {}, or give blocks per stage, e.g. blocks: [2, 2, 2]",
-            9 * n + 2,
-            9 * (n + 1) + 2
-        ),
-    ))
-}
-
 impl ModelSpec {
     /// Refuses what no graph can be built from, naming the field.
-    pub fn check(&self) -> Result<(), Invalid> {
+    pub fn check(&self) -> Result<(), Error> {
         let blocks = self.blocks.iter().copied().max().unwrap_or(0);
         let values =
             [self.planes, self.width, self.cardinality, self.scale, blocks, self.stem_stride];
         for ((field, limit), value) in LIMITS.into_iter().zip(values) {
             if value == 0 || value > limit || (field == "blocks" && self.blocks.contains(&0)) {
                 let shown = if self.blocks.contains(&0) && field == "blocks" { 0 } else { value };
-                return Err(Invalid::new(
+                return Err(Error::input(
                     format!("{field} {shown} is impossible"),
                     format!("give {field} a whole number from 1 to {limit}"),
                 ));
             }
         }
         if self.blocks.len() > 8 {
-            return Err(Invalid::new("blocks names more than 8 stages", "give at most 8 stages"));
+            return Err(Error::input("blocks names more than 8 stages", "give at most 8 stages"));
         }
         match self.family {
             Family::Resnet => self.check_resnet(),
@@ -283,9 +121,9 @@ impl ModelSpec {
         }
     }
 
-    fn check_resnet(&self) -> Result<(), Invalid> {
+    fn check_resnet(&self) -> Result<(), Error> {
         if self.planes * self.width < 64 {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 format!(
                     "width {} with planes {} gives splits of zero channels",
                     self.width, self.planes
@@ -294,7 +132,7 @@ impl ModelSpec {
             ));
         }
         if self.se && self.planes * 4 < 16 {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 format!("se with planes {} gives a hidden layer of zero channels", self.planes),
                 "give planes at least 4, or leave se out",
             ));
@@ -302,15 +140,15 @@ impl ModelSpec {
         Ok(())
     }
 
-    fn check_dla(&self) -> Result<(), Invalid> {
+    fn check_dla(&self) -> Result<(), Error> {
         if self.blocks.len() != 4 || self.blocks.iter().any(|&levels| levels > 6) {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 format!("blocks {:?} does not fit family dla", self.blocks),
                 "give the tree levels (1 to 6) of four stages, e.g. blocks: [1, 2, 3, 1]",
             ));
         }
         if self.planes < 4 || !self.planes.is_multiple_of(4) {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 format!(
                     "planes {} does not fit family dla, whose stem has planes / 4 channels",
                     self.planes
@@ -319,7 +157,7 @@ impl ModelSpec {
             ));
         }
         if (2 * self.planes * self.width / 64) * self.cardinality < 2 {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 format!(
                     "width {} with planes {} gives splits of zero channels",
                     self.width, self.planes
@@ -330,7 +168,7 @@ impl ModelSpec {
         let odd =
             (0..4).map(|stage| self.dla_split_channels(stage)).find(|c| c % self.cardinality != 0);
         if let Some(channels) = odd {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 format!(
                     "cardinality {} does not divide splits of {channels} channels",
                     self.cardinality
@@ -339,19 +177,19 @@ impl ModelSpec {
             ));
         }
         if self.se && self.planes * 2 < 16 {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 format!("se with planes {} gives a hidden layer of zero channels", self.planes),
                 "give planes at least 8, or leave se out",
             ));
         }
         if self.stem == Stem::Deep {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 "the deep stem does not fit family dla",
                 "use stem imagenet or cifar",
             ));
         }
         if self.block == BlockKind::Res2 && self.first_block == FirstBlock::Grouped {
-            return Err(Invalid::new(
+            return Err(Error::input(
                 "first_block grouped does not fit family dla",
                 "use first_block pool",
             ));
@@ -368,7 +206,7 @@ impl ModelSpec {
 
     /// Sets fields that this family, block or stem never reads to their defaults, so that equal
     /// graphs have equal specs.
-    fn canonicalize(&mut self) {
+    pub(crate) fn canonicalize(&mut self) {
         if self.stem != Stem::Cifar || self.family == Family::Dla {
             self.stem_stride = 1;
         }
@@ -399,6 +237,7 @@ impl ModelSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::overrides::ModelOverrides;
 
     fn words(f: impl Fn(&mut ModelOverrides)) -> ModelOverrides {
         let mut w = ModelOverrides::default();
