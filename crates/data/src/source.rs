@@ -1,6 +1,7 @@
 //! What the training loop asks for images.
 
-use crate::{Augment, DataError, Split};
+use crate::{Augment, Split};
+use res2lab_error::Error;
 use res2lab_random::Key;
 use tch::Tensor;
 
@@ -28,10 +29,10 @@ pub struct EpochPlan {
 /// A data set in use: resident on the device, or streamed.
 pub trait Source {
     /// Starts a pass; what was left of the pass before is dropped.
-    fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError>;
+    fn begin(&mut self, pass: EpochPlan) -> Result<(), Error>;
 
     /// The next batch; None at the end of the pass.
-    fn next_batch(&mut self) -> Result<Option<Batch>, DataError>;
+    fn next_batch(&mut self) -> Result<Option<Batch>, Error>;
 
     /// What the user should know since this was last asked: pictures that could not be read.
     fn warnings(&mut self) -> Vec<String> {

@@ -26,7 +26,6 @@ pub mod budget;
 pub mod contrasts;
 pub mod data;
 pub mod early_stop;
-pub mod error;
 pub mod executor;
 pub mod expand;
 pub mod experiment;
@@ -48,7 +47,7 @@ pub use budget::{Budget, Open, Quantity};
 pub use contrasts::Contrasts;
 pub use data::{Augment, DataSpec, Normalize};
 pub use early_stop::{Asha, EarlyStop};
-pub use error::SpecError;
+
 pub use executor::{ExecutorSpec, SlurmSpec};
 pub use expand::{Arm, Expansion, expand};
 pub use experiment::{Experiment, Reference};

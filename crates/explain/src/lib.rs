@@ -14,11 +14,10 @@
 pub mod calibrate;
 pub mod cam;
 pub mod erf;
-pub mod error;
 pub mod map;
 pub mod shares;
 
 pub use cam::{Cam, Method, cam};
 pub use erf::{Erf, Options, Sign, erf};
-pub use error::ExplainError;
+
 pub use map::Map;

@@ -1,8 +1,8 @@
 //! Pictures and the files of data sets, as far as pixels and labels.
 
-use crate::check_error;
+use crate::{check_error, expected};
 use res2lab_data::decode::{self, IN_FULL};
-use res2lab_data::{DataError, DatasetRequest, Split};
+use res2lab_data::{DatasetRequest, Split};
 use std::path::Path;
 
 /// One picture of any kind, and a JPEG also at a part of its size.
@@ -116,8 +116,4 @@ fn data_set(bytes: &[u8], ending: &str) {
 
 fn write(dir: &Path, name: &str, bytes: &[u8]) {
     std::fs::write(dir.join(name), bytes).expect("a file in a temporary folder");
-}
-
-pub(crate) fn expected<T>(result: Result<T, DataError>) -> Option<T> {
-    result.map_err(|e| check_error(&e.cause, &e.help)).ok()
 }

@@ -22,9 +22,7 @@ pub fn folder(bytes: &[u8]) {
         }
     }
     for ending in ["parquet", "tar"] {
-        if let Some(Some(files)) =
-            crate::datasets::expected(res2lab_data::splits::find(&set, ending))
-        {
+        if let Some(Some(files)) = crate::expected(res2lab_data::splits::find(&set, ending)) {
             assert!(files.train.len() + files.test.len() <= pictures);
         }
     }
@@ -43,8 +41,8 @@ fn describe(root: &Path, dir: std::path::PathBuf) {
         root: root.into(),
         ..Default::default()
     };
-    if let Some(first) = crate::datasets::expected(res2lab_data::describe(&wanted)) {
-        assert_eq!(crate::datasets::expected(res2lab_data::describe(&wanted)), Some(first));
+    if let Some(first) = crate::expected(res2lab_data::describe(&wanted)) {
+        assert_eq!(crate::expected(res2lab_data::describe(&wanted)), Some(first));
     }
 }
 

@@ -10,6 +10,7 @@
 //! - [`datasets`]: pictures, IDX, CIFAR, Parquet, tar
 //! - [`folders`]: what kind of data set a folder holds, and the descriptions beside it
 
+use res2lab_error::Error;
 pub mod datasets;
 pub mod folders;
 pub mod weights;
@@ -47,4 +48,9 @@ pub fn find(name: &str) -> Option<&'static Target> {
 /// line of its own.
 fn check_error(cause: &str, help: &str) {
     assert!(!cause.trim().is_empty() && !help.trim().is_empty(), "{cause:?} and {help:?}");
+}
+
+/// The value that was read, or none. An error must say what is wrong and what to do.
+fn expected<T>(result: Result<T, Error>) -> Option<T> {
+    result.map_err(|e| check_error(&e.cause, &e.help)).ok()
 }

@@ -1,9 +1,8 @@
 //! Pickles, PyTorch's files of both kinds, and safetensors, as far as a small network takes weights
 //! from them.
 
-use crate::check_error;
+use crate::{check_error, expected};
 use res2lab_arch::{Input, ModelOverrides, StateEntry};
-use res2lab_nn::NnError;
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
@@ -56,10 +55,6 @@ pub fn zipped(bytes: &[u8]) {
     }
     add("version", b"3\n");
     file(&zip.finish().expect("an archive").into_inner());
-}
-
-fn expected<T>(result: Result<T, NnError>) -> Option<T> {
-    result.map_err(|e| check_error(&e.cause, &e.help)).ok()
 }
 
 /// A file of one tensor.

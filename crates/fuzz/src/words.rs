@@ -1,7 +1,7 @@
 //! Experiment files and the words of a command, as far as the trials that they mean.
 
-use crate::check_error;
-use res2lab_experiment::{Axis, Expansion, Experiment, SpecError, TrialSpec};
+use crate::expected;
+use res2lab_experiment::{Axis, Expansion, Experiment, TrialSpec};
 use std::sync::LazyLock;
 
 /// More arms than this only take time.
@@ -43,10 +43,6 @@ pub fn axes(bytes: &[u8]) {
         assert_eq!(res2lab_experiment::words::split(&quoted, ','), Ok(vec![&*quoted]));
     }
     expand(&BASE, &[], &axes);
-}
-
-fn expected<T>(result: Result<T, SpecError>) -> Option<T> {
-    result.map_err(|e| check_error(&e.cause, &e.help)).ok()
 }
 
 fn expand(experiment: &Experiment, of_file: &[Axis], given: &[Axis]) {

@@ -1,7 +1,8 @@
 //! CUDA graphs: work that is recorded once and launched as a whole from then on. No GPU has run
 //! this yet.
 
-use crate::{LibtorchError, check};
+use crate::check;
+use res2lab_error::Error;
 use std::ffi::c_char;
 
 #[repr(C)]
@@ -24,7 +25,7 @@ pub struct CudaGraph {
 
 impl CudaGraph {
     /// An empty one. Fails in builds without CUDA.
-    pub fn new() -> Result<CudaGraph, LibtorchError> {
+    pub fn new() -> Result<CudaGraph, Error> {
         let mut handle = std::ptr::null_mut();
         // SAFETY: the shim writes a fresh handle for us to own, or says why not.
         check(unsafe { res2lab_graph_new(&mut handle) })?;
@@ -32,17 +33,17 @@ impl CudaGraph {
     }
 
     /// Runs `work` on the graph's own stream, where libraries prepare what must not be recorded.
-    pub fn warm_up(&mut self, work: &mut dyn FnMut()) -> Result<(), LibtorchError> {
+    pub fn warm_up(&mut self, work: &mut dyn FnMut()) -> Result<(), Error> {
         self.aside(work, false)
     }
 
     /// Records what `work` asks of the GPU, and does none of it. Tensors that it makes stay where
     /// they are.
-    pub fn record(&mut self, work: &mut dyn FnMut()) -> Result<(), LibtorchError> {
+    pub fn record(&mut self, work: &mut dyn FnMut()) -> Result<(), Error> {
         self.aside(work, true)
     }
 
-    fn aside(&mut self, work: &mut dyn FnMut(), record: bool) -> Result<(), LibtorchError> {
+    fn aside(&mut self, work: &mut dyn FnMut(), record: bool) -> Result<(), Error> {
         // SAFETY: the handle is ours until it is dropped.
         check(unsafe { res2lab_graph_enter(self.handle, record) })?;
         work();
@@ -51,7 +52,7 @@ impl CudaGraph {
     }
 
     /// Does what was recorded.
-    pub fn replay(&mut self) -> Result<(), LibtorchError> {
+    pub fn replay(&mut self) -> Result<(), Error> {
         // SAFETY: as above.
         check(unsafe { res2lab_graph_replay(self.handle) })
     }

@@ -16,6 +16,7 @@ pub mod group;
 pub use graph::CudaGraph;
 pub use group::{Bucket, Group, Member, Reducer, Trace};
 
+use res2lab_error::Error;
 use std::ffi::{CStr, c_char, c_void};
 use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
@@ -77,13 +78,8 @@ pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
     })
 }
 
-/// A message of libtorch.
-#[derive(Debug, thiserror::Error)]
-#[error("libtorch: {0}")]
-pub struct LibtorchError(String);
-
 /// Makes `grad` the gradient of the leaf tensor `leaf`: a backward pass then adds into that memory.
-pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), LibtorchError> {
+pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), Error> {
     // SAFETY: both pointers belong to tensors borrowed for the whole call, and the shim keeps
     // neither.
     check(unsafe { res2lab_set_grad(leaf.as_mut_ptr(), grad.as_ptr()) })
@@ -108,7 +104,7 @@ pub fn fused_sgd(
     step: SgdStep,
     first: bool,
     found_inf: Option<&Tensor>,
-) -> Result<(), LibtorchError> {
+) -> Result<(), Error> {
     // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the shim
     // keeps none.
     check(unsafe {
@@ -132,7 +128,7 @@ pub fn unscale(
     grads: &mut Tensor,
     found_inf: &mut Tensor,
     inverse_scale: &Tensor,
-) -> Result<(), LibtorchError> {
+) -> Result<(), Error> {
     // SAFETY: the pointers belong to tensors borrowed for the whole call, and the shim keeps none.
     check(unsafe {
         res2lab_unscale(grads.as_mut_ptr(), found_inf.as_mut_ptr(), inverse_scale.as_ptr())
@@ -145,7 +141,7 @@ pub fn update_scale(
     scale: &mut Tensor,
     growth: &mut Tensor,
     found_inf: &Tensor,
-) -> Result<(), LibtorchError> {
+) -> Result<(), Error> {
     // SAFETY: the pointers belong to tensors borrowed for the whole call, and the shim keeps none.
     check(unsafe {
         res2lab_update_scale(scale.as_mut_ptr(), growth.as_mut_ptr(), found_inf.as_ptr())
@@ -160,7 +156,7 @@ type Lent = (Vec<f32>, Box<dyn FnOnce(Vec<f32>) + Send>);
 pub fn tensor_over(
     values: Vec<f32>,
     give_back: impl FnOnce(Vec<f32>) + Send + 'static,
-) -> Result<Tensor, LibtorchError> {
+) -> Result<Tensor, Error> {
     extern "C" fn take_back(context: *mut c_void) {
         // SAFETY: the context is the box that was leaked below, and libtorch calls this once.
         let (values, give_back) = *unsafe { Box::from_raw(context.cast::<Lent>()) };
@@ -280,13 +276,18 @@ pub fn version() -> String {
     unsafe { CStr::from_ptr(res2lab_version()) }.to_string_lossy().into_owned()
 }
 
-fn check(message: *mut c_char) -> Result<(), LibtorchError> {
+fn check(message: *mut c_char) -> Result<(), Error> {
     // SAFETY: the shim returns null or a fresh string, which `take` frees.
     match unsafe { take(message) } {
         None => Ok(()),
         // libtorch appends its C++ call stack, which tells a user nothing.
-        Some(text) => Err(LibtorchError(text.lines().next().unwrap_or_default().to_owned())),
+        Some(text) => Err(failed(text.lines().next().unwrap_or_default())),
     }
+}
+
+/// A message of libtorch as an error.
+fn failed(message: impl std::fmt::Display) -> Error {
+    Error::machine(format!("libtorch: {message}"), "report this with the log of the attempt")
 }
 
 /// Copies and frees a string of the shim.

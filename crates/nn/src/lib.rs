@@ -18,7 +18,6 @@
 //! survive it run in a process of their own, as trials do.
 
 mod buckets;
-pub mod error;
 pub mod graphed;
 pub mod inference;
 pub mod init;
@@ -30,7 +29,6 @@ pub mod sgd;
 pub mod step;
 pub mod weights;
 
-pub use error::NnError;
 pub use graphed::GraphedStep;
 pub use inference::Inference;
 pub use net::{Mode, Net, Output};

@@ -2,7 +2,8 @@
 //! torch.amp.GradScaler does. Scale, count and verdict stay on the device, so no step waits for
 //! them.
 
-use crate::{NnError, Params};
+use crate::Params;
+use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
 
 /// The scale and its rule.
@@ -43,14 +44,14 @@ impl LossScaler {
     }
 
     /// Gradients back to their own size, and the verdict on them.
-    pub fn unscale(&mut self, params: &mut Params) -> Result<(), NnError> {
+    pub fn unscale(&mut self, params: &mut Params) -> Result<(), Error> {
         let _ = self.found_inf.zero_();
         let inverse = self.scale.to_kind(Kind::Double).reciprocal().to_kind(Kind::Float);
-        Ok(res2lab_libtorch::unscale(&mut params.grads, &mut self.found_inf, &inverse)?)
+        res2lab_libtorch::unscale(&mut params.grads, &mut self.found_inf, &inverse)
     }
 
     /// After the step.
-    pub fn update(&mut self) -> Result<(), NnError> {
-        Ok(res2lab_libtorch::update_scale(&mut self.scale, &mut self.growth, &self.found_inf)?)
+    pub fn update(&mut self) -> Result<(), Error> {
+        res2lab_libtorch::update_scale(&mut self.scale, &mut self.growth, &self.found_inf)
     }
 }

@@ -1,6 +1,7 @@
 //! Stochastic gradient descent over the flat buffers.
 
-use crate::{NnError, Params};
+use crate::Params;
+use res2lab_error::Error;
 use res2lab_libtorch::SgdStep;
 use res2lab_planned::flat;
 use std::ops::Range;
@@ -30,7 +31,7 @@ pub struct Rates<'a> {
 
 impl Sgd {
     /// Updates all trained values from the gradient buffer.
-    pub fn step(&self, params: &mut Params, rates: Rates) -> Result<(), NnError> {
+    pub fn step(&self, params: &mut Params, rates: Rates) -> Result<(), Error> {
         let end = params.weights_end;
         let all = params.values.numel() as i64;
         if !self.decay_weights_only || self.weight_decay == 0.0 {
@@ -46,7 +47,7 @@ impl Sgd {
         rates: Rates,
         piece: Range<i64>,
         weight_decay: f64,
-    ) -> Result<(), NnError> {
+    ) -> Result<(), Error> {
         let is_for_kernels = params.is_for_kernels() && rates.found_inf.is_none();
         let piece = |flat: &Tensor| flat.narrow(0, piece.start, piece.end - piece.start);
         let flats = [piece(&params.values), piece(&params.grads), piece(&params.momentum)];

@@ -1,8 +1,7 @@
 //! Forward and backward of one batch. The training loop knows only the trait, so that a planned
 //! step with fused kernels can stand in for autograd.
-
-use crate::NnError;
 use crate::net::{Mode, Net};
+use res2lab_error::Error;
 use tch::{Reduction, Tensor};
 
 /// What one batch gave. Both stay on the device: reading them would make the loop wait.
@@ -61,7 +60,7 @@ pub trait Step {
 /// The faster step for this net, as its layout was chosen for it; see
 /// [`Layout::choose`](crate::Layout::choose). On a GPU it is recorded as a CUDA graph if
 /// `cuda_graph` says so.
-pub fn choose(net: &Net, label_smoothing: f64, cuda_graph: bool) -> Result<Box<dyn Step>, NnError> {
+pub fn choose(net: &Net, label_smoothing: f64, cuda_graph: bool) -> Result<Box<dyn Step>, Error> {
     Ok(match crate::PlannedStep::fits(net) {
         true => Box::new(crate::PlannedStep::new(label_smoothing)),
         false if cuda_graph && crate::graphed::fits(net) => {

@@ -1,15 +1,21 @@
 //! One writer at a time: flock on a file. The kernel releases it when the holder dies, however it
 //! dies.
 
-use crate::StoreError;
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-use std::fs::{File, OpenOptions};
+use crate::error;
+use res2lab_error::Error;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 /// Held until dropped.
-pub struct Lock(#[allow(dead_code, reason = "dropping it unlocks")] Flock<File>);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file unlocks it too, unless a child process is just being started.
+        let _ = self.0.unlock();
+    }
+}
 
 /// What asking for a lock gave.
 pub enum Attempt {
@@ -20,28 +26,26 @@ pub enum Attempt {
 }
 
 /// Asks for the lock at `path` without waiting.
-pub fn try_lock(path: &Path) -> Result<Attempt, StoreError> {
-    let io = |e: &std::io::Error| StoreError::io("lock", path, e);
-    let file = OpenOptions::new()
+pub fn try_lock(path: &Path) -> Result<Attempt, Error> {
+    let io = |e: std::io::Error| error::io("lock", path, e);
+    let mut file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .open(path)
-        .map_err(|e| io(&e))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(mut held) => {
-            held.set_len(0)
-                .and_then(|()| write!(held, "{}", std::process::id()))
-                .map_err(|e| io(&e))?;
-            Ok(Attempt::Held(Lock(held)))
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
+            Ok(Attempt::Held(Lock(file)))
         }
-        Err((mut file, Errno::EWOULDBLOCK)) => {
+        Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
             Ok(Attempt::HeldBy(text.trim().parse().unwrap_or(0)))
         }
-        Err((_, e)) => Err(io(&e.into())),
+        Err(TryLockError::Error(e)) => Err(io(e)),
     }
 }
 

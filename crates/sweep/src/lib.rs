@@ -17,7 +17,6 @@
 
 pub mod asha;
 pub mod budget;
-pub mod error;
 pub mod executor;
 pub mod kubernetes;
 pub mod local;
@@ -29,7 +28,6 @@ pub mod runner;
 pub mod scheduler;
 pub mod slurm;
 
-pub use error::SweepError;
 pub use executor::{End, Executor};
 pub use local::{Demand, Local, Slot};
 pub use plan::{DatasetInfo, World, plan};

@@ -1,8 +1,7 @@
 //! What is saved and how a run goes on from it: all state and momentum as tensors, and [`State`] in
 //! the file's header. Nothing in it depends on the time or on how often the run was interrupted, so
 //! equal runs write equal bytes.
-
-use crate::TrainError;
+use res2lab_error::Error;
 use res2lab_nn::{Layout, Params, weights};
 use res2lab_store::atomic;
 use serde::{Deserialize, Serialize};
@@ -65,16 +64,15 @@ impl State {
 }
 
 /// Writes parameters, momentum and state.
-pub(crate) fn save(path: &Path, params: &Params, state: &State) -> Result<(), TrainError> {
-    let header = serde_json::to_string(state).map_err(|e| {
-        TrainError::machine(format!("cannot encode the checkpoint: {e}"), "report this")
-    })?;
-    Ok(atomic::write(path, &weights::to_bytes(params, true, &header)?)?)
+pub(crate) fn save(path: &Path, params: &Params, state: &State) -> Result<(), Error> {
+    let header = serde_json::to_string(state)
+        .map_err(|e| Error::machine(format!("cannot encode the checkpoint: {e}"), "report this"))?;
+    atomic::write(path, &weights::to_bytes(params, true, &header)?)
 }
 
 /// Writes parameters alone.
-pub(crate) fn save_weights(path: &Path, params: &Params) -> Result<(), TrainError> {
-    Ok(atomic::write(path, &weights::to_bytes(params, false, "")?)?)
+pub(crate) fn save_weights(path: &Path, params: &Params) -> Result<(), Error> {
+    atomic::write(path, &weights::to_bytes(params, false, "")?)
 }
 
 /// Bytes that parameters take by themselves.
@@ -94,20 +92,19 @@ pub(crate) struct Saved {
 }
 
 /// Reads a checkpoint; None where there is none, an error if it is damaged or another trial's.
-pub(crate) fn open(path: &Path, trial: &str) -> Result<Option<Saved>, TrainError> {
+pub(crate) fn open(path: &Path, trial: &str) -> Result<Option<Saved>, Error> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(res2lab_store::StoreError::io("read", path, &e).into()),
+        Err(e) => return Err(res2lab_store::error::io("read", path, e)),
     };
     let was_checked = weights::verify(&bytes, path)?;
     let header = weights::header(&bytes, path)?;
     let help = format!("remove {} to start from the beginning", path.display());
-    let state: State = serde_json::from_str(&header).map_err(|e| {
-        TrainError::machine(format!("{} is damaged: {e}", path.display()), help.clone())
-    })?;
+    let state: State = serde_json::from_str(&header)
+        .map_err(|e| Error::machine(format!("{} is damaged: {e}", path.display()), help.clone()))?;
     if state.trial != trial {
-        return Err(TrainError::machine(
+        return Err(Error::machine(
             format!("{} is a checkpoint of {}", path.display(), state.trial),
             help,
         ));

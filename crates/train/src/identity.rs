@@ -1,9 +1,8 @@
 //! Whether a trial starts from the data and weights that were planned, and goes on with those that
 //! it began with. Digests are of the content, so a copy on another disk is the same; where one of
 //! the two is unknown, nothing is compared.
-
-use crate::TrainError;
 use crate::checkpoint::State;
+use res2lab_error::Error;
 use res2lab_store::{PlannedTrial, RunDir};
 use std::path::Path;
 
@@ -13,12 +12,12 @@ pub(crate) fn check_data(
     saved: Option<&State>,
     (here, dir): (&str, &Path),
     run: &RunDir,
-) -> Result<(), TrainError> {
+) -> Result<(), Error> {
     if differ(&trial.data_id, here) {
         let cause = format!("the data set in {} is not the one that was planned", dir.display());
         let digests = format!("{cause} (digest {here}, planned {})", trial.data_id);
         let help = "run the same command again, which looks at the data anew; every machine needs the same data";
-        return Err(TrainError::input(digests, help));
+        return Err(Error::input(digests, help));
     }
     match saved {
         Some(state) if differ(&state.data_id, here) => {
@@ -33,7 +32,7 @@ pub(crate) fn check_weights(
     trial: &PlannedTrial,
     saved: Option<&State>,
     run: &RunDir,
-) -> Result<(), TrainError> {
+) -> Result<(), Error> {
     let given = trial.spec.init.weights.as_deref().unwrap_or_default();
     match saved {
         Some(state) if differ(&state.weights_id, &trial.weights_id) => {
@@ -48,7 +47,7 @@ pub(crate) fn check_planned_weights(
     trial: &PlannedTrial,
     here: &str,
     path: &Path,
-) -> Result<(), TrainError> {
+) -> Result<(), Error> {
     if !differ(&trial.weights_id, here) {
         return Ok(());
     }
@@ -57,7 +56,7 @@ pub(crate) fn check_planned_weights(
         path.display(),
         trial.weights_id
     );
-    Err(TrainError::input(cause, "run the same command again, which looks at the weights anew"))
+    Err(Error::input(cause, "run the same command again, which looks at the weights anew"))
 }
 
 /// Whether both are known and not the same.
@@ -65,11 +64,11 @@ fn differ(a: &str, b: &str) -> bool {
     !a.is_empty() && !b.is_empty() && a != b
 }
 
-fn changed(what: &str, then: &str, now: &str, run: &RunDir) -> TrainError {
+fn changed(what: &str, then: &str, now: &str, run: &RunDir) -> Error {
     let cause = format!("{what} changed since this trial began (digest {then}, now {now})");
     let help = format!(
         "put back what it was, give another --name, or remove {} to train anew",
         run.path().display()
     );
-    TrainError::input(cause, help)
+    Error::input(cause, help)
 }

@@ -23,7 +23,6 @@
 pub mod assess;
 mod checkpoint;
 pub mod environment;
-pub mod error;
 mod evaluate;
 pub mod fit;
 mod identity;
@@ -39,6 +38,5 @@ mod trace;
 mod training;
 mod trial;
 
-pub use error::TrainError;
 pub use recorder::Progress;
 pub use trial::{Ended, Options, run};

@@ -1,7 +1,6 @@
 //! One step of several processes, on a time axis: whether gradients travel while the backward pass
 //! still runs.
-
-use crate::TrainError;
+use res2lab_error::Error;
 use res2lab_libtorch::Trace;
 use res2lab_store::atomic;
 use serde_json::{Value, json};
@@ -19,7 +18,7 @@ pub(crate) fn sentence(trace: &Trace) -> String {
 }
 
 /// In the trace event format, which Perfetto and chrome://tracing open.
-pub(crate) fn write(path: &Path, trace: &Trace) -> Result<(), TrainError> {
+pub(crate) fn write(path: &Path, trace: &Trace) -> Result<(), Error> {
     let event = |name: String, thread: usize, start_ms: f64, end_ms: f64| {
         let start_us = start_ms * 1e3;
         let length_us = (end_ms - start_ms) * 1e3;
@@ -33,5 +32,5 @@ pub(crate) fn write(path: &Path, trace: &Trace) -> Result<(), TrainError> {
     let mut events: Vec<Value> =
         vec![event("forward and backward".into(), 0, 0.0, trace.backward_ms)];
     events.extend(buckets);
-    Ok(atomic::write_json(path, &json!({ "traceEvents": events }))?)
+    atomic::write_json(path, &json!({ "traceEvents": events }))
 }

@@ -8,8 +8,9 @@ use crate::recorder::{Progress, Recorder};
 use crate::reduce::Reduce;
 use crate::schedule::{Rates, rates};
 use crate::speed::Speed;
-use crate::{TrainError, shown, trace, trial::Options};
+use crate::{shown, trace, trial::Options};
 use res2lab_data::{Augment, EpochPlan, Shard, Source, Split, order};
+use res2lab_error::Error;
 use res2lab_experiment::{DecayOn, Optimizer, TrainSpec, TrialSpec};
 use res2lab_nn::{GradScale, LossScaler, Net, Sgd, Step};
 use res2lab_random::Key;
@@ -68,7 +69,7 @@ struct Totals {
 
 impl Loop<'_> {
     /// Trains from the state's step to the end.
-    pub(crate) fn run(&mut self) -> Result<LoopEnd, TrainError> {
+    pub(crate) fn run(&mut self) -> Result<LoopEnd, Error> {
         let train = &self.spec.train;
         let steps_per_epoch =
             order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
@@ -210,7 +211,7 @@ impl Loop<'_> {
 
     /// Once an attempt each: how long its start took, and, when everything is warm, what traveled
     /// when.
-    fn trace(&mut self) -> Result<(), TrainError> {
+    fn trace(&mut self) -> Result<(), Error> {
         const STEP: usize = 5;
         self.speed.steps += 1;
         if let (1, Some(age_s)) = (self.speed.steps, process_age_s()) {
@@ -231,7 +232,7 @@ impl Loop<'_> {
         epoch: usize,
         shard: Shard,
         values: &mut BTreeMap<String, f64>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), Error> {
         self.reduce.share_running(self.net.params_mut())?;
         self.net.params_mut().swap_average();
         let recorder = &mut self.recorder;
@@ -268,7 +269,7 @@ impl Loop<'_> {
     }
 
     /// Once an attempt, whose event file stands for itself: what the network is given to see.
-    fn show_samples(&mut self) -> Result<(), TrainError> {
+    fn show_samples(&mut self) -> Result<(), Error> {
         if !self.recorder.shows() {
             return Ok(());
         }
@@ -283,7 +284,7 @@ impl Loop<'_> {
 
     /// Whether training ends before its time, by the recipe's limit or by the sweep's rule. All
     /// processes do the same, whatever their clocks say.
-    fn is_cut_short(&mut self, total: usize, is_epoch_end: bool) -> Result<[bool; 2], TrainError> {
+    fn is_cut_short(&mut self, total: usize, is_epoch_end: bool) -> Result<[bool; 2], Error> {
         if self.state.step == total || (self.spec.train.max_minutes == 0.0 && !is_epoch_end) {
             return Ok([false; 2]);
         }
@@ -292,13 +293,13 @@ impl Loop<'_> {
     }
 
     /// Whether to stop with a checkpoint, and whether one is due.
-    fn is_asked_to_stop(&mut self, total: usize) -> Result<[bool; 2], TrainError> {
+    fn is_asked_to_stop(&mut self, total: usize) -> Result<[bool; 2], Error> {
         let asked = self.options.stop.load(Ordering::Relaxed) && self.state.step < total;
         self.any([asked, self.speed.last_checkpoint.elapsed() >= self.options.checkpoint_every])
     }
 
     /// What any process wants, all do.
-    fn any<const N: usize>(&mut self, wants: [bool; N]) -> Result<[bool; N], TrainError> {
+    fn any<const N: usize>(&mut self, wants: [bool; N]) -> Result<[bool; N], Error> {
         let mut sums = wants.map(|wants| f64::from(u8::from(wants)));
         self.reduce.sums(&mut sums)?;
         Ok(sums.map(|sum| sum > 0.0))
@@ -323,7 +324,7 @@ impl Loop<'_> {
         LoopEnd::Stopped(reason)
     }
 
-    fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), TrainError> {
+    fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), Error> {
         let train = &self.spec.train;
         let seed = self.spec.seed;
         let shard = self.options.shard(train.accumulate);
@@ -331,11 +332,11 @@ impl Loop<'_> {
         let batches =
             order::training_batches(images, seed, epoch, train.batch_size, shard, first_step);
         let augment = Some((self.augment, order::epoch_key(seed, epoch)));
-        Ok(self.source.begin(EpochPlan { split: Split::Train, batches, augment })?)
+        self.source.begin(EpochPlan { split: Split::Train, batches, augment })
     }
 
     /// The mean loss since the last log line; None if it is not finite. Waits for the device.
-    fn read_loss(&mut self, totals: &mut Totals) -> Result<Option<f64>, TrainError> {
+    fn read_loss(&mut self, totals: &mut Totals) -> Result<Option<f64>, Error> {
         let mut sums = [totals.loss.double_value(&[])];
         self.reduce.sums(&mut sums)?;
         let mean = sums[0] / self.state.loss_count as f64;
@@ -349,7 +350,7 @@ impl Loop<'_> {
         &mut self,
         totals: &mut Totals,
         values: &mut BTreeMap<String, f64>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), Error> {
         let mut sums = [totals.correct.double_value(&[]), totals.replaced as f64];
         self.reduce.sums(&mut sums)?;
         let [correct, left_out] = sums;
@@ -362,11 +363,7 @@ impl Loop<'_> {
         Ok(())
     }
 
-    fn keep_best(
-        &mut self,
-        epoch: usize,
-        values: &BTreeMap<String, f64>,
-    ) -> Result<(), TrainError> {
+    fn keep_best(&mut self, epoch: usize, values: &BTreeMap<String, f64>) -> Result<(), Error> {
         let Some(&acc1) = values.get("val/acc1") else { return Ok(()) };
         if self.state.best.is_none_or(|(best, _)| acc1 > best) {
             self.state.best = Some((acc1, epoch));
@@ -381,7 +378,7 @@ impl Loop<'_> {
     /// Keeps the weights that are evaluated after epochs 1, 2, 4, 8, ..., so that it can be looked
     /// at later how a small network became what it is. It stands before the checkpoint: a trial
     /// that is killed in between writes it again.
-    fn keep_on_the_way(&mut self, epoch: usize) -> Result<(), TrainError> {
+    fn keep_on_the_way(&mut self, epoch: usize) -> Result<(), Error> {
         let is_wanted =
             epoch.is_power_of_two() && epoch < self.spec.train.epochs && self.options.is_first();
         if !is_wanted || checkpoint::weights_bytes(self.net.params()) > MOST_KEPT_BYTES {
@@ -398,7 +395,7 @@ impl Loop<'_> {
         epoch: f64,
         total: usize,
         values: BTreeMap<String, f64>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), Error> {
         self.state.latest.extend(values.clone());
         let progress = Progress {
             epoch,
@@ -425,7 +422,7 @@ impl Loop<'_> {
     }
 
     /// Writes a checkpoint; false (and nothing written) if the loss is not finite.
-    fn save(&mut self, totals: &Totals) -> Result<bool, TrainError> {
+    fn save(&mut self, totals: &Totals) -> Result<bool, Error> {
         let shard = self.options.shard(1);
         // Each process goes on from its own sum, so that numbers are added in the same order after
         // a resume.

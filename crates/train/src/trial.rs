@@ -1,6 +1,4 @@
 //! The whole of a trial: lock, attempt, data, network, loop, result.
-
-use crate::TrainError;
 use crate::checkpoint::{self, Saved, State};
 use crate::environment::{device_name, environment, now_s, peak_memory_mib};
 use crate::identity;
@@ -12,6 +10,7 @@ use crate::speed::Speed;
 use crate::training::{Loop, LoopEnd};
 use res2lab_arch::Input;
 use res2lab_data::Shard;
+use res2lab_error::Error;
 use res2lab_experiment::{Precision, TrainSpec, TrialSpec};
 use res2lab_kernels::instruction_set::{InstructionSet, use_instruction_set};
 use res2lab_libtorch::{Group, Member};
@@ -91,7 +90,7 @@ pub fn run(
     run: &RunDir,
     options: &Options,
     on_progress: &mut dyn FnMut(&Progress),
-) -> Result<Ended, TrainError> {
+) -> Result<Ended, Error> {
     let _lock = match options.is_first().then(|| lock::try_lock(&run.lock())).transpose()? {
         Some(lock::Attempt::HeldBy(process)) => return Ok(Ended::Busy(process)),
         held => held,
@@ -117,7 +116,7 @@ fn set_up<'a>(
     attempt: u32,
     options: &'a Options,
     on_progress: &'a mut dyn FnMut(&Progress),
-) -> Result<Loop<'a>, TrainError> {
+) -> Result<Loop<'a>, Error> {
     let spec = &trial.spec;
     let speed = Speed::start();
     // Before anything is read: the first process changes no checkpoint until all have read it.
@@ -126,7 +125,7 @@ fn set_up<'a>(
     let images = wanted(&spec.data, &options.data);
     let set = res2lab_data::open(&images)?;
     if set.train.len() < spec.train.batch_size {
-        return Err(TrainError::input(
+        return Err(Error::input(
             format!(
                 "batch_size {} is larger than the {} training images",
                 spec.train.batch_size,
@@ -239,7 +238,7 @@ fn set_up<'a>(
 
 /// The instruction set that the kernels use from now on, by name, for the record; none is recorded
 /// on a GPU.
-fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<String, TrainError> {
+fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<String, Error> {
     if options.device.is_cuda() {
         return Ok(String::new());
     }
@@ -259,15 +258,15 @@ fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<Str
                     "go on where it began, or remove {} to start from the beginning",
                     file.display()
                 );
-                TrainError::machine(cause, help)
+                Error::machine(cause, help)
             })?,
     };
     Ok(use_instruction_set(level).name().to_owned())
 }
 
 /// The step that trains this net by this recipe.
-pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, TrainError> {
-    Ok(res2lab_nn::step::choose(net, train.label_smoothing, train.cuda_graph && !train.plain)?)
+pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, Error> {
+    res2lab_nn::step::choose(net, train.label_smoothing, train.cuda_graph && !train.plain)
 }
 
 /// Processes on machines that see different files would train different networks.
@@ -275,13 +274,13 @@ fn check_equal_starts(
     reduce: &mut dyn Reduce,
     step: usize,
     options: &Options,
-) -> Result<(), TrainError> {
+) -> Result<(), Error> {
     let mut sum = [step as f64];
     reduce.sums(&mut sum)?;
     if sum[0] == (step * options.shard(1).world) as f64 {
         return Ok(());
     }
-    Err(TrainError::machine(
+    Err(Error::machine(
         format!(
             "the processes of this trial read different checkpoints; this one starts at step {step}"
         ),
@@ -315,7 +314,7 @@ fn empty_net(
     channels: usize,
     options: &Options,
     layout: Option<Layout>,
-) -> Result<Net, TrainError> {
+) -> Result<Net, Error> {
     let px = trial.image_px;
     let classes = trial.classes;
     let graph =
@@ -330,7 +329,7 @@ fn empty_net(
 }
 
 /// The trial's network as it starts, for those who only try it.
-pub(crate) fn fresh_net(trial: &PlannedTrial, options: &Options) -> Result<Net, TrainError> {
+pub(crate) fn fresh_net(trial: &PlannedTrial, options: &Options) -> Result<Net, Error> {
     let mut net = empty_net(trial, trial.image_channels, options, None)?;
     init::init(net.params_mut(), trial.spec.seed);
     start_average(&mut net, &trial.spec);
@@ -344,13 +343,9 @@ fn start_average(net: &mut Net, spec: &TrialSpec) {
 }
 
 /// Loads the weights that the spec starts from, and says where it starts.
-fn given_weights(
-    net: &mut Net,
-    trial: &PlannedTrial,
-    options: &Options,
-) -> Result<String, TrainError> {
+fn given_weights(net: &mut Net, trial: &PlannedTrial, options: &Options) -> Result<String, Error> {
     let Some(path) = &options.weights else { return Ok("start from step 0".to_owned()) };
-    let input = |e: res2lab_nn::NnError| TrainError::input(e.cause, e.help);
+    let input = |e: Error| e.of_kind(res2lab_error::Kind::Input);
     let file = WeightsFile::open(path).map_err(input)?;
     identity::check_planned_weights(trial, &file.digest, path)?;
     let loaded = weights::load(net.params_mut(), &file, Fit::Start).map_err(input)?;
@@ -358,7 +353,7 @@ fn given_weights(
     Ok(format!("start from weights {}{told}", path.display()))
 }
 
-fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, TrainError> {
+fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Error> {
     let (status, reason) = match end {
         LoopEnd::Preempted => return Ok(Ended::Preempted),
         LoopEnd::Finished => (Outcome::Done, String::new()),

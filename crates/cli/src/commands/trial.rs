@@ -5,11 +5,12 @@
 //! several devices starts one such process for each.
 
 use crate::args::{Folders, TrialArgs};
-use crate::failure::{FAILED, Failure};
+use crate::failure;
 use crate::{print, ranks};
+use res2lab_error::{Error, Kind};
 use res2lab_store::{Halved, Plan, PlannedTrial, RunDir, SweepDir, atomic};
 use res2lab_sweep::TrialProgress;
-use res2lab_train::{Ended, Options, Progress, TrainError};
+use res2lab_train::{Ended, Options, Progress};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,14 +20,13 @@ use std::time::{Duration, Instant};
 use tch::Device;
 
 const DIVERGED: u8 = 3;
-const OUT_OF_MEMORY: u8 = 4;
 const PREEMPTED: u8 = 75;
 
 /// Progress is told to the runner no more often than this.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// Trains the trial, or goes on from its last checkpoint.
-pub(crate) fn run(args: &TrialArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &TrialArgs) -> Result<u8, Error> {
     let dir = SweepDir::new(&args.sweep);
     let plan = Plan::read(&dir)?;
     let trial = find(&plan, args)?;
@@ -55,9 +55,9 @@ pub(crate) fn run(args: &TrialArgs) -> Result<u8, Failure> {
 
 /// A trial that ran out of memory tells how many images would have fitted: what that failed is free
 /// again by now.
-fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &Options) -> Failure {
+fn with_fitting_batch(failure: Error, trial: &PlannedTrial, options: &Options) -> Error {
     // Others of several processes still hold theirs, or wait for this one.
-    if failure.status != OUT_OF_MEMORY || options.member.is_some() {
+    if failure.kind != Kind::OutOfMemory || options.member.is_some() {
         return failure;
     }
     let train = &trial.spec.train;
@@ -67,16 +67,13 @@ fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &Options)
         res2lab_libtorch::return_memory();
         guarded(|| res2lab_train::fit::step(trial, options, n)).is_ok()
     };
-    let cause = match halves.into_iter().find(fits) {
-        Some(n) => {
-            format!("out of memory with {part} images at a time; {n} would fit ({})", failure.cause)
-        }
-        None => format!("out of memory, and not even one image would fit ({})", failure.cause),
-    };
-    Failure { cause, ..failure }
+    failure.at(match halves.into_iter().find(fits) {
+        Some(n) => format!("out of memory with {part} images at a time; {n} would fit"),
+        None => "out of memory, and not even one image would fit".to_owned(),
+    })
 }
 
-fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Failure> {
+fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Error> {
     let found = match (&args.id, args.index) {
         (Some(id), _) => plan.trials.iter().chain(&plan.earlier).find(|t| t.id == *id),
         (None, index) => plan.trials.get(index.unwrap_or(0)),
@@ -85,13 +82,13 @@ fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Failur
         let which =
             args.id.clone().unwrap_or_else(|| format!("number {}", args.index.unwrap_or(0)));
         let help = "see the ids in plan.json";
-        Failure::input(format!("the sweep in {} has no trial {which}", args.sweep.display()), help)
+        Error::input(format!("the sweep in {} has no trial {which}", args.sweep.display()), help)
     })
 }
 
 /// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two
 /// lines.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, Failure> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let ended = catch_unwind(AssertUnwindSafe(work));
@@ -102,11 +99,11 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result
     }
 }
 
-fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Failure> {
+fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Error> {
     let options = options_without_run(&args.folders)?;
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] {
         signal_hook::flag::register(signal, Arc::clone(&options.stop))
-            .map_err(Failure::no_signals)?;
+            .map_err(failure::no_signals)?;
     }
     let weights = crate::request::weights(&trial.spec, &args.folders.data)?;
     let earlier_s = TrialProgress::read(run).map_or(0.0, |told| told.wall_s);
@@ -125,7 +122,7 @@ fn device() -> Device {
 }
 
 /// What the runner says in the environment.
-pub(crate) fn options_without_run(folders: &Folders) -> Result<Options, Failure> {
+pub(crate) fn options_without_run(folders: &Folders) -> Result<Options, Error> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
     Ok(Options {
         device: device(),
@@ -183,7 +180,7 @@ fn status(ended: Ended) -> u8 {
     }
 }
 
-fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
+fn libtorch_failure(panic: &(dyn Any + Send)) -> Error {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -196,11 +193,12 @@ fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
         .trim_start_matches("called `Result::unwrap()` on an `Err` value: ")
         .trim_start_matches("Torch(\"");
     if res2lab_libtorch::is_out_of_memory(panic) {
-        return Failure {
-            status: OUT_OF_MEMORY,
-            cause: format!("out of memory: {first}"),
-            help: "give --on-oom halve or a smaller batch, or run fewer trials side by side with --slots 1".into(),
-        };
+        return Error::new(
+            Kind::OutOfMemory,
+            format!("out of memory: {first}"),
+            "give --on-oom halve or a smaller batch, or run fewer trials side by side with \
+             --slots 1",
+        );
     }
     let is_nccl = text.to_ascii_lowercase().contains("nccl");
     let help = if is_nccl {
@@ -208,5 +206,5 @@ fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
     } else {
         "report this with the log of the attempt"
     };
-    Failure { status: FAILED, cause: format!("libtorch failed: {first}"), help: help.into() }
+    Error::machine(format!("libtorch failed: {first}"), help)
 }

@@ -1,7 +1,8 @@
 //! State in and out of safetensors, by published names and in published shapes, whatever the layout
 //! in memory.
 
-use crate::{NnError, Params};
+use crate::Params;
+use res2lab_error::Error;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ const CHECKSUM: &str = "\nxxh3 ";
 
 /// The state as the bytes of a safetensors file, with momentum and moving average if asked, and one
 /// string under `res2lab` in its header.
-pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, NnError> {
+pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, Error> {
     let mut buffers = Vec::new();
     for (index, entry) in params.entries().iter().enumerate() {
         buffers.push((
@@ -39,7 +40,7 @@ pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Ve
         }
     }
     let broken = |e: safetensors::SafeTensorError| {
-        NnError::new(format!("cannot encode weights: {e}"), "report this")
+        Error::machine(format!("cannot encode weights: {e}"), "report this")
     };
     let views = buffers.iter().map(|(name, shape, kind, bytes)| {
         let dtype = if *kind == Kind::Double { Dtype::F64 } else { Dtype::F32 };
@@ -69,7 +70,7 @@ fn checksum(header: &str, mut tensors: Vec<(&str, &TensorView)>) -> u64 {
 
 /// An error if the file's tensors or its header are not those that [`to_bytes`] wrote. Files of
 /// before, and those of other programs, have no checksum: false.
-pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, NnError> {
+pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, Error> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
     let text =
         metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
@@ -87,15 +88,15 @@ pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, NnError> {
 
 /// The string that [`to_bytes`] was given for the header; empty where there is none. `path` is for
 /// messages.
-pub fn header(bytes: &[u8], path: &Path) -> Result<String, NnError> {
+pub fn header(bytes: &[u8], path: &Path) -> Result<String, Error> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
     let text =
         metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
     Ok(text.split_once(CHECKSUM).map_or(text, |(header, _)| header).to_owned())
 }
 
-fn damaged(path: &Path, why: impl std::fmt::Display) -> NnError {
-    NnError::new(
+fn damaged(path: &Path, why: impl std::fmt::Display) -> Error {
+    Error::machine(
         format!("{} is damaged: {why}", path.display()),
         "remove it to start from the beginning",
     )
@@ -103,7 +104,7 @@ fn damaged(path: &Path, why: impl std::fmt::Display) -> NnError {
 
 /// Loads state (and momentum and moving average, where both the file and `params` have them) that
 /// [`to_bytes`] wrote. Missing or misshapen tensors are named; `path` is for messages.
-pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), NnError> {
+pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), Error> {
     let broken = |why: String| damaged(path, why);
     let file = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
     for index in 0..params.entries().len() {

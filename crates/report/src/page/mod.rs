@@ -17,10 +17,11 @@ mod tables;
 use crate::findings::Kind;
 use crate::format::listed;
 use crate::study::Study;
-use crate::{ReportError, figures, summary};
+use crate::{figures, summary};
 use context::Page;
 pub(crate) use context::{FigureContext, TextTable};
 use minijinja::Environment;
+use res2lab_error::Error;
 use res2lab_store::{Status, SweepRows};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -32,18 +33,28 @@ pub(crate) const STYLE: &str = include_str!("page.css");
 pub(crate) const SCRIPT: &str = include_str!("page.js");
 
 /// The whole page: one HTML file that asks no network for anything.
-pub fn render(rows: &SweepRows) -> Result<String, ReportError> {
-    Ok(fill(TEMPLATE, page(&Study::of(rows), None))?)
+pub fn render(rows: &SweepRows) -> Result<String, Error> {
+    fill(TEMPLATE, page(&Study::of(rows), None))
 }
 
 /// A page that is served while it is rebuilt: it asks its server for `version`, and loads itself
 /// again when the answer is another number than its own.
-pub fn render_live(rows: &SweepRows, version: u64) -> Result<String, ReportError> {
-    Ok(fill(TEMPLATE, page(&Study::of(rows), Some(version)))?)
+pub fn render_live(rows: &SweepRows, version: u64) -> Result<String, Error> {
+    fill(TEMPLATE, page(&Study::of(rows), Some(version)))
 }
 
 /// A template of this folder with its values; pages share their head, text tables and figures.
-pub(crate) fn fill(template: &str, values: impl Serialize) -> Result<String, minijinja::Error> {
+pub(crate) fn fill(template: &str, values: impl Serialize) -> Result<String, Error> {
+    filled(template, values).map_err(|e| {
+        Error::machine(
+            format!("the page's template failed: {e:#}"),
+            "this is a bug of res2lab; the tables beside the page hold the same numbers",
+        )
+        .caused_by(e)
+    })
+}
+
+fn filled(template: &str, values: impl Serialize) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
