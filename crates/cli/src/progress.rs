@@ -143,8 +143,7 @@ impl Terminal {
                 self.all.insert_before(&self.total, bar)
             });
             bar.set_position(
-                (1000.0 * running.told.as_ref().map_or(0.0, res2lab_sweep::TrialProgress::share))
-                    as u64,
+                (1000.0 * running.told.as_ref().map_or(0.0, res2lab_store::Progress::share)) as u64,
             );
             bar.set_message(line(running));
         }

@@ -3,9 +3,9 @@
 use crate::args::SweepArgs;
 use crate::line;
 use res2lab_error::{Error, Kind};
-use res2lab_experiment::{Arm, DataSpec, Expansion, Experiment, Quantity, TrialSpec};
+use res2lab_experiment::{Arm, DataSpec, DatasetInfo, Expansion, Experiment, Quantity, TrialSpec};
 use res2lab_store::{Plan, PlannedTrial, SweepDir};
-use res2lab_sweep::{DatasetInfo, World};
+use res2lab_sweep::World;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
@@ -131,7 +131,7 @@ fn facts(
             known.train_images,
             known.width
         ));
-        return Ok(as_facts(known));
+        return Ok(known);
     }
     let described = described.map_err(|e| not_here(spec, &wanted.dir, data, (e.cause, e.help)))?;
     for note in &described.notes {
@@ -141,7 +141,7 @@ fn facts(
             notes.push(note);
         }
     }
-    Ok(as_facts(described.facts))
+    Ok(described.facts)
 }
 
 /// What is wrong with a data set, with its whole path: a path that starts where the user stands is
@@ -180,18 +180,6 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn as_facts(facts: res2lab_data::DatasetInfo) -> DatasetInfo {
-    DatasetInfo {
-        channels: facts.channels,
-        height: facts.height,
-        width: facts.width,
-        classes: facts.classes,
-        train_images: facts.train_images,
-        test_images: facts.test_images,
-        identity: facts.identity,
-    }
-}
-
 /// The file that a spec starts from: a path, or the name of a network whose weights were
 /// downloaded.
 pub(crate) fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Error> {
@@ -204,14 +192,7 @@ pub(crate) fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, 
 
 /// The command as typed, for provenance.
 fn command_line() -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./=,+:@%~".contains(c);
-    let quoted = |word: String| {
-        if !word.is_empty() && word.chars().all(is_plain) {
-            word
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    };
-    let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
+    let words: Vec<String> =
+        std::env::args().skip(1).map(|word| res2lab_sweep::shell::quoted(&word)).collect();
     format!("just {}", words.join(" "))
 }

@@ -20,7 +20,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     ("experiment", &["error", "arch"]),
     ("libtorch", &["error"]),
     ("nn", &["error", "arch", "libtorch", "planned", "random"]),
-    ("data", &["error", "libtorch", "random"]),
+    ("data", &["error", "experiment", "libtorch", "random"]),
     ("fetch", &["error"]),
     ("store", &["error", "arch", "experiment"]),
     (
@@ -43,6 +43,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
             "kernels",
             "libtorch",
             "nn",
+            "random",
             "report",
             "rf",
             "experiment",

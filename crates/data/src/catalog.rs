@@ -2,32 +2,12 @@
 //! new, a reader.
 
 use crate::cifar::Cifar;
-use crate::digest::{self, Digest};
+use crate::digest::Digest;
 use crate::opening::{self, Opened};
 use crate::{Images, Pictures, Split, folder, shapes};
 use res2lab_error::Error;
+use res2lab_experiment::DatasetInfo;
 use std::path::PathBuf;
-
-/// What a network and a plan must know of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DatasetInfo {
-    pub channels: usize,
-    pub height: usize,
-    pub width: usize,
-    pub classes: usize,
-    pub train_images: usize,
-    pub test_images: usize,
-    /// A digest of what the data are: classes, labels, and pixels or names and sizes; never times
-    /// or absolute paths. 0 where nobody looked.
-    pub identity: u64,
-}
-
-impl DatasetInfo {
-    /// The identity as files have it; empty where nobody looked.
-    pub fn identity_text(&self) -> String {
-        if self.identity == 0 { String::new() } else { digest::hex(self.identity) }
-    }
-}
 
 /// A data set as a user is told of it.
 #[derive(Clone, Debug, PartialEq)]

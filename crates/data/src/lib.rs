@@ -64,9 +64,7 @@ pub mod walk;
 mod worker;
 
 pub use augment::Augment;
-pub use catalog::{
-    DataSet, DatasetInfo, DatasetRequest, Description, describe, factors, published,
-};
+pub use catalog::{DataSet, DatasetRequest, Description, describe, factors, published};
 pub use crop::CropRange;
 
 pub use images::{Images, Split};

@@ -180,9 +180,9 @@ fn overrides_of(arm: &str, overrides: &Value) -> Result<Mapping, Error> {
 }
 
 /// Every combination, the last line moving fastest.
-pub(crate) fn product(lines: &[Vec<Vec<Move>>]) -> Vec<Vec<Move>> {
+pub fn product<T: Clone>(lines: &[Vec<Vec<T>>]) -> Vec<Vec<T>> {
     lines.iter().fold(vec![Vec::new()], |so_far, line| {
-        let longer = |head: &Vec<Move>| {
+        let longer = |head: &Vec<T>| {
             let head = head.clone();
             line.iter().map(move |tail| head.iter().chain(tail).cloned().collect::<Vec<_>>())
         };

@@ -68,23 +68,8 @@ pub fn quote(text: &str) -> String {
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase().replace('-', "_");
     let (distance, found) =
-        known.into_iter().map(|k| (edit_distance(&wanted, &k.to_lowercase()), k)).min()?;
+        known.into_iter().map(|k| (strsim::levenshtein(&wanted, &k.to_lowercase()), k)).min()?;
     (distance <= 2 && distance < found.chars().count()).then_some(found)
-}
-
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Where the quote or bracket that opens at `at` ends; None if none opens there. `start` is where

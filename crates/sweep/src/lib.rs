@@ -23,15 +23,14 @@ pub mod local;
 pub mod mock;
 mod pace;
 pub mod plan;
-pub mod progress;
 pub mod runner;
 pub mod scheduler;
+pub mod shell;
 pub mod slurm;
 
 pub use executor::{End, Executor};
 pub use local::{Demand, Local, Slot};
-pub use plan::{DatasetInfo, World, plan};
-pub use progress::TrialProgress;
+pub use plan::{World, plan};
 pub use runner::{Finish, Options, Snapshot, hold, run};
 pub use scheduler::RetryPolicy;
 pub use slurm::Slurm;

@@ -4,22 +4,9 @@
 use crate::budget;
 use res2lab_arch::{Graph, Input, ModelSpec};
 use res2lab_error::Error;
-use res2lab_experiment::{Arm, Asha, Axis, DataSpec, Expansion, TrialSpec, id};
+use res2lab_experiment::{Arm, Asha, Axis, DataSpec, DatasetInfo, Expansion, TrialSpec, id};
 use res2lab_store::{Code, Plan, PlanAxis, PlannedTrial};
 use std::collections::HashMap;
-
-/// What the plan must know of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DatasetInfo {
-    pub channels: usize,
-    pub height: usize,
-    pub width: usize,
-    pub classes: usize,
-    pub train_images: usize,
-    pub test_images: usize,
-    /// A digest of its content; 0 where nobody looked.
-    pub identity: u64,
-}
 
 /// What a plan asks about the machine it is made on.
 pub struct World<'a> {

@@ -4,9 +4,9 @@
 use crate::asha::Rungs;
 use crate::executor::{End, Executor, Stop};
 use crate::pace::{Pace, work};
-use crate::progress::TrialProgress;
 use crate::scheduler::{RetryPolicy, Scheduler};
 use res2lab_error::Error;
+use res2lab_store::Progress;
 use res2lab_store::{
     Event, Halved, Journal, Lock, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock,
 };
@@ -72,7 +72,7 @@ pub struct RunningTrial<'a> {
     /// Since it was started by this runner.
     pub elapsed_s: f64,
     /// What it told last.
-    pub told: Option<TrialProgress>,
+    pub told: Option<Progress>,
 }
 
 struct Runner<'a> {
@@ -88,7 +88,7 @@ struct Runner<'a> {
     /// Trials that were ended for being late, and why.
     late: HashMap<usize, String>,
     /// What running trials told when they were last asked.
-    told: HashMap<usize, TrialProgress>,
+    told: HashMap<usize, Progress>,
     /// Wall time of finished trials per unit of work.
     pace: Pace,
     asha: Option<Rungs>,
@@ -288,7 +288,7 @@ impl<'a> Runner<'a> {
     fn ask_running(&mut self) {
         let running = self.scheduler.running();
         let ask = |&(i, _): &(usize, Option<usize>)| {
-            Some((i, TrialProgress::read(&self.dir.run(&self.plan.trials[i].id))?))
+            Some((i, Progress::read(&self.dir.run(&self.plan.trials[i].id))?))
         };
         self.told = running.iter().filter_map(ask).collect();
     }
@@ -409,7 +409,7 @@ impl<'a> Runner<'a> {
     fn eta_s(&self, running: &[RunningTrial]) -> Option<f64> {
         let mut pace = self.pace;
         for r in running {
-            let share = r.told.as_ref().map_or(0.0, TrialProgress::share);
+            let share = r.told.as_ref().map_or(0.0, Progress::share);
             // Before a tenth is done, start-up would dominate what is learned.
             if share > 0.1 {
                 pace.learn(
@@ -418,9 +418,8 @@ impl<'a> Runner<'a> {
                 );
             }
         }
-        let left = |r: &RunningTrial| {
-            work(r.trial) * (1.0 - r.told.as_ref().map_or(0.0, TrialProgress::share))
-        };
+        let left =
+            |r: &RunningTrial| work(r.trial) * (1.0 - r.told.as_ref().map_or(0.0, Progress::share));
         let pending: f64 = self.scheduler.pending().map(|i| work(&self.plan.trials[i])).sum();
         let all = pending + running.iter().map(left).sum::<f64>();
         Some(

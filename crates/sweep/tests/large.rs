@@ -3,9 +3,10 @@
 //! holds two; and the runner's own time and memory.
 
 use proptest::prelude::*;
+use res2lab_experiment::DatasetInfo;
 use res2lab_store::{Code, Event, Outcome, Plan, SweepDir, TrialResult, atomic, journal};
 use res2lab_sweep::mock::Mock;
-use res2lab_sweep::{DatasetInfo, End, Options, RetryPolicy};
+use res2lab_sweep::{End, Options, RetryPolicy};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicUsize;

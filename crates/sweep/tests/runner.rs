@@ -2,9 +2,10 @@
 //! that play a trial.
 
 use res2lab_experiment::Axis;
+use res2lab_experiment::DatasetInfo;
 use res2lab_store::{Code, Event, Plan, SweepDir, journal};
 use res2lab_sweep::mock::Mock;
-use res2lab_sweep::{DatasetInfo, End, Finish, Local, Options, RetryPolicy, Slot, local};
+use res2lab_sweep::{End, Finish, Local, Options, RetryPolicy, Slot, local};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -38,5 +38,4 @@ mod trace;
 mod training;
 mod trial;
 
-pub use recorder::Progress;
 pub use trial::{Ended, Options, run};

@@ -3,25 +3,11 @@
 use crate::environment::now_s;
 use res2lab_error::Error;
 use res2lab_store::tensorboard::{EventFile, hparams_of, spec_text};
-use res2lab_store::{Metrics, PlannedTrial, Point, RunDir};
+use res2lab_store::{Metrics, PlannedTrial, Point, Progress, RunDir};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-
-/// How far a trial is.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Progress {
-    pub epoch: f64,
-    pub epochs: usize,
-    pub step: usize,
-    pub steps: usize,
-    pub loss: f64,
-    pub acc1: Option<f64>,
-    pub images_per_s: f64,
-    /// Wall time of this attempt and of those it goes on from, seconds.
-    pub wall_s: f64,
-}
 
 /// Writes for one attempt; the processes of a trial beside the first write nothing.
 pub(crate) struct Recorder<'a> {

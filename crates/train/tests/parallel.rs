@@ -24,7 +24,7 @@ fn run_together(trial: &PlannedTrial, run: &RunDir, stop_at: Option<(usize, usiz
         let stop = Arc::new(AtomicBool::new(false));
         let member = Member { rank, world, host: "127.0.0.1".into(), port };
         let options = Options { member: (world > 1).then_some(member), ..options(&stop) };
-        let mut on_progress = |p: &res2lab_train::Progress| {
+        let mut on_progress = |p: &res2lab_store::Progress| {
             if stop_at == Some((rank, p.step)) {
                 stop.store(true, Ordering::Relaxed);
             }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 fn run_once(trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
     run.create(&trial.spec).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut on_progress = |p: &res2lab_train::Progress| {
+    let mut on_progress = |p: &res2lab_store::Progress| {
         if stop_at == Some(p.step) {
             stop.store(true, Ordering::Relaxed);
         }

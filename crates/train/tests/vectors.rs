@@ -18,7 +18,7 @@ fn run_at(
 ) -> Ended {
     run.create(&trial.spec).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut on_progress = |p: &res2lab_train::Progress| {
+    let mut on_progress = |p: &res2lab_store::Progress| {
         if stop_at == Some(p.step) {
             stop.store(true, Ordering::Relaxed);
         }

@@ -10,6 +10,7 @@ use crate::{effective, fields, named};
 use res2lab_arch::{Graph, Input, ModelOverrides, NodeId};
 use res2lab_error::{Error, Kind};
 use res2lab_experiment::axes::{self, Axis};
+use res2lab_experiment::product;
 use res2lab_explain::{Options, Sign};
 use res2lab_rf::paths::share_within;
 use res2lab_rf::productive::{Productivity, layers};
@@ -207,39 +208,25 @@ fn networks(args: &RfArgs) -> Result<Vec<Asked>, Error> {
         }
         varied.push(axis);
     }
-    let mut points: Vec<(Vec<(String, String)>, Mapping)> = vec![(vec![], Mapping::new())];
-    for axis in &varied {
-        let longer = |(at, map): &(Vec<(String, String)>, Mapping)| {
-            let at = at.clone();
-            let map = map.clone();
-            axis.points
-                .iter()
-                .map(move |point| with(at.clone(), map.clone(), axis, point))
-                .collect::<Vec<_>>()
-        };
-        points = points.iter().flat_map(longer).collect();
-    }
-    points.into_iter().map(|(at, map)| network(args, at, map)).collect()
+    let line =
+        |axis: &Axis| axis.points.iter().map(|point| vec![(axis.clone(), point.clone())]).collect();
+    product(&varied.iter().map(line).collect::<Vec<_>>())
+        .iter()
+        .map(|points| network(args, points))
+        .collect()
 }
 
-fn with(
-    mut at: Vec<(String, String)>,
-    mut map: Mapping,
-    axis: &Axis,
-    point: &[Value],
-) -> (Vec<(String, String)>, Mapping) {
-    for (path, value) in axis.paths.iter().zip(point) {
-        map.insert(path.trim_start_matches("model.").into(), value.clone());
+/// The network at a point on each axis.
+fn network(args: &RfArgs, points: &[(Axis, Vec<Value>)]) -> Result<Asked, Error> {
+    let mut map = Mapping::new();
+    let mut coordinates = Vec::new();
+    for (axis, point) in points {
+        for (path, value) in axis.paths.iter().zip(point) {
+            map.insert(path.trim_start_matches("model.").into(), value.clone());
+        }
+        let shown = point.iter().map(axes::show).collect::<Vec<_>>().join("+");
+        coordinates.push((axis.label.clone(), shown));
     }
-    at.push((axis.label.clone(), point.iter().map(axes::show).collect::<Vec<_>>().join("+")));
-    (at, map)
-}
-
-fn network(
-    args: &RfArgs,
-    coordinates: Vec<(String, String)>,
-    map: Mapping,
-) -> Result<Asked, Error> {
     let words_of_model: ModelOverrides = serde_yaml::from_value(Value::Mapping(map))
         .map_err(|e| res2lab_experiment::experiment::explain(&e))?;
     let (model, _) = words_of_model.resolve()?;

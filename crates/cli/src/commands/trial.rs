@@ -8,9 +8,9 @@ use crate::args::{Folders, TrialArgs};
 use crate::failure;
 use crate::{print, ranks};
 use res2lab_error::{Error, Kind};
+use res2lab_store::Progress;
 use res2lab_store::{Halved, Plan, PlannedTrial, RunDir, SweepDir, atomic};
-use res2lab_sweep::TrialProgress;
-use res2lab_train::{Ended, Options, Progress};
+use res2lab_train::{Ended, Options};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -106,7 +106,7 @@ fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Optio
             .map_err(failure::no_signals)?;
     }
     let weights = crate::request::weights(&trial.spec, &args.folders.data)?;
-    let earlier_s = TrialProgress::read(run).map_or(0.0, |told| told.wall_s);
+    let earlier_s = Progress::read(run).map_or(0.0, |told| told.wall_s);
     Ok(Options { weights, earlier_s, ..options })
 }
 
@@ -149,17 +149,7 @@ fn tell(run: &RunDir) -> impl FnMut(&Progress) {
             return;
         }
         last = Some(Instant::now());
-        let told = TrialProgress {
-            epoch: p.epoch,
-            epochs: p.epochs,
-            step: p.step,
-            steps: p.steps,
-            loss: p.loss,
-            acc1: p.acc1,
-            images_per_s: p.images_per_s,
-            wall_s: p.wall_s,
-        };
-        let _ = told.write(&run);
+        let _ = p.write(&run);
     }
 }
 

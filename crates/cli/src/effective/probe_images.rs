@@ -2,13 +2,14 @@
 use res2lab_data::{Batch, EpochPlan, Split};
 use res2lab_error::Error;
 use res2lab_experiment::DataSpec;
+use res2lab_random::Key;
 use res2lab_store::PlannedTrial;
 use res2lab_train::images::{Target, source, wanted};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 /// Seed of normal images: the same for every network, so that they can be compared.
-const SEED: i64 = 0;
+const SEED: u64 = 0;
 
 /// Cache of probe images, keyed by data spec and image size.
 pub(super) struct ProbeImages<'a> {
@@ -43,12 +44,12 @@ impl<'a> ProbeImages<'a> {
     fn normal(&self, trial: &PlannedTrial) -> Batch {
         let n = self.count as i64;
         let px = trial.image_px as i64;
-        tch::manual_seed(SEED);
+        let channels = trial.image_channels as i64;
+        let draws = Key::new(SEED).named("probe images");
+        let values: Vec<f32> =
+            (0..(n * channels * px * px) as u64).map(|i| draws.normal(i) as f32).collect();
         Batch {
-            images: Tensor::randn(
-                [n, trial.image_channels as i64, px, px],
-                (Kind::Float, Device::Cpu),
-            ),
+            images: Tensor::from_slice(&values).view([n, channels, px, px]),
             labels: Tensor::zeros([n], (Kind::Int64, Device::Cpu)),
             indices: (0..self.count as u32).collect(),
         }

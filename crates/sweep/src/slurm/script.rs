@@ -1,5 +1,6 @@
 //! The script that sbatch gets.
 
+use crate::shell::quoted;
 use res2lab_experiment::SlurmSpec;
 use res2lab_store::SweepDir;
 use std::path::{Path, PathBuf};
@@ -61,18 +62,22 @@ pub fn script(jobs: &Jobs, dir: &SweepDir, number: usize, tasks: usize) -> Strin
     lines.push("signaled=".to_owned());
     lines.push("trap 'signaled=--signaled' USR2".to_owned());
     lines.push("set -e".to_owned());
-    lines.push(format!("cd {}", quoted(&jobs.folder)));
+    lines.push(format!("cd {}", path(&jobs.folder)));
     lines.extend((!s.setup.is_empty()).then(|| s.setup.clone()));
-    let arguments: Vec<String> = jobs.arguments.iter().map(|a| quoted(Path::new(a))).collect();
+    let arguments: Vec<String> = jobs.arguments.iter().map(|a| quoted(a)).collect();
     // What is ignored stays ignored in the worker until it listens; the default would end it.
     lines.push("trap '' USR2".to_owned());
     lines.push(format!(
         "exec {} worker {} {number} \"$SLURM_ARRAY_TASK_ID\" $signaled {}",
-        quoted(&jobs.exe),
-        quoted(dir.path()),
+        path(&jobs.exe),
+        path(dir.path()),
         arguments.join(" ")
     ));
     lines.join("\n") + "\n"
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 fn option(name: &str, value: &str) -> String {
@@ -81,16 +86,6 @@ fn option(name: &str, value: &str) -> String {
         format!("#SBATCH --{name}=\"{value}\"")
     } else {
         format!("#SBATCH --{name}={value}")
-    }
-}
-
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

@@ -1,13 +1,13 @@
-//! What a trial tells while it runs: a small file that it rewrites now and then.
+//! The progress of a running trial: a small file that the trial replaces every few seconds.
 
+use crate::{RunDir, atomic};
 use res2lab_error::Error;
-use res2lab_store::{RunDir, atomic};
 use serde::{Deserialize, Serialize};
 
-/// The content of progress.json.
+/// The content of progress.json, and what a training loop reports.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct TrialProgress {
+pub struct Progress {
     pub epoch: f64,
     pub epochs: usize,
     pub step: usize,
@@ -19,9 +19,9 @@ pub struct TrialProgress {
     pub wall_s: f64,
 }
 
-impl TrialProgress {
+impl Progress {
     /// The newest; None if the trial has told nothing.
-    pub fn read(run: &RunDir) -> Option<TrialProgress> {
+    pub fn read(run: &RunDir) -> Option<Progress> {
         serde_json::from_slice(&std::fs::read(run.progress()).ok()?).ok()
     }
 
