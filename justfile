@@ -83,11 +83,12 @@ verify-long *args: setup
 gpu-check: _build
     scripts/gpu-check.sh
 
-# Format, lint and spelling checks
+# Format, lint, spelling and links in the documentation
 lint: setup _typos
     .tools/typos/bin/typos
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets --quiet
+    cargo doc --release --workspace --no-deps --quiet
 
 # Side by side with plain PyTorch (needs a Python with torch 2.13 and timm: RES2LAB_PYTHON): just bench, just bench sweep
 bench *args: _build

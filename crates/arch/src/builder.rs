@@ -1,7 +1,6 @@
-//! How a block adds nodes. Each method takes the inputs and a name and returns the new node.
+//! Builder of graphs. Each method takes inputs and a name, adds a node, and returns it.
 //!
-//! Mistakes of shape are kept until [`Builder::finish`], so that block code reads like the paper's
-//! figure.
+//! Shape errors are recorded until [`Builder::finish`], so that block code needs no error handling.
 
 use crate::Input;
 use crate::graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, Stage, StateEntry};
@@ -21,7 +20,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A graph with only its input.
+    /// Creates a graph with the input node only.
     pub fn new(input: Input) -> (Builder, NodeId) {
         let shape = Shape { channels: input.channels, height: input.height, width: input.width };
         let image = Node { name: "input".into(), op: Op::Input, inputs: vec![], shape };
@@ -30,12 +29,12 @@ impl Builder {
         (builder, NodeId(0))
     }
 
-    /// Shape of a node's result.
+    /// The shape of a node's result.
     pub fn shape(&self, id: NodeId) -> Shape {
         self.nodes[id.0].shape
     }
 
-    /// Channels of a node's result.
+    /// The number of channels of a node's result.
     pub fn channels(&self, id: NodeId) -> usize {
         self.shape(id).channels
     }
@@ -50,29 +49,29 @@ impl Builder {
         self.problem.get_or_insert_with(|| Error::input(format!("{name}: {what}"), help));
     }
 
-    /// A convolution, module `name`.
+    /// Adds a convolution, module `name`.
     pub fn conv(&mut self, name: &str, x: NodeId, conv: Conv) -> NodeId {
         let shape = self.window(name, x, conv.out, conv.kernel, conv.stride, conv.padding, false);
         self.push(name, Op::Conv(conv), vec![x], shape)
     }
 
-    /// Batch norm, module `name`.
+    /// Adds a batch norm, module `name`.
     pub fn batch_norm(&mut self, name: &str, x: NodeId) -> NodeId {
         let op = Op::BatchNorm { eps: BATCH_NORM_EPS, momentum: BATCH_NORM_MOMENTUM };
         self.push(name, op, vec![x], self.shape(x))
     }
 
-    /// max(x, 0).
+    /// Adds a ReLU: max(x, 0).
     pub fn relu(&mut self, name: &str, x: NodeId) -> NodeId {
         self.push(name, Op::Relu, vec![x], self.shape(x))
     }
 
-    /// 1 / (1 + exp(-x)).
+    /// Adds a sigmoid: 1 / (1 + exp(-x)).
     pub fn sigmoid(&mut self, name: &str, x: NodeId) -> NodeId {
         self.push(name, Op::Sigmoid, vec![x], self.shape(x))
     }
 
-    /// Sum of equally shaped maps.
+    /// Adds a sum of feature maps of equal shape.
     pub fn add(&mut self, name: &str, inputs: &[NodeId]) -> NodeId {
         let shape = self.shape(inputs[0]);
         if let Some(other) = inputs.iter().map(|&i| self.shape(i)).find(|&s| s != shape) {
@@ -81,12 +80,12 @@ impl Builder {
         self.push(name, Op::Add, inputs.to_vec(), shape)
     }
 
-    /// `x` times one value per channel.
+    /// Adds a gate: `x` times one value per channel.
     pub fn gate(&mut self, name: &str, x: NodeId, values: NodeId) -> NodeId {
         self.push(name, Op::Gate, vec![x, values], self.shape(x))
     }
 
-    /// `count` equal splits along channels, named `name.0` ..
+    /// Adds `count` slices of equal size along the channels, named `name.0` ..
     pub fn split(&mut self, name: &str, x: NodeId, count: usize) -> Vec<NodeId> {
         let whole = self.shape(x);
         let len = whole.channels / count;
@@ -97,7 +96,7 @@ impl Builder {
         (0..count).map(|i| slice(self, i)).collect()
     }
 
-    /// Joins maps along channels.
+    /// Adds a concatenation of feature maps along the channels.
     pub fn concat(&mut self, name: &str, inputs: &[NodeId]) -> NodeId {
         let first = self.shape(inputs[0]);
         let channels = inputs.iter().map(|&i| self.channels(i)).sum();
@@ -110,7 +109,7 @@ impl Builder {
         self.push(name, Op::Concat, inputs.to_vec(), Shape { channels, ..first })
     }
 
-    /// Largest value of each window.
+    /// Adds a max pool.
     pub fn max_pool(&mut self, name: &str, x: NodeId, pool: Pool) -> NodeId {
         let shape = self.window(
             name,
@@ -124,7 +123,7 @@ impl Builder {
         self.push(name, Op::MaxPool(pool), vec![x], shape)
     }
 
-    /// Mean of each window.
+    /// Adds an average pool.
     pub fn avg_pool(&mut self, name: &str, x: NodeId, pool: Pool) -> NodeId {
         let shape = self.window(
             name,
@@ -138,30 +137,30 @@ impl Builder {
         self.push(name, Op::AvgPool(pool), vec![x], shape)
     }
 
-    /// Mean over the whole map.
+    /// Adds a mean over the whole feature map.
     pub fn global_pool(&mut self, name: &str, x: NodeId) -> NodeId {
         let shape = Shape { channels: self.channels(x), height: 1, width: 1 };
         self.push(name, Op::GlobalPool, vec![x], shape)
     }
 
-    /// Fully connected layer with bias, module `name`.
+    /// Adds a fully connected layer with bias, module `name`.
     pub fn linear(&mut self, name: &str, x: NodeId, out: usize) -> NodeId {
         self.push(name, Op::Linear { out }, vec![x], Shape { channels: out, height: 1, width: 1 })
     }
 
-    /// `conv{suffix}` and `bn{suffix}` of the block `at`.
+    /// Adds `conv{suffix}` and `bn{suffix}` of the block `at`.
     pub fn conv_bn(&mut self, at: &str, suffix: &str, x: NodeId, conv: Conv) -> NodeId {
         let y = self.conv(&format!("{at}.conv{suffix}"), x, conv);
         self.batch_norm(&format!("{at}.bn{suffix}"), y)
     }
 
-    /// `conv{suffix}`, `bn{suffix}` and `relu{suffix}` of the block `at`.
+    /// Adds `conv{suffix}`, `bn{suffix}` and `relu{suffix}` of the block `at`.
     pub fn conv_bn_relu(&mut self, at: &str, suffix: &str, x: NodeId, conv: Conv) -> NodeId {
         let y = self.conv_bn(at, suffix, x, conv);
         self.relu(&format!("{at}.relu{suffix}"), y)
     }
 
-    /// Names the result of a module that is no node of its own.
+    /// Names the result of a module that has no node of its own.
     pub fn module(&mut self, name: &str, result: NodeId) -> NodeId {
         self.modules.insert(name.to_owned(), result);
         result
@@ -173,7 +172,7 @@ impl Builder {
         self.stages.push(Stage { name: name.to_owned(), node: result });
     }
 
-    /// The graph, or the first mistake.
+    /// Returns the graph, or the first error.
     pub fn finish(self) -> Result<Graph, Error> {
         if let Some(problem) = self.problem {
             return Err(problem);
@@ -215,8 +214,9 @@ impl Builder {
     }
 }
 
-/// Tensors in the order in which PyTorch registers modules: a module's children in the order of
-/// their first appearance, so that `convs.*` come before `bns.*` although they alternate when run.
+/// The tensors in the order in which PyTorch registers modules: a module's children in the order of
+/// their first appearance. For example, all `convs.*` precede all `bns.*`, although they alternate
+/// in execution order.
 fn state_in_published_order(nodes: &[Node]) -> Vec<StateEntry> {
     let mut tree = Module::default();
     for (i, node) in nodes.iter().enumerate() {

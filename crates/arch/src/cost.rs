@@ -1,21 +1,22 @@
-//! What a network costs, counted on its graph.
+//! The cost of a network, counted on its graph.
 
 use crate::graph::{Graph, Node, Op};
 
-/// Costs for one image.
+/// The cost of a network for one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Trained values.
+    /// Number of parameters.
     pub parameters: u64,
-    /// Multiply-adds of convolutions and linear layers, as the paper's tables count them.
+    /// Multiply-adds of convolutions and linear layers, as in the paper's tables.
     pub macs: u64,
-    /// Values that convolutions and linear layers put out, as pycls and timm count activations.
+    /// Number of outputs of convolutions and linear layers, as pycls and timm count activations.
     pub activations: u64,
-    /// Values that a backward pass keeps: outputs of convolutions, norms, pools, sums and joins.
+    /// Number of values that a backward pass keeps: outputs of convolutions, norms, pools, sums and
+    /// concatenations.
     pub kept_for_backward: u64,
 }
 
-/// Counts `graph` for images of its own size.
+/// Counts the cost of `graph` for images of its input size.
 pub fn cost(graph: &Graph) -> Cost {
     let parameters =
         graph.state.iter().filter(|e| e.role.is_trained()).map(|e| e.elements() as u64).sum();
@@ -27,7 +28,7 @@ pub fn cost(graph: &Graph) -> Cost {
         if macs > 0 {
             total.activations += elements;
         }
-        // A split is a view and a ReLU overwrites its input.
+        // A split is a view, and a ReLU overwrites its input.
         if !matches!(node.op, Op::Slice { .. } | Op::Relu) {
             total.kept_for_backward += elements;
         }
@@ -51,8 +52,8 @@ mod tests {
     use super::*;
     use crate::{build, zoo};
 
-    /// Parameters and multiply-adds at 224 px, paper.md section 2 (checked there against timm's
-    /// published figures).
+    /// Parameters and multiply-adds at 224 px, from paper.md section 2 (verified there against
+    /// timm's published figures).
     const PUBLISHED: [(&str, u64, f64); 13] = [
         ("res2net50_48w_2s", 25_287_304, 4.160),
         ("res2net50_26w_4s", 25_699_120, 4.255),
@@ -69,7 +70,7 @@ mod tests {
         ("res2net50_18w_4s", 18_095_104, 2.898),
     ];
 
-    /// Table 4's nets with 100 classes at 32 px, paper.md section 3.5.
+    /// The networks of the paper's table 4 with 100 classes at 32 px, from paper.md section 3.5.
     const TABLE_4: [(&str, u64, f64); 7] = [
         ("resnext29_8c64w", 34_518_948, 5.387),
         ("res2next29_6c24w4s_pool", 23_705_732, 3.852),
@@ -87,8 +88,8 @@ mod tests {
             let (spec, _) = entry.words.resolve().unwrap();
             let cost = cost(&build(&spec, entry.input).unwrap());
             assert_eq!(cost.parameters, parameters, "{name}");
-            // The figures were published to a thousandth; SE's own multiply-adds are not in table
-            // 4's.
+            // The figures are published to a thousandth. Table 4 does not count the multiply-adds
+            // of SE.
             assert!((cost.macs as f64 / 1e9 - giga).abs() < 0.0015, "{name}: {}", cost.macs);
         }
     }

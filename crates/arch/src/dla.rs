@@ -1,5 +1,5 @@
-//! Deep layer aggregation (Yu et al. 2018): trees whose roots join the results of their branches.
-//! Names and order follow timm; of the authors' files only the unused projections are missing
+//! Deep layer aggregation (Yu et al. 2018): trees whose roots concatenate the results of their
+//! branches. Names and order follow timm. The unused projections of the authors' files are left out
 //! (paper.md calls them dead).
 
 use crate::Input;
@@ -9,11 +9,11 @@ use crate::graph::{Conv, Graph, NodeId, Pool};
 use crate::spec::{FirstBlock, ModelSpec, Stem};
 use res2lab_error::Error;
 
-/// `base_layer`, `level0`, `level1`, the trees `level2` to `level5`, mean over the map, `fc` (a 1x1
-/// convolution).
+/// Builds `base_layer`, `level0`, `level1`, the trees `level2` to `level5`, global pooling, and
+/// `fc` (a 1x1 convolution).
 pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Error> {
     let (mut g, image) = Builder::new(input);
-    // The cifar stem leaves the first two halvings out, so that 32 px end as 4 px and not as 1.
+    // The cifar stem omits the first two reductions, so that 32 px end as 4 px instead of 1 px.
     let halves_early = spec.stem != Stem::Cifar;
     let early_stride = if halves_early { 2 } else { 1 };
     let x = plain(&mut g, "base_layer", image, Conv::new(7, spec.planes / 4));
@@ -39,7 +39,7 @@ fn plain(g: &mut Builder, at: &str, x: NodeId, conv: Conv) -> NodeId {
     g.module(at, h)
 }
 
-/// What stays the same throughout one stage's tree.
+/// The parameters that all trees of one stage share.
 struct Tree<'a> {
     spec: &'a ModelSpec,
     stage: usize,
@@ -47,8 +47,8 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    /// A tree of depth `levels` on `x`. `children` are earlier results that its last root joins as
-    /// well.
+    /// Adds a tree of depth `levels` on `x`. The last root also concatenates the earlier results
+    /// `children`.
     fn grow(
         &self,
         g: &mut Builder,

@@ -1,13 +1,13 @@
-//! The graph: a list of nodes in execution order, each with a stable name, and the ordered state of
-//! a checkpoint.
+//! The graph of a network: nodes in execution order with stable names, and the ordered state of a
+//! checkpoint.
 
 use std::collections::BTreeMap;
 
-/// Position of a node in [`Graph::nodes`].
+/// Index of a node in [`Graph::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub usize);
 
-/// Shape of one image's activation (without the batch).
+/// The shape of one image's activation, without the batch dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub channels: usize,
@@ -16,13 +16,13 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Number of elements.
+    /// The number of elements.
     pub fn elements(&self) -> usize {
         self.channels * self.height * self.width
     }
 }
 
-/// A square convolution.
+/// A convolution with a square kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv {
     pub out: usize,
@@ -34,23 +34,23 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// `kernel` x `kernel` to `out` channels, padded to keep the size, stride 1, one group, no
-    /// bias.
+    /// A `kernel` x `kernel` convolution to `out` channels: size-preserving padding, stride 1, one
+    /// group, no bias.
     pub fn new(kernel: usize, out: usize) -> Conv {
         Conv { out, kernel, stride: 1, padding: (kernel - 1) / 2, groups: 1, bias: false }
     }
 
-    /// With another stride.
+    /// The convolution with another stride.
     pub fn stride(self, stride: usize) -> Conv {
         Conv { stride, ..self }
     }
 
-    /// With this many groups.
+    /// The convolution with another number of groups.
     pub fn groups(self, groups: usize) -> Conv {
         Conv { groups, ..self }
     }
 
-    /// With a bias.
+    /// The convolution with a bias.
     pub fn biased(self) -> Conv {
         Conv { bias: true, ..self }
     }
@@ -62,20 +62,20 @@ pub struct Pool {
     pub kernel: usize,
     pub stride: usize,
     pub padding: usize,
-    /// Round the output size up.
+    /// Whether the output size is rounded up.
     pub ceil_mode: bool,
-    /// Whether an average counts the padding's zeros (PyTorch's default; published Res2Net weights
-    /// expect it).
+    /// Whether an average includes the padding's zeros (PyTorch's default, used by the published
+    /// Res2Net weights).
     pub count_include_pad: bool,
 }
 
-/// What a node computes from its inputs.
+/// The operation of a node.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
     /// The image.
     Input,
     Conv(Conv),
-    /// Per-channel normalization; `momentum` as PyTorch counts it.
+    /// Per-channel normalization; `momentum` is defined as in PyTorch.
     BatchNorm {
         eps: f64,
         momentum: f64,
@@ -91,32 +91,31 @@ pub enum Op {
         start: usize,
         len: usize,
     },
-    /// Inputs joined along channels.
+    /// Concatenation of the inputs along the channels.
     Concat,
     MaxPool(Pool),
     AvgPool(Pool),
-    /// Mean over the whole map, one value per channel.
+    /// Mean over the whole feature map, one value per channel.
     GlobalPool,
-    /// Fully connected, with bias.
+    /// Fully connected layer with bias.
     Linear {
         out: usize,
     },
 }
 
-/// One step of the computation.
+/// A node: one operation of the network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Stable and unique, e.g. `layer1.0.convs.2`; the module's name where the node has parameters.
+    /// Stable and unique, e.g. `layer1.0.convs.2`; the module's name if the node has parameters.
     pub name: String,
-    /// What it computes.
     pub op: Op,
-    /// From what, all earlier in the list.
+    /// Nodes earlier in the list.
     pub inputs: Vec<NodeId>,
     /// Shape of the result for one image.
     pub shape: Shape,
 }
 
-/// What a tensor of the state is for.
+/// The role of a tensor of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     ConvWeight,
@@ -130,7 +129,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether gradients reach it; running statistics are only carried along.
+    /// Whether the tensor is a parameter. Running statistics have no gradient.
     pub fn is_trained(self) -> bool {
         !matches!(self, Role::RunningMean | Role::RunningVar)
     }
@@ -143,53 +142,52 @@ pub struct StateEntry {
     pub name: String,
     /// Shape as published.
     pub shape: Vec<usize>,
-    /// What it is for.
     pub role: Role,
-    /// The node that uses it.
+    /// The node that uses the tensor.
     pub node: NodeId,
 }
 
 impl StateEntry {
-    /// Number of elements.
+    /// The number of elements.
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
     }
 }
 
-/// The end of a stage: where feature maps are usually taken.
+/// The end of a stage, whose feature map is commonly used by downstream tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
     /// `layer1` .. or `level2` ..
     pub name: String,
-    /// Its last node.
+    /// The stage's last node.
     pub node: NodeId,
 }
 
-/// A network, complete. Two equal graphs are the same network with the same names.
+/// A complete network. Equal graphs are the same network with the same names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     /// In execution order; node 0 is the input.
     pub nodes: Vec<Node>,
-    /// In the order of published checkpoints, which is not execution order.
+    /// In the order of published checkpoints, which differs from execution order.
     pub state: Vec<StateEntry>,
-    /// In order.
+    /// In execution order.
     pub stages: Vec<Stage>,
-    /// Names of modules (blocks, stages) and the node that carries their result.
+    /// Names of modules (blocks, stages), and the nodes with their results.
     pub modules: BTreeMap<String, NodeId>,
 }
 
 impl Graph {
-    /// The node itself.
+    /// The node with this id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
 
-    /// The logits.
+    /// The id of the last node, which computes the logits.
     pub fn output(&self) -> NodeId {
         NodeId(self.nodes.len() - 1)
     }
 
-    /// A node by its own name or by that of a module (`layer1.0` is that block's output).
+    /// Finds a node by its name or by a module's name (`layer1.0` is the block's output).
     pub fn find(&self, name: &str) -> Option<NodeId> {
         let own = self.nodes.iter().position(|n| n.name == name).map(NodeId);
         own.or_else(|| self.modules.get(name).copied())
@@ -200,7 +198,7 @@ impl Graph {
         self.nodes.iter().enumerate().map(|(i, n)| (NodeId(i), n))
     }
 
-    /// For each node, its first entry in the state, if it has any.
+    /// For each node, the index of its first entry in the state; `None` for nodes without state.
     pub fn first_entries(&self) -> Vec<Option<usize>> {
         let mut first = vec![None; self.nodes.len()];
         for (i, entry) in self.state.iter().enumerate() {
@@ -209,7 +207,7 @@ impl Graph {
         first
     }
 
-    /// For each node, how many others read it.
+    /// For each node, the number of nodes that use its result.
     pub fn consumers(&self) -> Vec<usize> {
         let mut counts = vec![0; self.nodes.len()];
         for input in self.nodes.iter().flat_map(|n| &n.inputs) {

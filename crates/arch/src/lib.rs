@@ -1,11 +1,11 @@
-//! Architectures as data: a [`ModelSpec`] becomes a [`Graph`] of named nodes, and everything else
-//! in res2lab (training, cost, receptive fields, taps, diagrams) reads that graph.
+//! Architectures as data: a [`ModelSpec`] becomes a [`Graph`] of named nodes. All other parts of
+//! res2lab (training, cost, receptive fields, taps, diagrams) are derived from the graph.
 //!
 //! This crate must never know: files, tensors, devices, data sets, how a network is trained.
 //!
 //! Reading order:
-//! - [`spec`]: what a user may ask for, with defaults and checks
-//! - [`zoo`]: the published networks, as words of the same language
+//! - [`spec`]: the configuration of a network, with defaults and checks
+//! - [`zoo`]: the published networks, as model overrides
 //! - [`graph`]: nodes, shapes, and the ordered state (parameters and running statistics)
 //! - [`builder`]: how blocks add nodes
 //! - [`blocks`]: one function per block; [`resnet`] and [`dla`] stack them
@@ -29,7 +29,7 @@ pub use graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, StateEntry};
 pub use overrides::ModelOverrides;
 pub use spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, Stem};
 
-/// What a data set prescribes to a network: the image's shape and the number of classes.
+/// The input and output sizes that a data set prescribes: image shape and number of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Image channels (1 gray, 3 color).
@@ -38,18 +38,19 @@ pub struct Input {
     pub height: usize,
     /// Width in pixels.
     pub width: usize,
-    /// Length of the logits.
+    /// Number of logits.
     pub classes: usize,
 }
 
 impl Input {
-    /// Color images of `size` x `size` pixels, as ImageNet and CIFAR have them.
+    /// Color images of `size` x `size` pixels, as in ImageNet and CIFAR.
     pub fn square(size: usize, classes: usize) -> Input {
         Input { channels: 3, height: size, width: size, classes }
     }
 }
 
-/// Builds the graph of `spec` for images and classes of `input`.
+/// Builds the graph of `spec` for images and classes of `input`. Fails if the spec is invalid or
+/// does not fit the image size.
 pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Error> {
     spec.check()?;
     let multiple = spec.input_multiple();

@@ -5,7 +5,7 @@ use crate::zoo;
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
-/// A network as written: a bare zoo name is `zoo`, everything else overrides it.
+/// A network as written. `zoo` names a base, which all other fields override.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelOverrides {
@@ -39,7 +39,7 @@ pub struct ModelOverrides {
     pub se: Option<bool>,
 }
 
-/// The names of [`ModelOverrides`]' fields, in the order tables show them.
+/// The names of the fields of [`ModelOverrides`], in display order.
 pub const FIELDS: [&str; 14] = [
     "zoo",
     "family",
@@ -58,7 +58,7 @@ pub const FIELDS: [&str; 14] = [
 ];
 
 impl ModelOverrides {
-    /// What the words mean, and remarks on what was changed to make sense of them.
+    /// Resolves the overrides to a spec, with remarks on corrections. Fails if they are invalid.
     pub fn resolve(&self) -> Result<(ModelSpec, Vec<String>), Error> {
         let mut notes = Vec::new();
         let words = match &self.zoo {
@@ -97,8 +97,7 @@ impl ModelOverrides {
         Ok((spec, notes))
     }
 
-    /// These words with every field that `over` sets taken from it. A different zoo name replaces
-    /// all.
+    /// These overrides with the fields that `over` sets replaced; another zoo name replaces all.
     pub fn overridden_by(&self, over: &ModelOverrides) -> ModelOverrides {
         let o = over.clone();
         ModelOverrides {
@@ -107,7 +106,7 @@ impl ModelOverrides {
             block: o.block.or(self.block),
             stem: o.stem.or(self.stem),
             stem_stride: o.stem_stride.or(self.stem_stride),
-            // depth and blocks say the same thing, so either replaces both.
+            // depth and blocks describe the same property, so each replaces both.
             depth: if o.blocks.is_some() { None } else { o.depth.or(self.depth) },
             blocks: if o.depth.is_some() { None } else { o.blocks.or(self.blocks.clone()) },
             planes: o.planes.or(self.planes),

@@ -1,4 +1,4 @@
-//! Chains of blocks: ResNet, ResNeXt, SENet, Res2Net, Res2NeXt and v1b.
+//! Networks that are chains of blocks: ResNet, ResNeXt, SENet, Res2Net, Res2NeXt and v1b.
 
 use crate::Input;
 use crate::blocks::{self, BlockConfig};
@@ -7,10 +7,10 @@ use crate::graph::{Conv, Graph, NodeId, Pool};
 use crate::spec::{Downsample, ModelSpec, Stem};
 use res2lab_error::Error;
 
-/// Output channels of a bottleneck are this many times its planes.
+/// Ratio of a bottleneck's output channels to its planes.
 const EXPANSION: usize = 4;
 
-/// Stem, stages `layer1` .., mean over the map, `fc`.
+/// Builds the stem, the stages `layer1` .., global pooling, and `fc`.
 pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Error> {
     let (mut g, image) = Builder::new(input);
     let mut x = stem(&mut g, image, spec);
@@ -93,8 +93,8 @@ fn add_block(
     blocks::add_shortcut(g, at, branch, shortcut)
 }
 
-/// The projected shortcut. In checkpoints an average pool takes index 0, also where a stride of 1
-/// leaves it out.
+/// The projection shortcut. In checkpoints, index 0 is reserved for the average pool, even if a
+/// stride of 1 makes the pool unnecessary.
 fn downsample(
     g: &mut Builder,
     at: &str,

@@ -4,7 +4,7 @@
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
-/// How stages are wired.
+/// The wiring of stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -24,7 +24,7 @@ pub enum BlockKind {
     Res2,
 }
 
-/// What happens before the first stage.
+/// The layers before the first stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stem {
@@ -36,7 +36,7 @@ pub enum Stem {
     Cifar,
 }
 
-/// How a shortcut changes resolution.
+/// The change of resolution in a shortcut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Downsample {
@@ -46,32 +46,27 @@ pub enum Downsample {
     Avg,
 }
 
-/// The form of the first Res2 block of a stage, where input and output resolutions differ.
+/// The form of the first Res2 block of a stage, whose input and output resolutions differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FirstBlock {
     /// No sums between splits, the last split average-pooled (the published ImageNet code).
     Pool,
-    /// One 3x3 over all splits in cardinality x scale groups (what the authors trained on CIFAR).
+    /// One 3x3 over all splits in cardinality x scale groups (the authors' CIFAR networks).
     Grouped,
 }
 
-/// A network, complete. Canonical: fields that do not bear on the graph hold their defaults, so
-/// that equal networks compare equal.
+/// A network with every field set, in canonical form: fields without effect have default values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
-    /// How stages are wired.
     pub family: Family,
-    /// The repeated block.
     pub block: BlockKind,
-    /// What comes before the first stage.
     pub stem: Stem,
-    /// Stride of the cifar stem's 3x3.
     pub stem_stride: usize,
     /// Blocks per stage (ResNet), or tree levels per stage (DLA).
     pub blocks: Vec<usize>,
-    /// Channels that the paper calls planes, of the first stage; doubles from stage to stage.
+    /// Channels of the first stage, called planes in the paper; they double from stage to stage.
     pub planes: usize,
     /// Base width w: one split has floor(planes * w / 64) * cardinality channels.
     pub width: usize,
@@ -79,15 +74,13 @@ pub struct ModelSpec {
     pub cardinality: usize,
     /// Number of splits s (paper section 3.1).
     pub scale: usize,
-    /// The shortcut's change of resolution.
     pub downsample: Downsample,
-    /// First block of a stage (Res2 only).
     pub first_block: FirstBlock,
-    /// Squeeze-and-excitation on the residual branch, hidden width channels / 16.
+    /// Squeeze-and-excitation on the residual branch, with channels / 16 hidden channels.
     pub se: bool,
 }
 
-/// Upper bounds keep sizes far from overflow; nobody trains beyond them.
+/// Upper bounds, which exclude integer overflow; realistic networks are far below.
 const LIMITS: [(&str, usize); 6] = [
     ("planes", 8192),
     ("width", 8192),
@@ -98,7 +91,7 @@ const LIMITS: [(&str, usize); 6] = [
 ];
 
 impl ModelSpec {
-    /// Refuses what no graph can be built from, naming the field.
+    /// Checks that a graph can be built; an error names the field.
     pub fn check(&self) -> Result<(), Error> {
         let blocks = self.blocks.iter().copied().max().unwrap_or(0);
         let values =
@@ -197,15 +190,13 @@ impl ModelSpec {
         Ok(())
     }
 
-    /// Channels of one split of a DLA stage (0 to 3), as timm counts them: floor(out * w / 64) *
-    /// cardinality / 2.
+    /// Channels of a split of DLA stage 0 to 3, as in timm: floor(out * w / 64) * cardinality / 2.
     pub(crate) fn dla_split_channels(&self, stage: usize) -> usize {
         let out = (2 * self.planes) << stage;
         out * self.width / 64 * self.cardinality / 2
     }
 
-    /// Sets fields that this family, block or stem never reads to their defaults, so that equal
-    /// graphs have equal specs.
+    /// Resets unused fields to their defaults, so that equal graphs have equal specs.
     pub(crate) fn canonicalize(&mut self) {
         if self.stem != Stem::Cifar || self.family == Family::Dla {
             self.stem_stride = 1;
@@ -218,8 +209,7 @@ impl ModelSpec {
         }
     }
 
-    /// Image sides must be multiples of this (DLA's trees add maps that a rounded division would
-    /// make unequal).
+    /// The divisor of valid image sides. DLA's trees can only add feature maps of equal size.
     pub fn input_multiple(&self) -> usize {
         match (self.family, self.stem) {
             (Family::Resnet, _) => 1,
@@ -228,7 +218,7 @@ impl ModelSpec {
         }
     }
 
-    /// The depth that a paper would name: weighted layers on the longest chain. None for DLA.
+    /// The depth as counted in papers: weighted layers on the longest chain. `None` for DLA.
     pub fn depth(&self) -> Option<usize> {
         (self.family == Family::Resnet).then(|| 3 * self.blocks.iter().sum::<usize>() + 2)
     }

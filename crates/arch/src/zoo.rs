@@ -1,6 +1,5 @@
-//! The published networks: timm's names, the authors' own, and the CIFAR nets of the paper's table
-//! 4. A network here is words of the same language that experiments use; nothing is special about
-//! it.
+//! The published networks: timm's names, the authors' own, and the CIFAR networks of the paper's
+//! table 4. A network is defined by the same overrides that experiments use.
 
 use crate::Input;
 use crate::overrides::ModelOverrides;
@@ -10,13 +9,13 @@ use res2lab_error::Error;
 /// One published network.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// timm's name, or the paper's for the CIFAR nets.
+    /// timm's name, or the paper's for the CIFAR networks.
     pub name: &'static str,
     /// Other names for the same network.
     pub aliases: &'static [&'static str],
-    /// What it consists of.
+    /// The configuration.
     pub words: ModelOverrides,
-    /// The size and classes it was published for.
+    /// Image size and number of classes of the publication.
     pub input: Input,
 }
 
@@ -27,7 +26,7 @@ pub fn entries() -> Vec<Entry> {
     all
 }
 
-/// Looks a name or an alias up; the error offers the nearest names.
+/// Finds a network by name or alias. The error suggests the nearest names.
 pub fn find(name: &str) -> Result<Entry, Error> {
     entries().into_iter().find(|e| e.name == name || e.aliases.contains(&name)).ok_or_else(|| {
         Error::input(
@@ -114,7 +113,8 @@ fn imagenet() -> Vec<Entry> {
     ]
 }
 
-/// Table 4: 29 layers. The names' width is per group; `_pool` has the ImageNet code's first block.
+/// The networks of table 4, with 29 layers. The width in a name is per group; `_pool` has the first
+/// block of the ImageNet code.
 fn cifar() -> Vec<Entry> {
     let net = |cardinality, width, scale, first_block, se| ModelOverrides {
         block: Some(BlockKind::Res2),

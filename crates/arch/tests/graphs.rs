@@ -1,4 +1,4 @@
-//! Properties that hold for every network a user can ask for.
+//! Properties of every network that a user can configure.
 
 use proptest::prelude::*;
 use res2lab_arch::{Input, ModelOverrides, Op, build, cost, zoo};
@@ -31,7 +31,7 @@ fn words() -> impl Strategy<Value = ModelOverrides> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever resolves also builds: no panic, and the graph is sound.
+    /// Every spec that resolves also builds a valid graph, without a panic.
     #[test]
     fn every_accepted_model_builds_a_sound_graph(words in words(), size in 1..4_usize) {
         let Ok((spec, _)) = words.resolve() else { return Ok(()) };
@@ -50,13 +50,13 @@ proptest! {
         prop_assert_eq!(graph.node(graph.output()).shape.elements(), 7);
         let states: HashSet<_> = graph.state.iter().map(|e| &e.name).collect();
         prop_assert_eq!(states.len(), graph.state.len());
-        // All that a node computes is used, but for the logits.
+        // Every node's result is used, except for the logits.
         let unused = graph.consumers().iter().filter(|&&n| n == 0).count();
         prop_assert_eq!(unused, 1);
         prop_assert!(cost(&graph).macs > 0);
     }
 
-    /// A resolved spec, written out and read back as words, means itself.
+    /// A resolved spec, serialized and parsed as overrides, resolves to itself.
     #[test]
     fn a_spec_is_its_own_description(words in words()) {
         let Ok((spec, _)) = words.resolve() else { return Ok(()) };

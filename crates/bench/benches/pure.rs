@@ -1,5 +1,5 @@
-//! The pure parts, each alone: `cargo bench --workspace --bench pure`. The kernels' loops have a
-//! table of their own: `cargo run --release -p res2lab-kernels --example speed`.
+//! Benchmarks of pure functions: `cargo bench --workspace --bench pure`. The kernels are measured
+//! by `cargo run --release -p res2lab-kernels --example speed`.
 
 #![allow(missing_docs, reason = "criterion's macro makes a function without any")]
 

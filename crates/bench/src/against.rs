@@ -1,4 +1,5 @@
-//! Two of our own binaries, the old one and the one at hand, in alternating pairs.
+//! Comparison of two binaries of this program, an older one and the current one, in alternating
+//! pairs.
 
 use crate::history;
 use crate::run::{median, timed};
@@ -6,12 +7,12 @@ use crate::steps::{Figure, OURS, Row, figure, our_command};
 use anyhow::Result;
 use std::path::Path;
 
-/// Prints each row's median figures, and the median, the least and the greatest ratio of `pairs`.
+/// Prints each row's median figures, and the median, smallest and largest ratio of `pairs`.
 pub(crate) fn run(rows: &[Row], old: &Path, pairs: usize) -> Result<()> {
     println!("{}; {} against {OURS}, {pairs} pairs in turn", history::processor(), old.display());
     println!("{:38} {:>10} {:>10} {:>6} {:>6} {:>6}", "", "old", "new", "ratio", "least", "most");
     let new = Path::new(OURS);
-    // Compiling is PyTorch's, and memory is no speed.
+    // Rows with compilation concern PyTorch only, and memory is not a speed.
     for row in rows.iter().filter(|row| row.figure == Figure::Speed && !row.compile) {
         let mut before = Vec::new();
         let mut after = Vec::new();

@@ -1,5 +1,5 @@
-//! One trial on two devices against the same on one: here two processes of one core each, over
-//! Gloo.
+//! Comparison of a trial on two devices with the same trial on one device: two processes of one
+//! core each, over Gloo.
 
 use crate::history;
 use crate::run::{median, timed};
@@ -20,7 +20,7 @@ pub(crate) struct Args {
 
 const TRIAL: &str = "scale=4 depth=20 planes=16 seed=0 epochs=2 batch=128 train.log_every=5 data=generated data.size=32 data.images=5000";
 
-/// Alternates, and compares training images per second.
+/// Alternates the two trials, and compares training images per second.
 pub(crate) fn run(args: &Args) -> Result<()> {
     println!("{}; cifar-like, 32 px, depth 20, planes 16, batch 128", history::processor());
     let mut ratios = Vec::new();

@@ -1,23 +1,22 @@
-//! Every measurement, so that a slower change is seen.
+//! The history of measurements, which shows when a change is slower.
 
 use anyhow::{Context, Result};
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::Command;
 
-/// What is compared with what, as one line of the file.
+/// One comparison, as one line of the file.
 pub(crate) struct Line<'a> {
-    /// The measurement.
     pub what: &'a str,
     /// The unit of both figures.
     pub unit: &'a str,
-    /// Our median.
+    /// Median of this program.
     pub ours: f64,
-    /// PyTorch's median.
+    /// Median of PyTorch.
     pub theirs: f64,
-    /// Median of the rounds' ratios, above 1 where we are better.
+    /// Median of the rounds' ratios, above 1 where this program is better.
     pub ratio: f64,
-    /// Rounds measured.
+    /// Number of rounds.
     pub rounds: usize,
 }
 

@@ -1,4 +1,5 @@
-//! The input pipeline: the same folder of JPEGs read by both, two workers each, antialiasing on.
+//! Comparison of the input pipelines: both programs read the same folder of JPEGs with two workers
+//! and antialiasing.
 
 use crate::history::{self, Line};
 use crate::run::{median, timed};
@@ -23,7 +24,7 @@ pub(crate) struct Args {
     history: PathBuf,
 }
 
-/// Alternates the two, ours first, and prints every round.
+/// Alternates the two programs, this one first, and prints every round.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let own = tempfile::tempdir()?;
     let folder = match &args.folder {

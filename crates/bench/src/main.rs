@@ -1,15 +1,15 @@
-//! Comparisons with plain PyTorch on the same machine, in one run, alternating. Drives both as
-//! programs from outside: ours as `target/release/res2lab`, PyTorch's as the scripts in `peers/`.
-//! Reports ratios and medians; judges nothing.
+//! Comparisons with plain PyTorch on the same machine, in one run, alternating. Both are run as
+//! programs from outside: this one as `target/release/res2lab`, PyTorch as the scripts in `peers/`.
+//! Reports ratios and medians without a verdict.
 //!
 //! This crate must never know: how either program works inside.
 //!
 //! Reading order:
-//! - [`steps`]: training steps and evaluation of single networks, the table
-//! - [`against`]: the same networks by two of our own binaries
+//! - [`steps`]: training steps and evaluation of single networks
+//! - [`against`]: the same networks by two binaries of this program
 //! - [`sweep`]: the digits sweep, wall time and accuracy
 //! - [`loader`]: the input pipeline on a folder of JPEGs
-//! - [`price`]: the plan's price against what the sweep takes
+//! - [`price`]: predicted against measured cost of a sweep
 //! - [`devices`]: a trial on two devices against one
 //! - [`report`]: tables and page of a large sweep
 //! - [`run`]: both programs as processes, and medians

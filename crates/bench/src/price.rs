@@ -1,4 +1,5 @@
-//! The plan's price against what the sweep then took, on networks that were not timed before.
+//! Comparison of the predicted with the measured cost of a sweep, for networks that were not timed
+//! before.
 
 use crate::history;
 use crate::run::timed;
@@ -6,8 +7,8 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
 
-/// Three networks of different kinds; two seeds each, so that two slots are busy as the price
-/// assumes.
+/// Three networks of different kinds. Each has two seeds, so that two slots are busy, as the
+/// prediction assumes.
 const NETWORKS: [&str; 3] = [
     "depth=20 planes=8 width=26 scale=4 epochs=3",
     "depth=11 planes=12 width=32 cardinality=2 scale=3 epochs=5",
@@ -18,13 +19,13 @@ const NETWORKS: [&str; 3] = [
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
-/// Plans, sweeps, compares.
+/// Plans and trains each network, and compares predicted and measured times.
 pub(crate) fn run(_: &Args) -> Result<()> {
     println!("{}; two trials side by side", history::processor());
     let mut worst: f64 = 0.0;
     for network in NETWORKS {
         let folder = tempfile::tempdir()?;
-        // A folder of data sets of its own, so that nothing timed before is known.
+        // A separate data folder, so that no earlier timings are found.
         let data = folder.path().join("data");
         std::fs::create_dir(&data)?;
         std::os::unix::fs::symlink(std::fs::canonicalize("data/mnist5k")?, data.join("mnist5k"))?;

@@ -1,5 +1,5 @@
-//! How long the tables and the page of a large sweep take, and how much memory: made-up results of
-//! thousands of trials.
+//! Time and memory for the tables and the page of a large sweep, on generated results of thousands
+//! of trials.
 
 use crate::history;
 use crate::run::median;
@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 const NAME: &str = "large";
 
-/// Makes the sweep up, then times `res2lab report`.
+/// Generates the sweep, then times `res2lab report`.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let reports = args.keep.clone().unwrap_or_else(|| folder.path().to_owned());
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         walls.push(started.elapsed().as_secs_f64());
         println!("round {round}: {:.2} s", walls[round - 1]);
     }
-    // The greatest of all children; planning takes less.
+    // The maximum over all child processes; planning needs less than the report.
     let memory_mib = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss() / 1024;
     let page = fs::metadata(reports.join(NAME).join("index.html"))?.len();
     println!(
@@ -62,7 +62,7 @@ fn res2lab(reports: &Path, words: &[&str]) -> Command {
     command
 }
 
-/// A folder as finished trials leave it; the number of trials.
+/// Creates a folder as finished trials leave it, and returns the number of trials.
 fn make_up(reports: &Path, args: &Args) -> Result<usize> {
     let seeds = format!("seed=0..{}", args.seeds - 1);
     let words =
@@ -109,7 +109,7 @@ fn curve(trial: usize, level: f64, epochs: usize) -> String {
     lines
 }
 
-/// Between -0.5 and 0.5, from two counters.
+/// A pseudo-random number between -0.5 and 0.5, from two counters.
 fn noise(a: usize, b: usize) -> f64 {
     let mut z = (a as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         ^ (b as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);

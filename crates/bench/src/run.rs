@@ -1,11 +1,12 @@
-//! Both programs as processes, and medians of what they say.
+//! Runs both programs as processes, and computes medians of their output.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Runs a command to its end; its last output is one JSON value.
+/// Runs a command to its end. Returns the wall time in seconds, and the JSON value that the command
+/// printed last.
 pub(crate) fn timed(mut command: Command) -> Result<(f64, Value)> {
     let started = Instant::now();
     let output = command
@@ -19,7 +20,7 @@ pub(crate) fn timed(mut command: Command) -> Result<(f64, Value)> {
     Ok((wall_s, value))
 }
 
-/// The middle value, or the mean of the two in the middle.
+/// The middle value, or the mean of the two middle values.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;

@@ -1,4 +1,4 @@
-//! Training steps and evaluation of single networks: the table that `just bench` prints.
+//! Comparison of training steps and evaluation of single networks: the table of `just bench`.
 
 use crate::against;
 use crate::history::{self, Line};
@@ -32,33 +32,32 @@ pub(crate) struct Args {
     history: PathBuf,
 }
 
-/// What is compared in a row.
+/// The figure that a row compares.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Figure {
-    /// Images/s.
+    /// Images per second.
     Speed,
-    /// Peak memory with PyTorch in channels_last.
+    /// Peak memory, with PyTorch in channels_last.
     Memory,
 }
 
 pub(crate) struct Row {
-    /// For people.
+    /// Display name.
     pub name: String,
     what: &'static str,
-    /// As bench.py names it.
+    /// Name in bench.py.
     model: String,
     px: usize,
     batch: usize,
     threads: usize,
     /// Whether PyTorch compiles the network.
     pub compile: bool,
-    /// What is compared.
     pub figure: Figure,
-    /// The ratio that is wanted.
+    /// The required ratio.
     at_least: f64,
 }
 
-/// The program at hand.
+/// The current binary of this program.
 pub(crate) const OURS: &str = "target/release/res2lab";
 
 const DIGITS: &str = "cifar:depth=11,planes=8,width=26,scale=4,in_channels=1,stem_stride=2";
@@ -108,8 +107,8 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-/// Drawn once (scale 1 to 8, cardinality 1 to 4, widths that are no multiples of 8); depth and
-/// planes so that a step takes some ten milliseconds.
+/// Randomly chosen networks (scale 1 to 8, cardinality 1 to 4, widths that are no multiples of 8).
+/// Depth and planes are chosen so that a step takes some ten milliseconds.
 const RANDOM: [&str; 8] = [
     "depth=11,planes=16,width=37,scale=3,cardinality=2",
     "depth=20,planes=8,width=29,scale=5,cardinality=1",
@@ -139,8 +138,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut ours = Vec::new();
         let mut theirs = Vec::new();
         for _ in 0..args.rounds {
-            // Theirs is the better of two measurements, one of each layout; so is ours, one on each
-            // side of theirs.
+            // PyTorch's figure is the better of two measurements, one per memory layout. This
+            // program's figure is the better of two as well, one before and one after PyTorch's.
             let ours_now = || timed(our_command(Path::new(OURS), &row));
             let before = figure(&row, &ours_now()?.1)?;
             theirs.push(figure(&row, &timed(their_command(args, &row))?.1)?);
@@ -179,7 +178,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Without this a missing package would be told as an exit status.
+/// Checks that PyTorch is installed. Otherwise a missing package would only show as an exit status.
 fn ensure_peer(python: &Path) -> Result<()> {
     let found = Command::new(python).args(["-c", "import torch, timm, joblib, numpy"]).output();
     let found = found.with_context(|| format!("cannot run {}", python.display()))?;
@@ -191,13 +190,13 @@ fn ensure_peer(python: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The row's figure, as a program printed it.
+/// The row's figure in a program's output.
 pub(crate) fn figure(row: &Row, output: &Value) -> Result<f64> {
     let field = if row.figure == Figure::Memory { "peak_rss_mib" } else { "images_per_s" };
     output[field].as_f64().with_context(|| format!("{}: no {field} was printed", row.name))
 }
 
-/// The row by a binary of ours.
+/// The command that measures the row with a binary of this program.
 pub(crate) fn our_command(binary: &Path, row: &Row) -> Command {
     let mut command = Command::new(binary);
     command.args(["speed", row.what, "--json"]);

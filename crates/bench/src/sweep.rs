@@ -1,5 +1,5 @@
-//! The digits sweep (experiments/bench-digits.yaml): the same 12 trials (4 scales x 3 seeds x 6
-//! epochs) by both, two processes side by side.
+//! Comparison on the digits sweep (experiments/bench-digits.yaml): the same 12 trials (4 scales x 3
+//! seeds x 6 epochs) by both programs, with two concurrent processes.
 
 use crate::history::{self, Line};
 use crate::run::{median, timed};
@@ -27,20 +27,20 @@ pub(crate) struct Args {
     history: PathBuf,
 }
 
-/// One program's run: wall time, and accuracies in percent by scale.
+/// The result of one program: wall time, and accuracies in percent by scale.
 struct Run {
     wall_s: f64,
     accuracy: BTreeMap<u64, Vec<f64>>,
 }
 
 impl Args {
-    /// As the table of steps measures it.
+    /// The arguments with which the table of [`crate::steps`] measures the sweep.
     pub(crate) fn digits(python: &Path, rounds: usize, history: &Path) -> Args {
         Args { python: python.to_owned(), seeds: 3, rounds, history: history.to_owned() }
     }
 }
 
-/// Alternates the two, ours first, and prints every round and the accuracies.
+/// Alternates the two programs, this one first, and prints every round and the accuracies.
 pub(crate) fn run(args: &Args) -> Result<()> {
     println!(
         "{}; {} trials each, two side by side",
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Median wall times, ours and theirs in seconds, and the median of the ratios.
+/// Median wall times of this program and of PyTorch in seconds, and the median of the ratios.
 pub(crate) fn measure(args: &Args) -> Result<[f64; 3]> {
     let (ours, theirs) = rounds(args, |_, _, _| {})?;
     record(args, &ours, &theirs)

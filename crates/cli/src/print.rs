@@ -83,7 +83,8 @@ pub(crate) fn told(text: &str) {
     }
 }
 
-/// 31624 as `31.6 k`, 4254927872 as `4.25 G`.
+/// Formats a count with three digits and a decimal prefix: 31624 as `31.6 k`, 4254927872 as `4.25
+/// G`.
 pub(crate) fn short(n: u64) -> String {
     let x = n as f64;
     let (value, unit) = match n {
@@ -96,7 +97,7 @@ pub(crate) fn short(n: u64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-/// Seconds as `45 s`, `3 min 20 s`, `2 h 5 min`.
+/// Formats seconds as `45 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(seconds: f64) -> String {
     let s = seconds.round().max(0.0) as u64;
     match s {

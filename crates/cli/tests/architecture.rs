@@ -1,4 +1,4 @@
-//! The rules of crates/README.md, held by reading the workspace: who may depend on whom, who links
+//! The rules of docs/design.md, held by reading the workspace: who may depend on whom, who links
 //! libtorch, where unsafe stands, and that every module says what it is.
 
 mod common;
@@ -83,7 +83,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 fn crates_depend_only_on_what_the_architecture_allows() {
     let found = dependencies();
     let ours: BTreeSet<&String> = found.keys().collect();
-    assert_eq!(found.len(), ALLOWED.len(), "a new crate needs a line here and in crates/README.md");
+    assert_eq!(found.len(), ALLOWED.len(), "a new crate needs a line here and in docs/design.md");
     for (name, allowed) in ALLOWED {
         for dependency in found[name].iter().filter(|d| ours.contains(d)) {
             assert!(

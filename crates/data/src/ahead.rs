@@ -1,6 +1,6 @@
-//! Bytes of pictures that lie in tar files, read for some batches at once in the order in which
-//! they lie: a disk that is read back and forth gives a fraction of what it gives in order. The
-//! batches themselves stay in their own order.
+//! Read-ahead for pictures in tar files. The pictures of several batches are read at once in file
+//! order, because a disk delivers only a fraction of its throughput for random reads. The order of
+//! the batches is unchanged.
 
 use crate::Pictures;
 use crate::tars::Tars;
@@ -9,13 +9,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-/// Bytes that are read at once, at least a batch's. Two such windows are in memory.
+/// Size of a read window in bytes; a window holds at least one batch. Two windows are in memory.
 const WINDOW: usize = 32 << 20;
 
-/// The bytes of some batches' pictures by index; what could not be read is not there.
+/// The bytes of the pictures of some batches, by index. Unreadable pictures are missing.
 pub type Window = HashMap<u32, Vec<u8>>;
 
-/// Windows of a pass: which batches each is for, and where they come from.
+/// The read windows of an epoch plan, with the range of batches for each window.
 pub struct Ahead {
     ranges: Vec<Range<usize>>,
     windows: Receiver<Window>,
@@ -24,8 +24,8 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Starts to read for these batches. None for pictures that lie elsewhere, each of which is
-    /// read when it is decoded.
+    /// Starts a thread that reads the windows of these batches. `None` for pictures outside of tar
+    /// files; each of those is read when it is decoded.
     pub fn start(pictures: &Arc<Pictures>, batches: &Arc<Vec<Vec<u32>>>) -> Option<Ahead> {
         let Pictures::Tars(tars) = &**pictures else { return None };
         let ranges = ranges(tars, batches);
@@ -36,7 +36,7 @@ impl Ahead {
         std::thread::spawn(move || {
             let Pictures::Tars(tars) = &*pictures else { return };
             for range in wanted {
-                // Dropping the receiver ends this thread at its next window.
+                // After the receiver is dropped, the thread ends at its next window.
                 if sender.send(read(tars, &batches[range])).is_err() {
                     return;
                 }
@@ -45,7 +45,7 @@ impl Ahead {
         Some(Ahead { ranges, windows, next: 0, now: Window::new() })
     }
 
-    /// The bytes for this batch; batches are asked for in order.
+    /// The window with the bytes of batch `batch`. Batches must be requested in order.
     pub fn window(&mut self, batch: usize) -> &Window {
         if self.ranges.get(self.next).is_some_and(|range| range.start == batch) {
             self.next += 1;
@@ -55,7 +55,7 @@ impl Ahead {
     }
 }
 
-/// Batches side by side until they fill a window.
+/// Groups consecutive batches into windows.
 fn ranges(tars: &Tars, batches: &[Vec<u32>]) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut bytes = WINDOW;

@@ -1,41 +1,42 @@
-//! Random changes of training images, on whole batches and on the device. Each image's draws follow
-//! from (seed, epoch, its index), whatever batch it is in.
+//! Data augmentation of training images, on whole batches and on the device. The draws of an image
+//! depend on (seed, epoch, index) only, not on its batch.
 
 use crate::crop::CropRange;
 use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
 
-/// Which changes.
+/// The enabled augmentations.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augment {
-    /// Pad by this many black pixels on each side, then crop the original size at a random place.
+    /// Pad by this many black pixels on each side, then crop the original size at a random
+    /// position.
     pub crop_pad: usize,
-    /// Mirror left to right with probability 1/2.
+    /// Flip horizontally with probability 1/2.
     pub flip: bool,
-    /// Crop a random part, resized; done while pictures are decoded (see [`crate::stream`]).
+    /// Resize a random crop; done while pictures are decoded (see [`crate::stream`]).
     pub crop: Option<CropRange>,
-    /// Strength of random changes of color; done while pictures are decoded.
+    /// Strength of color jitter, 0 for none; done while pictures are decoded.
     pub jitter: f64,
 }
 
-/// What happens to one image.
+/// The random draws for one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
-    /// Rows the crop is moved by, 0 to 2 * crop_pad.
+    /// Vertical offset of the crop in pixels, 0 to 2 * crop_pad.
     pub down: i64,
-    /// Columns.
+    /// Horizontal offset of the crop in pixels, 0 to 2 * crop_pad.
     pub right: i64,
-    /// Mirrored.
+    /// Whether the image is flipped horizontally.
     pub mirrored: bool,
 }
 
 impl Augment {
-    /// Whether there is nothing to do.
+    /// Whether no augmentation is enabled.
     pub fn is_none(self) -> bool {
         self == Augment::default()
     }
 
-    /// The draws of image `index` in the epoch whose stream is `epoch`.
+    /// The draws for image `index` in the epoch with the random stream `epoch`.
     pub fn draw(self, epoch: Key, index: u32) -> Draw {
         let key = epoch.named("augment").with(u64::from(index));
         let places = 2 * self.crop_pad as u64 + 1;
@@ -59,25 +60,25 @@ impl Augment {
         };
         let places = |size: i64| Tensor::arange(size, (Kind::Int64, device)).unsqueeze(0);
         let rows = column(&|d| d.down) + places(height);
-        // A mirrored image reads its columns from the right: (width - 1 - x).
+        // A flipped image reads its columns from the right: (width - 1 - x).
         let mirrored = column(&|d| i64::from(d.mirrored));
         let columns = places(width);
         let columns: Tensor = &columns + &mirrored * ((width - 1) - 2 * &columns);
         let columns = columns + column(&|d| d.right);
         let image = Tensor::arange(n, (Kind::Int64, device)).view([n, 1, 1]);
-        // Indexing around the channel axis moves that axis to the end: N x H x W x C.
+        // Indexing around the channel axis moves this axis to the end: N x H x W x C.
         let picked =
             padded.index(&[Some(image), None, Some(rows.unsqueeze(2)), Some(columns.unsqueeze(1))]);
         picked.permute([0, 3, 1, 2])
     }
 
-    /// Draws for `indices`.
+    /// The draws for the images `indices`.
     pub fn draws(self, epoch: Key, indices: &[u32]) -> Vec<Draw> {
         indices.iter().map(|&i| self.draw(epoch, i)).collect()
     }
 }
 
-/// Host pixels as a tensor on `device`.
+/// Copies pixels from host memory to a tensor on `device`.
 pub(crate) fn to_device(bytes: &[u8], shape: [i64; 4], device: Device) -> Tensor {
     Tensor::from_slice(bytes).view(shape).to_device(device)
 }
@@ -86,7 +87,7 @@ pub(crate) fn to_device(bytes: &[u8], shape: [i64; 4], device: Device) -> Tensor
 mod tests {
     use super::*;
 
-    /// One image at a time, as a person would write it.
+    /// Straightforward reference implementation for one image.
     fn by_hand(image: &Tensor, pad: i64, draw: Draw) -> Tensor {
         let (_, height, width) = image.size3().unwrap();
         let padded = image.constant_pad_nd([pad, pad, pad, pad]);

@@ -1,6 +1,6 @@
-//! Files that spare work the next time: written whole or not at all, by one process at a time, each
-//! with a checksum and with what it was made of. They stand beside the data sets, or in the user's
-//! cache folder where nothing can be written there.
+//! Cache files. Each is written atomically by one process at a time, with a checksum and a digest
+//! of its source. The cache is stored beside the data sets, or in the user's cache folder if the
+//! data folder is not writable.
 use crate::digest::{Digest, checksum};
 use crate::error;
 use res2lab_error::Error;
@@ -11,13 +11,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where what is kept of one data set may be, the preferred folder first.
+/// The candidate cache folders of one data set, in order of preference.
 #[derive(Clone, Debug)]
 pub struct Places(Vec<PathBuf>);
 
 impl Places {
-    /// For the data set in `dir`; `root` is the folder of all data sets. Folders are named after
-    /// the whole path.
+    /// The cache folders of the data set in `dir`; `root` is the folder of all data sets. Folder
+    /// names include a hash of the whole path.
     pub fn of(root: &Path, dir: &Path) -> Places {
         let whole = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
         let name =
@@ -26,12 +26,12 @@ impl Places {
         Places([root.join(".cache"), of_user()].map(|place| place.join(&name)).to_vec())
     }
 
-    /// The first of them in which `name` is, and `open` takes it.
+    /// The first cache folder that has a file `name` which `open` accepts.
     pub fn find<T>(&self, name: &str, open: impl Fn(&Path) -> Option<T>) -> Option<T> {
         self.0.iter().find_map(|place| open(&place.join(name)))
     }
 
-    /// The first of them in which files can be written.
+    /// The first cache folder in which files can be written. Fails if there is none.
     pub fn writable(&self) -> Result<&Path, Error> {
         let mut failed = None;
         for place in &self.0 {
@@ -47,7 +47,7 @@ impl Places {
         ))
     }
 
-    /// A line for the user where files do not go beside the data sets.
+    /// A note for the user if the cache is not stored beside the data sets.
     pub fn note(&self) -> Option<String> {
         let place = self.writable().ok().filter(|place| *place != self.0[0])?;
         let home = self.0[0].parent().unwrap_or(Path::new(".")).display();
@@ -55,7 +55,7 @@ impl Places {
     }
 }
 
-/// The user's own cache folder, or a temporary one.
+/// The user's cache folder, or a temporary one.
 fn of_user() -> PathBuf {
     let given =
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -70,7 +70,8 @@ fn probe(place: &Path) -> std::io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Lets `fill` write a file that appears under its name only when it is whole and on the disk.
+/// Writes a file atomically: `fill` writes a temporary file, which is flushed and renamed to
+/// `path`.
 pub fn build(
     path: &Path,
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
@@ -95,8 +96,8 @@ pub fn build(
     })
 }
 
-/// Holds the right to build `path` until dropped; other processes wait here. The lock goes with the
-/// process.
+/// Takes the exclusive lock for building `path`, waiting for other processes. The lock is released
+/// when the file is dropped or the process ends.
 pub fn lock(path: &Path) -> Result<File, Error> {
     let failed = |e: std::io::Error| {
         Error::input(
@@ -110,7 +111,7 @@ pub fn lock(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-/// Writes a value as JSON below a line with its checksum.
+/// Writes a value as JSON after a line with its checksum.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     build(path, |file| {
         let text = serde_json::to_vec(value).map_err(std::io::Error::other)?;
@@ -119,7 +120,8 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     })
 }
 
-/// Reads such a value; None where there is none, or it is damaged, or another version wrote it.
+/// Reads a value written by [`write_json`]; `None` if the file is missing, damaged or of another
+/// version.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     let bytes = fs::read(path).ok()?;
     let (sum, text) = bytes.split_at_checked(17)?;
@@ -127,8 +129,8 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     (sum == checksum(text)).then(|| serde_json::from_slice(text).ok()).flatten()
 }
 
-/// By what a change of a file or folder shows without reading it. This decides only whether it must
-/// be read again, never what it is.
+/// File metadata that change with the content. A stamp only decides whether a file must be read
+/// again; it is not part of any identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     size: u64,
@@ -138,7 +140,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// From what the file system says.
+    /// The stamp from file-system metadata.
     pub fn of(found: &Metadata) -> Stamp {
         Stamp {
             size: found.len(),
@@ -149,7 +151,7 @@ impl Stamp {
     }
 }
 
-/// What was read of a file.
+/// The digest of a file, with the stamp at the time of reading.
 #[derive(Serialize, Deserialize)]
 struct Known {
     name: String,
@@ -157,7 +159,7 @@ struct Known {
     digest: u64,
 }
 
-/// The digest of these files' contents. Files whose stamps are as they were are not read again.
+/// The digest of the contents of `files`. Files with an unchanged stamp are not read again.
 pub fn sources(places: &Places, name: &str, files: &[PathBuf]) -> Result<u64, Error> {
     let name = format!("{name}.sources.json");
     let before: Vec<Known> = places.find(&name, read_json).unwrap_or_default();
@@ -175,7 +177,7 @@ pub fn sources(places: &Places, name: &str, files: &[PathBuf]) -> Result<u64, Er
     let is_new =
         now.len() != before.len() || now.iter().zip(&before).any(|(a, b)| a.stamp != b.stamp);
     if is_new && let Ok(place) = places.writable() {
-        // What cannot be kept is found out again next time.
+        // Without a cache, the digest is computed again next time.
         let _ = write_json(&place.join(name), &now);
     }
     let mut digest = Digest::new("sources");
@@ -186,7 +188,8 @@ pub fn sources(places: &Places, name: &str, files: &[PathBuf]) -> Result<u64, Er
     Ok(digest.finish())
 }
 
-/// Of a large file the beginning, the end (where Parquet keeps its index) and parts in between.
+/// The digest of a file's content. Of a large file, only the beginning, the end (where Parquet
+/// keeps its index) and parts in between are read.
 fn content(path: &Path) -> std::io::Result<u64> {
     const WHOLE: u64 = 256 << 20;
     const PART: u64 = 1 << 20;

@@ -1,5 +1,5 @@
-//! The data sets by name or folder. To add one, give it a line in [`KNOWN`] and, if its format is
-//! new, a reader.
+//! Catalog of data sets, by name or folder. A new data set needs an entry in [`KNOWN`] and, for a
+//! new format, a reader.
 
 use crate::cifar::Cifar;
 use crate::digest::Digest;
@@ -9,41 +9,41 @@ use res2lab_error::Error;
 use res2lab_experiment::DatasetInfo;
 use std::path::PathBuf;
 
-/// A data set as a user is told of it.
+/// A description of a data set for users.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     pub facts: DatasetInfo,
-    /// Class names; empty where nobody gave them.
+    /// Class names; empty if the data set has none.
     pub classes: Vec<String>,
-    /// What was left out, chosen or found to be odd, a sentence each.
+    /// Remarks, one sentence each: files left out, choices made, irregularities found.
     pub notes: Vec<String>,
 }
 
-/// Which data set, and what it may depend on.
+/// A data set with the options for opening it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DatasetRequest {
-    /// One of [`KNOWN`], or a folder (anything with a slash).
+    /// One of [`KNOWN`], or a folder (any name with a slash).
     pub name: String,
-    /// Where its files are.
+    /// The folder of its files.
     pub dir: PathBuf,
-    /// The folder of all data sets, which also holds what is kept.
+    /// The folder of all data sets, which also holds the cache.
     pub root: PathBuf,
-    /// Side of what the network sees, for pictures of many sizes.
+    /// Side of the network's input in pixels, for pictures of varying size.
     pub size: Option<usize>,
-    /// Pictures are kept decoded, with at most this short side.
+    /// Pictures are cached in decoded form, with at most this short side in pixels.
     pub cache_px: Option<usize>,
     /// Number of generated images.
     pub images: Option<usize>,
-    /// Their classes.
+    /// Number of classes of generated images.
     pub classes: Option<usize>,
-    /// Labels change places among the images of a split.
+    /// Whether labels are permuted among the images of a split.
     pub shuffle_labels: bool,
 }
 
 /// An open data set.
 #[derive(Debug)]
 pub struct DataSet {
-    /// Class names; empty where nobody gave them.
+    /// Class names; empty if the data set has none.
     pub classes: Vec<String>,
     pub train: Pictures,
     pub test: Pictures,
@@ -57,14 +57,14 @@ pub(crate) enum Format {
     Cifar(Cifar),
     Generated,
     Shapes,
-    /// Pictures, in whatever form they are there.
+    /// Pictures in any supported container.
     Pictures,
 }
 
 const DEFAULT_SIZE: usize = 224;
 const GENERATED_SIZE: usize = 32;
 
-/// Name, format if its folder shows no other, and what was published: side, channels, classes,
+/// Name, format unless the folder shows another, and published properties: side, channels, classes,
 /// images of both splits.
 const KNOWN: [(&str, Format, [usize; 5]); 9] = [
     ("mnist5k", Format::Idx, [28, 1, 10, 4_000, 1_000]),
@@ -78,8 +78,8 @@ const KNOWN: [(&str, Format, [usize; 5]); 9] = [
     ("shapes", Format::Shapes, [0; 5]),
 ];
 
-/// What a name promises, for plans on machines that do not have the data; a guess for `images`;
-/// None where nothing is known.
+/// Published properties of a data set, for plans on machines without the data. The values for
+/// `images` are a guess. `None` for unknown names.
 pub fn published(wanted: &DatasetRequest) -> Option<DatasetInfo> {
     let (_, format, [side, channels, classes, train_images, test_images]) =
         *KNOWN.iter().find(|(name, ..)| *name == wanted.name)?;
@@ -98,10 +98,10 @@ pub fn published(wanted: &DatasetRequest) -> Option<DatasetInfo> {
     })
 }
 
-/// A data set's format by its name, and how many classes it has at least.
+/// A data set's format by its name, and its minimum number of classes.
 pub(crate) fn format(wanted: &DatasetRequest) -> Result<(Format, usize), Error> {
     if let Some((name, format, facts)) = KNOWN.iter().find(|(name, ..)| *name == wanted.name) {
-        // Folders of pictures have the classes that they have.
+        // The number of classes of picture folders is not fixed.
         let classes = if ["images", "imagenet"].contains(name) { 0 } else { facts[2] };
         return Ok((*format, classes));
     }
@@ -113,7 +113,7 @@ pub(crate) fn format(wanted: &DatasetRequest) -> Result<(Format, usize), Error> 
     Err(Error::input(format!("no data set is called \"{}\"", wanted.name), help))
 }
 
-/// Looks at a data set as a plan needs it. Small images are read, pictures listed.
+/// Describes a data set for a plan. Small images are read; pictures are only listed.
 pub fn describe(wanted: &DatasetRequest) -> Result<Description, Error> {
     let generated = |name: &str, channels: usize, [train_images, classes, side]: [usize; 3]| {
         let identity = generated_identity(name, [train_images, classes, side]);
@@ -163,7 +163,7 @@ fn facts(wanted: &DatasetRequest, opened: &Opened) -> DatasetInfo {
     DatasetInfo { channels, height, width, classes, train_images, test_images, identity }
 }
 
-/// Classes without pictures, where the listing of a folder does not tell them.
+/// Notes on classes without pictures, unless the listing of a folder reports them already.
 fn empty_classes(set: &DataSet, classes: usize) -> Vec<String> {
     if matches!(set.train, Pictures::Files(_)) {
         return vec![];
@@ -180,14 +180,14 @@ fn empty_classes(set: &DataSet, classes: usize) -> Vec<String> {
     [("training", &set.train), ("test", &set.test)].into_iter().filter_map(of).collect()
 }
 
-/// What a generated set is: it follows from its sizes alone.
+/// The identity of a generated set, which depends on its sizes only.
 pub(crate) fn generated_identity(name: &str, sizes: [usize; 3]) -> u64 {
     let mut identity = Digest::new(name);
     identity.numbers(sizes.map(|n| n as u64));
     identity.finish()
 }
 
-/// Images, classes, side.
+/// Number of images, number of classes, side.
 pub(crate) fn generated_shape(wanted: &DatasetRequest) -> (usize, usize, usize) {
     (
         wanted.images.unwrap_or(1000),
@@ -196,12 +196,12 @@ pub(crate) fn generated_shape(wanted: &DatasetRequest) -> (usize, usize, usize) 
     )
 }
 
-/// Training images and side.
+/// Number of training images, side.
 pub(crate) fn shapes_shape(wanted: &DatasetRequest) -> (usize, usize) {
     (wanted.images.unwrap_or(4000), wanted.size.unwrap_or(GENERATED_SIZE))
 }
 
-/// What is known of each image of a split beside its class, by name; empty for all sets but
+/// Known properties of each image of a split beside its class, by name. Empty for all data sets but
 /// generated shapes.
 pub fn factors(wanted: &DatasetRequest, split: Split) -> Vec<(&'static str, Vec<f64>)> {
     if wanted.name != "shapes" {
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(opened.classes[2], "third");
         assert_eq!(opened.train.label(5), 5 % 3);
         let mut scratch = crate::pictures::Scratch::default();
-        // The writer's rule for pixel (x, y) of image i: (i * 10, x * 8, y * 8).
+        // The pixel (x, y) of image i is written as (i * 10, x * 8, y * 8).
         let pixels = opened.train.pixels(5, &mut scratch, crate::decode::IN_FULL).unwrap();
         assert_eq!(pixels.bytes[3 * (4 * 32 + 7)..][..3], [50, 56, 32]);
         assert!(Places::of(dir.path(), &set).writable().unwrap().join("train.pack").is_file());

@@ -1,5 +1,5 @@
 //! CIFAR's binary format: per image one label byte (CIFAR-100: coarse, then fine) and 3 x 32 x 32
-//! bytes; and its Python version, as torchvision keeps it.
+//! bytes. Also reads CIFAR's Python format, which torchvision downloads.
 
 use crate::error;
 use crate::{Images, Split, names, pickled};
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 
 const PIXELS: usize = 3 * 32 * 32;
 
-/// Which of the two.
+/// CIFAR-10 or CIFAR-100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cifar {
     Ten,
     Hundred,
 }
 
-/// Both.
+/// Both variants.
 pub const ALL: [Cifar; 2] = [Cifar::Ten, Cifar::Hundred];
 
-/// Where a data set's files are, and of which version.
+/// The files of a data set, and their format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
     which: Cifar,
@@ -27,7 +27,7 @@ pub struct Files {
 }
 
 impl Cifar {
-    /// Number of classes.
+    /// The number of classes: 10 or 100.
     pub fn classes(self) -> usize {
         if self == Cifar::Ten { 10 } else { 100 }
     }
@@ -58,7 +58,7 @@ impl Cifar {
         PIXELS + if self == Cifar::Ten { 1 } else { 2 }
     }
 
-    /// The files in `dir` or in the folder of their archive; None where none of them is there.
+    /// Finds the files in `dir` or in the folder of their archive; `None` if there is none of them.
     pub fn find(self, dir: &Path) -> Option<Files> {
         let places =
             [false, true].map(|py| (py, [dir.join(self.archive_folder(py)), dir.to_owned()]));
@@ -70,7 +70,7 @@ impl Cifar {
         all.into_iter().find(has_any).map(|(is_python, dir)| Files { which: self, is_python, dir })
     }
 
-    /// What is said where there are none.
+    /// The error for a folder without CIFAR files.
     pub fn none(self, dir: &Path) -> Error {
         self.missing(dir, &self.files(Split::Train, false)[0])
     }
@@ -85,12 +85,12 @@ impl Cifar {
 }
 
 impl Files {
-    /// Which of the two.
+    /// The variant of the files.
     pub fn which(&self) -> Cifar {
         self.which
     }
 
-    /// The files of a split, all of which must be there.
+    /// The files of a split; an error if one is missing.
     pub fn paths(&self, split: Split) -> Result<Vec<PathBuf>, Error> {
         let path = |name: String| {
             let path = self.dir.join(&name);
@@ -99,7 +99,7 @@ impl Files {
         self.which.files(split, self.is_python).into_iter().map(path).collect()
     }
 
-    /// Class names, where they lie beside the files.
+    /// Class names from the file beside the data; empty if it is missing.
     pub fn names(&self) -> Vec<String> {
         let (meta, key) = match self.which {
             Cifar::Ten => ("batches.meta", "label_names"),
@@ -123,7 +123,7 @@ impl Files {
             }
             whole_records(self.which, &path, bytes.len())?;
             for record in bytes.chunks_exact(self.which.record()) {
-                // The fine label stands right before the pixels in both formats.
+                // In both formats, the fine label directly precedes the pixels.
                 let (before, pixels) = record.split_at(self.which.record() - PIXELS);
                 labels.extend(before.last().map(|&label| u32::from(label)));
                 all_pixels.extend_from_slice(pixels);

@@ -1,9 +1,9 @@
-//! Which part of a picture the network sees, as torchvision defines it: RandomResizedCrop for
-//! training, Resize and CenterCrop for evaluation. Pure geometry in the picture's own pixels.
+//! Crop geometry as in torchvision: RandomResizedCrop for training, Resize and CenterCrop for
+//! evaluation. Coordinates are pixels of the picture before resizing.
 
 use res2lab_random::Key;
 
-/// A box in the picture's pixels; edges need not fall on pixels.
+/// A rectangle in pixel coordinates of the picture; edges may lie between pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Crop {
     pub left: f64,
@@ -12,7 +12,8 @@ pub struct Crop {
     pub height: f64,
 }
 
-/// The random part's share of the area, and its ratio of width to height: smallest and largest.
+/// Ranges of a random crop, lower and upper bound: share of the picture's area, and ratio of width
+/// to height.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CropRange {
     pub scale: [f64; 2],
@@ -20,12 +21,12 @@ pub struct CropRange {
 }
 
 impl Crop {
-    /// All of it.
+    /// The crop that covers the whole picture.
     pub fn whole(width: usize, height: usize) -> Crop {
         Crop { left: 0.0, top: 0.0, width: width as f64, height: height as f64 }
     }
 
-    /// The same part of a picture of size `own` that was decoded at size `decoded`.
+    /// The same crop in a picture of size `own` that was decoded at size `decoded`.
     pub fn reduced(self, own: (usize, usize), decoded: (usize, usize)) -> Crop {
         let x = decoded.0 as f64 / own.0 as f64;
         let y = decoded.1 as f64 / own.1 as f64;
@@ -37,16 +38,16 @@ impl Crop {
         }
     }
 
-    /// The power of two, up to 8, by which the picture may shrink and still have `size` pixels in
-    /// this part.
+    /// The largest power of two, up to 8, by which the picture can be reduced while the crop keeps
+    /// at least `size` pixels per side.
     pub fn reduction(self, size: usize) -> usize {
         let room = self.width.min(self.height) / size as f64;
         [8, 4, 2].into_iter().find(|&factor| room >= factor as f64).unwrap_or(1)
     }
 }
 
-/// A random part: ten tries for one of the drawn area and ratio that fits, then the largest central
-/// one whose ratio is allowed.
+/// Draws a random crop: up to ten attempts with random area and ratio, then the largest central
+/// crop with an allowed ratio (torchvision's RandomResizedCrop).
 pub fn random(width: usize, height: usize, range: CropRange, key: Key) -> Crop {
     let w = width as f64;
     let h = height as f64;
@@ -73,12 +74,13 @@ pub fn random(width: usize, height: usize, range: CropRange, key: Key) -> Crop {
     Crop { left: ((w - cw) / 2.0).floor(), top: ((h - ch) / 2.0).floor(), width: cw, height: ch }
 }
 
-/// The center `size` x `size` of the picture after its short side was resized to `resize`.
+/// The central `size` x `size` crop of the picture after its short side was resized to `resize`
+/// (torchvision's Resize and CenterCrop).
 pub fn central(width: usize, height: usize, resize: usize, size: usize) -> Crop {
     let short = width.min(height);
     let long_to = (resize as f64 * width.max(height) as f64 / short as f64) as usize;
     let (to_w, to_h) = if width <= height { (resize, long_to) } else { (long_to, resize) };
-    // The resized picture is never made: its pixels are looked up in the original at this pitch.
+    // The resized picture is not computed; its pixels map to the original at this pitch.
     let pitch_x = width as f64 / to_w as f64;
     let pitch_y = height as f64 / to_h as f64;
     let margin = |to: usize| ((to as f64 - size as f64) / 2.0).round_ties_even();
@@ -98,8 +100,8 @@ mod tests {
 
     #[test]
     fn random_parts_have_torchvisions_distribution() {
-        // From 100,000 crops of 500 x 375 by torchvision 0.28 (RandomResizedCrop.get_params): means
-        // of area / whole, width / height, left and top; and the deciles of the area.
+        // Reference: 100,000 crops of 500 x 375 by torchvision 0.28 (RandomResizedCrop.get_params).
+        // Means of area / whole, width / height, left and top; and the deciles of the area.
         let theirs = REFERENCE;
         let n = 10_000;
         let crops: Vec<Crop> =

@@ -1,4 +1,4 @@
-//! Bytes of a picture to RGB, and a part of a picture to the size that the network wants.
+//! Decoding of pictures to RGB, and resizing of a crop to the network's input size.
 
 use crate::crop::Crop;
 use crate::pictures::Pixels;
@@ -11,32 +11,34 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-/// A picture larger than this many pixels is taken for damage (a few bytes can claim any size).
+/// Pictures with more pixels are rejected as damaged, because a few bytes can claim any size.
 const MOST_PIXELS: usize = 1 << 28;
 
-/// Smaller JPEGs are decoded in full: another decoder is faster at that than this one at a part.
+/// JPEGs with fewer pixels are decoded at full size: the decoder for full size is faster than the
+/// one for reduced size.
 const LEAST_REDUCED: usize = 750_000;
 
-/// A picture's own size and the size that it was decoded at, width and height.
+/// A picture's original size and its decoded size, width and height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     pub own: (usize, usize),
     pub decoded: (usize, usize),
 }
 
-/// By how much a picture of this width and height may be reduced.
+/// The largest reduction factor that is allowed for a picture of this width and height.
 pub type Reduction<'a> = &'a (dyn Fn(usize, usize) -> usize + Sync);
 
-/// No reduction.
+/// Allows no reduction.
 pub const IN_FULL: Reduction<'static> = &|_, _| 1;
 
-/// Decodes to RGB, row by row, into `pixels`, whose memory is used again from picture to picture. A
-/// large JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as far as `reduction` allows. The
-/// content decides the format, whatever the file's name says (ImageNet has a PNG called .JPEG).
-/// What is wrong is said so that it can follow the file's name: "is empty".
+/// Decodes to RGB, row by row, into `pixels`, whose memory is reused between pictures. A large JPEG
+/// may be decoded at 1/2, 1/4 or 1/8 of its size, as far as `reduction` allows. The format is
+/// detected from the content, not from the file name (ImageNet has a PNG called .JPEG).
+///
+/// An error is a phrase that continues the file's name, e.g. "is empty".
 pub fn decode(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Result<Sizes, String> {
-    // Decoders are given whatever people have; one that gives up by a panic costs a picture, not
-    // the training.
+    // Decoders receive arbitrary user files. A decoder's panic must cost one picture, not the
+    // training.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode_any(bytes, pixels, reduction)));
     decoded.unwrap_or_else(|_| Err("cannot be decoded: its decoder gave up".to_owned()))
 }
@@ -66,7 +68,7 @@ fn decode_any(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Resul
     }
 }
 
-/// Decoders say in many ways that there was not enough to read.
+/// Whether a decoder's message means truncated input; decoders word it in many ways.
 fn is_cut_off(error: &str) -> bool {
     let error = error.to_ascii_lowercase();
     let ends = [
@@ -81,7 +83,8 @@ fn is_cut_off(error: &str) -> bool {
     ends.iter().any(|end| error.contains(end))
 }
 
-/// A few bytes can claim any size; no format packs pixels much denser than this.
+/// Whether a size is plausible for the number of bytes. A few bytes can claim any size, but no
+/// format compresses pixels much more than this.
 fn is_possible(width: usize, height: usize, bytes: &[u8]) -> bool {
     const MOST_PIXELS_PER_BYTE: usize = 1 << 14;
     let pixels = width.saturating_mul(height);
@@ -90,7 +93,7 @@ fn is_possible(width: usize, height: usize, bytes: &[u8]) -> bool {
         && pixels <= bytes.len().saturating_mul(MOST_PIXELS_PER_BYTE)
 }
 
-/// What is neither JPEG nor PNG; of several frames the first.
+/// Decodes formats other than JPEG and PNG; only the first frame of several.
 fn any(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     let reader = || image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
     let (width, height) =
@@ -105,8 +108,8 @@ fn any(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     Ok((width, height))
 }
 
-/// None where it does not pay or this decoder cannot; the other one then says what is wrong, if
-/// anything is.
+/// Decodes a JPEG at reduced size. `None` if a reduction does not pay, or if this decoder fails;
+/// the decoder for full size then reports the error.
 fn reduced_jpeg(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Option<Sizes> {
     let mut headers = JpegDecoder::new(ZCursor::new(bytes));
     headers.decode_headers().ok()?;
@@ -151,11 +154,12 @@ fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
         decoder.decode_into(pixels).map_err(|e| format!("{e:?}"))?;
         Ok((width, height))
     };
-    // Many good pictures break a rule somewhere; one that also lacks its end was cut off.
+    // Many intact pictures violate the standard somewhere. Only a violation without an end marker
+    // counts as truncation.
     attempt(true).or_else(|e| if has_end(bytes) { attempt(false) } else { Err(e) })
 }
 
-/// Whether the marker that ends a JPEG stands among the last bytes.
+/// Whether the end-of-image marker of a JPEG is among the last bytes.
 fn has_end(bytes: &[u8]) -> bool {
     const TAIL: usize = 4096;
     bytes[bytes.len().saturating_sub(TAIL)..].windows(2).any(|pair| pair == [0xff, 0xd9])
@@ -173,7 +177,7 @@ fn png(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     let info = reader.next_frame(&mut raw).map_err(|e| e.to_string())?;
     let raw = &raw[..info.buffer_size()];
     pixels.clear();
-    // Transparency is dropped, as Pillow's convert("RGB") does.
+    // The alpha channel is dropped, as in Pillow's convert("RGB").
     match info.color_type {
         png::ColorType::Rgb => pixels.extend_from_slice(raw),
         png::ColorType::Rgba => pixels.extend(raw.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]])),
@@ -186,8 +190,8 @@ fn png(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     Ok((info.width as usize, info.height as usize))
 }
 
-/// Resizes the part `crop` of a picture to `size` (width and height) into `out`: bilinear with
-/// antialiasing, as Pillow does.
+/// Resizes the rectangle `crop` of a picture to `size` (width, height) into `out`: bilinear with
+/// antialiasing, as in Pillow.
 pub fn resize(
     resizer: &mut Resizer,
     Pixels { bytes, width, height, channels, .. }: Pixels,
@@ -200,7 +204,7 @@ pub fn resize(
         ImageRef::new(width as u32, height as u32, bytes, kind).map_err(|e| e.to_string())?;
     let mut target =
         Image::from_slice_u8(size.0 as u32, size.1 as u32, out, kind).map_err(|e| e.to_string())?;
-    // Rounding must not push the box over the edge.
+    // Rounding must not move the crop beyond the edge.
     let left = crop.left.clamp(0.0, width as f64 - 1.0);
     let top = crop.top.clamp(0.0, height as f64 - 1.0);
     let cw = crop.width.min(width as f64 - left);
@@ -214,7 +218,7 @@ pub fn resize(
 
 #[cfg(test)]
 pub(crate) mod tests_support {
-    /// RGB pixels as the bytes of a PNG.
+    /// Encodes RGB pixels as PNG.
     pub(crate) fn png(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, width, height);

@@ -1,10 +1,9 @@
-//! The fields of Parquet's descriptions as its standard numbers them (parquet-format 2.12): of a
-//! file, and of a page.
+//! Field tables of Parquet's Thrift metadata (parquet-format 2.12): file metadata and page headers.
 
 use crate::thrift::Fields;
 use crate::thrift::Kind::{Byte, Fields as Of, List, Number, Real, Text, Truth};
 
-/// Before each page.
+/// The header before each page.
 pub(crate) const PAGE: Fields = &[
     (1, Number),
     (2, Number),
@@ -30,7 +29,7 @@ const PAGE_2: Fields = &[
 const STATISTICS: Fields =
     &[(1, Text), (2, Text), (3, Number), (4, Number), (5, Text), (6, Text), (7, Truth), (8, Truth)];
 
-/// At the end of a file.
+/// The metadata at the end of a file.
 pub(crate) const FILE: Fields = &[
     (1, Number),
     (2, List(&Of(COLUMN_TYPE))),
@@ -57,7 +56,7 @@ const COLUMN_TYPE: Fields = &[
     (10, Of(MEANING)),
 ];
 
-/// What a column's values stand for: one of these.
+/// The logical type of a column, a union of these fields.
 const MEANING: Fields = &[
     (1, Of(&[])),
     (2, Of(&[])),

@@ -1,53 +1,53 @@
-//! What a data set is, as 64 bits: a digest of names, sizes, labels and pixels, never of times or
-//! absolute paths. And checksums of what is kept of it.
+//! 64-bit digests that identify a data set by names, sizes, labels and pixels, but not by times or
+//! absolute paths. Also checksums of cached data.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-/// Takes up one value after another; values of another length or order give another digest.
+/// An incremental digest that depends on the values, their lengths and their order.
 pub struct Digest(Xxh3);
 
 impl Digest {
-    /// `kind` says what the values are.
+    /// Creates a digest; `kind` separates the domains of different digests.
     pub fn new(kind: &str) -> Digest {
         let mut digest = Digest(Xxh3::new());
         digest.bytes(kind.as_bytes());
         digest
     }
 
-    /// A text, or the bytes of a picture.
+    /// Adds a text, or the bytes of a picture, with its length.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.0.update(bytes);
     }
 
-    /// A count, a size or a label.
+    /// Adds a count, a size or a label.
     pub fn number(&mut self, number: u64) {
         self.0.update(&number.to_le_bytes());
     }
 
-    /// Several of them.
+    /// Adds several numbers.
     pub fn numbers(&mut self, numbers: impl IntoIterator<Item = u64>) {
         numbers.into_iter().for_each(|number| self.number(number));
     }
 
-    /// Texts in their order, and how many.
+    /// Adds texts in their order, with their number.
     pub fn texts(&mut self, texts: &[String]) {
         self.number(texts.len() as u64);
         texts.iter().for_each(|text| self.bytes(text.as_bytes()));
     }
 
-    /// The digest of all that was taken up.
+    /// The digest of all values added so far.
     pub fn finish(self) -> u64 {
         self.0.digest()
     }
 }
 
-/// A checksum of bytes.
+/// A 64-bit checksum of bytes.
 pub fn checksum(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }
 
-/// An identity as files and messages have it.
+/// An identity as 16 hex digits.
 pub fn hex(identity: u64) -> String {
     format!("{identity:016x}")
 }

@@ -1,5 +1,5 @@
-//! Folders of pictures: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (or `test/`), as ImageNet is
-//! usually kept.
+//! Folders of pictures: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (or `test/`), the common layout
+//! of ImageNet.
 
 use crate::Split;
 use crate::cache::{self, Places, Stamp};
@@ -14,29 +14,29 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Folders of test images, those that are preferred first.
+/// Folder names of test images, in order of preference.
 pub const TEST_FOLDERS: [&str; 6] = ["val", "validation", "valid", "dev", "test", "testing"];
-/// Folders of training images.
+/// Folder names of training images.
 pub const TRAIN_FOLDERS: [&str; 2] = ["train", "training"];
 
-/// A listing of more files is kept, and taken again while no folder's time of change differs.
+/// A listing of more files is cached, and reused while no folder's modification time changes.
 const MOST_LISTED_ANEW: usize = 200_000;
 const KEPT: &str = "listing.json";
 
-/// What is in a folder. Class names are those of the training folder, in alphabetical order.
+/// The listing of a folder. Class names are those of the training folder, in alphabetical order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Listing {
     pub classes: Vec<String>,
     pub train: Vec<Sample>,
     pub test: Vec<Sample>,
-    /// What the user should know: what was left out, classes without pictures.
+    /// Remarks for the user: files left out, classes without pictures.
     pub notes: Vec<String>,
-    /// The digest of classes, relative names, sizes and labels.
+    /// Digest of classes, relative names, sizes and labels.
     pub identity: u64,
-    /// The same with the pictures' times: what was made of the pictures is good while this is the
-    /// same.
+    /// Digest that also includes modification times; cached pictures are valid while it is
+    /// unchanged.
     pub freshness: u64,
-    /// Every folder and its times.
+    /// Every folder with its stamp.
     stamps: Vec<(PathBuf, Stamp)>,
 }
 
@@ -57,7 +57,8 @@ impl Listing {
     }
 }
 
-/// The folder in `dir` with one of these names, in any case; the first name that there is.
+/// The folder in `dir` with one of these names, ignoring case; the first existing name in the order
+/// of `names`.
 pub fn find(dir: &Path, names: &[&str]) -> Option<PathBuf> {
     let exact = names.iter().map(|name| dir.join(name)).find(|path| path.is_dir());
     exact.or_else(|| {
@@ -73,12 +74,12 @@ pub fn find(dir: &Path, names: &[&str]) -> Option<PathBuf> {
     })
 }
 
-/// Whether `dir` looks like such a folder.
+/// Whether `dir` has a folder of training images.
 pub fn is_one(dir: &Path) -> bool {
     find(dir, &TRAIN_FOLDERS).is_some()
 }
 
-/// Lists `dir`, or takes what was kept of a large one if no folder changed since.
+/// Lists `dir`. The cached listing of a large folder is reused if no folder has changed.
 pub fn list(dir: &Path, places: &Places) -> Result<Listing, Error> {
     list_kept(dir, places, MOST_LISTED_ANEW)
 }
@@ -94,7 +95,7 @@ fn list_kept(dir: &Path, places: &Places, most_anew: usize) -> Result<Listing, E
         return Ok(kept);
     }
     let listing = scan(dir)?;
-    // A listing that cannot be kept is made again next time.
+    // Without a cache, the folder is listed again next time.
     if listing.train.len() + listing.test.len() > most_anew
         && let Ok(place) = places.writable()
     {
@@ -103,7 +104,7 @@ fn list_kept(dir: &Path, places: &Places, most_anew: usize) -> Result<Listing, E
     Ok(listing)
 }
 
-/// A split: its folder, and the pictures of each class.
+/// The folder of a split, and the pictures of each class.
 struct Part {
     dir: PathBuf,
     walks: Vec<Walk>,
@@ -185,7 +186,7 @@ fn listing(dir: &Path, names: Vec<String>, parts: [Part; 2]) -> Listing {
     Listing { classes: names, train, test, notes, identity, freshness: fresh.finish(), stamps }
 }
 
-/// Classes that lack pictures.
+/// Notes on classes that lack pictures.
 fn class_notes(names: &[String], parts: &[Part; 2]) -> Vec<String> {
     let of = |part: &Part| {
         let is_empty = |(_, walk): &(&String, &Walk)| walk.files.is_empty();
@@ -212,7 +213,7 @@ pub(crate) fn lacking(names: &[String], part: &str) -> Option<String> {
     }
 }
 
-/// Which folder the test images are from, where there is a choice.
+/// A note on the folder of test images if there are several candidates.
 fn unused_note(dir: &Path) -> Option<String> {
     let there: Vec<&str> =
         TEST_FOLDERS.into_iter().filter(|name| dir.join(name).is_dir()).collect();
@@ -239,7 +240,7 @@ fn test_folder(dir: &Path) -> Result<PathBuf, Error> {
     })
 }
 
-/// Class folders by the bytes of their names.
+/// Class folders, sorted by the bytes of their names.
 fn classes(dir: &Path) -> Result<(BTreeMap<Vec<u8>, PathBuf>, LeftOut), Error> {
     let mut left_out = LeftOut::default();
     let (folders, files) = walk::entries(dir, &mut left_out)?;
@@ -338,7 +339,7 @@ mod tests {
         let places = Places::of(&dir.path().join("kept"), dir.path());
         let kept = || list_kept(dir.path(), &places, 0).unwrap();
         let mut listing = kept();
-        // A mark that only the kept one has.
+        // Marks the cached listing, to show whether the cache was used.
         listing.classes[0] = "kept".into();
         cache::write_json(&places.writable().unwrap().join(KEPT), &listing).unwrap();
         assert_eq!(kept().classes[0], "kept");

@@ -1,10 +1,10 @@
-//! Generated images for smoke tests: each class has a pattern of its own, under noise, so that any
-//! network tells them apart after a few steps.
+//! Generated images for smoke tests. Each class has its own pattern under noise, so that any
+//! network separates the classes after a few steps.
 
 use crate::{Images, Split};
 use res2lab_random::Key;
 
-/// `count` images of `classes` classes in turn, RGB, `size` pixels a side.
+/// Generates `count` RGB images of `size` x `size` pixels; the classes alternate.
 pub fn generate(split: Split, count: usize, classes: usize, size: usize) -> Images {
     let key = Key::new(7).named("generated").with(u64::from(split == Split::Test));
     let mut pixels = Vec::with_capacity(count * 3 * size * size);
@@ -13,7 +13,7 @@ pub fn generate(split: Split, count: usize, classes: usize, size: usize) -> Imag
         let noise = key.with(index as u64);
         let pattern = Key::new(7).named("pattern").with(class);
         for channel in 0..3_u64 {
-            // A wave of one to three periods, so that crops of it still show which it is.
+            // A wave with one to three periods, so that the class can be recognized in crops.
             let [fx, fy] = [0, 1].map(|axis| 1.0 + 2.0 * pattern.uniform(4 * channel + axis));
             let phase = pattern.uniform(4 * channel + 2);
             let level = 60.0 + 130.0 * pattern.uniform(4 * channel + 3);

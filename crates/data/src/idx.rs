@@ -1,5 +1,5 @@
-//! The IDX format of MNIST and its kin: a big-endian magic number and dimensions, then bytes. Plain
-//! or gzip-compressed, as the content says, whatever the ending.
+//! The IDX format of MNIST and related data sets: a big-endian magic number and dimensions, then
+//! bytes. Files may be gzip-compressed; this is detected from the content, not from the ending.
 
 use crate::error;
 use crate::sniff::{self, Content};
@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Magic numbers: unsigned bytes in three dimensions, and in one.
+/// Magic numbers of unsigned bytes in three dimensions, and in one.
 const IMAGES: u32 = 0x0803;
 const LABELS: u32 = 0x0801;
 
@@ -24,7 +24,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Images and labels.
+    /// The image file and the label file of a split.
     pub fn split(&self, split: Split) -> &[PathBuf; 2] {
         match split {
             Split::Train => &self.train,
@@ -33,9 +33,9 @@ impl Files {
     }
 }
 
-/// Finds the files in `dir` or where torchvision and the archives put them: `raw/`, `MNIST/raw/`,
-/// `gzip/`. Of several sets side by side (EMNIST) one is named by the beginning of its files:
-/// `FOLDER/emnist-letters`. None where there are none.
+/// Finds the files in `dir` or in the folders that torchvision and the archives use: `raw/`,
+/// `MNIST/raw/`, `gzip/`. If a folder has several sets (EMNIST), the prefix of the file names
+/// selects one: `FOLDER/emnist-letters`. `None` if there are no such files.
 pub fn find(dir: &Path) -> Result<Option<Files>, Error> {
     let (folder, wanted) = match (dir.parent(), dir.file_name()) {
         (Some(parent), Some(name)) if !dir.exists() && parent.is_dir() => {
@@ -80,7 +80,7 @@ pub fn find(dir: &Path) -> Result<Option<Files>, Error> {
     Ok(None)
 }
 
-/// What is said where there are none.
+/// The error for a folder without IDX files.
 pub fn none(dir: &Path) -> Error {
     missing(dir, "", Split::Train, What::Images)
 }
@@ -103,7 +103,7 @@ enum What {
 /// The files of one set by split and content.
 type Parts = BTreeMap<(bool, What), PathBuf>;
 
-/// Sets by what stands before `train-images`; a compressed file before one that is not.
+/// The sets of a folder by the prefix before `train-images`. Compressed files take precedence.
 fn in_folder(dir: &Path) -> BTreeMap<String, Parts> {
     let mut sets: BTreeMap<String, Parts> = BTreeMap::new();
     for path in walk::entries(dir, &mut Default::default()).unwrap_or_default().1 {
@@ -118,7 +118,7 @@ fn in_folder(dir: &Path) -> BTreeMap<String, Parts> {
     sets
 }
 
-/// `emnist-letters-train-images-idx3-ubyte` as (`emnist-letters-`, training images).
+/// Parses `emnist-letters-train-images-idx3-ubyte` as (`emnist-letters-`, training images).
 fn parse(name: &str) -> Option<(&str, (bool, What))> {
     for (word, is_train) in [("train", true), ("t10k", false), ("test", false)] {
         for (middle, what) in [("images", What::Images), ("labels", What::Labels)] {
@@ -134,7 +134,8 @@ fn parse(name: &str) -> Option<(&str, (bool, What))> {
     None
 }
 
-/// Reads a split; image and label counts must agree with each other and with the files' sizes.
+/// Reads a split. Fails if the numbers of images and labels differ, or do not match the files'
+/// sizes.
 pub fn read(files: &Files, split: Split) -> Result<Images, Error> {
     let [images, path] = files.split(split);
     let mut file = open(images)?;
@@ -190,8 +191,8 @@ fn read_header<const N: usize>(
     for dimension in &mut dimensions {
         *dimension = word()? as usize;
     }
-    // Even the largest set of this format is far below a terabyte; a damaged header is not a reason
-    // to allocate one.
+    // The largest sets of this format are far below a terabyte, so a larger claim is a damaged
+    // header.
     let total = dimensions.iter().try_fold(1_usize, |all, &d| all.checked_mul(d));
     match total {
         Some(1..=0xFF_FFFF_FFFF) => Ok(dimensions),
@@ -201,7 +202,7 @@ fn read_header<const N: usize>(
 
 fn read_body(file: Box<dyn Read>, path: &Path, expected: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    // One byte more than expected shows a file that is too long.
+    // Reading one byte more than expected detects a file that is too long.
     let read = file.take(expected as u64 + 1).read_to_end(&mut bytes);
     match read {
         Ok(found) if found == expected => Ok(bytes),

@@ -4,12 +4,12 @@ use crate::kept::Bytes;
 use res2lab_error::Error;
 use std::path::Path;
 
-/// Which part of a data set.
+/// A split of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
-    /// To learn from.
+    /// The training split.
     Train,
-    /// To measure on.
+    /// The evaluation split.
     Test,
 }
 
@@ -24,17 +24,17 @@ pub struct Images {
 }
 
 impl Images {
-    /// How many.
+    /// The number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// Refuses labels beyond the classes; `path` is for the message.
+    /// Fails if a label is not below `classes`; `path` is the file in the error message.
     pub fn check_labels(&self, classes: usize, path: &Path) -> Result<(), Error> {
         match self.labels.iter().position(|&label| label as usize >= classes) {
             Some(i) => Err(error::file(
@@ -45,8 +45,8 @@ impl Images {
         }
     }
 
-    /// With black borders up to `side` pixels a side; the left and upper ones are the smaller where
-    /// they differ.
+    /// Pads the images with black borders to `side` x `side` pixels. If the border is odd, the left
+    /// and upper parts are one pixel smaller. Fails if the images are larger.
     pub fn padded_to(self, side: usize) -> Result<Images, Error> {
         if (self.height, self.width) == (side, side) {
             return Ok(self);
@@ -72,8 +72,8 @@ impl Images {
         Ok(Images { height: side, width: side, pixels: pixels.into(), ..self })
     }
 
-    /// Mean and standard deviation of each channel, in units of a byte, from exact counts of byte
-    /// values.
+    /// Mean and standard deviation of each channel, in units of a byte. Computed from exact counts
+    /// of byte values.
     pub fn statistics(&self) -> Vec<(f64, f64)> {
         let plane = self.height * self.width;
         let mut counts = vec![[0_u64; 256]; self.channels];
@@ -92,7 +92,7 @@ impl Images {
                     / n
             };
             let mean = sum(1);
-            // A constant channel keeps its values instead of dividing by zero.
+            // A constant channel gets the deviation 1, to avoid a division by zero.
             let deviation = (sum(2) - mean * mean).max(0.0).sqrt();
             (mean, if deviation > 0.0 { deviation } else { 1.0 })
         };

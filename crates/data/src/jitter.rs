@@ -1,13 +1,13 @@
-//! Random changes of one picture's colors, on bytes: brightness, contrast and saturation, in this
-//! order, each by a factor from 1 - strength to 1 + strength, as torchvision's ColorJitter defines
-//! them.
+//! Color jitter of one picture, on bytes: brightness, contrast and saturation in this order. Each
+//! is changed by a random factor between 1 - strength and 1 + strength, as in torchvision's
+//! ColorJitter.
 
 use res2lab_random::Key;
 
-/// Weights of red, green and blue in the lightness of a pixel (ITU-R 601).
+/// Luma weights of red, green and blue (ITU-R 601).
 const LIGHTNESS: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// Changes `pixels` (RGB) in place.
+/// Applies color jitter to `pixels` (RGB) in place.
 pub fn jitter(pixels: &mut [u8], strength: f64, key: Key) {
     let factor = |counter: u64| (1.0 + strength * (2.0 * key.uniform(counter) - 1.0)) as f32;
     let brightness = factor(0);

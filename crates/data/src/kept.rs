@@ -1,5 +1,5 @@
-//! Small images decoded once per machine: all trials read them through memory maps of one file, so
-//! that they share its memory and none unpacks it again.
+//! Small images, decoded once per machine. All trials map the same cache file into memory, so that
+//! they share its pages and do not decode again.
 
 use crate::Images;
 use crate::cache::{self, Places};
@@ -10,12 +10,12 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of a process's own, or of a file that others read too.
+/// Bytes owned by the process, or bytes of a memory-mapped file.
 #[derive(Clone)]
 pub enum Bytes {
-    /// A vector.
+    /// A vector owned by the process.
     Own(Vec<u8>),
-    /// An entry of a mapped file.
+    /// An entry of a memory-mapped pack.
     Shared(Arc<Pack>, Entry),
 }
 
@@ -54,9 +54,9 @@ impl std::fmt::Debug for Bytes {
     }
 }
 
-/// What `read` makes of files with the digest `source`, kept as `name` and mapped from there the
-/// next time, and the identity of its pixels and labels. Where nothing can be kept, it is just
-/// read.
+/// Returns the images of the cache file `name`, and the identity of their pixels and labels. If the
+/// cache is missing or was built from a source with another digest, `read` decodes the images and
+/// the cache is written. Without a writable cache folder, the images are just read.
 pub fn kept(
     places: &Places,
     name: &str,
@@ -74,7 +74,7 @@ pub fn kept(
     };
     let Ok(path) = places.writable().map(|place| place.join(name)) else { return read() };
     let Ok(_alone) = cache::lock(&path) else { return read() };
-    // Another process may have built it while this one waited.
+    // Another process may have built the cache while this one waited for the lock.
     if let Some(found) = find() {
         return Ok(found);
     }
@@ -88,8 +88,8 @@ pub fn kept(
 /// An entry of a pack: bytes, size, label.
 type Part<'a> = (&'a [u8], (u32, u32), u32);
 
-/// The planes, whose "label" is the number of channels, then the labels, then the number of labels
-/// as its "label".
+/// The entries of a pack: the planes, with the number of channels as label; then the labels, with
+/// their number as label.
 fn parts<'a>(images: &'a Images, labels: &'a [u8]) -> [Part<'a>; 2] {
     let size = (images.width as u32, images.height as u32);
     [(&images.pixels, size, images.channels as u32), (labels, (0, 0), images.len() as u32)]
@@ -99,7 +99,7 @@ fn label_bytes(images: &Images) -> Vec<u8> {
     images.labels.iter().flat_map(|label| label.to_le_bytes()).collect()
 }
 
-/// What a set is, wherever its files are and however they are compressed.
+/// The identity of images, independent of the location and compression of their files.
 pub fn identity(images: &Images) -> u64 {
     pack::identity_of(&parts(images, &label_bytes(images)))
 }
@@ -114,15 +114,15 @@ fn build(path: &Path, source: u64, images: &Images) -> Result<(), Error> {
     })
 }
 
-/// None where it is not there, was made of other files, or is damaged.
+/// Opens a cache file; `None` if it is missing, damaged or was built from other files.
 fn open(path: &Path, source: u64) -> Option<(Images, u64)> {
     let pack = Arc::new(Pack::of(path, source)?);
     let [planes, labels] = *<&[Entry; 2]>::try_from(pack.entries()).ok()?;
     let channels = planes.label as usize;
     let height = planes.height as usize;
     let width = planes.width as usize;
-    // A large pack is checked picture by picture, and this one is a single picture: all of it,
-    // once.
+    // Packs above a size limit are verified per entry, and the planes are a single entry. Reading
+    // it verifies everything once.
     pack.bytes(&planes)?;
     let labels = pack.bytes(&labels)?.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
     let labels: Vec<u32> = labels.collect();

@@ -1,8 +1,8 @@
-//! What was not taken of what lies in a folder: counted, and told once, with a few names.
+//! Counts of files that were left out, with a few example names, for one summary.
 
 use serde::{Deserialize, Serialize};
 
-/// How many there were of one kind, and what the first are called.
+/// The number of files of one kind, with the first names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     count: usize,
@@ -12,33 +12,33 @@ pub struct Tally {
 impl Tally {
     const SHOWN: usize = 3;
 
-    /// One more.
+    /// Adds one file.
     pub fn add(&mut self, name: impl Into<String>) {
         self.count += 1;
         self.examples.push(name.into());
         self.shorten();
     }
 
-    /// All of another one.
+    /// Adds the files of another tally.
     pub fn join(&mut self, other: Tally) {
         self.count += other.count;
         self.examples.extend(other.examples);
         self.shorten();
     }
 
-    /// The first by name, so that the same is said each time.
+    /// Keeps the alphabetically first names, so that the summary is deterministic.
     fn shorten(&mut self) {
         self.examples.sort();
         self.examples.truncate(Tally::SHOWN);
     }
 
-    /// How many.
+    /// The number of files.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// A sentence, if there is anything to say: `2 pictures are empty: a.png, b.png`. `one` and
-    /// `many` are said of one and of several.
+    /// A sentence such as `2 pictures are empty: a.png, b.png`; `None` for a count of zero. `one`
+    /// and `many` are the phrases for one and for several files.
     pub fn sentence(&self, one: &str, many: &str) -> Option<String> {
         let names = self.examples.join(", ");
         let more = if self.count > self.examples.len() { ", ..." } else { "" };
@@ -50,27 +50,27 @@ impl Tally {
     }
 }
 
-/// Everything that a walk did not take as a picture, or took with a doubt.
+/// Files that a directory walk left out or found irregular.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeftOut {
-    /// What operating systems and programs leave.
+    /// Files of operating systems and programs.
     pub of_system: Tally,
-    /// Other endings than pictures have.
+    /// Files whose ending is not that of a picture.
     pub other: Tally,
     /// Neither a file nor a folder.
     pub special: Tally,
-    /// Pictures beside the class folders.
+    /// Pictures outside of class folders.
     pub loose: Tally,
-    /// Folders that lead back into themselves.
+    /// Folders that link back to a folder above them.
     pub loops: Tally,
-    /// Pictures of no bytes; they are counted as pictures.
+    /// Pictures of zero bytes; they are listed as pictures.
     pub empty: Tally,
-    /// Links to nothing; they are counted as pictures.
+    /// Broken links; they are listed as pictures.
     pub broken: Tally,
 }
 
 impl LeftOut {
-    /// All of another walk.
+    /// Adds the files of another walk.
     pub fn join(&mut self, other: LeftOut) {
         self.of_system.join(other.of_system);
         self.other.join(other.other);
@@ -81,7 +81,7 @@ impl LeftOut {
         self.broken.join(other.broken);
     }
 
-    /// A sentence for each kind that there is.
+    /// One sentence per kind of files.
     pub fn notes(&self) -> Vec<String> {
         let sentences = [
             self.of_system.sentence(

@@ -1,12 +1,12 @@
-//! Class names where data sets keep them: Hugging Face's descriptions (in Parquet's metadata,
-//! dataset_info.json, the head of README.md) and lists with a name a line.
+//! Class names from the files of a data set: Hugging Face's feature descriptions (in Parquet's
+//! metadata, dataset_info.json, or the head of README.md), and lists with one name per line.
 
 use serde_json::Value;
 use std::path::Path;
 
-/// The names of a column of classes in a description of columns: `{"label": {"names": [..],
-/// "_type": "ClassLabel"}}`, or README.md's `[{"name": "label", "dtype": {"class_label": {"names":
-/// {"0": ..}}}}]`.
+/// The class names of a column in a feature description: `{"label": {"names": [..], "_type":
+/// "ClassLabel"}}`, or README.md's `[{"name": "label", "dtype": {"class_label": {"names": {"0":
+/// ..}}}}]`.
 fn in_features(features: &Value, column: &str) -> Option<Vec<String>> {
     let described = match features {
         Value::Object(map) => map.get(column)?,
@@ -21,7 +21,7 @@ fn in_features(features: &Value, column: &str) -> Option<Vec<String>> {
     places.into_iter().find_map(in_order)
 }
 
-/// A list, or a map from numbers.
+/// Names from a list, or from a map with numbers as keys.
 fn in_order(names: &Value) -> Option<Vec<String>> {
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
@@ -39,14 +39,14 @@ fn in_order(names: &Value) -> Option<Vec<String>> {
     .filter(|names: &Vec<String>| !names.is_empty())
 }
 
-/// The columns of classes and of pictures that a description names by their type.
+/// The label columns and the picture columns that a feature description declares by type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Described {
     pub labels: Vec<String>,
     pub images: Vec<String>,
 }
 
-/// From the value of Parquet's metadata under the key `huggingface`.
+/// Parses the value of Parquet's metadata under the key `huggingface`.
 pub fn described(metadata: &str) -> Described {
     let json: Value = serde_json::from_str(metadata).unwrap_or_default();
     let of = |kind: &str| {
@@ -59,14 +59,14 @@ pub fn described(metadata: &str) -> Described {
     Described { labels: of("ClassLabel"), images: of("Image") }
 }
 
-/// The names of a column from the same value.
+/// The class names of a column from the value of Parquet's metadata under the key `huggingface`.
 pub fn in_metadata(metadata: &str, column: &str) -> Option<Vec<String>> {
     let json: Value = serde_json::from_str(metadata).ok()?;
     in_features(&json["info"]["features"], column)
 }
 
-/// The names of a column from descriptions that lie in `dir` or above it, for the configuration
-/// called `configuration`.
+/// The class names of a column from descriptions in `dir` or in a folder above it, for the given
+/// configuration.
 pub fn beside(dir: &Path, configuration: &str, column: &str) -> Option<Vec<String>> {
     let infos = ["dataset_info.json", "dataset_infos.json", "README.md"];
     let info = |name: &str| {
@@ -82,7 +82,8 @@ pub fn beside(dir: &Path, configuration: &str, column: &str) -> Option<Vec<Strin
     infos.into_iter().find_map(info)
 }
 
-/// One description, a list of them, or a map of them by configuration.
+/// Class names from one description, a list of descriptions, or a map of descriptions by
+/// configuration.
 fn in_info(json: &Value, configuration: &str, column: &str) -> Option<Vec<String>> {
     let inner = json.get("dataset_info").unwrap_or(json);
     let own = |info: &Value| in_features(info.get("features")?, column);
@@ -95,7 +96,7 @@ fn in_info(json: &Value, configuration: &str, column: &str) -> Option<Vec<String
     };
     let named =
         all.iter().find(|(name, _)| *name == Some(configuration)).and_then(|(_, info)| own(info));
-    // Without a name that fits, only what all agree on.
+    // If no configuration name matches, only names on which all descriptions agree are used.
     named.or_else(|| {
         let mut found: Vec<Vec<String>> = all.iter().filter_map(|(_, info)| own(info)).collect();
         found.dedup();
@@ -103,7 +104,7 @@ fn in_info(json: &Value, configuration: &str, column: &str) -> Option<Vec<String
     })
 }
 
-/// A list with a name a line, of one of these files in `dir`.
+/// Reads a list with one name per line from the first of `files` in `dir`.
 pub fn lines(dir: &Path, files: &[&str]) -> Option<Vec<String>> {
     let read = |name: &&str| {
         let text = std::fs::read_to_string(dir.join(name)).ok()?;

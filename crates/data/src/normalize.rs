@@ -1,22 +1,22 @@
-//! Bytes to numbers of mean zero and deviation one.
+//! Normalization of bytes to mean zero and standard deviation one.
 
 use tch::{Device, Kind, Tensor};
 
-/// ImageNet's mean and deviation of each channel, in units of a byte.
+/// ImageNet's mean and standard deviation of each channel, in units of a byte.
 pub const IMAGENET: [(f64, f64); 3] = [
     (0.485 * 255.0, 0.229 * 255.0),
     (0.456 * 255.0, 0.224 * 255.0),
     (0.406 * 255.0, 0.225 * 255.0),
 ];
 
-/// A factor and a summand per channel.
+/// A linear map per channel: scale and shift.
 pub struct Normalize {
     scale: Tensor,
     shift: Tensor,
 }
 
 impl Normalize {
-    /// From mean and deviation of each channel, in units of a byte.
+    /// Creates the map from mean and standard deviation of each channel, in units of a byte.
     pub fn new(statistics: &[(f64, f64)], device: Device, kind: Kind) -> Normalize {
         let per_channel = |f: &dyn Fn(f64, f64) -> f64| {
             let values: Vec<f64> =
@@ -29,7 +29,8 @@ impl Normalize {
         }
     }
 
-    /// `bytes` (N x C x H x W) in the kind of the statistics, in the same order in memory.
+    /// Normalizes `bytes` (N x C x H x W); the result has the kind of the statistics and keeps the
+    /// memory layout.
     pub fn apply(&self, bytes: &Tensor) -> Tensor {
         let mut images = bytes * &self.scale;
         let _ = images.g_add_(&self.shift);

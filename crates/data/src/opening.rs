@@ -1,4 +1,4 @@
-//! How each kind of data set is read, from what was kept of it where that is still good.
+//! Opens each kind of data set, using the cache where it is valid.
 
 use crate::cache::{self, Places};
 use crate::catalog::{
@@ -15,19 +15,20 @@ use res2lab_error::Error;
 use res2lab_random::Key;
 use std::path::{Path, PathBuf};
 
-/// A data set before labels are shuffled and pictures kept decoded.
+/// A data set before labels are permuted and pictures are cached.
 pub(crate) struct Opened {
     pub set: DataSet,
-    /// What the user should know.
+    /// Remarks for the user.
     pub notes: Vec<String>,
-    /// Classes that there are whatever the labels say.
+    /// Minimum number of classes, whatever the labels are.
     pub least_classes: usize,
-    /// The digest by which what was made of the pictures is still good.
+    /// Digest that validates cached pictures.
     freshness: u64,
     places: Places,
 }
 
-/// Opens a data set: small images are read into memory, pictures are listed.
+/// Opens a data set: small images are read into memory, pictures are listed. Fails if files are
+/// missing or damaged.
 pub fn open(wanted: &DatasetRequest) -> Result<DataSet, Error> {
     let Opened { set, freshness, places, .. } = read(wanted)?;
     let DataSet { classes, mut train, mut test, identity } = set;
@@ -46,8 +47,8 @@ fn pack_names(px: usize) -> [String; 2] {
     ["train", "test"].map(|split| format!("{split}-{px}px.pack"))
 }
 
-/// Tells beforehand where decoded pictures would be kept, if that is not beside the data sets;
-/// refuses if it is nowhere.
+/// Checks where decoded pictures would be cached. Adds a note if the cache is not beside the data
+/// sets, and fails if no folder is writable.
 pub(crate) fn check_cache(wanted: &DatasetRequest, opened: &mut Opened) -> Result<(), Error> {
     let Some(px) = wanted.cache_px.filter(|_| !matches!(opened.set.train, Pictures::Memory(_)))
     else {
@@ -62,7 +63,7 @@ pub(crate) fn check_cache(wanted: &DatasetRequest, opened: &mut Opened) -> Resul
     Ok(())
 }
 
-/// Reads what [`open`] opens.
+/// Reads a data set without permuting labels or caching pictures.
 pub(crate) fn read(wanted: &DatasetRequest) -> Result<Opened, Error> {
     let (by_name, least_classes) = format(wanted)?;
     let dir = &wanted.dir;
@@ -117,7 +118,7 @@ fn nothing(by_name: Format, wanted: &DatasetRequest) -> Error {
     }
 }
 
-/// Both splits of images in memory; what they are follows from pixels, labels and class names.
+/// A data set of images in memory, identified by pixels, labels and class names.
 fn in_memory(classes: Vec<String>, parts: [(Images, u64); 2], places: Places) -> Opened {
     let mut identity = Digest::new("memory");
     identity.texts(&classes);
@@ -188,8 +189,8 @@ fn of_tars(files: &splits::Files, places: Places, size: Option<usize>) -> Result
     Ok(Opened { set, notes, least_classes: 0, freshness, places })
 }
 
-/// Both splits decoded into memory, if they are small images of one size; both as they are
-/// otherwise.
+/// Decodes both splits into memory if they are small images of one size; otherwise returns them
+/// unchanged.
 fn small_in_memory(train: Pictures, test: Pictures, size: Option<usize>) -> (Pictures, Pictures) {
     let shape = |images: &Images| (images.height, images.width);
     match train.as_images(size).and_then(|images| Some((images, test.as_images(size)?))) {
@@ -198,7 +199,7 @@ fn small_in_memory(train: Pictures, test: Pictures, size: Option<usize>) -> (Pic
     }
 }
 
-/// The same images under each other's labels.
+/// Permutes the labels among the images.
 fn shuffled(pictures: Pictures, split: Split) -> Result<Pictures, Error> {
     let Pictures::Memory(mut images) = pictures else {
         let help = "use a data set of small images, such as cifar10 or shapes";
@@ -210,7 +211,7 @@ fn shuffled(pictures: Pictures, split: Split) -> Result<Pictures, Error> {
     Ok(Pictures::Memory(images))
 }
 
-/// A split of Parquet files as one pack, in which pictures can be found one by one.
+/// A split of Parquet files as one pack, which allows random access to pictures.
 fn unpacked(
     places: &Places,
     split: Split,
@@ -230,7 +231,7 @@ fn unpacked(
     }
     let path = places.writable()?.join(name);
     let _alone = cache::lock(&path)?;
-    // Another process may have built it while this one waited.
+    // Another process may have built the pack while this one waited for the lock.
     if let Some(pack) = find() {
         return Ok(pack);
     }

@@ -1,36 +1,37 @@
-//! Which images a step sees: a pure function of (seed, epoch) and of the shard, so that a resumed
-//! run and any number of processes see the same stream.
+//! The images of each step, as a pure function of (seed, epoch) and of the shard. A resumed run and
+//! any number of processes see the same stream.
 
 use res2lab_random::Key;
 
 /// The part of each step's images that one process handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// This process.
+    /// Index of this process.
     pub rank: usize,
-    /// All processes.
+    /// Number of processes.
     pub world: usize,
-    /// Batches whose gradients one process adds up before a step.
+    /// Number of batches per process over which gradients are accumulated before a step.
     pub accumulate: usize,
 }
 
 impl Shard {
-    /// One process, one batch a step.
+    /// One process, one batch per step.
     pub const WHOLE: Shard = Shard { rank: 0, world: 1, accumulate: 1 };
 
-    /// Processes times accumulated batches: what the images of a step are divided by.
+    /// The number of parts into which the images of a step are divided: processes times accumulated
+    /// batches.
     pub fn parts(self) -> usize {
         self.world * self.accumulate
     }
 }
 
-/// Optimizer steps of one epoch; the last partial one is dropped.
+/// The number of optimizer steps in one epoch; the last partial step is dropped.
 pub fn steps_per_epoch(images: usize, batch_size: usize) -> usize {
     images / batch_size
 }
 
-/// The batches of this shard from step `first_step` of `epoch` on: `accumulate` of them per step,
-/// each `batch_size / parts` images.
+/// The batches of this shard from step `first_step` of `epoch` on: `accumulate` batches per step,
+/// each of `batch_size / parts` images.
 pub fn training_batches(
     images: usize,
     seed: u64,
@@ -49,15 +50,15 @@ pub fn training_batches(
     steps.flat_map(of_rank).collect()
 }
 
-/// All images in file order, `batch_size` at a time; the last batch may be smaller. Ranks take
-/// every `world`-th batch.
+/// All images in file order, `batch_size` at a time; the last batch may be smaller. Each process
+/// takes every `world`-th batch.
 pub fn evaluation_batches(images: usize, batch_size: usize, shard: Shard) -> Vec<Vec<u32>> {
     let all: Vec<u32> = (0..images as u32).collect();
     let mine = all.chunks(batch_size).skip(shard.rank).step_by(shard.world);
     mine.map(<[u32]>::to_vec).collect()
 }
 
-/// The stream of an epoch's draws.
+/// The random stream of an epoch.
 pub fn epoch_key(seed: u64, epoch: usize) -> Key {
     Key::new(seed).named("data").with(epoch as u64)
 }

@@ -1,8 +1,9 @@
-//! Many pictures in one file, read through a memory map: encoded ones unpacked from Parquet, or
-//! decoded ones. A pack knows what it was made of, and has a checksum for each picture.
+//! A pack: many pictures in one file, read through a memory map. The pictures are encoded ones
+//! unpacked from Parquet, or decoded ones. A pack stores a digest of its source, and a checksum per
+//! picture.
 //!
-//! Layout: the pictures one after the other, then a JSON index, its checksum and its length (8
-//! bytes each, little-endian) and eight letters.
+//! Layout: the pictures in sequence, then a JSON index, its checksum and its length (8 bytes each,
+//! little-endian), and an 8-byte magic string.
 
 #![allow(unsafe_code, reason = "memory maps, each with its reason below")]
 use crate::digest::{Digest, checksum};
@@ -16,11 +17,11 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"R2LPACK2";
 
-/// Packs up to this size are checked as a whole when they are opened, larger ones picture by
-/// picture as they are read.
+/// Packs up to this size in bytes are verified as a whole when they are opened. Larger packs are
+/// verified per picture when it is read.
 const CHECKED_WHOLE: usize = 1 << 30;
 
-/// Where one picture is. Decoded ones have a size in pixels (RGB, row by row).
+/// The location of one picture. Decoded pictures have a size in pixels (RGB, row by row).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub offset: u64,
@@ -45,16 +46,16 @@ pub struct Pack {
     map: Mmap,
     path: PathBuf,
     is_checked: bool,
-    /// Class names; empty where the source had none.
+    /// Class names; empty if the source has none.
     pub classes: Vec<String>,
-    /// The digest of what it was made of.
+    /// Digest of the source.
     pub source: u64,
-    /// The digest of all pictures and labels.
+    /// Digest of all pictures and labels.
     pub identity: u64,
     entries: Vec<Entry>,
 }
 
-/// Adds pictures to a pack that is being built.
+/// Adds pictures to a pack under construction.
 pub struct Packer<'a> {
     out: BufWriter<&'a mut File>,
     offset: u64,
@@ -80,7 +81,7 @@ impl Packer<'_> {
         Ok(())
     }
 
-    /// Gives each label that was added the number that `of` says.
+    /// Replaces each label by `of(label)`.
     pub fn relabel(&mut self, of: impl Fn(u32) -> u32) {
         self.entries.iter_mut().for_each(|entry| entry.label = of(entry.label));
     }
@@ -108,8 +109,8 @@ pub fn identity_of(entries: &[(&[u8], (u32, u32), u32)]) -> u64 {
     identity(entries.iter().map(entry).collect::<Vec<_>>().iter())
 }
 
-/// Builds the pack at `path` of what has the digest `source`; `fill` adds its pictures and returns
-/// the class names.
+/// Builds the pack at `path` from a source with the digest `source`. `fill` adds the pictures and
+/// returns the class names.
 pub fn build(
     path: &Path,
     source: u64,
@@ -138,12 +139,12 @@ pub fn build(
 }
 
 impl Pack {
-    /// Maps a pack into memory.
+    /// Maps a pack into memory. Fails if the file is missing or damaged.
     pub fn open(path: &Path) -> Result<Pack, Error> {
         let file = File::open(path).map_err(|e| error::io(path, e))?;
-        // SAFETY: packs are written under another name and renamed, and nothing here changes one
-        // afterwards; a user who overwrites the file in place is warned by nothing, as with every
-        // memory-mapped data set.
+        // SAFETY: packs are written under another name and renamed, and this program never changes
+        // one afterwards. As with every memory-mapped file, a user who overwrites a pack in place
+        // gets undefined content.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| error::io(path, e))?;
         let damaged = || {
             Error::input(
@@ -177,7 +178,7 @@ impl Pack {
         Ok(pack)
     }
 
-    /// The pack at `path` if it was made of what has the digest `source` and is whole.
+    /// The pack at `path`; `None` if it is missing, damaged or built from another source.
     pub fn of(path: &Path, source: u64) -> Option<Pack> {
         Pack::open(path).ok().filter(|pack| pack.source == source)
     }
@@ -187,29 +188,29 @@ impl Pack {
         &self.entries
     }
 
-    /// Gives each picture another label.
+    /// Replaces each picture's label by `of(label)`.
     pub fn relabel(&mut self, of: impl Fn(u32) -> u32) {
         self.entries.iter_mut().for_each(|entry| entry.label = of(entry.label));
     }
 
-    /// Where it is.
+    /// The file of the pack.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The bytes of one; None if they are not those that were written.
+    /// The bytes of one picture; `None` if the checksum does not match.
     pub fn bytes(&self, entry: &Entry) -> Option<&[u8]> {
         let bytes = self.bytes_as_they_are(entry);
         (self.is_checked || checksum(bytes) == entry.sum).then_some(bytes)
     }
 
-    /// The bytes of one that was checked before.
+    /// The bytes of one picture without verification, for pictures that were verified before.
     pub fn bytes_as_they_are(&self, entry: &Entry) -> &[u8] {
         &self.map[entry.offset as usize..entry.offset as usize + entry.length as usize]
     }
 }
 
-/// Where the pictures end, and the index behind them.
+/// The end of the pictures, and the index after it.
 fn read_index(map: &[u8]) -> Option<(usize, Index)> {
     let body = map.strip_suffix(MAGIC.as_slice())?;
     let (body, length) = body.split_last_chunk::<8>()?;

@@ -1,6 +1,6 @@
-//! Parquet's parts, looked at before its reader believes them. A dictionary that claims more values
-//! than its bytes can hold would ask for so much memory that the process ends, which nobody could
-//! catch; a description that claims endless lists would be counted through for hours.
+//! Verification of Parquet metadata before the Parquet reader uses it. A dictionary that claims
+//! more values than its bytes can hold would make the reader allocate until the process is killed,
+//! and metadata that claim endless lists would keep it busy for hours.
 
 use crate::described;
 use crate::thrift::{self, Walk};
@@ -16,30 +16,30 @@ use std::fs::File;
 use std::io::BufReader;
 use std::os::unix::fs::FileExt;
 
-/// A file whose descriptions are looked at: that of the whole file, and the one before each page.
+/// A Parquet file whose metadata are verified: the file metadata, and the header of each page.
 pub(crate) struct DescribedFile {
     file: File,
     length: u64,
 }
 
-/// The last bytes of a file: the length of its description, and the format's letters.
+/// Size of the footer: the length of the file metadata, and the magic bytes.
 const END: u64 = 8;
 
-/// So much is read at first; nearly every description of a page is shorter.
+/// Bytes that are read first; nearly every page header is shorter.
 const FIRST: usize = 1 << 10;
 
-/// A longer description of a page is taken for damage.
+/// Longer page headers are rejected as damaged.
 const LONGEST: usize = 1 << 26;
 
 impl DescribedFile {
-    /// Looks at the description of the whole file.
+    /// Verifies the file metadata.
     pub(crate) fn new(file: File) -> Result<DescribedFile> {
         let looked = DescribedFile { length: file.metadata()?.len(), file };
         let Some(end) = looked.length.checked_sub(END) else { return Ok(looked) };
         let mut length = [0; 4];
         looked.file.read_exact_at(&mut length, end)?;
         let length = u64::from(u32::from_le_bytes(length));
-        // What is no Parquet file is called so by its reader.
+        // Files that are not Parquet are reported by the reader.
         let Some(start) = end.checked_sub(length) else { return Ok(looked) };
         let mut description = vec![0; length as usize];
         looked.file.read_exact_at(&mut description, start)?;
@@ -96,7 +96,7 @@ impl ChunkReader for DescribedFile {
     }
 }
 
-/// A group of rows whose pages are looked at.
+/// A row group whose pages are verified.
 pub(crate) struct Checked<'a>(pub Box<dyn RowGroupReader + 'a>);
 
 impl RowGroupReader for Checked<'_> {
@@ -157,7 +157,7 @@ impl PageReader for Pages {
     }
 }
 
-/// A value of a dictionary takes a byte at least.
+/// Rejects a dictionary with more values than bytes; each value takes at least one byte.
 fn checked(page: Page) -> Result<Page> {
     match &page {
         Page::DictionaryPage { buf, num_values, .. } if *num_values as usize > buf.len() => {

@@ -1,10 +1,10 @@
-//! CIFAR's Python version: pickled dictionaries with an array of bytes and a list of labels. This
-//! reads the values that such files hold, and calls nothing.
+//! CIFAR's Python format: pickled dictionaries with an array of bytes and a list of labels. The
+//! parser supports the values in such files only, and never calls a function.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A value; bytes and texts are where they stand in the file.
+/// A pickled value. Bytes and texts are ranges of the file.
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
     None,
@@ -16,13 +16,14 @@ enum Value {
     Dict(Vec<(Value, Value)>),
     /// The name of a function or class.
     Name(String),
-    /// What a call would make: the function and its arguments, and what it would be given
+    /// An object that a call would create: function, arguments, and the state that is set
     /// afterwards.
     Call(Box<Value>, Box<Value>, Box<Value>),
 }
 
 impl Value {
-    /// Small enough to be asked for again: copies of copies must not fill the memory.
+    /// Whether the value is small enough to be memoized. Copies of copies could otherwise exhaust
+    /// memory.
     fn is_noted(&self) -> bool {
         const MOST: usize = 64;
         !matches!(self, Value::List(_) | Value::Dict(_) | Value::Mark) && self.parts() <= MOST
@@ -46,7 +47,8 @@ pub struct Batch {
     pub labels: Vec<u32>,
 }
 
-/// The batch in a pickled file, with the labels under this key.
+/// The batch in a pickled file, with the labels under the key `labels`. An error is a phrase on the
+/// file.
 pub fn batch(bytes: &[u8], labels: &str) -> Result<Batch, String> {
     let Value::Dict(items) = load(bytes)? else { return Err("it holds no dictionary".into()) };
     let pixels = find(bytes, &items, "data").and_then(|data| pixels(bytes, data));
@@ -74,7 +76,7 @@ pub fn texts(bytes: &[u8], key: &str) -> Option<Vec<String>> {
     list.iter().map(name).collect()
 }
 
-/// A text or bytes. Python 3 writes bytes for Python 2 as a text that must be encoded as Latin-1.
+/// A text or bytes. Python 3 pickles bytes for Python 2 as a text to be encoded as Latin-1.
 fn text<'a>(bytes: &'a [u8], value: &Value) -> Option<Cow<'a, [u8]>> {
     match value {
         Value::Bytes(range) => bytes.get(range.clone()).map(Cow::Borrowed),
@@ -98,7 +100,8 @@ fn find<'a>(bytes: &[u8], items: &'a [(Value, Value)], key: &str) -> Option<&'a 
     items.iter().find(|(name, _)| is(name)).map(|(_, value)| value)
 }
 
-/// The bytes of a NumPy array: the only long text in what would make it. Its type must be bytes.
+/// The bytes of a NumPy array: the longest text in its constructor call. The element type must be
+/// u1.
 fn pixels(bytes: &[u8], data: &Value) -> Option<Vec<u8>> {
     let Value::Call(..) = data else { return None };
     let mut longest = Cow::Borrowed(&[][..]);
@@ -140,7 +143,7 @@ impl Reader<'_> {
         Ok(range)
     }
 
-    /// A whole number of `length` bytes, the least first.
+    /// A little-endian unsigned integer of `length` bytes.
     fn number(&mut self, length: usize) -> Result<u64, String> {
         let range = self.take(length)?;
         Ok(self.bytes[range].iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)))
@@ -171,8 +174,8 @@ fn load(bytes: &[u8]) -> Result<Value, String> {
     let mut stack = Vec::<Value>::new();
     let mut memo = Vec::<(u64, Value)>::new();
     let keep = |memo: &mut Vec<(u64, Value)>, key: u64, value: Option<&Value>| {
-        // Lists and dictionaries are filled after they were noted; such files do not ask for one
-        // again.
+        // Lists and dictionaries are filled after they are memoized, so a copy would be incomplete.
+        // These files do not refer to them again.
         if let Some(value) = value.filter(|value| value.is_noted()) {
             memo.push((key, value.clone()));
         }
@@ -234,7 +237,7 @@ fn load(bytes: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// What takes values from the stack and puts one there.
+/// Executes operations that pop values from the stack and push one result.
 fn operate(code: u8, stack: &mut Vec<Value>, reader: &Reader) -> Result<Value, String> {
     let damaged = || "it is damaged".to_owned();
     let pop = |stack: &mut Vec<Value>| stack.pop().ok_or_else(damaged);
@@ -291,8 +294,8 @@ fn operate(code: u8, stack: &mut Vec<Value>, reader: &Reader) -> Result<Value, S
 mod tests {
     use super::*;
 
-    /// What Python 2 wrote for `{'data': numpy array of 2 x 3 bytes, 'labels': [6, 300]}` (protocol
-    /// 2).
+    /// The output of Python 2 for `{'data': numpy array of 2 x 3 bytes, 'labels': [6, 300]}`
+    /// (protocol 2).
     fn python2() -> Vec<u8> {
         let parts: [&[u8]; 10] = [
             b"\x80\x02}q\x00(U\x04dataq\x01cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\x00\x85U\x01b\x87Rq\x04",
@@ -318,7 +321,7 @@ mod tests {
         assert!(super::batch(&bytes, "fine_labels").unwrap_err().contains("fine_labels"));
     }
 
-    /// What Python 3 writes for `{b'data': numpy array of 1 x 3 bytes, b'labels': [1]}` with
+    /// The output of Python 3 for `{b'data': numpy array of 1 x 3 bytes, b'labels': [1]}` with
     /// protocol 2.
     #[test]
     fn bytes_that_python_3_wrote_for_python_2_are_read() {

@@ -1,4 +1,4 @@
-//! The pictures of a split, wherever their bytes are.
+//! The pictures of a split, independent of their container.
 
 use crate::Images;
 use crate::cache::{self, Places};
@@ -15,36 +15,37 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// A split.
+/// The pictures of a split.
 #[derive(Debug)]
 pub enum Pictures {
-    /// One file each.
+    /// One file per picture.
     Files(Vec<Sample>),
-    /// All in one file.
+    /// All pictures in one pack.
     Packed(Pack),
-    /// In tar files.
+    /// Pictures in tar files.
     Tars(Tars),
-    /// Decoded and of one size.
+    /// Decoded images of one size.
     Memory(Images),
 }
 
-/// Decoded bytes, row by row, of `channels` bytes a pixel.
+/// Decoded bytes, row by row, with `channels` bytes per pixel.
 #[derive(Clone, Copy, Debug)]
 pub struct Pixels<'a> {
     pub bytes: &'a [u8],
     pub width: usize,
     pub height: usize,
     pub channels: usize,
-    /// Width and height before it was reduced.
+    /// Width and height before a reduction.
     pub own: (usize, usize),
 }
 
-/// Why a picture gave no pixels.
+/// The reason why a picture could not be decoded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unreadable {
-    /// It is not what it should be; in words that follow its name.
+    /// The picture is damaged; a phrase that continues its name.
     Picture(String),
-    /// What was kept of it is damaged: no picture's fault, and nothing to go on with.
+    /// The cached copy is damaged. The picture itself is not at fault, and training cannot
+    /// continue.
     Kept(String),
 }
 
@@ -61,7 +62,7 @@ impl From<String> for Unreadable {
     }
 }
 
-/// Memory that is used again from picture to picture.
+/// Buffers that are reused between pictures.
 #[derive(Default)]
 pub struct Scratch {
     file: Vec<u8>,
@@ -69,7 +70,7 @@ pub struct Scratch {
 }
 
 impl Pictures {
-    /// How many.
+    /// The number of pictures.
     pub fn len(&self) -> usize {
         match self {
             Pictures::Files(samples) => samples.len(),
@@ -79,12 +80,12 @@ impl Pictures {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no pictures.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The class of one.
+    /// The class of picture `index`.
     pub fn label(&self, index: usize) -> u32 {
         match self {
             Pictures::Files(samples) => samples[index].label,
@@ -94,7 +95,7 @@ impl Pictures {
         }
     }
 
-    /// What to call one in messages and tables.
+    /// The name of picture `index` for messages and tables.
     pub fn name(&self, index: usize) -> String {
         match self {
             Pictures::Files(samples) => crate::walk::shown(samples[index].file.as_os_str()),
@@ -111,7 +112,8 @@ impl Pictures {
         }
     }
 
-    /// Decodes one, at a smaller size if it is a large JPEG and `reduction` allows it.
+    /// Decodes picture `index`. A large JPEG may be decoded at a reduced size, as far as
+    /// `reduction` allows.
     pub fn pixels<'a>(
         &'a self,
         index: usize,
@@ -161,7 +163,7 @@ impl Pictures {
         Ok(Pixels { bytes: pixels, width, height, channels, own })
     }
 
-    /// Decodes one whose bytes were read before, as [`Pictures::pixels`] does.
+    /// Decodes a picture from `bytes` that were read before, like [`Pictures::pixels`].
     pub fn decoded<'a>(
         bytes: &[u8],
         scratch: &'a mut Scratch,
@@ -172,7 +174,7 @@ impl Pictures {
         Ok(Pixels { bytes: pixels, width, height, channels: 3, own })
     }
 
-    /// Gives each picture another label.
+    /// Replaces each picture's label by `of(label)`.
     pub fn relabel(&mut self, of: &dyn Fn(u32) -> u32) {
         match self {
             Pictures::Files(samples) => {
@@ -188,8 +190,9 @@ impl Pictures {
         }
     }
 
-    /// The same pictures decoded, none with a short side above `px`, in a pack called `name` that
-    /// was made of what has the digest `source`; built if there is none.
+    /// The same pictures in decoded form, with a short side of at most `px`, in a pack called
+    /// `name`. The pack is built if it is missing or was built from a source with a digest other
+    /// than `source`.
     pub fn cached(
         self,
         places: &Places,
@@ -203,7 +206,7 @@ impl Pictures {
         }
         let path = places.writable()?.join(name);
         let _alone = cache::lock(&path)?;
-        // Another process may have built it while this one waited.
+        // Another process may have built the pack while this one waited for the lock.
         if let Some(pack) = find() {
             return Ok(Pictures::Packed(pack));
         }
@@ -213,8 +216,8 @@ impl Pictures {
                 let decode = |scratch: &mut Scratch, &i: &usize| self.shrunk(i, px, scratch);
                 let decoded: Vec<_> = group.par_iter().map_init(Scratch::default, decode).collect();
                 for (&i, picture) in group.iter().zip(decoded) {
-                    // One that cannot be read keeps its place, so that indices mean the same with
-                    // and without.
+                    // An unreadable picture keeps its entry, so that indices are the same with and
+                    // without a cache.
                     let (pixels, width, height) = match picture {
                         Ok(picture) => picture,
                         Err(Unreadable::Picture(_)) => (vec![], 1, 1),
@@ -252,15 +255,15 @@ impl Pictures {
         Ok((pixels, width, height))
     }
 
-    /// All of them as images in memory, if they are small, square, of one size, and nobody wants
-    /// another one.
+    /// All pictures as images in memory. `None` unless they are small, square, of one size, and of
+    /// the requested size, if any.
     pub fn as_images(&self, size: Option<usize>) -> Option<Images> {
         const MOST_BYTES: usize = 2 << 30;
         const LARGEST_SIDE: usize = 96;
         if self.is_empty() {
             return None;
         }
-        // What cannot be read here is found, named and counted when pictures are read one by one.
+        // Unreadable pictures are reported later, when pictures are read one by one.
         let mut scratch = Scratch::default();
         let Pixels { width, height, .. } = self.pixels(0, &mut scratch, IN_FULL).ok()?;
         let is_wanted = width == height && size.is_none_or(|size| size == width);
@@ -280,7 +283,7 @@ impl Pictures {
     }
 }
 
-/// What is wrong with a file that cannot be opened, in words that follow its name.
+/// The reason why a file cannot be opened, as a phrase that continues its name.
 fn said(path: &Path, e: &std::io::Error) -> String {
     match e.kind() {
         ErrorKind::NotFound if path.is_symlink() => "is a broken link".into(),

@@ -1,4 +1,4 @@
-//! What kind of data set a folder holds, and what is said where it holds none.
+//! Detects the kind of data set in a folder, and explains what is missing if there is none.
 
 use crate::cifar::{self, Cifar};
 use crate::left_out::LeftOut;
@@ -8,7 +8,7 @@ use crate::{folder, idx, splits};
 use res2lab_error::Error;
 use std::path::{Path, PathBuf};
 
-/// A data set's files.
+/// The kind of a data set, with its files.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     Idx(idx::Files),
@@ -18,9 +18,10 @@ pub enum Kind {
     Tars(splits::Files),
 }
 
-/// Looks into `dir`; None where it holds nothing that is known.
+/// Detects the data set in `dir`; `None` if the folder has no known format.
 pub fn kind(dir: &Path) -> Result<Option<Kind>, Error> {
-    // Archives often stay beside the folders that were unpacked from them.
+    // Folders have precedence over archives, because archives often stay beside their unpacked
+    // content.
     if folder::find(dir, &folder::TRAIN_FOLDERS).is_some_and(|train| has_folders(&train)) {
         return Ok(Some(Kind::Folder));
     }
@@ -39,8 +40,8 @@ pub fn kind(dir: &Path) -> Result<Option<Kind>, Error> {
     Ok(cifar::ALL.iter().find_map(|which: &Cifar| which.find(dir)).map(Kind::Cifar))
 }
 
-/// What a user is told whose folder holds no data set. `downloads` names one that `just data`
-/// brings.
+/// The error for a folder without a data set. `downloads` names a data set that `just data` can
+/// download.
 pub fn none(dir: &Path, downloads: Option<&str>) -> Error {
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let shown_dir = absolute.display();

@@ -1,5 +1,5 @@
-//! All images of a data set as one tensor of bytes on the device; batches are gathered and
-//! normalized there.
+//! All images of a data set as one tensor of bytes on the device. Batches are gathered and
+//! normalized on the device.
 
 use crate::augment::to_device;
 use crate::normalize::Normalize;
@@ -7,7 +7,7 @@ use crate::{Batch, EpochPlan, Images, Source, Split};
 use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
 
-/// A data set that fits the device.
+/// A data set that fits into the device's memory.
 pub struct Resident {
     train: Part,
     test: Part,
@@ -25,8 +25,8 @@ impl Part {
     fn new(images: &Images, device: Device) -> Part {
         let shape = [images.len(), images.channels, images.height, images.width].map(|n| n as i64);
         let labels: Vec<i64> = images.labels.iter().map(|&l| i64::from(l)).collect();
-        // On the CPU the tensor lies over the images themselves, which may be a file that other
-        // trials read too.
+        // On the CPU, the tensor shares the memory of the images, which may be a file mapped by
+        // other trials.
         let pixels = match device {
             Device::Cpu => res2lab_libtorch::tensor_of_bytes(images.pixels.clone()).view(shape),
             _ => to_device(&images.pixels, shape, device),
@@ -36,8 +36,8 @@ impl Part {
 }
 
 impl Resident {
-    /// Moves images to `device`. Both parts are normalized by `statistics` (mean and deviation of
-    /// each channel, in units of a byte).
+    /// Moves images to `device`. Both splits are normalized by `statistics` (mean and standard
+    /// deviation of each channel, in units of a byte).
     pub fn new(
         train: &Images,
         test: &Images,

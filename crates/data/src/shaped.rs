@@ -1,5 +1,5 @@
-//! Pictures of any size in the shape of a data set's images, as a network trained on those wants
-//! them; and whether pictures can be read at all.
+//! Converts pictures of any size to the image shape that a trained network expects, and checks
+//! whether pictures can be read.
 
 use crate::crop::Crop;
 use crate::decode::IN_FULL;
@@ -8,18 +8,18 @@ use crate::{Images, Pictures};
 use fast_image_resize::Resizer;
 use rayon::prelude::*;
 
-/// Pictures that were brought into a shape, and those that could not be read.
+/// Pictures converted to one shape, and the pictures that could not be read.
 #[derive(Debug, Default)]
 pub struct Shaped {
     /// In the order of `places`.
     pub images: Images,
-    /// Which pictures these are.
+    /// Indices of the pictures in `images`.
     pub places: Vec<usize>,
-    /// Names, and why.
+    /// Name and reason of each unreadable picture.
     pub unreadable: Vec<String>,
 }
 
-/// The middle of each picture at this size, in gray where there is one channel.
+/// Converts the central crop of each picture to the given size, in gray if `channels` is one.
 pub fn shaped(pictures: &Pictures, channels: usize, height: usize, width: usize) -> Shaped {
     let mut shaped = Shaped {
         images: Images { channels, height, width, ..Images::default() },
@@ -52,7 +52,7 @@ fn of_one(
     let source = pictures.pixels(index, &mut scratch, IN_FULL).map_err(|e| e.to_string())?;
     let w = source.width as f64;
     let h = source.height as f64;
-    // As much of the picture as has the images' ratio.
+    // The largest crop with the aspect ratio of the images.
     let pitch = (w / width as f64).min(h / height as f64);
     let cw = pitch * width as f64;
     let ch = pitch * height as f64;
@@ -68,12 +68,12 @@ fn of_one(
     })
 }
 
-/// Luma after ITU-R 601-2, as Pillow's convert("L") rounds it.
+/// Luma after ITU-R 601-2, with the rounding of Pillow's convert("L").
 fn gray([r, g, b]: [u8; 3]) -> u8 {
     ((19595 * u32::from(r) + 38470 * u32::from(g) + 7471 * u32::from(b) + 0x8000) >> 16) as u8
 }
 
-/// Decodes every picture; those that cannot be read, by name, and why.
+/// Decodes every picture, and returns the names of unreadable pictures with the reasons.
 pub fn unreadable(pictures: &Pictures) -> Vec<String> {
     let one = |scratch: &mut Scratch, index: usize| {
         let failed = pictures.pixels(index, scratch, IN_FULL).err()?;

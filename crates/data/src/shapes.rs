@@ -1,11 +1,11 @@
-//! Generated images in which scale is the variable: one textured shape each, whose size, place and
-//! clutter are drawn and known. The class needs both detail (which texture) and extent (which
+//! Generated images with known object scale: one textured shape per image, of random size and
+//! position, among clutter. The class depends on fine detail (the texture) and on extent (the
 //! outline).
 
 use crate::{Images, Split};
 use res2lab_random::Key;
 
-/// Outlines times textures.
+/// The number of outlines times the number of textures.
 pub const CLASSES: usize = 8;
 /// Names of the classes, outline first.
 pub const NAMES: [&str; CLASSES] = [
@@ -18,26 +18,26 @@ pub const NAMES: [&str; CLASSES] = [
     "cross, stripes",
     "cross, checks",
 ];
-/// Sizes of objects are told in groups between these shares of the image's side, percent; they are
-/// drawn evenly from the first to the last.
+/// Bounds of the object-size groups, percent of the image's side. Sizes are uniform between the
+/// first and the last bound.
 pub const SIZES: [u32; 5] = [20, 35, 50, 70, 90];
-/// Pixels of a stripe, and of a check's side.
+/// Width of a stripe and side of a check, pixels.
 const TEXEL: i64 = 2;
 const MOST_CLUTTER: u64 = 6;
 
-/// What is known of one image.
+/// The generative factors of one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Factors {
-    /// Side of the object's square.
+    /// Side of the object's bounding square.
     pub object_px: f64,
-    /// Its middle.
+    /// Center of the object.
     pub x_px: f64,
     pub y_px: f64,
-    /// Bars that lie about.
+    /// Number of bars in the background.
     pub clutter: u64,
 }
 
-/// The factors of an image, which follow from its place in the split alone.
+/// The factors of an image, which depend on its split and index only.
 pub fn factors(split: Split, index: usize, side: usize) -> Factors {
     let key = key(split, index);
     let least = f64::from(SIZES[0]) / 100.0;
@@ -47,7 +47,7 @@ pub fn factors(split: Split, index: usize, side: usize) -> Factors {
     Factors { object_px, x_px: place(1), y_px: place(2), clutter: key.below(3, MOST_CLUTTER + 1) }
 }
 
-/// The group of [`SIZES`] that an object belongs to.
+/// The group of [`SIZES`] to which an object belongs.
 pub fn size_group(object_px: f64, side: usize) -> usize {
     let percent = 100.0 * object_px / side as f64;
     SIZES[1..4].iter().filter(|edge| percent >= f64::from(**edge)).count()
@@ -57,7 +57,7 @@ fn key(split: Split, index: usize) -> Key {
     Key::new(11).named("shapes").with(u64::from(split == Split::Test)).with(index as u64)
 }
 
-/// `count` gray images of all classes in turn, `side` pixels a side.
+/// Generates `count` gray images of `side` x `side` pixels; the classes alternate.
 pub fn generate(split: Split, count: usize, side: usize) -> Images {
     let mut pixels = Vec::with_capacity(count * side * side);
     (0..count).for_each(|index| pixels.extend(draw(split, index, side)));
@@ -69,7 +69,7 @@ fn draw(split: Split, index: usize, side: usize) -> Vec<u8> {
     let key = key(split, index);
     let found = factors(split, index, side);
     let class = index % CLASSES;
-    // The texture does not begin at the object's edge.
+    // A random phase, so that the texture is not aligned with the object's edge.
     let [dx, dy] = [4, 5].map(|counter| key.below(counter, 2 * TEXEL as u64) as i64);
     let half = found.object_px / 2.0;
     let mut image: Vec<f64> =
@@ -90,7 +90,7 @@ fn draw(split: Split, index: usize, side: usize) -> Vec<u8> {
     image.into_iter().map(|v| v.clamp(0.0, 255.0) as u8).collect()
 }
 
-/// Outlines in a square from -1 to 1; the first axis points right, the second down.
+/// Whether a point is inside an outline in the square from -1 to 1; u points right, v down.
 fn is_inside(outline: usize, u: f64, v: f64) -> bool {
     match outline {
         0 => u * u + v * v <= 1.0,
@@ -100,7 +100,7 @@ fn is_inside(outline: usize, u: f64, v: f64) -> bool {
     }
 }
 
-/// A short bar somewhere, as light as the shapes are.
+/// Draws a short bar at a random position, as bright as the shapes.
 fn lay_bar(image: &mut [f64], side: usize, key: Key) {
     let at = |counter: u64| side as f64 * key.uniform(counter);
     let x = at(0);

@@ -1,5 +1,5 @@
-//! Pictures in Parquet as Hugging Face and pyarrow keep them: a column of bytes (or of bytes and
-//! path) and a column of classes, as whole numbers or as text.
+//! Pictures in Parquet as written by Hugging Face and pyarrow: a column of bytes (or of bytes and
+//! path), and a column of classes as integers or text.
 
 use crate::Split;
 use crate::error;
@@ -17,16 +17,16 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-/// What tells a file's columns.
+/// The columns of a data set's files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns {
     image: String,
     label: String,
-    /// Class names by the files' own description; empty where there is none.
+    /// Class names from the files' metadata; empty if there are none.
     pub names: Vec<String>,
 }
 
-/// The columns of a data set, and its class names where it has any.
+/// Detects the columns of a data set, and its class names if it has any.
 pub fn columns(files: &Files) -> Result<Columns, Error> {
     let path = &files.train[0];
     let reader = open(path)?;
@@ -45,13 +45,14 @@ pub fn columns(files: &Files) -> Result<Columns, Error> {
     Ok(Columns { image, label, names: names.unwrap_or_default() })
 }
 
-/// By Hugging Face's description, then by usual names, then by what there is only one of.
+/// Selects the columns: by Hugging Face's feature description, otherwise by common names, otherwise
+/// the only column of the right type.
 fn choose(
     fields: &[TypePtr],
     described: &Described,
     path: &Path,
 ) -> Result<(String, String), Error> {
-    // CIFAR-100 has two levels of classes; the fine one is what everybody trains.
+    // CIFAR-100 has two levels of classes; the fine level is the usual target.
     const LABELS: [&str; 8] =
         ["fine_label", "label", "labels", "class", "target", "cls", "category", "y"];
     const IMAGES: [&str; 7] = ["image", "img", "images", "picture", "jpg", "png", "image_bytes"];
@@ -81,8 +82,8 @@ fn is_text(field: &Type) -> bool {
         || matches!(info.logical_type_ref(), Some(parquet::basic::LogicalType::String))
 }
 
-/// Adds every picture of a split, still encoded, and returns the class names: those that are given,
-/// or the texts among the labels in alphabetical order.
+/// Adds every picture of a split, still encoded, and returns the class names: the given names, or
+/// the distinct text labels in alphabetical order.
 pub fn unpack(
     files: &[PathBuf],
     split: Split,
@@ -90,7 +91,7 @@ pub fn unpack(
     names: &[String],
     packer: &mut Packer,
 ) -> Result<Vec<String>, Error> {
-    // Texts are numbered as they come, and get their own numbers when all are known.
+    // Text labels get preliminary numbers, which are replaced when all texts are known.
     let mut texts: BTreeMap<String, u32> = BTreeMap::new();
     let mut numbers = false;
     let mut unlabeled = None;
@@ -115,7 +116,7 @@ pub fn unpack(
             };
             packer.add(bytes, (0, 0), label).map_err(|e| error::io(path, e))
         };
-        // The reader gives up some damaged files by a panic.
+        // The Parquet reader panics on some damaged files.
         let read = catch_unwind(AssertUnwindSafe(|| rows(path, columns, &mut add)));
         read.unwrap_or_else(|_| Err(error::file(path, "it is damaged")))?;
     }
@@ -195,7 +196,7 @@ fn rows(
 enum Label {
     Number(u32),
     Text(String),
-    /// Null or -1, which is how data sets say that there is none.
+    /// Null or -1, which data sets use for a missing label.
     None,
     Other,
 }
@@ -246,12 +247,12 @@ fn class(field: &Field) -> Label {
     if number == -1 {
         return Label::None;
     }
-    // A label of millions is no class, and would ask for a network with as many outputs.
+    // A larger label is no class; the network would need as many outputs.
     const MOST: i128 = 1_000_000;
     if (0..MOST).contains(&number) { Label::Number(number as u32) } else { Label::Other }
 }
 
-/// A cell as it is shown: its value if that is short, and its type.
+/// A cell for an error message: its value if it is short, and its type.
 fn shown(row: &Row, column: &str) -> String {
     let cell = row.get_column_iter().find(|(name, _)| *name == column).map(|(_, field)| field);
     match cell {

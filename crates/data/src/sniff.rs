@@ -1,10 +1,10 @@
-//! What a file is by its first bytes, whatever its name says.
+//! Detects the kind of a file from its first bytes, independent of its name.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Kinds of files that people put among pictures and weights of pictures.
+/// Kinds of files that occur among pictures and weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     Jpeg,
@@ -13,16 +13,16 @@ pub enum Content {
     Bmp,
     Tiff,
     WebP,
-    /// Portable graymap, pixmap and their kin.
+    /// Portable graymap, pixmap and related formats.
     Pnm,
     Gzip,
     Empty,
-    /// Something else that has a name.
+    /// Another known format, by its description.
     Other(&'static str),
     Unknown,
 }
 
-/// Beginnings of files that are no pictures, or none that is read here.
+/// Signatures of files that are not pictures, or not supported ones.
 const OTHERS: [(&[u8], &str); 23] = [
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself (git lfs pull brings it)"),
     (b"\x00\x05\x16\x07", "what macOS keeps beside a file (AppleDouble)"),
@@ -49,7 +49,7 @@ const OTHERS: [(&[u8], &str); 23] = [
     (b"\x76\x2f\x31\x01", "an OpenEXR picture, which is not read"),
 ];
 
-/// What these bytes begin.
+/// Detects the kind of content from its first bytes.
 pub fn content(bytes: &[u8]) -> Content {
     let tiff: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
     match bytes {
@@ -66,7 +66,7 @@ pub fn content(bytes: &[u8]) -> Content {
     }
 }
 
-/// The headers' own length is one of a few.
+/// Checks the header's length field, which has one of a few values.
 fn is_bmp_header(bytes: &[u8]) -> bool {
     matches!(bytes[14..18], [12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0])
 }
@@ -102,13 +102,13 @@ fn other(bytes: &[u8]) -> Content {
         return Content::Other("nothing but zeros");
     }
     let is_text = |&b: &u8| b >= 0x20 && b != 0x7f || [b'\n', b'\r', b'\t', 0x0c].contains(&b);
-    // A character may be cut by the end of what is looked at.
+    // The last character may be truncated.
     let is_whole =
         std::str::from_utf8(&start).map_or_else(|e| start.len() - e.valid_up_to() < 4, |_| true);
     if is_whole && start.iter().all(is_text) { Content::Other("a text") } else { Content::Unknown }
 }
 
-/// What the file at `path` begins with; None where it cannot be read.
+/// Detects the kind of the file at `path`; `None` if it cannot be read.
 pub fn of_file(path: &Path) -> Option<Content> {
     let mut start = Vec::new();
     File::open(path).ok()?.take(1024).read_to_end(&mut start).ok()?;
@@ -116,12 +116,12 @@ pub fn of_file(path: &Path) -> Option<Content> {
 }
 
 impl Content {
-    /// Whether it is a kind of picture that is read here.
+    /// Whether the content is a supported picture format.
     pub fn is_picture(self) -> bool {
         self.format().is_some()
     }
 
-    /// The kind of picture in words.
+    /// The name of the picture format; `None` for other content.
     pub fn format(self) -> Option<&'static str> {
         match self {
             Content::Jpeg => Some("JPEG"),
@@ -135,7 +135,7 @@ impl Content {
         }
     }
 
-    /// What is said of a file that should have been something else.
+    /// A phrase on a file that has the wrong kind, which continues its name.
     pub fn said(self) -> String {
         match self {
             Content::Empty => "is empty".into(),

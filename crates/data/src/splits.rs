@@ -1,13 +1,13 @@
-//! Files of splits, told by the words in their names: `train-00000-of-00003.parquet`,
-//! `train/0000.parquet`, `imagenet-val-000000.tar`; in a folder, in its folder `data`, or in the
-//! folder of its one configuration.
+//! Files assigned to splits by words in their names: `train-00000-of-00003.parquet`,
+//! `train/0000.parquet`, `imagenet-val-000000.tar`. The files are in the given folder, in its
+//! folder `data`, or in the folder of its only configuration.
 use crate::left_out::LeftOut;
 use crate::walk;
 use res2lab_error::Error;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Words for splits of test images, the preferred ones first.
+/// Words for splits of test images, in order of preference.
 const TEST: [&str; 7] = ["val", "validation", "valid", "dev", "eval", "test", "testing"];
 const TRAIN: [&str; 2] = ["train", "training"];
 
@@ -16,16 +16,17 @@ const TRAIN: [&str; 2] = ["train", "training"];
 pub struct Files {
     pub train: Vec<PathBuf>,
     pub test: Vec<PathBuf>,
-    /// The folder that they were found in.
+    /// The folder in which the files were found.
     pub dir: PathBuf,
-    /// What the user should know.
+    /// Remarks for the user.
     pub notes: Vec<String>,
 }
 
 /// Files by the word of their split.
 type ByWord = BTreeMap<String, Vec<PathBuf>>;
 
-/// The files of `dir` with this ending; None where there are none that belong to a training split.
+/// Finds the files of `dir` with this ending; `None` if there are none of a training split. Fails
+/// if the files of a split are incomplete.
 pub fn find(dir: &Path, ending: &str) -> Result<Option<Files>, Error> {
     if let Some(files) = in_folder(dir, ending) {
         return chosen(dir, files).map(Some);
@@ -56,14 +57,14 @@ fn last(path: &Path) -> String {
     path.file_name().map(walk::shown).unwrap_or_default()
 }
 
-/// The word for a split in a name: `imagenet1k-train-0001` has train.
+/// The word for a split in a name: `train` in `imagenet1k-train-0001`.
 fn word(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphabetic()).collect();
     TRAIN.iter().chain(&TEST).find(|split| words.contains(split)).copied()
 }
 
-/// None without training files.
+/// The files of one folder by split; `None` without training files.
 fn in_folder(dir: &Path, ending: &str) -> Option<ByWord> {
     let mut found = ByWord::new();
     let is_wanted =
@@ -121,7 +122,8 @@ fn chosen(dir: &Path, mut files: ByWord) -> Result<Files, Error> {
     Ok(Files { train, test, dir: dir.to_owned(), notes })
 }
 
-/// Files may be numbered from one on, or the first is missing: nobody but the user can tell.
+/// A note if the numbering starts at one: files may be numbered from one, or the first may be
+/// missing.
 fn from_one(files: &[PathBuf]) -> Option<String> {
     let first = last(files.first()?);
     let stem = first.rsplit_once('.')?.0;
@@ -135,7 +137,7 @@ fn from_one(files: &[PathBuf]) -> Option<String> {
     })
 }
 
-/// Refuses a split of which files are missing, or of which there are two sets.
+/// Fails if files of a split are missing, or if there are two sets of files.
 fn check_whole(files: &[PathBuf]) -> Result<(), Error> {
     let names: Vec<String> = files.iter().map(|path| last(path)).collect();
     let dir = files[0].parent().unwrap_or(Path::new("."));
@@ -179,10 +181,10 @@ fn check_whole(files: &[PathBuf]) -> Result<(), Error> {
     ))
 }
 
-/// So many missing files are named.
+/// Maximum number of missing files that are named.
 const MOST_NAMED: usize = 5;
 
-/// `train-00001-of-00003.parquet` as (`train-\0-of-00003.parquet`, 3, 1, 5 digits).
+/// Parses `train-00001-of-00003.parquet` as (`train-\0-of-00003.parquet`, 3, 1, 5 digits).
 fn numbered_of(name: &str) -> Option<(String, usize, usize, usize)> {
     let at = name.find("-of-")?;
     let before = &name[..at];
@@ -193,11 +195,11 @@ fn numbered_of(name: &str) -> Option<(String, usize, usize, usize)> {
     let total: String = after.chars().take_while(char::is_ascii_digit).collect();
     let number = before[before.len() - width..].parse().ok()?;
     let pattern = format!("{}\0-of-{after}", &before[..before.len() - width]);
-    // A damaged name must not ask for a list of billions.
+    // Limits the number of names to check if the name is damaged.
     Some((pattern, total.parse().ok().filter(|&n| n < 1_000_000)?, number, width))
 }
 
-/// Names that lack in a row such as `train-000000.tar`, `train-000002.tar`.
+/// Names that are missing in a sequence such as `train-000000.tar`, `train-000002.tar`.
 fn gaps(names: &[String]) -> Vec<String> {
     let mut rows: BTreeMap<(&str, &str), Vec<(u64, usize)>> = BTreeMap::new();
     for name in names {
@@ -211,7 +213,7 @@ fn gaps(names: &[String]) -> Vec<String> {
     for ((start, ending), mut numbers) in rows {
         numbers.sort_unstable();
         let width = numbers[0].1;
-        // A number of its own, such as a version, is no row of files; a row begins with 0 or 1.
+        // A single number, such as a version, is no sequence. A sequence begins with 0 or 1.
         let is_row = width >= 3 || numbers.len() > 1;
         let mut expected = if is_row { numbers[0].0.min(1) } else { numbers[0].0 };
         for (number, _) in numbers {

@@ -1,6 +1,6 @@
-//! Pictures decoded, cropped and resized on a pool of threads, ahead of the training. What a
-//! picture becomes follows from (seed, epoch, its index), so the stream is the same with any number
-//! of threads.
+//! Pictures decoded, cropped and resized by a thread pool, ahead of the training. The result for a
+//! picture depends on (seed, epoch, index) only, so the stream is the same for any number of
+//! threads.
 
 use crate::ahead::{Ahead, Window};
 use crate::normalize::Normalize;
@@ -14,29 +14,29 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use tch::{Device, Kind, Tensor};
 
-/// Batches that wait, ready, for the training.
+/// Prefetch depth: maximum number of finished batches that wait for the training.
 const AHEAD: usize = 4;
 
-/// How pictures become batches.
+/// Options for converting pictures to batches.
 #[derive(Clone, Debug)]
 pub struct StreamOptions {
-    /// Side of what the network sees, in pixels.
+    /// Side of the network's input in pixels.
     pub size: usize,
-    /// Short side before evaluation's center crop.
+    /// Short side before the center crop of the evaluation, pixels.
     pub resize: usize,
-    /// Mean and deviation of each channel, in units of a byte.
+    /// Mean and standard deviation of each channel, in units of a byte.
     pub statistics: Vec<(f64, f64)>,
-    /// Threads that decode.
+    /// Number of decoding threads.
     pub threads: usize,
-    /// So many unreadable pictures are left out.
+    /// Maximum number of unreadable pictures; more are an error.
     pub max_corrupt: usize,
-    /// Where batches go.
+    /// Device of the batches.
     pub device: Device,
-    /// Their kind.
+    /// Kind of the batches.
     pub kind: Kind,
 }
 
-/// A data set that is read as it is needed.
+/// A data set whose pictures are decoded on demand.
 pub struct Stream {
     train: Arc<Pictures>,
     test: Arc<Pictures>,
@@ -44,9 +44,9 @@ pub struct Stream {
     normalize: Normalize,
     table: Option<Table>,
     pool: Arc<ThreadPool>,
-    /// Memory of batches that were handed over, for those to come.
+    /// Buffers of finished batches, for reuse.
     spare: Arc<Mutex<Vec<Vec<f32>>>>,
-    /// One for each thread of the pool.
+    /// One scratch per thread of the pool.
     desks: Arc<Vec<Mutex<WorkerScratch>>>,
     running: Option<Receiver<Decoded>>,
     is_training: bool,
@@ -56,7 +56,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Starts nothing yet.
+    /// Creates a stream and its thread pool. Decoding starts with the first pass.
     pub fn new(set: DataSet, options: StreamOptions) -> Result<Stream, Error> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
         let pool = pool.map_err(|e| {
@@ -67,7 +67,7 @@ impl Stream {
             train: Arc::new(set.train),
             test: Arc::new(set.test),
             normalize,
-            // Float64 is for tests of the arithmetic, which want every digit of the statistics.
+            // Float64 is used by tests, which need the full precision of the statistics.
             table: (options.device == Device::Cpu && options.kind == Kind::Float)
                 .then(|| table(&options.statistics)),
             pool: Arc::new(pool),
@@ -115,7 +115,7 @@ impl Stream {
 impl Source for Stream {
     fn begin(&mut self, pass: EpochPlan) -> Result<(), Error> {
         let (sender, receiver) = sync_channel(AHEAD);
-        // Dropping the receiver of the pass before ends its thread at its next batch.
+        // Dropping the receiver of the previous pass ends its thread at its next batch.
         self.running = Some(receiver);
         let pictures = Arc::clone(self.part(pass.split));
         let pool = Arc::clone(&self.pool);

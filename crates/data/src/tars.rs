@@ -1,5 +1,5 @@
 //! WebDataset: tar files whose members belong together by name, `KEY.jpg` with `KEY.cls` or
-//! `KEY.json`. They are indexed once, so that each picture is read where it lies, in any order.
+//! `KEY.json`. The files are indexed once, which allows random access to pictures.
 
 use crate::cache::{self, Places, Stamp};
 use crate::digest::Digest;
@@ -16,7 +16,7 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Where a picture is, and its class.
+/// The location of a picture, and its class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Member {
     pub key: String,
@@ -33,21 +33,21 @@ pub struct Tars {
     shards: Vec<(PathBuf, File)>,
 }
 
-/// Both splits.
+/// Both splits of a WebDataset.
 #[derive(Debug)]
 pub struct TarSet {
     pub classes: Vec<String>,
     pub train: Tars,
     pub test: Tars,
-    /// What the user should know.
+    /// Remarks for the user.
     pub notes: Vec<String>,
-    /// The digest of keys, sizes, labels and classes.
+    /// Digest of keys, sizes, labels and classes.
     pub identity: u64,
-    /// The same with the shards' times.
+    /// Digest that also includes the shards' modification times.
     pub freshness: u64,
 }
 
-/// What is known of one shard.
+/// The index of one shard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Shard {
     name: String,
@@ -56,7 +56,7 @@ struct Shard {
     unlabeled: Tally,
 }
 
-/// A picture and its label as it is written: a number or a text.
+/// A picture with its label as written: a number or a text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Sample {
     key: String,
@@ -66,7 +66,7 @@ struct Sample {
 }
 
 impl Tars {
-    /// Reads one picture's bytes, still encoded.
+    /// Reads one picture's bytes, still encoded. An error is a phrase that continues its name.
     pub fn read(&self, index: usize, bytes: &mut Vec<u8>) -> Result<(), String> {
         let member = &self.members[index];
         bytes.resize(member.length as usize, 0);
@@ -75,19 +75,19 @@ impl Tars {
             .map_err(|e| format!("cannot be read from {}: {e}", path.display()))
     }
 
-    /// What to call one.
+    /// The name of a picture for messages.
     pub fn name(&self, index: usize) -> String {
         let member = &self.members[index];
         format!("{}/{}", self.shards[member.shard as usize].0.display(), member.key)
     }
 
-    /// Where one lies: reads in this order spare the disk.
+    /// The location of a picture as (shard, offset). Reading in this order avoids seeks.
     pub fn place(&self, index: usize) -> (u32, u64) {
         (self.members[index].shard, self.members[index].offset)
     }
 }
 
-/// Opens a data set of tar files, from what was kept of their index where it is still good.
+/// Opens a data set of tar files, using the cached index where it is valid.
 pub fn open(files: &Files, places: &Places) -> Result<TarSet, Error> {
     let parts = [indexed(files, Split::Train, places)?, indexed(files, Split::Test, places)?];
     let mut unlabeled = Tally::default();
@@ -134,7 +134,7 @@ pub fn open(files: &Files, places: &Places) -> Result<TarSet, Error> {
     Ok(TarSet { classes: classes.names, train, test, notes, identity, freshness: fresh.finish() })
 }
 
-/// Text labels by name; numbers as they are.
+/// Class names; text labels are numbered by name, numeric labels are kept.
 struct Classes {
     names: Vec<String>,
     by_text: Option<HashMap<String, u32>>,
@@ -189,7 +189,7 @@ impl Classes {
     }
 }
 
-/// The shards of a split: those that did not change from what was kept, the others read.
+/// The shards of a split. The cached index is used for unchanged shards; the others are read.
 fn indexed(files: &Files, split: Split, places: &Places) -> Result<Vec<Shard>, Error> {
     let (paths, name) = match split {
         Split::Train => (&files.train, "train.tars.json"),
@@ -212,20 +212,20 @@ fn indexed(files: &Files, split: Split, places: &Places) -> Result<Vec<Shard>, E
         }
     }
     if is_new && let Ok(place) = places.writable() {
-        // An index that cannot be kept is made again next time.
+        // Without a cache, the shards are indexed again next time.
         let _ = cache::write_json(&place.join(name), &shards);
     }
     Ok(shards)
 }
 
-/// What belongs to one key, in the order of its first member.
+/// The members of one key, in the order of its first member.
 #[derive(Default)]
 struct Group {
     picture: Option<(String, u64, u32)>,
     label: Option<String>,
 }
 
-/// Goes through the headers of one tar file.
+/// Indexes one tar file by its headers.
 fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, Error> {
     let damaged = |what: String| error::file(path, what);
     let file = File::open(path).map_err(|e| error::io(path, e))?;
@@ -255,7 +255,8 @@ fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, Error> {
         if walk::ENDINGS.contains(&last) {
             let length = u32::try_from(length)
                 .map_err(|_| damaged(format!("{member} is larger than 4 GiB")))?;
-            // `seg.png` beside `png` is a picture of something else.
+            // Of several pictures the shortest ending wins: `seg.png` beside `png` is another
+            // picture.
             if group.picture.as_ref().is_none_or(|(other, ..)| other.len() > ending.len()) {
                 group.picture = Some((ending, offset, length));
             }
@@ -268,7 +269,7 @@ fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, Error> {
                 .read_to_end(&mut text)
                 .map_err(|e| damaged(e.to_string()))?;
             let label = label(&text, last == "json");
-            // The label of its own file counts before one among others.
+            // A label file takes precedence over a label in JSON.
             if last == "cls" || group.label.is_none() {
                 group.label = label.or(group.label.take());
             }
@@ -294,8 +295,8 @@ fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, Error> {
     Ok(shard)
 }
 
-/// A tar file ends with a block of zeros; one that was cut between two members shows only by
-/// lacking it.
+/// Checks that the tar file ends with a block of zeros. A file truncated between two members shows
+/// no other sign of damage.
 fn check_end(file: &File, path: &Path, size: u64) -> Result<(), Error> {
     const BLOCK: usize = 512;
     let mut end = [1; BLOCK];
@@ -315,7 +316,8 @@ fn check_end(file: &File, path: &Path, size: u64) -> Result<(), Error> {
     Err(error::file(path, what))
 }
 
-/// `a/b.c/0001.seg.png` as (`a/b.c/0001`, `seg.png`); None for what systems leave.
+/// Splits `a/b.c/0001.seg.png` into (`a/b.c/0001`, `seg.png`); `None` for files of operating
+/// systems.
 fn split_name(member: &str) -> Option<(String, String)> {
     let member = member.trim_start_matches("./");
     if member.split('/').any(|part| walk::is_of_system(OsStr::new(part))) {
@@ -327,7 +329,7 @@ fn split_name(member: &str) -> Option<(String, String)> {
     Some((key.to_owned(), ending.to_ascii_lowercase()))
 }
 
-/// A number or a text, from a file that holds nothing else or from a field of JSON.
+/// A label, a number or a text: the whole content of a file, or a field of JSON.
 fn label(bytes: &[u8], is_json: bool) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     if !is_json {

@@ -1,24 +1,24 @@
-//! Parquet's descriptions (Thrift's compact protocol), walked through before they are read: every
-//! field must be of its type, and every list and text must have room in the bytes that are there.
-//! The reader takes both on trust, and would count for hours or ask for all memory.
+//! Verification of Parquet metadata (Thrift's compact protocol) before the Parquet reader parses
+//! them. Every field must have its type, and every list and text must fit into the available bytes.
+//! The reader does not check this, and would loop for hours or exhaust memory.
 
-/// What a walk comes to.
+/// The result of a verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Walk {
-    /// The description ends, all of it is possible.
+    /// The metadata are complete and valid.
     Whole,
-    /// It goes on behind these bytes.
+    /// The metadata are truncated; more bytes are needed.
     CutOff,
-    /// No bytes behind these make it right.
+    /// The metadata are invalid, whatever bytes follow.
     Impossible,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Truth,
     Byte,
-    /// A whole number of any width.
+    /// An integer of any width.
     Number,
     Real,
     Text,
@@ -28,13 +28,13 @@ pub(crate) enum Kind {
     Unknown,
 }
 
-/// The fields of a structure, by their numbers.
+/// The fields of a structure, by field id.
 pub(crate) type Fields = &'static [(u64, Kind)];
 
-/// Deeper than any description of Parquet.
+/// Maximum nesting depth; Parquet's metadata are less deep.
 const DEEPEST: usize = 32;
 
-/// Walks through one description at the beginning of `bytes`. No list and no text is longer than
+/// Verifies one structure at the beginning of `bytes`. Lists and texts must not be longer than
 /// `longest` bytes.
 pub(crate) fn walk(bytes: &[u8], fields: Fields, longest: u64) -> Walk {
     let mut rest = Rest { bytes, longest };
@@ -64,7 +64,7 @@ impl Rest<'_> {
         Ok(())
     }
 
-    /// A whole number of seven bits a byte.
+    /// A varint: an integer of seven bits per byte.
     fn number(&mut self) -> Result<u64, Walk> {
         let mut number = 0;
         for place in 0..10 {
@@ -84,14 +84,14 @@ impl Rest<'_> {
             if head & 0xf == 0 {
                 return Ok(());
             }
-            // A field's number is told as a difference from the last, or doubled and whole.
+            // A field id is a delta to the previous one, or a zigzag varint.
             id = if head >> 4 > 0 { id + u64::from(head >> 4) } else { self.number()? / 2 };
             let kind = known
                 .iter()
                 .find(|(known, _)| *known == id)
                 .map_or(Kind::Unknown, |(_, kind)| *kind);
             match (head & 0xf, kind) {
-                // A truth is in the head itself.
+                // The value of a boolean is in the field header.
                 (1 | 2, Kind::Truth | Kind::Unknown) => {}
                 (1 | 2, _) => return Err(Walk::Impossible),
                 (code, kind) => self.value(code, kind, depth)?,
@@ -116,7 +116,8 @@ impl Rest<'_> {
             (12, Kind::Fields(fields)) => self.fields(fields, depth + 1),
             (12, Kind::Unknown) => self.fields(&[], depth + 1),
             (13, Kind::Unknown) => self.skip(16),
-            // Another type, or what no description of Parquet has here: truths in lists, and maps.
+            // A wrong type, or a type that Parquet's metadata do not use here: booleans in lists,
+            // and maps.
             _ => Err(Walk::Impossible),
         }
     }
@@ -124,7 +125,7 @@ impl Rest<'_> {
     fn list(&mut self, kind: Kind, depth: usize) -> Result<(), Walk> {
         let head = self.byte()?;
         let count = if head >> 4 == 15 { self.number()? } else { u64::from(head >> 4) };
-        // Each takes a byte at least.
+        // Each element takes at least one byte.
         if count > self.longest {
             return Err(Walk::Impossible);
         }
@@ -140,23 +141,24 @@ mod tests {
     fn what_has_no_room_or_is_of_another_type_is_impossible() {
         const LIST: Fields = &[(1, Kind::List(&Kind::Number)), (2, Kind::Number)];
         for (bytes, expected) in [
-            // A number in field 2, the end.
+            // A number in field 2, and the end.
             (&[0x25, 0x04, 0x00][..], Walk::Whole),
-            // The same with what follows, and without an end.
+            // The same with trailing bytes, and without an end.
             (&[0x25, 0x04, 0x00, 0xff], Walk::Whole),
             (&[0x25, 0x04], Walk::CutOff),
-            // In a field that is not known: a text of two bytes, and of very many.
+            // An unknown field: a text of two bytes, and a text of very many bytes.
             (&[0x38, 0x02, b'a', b'b', 0x00], Walk::Whole),
             (&[0x38, 0xff, 0xff, 0xff, 0xff, 0x0f, b'a'], Walk::Impossible),
-            // A list of three numbers, and of two thousand million.
+            // A list of three numbers, and a list of two thousand million numbers.
             (&[0x19, 0x35, 0x02, 0x04, 0x06, 0x00], Walk::Whole),
             (&[0x19, 0xf5, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00], Walk::Impossible),
-            // A list of texts, a text, a truth instead of a number; a list without any members.
+            // Instead of a list of numbers: a list of texts, a text, a boolean. Then a list without
+            // elements.
             (&[0x19, 0x18, 0x01, b'a', 0x00], Walk::Impossible),
             (&[0x28, 0x00, 0x00], Walk::Impossible),
             (&[0x21, 0x00], Walk::Impossible),
             (&[0x19, 0x0c, 0x00], Walk::Whole),
-            // Truths in a list, for which the reader would take no byte.
+            // Booleans in a list, for which the reader would consume no bytes.
             (&[0x39, 0xf1, 0x7f, 0x00], Walk::Impossible),
             (&[], Walk::CutOff),
         ] {

@@ -1,6 +1,5 @@
-//! Pictures below a folder, as torchvision's ImageFolder finds them: at any depth, through links,
-//! by their endings, ordered by folder and then by name. What operating systems leave behind is not
-//! looked at.
+//! Pictures below a folder in the order of torchvision's ImageFolder: at any depth, through links,
+//! by their endings, sorted by folder and then by name. Files of operating systems are ignored.
 use crate::cache::Stamp;
 use crate::error;
 use crate::left_out::LeftOut;
@@ -11,11 +10,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Endings of pictures: torchvision's, and GIF.
+/// Endings of picture files: torchvision's, and GIF.
 pub const ENDINGS: [&str; 10] =
     ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", "gif"];
 
-/// A picture's file, as far as the file system tells.
+/// A picture's file with its metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     pub path: PathBuf,
@@ -23,19 +22,17 @@ pub struct Found {
     pub modified: (i64, i64),
 }
 
-/// What is below a folder.
+/// The result of a directory walk.
 #[derive(Debug, Default)]
 pub struct Walk {
     /// Pictures, in order.
     pub files: Vec<Found>,
-    /// What was not taken.
     pub left_out: LeftOut,
-    /// Every folder that was looked into.
+    /// Every visited folder with its stamp.
     pub folders: Vec<(PathBuf, Stamp)>,
 }
 
-/// Whether a name is one that operating systems and programs give to what they leave among
-/// pictures.
+/// Whether a name is one of those that operating systems and programs create among pictures.
 pub fn is_of_system(name: &OsStr) -> bool {
     const NAMES: [&str; 16] = [
         "__macosx",
@@ -65,7 +62,8 @@ pub fn is_picture(name: &OsStr) -> bool {
     ending.is_some_and(|e| ENDINGS.contains(&e.as_str()))
 }
 
-/// A name for people: bytes that are not UTF-8 as `\xff`, so that different names stay different.
+/// A name for display. Bytes that are not UTF-8 are shown as `\xff`, so that different names stay
+/// different.
 pub fn shown(name: &OsStr) -> String {
     let part = |chunk: std::str::Utf8Chunk| {
         let invalid: String = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
@@ -74,8 +72,8 @@ pub fn shown(name: &OsStr) -> String {
     name.as_bytes().utf8_chunks().map(part).collect()
 }
 
-/// What is in a folder, links followed: its folders and its other entries, by name, and what
-/// systems left there.
+/// The folders and the other entries of a folder, sorted by name; links are followed. Files of
+/// operating systems are added to `left_out`.
 pub fn entries(dir: &Path, left_out: &mut LeftOut) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
     let mut folders = Vec::new();
     let mut files = Vec::new();
@@ -96,7 +94,7 @@ pub fn entries(dir: &Path, left_out: &mut LeftOut) -> Result<(Vec<PathBuf>, Vec<
     Ok((folders, files))
 }
 
-/// Everything below `root`; nothing where there is no such folder.
+/// Walks everything below `root`. The result is empty if `root` is not a folder.
 pub fn walk(root: &Path) -> Result<Walk, Error> {
     let mut walk = Walk::default();
     if !root.is_dir() {
@@ -120,7 +118,7 @@ pub fn walk(root: &Path) -> Result<Walk, Error> {
         waiting.extend(folders.into_iter().map(|folder| (folder, inside.clone())));
         by_folder.push((dir, files));
     }
-    // Folders as text, as os.walk's are sorted: `a-b` stands before `a/b`.
+    // Folders are sorted as text, like those of os.walk: `a-b` comes before `a/b`.
     by_folder.sort_by(|a, b| a.0.as_os_str().as_bytes().cmp(b.0.as_os_str().as_bytes()));
     let files: Vec<PathBuf> = by_folder.into_iter().flat_map(|(_, files)| files).collect();
     let looked: Vec<Looked> = files.into_par_iter().map(look).collect();
@@ -197,7 +195,7 @@ mod tests {
         found
     }
 
-    /// How many are drawn: more where `just verify-long` asks for it.
+    /// The number of random cases, which `RES2LAB_CASES` sets (more in `just verify-long`).
     fn cases() -> u32 {
         std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(48)
     }

@@ -1,5 +1,5 @@
-//! A batch of pictures, made by the threads of a pool: decoded, cropped, resized, changed and, on a
-//! CPU, normalized.
+//! Decoding of a batch by the threads of a pool: pictures are decoded, cropped, resized, augmented
+//! and, on a CPU, normalized.
 
 use crate::ahead::Window;
 use crate::crop::{self, Crop};
@@ -10,27 +10,28 @@ use rayon::prelude::*;
 use res2lab_random::Key;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A batch on its way: N x size x size x C values, one label each, and what could not be read.
+/// A decoded batch: N x size x size x C values, one label per image, and the unreadable pictures.
 pub(crate) struct Decoded {
     pub pixels: Values,
     pub labels: Vec<i64>,
     pub indices: Vec<u32>,
     pub damaged: Vec<Damaged>,
-    /// How many are others than were asked for.
+    /// Number of images that replace unreadable pictures.
     pub replaced: usize,
 }
 
-/// A picture that could not be read: its name, and why.
+/// An unreadable picture: its name, and the reason.
 pub(crate) type Damaged = (String, Unreadable);
 
-/// On a CPU the threads that decode also normalize, while a picture is still in the cache of the
-/// processor. A GPU gets bytes, a quarter of the transfer, and normalizes whole batches.
+/// The values of a batch. On a CPU the decoding threads also normalize, while a picture is in the
+/// processor's cache. A GPU receives bytes, which need a quarter of the transfer, and normalizes
+/// whole batches.
 pub(crate) enum Values {
     Bytes(Vec<u8>),
     Floats(Vec<f32>),
 }
 
-/// For each channel, what each byte becomes.
+/// Lookup table per channel: normalized value of each byte.
 pub(crate) type Table = Vec<[f32; 256]>;
 
 pub(crate) fn table(statistics: &[(f64, f64)]) -> Table {
@@ -40,7 +41,7 @@ pub(crate) fn table(statistics: &[(f64, f64)]) -> Table {
         .collect()
 }
 
-/// What a thread needs to make pictures of a pass.
+/// The parameters for decoding the pictures of a pass.
 pub(crate) struct Worker<'a> {
     pub pictures: &'a Pictures,
     pub size: usize,
@@ -51,7 +52,7 @@ pub(crate) struct Worker<'a> {
     pub desks: &'a [Mutex<WorkerScratch>],
 }
 
-/// A thread's own memory.
+/// A thread's scratch memory.
 #[derive(Default)]
 pub(crate) struct WorkerScratch {
     resizer: Resizer,
@@ -59,16 +60,16 @@ pub(crate) struct WorkerScratch {
     bytes: Vec<u8>,
 }
 
-/// What became of one picture: its label (None if it is left out), and what could not be read on
-/// the way.
+/// The result for one picture: its label (`None` if it is left out), and the pictures that could
+/// not be read on the way.
 type DecodeResult = (Option<u32>, Vec<Damaged>);
 
 impl Worker<'_> {
-    /// The calling thread's desk; nobody else asks for it.
+    /// The scratch of the calling thread; no other thread uses it.
     fn desk(&self) -> MutexGuard<'_, WorkerScratch> {
         let own = rayon::current_thread_index().unwrap_or(0) % self.desks.len();
-        // A picture that made its thread panic left nothing behind that the next does not
-        // overwrite.
+        // After a panic, the next picture overwrites everything in the scratch, so poisoning is
+        // harmless.
         self.desks[own].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -180,7 +181,8 @@ impl Worker<'_> {
     }
 }
 
-/// Evaluation leaves a damaged picture out; training took another in its place.
+/// Removes pictures that were left out. Evaluation leaves out unreadable pictures; training
+/// replaces them.
 fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[DecodeResult]) -> Vec<T> {
     if made.iter().all(|(label, _)| label.is_some()) {
         return values;
@@ -207,7 +209,7 @@ fn normalize(bytes: &[u8], table: &Table, out: &mut [f32]) {
     }
 }
 
-/// Left to right, in place.
+/// Flips a picture horizontally in place.
 fn mirror(pixels: &mut [u8], width: usize, channels: usize) {
     for row in pixels.chunks_exact_mut(width * channels) {
         for x in 0..width / 2 {

@@ -1,5 +1,4 @@
-//! Data sets as other programs write them: Parquet, tar shards, IDX; and what becomes of damaged
-//! ones.
+//! Data sets as written by other programs (Parquet, tar shards, IDX), intact and damaged.
 
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::writer::SerializedFileWriter;
@@ -16,7 +15,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A picture of 40 x 30 pixels whose color follows from a number.
+/// A picture of 40 x 30 pixels whose color depends on `number`.
 fn png(number: usize) -> Vec<u8> {
     let pixels: Vec<u8> = (0..40 * 30)
         .flat_map(|i| [number as u8 * 20, (i % 40) as u8 * 6, (i / 40) as u8 * 8])
@@ -34,8 +33,8 @@ enum Labels<'a> {
     Reals(&'a [f64]),
 }
 
-/// As pyarrow writes a column `image` of bytes (in a group, with a path, as Hugging Face has it)
-/// and a column `label`.
+/// Writes Parquet like pyarrow: a column `image` of bytes (in a group with a path, like Hugging
+/// Face) and a column `label`.
 fn parquet(path: &Path, pictures: &[Option<Vec<u8>>], labels: &Labels, is_group: bool) {
     let label = match labels {
         Labels::Numbers(_) => "int64 label",
@@ -220,7 +219,7 @@ fn case_05_other_labels_in_files_of_the_same_time_and_size_are_seen() {
     assert_ne!(first.1, second.1);
 }
 
-/// The same pictures in folders and in tar shards: four classes, `count` pictures a split.
+/// Writes the same pictures to folders and to tar shards: four classes, `count` pictures per split.
 fn folders_and_tars(dir: &Path, count: usize, shards: usize) {
     for split in ["train", "val"] {
         let mut pictures: Vec<(String, usize)> =
@@ -269,7 +268,7 @@ fn stream(set: DataSet, threads: usize) -> Stream {
     Stream::new(set, options).unwrap()
 }
 
-/// The batches of an epoch from a step on.
+/// The batches of an epoch from `first_step` on.
 fn epoch(set: DataSet, threads: usize, first_step: usize) -> Vec<Batch> {
     let range = CropRange { scale: [0.3, 1.0], ratio: [0.75, 1.33] };
     let augment = Augment { flip: true, crop: Some(range), ..Augment::default() };
@@ -311,7 +310,7 @@ fn tar_shards_give_the_stream_of_folders_with_any_number_of_threads_and_after_a_
     assert!(
         resumed.iter().zip(&one[9..]).all(|(a, b)| a.images == b.images) && resumed.len() == 16
     );
-    // What was kept of the index gives the same, and a copy elsewhere is the same data.
+    // The cached index gives the same description, and so does a copy in another folder.
     let described = |at: &Path| {
         res2lab_data::describe(&DatasetRequest { dir: at.into(), ..wanted(dir.path()) }).unwrap()
     };
@@ -363,7 +362,7 @@ fn tar_shards_that_are_cut_off_or_lack_labels_are_named() {
     assert!(html.contains("is an HTML page"), "{html}");
 }
 
-/// Valid small data sets, by name of the file that is damaged.
+/// Writes a valid small data set and returns the file to damage.
 fn valid(dir: &Path, which: usize) -> PathBuf {
     let numbers: &[Option<i64>] = &[Some(0), Some(1), Some(2), Some(1)];
     match which {
@@ -396,15 +395,14 @@ fn valid(dir: &Path, which: usize) -> PathBuf {
     }
 }
 
-/// How many are drawn: more where `just verify-long` asks for it.
+/// The number of random cases, which `RES2LAB_CASES` sets (more in `just verify-long`).
 fn cases() -> u32 {
     std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
-    /// Whatever is changed in a file: a data set, or an error with a cause and a help of a line
-    /// each.
+    /// Any change of a file gives a data set, or an error whose cause and help have one line each.
     #[test]
     fn damaged_files_give_data_or_an_error(
         which in 0..5_usize,
@@ -415,7 +413,7 @@ proptest! {
         let path = valid(dir.path(), which);
         let mut bytes = fs::read(&path).unwrap();
         for (at, value, is_at_end) in flips {
-            // Parquet's index stands at the end.
+            // Parquet's metadata are at the end.
             let from = if is_at_end { bytes.len().saturating_sub(600) } else { 0 };
             let at = from + at.index(bytes.len() - from);
             bytes[at] = value;

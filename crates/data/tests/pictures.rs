@@ -1,4 +1,4 @@
-//! Pictures of every kind as Pillow wrote them, and what becomes of damaged ones.
+//! Pictures of every supported kind as written by Pillow, intact and damaged.
 
 use proptest::prelude::*;
 use res2lab_data::decode::{IN_FULL, decode};
@@ -53,14 +53,14 @@ fn a_picture_that_is_cut_off_is_called_so() {
     }
 }
 
-/// How many are drawn: more where `just verify-long` asks for it.
+/// The number of random cases, which `RES2LAB_CASES` sets (more in `just verify-long`).
 fn cases() -> u32 {
     std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
-    /// Bytes that changed, lack or are too many: pixels of the size that is told, or a reason.
+    /// Changed, missing or additional bytes give pixels of the reported size, or an error.
     #[test]
     fn damaged_pictures_give_pixels_or_a_reason(
         which in 0..PICTURES.len(),

@@ -6,19 +6,21 @@ use crate::words::{self, Piece};
 use crate::{Value, fields, range};
 use res2lab_error::Error;
 
-/// One axis of a sweep: fields that change together, and the points along it.
+/// One axis of a sweep: the configuration fields that change together, and the points along the
+/// axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
     /// As written, e.g. `scale` or `scale+width`.
     pub label: String,
-    /// Where the values go, e.g. `model.scale`.
+    /// Paths of the configuration fields, e.g. `model.scale`.
     pub paths: Vec<String>,
-    /// One value per path and point.
+    /// One value per path at each point.
     pub points: Vec<Vec<Value>>,
 }
 
 impl Axis {
-    /// A word of the command line.
+    /// Parses a word of the command line. Fails if the word is not an axis or names an unknown
+    /// configuration field.
     pub fn parse(word: &str) -> Result<Axis, Error> {
         let Some((label, text)) = word.split_once('=') else {
             return Err(Error::input(
@@ -56,7 +58,8 @@ impl Axis {
         Axis::new(label, paths, points)
     }
 
-    /// An entry of `axes:` or `one_at_a_time:` in a file: a list, or the command line's text.
+    /// Parses an entry of `axes:` or `one_at_a_time:` in a file: a list, or text in the grammar of
+    /// the command line.
     pub fn from_yaml(label: &str, value: &Value) -> Result<Axis, Error> {
         let items = match value {
             Value::String(text) => return Axis::parse(&format!("{label}={text}")),
@@ -105,13 +108,13 @@ impl Axis {
         Ok(Axis { label: label.to_owned(), paths, points })
     }
 
-    /// Whether it moves the seed and nothing else: seeds repeat an arm, they do not make one.
+    /// Whether the axis varies only the seed. Seeds repeat an arm; they do not create new arms.
     pub fn is_seed(&self) -> bool {
         self.paths == ["seed"]
     }
 }
 
-/// The fields of a label such as `scale+width`.
+/// The configuration fields of a label such as `scale+width`.
 fn paths(label: &str) -> Result<Vec<String>, Error> {
     let paths =
         label.split('+').map(|name| fields::path_of(name.trim())).collect::<Result<Vec<_>, _>>()?;
@@ -124,12 +127,12 @@ fn paths(label: &str) -> Result<Vec<String>, Error> {
     }
 }
 
-/// A point as a user would write it.
+/// Formats a point as a user would write it.
 pub fn show_point(point: &[Value]) -> String {
     point.iter().map(show).collect::<Vec<_>>().join("+")
 }
 
-/// A value as a user would write it.
+/// Formats a value as a user would write it.
 pub fn show(value: &Value) -> String {
     match value {
         Value::Null => "none".into(),
@@ -160,8 +163,8 @@ fn check_width(label: &str, parts: Vec<Value>, width: usize) -> Result<Vec<Value
     ))
 }
 
-/// `scale=[2,4]` as other programs have it: the values of a field that takes no list stand without
-/// brackets.
+/// Refuses `scale=[2,4]`, a notation of other programs: the values of a configuration field that
+/// takes no list are written without brackets.
 fn refuse_list(label: &str, paths: &[String], text: &str) -> Result<(), Error> {
     let takes_one = |path: &String| {
         path == "model.zoo"
@@ -191,7 +194,7 @@ fn zipped(label: &str, paths: &[String], item: &str) -> Result<Vec<Value>, Error
 
 fn range_or_value(label: &str, path: &str, item: &str) -> Result<Vec<Vec<Value>>, Error> {
     let takes_numbers = matches!(known::kind(path), Some(Kind::Whole | Kind::Real));
-    // `../photos` is a folder. A field that is not known may take anything.
+    // `../photos` is a folder, not a range. An unknown configuration field may take any value.
     if (takes_numbers || known::kind(path).is_none())
         && let Some(points) = range::points(label, item, takes_numbers)?
     {
@@ -200,21 +203,22 @@ fn range_or_value(label: &str, path: &str, item: &str) -> Result<Vec<Vec<Value>>
     Ok(vec![vec![value(label, path, item)?]])
 }
 
-/// One value of the field at `path`, as it is typed.
+/// Parses one value of the configuration field at `path`.
 fn value(label: &str, path: &str, item: &str) -> Result<Value, Error> {
     let piece = words::piece(item).map_err(|e| e.at(label))?;
     Ok(typed(path, piece))
 }
 
-/// What was typed as the value of the field at `path`: text stays as it is, numbers become numbers.
+/// Converts a piece of text to a value of the configuration field at `path`: text fields keep the
+/// text, other fields get numbers where possible.
 pub fn typed(path: &str, piece: Piece) -> Value {
     let is_text = piece.is_quoted || matches!(known::kind(path), Some(Kind::Text | Kind::Name));
     let value = if is_text { Value::String(piece.text) } else { scalar(&piece.text) };
     known::fit(path, value, piece.is_quoted)
 }
 
-/// A word as the value that a YAML file would hold; nan and inf become numbers, to be refused as
-/// such.
+/// Converts a word to the value that a YAML file would hold. The words nan and inf become numbers,
+/// which are refused later.
 fn scalar(text: &str) -> Value {
     if text.starts_with(['[', '{']) {
         return serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.into()));

@@ -1,24 +1,25 @@
-//! Equal budgets: `width=match:params`, `width=match:macs@resnet50`. A field is left open, and the
-//! plan finds the value at which the arm's cost comes nearest to a reference network's.
+//! Matched budgets: `width=match:params`, `width=match:macs@resnet50`. A configuration field is
+//! left open, and the plan finds the value at which the arm's cost is nearest to a reference
+//! network's.
 
 use crate::Value;
 use res2lab_arch::{ModelOverrides, ModelSpec};
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
-/// What is to be equal.
+/// The cost that is matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Quantity {
-    /// Trained values.
+    /// Number of parameters.
     Params,
-    /// Multiply-adds of one image at the experiment's size.
+    /// Multiply-adds for one image of the experiment's size.
     Macs,
-    /// Wall time of an optimizer step on the devices that plan.
+    /// Wall time of an optimizer step on the devices that make the plan.
     Time,
 }
 
-/// The field that is open.
+/// The open configuration field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Open {
@@ -28,23 +29,21 @@ pub enum Open {
     Planes,
 }
 
-/// A budget of an arm.
+/// The matched budget of an arm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
-    /// The field that is open.
     pub open: Open,
-    /// What is to be equal.
     pub quantity: Quantity,
-    /// The network whose cost is the target; None is the experiment's base network.
+    /// Name of the reference network; `None` for the experiment's base network.
     pub of: Option<String>,
-    /// The same, resolved.
+    /// The reference network, whose cost is the target.
     pub reference: ModelSpec,
 }
 
 const HELP: &str = "write match:params, match:macs or match:time, or match:params@NAME for a published network's, for width, cardinality, \
                     depth or planes, e.g. width=match:params@resnet50";
 
-/// A budget as written, before its reference is known.
+/// A budget as written, before its reference network is resolved.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     open: Open,
@@ -53,7 +52,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads `match:params@resnet50` as the value of the field at `path`; None for any other value.
+    /// Parses `match:params@resnet50` as the value of the configuration field at `path`; `None` for
+    /// any other value.
     pub fn read(path: &str, value: &Value) -> Result<Option<Asked>, Error> {
         let Some(text) = value.as_str().and_then(|text| text.strip_prefix("match:")) else {
             return Ok(None);
@@ -77,7 +77,7 @@ impl Asked {
         Ok(Some(Asked { open, quantity, of: of.map(str::to_owned) }))
     }
 
-    /// With the network that it refers to; `base` is the experiment's.
+    /// Resolves the reference network; `base` is the experiment's base network.
     pub fn resolve(self, base: &ModelOverrides) -> Result<Budget, Error> {
         let words = match &self.of {
             None => base.clone(),
@@ -89,7 +89,7 @@ impl Asked {
 }
 
 impl Quantity {
-    /// As written.
+    /// The name in `match:NAME`.
     pub fn name(self) -> &'static str {
         match self {
             Quantity::Params => "params",
@@ -98,7 +98,7 @@ impl Quantity {
         }
     }
 
-    /// What a cost is counted in.
+    /// The unit of the cost in messages.
     pub fn unit(self) -> &'static str {
         match self {
             Quantity::Params => "params",
@@ -109,7 +109,7 @@ impl Quantity {
 }
 
 impl Open {
-    /// As written.
+    /// The name in `match:NAME`.
     pub fn name(self) -> &'static str {
         match self {
             Open::Width => "width",
@@ -119,7 +119,8 @@ impl Open {
         }
     }
 
-    /// The network with this field at `value`; None where the family has no such network.
+    /// The network with this configuration field set to `value`; `None` if the family has no such
+    /// network.
     pub fn set(self, model: &ModelSpec, value: usize) -> Option<ModelSpec> {
         let mut model = model.clone();
         match self {
@@ -136,7 +137,7 @@ impl Open {
     }
 }
 
-/// What decides which depths there are.
+/// The overrides that determine which depths exist.
 fn family_words(model: &ModelSpec) -> ModelOverrides {
     ModelOverrides {
         family: Some(model.family),

@@ -1,5 +1,5 @@
-//! Which arms a report compares, and which difference matters: asked for in the experiment file,
-//! found among the arms.
+//! The comparisons of a report: which arms are compared, and which difference matters. The
+//! experiment file names them; this module resolves them among the arms.
 
 use crate::axes::show;
 use crate::expand::Arm;
@@ -8,18 +8,18 @@ use crate::{Value, fields, words};
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
-/// What the report is to compare. Labels are those of arms.
+/// The comparisons of a report, given by labels of arms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contrasts {
-    /// Arms, each with the one that it is compared with; empty if none are named.
+    /// Arms with their partners; empty if the experiment names no pairs.
     pub pairs: Vec<(String, String)>,
-    /// The arm that all others are compared with, where no pairs are named; None for the first.
+    /// The arm with which all others are compared if there are no pairs; `None` for the first arm.
     pub baseline: Option<String>,
-    /// Arms that differ by less than this are equal: percentage points of accuracy.
+    /// Arms that differ by less than this are equal; percentage points of accuracy.
     pub margin: f64,
 }
 
-/// Half a point of accuracy: less than most papers claim as progress.
+/// Default margin in percentage points; most papers claim more than this as progress.
 const MARGIN: f64 = 0.5;
 
 impl Default for Contrasts {
@@ -29,9 +29,9 @@ impl Default for Contrasts {
 }
 
 impl Contrasts {
-    /// What the file asks for, found among `arms`. Where the command line varies other things than
-    /// the file (`is_own` is false), what the file asks of arms that are not there gives way, with
-    /// a note.
+    /// Resolves the comparisons of the file among `arms`. If the command line varies other axes
+    /// than the file (`is_own` is false), comparisons with missing arms are left out with a note;
+    /// otherwise they are an error.
     pub fn find(
         experiment: &Experiment,
         arms: &[Arm],
@@ -84,8 +84,8 @@ impl Contrasts {
         Ok(found)
     }
 
-    /// With what a command asks for in place of the file's: the baseline, the margin, and pairs of
-    /// names one after the other.
+    /// Applies the comparisons of a command in place of the file's: the baseline, the margin, and
+    /// pairs of names in sequence.
     pub fn asked<'a>(
         mut self,
         baseline: Option<&str>,
@@ -98,7 +98,7 @@ impl Contrasts {
         let arms: Vec<Name> = arms.filter(|(label, _)| seen.insert(*label)).collect();
         if let Some(word) = baseline {
             self.baseline = Some(arm(word, &arms, "--baseline")?);
-            // Whoever names a baseline wants all arms compared with it.
+            // A baseline implies that all arms are compared with it.
             self.pairs.clear();
         }
         if let Some(value) = smallest {
@@ -112,7 +112,7 @@ impl Contrasts {
     }
 }
 
-/// An arm's label and its place on the axes.
+/// An arm's label and its coordinates.
 pub type Name<'a> = (&'a str, &'a [(String, String)]);
 
 fn names(arms: &[Arm]) -> Vec<Name<'_>> {
@@ -153,7 +153,8 @@ fn two_arms(
     Ok(pair)
 }
 
-/// The label of the arm that a word names: all of its label, or the only value of an axis.
+/// Resolves a word to an arm's label. The word is the whole label, or a value that only one arm
+/// has.
 fn arm(word: &str, arms: &[Name], place: &str) -> Result<String, Error> {
     if let Some((label, _)) = arms.iter().find(|(label, _)| *label == word) {
         return Ok((*label).to_owned());
@@ -180,7 +181,7 @@ fn arm(word: &str, arms: &[Name], place: &str) -> Result<String, Error> {
     }
 }
 
-/// Each arm with the one that has the values of `against` and is like it in everything else.
+/// Pairs each arm with the arm that has the values of `against` and equals it in everything else.
 fn partners(
     experiment: &Experiment,
     arms: &[Arm],
@@ -228,7 +229,8 @@ fn partners(
     Ok(pairs)
 }
 
-/// How many axes, then how many fields, tell two arms apart beside the named ones.
+/// The number of axes, then of configuration fields, in which two arms differ, not counting key
+/// fields.
 fn unlike(a: &Arm, b: &Arm, is_key: impl Fn(&str) -> bool) -> (usize, usize) {
     let of = |arm: &Arm, axis: &str| {
         arm.coordinates.iter().find(|(name, _)| name == axis).map(|(_, v)| v.clone())
@@ -241,7 +243,7 @@ fn unlike(a: &Arm, b: &Arm, is_key: impl Fn(&str) -> bool) -> (usize, usize) {
     (axes.count(), differing(&tree(a), &tree(b)))
 }
 
-/// Leaves in which two trees differ.
+/// The number of leaves in which two trees differ.
 fn differing(a: &Value, b: &Value) -> usize {
     match (a, b) {
         (Value::Mapping(a), Value::Mapping(b)) => {
@@ -253,7 +255,7 @@ fn differing(a: &Value, b: &Value) -> usize {
     }
 }
 
-/// What an arm has on an axis or in a field.
+/// The value of an arm on an axis or in a configuration field.
 fn value_of(arm: &Arm, name: &str, path: &str) -> Option<String> {
     if let Some((_, value)) = arm.coordinates.iter().find(|(axis, _)| axis == name) {
         return Some(value.clone());

@@ -1,79 +1,81 @@
-//! Which images, and how they are changed on the way in.
+//! The configuration of a trial's images: data set, preprocessing and augmentation.
 use crate::train::range;
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
-/// Which images, and how they are changed on the way in.
+/// The data set of a trial, with preprocessing and augmentation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataSpec {
     /// `mnist5k`, `mnist`, `fashion_mnist`, `cifar10`, `cifar100`, `imagenet`, `images` (a folder
     /// given by `path`), `generated`, `shapes` (generated, with objects of known sizes), or a
-    /// folder itself if it has a slash in it.
+    /// folder if the name has a slash.
     pub name: String,
-    /// Folder of its files; None is `data/<name>`.
+    /// Folder of the files; `None` is `data/<name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Random changes of training images.
+    /// Augmentation of training images.
     pub augment: Augment,
-    /// Images are padded with black to this many pixels a side; None keeps their size.
+    /// Images are padded with black to this many pixels per side; `None` keeps their size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pad_to: Option<usize>,
-    /// Side in pixels of what the network sees, for pictures of many sizes (default 224) and
-    /// generated ones (32).
+    /// Side of the network's input in pixels, for pictures of varying size (default 224) and
+    /// generated images (default 32).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
-    /// Short side in pixels before the center crop of evaluation; None is size / 0.875.
+    /// Short side in pixels before the center crop of the evaluation; `None` is size / 0.875.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resize: Option<usize>,
-    /// Mean and deviation that pixels are normalized by.
+    /// Mean and standard deviation for normalization.
     pub normalize: Normalize,
-    /// Pictures are decoded once and kept on the disk with this short side; None decodes them every
-    /// time.
+    /// Pictures are decoded once and cached on disk with this short side in pixels; `None` decodes
+    /// them each time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_px: Option<usize>,
-    /// So many pictures of a split may be unreadable; each is named, and one more is an error.
+    /// Maximum number of unreadable pictures in a split. Each is reported; more are an error.
     pub max_corrupt: usize,
-    /// Number of generated training images; half as many are made to test on.
+    /// Number of generated training images; half as many test images are generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<usize>,
-    /// Classes of generated images.
+    /// Number of classes of generated images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
-    /// Labels change places among the images of a split: a sweep that then finds differences finds
-    /// too many.
+    /// Whether labels are permuted among the images of a split. A sweep on permuted labels shows
+    /// the rate of false claims.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shuffle_labels: bool,
 }
 
-/// Mean and deviation that pixels are normalized by.
+/// The source of mean and standard deviation for normalization.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Normalize {
-    /// The training images' own where all are in memory, ImageNet's for pictures that are decoded
-    /// as they come.
+    /// The training images' own if all are in memory; ImageNet's for pictures that are decoded on
+    /// demand.
     #[default]
     Auto,
     /// ImageNet's, as most published weights expect.
     Imagenet,
 }
 
-/// Random changes of training images.
+/// Augmentation of training images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
-    /// Pad by this many black pixels on each side, then crop the original size at a random place.
+    /// Pad by this many black pixels on each side, then crop the original size at a random
+    /// position.
     pub crop_pad: usize,
-    /// Mirror left to right with probability 1/2.
+    /// Flip horizontally with probability 1/2.
     pub flip: bool,
-    /// Crop a random part, resized to `size` (torchvision's RandomResizedCrop). Pictures of many
-    /// sizes always are.
+    /// Crop a random part and resize it to `size` (torchvision's RandomResizedCrop). Always on for
+    /// pictures of varying size.
     pub random_resized_crop: bool,
-    /// The part's smallest and largest share of the area.
+    /// Smallest and largest share of the crop in the picture's area.
     pub crop_scale: [f64; 2],
     /// Smallest and largest ratio of width to height.
     pub crop_ratio: [f64; 2],
-    /// Brightness, contrast and saturation change by factors from 1 - j to 1 + j.
+    /// Brightness, contrast and saturation are each multiplied by a random factor from 1 - j to 1 +
+    /// j.
     pub color_jitter: f64,
 }
 
@@ -110,8 +112,8 @@ impl Default for Augment {
 }
 
 impl DataSpec {
-    /// The same treatment of another data set: where the old one lies, and how much of it is
-    /// generated, is its own.
+    /// The same preprocessing for another data set. The folder and the amount of generated data,
+    /// which belong to the old data set, are reset.
     pub fn renamed(self, name: impl Into<String>) -> DataSpec {
         let name = name.into();
         if name == self.name {
@@ -120,7 +122,7 @@ impl DataSpec {
         DataSpec { name, path: None, images: None, classes: None, ..self }
     }
 
-    /// Refuses what no pipeline can do, naming the field and its value.
+    /// Checks the configuration; an error names the field and its value.
     pub fn check(&self) -> Result<(), Error> {
         let counts = [
             ("size", self.size),
@@ -173,7 +175,7 @@ impl Augment {
         )
     }
 
-    /// What is switched on, in words, for logs.
+    /// The enabled options in words, for logs.
     pub fn features(&self) -> Vec<String> {
         let mut on = Vec::new();
         let mut say = |is_on: bool, text: String| is_on.then(|| on.push(text));

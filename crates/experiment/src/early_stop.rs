@@ -1,9 +1,9 @@
-//! When trials that fall behind end early. For searches among many arms; a comparison needs every
-//! trial whole.
+//! Early stopping of trials that fall behind. It suits searches among many arms; a comparison needs
+//! every trial in full.
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
-/// `early_stop: {asha: {rungs: [2, 4], reduction: 3}}`.
+/// The early-stopping rule: `early_stop: {asha: {rungs: [2, 4], reduction: 3}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum EarlyStop {
@@ -11,16 +11,16 @@ pub enum EarlyStop {
     Asha(Asha),
 }
 
-/// Asynchronous successive halving in its stopping form (Li et al., MLSys 2020): a trial that
-/// reaches a rung goes on if its accuracy is among the best `1 / reduction` of those that have
-/// reached it so far. It never waits for others, so which trials end early depends on who is
-/// faster.
+/// Asynchronous successive halving in its stopping variant (Li et al., MLSys 2020). A trial that
+/// reaches a rung continues if its accuracy is among the best `1 / reduction` of those that have
+/// reached the rung so far. Trials never wait for each other, so the set of stopped trials depends
+/// on their speed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asha {
     /// Epochs after which trials are compared.
     pub rungs: Vec<usize>,
-    /// One of so many goes on.
+    /// Reduction factor: one of this many trials continues.
     #[serde(default = "three")]
     pub reduction: usize,
 }
@@ -30,7 +30,7 @@ fn three() -> usize {
 }
 
 impl EarlyStop {
-    /// The rule, checked.
+    /// Returns the rule after checking it.
     pub fn rule(&self) -> Result<Asha, Error> {
         let EarlyStop::Asha(asha) = self;
         let rising = asha.rungs.windows(2).all(|pair| pair[0] < pair[1]);

@@ -1,4 +1,4 @@
-//! Who runs the trials. What stands here never changes a result.
+//! The executor of trials. Its configuration never changes a result.
 use crate::experiment::explain;
 use crate::words;
 use res2lab_error::Error;
@@ -13,40 +13,37 @@ pub enum ExecutorSpec {
     /// Processes on this machine.
     #[default]
     Local,
-    /// An array job of the cluster that this machine belongs to.
+    /// An array job on this machine's SLURM cluster.
     Slurm(SlurmSpec),
 }
 
-/// What the cluster is asked for, in sbatch's words. Empty fields are the cluster's defaults.
+/// Resources of a SLURM job, named as in sbatch. Empty fields use the cluster's defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SlurmSpec {
-    /// Partition.
     pub partition: String,
-    /// Time limit of a job, e.g. `4:00:00`. A trial may take longer: it goes on in the same job,
-    /// queued again.
+    /// Time limit of a job, e.g. `4:00:00`. A longer trial is resumed when the job is requeued.
     pub time: String,
     /// Generic resources of each node, e.g. `gpu:1`.
     pub gres: String,
-    /// Cores of each process of a trial.
+    /// Cores per process of a trial.
     pub cpus: usize,
     /// Memory of each node, e.g. `16G`.
     pub mem: String,
-    /// Account.
     pub account: String,
     /// Quality of service.
     pub qos: String,
-    /// Nodes of each job; with several, srun starts the processes of a trial on all of them.
+    /// Nodes per job. With several, srun starts the processes of a trial on all of them.
     pub nodes: usize,
-    /// Jobs of the array that run at the same time, at most; 0 is no limit.
+    /// Maximum number of array jobs that run at the same time; 0 is no limit.
     pub array_limit: usize,
-    /// Trials that one job runs: short ones are not worth a job each.
+    /// Number of trials per job, for trials that are too short for a job of their own.
     pub trials_per_job: usize,
-    /// Trials that run side by side in a job.
+    /// Number of trials that run concurrently in a job.
     pub slots_per_job: usize,
-    /// Running trials are asked to write a checkpoint so many seconds before the time limit.
+    /// Running trials are requested to write a checkpoint this many seconds before the time limit.
     pub signal_s: usize,
-    /// A shell line to run before, e.g. `module load cuda`.
+    /// A shell line that runs first, e.g. `module load cuda`.
     pub setup: String,
     /// Further options of sbatch, e.g. `--constraint=a100`.
     pub options: Vec<String>,
@@ -74,8 +71,8 @@ impl Default for SlurmSpec {
 }
 
 impl ExecutorSpec {
-    /// As the command line says it: `local`, `slurm`, or `slurm:partition=gpu,time=4:00:00`, whose
-    /// fields change those of the file.
+    /// Applies the command line's notation to the file's executor: `local`, `slurm`, or
+    /// `slurm:partition=gpu,time=4:00:00`, whose fields override those of the file.
     pub fn changed_by(&self, text: &str) -> Result<ExecutorSpec, Error> {
         let (kind, fields) = text.split_once(':').unwrap_or((text, ""));
         let slurm = match (kind, self) {
@@ -107,7 +104,8 @@ impl ExecutorSpec {
     }
 }
 
-/// Numbers where the field has one, text elsewhere: a time such as 4:00:00 or 30 is text.
+/// Sets a field to a number if the field is numeric, otherwise to text: a time such as 4:00:00 or
+/// 30 is text.
 fn set(tree: &mut Value, name: &str, value: &str) {
     if !tree.is_mapping() {
         *tree = Value::Mapping(Mapping::new());
@@ -123,7 +121,7 @@ fn set(tree: &mut Value, name: &str, value: &str) {
 }
 
 impl SlurmSpec {
-    /// Refuses what no cluster can give.
+    /// Checks the requested resources; an error names the field.
     pub fn check(&self) -> Result<(), Error> {
         let counts = [
             ("cpus", self.cpus),

@@ -1,5 +1,5 @@
-//! From a file and overrides to arms: every combination of the axes' points, each a complete and
-//! checked trial.
+//! Expansion of a file and overrides to arms: every combination of the axes' points, each a
+//! complete and checked trial.
 
 use crate::axes::{Axis, show, show_point};
 use crate::budget::{Asked, Budget};
@@ -9,56 +9,57 @@ use crate::trial::TrialSpec;
 use crate::{Asha, Contrasts, EarlyStop, SeedRule, Value, fields};
 use res2lab_error::Error;
 
-/// What one command asks for.
+/// The sweep that one command describes.
 #[derive(Clone, Debug)]
 pub struct Expansion {
     /// The file's name.
     pub name: String,
-    /// The file's question; empty where the command line varies other things, or takes other data
-    /// or networks.
+    /// The file's question; empty if the command line varies other axes, or uses other data or
+    /// networks.
     pub description: String,
-    /// Which arms the report compares.
+    /// The comparisons of the report.
     pub contrasts: Contrasts,
-    /// Whether everything was shrunk.
+    /// Whether the sweep is a smoke test.
     pub is_smoke: bool,
-    /// What is varied, seeds aside.
+    /// Varied axes, without the seed.
     pub axes: Vec<Axis>,
-    /// Each combination, in the order of the axes (the last moves fastest).
+    /// One arm per combination of points; the last axis varies fastest.
     pub arms: Vec<Arm>,
-    /// Every arm is trained with each.
+    /// Every arm is trained with each seed.
     pub seeds: Vec<u64>,
-    /// How seeds are added to those.
+    /// The rule that adds seeds to `seeds`.
     pub seed_rule: Option<SeedRule>,
-    /// When trials that fall behind end early.
+    /// The early-stopping rule.
     pub early_stop: Option<Asha>,
-    /// Published results, by arm label.
+    /// Published results by arm label.
     pub reference: Reference,
-    /// Remarks on what the command changed beyond its words.
+    /// Remarks on changes that the command caused beyond its words.
     pub notes: Vec<String>,
 }
 
-/// One point of the sweep, still without a seed.
+/// One combination of values, without a seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arm {
-    /// What tells it from the others, e.g. `scale=4 width=26`.
+    /// Distinguishes the arm from the others, e.g. `scale=4 width=26`.
     pub label: String,
     /// Axis and value, as written.
     pub coordinates: Vec<(String, String)>,
     /// The trial with seed 0.
     pub spec: TrialSpec,
-    /// What the plan still has to find; the field that it leaves open has the base's value here.
+    /// The budget that the plan has to match. In `spec`, its open field has the base network's
+    /// value.
     pub budget: Option<Budget>,
-    /// Remarks of the model's resolution.
+    /// Remarks from resolving the model.
     pub notes: Vec<String>,
 }
 
-/// More trials than this are a slip of the keyboard.
+/// Larger numbers of arms are refused as typing errors.
 const MOST_ARMS: usize = 1_000_000;
 
 /// Expands `experiment` with the command line's `axes`.
 ///
-/// An axis of one value changes the base. Axes of several values (seed aside) are the sweep: what
-/// the file varies gives way to them.
+/// An axis with one value changes the base. Axes with several values, other than the seed, replace
+/// the axes of the file.
 pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansion, Error> {
     refuse_repeated(command_line)?;
     let mut notes = Vec::new();
@@ -98,7 +99,7 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
         .into_iter()
         .map(|moves| arm(&base, &moves))
         .collect::<Result<Vec<_>, _>>()?;
-    // A list on the command line replaces a rule of the file.
+    // A list of seeds on the command line replaces a rule of the file.
     let seed_rule = experiment.seeds.rule().filter(|_| !command_line.iter().any(Axis::is_seed));
     notes.extend(seed_rule.map(explain_rule));
     let is_own = swept.is_empty() && free(&experiment.axes, &fixed)?.len() == experiment.axes.len();
@@ -124,8 +125,8 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
     })
 }
 
-/// Whether the sweep still asks what the file asks: along the same axes, of the same data and kind
-/// of network.
+/// Whether the sweep still answers the file's question: it has the same axes, data and kind of
+/// network.
 fn is_files_question(
     experiment: &Experiment,
     fixed: &[Axis],
@@ -146,9 +147,9 @@ fn is_files_question(
 
 const DATA_PATH: &str = "data.path";
 
-/// A remark where the command line names other data or weights than the file does.
+/// A remark if the command line replaces the data folder or the weights of the file.
 fn replaced(tree: &Value, path: &str, value: &Value) -> Option<String> {
-    // Another data set is told by what gives way with it.
+    // A changed data set is reported together with the fields that it resets.
     if ![DATA_PATH, "init.weights"].contains(&path) {
         return None;
     }
@@ -176,13 +177,13 @@ fn refuse_repeated(axes: &[Axis]) -> Result<(), Error> {
     }
 }
 
-/// What every arm starts from.
+/// The base configuration of all arms.
 struct Base {
-    /// The file with the command line's single values.
+    /// The file with the single values of the command line.
     tree: Value,
-    /// The budgets that hold for every arm.
+    /// Budgets that apply to every arm.
     asked: Vec<Asked>,
-    /// The command line names the folder of the data, whatever a data set is called.
+    /// Whether the command line sets the data folder, for any data set.
     has_own_path: bool,
 }
 
@@ -204,7 +205,7 @@ fn arm(base: &Base, moves: &[Move]) -> Result<Arm, Error> {
         .map(|m| if m.axis == "arm" { m.shown.clone() } else { format!("{}={}", m.axis, m.shown) });
     let label = label.collect::<Vec<_>>().join(" ");
     let (spec, remarks) = complete(tree).map_err(|e| {
-        // What is wrong with the base is not the arm's fault.
+        // An error in the base is not attributed to the arm.
         let is_the_arms =
             complete(base.tree.clone()).err().is_none_or(|of_base| of_base.cause != e.cause);
         if is_the_arms && !label.is_empty() { e.at(&label) } else { e }
@@ -221,7 +222,7 @@ fn arm(base: &Base, moves: &[Move]) -> Result<Arm, Error> {
     })
 }
 
-/// The one budget of an arm, against the experiment's base network or the one that it names.
+/// The only budget of an arm, against the experiment's base network or the network that it names.
 fn budget(base: &Value, mut asked: Vec<Asked>) -> Result<Option<Budget>, Error> {
     if asked.len() > 1 {
         let help = "one budget determines one field; give the other a value";
@@ -232,8 +233,8 @@ fn budget(base: &Value, mut asked: Vec<Asked>) -> Result<Option<Budget>, Error> 
     asked.resolve(&base.model).map(Some)
 }
 
-/// The names of networks and data sets first, then the family, then the rest: the former clear what
-/// came before them.
+/// Sorts overrides: names of networks and data sets first, then the family, then the rest. The
+/// former reset what was set before them.
 fn in_order(sets: impl Iterator<Item = (String, Value)>) -> Vec<(String, Value)> {
     let mut sets: Vec<_> = sets.collect();
     sets.sort_by_key(|(path, _)| match path.as_str() {

@@ -1,4 +1,4 @@
-//! The experiment file as written: a base point and what to vary.
+//! The experiment file as written: a base configuration, and the axes to vary.
 
 use crate::{DataSpec, EarlyStop, ExecutorSpec, InitSpec, Seeds, TrainSpec};
 use crate::{Value, known, yaml};
@@ -8,23 +8,22 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
 use std::collections::BTreeMap;
 
-/// One YAML file of experiments/.
+/// An experiment file: one YAML file of experiments/.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// Names the sweep's folder.
+    /// Name of the sweep's folder.
     pub name: String,
-    /// The question that the report answers, one sentence; it is shown while what is varied is what
-    /// this file varies.
+    /// The question that the report answers, in one sentence. It is shown only while the varied
+    /// axes are those of this file.
     #[serde(default)]
     pub description: String,
     /// The base network.
     #[serde(default)]
     pub model: ModelOverrides,
-    /// Where weights start.
+    /// Initial weights.
     #[serde(default)]
     pub init: InitSpec,
-    /// The images.
     #[serde(default)]
     pub data: DataSpec,
     /// The recipe.
@@ -33,29 +32,30 @@ pub struct Experiment {
     /// Each arm is trained once per seed.
     #[serde(default = "one_seed")]
     pub seeds: Seeds,
-    /// A grid: field to values. Fields joined with `+` change together.
+    /// A grid: configuration field to values. Fields joined with `+` change together.
     #[serde(default)]
     pub axes: Mapping,
-    /// Named lists of overrides: name to (field to value).
+    /// Named sets of overrides: name to (configuration field to value).
     #[serde(default)]
     pub arms: Mapping,
-    /// From the base point along one field at a time (the paper's figure 5): field to values.
+    /// Variations of one field at a time from the base (figure 5 of the Res2Net paper):
+    /// configuration field to values.
     #[serde(default)]
     pub one_at_a_time: Mapping,
-    /// Pairs of arms for the report to compare: each with the one that it is compared with.
+    /// Pairs of arms for the report to compare: each arm with its partner.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compare: Vec<Vec<Value>>,
-    /// Every arm is compared with the one that has these values and is like it in everything else.
+    /// Every arm is compared with the arm that has these values and equals it in everything else.
     #[serde(default, skip_serializing_if = "Mapping::is_empty")]
     pub against: Mapping,
-    /// The arm that the others are compared with, where no pairs are named; without it the first.
+    /// The arm with which the others are compared if no pairs are named; by default the first arm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Value>,
-    /// The smallest difference that matters, percentage points of accuracy: arms nearer to each
-    /// other are equal.
+    /// The smallest difference that matters, percentage points of accuracy. Smaller differences
+    /// count as equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
-    /// When trials that fall behind end early; never unless it is said, since it spoils
+    /// The early-stopping rule. There is none by default, because early stopping biases
     /// comparisons.
     #[serde(
         default,
@@ -63,10 +63,10 @@ pub struct Experiment {
         skip_serializing_if = "Option::is_none"
     )]
     pub early_stop: Option<EarlyStop>,
-    /// Who runs the trials.
+    /// The executor of trials.
     #[serde(default, with = "serde_yaml::with::singleton_map")]
     pub executor: ExecutorSpec,
-    /// What others published for arms of these labels, for the report to set beside what was found.
+    /// Published results by arm label, which the report shows beside the measured ones.
     #[serde(default)]
     pub reference: Reference,
 }
@@ -75,10 +75,10 @@ pub struct Experiment {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// Where they were published.
+    /// The publication.
     #[serde(default)]
     pub source: String,
-    /// Arm label to top-1 error in percent.
+    /// Top-1 error in percent by arm label.
     #[serde(default)]
     pub top1_error: BTreeMap<String, f64>,
 }
@@ -87,22 +87,22 @@ fn one_seed() -> Seeds {
     Seeds::List(vec![0])
 }
 
-/// A folder's name has no more bytes than this: file systems take 255, and pages and checkpoints
-/// add to it.
+/// Longest folder name in bytes. File systems allow 255, and names of pages and checkpoints extend
+/// the folder's name.
 const LONGEST_NAME: usize = 200;
 
-/// Reads an experiment file; errors name the file, the field and the line.
+/// Reads an experiment file. Errors name the file, the field and the line.
 pub fn read(bytes: &[u8], file: &str) -> Result<Experiment, Error> {
     parse(yaml::text(bytes).map_err(|e| e.at(file))?, file)
 }
 
-/// Reads the text of an experiment file.
+/// Parses the text of an experiment file. Errors name `file`, the field and the line.
 pub fn parse(text: &str, file: &str) -> Result<Experiment, Error> {
     let fields = yaml::fields(text).map_err(|e| e.at(file))?;
     let tree = Value::Mapping(known::fit_file(fields));
     let read = serde_yaml::from_value::<Experiment>(tree.clone());
     let mut typed = read.map_err(|e| located(text, &tree, &e).at(file))?;
-    // A name is what is written, whatever type YAML would give it.
+    // The name is used as written, whatever type YAML would assign to it.
     if let Ok(Named { name }) = serde_yaml::from_str(text) {
         typed.name = name;
     }
@@ -115,8 +115,8 @@ struct Named {
     name: String,
 }
 
-/// The text knows lines, which the tree does not; but it does not know what was put right in the
-/// tree. Written anew, the tree knows at least the field.
+/// Locates an error. Parsing the original text yields a line, but fails to reproduce errors that
+/// only occur in the corrected tree. Parsing the serialized tree then yields at least the field.
 fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> Error {
     let plain = explain(of_tree);
     let of_text = |text: &str| serde_yaml::from_str::<Experiment>(text).err().map(|e| explain(&e));
@@ -132,8 +132,8 @@ fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> Error {
     of_written.unwrap_or(plain)
 }
 
-/// Refuses a name that cannot be a folder inside of the reports' folder. `what` is where the name
-/// stands.
+/// Refuses a name that cannot be a folder inside the reports folder. `what` is the origin of the
+/// name, for the message.
 pub fn check_name(name: &str, what: &str) -> Result<(), Error> {
     let refuse =
         |help: &str| Err(Error::input(format!("{what} \"{name}\" cannot name a folder"), help));
@@ -151,7 +151,7 @@ pub fn check_name(name: &str, what: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// A deserializer's message as cause and remedy. serde's own text carries the field, the
+/// Converts a deserializer's message to cause and remedy. serde's message includes the field, the
 /// alternatives and the line.
 pub fn explain(e: &serde_yaml::Error) -> Error {
     let text = e.to_string().replace('`', "");
@@ -174,7 +174,7 @@ pub fn explain(e: &serde_yaml::Error) -> Error {
         Some((said, line)) => (said, format!(" at line {line}")),
         None => (text.as_str(), String::new()),
     };
-    // "unknown field x, expected one of a, b": the alternatives are the remedy.
+    // In "unknown field x, expected one of a, b", the alternatives are the remedy.
     let is_name = said.contains("unknown field") || said.contains("unknown variant");
     let (cause, help) = match said.split_once(", expected ") {
         Some((cause, names)) if is_name => (cause, format!("use {names}")),

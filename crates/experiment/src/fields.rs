@@ -1,10 +1,11 @@
-//! Where an override goes: short names of fields, and how a value is set in the file's tree.
+//! Configuration fields as targets of overrides: short names, and setting values in the file's
+//! tree.
 
 use crate::{Value, known, words};
 use res2lab_error::Error;
 use serde_yaml::Mapping;
 
-/// Short names that are not fields of the model.
+/// Short names of fields outside of the model.
 const SHORT: [(&str, &str); 9] = [
     ("seed", "seed"),
     ("lr", "train.optimizer.sgd.lr"),
@@ -17,7 +18,7 @@ const SHORT: [(&str, &str); 9] = [
     ("weights", "init.weights"),
 ];
 
-/// What other programs call them.
+/// Names in other programs, with this program's equivalent.
 const ELSEWHERE: [(&str, &str); 14] = [
     ("name", "--name"),
     ("device", "--device"),
@@ -35,7 +36,7 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("pretrained", "weights"),
 ];
 
-/// The full path of a field given by its short name or its path.
+/// The full path of a configuration field, given by its short name or its path.
 pub fn path_of(name: &str) -> Result<String, Error> {
     if let Some((_, path)) = SHORT.iter().find(|(short, _)| *short == name) {
         return Ok((*path).to_owned());
@@ -53,13 +54,13 @@ pub fn path_of(name: &str) -> Result<String, Error> {
     ))
 }
 
-/// Whether a path leads to what an arm may change.
+/// Whether an arm may change the field at `path`.
 pub(crate) fn is_override(path: &str) -> bool {
     ["model.", "init.", "data.", "train."].iter().any(|part| path.starts_with(part))
 }
 
-/// The fields that `name` may stand for, as they can be written: a part of a path, another
-/// program's word, or a name that is nearly right.
+/// The configuration fields that `name` may mean, as they can be written: the end of a path,
+/// another program's name, or a similar name.
 pub fn suggestion(name: &str) -> Option<String> {
     let wanted = name.to_lowercase().replace('-', "_");
     let paths = || known::FIELDS.iter().map(|(path, ..)| *path).filter(|path| is_override(path));
@@ -67,7 +68,7 @@ pub fn suggestion(name: &str) -> Option<String> {
     if let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == wanted) {
         return Some((*ours).to_owned());
     }
-    // A part of the file is no field, but has some.
+    // A section of the file is no field, but contains fields.
     if let Some(inside) =
         paths().find(|path| path.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('.')))
     {
@@ -88,7 +89,7 @@ pub fn suggestion(name: &str) -> Option<String> {
     words::nearest(&wanted, paths()).map(str::to_owned)
 }
 
-/// The shortest way to write a path.
+/// The shortest notation of a path.
 pub fn written(path: &str) -> String {
     if let Some((short, _)) = SHORT.iter().find(|(_, full)| *full == path) {
         return (*short).to_owned();
@@ -96,9 +97,9 @@ pub fn written(path: &str) -> String {
     path.strip_prefix("model.").unwrap_or(path).to_owned()
 }
 
-/// Whether two paths are about the same thing, so that one who sets the first does not want the
-/// second: one field, a field and a part of it, a data set's name and its folder, a network's depth
-/// and its blocks.
+/// Whether two paths concern the same setting, so that an override of one replaces the other: the
+/// same field, a field and a part of it, a data set's name and its folder, a network's depth and
+/// its blocks.
 pub fn same_thing(a: &str, b: &str) -> bool {
     fn thing(path: &str) -> &str {
         match path {
@@ -115,15 +116,14 @@ pub fn same_thing(a: &str, b: &str) -> bool {
     a == b || is_part(a, b) || is_part(b, a)
 }
 
-/// Sets one field in the tree of an experiment. Returns a remark where other fields had to give
-/// way.
+/// Sets one field in the tree of an experiment. Returns a remark if other fields were reset.
 pub fn set(tree: &mut Value, path: &str, value: Value) -> Option<String> {
     let remark = make_room(tree, path, &value);
     put(tree, path, value);
     remark
 }
 
-/// Sets one field and leaves the others.
+/// Sets one field and leaves the others unchanged.
 pub(crate) fn put(tree: &mut Value, path: &str, value: Value) {
     let mut at = tree;
     for part in path.split('.') {
@@ -141,14 +141,14 @@ pub(crate) fn get<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(tree, |at, part| at.get(part))
 }
 
-/// Fields that contradict or no longer fit the one that is about to be set leave the tree.
+/// Removes fields that contradict the field about to be set. Returns a remark on removed fields.
 fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
     let model = |tree: &mut Value| match tree.get_mut("model") {
         Some(Value::Mapping(map)) => std::mem::take(map),
         _ => Mapping::new(),
     };
     match path {
-        // A network named is that network, not a mixture with the file's.
+        // A named network replaces the file's network completely.
         "model.zoo" => {
             model(tree);
             None
@@ -174,7 +174,7 @@ fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
             })
         }
         "data.name" => another_data_set(tree.get_mut("data")?.as_mapping_mut()?, value),
-        // A folder that is its own name would not be what is read.
+        // A data set named by its folder would ignore another folder, so it is renamed to `images`.
         "data.path" => {
             let map = tree.get_mut("data")?.as_mapping_mut()?;
             let name = map.get("name")?.as_str().filter(|name| name.contains('/'))?.to_owned();
@@ -182,8 +182,8 @@ fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
             Some(format!("data.path replaces the folder {name}"))
         }
         _ => {
-            // Schedules and optimizers are maps of one key; setting a field of another kind
-            // replaces the kind.
+            // Schedules and optimizers are maps with one key; a field of another kind replaces the
+            // kind.
             let mut parts = path.split('.');
             let (Some("train"), Some(field @ ("schedule" | "optimizer")), Some(kind)) =
                 (parts.next(), parts.next(), parts.next())
@@ -197,8 +197,8 @@ fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
     }
 }
 
-/// What is the old data set's alone: where it lies, and how much of it is generated. How images are
-/// prepared stays.
+/// Removes what belongs to the old data set only: its folder, and the amount of generated data.
+/// Preprocessing is kept.
 fn another_data_set(data: &mut Mapping, name: &Value) -> Option<String> {
     if data.get("name") == Some(name) {
         return None;

@@ -1,5 +1,5 @@
-//! Names of trials and arms: readable first, then a hash of what differs from the defaults, so that
-//! a new field with a default renames nothing.
+//! Ids of trials and arms: a readable part, then a hash of the differences from the defaults. A new
+//! configuration field with a default therefore changes no id.
 
 use crate::TrialSpec;
 use crate::{DataSpec, InitSpec, TrainSpec};
@@ -7,22 +7,23 @@ use res2lab_arch::{BlockKind, Family, ModelOverrides, ModelSpec};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-/// Changes only when the meaning of a field or of a default changes.
+/// Schema version; changed only if the meaning of a configuration field or of a default changes.
 const SCHEMA: u32 = 1;
 
-/// `res2net11-26w-4s-seed0-1a2b3c4d`.
+/// The id of a trial: `res2net11-26w-4s-seed0-1a2b3c4d`.
 pub fn trial_id(spec: &TrialSpec) -> String {
     format!("{}-seed{}-{}", readable(&spec.model), spec.seed, hash(&differences(spec)))
 }
 
-/// `res2net11-26w-4s-5e6f7a8b`: the same for all seeds of an arm, different for anything else.
+/// The id of an arm: `res2net11-26w-4s-5e6f7a8b`. It is equal for all seeds of an arm and differs
+/// between arms.
 pub fn arm_id(spec: &TrialSpec) -> String {
     let mut shared = differences(spec);
     shared.remove("seed");
     format!("{}-{}", readable(&spec.model), hash(&shared))
 }
 
-/// A network in a few letters: `resnet50-64w`, `res2net50-26w-4s`, `res2next29-24w-6c-4s`,
+/// A short name of a network: `resnet50-64w`, `res2net50-26w-4s`, `res2next29-24w-6c-4s`,
 /// `dla60-28w-4s`.
 pub fn readable(model: &ModelSpec) -> String {
     let family = match (model.family, model.block, model.cardinality) {
@@ -34,7 +35,7 @@ pub fn readable(model: &ModelSpec) -> String {
         (Family::Resnet, BlockKind::Res2, _) => "res2next",
     };
     let depth = match (model.family, &model.blocks[..]) {
-        // As it is published, by a count that leaves layers out.
+        // The published depth, which does not count all layers.
         (Family::Dla, [1, 2, 3, 1]) => 60,
         _ => model.depth().unwrap_or_else(|| {
             2 * model.blocks.iter().map(|levels| 3 << levels).sum::<usize>() / 2
@@ -55,7 +56,7 @@ pub fn readable(model: &ModelSpec) -> String {
 
 /// The parts of `spec` that differ from the defaults, as nested maps.
 pub fn differences(spec: &TrialSpec) -> Map<String, Value> {
-    // The empty words are the family's default network; they cannot fail to resolve.
+    // Empty overrides give the family's default network, which always resolves.
     let model =
         ModelOverrides::default().resolve().map(|(model, _)| json!(model)).unwrap_or_default();
     let defaults = json!({"model": model, "init": InitSpec::default(), "data": DataSpec::default(), "train": TrainSpec::default()});
@@ -86,7 +87,7 @@ fn hash(differences: &Map<String, Value>) -> String {
     Sha256::digest(canonical.as_bytes()).iter().take(4).map(|b| format!("{b:02x}")).collect()
 }
 
-/// Keys in alphabetical order, at every depth.
+/// Sorts keys alphabetically at every depth.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {

@@ -1,35 +1,34 @@
-//! Every field that an override can name: its path and what kind of value it takes. A value that
-//! was written in another form of the same kind (a number in quotes, `1e1` for 10, `True`, `none`)
-//! is brought into the form that the field has.
+//! Every configuration field that an override can name, with its path and type. Values in another
+//! notation of the same type (a number in quotes, `1e1` for 10, `True`, `none`) are converted.
 
 use crate::Value;
 use crate::axes::show;
 use serde_yaml::{Mapping, Number};
 
-/// What a field takes.
+/// The type of a configuration field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A whole number.
+    /// An integer.
     Whole,
-    /// A number.
+    /// A real number.
     Real,
     /// true or false.
     Flag,
-    /// Anything, as it is written.
+    /// Any text, as written.
     Text,
     /// One of a few names.
     Name,
-    /// A list of whole numbers.
+    /// A list of integers.
     Wholes,
-    /// A list of numbers.
+    /// A list of real numbers.
     Reals,
-    /// A part of the file with fields of its own; empty means that it is not there.
+    /// A section with fields of its own; an empty section is treated as missing.
     Section,
     /// A name or a map, such as a schedule.
     Other,
 }
 
-/// Path, kind, and whether `none` is a value: the field is then not set.
+/// Path, type, and whether the field can be unset with `none`.
 pub type Field = (&'static str, Kind, bool);
 
 use Kind::{Flag, Name, Other, Real, Reals, Section, Text, Whole, Wholes};
@@ -142,7 +141,7 @@ pub const FIELDS: &[Field] = &[
     ("reference.top1_error", Section, false),
 ];
 
-/// What the field at `path` takes; None for a path that is no field.
+/// The type of the field at `path`; `None` if there is no such field.
 pub fn kind(path: &str) -> Option<Kind> {
     find(path).map(|(_, kind, _)| kind)
 }
@@ -151,8 +150,8 @@ fn find(path: &str) -> Option<Field> {
     FIELDS.iter().find(|(known, ..)| *known == path).copied()
 }
 
-/// `value` in the form that the field at `path` has. What cannot be brought into it stays, to be
-/// refused by its type. Text that was quoted on a command line is never `none`.
+/// Converts `value` to the type of the field at `path`. Values that cannot be converted are
+/// returned unchanged and refused later. Text that was quoted on the command line is never `none`.
 pub fn fit(path: &str, value: Value, is_quoted: bool) -> Value {
     let Some((_, kind, can_be_none)) = find(path) else { return value };
     let is_none = |text: &str| {
@@ -185,8 +184,8 @@ pub fn fit(path: &str, value: Value, is_quoted: bool) -> Value {
     }
 }
 
-/// The whole tree of a file. Sections that are empty are left out; what is varied is read as axes
-/// are, later.
+/// Converts the whole tree of a file. Empty sections are left out. The varied fields are parsed
+/// later, like axes.
 pub fn fit_file(tree: Mapping) -> Mapping {
     let is_varied = |key: &str| ["axes", "arms", "one_at_a_time", "against"].contains(&key);
     let kept = tree.into_iter().filter(|(key, value)| {
@@ -235,8 +234,7 @@ fn whole(value: Value) -> Value {
     }
 }
 
-/// A number, where the value can be read as one. Whole numbers have no decimals, however they were
-/// written.
+/// Converts a value to a number if possible. Integral numbers become integers in any notation.
 fn real(value: Value) -> Value {
     let x = match &value {
         Value::Number(n) if !n.is_f64() => return value,
@@ -253,10 +251,10 @@ fn real(value: Value) -> Value {
     x.map_or(value, |x| Value::Number(number(x)))
 }
 
-/// Beyond this not every whole number is a float.
+/// Above this, not every integer is representable as a float.
 const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
-/// A float as a file would have it: 10, not 10.0.
+/// Formats a float as in a file: 10, not 10.0.
 pub(crate) fn number(x: f64) -> Number {
     if x.fract() == 0.0 && x.abs() <= LARGEST_WHOLE {
         Number::from(x as i64)
@@ -293,7 +291,7 @@ mod tests {
         );
     }
 
-    /// A field that is added to a spec has to be added here, and one that is taken away taken away.
+    /// The list must be updated when a configuration field is added or removed.
     #[test]
     fn the_list_has_every_field_and_no_other() {
         let base: Experiment = serde_yaml::from_str("name: t").unwrap();

@@ -1,4 +1,4 @@
-//! Experiment files and command-line axes, and the trials that they mean: names, seeds, ids.
+//! Experiment files and command-line axes, and their expansion to trials with names, seeds and ids.
 //!
 //! This crate must never know: tensors, devices, what is on disk beside the experiment file, the
 //! time, randomness. The same text always gives the same trials.
@@ -8,18 +8,18 @@
 //!   [`schedule`]
 //! - [`experiment`]: the YAML file as written
 //! - [`seeds`]: a list, or a rule that adds seeds
-//! - [`yaml`]: its text as editors write it
-//! - [`words`]: how a word is cut, with quotes and brackets
+//! - [`yaml`]: reading the text of the file
+//! - [`words`]: splitting of words with quotes and brackets
 //! - [`axes`]: the grammar of `scale=2,4` and `depth=20..56:9`; `range`: the latter
-//! - [`known`]: every field and what it takes
-//! - [`fields`]: short names of fields, and how an override changes the file
-//! - [`budget`]: `width=match:params@resnet50`, fields that the plan fills in
+//! - [`known`]: every configuration field with its type
+//! - [`fields`]: short names of configuration fields, and how an override changes the file
+//! - [`budget`]: `width=match:params@resnet50`, values that the plan finds
 //! - [`expand`]: file and axes to arms and trials
-//! - [`contrasts`]: which of the arms a report compares
+//! - [`contrasts`]: the comparisons of a report
 //! - [`id`]: readable names and hashes
-//! - [`early_stop`]: when trials that fall behind end
-//! - [`executor`]: who runs the trials
-//! - [`smoke`]: any experiment, shrunk
+//! - [`early_stop`]: the early-stopping rule
+//! - [`executor`]: local processes or SLURM jobs
+//! - [`smoke`]: smoke tests of any experiment
 
 pub mod axes;
 pub mod budget;
@@ -60,5 +60,5 @@ pub use smoke::smoke;
 pub use train::{DecayOn, Optimizer, Precision, TrainSpec};
 pub use trial::{InitSpec, TrialSpec};
 
-/// A scalar, list or map as YAML has it; axis values are kept this way.
+/// A scalar, list or map in YAML; the type of axis values.
 pub type Value = serde_yaml::Value;

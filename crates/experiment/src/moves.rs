@@ -1,5 +1,5 @@
-//! What the file and the command line vary, as lists of moves away from the base. What the command
-//! line sets replaces what the file would set for the same thing.
+//! The variations of the file and of the command line, as lists of moves away from the base. An
+//! override of the command line replaces the file's override of the same setting.
 
 use crate::axes::{Axis, show, show_point};
 use crate::known::{self, Kind};
@@ -7,18 +7,19 @@ use crate::{Experiment, Value, fields};
 use res2lab_error::Error;
 use serde_yaml::Mapping;
 
-/// One override that an arm makes on the base: axis label, shown value, and the fields it sets.
+/// One override that an arm applies to the base: axis label, displayed value, and configuration
+/// fields.
 #[derive(Clone)]
 pub(crate) struct Move {
     /// The axis, or `arm`.
     pub axis: String,
-    /// Its value.
+    /// The displayed value.
     pub shown: String,
-    /// Where values go.
+    /// Paths and values of the configuration fields.
     pub sets: Vec<(String, Value)>,
 }
 
-/// The lists of moves whose product is the sweep.
+/// The lists of moves whose Cartesian product is the sweep.
 pub(crate) fn lines_of_the_sweep(
     experiment: &Experiment,
     fixed: &[Axis],
@@ -65,19 +66,19 @@ pub(crate) fn lines_of_the_sweep(
     Ok(lines)
 }
 
-/// The file's axes that the command line says nothing about.
+/// The file's axes that the command line does not override.
 pub(crate) fn free(map: &Mapping, fixed: &[Axis]) -> Result<Vec<Axis>, Error> {
     let mut axes = axes_of(map)?;
     axes.retain(|axis| !fixed.iter().any(|given| is_about(given, &axis.paths)));
     Ok(axes)
 }
 
-/// Whether a word of the command line sets what one of `paths` would set.
+/// Whether an axis of the command line overrides a setting of one of `paths`.
 fn is_about(given: &Axis, paths: &[String]) -> bool {
     given.paths.iter().any(|own| paths.iter().any(|path| fields::same_thing(own, path)))
 }
 
-/// A word of the command line with one value.
+/// The notation of a command-line axis with one value.
 fn written(axis: &Axis) -> String {
     format!("{}={}", axis.label, show_point(&axis.points[0]))
 }
@@ -86,7 +87,7 @@ fn axes_of(map: &Mapping) -> Result<Vec<Axis>, Error> {
     map.iter().map(|(key, value)| Axis::from_yaml(&key_text(key), value)).collect()
 }
 
-/// A key as it is written.
+/// The text of a YAML key.
 fn key_text(key: &Value) -> String {
     key.as_str().map_or_else(|| show(key), str::to_owned)
 }
@@ -96,7 +97,7 @@ fn axis_move(axis: &Axis, point: &[Value]) -> Move {
     Move { axis: axis.label.clone(), shown: show_point(point), sets }
 }
 
-/// The arms of the file. What the command line has set, an arm does not set again.
+/// The named arms of the file. Settings that the command line overrides are removed from the arms.
 fn named_arms(
     arms: &Mapping,
     fixed: &[Axis],
@@ -134,8 +135,7 @@ fn named_arms(
     Ok(moves)
 }
 
-/// Fields by their paths, where an arm has a part of the file with fields in it. A schedule is one
-/// value.
+/// Flattens sections to configuration fields by path. A schedule is kept as one value.
 fn flat(map: Mapping) -> Vec<(String, Value)> {
     fn add(path: String, value: Value, found: &mut Vec<(String, Value)>) {
         let has_fields =
@@ -154,7 +154,7 @@ fn flat(map: Mapping) -> Vec<(String, Value)> {
     found
 }
 
-/// The fields that an arm changes. An arm without any is the base network.
+/// The configuration fields that an arm changes. An arm without any is the base network.
 fn overrides_of(arm: &str, overrides: &Value) -> Result<Mapping, Error> {
     let (what, words) = match overrides {
         Value::Mapping(map) => return Ok(map.clone()),
@@ -179,7 +179,7 @@ fn overrides_of(arm: &str, overrides: &Value) -> Result<Mapping, Error> {
     ))
 }
 
-/// Every combination, the last line moving fastest.
+/// The Cartesian product of the lines; the last line varies fastest.
 pub fn product<T: Clone>(lines: &[Vec<Vec<T>>]) -> Vec<Vec<T>> {
     lines.iter().fold(vec![Vec::new()], |so_far, line| {
         let longer = |head: &Vec<T>| {

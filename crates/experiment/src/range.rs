@@ -1,15 +1,16 @@
-//! `first..last:step`, counted in decimal digits, so that 0.1 + 2 * 0.1 is 0.3 however small the
-//! numbers are.
+//! Ranges `first..last:step` in exact decimal arithmetic, so that 0.1 + 2 * 0.1 is 0.3.
 
 use crate::{Value, axes};
 use res2lab_error::Error;
 use serde_yaml::Number;
 
-/// More points than this are a slip of the keyboard.
+/// Larger numbers of points are refused as typing errors.
 const MOST_POINTS: i128 = 100_000;
-/// Digits of a number; eighteen times ten to the eighteenth is still exact in 128 bits.
+/// Maximum number of digits of a number; with an equal power of ten, products still fit into 128
+/// bits.
 const MOST_DIGITS: usize = 18;
-/// The last step may miss the end by this share of a step: thirds cannot be written in decimals.
+/// The last step may miss the end by this share of a step, because thirds have no finite decimal
+/// notation.
 const SLACK: f64 = 1e-8;
 
 /// A number as `digits * 10^exponent`.
@@ -19,8 +20,9 @@ struct Decimal {
     exponent: i32,
 }
 
-/// The points of the range that `item` is; None if it is none, because it has no `..` between
-/// numbers. `must` is set where the field takes numbers, so that `..` can mean nothing else.
+/// The points of the range `item`; `None` if `item` is no range, i.e. has no `..` between numbers.
+/// If `must` is true, the configuration field takes numbers, so an `item` with `..` that is no
+/// range is an error.
 pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<Value>>, Error> {
     let Some((first, rest)) = item.split_once("..") else { return Ok(None) };
     let (last, step) = rest.split_once(':').map_or((rest, None), |(last, step)| (last, Some(step)));
@@ -81,8 +83,8 @@ fn example(label: &str) -> String {
     }
 }
 
-/// `reached` is the last point, whether it is another one than the first, and how far apart the
-/// ends are.
+/// The error for a range whose steps miss its end. `reached` describes the last point: its value,
+/// whether it differs from the first point, and the distance of the ends.
 fn misses_its_end(
     label: &str,
     item: &str,
@@ -109,7 +111,7 @@ fn misses_its_end(
 }
 
 impl Decimal {
-    /// Its digits if it is written with another exponent, which is not above its own.
+    /// The digits of the number at another exponent, which must not exceed its own.
     fn at(self, exponent: i32) -> Option<i128> {
         let zeros =
             u32::try_from(self.exponent - exponent).ok().filter(|&n| n as usize <= MOST_DIGITS)?;
@@ -117,7 +119,7 @@ impl Decimal {
     }
 }
 
-/// Reads `20`, `-0.5`, `1e-4`; None for anything else, and for more digits than anybody writes.
+/// Parses `20`, `-0.5`, `1e-4`; `None` for anything else, and for too many digits.
 fn decimal(text: &str) -> Option<Decimal> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => {
@@ -142,7 +144,7 @@ fn decimal(text: &str) -> Option<Decimal> {
     Some(Decimal { digits: if is_negative { -value } else { value }, exponent })
 }
 
-/// The nearest float, or the whole number that it is.
+/// The integer if the number is integral, otherwise the nearest float.
 fn number(digits: i128, exponent: i32) -> Number {
     let power = 10_i128.checked_pow(exponent.unsigned_abs());
     let whole = match power {

@@ -1,37 +1,37 @@
-//! The learning rate over time, as written in YAML.
+//! Learning-rate schedules, as written in YAML.
 use crate::train::range;
 use res2lab_error::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
-/// The learning rate as a function of the step. Written as a name (`one_cycle`) or as a map of one
-/// (`{cosine: {warmup_epochs: 5}}`).
+/// The learning rate as a function of the step. Written as a name (`one_cycle`) or as a map with
+/// one key (`{cosine: {warmup_epochs: 5}}`).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Schedule {
     /// The optimizer's learning rate throughout.
     Constant,
-    /// PyTorch's OneCycleLR with its defaults: cosine up for 30 % of the steps, cosine down,
-    /// momentum 0.95-0.85-0.95.
+    /// PyTorch's OneCycleLR with its defaults: cosine increase for 30 % of the steps, then cosine
+    /// decrease; momentum 0.95-0.85-0.95.
     OneCycle,
-    /// Times gamma every so many epochs.
+    /// Multiplication by gamma every `every` epochs.
     Step {
-        /// Epochs between drops.
+        /// Epochs between decays.
         every: usize,
-        /// Factor of each drop.
+        /// Factor of each decay.
         gamma: f64,
     },
-    /// Times gamma at each of these epochs.
+    /// Multiplication by gamma at each of the given epochs.
     MultiStep {
-        /// Epochs at whose start the rate drops.
+        /// Epochs at whose start the learning rate decays.
         at: Vec<usize>,
-        /// Factor of each drop.
+        /// Factor of each decay.
         gamma: f64,
     },
-    /// Half a cosine to zero after a linear warm-up.
+    /// Half a cosine period down to `min_lr`, after a linear warm-up.
     Cosine {
         /// Epochs of linear warm-up.
         warmup_epochs: usize,
-        /// Last learning rate.
+        /// Final learning rate.
         min_lr: f64,
     },
 }

@@ -1,35 +1,35 @@
-//! Which seeds each arm is trained with: a list, or a rule that adds seeds until a difference is
-//! known well enough.
+//! The seeds of each arm: a list, or a rule that adds seeds until a difference is known precisely
+//! enough.
 use crate::train::range;
 use res2lab_error::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
-/// As written: `[0, 1, 2]`, or `{min: 3, max: 10, half_width: 0.3}`.
+/// Seeds as written: `[0, 1, 2]`, or `{min: 3, max: 10, half_width: 0.3}`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seeds {
-    /// These.
+    /// An explicit list.
     List(Vec<u64>),
-    /// As many as it takes.
+    /// A rule that determines the number of seeds.
     Rule(SeedRule),
 }
 
-/// Stein's two-stage rule (1945): `min` seeds tell how much the paired differences from the first
-/// arm scatter, and from that alone how many seeds make the 95 % interval of each difference no
-/// wider than `half_width` to either side.
+/// Stein's two-stage rule (1945). The standard deviation of the paired differences from the first
+/// arm over `min` seeds determines the total number of seeds for which the 95 % interval of each
+/// difference is at most ±`half_width`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeedRule {
-    /// Seeds of the first stage, 0 to min - 1.
+    /// Number of seeds in the first stage, 0 to min - 1.
     pub min: usize,
-    /// Never more than these.
+    /// Maximum number of seeds.
     pub max: usize,
-    /// In the metric's unit: points of accuracy.
+    /// In the metric's unit: percentage points of accuracy.
     pub half_width: f64,
 }
 
 impl Seeds {
-    /// Refuses what no sweep can do.
+    /// Checks the seeds; an error names the problem.
     pub fn check(&self) -> Result<(), Error> {
         match self {
             Seeds::List(list) if list.is_empty() => {

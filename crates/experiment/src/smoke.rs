@@ -1,26 +1,27 @@
-//! Any experiment with every costly number shrunk: a few seconds on two cores in place of weeks on
-//! GPUs. What a recipe switches on stays on; images are generated ones of the right kind.
+//! Smoke tests: any experiment with every costly number reduced, so that it takes seconds on two
+//! cores. The options of the recipe stay enabled. Images are generated with the shape of the
+//! experiment's own.
 
 use crate::{DataSpec, Expansion, Optimizer, Reference, Schedule, TrialSpec};
 use res2lab_arch::{Family, ModelSpec};
 use std::cmp::min;
 
-/// Training images of a smoke test.
+/// Number of training images in a smoke test.
 const IMAGES: usize = 96;
 const BATCH: usize = 16;
 const EPOCHS: usize = 3;
-/// Classes, or fewer if the experiment has fewer.
+/// Number of classes, or fewer if the experiment has fewer.
 const CLASSES: usize = 8;
 
-/// Shrinks every arm and keeps the first seed.
+/// Reduces every arm to the size of a smoke test, and keeps the first seed only.
 pub fn smoke(expansion: &mut Expansion) {
     expansion.name += "-smoke";
     expansion.seeds.truncate(1);
     expansion.seed_rule = None;
     expansion.is_smoke = true;
-    // Its rungs are epochs that a smoke test has not.
+    // The rungs are beyond the number of epochs in a smoke test.
     expansion.early_stop = None;
-    // Nothing published is about such images.
+    // Published results do not apply to generated images.
     expansion.reference = Reference::default();
     expansion.notes.push(
         "smoke test: networks, images and epochs are shrunk, and the images are generated".into(),
@@ -33,12 +34,12 @@ pub fn smoke(expansion: &mut Expansion) {
 
 fn shrink_model(model: &mut ModelSpec) {
     let is_dla = model.family == Family::Dla;
-    // Trees of a DLA have two to the power of their levels blocks.
+    // The trees of a DLA have two to the power of their levels blocks.
     model
         .blocks
         .iter_mut()
         .for_each(|n| *n = if is_dla { 1 + usize::from(*n > 2) } else { n.div_ceil(8) });
-    // A quarter of the channels, still enough for every split and its groups.
+    // A quarter of the channels, but enough for every split and its groups.
     let enough = (if is_dla { 256_usize } else { 64 }).div_ceil(model.width);
     model.planes = min(model.planes, (model.planes / 4).max(16).max(enough.next_multiple_of(4)));
 }
@@ -47,7 +48,7 @@ fn shrink(spec: &mut TrialSpec) {
     shrink_model(&mut spec.model);
     let train = &mut spec.train;
     let Optimizer::Sgd { lr, .. } = &mut train.optimizer;
-    // The usual rule: the learning rate moves with the batch.
+    // Linear scaling rule: the learning rate is proportional to the batch size.
     *lr *= BATCH as f64 / train.batch_size.max(BATCH) as f64;
     train.batch_size =
         min(train.batch_size, BATCH).next_multiple_of(train.accumulate * train.devices_per_trial);
@@ -61,13 +62,14 @@ fn shrink(spec: &mut TrialSpec) {
     spec.data = generated(&spec.data);
 }
 
-/// Generated images that go through the same pipeline as the experiment's own.
+/// The configuration of generated images that pass through the same pipeline as the experiment's
+/// own.
 fn generated(data: &DataSpec) -> DataSpec {
     let is_small = ["mnist5k", "mnist", "fashion_mnist", "cifar10", "cifar100", "shapes"]
         .contains(&data.name.as_str());
     let mut augment = data.augment.clone();
     augment.random_resized_crop |= !is_small;
-    // A twelfth of a tiny image shows nothing of its class.
+    // A twelfth of a tiny image does not show its class.
     augment.crop_scale[0] = augment.crop_scale[0].max(0.4);
     DataSpec {
         name: "generated".into(),

@@ -4,76 +4,72 @@ use crate::Schedule;
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
-/// The recipe.
+/// The recipe of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSpec {
     /// Passes over the training images.
     pub epochs: usize,
-    /// Images of one optimizer step; the last partial batch of an epoch is dropped.
+    /// Images per optimizer step; the last partial batch of an epoch is dropped.
     pub batch_size: usize,
-    /// Batches whose gradients are averaged before a step; batch_size is divided by it.
+    /// Gradient accumulation: number of micro-batches per step, by which batch_size is divided.
     pub accumulate: usize,
-    /// Processes that train one trial together, each on a device of its own and with an equal part
-    /// of each batch.
+    /// Processes that train one trial together, each on a device of its own with an equal part of
+    /// each batch.
     pub devices_per_trial: usize,
-    /// With several processes, batch norm takes its statistics from the images of all of them.
+    /// With several processes, batch norm uses the statistics of the images of all processes.
     pub sync_bn: bool,
-    /// The update rule.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub optimizer: Optimizer,
     /// The learning rate over time.
     pub schedule: Schedule,
-    /// Weight of the uniform distribution in the targets, (1 - e) * onehot + e / classes.
+    /// Weight e of the uniform distribution in the targets, (1 - e) * onehot + e / classes.
     pub label_smoothing: f64,
-    /// Largest norm of the whole gradient; a larger one is scaled down to it. 0 leaves gradients
-    /// alone.
+    /// Largest norm of the whole gradient; a larger gradient is scaled down to it. 0 is off.
     pub clip_norm: f64,
     /// Mixes pairs of images and their labels with a weight drawn from Beta(mixup, mixup) (Zhang et
     /// al. 2018). 0 is off.
     pub mixup: f64,
-    /// Pastes a box of one image into another, its area drawn from Beta(cutmix, cutmix) (Yun et al.
-    /// 2019). 0 is off; with mixup on too, each batch gets one or the other.
+    /// Replaces a box of one image by that of another, with an area drawn from Beta(cutmix, cutmix)
+    /// (Yun et al. 2019). 0 is off. If mixup is on too, each batch gets one of the two.
     pub cutmix: f64,
-    /// Decay of a moving average of all weights, which is what is evaluated and kept as best. 0 is
-    /// off.
+    /// Decay of an exponential moving average of all weights. The average is evaluated and saved as
+    /// best. 0 is off.
     pub ema: f64,
-    /// Evaluate on the test images every so many epochs, and after the last.
+    /// Epochs between evaluations on the test images; the last epoch is always evaluated.
     pub eval_every: usize,
-    /// Log the training loss every so many steps.
+    /// Steps between log entries of the training loss.
     pub log_every: usize,
-    /// Arithmetic.
     pub precision: Precision,
-    /// Trains by libtorch's operators and autograd where a planned step with kernels of its own
-    /// would be taken (CPUs): what that one is compared with.
+    /// Trains by libtorch's operators and autograd instead of the planned step (CPUs only), as a
+    /// reference for the planned step.
     pub plain: bool,
-    /// On a GPU, the step is recorded once as a CUDA graph and launched as a whole from then on:
-    /// small networks are bound by launches.
+    /// Records the step once as a CUDA graph and launches the graph from then on (GPUs only). Small
+    /// networks are limited by the time of launches.
     pub cuda_graph: bool,
-    /// Training ends, with an evaluation, after so many minutes of all attempts together. 0 is no
+    /// Training ends, with an evaluation, after this many minutes of all attempts together. 0 is no
     /// limit.
     pub max_minutes: f64,
 }
 
-/// The update rule.
+/// The optimizer with its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Optimizer {
-    /// Stochastic gradient descent as PyTorch defines it (dampening 0, decay added to the
-    /// gradient).
+    /// Stochastic gradient descent as in PyTorch (dampening 0, weight decay added to the gradient).
     Sgd {
         /// Peak learning rate.
         lr: f64,
-        /// Momentum; one_cycle replaces it.
+        /// Momentum; overridden by the schedule one_cycle.
         #[serde(default = "default_momentum")]
         momentum: f64,
-        /// Nesterov's look-ahead.
+        /// Nesterov momentum.
         #[serde(default)]
         nesterov: bool,
-        /// L2 decay.
+        /// L2 penalty.
         #[serde(default)]
         weight_decay: f64,
-        /// What decays.
+        /// Parameters with weight decay.
         #[serde(default)]
         decay_on: DecayOn,
     },
@@ -83,18 +79,18 @@ fn default_momentum() -> f64 {
     0.9
 }
 
-/// Which trained values the weight decay pulls to zero.
+/// The parameters to which weight decay is applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DecayOn {
-    /// Every trained value, as the authors did.
+    /// All parameters, as in the authors' code.
     #[default]
     All,
-    /// Convolution and linear weights; batch norm and biases are left alone.
+    /// Weights of convolution and linear layers, without batch norm and biases.
     Weights,
 }
 
-/// Arithmetic of the network.
+/// The numeric precision of the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -103,9 +99,10 @@ pub enum Precision {
     F32,
     /// 64 bits throughout.
     F64,
-    /// Convolutions and products in bfloat16, the rest and all weights in 32 bits (autocast).
+    /// Convolutions and matrix products in bfloat16, the rest and all weights in 32 bits
+    /// (autocast).
     Bf16,
-    /// Convolutions and products in float16, with a scaled loss.
+    /// Convolutions and matrix products in float16, with loss scaling.
     Fp16,
 }
 
@@ -141,7 +138,7 @@ impl Default for TrainSpec {
 }
 
 impl TrainSpec {
-    /// Refuses what cannot be trained, naming the field and its value.
+    /// Checks the recipe; an error names the field and its value.
     pub fn check(&self) -> Result<(), Error> {
         let counts = [
             ("train.epochs", self.epochs),
@@ -239,7 +236,7 @@ impl TrainSpec {
         self.schedule.check()
     }
 
-    /// What the recipe switches on beyond plain SGD, in words, for logs and reports.
+    /// The options that the recipe enables beyond plain SGD, in words, for logs and reports.
     pub fn features(&self) -> Vec<String> {
         let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = self.optimizer;
         let mut on = Vec::new();

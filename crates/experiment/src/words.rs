@@ -1,21 +1,22 @@
-//! How a word of a command is cut: `name=value,value`, where quotes and brackets keep their text
-//! together. Axes, `--where` and the words of a network all go through here.
+//! Splitting of a command's words, `name=value,value`, in which quotes and brackets group text.
+//! Used for axes, `--where` and network overrides.
 
 use res2lab_error::Error;
 
-/// A value as it was meant: without the blanks and the quotes around it.
+/// A value without surrounding blanks and quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// What is written.
     pub text: String,
-    /// It stood in quotes, so it is text, whatever it looks like.
+    /// Whether the value was quoted, and is therefore text, whatever it looks like.
     pub is_quoted: bool,
 }
 
-/// A quote opens at the start of a value, or behind one of these; elsewhere it is an apostrophe.
+/// Characters after which a quote opens, besides the start of a value. Elsewhere a quote is an
+/// apostrophe.
 const BEFORE_A_QUOTE: [char; 8] = [',', '+', '=', ':', '[', '{', '<', '>'];
 
-/// The parts of `text` between separators that stand outside of quotes and brackets.
+/// Splits `text` at separators outside of quotes and brackets. Fails if a quote or bracket is not
+/// closed.
 pub fn split(text: &str, separator: char) -> Result<Vec<&str>, Error> {
     let mut parts = Vec::new();
     let mut start = 0;
@@ -34,7 +35,7 @@ pub fn split(text: &str, separator: char) -> Result<Vec<&str>, Error> {
     Ok(parts)
 }
 
-/// One part without its quotes. A quote is doubled to stand inside of its own kind.
+/// Removes the quotes of one part. A doubled quote inside quotes stands for one quote.
 pub fn piece(part: &str) -> Result<Piece, Error> {
     let text = part.trim();
     let Some(quote_mark) = text.chars().next().filter(is_quote) else {
@@ -54,17 +55,18 @@ pub fn piece(part: &str) -> Result<Piece, Error> {
     }
 }
 
-/// The values of a list, each without its quotes.
+/// The values of a comma-separated list, each without its quotes.
 pub fn pieces(text: &str) -> Result<Vec<Piece>, Error> {
     split(text, ',')?.into_iter().map(piece).collect()
 }
 
-/// `text` so that [`piece`] gives it back.
+/// Quotes `text` so that [`piece`] returns it unchanged.
 pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Of `known`, the name at the smallest edit distance from `name`, if one is near.
+/// The name in `known` with the smallest edit distance from `name`, if the distance is small
+/// enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase().replace('-', "_");
     let (distance, found) =
@@ -72,9 +74,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     (distance <= 2 && distance < found.chars().count()).then_some(found)
 }
 
-/// Where the quote or bracket that opens at `at` ends; None if none opens there. `start` is where
-/// its part begins: what opens there must be closed, while a lone bracket inside of a file's name
-/// is a letter like others.
+/// The end of the quote or bracket that opens at `at`; `None` if none opens there. `start` is the
+/// beginning of the part. A quote or bracket that opens at the beginning must be closed; a single
+/// bracket inside a file name is an ordinary character.
 fn end_of_group(text: &str, start: usize, at: usize) -> Result<Option<usize>, Error> {
     let Some(c) = text[at..].chars().next() else { return Ok(None) };
     let is_first = text[start..at].trim().is_empty();
@@ -101,8 +103,8 @@ fn is_quote(c: &char) -> bool {
     ['\'', '"'].contains(c)
 }
 
-/// The place behind the quote that closes the one at `at`. With `escapes`, as in YAML, a backslash
-/// protects what follows it in double quotes.
+/// The position after the quote that closes the one at `at`. With `escapes`, as in YAML, a
+/// backslash escapes the next character in double quotes.
 fn end_of_quote(text: &str, at: usize, escapes: bool) -> Option<usize> {
     let mark = text[at..].chars().next()?;
     let escapes = escapes && mark == '"';
@@ -121,7 +123,7 @@ fn end_of_quote(text: &str, at: usize, escapes: bool) -> Option<usize> {
     None
 }
 
-/// The place behind the bracket that closes the one at `at`.
+/// The position after the bracket that closes the one at `at`.
 fn end_of_brackets(text: &str, at: usize) -> Option<usize> {
     let mut open = Vec::new();
     let mut i = at;
@@ -196,7 +198,7 @@ mod tests {
             prop_assert_eq!(back.into_iter().map(|piece| piece.text).collect::<Vec<_>>(), values);
         }
 
-        /// Parts and separators are the text again, whatever it is.
+        /// The parts joined by the separator are the text again.
         #[test]
         fn nothing_is_lost_in_cutting(text in "\\PC{0,40}|[ '\",+=\\[\\]{}\\\\.:a1-]{0,24}") {
             if let Ok(parts) = split(&text, ',') {

@@ -1,5 +1,5 @@
-//! The text of an experiment file as editors write it, and as a tree whose keys are what was
-//! written: an arm called 2 or 1e5 keeps its name.
+//! Reading of an experiment file's text as a tree whose keys are the text as written: an arm called
+//! 2 or 1e5 keeps its name.
 
 use crate::Value;
 use res2lab_error::Error;
@@ -8,7 +8,8 @@ use serde_yaml::value::{Tag, TaggedValue};
 use serde_yaml::{Mapping, Number};
 use std::fmt;
 
-/// The text of a file's bytes. A byte order mark goes; what is no UTF-8 is refused by its name.
+/// Decodes a file's bytes. A byte order mark is removed; text that is not UTF-8 is refused with the
+/// name of its encoding.
 pub fn text(bytes: &[u8]) -> Result<&str, Error> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let refuse =
@@ -28,7 +29,8 @@ pub fn text(bytes: &[u8]) -> Result<&str, Error> {
     }
 }
 
-/// The text as a tree of fields.
+/// Parses the text as a tree of configuration fields. Fails if the text is no map, or has a key
+/// twice.
 pub fn fields(text: &str) -> Result<Mapping, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let refuse =
@@ -46,15 +48,15 @@ pub fn fields(text: &str) -> Result<Mapping, Error> {
     }
 }
 
-/// What YAML's parser says, and which letter of the line it may have stumbled over.
+/// Explains a YAML error, and names the character in the line that may have caused it.
 fn explain(text: &str, e: &serde_yaml::Error) -> Error {
     let said = crate::experiment::explain(e);
     let at = e.location().map_or(1, |place| place.line());
-    // The parser often stumbles one line after the letter.
+    // The parser often reports the line after the character.
     let lines = text.lines().enumerate().skip(at.saturating_sub(2)).take(2);
     let found = lines.filter_map(|(i, line)| Some((i + 1, odd_letter(line)?))).next();
     if let Some((_, key)) = said.cause.split_once(TWICE) {
-        // Behind it may stand where its map begins, which is not where it stands again.
+        // The reported line may be where the map begins, not where the key is repeated.
         let key = key.split(" at line ").next().unwrap_or_default();
         let is_it = |line: &str| {
             line.trim_start()
@@ -73,7 +75,7 @@ fn explain(text: &str, e: &serde_yaml::Error) -> Error {
     }
 }
 
-/// What looks like a blank or a quote and is none.
+/// A character that looks like a blank or a quote but is none.
 fn odd_letter(line: &str) -> Option<(&'static str, &'static str)> {
     let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
     let holds = |letters: &[char]| line.contains(letters);
@@ -88,10 +90,10 @@ fn odd_letter(line: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Before the key that a map has twice.
+/// Text in serde's message before the key that a map has twice.
 const TWICE: &str = "duplicate key: ";
 
-/// A value whose maps have text for keys, each once.
+/// A YAML value whose maps have unique keys of type text.
 struct Tree(Value);
 
 impl<'de> Deserialize<'de> for Tree {
@@ -151,7 +153,7 @@ impl<'de> de::Visitor<'de> for TreeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Mapping::new();
-        // A key read as text is what was written, whatever type YAML would give it.
+        // A key that is read as text keeps its notation, whatever type YAML would assign to it.
         while let Some(key) = entries.next_key::<String>()? {
             let Tree(value) = entries.next_value()?;
             if map.contains_key(key.as_str()) {

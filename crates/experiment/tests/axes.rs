@@ -1,4 +1,4 @@
-//! The grammar of axes: what words mean, what is refused, and that nothing makes it panic.
+//! The grammar of axes: accepted words, refused words, and no panic for any text.
 
 use proptest::prelude::*;
 use res2lab_experiment::axes::show_point;
@@ -72,7 +72,7 @@ fn mistakes_come_with_their_remedy() {
 }
 
 proptest! {
-    /// No text makes the parser panic, and what it accepts has points.
+    /// No text makes the parser panic, and every accepted axis has points.
     #[test]
     fn any_text_is_parsed_or_refused(word in "[a-z+.=,:0-9\\[\\]{}nai -]{0,24}") {
         if let Ok(axis) = Axis::parse(&word) {
@@ -81,7 +81,7 @@ proptest! {
         }
     }
 
-    /// What stands in quotes is text, and comes back as it was.
+    /// Quoted text is returned unchanged.
     #[test]
     fn quoted_text_comes_back(texts in prop::collection::hash_set("\\PC{0,12}|[ '\",+=\\[\\]{}.:~a1-]{0,12}", 1..4)) {
         let quoted: Vec<String> = texts.iter().map(|text| words::quote(text)).collect();

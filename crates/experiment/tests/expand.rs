@@ -1,5 +1,5 @@
-//! Experiment files with a command line's words: which arms come of it, what replaces what, and
-//! what is refused.
+//! Expansion of experiment files with command-line words: resulting arms, replaced settings, and
+//! refused input.
 
 use proptest::prelude::*;
 use res2lab_error::Error;
@@ -120,7 +120,7 @@ fn ids_tell_specs_apart_and_survive_what_does_not_matter() {
     assert_eq!(trial_id(first), "res2net11-26w-4s-seed0-c4d5aa71");
 }
 
-/// Label and where weights start, and the notes.
+/// Label and initial weights of each arm, and the notes.
 fn starts(file: &str, line: &str) -> (Vec<(String, Option<String>)>, String) {
     let found = expansion(file, line).unwrap();
     let arms =
@@ -193,10 +193,10 @@ fn the_command_line_replaces_what_the_file_sets_for_the_same_thing_and_says_so()
     assert!(notes.contains("weights=./new.pth replaces the file's weights=./old.pth"), "{notes}");
     assert!(notes.contains("weights=./new.pth replaces the file's weights of a"), "{notes}");
     assert_eq!(starts(file, "weights=none").0, pairs(&[("a", None), ("b", None)]));
-    // Two data sets of the command line: neither is read from the file's folder.
+    // Two data sets on the command line: neither is read from the file's folder.
     let swept = expansion(file, "data=./x,./y").unwrap();
     assert!(swept.arms.iter().all(|arm| arm.spec.data.path.is_none()));
-    // An axis of the file gives way as a whole, and the plan shows no axis that is not there.
+    // A fixed axis of the file is removed as a whole, and the plan does not show it.
     let fixed = expansion(FILE, "scale=4").unwrap();
     assert!(
         fixed.axes.is_empty()
@@ -301,8 +301,8 @@ reference: {source: them, top1_error: {1: 2.5}}
 ";
 
 proptest! {
-    /// A file with letters changed, lost, doubled or moved is read or refused, and so is what comes
-    /// of it.
+    /// A file with changed, lost, doubled or moved characters is read or refused, and so is its
+    /// expansion.
     #[test]
     fn no_damage_to_a_file_makes_the_reader_panic(
         changes in prop::collection::vec((0..WHOLE.len(), 0..4_u8, "[\\x00-\\xff:{}\\[\\],'\"#&*!|>%@`~\t\r\n -]{0,2}"), 1..6),
@@ -323,7 +323,7 @@ proptest! {
         }
     }
 
-    /// So are words beside a whole file.
+    /// Random words beside a valid file are expanded or refused.
     #[test]
     fn no_words_make_the_expansion_panic(
         words in prop::collection::vec("(scale|width|depth|zoo|data|data\\.path|weights|lr|batch|blocks|train\\.schedule|train\\.ema|family|seed|plain|data\\.augment|scale\\+width)=[a-z0-9.,+:'\"\\[\\]{} -]{0,9}", 1..4),

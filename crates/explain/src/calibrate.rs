@@ -1,11 +1,11 @@
-//! Running statistics for a network as it was initialized: in evaluation mode it would divide by
-//! what it never saw.
+//! Batch-norm statistics for an initialized network. Without them, evaluation would normalize by
+//! the initial running statistics, which fit no data.
 
 use res2lab_nn::{Mode, Net};
 use tch::Tensor;
 
-/// Forward passes in training mode over `images` until the running statistics are those of the
-/// images: with PyTorch's momentum of 0.1, fifty passes leave half a percent of where they started.
+/// Runs forward passes in training mode over `images` until the running statistics are those of the
+/// images. With PyTorch's momentum of 0.1, fifty passes leave half a percent of the initial values.
 pub fn calibrate(net: &Net, images: &Tensor) {
     const PASSES: usize = 50;
     let _guard = tch::no_grad_guard();

@@ -1,6 +1,6 @@
-//! Class activation maps: which places of a node's map speak for a class. Grad-CAM (Selvaraju et
-//! al. 2017) weighs channels by their mean gradient, HiResCAM (Draelos and Carin 2020) each place
-//! by its own.
+//! Class activation maps: the evidence for a class at each position of a node's feature map.
+//! Grad-CAM (Selvaraju et al. 2017) weights channels by their mean gradient, HiResCAM (Draelos and
+//! Carin 2020) weights each position by its own gradient.
 
 use crate::Map;
 use res2lab_arch::NodeId;
@@ -8,29 +8,31 @@ use res2lab_error::Error;
 use res2lab_nn::{Mode, Net};
 use tch::{Device, Kind, Tensor};
 
-/// Which map.
+/// The method that computes the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     GradCam,
     HiResCam,
 }
 
-/// One image's map at one node.
+/// The class activation map of one image at one node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cam {
-    /// Evidence for the class at each place of the node's map, none below zero.
+    /// Evidence for the class at each position of the node's feature map, clipped at zero.
     pub raw: Map,
-    /// The greatest of it. Zero where all evidence speaks against the class.
+    /// Maximum of `raw`; zero if no position supports the class.
     pub max: f64,
-    /// All of it.
+    /// Sum of `raw`.
     pub sum: f64,
-    /// From 0 to 1 and as large as the image (bilinear), as pictures show it; all zero where `max`
-    /// is.
+    /// `raw` scaled to 0..1 and resized to the image's size (bilinear), for display; zero if `max`
+    /// is zero.
     pub shown: Map,
 }
 
-/// Maps of one image (1 x C x H x W, prepared for the net) at each of `nodes` for `class`, or for
-/// the likeliest.
+/// Computes the maps of one image (1 x C x H x W, normalized for the net) at each of `nodes`, for
+/// `class` or for the predicted class.
+///
+/// Fails if `image` is not a single image or `class` does not exist.
 pub fn cam(
     net: &Net,
     image: &Tensor,
@@ -44,7 +46,7 @@ pub fn cam(
     if n != 1 {
         return Err(Error::machine(format!("{n} images at once"), "give one image"));
     }
-    // Without it nothing before the first parameter would carry a gradient.
+    // The image requires a gradient, so that nodes before the first parameter have one too.
     let image = image.detach().set_requires_grad(true);
     let out = net.forward(&image, Mode::Eval, nodes);
     let classes = out.logits.size()[1];
@@ -76,7 +78,7 @@ fn of_node(tap: &Tensor, gradient: &Tensor, method: Method, size: (i64, i64)) ->
     let evidence = (weights * tap).sum_dim_intlist([1_i64].as_slice(), true, Kind::Double).relu();
     let max = evidence.max().double_value(&[]);
     let sum = evidence.sum(Kind::Double).double_value(&[]);
-    // As pytorch-grad-cam: from the least to the greatest of the map, enlarged, and once more.
+    // As in pytorch-grad-cam: scaled to 0..1, resized, and scaled again.
     let stretched = |t: &Tensor| {
         let above = t - t.min();
         &above / (above.max() + 1e-7)

@@ -1,5 +1,5 @@
-//! Effective receptive fields, measured: how much each pixel moves the unit in the middle of a
-//! node's map (Luo et al. 2016; Ding et al. 2022, RepLKNet).
+//! Measured effective receptive fields: the gradient of the middle unit of a node's feature map
+//! with respect to each pixel (Luo et al. 2016; Ding et al. 2022, RepLKNet).
 
 use crate::Map;
 use res2lab_arch::NodeId;
@@ -8,64 +8,66 @@ use res2lab_nn::{Mode, Net};
 use res2lab_rf::Field;
 use tch::{Device, Kind, Tensor};
 
-/// What becomes of the gradients' signs.
+/// The treatment of the gradients' signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sign {
-    /// Absolute values.
+    /// Absolute value of each gradient.
     #[default]
     Absolute,
-    /// Negative ones are dropped, as RepLKNet does.
+    /// Negative gradients become zero, as in RepLKNet.
     Positive,
-    /// Kept while images are averaged; absolute values of the mean.
+    /// Signs are kept while images are averaged; then the absolute value of the mean.
     Signed,
 }
 
-/// How a field is measured.
+/// The options of a measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     pub sign: Sign,
-    /// The unit's channels go through a ReLU before they are summed, as RepLKNet does.
+    /// Whether a ReLU is applied to the unit's channels before they are summed, as in RepLKNet.
     pub relu: bool,
 }
 
-/// One node's effective receptive field.
+/// The measured effective receptive field of one node.
 #[derive(Clone, Debug)]
 pub struct Erf {
-    /// The unit that was asked, column and row of the node's map.
+    /// The measured unit: column and row of the node's feature map.
     pub unit: (usize, usize),
-    /// Where the middle of its field lies, pixels, column and row.
+    /// Center of the unit's exact receptive field: column and row, pixels.
     pub center: (f64, f64),
-    /// Its exact field, which no gradient can leave.
+    /// The exact receptive field, which contains all nonzero gradients.
     pub field: Field,
-    /// Gradients over the image, channels summed, mean over images.
+    /// Gradients at each pixel, summed over channels and averaged over images.
     pub mean: Map,
     /// Standard error of each pixel over images; zero for one image.
     pub error: Map,
-    /// Images that were averaged.
+    /// Number of averaged images.
     pub images: usize,
-    /// Images left out because some gradient was not finite.
+    /// Number of images left out because of a gradient that is not finite.
     pub skipped: usize,
 }
 
 impl Erf {
-    /// Whether the exact field is larger than the image, so that the measured one is cut off.
+    /// Whether the exact receptive field exceeds the image, so that the measured one is cut off.
     pub fn is_saturated(&self) -> bool {
         let side = self.mean.width.min(self.mean.height()) as i64;
         self.field.max_px() > side || self.field.sees_all
     }
 
-    /// The pixel nearest to the center, within the image.
+    /// The pixel of the image nearest to the center.
     pub fn center_pixel(&self) -> (usize, usize) {
         let within = |x: f64, n: usize| x.round().clamp(0.0, n as f64 - 1.0) as usize;
         (within(self.center.0, self.mean.width), within(self.center.1, self.mean.height()))
     }
 }
 
-/// Images at a time.
+/// Batch size of a measurement.
 const BATCH: i64 = 16;
 
-/// Measures the effective field of each of `nodes` on `images` (N x C x H x W, prepared for the
-/// net), in evaluation mode.
+/// Measures the effective receptive field of each of `nodes` on `images` (N x C x H x W, normalized
+/// for the net), in evaluation mode.
+///
+/// Fails if `images` has another shape or no image has a finite gradient.
 pub fn erf(
     net: &Net,
     images: &Tensor,
@@ -103,13 +105,13 @@ pub fn erf(
     nodes.iter().zip(sums).map(of_node).collect()
 }
 
-/// Gradients of the middle unit's channels with respect to every pixel, N x C x H x W.
+/// Gradients of the middle unit's channel sum with respect to every pixel, N x C x H x W.
 fn gradients(tap: &Tensor, images: &Tensor, options: Options, keep_graph: bool) -> Tensor {
     let v = tap.size()[2] / 2;
     let u = tap.size()[3] / 2;
     let unit = tap.select(3, u).select(2, v);
     let unit = if options.relu { unit.relu() } else { unit };
-    // Images do not see each other in evaluation, so one pass gives each its own gradient.
+    // In evaluation mode images are independent, so one pass gives each image its own gradient.
     let score = unit.sum(Kind::Double);
     let gradient = Tensor::run_backward(&[score], &[images], keep_graph, false).pop();
     gradient.unwrap_or_else(|| images.zeros_like())

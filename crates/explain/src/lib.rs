@@ -1,15 +1,15 @@
-//! What a trained network looks at: effective receptive fields by gradients, class activation maps,
-//! shares of splits. Arrays and numbers, no pixels.
+//! Explanations of a trained network: measured effective receptive fields, class activation maps,
+//! and gradient shares of splits. Results are arrays and numbers, not pictures.
 //!
 //! This crate must never know: how networks are trained, sweep folders, how a picture or a page
 //! looks.
 //!
 //! Reading order:
-//! - [`map`]: a map of weights over the image, and what it adds up to
-//! - [`erf`]: effective receptive fields of any node
-//! - [`cam`]: Grad-CAM and HiResCAM at any node
-//! - [`shares`]: how much of the gradient flows through each split
-//! - [`calibrate`]: batch norm's statistics for a network that was never trained
+//! - [`map`]: a map of weights over the image, and its statistics
+//! - [`mod@erf`]: effective receptive fields of any node
+//! - [`mod@cam`]: Grad-CAM and HiResCAM at any node
+//! - [`shares`]: the share of the gradient through each split
+//! - [`calibrate`]: batch-norm statistics of an untrained network
 
 pub mod calibrate;
 pub mod cam;

@@ -1,39 +1,38 @@
-//! A map of weights over the pixels of an image, and the numbers that are told of it. Pure: no
-//! tensors.
+//! A map of weights over the pixels of an image, and its statistics. Free of tensors.
 
-/// Rows from the top.
+/// A map of weights; rows from the top.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
-    /// Pixels of a row.
+    /// Pixels per row.
     pub width: usize,
-    /// Row by row, all of equal length.
+    /// Row by row.
     pub values: Vec<f64>,
 }
 
-/// A square around a center that holds a share of a map's weight.
+/// A square around a center that holds a given share of a map's weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Area {
     /// Side in pixels, odd.
     pub side: usize,
-    /// The square's share of the image's area.
+    /// The square's area divided by the image's area.
     pub ratio: f64,
 }
 
-/// Luo et al. 2016: pixels above this share of the greatest count as seen.
+/// Pixels above this share of the maximum count as part of the field (Luo et al. 2016).
 const SEEN: f64 = 1.0 - 0.9545;
 
 impl Map {
-    /// Rows.
+    /// Number of rows.
     pub fn height(&self) -> usize {
         self.values.len().checked_div(self.width).unwrap_or(0)
     }
 
-    /// The whole weight.
+    /// The total weight.
     pub fn sum(&self) -> f64 {
         self.values.iter().sum()
     }
 
-    /// The greatest value.
+    /// The largest value.
     pub fn max(&self) -> f64 {
         self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
@@ -45,14 +44,15 @@ impl Map {
             .map(|(i, v)| ((i % self.width) as f64, (i / self.width) as f64, *v))
     }
 
-    /// The center of mass, column and row; None for a map of zeros.
+    /// The center of mass as column and row; `None` for a map of zeros.
     pub fn center_of_mass(&self) -> Option<(f64, f64)> {
         let sum = self.sum();
         let mean = |of: fn((f64, f64, f64)) -> f64| self.at().map(of).sum::<f64>() / sum;
         (sum > 0.0).then(|| (mean(|(x, _, v)| x * v), mean(|(_, y, v)| y * v)))
     }
 
-    /// Standard deviations around the center of mass, along rows and along columns, pixels.
+    /// Standard deviations around the center of mass, along rows and along columns, pixels. `None`
+    /// for a map of zeros.
     pub fn sigma(&self) -> Option<(f64, f64)> {
         let (cx, cy) = self.center_of_mass()?;
         let sum = self.sum();
@@ -65,7 +65,7 @@ impl Map {
         Some((x2.sqrt(), y2.sqrt()))
     }
 
-    /// Share of the weight within each radius of `center` (column, row), pixels.
+    /// The share of the weight within each radius of `center` (column, row), in pixels.
     pub fn radial_mass(&self, center: (f64, f64), radii: &[f64]) -> Vec<f64> {
         let sum = self.sum();
         let within = |radius: &f64| {
@@ -76,7 +76,8 @@ impl Map {
         radii.iter().map(within).collect()
     }
 
-    /// The mean value at each whole distance from `center`, from 0 on; NaN where no pixel lies.
+    /// The mean value at each integer distance from `center`, starting at 0; NaN at distances
+    /// without pixels.
     pub fn radial_profile(&self, center: (f64, f64)) -> Vec<f64> {
         let mut rings: Vec<(f64, usize)> = Vec::new();
         for (x, y, v) in self.at() {
@@ -90,21 +91,21 @@ impl Map {
         rings.into_iter().map(|(sum, n)| sum / n as f64).collect()
     }
 
-    /// Luo's size: the root of the number of pixels above 4.55 % of the greatest value. Of an ideal
-    /// Gaussian 4.41 sigma.
+    /// The size after Luo et al. 2016, pixels: the square root of the number of pixels above 4.55 %
+    /// of the maximum. For a Gaussian, 4.41 sigma.
     pub fn seen_size_px(&self) -> f64 {
         let least = SEEN * self.max();
         (self.values.iter().filter(|v| **v > least).count() as f64).sqrt()
     }
 
-    /// log10(v + 1), which the area ratios of RepLKNet are taken of. It is not free of scale: ten
-    /// times the gradients give another ratio, so it is told beside the raw one only.
+    /// The map of log10(v + 1), on which RepLKNet computes area ratios. The result depends on the
+    /// scale of the gradients, so it should only be shown beside the ratio of the raw map.
     pub fn log(&self) -> Map {
         Map { width: self.width, values: self.values.iter().map(|v| (v + 1.0).log10()).collect() }
     }
 
-    /// The smallest square around `center` that holds more than `share` of the weight. Squares are
-    /// cut at the image's edges, so one always does, and may be a single pixel.
+    /// The smallest square around `center` that holds more than `share` of the weight. The sum is
+    /// clipped at the image's edges, so such a square always exists; it may be a single pixel.
     pub fn area(&self, center: (usize, usize), share: f64) -> Area {
         let w = self.width;
         let h = self.height();
@@ -125,7 +126,7 @@ impl Map {
         Area { side, ratio: (side * side) as f64 / (w * h) as f64 }
     }
 
-    /// Sums over all rectangles from the corner, with a row and a column of zeros before.
+    /// The summed-area table, with a leading row and column of zeros.
     fn summed(&self) -> Vec<f64> {
         let w = self.width;
         let h = self.height();
@@ -140,7 +141,8 @@ impl Map {
         sums
     }
 
-    /// The pixels with weight: first and last column, first and last row; None for a map of zeros.
+    /// The bounding box of nonzero pixels: first and last column, first and last row. `None` for a
+    /// map of zeros.
     pub fn support(&self) -> Option<(usize, usize, usize, usize)> {
         let mut found: Option<(usize, usize, usize, usize)> = None;
         for (i, _) in self.values.iter().enumerate().filter(|(_, v)| **v != 0.0) {
@@ -167,7 +169,7 @@ mod tests {
         Map { width: side, values: (0..side * side).map(value).collect() }
     }
 
-    /// Sides worked out for an ideal Gaussian by another program.
+    /// Sides for an ideal Gaussian, computed by another program.
     #[test]
     fn area_ratios_of_gaussians_are_as_tabulated() {
         for (sigma, sides) in [(50.0, [61, 77, 107, 281]), (100.0, [119, 151, 211, 563])] {
@@ -210,7 +212,7 @@ mod tests {
     #[test]
     fn flat_and_empty_maps_have_answers() {
         let flat = Map { width: 32, values: vec![1.0; 32 * 32] };
-        // An even side has no middle: the last row and column lie within the square all the same.
+        // An even side has no middle pixel; the square still covers the last row and column.
         assert_eq!(flat.area((16, 16), 0.99).side, 33);
         assert_eq!(flat.area((16, 16), 0.0).side, 1);
         let empty = Map { width: 4, values: vec![0.0; 16] };

@@ -1,22 +1,19 @@
-//! How much of a gradient flows through each split of a block, measured: which scale the network
-//! leans on.
+//! Measured gradient shares: the part of a gradient that flows through each split of a block.
 use res2lab_arch::NodeId;
 use res2lab_error::Error;
 use res2lab_nn::{Mode, Net};
 use tch::{Kind, Tensor};
 
-/// One split's part.
+/// The gradient share of one split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Share {
-    /// The block's concatenation and the split's number.
     pub split: res2lab_rf::splits::Split,
-    /// Norm of the gradient at the split over that of all splits of its block, squared norms being
-    /// what adds up.
+    /// Squared norm of the gradient at the split, divided by the sum over all splits of the block.
     pub share: f64,
 }
 
-/// The shares of every split of the net, for the sum of the likeliest classes' logits over
-/// `images`.
+/// The shares of every split of the net, for the sum of the highest logits over `images`. Empty for
+/// a net without splits. Fails if a block has no finite, nonzero gradient.
 pub fn shares(net: &Net, images: &Tensor) -> Result<Vec<Share>, Error> {
     let splits = res2lab_rf::splits::splits(net.graph());
     if splits.is_empty() {

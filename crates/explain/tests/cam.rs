@@ -1,4 +1,4 @@
-//! Class activation maps against pytorch-grad-cam on a small network with the same weights.
+//! Class activation maps compared with pytorch-grad-cam, on a small network with the same weights.
 
 #[path = "../../nn/tests/filled/mod.rs"]
 mod filled;
@@ -13,7 +13,7 @@ use res2lab_nn::Net;
 use serde_json::Value;
 use tch::Tensor;
 
-/// The rule of `nn/tests/golden.md`.
+/// The values defined in `nn/tests/golden.md`.
 fn value(_: &res2lab_arch::Graph, entry: &StateEntry) -> Tensor {
     let fan_in: usize = entry.shape[1..].iter().product();
     let change = |v: f64| match entry.role {
@@ -62,7 +62,7 @@ fn maps_are_those_of_pytorch_grad_cam() {
             found.shown.values.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         println!("{} {}: {worst:.1e}", expected["node"], expected["method"]);
         assert!(worst < 1e-5, "{} {}: {worst}", expected["node"], expected["method"]);
-        // At one node all evidence speaks against the class: the map is zero, and is told as such.
+        // At one node no position supports the class: the map is zero, and `max` shows it.
         let is_zero = theirs.iter().all(|v| *v == 0.0);
         assert_eq!((found.max == 0.0, found.sum == 0.0), (is_zero, is_zero));
         zeros += usize::from(is_zero);

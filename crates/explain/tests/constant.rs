@@ -1,6 +1,6 @@
-//! The strongest test there is: with constant weights the gradient of one unit is the paths
-//! themselves. Its sum is their number, its support the largest field, its profile the analytic
-//! effective field.
+//! With constant weights, the gradient of a unit counts the paths exactly: its sum is the number of
+//! paths, its support the largest receptive field, its profile the analytic effective receptive
+//! field.
 
 mod common;
 
@@ -10,7 +10,7 @@ use res2lab_explain::{Options, Sign, erf};
 use res2lab_rf::Weighting;
 use tch::{Device, Kind, Tensor};
 
-/// Means everywhere: over the inputs of a convolution in a split, sums only over splits.
+/// Every convolution averages its inputs, except that splits are summed.
 fn constant(graph: &res2lab_arch::Graph, entry: &StateEntry) -> Tensor {
     scalar(match entry.role {
         Role::ConvWeight => {
@@ -19,7 +19,7 @@ fn constant(graph: &res2lab_arch::Graph, entry: &StateEntry) -> Tensor {
             };
             let fan_in = (entry.shape[1] * conv.kernel * conv.kernel) as f64;
             let name = &graph.node(entry.node).name;
-            // The 1x1 behind the concatenation adds the splits up: it takes the mean within one.
+            // The 1x1 after the concatenation sums the splits, and averages within each split.
             let splits =
                 if name.ends_with("conv3") { splits_before(graph, entry.node) as f64 } else { 1.0 };
             splits / fan_in
@@ -53,7 +53,7 @@ fn the_gradient_of_a_constant_network_is_its_paths() {
         let net = net(graph, constant);
         let end = res2lab_rf::last_stage(net.graph());
         let images = Tensor::ones([1, 3, side as i64, side as i64], (Kind::Double, Device::Cpu));
-        // All channels of the unit are alike; one of them is the sum over their number.
+        // All channels of the unit are equal, so the sum is divided by their number.
         let channels = net.graph().node(end).shape.channels as f64;
         let options = Options { sign: Sign::Absolute, relu: false };
         let found = erf(&net, &images, &[end], options).unwrap().remove(0);
@@ -72,7 +72,7 @@ fn the_gradient_of_a_constant_network_is_its_paths() {
             "scale {scale}"
         );
 
-        // The sum over rows is the profile along one axis, since every window's rows add up to one.
+        // Every kernel's rows sum to one, so the sum over rows is the profile along one axis.
         let (low, profile) = res2lab_rf::spread::profile(net.graph(), Weighting::Structural, end);
         let left = found.unit.0 as i64 * field.jump + low;
         for (i, weight) in profile.iter().enumerate() {

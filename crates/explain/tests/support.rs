@@ -1,4 +1,5 @@
-//! Two hundred random networks: no gradient leaves the exact field, and without ReLUs it fills it.
+//! For two hundred random networks, all nonzero gradients lie within the exact receptive field;
+//! without ReLUs they fill it.
 
 mod common;
 
@@ -50,7 +51,7 @@ fn dlas() -> impl Strategy<Value = ModelOverrides> {
     )
 }
 
-/// Weights and statistics from a counter; no convolution is zero anywhere.
+/// Pseudo-random weights and statistics without any zeros.
 fn drawn(seed: u64) -> impl Fn(&Graph, &StateEntry) -> Tensor {
     move |_, entry| {
         let key = Key::new(seed).named(&entry.name);
@@ -69,7 +70,7 @@ fn drawn(seed: u64) -> impl Fn(&Graph, &StateEntry) -> Tensor {
     }
 }
 
-/// What a unit may see of the image, first and last pixel.
+/// The first and the last pixel of the image on which a unit may depend.
 fn interval(found: &res2lab_explain::Erf, side: usize) -> (usize, usize) {
     let at = |edge: i64| {
         (found.unit.0 as i64 * found.field.jump + edge).clamp(0, side as i64 - 1) as usize

@@ -1,11 +1,12 @@
-//! A .tar.gz into a folder.
+//! Extraction of .tar.gz archives.
 use crate::error;
 use flate2::read::GzDecoder;
 use res2lab_error::Error;
 use std::fs::File;
 use std::path::Path;
 
-/// Unpacks `archive` into `folder`. Entries that point outside are left out, as the tar crate does.
+/// Extracts `archive` into `folder`. Entries with a path outside of `folder` are skipped by the tar
+/// crate.
 pub fn unpack(archive: &Path, folder: &Path) -> Result<(), Error> {
     let file = File::open(archive).map_err(|e| error::io(archive, e))?;
     tar::Archive::new(GzDecoder::new(file)).unpack(folder).map_err(|e| {

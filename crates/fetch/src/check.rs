@@ -1,4 +1,4 @@
-//! What is known of a file before it is here.
+//! The expected content of a downloaded file.
 
 use md5::Md5;
 use sha2::digest::Update;
@@ -7,19 +7,19 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// A hash, or the first digits of one, in lower-case hexadecimal.
+/// A hash, or its first digits, in lower-case hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// PyTorch's convention: the first eight digits stand in the file's name.
+    /// SHA-256. In PyTorch's convention, the first eight digits are part of the file's name.
     Sha256(String),
-    /// As data sets publish it.
+    /// MD5, as published for data sets.
     Md5(String),
-    /// Only its length is known.
+    /// No hash is known; only the length is checked.
     Length,
 }
 
 impl Check {
-    /// Hashes the file: Err with what was expected and found.
+    /// Hashes the file. The inner `Err` states the expected and the found hash.
     pub fn verify(&self, path: &Path) -> io::Result<Result<(), String>> {
         let (name, expected, found) = match self {
             Check::Length => return Ok(Ok(())),

@@ -1,6 +1,6 @@
-//! One file over HTTP. What has come so far is kept beside the target as `NAME.part`; a repeated
-//! call, or the next try after a cut connection, asks for the rest only. The file gets its name
-//! when it is whole and its hash is right.
+//! Download of one file over HTTP. Received bytes are kept beside the target as `NAME.part`. A
+//! repeated call, or a retry after a broken connection, requests the remaining bytes only. The file
+//! is renamed to its target after it is complete and its hash is verified.
 
 use crate::Check;
 use crate::error;
@@ -12,21 +12,24 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::Response;
 
-/// A server that answers nothing for so long is taken for gone.
+/// Timeout for connecting to the server, and for its response.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Tries of one call, each going on where the last was cut.
+/// Attempts per call; each resumes where the previous one was interrupted.
 const TRIES: u32 = 5;
 
-/// Why a try ended.
+/// The reason why an attempt ended.
 enum Cut {
-    /// Another try may help.
+    /// A retry may succeed.
     Connection(String),
-    /// None will.
+    /// A retry would fail alike.
     Refused(Error),
 }
 
-/// Brings `url` to `target`. `progress` is told the bytes so far and the whole length, where it is
-/// known.
+/// Downloads `url` to `target`. `progress` is called with the number of bytes so far, and the total
+/// length if known.
+///
+/// Fails after several broken connections, if the server refuses the request, or if the hash does
+/// not match.
 pub fn download(
     url: &str,
     target: &Path,
@@ -73,7 +76,7 @@ fn bring(url: &str, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) -> 
     let (start, total) = match status {
         200 => (0, header(&response, "content-length").and_then(|text| text.parse().ok())),
         206 => (have, total_of_range(&response)),
-        // What is here already goes up to the end, or beyond it: the check will tell.
+        // The partial file is complete or too long, which the verification detects.
         416 => return Ok(()),
         500..=599 | 429 => return Err(Cut::Connection(format!("the server answered {status}"))),
         _ => {
@@ -115,7 +118,7 @@ fn header<B>(response: &Response<B>, name: &str) -> Option<String> {
     Some(response.headers().get(name)?.to_str().ok()?.to_owned())
 }
 
-/// `bytes 100-199/200` says 200.
+/// The total length in a Content-Range header: 200 in `bytes 100-199/200`.
 fn total_of_range<B>(response: &Response<B>) -> Option<u64> {
     header(response, "content-range")?.rsplit('/').next()?.parse().ok()
 }
@@ -123,7 +126,7 @@ fn total_of_range<B>(response: &Response<B>) -> Option<u64> {
 fn accept(url: &str, part: &Path, target: &Path, check: &Check) -> Result<(), Error> {
     let verdict = check.verify(part).map_err(|e| error::io(part, e))?;
     if let Err(why) = verdict {
-        // Going on from wrong bytes would only bring them again.
+        // Resuming after wrong bytes would keep them.
         fs::remove_file(part).map_err(|e| error::io(part, e))?;
         let help =
             "nothing was kept; the server has another file, or something on the way changed it";

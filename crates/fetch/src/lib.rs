@@ -1,13 +1,13 @@
-//! Downloads that the user asked for by name: resumed where they were cut, checked before they get
-//! their name.
+//! Downloads that the user requested by name: resumed after interruptions, and verified before they
+//! get their final name.
 //!
-//! This crate must never know: what is in the files, and which there are; it is told an address and
-//! a hash.
+//! This crate must never know: what is in the files, and which there are; its callers pass an
+//! address and a hash.
 //!
 //! Reading order:
-//! - [`download`]: one file
-//! - [`check`]: what is known of it
-//! - [`archive`]: a .tar.gz into a folder
+//! - [`download`]: download of one file
+//! - [`check`]: the expected hash
+//! - [`archive`]: extraction of .tar.gz archives
 
 pub mod archive;
 pub mod check;

@@ -1,4 +1,4 @@
-//! Downloads from a server on this machine: whole, cut, wrong, missing.
+//! Downloads from a local server: complete, interrupted, corrupted and missing files.
 
 use res2lab_error::Error;
 use res2lab_fetch::{Check, download, unpack};
@@ -7,11 +7,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// What the server does with its next request.
+/// The server's behavior at its next request.
 #[derive(Clone, Copy, PartialEq)]
 enum Mood {
     Whole,
-    /// Closes the connection after so many bytes of the answer.
+    /// Closes the connection after this many bytes of the body.
     Cut(usize),
     Missing,
 }
@@ -71,7 +71,7 @@ fn content() -> Vec<u8> {
     (0..200_000_u32).map(|i| (i * 7 % 251) as u8).collect()
 }
 
-/// The content's SHA-256 by Python's hashlib.
+/// The content's SHA-256, computed by Python's hashlib.
 const SHA256: &str = "ff41b7e9cc397e9de1484b9ba8bd73b47c1bdfbc363d738bde401789cca5ef56";
 
 fn bring(server: &Server, target: &Path, check: &Check) -> Result<(), Error> {
@@ -120,7 +120,7 @@ fn a_later_call_goes_on_from_what_an_earlier_one_kept() {
     let back = serve(content(), vec![]);
     bring(&back, &target, &Check::Sha256(SHA256.into())).unwrap();
     assert_eq!(*back.ranges.lock().unwrap(), [Some(90_000)]);
-    // A part that is whole already needs no byte more.
+    // A complete partial file needs no further bytes.
     std::fs::rename(&target, dir.path().join("file.bin.part")).unwrap();
     bring(&back, &target, &Check::Sha256(SHA256.into())).unwrap();
 }

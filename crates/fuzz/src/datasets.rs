@@ -1,11 +1,11 @@
-//! Pictures and the files of data sets, as far as pixels and labels.
+//! Fuzz targets for pictures and data-set files, up to pixels and labels.
 
 use crate::{check_error, expected};
 use res2lab_data::decode::{self, IN_FULL};
 use res2lab_data::{DatasetRequest, Split};
 use std::path::Path;
 
-/// One picture of any kind, and a JPEG also at a part of its size.
+/// Decodes one picture of any format; a JPEG also at a reduced size.
 pub fn picture(bytes: &[u8]) {
     let mut pixels = vec![];
     let mut decode = |reduction| match decode::decode(&png_with_sums(bytes), &mut pixels, reduction)
@@ -19,7 +19,7 @@ pub fn picture(bytes: &[u8]) {
     }
 }
 
-/// A PNG with the checksums that its chunks should have, which a fuzzer cannot guess.
+/// Corrects the checksums of a PNG's chunks, which a fuzzer cannot guess.
 fn png_with_sums(bytes: &[u8]) -> Vec<u8> {
     let mut png = bytes.to_vec();
     let mut at = 8;
@@ -36,8 +36,8 @@ fn png_with_sums(bytes: &[u8]) -> Vec<u8> {
     png
 }
 
-/// The two files of a split, both splits alike: the labels' length in two bytes, the labels, the
-/// images.
+/// Reads IDX files, with the same files for both splits. The input holds the length of the label
+/// file in two bytes, the label file, and the image file.
 pub fn idx(bytes: &[u8]) {
     let Some((length, rest)) = bytes.split_first_chunk() else { return };
     let (labels, images) = rest.split_at(rest.len().min(u16::from_le_bytes(*length).into()));
@@ -51,7 +51,7 @@ pub fn idx(bytes: &[u8]) {
     assert_eq!(read.pixels.len(), read.labels.len() * read.channels * read.height * read.width);
 }
 
-/// A pickled file of CIFAR.
+/// Reads a pickled file of CIFAR.
 pub fn cifar(bytes: &[u8]) {
     if let Err(said) = res2lab_data::pickled::batch(bytes, "labels") {
         check_error(&said, "-");
@@ -59,17 +59,17 @@ pub fn cifar(bytes: &[u8]) {
     let _ = res2lab_data::pickled::texts(bytes, "label_names");
 }
 
-/// A Parquet file, as both splits.
+/// Reads a Parquet file, as both splits.
 pub fn parquet(bytes: &[u8]) {
     data_set(bytes, "parquet");
 }
 
-/// A tar shard, as both splits.
+/// Reads a tar shard, as both splits.
 pub fn tar(bytes: &[u8]) {
     data_set(&tar_with_sums(bytes), "tar");
 }
 
-/// A tar with the checksums that its headers should have, which a fuzzer cannot guess.
+/// Corrects the checksums of a tar's headers, which a fuzzer cannot guess.
 fn tar_with_sums(bytes: &[u8]) -> Vec<u8> {
     let mut tar = bytes.to_vec();
     let mut at = 0;
@@ -88,8 +88,8 @@ fn tar_with_sums(bytes: &[u8]) -> Vec<u8> {
     tar
 }
 
-/// A data set of one file a split: described, then opened from what was kept of it, and every
-/// picture looked at.
+/// Describes a data set with one file per split, opens it from the cache, and decodes every
+/// picture.
 fn data_set(bytes: &[u8], ending: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let dir = folder.path().join("set");

@@ -1,10 +1,9 @@
-//! Folders as people have them: which kind of data set it is, what its files are, and what its
-//! classes are called.
+//! Fuzz target for user folders: the kind of the data set, its files, and the names of its classes.
 
 use std::path::Path;
 
-/// A few names of files, one a line; behind an empty line, what stands in those whose names say
-/// that they describe.
+/// Describes a folder. The input holds file names, one per line, and after an empty line the
+/// content of the description files among them.
 pub fn folder(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (names, content) = text.split_once("\n\n").unwrap_or((text, ""));
@@ -33,7 +32,7 @@ pub fn folder(bytes: &[u8]) {
     describe(folder.path(), set);
 }
 
-/// The same answer twice.
+/// Describes the folder twice, and compares the results.
 fn describe(root: &Path, dir: std::path::PathBuf) {
     let wanted = res2lab_data::DatasetRequest {
         name: "./set".into(),
@@ -46,7 +45,7 @@ fn describe(root: &Path, dir: std::path::PathBuf) {
     }
 }
 
-/// A relative name that leads to nothing outside, short enough for a file system.
+/// Whether a relative name stays inside the folder and is short enough for a file system.
 fn is_inside(name: &str) -> bool {
     let is_part = |part: &str| !["", ".", ".."].contains(&part) && part.len() < 200;
     !name.contains('\0')

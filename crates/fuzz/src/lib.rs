@@ -1,14 +1,14 @@
-//! What reads the files and words that people bring, as functions of bytes, for a fuzzer that knows
-//! which code an input reached, and for a test of the inputs that it kept (`corpus/`).
+//! Fuzz targets for the readers of user files and command words, as functions of bytes. They are
+//! used by a coverage-guided fuzzer, and by a test of the inputs that the fuzzer kept (`corpus/`).
 //!
 //! This crate must never know: how a reader works inside. It calls what the program calls, and
-//! holds what the program promises: no panic, an error with a cause and a remedy, the same answer
-//! when asked twice.
+//! checks the program's guarantees: no panic, an error with a cause and a remedy, and the same
+//! result for the same input.
 //!
 //! - [`words`]: experiment files and the words of a command
 //! - [`weights`]: pickles, PyTorch's files and safetensors
 //! - [`datasets`]: pictures, IDX, CIFAR, Parquet, tar
-//! - [`folders`]: what kind of data set a folder holds, and the descriptions beside it
+//! - [`folders`]: the kind of data set in a folder, and the descriptions beside it
 
 use res2lab_error::Error;
 pub mod datasets;
@@ -16,14 +16,13 @@ pub mod folders;
 pub mod weights;
 pub mod words;
 
-/// What is fuzzed: its name, which is also that of its folder in `corpus/`, and what is done with
-/// an input.
+/// A fuzz target: its name, which is also the name of its folder in `corpus/`, and its function.
 pub struct Target {
     pub name: &'static str,
     pub run: fn(&[u8]),
 }
 
-/// All targets.
+/// All fuzz targets.
 pub const TARGETS: [Target; 12] = [
     Target { name: "axes", run: words::axes },
     Target { name: "yaml", run: words::yaml },
@@ -39,13 +38,12 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "folder", run: folders::folder },
 ];
 
-/// The target of this name.
+/// Finds the target with this name.
 pub fn find(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
-/// Holds an error to what users are promised: a cause and a remedy. The program prints each on a
-/// line of its own.
+/// Checks that an error has a cause and a remedy. The program prints each on a line of its own.
 fn check_error(cause: &str, help: &str) {
     assert!(!cause.trim().is_empty() && !help.trim().is_empty(), "{cause:?} and {help:?}");
 }

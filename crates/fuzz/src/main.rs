@@ -1,5 +1,5 @@
-//! The fuzzer's program: `RES2LAB_FUZZ=TARGET fuzz [libFuzzer's arguments]`. `scripts/fuzz.sh`
-//! builds it so that libFuzzer sees what an input reaches, and runs it.
+//! The fuzzer: `RES2LAB_FUZZ=TARGET fuzz [libFuzzer's arguments]`. `scripts/fuzz.sh` builds it with
+//! coverage instrumentation and runs it.
 #![no_main]
 #![allow(unsafe_code, reason = "libFuzzer calls the functions of the macro by their names")]
 
@@ -14,8 +14,9 @@ libfuzzer_sys::fuzz_target!(
         let names = || res2lab_fuzz::TARGETS.map(|target| target.name).join(", ");
         let target = res2lab_fuzz::find(&name).unwrap_or_else(|| panic!("set RES2LAB_FUZZ to one of {}", names()));
         TARGET.get_or_init(|| target);
-        // The library's own hook ends the program at a panic that a reader would catch. One that
-        // nobody catches still ends it, and is a finding.
+        // libFuzzer's own hook ends the program at every panic, including those that a reader
+        // catches. Without this hook, an uncaught panic still ends the program and is reported as a
+        // finding.
         std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     },
     |bytes: &[u8]| (TARGET.get().expect("a target").run)(bytes)

@@ -1,5 +1,5 @@
-//! Pickles, PyTorch's files of both kinds, and safetensors, as far as a small network takes weights
-//! from them.
+//! Fuzz targets for pickles, both of PyTorch's file formats, and safetensors, up to the weights of
+//! a small network.
 
 use crate::{check_error, expected};
 use res2lab_arch::{Input, ModelOverrides, StateEntry};
@@ -7,7 +7,7 @@ use res2lab_nn::weights::{self, Fit, WeightsFile};
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
-/// The state of the network that the kept inputs have weights of.
+/// The state of the network whose weights the corpus contains.
 static ENTRIES: LazyLock<Vec<StateEntry>> = LazyLock::new(|| {
     let words = serde_json::json!({"block": "bottleneck", "stem": "cifar", "blocks": [1], "planes": 2, "width": 64});
     let words: ModelOverrides = serde_json::from_value(words).expect("fields of a network");
@@ -16,14 +16,14 @@ static ENTRIES: LazyLock<Vec<StateEntry>> = LazyLock::new(|| {
     res2lab_arch::build(&model, input).expect("a network").state
 });
 
-/// A pickle alone.
+/// Reads a pickle.
 pub fn pickle(bytes: &[u8]) {
     if let Err(said) = weights::pickle::read(bytes) {
         check_error(&said, "-");
     }
 }
 
-/// A file of weights in whatever format; beside it lies one that an index may name.
+/// Reads a weights file of any format. A second file, to which an index may refer, lies beside it.
 pub fn file(bytes: &[u8]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("weights");
@@ -38,8 +38,8 @@ pub fn file(bytes: &[u8]) {
     }
 }
 
-/// The pickle of a file in today's format, which is a zip archive: its checksums would hide
-/// everything from a fuzzer.
+/// Reads a pickle inside a file in PyTorch's current format, a zip archive. The archive is built
+/// here, because its checksums would block a fuzzer.
 pub fn zipped(bytes: &[u8]) {
     let mut zip = zip::ZipWriter::new(Cursor::new(vec![]));
     let options =
@@ -57,7 +57,7 @@ pub fn zipped(bytes: &[u8]) {
     file(&zip.finish().expect("an archive").into_inner());
 }
 
-/// A file of one tensor.
+/// A safetensors file of one tensor.
 fn shard() -> Vec<u8> {
     let header = br#"{"conv1.weight":{"dtype":"F32","shape":[2,3,3,3],"data_offsets":[0,216]}}"#;
     [&(header.len() as u64).to_le_bytes()[..], header, &[0; 216]].concat()

@@ -1,19 +1,19 @@
-//! Experiment files and the words of a command, as far as the trials that they mean.
+//! Fuzz targets for experiment files and the words of a command, up to the resulting trials.
 
 use crate::expected;
 use res2lab_experiment::{Axis, Expansion, Experiment, TrialSpec};
 use std::sync::LazyLock;
 
-/// More arms than this only take time.
+/// Larger numbers of arms are skipped; they only take time.
 const MOST_ARMS: usize = 300;
 
-/// What words are tried on.
+/// The experiment to which the words are applied.
 static BASE: LazyLock<Experiment> = LazyLock::new(|| {
     let text = "{name: base, model: {block: res2, stem: cifar, depth: 11}, train: {epochs: 2}}";
     res2lab_experiment::experiment::parse(text, "base.yaml").expect("an experiment")
 });
 
-/// An experiment file.
+/// Reads an experiment file and expands it.
 pub fn yaml(bytes: &[u8]) {
     let Some(experiment) = expected(res2lab_experiment::experiment::read(bytes, "x.yaml")) else {
         return;
@@ -26,7 +26,7 @@ pub fn yaml(bytes: &[u8]) {
     expand(&experiment, &axes, &[]);
 }
 
-/// The words of a command, one a line.
+/// Parses the words of a command, one per line, and expands them.
 pub fn axes(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let mut axes = Vec::new();
@@ -34,7 +34,7 @@ pub fn axes(bytes: &[u8]) {
         axes.extend(expected(Axis::parse(word)));
         expected(res2lab_experiment::words::pieces(word));
         expected(res2lab_experiment::ExecutorSpec::default().changed_by(word));
-        // What is quoted comes back as it was.
+        // A quoted word is parsed back unchanged.
         let quoted = res2lab_experiment::words::quote(word);
         assert_eq!(
             res2lab_experiment::words::piece(&quoted).map(|piece| piece.text),
@@ -58,7 +58,7 @@ fn expand(experiment: &Experiment, of_file: &[Axis], given: &[Axis]) {
     written_and_read(&expansion);
 }
 
-/// A trial's process reads what the plan wrote.
+/// Checks that a trial's process reads the spec that the plan wrote.
 fn written_and_read(expansion: &Expansion) {
     for arm in expansion.arms.iter().take(10) {
         let text = serde_yaml::to_string(&arm.spec).expect("a trial can be written");

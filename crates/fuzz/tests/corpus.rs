@@ -1,5 +1,4 @@
-//! Every input that fuzzing kept goes through its target, and every finding: what was found once is
-//! not found again.
+//! Runs every input of the corpus, including former findings, through its target.
 
 use std::path::{Path, PathBuf};
 

@@ -30,7 +30,7 @@ pub struct Net {
     graph: Graph,
     params: Params,
     placement: Placement,
-    /// For each node, its first entry in the state, if it has any.
+    /// For each node, the index of its first entry in the state; `None` for nodes without state.
     first_entry: Vec<Option<usize>>,
     /// For each node, the last node that reads it.
     last_use: Vec<usize>,

@@ -14,7 +14,7 @@ pub struct Sgd {
     pub weight_decay: f64,
     /// Whether the decay pulls convolution and linear weights only, or every trained value.
     pub decay_weights_only: bool,
-    /// Nesterov's look-ahead.
+    /// Nesterov momentum.
     pub nesterov: bool,
 }
 

@@ -201,7 +201,7 @@ fn nested(state: Vec<(Py, Py)>, draws: &mut Draws) -> Py {
     value
 }
 
-/// How many are drawn: more where `just verify-long` asks for it.
+/// The number of random cases, which `RES2LAB_CASES` sets (more in `just verify-long`).
 fn cases() -> u32 {
     std::env::var("RES2LAB_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(96)
 }

@@ -1,4 +1,4 @@
-//! Writes a page for each made-up sweep into a folder, for looking at, or pages of real sweeps:
+//! Writes the pages of all fixture sweeps, or of real sweeps, into a folder for inspection:
 //! `cargo run --release -p res2lab-report --example pages -- FOLDER [SWEEP...]`.
 
 #[path = "../tests/fixture/mod.rs"]

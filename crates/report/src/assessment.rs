@@ -1,5 +1,5 @@
-//! The page of one network's evaluation: figures in words, calibration, confusions, a line per
-//! class.
+//! The HTML page of one network's evaluation: metrics, calibration, confusions and the accuracy of
+//! each class.
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
 use crate::format::fixed;
 use crate::page::{SCRIPT, STYLE, fill};
@@ -10,7 +10,8 @@ use serde::Serialize;
 
 const TEMPLATE: &str = include_str!("page/assessment.html");
 
-/// With more classes than this the matrix is not drawn; the commonest confusions are listed anyway.
+/// With more classes than this the confusion matrix is not drawn. The most frequent confusions are
+/// listed for any number of classes.
 const MOST_CLASSES: usize = 20;
 const MOST_CONFUSIONS: usize = 25;
 const MOST_LEFT_OUT: usize = 100;
@@ -21,7 +22,7 @@ struct Row {
     values: Vec<f64>,
 }
 
-/// The whole page, as self-contained as a sweep's.
+/// Renders the evaluation page as one self-contained HTML document.
 pub fn render(a: &Assessment) -> Result<String, Error> {
     let page = context! {
         title => a.title,
@@ -65,7 +66,7 @@ fn sentence(a: &Assessment) -> String {
     )
 }
 
-/// Wilson's interval of a share.
+/// Wilson's 95 % score interval of the proportion `share` among `n` images.
 fn interval(share: f64, n: f64) -> (f64, f64) {
     const Z: f64 = 1.959_963_984_540_054;
     if n == 0.0 {
@@ -77,7 +78,7 @@ fn interval(share: f64, n: f64) -> (f64, f64) {
     (center - half, center + half)
 }
 
-/// Accuracy against confidence, bin by bin.
+/// Reliability diagram: accuracy against confidence, one mark per bin.
 fn calibration(a: &Assessment) -> String {
     let filled = a.bins.iter().filter(|bin| bin.images > 0);
     let scale = |title: &str| Scale::linear([0.0, 100.0], title);
@@ -107,7 +108,7 @@ fn calibration(a: &Assessment) -> String {
     })
 }
 
-/// Rows are classes, columns guesses, shade the share of the row.
+/// Confusion matrix: rows are true classes, columns predictions; the shade is the share of the row.
 fn confusion(a: &Assessment) -> String {
     let n = a.classes.len();
     let names: Vec<String> = a.classes.iter().map(|c| crate::svg::shorten(&c.name, 90.0)).collect();
@@ -197,7 +198,7 @@ mod tests {
         assert!(page.contains("Top-1 accuracy is 75.00 %") && page.contains("x.jpg: cut off"));
         assert!(!page.contains("<b>") && !page.contains("><script>"));
         assert!(page.contains("&lt;script&gt;"));
-        // statsmodels: proportion_confint(75, 100, method="wilson")
+        // Reference: statsmodels, proportion_confint(75, 100, method="wilson").
         let (low, high) = interval(0.75, 100.0);
         assert!(
             (low - 0.656_955_364_5).abs() < 1e-9 && (high - 0.824_547_886_4).abs() < 1e-9,

@@ -1,4 +1,4 @@
-//! What was varied: axes, their values in order, and where each arm stands on them.
+//! The axes of a sweep: their values in order, and the place of each arm on them.
 
 use crate::recipe;
 use res2lab_store::{PlannedTrial, SweepRows};
@@ -7,20 +7,20 @@ use std::collections::HashSet;
 /// One axis of the sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// As written: `scale`, `scale+width`, `arm` for named arms.
+    /// The axis as written in the experiment: `scale`, `scale+width`, or `arm` for named arms.
     pub label: String,
-    /// Its values, numbers in ascending order, others in the plan's.
+    /// Values in ascending order if all are numbers, otherwise in the plan's order.
     pub values: Vec<String>,
-    /// The values as numbers, if all are.
+    /// The values as numbers; `None` if any value is not a number.
     pub numbers: Option<Vec<f64>>,
 }
 
-/// Where an arm stands: a value, or none, for each axis. An arm that stands for others of the same
-/// network has several.
+/// An arm's value on each axis, `None` where the arm has no value on an axis. An arm that
+/// represents several arms of the same network has several places.
 pub type Place = Vec<Option<String>>;
 
 impl Axis {
-    /// All axes along which the rows differ, the plan's first.
+    /// All axes along which the rows differ. Axes of the plan come first.
     pub fn all(rows: &SweepRows) -> Vec<Axis> {
         let mut labels: Vec<String> =
             rows.plan.axes.iter().map(|axis| axis.label.clone()).collect();
@@ -33,12 +33,13 @@ impl Axis {
         labels.iter().map(axis).filter(|axis| axis.values.len() > 1).collect()
     }
 
-    /// An axis with these values, in ascending order where all are numbers.
+    /// Creates an axis from its values. The values are sorted in ascending order if all are
+    /// numbers.
     pub fn new(label: &str, mut values: Vec<String>) -> Axis {
         let number = |v: &String| v.parse::<f64>().ok().filter(|x| x.is_finite());
         let mut numbers: Option<Vec<f64>> = values.iter().map(number).collect();
         if let Some(numbers) = &mut numbers {
-            // All parsed just now.
+            // Every value has parsed as a number at this point.
             values.sort_by(|a, b| {
                 number(a).unwrap_or_default().total_cmp(&number(b).unwrap_or_default())
             });
@@ -47,7 +48,7 @@ impl Axis {
         Axis { label: label.to_owned(), values, numbers }
     }
 
-    /// The place of `value` among the axis's values.
+    /// The index of `value` among the axis's values.
     pub fn index(&self, value: &str) -> Option<usize> {
         self.values.iter().position(|v| v == value)
     }
@@ -85,13 +86,13 @@ pub fn places(trial: &PlannedTrial, axes: &[Axis]) -> Vec<Place> {
     places
 }
 
-/// The trial's own coordinates and those that it stands for.
+/// The trial's own coordinates and the coordinates of the arms that it represents.
 fn coordinates(trial: &PlannedTrial, labels: &[String]) -> Vec<Vec<(String, String)>> {
     let others = trial.same_as.iter().filter_map(|label| parse(label, labels));
     std::iter::once(trial.coordinates.clone()).chain(others).collect()
 }
 
-/// A label such as `scale=4 width=26` as coordinates; None if it is not one.
+/// Parses a label such as `scale=4 width=26` into coordinates; `None` if the text is no such label.
 fn parse(label: &str, labels: &[String]) -> Option<Vec<(String, String)>> {
     let word = |word: &str| {
         let (axis, value) = word.split_once('=')?;
@@ -100,7 +101,8 @@ fn parse(label: &str, labels: &[String]) -> Option<Vec<(String, String)>> {
     label.split_whitespace().map(word).collect()
 }
 
-/// An arm that does not name an axis (the base of one-at-a-time sweeps) stands where its spec says.
+/// The value on the axis `label`. If the arm does not name the axis (the base of one-at-a-time
+/// sweeps), the value comes from the trial's spec.
 fn value_in(label: &str, coordinates: &[(String, String)], trial: &PlannedTrial) -> Option<String> {
     let named = coordinates.iter().find(|(axis, _)| axis == label).map(|(_, value)| value.clone());
     named.or_else(|| recipe::value_on(label, trial))

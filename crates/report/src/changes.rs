@@ -1,4 +1,4 @@
-//! What has changed since an earlier run: the same arms, then and now, over the seeds that both
+//! Changes since an earlier run: each arm before and now, compared over the seeds that both runs
 //! have.
 
 use crate::format::{fixed, p_cell, plural, signed, utc};
@@ -9,21 +9,22 @@ use crate::together;
 use res2lab_store::history::{Found, FoundArm};
 use std::collections::BTreeMap;
 
-/// Two runs of some arms.
+/// A comparison of two runs of the same arms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
-    /// What the runs are called.
+    /// The names of the two runs.
     pub before: String,
     pub now: String,
-    /// What may be said of them.
+    /// The conclusion in one sentence.
     pub sentence: String,
-    /// Over the columns of [`Changes::rows`].
+    /// Column titles of [`Changes::rows`].
     pub columns: Vec<String>,
-    /// A row per arm.
+    /// One row per arm.
     pub rows: Vec<Vec<String>>,
 }
 
-/// What a study found, for the sweep's history.
+/// The results of a study in the form in which the sweep's history stores them. `at_s` is a Unix
+/// time in seconds.
 pub fn found(study: &Study, at_s: f64) -> Found {
     let plan = &study.rows.plan;
     let with_values = study.arms.iter().filter(|arm| !arm.values.is_empty());
@@ -41,7 +42,7 @@ pub fn found(study: &Study, at_s: f64) -> Found {
     }
 }
 
-/// One arm, then and now.
+/// The values of one arm by seed, before and now.
 struct Change {
     label: String,
     before: BTreeMap<u64, f64>,
@@ -50,8 +51,8 @@ struct Change {
     p_holm: Option<f64>,
 }
 
-/// The changes between the sweeps of a page of several, or since the last command that found
-/// something else; None where there is nothing to compare with.
+/// The changes between the sweeps of a combined page, or since the last command whose results
+/// differ. `None` if there is nothing to compare with.
 pub fn of(study: &Study) -> Option<Changes> {
     between_sweeps(study).or_else(|| since_the_last_command(study))
 }

@@ -1,4 +1,4 @@
-//! A chart as plain data (two scales and marks), and its drawing by plotters.
+//! A chart as plain data (two axis mappings and marks), and its drawing by plotters.
 
 use crate::svg::{self, Svg, UNIT, text_width};
 use plotters::element::{BackendCoordOnly, Drawable, PointCollection};
@@ -11,26 +11,25 @@ use std::rc::Rc;
 
 pub use crate::scale::Scale;
 
-/// What a figure draws.
+/// The content of a chart.
 pub struct Chart {
-    /// What screen readers call it.
+    /// Accessible name of the SVG.
     pub label: String,
     /// Height in SVG units; all charts are [`WIDTH`] wide.
     pub height: i32,
-    /// Left to right.
+    /// Horizontal axis, left to right.
     pub x: Scale,
-    /// Bottom to top.
+    /// Vertical axis, bottom to top.
     pub y: Scale,
-    /// Which grid lines there are.
     pub grid: Grid,
-    /// What is drawn, in this order.
+    /// Drawn in this order.
     pub marks: Vec<Mark>,
 }
 
-/// Width of every chart in SVG units: text of 12 units is readable when a phone shows it.
+/// Width of every chart in SVG units. Text of 12 units is then readable on a phone.
 pub const WIDTH: i32 = 440;
 
-/// Grid lines at the ticks of one scale, or of none.
+/// Grid lines at the ticks of one chart axis, or none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Grid {
     Horizontal,
@@ -38,55 +37,51 @@ pub enum Grid {
     None,
 }
 
-/// One thing in a chart that can be pointed at.
+/// One element of a chart that can be hovered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mark {
-    /// Where, in the chart's coordinates.
+    /// In chart coordinates.
     pub points: Vec<(f64, f64)>,
-    /// As what.
     pub kind: Kind,
-    /// One of eight colors, or the color of what does not stand out.
+    /// One of eight colors; `None` for the color of elements that are not highlighted.
     pub color: Option<usize>,
-    /// The arm's id, for links with the tables.
+    /// The arm's id, which links the mark with table rows.
     pub arm: String,
-    /// The trial's id, likewise.
+    /// The trial's id, which links the mark with table rows.
     pub trial: String,
-    /// Shown while the pointer rests on it.
+    /// Tooltip.
     pub title: String,
 }
 
-/// What a mark looks like.
+/// The appearance of a mark.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Kind {
     /// A single trial: a small circle.
     #[default]
     Dot,
-    /// A mean: a symbol that goes with the color, so that color is never alone in telling arms
-    /// apart.
+    /// A mean: a symbol that depends on the color, so that arms can be distinguished without color.
     Symbol,
     /// An error bar from the first point to the second.
     Bar,
-    /// A line.
     Line,
-    /// A dashed line.
     Dashed,
-    /// A line that guides the eye and belongs to no arm.
+    /// A guide line that belongs to no arm.
     Guide,
     /// The inside of a closed curve.
     Band,
-    /// A dashed line that joins the best and belongs to no arm.
+    /// A dashed line along the Pareto front; belongs to no arm.
     Front,
     /// A rectangle between two corners.
     Block,
-    /// A rectangle between two corners, filled to this level, with text in its middle.
+    /// A rectangle between two corners, with its fill level from 0 to 1 and centered text.
     Cell(f64, String),
-    /// Text whose middle line begins at the point.
+    /// Text that starts at the point and is vertically centered on it.
     Text(String),
-    /// Text with the point in its middle.
+    /// Text centered on the point.
     Label(String),
 }
 
-/// The SVG of `chart`. plotters can fail in theory; the page then says so in the figure's place.
+/// Renders `chart` as SVG. If plotters fails, the result is a message in place of the figure.
 pub fn draw(chart: &Chart) -> String {
     let backend = Rc::new(RefCell::new(Svg::new(WIDTH, chart.height)));
     match draw_on(&DrawingArea::from(&backend), chart) {
@@ -181,7 +176,7 @@ impl Drawable<Svg> for Mark {
     }
 }
 
-/// Circle, square, triangle or diamond, about nine units wide.
+/// Draws a circle, square, triangle or diamond about nine units wide; the color selects the shape.
 fn symbol(svg: &mut Svg, (x, y): BackendCoord, color: Option<usize>) {
     let r = 43;
     let corners: &[BackendCoord] = match color.unwrap_or(0) % 4 {
@@ -193,7 +188,7 @@ fn symbol(svg: &mut Svg, (x, y): BackendCoord, color: Option<usize>) {
     svg.path(corners.iter().copied(), true, "symbol");
 }
 
-/// A line with a cap at each end.
+/// Draws a line with a cap at each end.
 fn bar(svg: &mut Svg, from: BackendCoord, to: BackendCoord) {
     let cap = 40;
     let (dx, dy) = if (to.0 - from.0).abs() > (to.1 - from.1).abs() { (0, cap) } else { (cap, 0) };

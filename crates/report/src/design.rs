@@ -1,27 +1,26 @@
-//! Arms that can be analyzed together: a complete grid of axes, or the arms along one axis.
+//! Sets of arms that can be analyzed together: a complete grid of axes, or the arms along one axis.
 
 use crate::lines::along;
 use crate::stats::Blocks;
 use crate::study::{Arm, Study};
 use std::collections::BTreeMap;
 
-/// Arms in the cells of a grid, each cell with one arm, and the fit of all their values.
+/// A complete grid with one arm per cell, and the least-squares fit of all values.
 pub struct Design<'s, 'a> {
-    /// Numbers of the study's axes; the last moves fastest.
+    /// Indices of the study's axes. The last axis varies fastest.
     pub axes: Vec<usize>,
-    /// For each of them, which of its values take part.
+    /// For each axis, the indices of the values that take part.
     pub values: Vec<Vec<usize>>,
-    /// The arms, cell by cell.
+    /// The arms in cell order.
     pub arms: Vec<&'s Arm<'a>>,
-    /// Numbers of the arms with values that take no part, since a complete grid has no place for
-    /// them.
+    /// Indices of the measured arms that were left out to make the grid complete.
     pub left_out: Vec<usize>,
-    /// Their least squares.
+    /// The least-squares fit of the arms' values.
     pub fit: Blocks,
 }
 
 impl<'s, 'a> Design<'s, 'a> {
-    /// How many values each axis has.
+    /// The number of values of each axis.
     pub fn levels(&self) -> Vec<usize> {
         self.values.iter().map(Vec::len).collect()
     }
@@ -41,9 +40,9 @@ impl<'s, 'a> Design<'s, 'a> {
     }
 }
 
-/// The largest complete grid of two axes or more, if most arms that have values are in it. Values
-/// of axes with cells that are empty, or whose arm stands for several cells, are taken out one by
-/// one.
+/// The largest complete grid of two axes or more; `None` if it holds at most half of the measured
+/// arms. Axis values are removed one by one while they have empty cells, or cells whose arm
+/// represents several cells.
 pub fn grid<'s, 'a>(study: &'s Study<'a>) -> Option<Design<'s, 'a>> {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some()).count();
     if study.arms.iter().any(|arm| arm.variant != study.arms[0].variant) {
@@ -75,8 +74,7 @@ pub fn grid<'s, 'a>(study: &'s Study<'a>) -> Option<Design<'s, 'a>> {
     Design::of(axes, values, arms, study)
 }
 
-/// The value of an axis whose part of the grid lacks the largest share of its cells; None if no
-/// cell is empty.
+/// The axis value that lacks the largest share of its cells; `None` if no cell is empty.
 fn emptiest(values: &[Vec<usize>], cells: &BTreeMap<Vec<usize>, &Arm>) -> Option<(usize, usize)> {
     let places = product(values);
     let empty: Vec<&Vec<usize>> =
@@ -89,7 +87,7 @@ fn emptiest(values: &[Vec<usize>], cells: &BTreeMap<Vec<usize>, &Arm>) -> Option
         for &value in of_axis {
             let missing = empty.iter().filter(|place| place[axis] == value).count();
             let share = missing as f64 / (places.len() / of_axis.len()) as f64;
-            // Of equal ones the last goes, so that the baseline's values stay.
+            // On ties the last value is removed, which keeps the baseline's values.
             if worst.is_none_or(|(most, ..)| share >= most) {
                 worst = Some((share, axis, value));
             }
@@ -98,7 +96,7 @@ fn emptiest(values: &[Vec<usize>], cells: &BTreeMap<Vec<usize>, &Arm>) -> Option
     worst.map(|(_, axis, value)| (axis, value))
 }
 
-/// Every combination, the last axis moving fastest.
+/// The Cartesian product of the values; the last axis varies fastest.
 fn product(values: &[Vec<usize>]) -> Vec<Vec<usize>> {
     values.iter().fold(vec![vec![]], |so_far, of_axis| {
         so_far
@@ -108,7 +106,8 @@ fn product(values: &[Vec<usize>]) -> Vec<Vec<usize>> {
     })
 }
 
-/// The only line of arms along an axis, with the values that were measured.
+/// The only line of arms along an axis, restricted to measured values. `None` if there are several
+/// lines.
 pub fn line<'s, 'a>(study: &'s Study<'a>, axis: usize) -> Option<Design<'s, 'a>> {
     let groups = along(study, axis);
     let [group] = &groups[..] else { return None };
@@ -119,7 +118,7 @@ pub fn line<'s, 'a>(study: &'s Study<'a>, axis: usize) -> Option<Design<'s, 'a>>
         return None;
     }
     let arms: Vec<&Arm> = measured.iter().map(|(_, arm)| *arm).collect();
-    // An arm that stands at two places would be counted twice.
+    // An arm at two places would be counted twice.
     if (1..arms.len()).any(|i| arms[..i].iter().any(|arm| arm.id == arms[i].id)) {
         return None;
     }

@@ -1,61 +1,61 @@
-//! What each axis does, and two of them together: least squares over the cells of a grid, or along
-//! one axis.
+//! Main effects of axes and interactions of two axes, by least squares over the cells of a grid or
+//! along one axis.
 
 use crate::design::Design;
 use crate::stats::{Estimate, FTest, factors};
 use crate::study::Study;
 
-/// One axis, or two together beyond what each does alone.
+/// A main effect of one axis, or the interaction of two axes.
 pub struct Effect {
-    /// Numbers of the axes.
+    /// Indices of the study's axes: one for a main effect, two for an interaction.
     pub axes: Vec<usize>,
-    /// Whether it does anything at all.
+    /// F-test of the null hypothesis that the effect is zero.
     pub test: FTest,
-    /// For one axis: its values with their marginal means.
+    /// Main effect only: marginal mean of each axis value.
     pub levels: Vec<Level>,
-    /// For one axis: the difference between each two of its values, the second minus the first. For
-    /// two: between each two of those differences.
+    /// Main effect: the difference between each two values, the second minus the first.
+    /// Interaction: the difference between each two of those differences.
     pub differences: Vec<Difference>,
-    /// Whether those are all; of very many only the largest is kept.
+    /// Whether `differences` is complete. Above `MOST_DIFFERENCES` only the largest one is kept.
     pub has_all_differences: bool,
-    /// For one axis of three numbers or more: the line through the marginal means.
+    /// Main effect of an axis with three or more numbers: the line through the marginal means.
     pub trend: Option<Trend>,
 }
 
-/// One value of an axis, the others averaged out.
+/// One value of an axis, averaged over the other axes.
 pub struct Level {
-    /// The value's number.
+    /// Index of the value.
     pub value: usize,
-    /// The marginal mean: all cells of that value weigh alike.
+    /// Marginal mean; all cells of the value weigh alike.
     pub mean: f64,
-    /// Its difference from the mean of all values.
+    /// Difference from the mean of all values.
     pub from_mean: Estimate,
 }
 
-/// Values of each axis that a difference is between.
+/// A difference between values of one axis, or between values of two axes.
 pub struct Difference {
-    /// For each axis of the effect, from which value to which.
+    /// For each axis of the effect, the indices of the two values (from, to).
     pub between: Vec<(usize, usize)>,
-    /// How much more the latter has.
+    /// The value at `to` minus the value at `from`.
     pub estimate: Estimate,
 }
 
 /// The least-squares line through an axis's marginal means.
 pub struct Trend {
-    /// Its slope, per doubling or per unit of the axis.
+    /// Change of the metric per doubling or per unit of the axis.
     pub slope: Estimate,
-    /// Whether a step is a doubling.
+    /// Whether a step is a doubling of the axis value; otherwise it is one unit.
     pub per_doubling: bool,
-    /// Steps from the least value to the greatest.
+    /// Number of steps from the lowest axis value to the highest.
     pub steps: f64,
-    /// Whether the means leave the line.
+    /// F-test of the deviation of the means from the line.
     pub beyond: FTest,
 }
 
-/// More differences than these, or differences of differences, are looked at by nobody.
+/// Above this number of differences only the largest is kept: no reader can use that many.
 const MOST_DIFFERENCES: usize = 20_000;
 
-/// Main effects in the design's order of axes, then the interactions of two.
+/// Computes the main effects in the design's order of axes, then the interactions of each two axes.
 pub fn of(study: &Study, design: &Design) -> Vec<Effect> {
     let n = design.axes.len();
     let pairs = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b)));
@@ -136,7 +136,7 @@ fn interaction(design: &Design, a: usize, b: usize) -> Effect {
     }
 }
 
-/// The levels with the lowest and the highest mean, in their order.
+/// The indices of the levels with the lowest and the highest mean, in index order.
 fn extremes(levels: &[Level]) -> (usize, usize) {
     let by_mean = |a: &usize, b: &usize| levels[*a].mean.total_cmp(&levels[*b].mean);
     let low = (0..levels.len()).min_by(by_mean);
@@ -146,20 +146,20 @@ fn extremes(levels: &[Level]) -> (usize, usize) {
     (a.min(b), a.max(b))
 }
 
-/// Every two of `n` levels, the earlier first.
+/// All index pairs of `n` levels, the lower index first.
 fn differences(n: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..n).flat_map(move |from| (from + 1..n).map(move |to| (from, to)))
 }
 
-/// Weights of levels that give one minus another.
+/// Contrast weights of the level `to` minus the level `from`.
 fn step(n: usize, from: usize, to: usize) -> Vec<f64> {
     (0..n).map(|i| f64::from(u8::from(i == to)) - f64::from(u8::from(i == from))).collect()
 }
 
-/// Numbers that span a factor of four are looked at by doublings.
+/// The trend along an axis: per doubling if its values span a factor of four, per unit otherwise.
 fn trend(study: &Study, design: &Design, factor: usize) -> Option<Trend> {
     let levels = design.levels();
-    // Two values have a difference, which says the same.
+    // With two values, the slope would repeat the difference.
     let numbers =
         study.axes[design.axes[factor]].numbers.as_ref().filter(|_| levels[factor] > 2)?;
     let numbers: Vec<f64> = design.values[factor].iter().map(|&v| numbers[v]).collect();
@@ -178,15 +178,16 @@ fn trend(study: &Study, design: &Design, factor: usize) -> Option<Trend> {
 }
 
 impl Effect {
-    /// The difference that is largest in size.
+    /// The difference with the largest absolute value.
     pub fn widest(&self) -> Option<&Difference> {
         self.differences
             .iter()
             .max_by(|a, b| a.estimate.value.abs().total_cmp(&b.estimate.value.abs()))
     }
 
-    /// The p-value of any difference as large as `margin`: each of them has to be shown to be
-    /// smaller, so no correction for their number is needed (Berger 1982).
+    /// The p-value of the null hypothesis that any difference is at least as large as `margin`.
+    /// Every difference must be shown to be smaller (intersection-union test), so the number of
+    /// differences needs no correction (Berger 1982).
     pub fn p_equal(&self, margin: f64) -> Option<f64> {
         let all: Option<Vec<f64>> =
             self.differences.iter().map(|d| d.estimate.p_equal(margin)).collect();

@@ -1,5 +1,5 @@
-//! The page of receptive fields: of a network, of several along axes, or of a sweep's arms. Nothing
-//! has to be trained for it.
+//! The HTML page of receptive fields: of one network, of several networks along axes, or of a
+//! sweep's arms. The networks need not be trained.
 use crate::axis::Axis;
 use crate::figures::{Figure, Table, blocks, extent, paths, receptive};
 use crate::format::{fixed, plural};
@@ -12,31 +12,29 @@ use serde::Serialize;
 
 const TEMPLATE: &str = include_str!("page/fields.html");
 
-/// What the page is made of.
+/// The content of the receptive-field page.
 pub struct Fields {
-    /// What was asked about, in words.
+    /// The queried networks in words.
     pub title: String,
-    /// The command that asks again.
+    /// The command that reproduces the page.
     pub command: String,
-    /// Whose units: `the last stage`, or a node's name.
+    /// The layer whose units are analyzed: `the last stage`, or a node's name.
     pub asked: String,
-    /// What a path counts.
+    /// How paths are weighted.
     pub weighting: Weighting,
-    /// What was varied.
     pub axes: Vec<Axis>,
-    /// What was asked.
     pub networks: Vec<Network>,
-    /// A line for each network, as printed.
+    /// One row per network, as printed in the terminal.
     pub table: Table,
-    /// A line for each stage of each.
+    /// One row per stage of each network.
     pub stages: Table,
-    /// A line for each block with splits.
+    /// One row per block with splits.
     pub splits: Table,
-    /// What has to be known beside the numbers.
+    /// Remarks on the numbers.
     pub notes: Vec<String>,
 }
 
-/// A table to sort: its columns, and which of them are numbers.
+/// A sortable HTML table: each column has a title and whether it holds numbers.
 #[derive(Serialize)]
 struct Sortable {
     id: &'static str,
@@ -44,7 +42,7 @@ struct Sortable {
     rows: Vec<Vec<String>>,
 }
 
-/// The whole page, as self-contained as a sweep's.
+/// Renders the receptive-field page as one self-contained HTML document.
 pub fn render(fields: &Fields) -> Result<String, Error> {
     let seen = seen(&fields.networks, fields.weighting);
     let page = context! {
@@ -103,7 +101,7 @@ fn figures(fields: &Fields, seen: &[Seen]) -> Vec<Figure> {
     figures
 }
 
-/// A single network has nothing beside it, so its stages stand beside each other.
+/// A figure that compares the stages of one network; used if there is no second network to compare.
 fn of_stages(network: &Network, weighting: Weighting, named: &str) -> Option<Figure> {
     let stage = |(i, stage): (usize, &res2lab_arch::graph::Stage)| Network {
         label: stage.name.clone(),
@@ -115,7 +113,8 @@ fn of_stages(network: &Network, weighting: Weighting, named: &str) -> Option<Fig
     receptive::figure(&seen(&stages, weighting), "each stage", named)
 }
 
-/// Text is what holds a letter; everything else sorts as a number.
+/// Converts a table. A column is text if any cell has a letter; every other column sorts as
+/// numbers.
 fn sortable(id: &'static str, table: &Table) -> Sortable {
     let is_number = |i: usize| {
         i > 0 && table.rows.iter().all(|row| !row[i].contains(|c: char| c.is_ascii_alphabetic()))

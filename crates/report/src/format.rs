@@ -1,29 +1,30 @@
-//! Numbers as people read them.
+//! Formatting of numbers for display.
 
-/// A number with so many decimals; a real minus sign.
+/// Formats a number with the given number of decimals and a typographic minus sign.
 pub fn fixed(x: f64, decimals: usize) -> String {
     let text = format!("{x:.decimals$}");
     match text.strip_prefix('-') {
-        // -0.04 with one decimal is 0.0, not -0.0.
+        // With one decimal, -0.04 is 0.0, not -0.0.
         Some(rest) if rest.chars().all(|c| c == '0' || c == '.') => rest.to_owned(),
         Some(rest) => format!("−{rest}"),
         None => text,
     }
 }
 
-/// A difference: with its sign.
+/// Formats a difference, which always has a sign unless it rounds to zero.
 pub fn signed(x: f64, decimals: usize) -> String {
     let text = fixed(x, decimals);
     let is_zero = text.chars().all(|c| c == '0' || c == '.');
     if x > 0.0 && !is_zero { format!("+{text}") } else { text }
 }
 
-/// 31624 as `31.6 k`, 4254927872 as `4.25 G`.
+/// Formats a count with three digits and a decimal prefix: 31624 as `31.6 k`, 4254927872 as `4.25
+/// G`.
 pub fn count(n: u64) -> String {
     let x = n as f64;
     let (value, unit) = match n {
         0..1_000 => return n.to_string(),
-        // The bounds are where three digits round up to the next unit.
+        // The bounds are where rounding to three digits reaches the next prefix.
         1_000..999_500 => (x / 1e3, "k"),
         999_500..999_500_000 => (x / 1e6, "M"),
         _ => (x / 1e9, "G"),
@@ -31,7 +32,7 @@ pub fn count(n: u64) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
-/// The same for ticks, where zeros that say nothing are left out: `20 k`.
+/// Formats a count as for [`count`], without trailing zeros: `20 k`. Used for axis ticks.
 pub fn tick(n: f64) -> String {
     let text = count(n.max(0.0).round() as u64);
     match text.split_once(' ') {
@@ -42,13 +43,14 @@ pub fn tick(n: f64) -> String {
     }
 }
 
-/// A number with at most two decimals, without zeros that say nothing: `12.5`.
+/// Formats a number with at most two decimals and without trailing zeros: `12.5`.
 pub fn plain(x: f64) -> String {
     let text = fixed(x, 2);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A positive number with three significant digits where it has fewer than three before the point.
+/// Formats a positive number with three significant digits, or as an integer if it has three digits
+/// or more before the point.
 pub fn three_digits(x: f64) -> String {
     let decimals = match x.abs() {
         m if m >= 99.95 => 0,
@@ -59,7 +61,7 @@ pub fn three_digits(x: f64) -> String {
     fixed(x, decimals)
 }
 
-/// Seconds as `45 s`, `3 min 20 s`, `2 h 5 min`.
+/// Formats seconds as `45 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn duration(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{} s", fixed(seconds.max(0.0), 1));
@@ -72,12 +74,12 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// `p = 0.012`, `p < 0.001`.
+/// Formats a p-value with its name: `p = 0.012`, `p < 0.001`.
 pub fn p_value(p: f64) -> String {
     format!("p {}", p_number(p, "= "))
 }
 
-/// `0.012`, `< 0.001`.
+/// Formats a p-value for a table cell: `0.012`, `< 0.001`.
 pub fn p_cell(p: f64) -> String {
     p_number(p, "")
 }
@@ -90,12 +92,12 @@ fn p_number(p: f64, equals: &str) -> String {
     }
 }
 
-/// `1 trial`, `2 trials`.
+/// Formats a count with its noun: `1 trial`, `2 trials`.
 pub fn plural(n: usize, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 
-/// `a, b and c`.
+/// Joins names as `a, b and c`.
 pub fn listed<T: AsRef<str>>(names: &[T]) -> String {
     match names {
         [] => String::new(),
@@ -107,7 +109,7 @@ pub fn listed<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-/// `a, b, c and 4 more`: the first `most` of the names.
+/// Joins at most `most` names and counts the rest: `a, b, c and 4 more`.
 pub fn shortened<T: AsRef<str>>(names: &[T], most: usize) -> String {
     let shown: Vec<&str> = names.iter().take(most).map(AsRef::as_ref).collect();
     let more = if names.len() > most {
@@ -118,18 +120,18 @@ pub fn shortened<T: AsRef<str>>(names: &[T], most: usize) -> String {
     shown.join(", ") + &more
 }
 
-/// So many decimals that an interval of this half width shows about two digits of it.
+/// The number of decimals that shows about two digits of an interval's half width.
 pub fn decimals_for(half_width: f64) -> usize {
     (-(half_width / 5.0).log10()).ceil().clamp(0.0, 9.0) as usize
 }
 
-/// `Top-1 accuracy`.
+/// Capitalizes the first letter: `Top-1 accuracy`.
 pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// A Unix time as `2026-03-09 14:05 UTC`.
+/// Formats a Unix time in seconds as `2026-03-09 14:05 UTC`.
 pub fn utc(seconds: f64) -> String {
     let total = seconds.max(0.0) as i64;
     let days = total / 86_400;
@@ -138,8 +140,8 @@ pub fn utc(seconds: f64) -> String {
     format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", rest / 3600, rest % 3600 / 60)
 }
 
-/// The date so many days after 1970-01-01 (Hinnant's algorithm: years begin in March, so that leap
-/// days come last).
+/// Converts days since 1970-01-01 to year, month and day. Hinnant's algorithm: years start in
+/// March, so that leap days come last.
 fn civil(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);

@@ -1,30 +1,32 @@
-//! What a sweep found: rows to statistics, sentences, figures, and one self-contained HTML page.
+//! Analysis of a sweep: from rows to statistics, sentences, figures and one self-contained HTML
+//! page.
 //!
 //! This crate must never know: libtorch, polars, file names in a sweep's folder (store does),
-//! terminals. The page is a function of the rows; it can be rebuilt at any time, also while the
+//! terminals. The page is a function of the rows. It can be rebuilt at any time, also while the
 //! sweep runs.
 //!
 //! Reading order:
 //! - [`stats`]: means, intervals, paired differences
-//! - [`metric`], [`axis`], [`recipe`]: what is compared, what was varied, what a trial is made of
-//! - [`study`]: the rows put in order
-//! - [`lines`], [`design`] and [`effects`]: arms along an axis or in a grid, and what each axis
-//!   does
-//! - [`question`]: what the sweep asks, by its kind
+//! - [`metric`], [`axis`], [`recipe`]: the compared metric, the varied axes, the configuration of a
+//!   trial
+//! - [`study`]: the rows grouped into arms
+//! - [`lines`], [`design`] and [`effects`]: arms along an axis or in a grid, and the effect of each
+//!   axis
+//! - [`question`]: the kind of question that the sweep poses
 //! - [`findings`]: the answers as records, each with its number, its test and its verdict
-//! - [`together`] and [`changes`]: several sweeps as one, and what has changed since an earlier run
-//! - [`answer`]: the same in plain words, and what is wrong with the sweep
+//! - [`together`] and [`changes`]: several sweeps as one, and changes since an earlier run
+//! - [`answer`]: the findings as sentences, and the defects of the sweep
 //! - [`sizes`]: accuracy by the size of the object
-//! - [`seeds`]: how many seeds a rule asks for
+//! - [`seeds`]: the number of seeds that a seed rule requires
 //! - [`summary`]: one record per arm
 //! - [`svg`], [`scale`], [`chart`]: the drawing backend under plotters, and charts as plain data
 //! - [`diagram`]: blocks of a graph as boxes and arrows
-//! - [`figures`]: one file each, a study to a figure
-//! - [`network`]: networks whose units are asked what they see
-//! - [`page`]: everything on one page
+//! - [`figures`]: one file per figure, each a function of a study
+//! - [`network`]: networks whose receptive fields are analyzed
+//! - [`page`]: the HTML page of a sweep
 //! - [`fields`]: the page of receptive fields of networks, trained or not
 //! - [`assessment`]: the page of one network's evaluation
-//! - [`format`] and [`text_table`]: numbers as people read them, tables to paste
+//! - [`format`] and [`text_table`]: number formatting, and Markdown and LaTeX tables
 
 pub mod answer;
 pub mod assessment;
@@ -62,8 +64,10 @@ pub use together::together;
 use res2lab_error::Error;
 use res2lab_store::{SweepDir, atomic, rows};
 
-/// Reads the sweep in `dir`, writes its page, and returns the arms. With `all`, what earlier
-/// commands asked for is shown too.
+/// Reads the sweep in `dir`, writes its HTML page, and returns the records of its arms. With `all`,
+/// the trials of earlier commands are included.
+///
+/// Fails if the sweep cannot be read or the page cannot be written.
 pub fn write(dir: &SweepDir, all: bool) -> Result<Summary, Error> {
     let rows = rows::read(dir, all)?;
     atomic::write(&dir.page(), render(&rows)?.as_bytes())?;

@@ -1,33 +1,32 @@
-//! Lines of arms, or of whatever has places: those that differ along one axis only.
+//! Lines of members (arms, networks) that differ along one axis only.
 
 use crate::axis::{Axis, Place};
 use crate::study::{Arm, Study};
 
 /// The members of one line along an axis.
 pub struct Group<T> {
-    /// What they share: the values on the other axes.
+    /// The values that the members share on the other axes.
     pub label: String,
-    /// The place on the axis and the member, in the axis's order.
+    /// Each member with the index of its axis value, in the axis's order.
     pub points: Vec<(usize, T)>,
 }
 
-/// The lines of a study's arms along the axis of that number.
+/// The lines of a study's arms along the axis with index `axis`.
 pub fn along<'s, 'a>(study: &'s Study<'a>, axis: usize) -> Vec<Group<&'s Arm<'a>>> {
     gather(&study.axes, axis, study.arms.iter().map(|arm| (arm, &arm.places[..], &arm.variant[..])))
 }
 
-/// The lines along the axis of that number, in the members' order. Each has its places on `axes`,
-/// and what tells it from others that share them.
+/// The lines along the axis with index `axis`, in the members' order. Each member comes with its
+/// places on `axes` and its variant, which distinguishes it from other members at the same place.
 ///
-/// A single point makes no line; such points are left out where there are lines. (In a sweep of one
-/// axis at a time the points of the other axes stand alone.)
+/// A single point makes no line. Single points are left out if there are lines: in a one-at-a-time
+/// sweep, the points of the other axes stand alone.
 pub fn gather<'m, T: Copy>(
     axes: &[Axis],
     axis: usize,
     members: impl Iterator<Item = (T, &'m [Place], &'m str)>,
 ) -> Vec<Group<T>> {
-    // What a line's members share beside its label: their place on the other axes, and their
-    // variant.
+    // The key of a line: the place on the other axes, and the variant.
     let mut shared: Vec<(Place, &str)> = Vec::new();
     let mut groups: Vec<Group<T>> = Vec::new();
     for (member, places, variant) in members {

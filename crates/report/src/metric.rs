@@ -1,25 +1,24 @@
-//! The metric that arms are compared by.
+//! The metric by which arms are compared.
 
 use crate::stats::Sample;
 use res2lab_store::SweepRows;
 
-/// A metric as the page names it.
+/// A metric with its name and unit on the page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
-    /// Its slash path.
+    /// Slash-separated path, e.g. `val/acc1`.
     pub path: String,
-    /// In words: `top-1 accuracy`.
+    /// Name in words: `top-1 accuracy`.
     pub name: String,
-    /// After a value: ` %` or nothing.
+    /// Unit after a value: ` %` or nothing.
     pub unit: &'static str,
-    /// After a difference: ` points` or nothing.
+    /// Unit after a difference: ` points` or nothing.
     pub difference_unit: &'static str,
-    /// Whether more is better.
     pub higher_is_better: bool,
 }
 
-/// In the order of preference. The best evaluation's accuracy is the last resort: it picks the
-/// epoch by test images.
+/// Known metrics in order of preference. The best evaluation's accuracy is the last resort, because
+/// it selects the epoch by test images.
 const KNOWN: [(&str, &str); 6] = [
     ("val/acc1", "top-1 accuracy"),
     ("val/acc5", "top-5 accuracy"),
@@ -30,7 +29,7 @@ const KNOWN: [(&str, &str); 6] = [
 ];
 
 impl Metric {
-    /// Names a path.
+    /// The metric at a path.
     pub fn of(path: &str) -> Metric {
         let name = KNOWN.iter().find(|(known, _)| *known == path).map_or(path, |(_, name)| name);
         let is_percent = path.contains("acc");
@@ -43,29 +42,31 @@ impl Metric {
         }
     }
 
-    /// The preferred metric that any finished trial has; test accuracy if none has any.
+    /// The preferred metric among those that any finished trial has; test accuracy if no trial has
+    /// one.
     pub fn choose(rows: &SweepRows) -> Metric {
         let has = |path: &str| rows.trials.iter().any(|t| t.metric(path).is_some());
         let path = KNOWN.iter().map(|(path, _)| *path).find(|path| has(path));
         Metric::of(path.unwrap_or(KNOWN[0].0))
     }
 
-    /// The part of an interval that the metric can take: no percentage is below 0 or above 100.
+    /// Clips an interval to the metric's range: percentages lie between 0 and 100.
     pub fn possible(&self, (low, high): (f64, f64)) -> (f64, f64) {
         if self.unit == " %" { (low.max(0.0), high.min(100.0)) } else { (low, high) }
     }
 
-    /// One standard deviation to either side of a mean, as far as the metric can take such values.
+    /// The interval of one standard deviation around a mean, clipped to the metric's range.
     pub fn bar(&self, mean: f64, std: f64) -> (f64, f64) {
         self.possible((mean - std, mean + std))
     }
 
-    /// The same of an interval of differences.
+    /// Clips an interval of differences to the metric's range: differences of percentages lie
+    /// between -100 and 100.
     pub fn possible_difference(&self, (low, high): (f64, f64)) -> (f64, f64) {
         if self.unit == " %" { (low.max(-100.0), high.min(100.0)) } else { (low, high) }
     }
 
-    /// The name with its unit, for the title of a chart's axis: `top-1 accuracy (%)`.
+    /// Name with unit, for the title of a chart axis: `top-1 accuracy (%)`.
     pub fn title(&self) -> String {
         if self.unit.is_empty() {
             self.name.clone()
@@ -74,7 +75,7 @@ impl Metric {
         }
     }
 
-    /// Decimals that show the smallest spread with at least one digit.
+    /// The number of decimals that shows the smallest standard deviation with at least one digit.
     pub fn decimals<'a>(&self, samples: impl Iterator<Item = &'a Sample>) -> usize {
         let smallest =
             samples.filter_map(|s| s.std).filter(|&s| s > 0.0).fold(f64::INFINITY, f64::min);

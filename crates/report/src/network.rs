@@ -1,5 +1,5 @@
-//! Networks whose units are asked what they see: plain data, which a sweep's arms and networks that
-//! were never trained give alike.
+//! Networks whose receptive fields are analyzed, as plain data: a sweep's arms or untrained
+//! networks.
 
 use crate::axis::Place;
 use crate::study::Arm;
@@ -7,30 +7,29 @@ use res2lab_arch::{Graph, NodeId};
 use res2lab_rf::paths::{Summary, share_within};
 use res2lab_rf::{Weighting, last_stage, paths};
 
-/// A network and the node that is asked.
+/// A network and the node whose units are analyzed.
 #[derive(Clone)]
 pub struct Network {
-    /// What tells it from the others.
+    /// Distinguishes the network from the others.
     pub label: String,
-    /// The arm's id, for links with tables; empty where there is no arm.
+    /// The arm's id, which links marks with table rows; empty if there is no arm.
     pub id: String,
     /// One of eight colors, or none.
     pub color: Option<usize>,
-    /// What it computes.
     pub graph: Graph,
-    /// Whose units are asked.
+    /// The node whose units are analyzed.
     pub node: NodeId,
-    /// Side of its images in pixels.
+    /// Side of the input images in pixels.
     pub image_px: usize,
-    /// Where it stands on the axes that were varied.
+    /// Places on the varied axes.
     pub places: Vec<Place>,
-    /// What tells it from networks in the same places.
+    /// Distinguishes the network from others at the same places.
     pub variant: String,
 }
 
 impl Network {
-    /// An arm's, asked at the end of its last stage. None where it cannot be built, which only a
-    /// plan written by hand has.
+    /// The network of an arm, analyzed at the end of its last stage. `None` if its graph cannot be
+    /// built, which is possible only for a plan edited by hand.
     pub fn of_arm(arm: &Arm) -> Option<Network> {
         let planned = &arm.trials[0].planned;
         let graph = planned.graph().ok()?;
@@ -47,22 +46,21 @@ impl Network {
     }
 }
 
-/// What the units of a network's node see, by every path.
+/// Receptive-field sizes of the units of a network's node, over all paths.
 pub struct Seen<'n> {
-    /// Who sees it.
     pub network: &'n Network,
-    /// The distribution in a few numbers.
+    /// Summary of the distribution of sizes.
     pub summary: Summary,
-    /// Every size in pixels with its share of the paths.
+    /// Each receptive-field size in pixels with its share of the paths.
     pub shares: Vec<(u64, f64)>,
-    /// Share of paths that see no more than the image is wide.
+    /// Share of the paths whose receptive field is no wider than the image.
     pub within: f64,
-    /// Standard deviation of the analytic effective field, pixels.
+    /// Standard deviation of the analytic effective receptive field, pixels.
     pub sigma_px: f64,
 }
 
-/// What networks see. One whose paths all lead through a pool over the whole image is left out: it
-/// has no sizes.
+/// The receptive-field sizes of `networks`. A network whose paths all lead through global pooling
+/// has no sizes and is left out.
 pub fn seen(networks: &[Network], weighting: Weighting) -> Vec<Seen<'_>> {
     networks.iter().filter_map(|network| of_network(network, weighting)).collect()
 }

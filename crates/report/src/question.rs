@@ -1,24 +1,24 @@
-//! What a sweep asks: the kind of its arms decides what is found first.
+//! The question that a sweep poses, derived from the layout of its arms.
 
 use crate::design::{self, Design};
 use crate::study::Study;
 
 /// The kind of a sweep's question.
 pub enum Question<'s, 'a> {
-    /// Nothing was measured yet.
+    /// No trial has a value yet.
     Nothing,
-    /// One arm, compared with none.
+    /// One measured arm, without a comparison.
     OneArm,
-    /// A complete grid: what each axis does, and two of them together.
+    /// A complete grid: main effects and interactions of two axes.
     Grid(Box<Design<'s, 'a>>),
-    /// Axes of which each has one line of arms: the trend along each.
+    /// One line of arms per axis: the trend along each.
     Lines(Vec<Design<'s, 'a>>),
-    /// Arms against partners: pairs that were asked for, or all against the baseline.
+    /// Arms against partners: requested pairs, or every arm against the baseline.
     Pairs,
 }
 
-/// The question of a study. Pairs that were asked for come before everything else, and a rule that
-/// adds seeds is about differences from the baseline.
+/// The question of a study. Requested pairs take precedence. A sweep whose rule adds seeds compares
+/// arms with the baseline.
 pub fn of<'s, 'a>(study: &'s Study<'a>) -> Question<'s, 'a> {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some()).count();
     match measured {
@@ -44,7 +44,7 @@ pub fn of<'s, 'a>(study: &'s Study<'a>) -> Question<'s, 'a> {
     }
 }
 
-/// Whether every arm that has a value is on one of the lines.
+/// Whether every measured arm is on one of the lines.
 fn holds_all(study: &Study, lines: &[Design]) -> bool {
     let is_on = |id: &str| lines.iter().any(|line| line.arms.iter().any(|arm| arm.id == id));
     study.arms.iter().all(|arm| arm.sample.is_none() || is_on(arm.id))

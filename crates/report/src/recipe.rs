@@ -1,13 +1,14 @@
-//! What a trial is made of, as a list of fields: what all arms share, and where they differ.
+//! The configuration of a trial as a list of configuration fields: those that all arms share, and
+//! those that differ.
 
 use crate::together;
 use res2lab_store::{PlannedTrial, SweepRows};
 use serde_json::Value;
 
-/// Fields of a trial's spec by path (`train.optimizer.sgd.lr`), the seed left out.
+/// Configuration fields of a trial by path (`train.optimizer.sgd.lr`), without the seed.
 pub fn fields(trial: &PlannedTrial) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    // A spec was read from JSON, so it goes back into JSON.
+    // Specs are read from JSON, so serialization cannot fail.
     flatten("", &serde_json::to_value(&trial.spec).unwrap_or_default(), &mut found);
     found.retain(|(path, _)| path != "seed");
     found
@@ -26,7 +27,8 @@ fn flatten(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The value of an axis (`scale`, `lr`, `scale+width`, a path) in a trial that does not name it.
+/// The value of an axis (`scale`, `lr`, `scale+width`, a path) in a trial that does not name the
+/// axis.
 pub fn value_on(axis: &str, trial: &PlannedTrial) -> Option<String> {
     let fields = fields(trial);
     let one = |name: &str| {
@@ -46,8 +48,8 @@ pub fn value_on(axis: &str, trial: &PlannedTrial) -> Option<String> {
     axis.split('+').map(one).collect::<Option<Vec<_>>>().map(|values| values.join("+"))
 }
 
-/// Fields that all trials of a sweep share and that differ between the sweeps of a page, with each
-/// sweep's value; without those that any axis varies.
+/// Configuration fields that all trials of a sweep share but that differ between the sweeps of a
+/// combined page, each with its value per sweep. Fields that any axis varies are excluded.
 pub fn between_sweeps(rows: &SweepRows) -> Vec<(String, Vec<(String, String)>)> {
     let mut sweeps: Vec<(&str, Vec<&PlannedTrial>)> = Vec::new();
     let mut axes: Vec<&str> = Vec::new();
@@ -80,12 +82,12 @@ pub fn between_sweeps(rows: &SweepRows) -> Vec<(String, Vec<(String, String)>)> 
     first.iter().filter_map(field).collect()
 }
 
-/// Whether an axis sets a field, or decides it.
+/// Whether an axis sets a configuration field directly or indirectly.
 fn varies(axis: &str, path: &str) -> bool {
     match axis {
         "zoo" => path.starts_with("model."),
         "depth" => path == "model.blocks",
-        // Widths follow from others where they are matched.
+        // Matched budgets derive the width from the scale.
         "scale" => ["model.scale", "model.width"].contains(&path),
         "lr" => path == "train.optimizer.sgd.lr",
         "epochs" => path == "train.epochs",
@@ -95,8 +97,8 @@ fn varies(axis: &str, path: &str) -> bool {
     }
 }
 
-/// Fields that all trials share, and those that differ with each trial's values (empty where a
-/// trial lacks the field).
+/// Splits configuration fields into those that all trials share and those that differ. A differing
+/// field has one value per trial, empty if the trial lacks the field.
 pub fn compare<'a>(
     trials: impl Iterator<Item = &'a PlannedTrial>,
 ) -> (Vec<(String, String)>, Vec<Differing>) {
@@ -124,10 +126,9 @@ pub fn compare<'a>(
     (shared, differing)
 }
 
-/// One field whose value is not the same everywhere.
+/// A configuration field whose value differs between trials.
 pub struct Differing {
-    /// The field.
     pub path: String,
-    /// Its value in each trial, in their order.
+    /// One value per trial, in the order of the trials.
     pub values: Vec<String>,
 }

@@ -1,25 +1,25 @@
-//! Scales of charts: from numbers or categories to positions, with ticks where people expect them.
+//! Axis mappings of charts: from numbers or categories to positions, with ticks at round values.
 
 use crate::svg::text_width;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use std::ops::Range;
 
-/// One direction of a chart.
+/// The mapping of one chart axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scale {
     /// Position of the lower end.
     pub low: f64,
     /// Position of the upper end.
     pub high: f64,
-    /// Positions with their text.
+    /// Tick positions with their text.
     pub ticks: Vec<(f64, String)>,
-    /// What the scale shows, with its unit.
+    /// Axis title with its unit.
     pub title: String,
     is_log: bool,
 }
 
 impl Scale {
-    /// Numbers, from the least to the greatest with some room at both ends.
+    /// A linear axis over the range of the values, with a margin of 6 % at both ends.
     pub fn linear(values: impl IntoIterator<Item = f64>, title: &str) -> Scale {
         let (low, high) = range(values);
         let room = 0.06 * (high - low);
@@ -28,7 +28,7 @@ impl Scale {
         Scale { low, high, ticks: nice_ticks(low, high), title: title.to_owned(), is_log: false }
     }
 
-    /// Times: from zero to the greatest, with little room after it.
+    /// A linear axis from zero to the greatest value, with a margin of 2 %; used for times.
     pub fn from_zero(values: impl IntoIterator<Item = f64>, title: &str) -> Scale {
         let high = 1.02 * range(values).1.max(0.01);
         Scale {
@@ -40,8 +40,8 @@ impl Scale {
         }
     }
 
-    /// Positive numbers: logarithmic where they span a factor of eight, linear otherwise. `text`
-    /// shows a number.
+    /// An axis of positive numbers: logarithmic if they span a factor of eight, linear otherwise.
+    /// `text` formats a number.
     pub fn positive(
         values: impl IntoIterator<Item = f64>,
         title: &str,
@@ -65,8 +65,9 @@ impl Scale {
         scale
     }
 
-    /// The points of a swept axis: at their numbers if there are any, evenly spaced otherwise, a
-    /// tick at each as far as their texts have room.
+    /// An axis with a tick at each value of a swept axis: at its number if all values are numbers,
+    /// evenly spaced otherwise. Ticks without room for their text are left out. `width` is in SVG
+    /// units.
     pub fn points(values: &[String], numbers: Option<&[f64]>, title: &str, width: f64) -> Scale {
         let even: Vec<f64> = (0..values.len()).map(|i| i as f64).collect();
         let Some(numbers) = numbers else {
@@ -81,8 +82,8 @@ impl Scale {
         };
         let mut scale = Scale::linear(numbers.iter().copied(), title);
         let logs: Vec<f64> = numbers.iter().map(|x| x.log10()).collect();
-        // Learning rates such as 0.1, 0.01, 0.001 stand more evenly by their logarithms; 1, 2, 3, 4
-        // do not.
+        // A logarithmic axis spaces learning rates such as 0.1, 0.01, 0.001 more evenly, but not 1,
+        // 2, 3, 4.
         if numbers.iter().all(|&x| x > 0.0) && evenness(&logs) > 1.5 * evenness(numbers) {
             scale = Scale { is_log: true, ..Scale::linear(logs, title) };
         }
@@ -92,7 +93,7 @@ impl Scale {
         scale
     }
 
-    /// Rows from the top, without ticks.
+    /// An axis of `n` rows from the top, without ticks.
     pub fn rows(n: usize) -> Scale {
         Scale {
             low: n as f64 - 0.5,
@@ -103,13 +104,13 @@ impl Scale {
         }
     }
 
-    /// Where a number lies.
+    /// The position of a number.
     pub fn position(&self, x: f64) -> f64 {
         if self.is_log { x.log10() } else { x }
     }
 }
 
-/// Charts are drawn by plotters, which asks a scale for pixels and ticks.
+/// Lets plotters map positions to pixels and read the ticks.
 impl Ranged for Scale {
     type FormatOption = NoDefaultFormatting;
     type ValueType = f64;
@@ -120,7 +121,8 @@ impl Ranged for Scale {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // plotters asks a second time, for fine grid lines; there are none.
+        // plotters requests key points a second time for minor grid lines, which these charts do
+        // not have.
         if hint.weight().allow_light_points() {
             vec![]
         } else {
@@ -143,14 +145,14 @@ impl ValueFormatter<f64> for Scale {
     }
 }
 
-/// The smallest gap between neighbors as a share of the whole.
+/// The smallest gap between neighbors as a share of the whole range.
 fn evenness(ascending: &[f64]) -> f64 {
     let gaps = ascending.windows(2).map(|pair| pair[1] - pair[0]);
     let (low, high) = range(ascending.iter().copied());
     gaps.fold(f64::INFINITY, f64::min) / (high - low)
 }
 
-/// Least and greatest; never empty.
+/// The least and the greatest finite value, widened so that the range is never empty.
 fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     let finite = values.into_iter().filter(|v| v.is_finite());
     let (low, high) =
@@ -164,7 +166,7 @@ fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     }
 }
 
-/// Multiples of 1, 2, 2.5 or 5 times a power of ten.
+/// Ticks at multiples of 1, 2, 2.5 or 5 times a power of ten.
 fn nice_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let rough = (high - low) / 5.5;
     let power = 10f64.powf(rough.log10().floor());
@@ -183,7 +185,7 @@ fn nice_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// Powers of ten with their doubles and fives; between close ends, round numbers.
+/// Ticks at powers of ten and at twice and five times those; round numbers over a short range.
 fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     let first = low.floor() as i32;
     let last = high.ceil() as i32;
@@ -192,7 +194,7 @@ fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     all.filter(|v| (low..=high).contains(&v.log10())).collect()
 }
 
-/// Leaves out ticks whose text would touch the one before.
+/// Leaves out ticks whose text would touch the previous one.
 fn with_room(ticks: Vec<(f64, String)>, units_per_position: f64) -> Vec<(f64, String)> {
     let mut kept: Vec<(f64, String)> = Vec::new();
     for (at, text) in ticks {

@@ -1,13 +1,13 @@
-//! How many seeds each arm needs by the plan's rule, once every arm has those of the first stage.
+//! The number of seeds that each arm needs by the plan's seed rule, after the first stage.
 
 use crate::stats::pairs_wanted;
 use crate::study::Study;
 use res2lab_store::{Status, SweepRows};
 use std::collections::BTreeMap;
 
-/// Arm ids with the number of seeds (from 0) that they are to have; empty without a rule, or while
-/// the first stage is not over. An arm gets as many as the most that a comparison needs that it
-/// takes part in: differences are over shared seeds.
+/// Arm ids with the required number of seeds, counted from seed 0. The map is empty without a rule
+/// and before the first stage is complete. An arm gets the maximum over all comparisons that it
+/// takes part in, because differences are taken over shared seeds.
 pub fn wanted(rows: &SweepRows) -> BTreeMap<String, usize> {
     let Some(rule) = rows.plan.seed_rule else { return BTreeMap::new() };
     let is_first = |seed: u64| seed < rule.min as u64;

@@ -1,32 +1,33 @@
-//! Accuracy by the size of the object, where the data set knows it: which sizes an arm gains on,
-//! and how sure that is. The question of the paper's table 6.
+//! Accuracy by object size, for data sets that know object sizes. Corresponds to table 6 of the
+//! Res2Net paper.
 
 use crate::format::{fixed, p_value, plural, signed};
 use crate::stats::{self, ALPHA, Paired, Sample};
 use crate::study::{Arm, Study};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Metrics of this form are accuracies of objects between two shares of the image's side, percent.
+/// Prefix of metrics that give the accuracy on objects between two shares of the image's side,
+/// percent.
 const PREFIX: &str = "val/acc1_size_";
 
-/// A group of sizes.
+/// A group of object sizes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
-    /// From this share of the image's side, percent.
+    /// Lower bound, percent of the image's side.
     pub low: u32,
-    /// To this one.
+    /// Upper bound, percent of the image's side.
     pub high: u32,
 }
 
-/// One arm on one group of sizes.
+/// The result of one arm on one group of sizes.
 #[derive(Clone)]
 pub struct Cell<'s, 'a> {
     pub arm: &'s Arm<'a>,
     pub group: Group,
     pub sample: Sample,
-    /// Against the baseline over shared seeds; None for the baseline itself.
+    /// Comparison with the baseline over shared seeds; `None` for the baseline itself.
     pub against: Option<Paired>,
-    /// Corrected after Holm over all arms and groups that could be tested.
+    /// p-value after Holm's correction over all arms and groups that could be tested.
     pub p_holm: Option<f64>,
 }
 
@@ -40,13 +41,14 @@ impl Group {
         format!("{PREFIX}{}_{}", self.low, self.high)
     }
 
-    /// `20–35 %`
+    /// The group's label: `20–35 %`.
     pub fn label(&self) -> String {
         format!("{}–{} %", self.low, self.high)
     }
 }
 
-/// Arms in the study's order, groups from the smallest; empty where sizes are not known.
+/// All cells: arms in the study's order, groups from the smallest. Empty if object sizes are
+/// unknown.
 pub fn of<'s, 'a>(study: &'s Study<'a>) -> Vec<Cell<'s, 'a>> {
     let results = study.rows.trials.iter().filter_map(|t| t.result.as_ref());
     let groups: BTreeSet<Group> =
@@ -82,11 +84,11 @@ pub fn of<'s, 'a>(study: &'s Study<'a>) -> Vec<Cell<'s, 'a>> {
     cells
 }
 
-/// Cells that get a sentence.
+/// Maximum number of cells with a sentence of their own.
 const MOST: usize = 4;
 
-/// Which object sizes gain or lose, in words; None where sizes are not known or nothing could be
-/// tested.
+/// Sentences on the object sizes whose accuracy rises or falls. Empty if object sizes are unknown
+/// or nothing could be tested.
 pub fn sentences(study: &Study) -> Vec<String> {
     let cells = of(study);
     let tested: Vec<&Cell> = cells.iter().filter(|cell| cell.p_holm.is_some()).collect();

@@ -1,5 +1,4 @@
-//! A sweep's rows put in order: arms with their trials and values, and each arm's difference from
-//! the baseline.
+//! A sweep's rows grouped into arms with their values, and each arm's difference from the baseline.
 
 use crate::axis::{self, Axis, Place};
 use crate::findings::{self, Findings, Subject, Verdict};
@@ -10,74 +9,71 @@ use crate::{recipe, together};
 use res2lab_store::{Status, SweepRows, TrialRow};
 use std::collections::{BTreeMap, HashMap};
 
-/// Everything that tables, sentences and figures are made of.
+/// The input of tables, sentences and figures.
 pub struct Study<'a> {
-    /// What it was made of.
     pub rows: &'a SweepRows,
-    /// What arms are compared by.
+    /// The metric by which arms are compared.
     pub metric: Metric,
     /// Decimals of the metric's values.
     pub decimals: usize,
     /// Decimals of differences from the baseline.
     pub difference_decimals: usize,
-    /// What was varied.
+    /// The varied axes.
     pub axes: Vec<Axis>,
     /// In the plan's order.
     pub arms: Vec<Arm<'a>>,
-    /// The arm that others are compared with: the one that was chosen, else the first, of those
-    /// that have a value.
+    /// Index of the baseline: the chosen arm if it has a value, otherwise the first arm that has
+    /// one.
     pub baseline: Option<usize>,
-    /// Arms with the partners that they are compared with.
+    /// Arms with the partners to which they are compared.
     pub pairs: Vec<Pair>,
-    /// Whether those were asked for, one by one.
+    /// Whether the user requested the pairs individually.
     pub has_asked_pairs: bool,
-    /// What was found.
     pub findings: Findings,
 }
 
-/// An arm and the one that it is compared with, by their numbers.
+/// An arm and its partner in a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
-    /// The arm.
+    /// Index of the arm.
     pub arm: usize,
-    /// Its partner.
+    /// Index of the partner.
     pub partner: usize,
-    /// Differences over the seeds that both have, the arm's minus the partner's; None where they
-    /// share none.
+    /// Differences over the shared seeds, the arm's value minus the partner's. `None` if no seed is
+    /// shared.
     pub paired: Option<Paired>,
-    /// The p-value after Holm's correction over all pairs that could be tested.
+    /// p-value after Holm's correction over all pairs that could be tested.
     pub p_holm: Option<f64>,
-    /// What may be said of it.
     pub verdict: Verdict,
 }
 
 /// The trials that differ in nothing but the seed.
 pub struct Arm<'a> {
-    /// Shared by its trials.
+    /// Shared by the arm's trials.
     pub id: &'a str,
-    /// What tells it from the others.
+    /// Distinguishes the arm from the others.
     pub label: String,
-    /// What is added to labels where two arms share one: fields in which bases differ.
+    /// Suffix of labels that two arms share: the configuration fields in which their bases differ.
     pub variant: String,
-    /// Where it stands on the study's axes.
+    /// Places on the study's axes.
     pub places: Vec<Place>,
-    /// One for each seed.
+    /// One trial per seed.
     pub trials: Vec<&'a TrialRow>,
-    /// The metric of its finished trials by seed.
+    /// The metric of the finished trials by seed.
     pub values: BTreeMap<u64, f64>,
-    /// Their mean and spread.
+    /// Mean and standard deviation of the values.
     pub sample: Option<Sample>,
-    /// The first pair that it is compared in; None for an arm without a partner.
+    /// The first pair that compares the arm with a partner; `None` for an arm without a partner.
     pub against: Option<Pair>,
-    /// Its color: one of eight, or none.
+    /// One of eight colors, or none.
     pub color: Option<usize>,
 }
 
-/// Colors that can be told apart.
+/// Number of distinguishable colors.
 pub const COLORS: usize = 8;
 
 impl<'a> Study<'a> {
-    /// Puts rows in order.
+    /// Groups rows into arms and computes their comparisons and findings.
     pub fn of(rows: &'a SweepRows) -> Study<'a> {
         let metric = Metric::choose(rows);
         let axes = Axis::all(rows);
@@ -126,23 +122,23 @@ impl<'a> Study<'a> {
         self
     }
 
-    /// The smallest difference that matters, where it is known for the metric: percentage points of
-    /// accuracy.
+    /// The smallest difference that matters, in percentage points; `None` for metrics without a
+    /// unit.
     pub fn margin(&self) -> Option<f64> {
         (!self.metric.unit.is_empty()).then_some(self.rows.plan.contrasts.margin)
     }
 
-    /// The baseline arm.
+    /// The baseline arm; `None` if no arm has a value.
     pub fn baseline(&self) -> Option<&Arm<'a>> {
         self.baseline.map(|i| &self.arms[i])
     }
 
-    /// How many trials have each of `statuses`.
+    /// The number of trials with one of `statuses`.
     pub fn count(&self, statuses: &[Status]) -> usize {
         self.rows.trials.iter().filter(|t| statuses.contains(&t.status)).count()
     }
 
-    /// The partner that all pairs share; None where pairs have different ones.
+    /// The partner that all pairs share; `None` if the partners differ.
     pub fn common_partner(&self) -> Option<&Arm<'a>> {
         let first = self.pairs.first()?.partner;
         self.pairs.iter().all(|pair| pair.partner == first).then(|| &self.arms[first])
@@ -150,12 +146,12 @@ impl<'a> Study<'a> {
 }
 
 impl Arm<'_> {
-    /// Trials with one of `statuses`.
+    /// The number of the arm's trials with one of `statuses`.
     pub fn count(&self, statuses: &[Status]) -> usize {
         self.trials.iter().filter(|t| statuses.contains(&t.status)).count()
     }
 
-    /// The mean over finished trials of something that results hold.
+    /// The mean of a quantity over finished trials.
     pub fn mean_of(&self, what: impl Fn(&TrialRow) -> Option<f64>) -> Option<f64> {
         let values: Vec<f64> = self
             .trials
@@ -167,12 +163,12 @@ impl Arm<'_> {
         Sample::of(&values).map(|s| s.mean)
     }
 
-    /// The difference from its partner.
+    /// The paired differences from the arm's partner.
     pub fn paired(&self) -> Option<Paired> {
         self.against?.paired
     }
 
-    /// The corrected p-value of that.
+    /// The corrected p-value of the comparison with the arm's partner.
     pub fn p_holm(&self) -> Option<f64> {
         self.against?.p_holm
     }
@@ -208,8 +204,8 @@ fn gather<'a>(rows: &'a SweepRows, axes: &[Axis], metric: &Metric) -> Vec<Arm<'a
     arms
 }
 
-/// Commands with another base (more epochs) give arms of the same label. The fields in which those
-/// differ are then added to the labels of all arms.
+/// Extends the labels of all arms by the configuration fields in which arms with the same label
+/// differ. Commands with another base (e.g. more epochs) produce such arms.
 fn tell_apart(arms: &mut [Arm]) {
     let mut same: HashMap<&str, Vec<usize>> = HashMap::new();
     for (i, arm) in arms.iter().enumerate() {
@@ -236,10 +232,10 @@ fn tell_apart(arms: &mut [Arm]) {
     }
 }
 
-/// Fields of recipes that belong into a label; the banner has them all.
+/// Maximum number of configuration fields in a label; the banner lists all.
 const MOST_FIELDS: usize = 2;
 
-/// Sweeps of different recipes: what differs becomes part of their arms' names.
+/// Adds the configuration fields in which the recipes of several sweeps differ to the arms' labels.
 fn name_recipes(arms: &mut [Arm], rows: &SweepRows) {
     let differing = recipe::between_sweeps(rows);
     for arm in arms.iter_mut().filter(|_| !differing.is_empty()) {
@@ -255,7 +251,7 @@ fn name_recipes(arms: &mut [Arm], rows: &SweepRows) {
     }
 }
 
-/// The chosen arm if it has a value, else the first that has one.
+/// The chosen arm if it has a value, otherwise the first arm that has one.
 fn baseline(arms: &[Arm], rows: &SweepRows) -> Option<usize> {
     let chosen = rows.plan.contrasts.baseline.as_ref().and_then(|label| find(arms, label));
     chosen
@@ -263,7 +259,7 @@ fn baseline(arms: &[Arm], rows: &SweepRows) -> Option<usize> {
         .or_else(|| arms.iter().position(|arm| arm.sample.is_some()))
 }
 
-/// The arm of that label, or the one that is trained for it.
+/// The arm with this label, or the arm that is trained in its place.
 fn find(arms: &[Arm], label: &str) -> Option<usize> {
     let exact = arms.iter().position(|arm| arm.trials[0].planned.label == label);
     let stands_for = |arm: &Arm| arm.trials[0].planned.same_as.iter().any(|same| same == label);
@@ -276,8 +272,8 @@ fn asked_pairs(arms: &[Arm], rows: &SweepRows) -> Vec<(usize, usize)> {
     found.filter(|(arm, partner)| arm != partner).collect()
 }
 
-/// Every arm with the baseline; of several sweeps, with the arm at the same place in the first
-/// sweep where that has one.
+/// Pairs every arm with the baseline. On a page of several sweeps, an arm's partner is the arm at
+/// the same place in the first sweep, if there is one.
 fn partners(arms: &[Arm], baseline: Option<usize>, axes: &[Axis]) -> Vec<(usize, usize)> {
     let Some(baseline) = baseline else { return Vec::new() };
     let of_sweep = axes.iter().position(|axis| axis.label == together::AXIS);
@@ -300,13 +296,14 @@ fn partners(arms: &[Arm], baseline: Option<usize>, axes: &[Axis]) -> Vec<(usize,
     (0..arms.len()).filter(|&i| i != baseline).map(|i| (i, twin(i).unwrap_or(baseline))).collect()
 }
 
-/// `first_seeds`: with a rule that adds seeds, those below this number came first.
+/// Compares an arm with its partner. Under a seed rule, the seeds below `first_seeds` form the
+/// first stage of Stein's test.
 fn pair(arms: &[Arm], arm: usize, partner: usize, first_seeds: Option<u64>) -> Pair {
     let base = &arms[partner].values;
     let values = &arms[arm].values;
     let pairs: Vec<_> =
         values.iter().filter_map(|(seed, v)| Some((*base.get(seed)?, *v))).collect();
-    // Values are in the order of seeds.
+    // Values are ordered by seed, so the first-stage seeds come first.
     let first = |seeds: u64| {
         values.keys().filter(|&&seed| seed < seeds && base.contains_key(&seed)).count()
     };
@@ -317,15 +314,15 @@ fn pair(arms: &[Arm], arm: usize, partner: usize, first_seeds: Option<u64>) -> P
     Pair { arm, partner, paired, p_holm: None, verdict: Verdict::NotTested }
 }
 
-/// So many that the narrowest interval's half width has about two digits, and never fewer than
-/// values have.
+/// The number of decimals that shows about two digits of the narrowest interval's half width; at
+/// least the decimals of values.
 fn difference_decimals(arms: &[Arm], of_values: usize) -> usize {
     let intervals = arms.iter().filter_map(|arm| arm.against?.paired?.interval());
     let half = intervals.map(|(low, high)| (high - low) / 2.0).fold(f64::INFINITY, f64::min);
     decimals_for(half).clamp(of_values, of_values + 1)
 }
 
-/// Up to eight arms have a color each; of more, the baseline and the seven best have one.
+/// Assigns colors: up to eight arms get one each; of more, the baseline and the seven best get one.
 fn paint(arms: &mut [Arm], baseline: Option<usize>, metric: &Metric) {
     let mut chosen: Vec<usize> = (0..arms.len()).collect();
     if arms.len() > COLORS {

@@ -1,4 +1,4 @@
-//! A sweep as plain records: what the command line prints, and what the page offers for download.
+//! A sweep as plain records, for the command line and for download from the page.
 
 use crate::answer;
 use crate::findings::{Finding, Step, Subject, needed};
@@ -8,30 +8,30 @@ use res2lab_store::{Status, SweepRows};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// One sweep.
+/// The record of one sweep.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     pub name: String,
-    /// Slash path of the metric that arms are compared by.
+    /// Slash-separated path of the metric by which arms are compared.
     pub metric: String,
     pub higher_is_better: bool,
-    /// Label of the arm that the others are compared with.
+    /// Label of the baseline arm.
     pub baseline: Option<String>,
     #[serde(flatten)]
     pub trials: Counts,
-    /// What the sweep asks; empty for a question that is made of the axes.
+    /// The question of the sweep; empty if it follows from the axes.
     pub question: String,
-    /// Whether everything was shrunk, so that no number is a result.
+    /// Whether the sweep is a smoke test, whose numbers are not results.
     pub is_smoke: bool,
-    /// What is wrong with the sweep, in sentences.
+    /// Defects of the sweep, in sentences.
     pub banner: Vec<String>,
-    /// What may be said, in sentences.
+    /// Conclusions, in sentences.
     pub verdict: Vec<String>,
-    /// The same as records: one family, whose claims are corrected together.
+    /// The findings as records: one family, whose claims are corrected together.
     pub family: Family,
-    /// Asked only once the family shows a difference; a family of its own.
+    /// A second family, tested only if the first family shows a difference.
     pub details: Family,
-    /// What a reader must know beside it.
+    /// Limits of the conclusions, in sentences.
     pub cautions: Vec<String>,
     pub arms: Vec<ArmSummary>,
 }
@@ -39,25 +39,26 @@ pub struct Summary {
 /// Findings whose claims are corrected together.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Family {
-    /// What it is about; empty where nothing is asked.
+    /// The subject of the family; empty if nothing was tested.
     pub about: &'static str,
-    /// How p-values are adjusted, and to which level: a family's chance of any wrong claim.
+    /// The adjustment of p-values, and the family-wise error rate that it controls.
     pub correction: &'static str,
     pub alpha: f64,
-    /// Arms and values nearer than this are equal; null for metrics other than accuracies.
+    /// Smallest difference that matters; null for metrics other than accuracies.
     pub margin: Option<f64>,
     pub findings: Vec<FindingSummary>,
 }
 
-/// One finding.
+/// The record of one finding.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FindingSummary {
-    /// `axis`, `trend`, `shape` (the means leave the line), `interaction`, `values`, `pair`.
+    /// `axis`, `trend`, `shape` (deviation of the means from the line), `interaction`, `values` or
+    /// `pair`.
     pub kind: &'static str,
-    /// The axis, the two axes, or the arm or value and what it is compared with.
+    /// The axis, the two axes, or the arm or value and its partner.
     pub of: Vec<String>,
     pub verdict: &'static str,
-    /// A difference, or a change per step of the axis; null where it takes several numbers.
+    /// A difference, or a change per step of the axis; null if the finding has several numbers.
     pub estimate: Option<f64>,
     /// `difference`, `doubling` or `unit`.
     pub per: &'static str,
@@ -68,15 +69,15 @@ pub struct FindingSummary {
     /// Degrees of freedom of the error.
     pub error_freedom: Option<usize>,
     pub seeds: Option<usize>,
-    /// Of the F-test, where several numbers are tested at once.
+    /// Statistic of the F-test, if several numbers are tested jointly.
     pub f: Option<f64>,
     pub freedom: Option<usize>,
     pub p: Option<f64>,
     pub p_holm: Option<f64>,
-    /// Of a difference as large as the margin.
+    /// p-value of the hypothesis that the difference is as large as the margin.
     pub p_equal: Option<f64>,
     pub p_equal_holm: Option<f64>,
-    /// Seeds that would show a difference of this size in four of five cases; null for resolved
+    /// Seeds that would detect a difference of this size with a power of 80 %; null for resolved
     /// findings, and for more than a hundred seeds.
     pub seeds_needed: Option<usize>,
     pub seeds_needed_for: Option<f64>,
@@ -138,7 +139,7 @@ fn finding_summary(study: &Study, finding: &Finding, family: usize) -> FindingSu
     }
 }
 
-/// How trials stand.
+/// The number of trials by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub planned: usize,
@@ -152,31 +153,31 @@ pub struct Counts {
     pub stopped_early: usize,
 }
 
-/// One arm: the trials that differ in nothing but the seed.
+/// The record of one arm: the trials that differ in nothing but the seed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ArmSummary {
     pub arm: String,
     pub label: String,
-    /// Labels of arms of the same network and recipe.
+    /// Labels of arms with the same network and recipe.
     pub same_as: Vec<String>,
-    /// Axis to value.
+    /// Values by axis.
     pub coordinates: Map<String, Value>,
     pub metric: String,
     pub mean: Option<f64>,
-    /// Of the sample; null for one seed.
+    /// Sample standard deviation; null for one seed.
     pub std: Option<f64>,
-    /// Seeds that have the metric.
+    /// Number of seeds that have the metric.
     pub n: usize,
-    /// Label of the arm that it is compared with.
+    /// Label of the arm's partner.
     pub against: Option<String>,
-    /// Mean difference from that over shared seeds.
+    /// Mean difference from the partner over shared seeds.
     pub difference: Option<f64>,
-    /// Its 95 % confidence interval, not corrected for the number of arms.
+    /// 95 % confidence interval of the difference, not corrected for the number of arms.
     pub difference_low: Option<f64>,
     pub difference_high: Option<f64>,
-    /// Of a paired t-test, Holm-adjusted over all arms.
+    /// p-value of the paired t-test, Holm-adjusted over all arms.
     pub p_holm: Option<f64>,
-    /// `better`, `worse`, `equal` within the margin, `not resolved`, `not tested`.
+    /// `better`, `worse`, `equal` (within the margin), `not resolved` or `not tested`.
     pub verdict: &'static str,
     pub shared_seeds: usize,
     pub parameters: u64,
@@ -185,7 +186,7 @@ pub struct ArmSummary {
     pub rf_min_px: u64,
     pub rf_max_px: u64,
     pub image_px: usize,
-    /// Means over finished trials.
+    /// Mean over finished trials.
     pub images_per_s: Option<f64>,
     pub wall_s: Option<f64>,
     pub peak_memory_mib: Option<f64>,
@@ -193,7 +194,7 @@ pub struct ArmSummary {
     pub trials: Counts,
 }
 
-/// The records of `rows`.
+/// The records of the sweep with these rows.
 pub fn summarize(rows: &SweepRows) -> Summary {
     of(&Study::of(rows))
 }
@@ -223,7 +224,7 @@ pub fn of(study: &Study) -> Summary {
 }
 
 impl Counts {
-    /// Counts statuses.
+    /// Counts trials by status.
     pub fn of(statuses: impl Iterator<Item = Status>) -> Counts {
         let mut counts = Counts::default();
         for status in statuses {
@@ -241,7 +242,7 @@ impl Counts {
         counts
     }
 
-    /// `3 done, 1 running`, leaving out what there is none of.
+    /// The counts as text, without zeros: `3 done, 1 running`.
     pub fn in_words(&self) -> String {
         let parts = [
             (self.done, "done"),

@@ -1,5 +1,5 @@
-//! The drawing backend under plotters. It writes SVG that a page can style and link: no colors but
-//! classes, marks in groups with `data-arm`, `data-trial` and a title, text as text.
+//! The drawing backend under plotters. It writes SVG that a page can style and link: classes
+//! instead of colors, marks in groups with `data-arm`, `data-trial` and a title, text as text.
 
 use plotters::style::RGBColor;
 use plotters_backend::text_anchor::{HPos, VPos};
@@ -10,12 +10,14 @@ use plotters_backend::{
 use std::convert::Infallible;
 use std::fmt::Write;
 
-/// plotters counts in whole pixels; a tenth of an SVG unit each is fine enough for curves.
+/// Backend pixels per SVG unit. plotters counts in whole pixels; a tenth of a unit is fine enough
+/// for curves.
 pub const UNIT: i32 = 10;
-/// Font size of all text, SVG units; the style sheet has the same.
+/// Font size of all text in SVG units; the style sheet has the same value.
 pub const FONT: f64 = 12.0;
 
-/// plotters styles carry a color and no name, so what is drawn is told by colors that no one sees.
+/// Marker colors. plotters styles carry a color but no name, so the backend recognizes what is
+/// drawn by these colors; they never appear in the output.
 pub const GRID: RGBColor = RGBColor(0, 0, 1);
 pub const AXIS: RGBColor = RGBColor(0, 0, 2);
 pub const LABEL: RGBColor = RGBColor(0, 0, 3);
@@ -31,7 +33,7 @@ fn class(color: BackendColor) -> &'static str {
     }
 }
 
-/// An SVG in the making.
+/// An SVG document under construction.
 pub struct Svg {
     width: i32,
     height: i32,
@@ -41,12 +43,12 @@ pub struct Svg {
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 
 impl Svg {
-    /// An empty picture of so many SVG units.
+    /// Creates an empty picture; width and height in SVG units.
     pub fn new(width: i32, height: i32) -> Svg {
         Svg { width, height, body: String::new() }
     }
 
-    /// The picture, which screen readers call `label`.
+    /// Returns the document with the accessible name `label`.
     pub fn finish(&self, label: &str) -> String {
         let w = self.width;
         let h = self.height;
@@ -57,7 +59,7 @@ impl Svg {
         )
     }
 
-    /// Opens a group; everything until [`Svg::close`] belongs to one mark.
+    /// Opens a group; all elements until [`Svg::close`] belong to one mark.
     pub fn open(&mut self, classes: &str, arm: &str, trial: &str, title: &str) {
         self.body += &format!("<g class=\"{classes}\"");
         for (name, value) in
@@ -71,19 +73,19 @@ impl Svg {
         }
     }
 
-    /// Closes the group.
+    /// Closes the group opened last.
     pub fn close(&mut self) {
         self.body += "</g>\n";
     }
 
-    /// A circle.
+    /// Adds a circle with its radius in SVG units.
     pub fn circle(&mut self, (x, y): BackendCoord, radius: f64, class: &str) {
         let x = units(x);
         let y = units(y);
         self.body += &format!("<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>");
     }
 
-    /// A path through points.
+    /// Adds a path through points.
     pub fn path(
         &mut self,
         points: impl IntoIterator<Item = BackendCoord>,
@@ -100,7 +102,7 @@ impl Svg {
         self.body += &format!("<path class=\"{class}\" d=\"{d}\"/>");
     }
 
-    /// A rectangle whose fill is `level` of the way from nothing to the full color.
+    /// Adds a rectangle with a fill level from 0 to 1.
     pub fn cell(&mut self, (x0, y0): BackendCoord, (x1, y1): BackendCoord, level: f64) {
         let x = units(x0.min(x1));
         let y = units(y0.min(y1));
@@ -112,7 +114,7 @@ impl Svg {
         );
     }
 
-    /// A square picture, PNG as base64; place and side in SVG units.
+    /// Adds a square image, PNG as base64; place and side in SVG units.
     pub fn image(&mut self, png: &str, (x, y): (i32, i32), side: i32) {
         self.body += &format!(
             "<image x=\"{x}\" y=\"{y}\" width=\"{side}\" height=\"{side}\" preserveAspectRatio=\"none\" class=\"map\" \
@@ -120,7 +122,7 @@ impl Svg {
         );
     }
 
-    /// Text whose middle line is at the point; `anchor` is start, middle or end.
+    /// Adds text vertically centered on the point; `anchor` is start, middle or end.
     pub fn text(&mut self, text: &str, (x, y): BackendCoord, anchor: &str, class: &str) {
         let y = f64::from(y) / f64::from(UNIT) + 0.35 * FONT;
         let x = units(x);
@@ -225,8 +227,8 @@ impl DrawingBackend for Svg {
             HPos::Center => "middle",
         };
         let size = style.size() / f64::from(UNIT);
-        // Where the baseline is, seen from the anchor: letters rise to 0.95 em in common fonts,
-        // capitals to 0.72 em.
+        // Offset from the anchor to the baseline, in em: common fonts rise to 0.95 for letters,
+        // 0.72 for capitals.
         let down = match style.anchor().v_pos {
             VPos::Top => 0.95,
             VPos::Center => 0.35,
@@ -260,21 +262,21 @@ impl DrawingBackend for Svg {
     }
 }
 
-/// A pixel coordinate as SVG units, with a decimal only where it has one.
+/// A pixel coordinate as SVG units, with a decimal only if it is not whole.
 fn units(pixels: i32) -> String {
     let whole = pixels.div_euclid(UNIT);
     let tenth = pixels.rem_euclid(UNIT);
     if tenth == 0 { whole.to_string() } else { format!("{}", f64::from(pixels) / f64::from(UNIT)) }
 }
 
-/// A width that text of the figures' font size stays within, SVG units: the browser sets it in a
-/// font of its own.
+/// Upper bound on the width of text at the figures' font size, SVG units. The browser's font is
+/// unknown.
 pub fn text_width(text: &str) -> f64 {
-    // Beyond the Latin, Greek and Cyrillic blocks letters may be as wide as high.
+    // Beyond the Latin, Greek and Cyrillic blocks, letters may be as wide as they are high.
     text.chars().map(|c| if (c as u32) < 0x1100 { 0.6 } else { 1.1 }).sum::<f64>() * FONT
 }
 
-/// `text` in at most `width` SVG units, with an ellipsis where some of it had to go.
+/// Shortens `text` to at most `width` SVG units; an ellipsis replaces the removed part.
 pub fn shorten(text: &str, width: f64) -> String {
     if text_width(text) <= width {
         return text.to_owned();
@@ -290,7 +292,7 @@ pub fn shorten(text: &str, width: f64) -> String {
     kept.trim_end().to_owned() + "…"
 }
 
-/// Text as content or as an attribute's value.
+/// Escapes text for use as XML content or as an attribute's value.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -300,7 +302,7 @@ pub fn escape(text: &str) -> String {
             '>' => escaped += "&gt;",
             '"' => escaped += "&quot;",
             '\'' => escaped += "&#39;",
-            // Control characters are not allowed in a document.
+            // XML does not allow control characters.
             c if c.is_control() => escaped.push(' '),
             c => escaped.push(c),
         }

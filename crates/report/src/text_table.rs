@@ -1,6 +1,7 @@
-//! Tables as text to paste: Markdown and LaTeX.
+//! Tables as text: Markdown and LaTeX.
 
-/// Markdown; columns after the first `left` are numbers and stand to the right.
+/// Formats a Markdown table. The first `left` columns are text; all others are right-aligned
+/// numbers.
 pub fn markdown(columns: &[String], rows: &[Vec<String>], left: usize) -> String {
     let line = |cells: &[String]| {
         let cells: Vec<String> =
@@ -13,12 +14,13 @@ pub fn markdown(columns: &[String], rows: &[Vec<String>], left: usize) -> String
     format!("{}| {} |\n{body}", line(columns), rule.join(" | "))
 }
 
-/// A row is a line, whatever a name has in it.
+/// Replaces control characters, so that each row stays on one line.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// LaTeX for the booktabs package, columns as above.
+/// Formats a LaTeX table for the booktabs package. The first `left` columns are text, as in
+/// [`markdown`].
 pub fn latex(columns: &[String], rows: &[Vec<String>], left: usize) -> String {
     let line = |cells: &[String]| {
         format!("  {} \\\\\n", cells.iter().map(|c| latex_text(c)).collect::<Vec<_>>().join(" & "))

@@ -1,12 +1,12 @@
-//! Several sweeps on one page: the sweep becomes an axis, and everything else follows.
+//! Several sweeps on one page: the sweep becomes an additional axis.
 
 use res2lab_store::{PlanAxis, PlannedTrial, SweepRows, TrialRow};
 
-/// The axis that tells sweeps apart.
+/// The label of the axis whose values are the sweeps.
 pub const AXIS: &str = "sweep";
 
-/// The rows of all sweeps under one plan. Names of trials and arms get the sweep's name before
-/// them, since two sweeps may hold the same trial.
+/// Merges the rows of all sweeps under one plan. Names of trials and arms are prefixed with the
+/// sweep's name, since two sweeps may hold the same trial.
 pub fn together(sweeps: Vec<SweepRows>) -> SweepRows {
     let names: Vec<String> = sweeps.iter().map(|rows| rows.plan.name.clone()).collect();
     let commands: Vec<&str> = sweeps.iter().map(|rows| rows.plan.command.as_str()).collect();
@@ -18,7 +18,7 @@ pub fn together(sweeps: Vec<SweepRows>) -> SweepRows {
         .iter()
         .flat_map(|rows| rows.plan.notes.iter().map(|n| format!("{}: {n}", rows.plan.name)))
         .collect();
-    // A rule for seeds holds within its own sweep.
+    // A seed rule applies within its own sweep only.
     plan.seed_rule = None;
     plan.axes = axes(&sweeps);
     let damaged = sweeps.iter().flat_map(|rows| rows.damaged.clone()).collect();
@@ -29,7 +29,7 @@ pub fn together(sweeps: Vec<SweepRows>) -> SweepRows {
     SweepRows { plan, trials, events: Vec::new(), history: Vec::new(), effective: None, damaged }
 }
 
-/// The sweep, and every axis of any of them with all its values.
+/// The sweep axis, and every axis of any sweep with the union of its values.
 fn axes(sweeps: &[SweepRows]) -> Vec<PlanAxis> {
     let names = sweeps.iter().map(|rows| rows.plan.name.clone()).collect();
     let mut axes = vec![PlanAxis { label: AXIS.into(), values: names }];
@@ -55,7 +55,7 @@ fn of_sweep(name: &str, mut trial: TrialRow) -> TrialRow {
     planned.id = format!("{name}/{}", planned.id);
     planned.arm = format!("{name}/{}", planned.arm);
     let label = |label: &str| {
-        // An arm that varies nothing has no words of its own.
+        // An arm without coordinates has no label to keep.
         if planned.coordinates.is_empty() {
             format!("{AXIS}={name}")
         } else {

@@ -1,4 +1,4 @@
-//! The sentences of verdicts: in plain words, and never more than the numbers bear.
+//! The sentences of verdicts claim no more than the numbers support.
 
 mod fixture;
 
@@ -13,7 +13,7 @@ fn verdict(rows: &SweepRows) -> String {
     banner.chain(answer.sentences).chain(cautions).collect::<Vec<_>>().join("\n")
 }
 
-/// Arms named by letters, with these accuracies for seeds 0, 1, 2, ...
+/// Arms named by letters, with the given accuracies for seeds 0, 1, 2, ...
 fn arms(values: &[&[f64]]) -> SweepRows {
     let trial = |(arm, values): (usize, &&[f64])| {
         let name = char::from(b'a' + arm as u8).to_string();

@@ -1,4 +1,4 @@
-//! Several sweeps on one page, and what has changed since an earlier command.
+//! Several sweeps on one page, and changes since an earlier command.
 
 mod fixture;
 
@@ -6,8 +6,8 @@ use fixture::cases;
 use res2lab_report::{Study, changes, together};
 use res2lab_store::SweepRows;
 
-/// A later run of the quickstart in which scale 8 lost a point, give or take, and the rest is the
-/// same to the bit.
+/// A later run of the quickstart in which scale 8 lost about a point; all other values are
+/// identical.
 fn later() -> SweepRows {
     let mut rows = cases::quickstart();
     rows.plan.name = "later".into();
@@ -56,7 +56,7 @@ fn the_last_command_that_found_something_else_is_what_is_looked_back_to() {
     assert!(changes::of(&Study::of(&now)).is_none(), "nothing to look back to");
     now.history = vec![
         changes::found(&Study::of(&before), 1_772_978_700.0),
-        // What the page shows anyway.
+        // The results that the page shows already; they must not be compared with themselves.
         changes::found(&Study::of(&now), 1_772_979_700.0),
     ];
     let found = changes::of(&Study::of(&now)).unwrap();

@@ -1,4 +1,4 @@
-//! The page of receptive fields, and figures that it shares with a sweep's report.
+//! The page of receptive fields, and the figures that it shares with a sweep's report.
 
 mod fixture;
 
@@ -59,7 +59,7 @@ fn the_page_is_whole_and_says_what_is_known_of_these_networks() {
         "scale=2: receptive fields of 11 to 427 px, 171.0 ± 58.9 px on average; 80.7 % of paths stay within the image&#x27;s 224 px.",
         "scale=4: receptive fields of 11 to 1131 px, 502.2 ± 116.4 px on average; 0.5 %",
         "scale=8: receptive fields of 11 to 2539 px, 1053.5 ± 218.8 px on average; 0.0 %",
-        // The table of the figure against scale.
+        // A row of the figure's table of receptive fields against scale.
         "<tr><td>4</td><td>11</td><td>502.2</td><td>1131</td><td>0.5 %</td></tr>",
         "a note",
     ] {
@@ -80,7 +80,7 @@ fn a_single_network_is_told_by_its_stages_and_has_no_axis() {
     assert!(page.contains("<td>layer3</td><td>11</td><td>715</td>"));
 }
 
-/// Lines of shares add up to all paths, whatever the width of their pieces.
+/// The shares of a line sum to all paths for any bin width.
 #[test]
 fn shares_of_paths_add_up_and_quantiles_are_those_of_the_distribution() {
     let networks = [network(0, "2"), network(1, "8")];
@@ -109,7 +109,7 @@ fn a_sweep_over_scale_shows_distributions_and_extents_and_one_over_rates_does_no
         !of_rates.iter().any(|id| ["extent-0", "receptive", "paths"].contains(&id.as_str())),
         "{of_rates:?}"
     );
-    // Lines along one axis hold the others fixed, and width changes no field.
+    // Lines along one axis hold the other axes fixed; width changes no receptive field.
     let of_grid = all(&Study::of(&cases::grid()));
     let extents: Vec<&str> =
         of_grid.iter().map(|f| f.id.as_str()).filter(|id| id.starts_with("extent")).collect();
@@ -137,7 +137,7 @@ fn measured_figures_say_how_it_was_measured_and_how_fields_grew() {
     let said = figure(&rows, "effective-width").unwrap().how_to_read;
     let how = "64 images of normal noise, negative ones dropped, channels through a ReLU first, in double precision;";
     assert!(said.contains(how) && !said.contains("kept after epochs"), "{said}");
-    // As measurements were before: one trial of each arm, nothing on the way.
+    // Files of older measurements: one trial per arm, no growth.
     let known = rows.effective.as_mut().unwrap();
     known.trials.clear();
     known.arms.iter_mut().for_each(|arm| arm.growth.clear());
@@ -151,7 +151,8 @@ fn measured_figures_say_how_it_was_measured_and_how_fields_grew() {
     );
 }
 
-/// A column of maps has one scale: a map twice as wide is paler, and the narrowest is full.
+/// All maps of a column share one color scale: a map twice as wide is paler, and the narrowest
+/// reaches full opacity.
 #[test]
 fn maps_of_a_column_share_their_scale() {
     let mut rows = cases::effective();
@@ -164,14 +165,14 @@ fn maps_of_a_column_share_their_scale() {
     let maps =
         all(&Study::of(&rows)).into_iter().find(|f| f.id == "effective-maps-linear").unwrap();
     let pictures = pictures(&maps.svg);
-    // Three stages of each arm; the opacity of the fullest pixel.
+    // Three stages per arm; the opacity of the fullest pixel.
     let fullest = |i: usize| *pictures[i].iter().max().unwrap();
     assert_eq!(fullest(0), 255);
     let expected = (255.0 * sum(&narrow) / sum(&wide)).round();
     assert!((f64::from(fullest(3)) - expected).abs() <= 1.0, "{} {expected}", fullest(3));
 }
 
-/// Opacities of the pictures in an SVG.
+/// Opacities of the images in an SVG.
 fn pictures(svg: &str) -> Vec<Vec<u8>> {
     use base64::Engine;
     let decode = |text: &str| {

@@ -1,4 +1,4 @@
-//! Pictures of small sweeps, as SVG.
+//! Snapshots of figures of small sweeps, as SVG.
 
 mod fixture;
 
@@ -26,7 +26,7 @@ fn figures_have_classes_and_links_but_no_colors_of_their_own() {
             "{}",
             figure.id
         );
-        // Main effects average over arms, and a block belongs to all arms of its form.
+        // Main effects average over arms, and a block diagram belongs to all arms with that block.
         let is_of_arms = figure.id != "main-effects" && !figure.id.starts_with("block-");
         assert!(
             (svg.contains("data-arm=") || !is_of_arms) && svg.contains("<title>"),

@@ -1,5 +1,5 @@
-//! Pages of sweeps that pages must be right for: whole, closed to the network, and closed to what
-//! names may contain.
+//! Pages of all fixture sweeps are complete, load nothing from the network, and escape hostile
+//! names.
 
 mod fixture;
 
@@ -22,7 +22,7 @@ fn column<'a>(data: &'a Value, name: &str) -> Vec<&'a Value> {
     data["trial_rows"].as_array().unwrap().iter().map(|row| &row[at]).collect()
 }
 
-/// What a reader sees: without the style, the scripts and the embedded data.
+/// The visible text: the page without style, scripts and embedded data.
 fn visible(page: &str) -> String {
     let mut text = String::new();
     let mut rest = page;
@@ -88,7 +88,7 @@ fn tags_are_closed_in_the_order_they_were_opened() {
 fn names_cannot_become_markup() {
     let rows = cases::hostile();
     let page = page(&rows);
-    // The page's own two: the data and the script.
+    // The page's own two scripts: the data and the code.
     assert_eq!(page.matches("<script").count(), 2);
     assert_eq!(page.matches("</script>").count(), 2);
     assert!(!page.contains("<img") && !page.contains("<b>"));
@@ -125,7 +125,7 @@ fn only_failures_still_give_reasons_and_no_figure_of_accuracy() {
         "among the trials and among the failures"
     );
     assert!(!text.contains("id=\"by-axis-0\"") && text.contains("id=\"curve-loss\""));
-    // A trial that diverged stopped early; its time is no arm's time.
+    // A diverged trial stopped early, so its time does not count as the arm's time.
     assert!(
         res2lab_report::summarize(&cases::failures()).arms.iter().all(|arm| arm.wall_s.is_none())
     );
@@ -218,7 +218,7 @@ fn of_a_large_sweep_most_rows_wait_until_they_are_asked_for() {
     let page = page(&fixture::sweep("large", &[("data.name", &["</script><b>", "4"])], &seeds));
     assert!(page.contains("id=\"later-trials\" data-rows=\"1100\""));
     assert_eq!(page.matches("<tr data-arm=").count(), 2 + 1200);
-    // The data, the rows that wait, the script: nothing in them ends one early.
+    // The data, the deferred rows and the script; their content must not end an element early.
     assert_eq!((page.matches("<script").count(), page.matches("</script>").count()), (3, 3));
 }
 

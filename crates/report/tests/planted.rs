@@ -1,5 +1,5 @@
-//! Sweeps with planted effects: the first sentence and the banner are what a statistician would
-//! write, with the numbers.
+//! Sweeps with planted effects: the first sentence and the banner state the planted result with its
+//! numbers.
 
 mod fixture;
 
@@ -12,7 +12,7 @@ fn answer(rows: &SweepRows) -> Answer {
     answer::of(&Study::of(rows))
 }
 
-/// The rows with these accuracies: `of(coordinates by axis, seed)`.
+/// Replaces the accuracies of the rows: `of(coordinates by axis, seed)`.
 fn with(mut rows: SweepRows, of: impl Fn(&dyn Fn(&str) -> f64, u64) -> f64) -> SweepRows {
     for trial in &mut rows.trials {
         let planned = &trial.planned;
@@ -28,7 +28,7 @@ fn with(mut rows: SweepRows, of: impl Fn(&dyn Fn(&str) -> f64, u64) -> f64) -> S
     rows
 }
 
-/// Errors of a few tenths, the same on every run, that sum to nothing in particular.
+/// Deterministic errors of a few tenths without structure.
 fn error(a: f64, b: f64, seed: u64) -> f64 {
     const DIGITS: [f64; 16] = [
         0.11, -0.24, 0.07, 0.31, -0.15, -0.02, 0.19, -0.33, 0.26, -0.08, 0.04, -0.21, 0.15, 0.29,
@@ -308,7 +308,8 @@ fn named_arms_that_differ_in_two_things_are_told() {
           may come from either."
         ]
     );
-    // A recipe that is the only difference is what is compared.
+    // If the arms differ in nothing but the recipe, the recipe is the compared axis, not a
+    // confounder.
     trials.iter_mut().for_each(|t| t.planned.spec.model.scale = 4);
     assert!(answer(&rows("one", "just sweep", vec![], trials)).banner.is_empty());
 }
@@ -319,7 +320,7 @@ fn limits_of_time_and_lost_pictures_and_chosen_epochs_stand_in_the_banner() {
     rows.trials[0].reason = "ended by train.max_minutes after 3 epochs".into();
     rows.plan.notes = vec![
         "data/images: 3 files are left out, as their endings are not pictures'".into(),
-        // Not about pictures, and told among the plan's notes.
+        // Not about pictures, so listed among the plan's notes instead.
         "compare names a, which is no arm of this sweep; the command line varies other things than the file, so that is \
          left out"
             .into(),

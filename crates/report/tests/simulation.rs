@@ -1,9 +1,8 @@
-//! Made-up sweeps by the thousand: claims where there is nothing to claim stay rare, intervals hold
-//! the truth as often as they say, equality is not claimed of what differs, and real differences
-//! are found as often as an exact test finds them.
+//! Monte Carlo tests of error rates: false claims of a difference or of equality are rare,
+//! intervals have their nominal coverage, and the power is that of an exact test.
 //!
-//! `RES2LAB_SWEEPS` sets how many of each kind; with a thousand, bounds are wider by what chance
-//! does to a thousand.
+//! `RES2LAB_SWEEPS` sets the number of sweeps of each kind. With the default of a thousand, bounds
+//! are wider by the sampling error.
 
 mod fixture;
 
@@ -13,13 +12,13 @@ use res2lab_report::stats::{ALPHA, pairs_wanted, power_of_paired_t, two_stage};
 use res2lab_report::{Study, seeds};
 use res2lab_store::{SweepRows, TrialRow};
 
-/// Sweeps of each kind.
+/// Number of sweeps of each kind.
 fn sweeps() -> u64 {
     std::env::var("RES2LAB_SWEEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(1000)
 }
 
-/// What chance adds to a share near 5 % in so many sweeps: three standard deviations, nothing for
-/// ten thousand.
+/// Allowance for sampling error of a rate near 5 %: three standard deviations, zero from ten
+/// thousand sweeps on.
 fn slack() -> f64 {
     if sweeps() < 10_000 { 3.0 * (0.05 * 0.95 / sweeps() as f64).sqrt() } else { 0.0 }
 }
@@ -42,38 +41,38 @@ impl Normal {
     }
 }
 
-/// How the errors of a sweep are made.
+/// The distribution of a sweep's errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Noise {
-    /// Normal, equal everywhere.
+    /// Normal, with equal variances.
     Plain,
-    /// Normal, beside a shift of each seed that all arms share, eight times as large.
+    /// Normal, plus a shift per seed that all arms share, eight times as large.
     CommonSeeds,
-    /// Normal; standard deviations of arms are spread evenly between one and three, in an order
-    /// that each sweep draws.
+    /// Normal; standard deviations of arms are evenly spaced between one and three, in random
+    /// order.
     Spread,
-    /// Skewed to one side, as accuracies near 100 % are.
+    /// Skewed to one side, like accuracies near 100 %.
     Skewed,
-    /// Normal, and each trial is missing with a chance of one in ten.
+    /// Normal; each trial is missing with a probability of 10 %.
     Missing,
 }
 
 const NOISES: [Noise; 5] =
     [Noise::Plain, Noise::CommonSeeds, Noise::Spread, Noise::Skewed, Noise::Missing];
 
-/// The spread of an arm's errors in points.
+/// Standard deviation of an arm's errors in points.
 const SPREAD: f64 = 0.25;
 
-/// One error of standard deviation one.
+/// One error with a standard deviation of one.
 fn error(noise: Noise, normal: &mut Normal) -> f64 {
     match noise {
-        // A gamma of shape two, turned so that its tail is below.
+        // A gamma variable of shape two, mirrored so that its tail is below.
         Noise::Skewed => (2.0 + normal.uniform().ln() + normal.uniform().ln()) / 2f64.sqrt(),
         _ => normal.draw(),
     }
 }
 
-/// Standard deviations of arms: equal, or a random order of an even spread between one and three.
+/// Standard deviations of arms: equal, or evenly spaced between one and three in random order.
 fn deviations(noise: Noise, arms: usize, normal: &mut Normal) -> Vec<f64> {
     if noise != Noise::Spread {
         return vec![1.0; arms];
@@ -85,7 +84,8 @@ fn deviations(noise: Noise, arms: usize, normal: &mut Normal) -> Vec<f64> {
     all
 }
 
-/// The template with drawn accuracies; `truth` gives each arm's own, by its place in the plan.
+/// The template with random accuracies. `truth` gives each arm's true value by its index in the
+/// plan.
 fn draw(
     template: &SweepRows,
     truth: &dyn Fn(usize) -> f64,
@@ -117,7 +117,7 @@ fn draw(
     rows
 }
 
-/// A sweep without what simulations have no use for.
+/// A sweep without the parts that simulations do not use.
 fn template(axes: &[(&str, &[&str])], seeds: u64) -> SweepRows {
     let mut rows = sweep("s", axes, &(0..seeds).collect::<Vec<_>>());
     rows.events.clear();
@@ -141,14 +141,14 @@ fn contrasts() -> SweepRows {
     rows
 }
 
-/// Four arms whose seeds are added by the rule.
+/// Four arms whose seeds are added by the seed rule.
 fn sequential() -> SweepRows {
     let mut rows = template(&[("zoo", &["a", "b", "c", "d"])], 24);
     rows.plan.seed_rule = Some(res2lab_experiment::SeedRule { min: 4, max: 24, half_width: 0.4 });
     rows
 }
 
-/// With a rule for seeds, what it trains: the first stage, then as many as it wants.
+/// The trials that a seed rule would train: the first stage, then as many as the rule requires.
 fn by_the_rule(mut rows: SweepRows) -> SweepRows {
     let Some(rule) = rows.plan.seed_rule else { return rows };
     let mut first = rows.clone();
@@ -170,7 +170,7 @@ fn kinds() -> [(&'static str, SweepRows); 4] {
     ]
 }
 
-/// Draws sweeps and looks at each one's findings.
+/// Draws sweeps and inspects the findings of each.
 fn simulate(
     template: &SweepRows,
     truth: &dyn Fn(usize) -> f64,
@@ -233,10 +233,10 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
     }
 }
 
-/// What a finding estimates, from the arms' true values.
+/// The true value of a finding's estimate, from the arms' true values.
 fn true_value(study: &Study, finding: &Finding, truth: &dyn Fn(usize) -> f64) -> Option<f64> {
     let place = |label: &str| study.rows.plan.trials.iter().position(|t| t.label == label);
-    // The plan's trials are arm by arm.
+    // The plan lists its trials arm by arm.
     let seeds = study
         .rows
         .plan
@@ -274,8 +274,8 @@ fn true_value(study: &Study, finding: &Finding, truth: &dyn Fn(usize) -> f64) ->
 
 #[test]
 fn what_differs_by_the_margin_is_rarely_called_equal() {
-    // Each arm of the second half lies one margin above its partner; along axes, the last value
-    // above the first.
+    // Each arm of the second half lies one margin above its partner. Along axes, the last value
+    // lies one margin above the first.
     let truths: [&dyn Fn(usize) -> f64; 4] = [
         &|arm| if arm < 3 { 0.0 } else { 0.5 },
         &|arm| 0.5 * [0.0, 1.0, 1.585, 2.0][arm] / 2.0,
@@ -307,8 +307,8 @@ fn what_differs_by_the_margin_is_rarely_called_equal() {
 
 #[test]
 fn real_differences_are_found_as_often_as_an_exact_test_finds_them() {
-    // (kind, what is looked at, its true size in standard errors of one seed's contrast, seeds,
-    // error's freedom)
+    // (kind, detection rate, true size in standard errors of one seed's contrast, seeds, degrees of
+    // freedom of the error)
     let found =
         |template: &SweepRows, truth: &dyn Fn(usize) -> f64, wanted: fn(&Subject) -> bool| {
             let mut found = 0;
@@ -352,8 +352,8 @@ fn real_differences_are_found_as_often_as_an_exact_test_finds_them() {
     }
 }
 
-/// Sweeps of two arms by Stein's rule: how often the interval holds the true difference, how often
-/// one is claimed, and how many pairs were trained on average.
+/// Simulates Stein's procedure with two arms: coverage of the interval, rate of claimed
+/// differences, and mean number of trained pairs.
 fn two_stages(
     effect: f64,
     first: usize,

@@ -1,4 +1,4 @@
-//! Accuracy by object size: no gain is claimed where there is none, a planted one is found.
+//! Accuracy by object size: a planted gain is found, and no gain is claimed without one.
 
 mod fixture;
 
@@ -13,7 +13,7 @@ fn noise(a: u64, b: u64) -> f64 {
     ((z ^ (z >> 29)) >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
 }
 
-/// Four scales, five seeds; `gain` points on the largest objects at scale 8.
+/// Four scales and five seeds; `gain` points are added on the largest objects at scale 8.
 fn sweep(gain: f64, start: u64) -> SweepRows {
     let mut rows = fixture::sweep("sizes", &[("scale", &["1", "2", "4", "8"])], &[0, 1, 2, 3, 4]);
     for (i, trial) in rows.trials.iter_mut().enumerate() {

@@ -1,9 +1,9 @@
-//! Every finding of 200 random sweeps is that of statsmodels and SciPy: estimates, intervals,
-//! p-values, and verdicts.
+//! Every finding of 200 random sweeps agrees with statsmodels and SciPy in estimates, intervals,
+//! p-values and verdicts.
 //!
-//! The sweeps and the answers come from `crates/bench/checks/statistics.py --fixture` (statsmodels
-//! 0.15.0, SciPy 1.17.1); without that word, it lets the program report on such sweeps and compares
-//! with the tables that it writes.
+//! The sweeps and the expected results come from `crates/bench/checks/statistics.py --fixture`
+//! (statsmodels 0.15.0, SciPy 1.17.1). Without `--fixture`, the script runs the program on such
+//! sweeps and compares the written tables.
 
 mod fixture;
 

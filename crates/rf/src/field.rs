@@ -1,23 +1,25 @@
-//! Intervals: the pixels that the unit of a node sees, along one axis.
+//! Receptive fields of a node's units as pixel intervals along one axis, computed from input to
+//! output.
 
 use res2lab_arch::{Graph, Node, NodeId, Op};
 
-/// Unit `u` of a node sees pixels `u * jump + low ..= u * jump + high` (Araujo et al. 2019,
-/// forwards). Pixels beyond the image are padding.
+/// The receptive field of a node's units along one axis. Unit `u` depends on the pixels `u * jump +
+/// low ..= u * jump + high` (Araujo et al. 2019, forward recursion). Pixels beyond the image are
+/// padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// First pixel of unit 0, over all paths.
     pub low: i64,
     /// Last pixel of unit 0, over all paths.
     pub high: i64,
-    /// Size of the smallest field of a single path.
+    /// Size of the smallest receptive field of a single path, pixels.
     pub smallest: i64,
-    /// Pixels from one unit to the next.
+    /// Distance of adjacent units, pixels.
     pub jump: i64,
-    /// Twice the least and the greatest center of a single path's field; they differ where paths
-    /// are not aligned.
+    /// Twice the smallest and the largest center of a single path's receptive field. They differ if
+    /// the paths are not aligned.
     centers: (i64, i64),
-    /// Whether some path leads through a pool over the whole image.
+    /// Whether some path leads through global pooling.
     pub sees_all: bool,
 }
 
@@ -25,27 +27,28 @@ impl Field {
     const IMAGE: Field =
         Field { low: 0, high: 0, smallest: 1, jump: 1, centers: (0, 0), sees_all: false };
 
-    /// The field of the shortest path, pixels.
+    /// The receptive field of the shortest path, pixels.
     pub fn min_px(&self) -> i64 {
         self.smallest
     }
 
-    /// The union of the fields of all paths, pixels.
+    /// The union of the receptive fields of all paths, pixels.
     pub fn max_px(&self) -> i64 {
         self.high - self.low + 1
     }
 
-    /// The middle of what unit `u` sees, pixels.
+    /// The center of the receptive field of unit `u`, pixels.
     pub fn center(&self, u: usize) -> f64 {
         u as f64 * self.jump as f64 + (self.low + self.high) as f64 / 2.0
     }
 
-    /// How far the centers of two paths may be apart, pixels; 0 where all are aligned.
+    /// Largest distance between the centers of two paths, pixels; 0 if all paths are aligned.
     pub fn misalignment_px(&self) -> f64 {
         (self.centers.1 - self.centers.0) as f64 / 2.0
     }
 
-    /// A window of `kernel` inputs on this: what is true of the union is true of each path.
+    /// Applies a window of `kernel` inputs. The window extends every path by the same pixels, so
+    /// the union and the single paths are updated alike.
     fn window(self, kernel: usize, stride: usize, padding: usize) -> Field {
         let (before, after) = reach(self.jump, kernel, padding);
         Field {
@@ -70,12 +73,12 @@ impl Field {
     }
 }
 
-/// Pixels that a window adds before and after, at `jump` pixels a step.
+/// Pixels that a window adds before and after, if its inputs are `jump` pixels apart.
 pub(crate) fn reach(jump: i64, kernel: usize, padding: usize) -> (i64, i64) {
     (padding as i64 * jump, (kernel as i64 - 1 - padding as i64) * jump)
 }
 
-/// Kernel, stride and padding of a window; None for what works on single units.
+/// Kernel, stride and padding of a node with a window; `None` for pointwise nodes.
 pub(crate) fn window(op: &Op) -> Option<(usize, usize, usize)> {
     match op {
         Op::Conv(c) => Some((c.kernel, c.stride, c.padding)),
@@ -84,8 +87,8 @@ pub(crate) fn window(op: &Op) -> Option<(usize, usize, usize)> {
     }
 }
 
-/// The field of every node, in the graph's order. What a global pool leads to keeps the field of
-/// what is pooled, with [`Field::sees_all`]; a gate keeps that of what it scales.
+/// The receptive field of every node, in the graph's order. Global pooling keeps the receptive
+/// field of its input and sets [`Field::sees_all`]; a gate keeps that of its first input.
 pub fn fields(graph: &Graph) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {

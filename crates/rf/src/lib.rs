@@ -1,15 +1,14 @@
-//! Receptive fields, worked out on the graph: exact, for any network that can be built.
+//! Receptive fields computed on the graph: exact, for any network that can be built.
 //!
 //! This crate must never know: tensors, weights, files. It counts; it does not measure.
 //!
 //! Reading order:
-//! - [`field`]: what a unit of each node sees: interval, jump, center, smallest and largest field
-//! - [`weighting`]: what a path counts
-//! - [`paths`]: the fields of all paths to a node with their weights, and what they add up to
-//! - [`spread`]: the analytic effective receptive field: how far an average path of averages
-//!   reaches
+//! - [`field`]: the receptive field of each node: interval, jump, center, smallest and largest size
+//! - [`weighting`]: the weight of a path
+//! - [`paths`]: the receptive fields of all paths to a node with their weights, and their summary
+//! - [`spread`]: the analytic effective receptive field, with every window replaced by an average
 //! - [`productive`]: layers that add nothing for images of a given size
-//! - [`splits`]: what each split of a block adds
+//! - [`splits`]: the receptive field of each split of a block
 
 pub mod field;
 pub mod paths;
@@ -24,23 +23,23 @@ pub use weighting::Weighting;
 
 use res2lab_arch::{Graph, NodeId};
 
-/// Sizes in input pixels, along one axis, over all paths from the image to a unit.
+/// Receptive-field sizes of a unit in input pixels, along one axis, over all paths from the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The field of the shortest path.
+    /// The receptive field of the shortest path.
     pub min_px: u64,
-    /// The union of all paths' fields.
+    /// The union of the receptive fields of all paths.
     pub max_px: u64,
 }
 
-/// The receptive field of the last stage's output. A global pool would see the whole image whatever
-/// the network, so the head is left out, and so are squeeze-and-excitation's gates.
+/// The receptive field of the last stage's output. The head and the gates of squeeze-and-excitation
+/// are left out: their global pooling covers the whole image in any network.
 pub fn extent(graph: &Graph) -> Extent {
     let field = fields(graph)[last_stage(graph).0];
     Extent { min_px: field.min_px() as u64, max_px: field.max_px() as u64 }
 }
 
-/// Where the last stage ends; the output of a graph without stages.
+/// The last node of the last stage; the output of a graph without stages.
 pub fn last_stage(graph: &Graph) -> NodeId {
     graph.stages.last().map_or(graph.output(), |stage| stage.node)
 }

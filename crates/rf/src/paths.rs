@@ -1,5 +1,5 @@
-//! The distribution of path receptive fields, by dynamic programming on the graph: a path is a
-//! choice of one route through every sum, split and concatenation.
+//! The distribution of the receptive fields of paths, by dynamic programming on the graph. A path
+//! is a choice of one route through every sum, split and concatenation.
 
 use crate::field::{reach, window};
 use crate::weighting::{Routes, Weighting, of_merge};
@@ -7,20 +7,20 @@ use res2lab_arch::{Graph, NodeId, Op};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// Fields (first and last pixel of unit 0) of paths, with their weights.
+/// Receptive fields (first and last pixel of unit 0) of paths, with their weights.
 type Table = Vec<((i64, i64), f64)>;
 
-/// All paths to one node.
+/// The distribution of all paths to one node.
 #[derive(Clone, Debug)]
 pub struct Paths {
-    /// Sorted by field.
+    /// Sorted by receptive field.
     table: Rc<Table>,
-    /// Added to the table's fields: windows move all of them alike.
+    /// Offset of all receptive fields in the table. Windows shift every entry alike, so only the
+    /// offset changes.
     moved: (i64, i64),
-    /// Weight of paths through a pool over the whole image: a class of its own.
+    /// Total weight of the paths through global pooling, which have no finite size.
     whole: f64,
-    /// Weights are to be multiplied by two to this power; deep networks have more paths than
-    /// numbers reach.
+    /// Binary exponent of all weights; deep networks have more paths than f64 can represent.
     exponent: i32,
     jump: i64,
 }
@@ -28,7 +28,7 @@ pub struct Paths {
 /// Weights above this are scaled down. Counts below 2^53 stay exact.
 const LARGEST: f64 = 1e270;
 
-/// The paths to every node of `wanted`, in that order.
+/// The path distributions at every node of `wanted`, in that order.
 pub fn paths(graph: &Graph, weighting: Weighting, wanted: &[NodeId]) -> Vec<Paths> {
     let mut all: Vec<Paths> = Vec::with_capacity(graph.nodes.len());
     let mut routes = Routes::default();
@@ -47,7 +47,7 @@ pub fn paths(graph: &Graph, weighting: Weighting, wanted: &[NodeId]) -> Vec<Path
                 let inputs: Vec<&Paths> = (0..node.inputs.len()).map(input).collect();
                 merge(&inputs, &factors)
             }
-            // What scales a channel has seen the whole image.
+            // A gate's values depend on the whole image.
             Op::Gate => input(0).and_whole(input(1), weighting),
             Op::GlobalPool => input(0).pooled(),
             ref op => window(op).map_or(input(0).clone(), |(k, s, p)| input(0).window(k, s, p)),
@@ -72,7 +72,7 @@ fn merge(inputs: &[&Paths], factors: &[f64]) -> Paths {
     if merged.sum() + merged.whole > LARGEST { merged.scaled_down() } else { merged }
 }
 
-/// Both tables in one; moving all fields alike keeps them sorted.
+/// Merges two sorted tables. Shifting all entries alike keeps the order.
 fn sum(a: &[((i64, i64), f64)], b: impl Iterator<Item = ((i64, i64), f64)>) -> Table {
     let mut a = a.iter().copied().peekable();
     let mut b = b.peekable();
@@ -137,7 +137,7 @@ impl Paths {
         }
     }
 
-    /// Sizes in pixels with their weights, ascending. Paths through a pool over the whole image are
+    /// Sizes in pixels with their weights, in ascending order. Paths through global pooling are
     /// left out.
     pub fn sizes(&self) -> Vec<(u64, f64)> {
         let mut sums: BTreeMap<u64, f64> = BTreeMap::new();
@@ -147,30 +147,30 @@ impl Paths {
         sums.into_iter().collect()
     }
 
-    /// Decimal logarithm of the number of paths (of their whole weight, where it is not
+    /// Decimal logarithm of the number of paths (of their total weight, if the weighting is not
     /// structural).
     pub fn log10_count(&self) -> f64 {
         (self.sum() + self.whole).log10() + f64::from(self.exponent) * 2f64.log10()
     }
 
-    /// The number of paths where it is known exactly; None beyond 10^15.
+    /// The number of paths if it is known exactly; `None` above 10^15.
     pub fn count(&self) -> Option<u64> {
         let sum = self.sum() + self.whole;
         (self.exponent == 0 && sum <= 1e15).then_some(sum as u64)
     }
 
-    /// Share of the weight that leads through a pool over the whole image.
+    /// Share of the weight of paths through global pooling.
     pub fn whole_share(&self) -> f64 {
         self.whole / (self.sum() + self.whole)
     }
 
-    /// What the sizes add up to; None where every path leads through a pool over the whole image.
+    /// The summary of the sizes; `None` if every path leads through global pooling.
     pub fn summary(&self) -> Option<Summary> {
         Summary::of(&self.sizes())
     }
 }
 
-/// A distribution of sizes in a few numbers, pixels.
+/// Summary statistics of a distribution of receptive-field sizes, pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     pub min_px: u64,
@@ -181,7 +181,7 @@ pub struct Summary {
     pub p05_px: u64,
     pub p50_px: u64,
     pub p95_px: u64,
-    /// How many different sizes there are.
+    /// Number of distinct sizes.
     pub distinct: usize,
 }
 
@@ -215,7 +215,7 @@ impl Summary {
     }
 }
 
-/// Share of the weight of paths whose field is no larger than `px`.
+/// Share of the weight of paths whose receptive field is at most `px` pixels.
 pub fn share_within(sizes: &[(u64, f64)], px: u64) -> f64 {
     let total: f64 = sizes.iter().map(|(_, weight)| weight).sum();
     sizes.iter().filter(|(size, _)| *size <= px).map(|(_, weight)| weight / total).sum()

@@ -1,22 +1,22 @@
-//! Layers that add nothing for images of a given size (Richter et al. 2021): all that they read has
-//! seen the whole image.
+//! Productive and unproductive layers for images of a given size (Richter et al. 2021). A layer is
+//! unproductive if the smallest receptive field of its input covers the whole image.
 
 use crate::field::{fields, window};
 use res2lab_arch::{Graph, NodeId};
 
-/// What a layer with a window adds.
+/// The productivity of a layer for a given image size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Productivity {
-    /// Even its shortest path sees more than before, within the image.
+    /// The layer's smallest receptive field is within the image.
     Productive,
-    /// Its own shortest path sees beyond the image.
+    /// The layer's smallest receptive field exceeds the image, but that of its input does not.
     Critical,
-    /// What it reads had seen the whole image by every path.
+    /// The smallest receptive field of the layer's input covers the image already.
     Unproductive,
 }
 
-/// The layers with a window larger than one unit, with what they add for images of `image_px`
-/// pixels a side.
+/// The productivity of every layer with a kernel larger than one, for images of `image_px` pixels
+/// per side.
 pub fn layers(graph: &Graph, image_px: usize) -> Vec<(NodeId, Productivity)> {
     let fields = fields(graph);
     let px = image_px as i64;

@@ -1,22 +1,22 @@
-//! What the splits of a block see: the question that the paper's block answers.
+//! The receptive field of each split of a block.
 
 use crate::field::fields;
 use res2lab_arch::{Graph, NodeId, Op};
 
-/// One split where it enters the concatenation of its block.
+/// A split at the concatenation of its block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// The concatenation, e.g. `layer1.1.concat`.
     pub block: String,
     /// From 0, in the order of channels.
     pub index: usize,
-    /// The node whose result it is.
+    /// The node with the split's result.
     pub node: NodeId,
     pub min_px: i64,
     pub max_px: i64,
 }
 
-/// The splits of every block, in the graph's order. Blocks without splits have none.
+/// The splits of every block, in the graph's order. Blocks without splits are left out.
 pub fn splits(graph: &Graph) -> Vec<Split> {
     let fields = fields(graph);
     let blocks = graph
@@ -35,7 +35,7 @@ pub fn splits(graph: &Graph) -> Vec<Split> {
     blocks.flat_map(of_block).collect()
 }
 
-/// A DLA's root concatenates too, but whole maps.
+/// Whether a concatenation joins splits. The root of a DLA concatenates whole feature maps instead.
 fn comes_from_splits(graph: &Graph, inputs: &[NodeId]) -> bool {
     inputs.iter().any(|id| matches!(graph.node(*id).op, Op::Slice { .. }))
         || inputs.first().is_some_and(|id| is_from_slice(graph, *id))

@@ -1,13 +1,13 @@
-//! The analytic effective receptive field: every window an average of its inputs, every path
-//! weighted. By Luo et al. 2016 it comes near a Gaussian, whose width grows with the root of the
-//! depth.
+//! The analytic effective receptive field: every window is replaced by an average of its inputs,
+//! and every path has a weight. The result is close to a Gaussian whose width grows with the square
+//! root of the depth (Luo et al. 2016).
 
 use crate::field::{reach, window};
 use crate::weighting::{Routes, Weighting, of_merge};
 use res2lab_arch::{Graph, NodeId, Op};
 
-/// Weight, mean and mean square of the position (of unit 0, pixels) that a unit's average path of
-/// averages looks at.
+/// Total weight of all paths, and mean and mean square of the pixel positions on which unit 0
+/// depends.
 #[derive(Clone, Copy)]
 struct Moments {
     weight: f64,
@@ -15,8 +15,8 @@ struct Moments {
     square: f64,
 }
 
-/// The standard deviation of the analytic effective field of every node, pixels. Pools over the
-/// whole image count as what they pool, gates as what they scale.
+/// The standard deviation of the analytic effective receptive field of every node, pixels. Global
+/// pooling is treated like its input, a gate like its first input.
 pub fn sigmas(graph: &Graph, weighting: Weighting) -> Vec<f64> {
     let mut all: Vec<Moments> = Vec::with_capacity(graph.nodes.len());
     let mut jumps: Vec<i64> = Vec::with_capacity(graph.nodes.len());
@@ -43,7 +43,7 @@ pub fn sigmas(graph: &Graph, weighting: Weighting) -> Vec<f64> {
     all.iter().map(|m| (m.square - m.mean * m.mean).max(0.0).sqrt()).collect()
 }
 
-/// Weights may be too many for numbers, so they are kept relative to the first input's.
+/// Mixes inputs with factors. Weights may exceed f64, so moments use relative weights.
 fn mixture(inputs: &[Moments], factors: &[f64]) -> Moments {
     let weight: f64 = inputs.iter().zip(factors).map(|(m, f)| m.weight * f).sum();
     let of = |value: fn(&Moments) -> f64| {
@@ -52,7 +52,7 @@ fn mixture(inputs: &[Moments], factors: &[f64]) -> Moments {
     Moments { weight, mean: of(|m| m.mean), square: of(|m| m.square) }
 }
 
-/// The mean of `kernel` neighbors, `jump` pixels apart.
+/// The average of `kernel` neighbors, `jump` pixels apart.
 fn averaged(x: Moments, jump: i64, kernel: usize, padding: usize) -> Moments {
     let (before, after) = reach(jump, kernel, padding);
     let shift = (after - before) as f64 / 2.0;
@@ -64,8 +64,9 @@ fn averaged(x: Moments, jump: i64, kernel: usize, padding: usize) -> Moments {
     }
 }
 
-/// The analytic effective field of one node along one axis: the first pixel that unit 0 sees, and
-/// the weight of each pixel from there on. The weights add up to the weight of all paths.
+/// The analytic effective receptive field of one node along one axis: the first pixel on which unit
+/// 0 depends, and the weight of each pixel from there on. The weights sum to the total weight of
+/// all paths.
 pub fn profile(graph: &Graph, weighting: Weighting, of: NodeId) -> (i64, Vec<f64>) {
     let mut all: Vec<(i64, Vec<f64>)> = Vec::with_capacity(of.0 + 1);
     let mut jumps: Vec<i64> = Vec::with_capacity(of.0 + 1);

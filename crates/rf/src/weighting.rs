@@ -1,14 +1,14 @@
-//! What a path counts. The two weightings are different questions and are never mixed.
+//! Weightings of paths. The two weightings answer different questions and must not be mixed.
 
 use std::fmt;
 
-/// How the weight of a path comes about.
+/// The weight of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weighting {
-    /// Every route counts one: a statement of combinatorics, not of importance.
+    /// Every path has the weight one. Describes combinatorics, not importance.
     Structural,
-    /// A sum counts its summands alike, a concatenation its channels; within the sums of splits,
-    /// routes count alike.
+    /// All inputs of a sum have equal weight, and the inputs of a concatenation are weighted by
+    /// their channels. Within the sums of splits, all routes have equal weight.
     BranchEqual,
 }
 
@@ -21,7 +21,7 @@ impl fmt::Display for Weighting {
     }
 }
 
-/// The factors of the inputs of `node`, a sum or a concatenation.
+/// The factors of the inputs of `node`, which is a sum or a concatenation.
 pub(crate) fn of_merge(
     graph: &res2lab_arch::Graph,
     node: &res2lab_arch::Node,
@@ -38,7 +38,8 @@ pub(crate) fn of_merge(
     )
 }
 
-/// `channels` of each input; `routes` since the split of each, where all come from one.
+/// The factors from the `channels` of each input and the number of `routes` to each input since the
+/// split, if all inputs are within splits.
 fn factors(
     weighting: Weighting,
     is_sum: bool,
@@ -57,18 +58,18 @@ fn factors(
     }
 }
 
-/// Routes from the last split to each node; None outside of splits. Walks with the graph, node by
-/// node.
+/// The number of routes from the last split to each node; `None` outside of splits. Nodes are added
+/// in the graph's order.
 #[derive(Default)]
 pub(crate) struct Routes(Vec<Option<f64>>);
 
 impl Routes {
-    /// Routes of the inputs of a merge, where all have some.
+    /// The number of routes of a merge's inputs; `None` unless every input has routes.
     fn of(&self, inputs: &[res2lab_arch::NodeId]) -> Option<Vec<f64>> {
         inputs.iter().map(|id| self.0[id.0]).collect()
     }
 
-    /// Notes the next node.
+    /// Adds the next node.
     pub(crate) fn push(&mut self, node: &res2lab_arch::Node) {
         let first = node.inputs.first().and_then(|id| self.0[id.0]);
         self.0.push(match node.op {

@@ -1,14 +1,13 @@
-//! The rows of Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural
-//! Networks" (Distill, 2019), for the networks that are chains or residual: size, effective stride
-//! and effective padding of the last feature map. Those of concatenated branches have a file of
-//! their own.
+//! The chain and residual networks in the table of Araujo, Norris and Sim, "Computing Receptive
+//! Fields of Convolutional Neural Networks" (Distill, 2019): size, effective stride and effective
+//! padding of the last feature map. Networks with concatenated branches are in
+//! distill_inception.rs.
 
 use res2lab_arch::builder::Builder;
 use res2lab_arch::{Conv, Graph, Input, NodeId, Pool};
 use res2lab_rf::fields;
 
-/// TensorFlow pads even maps at stride 2 on the far side only; what is padded before is what counts
-/// here.
+/// TensorFlow pads even sizes at stride 2 on the far side only; `padding` is the padding before.
 fn conv(g: &mut Builder, x: NodeId, kernel: usize, stride: usize, padding: usize) -> NodeId {
     let conv = Conv { out: 8, kernel, stride, padding, groups: 1, bias: false };
     let name = format!("c{}", x.0);
@@ -54,7 +53,8 @@ fn mobilenet(g: &mut Builder, image: NodeId) -> NodeId {
     strides.into_iter().fold(image, |x, stride| conv(g, x, 3, stride, usize::from(stride == 1)))
 }
 
-/// TF-Slim's: the stride in the last unit of a block, whose shortcut is then a pool of one.
+/// TF-Slim's ResNet: the stride is in the last unit of a block, whose shortcut is a pool of size
+/// one.
 fn resnet(units: [usize; 4]) -> impl Fn(&mut Builder, NodeId) -> NodeId {
     move |g, image| {
         let x = conv(g, image, 7, 2, 3);
@@ -75,7 +75,7 @@ fn resnet(units: [usize; 4]) -> impl Fn(&mut Builder, NodeId) -> NodeId {
 fn rows_of_the_article() {
     assert_eq!(row(alexnet), (195, 32, 64));
     assert_eq!(row(vgg16), (212, 32, 90));
-    // The narrower mobilenet_v1_075 has the same windows, and the article the same row.
+    // The narrower mobilenet_v1_075 has the same windows, and the same row in the article.
     assert_eq!(row(mobilenet), (315, 32, 126));
     assert_eq!(row(resnet([3, 4, 6, 3])), (483, 32, 239));
     assert_eq!(row(resnet([3, 4, 23, 3])), (1027, 32, 511));
@@ -83,8 +83,8 @@ fn rows_of_the_article() {
     assert_eq!(row(resnet([3, 24, 36, 3])), (1763, 32, 879));
 }
 
-/// The same networks with the stride where torchvision, timm and Res2Net put it, in the 3x3 of a
-/// stage's first block.
+/// The same networks with the stride in the 3x3 of a stage's first block, as in torchvision, timm
+/// and Res2Net.
 #[test]
 fn with_the_stride_in_the_first_block_fields_are_smaller() {
     let zoo = |name: &str| {

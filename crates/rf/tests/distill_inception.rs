@@ -1,10 +1,12 @@
-//! The Inception rows of Araujo, Norris and Sim (Distill, 2019), built with all their branches:
-//! concatenations and sums of paths of unequal length. Padding is not asserted: these networks mix
-//! layers with and without padding, and the article's padding is that of TensorFlow's SAME for one
-//! image size, which pads even maps on the far side only; here every layer is padded to keep
-//! branches aligned, so that sizes and strides are the article's and offsets are the networks' own.
+//! The Inception networks in the table of Araujo, Norris and Sim (Distill, 2019), built with all
+//! their branches: concatenations and sums of paths of unequal length.
 //!
-//! Fields are told along rows: a 1x7 is a window of seven, a 7x1 one of one.
+//! Padding is not asserted. The networks mix layers with and without padding, and the article's
+//! padding is TensorFlow's SAME for one image size, which pads even sizes on the far side only.
+//! Here every layer is padded so that branches are aligned: sizes and strides equal the article's,
+//! offsets do not.
+//!
+//! Receptive fields are along rows: a 1x7 is a window of seven, a 7x1 a window of one.
 
 use res2lab_arch::builder::Builder;
 use res2lab_arch::{Conv, Graph, Input, NodeId, Pool};
@@ -39,8 +41,8 @@ impl Net {
         layers.iter().fold(x, |x, (kernel, stride)| self.conv(x, *kernel, *stride))
     }
 
-    /// Branches of convolutions (kernel, stride) and, with `pool`, one of a pool of that stride,
-    /// side by side.
+    /// Parallel branches of convolutions (kernel, stride) and, with `pool`, a branch with a pool of
+    /// this stride.
     fn mixed(&mut self, x: NodeId, branches: &[&[(usize, usize)]], pool: Option<usize>) -> NodeId {
         let mut ends: Vec<NodeId> = branches.iter().map(|layers| self.convs(x, layers)).collect();
         if let Some(stride) = pool {
@@ -51,7 +53,7 @@ impl Net {
         self.0.concat(&name, &ends)
     }
 
-    /// Branches side by side, brought to the channels of `x` by a 1x1 and added to it.
+    /// Parallel branches, projected to the channels of `x` by a 1x1 convolution and added to `x`.
     fn residual(&mut self, x: NodeId, branches: &[&[(usize, usize)]]) -> NodeId {
         let joined = self.mixed(x, branches, None);
         let conv = self.name();
@@ -75,14 +77,14 @@ impl Net {
     }
 }
 
-/// Size, stride, shortest path and how far centers of paths are apart.
+/// Size, stride, smallest size, and misalignment of the paths.
 fn row(build: impl Fn(&mut Net, NodeId) -> NodeId) -> (i64, i64, i64, f64) {
     let (builder, image) = Builder::new(Input::square(256, 10));
     let mut net = Net(builder, 0);
     build(&mut net, image);
     let graph: Graph = net.0.finish().unwrap();
     let field = fields(&graph)[graph.output().0];
-    // The distribution of paths ends where the interval does.
+    // The distribution of paths has the same extremes as the interval.
     let paths = res2lab_rf::paths(&graph, res2lab_rf::Weighting::Structural, &[graph.output()])
         .pop()
         .unwrap();
@@ -126,7 +128,7 @@ fn inception_v3(net: &mut Net, image: NodeId) -> NodeId {
     let x = net.mixed(x, &[&[(3, 2)], DOUBLE_DOWN], Some(2));
     let x = net.times(4, x, |net, x| net.mixed(x, &[SHORT, SEVEN, TWO_SEVENS], Some(1)));
     let x = net.mixed(x, &[DOWN, SEVEN_DOWN], Some(2));
-    // Each 3x3 at the end is a 1x3 beside a 3x1.
+    // Each 3x3 at the end is a 1x3 in parallel with a 3x1.
     let beside = |net: &mut Net, x| {
         let after = net.convs(x, ONE);
         let ends = [
@@ -151,7 +153,7 @@ fn inception_v4(net: &mut Net, image: NodeId) -> NodeId {
     let x = net.mixed(x, &[&[(3, 2)], DOUBLE_DOWN], Some(2));
     let x = net.times(7, x, |net, x| net.mixed(x, &[SHORT, SEVEN, TWO_SEVENS], Some(1)));
     let x = net.mixed(x, &[DOWN, SEVEN_DOWN], Some(2));
-    // 1x3 beside 3x1, the longer branch after a 1x3 and a 3x1 in a row.
+    // 1x3 in parallel with 3x1; in the longer branch after a 1x3 and a 3x1 in sequence.
     let branches: [&[(usize, usize)]; 5] = [
         SHORT,
         ONE,
@@ -175,8 +177,8 @@ fn inception_resnet_v2(net: &mut Net, image: NodeId) -> NodeId {
     net.times(10, x, |net, x| net.residual(x, &[SHORT, &[(1, 1), (3, 1), (1, 1)]]))
 }
 
-/// The shortest paths are counted by hand: the stem, and of each block the shortest branch. Every
-/// window is odd and padded by half, so every path has the same center.
+/// The smallest sizes are computed by hand: the stem, and the shortest branch of each block. Every
+/// kernel is odd and padded by half, so every path has the same center.
 #[test]
 fn rows_of_the_article() {
     assert_eq!(row(inception_v2), (699, 32, 7 + 4 + 8 + 8 + 16 + 32, 0.0));
@@ -185,8 +187,8 @@ fn rows_of_the_article() {
     assert_eq!(row(inception_resnet_v2), (3039, 32, 3 + 4 + 4 + 4 + 8 + 8 + 16 + 32, 0.0));
 }
 
-/// A layer without padding beside a padded one moves its center: the article's tool refuses such a
-/// graph, here it is told by how much.
+/// A layer without padding beside a padded one shifts its center. The article's tool rejects such a
+/// graph; here the misalignment is reported.
 #[test]
 fn a_branch_without_padding_is_reported() {
     let (builder, image) = Builder::new(Input::square(63, 10));

@@ -1,4 +1,4 @@
-//! Numbers that others published or worked out in another way.
+//! Published values, and values computed by an independent method.
 
 use res2lab_arch::{Graph, Input, ModelOverrides, build, zoo};
 use res2lab_rf::paths::share_within;
@@ -16,7 +16,7 @@ fn published(name: &str, scale: Option<usize>) -> Graph {
     )
 }
 
-/// Two stages of two blocks behind one 3x3.
+/// Two stages of two blocks after one 3x3.
 fn small(scale: usize) -> Graph {
     let words = ModelOverrides {
         blocks: Some(vec![2, 2]),
@@ -34,8 +34,8 @@ fn at_last_stage(graph: &Graph) -> Paths {
     paths(graph, Weighting::Structural, &[last_stage(graph)]).remove(0)
 }
 
-/// Largest and smallest fields worked out by propagating sets of pixels through a copy of the
-/// network.
+/// Largest and smallest receptive fields, computed by propagating sets of pixels through a copy of
+/// the network.
 #[test]
 fn largest_and_smallest_fields_of_the_published_networks() {
     let px = |name: &str, scale| {
@@ -70,7 +70,7 @@ fn fields_grow_from_stage_to_stage_as_worked_out() {
     assert_eq!(by_stage(&published("resnet50", None)), [35, 91, 267, 427]);
 }
 
-/// Paths as polynomials multiplied out in exact arithmetic: sizes with their numbers.
+/// Path counts by size, computed as products of polynomials in exact arithmetic.
 #[test]
 fn every_path_of_a_small_network_is_counted() {
     let expected: [(usize, &[(u64, u64)]); 4] = [
@@ -117,8 +117,8 @@ fn every_path_of_a_small_network_is_counted() {
     assert_eq!(layer1.sizes(), expected);
 }
 
-/// The table of the analysis: number of paths, mean and standard deviation, 5 and 95 %, share
-/// within 224 px, sizes.
+/// The table of the analysis: number of paths, mean and standard deviation, 5 % and 95 % quantiles,
+/// share within 224 px, number of sizes.
 #[test]
 fn distributions_of_paths_of_the_published_networks() {
     type Row = (&'static str, usize, f64, f64, f64, (u64, u64), usize);
@@ -162,8 +162,8 @@ fn distributions_of_paths_of_the_published_networks() {
     assert_eq!((v1b.min_px, v1b.distinct), (43, 274));
 }
 
-/// The deviation of the analytic effective field, pixels, for scales 1, 2, 4, 6, 8 (stem's windows
-/// as boxes).
+/// Standard deviation of the analytic effective receptive field in pixels for scales 1, 2, 4, 6, 8.
+/// The stem's windows are averages too.
 #[test]
 fn analytic_effective_fields_have_the_worked_out_width() {
     let sigma = |name: &str, scale: usize| {
@@ -208,15 +208,15 @@ fn the_analytic_profile_has_the_width_and_the_weight_that_are_told_of_it() {
 
 #[test]
 fn equal_branches_halve_at_every_block() {
-    // Of 16 paths with four blocks, half the weight goes through each convolution: a binomial
-    // distribution.
+    // Each of four blocks gives half of the weight to its convolution: a binomial distribution over
+    // 16 paths.
     let graph = small(1);
     let found = paths(&graph, Weighting::BranchEqual, &[last_stage(&graph)]).remove(0);
     let sizes: Vec<(u64, f64)> = found.sizes();
     assert_eq!(sizes[0], (3, 1.0 / 16.0));
     assert!((sizes.iter().map(|(_, w)| w).sum::<f64>() - 1.0).abs() < 1e-12);
-    // A normal block of scale 4: identity 1/2, and of the other half a quarter each for 0, 1, (1,
-    // 2)/2, (1, 2, 3)/3.
+    // A normal block of scale 4: weight 1/2 for the identity. The other half is divided into
+    // quarters for 0, 1, (1, 2)/2 and (1, 2, 3)/3 convolutions.
     let graph = small(4);
     let before = graph.find("layer1.0").unwrap();
     let after = graph.find("layer1.1").unwrap();
@@ -268,7 +268,7 @@ fn paths_of_an_average_pooled_shortcut_are_not_aligned_and_that_is_said() {
         fields(&graph)[last_stage(&graph).0].misalignment_px()
     };
     assert_eq!(misalignment("res2net50_26w_4s"), 0.0);
-    // Half a step of 4, 8 and 16 px where stages halve the map.
+    // Half a step of 4, 8 and 16 px where stages halve the feature map.
     assert_eq!(misalignment("res2net50d"), 2.0 + 4.0 + 8.0);
 }
 

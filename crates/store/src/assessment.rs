@@ -1,39 +1,39 @@
-//! What a trained network makes of a set of images: each prediction, and the figures that they add
-//! up to. Plain data, its arithmetic, and its Parquet.
+//! The evaluation of a trained network on a set of images: each prediction, and the metrics
+//! computed from all predictions. Plain data with JSON and Parquet output.
 use crate::tables::frame::{Table, Values, write_parquet};
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::Path;
 
-/// Guesses kept for each image.
+/// Number of predicted classes stored per image.
 pub const TOP: usize = 5;
-/// Bins of confidence for the calibration error (Guo et al. 2017).
+/// Number of confidence bins of the calibration error (Guo et al. 2017).
 const BINS: usize = 15;
 
-/// One image.
+/// The prediction for one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// Its place in the split.
+    /// Index of the image in its data split.
     pub index: u32,
-    /// Its class.
+    /// True class.
     pub label: i64,
-    /// The first guesses, the likeliest first.
+    /// Predicted classes in descending order of probability, at most [`TOP`].
     pub guesses: Vec<u32>,
-    /// Their probabilities.
+    /// Probabilities of `guesses`.
     pub shares: Vec<f64>,
-    /// Cross-entropy.
+    /// Cross-entropy in nats.
     pub loss: f64,
 }
 
-/// One class.
+/// The metrics of one class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassRow {
     pub name: String,
     pub images: u64,
-    /// Percent of its images that were recognized (recall).
+    /// Recall: share of the class's images that were predicted correctly, percent.
     pub acc1: f64,
-    /// Percent of the guesses of this class that were right (precision).
+    /// Precision: share of the predictions of this class that were correct, percent.
     pub precision: f64,
 }
 
@@ -41,39 +41,39 @@ pub struct ClassRow {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
     pub images: u64,
-    /// Means over the bin's images, percent.
+    /// Mean over the bin's images, percent.
     pub confidence: f64,
     pub accuracy: f64,
 }
 
-/// All of it.
+/// The metrics of a network on a set of images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Assessment {
-    /// Which network, weights and data, in words.
+    /// Network, weights and data in words.
     pub title: String,
     pub images: u64,
-    /// Percent.
+    /// Top-1 accuracy, percent.
     pub acc1: f64,
-    /// Percent; None with fewer than five classes.
+    /// Top-5 accuracy, percent; `None` for fewer than five classes.
     pub acc5: Option<f64>,
-    /// Mean cross-entropy.
+    /// Mean cross-entropy in nats.
     pub loss: f64,
     /// Expected calibration error over [`BINS`] bins of equal width, percent.
     pub calibration_error: f64,
     pub images_per_s: f64,
     pub classes: Vec<ClassRow>,
-    /// Rows are classes, columns guesses, counts.
+    /// Counts by true class (rows) and predicted class (columns).
     pub confusion: Vec<Vec<u64>>,
     pub bins: Vec<Bin>,
     /// Pictures that could not be read.
     pub left_out: Vec<String>,
-    /// Every image; in tables, not in JSON.
+    /// One entry per image; written to Parquet, not to JSON.
     #[serde(skip)]
     pub predictions: Vec<Prediction>,
 }
 
 impl Assessment {
-    /// Adds predictions up.
+    /// Computes the metrics from predictions.
     pub fn of(
         predictions: Vec<Prediction>,
         classes: usize,
@@ -113,7 +113,7 @@ impl Assessment {
         }
     }
 
-    /// Gives classes their names; a class without one keeps its number.
+    /// Sets the names of classes; a class without a name keeps its number.
     pub fn name_classes(&mut self, names: &[String]) {
         self.classes.iter_mut().zip(names).for_each(|(class, name)| class.name.clone_from(name));
     }
@@ -122,8 +122,8 @@ impl Assessment {
         self.classes.get(class as usize).map_or("", |c| c.name.as_str())
     }
 
-    /// Writes a line per image; `file` names the images, `factors` are what is known of each beside
-    /// its class.
+    /// Writes the predictions as Parquet, one row per image. `file` returns an image's file name;
+    /// `factors` are further known properties of the images, by name.
     pub fn write_predictions(
         &self,
         path: &Path,
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!((a.acc1, a.acc5, a.images_per_s), (50.0, Some(75.0), 2.0));
         assert_eq!((a.confusion[0][1], a.classes[0].acc1, a.classes[1].precision), (1, 50.0, 50.0));
         assert!(a.classes[2].acc1.is_nan());
-        // Two bins of two images: |90 - 50| and |50 - 50|, each half of the images.
+        // Two bins of two images: |90 - 50| and |50 - 50|, each with half of the images.
         assert!((a.calibration_error - 20.0).abs() < 1e-9, "{}", a.calibration_error);
     }
 }

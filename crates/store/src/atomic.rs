@@ -1,4 +1,4 @@
-//! Whole files or none: a temporary file, flushed to the disk, then renamed.
+//! Atomic file replacement: a temporary file is flushed to disk, then renamed.
 
 use crate::checksum;
 use crate::error;
@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Writes `path` by filling a temporary file beside it; a crash at any moment leaves the old file
-/// or the new one.
+/// Writes `path` by filling a temporary file in the same folder. After a crash at any moment,
+/// `path` has either the old or the new content.
 pub fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
@@ -20,7 +20,7 @@ pub fn write_with(
         fill(&mut file)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        // The rename itself is durable only once the folder is flushed.
+        // The rename is durable only after the folder is flushed.
         File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
     })();
     written.map_err(|e| {
@@ -29,8 +29,8 @@ pub fn write_with(
     })
 }
 
-/// Replaces a whole file without waiting for the disk: a reader sees the old content or the new
-/// one, a power cut may lose both.
+/// Replaces a file without flushing. A concurrent reader sees the old or the new content; a power
+/// failure may lose both.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = temporary_beside(path);
     fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|e| {
@@ -39,25 +39,25 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-/// Writes bytes as a whole file.
+/// Writes `bytes` atomically.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_with(path, |file| file.write_all(bytes))
 }
 
-/// Writes `value` as indented JSON; an object carries a checksum.
+/// Writes `value` atomically as indented JSON; an object gets a checksum.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(|e| error::damaged(path, e))?;
     write(path, (checksum::seal_json(&text) + "\n").as_bytes())
 }
 
-/// Reads JSON; None where there is no file. A file whose checksum differs is damaged.
+/// Reads JSON; `None` if the file does not exist. Fails if the checksum does not match.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let Some(text) = read_text(path)? else { return Ok(None) };
     let checked = checksum::open_json(&text).map_err(|differs| error::damaged(path, differs))?;
     serde_json::from_str(&checked.text).map(Some).map_err(|e| error::damaged(path, e))
 }
 
-/// A text file's content; None where there is no file.
+/// Reads a text file; `None` if it does not exist.
 pub(crate) fn read_text(path: &Path) -> Result<Option<String>, Error> {
     match fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|e| error::damaged(path, e)),
@@ -71,7 +71,7 @@ pub fn create_dir(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|e| error::io("create", path, e))
 }
 
-/// A name in the same folder that no other process writes to.
+/// A temporary path in the same folder; the process id makes it unique.
 fn temporary_beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))

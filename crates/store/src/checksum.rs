@@ -1,22 +1,22 @@
-//! Checksums of the text files that are written here and read back: a damaged file is refused, and
-//! never half believed.
+//! Checksums of the text files that this crate writes and reads back. A file with a wrong checksum
+//! is rejected as a whole.
 //!
-//! The checksum stands inside the file, so that one rename replaces both, and so that other
-//! programs read the file as what it is: a JSON object has it as its last key, a JSON line
-//! likewise, a YAML file in a comment at its end. It covers the text without it. Files of before
-//! have none; they are read as they are.
+//! The checksum is stored inside the file, so that one rename replaces both, and other programs can
+//! still parse the file: a JSON object and a JSON line have it as last key, a YAML file in a
+//! comment at the end. The checksum covers the text without the checksum. Files from older versions
+//! have none and are read without verification.
 
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The key of JSON objects.
+/// Key in JSON objects.
 const KEY: &str = "checksum";
-/// Hex digits of a checksum.
+/// Number of hex digits of a checksum.
 const DIGITS: usize = 16;
 const YAML: &str = "# checksum: ";
 
-/// The checksum differs from the text's.
+/// The error of a checksum that does not match the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Differs;
 
@@ -26,22 +26,22 @@ impl std::fmt::Display for Differs {
     }
 }
 
-/// A text without its checksum.
+/// A text whose checksum was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// What the checksum covers.
+    /// The text that the checksum covers.
     pub text: String,
-    /// Whether there was one.
+    /// Whether the text had a checksum.
     pub was_checked: bool,
 }
 
-/// XXH3 as hex digits.
+/// The XXH3 64-bit hash as hex digits.
 pub fn digest(bytes: &[u8]) -> String {
     format!("{:016x}", xxh3_64(bytes))
 }
 
-/// An indented JSON object with its checksum as the last key. Other values have no place for one
-/// and stay as they are.
+/// Adds a checksum as the last key of an indented JSON object. Other JSON values are returned
+/// unchanged.
 pub fn seal_json(text: &str) -> String {
     match text.strip_suffix("\n}") {
         Some(open) => format!("{open},\n  \"{KEY}\": \"{}\"\n}}", digest(text.as_bytes())),
@@ -49,12 +49,12 @@ pub fn seal_json(text: &str) -> String {
     }
 }
 
-/// The JSON that [`seal_json`] was given.
+/// Reverts [`seal_json`] and verifies the checksum.
 pub fn open_json(text: &str) -> Result<Checked, Differs> {
     open(text.trim_end(), &format!(",\n  \"{KEY}\": \""), "\"\n}", "\n}")
 }
 
-/// A JSON object of one line with its checksum as the last key.
+/// Adds a checksum as the last key of a JSON object on one line.
 pub fn seal_line(line: &str) -> String {
     match line.strip_suffix('}') {
         Some(open) => format!("{open},\"{KEY}\":\"{}\"}}", digest(line.as_bytes())),
@@ -62,24 +62,24 @@ pub fn seal_line(line: &str) -> String {
     }
 }
 
-/// The line that [`seal_line`] was given.
+/// Reverts [`seal_line`] and verifies the checksum.
 pub fn open_line(line: &str) -> Result<Checked, Differs> {
     open(line, &format!(",\"{KEY}\":\""), "\"}", "}")
 }
 
-/// YAML with its checksum in a comment at the end.
+/// Adds a checksum to YAML, in a comment at the end.
 pub fn seal_yaml(text: &str) -> String {
     format!("{text}{YAML}{}\n", digest(text.as_bytes()))
 }
 
-/// The YAML that [`seal_yaml`] was given.
+/// Reverts [`seal_yaml`] and verifies the checksum.
 pub fn open_yaml(text: &str) -> Result<Checked, Differs> {
     open(text, YAML, "\n", "")
 }
 
-/// Takes `before`, the digits and `after` off the end, puts `end` there instead, and compares. A
-/// text that ends almost so had a checksum, whose frame is damaged; one that ends otherwise never
-/// had any.
+/// Removes `before`, the digits and `after` from the end, appends `end`, and verifies the checksum.
+/// An end that differs from this frame in a few bytes is a damaged checksum; an end that differs
+/// more is a text without a checksum.
 fn open(text: &str, before: &str, after: &str, end: &str) -> Result<Checked, Differs> {
     let unchecked = Checked { text: text.to_owned(), was_checked: false };
     let bytes = text.as_bytes();
@@ -103,14 +103,14 @@ fn open(text: &str, before: &str, after: &str, end: &str) -> Result<Checked, Dif
     }
 }
 
-/// How many bytes are others than expected.
+/// The number of bytes that differ.
 fn differing(found: &[u8], expected: &str) -> usize {
     found.iter().zip(expected.as_bytes()).filter(|(a, b)| a != b).count()
 }
 
-/// Opens the lines of a file that only grows. A file of before may have begun without checksums;
-/// behind the first line that has one every line has one. Gives each line's text, or why it cannot
-/// be believed.
+/// Opens the lines of an append-only file. A file from an older version may begin with lines
+/// without checksums; after the first checksum, every line must have one. Yields each line's text,
+/// or the reason why the line is damaged.
 pub fn open_lines(text: &str) -> impl Iterator<Item = Result<String, &'static str>> {
     let mut checks = false;
     text.lines().map(move |line| match open_line(line) {
@@ -125,8 +125,8 @@ pub fn open_lines(text: &str) -> impl Iterator<Item = Result<String, &'static st
     })
 }
 
-/// All values of a file that grows line by line, and how many lines are damaged, or were cut off by
-/// a crash.
+/// Reads all values of an append-only file of JSON lines. Also returns the number of lines that are
+/// damaged or were truncated by a crash.
 pub fn read_lines<T: DeserializeOwned>(path: &Path) -> (Vec<T>, usize) {
     let text = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -190,8 +190,7 @@ mod tests {
                 let at = at % bytes.len();
                 bytes[at] ^= 1 << bit;
                 let Ok(text) = String::from_utf8(bytes) else { continue };
-                // Where the checksum's own frame is hit, the text before it is whole, and stands as
-                // it was.
+                // If only the checksum's frame is damaged, the text before it is unchanged.
                 let original = open(&whole).unwrap().text;
                 let body = original.trim_end_matches(['}', '\n']);
                 let is_safe = match open(&text) {

@@ -1,56 +1,56 @@
-//! effective.json: what trained networks of a sweep look at, measured once they are trained.
+//! effective.json: effective receptive fields of a sweep's trained networks.
 
 use crate::{SweepDir, atomic};
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
-/// Shares of the weight that areas are told for, as Ding et al. 2022 have them.
+/// Shares of the total weight for which areas are given, as in Ding et al. 2022.
 pub const AREAS: [f64; 4] = [0.2, 0.3, 0.5, 0.99];
 
 /// One measurement of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Effective {
-    /// When, seconds since 1970.
+    /// Unix time in seconds.
     pub at_s: f64,
-    /// Test images that gradients were averaged over.
+    /// Number of test images over which gradients were averaged.
     pub images: usize,
-    /// What became of the gradients' signs: `absolute`, `positive` or `signed`.
+    /// Treatment of the gradients' signs: `absolute`, `positive` or `signed`.
     pub sign: String,
-    /// Whether images of normal noise took the place of test images.
+    /// Whether images of normal noise replaced the test images.
     #[serde(default)]
     pub noise: bool,
     /// Whether networks computed in double precision.
     #[serde(default)]
     pub float64: bool,
-    /// Whether the unit's channels went through a ReLU before they were summed.
+    /// Whether a ReLU was applied to the unit's channels before they were summed.
     #[serde(default)]
     pub relu: bool,
-    /// One trial of each arm.
+    /// One trial per arm.
     pub arms: Vec<EffectiveArm>,
-    /// Every trial that was measured, those of `arms` among them.
+    /// Every measured trial, including those of `arms`.
     #[serde(default)]
     pub trials: Vec<EffectiveTrial>,
 }
 
-/// The width of one trial's field: its last stage as trained.
+/// The ERF width of one trial at its last stage, as trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectiveTrial {
     pub trial: String,
     pub arm: String,
     pub seed: u64,
     pub sigma_px: f64,
-    /// Area of the smallest square with half of the weight over the image's.
+    /// Area of the smallest square with half of the total weight, divided by the image's area.
     pub ratio_50: f64,
 }
 
-/// The width of the last stage's field after an epoch.
+/// The ERF width at the last stage after an epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectiveEpoch {
     pub epoch: f64,
     pub sigma_px: f64,
 }
 
-/// One arm, by one of its trials.
+/// The measurement of one arm, on one of its trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectiveArm {
     pub arm: String,
@@ -58,20 +58,20 @@ pub struct EffectiveArm {
     pub trial: String,
     pub seed: u64,
     pub image_px: usize,
-    /// `init` (with statistics of the images) and `trained`, side by side.
+    /// The states `init` (with batch-norm statistics of the images) and `trained`.
     pub states: Vec<EffectiveState>,
-    /// From the initial weights (epoch 0) over those kept on the way to the best, which count as
-    /// trained; empty where none were kept.
+    /// ERF widths from the initial weights (epoch 0) over the weights kept during training to the
+    /// best weights; empty if no weights were kept.
     #[serde(default)]
     pub growth: Vec<EffectiveEpoch>,
-    /// Of the trained network: share of the gradient that flows through each split.
+    /// Trained network: share of the gradient through each split.
     pub shares: Vec<SplitShare>,
-    /// Of the trained network: which places of which split speak for what it takes an image for.
+    /// Trained network: class activation maps of the splits.
     #[serde(default)]
     pub gallery: Vec<Picture>,
 }
 
-/// The network in one state.
+/// The measurement of the network in one state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectiveState {
     pub state: String,
@@ -79,81 +79,84 @@ pub struct EffectiveState {
     pub nodes: Vec<EffectiveNode>,
 }
 
-/// What the middle unit of one node looks at. Lengths are pixels.
+/// The ERF of the middle unit of one node. Lengths are in pixels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectiveNode {
     pub node: String,
-    /// The exact field, which the measured one cannot leave.
+    /// Size of the exact receptive field, which contains the ERF.
     pub rf_max_px: i64,
-    /// Where its middle lies, column and row.
-    // Files of before have the British spelling.
+    /// Center of the exact receptive field: column, row.
+    // Files from older versions have the British spelling.
     #[serde(alias = "centre_px")]
     pub center_px: [f64; 2],
     pub sigma_x_px: f64,
     pub sigma_y_px: f64,
-    /// Center of mass, from the middle of the exact field.
+    /// Center of mass, relative to the center of the exact receptive field.
     pub com_dx_px: f64,
     pub com_dy_px: f64,
-    /// Luo et al.: root of the number of pixels above 4.55 % of the greatest.
+    /// Square root of the number of pixels above 4.55 % of the maximum (Luo et al. 2016).
     pub size_px: f64,
-    /// Area of the smallest square with each share of [`AREAS`] over the image's.
+    /// For each share of [`AREAS`]: area of the smallest square with this share of the total
+    /// weight, divided by the image's area.
     pub area_ratios: [f64; 4],
-    /// The same of log10(gradient + 1), as RepLKNet has it; it depends on the gradients' scale.
+    /// The same ratios for log10(gradient + 1), as in RepLKNet (Ding et al. 2022); they depend on
+    /// the gradients' scale.
     pub area_ratios_log: [f64; 4],
-    /// Mean weight at each whole distance from the middle, the greatest being 1.
+    /// Mean weight at each integer distance from the center, relative to the maximum.
     pub profile: Vec<f64>,
     /// Sum of the gradients.
     pub scale: f64,
-    /// Standard error of that sum over images, relative to it, if pixels were independent.
+    /// Standard error of `scale` over images, relative to `scale`, assuming independent pixels.
     pub relative_error: f64,
-    /// Whether the exact field is larger than the image, so that the measured one is cut off.
+    /// Whether the exact receptive field exceeds the image, so that the ERF is cut off.
     pub is_saturated: bool,
     pub images: usize,
-    /// Images left out because some gradient was not finite.
+    /// Images left out because of a gradient that is not finite.
     pub skipped: usize,
     pub map: Thumbnail,
 }
 
 impl EffectiveNode {
-    /// Standard deviation along one axis, both taken together.
+    /// Standard deviation along one axis, pixels: the root mean square of both axes.
     pub fn sigma_px(&self) -> f64 {
         ((self.sigma_x_px.powi(2) + self.sigma_y_px.powi(2)) / 2.0).sqrt()
     }
 }
 
-/// One test image, and what each split of the last block that has splits sees in it (Grad-CAM).
+/// One test image with a class activation map (Grad-CAM) for each split of the last block that has
+/// splits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Picture {
-    /// Its number among the test images.
+    /// Index among the test images.
     pub index: u32,
     pub label: i64,
-    /// What the network takes it for, which is what the maps speak for.
+    /// Predicted class, which the maps explain.
     pub guess: i64,
-    /// Mean over colors, from black (0) to white.
+    /// Mean over color channels, from black (0) to white.
     pub image: Thumbnail,
-    /// A map for each split, each up to its own greatest value.
+    /// One map per split, each scaled to its own maximum.
     pub splits: Vec<CamMap>,
 }
 
-/// The evidence of one split.
+/// The class activation map of one split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CamMap {
     pub node: String,
-    /// The greatest evidence; zero where all of it speaks against the guess.
+    /// Maximum of the map before scaling; zero if the whole map is negative.
     pub max: f64,
     pub map: Thumbnail,
 }
 
-/// A map made small: cells of equal size, values from 0 to 65535, the greatest.
+/// A downsampled map: square cells, values from 0 to 65535 (the maximum).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Thumbnail {
     pub width: usize,
-    /// Pixels of a cell's side.
+    /// Side of a cell in pixels.
     pub cell_px: usize,
     pub values: Vec<u16>,
 }
 
-/// A split's part of its block's gradient.
+/// A split's share of its block's gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SplitShare {
     pub block: String,
@@ -166,7 +169,7 @@ pub fn write(dir: &SweepDir, effective: &Effective) -> Result<(), Error> {
     atomic::write_json(&dir.effective(), effective)
 }
 
-/// Reads it; None where nothing was measured.
+/// Reads effective.json; `None` if nothing was measured.
 pub fn read(dir: &SweepDir) -> Result<Option<Effective>, Error> {
     atomic::read_json(&dir.effective())
 }

@@ -1,5 +1,5 @@
-//! history.jsonl: what each command on a sweep found, so that a later one can say what has changed
-//! since.
+//! history.jsonl: the results after each command on a sweep, so that a later command can report
+//! changes.
 
 use crate::error;
 use crate::{Code, SweepDir, checksum};
@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// What one command found.
+/// The results after one command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Found {
-    /// When, seconds since 1970.
+    /// Unix time in seconds.
     pub at_s: f64,
     /// The command as typed.
     pub command: String,
-    /// The program that reported.
+    /// Version of the program that reported the results.
     pub code: Code,
-    /// Slash path of the metric.
+    /// Slash-separated path of the metric.
     pub metric: String,
     /// Every arm that had a value.
     pub arms: Vec<FoundArm>,
@@ -33,10 +33,10 @@ pub struct FoundArm {
     pub values: BTreeMap<u64, f64>,
 }
 
-/// Commands that the page may look back to; the file keeps all.
+/// Number of latest commands that [`read`] returns; the file keeps all.
 const MOST: usize = 20;
 
-/// Appends a line, unless it says what the last one says.
+/// Appends the results as a line, unless they are empty or equal to those of the last line.
 pub fn append(dir: &SweepDir, found: &Found) -> Result<(), Error> {
     let path = dir.history();
     let is_new = read(dir)
@@ -53,13 +53,13 @@ pub fn append(dir: &SweepDir, found: &Found) -> Result<(), Error> {
     written.map_err(|e| error::io("append to", &path, e))
 }
 
-/// The last commands' findings, the latest at the end; lines that are damaged, or broken by a
-/// crash, are skipped.
+/// Reads the results of the latest commands, the newest last. Damaged or truncated lines are
+/// skipped.
 pub fn read(dir: &SweepDir) -> Vec<Found> {
     read_counted(dir).0
 }
 
-/// The same, with the number of lines of the whole file that were skipped.
+/// Like [`read`], with the number of skipped lines in the whole file.
 pub fn read_counted(dir: &SweepDir) -> (Vec<Found>, usize) {
     let (mut found, damaged) = checksum::read_lines(&dir.history());
     found.drain(..found.len().saturating_sub(MOST));

@@ -1,4 +1,4 @@
-//! journal.jsonl: what the runner did, one line per event, never rewritten.
+//! journal.jsonl: the runner's append-only event log, one line per event.
 
 use crate::checksum;
 use crate::error;
@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// One line.
+/// One event of the journal. `at_s` is a Unix time in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -16,36 +16,38 @@ pub enum Event {
     Planned { at_s: f64, command: String, trials: usize, done: usize },
     /// A trial was started.
     Started { at_s: f64, id: String, slot: String, process: u32 },
-    /// A trial was found running, left behind by a runner that died.
+    /// A running trial of a dead runner was adopted.
     Adopted { at_s: f64, id: String, process: u32 },
-    /// A trial's process ended: `done`, `diverged`, `preempted`, or `failed` with a reason.
+    /// A trial's process ended with the outcome `done`, `diverged`, `preempted`, ..., or `failed`
+    /// with a reason.
     Ended {
         at_s: f64,
         id: String,
         outcome: String,
         #[serde(default)]
         reason: String,
-        /// Another try would end alike.
+        /// A retry would fail alike.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_refused: bool,
     },
-    /// A job of a cluster was told to end: `time limit`, or `preempted`.
+    /// A cluster job was requested to end: `time limit` or `preempted`.
     #[serde(alias = "signalled")]
     Signaled { at_s: f64, why: String },
-    /// A slot failed trial after trial and gets no more.
+    /// A slot was set aside after consecutive failures.
     SetAside { at_s: f64, slot: String, reason: String },
     /// The runner stopped: `finished`, or `interrupted` by a signal.
     Stopped { at_s: f64, why: String },
 }
 
-/// The open file.
+/// A journal that is open for appending.
 pub struct Journal {
     file: File,
     path: PathBuf,
 }
 
 impl Journal {
-    /// Opens for appending. A half-written last line of a crashed runner is closed first.
+    /// Opens a journal for appending. If a crashed runner left a truncated last line, the line is
+    /// terminated first.
     pub fn open(path: &Path) -> Result<Journal, Error> {
         let io = |e: std::io::Error| error::io("open", path, e);
         let broken =
@@ -57,7 +59,7 @@ impl Journal {
         Ok(Journal { file, path: path.to_owned() })
     }
 
-    /// Appends an event, in one write.
+    /// Appends an event in one write.
     pub fn append(&mut self, event: &Event) -> Result<(), Error> {
         let line = serde_json::to_string(event).map_err(|e| error::damaged(&self.path, e))?;
         let line = checksum::seal_line(&line) + "\n";
@@ -65,12 +67,12 @@ impl Journal {
     }
 }
 
-/// All events that can be read; lines that are damaged, or broken by a crash, are skipped.
+/// Reads all events; damaged or truncated lines are skipped.
 pub fn read(path: &Path) -> Vec<Event> {
     read_counted(path).0
 }
 
-/// The same, with the number of lines that were skipped.
+/// Like [`read`], with the number of skipped lines.
 pub fn read_counted(path: &Path) -> (Vec<Event>, usize) {
     checksum::read_lines(path)
 }

@@ -16,15 +16,15 @@ use res2lab_experiment::TrialSpec;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Networks whose weights take more than this keep none on the way: a 25 M parameter network over
-/// 300 epochs would take 1 GB for pictures of its growth.
+/// Largest size of a network's weights for which weights are kept during training. A network of 25
+/// M parameters over 300 epochs would otherwise take 1 GB just for figures of growth.
 pub const MOST_KEPT_BYTES: usize = 16 << 20;
 
-/// One sweep's folder.
+/// The folder of a sweep.
 #[derive(Clone, Debug)]
 pub struct SweepDir(PathBuf);
 
-/// One trial's folder.
+/// The folder of a trial.
 #[derive(Clone, Debug)]
 pub struct RunDir(PathBuf);
 
@@ -81,7 +81,7 @@ impl SweepDir {
         self.0.join("runs")
     }
 
-    /// What went to the cluster's queue.
+    /// The folder of submissions to a cluster.
     pub fn slurm(&self) -> PathBuf {
         self.0.join("slurm")
     }
@@ -125,8 +125,7 @@ impl RunDir {
         self.0.join("lock")
     }
 
-    /// Names of the classes, in the order of the network's outputs; not there where the data set
-    /// has none.
+    /// Class names in the order of the network's outputs; missing if the data set has no names.
     pub fn classes(&self) -> PathBuf {
         self.0.join("classes.json")
     }
@@ -147,12 +146,12 @@ impl RunDir {
         self.0.join("checkpoints").join("best.safetensors")
     }
 
-    /// Weights as they were after this epoch, from 1 on.
+    /// Weights after this epoch, counted from 1.
     pub fn epoch_weights(&self, epoch: usize) -> PathBuf {
         self.0.join("checkpoints").join(format!("epoch-{epoch:04}.safetensors"))
     }
 
-    /// The epochs whose weights were kept, ascending.
+    /// The epochs whose weights were kept, in ascending order.
     pub fn kept_epochs(&self) -> Vec<usize> {
         let Ok(entries) = fs::read_dir(self.0.join("checkpoints")) else { return Vec::new() };
         let epoch =
@@ -163,22 +162,22 @@ impl RunDir {
         epochs
     }
 
-    /// What the trial's processes printed, all attempts one after the other.
+    /// Output of the trial's processes, all attempts in sequence.
     pub fn console(&self) -> PathBuf {
         self.0.join("console.txt")
     }
 
-    /// How far the trial is, for whoever watches.
+    /// The trial's progress report.
     pub fn progress(&self) -> PathBuf {
         self.0.join("progress.json")
     }
 
-    /// What the runner changed after the trial ran out of memory.
+    /// The micro-batch reduction after the trial ran out of memory.
     pub fn halved(&self) -> PathBuf {
         self.0.join("halved.json")
     }
 
-    /// The runner's wish that the trial end early, and why.
+    /// The runner's request to stop the trial early, with the reason.
     pub fn stop_early(&self) -> PathBuf {
         self.0.join("stop-early.txt")
     }
@@ -195,12 +194,12 @@ impl RunDir {
         self.attempt(attempt).join("log.txt")
     }
 
-    /// One step of several processes, as trace events.
+    /// The trace events of one training step of several processes.
     pub fn trace(&self, attempt: u32) -> PathBuf {
         self.attempt(attempt).join("trace.json")
     }
 
-    /// The highest attempt there is; 0 if none was made.
+    /// The highest attempt number; 0 without attempts.
     pub fn last_attempt(&self) -> u32 {
         let Ok(entries) = fs::read_dir(&self.0) else { return 0 };
         let numbers = entries
@@ -208,7 +207,7 @@ impl RunDir {
         numbers.max().unwrap_or(0)
     }
 
-    /// Makes the folders of the next attempt and returns its number.
+    /// Creates the folders of the next attempt and returns its number.
     pub fn begin_attempt(&self) -> Result<u32, Error> {
         let number = self.last_attempt() + 1;
         atomic::create_dir(&self.0.join("checkpoints"))?;
@@ -216,7 +215,7 @@ impl RunDir {
         Ok(number)
     }
 
-    /// Makes the folder and its spec.yaml. A folder of the same id and another spec is refused.
+    /// Creates the folder with its spec.yaml. Fails if the folder exists with another spec.
     pub fn create(&self, spec: &TrialSpec) -> Result<(), Error> {
         if let Some(existing) = self.read_spec()? {
             if existing == *spec {
@@ -232,7 +231,7 @@ impl RunDir {
         atomic::write(&self.spec(), checksum::seal_yaml(&text).as_bytes())
     }
 
-    /// The spec; None where there is no run.
+    /// Reads the spec; `None` if the folder has none.
     pub fn read_spec(&self) -> Result<Option<TrialSpec>, Error> {
         let path = self.spec();
         let Some(text) = atomic::read_text(&path)? else { return Ok(None) };

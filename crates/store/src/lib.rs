@@ -1,20 +1,20 @@
-//! Sweep and run folders: what is written where, how it survives a crash, and how it is read back
-//! as rows and tables. The only crate that knows file names there, and the only one with polars.
+//! Sweep and run folders: file formats, crash safety, and reading back as rows and Parquet tables.
+//! This crate alone knows the file names in these folders, and it alone depends on polars.
 //!
 //! This crate must never know: tensors, devices, how a trial is trained or scheduled, how a report
 //! looks.
 //!
 //! Reading order:
 //! - [`layout`]: the folders and their file names
-//! - [`atomic`] and [`lock`]: whole files or none; one writer at a time
+//! - [`atomic`] and [`lock`]: atomic file replacement, and one writer at a time
 //! - [`plan`], [`result`], [`metrics`], [`journal`]: the files' contents
-//! - [`history`]: what earlier commands found; [`effective`]: what trained networks look at
+//! - [`history`]: results of earlier commands; [`effective`]: measured effective receptive fields
 //! - [`rows`]: a sweep read back, as plain rows
 //! - [`tables`]: the rows as Parquet and CSV
-//! - [`price`]: what a trial will cost, from a few timed steps
+//! - [`price`]: the predicted cost of a trial, from a few timed steps
 //! - [`tensorboard`]: event files
-//! - [`submission`]: what went to a cluster's queue
-//! - [`assessment`]: a network's predictions on a set of images, and what they add up to
+//! - [`submission`]: submissions to a cluster's queue
+//! - [`assessment`]: a network's predictions on a set of images, and their metrics
 
 pub mod assessment;
 pub mod atomic;

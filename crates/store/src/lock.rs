@@ -1,5 +1,5 @@
-//! One writer at a time: flock on a file. The kernel releases it when the holder dies, however it
-//! dies.
+//! Exclusive locks (flock on a file). The kernel releases a lock when its holder ends for any
+//! reason.
 
 use crate::error;
 use res2lab_error::Error;
@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
-/// Held until dropped.
+/// An exclusive lock, held until it is dropped.
 pub struct Lock(File);
 
 impl Drop for Lock {
@@ -17,15 +17,15 @@ impl Drop for Lock {
     }
 }
 
-/// What asking for a lock gave.
+/// The result of [`try_lock`].
 pub enum Attempt {
-    /// It is ours.
+    /// The lock was acquired.
     Held(Lock),
-    /// The process with this id has it (0 if it did not say).
+    /// Another process holds the lock: its process id, or 0 if unknown.
     HeldBy(u32),
 }
 
-/// Asks for the lock at `path` without waiting.
+/// Tries to acquire the lock at `path` without waiting.
 pub fn try_lock(path: &Path) -> Result<Attempt, Error> {
     let io = |e: std::io::Error| error::io("lock", path, e);
     let mut file = OpenOptions::new()
@@ -49,7 +49,7 @@ pub fn try_lock(path: &Path) -> Result<Attempt, Error> {
     }
 }
 
-/// Whether someone holds the lock at `path` now.
+/// Whether a process currently holds the lock at `path`.
 pub fn is_held(path: &Path) -> bool {
     path.exists() && matches!(try_lock(path), Ok(Attempt::HeldBy(_)))
 }

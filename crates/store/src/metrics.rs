@@ -1,5 +1,5 @@
-//! metrics.jsonl: one line per logged step, appended as it comes. It holds no times, so that a
-//! resumed trial's file is the same to the byte as an uninterrupted one's.
+//! metrics.jsonl: one line per logged step. The file holds no times, so that a resumed trial writes
+//! the same bytes as an uninterrupted one.
 
 use crate::error;
 use crate::{atomic, checksum};
@@ -11,25 +11,25 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The values of one step.
+/// The values logged at one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// Optimizer steps made.
+    /// Number of completed optimizer steps.
     pub step: u64,
-    /// Epochs made; fractional within an epoch.
+    /// Number of completed epochs, fractional within an epoch.
     pub epoch: f64,
-    /// Values by slash path. NaN and infinity, which JSON has no word for, are null.
+    /// Values by slash-separated path. NaN and infinity are null, because JSON cannot express them.
     #[serde(flatten)]
     pub values: Values,
 }
 
-/// A few values by name. A large sweep has millions of points, so it is a short list and not a map,
-/// and the points of one file share the names.
+/// A few values by name. A large sweep has millions of points, so the names and values are a short
+/// list instead of a map, and the points of one file share the names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values(Vec<(Arc<str>, f64)>);
 
 impl Values {
-    /// The value of a name.
+    /// The value with this name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(known, _)| &**known == name).map(|(_, value)| *value)
     }
@@ -39,7 +39,7 @@ impl Values {
         self.0.iter().map(|(name, value)| (&**name, *value))
     }
 
-    /// Takes names from those that are known already.
+    /// Replaces names by shared copies from `known`.
     fn share(&mut self, known: &mut HashSet<Arc<str>>) {
         for (name, _) in &mut self.0 {
             match known.get(name) {
@@ -69,7 +69,7 @@ impl<'de> Deserialize<'de> for Values {
     }
 }
 
-/// Values whose nulls mean NaN.
+/// Deserializes values; null becomes NaN.
 pub(crate) fn nullable<'de, D: serde::Deserializer<'de>>(
     d: D,
 ) -> Result<BTreeMap<String, f64>, D::Error> {
@@ -77,7 +77,7 @@ pub(crate) fn nullable<'de, D: serde::Deserializer<'de>>(
     Ok(map.into_iter().map(|(k, v)| (k, v.unwrap_or(f64::NAN))).collect())
 }
 
-/// The open file.
+/// A metrics file that is open for appending.
 pub struct Metrics {
     file: File,
     path: PathBuf,
@@ -85,8 +85,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file for appending after its first `length` bytes; what a crashed attempt wrote
-    /// beyond is cut off.
+    /// Opens the file for appending after its first `length` bytes. Later bytes, written by a
+    /// crashed attempt, are removed.
     pub fn open(path: &Path, length: u64) -> Result<Metrics, Error> {
         let io = |e: std::io::Error| error::io("open", path, e);
         let mut file =
@@ -101,7 +101,7 @@ impl Metrics {
         Ok(Metrics { file, path: path.to_owned(), length })
     }
 
-    /// Appends a line.
+    /// Appends a point as one line.
     pub fn append(&mut self, point: &Point) -> Result<(), Error> {
         let line = serde_json::to_string(point).map_err(|e| error::damaged(&self.path, e))?;
         let line = checksum::seal_line(&line) + "\n";
@@ -110,20 +110,20 @@ impl Metrics {
         Ok(())
     }
 
-    /// Flushes to the disk and returns the length so far: what a checkpoint remembers.
+    /// Flushes the file to disk and returns its length in bytes, which a checkpoint stores.
     pub fn sync(&mut self) -> Result<u64, Error> {
         self.file.sync_data().map_err(|e| error::io("flush", &self.path, e))?;
         Ok(self.length)
     }
 }
 
-/// Reads all whole lines; a half-written last one is left out.
+/// Reads all complete lines; an incomplete last line is left out.
 pub fn read(path: &Path) -> Result<Vec<Point>, Error> {
     Ok(read_with_end(path)?.0)
 }
 
-/// The same, and whether a half-written line was left out: the file of a trial that is over has
-/// none.
+/// Like [`read`], and whether an incomplete last line was left out. The file of a finished trial
+/// has no incomplete line.
 pub fn read_with_end(path: &Path) -> Result<(Vec<Point>, bool), Error> {
     let Some(text) = atomic::read_text(path)? else { return Ok((vec![], false)) };
     let is_cut = !text.is_empty() && !text.ends_with('\n');

@@ -1,35 +1,35 @@
-//! plan.json: what the last command asked for, with everything that could be known before training.
+//! plan.json: the trials of the last command, with everything that is known before training.
 
 use crate::{Price, SweepDir, atomic};
 use res2lab_error::Error;
 use res2lab_experiment::TrialSpec;
 use serde::{Deserialize, Serialize};
 
-/// The program that wrote a file.
+/// The version of the program that wrote a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code {
-    /// res2lab's version.
+    /// Version of res2lab.
     pub version: String,
-    /// The git commit it was built from, `-dirty` if files had changed; empty outside a checkout.
+    /// The git commit of the build, with the suffix `-dirty` for uncommitted changes; empty outside
+    /// a git checkout.
     pub commit: String,
 }
 
 /// One axis as a user would write it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanAxis {
-    /// `scale`, `scale+width`.
+    /// `scale` or `scale+width`.
     pub label: String,
-    /// Its points.
     pub values: Vec<String>,
 }
 
-/// A trial before it runs. `arm` is shared by the seeds of one arm.
+/// A trial before it runs. All seeds of one arm share `arm`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedTrial {
     pub id: String,
     pub arm: String,
     pub label: String,
-    /// Labels of other arms whose network and recipe are the same; they are trained once, here.
+    /// Labels of other arms with the same network and recipe; this trial is trained in their place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub same_as: Vec<String>,
     pub coordinates: Vec<(String, String)>,
@@ -43,27 +43,27 @@ pub struct PlannedTrial {
     pub activations: u64,
     pub rf_min_px: u64,
     pub rf_max_px: u64,
-    /// A digest of the data set's content, 16 hex digits; empty where it was not here, and in plans
-    /// of before.
+    /// Digest of the data set's content, 16 hex digits; empty if the data set was not available,
+    /// and in plans of older versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data_id: String,
-    /// The same of the weights that it starts from; empty where there are none.
+    /// Digest of the initial weights; empty without such weights.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub weights_id: String,
     #[serde(default)]
     pub train_images: usize,
     #[serde(default)]
     pub test_images: usize,
-    /// What it will cost here; None where nobody timed its network.
+    /// Predicted cost on this machine; `None` if the network was not timed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
-    /// How a field was found that the command left open.
+    /// The matched budget of a field that the command left open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<MatchedBudget>,
 }
 
 impl PlannedTrial {
-    /// Its network for its images.
+    /// The graph of the trial's network for its images.
     pub fn graph(&self) -> Result<res2lab_arch::Graph, Error> {
         let channels = self.image_channels;
         let px = self.image_px;
@@ -75,16 +75,17 @@ impl PlannedTrial {
     }
 }
 
-/// A budget and what was found for it.
+/// The result of matching a budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MatchedBudget {
-    /// The field that was open, e.g. `width`.
+    /// The open field, e.g. `width`.
     pub field: String,
-    /// Its value.
+    /// The value that was found for the field.
     pub value: usize,
-    /// `params`, `macs`, or `time`: microseconds of an optimizer step on the devices that planned.
+    /// `params`, `macs` or `time`; a time is microseconds per optimizer step on the devices of the
+    /// plan.
     pub quantity: String,
-    /// Whose cost is the target.
+    /// The arm or network whose cost is the target.
     pub of: String,
     pub target: u64,
     pub found: u64,
@@ -92,45 +93,44 @@ pub struct MatchedBudget {
     pub error_percent: f64,
 }
 
-/// What a sweep consists of.
+/// The trials of a sweep with their common settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The sweep's name.
     pub name: String,
-    /// The question, one sentence; empty for one that is made of the axes.
+    /// The question in one sentence; empty if it follows from the axes.
     pub description: String,
     /// The command as typed.
     pub command: String,
-    /// The program that planned.
+    /// Version of the program that wrote the plan.
     pub code: Code,
-    /// What is varied, seeds aside.
+    /// Varied axes, without the seed.
     pub axes: Vec<PlanAxis>,
-    /// Which arms the report compares; plans of before have none.
+    /// The comparisons of the report; empty in plans of older versions.
     #[serde(default)]
     pub contrasts: res2lab_experiment::Contrasts,
-    /// Whether everything was shrunk: a test of the experiment, whose accuracies mean nothing.
+    /// Whether the sweep is a smoke test, whose accuracies mean nothing.
     #[serde(default)]
     pub is_smoke: bool,
-    /// What others published for arms of these labels.
+    /// Published results by arm label.
     #[serde(default)]
     pub reference: res2lab_experiment::Reference,
-    /// How seeds are added while the sweep runs.
+    /// The rule that adds seeds while the sweep runs.
     #[serde(default)]
     pub seed_rule: Option<res2lab_experiment::SeedRule>,
-    /// When trials that fall behind end early.
+    /// The early-stopping rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<res2lab_experiment::Asha>,
     /// Remarks for the user.
     pub notes: Vec<String>,
-    /// What the last command asked for.
+    /// Trials of the last command.
     pub trials: Vec<PlannedTrial>,
-    /// What earlier commands asked for and the last did not.
+    /// Trials of earlier commands that are not among those of the last command.
     #[serde(default)]
     pub earlier: Vec<PlannedTrial>,
 }
 
 impl Plan {
-    /// The most processes that one of its trials wants.
+    /// The largest number of processes per trial.
     pub fn devices(&self) -> usize {
         self.trials.iter().map(|t| t.spec.train.devices_per_trial).max().unwrap_or(1)
     }
@@ -145,7 +145,7 @@ impl Plan {
         })
     }
 
-    /// Writes the plan; trials of the plan that was there before are kept as earlier ones.
+    /// Writes the plan. Trials of the previous plan that this plan lacks are kept in `earlier`.
     pub fn write(mut self, dir: &SweepDir) -> Result<Plan, Error> {
         if let Some(before) = atomic::read_json::<Plan>(&dir.plan())? {
             let known: std::collections::HashSet<_> =

@@ -1,59 +1,60 @@
-//! What a trial will cost on a machine, from a few timed steps.
+//! Prediction of a trial's cost on a machine, from a few timed steps.
 
 use serde::{Deserialize, Serialize};
 
-/// A few steps of one network, timed while every slot was busy with the same.
+/// Times of a few steps of one network, measured while every slot had the same load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// An optimizer step, seconds.
+    /// Duration of an optimizer step, seconds.
     pub step_s: f64,
-    /// Evaluating one test image, seconds.
+    /// Duration of evaluating one test image, seconds.
     pub evaluation_s: f64,
-    /// Writing a checkpoint, seconds.
+    /// Duration of writing a checkpoint, seconds.
     pub save_s: f64,
-    /// From the start of the process to its first step, seconds.
+    /// From process start to the first step, seconds.
     pub startup_s: f64,
-    /// Largest resident memory, MiB.
+    /// Peak resident memory, MiB.
     pub memory_mib: f64,
 }
 
 /// A trial's predicted cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Price {
-    /// What it was worked out from.
+    /// The measurement on which the prediction is based.
     pub timing: Timing,
-    /// The device it holds for, in words.
+    /// The device in words.
     pub device: String,
     /// Predicted wall time of the whole trial, seconds.
     pub wall_s: f64,
 }
 
-/// How much there is to do.
+/// The amount of work of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Work {
     pub epochs: usize,
     pub steps_per_epoch: usize,
     pub eval_every: usize,
     pub test_images: usize,
-    /// Limit of training time in seconds; 0 is none.
+    /// Limit of training time in seconds; 0 is no limit.
     pub limit_s: f64,
 }
 
 impl Timing {
-    /// The wall time of a trial, seconds.
+    /// The predicted wall time of a trial, seconds.
     pub fn wall_s(&self, work: Work) -> f64 {
         let steps = (work.epochs * work.steps_per_epoch) as f64 * self.step_s;
-        // After every so many epochs, and after the last.
+        // One evaluation per `eval_every` epochs, and one at the end.
         let evaluations = work.epochs.div_ceil(work.eval_every.max(1)) as f64;
         let evaluation = evaluations * work.test_images as f64 * self.evaluation_s;
-        // The last state each epoch, and the best about every other time.
+        // The last state is saved each epoch, the best state about every other epoch.
         let saves = 1.5 * work.epochs as f64 * self.save_s;
         let training = steps + evaluation + saves;
         self.startup_s + if work.limit_s > 0.0 { training.min(work.limit_s) } else { training }
     }
 }
 
-/// When the last of these trials ends if each free slot takes the next, seconds from now.
+/// The time until the last trial ends, in seconds, if each free slot takes the next trial. `walls`
+/// are the trials' wall times in seconds.
 pub fn finish_s(walls: impl Iterator<Item = f64>, slots: usize) -> f64 {
     let mut free = vec![0.0_f64; slots.max(1)];
     for wall in walls {

@@ -1,5 +1,5 @@
-//! A sweep read back from its files, at any time, also while it runs: plain rows for tables and
-//! reports.
+//! A sweep read back from its files as plain rows. Reading is possible at any time, also while the
+//! sweep runs.
 
 use crate::journal::{self, Event};
 use crate::plan::{Plan, PlannedTrial};
@@ -10,27 +10,27 @@ use res2lab_error::Error;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Where a trial stands.
+/// The state of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Trained to the end.
     Done,
     /// The loss became NaN or infinite.
     Diverged,
-    /// Ended early by the sweep's rule, behind the others.
+    /// Ended by the early-stopping rule.
     Stopped,
-    /// Its process ended without a result.
+    /// The process ended without a result.
     Failed,
-    /// A process holds its lock.
+    /// A process holds the trial's lock.
     Running,
-    /// Stopped with a checkpoint; the same command goes on.
+    /// Stopped with a checkpoint; the same command resumes the trial.
     Interrupted,
     /// Not started yet.
     Pending,
 }
 
 impl Status {
-    /// As tables show it.
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Status::Done => "done",
@@ -44,51 +44,53 @@ impl Status {
     }
 }
 
-/// One trial.
+/// A trial with everything that its files hold.
 #[derive(Clone, Debug)]
 pub struct TrialRow {
-    /// What was known before.
+    /// The trial as planned.
     pub planned: PlannedTrial,
-    /// Where it stands.
     pub status: Status,
-    /// Why it did not end well; empty otherwise.
+    /// The reason if the trial was not trained to the end; otherwise empty.
     pub reason: String,
-    /// Present if and only if it is over.
+    /// `Some` if and only if the trial has ended with an outcome.
     pub result: Option<TrialResult>,
-    /// Everything logged, in order of steps.
+    /// All logged values in the order of steps.
     pub curve: Vec<metrics::Point>,
-    /// Times it was started.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Where its last attempt ran.
+    /// The machine of the last attempt.
     pub environment: Option<Environment>,
 }
 
 impl TrialRow {
-    /// A final metric of a trial that is done.
+    /// A final metric of a finished trial; `None` if the value is missing or not finite.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let result = self.result.as_ref().filter(|_| self.status == Status::Done)?;
         result.metrics.get(name).copied().filter(|v| v.is_finite())
     }
 }
 
-/// One sweep.
+/// A sweep with the rows of its trials.
 #[derive(Clone, Debug)]
 pub struct SweepRows {
-    /// The last command's plan; its trials stand below.
+    /// The plan of the last command; its trials are moved to `trials`.
     pub plan: Plan,
     /// In the plan's order.
     pub trials: Vec<TrialRow>,
     /// The runner's journal.
     pub events: Vec<Event>,
-    /// What earlier commands found, the latest at the end.
+    /// Results of earlier commands, the latest last.
     pub history: Vec<history::Found>,
-    /// What its trained networks look at, where that was measured.
+    /// Effective receptive fields, if they were measured.
     pub effective: Option<effective::Effective>,
-    /// What could not be read of the sweep's files, a sentence each; none of it stands in the rows.
+    /// One sentence for each file or line that could not be read; the rows do not include their
+    /// content.
     pub damaged: Vec<String>,
 }
 
-/// Reads a sweep: what the last command asked for, or with `all` also what earlier ones did.
+/// Reads a sweep: the trials of the last command, and with `all` those of earlier commands too.
+///
+/// Fails if there is no plan. Other unreadable files are reported in [`SweepRows::damaged`].
 pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, Error> {
     let mut plan = Plan::read(dir)?;
     let earlier = std::mem::take(&mut plan.earlier);
@@ -117,7 +119,7 @@ fn lines_unread(path: &Path, count: usize) -> Option<String> {
     (count > 0).then(|| format!("{} has {lines} damaged and left out", path.display()))
 }
 
-/// The value, or none and a sentence about why.
+/// The value, or the default with the error recorded in `damaged`.
 fn read_or<T: Default>(damaged: &mut Vec<String>, read: Result<T, Error>) -> T {
     read.unwrap_or_else(|e| {
         damaged.push(e.cause);
@@ -125,7 +127,7 @@ fn read_or<T: Default>(damaged: &mut Vec<String>, read: Result<T, Error>) -> T {
     })
 }
 
-/// For each trial, the outcome and reason of its last end that no start followed.
+/// For each trial, the outcome and reason of its last end, unless the trial was started again.
 fn last_ends(events: &[Event]) -> HashMap<&str, (&str, &str)> {
     let mut ends = HashMap::new();
     for event in events {
@@ -142,8 +144,8 @@ fn last_ends(events: &[Event]) -> HashMap<&str, (&str, &str)> {
     ends
 }
 
-/// A trial as its files tell it, and which of them are damaged: one damaged file never hides the
-/// other trials.
+/// Reads one trial. Unreadable files are reported, so that one damaged file does not hide other
+/// trials.
 fn row(
     dir: &SweepDir,
     planned: PlannedTrial,
@@ -156,7 +158,7 @@ fn row(
         None if !damaged.is_empty() => {
             (Status::Failed, format!("{}; the same sweep goes on with it", damaged[0]))
         }
-        // A time limit, for one, ends a trial that is done.
+        // A finished trial can have a reason, e.g. a time limit.
         Some(r) if r.status == Outcome::Done => (Status::Done, r.reason.clone()),
         Some(r) if r.status == Outcome::Stopped => (Status::Stopped, r.reason.clone()),
         Some(r) => (Status::Diverged, r.reason.clone()),
@@ -189,7 +191,7 @@ pub(crate) mod tests {
     use super::*;
     use res2lab_experiment::{DataSpec, InitSpec, TrainSpec, TrialSpec};
 
-    /// A trial that was planned and not started.
+    /// A planned trial that was not started.
     pub(crate) fn row(id: &str, seed: u64) -> TrialRow {
         let model = res2lab_arch::ModelOverrides::default().resolve().unwrap().0;
         let spec = TrialSpec {

@@ -1,5 +1,6 @@
-//! Flipped bytes in every file of a sweep's folder that is read back: never a panic, and never a
-//! difference that nobody is told of. `RES2LAB_CASES` sets how many are tried (300).
+//! Flips bits in every file of a sweep's folder that is read back. Reading must never panic, and
+//! every difference in the result must be reported. `RES2LAB_CASES` sets the number of cases
+//! (default 300).
 
 use proptest::test_runner::{Config, TestRunner};
 use res2lab_experiment::{DataSpec, InitSpec, TrainSpec, TrialSpec};
@@ -84,8 +85,8 @@ fn finished(dir: &SweepDir, trial: &PlannedTrial, accuracy: f64) -> [PathBuf; 4]
     [run.spec(), run.result(), run.metrics(), run.env(1)]
 }
 
-/// Everything that is read of the sweep, as text, and how many damages are told; an error if
-/// something is refused.
+/// Everything that is read of the sweep as text, with the number of reported damages; an error if a
+/// file is rejected.
 fn everything(dir: &SweepDir) -> Result<(String, usize), String> {
     let mut rows = rows::read(dir, true).map_err(|e| e.cause)?;
     let told = std::mem::take(&mut rows.damaged).len();

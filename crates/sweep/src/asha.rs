@@ -1,19 +1,20 @@
-//! Which trials end early: asynchronous successive halving over what trials have written so far.
+//! Early stopping by asynchronous successive halving (ASHA), from the metrics that trials have
+//! written so far.
 
 use res2lab_experiment::Asha;
 use res2lab_store::{PlannedTrial, SweepDir, metrics};
 use std::collections::{HashMap, HashSet};
 
-/// Accuracies of all trials that reached each rung.
+/// For each rung, the accuracies of all trials that reached the rung.
 pub struct Rungs {
     rule: Asha,
     values: Vec<HashMap<String, f64>>,
-    /// Trials that were told to end.
+    /// Trials that were stopped by the rule.
     stopped: HashSet<String>,
 }
 
 impl Rungs {
-    /// With what trials of earlier commands have reached.
+    /// Creates the rungs with the accuracies that trials reached under earlier commands.
     pub fn new(rule: Asha, dir: &SweepDir, trials: &[PlannedTrial]) -> Rungs {
         let mut rungs =
             Rungs { values: vec![HashMap::new(); rule.rungs.len()], rule, stopped: HashSet::new() };
@@ -23,7 +24,8 @@ impl Rungs {
         rungs
     }
 
-    /// Whether the trial, which has made `epoch` epochs, is to end: the reason in words.
+    /// Decides whether a trial at `epoch` must end, and returns the reason in words. `None` means
+    /// that the trial goes on, or was stopped before.
     pub fn look(&mut self, dir: &SweepDir, id: &str, epoch: f64) -> Option<String> {
         if self.stopped.contains(id) {
             return None;
@@ -33,7 +35,7 @@ impl Rungs {
         Some(reason)
     }
 
-    /// Reads the trial's accuracy at rungs that it has reached since it was last looked at.
+    /// Reads the trial's accuracy at each rung that it has reached since the last call.
     fn note(&mut self, dir: &SweepDir, id: &str, epoch: f64) -> Option<String> {
         let reached =
             self.rule.rungs.iter().copied().enumerate().filter(|&(_, rung)| epoch >= rung as f64);
@@ -42,7 +44,7 @@ impl Rungs {
         if new.is_empty() {
             return None;
         }
-        // A line that is half written is read at the next look.
+        // An incomplete last line is read at the next call.
         let curve = metrics::read(&dir.run(id).metrics()).unwrap_or_default();
         let mut reason = None;
         for (i, rung) in new {
@@ -60,7 +62,7 @@ impl Rungs {
     fn is_behind(&self, i: usize, value: f64) -> Option<String> {
         let values = &self.values[i];
         let reduction = self.rule.reduction;
-        // Until so many have come, nothing can be said.
+        // Fewer trials than the reduction factor give no ranking.
         if values.len() < reduction {
             return None;
         }
@@ -108,7 +110,7 @@ mod tests {
         let reason = rungs.look(&dir, "c", 1.0).unwrap();
         assert_eq!(reason, "accuracy 30.00 % after epoch 1 was number 3 of 3");
         assert_eq!(rungs.look(&dir, "c", 1.5), None, "told once");
-        // The best of four goes on; at the second rung two have come, which is too few.
+        // The best of four goes on. Only two trials have reached the second rung, which is too few.
         assert_eq!(rungs.look(&dir, "d", 2.0), None);
         assert_eq!(rungs.look(&dir, "a", 2.0), None);
     }

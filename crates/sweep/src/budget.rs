@@ -1,5 +1,5 @@
-//! Equal budgets: the value of the open field at which a network's cost comes nearest to the
-//! target, the smallest on a tie.
+//! Budget matching: finds the value of the open field at which a network's cost is nearest to the
+//! target, the smallest such value on a tie.
 use res2lab_arch::{Input, ModelSpec};
 use res2lab_error::Error;
 use res2lab_experiment::{Budget, Quantity};
@@ -7,11 +7,14 @@ use res2lab_store::{MatchedBudget, PlannedTrial};
 
 mod time;
 
-/// Values beyond this are not looked at.
+/// Largest value of the open field that is tried.
 const MOST: usize = 4096;
 
-/// Fills the open field in, or says how near one can come. `tolerance` is the largest error, as a
+/// Sets the open field so that the budget is met. `tolerance` is the largest accepted error as a
 /// share of the target.
+///
+/// Fails if the budget's network does not fit the images, if no value gives a network, or if the
+/// error exceeds `tolerance`.
 pub fn meet(
     model: &ModelSpec,
     budget: &Budget,
@@ -19,7 +22,7 @@ pub fn meet(
     tolerance: Option<f64>,
     step_us: &dyn Fn(&ModelSpec) -> Result<u64, Error>,
 ) -> Result<(ModelSpec, MatchedBudget), Error> {
-    // Time is searched for from where the multiply-adds are equal.
+    // The search for a time starts at the value whose multiply-adds are equal.
     let is_time = budget.quantity == Quantity::Time;
     let counted = if is_time { Quantity::Macs } else { budget.quantity };
     let mut target = cost(&budget.reference, counted, input).ok_or_else(|| {
@@ -63,13 +66,13 @@ pub fn meet(
         found,
         error_percent: 100.0 * error,
     };
-    // `nearest` only returns values at which there is a network.
+    // `nearest` only returns values that give a network.
     let model = budget.open.set(model, value).unwrap_or_else(|| model.clone());
     Ok((model, met))
 }
 
-/// What an earlier plan of this sweep found for a budget of time: clocks differ from day to day, a
-/// sweep's arms must not.
+/// The value that an earlier plan of this sweep found for a budget of time. Measured times vary
+/// between days, but the networks of a sweep must not.
 pub fn frozen(
     model: &ModelSpec,
     budget: &Budget,
@@ -93,14 +96,14 @@ fn cost(model: &ModelSpec, quantity: Quantity, input: Input) -> Option<u64> {
     Some(match quantity {
         Quantity::Params => cost.parameters,
         Quantity::Macs => cost.macs,
-        // No clock here: `meet` asks for it.
+        // Time is measured in `meet`.
         Quantity::Time => return None,
     })
 }
 
-/// Goes up from 1 until costs have passed the target by a factor of two: costs rise with every
-/// field, but not every value gives a network. Steps widen where the cost is still far below, since
-/// each try builds a graph.
+/// Searches upwards until the cost exceeds twice the target. Costs rise with every open field, but
+/// not every value gives a network. Steps are larger while the cost is far below the target, since
+/// each step builds a graph.
 fn nearest(target: u64, cost: &dyn Fn(usize) -> Option<u64>) -> Option<(usize, u64)> {
     let start = start(target, cost);
     let mut best: Option<(usize, u64)> = None;
@@ -110,13 +113,14 @@ fn nearest(target: u64, cost: &dyn Fn(usize) -> Option<u64>) -> Option<(usize, u
         if best.is_none_or(|(_, b)| found.abs_diff(target) < b.abs_diff(target)) {
             best = Some((value, found));
         }
-        // A plateau or two beyond the target nothing nearer can come.
+        // Costs rise with the value, so no nearer cost follows after the first ones above the
+        // target.
         since += usize::from(found > target);
         if found > 2 * target || since > 2 {
             break;
         }
     }
-    // Down to the first value of a plateau that began before the search did.
+    // The plateau of the best cost may begin before the first value that was searched.
     let (mut value, found) = best?;
     while value > 1 && cost(value - 1) == Some(found) {
         value -= 1;
@@ -124,8 +128,8 @@ fn nearest(target: u64, cost: &dyn Fn(usize) -> Option<u64>) -> Option<(usize, u
     Some((value, found))
 }
 
-/// The smallest value whose cost is the largest one that is below half of the target, by doubling;
-/// 1 if there is none.
+/// The smallest value whose cost is the largest one below half of the target, by doubling; 1 if
+/// there is none.
 fn start(target: u64, cost: &dyn Fn(usize) -> Option<u64>) -> usize {
     let mut start = 1;
     let mut value = 2;
@@ -148,7 +152,7 @@ mod tests {
     fn the_smallest_of_equally_near_values_is_found() {
         let steps = |value: usize| Some((value / 3 * 10) as u64);
         assert_eq!(nearest(100, &steps), Some((30, 100)));
-        // 90 and 110 are equally near to 100; both plateaus have three values.
+        // 90 and 110 are equally near to 100; the lower plateau starts at 1.
         let gap = |value: usize| Some(if value < 12 { 90 } else { 110 });
         assert_eq!(nearest(100, &gap), Some((1, 90)));
         let odd = |value: usize| (value % 2 == 1).then_some(value as u64);

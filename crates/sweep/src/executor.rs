@@ -1,32 +1,34 @@
-//! What starts trials.
+//! The interface between the runner and executors, which start trials.
 use res2lab_error::Error;
 use res2lab_store::{Outcome, PlannedTrial};
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How a trial's process ended.
+/// The outcome of a trial's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// Trained to the end.
     Done,
     /// The loss became NaN or infinite.
     Diverged,
-    /// Ended early by the sweep's rule.
+    /// Ended by the early-stopping rule.
     Stopped,
     /// Stopped with a checkpoint.
     Preempted,
-    /// Ended at once because the user wanted it; the same command goes on from its last checkpoint.
+    /// Killed on the user's request. The same command resumes from the last checkpoint.
     Interrupted,
-    /// Without a result; why. Another try may end better.
+    /// Ended without a result, for this reason. A retry may succeed.
     Failed(String),
-    /// Without a result; why. Another try would end alike: the spec or the data are wrong.
+    /// Ended without a result, for this reason. A retry would fail alike, because the spec or the
+    /// data are invalid.
     Refused(String),
-    /// Without a result; why. With smaller parts of a batch it may fit.
+    /// Ended without a result, for this reason. A retry with smaller micro-batches may fit into
+    /// memory.
     OutOfMemory(String),
 }
 
 impl End {
-    /// The end that a result tells.
+    /// The end that corresponds to a result's outcome.
     pub fn of(outcome: Outcome) -> End {
         match outcome {
             Outcome::Done => End::Done,
@@ -40,7 +42,7 @@ impl End {
         matches!(self, End::Done | End::Diverged | End::Stopped)
     }
 
-    /// As the journal writes it.
+    /// The name in the journal.
     pub fn name(&self) -> &'static str {
         match self {
             End::Done => "done",
@@ -52,7 +54,7 @@ impl End {
         }
     }
 
-    /// Why, where it did not end well.
+    /// The reason of a failure; empty otherwise.
     pub fn reason(&self) -> &str {
         match self {
             End::Failed(reason) | End::Refused(reason) | End::OutOfMemory(reason) => reason,
@@ -61,7 +63,7 @@ impl End {
     }
 }
 
-/// Why running trials are to end.
+/// The reason for stopping running trials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// A signal from the user.
@@ -70,20 +72,20 @@ pub enum Stop {
     Error,
 }
 
-/// Unix time, seconds.
+/// The current Unix time in seconds.
 pub fn wall_clock_s() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
 }
 
-/// A place to run trials. It is told what to run where, and tells what ended.
+/// Starts trials in slots and reports their ends.
 pub trait Executor {
     /// Names of the slots, e.g. `core 0`; one trial runs in each.
     fn slots(&self) -> Vec<String>;
 
-    /// Starts a trial and returns its process.
+    /// Starts a trial and returns its process id.
     fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, Error>;
 
-    /// Trials that an earlier runner left and that hold no lock yet, e.g. in a cluster's queue.
+    /// Trials that an earlier runner left without a lock, e.g. in a cluster's queue.
     fn left_running(&mut self) -> HashSet<String> {
         HashSet::new()
     }
@@ -91,18 +93,18 @@ pub trait Executor {
     /// Watches a trial that an earlier runner left running.
     fn adopt(&mut self, trial: &PlannedTrial, process: u32);
 
-    /// Trials that ended, waiting up to `timeout` for the first.
+    /// Waits up to `timeout` for a trial to end, and returns all trials that have ended.
     fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, Error>;
 
-    /// Asks all running trials to write a checkpoint and end.
+    /// Requests all running trials to write a checkpoint and end.
     fn ask_to_stop(&mut self, why: Stop);
 
-    /// Ends all running trials at once.
+    /// Kills all running trials.
     fn kill(&mut self);
 
-    /// Ends one running trial at once.
+    /// Kills one running trial.
     fn kill_one(&mut self, id: &str);
 
-    /// Unix time, seconds; virtual in tests.
+    /// The current Unix time in seconds; virtual in tests.
     fn now_s(&self) -> f64;
 }

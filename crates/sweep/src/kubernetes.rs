@@ -1,13 +1,15 @@
-//! The manifest of a Kubernetes Job that runs a sweep: one index per trial. JSON, which kubectl
-//! reads as it reads YAML.
+//! The manifest of a Kubernetes Job that runs a sweep, one index per trial. The manifest is JSON,
+//! which kubectl accepts in place of YAML.
 
 use res2lab_store::Plan;
 use serde_json::{Value, json};
 
-/// An Indexed Job (batch/v1) whose pods run `res2lab trial FOLDER --index N`. Exit statuses decide
-/// what follows: a trial that stopped with a checkpoint goes on for free, wrong input, divergence
-/// and lack of memory are final, anything else is tried again twice. `folder` is the sweep's folder
-/// as the pods see it.
+/// Builds an Indexed Job (batch/v1) whose pods run `res2lab trial FOLDER --index N`. `folder` is
+/// the sweep's folder as mounted in the pods.
+///
+/// Exit statuses select the pod failure policy: a trial that stopped with a checkpoint is restarted
+/// without counting against the limit; invalid input, divergence and lack of memory are final; any
+/// other failure is retried twice.
 pub fn manifest(plan: &Plan, folder: &str) -> Value {
     let trials = plan.trials.len();
     let devices = plan.devices();
@@ -37,15 +39,15 @@ pub fn manifest(plan: &Plan, folder: &str) -> Value {
             "backoffLimitPerIndex": 2,
             "maxFailedIndexes": trials,
             "podFailurePolicy": {"rules": [
-                // Asked to make room: the checkpoint is written, and the next pod goes on from it.
+                // Preempted: the checkpoint is written, and the next pod resumes from it.
                 on_exit("Ignore", &[75]),
                 on_disruption,
-                // Wrong input, divergence, memory: another pod would end alike.
+                // Invalid input, divergence, lack of memory: another pod would fail alike.
                 on_exit("FailIndex", &[2, 3, 4]),
             ]},
             "template": {"metadata": {"labels": {"app": "res2lab"}}, "spec": {
                 "restartPolicy": "Never",
-                // Long enough for a checkpoint.
+                // Time to write a checkpoint.
                 "terminationGracePeriodSeconds": 120,
                 "containers": [container],
                 "volumes": [{"name": "work", "persistentVolumeClaim": {"claimName": "res2lab"}}],
@@ -54,7 +56,8 @@ pub fn manifest(plan: &Plan, folder: &str) -> Value {
     })
 }
 
-/// A name that the API takes: lower case, digits and hyphens, at most 52 so that pod names fit.
+/// A valid object name: lower case, digits and hyphens, at most 52 characters so that pod names
+/// fit.
 fn object_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = format!("res2lab-{name}").chars().map(plain).take(52).collect();

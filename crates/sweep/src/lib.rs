@@ -1,19 +1,19 @@
 //! From an experiment to finished trials: the plan, the scheduler, executors, the runner.
 //!
 //! This crate must never know: tensors, how a trial trains, terminals. It starts processes and
-//! reads what they leave.
+//! reads the files that they write.
 //!
 //! Reading order:
-//! - [`plan`]: arms and seeds to trials, with what each costs
-//! - [`budget`]: fields that are found so that arms cost the same
-//! - [`scheduler`]: which trial runs next and where; pure
-//! - [`executor`]: what starts trials, behind a trait; [`local`] on this machine, [`mock`] with a
-//!   virtual clock
+//! - [`mod@plan`]: arms and seeds to trials, each with its cost
+//! - [`budget`]: values of open fields that give arms equal cost
+//! - [`scheduler`]: which trial runs next and in which slot; a pure state machine
+//! - [`executor`]: the trait that starts trials; [`local`] on this machine, [`mock`] with a virtual
+//!   clock
 //! - [`slurm`]: trials as jobs of a cluster; [`kubernetes`]: the manifest of such a job
-//! - [`asha`]: which trials end early
-//! - [`progress`]: what a trial tells while it runs
-//! - `pace`: how long trials take, from those that have run
-//! - [`runner`]: the loop that ties them together, and its journal
+//! - [`asha`]: early stopping
+//! - [`shell`]: words as a shell reads them
+//! - `pace`: training speed, estimated from trials that have run
+//! - [`runner`]: the main loop, and the journal
 
 pub mod asha;
 pub mod budget;

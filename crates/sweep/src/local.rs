@@ -1,5 +1,5 @@
-//! Trials on this machine: each a process in a process group of its own, on one GPU or on its own
-//! cores.
+//! Trials on this machine: each trial is a process in a process group of its own, on one GPU or on
+//! a set of cores.
 use crate::executor::{End, Executor, Stop, wall_clock_s};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -14,53 +14,53 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// One place for one trial.
+/// A slot: the resources of one running trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// `core 0`, `cores 0-3`, `gpu 1`.
+    /// `core 0`, `cores 0-3` or `gpu 1`.
     pub name: String,
-    /// The GPUs it may use.
+    /// Indices of the GPUs that the trial may use.
     pub gpus: Vec<usize>,
-    /// The cores it may use; empty for all.
+    /// The cores that the trial may use; empty for all.
     pub cores: Vec<usize>,
-    /// Threads of libtorch.
+    /// Number of libtorch threads.
     pub threads: usize,
-    /// Trials that share its GPU.
+    /// Number of trials that share the slot's GPU.
     pub sharing: usize,
 }
 
-/// The cores that this process may use.
+/// The cores in this process's affinity mask.
 pub fn available_cores() -> Vec<usize> {
     let set = sched_getaffinity(Pid::from_raw(0)).unwrap_or_else(|_| CpuSet::new());
     (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect()
 }
 
-/// What slots are made for.
+/// The request from which slots are derived.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand {
-    /// Trials of the plan.
+    /// Number of trials in the plan.
     pub trials: usize,
-    /// Processes of a trial, each on a device of its own.
+    /// Processes per trial, each on a device of its own.
     pub devices: usize,
-    /// Slots wanted, if that was said.
+    /// Requested number of slots.
     pub slots: Option<usize>,
-    /// Threads of each process, if that was said.
+    /// Requested number of threads per process.
     pub threads: Option<usize>,
     /// Trials that share a GPU.
     pub per_device: usize,
 }
 
-/// Slots on the CPU (default: one per core and process), each process with its share of the cores
-/// as threads.
+/// Slots on the CPU. By default there is one slot per core and process; each process gets its share
+/// of the cores as threads.
 pub fn cpu_slots(cores: &[usize], demand: Demand) -> Vec<Slot> {
     let Demand { trials, devices, slots: wanted, threads, .. } = demand;
     let each = threads.unwrap_or(1).max(1) * devices;
     let count = wanted.unwrap_or(cores.len() / each).clamp(1, trials.max(1));
-    // A single trial of a sweep may use all cores; several get one each unless told otherwise.
+    // A single trial may use all cores; several trials get one core each by default.
     let share = (cores.len() / count).max(1);
     (0..count)
         .map(|i| {
-            // More slots than cores share them all.
+            // If there are more slots than cores, all slots share all cores.
             let own: Vec<usize> = cores.iter().copied().skip(i * share).take(share).collect();
             let name = match own[..] {
                 [] => format!("slot {i}"),
@@ -79,7 +79,8 @@ pub fn cpu_slots(cores: &[usize], demand: Demand) -> Vec<Slot> {
         .collect()
 }
 
-/// One slot per GPU, or per as many as a trial wants; threads are a share of the cores.
+/// Slots on GPUs: one per GPU, or per group of GPUs if a trial needs several. Threads are a share
+/// of the cores.
 pub fn gpu_slots(gpus: usize, cores: usize, demand: Demand) -> Vec<Slot> {
     let devices = demand.devices.max(1);
     let sharing = demand.per_device.max(1);
@@ -87,7 +88,7 @@ pub fn gpu_slots(gpus: usize, cores: usize, demand: Demand) -> Vec<Slot> {
     let most = gpus / devices * sharing;
     let count = demand.slots.map_or(most, |n| n.min(most));
     let slot = |i: usize| {
-        // First one on each GPU, then the second.
+        // Slots fill all GPUs once before a GPU gets its second trial.
         let place = i % (gpus / devices).max(1);
         let turn = i / (gpus / devices).max(1);
         let gpus: Vec<usize> = (place * devices..(place + 1) * devices).collect();
@@ -101,7 +102,7 @@ pub fn gpu_slots(gpus: usize, cores: usize, demand: Demand) -> Vec<Slot> {
     (0..count.min(demand.trials.max(1))).map(slot).collect()
 }
 
-/// `exe` with what a slot gives its process: threads and GPUs.
+/// The command `exe` with the environment of a slot: threads and visible GPUs.
 pub fn command(exe: &Path, slot: &Slot) -> Command {
     let threads = slot.threads.to_string();
     let mut command = Command::new(exe);
@@ -110,24 +111,24 @@ pub fn command(exe: &Path, slot: &Slot) -> Command {
         .env("OMP_NUM_THREADS", &threads)
         .env("MKL_NUM_THREADS", &threads);
     if slot.sharing > 1 {
-        // libtorch's allocator refuses to go beyond it, so that one trial cannot starve the other.
+        // libtorch's allocator enforces the fraction, so that no trial takes the memory of another.
         let fraction = 1.0 / slot.sharing as f64;
         command.env("PYTORCH_ALLOC_CONF", format!("per_process_memory_fraction:{fraction:.3}"));
     }
-    // A GPU's number is its place among those that this process may use itself.
+    // GPU indices count within the GPUs that are visible to this process.
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     let visible: Vec<&str> = visible.split(',').filter(|name| !name.is_empty()).collect();
     let name =
         |&gpu: &usize| visible.get(gpu).map_or_else(|| gpu.to_string(), |name| (*name).to_owned());
     let gpus: Vec<String> = slot.gpus.iter().map(name).collect();
     command.env("CUDA_VISIBLE_DEVICES", gpus.join(","));
-    // Whoever started the runner may have said who that is; a trial decides for itself.
+    // The runner's own environment may have a RANK, which a trial must not inherit.
     command.env_remove("RANK");
     command
 }
 
-/// Keeps a process that was just started on `cores` (if there are any): before libtorch starts its
-/// threads, which inherit it. Where that fails the process is only slower.
+/// Restricts a newly started process to `cores`, if there are any. This happens before libtorch
+/// starts its threads, which inherit the affinity. An error is ignored: the process is only slower.
 pub fn pin(child: &Child, cores: &[usize]) {
     if cores.is_empty() {
         return;
@@ -139,7 +140,8 @@ pub fn pin(child: &Child, cores: &[usize]) {
     let _ = sched_setaffinity(Pid::from_raw(child.id() as i32), &set);
 }
 
-/// The signal that a trial's process asks the kernel for when its parent ends; unset, it lives on.
+/// The environment variable with the signal that a trial's process receives from the kernel when
+/// its parent ends. If it is unset, the process outlives its parent.
 pub const DIE_WITH_PARENT: &str = "RES2LAB_DIE_WITH_PARENT";
 
 /// Starts `exe trial SWEEP ID` for each trial.
@@ -160,9 +162,9 @@ struct Running {
     id: String,
     run: RunDir,
     child: Child,
-    /// Where this attempt's output begins in console.txt.
+    /// Offset of this attempt's output in console.txt.
     console_start: u64,
-    /// Its standard output, in memory: where it tells why it failed if console.txt's disk is full.
+    /// Standard output in memory. It holds the error message if the disk of console.txt is full.
     output: File,
 }
 
@@ -173,7 +175,7 @@ struct Adopted {
 }
 
 impl Local {
-    /// Nothing runs yet.
+    /// Creates an executor on which nothing runs yet.
     pub fn new(exe: PathBuf, sweep: SweepDir, arguments: Vec<String>, slots: Vec<Slot>) -> Local {
         Local {
             exe,
@@ -187,12 +189,13 @@ impl Local {
         }
     }
 
-    /// Trials are started by this command, which gets the trial's own command as its arguments.
+    /// Starts trials through `launcher`, which receives the trial's own command as its arguments.
     pub fn launched_by(self, launcher: Vec<String>) -> Local {
         Local { launcher, ..self }
     }
 
-    /// Trials end, with a checkpoint, when this process does: its cores are somebody else's then.
+    /// Ends trials, with a checkpoint, when this process ends, because its cores may then be
+    /// assigned to another job.
     pub fn dying_with_runner(self) -> Local {
         Local { dies_with_runner: true, ..self }
     }
@@ -227,7 +230,7 @@ impl Local {
                 });
                 let end = match (end, status.code()) {
                     (End::Failed(_), Some(75)) => End::Preempted,
-                    // Bad spec or data.
+                    // Exit status 2: invalid spec or data.
                     (End::Failed(why), Some(2)) => End::Refused(why),
                     (End::Failed(why), Some(4)) => End::OutOfMemory(why),
                     (end, _) => end,
@@ -247,8 +250,8 @@ impl Local {
             if lock::is_held(&adopted.run.lock()) {
                 return true;
             }
-            // Its exit status went to nobody; without a result it stopped at some checkpoint, and
-            // goes on from there.
+            // The exit status of an adopted process is unknown. Without a result, the trial stopped
+            // at a checkpoint and is resumed.
             let end = end_of(&adopted.run, String::new);
             ended.push((adopted.id.clone(), if end.is_final() { end } else { End::Preempted }));
             false
@@ -258,8 +261,7 @@ impl Local {
 
     fn signal_adopted(&self, signal: Signal) {
         for adopted in &self.adopted {
-            // A process id may have been given to another program; the lock says whether it is
-            // still ours.
+            // The process id may have been reused; the lock identifies the trial's process.
             if let Ok(lock::Attempt::HeldBy(process)) = lock::try_lock(&adopted.run.lock())
                 && process == adopted.process
             {
@@ -330,7 +332,7 @@ impl Executor for Local {
     }
 }
 
-/// The end that result.json tells, else a failure for `reason`.
+/// The end according to result.json, otherwise a failure for `reason`.
 fn end_of(run: &RunDir, reason: impl FnOnce() -> String) -> End {
     match atomic::read_json::<TrialResult>(&run.result()) {
         Ok(Some(result)) => End::of(result.status),
@@ -339,7 +341,7 @@ fn end_of(run: &RunDir, reason: impl FnOnce() -> String) -> End {
     }
 }
 
-/// What the trial wrote to its standard output, which goes into console.txt where that has room.
+/// Reads the trial's standard output and appends it to console.txt, ignoring a full disk.
 fn take_output(running: &mut Running) -> String {
     let mut bytes = Vec::new();
     let _ = running.output.rewind().and_then(|()| running.output.read_to_end(&mut bytes));
@@ -350,7 +352,7 @@ fn take_output(running: &mut Running) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What the trial said last, and how its process ended.
+/// The reason of a failure: the trial's last error message, and how its process ended.
 fn reason(status: ExitStatus, run: &RunDir, console_start: u64, output: &str) -> String {
     let how = match (status.signal(), status.code()) {
         (Some(number), _) => {
@@ -362,18 +364,18 @@ fn reason(status: ExitStatus, run: &RunDir, console_start: u64, output: &str) ->
         (None, Some(4)) => "out of memory".to_owned(),
         (None, code) => format!("exit status {}", code.unwrap_or(-1)),
     };
-    // Standard output has a failure only where standard error could not be written.
+    // Standard output has the error only if standard error could not be written.
     let on_output = output.lines().rev().find_map(|line| line.strip_prefix("error: "));
     let said = on_output.map_or_else(|| said_last(run, console_start), str::to_owned);
     if said.is_empty() { how } else { format!("{said} ({how})") }
 }
 
-/// The last `error:` line of this attempt's output, else its last line.
+/// The last `error:` line of this attempt's output, otherwise its last line.
 fn said_last(run: &RunDir, start: u64) -> String {
     let mut text = String::new();
     let read = File::open(run.console()).and_then(|mut file| {
         let length = file.metadata()?.len();
-        // The end of a long output is enough.
+        // The last 20 kB suffice.
         file.seek(SeekFrom::Start(start.max(length.saturating_sub(20_000))))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
@@ -407,7 +409,7 @@ mod tests {
         assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], two)), ["cores 0-1 x2", "cores 2-3 x2"]);
         let twice = Demand { threads: Some(2), ..all };
         assert_eq!(names(&cpu_slots(&[0, 1, 2, 3], twice)), ["cores 0-1 x2", "cores 2-3 x2"]);
-        // More slots than cores: nobody is pinned.
+        // More slots than cores: no process is pinned.
         let three = Demand { slots: Some(3), ..all };
         assert!(cpu_slots(&[0, 1], three).iter().all(|s| s.cores.is_empty() && s.threads == 1));
         assert_eq!(names(&gpu_slots(2, 16, all)), ["gpu 0 x8", "gpu 1 x8"]);

@@ -1,29 +1,28 @@
-//! An executor without processes, whose clock jumps to the next event: a sweep of ten thousand
-//! trials is over at once.
+//! An executor without processes whose clock jumps to the next event, so that a sweep of ten
+//! thousand trials takes no time.
 use crate::executor::{End, Executor, Stop};
 use res2lab_error::Error;
 use res2lab_store::PlannedTrial;
 use std::time::Duration;
 
-/// How long a trial takes and how it ends, as the test decides from the trial and its attempt (from
-/// 1).
+/// Returns the duration in seconds and the end of a trial's attempt (counted from 1).
 pub type Script = Box<dyn FnMut(&PlannedTrial, u32) -> (f64, End)>;
 
-/// Told of a trial and its end.
+/// Called with a trial's id and its end.
 pub type OnEnd = Box<dyn FnMut(&str, &End)>;
 
-/// The executor.
+/// The mock executor.
 pub struct Mock {
     names: Vec<String>,
     script: Script,
     now_s: f64,
     running: Vec<Run>,
     attempts: std::collections::HashMap<String, u32>,
-    /// Told of every end, as a trial writes its result.
+    /// Called at every end, in place of a trial that writes its result.
     pub on_end: OnEnd,
     /// Every start, in order: trial and slot.
     pub starts: Vec<(String, usize)>,
-    /// Broken promises: a slot or a trial that ran twice at once.
+    /// Violations of the contract: a slot or a trial that ran twice at once.
     pub clashes: Vec<String>,
 }
 
@@ -35,7 +34,7 @@ struct Run {
 }
 
 impl Mock {
-    /// `slots` slots that follow `script`.
+    /// Creates an executor with `slots` slots that follow `script`.
     pub fn new(slots: usize, script: Script) -> Mock {
         Mock {
             names: (0..slots).map(|i| format!("slot {i}")).collect(),

@@ -1,5 +1,5 @@
-//! Arms and seeds to trials: each arm's graph is built once and priced, and arms that turn out to
-//! be the same network with the same recipe are merged.
+//! Planning: arms and seeds become trials. Each arm's graph is built once, and arms with the same
+//! network and the same recipe are merged.
 
 use crate::budget;
 use res2lab_arch::{Graph, Input, ModelSpec};
@@ -8,25 +8,25 @@ use res2lab_experiment::{Arm, Asha, Axis, DataSpec, DatasetInfo, Expansion, Tria
 use res2lab_store::{Code, Plan, PlanAxis, PlannedTrial};
 use std::collections::HashMap;
 
-/// What a plan asks about the machine it is made on.
+/// The planner's access to data sets, to a clock and to earlier plans.
 pub struct World<'a> {
-    /// Looks a data set up; asked once for each.
+    /// Looks up a data set; called once per data set.
     pub describe: &'a dyn Fn(&DataSpec) -> Result<DatasetInfo, Error>,
-    /// Times an optimizer step, microseconds; asked for budgets of time only.
+    /// Times an optimizer step in microseconds; called for budgets of time only.
     pub step_us: &'a dyn Fn(&PlannedTrial) -> Result<u64, Error>,
-    /// Trials of an earlier plan of this sweep: what was found for their budgets of time holds,
-    /// whatever a clock says now.
+    /// Trials of an earlier plan of this sweep. Values found for their budgets of time are kept, so
+    /// that a new measurement does not change networks.
     pub frozen: &'a [PlannedTrial],
 }
 
-/// For plans without budgets of time.
+/// A `step_us` for plans without budgets of time; always fails.
 pub fn no_clock(_: &PlannedTrial) -> Result<u64, Error> {
     Err(Error::input("steps cannot be timed here", "match params or macs"))
 }
 
-/// Plans every arm with every seed, seed by seed, so that each arm has a first result early. Fields
-/// that budgets leave open are found; an arm that cannot come within `tolerance` of its budget (a
-/// share of it; None allows any distance) is an error.
+/// Plans every arm with every seed. Trials are ordered by seed, so that each arm has a first result
+/// early. Open fields are set by budget matching. An arm whose cost error exceeds `tolerance` is an
+/// error; `tolerance` is a share of the target, and `None` accepts any error.
 pub fn plan(
     expansion: &Expansion,
     command: &str,
@@ -56,7 +56,7 @@ pub fn plan(
     })
 }
 
-/// The rule for early stopping, if every arm is evaluated at its rungs.
+/// The early-stopping rule; an error if an arm is not evaluated at the rule's rungs.
 fn early_stop(expansion: &Expansion) -> Result<Option<Asha>, Error> {
     let Some(rule) = &expansion.early_stop else { return Ok(None) };
     for arm in &expansion.arms {
@@ -85,7 +85,7 @@ fn plan_axis(axis: &Axis) -> PlanAxis {
     }
 }
 
-/// An arm with its graph and the trial with seed 0.
+/// An arm with its graph and its trial with seed 0.
 struct Priced {
     graph: Graph,
     trial: PlannedTrial,
@@ -97,7 +97,7 @@ impl Priced {
     }
 }
 
-/// The same arm with another seed.
+/// The trial of the same arm with another seed.
 pub fn with_seed(trial: &PlannedTrial, seed: u64) -> PlannedTrial {
     let spec = TrialSpec { seed, ..trial.spec.clone() };
     PlannedTrial { id: id::trial_id(&spec), spec, ..trial.clone() }
@@ -111,7 +111,7 @@ fn priced(
 ) -> Result<Vec<Priced>, Error> {
     let mut known: Vec<(DataSpec, DatasetInfo)> = Vec::new();
     let mut arms: Vec<Priced> = Vec::new();
-    // Equal networks have equal costs, so only those need to be compared node by node.
+    // Equal networks have equal costs, so only arms of equal cost are compared node by node.
     let mut by_cost: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
     for arm in &expansion.arms {
         let facts = match known.iter().find(|(data, _)| *data == arm.spec.data) {
@@ -140,7 +140,7 @@ fn priced(
     Ok(arms)
 }
 
-/// Whether two arms train the same: network, where its weights start, images, recipe.
+/// Whether two arms train alike: same network, initial weights, data and recipe.
 fn is_same(a: &Priced, b: &Priced) -> bool {
     let one = &a.trial.spec;
     let other = &b.trial.spec;
@@ -190,7 +190,7 @@ fn price(
     let input = Input { channels: facts.channels, height: px, width: px, classes: facts.classes };
     let mut met = None;
     if let Some(budget) = &arm.budget {
-        // Every network of the search is a trial of its own to the clock.
+        // Each candidate network of the search is timed as a trial of its own.
         let step_us = |model: &ModelSpec| {
             let graph = res2lab_arch::build(model, input)?;
             (world.step_us)(&planned(
@@ -251,7 +251,8 @@ fn add_note(notes: &mut Vec<String>, note: &str) {
     }
 }
 
-/// Eight hex digits tell millions of specs apart, not all; two that clash must not share a folder.
+/// Refuses a plan in which two trials have the same id. The eight hex digits of an id can collide,
+/// and the trials would share a folder.
 fn refuse_clashes(trials: &[PlannedTrial]) -> Result<(), Error> {
     let mut seen: HashMap<&str, &PlannedTrial> = HashMap::new();
     for trial in trials {
@@ -307,7 +308,7 @@ axes: {scale: [2, 4]}
     #[test]
     fn equal_networks_are_trained_once() {
         let plan = planned(FILE, "downsample=conv,avg first_block=pool,grouped scale=1").unwrap();
-        // With scale 1 the form of the first block changes nothing; the shortcut does.
+        // With scale 1 the form of the first block has no effect; the form of the shortcut has.
         assert_eq!(plan.trials.len(), 2 * 2);
         assert_eq!(plan.trials[0].same_as, ["downsample=conv first_block=grouped"]);
         assert!(plan.notes.iter().any(|n| n.contains("trained once")));
@@ -415,8 +416,8 @@ axes: {scale: [2, 4]}
         let cardinality = planned("width=32,48 cardinality=match:params").unwrap();
         let found: Vec<_> = cardinality.trials.iter().map(|t| t.spec.model.cardinality).collect();
         assert!(found[0] > found[1] && found[1] > 8, "{found:?}");
-        // Depths come in steps of nine layers: too coarse for three percent, and the error says how
-        // near one comes.
+        // Depth changes in steps of nine layers, which is too coarse for three per cent. The error
+        // states the nearest cost.
         let e = planned("cardinality=6,10 depth=match:params").unwrap_err();
         assert!(
             e.cause.contains("depth=")

@@ -1,6 +1,6 @@
-//! Runs a plan to its end, or until asked to stop, and journals what happens. A trial's failure is
-//! a value, never the end of the sweep. The same plan run again goes on: results are read from the
-//! disk, running trials are taken over.
+//! Runs a plan to its end or until a stop is requested, and records events in the journal. A
+//! failing trial never ends the sweep. Running the same plan again resumes it: results are read
+//! from disk, and running trials are adopted.
 use crate::asha::Rungs;
 use crate::executor::{End, Executor, Stop};
 use crate::pace::{Pace, work};
@@ -15,63 +15,60 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How a sweep is run.
+/// The options of a run.
 pub struct Options<'a> {
-    /// Signals so far: at one, running trials are asked to write a checkpoint; at two, they are
-    /// ended.
+    /// Number of stop signals received. At one, running trials are requested to write a checkpoint;
+    /// at two, they are killed.
     pub stop: &'a AtomicUsize,
     /// Stop at the first failure.
     pub fail_fast: bool,
-    /// What happens after other failures.
+    /// Retries after other failures.
     pub retry_policy: RetryPolicy,
-    /// A trial that ran out of memory goes on with half the part of a batch at a time, and is
-    /// marked as changed.
+    /// A trial that runs out of memory is resumed with half the micro-batch, and is marked as
+    /// changed.
     pub halve_on_oom: bool,
-    /// A trial is ended, as failed, after so long in one go; zero is no limit.
+    /// Maximum duration of one attempt; longer attempts are killed and count as failed. Zero is no
+    /// limit.
     pub trial_limit: Duration,
-    /// After being asked to stop, trials have this long.
+    /// Time between the request to stop and the kill.
     pub grace: Duration,
-    /// Where events are written; the sweep's own journal as a rule.
+    /// File for events; usually the sweep's own journal.
     pub journal: PathBuf,
 }
 
-/// What happened to the plan's trials.
+/// The number of the plan's trials by end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finish {
     pub done: usize,
     pub diverged: usize,
-    /// Ended early by the sweep's rule.
+    /// Ended by the early-stopping rule.
     pub stopped: usize,
     pub failed: usize,
-    /// Neither done nor failed: the sweep was stopped before.
+    /// Neither done nor failed, because the sweep was stopped before.
     pub left: usize,
 }
 
-/// The state of things, for whoever watches.
+/// The state of a run, for observers.
 pub struct Snapshot<'a> {
-    /// Trials that run now.
     pub running: Vec<RunningTrial<'a>>,
     /// Trials that ended since the last snapshot.
     pub ended: Vec<(&'a PlannedTrial, End)>,
-    /// Counts so far.
     pub finish: Finish,
-    /// All trials of the plan.
+    /// Number of trials in the plan.
     pub total: usize,
-    /// Seconds to the end, if anything is known about it.
+    /// Estimated remaining time in seconds; `None` before there is an estimate.
     pub eta_s: Option<f64>,
-    /// Running trials were asked to stop.
+    /// Whether running trials were requested to stop.
     pub is_stopping: bool,
 }
 
-/// One trial that runs now.
+/// A trial that is currently running.
 pub struct RunningTrial<'a> {
-    /// Which.
     pub trial: &'a PlannedTrial,
-    /// Where.
     pub slot: String,
-    /// Since it was started by this runner.
+    /// Seconds since this runner started the trial.
     pub elapsed_s: f64,
-    /// What it told last.
+    /// The latest progress report.
     pub told: Option<Progress>,
 }
 
@@ -85,17 +82,17 @@ struct Runner<'a> {
     slot_names: Vec<String>,
     started_s: HashMap<usize, f64>,
     halve_on_oom: bool,
-    /// Trials that were ended for being late, and why.
+    /// Trials that were killed for exceeding the time limit, with the reason.
     late: HashMap<usize, String>,
-    /// What running trials told when they were last asked.
+    /// The latest progress report of each running trial.
     told: HashMap<usize, Progress>,
     /// Wall time of finished trials per unit of work.
     pace: Pace,
     asha: Option<Rungs>,
 }
 
-/// Takes the sweep's lock, which [`run`] asks for: while it is held, no other runner writes a plan
-/// or starts a trial.
+/// Takes the sweep's lock, which [`run`] requires. While the lock is held, no other runner writes a
+/// plan or starts a trial. Fails if another process holds the lock.
 pub fn hold(dir: &SweepDir) -> Result<Lock, Error> {
     match lock::try_lock(&dir.lock())? {
         lock::Attempt::Held(lock) => Ok(lock),
@@ -160,7 +157,7 @@ impl<'a> Runner<'a> {
         Ok(runner)
     }
 
-    /// Trials that a runner left running when it died.
+    /// Adopts trials that a dead runner left running.
     fn take_over(&mut self, journal: &Path) -> Result<(), Error> {
         let slots = last_slots(&journal::read(journal));
         let left = self.executor.left_running();
@@ -225,7 +222,7 @@ impl<'a> Runner<'a> {
             }
             for (i, end) in over {
                 let end = self.late.remove(&i).map_or(end, End::Failed);
-                // What was killed because the user wanted it has not failed.
+                // A trial that was killed on the user's request has not failed.
                 let end =
                     if is_killed && matches!(end, End::Failed(_)) { End::Interrupted } else { end };
                 self.note_end(i, &end)?;
@@ -237,8 +234,8 @@ impl<'a> Runner<'a> {
                 }
                 ended.push((i, end));
             }
-            // Looking reads a file of every running trial; with a thousand of them that must not
-            // happen at each end.
+            // A snapshot reads a file of every running trial, which is too slow to repeat at each
+            // end with a thousand trials.
             if looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY / 2) || self.scheduler.is_over() {
                 looked = Some(Instant::now());
                 self.ask_running();
@@ -256,7 +253,7 @@ impl<'a> Runner<'a> {
         Ok(finish)
     }
 
-    /// Ends trials that have run for too long in one go.
+    /// Kills trials that exceed the time limit of an attempt.
     fn end_late(&mut self, limit: Duration) {
         if limit.is_zero() {
             return;
@@ -272,7 +269,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Tells trials that fell behind at a rung to end.
+    /// Requests trials that fell behind at a rung to end.
     fn stop_early(&mut self) -> Result<(), Error> {
         let Some(asha) = &mut self.asha else { return Ok(()) };
         for (&i, told) in &self.told {
@@ -284,7 +281,7 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// What running trials tell.
+    /// Reads the progress reports of running trials.
     fn ask_running(&mut self) {
         let running = self.scheduler.running();
         let ask = |&(i, _): &(usize, Option<usize>)| {
@@ -293,7 +290,7 @@ impl<'a> Runner<'a> {
         self.told = running.iter().filter_map(ask).collect();
     }
 
-    /// Fills free slots. What cannot even start has failed.
+    /// Starts trials in all free slots. Returns the trials that could not be started.
     fn start_what_can(&mut self) -> Result<Vec<(usize, End)>, Error> {
         let mut failed = Vec::new();
         while let Some((i, slot)) = self.scheduler.start_next(self.executor.now_s()) {
@@ -321,7 +318,7 @@ impl<'a> Runner<'a> {
     fn note_end(&mut self, i: usize, end: &End) -> Result<(), Error> {
         let trial = &self.plan.trials[i];
         let at_s = self.executor.now_s();
-        // It waits for its next turn, as a preempted one does.
+        // The trial is queued again like a preempted one.
         let goes_on =
             self.halve_on_oom && matches!(end, End::OutOfMemory(_)) && self.halve(trial)?;
         let for_scheduler = if goes_on { End::Preempted } else { end.clone() };
@@ -346,7 +343,7 @@ impl<'a> Runner<'a> {
             reason,
             is_refused,
         })?;
-        // Someone else trains it: wait for that process instead of trying again and again.
+        // Another process trains this trial: watch that process instead of retrying.
         if *end == End::Preempted
             && let Ok(lock::Attempt::HeldBy(process)) =
                 lock::try_lock(&self.dir.run(&trial.id).lock())
@@ -356,8 +353,8 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Writes down that the trial takes half the part of a batch at a time from now on; false if it
-    /// cannot be halved.
+    /// Records that the trial halves its micro-batch from now on; false if the micro-batch cannot
+    /// be halved.
     fn halve(&self, trial: &PlannedTrial) -> Result<bool, Error> {
         let path = self.dir.run(&trial.id).halved();
         let before: Option<Halved> = atomic::read_json(&path)?;
@@ -405,12 +402,12 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Work left at the pace so far, shared by the slots.
+    /// Remaining work at the speed so far, divided among the slots.
     fn eta_s(&self, running: &[RunningTrial]) -> Option<f64> {
         let mut pace = self.pace;
         for r in running {
             let share = r.told.as_ref().map_or(0.0, Progress::share);
-            // Before a tenth is done, start-up would dominate what is learned.
+            // Below a tenth, the start-up time would dominate the estimate.
             if share > 0.1 {
                 pace.learn(
                     work(r.trial) * share,
@@ -428,7 +425,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// `3 s`, `90 minutes`.
+/// Formats a limit: `3 s`, `90.0 minutes`.
 fn limit_in_words(limit: Duration) -> String {
     let seconds = limit.as_secs_f64();
     let minutes = limit.as_secs_f64() / 60.0;

@@ -1,30 +1,30 @@
-//! Which trial runs next, and in which slot. A pure state machine: trials and slots are numbers,
-//! the time is told, and there is no process.
+//! Decides which trial runs next, and in which slot. A pure state machine: trials and slots are
+//! indices, the time is an argument, and no process is involved.
 
 use crate::executor::End;
 use std::collections::VecDeque;
 
-/// What happens after failures.
+/// The retry policy after failures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RetryPolicy {
-    /// A trial is tried again so many times.
+    /// Maximum number of retries of a trial.
     pub retries: u32,
-    /// The first retry waits so long, each further one twice as long, seconds.
+    /// Delay before the first retry in seconds; doubled for each further retry.
     pub back_off_s: f64,
 }
 
-/// A slot that fails so many trials in a row is set aside, unless it is the last one.
+/// Number of consecutive failures after which a slot is set aside, unless it is the last slot.
 const MOST_IN_A_ROW: u32 = 3;
 
-/// Trials waiting, running, and over.
+/// The state of all trials and slots.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
     retry_policy: RetryPolicy,
     pending: VecDeque<usize>,
-    /// Failed trials that wait for another try: when it may start, and which.
+    /// Failed trials that wait for a retry: earliest time, and trial.
     delayed: Vec<(f64, usize)>,
     slots: Vec<SlotState>,
-    /// Trials taken over from a runner with more slots; no slot is given away until they are over.
+    /// Adopted trials beyond the number of slots. Nothing starts until they have ended.
     surplus: Vec<usize>,
     tries: Vec<u32>,
     ends: Vec<Option<End>>,
@@ -39,7 +39,7 @@ struct SlotState {
 }
 
 impl Scheduler {
-    /// `ends[i]` is the end that trial i had before, if any.
+    /// Creates a scheduler. `ends[i]` is the earlier end of trial i, if any.
     pub fn new(ends: Vec<Option<End>>, slots: usize, retry_policy: RetryPolicy) -> Scheduler {
         let pending = (0..ends.len()).filter(|&i| ends[i].is_none()).collect();
         Scheduler {
@@ -54,7 +54,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes over a trial that runs already, in `slot` if that is free, else in any other.
+    /// Adopts a running trial into `slot` if the slot is free, otherwise into any other slot.
     pub fn adopt(&mut self, trial: usize, slot: Option<usize>) {
         self.pending.retain(|&i| i != trial);
         self.delayed.retain(|&(_, i)| i != trial);
@@ -66,8 +66,8 @@ impl Scheduler {
         }
     }
 
-    /// The next trial and its slot, which is taken from now on; None if nothing can start. A failed
-    /// trial whose wait is over goes first.
+    /// Starts the next trial and returns it with its slot, which becomes occupied; `None` if
+    /// nothing can start. Failed trials whose delay is over go first.
     pub fn start_next(&mut self, now_s: f64) -> Option<(usize, usize)> {
         if self.is_stopping || !self.surplus.is_empty() {
             return None;
@@ -82,9 +82,9 @@ impl Scheduler {
         Some((trial, slot))
     }
 
-    /// A running trial ended. A preempted one waits for its next turn, at the end of the line; a
-    /// failed one is tried again if it may be. Returns the slot that is set aside from now on, if
-    /// one is.
+    /// Records the end of a running trial. A preempted trial is queued again at the end; a failed
+    /// trial is retried as the policy allows. Returns the slot that was set aside because of this
+    /// end, if any.
     pub fn end(&mut self, trial: usize, end: End, now_s: f64) -> Option<usize> {
         let slot = self.slots.iter().position(|s| s.trial == Some(trial));
         self.surplus.retain(|&i| i != trial);
@@ -115,39 +115,39 @@ impl Scheduler {
         aside
     }
 
-    /// Whether this trial waits for another try.
+    /// Whether the trial waits for a retry.
     pub fn is_delayed(&self, trial: usize) -> bool {
         self.delayed.iter().any(|&(_, i)| i == trial)
     }
 
-    /// Nothing starts any more.
+    /// Stops the start of further trials.
     pub fn stop(&mut self) {
         self.is_stopping = true;
     }
 
-    /// Whether nothing starts any more.
+    /// Whether the start of further trials is stopped.
     pub fn is_stopping(&self) -> bool {
         self.is_stopping
     }
 
-    /// Trials with their slots; None for those beyond the slots.
+    /// Running trials with their slots; `None` for adopted trials beyond the number of slots.
     pub fn running(&self) -> Vec<(usize, Option<usize>)> {
         let in_slots =
             self.slots.iter().enumerate().filter_map(|(slot, s)| Some((s.trial?, Some(slot))));
         in_slots.chain(self.surplus.iter().map(|&trial| (trial, None))).collect()
     }
 
-    /// Trials not started, or to be started again.
+    /// Trials that have not started or will be started again.
     pub fn pending(&self) -> impl Iterator<Item = usize> {
         self.pending.iter().copied().chain(self.delayed.iter().map(|&(_, trial)| trial))
     }
 
-    /// How each trial ended, if it did.
+    /// The end of each trial; `None` before it has ended.
     pub fn ends(&self) -> &[Option<End>] {
         &self.ends
     }
 
-    /// Nothing runs, and nothing will.
+    /// Whether no trial is running and none will start.
     pub fn is_over(&self) -> bool {
         let is_idle = self.surplus.is_empty() && self.slots.iter().all(|s| s.trial.is_none());
         is_idle && (self.is_stopping || (self.pending.is_empty() && self.delayed.is_empty()))
@@ -159,13 +159,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What may happen next, drawn at random.
+    /// A random event.
     #[derive(Clone, Debug)]
     enum Happening {
         Start,
         End(usize, u8),
-        /// The runner dies; running trials go on and are adopted by the next one, which has another
-        /// number of slots.
+        /// The runner dies. Running trials go on, and the next runner, which has another number of
+        /// slots, adopts them.
         Crash(usize),
     }
 
@@ -182,7 +182,7 @@ mod tests {
         let mut everywhere: Vec<usize> = s.pending().chain(running.iter().copied()).collect();
         everywhere.extend((0..trials).filter(|&t| s.ends()[t].is_some()));
         everywhere.sort_unstable();
-        // Each trial is in exactly one place: waiting, running or over.
+        // Each trial is in exactly one place: waiting, running or ended.
         prop_assert!(everywhere.into_iter().eq(0..trials));
         Ok(())
     }
@@ -212,7 +212,8 @@ mod tests {
                     }
                     Happening::Crash(slots) => {
                         let running = s.running();
-                        // The next runner knows results, not failures: those are tried again.
+                        // The next runner knows results but no failures, so failed trials are
+                        // retried.
                         let ends = s.ends().iter().map(|e| e.clone().filter(End::is_final)).collect();
                         s = Scheduler::new(ends, slots, retry_policy);
                         running.into_iter().for_each(|(trial, slot)| s.adopt(trial, slot));
@@ -220,7 +221,7 @@ mod tests {
                 }
                 check(&s, trials)?;
             }
-            // Left alone, it comes to an end.
+            // Without further crashes the scheduler terminates.
             for _ in 0..2 * trials + 10 {
                 now_s += 100.0;
                 while s.start_next(now_s).is_some() {}
@@ -261,7 +262,7 @@ mod tests {
         assert_eq!(s.start_next(110.0), Some((0, 0)));
         s.end(0, failed(), 111.0);
         assert!(s.is_over() && s.ends()[0] == Some(failed()));
-        // What would fail alike is not tried again.
+        // A refused trial is not retried.
         let mut s = Scheduler::new(vec![None; 1], 1, RetryPolicy { retries: 2, back_off_s: 5.0 });
         s.start_next(0.0);
         s.end(0, End::Refused("bad data".into()), 0.0);
@@ -273,7 +274,7 @@ mod tests {
         let failed = || End::Failed("why".into());
         let mut s = Scheduler::new(vec![None; 20], 2, RetryPolicy::default());
         assert_eq!((s.start_next(0.0), s.start_next(0.0)), (Some((0, 0)), Some((1, 1))));
-        // Slot 0 is broken; slot 1 works, and keeps its trial meanwhile.
+        // Slot 0 is broken. Slot 1 works, and keeps its trial meanwhile.
         let mut aside = vec![];
         aside.extend(s.end(0, failed(), 0.0));
         while let Some((trial, slot)) = s.start_next(0.0) {

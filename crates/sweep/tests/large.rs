@@ -1,6 +1,6 @@
-//! Ten thousand trials on a thousand slots through the mock executor, with failures, preemptions
-//! and crashes of the runner at random moments: every trial ends once, nothing is lost, no slot
-//! holds two; and the runner's own time and memory.
+//! Ten thousand trials on a thousand slots of the mock executor, with random failures, preemptions
+//! and crashes of the runner. Every trial ends once, no result is lost, and no slot runs two
+//! trials. The runner's own time and memory are bounded.
 
 use proptest::prelude::*;
 use res2lab_experiment::DatasetInfo;
@@ -65,7 +65,7 @@ fn result() -> TrialResult {
     }
 }
 
-/// A few bits for each (trial, attempt), the same in every run.
+/// Deterministic pseudo-random bits for each (trial, attempt).
 fn fate(seed: u64, attempt: u32) -> u64 {
     random(seed.wrapping_mul(31).wrapping_add(u64::from(attempt)))
 }
@@ -75,8 +75,8 @@ fn random(x: u64) -> u64 {
     (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB) >> 20
 }
 
-/// Runs until over, or until the runner crashes while it hears of the trial that ends as number
-/// `crash_after`; what was running then is lost without a result, as if the machine had gone down.
+/// Runs until the end, or until the runner crashes while processing end number `crash_after`.
+/// Trials that were running then are lost without a result, as after a power failure.
 fn run(
     dir: &SweepDir,
     plan: &Plan,
@@ -96,12 +96,12 @@ fn run(
     let mut ends = 0;
     mock.on_end = Box::new(move |id, end| {
         ends += 1;
-        // Every other crash comes before the trial has written its result.
+        // Every other crash happens before the trial has written its result.
         assert!(crash_after != Some(ends) || ends % 2 == 1, "crash");
         if *end == End::Done {
             atomic::create_dir(runs.run(id).path()).unwrap();
-            // Without flushing: ten thousand of those would take minutes, and this test does not
-            // lose power.
+            // Not flushed: ten thousand flushes would take minutes, and this test does not simulate
+            // lost writes.
             std::fs::write(runs.run(id).result(), serde_json::to_vec(&result()).unwrap()).unwrap();
         }
         assert!(crash_after != Some(ends), "crash");
@@ -148,7 +148,7 @@ fn ten_thousand_trials_cost_the_runner_little() {
     let finish = finish.unwrap();
     assert_eq!(finish.done + finish.failed, 10_000, "{finish:?}");
     assert!(finish.failed < 50 && mock.clashes.is_empty(), "{finish:?} {:?}", mock.clashes);
-    // Again: what is done is found on the disk, and what failed is tried again.
+    // On the second run, finished trials are found on disk and failed trials are retried.
     let plan = Plan::read(&dir).unwrap();
     let resumed = Instant::now();
     let (again, mock) = run(&dir, &plan, 1000, None);
@@ -187,7 +187,7 @@ proptest! {
         prop_assert!(done.values().all(|&n| n == 1), "a trial was done twice");
         for trial in &plan.trials {
             let has_result = dir.run(&trial.id).result().exists();
-            // A crash between a trial's end and its line in the journal loses the line, never the
+            // A crash between a trial's end and its journal entry loses the entry, never the
             // result.
             prop_assert!(has_result || !done.contains_key(&trial.id));
         }

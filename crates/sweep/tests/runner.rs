@@ -1,5 +1,5 @@
-//! The runner against executors that misbehave: a mock with a virtual clock, and real processes
-//! that play a trial.
+//! The runner against faulty executors: a mock with a virtual clock, and real processes that
+//! simulate trials.
 
 use res2lab_experiment::Axis;
 use res2lab_experiment::DatasetInfo;
@@ -82,7 +82,7 @@ fn a_thousand_trials_on_fifty_slots_each_end_once() {
     let dir = tempfile::tempdir().unwrap();
     let dir = SweepDir::new(dir.path());
     let plan = plan("scale=2,4 seed=0..499");
-    // Every seventh is preempted twice, every eleventh fails.
+    // Every seventh trial is preempted twice, every eleventh fails.
     let script = |t: &res2lab_store::PlannedTrial, attempt: u32| {
         let end = match t.spec.seed {
             s if s % 7 == 0 && attempt < 3 => End::Preempted,
@@ -119,8 +119,8 @@ fn a_stop_leaves_the_rest_for_later() {
     assert!(matches!(last, Event::Stopped { why, .. } if why == "interrupted"));
 }
 
-/// A program that plays a trial. It holds the run's lock as a trial does, notes when it began and
-/// ended, and does what the file `script` in the sweep's folder says for its seed.
+/// A program that simulates a trial. It holds the run's lock, records its start and end, and
+/// follows the line for its seed in the file `script` of the sweep's folder.
 const PLAYER: &str = r#"#!/bin/sh
 set -u
 run="$2/runs/$3"
@@ -210,7 +210,7 @@ fn outcomes_follow_from_results_exit_statuses_and_signals() {
     ] {
         assert!(reasons.iter().any(|r| r.contains(wanted)), "{wanted}: {reasons:?}");
     }
-    // The same command again tries what failed, and nothing else.
+    // The same command retries the failed trials and nothing else.
     stage.script("done_");
     let again = run(&stage.sweep, &plan("seed=0..5"), &mut stage.local(2), &never());
     assert_eq!(again.done, 6);
@@ -250,7 +250,7 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
         &mut observe,
     )
     .unwrap();
-    // What is ended because the user wanted it has not failed.
+    // A trial that was killed on the user's request has not failed.
     assert_eq!((finish.left, finish.failed), (2, 0));
     let ends = ends(&stage.sweep);
     assert!(
@@ -264,7 +264,7 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
     let stage = Stage::new("touch $2/ready; while [ ! -e $2/go ]; do sleep 0.05; done; done_");
     let plan = plan("seed=0..1");
     let first = &plan.trials[0];
-    // What a runner does before it dies: the folder, and a process that outlives it.
+    // The state that a dead runner leaves: the folder, and a process that outlives the runner.
     let run_dir = stage.sweep.run(&first.id);
     run_dir.create(&first.spec).unwrap();
     let mut left = std::process::Command::new(&stage.player)
@@ -284,7 +284,7 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
         journal: stage.sweep.journal(),
     };
     let mut observe = |s: &res2lab_sweep::Snapshot| {
-        // With one slot, the other trial must wait until the left one is over.
+        // With one slot, the other trial must wait until the adopted trial has ended.
         assert!(s.running.len() <= 1);
         std::fs::write(stage.sweep.path().join("go"), "").unwrap();
     };
@@ -372,7 +372,7 @@ esac
         let started = |e: &Event| matches!(e, Event::Started { id: other, .. } if other == id);
         journal::read(&stage.sweep.journal()).iter().filter(|e| started(e)).count()
     };
-    // A crash and a hang are tried again, a refused spec is not.
+    // A crash and a hang are retried, a refused spec is not.
     assert_eq!([0, 1, 2, 3].map(starts), [2, 1, 2, 1]);
     let reasons: Vec<String> = ends(&stage.sweep).into_iter().map(|(_, reason)| reason).collect();
     assert!(reasons.iter().any(|r| r.contains("SIGSEGV")), "{reasons:?}");

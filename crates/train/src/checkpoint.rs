@@ -22,7 +22,7 @@ pub(crate) struct State {
     /// Digest of the data set that it began with; empty in checkpoints of before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data_id: String,
-    /// Digest of the weights that it started from; empty where none were given.
+    /// Digest of the initial weights; empty without such weights.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub weights_id: String,
     /// Scale of the loss and steps since it grew, with float16.

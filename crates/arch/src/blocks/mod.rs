@@ -1,6 +1,8 @@
-//! One function per block: it adds nodes and returns its result. To add a block, write such a
-//! function here, give [`BlockKind`] a name for it, and call it in [`residual_branch`]; training,
-//! cost, receptive field, taps and golden tests follow from the nodes.
+//! Residual blocks, one function each. A function adds the block's nodes and returns its result.
+//!
+//! To add a block, write such a function, add a variant to [`BlockKind`], and call the function in
+//! [`residual_branch`]. Training, cost, receptive fields, taps and golden tests follow from the
+//! nodes.
 
 mod bottleneck;
 mod res2;
@@ -10,29 +12,27 @@ use crate::builder::Builder;
 use crate::graph::NodeId;
 use crate::spec::{BlockKind, FirstBlock};
 
-/// What a block must be told. `split` is the channels of one split (of the whole 3x3 where scale is
-/// 1).
+/// The parameters of a block.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockConfig {
-    /// Which block.
     pub kind: BlockKind,
-    /// Channels of one split, W in the paper's appendix code.
+    /// Channels of one split (of the whole 3x3 if scale is 1); W in the paper's appendix code.
     pub split: usize,
-    /// Number of splits.
+    /// Number of splits; s in the paper.
     pub scale: usize,
-    /// Groups of each 3x3.
+    /// Groups of each 3x3 convolution.
     pub cardinality: usize,
     /// Output channels.
     pub out: usize,
-    /// Stride of the 3x3 convolutions (and of the pool beside them), never of the 1x1s.
+    /// Stride of the 3x3 convolutions and of the pool beside them; 1x1 convolutions have stride 1.
     pub stride: usize,
-    /// The form to use if this block changes resolution or channels; None for an ordinary block.
+    /// The block's form if it changes resolution or channels; `None` for an ordinary block.
     pub first: Option<FirstBlock>,
-    /// Squeeze-and-excitation on the branch.
+    /// Squeeze-and-excitation on the residual branch.
     pub se: bool,
 }
 
-/// The residual branch of block `at` on `x`: everything before the shortcut is added.
+/// The residual branch of block `at` on `x`: everything before the addition of the shortcut.
 pub fn residual_branch(g: &mut Builder, at: &str, x: NodeId, c: &BlockConfig) -> NodeId {
     let h = match c.kind {
         BlockKind::Bottleneck => bottleneck::branch(g, at, x, c),
@@ -41,7 +41,7 @@ pub fn residual_branch(g: &mut Builder, at: &str, x: NodeId, c: &BlockConfig) ->
     if c.se { squeeze_excite::gate(g, at, h) } else { h }
 }
 
-/// The block's end: branch plus shortcut, ReLU.
+/// The end of a block: branch plus shortcut, then ReLU.
 pub fn add_shortcut(g: &mut Builder, at: &str, branch: NodeId, shortcut: NodeId) -> NodeId {
     let sum = g.add(&format!("{at}.add"), &[branch, shortcut]);
     let out = g.relu(&format!("{at}.relu3"), sum);

@@ -6,7 +6,7 @@ use crate::builder::Builder;
 use crate::graph::{Conv, NodeId, Pool};
 use crate::spec::FirstBlock;
 
-/// 1x1, then the splits, then 1x1.
+/// 1x1 convolution, then the splits, then 1x1 convolution.
 pub(super) fn branch(g: &mut Builder, at: &str, x: NodeId, c: &BlockConfig) -> NodeId {
     let h = g.conv_bn_relu(at, "1", x, Conv::new(1, c.split * c.scale));
     let h = match c.first {
@@ -17,9 +17,9 @@ pub(super) fn branch(g: &mut Builder, at: &str, x: NodeId, c: &BlockConfig) -> N
     g.conv_bn(at, "3", h, Conv::new(1, c.out))
 }
 
-/// Equation 1: y_i = K_i(x_i + y_{i-1}). The code of the paper leaves the *last* split untouched,
-/// the equation the first; the two are mirror images, and the code decides how weights are laid
-/// out.
+/// Equation 1 of the paper: y_i = K_i(x_i + y_{i-1}). The equation leaves the first split
+/// unchanged, the paper's code the *last* one. The two forms are mirror images; this function
+/// follows the code, which determines the layout of the weights.
 fn hierarchical(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId {
     if c.scale == 1 {
         return unit(g, at, 0, h, c);
@@ -34,7 +34,7 @@ fn hierarchical(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId
     g.concat(&format!("{at}.concat"), &y)
 }
 
-/// The first block of a stage as published for ImageNet: no sums, and the last split
+/// The first block of a stage as published for ImageNet: no sums, and the last split is
 /// average-pooled.
 fn independent(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId {
     if c.scale == 1 {
@@ -48,13 +48,14 @@ fn independent(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId 
     g.concat(&format!("{at}.concat"), &y)
 }
 
-/// The first block of a stage as the authors trained it on CIFAR: one 3x3 over all splits.
+/// The first block of a stage as the authors trained it on CIFAR: one 3x3 convolution over all
+/// splits.
 fn grouped(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId {
     let conv = Conv::new(3, c.split * c.scale).stride(c.stride).groups(c.cardinality * c.scale);
     g.conv_bn_relu(at, "2", h, conv)
 }
 
-/// K_i: 3x3, batch norm, ReLU.
+/// K_i of equation 1: 3x3 convolution, batch norm, ReLU.
 fn unit(g: &mut Builder, at: &str, i: usize, x: NodeId, c: &BlockConfig) -> NodeId {
     let conv = Conv::new(3, c.split).stride(c.stride).groups(c.cardinality);
     let h = g.conv(&format!("{at}.convs.{i}"), x, conv);

@@ -1,13 +1,13 @@
-//! Squeeze-and-excitation (Hu et al. 2018), placed right before the residual addition (paper
+//! Squeeze-and-excitation (Hu et al. 2018), placed directly before the residual addition (paper
 //! section 3.2.2).
 
 use crate::builder::Builder;
 use crate::graph::{Conv, NodeId};
 
-/// The paper gives no ratio; 16 is that of the original and of timm.
+/// Reduction ratio of the original paper and of timm; the Res2Net paper gives none.
 const REDUCTION: usize = 16;
 
-/// `h` with each channel scaled by a value in (0, 1) computed from all channels' means.
+/// Scales each channel of `h` by a value in (0, 1), computed from the means of all channels.
 pub(super) fn gate(g: &mut Builder, at: &str, h: NodeId) -> NodeId {
     let channels = g.channels(h);
     let s = g.global_pool(&format!("{at}.se.pool"), h);

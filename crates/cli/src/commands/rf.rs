@@ -42,7 +42,7 @@ pub(crate) struct Analysis {
 #[derive(Serialize)]
 pub(crate) struct Seen {
     pub node: String,
-    /// Pixels from one unit to the next.
+    /// Distance of adjacent units, pixels.
     pub jump_px: i64,
     /// First pixel that unit 0 sees; negative numbers lie in the padding.
     pub low_px: i64,
@@ -55,7 +55,7 @@ pub(crate) struct Seen {
     pub rf_p95_px: Option<u64>,
     pub distinct: usize,
     pub log10_paths: f64,
-    /// Share of paths that see no more than the image is wide.
+    /// Share of the paths whose receptive field is no wider than the image.
     pub share_within_image: f64,
     /// Share of paths through a pool over the whole image.
     pub share_global: f64,
@@ -402,7 +402,7 @@ fn notes(all: &[Analysis], args: &RfArgs) {
     sentences(all, args).iter().for_each(|sentence| print::line(sentence));
 }
 
-/// What has to be known beside the numbers.
+/// Remarks on the numbers.
 pub(crate) fn sentences(all: &[Analysis], args: &RfArgs) -> Vec<String> {
     let weighting =
         if args.branch_equal { "branches weigh alike" } else { "every path counts one" };

@@ -39,7 +39,7 @@ pub(super) fn last_stage(net: &Net, images: &Tensor, options: Options) -> Result
 /// How wide a field is.
 pub(super) struct Width {
     pub sigma_px: f64,
-    /// Area of the smallest square with half of the weight over the image's.
+    /// Area of the smallest square with half of the total weight, divided by the image's area.
     pub ratio_50: f64,
 }
 

@@ -6,7 +6,7 @@ use res2lab_arch::{Graph, NodeId, Op, Pool, StateEntry};
 use res2lab_nn::{Layout, Net, Placement};
 use tch::{Device, Kind, Tensor};
 
-/// The graph in double precision on the CPU, its state filled entry by entry.
+/// The graph in double precision on the CPU, its state set entry by entry.
 pub(crate) fn net(graph: Graph, values: impl Fn(&Graph, &StateEntry) -> Tensor) -> Net {
     let placement =
         Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
@@ -25,7 +25,7 @@ pub(crate) fn scalar(x: f64) -> Tensor {
     Tensor::from(x).to_kind(Kind::Double)
 }
 
-/// Who read a ReLU reads what it read, and maxima become means: what is left is linear.
+/// Removes every ReLU and replaces max pools by average pools, which leaves a linear network.
 pub(crate) fn linear(mut graph: Graph) -> Graph {
     let source = |graph: &Graph, mut id: NodeId| {
         while graph.node(id).op == Op::Relu {
@@ -43,7 +43,7 @@ pub(crate) fn linear(mut graph: Graph) -> Graph {
     graph
 }
 
-/// Batch norm that divides by the deviation and nothing else.
+/// Removes epsilon from batch norm, which then divides by the exact standard deviation.
 pub(crate) fn without_epsilon(mut graph: Graph) -> Graph {
     for node in &mut graph.nodes {
         if let Op::BatchNorm { eps, .. } = &mut node.op {

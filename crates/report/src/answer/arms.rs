@@ -1,16 +1,16 @@
-//! Single arms in words: the only one, the best one, or none yet.
+//! Sentences on single arms: the only one, the best one, or none yet.
 
 use super::value_with_spread;
 use crate::format::{capital, fixed, plural, shortened};
 use crate::study::{Arm, Study};
 use res2lab_store::Status::{Diverged, Done, Failed};
 
-/// Names in one sentence.
+/// Maximum number of names in one sentence.
 const MOST_NAMES: usize = 6;
-/// Arms with the same mean that are named with it each.
+/// Maximum number of arms that are named with their shared mean.
 const MOST_SHARING: usize = 3;
 
-/// Where no trial has a value.
+/// The sentence for a sweep in which no trial has a value.
 pub(super) fn nothing_yet(study: &Study) -> String {
     let n = study.rows.trials.len();
     match (study.count(&[Done]), study.count(&[Failed, Diverged])) {
@@ -29,7 +29,7 @@ pub(super) fn nothing_yet(study: &Study) -> String {
     }
 }
 
-/// The only arm that has a value.
+/// The sentence for the only arm that has a value.
 pub(super) fn single(study: &Study) -> String {
     let Some(arm) = study.arms.iter().find(|arm| arm.sample.is_some()) else {
         return String::new();
@@ -60,7 +60,7 @@ pub(super) fn single(study: &Study) -> String {
     }
 }
 
-/// A smoke test tells whether trials run, and nothing about networks.
+/// The sentence for a smoke test, which shows whether trials run but nothing about networks.
 pub(super) fn smoke(study: &Study) -> String {
     let n = study.rows.trials.len();
     let done = study.count(&[Done]);
@@ -74,7 +74,7 @@ pub(super) fn smoke(study: &Study) -> String {
     )
 }
 
-/// Several arms, but no two seeds shared.
+/// The sentence for several arms of which no pair could be tested.
 pub(super) fn untested(study: &Study) -> String {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some());
     if measured.clone().any(|arm| arm.values.len() > 1) {
@@ -86,7 +86,7 @@ pub(super) fn untested(study: &Study) -> String {
     }
 }
 
-/// The highest mean, or the means that share it.
+/// The sentence on the arm with the highest mean, or the arms that share it.
 pub(super) fn best(study: &Study) -> String {
     let measured: Vec<&Arm> = study.arms.iter().filter(|arm| arm.sample.is_some()).collect();
     let higher = study.metric.higher_is_better;

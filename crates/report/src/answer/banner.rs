@@ -1,5 +1,5 @@
-//! What is wrong with the sweep: it stands above the answer, since it decides what the answer is
-//! worth.
+//! Defects of the sweep. The banner stands above the answer, because the defects limit what the
+//! answer is worth.
 
 use crate::format::{plural, shortened};
 use crate::recipe;
@@ -8,10 +8,10 @@ use res2lab_store::Status::{Diverged, Done, Failed, Interrupted, Pending, Runnin
 use res2lab_store::TrialRow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names in one sentence.
+/// Maximum number of names in one sentence.
 const MOST_NAMES: usize = 6;
 
-/// A sentence for each thing that is wrong.
+/// One sentence per defect.
 pub(super) fn of(study: &Study) -> Vec<String> {
     let mut said = Vec::new();
     said.extend(smoke(study));
@@ -38,7 +38,7 @@ fn smoke(study: &Study) -> Option<String> {
     })
 }
 
-/// The first few files that could not be read, and how many more.
+/// The first few unreadable files, and the number of the others.
 fn damaged(study: &Study) -> Vec<String> {
     const SHOWN: usize = 3;
     let all = &study.rows.damaged;
@@ -94,7 +94,7 @@ fn more(n: usize) -> String {
     if n > MOST_NAMES { format!(" and {} more arms", n - MOST_NAMES) } else { String::new() }
 }
 
-/// Arms of which nothing can be said, since all their trials are over and none has a value.
+/// Arms without conclusions, because all their trials have ended and none has a value.
 fn without_values(study: &Study) -> Option<String> {
     let is_over = |arm: &&Arm| arm.count(&[Running, Interrupted, Pending]) == 0;
     let without: Vec<&str> = study
@@ -120,7 +120,7 @@ fn pronoun(n: usize) -> &'static str {
     if n == 1 { "it" } else { "them" }
 }
 
-/// Who is stopped was chosen by accuracy, so what is left is not a fair sample.
+/// Stopped trials. They were selected by accuracy, so the rest is a biased sample.
 fn stopped(study: &Study) -> Option<String> {
     let n = study.count(&[Stopped]);
     (n > 0).then(|| {
@@ -132,7 +132,7 @@ fn stopped(study: &Study) -> Option<String> {
     })
 }
 
-/// Which of its steps a trial made then depends on the machine.
+/// Trials that ran out of time. How many steps such a trial completed depends on the machine.
 fn out_of_time(study: &Study) -> Option<String> {
     let is_limited = |t: &&TrialRow| t.status == Done && !t.reason.is_empty();
     let n = study.rows.trials.iter().filter(is_limited).count();
@@ -142,8 +142,8 @@ fn out_of_time(study: &Study) -> Option<String> {
     })
 }
 
-/// Sweeps that were trained by different recipes: what differs between them mixes that with what is
-/// varied.
+/// Sweeps with different recipes. The differences between the recipes are confounded with the
+/// varied axes.
 fn other_recipes(study: &Study) -> Option<String> {
     let differing = recipe::between_sweeps(study.rows);
     if differing.is_empty() {
@@ -161,7 +161,8 @@ fn other_recipes(study: &Study) -> Option<String> {
     ))
 }
 
-/// Trials of commands with another base, whose arms are told apart by the fields that differ.
+/// Trials of commands with another base. Their arms are distinguished by the configuration fields
+/// that differ.
 fn other_bases(study: &Study) -> Option<String> {
     let variants: BTreeSet<&str> = study
         .arms
@@ -178,8 +179,7 @@ fn other_bases(study: &Study) -> Option<String> {
     })
 }
 
-/// Named arms that differ in their recipe as well as in their network from the one that they are
-/// compared with.
+/// Named arms that differ from their partner in the recipe as well as in the network.
 fn mixed_recipes(study: &Study) -> Option<String> {
     let is_named =
         |arm: &Arm| arm.trials[0].planned.coordinates.iter().any(|(axis, _)| axis == "arm");
@@ -205,7 +205,7 @@ fn mixed_recipes(study: &Study) -> Option<String> {
     })
 }
 
-/// A data set that changed between trials: what they reach cannot be compared.
+/// A data set that changed between trials, which makes their results incomparable.
 fn other_data(study: &Study) -> Option<String> {
     let mut ids: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for trial in &study.rows.trials {
@@ -229,7 +229,7 @@ fn chosen_on_test_images(study: &Study) -> Option<String> {
     })
 }
 
-/// Pictures that could not be read, of those that were to be used.
+/// Requested pictures that could not be read.
 fn pictures_left_out(study: &Study) -> Vec<String> {
     let mut said = Vec::new();
     let kinds = [

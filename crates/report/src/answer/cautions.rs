@@ -1,4 +1,4 @@
-//! What a reader must know beside the findings.
+//! Limits of the conclusions, listed beside the findings.
 
 use crate::findings::Kind;
 use crate::format::{count, fixed, p_value, plural};
@@ -7,7 +7,7 @@ use crate::study::Study;
 use res2lab_store::Status::Done;
 use std::collections::BTreeSet;
 
-/// A sentence for each.
+/// One sentence per limit.
 pub(super) fn of(study: &Study) -> Vec<String> {
     let mut said = Vec::new();
     said.extend(study.baseline.and_then(|_| missing_metric(study)));
@@ -21,7 +21,7 @@ pub(super) fn of(study: &Study) -> Vec<String> {
     said
 }
 
-/// The family, its correction and the margin; nothing where nothing was tested.
+/// The family, its correction and the margin; `None` if nothing was tested.
 fn how_it_was_tested(study: &Study) -> Option<String> {
     let findings = &study.findings;
     let n = findings.tested();
@@ -67,7 +67,7 @@ fn unbalanced(study: &Study) -> Option<String> {
         .then(|| format!("Arms have {least} to {most} seeds; effects are adjusted for the seeds that are missing."))
 }
 
-/// Arms whose spread differs clearly: what pools it is too sure of the noisy ones.
+/// Arms whose standard deviations differ clearly. A pooled error is too small for the noisier arms.
 fn spread(study: &Study) -> Option<String> {
     if study.findings.kind != Kind::Axes {
         return None;
@@ -114,8 +114,8 @@ fn missing_metric(study: &Study) -> Option<String> {
         .then(|| format!("{} finished without a usable {}.", plural(n, "trial"), study.metric.path))
 }
 
-/// Differences of more than 5 % in size are said; smaller ones come with matching budgets by whole
-/// channels.
+/// Arms whose costs differ by more than 5 %. Budget matching by whole channels causes smaller
+/// differences.
 fn unequal_cost(study: &Study) -> Option<String> {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some());
     let sizes: Vec<u64> = measured.map(|arm| arm.trials[0].planned.parameters).collect();
@@ -127,8 +127,8 @@ fn unequal_cost(study: &Study) -> Option<String> {
     })
 }
 
-/// Scale works through receptive fields, as the paper has it. Where no block joins its splits there
-/// is nothing to see.
+/// Arms with different scales but the same receptive field. In the paper, scale acts through
+/// receptive fields; blocks that do not join their splits leave the receptive field unchanged.
 fn same_receptive_field(study: &Study) -> Option<String> {
     let scales: BTreeSet<usize> =
         study.arms.iter().map(|arm| arm.trials[0].planned.spec.model.scale).collect();

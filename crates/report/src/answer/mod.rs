@@ -1,10 +1,10 @@
-//! What the sweep shows, in plain sentences that claim no more than the statistics do.
+//! The conclusions of a sweep in sentences that claim no more than the statistics support.
 //!
 //! Reading order:
-//! - [`banner`]: what is wrong with the sweep; it stands above everything else
-//! - [`axes`] and [`pairs`]: the findings in words, the surest first
+//! - [`banner`]: defects of the sweep, above everything else
+//! - [`axes`] and [`pairs`]: the findings in words, in ascending order of p-value
 //! - [`arms`]: single arms: the best one, or the only one
-//! - [`cautions`]: what a reader must know beside the findings
+//! - [`cautions`]: limits of the findings
 //! - [`numbers`]: values, differences and their evidence
 
 mod arms;
@@ -19,14 +19,14 @@ pub use numbers::{evidence, range, value_with_spread};
 use crate::findings::{Finding, Kind};
 use crate::study::Study;
 
-/// The answer as text.
+/// The answer of a sweep as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// What is wrong with the sweep; empty for one that is whole.
+    /// Defects of the sweep; empty if there are none.
     pub banner: Vec<String>,
-    /// Findings, the most important one at the head.
+    /// Findings, the most important one first.
     pub sentences: Vec<String>,
-    /// Their limits.
+    /// Limits of the findings.
     pub cautions: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ fn sentences(study: &Study) -> Vec<String> {
     sentences
 }
 
-/// Members of the family that a filter holds for, the surest first.
+/// The findings for which `wanted` holds, in ascending order of p-value.
 fn sorted(findings: &[Finding], wanted: impl Fn(&Finding) -> bool) -> Vec<&Finding> {
     let mut found: Vec<&Finding> = findings.iter().filter(|f| wanted(f)).collect();
     found.sort_by(|a, b| a.p.unwrap_or(1.0).total_cmp(&b.p.unwrap_or(1.0)));

@@ -1,4 +1,4 @@
-//! Arms against partners, in words.
+//! Sentences on arms compared with partners.
 
 use super::numbers::{
     adjusted, adjusted_from, decimals, margin, narrow, of_finding, points, range, seeds_needed,
@@ -9,14 +9,14 @@ use crate::findings::{Finding, Subject, Verdict};
 use crate::format::{listed, plural, shortened};
 use crate::study::{Arm, Pair, Study};
 
-/// Arms that get a sentence of their own; the rest are named or counted.
+/// Maximum number of arms with a sentence of their own; the others are named or counted.
 const MOST_SENTENCES: usize = 6;
-/// Unresolved arms that get one each.
+/// Maximum number of unresolved arms with a sentence of their own.
 const MOST_UNRESOLVED: usize = 3;
-/// Names in one sentence.
+/// Maximum number of names in one sentence.
 const MOST_NAMES: usize = 12;
 
-/// The headline, then differences, equalities, and what is not resolved.
+/// The headline, then differences, equalities, and unresolved pairs.
 pub(super) fn sentences(study: &Study) -> Vec<String> {
     let members = &study.findings.members;
     let mut sentences = Vec::new();
@@ -53,7 +53,7 @@ fn common_partner<'s, 'a>(study: &'s Study<'a>, findings: &[&Finding]) -> Option
     partners.all(|partner| partner.id == first.id).then_some(first)
 }
 
-/// How many arms are better, worse, equal, and how many are not resolved.
+/// The number of arms that are better, worse, equal and not resolved.
 fn headline(study: &Study, members: &[Finding]) -> String {
     let count = |verdict: Verdict| members.iter().filter(|f| f.verdict == verdict).count();
     let n = study.findings.tested();
@@ -101,7 +101,7 @@ fn headline(study: &Study, members: &[Finding]) -> String {
     format!("{of}, {} ({seeds}).", listed(&parts))
 }
 
-/// `3 seeds`, or `2 to 5 seeds`.
+/// Formats the number of seeds: `3 seeds`, or `2 to 5 seeds`.
 fn seeds(members: &[Finding]) -> String {
     let counts =
         || members.iter().filter(|f| f.p.is_some()).filter_map(|f| Some(f.estimate?.seeds));
@@ -152,7 +152,8 @@ fn unresolved(study: &Study, finding: &Finding) -> String {
     )
 }
 
-/// `+2.2 points seen, −1.6 to 6.0 possible (95 % CI, n = 3 seeds, p = 0.12)`.
+/// The observed and the possible difference: `+2.2 points seen, −1.6 to 6.0 possible (95 % CI, n =
+/// 3 seeds, p = 0.12)`.
 fn could_be(study: &Study, finding: &Finding) -> String {
     let Some(estimate) = finding.estimate else { return String::new() };
     let decimals = decimals(study, &estimate);
@@ -166,7 +167,7 @@ fn could_be(study: &Study, finding: &Finding) -> String {
     )
 }
 
-/// One sentence for many arms, with the evidence for the one that comes closest to significant.
+/// One sentence for many unresolved arms, with the evidence for the one with the smallest p-value.
 fn many_unresolved(study: &Study, open: &[&Finding]) -> String {
     let common = common_partner(study, open);
     let name = |f: &&Finding| {
@@ -188,7 +189,7 @@ fn many_unresolved(study: &Study, open: &[&Finding]) -> String {
     )
 }
 
-/// Pairs that could not be tested, and why.
+/// Pairs that could not be tested, with the reason.
 fn untested(study: &Study) -> Vec<String> {
     let is_tested = |pair: &Pair| {
         let subject = Subject::Pair { arm: pair.arm, partner: pair.partner };
@@ -217,7 +218,7 @@ fn is_tie(pair: &Pair) -> bool {
     pair.paired.is_some_and(|paired| paired.difference.mean == 0.0)
 }
 
-/// `b against a, c against a`.
+/// Names pairs: `b against a, c against a`.
 fn named(study: &Study, pairs: &[&Pair]) -> String {
     let name = |pair: &&Pair| {
         format!("{} against {}", study.arms[pair.arm].label, study.arms[pair.partner].label)

@@ -1,4 +1,4 @@
-//! Boxes and arrows as SVG, in the classes of the page's figures.
+//! Draws a block diagram as SVG, with the CSS classes of the page's figures.
 
 use super::layout::{Arrow, Block, Column, Kind, Shape};
 use crate::chart::WIDTH;
@@ -9,10 +9,10 @@ const GAP: f64 = 14.0;
 const MARGIN: f64 = 6.0;
 const LINE: f64 = 1.15 * FONT;
 const RADIUS: f64 = 8.0;
-/// Right of everything, where a shortcut without layers runs.
+/// Width of the lane at the right edge, for a shortcut without layers.
 const LANE: f64 = 14.0;
 
-/// The picture of a block; `label` is what screen readers call it.
+/// Draws a block; `label` is the accessible name.
 pub fn svg(block: &Block, label: &str) -> String {
     let place = Geometry::of(block);
     let mut svg = Svg::new(place.width.ceil() as i32, place.height.ceil() as i32);
@@ -31,17 +31,17 @@ pub fn svg(block: &Block, label: &str) -> String {
 
 type Point = (f64, f64);
 
-/// Where rows and columns lie, SVG units.
+/// Positions of rows and columns in SVG units.
 struct Geometry {
     width: f64,
     height: f64,
-    /// Middle of each row, and its height.
+    /// Middle and height of each row.
     rows: Vec<(f64, f64)>,
     split_width: f64,
     splits: usize,
-    /// Width of what stands beside the splits.
+    /// Width of a column beside the splits.
     side_width: f64,
-    /// Left end of the splits, which may be narrower than what stands in their middle.
+    /// Left end of the splits, which may be narrower than the shapes centered over them.
     left: f64,
     splits_width: f64,
 }
@@ -69,8 +69,8 @@ impl Geometry {
             y += height + GAP;
         }
         let needed = 2.0 * MARGIN + splits_width + side_width * block.side_columns as f64 + LANE;
-        // Narrow blocks stand in the middle of a picture as wide as all others, so that their text
-        // has the same size.
+        // Narrow blocks are centered in a picture of the common width, so that all text has the
+        // same size.
         let width = needed.max(f64::from(WIDTH));
         let left = MARGIN + (width - needed) / 2.0;
         let split_width = splits_width / block.splits as f64;
@@ -110,8 +110,8 @@ impl Geometry {
         (self.x(shape.column), self.rows[shape.row].0)
     }
 
-    /// An arrow's corners: straight where nothing is in the way, along the right-hand side
-    /// otherwise.
+    /// The corners of an arrow: a straight line if nothing is in the way, otherwise along the right
+    /// edge.
     fn way(&self, block: &Block, arrow: &Arrow) -> Vec<Point> {
         let from = &block.shapes[arrow.from];
         let to = &block.shapes[arrow.to];
@@ -133,7 +133,7 @@ impl Geometry {
             let lane = self.x(Column::Side(block.side_columns)) + (LANE - self.side_width) / 2.0;
             return vec![(x0 + half_from, y0), (lane, y0), (lane, y1), (x1 + half_to, y1)];
         }
-        // Bars are left and reached below the split that is carried.
+        // An arrow that carries a split leaves and enters bars below that split.
         if let Some(split) = arrow.split {
             x0 = self.x(Column::Split(split));
         }
@@ -174,7 +174,7 @@ fn draw(svg: &mut Svg, place: &Geometry, shape: &Shape) {
     }
 }
 
-/// The arrow's head at the end of its way.
+/// Draws the head at the end of an arrow.
 fn head(svg: &mut Svg, way: &[Point]) {
     let [.., before, (x, y)] = way else { return };
     let dx = x - before.0;

@@ -1,75 +1,70 @@
-//! The nodes of one block put in rows and columns: rows by how much must be computed before,
-//! columns by split.
+//! Layout of one block's nodes: rows by depth in the graph, columns by split.
 
 use res2lab_arch::{Graph, NodeId, Op};
 use std::collections::BTreeMap;
 
-/// One block, placed.
+/// The layout of one block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
-    /// Its module's name, e.g. `layer1.0`.
+    /// Module name, e.g. `layer1.0`.
     pub name: String,
-    /// From top to bottom; arrows go downwards only.
+    /// From top to bottom; arrows point downwards only.
     pub shapes: Vec<Shape>,
-    /// From shape to shape.
     pub arrows: Vec<Arrow>,
-    /// How many splits stand side by side; 1 for a block without.
+    /// Number of splits side by side; 1 for a block without splits.
     pub splits: usize,
-    /// Columns to the right of the splits, for what runs beside them: shortcut, squeeze and
+    /// Number of columns to the right of the splits, for the shortcut and for squeeze and
     /// excitation.
     pub side_columns: usize,
 }
 
-/// Something that is computed.
+/// One element of the diagram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
-    /// As what it is drawn.
     pub kind: Kind,
-    /// What it computes, in one or two short lines.
+    /// The operation in one or two short lines.
     pub lines: Vec<String>,
-    /// The node whose result it is, for those who point at it.
+    /// The node whose result the shape represents; shown as a tooltip.
     pub node: String,
     /// Counted from the top.
     pub row: usize,
-    /// Where it stands.
     pub column: Column,
 }
 
-/// What a shape looks like.
+/// The appearance of a shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Where the block begins.
+    /// The input of the block.
     Input,
     /// A layer.
     Box,
-    /// A bar over all splits: the split itself and the concatenation.
+    /// A bar over all splits: the split operation or the concatenation.
     Bar,
     /// A sum or a product: a small circle.
     Circle,
 }
 
-/// Where a shape stands.
+/// The horizontal position of a shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
-    /// In the middle of the splits.
+    /// Centered over the splits.
     Middle,
-    /// Below this split.
+    /// Below the split with this index.
     Split(usize),
     /// Beside the splits.
     Side(usize),
 }
 
-/// An arrow between two shapes, by their places in [`Block::shapes`]; `split` is where it leaves a
-/// bar.
+/// An arrow between two shapes, given by their indices in [`Block::shapes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrow {
     pub from: usize,
     pub to: usize,
-    /// The split that it carries, where it leaves the split bar.
+    /// Index of the split that the arrow carries away from a split bar.
     pub split: Option<usize>,
 }
 
-/// All blocks of a network, from the first: a block is what has a `conv1` and a `conv3` of its own.
+/// The layouts of all blocks of a network in order. A block is a module with a `conv3`.
 pub fn blocks(graph: &Graph) -> Vec<Block> {
     let names = graph.nodes.iter().filter_map(|node| node.name.strip_suffix(".conv3"));
     names.map(|name| place(graph, name)).collect()
@@ -87,7 +82,7 @@ fn place(graph: &Graph, name: &str) -> Block {
     placing.block
 }
 
-/// A block in the making.
+/// A block during layout.
 struct Placing<'a> {
     graph: &'a Graph,
     prefix: &'a str,
@@ -102,7 +97,7 @@ impl Placing<'_> {
         let inputs: Vec<(usize, Option<usize>)> =
             node.inputs.iter().map(|input| self.shape_of(*input)).collect();
         match node.op {
-            // What follows a layer without being one is written into its box.
+            // Batch norms and activations are written into the box of the layer before them.
             Op::BatchNorm { .. } | Op::Relu | Op::Sigmoid if self.may_join(id, inputs[0].0) => {
                 let shape = &mut self.block.shapes[inputs[0].0];
                 shape.node.clone_from(&node.name);
@@ -131,7 +126,7 @@ impl Placing<'_> {
         }
     }
 
-    /// The shape of a node; one that lies outside the block is where the block begins.
+    /// The shape of a node. A node outside the block becomes the input shape.
     fn shape_of(&mut self, id: NodeId) -> (usize, Option<usize>) {
         if let Some(found) = self.at.get(&id) {
             return *found;
@@ -146,7 +141,7 @@ impl Placing<'_> {
         (shape, None)
     }
 
-    /// Splits leave one bar.
+    /// Adds a split to the bar that all splits of a result share.
     fn slice(&mut self, id: NodeId, from: usize, channels: usize) {
         let bar = self
             .block
@@ -167,15 +162,15 @@ impl Placing<'_> {
         self.at.insert(id, (bar, Some(before)));
     }
 
-    /// Whether a node can be written into the shape that it reads: nobody else reads what stood
-    /// there before.
+    /// Whether a node can be merged into the shape of its input: the node must be the input's only
+    /// consumer.
     fn may_join(&self, id: NodeId, shape: usize) -> bool {
         let read = self.graph.node(id).inputs[0];
         let readers = self.graph.nodes.iter().filter(|node| node.inputs.contains(&read)).count();
         readers == 1 && matches!(self.block.shapes[shape].kind, Kind::Box | Kind::Circle)
     }
 
-    /// A layer stands below what it reads, a sum of splits below the later one.
+    /// The column of a node: a layer stands below its input, a sum of splits below the later one.
     fn column(&mut self, id: NodeId, inputs: &[(usize, Option<usize>)]) -> Column {
         let node = self.graph.node(id);
         let part = node.name.strip_prefix(self.prefix).unwrap_or_default();
@@ -220,13 +215,13 @@ impl Block {
         }
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn rows(&self) -> usize {
         self.shapes.iter().map(|shape| shape.row + 1).max().unwrap_or(0)
     }
 }
 
-/// What is written into a shape.
+/// The kind and the text of an operation's shape.
 fn words(op: &Op, channels: usize) -> (Kind, Vec<String>) {
     let layer = |what: String| (Kind::Box, vec![what, channels.to_string()]);
     match op {
@@ -238,7 +233,7 @@ fn words(op: &Op, channels: usize) -> (Kind, Vec<String>) {
         Op::MaxPool(pool) | Op::AvgPool(pool) => {
             let stride = if pool.stride > 1 { format!(" /{}", pool.stride) } else { String::new() };
             let name = if matches!(op, Op::MaxPool(_)) { "max" } else { "avg" };
-            // Pooling keeps the channels.
+            // Pooling keeps the number of channels.
             (Kind::Box, vec![name.into(), format!("{0}×{0}{stride}", pool.kernel)])
         }
         Op::GlobalPool => layer("global avg".into()),
@@ -315,7 +310,7 @@ mod tests {
                     (last.kind, block.shapes.iter().filter(|s| s.row == last.row).count()),
                     (Kind::Circle, 1)
                 );
-                // No two shapes in one place.
+                // No two shapes share a place.
                 for (i, a) in block.shapes.iter().enumerate() {
                     assert!(
                         !block.shapes[..i].iter().any(|b| (a.row, a.column) == (b.row, b.column)),

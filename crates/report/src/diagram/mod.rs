@@ -1,6 +1,6 @@
-//! A block of a network as a picture: boxes for what is computed, arrows for what goes where, in
-//! the manner of the paper's figure 2. It is read off the [`res2lab_arch::Graph`], so a new block
-//! is drawn without another line.
+//! Diagrams of network blocks: boxes for operations, arrows for data flow, in the manner of figure
+//! 2 of the Res2Net paper. Diagrams are derived from the [`res2lab_arch::Graph`], so new blocks
+//! need no drawing code.
 //!
 //! Reading order:
 //! - [`layout`]: the nodes of one block as boxes with a row and a column

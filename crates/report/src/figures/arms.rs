@@ -1,4 +1,4 @@
-//! The metric of every arm, a row each: for axes of names, named arms, or no axis at all.
+//! Figure: the metric of every arm, one row each. Used for axes of names, named arms, or no axis.
 
 use super::by_axis::fits;
 use super::rows::{Row, chosen, cut, rows_chart};
@@ -7,7 +7,7 @@ use crate::chart::{Kind, Scale};
 use crate::format::capital;
 use crate::study::{Arm, Study};
 
-/// The figure; None where the axes' own figures show the same.
+/// Draws the figure; `None` if the figures by axis already show every arm.
 pub fn figure(study: &Study) -> Option<Figure> {
     let covered = !study.axes.is_empty() && study.axes.iter().all(fits);
     let arms = chosen(study, |arm| arm.sample.is_some());

@@ -1,27 +1,27 @@
-//! Block diagrams: what the networks' blocks compute, read off their graphs.
+//! Figures: block diagrams, derived from the networks' graphs.
 
 use super::{Figure, Legend, Table};
 use crate::diagram::{self, Block, layout::Shape};
 use crate::network::Network;
 
-/// More pictures do not help.
+/// Maximum number of diagrams.
 const MOST: usize = 8;
 
-/// Blocks of one form, with the networks that have them.
+/// A block shape with the networks that have it.
 struct Form<'n> {
     block: Block,
     networks: Vec<(&'n Network, String)>,
 }
 
-/// One figure for each form of block that the networks with a color have. `noun` says what they
-/// are: `arm`, `network`.
+/// One figure per distinct block shape among the networks that have a color. `noun` names the
+/// networks in the text: `arm` or `network`.
 pub fn figures(networks: &[Network], noun: &str) -> Vec<Figure> {
     let mut forms: Vec<Form> = Vec::new();
     for network in networks.iter().filter(|network| network.color.is_some()) {
         for block in blocks(network) {
             let channels = channels(&block);
             match forms.iter_mut().find(|form| form_of(&form.block) == form_of(&block)) {
-                // The first block of a form stands for a network's others.
+                // A network is listed once per shape, with its first block.
                 Some(form)
                     if form
                         .networks
@@ -47,7 +47,8 @@ fn blocks(network: &Network) -> Vec<Block> {
     blocks
 }
 
-/// What makes two blocks look alike: everything but channels and strides.
+/// The properties in which two diagrams must agree to be equal: everything but channels and
+/// strides.
 fn form_of(block: &Block) -> Vec<(usize, String, diagram::layout::Column)> {
     let word = |s: &Shape| {
         let words =
@@ -58,7 +59,7 @@ fn form_of(block: &Block) -> Vec<(usize, String, diagram::layout::Column)> {
     block.shapes.iter().map(|s| (s.row, word(s), s.column)).collect()
 }
 
-/// `64 → 4 × 26 → 256`
+/// The channels through a block: `64 → 4 × 26 → 256`.
 fn channels(block: &Block) -> String {
     let number = |s: Option<&Shape>| {
         let digits = s

@@ -1,5 +1,5 @@
-//! The metric against each swept axis: means with error bars, single seeds as dots, a line for each
-//! setting of the other axes.
+//! Figures: the metric against each swept axis. Means have error bars, single seeds are dots, and
+//! each setting of the other axes is a line.
 
 use super::{Figure, Legend, Table, dot, value_cells};
 use crate::axis::Axis;
@@ -10,13 +10,13 @@ use crate::metric::Metric;
 use crate::study::{Arm, COLORS, Study};
 use crate::svg::text_width;
 
-/// Width that the ticks' texts have, SVG units.
+/// Width available for tick labels, SVG units.
 pub(super) const PLOT: f64 = WIDTH as f64 - 80.0;
 
-/// With more lines than these, single seeds would hide them.
+/// With more lines than this, single seeds are not drawn: they would hide the lines.
 const MOST_WITH_DOTS: usize = 3;
 
-/// A figure for each axis that fits a scale.
+/// One figure per axis that fits under a chart.
 pub fn figures(study: &Study) -> Vec<Figure> {
     (0..study.axes.len())
         .filter(|&i| fits(&study.axes[i]))
@@ -24,7 +24,7 @@ pub fn figures(study: &Study) -> Vec<Figure> {
         .collect()
 }
 
-/// Whether an axis's values can stand side by side under a chart: numbers can, long names cannot.
+/// Whether an axis's values fit side by side under a chart: numbers do, long names do not.
 pub fn fits(axis: &Axis) -> bool {
     let widest = axis.values.iter().map(|v| text_width(v)).fold(0.0, f64::max);
     axis.numbers.is_some() || (widest + 8.0) * axis.values.len() as f64 <= PLOT
@@ -77,7 +77,7 @@ fn how_to_read(groups: &[Group<&Arm>]) -> String {
     format!("{marks}{lines} The vertical axis does not start at zero.")
 }
 
-/// All that has to be within the chart.
+/// All values that must lie within the chart.
 fn extremes(arm: &Arm, metric: &Metric) -> Vec<f64> {
     let mut found: Vec<f64> = arm.values.values().copied().collect();
     if let Some((mean, std)) = arm.sample.and_then(|s| Some((s.mean, s.std?))) {
@@ -87,14 +87,14 @@ fn extremes(arm: &Arm, metric: &Metric) -> Vec<f64> {
     found
 }
 
-/// One line: each arm has its own color; with several lines, each line has.
+/// The color of a line if there are several lines; `None` if each arm keeps its own color.
 fn color_of_group(groups: &[Group<&Arm>], i: usize) -> Option<Option<usize>> {
     (groups.len() > 1).then(|| (i < COLORS && groups.len() <= COLORS).then_some(i))
 }
 
-/// Lines with error bars are drawn side by side, so that bars at the same place stay apart: within
-/// 3 % of the axis to either side, however many there are. Without bars every line runs through the
-/// place of its values.
+/// Horizontal offset of line `i` of `n`. Lines with error bars are drawn side by side, so that bars
+/// do not overlap; the offset is at most 3 % of the axis in either direction. Lines without error
+/// bars are not shifted.
 fn shift(places: &[f64], i: usize, n: usize) -> f64 {
     if n > COLORS {
         return 0.0;
@@ -129,7 +129,7 @@ fn line(
         title: group.label.clone(),
         ..Mark::default()
     }];
-    // Dots stand a little to the left of their bar.
+    // Dots are drawn slightly left of their error bar.
     let aside = 0.012
         * (places.iter().copied().fold(f64::MIN, f64::max)
             - places.iter().copied().fold(f64::MAX, f64::min));

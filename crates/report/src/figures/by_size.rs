@@ -1,4 +1,4 @@
-//! Accuracy by the size of the object, an arm a line.
+//! Figure: accuracy by object size, one line per arm.
 
 use super::{Figure, Table, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Scale, WIDTH, draw};
@@ -6,7 +6,7 @@ use crate::format::{fixed, p_cell, signed};
 use crate::sizes::{self, Cell, Group};
 use crate::study::{Arm, Study};
 
-/// The figure; None where the data set knows no sizes.
+/// Draws the figure; `None` if object sizes are unknown.
 pub fn figure(study: &Study) -> Option<Figure> {
     let cells = sizes::of(study);
     let mut groups: Vec<Group> = cells.iter().map(|cell| cell.group.clone()).collect();
@@ -28,7 +28,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     arms.dedup_by_key(|arm| arm.id);
     let mut marks = Vec::new();
     for (i, arm) in arms.iter().enumerate() {
-        // Side by side, so that bars do not cover each other.
+        // Points are shifted sideways, so that error bars do not overlap.
         let beside = (i as f64 - (arms.len() as f64 - 1.0) / 2.0) * 0.05;
         let of_arm: Vec<&&Cell> = shown.iter().filter(|cell| cell.arm.id == arm.id).collect();
         marks.push(titled(

@@ -1,9 +1,8 @@
-//! Parts of curves and areas above a height: what lies below is cut off, not squeezed onto the
-//! edge.
+//! Clips curves and areas at a lower bound instead of squeezing values onto the edge.
 
 type Point = (f64, f64);
 
-/// The parts of a curve that are not below `low`, entered and left at the right place.
+/// The parts of a curve that are not below `low`, with interpolated end points.
 pub fn curve_above(points: impl IntoIterator<Item = Point>, low: f64) -> Vec<Vec<Point>> {
     let mut parts: Vec<Vec<Point>> = Vec::new();
     let mut before: Option<Point> = None;
@@ -25,7 +24,7 @@ pub fn curve_above(points: impl IntoIterator<Item = Point>, low: f64) -> Vec<Vec
     parts
 }
 
-/// The part of a polygon that is not below `low` (Sutherland and Hodgman's algorithm for one edge).
+/// The part of a polygon that is not below `low` (Sutherland-Hodgman algorithm for one edge).
 pub fn polygon_above(corners: &[Point], low: f64) -> Vec<Point> {
     let mut kept = Vec::new();
     for (i, &to) in corners.iter().enumerate() {
@@ -40,7 +39,7 @@ pub fn polygon_above(corners: &[Point], low: f64) -> Vec<Point> {
     kept
 }
 
-/// Where the line between two points has the height `low`.
+/// The point at height `low` on the line between two points.
 fn crossing(from: Point, to: Point, low: f64) -> Point {
     (from.0 + (low - from.1) / (to.1 - from.1) * (to.0 - from.0), low)
 }

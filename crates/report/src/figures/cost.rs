@@ -1,4 +1,4 @@
-//! The metric against what an arm costs: parameters, multiply-adds, time, memory.
+//! Figures: the metric against each cost of an arm (parameters, multiply-adds, time, memory).
 
 use super::{Figure, Table, legend, of_arm, value_cells};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
@@ -6,18 +6,17 @@ use crate::format::{capital, count, duration, fixed, plain, tick};
 use crate::lines::along;
 use crate::study::{Arm, Study};
 
-/// A cost of an arm.
+/// One kind of cost.
 struct Cost {
     id: &'static str,
     name: &'static str,
-    /// For the title of the chart's axis.
+    /// Unit in the title of the chart axis.
     unit: &'static str,
-    /// None where it is not known.
+    /// `None` if the cost is unknown.
     of: fn(&Arm) -> Option<f64>,
     tick: fn(f64) -> String,
     show: fn(f64) -> String,
-    /// Costs that differ by less than this share are not worth a figure: measured ones scatter by
-    /// themselves.
+    /// Smallest relative spread that is worth a figure. Measured costs vary by chance.
     least_spread: f64,
 }
 
@@ -60,7 +59,7 @@ const COSTS: [Cost; 4] = [
     },
 ];
 
-/// A figure for each cost in which the arms differ.
+/// One figure per cost in which the arms differ.
 pub fn figures(study: &Study) -> Vec<Figure> {
     COSTS.iter().filter_map(|cost| figure(study, cost)).collect()
 }
@@ -96,7 +95,7 @@ fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
     });
     for (arm, mean, cost) in &arms {
         let at = x.position(*cost);
-        // Arms without a color are the many that do not stand out; their bars would hide the rest.
+        // Arms without a color are not highlighted; their error bars would hide the others.
         if std(arm) > 0.0 && arm.color.is_some() {
             marks.push(of_arm(
                 study,
@@ -136,7 +135,8 @@ fn cells(study: &Study, (arm, _, value): &Point, cost: &Cost, on_front: bool) ->
     [vec![arm.label.clone(), (cost.show)(*value)], value_cells(study, arm), vec![front]].concat()
 }
 
-/// Of points (cost, worth) those that are worth more than every cheaper one, from the cheapest.
+/// The Pareto front of points (cost, value): indices of the points whose value exceeds that of
+/// every cheaper point, in ascending order of cost.
 fn front(points: &[(f64, f64)]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..points.len()).collect();
     order.sort_by(|&a, &b| {
@@ -151,7 +151,7 @@ fn front(points: &[(f64, f64)]) -> Vec<usize> {
     order
 }
 
-/// One line per axis where that is all there is to draw; in a grid they would tangle.
+/// One line per axis if the arms form single lines. In a grid the lines would overlap.
 fn guides(study: &Study, at: impl Fn(&Arm) -> Option<f64>) -> Vec<Mark> {
     let mut marks = Vec::new();
     for (i, axis) in study.axes.iter().enumerate().filter(|(_, axis)| axis.numbers.is_some()) {

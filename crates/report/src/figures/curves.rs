@@ -1,5 +1,5 @@
-//! Learning curves: mean and band over an arm's finished trials, and the single curves of those
-//! that did not finish.
+//! Figures: learning curves. An arm's finished trials are a mean and a band; other trials are
+//! single curves.
 
 use super::clip::{curve_above, polygon_above};
 use super::{Figure, Table, legend, titled};
@@ -16,11 +16,11 @@ const CURVES: [(&str, &str, &str); 2] = [
     ("train/loss", "curve-loss", "Training loss"),
 ];
 
-/// Points of one curve and of all together: more are not seen.
+/// Maximum number of points of one curve, and of all curves together; more cannot be resolved.
 const MOST_POINTS: usize = 120;
 const MOST_IN_ALL: usize = 4000;
 
-/// A figure for each metric that was logged.
+/// One figure per logged metric.
 pub fn figures(study: &Study) -> Vec<Figure> {
     CURVES
         .iter()
@@ -34,13 +34,13 @@ struct Mean<'s, 'a> {
     bins: Vec<Bin>,
 }
 
-/// The values of all seeds at one time.
+/// The values of all seeds at one epoch.
 struct Bin {
     epoch: f64,
     sample: Sample,
 }
 
-/// The curve of one trial that is not done.
+/// The curve of one unfinished trial.
 struct Single<'s, 'a> {
     arm: &'s Arm<'a>,
     trial: &'a TrialRow,
@@ -58,7 +58,7 @@ fn figure(study: &Study, metric: &Metric, id: &str, title: &str) -> Option<Figur
             means.iter().flat_map(|mean| &mean.bins).map(|bin| (bin.epoch, bin.sample.mean));
         of_means.chain(singles.iter().flat_map(|single| single.points.iter().copied()))
     };
-    // With one evaluation there is no curve.
+    // A single evaluation makes no curve.
     let is_curve = means.iter().any(|mean| mean.bins.len() > 1)
         || singles.iter().any(|single| single.points.len() > 1);
     if !is_curve {
@@ -115,7 +115,7 @@ fn mean_curve<'s, 'a>(arm: &'s Arm<'a>, path: &str, most: usize) -> Option<Mean<
             by_step.entry(point.step).or_insert((point.epoch, Vec::new())).1.push(value);
         }
     }
-    // Where a seed is missing the mean would jump.
+    // A mean over fewer seeds would cause a jump in the curve.
     let whole = by_step.into_values().filter(|(_, values)| values.len() == n);
     let bins = whole
         .filter_map(|(epoch, values)| Some(Bin { epoch, sample: Sample::of(&values)? }))
@@ -137,7 +137,7 @@ fn finite(point: &res2lab_store::Point, path: &str) -> Option<f64> {
     point.values.get(path).filter(|v| v.is_finite())
 }
 
-/// Every so many points, the last one always.
+/// Keeps every n-th point so that at most `most` remain; the last point is always kept.
 fn thin<T>(points: Vec<T>, most: usize) -> Vec<T> {
     let n = points.len();
     let step = n.div_ceil(most).max(1);
@@ -149,15 +149,15 @@ fn thin<T>(points: Vec<T>, most: usize) -> Vec<T> {
         .collect()
 }
 
-/// Accuracy climbs fast and then creeps: what lies below the bulk of the values is cut off, and
-/// said.
+/// The vertical axis. Accuracy rises steeply at first, so the lowest fifth of the values is cut
+/// off; the second result is then the lower bound as text.
 fn value_scale(values: impl Iterator<Item = f64>, metric: &Metric) -> (Scale, Option<String>) {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     let full = Scale::linear(sorted.iter().copied(), &metric.title());
     let (Some(&least), Some(&most)) = (sorted.first(), sorted.last()) else { return (full, None) };
     let fifth = sorted[sorted.len() / 5];
-    // Only if that makes the rest at least twice as large.
+    // Cut off only if this at least doubles the height of the rest.
     if !metric.higher_is_better || (most - fifth) * 2.0 > most - least {
         return (full, None);
     }
@@ -167,7 +167,7 @@ fn value_scale(values: impl Iterator<Item = f64>, metric: &Metric) -> (Scale, Op
 }
 
 fn marks(means: &[Mean], singles: &[Single], y: &Scale) -> Vec<Mark> {
-    // Those that stand out are drawn over the others.
+    // Highlighted arms are drawn over the others.
     let mut order: Vec<&Mean> = means.iter().collect();
     order.sort_by_key(|mean| mean.arm.color.is_some());
     let mut marks: Vec<Mark> = order.iter().filter_map(|mean| band(mean, y)).collect();
@@ -188,8 +188,8 @@ fn marks(means: &[Mean], singles: &[Single], y: &Scale) -> Vec<Mark> {
     marks
 }
 
-/// The area within one standard deviation; None for arms that do not stand out, whose bands would
-/// cover the rest.
+/// The band of one standard deviation. `None` for arms that are not highlighted, because their
+/// bands would cover the others.
 fn band(mean: &Mean, y: &Scale) -> Option<Mark> {
     mean.arm.color?;
     let spread: Vec<_> =
@@ -204,7 +204,7 @@ fn mark(arm: &Arm, kind: Kind, points: Vec<(f64, f64)>) -> Mark {
     titled(arm, kind, points, arm.label.clone())
 }
 
-/// The means on the way and at the end.
+/// The means during and at the end of training.
 fn table(means: &[Mean], metric: &Metric) -> Table {
     let ends = means.iter().filter_map(|mean| mean.bins.last());
     let decimals = metric.decimals(ends.map(|b| &b.sample)) + 1;

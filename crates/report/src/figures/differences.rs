@@ -1,5 +1,5 @@
-//! Arms against their partners: the mean paired difference with its interval, the single seeds'
-//! differences as dots.
+//! Figure: arms against their partners. The mean paired difference has an interval; differences of
+//! single seeds are dots.
 
 use super::rows::{MOST, Row, chosen, cut, rows_chart};
 use super::{Figure, Table, titled};
@@ -9,7 +9,7 @@ use crate::format::{fixed, p_cell, signed};
 use crate::stats::{Estimate, bootstrap};
 use crate::study::{Arm, Pair, Study};
 
-/// The figure; None where nothing could be tested.
+/// Draws the figure; `None` if nothing could be tested.
 pub fn figure(study: &Study) -> Option<Figure> {
     let tested: Vec<&Pair> =
         study.pairs.iter().filter(|p| p.paired.is_some_and(|p| p.p().is_some())).collect();

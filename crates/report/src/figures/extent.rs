@@ -1,5 +1,5 @@
-//! Least, mean and greatest receptive field against each axis of numbers: scale, depth, width,
-//! cardinality.
+//! Figures: smallest, mean and largest receptive field against each numeric axis (scale, depth,
+//! width, cardinality).
 
 use super::by_axis::PLOT;
 use super::{Figure, Legend, Table};
@@ -10,7 +10,8 @@ use crate::lines::{Group, gather};
 use crate::network::Seen;
 use crate::study::COLORS;
 
-/// A figure for each axis of numbers along which fields differ.
+/// One figure per numeric axis along which receptive fields differ. `asked` names the analyzed
+/// layer.
 pub fn figures(axes: &[Axis], seen: &[Seen], asked: &str) -> Vec<Figure> {
     (0..axes.len()).filter_map(|axis| figure(axes, axis, seen, asked)).collect()
 }
@@ -54,8 +55,8 @@ fn figure(axes: &[Axis], index: usize, seen: &[Seen], asked: &str) -> Option<Fig
     })
 }
 
-/// With several lines each has a color; a single one is gray and its symbols have those of their
-/// networks.
+/// The color of a line if there are several lines. A single line is gray, and its symbols have
+/// their networks' colors.
 fn color(groups: &[Group<&Seen>], i: usize) -> Option<usize> {
     (1 < groups.len() && groups.len() <= COLORS).then_some(i)
 }

@@ -1,4 +1,4 @@
-//! Two axes at once: a heat map of means.
+//! Figure: a heat map of means over two axes.
 
 use super::{Figure, Table, value_cells};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
@@ -6,14 +6,14 @@ use crate::format::{capital, fixed};
 use crate::study::{Arm, Study};
 use crate::svg::text_width;
 
-/// The figure; None where there are not exactly two axes, or more values than have room.
+/// Draws the figure; `None` unless there are exactly two axes whose values have room.
 pub fn figure(study: &Study) -> Option<Figure> {
     let [first, second] = &study.axes[..] else { return None };
     let cells = cells(study);
     let has_room = |n: usize, each: f64| n as f64 * each <= f64::from(WIDTH) - 90.0;
     let widest =
         first.values.iter().map(|v| text_width(v)).fold(text_width("97.00") + 6.0, f64::max);
-    // With one row or column, or arms of several bases, it would be no map.
+    // One row or column is no map, and arms of several bases would share cells.
     let is_map =
         cells.len() > 2 && study.arms.iter().all(|arm| arm.variant == study.arms[0].variant);
     if !is_map || !has_room(first.values.len(), widest) || second.values.len() > 16 {
@@ -30,7 +30,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         let mean = arm.sample?.mean;
         let points = vec![(x - 0.5, y - 0.5), (x + 0.5, y + 0.5)];
         let kind = Kind::Cell(level(mean), fixed(mean, study.decimals));
-        // The map has one color of its own, whose depth counts.
+        // All cells have the same color; its opacity shows the value.
         Some(Mark { color: Some(0), ..super::of_arm(study, arm, kind, points) })
     };
     let marks = cells.iter().filter_map(mark).collect();
@@ -59,7 +59,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     })
 }
 
-/// Every place that was measured.
+/// The arms that have a value, with their cells.
 fn cells<'s, 'a>(study: &'s Study<'a>) -> Vec<(usize, usize, &'s Arm<'a>)> {
     let measured = study.arms.iter().filter(|arm| arm.sample.is_some());
     let at =

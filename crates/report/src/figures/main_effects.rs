@@ -1,4 +1,4 @@
-//! Main effects of a grid: what each value of each axis adds, the other axes averaged out.
+//! Figure: main effects in a grid. Shows what each axis value adds, averaged over the other axes.
 
 use super::rows::{Row, rows_chart};
 use super::{Figure, Table};
@@ -8,10 +8,10 @@ use crate::effects::{self, Level};
 use crate::format::{fixed, signed};
 use crate::study::{COLORS, Study};
 
-/// More rows are not read.
+/// Maximum number of rows.
 const MOST: usize = 40;
 
-/// The figure; None where there is no complete grid of several axes.
+/// Draws the figure; `None` without a complete grid of two axes or more.
 pub fn figure(study: &Study) -> Option<Figure> {
     let values: usize = study.axes.iter().map(|axis| axis.values.len()).sum();
     if values > MOST {

@@ -1,23 +1,21 @@
-//! Figures, one file each: a pure function from a study to a figure, or to none where there is
+//! Figures, one file each: a pure function from a study to a figure, or to `None` if there is
 //! nothing to show.
 //!
 //! Reading order:
 //! - [`by_axis`]: accuracy against each swept axis
-//! - [`by_size`]: accuracy by the size of the object
-//! - [`arms`]: every arm in a row of its own, where an axis does not fit a scale
-//! - [`reference`]: what was published, beside
-//! - [`differences`]: each arm against the baseline, with intervals
-//! - [`seeds`]: every seed's values joined over the arms
-//! - [`main_effects`] and [`interaction`]: what axes do in a grid
+//! - [`by_size`]: accuracy by object size
+//! - [`arms`]: one row per arm, for axes that do not fit a chart axis
+//! - [`reference`]: measured beside published values
+//! - [`differences`]: each arm against its partner, with intervals
+//! - [`seeds`]: the values of each seed joined over the arms
+//! - [`main_effects`] and [`interaction`]: effects of axes in a grid
 //! - [`cost`]: accuracy against parameters, multiply-adds, time and memory
-//! - [`parallel`]: every arm as a line from its settings to what it reached
+//! - [`parallel`]: parallel coordinates of settings, costs and results
 //! - [`curves`]: learning curves
-//! - [`timeline`] and [`prices`]: when each slot trained what, and whether it took as long as
-//!   predicted
-//! - [`extent`], [`receptive`] and [`paths`]: what the units of networks see, exactly; also of
-//!   networks that were never trained
-//! - [`effective`] and [`blocks`]: what they see as measured, and what their blocks look like
-//! - [`rows`] and [`clip`]: what several of them share
+//! - [`timeline`] and [`prices`]: the schedule of trials, and predicted against measured time
+//! - [`extent`], [`receptive`] and [`paths`]: exact receptive fields, also of untrained networks
+//! - [`effective`] and [`blocks`]: measured effective receptive fields, and block diagrams
+//! - [`rows`] and [`clip`]: helpers that several figures share
 
 pub mod arms;
 pub mod blocks;
@@ -46,45 +44,41 @@ use crate::format::fixed;
 use crate::network::{self, Network};
 use crate::study::{Arm, Study};
 
-/// A figure as the page shows it.
+/// A figure of the page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// Its anchor on the page.
+    /// Anchor on the page.
     pub id: String,
-    /// What it shows.
     pub title: String,
-    /// The picture.
     pub svg: String,
-    /// How to read it, in a sentence or two.
+    /// Reading instructions in a sentence or two.
     pub how_to_read: String,
-    /// What the colors mean; empty if nothing has to be told.
+    /// The meaning of the colors; empty if no legend is needed.
     pub legend: Vec<Legend>,
-    /// The same as numbers.
+    /// The plotted data as numbers.
     pub table: Table,
 }
 
 /// One entry of a legend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Legend {
-    /// What it stands for.
     pub text: String,
-    /// Its color.
     pub color: Option<usize>,
-    /// The arm's id, if it stands for one.
+    /// The arm's id, if the entry belongs to one arm.
     pub arm: String,
 }
 
-/// Text in rows and columns.
+/// A table of text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// Over the columns.
+    /// Column titles.
     pub columns: Vec<String>,
-    /// As many cells each as there are columns.
+    /// Each row has as many cells as there are columns.
     pub rows: Vec<Vec<String>>,
 }
 
-/// All figures of a study, in the page's order. Those of a smoke test say so wherever they are
-/// copied to.
+/// All figures of a study, in the page's order. Figures of a smoke test are marked in their titles,
+/// so that the mark survives copying.
 pub fn all(study: &Study) -> Vec<Figure> {
     let mut figures = of_results(study);
     for figure in figures.iter_mut().filter(|_| study.rows.plan.is_smoke) {
@@ -117,11 +111,11 @@ fn of_results(study: &Study) -> Vec<Figure> {
     figures
 }
 
-/// More arms than these have axes that no line shows any more.
+/// With more arms than this, there are no figures of receptive fields along the axes.
 const MOST_ALONG_AXES: usize = 100;
 
-/// What the arms' last stages see. Graphs take a moment to follow, so of many arms only those are
-/// that are shown.
+/// Figures of exact receptive fields of the arms' last stages. `drawn` are the networks to
+/// highlight. Path analysis takes time, so only a selection of many arms is analyzed.
 fn exact(study: &Study, drawn: &[Network]) -> Vec<Figure> {
     const ASKED: &str = "the last stage";
     const WEIGHTING: &str = "paths are weighted equally";
@@ -139,19 +133,19 @@ fn exact(study: &Study, drawn: &[Network]) -> Vec<Figure> {
             figure.how_to_read +=
                 &format!(" Of {} arms the {} best are looked at.", study.arms.len(), rows::MOST);
         }
-        // Where all arms see the same, their distribution is one too, which says nothing.
+        // If all arms have the same receptive fields, a distribution adds nothing.
         figures.push(figure);
         figures.extend(paths::figure(&seen(drawn), ASKED, WEIGHTING));
     }
     figures
 }
 
-/// `scale=4: 97.4 ± 0.3 % (n = 3)`.
+/// Tooltip of an arm: `scale=4: 97.4 ± 0.3 % (n = 3)`.
 fn arm_title(study: &Study, arm: &Arm) -> String {
     format!("{}: {} (n = {})", arm.label, value_with_spread(study, arm), arm.values.len())
 }
 
-/// A finished trial's dot at `point`.
+/// The dot of a finished trial at `point`.
 fn dot(study: &Study, arm: &Arm, seed: u64, value: f64, point: (f64, f64)) -> Mark {
     let trial =
         arm.trials.iter().find(|t| t.planned.spec.seed == seed).map(|t| t.planned.id.clone());
@@ -170,17 +164,17 @@ fn dot(study: &Study, arm: &Arm, seed: u64, value: f64, point: (f64, f64)) -> Ma
     }
 }
 
-/// A mark that stands for a whole arm.
+/// A mark for a whole arm, with the arm's tooltip.
 fn of_arm(study: &Study, arm: &Arm, kind: Kind, points: Vec<(f64, f64)>) -> Mark {
     titled(arm, kind, points, arm_title(study, arm))
 }
 
-/// A mark of an arm that says something of its own.
+/// A mark for an arm with its own tooltip.
 fn titled(arm: &Arm, kind: Kind, points: Vec<(f64, f64)>, title: String) -> Mark {
     Mark { points, kind, color: arm.color, arm: arm.id.to_owned(), trial: String::new(), title }
 }
 
-/// Legend entries of the arms that stand out, and one for the rest.
+/// Legend entries of the highlighted arms, and one entry for the others.
 fn legend<'a>(arms: impl Iterator<Item = &'a Arm<'a>>) -> Vec<Legend> {
     let mut entries = Vec::new();
     let mut others = 0;
@@ -204,7 +198,7 @@ fn legend<'a>(arms: impl Iterator<Item = &'a Arm<'a>>) -> Vec<Legend> {
     entries
 }
 
-/// The columns that every table of arms has: mean, standard deviation, n.
+/// Cells of the columns that every table of arms has: mean, standard deviation, n.
 fn value_cells(study: &Study, arm: &Arm) -> Vec<String> {
     let of = |x: Option<f64>| x.map_or("–".to_owned(), |x| fixed(x, study.decimals + 1));
     vec![

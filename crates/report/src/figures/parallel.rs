@@ -1,5 +1,4 @@
-//! Parallel coordinates: what each arm is made of, what it costs and what it reaches, one line per
-//! arm.
+//! Figure: parallel coordinates. Each arm is a line through its settings, costs and result.
 
 use super::{Figure, Table, legend};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
@@ -7,23 +6,23 @@ use crate::format::{count, duration, fixed};
 use crate::study::{Arm, Study};
 use crate::svg::shorten;
 
-/// More axes of a sweep do not fit side by side with the costs.
+/// Maximum number of swept axes beside the costs.
 const MOST_AXES: usize = 5;
-/// More lines are not told apart.
+/// Maximum number of lines.
 const MOST_LINES: usize = 300;
-/// A vertical line's ends, and where their values are written.
+/// Heights of the lower and the upper end of a coordinate.
 const ENDS: (f64, f64) = (0.0, 1.0);
 
-/// One vertical line.
+/// One vertical coordinate.
 struct Coordinate {
     name: String,
-    /// Each arm's height, 0 to 1, and its value in words; None where it has none.
+    /// Each arm's height from 0 to 1 and its value as text; `None` if the arm has no value.
     places: Vec<Option<(f64, String)>>,
-    /// What is written at the lower and the upper end.
+    /// Text at the lower and the upper end.
     ends: (String, String),
 }
 
-/// The figure; None below three arms, and where nothing has been measured.
+/// Draws the figure; `None` for fewer than three arms or fewer than three coordinates.
 pub fn figure(study: &Study) -> Option<Figure> {
     let arms: Vec<&Arm> = study.arms.iter().filter(|arm| arm.sample.is_some()).collect();
     let coordinates: Vec<Coordinate> = coordinates(study, &arms);
@@ -103,7 +102,7 @@ fn coordinates(study: &Study, arms: &[&Arm]) -> Vec<Coordinate> {
     all
 }
 
-/// Values of an axis stand evenly, in the axis's order.
+/// The coordinate of a swept axis; values are evenly spaced in the axis's order.
 fn of_axis(study: &Study, arms: &[&Arm], i: usize) -> Coordinate {
     let axis = &study.axes[i];
     let last = (axis.values.len() - 1).max(1) as f64;
@@ -119,7 +118,7 @@ fn of_axis(study: &Study, arms: &[&Arm], i: usize) -> Coordinate {
     }
 }
 
-/// None where all arms have the same.
+/// The coordinate of a numeric quantity; `None` if all arms have the same value.
 fn of_numbers(
     name: &str,
     arms: &[&Arm],
@@ -131,7 +130,7 @@ fn of_numbers(
     let known = || values.iter().flatten().copied();
     let least = known().fold(f64::INFINITY, f64::min);
     let most = known().fold(f64::NEG_INFINITY, f64::max);
-    // Costs that span orders of magnitude stand by their logarithms.
+    // Costs that span a factor of eight are placed by their logarithms.
     let at = |v: f64| if least > 0.0 && most >= 8.0 * least { v.ln() } else { v };
     let height = |v: f64| (at(v) - at(least)) / (at(most) - at(least));
     (most > least).then(|| Coordinate {
@@ -141,12 +140,12 @@ fn of_numbers(
     })
 }
 
-/// The arms with a color, and as many of the others as there is room for.
+/// The arms with a color, and as many of the others as fit.
 fn shown(arms: &[&Arm]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..arms.len()).collect();
     order.sort_by_key(|&i| arms[i].color.is_none());
     order.truncate(MOST_LINES);
-    // Those that stand out are drawn over the others.
+    // Highlighted arms are drawn over the others.
     order.reverse();
     order
 }
@@ -161,7 +160,7 @@ fn line_of_axis(i: usize, name: &str) -> Mark {
     }
 }
 
-/// A line is broken where a value is missing.
+/// The line of an arm, interrupted where a value is missing.
 fn line_of_arm(study: &Study, arm: &Arm, index: usize, coordinates: &[Coordinate]) -> Vec<Mark> {
     let mut parts: Vec<Vec<(f64, f64)>> = vec![Vec::new()];
     for (i, coordinate) in coordinates.iter().enumerate() {
@@ -176,7 +175,7 @@ fn line_of_arm(study: &Study, arm: &Arm, index: usize, coordinates: &[Coordinate
     parts.into_iter().map(|points| super::of_arm(study, arm, Kind::Line, points)).collect()
 }
 
-/// A value at an end of a vertical line.
+/// The text at an end of a coordinate.
 fn end_text(i: usize, height: f64, text: &str, room: f64) -> Mark {
     Mark {
         points: vec![(i as f64, height)],

@@ -1,5 +1,4 @@
-//! How the receptive fields of paths are distributed: the share of paths against pixels, a line for
-//! each network.
+//! Figure: the distribution of receptive-field sizes over paths, in pixels, one line per network.
 
 use super::{Figure, Legend, Table};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
@@ -7,12 +6,12 @@ use crate::format::fixed;
 use crate::network::Seen;
 use std::collections::BTreeMap;
 
-/// So many pieces are told apart on a chart; finer ones only make lines longer.
+/// Maximum number of bins; more would not be distinguishable.
 const MOST_BINS: u64 = 90;
-/// Image sizes that are marked, where networks differ in them.
+/// Maximum number of image sizes that are marked if networks differ in image size.
 const MOST_SIZES: usize = 4;
 
-/// The figure; None where nothing has a color, or every path sees the same.
+/// Draws the figure; `None` if no network has a color, or each network has a single size.
 pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     let shown: Vec<&Seen> = seen.iter().filter(|s| s.network.color.is_some()).collect();
     if shown.iter().all(|s| s.summary.distinct < 2) {
@@ -60,9 +59,9 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     })
 }
 
-/// The raster that all sizes lie on, and the width of a piece: sizes lie on a raster (8 px for a
-/// Res2Net with the usual stem). A width that is no multiple of it would hold now five and now six
-/// sizes, and lines would show teeth that no network has.
+/// The grid spacing of all sizes and the bin width, both in pixels. Sizes differ by multiples of a
+/// spacing (8 px for a Res2Net with the usual stem). A bin width that is no multiple of the spacing
+/// would hold a varying number of sizes, and the lines would show artificial teeth.
 fn bins_px(shown: &[&Seen]) -> (u64, u64) {
     let all = || shown.iter().flat_map(|s| s.shares.iter().map(|(px, _)| *px));
     let low = all().min().unwrap_or(0);
@@ -75,7 +74,7 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Shares in percent at the middle of the sizes that each piece can hold, from zero to zero.
+/// Shares in percent at the bin centers, with zeros at both ends.
 fn line(seen: &Seen, raster: u64, width: u64) -> Vec<(f64, f64)> {
     let low = seen.summary.min_px;
     let mut bins: BTreeMap<i64, f64> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What the plan said that trials would take against what they took.
+//! Figure: predicted against measured training time.
 
 use super::{Figure, Table, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
@@ -7,14 +7,14 @@ use crate::stats::Sample;
 use crate::study::{Arm, Study};
 use res2lab_store::{Status, TrialRow};
 
-/// An arm's trials that were priced and are done.
+/// The finished trials of an arm that have a prediction.
 struct Priced<'s, 'a> {
     arm: &'s Arm<'a>,
     predicted_s: f64,
     measured_s: Sample,
 }
 
-/// The figure; None where nothing was priced or nothing has ended.
+/// Draws the figure; `None` if no trial with a predicted time has finished.
 pub fn figure(study: &Study) -> Option<Figure> {
     let arms: Vec<Priced> = study.arms.iter().filter_map(priced).collect();
     if arms.is_empty() {
@@ -29,7 +29,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         [a.measured_s.mean - reach(a), a.measured_s.mean + reach(a), a.predicted_s]
             .map(|s| s / unit)
     };
-    // Both directions have the same ends, so that the line of agreement is the diagonal.
+    // Both chart axes have the same range, so that the line of agreement is the diagonal.
     let both = || arms.iter().flat_map(ends);
     let x = Scale::linear(both(), &title("predicted"));
     let y = Scale::linear(both(), &title("measured"));

@@ -1,4 +1,4 @@
-//! What the units of networks see, a row for each network: exact fields of paths, beside the
+//! Figure: exact receptive-field sizes of the paths to a layer, one row per network, beside the
 //! image's size.
 
 use super::rows::{MOST, Row, rows_chart};
@@ -7,7 +7,8 @@ use crate::chart::{Kind, Mark, Scale};
 use crate::format::fixed;
 use crate::network::Seen;
 
-/// The figure; None where all see the same. `asked` names the units: `the last stage`.
+/// Draws the figure; `None` if all networks have the same sizes. `asked` names the analyzed layer:
+/// `the last stage`.
 pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     if seen.len() < 2 || seen.windows(2).all(|pair| pair[0].summary == pair[1].summary) {
         return None;

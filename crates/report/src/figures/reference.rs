@@ -1,4 +1,4 @@
-//! What was found beside what was published, for experiments that repeat a paper's table.
+//! Figure: measured beside published values, for experiments that replicate a paper's table.
 
 use super::rows::{Row, chosen, cut, rows_chart};
 use super::{Figure, Legend, Table, of_arm};
@@ -6,7 +6,7 @@ use crate::chart::{Kind, Mark, Scale};
 use crate::format::{fixed, signed};
 use crate::study::{Arm, Study};
 
-/// An arm's published top-1 accuracy in percent; None where the experiment names none.
+/// An arm's published top-1 accuracy in percent; `None` if the experiment states none.
 pub fn published(study: &Study, arm: &Arm) -> Option<f64> {
     if study.metric.name != "top-1 accuracy" {
         return None;
@@ -16,7 +16,7 @@ pub fn published(study: &Study, arm: &Arm) -> Option<f64> {
     labels.filter_map(|label| errors.get(label)).next().map(|error| 100.0 - error)
 }
 
-/// The figure; None unless an arm has both values.
+/// Draws the figure; `None` unless an arm has both values.
 pub fn figure(study: &Study) -> Option<Figure> {
     let both = |arm: &Arm| Some((arm.sample?.mean, published(study, arm)?));
     let arms = chosen(study, |arm| both(arm).is_some());

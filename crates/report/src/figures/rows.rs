@@ -1,21 +1,22 @@
-//! Charts with a row for each arm: its name above, its values on a common scale below.
+//! Charts with one row per arm: the label above, the values below on a common chart axis.
 
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
 use crate::study::{Arm, Study};
 use crate::svg::shorten;
 
-/// More rows than this are not read; the baseline and the best stay.
+/// Maximum number of rows; the baseline and the best arms are kept.
 pub const MOST: usize = 16;
 
-/// One row, its marks still without a height.
+/// One row; its marks have no height yet.
 pub struct Row {
-    /// Above the marks.
+    /// Text above the marks.
     pub label: String,
-    /// Marks whose points have the value first; the second number is replaced by the row's height.
+    /// Marks whose points have the value as first coordinate; the second is replaced by the row's
+    /// height.
     pub marks: Vec<Mark>,
 }
 
-/// Draws rows from the top; `reference` is a value marked in all of them.
+/// Draws rows from top to bottom; `reference` is a value marked in all rows.
 pub fn rows_chart(rows: Vec<Row>, x: Scale, reference: Option<f64>, label: String) -> String {
     let n = rows.len();
     let y = Scale::rows(n);
@@ -45,7 +46,7 @@ pub fn rows_chart(rows: Vec<Row>, x: Scale, reference: Option<f64>, label: Strin
     draw(&Chart { label, height: 56 + 34 * n as i32, x, y, grid: Grid::Vertical, marks })
 }
 
-/// Said where not all rows are shown; the table has them.
+/// The remark for charts that do not show all rows; empty if all are shown.
 pub fn cut(all: usize) -> String {
     if all > MOST {
         format!(
@@ -56,7 +57,7 @@ pub fn cut(all: usize) -> String {
     }
 }
 
-/// At most [`MOST`] of the arms that `wanted` holds for: the baseline and the best, in the study's
+/// At most [`MOST`] of the arms for which `wanted` holds: the baseline and the best, in the study's
 /// order.
 pub fn chosen<'s, 'a>(study: &'s Study<'a>, wanted: impl Fn(&Arm) -> bool) -> Vec<&'s Arm<'a>> {
     let sign = if study.metric.higher_is_better { -1.0 } else { 1.0 };

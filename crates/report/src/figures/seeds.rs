@@ -1,4 +1,5 @@
-//! Every seed's values joined over the arms: whether arms differ in the same way whatever the seed.
+//! Figure: the values of each seed joined over the arms. Parallel lines mean that arms differ in
+//! the same way for every seed.
 
 use super::{Figure, Table, dot};
 use crate::axis::Axis;
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 const MOST_ARMS: usize = 12;
 const MOST_SEEDS: usize = 20;
 
-/// The figure; None with one seed, or where the arms' names do not fit side by side.
+/// Draws the figure; `None` with one seed, or if the arms' names do not fit side by side.
 pub fn figure(study: &Study) -> Option<Figure> {
     let arms: Vec<&Arm> = study.arms.iter().filter(|arm| arm.sample.is_some()).collect();
     let seeds: BTreeSet<u64> = arms.iter().flat_map(|arm| arm.values.keys().copied()).collect();
@@ -56,7 +57,8 @@ pub fn figure(study: &Study) -> Option<Figure> {
     })
 }
 
-/// The arms' names, without what the axis's title says already.
+/// Short names of the arms, without the part that the axis title already states; and the axis
+/// title.
 fn names(study: &Study, arms: &[&Arm]) -> (Vec<String>, String) {
     let axis: Option<&Axis> = study.axes.first().filter(|_| study.axes.len() == 1);
     let value = |arm: &&Arm| {

@@ -1,4 +1,4 @@
-//! When each slot trained what, as the runner's journal has it.
+//! Figure: which trial each slot trained when, from the runner's journal.
 
 use super::{Figure, Table, legend};
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
@@ -8,10 +8,10 @@ use crate::svg::shorten;
 use res2lab_store::Event;
 use std::collections::HashMap;
 
-/// More bars are not told apart.
+/// Maximum number of bars.
 const MOST: usize = 1000;
 
-/// One trial's time on a slot.
+/// The time of one trial on a slot.
 struct Bar<'a> {
     id: &'a str,
     slot: &'a str,
@@ -20,7 +20,7 @@ struct Bar<'a> {
     outcome: &'a str,
 }
 
-/// The figure, of the last command that started anything; None if none did.
+/// Draws the last command that started a trial; `None` if no command did.
 pub fn figure(study: &Study) -> Option<Figure> {
     let bars = bars(&study.rows.events);
     let start = bars.iter().map(|bar| bar.start).fold(f64::INFINITY, f64::min);
@@ -57,7 +57,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     );
     let names: Vec<String> = slots.iter().rev().map(|slot| shorten(slot, 90.0)).collect();
     let mut y = Scale::points(&names, None, "", 0.0);
-    // The first slot is on top.
+    // The first slot is at the top.
     y.ticks = y.ticks.into_iter().map(|(at, text)| (names.len() as f64 - 1.0 - at, text)).collect();
     (y.low, y.high) = (y.high, y.low);
     let busy: f64 = bars.iter().map(|bar| bar.end - bar.start).sum();
@@ -99,8 +99,7 @@ fn cells(bar: &Bar, start: f64) -> Vec<String> {
     ]
 }
 
-/// The bars of the last command that started a trial. One that has not ended yet reaches to the
-/// last event.
+/// The bars of the last command that started a trial. A running trial extends to the last event.
 fn bars(events: &[Event]) -> Vec<Bar<'_>> {
     let last_start = events.iter().rposition(|e| matches!(e, Event::Started { .. })).unwrap_or(0);
     let planned =

@@ -1,4 +1,4 @@
-//! Findings of axes: a complete grid, or one line of arms for each axis.
+//! Findings on axes: of a complete grid, or of one line of arms per axis.
 
 use super::verdict::decide;
 use super::{Finding, Findings, Kind, Step, Subject, finding, widest};
@@ -7,8 +7,8 @@ use crate::effects::{self, Effect};
 use crate::stats::Estimate;
 use crate::study::Study;
 
-/// Main effects and interactions of two axes; then the values of axes that matter, against their
-/// first.
+/// Main effects and interactions of two axes. Axes with an effect also get comparisons of their
+/// values with the first value.
 pub(super) fn of_grid(study: &Study, design: &Design) -> Findings {
     let effects = effects::of(study, design);
     let mut members: Vec<Finding> =
@@ -35,8 +35,8 @@ pub(super) fn of_grid(study: &Study, design: &Design) -> Findings {
     }
 }
 
-/// The trend along each axis; then the neighbors, where there is a single ordered axis that
-/// matters.
+/// The trend along each axis. A single ordered axis with an effect also gets comparisons of
+/// neighboring values.
 pub(super) fn of_lines(study: &Study, designs: &[Design]) -> Findings {
     let effects: Vec<Effect> =
         designs.iter().flat_map(|design| effects::of(study, design)).collect();
@@ -60,8 +60,8 @@ pub(super) fn of_lines(study: &Study, designs: &[Design]) -> Findings {
     findings
 }
 
-/// An ordered axis asks for its trend and for what leaves the line, every other one whether it does
-/// anything.
+/// The findings of an effect: trend and deviation from the line for an ordered axis, the F-test
+/// otherwise.
 fn members(study: &Study, effect: &Effect) -> Vec<Finding> {
     let p_equal = study.margin().and_then(|margin| effect.p_equal(margin));
     let with_equality = |f: Finding| Finding { p_equal, widest: widest(effect), ..f };
@@ -88,7 +88,7 @@ fn members(study: &Study, effect: &Effect) -> Vec<Finding> {
     }
 }
 
-/// The difference of an effect that has only one.
+/// The estimate of an effect that consists of a single difference.
 fn only(effect: &Effect) -> Option<Estimate> {
     match &effect.differences[..] {
         [one] if effect.has_all_differences => Some(one.estimate),
@@ -96,7 +96,7 @@ fn only(effect: &Effect) -> Option<Estimate> {
     }
 }
 
-/// The wanted differences between values of an axis.
+/// The differences between values of an axis for which `wanted` holds.
 fn values(study: &Study, effect: &Effect, wanted: impl Fn(usize, usize) -> bool) -> Vec<Finding> {
     let axis = effect.axes[0];
     let differences = effect.differences.iter().filter(|d| wanted(d.between[0].0, d.between[0].1));

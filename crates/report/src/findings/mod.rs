@@ -1,14 +1,14 @@
-//! What a sweep found, as records: one family of questions, each with its number, its test and one
-//! of three verdicts.
+//! Findings of a sweep as records: one family of questions, each with its number, its test and a
+//! verdict.
 //!
-//! A verdict is better or worse, equal within the margin, or not resolved. All claims of one family
-//! are corrected together, claims of a difference and claims of equality each for themselves (Holm
-//! 1979), so that the chance of any wrong claim of either kind is at most 5 %.
+//! A verdict is better or worse, equal within the margin, or not resolved. The claims of one family
+//! are corrected together (Holm 1979), claims of a difference and claims of equality separately.
+//! The probability of any wrong claim of either kind is therefore at most 5 %.
 //!
 //! Reading order:
 //! - [`verdict`]: the verdicts and how they are reached
-//! - [`axes`]: of grids and lines
-//! - [`pairs`]: of arms with partners
+//! - [`axes`]: findings on grids and lines
+//! - [`pairs`]: findings on arms with partners
 
 mod axes;
 mod pairs;
@@ -21,105 +21,99 @@ use crate::question::{self, Question};
 use crate::stats::{Estimate, FTest};
 use crate::study::Study;
 
-/// What a finding is about. Numbers are those of the study's axes, of their values, and of its
-/// arms.
+/// The subject of a finding. Numbers are indices of the study's axes, of axis values, and of arms.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
     /// All values of an axis.
     Axis(usize),
     /// The line through the means along an ordered axis.
     Trend(usize),
-    /// Whether those means leave the line.
+    /// The deviation of the means from that line.
     Shape(usize),
-    /// Whether one axis does the same at each value of another.
+    /// The dependence of one axis's effect on another axis.
     Interaction(usize, usize),
-    /// One value of an axis against another, the latter minus the former.
+    /// One value of an axis against another: `to` minus `from`.
     Values { axis: usize, from: usize, to: usize },
     /// An arm against its partner.
     Pair { arm: usize, partner: usize },
 }
 
-/// What the number of a finding counts.
+/// The step to which a finding's estimate refers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A difference between two things.
+    /// A difference between two values.
     Difference,
-    /// A change for each doubling of an axis.
+    /// A change per doubling of an axis value.
     Doubling,
-    /// A change for each unit of an axis.
+    /// A change per unit of an axis value.
     Unit,
 }
 
 /// One question of a family with its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// What it is about.
     pub subject: Subject,
-    /// How much; None where it takes more than one number.
+    /// `None` if the finding has more than one number.
     pub estimate: Option<Estimate>,
-    /// What that number counts.
+    /// The step to which `estimate` refers.
     pub step: Step,
-    /// Steps from end to end of an axis; 1 for differences.
+    /// Number of steps from end to end of an axis; 1 for differences.
     pub steps: f64,
-    /// The F-test, where more than one number is tested.
+    /// The F-test, if several numbers are tested jointly.
     pub test: Option<FTest>,
-    /// The two-sided p-value of nothing there; None without a test.
+    /// Two-sided p-value of the hypothesis of no effect; `None` without a test.
     pub p: Option<f64>,
-    /// After Holm over the family.
+    /// `p` after Holm's correction over the family.
     pub p_holm: Option<f64>,
-    /// The p-value of a difference as large as the margin.
+    /// p-value of the hypothesis that a difference is as large as the margin.
     pub p_equal: Option<f64>,
-    /// After Holm over the family.
+    /// `p_equal` after Holm's correction over the family.
     pub p_equal_holm: Option<f64>,
-    /// The largest difference that it is about, with the values between which it is.
+    /// The largest of the finding's differences.
     pub widest: Option<Widest>,
-    /// The answer.
     pub verdict: Verdict,
 }
 
 /// The largest of several differences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Widest {
-    /// For each axis, from which value to which.
+    /// For each axis, the indices of the two values (from, to).
     pub between: Vec<(usize, usize)>,
-    /// How much.
     pub estimate: Estimate,
 }
 
-/// What kind of question was asked, which decides how it was answered.
+/// The kind of question that was analyzed; it determines the tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing was measured yet.
+    /// No trial has a value yet.
     #[default]
     Nothing,
-    /// One arm, compared with none.
+    /// One measured arm, without a comparison.
     OneArm,
-    /// Axes of a grid, or each along its own line: least squares of all cells.
+    /// Axes of a grid or one line per axis: least squares of all cells.
     Axes,
     /// Arms against partners.
     Pairs,
 }
 
-/// Everything that was found.
+/// All findings of a sweep.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
-    /// What was asked.
     pub kind: Kind,
-    /// Numbers of arms with values of which nothing is said, as an incomplete grid has no place for
-    /// them.
+    /// Indices of the measured arms that were left out to make the grid complete.
     pub left_out: Vec<usize>,
-    /// What the family is about, in words that a reader knows.
+    /// The subject of the family in words.
     pub family: &'static str,
-    /// Its members, whose claims are corrected together.
+    /// Findings whose claims are corrected together.
     pub members: Vec<Finding>,
-    /// What is asked only once a member shows that there is something: a family of its own.
+    /// A second family, tested only if a member of the first shows a difference.
     pub details: Vec<Finding>,
-    /// What those are.
+    /// The subject of `details` in words.
     pub of_details: &'static str,
 }
 
 impl Findings {
-    /// Members that could be tested, whose p-values are adjusted together.
+    /// The number of members that could be tested; their p-values are adjusted together.
     pub fn tested(&self) -> usize {
         self.members.iter().filter(|f| f.p.is_some()).count()
     }
@@ -130,7 +124,7 @@ impl Findings {
     }
 }
 
-/// Asks what the sweep's kind asks.
+/// Answers the question that the study poses.
 pub fn of(study: &Study) -> Findings {
     match question::of(study) {
         Question::Nothing => Findings::default(),
@@ -141,8 +135,8 @@ pub fn of(study: &Study) -> Findings {
     }
 }
 
-/// Each arm against its partner. In a list these are the findings; beside those of axes they are a
-/// second family, in which nothing differs unless something does in the first.
+/// Each arm against its partner. For pairs, these are the findings themselves. For axes, they form
+/// a second family, in which nothing differs unless something differs in the first.
 pub fn of_arms(study: &Study) -> Vec<Finding> {
     let mut arms = pairs::decided(study);
     let is_second = study.findings.kind != Kind::Pairs;
@@ -155,14 +149,14 @@ pub fn of_arms(study: &Study) -> Vec<Finding> {
 }
 
 impl Finding {
-    /// The number that it is about, or the largest of several.
+    /// The estimate, or the largest difference if the finding has several.
     pub fn any_estimate(&self) -> Option<Estimate> {
         self.estimate.or(self.widest.as_ref().map(|widest| widest.estimate))
     }
 }
 
 impl Widest {
-    /// Of the first axis, the values with the lower and the higher mean.
+    /// On the first axis, the indices of the values with the lower and the higher mean.
     pub fn low_and_high(&self) -> (usize, usize) {
         let (from, to) = self.between[0];
         if self.estimate.value > 0.0 { (from, to) } else { (to, from) }

@@ -1,11 +1,10 @@
-//! Findings of arms against partners: the pairs that were asked for, or every arm against the
-//! baseline.
+//! Findings on arms against partners: the requested pairs, or every arm against the baseline.
 
 use super::verdict::decide;
 use super::{Finding, Findings, Kind, Subject, finding};
 use crate::study::Study;
 
-/// One finding for each pair that shares a seed.
+/// One finding per pair that shares a seed.
 pub(super) fn of(study: &Study) -> Findings {
     let asked = "pairs that were asked for";
     let family = if study.has_asked_pairs { asked } else { "arms against the baseline" };

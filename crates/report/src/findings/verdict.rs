@@ -1,4 +1,4 @@
-//! The three verdicts, and how a family reaches them.
+//! The verdicts, and how a family reaches them.
 
 use super::{Finding, Step, Subject};
 use crate::stats::{ALPHA, Estimate, holm};
@@ -9,20 +9,20 @@ use crate::study::Study;
 pub enum Verdict {
     /// The metric gets better.
     Better,
-    /// It gets worse.
+    /// The metric gets worse.
     Worse,
     /// There is a difference that has no direction.
     Differs,
-    /// Whatever difference there is, it is smaller than the margin.
+    /// The difference is smaller than the margin.
     Equal,
-    /// The data allow more than one of these.
+    /// The data allow more than one of these verdicts.
     NotResolved,
-    /// There are no two seeds, or nothing varies.
+    /// Fewer than two seeds are shared, or nothing varies.
     NotTested,
 }
 
 impl Verdict {
-    /// As tables and JSON have it.
+    /// The name in tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Better => "better",
@@ -34,22 +34,22 @@ impl Verdict {
         }
     }
 
-    /// Whether it says that there is a difference.
+    /// Whether the verdict claims a difference.
     pub fn is_difference(self) -> bool {
         matches!(self, Verdict::Better | Verdict::Worse | Verdict::Differs)
     }
 }
 
-/// How many seeds would show a difference of a certain size in four of five cases.
+/// The number of seeds that detects a difference of a given size with a power of 80 %.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Needed {
-    /// How many; None for more than [`MOST_SEEDS`].
+    /// `None` for more than [`MOST_SEEDS`].
     pub seeds: Option<usize>,
-    /// Of that size: the one that was seen, or the margin if that is larger.
+    /// The assumed difference: the observed one, or the margin if that is larger.
     pub size: f64,
 }
 
-/// Seeds beyond which nobody would repeat a trial.
+/// Largest number of seeds that is worth reporting as required.
 pub const MOST_SEEDS: usize = 100;
 
 /// Corrects the claims of a family together, and gives each member its verdict.
@@ -82,9 +82,9 @@ fn direction(member: &Finding, higher_is_better: bool) -> Verdict {
     }
 }
 
-/// How many seeds would resolve a finding of a family of that many. For a trend, the size is the
-/// change from end to end of its axis. None for what is resolved, and where nothing is known of the
-/// error.
+/// The number of seeds that would resolve a finding in a family of `family` members. For a trend,
+/// the size is the change from end to end of its axis. `None` for resolved findings, and if the
+/// error is unknown.
 pub fn needed(member: &Finding, margin: Option<f64>, family: usize) -> Option<Needed> {
     if member.verdict != Verdict::NotResolved {
         return None;

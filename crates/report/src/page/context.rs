@@ -1,22 +1,22 @@
-//! What the template gets: strings, ready to be placed.
+//! The values of the HTML template, as strings ready to be placed.
 
 use crate::figures::{Figure, Legend, Table};
 use serde::Serialize;
 
-/// The page.
+/// The values of a sweep's page.
 #[derive(Serialize)]
 pub(crate) struct Page {
-    /// The page's number while it is served and rebuilt; None for a page that stands for itself.
+    /// Version of the page while it is served and rebuilt; `None` for a standalone page.
     pub live: Option<u64>,
     pub title: String,
     pub question: String,
     pub facts: Vec<String>,
-    /// What is wrong with the sweep.
+    /// Defects of the sweep.
     pub banner: Vec<String>,
     pub findings: Vec<String>,
     pub cautions: Vec<String>,
     pub notes: Vec<String>,
-    /// Whether the verdicts of the arms are another family than the findings.
+    /// Whether the verdicts of the arms form a second family.
     pub has_second_family: bool,
     pub arms: DataTable,
     pub metrics: Option<TextTable>,
@@ -39,21 +39,20 @@ pub(crate) struct Page {
     pub data: String,
 }
 
-/// A table that can be sorted and filtered.
+/// An HTML table that can be sorted and filtered.
 #[derive(Serialize)]
 pub(crate) struct DataTable {
     pub id: &'static str,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
-    /// Rows that the page's script puts into the table once somebody asks for them: thousands take
-    /// seconds to lay out.
+    /// Rows that the page's script inserts on request: laying out thousands takes seconds.
     pub later: Vec<Row>,
 }
 
 #[derive(Serialize)]
 pub(crate) struct Column {
     pub name: String,
-    /// What the column means; empty if its name says it.
+    /// Explanation of the column; empty if the name suffices.
     pub help: &'static str,
     pub is_number: bool,
 }
@@ -62,9 +61,9 @@ pub(crate) struct Column {
 pub(crate) struct Row {
     pub arm: String,
     pub trial: String,
-    /// Whether the page opens without it.
+    /// Whether the row is hidden when the page opens.
     pub is_hidden: bool,
-    /// Class of the arm's color.
+    /// CSS class of the arm's color.
     pub color: String,
     pub cells: Vec<Cell>,
 }
@@ -72,28 +71,28 @@ pub(crate) struct Row {
 #[derive(Clone, Default, Serialize)]
 pub(crate) struct Cell {
     pub text: String,
-    /// What it is sorted by; empty if the text will do.
+    /// Sort key; empty if the text is the sort key.
     pub value: String,
-    /// In small letters under the text.
+    /// Small print under the text.
     pub note: String,
-    /// A status's class.
+    /// CSS class of a status.
     pub status: &'static str,
 }
 
-/// A table that is only read.
+/// An HTML table that cannot be sorted.
 #[derive(Serialize)]
 pub(crate) struct TextTable {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,
-    /// Said where rows had to be left out.
+    /// The remark if rows were left out.
     pub cut: String,
 }
 
-/// Nobody reads on; the downloads have every trial.
+/// Maximum number of rows of a text table; the downloads have every trial.
 const MOST_ROWS: usize = 300;
 
 impl TextTable {
-    /// A table of at most [`MOST_ROWS`].
+    /// Creates a table of at most [`MOST_ROWS`] rows.
     pub(crate) fn new(columns: Vec<String>, mut rows: Vec<Vec<String>>) -> TextTable {
         let all = rows.len();
         rows.truncate(MOST_ROWS);
@@ -106,14 +105,14 @@ impl TextTable {
     }
 }
 
-/// What each axis does, and how to read it.
+/// The table of effects with its reading instructions.
 #[derive(Serialize)]
 pub(crate) struct Effects {
     pub how_to_read: String,
     pub table: TextTable,
 }
 
-/// What has changed since an earlier run.
+/// Changes since an earlier run.
 #[derive(Serialize)]
 pub(crate) struct Changes {
     pub title: String,
@@ -121,7 +120,7 @@ pub(crate) struct Changes {
     pub table: TextTable,
 }
 
-/// A name and what there is to say about it.
+/// A name with its values.
 #[derive(Serialize)]
 pub(crate) struct Fact {
     pub name: String,
@@ -145,18 +144,19 @@ pub(crate) struct LegendContext {
     pub arm: String,
 }
 
-/// Class of a color.
+/// CSS class of a color.
 pub(crate) fn color_class(color: Option<usize>) -> String {
     color.map_or("muted".into(), |c| format!("s{c}"))
 }
 
 impl Cell {
-    /// Text that sorts as text. Reasons come from logs, whose control characters mean nothing here.
+    /// A cell that sorts as text. Control characters, which occur in reasons from logs, become
+    /// spaces.
     pub(crate) fn text(text: impl Into<String>) -> Cell {
         Cell { text: text.into().replace(char::is_control, " "), ..Cell::default() }
     }
 
-    /// A number as shown and as sorted; a dash if there is none.
+    /// A cell with a formatted number that sorts by its value; a dash if there is none.
     pub(crate) fn number(value: Option<f64>, show: impl Fn(f64) -> String) -> Cell {
         match value {
             Some(v) => Cell { text: show(v), value: v.to_string(), ..Cell::default() },

@@ -1,4 +1,4 @@
-//! The table of effects: what each axis does, two of them together, and how sure that is.
+//! The table of effects: main effects and interactions with their evidence.
 
 use super::context::{Effects, TextTable};
 use crate::design::{self, Design};
@@ -7,7 +7,7 @@ use crate::findings::{Finding, Kind, Subject, Verdict};
 use crate::format::{fixed, p_cell, plural, signed};
 use crate::study::Study;
 
-/// The table; None where no axis could be analyzed.
+/// Builds the table; `None` if no axis could be analyzed.
 pub(super) fn table(study: &Study) -> Option<Effects> {
     let grid = design::grid(study);
     let with_share = grid.is_some();
@@ -57,7 +57,7 @@ fn row(study: &Study, effect: &Effect, with_share: bool) -> Vec<String> {
     cells
 }
 
-/// With what the verdict is about: `20 better`, `better with more`.
+/// The verdict with its direction: `20 better`, `better with more`.
 fn verdict(study: &Study, finding: &Finding) -> String {
     let name = finding.verdict.name();
     let is_directed = matches!(finding.verdict, Verdict::Better | Verdict::Worse);
@@ -72,7 +72,7 @@ fn verdict(study: &Study, finding: &Finding) -> String {
     }
 }
 
-/// The member of the family that is about the effect.
+/// The finding on the effect.
 fn finding<'s>(study: &'s Study, effect: &Effect) -> Option<&'s Finding> {
     let is_it = |f: &&Finding| match (&f.subject, &effect.axes[..]) {
         (Subject::Axis(a) | Subject::Trend(a), [axis]) => a == axis,
@@ -112,7 +112,7 @@ fn name(study: &Study, effect: &Effect) -> String {
     effect.axes.iter().map(|&a| study.axes[a].label.as_str()).collect::<Vec<_>>().join(" × ")
 }
 
-/// How far the best value's mean lies from the worst's.
+/// The difference between the best and the worst marginal mean.
 fn largest(study: &Study, effect: &Effect) -> String {
     let (Some(widest), [axis]) = (effect.widest(), &effect.axes[..]) else { return "–".into() };
     let axis = &study.axes[*axis];
@@ -127,8 +127,7 @@ fn largest(study: &Study, effect: &Effect) -> String {
 }
 
 fn trend_text(study: &Study, effect: &Effect, trend: &Trend) -> String {
-    // A slope per unit may be small beside the values, a thousandth of a point per channel: two
-    // digits of it are shown.
+    // A slope per unit may be a thousandth of a point per channel, so two of its digits are shown.
     let slope = trend.slope;
     let decimals = (1.0 - slope.value.abs().max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
     let decimals = decimals.max(study.decimals);

@@ -1,4 +1,4 @@
-//! The tables for other programs: Markdown and LaTeX to copy, data to download.
+//! Exports of the tables: Markdown and LaTeX to copy, JSON to download.
 
 use super::tables;
 use crate::study::Study;
@@ -8,7 +8,7 @@ use res2lab_store::TrialRow;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Columns of the table of arms that a paper would print.
+/// Columns of the table of arms that are exported.
 const PRINTED: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
 
 fn printed(study: &Study) -> (Vec<String>, Vec<Vec<String>>) {
@@ -38,7 +38,7 @@ struct Data<'a> {
     trial_rows: Vec<Vec<Value>>,
 }
 
-/// Summary and trials as JSON that can stand in a script element.
+/// Summary and trials as JSON that is safe within a script element.
 pub(super) fn data(study: &Study, summary: &Summary) -> String {
     let paths = tables::metric_paths(study);
     let axes: Vec<&str> = study.axes.iter().map(|axis| axis.label.as_str()).collect();
@@ -63,7 +63,7 @@ pub(super) fn data(study: &Study, summary: &Summary) -> String {
         .iter()
         .flat_map(|arm| arm.trials.iter().map(|t| trial(t, &arm.label, &arm.places[0], &paths)));
     let data = Data { summary, trial_columns, trial_rows: rows.collect() };
-    // Plain numbers, strings and lists go into JSON.
+    // Plain numbers, strings and lists always serialize.
     inert(&serde_json::to_string(&data).unwrap_or_default())
 }
 
@@ -94,8 +94,8 @@ fn trial(t: &TrialRow, label: &str, place: &[Option<String>], paths: &[String]) 
     cells
 }
 
-/// Within a script element only these could end it or start a comment; inside JSON they occur in
-/// strings alone.
+/// Escapes the characters that could end a script element or start a comment. In JSON they occur
+/// only within strings.
 fn inert(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")

@@ -1,12 +1,12 @@
-//! One page from a study: values become strings here, the template only places them.
+//! The HTML page of a study. Values become strings here; the template only places them.
 //!
 //! Reading order:
-//! - [`context`]: what the template gets
+//! - [`context`]: the values of the template
 //! - [`tables`]: arms and trials
-//! - [`effects`]: what each axis does
-//! - [`provenance`]: what was run, where and when
+//! - [`effects`]: the effect of each axis
+//! - [`provenance`]: commands, versions, machines and times
 //! - [`export`]: the tables as Markdown, LaTeX and embedded data
-//! - page.html, page.css, page.js: the page itself; shared.html: what other pages have too
+//! - page.html, page.css, page.js: the page itself; shared.html: parts shared with other pages
 
 pub(crate) mod context;
 mod effects;
@@ -32,18 +32,18 @@ const SHARED: &str = include_str!("shared.html");
 pub(crate) const STYLE: &str = include_str!("page.css");
 pub(crate) const SCRIPT: &str = include_str!("page.js");
 
-/// The whole page: one HTML file that asks no network for anything.
+/// Renders the page of a sweep as one HTML file that loads nothing from the network.
 pub fn render(rows: &SweepRows) -> Result<String, Error> {
     fill(TEMPLATE, page(&Study::of(rows), None))
 }
 
-/// A page that is served while it is rebuilt: it asks its server for `version`, and loads itself
-/// again when the answer is another number than its own.
+/// Renders a page for a server that rebuilds it. The page polls the server for its version and
+/// reloads when the server's number differs from `version`.
 pub fn render_live(rows: &SweepRows, version: u64) -> Result<String, Error> {
     fill(TEMPLATE, page(&Study::of(rows), Some(version)))
 }
 
-/// A template of this folder with its values; pages share their head, text tables and figures.
+/// Fills a template of this folder. All pages share the head, text tables and figures.
 pub(crate) fn fill(template: &str, values: impl Serialize) -> Result<String, Error> {
     filled(template, values).map_err(|e| {
         Error::machine(
@@ -58,7 +58,7 @@ fn filled(template: &str, values: impl Serialize) -> Result<String, minijinja::E
     let mut environment = Environment::new();
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
-    // Names that end in .html are escaped; what is not, says so in the template.
+    // Templates named *.html are escaped; exceptions are marked in the template.
     environment.add_template("head.html", HEAD)?;
     environment.add_template("shared.html", SHARED)?;
     environment.add_template("page.html", template)?;
@@ -100,20 +100,20 @@ fn page(study: &Study, live: Option<u64>) -> Page {
     }
 }
 
-/// The sweep's name, which says what nobody may overlook.
+/// The sweep's name, marked if the sweep is a smoke test.
 fn title(study: &Study) -> String {
     let plan = &study.rows.plan;
     if plan.is_smoke { format!("{} (smoke test)", plan.name) } else { plan.name.clone() }
 }
 
-/// Numbers stay on one line with what belongs to them.
+/// Replaces spaces with no-break spaces where a number must stay with its unit or sign.
 fn tied(text: &str) -> String {
     [" %", " = ", " < ", " ± "]
         .iter()
         .fold(text.to_owned(), |text, tie| text.replace(tie, &tie.replace(' ', "\u{a0}")))
 }
 
-/// The experiment's own sentence, or one made of its axes and its data.
+/// The experiment's own question, or one composed of its axes and its data.
 fn question_text(study: &Study) -> String {
     let plan = &study.rows.plan;
     if plan.is_smoke {
@@ -138,7 +138,7 @@ fn question_text(study: &Study) -> String {
     }
 }
 
-/// The sweep in a few words.
+/// The sweep's key facts.
 fn facts(study: &Study) -> Vec<String> {
     let counts = summary::Counts::of(study.rows.trials.iter().map(|t| t.status));
     let seeds: BTreeSet<u64> = study.rows.trials.iter().map(|t| t.planned.spec.seed).collect();

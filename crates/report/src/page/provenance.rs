@@ -1,4 +1,4 @@
-//! What was run, by what, where and when.
+//! Provenance of the results: commands, versions, machines and times.
 
 use super::context::{Fact, TextTable};
 use crate::format::{duration, fixed, plural, utc};
@@ -7,7 +7,7 @@ use crate::study::Study;
 use res2lab_store::{Code, Environment, Event, TrialRow};
 use std::collections::BTreeSet;
 
-/// Name and values, in the page's order; facts without a value are left out.
+/// Names and values in the page's order; facts without a value are left out.
 pub(super) fn facts(study: &Study) -> Vec<Fact> {
     let plan = &study.rows.plan;
     let trials = &study.rows.trials;
@@ -31,12 +31,12 @@ pub(super) fn facts(study: &Study) -> Vec<Fact> {
     facts.into_iter().filter(says).collect()
 }
 
-/// `mnist5k, 28 × 28 px, 1 channel, 10 classes`, for each data set there is.
+/// Describes each data set: `mnist5k, 28 × 28 px, 1 channel, 10 classes`.
 pub(super) fn images(study: &Study) -> Vec<String> {
     let of = |t: &TrialRow| {
         let p = &t.planned;
         let size = format!("{0} × {0} px, {1}", p.image_px, plural(p.image_channels, "channel"));
-        // "classs" would be wrong, and so would "1 classes".
+        // The helper `plural` would print "classs".
         let classes =
             if p.classes == 1 { "1 class".into() } else { format!("{} classes", p.classes) };
         format!("{}: {size}, {classes}", p.spec.data.name)
@@ -53,7 +53,7 @@ fn code(code: &Code) -> String {
     format!("res2lab {}, {commit}", code.version)
 }
 
-/// What a trial was trained on, by content: a copy elsewhere has the same digest.
+/// The content digest of a trial's data set; independent of where the data are stored.
 fn data_digest(trial: &TrialRow) -> Option<String> {
     trial.result.as_ref().map(|result| result.data_id.clone()).filter(|id| !id.is_empty())
 }
@@ -106,7 +106,7 @@ fn times(trials: &[TrialRow]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Each text once, with the number of trials where there are several texts.
+/// Each distinct text once, with the number of trials if there are several texts.
 fn tally(texts: impl Iterator<Item = String>) -> Vec<String> {
     let counted = distinct(texts);
     let one = counted.len() == 1;
@@ -127,7 +127,7 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<(String, usize)> {
     counted
 }
 
-/// The runner's comings and goings.
+/// The runner's journal as lines.
 pub(super) fn history(study: &Study) -> Vec<String> {
     let line = |event: &Event| match event {
         Event::Planned { at_s, command, trials, done } => Some(format!(
@@ -147,17 +147,17 @@ pub(super) fn history(study: &Study) -> Vec<String> {
         Event::Started { .. } | Event::Ended { .. } => None,
     };
     let lines: Vec<String> = study.rows.events.iter().filter_map(line).collect();
-    // The latest tell the most.
+    // The latest 30 lines.
     lines[lines.len().saturating_sub(30)..].to_vec()
 }
 
-/// Fields that all arms share.
+/// Configuration fields that all arms share.
 pub(super) fn recipe(study: &Study) -> Vec<Fact> {
     let (shared, _) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
     shared.into_iter().map(|(name, value)| Fact { name, values: vec![value] }).collect()
 }
 
-/// Fields in which arms differ; None if there is one arm.
+/// Configuration fields in which arms differ; `None` if there are none.
 pub(super) fn differences(study: &Study) -> Option<TextTable> {
     let (_, differing) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
     if differing.is_empty() {

@@ -1,4 +1,4 @@
-//! The tables of arms and trials.
+//! The HTML tables of arms and trials.
 
 use super::context::{Cell, Column, DataTable, Row, TextTable, color_class};
 use crate::answer::{range, value_with_spread};
@@ -97,13 +97,13 @@ fn arm_row(study: &Study, arm: &Arm) -> Row {
     }
 }
 
-/// What became of the arm's other trials: `1 failed, 2 diverged`.
+/// The number of the arm's unfinished trials by status: `1 failed, 2 diverged`.
 fn not_done(arm: &Arm) -> String {
     let others = arm.trials.iter().map(|t| t.status).filter(|status| *status != Status::Done);
     crate::summary::Counts::of(others).in_words()
 }
 
-/// What the plan said a trial would take, if it said anything.
+/// The predicted duration of a trial; empty without a prediction.
 fn predicted(arm: &Arm) -> String {
     let walls: Vec<f64> =
         arm.trials.iter().filter_map(|t| Some(t.planned.price.as_ref()?.wall_s)).collect();
@@ -131,7 +131,7 @@ fn against(study: &Study, arm: &Arm) -> Cell {
     }
 }
 
-/// All final metrics of every arm; None where there is only the one that the table of arms shows.
+/// All final metrics of every arm; `None` if there is only the metric that the table of arms shows.
 pub(super) fn metrics(study: &Study) -> Option<TextTable> {
     let paths = metric_paths(study);
     if paths.len() < 2 {
@@ -157,7 +157,7 @@ pub(super) fn metrics(study: &Study) -> Option<TextTable> {
     Some(TextTable::new(columns, rows))
 }
 
-/// Paths of the final metrics that any trial has, the compared one first.
+/// Paths of the final metrics that any trial has, the compared metric first.
 pub(super) fn metric_paths(study: &Study) -> Vec<String> {
     let results = study.rows.trials.iter().filter_map(|t| t.result.as_ref());
     let all: BTreeSet<&String> = results.flat_map(|r| r.metrics.keys()).collect();
@@ -169,9 +169,9 @@ pub(super) fn metric_paths(study: &Study) -> Vec<String> {
 const LAST_VALUE: &str =
     "Last value; best/ is of the evaluation that was best on the test images, and so too high";
 
-/// Trials that the page opens with; its script shows more.
+/// Number of trials shown when the page opens.
 const SHOWN: usize = 100;
-/// Up to so many are in the table from the start, where they can be read without a script too.
+/// Maximum number of trials in the HTML, readable without a script; the script inserts the others.
 const AT_ONCE: usize = 1000;
 
 /// One row per trial.
@@ -205,7 +205,7 @@ pub(super) fn trials(study: &Study) -> DataTable {
     DataTable { id: "trials", columns, rows, later }
 }
 
-/// What the columns of the files beside the page mean.
+/// The meaning of the columns in the exported files.
 pub(super) fn meanings() -> TextTable {
     let fixed = res2lab_store::tables::TRIAL_COLUMNS
         .iter()
@@ -269,7 +269,7 @@ fn status_cell(study: &Study, trial: &TrialRow) -> Cell {
     }
 }
 
-/// Trials that did not end well, with their reasons.
+/// Trials without a regular end, with their reasons.
 pub(super) fn problems(study: &Study) -> Option<DataTable> {
     let bad = [Status::Failed, Status::Diverged, Status::Stopped, Status::Interrupted];
     let row = |arm: &Arm, trial: &TrialRow| Row {

@@ -1,9 +1,9 @@
-//! Whether groups scatter alike.
+//! Bartlett's test of equal variances.
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-/// The p-value of Bartlett's test that all groups have the same variance; None for fewer than two
-/// groups of two values or more, or where one does not vary.
+/// The p-value of Bartlett's test of the hypothesis that all groups have the same variance. `None`
+/// for fewer than two groups with two values or more, or if a group does not vary.
 pub fn bartlett(groups: &[Vec<f64>]) -> Option<f64> {
     let variance = |values: &Vec<f64>| {
         let n = values.len() as f64;
@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn the_test_is_scipys() {
         let groups = [vec![97.1, 97.6, 96.8], vec![96.0, 99.1, 93.2, 97.0], vec![97.5, 97.4, 97.6]];
-        // scipy 1.17: scipy.stats.bartlett(*groups).pvalue
+        // Reference: scipy 1.17, scipy.stats.bartlett(*groups).pvalue.
         let ours = bartlett(&groups).unwrap();
         assert!((ours - 0.002662388369438232).abs() < 1e-12, "{ours}");
         assert_eq!(bartlett(&[vec![1.0, 1.0], vec![1.0, 2.0]]), None);

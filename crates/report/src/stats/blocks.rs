@@ -1,54 +1,53 @@
-//! Least squares of cells that were each repeated with several seeds: a value is its cell's mean,
-//! plus what its seed adds to every cell alike, plus an error of equal spread everywhere. Seeds are
-//! blocks.
+//! Least squares of cells that were repeated with several seeds. The model is `value = cell + seed
+//! + error`, with errors of equal variance; seeds are blocks.
 //!
-//! Cells may lack seeds. With none missing, this is the analysis of variance of a complete design
-//! with blocks; with two cells, it is Student's paired test over the seeds that both have.
+//! Cells may lack seeds. If none are missing, the fit is the analysis of variance of a complete
+//! block design. With two cells, it is Student's paired test over the shared seeds.
 
 use super::Estimate;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A fit of cells and seeds. Normal equations are solved for the seeds, the cells being eliminated,
-/// so that a thousand cells cost no more than their seeds.
+/// A least-squares fit of cells and seeds. The normal equations are reduced to the seeds by
+/// eliminating the cells, so the cost grows with the number of seeds rather than of cells.
 pub struct Blocks {
-    /// How many values each cell has.
+    /// Number of values per cell.
     counts: DVector<f64>,
-    /// Which seed, the first left out, each cell has: one or zero.
+    /// Cells × seeds (without the first seed): one if the cell has the seed, otherwise zero.
     incidence: DMatrix<f64>,
-    /// The seeds' matrix with the cells eliminated; None for a single seed.
+    /// Normal equations of the seeds after elimination of the cells; `None` for a single seed.
     seeds: Option<Cholesky<f64, Dyn>>,
-    /// Means of the cells as they would be if each had all seeds.
+    /// Means of the cells adjusted to all seeds.
     means: DVector<f64>,
-    /// Mean square of what cells and seeds leave over; None where nothing is left over.
+    /// Residual mean square; `None` if there are no residual degrees of freedom or no variation.
     pub error: Option<f64>,
-    /// Degrees of freedom of that.
+    /// Residual degrees of freedom.
     pub freedom: usize,
     /// Sum of squares of all values about their mean.
     pub total: f64,
-    /// Different seeds.
+    /// Number of distinct seeds.
     pub seed_count: usize,
 }
 
-/// A test of several contrasts at once.
+/// A joint F-test of several contrasts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FTest {
-    /// Mean square over the error's; None where there is no error to compare with.
+    /// Mean square of the contrasts over that of the error; `None` without an error estimate.
     pub f: Option<f64>,
-    /// Contrasts that are independent of each other.
+    /// Number of linearly independent contrasts.
     pub freedom: usize,
     /// Degrees of freedom of the error.
     pub error_freedom: usize,
-    /// The probability of an F as large if all contrasts were zero.
+    /// p-value of the hypothesis that all contrasts are zero.
     pub p: Option<f64>,
-    /// Their sum of squares as a share of all variation.
+    /// Sum of squares of the contrasts as a share of the total sum of squares.
     pub share: f64,
 }
 
 impl Blocks {
-    /// Fits cells, each a seed's values. None if a cell is empty, or if cells fall into groups that
-    /// share no seed, directly or through others.
+    /// Fits cells, each a map from seed to value. `None` if a cell is empty, or if the cells fall
+    /// into groups without a direct or indirect shared seed.
     pub fn of(cells: &[&BTreeMap<u64, f64>]) -> Option<Blocks> {
         if cells.is_empty() || cells.iter().any(|cell| cell.is_empty()) || !is_connected(cells) {
             return None;
@@ -85,7 +84,7 @@ impl Blocks {
         Some(fit)
     }
 
-    /// What each seed but the first adds; the cells' means lose it.
+    /// Solves for the effects of all seeds but the first, and adjusts the cells' means.
     fn solve_for_seeds(
         &mut self,
         cells: &[&BTreeMap<u64, f64>],
@@ -119,20 +118,20 @@ impl Blocks {
         let largest =
             cells.iter().flat_map(|c| c.values()).fold(0.0_f64, |most, v| most.max(v.abs()));
         self.freedom = n - cells.len() - later.len();
-        // Values that do not vary beyond rounding have no error: an F of infinity would claim
-        // certainty.
+        // Variation of the order of rounding errors is no error estimate: F would be arbitrarily
+        // large.
         let is_rounding = squares <= (1e-12 * largest).powi(2) * n as f64;
         self.error = (self.freedom > 0 && !is_rounding).then(|| squares / self.freedom as f64);
     }
 
-    /// Rows divided by the counts of their cells.
+    /// Divides each row by the number of values in its cell.
     fn per_cell(&self, matrix: &DMatrix<f64>) -> DMatrix<f64> {
         DMatrix::from_fn(matrix.nrows(), matrix.ncols(), |cell, j| {
             matrix[(cell, j)] / self.counts[cell]
         })
     }
 
-    /// Covariance of contrasts (one per row), in units of the error.
+    /// Covariance of contrasts (one per row), in units of the error variance.
     fn covariance(&self, contrasts: &DMatrix<f64>) -> DMatrix<f64> {
         let weighted = self.per_cell(&contrasts.transpose());
         let of_cells = contrasts * &weighted;
@@ -145,12 +144,12 @@ impl Blocks {
         }
     }
 
-    /// A mean of cells whose weights sum to one, as it would be if each cell had all seeds.
+    /// Weighted mean of cells, adjusted to all seeds; the weights sum to one.
     pub fn mean(&self, weights: &[f64]) -> f64 {
         weights.iter().zip(self.means.iter()).map(|(weight, mean)| weight * mean).sum()
     }
 
-    /// The value of a contrast: weights of the cells, which sum to zero.
+    /// Estimates a contrast; the weights of the cells sum to zero.
     pub fn contrast(&self, weights: &[f64]) -> Estimate {
         let row = DMatrix::from_row_slice(1, weights.len(), weights);
         let value = (&row * &self.means)[0];
@@ -158,7 +157,8 @@ impl Blocks {
         Estimate { value, error, freedom: self.freedom, seeds: self.seed_count }
     }
 
-    /// Tests that all contrasts are zero; they must be independent of each other.
+    /// Tests the hypothesis that all contrasts are zero. The contrasts must be linearly
+    /// independent.
     pub fn test(&self, contrasts: &[Vec<f64>]) -> FTest {
         let cells = self.counts.len();
         let matrix = DMatrix::from_fn(contrasts.len(), cells, |i, j| contrasts[i][j]);
@@ -181,7 +181,7 @@ fn total(cells: &[&BTreeMap<u64, f64>]) -> f64 {
     values.iter().map(|v| (v - mean).powi(2)).sum()
 }
 
-/// Whether every cell can be reached from the first through shared seeds.
+/// Whether every cell is connected with the first through shared seeds.
 fn is_connected(cells: &[&BTreeMap<u64, f64>]) -> bool {
     let mut reached: BTreeSet<u64> = cells[0].keys().copied().collect();
     let mut waiting: Vec<usize> = (1..cells.len()).collect();
@@ -229,8 +229,8 @@ mod tests {
 
     #[test]
     fn effects_are_those_of_least_squares() {
-        // numpy 2.4: residual sums of squares by lstsq with sum-coded dummies of both factors,
-        // their products and seeds, each effect left out in turn; scipy 1.17: f.sf
+        // Reference: numpy 2.4, residual sums of squares by lstsq with sum-coded dummies of both
+        // factors, their products and seeds, each effect left out in turn; scipy 1.17, f.sf.
         let expected = [
             (63.812_903_225_808_114, 4.615_285_748_393_867_6e-8, 0.562_292_146_328_988_8),
             (8.535_483_870_967_884, 0.010_524_218_220_406_683, 0.037_605_525_709_900_174),

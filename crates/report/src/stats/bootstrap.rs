@@ -1,14 +1,14 @@
-//! An interval of the mean that assumes no distribution: percentiles over resampled values.
+//! Bootstrap percentile interval of the mean, without a distribution assumption.
 
-/// Below this many values the resampled means are so few that their percentiles say nothing.
+/// With fewer values there are too few distinct resampled means for percentiles.
 const FEWEST: usize = 5;
-/// Up to this many values every resample is counted: 46656 of six.
+/// Up to this number of values all resamples are enumerated: 6^6 = 46656.
 const MOST_COUNTED: usize = 6;
-/// Resamples drawn of more values.
+/// Number of random resamples for more values.
 const DRAWN: usize = 20_000;
 
-/// The 95 % percentile interval of the mean; None for fewer than five values. The same values give
-/// the same interval.
+/// The 95 % percentile interval of the mean; `None` for fewer than five values. Deterministic:
+/// equal values give equal intervals.
 pub fn bootstrap(values: &[f64]) -> Option<(f64, f64)> {
     let n = values.len();
     if n < FEWEST {
@@ -44,7 +44,7 @@ fn drawn_means(values: &[f64]) -> Vec<f64> {
         let mut z = state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        // The high half times n, shifted back, is uniform over 0..n to within 2^-32.
+        // The high 32 bits times n, shifted back, are uniform over 0..n to within 2^-32.
         ((((z ^ (z >> 31)) >> 32) * n as u64) >> 32) as usize
     };
     (0..DRAWN).map(|_| (0..n).map(|_| values[index()]).sum::<f64>() / n as f64).collect()
@@ -56,8 +56,8 @@ mod tests {
 
     #[test]
     fn the_interval_is_scipys() {
-        // scipy 1.17: bootstrap((d,), np.mean, method="percentile", n_resamples=200000) gives 0.26
-        // and 1.28, as does the enumeration of all 3125 resamples with numpy
+        // Reference: scipy 1.17, bootstrap((d,), np.mean, method="percentile", n_resamples=200000)
+        // gives 0.26 and 1.28, as does the enumeration of all 3125 resamples with numpy.
         let (low, high) = bootstrap(&[0.5, 1.4, -0.1, 1.5, 0.5]).unwrap();
         assert!((low - 0.26).abs() < 1e-9 && (high - 1.28).abs() < 1e-9, "{low} {high}");
         assert_eq!(bootstrap(&[1.0, 2.0, 3.0, 4.0]), None);

@@ -1,9 +1,10 @@
-//! How much two quantities go together.
+//! Pearson correlation with its confidence interval.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 
-/// Pearson's correlation with its 95 % interval by Fisher's transformation. No interval for fewer
-/// than four pairs or points on a line; None where one of the two does not vary.
+/// Pearson's correlation with its 95 % interval by Fisher's transformation. There is no interval
+/// for fewer than four pairs or for points on a line. `None` if one of the quantities does not
+/// vary.
 pub fn pearson(pairs: &[(f64, f64)]) -> Option<(f64, Option<(f64, f64)>)> {
     let n = pairs.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
@@ -45,7 +46,7 @@ mod tests {
         ];
         let (r, interval) = pearson(&pairs).unwrap();
         let (low, high) = interval.unwrap();
-        // scipy 1.17.1: pearsonr(x, y) and its confidence_interval()
+        // Reference: scipy 1.17.1, pearsonr(x, y) and its confidence_interval().
         for (ours, theirs) in
             [(r, 0.7961939861947753), (low, 0.10772667007867893), (high, 0.9685365960195265)]
         {

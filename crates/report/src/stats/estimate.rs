@@ -1,32 +1,30 @@
-//! One number that a design estimates, with its standard error: intervals, tests, and how many
-//! seeds it needs.
+//! An estimated number with its standard error: intervals, tests and required seeds.
 
 use super::{ALPHA, student};
 
-/// The power that a number of seeds is asked for.
+/// Power for which the required number of seeds is computed.
 const POWER: f64 = 0.8;
 
-/// An estimate whose error has a t distribution.
+/// An estimate whose standardized error has a t distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// The estimate itself.
     pub value: f64,
-    /// Its standard error; None where nothing varies, or with one seed.
+    /// Standard error; `None` if nothing varies, or with one seed.
     pub error: Option<f64>,
     /// Degrees of freedom of the error.
     pub freedom: usize,
-    /// Seeds that it rests on.
+    /// Number of seeds in the estimate.
     pub seeds: usize,
 }
 
 impl Estimate {
-    /// The 95 % interval.
+    /// The 95 % confidence interval; `None` without a standard error.
     pub fn interval(&self) -> Option<(f64, f64)> {
         self.interval_at(1.0 - ALPHA)
     }
 
-    /// The 90 % interval: it lies within a margin if and only if [`Estimate::p_equal`] is below 5
-    /// %.
+    /// The 90 % confidence interval. It lies within ±margin if and only if [`Estimate::p_equal`] is
+    /// below 5 %.
     pub fn narrow_interval(&self) -> Option<(f64, f64)> {
         self.interval_at(1.0 - 2.0 * ALPHA)
     }
@@ -36,14 +34,14 @@ impl Estimate {
         Some((self.value - half, self.value + half))
     }
 
-    /// The two-sided p-value of a true value of zero.
+    /// The two-sided p-value of the hypothesis that the true value is zero.
     pub fn p(&self) -> Option<f64> {
         Some(student::two_sided_p(self.value / self.error?, self.freedom as f64))
     }
 
-    /// The p-value of a true value of at least `margin` to either side: the greater of two
-    /// one-sided tests (Schuirmann 1987). A small one says that the true value is nearer to zero
-    /// than that.
+    /// The p-value of the hypothesis that the true value is at least `margin` in absolute value:
+    /// the greater of two one-sided tests (Schuirmann 1987). A small p-value means that the true
+    /// value lies within the margin.
     pub fn p_equal(&self, margin: f64) -> Option<f64> {
         let error = self.error?;
         let above = student::upper_tail((self.value + margin) / error, self.freedom as f64);
@@ -51,9 +49,9 @@ impl Estimate {
         Some(above.max(below))
     }
 
-    /// Of how many seeds, up to `most`, a design as this one needs to show a true value of `size`
-    /// at level `alpha` in four of five cases. Errors shrink with the root of the number of seeds,
-    /// and their degrees of freedom grow with it.
+    /// The smallest number of seeds, up to `most`, with which this design detects a true value of
+    /// `size` at level `alpha` with a power of 80 %. The standard error is assumed to fall with the
+    /// square root of the number of seeds, and its degrees of freedom to grow in proportion.
     pub fn seeds_needed(&self, size: f64, alpha: f64, most: usize) -> Option<usize> {
         let error = self.error?;
         let now = self.seeds as f64;
@@ -62,7 +60,7 @@ impl Estimate {
             let noncentrality = size.abs() / (error * (now / n as f64).sqrt());
             student::power(noncentrality, freedom, alpha) >= POWER
         };
-        // The power grows with the number of seeds.
+        // Bisection: the power grows with the number of seeds.
         let mut too_few = 1;
         let mut enough = most;
         if !is_enough(most) {

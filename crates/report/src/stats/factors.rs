@@ -1,13 +1,13 @@
-//! Contrasts of the cells of a grid: main effects and interactions, of marginal means in which all
+//! Contrasts of the cells of a grid: main effects and interactions of marginal means in which all
 //! cells weigh alike.
 
-/// The level of a factor in a cell; the last factor moves fastest.
+/// The level of a factor in a cell; the last factor varies fastest.
 pub fn level(levels: &[usize], factor: usize, cell: usize) -> usize {
     cell / levels[factor + 1..].iter().product::<usize>() % levels[factor]
 }
 
-/// Independent contrasts that are all zero if and only if the factors of `set` do nothing together
-/// beyond what fewer of them do: for one factor its main effect, for two their interaction.
+/// Linearly independent contrasts of the main effect (one factor in `set`) or the interaction
+/// (several factors). All are zero if and only if there is no such effect.
 pub fn contrasts(levels: &[usize], set: &[usize]) -> Vec<Vec<f64>> {
     let cells: usize = levels.iter().product();
     let rest: usize = (0..levels.len()).filter(|f| !set.contains(f)).map(|f| levels[f]).product();
@@ -33,15 +33,16 @@ pub fn contrasts(levels: &[usize], set: &[usize]) -> Vec<Vec<f64>> {
     chosen.iter().map(weights).collect()
 }
 
-/// Weights of levels at `x` that give the slope of the least-squares line through their means.
+/// Weights of levels at `x` whose contrast is the slope of the least-squares line through the
+/// means.
 pub fn slope(x: &[f64]) -> Vec<f64> {
     let mean = x.iter().sum::<f64>() / x.len() as f64;
     let squares: f64 = x.iter().map(|x| (x - mean).powi(2)).sum();
     x.iter().map(|x| (x - mean) / squares).collect()
 }
 
-/// Independent contrasts of levels at `x` that are all zero if and only if their means lie on a
-/// line: the third and every later level against the line through the first two.
+/// Linearly independent contrasts of levels at `x` that are all zero if and only if the means lie
+/// on a line: the third and every later level against the line through the first two.
 pub fn beyond_line(x: &[f64]) -> Vec<Vec<f64>> {
     let beyond = |at: usize| {
         let t = (x[at] - x[0]) / (x[1] - x[0]);
@@ -54,7 +55,7 @@ pub fn beyond_line(x: &[f64]) -> Vec<Vec<f64>> {
     (2..x.len()).map(beyond).collect()
 }
 
-/// Weights of a factor's levels as weights of the cells.
+/// Spreads weights of a factor's levels over the cells.
 pub fn of_levels(levels: &[usize], factor: usize, weights: &[f64]) -> Vec<f64> {
     let cells: usize = levels.iter().product();
     let share = levels[factor] as f64 / cells as f64;

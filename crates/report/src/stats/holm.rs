@@ -1,7 +1,6 @@
-//! Holm's step-down correction: with it, the chance of any false claim among all comparisons stays
-//! at the level.
+//! Holm's step-down correction, which controls the family-wise error rate of all comparisons.
 
-/// Adjusted p-values, in the order given.
+/// Adjusted p-values, in the order of `p`.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
@@ -20,7 +19,7 @@ mod tests {
 
     #[test]
     fn adjusted_values_are_those_of_r() {
-        // R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") is 0.03 0.06 0.06 0.02
+        // Reference: R, p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") is 0.03 0.06 0.06 0.02.
         let ours = holm(&[0.01, 0.04, 0.03, 0.005]);
         for (ours, rs) in ours.into_iter().zip([0.03, 0.06, 0.06, 0.02]) {
             assert!((ours - rs).abs() < 1e-15);

@@ -1,17 +1,17 @@
-//! Statistics of few numbers: pure functions of slices, held to SciPy's results by their tests.
+//! Statistics of small samples: pure functions of slices, tested against SciPy.
 //!
 //! Reading order:
-//! - [`estimate`]: a number with its error: its interval, its tests, the seeds that it needs
+//! - [`estimate`]: an estimate with its standard error: interval, tests, required seeds
 //! - [`sample`]: mean, standard deviation, interval of the mean
 //! - [`paired`]: differences over shared seeds
-//! - [`bootstrap`]: an interval that assumes no distribution
-//! - [`correlation`]: how much two quantities go together
-//! - [`bartlett`]: whether groups scatter alike
+//! - [`bootstrap`]: an interval without a distribution assumption
+//! - [`correlation`]: Pearson correlation
+//! - [`bartlett`]: test of equal variances
 //! - [`blocks`]: least squares of cells and seeds
 //! - [`factors`]: contrasts of the cells of a grid
-//! - [`holm`]: several comparisons at once
-//! - [`stein`]: how many seeds an interval needs, and what it then is
-//! - [`power`]: how many seeds a difference needs
+//! - [`holm`]: correction for several comparisons
+//! - [`stein`]: two-stage procedure: required seeds and the resulting interval
+//! - [`power`]: seeds required to detect a difference
 //! - [`student`]: the t distribution, central and noncentral
 
 mod bartlett;
@@ -39,5 +39,5 @@ pub use sample::{Sample, test_of_mean};
 pub use stein::{pairs_wanted, two_stage};
 pub use student::power;
 
-/// The level of every interval and the family-wise error of every claim.
+/// The level of every confidence interval, and the family-wise error rate of every family.
 pub const ALPHA: f64 = 0.05;

@@ -1,32 +1,35 @@
-//! Differences between two arms over the seeds that they share.
+//! Differences between two arms over their shared seeds.
 
 use super::{Estimate, Sample};
 
-/// The differences, second minus first, and what Student's paired test says of them.
+/// The paired differences, second minus first, with Student's paired test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paired {
-    /// Mean, deviation and number of the differences.
+    /// Mean, standard deviation and number of the differences.
     pub difference: Sample,
-    /// Their mean with its error; without one where the differences do not vary.
+    /// The mean difference with its standard error; without an error if the differences do not
+    /// vary.
     pub estimate: Estimate,
 }
 
 impl Paired {
-    /// The 95 % interval of the mean; None where the differences do not vary.
+    /// The 95 % interval of the mean difference; `None` if the differences do not vary.
     pub fn interval(&self) -> Option<(f64, f64)> {
         self.estimate.interval()
     }
 
-    /// The two-sided p-value of no difference; None where the differences do not vary.
+    /// The two-sided p-value of the hypothesis of no difference; `None` if the differences do not
+    /// vary.
     pub fn p(&self) -> Option<f64> {
         self.estimate.p()
     }
 }
 
-/// Compares pairs of finite values; None if there are none.
+/// Compares pairs of finite values; `None` if there are no pairs.
 ///
-/// One pair has no spread. Neither have equal differences, which coarse metrics of two or three
-/// seeds give by chance: a t of infinity would then claim certainty, so there is no test.
+/// A single pair has no standard deviation and no test. Equal differences have none either: with
+/// coarse metrics and two or three seeds they occur by chance, and an infinite t would claim
+/// certainty.
 pub fn paired(pairs: &[(f64, f64)]) -> Option<Paired> {
     let differences: Vec<_> = pairs.iter().map(|(first, second)| second - first).collect();
     let difference = Sample::of(&differences)?;
@@ -43,7 +46,7 @@ mod tests {
 
     #[test]
     fn the_paired_test_is_scipys() {
-        // scipy 1.17: r = scipy.stats.ttest_rel(b, a); r.pvalue, r.confidence_interval()
+        // Reference: scipy 1.17, r = scipy.stats.ttest_rel(b, a); r.pvalue, r.confidence_interval()
         // a = [96.6, 96.2, 96.9, 96.4, 96.8], b = [97.1, 97.6, 96.8, 97.9, 97.3]
         let a = [96.6, 96.2, 96.9, 96.4, 96.8];
         let b = [97.1, 97.6, 96.8, 97.9, 97.3];

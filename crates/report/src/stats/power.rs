@@ -1,14 +1,14 @@
-//! How many seeds a difference needs before a paired test can be expected to show it.
+//! Power of the paired t-test.
 
 use super::student;
 
-/// The chance that a two-sided paired t-test of `n` pairs at level `alpha` shows a difference of
-/// `effect` standard deviations of the differences.
+/// The power of a two-sided paired t-test of `n` pairs at level `alpha`. `effect` is the true mean
+/// difference in standard deviations of the differences.
 pub fn power_of_paired_t(effect: f64, n: usize, alpha: f64) -> f64 {
     student::power(effect.abs() * (n as f64).sqrt(), (n - 1) as f64, alpha)
 }
 
-/// The pairs that give a power of 80 %; None if more than `most` would be needed.
+/// The smallest number of pairs that gives a power of 80 %; `None` if it exceeds `most`.
 pub fn pairs_needed(effect: f64, alpha: f64, most: usize) -> Option<usize> {
     (2..=most).find(|&n| power_of_paired_t(effect, n, alpha) >= 0.8)
 }
@@ -19,8 +19,8 @@ mod tests {
 
     #[test]
     fn power_is_that_of_scipys_noncentral_t() {
-        // scipy 1.17: c = t.ppf(1 - a / 2, n - 1); nct.sf(c, n - 1, d * sqrt(n)) + nct.cdf(-c, n -
-        // 1, d * sqrt(n))
+        // Reference: scipy 1.17, c = t.ppf(1 - a / 2, n - 1);
+        // nct.sf(c, n - 1, d * sqrt(n)) + nct.cdf(-c, n - 1, d * sqrt(n))
         let scipys = [
             (1.0, 10, 0.05, 0.803_096_856_632_721_9),
             (0.5, 3, 0.05, 0.084_107_055_896_389_42),

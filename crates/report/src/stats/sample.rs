@@ -1,20 +1,19 @@
-//! One arm's values.
+//! Summary statistics of one arm's values.
 
 use super::{ALPHA, student};
 
-/// What is said of some values. The standard deviation is the sample's (divisor n - 1).
+/// Summary statistics of a sample. The standard deviation has the divisor n - 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    /// How many.
+    /// Number of values.
     pub n: usize,
-    /// Their mean.
     pub mean: f64,
-    /// Their standard deviation; None for one value.
+    /// `None` for one value.
     pub std: Option<f64>,
 }
 
 impl Sample {
-    /// Describes finite values; None if there are none.
+    /// Summarizes finite values; `None` if there are none.
     pub fn of(values: &[f64]) -> Option<Sample> {
         let n = values.len();
         if n == 0 {
@@ -25,21 +24,21 @@ impl Sample {
         Some(Sample { n, mean, std: (n > 1).then(|| (squares / (n - 1) as f64).sqrt()) })
     }
 
-    /// Student's 95 % interval of the mean; None for one value.
+    /// Student's 95 % interval of the mean; `None` for one value.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let half =
             student::quantile(1.0 - ALPHA / 2.0, (self.n - 1) as f64) * self.standard_error()?;
         Some((self.mean - half, self.mean + half))
     }
 
-    /// The standard deviation of the mean; None for one value.
+    /// The standard error of the mean; `None` for one value.
     pub fn standard_error(&self) -> Option<f64> {
         Some(self.std? / (self.n as f64).sqrt())
     }
 }
 
-/// The two-sided p-value of a mean of zero (Student's test). None where the values do not vary
-/// beyond rounding, `scale` being the size of the numbers they were made of.
+/// The two-sided p-value of Student's test of a mean of zero. `None` if the values do not vary
+/// beyond rounding; `scale` is the magnitude of the numbers from which the values were computed.
 pub fn test_of_mean(sample: &Sample, scale: f64) -> Option<f64> {
     let error = sample.standard_error().filter(|&e| e > 1e-12 * scale)?;
     Some(student::two_sided_p(sample.mean / error, (sample.n - 1) as f64))
@@ -51,8 +50,8 @@ mod tests {
 
     #[test]
     fn mean_deviation_and_interval_are_scipys() {
-        // numpy 2.4, scipy 1.17: x = [97.1, 97.6, 96.8, 97.9, 97.3]; x.mean(), x.std(ddof=1),
-        // scipy.stats.t.interval(0.95, 4, x.mean(), scipy.stats.sem(x))
+        // Reference: numpy 2.4, scipy 1.17, x = [97.1, 97.6, 96.8, 97.9, 97.3]; x.mean(),
+        // x.std(ddof=1), scipy.stats.t.interval(0.95, 4, x.mean(), scipy.stats.sem(x))
         let sample = Sample::of(&[97.1, 97.6, 96.8, 97.9, 97.3]).unwrap();
         let (low, high) = sample.interval().unwrap();
         let expected =

@@ -1,4 +1,4 @@
-//! Student's t distribution.
+//! Student's t distribution, central and noncentral.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::{erf::erfc, gamma::ln_gamma};
@@ -9,7 +9,7 @@ pub(super) fn two_sided_p(t: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |d| 2.0 * d.sf(t.abs()))
 }
 
-/// The value that T stays below with the given probability.
+/// The quantile of T at the given probability.
 pub(super) fn quantile(probability: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |d| d.inverse_cdf(probability))
 }
@@ -19,17 +19,15 @@ pub(super) fn upper_tail(t: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |d| d.sf(t))
 }
 
-/// The chance that a two-sided test at level `alpha` rejects zero, its statistic having that
-/// noncentrality.
+/// The power of a two-sided t-test at level `alpha` whose statistic has the given noncentrality.
 pub fn power(noncentrality: f64, freedom: f64, alpha: f64) -> f64 {
     noncentral_two_sided(quantile(1.0 - alpha / 2.0, freedom), noncentrality, freedom)
 }
 
-/// P(|T| >= critical) of a noncentral T: the power of a t-test whose statistic has that
-/// noncentrality.
+/// P(|T| >= critical) of a noncentral T: the power of a t-test at that critical value.
 fn noncentral_two_sided(critical: f64, noncentrality: f64, freedom: f64) -> f64 {
-    // T = (Z + noncentrality) / S with S a chi over the root of its degrees; given S = s both tails
-    // are normal.
+    // T = (Z + noncentrality) / S, where S is a chi variable over the root of its degrees of
+    // freedom. Given S = s, both tails are normal.
     let given = |s: f64| {
         normal_cdf(noncentrality - critical * s) + normal_cdf(-noncentrality - critical * s)
     };
@@ -63,8 +61,8 @@ mod tests {
 
     #[test]
     fn quantiles_and_tails_are_scipys() {
-        // scipy 1.17: t.ppf(1 - a / 2, nu) for a = 0.05, 0.01, 0.05 / 3; 2 * t.sf(x, nu) for x =
-        // 0.3, 2.5, 40
+        // Reference: scipy 1.17, t.ppf(1 - a / 2, nu) for a = 0.05, 0.01, 0.05 / 3; 2 * t.sf(x, nu)
+        // for x = 0.3, 2.5, 40.
         let scipys = [
             (
                 1,

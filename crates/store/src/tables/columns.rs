@@ -1,4 +1,4 @@
-//! The columns of the trials table, one line each: name, meaning, value.
+//! Columns of the Parquet table of trials: name, meaning and value.
 
 use crate::{TrialResult, TrialRow};
 use Read::{Count, Flag, Real, Text};
@@ -7,8 +7,8 @@ use res2lab_experiment::{DataSpec, Optimizer, TrainSpec};
 use serde::Serialize;
 use serde_json::Value;
 
-/// How a column is read from a trial. A column has one type, whatever its rows hold, so that the
-/// tables of all sweeps fit together.
+/// The accessor of a column. A column has the same type in all sweeps, so that tables of several
+/// sweeps can be concatenated.
 #[derive(Clone, Copy, Debug)]
 pub enum Read {
     Text(fn(&TrialRow) -> Option<String>),
@@ -17,10 +17,10 @@ pub enum Read {
     Flag(fn(&TrialRow) -> Option<bool>),
 }
 
-/// Name, meaning and value of a column.
+/// Name, meaning and accessor of a column.
 pub(super) type Column = (&'static str, &'static str, Read);
 
-/// The fixed columns; one per final metric follows them.
+/// The fixed columns. One column per final metric follows them.
 pub const TRIAL_COLUMNS: &[Column] = &[
     (
         "id",
@@ -209,7 +209,7 @@ fn count(n: usize) -> Option<u64> {
     Some(n as u64)
 }
 
-/// A value as the experiment file has it: a name bare, anything else as JSON.
+/// A value as in the experiment file: names without quotes, anything else as JSON.
 fn word(value: &impl Serialize) -> Option<String> {
     match serde_json::to_value(value).ok()? {
         Value::Null => None,

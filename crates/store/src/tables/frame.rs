@@ -1,4 +1,4 @@
-//! Named, typed columns, and their way into Parquet (through Polars) and CSV.
+//! Tables of named, typed columns, and their encoding as Parquet (through Polars) and CSV.
 
 use crate::atomic;
 use polars::error::PolarsError;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// The values of a column, top to bottom.
+/// The values of a column from top to bottom.
 pub(crate) enum Values<'a> {
     Text(Vec<Option<Cow<'a, str>>>),
     Count(Vec<Option<u64>>),
@@ -19,14 +19,14 @@ pub(crate) enum Values<'a> {
     Flag(Vec<Option<bool>>),
 }
 
-/// Columns of equal length.
+/// A table whose columns have equal length.
 #[derive(Default)]
 pub(crate) struct Table<'a> {
     columns: Vec<(String, Values<'a>)>,
 }
 
 impl<'a> Table<'a> {
-    /// Adds a column; a name that is taken gets an underscore more.
+    /// Adds a column. Underscores are appended to a name that is already taken.
     pub(crate) fn push(&mut self, name: &str, values: Values<'a>) {
         let mut name = name.to_owned();
         while self.names().any(|taken| taken == name) {
@@ -35,7 +35,7 @@ impl<'a> Table<'a> {
         self.columns.push((name, values));
     }
 
-    /// Names in order.
+    /// Column names in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|(name, _)| name.as_str())
     }
@@ -65,7 +65,8 @@ impl Values<'_> {
         }
     }
 
-    /// One value as JSON. JSON has no number for what is not finite; its name stands there.
+    /// One value as JSON. Numbers that are not finite become strings, because JSON cannot express
+    /// them.
     fn json(&self, row: usize) -> Value {
         let of_real =
             |x: f64| if x.is_finite() { Value::from(x) } else { Value::from(x.to_string()) };
@@ -77,7 +78,7 @@ impl Values<'_> {
         }
     }
 
-    /// One value as CSV has it; a missing value is an empty field.
+    /// One value as a CSV field; a missing value is an empty field.
     fn field(&self, row: usize) -> String {
         let shown = match self {
             Values::Text(v) => v[row].as_ref().map(|text| csv_text(text).into_owned()),
@@ -95,8 +96,8 @@ pub(crate) fn to_json(table: &Table) -> Vec<Vec<Value>> {
     (0..table.height()).map(row).collect()
 }
 
-/// Writes a table in parts, of which there is at least one; each column's meaning goes into the
-/// file's metadata under `res2lab.columns`.
+/// Writes a Parquet table in parts, at least one. Each column's meaning is stored in the file's
+/// metadata under `res2lab.columns`.
 pub(crate) fn write_parquet<'a>(
     path: &Path,
     parts: impl Iterator<Item = Table<'a>>,
@@ -106,7 +107,7 @@ pub(crate) fn write_parquet<'a>(
         documentation.iter().map(|(name, meaning)| (name.clone(), (*meaning).into())).collect();
     let meanings = Value::Object(meanings).to_string();
     let metadata = KeyValueMetadata::from_static(vec![("res2lab.columns".to_owned(), meanings)]);
-    // Encoded in memory first, so that an error of the disk is told as one.
+    // Encoding in memory separates encoding errors from disk errors.
     let bytes = encode(parts, metadata).map_err(|e| {
         Error::machine(
             format!("cannot encode {}: {e}", path.display()),
@@ -143,8 +144,8 @@ fn encode<'a>(
     Ok(bytes)
 }
 
-/// Text as a cell of a CSV file. A spreadsheet computes what begins with `=`, `+`, `-` or `@`, so
-/// an apostrophe stands before it, unless it is a number.
+/// Text as a CSV cell. Spreadsheets evaluate cells that begin with `=`, `+`, `-` or `@`, so such
+/// text is prefixed with an apostrophe unless it is a number.
 pub fn csv_text(text: &str) -> Cow<'_, str> {
     let is_formula =
         text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();

@@ -1,7 +1,7 @@
-//! The rows of a sweep as tables: trials.parquet and trials.csv, a line per trial; metrics.parquet,
-//! a line per logged value. Written from the per-trial files at any time, whole or not at all.
+//! The rows of a sweep as files: trials.parquet and trials.csv with one row per trial, and
+//! metrics.parquet with one row per logged value. They can be written at any time, each atomically.
 //!
-//! To add a column to the trials, give it a line in [`columns`].
+//! A new column of the trials needs one entry in [`columns`].
 
 mod columns;
 pub(crate) mod frame;
@@ -17,7 +17,7 @@ use res2lab_error::Error;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// Writes the three files.
+/// Writes trials.parquet, trials.csv and metrics.parquet.
 pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<(), Error> {
     let trials = trials(&rows.trials);
     atomic::write(
@@ -28,22 +28,22 @@ pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<(), Error> {
     frame::write_parquet(&dir.trials_parquet(), [trials].into_iter(), &meanings)?;
     let meanings: Vec<_> =
         METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning)).collect();
-    // A sweep has millions of values: so many trials at a time are turned into columns.
+    // A sweep has millions of values, so trials are converted to columns in chunks.
     let none = rows.trials.is_empty().then(|| metrics(&[]));
     let parts = rows.trials.chunks(TRIALS_AT_A_TIME).map(metrics).chain(none);
     frame::write_parquet(&dir.metrics_parquet(), parts, &meanings)
 }
 
-/// A table for people and programs that read no Parquet.
+/// A table as JSON values, for output without Parquet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plain {
     /// Name and meaning.
     pub columns: Vec<(String, String)>,
-    /// As many values each as there are columns; null where there is none.
+    /// Each row has as many values as there are columns; a missing value is null.
     pub rows: Vec<Vec<serde_json::Value>>,
 }
 
-/// What trials.parquet holds.
+/// The content of trials.parquet.
 pub fn plain_trials(rows: &SweepRows) -> Plain {
     let table = trials(&rows.trials);
     let columns =
@@ -51,14 +51,14 @@ pub fn plain_trials(rows: &SweepRows) -> Plain {
     Plain { columns: columns.collect(), rows: frame::to_json(&table) }
 }
 
-/// What metrics.parquet holds.
+/// The content of metrics.parquet.
 pub fn plain_metrics(rows: &SweepRows) -> Plain {
     let columns =
         METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning.to_owned()));
     Plain { columns: columns.collect(), rows: frame::to_json(&metrics(&rows.trials)) }
 }
 
-/// A line per trial: the fixed columns, and one per final metric.
+/// One row per trial: the fixed columns, and one column per final metric.
 fn trials(rows: &[TrialRow]) -> Table<'_> {
     let mut table = Table::default();
     for (name, _, read) in TRIAL_COLUMNS {
@@ -93,10 +93,10 @@ const METRIC_COLUMNS: &[(&str, &str)] = &[
     ("value", "accuracies in percent"),
 ];
 
-/// Trials whose curves are in memory as columns at one time.
+/// Number of trials whose curves are converted to columns at a time.
 const TRIALS_AT_A_TIME: usize = 500;
 
-/// A line per logged value. Text is borrowed until Parquet encodes it.
+/// One row per logged value. Text is borrowed until it is encoded as Parquet.
 fn metrics(rows: &[TrialRow]) -> Table<'_> {
     let mut id = vec![];
     let mut arm = vec![];
@@ -129,7 +129,7 @@ fn metrics(rows: &[TrialRow]) -> Table<'_> {
     table
 }
 
-/// What each column of the trials means; final metrics are those of the last evaluation.
+/// The meaning of each column of the trials. Final metrics are those of the last evaluation.
 fn documentation(table: &Table) -> Vec<(String, &'static str)> {
     let known = |name: &str| {
         TRIAL_COLUMNS.iter().find(|(n, ..)| *n == name).map(|(_, meaning, _)| *meaning)
@@ -139,7 +139,7 @@ fn documentation(table: &Table) -> Vec<(String, &'static str)> {
     table.names().map(|name| (name.to_owned(), meaning(name))).collect()
 }
 
-/// `val/acc1` as a column's name.
+/// A metric path as a column name: `val/acc1` becomes `val_acc1`.
 fn snake_case(path: &str) -> String {
     path.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
 }
@@ -233,7 +233,7 @@ mod tests {
             (text(&trials, "val_loss", 0), text(&trials, "seed", 1)),
             ("NaN".into(), u64::MAX.to_string())
         );
-        // A metric cannot hide a fixed column.
+        // A metric cannot replace a fixed column.
         assert_eq!(
             (text(&trials, "steps", 0), text(&trials, "steps_", 0)),
             ("0".into(), "0.5".into())

@@ -1,9 +1,9 @@
-//! Event files that TensorBoard reads: scalars, the trial's hyper-parameters for its HPARAMS tab,
-//! and in [`rich`] text, pictures, histograms and the layout of charts.
+//! TensorBoard event files: scalars, the trial's hyperparameters for the HPARAMS tab, and in
+//! [`rich`] text, pictures, histograms and the layout of charts.
 //!
-//! Each attempt has a file of its own, since TensorBoard keeps the first session of a folder for
-//! ever. Sessions of one arm share a group. No experiment summary is written: TensorBoard then
-//! infers columns, and no run can hide those of another.
+//! Each attempt has a file of its own, since TensorBoard never replaces the first session of a
+//! folder. Sessions of one arm share a group. No experiment summary is written: TensorBoard then
+//! infers the columns from all runs, so that no run can hide the columns of another.
 
 mod rich;
 
@@ -27,7 +27,7 @@ use tensorboard_rs::record_writer::RecordWriter;
 
 const PLUGIN: &str = "hparams";
 
-/// A hyper-parameter's value.
+/// A hyperparameter's value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HParam {
     Number(f64),
@@ -41,7 +41,7 @@ impl HParam {
     }
 }
 
-/// The open file of one attempt.
+/// The open event file of one attempt.
 pub struct EventFile {
     file: File,
     path: PathBuf,
@@ -60,7 +60,7 @@ impl EventFile {
         Ok(events)
     }
 
-    /// One value per tag, at `step`.
+    /// Writes one value per tag at `step`.
     pub fn scalars<'a>(
         &mut self,
         step: u64,
@@ -77,8 +77,9 @@ impl EventFile {
         self.write(&event)
     }
 
-    /// Opens the session: hyper-parameters, and the group whose sessions are one row. Numbers that
-    /// are not finite are left out, since one of them spoils TensorBoard's range for all trials.
+    /// Opens the session: writes the hyperparameters, and the group whose sessions share a row.
+    /// Numbers that are not finite are left out, because a single one spoils TensorBoard's range
+    /// for all trials.
     pub fn hparams(&mut self, group: &str, hparams: &[(String, HParam)]) -> Result<(), Error> {
         let mut start = SessionStartInfo::new();
         start.set_group_name(group.to_owned());
@@ -124,8 +125,8 @@ impl EventFile {
         message.write_to_bytes().map_err(|e| error::damaged(&self.path, e))
     }
 
-    /// One record in one write, so that a crash leaves at most the last one cut, which TensorBoard
-    /// tolerates.
+    /// Writes one record in one write. A crash can therefore truncate only the last record, which
+    /// TensorBoard tolerates.
     fn write(&mut self, event: &Event) -> Result<(), Error> {
         let mut record = Vec::new();
         let bytes = self.encode(event)?;
@@ -136,15 +137,15 @@ impl EventFile {
     }
 }
 
-/// What tells arms apart: the network, the recipe, and what they cost. The seed is none of it:
-/// seeds share a row.
+/// The hyperparameters that distinguish arms: network, recipe and costs. The seed is not included,
+/// because seeds share a row.
 pub fn hparams_of(trial: &PlannedTrial) -> Vec<(String, HParam)> {
     let mut found = Vec::new();
     let spec = serde_json::to_value(&trial.spec).unwrap_or_default();
     for part in ["model", "data", "train"] {
         flatten("", &spec[part], &mut found);
     }
-    // Beside the weights of arms that start from some, those of arms that start from none.
+    // All arms get the column, so that arms with and without initial weights can be compared.
     let weights = trial.spec.init.weights.clone().unwrap_or_else(|| "none".into());
     found.push(("init.weights".into(), HParam::Text(weights)));
     let depth = trial.spec.model.depth().map(|depth| ("depth", depth as u64));
@@ -156,8 +157,8 @@ pub fn hparams_of(trial: &PlannedTrial) -> Vec<(String, HParam)> {
     found
 }
 
-/// Leaves of nested maps, named by their last key. A schedule stays whole: `{step: {every: 30}}` is
-/// one value of an axis.
+/// Collects the leaves of nested maps under their last key. A schedule is kept whole: `{step:
+/// {every: 30}}` is one value of an axis.
 fn flatten(name: &str, value: &Json, found: &mut Vec<(String, HParam)>) {
     let leaf = match value {
         Json::Object(map) if name != "schedule" => {
@@ -192,7 +193,7 @@ mod tests {
     use crate::rows::tests::row;
     use res2lab_experiment::Schedule;
 
-    /// CRC-32C bit by bit, against which the table of the package is checked.
+    /// Bitwise CRC-32C, an independent check of the package's table-driven implementation.
     fn crc32c(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0, |crc, &byte| {
             (0..8).fold(crc ^ u32::from(byte), |crc, _| {
@@ -201,7 +202,7 @@ mod tests {
         })
     }
 
-    /// Takes `n` bytes and the checksum after them off the front.
+    /// Removes `n` bytes and the checksum after them from the front.
     fn checked<'a>(bytes: &mut &'a [u8], n: usize) -> &'a [u8] {
         let (payload, rest) = bytes.split_at(n);
         let (sum, rest) = rest.split_at(4);
@@ -211,7 +212,7 @@ mod tests {
         payload
     }
 
-    /// Every event of the one event file in `dir`.
+    /// Reads every event of the only event file in `dir`.
     fn events(dir: &Path) -> Vec<Event> {
         let path = std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
         assert!(path.file_name().unwrap().to_str().unwrap().starts_with("events.out.tfevents."));

@@ -1,5 +1,4 @@
-//! What an event file holds beside scalars: text, pictures, histograms, and how charts are laid
-//! out.
+//! TensorBoard events other than scalars: text, pictures, histograms, and the layout of charts.
 
 use super::{EventFile, event};
 use crate::PlannedTrial;
@@ -11,7 +10,7 @@ use tensorboard_proto::tensor::TensorProto;
 use tensorboard_proto::tensor_shape::TensorShapeProto;
 use tensorboard_proto::types::DataType;
 
-/// A picture: rows from the top, three bytes a pixel.
+/// A picture: rows from the top, three bytes per pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     pub width: usize,
@@ -19,7 +18,7 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// How values are distributed: counts of the intervals that end at `limits`.
+/// A histogram: counts of the intervals that end at `limits`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     pub min: f64,
@@ -31,7 +30,7 @@ pub struct Histogram {
     pub counts: Vec<f64>,
 }
 
-/// Charts of the custom-scalars page: a title and what is drawn together.
+/// Charts of the custom-scalars page: a title and the tags that share a chart.
 const CHARTS: [(&str, &[&str]); 4] = [
     ("loss", &["train/loss", "val/loss"]),
     ("accuracy", &["train/acc1", "val/acc1"]),
@@ -40,12 +39,12 @@ const CHARTS: [(&str, &[&str]); 4] = [
 ];
 
 impl EventFile {
-    /// Markdown.
+    /// Writes text in Markdown.
     pub fn text(&mut self, tag: &str, text: &str) -> Result<(), Error> {
         self.tensor(tag, "text", text.as_bytes())
     }
 
-    /// Which scalars the custom-scalars page draws together.
+    /// Writes the layout of the custom-scalars page.
     pub fn layout(&mut self) -> Result<(), Error> {
         let chart = |(title, tags): &(&str, &[&str])| {
             let mut content = MultilineChartContent::new();
@@ -64,7 +63,7 @@ impl EventFile {
         self.tensor("custom_scalars__config__", "custom_scalars", &content)
     }
 
-    /// A picture, at `step`.
+    /// Writes a picture at `step`.
     pub fn picture(&mut self, step: u64, tag: &str, picture: &Picture) -> Result<(), Error> {
         let png = encode_png(picture).map_err(|e| error::damaged(&self.path, e))?;
         let mut image = Summary_Image::new();
@@ -78,7 +77,7 @@ impl EventFile {
         self.values(step, vec![value])
     }
 
-    /// Histograms by tag, at `step`.
+    /// Writes histograms by tag at `step`.
     pub fn histograms(
         &mut self,
         step: u64,
@@ -101,7 +100,7 @@ impl EventFile {
         self.values(step, histograms.into_iter().map(value).collect())
     }
 
-    /// A string that a plugin reads.
+    /// Writes a string for a plugin.
     fn tensor(&mut self, tag: &str, plugin: &str, content: &[u8]) -> Result<(), Error> {
         let mut tensor = TensorProto::new();
         tensor.set_dtype(DataType::DT_STRING);
@@ -110,8 +109,8 @@ impl EventFile {
         let mut value = Summary_Value::new();
         value.set_tag(tag.to_owned());
         value.mut_metadata().mut_plugin_data().set_plugin_name(plugin.to_owned());
-        // The package's messages are older than the field `data_class` (4); 2 says that the value
-        // is a tensor.
+        // The package's messages lack the newer field `data_class` (4); 2 marks the value as a
+        // tensor.
         value.mut_metadata().unknown_fields.add_varint(4, 2);
         value.set_tensor(tensor);
         self.values(0, vec![value])

@@ -1,15 +1,16 @@
-//! The value at which a step takes as long as the target. Each look costs seconds, so few are
-//! taken, and what is near enough ends the search: a clock is no finer.
+//! Search for the value at which an optimizer step takes as long as the target. Each measurement
+//! takes seconds, so the number of measurements is limited, and the search ends at the clock's
+//! precision.
 use res2lab_error::Error;
 use std::collections::BTreeMap;
 
-/// Looks at most.
+/// Maximum number of measurements.
 const MOST: usize = 8;
-/// As near as this, as a share of the target, is as near as a clock can tell.
+/// Relative difference below which two times cannot be distinguished by measurement.
 const NEAR: f64 = 0.015;
 
-/// The value whose time comes nearest to `target`, and its time, from `start` on. `timed` is None
-/// where a value gives no network.
+/// The value whose time is nearest to `target`, and its time. The search begins at `start`. `timed`
+/// returns `None` for values that give no network.
 pub(super) fn nearest(
     target: u64,
     start: usize,
@@ -32,7 +33,7 @@ pub(super) fn nearest(
     })
 }
 
-/// The first value from `value` on that gives a network and was not looked at.
+/// Times the first value from `value` on that gives a network and was not timed before.
 fn time_from(
     value: usize,
     seen: &BTreeMap<usize, u64>,
@@ -49,19 +50,21 @@ fn time_from(
     Ok(None)
 }
 
-/// Between the nearest values below and above the target in proportion; beyond the last one by the
-/// ratio of times.
+/// The next value to time. Between the nearest values below and above the target the value is
+/// interpolated; outside the timed range it is extrapolated by the ratio of times.
 fn next(target: u64, seen: &BTreeMap<usize, u64>) -> Option<usize> {
     let below = seen.iter().rfind(|(_, time)| **time < target);
     let above = seen.iter().find(|(_, time)| **time >= target);
     let next = match (below, above) {
         (Some((&low, &fast)), Some((&high, &slow))) if low < high => {
-            // In proportion, but well inside: costs that bend would creep up on one end.
+            // The interpolation is limited to the inner part of the interval; with curved costs, it
+            // would otherwise approach one end in small steps.
             let share = ((target - fast) as f64 / (slow - fast).max(1) as f64).clamp(0.2, 0.8);
             let between = low + ((high - low) as f64 * share).round() as usize;
             (high - low > 1).then(|| between.clamp(low + 1, high - 1))?
         }
-        // A part of the time does not depend on the value, so the ratio alone would be timid.
+        // Part of the time does not depend on the value, so the plain ratio would underestimate the
+        // step.
         (Some((&low, &fast)), _) => {
             low + ((2.0 * low as f64 * (target as f64 / fast as f64 - 1.0)) as usize).max(low)
         }
@@ -88,8 +91,8 @@ mod tests {
                     return Ok(None);
                 }
                 looks.set(looks.get() + 1);
-                // A constant part, a rising part, and a clock that is one per cent off this way or
-                // that.
+                // A constant part, a rising part, and a measurement error of one per cent with
+                // either sign.
                 let noise = if value.is_multiple_of(3) { 1.01 } else { 0.99 };
                 Ok(Some(((2_000.0 + 40.0 * (value as f64).powf(power)) * noise) as u64))
             };

@@ -1,7 +1,7 @@
-//! Trials as jobs of a SLURM cluster: one array job for all that are to start. Each of its jobs is
-//! a worker that runs its trials and keeps a journal; what became of a trial is read there, so no
-//! accounting is needed. Whoever follows may go away and come back: the queue keeps the jobs, and
-//! `submission-N.json` says which trials they hold.
+//! Trials as jobs of a SLURM cluster: one array job for all trials to start. Each job of the array
+//! is a worker that runs its trials and writes a journal. The ends of trials are read from these
+//! journals, so SLURM's accounting is not needed. The runner may stop and be restarted: the queue
+//! keeps the jobs, and `submission-N.json` lists their trials.
 
 pub mod queue;
 pub mod script;
@@ -14,34 +14,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// The cluster's controller serves everybody: it is asked no more often than this.
+/// Minimum interval between queries, since all users share the cluster's controller.
 const ASK_EVERY: Duration = Duration::from_secs(3);
-/// A job that left the queue may still be writing to a shared disk, and one that is being put back
-/// is not in it for a moment: it must be missing for several answers of the cluster.
+/// Time for which a job must be missing from the queue before it counts as ended. A job that left
+/// the queue may still be writing to a shared disk, and a job that is being requeued is briefly
+/// absent.
 const SETTLE: Duration = Duration::from_secs(10);
 
-/// The executor that submits and follows.
+/// The executor that submits jobs and follows them.
 pub struct Slurm {
     dir: SweepDir,
     jobs: Jobs,
     slots: usize,
     submissions: Vec<Submission>,
-    /// Trials to be submitted together.
+    /// Trials for the next submission.
     new: Vec<String>,
-    /// Trials that are in the queue: submission and task.
+    /// Trials in the queue: submission and task.
     queued: HashMap<String, (usize, usize)>,
     alive: HashMap<usize, BTreeSet<usize>>,
-    /// When a task was first seen to be gone.
+    /// Time at which a task was first missing from the queue.
     gone: HashMap<(usize, usize), Instant>,
     asked: Option<Instant>,
     is_left: bool,
-    /// Counts as a wish to stop as soon as everything is submitted.
+    /// Incremented to stop the runner as soon as everything is submitted.
     leave: Option<Arc<AtomicUsize>>,
 }
 
 impl Slurm {
-    /// Reads what earlier runners submitted. `trials` is how many may be in the queue at the same
-    /// time.
+    /// Reads the submissions of earlier runners. `trials` is the maximum number of trials in the
+    /// queue.
     pub fn new(dir: SweepDir, jobs: Jobs, trials: usize) -> Result<Slurm, Error> {
         let submissions = Submission::all(&dir)?;
         let mut slurm = Slurm {
@@ -61,12 +62,12 @@ impl Slurm {
         Ok(slurm)
     }
 
-    /// Leaves, by way of the runner's `stop`, when everything is submitted.
+    /// Stops the runner, through its counter `stop`, when everything is submitted.
     pub fn leaving(self, stop: &Arc<AtomicUsize>) -> Slurm {
         Slurm { leave: Some(Arc::clone(stop)), ..self }
     }
 
-    /// Submits what was started, unless nothing was.
+    /// Submits the started trials, if there are any.
     fn submit(&mut self) -> Result<(), Error> {
         let tasks: Vec<Vec<String>> =
             self.new.chunks(self.jobs.spec.trials_per_job).map(<[String]>::to_vec).collect();
@@ -76,13 +77,13 @@ impl Slurm {
         for tasks in tasks.chunks(queue::largest_array()) {
             let number = self.submissions.len() + 1;
             let mut submission = Submission { number, job: String::new(), tasks: tasks.to_vec() };
-            // The jobs read it, so it is there before they can be.
+            // Jobs read the file, so it is written before they are submitted.
             submission.write(&self.dir)?;
             let path = self.dir.sbatch_script(number);
             atomic::write(&path, script(&self.jobs, &self.dir, number, tasks.len()).as_bytes())?;
             let submitted = queue::submit(&path);
             if submitted.is_err() {
-                // A number without a job would be waited for.
+                // The runner would wait for a submission without a job.
                 let _ = std::fs::remove_file(self.dir.submission(number));
             }
             submission.job = submitted?;
@@ -97,12 +98,12 @@ impl Slurm {
         Ok(())
     }
 
-    /// Asks the cluster which jobs are alive. One that does not answer has changed nothing.
+    /// Queries which jobs are alive. A failed query changes nothing.
     fn ask(&mut self) {
         self.asked = Some(Instant::now());
         for submission in &self.submissions {
             let waits = self.queued.values().any(|&(number, _)| number == submission.number);
-            // At the start nothing is known yet.
+            // At the start, no state is known.
             let is_known = self.alive.contains_key(&submission.number);
             if submission.job.is_empty() || (is_known && !waits) {
                 continue;
@@ -117,7 +118,7 @@ impl Slurm {
         self.alive.get(&number).is_none_or(|alive| alive.contains(&task))
     }
 
-    /// Trials of the queue that ended.
+    /// Queued trials that have ended.
     fn collect(&mut self) -> Vec<(String, End)> {
         let mut by_task: HashMap<(usize, usize), Vec<String>> = HashMap::new();
         for (id, &place) in &self.queued {
@@ -144,7 +145,7 @@ impl Slurm {
         ended
     }
 
-    /// The end of a trial whose job left the queue without telling one.
+    /// The end of a trial whose job left the queue without a record of the end.
     fn end_of_gone(&self, (number, task): (usize, usize), events: &[Event], id: &str) -> End {
         if let Ok(Some(result)) = atomic::read_json::<TrialResult>(&self.dir.run(id).result()) {
             return End::of(result.status);
@@ -179,13 +180,13 @@ impl Slurm {
     }
 }
 
-/// Written by a worker that is told of the time limit.
+/// The reason in the journal of a worker that reached its time limit.
 pub const TIME_LIMIT: &str = "time limit";
-/// Written by a worker that is told to make room.
+/// The reason in the journal of a worker that was preempted.
 pub const PREEMPTED: &str = "preempted";
 
-/// The end that the job's journal tells last. A trial that stopped with a checkpoint goes on in the
-/// same job.
+/// The last end recorded in the job's journal. A trial that stopped with a checkpoint is resumed in
+/// the same job.
 fn end_told(events: &[Event], id: &str) -> Option<End> {
     let told = events.iter().rev().find_map(|event| match event {
         Event::Started { id: of, .. } if of == id => Some(None),
@@ -255,8 +256,8 @@ impl Executor for Slurm {
         Ok(ended)
     }
 
-    /// A user who presses Ctrl-C only stops following: the jobs go on. After a failure that ends
-    /// the sweep they are cancelled, and their workers let trials write checkpoints.
+    /// Ctrl-C only stops following: the jobs go on. After a failure that ends the sweep, the jobs
+    /// are cancelled, and their workers let trials write checkpoints.
     fn ask_to_stop(&mut self, why: Stop) {
         match why {
             Stop::User => self.is_left = true,
@@ -272,7 +273,7 @@ impl Executor for Slurm {
         jobs.for_each(|submission| queue::cancel(&submission.job));
     }
 
-    /// The job may hold other trials; its worker ends those that are late.
+    /// The job may hold other trials; its worker kills trials that exceed the time limit.
     fn kill_one(&mut self, _: &str) {}
 
     fn now_s(&self) -> f64 {

@@ -1,14 +1,14 @@
-//! The cluster's commands, and what they say.
+//! The cluster's commands and the parsing of their output.
 use res2lab_error::Error;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Hands a script in and returns the job's id.
+/// Submits a script with sbatch and returns the job's id.
 pub fn submit(script: &Path) -> Result<String, Error> {
     let output = run("sbatch", &["--parsable".as_ref(), script.as_os_str()])?;
     let said = String::from_utf8_lossy(&output.stdout);
-    // On clusters of clusters the name of one follows.
+    // On multi-cluster systems, the cluster's name follows the id.
     let job = said.trim().split(';').next().unwrap_or_default().to_owned();
     if output.status.success() && !job.is_empty() {
         return Ok(job);
@@ -19,19 +19,19 @@ pub fn submit(script: &Path) -> Result<String, Error> {
     ))
 }
 
-/// The places in the job's array that are waiting or running; None if the cluster does not answer.
+/// Array indices that are waiting or running; `None` if the cluster does not answer.
 pub fn alive(job: &str) -> Option<BTreeSet<usize>> {
     let arguments = ["--noheader", "--array", "--jobs", job, "--states=all", "--format=%K %T"];
     let output = run("squeue", &arguments.map(|a: &str| std::ffi::OsStr::new(a))).ok()?;
     if !output.status.success() {
-        // A job that is over long enough is forgotten.
+        // SLURM forgets jobs some time after their end.
         return first_line(&output.stderr).contains("Error job id").then(BTreeSet::new);
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Some(text.lines().filter_map(task_alive).collect())
 }
 
-/// `3 RUNNING` is 3; tasks that are over are nothing.
+/// The index in a line such as `3 RUNNING`; `None` for tasks that have ended.
 fn task_alive(line: &str) -> Option<usize> {
     let (task, state) = line.trim().split_once(' ')?;
     let is_over = [
@@ -48,12 +48,12 @@ fn task_alive(line: &str) -> Option<usize> {
     (!is_over.contains(&state.trim())).then(|| task.parse().ok())?
 }
 
-/// Ends a job with all its array.
+/// Cancels a job with its whole array.
 pub fn cancel(job: &str) {
     let _ = run("scancel", &[job.as_ref()]);
 }
 
-/// Jobs that one array may have.
+/// Maximum number of jobs in one array.
 pub fn largest_array() -> usize {
     let output = run("scontrol", &["show".as_ref(), "config".as_ref()]);
     let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
@@ -61,11 +61,11 @@ pub fn largest_array() -> usize {
         .lines()
         .find_map(|line| line.strip_prefix("MaxArraySize")?.split_once('='))
         .map(|(_, n)| n.trim());
-    // Indices stay below it. 1001 is the cluster's own default.
+    // Indices are below the limit. 1001 is SLURM's default.
     line.and_then(|n| n.parse::<usize>().ok()).unwrap_or(1001).saturating_sub(1).max(1)
 }
 
-/// Puts this very job back into the queue, which ends it.
+/// Requeues the calling job, which ends it.
 pub fn requeue(job: &str) -> Result<(), Error> {
     let output = run("scontrol", &["requeue".as_ref(), job.as_ref()])?;
     if output.status.success() {

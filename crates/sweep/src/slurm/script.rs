@@ -1,29 +1,28 @@
-//! The script that sbatch gets.
+//! The batch script for sbatch.
 
 use crate::shell::quoted;
 use res2lab_experiment::SlurmSpec;
 use res2lab_store::SweepDir;
 use std::path::{Path, PathBuf};
 
-/// What the jobs of every submission have in common.
+/// Settings that all submissions share.
 #[derive(Clone, Debug)]
 pub struct Jobs {
-    /// What the cluster is asked for.
+    /// Requested resources.
     pub spec: SlurmSpec,
-    /// This program.
+    /// Path of this program.
     pub exe: PathBuf,
-    /// The folder that relative paths are meant from.
+    /// Base folder of relative paths.
     pub folder: PathBuf,
-    /// The sweep's name.
     pub name: String,
-    /// Processes of a trial.
+    /// Processes per trial.
     pub devices: usize,
     /// Arguments that every job passes on to its trials.
     pub arguments: Vec<String>,
 }
 
-/// The script of submission `number` with `tasks` jobs. Each replaces itself by `res2lab worker`,
-/// so that signals of the cluster reach that.
+/// The script of submission `number` with `tasks` jobs. The script replaces itself by `res2lab
+/// worker`, so that SLURM's signals reach the worker.
 pub fn script(jobs: &Jobs, dir: &SweepDir, number: usize, tasks: usize) -> String {
     let s = &jobs.spec;
     let limit = if s.array_limit > 0 { format!("%{}", s.array_limit) } else { String::new() };
@@ -39,7 +38,7 @@ pub fn script(jobs: &Jobs, dir: &SweepDir, number: usize, tasks: usize) -> Strin
         option("nodes", &s.nodes.to_string()),
         option("ntasks-per-node", &per_node.to_string()),
         option("cpus-per-task", &s.cpus.to_string()),
-        // To the job's first process alone: it tells its trials.
+        // Sent to the job's first process only, which notifies its trials.
         option("signal", &format!("B:USR2@{}", s.signal_s)),
     ];
     let given = [
@@ -57,15 +56,16 @@ pub fn script(jobs: &Jobs, dir: &SweepDir, number: usize, tasks: usize) -> Strin
             .map(|(name, value)| option(name, value)),
     );
     lines.extend(s.options.iter().map(|option| format!("#SBATCH {option}")));
-    // SLURM may send the signal up to a minute early, so even before the worker listens: the shell
-    // notes it.
+    // SLURM may send the signal up to a minute early, before the worker handles it, so the shell
+    // records it.
     lines.push("signaled=".to_owned());
     lines.push("trap 'signaled=--signaled' USR2".to_owned());
     lines.push("set -e".to_owned());
     lines.push(format!("cd {}", path(&jobs.folder)));
     lines.extend((!s.setup.is_empty()).then(|| s.setup.clone()));
     let arguments: Vec<String> = jobs.arguments.iter().map(|a| quoted(a)).collect();
-    // What is ignored stays ignored in the worker until it listens; the default would end it.
+    // An ignored signal stays ignored in the worker until it installs a handler; the default action
+    // would kill it.
     lines.push("trap '' USR2".to_owned());
     lines.push(format!(
         "exec {} worker {} {number} \"$SLURM_ARRAY_TASK_ID\" $signaled {}",
@@ -81,7 +81,7 @@ fn path(path: &Path) -> String {
 }
 
 fn option(name: &str, value: &str) -> String {
-    // sbatch splits its lines as a shell does.
+    // sbatch splits its lines like a shell.
     if value.chars().any(char::is_whitespace) {
         format!("#SBATCH --{name}=\"{value}\"")
     } else {
@@ -162,7 +162,7 @@ mod tests {
         };
         assert_eq!(run("", "/bin/echo"), "worker sweep 1 0\n");
         assert_eq!(run("kill -USR2 $$", "/bin/echo"), "worker sweep 1 0 --signaled\n");
-        // A program that does not listen yet is not ended by the signal either.
+        // The signal does not kill a program that has no handler yet.
         let slow = folder.path().join("slow");
         std::fs::write(&slow, "#!/bin/sh\nkill -USR2 $$; echo still here\n").unwrap();
         std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755))

@@ -1,11 +1,12 @@
-//! Values of an axis that matters, one by one.
+//! Sentences on the individual values of an axis that has an effect.
 
 use super::super::numbers::{decimals, margin, range, signed_points};
 use super::{MOST_NAMES, value};
 use crate::findings::{Finding, Subject, Verdict};
 use crate::study::Study;
 
-/// What is asked only because this was found: values against their first, or neighbors.
+/// The follow-up comparisons of an axis with a significant effect: values against the first, or
+/// neighbors.
 pub(super) fn details(study: &Study, finding: &Finding) -> Option<String> {
     let (Subject::Axis(axis) | Subject::Trend(axis) | Subject::Shape(axis)) = finding.subject
     else {

@@ -1,4 +1,4 @@
-//! Axes and interactions that matter.
+//! Sentences on axes and interactions that have an effect.
 
 use super::super::numbers::{decimals, of_finding, points, signed_points, small};
 use super::{name, per, value};
@@ -8,7 +8,7 @@ use crate::lines::along;
 use crate::stats::Estimate;
 use crate::study::{Arm, Study};
 
-/// What a difference says.
+/// The sentence for a finding that is a difference.
 pub(super) fn different(study: &Study, finding: &Finding) -> String {
     let evidence = of_finding(study, finding, study.findings.tested());
     let metric = capital(&study.metric.name);
@@ -60,13 +60,14 @@ pub(super) fn different(study: &Study, finding: &Finding) -> String {
     }
 }
 
-/// A difference told as the winner's: its interval has the size's sign.
+/// The finding with the absolute value of its estimate, so that the sentence can name the better
+/// value first. The interval follows the sign of the estimate.
 fn turned(finding: &Finding) -> Finding {
     let estimate = finding.estimate.map(|e| Estimate { value: e.value.abs(), ..e });
     Finding { estimate, ..finding.clone() }
 }
 
-/// The values with the highest and the lowest mean, as the widest difference has them.
+/// The values with the highest and the lowest mean, taken from the widest difference.
 fn ends(study: &Study, finding: &Finding) -> (String, String) {
     let (Some(w), Subject::Axis(axis) | Subject::Shape(axis)) = (&finding.widest, &finding.subject)
     else {
@@ -76,7 +77,8 @@ fn ends(study: &Study, finding: &Finding) -> (String, String) {
     (value(study, *axis, high), value(study, *axis, low))
 }
 
-/// `, averaged over scale; the same way round at each of its values`. Nothing for a single axis.
+/// The suffix on the other axes: `, averaged over scale; the same way round at each of its values`.
+/// Empty for a single axis.
 pub(super) fn averaged(study: &Study, axis: usize, between: Option<(usize, usize)>) -> String {
     let is_grid =
         study.findings.members.iter().any(|f| matches!(f.subject, Subject::Interaction(..)));
@@ -109,7 +111,8 @@ pub(super) fn averaged(study: &Study, axis: usize, between: Option<(usize, usize
     format!(", averaged over {}{everywhere}{hides}", listed(&others))
 }
 
-/// Whether one value of an axis has the higher mean beside the other wherever both were measured.
+/// Whether the sign of the difference between two values of an axis is the same wherever both were
+/// measured.
 fn is_alike_everywhere(study: &Study, axis: usize, (from, to): (usize, usize)) -> bool {
     let mean = |points: &[(usize, &Arm)], at: usize| {
         points.iter().find(|(value, _)| *value == at).and_then(|(_, arm)| Some(arm.sample?.mean))
@@ -122,8 +125,8 @@ fn is_alike_everywhere(study: &Study, axis: usize, (from, to): (usize, usize)) -
         && (differences.iter().all(|d| *d > 0.0) || differences.iter().all(|d| *d < 0.0))
 }
 
-/// The effect of the first axis at each value of the second, where the first has two values; the
-/// widest contrast else.
+/// The sentence on an interaction: the effect of the first axis at each value of the second if the
+/// first has two values, otherwise the widest contrast.
 fn interaction(study: &Study, finding: &Finding, a: usize, b: usize, evidence: &str) -> String {
     let head =
         format!("The effect of {} depends on {} ({evidence})", name(study, a), name(study, b));

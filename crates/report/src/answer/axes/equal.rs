@@ -1,4 +1,4 @@
-//! Axes and interactions that do no more than the margin.
+//! Sentences on axes and interactions whose effect is below the margin.
 
 use super::super::numbers::{adjusted, decimals, margin, narrow, points};
 use super::different::averaged;
@@ -7,7 +7,7 @@ use crate::findings::{Finding, Subject};
 use crate::format::capital;
 use crate::study::Study;
 
-/// What an equality says.
+/// The sentence for a finding that is equal within the margin.
 pub(super) fn equal(study: &Study, finding: &Finding) -> String {
     let margin = margin(study);
     let Some(widest) = &finding.widest else { return String::new() };
@@ -36,7 +36,7 @@ pub(super) fn equal(study: &Study, finding: &Finding) -> String {
     }
 }
 
-/// One sentence for several interactions.
+/// One sentence for several interactions that are equal within the margin.
 pub(super) fn equal_interactions(study: &Study, equal_ones: &[&Finding]) -> Option<String> {
     if equal_ones.len() < 2 {
         return equal_ones.first().map(|f| equal(study, f));

@@ -1,9 +1,9 @@
-//! What axes do, in words.
+//! Sentences on the effects of axes.
 //!
 //! Reading order:
-//! - [`different`]: axes and interactions that matter
-//! - [`details`]: values of such an axis
-//! - [`equal`] and [`open`]: what is equal within the margin, and what is not resolved
+//! - [`different`]: axes and interactions that have an effect
+//! - [`details`]: individual values of such an axis
+//! - [`equal`] and [`open`]: effects below the margin, and unresolved effects
 
 mod details;
 mod different;
@@ -15,14 +15,14 @@ use crate::findings::{Finding, Step, Subject, Verdict};
 use crate::format::{listed, shortened};
 use crate::study::Study;
 
-/// Names in one sentence.
+/// Maximum number of names in one sentence.
 const MOST_NAMES: usize = 6;
 
-/// Differences, the surest first; equalities; what is not resolved; and what no effect can be told
-/// of.
+/// Differences in ascending order of p-value, equalities, unresolved effects, and axes whose effect
+/// cannot be estimated.
 pub(super) fn sentences(study: &Study) -> Vec<String> {
     let members = &study.findings.members;
-    // That means stay on a line is nothing to report.
+    // Means that stay on a line are not worth a sentence.
     let is_shape = |f: &Finding| matches!(f.subject, Subject::Shape(_));
     let mut sentences = Vec::new();
     let unresolved = sorted(members, |f| f.verdict == Verdict::NotResolved && !is_shape(f));
@@ -43,12 +43,12 @@ pub(super) fn sentences(study: &Study) -> Vec<String> {
     sentences
 }
 
-/// Interactions, and the rest.
+/// Splits findings into interactions and others.
 fn apart(findings: Vec<&Finding>) -> (Vec<&Finding>, Vec<&Finding>) {
     findings.into_iter().partition(|f| matches!(f.subject, Subject::Interaction(..)))
 }
 
-/// `depth × scale, depth × width`.
+/// Names interactions: `depth × scale, depth × width`.
 fn crossed(study: &Study, findings: &[&Finding]) -> String {
     let cross = |f: &&Finding| match f.subject {
         Subject::Interaction(a, b) => format!("{} × {}", name(study, a), name(study, b)),
@@ -72,7 +72,7 @@ fn per(study: &Study, axis: usize, step: Step) -> String {
     }
 }
 
-/// Arms that a complete grid has no place for.
+/// Names the arms that were left out of the complete grid.
 fn without(study: &Study) -> String {
     let names: Vec<&str> =
         study.findings.left_out.iter().map(|&arm| study.arms[arm].label.as_str()).collect();

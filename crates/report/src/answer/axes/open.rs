@@ -1,4 +1,4 @@
-//! What is not resolved, and what it could be.
+//! Sentences on unresolved effects: the estimate and its possible range.
 
 use super::super::numbers::{
     adjusted_from, decimals, of_finding, range, seeds_needed, signed_points,
@@ -8,7 +8,7 @@ use crate::findings::{Finding, Subject};
 use crate::format::{listed, plural};
 use crate::study::{Arm, Study};
 
-/// What is seen, and what is possible.
+/// The observed effect and its possible range.
 pub(super) fn unresolved(study: &Study, finding: &Finding) -> String {
     let p = adjusted_from(finding, study.findings.tested());
     let needed = seeds_needed(study, finding);

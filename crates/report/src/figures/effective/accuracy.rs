@@ -1,4 +1,5 @@
-//! Whether wider fields go with better networks: every trial that was measured.
+//! Figure: the metric against the width of the effective receptive field, one point per measured
+//! trial.
 
 use super::{Figure, Table, legend};
 use crate::chart::{Chart, Grid, Mark, Scale, draw};
@@ -8,10 +9,10 @@ use crate::stats::pearson;
 use crate::study::{Arm, Study};
 use res2lab_store::effective::Effective;
 
-/// A trial: its arm, its seed, how wide its field is, what it reached.
+/// A trial: its arm, seed, ERF width and metric.
 type Point<'s, 'a> = (&'s Arm<'a>, u64, f64, f64);
 
-/// The figure; None for fewer than three trials.
+/// Draws the figure; `None` for fewer than three trials.
 pub(super) fn against_accuracy(study: &Study, effective: &Effective) -> Option<Figure> {
     let found = points(study, effective);
     if found.len() < 3 {
@@ -56,7 +57,7 @@ pub(super) fn against_accuracy(study: &Study, effective: &Effective) -> Option<F
     })
 }
 
-/// In the order of arms. Measurements of earlier days know one trial of each arm, and no others.
+/// The measured trials in the order of arms. Files of older measurements know one trial per arm.
 fn points<'s, 'a>(study: &'s Study<'a>, effective: &Effective) -> Vec<Point<'s, 'a>> {
     let of_arm = |arm: &'s Arm<'a>| {
         let mut widths: Vec<(u64, f64)> = effective

@@ -1,4 +1,4 @@
-//! Class activation maps of each split for chosen images: which scale fired.
+//! Figures: class activation maps of each split for selected images.
 
 use super::picture::{gray_png, png};
 use super::{Figure, Measured, Table};
@@ -6,11 +6,11 @@ use crate::chart::WIDTH;
 use crate::format::fixed;
 use crate::svg::{Svg, UNIT, shorten};
 
-/// Arms and images of the gallery: more are too small to see anything.
+/// Maximum numbers of arms and images; more would be too small to read.
 const GALLERY_ARMS: usize = 3;
 
-/// The first test images, and beside each what every split of the last block sees in it: a figure
-/// for each arm.
+/// One figure per arm: the first test images, each beside the class activation maps of the splits
+/// of the last block.
 pub(super) fn gallery(shown: &[Measured]) -> Vec<Figure> {
     let has_splits = |m: &&Measured| m.1.gallery.iter().any(|picture| picture.splits.len() > 1);
     shown
@@ -52,7 +52,7 @@ fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
         svg.image(&gray_png(&picture.image), (0, top + LABEL), side);
         for (j, split) in picture.splits.iter().enumerate() {
             let left = (j as i32 + 1) * (side + GAP);
-            // The image shines through, so that places can be told.
+            // The image is drawn below the translucent map, so that positions can be identified.
             svg.image(&gray_png(&picture.image), (left, top + LABEL), side);
             svg.image(&png(&split.map, f64::from(u16::MAX), false), (left, top + LABEL), side);
         }

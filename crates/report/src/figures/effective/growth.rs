@@ -1,18 +1,18 @@
-//! How fields grow while networks are trained, from weights that were kept on the way.
+//! Figure: width of the effective receptive field during training, from weights kept on the way.
 
 use super::{Figure, Measured, Table, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Scale, draw};
 use crate::format::fixed;
 use res2lab_store::layout::MOST_KEPT_BYTES;
 
-/// The figure; None where no arm that is shown has kept any weights.
+/// Draws the figure; `None` if no shown arm has kept weights.
 pub(super) fn growth(shown: &[Measured]) -> Option<Figure> {
     let found: Vec<&Measured> = shown.iter().filter(|m| m.1.growth.len() > 1).collect();
     let last = found.iter().flat_map(|m| &m.1.growth).map(|g| g.epoch).fold(f64::NAN, f64::max);
     if last.is_nan() {
         return None;
     }
-    // Epochs 0, 1, 2, 4, 8, ... stand about evenly.
+    // On this logarithmic axis, epochs 0, 1, 2, 4, 8, ... are about evenly spaced.
     let at = |epoch: f64| (1.0 + epoch).log2();
     let mut x = Scale::linear([0.0, at(last)], "epoch");
     let doubled = std::iter::successors(Some(1.0), |epoch| Some(2.0 * epoch))
@@ -56,7 +56,7 @@ pub(super) fn growth(shown: &[Measured]) -> Option<Figure> {
     })
 }
 
-/// What is there to be measured.
+/// The remark on which weights are kept during training.
 pub(super) fn kept() -> String {
     let mib = MOST_KEPT_BYTES >> 20;
     format!(

@@ -1,4 +1,4 @@
-//! What measured fields look like: a picture for each stage of each arm.
+//! Figure: maps of measured effective receptive fields, one per stage of each arm.
 
 use super::picture::png;
 use super::{Figure, Measured, Table, legend, stages};
@@ -6,10 +6,10 @@ use crate::chart::WIDTH;
 use crate::svg::{Svg, UNIT, shorten};
 use res2lab_store::effective::{EffectiveNode, Thumbnail};
 
-/// Stages of each arm.
+/// Maximum number of stages per arm.
 const MOST_STAGES: usize = 4;
 
-/// A row of maps for each arm: its stages as trained, the exact field as a square.
+/// One row of maps per arm: its stages as trained, with the exact receptive field as a square.
 pub(super) fn maps(shown: &[Measured], is_log: bool) -> Figure {
     const GAP: i32 = 8;
     const LABEL: i32 = 20;
@@ -72,7 +72,7 @@ pub(super) fn maps(shown: &[Measured], is_log: bool) -> Figure {
     }
 }
 
-/// The greatest share of its map's sum that a pixel has, for each column of maps over all arms.
+/// For each column, the greatest share of a map's sum in one pixel, over all arms.
 fn fullest(shown: &[Measured]) -> Vec<f64> {
     let mut full = vec![f64::MIN_POSITIVE; MOST_STAGES];
     for (_, measured) in shown {
@@ -85,14 +85,14 @@ fn fullest(shown: &[Measured]) -> Vec<f64> {
     full
 }
 
-/// What a kept value of one stands for: a share of the map's sum, per pixel, however large the
-/// map's cells are.
+/// The share of the map's sum per pixel that a stored value of one represents. The share does not
+/// depend on the size of the map's cells.
 fn share_of_one(map: &Thumbnail) -> f64 {
     let sum: f64 = map.values.iter().map(|v| f64::from(*v)).sum();
     1.0 / (sum.max(1.0) * (map.cell_px * map.cell_px).max(1) as f64)
 }
 
-/// The exact field around its middle, cut at the image's edges.
+/// Draws the exact receptive field around its center, clipped at the image's edges.
 fn square(svg: &mut Svg, node: &EffectiveNode, image_px: f64, (left, top): (i32, i32), side: i32) {
     let reach = node.rf_max_px as f64 / 2.0;
     let at = |px: f64, from: i32| {

@@ -1,13 +1,12 @@
-//! Effective receptive fields, measured on trained networks: how wide they are, and what they look
-//! like.
+//! Figures of effective receptive fields measured on trained networks: widths and maps.
 //!
 //! Reading order:
-//! - here: widths of the last stage, as initialized and as trained
-//! - [`profile`] and [`maps`]: weight by distance, and pictures
-//! - [`growth`]: widths over training
-//! - [`accuracy`]: widths against what was reached
-//! - [`shares`] and [`gallery`]: which split a network leans on, and which fires where
-//! - [`picture`]: maps as the data of pictures
+//! - here: widths at the last stage, as initialized and as trained
+//! - [`profile`] and [`maps`]: weight by distance, and maps
+//! - [`growth`]: widths during training
+//! - [`accuracy`]: the metric against the width
+//! - [`shares`] and [`gallery`]: gradient share per split, and class activation maps per split
+//! - [`picture`]: PNG encoding of maps
 
 mod accuracy;
 mod gallery;
@@ -24,13 +23,13 @@ use crate::format::{fixed, plural};
 use crate::study::{Arm, Study};
 use res2lab_store::effective::{Effective, EffectiveArm, EffectiveNode};
 
-/// Arms that are shown.
+/// Maximum number of arms.
 const MOST: usize = 8;
 
 /// An arm with its measurement.
 type Measured<'s, 'a> = (&'s Arm<'a>, &'s EffectiveArm);
 
-/// Widths, profiles and maps; nothing where nothing was measured.
+/// All figures of effective receptive fields; empty without a measurement.
 pub fn figures(study: &Study) -> Vec<Figure> {
     let Some(effective) = &study.rows.effective else { return Vec::new() };
     let mut measured: Vec<Measured> = Vec::new();
@@ -53,18 +52,18 @@ pub fn figures(study: &Study) -> Vec<Figure> {
     figures
 }
 
-/// The end of the last stage, in one state.
+/// The end of the last stage in the given state.
 fn last<'m>(measured: &'m EffectiveArm, state: &str) -> Option<&'m EffectiveNode> {
     stages(measured, state).last().copied()
 }
 
-/// The ends of the stages; splits have a name with a number at its end.
+/// The ends of the stages in the given state. Names of splits contain a dot and are skipped.
 fn stages<'m>(measured: &'m EffectiveArm, state: &str) -> Vec<&'m EffectiveNode> {
     let nodes = measured.states.iter().find(|s| s.state == state).map_or(&[][..], |s| &s.nodes);
     nodes.iter().filter(|node| !node.node.contains('.')).collect()
 }
 
-/// `64 test images, absolute values`: what was chosen when it was measured.
+/// The measurement options: `64 test images, absolute values`.
 fn how(effective: &Effective) -> String {
     let images = match effective.noise {
         true => format!("{} of normal noise", plural(effective.images, "image")),

@@ -1,14 +1,14 @@
-//! Maps and images as the data of pictures.
+//! PNG encoding of maps and images, as base64.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use res2lab_store::effective::Thumbnail;
 
-/// Logarithmic maps begin at this share of the greatest value.
+/// Lower end of a logarithmic map, as a share of the greatest value.
 const FLOOR: f64 = 1e-3;
 
-/// A map as the data of a picture: one color, as opaque as the value is large, so that it goes with
-/// a dark page too. `full` is the value that is fully opaque.
+/// Encodes a map in one color whose opacity is the value, so that the map suits light and dark
+/// pages. `full` is the value that is fully opaque.
 pub(super) fn png(map: &Thumbnail, full: f64, is_log: bool) -> String {
     let level = |v: &u16| {
         let share = (f64::from(*v) / full).min(1.0);
@@ -25,12 +25,12 @@ fn encode(map: &Thumbnail, rgba: &[u8]) -> String {
     let mut encoder = png::Encoder::new(&mut bytes, map.width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgba);
     encoder.set_depth(png::BitDepth::Eight);
-    // Writing to memory fails for pictures without pixels only, which then are not there.
+    // Writing to memory fails only for images without pixels, for which an empty string is correct.
     let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(rgba));
     if written.is_ok() { BASE64_STANDARD.encode(&bytes) } else { String::new() }
 }
 
-/// An image as the data of a picture, lightened so that a map stands out on it.
+/// Encodes an image in translucent gray, so that a map drawn over it stands out.
 pub(super) fn gray_png(image: &Thumbnail) -> String {
     let pixel = |v: &u16| [(*v >> 8) as u8; 3].into_iter().chain([110]);
     encode(image, &image.values.iter().flat_map(pixel).collect::<Vec<u8>>())

@@ -1,4 +1,4 @@
-//! Measured fields by distance from their middle.
+//! Figure: profiles of measured effective receptive fields by distance from the center.
 
 use super::{Figure, Measured, Table, last, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Scale, draw};
@@ -6,7 +6,7 @@ use crate::format::fixed;
 use crate::study::Arm;
 use res2lab_store::effective::EffectiveNode;
 
-/// Mean weight by distance from the middle, with the Gaussian of the same width.
+/// Mean weight by distance from the center, with the Gaussian of the same width.
 pub(super) fn profiles(shown: &[Measured]) -> Figure {
     let found: Vec<(&Arm, &EffectiveNode)> =
         shown.iter().filter_map(|m| Some((m.0, last(m.1, "trained")?))).collect();

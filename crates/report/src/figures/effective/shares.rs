@@ -1,11 +1,11 @@
-//! Measured shares of the splits.
+//! Figure: measured gradient shares of the splits.
 
 use super::{Figure, MOST, Measured, Table, legend, titled};
 use crate::chart::{Chart, Grid, Kind, Scale, WIDTH, draw};
 use crate::format::fixed;
 use crate::study::Arm;
 
-/// How much of the gradient flows through each split of the last block that has splits.
+/// The share of the gradient through each split of the last block that has splits.
 pub(super) fn shares(measured: &[Measured]) -> Option<Figure> {
     let of_last = |m: &Measured| {
         let last = m.1.shares.last().map(|share| share.block.clone())?;
