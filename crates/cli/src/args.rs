@@ -1,14 +1,18 @@
 //! The command line as types.
 
 mod ask;
+mod folders;
+mod options;
 mod rf;
+mod speed;
 
-use crate::commands::speed::SpeedArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 pub(crate) use ask::AskArgs;
+pub(crate) use folders::Folders;
 pub(crate) use rf::{MeasureArgs, RfArgs, SignOf};
+pub(crate) use speed::{SpeedArgs, SpeedOf};
 
 /// A research workbench for the Res2Net family of convolutional networks.
 #[derive(Parser, Debug)]
@@ -427,15 +431,4 @@ pub(crate) struct EnvArgs {
     /// Where data sets are, and what was measured here
     #[command(flatten)]
     pub folders: Folders,
-}
-
-/// Where files are, relative to the current folder.
-#[derive(Args, Debug, Clone)]
-pub(crate) struct Folders {
-    /// Folder of data sets
-    #[arg(long, env = "RES2LAB_DATA", default_value = "data", value_name = "DIR")]
-    pub data: PathBuf,
-    /// Folder of reports
-    #[arg(long, env = "RES2LAB_REPORTS", default_value = "reports", value_name = "DIR")]
-    pub reports: PathBuf,
 }

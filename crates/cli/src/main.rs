@@ -3,47 +3,22 @@
 //! Reading order:
 //! - [`args`]: the command line as types
 //! - [`commands`]: one file per command
-//! - [`line`] and [`request`]: words to a plan
-//! - [`named`]: what a bare word names: a sweep, a run
-//! - [`network`]: words to a network with weights; [`published`] and [`download`]: what can be
-//!   downloaded
-//! - [`trained`]: a network with its weights, and how it wants its images
-//! - [`smoke`]: what a smoke test needs beside its plan
-//! - [`price`]: what a plan will cost on this machine
 //! - [`progress`] and [`signals`]: while a sweep runs
-//! - [`receptive`]: what stages see, as a picture for TensorBoard; [`effective`]: what trained
-//!   networks look at
-//! - [`inputs`]: whether finished trials were trained on what is here now
-//! - [`vectors`]: the instruction set that the kernels use
+//! - [`download`]: a download with its progress
+//! - [`ranks`]: the processes of a trial on several devices
 //! - [`watch`]: a page that is served while it is rebuilt
-//! - [`failure`]: how a command ends that cannot do what it was asked
-//! - [`print`]: tables and JSON; [`select`]: rows and columns of a table
+//! - [`failure`]: the exit status of a command that failed
+//! - [`mod@print`]: tables and JSON; [`select`]: rows and columns of a table
 
 mod args;
-mod classes;
-mod cluster;
 mod commands;
 mod download;
-mod effective;
 mod failure;
-mod fields;
-mod given;
-mod inputs;
-mod line;
-mod named;
-mod network;
-mod price;
 mod print;
 mod progress;
-mod published;
 mod ranks;
-mod receptive;
-mod request;
 mod select;
 mod signals;
-mod smoke;
-mod trained;
-mod vectors;
 mod watch;
 
 use args::{Cli, Command};
@@ -122,26 +97,11 @@ fn usage(e: &clap::Error) -> Error {
         Some(ContextValue::String(flag)) if e.kind() == ErrorKind::UnknownArgument => Some(flag),
         _ => None,
     };
-    let as_field = unknown.and_then(|flag| line::flag_as_field(&words, flag));
+    let as_field = unknown.and_then(|flag| res2lab_lab::line::flag_as_field(&words, flag));
     let help = as_field.or(tip).unwrap_or(help);
     Error::input(first, help)
 }
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The program's id, for files.
-fn code() -> res2lab_store::Code {
-    res2lab_store::Code {
-        version: env!("CARGO_PKG_VERSION").into(),
-        commit: env!("RES2LAB_COMMIT").into(),
-    }
-}
-
-/// This program's own file, which starts its trials.
-fn own_exe() -> Result<std::path::PathBuf, Error> {
-    std::env::current_exe().map_err(|e| {
-        Error::machine(format!("cannot find this program's own file: {e}"), "call it by its path")
-    })
 }

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 const TELL_EVERY: Duration = Duration::from_secs(15);
 
 /// Turns snapshots into lines on standard error.
-pub(crate) struct Watcher<'a> {
-    plan: &'a Plan,
-    dir: &'a SweepDir,
+pub(crate) struct Watcher {
+    plan: Plan,
+    dir: SweepDir,
     terminal: Option<Terminal>,
     last_told: Instant,
     was_stopping: bool,
@@ -30,10 +30,12 @@ struct Terminal {
     trials: HashMap<String, ProgressBar>,
 }
 
-impl<'a> Watcher<'a> {
+impl Watcher {
     /// Looks at whether there is a terminal.
-    pub(crate) fn new(plan: &'a Plan, dir: &'a SweepDir, is_local: bool) -> Watcher<'a> {
+    pub(crate) fn new(plan: &Plan, dir: &SweepDir, is_local: bool) -> Watcher {
         let terminal = std::io::stderr().is_terminal().then(|| Terminal::new(plan.trials.len()));
+        let plan = plan.clone();
+        let dir = dir.clone();
         Watcher { plan, dir, terminal, last_told: Instant::now(), was_stopping: false, is_local }
     }
 

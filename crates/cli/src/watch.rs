@@ -1,9 +1,8 @@
 //! A report that is served on this machine alone and rebuilt as trials end.
 
-use crate::args::ReportArgs;
-use crate::commands::report;
 use crate::print;
 use res2lab_error::Error;
+use res2lab_lab::report::{self, ReportOptions};
 use res2lab_store::{Status, SweepDir, SweepRows};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,15 +22,14 @@ struct Page {
 }
 
 /// Serves until the process is ended.
-pub(crate) fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Error> {
-    let port = args.port;
+pub(crate) fn serve(dirs: &[SweepDir], options: &ReportOptions, port: u16) -> Result<u8, Error> {
     let server = Server::http(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_err(|e| {
         Error::machine(
             format!("cannot serve on port {port}: {e}"),
             "another program may use it; choose one with --port",
         )
     })?;
-    let rows = report::read(dirs, args)?;
+    let rows = report::read(dirs, options)?;
     let seen = marks(dirs, &rows);
     let page =
         Arc::new(Mutex::new(Page { version: 1, html: res2lab_report::render_live(&rows, 1)? }));
@@ -39,9 +37,9 @@ pub(crate) fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Error> {
         server.server_addr().to_ip().map_or_else(String::new, |address| address.to_string());
     print::line(&format!("http://{address}/ (Ctrl-C ends it)"));
     let dirs = dirs.to_vec();
-    let args = args.clone();
+    let options = options.clone();
     let built = Arc::clone(&page);
-    std::thread::spawn(move || rebuild(&dirs, &args, &built, seen));
+    std::thread::spawn(move || rebuild(&dirs, &options, &built, seen));
     for request in server.incoming_requests() {
         // A reader that has gone does not matter.
         let _ = answer(request, &page);
@@ -50,7 +48,7 @@ pub(crate) fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Error> {
 }
 
 /// Looks at the files again and again, and builds the page anew where they changed.
-fn rebuild(dirs: &[SweepDir], args: &ReportArgs, page: &Mutex<Page>, mut seen: Vec<u64>) {
+fn rebuild(dirs: &[SweepDir], options: &ReportOptions, page: &Mutex<Page>, mut seen: Vec<u64>) {
     let mut running = None;
     loop {
         std::thread::sleep(LOOK);
@@ -58,7 +56,7 @@ fn rebuild(dirs: &[SweepDir], args: &ReportArgs, page: &Mutex<Page>, mut seen: V
         if running.as_ref().is_some_and(|rows| marks(dirs, rows) == seen) {
             continue;
         }
-        let Ok(rows) = report::read(dirs, args) else { continue };
+        let Ok(rows) = report::read(dirs, options) else { continue };
         let now = marks(dirs, &rows);
         if now != seen {
             seen = now;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Each crate's direct dependencies among ours.
-const ALLOWED: [(&str, &[&str]); 20] = [
+const ALLOWED: [(&str, &[&str]); 21] = [
     ("error", &[]),
     ("workspace-hack", &[]),
     ("arch", &["error"]),
@@ -33,11 +33,12 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     ("bench", &[]),
     ("fuzz", &["error", "arch", "data", "nn", "experiment"]),
     (
-        "cli",
+        "lab",
         &[
             "error",
             "arch",
             "data",
+            "experiment",
             "explain",
             "fetch",
             "kernels",
@@ -46,14 +47,34 @@ const ALLOWED: [(&str, &[&str]); 20] = [
             "random",
             "report",
             "rf",
-            "experiment",
             "store",
             "sweep",
             "train",
         ],
     ),
+    (
+        "cli",
+        &[
+            "error",
+            "arch",
+            "data",
+            "experiment",
+            "explain",
+            "fetch",
+            "kernels",
+            "libtorch",
+            "nn",
+            "random",
+            "report",
+            "rf",
+            "store",
+            "sweep",
+            "train",
+            "lab",
+        ],
+    ),
 ];
-const LINK_LIBTORCH: [&str; 6] = ["cli", "data", "explain", "libtorch", "nn", "train"];
+const LINK_LIBTORCH: [&str; 7] = ["cli", "data", "explain", "lab", "libtorch", "nn", "train"];
 
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());

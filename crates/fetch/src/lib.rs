@@ -5,7 +5,7 @@
 //! address and a hash.
 //!
 //! Reading order:
-//! - [`download`]: download of one file
+//! - [`mod@download`]: download of one file
 //! - [`check`]: the expected hash
 //! - [`archive`]: extraction of .tar.gz archives
 

@@ -1,7 +1,7 @@
 //! What a report is to ask: of `sweep`, `plan` and `report`.
 
 use clap::Args;
-use res2lab_error::Error;
+use res2lab_lab::Question;
 
 /// What a report asks of the arms, in place of what the experiment's file says.
 #[derive(Args, Clone, Debug)]
@@ -21,22 +21,13 @@ pub(crate) struct AskArgs {
 }
 
 impl AskArgs {
-    /// The plan with what is asked.
-    pub(crate) fn put_into(&self, plan: &mut res2lab_store::Plan) -> Result<(), Error> {
-        if let Some(question) = &self.question {
-            plan.description.clone_from(question);
+    /// As the library takes it.
+    pub(crate) fn question(&self) -> Question {
+        Question {
+            text: self.question.clone(),
+            baseline: self.baseline.clone(),
+            compare: self.compare.clone(),
+            margin: self.margin,
         }
-        let trials = plan.trials.iter().chain(&plan.earlier);
-        let same =
-            trials.clone().flat_map(|t| t.same_as.iter().map(|label| (label.as_str(), &[][..])));
-        let arms = trials.map(|t| (t.label.as_str(), &t.coordinates[..])).chain(same);
-        let asked = plan.contrasts.clone().asked(
-            self.baseline.as_deref(),
-            self.margin,
-            &self.compare,
-            arms,
-        )?;
-        plan.contrasts = asked;
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Of `rf`, which has more of them than any other command.
 
-use super::Folders;
+use super::folders::Folders;
 use clap::Args;
 use std::path::PathBuf;
 

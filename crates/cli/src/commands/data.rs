@@ -3,11 +3,11 @@
 
 use crate::args::DataArgs;
 use crate::failure::FAILED;
-use crate::published::{DATA, DataFiles};
 use crate::{download, print};
 use res2lab_data::{DatasetRequest, Description, Pictures};
 use res2lab_error::Error;
 use res2lab_fetch::Check;
+use res2lab_lab::published::{DATA, DataFiles};
 use std::path::Path;
 
 /// Downloads what is not here yet, unpacks it, and looks whether it is whole.

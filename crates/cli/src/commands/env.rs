@@ -11,8 +11,9 @@ use tch::{Cuda, Device};
 pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
     let device = if Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let here = res2lab_train::environment::environment(device, threads, crate::code());
-    let vectors = crate::vectors::choose(&args.folders.data)?;
+    let here =
+        res2lab_train::environment::environment(device, threads, res2lab_lab::program::code());
+    let vectors = res2lab_lab::vectors::choose(&args.folders.data)?;
     let cuda_linked = tch::utils::has_cudart();
     let config = res2lab_libtorch::show_config();
     if args.json {

@@ -1,9 +1,10 @@
 //! `res2lab eval`: what a trained network makes of a data set's test images.
 
 use crate::args::EvalArgs;
-use crate::{classes, named, print, trained};
+use crate::print;
 use res2lab_data::Split;
 use res2lab_error::Error;
+use res2lab_lab::{classes, named, trained};
 use res2lab_store::assessment::Assessment;
 use res2lab_train::images::{Target, source, wanted};
 
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Error> {
     let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
     tch::set_num_threads(threads as i32);
     res2lab_libtorch::keep_memory();
-    crate::vectors::choose(&args.folders.data)?;
+    res2lab_lab::vectors::choose(&args.folders.data)?;
     let mut set = res2lab_data::open(&wanted(&trained.data, &args.folders.data))?;
     if set.train.channels() != trained.input.channels {
         let has = set.train.channels();

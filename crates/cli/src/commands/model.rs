@@ -1,10 +1,10 @@
 //! `res2lab model`: a network's size, cost and stages.
 
 use crate::args::ModelArgs;
-use crate::network::{Words, published_input};
 use crate::print;
 use res2lab_arch::{Cost, Graph, Input, ModelOverrides, ModelSpec, zoo};
 use res2lab_error::Error;
+use res2lab_lab::network::{Words, published_input};
 use serde::Serialize;
 
 #[derive(Serialize)]

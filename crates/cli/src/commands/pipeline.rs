@@ -1,13 +1,14 @@
 //! `res2lab pipeline`: how fast pictures can be read here, or what evaluation sees of them.
 
 use crate::args::PipelineArgs;
-use crate::{network, print};
+use crate::print;
 use res2lab_data::normalize::IMAGENET;
 use res2lab_data::stream::StreamOptions;
 use res2lab_data::{
     Augment, CropRange, DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order,
 };
 use res2lab_error::Error;
+use res2lab_lab::network;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
@@ -99,7 +100,7 @@ fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Error> {
         print::line(&format!(
             "{:.0} images/s with {}",
             measured.images_per_s,
-            crate::commands::plan::count(threads, "thread")
+            res2lab_lab::text::count(threads, "thread")
         ))
     }
     Ok(0)

@@ -1,22 +1,27 @@
 //! `res2lab plan`: what a sweep would consist of. Writes nothing.
 
 use crate::args::SweepArgs;
-use crate::request::{Purpose, request};
-use crate::{cluster, price, print};
+use crate::print;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use res2lab_error::Error;
 use res2lab_experiment::ExecutorSpec;
+use res2lab_lab::options::Purpose;
+use res2lab_lab::request::request;
+use res2lab_lab::text::count;
+use res2lab_lab::{cluster, cost, slots, sweep};
 use res2lab_store::{MatchedBudget, Plan, PlannedTrial, Price};
 use res2lab_sweep::Slot;
 
 /// Plans and prints.
 pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
-    let mut request = request(args, Purpose::Look)?;
-    let executor = cluster::executor(args, &request.experiment)?;
+    let options = args.options();
+    let mut request = request(&options, Purpose::Look)?;
+    let executor = cluster::executor(&options, &request.experiment)?;
     if args.write {
         let folder = request.dir.path().to_owned();
         res2lab_store::atomic::create_dir(&request.dir.runs())?;
         let _held = res2lab_sweep::hold(&request.dir)?;
-        super::sweep::write_plan(request)?;
+        sweep::write_plan(request)?;
         print::line(&format!("the plan is in {}", folder.display()));
         return Ok(0);
     }
@@ -24,7 +29,7 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
         let spec = if let ExecutorSpec::Slurm(spec) = executor { spec } else { Default::default() };
         print::line(
             cluster::script(
-                &cluster::jobs(args, &spec, &request.plan)?,
+                &cluster::jobs(&options, &spec, &request.plan, res2lab_lab::program::find()?)?,
                 &request.dir,
                 &request.plan,
             )
@@ -38,8 +43,12 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
         print::json(&res2lab_sweep::kubernetes::manifest(&request.plan, folder));
         return Ok(0);
     }
-    let slots = super::sweep::slots(args, &request.plan)?;
-    price::add(&mut request.plan, &slots, &args.folders.data, !args.no_time)?;
+    let slots = slots::of_plan(&options, &request.plan)?;
+    let bar = bar();
+    let mut on_timed = |done: usize, of: usize| show_timed(&bar, done, of);
+    let on_timed: Option<&mut dyn FnMut(usize, usize)> =
+        if args.no_time { None } else { Some(&mut on_timed) };
+    cost::add(&mut request.plan, &slots, &args.folders.data, on_timed)?;
     if args.json {
         print::json(&request.plan)
     } else {
@@ -109,7 +118,7 @@ fn price_cells(price: &Price) -> Vec<String> {
 
 /// The whole sweep, if each trial has a price.
 fn show_finish(plan: &Plan, slots: &[Slot]) {
-    let Some(finish_s) = price::finish_s(plan, slots) else { return };
+    let Some(finish_s) = cost::finish_s(plan, slots) else { return };
     let total: f64 = plan.trials.iter().filter_map(|t| Some(t.price.as_ref()?.wall_s)).sum();
     let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
     print::line(&format!(
@@ -129,13 +138,27 @@ fn budget_cells(met: &MatchedBudget) -> Vec<String> {
     vec![format!("{}={}", met.field, met.value), target, format!("{:+.2}", met.error_percent)]
 }
 
-/// `1 thread`, `2 threads`.
-pub(crate) fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
 fn seeds(plan: &Plan) -> Vec<u64> {
     let mut seeds: Vec<u64> = plan.trials.iter().map(|t| t.spec.seed).collect();
     seeds.dedup();
     seeds
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::hidden();
+    if let Ok(style) = ProgressStyle::with_template("timing networks {bar:30} {pos} of {len}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn show_timed(bar: &ProgressBar, done: usize, of: usize) {
+    if done == 0 && of > 0 {
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
+    bar.set_length(of as u64);
+    bar.set_position(done as u64);
+    if done == of {
+        bar.finish_and_clear();
+    }
 }

@@ -1,13 +1,14 @@
 //! `res2lab predict`: the likeliest classes of pictures.
 
 use crate::args::PredictArgs;
-use crate::trained::Trained;
-use crate::{classes, named, print, trained};
+use crate::print;
 use res2lab_data::folder::Sample;
 use res2lab_data::shaped::{Shaped, shaped};
 use res2lab_data::{DataSet, Images, Pictures, Split, sniff, walk};
 use res2lab_error::Error;
 use res2lab_experiment::{DataSpec, Normalize};
+use res2lab_lab::trained::Trained;
+use res2lab_lab::{classes, named, trained};
 use res2lab_store::assessment::{Assessment, Prediction};
 use res2lab_train::images::{Target, source, wanted};
 use serde::Serialize;
@@ -56,7 +57,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<u8, Error> {
     )?;
     let samples: Vec<Sample> =
         pictures.iter().map(|p| Sample { file: p.into(), label: 0 }).collect();
-    crate::vectors::choose(&args.folders.data)?;
+    res2lab_lab::vectors::choose(&args.folders.data)?;
     let result = guesses(&trained, samples, &args.folders.data)?;
     let row = |p: &Prediction| Row {
         image: pictures[p.index as usize].clone(),
@@ -173,8 +174,8 @@ fn logits(trained: &Trained, path: &str) -> Result<u8, Error> {
     let images = trained.net.prepare(&super::pipeline::read_tensor(path)?);
     let logits = tch::no_grad(|| trained.net.logits(&images, res2lab_nn::Mode::Eval))
         .to_kind(tch::Kind::Double);
-    let rows: Vec<Vec<f64>> =
-        Vec::try_from(&logits).map_err(|e| crate::network::machine(&format!("logits: {e}")))?;
+    let rows: Vec<Vec<f64>> = Vec::try_from(&logits)
+        .map_err(|e| res2lab_lab::network::machine(&format!("logits: {e}")))?;
     print::json(&serde_json::json!({ "logits": rows }));
     Ok(0)
 }

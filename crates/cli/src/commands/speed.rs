@@ -1,64 +1,15 @@
 //! `res2lab speed`: images/s of a network's training step, or of its evaluation, on random images.
 
-use crate::args::Folders;
-use crate::network::{Words, machine, published_input};
+use crate::args::{SpeedArgs, SpeedOf};
 use crate::print;
 use res2lab_arch::Input;
 use res2lab_error::Error;
+use res2lab_lab::network::{Words, machine, published_input};
 use res2lab_nn::{Inference, Layout, Mode, Net, Placement, Rates, Sgd, Targets, init, step};
 use res2lab_train::environment::peak_memory_mib;
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
-
-/// What `speed` measures.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SpeedOf {
-    /// Forward, backward, update
-    Train,
-    /// Evaluation
-    Infer,
-}
-
-/// Of `speed`.
-#[derive(clap::Args, Debug)]
-pub(crate) struct SpeedArgs {
-    /// What to measure
-    pub what: SpeedOf,
-    /// A network's name, or fields: depth=50 width=26 scale=4
-    #[arg(value_name = "NAME | FIELD=VALUE", required = true)]
-    pub words: Vec<String>,
-    /// Image size in pixels (default: what the network was published for)
-    #[arg(long)]
-    pub size: Option<usize>,
-    /// Images of a step
-    #[arg(long, default_value_t = 8)]
-    pub batch: usize,
-    /// Threads (default: all cores)
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Steps that are timed
-    #[arg(long, default_value_t = 7)]
-    pub steps: usize,
-    /// Number of classes
-    #[arg(long)]
-    pub classes: Option<usize>,
-    /// Image channels
-    #[arg(long)]
-    pub channels: Option<usize>,
-    /// By libtorch's operators alone
-    #[arg(long)]
-    pub plain: bool,
-    /// On a GPU: the step recorded as a CUDA graph
-    #[arg(long)]
-    pub cuda_graph: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Where data sets are, and what was measured here
-    #[command(flatten)]
-    pub folders: Folders,
-}
 
 #[derive(Serialize)]
 struct Speed {
@@ -86,7 +37,7 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         ));
     }
     res2lab_libtorch::keep_memory();
-    let vectors = crate::vectors::choose(&args.folders.data)?;
+    let vectors = res2lab_lab::vectors::choose(&args.folders.data)?;
     let words = Words::split(&args.words, &[])?.model()?;
     let (model, _) = words.resolve()?;
     let published = published_input(&words)?;
@@ -104,7 +55,7 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     let layout = Layout::choose(&graph, device, device == Device::Cpu && !args.plain);
     let kind = Kind::Float;
     let mut net =
-        Net::new(graph, Placement { device, kind, layout }).map_err(crate::network::input)?;
+        Net::new(graph, Placement { device, kind, layout }).map_err(res2lab_lab::network::input)?;
     init::init(net.params_mut(), 0);
     let shape = [args.batch, input.channels, px, px].map(|n| n as i64);
     let images = net.prepare(&Tensor::randn(shape, (kind, device)));

@@ -1,9 +1,10 @@
 //! `res2lab table`: chosen rows and columns of a sweep's tables, for people and for other programs.
 
 use crate::args::{Format, TableArgs};
+use crate::print;
 use crate::select::{Rows, text};
-use crate::{named, print};
 use res2lab_error::{Error, Kind};
+use res2lab_lab::named;
 use res2lab_report::text_table;
 use res2lab_store::tables::{Plain, csv_text};
 use res2lab_store::{Plan, SweepRows, rows, tables};

@@ -2,20 +2,11 @@
 //! starts in every slot.
 
 use crate::args::TimeArgs;
-use crate::commands::trial;
 use crate::print;
 use res2lab_error::Error;
-use res2lab_store::{PlannedTrial, Timing};
-use serde::{Deserialize, Serialize};
-
-/// What is printed.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Timed {
-    /// Without the time to start.
-    pub timing: Timing,
-    /// How long the timing itself took, seconds.
-    pub busy_s: f64,
-}
+use res2lab_lab::cost::Timed;
+use res2lab_lab::trial;
+use res2lab_store::PlannedTrial;
 
 /// Times and prints.
 pub(crate) fn run(args: &TimeArgs) -> Result<u8, Error> {
@@ -23,7 +14,7 @@ pub(crate) fn run(args: &TimeArgs) -> Result<u8, Error> {
     let trial: PlannedTrial = serde_json::from_reader(std::io::stdin())
         .map_err(|e| Error::input(format!("standard input is not a planned trial: {e}"), help))?;
     res2lab_libtorch::keep_memory();
-    let options = trial::options_without_run(&args.folders)?;
+    let options = trial::options(&args.folders.data)?;
     let (timing, busy_s) = trial::guarded(|| res2lab_train::timing::time(&trial, &options))?;
     print::json(&Timed { timing, busy_s });
     Ok(0)

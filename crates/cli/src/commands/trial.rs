@@ -4,20 +4,16 @@
 //! stopped with a checkpoint (or another process is training it), 1 anything else. A trial on
 //! several devices starts one such process for each.
 
-use crate::args::{Folders, TrialArgs};
+use crate::args::TrialArgs;
 use crate::failure;
 use crate::{print, ranks};
 use res2lab_error::{Error, Kind};
-use res2lab_store::Progress;
-use res2lab_store::{Halved, Plan, PlannedTrial, RunDir, SweepDir, atomic};
+use res2lab_lab::trial as lab;
+use res2lab_store::{Halved, Plan, PlannedTrial, Progress, RunDir, SweepDir, atomic};
 use res2lab_train::{Ended, Options};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use tch::Device;
 
 const DIVERGED: u8 = 3;
 const PREEMPTED: u8 = 75;
@@ -40,7 +36,8 @@ pub(crate) fn run(args: &TrialArgs) -> Result<u8, Error> {
         return ranks::run(devices, &options.stop);
     }
     options.pictures.extend(
-        crate::receptive::picture(trial).map(|picture| ("receptive_field".to_owned(), picture)),
+        res2lab_lab::rf::picture::picture(trial)
+            .map(|picture| ("receptive_field".to_owned(), picture)),
     );
     let mut trial = trial.clone();
     if let Some(Halved { factor }) = atomic::read_json(&run.halved())? {
@@ -49,13 +46,13 @@ pub(crate) fn run(args: &TrialArgs) -> Result<u8, Error> {
         options.changed = format!("accumulate {accumulate} after running out of memory");
     }
     res2lab_libtorch::keep_memory();
-    let ended = guarded(|| res2lab_train::run(&trial, &run, &options, &mut tell(&run)));
+    let ended = lab::guarded(|| res2lab_train::run(&trial, &run, &options, &mut tell(&run)));
     Ok(status(ended.map_err(|failure| with_fitting_batch(failure, &trial, &options))?))
 }
 
 /// A trial that ran out of memory tells how many images would have fitted: what that failed is free
 /// again by now.
-fn with_fitting_batch(failure: Error, trial: &PlannedTrial, options: &Options) -> Error {
+fn with_fitting_batch(mut failure: Error, trial: &PlannedTrial, options: &Options) -> Error {
     // Others of several processes still hold theirs, or wait for this one.
     if failure.kind != Kind::OutOfMemory || options.member.is_some() {
         return failure;
@@ -65,12 +62,14 @@ fn with_fitting_batch(failure: Error, trial: &PlannedTrial, options: &Options) -
     let halves = std::iter::successors(Some(part / 2), |&n| Some(n / 2)).take_while(|&n| n > 0);
     let fits = |&n: &usize| {
         res2lab_libtorch::return_memory();
-        guarded(|| res2lab_train::fit::step(trial, options, n)).is_ok()
+        lab::guarded(|| res2lab_train::fit::step(trial, options, n)).is_ok()
     };
-    failure.at(match halves.into_iter().find(fits) {
+    let what = match halves.into_iter().find(fits) {
         Some(n) => format!("out of memory with {part} images at a time; {n} would fit"),
         None => "out of memory, and not even one image would fit".to_owned(),
-    })
+    };
+    failure.cause = format!("{what} ({})", failure.cause);
+    failure
 }
 
 fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Error> {
@@ -86,58 +85,15 @@ fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Error>
     })
 }
 
-/// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two
-/// lines.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    let quiet = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let ended = catch_unwind(AssertUnwindSafe(work));
-    std::panic::set_hook(quiet);
-    match ended {
-        Ok(ended) => Ok(ended?),
-        Err(panic) => Err(libtorch_failure(&*panic)),
-    }
-}
-
 fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Error> {
-    let options = options_without_run(&args.folders)?;
+    let options = lab::options(&args.folders.data)?;
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] {
         signal_hook::flag::register(signal, Arc::clone(&options.stop))
             .map_err(failure::no_signals)?;
     }
-    let weights = crate::request::weights(&trial.spec, &args.folders.data)?;
+    let weights = res2lab_lab::request::weights(&trial.spec, &args.folders.data)?;
     let earlier_s = Progress::read(run).map_or(0.0, |told| told.wall_s);
     Ok(Options { weights, earlier_s, ..options })
-}
-
-/// The runner shows a trial the GPUs that it may use, or none. torchrun shows all and says which
-/// one is meant.
-fn device() -> Device {
-    let count = tch::Cuda::device_count().max(0) as usize;
-    let own = std::env::var("LOCAL_RANK")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .filter(|&own| own < count);
-    if count == 0 { Device::Cpu } else { Device::Cuda(own.unwrap_or(0)) }
-}
-
-/// What the runner says in the environment.
-pub(crate) fn options_without_run(folders: &Folders) -> Result<Options, Error> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
-    Ok(Options {
-        device: device(),
-        threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
-        vectors: crate::vectors::choose(&folders.data)?.level,
-        data: folders.data.clone(),
-        weights: None,
-        checkpoint_every: Duration::from_secs(number("RES2LAB_CHECKPOINT_S").unwrap_or(60) as u64),
-        member: None,
-        stop: Arc::new(AtomicBool::new(false)),
-        code: crate::code(),
-        earlier_s: 0.0,
-        changed: String::new(),
-        pictures: Vec::new(),
-    })
 }
 
 /// Writes progress.json, now and then; nobody is hurt if it fails.
@@ -168,33 +124,4 @@ fn status(ended: Ended) -> u8 {
             PREEMPTED
         }
     }
-}
-
-fn libtorch_failure(panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("no message");
-    let first = text
-        .split("\\n")
-        .next()
-        .unwrap_or(text)
-        .trim_start_matches("called `Result::unwrap()` on an `Err` value: ")
-        .trim_start_matches("Torch(\"");
-    if res2lab_libtorch::is_out_of_memory(panic) {
-        return Error::new(
-            Kind::OutOfMemory,
-            format!("out of memory: {first}"),
-            "give --on-oom halve or a smaller batch, or run fewer trials side by side with \
-             --slots 1",
-        );
-    }
-    let is_nccl = text.to_ascii_lowercase().contains("nccl");
-    let help = if is_nccl {
-        "give each process of the trial a GPU of its own (CUDA_VISIBLE_DEVICES)"
-    } else {
-        "report this with the log of the attempt"
-    };
-    Error::machine(format!("libtorch failed: {first}"), help)
 }

@@ -1,9 +1,10 @@
 //! `res2lab weights`: published weights by name, or any file of weights as clean safetensors.
 
 use crate::args::WeightsArgs;
-use crate::published::{WEIGHTS, weights_of};
-use crate::{download, network, print};
+use crate::{download, print};
 use res2lab_error::Error;
+use res2lab_lab::network;
+use res2lab_lab::published::{WEIGHTS, weights_of};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use std::path::Path;
 
@@ -43,8 +44,8 @@ fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Error> {
             "write: res2lab weights MODEL weights=FILE --out OUT.safetensors",
         )
     })?;
-    let file =
-        WeightsFile::open(&crate::published::find_weights(given, data)?).map_err(network::input)?;
+    let file = WeightsFile::open(&res2lab_lab::published::find_weights(given, data)?)
+        .map_err(network::input)?;
     let mut net =
         network::build(&words.model()?.resolve()?.0, network::input_of(&words, &file, None)?)?;
     let loaded = weights::load(net.params_mut(), &file, Fit::Exact).map_err(network::input)?;
@@ -56,7 +57,7 @@ fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Error> {
 }
 
 fn list(data: &Path) {
-    let row = |w: &crate::published::Weights| {
+    let row = |w: &res2lab_lab::published::Weights| {
         let here = if w.path(data).is_file() { "yes" } else { "no" };
         vec![w.name.to_owned(), here.to_owned(), w.url(None)]
     };

@@ -46,9 +46,9 @@ pub(crate) fn run(args: &WorkerArgs) -> Result<u8, Error> {
         signal_hook::low_level::raise(SIGUSR2).map_err(failure::no_signals)?;
     }
     // Measured before trials run side by side.
-    crate::vectors::choose(&args.folders.data)?;
+    res2lab_lab::vectors::choose(&args.folders.data)?;
     let slots = slots(args, plan.trials.len());
-    let exe = crate::own_exe()?;
+    let exe = res2lab_lab::program::find()?;
     let data = ["--data".to_owned(), args.folders.data.display().to_string()];
     let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots)
         .dying_with_runner()

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind};
 
 /// `MODEL field=value... key=value...`: a network's words, and those that are about something else.
-pub(crate) struct Words {
+pub struct Words {
     map: Map<String, Value>,
     others: BTreeMap<String, String>,
     /// Fields of a data set by their paths, such as `data.path`.
@@ -19,7 +19,7 @@ pub(crate) struct Words {
 
 impl Words {
     /// Splits words; `others` are the keys that are not fields of a network.
-    pub(crate) fn split(words: &[String], others: &[&str]) -> Result<Words, Error> {
+    pub fn split(words: &[String], others: &[&str]) -> Result<Words, Error> {
         let mut split = Words { map: Map::new(), others: BTreeMap::new(), data: vec![] };
         for word in words {
             let is_new = match word.split_once('=') {
@@ -83,7 +83,7 @@ impl Words {
     }
 
     /// The words about a data set's fields, over what is there.
-    pub(crate) fn over_data(&self, data: DataSpec) -> Result<DataSpec, Error> {
+    pub fn over_data(&self, data: DataSpec) -> Result<DataSpec, Error> {
         if self.data.is_empty() {
             return Ok(data);
         }
@@ -102,17 +102,17 @@ impl Words {
     }
 
     /// A word about something else.
-    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+    pub fn get(&self, key: &str) -> Option<&str> {
         self.others.get(key).map(String::as_str)
     }
 
     /// The network's name if nothing but a name was given.
-    pub(crate) fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<&str> {
         self.map.get("zoo").and_then(Value::as_str).filter(|_| self.map.len() == 1)
     }
 
     /// The network's words.
-    pub(crate) fn model(&self) -> Result<ModelOverrides, Error> {
+    pub fn model(&self) -> Result<ModelOverrides, Error> {
         let text = serde_yaml::to_string(&Value::Object(self.map.clone())).unwrap_or_default();
         serde_yaml::from_str(&text).map_err(|e| {
             let mut e = res2lab_experiment::experiment::explain(&e);
@@ -124,7 +124,7 @@ impl Words {
 }
 
 /// Image shape and classes that a network was published for, or the stem's usual ones.
-pub(crate) fn published_input(words: &ModelOverrides) -> Result<Input, Error> {
+pub fn published_input(words: &ModelOverrides) -> Result<Input, Error> {
     Ok(match &words.zoo {
         Some(name) => zoo::find(name)?.input,
         None if words.stem == Some(res2lab_arch::Stem::Cifar) => Input::square(32, 100),
@@ -134,11 +134,7 @@ pub(crate) fn published_input(words: &ModelOverrides) -> Result<Input, Error> {
 
 /// Image shape and classes: those of the weights where they tell, the published size where nobody
 /// says another.
-pub(crate) fn input_of(
-    words: &Words,
-    file: &WeightsFile,
-    size: Option<usize>,
-) -> Result<Input, Error> {
+pub fn input_of(words: &Words, file: &WeightsFile, size: Option<usize>) -> Result<Input, Error> {
     let model = words.model()?;
     let published = published_input(&model)?;
     let px = size.unwrap_or(published.height);
@@ -154,12 +150,12 @@ pub(crate) fn input_of(
 }
 
 /// An empty network on the best device there is.
-pub(crate) fn build(model: &ModelSpec, input: Input) -> Result<Net, Error> {
+pub fn build(model: &ModelSpec, input: Input) -> Result<Net, Error> {
     build_in(model, input, Kind::Float)
 }
 
 /// The same with numbers of this kind.
-pub(crate) fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Error> {
+pub fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Error> {
     let graph = res2lab_arch::build(model, input)?;
     let device = Device::cuda_if_available();
     let layout = Layout::choose(&graph, device, false);
@@ -167,12 +163,12 @@ pub(crate) fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Ne
 }
 
 /// Weights that do not fit are the user's to change.
-pub(crate) fn input(e: Error) -> Error {
+pub fn input(e: Error) -> Error {
     e.of_kind(res2lab_error::Kind::Input)
 }
 
 /// What the user can do nothing about.
-pub(crate) fn machine(cause: &str) -> Error {
+pub fn machine(cause: &str) -> Error {
     Error::machine(cause, "please report this")
 }
 

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 const MOST_NAMED: usize = 3;
 
 /// The folder of a sweep, by its name or by a path that leads into the reports' folder.
-pub(crate) fn sweep(reports: &Path, name: &str) -> Result<SweepDir, Error> {
+pub fn sweep(reports: &Path, name: &str) -> Result<SweepDir, Error> {
     let inside = inside(reports, name).ok_or_else(|| {
         Error::input(
             format!("\"{name}\" is not in the folder of reports, {}", reports.display()),
@@ -55,7 +55,7 @@ fn sweeps(reports: &Path) -> Vec<String> {
 
 /// The words of `eval` and `predict` with the folder of a run where a part of it, its id or a file
 /// of its weights is named. A sweep has several runs, so it is refused with their names.
-pub(crate) fn runs(given: &[String], reports: &Path) -> Result<Vec<String>, Error> {
+pub fn runs(given: &[String], reports: &Path) -> Result<Vec<String>, Error> {
     let has_weights =
         given.iter().any(|word| word.starts_with("weights=") || word.starts_with("init.weights="));
     let mut found = Vec::new();
@@ -135,15 +135,12 @@ fn is_a_sweep(word: &str, dir: &SweepDir) -> Error {
             some.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ")
         ),
     };
-    Error::input(
-        format!("{word} is a sweep of {}", crate::commands::plan::count(ids.len(), "trial")),
-        help,
-    )
+    Error::input(format!("{word} is a sweep of {}", crate::text::count(ids.len(), "trial")), help)
 }
 
 /// What to say of a word that names no network: the sweep that may have been meant, or else the
 /// networks.
-pub(crate) fn unknown(reports: &Path, word: &str) -> Option<Error> {
+pub fn unknown(reports: &Path, word: &str) -> Option<Error> {
     let of_networks = res2lab_arch::zoo::find(word).err()?;
     let known = sweeps(reports);
     let near = words::nearest(word, known.iter().map(String::as_str))?;

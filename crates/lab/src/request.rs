@@ -1,7 +1,7 @@
 //! What `sweep` and `plan` share: words to a plan.
 
-use crate::args::SweepArgs;
 use crate::line;
+use crate::options::{Purpose, SweepOptions};
 use res2lab_error::{Error, Kind};
 use res2lab_experiment::{Arm, DataSpec, DatasetInfo, Expansion, Experiment, Quantity, TrialSpec};
 use res2lab_store::{Plan, PlannedTrial, SweepDir};
@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// A planned sweep that is not on the disk yet.
-pub(crate) struct Request {
+pub struct Request {
     /// The experiment as the file has it.
     pub experiment: Experiment,
     /// What it comes to with the command line's axes.
@@ -19,20 +19,11 @@ pub(crate) struct Request {
     pub dir: SweepDir,
 }
 
-/// What a plan is made for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Everything must be there.
-    Train,
-    /// Data and weights may be elsewhere.
-    Look,
-}
-
 /// Reads the file and the axes, and plans. Nothing is written.
-pub(crate) fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Error> {
-    let mut words = args.words.clone();
-    words.extend(args.plain.then(|| "plain=true".to_owned()));
-    if let Some(name) = &args.name {
+pub fn request(options: &SweepOptions, purpose: Purpose) -> Result<Request, Error> {
+    let mut words = options.words.clone();
+    words.extend(options.plain.then(|| "plain=true".to_owned()));
+    if let Some(name) = &options.name {
         res2lab_experiment::experiment::check_name(name, "--name")?;
     }
     let notes = RefCell::new(vec![]);
@@ -44,41 +35,46 @@ pub(crate) fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Err
     })?;
     let experiment = res2lab_experiment::experiment::read(&bytes, &file.display().to_string())?;
     let mut expansion = res2lab_experiment::expand(&experiment, &axes)?;
-    if args.smoke {
+    if options.smoke {
         res2lab_experiment::smoke(&mut expansion);
-        let name = args.name.as_ref().unwrap_or(&expansion.name);
-        let folder = args.folders.reports.join(name).join("weights");
+        let name = options.name.as_ref().unwrap_or(&expansion.name);
+        let folder = options.folders.reports.join(name).join("weights");
         crate::smoke::point_to_weights(&mut expansion, &folder);
     }
-    let data = args.folders.data.clone();
-    if !(args.tolerance.is_finite() && args.tolerance >= 0.0) {
+    let data = options.folders.data.clone();
+    if !(options.tolerance.is_finite() && options.tolerance >= 0.0) {
         return Err(Error::input(
-            format!("--tolerance {} is impossible", args.tolerance),
+            format!("--tolerance {} is impossible", options.tolerance),
             "give percent, e.g. 3",
         ));
     }
     // Networks in small have few channels, and so coarse steps.
-    let tolerance = (!args.keep_going && !args.smoke).then_some(args.tolerance / 100.0);
+    let tolerance = (!options.keep_going && !options.smoke).then_some(options.tolerance / 100.0);
     let describe = |spec: &DataSpec| facts(spec, &data, purpose, &notes);
-    let name = args.name.as_ref().unwrap_or(&expansion.name);
-    let frozen = frozen(&expansion, &SweepDir::new(args.folders.reports.join(name)))?;
+    let name = options.name.as_ref().unwrap_or(&expansion.name);
+    let frozen = frozen(&expansion, &SweepDir::new(options.folders.reports.join(name)))?;
     let devices =
         expansion.arms.iter().map(|arm| arm.spec.train.devices_per_trial).max().unwrap_or(1);
     let count = expansion.arms.len() * expansion.seeds.len();
-    let step_us = |trial: &PlannedTrial| step_us(args, trial, count, devices);
+    let step_us = |trial: &PlannedTrial| step_us(options, trial, count, devices);
     let world = World { describe: &describe, step_us: &step_us, frozen: &frozen };
-    let mut plan =
-        res2lab_sweep::plan(&expansion, &command_line(), crate::code(), tolerance, &world)?;
+    let mut plan = res2lab_sweep::plan(
+        &expansion,
+        &command_line(),
+        crate::program::code(),
+        tolerance,
+        &world,
+    )?;
     plan.notes.extend(notes.take());
-    args.ask.put_into(&mut plan)?;
-    if !args.smoke {
+    options.question.put_into(&mut plan)?;
+    if !options.smoke {
         let notes = crate::given::check(&mut plan.trials, &data, purpose)?;
         plan.notes.extend(notes);
     }
-    if let Some(name) = &args.name {
+    if let Some(name) = &options.name {
         plan.name = name.clone();
     }
-    let dir = SweepDir::new(args.folders.reports.join(&plan.name));
+    let dir = SweepDir::new(options.folders.reports.join(&plan.name));
     match crate::inputs::changed(&plan, &dir) {
         Some(changed) if purpose == Purpose::Train => return Err(changed),
         Some(changed) => plan.notes.push(format!("{}; {}", changed.cause, changed.help)),
@@ -99,14 +95,14 @@ fn frozen(expansion: &Expansion, dir: &SweepDir) -> Result<Vec<PlannedTrial>, Er
 
 /// A step of a network that has to be as fast as another one.
 fn step_us(
-    args: &SweepArgs,
+    options: &SweepOptions,
     trial: &PlannedTrial,
     count: usize,
     devices: usize,
 ) -> Result<u64, Error> {
     let as_sweep = |e: Error| e.of_kind(Kind::Input);
-    let slots = crate::commands::sweep::slots_for(args, count, devices).map_err(as_sweep)?;
-    let timing = crate::price::timing(trial, &slots, &args.folders.data).map_err(as_sweep)?;
+    let slots = crate::slots::of_trials(options, count, devices).map_err(as_sweep)?;
+    let timing = crate::cost::timing(trial, &slots, &options.folders.data).map_err(as_sweep)?;
     Ok((timing.step_s * 1e6).round() as u64)
 }
 
@@ -182,7 +178,7 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// The file that a spec starts from: a path, or the name of a network whose weights were
 /// downloaded.
-pub(crate) fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Error> {
+pub fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Error> {
     spec.init
         .weights
         .as_deref()

@@ -2,17 +2,25 @@
 //! timed once, in as many processes side by side as there are slots, and kept for the device and
 //! the build.
 
-use crate::commands::time::Timed;
-use indicatif::{ProgressBar, ProgressStyle};
 use res2lab_error::Error;
 use res2lab_store::{Plan, PlannedTrial, Price, Timing, Work, atomic};
 use res2lab_sweep::{Slot, local};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Instant;
+
+/// What `res2lab time` prints.
+#[derive(Serialize, Deserialize)]
+pub struct Timed {
+    /// Without the time to start.
+    pub timing: Timing,
+    /// How long the timing itself took, seconds.
+    pub busy_s: f64,
+}
 
 /// Timings by what they depend on, on this machine's `device`.
 struct Kept {
@@ -44,33 +52,34 @@ impl Kept {
 /// More processes than this say nothing new.
 const MOST_PROCESSES: usize = 8;
 
-/// Gives every trial its price. Networks that were never timed here are timed if `may_time`, and
+/// Gives every trial its price. Networks that were never timed here are timed if there is an
+/// `on_timed`, which is called with how many are done of how many, and
 /// left without a price if not, or if their timing failed (the reason becomes a note).
-pub(crate) fn add(
+pub fn add(
     plan: &mut Plan,
     slots: &[Slot],
     data: &Path,
-    may_time: bool,
+    on_timed: Option<&mut dyn FnMut(usize, usize)>,
 ) -> Result<(), Error> {
     let mut kept = Kept::open(slots, data)?;
     let keys: Vec<String> = plan.trials.iter().map(|trial| kept.key(trial)).collect();
-    if may_time {
+    if let Some(on_timed) = on_timed {
         let mut new: Vec<(&String, &PlannedTrial)> = Vec::new();
         for (key, trial) in keys.iter().zip(&plan.trials) {
             if !kept.timings.contains_key(key) && !new.iter().any(|(other, _)| *other == key) {
                 new.push((key, trial));
             }
         }
-        let bar = bar(new.len());
+        let total = new.len();
+        on_timed(0, total);
         let mut notes = Vec::new();
-        for (key, trial) in new {
+        for (done, (key, trial)) in new.into_iter().enumerate() {
             match measure(trial, slots, data) {
                 Ok(timing) => drop(kept.timings.insert(key.clone(), timing)),
                 Err(e) => notes.push(format!("{} could not be timed: {}", trial.label, e.cause)),
             }
-            bar.inc(1);
+            on_timed(done + 1, total);
         }
-        bar.finish_and_clear();
         plan.notes.extend(notes);
         kept.save();
     }
@@ -83,7 +92,7 @@ pub(crate) fn add(
 }
 
 /// The timing of one network, kept or made now.
-pub(crate) fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Error> {
+pub fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Error> {
     let mut kept = Kept::open(slots, data)?;
     let key = kept.key(trial);
     if let Some(timing) = kept.timings.get(&key) {
@@ -96,7 +105,7 @@ pub(crate) fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Resul
 }
 
 /// When everything would be done, seconds from now, if each trial of the plan has a price.
-pub(crate) fn finish_s(plan: &Plan, slots: &[Slot]) -> Option<f64> {
+pub fn finish_s(plan: &Plan, slots: &[Slot]) -> Option<f64> {
     let walls: Option<Vec<f64>> =
         plan.trials.iter().map(|t| t.price.as_ref().map(|p| p.wall_s)).collect();
     walls
@@ -130,14 +139,14 @@ fn key(trial: &PlannedTrial, device: &str) -> String {
             *value = Value::Null;
         }
     }
-    let code = crate::code();
+    let code = crate::program::code();
     json!([device, code.version, code.commit, trial.image_px, trial.classes, spec]).to_string()
 }
 
 fn device(slots: &[Slot], data: &Path) -> Result<String, Error> {
     let kind =
         slots.first().map_or(String::new(), |s| format!("{} x {} threads", slots.len(), s.threads));
-    let here = res2lab_train::environment::environment(tch::Device::Cpu, 1, crate::code());
+    let here = res2lab_train::environment::environment(tch::Device::Cpu, 1, crate::program::code());
     let on_gpu = slots.first().is_some_and(|s| !s.gpus.is_empty());
     if on_gpu {
         return Ok(format!("{}, {kind}", here.gpus.join(", ")));
@@ -150,7 +159,7 @@ fn device(slots: &[Slot], data: &Path) -> Result<String, Error> {
 /// The mean over one process in every slot.
 fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Error> {
     let failed = |cause: String| Error::machine(cause, "see res2lab env");
-    let exe = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
+    let exe = crate::program::find()?;
     let input = serde_json::to_vec(trial).map_err(|e| failed(e.to_string()))?;
     let started = Instant::now();
     let start = |slot: &Slot| start(&exe, slot, data, &input);
@@ -195,12 +204,4 @@ fn start(exe: &Path, slot: &Slot, data: &Path, input: &[u8]) -> std::io::Result<
         stdin.write_all(input)?;
     }
     Ok(child)
-}
-
-fn bar(count: usize) -> ProgressBar {
-    let bar = if count > 0 { ProgressBar::new(count as u64) } else { ProgressBar::hidden() };
-    if let Ok(style) = ProgressStyle::with_template("timing networks {bar:30} {pos} of {len}") {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -11,7 +11,7 @@ const IMAGENET_CLASSES: usize = 1000;
 
 /// Names that the trial among these words keeps, in the order of its outputs; empty where there is
 /// none.
-pub(crate) fn of_run(words: &[String]) -> Result<Vec<String>, Error> {
+pub fn of_run(words: &[String]) -> Result<Vec<String>, Error> {
     let is_run =
         |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
     let Some(folder) = words.iter().find(is_run) else { return Ok(vec![]) };
@@ -19,7 +19,7 @@ pub(crate) fn of_run(words: &[String]) -> Result<Vec<String>, Error> {
 }
 
 /// Names for a network's outputs: from a file with a name a line, from its trial, or ImageNet's.
-pub(crate) fn names(
+pub fn names(
     file: Option<&str>,
     of_run: Vec<String>,
     outputs: usize,
@@ -49,7 +49,7 @@ pub(crate) fn names(
 /// Gives the test images of a set the labels that the network has for their classes, where both
 /// have names. The names of the network's outputs, as far as they are known, and what the user
 /// should know.
-pub(crate) fn matched(
+pub fn matched(
     set: &mut DataSet,
     own: Vec<String>,
     outputs: usize,

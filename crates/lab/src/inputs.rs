@@ -5,7 +5,7 @@ use res2lab_store::{Plan, PlannedTrial, SweepDir, TrialResult, atomic};
 
 /// The first finished trial whose data set or weights are others now; None if there is none. A
 /// result that cannot be read says nothing here.
-pub(crate) fn changed(plan: &Plan, dir: &SweepDir) -> Option<Error> {
+pub fn changed(plan: &Plan, dir: &SweepDir) -> Option<Error> {
     plan.trials.iter().find_map(|trial| {
         let run = dir.run(&trial.id);
         let result: TrialResult = atomic::read_json(&run.result()).ok().flatten()?;

@@ -14,7 +14,7 @@ const CLASSES: usize = 1000;
 const SEED: u64 = 4711;
 
 /// Points arms that start from weights to a file in `folder`, one for each network.
-pub(crate) fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
+pub fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
     for arm in &mut expansion.arms {
         let file = folder
             .join(format!("{}.safetensors", res2lab_experiment::id::readable(&arm.spec.model)));
@@ -23,7 +23,7 @@ pub(crate) fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
 }
 
 /// Writes those files.
-pub(crate) fn write_weights(plan: &Plan) -> Result<(), Error> {
+pub fn write_weights(plan: &Plan) -> Result<(), Error> {
     for trial in &plan.trials {
         let Some(path) =
             trial.spec.init.weights.as_deref().map(Path::new).filter(|path| !path.exists())

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A network's weights, by the name of the zoo.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Weights {
+pub struct Weights {
     /// In the zoo.
     pub name: &'static str,
     /// The file; its name carries the first eight digits of its SHA-256, as PyTorch's convention
@@ -29,7 +29,7 @@ const fn weights(name: &'static str, place: &'static str, file: &'static str) ->
 }
 
 /// Everything that is known to be published.
-pub(crate) const WEIGHTS: [Weights; 17] = [
+pub const WEIGHTS: [Weights; 17] = [
     weights("res2net50_26w_4s", TIMM, "res2net50_26w_4s-06e79181.pth"),
     weights("res2net50_48w_2s", TIMM, "res2net50_48w_2s-afed724a.pth"),
     weights("res2net50_14w_8s", TIMM, "res2net50_14w_8s-6527dddc.pth"),
@@ -51,24 +51,24 @@ pub(crate) const WEIGHTS: [Weights; 17] = [
 
 impl Weights {
     /// Where the file goes.
-    pub(crate) fn path(&self, data: &Path) -> PathBuf {
+    pub fn path(&self, data: &Path) -> PathBuf {
         data.join("weights").join(self.file)
     }
 
     /// Its address on `mirror`, or where it was published.
-    pub(crate) fn url(&self, mirror: Option<&str>) -> String {
+    pub fn url(&self, mirror: Option<&str>) -> String {
         format!("{}/{}", mirror.unwrap_or(self.place).trim_end_matches('/'), self.file)
     }
 
     /// The digits in the file's name.
-    pub(crate) fn check(&self) -> Check {
+    pub fn check(&self) -> Check {
         let stem = self.file.trim_end_matches(".pth");
         Check::Sha256(stem.rsplit('-').next().unwrap_or_default().to_owned())
     }
 }
 
 /// Looks a network up by any of its names.
-pub(crate) fn weights_of(name: &str) -> Result<Weights, Error> {
+pub fn weights_of(name: &str) -> Result<Weights, Error> {
     let known = res2lab_arch::zoo::find(name)?;
     WEIGHTS.into_iter().find(|w| w.name == known.name).ok_or_else(|| {
         let names: Vec<_> = WEIGHTS.iter().map(|w| w.name).collect();
@@ -81,7 +81,7 @@ pub(crate) fn weights_of(name: &str) -> Result<Weights, Error> {
 
 /// A file of weights as a user may write it: its path, or the name of a network whose weights are
 /// here. `#NAME` behind it says which of several networks in the file is meant, and stays there.
-pub(crate) fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Error> {
+pub fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Error> {
     let path = at_home(given);
     // What is there but is no file of weights, a folder for one, is called by its name by who opens
     // it.
@@ -122,7 +122,7 @@ fn seen_from(path: &Path) -> String {
 }
 
 /// A data set's files: address and MD5 of each.
-pub(crate) struct DataFiles {
+pub struct DataFiles {
     /// In the catalog.
     pub name: &'static str,
     /// Address and MD5.
@@ -130,7 +130,7 @@ pub(crate) struct DataFiles {
 }
 
 /// As their authors published them.
-pub(crate) const DATA: [DataFiles; 4] = [
+pub const DATA: [DataFiles; 4] = [
     DataFiles {
         name: "cifar10",
         files: &[(

@@ -27,7 +27,7 @@ use std::path::Path;
 use tch::{Kind, Tensor};
 
 /// How it is measured.
-pub(crate) struct Ask {
+pub struct MeasureOptions {
     /// Images that gradients are averaged over.
     pub images: usize,
     /// Of normal noise, in place of test images.
@@ -39,7 +39,7 @@ pub(crate) struct Ask {
     pub one_per_arm: bool,
 }
 
-impl Ask {
+impl MeasureOptions {
     fn sign(&self) -> &'static str {
         match self.options.sign {
             Sign::Absolute => "absolute",
@@ -50,10 +50,10 @@ impl Ask {
 }
 
 /// Measures the finished trials of a sweep.
-pub(crate) fn measure(
+pub fn measure(
     dir: &SweepDir,
     plan: &Plan,
-    ask: &Ask,
+    ask: &MeasureOptions,
     data: &Path,
 ) -> Result<Effective, Error> {
     let mut looked = ProbeImages::new(ask.images, ask.noise, data);
@@ -96,7 +96,7 @@ fn result_of_done(dir: &SweepDir, trial: &PlannedTrial) -> Result<Option<TrialRe
 struct Measured<'a> {
     trial: &'a PlannedTrial,
     run: RunDir,
-    ask: &'a Ask,
+    ask: &'a MeasureOptions,
     net: Net,
     batch: &'a res2lab_data::Batch,
     images: Tensor,
@@ -106,7 +106,7 @@ impl<'a> Measured<'a> {
     fn open(
         dir: &SweepDir,
         trial: &'a PlannedTrial,
-        ask: &'a Ask,
+        ask: &'a MeasureOptions,
         looked: &'a mut ProbeImages,
     ) -> Result<Measured<'a>, Error> {
         let px = trial.image_px;

@@ -14,7 +14,7 @@ const KEYS: [&str; 8] =
     ["weights", "data", "size", "resize", "crop", "normalize", "pad_to", "classes"];
 
 /// Ready to look at images.
-pub(crate) struct Trained {
+pub struct Trained {
     /// In words, for titles.
     pub title: String,
     pub net: Net,
@@ -30,7 +30,7 @@ pub(crate) struct Trained {
 }
 
 /// From `MODEL weights=FILE ...` or `TRIAL-FOLDER ...`.
-pub(crate) fn load(words: &[String], data: &Path) -> Result<Trained, Error> {
+pub fn load(words: &[String], data: &Path) -> Result<Trained, Error> {
     let is_run =
         |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
     match words.iter().find(is_run) {

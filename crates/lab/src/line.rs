@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const DEFAULT_EXPERIMENT: &str = "experiments/quickstart.yaml";
 
 /// At most one word without `=` names the file. `notes` are remarks for the user.
-pub(crate) fn split(
+pub fn split(
     given: &[String],
     notes: &RefCell<Vec<String>>,
 ) -> Result<(PathBuf, Vec<Axis>), Error> {
@@ -104,7 +104,7 @@ fn put_otherwise(given: &[String]) -> Option<(String, String)> {
 
 /// What to write for `--scale 2`, where `scale` is a field. `unknown` is the flag as the command
 /// line's reader names it.
-pub(crate) fn flag_as_field(given: &[String], unknown: &str) -> Option<String> {
+pub fn flag_as_field(given: &[String], unknown: &str) -> Option<String> {
     // Of `-lr` only `-l` is named.
     let is_it = |word: &String| {
         word.split('=').next() == Some(unknown) || (unknown.len() == 2 && word.starts_with(unknown))

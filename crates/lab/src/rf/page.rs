@@ -1,9 +1,7 @@
 //! The page of `rf`: what it prints, as a page of figures that others can open.
 
-use crate::args::RfArgs;
-use crate::commands::rf::{
-    Analysis, Asked, HEADERS, SplitRow, cells, node_asked, sentences, weighting,
-};
+use crate::rf::analysis::{Analysis, HEADERS, SplitRow, cells, node_asked, sentences, weighting};
+use crate::rf::networks::{Asked, RfOptions};
 use res2lab_error::Error;
 use res2lab_report::axis::Axis;
 use res2lab_report::fields::{Fields, render};
@@ -14,37 +12,37 @@ use res2lab_store::atomic;
 use std::path::PathBuf;
 
 /// Writes the page and returns where it is.
-pub(crate) fn write(
-    args: &RfArgs,
+pub fn write(
+    options: &RfOptions,
     asked: &[Asked],
     analyses: &[Analysis],
 ) -> Result<PathBuf, Error> {
-    let path = match &args.page {
+    let path = match &options.page {
         Some(path) => path.clone(),
         None => {
-            let folder = args.folders.reports.join("rf");
+            let folder = options.folders.reports.join("rf");
             atomic::create_dir(&folder)?;
-            folder.join(file_name(args))
+            folder.join(file_name(options))
         }
     };
-    let page = render(&fields(args, asked, analyses)?)?;
+    let page = render(&fields(options, asked, analyses)?)?;
     atomic::write(&path, page.as_bytes())?;
     Ok(path)
 }
 
 /// What was asked, in letters that every file system takes: other questions give other pages.
-fn file_name(args: &RfArgs) -> String {
+fn file_name(options: &RfOptions) -> String {
     const MOST: usize = 120;
-    let mut words = args.words.clone();
-    words.extend(args.size.map(|px| format!("size-{px}")));
-    words.extend(args.at.as_ref().map(|node| format!("at-{node}")));
-    words.extend(args.branch_equal.then(|| "branch-equal".to_owned()));
+    let mut words = options.words.clone();
+    words.extend(options.size.map(|px| format!("size-{px}")));
+    words.extend(options.at.as_ref().map(|node| format!("at-{node}")));
+    words.extend(options.branch_equal.then(|| "branch-equal".to_owned()));
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' };
     let name: String = words.join("__").chars().map(plain).take(MOST).collect();
     format!("{}.html", name.trim_start_matches('.'))
 }
 
-fn fields(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<Fields, Error> {
+fn fields(options: &RfOptions, asked: &[Asked], analyses: &[Analysis]) -> Result<Fields, Error> {
     let axes = axes(asked);
     let network = |(i, asked): (usize, &Asked)| {
         let value = |axis: &Axis| {
@@ -54,7 +52,7 @@ fn fields(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<Field
             label: asked.name.clone(),
             id: asked.name.clone(),
             color: (i < COLORS).then_some(i),
-            node: node_asked(args, asked)?,
+            node: node_asked(options, asked)?,
             graph: asked.graph.clone(),
             image_px: asked.graph.nodes[0].shape.width,
             places: vec![axes.iter().map(value).collect()],
@@ -63,10 +61,10 @@ fn fields(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<Field
     };
     let networks = asked.iter().enumerate().map(network).collect::<Result<_, Error>>()?;
     Ok(Fields {
-        title: args.words.join(" "),
-        command: command(args),
-        asked: args.at.clone().unwrap_or_else(|| "the last stage".to_owned()),
-        weighting: weighting(args),
+        title: options.words.join(" "),
+        command: command(options),
+        asked: options.at.clone().unwrap_or_else(|| "the last stage".to_owned()),
+        weighting: weighting(options),
         networks,
         axes,
         table: table(
@@ -75,15 +73,15 @@ fn fields(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<Field
         ),
         stages: stages(analyses),
         splits: splits(analyses),
-        notes: sentences(analyses, args),
+        notes: sentences(analyses, options),
     })
 }
 
-fn command(args: &RfArgs) -> String {
-    let mut words = vec!["just rf".to_owned(), args.words.join(" ")];
-    words.extend(args.size.map(|px| format!("--size {px}")));
-    words.extend(args.at.as_ref().map(|node| format!("--at {node}")));
-    words.extend(args.branch_equal.then(|| "--branch-equal".to_owned()));
+fn command(options: &RfOptions) -> String {
+    let mut words = vec!["just rf".to_owned(), options.words.join(" ")];
+    words.extend(options.size.map(|px| format!("--size {px}")));
+    words.extend(options.at.as_ref().map(|node| format!("--at {node}")));
+    words.extend(options.branch_equal.then(|| "--branch-equal".to_owned()));
     words.join(" ")
 }
 

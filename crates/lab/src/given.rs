@@ -1,7 +1,7 @@
 //! Weights that a sweep's trials start from, looked at before anything trains: whether they are
 //! there, whether they fit each arm's network, and what is to be told of them.
 use crate::network;
-use crate::request::Purpose;
+use crate::options::Purpose;
 use res2lab_arch::Input;
 use res2lab_error::{Error, Kind};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Notes for the plan; each trial is told the digest of its weights. Missing files are notes as
 /// well where the plan is only looked at.
-pub(crate) fn check(
+pub fn check(
     trials: &mut [PlannedTrial],
     data: &Path,
     purpose: Purpose,

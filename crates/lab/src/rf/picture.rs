@@ -14,7 +14,7 @@ const COLORS: [[u8; 3]; 6] =
 /// The image in the middle (white), and around its center the largest field of each stage as a
 /// square of its own color; what lies beyond the image is padding. None for a network that cannot
 /// be built.
-pub(crate) fn picture(trial: &PlannedTrial) -> Option<Picture> {
+pub fn picture(trial: &PlannedTrial) -> Option<Picture> {
     let px = trial.image_px;
     let graph = trial.graph().ok()?;
     let fields = res2lab_rf::fields(&graph);

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// What was decided, and why.
 #[derive(Clone, Debug)]
-pub(crate) struct Chosen {
+pub struct Chosen {
     /// The level.
     pub level: InstructionSet,
     /// For people.
@@ -26,7 +26,7 @@ struct Measured {
 }
 
 /// Decides, and uses the level in this process from now on. `data` is the folder of data sets.
-pub(crate) fn choose(data: &Path) -> Result<Chosen, Error> {
+pub fn choose(data: &Path) -> Result<Chosen, Error> {
     let chosen = match std::env::var("RES2LAB_VECTORS") {
         Ok(name) => Chosen { level: named(&name)?, reason: "RES2LAB_VECTORS".into() },
         Err(_) if instruction_set::highest() < InstructionSet::Avx512 => Chosen {
@@ -58,7 +58,7 @@ fn named(name: &str) -> Result<InstructionSet, Error> {
 fn measured(data: &Path) -> Chosen {
     let path = data.join(".cache").join("vectors.json");
     let here = res2lab_train::environment::processor();
-    let code = crate::code();
+    let code = crate::program::code();
     let key = format!("{here}, res2lab {} {}", code.version, code.commit);
     // A damaged or missing file costs the tenth of a second to measure again.
     let mut kept: BTreeMap<String, Measured> =

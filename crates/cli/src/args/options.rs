@@ -1,0 +1,82 @@
+//! The command line's types as the library's options.
+
+use super::{Folders, MeasureArgs, OnOom, ReportArgs, RfArgs, SignOf, SweepArgs};
+use res2lab_explain::{Options, Sign};
+use res2lab_lab::SweepOptions;
+use res2lab_lab::erf::MeasureOptions;
+use res2lab_lab::report::ReportOptions;
+use res2lab_lab::rf::networks::RfOptions;
+
+impl Folders {
+    fn options(&self) -> res2lab_lab::Folders {
+        res2lab_lab::Folders { data: self.data.clone(), reports: self.reports.clone() }
+    }
+}
+
+impl SweepArgs {
+    pub(crate) fn options(&self) -> SweepOptions {
+        SweepOptions {
+            words: self.words.clone(),
+            name: self.name.clone(),
+            device: self.device.clone(),
+            slots: self.slots,
+            threads: self.threads,
+            per_device: self.per_device,
+            tolerance: self.tolerance,
+            keep_going: self.keep_going,
+            plain: self.plain,
+            smoke: self.smoke,
+            question: self.ask.question(),
+            fail_fast: self.fail_fast,
+            retries: self.retries,
+            retry_diverged: self.retry_failed,
+            halve_on_oom: self.on_oom == OnOom::Halve,
+            trial_minutes: self.trial_minutes,
+            executor: self.executor.clone(),
+            detach: self.detach,
+            folders: self.folders.options(),
+        }
+    }
+}
+
+impl ReportArgs {
+    pub(crate) fn options(&self) -> ReportOptions {
+        ReportOptions {
+            output: self.output.clone(),
+            all: self.all,
+            question: self.ask.question(),
+            folders: self.folders.options(),
+        }
+    }
+}
+
+impl RfArgs {
+    pub(crate) fn options(&self) -> RfOptions {
+        RfOptions {
+            words: self.words.clone(),
+            size: self.size,
+            at: self.at.clone(),
+            branch_equal: self.branch_equal,
+            distribution: self.distribution,
+            page: self.page.clone(),
+            folders: self.folders.options(),
+        }
+    }
+}
+
+impl MeasureArgs {
+    pub(crate) fn options(&self) -> MeasureOptions {
+        let sign = match self.sign {
+            SignOf::Absolute => Sign::Absolute,
+            SignOf::Positive => Sign::Positive,
+            SignOf::Signed => Sign::Signed,
+        };
+        MeasureOptions {
+            images: self.images,
+            noise: self.noise,
+            float64: self.float64,
+            options: Options { sign, relu: self.relu },
+            one_per_arm: self.one_per_arm,
+        }
+    }
+}

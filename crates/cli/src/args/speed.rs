@@ -1,0 +1,52 @@
+//! Of `speed`.
+
+use super::folders::Folders;
+
+/// What `speed` measures.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SpeedOf {
+    /// Forward, backward, update
+    Train,
+    /// Evaluation
+    Infer,
+}
+
+/// Of `speed`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct SpeedArgs {
+    /// What to measure
+    pub what: SpeedOf,
+    /// A network's name, or fields: depth=50 width=26 scale=4
+    #[arg(value_name = "NAME | FIELD=VALUE", required = true)]
+    pub words: Vec<String>,
+    /// Image size in pixels (default: what the network was published for)
+    #[arg(long)]
+    pub size: Option<usize>,
+    /// Images of a step
+    #[arg(long, default_value_t = 8)]
+    pub batch: usize,
+    /// Threads (default: all cores)
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Steps that are timed
+    #[arg(long, default_value_t = 7)]
+    pub steps: usize,
+    /// Number of classes
+    #[arg(long)]
+    pub classes: Option<usize>,
+    /// Image channels
+    #[arg(long)]
+    pub channels: Option<usize>,
+    /// By libtorch's operators alone
+    #[arg(long)]
+    pub plain: bool,
+    /// On a GPU: the step recorded as a CUDA graph
+    #[arg(long)]
+    pub cuda_graph: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where data sets are, and what was measured here
+    #[command(flatten)]
+    pub folders: Folders,
+}

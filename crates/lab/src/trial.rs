@@ -1,0 +1,84 @@
+//! What a process that trains or times a trial needs beside the trial: the settings that its runner
+//! put into the environment, and panics of libtorch as errors.
+
+use res2lab_error::{Error, Kind};
+use res2lab_train::Options;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tch::Device;
+
+/// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two
+/// lines.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let ended = catch_unwind(AssertUnwindSafe(work));
+    std::panic::set_hook(quiet);
+    match ended {
+        Ok(ended) => Ok(ended?),
+        Err(panic) => Err(libtorch_failure(&*panic)),
+    }
+}
+
+/// The runner shows a trial the GPUs that it may use, or none. torchrun shows all and says which
+/// one is meant.
+fn device() -> Device {
+    let count = tch::Cuda::device_count().max(0) as usize;
+    let own = std::env::var("LOCAL_RANK")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|&own| own < count);
+    if count == 0 { Device::Cpu } else { Device::Cuda(own.unwrap_or(0)) }
+}
+
+/// What the runner says in the environment.
+pub fn options(data: &Path) -> Result<Options, Error> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
+    Ok(Options {
+        device: device(),
+        threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
+        vectors: crate::vectors::choose(data)?.level,
+        data: data.to_owned(),
+        weights: None,
+        checkpoint_every: Duration::from_secs(number("RES2LAB_CHECKPOINT_S").unwrap_or(60) as u64),
+        member: None,
+        stop: Arc::new(AtomicBool::new(false)),
+        code: crate::program::code(),
+        earlier_s: 0.0,
+        changed: String::new(),
+        pictures: Vec::new(),
+    })
+}
+
+fn libtorch_failure(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("no message");
+    let first = text
+        .split("\\n")
+        .next()
+        .unwrap_or(text)
+        .trim_start_matches("called `Result::unwrap()` on an `Err` value: ")
+        .trim_start_matches("Torch(\"");
+    if res2lab_libtorch::is_out_of_memory(panic) {
+        return Error::new(
+            Kind::OutOfMemory,
+            format!("out of memory: {first}"),
+            "give --on-oom halve or a smaller batch, or run fewer trials side by side with \
+             --slots 1",
+        );
+    }
+    let is_nccl = text.to_ascii_lowercase().contains("nccl");
+    let help = if is_nccl {
+        "give each process of the trial a GPU of its own (CUDA_VISIBLE_DEVICES)"
+    } else {
+        "report this with the log of the attempt"
+    };
+    Error::machine(format!("libtorch failed: {first}"), help)
+}
