@@ -12,7 +12,7 @@
 //!   of a cluster, [`smoke`]: what a smoke test needs
 //! - [`report`]: tables and pages of finished trials
 //! - [`network`]: words to a network; [`trained`]: a network with its weights, and how it prepares
-//!   images; [`published`]: weights and data sets that can be downloaded
+//!   images; [`predict`]: classes of pictures; [`published`]: weights and data sets that can be downloaded
 //! - [`rf`]: exact receptive fields; [`erf`]: effective ones, as measured
 //! - [`named`]: the sweep or the run that a bare word names; [`classes`]: names of classes
 //! - [`program`]: the binary that trains trials; [`slots`]: where they run
@@ -29,6 +29,7 @@ pub mod line;
 pub mod named;
 pub mod network;
 pub mod options;
+pub mod predict;
 pub mod program;
 pub mod published;
 pub mod report;

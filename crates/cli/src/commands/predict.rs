@@ -3,14 +3,12 @@
 use crate::args::PredictArgs;
 use crate::print;
 use res2lab_data::folder::Sample;
-use res2lab_data::shaped::{Shaped, shaped};
-use res2lab_data::{DataSet, Images, Pictures, Split, sniff, walk};
+use res2lab_data::{sniff, walk};
 use res2lab_error::Error;
-use res2lab_experiment::{DataSpec, Normalize};
+use res2lab_lab::predict::predict;
 use res2lab_lab::trained::Trained;
 use res2lab_lab::{classes, named, trained};
-use res2lab_store::assessment::{Assessment, Prediction};
-use res2lab_train::images::{Target, source, wanted};
+use res2lab_store::assessment::Prediction;
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -58,7 +56,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<u8, Error> {
     let samples: Vec<Sample> =
         pictures.iter().map(|p| Sample { file: p.into(), label: 0 }).collect();
     res2lab_lab::vectors::choose(&args.folders.data)?;
-    let result = guesses(&trained, samples, &args.folders.data)?;
+    let (result, notes) = predict(&trained, samples, &args.folders.data)?;
+    notes.iter().for_each(|note| print::told(&format!("note: {note}")));
     let row = |p: &Prediction| Row {
         image: pictures[p.index as usize].clone(),
         guesses: p
@@ -96,77 +95,6 @@ fn is_picture(word: &str) -> bool {
     is_free
         && (walk::is_picture(OsStr::new(word))
             || sniff::of_file(path).is_some_and(sniff::Content::is_picture))
-}
-
-/// Pictures as the network's own test images were given to it.
-fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Assessment, Error> {
-    let count = samples.len();
-    let placement = trained.net.placement();
-    let target = Target {
-        device: placement.device,
-        kind: placement.kind,
-        threads: res2lab_sweep::local::available_cores().len(),
-    };
-    let mut spec = DataSpec { max_corrupt: count, ..trained.data.clone() };
-    let pictures = Pictures::Files(samples);
-    let own = own_images(trained, root);
-    let channels = trained.input.channels;
-    if own.is_none() && channels == 3 {
-        if spec.normalize == Normalize::Auto
-            && !trained.data.name.is_empty()
-            && is_small(trained, root)
-        {
-            print::told(
-                "note: the training images are not here; pictures are normalized by ImageNet's statistics",
-            );
-        }
-        let set = DataSet {
-            classes: vec![],
-            train: Pictures::Files(vec![]),
-            test: pictures,
-            identity: 0,
-        };
-        let mut source = source(&spec, set, trained.px, target)?;
-        return res2lab_train::assess::assess(&trained.net, &mut *source, Split::Test, 16);
-    }
-    let train = own.unwrap_or_else(|| {
-        print::told("note: the training images are not here; pictures are normalized by ImageNet's statistics");
-        spec.normalize = Normalize::Imagenet;
-        Images { channels, height: trained.px, width: trained.px, ..Images::default() }
-    });
-    let Shaped { images, places, unreadable } =
-        shaped(&pictures, channels, train.height, train.width);
-    let train = Pictures::Memory(train);
-    let test = Pictures::Memory(images);
-    let mut result = if places.is_empty() {
-        Assessment::of(vec![], trained.input.classes, 0.0, vec![])
-    } else {
-        let set = DataSet { classes: vec![], train, test, identity: 0 };
-        let mut source = source(&spec, set, trained.px, target)?;
-        res2lab_train::assess::assess(&trained.net, &mut *source, Split::Test, 16)?
-    };
-    result.predictions.iter_mut().for_each(|p| p.index = places[p.index as usize] as u32);
-    result.left_out.extend(unreadable);
-    Ok(result)
-}
-
-/// The images that a network was trained on, if they are small ones of one size: pictures are
-/// brought into their shape and normalized by their statistics.
-fn own_images(trained: &Trained, root: &Path) -> Option<Images> {
-    if trained.data.name.is_empty() {
-        return None;
-    }
-    match res2lab_data::open(&wanted(&trained.data, root)).ok()?.train {
-        Pictures::Memory(images) if images.channels == trained.input.channels => Some(images),
-        _ => None,
-    }
-}
-
-/// Whether a data set that is not here is one of small images.
-fn is_small(trained: &Trained, root: &Path) -> bool {
-    let wanted = wanted(&trained.data, root);
-    res2lab_data::published(&wanted).is_some_and(|facts| facts.width < 64)
-        && res2lab_data::describe(&wanted).is_err()
 }
 
 /// Logits of images that another program prepared, as JSON.
