@@ -42,8 +42,8 @@ pub mod pointwise;
 pub mod pool;
 pub mod real;
 pub mod sgd;
-mod sweep;
 mod table;
+mod vector_loop;
 pub mod view;
 
 pub use conv::{ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part};

@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::conv::Gradient;
 use crate::pointwise::copy_from;
 use crate::real::{Real, Simd};
-use crate::sweep::{Lanes, sweep};
+use crate::vector_loop::{LoopBody, for_each_vector};
 use crate::view::View;
 
 /// Elements whose sum may be taken in `T`.
@@ -177,9 +177,9 @@ struct Pair<T: Real, S: Simd<T>, const RELU: usize> {
 /// Both factors are `x`.
 const SQUARES: usize = 2;
 
-impl<T: Real, S: Simd<T>, const RELU: usize> Lanes<T, S> for Pair<T, S, RELU> {
+impl<T: Real, S: Simd<T>, const RELU: usize> LoopBody<T, S> for Pair<T, S, RELU> {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
+    unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: the caller's promise about lanes i..i + n.
         unsafe {
             let x = S::load_n(self.x.add(i), n);
@@ -218,7 +218,7 @@ unsafe fn pair<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
             let gate = s.gate.wrapping_add(start);
             let mut pair =
                 Pair::<T, S, RELU> { x, gradient, gate, mean, sum: zero, products: zero, marker };
-            sweep::<T, S, _>(&mut pair, part);
+            for_each_vector::<T, S, _>(&mut pair, part);
             sum += S::sum_f64(pair.sum);
             products += S::sum_f64(pair.products);
             start += SHORT;
@@ -279,9 +279,9 @@ struct Affine<'a, T: Real, S: Simd<T>, const RESIDUAL: usize> {
     residual_scale: S::V,
 }
 
-impl<T: Real, S: Simd<T>, const RESIDUAL: usize> Lanes<T, S> for Affine<'_, T, S, RESIDUAL> {
+impl<T: Real, S: Simd<T>, const RESIDUAL: usize> LoopBody<T, S> for Affine<'_, T, S, RESIDUAL> {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
+    unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: the caller's promise about lanes i..i + n.
         unsafe {
             let mut v = S::fma(S::load_n(self.plane.x.add(i), n), self.scale, self.shift);
@@ -303,6 +303,6 @@ pub(crate) unsafe fn normalize_plane<T: Real, S: Simd<T>, const RESIDUAL: usize>
         let shift = S::splat(plane.shift);
         let residual_scale = S::splat(plane.residual_scale);
         let mut affine = Affine::<T, S, RESIDUAL> { plane, scale, shift, residual_scale };
-        sweep::<T, S, _>(&mut affine, plane.len);
+        for_each_vector::<T, S, _>(&mut affine, plane.len);
     }
 }

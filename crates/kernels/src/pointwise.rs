@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::conv::fill::{ONE, RELU, SUM, Source};
 use crate::real::{Real, Simd};
-use crate::sweep::{Lanes, sweep};
+use crate::vector_loop::{LoopBody, for_each_vector};
 use crate::view::View;
 
 /// Writes the sum of `terms` into `out`, or adds it. `out` may be the first or, of two, either
@@ -197,11 +197,11 @@ pub(crate) unsafe fn copy_from<T: Real>(
 
 struct Copying<'a, T, const KIND: usize, const ADD: usize>(&'a PlaneCopy<T>);
 
-impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> Lanes<T, S>
+impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> LoopBody<T, S>
     for Copying<'_, T, KIND, ADD>
 {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
+    unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: the caller's promise about lanes i..i + n.
         unsafe {
             let (v, at) = (self.0.source.load::<S, KIND>(i, n), self.0.into.add(i));
@@ -215,14 +215,14 @@ pub(crate) unsafe fn copy_plane<T: Real, S: Simd<T>, const KIND: usize, const AD
     copy: &PlaneCopy<T>,
 ) {
     // SAFETY: the caller's promise.
-    unsafe { sweep::<T, S, _>(&mut Copying::<T, KIND, ADD>(copy), copy.len) }
+    unsafe { for_each_vector::<T, S, _>(&mut Copying::<T, KIND, ADD>(copy), copy.len) }
 }
 
 struct Rectifying<'a, T>(&'a PlaneCopy<T>);
 
-impl<T: Real, S: Simd<T>> Lanes<T, S> for Rectifying<'_, T> {
+impl<T: Real, S: Simd<T>> LoopBody<T, S> for Rectifying<'_, T> {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
+    unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: the caller's promise about lanes i..i + n.
         unsafe { S::store_n(self.0.into.add(i), S::relu(self.0.source.load::<S, ONE>(i, n)), n) }
     }
@@ -231,15 +231,15 @@ impl<T: Real, S: Simd<T>> Lanes<T, S> for Rectifying<'_, T> {
 #[inline(always)]
 pub(crate) unsafe fn relu_plane<T: Real, S: Simd<T>>(copy: &PlaneCopy<T>) {
     // SAFETY: the caller's promise.
-    unsafe { sweep::<T, S, _>(&mut Rectifying(copy), copy.len) }
+    unsafe { for_each_vector::<T, S, _>(&mut Rectifying(copy), copy.len) }
 }
 
 /// Times the source's `a`.
 struct Scaling<'a, T, const ADD: usize>(&'a PlaneCopy<T>);
 
-impl<T: Real, S: Simd<T>, const ADD: usize> Lanes<T, S> for Scaling<'_, T, ADD> {
+impl<T: Real, S: Simd<T>, const ADD: usize> LoopBody<T, S> for Scaling<'_, T, ADD> {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
+    unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: the caller's promise about lanes i..i + n.
         unsafe {
             let (v, at) = (self.0.source.load::<S, ONE>(i, n), self.0.into.add(i));
@@ -256,7 +256,7 @@ impl<T: Real, S: Simd<T>, const ADD: usize> Lanes<T, S> for Scaling<'_, T, ADD> 
 #[inline(always)]
 pub(crate) unsafe fn scale_plane<T: Real, S: Simd<T>, const ADD: usize>(copy: &PlaneCopy<T>) {
     // SAFETY: the caller's promise.
-    unsafe { sweep::<T, S, _>(&mut Scaling::<T, ADD>(copy), copy.len) }
+    unsafe { for_each_vector::<T, S, _>(&mut Scaling::<T, ADD>(copy), copy.len) }
 }
 
 /// The sum of products of two rows of numbers.
@@ -283,9 +283,9 @@ struct Products<'a, T: Real, S: Simd<T>> {
     sum: S::V,
 }
 
-impl<T: Real, S: Simd<T>> Lanes<T, S> for Products<'_, T, S> {
+impl<T: Real, S: Simd<T>> LoopBody<T, S> for Products<'_, T, S> {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
+    unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: the caller's promise about lanes i..i + n.
         unsafe {
             let a = S::load_n(self.planes.a.add(self.start + i), n);
@@ -304,7 +304,7 @@ pub(crate) unsafe fn product_sum_of<T: Real, S: Simd<T>>(planes: &ProductSum<T>)
     unsafe {
         for start in (0..planes.len).step_by(SHORT) {
             let mut products = Products::<T, S> { planes, start, sum: S::splat(T::ZERO) };
-            sweep::<T, S, _>(&mut products, SHORT.min(planes.len - start));
+            for_each_vector::<T, S, _>(&mut products, SHORT.min(planes.len - start));
             *planes.sum += S::sum_f64(products.sum);
         }
     }

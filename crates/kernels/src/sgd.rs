@@ -1,7 +1,7 @@
 //! Stochastic gradient descent, one pass over values, gradients and momentum.
 
 use crate::real::{Real, Simd};
-use crate::sweep::{Lanes, sweep};
+use crate::vector_loop::{LoopBody, for_each_vector};
 
 /// A step's constants, as torch.optim.SGD knows them.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +45,9 @@ struct Stepping<'a, T: Real, S: Simd<T>> {
     weight_decay: S::V,
 }
 
-impl<T: Real, S: Simd<T>> Lanes<T, S> for Stepping<'_, T, S> {
+impl<T: Real, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
+    unsafe fn vector(&mut self, i: usize, n: usize) {
         let Flat { step, values, grads, momentum, .. } = self.flat;
         // SAFETY: the caller's promise about lanes i..i + n.
         unsafe {
@@ -70,6 +70,9 @@ pub(crate) unsafe fn step<T: Real, S: Simd<T>>(flat: &Flat<T>) {
         let lr = S::splat(lr);
         let momentum = S::splat(momentum);
         let weight_decay = S::splat(weight_decay);
-        sweep::<T, S, _>(&mut Stepping::<T, S> { flat, lr, momentum, weight_decay }, flat.len);
+        for_each_vector::<T, S, _>(
+            &mut Stepping::<T, S> { flat, lr, momentum, weight_decay },
+            flat.len,
+        );
     }
 }

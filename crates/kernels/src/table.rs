@@ -106,7 +106,7 @@ compile!(tiles, tile::tile, (M, N), tile::Tile<T>, both);
 compile!(dots, tile::dot, (M, N), tile::Dot<T>, both);
 compile!(outers, tile::outer, (M, N), tile::Outer<T>, both);
 compile!(transposes, tile::transpose, (), tile::Transpose<T>, both);
-// What sweeps over planes takes the longer vectors everywhere, but for this one.
+// Loops over planes use the longer vectors wherever they exist, but for this one.
 compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
 compile!(fills, fill::fill, (KIND), fill::Fill<T>, Avx512);
 compile!(finishes, epilogue::finish, (MODE), epilogue::TileEpilogue<T>, Avx512);
