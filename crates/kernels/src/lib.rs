@@ -17,7 +17,7 @@
 //! - [`view`]: one tensor of a batch, as planes
 //! - [`real`]: `f32` and `f64`, and vectors of them
 //! - `avx2`, `avx512`: those vectors in registers
-//! - `table`: the innermost functions, compiled for a type and an instruction set
+//! - `dispatch`: the innermost functions, compiled for each type and instruction set
 //! - [`instruction_set`]: the instruction sets, and which one runs
 //! - [`memory`]: huge pages
 //! - [`conv`]: convolutions, forward and backward
@@ -34,6 +34,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod conv;
+mod dispatch;
 pub mod instruction_set;
 pub mod matrix;
 pub mod memory;
@@ -42,7 +43,6 @@ pub mod pointwise;
 pub mod pool;
 pub mod real;
 pub mod sgd;
-mod table;
 mod vector_loop;
 pub mod view;
 

@@ -2,9 +2,9 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
+use crate::dispatch::Kernels;
 #[cfg(target_arch = "x86_64")]
 use crate::instruction_set::{InstructionSet, level};
-use crate::table::Kernels;
 
 mod sealed {
     pub trait Sealed {}
@@ -73,12 +73,12 @@ macro_rules! real {
             fn kernels() -> &'static Kernels<Self> {
                 #[cfg(target_arch = "x86_64")]
                 match level() {
-                    InstructionSet::Avx512 => return &crate::table::$avx512,
-                    InstructionSet::Avx512Narrow => return &crate::table::$avx512_narrow,
-                    InstructionSet::Avx2 => return &crate::table::$avx2,
+                    InstructionSet::Avx512 => return &crate::dispatch::$avx512,
+                    InstructionSet::Avx512Narrow => return &crate::dispatch::$avx512_narrow,
+                    InstructionSet::Avx2 => return &crate::dispatch::$avx2,
                     InstructionSet::Plain => {}
                 }
-                &crate::table::$plain
+                &crate::dispatch::$plain
             }
         }
     };

@@ -1,7 +1,7 @@
-//! The innermost functions, compiled for a type and an instruction set, chosen once.
+//! Dispatch: the innermost functions, compiled for each type and instruction set.
 //!
-//! Tables are statics of this crate, so that the functions in them are compiled here, with this
-//! crate's optimization, and not wherever a generic caller is.
+//! Dispatch tables are statics of this crate. Their functions are therefore compiled here, with
+//! this crate's optimization level, and not in the crate of a generic caller.
 
 #[cfg(target_arch = "x86_64")]
 use crate::avx2::Avx2;
@@ -12,39 +12,40 @@ use crate::pool::rows;
 use crate::real::{Plain, Real, Simd};
 use crate::{norm, pointwise, sgd};
 
-/// A function of the table, for arguments of type `A`.
-type Run<A> = unsafe fn(&A);
+/// An entry of a dispatch table: a function of one argument of type `A`.
+type Entry<A> = unsafe fn(&A);
 
+/// The dispatch table of one element type and instruction set.
 pub(crate) struct Kernels<T: 'static> {
     /// Elements of a vector of the register tiles.
     pub lanes: usize,
     /// Vectors that the processor has registers for.
     pub registers: usize,
     /// By rows - 1 and vectors - 1.
-    pub tile: [[Run<tile::Tile<T>>; tile::VECTORS]; tile::ROWS],
+    pub tile: [[Entry<tile::Tile<T>>; tile::VECTORS]; tile::ROWS],
     /// By rows - 1 and offsets - 1.
-    pub dot: [[Run<tile::Dot<T>>; tile::VECTORS]; tile::ROWS],
+    pub dot: [[Entry<tile::Dot<T>>; tile::VECTORS]; tile::ROWS],
     /// By rows - 1 and vectors - 1.
-    pub outer: [[Run<tile::Outer<T>>; tile::VECTORS]; tile::ROWS],
-    pub transpose: Run<tile::Transpose<T>>,
-    pub fill: [Run<fill::Fill<T>>; fill::KINDS],
+    pub outer: [[Entry<tile::Outer<T>>; tile::VECTORS]; tile::ROWS],
+    pub transpose: Entry<tile::Transpose<T>>,
+    pub fill: [Entry<fill::Fill<T>>; fill::KINDS],
     /// `ONE` and `SUM`.
-    pub comb: [Run<fill::Comb<T>>; 2],
-    pub finish: [Run<epilogue::TileEpilogue<T>>; epilogue::MODES],
+    pub comb: [Entry<fill::Comb<T>>; 2],
+    pub finish: [Entry<epilogue::TileEpilogue<T>>; epilogue::MODES],
     /// `STORE` and `ADD`.
-    pub spread: [Run<epilogue::Spread<T>>; 2],
-    pub sums: Run<norm::Sums<T>>,
-    pub normalize: [Run<norm::Normalize<T>>; 2],
-    pub backward_sums: [Run<norm::BackwardSums<T>>; 2],
+    pub spread: [Entry<epilogue::Spread<T>>; 2],
+    pub sums: Entry<norm::Sums<T>>,
+    pub normalize: [Entry<norm::Normalize<T>>; 2],
+    pub backward_sums: [Entry<norm::BackwardSums<T>>; 2],
     /// By kind of source, then overwriting or adding.
-    pub copy: [[Run<pointwise::PlaneCopy<T>>; 2]; fill::KINDS],
-    pub relu: Run<pointwise::PlaneCopy<T>>,
-    pub scale: [Run<pointwise::PlaneCopy<T>>; 2],
-    pub product_sum: Run<pointwise::ProductSum<T>>,
-    pub sgd: Run<sgd::Flat<T>>,
-    pub pool_row: Run<rows::RowSum<T>>,
-    pub pool_maximum: Run<rows::Maximum<T>>,
-    pub pool_places: Run<rows::Places<T>>,
+    pub copy: [[Entry<pointwise::PlaneCopy<T>>; 2]; fill::KINDS],
+    pub relu: Entry<pointwise::PlaneCopy<T>>,
+    pub scale: [Entry<pointwise::PlaneCopy<T>>; 2],
+    pub product_sum: Entry<pointwise::ProductSum<T>>,
+    pub sgd: Entry<sgd::Flat<T>>,
+    pub pool_row: Entry<rows::RowSum<T>>,
+    pub pool_maximum: Entry<rows::Maximum<T>>,
+    pub pool_places: Entry<rows::Places<T>>,
 }
 
 /// A function compiled for the baseline and for AVX2, with the body of `$module::$function`.
@@ -150,7 +151,7 @@ macro_rules! widths {
     }};
 }
 
-macro_rules! table {
+macro_rules! dispatch_table {
     ($name:ident, $t:ty, $lanes:literal, $registers:literal, $tiles:ident, $which:ident, $loops:ident) => {
         pub(crate) static $name: Kernels<$t> = Kernels {
             lanes: $lanes,
@@ -199,16 +200,16 @@ macro_rules! table {
 }
 
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_F32, f32, 16, 32, avx512, avx512, avx2);
+dispatch_table!(AVX512_F32, f32, 16, 32, avx512, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_F64, f64, 8, 32, avx512, avx512, avx2);
+dispatch_table!(AVX512_F64, f64, 8, 32, avx512, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_NARROW_F32, f32, 8, 32, avx512_narrow, avx512, avx2);
+dispatch_table!(AVX512_NARROW_F32, f32, 8, 32, avx512_narrow, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_NARROW_F64, f64, 4, 32, avx512_narrow, avx512, avx2);
+dispatch_table!(AVX512_NARROW_F64, f64, 4, 32, avx512_narrow, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX2_F32, f32, 8, 16, avx2, avx2, avx2);
+dispatch_table!(AVX2_F32, f32, 8, 16, avx2, avx2, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX2_F64, f64, 4, 16, avx2, avx2, avx2);
-table!(PLAIN_F32, f32, 8, 16, plain, plain, plain);
-table!(PLAIN_F64, f64, 8, 16, plain, plain, plain);
+dispatch_table!(AVX2_F64, f64, 4, 16, avx2, avx2, avx2);
+dispatch_table!(PLAIN_F32, f32, 8, 16, plain, plain, plain);
+dispatch_table!(PLAIN_F64, f64, 8, 16, plain, plain, plain);
