@@ -7,7 +7,7 @@
 use crate::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
-use crate::conv::{epilogue, fill, tile};
+use crate::conv::{epilogue, pack, tile};
 use crate::pool::rows;
 use crate::real::{Plain, Real, Simd};
 use crate::{norm, pointwise, sgd};
@@ -28,9 +28,9 @@ pub(crate) struct Kernels<T: 'static> {
     /// By rows - 1 and vectors - 1.
     pub outer: [[Entry<tile::Outer<T>>; tile::VECTORS]; tile::ROWS],
     pub transpose: Entry<tile::Transpose<T>>,
-    pub fill: [Entry<fill::Fill<T>>; fill::KINDS],
+    pub pack: [Entry<pack::Pack<T>>; pack::KINDS],
     /// `ONE` and `SUM`.
-    pub comb: [Entry<fill::Comb<T>>; 2],
+    pub comb: [Entry<pack::Comb<T>>; 2],
     pub finish: [Entry<epilogue::TileEpilogue<T>>; epilogue::MODES],
     /// `STORE` and `ADD`.
     pub spread: [Entry<epilogue::Spread<T>>; 2],
@@ -38,7 +38,7 @@ pub(crate) struct Kernels<T: 'static> {
     pub normalize: [Entry<norm::Normalize<T>>; 2],
     pub backward_sums: [Entry<norm::BackwardSums<T>>; 2],
     /// By kind of source, then overwriting or adding.
-    pub copy: [[Entry<pointwise::PlaneCopy<T>>; 2]; fill::KINDS],
+    pub copy: [[Entry<pointwise::PlaneCopy<T>>; 2]; pack::KINDS],
     pub relu: Entry<pointwise::PlaneCopy<T>>,
     pub scale: [Entry<pointwise::PlaneCopy<T>>; 2],
     pub product_sum: Entry<pointwise::ProductSum<T>>,
@@ -108,8 +108,8 @@ compile!(dots, tile::dot, (M, N), tile::Dot<T>, both);
 compile!(outers, tile::outer, (M, N), tile::Outer<T>, both);
 compile!(transposes, tile::transpose, (), tile::Transpose<T>, both);
 // Loops over planes use the longer vectors wherever they exist, but for this one.
-compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
-compile!(fills, fill::fill, (KIND), fill::Fill<T>, Avx512);
+compile!(combs, pack::comb, (KIND), pack::Comb<T>, Avx2);
+compile!(packs, pack::pack, (KIND), pack::Pack<T>, Avx512);
 compile!(finishes, epilogue::finish, (MODE), epilogue::TileEpilogue<T>, Avx512);
 compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
 compile!(normalizes, norm::normalize_plane, (RESIDUAL), norm::Normalize<T>, Avx512);
@@ -160,13 +160,13 @@ macro_rules! dispatch_table {
             dot: widths!(dots, $tiles, $t, tile::widest_dot, $registers),
             outer: widths!(outers, $tiles, $t, tile::widest, $registers),
             transpose: transposes::$tiles::<$t>,
-            fill: [
-                fills::$which::<$t, { fill::ONE }>,
-                fills::$which::<$t, { fill::SUM }>,
-                fills::$which::<$t, { fill::RELU }>,
-                fills::$which::<$t, { fill::NORM }>,
+            pack: [
+                packs::$which::<$t, { pack::ONE }>,
+                packs::$which::<$t, { pack::SUM }>,
+                packs::$which::<$t, { pack::RELU }>,
+                packs::$which::<$t, { pack::NORM }>,
             ],
-            comb: [combs::$which::<$t, { fill::ONE }>, combs::$which::<$t, { fill::SUM }>],
+            comb: [combs::$which::<$t, { pack::ONE }>, combs::$which::<$t, { pack::SUM }>],
             finish: [
                 finishes::$which::<$t, { epilogue::STORE }>,
                 finishes::$which::<$t, { epilogue::ADD }>,
@@ -183,10 +183,10 @@ macro_rules! dispatch_table {
             normalize: [normalizes::$which::<$t, 0>, normalizes::$which::<$t, 1>],
             backward_sums: [norm_backward::$which::<$t, 0>, norm_backward::$which::<$t, 1>],
             copy: [
-                [copies::$which::<$t, { fill::ONE }, 0>, copies::$which::<$t, { fill::ONE }, 1>],
-                [copies::$which::<$t, { fill::SUM }, 0>, copies::$which::<$t, { fill::SUM }, 1>],
-                [copies::$which::<$t, { fill::RELU }, 0>, copies::$which::<$t, { fill::RELU }, 1>],
-                [copies::$which::<$t, { fill::NORM }, 0>, copies::$which::<$t, { fill::NORM }, 1>],
+                [copies::$which::<$t, { pack::ONE }, 0>, copies::$which::<$t, { pack::ONE }, 1>],
+                [copies::$which::<$t, { pack::SUM }, 0>, copies::$which::<$t, { pack::SUM }, 1>],
+                [copies::$which::<$t, { pack::RELU }, 0>, copies::$which::<$t, { pack::RELU }, 1>],
+                [copies::$which::<$t, { pack::NORM }, 0>, copies::$which::<$t, { pack::NORM }, 1>],
             ],
             relu: relus::$which::<$t>,
             scale: [scales::$which::<$t, 0>, scales::$which::<$t, 1>],

@@ -3,7 +3,7 @@
 //!
 //! A convolution copies a few rows of its input into a padded panel, where every tap reads at a
 //! fixed distance, and multiplies there with one register tile; what precedes it (a sum, a ReLU's
-//! mask, a batch norm's gradient) happens as the panel is filled, and what follows it (sums for a
+//! mask, a batch norm's gradient) happens as the panel is packed, and what follows it (sums for a
 //! norm, a bias, a residual, a ReLU) as the tile's results leave.
 //!
 //! Functions work on a range of images and allocate nothing: scratch memory comes from the caller,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::conv::fill::{ONE, RELU, SUM, Source};
+use crate::conv::pack::{ONE, RELU, SUM, Source};
 use crate::real::{Real, Simd};
 use crate::vector_loop::{LoopBody, for_each_vector};
 use crate::view::View;

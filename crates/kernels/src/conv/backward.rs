@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::epilogue::{ADD, LAST_ADD, LAST_STORE, STORE, Spread, TileEpilogue};
-use super::fill::{NORM, ONE, Source};
 use super::forward::Part;
 use super::layout::skip;
-use super::panel::{Piece, aligned, fill_channel, pieces, runs};
+use super::pack::{NORM, ONE, Source};
+use super::panel::{Piece, aligned, pack_channel, pieces, runs};
 use super::weights::Sides;
 use super::{ConvPlan, Phase};
 use crate::real::Real;
@@ -157,7 +157,7 @@ impl ConvPlan {
                 // SAFETY: the panels and the results have the sizes of the layout; views are the
                 // caller's promise.
                 unsafe {
-                    self.fill_gradient(gradient, group, &piece, panel);
+                    self.pack_gradient(gradient, group, &piece, panel);
                     if let Some((weights, add)) = &mut weight_gradient
                         && let Some(runs) = runs(layout, &layout.forward, &piece)
                     {
@@ -166,7 +166,7 @@ impl ConvPlan {
                         let (at, offsets) = match self.where_they_lie(inputs, group, &piece) {
                             Some(at) => (at, &self.planes),
                             None => {
-                                self.fill_inputs(inputs, group, &piece, rest);
+                                self.pack_inputs(inputs, group, &piece, rest);
                                 (rest.cast_const(), &self.product.offsets)
                             }
                         };
@@ -189,7 +189,7 @@ impl ConvPlan {
         }
     }
 
-    unsafe fn fill_gradient<T: Real>(
+    unsafe fn pack_gradient<T: Real>(
         &self,
         gradient: &Gradient<T>,
         group: usize,
@@ -203,7 +203,7 @@ impl ConvPlan {
             let into = panel.wrapping_add(row * layout.plane);
             let source = |image| gradient.source(image, channel);
             // SAFETY: the caller's promise.
-            unsafe { fill_channel(layout, &layout.backward, piece, gradient.kind(), into, source) }
+            unsafe { pack_channel(layout, &layout.backward, piece, gradient.kind(), into, source) }
         }
     }
 

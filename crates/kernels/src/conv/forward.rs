@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::ConvPlan;
 use super::epilogue::{EXTRA, STORE, SUMS, TileEpilogue};
-use super::panel::{Piece, aligned, fill_channel, pieces, runs, sum_of};
+use super::panel::{Piece, aligned, pack_channel, pieces, runs, sum_of};
 use super::product::Block;
 use crate::real::Real;
 use crate::view::View;
@@ -133,7 +133,7 @@ impl ConvPlan {
                 // SAFETY: the panel and the results have the sizes of the layout; views are the
                 // caller's promise.
                 unsafe {
-                    self.fill_inputs(inputs, group, &piece, panel);
+                    self.pack_inputs(inputs, group, &piece, panel);
                     let packed = packed.as_ptr().add(group * self.product.packed_len());
                     for blocks in self.product.groups(channels) {
                         self.product.multiply(blocks, packed, panel, runs, results, layout.plane);
@@ -150,8 +150,8 @@ impl ConvPlan {
         if self.layout.strip >= FEW * part.of { [part, Part::WHOLE] } else { [Part::WHOLE, part] }
     }
 
-    /// Fills the panel with a group's channels.
-    pub(super) unsafe fn fill_inputs<T: Real>(
+    /// Packs a group's input channels into the panel.
+    pub(super) unsafe fn pack_inputs<T: Real>(
         &self,
         inputs: &[View<T>],
         group: usize,
@@ -165,7 +165,7 @@ impl ConvPlan {
             let (kind, source) = sum_of(inputs, group * channels + channel);
             let into = panel.wrapping_add(channel * planes * layout.plane);
             // SAFETY: the caller's promise.
-            unsafe { fill_channel(layout, &layout.forward, piece, kind, into, source) }
+            unsafe { pack_channel(layout, &layout.forward, piece, kind, into, source) }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Reading order:
 //! - `layout`: how images lie in a panel
-//! - `fill`: planes into a panel
+//! - `pack`: planes into a panel (im2col)
 //! - `tile`: the register tiles
 //! - `product`: a product of packed weights and a panel
 //! - `finish`: results to where they belong
@@ -10,9 +10,9 @@
 
 pub(crate) mod backward;
 pub(crate) mod epilogue;
-pub(crate) mod fill;
 mod forward;
 pub(crate) mod layout;
+pub(crate) mod pack;
 pub(crate) mod panel;
 pub(crate) mod product;
 pub(crate) mod tile;

@@ -1,9 +1,9 @@
-//! One panel at a time: which images and rows it holds, and how it is filled.
+//! One panel at a time: which images and rows it holds, and how it is packed.
 
 use std::ops::Range;
 
-use super::fill::{Comb, Fill, ONE, SUM, Source};
 use super::layout::{Grid, Layout};
+use super::pack::{Comb, ONE, Pack, SUM, Source};
 use super::product::Runs;
 use crate::real::Real;
 use crate::view::View;
@@ -41,12 +41,12 @@ pub(crate) fn runs(layout: &Layout, grid: &Grid, piece: &Piece) -> Option<Runs> 
     Some(Runs { count, span: layout.span, len })
 }
 
-/// Fills one channel's planes of the panel with all images of a piece. `source` gives an image's
+/// Packs one channel's planes of the panel with all images of a piece. `source` gives an image's
 /// plane, of which `kind` is made.
 ///
 /// # Safety
 /// The planes hold the grid's source; `into` has the channel's planes of the layout.
-pub(crate) unsafe fn fill_channel<T: Real>(
+pub(crate) unsafe fn pack_channel<T: Real>(
     layout: &Layout,
     grid: &Grid,
     piece: &Piece,
@@ -80,7 +80,7 @@ pub(crate) unsafe fn fill_channel<T: Real>(
                         let source = source.skip(first * grid.width);
                         let tail = layout.reach;
                         let ahead = ahead(grid.height * grid.width, rows * grid.width);
-                        let fill = Fill {
+                        let pack = Pack {
                             source,
                             into,
                             pitch,
@@ -92,7 +92,7 @@ pub(crate) unsafe fn fill_channel<T: Real>(
                             cols,
                             ahead,
                         };
-                        (kernels.fill[kind])(&joined_rows(fill));
+                        (kernels.pack[kind])(&joined_rows(pack));
                     } else {
                         debug_assert!(kind == ONE || kind == SUM);
                         let y = (lead + first) * grid.step + a - grid.padding;
@@ -131,12 +131,12 @@ pub(crate) fn ahead(plane: usize, part: usize) -> usize {
 }
 
 /// Rows with nothing between them are one long row.
-fn joined_rows<T>(fill: Fill<T>) -> Fill<T> {
-    if fill.lead > 0 || fill.cols != fill.pitch || fill.above + fill.below > 0 {
-        return fill;
+fn joined_rows<T>(pack: Pack<T>) -> Pack<T> {
+    if pack.lead > 0 || pack.cols != pack.pitch || pack.above + pack.below > 0 {
+        return pack;
     }
-    let len = fill.rows * fill.cols;
-    Fill { rows: 1, cols: len, pitch: len, ..fill }
+    let len = pack.rows * pack.cols;
+    Pack { rows: 1, cols: len, pitch: len, ..pack }
 }
 
 /// The sum of one or two inputs, from a group's first channel on.

@@ -1,5 +1,5 @@
-//! Filling a panel: planes of an image with zeros around, made of one or several tensors on the
-//! way.
+//! Packs an image's planes into a panel (im2col), with zeros around them. An elementwise operation on
+//! one or several tensors is fused into the packing.
 
 use crate::real::{Real, Simd};
 
@@ -77,7 +77,7 @@ impl<T: Real> Source<T> {
 }
 
 /// Rows of a plane with zeros around them.
-pub(crate) struct Fill<T> {
+pub(crate) struct Pack<T> {
     pub source: Source<T>,
     pub into: *mut T,
     /// Elements from row to row of the panel.
@@ -91,7 +91,7 @@ pub(crate) struct Fill<T> {
     /// Zeros before a row's first element, and elements of the source's row.
     pub lead: usize,
     pub cols: usize,
-    /// Elements to the plane that is filled next.
+    /// Elements to the plane that is packed next.
     pub ahead: usize,
 }
 
@@ -106,10 +106,10 @@ unsafe fn zeros<T: Real, S: Simd<T>>(at: *mut T, n: usize) {
     }
 }
 
-/// Fills from the lowest address up, so that a vector may be written beyond a row's end: what
+/// Packs from the lowest address up, so that a vector may be written beyond a row's end: what
 /// follows is written later.
 #[inline(always)]
-pub(crate) unsafe fn fill<T: Real, S: Simd<T>, const KIND: usize>(f: &Fill<T>) {
+pub(crate) unsafe fn pack<T: Real, S: Simd<T>, const KIND: usize>(f: &Pack<T>) {
     // SAFETY: the caller's planes hold `rows * cols` elements, and the panel `above + rows + below`
     // rows, `tail` and a vector more.
     unsafe {
@@ -156,10 +156,10 @@ pub(crate) struct Comb<T> {
     pub source_pitch: usize,
 }
 
-/// Fills from the lowest address up, as [`fill`] does.
+/// Packs from the lowest address up, as [`pack`] does.
 #[inline(always)]
 pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
-    // SAFETY: as for `fill`.
+    // SAFETY: as for `pack`.
     unsafe {
         zeros::<T, S>(f.into, f.above * f.pitch);
         let mut row = f.into.add(f.above * f.pitch);
