@@ -30,10 +30,10 @@ pub(crate) struct Kernels<T: 'static> {
     pub transpose: Entry<tile::Transpose<T>>,
     pub pack: [Entry<pack::Pack<T>>; pack::KINDS],
     /// `ONE` and `SUM`.
-    pub comb: [Entry<pack::Comb<T>>; 2],
+    pub strided_gather: [Entry<pack::StridedGather<T>>; 2],
     pub finish: [Entry<epilogue::TileEpilogue<T>>; epilogue::MODES],
     /// `STORE` and `ADD`.
-    pub spread: [Entry<epilogue::Spread<T>>; 2],
+    pub strided_scatter: [Entry<epilogue::StridedScatter<T>>; 2],
     pub sums: Entry<norm::Sums<T>>,
     pub normalize: [Entry<norm::Normalize<T>>; 2],
     pub backward_sums: [Entry<norm::BackwardSums<T>>; 2],
@@ -108,7 +108,7 @@ compile!(dots, tile::dot, (M, N), tile::Dot<T>, both);
 compile!(outers, tile::outer, (M, N), tile::Outer<T>, both);
 compile!(transposes, tile::transpose, (), tile::Transpose<T>, both);
 // Loops over planes use the longer vectors wherever they exist, but for this one.
-compile!(combs, pack::comb, (KIND), pack::Comb<T>, Avx2);
+compile!(strided_gathers, pack::strided_gather, (KIND), pack::StridedGather<T>, Avx2);
 compile!(packs, pack::pack, (KIND), pack::Pack<T>, Avx512);
 compile!(finishes, epilogue::finish, (MODE), epilogue::TileEpilogue<T>, Avx512);
 compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
@@ -119,7 +119,7 @@ compile!(relus, pointwise::relu_plane, (), pointwise::PlaneCopy<T>, Avx512);
 compile!(scales, pointwise::scale_plane, (ADD), pointwise::PlaneCopy<T>, Avx512);
 compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, Avx512);
 compile!(sgds, sgd::step, (), sgd::Flat<T>, Avx512);
-compile!(spreads, epilogue::spread, (MODE), epilogue::Spread<T>, Avx512);
+compile!(strided_scatters, epilogue::strided_scatter, (MODE), epilogue::StridedScatter<T>, Avx512);
 compile!(pool_places, rows::places, (), rows::Places<T>, Avx512);
 // These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
 compile!(pool_rows, rows::sum, (), rows::RowSum<T>);
@@ -166,7 +166,10 @@ macro_rules! dispatch_table {
                 packs::$which::<$t, { pack::RELU }>,
                 packs::$which::<$t, { pack::NORM }>,
             ],
-            comb: [combs::$which::<$t, { pack::ONE }>, combs::$which::<$t, { pack::SUM }>],
+            strided_gather: [
+                strided_gathers::$which::<$t, { pack::ONE }>,
+                strided_gathers::$which::<$t, { pack::SUM }>,
+            ],
             finish: [
                 finishes::$which::<$t, { epilogue::STORE }>,
                 finishes::$which::<$t, { epilogue::ADD }>,
@@ -175,9 +178,9 @@ macro_rules! dispatch_table {
                 finishes::$which::<$t, { epilogue::LAST_STORE }>,
                 finishes::$which::<$t, { epilogue::LAST_ADD }>,
             ],
-            spread: [
-                spreads::$which::<$t, { epilogue::STORE }>,
-                spreads::$which::<$t, { epilogue::ADD }>,
+            strided_scatter: [
+                strided_scatters::$which::<$t, { epilogue::STORE }>,
+                strided_scatters::$which::<$t, { epilogue::ADD }>,
             ],
             sums: norm_sums::$which::<$t>,
             normalize: [normalizes::$which::<$t, 0>, normalizes::$which::<$t, 1>],

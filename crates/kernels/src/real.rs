@@ -154,7 +154,7 @@ pub(crate) unsafe trait Simd<T>: Copy {
 
     /// Loads `n` elements, two apart, into the first lanes; nothing after the last of them is read.
     #[inline(always)]
-    unsafe fn load_pairs(at: *const T, n: usize) -> Self::V
+    unsafe fn load_every_second(at: *const T, n: usize) -> Self::V
     where
         T: Real,
     {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::epilogue::{ADD, LAST_ADD, LAST_STORE, STORE, Spread, TileEpilogue};
+use super::epilogue::{ADD, LAST_ADD, LAST_STORE, STORE, StridedScatter, TileEpilogue};
 use super::forward::Part;
 use super::layout::skip;
 use super::pack::{NORM, ONE, Source};
@@ -388,7 +388,7 @@ unsafe fn interleave<T: Real>(
     // SAFETY: rows and columns are inside the view and the results; the caller's promise.
     unsafe {
         let start = from.add((rows.start - piece.rows.start) * layout.pitch + cols.start);
-        let spread = Spread {
+        let scatter = StridedScatter {
             from: start,
             pitch: layout.pitch,
             rows: rows.len(),
@@ -397,6 +397,6 @@ unsafe fn interleave<T: Real>(
             step,
             into_pitch: step * view.width,
         };
-        (T::kernels().spread[mode])(&spread);
+        (T::kernels().strided_scatter[mode])(&scatter);
     }
 }

@@ -119,7 +119,7 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &TileEpil
 }
 
 /// Results of one phase of a strided convolution's input, each `step` elements from the next.
-pub(crate) struct Spread<T> {
+pub(crate) struct StridedScatter<T> {
     pub from: *const T,
     pub pitch: usize,
     pub rows: usize,
@@ -131,14 +131,16 @@ pub(crate) struct Spread<T> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn spread<T: Real, S: Simd<T>, const MODE: usize>(f: &Spread<T>) {
+pub(crate) unsafe fn strided_scatter<T: Real, S: Simd<T>, const MODE: usize>(
+    f: &StridedScatter<T>,
+) {
     for y in 0..f.rows {
         // SAFETY: the caller's pointers cover the rows.
         unsafe {
             let from = f.from.add(y * f.pitch);
             let into = f.into.add(y * f.into_pitch);
             if f.step == 2 {
-                spread_pairs::<T, S, MODE>(from, into, f.cols);
+                scatter_every_second::<T, S, MODE>(from, into, f.cols);
                 continue;
             }
             for x in 0..f.cols {
@@ -153,7 +155,7 @@ pub(crate) unsafe fn spread<T: Real, S: Simd<T>, const MODE: usize>(f: &Spread<T
 /// Every second element of a row. What lies between them, other phases' results, is read and
 /// written as it is.
 #[inline(always)]
-unsafe fn spread_pairs<T: Real, S: Simd<T>, const MODE: usize>(
+unsafe fn scatter_every_second<T: Real, S: Simd<T>, const MODE: usize>(
     from: *const T,
     into: *mut T,
     cols: usize,

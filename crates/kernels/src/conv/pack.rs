@@ -139,7 +139,7 @@ pub(crate) unsafe fn pack<T: Real, S: Simd<T>, const KIND: usize>(f: &Pack<T>) {
 }
 
 /// Rows of every `step`-th element of a plane's rows.
-pub(crate) struct Comb<T> {
+pub(crate) struct StridedGather<T> {
     pub source: Source<T>,
     pub into: *mut T,
     pub pitch: usize,
@@ -158,7 +158,7 @@ pub(crate) struct Comb<T> {
 
 /// Packs from the lowest address up, as [`pack`] does.
 #[inline(always)]
-pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
+pub(crate) unsafe fn strided_gather<T: Real, S: Simd<T>, const KIND: usize>(f: &StridedGather<T>) {
     // SAFETY: as for `pack`.
     unsafe {
         zeros::<T, S>(f.into, f.above * f.pitch);
@@ -168,7 +168,7 @@ pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
             let data = row.add(f.lead);
             let source = f.source.skip(y * f.source_pitch);
             if f.step == 2 {
-                comb_pairs::<T, S, KIND>(&source, data, f.cols);
+                gather_every_second::<T, S, KIND>(&source, data, f.cols);
             } else {
                 for x in 0..f.cols {
                     let second = if KIND == SUM { *source.second.add(x * f.step) } else { T::ZERO };
@@ -184,7 +184,7 @@ pub(crate) unsafe fn comb<T: Real, S: Simd<T>, const KIND: usize>(f: &Comb<T>) {
 
 /// Every second element of a row, whose last element may be the plane's.
 #[inline(always)]
-unsafe fn comb_pairs<T: Real, S: Simd<T>, const KIND: usize>(
+unsafe fn gather_every_second<T: Real, S: Simd<T>, const KIND: usize>(
     source: &Source<T>,
     into: *mut T,
     cols: usize,
@@ -194,9 +194,9 @@ unsafe fn comb_pairs<T: Real, S: Simd<T>, const KIND: usize>(
         // SAFETY: the caller's row has `2 * cols - 1` elements from the first that is taken to the
         // last.
         unsafe {
-            let mut values = S::load_pairs(source.first.add(2 * x), n);
+            let mut values = S::load_every_second(source.first.add(2 * x), n);
             if KIND == SUM {
-                values = S::add(values, S::load_pairs(source.second.add(2 * x), n));
+                values = S::add(values, S::load_every_second(source.second.add(2 * x), n));
             }
             S::store(into.add(x), values);
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::layout::{Grid, Layout};
-use super::pack::{Comb, ONE, Pack, SUM, Source};
+use super::pack::{ONE, Pack, SUM, Source, StridedGather};
 use super::product::Runs;
 use crate::real::Real;
 use crate::view::View;
@@ -101,7 +101,7 @@ pub(crate) unsafe fn pack_channel<T: Real>(
                         let step = grid.step;
                         let source = source.skip(y * grid.width + x);
                         let tail = layout.reach;
-                        let comb = Comb {
+                        let gather = StridedGather {
                             source,
                             into,
                             pitch,
@@ -114,7 +114,7 @@ pub(crate) unsafe fn pack_channel<T: Real>(
                             step,
                             source_pitch,
                         };
-                        (kernels.comb[kind])(&comb);
+                        (kernels.strided_gather[kind])(&gather);
                     }
                 }
             }

@@ -36,9 +36,9 @@ pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &RowSum<T>) {
         let scratch = from_raw_parts_mut(s.scratch, len);
         if s.place == 1 {
             let row = &mut scratch[s.lead..s.lead + s.cols];
-            gather(s, |x| x, row);
+            add_rows(s, |x| x, row);
         } else {
-            gather(s, |x| x * s.place, &mut scratch[s.lead..]);
+            add_rows(s, |x| x * s.place, &mut scratch[s.lead..]);
         }
         let into = from_raw_parts_mut(s.into, s.into_cols);
         // The common windows have loops of their own: a sum over taps inside keeps the compiler
@@ -60,7 +60,7 @@ pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &RowSum<T>) {
 
 /// Adds up the rows, column by column.
 #[inline(always)]
-unsafe fn gather<T: Real>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
+unsafe fn add_rows<T: Real>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
     // SAFETY: the caller's promise.
     unsafe {
         let scales = from_raw_parts(s.row_scale, s.rows);
@@ -227,7 +227,7 @@ unsafe fn take_equal<T: Real, S: Simd<T>>(
             let value = if stride == 1 {
                 S::load_n(values.add(x), n)
             } else {
-                S::load_pairs(values.add(2 * x), n)
+                S::load_every_second(values.add(2 * x), n)
             };
             // Above zero where the value is less than the maximum: there the old distance stays.
             let less = S::sub(S::load_n(maxima.add(x), n), value);
