@@ -38,8 +38,8 @@ unsafe fn sum_f64x4(v: __m256d) -> f64 {
 /// The functions that differ between the two types only in an instruction's name.
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $maskload:ident, $store:ident, $cast:ident,
-     $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident,
-     $odds:ident, $zip:ident, $sum:expr,
+     $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $deinterleave_even:ident,
+     $deinterleave_odd:ident, $interleave:ident, $sum:expr,
      $sum_f64:expr, $four_sums:ident, $transpose:ident) => {
         // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called
         // where both are there; loads and stores touch the elements named, which the trait's
@@ -103,16 +103,16 @@ macro_rules! simd {
                 unsafe { $and(v, $cmp::<_CMP_GT_OQ>(gate, $zero())) }
             }
             #[inline(always)]
-            unsafe fn evens(a: $v, b: $v) -> $v {
-                unsafe { $evens(a, b) }
+            unsafe fn deinterleave_even(a: $v, b: $v) -> $v {
+                unsafe { $deinterleave_even(a, b) }
             }
             #[inline(always)]
-            unsafe fn odds(a: $v, b: $v) -> $v {
-                unsafe { $odds(a, b) }
+            unsafe fn deinterleave_odd(a: $v, b: $v) -> $v {
+                unsafe { $deinterleave_odd(a, b) }
             }
             #[inline(always)]
-            unsafe fn zip(a: $v, b: $v) -> [$v; 2] {
-                unsafe { $zip(a, b) }
+            unsafe fn interleave(a: $v, b: $v) -> [$v; 2] {
+                unsafe { $interleave(a, b) }
             }
             #[inline(always)]
             unsafe fn prefetch(at: *const $t) {
@@ -184,7 +184,7 @@ unsafe fn widened_sum(v: __m256) -> f64 {
 
 // Shuffles work within halves of a register; the quarters change places afterwards.
 #[inline(always)]
-unsafe fn evens_f32(a: __m256, b: __m256) -> __m256 {
+unsafe fn deinterleave_even_f32(a: __m256, b: __m256) -> __m256 {
     // SAFETY: arithmetic in registers.
     unsafe {
         let quarters = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
@@ -193,13 +193,13 @@ unsafe fn evens_f32(a: __m256, b: __m256) -> __m256 {
 }
 
 #[inline(always)]
-unsafe fn evens_f64(a: __m256d, b: __m256d) -> __m256d {
+unsafe fn deinterleave_even_f64(a: __m256d, b: __m256d) -> __m256d {
     // SAFETY: arithmetic in registers.
     unsafe { _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_unpacklo_pd(a, b)) }
 }
 
 #[inline(always)]
-unsafe fn odds_f32(a: __m256, b: __m256) -> __m256 {
+unsafe fn deinterleave_odd_f32(a: __m256, b: __m256) -> __m256 {
     // SAFETY: arithmetic in registers.
     unsafe {
         let quarters = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_11_01>(a, b));
@@ -208,13 +208,13 @@ unsafe fn odds_f32(a: __m256, b: __m256) -> __m256 {
 }
 
 #[inline(always)]
-unsafe fn odds_f64(a: __m256d, b: __m256d) -> __m256d {
+unsafe fn deinterleave_odd_f64(a: __m256d, b: __m256d) -> __m256d {
     // SAFETY: arithmetic in registers.
     unsafe { _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_unpackhi_pd(a, b)) }
 }
 
 #[inline(always)]
-unsafe fn zip_f32(a: __m256, b: __m256) -> [__m256; 2] {
+unsafe fn interleave_f32(a: __m256, b: __m256) -> [__m256; 2] {
     // SAFETY: arithmetic in registers.
     unsafe {
         let low = _mm256_unpacklo_ps(a, b);
@@ -224,7 +224,7 @@ unsafe fn zip_f32(a: __m256, b: __m256) -> [__m256; 2] {
 }
 
 #[inline(always)]
-unsafe fn zip_f64(a: __m256d, b: __m256d) -> [__m256d; 2] {
+unsafe fn interleave_f64(a: __m256d, b: __m256d) -> [__m256d; 2] {
     // SAFETY: arithmetic in registers.
     unsafe {
         let low = _mm256_unpacklo_pd(a, b);
@@ -305,9 +305,9 @@ simd!(
     _mm256_max_ps,
     _mm256_setzero_ps,
     _mm256_cmp_ps,
-    evens_f32,
-    odds_f32,
-    zip_f32,
+    deinterleave_even_f32,
+    deinterleave_odd_f32,
+    interleave_f32,
     sum_f32,
     widened_sum,
     four_sums_f32,
@@ -331,9 +331,9 @@ simd!(
     _mm256_max_pd,
     _mm256_setzero_pd,
     _mm256_cmp_pd,
-    evens_f64,
-    odds_f64,
-    zip_f64,
+    deinterleave_even_f64,
+    deinterleave_odd_f64,
+    interleave_f64,
     sum_f64x4,
     sum_f64x4,
     four_sums_f64,

@@ -25,8 +25,8 @@ fn first_8(n: usize) -> __mmask8 {
 /// The functions that differ between the two types only in an instruction's name.
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $mask_load:ident, $store:ident, $mask_store:ident,
-     $mask_move:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident,
-     $odds:ident, $zip:ident, $sum:ident, $sum_f64:ident, $halves:ident) => {
+     $mask_move:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $deinterleave_even:ident,
+     $deinterleave_odd:ident, $interleave:ident, $sum:ident, $sum_f64:ident, $halves:ident) => {
         // SAFETY: instances run only inside functions compiled for AVX-512, which are called where
         // it is there; loads and stores touch the elements named, which the trait's callers
         // promise.
@@ -84,16 +84,16 @@ macro_rules! simd {
                 unsafe { $mask_move($cmp::<_CMP_GT_OQ>(gate, $zero()), v) }
             }
             #[inline(always)]
-            unsafe fn evens(a: $v, b: $v) -> $v {
-                unsafe { $evens(a, b) }
+            unsafe fn deinterleave_even(a: $v, b: $v) -> $v {
+                unsafe { $deinterleave_even(a, b) }
             }
             #[inline(always)]
-            unsafe fn odds(a: $v, b: $v) -> $v {
-                unsafe { $odds(a, b) }
+            unsafe fn deinterleave_odd(a: $v, b: $v) -> $v {
+                unsafe { $deinterleave_odd(a, b) }
             }
             #[inline(always)]
-            unsafe fn zip(a: $v, b: $v) -> [$v; 2] {
-                unsafe { $zip(a, b) }
+            unsafe fn interleave(a: $v, b: $v) -> [$v; 2] {
+                unsafe { $interleave(a, b) }
             }
             #[inline(always)]
             unsafe fn prefetch(at: *const $t) {
@@ -153,7 +153,7 @@ unsafe fn halves_f64(v: __m512d) -> __m256d {
 }
 
 #[inline(always)]
-unsafe fn evens_f32(a: __m512, b: __m512) -> __m512 {
+unsafe fn deinterleave_even_f32(a: __m512, b: __m512) -> __m512 {
     // SAFETY: arithmetic in registers.
     unsafe {
         let places = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -162,13 +162,13 @@ unsafe fn evens_f32(a: __m512, b: __m512) -> __m512 {
 }
 
 #[inline(always)]
-unsafe fn evens_f64(a: __m512d, b: __m512d) -> __m512d {
+unsafe fn deinterleave_even_f64(a: __m512d, b: __m512d) -> __m512d {
     // SAFETY: arithmetic in registers.
     unsafe { _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b) }
 }
 
 #[inline(always)]
-unsafe fn odds_f32(a: __m512, b: __m512) -> __m512 {
+unsafe fn deinterleave_odd_f32(a: __m512, b: __m512) -> __m512 {
     // SAFETY: arithmetic in registers.
     unsafe {
         let places = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
@@ -177,14 +177,14 @@ unsafe fn odds_f32(a: __m512, b: __m512) -> __m512 {
 }
 
 #[inline(always)]
-unsafe fn odds_f64(a: __m512d, b: __m512d) -> __m512d {
+unsafe fn deinterleave_odd_f64(a: __m512d, b: __m512d) -> __m512d {
     // SAFETY: arithmetic in registers.
     unsafe { _mm512_permutex2var_pd(a, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b) }
 }
 
 // Lanes of the second vector count from sixteen on, or from eight.
 #[inline(always)]
-unsafe fn zip_f32(a: __m512, b: __m512) -> [__m512; 2] {
+unsafe fn interleave_f32(a: __m512, b: __m512) -> [__m512; 2] {
     // SAFETY: arithmetic in registers.
     unsafe {
         let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -194,7 +194,7 @@ unsafe fn zip_f32(a: __m512, b: __m512) -> [__m512; 2] {
 }
 
 #[inline(always)]
-unsafe fn zip_f64(a: __m512d, b: __m512d) -> [__m512d; 2] {
+unsafe fn interleave_f64(a: __m512d, b: __m512d) -> [__m512d; 2] {
     // SAFETY: arithmetic in registers.
     unsafe {
         let low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
@@ -221,9 +221,9 @@ simd!(
     _mm512_max_ps,
     _mm512_setzero_ps,
     _mm512_cmp_ps_mask,
-    evens_f32,
-    odds_f32,
-    zip_f32,
+    deinterleave_even_f32,
+    deinterleave_odd_f32,
+    interleave_f32,
     _mm512_reduce_add_ps,
     widened_sum,
     halves_f32
@@ -246,9 +246,9 @@ simd!(
     _mm512_max_pd,
     _mm512_setzero_pd,
     _mm512_cmp_pd_mask,
-    evens_f64,
-    odds_f64,
-    zip_f64,
+    deinterleave_even_f64,
+    deinterleave_odd_f64,
+    interleave_f64,
     _mm512_reduce_add_pd,
     _mm512_reduce_add_pd,
     halves_f64

@@ -114,12 +114,12 @@ pub(crate) unsafe trait Simd<T>: Copy {
     /// `v` where `gate` is above zero, else zero.
     unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V;
     /// The even lanes of `a`, then those of `b`.
-    unsafe fn evens(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn deinterleave_even(a: Self::V, b: Self::V) -> Self::V;
     /// The odd lanes of `a`, then those of `b`.
-    unsafe fn odds(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn deinterleave_odd(a: Self::V, b: Self::V) -> Self::V;
     /// The lanes of `a` and `b` in turn: two vectors, of which these are the even and the odd
     /// lanes.
-    unsafe fn zip(a: Self::V, b: Self::V) -> [Self::V; 2];
+    unsafe fn interleave(a: Self::V, b: Self::V) -> [Self::V; 2];
     /// Asks for a cache line that is needed soon; any address will do.
     unsafe fn prefetch(at: *const T);
     /// All lanes' sum.
@@ -164,7 +164,7 @@ pub(crate) unsafe trait Simd<T>: Copy {
                 0 => Self::splat(T::ZERO),
                 left => Self::load_n(at.add(first), left.min(Self::LANES)),
             });
-            Self::evens(a, b)
+            Self::deinterleave_even(a, b)
         }
     }
 
@@ -255,17 +255,17 @@ unsafe impl<T: Real> Simd<T> for Plain {
     }
 
     #[inline(always)]
-    unsafe fn evens(a: Self::V, b: Self::V) -> Self::V {
+    unsafe fn deinterleave_even(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| if i < PLAIN / 2 { a[2 * i] } else { b[2 * i - PLAIN] })
     }
 
     #[inline(always)]
-    unsafe fn odds(a: Self::V, b: Self::V) -> Self::V {
+    unsafe fn deinterleave_odd(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| if i < PLAIN / 2 { a[2 * i + 1] } else { b[2 * i + 1 - PLAIN] })
     }
 
     #[inline(always)]
-    unsafe fn zip(a: Self::V, b: Self::V) -> [Self::V; 2] {
+    unsafe fn interleave(a: Self::V, b: Self::V) -> [Self::V; 2] {
         [0, PLAIN / 2].map(|from| {
             std::array::from_fn(|i| if i % 2 == 0 { a[from + i / 2] } else { b[from + i / 2] })
         })

@@ -257,7 +257,7 @@ impl ConvPlan {
                                 if self.shape.stride == 1 {
                                     leave(self, piece, from, gradient, image, first + row);
                                 } else {
-                                    interleave(
+                                    scatter_phase(
                                         self,
                                         piece,
                                         phase,
@@ -347,7 +347,7 @@ unsafe fn leave<T: Real>(
 }
 
 /// Writes a plane's elements of one phase.
-unsafe fn interleave<T: Real>(
+unsafe fn scatter_phase<T: Real>(
     plan: &ConvPlan,
     piece: &Piece,
     phase: &Phase,

@@ -173,9 +173,9 @@ unsafe fn scatter_every_second<T: Real, S: Simd<T>, const MODE: usize>(
             });
             let mut values = S::load_n(from.add(x), S::LANES.min(cols - x));
             if MODE == ADD {
-                values = S::add(values, S::evens(there[0], there[1]));
+                values = S::add(values, S::deinterleave_even(there[0], there[1]));
             }
-            let all = S::zip(values, S::odds(there[0], there[1]));
+            let all = S::interleave(values, S::deinterleave_odd(there[0], there[1]));
             for i in [0, 1] {
                 if n[i] > 0 {
                     S::store_n(into.add(i * S::LANES), all[i], n[i]);
