@@ -310,7 +310,7 @@ unsafe fn leave<T: Real>(
         let room = view.plane_len() - skip;
         let none = std::ptr::null();
         let sums = [std::ptr::null_mut(); 2];
-        let ahead = view.plane_len();
+        let prefetch_distance = view.plane_len();
         let bias = T::ZERO;
         let residual = none;
         let relu = false;
@@ -331,7 +331,7 @@ unsafe fn leave<T: Real>(
             x,
             mean,
             sums,
-            ahead,
+            prefetch_distance,
         };
         let mut mode = if gradient.add { ADD } else { STORE };
         if let Some(last) = gradient.last.iter().find(|last| last.channels.contains(&channel)) {

@@ -42,8 +42,8 @@ pub(crate) struct TileEpilogue<T> {
     pub mean: T,
     /// Sum, and sum of squares or products.
     pub sums: [*mut f64; 2],
-    /// Elements to the plane that is written next.
-    pub ahead: usize,
+    /// Elements between what is accessed and what is prefetched.
+    pub prefetch_distance: usize,
 }
 
 #[inline(always)]
@@ -66,7 +66,7 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &TileEpil
                 let n = S::LANES.min(f.cols - x);
                 let at = start + x;
                 let fits = at + S::LANES <= f.room;
-                S::prefetch(f.into.wrapping_add(at + f.ahead));
+                S::prefetch(f.into.wrapping_add(at + f.prefetch_distance));
                 let mut v =
                     if n == S::LANES { S::load(from.add(x)) } else { S::load_part(from.add(x), n) };
                 let load =
@@ -77,7 +77,7 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &TileEpil
                     EXTRA => {
                         v = S::add(v, S::splat(f.bias));
                         if !f.residual.is_null() {
-                            S::prefetch(f.residual.wrapping_add(at + f.ahead));
+                            S::prefetch(f.residual.wrapping_add(at + f.prefetch_distance));
                             v = S::add(v, S::load_n(f.residual.add(at), n));
                         }
                         if f.relu {
@@ -87,8 +87,8 @@ pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &TileEpil
                     _ => {}
                 }
                 if is_last {
-                    S::prefetch(f.gate.wrapping_add(at + f.ahead));
-                    S::prefetch(f.x.wrapping_add(at + f.ahead));
+                    S::prefetch(f.gate.wrapping_add(at + f.prefetch_distance));
+                    S::prefetch(f.x.wrapping_add(at + f.prefetch_distance));
                     v = S::where_positive(load(f.gate.add(at)), v);
                     factor = S::sub(load(f.x.add(at)), mean);
                 }

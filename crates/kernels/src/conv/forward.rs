@@ -217,7 +217,7 @@ impl ConvPlan {
                         x: std::ptr::null(),
                         mean: T::ZERO,
                         sums,
-                        ahead: out.plane_len(),
+                        prefetch_distance: out.plane_len(),
                     };
                     (kernels.finish[leave.mode])(&finish);
                 }

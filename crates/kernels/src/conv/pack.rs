@@ -40,17 +40,17 @@ impl<T: Real> Source<T> {
         }
     }
 
-    /// Asks for what is `ahead` elements from element `i`.
+    /// Prefetches the cache lines that lie `prefetch_distance` elements after element `i`.
     #[inline(always)]
-    unsafe fn prefetch<S: Simd<T>, const KIND: usize>(&self, i: usize, ahead: usize) {
+    unsafe fn prefetch<S: Simd<T>, const KIND: usize>(&self, i: usize, prefetch_distance: usize) {
         // SAFETY: any address will do.
         unsafe {
-            S::prefetch(self.first.wrapping_add(i + ahead));
+            S::prefetch(self.first.wrapping_add(i + prefetch_distance));
             if KIND == SUM || KIND == RELU {
-                S::prefetch(self.second.wrapping_add(i + ahead));
+                S::prefetch(self.second.wrapping_add(i + prefetch_distance));
             }
             if KIND == NORM {
-                S::prefetch(self.x.wrapping_add(i + ahead));
+                S::prefetch(self.x.wrapping_add(i + prefetch_distance));
             }
         }
     }
@@ -91,8 +91,8 @@ pub(crate) struct Pack<T> {
     /// Zeros before a row's first element, and elements of the source's row.
     pub lead: usize,
     pub cols: usize,
-    /// Elements to the plane that is packed next.
-    pub ahead: usize,
+    /// Elements between what is read and what is prefetched.
+    pub prefetch_distance: usize,
 }
 
 /// Writes whole vectors of zeros over at least `n` elements.
@@ -120,12 +120,12 @@ pub(crate) unsafe fn pack<T: Real, S: Simd<T>, const KIND: usize>(f: &Pack<T>) {
             let data = row.add(f.lead);
             let mut i = 0;
             while i + S::LANES <= f.cols {
-                f.source.prefetch::<S, KIND>(y * f.cols + i, f.ahead);
+                f.source.prefetch::<S, KIND>(y * f.cols + i, f.prefetch_distance);
                 S::store(data.add(i), f.source.load::<S, KIND>(y * f.cols + i, S::LANES));
                 i += S::LANES;
             }
             if i < f.cols {
-                f.source.prefetch::<S, KIND>(y * f.cols + i, f.ahead);
+                f.source.prefetch::<S, KIND>(y * f.cols + i, f.prefetch_distance);
                 S::store(data.add(i), f.source.load::<S, KIND>(y * f.cols + i, f.cols - i));
                 i += S::LANES;
             }

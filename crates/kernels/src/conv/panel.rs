@@ -79,7 +79,8 @@ pub(crate) unsafe fn pack_channel<T: Real>(
                     if grid.step == 1 {
                         let source = source.skip(first * grid.width);
                         let tail = layout.reach;
-                        let ahead = ahead(grid.height * grid.width, rows * grid.width);
+                        let prefetch_distance =
+                            prefetch_distance(grid.height * grid.width, rows * grid.width);
                         let pack = Pack {
                             source,
                             into,
@@ -90,7 +91,7 @@ pub(crate) unsafe fn pack_channel<T: Real>(
                             tail,
                             lead: lead_x,
                             cols,
-                            ahead,
+                            prefetch_distance,
                         };
                         (kernels.pack[kind])(&joined_rows(pack));
                     } else {
@@ -122,10 +123,10 @@ pub(crate) unsafe fn pack_channel<T: Real>(
     }
 }
 
-/// How far ahead of what is read or written to ask for memory, in elements: whole planes of `plane`
-/// elements, of each of which `part` are touched, so that what is asked for is needed, and some
-/// hundred nanoseconds later.
-pub(crate) fn ahead(plane: usize, part: usize) -> usize {
+/// Elements between what is read and what is prefetched. It is a whole number of planes of `plane`
+/// elements, of each of which `part` are read, so that every prefetched line is read some hundred
+/// nanoseconds later.
+pub(crate) fn prefetch_distance(plane: usize, part: usize) -> usize {
     const LEAD: usize = 512;
     plane * LEAD.div_ceil(part.max(1))
 }
