@@ -86,18 +86,18 @@ macro_rules! multiply_adds {
 multiply_adds!(multiply_adds_256, "avx2,fma", _mm256_set1_ps, _mm256_fmadd_ps, _mm256_cvtss_f32);
 multiply_adds!(multiply_adds_512, "avx512f", _mm512_set1_ps, _mm512_fmadd_ps, _mm512_cvtss_f32);
 
-/// GFLOP/s of multiply-adds that read no memory, in vectors as wide as the level's register tiles.
-fn peak(level: InstructionSet) -> f64 {
+/// GFLOP/s of multiply-adds that read no memory, in vectors as wide as those of the register tiles.
+fn peak(set: InstructionSet) -> f64 {
     let n = 1_000_000;
     #[cfg(target_arch = "x86_64")]
-    let (lanes, run): (usize, unsafe fn(usize) -> f32) = match level {
+    let (lanes, run): (usize, unsafe fn(usize) -> f32) = match set {
         InstructionSet::Plain => return f64::NAN,
         InstructionSet::Avx2 | InstructionSet::Avx512Narrow => (8, multiply_adds_256),
         InstructionSet::Avx512 => (16, multiply_adds_512),
     };
     #[cfg(not(target_arch = "x86_64"))]
     let (lanes, run): (usize, unsafe fn(usize) -> f32) = return f64::NAN;
-    // SAFETY: the processor has the level.
+    // SAFETY: the processor has the instruction set.
     let seconds = best(|| {
         std::hint::black_box(unsafe { run(std::hint::black_box(n)) });
     });
@@ -116,10 +116,10 @@ fn tensor(memory: &mut [f32], channels: usize, size: usize) -> View<f32> {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let levels: Vec<InstructionSet> =
-        InstructionSet::ALL.into_iter().filter(|level| level.is_available()).collect();
-    for &level in levels.iter().filter(|&&level| level > InstructionSet::Plain) {
-        println!("multiply-adds alone, {}: {:.1} GFLOP/s", level.name(), peak(level));
+    let sets: Vec<InstructionSet> =
+        InstructionSet::ALL.into_iter().filter(|set| set.is_available()).collect();
+    for &set in sets.iter().filter(|&&set| set > InstructionSet::Plain) {
+        println!("multiply-adds alone, {}: {:.1} GFLOP/s", set.name(), peak(set));
     }
     let (chosen, _) = instruction_set::fastest();
     println!("this processor uses {}", chosen.name());
@@ -142,10 +142,10 @@ fn main() {
             padding: kernel / 2,
             groups: 1,
         };
-        for &level in &levels {
-            instruction_set::use_instruction_set(level);
+        for &set in &sets {
+            instruction_set::use_instruction_set(set);
             let [a, b, c, d, e] = speeds(shape);
-            println!("{name:24} {:10} {a:8.1} {b:8.1} {c:8.1} {d:8.1} {e:8.1}", level.name());
+            println!("{name:24} {:10} {a:8.1} {b:8.1} {c:8.1} {d:8.1} {e:8.1}", set.name());
         }
     }
 }

@@ -20,8 +20,8 @@ pub fn product<T: Real>(
     if depth == 0 && !add {
         out.fill(T::ZERO);
     }
-    // Asked for once: the level in use may change between two questions, and lanes and tiles belong
-    // together.
+    // Read once: the instruction set in use may change between two calls, and the lanes must be
+    // those of the tiles.
     let kernels = T::kernels();
     let lanes = kernels.lanes;
     let vectors = columns / lanes;

@@ -4,7 +4,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 use crate::dispatch::Kernels;
 #[cfg(target_arch = "x86_64")]
-use crate::instruction_set::{InstructionSet, level};
+use crate::instruction_set::{InstructionSet, current};
 
 mod sealed {
     pub trait Sealed {}
@@ -72,7 +72,7 @@ macro_rules! real {
             #[allow(private_interfaces)]
             fn kernels() -> &'static Kernels<Self> {
                 #[cfg(target_arch = "x86_64")]
-                match level() {
+                match current() {
                     InstructionSet::Avx512 => return &crate::dispatch::$avx512,
                     InstructionSet::Avx512Narrow => return &crate::dispatch::$avx512_narrow,
                     InstructionSet::Avx2 => return &crate::dispatch::$avx2,

@@ -348,6 +348,6 @@ fn large() {
 }
 
 #[test]
-fn other_levels_are_right_too() {
-    common::run_at_other_levels("other_levels_are_right_too");
+fn other_instruction_sets_are_right_too() {
+    common::run_with_other_instruction_sets("other_instruction_sets_are_right_too");
 }

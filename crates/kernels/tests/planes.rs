@@ -280,6 +280,6 @@ fn the_first_maximum_wins_and_what_is_no_number_wins_over_all() {
 }
 
 #[test]
-fn other_levels_are_right_too() {
-    common::run_at_other_levels("other_levels_are_right_too");
+fn other_instruction_sets_are_right_too() {
+    common::run_with_other_instruction_sets("other_instruction_sets_are_right_too");
 }

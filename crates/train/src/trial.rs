@@ -243,26 +243,26 @@ fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<Str
     if options.device.is_cuda() {
         return Ok(String::new());
     }
-    let level = match saved {
+    let set = match saved {
         None => options.vectors,
         // Checkpoints of before there was a choice.
         Some(state) if state.vectors.is_empty() => InstructionSet::Avx512Narrow,
         Some(state) => InstructionSet::from_name(&state.vectors)
-            .filter(|level| level.is_available())
+            .filter(|set| set.is_available())
             .ok_or_else(|| {
-                let cause = format!(
-                    "this trial began with {} vectors, which this processor lacks",
-                    state.vectors
-                );
-                let file = run.last_checkpoint();
-                let help = format!(
-                    "go on where it began, or remove {} to start from the beginning",
-                    file.display()
-                );
-                TrainError::machine(cause, help)
-            })?,
+            let cause = format!(
+                "this trial began with {} vectors, which this processor lacks",
+                state.vectors
+            );
+            let file = run.last_checkpoint();
+            let help = format!(
+                "go on where it began, or remove {} to start from the beginning",
+                file.display()
+            );
+            TrainError::machine(cause, help)
+        })?,
     };
-    Ok(use_instruction_set(level).name().to_owned())
+    Ok(use_instruction_set(set).name().to_owned())
 }
 
 /// The step that trains this net by this recipe.
@@ -419,7 +419,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_that_this_processor_lacks_is_refused_with_the_remedy() {
+    fn an_instruction_set_that_this_processor_lacks_is_refused_with_the_remedy() {
         let options = Options {
             device: Device::Cpu,
             threads: 1,

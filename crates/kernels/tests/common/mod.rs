@@ -85,29 +85,29 @@ pub(crate) fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
     }
 }
 
-/// Runs this program's other tests at each other level that the machine has, and says which it
+/// Runs this program's other tests with each other instruction set that the machine has, and says which it
 /// could not run.
-pub(crate) fn run_at_other_levels(itself: &str) {
-    for level in InstructionSet::ALL
+pub(crate) fn run_with_other_instruction_sets(itself: &str) {
+    for set in InstructionSet::ALL
         .into_iter()
-        .filter(|&level| level != res2lab_kernels::instruction_set::level())
+        .filter(|&set| set != res2lab_kernels::instruction_set::current())
     {
-        if !level.is_available() {
+        if !set.is_available() {
             // Past the harness, which shows what a test prints only if it fails.
             let _ = writeln!(
                 std::io::stderr(),
-                "not run, as this processor lacks it: kernels at level {}",
-                level.name()
+                "not run, as this processor lacks it: kernels with {}",
+                set.name()
             );
             continue;
         }
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());
         let output =
-            again.args(["--skip", itself]).env("RES2LAB_VECTORS", level.name()).output().unwrap();
+            again.args(["--skip", itself]).env("RES2LAB_VECTORS", set.name()).output().unwrap();
         assert!(
             output.status.success(),
             "{}: {}",
-            level.name(),
+            set.name(),
             String::from_utf8_lossy(&output.stdout)
         );
     }

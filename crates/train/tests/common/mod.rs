@@ -52,7 +52,7 @@ pub(crate) fn short() -> TrainSpec {
 
 pub(crate) fn options(stop: &Arc<AtomicBool>) -> Options {
     Options {
-        vectors: res2lab_kernels::instruction_set::level(),
+        vectors: res2lab_kernels::instruction_set::current(),
         device: Device::Cpu,
         threads: 1,
         data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data"),
