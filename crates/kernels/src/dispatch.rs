@@ -31,7 +31,7 @@ pub(crate) struct Kernels<T: 'static> {
     pub pack: [Entry<pack::Pack<T>>; pack::KINDS],
     /// `ONE` and `SUM`.
     pub strided_gather: [Entry<pack::StridedGather<T>>; 2],
-    pub finish: [Entry<epilogue::TileEpilogue<T>>; epilogue::MODES],
+    pub epilogue: [Entry<epilogue::TileEpilogue<T>>; epilogue::MODES],
     /// `STORE` and `ADD`.
     pub strided_scatter: [Entry<epilogue::StridedScatter<T>>; 2],
     pub sums: Entry<norm::Sums<T>>,
@@ -110,7 +110,7 @@ compile!(transposes, tile::transpose, (), tile::Transpose<T>, both);
 // Loops over planes use the longer vectors wherever they exist, but for this one.
 compile!(strided_gathers, pack::strided_gather, (KIND), pack::StridedGather<T>, Avx2);
 compile!(packs, pack::pack, (KIND), pack::Pack<T>, Avx512);
-compile!(finishes, epilogue::finish, (MODE), epilogue::TileEpilogue<T>, Avx512);
+compile!(epilogues, epilogue::tile_epilogue, (MODE), epilogue::TileEpilogue<T>, Avx512);
 compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
 compile!(normalizes, norm::normalize_plane, (RESIDUAL), norm::Normalize<T>, Avx512);
 compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>, Avx512);
@@ -170,13 +170,13 @@ macro_rules! dispatch_table {
                 strided_gathers::$which::<$t, { pack::ONE }>,
                 strided_gathers::$which::<$t, { pack::SUM }>,
             ],
-            finish: [
-                finishes::$which::<$t, { epilogue::STORE }>,
-                finishes::$which::<$t, { epilogue::ADD }>,
-                finishes::$which::<$t, { epilogue::SUMS }>,
-                finishes::$which::<$t, { epilogue::EXTRA }>,
-                finishes::$which::<$t, { epilogue::LAST_STORE }>,
-                finishes::$which::<$t, { epilogue::LAST_ADD }>,
+            epilogue: [
+                epilogues::$which::<$t, { epilogue::STORE }>,
+                epilogues::$which::<$t, { epilogue::ADD }>,
+                epilogues::$which::<$t, { epilogue::SUMS }>,
+                epilogues::$which::<$t, { epilogue::EXTRA }>,
+                epilogues::$which::<$t, { epilogue::LAST_STORE }>,
+                epilogues::$which::<$t, { epilogue::LAST_ADD }>,
             ],
             strided_scatter: [
                 strided_scatters::$which::<$t, { epilogue::STORE }>,

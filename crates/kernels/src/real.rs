@@ -162,7 +162,7 @@ pub(crate) unsafe trait Simd<T>: Copy {
         unsafe {
             let [a, b] = [0, Self::LANES].map(|first| match (2 * n - 1).saturating_sub(first) {
                 0 => Self::splat(T::ZERO),
-                left => Self::load_n(at.add(first), left.min(Self::LANES)),
+                remaining => Self::load_n(at.add(first), remaining.min(Self::LANES)),
             });
             Self::deinterleave_even(a, b)
         }

@@ -255,7 +255,7 @@ impl ConvPlan {
                             let from = results.add(row * layout.plane + i * layout.span);
                             for gradient in gradients {
                                 if self.shape.stride == 1 {
-                                    leave(self, piece, from, gradient, image, first + row);
+                                    write_rows(self, piece, from, gradient, image, first + row);
                                 } else {
                                     scatter_phase(
                                         self,
@@ -287,8 +287,8 @@ impl ConvPlan {
     }
 }
 
-/// Writes a plane's rows of a convolution of stride 1.
-unsafe fn leave<T: Real>(
+/// Writes rows of a plane of the input's gradient, through the epilogue. For stride 1.
+unsafe fn write_rows<T: Real>(
     plan: &ConvPlan,
     piece: &Piece,
     from: *const T,
@@ -317,7 +317,7 @@ unsafe fn leave<T: Real>(
         let gate = none;
         let x = none;
         let mean = T::ZERO;
-        let mut finish = TileEpilogue {
+        let mut epilogue = TileEpilogue {
             from,
             pitch,
             rows,
@@ -336,17 +336,17 @@ unsafe fn leave<T: Real>(
         let mut mode = if gradient.add { ADD } else { STORE };
         if let Some(last) = gradient.last.iter().find(|last| last.channels.contains(&channel)) {
             let of = channel - last.channels.start;
-            finish.gate = last.relu.plane(image, of).add(skip);
-            finish.x = last.x.plane(image, of).add(skip);
-            finish.mean = last.mean[of];
-            finish.sums = last.sums.map(|sums| sums.add(of));
+            epilogue.gate = last.relu.plane(image, of).add(skip);
+            epilogue.x = last.x.plane(image, of).add(skip);
+            epilogue.mean = last.mean[of];
+            epilogue.sums = last.sums.map(|sums| sums.add(of));
             mode = if gradient.add { LAST_ADD } else { LAST_STORE };
         }
-        (T::kernels().finish[mode])(&finish);
+        (T::kernels().epilogue[mode])(&epilogue);
     }
 }
 
-/// Writes a plane's elements of one phase.
+/// Writes the elements of a plane that belong to one phase. For strides above 1.
 unsafe fn scatter_phase<T: Real>(
     plan: &ConvPlan,
     piece: &Piece,

@@ -1,6 +1,7 @@
-//! Results on their way from a tile to where they belong: sums for a norm, bias, residual, ReLU, or
-//! an addition; and gradients that are complete, which go on through a ReLU, with the sums that the
-//! norm before it needs.
+//! The epilogue of a convolution, which copies results to their planes. Forward it adds a bias and a
+//! residual, applies a ReLU, or takes the sums that a batch norm needs. Backward it accumulates. When
+//! a gradient is complete, it also masks it by a ReLU's output and takes the sums that the backward
+//! pass of the batch norm before that ReLU needs.
 
 use crate::real::{Real, Simd};
 
@@ -21,7 +22,7 @@ pub(crate) const MODES: usize = 6;
 /// Whole vectors whose sums may be taken in `T` before they are widened.
 const SHORT: usize = 32;
 
-/// `rows` rows of `cols` results of one plane.
+/// The epilogue of `rows` rows of `cols` results of one plane.
 pub(crate) struct TileEpilogue<T> {
     pub from: *const T,
     /// Elements between rows of results; the plane has none between its own.
@@ -47,7 +48,7 @@ pub(crate) struct TileEpilogue<T> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn finish<T: Real, S: Simd<T>, const MODE: usize>(f: &TileEpilogue<T>) {
+pub(crate) unsafe fn tile_epilogue<T: Real, S: Simd<T>, const MODE: usize>(f: &TileEpilogue<T>) {
     let is_last = MODE == LAST_STORE || MODE == LAST_ADD;
     let mut sum = [0.0, 0.0];
     // SAFETY: the caller's pointers cover the rows; whole vectors are written where the plane has

@@ -38,7 +38,7 @@ pub struct Epilogue<'a, T> {
     pub relu: bool,
 }
 
-/// How results leave, and which of them are computed.
+/// The epilogue of a pass, and which results are computed.
 struct Output<'a, T> {
     mode: usize,
     epilogue: Epilogue<'a, T>,
@@ -114,7 +114,7 @@ impl ConvPlan {
         out: View<T>,
         images: Range<usize>,
         scratch: &mut [T],
-        mut leave: Output<T>,
+        mut output: Output<T>,
     ) {
         let shape = &self.shape;
         let layout = &self.layout;
@@ -122,10 +122,10 @@ impl ConvPlan {
         assert_eq!((out.channels, (out.height, out.width)), (shape.out, shape.output()));
         let input = (shape.channels, shape.height, shape.width);
         assert!(inputs.iter().all(|view| (view.channels, view.height, view.width) == input));
-        assert!(leave.sums.as_ref().is_none_or(|sums| sums.len() == 2 * shape.out));
+        assert!(output.sums.as_ref().is_none_or(|sums| sums.len() == 2 * shape.out));
         let panel = aligned(scratch, self.scratch_len());
         let results = panel.wrapping_add(self.input_planes() * layout.plane);
-        let [rows, channels] = self.shares(leave.part);
+        let [rows, channels] = self.shares(output.part);
         for piece in pieces(layout, images) {
             let piece = Piece { rows: rows.within(piece.rows), ..piece };
             let Some(runs) = runs(layout, &layout.forward, &piece) else { continue };
@@ -137,7 +137,7 @@ impl ConvPlan {
                     let packed = packed.as_ptr().add(group * self.product.packed_len());
                     for blocks in self.product.groups(channels) {
                         self.product.multiply(blocks, packed, panel, runs, results, layout.plane);
-                        self.finish(&piece, group, blocks, results, out, &mut leave);
+                        self.apply_epilogue(&piece, group, blocks, results, out, &mut output);
                     }
                 }
             }
@@ -169,21 +169,22 @@ impl ConvPlan {
         }
     }
 
-    unsafe fn finish<T: Real>(
+    /// Copies the results of `blocks` to their planes, through the epilogue.
+    unsafe fn apply_epilogue<T: Real>(
         &self,
         piece: &Piece,
         group: usize,
         blocks: &[Block],
         results: *const T,
         out: View<T>,
-        leave: &mut Output<T>,
+        output: &mut Output<T>,
     ) {
         let layout = &self.layout;
         let kernels = T::kernels();
         let rows = piece.rows.end.min(layout.forward.rows) - piece.rows.start;
         let skip = piece.rows.start * out.width;
         // What follows a part's rows is another thread's.
-        let room = if leave.part.of > 1 { rows * out.width } else { out.plane_len() - skip };
+        let room = if output.part.of > 1 { rows * out.width } else { out.plane_len() - skip };
         let mut rows = rows;
         let mut cols = out.width;
         let mut pitch = layout.pitch;
@@ -195,31 +196,31 @@ impl ConvPlan {
         for row in 0..count {
             let channel = group * self.product.rows + first + row;
             for (i, image) in piece.images.clone().enumerate() {
-                let sums = leave.sums.as_deref_mut().map_or([std::ptr::null_mut(); 2], |sums| {
+                let sums = output.sums.as_deref_mut().map_or([std::ptr::null_mut(); 2], |sums| {
                     let (sum, squares) = sums.split_at_mut(self.shape.out);
                     [&raw mut sum[channel], &raw mut squares[channel]]
                 });
                 // SAFETY: results of this row lie in its plane; views are the caller's promise.
                 unsafe {
-                    let finish = TileEpilogue {
+                    let epilogue = TileEpilogue {
                         from: results.add(row * layout.plane + i * layout.span),
                         pitch,
                         rows,
                         cols,
                         into: out.plane(image, channel).add(skip),
                         room,
-                        bias: leave.epilogue.bias.map_or(T::ZERO, |bias| bias[channel]),
-                        residual: leave.epilogue.residual.map_or(std::ptr::null(), |view| {
+                        bias: output.epilogue.bias.map_or(T::ZERO, |bias| bias[channel]),
+                        residual: output.epilogue.residual.map_or(std::ptr::null(), |view| {
                             view.plane(image, channel).add(skip).cast_const()
                         }),
-                        relu: leave.epilogue.relu,
+                        relu: output.epilogue.relu,
                         gate: std::ptr::null(),
                         x: std::ptr::null(),
                         mean: T::ZERO,
                         sums,
                         prefetch_distance: out.plane_len(),
                     };
-                    (kernels.finish[leave.mode])(&finish);
+                    (kernels.epilogue[output.mode])(&epilogue);
                 }
             }
         }

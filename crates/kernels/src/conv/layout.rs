@@ -62,8 +62,8 @@ impl Grid {
     /// height).
     pub(crate) fn taken(&self, b: usize, size: usize) -> usize {
         let first = self.lead(b) * self.step + b;
-        let left = (size + self.padding).saturating_sub(first);
-        if self.step == 1 { left } else { left.div_ceil(self.step) }
+        let remaining = (size + self.padding).saturating_sub(first);
+        if self.step == 1 { remaining } else { remaining.div_ceil(self.step) }
     }
 
     /// The shortest pitch at which no tap of a row reaches the elements of the next.

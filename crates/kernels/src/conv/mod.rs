@@ -5,7 +5,7 @@
 //! - `pack`: planes into a panel (im2col)
 //! - `tile`: the register tiles
 //! - `product`: a product of packed weights and a panel
-//! - `finish`: results to where they belong
+//! - `epilogue`: what follows a product while its results are in registers
 //! - `forward`, `backward`, `weights`: the three products of a convolution
 
 pub(crate) mod backward;

@@ -30,10 +30,10 @@ pub(crate) const fn widest_dot(rows: usize, registers: usize) -> usize {
     }
 }
 
-/// The next tile's width where `left` vectors are left. A last tile of one vector would wait for
-/// its own results, so the last two share.
-pub(crate) fn next_width(left: usize, widest: usize) -> usize {
-    if left == widest + 1 { left.div_ceil(2) } else { left.min(widest) }
+/// The width of the next tile, where `remaining` vectors are not computed yet. A tile of one vector
+/// stalls on the latency of its own results, so the last two tiles divide the rest evenly.
+pub(crate) fn next_width(remaining: usize, widest: usize) -> usize {
+    if remaining == widest + 1 { remaining.div_ceil(2) } else { remaining.min(widest) }
 }
 
 /// `out[i][p] (+)= sum over k of weights[k][i] * panel[offsets[k] + p]` for `M` rows and `N`
