@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::conv::pack::{ONE, RELU, SUM, Source};
+use crate::conv::pack::{ONE, PlaneSource, RELU, SUM};
 use crate::real::{Real, Simd};
 use crate::vector_loop::{LoopBody, for_each_vector};
 use crate::view::View;
@@ -18,7 +18,7 @@ pub unsafe fn add<T: Real>(terms: &[View<T>], out: View<T>, add: bool, images: R
         for (i, pair) in terms.chunks(2).enumerate() {
             // SAFETY: the caller's promise.
             unsafe {
-                let mut source = Source::one(pair[0].plane(image, 0));
+                let mut source = PlaneSource::one(pair[0].plane(image, 0));
                 source.second =
                     pair.get(1).map_or(std::ptr::null(), |term| term.plane(image, 0).cast_const());
                 let kind = if pair.len() == 2 { SUM } else { ONE };
@@ -38,7 +38,7 @@ pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
         // SAFETY: the caller's promise.
         unsafe {
             let copy = PlaneCopy::new(
-                Source::one(x.plane(image, 0)),
+                PlaneSource::one(x.plane(image, 0)),
                 out.plane(image, 0),
                 out.image_len(),
             );
@@ -62,8 +62,10 @@ pub unsafe fn relu_backward<T: Real>(
     for image in images {
         // SAFETY: the caller's promise.
         unsafe {
-            let source =
-                Source { second: output.plane(image, 0), ..Source::one(gradient.plane(image, 0)) };
+            let source = PlaneSource {
+                second: output.plane(image, 0),
+                ..PlaneSource::one(gradient.plane(image, 0))
+            };
             copy_from(RELU, source, into.plane(image, 0), into.image_len(), add);
         }
     }
@@ -128,7 +130,7 @@ pub unsafe fn gate<T: Real>(
         for channel in 0..x.channels {
             // SAFETY: the caller's promise.
             unsafe {
-                let mut source = Source::one(x.plane(image, channel));
+                let mut source = PlaneSource::one(x.plane(image, channel));
                 source.a = *gate.plane(image, channel);
                 let copy = PlaneCopy::new(source, out.plane(image, channel), out.plane_len());
                 (T::kernels().scale[usize::from(add)])(&copy);
@@ -169,13 +171,13 @@ pub unsafe fn gate_backward<T: Real>(
 
 /// A source into a plane.
 pub(crate) struct PlaneCopy<T> {
-    source: Source<T>,
+    source: PlaneSource<T>,
     into: *mut T,
     len: usize,
 }
 
 impl<T> PlaneCopy<T> {
-    pub(crate) fn new(source: Source<T>, into: *mut T, len: usize) -> Self {
+    pub(crate) fn new(source: PlaneSource<T>, into: *mut T, len: usize) -> Self {
         PlaneCopy { source, into, len }
     }
 }
@@ -186,7 +188,7 @@ impl<T> PlaneCopy<T> {
 /// The source's planes and `into` have `len` elements.
 pub(crate) unsafe fn copy_from<T: Real>(
     kind: usize,
-    source: Source<T>,
+    source: PlaneSource<T>,
     into: *mut T,
     len: usize,
     add: bool,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::epilogue::{ADD, LAST_ADD, LAST_STORE, STORE, StridedScatter, TileEpilogue};
 use super::forward::Part;
 use super::layout::skip;
-use super::pack::{NORM, ONE, Source};
+use super::pack::{NORM, ONE, PlaneSource};
 use super::panel::{Piece, aligned, pack_channel, pieces, runs};
 use super::weights::Sides;
 use super::{ConvPlan, Phase};
@@ -42,13 +42,13 @@ impl<T: Real> Gradient<'_, T> {
     }
 
     /// What one plane is made of.
-    pub(crate) fn source(&self, image: usize, channel: usize) -> Source<T> {
+    pub(crate) fn source(&self, image: usize, channel: usize) -> PlaneSource<T> {
         let plane = |view: View<T>| {
             view.at
                 .wrapping_add(image * view.image_stride + channel * view.plane_len())
                 .cast_const()
         };
-        let mut source = Source::one(plane(self.of));
+        let mut source = PlaneSource::one(plane(self.of));
         if let Some(norm) = &self.norm {
             (source.x, source.a, source.b, source.c) =
                 (plane(norm.x), norm.a[channel], norm.b[channel], norm.c[channel]);

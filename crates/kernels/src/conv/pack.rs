@@ -5,7 +5,7 @@ use crate::real::{Real, Simd};
 
 /// What a plane of a panel is made of. Null where there is none.
 #[derive(Clone, Copy)]
-pub(crate) struct Source<T> {
+pub(crate) struct PlaneSource<T> {
     pub first: *const T,
     /// Added to the first (`SUM`), or the ReLU's output that masks it (`RELU`).
     pub second: *const T,
@@ -22,17 +22,17 @@ pub(crate) const RELU: usize = 2;
 pub(crate) const NORM: usize = 3;
 pub(crate) const KINDS: usize = 4;
 
-impl<T: Real> Source<T> {
+impl<T: Real> PlaneSource<T> {
     /// A plane as it is.
     pub(crate) fn one(first: *const T) -> Self {
         let none = std::ptr::null();
-        Source { first, second: none, x: none, a: T::ONE, b: T::ZERO, c: T::ZERO }
+        PlaneSource { first, second: none, x: none, a: T::ONE, b: T::ZERO, c: T::ZERO }
     }
 
     /// The same, `n` elements on.
     pub(crate) fn skip(self, n: usize) -> Self {
         // Wrapping, because a null pointer moves as well and is never read.
-        Source {
+        PlaneSource {
             first: self.first.wrapping_add(n),
             second: self.second.wrapping_add(n),
             x: self.x.wrapping_add(n),
@@ -78,7 +78,7 @@ impl<T: Real> Source<T> {
 
 /// Rows of a plane with zeros around them.
 pub(crate) struct Pack<T> {
-    pub source: Source<T>,
+    pub source: PlaneSource<T>,
     pub into: *mut T,
     /// Elements from row to row of the panel.
     pub pitch: usize,
@@ -140,7 +140,7 @@ pub(crate) unsafe fn pack<T: Real, S: Simd<T>, const KIND: usize>(f: &Pack<T>) {
 
 /// Rows of every `step`-th element of a plane's rows.
 pub(crate) struct StridedGather<T> {
-    pub source: Source<T>,
+    pub source: PlaneSource<T>,
     pub into: *mut T,
     pub pitch: usize,
     pub above: usize,
@@ -185,7 +185,7 @@ pub(crate) unsafe fn strided_gather<T: Real, S: Simd<T>, const KIND: usize>(f: &
 /// Every second element of a row, whose last element may be the plane's.
 #[inline(always)]
 unsafe fn gather_every_second<T: Real, S: Simd<T>, const KIND: usize>(
-    source: &Source<T>,
+    source: &PlaneSource<T>,
     into: *mut T,
     cols: usize,
 ) {

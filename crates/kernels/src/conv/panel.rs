@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::layout::{Grid, Layout};
-use super::pack::{ONE, Pack, SUM, Source, StridedGather};
+use super::pack::{ONE, Pack, PlaneSource, SUM, StridedGather};
 use super::product::Runs;
 use crate::real::Real;
 use crate::view::View;
@@ -52,7 +52,7 @@ pub(crate) unsafe fn pack_channel<T: Real>(
     piece: &Piece,
     kind: usize,
     into: *mut T,
-    source: impl Fn(usize) -> Source<T>,
+    source: impl Fn(usize) -> PlaneSource<T>,
 ) {
     let kernels = T::kernels();
     let wanted = piece.rows.len() + layout.reach;
@@ -144,7 +144,7 @@ fn joined_rows<T>(pack: Pack<T>) -> Pack<T> {
 pub(crate) fn sum_of<T: Real>(
     inputs: &[View<T>],
     channel: usize,
-) -> (usize, impl Fn(usize) -> Source<T>) {
+) -> (usize, impl Fn(usize) -> PlaneSource<T>) {
     assert!((1..=2).contains(&inputs.len()), "one input, or two that are added");
     let kind = if inputs.len() == 2 { SUM } else { ONE };
     (kind, move |image| {
@@ -152,7 +152,7 @@ pub(crate) fn sum_of<T: Real>(
             view.at.wrapping_add(image * view.image_stride + channel * view.plane_len())
         };
         let second = inputs.get(1).map_or(std::ptr::null(), |view| plane(view).cast_const());
-        Source { second, ..Source::one(plane(&inputs[0])) }
+        PlaneSource { second, ..PlaneSource::one(plane(&inputs[0])) }
     })
 }
 
