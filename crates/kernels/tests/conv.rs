@@ -6,7 +6,7 @@ mod common;
 use common::{Tensor, close, near, values};
 use proptest::prelude::*;
 use res2lab_kernels::{
-    ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part, Real,
+    ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Real, Share,
 };
 
 /// 1x1 convolutions with as many outputs as outer products need.
@@ -137,10 +137,10 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
         .enumerate()
         .map(|(i, (r, a))| (r + a + bias[i / plane % shape.out].to_f64()).max(0.0))
         .collect();
-    for parts in 1..4 {
+    for threads in 1..4 {
         let mut out = Tensor::<T>::random(images, shape.out, rows, cols, 5, seed + 5);
-        for index in (0..parts).rev() {
-            let part = Part { index, of: parts };
+        for index in (0..threads).rev() {
+            let share = Share { index, of: threads };
             in_two(images, |range| unsafe {
                 plan.infer(
                     &packed,
@@ -149,7 +149,7 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
                     &epilogue,
                     range,
                     &mut scratch,
-                    part,
+                    share,
                 );
             });
         }
@@ -317,7 +317,7 @@ proptest! {
     }
 }
 
-/// Sizes that are cut into strips, parts of the depth and groups of rows.
+/// Sizes that are cut into strips, threads of the depth and groups of rows.
 #[test]
 fn large() {
     let shape = |channels, size, out, kernel, stride| ConvShape {

@@ -9,7 +9,7 @@ use crate::worker::{Arena, Shared, Worker};
 use res2lab_arch::{Graph, Op};
 use res2lab_kernels::memory::zeros;
 use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape};
-use res2lab_kernels::{ConvPlan, ConvShape, Part, Real};
+use res2lab_kernels::{ConvPlan, ConvShape, Real, Share};
 use std::ops::Range;
 
 /// The network's state in three flat buffers.
@@ -35,7 +35,7 @@ pub struct Planned<T> {
     images: usize,
     pub(crate) threads: usize,
     /// Whether all threads work on all images, in the first one's arena.
-    pub(crate) shares: bool,
+    pub(crate) shares_images: bool,
     /// Where each entry of the graph's state starts in its flat buffer.
     pub(crate) entries: Vec<usize>,
     /// Elements of each entry.
@@ -94,10 +94,10 @@ impl<T: Real> Planned<T> {
         cut: impl Fn(&Program, usize) -> Vec<Segment>,
     ) -> Planned<T> {
         // Where threads are more than images, those of an inference work on all images together.
-        let shares = program.is_inference() && batch < threads;
-        let threads = if shares { threads } else { threads.clamp(1, batch.max(1)) };
+        let shares_images = program.is_inference() && batch < threads;
+        let threads = if shares_images { threads } else { threads.clamp(1, batch.max(1)) };
         // Each thread packs for the largest part, so that offsets are the same for all.
-        let most = if shares { batch } else { batch.div_ceil(threads) };
+        let most = if shares_images { batch } else { batch.div_ceil(threads) };
         let segments = cut(&program, most);
         let local = segments::local(&program, &segments);
         let (places, length) = pack(&crate::liveness::needs(&program, &segments, &local, most));
@@ -125,8 +125,8 @@ impl<T: Real> Planned<T> {
         let packs = [&program.forward, &program.backward]
             .map(|instrs| instrs.iter().filter_map(packed_by).collect());
         let own = |thread| Own {
-            images: part_of(batch, thread, threads, shares),
-            arena: zeros(if shares && thread > 0 { 0 } else { length }),
+            images: images_of(batch, thread, threads, shares_images),
+            arena: zeros(if shares_images && thread > 0 { 0 } else { length }),
             indices: program
                 .pools
                 .iter()
@@ -152,7 +152,7 @@ impl<T: Real> Planned<T> {
             batch,
             images: batch,
             threads,
-            shares,
+            shares_images,
             entries,
             lengths,
             offsets,
@@ -182,7 +182,7 @@ impl<T: Real> Planned<T> {
         self.pass(images, state, false, |worker| worker.forward());
         let start = self.offsets[self.program.logits.buffer];
         let classes = self.program.logits.shape.channels;
-        let arenas = if self.shares { 1 } else { self.threads };
+        let arenas = if self.shares_images { 1 } else { self.threads };
         for own in &self.own[..arenas] {
             let part = own.images.start * classes..own.images.end * classes;
             let length = part.len();
@@ -196,7 +196,7 @@ impl<T: Real> Planned<T> {
         assert!(images <= self.batch, "the plan is for {} images, not {images}", self.batch);
         self.images = images;
         for (thread, own) in self.own.iter_mut().enumerate() {
-            own.images = part_of(images, thread, self.threads, self.shares);
+            own.images = images_of(images, thread, self.threads, self.shares_images);
         }
     }
 
@@ -241,7 +241,7 @@ impl<T: Real> Planned<T> {
         let first = own[0].arena.as_mut_ptr();
         let arenas = own
             .iter_mut()
-            .map(|own| Arena(if self.shares { first } else { own.arena.as_mut_ptr() }));
+            .map(|own| Arena(if self.shares_images { first } else { own.arena.as_mut_ptr() }));
         let arenas: Vec<Arena<T>> = arenas.collect();
         let members: Vec<_> = own.iter_mut().zip(arenas).enumerate().collect();
         let plan = &*self;
@@ -249,8 +249,11 @@ impl<T: Real> Planned<T> {
             let shared = &shared;
             let indices = own.indices.iter_mut().map(Vec::as_mut_ptr).collect();
             let images = 0..own.images.len();
-            let share =
-                if plan.shares { Part { index: thread, of: plan.threads } } else { Part::WHOLE };
+            let share = if plan.shares_images {
+                Share { index: thread, of: plan.threads }
+            } else {
+                Share::WHOLE
+            };
             let Arena(arena) = arena;
             work(&mut Worker {
                 plan,
@@ -283,8 +286,8 @@ fn packed_by(instr: &Instr) -> Option<ConvId> {
 }
 
 /// A thread's images: its part, or all of them.
-fn part_of(images: usize, thread: usize, threads: usize, shares: bool) -> Range<usize> {
-    if shares { 0..images } else { Part { index: thread, of: threads }.within(0..images) }
+fn images_of(images: usize, thread: usize, threads: usize, shares_images: bool) -> Range<usize> {
+    if shares_images { 0..images } else { Share { index: thread, of: threads }.within(0..images) }
 }
 
 fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::epilogue::{ADD, LAST_ADD, LAST_STORE, STORE, StridedScatter, TileEpilogue};
-use super::forward::Part;
+use super::forward::Share;
 use super::layout::skip;
 use super::pack::{NORM, ONE, PlaneSource};
 use super::panel::{Piece, aligned, pack_channel, pieces, runs};
@@ -243,7 +243,7 @@ impl ConvPlan {
             unsafe { self.clear(piece, group, gradients) };
         }
         for phase in self.phases.iter().filter(is_read) {
-            for blocks in phase.product.groups(Part::WHOLE) {
+            for blocks in phase.product.groups(Share::WHOLE) {
                 let count = blocks.iter().map(|block| block.rows).sum::<usize>();
                 let first = group * self.shape.group_channels() + blocks[0].first;
                 // SAFETY: the caller's promise, and the sizes of the layout.

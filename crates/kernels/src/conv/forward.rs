@@ -9,18 +9,18 @@ use super::product::Block;
 use crate::real::Real;
 use crate::view::View;
 
-/// One of several threads' share of a convolution.
+/// One thread's share of an operation that several threads divide among them: share `index` of `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct Share {
     pub index: usize,
     pub of: usize,
 }
 
-impl Part {
-    /// All of it.
-    pub const WHOLE: Part = Part { index: 0, of: 1 };
+impl Share {
+    /// The whole operation, for a single thread.
+    pub const WHOLE: Share = Share { index: 0, of: 1 };
 
-    /// Its share of a range.
+    /// This share of a range; the shares of all threads cover the range without overlap.
     pub fn within(self, range: Range<usize>) -> Range<usize> {
         let at = |index: usize| range.start + range.len() * index / self.of;
         at(self.index)..at(self.index + 1)
@@ -43,7 +43,7 @@ struct Output<'a, T> {
     mode: usize,
     epilogue: Epilogue<'a, T>,
     sums: Option<&'a mut [f64]>,
-    part: Part,
+    share: Share,
 }
 
 impl ConvPlan {
@@ -72,13 +72,13 @@ impl ConvPlan {
                 out,
                 images,
                 scratch,
-                Output { mode, epilogue, sums, part: Part::WHOLE },
+                Output { mode, epilogue, sums, share: Share::WHOLE },
             )
         }
     }
 
-    /// As [`ConvPlan::forward`], with what follows in an inference, and of all results a thread's
-    /// `part`.
+    /// Convolves as [`ConvPlan::forward`] does, with an epilogue for inference, and computes one
+    /// thread's `share` of the results.
     ///
     /// # Safety
     /// The promise at [`View`]; the residual may be `out` itself.
@@ -90,7 +90,7 @@ impl ConvPlan {
         epilogue: &Epilogue<T>,
         images: Range<usize>,
         scratch: &mut [T],
-        part: Part,
+        share: Share,
     ) {
         assert!(epilogue.bias.is_none_or(|bias| bias.len() == self.shape.out));
         assert!(epilogue.residual.is_none_or(|residual| residual.same_shape(&out)));
@@ -102,7 +102,7 @@ impl ConvPlan {
                 out,
                 images,
                 scratch,
-                Output { mode: EXTRA, epilogue: *epilogue, sums: None, part },
+                Output { mode: EXTRA, epilogue: *epilogue, sums: None, share },
             )
         }
     }
@@ -125,7 +125,7 @@ impl ConvPlan {
         assert!(output.sums.as_ref().is_none_or(|sums| sums.len() == 2 * shape.out));
         let panel = aligned(scratch, self.scratch_len());
         let results = panel.wrapping_add(self.input_planes() * layout.plane);
-        let [rows, channels] = self.shares(output.part);
+        let [rows, channels] = self.divide(output.share);
         for piece in pieces(layout, images) {
             let piece = Piece { rows: rows.within(piece.rows), ..piece };
             let Some(runs) = runs(layout, &layout.forward, &piece) else { continue };
@@ -144,10 +144,15 @@ impl ConvPlan {
         }
     }
 
-    /// A part as a share of each piece's rows, or of the output channels where rows are few.
-    fn shares(&self, part: Part) -> [Part; 2] {
+    /// Divides work among threads: the share of the rows and the share of the output channels. Rows are
+    /// divided unless they are few.
+    fn divide(&self, share: Share) -> [Share; 2] {
         const FEW: usize = 6;
-        if self.layout.strip >= FEW * part.of { [part, Part::WHOLE] } else { [Part::WHOLE, part] }
+        if self.layout.strip >= FEW * share.of {
+            [share, Share::WHOLE]
+        } else {
+            [Share::WHOLE, share]
+        }
     }
 
     /// Packs a group's input channels into the panel.
@@ -183,8 +188,8 @@ impl ConvPlan {
         let kernels = T::kernels();
         let rows = piece.rows.end.min(layout.forward.rows) - piece.rows.start;
         let skip = piece.rows.start * out.width;
-        // What follows a part's rows is another thread's.
-        let room = if output.part.of > 1 { rows * out.width } else { out.plane_len() - skip };
+        // The rows after this share's belong to another thread.
+        let room = if output.share.of > 1 { rows * out.width } else { out.plane_len() - skip };
         let mut rows = rows;
         let mut cols = out.width;
         let mut pitch = layout.pitch;

@@ -19,7 +19,7 @@ pub(crate) mod tile;
 mod weights;
 
 pub use backward::{Gradient, InputGradient, Last, NormBackward};
-pub use forward::{Epilogue, Part};
+pub use forward::{Epilogue, Share};
 
 use crate::real::Real;
 use layout::{Layout, skip};
@@ -172,20 +172,20 @@ impl ConvPlan {
     pub fn pack<T: Real>(&self, weights: &[T], packed: &mut [T]) {
         assert_eq!(packed.len(), self.packed_len());
         // SAFETY: the memory is borrowed for this call alone.
-        unsafe { self.pack_part(weights, packed.as_mut_ptr(), Part::WHOLE) }
+        unsafe { self.pack_share(weights, packed.as_mut_ptr(), Share::WHOLE) }
     }
 
-    /// One thread's part of that.
+    /// Packs one thread's share of the weights for `forward`.
     ///
     /// # Safety
     /// `packed` holds `packed_len` elements, and threads that pack at the same time have different
-    /// parts.
-    pub unsafe fn pack_part<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
+    /// shares.
+    pub unsafe fn pack_share<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
         assert_eq!(weights.len(), self.shape.weights_len());
         let length = self.product.packed_len();
         for (group, weights) in weights.chunks_exact(length).enumerate() {
             // SAFETY: a group's weights are as many before as after.
-            unsafe { self.product.pack(weights, packed.add(group * length), part) };
+            unsafe { self.product.pack(weights, packed.add(group * length), share) };
         }
     }
 
@@ -194,14 +194,14 @@ impl ConvPlan {
     pub fn pack_backward<T: Real>(&self, weights: &[T], packed: &mut [T]) {
         assert_eq!(packed.len(), self.packed_backward_len());
         // SAFETY: the memory is borrowed for this call alone.
-        unsafe { self.pack_backward_part(weights, packed.as_mut_ptr(), Part::WHOLE) }
+        unsafe { self.pack_backward_share(weights, packed.as_mut_ptr(), Share::WHOLE) }
     }
 
-    /// One thread's part of that.
+    /// Packs one thread's share of the weights for the gradient of the input.
     ///
     /// # Safety
-    /// As for [`ConvPlan::pack_part`], with `packed_backward_len` elements.
-    pub unsafe fn pack_backward_part<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
+    /// As for [`ConvPlan::pack_share`], with `packed_backward_len` elements.
+    pub unsafe fn pack_backward_share<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
         assert_eq!(weights.len(), self.shape.weights_len());
         let length = weights.len() / self.shape.groups;
         for (group, weights) in weights.chunks_exact(length).enumerate() {
@@ -209,7 +209,7 @@ impl ConvPlan {
                 // SAFETY: a phase's weights lie together, and all phases' are as many as the
                 // group's.
                 unsafe {
-                    phase.product.pack(weights, packed.add(group * length + phase.start), part)
+                    phase.product.pack(weights, packed.add(group * length + phase.start), share)
                 };
             }
         }

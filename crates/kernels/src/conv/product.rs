@@ -4,7 +4,7 @@
 //! part of the depth, of which a tile's width of the panel fits the first level; a tile's width of
 //! positions; the tiles of rows, whose weights stream from the second level.
 
-use super::forward::Part;
+use super::forward::Share;
 use super::tile::{Tile, next_width, widest};
 use crate::real::Real;
 
@@ -131,15 +131,15 @@ impl Product {
         self.rows.min(self.group)
     }
 
-    /// Orders weights as tiles read them: by part of the depth, by tile, by depth, by row. A
-    /// thread's part are some of the tiles.
+    /// Orders weights as tiles read them: by depth block, by tile, by depth, by row. Threads divide
+    /// the tiles among them.
     ///
     /// # Safety
-    /// `packed` holds `packed_len` elements, of which nobody else touches this part's.
-    pub(crate) unsafe fn pack<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
+    /// `packed` holds `packed_len` elements, and no other thread accesses those of this share.
+    pub(crate) unsafe fn pack<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
         for pass in 0..self.passes() {
             let depth = self.pass(pass);
-            for block in &self.blocks[part.within(0..self.blocks.len())] {
+            for block in &self.blocks[share.within(0..self.blocks.len())] {
                 let start = self.rows * depth.start + block.first * depth.len();
                 // SAFETY: tiles lie one after the other in the packed weights, pass by pass.
                 let tile = unsafe {
@@ -168,9 +168,10 @@ impl Product {
         pass * self.depth..((pass + 1) * self.depth).min(self.offsets.len())
     }
 
-    /// Groups of blocks whose results are computed together, of a part of all blocks.
-    pub(crate) fn groups(&self, part: Part) -> impl Iterator<Item = &[Block]> {
-        let mut rest = &self.blocks[part.within(0..self.blocks.len())];
+    /// The cache blocks of this share: tiles whose weights and results fit the second-level cache
+    /// together.
+    pub(crate) fn groups(&self, share: Share) -> impl Iterator<Item = &[Block]> {
+        let mut rest = &self.blocks[share.within(0..self.blocks.len())];
         std::iter::from_fn(move || {
             let first = rest.first()?.first;
             let count = rest
@@ -295,10 +296,10 @@ mod tests {
             9,
             500,
         );
-        let rows: usize = product.groups(Part::WHOLE).flatten().map(|block| block.rows).sum();
+        let rows: usize = product.groups(Share::WHOLE).flatten().map(|block| block.rows).sum();
         assert_eq!(rows, 333);
         assert!(
-            product.groups(Part::WHOLE).all(|group| group
+            product.groups(Share::WHOLE).all(|group| group
                 .iter()
                 .map(|block| block.rows)
                 .sum::<usize>()

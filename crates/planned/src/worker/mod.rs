@@ -14,7 +14,7 @@ use crate::linear;
 use crate::program::Instr;
 use crate::step::{Own, Planned, Pooling};
 use res2lab_kernels::pool::global;
-use res2lab_kernels::{Part, Real, View, norm, pointwise};
+use res2lab_kernels::{Real, Share, View, norm, pointwise};
 use std::ops::Range;
 
 /// Memory that all threads work on.
@@ -53,7 +53,7 @@ pub(crate) struct Worker<'a, T> {
     /// Those of its images that the instructions are run for now.
     pub images: Range<usize>,
     /// Its share of each instruction, where threads work on the same images.
-    pub share: Part,
+    pub share: Share,
     /// Whether views are of this thread's share of the channels now.
     pub is_split: bool,
     /// Entries whose gradient has been computed in parts in this pass.
@@ -78,7 +78,7 @@ impl<'a, T: Real> Worker<'a, T> {
                 self.images =
                     start - first..(start + segment.block).min(self.own.images.end) - first;
                 for instr in &plan.program.forward[segment.instrs.clone()] {
-                    if plan.shares { self.run_together(instr) } else { self.run(instr) }
+                    if plan.shares_images { self.run_together(instr) } else { self.run(instr) }
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::Worker;
 use crate::allocation::BufferSlice;
 use crate::linear;
 use crate::program::{ConvId, EpilogueOf, GradientSource, GradientTarget, Last, NormId};
-use res2lab_kernels::{Epilogue, InputGradient, Part, Real, View, norm};
+use res2lab_kernels::{Epilogue, InputGradient, Real, Share, View, norm};
 use std::ops::Range;
 
 impl<'a, T: Real> Worker<'a, T> {
@@ -40,7 +40,7 @@ impl<'a, T: Real> Worker<'a, T> {
                         &epilogue,
                         images.clone(),
                         scratch,
-                        Part::WHOLE,
+                        Share::WHOLE,
                     );
                     if let Some(sums) = sums {
                         norm::sums(out, images, sums);
@@ -75,12 +75,12 @@ impl<'a, T: Real> Worker<'a, T> {
         let weights = self.value(self.plan.program.convs[conv].weight);
         let kernel = &self.plan.convs[conv];
         let buffer = self.shared.packed[self.packed % self.shared.packed.len()];
-        let part = Part { index: self.thread, of: self.plan.threads };
+        let share = Share { index: self.thread, of: self.plan.threads };
         // SAFETY: each thread packs its part, and the buffer holds the largest convolution's.
         unsafe {
             match self.direction {
-                0 => kernel.pack_part(weights, buffer, part),
-                _ => kernel.pack_backward_part(weights, buffer, part),
+                0 => kernel.pack_share(weights, buffer, share),
+                _ => kernel.pack_backward_share(weights, buffer, share),
             }
         }
         self.packed += 1;
