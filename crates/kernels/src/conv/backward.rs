@@ -6,7 +6,7 @@ use super::epilogue::{ADD, LAST_ADD, LAST_STORE, STORE, StridedScatter, TileEpil
 use super::forward::Share;
 use super::layout::skip;
 use super::pack::{NORM, ONE, PlaneSource};
-use super::panel::{Piece, aligned, pack_channel, pieces, runs};
+use super::panel::{Strip, aligned, pack_channel, runs, strips};
 use super::weights::Sides;
 use super::{ConvPlan, Phase};
 use crate::real::Real;
@@ -151,22 +151,22 @@ impl ConvPlan {
         let panel = aligned(scratch, self.backward_scratch_len());
         let rest = panel.wrapping_add(shape.group_out() * layout.plane);
         let first = images.start;
-        for piece in pieces(layout, images) {
-            let is_first = piece.images.start == first && piece.rows.start == 0;
+        for strip in strips(layout, images) {
+            let is_first = strip.images.start == first && strip.rows.start == 0;
             for group in 0..shape.groups {
                 // SAFETY: the panels and the results have the sizes of the layout; views are the
                 // caller's promise.
                 unsafe {
-                    self.pack_gradient(gradient, group, &piece, panel);
+                    self.pack_gradient(gradient, group, &strip, panel);
                     if let Some((weights, add)) = &mut weight_gradient
-                        && let Some(runs) = runs(layout, &layout.forward, &piece)
+                        && let Some(runs) = runs(layout, &layout.forward, &strip)
                     {
                         let len = self.product.packed_len();
                         let weights = (&mut weights[group * len..][..len], *add || !is_first);
-                        let (at, offsets) = match self.where_they_lie(inputs, group, &piece) {
+                        let (at, offsets) = match self.where_they_lie(inputs, group, &strip) {
                             Some(at) => (at, &self.planes),
                             None => {
-                                self.pack_inputs(inputs, group, &piece, rest);
+                                self.pack_inputs(inputs, group, &strip, rest);
                                 (rest.cast_const(), &self.product.offsets)
                             }
                         };
@@ -182,7 +182,7 @@ impl ConvPlan {
                     if !input_gradients.is_empty() {
                         let len = packed_backward.len() / shape.groups;
                         let packed = &packed_backward[group * len..][..len];
-                        self.input(&piece, group, packed, panel, rest, input_gradients);
+                        self.input(&strip, group, packed, panel, rest, input_gradients);
                     }
                 }
             }
@@ -193,7 +193,7 @@ impl ConvPlan {
         &self,
         gradient: &Gradient<T>,
         group: usize,
-        piece: &Piece,
+        strip: &Strip,
         panel: *mut T,
     ) {
         let layout = &self.layout;
@@ -203,32 +203,32 @@ impl ConvPlan {
             let into = panel.wrapping_add(row * layout.plane);
             let source = |image| gradient.source(image, channel);
             // SAFETY: the caller's promise.
-            unsafe { pack_channel(layout, &layout.backward, piece, gradient.kind(), into, source) }
+            unsafe { pack_channel(layout, &layout.backward, strip, gradient.kind(), into, source) }
         }
     }
 
-    /// A group's channels of a piece of one image, where nothing has to be put around them.
+    /// A group's channels of a strip of one image, where nothing has to be put around them.
     unsafe fn where_they_lie<T: Real>(
         &self,
         inputs: &[View<T>],
         group: usize,
-        piece: &Piece,
+        strip: &Strip,
     ) -> Option<*const T> {
         match inputs {
-            [input] if self.layout.flat && self.shape.stride == 1 && piece.images.len() == 1 => {
+            [input] if self.layout.flat && self.shape.stride == 1 && strip.images.len() == 1 => {
                 // SAFETY: the caller's promise.
                 let plane =
-                    unsafe { input.plane(piece.images.start, group * self.shape.group_channels()) };
-                Some(plane.wrapping_add(piece.rows.start * input.width))
+                    unsafe { input.plane(strip.images.start, group * self.shape.group_channels()) };
+                Some(plane.wrapping_add(strip.rows.start * input.width))
             }
             _ => None,
         }
     }
 
-    /// Computes a piece's gradient of one group's input.
+    /// Computes a strip's gradient of one group's input.
     unsafe fn input<T: Real>(
         &self,
-        piece: &Piece,
+        strip: &Strip,
         group: usize,
         packed: &[T],
         panel: *const T,
@@ -236,11 +236,11 @@ impl ConvPlan {
         gradients: &[InputGradient<T>],
     ) {
         let layout = &self.layout;
-        let Some(runs) = runs(layout, &layout.backward, piece) else { return };
+        let Some(runs) = runs(layout, &layout.backward, strip) else { return };
         let is_read = |phase: &&Phase| !phase.product.offsets.is_empty();
-        if piece.rows.start == 0 && !self.phases.iter().all(|phase| is_read(&phase)) {
+        if strip.rows.start == 0 && !self.phases.iter().all(|phase| is_read(&phase)) {
             // SAFETY: the caller's promise.
-            unsafe { self.clear(piece, group, gradients) };
+            unsafe { self.clear(strip, group, gradients) };
         }
         for phase in self.phases.iter().filter(is_read) {
             for blocks in phase.product.groups(Share::WHOLE) {
@@ -251,15 +251,15 @@ impl ConvPlan {
                     let packed = packed.as_ptr().add(phase.start);
                     phase.product.multiply(blocks, packed, panel, runs, results, layout.plane);
                     for row in 0..count {
-                        for (i, image) in piece.images.clone().enumerate() {
+                        for (i, image) in strip.images.clone().enumerate() {
                             let from = results.add(row * layout.plane + i * layout.span);
                             for gradient in gradients {
                                 if self.shape.stride == 1 {
-                                    write_rows(self, piece, from, gradient, image, first + row);
+                                    write_rows(self, strip, from, gradient, image, first + row);
                                 } else {
                                     scatter_phase(
                                         self,
-                                        piece,
+                                        strip,
                                         phase,
                                         from,
                                         gradient,
@@ -276,10 +276,10 @@ impl ConvPlan {
     }
 
     /// Where no tap reads some of the input, its gradient is zero.
-    unsafe fn clear<T: Real>(&self, piece: &Piece, group: usize, gradients: &[InputGradient<T>]) {
+    unsafe fn clear<T: Real>(&self, strip: &Strip, group: usize, gradients: &[InputGradient<T>]) {
         let channels = self.shape.group_channels();
         for gradient in gradients.iter().filter(|gradient| !gradient.add) {
-            for image in piece.images.clone() {
+            for image in strip.images.clone() {
                 // SAFETY: the caller's promise.
                 unsafe { gradient.into.zero(image, group * channels..(group + 1) * channels) };
             }
@@ -290,7 +290,7 @@ impl ConvPlan {
 /// Writes rows of a plane of the input's gradient, through the epilogue. For stride 1.
 unsafe fn write_rows<T: Real>(
     plan: &ConvPlan,
-    piece: &Piece,
+    strip: &Strip,
     from: *const T,
     gradient: &InputGradient<T>,
     image: usize,
@@ -298,8 +298,8 @@ unsafe fn write_rows<T: Real>(
 ) {
     let layout = &plan.layout;
     let view = gradient.into;
-    let skip = piece.rows.start * view.width;
-    let rows = piece.rows.end.min(layout.backward.rows) - piece.rows.start;
+    let skip = strip.rows.start * view.width;
+    let rows = strip.rows.end.min(layout.backward.rows) - strip.rows.start;
     let (rows, cols, pitch) = match layout.pitch == view.width {
         true => (1, rows * view.width, rows * view.width),
         false => (rows, view.width, layout.pitch),
@@ -349,7 +349,7 @@ unsafe fn write_rows<T: Real>(
 /// Writes the elements of a plane that belong to one phase. For strides above 1.
 unsafe fn scatter_phase<T: Real>(
     plan: &ConvPlan,
-    piece: &Piece,
+    strip: &Strip,
     phase: &Phase,
     from: *const T,
     gradient: &InputGradient<T>,
@@ -378,7 +378,7 @@ unsafe fn scatter_phase<T: Real>(
         first..end.max(first)
     };
     let rows =
-        valid(phase.a, view.height, piece.rows.start..piece.rows.end.min(layout.backward.rows));
+        valid(phase.a, view.height, strip.rows.start..strip.rows.end.min(layout.backward.rows));
     let cols = valid(phase.b, view.width, 0..layout.backward.cols);
     if rows.is_empty() || cols.is_empty() {
         return;
@@ -387,7 +387,7 @@ unsafe fn scatter_phase<T: Real>(
     let x = (cols.start + skip) * step + phase.b - shape.padding;
     // SAFETY: rows and columns are inside the view and the results; the caller's promise.
     unsafe {
-        let start = from.add((rows.start - piece.rows.start) * layout.pitch + cols.start);
+        let start = from.add((rows.start - strip.rows.start) * layout.pitch + cols.start);
         let scatter = StridedScatter {
             from: start,
             pitch: layout.pitch,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::ConvPlan;
 use super::epilogue::{EXTRA, STORE, SUMS, TileEpilogue};
-use super::panel::{Piece, aligned, pack_channel, pieces, runs, sum_of};
+use super::panel::{Strip, aligned, pack_channel, runs, strips, sum_of};
 use super::product::Block;
 use crate::real::Real;
 use crate::view::View;
@@ -126,18 +126,18 @@ impl ConvPlan {
         let panel = aligned(scratch, self.scratch_len());
         let results = panel.wrapping_add(self.input_planes() * layout.plane);
         let [rows, channels] = self.divide(output.share);
-        for piece in pieces(layout, images) {
-            let piece = Piece { rows: rows.within(piece.rows), ..piece };
-            let Some(runs) = runs(layout, &layout.forward, &piece) else { continue };
+        for strip in strips(layout, images) {
+            let strip = Strip { rows: rows.within(strip.rows), ..strip };
+            let Some(runs) = runs(layout, &layout.forward, &strip) else { continue };
             for group in 0..shape.groups {
                 // SAFETY: the panel and the results have the sizes of the layout; views are the
                 // caller's promise.
                 unsafe {
-                    self.pack_inputs(inputs, group, &piece, panel);
+                    self.pack_inputs(inputs, group, &strip, panel);
                     let packed = packed.as_ptr().add(group * self.product.packed_len());
                     for blocks in self.product.groups(channels) {
                         self.product.multiply(blocks, packed, panel, runs, results, layout.plane);
-                        self.apply_epilogue(&piece, group, blocks, results, out, &mut output);
+                        self.apply_epilogue(&strip, group, blocks, results, out, &mut output);
                     }
                 }
             }
@@ -148,7 +148,7 @@ impl ConvPlan {
     /// divided unless they are few.
     fn divide(&self, share: Share) -> [Share; 2] {
         const FEW: usize = 6;
-        if self.layout.strip >= FEW * share.of {
+        if self.layout.strip_rows >= FEW * share.of {
             [share, Share::WHOLE]
         } else {
             [Share::WHOLE, share]
@@ -160,7 +160,7 @@ impl ConvPlan {
         &self,
         inputs: &[View<T>],
         group: usize,
-        piece: &Piece,
+        strip: &Strip,
         panel: *mut T,
     ) {
         let layout = &self.layout;
@@ -170,14 +170,14 @@ impl ConvPlan {
             let (kind, source) = sum_of(inputs, group * channels + channel);
             let into = panel.wrapping_add(channel * planes * layout.plane);
             // SAFETY: the caller's promise.
-            unsafe { pack_channel(layout, &layout.forward, piece, kind, into, source) }
+            unsafe { pack_channel(layout, &layout.forward, strip, kind, into, source) }
         }
     }
 
     /// Copies the results of `blocks` to their planes, through the epilogue.
     unsafe fn apply_epilogue<T: Real>(
         &self,
-        piece: &Piece,
+        strip: &Strip,
         group: usize,
         blocks: &[Block],
         results: *const T,
@@ -186,8 +186,8 @@ impl ConvPlan {
     ) {
         let layout = &self.layout;
         let kernels = T::kernels();
-        let rows = piece.rows.end.min(layout.forward.rows) - piece.rows.start;
-        let skip = piece.rows.start * out.width;
+        let rows = strip.rows.end.min(layout.forward.rows) - strip.rows.start;
+        let skip = strip.rows.start * out.width;
         // The rows after this share's belong to another thread.
         let room = if output.share.of > 1 { rows * out.width } else { out.plane_len() - skip };
         let mut rows = rows;
@@ -200,7 +200,7 @@ impl ConvPlan {
         let count = blocks.iter().map(|block| block.rows).sum();
         for row in 0..count {
             let channel = group * self.product.rows + first + row;
-            for (i, image) in piece.images.clone().enumerate() {
+            for (i, image) in strip.images.clone().enumerate() {
                 let sums = output.sums.as_deref_mut().map_or([std::ptr::null_mut(); 2], |sums| {
                     let (sum, squares) = sums.split_at_mut(self.shape.out);
                     [&raw mut sum[channel], &raw mut squares[channel]]

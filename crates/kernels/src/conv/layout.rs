@@ -92,10 +92,10 @@ pub(crate) struct Layout {
     pub backward: Grid,
     pub pitch: usize,
     pub reach: usize,
-    /// Rows at a time.
-    pub strip: usize,
-    /// Images at a time.
-    pub join: usize,
+    /// Rows of a strip.
+    pub strip_rows: usize,
+    /// Images of a strip.
+    pub strip_images: usize,
     /// Elements between images, and between planes.
     pub span: usize,
     pub plane: usize,
@@ -115,16 +115,19 @@ impl Layout {
         let target = (PANEL / planes).clamp(POSITIONS.0, POSITIONS.1);
         let strips = (2 * rows * pitch).div_ceil(3 * target).max(1);
         let strips = if strips == 1 { 1 } else { rows.div_ceil((target / pitch).max(1)) };
-        let strip = rows.div_ceil(strips);
-        let join = if strips == 1 { (target / (rows * pitch)).max(1) } else { 1 };
+        let strip_rows = rows.div_ceil(strips);
+        let strip_images = if strips == 1 { (target / (rows * pitch)).max(1) } else { 1 };
         let flat = shape.kernel == 1 && pitch == forward.cols;
-        let span =
-            if flat { strip * pitch } else { ((strip + reach) * pitch).max(strip * pitch + SLACK) };
-        let used = join * span + SLACK + reach;
+        let span = if flat {
+            strip_rows * pitch
+        } else {
+            ((strip_rows + reach) * pitch).max(strip_rows * pitch + SLACK)
+        };
+        let used = strip_images * span + SLACK + reach;
         // An odd number of cache lines, so that the same place in successive planes falls on
         // different sets.
         let plane = (used.div_ceil(16) | 1) * 16;
-        Layout { forward, backward, pitch, reach, strip, join, span, plane, flat }
+        Layout { forward, backward, pitch, reach, strip_rows, strip_images, span, plane, flat }
     }
 
     /// Rows of the larger of the two grids.

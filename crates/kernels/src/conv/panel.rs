@@ -1,4 +1,4 @@
-//! One panel at a time: which images and rows it holds, and how it is packed.
+//! Panels: which images and rows a panel holds, and how an input is packed into it.
 
 use std::ops::Range;
 
@@ -8,40 +8,39 @@ use super::product::Runs;
 use crate::real::Real;
 use crate::view::View;
 
-/// Images and rows of positions that a panel holds.
+/// A strip: the images and rows of positions that a panel holds at a time.
 #[derive(Clone, Debug)]
-pub(crate) struct Piece {
+pub(crate) struct Strip {
     pub images: Range<usize>,
     pub rows: Range<usize>,
 }
 
-/// The pieces of a range of images, in order.
-pub(crate) fn pieces(layout: &Layout, images: Range<usize>) -> impl Iterator<Item = Piece> + use<> {
-    let join = layout.join;
-    let strip = layout.strip;
+/// The strips of a range of images, in order.
+pub(crate) fn strips(layout: &Layout, images: Range<usize>) -> impl Iterator<Item = Strip> + use<> {
+    let Layout { strip_images, strip_rows, .. } = *layout;
     let rows = layout.rows();
     let end = images.end;
-    images.step_by(join).flat_map(move |image| {
-        (0..rows).step_by(strip).map(move |row| Piece {
-            images: image..(image + join).min(end),
-            rows: row..(row + strip).min(rows),
+    images.step_by(strip_images).flat_map(move |image| {
+        (0..rows).step_by(strip_rows).map(move |row| Strip {
+            images: image..(image + strip_images).min(end),
+            rows: row..(row + strip_rows).min(rows),
         })
     })
 }
 
-/// The positions of a piece that a grid wants: none where its rows are used up.
-pub(crate) fn runs(layout: &Layout, grid: &Grid, piece: &Piece) -> Option<Runs> {
+/// The positions of a strip that a grid needs; None where the strip begins after the grid's last row.
+pub(crate) fn runs(layout: &Layout, grid: &Grid, strip: &Strip) -> Option<Runs> {
     let rows =
-        piece.rows.end.min(grid.rows).checked_sub(piece.rows.start).filter(|&rows| rows > 0)?;
+        strip.rows.end.min(grid.rows).checked_sub(strip.rows.start).filter(|&rows| rows > 0)?;
     let len = (rows - 1) * layout.pitch + grid.cols;
-    let count = piece.images.len();
+    let count = strip.images.len();
     if layout.flat {
         return Some(Runs { count: 1, span: layout.span, len: (count - 1) * layout.span + len });
     }
     Some(Runs { count, span: layout.span, len })
 }
 
-/// Packs one channel's planes of the panel with all images of a piece. `source` gives an image's
+/// Packs one channel's planes of the panel with all images of a strip. `source` gives an image's
 /// plane, of which `kind` is made.
 ///
 /// # Safety
@@ -49,20 +48,20 @@ pub(crate) fn runs(layout: &Layout, grid: &Grid, piece: &Piece) -> Option<Runs> 
 pub(crate) unsafe fn pack_channel<T: Real>(
     layout: &Layout,
     grid: &Grid,
-    piece: &Piece,
+    strip: &Strip,
     kind: usize,
     into: *mut T,
     source: impl Fn(usize) -> PlaneSource<T>,
 ) {
     let kernels = T::kernels();
-    let wanted = piece.rows.len() + layout.reach;
-    for (i, image) in piece.images.clone().enumerate() {
+    let wanted = strip.rows.len() + layout.reach;
+    for (i, image) in strip.images.clone().enumerate() {
         let source = source(image);
         for a in 0..grid.phases {
             // Rows of this phase: zeros up to `lead`, then `taken` of the source, then zeros.
             let lead = grid.lead(a);
             let taken = grid.taken(a, grid.height);
-            let start = piece.rows.start;
+            let start = strip.rows.start;
             let above = lead.saturating_sub(start).min(wanted);
             let first = start.saturating_sub(lead).min(taken);
             let rows = (taken - first).min(wanted - above);

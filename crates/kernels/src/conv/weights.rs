@@ -1,4 +1,4 @@
-//! The gradient of a convolution's weights, of one piece: a product of a gradient's and an input's
+//! The gradient of a convolution's weights, of one strip: a product of a gradient's and an input's
 //! rows, along positions.
 
 use super::ConvPlan;
@@ -15,7 +15,7 @@ const SECOND_LEVEL: usize = 64 * 1024;
 const TRANSPOSED: usize = 320;
 const CHANNELS: usize = 16 * VECTORS;
 
-/// What is multiplied: a piece's gradients and inputs, in panels or where they lie.
+/// What is multiplied: a strip's gradients and inputs, in panels or where they lie.
 #[derive(Clone, Copy)]
 pub(super) struct Sides<'a, T> {
     pub gradients: *const T,
@@ -41,7 +41,7 @@ impl ConvPlan {
         if self.is_outer() { TRANSPOSED * CHANNELS } else { 0 }
     }
 
-    /// Writes, or adds, a piece's gradient of one group's weights, position by position. Channels
+    /// Writes, or adds, a strip's gradient of one group's weights, position by position. Channels
     /// of the inputs lie equally far apart.
     pub(super) unsafe fn outer_products<T: Real>(
         &self,
@@ -97,7 +97,7 @@ impl ConvPlan {
         }
     }
 
-    /// Writes, or adds, a piece's gradient of one group's weights, sum by sum.
+    /// Writes, or adds, a strip's gradient of one group's weights, sum by sum.
     pub(super) unsafe fn dot_products<T: Real>(
         &self,
         Sides { gradients, inputs, offsets, runs }: Sides<T>,
