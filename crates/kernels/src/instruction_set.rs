@@ -96,16 +96,16 @@ fn first() -> InstructionSet {
     use_instruction_set(named.unwrap_or(InstructionSet::Avx512))
 }
 
-/// Makes kernels use this instruction set, or [`highest`] if the processor lacks it, and returns the
-/// one in use. A computation that runs meanwhile may call functions of both.
+/// Makes kernels use this instruction set, or [`highest`] if the processor lacks it, and returns
+/// the one in use. A computation that runs meanwhile may call functions of both.
 pub fn use_instruction_set(set: InstructionSet) -> InstructionSet {
     let set = set.min(highest());
     IN_USE.store(set as u8, Ordering::Relaxed);
     set
 }
 
-/// Layers of small and of large networks that are timed: the channels and size of a 3x3 convolution,
-/// and the output channels of the 1x1 convolution after it.
+/// Layers of small and of large networks that are timed: the channels and size of a 3x3
+/// convolution, and the output channels of the 1x1 convolution after it.
 const SHAPES: [(usize, usize, usize); 4] =
     [(13, 16, 64), (26, 14, 104), (52, 28, 128), (104, 14, 256)];
 /// Runs of each shape with each instruction set, in turn.
@@ -113,9 +113,9 @@ const ROUNDS: usize = 6;
 /// The factor by which the wider vectors must be faster to be chosen.
 const CLEARLY: f64 = 1.03;
 
-/// The instruction set to use on this processor, with the images/s of each candidate relative to the
-/// first. The two widths of AVX-512 are timed on one thread, which takes about a tenth of a second.
-/// Processors without AVX-512 have one candidate, which is not timed.
+/// The instruction set to use on this processor, with the images/s of each candidate relative to
+/// the first. The two widths of AVX-512 are timed on one thread, which takes about a tenth of a
+/// second. Processors without AVX-512 have one candidate, which is not timed.
 pub fn fastest() -> (InstructionSet, Vec<(InstructionSet, f64)>) {
     let before = current();
     if highest() < InstructionSet::Avx512 {

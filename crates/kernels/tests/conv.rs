@@ -317,7 +317,7 @@ proptest! {
     }
 }
 
-/// Sizes that are cut into strips, threads of the depth and groups of rows.
+/// Sizes that are cut into strips, depth blocks and cache blocks.
 #[test]
 fn large() {
     let shape = |channels, size, out, kernel, stride| ConvShape {

@@ -243,13 +243,13 @@ impl ConvPlan {
             unsafe { self.clear(strip, group, gradients) };
         }
         for phase in self.phases.iter().filter(is_read) {
-            for blocks in phase.product.groups(Share::WHOLE) {
-                let count = blocks.iter().map(|block| block.rows).sum::<usize>();
-                let first = group * self.shape.group_channels() + blocks[0].first;
+            for tiles in phase.product.cache_blocks(Share::WHOLE) {
+                let count = tiles.iter().map(|tile| tile.rows).sum::<usize>();
+                let first = group * self.shape.group_channels() + tiles[0].first;
                 // SAFETY: the caller's promise, and the sizes of the layout.
                 unsafe {
                     let packed = packed.as_ptr().add(phase.start);
-                    phase.product.multiply(blocks, packed, panel, runs, results, layout.plane);
+                    phase.product.multiply(tiles, packed, panel, runs, results, layout.plane);
                     for row in 0..count {
                         for (i, image) in strip.images.clone().enumerate() {
                             let from = results.add(row * layout.plane + i * layout.span);

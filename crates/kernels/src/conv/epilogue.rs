@@ -1,7 +1,7 @@
-//! The epilogue of a convolution, which copies results to their planes. Forward it adds a bias and a
-//! residual, applies a ReLU, or takes the sums that a batch norm needs. Backward it accumulates. When
-//! a gradient is complete, it also masks it by a ReLU's output and takes the sums that the backward
-//! pass of the batch norm before that ReLU needs.
+//! The epilogue of a convolution, which copies results to their planes. Forward it adds a bias and
+//! a residual, applies a ReLU, or takes the sums that a batch norm needs. Backward it accumulates.
+//! When a gradient is complete, it also masks it by a ReLU's output and takes the sums that the
+//! backward pass of the batch norm before that ReLU needs.
 
 use crate::real::{Real, Simd};
 

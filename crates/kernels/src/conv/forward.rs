@@ -5,11 +5,12 @@ use std::ops::Range;
 use super::ConvPlan;
 use super::epilogue::{EXTRA, STORE, SUMS, TileEpilogue};
 use super::panel::{Strip, aligned, pack_channel, runs, strips, sum_of};
-use super::product::Block;
+use super::product::TileRows;
 use crate::real::Real;
 use crate::view::View;
 
-/// One thread's share of an operation that several threads divide among them: share `index` of `of`.
+/// One thread's share of an operation that several threads divide among them: share `index` of
+/// `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
     pub index: usize,
@@ -135,17 +136,17 @@ impl ConvPlan {
                 unsafe {
                     self.pack_inputs(inputs, group, &strip, panel);
                     let packed = packed.as_ptr().add(group * self.product.packed_len());
-                    for blocks in self.product.groups(channels) {
-                        self.product.multiply(blocks, packed, panel, runs, results, layout.plane);
-                        self.apply_epilogue(&strip, group, blocks, results, out, &mut output);
+                    for tiles in self.product.cache_blocks(channels) {
+                        self.product.multiply(tiles, packed, panel, runs, results, layout.plane);
+                        self.apply_epilogue(&strip, group, tiles, results, out, &mut output);
                     }
                 }
             }
         }
     }
 
-    /// Divides work among threads: the share of the rows and the share of the output channels. Rows are
-    /// divided unless they are few.
+    /// Divides work among threads: the share of the rows and the share of the output channels. Rows
+    /// are divided unless they are few.
     fn divide(&self, share: Share) -> [Share; 2] {
         const FEW: usize = 6;
         if self.layout.strip_rows >= FEW * share.of {
@@ -174,12 +175,12 @@ impl ConvPlan {
         }
     }
 
-    /// Copies the results of `blocks` to their planes, through the epilogue.
+    /// Copies the results of `tiles` to their planes, through the epilogue.
     unsafe fn apply_epilogue<T: Real>(
         &self,
         strip: &Strip,
         group: usize,
-        blocks: &[Block],
+        tiles: &[TileRows],
         results: *const T,
         out: View<T>,
         output: &mut Output<T>,
@@ -196,8 +197,8 @@ impl ConvPlan {
         if pitch == cols {
             (cols, pitch, rows) = (rows * cols, rows * cols, 1);
         }
-        let first = blocks[0].first;
-        let count = blocks.iter().map(|block| block.rows).sum();
+        let first = tiles[0].first;
+        let count = tiles.iter().map(|tile| tile.rows).sum();
         for row in 0..count {
             let channel = group * self.product.rows + first + row;
             for (i, image) in strip.images.clone().enumerate() {

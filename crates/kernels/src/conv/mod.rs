@@ -23,7 +23,7 @@ pub use forward::{Epilogue, Share};
 
 use crate::real::Real;
 use layout::{Layout, skip};
-use product::{Block, Order, Product, dot_blocks};
+use product::{Order, Product, TileRows, dot_tiles};
 
 /// A convolution of planes of `height` by `width`, as PyTorch's Conv2d without dilation. The
 /// padding is smaller than the kernel.
@@ -94,7 +94,7 @@ pub struct ConvPlan {
     /// Where channels begin in an image itself.
     planes: Vec<u32>,
     /// Rows of the weights' gradient per tile.
-    dots: Vec<Block>,
+    dots: Vec<TileRows>,
     phases: Vec<Phase>,
 }
 
@@ -122,7 +122,7 @@ impl ConvPlan {
         let order =
             Order { row_stride: offsets.len(), columns: (0..offsets.len() as u32).collect() };
         let product = Product::new(shape.group_out(), offsets, order, taps, layout.plane);
-        let dots = dot_blocks(product.rows);
+        let dots = dot_tiles(product.rows);
         let planes = (0..shape.group_channels())
             .map(|channel| (channel * shape.height * shape.width) as u32)
             .collect();

@@ -1,5 +1,5 @@
-//! Packs an image's planes into a panel (im2col), with zeros around them. An elementwise operation on
-//! one or several tensors is fused into the packing.
+//! Packs an image's planes into a panel (im2col), with zeros around them. An elementwise operation
+//! on one or several tensors is fused into the packing.
 
 use crate::real::{Real, Simd};
 

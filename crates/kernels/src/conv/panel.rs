@@ -28,7 +28,8 @@ pub(crate) fn strips(layout: &Layout, images: Range<usize>) -> impl Iterator<Ite
     })
 }
 
-/// The positions of a strip that a grid needs; None where the strip begins after the grid's last row.
+/// The positions of a strip that a grid needs; None where the strip begins after the grid's last
+/// row.
 pub(crate) fn runs(layout: &Layout, grid: &Grid, strip: &Strip) -> Option<Runs> {
     let rows =
         strip.rows.end.min(grid.rows).checked_sub(strip.rows.start).filter(|&rows| rows > 0)?;

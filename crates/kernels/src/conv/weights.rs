@@ -78,18 +78,18 @@ impl ConvPlan {
                         into: transposed,
                         width: width * lanes,
                     });
-                    for block in &product.blocks {
+                    for tile in &product.tiles {
                         let outer = Outer {
-                            rows: gradients.add(block.first * self.layout.plane + at),
+                            rows: gradients.add(tile.first * self.layout.plane + at),
                             plane: self.layout.plane,
                             transposed,
                             len,
-                            out: weights.as_mut_ptr().add(block.first * channels + channel),
+                            out: weights.as_mut_ptr().add(tile.first * channels + channel),
                             stride: channels,
                             columns,
                             add: add || run + first > 0,
                         };
-                        (kernels.outer[block.rows - 1][width - 1])(&outer);
+                        (kernels.outer[tile.rows - 1][width - 1])(&outer);
                     }
                 }
                 done += width;
@@ -120,27 +120,27 @@ impl ConvPlan {
         for start in (0..depth).step_by(columns) {
             let end = (start + columns).min(depth);
             for same in self.dots.chunk_by(|a, b| widest_dot(a.rows) == widest_dot(b.rows)) {
-                for blocks in same.chunks(together) {
+                for tiles in same.chunks(together) {
                     let mut column = start;
                     while column < end {
                         let width = next_width(end - column, widest_dot(same[0].rows));
-                        for block in blocks {
+                        for tile in tiles {
                             // SAFETY: columns and rows are the group's, and runs those of the
                             // layout.
                             unsafe {
                                 let dot = Dot {
-                                    rows: gradients.add(block.first * layout.plane + origin),
+                                    rows: gradients.add(tile.first * layout.plane + origin),
                                     plane: layout.plane,
                                     panel: inputs,
                                     offsets: offsets.as_ptr().add(column),
                                     count: runs.count,
                                     span: runs.span,
                                     len,
-                                    out: weights.as_mut_ptr().add(block.first * depth + column),
+                                    out: weights.as_mut_ptr().add(tile.first * depth + column),
                                     stride: depth,
                                     add,
                                 };
-                                (kernels.dot[block.rows - 1][width - 1])(&dot);
+                                (kernels.dot[tile.rows - 1][width - 1])(&dot);
                             }
                         }
                         column += width;
