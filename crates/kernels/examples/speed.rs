@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use res2lab_kernels::instruction_set::{self, InstructionSet};
-use res2lab_kernels::{ConvPlan, ConvShape, Gradient, InputGradient, Last, NormBackward, View};
+use res2lab_kernels::{ConvKernel, ConvShape, Gradient, InputGradient, Last, NormBackward, View};
 
 /// Channels, size, out, kernel, stride.
 const SIZES: [(usize, usize, usize, usize, usize); 38] = [
@@ -154,7 +154,7 @@ fn main() {
 /// gradient, and a backward pass through a norm.
 fn speeds(shape: ConvShape) -> [f64; 5] {
     let ConvShape { channels, height: size, out, stride, .. } = shape;
-    let plan = ConvPlan::new(shape);
+    let conv = ConvKernel::new(shape);
     let images = (4_000_000 / (channels.max(out) * size * size)).clamp(2, 32);
     let (rows, _) = shape.output();
     let memory = |channels: usize, size: usize| {
@@ -168,10 +168,10 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
     let mut packed = weights.clone();
     let mut back = weights.clone();
     let mut dw = weights.clone();
-    plan.pack(&weights, &mut packed);
-    plan.pack_backward(&weights, &mut back);
+    conv.pack(&weights, &mut packed);
+    conv.pack_backward(&weights, &mut back);
     let mut scratch =
-        res2lab_kernels::memory::zeros::<f32>(plan.scratch_len().max(plan.backward_scratch_len()));
+        res2lab_kernels::memory::zeros::<f32>(conv.scratch_len().max(conv.backward_scratch_len()));
     let x = tensor(&mut x, channels, size);
     let dx = tensor(&mut dx, channels, size);
     let y = tensor(&mut y, out, rows);
@@ -193,11 +193,11 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
     // SAFETY: the views are those of the vectors above, of which each is one tensor.
     let seconds = unsafe {
         [
-            best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
-            best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
-            best(|| plan.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
+            best(|| conv.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
+            best(|| conv.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
+            best(|| conv.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
             best(|| {
-                plan.backward(
+                conv.backward(
                     &plain,
                     &[x],
                     &back,
@@ -208,7 +208,7 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
                 )
             }),
             best(|| {
-                plan.backward(
+                conv.backward(
                     &full,
                     &[x],
                     &back,

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
-use crate::conv::{ConvPlan, ConvShape, Gradient, InputGradient};
+use crate::conv::{ConvKernel, ConvShape, Gradient, InputGradient};
 use crate::view::View;
 
 /// The instruction sets that kernels are compiled for, from the least to the most demanding.
@@ -149,7 +149,7 @@ pub fn fastest() -> (InstructionSet, Vec<(InstructionSet, f64)>) {
 
 /// One convolution's forward and backward pass on two images.
 struct Work {
-    plan: ConvPlan,
+    conv: ConvKernel,
     images: usize,
     memory: [Vec<f32>; 4],
     weights: [Vec<f32>; 3],
@@ -158,17 +158,17 @@ struct Work {
 
 impl Work {
     fn new(shape: ConvShape) -> Self {
-        let plan = ConvPlan::new(shape);
+        let conv = ConvKernel::new(shape);
         let images = 2;
         let pixels = images * shape.height * shape.width;
         let memory = [shape.channels, shape.out, shape.out, shape.channels]
             .map(|planes| vec![0.01; planes * pixels]);
         let plain = vec![0.01; shape.weights_len()];
         let [mut packed, mut back] = [plain.clone(), plain.clone()];
-        plan.pack(&plain, &mut packed);
-        plan.pack_backward(&plain, &mut back);
-        let scratch = vec![0.0; plan.scratch_len().max(plan.backward_scratch_len())];
-        Work { plan, images, memory, weights: [packed, back, plain], scratch }
+        conv.pack(&plain, &mut packed);
+        conv.pack_backward(&plain, &mut back);
+        let scratch = vec![0.0; conv.scratch_len().max(conv.backward_scratch_len())];
+        Work { conv, images, memory, weights: [packed, back, plain], scratch }
     }
 
     /// Seconds of the fastest run with each instruction set.
@@ -186,7 +186,7 @@ impl Work {
     }
 
     fn run(&mut self) {
-        let shape = self.plan.shape();
+        let shape = self.conv.shape();
         let view = |memory: &mut Vec<f32>, channels: usize| View {
             at: memory.as_mut_ptr(),
             image_stride: channels * shape.height * shape.width,
@@ -202,8 +202,8 @@ impl Work {
         let [packed, back, dw] = &mut self.weights;
         // SAFETY: each view covers one of the vectors above, which this call borrows exclusively.
         unsafe {
-            self.plan.forward(packed, &[x], y, 0..self.images, &mut self.scratch, None);
-            self.plan.backward(
+            self.conv.forward(packed, &[x], y, 0..self.images, &mut self.scratch, None);
+            self.conv.backward(
                 &gradient,
                 &[x],
                 back,

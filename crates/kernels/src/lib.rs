@@ -46,6 +46,8 @@ pub mod sgd;
 mod vector_loop;
 pub mod view;
 
-pub use conv::{ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Share};
+pub use conv::{
+    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Share,
+};
 pub use real::Real;
 pub use view::View;

@@ -6,7 +6,7 @@ mod common;
 use common::{Tensor, close, near, values};
 use proptest::prelude::*;
 use res2lab_kernels::{
-    ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Real, Share,
+    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Real, Share,
 };
 
 /// 1x1 convolutions with as many outputs as outer products need.
@@ -95,7 +95,7 @@ fn in_two(images: usize, mut run: impl FnMut(std::ops::Range<usize>)) {
 }
 
 fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, tolerance: f64) {
-    let plan = ConvPlan::new(shape);
+    let conv = ConvKernel::new(shape);
     let (rows, cols) = shape.output();
     let weights: Vec<T> = values(shape.weights_len(), seed);
     let mut first =
@@ -104,9 +104,9 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
         Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 0, seed + 2);
     let mut residual = Tensor::<T>::random(images, shape.out, rows, cols, 1, seed + 3);
     let bias: Vec<T> = values(shape.out, seed + 4);
-    let mut packed = vec![T::ZERO; plan.packed_len()];
-    plan.pack(&weights, &mut packed);
-    let mut scratch = vec![T::from_f64(f64::NAN); plan.scratch_len()];
+    let mut packed = vec![T::ZERO; conv.packed_len()];
+    conv.pack(&weights, &mut packed);
+    let mut scratch = vec![T::from_f64(f64::NAN); conv.scratch_len()];
     let both: Vec<f64> = first.dense().iter().zip(second.dense()).map(|(a, b)| a + b).collect();
     let weights: Vec<f64> = weights.iter().map(|w| w.to_f64()).collect();
     let expected = convolved(&shape, images, &weights, &both);
@@ -116,7 +116,7 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
     in_two(images, |range| unsafe {
         let inputs = [first.view(), second.view()];
         let sums = Some(&mut sums[..]);
-        plan.forward(&packed, &inputs, out.view(), range, &mut scratch, sums);
+        conv.forward(&packed, &inputs, out.view(), range, &mut scratch, sums);
     });
     close(&out.dense(), &expected, tolerance);
     out.check_gaps();
@@ -142,7 +142,7 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
         for index in (0..threads).rev() {
             let share = Share { index, of: threads };
             in_two(images, |range| unsafe {
-                plan.infer(
+                conv.infer(
                     &packed,
                     &[first.view()],
                     out.view(),
@@ -168,7 +168,7 @@ fn backward_is_right<T: Real>(
     norm: bool,
     tolerance: f64,
 ) {
-    let plan = ConvPlan::new(shape);
+    let conv = ConvKernel::new(shape);
     let (rows, cols) = shape.output();
     let weights: Vec<T> = values(shape.weights_len(), seed);
     let mut input =
@@ -198,9 +198,9 @@ fn backward_is_right<T: Real>(
         expected[i] += gradient[o] * weights[w].to_f64();
     });
 
-    let mut packed = vec![T::ZERO; plan.packed_backward_len()];
-    plan.pack_backward(&weights, &mut packed);
-    let mut scratch = vec![T::from_f64(f64::NAN); plan.backward_scratch_len()];
+    let mut packed = vec![T::ZERO; conv.packed_backward_len()];
+    conv.pack_backward(&weights, &mut packed);
+    let mut scratch = vec![T::from_f64(f64::NAN); conv.backward_scratch_len()];
     let mut weight_gradient = vec![T::from_f64(before); weights.len()];
     let [mut stored, mut added] = [8, 9].map(|i| {
         Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 2, seed + i)
@@ -218,7 +218,7 @@ fn backward_is_right<T: Real>(
         ];
         let inputs = [input.view()];
         let weight_gradient = Some((&mut weight_gradient[..], keeps || range.start > 0));
-        plan.backward(&gradient, &inputs, &packed, weight_gradient, &into, range, &mut scratch);
+        conv.backward(&gradient, &inputs, &packed, weight_gradient, &into, range, &mut scratch);
     });
     close(&weight_gradient, &expected_weights, tolerance);
     let sums: Vec<f64> = before.iter().zip(&expected).map(|(a, b)| a + b).collect();

@@ -1,20 +1,22 @@
-//! The planned step behind [`Step`]: kernels of our own over the net's flat buffers, no autograd
-//! (but for the loss, whose gradient is asked of libtorch, a few microseconds).
+//! The planned step behind [`Step`]: our own kernels over the net's flat buffers. Only the gradient
+//! of the loss is computed by libtorch's autograd, which takes a few microseconds.
 
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
-use res2lab_planned::{Planned, State};
+use res2lab_planned::{ExecutionPlan, State};
 use tch::{Kind, Tensor};
 
-/// Plans at the first batch, and again if the number of images changes.
+/// The planned step of a net. It is planned at the first batch, and again whenever the number of
+/// images changes.
 pub struct PlannedStep {
     reference: AutogradStep,
-    plan: Option<Plan>,
+    plan: Option<TypedPlan>,
 }
 
-enum Plan {
-    Float(Planned<f32>),
-    Double(Planned<f64>),
+/// An execution plan in the net's kind.
+enum TypedPlan {
+    Float(ExecutionPlan<f32>),
+    Double(ExecutionPlan<f64>),
 }
 
 impl PlannedStep {
@@ -28,10 +30,10 @@ impl PlannedStep {
         net.params().is_for_kernels() && !net.is_mixed() && !net.is_synchronized()
     }
 
-    fn plan(&mut self, net: &Net, batch: usize) -> &mut Plan {
+    fn plan(&mut self, net: &Net, batch: usize) -> &mut TypedPlan {
         let has_other_batch = match &self.plan {
-            Some(Plan::Float(plan)) => plan.batch() != batch,
-            Some(Plan::Double(plan)) => plan.batch() != batch,
+            Some(TypedPlan::Float(plan)) => plan.batch() != batch,
+            Some(TypedPlan::Double(plan)) => plan.batch() != batch,
             None => false,
         };
         if has_other_batch {
@@ -41,8 +43,10 @@ impl PlannedStep {
             let entries = net.params().entry_offsets();
             let threads = tch::get_num_threads().max(1) as usize;
             match net.placement().kind {
-                Kind::Double => Plan::Double(Planned::new(net.graph(), entries, batch, threads)),
-                _ => Plan::Float(Planned::new(net.graph(), entries, batch, threads)),
+                Kind::Double => {
+                    TypedPlan::Double(ExecutionPlan::new(net.graph(), entries, batch, threads))
+                }
+                _ => TypedPlan::Float(ExecutionPlan::new(net.graph(), entries, batch, threads)),
             }
         })
     }
@@ -59,14 +63,14 @@ impl Step for PlannedStep {
         let images = images.contiguous();
         let reference = self.reference;
         match self.plan(net, images.size()[0] as usize) {
-            Plan::Float(plan) => run(plan, &reference, net, &images, targets, weight),
-            Plan::Double(plan) => run(plan, &reference, net, &images, targets, weight),
+            TypedPlan::Float(plan) => run(plan, &reference, net, &images, targets, weight),
+            TypedPlan::Double(plan) => run(plan, &reference, net, &images, targets, weight),
         }
     }
 }
 
 fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
-    plan: &mut Planned<T>,
+    plan: &mut ExecutionPlan<T>,
     reference: &AutogradStep,
     net: &mut Net,
     images: &Tensor,

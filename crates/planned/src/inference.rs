@@ -6,7 +6,7 @@ use crate::fusion::{Fusion, Residual, fuse, own_conv};
 use crate::norms::{Affine, Constants};
 use crate::program::{Added, EpilogueOf, Instr, NormId, NormOf, Program};
 use crate::segments;
-use crate::step::{Planned, State};
+use crate::step::{ExecutionPlan, State};
 use res2lab_arch::{Graph, NodeId, Op};
 use res2lab_kernels::Real;
 use res2lab_kernels::memory::zeros;
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 /// A network with the weights of one moment, ready to be evaluated in batches of one size.
 pub struct Inference<T> {
-    plan: Planned<T>,
+    plan: ExecutionPlan<T>,
     /// All state, entry after entry: packed weights with the norms in them, biases likewise.
     state: Vec<T>,
 }
@@ -56,7 +56,7 @@ impl<T: Real> Inference<T> {
         let (program, norms) = program(graph);
         let cut =
             |program: &Program, images| segments::blocks(program, images, bytes / size_of::<T>());
-        let mut plan = Planned::of(program, graph, starts, batch.max(1), threads, cut);
+        let mut plan = ExecutionPlan::of(program, graph, starts, batch.max(1), threads, cut);
         for (conv, norm) in norms.into_iter().enumerate() {
             fold(&mut plan, conv, norm, &mut state);
         }
@@ -81,14 +81,14 @@ impl<T: Real> Inference<T> {
 }
 
 /// An entry of the state.
-fn entry<'a, T>(plan: &Planned<T>, state: &'a [T], entry: usize) -> &'a [T] {
+fn entry<'a, T>(plan: &ExecutionPlan<T>, state: &'a [T], entry: usize) -> &'a [T] {
     &state[plan.entries[entry]..][..plan.lengths[entry]]
 }
 
 /// A convolution's weights and bias with the norm's running statistics in them, w * g / sqrt(v +
 /// e), worked out in double precision; the weights packed where they were, the bias in place of the
 /// norm's, which has as many elements and no other reader.
-fn fold<T: Real>(plan: &mut Planned<T>, conv: usize, norm: Option<Norm>, state: &mut [T]) {
+fn fold<T: Real>(plan: &mut ExecutionPlan<T>, conv: usize, norm: Option<Norm>, state: &mut [T]) {
     let weight = plan.program.convs[conv].weight;
     let bias = plan.program.convs[conv].bias;
     let mut weights = entry(plan, state, weight).to_vec();
@@ -113,7 +113,7 @@ fn fold<T: Real>(plan: &mut Planned<T>, conv: usize, norm: Option<Norm>, state: 
 }
 
 /// The constants of norms that follow no convolution of their own.
-fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &Planned<T>, state: &[T]) {
+fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &ExecutionPlan<T>, state: &[T]) {
     for norm in &plan.program.norms {
         for channel in 0..norm.x.shape.channels {
             let value = |i: usize| entry(plan, state, norm.state + i)[channel].to_f64();

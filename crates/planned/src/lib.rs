@@ -40,4 +40,4 @@ pub use inference::Inference;
 pub use program::Program;
 pub use res2lab_kernels::Real;
 pub use res2lab_kernels::sgd::Sgd;
-pub use step::{Planned, State};
+pub use step::{ExecutionPlan, State};

@@ -1,4 +1,4 @@
-//! The step: memory for one batch size, and both passes over it.
+//! The execution plan of a step: memory for one batch size, and both passes over it.
 
 use crate::memory::pack;
 use crate::norms::Constants;
@@ -9,7 +9,7 @@ use crate::worker::{Arena, Shared, Worker};
 use res2lab_arch::{Graph, Op};
 use res2lab_kernels::memory::zeros;
 use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape};
-use res2lab_kernels::{ConvPlan, ConvShape, Real, Share};
+use res2lab_kernels::{ConvKernel, ConvShape, Real, Share};
 use std::ops::Range;
 
 /// The network's state in three flat buffers.
@@ -22,13 +22,13 @@ pub struct State<'a, T> {
     pub running: &'a mut [T],
 }
 
-/// A planned step of one batch size and number of threads.
-pub struct Planned<T> {
+/// A program with the memory to run it, for one batch size and number of threads.
+pub struct ExecutionPlan<T> {
     pub(crate) program: Program,
     pub(crate) segments: Vec<Segment>,
     /// For each buffer of one block of images: that block.
     pub(crate) local: Vec<Option<usize>>,
-    pub(crate) convs: Vec<ConvPlan>,
+    pub(crate) convs: Vec<ConvKernel>,
     pub(crate) pools: Vec<Pooling<T>>,
     pub(crate) batch: usize,
     /// Images of a pass: a batch, or fewer in an inference.
@@ -76,15 +76,20 @@ pub struct Own<T> {
     pub constants: Constants<T>,
 }
 
-impl<T: Real> Planned<T> {
-    /// Plans the step of `graph` for `batch` images. `entries` says where each entry of its state
-    /// starts in the flat buffer it belongs to.
-    pub fn new(graph: &Graph, entries: Vec<usize>, batch: usize, threads: usize) -> Planned<T> {
-        Planned::of(Program::new(graph), graph, entries, batch, threads, segments::whole)
+impl<T: Real> ExecutionPlan<T> {
+    /// Plans the training step of `graph` for `batch` images. `entries` gives the offset of each
+    /// entry of the graph's state in its flat buffer.
+    pub fn new(
+        graph: &Graph,
+        entries: Vec<usize>,
+        batch: usize,
+        threads: usize,
+    ) -> ExecutionPlan<T> {
+        ExecutionPlan::of(Program::new(graph), graph, entries, batch, threads, segments::whole)
     }
 
-    /// A program for this batch; `cut` says which instructions are run for how many of a thread's
-    /// images at a time.
+    /// Plans the execution of `program` for this batch. `cut` divides the program into segments,
+    /// given the most images that a thread has.
     pub(crate) fn of(
         program: Program,
         graph: &Graph,
@@ -92,7 +97,7 @@ impl<T: Real> Planned<T> {
         batch: usize,
         threads: usize,
         cut: impl Fn(&Program, usize) -> Vec<Segment>,
-    ) -> Planned<T> {
+    ) -> ExecutionPlan<T> {
         // Where threads are more than images, those of an inference work on all images together.
         let shares_images = program.is_inference() && batch < threads;
         let threads = if shares_images { threads } else { threads.clamp(1, batch.max(1)) };
@@ -102,8 +107,8 @@ impl<T: Real> Planned<T> {
         let local = segments::local(&program, &segments);
         let (places, length) = pack(&crate::liveness::needs(&program, &segments, &local, most));
         let offsets = program.memory_of.iter().map(|memory| places[*memory]).collect();
-        let convs: Vec<ConvPlan> =
-            program.convs.iter().map(|conv| plan(graph, conv.node)).collect();
+        let convs: Vec<ConvKernel> =
+            program.convs.iter().map(|conv| conv_kernel(graph, conv.node)).collect();
         let channels = program.norms.iter().map(|norm| norm.x.shape.channels).sum();
         let lengths: Vec<usize> = graph.state.iter().map(|entry| entry.elements()).collect();
         let partial_length = lengths.iter().copied().max().unwrap_or(0);
@@ -114,7 +119,7 @@ impl<T: Real> Planned<T> {
         });
         let trains = !program.is_inference();
         let of_conv =
-            |c: &ConvPlan| c.scratch_len().max(if trains { c.backward_scratch_len() } else { 0 });
+            |c: &ConvKernel| c.scratch_len().max(if trains { c.backward_scratch_len() } else { 0 });
         let scratch = convs.iter().map(of_conv).chain(of_pools).max().unwrap_or(0);
         // An inference's weights lie packed among the state.
         let packed = convs
@@ -136,7 +141,7 @@ impl<T: Real> Planned<T> {
             constants: Constants::new(channels),
         };
         let partial = || zeros(if trains { partial_length * (threads - 1) } else { 0 });
-        Planned {
+        ExecutionPlan {
             own: (0..threads).map(own).collect(),
             partials: [partial(), partial()],
             packed: (0..threads.min(2)).map(|_| zeros(packed.unwrap_or(0))).collect(),
@@ -305,13 +310,13 @@ fn indices(of: &PoolOf) -> usize {
     if of.is_max { of.output.shape.elements() } else { 0 }
 }
 
-fn plan(graph: &Graph, node: res2lab_arch::NodeId) -> ConvPlan {
+fn conv_kernel(graph: &Graph, node: res2lab_arch::NodeId) -> ConvKernel {
     let (Op::Conv(conv), input) =
         (graph.node(node).op, graph.node(graph.node(node).inputs[0]).shape)
     else {
         unreachable!("the program names convolutions only");
     };
-    ConvPlan::new(ConvShape {
+    ConvKernel::new(ConvShape {
         channels: input.channels,
         height: input.height,
         width: input.width,

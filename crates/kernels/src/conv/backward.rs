@@ -8,7 +8,7 @@ use super::layout::skip;
 use super::pack::{NORM, ONE, PlaneSource};
 use super::panel::{Strip, aligned, pack_channel, runs, strips};
 use super::weights::Sides;
-use super::{ConvPlan, Phase};
+use super::{ConvKernel, Phase};
 use crate::real::Real;
 use crate::view::View;
 
@@ -106,14 +106,14 @@ impl<T> InputGradient<'_, T> {
     }
 }
 
-impl ConvPlan {
+impl ConvKernel {
     /// Writes the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the
     /// order of the weights), and that of the input to each of `input_gradients`; where a flag says
     /// so, it is added to what is there.
     ///
     /// # Safety
     /// The promise at [`View`], and sums are as many as channels and nobody else's.
-    /// `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
+    /// `packed_backward` is from [`ConvKernel::pack_backward`]; it may be empty without input
     /// gradients, and `inputs` without a weight gradient.
     pub unsafe fn backward<T: Real>(
         &self,
@@ -289,14 +289,14 @@ impl ConvPlan {
 
 /// Writes rows of a plane of the input's gradient, through the epilogue. For stride 1.
 unsafe fn write_rows<T: Real>(
-    plan: &ConvPlan,
+    conv: &ConvKernel,
     strip: &Strip,
     from: *const T,
     gradient: &InputGradient<T>,
     image: usize,
     channel: usize,
 ) {
-    let layout = &plan.layout;
+    let layout = &conv.layout;
     let view = gradient.into;
     let skip = strip.rows.start * view.width;
     let rows = strip.rows.end.min(layout.backward.rows) - strip.rows.start;
@@ -348,7 +348,7 @@ unsafe fn write_rows<T: Real>(
 
 /// Writes the elements of a plane that belong to one phase. For strides above 1.
 unsafe fn scatter_phase<T: Real>(
-    plan: &ConvPlan,
+    conv: &ConvKernel,
     strip: &Strip,
     phase: &Phase,
     from: *const T,
@@ -356,8 +356,8 @@ unsafe fn scatter_phase<T: Real>(
     image: usize,
     channel: usize,
 ) {
-    let layout = &plan.layout;
-    let shape = &plan.shape;
+    let layout = &conv.layout;
+    let shape = &conv.shape;
     let view = gradient.into;
     let mode = if gradient.add { ADD } else { STORE };
     let step = shape.stride;

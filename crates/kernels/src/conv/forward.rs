@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::ConvPlan;
+use super::ConvKernel;
 use super::epilogue::{EXTRA, STORE, SUMS, TileEpilogue};
 use super::panel::{Strip, aligned, pack_channel, runs, strips, sum_of};
 use super::product::TileRows;
@@ -47,13 +47,13 @@ struct Output<'a, T> {
     share: Share,
 }
 
-impl ConvPlan {
+impl ConvKernel {
     /// Convolves the sum of one or two `inputs` (`[channels][height][width]`) into `out`. To
     /// `sums`, `[2 * out]`, it adds each channel's sum, then each channel's sum of squares, for the
     /// norm that follows.
     ///
     /// # Safety
-    /// The promise at [`View`]. `packed` is from [`ConvPlan::pack`].
+    /// The promise at [`View`]. `packed` is from [`ConvKernel::pack`].
     pub unsafe fn forward<T: Real>(
         &self,
         packed: &[T],
@@ -78,7 +78,7 @@ impl ConvPlan {
         }
     }
 
-    /// Convolves as [`ConvPlan::forward`] does, with an epilogue for inference, and computes one
+    /// Convolves as [`ConvKernel::forward`] does, with an epilogue for inference, and computes one
     /// thread's `share` of the results.
     ///
     /// # Safety

@@ -85,9 +85,10 @@ pub(crate) struct Phase {
     pub start: usize,
 }
 
-/// How to compute a convolution: sizes, tables, and no memory of its own to compute in.
+/// A convolution of one shape, ready to run: its sizes and offsets, but no weights and no scratch
+/// memory.
 #[derive(Clone, Debug)]
-pub struct ConvPlan {
+pub struct ConvKernel {
     shape: ConvShape,
     layout: Layout,
     product: Product,
@@ -101,8 +102,11 @@ pub struct ConvPlan {
 /// Elements with which scratch memory is brought to a cache line.
 const ALIGN: usize = 16;
 
-impl ConvPlan {
-    /// Plans a convolution. Panics where the sizes are no convolution's.
+impl ConvKernel {
+    /// Prepares a convolution.
+    ///
+    /// # Panics
+    /// If the sizes are not those of a convolution.
     pub fn new(shape: ConvShape) -> Self {
         assert!(shape.groups > 0 && shape.stride > 0 && shape.kernel > 0);
         assert!(shape.channels > 0 && shape.channels.is_multiple_of(shape.groups));
@@ -126,10 +130,10 @@ impl ConvPlan {
         let planes = (0..shape.group_channels())
             .map(|channel| (channel * shape.height * shape.width) as u32)
             .collect();
-        ConvPlan { shape, product, planes, dots, phases: phases(&shape, &layout), layout }
+        ConvKernel { shape, product, planes, dots, phases: phases(&shape, &layout), layout }
     }
 
-    /// What was planned.
+    /// The shape of the convolution.
     pub fn shape(&self) -> &ConvShape {
         &self.shape
     }
@@ -200,7 +204,7 @@ impl ConvPlan {
     /// Packs one thread's share of the weights for the gradient of the input.
     ///
     /// # Safety
-    /// As for [`ConvPlan::pack_share`], with `packed_backward_len` elements.
+    /// As for [`ConvKernel::pack_share`], with `packed_backward_len` elements.
     pub unsafe fn pack_backward_share<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
         assert_eq!(weights.len(), self.shape.weights_len());
         let length = weights.len() / self.shape.groups;

@@ -1,7 +1,7 @@
 //! The gradient of a convolution's weights, of one strip: a product of a gradient's and an input's
 //! rows, along positions.
 
-use super::ConvPlan;
+use super::ConvKernel;
 use super::product::Runs;
 use super::tile::{Dot, Outer, Transpose, VECTORS, next_width, widest, widest_dot};
 use crate::real::Real;
@@ -25,7 +25,7 @@ pub(super) struct Sides<'a, T> {
     pub runs: Runs,
 }
 
-impl ConvPlan {
+impl ConvKernel {
     /// Whether outer products are faster than dot products. They keep a tile's sums from the first
     /// position to the last, where dot products end every few hundred positions; but the input is
     /// transposed for them, which pays if many rows read it and few lanes stay empty. With several

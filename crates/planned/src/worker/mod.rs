@@ -12,7 +12,7 @@ mod weights;
 use crate::allocation::{BufferSlice, IMAGES};
 use crate::linear;
 use crate::program::Instr;
-use crate::step::{Own, Planned, Pooling};
+use crate::step::{ExecutionPlan, Own, Pooling};
 use res2lab_kernels::pool::global;
 use res2lab_kernels::{Real, Share, View, norm, pointwise};
 use std::ops::Range;
@@ -43,7 +43,7 @@ unsafe impl<T: Send> Sync for Shared<T> {}
 
 /// One thread.
 pub(crate) struct Worker<'a, T> {
-    pub plan: &'a Planned<T>,
+    pub plan: &'a ExecutionPlan<T>,
     pub shared: &'a Shared<T>,
     pub thread: usize,
     pub own: &'a mut Own<T>,
