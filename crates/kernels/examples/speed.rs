@@ -182,8 +182,15 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
     let numbers = vec![0.01f32; out.max(channels)];
     let flops = 2e-9 * (images * shape.multiply_adds()) as f64;
     let plain = Gradient { of: dy, norm: None };
-    let [a, b, c] = [&numbers[..out]; 3];
-    let full = Gradient { of: dy, norm: Some(NormBackward { x: y, a, b, c }) };
+    let full = Gradient {
+        of: dy,
+        norm: Some(NormBackward {
+            x: y,
+            dy_coefficient: &numbers[..out],
+            x_coefficient: &numbers[..out],
+            constant: &numbers[..out],
+        }),
+    };
     let sums_before = before.each_mut().map(|sums| sums.as_mut_ptr());
     let last =
         [Last { channels: 0..channels, relu, x, mean: &numbers[..channels], sums: sums_before }];

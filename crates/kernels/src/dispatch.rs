@@ -34,7 +34,7 @@ pub(crate) struct Kernels<T: 'static> {
     pub epilogue: [Entry<epilogue::TileEpilogue<T>>; epilogue::MODES],
     /// `STORE` and `ADD`.
     pub strided_scatter: [Entry<epilogue::StridedScatter<T>>; 2],
-    pub sums: Entry<norm::Sums<T>>,
+    pub sums: Entry<norm::PlaneSums<T>>,
     pub normalize: [Entry<norm::Normalize<T>>; 2],
     pub backward_sums: [Entry<norm::BackwardSums<T>>; 2],
     /// By kind of source, then overwriting or adding.
@@ -111,7 +111,7 @@ compile!(transposes, tile::transpose, (), tile::Transpose<T>, both);
 compile!(strided_gathers, pack::strided_gather, (KIND), pack::StridedGather<T>, Avx2);
 compile!(packs, pack::pack, (KIND), pack::Pack<T>, Avx512);
 compile!(epilogues, epilogue::tile_epilogue, (MODE), epilogue::TileEpilogue<T>, Avx512);
-compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
+compile!(norm_sums, norm::sums_of, (), norm::PlaneSums<T>, Avx512);
 compile!(normalizes, norm::normalize_plane, (RESIDUAL), norm::Normalize<T>, Avx512);
 compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>, Avx512);
 compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::PlaneCopy<T>, Avx512);

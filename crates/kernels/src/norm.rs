@@ -2,7 +2,7 @@
 //! variance, scale and shift, running statistics) is a matter of a few numbers per channel, and the
 //! caller's.
 //!
-//! Sums are taken in `T` over at most 256 elements, and in f64 beyond.
+//! PlaneSums are taken in `T` over at most 256 elements, and in f64 beyond.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -38,7 +38,7 @@ pub unsafe fn sums<T: Real>(x: View<T>, images: Range<usize>, sums: &mut [f64]) 
         for channel in 0..x.channels {
             // SAFETY: the caller's promise.
             unsafe {
-                let sums = Sums {
+                let sums = PlaneSums {
                     x: x.plane(image, channel),
                     len: x.plane_len(),
                     sums: [&raw mut sum[channel], &raw mut squares[channel]],
@@ -156,7 +156,7 @@ pub unsafe fn input_gradient<T: Real>(
     }
 }
 
-pub(crate) struct Sums<T> {
+pub(crate) struct PlaneSums<T> {
     x: *const T,
     len: usize,
     sums: [*mut f64; 2],
@@ -229,11 +229,11 @@ unsafe fn pair<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn sums_of<T: Real, S: Simd<T>>(s: &Sums<T>) {
+pub(crate) unsafe fn sums_of<T: Real, S: Simd<T>>(s: &PlaneSums<T>) {
     // SAFETY: the caller's promise.
     unsafe {
         let none = std::ptr::null_mut();
-        let Sums { x, len, sums } = *s;
+        let PlaneSums { x, len, sums } = *s;
         pair::<T, S, SQUARES>(&BackwardSums {
             x,
             gradient: none,

@@ -131,7 +131,7 @@ pub unsafe fn gate<T: Real>(
             // SAFETY: the caller's promise.
             unsafe {
                 let mut source = PlaneSource::one(x.plane(image, channel));
-                source.a = *gate.plane(image, channel);
+                source.first_factor = *gate.plane(image, channel);
                 let copy = PlaneCopy::new(source, out.plane(image, channel), out.plane_len());
                 (T::kernels().scale[usize::from(add)])(&copy);
             }
@@ -236,7 +236,7 @@ pub(crate) unsafe fn relu_plane<T: Real, S: Simd<T>>(copy: &PlaneCopy<T>) {
     unsafe { for_each_vector::<T, S, _>(&mut Rectifying(copy), copy.len) }
 }
 
-/// Times the source's `a`.
+/// The loop body of [`scale_plane`]: multiplies by the source's `first_factor`.
 struct Scaling<'a, T, const ADD: usize>(&'a PlaneCopy<T>);
 
 impl<T: Real, S: Simd<T>, const ADD: usize> LoopBody<T, S> for Scaling<'_, T, ADD> {
@@ -245,7 +245,7 @@ impl<T: Real, S: Simd<T>, const ADD: usize> LoopBody<T, S> for Scaling<'_, T, AD
         // SAFETY: the caller's promise about lanes i..i + n.
         unsafe {
             let (v, at) = (self.0.source.load::<S, ONE>(i, n), self.0.into.add(i));
-            let factor = S::splat(self.0.source.a);
+            let factor = S::splat(self.0.source.first_factor);
             S::store_n(
                 at,
                 if ADD == 1 { S::fma(v, factor, S::load_n(at, n)) } else { S::mul(v, factor) },

@@ -209,7 +209,12 @@ fn backward_is_right<T: Real>(
     let mut ends = [10, 20].map(|i| End::<T>::new(&shape, images, seed + i));
     let last = last && shape.stride == 1;
     in_two(images, |range| unsafe {
-        let norm = norm.then(|| NormBackward { x: x.view(), a: &a, b: &b, c: &c });
+        let norm = norm.then(|| NormBackward {
+            x: x.view(),
+            dy_coefficient: &a,
+            x_coefficient: &b,
+            constant: &c,
+        });
         let gradient = Gradient { of: of.view(), norm };
         let [stored_last, added_last] = &mut ends;
         let into = [

@@ -71,7 +71,12 @@ fn norms_are_right<T: Real>(
     gradient.check_gaps();
 
     let before = into.dense();
-    let norm = NormBackward { x: x.view(), a: &numbers[1], b: &numbers[2], c: &numbers[3] };
+    let norm = NormBackward {
+        x: x.view(),
+        dy_coefficient: &numbers[1],
+        x_coefficient: &numbers[2],
+        constant: &numbers[3],
+    };
     let full = Gradient { of: gradient.view(), norm: Some(norm) };
     let through = |i: usize| number(1, i) * masked(i) + number(2, i) * dx[i] + number(3, i);
     unsafe { norm::input_gradient(&full, into.view(), true, 0..IMAGES) };

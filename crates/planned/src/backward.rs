@@ -125,7 +125,7 @@ fn norm(
         let relu = (*relu && i == 0).then_some(*out);
         sums(program, graph, Last { norm: *norm, first: 0, of, relu }, instrs);
     }
-    instrs.push(Instr::NormTerms { norms: norms.clone() });
+    instrs.push(Instr::NormCoefficients { norms: norms.clone() });
     if let Some(Added::Value(value)) = added
         && !is_image(value)
     {

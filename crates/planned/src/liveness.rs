@@ -62,7 +62,7 @@ pub(crate) fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
         [last.of, x(&last.norm)].into_iter().chain(last.relu).collect::<Vec<BufferSlice>>()
     };
     match instr {
-        Instr::Statistics { .. } | Instr::NormTerms { .. } => Vec::new(),
+        Instr::Statistics { .. } | Instr::NormCoefficients { .. } => Vec::new(),
         Instr::Sums { norm } => vec![x(norm)],
         Instr::Zero { place } => vec![*place],
         Instr::Conv { inputs, out, then, .. } => {

@@ -163,9 +163,9 @@ pub enum Instr {
     },
     /// Masks a gradient that is complete, and takes the sums that its norm needs.
     NormSums(Last),
-    /// Waits for all threads' sums, and works out the gradients of weight and bias and the terms of
-    /// the input's.
-    NormTerms {
+    /// Waits for all threads' sums, and computes the gradients of weight and bias and the
+    /// coefficients of the input's gradient.
+    NormCoefficients {
         norms: Vec<NormId>,
     },
     /// A gradient through a norm to what it reads, which is no convolution's result.

@@ -22,17 +22,15 @@ pub struct Gradient<'a, T> {
     pub norm: Option<NormBackward<'a, T>>,
 }
 
-/// A batch norm's gradient, per channel `a * g + b * x + c`, where g is the gradient of its output.
+/// The backward pass of a batch norm: `dx = dy_coefficient * dy + x_coefficient * x + constant`,
+/// with three coefficients per channel.
 #[derive(Clone, Copy, Debug)]
 pub struct NormBackward<'a, T> {
     /// The norm's input, which is the convolution's output.
     pub x: View<T>,
-    /// The factor of the gradient, per channel.
-    pub a: &'a [T],
-    /// The factor of the norm's input, per channel.
-    pub b: &'a [T],
-    /// What is added, per channel.
-    pub c: &'a [T],
+    pub dy_coefficient: &'a [T],
+    pub x_coefficient: &'a [T],
+    pub constant: &'a [T],
 }
 
 impl<T: Real> Gradient<'_, T> {
@@ -50,8 +48,10 @@ impl<T: Real> Gradient<'_, T> {
         };
         let mut source = PlaneSource::one(plane(self.of));
         if let Some(norm) = &self.norm {
-            (source.x, source.a, source.b, source.c) =
-                (plane(norm.x), norm.a[channel], norm.b[channel], norm.c[channel]);
+            source.x = plane(norm.x);
+            source.first_factor = norm.dy_coefficient[channel];
+            source.x_factor = norm.x_coefficient[channel];
+            source.constant = norm.constant[channel];
         }
         source
     }
@@ -60,7 +60,9 @@ impl<T: Real> Gradient<'_, T> {
         let shape = self.of;
         assert!(self.norm.as_ref().is_none_or(|norm| {
             norm.x.same_shape(&shape)
-                && [norm.a, norm.b, norm.c].iter().all(|numbers| numbers.len() == shape.channels)
+                && [norm.dy_coefficient, norm.x_coefficient, norm.constant]
+                    .iter()
+                    .all(|numbers| numbers.len() == shape.channels)
         }));
     }
 }

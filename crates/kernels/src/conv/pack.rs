@@ -9,11 +9,12 @@ pub(crate) struct PlaneSource<T> {
     pub first: *const T,
     /// Added to the first (`SUM`), or the ReLU's output that masks it (`RELU`).
     pub second: *const T,
-    /// The batch norm's input, with its three numbers.
+    /// The batch norm's input (`NORM`): the plane is then `first_factor * first + x_factor * x +
+    /// constant`.
     pub x: *const T,
-    pub a: T,
-    pub b: T,
-    pub c: T,
+    pub first_factor: T,
+    pub x_factor: T,
+    pub constant: T,
 }
 
 pub(crate) const ONE: usize = 0;
@@ -26,7 +27,14 @@ impl<T: Real> PlaneSource<T> {
     /// A plane as it is.
     pub(crate) fn one(first: *const T) -> Self {
         let none = std::ptr::null();
-        PlaneSource { first, second: none, x: none, a: T::ONE, b: T::ZERO, c: T::ZERO }
+        PlaneSource {
+            first,
+            second: none,
+            x: none,
+            first_factor: T::ONE,
+            x_factor: T::ZERO,
+            constant: T::ZERO,
+        }
     }
 
     /// The same, `n` elements on.
@@ -65,9 +73,12 @@ impl<T: Real> PlaneSource<T> {
                 SUM => S::add(first, S::load_n(self.second.add(i), n)),
                 RELU => S::where_positive(S::load_n(self.second.add(i), n), first),
                 NORM => {
-                    let rest =
-                        S::fma(S::splat(self.b), S::load_n(self.x.add(i), n), S::splat(self.c));
-                    let all = S::fma(S::splat(self.a), first, rest);
+                    let rest = S::fma(
+                        S::splat(self.x_factor),
+                        S::load_n(self.x.add(i), n),
+                        S::splat(self.constant),
+                    );
+                    let all = S::fma(S::splat(self.first_factor), first, rest);
                     if n == S::LANES { all } else { S::first(all, n) }
                 }
                 _ => first,

@@ -195,7 +195,7 @@ impl<'a, T: Real> Worker<'a, T> {
                 self.normalize(*norm, *added, *relu, *out)
             }
             Instr::NormSums(last) => self.norm_sums(*last),
-            Instr::NormTerms { norms } => self.norm_terms(norms),
+            Instr::NormCoefficients { norms } => self.norm_coefficients(norms),
             Instr::ConvBack { conv, from, inputs, into, last } => {
                 self.conv_back(*conv, *from, inputs, into, last)
             }

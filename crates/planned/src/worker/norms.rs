@@ -1,8 +1,8 @@
-//! Batch norms: statistics forward, terms backward, each from all threads' sums.
+//! Batch norms: statistics forward and coefficients backward, each from all threads' sums.
 
 use super::Worker;
 use crate::allocation::BufferSlice;
-use crate::norms::{Affine, Sums, moments};
+use crate::norms::{Affine, ChannelSums, moments};
 use crate::program::{Added, GradientSource, Last, NormId};
 use res2lab_kernels::norm::{self, Residual};
 use res2lab_kernels::{Gradient, NormBackward, Real, View};
@@ -24,9 +24,9 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// All threads' sums of one channel, added in the order of threads.
-    pub(super) fn summed(&self, norm: NormId, channel: usize) -> Sums {
+    pub(super) fn summed(&self, norm: NormId, channel: usize) -> ChannelSums {
         let channels = self.plan.program.norms[norm].x.shape.channels;
-        let mut sums = Sums { first: 0.0, second: 0.0 };
+        let mut sums = ChannelSums { first: 0.0, second: 0.0 };
         for thread in 0..self.plan.threads {
             let start = self.sums_of(norm, thread).start + channel;
             // SAFETY: the barrier before lies between their writing and this.
@@ -123,9 +123,9 @@ impl<'a, T: Real> Worker<'a, T> {
             let range = self.channels(norm);
             NormBackward {
                 x: self.view(self.plan.program.norms[norm].x),
-                a: &constants.a[range.clone()],
-                b: &constants.b[range.clone()],
-                c: &constants.c[range],
+                dy_coefficient: &constants.dy_coefficient[range.clone()],
+                x_coefficient: &constants.x_coefficient[range.clone()],
+                constant: &constants.constant[range],
             }
         });
         Gradient { of: self.view(from.of), norm }
@@ -162,7 +162,7 @@ impl<'a, T: Real> Worker<'a, T> {
         unsafe { norm::backward_sums(of, relu, x, mean, self.images.clone(), sums) };
     }
 
-    pub(super) fn norm_terms(&mut self, norms: &[NormId]) {
+    pub(super) fn norm_coefficients(&mut self, norms: &[NormId]) {
         self.pack_ahead();
         self.meet();
         for &norm in norms {
@@ -171,8 +171,12 @@ impl<'a, T: Real> Worker<'a, T> {
             for channel in 0..of.x.shape.channels {
                 let sums = self.summed(norm, channel);
                 let affine = self.affine(norm, channel);
-                let gradient =
-                    self.own.constants.set_terms(of.first_channel + channel, sums, n, affine);
+                let gradient = self.own.constants.set_backward_coefficients(
+                    of.first_channel + channel,
+                    sums,
+                    n,
+                    affine,
+                );
                 if self.thread == 0 {
                     for (entry, gradient) in
                         [(of.state, gradient.weight), (of.state + 1, gradient.bias)]
