@@ -11,7 +11,7 @@
 //! - [`program`] and `backward`: the step as two lists of instructions
 //! - `in_place`: copies that are not made
 //! - `lives` and [`memory`]: buffers that share memory
-//! - [`team`]: threads side by side
+//! - [`threads`]: a team of threads with a barrier
 //! - [`step`]: the step itself; `worker`: one thread's part of it; `norms`: batch statistics;
 //!   `linear`: the last layer
 //! - [`inference`]: an evaluation, with `segments`: how many images at a time
@@ -33,7 +33,7 @@ mod norms;
 pub mod program;
 pub mod segments;
 pub mod step;
-pub mod team;
+pub mod threads;
 mod worker;
 
 pub use inference::Inference;

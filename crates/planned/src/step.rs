@@ -4,7 +4,7 @@ use crate::memory::pack;
 use crate::norms::Constants;
 use crate::program::{ConvId, Instr, PoolOf, Program};
 use crate::segments::{self, Segment};
-use crate::team::{self, Barrier};
+use crate::threads::{self, Barrier};
 use crate::worker::{Arena, Shared, Worker};
 use res2lab_arch::{Graph, Op};
 use res2lab_kernels::memory::zeros;
@@ -250,7 +250,7 @@ impl<T: Real> ExecutionPlan<T> {
         let arenas: Vec<Arena<T>> = arenas.collect();
         let members: Vec<_> = own.iter_mut().zip(arenas).enumerate().collect();
         let plan = &*self;
-        team::run(&self.barrier, members, |(thread, (own, arena))| {
+        threads::run(&self.barrier, members, |(thread, (own, arena))| {
             let shared = &shared;
             let indices = own.indices.iter_mut().map(Vec::as_mut_ptr).collect();
             let images = 0..own.images.len();
