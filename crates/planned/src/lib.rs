@@ -12,8 +12,8 @@
 //! - `in_place`: copies that are not made
 //! - `lives` and [`memory`]: buffers that share memory
 //! - [`threads`]: a team of threads with a barrier
-//! - [`step`]: the step itself; `worker`: one thread's part of it; `norms`: batch statistics;
-//!   `linear`: the last layer
+//! - [`step`]: the execution plan; `interpreter`: runs it on one thread; `norms`: batch statistics;
+//!   `linear`: the fully connected layer
 //! - [`inference`]: an evaluation, with `segments`: how many images at a time
 //! - [`flat`]: the optimizer
 
@@ -26,6 +26,7 @@ pub mod flat;
 pub mod fusion;
 mod in_place;
 pub mod inference;
+mod interpreter;
 mod linear;
 mod liveness;
 pub mod memory;
@@ -34,7 +35,6 @@ pub mod program;
 pub mod segments;
 pub mod step;
 pub mod threads;
-mod worker;
 
 pub use inference::Inference;
 pub use program::Program;

@@ -1,11 +1,11 @@
 //! The execution plan of a step: memory for one batch size, and both passes over it.
 
+use crate::interpreter::{Arena, Interpreter, Shared};
 use crate::memory::pack;
 use crate::norms::Constants;
 use crate::program::{ConvId, Instr, PoolOf, Program};
 use crate::segments::{self, Segment};
 use crate::threads::{self, Barrier};
-use crate::worker::{Arena, Shared, Worker};
 use res2lab_arch::{Graph, Op};
 use res2lab_kernels::memory::zeros;
 use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape};
@@ -47,9 +47,9 @@ pub struct ExecutionPlan<T> {
     sums: Vec<f64>,
     pub(crate) channels: usize,
     pub(crate) own: Vec<Own<T>>,
-    /// Weight gradients of the threads after the first, one convolution's at a time; two, so that
-    /// one can be read while the other is written.
-    partials: [Vec<T>; 2],
+    /// Partial gradients of one layer's weights: one for each thread but the first.
+    /// Double-buffered, so that one buffer can be read while the other is written.
+    partial_gradients: [Vec<T>; 2],
     packed: Vec<Vec<T>>,
     /// The convolutions whose weights are packed in the forward pass, in order, and in the backward
     /// pass.
@@ -143,7 +143,7 @@ impl<T: Real> ExecutionPlan<T> {
         let partial = || zeros(if trains { partial_length * (threads - 1) } else { 0 });
         ExecutionPlan {
             own: (0..threads).map(own).collect(),
-            partials: [partial(), partial()],
+            partial_gradients: [partial(), partial()],
             packed: (0..threads.min(2)).map(|_| zeros(packed.unwrap_or(0))).collect(),
             packs,
             logits: zeros(batch * program.logits.shape.channels),
@@ -177,14 +177,14 @@ impl<T: Real> ExecutionPlan<T> {
             let indices: usize = own.indices.iter().map(Vec::len).sum();
             (own.arena.len() + own.scratch.len()) * size_of::<T>() + indices * size_of::<u32>()
         };
-        let partials: usize = self.partials.iter().chain(&self.packed).map(Vec::len).sum();
+        let partials: usize = self.partial_gradients.iter().chain(&self.packed).map(Vec::len).sum();
         self.own.iter().map(of).sum::<usize>() + partials * size_of::<T>()
     }
 
     /// Logits (batch x classes) of `images` (batch x channels x height x width), with the batch's
     /// own statistics, which also move the running ones.
     pub fn forward(&mut self, images: &[T], state: &mut State<T>) -> &[T] {
-        self.pass(images, state, false, |worker| worker.forward());
+        self.pass(images, state, false, |interpreter| interpreter.forward());
         let start = self.offsets[self.program.logits.buffer];
         let classes = self.program.logits.shape.channels;
         let arenas = if self.shares_images { 1 } else { self.threads };
@@ -220,7 +220,7 @@ impl<T: Real> ExecutionPlan<T> {
             let part = &logits_gradient[own.images.start * classes..own.images.end * classes];
             own.arena[start..start + part.len()].copy_from_slice(part);
         }
-        self.pass(images, state, adds, |worker| worker.backward());
+        self.pass(images, state, adds, |interpreter| interpreter.backward());
     }
 
     fn pass(
@@ -228,7 +228,7 @@ impl<T: Real> ExecutionPlan<T> {
         images: &[T],
         state: &mut State<T>,
         adds: bool,
-        work: impl Fn(&mut Worker<T>) + Sync,
+        work: impl Fn(&mut Interpreter<T>) + Sync,
     ) {
         let image = self.program.buffers[crate::allocation::IMAGES].elements();
         assert_eq!(images.len(), image * self.images, "the step was planned for another batch");
@@ -240,7 +240,7 @@ impl<T: Real> ExecutionPlan<T> {
             adds,
             running: state.running.as_mut_ptr(),
             sums: self.sums.as_mut_ptr(),
-            partials: [0, 1].map(|i: usize| self.partials[i].as_mut_ptr()),
+            partial_gradients: [0, 1].map(|i: usize| self.partial_gradients[i].as_mut_ptr()),
             packed: self.packed.iter_mut().map(Vec::as_mut_ptr).collect(),
         };
         let first = own[0].arena.as_mut_ptr();
@@ -260,7 +260,7 @@ impl<T: Real> ExecutionPlan<T> {
                 Share::WHOLE
             };
             let Arena(arena) = arena;
-            work(&mut Worker {
+            work(&mut Interpreter {
                 plan,
                 shared,
                 thread,
@@ -270,11 +270,11 @@ impl<T: Real> ExecutionPlan<T> {
                 images,
                 share,
                 is_split: false,
-                turn: 0,
-                left: None,
+                partials_used: 0,
+                pending: None,
                 direction: 0,
-                packed: 0,
-                used: 0,
+                convs_packed: 0,
+                convs_run: 0,
             });
         });
         self.own = own;

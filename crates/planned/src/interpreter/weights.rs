@@ -1,13 +1,13 @@
-//! Layers with weights: forward, backward, and their gradients' sums over threads.
+//! Layers with weights: forward, backward, and the reduction of partial gradients over threads.
 
-use super::Worker;
+use super::Interpreter;
 use crate::allocation::BufferSlice;
 use crate::linear;
 use crate::program::{ConvId, EpilogueOf, GradientSource, GradientTarget, Last, NormId};
 use res2lab_kernels::{Epilogue, InputGradient, Real, Share, View, norm};
 use std::ops::Range;
 
-impl<'a, T: Real> Worker<'a, T> {
+impl<'a, T: Real> Interpreter<'a, T> {
     pub(super) fn conv(
         &mut self,
         conv: ConvId,
@@ -27,7 +27,7 @@ impl<'a, T: Real> Worker<'a, T> {
         let bias = of.bias.map(|bias| self.value(bias));
         let packed = self.packed();
         let scratch = &mut self.own.scratch;
-        // SAFETY: as in `run`.
+        // SAFETY: see the comment at `Interpreter::run`.
         unsafe {
             match bias {
                 None => kernel.forward(packed, &inputs, out, images, scratch, sums),
@@ -50,43 +50,47 @@ impl<'a, T: Real> Worker<'a, T> {
         }
     }
 
-    /// The weights that all threads have packed for the next convolution, which is this one.
+    /// The packed weights of the convolution that runs now.
     fn packed(&mut self) -> &'a [T] {
-        if self.packed == self.used {
-            self.pack_ahead();
-            self.meet();
+        if self.convs_packed == self.convs_run {
+            self.pack_next();
+            self.wait();
         }
-        let nth = self.used;
+        let nth = self.convs_run;
         let buffers = &self.shared.packed;
-        self.used += 1;
+        self.convs_run += 1;
         let entry = self.plan.program.convs[self.plan.packs[self.direction][nth]].weight;
         Self::slice(buffers[nth % buffers.len()], 0..self.plan.lengths[entry])
     }
 
-    /// Before a meeting: packs this thread's part of the next convolution's weights.
+    /// Packs this thread's share of the next convolution's weights. The caller waits at a barrier
+    /// afterwards.
     ///
-    /// Two buffers take turns. Whoever packs has met the others after they packed for the
-    /// convolution before, which they did when they were done with the one that used this buffer.
-    pub(super) fn pack_ahead(&mut self) {
-        if self.packed > self.used {
+    /// The weights are double-buffered. Overwriting a buffer is safe: the barrier after the
+    /// previous pack implies that every thread has finished the convolution that last read this
+    /// buffer.
+    pub(super) fn pack_next(&mut self) {
+        if self.convs_packed > self.convs_run {
             return;
         }
-        let Some(&conv) = self.plan.packs[self.direction].get(self.packed) else { return };
+        let Some(&conv) = self.plan.packs[self.direction].get(self.convs_packed) else { return };
         let weights = self.value(self.plan.program.convs[conv].weight);
         let kernel = &self.plan.convs[conv];
-        let buffer = self.shared.packed[self.packed % self.shared.packed.len()];
+        let buffer = self.shared.packed[self.convs_packed % self.shared.packed.len()];
         let share = Share { index: self.thread, of: self.plan.threads };
-        // SAFETY: each thread packs its part, and the buffer holds the largest convolution's.
+        // SAFETY: each thread packs its own share, and the buffer is as long as the weights of the
+        // largest convolution.
         unsafe {
             match self.direction {
                 0 => kernel.pack_share(weights, buffer, share),
                 _ => kernel.pack_backward_share(weights, buffer, share),
             }
         }
-        self.packed += 1;
+        self.convs_packed += 1;
     }
 
-    /// A convolution whose weights lie packed, with a batch norm in them.
+    /// Runs a convolution of an inference, whose weights are packed and have the batch norm folded
+    /// into them.
     pub(super) fn folded_conv(
         &mut self,
         conv: ConvId,
@@ -106,7 +110,7 @@ impl<'a, T: Real> Worker<'a, T> {
         };
         let packed = self.value(of.weight);
         let images = self.images.clone();
-        // SAFETY: as in `run`.
+        // SAFETY: see the comment at `Interpreter::run`.
         unsafe {
             kernel.infer(packed, &inputs, out, &epilogue, images, &mut self.own.scratch, self.share)
         }
@@ -123,7 +127,7 @@ impl<'a, T: Real> Worker<'a, T> {
         let of = &self.plan.program.convs[conv];
         let kernel = &self.plan.convs[conv];
         let packed = if into.is_empty() { &[] } else { self.packed() };
-        let weights = self.partial(of.weight);
+        let weights = self.partial_gradient(of.weight);
         let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
         let mut scratch = std::mem::take(&mut self.own.scratch);
         let last: Vec<_> =
@@ -137,25 +141,25 @@ impl<'a, T: Real> Worker<'a, T> {
         let into: Vec<InputGradient<T>> = into.collect();
         let gradient = self.gradient(from);
         let images = self.images.clone();
-        // SAFETY: as in `run`.
+        // SAFETY: see the comment at `Interpreter::run`.
         unsafe {
             kernel.backward(&gradient, &inputs, packed, Some(weights), &into, images, &mut scratch)
         };
         self.own.scratch = scratch;
-        self.leave_partials(of.weight);
+        self.defer_reduction(of.weight);
         if let Some(bias) = of.bias {
             let mut sums = vec![0.0; 2 * self.plan.lengths[bias]];
-            // SAFETY: as in `run`.
+            // SAFETY: see the comment at `Interpreter::run`.
             unsafe { norm::sums(self.view(from.of), self.images.clone(), &mut sums) };
-            let (partial, add) = self.partial(bias);
+            let (partial, add) = self.partial_gradient(bias);
             for (partial, sum) in partial.iter_mut().zip(&sums) {
                 *partial = T::from_f64(*sum) + if add { *partial } else { T::ZERO };
             }
-            self.leave_partials(bias);
+            self.defer_reduction(bias);
         }
     }
 
-    /// What is done with channels of one place that are complete.
+    /// The kernel's arguments for the channels of one slice whose gradient is complete.
     fn last(&self, within: BufferSlice, last: &[Last]) -> Vec<res2lab_kernels::Last<'_, T>> {
         let view = |last: &Last| {
             let (x, mean, sums) = self.sums_over(*last);
@@ -163,7 +167,7 @@ impl<'a, T: Real> Worker<'a, T> {
             res2lab_kernels::Last {
                 channels: start..start + last.of.shape.channels,
                 relu: self
-                    .view(last.relu.expect("without a ReLU they are not left to a convolution")),
+                    .view(last.relu.expect("a convolution completes gradients of ReLUs only")),
                 x,
                 mean,
                 sums: sums.map(<[f64]>::as_mut_ptr),
@@ -183,60 +187,67 @@ impl<'a, T: Real> Worker<'a, T> {
         let x = self.rows(input);
         let dy = self.rows(from);
         linear::input_gradient(dy, self.value(state), outputs, self.rows(into.to), into.add);
-        let weights = self.partial(state);
+        let weights = self.partial_gradient(state);
         linear::weight_gradient(x, dy, outputs, weights);
-        self.leave_partials(state);
-        let bias = self.partial(state + 1);
+        self.defer_reduction(state);
+        let bias = self.partial_gradient(state + 1);
         linear::bias_gradient(dy, bias);
-        self.leave_partials(state + 1);
+        self.defer_reduction(state + 1);
     }
 
-    /// Where this thread's part of an entry's gradient goes, and whether it is added to what is
-    /// there: the first one's to the gradient itself, the others' to memory that held something
-    /// else.
+    /// The buffer for this thread's partial gradient of an entry, and whether to accumulate into
+    /// it. The first thread writes to the gradient itself, the other threads to buffers of their
+    /// own, which they overwrite.
     ///
-    /// Two pieces of memory take turns, so that one can be read while the other is written.
-    /// Whatever was left before is added first; then, at the meeting for that, all have long read
-    /// what this piece held.
-    pub(super) fn partial(&mut self, entry: usize) -> (&'a mut [T], bool) {
-        if self.left.is_some() {
-            self.meet();
+    /// The buffers are double-buffered, so that one can be read while the other is written. If a
+    /// reduction is pending, it runs first; its barrier guarantees that no thread still reads the
+    /// buffer that is about to be overwritten.
+    pub(super) fn partial_gradient(&mut self, entry: usize) -> (&'a mut [T], bool) {
+        if self.pending.is_some() {
+            self.wait();
         }
-        self.turn += 1;
+        self.partials_used += 1;
         if self.thread == 0 {
             return (self.grad(entry), self.shared.adds);
         }
-        (Self::slice_mut(self.shared.partials[self.turn % 2], self.part(self.thread, entry)), false)
+        (
+            Self::slice_mut(
+                self.shared.partial_gradients[self.partials_used % 2],
+                self.partial_range(self.thread, entry),
+            ),
+            false,
+        )
     }
 
-    pub(super) fn part(&self, thread: usize, entry: usize) -> Range<usize> {
+    pub(super) fn partial_range(&self, thread: usize, entry: usize) -> Range<usize> {
         let start = (thread - 1) * self.plan.partial_length;
         start..start + self.plan.lengths[entry]
     }
 
-    /// Threads' parts of an entry's gradient are added where all meet next, for whatever reason.
-    fn leave_partials(&mut self, entry: usize) {
-        self.left = Some(entry).filter(|_| self.plan.threads > 1);
+    /// Defers the reduction of an entry's partial gradients to the next barrier.
+    fn defer_reduction(&mut self, entry: usize) {
+        self.pending = Some(entry).filter(|_| self.plan.threads > 1);
     }
 
-    /// Waits for all threads, and adds the parts that they left behind.
-    pub(super) fn meet(&mut self) {
+    /// Waits at the barrier, then runs the pending reduction if there is one.
+    pub(super) fn wait(&mut self) {
         self.plan.barrier.wait();
-        if let Some(entry) = self.left.take() {
-            self.add_partials(entry);
+        if let Some(entry) = self.pending.take() {
+            self.reduce_partials(entry);
         }
     }
 
-    /// Adds the other threads' parts to the gradient, each thread for its share of the entry.
-    fn add_partials(&self, entry: usize) {
+    /// Adds the other threads' partial gradients to the gradient. Each thread does so for its share
+    /// of the entry.
+    fn reduce_partials(&self, entry: usize) {
         let length = self.plan.lengths[entry];
         let share = length * self.thread / self.plan.threads
             ..length * (self.thread + 1) / self.plan.threads;
         let sums = &mut self.grad_part(entry, share.clone());
         for thread in 1..self.plan.threads {
-            let theirs = self.part(thread, entry).start;
+            let theirs = self.partial_range(thread, entry).start;
             let theirs = theirs + share.start..theirs + share.end;
-            let theirs = Self::slice(self.shared.partials[self.turn % 2], theirs);
+            let theirs = Self::slice(self.shared.partial_gradients[self.partials_used % 2], theirs);
             sums.iter_mut().zip(theirs).for_each(|(sum, theirs)| *sum += *theirs);
         }
     }
