@@ -62,7 +62,7 @@ pub(crate) fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
     let first = program.buffers.len();
     let written = program.buffers.iter().map(|shape| vec![false; shape.channels]).collect();
     program.buffers.extend(program.buffers.clone());
-    program.memory_of.extend(first..2 * first);
+    program.alias_of.extend(first..2 * first);
     let mut gradients = Gradients { first, written };
     let mut instrs = Vec::new();
     program.logits_gradient = gradients.contribute(program.logits, &mut instrs).to;

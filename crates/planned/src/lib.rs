@@ -9,8 +9,8 @@
 //! - [`fusion`]: which nodes are computed together
 //! - [`allocation`]: where results lie, so that splits and concatenations cost no copy
 //! - [`program`] and `backward`: the step as two lists of instructions
-//! - `in_place`: copies that are not made
-//! - `lives` and [`memory`]: buffers that share memory
+//! - `aliasing`: copies that are elided
+//! - `liveness` and [`memory`]: buffers that share memory
 //! - [`threads`]: a team of threads with a barrier
 //! - [`step`]: the execution plan; `interpreter`: runs it on one thread; `norms`: batch statistics;
 //!   `linear`: the fully connected layer
@@ -20,11 +20,11 @@
 // Threads share one arena, each writing its own images' part of it, which Rust's slices cannot say.
 #![allow(unsafe_code)]
 
+mod aliasing;
 pub mod allocation;
 mod backward;
 pub mod flat;
 pub mod fusion;
-mod in_place;
 pub mod inference;
 mod interpreter;
 mod linear;

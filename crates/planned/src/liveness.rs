@@ -21,7 +21,7 @@ pub(crate) fn needs(
 ) -> Vec<Need> {
     let mut lives: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
     let mut touch = |place: &BufferSlice, time: usize| {
-        let life = &mut lives[program.memory_of[place.buffer]];
+        let life = &mut lives[program.alias_of[place.buffer]];
         let (first, last) = life.unwrap_or((time, time));
         *life = Some((first.min(time), last.max(time)));
     };

@@ -225,8 +225,9 @@ pub struct Program {
     pub norms: Vec<NormOf>,
     /// Values first, then gradients.
     pub buffers: Vec<res2lab_arch::Shape>,
-    /// For each buffer the one in whose memory it lies: itself, but for copies that are not made.
-    pub memory_of: Vec<usize>,
+    /// For each buffer, the buffer whose memory it uses: itself, unless it is an alias (see
+    /// `aliasing`).
+    pub alias_of: Vec<usize>,
     pub forward: Vec<Instr>,
     pub backward: Vec<Instr>,
     /// In the order in which they run.
@@ -247,7 +248,7 @@ impl Program {
         let mut program = Program::empty(graph, &units);
         units.iter().for_each(|unit| program.add_forward(graph, unit));
         crate::backward::add(&mut program, graph, &units);
-        crate::in_place::share(&mut program);
+        crate::aliasing::alias_copies(&mut program);
         program
     }
 
@@ -259,7 +260,7 @@ impl Program {
             convs: Vec::new(),
             norms: Vec::new(),
             buffers: places.buffers.clone(),
-            memory_of: (0..places.buffers.len()).collect(),
+            alias_of: (0..places.buffers.len()).collect(),
             forward: Vec::new(),
             backward: Vec::new(),
             pools: Vec::new(),

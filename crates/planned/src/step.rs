@@ -106,7 +106,7 @@ impl<T: Real> ExecutionPlan<T> {
         let segments = cut(&program, most);
         let local = segments::local(&program, &segments);
         let (places, length) = pack(&crate::liveness::needs(&program, &segments, &local, most));
-        let offsets = program.memory_of.iter().map(|memory| places[*memory]).collect();
+        let offsets = program.alias_of.iter().map(|memory| places[*memory]).collect();
         let convs: Vec<ConvKernel> =
             program.convs.iter().map(|conv| conv_kernel(graph, conv.node)).collect();
         let channels = program.norms.iter().map(|norm| norm.x.shape.channels).sum();
