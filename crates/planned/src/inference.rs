@@ -132,19 +132,19 @@ fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &ExecutionPlan<T>
 /// The instructions of an evaluation, and for each of its convolutions the norm to be folded into
 /// it.
 fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
-    let units = fuse(graph);
+    let fusions = fuse(graph);
     let norms =
         graph.iter().filter(|(_, node)| matches!(node.op, Op::BatchNorm { .. })).map(|(id, _)| id);
     let before: HashMap<NodeId, NodeId> =
         norms.filter_map(|norm| Some((own_conv(graph, norm)?, norm))).collect();
     let mut builder = Builder {
         graph,
-        program: Program::empty(graph, &units),
+        program: Program::empty(graph, &fusions),
         folded: Vec::new(),
         inputs: HashMap::new(),
     };
-    for unit in &units {
-        match unit {
+    for fusion in &fusions {
+        match fusion {
             Fusion::Conv { node, inputs } if before.contains_key(node) => {
                 _ = builder.inputs.insert(*node, inputs.clone())
             }
@@ -238,7 +238,7 @@ impl Builder<'_> {
 
     fn constants(&self, norm: NodeId) -> (f64, f64) {
         let Op::BatchNorm { eps, momentum } = self.graph.node(norm).op else {
-            unreachable!("units call batch norms so");
+            unreachable!("the caller passes a batch norm");
         };
         (eps, momentum)
     }

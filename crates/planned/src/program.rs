@@ -244,17 +244,17 @@ pub struct Program {
 impl Program {
     /// Plans the step.
     pub fn new(graph: &Graph) -> Program {
-        let units = fuse(graph);
-        let mut program = Program::empty(graph, &units);
-        units.iter().for_each(|unit| program.add_forward(graph, unit));
-        crate::backward::add(&mut program, graph, &units);
+        let fusions = fuse(graph);
+        let mut program = Program::empty(graph, &fusions);
+        fusions.iter().for_each(|fusion| program.add_forward(graph, fusion));
+        crate::backward::add(&mut program, graph, &fusions);
         crate::aliasing::alias_copies(&mut program);
         program
     }
 
     /// An allocation for all results, and no instructions.
-    pub(crate) fn empty(graph: &Graph, units: &[Fusion]) -> Program {
-        let places = Allocation::new(graph, units);
+    pub(crate) fn empty(graph: &Graph, fusions: &[Fusion]) -> Program {
+        let places = Allocation::new(graph, fusions);
         let logits = places.get(graph.output());
         Program {
             convs: Vec::new(),
@@ -285,8 +285,8 @@ impl Program {
         self.first_entry[id.0].expect("the graph gives these nodes state")
     }
 
-    fn add_forward(&mut self, graph: &Graph, unit: &Fusion) {
-        let instr = match unit {
+    fn add_forward(&mut self, graph: &Graph, fusion: &Fusion) {
+        let instr = match fusion {
             Fusion::Conv { node, inputs } => self.conv(graph, *node, inputs),
             Fusion::Norm { norm, residual, relu, out } => {
                 let norm = self.norm(graph, *norm);
@@ -326,7 +326,7 @@ impl Program {
     /// instruction of their own.
     fn norm(&mut self, graph: &Graph, node: NodeId) -> NormId {
         let Op::BatchNorm { eps, momentum } = graph.node(node).op else {
-            unreachable!("units call batch norms so");
+            unreachable!("the caller passes a batch norm");
         };
         let id = self.norms.len();
         let source = graph.node(node).inputs[0];
@@ -378,7 +378,7 @@ impl Program {
             Op::GlobalPool => Instr::GlobalPool { from, to },
             Op::Linear { .. } => Instr::Linear { state: self.state(id), from, to },
             Op::Input | Op::Slice { .. } | Op::Conv(_) | Op::BatchNorm { .. } => {
-                unreachable!("these are other units")
+                unreachable!("these nodes have their own instructions")
             }
         }
     }
@@ -407,7 +407,7 @@ pub(crate) fn copied(
     for input in &graph.node(id).inputs {
         let from = program.at(*input);
         let shape = graph.node(*input).shape;
-        let to = whole.part(start, shape);
+        let to = whole.channels(start, shape);
         if from != to {
             parts.push((from, to));
         }

@@ -153,7 +153,11 @@ impl<'a, T: Real> Interpreter<'a, T> {
         let own = last.first..last.first + shape.channels;
         let (first, second) = self.own_sums(last.norm).split_at_mut(of.x.shape.channels);
         let mean = &self.own.constants.mean[self.channels(last.norm)][own.clone()];
-        (self.view(of.x.part(last.first, shape)), mean, [&mut first[own.clone()], &mut second[own]])
+        (
+            self.view(of.x.channels(last.first, shape)),
+            mean,
+            [&mut first[own.clone()], &mut second[own]],
+        )
     }
 
     pub(super) fn norm_sums(&mut self, last: Last) {
