@@ -35,7 +35,8 @@ impl<T: Real> Inference<T> {
         Inference::within(graph, entry, batch, threads, segments::BYTES)
     }
 
-    /// With blocks of images of which no instruction touches more than `bytes`.
+    /// As [`Inference::new`], with micro-batches of which no instruction accesses more than
+    /// `bytes`.
     fn within(
         graph: &Graph,
         entry: impl Fn(usize) -> Vec<T>,
@@ -54,8 +55,9 @@ impl<T: Real> Inference<T> {
             state[*start..start + values.len()].copy_from_slice(&values);
         }
         let (program, norms) = program(graph);
-        let cut =
-            |program: &Program, images| segments::blocks(program, images, bytes / size_of::<T>());
+        let cut = |program: &Program, images| {
+            segments::micro_batched(program, images, bytes / size_of::<T>())
+        };
         let mut plan = ExecutionPlan::of(program, graph, starts, batch.max(1), threads, cut);
         for (conv, norm) in norms.into_iter().enumerate() {
             fold(&mut plan, conv, norm, &mut state);
@@ -275,23 +277,24 @@ mod tests {
         let entry = |i: usize| wave(graph.state[i].elements(), i).map(f64::abs).collect();
         let mut inference = Inference::<f64>::within(&graph, entry, batch, threads, bytes);
         let images: Vec<f64> = wave(5 * 3 * 64 * 64, 3).collect();
-        let blocks = inference.plan.segments.iter().map(|segment| segment.block).collect();
-        (blocks, inference.logits(&images))
+        let micro_batches =
+            inference.plan.segments.iter().map(|segment| segment.micro_batch).collect();
+        (micro_batches, inference.logits(&images))
     }
 
     /// A buffer that outlives its segment must keep all images' values while others share its
-    /// memory block by block.
+    /// memory, one micro-batch after the other.
     #[test]
-    fn blocks_of_images_change_nothing() {
+    fn micro_batches_change_nothing() {
         for name in ["res2net50_26w_4s", "res2net_dla60", "res2net50d", "seresnet50"] {
-            let (blocks, whole) = logits(name, 5, 1, usize::MAX);
-            assert_eq!(blocks, [5], "{name}");
+            let (micro_batches, whole) = logits(name, 5, 1, usize::MAX);
+            assert_eq!(micro_batches, [5], "{name}");
             assert!(whole.iter().all(|value| value.is_finite()) && whole[0] != whole[7], "{name}");
             for (batch, threads, bytes) in
                 [(5, 1, 2 << 20), (5, 2, 600 << 10), (4, 1, 1 << 20), (5, 1, 0)]
             {
-                let (blocks, other) = logits(name, batch, threads, bytes);
-                assert!(bytes == 0 || blocks.len() > 1, "{name}: {blocks:?}");
+                let (micro_batches, other) = logits(name, batch, threads, bytes);
+                assert!(bytes == 0 || micro_batches.len() > 1, "{name}: {micro_batches:?}");
                 let most = whole.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
                 let off =
                     whole.iter().zip(&other).fold(0.0, |off: f64, (a, b)| off.max((a - b).abs()));

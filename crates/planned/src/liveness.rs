@@ -1,4 +1,5 @@
-//! When each buffer is needed: from the first instruction that touches it to the last.
+//! Liveness: the live range of each buffer, from the first instruction that accesses it to the
+//! last.
 
 use crate::allocation::{BufferSlice, IMAGES};
 use crate::memory::Need;
@@ -6,13 +7,13 @@ use crate::program::{Added, GradientSource, Instr, Last, Program};
 use crate::segments::Segment;
 use std::ops::Range;
 
-/// The needs of all buffers for `images` images; one that lies in another's memory has none of its
-/// own. Instructions are counted through both passes, with one between them for the caller, who
-/// turns the logits into their gradient.
+/// The sizes and live ranges of all buffers for `images` images. Aliases have no live range of
+/// their own. Instructions are numbered through both passes; the number between them stands for the
+/// caller's computation of the logits' gradient.
 ///
-/// A segment begins again with each block of images, so a buffer that holds more than its own block
-/// (`local` has none for it) is needed from the beginning to the end of every segment that touches
-/// it.
+/// A segment runs again for each micro-batch. A buffer that holds more than one micro-batch (its
+/// entry in `local` is None) is therefore live from the beginning to the end of every such segment
+/// that accesses it.
 pub(crate) fn needs(
     program: &Program,
     segments: &[Segment],
@@ -28,7 +29,7 @@ pub(crate) fn needs(
     let between = program.forward.len();
     for segment in segments {
         let Range { start, end } = segment.instrs;
-        let repeats = segment.block < images;
+        let repeats = segment.micro_batch < images;
         for (i, instr) in program.forward[start..end].iter().enumerate() {
             for place in touched(program, instr) {
                 let is_kept = repeats && local[place.buffer].is_none();
@@ -42,7 +43,7 @@ pub(crate) fn needs(
     for (i, instr) in program.backward.iter().enumerate() {
         touched(program, instr).iter().for_each(|place| touch(place, between + 1 + i));
     }
-    // Vectors of any kind start on whole cache lines.
+    // Buffers start on whole cache lines, for elements of either size.
     const LINE: usize = 16;
     let need = |(buffer, life): (usize, Option<(usize, usize)>)| Need {
         length: (program.buffers[buffer].elements() * local[buffer].unwrap_or(images))
@@ -52,7 +53,7 @@ pub(crate) fn needs(
     lives.into_iter().enumerate().map(need).collect()
 }
 
-/// The places that an instruction reads or writes.
+/// The slices that an instruction reads or writes.
 pub(crate) fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
     let x = |norm: &usize| program.norms[*norm].x;
     let from = |from: &GradientSource| {
@@ -105,7 +106,7 @@ pub(crate) fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
     }
 }
 
-/// The gradients that a backward instruction writes, in the order in which it does.
+/// The gradients that a backward instruction writes, in order.
 pub(crate) fn gradients_written(instr: &Instr) -> Vec<BufferSlice> {
     match instr {
         Instr::Zero { place } => vec![*place],

@@ -26,7 +26,7 @@ pub struct State<'a, T> {
 pub struct ExecutionPlan<T> {
     pub(crate) program: Program,
     pub(crate) segments: Vec<Segment>,
-    /// For each buffer of one block of images: that block.
+    /// For each buffer that holds one micro-batch only, the images of that micro-batch.
     pub(crate) local: Vec<Option<usize>>,
     pub(crate) convs: Vec<ConvKernel>,
     pub(crate) pools: Vec<Pooling<T>>,
@@ -85,7 +85,14 @@ impl<T: Real> ExecutionPlan<T> {
         batch: usize,
         threads: usize,
     ) -> ExecutionPlan<T> {
-        ExecutionPlan::of(Program::new(graph), graph, entries, batch, threads, segments::whole)
+        ExecutionPlan::of(
+            Program::new(graph),
+            graph,
+            entries,
+            batch,
+            threads,
+            segments::whole_batch,
+        )
     }
 
     /// Plans the execution of `program` for this batch. `cut` divides the program into segments,

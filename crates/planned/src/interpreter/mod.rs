@@ -75,10 +75,10 @@ impl<'a, T: Real> Interpreter<'a, T> {
     pub(crate) fn forward(&mut self) {
         let plan = self.plan;
         for segment in &plan.segments {
-            for start in self.own.images.clone().step_by(segment.block) {
+            for start in self.own.images.clone().step_by(segment.micro_batch) {
                 let first = self.own.images.start;
                 self.images =
-                    start - first..(start + segment.block).min(self.own.images.end) - first;
+                    start - first..(start + segment.micro_batch).min(self.own.images.end) - first;
                 for instr in &plan.program.forward[segment.instrs.clone()] {
                     if plan.shares_images { self.run_together(instr) } else { self.run(instr) }
                 }
