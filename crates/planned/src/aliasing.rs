@@ -13,13 +13,13 @@ pub(crate) fn alias_copies(program: &mut Program) {
     let touches: Vec<Vec<usize>> = program
         .backward
         .iter()
-        .map(|instr| touched(program, instr).iter().map(|place| place.buffer).collect())
+        .map(|instr| touched(program, instr).iter().map(|slice| slice.buffer).collect())
         .collect();
     let mut is_copied = vec![false; program.buffers.len()];
     let mut elided = vec![false; touches.len()];
     for (i, instr) in program.backward.iter().enumerate() {
         let Instr::Copy { from, into } = instr else { continue };
-        let is_whole = |place: &BufferSlice| place.shape == program.buffers[place.buffer];
+        let is_whole = |slice: &BufferSlice| slice.shape == program.buffers[slice.buffer];
         let touch = |buffer: usize| move |touches: &Vec<usize>| touches.contains(&buffer);
         let last_read = touches.iter().rposition(touch(from.buffer));
         let next_written =
@@ -61,7 +61,7 @@ mod tests {
             .count();
         // All blocks but the first of each of four stages.
         assert_eq!(aliases, 16 - 4);
-        let is_whole = |place: &BufferSlice| place.shape == program.buffers[place.buffer];
+        let is_whole = |slice: &BufferSlice| slice.shape == program.buffers[slice.buffer];
         assert!(
             !program
                 .backward

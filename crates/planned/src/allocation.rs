@@ -32,18 +32,20 @@ impl Allocation {
     /// Allocates a slice to the result of each fusion.
     pub fn new(graph: &Graph, fusions: &[Fusion]) -> Allocation {
         let image = graph.nodes[0].shape;
-        let mut places = Allocation { buffers: vec![image], of: vec![None; graph.nodes.len()] };
-        places.of[0] = Some(BufferSlice { buffer: IMAGES, start: 0, shape: image });
+        let mut allocation = Allocation { buffers: vec![image], of: vec![None; graph.nodes.len()] };
+        allocation.of[0] = Some(BufferSlice { buffer: IMAGES, start: 0, shape: image });
         let is_result = |id: NodeId| fusions.iter().any(|fusion| fusion.out() == id);
         for (id, node) in graph.iter().filter(|(_, node)| node.op == Op::Concat) {
-            let place = places.new_buffer(node.shape);
-            places.of[id.0] = Some(place);
+            let slice = allocation.new_buffer(node.shape);
+            allocation.of[id.0] = Some(slice);
             let mut start = 0;
             for input in &node.inputs {
                 let shape = graph.node(*input).shape;
-                let is_free = places.of[input.0].is_none() && graph.node(*input).op != Op::Concat;
+                let is_free =
+                    allocation.of[input.0].is_none() && graph.node(*input).op != Op::Concat;
                 if is_free && is_result(*input) {
-                    places.of[input.0] = Some(BufferSlice { buffer: place.buffer, start, shape });
+                    allocation.of[input.0] =
+                        Some(BufferSlice { buffer: slice.buffer, start, shape });
                 }
                 start += shape.channels;
             }
@@ -51,17 +53,17 @@ impl Allocation {
         for (id, node) in graph.iter() {
             match node.op {
                 Op::Slice { start, .. } => {
-                    places.of[id.0] =
-                        places.of[node.inputs[0].0].map(|of| of.channels(start, node.shape));
+                    allocation.of[id.0] =
+                        allocation.of[node.inputs[0].0].map(|of| of.channels(start, node.shape));
                 }
-                _ if places.of[id.0].is_none() && is_result(id) => {
-                    let place = places.new_buffer(node.shape);
-                    places.of[id.0] = Some(place);
+                _ if allocation.of[id.0].is_none() && is_result(id) => {
+                    let slice = allocation.new_buffer(node.shape);
+                    allocation.of[id.0] = Some(slice);
                 }
                 _ => {}
             }
         }
-        places
+        allocation
     }
 
     fn new_buffer(&mut self, shape: Shape) -> BufferSlice {

@@ -16,7 +16,7 @@ struct Gradients {
 }
 
 impl Gradients {
-    fn place(&self, value: BufferSlice) -> BufferSlice {
+    fn slice_of(&self, value: BufferSlice) -> BufferSlice {
         value.in_buffer(self.first + value.buffer)
     }
 
@@ -31,7 +31,7 @@ impl Gradients {
         } else {
             written.fill(true);
         }
-        GradientTarget { to: self.place(value), add }
+        GradientTarget { to: self.slice_of(value), add }
     }
 
     /// The gradient of a value after all contributions; channels without any are zeroed.
@@ -39,19 +39,19 @@ impl Gradients {
         for channel in value.start..value.start + value.shape.channels {
             if !std::mem::replace(&mut self.written[value.buffer][channel], true) {
                 let shape = res2lab_arch::Shape { channels: 1, ..value.shape };
-                let of = self.place(BufferSlice { start: channel, shape, ..value });
+                let of = self.slice_of(BufferSlice { start: channel, shape, ..value });
                 match instrs.last_mut() {
-                    Some(Instr::Zero { place })
-                        if place.buffer == of.buffer
-                            && place.start + place.shape.channels == channel =>
+                    Some(Instr::Zero { slice })
+                        if slice.buffer == of.buffer
+                            && slice.start + slice.shape.channels == channel =>
                     {
-                        place.shape.channels += 1;
+                        slice.shape.channels += 1;
                     }
-                    _ => instrs.push(Instr::Zero { place: of }),
+                    _ => instrs.push(Instr::Zero { slice: of }),
                 }
             }
         }
-        self.place(value)
+        self.slice_of(value)
     }
 }
 
@@ -97,8 +97,8 @@ pub(crate) fn add(program: &mut Program, graph: &Graph, fusions: &[Fusion]) {
     program.backward = instrs;
 }
 
-fn is_normalize_to(instr: &Instr, place: BufferSlice) -> bool {
-    matches!(instr, Instr::Normalize { out, .. } if *out == place)
+fn is_normalize_to(instr: &Instr, slice: BufferSlice) -> bool {
+    matches!(instr, Instr::Normalize { out, .. } if *out == slice)
 }
 
 /// The backward pass of a fused norm, followed at once by that of the convolutions before it, while
@@ -182,7 +182,7 @@ fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) 
     let mut first = 0;
     for same in writers.chunk_by(|a, b| a == b) {
         let shape = res2lab_arch::Shape { channels: same.len(), ..whole.of.shape };
-        let part = |place: BufferSlice| place.channels(first, shape);
+        let part = |slice: BufferSlice| slice.channels(first, shape);
         let part = Last { first, of: part(whole.of), relu: whole.relu.map(part), ..whole };
         match same[0].map(|(at, into)| (&mut instrs[at], into)) {
             Some((Instr::ConvBack { last, .. }, into)) => last[into].push(part),
@@ -199,15 +199,15 @@ fn last_writer(
     buffer: usize,
     channel: usize,
 ) -> Option<(usize, usize)> {
-    let is_there = |place: &BufferSlice| {
-        place.buffer == buffer
-            && (place.start..place.start + place.shape.channels).contains(&channel)
+    let is_there = |slice: &BufferSlice| {
+        slice.buffer == buffer
+            && (slice.start..slice.start + slice.shape.channels).contains(&channel)
     };
     written
         .iter()
         .enumerate()
         .rev()
-        .find_map(|(at, places)| Some((at, places.iter().rposition(is_there)?)))
+        .find_map(|(at, slices)| Some((at, slices.iter().rposition(is_there)?)))
 }
 
 /// Whether the epilogue of this instruction can take a norm's sums: it must be the backward pass of

@@ -179,12 +179,12 @@ impl Builder<'_> {
         node: NodeId,
         inputs: &[NodeId],
         norm: Option<NodeId>,
-        then: EpilogueOf,
+        epilogue: EpilogueOf,
         out: NodeId,
     ) {
         let mut instr = self.program.conv(self.graph, node, inputs);
-        if let Instr::Conv { then: at, out: to, .. } = &mut instr {
-            (*at, *to) = (Some(then), self.program.at(out));
+        if let Instr::Conv { epilogue: at, out: to, .. } = &mut instr {
+            (*at, *to) = (Some(epilogue), self.program.at(out));
         }
         self.program.forward.push(instr);
         self.folded.push(norm.map(|norm| (self.program.state(norm), self.constants(norm).0)));
@@ -211,7 +211,7 @@ impl Builder<'_> {
         match (self.own(norm), added) {
             (Some((conv, inputs)), None | Some(Added::Value(_))) => {
                 let residual = added.and_then(|added| {
-                    if let Added::Value(place) = added { Some(place) } else { None }
+                    if let Added::Value(slice) = added { Some(slice) } else { None }
                 });
                 self.conv(conv, &inputs, Some(norm), EpilogueOf { residual, relu }, out);
             }

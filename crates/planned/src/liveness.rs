@@ -21,8 +21,8 @@ pub(crate) fn needs(
     images: usize,
 ) -> Vec<Need> {
     let mut lives: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
-    let mut touch = |place: &BufferSlice, time: usize| {
-        let life = &mut lives[program.alias_of[place.buffer]];
+    let mut touch = |slice: &BufferSlice, time: usize| {
+        let life = &mut lives[program.alias_of[slice.buffer]];
         let (first, last) = life.unwrap_or((time, time));
         *life = Some((first.min(time), last.max(time)));
     };
@@ -31,17 +31,17 @@ pub(crate) fn needs(
         let Range { start, end } = segment.instrs;
         let repeats = segment.micro_batch < images;
         for (i, instr) in program.forward[start..end].iter().enumerate() {
-            for place in touched(program, instr) {
-                let is_kept = repeats && local[place.buffer].is_none();
+            for slice in touched(program, instr) {
+                let is_kept = repeats && local[slice.buffer].is_none();
                 let times = if is_kept { [start, end - 1] } else { [start + i; 2] };
-                times.into_iter().for_each(|time| touch(&place, time));
+                times.into_iter().for_each(|time| touch(&slice, time));
             }
         }
     }
     touch(&program.logits, between);
     touch(&program.logits_gradient, between);
     for (i, instr) in program.backward.iter().enumerate() {
-        touched(program, instr).iter().for_each(|place| touch(place, between + 1 + i));
+        touched(program, instr).iter().for_each(|slice| touch(slice, between + 1 + i));
     }
     // Buffers start on whole cache lines, for elements of either size.
     const LINE: usize = 16;
@@ -65,14 +65,14 @@ pub(crate) fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
     match instr {
         Instr::Statistics { .. } | Instr::NormCoefficients { .. } => Vec::new(),
         Instr::Sums { norm } => vec![x(norm)],
-        Instr::Zero { place } => vec![*place],
-        Instr::Conv { inputs, out, then, .. } => {
-            let residual = then.and_then(|then| then.residual);
+        Instr::Zero { slice } => vec![*slice],
+        Instr::Conv { inputs, out, epilogue, .. } => {
+            let residual = epilogue.and_then(|epilogue| epilogue.residual);
             inputs.iter().copied().chain([*out]).chain(residual).collect()
         }
         Instr::Normalize { norm, added, out, .. } => {
             let added = added.map(|added| match added {
-                Added::Value(place) => place,
+                Added::Value(slice) => slice,
                 Added::Norm(norm) => x(&norm),
             });
             [x(norm), *out].into_iter().chain(added).collect()
@@ -109,7 +109,7 @@ pub(crate) fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
 /// The gradients that a backward instruction writes, in order.
 pub(crate) fn gradients_written(instr: &Instr) -> Vec<BufferSlice> {
     match instr {
-        Instr::Zero { place } => vec![*place],
+        Instr::Zero { slice } => vec![*slice],
         Instr::NormSums(last) => vec![last.of],
         Instr::NormBack { into, .. }
         | Instr::ReluBack { into, .. }

@@ -16,7 +16,7 @@ pub struct Need {
 /// Buffers are placed in order of size, the largest first, each at the lowest offset at which it
 /// overlaps no buffer that is live at the same time. For networks, the arena is within a few per
 /// cent of the largest total size of live buffers.
-pub fn pack(needs: &[Need]) -> (Vec<usize>, usize) {
+pub fn place_buffers(needs: &[Need]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..needs.len()).filter(|i| needs[*i].life.is_some()).collect();
     order.sort_by_key(|i| std::cmp::Reverse(needs[*i].length));
     let mut offsets = vec![0; needs.len()];
@@ -59,7 +59,7 @@ mod tests {
     fn buffers_share_memory_only_when_they_never_live_together() {
         let needs =
             [need(10, 0..=2), need(6, 1..=4), need(10, 3..=5), need(4, 3..=3), need(4, 6..=6)];
-        let (offsets, end) = pack(&needs);
+        let (offsets, end) = place_buffers(&needs);
         for (i, a) in needs.iter().enumerate() {
             for (j, b) in needs.iter().enumerate().skip(i + 1) {
                 let apart =
@@ -72,6 +72,6 @@ mod tests {
 
     #[test]
     fn a_buffer_without_accesses_needs_no_memory() {
-        assert_eq!(pack(&[Need { length: 7, life: None }]), (vec![0], 0));
+        assert_eq!(place_buffers(&[Need { length: 7, life: None }]), (vec![0], 0));
     }
 }

@@ -106,7 +106,7 @@ pub enum Instr {
         out: BufferSlice,
         sums: Option<NormId>,
         /// In an inference: what is done with the result as it leaves.
-        then: Option<EpilogueOf>,
+        epilogue: Option<EpilogueOf>,
     },
     /// Sums of what a norm reads, where no convolution has taken them on the way.
     Sums {
@@ -159,7 +159,7 @@ pub enum Instr {
     },
 
     Zero {
-        place: BufferSlice,
+        slice: BufferSlice,
     },
     /// Masks a gradient that is complete, and takes the sums that its norm needs.
     NormSums(Last),
@@ -236,7 +236,7 @@ pub struct Program {
     pub logits: BufferSlice,
     /// Where their gradient is expected.
     pub logits_gradient: BufferSlice,
-    pub(crate) places: Allocation,
+    pub(crate) allocation: Allocation,
     /// For each node, its first entry in the state.
     pub(crate) first_entry: Vec<Option<usize>>,
 }
@@ -254,19 +254,19 @@ impl Program {
 
     /// An allocation for all results, and no instructions.
     pub(crate) fn empty(graph: &Graph, fusions: &[Fusion]) -> Program {
-        let places = Allocation::new(graph, fusions);
-        let logits = places.get(graph.output());
+        let allocation = Allocation::new(graph, fusions);
+        let logits = allocation.get(graph.output());
         Program {
             convs: Vec::new(),
             norms: Vec::new(),
-            buffers: places.buffers.clone(),
-            alias_of: (0..places.buffers.len()).collect(),
+            buffers: allocation.buffers.clone(),
+            alias_of: (0..allocation.buffers.len()).collect(),
             forward: Vec::new(),
             backward: Vec::new(),
             pools: Vec::new(),
             logits,
             logits_gradient: logits,
-            places,
+            allocation,
             first_entry: graph.first_entries(),
         }
     }
@@ -278,7 +278,7 @@ impl Program {
 
     /// Where this node's result lies.
     pub(crate) fn at(&self, id: NodeId) -> BufferSlice {
-        self.places.get(id)
+        self.allocation.get(id)
     }
 
     pub(crate) fn state(&self, id: NodeId) -> usize {
@@ -318,7 +318,7 @@ impl Program {
             inputs,
             out: self.at(node),
             sums: None,
-            then: None,
+            epilogue: None,
         }
     }
 
@@ -361,7 +361,7 @@ impl Program {
 
     pub(crate) fn single(&mut self, graph: &Graph, id: NodeId) -> Instr {
         let node = graph.node(id);
-        let input = |i: usize| self.places.get(node.inputs[i]);
+        let input = |i: usize| self.allocation.get(node.inputs[i]);
         let from = input(0);
         let to = self.at(id);
         match node.op {
@@ -417,6 +417,6 @@ pub(crate) fn copied(
 }
 
 /// Whether gradients stop here.
-pub(crate) fn is_image(place: &BufferSlice) -> bool {
-    place.buffer == IMAGES
+pub(crate) fn is_image(slice: &BufferSlice) -> bool {
+    slice.buffer == IMAGES
 }

@@ -35,8 +35,8 @@ pub fn micro_batched(program: &Program, images: usize, elements: usize) -> Vec<S
     let mut segments: Vec<Segment> = Vec::new();
     let mut most = 1;
     for (i, instr) in program.forward.iter().enumerate().rev() {
-        let places = touched(program, instr);
-        most = most.max(places.iter().map(|place| place.shape.elements()).sum());
+        let slices = touched(program, instr);
+        most = most.max(slices.iter().map(|slice| slice.shape.elements()).sum());
         let count = images.div_ceil((elements / most).max(1));
         let micro_batch = images.div_ceil(count);
         match segments.last_mut().filter(|segment| segment.micro_batch == micro_batch) {
@@ -53,10 +53,10 @@ pub fn micro_batched(program: &Program, images: usize, elements: usize) -> Vec<S
 pub fn local(program: &Program, segments: &[Segment]) -> Vec<Option<usize>> {
     let mut users = vec![BTreeSet::new(); program.buffers.len()];
     for (nth, segment) in segments.iter().enumerate() {
-        let places = program.forward[segment.instrs.clone()]
+        let slices = program.forward[segment.instrs.clone()]
             .iter()
             .flat_map(|instr| touched(program, instr));
-        places.for_each(|place| _ = users[place.buffer].insert(nth));
+        slices.for_each(|slice| _ = users[slice.buffer].insert(nth));
     }
     let images_of = |(buffer, users): (usize, BTreeSet<usize>)| match users.first() {
         Some(&nth) if users.len() == 1 && ![IMAGES, program.logits.buffer].contains(&buffer) => {

@@ -1,7 +1,7 @@
 //! The execution plan of a step: memory for one batch size, and both passes over it.
 
 use crate::interpreter::{Arena, Interpreter, Shared};
-use crate::memory::pack;
+use crate::memory::place_buffers;
 use crate::norms::Constants;
 use crate::program::{ConvId, Instr, PoolOf, Program};
 use crate::segments::{self, Segment};
@@ -112,8 +112,9 @@ impl<T: Real> ExecutionPlan<T> {
         let most = if shares_images { batch } else { batch.div_ceil(threads) };
         let segments = cut(&program, most);
         let local = segments::local(&program, &segments);
-        let (places, length) = pack(&crate::liveness::needs(&program, &segments, &local, most));
-        let offsets = program.alias_of.iter().map(|memory| places[*memory]).collect();
+        let (starts, length) =
+            place_buffers(&crate::liveness::needs(&program, &segments, &local, most));
+        let offsets = program.alias_of.iter().map(|memory| starts[*memory]).collect();
         let convs: Vec<ConvKernel> =
             program.convs.iter().map(|conv| conv_kernel(graph, conv.node)).collect();
         let channels = program.norms.iter().map(|norm| norm.x.shape.channels).sum();
@@ -291,7 +292,7 @@ impl<T: Real> ExecutionPlan<T> {
 /// The convolution whose weights an instruction packs.
 fn packed_by(instr: &Instr) -> Option<ConvId> {
     match instr {
-        Instr::Conv { conv, then: None, .. } => Some(*conv),
+        Instr::Conv { conv, epilogue: None, .. } => Some(*conv),
         Instr::ConvBack { conv, into, .. } => Some(*conv).filter(|_| !into.is_empty()),
         _ => None,
     }

@@ -99,13 +99,13 @@ impl<'a, T: Real> Interpreter<'a, T> {
     }
 
     /// A view of a buffer slice. No kernel writes through a view of the input images.
-    fn view(&self, place: BufferSlice) -> View<T> {
-        let whole = self.plan.program.buffers[place.buffer];
-        let start = place.start * whole.height * whole.width;
+    fn view(&self, slice: BufferSlice) -> View<T> {
+        let whole = self.plan.program.buffers[slice.buffer];
+        let start = slice.start * whole.height * whole.width;
         // A buffer of one micro-batch begins with the first image of that micro-batch.
         let before =
-            self.plan.local[place.buffer].map_or(0, |_| self.images.start * whole.elements());
-        let base = match place.buffer {
+            self.plan.local[slice.buffer].map_or(0, |_| self.images.start * whole.elements());
+        let base = match slice.buffer {
             // SAFETY: the batch contains this thread's images.
             IMAGES => unsafe {
                 self.shared.images.add(self.own.images.start * whole.elements()).cast_mut()
@@ -114,7 +114,7 @@ impl<'a, T: Real> Interpreter<'a, T> {
             // buffer.
             buffer => unsafe { self.arena.add(self.plan.offsets[buffer]) },
         };
-        let mut channels = 0..place.shape.channels;
+        let mut channels = 0..slice.shape.channels;
         if self.is_split {
             channels = self.share.within(channels);
         }
@@ -124,8 +124,8 @@ impl<'a, T: Real> Interpreter<'a, T> {
             at: unsafe { base.add(start) }.wrapping_sub(before),
             image_stride: whole.elements(),
             channels: channels.len(),
-            height: place.shape.height,
-            width: place.shape.width,
+            height: slice.shape.height,
+            width: slice.shape.width,
         }
     }
 
@@ -155,10 +155,10 @@ impl<'a, T: Real> Interpreter<'a, T> {
     }
 
     /// The values of this thread's images in a slice with one value per channel, row by row.
-    fn rows(&self, place: BufferSlice) -> &'a mut [T] {
+    fn rows(&self, slice: BufferSlice) -> &'a mut [T] {
         let images = &self.images;
-        let channels = place.shape.channels;
-        Self::slice_mut(self.view(place).at, images.start * channels..images.end * channels)
+        let channels = slice.shape.channels;
+        Self::slice_mut(self.view(slice).at, images.start * channels..images.end * channels)
     }
 
     /// Runs this thread's share of an instruction that all threads divide among them, then waits
@@ -182,8 +182,8 @@ impl<'a, T: Real> Interpreter<'a, T> {
     fn run(&mut self, instr: &Instr) {
         let images = self.images.clone();
         match instr {
-            Instr::Conv { conv, inputs, out, then: Some(then), .. } => {
-                self.folded_conv(*conv, inputs, *out, *then)
+            Instr::Conv { conv, inputs, out, epilogue: Some(epilogue), .. } => {
+                self.folded_conv(*conv, inputs, *out, *epilogue)
             }
             Instr::Conv { conv, inputs, out, sums, .. } => self.conv(*conv, inputs, *out, *sums),
             Instr::Sums { norm } => {
@@ -284,7 +284,7 @@ impl<'a, T: Real> Interpreter<'a, T> {
                     pointwise::sigmoid_backward(from, result, self.view(into.to), into.add, images);
                 }
                 Instr::Add { from, to } => {
-                    let from: Vec<View<T>> = from.iter().map(|place| self.view(*place)).collect();
+                    let from: Vec<View<T>> = from.iter().map(|slice| self.view(*slice)).collect();
                     pointwise::add(&from, self.view(*to), false, images);
                 }
                 Instr::Copy { from, into } => {
@@ -306,8 +306,8 @@ impl<'a, T: Real> Interpreter<'a, T> {
                         images,
                     );
                 }
-                Instr::Zero { place } => {
-                    let view = self.view(*place);
+                Instr::Zero { slice } => {
+                    let view = self.view(*slice);
                     images.for_each(|image| view.zero(image, 0..view.channels));
                 }
                 _ => unreachable!("{instr:?} is more than one kernel"),

@@ -103,7 +103,7 @@ impl<'a, T: Real> Interpreter<'a, T> {
         let range = self.channels(norm);
         let x = self.view(self.plan.program.norms[norm].x);
         let residual = added.map(|added| match added {
-            Added::Value(place) => Residual { view: self.view(place), affine: None },
+            Added::Value(slice) => Residual { view: self.view(slice), affine: None },
             Added::Norm(other) => {
                 let range = self.channels(other);
                 let affine = Some((&constants.scale[range.clone()], &constants.shift[range]));
@@ -163,7 +163,7 @@ impl<'a, T: Real> Interpreter<'a, T> {
     pub(super) fn norm_sums(&mut self, last: Last) {
         let (x, mean, sums) = self.sums_over(last);
         let of = self.view(last.of);
-        let relu = last.relu.map(|place| self.view(place));
+        let relu = last.relu.map(|slice| self.view(slice));
         // SAFETY: see the comment at `Interpreter::run`.
         unsafe { norm::backward_sums(of, relu, x, mean, self.images.clone(), sums) };
     }

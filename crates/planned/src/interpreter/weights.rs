@@ -18,7 +18,7 @@ impl<'a, T: Real> Interpreter<'a, T> {
         let of = &self.plan.program.convs[conv];
         let kernel = &self.plan.convs[conv];
         let (inputs, out): (Vec<View<T>>, _) =
-            (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
+            (inputs.iter().map(|slice| self.view(*slice)).collect(), self.view(out));
         let images = self.images.clone();
         let mut sums = norm.map(|norm| self.own_sums(norm));
         if let Some(sums) = &mut sums {
@@ -96,17 +96,17 @@ impl<'a, T: Real> Interpreter<'a, T> {
         conv: ConvId,
         inputs: &[BufferSlice],
         out: BufferSlice,
-        then: EpilogueOf,
+        epilogue: EpilogueOf,
     ) {
         let of = &self.plan.program.convs[conv];
         let kernel = &self.plan.convs[conv];
         let (inputs, out): (Vec<View<T>>, _) =
-            (inputs.iter().map(|place| self.view(*place)).collect(), self.view(out));
+            (inputs.iter().map(|slice| self.view(*slice)).collect(), self.view(out));
         let bias = of.bias.map(|bias| self.value(bias));
         let epilogue = Epilogue {
             bias,
-            residual: then.residual.map(|place| self.view(place)),
-            relu: then.relu,
+            residual: epilogue.residual.map(|slice| self.view(slice)),
+            relu: epilogue.relu,
         };
         let packed = self.value(of.weight);
         let images = self.images.clone();
@@ -128,7 +128,7 @@ impl<'a, T: Real> Interpreter<'a, T> {
         let kernel = &self.plan.convs[conv];
         let packed = if into.is_empty() { &[] } else { self.packed() };
         let weights = self.partial_gradient(of.weight);
-        let inputs: Vec<View<T>> = inputs.iter().map(|place| self.view(*place)).collect();
+        let inputs: Vec<View<T>> = inputs.iter().map(|slice| self.view(*slice)).collect();
         let mut scratch = std::mem::take(&mut self.own.scratch);
         let last: Vec<_> =
             into.iter().zip(last).map(|(into, last)| self.last(into.to, last)).collect();
