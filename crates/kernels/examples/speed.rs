@@ -7,7 +7,9 @@
 use std::time::Instant;
 
 use res2lab_kernels::instruction_set::{self, InstructionSet};
-use res2lab_kernels::{ConvKernel, ConvShape, Gradient, InputGradient, Last, NormBackward, View};
+use res2lab_kernels::{
+    ConvKernel, ConvShape, Gradient, InputGradient, MaskedSums, NormBackward, View,
+};
 
 /// Channels, size, out, kernel, stride.
 const SIZES: [(usize, usize, usize, usize, usize); 38] = [
@@ -192,11 +194,16 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
         }),
     };
     let sums_before = before.each_mut().map(|sums| sums.as_mut_ptr());
-    let last =
-        [Last { channels: 0..channels, relu, x, mean: &numbers[..channels], sums: sums_before }];
-    let last = if stride == 1 { &last[..] } else { &[] };
-    let into = [InputGradient { into: dx, add: false, last: &[] }];
-    let into_last = [InputGradient { into: dx, add: false, last }];
+    let masked_sums = [MaskedSums {
+        channels: 0..channels,
+        relu,
+        x,
+        mean: &numbers[..channels],
+        sums: sums_before,
+    }];
+    let masked_sums = if stride == 1 { &masked_sums[..] } else { &[] };
+    let into = [InputGradient { into: dx, add: false, masked_sums: &[] }];
+    let into_last = [InputGradient { into: dx, add: false, masked_sums }];
     // SAFETY: the views are those of the vectors above, of which each is one tensor.
     let seconds = unsafe {
         [

@@ -174,9 +174,9 @@ macro_rules! dispatch_table {
                 epilogues::$which::<$t, { epilogue::STORE }>,
                 epilogues::$which::<$t, { epilogue::ADD }>,
                 epilogues::$which::<$t, { epilogue::SUMS }>,
-                epilogues::$which::<$t, { epilogue::EXTRA }>,
-                epilogues::$which::<$t, { epilogue::LAST_STORE }>,
-                epilogues::$which::<$t, { epilogue::LAST_ADD }>,
+                epilogues::$which::<$t, { epilogue::BIAS_RESIDUAL_RELU }>,
+                epilogues::$which::<$t, { epilogue::MASKED_STORE }>,
+                epilogues::$which::<$t, { epilogue::MASKED_ADD }>,
             ],
             strided_scatter: [
                 strided_scatters::$which::<$t, { epilogue::STORE }>,

@@ -198,7 +198,7 @@ impl Work {
         let x = view(x, shape.channels);
         let y = view(y, shape.out);
         let gradient = Gradient { of: view(dy, shape.out), norm: None };
-        let into = [InputGradient { into: view(dx, shape.channels), add: false, last: &[] }];
+        let into = [InputGradient { into: view(dx, shape.channels), add: false, masked_sums: &[] }];
         let [packed, back, dw] = &mut self.weights;
         // SAFETY: each view covers one of the vectors above, which this call borrows exclusively.
         unsafe {

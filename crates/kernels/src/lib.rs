@@ -47,7 +47,7 @@ mod vector_loop;
 pub mod view;
 
 pub use conv::{
-    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Share,
+    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Share,
 };
 pub use real::Real;
 pub use view::View;

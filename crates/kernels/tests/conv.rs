@@ -6,7 +6,7 @@ mod common;
 use common::{Tensor, close, near, values};
 use proptest::prelude::*;
 use res2lab_kernels::{
-    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Real, Share,
+    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Real, Share,
 };
 
 /// 1x1 convolutions with as many outputs as outer products need.
@@ -164,7 +164,7 @@ fn backward_is_right<T: Real>(
     shape: ConvShape,
     images: usize,
     seed: u64,
-    last: bool,
+    masked: bool,
     norm: bool,
     tolerance: f64,
 ) {
@@ -207,7 +207,7 @@ fn backward_is_right<T: Real>(
     });
     let before = added.dense();
     let mut ends = [10, 20].map(|i| End::<T>::new(&shape, images, seed + i));
-    let last = last && shape.stride == 1;
+    let masked = masked && shape.stride == 1;
     in_two(images, |range| unsafe {
         let norm = norm.then(|| NormBackward {
             x: x.view(),
@@ -216,10 +216,18 @@ fn backward_is_right<T: Real>(
             constant: &c,
         });
         let gradient = Gradient { of: of.view(), norm };
-        let [stored_last, added_last] = &mut ends;
+        let [stored_masked, added_masked] = &mut ends;
         let into = [
-            InputGradient { into: stored.view(), add: false, last: &stored_last.last(last) },
-            InputGradient { into: added.view(), add: true, last: &added_last.last(last) },
+            InputGradient {
+                into: stored.view(),
+                add: false,
+                masked_sums: &stored_masked.masked_sums(masked),
+            },
+            InputGradient {
+                into: added.view(),
+                add: true,
+                masked_sums: &added_masked.masked_sums(masked),
+            },
         ];
         let inputs = [input.view()];
         let weight_gradient = Some((&mut weight_gradient[..], keeps || range.start > 0));
@@ -227,9 +235,9 @@ fn backward_is_right<T: Real>(
     });
     close(&weight_gradient, &expected_weights, tolerance);
     let sums: Vec<f64> = before.iter().zip(&expected).map(|(a, b)| a + b).collect();
-    let [stored_last, added_last] = &mut ends;
-    close(&stored.dense(), &stored_last.expected(last, expected, tolerance), tolerance);
-    close(&added.dense(), &added_last.expected(last, sums, tolerance), tolerance);
+    let [stored_masked, added_masked] = &mut ends;
+    close(&stored.dense(), &stored_masked.expected(masked, expected, tolerance), tolerance);
+    close(&added.dense(), &added_masked.expected(masked, sums, tolerance), tolerance);
     stored.check_gaps();
     added.check_gaps();
 }
@@ -255,7 +263,7 @@ impl<T: Real> End<T> {
         End { relu: tensor(1), x: tensor(2), mean, sums, of: shape.channels, channels }
     }
 
-    fn last(&mut self, wanted: bool) -> Vec<Last<'_, T>> {
+    fn masked_sums(&mut self, wanted: bool) -> Vec<MaskedSums<'_, T>> {
         if !wanted {
             return vec![];
         }
@@ -263,7 +271,7 @@ impl<T: Real> End<T> {
         let x = self.x.view();
         let channels = self.channels.clone();
         let (sum, products) = self.sums.split_at_mut(channels.len());
-        vec![Last {
+        vec![MaskedSums {
             channels,
             relu,
             x,
@@ -310,9 +318,9 @@ proptest! {
     }
 
     #[test]
-    fn backward(shape in shapes(), images in 1..6usize, seed in any::<u32>(), last: bool, norm: bool) {
-        backward_is_right::<f64>(shape, images, seed.into(), last, norm, 1e-12);
-        backward_is_right::<f32>(shape, images, seed.into(), last, norm, 1e-5);
+    fn backward(shape in shapes(), images in 1..6usize, seed in any::<u32>(), masked: bool, norm: bool) {
+        backward_is_right::<f64>(shape, images, seed.into(), masked, norm, 1e-12);
+        backward_is_right::<f32>(shape, images, seed.into(), masked, norm, 1e-5);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::allocation::BufferSlice;
 use crate::fusion::Fusion;
 use crate::program::{
-    Added, GradientSource, GradientTarget, Instr, Last, Program, copied, is_image,
+    Added, GradientSource, GradientTarget, Instr, NormSums, Program, copied, is_image,
 };
 use res2lab_arch::{Graph, NodeId, Op};
 
@@ -122,7 +122,7 @@ fn norm(
     for (i, norm) in norms.iter().enumerate() {
         // The sums of the first norm mask the gradient, so those of the second must not mask again.
         let relu = (*relu && i == 0).then_some(*out);
-        sums(program, graph, Last { norm: *norm, first: 0, of, relu }, instrs);
+        sums(program, graph, NormSums { norm: *norm, first: 0, of, relu }, instrs);
     }
     instrs.push(Instr::NormCoefficients { norms: norms.clone() });
     if let Some(Added::Value(value)) = added
@@ -161,13 +161,13 @@ fn conv(
     let reached = inputs.iter().filter(|input| !is_image(input));
     let into: Vec<GradientTarget> =
         reached.map(|input| gradients.contribute(*input, instrs)).collect();
-    Instr::ConvBack { conv: id, from, inputs, last: vec![Vec::new(); into.len()], into }
+    Instr::ConvBack { conv: id, from, inputs, norm_sums: vec![Vec::new(); into.len()], into }
 }
 
 /// Plans the sums of a norm, channel by channel. The convolution that completes the gradient of a
 /// channel takes its sums while the gradient is in registers; for other channels a separate
 /// instruction does.
-fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) {
+fn sums(program: &Program, graph: &Graph, whole: NormSums, instrs: &mut Vec<Instr>) {
     let channels = whole.of.shape.channels;
     let written: Vec<Vec<BufferSlice>> =
         instrs.iter().map(crate::liveness::gradients_written).collect();
@@ -183,9 +183,9 @@ fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) 
     for same in writers.chunk_by(|a, b| a == b) {
         let shape = res2lab_arch::Shape { channels: same.len(), ..whole.of.shape };
         let part = |slice: BufferSlice| slice.channels(first, shape);
-        let part = Last { first, of: part(whole.of), relu: whole.relu.map(part), ..whole };
+        let part = NormSums { first, of: part(whole.of), relu: whole.relu.map(part), ..whole };
         match same[0].map(|(at, into)| (&mut instrs[at], into)) {
-            Some((Instr::ConvBack { last, .. }, into)) => last[into].push(part),
+            Some((Instr::ConvBack { norm_sums, .. }, into)) => norm_sums[into].push(part),
             _ => instrs.push(Instr::NormSums(part)),
         }
         first += same.len();

@@ -3,7 +3,7 @@
 
 use crate::allocation::{BufferSlice, IMAGES};
 use crate::memory::Need;
-use crate::program::{Added, GradientSource, Instr, Last, Program};
+use crate::program::{Added, GradientSource, Instr, NormSums, Program};
 use crate::segments::Segment;
 use std::ops::Range;
 
@@ -59,8 +59,8 @@ pub(crate) fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
     let from = |from: &GradientSource| {
         std::iter::once(from.of).chain(from.norm.as_ref().map(x)).collect::<Vec<BufferSlice>>()
     };
-    let last = |last: &Last| {
-        [last.of, x(&last.norm)].into_iter().chain(last.relu).collect::<Vec<BufferSlice>>()
+    let norm_sums = |sums: &NormSums| {
+        [sums.of, x(&sums.norm)].into_iter().chain(sums.relu).collect::<Vec<BufferSlice>>()
     };
     match instr {
         Instr::Statistics { .. } | Instr::NormCoefficients { .. } => Vec::new(),
@@ -84,11 +84,11 @@ pub(crate) fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
         | Instr::Linear { from, to, .. } => vec![*from, *to],
         Instr::Add { from, to } => [&from[..], &[*to]].concat(),
         Instr::Gate { x, gate, to } => vec![*x, *gate, *to],
-        Instr::NormSums(of) => last(of),
+        Instr::NormSums(of) => norm_sums(of),
         Instr::NormBack { from: source, into } => [from(source), vec![into.to]].concat(),
-        Instr::ConvBack { from: source, inputs, into, last: of, .. } => {
+        Instr::ConvBack { from: source, inputs, into, norm_sums: of, .. } => {
             let into: Vec<BufferSlice> = into.iter().map(|into| into.to).collect();
-            [from(source), inputs.clone(), into, of.iter().flatten().flat_map(last).collect()]
+            [from(source), inputs.clone(), into, of.iter().flatten().flat_map(norm_sums).collect()]
                 .concat()
         }
         Instr::Copy { from, into }
@@ -110,7 +110,7 @@ pub(crate) fn touched(program: &Program, instr: &Instr) -> Vec<BufferSlice> {
 pub(crate) fn gradients_written(instr: &Instr) -> Vec<BufferSlice> {
     match instr {
         Instr::Zero { slice } => vec![*slice],
-        Instr::NormSums(last) => vec![last.of],
+        Instr::NormSums(sums) => vec![sums.of],
         Instr::NormBack { into, .. }
         | Instr::ReluBack { into, .. }
         | Instr::Copy { into, .. }

@@ -70,7 +70,7 @@ pub struct GradientTarget {
 /// Channels of a norm's result whose gradient is complete: the ReLU masks it, and the norm's sums
 /// are taken of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Last {
+pub struct NormSums {
     pub norm: NormId,
     /// The first of the channels, among the norm's own.
     pub first: usize,
@@ -162,7 +162,7 @@ pub enum Instr {
         slice: BufferSlice,
     },
     /// Masks a gradient that is complete, and takes the sums that its norm needs.
-    NormSums(Last),
+    NormSums(NormSums),
     /// Waits for all threads' sums, and computes the gradients of weight and bias and the
     /// coefficients of the input's gradient.
     NormCoefficients {
@@ -185,7 +185,7 @@ pub enum Instr {
         into: Vec<GradientTarget>,
         /// For each of these gradients: what `NormSums` would do with channels that are complete
         /// with this.
-        last: Vec<Vec<Last>>,
+        norm_sums: Vec<Vec<NormSums>>,
     },
     PoolBack {
         pool: PoolId,

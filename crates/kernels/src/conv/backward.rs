@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::epilogue::{ADD, LAST_ADD, LAST_STORE, STORE, StridedScatter, TileEpilogue};
+use super::epilogue::{ADD, MASKED_ADD, MASKED_STORE, STORE, StridedScatter, TileEpilogue};
 use super::forward::Share;
 use super::layout::skip;
 use super::pack::{NORM, ONE, PlaneSource};
@@ -12,13 +12,14 @@ use super::{ConvKernel, Phase};
 use crate::real::Real;
 use crate::view::View;
 
-/// How the gradient of an output is made as it is read, so that it never stands in memory as a
-/// whole.
+/// The gradient of a convolution's output. The backward pass of a batch norm after the convolution
+/// is computed as the gradient is read, so that its result is never stored as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Gradient<'a, T> {
-    /// The gradient of what follows, which a ReLU's mask has been applied to.
+    /// The gradient of the norm's output, or of the convolution's output without a norm. A ReLU's
+    /// mask has been applied to it.
     pub of: View<T>,
-    /// The batch norm that follows.
+    /// The batch norm after the convolution.
     pub norm: Option<NormBackward<'a, T>>,
 }
 
@@ -34,12 +35,12 @@ pub struct NormBackward<'a, T> {
 }
 
 impl<T: Real> Gradient<'_, T> {
-    /// Which of the ways to make a plane this is.
+    /// The kind of plane source that this is.
     pub(crate) fn kind(&self) -> usize {
         if self.norm.is_some() { NORM } else { ONE }
     }
 
-    /// What one plane is made of.
+    /// The source of one plane.
     pub(crate) fn source(&self, image: usize, channel: usize) -> PlaneSource<T> {
         let plane = |view: View<T>| {
             view.at
@@ -67,56 +68,57 @@ impl<T: Real> Gradient<'_, T> {
     }
 }
 
-/// Where the gradient of a convolution's input goes.
+/// The target of the gradient of a convolution's input.
 #[derive(Clone, Copy, Debug)]
 pub struct InputGradient<'a, T> {
     pub into: View<T>,
-    /// Whether it is added to what is there.
+    /// Whether to accumulate.
     pub add: bool,
-    /// Channels whose gradient is complete with this. A convolution of stride 1 alone can go on
-    /// with them.
-    pub last: &'a [Last<'a, T>],
+    /// Channels whose gradient is complete after this pass. Only convolutions of stride 1 can have
+    /// any.
+    pub masked_sums: &'a [MaskedSums<'a, T>],
 }
 
-/// What is done with a gradient that is complete, while it is in registers: it goes through the
-/// ReLU that its value came out of, and the sums are taken that the batch norm before that ReLU
-/// needs (see [`crate::norm::backward_sums`]).
+/// The epilogue of a gradient that is complete. While the gradient is in registers, it is masked by
+/// the ReLU that computed its value, and the sums are taken that the backward pass of the batch
+/// norm before that ReLU needs (see [`crate::norm::backward_sums`]).
 #[derive(Clone, Debug)]
-pub struct Last<'a, T> {
-    /// Which channels.
+pub struct MaskedSums<'a, T> {
+    /// The channels of the gradient that are complete.
     pub channels: Range<usize>,
     /// The ReLU's output, of these channels.
     pub relu: View<T>,
     /// The norm's input, of these channels.
     pub x: View<T>,
-    /// Its mean, of these channels.
+    /// The mean of the norm's input, of these channels.
     pub mean: &'a [T],
-    /// What each of these channels' two sums are added to.
+    /// The addresses to which the two sums of these channels are added.
     pub sums: [*mut f64; 2],
 }
 
 impl<T> InputGradient<'_, T> {
     fn check(&self) {
-        for last in self.last {
+        for masked_sums in self.masked_sums {
             let of = |view: &View<T>| (view.channels, view.height, view.width);
-            let wanted = (last.channels.len(), self.into.height, self.into.width);
+            let wanted = (masked_sums.channels.len(), self.into.height, self.into.width);
             assert!(
-                last.channels.end <= self.into.channels && last.mean.len() == last.channels.len()
+                masked_sums.channels.end <= self.into.channels
+                    && masked_sums.mean.len() == masked_sums.channels.len()
             );
-            assert!(of(&last.relu) == wanted && of(&last.x) == wanted);
+            assert!(of(&masked_sums.relu) == wanted && of(&masked_sums.x) == wanted);
         }
     }
 }
 
 impl ConvKernel {
-    /// Writes the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the
-    /// order of the weights), and that of the input to each of `input_gradients`; where a flag says
-    /// so, it is added to what is there.
+    /// Computes the gradient of the weights, for the sum of `inputs`, into `weight_gradient` (in
+    /// the order of the weights), and the gradient of the input into each of `input_gradients`.
+    /// Each has a flag that makes it accumulate.
     ///
     /// # Safety
-    /// The promise at [`View`], and sums are as many as channels and nobody else's.
-    /// `packed_backward` is from [`ConvKernel::pack_backward`]; it may be empty without input
-    /// gradients, and `inputs` without a weight gradient.
+    /// The contract at [`View`]. The masked sums have as many elements as channels, and no other
+    /// thread accesses them. `packed_backward` is from [`ConvKernel::pack_backward`]; it may be
+    /// empty without input gradients, and `inputs` may be empty without a weight gradient.
     pub unsafe fn backward<T: Real>(
         &self,
         gradient: &Gradient<T>,
@@ -138,7 +140,8 @@ impl ConvKernel {
         let all = inputs.iter().chain(input_gradients.iter().map(|gradient| &gradient.into));
         assert!(all.into_iter().all(|view| (view.channels, view.height, view.width) == input));
         assert!(
-            shape.stride == 1 || input_gradients.iter().all(|gradient| gradient.last.is_empty())
+            shape.stride == 1
+                || input_gradients.iter().all(|gradient| gradient.masked_sums.is_empty())
         );
         input_gradients.iter().for_each(InputGradient::check);
         assert!(input_gradients.is_empty() || packed_backward.len() == self.packed_backward_len());
@@ -156,8 +159,8 @@ impl ConvKernel {
         for strip in strips(layout, images) {
             let is_first = strip.images.start == first && strip.rows.start == 0;
             for group in 0..shape.groups {
-                // SAFETY: the panels and the results have the sizes of the layout; views are the
-                // caller's promise.
+                // SAFETY: the panels and the results have the sizes of the layout; the caller
+                // guarantees the views.
                 unsafe {
                     self.pack_gradient(gradient, group, &strip, panel);
                     if let Some((weights, add)) = &mut weight_gradient
@@ -165,7 +168,7 @@ impl ConvKernel {
                     {
                         let len = self.product.packed_len();
                         let weights = (&mut weights[group * len..][..len], *add || !is_first);
-                        let (at, offsets) = match self.where_they_lie(inputs, group, &strip) {
+                        let (at, offsets) = match self.in_place(inputs, group, &strip) {
                             Some(at) => (at, &self.planes),
                             None => {
                                 self.pack_inputs(inputs, group, &strip, rest);
@@ -191,6 +194,7 @@ impl ConvKernel {
         }
     }
 
+    /// Packs the gradients of a group's output channels into the panel.
     unsafe fn pack_gradient<T: Real>(
         &self,
         gradient: &Gradient<T>,
@@ -209,8 +213,9 @@ impl ConvKernel {
         }
     }
 
-    /// A group's channels of a strip of one image, where nothing has to be put around them.
-    unsafe fn where_they_lie<T: Real>(
+    /// The address of a group's channels in the input itself, if they need no packing: 1x1
+    /// convolutions read a strip of one image in place.
+    unsafe fn in_place<T: Real>(
         &self,
         inputs: &[View<T>],
         group: usize,
@@ -227,7 +232,7 @@ impl ConvKernel {
         }
     }
 
-    /// Computes a strip's gradient of one group's input.
+    /// Computes the gradient of one group's input channels for a strip.
     unsafe fn input<T: Real>(
         &self,
         strip: &Strip,
@@ -242,13 +247,14 @@ impl ConvKernel {
         let is_read = |phase: &&Phase| !phase.product.offsets.is_empty();
         if strip.rows.start == 0 && !self.phases.iter().all(|phase| is_read(&phase)) {
             // SAFETY: the caller's promise.
-            unsafe { self.clear(strip, group, gradients) };
+            unsafe { self.zero_input_gradients(strip, group, gradients) };
         }
         for phase in self.phases.iter().filter(is_read) {
             for tiles in phase.product.cache_blocks(Share::WHOLE) {
                 let count = tiles.iter().map(|tile| tile.rows).sum::<usize>();
                 let first = group * self.shape.group_channels() + tiles[0].first;
-                // SAFETY: the caller's promise, and the sizes of the layout.
+                // SAFETY: panels and results have the sizes of the layout; the caller guarantees
+                // the gradients.
                 unsafe {
                     let packed = packed.as_ptr().add(phase.start);
                     phase.product.multiply(tiles, packed, panel, runs, results, layout.plane);
@@ -277,8 +283,14 @@ impl ConvKernel {
         }
     }
 
-    /// Where no tap reads some of the input, its gradient is zero.
-    unsafe fn clear<T: Real>(&self, strip: &Strip, group: usize, gradients: &[InputGradient<T>]) {
+    /// Zeroes the gradient of a group's input channels. Needed where no tap reads some elements of
+    /// the input.
+    unsafe fn zero_input_gradients<T: Real>(
+        &self,
+        strip: &Strip,
+        group: usize,
+        gradients: &[InputGradient<T>],
+    ) {
         let channels = self.shape.group_channels();
         for gradient in gradients.iter().filter(|gradient| !gradient.add) {
             for image in strip.images.clone() {
@@ -306,7 +318,7 @@ unsafe fn write_rows<T: Real>(
         true => (1, rows * view.width, rows * view.width),
         false => (rows, view.width, layout.pitch),
     };
-    // SAFETY: the rows are the view's; the caller's promise.
+    // SAFETY: the rows lie within the view, which the caller guarantees.
     unsafe {
         let into = view.plane(image, channel).add(skip);
         let room = view.plane_len() - skip;
@@ -336,13 +348,15 @@ unsafe fn write_rows<T: Real>(
             prefetch_distance,
         };
         let mut mode = if gradient.add { ADD } else { STORE };
-        if let Some(last) = gradient.last.iter().find(|last| last.channels.contains(&channel)) {
-            let of = channel - last.channels.start;
-            epilogue.gate = last.relu.plane(image, of).add(skip);
-            epilogue.x = last.x.plane(image, of).add(skip);
-            epilogue.mean = last.mean[of];
-            epilogue.sums = last.sums.map(|sums| sums.add(of));
-            mode = if gradient.add { LAST_ADD } else { LAST_STORE };
+        if let Some(masked_sums) =
+            gradient.masked_sums.iter().find(|masked_sums| masked_sums.channels.contains(&channel))
+        {
+            let of = channel - masked_sums.channels.start;
+            epilogue.gate = masked_sums.relu.plane(image, of).add(skip);
+            epilogue.x = masked_sums.x.plane(image, of).add(skip);
+            epilogue.mean = masked_sums.mean[of];
+            epilogue.sums = masked_sums.sums.map(|sums| sums.add(of));
+            mode = if gradient.add { MASKED_ADD } else { MASKED_STORE };
         }
         (T::kernels().epilogue[mode])(&epilogue);
     }
@@ -387,7 +401,7 @@ unsafe fn scatter_phase<T: Real>(
     }
     let y = (rows.start + skip) * step + phase.a - shape.padding;
     let x = (cols.start + skip) * step + phase.b - shape.padding;
-    // SAFETY: rows and columns are inside the view and the results; the caller's promise.
+    // SAFETY: rows and columns lie within the view and the results, which the caller guarantees.
     unsafe {
         let start = from.add((rows.start - strip.rows.start) * layout.pitch + cols.start);
         let scatter = StridedScatter {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ConvKernel;
-use super::epilogue::{EXTRA, STORE, SUMS, TileEpilogue};
+use super::epilogue::{BIAS_RESIDUAL_RELU, STORE, SUMS, TileEpilogue};
 use super::panel::{Strip, aligned, pack_channel, runs, strips, sum_of};
 use super::product::TileRows;
 use crate::real::Real;
@@ -103,7 +103,7 @@ impl ConvKernel {
                 out,
                 images,
                 scratch,
-                Output { mode: EXTRA, epilogue: *epilogue, sums: None, share },
+                Output { mode: BIAS_RESIDUAL_RELU, epilogue: *epilogue, sums: None, share },
             )
         }
     }

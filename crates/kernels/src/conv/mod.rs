@@ -18,7 +18,7 @@ pub(crate) mod product;
 pub(crate) mod tile;
 mod weights;
 
-pub use backward::{Gradient, InputGradient, Last, NormBackward};
+pub use backward::{Gradient, InputGradient, MaskedSums, NormBackward};
 pub use forward::{Epilogue, Share};
 
 use crate::real::Real;

@@ -197,10 +197,10 @@ impl<'a, T: Real> Interpreter<'a, T> {
             Instr::Normalize { norm, added, relu, out } => {
                 self.normalize(*norm, *added, *relu, *out)
             }
-            Instr::NormSums(last) => self.norm_sums(*last),
+            Instr::NormSums(sums) => self.norm_sums(*sums),
             Instr::NormCoefficients { norms } => self.norm_coefficients(norms),
-            Instr::ConvBack { conv, from, inputs, into, last } => {
-                self.conv_back(*conv, *from, inputs, into, last)
+            Instr::ConvBack { conv, from, inputs, into, norm_sums } => {
+                self.conv_back(*conv, *from, inputs, into, norm_sums)
             }
             Instr::Linear { state, from, to } => {
                 let outputs = self.share.within(0..to.shape.channels);

@@ -3,7 +3,7 @@
 use super::Interpreter;
 use crate::allocation::BufferSlice;
 use crate::norms::{Affine, ChannelSums, moments};
-use crate::program::{Added, GradientSource, Last, NormId};
+use crate::program::{Added, GradientSource, NormId, NormSums};
 use res2lab_kernels::norm::{self, Residual};
 use res2lab_kernels::{Gradient, NormBackward, Real, View};
 use std::ops::Range;
@@ -147,23 +147,23 @@ impl<'a, T: Real> Interpreter<'a, T> {
     }
 
     /// The input, mean and sums of a norm, restricted to some of its channels.
-    pub(super) fn sums_over(&self, last: Last) -> (View<T>, &[T], [&'a mut [f64]; 2]) {
-        let shape = last.of.shape;
-        let of = &self.plan.program.norms[last.norm];
-        let own = last.first..last.first + shape.channels;
-        let (first, second) = self.own_sums(last.norm).split_at_mut(of.x.shape.channels);
-        let mean = &self.own.constants.mean[self.channels(last.norm)][own.clone()];
+    pub(super) fn sums_over(&self, of_norm: NormSums) -> (View<T>, &[T], [&'a mut [f64]; 2]) {
+        let shape = of_norm.of.shape;
+        let of = &self.plan.program.norms[of_norm.norm];
+        let own = of_norm.first..of_norm.first + shape.channels;
+        let (first, second) = self.own_sums(of_norm.norm).split_at_mut(of.x.shape.channels);
+        let mean = &self.own.constants.mean[self.channels(of_norm.norm)][own.clone()];
         (
-            self.view(of.x.channels(last.first, shape)),
+            self.view(of.x.channels(of_norm.first, shape)),
             mean,
             [&mut first[own.clone()], &mut second[own]],
         )
     }
 
-    pub(super) fn norm_sums(&mut self, last: Last) {
-        let (x, mean, sums) = self.sums_over(last);
-        let of = self.view(last.of);
-        let relu = last.relu.map(|slice| self.view(slice));
+    pub(super) fn norm_sums(&mut self, of_norm: NormSums) {
+        let (x, mean, sums) = self.sums_over(of_norm);
+        let of = self.view(of_norm.of);
+        let relu = of_norm.relu.map(|slice| self.view(slice));
         // SAFETY: see the comment at `Interpreter::run`.
         unsafe { norm::backward_sums(of, relu, x, mean, self.images.clone(), sums) };
     }

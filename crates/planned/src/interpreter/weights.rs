@@ -3,7 +3,7 @@
 use super::Interpreter;
 use crate::allocation::BufferSlice;
 use crate::linear;
-use crate::program::{ConvId, EpilogueOf, GradientSource, GradientTarget, Last, NormId};
+use crate::program::{ConvId, EpilogueOf, GradientSource, GradientTarget, NormId, NormSums};
 use res2lab_kernels::{Epilogue, InputGradient, Real, Share, View, norm};
 use std::ops::Range;
 
@@ -122,7 +122,7 @@ impl<'a, T: Real> Interpreter<'a, T> {
         from: GradientSource,
         inputs: &[BufferSlice],
         into: &[GradientTarget],
-        last: &[Vec<Last>],
+        norm_sums: &[Vec<NormSums>],
     ) {
         let of = &self.plan.program.convs[conv];
         let kernel = &self.plan.convs[conv];
@@ -130,13 +130,16 @@ impl<'a, T: Real> Interpreter<'a, T> {
         let weights = self.partial_gradient(of.weight);
         let inputs: Vec<View<T>> = inputs.iter().map(|slice| self.view(*slice)).collect();
         let mut scratch = std::mem::take(&mut self.own.scratch);
-        let last: Vec<_> =
-            into.iter().zip(last).map(|(into, last)| self.last(into.to, last)).collect();
-        let into = into.iter().zip(&last);
-        let into = into.map(|(into, last)| InputGradient {
+        let masked_sums: Vec<_> = into
+            .iter()
+            .zip(norm_sums)
+            .map(|(into, sums)| self.masked_sums(into.to, sums))
+            .collect();
+        let into = into.iter().zip(&masked_sums);
+        let into = into.map(|(into, masked_sums)| InputGradient {
             into: self.view(into.to),
             add: into.add,
-            last,
+            masked_sums,
         });
         let into: Vec<InputGradient<T>> = into.collect();
         let gradient = self.gradient(from);
@@ -160,20 +163,24 @@ impl<'a, T: Real> Interpreter<'a, T> {
     }
 
     /// The kernel's arguments for the channels of one slice whose gradient is complete.
-    fn last(&self, within: BufferSlice, last: &[Last]) -> Vec<res2lab_kernels::Last<'_, T>> {
-        let view = |last: &Last| {
-            let (x, mean, sums) = self.sums_over(*last);
-            let start = last.of.start - within.start;
-            res2lab_kernels::Last {
-                channels: start..start + last.of.shape.channels,
+    fn masked_sums(
+        &self,
+        within: BufferSlice,
+        norm_sums: &[NormSums],
+    ) -> Vec<res2lab_kernels::MaskedSums<'_, T>> {
+        let view = |sums_of: &NormSums| {
+            let (x, mean, sums) = self.sums_over(*sums_of);
+            let start = sums_of.of.start - within.start;
+            res2lab_kernels::MaskedSums {
+                channels: start..start + sums_of.of.shape.channels,
                 relu: self
-                    .view(last.relu.expect("a convolution completes gradients of ReLUs only")),
+                    .view(sums_of.relu.expect("a convolution completes gradients of ReLUs only")),
                 x,
                 mean,
                 sums: sums.map(<[f64]>::as_mut_ptr),
             }
         };
-        last.iter().map(view).collect()
+        norm_sums.iter().map(view).collect()
     }
 
     pub(super) fn linear_back(
