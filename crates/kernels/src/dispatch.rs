@@ -17,27 +17,27 @@ type Entry<A> = unsafe fn(&A);
 
 /// The dispatch table of one element type and instruction set.
 pub(crate) struct Kernels<T: 'static> {
-    /// Elements of a vector of the register tiles.
+    /// The elements of a vector in the register tiles.
     pub lanes: usize,
-    /// Vectors that the processor has registers for.
+    /// The number of vector registers.
     pub registers: usize,
-    /// By rows - 1 and vectors - 1.
+    /// Indexed by rows - 1 and vectors - 1.
     pub tile: [[Entry<tile::Tile<T>>; tile::VECTORS]; tile::ROWS],
-    /// By rows - 1 and offsets - 1.
+    /// Indexed by rows - 1 and offsets - 1.
     pub dot: [[Entry<tile::Dot<T>>; tile::VECTORS]; tile::ROWS],
-    /// By rows - 1 and vectors - 1.
+    /// Indexed by rows - 1 and vectors - 1.
     pub outer: [[Entry<tile::Outer<T>>; tile::VECTORS]; tile::ROWS],
     pub transpose: Entry<tile::Transpose<T>>,
     pub pack: [Entry<pack::Pack<T>>; pack::KINDS],
-    /// `ONE` and `SUM`.
+    /// For the kinds `ONE` and `SUM`.
     pub strided_gather: [Entry<pack::StridedGather<T>>; 2],
     pub epilogue: [Entry<epilogue::TileEpilogue<T>>; epilogue::MODES],
-    /// `STORE` and `ADD`.
+    /// For the modes `STORE` and `ADD`.
     pub strided_scatter: [Entry<epilogue::StridedScatter<T>>; 2],
     pub sums: Entry<norm::PlaneSums<T>>,
     pub normalize: [Entry<norm::Normalize<T>>; 2],
     pub backward_sums: [Entry<norm::BackwardSums<T>>; 2],
-    /// By kind of source, then overwriting or adding.
+    /// Indexed by the kind of the source, and whether to accumulate.
     pub copy: [[Entry<pointwise::PlaneCopy<T>>; 2]; pack::KINDS],
     pub relu: Entry<pointwise::PlaneCopy<T>>,
     pub scale: [Entry<pointwise::PlaneCopy<T>>; 2],
@@ -48,13 +48,14 @@ pub(crate) struct Kernels<T: 'static> {
     pub pool_places: Entry<rows::Places<T>>,
 }
 
-/// A function compiled for the baseline and for AVX2, with the body of `$module::$function`.
+/// Compiles `$module::$function` for the baseline and for AVX2.
 macro_rules! compile {
     ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty) => {
         mod $name {
             use super::*;
             pub(crate) unsafe fn plain<T: Real $(, const $const: usize)*>(argument: &$argument) {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller guarantees the argument, and that the processor has the
+                // instructions.
                 unsafe { $module::$function::<T, Plain $(, $const)*>(argument) }
             }
             #[cfg(target_arch = "x86_64")]
@@ -63,12 +64,13 @@ macro_rules! compile {
             where
                 Avx2: Simd<T>,
             {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller guarantees the argument, and that the processor has the
+                // instructions.
                 unsafe { $module::$function::<T, Avx2 $(, $const)*>(argument) }
             }
         }
     };
-    // The same, and for AVX-512 with vectors of either width.
+    // As above, and for AVX-512 with vectors of both widths.
     ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, both) => {
         mod $name {
             use super::*;
@@ -78,7 +80,7 @@ macro_rules! compile {
             compile!(@avx512, avx512_narrow, $module::$function, ($($const),*), $argument, Avx2);
         }
     };
-    // The same, and for AVX-512 with these vectors.
+    // As above, and for AVX-512 with vectors of one width.
     ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, $vectors:ident) => {
         mod $name {
             use super::*;
@@ -94,15 +96,16 @@ macro_rules! compile {
         where
             $vectors: Simd<T>,
         {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees the argument, and that the processor has the
+            // instructions.
             unsafe { $module::$function::<T, $vectors $(, $const)*>(argument) }
         }
     };
 }
 
-// Which width is faster depends on the processor: one with two 512-bit units does nearly twice as
-// many multiply-adds with vectors of sixteen floats; one that splits them in halves gains nothing
-// and loses where rows are short or read at odd places.
+// Which width is faster depends on the processor. A processor with two 512-bit units does nearly
+// twice as many multiply-adds with vectors of sixteen floats. A processor that splits such vectors
+// into halves gains nothing, and loses where rows are short or unaligned.
 compile!(tiles, tile::tile, (M, N), tile::Tile<T>, both);
 compile!(dots, tile::dot, (M, N), tile::Dot<T>, both);
 compile!(outers, tile::outer, (M, N), tile::Outer<T>, both);
@@ -121,7 +124,7 @@ compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, 
 compile!(sgds, sgd::step, (), sgd::Flat<T>, Avx512);
 compile!(strided_scatters, epilogue::strided_scatter, (MODE), epilogue::StridedScatter<T>, Avx512);
 compile!(pool_places, rows::places, (), rows::Places<T>, Avx512);
-// These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
+// The compiler vectorizes these loops itself; the code that it generates for AVX-512 is slower.
 compile!(pool_rows, rows::sum, (), rows::RowSum<T>);
 compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
 
@@ -136,7 +139,7 @@ macro_rules! widths {
             widths!($kind, $which, $t, $widest, $registers, 6),
         ]
     };
-    // Tiles wider than the widest are never asked for; the widest stands in their place.
+    // Tiles wider than the widest are never called; the table repeats the widest in their entries.
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal, $rows:literal) => {{
         const WIDEST: usize = $widest($rows, $registers);
         const fn at_most(n: usize) -> usize {

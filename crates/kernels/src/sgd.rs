@@ -1,4 +1,4 @@
-//! Stochastic gradient descent, one pass over values, gradients and momentum.
+//! Stochastic gradient descent, in one pass over values, gradients and momentum.
 
 use crate::real::{Real, Simd};
 use crate::vector_loop::{LoopBody, for_each_vector};
@@ -25,7 +25,7 @@ pub fn sgd<T: Real>(step: &Sgd<T>, values: &mut [T], grads: &[T], momentum: &mut
     let values = values.as_mut_ptr();
     let grads = grads.as_ptr();
     let momentum = momentum.as_mut_ptr();
-    // SAFETY: the three slices have this length.
+    // SAFETY: the three slices have this length, and the mutable borrows are exclusive.
     unsafe { (T::kernels().sgd)(&Flat { step: *step, values, grads, momentum, len }) }
 }
 
@@ -49,7 +49,7 @@ impl<T: Real, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         let Flat { step, values, grads, momentum, .. } = self.flat;
-        // SAFETY: the caller's promise about lanes i..i + n.
+        // SAFETY: every plane has elements i..i + n (see `LoopBody`).
         unsafe {
             let value = S::load_n(values.add(i), n);
             let old = S::load_n(momentum.add(i), n);
@@ -65,7 +65,7 @@ impl<T: Real, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
 #[inline(always)]
 pub(crate) unsafe fn step<T: Real, S: Simd<T>>(flat: &Flat<T>) {
     let Sgd { lr, momentum, weight_decay, .. } = flat.step;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe {
         let lr = S::splat(lr);
         let momentum = S::splat(momentum);

@@ -208,7 +208,7 @@ impl ConvKernel {
             let channel = group * out + row;
             let into = panel.wrapping_add(row * layout.plane);
             let source = |image| gradient.source(image, channel);
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees the views and the panel.
             unsafe { pack_channel(layout, &layout.backward, strip, gradient.kind(), into, source) }
         }
     }
@@ -223,7 +223,7 @@ impl ConvKernel {
     ) -> Option<*const T> {
         match inputs {
             [input] if self.layout.flat && self.shape.stride == 1 && strip.images.len() == 1 => {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller guarantees the views and the panel.
                 let plane =
                     unsafe { input.plane(strip.images.start, group * self.shape.group_channels()) };
                 Some(plane.wrapping_add(strip.rows.start * input.width))
@@ -246,7 +246,7 @@ impl ConvKernel {
         let Some(runs) = runs(layout, &layout.backward, strip) else { return };
         let is_read = |phase: &&Phase| !phase.product.offsets.is_empty();
         if strip.rows.start == 0 && !self.phases.iter().all(|phase| is_read(&phase)) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees the views and the panel.
             unsafe { self.zero_input_gradients(strip, group, gradients) };
         }
         for phase in self.phases.iter().filter(is_read) {
@@ -294,7 +294,7 @@ impl ConvKernel {
         let channels = self.shape.group_channels();
         for gradient in gradients.iter().filter(|gradient| !gradient.add) {
             for image in strip.images.clone() {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller guarantees the views and the panel.
                 unsafe { gradient.into.zero(image, group * channels..(group + 1) * channels) };
             }
         }

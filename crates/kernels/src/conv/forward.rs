@@ -1,4 +1,4 @@
-//! The convolution itself.
+//! The forward pass of a convolution.
 
 use std::ops::Range;
 
@@ -28,14 +28,14 @@ impl Share {
     }
 }
 
-/// What follows a convolution in an inference: `relu(convolution + bias + residual)`.
+/// The epilogue of a convolution in an inference: `relu(convolution + bias + residual)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a, T> {
-    /// One number per output channel.
+    /// One value per output channel.
     pub bias: Option<&'a [T]>,
     /// A tensor of the output's shape.
     pub residual: Option<View<T>>,
-    /// Whether negative results become zero.
+    /// Whether to apply a ReLU.
     pub relu: bool,
 }
 
@@ -48,12 +48,12 @@ struct Output<'a, T> {
 }
 
 impl ConvKernel {
-    /// Convolves the sum of one or two `inputs` (`[channels][height][width]`) into `out`. To
-    /// `sums`, `[2 * out]`, it adds each channel's sum, then each channel's sum of squares, for the
-    /// norm that follows.
+    /// Convolves the sum of one or two `inputs` (`[channels][height][width]`) into `out`. If `sums`
+    /// (`[2 * out]`) is given, adds each channel's sum to its first half and each channel's sum of
+    /// squares to its second half, for a batch norm.
     ///
     /// # Safety
-    /// The promise at [`View`]. `packed` is from [`ConvKernel::pack`].
+    /// The contract at [`View`]. `packed` is from [`ConvKernel::pack`].
     pub unsafe fn forward<T: Real>(
         &self,
         packed: &[T],
@@ -65,7 +65,7 @@ impl ConvKernel {
     ) {
         let mode = if sums.is_some() { SUMS } else { STORE };
         let epilogue = Epilogue { bias: None, residual: None, relu: false };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees the views and the panel.
         unsafe {
             self.run(
                 packed,
@@ -82,7 +82,7 @@ impl ConvKernel {
     /// thread's `share` of the results.
     ///
     /// # Safety
-    /// The promise at [`View`]; the residual may be `out` itself.
+    /// The contract at [`View`]; the residual may be `out` itself.
     pub unsafe fn infer<T: Real>(
         &self,
         packed: &[T],
@@ -95,7 +95,7 @@ impl ConvKernel {
     ) {
         assert!(epilogue.bias.is_none_or(|bias| bias.len() == self.shape.out));
         assert!(epilogue.residual.is_none_or(|residual| residual.same_shape(&out)));
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees the views and the panel.
         unsafe {
             self.run(
                 packed,
@@ -131,8 +131,8 @@ impl ConvKernel {
             let strip = Strip { rows: rows.within(strip.rows), ..strip };
             let Some(runs) = runs(layout, &layout.forward, &strip) else { continue };
             for group in 0..shape.groups {
-                // SAFETY: the panel and the results have the sizes of the layout; views are the
-                // caller's promise.
+                // SAFETY: the panel and the results have the sizes of the layout; the caller
+                // guarantees the views.
                 unsafe {
                     self.pack_inputs(inputs, group, &strip, panel);
                     let packed = packed.as_ptr().add(group * self.product.packed_len());
@@ -170,7 +170,7 @@ impl ConvKernel {
         for channel in 0..channels {
             let (kind, source) = sum_of(inputs, group * channels + channel);
             let into = panel.wrapping_add(channel * planes * layout.plane);
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees the views and the panel.
             unsafe { pack_channel(layout, &layout.forward, strip, kind, into, source) }
         }
     }
@@ -206,7 +206,8 @@ impl ConvKernel {
                     let (sum, squares) = sums.split_at_mut(self.shape.out);
                     [&raw mut sum[channel], &raw mut squares[channel]]
                 });
-                // SAFETY: results of this row lie in its plane; views are the caller's promise.
+                // SAFETY: the results of this row lie within its plane; the caller guarantees the
+                // views.
                 unsafe {
                     let epilogue = TileEpilogue {
                         from: results.add(row * layout.plane + i * layout.span),

@@ -1,11 +1,11 @@
 //! Convolutions with square kernels, forward and backward.
 //!
 //! Reading order:
-//! - `layout`: how images lie in a panel
+//! - `layout`: the layout of images in a panel
 //! - `pack`: planes into a panel (im2col)
 //! - `tile`: the register tiles
-//! - `product`: a product of packed weights and a panel
-//! - `epilogue`: what follows a product while its results are in registers
+//! - `product`: a blocked product of packed weights and a panel
+//! - `epilogue`: operations on results while they are in registers
 //! - `forward`, `backward`, `weights`: the three products of a convolution
 
 pub(crate) mod backward;
@@ -25,8 +25,8 @@ use crate::real::Real;
 use layout::{Layout, skip};
 use product::{Order, Product, TileRows, dot_tiles};
 
-/// A convolution of planes of `height` by `width`, as PyTorch's Conv2d without dilation. The
-/// padding is smaller than the kernel.
+/// The shape of a convolution, as of PyTorch's Conv2d without dilation. The padding must be smaller
+/// than the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvShape {
     /// Channels of the input.
@@ -39,7 +39,7 @@ pub struct ConvShape {
     pub out: usize,
     /// Rows and columns of the kernel.
     pub kernel: usize,
-    /// Pixels from one output to the next.
+    /// Pixels between neighboring outputs.
     pub stride: usize,
     /// Zeros on each side.
     pub padding: usize,
@@ -74,14 +74,14 @@ impl ConvShape {
     }
 }
 
-/// What the gradient of one phase of the input is computed with: input element `step * Y + a -
-/// padding` for every Y.
+/// One phase of the gradient of the input: the input elements `(step * Y + a - padding, step * X +
+/// b - padding)` for every Y and X.
 #[derive(Clone, Debug)]
 pub(crate) struct Phase {
     pub a: usize,
     pub b: usize,
     pub product: Product,
-    /// Where its weights begin among a group's.
+    /// The offset of its packed weights within those of a group.
     pub start: usize,
 }
 
@@ -92,14 +92,14 @@ pub struct ConvKernel {
     shape: ConvShape,
     layout: Layout,
     product: Product,
-    /// Where channels begin in an image itself.
+    /// The offsets of channels in an image that is read in place.
     planes: Vec<u32>,
-    /// Rows of the weights' gradient per tile.
+    /// The tiles of the weights' gradient.
     dots: Vec<TileRows>,
     phases: Vec<Phase>,
 }
 
-/// Elements with which scratch memory is brought to a cache line.
+/// The most elements that are skipped to align scratch memory with a cache line.
 const ALIGN: usize = 16;
 
 impl ConvKernel {
@@ -160,22 +160,23 @@ impl ConvKernel {
             + self.transposed_len()
     }
 
-    /// Planes behind those of the gradient: of the input, and later of its gradient.
+    /// The planes of scratch memory after those of the output's gradient. They hold the input
+    /// first, and later the input's gradient.
     fn backward_rows(&self) -> usize {
         let results =
             self.phases.iter().map(|phase| phase.product.result_rows()).max().unwrap_or(0);
         results.max(self.input_planes())
     }
 
-    /// Planes of one group's input in a panel.
+    /// The planes of one group's input in a panel.
     fn input_planes(&self) -> usize {
         self.shape.group_channels() * self.layout.forward.phases.pow(2)
     }
 
-    /// Orders `weights`, `[out][channels / groups][kernel][kernel]`, for `forward`.
+    /// Packs `weights`, `[out][channels / groups][kernel][kernel]`, for `forward`.
     pub fn pack<T: Real>(&self, weights: &[T], packed: &mut [T]) {
         assert_eq!(packed.len(), self.packed_len());
-        // SAFETY: the memory is borrowed for this call alone.
+        // SAFETY: this call borrows the memory exclusively.
         unsafe { self.pack_share(weights, packed.as_mut_ptr(), Share::WHOLE) }
     }
 
@@ -188,16 +189,16 @@ impl ConvKernel {
         assert_eq!(weights.len(), self.shape.weights_len());
         let length = self.product.packed_len();
         for (group, weights) in weights.chunks_exact(length).enumerate() {
-            // SAFETY: a group's weights are as many before as after.
+            // SAFETY: `packed` holds the weights of all groups, one after the other.
             unsafe { self.product.pack(weights, packed.add(group * length), share) };
         }
     }
 
-    /// Orders the same weights for the gradient of the input: channels swapped, taps in reverse,
-    /// phase by phase.
+    /// Packs the same weights for the gradient of the input: phase by phase, with input and output
+    /// channels swapped and taps in reverse.
     pub fn pack_backward<T: Real>(&self, weights: &[T], packed: &mut [T]) {
         assert_eq!(packed.len(), self.packed_backward_len());
-        // SAFETY: the memory is borrowed for this call alone.
+        // SAFETY: this call borrows the memory exclusively.
         unsafe { self.pack_backward_share(weights, packed.as_mut_ptr(), Share::WHOLE) }
     }
 
@@ -210,8 +211,8 @@ impl ConvKernel {
         let length = weights.len() / self.shape.groups;
         for (group, weights) in weights.chunks_exact(length).enumerate() {
             for phase in &self.phases {
-                // SAFETY: a phase's weights lie together, and all phases' are as many as the
-                // group's.
+                // SAFETY: `packed` holds the weights of all phases of all groups, one after the
+                // other.
                 unsafe {
                     phase.product.pack(weights, packed.add(group * length + phase.start), share)
                 };
@@ -220,12 +221,12 @@ impl ConvKernel {
     }
 }
 
-/// Taps of an axis that fall on phase `a`.
+/// The number of taps along an axis that read phase `a`.
 fn taps_of(a: usize, shape: &ConvShape) -> usize {
     shape.kernel.saturating_sub(a).div_ceil(shape.stride)
 }
 
-/// Where each weight's tap reads, in the order of the weights.
+/// The panel offset that each weight reads, in the order of the weights.
 fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
     let stride = shape.stride;
     let phases = layout.forward.phases;
@@ -242,6 +243,7 @@ fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
     offsets
 }
 
+/// The phases of the gradient of the input, with their products.
 fn phases(shape: &ConvShape, layout: &Layout) -> Vec<Phase> {
     let mut start = 0;
     let taps = shape.kernel * shape.kernel;

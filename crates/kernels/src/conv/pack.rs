@@ -3,11 +3,12 @@
 
 use crate::real::{Real, Simd};
 
-/// What a plane of a panel is made of. Null where there is none.
+/// The source of a plane: one to three tensors and an elementwise operation, its kind. Pointers
+/// that a kind does not use are null.
 #[derive(Clone, Copy)]
 pub(crate) struct PlaneSource<T> {
     pub first: *const T,
-    /// Added to the first (`SUM`), or the ReLU's output that masks it (`RELU`).
+    /// The second term (`SUM`), or the ReLU's output that masks `first` (`RELU`).
     pub second: *const T,
     /// The batch norm's input (`NORM`): the plane is then `first_factor * first + x_factor * x +
     /// constant`.
@@ -17,14 +18,19 @@ pub(crate) struct PlaneSource<T> {
     pub constant: T,
 }
 
+/// The kind of source that copies `first`.
 pub(crate) const ONE: usize = 0;
+/// The kind that adds `first` and `second`.
 pub(crate) const SUM: usize = 1;
+/// The kind that masks `first` by the ReLU's output `second`.
 pub(crate) const RELU: usize = 2;
+/// The kind that computes a batch norm's backward pass.
 pub(crate) const NORM: usize = 3;
+/// The number of kinds.
 pub(crate) const KINDS: usize = 4;
 
 impl<T: Real> PlaneSource<T> {
-    /// A plane as it is.
+    /// A source that copies one plane.
     pub(crate) fn one(first: *const T) -> Self {
         let none = std::ptr::null();
         PlaneSource {
@@ -37,9 +43,9 @@ impl<T: Real> PlaneSource<T> {
         }
     }
 
-    /// The same, `n` elements on.
+    /// The same source, beginning `n` elements later.
     pub(crate) fn skip(self, n: usize) -> Self {
-        // Wrapping, because a null pointer moves as well and is never read.
+        // Null pointers move as well, hence wrapping arithmetic; they are never read.
         PlaneSource {
             first: self.first.wrapping_add(n),
             second: self.second.wrapping_add(n),
@@ -51,7 +57,7 @@ impl<T: Real> PlaneSource<T> {
     /// Prefetches the cache lines that lie `prefetch_distance` elements after element `i`.
     #[inline(always)]
     unsafe fn prefetch<S: Simd<T>, const KIND: usize>(&self, i: usize, prefetch_distance: usize) {
-        // SAFETY: any address will do.
+        // SAFETY: any address may be prefetched.
         unsafe {
             S::prefetch(self.first.wrapping_add(i + prefetch_distance));
             if KIND == SUM || KIND == RELU {
@@ -63,10 +69,10 @@ impl<T: Real> PlaneSource<T> {
         }
     }
 
-    /// `n` lanes from element `i`; zero after them.
+    /// Computes `n` lanes from element `i` on; the other lanes are zero.
     #[inline(always)]
     pub(crate) unsafe fn load<S: Simd<T>, const KIND: usize>(&self, i: usize, n: usize) -> S::V {
-        // SAFETY: the caller's promise that elements i..i + n are in every plane of this kind.
+        // SAFETY: the caller guarantees elements i..i + n in every plane that this kind uses.
         unsafe {
             let first = S::load_n(self.first.add(i), n);
             match KIND {
@@ -87,42 +93,42 @@ impl<T: Real> PlaneSource<T> {
     }
 }
 
-/// Rows of a plane with zeros around them.
+/// The arguments of [`pack`]: rows of a plane, with zeros around them.
 pub(crate) struct Pack<T> {
     pub source: PlaneSource<T>,
     pub into: *mut T,
-    /// Elements from row to row of the panel.
+    /// Elements between rows of the panel.
     pub pitch: usize,
     /// Rows of zeros above, rows of the source, rows of zeros below.
     pub above: usize,
     pub rows: usize,
     pub below: usize,
-    /// Zeros after the last row: what a tap may reach there.
+    /// Zeros after the last row, as far as taps reach.
     pub tail: usize,
-    /// Zeros before a row's first element, and elements of the source's row.
+    /// Zeros before the first element of a row, and elements of a row of the source.
     pub lead: usize,
     pub cols: usize,
     /// Elements between what is read and what is prefetched.
     pub prefetch_distance: usize,
 }
 
-/// Writes whole vectors of zeros over at least `n` elements.
+/// Writes zeros in whole vectors, over at least `n` elements.
 #[inline(always)]
 unsafe fn zeros<T: Real, S: Simd<T>>(at: *mut T, n: usize) {
     let mut i = 0;
     while i < n {
-        // SAFETY: the panel has a vector's room after what is asked for.
+        // SAFETY: the panel has room for a vector after the `n` elements.
         unsafe { S::store(at.add(i), S::splat(T::ZERO)) };
         i += S::LANES;
     }
 }
 
-/// Packs from the lowest address up, so that a vector may be written beyond a row's end: what
-/// follows is written later.
+/// Packs rows in order of rising addresses, so that a vector may be written beyond the end of a
+/// row: the elements there are overwritten later.
 #[inline(always)]
 pub(crate) unsafe fn pack<T: Real, S: Simd<T>, const KIND: usize>(f: &Pack<T>) {
-    // SAFETY: the caller's planes hold `rows * cols` elements, and the panel `above + rows + below`
-    // rows, `tail` and a vector more.
+    // SAFETY: the caller guarantees planes of `rows * cols` elements, and a panel of `above + rows
+    // + below` rows, `tail` elements and one vector.
     unsafe {
         zeros::<T, S>(f.into, f.above * f.pitch);
         let mut row = f.into.add(f.above * f.pitch);
@@ -149,7 +155,7 @@ pub(crate) unsafe fn pack<T: Real, S: Simd<T>, const KIND: usize>(f: &Pack<T>) {
     }
 }
 
-/// Rows of every `step`-th element of a plane's rows.
+/// The arguments of [`strided_gather`]: every `step`-th element of rows of a plane.
 pub(crate) struct StridedGather<T> {
     pub source: PlaneSource<T>,
     pub into: *mut T,
@@ -158,16 +164,16 @@ pub(crate) struct StridedGather<T> {
     pub rows: usize,
     pub below: usize,
     pub lead: usize,
-    /// Zeros after the last row: what a tap may reach there.
+    /// Zeros after the last row, as far as taps reach.
     pub tail: usize,
-    /// Elements of a row that are taken.
+    /// Elements of a row that are gathered.
     pub cols: usize,
-    /// Elements of the source between those taken, and between its rows.
+    /// Elements of the source between gathered elements, and between rows.
     pub step: usize,
     pub source_pitch: usize,
 }
 
-/// Packs from the lowest address up, as [`pack`] does.
+/// Packs by a strided gather, in order of rising addresses as [`pack`] does.
 #[inline(always)]
 pub(crate) unsafe fn strided_gather<T: Real, S: Simd<T>, const KIND: usize>(f: &StridedGather<T>) {
     // SAFETY: as for `pack`.
@@ -193,7 +199,8 @@ pub(crate) unsafe fn strided_gather<T: Real, S: Simd<T>, const KIND: usize>(f: &
     }
 }
 
-/// Every second element of a row, whose last element may be the plane's.
+/// Gathers every second element of a row. Nothing after the last one is read, since it may be the
+/// last of the plane.
 #[inline(always)]
 unsafe fn gather_every_second<T: Real, S: Simd<T>, const KIND: usize>(
     source: &PlaneSource<T>,
@@ -202,8 +209,7 @@ unsafe fn gather_every_second<T: Real, S: Simd<T>, const KIND: usize>(
 ) {
     for x in (0..cols).step_by(S::LANES) {
         let n = S::LANES.min(cols - x);
-        // SAFETY: the caller's row has `2 * cols - 1` elements from the first that is taken to the
-        // last.
+        // SAFETY: the caller guarantees the `2 * cols - 1` elements from the first to the last one.
         unsafe {
             let mut values = S::load_every_second(source.first.add(2 * x), n);
             if KIND == SUM {

@@ -41,11 +41,12 @@ pub(crate) fn runs(layout: &Layout, grid: &Grid, strip: &Strip) -> Option<Runs> 
     Some(Runs { count, span: layout.span, len })
 }
 
-/// Packs one channel's planes of the panel with all images of a strip. `source` gives an image's
-/// plane, of which `kind` is made.
+/// Packs one channel of all images of a strip. `source` returns the source, of this kind, of an
+/// image's plane.
 ///
 /// # Safety
-/// The planes hold the grid's source; `into` has the channel's planes of the layout.
+/// The planes of the sources have the size of the grid's source, and `into` has room for the
+/// channel's planes of the layout.
 pub(crate) unsafe fn pack_channel<T: Real>(
     layout: &Layout,
     grid: &Grid,
@@ -59,7 +60,8 @@ pub(crate) unsafe fn pack_channel<T: Real>(
     for (i, image) in strip.images.clone().enumerate() {
         let source = source(image);
         for a in 0..grid.phases {
-            // Rows of this phase: zeros up to `lead`, then `taken` of the source, then zeros.
+            // This phase consists of `lead` rows of zeros, `taken` rows of the source, and rows of
+            // zeros.
             let lead = grid.lead(a);
             let taken = grid.taken(a, grid.height);
             let start = strip.rows.start;
@@ -73,8 +75,8 @@ pub(crate) unsafe fn pack_channel<T: Real>(
                 let pitch = layout.pitch;
                 let lead_x = grid.lead(b);
                 let cols = grid.taken(b, grid.width);
-                // SAFETY: rows and columns are the source's, and the plane has the span and its
-                // slack.
+                // SAFETY: rows and columns lie within the source, and the panel's plane has the
+                // span and its slack.
                 unsafe {
                     if grid.step == 1 {
                         let source = source.skip(first * grid.width);
@@ -131,7 +133,7 @@ pub(crate) fn prefetch_distance(plane: usize, part: usize) -> usize {
     plane * LEAD.div_ceil(part.max(1))
 }
 
-/// Rows with nothing between them are one long row.
+/// Joins rows without padding between them into one long row.
 fn joined_rows<T>(pack: Pack<T>) -> Pack<T> {
     if pack.lead > 0 || pack.cols != pack.pitch || pack.above + pack.below > 0 {
         return pack;
@@ -140,7 +142,7 @@ fn joined_rows<T>(pack: Pack<T>) -> Pack<T> {
     Pack { rows: 1, cols: len, pitch: len, ..pack }
 }
 
-/// The sum of one or two inputs, from a group's first channel on.
+/// The source of a channel of one input, or of the sum of two inputs.
 pub(crate) fn sum_of<T: Real>(
     inputs: &[View<T>],
     channel: usize,
@@ -156,7 +158,8 @@ pub(crate) fn sum_of<T: Real>(
     })
 }
 
-/// The part of the scratch memory that begins on a cache line, with at least `len` elements.
+/// The first address of the scratch memory that is aligned with a cache line. `len` includes the
+/// elements that alignment may skip.
 pub(crate) fn aligned<T>(scratch: &mut [T], len: usize) -> *mut T {
     let at = scratch.as_mut_ptr();
     let skip = at.align_offset(64).min(super::ALIGN);
