@@ -1,5 +1,5 @@
-//! An evaluation, planned: batch norms folded into the convolutions before them, with the sum and
-//! the ReLU behind them, and weights in the order in which they are read.
+//! Planned evaluation: batch norms are folded into the convolutions before them, the sum and the
+//! ReLU after them run in the epilogue, and weights are packed once.
 
 use crate::allocation::IMAGES;
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
@@ -12,20 +12,21 @@ use res2lab_kernels::Real;
 use res2lab_kernels::memory::zeros;
 use std::collections::HashMap;
 
-/// A network with the weights of one moment, ready to be evaluated in batches of one size.
+/// A network with a copy of its weights, ready to be evaluated in batches of up to one size.
 pub struct Inference<T> {
     plan: ExecutionPlan<T>,
-    /// All state, entry after entry: packed weights with the norms in them, biases likewise.
+    /// All entries of the state, one after the other, with batch norms folded into packed weights
+    /// and into biases.
     state: Vec<T>,
 }
 
-/// What is folded into a convolution: where a norm's weight, bias, mean and variance begin, and its
+/// A norm that is folded into a convolution: the first of its entries of the state, and its
 /// epsilon.
 type Norm = (usize, f64);
 
 impl<T: Real> Inference<T> {
-    /// Folds and packs the state; `entry` gives the graph's entries one by one, each in its
-    /// published order in memory.
+    /// Folds and packs the state. `entry` returns one entry of the graph's state, in its published
+    /// layout.
     pub fn new(
         graph: &Graph,
         entry: impl Fn(usize) -> Vec<T>,
@@ -73,7 +74,7 @@ impl<T: Real> Inference<T> {
         let image = self.plan.program.buffers[IMAGES].elements();
         let mut logits = Vec::new();
         for batch in images.chunks(image * self.plan.batch) {
-            // Nothing writes to gradients or running statistics in an inference.
+            // An inference writes neither gradients nor running statistics.
             self.plan.set_images(batch.len() / image);
             let mut state = State { values: &mut self.state, grads: &mut [], running: &mut [] };
             logits.extend_from_slice(self.plan.forward(batch, &mut state));
@@ -82,14 +83,14 @@ impl<T: Real> Inference<T> {
     }
 }
 
-/// An entry of the state.
+/// The values of an entry of the state.
 fn entry<'a, T>(plan: &ExecutionPlan<T>, state: &'a [T], entry: usize) -> &'a [T] {
     &state[plan.entries[entry]..][..plan.lengths[entry]]
 }
 
-/// A convolution's weights and bias with the norm's running statistics in them, w * g / sqrt(v +
-/// e), worked out in double precision; the weights packed where they were, the bias in place of the
-/// norm's, which has as many elements and no other reader.
+/// Folds a norm into a convolution: w * g / sqrt(v + e), computed in double precision. The weights
+/// are packed in place. The bias overwrites that of the norm, which has as many elements and no
+/// other reader.
 fn fold<T: Real>(plan: &mut ExecutionPlan<T>, conv: usize, norm: Option<Norm>, state: &mut [T]) {
     let weight = plan.program.convs[conv].weight;
     let bias = plan.program.convs[conv].bias;
@@ -114,7 +115,7 @@ fn fold<T: Real>(plan: &mut ExecutionPlan<T>, conv: usize, norm: Option<Norm>, s
     plan.convs[conv].pack(&weights, &mut state[plan.entries[weight]..][..weights.len()]);
 }
 
-/// The constants of norms that follow no convolution of their own.
+/// Sets the scale and shift of norms that cannot be folded into a convolution.
 fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &ExecutionPlan<T>, state: &[T]) {
     for norm in &plan.program.norms {
         for channel in 0..norm.x.shape.channels {
@@ -131,8 +132,7 @@ fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &ExecutionPlan<T>
     }
 }
 
-/// The instructions of an evaluation, and for each of its convolutions the norm to be folded into
-/// it.
+/// The program of an evaluation, and for each of its convolutions the norm to fold into it.
 fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
     let fusions = fuse(graph);
     let norms =
@@ -165,11 +165,12 @@ fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
     (builder.program, builder.folded)
 }
 
+/// Builds the program of an evaluation.
 struct Builder<'a> {
     graph: &'a Graph,
     program: Program,
     folded: Vec<Option<Norm>>,
-    /// What convolutions read that run with the norms behind them.
+    /// The inputs of convolutions that are deferred until the norm after them is built.
     inputs: HashMap<NodeId, Vec<NodeId>>,
 }
 
@@ -193,7 +194,8 @@ impl Builder<'_> {
     fn norm(&mut self, norm: NodeId, residual: Option<Residual>, relu: bool, out: NodeId) {
         let added = residual.map(|residual| match residual {
             Residual::Value(id) => Added::Value(self.program.at(id)),
-            // The other branch's convolution leaves its norm's result where it would leave its own.
+            // With its norm folded in, the other branch's convolution writes the norm's result to
+            // the slice of its own result.
             Residual::Norm(other) => match self.own(other) {
                 Some((conv, inputs)) => {
                     self.conv(
@@ -232,7 +234,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The convolution before a norm that waits for it, with what it reads.
+    /// The deferred convolution before a norm, with its inputs.
     fn own(&mut self, norm: NodeId) -> Option<(NodeId, Vec<NodeId>)> {
         let conv = own_conv(self.graph, norm)?;
         Some((conv, self.inputs.remove(&conv)?))
@@ -245,7 +247,7 @@ impl Builder<'_> {
         (eps, momentum)
     }
 
-    /// A norm that is computed by itself.
+    /// Registers a norm that is not folded.
     fn register(&mut self, node: NodeId) -> NormId {
         let (eps, momentum) = self.constants(node);
         let x = self.program.at(self.graph.node(node).inputs[0]);
@@ -282,8 +284,8 @@ mod tests {
         (micro_batches, inference.logits(&images))
     }
 
-    /// A buffer that outlives its segment must keep all images' values while others share its
-    /// memory, one micro-batch after the other.
+    /// A buffer that is live beyond its segment must keep the values of all images, while buffers
+    /// of one micro-batch reuse their memory.
     #[test]
     fn micro_batches_change_nothing() {
         for name in ["res2net50_26w_4s", "res2net_dla60", "res2net50d", "seresnet50"] {

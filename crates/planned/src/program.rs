@@ -1,95 +1,92 @@
-//! The step as two lists of instructions: forward, and backward from the logits' gradient to all
-//! weights'.
+//! The step as two lists of instructions: the forward pass, and the backward pass from the gradient
+//! of the logits to those of all weights.
 
 use crate::allocation::{Allocation, BufferSlice, IMAGES};
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
 use res2lab_arch::{Graph, NodeId, Op, Pool};
 
-/// A convolution as instructions name it: its position in [`Program::convs`].
+/// The index of a convolution in [`Program::convs`].
 pub type ConvId = usize;
-/// A batch norm as instructions name it: its position in [`Program::norms`].
+/// The index of a batch norm in [`Program::norms`].
 pub type NormId = usize;
-
-/// A pool as instructions name it: its position in [`Program::pools`].
+/// The index of a pool in [`Program::pools`].
 pub type PoolId = usize;
 
-/// A pool's constants.
+/// The constants of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolOf {
     pub pool: Pool,
     pub input: res2lab_arch::Shape,
     pub output: BufferSlice,
-    /// Whether it takes maxima, whose places are remembered.
+    /// Whether it is a max pool, which stores the positions of its maxima.
     pub is_max: bool,
 }
 
-/// A convolution's constants.
+/// The constants of a convolution.
 #[derive(Clone, Debug)]
 pub struct ConvOf {
-    /// The graph's node.
     pub node: NodeId,
-    /// Its weights among the state.
+    /// The entry of the state that holds its weights.
     pub weight: usize,
-    /// Its bias among the state.
+    /// The entry of the state that holds its bias.
     pub bias: Option<usize>,
 }
 
-/// A batch norm's constants.
+/// The constants of a batch norm.
 #[derive(Clone, Debug)]
 pub struct NormOf {
-    /// Weight, bias, running mean, running variance are four entries of the state from here on.
+    /// The first of four entries of the state: weight, bias, running mean, running variance.
     pub state: usize,
     pub eps: f64,
-    /// As PyTorch counts it.
+    /// The weight of the new value in the running statistics, as in PyTorch.
     pub momentum: f64,
-    /// What it normalizes.
+    /// The input.
     pub x: BufferSlice,
-    /// The convolution whose result that is.
+    /// The convolution that computes the input, if the norm is its only reader.
     pub conv: Option<ConvId>,
-    /// Where its channels start among all norms' channels.
+    /// The index of its first channel among the channels of all norms.
     pub first_channel: usize,
 }
 
-/// Where a gradient comes from: that of a unit's result, which its ReLU has masked, through its
-/// norm.
+/// The source of a gradient: the gradient of a fusion's result, masked by its ReLU, and the norm
+/// through which it passes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientSource {
-    /// Gradient of the result.
+    /// The gradient of the result.
     pub of: BufferSlice,
-    /// The norm, if any.
     pub norm: Option<NormId>,
 }
 
-/// Where a gradient goes, and whether it is added to what is there.
+/// The target of a gradient, and whether to accumulate into it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientTarget {
     pub to: BufferSlice,
     pub add: bool,
 }
 
-/// Channels of a norm's result whose gradient is complete: the ReLU masks it, and the norm's sums
-/// are taken of it.
+/// Channels of a norm's result whose gradient is complete. The gradient is masked by the ReLU, and
+/// the sums for the norm's backward pass are taken.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NormSums {
     pub norm: NormId,
-    /// The first of the channels, among the norm's own.
+    /// The first of these channels, among the norm's channels.
     pub first: usize,
-    /// Gradient of these channels.
+    /// The gradient of these channels.
     pub of: BufferSlice,
-    /// The channels themselves, if they went through a ReLU.
+    /// The output of the ReLU, if there is one.
     pub relu: Option<BufferSlice>,
 }
 
-/// What is added to a norm's result.
+/// The term that is added to a norm's result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Added {
-    /// A value.
+    /// A value in memory.
     Value(BufferSlice),
-    /// A norm, normalized as it is added.
+    /// The result of another norm, which is computed as it is added.
     Norm(NormId),
 }
 
-/// What follows a convolution with a batch norm folded into it: `relu(convolution + bias +
+/// The epilogue of a convolution with a batch norm folded into it: `relu(convolution + bias +
 /// residual)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpilogueOf {
@@ -97,22 +94,23 @@ pub struct EpilogueOf {
     pub relu: bool,
 }
 
-/// One instruction; every thread does its images' part of it.
+/// An instruction, which every thread runs for its own images.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Instr {
     Conv {
         conv: ConvId,
         inputs: Vec<BufferSlice>,
         out: BufferSlice,
+        /// The norm whose sums are taken in the epilogue.
         sums: Option<NormId>,
-        /// In an inference: what is done with the result as it leaves.
+        /// The epilogue in an inference.
         epilogue: Option<EpilogueOf>,
     },
-    /// Sums of what a norm reads, where no convolution has taken them on the way.
+    /// Takes the sums of a norm's input, where no convolution takes them in its epilogue.
     Sums {
         norm: NormId,
     },
-    /// Waits for all threads' sums, and works out the statistics.
+    /// Waits for the sums of all threads, and computes the statistics of these norms.
     Statistics {
         norms: Vec<NormId>,
     },
@@ -161,14 +159,16 @@ pub enum Instr {
     Zero {
         slice: BufferSlice,
     },
-    /// Masks a gradient that is complete, and takes the sums that its norm needs.
+    /// Masks a gradient that is complete and takes its sums, where no convolution does so in its
+    /// epilogue.
     NormSums(NormSums),
     /// Waits for all threads' sums, and computes the gradients of weight and bias and the
     /// coefficients of the input's gradient.
     NormCoefficients {
         norms: Vec<NormId>,
     },
-    /// A gradient through a norm to what it reads, which is no convolution's result.
+    /// The gradient of a norm's input, where the input is not the result of a convolution that the
+    /// norm alone reads.
     NormBack {
         from: GradientSource,
         into: GradientTarget,
@@ -183,8 +183,8 @@ pub enum Instr {
         from: GradientSource,
         inputs: Vec<BufferSlice>,
         into: Vec<GradientTarget>,
-        /// For each of these gradients: what `NormSums` would do with channels that are complete
-        /// with this.
+        /// For each gradient of `into`, the channels that this instruction completes, and whose
+        /// sums it takes.
         norm_sums: Vec<Vec<NormSums>>,
     },
     PoolBack {
@@ -216,33 +216,33 @@ pub enum Instr {
     },
 }
 
-/// A graph's training step.
+/// The training step of a graph, or its inference.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// In the order in which they first run.
+    /// The convolutions, in the order in which they run.
     pub convs: Vec<ConvOf>,
-    /// In the order in which they first run.
+    /// The norms, in the order in which they run.
     pub norms: Vec<NormOf>,
-    /// Values first, then gradients.
+    /// The shape of each buffer for one image: first those of values, then those of gradients.
     pub buffers: Vec<res2lab_arch::Shape>,
     /// For each buffer, the buffer whose memory it uses: itself, unless it is an alias (see
     /// `aliasing`).
     pub alias_of: Vec<usize>,
     pub forward: Vec<Instr>,
     pub backward: Vec<Instr>,
-    /// In the order in which they run.
+    /// The pools, in the order in which they run.
     pub pools: Vec<PoolOf>,
-    /// Where the logits lie.
+    /// The slice of the logits.
     pub logits: BufferSlice,
-    /// Where their gradient is expected.
+    /// The slice of their gradient, which the caller writes.
     pub logits_gradient: BufferSlice,
     pub(crate) allocation: Allocation,
-    /// For each node, its first entry in the state.
+    /// For each node, its first entry of the state.
     pub(crate) first_entry: Vec<Option<usize>>,
 }
 
 impl Program {
-    /// Plans the step.
+    /// Plans the training step of a graph.
     pub fn new(graph: &Graph) -> Program {
         let fusions = fuse(graph);
         let mut program = Program::empty(graph, &fusions);
@@ -252,7 +252,7 @@ impl Program {
         program
     }
 
-    /// An allocation for all results, and no instructions.
+    /// A program with an allocation for all results, and no instructions.
     pub(crate) fn empty(graph: &Graph, fusions: &[Fusion]) -> Program {
         let allocation = Allocation::new(graph, fusions);
         let logits = allocation.get(graph.output());
@@ -271,12 +271,12 @@ impl Program {
         }
     }
 
-    /// Whether nothing goes backward.
+    /// Whether the program has no backward pass.
     pub(crate) fn is_inference(&self) -> bool {
         self.backward.is_empty()
     }
 
-    /// Where this node's result lies.
+    /// The slice of a node's result.
     pub(crate) fn at(&self, id: NodeId) -> BufferSlice {
         self.allocation.get(id)
     }
@@ -322,8 +322,8 @@ impl Program {
         }
     }
 
-    /// Registers a norm; its sums are taken by the convolution before it, which has run, or by an
-    /// instruction of their own.
+    /// Registers a norm. The convolution before it takes its sums, or a separate instruction if the
+    /// norm has no convolution of its own.
     fn norm(&mut self, graph: &Graph, node: NodeId) -> NormId {
         let Op::BatchNorm { eps, momentum } = graph.node(node).op else {
             unreachable!("the caller passes a batch norm");
@@ -351,7 +351,7 @@ impl Program {
         })
     }
 
-    /// Gives a norm its channels among all norms'.
+    /// Adds a norm, whose channels follow those of the norms before it.
     pub(crate) fn add_norm(&mut self, norm: NormOf) -> NormId {
         let first_channel =
             self.norms.last().map_or(0, |last| last.first_channel + last.x.shape.channels);
@@ -383,7 +383,8 @@ impl Program {
         }
     }
 
-    /// Copies of the parts that were not computed in their place; the last one is returned.
+    /// Adds copies of the inputs that were not computed into the concatenation's buffer. The last
+    /// copy is returned.
     fn concat(&mut self, graph: &Graph, id: NodeId) -> Instr {
         let mut copies: Vec<Instr> = copied(self, graph, id)
             .into_iter()
@@ -395,7 +396,8 @@ impl Program {
     }
 }
 
-/// The parts of a concatenation that lie elsewhere too, with their place within it.
+/// The inputs of a concatenation that were computed elsewhere: their slices, and the slices of the
+/// concatenation to which they must be copied.
 pub(crate) fn copied(
     program: &Program,
     graph: &Graph,
@@ -416,7 +418,7 @@ pub(crate) fn copied(
     parts
 }
 
-/// Whether gradients stop here.
+/// Whether a slice belongs to the input images, which have no gradient.
 pub(crate) fn is_image(slice: &BufferSlice) -> bool {
     slice.buffer == IMAGES
 }

@@ -14,11 +14,11 @@ use std::ops::Range;
 
 /// The network's state in three flat buffers.
 pub struct State<'a, T> {
-    /// Trained values.
+    /// The trained values.
     pub values: &'a mut [T],
-    /// Their gradients.
+    /// The gradients of the trained values.
     pub grads: &'a mut [T],
-    /// Running means and variances.
+    /// The running means and variances.
     pub running: &'a mut [T],
 }
 
@@ -31,46 +31,47 @@ pub struct ExecutionPlan<T> {
     pub(crate) convs: Vec<ConvKernel>,
     pub(crate) pools: Vec<Pooling<T>>,
     pub(crate) batch: usize,
-    /// Images of a pass: a batch, or fewer in an inference.
+    /// The images of a pass: a batch, or fewer in an inference.
     images: usize,
     pub(crate) threads: usize,
-    /// Whether all threads work on all images, in the first one's arena.
+    /// Whether all threads work on the same images, in the arena of the first thread.
     pub(crate) shares_images: bool,
-    /// Where each entry of the graph's state starts in its flat buffer.
+    /// The offset of each entry of the graph's state in its flat buffer.
     pub(crate) entries: Vec<usize>,
-    /// Elements of each entry.
+    /// The elements of each entry.
     pub(crate) lengths: Vec<usize>,
-    /// Where each buffer starts in the arena.
+    /// The offset of each buffer in the arena.
     pub(crate) offsets: Vec<usize>,
     logits: Vec<T>,
-    /// Two sums for each channel of each norm, thread by thread.
+    /// Two sums for each channel of each norm, one thread after the other.
     sums: Vec<f64>,
     pub(crate) channels: usize,
     pub(crate) own: Vec<Own<T>>,
     /// Partial gradients of one layer's weights: one for each thread but the first.
     /// Double-buffered, so that one buffer can be read while the other is written.
     partial_gradients: [Vec<T>; 2],
+    /// The packed weights of one convolution; double-buffered with several threads.
     packed: Vec<Vec<T>>,
-    /// The convolutions whose weights are packed in the forward pass, in order, and in the backward
-    /// pass.
+    /// The convolutions whose weights are packed in the forward pass and in the backward pass, in
+    /// order.
     pub(crate) packs: [Vec<ConvId>; 2],
     pub(crate) partial_length: usize,
     pub(crate) barrier: Barrier,
 }
 
-/// A pool, ready to run.
+/// The kernel of a pool.
 pub(crate) enum Pooling<T> {
     Average(AveragePool<T>),
     Max(MaxPool),
 }
 
-/// What a thread keeps for itself.
+/// The memory of one thread.
 pub struct Own<T> {
-    /// Its part of the batch.
+    /// The images of the batch that this thread works on.
     pub images: Range<usize>,
     /// All buffers for these images.
     pub arena: Vec<T>,
-    /// Where each max pool found its maxima; empty for the others.
+    /// The positions of the maxima of each max pool; empty for other pools.
     pub indices: Vec<Vec<u32>>,
     pub scratch: Vec<T>,
     pub constants: Constants<T>,
@@ -105,10 +106,11 @@ impl<T: Real> ExecutionPlan<T> {
         threads: usize,
         cut: impl Fn(&Program, usize) -> Vec<Segment>,
     ) -> ExecutionPlan<T> {
-        // Where threads are more than images, those of an inference work on all images together.
+        // With more threads than images, all threads of an inference work on the same images.
         let shares_images = program.is_inference() && batch < threads;
         let threads = if shares_images { threads } else { threads.clamp(1, batch.max(1)) };
-        // Each thread packs for the largest part, so that offsets are the same for all.
+        // Each arena has room for the most images of a thread, so that offsets are the same for
+        // all.
         let most = if shares_images { batch } else { batch.div_ceil(threads) };
         let segments = cut(&program, most);
         let local = segments::local(&program, &segments);
@@ -129,7 +131,7 @@ impl<T: Real> ExecutionPlan<T> {
         let of_conv =
             |c: &ConvKernel| c.scratch_len().max(if trains { c.backward_scratch_len() } else { 0 });
         let scratch = convs.iter().map(of_conv).chain(of_pools).max().unwrap_or(0);
-        // An inference's weights lie packed among the state.
+        // An inference keeps its packed weights in the state.
         let packed = convs
             .iter()
             .map(|c| c.packed_len().max(c.packed_backward_len()))
@@ -174,12 +176,12 @@ impl<T: Real> ExecutionPlan<T> {
         }
     }
 
-    /// Images of a batch.
+    /// The images of a batch.
     pub fn batch(&self) -> usize {
         self.batch
     }
 
-    /// Bytes that this step keeps for itself.
+    /// The bytes of memory that this plan has allocated.
     pub fn bytes(&self) -> usize {
         let of = |own: &Own<T>| {
             let indices: usize = own.indices.iter().map(Vec::len).sum();
@@ -189,8 +191,9 @@ impl<T: Real> ExecutionPlan<T> {
         self.own.iter().map(of).sum::<usize>() + partials * size_of::<T>()
     }
 
-    /// Logits (batch x classes) of `images` (batch x channels x height x width), with the batch's
-    /// own statistics, which also move the running ones.
+    /// Runs the forward pass: the logits (batch x classes) of `images` (batch x channels x height x
+    /// width). In training, batch norms use the statistics of the batch and update the running
+    /// statistics.
     pub fn forward(&mut self, images: &[T], state: &mut State<T>) -> &[T] {
         self.pass(images, state, false, |interpreter| interpreter.forward());
         let start = self.offsets[self.program.logits.buffer];
@@ -204,7 +207,7 @@ impl<T: Real> ExecutionPlan<T> {
         &self.logits[..self.images * classes]
     }
 
-    /// From now on passes are over `images` images, at most a batch.
+    /// Sets the number of images of the following passes, at most a batch.
     pub(crate) fn set_images(&mut self, images: usize) {
         assert!(images <= self.batch, "the plan is for {} images, not {images}", self.batch);
         self.images = images;
@@ -213,8 +216,9 @@ impl<T: Real> ExecutionPlan<T> {
         }
     }
 
-    /// Writes the gradients of all trained values, given that of the logits, to `state.grads`, or
-    /// adds them to what is there. The same images must have gone forward just before.
+    /// Runs the backward pass: computes the gradients of all trained values from that of the
+    /// logits, and writes them to `state.grads`, or accumulates. The last forward pass must have
+    /// been that of the same images.
     pub fn backward(
         &mut self,
         images: &[T],
@@ -289,7 +293,7 @@ impl<T: Real> ExecutionPlan<T> {
     }
 }
 
-/// The convolution whose weights an instruction packs.
+/// The convolution whose packed weights an instruction needs.
 fn packed_by(instr: &Instr) -> Option<ConvId> {
     match instr {
         Instr::Conv { conv, epilogue: None, .. } => Some(*conv),
@@ -298,7 +302,7 @@ fn packed_by(instr: &Instr) -> Option<ConvId> {
     }
 }
 
-/// A thread's images: its part, or all of them.
+/// The images of a thread: its share, or all images if threads work on the same ones.
 fn images_of(images: usize, thread: usize, threads: usize, shares_images: bool) -> Range<usize> {
     if shares_images { 0..images } else { Share { index: thread, of: threads }.within(0..images) }
 }
@@ -313,7 +317,7 @@ fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {
     }
 }
 
-/// Positions that a pool remembers for one image.
+/// The positions that a pool stores for one image.
 fn indices(of: &PoolOf) -> usize {
     if of.is_max { of.output.shape.elements() } else { 0 }
 }
@@ -322,7 +326,7 @@ fn conv_kernel(graph: &Graph, node: res2lab_arch::NodeId) -> ConvKernel {
     let (Op::Conv(conv), input) =
         (graph.node(node).op, graph.node(graph.node(node).inputs[0]).shape)
     else {
-        unreachable!("the program names convolutions only");
+        unreachable!("the program lists only convolutions");
     };
     ConvKernel::new(ConvShape {
         channels: input.channels,
