@@ -41,4 +41,4 @@ mod trial;
 
 pub use error::TrainError;
 pub use recorder::Progress;
-pub use trial::{Ended, Options, run};
+pub use trial::{Ended, TrialOptions, run};

@@ -6,7 +6,7 @@ use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::mix::mix;
 use crate::schedule::rates;
 use crate::training::optimizer;
-use crate::trial::{Options, fresh_net};
+use crate::trial::{TrialOptions, fresh_net};
 use crate::{TrainError, checkpoint, environment};
 use res2lab_data::{DataSet, EpochPlan, Shard, Source, Split, order};
 use res2lab_experiment::TrialSpec;
@@ -25,7 +25,7 @@ const MOST_MACS: u64 = 30_000_000_000;
 
 /// Times steps, evaluation and a checkpoint. `startup_s` is left to the caller, who knows when the
 /// process began; the second value is how long the timing itself took, seconds.
-pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), TrainError> {
+pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64), TrainError> {
     tch::set_num_threads(options.threads as i32);
     let spec = &trial.spec;
     let mut net = fresh_net(trial, options)?;
@@ -54,7 +54,7 @@ pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), Tr
 }
 
 /// Images that are timed together.
-fn part(trial: &PlannedTrial, options: &Options) -> usize {
+fn part(trial: &PlannedTrial, options: &TrialOptions) -> usize {
     let train = &trial.spec.train;
     let part = train.batch_size / (train.accumulate * train.devices_per_trial);
     if options.device.is_cuda() {
@@ -67,7 +67,7 @@ fn part(trial: &PlannedTrial, options: &Options) -> usize {
 /// The trial's own images, or generated ones where they are not here.
 fn images(
     trial: &PlannedTrial,
-    options: &Options,
+    options: &TrialOptions,
     part: usize,
 ) -> Result<(DataSet, res2lab_experiment::DataSpec), TrainError> {
     let data = trial.spec.data.clone();

@@ -8,7 +8,7 @@ use crate::recorder::{Progress, Recorder};
 use crate::reduce::Reduce;
 use crate::schedule::{Rates, rates};
 use crate::speed::Speed;
-use crate::{TrainError, shown, trace, trial::Options};
+use crate::{TrainError, shown, trace, trial::TrialOptions};
 use res2lab_data::{Augment, EpochPlan, Shard, Source, Split, order};
 use res2lab_experiment::{DecayOn, Optimizer, TrainSpec, TrialSpec};
 use res2lab_nn::{GradScale, LossScaler, Net, Sgd, Step};
@@ -38,7 +38,7 @@ pub(crate) enum LoopEnd {
 /// Everything the loop works on.
 pub(crate) struct Loop<'a> {
     pub spec: &'a TrialSpec,
-    pub options: &'a Options,
+    pub options: &'a TrialOptions,
     pub run: &'a RunDir,
     pub net: Net,
     pub source: Box<dyn Source>,

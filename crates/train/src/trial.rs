@@ -26,35 +26,34 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tch::{Device, Kind};
 
-/// What may differ between two runs of a trial without changing its result.
-pub struct Options {
-    /// Where it computes.
+/// The options of one run of a trial. They may differ between two runs without changing the result.
+pub struct TrialOptions {
     pub device: Device,
-    /// Threads of libtorch.
+    /// The number of threads.
     pub threads: usize,
-    /// The kernels' instruction set of a trial that starts; one that is resumed keeps its own.
+    /// The instruction set of the kernels if the trial starts; a resumed trial keeps its own.
     pub vectors: InstructionSet,
-    /// Folder of the data sets.
+    /// The folder of the data sets.
     pub data: PathBuf,
-    /// The file that the spec's `init.weights` means; None where it has none.
+    /// The file of the spec's `init.weights`; None if the spec has none.
     pub weights: Option<PathBuf>,
-    /// Longest time between checkpoints; one is also written after each epoch.
+    /// The longest time between checkpoints. A checkpoint is also written after each epoch.
     pub checkpoint_every: Duration,
-    /// This process among those of the trial; None if it is the only one.
+    /// The rank of this process among those of the trial; None if it is the only one.
     pub member: Option<Member>,
-    /// Set from outside: write a checkpoint and stop.
+    /// A flag that the caller sets to make the trial write a checkpoint and stop.
     pub stop: Arc<AtomicBool>,
-    /// The program.
+    /// The version of the program.
     pub code: Code,
-    /// Wall time of earlier attempts, seconds.
+    /// The wall time of earlier attempts in seconds.
     pub earlier_s: f64,
-    /// In words, what is not as the trial's plan says; empty as a rule.
+    /// A description of the differences from the trial's plan; usually empty.
     pub changed: String,
-    /// What TensorBoard is to show of the network from the start.
+    /// Pictures of the network for TensorBoard, with their tags.
     pub pictures: Vec<(String, Picture)>,
 }
 
-impl Options {
+impl TrialOptions {
     pub(crate) fn shard(&self, accumulate: usize) -> Shard {
         let (rank, world) = self.member.as_ref().map_or((0, 1), |m| (m.rank, m.world));
         Shard { rank, world, accumulate }
@@ -89,7 +88,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub fn run(
     trial: &PlannedTrial,
     run: &RunDir,
-    options: &Options,
+    options: &TrialOptions,
     on_progress: &mut dyn FnMut(&Progress),
 ) -> Result<Ended, TrainError> {
     let _lock = match options.is_first().then(|| lock::try_lock(&run.lock())).transpose()? {
@@ -115,7 +114,7 @@ fn set_up<'a>(
     trial: &'a PlannedTrial,
     run: &'a RunDir,
     attempt: u32,
-    options: &'a Options,
+    options: &'a TrialOptions,
     on_progress: &'a mut dyn FnMut(&Progress),
 ) -> Result<Loop<'a>, TrainError> {
     let spec = &trial.spec;
@@ -239,7 +238,11 @@ fn set_up<'a>(
 
 /// The instruction set that the kernels use from now on, by name, for the record; none is recorded
 /// on a GPU.
-fn vectors(options: &Options, saved: Option<&State>, run: &RunDir) -> Result<String, TrainError> {
+fn vectors(
+    options: &TrialOptions,
+    saved: Option<&State>,
+    run: &RunDir,
+) -> Result<String, TrainError> {
     if options.device.is_cuda() {
         return Ok(String::new());
     }
@@ -274,7 +277,7 @@ pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, Tra
 fn check_equal_starts(
     reduce: &mut dyn Reduce,
     step: usize,
-    options: &Options,
+    options: &TrialOptions,
 ) -> Result<(), TrainError> {
     let mut sum = [step as f64];
     reduce.sums(&mut sum)?;
@@ -301,7 +304,7 @@ fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
 
 /// Whether the planned step trains this trial: on a CPU, in one process, without mixed precision,
 /// unless it is told not to.
-fn is_planned(spec: &TrialSpec, options: &Options) -> bool {
+fn is_planned(spec: &TrialSpec, options: &TrialOptions) -> bool {
     let (_, autocast) = arithmetic(spec.train.precision);
     options.device == Device::Cpu
         && options.member.is_none()
@@ -313,7 +316,7 @@ fn is_planned(spec: &TrialSpec, options: &Options) -> bool {
 fn empty_net(
     trial: &PlannedTrial,
     channels: usize,
-    options: &Options,
+    options: &TrialOptions,
     layout: Option<Layout>,
 ) -> Result<Net, TrainError> {
     let px = trial.image_px;
@@ -330,7 +333,7 @@ fn empty_net(
 }
 
 /// The trial's network as it starts, for those who only try it.
-pub(crate) fn fresh_net(trial: &PlannedTrial, options: &Options) -> Result<Net, TrainError> {
+pub(crate) fn fresh_net(trial: &PlannedTrial, options: &TrialOptions) -> Result<Net, TrainError> {
     let mut net = empty_net(trial, trial.image_channels, options, None)?;
     init::init(net.params_mut(), trial.spec.seed);
     start_average(&mut net, &trial.spec);
@@ -347,7 +350,7 @@ fn start_average(net: &mut Net, spec: &TrialSpec) {
 fn given_weights(
     net: &mut Net,
     trial: &PlannedTrial,
-    options: &Options,
+    options: &TrialOptions,
 ) -> Result<String, TrainError> {
     let Some(path) = &options.weights else { return Ok("start from step 0".to_owned()) };
     let input = |e: res2lab_nn::NnError| TrainError::input(e.cause, e.help);
@@ -420,7 +423,7 @@ mod tests {
 
     #[test]
     fn an_instruction_set_that_this_processor_lacks_is_refused_with_the_remedy() {
-        let options = Options {
+        let options = TrialOptions {
             device: Device::Cpu,
             threads: 1,
             vectors: res2lab_kernels::instruction_set::highest(),

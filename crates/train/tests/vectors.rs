@@ -6,7 +6,7 @@ mod common;
 use common::{folder, options, short, trial};
 use res2lab_kernels::instruction_set::InstructionSet;
 use res2lab_store::{PlannedTrial, RunDir, TrialResult, atomic};
-use res2lab_train::{Ended, Options};
+use res2lab_train::{Ended, TrialOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,8 +23,13 @@ fn run_at(
             stop.store(true, Ordering::Relaxed);
         }
     };
-    res2lab_train::run(trial, run, &Options { vectors: set, ..options(&stop) }, &mut on_progress)
-        .unwrap()
+    res2lab_train::run(
+        trial,
+        run,
+        &TrialOptions { vectors: set, ..options(&stop) },
+        &mut on_progress,
+    )
+    .unwrap()
 }
 
 fn bytes(run: &RunDir) -> [Vec<u8>; 3] {

@@ -9,7 +9,7 @@ use crate::failure::{FAILED, Failure};
 use crate::{print, ranks};
 use res2lab_store::{Halved, Plan, PlannedTrial, RunDir, SweepDir, atomic};
 use res2lab_sweep::TrialProgress;
-use res2lab_train::{Ended, Options, Progress, TrainError};
+use res2lab_train::{Ended, Progress, TrainError, TrialOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &TrialArgs) -> Result<u8, Failure> {
 
 /// A trial that ran out of memory tells how many images would have fitted: what that failed is free
 /// again by now.
-fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &Options) -> Failure {
+fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &TrialOptions) -> Failure {
     // Others of several processes still hold theirs, or wait for this one.
     if failure.status != OUT_OF_MEMORY || options.member.is_some() {
         return failure;
@@ -102,7 +102,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result
     }
 }
 
-fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Failure> {
+fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<TrialOptions, Failure> {
     let options = options_without_run(&args.folders)?;
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] {
         signal_hook::flag::register(signal, Arc::clone(&options.stop))
@@ -110,7 +110,7 @@ fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Optio
     }
     let weights = crate::request::weights(&trial.spec, &args.folders.data)?;
     let earlier_s = TrialProgress::read(run).map_or(0.0, |told| told.wall_s);
-    Ok(Options { weights, earlier_s, ..options })
+    Ok(TrialOptions { weights, earlier_s, ..options })
 }
 
 /// The runner shows a trial the GPUs that it may use, or none. torchrun shows all and says which
@@ -125,9 +125,9 @@ fn device() -> Device {
 }
 
 /// What the runner says in the environment.
-pub(crate) fn options_without_run(folders: &Folders) -> Result<Options, Failure> {
+pub(crate) fn options_without_run(folders: &Folders) -> Result<TrialOptions, Failure> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
-    Ok(Options {
+    Ok(TrialOptions {
         device: device(),
         threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
         vectors: crate::vectors::choose(&folders.data)?.level,
