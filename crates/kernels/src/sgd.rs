@@ -3,23 +3,23 @@
 use crate::real::{Real, Simd};
 use crate::vector_loop::{LoopBody, for_each_vector};
 
-/// A step's constants, as torch.optim.SGD knows them.
+/// The constants of one step, as in torch.optim.SGD.
 #[derive(Clone, Copy, Debug)]
-pub struct Sgd<T> {
+pub struct SgdStep<T> {
     pub lr: T,
     pub momentum: T,
     pub weight_decay: T,
     pub nesterov: bool,
-    /// Whether the momentum holds nothing yet: it becomes the gradient.
+    /// Whether this is the first step, which overwrites the momentum buffer with the gradient.
     pub first: bool,
 }
 
-/// d = gradient + weight_decay * value; m = momentum * m + d; value -= lr * (m, or with Nesterov d
-/// + momentum * m).
+/// Runs one SGD step: d = gradient + weight_decay * value; m = momentum * m + d; value -= lr * m,
+/// or value -= lr * (d + momentum * m) with Nesterov momentum.
 ///
 /// # Panics
-/// If the three are not of one length.
-pub fn sgd<T: Real>(step: &Sgd<T>, values: &mut [T], grads: &[T], momentum: &mut [T]) {
+/// If the three slices differ in length.
+pub fn sgd<T: Real>(step: &SgdStep<T>, values: &mut [T], grads: &[T], momentum: &mut [T]) {
     assert!(values.len() == grads.len() && values.len() == momentum.len());
     let len = grads.len();
     let values = values.as_mut_ptr();
@@ -29,15 +29,16 @@ pub fn sgd<T: Real>(step: &Sgd<T>, values: &mut [T], grads: &[T], momentum: &mut
     unsafe { (T::kernels().sgd)(&Flat { step: *step, values, grads, momentum, len }) }
 }
 
-/// A step over `len` elements.
+/// The arguments of [`step`]: the constants, and buffers of `len` elements.
 pub(crate) struct Flat<T> {
-    step: Sgd<T>,
+    step: SgdStep<T>,
     values: *mut T,
     grads: *const T,
     momentum: *mut T,
     len: usize,
 }
 
+/// The loop body of [`step`], with the constants in vectors.
 struct Stepping<'a, T: Real, S: Simd<T>> {
     flat: &'a Flat<T>,
     lr: S::V,
@@ -64,7 +65,7 @@ impl<T: Real, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
 
 #[inline(always)]
 pub(crate) unsafe fn step<T: Real, S: Simd<T>>(flat: &Flat<T>) {
-    let Sgd { lr, momentum, weight_decay, .. } = flat.step;
+    let SgdStep { lr, momentum, weight_decay, .. } = flat.step;
     // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe {
         let lr = S::splat(lr);

@@ -89,41 +89,44 @@ pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), LibtorchError> {
     check(unsafe { res2lab_set_grad(leaf.as_mut_ptr(), grad.as_ptr()) })
 }
 
-/// Hyper-parameters of one SGD step, as torch.optim.SGD names them (dampening 0).
+/// One step of libtorch's fused SGD, with the constants of torch.optim.SGD (dampening 0).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SgdStep {
+pub struct FusedSgd {
     pub lr: f64,
     pub momentum: f64,
     pub weight_decay: f64,
     pub nesterov: bool,
+    /// Whether this is the first step, which overwrites the momentum buffer with the gradient.
+    pub first: bool,
 }
 
-/// One SGD step on flat buffers of equal length, in place. On the `first` step the momentum buffer
-/// is overwritten by the gradient, as PyTorch does. Where `found_inf` (a float32 scalar on the
-/// buffers' device) is 1 nothing happens; the device decides that, so nobody waits for it.
-pub fn fused_sgd(
-    values: &mut Tensor,
-    grads: &mut Tensor,
-    momentum_buffer: &mut Tensor,
-    step: SgdStep,
-    first: bool,
-    found_inf: Option<&Tensor>,
-) -> Result<(), LibtorchError> {
-    // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the shim
-    // keeps none.
-    check(unsafe {
-        res2lab_fused_sgd(
-            values.as_mut_ptr(),
-            grads.as_mut_ptr(),
-            momentum_buffer.as_mut_ptr(),
-            step.lr,
-            step.momentum,
-            step.weight_decay,
-            step.nesterov,
-            first,
-            found_inf.map_or(std::ptr::null(), Tensor::as_ptr),
-        )
-    })
+impl FusedSgd {
+    /// Runs the step on flat buffers of equal length, in place. If `found_inf` (a float32 scalar on
+    /// the buffers' device) is 1, the step does nothing. The device decides this, so the call does
+    /// not wait for it.
+    pub fn step(
+        self,
+        values: &mut Tensor,
+        grads: &mut Tensor,
+        momentum_buffer: &mut Tensor,
+        found_inf: Option<&Tensor>,
+    ) -> Result<(), LibtorchError> {
+        // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the
+        // shim keeps none.
+        check(unsafe {
+            res2lab_fused_sgd(
+                values.as_mut_ptr(),
+                grads.as_mut_ptr(),
+                momentum_buffer.as_mut_ptr(),
+                self.lr,
+                self.momentum,
+                self.weight_decay,
+                self.nesterov,
+                self.first,
+                found_inf.map_or(std::ptr::null(), Tensor::as_ptr),
+            )
+        })
+    }
 }
 
 /// Multiplies `grads` by `inverse_scale` in place, and sets `found_inf` to 1 if a gradient is not

@@ -162,11 +162,7 @@ fn twenty_steps_give_the_references_losses() {
         let run = |i: u64| {
             let (images, targets) = batch(16, input, i);
             let loss = step.forward_backward(&mut net, &images, &targets, GradScale::ONE).loss;
-            sgd.step(
-                net.params_mut(),
-                Rates { lr: 0.05, momentum: 0.9, first: i == 0, found_inf: None },
-            )
-            .unwrap();
+            sgd.step(net.params_mut(), Rates { lr: 0.05, momentum: 0.9 }, i == 0, None).unwrap();
             loss.double_value(&[])
         };
         (0..20).map(run).collect()

@@ -2,7 +2,7 @@
 //! libtorch would keep spinning after it, on cores that the next step needs.
 
 use res2lab_kernels::Real;
-use res2lab_kernels::sgd::{Sgd, sgd};
+use res2lab_kernels::sgd::{SgdStep, sgd};
 
 /// The fewest elements for which another thread is worth its start.
 const FEW: usize = 1 << 18;
@@ -10,7 +10,7 @@ const FEW: usize = 1 << 18;
 /// Runs one SGD step over buffers of equal length.
 pub fn step<T: Real>(
     threads: usize,
-    step: &Sgd<T>,
+    step: &SgdStep<T>,
     values: &mut [T],
     grads: &[T],
     momentum: &mut [T],
@@ -47,7 +47,7 @@ mod tests {
             let mut momentum = vec![1.0; length];
             let grads = vec![2.0; length];
             let constants =
-                Sgd { lr: 0.5, momentum: 0.5, weight_decay: 1.0, nesterov: true, first: false };
+                SgdStep { lr: 0.5, momentum: 0.5, weight_decay: 1.0, nesterov: true, first: false };
             step(threads, &constants, &mut values, &grads, &mut momentum);
             // d = 2 + 1, m = 0.5 + 3, change = 3 + 1.75.
             assert!(

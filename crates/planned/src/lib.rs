@@ -39,5 +39,5 @@ pub mod threads;
 pub use inference::Inference;
 pub use program::Program;
 pub use res2lab_kernels::Real;
-pub use res2lab_kernels::sgd::Sgd;
+pub use res2lab_kernels::sgd::SgdStep;
 pub use step::{ExecutionPlan, State};

@@ -121,16 +121,7 @@ fn steps(
             if train.clip_norm > 0.0 {
                 let _ = net.params_mut().clip_grads(train.clip_norm);
             }
-            let r = rates(train, 1_000_000, 0);
-            sgd.step(
-                net.params_mut(),
-                res2lab_nn::Rates {
-                    lr: r.lr,
-                    momentum: r.momentum,
-                    first: count == 0,
-                    found_inf: None,
-                },
-            )?;
+            sgd.step(net.params_mut(), rates(train, 1_000_000, 0), count == 0, None)?;
             if train.ema > 0.0 {
                 net.params_mut().update_average(train.ema);
             }

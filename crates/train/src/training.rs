@@ -6,12 +6,12 @@ use crate::evaluate::{Groups, evaluate};
 use crate::mix::mix;
 use crate::recorder::{Progress, Recorder};
 use crate::reduce::Reduce;
-use crate::schedule::{Rates, rates};
+use crate::schedule::rates;
 use crate::speed::Speed;
 use crate::{TrainError, shown, trace, trial::TrialOptions};
 use res2lab_data::{Augment, EpochPlan, Shard, Source, Split, order};
 use res2lab_experiment::{DecayOn, Optimizer, TrainSpec, TrialSpec};
-use res2lab_nn::{GradScale, LossScaler, Net, Sgd, Step};
+use res2lab_nn::{GradScale, LossScaler, Net, Rates, Sgd, Step};
 use res2lab_random::Key;
 use res2lab_store::RunDir;
 use res2lab_store::layout::MOST_KEPT_BYTES;
@@ -114,7 +114,7 @@ impl Loop<'_> {
                 self.reduce.gradients()?;
 
                 // --- update ---
-                let Rates { lr, momentum } = rates(train, steps_per_epoch, self.state.step);
+                let rates = rates(train, steps_per_epoch, self.state.step);
                 if let Some(scaler) = &mut self.scaler {
                     scaler.unscale(self.net.params_mut())?;
                 }
@@ -123,10 +123,7 @@ impl Loop<'_> {
                 }
                 let first = self.state.step == 0;
                 let found_inf = self.scaler.as_ref().map(LossScaler::found_inf);
-                sgd.step(
-                    self.net.params_mut(),
-                    res2lab_nn::Rates { lr, momentum, first, found_inf },
-                )?;
+                sgd.step(self.net.params_mut(), rates, first, found_inf)?;
                 if let Some(scaler) = &mut self.scaler {
                     scaler.update()?;
                 }
@@ -149,7 +146,7 @@ impl Loop<'_> {
                     };
                     self.speed.lap(train.batch_size);
                     values.insert("train/loss".to_owned(), loss);
-                    values.insert("train/lr".to_owned(), lr);
+                    values.insert("train/lr".to_owned(), rates.lr);
                     values.extend(
                         totals
                             .grad_norm
