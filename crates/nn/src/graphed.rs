@@ -48,7 +48,7 @@ pub struct GraphedStep<R = CudaGraph> {
 struct Recorded {
     images: Tensor,
     labels: Tensor,
-    share: f64,
+    batch_share: f64,
     is_scaled: bool,
     loss: Tensor,
     logits: Tensor,
@@ -66,18 +66,18 @@ impl<R: Recorder> GraphedStep<R> {
         GraphedStep { plain: AutogradStep { label_smoothing }, recorder, steps: 0, recorded: None }
     }
 
-    fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) {
+    fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, scale: GradScale) {
         let images = images.copy();
         let labels = targets.labels.copy();
         let mut plain = self.plain;
         let mut out = None;
         let targets = Targets::plain(labels.shallow_clone());
         self.recorder
-            .record(&mut || out = Some(plain.forward_backward(net, &images, &targets, weight)));
+            .record(&mut || out = Some(plain.forward_backward(net, &images, &targets, scale)));
         let Loss { loss, logits } = out.unwrap_or_else(|| panic!("nothing was recorded"));
-        let share = weight.share;
-        let is_scaled = weight.scale.is_some();
-        self.recorded = Some(Recorded { images, labels, share, is_scaled, loss, logits });
+        let batch_share = scale.batch_share;
+        let is_scaled = scale.loss_scale.is_some();
+        self.recorded = Some(Recorded { images, labels, batch_share, is_scaled, loss, logits });
     }
 }
 
@@ -87,41 +87,41 @@ impl<R: Recorder> Step for GraphedStep<R> {
         net: &mut Net,
         images: &Tensor,
         targets: &Targets,
-        weight: GradScale,
+        scale: GradScale,
     ) -> Loss {
         let mut plain = self.plain;
         // Outside the graph, which is the same for every batch of an optimizer step.
-        if !weight.adds {
+        if !scale.accumulates {
             net.params_mut().zero_grads();
         }
-        let weight = GradScale { adds: true, ..weight };
+        let scale = GradScale { accumulates: true, ..scale };
         if targets.mixed.is_some() {
-            return plain.forward_backward(net, images, targets, weight);
+            return plain.forward_backward(net, images, targets, scale);
         }
         self.steps += 1;
         if self.steps <= WARM_UP {
             let mut out = None;
             self.recorder
-                .warm_up(&mut || out = Some(plain.forward_backward(net, images, targets, weight)));
+                .warm_up(&mut || out = Some(plain.forward_backward(net, images, targets, scale)));
             return out.unwrap_or_else(|| panic!("a step did not run"));
         }
         if self.recorded.is_none() {
-            self.record(net, images, targets, weight);
+            self.record(net, images, targets, scale);
         }
         let fits = |r: &&mut Recorded| {
             r.images.size() == images.size()
-                && r.share == weight.share
-                && r.is_scaled == weight.scale.is_some()
+                && r.batch_share == scale.batch_share
+                && r.is_scaled == scale.loss_scale.is_some()
         };
         let Some(recorded) = self.recorded.as_mut().filter(fits) else {
-            return plain.forward_backward(net, images, targets, weight);
+            return plain.forward_backward(net, images, targets, scale);
         };
         recorded.images.copy_(images);
         recorded.labels.copy_(&targets.labels);
         let Recorded { images, labels, loss, logits, .. } = recorded;
         let targets = Targets::plain(labels.shallow_clone());
         self.recorder.replay(&mut || {
-            let again = plain.forward_backward(net, images, &targets, weight);
+            let again = plain.forward_backward(net, images, &targets, scale);
             loss.copy_(&again.loss);
             logits.copy_(&again.logits);
         });

@@ -58,13 +58,13 @@ impl Step for PlannedStep {
         net: &mut Net,
         images: &Tensor,
         targets: &Targets,
-        weight: GradScale,
+        scale: GradScale,
     ) -> Loss {
         let images = images.contiguous();
         let reference = self.reference;
         match self.plan(net, images.size()[0] as usize) {
-            TypedPlan::Float(plan) => run(plan, &reference, net, &images, targets, weight),
-            TypedPlan::Double(plan) => run(plan, &reference, net, &images, targets, weight),
+            TypedPlan::Float(plan) => run(plan, &reference, net, &images, targets, scale),
+            TypedPlan::Double(plan) => run(plan, &reference, net, &images, targets, scale),
         }
     }
 }
@@ -75,18 +75,18 @@ fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
     net: &mut Net,
     images: &Tensor,
     targets: &Targets,
-    weight: GradScale,
+    scale: GradScale,
 ) -> Loss {
     let pixels = res2lab_libtorch::values::<T>(images);
     let params = net.params_mut();
     let logits = Tensor::from_slice(plan.forward(pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
-    let loss = on_one_thread(|| reference.loss_and_backward(&logits, targets, weight));
+    let loss = on_one_thread(|| reference.loss_and_backward(&logits, targets, scale));
     plan.backward(
         pixels,
         res2lab_libtorch::values(&logits.grad()),
         &mut state(params),
-        weight.adds,
+        scale.accumulates,
     );
     Loss { loss, logits: logits.detach() }
 }

@@ -181,7 +181,7 @@ fn gradients_of_parts_add_up() {
             &mut net,
             &images(),
             &labels,
-            GradScale { share: 0.5, scale: None, adds },
+            GradScale { batch_share: 0.5, loss_scale: None, accumulates: adds },
         );
     }
     assert!(largest_difference(net.params().grad(index).unwrap(), &once) < 1e-12);

@@ -75,7 +75,7 @@ impl Loop<'_> {
         let total = train.epochs * steps_per_epoch;
         let sgd = optimizer(train);
         let shard = self.options.shard(train.accumulate);
-        let share = 1.0 / shard.parts() as f64;
+        let batch_share = 1.0 / shard.parts() as f64;
         let mixing = Key::new(self.spec.seed).named("mix");
         let mut totals = self.load_totals();
         self.show_samples()?;
@@ -103,13 +103,13 @@ impl Loop<'_> {
                     if part + 1 == shard.accumulate {
                         self.reduce.begin();
                     }
-                    let weight = GradScale {
-                        share,
-                        scale: self.scaler.as_ref().map(LossScaler::scale),
-                        adds: part > 0,
+                    let scale = GradScale {
+                        batch_share,
+                        loss_scale: self.scaler.as_ref().map(LossScaler::scale),
+                        accumulates: part > 0,
                     };
-                    let out = self.step.forward_backward(&mut self.net, &images, &targets, weight);
-                    totals.add(&out, &targets.labels, share);
+                    let out = self.step.forward_backward(&mut self.net, &images, &targets, scale);
+                    totals.add(&out, &targets.labels, batch_share);
                 }
                 self.reduce.gradients()?;
 
@@ -488,8 +488,8 @@ fn average_decay(decay: f64, step: usize) -> f64 {
 }
 
 impl Totals {
-    fn add(&mut self, out: &res2lab_nn::Loss, labels: &Tensor, weight: f64) {
-        self.loss += out.loss.to_kind(Kind::Double) * weight;
+    fn add(&mut self, out: &res2lab_nn::Loss, labels: &Tensor, batch_share: f64) {
+        self.loss += out.loss.to_kind(Kind::Double) * batch_share;
         self.correct += out.logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
     }
 }
