@@ -1,4 +1,4 @@
-//! What libtorch has and tch does not bind, through a small C++ shim.
+//! Functions of libtorch that tch does not bind, through a small C++ shim.
 //!
 //! This crate must never know: networks, data sets, files, recipes. It takes and returns tensors.
 //!
@@ -66,7 +66,7 @@ unsafe extern "C" {
     fn res2lab_free(text: *mut c_char);
 }
 
-/// Whether a panic is tch's answer to memory that did not suffice, on a CPU or a GPU.
+/// Whether tch panicked because memory did not suffice, on a CPU or a GPU.
 pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
     let text = panic
         .downcast_ref::<String>()
@@ -77,12 +77,13 @@ pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
     })
 }
 
-/// A message of libtorch.
+/// An error message of libtorch.
 #[derive(Debug, thiserror::Error)]
 #[error("libtorch: {0}")]
 pub struct LibtorchError(String);
 
-/// Makes `grad` the gradient of the leaf tensor `leaf`: a backward pass then adds into that memory.
+/// Makes `grad` the gradient of the leaf tensor `leaf`, so that a backward pass accumulates into
+/// its memory.
 pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), LibtorchError> {
     // SAFETY: both pointers belong to tensors borrowed for the whole call, and the shim keeps
     // neither.
@@ -142,8 +143,9 @@ pub fn unscale(
     })
 }
 
-/// torch.amp.GradScaler's rule with its defaults: half the scale after a step with `found_inf` 1,
-/// twice the scale after 2000 steps without. `growth` (int32) counts them.
+/// Updates a loss scale by the rule of torch.amp.GradScaler with its defaults. The scale is halved
+/// after a step with `found_inf` 1, and doubled after 2000 steps without. `growth` (int32) counts
+/// these steps.
 pub fn update_scale(
     scale: &mut Tensor,
     growth: &mut Tensor,
@@ -155,11 +157,12 @@ pub fn update_scale(
     })
 }
 
-/// A vector that a tensor lies over, and who gets it afterwards.
+/// A vector whose memory a tensor uses, and the function that receives it afterwards.
 type Lent = (Vec<f32>, Box<dyn FnOnce(Vec<f32>) + Send>);
 
-/// A tensor over the memory of `values`, without a copy. `give_back` gets the vector, whatever was
-/// written to it, when the last view of the tensor is gone, on the thread that drops it.
+/// Makes a tensor over the memory of `values`, without a copy. When the last view of the tensor is
+/// dropped, `give_back` receives the vector with its present contents, on the thread that drops the
+/// view.
 pub fn tensor_over(
     values: Vec<f32>,
     give_back: impl FnOnce(Vec<f32>) + Send + 'static,
@@ -177,7 +180,7 @@ pub fn tensor_over(
     // SAFETY: `data` holds `n` values and lives in the leaked box until libtorch calls `take_back`.
     if let Err(e) = check(unsafe { res2lab_tensor_over(data, n, context, take_back, &mut tensor) })
     {
-        // SAFETY: without a tensor nobody else will free the box.
+        // SAFETY: no tensor was made, so nothing else frees the box.
         drop(unsafe { Box::from_raw(context.cast::<Lent>()) });
         return Err(e);
     }
@@ -185,8 +188,8 @@ pub fn tensor_over(
     Ok(unsafe { Tensor::from_ptr(tensor) })
 }
 
-/// A tensor (uint8) over bytes, without a copy. They are dropped with its last view, and must only
-/// be read through it: they may lie in a file.
+/// Makes a tensor (uint8) over bytes, without a copy. The bytes are dropped with the last view of
+/// the tensor. The tensor must not be written, because the bytes may be a mapped file.
 pub fn tensor_of_bytes<B: std::ops::Deref<Target = [u8]> + Send + 'static>(bytes: B) -> Tensor {
     extern "C" fn drop_bytes<B>(context: *mut c_void) {
         // SAFETY: the context is the box that was leaked below, and libtorch calls this once.
@@ -205,32 +208,32 @@ pub fn tensor_of_bytes<B: std::ops::Deref<Target = [u8]> + Send + 'static>(bytes
     unsafe { Tensor::from_ptr(tensor) }
 }
 
-/// From now on the process keeps memory that it frees, for its next use. For programs that train or
-/// evaluate: each step needs the memory of the last.
+/// Makes the allocator keep freed memory for reuse. For programs that train or evaluate, where each
+/// step needs as much memory as the last one.
 pub fn keep_memory() {
-    // SAFETY: it sets parameters of the allocator; no memory passes.
+    // SAFETY: the call sets parameters of the allocator and takes no pointers.
     unsafe { res2lab_keep_memory() };
 }
 
-/// Hands memory that is free back to the system, once.
+/// Returns free memory to the system, once.
 pub fn return_memory() {
-    // SAFETY: it asks the allocator; no memory in use passes.
+    // SAFETY: the call affects only free memory of the allocator, and takes no pointers.
     unsafe { res2lab_return_memory() };
 }
 
-/// While it lives, libtorch computes this thread's convolutions and products in half precision and
-/// the rest in float32.
+/// A guard for mixed precision. While it exists, libtorch computes convolutions and matrix products
+/// of this thread in half precision, and other operations in float32.
 pub struct Autocast {
     cuda: bool,
-    /// The switch belongs to the thread that turned it.
+    /// The setting belongs to the thread that made the guard.
     not_send: std::marker::PhantomData<*const ()>,
 }
 
 impl Autocast {
-    /// `kind` is `Kind::BFloat16` or `Kind::Half`.
+    /// Starts mixed precision in `kind`, `Kind::BFloat16` or `Kind::Half`.
     pub fn new(device: Device, kind: Kind) -> Autocast {
         let cuda = device.is_cuda();
-        // SAFETY: it sets switches of the calling thread; no memory passes.
+        // SAFETY: the call sets flags of the calling thread and takes no pointers.
         unsafe { res2lab_autocast_enter(cuda, kind == Kind::BFloat16) };
         Autocast { cuda, not_send: std::marker::PhantomData }
     }
@@ -238,30 +241,32 @@ impl Autocast {
 
 impl Drop for Autocast {
     fn drop(&mut self) {
-        // SAFETY: as in `new`, on the same thread, since the guard cannot leave it.
+        // SAFETY: as in `new`, and on the same thread, since the guard is not Send.
         unsafe { res2lab_autocast_leave(self.cuda) };
     }
 }
 
-/// The elements of a dense tensor on the CPU, in the order in which they lie in memory.
+/// The elements of a dense tensor on the CPU, in memory order.
 ///
 /// # Panics
-/// If it is of another kind, elsewhere, or not dense: a mistake of the caller, never of a user.
+/// If the tensor has another kind or device, or is not dense. This is a bug of the caller, never a
+/// mistake of a user.
 pub fn values<T: tch::kind::Element>(tensor: &Tensor) -> &[T] {
     check_dense::<T>(tensor);
-    // SAFETY: a dense tensor of this kind on the CPU holds so many elements from there on, as long
-    // as it lives.
+    // SAFETY: a dense tensor of this kind on the CPU has this many elements at this address, for as
+    // long as it is borrowed.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), tensor.numel()) }
 }
 
-/// The same, to be changed; views of the tensor see the change.
+/// The elements of a dense tensor on the CPU, mutable. Changes are visible through all views of the
+/// tensor.
 ///
 /// # Panics
 /// As [`values`].
 pub fn values_mut<T: tch::kind::Element>(tensor: &mut Tensor) -> &mut [T] {
     check_dense::<T>(tensor);
-    // SAFETY: as for `values`; others that view the same memory are libtorch's, which does not run
-    // meanwhile.
+    // SAFETY: as for `values`. Other views of the memory are accessed only by libtorch, which does
+    // not run meanwhile.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), tensor.numel()) }
 }
 
@@ -271,13 +276,13 @@ fn check_dense<T: tch::kind::Element>(tensor: &Tensor) {
     assert!(is_dense, "a dense tensor of another kind or place was expected");
 }
 
-/// How libtorch was built and which vector instructions it uses here, one fact a line.
+/// The build configuration of libtorch and the vector instructions that it uses, one fact per line.
 pub fn show_config() -> String {
     // SAFETY: the shim returns a fresh string, which `take` frees.
     unsafe { take(res2lab_show_config()) }.unwrap_or_default()
 }
 
-/// libtorch's version, e.g. `2.13.0`.
+/// The version of libtorch, e.g. `2.13.0`.
 pub fn version() -> String {
     // SAFETY: the shim returns a constant string of the program.
     unsafe { CStr::from_ptr(res2lab_version()) }.to_string_lossy().into_owned()
@@ -287,12 +292,12 @@ fn check(message: *mut c_char) -> Result<(), LibtorchError> {
     // SAFETY: the shim returns null or a fresh string, which `take` frees.
     match unsafe { take(message) } {
         None => Ok(()),
-        // libtorch appends its C++ call stack, which tells a user nothing.
+        // libtorch appends its C++ call stack, which is of no use to a user.
         Some(text) => Err(LibtorchError(text.lines().next().unwrap_or_default().to_owned())),
     }
 }
 
-/// Copies and frees a string of the shim.
+/// Copies a string of the shim and frees it.
 ///
 /// # Safety
 /// `text` must be null or come from the shim, and must not be used afterwards.
@@ -300,7 +305,7 @@ unsafe fn take(text: *mut c_char) -> Option<String> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: the caller promises a string of the shim, which ends in a zero byte.
+    // SAFETY: the caller guarantees a string of the shim, which is null-terminated.
     unsafe {
         let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
         res2lab_free(text);

@@ -1,24 +1,24 @@
-//! The autograd step recorded as a CUDA graph: small networks on a GPU wait for launches, and a
-//! graph is one launch. No GPU has run this yet; the test at the foot holds its plumbing to the
-//! step it records.
+//! The autograd step recorded as a CUDA graph. On a GPU, the time of small networks is dominated by
+//! kernel launches, and a graph is launched as a whole. This has not run on a GPU yet; a test
+//! compares the recorded step with the step that it records.
 
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, NnError};
 use res2lab_libtorch::CudaGraph;
 use tch::{Kind, Tensor};
 
-/// What records a piece of work and repeats it on the same memory.
+/// Records work, and replays it on the same memory.
 pub trait Recorder {
-    /// Runs `work` where it will be recorded.
+    /// Runs `work` in the environment in which it will be recorded.
     fn warm_up(&mut self, work: &mut dyn FnMut());
-    /// Records `work`, which may leave its results unwritten until it is repeated.
+    /// Records `work`. Its results may stay unwritten until the first replay.
     fn record(&mut self, work: &mut dyn FnMut());
-    /// Repeats what was recorded; `again` does the same by itself.
+    /// Replays the recorded work. `again` does the same work without the recording, for tests.
     fn replay(&mut self, again: &mut dyn FnMut());
 }
 
 impl Recorder for CudaGraph {
-    // As every operation of tch, these panic where libtorch fails.
+    // As all operations of tch, these panic if libtorch fails.
     fn warm_up(&mut self, work: &mut dyn FnMut()) {
         CudaGraph::warm_up(self, work).unwrap_or_else(|e| panic!("{e}"));
     }
@@ -32,11 +32,11 @@ impl Recorder for CudaGraph {
     }
 }
 
-/// Steps before one is recorded: cuDNN chooses its kernels, cuBLAS gets its memory.
+/// Steps before the recording, in which cuDNN chooses its kernels and cuBLAS allocates its memory.
 const WARM_UP: usize = 3;
 
-/// Steps like [`AutogradStep`], from the fourth on by a graph. Batches of another size, mixed ones,
-/// or ones of another weight go the plain way.
+/// A step like [`AutogradStep`] that runs as a CUDA graph from the fourth batch on. Batches of
+/// another size, mixed batches, and batches of another scale run without the graph.
 pub struct GraphedStep<R = CudaGraph> {
     plain: AutogradStep,
     recorder: R,
@@ -44,7 +44,7 @@ pub struct GraphedStep<R = CudaGraph> {
     recorded: Option<Recorded>,
 }
 
-/// The memory that the graph reads from and writes to.
+/// The tensors that the graph reads and writes.
 struct Recorded {
     images: Tensor,
     labels: Tensor,
@@ -55,7 +55,7 @@ struct Recorded {
 }
 
 impl GraphedStep<CudaGraph> {
-    /// Fails in builds without CUDA.
+    /// A step without a recording. Fails in builds without CUDA.
     pub fn new(label_smoothing: f64) -> Result<GraphedStep, NnError> {
         Ok(GraphedStep::with(CudaGraph::new()?, label_smoothing))
     }
@@ -90,7 +90,8 @@ impl<R: Recorder> Step for GraphedStep<R> {
         scale: GradScale,
     ) -> Loss {
         let mut plain = self.plain;
-        // Outside the graph, which is the same for every batch of an optimizer step.
+        // Gradients are zeroed outside the graph, which is the same for every batch of an optimizer
+        // step.
         if !scale.accumulates {
             net.params_mut().zero_grads();
         }
@@ -130,7 +131,7 @@ impl<R: Recorder> Step for GraphedStep<R> {
     }
 }
 
-/// Whether this net's step can be recorded: on a GPU, in one process.
+/// Whether the step of this net can be recorded: on a GPU, in one process.
 pub(crate) fn fits(net: &Net) -> bool {
     let placement = net.placement();
     placement.device.is_cuda()
@@ -144,7 +145,8 @@ mod tests {
     use crate::{Layout, Placement, init};
     use tch::Device;
 
-    /// Records by doing the work, which stands for the first replay, and repeats by doing it again.
+    /// A recorder for tests. Recording does the work, in place of the first replay; each later
+    /// replay does it again.
     #[derive(Default)]
     struct Again {
         is_done: bool,

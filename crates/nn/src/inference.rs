@@ -19,7 +19,7 @@ enum TypedInference {
 }
 
 impl Inference {
-    /// Whether it can evaluate this net: in float32 or float64, on a CPU.
+    /// Whether an inference can evaluate this net: in float32 or float64, on a CPU.
     pub fn fits(net: &Net) -> bool {
         let placement = net.placement();
         placement.device == Device::Cpu
@@ -53,8 +53,8 @@ impl Inference {
         Inference { inference, kind }
     }
 
-    /// Logits of `images` (N x C x H x W, normalized, of the net's kind), as [`Net::logits`] gives
-    /// them in evaluation.
+    /// The logits of `images` (N x C x H x W, normalized, of the net's kind), as [`Net::logits`]
+    /// computes them in evaluation.
     pub fn logits(&mut self, images: &Tensor) -> Tensor {
         debug_assert_eq!(images.kind(), self.kind);
         let images = images.contiguous();

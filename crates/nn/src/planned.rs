@@ -20,12 +20,13 @@ enum TypedPlan {
 }
 
 impl PlannedStep {
-    /// With this weight of the uniform distribution in the targets.
+    /// A step with this label smoothing: the weight of the uniform distribution in the targets.
     pub fn new(label_smoothing: f64) -> PlannedStep {
         PlannedStep { reference: AutogradStep { label_smoothing }, plan: None }
     }
 
-    /// Whether it can train this net: in float32 or float64, on a CPU, in one process.
+    /// Whether the planned step can train this net: in float32 or float64, on a CPU, in one
+    /// process.
     pub fn fits(net: &Net) -> bool {
         net.params().is_for_kernels() && !net.is_mixed() && !net.is_synchronized()
     }
@@ -91,8 +92,8 @@ fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
     Loss { loss, logits: logits.detach() }
 }
 
-/// Runs libtorch's operators without its other threads, which would go on spinning for a while on
-/// cores that the backward pass needs; a batch's logits are not worth them.
+/// Runs libtorch's operators on one thread. Its other threads would keep spinning on cores that the
+/// backward pass needs, and the logits of a batch are too few to gain from them.
 fn on_one_thread<R>(work: impl FnOnce() -> R) -> R {
     let threads = tch::get_num_threads();
     tch::set_num_threads(1);
