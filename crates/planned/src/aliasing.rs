@@ -5,8 +5,9 @@
 //! connections of a stage.
 
 use crate::allocation::BufferSlice;
+use crate::instructions::Instr;
 use crate::liveness::touched;
-use crate::program::{Instr, Program};
+use crate::program::Program;
 
 /// Removes the copies that can be elided, and records which buffers are aliases.
 pub(crate) fn alias_copies(program: &mut Program) {

@@ -3,9 +3,8 @@
 
 use crate::allocation::BufferSlice;
 use crate::fusion::Fusion;
-use crate::program::{
-    Added, GradientSource, GradientTarget, Instr, NormSums, Program, copied, is_image,
-};
+use crate::instructions::{Added, GradientSource, GradientTarget, Instr, NormSums};
+use crate::program::{Program, copied, is_image};
 use res2lab_arch::{Graph, NodeId, Op};
 
 /// The gradient buffers, one for each buffer of values, and the channels written so far.

@@ -3,8 +3,9 @@
 
 use crate::allocation::IMAGES;
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
+use crate::instructions::{Added, EpilogueOf, Instr, NormId, NormOf};
 use crate::norms::{Affine, Constants};
-use crate::program::{Added, EpilogueOf, Instr, NormId, NormOf, Program};
+use crate::program::Program;
 use crate::segments;
 use crate::step::{ExecutionPlan, State};
 use res2lab_arch::{Graph, NodeId, Op};

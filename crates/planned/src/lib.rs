@@ -8,7 +8,7 @@
 //! Reading order:
 //! - [`fusion`]: nodes that are computed together
 //! - [`allocation`]: buffers and slices of results, so that splits and concatenations cost no copy
-//! - [`program`] and `backward`: the step as two lists of instructions
+//! - [`instructions`], [`program`] and `backward`: the step as two lists of instructions
 //! - `aliasing`: copies that are elided
 //! - `liveness` and [`memory`]: buffers that share memory
 //! - [`threads`]: a team of threads with a barrier
@@ -26,6 +26,7 @@ mod backward;
 pub mod flat;
 pub mod fusion;
 pub mod inference;
+pub mod instructions;
 mod interpreter;
 mod linear;
 mod liveness;

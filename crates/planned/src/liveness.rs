@@ -2,8 +2,9 @@
 //! last.
 
 use crate::allocation::{BufferSlice, IMAGES};
+use crate::instructions::{Added, GradientSource, Instr, NormSums};
 use crate::memory::Need;
-use crate::program::{Added, GradientSource, Instr, NormSums, Program};
+use crate::program::Program;
 use crate::segments::Segment;
 use std::ops::Range;
 

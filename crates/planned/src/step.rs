@@ -1,9 +1,10 @@
 //! The execution plan of a step: memory for one batch size, and both passes over it.
 
+use crate::instructions::{ConvId, Instr, PoolOf};
 use crate::interpreter::{Arena, Interpreter, Shared};
 use crate::memory::place_buffers;
 use crate::norms::Constants;
-use crate::program::{ConvId, Instr, PoolOf, Program};
+use crate::program::Program;
 use crate::segments::{self, Segment};
 use crate::threads::{self, Barrier};
 use res2lab_arch::{Graph, Op};

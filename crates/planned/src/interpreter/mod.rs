@@ -1,5 +1,5 @@
 //! Runs a program on one thread: every instruction, for this thread's images, in this thread's
-//! arena. `weights` has the layers with weights, `norms` the batch norms.
+//! arena. `weights` has the layers with weights, `norms` the batch norms, `pools` the pools.
 //!
 //! All threads wait at a barrier before the statistics and before the backward coefficients of a
 //! norm, which need the sums of all threads. Before such a barrier, every thread packs its share of
@@ -7,12 +7,13 @@
 //! of its own. After a barrier, the pending reduction adds the threads' partial gradients.
 
 mod norms;
+mod pools;
 mod weights;
 
 use crate::allocation::{BufferSlice, IMAGES};
+use crate::instructions::Instr;
 use crate::linear;
-use crate::program::Instr;
-use crate::step::{ExecutionPlan, Own, Pooling};
+use crate::step::{ExecutionPlan, Own};
 use res2lab_kernels::pool::global;
 use res2lab_kernels::{Real, Share, View, norm, pointwise};
 use std::ops::Range;
@@ -233,34 +234,8 @@ impl<'a, T: Real> Interpreter<'a, T> {
                         images,
                     );
                 }
-                Instr::Pool { pool, from, to } => {
-                    let from = self.view(*from);
-                    let to = self.view(*to);
-                    match &self.plan.pools[*pool] {
-                        Pooling::Average(average) => {
-                            average.forward(from, to, images, &mut self.own.scratch)
-                        }
-                        Pooling::Max(max) if self.plan.program.is_inference() => {
-                            max.infer(from, to, images, &mut self.own.scratch);
-                        }
-                        Pooling::Max(max) => {
-                            let indices = self.indices(*pool, to);
-                            max.forward(from, to, indices, images, &mut self.own.scratch);
-                        }
-                    }
-                }
-                Instr::PoolBack { pool, from, into } => {
-                    let from = self.view(*from);
-                    let to = self.view(into.to);
-                    match &self.plan.pools[*pool] {
-                        Pooling::Average(average) => {
-                            average.backward(from, to, into.add, images, &mut self.own.scratch);
-                        }
-                        Pooling::Max(max) => {
-                            max.backward(from, self.indices(*pool, from), to, into.add, images)
-                        }
-                    }
-                }
+                Instr::Pool { pool, from, to } => self.pool(*pool, *from, *to, images),
+                Instr::PoolBack { pool, from, into } => self.pool_back(*pool, *from, *into, images),
                 Instr::GlobalPool { from, to } => {
                     global::forward(self.view(*from), self.view(*to), images)
                 }
@@ -312,18 +287,6 @@ impl<'a, T: Real> Interpreter<'a, T> {
                 }
                 _ => unreachable!("{instr:?} is more than one kernel"),
             }
-        }
-    }
-
-    /// The stored positions of a max pool's maxima, one for each value of its result.
-    fn indices(&self, pool: usize, result: View<T>) -> View<u32> {
-        let View { channels, height, width, .. } = result;
-        View {
-            at: self.indices[pool],
-            image_stride: channels * height * width,
-            channels,
-            height,
-            width,
         }
     }
 }

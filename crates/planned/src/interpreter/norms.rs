@@ -2,8 +2,8 @@
 
 use super::Interpreter;
 use crate::allocation::BufferSlice;
+use crate::instructions::{Added, GradientSource, NormId, NormSums};
 use crate::norms::{Affine, ChannelSums, moments};
-use crate::program::{Added, GradientSource, NormId, NormSums};
 use res2lab_kernels::norm::{self, Residual};
 use res2lab_kernels::{Gradient, NormBackward, Real, View};
 use std::ops::Range;

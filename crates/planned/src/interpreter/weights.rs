@@ -2,8 +2,8 @@
 
 use super::Interpreter;
 use crate::allocation::BufferSlice;
+use crate::instructions::{ConvId, EpilogueOf, GradientSource, GradientTarget, NormId, NormSums};
 use crate::linear;
-use crate::program::{ConvId, EpilogueOf, GradientSource, GradientTarget, NormId, NormSums};
 use res2lab_kernels::{Epilogue, InputGradient, Real, Share, View, norm};
 use std::ops::Range;
 
