@@ -1,4 +1,5 @@
-//! Whether one step fits into memory: what a trial that ran out of it can still tell its user.
+//! Whether a step fits into memory, so that a trial that ran out of memory can suggest a batch
+//! size.
 
 use crate::TrainError;
 use crate::trial::{TrialOptions, fresh_net};
@@ -6,8 +7,10 @@ use res2lab_nn::{GradScale, Targets};
 use res2lab_store::PlannedTrial;
 use tch::{Kind, Tensor};
 
-/// Forward and backward of `images` random images. Panics where memory does not suffice, as
-/// libtorch does.
+/// Runs the forward and the backward pass of `images` random images.
+///
+/// # Panics
+/// If memory does not suffice, as libtorch does.
 pub fn step(trial: &PlannedTrial, options: &TrialOptions, images: usize) -> Result<(), TrainError> {
     let mut net = fresh_net(trial, options)?;
     let shape = [images, trial.image_channels, trial.image_px, trial.image_px].map(|n| n as i64);

@@ -1,5 +1,5 @@
-//! A few steps of a trial, timed: what the plan's price is worked out from. Nothing is written but
-//! a checkpoint that is removed again.
+//! Times a few steps of a trial, for the price of a plan. The only file that is written is a
+//! checkpoint, which is removed again.
 
 use crate::evaluate::{BATCH, Evaluator};
 use crate::images::{Target, augment, is_resident, source, wanted};
@@ -16,15 +16,16 @@ use res2lab_store::{PlannedTrial, Timing};
 use std::time::{Duration, Instant};
 use tch::Kind;
 
-/// Steps are timed until this much time has passed, at least three of them.
+/// The least time over which steps are timed; at least three are timed in any case.
 const ENOUGH: Duration = Duration::from_millis(1500);
+/// Steps before the timing begins.
 const WARM_UP: usize = 3;
-/// On a CPU large networks are timed on fewer images than a batch has: this many multiply-adds,
-/// forward, at most.
+/// The most multiply-adds of a forward pass that is timed on a CPU. Large networks are timed on
+/// fewer images than a batch has.
 const MOST_MACS: u64 = 30_000_000_000;
 
-/// Times steps, evaluation and a checkpoint. `startup_s` is left to the caller, who knows when the
-/// process began; the second value is how long the timing itself took, seconds.
+/// Times steps, an evaluation and a checkpoint. The caller sets `startup_s`, which includes the
+/// start of the process. The second value is the duration of the timing itself in seconds.
 pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64), TrainError> {
     tch::set_num_threads(options.threads as i32);
     let spec = &trial.spec;
@@ -41,8 +42,8 @@ pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64
     let evaluation_s = evaluation(&net, &mut *source)?;
     let save_s = save(&net)?;
     let timing = Timing {
-        // The parts of a step that one process handles, one after the other. What several say to
-        // each other is left out.
+        // One process runs the parts of a step one after the other. Communication between processes
+        // is not included.
         step_s: per_part * (spec.train.batch_size / spec.train.devices_per_trial) as f64
             / part as f64,
         evaluation_s,
@@ -53,7 +54,7 @@ pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64
     Ok((timing, begun.elapsed().as_secs_f64()))
 }
 
-/// Images that are timed together.
+/// The images of a timed batch.
 fn part(trial: &PlannedTrial, options: &TrialOptions) -> usize {
     let train = &trial.spec.train;
     let part = train.batch_size / (train.accumulate * train.devices_per_trial);
@@ -64,7 +65,7 @@ fn part(trial: &PlannedTrial, options: &TrialOptions) -> usize {
     }
 }
 
-/// The trial's own images, or generated ones where they are not here.
+/// The trial's images, or generated ones if the data set is not on this machine.
 fn images(
     trial: &PlannedTrial,
     options: &TrialOptions,
@@ -88,7 +89,7 @@ fn images(
     Ok((res2lab_data::open(&wanted(&data, &options.data))?, data))
 }
 
-/// Mean time of a part, from batches in an epoch's order.
+/// The mean time of a batch of `part` images, in the order of an epoch.
 fn steps(
     net: &mut Net,
     source: &mut dyn Source,
@@ -140,7 +141,7 @@ fn steps(
     Ok(f64::NAN)
 }
 
-/// Mean time of a test image.
+/// The mean time per test image in an evaluation.
 fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
     let macs = res2lab_arch::cost(net.graph()).macs.max(1);
     let batch = BATCH.min(source.len(Split::Test)).min((MOST_MACS / macs).max(2) as usize);
@@ -154,7 +155,7 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
         let Some(batch) = source.next_batch()? else { break };
         let logits = evaluator.logits(&batch.images);
         let _ = logits.sum(Kind::Float).double_value(&[]);
-        // The first turn warms up, unless it is the only one.
+        // The first batch is a warm-up, unless it is the only one.
         if turn > 0 || source.len(Split::Test) <= batch.indices.len() {
             images += batch.indices.len();
             seconds += started.elapsed().as_secs_f64();
@@ -164,6 +165,7 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
     Ok(if images > 0 { seconds / images as f64 } else { 0.0 })
 }
 
+/// The time of writing a checkpoint.
 fn save(net: &Net) -> Result<f64, TrainError> {
     let path =
         std::env::temp_dir().join(format!("res2lab-timing-{}.safetensors", std::process::id()));

@@ -56,29 +56,29 @@ impl TrialOptions {
         Shard { rank, world, accumulate }
     }
 
-    /// Whether this process is the one that writes.
+    /// Whether this process is the first one, which writes.
     pub(crate) fn is_first(&self) -> bool {
         self.member.as_ref().is_none_or(|m| m.rank == 0)
     }
 }
 
-/// How a trial ended.
+/// The end of a run of a trial.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
-    /// Trained to the end, now or before.
+    /// The trial has been trained to its end, now or earlier.
     Done,
-    /// The loss became NaN or infinite, now or before; why.
+    /// The loss became NaN or infinite, now or earlier; the reason in words.
     Diverged(String),
-    /// Ended early by the sweep's rule, now or before.
+    /// The sweep's rule ended the trial early, now or earlier.
     Stopped,
-    /// Stopped when asked, with a checkpoint.
+    /// The trial was asked to stop, and wrote a checkpoint.
     Preempted,
-    /// Another process (its id) is training it.
+    /// Another process is training the trial; its process id.
     Busy(u32),
 }
 
-/// Runs a trial to its end, or from its last checkpoint on. The run folder must hold its spec. Of
-/// several processes each calls this; the first one writes.
+/// Runs a trial from its start or its last checkpoint to its end. The run folder must contain its
+/// spec. Each process of a trial calls this function; only the first one writes.
 pub fn run(
     trial: &PlannedTrial,
     run: &RunDir,

@@ -9,12 +9,12 @@ use res2lab_nn::{Layout, Net, Placement, Step, init};
 use res2lab_store::PlannedTrial;
 use tch::{Device, Kind};
 
-/// The step that trains this net by this recipe.
+/// The step for this net and recipe.
 pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, TrainError> {
     Ok(res2lab_nn::step::choose(net, train.label_smoothing, train.cuda_graph && !train.plain)?)
 }
 
-/// The kind of weights, and that of convolutions and products where it differs.
+/// The kind of weights, and the kind of convolutions and matrix products if it differs.
 pub(super) fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     match precision {
         Precision::F32 => (Kind::Float, None),
@@ -24,8 +24,8 @@ pub(super) fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     }
 }
 
-/// Whether the planned step trains this trial: on a CPU, in one process, without mixed precision,
-/// unless it is told not to.
+/// Whether the planned step trains this trial: on a CPU, in one process, without mixed precision
+/// and without `plain`.
 fn is_planned(spec: &TrialSpec, options: &TrialOptions) -> bool {
     let (_, autocast) = arithmetic(spec.train.precision);
     options.device == Device::Cpu
@@ -34,7 +34,7 @@ fn is_planned(spec: &TrialSpec, options: &TrialOptions) -> bool {
         && !spec.train.plain
 }
 
-/// The trial's network, all state zero. Without a `layout` the one that is faster here.
+/// The trial's network with zero state. Without a `layout`, the faster layout is chosen.
 pub(super) fn empty_net(
     trial: &PlannedTrial,
     channels: usize,
@@ -54,7 +54,7 @@ pub(super) fn empty_net(
     Ok(net)
 }
 
-/// The trial's network as it starts, for those who only try it.
+/// The freshly initialized network of a trial, for timing and for the memory check.
 pub(crate) fn fresh_net(trial: &PlannedTrial, options: &TrialOptions) -> Result<Net, TrainError> {
     let mut net = empty_net(trial, trial.image_channels, options, None)?;
     init::init(net.params_mut(), trial.spec.seed);
@@ -68,7 +68,7 @@ pub(super) fn start_average(net: &mut Net, spec: &TrialSpec) {
     }
 }
 
-/// Loads the weights that the spec starts from, and says where it starts.
+/// Loads the initial weights of the spec, if there are any. Returns a description of the start.
 pub(super) fn given_weights(
     net: &mut Net,
     trial: &PlannedTrial,

@@ -196,8 +196,8 @@ fn log_start(
         .log(&format!("recipe: {}", if on.is_empty() { "plain".into() } else { on.join(", ") }));
 }
 
-/// The instruction set that the kernels use from now on, by name, for the record; none is recorded
-/// on a GPU.
+/// Sets the instruction set of the kernels, and returns its name for the checkpoint and the result;
+/// empty on a GPU.
 fn vectors(
     options: &TrialOptions,
     saved: Option<&State>,
@@ -208,7 +208,7 @@ fn vectors(
     }
     let set = match saved {
         None => options.vectors,
-        // Checkpoints of before there was a choice.
+        // Checkpoints from before this field existed.
         Some(state) if state.vectors.is_empty() => InstructionSet::Avx512Narrow,
         Some(state) => InstructionSet::from_name(&state.vectors)
             .filter(|set| set.is_available())
@@ -228,7 +228,8 @@ fn vectors(
     Ok(use_instruction_set(set).name().to_owned())
 }
 
-/// Processes on machines that see different files would train different networks.
+/// Checks that all processes start at the same step. On machines with different files, they would
+/// train different networks.
 fn check_equal_starts(
     reduce: &mut dyn Reduce,
     step: usize,
