@@ -152,6 +152,12 @@ fn main() {
     }
 }
 
+fn filled(length: usize) -> Vec<f32> {
+    let mut memory = res2lab_kernels::memory::zeros(length);
+    memory.fill(0.01);
+    memory
+}
+
 /// GFLOP/s of a forward pass, the same with sums for a norm, the input's gradient, the weights'
 /// gradient, and a backward pass through a norm.
 fn speeds(shape: ConvShape) -> [f64; 5] {
@@ -159,11 +165,7 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
     let conv = ConvKernel::new(shape);
     let images = (4_000_000 / (channels.max(out) * size * size)).clamp(2, 32);
     let (rows, _) = shape.output();
-    let memory = |channels: usize, size: usize| {
-        let mut memory = res2lab_kernels::memory::zeros(images * channels * size * size);
-        memory.fill(0.01f32);
-        memory
-    };
+    let memory = |channels: usize, size: usize| filled(images * channels * size * size);
     let [mut x, mut dx] = [memory(channels, size), memory(channels, size)];
     let [mut y, mut dy, mut relu] = [memory(out, rows), memory(out, rows), memory(channels, size)];
     let weights = vec![0.01f32; shape.weights_len()];

@@ -178,13 +178,8 @@ fn backward_is_right<T: Real>(
     let [a, b, c] = [5, 6, 7].map(|i| values::<T>(shape.out, seed + i));
     let channel = |i: usize| i / (rows * cols) % shape.out;
     let mut gradient = of.dense();
-    let norms = x.dense();
-    for (i, g) in gradient.iter_mut().enumerate() {
-        if norm {
-            *g = a[channel(i)].to_f64() * *g
-                + b[channel(i)].to_f64() * norms[i]
-                + c[channel(i)].to_f64();
-        }
+    if norm {
+        through_norm(&mut gradient, &x.dense(), |i| [&a, &b, &c].map(|n| n[channel(i)].to_f64()));
     }
     // What is added to, or else overwritten.
     let keeps = seed.is_multiple_of(2);
@@ -240,6 +235,14 @@ fn backward_is_right<T: Real>(
     close(&added.dense(), &added_masked.expected(masked, sums, tolerance), tolerance);
     stored.check_gaps();
     added.check_gaps();
+}
+
+/// The gradient of a norm's input, from that of its output and the coefficients of each element.
+fn through_norm(gradient: &mut [f64], x: &[f64], coefficients: impl Fn(usize) -> [f64; 3]) {
+    for (i, (g, x)) in gradient.iter_mut().zip(x).enumerate() {
+        let [a, b, c] = coefficients(i);
+        *g = a * *g + b * x + c;
+    }
 }
 
 /// The ReLU and the norm before some channels of a gradient, and the norm's sums.

@@ -13,6 +13,22 @@ const IMAGES: usize = 3;
 /// Of pools.
 const CHANNELS: usize = 2;
 
+fn sums_are_right<T: Real>(
+    x: &mut Tensor<T>,
+    channels: usize,
+    channel: impl Fn(usize) -> usize,
+    tolerance: f64,
+) {
+    let mut sums = vec![1.0; 2 * channels];
+    let mut wanted = vec![1.0; 2 * channels];
+    unsafe { norm::sums(x.view(), 0..IMAGES, &mut sums) };
+    for (i, value) in x.dense().iter().enumerate() {
+        wanted[channel(i)] += value;
+        wanted[channels + channel(i)] += value * value;
+    }
+    close(&sums, &wanted, tolerance);
+}
+
 fn norms_are_right<T: Real>(
     channels: usize,
     height: usize,
@@ -29,15 +45,7 @@ fn norms_are_right<T: Real>(
     let dx = x.dense();
     let dr = residual.dense();
     let dg = gradient.dense();
-
-    let mut sums = vec![1.0; 2 * channels];
-    let mut wanted = vec![1.0; 2 * channels];
-    unsafe { norm::sums(x.view(), 0..IMAGES, &mut sums) };
-    for (i, value) in dx.iter().enumerate() {
-        wanted[channel(i)] += value;
-        wanted[channels + channel(i)] += value * value;
-    }
-    close(&sums, &wanted, tolerance);
+    sums_are_right(&mut x, channels, channel, tolerance);
 
     let affine = Some(Residual { view: residual.view(), affine: Some((&numbers[2], &numbers[3])) });
     unsafe {
