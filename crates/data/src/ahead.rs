@@ -1,6 +1,6 @@
-//! Bytes of pictures that lie in tar files, read for some batches at once in the order in which
-//! they lie: a disk that is read back and forth gives a fraction of what it gives in order. The
-//! batches themselves stay in their own order.
+//! Read-ahead for pictures in tar files. The pictures of several batches are read at once, in file
+//! order, because a disk is many times faster at sequential reads. The order of the batches does
+//! not change.
 
 use crate::Pictures;
 use crate::tars::Tars;
@@ -9,13 +9,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-/// Bytes that are read at once, at least a batch's. Two such windows are in memory.
+/// The bytes of a window, which is read at once and contains at least one batch. Two windows are in
+/// memory.
 const WINDOW: usize = 32 << 20;
 
-/// The bytes of some batches' pictures by index; what could not be read is not there.
+/// The bytes of the pictures of a window by index, without those that could not be read.
 pub type Window = HashMap<u32, Vec<u8>>;
 
-/// Windows of a pass: which batches each is for, and where they come from.
+/// The windows of an epoch: their batches, and the thread that reads them.
 pub struct Ahead {
     ranges: Vec<Range<usize>>,
     windows: Receiver<Window>,
@@ -24,8 +25,8 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Starts to read for these batches. None for pictures that lie elsewhere, each of which is
-    /// read when it is decoded.
+    /// Starts reading for these batches. None for pictures outside tar files, each of which is read
+    /// when it is decoded.
     pub fn start(pictures: &Arc<Pictures>, batches: &Arc<Vec<Vec<u32>>>) -> Option<Ahead> {
         let Pictures::Tars(tars) = &**pictures else { return None };
         let ranges = ranges(tars, batches);
@@ -45,7 +46,7 @@ impl Ahead {
         Some(Ahead { ranges, windows, next: 0, now: Window::new() })
     }
 
-    /// The bytes for this batch; batches are asked for in order.
+    /// The window of this batch. Must be called for batches in order.
     pub fn window(&mut self, batch: usize) -> &Window {
         if self.ranges.get(self.next).is_some_and(|range| range.start == batch) {
             self.next += 1;
@@ -55,7 +56,7 @@ impl Ahead {
     }
 }
 
-/// Batches side by side until they fill a window.
+/// Groups consecutive batches into windows.
 fn ranges(tars: &Tars, batches: &[Vec<u32>]) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut bytes = WINDOW;

@@ -1,27 +1,28 @@
-//! Random changes of training images, on whole batches and on the device. Each image's draws follow
-//! from (seed, epoch, its index), whatever batch it is in.
+//! Augmentation of training images, on the device and for whole batches. The draws of an image are
+//! functions of the seed, the epoch and its index, independent of its batch.
 
 use crate::crop::CropRange;
 use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
 
-/// Which changes.
+/// The augmentations in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augment {
-    /// Pad by this many black pixels on each side, then crop the original size at a random place.
+    /// Pads by this many black pixels on each side, then crops the original size at a random
+    /// position.
     pub crop_pad: usize,
-    /// Mirror left to right with probability 1/2.
+    /// Mirrors left to right with probability 1/2.
     pub flip: bool,
-    /// Crop a random part, resized; done while pictures are decoded (see [`crate::stream`]).
+    /// Crops a random part and resizes it, while pictures are decoded (see [`crate::stream`]).
     pub crop: Option<CropRange>,
-    /// Strength of random changes of color; done while pictures are decoded.
+    /// The strength of color jitter, which is applied while pictures are decoded.
     pub jitter: f64,
 }
 
-/// What happens to one image.
+/// The augmentation of one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
-    /// Rows the crop is moved by, 0 to 2 * crop_pad.
+    /// The offset of the crop in rows, 0 to 2 * crop_pad.
     pub down: i64,
     /// Columns.
     pub right: i64,

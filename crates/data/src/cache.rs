@@ -1,6 +1,6 @@
-//! Files that spare work the next time: written whole or not at all, by one process at a time, each
-//! with a checksum and with what it was made of. They stand beside the data sets, or in the user's
-//! cache folder where nothing can be written there.
+//! Cache files. Each is written atomically, by one process at a time, with a checksum and the
+//! digest of its sources. They are stored next to the data sets, or in the user's cache folder if
+//! the data folder is not writable.
 
 use crate::DataError;
 use crate::digest::{Digest, checksum};
@@ -11,7 +11,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where what is kept of one data set may be, the preferred folder first.
+/// The possible cache folders of a data set, the preferred one first.
 #[derive(Clone, Debug)]
 pub struct Places(Vec<PathBuf>);
 
@@ -47,7 +47,7 @@ impl Places {
         ))
     }
 
-    /// A line for the user where files do not go beside the data sets.
+    /// A note for the user if files are not stored next to the data sets.
     pub fn note(&self) -> Option<String> {
         let place = self.writable().ok().filter(|place| *place != self.0[0])?;
         let home = self.0[0].parent().unwrap_or(Path::new(".")).display();
@@ -70,7 +70,7 @@ fn probe(place: &Path) -> std::io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Lets `fill` write a file that appears under its name only when it is whole and on the disk.
+/// Writes a file through `fill`. The file gets its name only when it is complete and on the disk.
 pub fn build(
     path: &Path,
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
@@ -95,8 +95,8 @@ pub fn build(
     })
 }
 
-/// Holds the right to build `path` until dropped; other processes wait here. The lock goes with the
-/// process.
+/// A lock for building `path`, held until it is dropped. Other processes wait for it. It is
+/// released if the process ends.
 pub fn lock(path: &Path) -> Result<File, DataError> {
     let failed = |e: std::io::Error| {
         DataError::new(
@@ -119,7 +119,8 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> 
     })
 }
 
-/// Reads such a value; None where there is none, or it is damaged, or another version wrote it.
+/// Reads a value that was written with a checksum. None if there is none, if it is damaged, or if
+/// another version wrote it.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     let bytes = fs::read(path).ok()?;
     let (sum, text) = bytes.split_at_checked(17)?;
@@ -127,8 +128,8 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     (sum == checksum(text)).then(|| serde_json::from_slice(text).ok()).flatten()
 }
 
-/// By what a change of a file or folder shows without reading it. This decides only whether it must
-/// be read again, never what it is.
+/// The metadata that shows a change of a file or folder without reading it. It only decides whether
+/// to read again; it is never part of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     size: u64,
@@ -149,7 +150,7 @@ impl Stamp {
     }
 }
 
-/// What was read of a file.
+/// The digest of a file, with its metadata at the time of reading.
 #[derive(Serialize, Deserialize)]
 struct Known {
     name: String,
@@ -157,7 +158,7 @@ struct Known {
     digest: u64,
 }
 
-/// The digest of these files' contents. Files whose stamps are as they were are not read again.
+/// The digest of the contents of these files. Files with unchanged metadata are not read again.
 pub fn sources(places: &Places, name: &str, files: &[PathBuf]) -> Result<u64, DataError> {
     let name = format!("{name}.sources.json");
     let before: Vec<Known> = places.find(&name, read_json).unwrap_or_default();
@@ -175,7 +176,7 @@ pub fn sources(places: &Places, name: &str, files: &[PathBuf]) -> Result<u64, Da
     let is_new =
         now.len() != before.len() || now.iter().zip(&before).any(|(a, b)| a.stamp != b.stamp);
     if is_new && let Ok(place) = places.writable() {
-        // What cannot be kept is found out again next time.
+        // A digest that cannot be cached is computed again the next time.
         let _ = write_json(&place.join(name), &now);
     }
     let mut digest = Digest::new("sources");
@@ -186,7 +187,8 @@ pub fn sources(places: &Places, name: &str, files: &[PathBuf]) -> Result<u64, Da
     Ok(digest.finish())
 }
 
-/// Of a large file the beginning, the end (where Parquet keeps its index) and parts in between.
+/// The parts of a large file that are read: the beginning, the end (where Parquet has its index)
+/// and parts in between.
 fn content(path: &Path) -> std::io::Result<u64> {
     const WHOLE: u64 = 256 << 20;
     const PART: u64 = 1 << 20;

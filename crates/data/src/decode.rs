@@ -1,4 +1,4 @@
-//! Bytes of a picture to RGB, and a part of a picture to the size that the network wants.
+//! Decodes pictures to RGB, and resizes a part of a picture to the size of the network's images.
 
 use crate::crop::Crop;
 use crate::pictures::Pixels;
@@ -11,10 +11,12 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-/// A picture larger than this many pixels is taken for damage (a few bytes can claim any size).
+/// The most pixels of a picture; a larger size is treated as damage, since a damaged header can
+/// claim any size.
 const MOST_PIXELS: usize = 1 << 28;
 
-/// Smaller JPEGs are decoded in full: another decoder is faster at that than this one at a part.
+/// The fewest pixels for which a JPEG is decoded at a reduced size. Smaller ones are decoded in
+/// full by another decoder, which is faster.
 const LEAST_REDUCED: usize = 750_000;
 
 /// A picture's own size and the size that it was decoded at, width and height.
@@ -35,8 +37,8 @@ pub const IN_FULL: Reduction<'static> = &|_, _| 1;
 /// content decides the format, whatever the file's name says (ImageNet has a PNG called .JPEG).
 /// What is wrong is said so that it can follow the file's name: "is empty".
 pub fn decode(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Result<Sizes, String> {
-    // Decoders are given whatever people have; one that gives up by a panic costs a picture, not
-    // the training.
+    // Decoders receive arbitrary files. A panic in a decoder must cost one picture, not the
+    // training.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode_any(bytes, pixels, reduction)));
     decoded.unwrap_or_else(|_| Err("cannot be decoded: its decoder gave up".to_owned()))
 }
@@ -66,7 +68,7 @@ fn decode_any(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Resul
     }
 }
 
-/// Decoders say in many ways that there was not enough to read.
+/// Whether an error means that the data ended early; decoders express this in many ways.
 fn is_cut_off(error: &str) -> bool {
     let error = error.to_ascii_lowercase();
     let ends = [
@@ -90,7 +92,7 @@ fn is_possible(width: usize, height: usize, bytes: &[u8]) -> bool {
         && pixels <= bytes.len().saturating_mul(MOST_PIXELS_PER_BYTE)
 }
 
-/// What is neither JPEG nor PNG; of several frames the first.
+/// Decodes other formats than JPEG and PNG; of several frames, the first.
 fn any(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     let reader = || image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
     let (width, height) =
@@ -105,8 +107,8 @@ fn any(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     Ok((width, height))
 }
 
-/// None where it does not pay or this decoder cannot; the other one then says what is wrong, if
-/// anything is.
+/// None if a reduced size does not pay, or if this decoder fails; the other decoder then reports
+/// the error, if there is one.
 fn reduced_jpeg(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Option<Sizes> {
     let mut headers = JpegDecoder::new(ZCursor::new(bytes));
     headers.decode_headers().ok()?;
@@ -151,7 +153,8 @@ fn jpeg(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
         decoder.decode_into(pixels).map_err(|e| format!("{e:?}"))?;
         Ok((width, height))
     };
-    // Many good pictures break a rule somewhere; one that also lacks its end was cut off.
+    // Many intact pictures violate the standard in some detail; one that also lacks its end marker
+    // is truncated.
     attempt(true).or_else(|e| if has_end(bytes) { attempt(false) } else { Err(e) })
 }
 

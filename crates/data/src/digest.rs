@@ -1,13 +1,13 @@
-//! What a data set is, as 64 bits: a digest of names, sizes, labels and pixels, never of times or
-//! absolute paths. And checksums of what is kept of it.
+//! The identity of a data set as 64 bits: a digest of names, sizes, labels and pixels, never of
+//! times or absolute paths. Also checksums of cache files.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-/// Takes up one value after another; values of another length or order give another digest.
+/// A digest of a sequence of values, which depends on their lengths and their order.
 pub struct Digest(Xxh3);
 
 impl Digest {
-    /// `kind` says what the values are.
+    /// An empty digest of values of this `kind`.
     pub fn new(kind: &str) -> Digest {
         let mut digest = Digest(Xxh3::new());
         digest.bytes(kind.as_bytes());
@@ -30,13 +30,13 @@ impl Digest {
         numbers.into_iter().for_each(|number| self.number(number));
     }
 
-    /// Texts in their order, and how many.
+    /// Texts in order, with their number.
     pub fn texts(&mut self, texts: &[String]) {
         self.number(texts.len() as u64);
         texts.iter().for_each(|text| self.bytes(text.as_bytes()));
     }
 
-    /// The digest of all that was taken up.
+    /// The digest of all values so far.
     pub fn finish(self) -> u64 {
         self.0.digest()
     }

@@ -4,12 +4,12 @@ use crate::DataError;
 use crate::kept::Bytes;
 use std::path::Path;
 
-/// Which part of a data set.
+/// A split of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
-    /// To learn from.
+    /// Training images.
     Train,
-    /// To measure on.
+    /// Test images.
     Test,
 }
 
@@ -24,12 +24,12 @@ pub struct Images {
 }
 
 impl Images {
-    /// How many.
+    /// The number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }

@@ -1,5 +1,5 @@
-//! Small images decoded once per machine: all trials read them through memory maps of one file, so
-//! that they share its memory and none unpacks it again.
+//! A cache of small images, which are decoded once per machine. All trials map the same file, so
+//! that they share its memory.
 
 use crate::cache::{self, Places};
 use crate::pack::{self, Entry, Pack};
@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of a process's own, or of a file that others read too.
+/// Bytes in memory of the process, or in a mapped file that processes share.
 #[derive(Clone)]
 pub enum Bytes {
     /// A vector.
@@ -72,7 +72,7 @@ pub fn kept(
     };
     let Ok(path) = places.writable().map(|place| place.join(name)) else { return read() };
     let Ok(_alone) = cache::lock(&path) else { return read() };
-    // Another process may have built it while this one waited.
+    // Another process may have built it while this one waited for the lock.
     if let Some(found) = find() {
         return Ok(found);
     }
@@ -97,7 +97,7 @@ fn label_bytes(images: &Images) -> Vec<u8> {
     images.labels.iter().flat_map(|label| label.to_le_bytes()).collect()
 }
 
-/// What a set is, wherever its files are and however they are compressed.
+/// The identity of a set, independent of the location and the compression of its files.
 pub fn identity(images: &Images) -> u64 {
     pack::identity_of(&parts(images, &label_bytes(images)))
 }
@@ -112,7 +112,7 @@ fn build(path: &Path, source: u64, images: &Images) -> Result<(), DataError> {
     })
 }
 
-/// None where it is not there, was made of other files, or is damaged.
+/// None if it does not exist, was made from other files, or is damaged.
 fn open(path: &Path, source: u64) -> Option<(Images, u64)> {
     let pack = Arc::new(Pack::of(path, source)?);
     let [planes, labels] = *<&[Entry; 2]>::try_from(pack.entries()).ok()?;

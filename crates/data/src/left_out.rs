@@ -1,4 +1,4 @@
-//! What was not taken of what lies in a folder: counted, and told once, with a few names.
+//! Files of a folder that were left out: counted by kind, and reported once with a few names.
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,7 @@ impl Tally {
     }
 }
 
-/// Everything that a walk did not take as a picture, or took with a doubt.
+/// All files that a walk left out, or that are doubtful.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeftOut {
     /// What operating systems and programs leave.

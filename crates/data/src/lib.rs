@@ -1,28 +1,27 @@
-//! Data sets behind one trait, [`Source`]: what a training loop asks for batches.
+//! Data sets behind one trait, [`Source`], which gives batches to a training loop.
 //!
-//! This crate must never know: networks, recipes, sweep folders. It writes nothing but its cache.
+//! This crate must never know: networks, recipes, sweep folders. It writes only its cache.
 //!
 //! Reading order:
-//! - [`catalog`]: the data sets by name or folder, and what is known of one; [`opening`]: how each
-//!   is read
-//! - [`recognize`]: what kind of data set a folder holds; [`sniff`]: what a file is by its first
+//! - [`catalog`]: the data sets by name or folder, and their descriptions; [`opening`]: opens each
+//!   kind
+//! - [`recognize`]: the kind of data set in a folder; [`sniff`]: the kind of a file by its first
 //!   bytes
 //! - [`idx`] and [`cifar`] (with [`pickled`]): small images, all in memory; [`generated`] and
 //!   [`shapes`]: made on the spot
-//! - [`folder`] and [`walk`]: pictures in folders; [`left_out`]: what of them was not taken
+//! - [`folder`] and [`walk`]: pictures in folders; [`left_out`]: files that were left out
 //! - [`splits`]: files by the words in their names; [`shards`]: Parquet, with `pages`, `described`
 //!   and `thrift`; [`tars`]: WebDataset; [`names`]: names of classes
 //! - [`images`] and [`pictures`]: a split, decoded or not; [`kept`]: decoded images that all trials
 //!   share; [`pack`]: many pictures in one memory-mapped file
-//! - [`order`]: which images a step sees, from (seed, epoch) alone
+//! - [`order`]: the images of each step, a function of (seed, epoch)
 //! - [`source`]: the trait
 //! - [`resident`]: all images as one tensor on the device, changed there ([`augment`],
 //!   [`normalize`])
-//! - [`stream`]: pictures decoded ahead of the training; `worker`: how a batch is made, with
-//!   [`decode`], [`crop`] and [`jitter`]; [`ahead`]: bytes of pictures in tar files, read in the
-//!   order in which they lie
-//! - [`shaped`]: pictures in the shape of a data set's images, and whether they can be read
-//! - [`cache`]: files that spare work the next time; [`digest`]: what a data set is, in 64 bits
+//! - [`stream`]: pictures decoded in advance of the training; `worker`: makes a batch, with
+//!   [`decode`], [`crop`] and [`jitter`]; [`ahead`]: read-ahead for tar files
+//! - [`shaped`]: a user's pictures in the shape of a data set's images
+//! - [`cache`]: cache files; [`digest`]: the identity of a data set, in 64 bits
 
 pub mod ahead;
 pub mod augment;

@@ -1,4 +1,4 @@
-//! Bytes to numbers of mean zero and deviation one.
+//! Normalization: converts bytes to numbers with mean zero and standard deviation one.
 
 use tch::{Device, Kind, Tensor};
 

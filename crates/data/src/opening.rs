@@ -1,4 +1,4 @@
-//! How each kind of data set is read, from what was kept of it where that is still good.
+//! Opens each kind of data set, from its cache if that is still valid.
 
 use crate::cache::{self, Places};
 use crate::catalog::{
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// A data set before labels are shuffled and pictures kept decoded.
 pub(crate) struct Opened {
     pub set: DataSet,
-    /// What the user should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
     /// Classes that there are whatever the labels say.
     pub least_classes: usize,
@@ -195,8 +195,8 @@ fn of_tars(
     Ok(Opened { set, notes, least_classes: 0, freshness, places })
 }
 
-/// Both splits decoded into memory, if they are small images of one size; both as they are
-/// otherwise.
+/// Decodes both splits into memory if they are small images of one size; otherwise leaves them
+/// unchanged.
 fn small_in_memory(train: Pictures, test: Pictures, size: Option<usize>) -> (Pictures, Pictures) {
     let shape = |images: &Images| (images.height, images.width);
     match train.as_images(size).and_then(|images| Some((images, test.as_images(size)?))) {
@@ -237,7 +237,7 @@ fn unpacked(
     }
     let path = places.writable()?.join(name);
     let _alone = cache::lock(&path)?;
-    // Another process may have built it while this one waited.
+    // Another process may have built it while this one waited for the lock.
     if let Some(pack) = find() {
         return Ok(pack);
     }

@@ -1,30 +1,30 @@
-//! Which images a step sees: a pure function of (seed, epoch) and of the shard, so that a resumed
-//! run and any number of processes see the same stream.
+//! The images of each step: a pure function of the seed, the epoch and the shard, so that a resumed
+//! run and any number of processes have the same stream.
 
 use res2lab_random::Key;
 
-/// The part of each step's images that one process handles.
+/// A shard: the images of each step that one process handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// This process.
+    /// The rank of this process.
     pub rank: usize,
-    /// All processes.
+    /// The number of processes.
     pub world: usize,
-    /// Batches whose gradients one process adds up before a step.
+    /// The batches whose gradients one process accumulates per step.
     pub accumulate: usize,
 }
 
 impl Shard {
-    /// One process, one batch a step.
+    /// The shard of a single process with one batch per step.
     pub const WHOLE: Shard = Shard { rank: 0, world: 1, accumulate: 1 };
 
-    /// Processes times accumulated batches: what the images of a step are divided by.
+    /// The batches of a step: processes times accumulated batches.
     pub fn parts(self) -> usize {
         self.world * self.accumulate
     }
 }
 
-/// Optimizer steps of one epoch; the last partial one is dropped.
+/// The optimizer steps of one epoch; an incomplete last step is dropped.
 pub fn steps_per_epoch(images: usize, batch_size: usize) -> usize {
     images / batch_size
 }

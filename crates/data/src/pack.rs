@@ -1,5 +1,5 @@
-//! Many pictures in one file, read through a memory map: encoded ones unpacked from Parquet, or
-//! decoded ones. A pack knows what it was made of, and has a checksum for each picture.
+//! Packs: many pictures in one memory-mapped file, either encoded ones from Parquet, or decoded
+//! ones. A pack has the digest of its sources, and a checksum of each picture.
 //!
 //! Layout: the pictures one after the other, then a JSON index, its checksum and its length (8
 //! bytes each, little-endian) and eight letters.
@@ -20,7 +20,7 @@ const MAGIC: &[u8; 8] = b"R2LPACK2";
 /// picture as they are read.
 const CHECKED_WHOLE: usize = 1 << 30;
 
-/// Where one picture is. Decoded ones have a size in pixels (RGB, row by row).
+/// The location of a picture. Decoded pictures have a size in pixels (RGB, row by row).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub offset: u64,
@@ -141,9 +141,9 @@ impl Pack {
     /// Maps a pack into memory.
     pub fn open(path: &Path) -> Result<Pack, DataError> {
         let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
-        // SAFETY: packs are written under another name and renamed, and nothing here changes one
-        // afterwards; a user who overwrites the file in place is warned by nothing, as with every
-        // memory-mapped data set.
+        // SAFETY: packs are written under another name and renamed, and this program never changes
+        // them afterwards. A user who overwrites the file in place causes undefined contents, as
+        // with every memory-mapped data set.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| DataError::io(path, &e))?;
         let damaged = || {
             DataError::new(

@@ -1,6 +1,6 @@
-//! Parquet's parts, looked at before its reader believes them. A dictionary that claims more values
-//! than its bytes can hold would ask for so much memory that the process ends, which nobody could
-//! catch; a description that claims endless lists would be counted through for hours.
+//! Validates the descriptions in a Parquet file before the Parquet reader uses them. A dictionary
+//! that claims more values than its bytes can hold would make the reader allocate so much memory
+//! that the process aborts. A description that claims endless lists would keep it busy for hours.
 
 use crate::described;
 use crate::thrift::{self, Walk};
@@ -25,10 +25,10 @@ pub(crate) struct DescribedFile {
 /// The last bytes of a file: the length of its description, and the format's letters.
 const END: u64 = 8;
 
-/// So much is read at first; nearly every description of a page is shorter.
+/// The bytes that are read first; nearly every description of a page is shorter.
 const FIRST: usize = 1 << 10;
 
-/// A longer description of a page is taken for damage.
+/// The longest description of a page; a longer one is treated as damage.
 const LONGEST: usize = 1 << 26;
 
 impl DescribedFile {
@@ -39,7 +39,7 @@ impl DescribedFile {
         let mut length = [0; 4];
         looked.file.read_exact_at(&mut length, end)?;
         let length = u64::from(u32::from_le_bytes(length));
-        // What is no Parquet file is called so by its reader.
+        // The Parquet reader reports files of other formats.
         let Some(start) = end.checked_sub(length) else { return Ok(looked) };
         let mut description = vec![0; length as usize];
         looked.file.read_exact_at(&mut description, start)?;

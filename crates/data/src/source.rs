@@ -1,49 +1,48 @@
-//! What the training loop asks for images.
+//! The trait of sources of batches, which training and evaluation read.
 
 use crate::{Augment, DataError, Split};
 use res2lab_random::Key;
 use tch::Tensor;
 
-/// Images ready for the network.
+/// A batch of images, ready for the network.
 pub struct Batch {
     /// N x C x H x W, normalized, of the source's kind, on its device.
     pub images: Tensor,
     /// N, int64.
     pub labels: Tensor,
-    /// Which images of the split these are.
+    /// The indices of the images in the split.
     pub indices: Vec<u32>,
 }
 
-/// What one pass over a split consists of. It is announced as a whole, so that a source that
-/// decodes can work ahead.
+/// The plan of one pass over a split. It is given as a whole, so that a source that decodes can
+/// prefetch.
 pub struct EpochPlan {
-    /// Which part.
     pub split: Split,
     /// The images of each batch, in order.
     pub batches: Vec<Vec<u32>>,
-    /// Random changes and the stream they are drawn from; None for evaluation.
+    /// The augmentation and the key of its draws; None for evaluation.
     pub augment: Option<(Augment, Key)>,
 }
 
-/// A data set in use: resident on the device, or streamed.
+/// A source of batches: a data set that is resident on the device, or streamed.
 pub trait Source {
-    /// Starts a pass; what was left of the pass before is dropped.
+    /// Starts a pass. The remaining batches of the previous pass are dropped.
     fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError>;
 
     /// The next batch; None at the end of the pass.
     fn next_batch(&mut self) -> Result<Option<Batch>, DataError>;
 
-    /// What the user should know since this was last asked: pictures that could not be read.
+    /// Warnings since the last call, about pictures that could not be read.
     fn warnings(&mut self) -> Vec<String> {
         vec![]
     }
 
-    /// Images since this was last asked that stand in training batches for pictures that could not
-    /// be read.
+    /// The number of images since the last call that replace unreadable pictures in training
+    /// batches.
     fn replaced(&mut self) -> usize {
         0
     }
 
-    /// Images of a split.
+    /// The number of images of a split.
     fn len(&self, split: Split) -> usize;
 }

@@ -1,6 +1,6 @@
-//! Pictures decoded, cropped and resized on a pool of threads, ahead of the training. What a
-//! picture becomes follows from (seed, epoch, its index), so the stream is the same with any number
-//! of threads.
+//! A stream of batches: pictures are decoded, cropped and resized by a pool of threads, in advance
+//! of the training. Each result is a function of the seed, the epoch and the picture's index, so
+//! the stream does not depend on the number of threads.
 
 use crate::ahead::{Ahead, Window};
 use crate::normalize::Normalize;
@@ -13,10 +13,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use tch::{Device, Kind, Tensor};
 
-/// Batches that wait, ready, for the training.
+/// The prefetch depth: batches that are ready in advance.
 const AHEAD: usize = 4;
 
-/// How pictures become batches.
+/// The options of a stream.
 #[derive(Clone, Debug)]
 pub struct StreamOptions {
     /// Side of what the network sees, in pixels.
@@ -27,15 +27,15 @@ pub struct StreamOptions {
     pub statistics: Vec<(f64, f64)>,
     /// Threads that decode.
     pub threads: usize,
-    /// So many unreadable pictures are left out.
+    /// The most unreadable pictures that are left out without an error.
     pub max_corrupt: usize,
-    /// Where batches go.
+    /// The device of the batches.
     pub device: Device,
-    /// Their kind.
+    /// The element type of the batches.
     pub kind: Kind,
 }
 
-/// A data set that is read as it is needed.
+/// A source that decodes pictures as they are needed.
 pub struct Stream {
     train: Arc<Pictures>,
     test: Arc<Pictures>,
@@ -43,9 +43,9 @@ pub struct Stream {
     normalize: Normalize,
     lookup_table: Option<LookupTable>,
     pool: Arc<ThreadPool>,
-    /// Memory of batches that were handed over, for those to come.
+    /// Memory of earlier batches, which later batches reuse.
     spare: Arc<Mutex<Vec<Vec<f32>>>>,
-    /// One for each thread of the pool.
+    /// The scratch memory of each thread of the pool.
     desks: Arc<Vec<Mutex<WorkerScratch>>>,
     running: Option<Receiver<Decoded>>,
     is_training: bool,
@@ -55,7 +55,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Starts nothing yet.
+    /// A stream of a data set. Decoding starts with the first epoch.
     pub fn new(set: DataSet, options: StreamOptions) -> Result<Stream, DataError> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
         let pool = pool.map_err(|e| {
@@ -117,7 +117,7 @@ impl Stream {
 impl Source for Stream {
     fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError> {
         let (sender, receiver) = sync_channel(AHEAD);
-        // Dropping the receiver of the pass before ends its thread at its next batch.
+        // Dropping the receiver of the previous epoch ends its thread at its next batch.
         self.running = Some(receiver);
         let pictures = Arc::clone(self.part(pass.split));
         let pool = Arc::clone(&self.pool);

@@ -1,5 +1,5 @@
-//! A batch of pictures, made by the threads of a pool: decoded, cropped, resized, changed and, on a
-//! CPU, normalized.
+//! Makes a batch of pictures on the threads of a pool: decodes, crops, resizes and augments them
+//! and, on a CPU, normalizes them.
 
 use crate::ahead::Window;
 use crate::crop::{self, Crop};
@@ -10,27 +10,29 @@ use rayon::prelude::*;
 use res2lab_random::Key;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A batch on its way: N x size x size x C values, one label each, and what could not be read.
+/// A decoded batch: N x size x size x C values, a label each, and the pictures that could not be
+/// read.
 pub(crate) struct Decoded {
     pub pixels: Values,
     pub labels: Vec<i64>,
     pub indices: Vec<u32>,
     pub damaged: Vec<Damaged>,
-    /// How many are others than were asked for.
+    /// The number of pictures that replace unreadable ones.
     pub replaced: usize,
 }
 
-/// A picture that could not be read: its name, and why.
+/// A picture that could not be read: its name, and the reason.
 pub(crate) type Damaged = (String, Unreadable);
 
-/// On a CPU the threads that decode also normalize, while a picture is still in the cache of the
-/// processor. A GPU gets bytes, a quarter of the transfer, and normalizes whole batches.
+/// The values of a batch. On a CPU, the decoding threads normalize a picture while it is in the
+/// processor's cache. A GPU receives bytes, a quarter of the transfer, and normalizes whole
+/// batches.
 pub(crate) enum Values {
     Bytes(Vec<u8>),
     Floats(Vec<f32>),
 }
 
-/// For each channel, what each byte becomes.
+/// A lookup table: the normalized value of each byte, for each channel.
 pub(crate) type LookupTable = Vec<[f32; 256]>;
 
 pub(crate) fn lookup_table(statistics: &[(f64, f64)]) -> LookupTable {
@@ -40,7 +42,7 @@ pub(crate) fn lookup_table(statistics: &[(f64, f64)]) -> LookupTable {
         .collect()
 }
 
-/// What a thread needs to make pictures of a pass.
+/// The context in which threads make the batches of an epoch.
 pub(crate) struct Worker<'a> {
     pub pictures: &'a Pictures,
     pub size: usize,
@@ -51,7 +53,7 @@ pub(crate) struct Worker<'a> {
     pub desks: &'a [Mutex<WorkerScratch>],
 }
 
-/// A thread's own memory.
+/// The scratch memory of one thread.
 #[derive(Default)]
 pub(crate) struct WorkerScratch {
     resizer: Resizer,
@@ -59,16 +61,15 @@ pub(crate) struct WorkerScratch {
     bytes: Vec<u8>,
 }
 
-/// What became of one picture: its label (None if it is left out), and what could not be read on
-/// the way.
+/// The result for one picture: its label (None if it is left out), and the pictures that could not
+/// be read.
 type DecodeResult = (Option<u32>, Vec<Damaged>);
 
 impl Worker<'_> {
-    /// The calling thread's desk; nobody else asks for it.
+    /// The scratch memory of the calling thread. No other thread locks it.
     fn desk(&self) -> MutexGuard<'_, WorkerScratch> {
         let own = rayon::current_thread_index().unwrap_or(0) % self.desks.len();
-        // A picture that made its thread panic left nothing behind that the next does not
-        // overwrite.
+        // After a panic the scratch memory is still usable, since each picture overwrites it.
         self.desks[own].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -180,7 +181,8 @@ impl Worker<'_> {
     }
 }
 
-/// Evaluation leaves a damaged picture out; training took another in its place.
+/// Removes the pictures that were left out. Only evaluation leaves damaged pictures out; training
+/// replaces them.
 fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[DecodeResult]) -> Vec<T> {
     if made.iter().all(|(label, _)| label.is_some()) {
         return values;
@@ -207,7 +209,7 @@ fn normalize(bytes: &[u8], lookup_table: &LookupTable, out: &mut [f32]) {
     }
 }
 
-/// Left to right, in place.
+/// Mirrors a picture left to right, in place.
 fn mirror(pixels: &mut [u8], width: usize, channels: usize) {
     for row in pixels.chunks_exact_mut(width * channels) {
         for x in 0..width / 2 {
