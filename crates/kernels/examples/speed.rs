@@ -1,4 +1,4 @@
-//! GFLOP/s of convolutions on one thread, beside what the processor's multiply-adds could reach.
+//! GFLOP/s of convolutions on one thread, compared with the peak of the processor's multiply-adds.
 //!
 //! `cargo run --release -p res2lab-kernels --example speed [WORDS]` prints a line for each size and
 //! instruction set, or for those sizes that contain a word.
@@ -11,7 +11,7 @@ use res2lab_kernels::{
     ConvKernel, ConvShape, Gradient, InputGradient, MaskedSums, NormBackward, View,
 };
 
-/// Channels, size, out, kernel, stride.
+/// The channels, size, output channels, kernel and stride of each convolution.
 const SIZES: [(usize, usize, usize, usize, usize); 38] = [
     (3, 32, 3, 3, 1),
     (6, 32, 6, 3, 1),
@@ -53,7 +53,7 @@ const SIZES: [(usize, usize, usize, usize, usize); 38] = [
     (1024, 14, 2048, 1, 2),
 ];
 
-/// Seconds of the fastest of many runs.
+/// The seconds of the fastest of many runs.
 fn best(mut run: impl FnMut()) -> f64 {
     let start = Instant::now();
     let mut best = f64::INFINITY;
@@ -67,7 +67,7 @@ fn best(mut run: impl FnMut()) -> f64 {
     best
 }
 
-/// Multiply-adds in registers alone: twelve sums, each of which waits for itself only.
+/// Multiply-adds in registers: twelve independent sums, which hide the latency of the instruction.
 macro_rules! multiply_adds {
     ($name:ident, $features:literal, $splat:ident, $fma:ident, $first:ident) => {
         #[cfg(target_arch = "x86_64")]
@@ -158,8 +158,8 @@ fn filled(length: usize) -> Vec<f32> {
     memory
 }
 
-/// GFLOP/s of a forward pass, the same with sums for a norm, the input's gradient, the weights'
-/// gradient, and a backward pass through a norm.
+/// GFLOP/s of a forward pass, of one with sums for a norm, of the input's gradient, of the weights'
+/// gradient, and of a backward pass through a norm.
 fn speeds(shape: ConvShape) -> [f64; 5] {
     let ConvShape { channels, height: size, out, stride, .. } = shape;
     let conv = ConvKernel::new(shape);

@@ -9,7 +9,7 @@ use res2lab_kernels::{
     ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Real, Share,
 };
 
-/// 1x1 convolutions with as many outputs as outer products need.
+/// Shapes of 1x1 convolutions with enough outputs for outer products.
 fn wide_shapes() -> impl Strategy<Value = ConvShape> {
     (1..=2usize, 1..=2usize, 1..=60usize, 60..=90usize, 3..=20usize, 3..=30usize).prop_map(
         |(stride, groups, channels, out, height, width)| ConvShape {
@@ -49,7 +49,7 @@ fn shapes() -> impl Strategy<Value = ConvShape> {
     )
 }
 
-/// Every weight's place with the input's and the output's elements that it joins.
+/// Calls `each` for every weight with the elements of input and output that it connects.
 fn visit(shape: &ConvShape, images: usize, mut each: impl FnMut(usize, usize, usize)) {
     let (rows, cols) = shape.output();
     let channels = shape.channels / shape.groups;
@@ -88,7 +88,7 @@ fn convolved(shape: &ConvShape, images: usize, weights: &[f64], input: &[f64]) -
     output
 }
 
-/// Runs a function for each of two ranges that make up all images.
+/// Runs a function for two ranges that together cover all images.
 fn in_two(images: usize, mut run: impl FnMut(std::ops::Range<usize>)) {
     run(0..images / 2);
     run(images / 2..images);
@@ -153,7 +153,7 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
                 );
             });
         }
-        // What the ReLU leaves may be small beside the terms it is made of.
+        // The results of the ReLU may be small compared with the terms of the sum.
         let scale = alone.iter().fold(1.0f64, |most, value| most.max(value.abs()));
         near(&out.dense(), &relu, scale * tolerance);
         out.check_gaps();
@@ -181,7 +181,7 @@ fn backward_is_right<T: Real>(
     if norm {
         through_norm(&mut gradient, &x.dense(), |i| [&a, &b, &c].map(|n| n[channel(i)].to_f64()));
     }
-    // What is added to, or else overwritten.
+    // The values before the call, which are accumulated into or overwritten.
     let keeps = seed.is_multiple_of(2);
     let before = if keeps { 1.0 } else { f64::NAN };
     let start = if keeps { before } else { 0.0 };
@@ -283,7 +283,7 @@ impl<T: Real> End<T> {
         }]
     }
 
-    /// What this gradient becomes; the sums are looked at.
+    /// The expected gradient after masking. Also checks the sums.
     fn expected(&mut self, wanted: bool, mut gradient: Vec<f64>, tolerance: f64) -> Vec<f64> {
         if !wanted {
             return gradient;
@@ -305,7 +305,8 @@ impl<T: Real> End<T> {
                 sizes[at] += term.abs();
             }
         }
-        // Terms of both signs may all but cancel: what is rounded are the terms.
+        // The terms have both signs and may almost cancel, but rounding errors are relative to the
+        // terms.
         near(&self.sums, &sums, tolerance * sizes.into_iter().fold(0.0, f64::max));
         gradient
     }
@@ -333,7 +334,7 @@ proptest! {
     }
 }
 
-/// Sizes that are cut into strips, depth blocks and cache blocks.
+/// Tests sizes that are divided into strips, depth blocks and cache blocks.
 #[test]
 fn large() {
     let shape = |channels, size, out, kernel, stride| ConvShape {

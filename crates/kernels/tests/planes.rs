@@ -1,4 +1,4 @@
-//! Norms, pools and what works element by element, against plain loops in f64.
+//! Norms, pools and elementwise operations, against plain loops in f64.
 #![allow(unsafe_code)] // The functions under test are unsafe.
 
 mod common;
@@ -10,7 +10,7 @@ use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape, global};
 use res2lab_kernels::{Gradient, NormBackward, Real, View, pointwise};
 
 const IMAGES: usize = 3;
-/// Of pools.
+/// Channels of the tensors that pools are tested with.
 const CHANNELS: usize = 2;
 
 fn sums_are_right<T: Real>(
@@ -71,7 +71,7 @@ fn norms_are_right<T: Real>(
     }
     close(&sums, &wanted, tolerance);
 
-    // Masked in its place, and once more nothing changes.
+    // The gradient is masked in place, and masking it again changes nothing.
     near(&gradient.dense(), &(0..dx.len()).map(masked).collect::<Vec<_>>(), tolerance);
     let mut again = vec![1.0; 2 * channels];
     backward_sums(gradient.view(), None, &mut again);

@@ -89,7 +89,7 @@ pub(crate) fn weights_bytes(params: &Params) -> usize {
 pub(crate) struct Saved {
     /// The whole file.
     pub bytes: Vec<u8>,
-    /// What its header says.
+    /// The state in the header.
     pub state: State,
     /// Whether the file had a checksum; old checkpoints have none.
     pub was_checked: bool,

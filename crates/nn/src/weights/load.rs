@@ -202,7 +202,7 @@ fn misfit(
     of_family(entries, file, chosen, format!("tensor {}", some(misshapen)), help.to_owned())
 }
 
-/// As above, with the network to which the weights belong, if it is recognized.
+/// The error `what`, with the network to which the weights belong if it is recognized.
 fn of_family(
     entries: &[StateEntry],
     file: &WeightsFile,

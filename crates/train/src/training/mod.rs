@@ -22,7 +22,7 @@ use res2lab_store::RunDir;
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
-/// How the loop ended.
+/// The end of the training loop.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum LoopEnd {
     /// All epochs are done.
