@@ -2,8 +2,9 @@
 //! 4. A network here is words of the same language that experiments use; nothing is special about
 //! it.
 
+use crate::Input;
 use crate::spec::{BlockKind, Downsample, Family, FirstBlock, ModelOverrides, Stem};
-use crate::{Input, Invalid};
+use res2lab_error::Error;
 
 /// One published network.
 #[derive(Clone, Debug)]
@@ -26,9 +27,9 @@ pub fn entries() -> Vec<Entry> {
 }
 
 /// Looks a name or an alias up; the error offers the nearest names.
-pub fn find(name: &str) -> Result<Entry, Invalid> {
+pub fn find(name: &str) -> Result<Entry, Error> {
     entries().into_iter().find(|e| e.name == name || e.aliases.contains(&name)).ok_or_else(|| {
-        Invalid::new(
+        Error::input(
             format!("no network is called \"{name}\""),
             format!(
                 "did you mean {}? `res2lab model --list` shows all",

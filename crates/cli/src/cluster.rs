@@ -1,13 +1,13 @@
 //! From the experiment's `executor` and the command line to jobs of a cluster.
 
 use crate::args::{OnOom, SweepArgs};
-use crate::failure::Failure;
+use res2lab_error::Error;
 use res2lab_experiment::{ExecutorSpec, Experiment, SlurmSpec};
 use res2lab_store::{Plan, SweepDir};
 use res2lab_sweep::slurm::script::{self, Jobs};
 
 /// Who runs the trials.
-pub(crate) fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpec, Failure> {
+pub(crate) fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpec, Error> {
     let of_file = &experiment.executor;
     let chosen =
         args.executor.as_ref().map_or(Ok(of_file.clone()), |text| of_file.changed_by(text))?;
@@ -15,7 +15,7 @@ pub(crate) fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<Exec
         slurm.check()?;
     }
     if args.detach && chosen == ExecutorSpec::Local {
-        return Err(Failure::input(
+        return Err(Error::input(
             "--detach goes with a cluster",
             "give --executor slurm, or leave it out",
         ));
@@ -24,9 +24,9 @@ pub(crate) fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<Exec
 }
 
 /// What every job of this sweep is like.
-pub(crate) fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Failure> {
+pub(crate) fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Error> {
     let folder = std::env::current_dir().map_err(|e| {
-        Failure::machine(
+        Error::machine(
             format!("cannot tell which folder this is: {e}"),
             "go to a folder that exists",
         )

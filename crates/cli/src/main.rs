@@ -49,7 +49,8 @@ mod watch;
 use args::{Cli, Command};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use failure::{Failure, WRONG_INPUT};
+use failure::WRONG_INPUT;
+use res2lab_error::Error;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
         Err(e) => Err(usage(&e)),
     };
     let ended = match (ended, print::lost()) {
-        (Ok(0), Some(why)) => Err(Failure::machine(
+        (Ok(0), Some(why)) => Err(Error::machine(
             format!("cannot write to standard output: {why}"),
             "free space, or write elsewhere",
         )),
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(status) => ExitCode::from(status),
-        Err(Failure { status, cause, help }) => {
+        Err(Error { status, cause, help }) => {
             print::told(&format!("error: {}", one_line(&cause)));
             print::told(&format!("help: {}", one_line(&help)));
             ExitCode::from(status)
@@ -79,7 +80,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<u8, Failure> {
+fn run(command: Command) -> Result<u8, Error> {
     match command {
         Command::Sweep(args) => commands::sweep::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
@@ -101,7 +102,7 @@ fn run(command: Command) -> Result<u8, Failure> {
 }
 
 /// clap's message as cause and remedy.
-fn usage(e: &clap::Error) -> Failure {
+fn usage(e: &clap::Error) -> Error {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let text = e.to_string();
     let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -115,7 +116,7 @@ fn usage(e: &clap::Error) -> Failure {
             text.lines().skip(1).take_while(|line| line.starts_with("  ")).map(str::trim).collect();
         let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
         let usage = usage.map(|usage| format!("write {usage}; ")).unwrap_or_default();
-        return Failure {
+        return Error {
             status: WRONG_INPUT,
             cause: format!("{first} {}", missing.join(" ")),
             help: usage + &help,
@@ -128,7 +129,7 @@ fn usage(e: &clap::Error) -> Failure {
     };
     let as_field = unknown.and_then(|flag| line::flag_as_field(&words, flag));
     let help = as_field.or(tip).unwrap_or(help);
-    Failure { status: WRONG_INPUT, cause: first, help }
+    Error { status: WRONG_INPUT, cause: first, help }
 }
 
 fn one_line(text: &str) -> String {
@@ -144,8 +145,8 @@ fn code() -> res2lab_store::Code {
 }
 
 /// This program's own file, which starts its trials.
-fn own_exe() -> Result<std::path::PathBuf, Failure> {
+fn own_exe() -> Result<std::path::PathBuf, Error> {
     std::env::current_exe().map_err(|e| {
-        Failure::machine(format!("cannot find this program's own file: {e}"), "call it by its path")
+        Error::machine(format!("cannot find this program's own file: {e}"), "call it by its path")
     })
 }

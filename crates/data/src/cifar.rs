@@ -1,7 +1,9 @@
 //! CIFAR's binary format: per image one label byte (CIFAR-100: coarse, then fine) and 3 x 32 x 32
 //! bytes; and its Python version, as torchvision keeps it.
 
-use crate::{DataError, Images, Split, names, pickled};
+use crate::error;
+use crate::{Images, Split, names, pickled};
+use res2lab_error::Error;
 use std::path::{Path, PathBuf};
 
 const PIXELS: usize = 3 * 32 * 32;
@@ -69,16 +71,16 @@ impl Cifar {
     }
 
     /// What is said where there are none.
-    pub fn none(self, dir: &Path) -> DataError {
+    pub fn none(self, dir: &Path) -> Error {
         self.missing(dir, &self.files(Split::Train, false)[0])
     }
 
-    fn missing(self, dir: &Path, name: &str) -> DataError {
+    fn missing(self, dir: &Path, name: &str) -> Error {
         let set = if self == Cifar::Ten { "cifar10" } else { "cifar100" };
         let help = format!(
             "`just data {set}` brings the binary version; or name its folder with data.path=FOLDER"
         );
-        DataError::new(format!("{}: there is no {name}", dir.display()), help)
+        Error::input(format!("{}: there is no {name}", dir.display()), help)
     }
 }
 
@@ -89,7 +91,7 @@ impl Files {
     }
 
     /// The files of a split, all of which must be there.
-    pub fn paths(&self, split: Split) -> Result<Vec<PathBuf>, DataError> {
+    pub fn paths(&self, split: Split) -> Result<Vec<PathBuf>, Error> {
         let path = |name: String| {
             let path = self.dir.join(&name);
             if path.is_file() { Ok(path) } else { Err(self.which.missing(&self.dir, &name)) }
@@ -110,11 +112,11 @@ impl Files {
     }
 
     /// Reads a split.
-    pub fn read(&self, split: Split) -> Result<Images, DataError> {
+    pub fn read(&self, split: Split) -> Result<Images, Error> {
         let mut all_pixels = Vec::new();
         let mut labels = Vec::new();
         for path in self.paths(split)? {
-            let bytes = std::fs::read(&path).map_err(|e| DataError::io(&path, &e))?;
+            let bytes = std::fs::read(&path).map_err(|e| error::io(&path, e))?;
             if self.is_python {
                 self.add_pickled(&path, &bytes, &mut all_pixels, &mut labels)?;
                 continue;
@@ -136,9 +138,9 @@ impl Files {
         bytes: &[u8],
         pixels: &mut Vec<u8>,
         labels: &mut Vec<u32>,
-    ) -> Result<(), DataError> {
+    ) -> Result<(), Error> {
         let key = if self.which == Cifar::Ten { "labels" } else { "fine_labels" };
-        let batch = pickled::batch(bytes, key).map_err(|e| DataError::file(path, e))?;
+        let batch = pickled::batch(bytes, key).map_err(|e| error::file(path, e))?;
         let found = &batch.pixels;
         if found.len() != batch.labels.len() * PIXELS {
             let expected = batch.labels.len() * PIXELS;
@@ -147,7 +149,7 @@ impl Files {
                 batch.labels.len(),
                 found.len()
             );
-            return Err(DataError::file(path, what));
+            return Err(error::file(path, what));
         }
         pixels.extend_from_slice(found);
         labels.extend(batch.labels);
@@ -155,12 +157,12 @@ impl Files {
     }
 }
 
-fn whole_records(which: Cifar, path: &Path, bytes: usize) -> Result<usize, DataError> {
+fn whole_records(which: Cifar, path: &Path, bytes: usize) -> Result<usize, Error> {
     let record = which.record();
     if bytes == 0 || !bytes.is_multiple_of(record) {
         let nearest = (bytes / record + 1) * record;
         let what = format!("expected a multiple of {record} bytes (e.g. {nearest}), found {bytes}");
-        return Err(DataError::file(path, what));
+        return Err(error::file(path, what));
     }
     Ok(bytes / record)
 }

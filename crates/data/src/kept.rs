@@ -1,9 +1,11 @@
 //! A cache of small images, which are decoded once per machine. All trials map the same file, so
 //! that they share its memory.
 
+use crate::Images;
 use crate::cache::{self, Places};
+use crate::error;
 use crate::pack::{self, Entry, Pack};
-use crate::{DataError, Images};
+use res2lab_error::Error;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,8 +61,8 @@ pub fn kept(
     places: &Places,
     name: &str,
     source: u64,
-    read: impl FnOnce() -> Result<Images, DataError>,
-) -> Result<(Images, u64), DataError> {
+    read: impl FnOnce() -> Result<Images, Error>,
+) -> Result<(Images, u64), Error> {
     let find = || places.find(name, |path| open(path, source));
     if let Some(found) = find() {
         return Ok(found);
@@ -102,11 +104,11 @@ pub fn identity(images: &Images) -> u64 {
     pack::identity_of(&parts(images, &label_bytes(images)))
 }
 
-fn build(path: &Path, source: u64, images: &Images) -> Result<(), DataError> {
+fn build(path: &Path, source: u64, images: &Images) -> Result<(), Error> {
     let labels = label_bytes(images);
     pack::build(path, source, |packer| {
         for (bytes, size, label) in parts(images, &labels) {
-            packer.add(bytes, size, label).map_err(|e| DataError::io(path, &e))?;
+            packer.add(bytes, size, label).map_err(|e| error::io(path, e))?;
         }
         Ok(Vec::new())
     })
@@ -152,7 +154,7 @@ mod tests {
     fn images_are_read_once_and_again_when_their_files_are_others() {
         let dir = tempfile::tempdir().unwrap();
         let places = Places::of(dir.path(), &dir.path().join("set"));
-        let kept = |source, read: &dyn Fn() -> Result<Images, DataError>| {
+        let kept = |source, read: &dyn Fn() -> Result<Images, Error>| {
             kept(&places, "train.images", source, read)
         };
         let (first, identity_of_first) = kept(1, &|| Ok(images())).unwrap();

@@ -3,7 +3,8 @@
 
 use crate::augment::to_device;
 use crate::normalize::Normalize;
-use crate::{Batch, DataError, EpochPlan, Images, Source, Split};
+use crate::{Batch, EpochPlan, Images, Source, Split};
+use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
 
 /// A data set that fits the device.
@@ -62,13 +63,13 @@ impl Resident {
 }
 
 impl Source for Resident {
-    fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError> {
+    fn begin(&mut self, pass: EpochPlan) -> Result<(), Error> {
         self.pass = Some(pass);
         self.next = 0;
         Ok(())
     }
 
-    fn next_batch(&mut self) -> Result<Option<Batch>, DataError> {
+    fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
         let Some(pass) = &self.pass else { return Ok(None) };
         let Some(indices) = pass.batches.get(self.next) else { return Ok(None) };
         self.next += 1;

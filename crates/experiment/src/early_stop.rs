@@ -1,7 +1,6 @@
 //! When trials that fall behind end early. For searches among many arms; a comparison needs every
 //! trial whole.
-
-use crate::SpecError;
+use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
 /// `early_stop: {asha: {rungs: [2, 4], reduction: 3}}`.
@@ -32,17 +31,17 @@ fn three() -> usize {
 
 impl EarlyStop {
     /// The rule, checked.
-    pub fn rule(&self) -> Result<Asha, SpecError> {
+    pub fn rule(&self) -> Result<Asha, Error> {
         let EarlyStop::Asha(asha) = self;
         let rising = asha.rungs.windows(2).all(|pair| pair[0] < pair[1]);
         if asha.rungs.first().is_none_or(|&rung| rung == 0) || !rising {
-            return Err(SpecError::new(
+            return Err(Error::input(
                 "early_stop.asha.rungs must rise from 1 or more",
                 "give epochs, e.g. rungs: [2, 4, 8]",
             ));
         }
         if asha.reduction < 2 {
-            return Err(SpecError::new(
+            return Err(Error::input(
                 "early_stop.asha.reduction is below 2",
                 "give at least 2, e.g. 3",
             ));

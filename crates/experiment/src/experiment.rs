@@ -1,8 +1,9 @@
 //! The experiment file as written: a base point and what to vary.
 
 use crate::{DataSpec, EarlyStop, ExecutorSpec, InitSpec, Seeds, TrainSpec};
-use crate::{SpecError, Value, known, yaml};
+use crate::{Value, known, yaml};
 use res2lab_arch::ModelOverrides;
+use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
 use std::collections::BTreeMap;
@@ -91,12 +92,12 @@ fn one_seed() -> Seeds {
 const LONGEST_NAME: usize = 200;
 
 /// Reads an experiment file; errors name the file, the field and the line.
-pub fn read(bytes: &[u8], file: &str) -> Result<Experiment, SpecError> {
+pub fn read(bytes: &[u8], file: &str) -> Result<Experiment, Error> {
     parse(yaml::text(bytes).map_err(|e| e.at(file))?, file)
 }
 
 /// Reads the text of an experiment file.
-pub fn parse(text: &str, file: &str) -> Result<Experiment, SpecError> {
+pub fn parse(text: &str, file: &str) -> Result<Experiment, Error> {
     let fields = yaml::fields(text).map_err(|e| e.at(file))?;
     let tree = Value::Mapping(known::fit_file(fields));
     let read = serde_yaml::from_value::<Experiment>(tree.clone());
@@ -116,15 +117,15 @@ struct Named {
 
 /// The text knows lines, which the tree does not; but it does not know what was put right in the
 /// tree. Written anew, the tree knows at least the field.
-fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> SpecError {
+fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> Error {
     let plain = explain(of_tree);
     let of_text = |text: &str| serde_yaml::from_str::<Experiment>(text).err().map(|e| explain(&e));
-    let is_it = |found: &SpecError| found.cause.contains(&plain.cause);
+    let is_it = |found: &Error| found.cause.contains(&plain.cause);
     if let Some(found) = of_text(text).filter(is_it) {
         return found;
     }
     let written = serde_yaml::to_string(tree).ok().and_then(|text| of_text(&text)).filter(is_it);
-    let of_written = written.map(|found| SpecError {
+    let of_written = written.map(|found| Error {
         cause: found.cause.split(" at line ").next().unwrap_or_default().to_owned(),
         ..found
     });
@@ -133,13 +134,13 @@ fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> SpecError {
 
 /// Refuses a name that cannot be a folder inside of the reports' folder. `what` is where the name
 /// stands.
-pub fn check_name(name: &str, what: &str) -> Result<(), SpecError> {
+pub fn check_name(name: &str, what: &str) -> Result<(), Error> {
     let refuse =
-        |help: &str| Err(SpecError::new(format!("{what} \"{name}\" cannot name a folder"), help));
+        |help: &str| Err(Error::input(format!("{what} \"{name}\" cannot name a folder"), help));
     if name.len() > LONGEST_NAME {
         let cause =
             format!("{what} has {} letters, too many for a folder's name", name.chars().count());
-        return Err(SpecError::new(cause, format!("use at most {LONGEST_NAME}")));
+        return Err(Error::input(cause, format!("use at most {LONGEST_NAME}")));
     }
     if !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) || name.is_empty() {
         return refuse("use letters, digits, hyphens, underscores and dots");
@@ -152,7 +153,7 @@ pub fn check_name(name: &str, what: &str) -> Result<(), SpecError> {
 
 /// A deserializer's message as cause and remedy. serde's own text carries the field, the
 /// alternatives and the line.
-pub fn explain(e: &serde_yaml::Error) -> SpecError {
+pub fn explain(e: &serde_yaml::Error) -> Error {
     let text = e.to_string().replace('`', "");
     let text = text
         .replace("expected usize", "expected a whole number")
@@ -188,5 +189,5 @@ pub fn explain(e: &serde_yaml::Error) -> SpecError {
                 .to_owned(),
         ),
     };
-    SpecError::new(format!("{cause}{line}"), help)
+    Error::input(format!("{cause}{line}"), help)
 }

@@ -1,6 +1,7 @@
 //! Where an override goes: short names of fields, and how a value is set in the file's tree.
 
-use crate::{SpecError, Value, known, words};
+use crate::{Value, known, words};
+use res2lab_error::Error;
 use serde_yaml::Mapping;
 
 /// Short names that are not fields of the model.
@@ -35,7 +36,7 @@ const ELSEWHERE: [(&str, &str); 14] = [
 ];
 
 /// The full path of a field given by its short name or its path.
-pub fn path_of(name: &str) -> Result<String, SpecError> {
+pub fn path_of(name: &str) -> Result<String, Error> {
     if let Some((_, path)) = SHORT.iter().find(|(short, _)| *short == name) {
         return Ok((*path).to_owned());
     }
@@ -46,7 +47,7 @@ pub fn path_of(name: &str) -> Result<String, SpecError> {
         return Ok(name.to_owned());
     }
     let close = suggestion(name).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
-    Err(SpecError::new(
+    Err(Error::input(
         format!("no field is called {name}"),
         format!("{close}a field can also be given by its path, e.g. train.label_smoothing"),
     ))

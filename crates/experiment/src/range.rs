@@ -1,7 +1,8 @@
 //! `first..last:step`, counted in decimal digits, so that 0.1 + 2 * 0.1 is 0.3 however small the
 //! numbers are.
 
-use crate::{SpecError, Value, axes};
+use crate::{Value, axes};
+use res2lab_error::Error;
 use serde_yaml::Number;
 
 /// More points than this are a slip of the keyboard.
@@ -20,7 +21,7 @@ struct Decimal {
 
 /// The points of the range that `item` is; None if it is none, because it has no `..` between
 /// numbers. `must` is set where the field takes numbers, so that `..` can mean nothing else.
-pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<Value>>, SpecError> {
+pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<Value>>, Error> {
     let Some((first, rest)) = item.split_once("..") else { return Ok(None) };
     let (last, step) = rest.split_once(':').map_or((rest, None), |(last, step)| (last, Some(step)));
     let [first, last] = [first.trim(), last.trim()];
@@ -30,7 +31,7 @@ pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<V
         let help =
             format!("write first..last or first..last:step in numbers, e.g. {}", example(label));
         return if must {
-            Err(SpecError::new(format!("{label}={item} is not a range"), help))
+            Err(Error::input(format!("{label}={item} is not a range"), help))
         } else {
             Ok(None)
         };
@@ -38,22 +39,22 @@ pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<V
     let exponent = a.exponent.min(b.exponent).min(by.exponent);
     let (Some(a), Some(b), Some(by)) = (a.at(exponent), b.at(exponent), by.at(exponent)) else {
         let cause = format!("{label}={item}: its numbers are too far apart");
-        return Err(SpecError::new(cause, "list the values, separated by commas"));
+        return Err(Error::input(cause, "list the values, separated by commas"));
     };
     let shown = |digits: i128| axes::show(&Value::Number(number(digits, exponent)));
     if by <= 0 {
-        return Err(SpecError::new(
+        return Err(Error::input(
             format!("{label}={item} has a step of {}", shown(by)),
             "give a step above 0",
         ));
     }
     if a > b {
         let help = format!("write the smaller end first: {label}={last}..{first}");
-        return Err(SpecError::new(format!("{label}={item} runs backwards"), help));
+        return Err(Error::input(format!("{label}={item} runs backwards"), help));
     }
     let steps = (b - a + by / 2) / by;
     if steps >= MOST_POINTS {
-        return Err(SpecError::new(
+        return Err(Error::input(
             format!("{label}={item} has {steps} points"),
             "give a larger step",
         ));
@@ -88,9 +89,9 @@ fn misses_its_end(
     (first, last): (&str, &str),
     step: Option<&str>,
     (reached, moves, length): (&str, bool, &str),
-) -> SpecError {
+) -> Error {
     match step {
-        None if !moves => SpecError::new(
+        None if !moves => Error::input(
             format!("{label}={item} has no step, and the step is 1 where none is written"),
             format!("write the step behind a colon, e.g. {label}={first}..{last}:{length}"),
         ),
@@ -102,7 +103,7 @@ fn misses_its_end(
             } else {
                 format!("give a smaller step, e.g. {label}={first}..{last}:{length}")
             };
-            SpecError::new(format!("{label}={item} {misses} {reached}"), help)
+            Error::input(format!("{label}={item} {misses} {reached}"), help)
         }
     }
 }

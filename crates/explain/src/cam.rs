@@ -2,8 +2,9 @@
 //! al. 2017) weighs channels by their mean gradient, HiResCAM (Draelos and Carin 2020) each place
 //! by its own.
 
-use crate::{ExplainError, Map};
+use crate::Map;
 use res2lab_arch::NodeId;
+use res2lab_error::Error;
 use res2lab_nn::{Mode, Net};
 use tch::{Device, Kind, Tensor};
 
@@ -36,12 +37,12 @@ pub fn cam(
     class: Option<i64>,
     nodes: &[NodeId],
     method: Method,
-) -> Result<Vec<Cam>, ExplainError> {
+) -> Result<Vec<Cam>, Error> {
     let (n, _, h, w) = image
         .size4()
-        .map_err(|e| ExplainError::new(e.to_string(), "give an image as 1 x C x H x W"))?;
+        .map_err(|e| Error::machine(e.to_string(), "give an image as 1 x C x H x W"))?;
     if n != 1 {
-        return Err(ExplainError::new(format!("{n} images at once"), "give one image"));
+        return Err(Error::machine(format!("{n} images at once"), "give one image"));
     }
     // Without it nothing before the first parameter would carry a gradient.
     let image = image.detach().set_requires_grad(true);
@@ -49,7 +50,7 @@ pub fn cam(
     let classes = out.logits.size()[1];
     let class = class.unwrap_or_else(|| out.logits.argmax(1, false).int64_value(&[0]));
     if !(0..classes).contains(&class) {
-        return Err(ExplainError::new(
+        return Err(Error::machine(
             format!("there is no class {class}"),
             format!("classes are 0 to {}", classes - 1),
         ));

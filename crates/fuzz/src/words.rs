@@ -1,7 +1,8 @@
 //! Experiment files and the words of a command, as far as the trials that they mean.
 
 use crate::check_error;
-use res2lab_experiment::{Axis, Expansion, Experiment, SpecError, TrialSpec};
+use res2lab_error::Error;
+use res2lab_experiment::{Axis, Expansion, Experiment, TrialSpec};
 use std::sync::LazyLock;
 
 /// More arms than this only take time.
@@ -45,7 +46,7 @@ pub fn axes(bytes: &[u8]) {
     expand(&BASE, &[], &axes);
 }
 
-fn expected<T>(result: Result<T, SpecError>) -> Option<T> {
+fn expected<T>(result: Result<T, Error>) -> Option<T> {
     result.map_err(|e| check_error(&e.cause, &e.help)).ok()
 }
 

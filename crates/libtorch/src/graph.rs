@@ -1,7 +1,8 @@
 //! CUDA graphs: work that is recorded once and then launched as a whole. This has not run on a GPU
 //! yet.
 
-use crate::{LibtorchError, check};
+use crate::check;
+use res2lab_error::Error;
 use std::ffi::c_char;
 
 #[repr(C)]
@@ -24,7 +25,7 @@ pub struct CudaGraph {
 
 impl CudaGraph {
     /// An empty graph. Fails in builds without CUDA.
-    pub fn new() -> Result<CudaGraph, LibtorchError> {
+    pub fn new() -> Result<CudaGraph, Error> {
         let mut handle = std::ptr::null_mut();
         // SAFETY: the shim writes a new handle that we own, or returns an error.
         check(unsafe { res2lab_graph_new(&mut handle) })?;
@@ -33,22 +34,18 @@ impl CudaGraph {
 
     /// Runs `work` on the graph's own stream, so that libraries make the preparations that must not
     /// be recorded.
-    pub fn warm_up(&mut self, work: &mut dyn FnMut()) -> Result<(), LibtorchError> {
+    pub fn warm_up(&mut self, work: &mut dyn FnMut()) -> Result<(), Error> {
         self.on_graph_stream(work, false)
     }
 
     /// Records the GPU operations of `work` without running them. Tensors that `work` makes keep
     /// their addresses.
-    pub fn record(&mut self, work: &mut dyn FnMut()) -> Result<(), LibtorchError> {
+    pub fn record(&mut self, work: &mut dyn FnMut()) -> Result<(), Error> {
         self.on_graph_stream(work, true)
     }
 
     /// Runs `work` on the graph's stream, and records it if `record` is true.
-    fn on_graph_stream(
-        &mut self,
-        work: &mut dyn FnMut(),
-        record: bool,
-    ) -> Result<(), LibtorchError> {
+    fn on_graph_stream(&mut self, work: &mut dyn FnMut(), record: bool) -> Result<(), Error> {
         // SAFETY: we own the handle until it is dropped.
         check(unsafe { res2lab_graph_enter(self.handle, record) })?;
         work();
@@ -57,7 +54,7 @@ impl CudaGraph {
     }
 
     /// Runs the recorded work.
-    pub fn replay(&mut self) -> Result<(), LibtorchError> {
+    pub fn replay(&mut self) -> Result<(), Error> {
         // SAFETY: we own the handle until it is dropped.
         check(unsafe { res2lab_graph_replay(self.handle) })
     }

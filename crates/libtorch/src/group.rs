@@ -1,7 +1,8 @@
 //! Processes that train one network together, over libtorch's c10d: Gloo for tensors in main
 //! memory, NCCL for those of a GPU.
 
-use crate::{LibtorchError, check};
+use crate::check;
+use res2lab_error::Error;
 use std::ffi::{CString, c_char};
 use std::rc::Rc;
 use std::time::Duration;
@@ -72,12 +73,8 @@ impl Group {
     /// Joins the group, and returns once all its processes have joined. An operation of the group
     /// fails if it waits for another process longer than `patience`, or if another process ends.
     /// With `cuda`, tensors of GPU 0 can be summed too.
-    pub fn join(
-        member: &Member,
-        cuda: bool,
-        patience: Duration,
-    ) -> Result<Rc<Group>, LibtorchError> {
-        let host = CString::new(member.host.as_str()).map_err(|e| LibtorchError(e.to_string()))?;
+    pub fn join(member: &Member, cuda: bool, patience: Duration) -> Result<Rc<Group>, Error> {
+        let host = CString::new(member.host.as_str()).map_err(|e| Error(e.to_string()))?;
         let rank = member.rank as i32;
         let world = member.world as i32;
         let mut raw = std::ptr::null_mut();
@@ -98,13 +95,13 @@ impl Group {
     }
 
     /// Replaces `tensor` by its sum over all processes.
-    pub fn sum(&self, tensor: &mut Tensor) -> Result<(), LibtorchError> {
+    pub fn sum(&self, tensor: &mut Tensor) -> Result<(), Error> {
         // SAFETY: both live for the call, and the shim waits until the tensor is written.
         check(unsafe { res2lab_group_sum(self.raw, tensor.as_ptr()) })
     }
 
     /// Replaces `tensor` by the tensor of rank 0.
-    pub fn copy_first(&self, tensor: &mut Tensor) -> Result<(), LibtorchError> {
+    pub fn copy_first(&self, tensor: &mut Tensor) -> Result<(), Error> {
         // SAFETY: both live for the call, and the shim waits until the tensor is written.
         check(unsafe { res2lab_group_copy_first(self.raw, tensor.as_ptr()) })
     }
@@ -129,11 +126,7 @@ pub struct BatchNorm<'a> {
 
 /// Batch norm in training, with statistics over the images of all processes of `group`. The group
 /// must outlive the backward pass.
-pub fn sync_batch_norm(
-    group: &Rc<Group>,
-    x: &Tensor,
-    of: BatchNorm,
-) -> Result<Tensor, LibtorchError> {
+pub fn sync_batch_norm(group: &Rc<Group>, x: &Tensor, of: BatchNorm) -> Result<Tensor, Error> {
     let mut out = std::ptr::null_mut();
     // SAFETY: all tensors live for the call; autograd keeps the ones it needs by their own
     // reference counts.
@@ -180,7 +173,7 @@ pub struct Trace {
 impl Reducer {
     /// A reducer for these buckets. They are sent in order, each as soon as all its gradients are
     /// complete.
-    pub fn new(group: &Rc<Group>, buckets: &[Bucket]) -> Result<Reducer, LibtorchError> {
+    pub fn new(group: &Rc<Group>, buckets: &[Bucket]) -> Result<Reducer, Error> {
         let leaves = buckets
             .iter()
             .enumerate()
@@ -218,7 +211,7 @@ impl Reducer {
     }
 
     /// Waits until all buckets are summed. To be called after the backward pass.
-    pub fn finish(&mut self) -> Result<(), LibtorchError> {
+    pub fn finish(&mut self) -> Result<(), Error> {
         // SAFETY: the object lives as long as self.
         check(unsafe { res2lab_reducer_finish(self.raw) })
     }

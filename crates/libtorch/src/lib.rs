@@ -16,6 +16,7 @@ pub mod group;
 pub use graph::CudaGraph;
 pub use group::{Bucket, Group, Member, Reducer, Trace};
 
+use res2lab_error::Error;
 use std::ffi::{CStr, c_char, c_void};
 use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
@@ -80,11 +81,11 @@ pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
 /// An error message of libtorch.
 #[derive(Debug, thiserror::Error)]
 #[error("libtorch: {0}")]
-pub struct LibtorchError(String);
+pub struct Error(String);
 
 /// Makes `grad` the gradient of the leaf tensor `leaf`, so that a backward pass accumulates into
 /// its memory.
-pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), LibtorchError> {
+pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), Error> {
     // SAFETY: both pointers belong to tensors borrowed for the whole call, and the shim keeps
     // neither.
     check(unsafe { res2lab_set_grad(leaf.as_mut_ptr(), grad.as_ptr()) })
@@ -111,7 +112,7 @@ impl FusedSgd {
         grads: &mut Tensor,
         momentum_buffer: &mut Tensor,
         found_inf: Option<&Tensor>,
-    ) -> Result<(), LibtorchError> {
+    ) -> Result<(), Error> {
         // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the
         // shim keeps none.
         check(unsafe {
@@ -136,7 +137,7 @@ pub fn unscale(
     grads: &mut Tensor,
     found_inf: &mut Tensor,
     inverse_scale: &Tensor,
-) -> Result<(), LibtorchError> {
+) -> Result<(), Error> {
     // SAFETY: the pointers belong to tensors borrowed for the whole call, and the shim keeps none.
     check(unsafe {
         res2lab_unscale(grads.as_mut_ptr(), found_inf.as_mut_ptr(), inverse_scale.as_ptr())
@@ -150,7 +151,7 @@ pub fn update_scale(
     scale: &mut Tensor,
     growth: &mut Tensor,
     found_inf: &Tensor,
-) -> Result<(), LibtorchError> {
+) -> Result<(), Error> {
     // SAFETY: the pointers belong to tensors borrowed for the whole call, and the shim keeps none.
     check(unsafe {
         res2lab_update_scale(scale.as_mut_ptr(), growth.as_mut_ptr(), found_inf.as_ptr())
@@ -166,7 +167,7 @@ type Lent = (Vec<f32>, Box<dyn FnOnce(Vec<f32>) + Send>);
 pub fn tensor_over(
     values: Vec<f32>,
     give_back: impl FnOnce(Vec<f32>) + Send + 'static,
-) -> Result<Tensor, LibtorchError> {
+) -> Result<Tensor, Error> {
     extern "C" fn take_back(context: *mut c_void) {
         // SAFETY: the context is the box that was leaked below, and libtorch calls this once.
         let (values, give_back) = *unsafe { Box::from_raw(context.cast::<Lent>()) };
@@ -288,12 +289,12 @@ pub fn version() -> String {
     unsafe { CStr::from_ptr(res2lab_version()) }.to_string_lossy().into_owned()
 }
 
-fn check(message: *mut c_char) -> Result<(), LibtorchError> {
+fn check(message: *mut c_char) -> Result<(), Error> {
     // SAFETY: the shim returns null or a fresh string, which `take` frees.
     match unsafe { take(message) } {
         None => Ok(()),
         // libtorch appends its C++ call stack, which is of no use to a user.
-        Some(text) => Err(LibtorchError(text.lines().next().unwrap_or_default().to_owned())),
+        Some(text) => Err(Error(text.lines().next().unwrap_or_default().to_owned())),
     }
 }
 

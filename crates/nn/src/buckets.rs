@@ -1,7 +1,8 @@
 //! Buckets of the gradient buffer, which are all-reduced over processes while the backward pass
 //! still runs.
 
-use crate::{NnError, Params};
+use crate::Params;
+use res2lab_error::Error;
 use res2lab_libtorch::{Bucket, Group, Reducer};
 use std::ops::Range;
 use std::rc::Rc;
@@ -14,14 +15,14 @@ const FIRST_BUCKET: i64 = 1 << 20;
 
 impl Params {
     /// A reducer that sums these gradients over the processes of `group`.
-    pub fn reducer(&self, group: &Rc<Group>) -> Result<Reducer, NnError> {
+    pub fn reducer(&self, group: &Rc<Group>) -> Result<Reducer, Error> {
         let bytes = self.grads.kind().elt_size_in_bytes() as i64;
         let bucket = |(range, entries): (Range<i64>, Vec<usize>)| Bucket {
             gradients: self.grads.narrow(0, range.start, range.end - range.start),
             leaves: entries.into_iter().map(|i| self.tensor(i)).collect(),
         };
         let buckets: Vec<Bucket> = self.bucket_ranges(bytes).into_iter().map(bucket).collect();
-        Ok(Reducer::new(group, &buckets)?)
+        Reducer::new(group, &buckets)
     }
 
     /// Divides the flat buffer into buckets: ranges with their entries. Buckets are in the order in

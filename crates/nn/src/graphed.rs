@@ -2,8 +2,9 @@
 //! kernel launches, and a graph is launched as a whole. This has not run on a GPU yet; a test
 //! compares the recorded step with the step that it records.
 
+use crate::Net;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
-use crate::{Net, NnError};
+use res2lab_error::Error;
 use res2lab_libtorch::CudaGraph;
 use tch::{Kind, Tensor};
 
@@ -56,7 +57,7 @@ struct Recorded {
 
 impl GraphedStep<CudaGraph> {
     /// A step without a recording. Fails in builds without CUDA.
-    pub fn new(label_smoothing: f64) -> Result<GraphedStep, NnError> {
+    pub fn new(label_smoothing: f64) -> Result<GraphedStep, Error> {
         Ok(GraphedStep::with(CudaGraph::new()?, label_smoothing))
     }
 }

@@ -30,7 +30,6 @@ pub mod sgd;
 pub mod step;
 pub mod weights;
 
-pub use error::NnError;
 pub use graphed::GraphedStep;
 pub use inference::Inference;
 pub use net::{Mode, Net, Output};

@@ -1,8 +1,9 @@
 //! Forward passes over a graph with libtorch.
 
+use crate::Layout;
 use crate::params::{Params, Placement};
-use crate::{Layout, NnError};
 use res2lab_arch::{Graph, Node, NodeId, Op};
+use res2lab_error::Error;
 use res2lab_libtorch::{Autocast, Group, group};
 use std::rc::Rc;
 use tch::{Kind, Tensor};
@@ -41,7 +42,7 @@ pub struct Net {
 
 impl Net {
     /// A net whose state is zero; [`crate::init`] and [`crate::weights`] set it.
-    pub fn new(graph: Graph, placement: Placement) -> Result<Net, NnError> {
+    pub fn new(graph: Graph, placement: Placement) -> Result<Net, Error> {
         let params = Params::new(&graph, placement)?;
         let first_entry = graph.first_entries();
         let mut last_use: Vec<usize> = (0..graph.nodes.len()).collect();

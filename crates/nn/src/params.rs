@@ -3,9 +3,8 @@
 //! Values, gradients and momentum of all trained tensors are stored in three flat buffers, so that
 //! the optimizer is one call, optimizer state can be saved, and gradients can be reduced in
 //! buckets. The tensors of the network are views of these buffers.
-
-use crate::NnError;
 use res2lab_arch::{Graph, Role, StateEntry};
+use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
 
 /// The memory layout of activations and of convolution weights.
@@ -90,7 +89,7 @@ const ALIGNMENT: i64 = 16;
 
 impl Params {
     /// Allocates the state of `graph`, filled with zeros.
-    pub fn new(graph: &Graph, placement: Placement) -> Result<Params, NnError> {
+    pub fn new(graph: &Graph, placement: Placement) -> Result<Params, Error> {
         let entries = graph.state.clone();
         let (trained_offsets, weights_end, trained_length) = trained_offsets(&entries);
         let (running_offsets, running_length) = offsets(&entries, |role| !role.is_trained(), 0);

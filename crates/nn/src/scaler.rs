@@ -1,7 +1,8 @@
 //! Loss scaling for float16, as in torch.amp.GradScaler: the loss is multiplied by a scale, so that
 //! small gradients do not underflow. All state stays on the device, so no step waits for it.
 
-use crate::{NnError, Params};
+use crate::Params;
+use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
 
 /// The loss scale, which grows and shrinks during training.
@@ -42,14 +43,14 @@ impl LossScaler {
     }
 
     /// Divides the gradients by the scale, and sets `found_inf`.
-    pub fn unscale(&mut self, params: &mut Params) -> Result<(), NnError> {
+    pub fn unscale(&mut self, params: &mut Params) -> Result<(), Error> {
         let _ = self.found_inf.zero_();
         let inverse = self.scale.to_kind(Kind::Double).reciprocal().to_kind(Kind::Float);
-        Ok(res2lab_libtorch::unscale(&mut params.grads, &mut self.found_inf, &inverse)?)
+        res2lab_libtorch::unscale(&mut params.grads, &mut self.found_inf, &inverse)
     }
 
     /// Updates the scale. To be called after each step of the optimizer.
-    pub fn update(&mut self) -> Result<(), NnError> {
-        Ok(res2lab_libtorch::update_scale(&mut self.scale, &mut self.growth, &self.found_inf)?)
+    pub fn update(&mut self) -> Result<(), Error> {
+        res2lab_libtorch::update_scale(&mut self.scale, &mut self.growth, &self.found_inf)
     }
 }

@@ -1,6 +1,7 @@
 //! Stochastic gradient descent over the flat buffers.
 
-use crate::{NnError, Params};
+use crate::Params;
+use res2lab_error::Error;
 use res2lab_libtorch::FusedSgd;
 use res2lab_planned::{SgdStep, flat};
 use std::ops::Range;
@@ -36,7 +37,7 @@ impl Sgd {
         rates: Rates,
         first: bool,
         found_inf: Option<&Tensor>,
-    ) -> Result<(), NnError> {
+    ) -> Result<(), Error> {
         let end = params.weights_end;
         let all = params.values.numel() as i64;
         let mut step = |range: Range<i64>, weight_decay: f64| {
@@ -60,7 +61,7 @@ fn step_range(
     range: Range<i64>,
     constants: FusedSgd,
     found_inf: Option<&Tensor>,
-) -> Result<(), NnError> {
+) -> Result<(), Error> {
     let narrow = |flat: &Tensor| flat.narrow(0, range.start, range.end - range.start);
     let flats = [narrow(&params.values), narrow(&params.grads), narrow(&params.momentum)];
     let is_for_kernels = params.is_for_kernels() && found_inf.is_none();

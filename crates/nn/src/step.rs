@@ -1,8 +1,7 @@
 //! Forward and backward pass of one batch. The training loop uses only the trait [`Step`], which
 //! autograd, the planned step and CUDA graphs implement.
-
-use crate::NnError;
 use crate::net::{Mode, Net};
+use res2lab_error::Error;
 use tch::{Reduction, Tensor};
 
 /// The loss and the logits of one batch. Both stay on the device, because reading them would make
@@ -62,7 +61,7 @@ pub trait Step {
 /// The fastest step that this net supports. The net's layout must have been chosen for it; see
 /// [`Layout::choose`](crate::Layout::choose). With `cuda_graph`, a step on a GPU is recorded as a
 /// CUDA graph.
-pub fn choose(net: &Net, label_smoothing: f64, cuda_graph: bool) -> Result<Box<dyn Step>, NnError> {
+pub fn choose(net: &Net, label_smoothing: f64, cuda_graph: bool) -> Result<Box<dyn Step>, Error> {
     Ok(match crate::PlannedStep::fits(net) {
         true => Box::new(crate::PlannedStep::new(label_smoothing)),
         false if cuda_graph && crate::graphed::fits(net) => {

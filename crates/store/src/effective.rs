@@ -1,6 +1,7 @@
 //! effective.json: what trained networks of a sweep look at, measured once they are trained.
 
-use crate::{StoreError, SweepDir, atomic};
+use crate::{SweepDir, atomic};
+use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
 /// Shares of the weight that areas are told for, as Ding et al. 2022 have them.
@@ -161,11 +162,11 @@ pub struct SplitShare {
 }
 
 /// Writes effective.json.
-pub fn write(dir: &SweepDir, effective: &Effective) -> Result<(), StoreError> {
+pub fn write(dir: &SweepDir, effective: &Effective) -> Result<(), Error> {
     atomic::write_json(&dir.effective(), effective)
 }
 
 /// Reads it; None where nothing was measured.
-pub fn read(dir: &SweepDir) -> Result<Option<Effective>, StoreError> {
+pub fn read(dir: &SweepDir) -> Result<Option<Effective>, Error> {
     atomic::read_json(&dir.effective())
 }

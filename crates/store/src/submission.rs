@@ -1,6 +1,7 @@
 //! submission-N.json: an array job, and which trials each of its jobs runs.
 
-use crate::{StoreError, SweepDir, atomic};
+use crate::{SweepDir, atomic};
+use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
 /// One array job.
@@ -16,16 +17,16 @@ pub struct Submission {
 
 impl Submission {
     /// All submissions of a sweep, the oldest first.
-    pub fn all(dir: &SweepDir) -> Result<Vec<Submission>, StoreError> {
+    pub fn all(dir: &SweepDir) -> Result<Vec<Submission>, Error> {
         let read = |number| atomic::read_json::<Submission>(&dir.submission(number)).transpose();
         (1..).map_while(read).collect()
     }
 
     /// Reads one; an error if there is none.
-    pub fn read(dir: &SweepDir, number: usize) -> Result<Submission, StoreError> {
+    pub fn read(dir: &SweepDir, number: usize) -> Result<Submission, Error> {
         let path = dir.submission(number);
         atomic::read_json(&path)?.ok_or_else(|| {
-            StoreError::new(
+            Error::machine(
                 format!("there is no {}", path.display()),
                 "it is written by: just sweep",
             )
@@ -33,7 +34,7 @@ impl Submission {
     }
 
     /// Writes it.
-    pub fn write(&self, dir: &SweepDir) -> Result<(), StoreError> {
+    pub fn write(&self, dir: &SweepDir) -> Result<(), Error> {
         atomic::create_dir(&dir.slurm())?;
         atomic::write_json(&dir.submission(self.number), self)
     }

@@ -1,6 +1,5 @@
 //! What starts trials.
-
-use crate::SweepError;
+use res2lab_error::Error;
 use res2lab_store::{Outcome, PlannedTrial};
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -68,7 +67,7 @@ pub enum Stop {
     /// A signal from the user.
     User,
     /// A failure, with --fail-fast.
-    Failure,
+    Error,
 }
 
 /// Unix time, seconds.
@@ -82,7 +81,7 @@ pub trait Executor {
     fn slots(&self) -> Vec<String>;
 
     /// Starts a trial and returns its process.
-    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, SweepError>;
+    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, Error>;
 
     /// Trials that an earlier runner left and that hold no lock yet, e.g. in a cluster's queue.
     fn left_running(&mut self) -> HashSet<String> {
@@ -93,7 +92,7 @@ pub trait Executor {
     fn adopt(&mut self, trial: &PlannedTrial, process: u32);
 
     /// Trials that ended, waiting up to `timeout` for the first.
-    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError>;
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, Error>;
 
     /// Asks all running trials to write a checkpoint and end.
     fn ask_to_stop(&mut self, why: Stop);

@@ -1,8 +1,7 @@
 //! An executor without processes, whose clock jumps to the next event: a sweep of ten thousand
 //! trials is over at once.
-
-use crate::SweepError;
 use crate::executor::{End, Executor, Stop};
+use res2lab_error::Error;
 use res2lab_store::PlannedTrial;
 use std::time::Duration;
 
@@ -56,7 +55,7 @@ impl Executor for Mock {
         self.names.clone()
     }
 
-    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, SweepError> {
+    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, Error> {
         if self.running.iter().any(|r| r.slot == slot || r.id == trial.id) {
             self.clashes.push(format!("{} in slot {slot}", trial.id));
         }
@@ -77,7 +76,7 @@ impl Executor for Mock {
         });
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError> {
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, Error> {
         let Some(next_s) = self.running.iter().map(|r| r.ends_s).min_by(f64::total_cmp) else {
             self.now_s += timeout.as_secs_f64();
             return Ok(vec![]);

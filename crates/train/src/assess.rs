@@ -1,8 +1,7 @@
 //! Assessment of a trained network: its predictions for a whole split, and their summary.
-
-use crate::TrainError;
 use crate::evaluate::Evaluator;
 use res2lab_data::{EpochPlan, Shard, Source, Split, order};
+use res2lab_error::Error;
 use res2lab_nn::{Inference, Net};
 use res2lab_store::assessment::{Assessment, Prediction, TOP};
 use std::time::Instant;
@@ -15,7 +14,7 @@ pub fn assess(
     source: &mut dyn Source,
     split: Split,
     batch_size: usize,
-) -> Result<Assessment, TrainError> {
+) -> Result<Assessment, Error> {
     let batches = order::evaluation_batches(source.len(split), batch_size, Shard::WHOLE);
     source.begin(EpochPlan { split, batches, augment: None })?;
     let mut evaluator = Evaluator::folded(net, batch_size, Inference::fits(net));

@@ -1,7 +1,6 @@
 //! Checkpoints: all state and momentum as tensors, and [`State`] in the header of the file. The
 //! contents do not depend on the time or on interruptions, so equal runs write equal bytes.
-
-use crate::TrainError;
+use res2lab_error::Error;
 use res2lab_nn::{Layout, Params, weights};
 use res2lab_store::atomic;
 use serde::{Deserialize, Serialize};
@@ -67,15 +66,14 @@ impl State {
 }
 
 /// Writes parameters, momentum and state.
-pub(crate) fn save(path: &Path, params: &Params, state: &State) -> Result<(), TrainError> {
-    let header = serde_json::to_string(state).map_err(|e| {
-        TrainError::machine(format!("cannot encode the checkpoint: {e}"), "report this")
-    })?;
+pub(crate) fn save(path: &Path, params: &Params, state: &State) -> Result<(), Error> {
+    let header = serde_json::to_string(state)
+        .map_err(|e| Error::machine(format!("cannot encode the checkpoint: {e}"), "report this"))?;
     Ok(atomic::write(path, &weights::to_bytes(params, true, &header)?)?)
 }
 
 /// Writes parameters without momentum or state.
-pub(crate) fn save_weights(path: &Path, params: &Params) -> Result<(), TrainError> {
+pub(crate) fn save_weights(path: &Path, params: &Params) -> Result<(), Error> {
     Ok(atomic::write(path, &weights::to_bytes(params, false, "")?)?)
 }
 
@@ -97,20 +95,19 @@ pub(crate) struct Saved {
 
 /// Reads a checkpoint. Returns None if there is none, and an error if it is damaged or belongs to
 /// another trial.
-pub(crate) fn open(path: &Path, trial: &str) -> Result<Option<Saved>, TrainError> {
+pub(crate) fn open(path: &Path, trial: &str) -> Result<Option<Saved>, Error> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(res2lab_store::StoreError::io("read", path, &e).into()),
+        Err(e) => return Err(res2lab_store::res2lab_store::error::io("read", path, e).into()),
     };
     let was_checked = weights::verify(&bytes, path)?;
     let header = weights::header(&bytes, path)?;
     let help = format!("remove {} to start from the beginning", path.display());
-    let state: State = serde_json::from_str(&header).map_err(|e| {
-        TrainError::machine(format!("{} is damaged: {e}", path.display()), help.clone())
-    })?;
+    let state: State = serde_json::from_str(&header)
+        .map_err(|e| Error::machine(format!("{} is damaged: {e}", path.display()), help.clone()))?;
     if state.trial != trial {
-        return Err(TrainError::machine(
+        return Err(Error::machine(
             format!("{} is a checkpoint of {}", path.display(), state.trial),
             help,
         ));

@@ -1,9 +1,8 @@
 //! Evaluation: loss and accuracies on the test images.
-
-use crate::TrainError;
 use crate::reduce::Reduce;
 use crate::shown::MOST_CLASSES;
 use res2lab_data::{EpochPlan, Shard, Source, Split, order};
+use res2lab_error::Error;
 use res2lab_nn::{Inference, Mode, Net, PlannedStep};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -80,7 +79,7 @@ pub(crate) fn evaluate(
     reduce: &mut dyn Reduce,
     groups: &Groups,
     tell: &mut dyn FnMut(&str),
-) -> Result<Evaluation, TrainError> {
+) -> Result<Evaluation, Error> {
     let mut at_a_time = BATCH;
     let counts = loop {
         match catch_unwind(AssertUnwindSafe(|| count(net, source, shard, groups, at_a_time))) {
@@ -112,7 +111,7 @@ pub(crate) fn evaluate(
         return Ok(Evaluation { metrics: BTreeMap::new(), confusion });
     };
     if n == 0.0 {
-        return Err(TrainError::input(
+        return Err(Error::input(
             "none of the test pictures can be read",
             "look at them with: res2lab data check FOLDER",
         ));
@@ -182,7 +181,7 @@ fn count(
     shard: Shard,
     groups: &Groups,
     at_a_time: usize,
-) -> Result<Counts, TrainError> {
+) -> Result<Counts, Error> {
     let batches = order::evaluation_batches(source.len(Split::Test), at_a_time, shard);
     source.begin(EpochPlan { split: Split::Test, batches, augment: None })?;
     let mut evaluator = Evaluator::new(net, at_a_time);
@@ -220,7 +219,7 @@ fn loss_and_hits(logits: &Tensor, labels: &Tensor) -> Tensor {
 mod tests {
     use super::*;
     use crate::reduce::Local;
-    use res2lab_data::{Batch, DataError, Images, Resident};
+    use res2lab_data::{Batch, Images, Resident};
     use res2lab_nn::{Layout, Placement, init};
 
     /// A device with room for some images only.
@@ -230,11 +229,11 @@ mod tests {
     }
 
     impl Source for Small {
-        fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError> {
+        fn begin(&mut self, pass: EpochPlan) -> Result<(), Error> {
             self.images.begin(pass)
         }
 
-        fn next_batch(&mut self) -> Result<Option<Batch>, DataError> {
+        fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
             let batch = self.images.next_batch()?;
             let fits = batch.as_ref().is_none_or(|batch| batch.labels.numel() <= self.most);
             assert!(fits, "Torch(\"CUDA out of memory. Tried to allocate 2.00 GiB\")");

@@ -1,8 +1,7 @@
 //! Whether a step fits into memory, so that a trial that ran out of memory can suggest a batch
 //! size.
-
-use crate::TrainError;
 use crate::trial::{TrialOptions, fresh_net};
+use res2lab_error::Error;
 use res2lab_nn::{GradScale, Targets};
 use res2lab_store::PlannedTrial;
 use tch::{Kind, Tensor};
@@ -11,7 +10,7 @@ use tch::{Kind, Tensor};
 ///
 /// # Panics
 /// If memory does not suffice, as libtorch does.
-pub fn step(trial: &PlannedTrial, options: &TrialOptions, images: usize) -> Result<(), TrainError> {
+pub fn step(trial: &PlannedTrial, options: &TrialOptions, images: usize) -> Result<(), Error> {
     let mut net = fresh_net(trial, options)?;
     let shape = [images, trial.image_channels, trial.image_px, trial.image_px].map(|n| n as i64);
     let pictures = net.prepare(&Tensor::randn(shape, (Kind::Float, options.device)));

@@ -1,9 +1,8 @@
 //! Checks that a trial starts with the data and weights of its plan, and resumes with those of its
 //! checkpoint. Digests depend on content only, so a copy on another disk is the same data. An
 //! unknown digest is not compared.
-
-use crate::TrainError;
 use crate::checkpoint::State;
+use res2lab_error::Error;
 use res2lab_store::{PlannedTrial, RunDir};
 use std::path::Path;
 
@@ -14,12 +13,12 @@ pub(crate) fn check_data(
     saved: Option<&State>,
     (here, dir): (&str, &Path),
     run: &RunDir,
-) -> Result<(), TrainError> {
+) -> Result<(), Error> {
     if differ(&trial.data_id, here) {
         let cause = format!("the data set in {} is not the one that was planned", dir.display());
         let digests = format!("{cause} (digest {here}, planned {})", trial.data_id);
         let help = "run the same command again, which looks at the data anew; every machine needs the same data";
-        return Err(TrainError::input(digests, help));
+        return Err(Error::input(digests, help));
     }
     match saved {
         Some(state) if differ(&state.data_id, here) => {
@@ -34,7 +33,7 @@ pub(crate) fn check_weights(
     trial: &PlannedTrial,
     saved: Option<&State>,
     run: &RunDir,
-) -> Result<(), TrainError> {
+) -> Result<(), Error> {
     let given = trial.spec.init.weights.as_deref().unwrap_or_default();
     match saved {
         Some(state) if differ(&state.weights_id, &trial.weights_id) => {
@@ -49,7 +48,7 @@ pub(crate) fn check_planned_weights(
     trial: &PlannedTrial,
     here: &str,
     path: &Path,
-) -> Result<(), TrainError> {
+) -> Result<(), Error> {
     if !differ(&trial.weights_id, here) {
         return Ok(());
     }
@@ -58,7 +57,7 @@ pub(crate) fn check_planned_weights(
         path.display(),
         trial.weights_id
     );
-    Err(TrainError::input(cause, "run the same command again, which looks at the weights anew"))
+    Err(Error::input(cause, "run the same command again, which looks at the weights anew"))
 }
 
 /// Whether both digests are known and differ.
@@ -66,11 +65,11 @@ fn differ(a: &str, b: &str) -> bool {
     !a.is_empty() && !b.is_empty() && a != b
 }
 
-fn changed(what: &str, then: &str, now: &str, run: &RunDir) -> TrainError {
+fn changed(what: &str, then: &str, now: &str, run: &RunDir) -> Error {
     let cause = format!("{what} changed since this trial began (digest {then}, now {now})");
     let help = format!(
         "put back what it was, give another --name, or remove {} to train anew",
         run.path().display()
     );
-    TrainError::input(cause, help)
+    Error::input(cause, help)
 }

@@ -1,6 +1,4 @@
 //! Makes the source of batches of a spec.
-
-use crate::TrainError;
 use crate::evaluate::Groups;
 use res2lab_data::shapes::SIZES;
 use res2lab_data::stream::StreamOptions;
@@ -8,6 +6,7 @@ use res2lab_data::{
     Augment, CropRange, DataSet, DatasetRequest, Pictures, Resident, Source, Split, Stream,
     normalize,
 };
+use res2lab_error::Error;
 use res2lab_experiment::{DataSpec, Normalize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
@@ -80,11 +79,11 @@ pub fn source(
     set: DataSet,
     px: usize,
     target: Target,
-) -> Result<Box<dyn Source>, TrainError> {
+) -> Result<Box<dyn Source>, Error> {
     let Target { device, kind, threads } = target;
     let one_by_one = !is_resident(spec, &set);
     if one_by_one && spec.augment.crop_pad > 0 {
-        return Err(TrainError::input(
+        return Err(Error::input(
             "data.augment.crop_pad does not go with pictures that are decoded one by one",
             "leave it out; such pictures get a random resized crop",
         ));

@@ -42,6 +42,5 @@ mod trace;
 mod training;
 mod trial;
 
-pub use error::TrainError;
 pub use recorder::Progress;
 pub use trial::{Ended, TrialOptions, run};

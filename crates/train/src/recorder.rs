@@ -1,10 +1,9 @@
 //! The files that a trial writes while it trains (metrics.jsonl, the attempt's log and event file),
 //! and its progress. If the event file fails, the log has a warning and training continues.
-
-use crate::TrainError;
 use crate::environment::now_s;
+use res2lab_error::Error;
 use res2lab_store::tensorboard::{EventFile, hparams_of, spec_text};
-use res2lab_store::{Metrics, PlannedTrial, Point, RunDir, StoreError};
+use res2lab_store::{Metrics, PlannedTrial, Point, RunDir};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
@@ -39,11 +38,11 @@ impl<'a> Recorder<'a> {
         trial: &PlannedTrial,
         metrics_length: u64,
         on_progress: &'a mut dyn FnMut(&Progress),
-    ) -> Result<Recorder<'a>, TrainError> {
+    ) -> Result<Recorder<'a>, Error> {
         let metrics = Metrics::open(&run.metrics(), metrics_length)?;
         let path = run.log(attempt);
         let log = File::options().create(true).append(true).open(&path);
-        let log = log.map_err(|e| StoreError::io("open", &path, &e))?;
+        let log = log.map_err(|e| res2lab_store::error::io("open", &path, e))?;
         let mut recorder = Recorder { files: Some((metrics, log)), events: None, on_progress };
         let started = start_events(&run.attempt(attempt), trial);
         recorder.events = recorder.unless_failed(started);
@@ -69,7 +68,7 @@ impl<'a> Recorder<'a> {
         step: usize,
         epoch: f64,
         values: BTreeMap<String, f64>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), Error> {
         let scalars: Vec<_> = values.iter().map(|(name, &value)| (name.as_str(), value)).collect();
         let written =
             self.events.as_mut().map(|events| events.scalars(step as u64, scalars.into_iter()));
@@ -79,7 +78,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Flushes metrics.jsonl and returns its length.
-    pub(crate) fn sync(&mut self) -> Result<u64, TrainError> {
+    pub(crate) fn sync(&mut self) -> Result<u64, Error> {
         let Some((metrics, _)) = &mut self.files else { return Ok(0) };
         Ok(metrics.sync()?)
     }
@@ -90,7 +89,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Writes pictures or histograms into the event file.
-    pub(crate) fn show(&mut self, write: impl FnOnce(&mut EventFile) -> Result<(), StoreError>) {
+    pub(crate) fn show(&mut self, write: impl FnOnce(&mut EventFile) -> Result<(), Error>) {
         let written = self.events.as_mut().map(write);
         self.after_event(written);
     }
@@ -114,19 +113,19 @@ impl<'a> Recorder<'a> {
         self.after_event(written);
     }
 
-    fn after_event(&mut self, written: Option<Result<(), StoreError>>) {
+    fn after_event(&mut self, written: Option<Result<(), Error>>) {
         if let Some(Err(e)) = written {
             self.log(&format!("warning: no more TensorBoard events: {e}"));
             self.events = None;
         }
     }
 
-    fn unless_failed(&mut self, started: Result<EventFile, StoreError>) -> Option<EventFile> {
+    fn unless_failed(&mut self, started: Result<EventFile, Error>) -> Option<EventFile> {
         started.map_err(|e| self.log(&format!("warning: no TensorBoard events: {e}"))).ok()
     }
 }
 
-fn start_events(attempt_dir: &Path, trial: &PlannedTrial) -> Result<EventFile, StoreError> {
+fn start_events(attempt_dir: &Path, trial: &PlannedTrial) -> Result<EventFile, Error> {
     let mut events = EventFile::create(attempt_dir)?;
     // The seeds of an arm share a group, which TensorBoard shows as one row of means. An
     // interrupted attempt does not contribute, since final values are written at the end.

@@ -1,7 +1,6 @@
 //! Reductions over the processes of one trial.
-
-use crate::TrainError;
-use res2lab_libtorch::{Group, LibtorchError, Reducer, Trace};
+use res2lab_error::Error;
+use res2lab_libtorch::{Group, Reducer, Trace};
 use res2lab_nn::Params;
 use std::rc::Rc;
 use tch::{Kind, Tensor};
@@ -13,14 +12,14 @@ pub(crate) trait Reduce {
     fn begin(&mut self);
 
     /// Replaces the gradients by their sums over processes. To be called after that backward pass.
-    fn gradients(&mut self) -> Result<(), TrainError>;
+    fn gradients(&mut self) -> Result<(), Error>;
 
     /// Replaces each value by its sum over processes.
-    fn sums(&mut self, values: &mut [f64]) -> Result<(), TrainError>;
+    fn sums(&mut self, values: &mut [f64]) -> Result<(), Error>;
 
     /// Replaces running statistics by those of the first process, so that all processes evaluate
     /// the same network.
-    fn share_running(&mut self, params: &mut Params) -> Result<(), TrainError>;
+    fn share_running(&mut self, params: &mut Params) -> Result<(), Error>;
 
     /// The times at which the gradients of the last step were summed; None with one process.
     fn trace(&self) -> Option<Trace>;
@@ -32,15 +31,15 @@ pub(crate) struct Local;
 impl Reduce for Local {
     fn begin(&mut self) {}
 
-    fn gradients(&mut self) -> Result<(), TrainError> {
+    fn gradients(&mut self) -> Result<(), Error> {
         Ok(())
     }
 
-    fn sums(&mut self, _: &mut [f64]) -> Result<(), TrainError> {
+    fn sums(&mut self, _: &mut [f64]) -> Result<(), Error> {
         Ok(())
     }
 
-    fn share_running(&mut self, _: &mut Params) -> Result<(), TrainError> {
+    fn share_running(&mut self, _: &mut Params) -> Result<(), Error> {
         Ok(())
     }
 
@@ -56,7 +55,7 @@ pub(crate) struct Distributed {
 
 impl Distributed {
     /// Reductions for the gradients of `params`.
-    pub(crate) fn new(group: &Rc<Group>, params: &Params) -> Result<Distributed, TrainError> {
+    pub(crate) fn new(group: &Rc<Group>, params: &Params) -> Result<Distributed, Error> {
         Ok(Distributed { reducer: params.reducer(group)? })
     }
 }
@@ -66,18 +65,18 @@ impl Reduce for Distributed {
         self.reducer.arm();
     }
 
-    fn gradients(&mut self) -> Result<(), TrainError> {
+    fn gradients(&mut self) -> Result<(), Error> {
         self.reducer.finish().map_err(lost)
     }
 
-    fn sums(&mut self, values: &mut [f64]) -> Result<(), TrainError> {
+    fn sums(&mut self, values: &mut [f64]) -> Result<(), Error> {
         let mut tensor = Tensor::from_slice(values);
         self.reducer.group().sum(&mut tensor).map_err(lost)?;
         tensor.to_kind(Kind::Double).copy_data(values, values.len());
         Ok(())
     }
 
-    fn share_running(&mut self, params: &mut Params) -> Result<(), TrainError> {
+    fn share_running(&mut self, params: &mut Params) -> Result<(), Error> {
         let group = self.reducer.group();
         params.running().into_iter().try_for_each(|tensor| group.copy_first(tensor)).map_err(lost)
     }
@@ -88,14 +87,14 @@ impl Reduce for Distributed {
 }
 
 /// The error of a failed reduction: another process ended, or NCCL cannot connect the processes.
-pub(crate) fn lost(e: LibtorchError) -> TrainError {
+pub(crate) fn lost(e: Error) -> Error {
     if e.to_string().to_ascii_lowercase().contains("nccl") {
-        return TrainError::machine(
+        return Error::machine(
             format!("the processes of this trial cannot exchange gradients on their GPUs ({e})"),
             "give each process a GPU of its own (CUDA_VISIBLE_DEVICES) and libtorch's CUDA build (RES2LAB_CUDA=1 just setup)",
         );
     }
-    TrainError::machine(
+    Error::machine(
         format!("another process of this trial ended or cannot be reached ({e})"),
         "see in console.txt which process failed first",
     )

@@ -1,8 +1,7 @@
 //! Histograms of weights and gradients, sample images and the confusion matrix for TensorBoard.
-
-use crate::TrainError;
 use res2lab_arch::Role;
 use res2lab_data::{Augment, EpochPlan, Source, Split, order};
+use res2lab_error::Error;
 use res2lab_experiment::TrialSpec;
 use res2lab_nn::{Net, Params};
 use res2lab_store::tensorboard::{Histogram, Picture};
@@ -81,7 +80,7 @@ pub(crate) fn samples(
     source: &mut dyn Source,
     spec: &TrialSpec,
     augment: Augment,
-) -> Result<Vec<(&'static str, Picture)>, TrainError> {
+) -> Result<Vec<(&'static str, Picture)>, Error> {
     let order = order::training_batches(
         source.len(Split::Train),
         spec.seed,

@@ -7,8 +7,9 @@ use crate::mix::mix;
 use crate::schedule::rates;
 use crate::training::optimizer;
 use crate::trial::{TrialOptions, fresh_net};
-use crate::{TrainError, checkpoint, environment};
+use crate::{checkpoint, environment};
 use res2lab_data::{DataSet, EpochPlan, Shard, Source, Split, order};
+use res2lab_error::Error;
 use res2lab_experiment::TrialSpec;
 use res2lab_nn::{GradScale, Net};
 use res2lab_random::Key;
@@ -26,7 +27,7 @@ const MOST_MACS: u64 = 30_000_000_000;
 
 /// Times steps, an evaluation and a checkpoint. The caller sets `startup_s`, which includes the
 /// start of the process. The second value is the duration of the timing itself in seconds.
-pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64), TrainError> {
+pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64), Error> {
     tch::set_num_threads(options.threads as i32);
     let spec = &trial.spec;
     let mut net = fresh_net(trial, options)?;
@@ -70,7 +71,7 @@ fn images(
     trial: &PlannedTrial,
     options: &TrialOptions,
     part: usize,
-) -> Result<(DataSet, res2lab_experiment::DataSpec), TrainError> {
+) -> Result<(DataSet, res2lab_experiment::DataSpec), Error> {
     let data = trial.spec.data.clone();
     if let Ok(set) = res2lab_data::open(&wanted(&data, &options.data)) {
         return Ok((set, data));
@@ -96,7 +97,7 @@ fn steps(
     spec: &TrialSpec,
     augment: res2lab_data::Augment,
     part: usize,
-) -> Result<f64, TrainError> {
+) -> Result<f64, Error> {
     let train = &spec.train;
     let sgd = optimizer(train);
     let mut step = crate::trial::step_of(net, train)?;
@@ -142,7 +143,7 @@ fn steps(
 }
 
 /// The mean time per test image in an evaluation.
-fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
+fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, Error> {
     let macs = res2lab_arch::cost(net.graph()).macs.max(1);
     let batch = BATCH.min(source.len(Split::Test)).min((MOST_MACS / macs).max(2) as usize);
     let batches = order::evaluation_batches(source.len(Split::Test), batch, Shard::WHOLE);
@@ -166,7 +167,7 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, TrainError> {
 }
 
 /// The time of writing a checkpoint.
-fn save(net: &Net) -> Result<f64, TrainError> {
+fn save(net: &Net) -> Result<f64, Error> {
     let path =
         std::env::temp_dir().join(format!("res2lab-timing-{}.safetensors", std::process::id()));
     let started = Instant::now();

@@ -1,7 +1,6 @@
 //! The timeline of one step of several processes. It shows whether gradients are sent while the
 //! backward pass still runs.
-
-use crate::TrainError;
+use res2lab_error::Error;
 use res2lab_libtorch::Trace;
 use res2lab_store::atomic;
 use serde_json::{Value, json};
@@ -19,7 +18,7 @@ pub(crate) fn sentence(trace: &Trace) -> String {
 }
 
 /// Writes the timeline in the trace event format, which Perfetto and chrome://tracing open.
-pub(crate) fn write(path: &Path, trace: &Trace) -> Result<(), TrainError> {
+pub(crate) fn write(path: &Path, trace: &Trace) -> Result<(), Error> {
     let event = |name: String, thread: usize, start_ms: f64, end_ms: f64| {
         let start_us = start_ms * 1e3;
         let length_us = (end_ms - start_ms) * 1e3;

@@ -1,7 +1,8 @@
 //! Which nodes are asked, and what is kept of each.
 
 use res2lab_arch::NodeId;
-use res2lab_explain::{Erf, ExplainError, Map, Options, erf};
+use res2lab_error::Error;
+use res2lab_explain::{Erf, Map, Options, erf};
 use res2lab_nn::Net;
 use res2lab_store::effective::{AREAS, EffectiveNode, EffectiveState, Thumbnail};
 use tch::Tensor;
@@ -15,7 +16,7 @@ pub(super) fn state(
     images: &Tensor,
     name: &str,
     options: Options,
-) -> Result<EffectiveState, ExplainError> {
+) -> Result<EffectiveState, Error> {
     let nodes = nodes(net);
     let ids: Vec<NodeId> = nodes.iter().map(|(_, id)| *id).collect();
     let found = erf(net, images, &ids, options)?;
@@ -25,14 +26,10 @@ pub(super) fn state(
 }
 
 /// The end of the last stage alone, which is what widths are told of.
-pub(super) fn last_stage(
-    net: &Net,
-    images: &Tensor,
-    options: Options,
-) -> Result<Width, ExplainError> {
+pub(super) fn last_stage(net: &Net, images: &Tensor, options: Options) -> Result<Width, Error> {
     let found = erf(net, images, &[res2lab_rf::last_stage(net.graph())], options)?;
     let Some(Erf { mean, .. }) = found.first() else {
-        return Err(ExplainError {
+        return Err(Error {
             cause: "nothing was measured".into(),
             help: "please report this".into(),
         });

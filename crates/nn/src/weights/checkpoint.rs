@@ -1,7 +1,8 @@
 //! Saves and loads state as safetensors, with published names and shapes, independent of the memory
 //! layout.
 
-use crate::{NnError, Params};
+use crate::Params;
+use res2lab_error::Error;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ const CHECKSUM: &str = "\nxxh3 ";
 
 /// Encodes the state as a safetensors file, optionally with momentum and moving average, and with
 /// one string under `res2lab` in its header.
-pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, NnError> {
+pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, Error> {
     let mut buffers = Vec::new();
     for (index, entry) in params.entries().iter().enumerate() {
         buffers.push((
@@ -39,7 +40,7 @@ pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Ve
         }
     }
     let broken = |e: safetensors::SafeTensorError| {
-        NnError::new(format!("cannot encode weights: {e}"), "report this")
+        Error::machine(format!("cannot encode weights: {e}"), "report this")
     };
     let views = buffers.iter().map(|(name, shape, kind, bytes)| {
         let dtype = if *kind == Kind::Double { Dtype::F64 } else { Dtype::F32 };
@@ -69,7 +70,7 @@ fn checksum(header: &str, mut tensors: Vec<(&str, &TensorView)>) -> u64 {
 
 /// Verifies the checksum that [`to_bytes`] wrote. Returns false for old files and those of other
 /// programs, which have none, and an error if tensors or header differ.
-pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, NnError> {
+pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, Error> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
     let text =
         metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
@@ -87,15 +88,15 @@ pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, NnError> {
 
 /// The string in the header that [`to_bytes`] wrote; empty if there is none. `path` is for
 /// messages.
-pub fn header(bytes: &[u8], path: &Path) -> Result<String, NnError> {
+pub fn header(bytes: &[u8], path: &Path) -> Result<String, Error> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
     let text =
         metadata.metadata().as_ref().and_then(|m| m.get("res2lab")).map_or("", String::as_str);
     Ok(text.split_once(CHECKSUM).map_or(text, |(header, _)| header).to_owned())
 }
 
-fn damaged(path: &Path, why: impl std::fmt::Display) -> NnError {
-    NnError::new(
+fn damaged(path: &Path, why: impl std::fmt::Display) -> Error {
+    Error::machine(
         format!("{} is damaged: {why}", path.display()),
         "remove it to start from the beginning",
     )
@@ -104,7 +105,7 @@ fn damaged(path: &Path, why: impl std::fmt::Display) -> NnError {
 /// Loads state that [`to_bytes`] wrote, with momentum and moving average if both the file and
 /// `params` have them. Errors name tensors that are missing or have another shape; `path` is for
 /// messages.
-pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), NnError> {
+pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), Error> {
     let broken = |why: String| damaged(path, why);
     let file = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
     for index in 0..params.entries().len() {

@@ -4,7 +4,7 @@
 
 use super::format::{self, Format};
 use super::{pth, shards};
-use crate::NnError;
+use res2lab_error::Error;
 use safetensors::{Dtype as Safe, SafeTensors};
 use std::io::{Cursor, Read};
 use std::ops::Range;
@@ -87,11 +87,11 @@ pub(crate) const UNKNOWN: &str = "unknown";
 
 impl WeightsFile {
     /// Opens `path`, or `path#choice`. The content decides which format it is.
-    pub fn open(path: &Path) -> Result<WeightsFile, NnError> {
+    pub fn open(path: &Path) -> Result<WeightsFile, Error> {
         let (path, choice) = split_choice(path);
         let bytes = read(&path)?;
         let refuse = |(why, help): (String, String)| {
-            NnError::new(format!("{}: {why}", path.display()), help)
+            Error::machine(format!("{}: {why}", path.display()), help)
         };
         let name = path.to_string_lossy();
         let format = format::recognize(&bytes, &name).map_err(refuse)?;
@@ -147,14 +147,14 @@ pub fn file_of(path: &Path) -> PathBuf {
     split_choice(path).0
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, NnError> {
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
     if path.is_dir() {
         let (what, help) = format::folder(path);
-        return Err(NnError::new(format!("{}: {what}", path.display()), help));
+        return Err(Error::machine(format!("{}: {what}", path.display()), help));
     }
     std::fs::read(path).map_err(|e| {
         let help = "check the path; `res2lab weights NAME` downloads published weights";
-        NnError::new(format!("{}: {e}", path.display()), help)
+        Error::machine(format!("{}: {e}", path.display()), help)
     })
 }
 

@@ -5,8 +5,9 @@ use super::file::{Reader, WeightsFile, not_weights};
 use super::names::{Chosen, shapes, unwrapped};
 use super::shards::{index_of, some};
 use super::{adapt, family, leftover};
-use crate::{NnError, Params};
+use crate::Params;
 use res2lab_arch::{Role, StateEntry};
+use res2lab_error::Error;
 use tch::{Kind, Tensor};
 
 /// How exactly weights must fit the network.
@@ -36,7 +37,7 @@ struct Matched {
 }
 
 /// Overwrites the network's state.
-pub fn load(params: &mut Params, file: &WeightsFile, fit: Fit) -> Result<Loaded, NnError> {
+pub fn load(params: &mut Params, file: &WeightsFile, fit: Fit) -> Result<Loaded, Error> {
     let matched = matched(params.entries(), file, fit)?;
     let mut reader = file.reader();
     for (index, place) in matched.places.iter().enumerate() {
@@ -50,7 +51,7 @@ pub fn load(params: &mut Params, file: &WeightsFile, fit: Fit) -> Result<Loaded,
 
 /// Does everything that [`load`] does, including reading all values, but does not change the
 /// network.
-pub fn check(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Loaded, NnError> {
+pub fn check(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Loaded, Error> {
     let matched = matched(entries, file, fit)?;
     let mut reader = file.reader();
     for (index, place) in matched.places.iter().enumerate() {
@@ -65,7 +66,7 @@ pub fn check(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Loa
 pub fn ends(
     entries: &[StateEntry],
     file: &WeightsFile,
-) -> Result<(Option<usize>, Option<usize>), NnError> {
+) -> Result<(Option<usize>, Option<usize>), Error> {
     let mut chosen = file.choose(entries)?;
     leftover::find_head(entries, file, &mut chosen);
     let shape =
@@ -76,11 +77,11 @@ pub fn ends(
     Ok((classes, channels))
 }
 
-fn refuse(file: &WeightsFile, what: impl std::fmt::Display, help: impl Into<String>) -> NnError {
-    NnError::new(format!("{}: {what}", file.path.display()), help)
+fn refuse(file: &WeightsFile, what: impl std::fmt::Display, help: impl Into<String>) -> Error {
+    Error::machine(format!("{}: {what}", file.path.display()), help)
 }
 
-fn matched(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Matched, NnError> {
+fn matched(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Matched, Error> {
     let mut chosen = file.choose(entries)?;
     leftover::find_head(entries, file, &mut chosen);
     let head = entries.last().map(|e| e.node);
@@ -142,7 +143,7 @@ fn unlike(
     chosen: &Chosen,
     missing: &[&StateEntry],
     strange: &[String],
-) -> NnError {
+) -> Error {
     let missing: Vec<&str> = missing.iter().map(|e| e.name.as_str()).collect();
     if missing.is_empty() && strange.len() == 1 {
         let only = &strange[0];
@@ -197,7 +198,7 @@ fn misfit(
     file: &WeightsFile,
     chosen: &Chosen,
     misshapen: &[String],
-) -> NnError {
+) -> Error {
     let help = "name the network that these weights are of, its number of classes, and images like its own";
     of_family(entries, file, chosen, format!("tensor {}", some(misshapen)), help.to_owned())
 }
@@ -209,7 +210,7 @@ fn of_family(
     chosen: &Chosen,
     what: String,
     help: String,
-) -> NnError {
+) -> Error {
     match family::told(&shapes(file, &chosen.copy.prefix), entries) {
         Some(told) => {
             let help = told
@@ -227,7 +228,7 @@ fn values(
     file: &WeightsFile,
     place: usize,
     entry: &StateEntry,
-) -> Result<Tensor, NnError> {
+) -> Result<Tensor, Error> {
     let t = &file.tensors[place];
     let damaged = |why: String| {
         let help = match () {

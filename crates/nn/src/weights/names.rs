@@ -5,8 +5,8 @@
 
 use super::file::{StoredTensor, WeightsFile};
 use super::shards::some;
-use crate::NnError;
 use res2lab_arch::StateEntry;
+use res2lab_error::Error;
 use std::collections::{BTreeMap, HashMap};
 
 /// A copy of the network in a file: a prefix with tensors of the network.
@@ -51,7 +51,7 @@ const FOLLOWERS: [&str; 13] = [
 
 impl WeightsFile {
     /// The requested copy of the network in this file, or the most complete one.
-    pub(crate) fn choose(&self, entries: &[StateEntry]) -> Result<Chosen, NnError> {
+    pub(crate) fn choose(&self, entries: &[StateEntry]) -> Result<Chosen, Error> {
         let copies = self.copies(entries);
         let Some(best) = copies.first() else {
             let copy =
@@ -154,7 +154,7 @@ impl WeightsFile {
     }
 
     /// The copy of `#choice`, which is a whole part of its prefix, or else a part of a word.
-    fn wanted<'a>(&self, choice: &str, copies: &'a [Copy]) -> Result<&'a Copy, NnError> {
+    fn wanted<'a>(&self, choice: &str, copies: &'a [Copy]) -> Result<&'a Copy, Error> {
         let wanted = choice.to_ascii_lowercase();
         let wanted = wanted.trim_matches('.');
         let full = |c: &Copy| c.prefix.trim_end_matches('.').eq_ignore_ascii_case(wanted);
@@ -172,7 +172,7 @@ impl WeightsFile {
             };
             let there: Vec<String> = copies.iter().map(named).collect();
             let path = self.path.display();
-            NnError::new(
+            Error::machine(
                 format!("{path}: #{choice} names none or several of the networks in it"),
                 format!("there are {}", there.join(", ")),
             )

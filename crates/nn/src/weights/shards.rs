@@ -2,15 +2,15 @@
 
 use super::file::{Content, content};
 use super::format::{self, Format};
-use crate::NnError;
+use res2lab_error::Error;
 use std::collections::BTreeSet;
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The contents of all files that an index names, and a digest of each.
-pub(crate) fn read(index: &Path, text: &[u8]) -> Result<Vec<(Content, u64)>, NnError> {
+pub(crate) fn read(index: &Path, text: &[u8]) -> Result<Vec<(Content, u64)>, Error> {
     let refuse =
-        |why: String, help: &str| NnError::new(format!("{}: {why}", index.display()), help);
+        |why: String, help: &str| Error::machine(format!("{}: {why}", index.display()), help);
     let value: serde_json::Value = serde_json::from_slice(text)
         .map_err(|e| refuse(format!("its JSON is damaged: {e}"), "get it again"))?;
     let map = value["weight_map"].as_object().into_iter().flatten();
@@ -40,9 +40,9 @@ pub(crate) fn read(index: &Path, text: &[u8]) -> Result<Vec<(Content, u64)>, NnE
     names.into_iter().map(|name| one(&folder.join(name))).collect()
 }
 
-fn one(path: &Path) -> Result<(Content, u64), NnError> {
+fn one(path: &Path) -> Result<(Content, u64), Error> {
     let refuse =
-        |(why, help): (String, String)| NnError::new(format!("{}: {why}", path.display()), help);
+        |(why, help): (String, String)| Error::machine(format!("{}: {why}", path.display()), help);
     let bytes =
         std::fs::read(path).map_err(|e| refuse((e.to_string(), "check the file".into())))?;
     match format::recognize(&bytes, &path.to_string_lossy()).map_err(refuse)? {

@@ -5,9 +5,8 @@
 
 pub mod queue;
 pub mod script;
-
-use crate::SweepError;
 use crate::executor::{End, Executor, Stop, wall_clock_s};
+use res2lab_error::Error;
 use res2lab_store::{Event, PlannedTrial, Submission, SweepDir, TrialResult, atomic, journal};
 use script::{Jobs, script};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -43,7 +42,7 @@ pub struct Slurm {
 impl Slurm {
     /// Reads what earlier runners submitted. `trials` is how many may be in the queue at the same
     /// time.
-    pub fn new(dir: SweepDir, jobs: Jobs, trials: usize) -> Result<Slurm, SweepError> {
+    pub fn new(dir: SweepDir, jobs: Jobs, trials: usize) -> Result<Slurm, Error> {
         let submissions = Submission::all(&dir)?;
         let mut slurm = Slurm {
             dir,
@@ -68,7 +67,7 @@ impl Slurm {
     }
 
     /// Submits what was started, unless nothing was.
-    fn submit(&mut self) -> Result<(), SweepError> {
+    fn submit(&mut self) -> Result<(), Error> {
         let tasks: Vec<Vec<String>> =
             self.new.chunks(self.jobs.spec.trials_per_job).map(<[String]>::to_vec).collect();
         if tasks.is_empty() {
@@ -210,7 +209,7 @@ impl Executor for Slurm {
         (0..self.slots).map(|i| format!("job {i}")).collect()
     }
 
-    fn start(&mut self, trial: &PlannedTrial, _: usize) -> Result<u32, SweepError> {
+    fn start(&mut self, trial: &PlannedTrial, _: usize) -> Result<u32, Error> {
         self.dir.run(&trial.id).create(&trial.spec)?;
         self.new.push(trial.id.clone());
         Ok(0)
@@ -238,7 +237,7 @@ impl Executor for Slurm {
         }
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError> {
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, Error> {
         self.submit()?;
         if let Some(stop) = self.leave.take() {
             stop.fetch_add(1, Ordering::Relaxed);
@@ -261,7 +260,7 @@ impl Executor for Slurm {
     fn ask_to_stop(&mut self, why: Stop) {
         match why {
             Stop::User => self.is_left = true,
-            Stop::Failure => self.kill(),
+            Stop::Error => self.kill(),
         }
     }
 

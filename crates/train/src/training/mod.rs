@@ -4,8 +4,6 @@
 mod report;
 mod save;
 mod stop;
-
-use crate::TrainError;
 use crate::checkpoint::State;
 use crate::evaluate::Groups;
 use crate::mix::mix;
@@ -15,6 +13,7 @@ use crate::schedule::rates;
 use crate::speed::Speed;
 use crate::trial::TrialOptions;
 use res2lab_data::{Augment, EpochPlan, Source, Split, order};
+use res2lab_error::Error;
 use res2lab_experiment::{DecayOn, Optimizer, TrainSpec, TrialSpec};
 use res2lab_nn::{GradScale, LossScaler, Net, Rates, Sgd, Step};
 use res2lab_random::Key;
@@ -70,7 +69,7 @@ struct Totals {
 
 impl Loop<'_> {
     /// Trains from the state's step to the end.
-    pub(crate) fn run(&mut self) -> Result<LoopEnd, TrainError> {
+    pub(crate) fn run(&mut self) -> Result<LoopEnd, Error> {
         let train = &self.spec.train;
         let steps_per_epoch =
             order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
@@ -149,7 +148,7 @@ impl Loop<'_> {
 
     /// Computes the gradients of a step: of each batch that this process accumulates, reduced over
     /// processes.
-    fn compute_gradients(&mut self, totals: &mut Totals) -> Result<(), TrainError> {
+    fn compute_gradients(&mut self, totals: &mut Totals) -> Result<(), Error> {
         let train = &self.spec.train;
         let shard = self.options.shard(train.accumulate);
         let batch_share = 1.0 / shard.parts() as f64;
@@ -180,7 +179,7 @@ impl Loop<'_> {
     }
 
     /// Updates the weights, and all counts of steps.
-    fn update(&mut self, sgd: &Sgd, rates: Rates, totals: &mut Totals) -> Result<(), TrainError> {
+    fn update(&mut self, sgd: &Sgd, rates: Rates, totals: &mut Totals) -> Result<(), Error> {
         let train = &self.spec.train;
         if let Some(scaler) = &mut self.scaler {
             scaler.unscale(self.net.params_mut())?;
@@ -213,7 +212,7 @@ impl Loop<'_> {
         total: usize,
         is_epoch_end: bool,
         totals: &Totals,
-    ) -> Result<Option<LoopEnd>, TrainError> {
+    ) -> Result<Option<LoopEnd>, Error> {
         let [stop, is_due] = self.is_asked_to_stop(total)?;
         if is_epoch_end {
             self.keep_on_the_way(epoch + 1)?;
@@ -231,7 +230,7 @@ impl Loop<'_> {
         Ok(None)
     }
 
-    fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), TrainError> {
+    fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), Error> {
         let train = &self.spec.train;
         let seed = self.spec.seed;
         let shard = self.options.shard(train.accumulate);

@@ -4,13 +4,14 @@ use super::{Loop, Totals};
 use crate::environment::process_age_s;
 use crate::evaluate::evaluate;
 use crate::recorder::Progress;
-use crate::{TrainError, shown, trace};
+use crate::{shown, trace};
+use res2lab_error::Error;
 use std::collections::BTreeMap;
 
 impl Loop<'_> {
     /// Records two things once per attempt: the time until the first step, and, after a few steps,
     /// the times at which gradients were all-reduced.
-    pub(super) fn trace(&mut self) -> Result<(), TrainError> {
+    pub(super) fn trace(&mut self) -> Result<(), Error> {
         const STEP: usize = 5;
         self.speed.steps += 1;
         if let (1, Some(age_s)) = (self.speed.steps, process_age_s()) {
@@ -30,7 +31,7 @@ impl Loop<'_> {
         &mut self,
         epoch: usize,
         values: &mut BTreeMap<String, f64>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), Error> {
         let shard = self.options.shard(self.spec.train.accumulate);
         self.reduce.share_running(self.net.params_mut())?;
         self.net.params_mut().swap_average();
@@ -70,7 +71,7 @@ impl Loop<'_> {
 
     /// Writes sample images for TensorBoard, once per attempt, since each attempt has its own event
     /// file.
-    pub(super) fn show_samples(&mut self) -> Result<(), TrainError> {
+    pub(super) fn show_samples(&mut self) -> Result<(), Error> {
         if !self.recorder.shows() {
             return Ok(());
         }
@@ -84,7 +85,7 @@ impl Loop<'_> {
     }
 
     /// The mean loss since the last log line; None if it is not finite. Waits for the device.
-    pub(super) fn read_loss(&mut self, totals: &mut Totals) -> Result<Option<f64>, TrainError> {
+    pub(super) fn read_loss(&mut self, totals: &mut Totals) -> Result<Option<f64>, Error> {
         let mut sums = [totals.loss.double_value(&[])];
         self.reduce.sums(&mut sums)?;
         let mean = sums[0] / self.state.loss_count as f64;
@@ -98,7 +99,7 @@ impl Loop<'_> {
         &mut self,
         totals: &mut Totals,
         values: &mut BTreeMap<String, f64>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), Error> {
         let mut sums = [totals.correct.double_value(&[]), totals.replaced as f64];
         self.reduce.sums(&mut sums)?;
         let [correct, left_out] = sums;
@@ -116,7 +117,7 @@ impl Loop<'_> {
         epoch: f64,
         total: usize,
         values: BTreeMap<String, f64>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), Error> {
         self.state.latest.extend(values.clone());
         let progress = Progress {
             epoch,

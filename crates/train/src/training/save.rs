@@ -1,7 +1,8 @@
 //! Checkpoints and weights that training writes, and the sums that it resumes with.
 
 use super::{Loop, Totals};
-use crate::{TrainError, checkpoint};
+use crate::checkpoint;
+use res2lab_error::Error;
 use res2lab_nn::LossScaler;
 use res2lab_store::layout::MOST_KEPT_BYTES;
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ impl Loop<'_> {
         &mut self,
         epoch: usize,
         values: &BTreeMap<String, f64>,
-    ) -> Result<(), TrainError> {
+    ) -> Result<(), Error> {
         let Some(&acc1) = values.get("val/acc1") else { return Ok(()) };
         if self.state.best.is_none_or(|(best, _)| acc1 > best) {
             self.state.best = Some((acc1, epoch));
@@ -42,7 +43,7 @@ impl Loop<'_> {
     /// Keeps the evaluated weights after epochs 1, 2, 4, 8, ..., so that the training of a small
     /// network can be examined later. This happens before the checkpoint, so that a trial that is
     /// killed in between writes them again.
-    pub(super) fn keep_on_the_way(&mut self, epoch: usize) -> Result<(), TrainError> {
+    pub(super) fn keep_on_the_way(&mut self, epoch: usize) -> Result<(), Error> {
         let is_wanted =
             epoch.is_power_of_two() && epoch < self.spec.train.epochs && self.options.is_first();
         if !is_wanted || checkpoint::weights_bytes(self.net.params()) > MOST_KEPT_BYTES {
@@ -55,7 +56,7 @@ impl Loop<'_> {
     }
 
     /// Writes a checkpoint. Returns false, and writes nothing, if the loss is not finite.
-    pub(super) fn save(&mut self, totals: &Totals) -> Result<bool, TrainError> {
+    pub(super) fn save(&mut self, totals: &Totals) -> Result<bool, Error> {
         let shard = self.options.shard(1);
         // Each process resumes with its own sum, so that numbers are added in the same order.
         let mut loss_sums = vec![0.0; shard.world];

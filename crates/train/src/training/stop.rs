@@ -2,9 +2,9 @@
 //! divergence.
 
 use super::{Loop, LoopEnd};
-use crate::TrainError;
 use crate::schedule::rates;
 use res2lab_data::{Split, order};
+use res2lab_error::Error;
 use res2lab_nn::Rates;
 use std::sync::atomic::Ordering;
 
@@ -15,7 +15,7 @@ impl Loop<'_> {
         &mut self,
         total: usize,
         is_epoch_end: bool,
-    ) -> Result<[bool; 2], TrainError> {
+    ) -> Result<[bool; 2], Error> {
         if self.state.step == total || (self.spec.train.max_minutes == 0.0 && !is_epoch_end) {
             return Ok([false; 2]);
         }
@@ -24,16 +24,13 @@ impl Loop<'_> {
     }
 
     /// Whether to stop with a checkpoint, and whether one is due.
-    pub(super) fn is_asked_to_stop(&mut self, total: usize) -> Result<[bool; 2], TrainError> {
+    pub(super) fn is_asked_to_stop(&mut self, total: usize) -> Result<[bool; 2], Error> {
         let asked = self.options.stop.load(Ordering::Relaxed) && self.state.step < total;
         self.any([asked, self.speed.last_checkpoint.elapsed() >= self.options.checkpoint_every])
     }
 
     /// Whether any process wants each of these.
-    pub(super) fn any<const N: usize>(
-        &mut self,
-        wants: [bool; N],
-    ) -> Result<[bool; N], TrainError> {
+    pub(super) fn any<const N: usize>(&mut self, wants: [bool; N]) -> Result<[bool; N], Error> {
         let mut sums = wants.map(|wants| f64::from(u8::from(wants)));
         self.reduce.sums(&mut sums)?;
         Ok(sums.map(|sum| sum > 0.0))

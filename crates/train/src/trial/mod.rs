@@ -3,14 +3,13 @@
 mod network;
 mod setup;
 
-pub(crate) use network::{fresh_net, step_of};
-
-use crate::TrainError;
 use crate::checkpoint::State;
 use crate::environment::{device_name, environment, now_s, peak_memory_mib};
 use crate::recorder::Progress;
 use crate::training::{Loop, LoopEnd};
+pub(crate) use network::{fresh_net, step_of};
 use res2lab_data::Shard;
+use res2lab_error::Error;
 use res2lab_kernels::instruction_set::InstructionSet;
 use res2lab_libtorch::Member;
 use res2lab_store::tensorboard::Picture;
@@ -84,7 +83,7 @@ pub fn run(
     run: &RunDir,
     options: &TrialOptions,
     on_progress: &mut dyn FnMut(&Progress),
-) -> Result<Ended, TrainError> {
+) -> Result<Ended, Error> {
     let _lock = match options.is_first().then(|| lock::try_lock(&run.lock())).transpose()? {
         Some(lock::Attempt::HeldBy(process)) => return Ok(Ended::Busy(process)),
         held => held,
@@ -104,7 +103,7 @@ pub fn run(
     finish(training, end, attempt)
 }
 
-fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, TrainError> {
+fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Error> {
     let (status, reason) = match end {
         LoopEnd::Preempted => return Ok(Ended::Preempted),
         LoopEnd::Finished => (Outcome::Done, String::new()),

@@ -1,8 +1,9 @@
 //! The network of a trial: its layout, its step, and the weights that it starts from.
 
 use super::TrialOptions;
-use crate::{TrainError, identity};
+use crate::identity;
 use res2lab_arch::Input;
+use res2lab_error::Error;
 use res2lab_experiment::{Precision, TrainSpec, TrialSpec};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use res2lab_nn::{Layout, Net, Placement, Step, init};
@@ -10,7 +11,7 @@ use res2lab_store::PlannedTrial;
 use tch::{Device, Kind};
 
 /// The step for this net and recipe.
-pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, TrainError> {
+pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, Error> {
     Ok(res2lab_nn::step::choose(net, train.label_smoothing, train.cuda_graph && !train.plain)?)
 }
 
@@ -40,7 +41,7 @@ pub(super) fn empty_net(
     channels: usize,
     options: &TrialOptions,
     layout: Option<Layout>,
-) -> Result<Net, TrainError> {
+) -> Result<Net, Error> {
     let px = trial.image_px;
     let classes = trial.classes;
     let graph =
@@ -55,7 +56,7 @@ pub(super) fn empty_net(
 }
 
 /// The freshly initialized network of a trial, for timing and for the memory check.
-pub(crate) fn fresh_net(trial: &PlannedTrial, options: &TrialOptions) -> Result<Net, TrainError> {
+pub(crate) fn fresh_net(trial: &PlannedTrial, options: &TrialOptions) -> Result<Net, Error> {
     let mut net = empty_net(trial, trial.image_channels, options, None)?;
     init::init(net.params_mut(), trial.spec.seed);
     start_average(&mut net, &trial.spec);
@@ -73,9 +74,9 @@ pub(super) fn given_weights(
     net: &mut Net,
     trial: &PlannedTrial,
     options: &TrialOptions,
-) -> Result<String, TrainError> {
+) -> Result<String, Error> {
     let Some(path) = &options.weights else { return Ok("start from step 0".to_owned()) };
-    let input = |e: res2lab_nn::NnError| TrainError::input(e.cause, e.help);
+    let input = |e: Error| Error::input(e.cause, e.help);
     let file = WeightsFile::open(path).map_err(input)?;
     identity::check_planned_weights(trial, &file.digest, path)?;
     let loaded = weights::load(net.params_mut(), &file, Fit::Start).map_err(input)?;

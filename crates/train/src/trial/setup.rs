@@ -9,8 +9,9 @@ use crate::recorder::{Progress, Recorder};
 use crate::reduce::{Distributed, Local, Reduce, lost};
 use crate::speed::Speed;
 use crate::training::Loop;
-use crate::{TrainError, identity, shown};
+use crate::{identity, shown};
 use res2lab_data::{DataSet, DatasetRequest};
+use res2lab_error::Error;
 use res2lab_experiment::TrialSpec;
 use res2lab_kernels::instruction_set::{InstructionSet, use_instruction_set};
 use res2lab_libtorch::Group;
@@ -29,7 +30,7 @@ pub(super) fn set_up<'a>(
     attempt: u32,
     options: &'a TrialOptions,
     on_progress: &'a mut dyn FnMut(&Progress),
-) -> Result<Loop<'a>, TrainError> {
+) -> Result<Loop<'a>, Error> {
     let spec = &trial.spec;
     let speed = Speed::start();
     // Processes join before any of them reads: the first one changes no checkpoint until all have
@@ -108,11 +109,11 @@ fn open_data(
     spec: &TrialSpec,
     options: &TrialOptions,
     run: &RunDir,
-) -> Result<(DatasetRequest, DataSet), TrainError> {
+) -> Result<(DatasetRequest, DataSet), Error> {
     let images = wanted(&spec.data, &options.data);
     let set = res2lab_data::open(&images)?;
     if set.train.len() < spec.train.batch_size {
-        return Err(TrainError::input(
+        return Err(Error::input(
             format!(
                 "batch_size {} is larger than the {} training images",
                 spec.train.batch_size,
@@ -136,7 +137,7 @@ fn starting_state(
     net: &mut Net,
     saved: Option<Saved>,
     fresh: State,
-) -> Result<(State, String), TrainError> {
+) -> Result<(State, String), Error> {
     let spec = &trial.spec;
     match saved {
         Some(Saved { bytes, state, was_checked }) => {
@@ -198,11 +199,7 @@ fn log_start(
 
 /// Sets the instruction set of the kernels, and returns its name for the checkpoint and the result;
 /// empty on a GPU.
-fn vectors(
-    options: &TrialOptions,
-    saved: Option<&State>,
-    run: &RunDir,
-) -> Result<String, TrainError> {
+fn vectors(options: &TrialOptions, saved: Option<&State>, run: &RunDir) -> Result<String, Error> {
     if options.device.is_cuda() {
         return Ok(String::new());
     }
@@ -222,7 +219,7 @@ fn vectors(
                 "go on where it began, or remove {} to start from the beginning",
                 file.display()
             );
-            TrainError::machine(cause, help)
+            Error::machine(cause, help)
         })?,
     };
     Ok(use_instruction_set(set).name().to_owned())
@@ -234,13 +231,13 @@ fn check_equal_starts(
     reduce: &mut dyn Reduce,
     step: usize,
     options: &TrialOptions,
-) -> Result<(), TrainError> {
+) -> Result<(), Error> {
     let mut sum = [step as f64];
     reduce.sums(&mut sum)?;
     if sum[0] == (step * options.shard(1).world) as f64 {
         return Ok(());
     }
-    Err(TrainError::machine(
+    Err(Error::machine(
         format!(
             "the processes of this trial read different checkpoints; this one starts at step {step}"
         ),
