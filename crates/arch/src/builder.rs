@@ -3,9 +3,8 @@
 //! Mistakes of shape are kept until [`Builder::finish`], so that block code reads like the paper's
 //! figure.
 
-use crate::Input;
 use crate::graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, Stage, StateEntry};
-use res2lab_error::Error;
+use crate::{Input, Invalid};
 use std::collections::BTreeMap;
 
 /// PyTorch's default, used by every published network of the family.
@@ -17,7 +16,7 @@ pub struct Builder {
     nodes: Vec<Node>,
     stages: Vec<Stage>,
     modules: BTreeMap<String, NodeId>,
-    problem: Option<Error>,
+    problem: Option<Invalid>,
 }
 
 impl Builder {
@@ -47,7 +46,7 @@ impl Builder {
 
     fn refuse(&mut self, name: &str, what: String) {
         let help = "give larger images, or fewer stages";
-        self.problem.get_or_insert_with(|| Error::input(format!("{name}: {what}"), help));
+        self.problem.get_or_insert_with(|| Invalid::new(format!("{name}: {what}"), help));
     }
 
     /// A convolution, module `name`.
@@ -174,7 +173,7 @@ impl Builder {
     }
 
     /// The graph, or the first mistake.
-    pub fn finish(self) -> Result<Graph, Error> {
+    pub fn finish(self) -> Result<Graph, Invalid> {
         if let Some(problem) = self.problem {
             return Err(problem);
         }

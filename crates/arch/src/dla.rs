@@ -2,16 +2,15 @@
 //! Names and order follow timm; of the authors' files only the unused projections are missing
 //! (paper.md calls them dead).
 
-use crate::Input;
 use crate::blocks::{self, BlockConfig};
 use crate::builder::Builder;
 use crate::graph::{Conv, Graph, NodeId, Pool};
 use crate::spec::{FirstBlock, ModelSpec, Stem};
-use res2lab_error::Error;
+use crate::{Input, Invalid};
 
 /// `base_layer`, `level0`, `level1`, the trees `level2` to `level5`, mean over the map, `fc` (a 1x1
 /// convolution).
-pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Error> {
+pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Invalid> {
     let (mut g, image) = Builder::new(input);
     // The cifar stem leaves the first two halvings out, so that 32 px end as 4 px and not as 1.
     let halves_early = spec.stem != Stem::Cifar;

@@ -11,8 +11,6 @@
 //! - [`blocks`]: one function per block; [`resnet`] and [`dla`] stack them
 //! - [`cost`]: parameters, multiply-adds, activations
 
-use res2lab_error::Error;
-
 pub mod blocks;
 pub mod builder;
 pub mod cost;
@@ -24,7 +22,7 @@ pub mod spec;
 pub mod zoo;
 
 pub use cost::{Cost, cost};
-
+pub use error::Invalid;
 pub use graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, StateEntry};
 pub use spec::{BlockKind, Downsample, Family, FirstBlock, ModelOverrides, ModelSpec, Stem};
 
@@ -49,12 +47,12 @@ impl Input {
 }
 
 /// Builds the graph of `spec` for images and classes of `input`.
-pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Error> {
+pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Invalid> {
     spec.check()?;
     let multiple = spec.input_multiple();
     for (field, size) in [("height", input.height), ("width", input.width)] {
         if size == 0 || size % multiple != 0 {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 format!("an image {field} of {size} px does not fit this network"),
                 format!("give images whose sides are multiples of {multiple} px"),
             ));

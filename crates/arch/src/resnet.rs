@@ -1,17 +1,16 @@
 //! Chains of blocks: ResNet, ResNeXt, SENet, Res2Net, Res2NeXt and v1b.
 
-use crate::Input;
 use crate::blocks::{self, BlockConfig};
 use crate::builder::Builder;
 use crate::graph::{Conv, Graph, NodeId, Pool};
 use crate::spec::{Downsample, ModelSpec, Stem};
-use res2lab_error::Error;
+use crate::{Input, Invalid};
 
 /// Output channels of a bottleneck are this many times its planes.
 const EXPANSION: usize = 4;
 
 /// Stem, stages `layer1` .., mean over the map, `fc`.
-pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Error> {
+pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Invalid> {
     let (mut g, image) = Builder::new(input);
     let mut x = stem(&mut g, image, spec);
     for (index, &count) in spec.blocks.iter().enumerate() {

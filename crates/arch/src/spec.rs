@@ -2,8 +2,7 @@
 //! a base); [`ModelSpec`] is what it means (every field known). Nothing is guessed after this
 //! point.
 
-use crate::zoo;
-use res2lab_error::Error;
+use crate::{Invalid, zoo};
 use serde::{Deserialize, Serialize};
 
 /// How stages are wired.
@@ -153,7 +152,7 @@ const LIMITS: [(&str, usize); 6] = [
 
 impl ModelOverrides {
     /// What the words mean, and remarks on what was changed to make sense of them.
-    pub fn resolve(&self) -> Result<(ModelSpec, Vec<String>), Error> {
+    pub fn resolve(&self) -> Result<(ModelSpec, Vec<String>), Invalid> {
         let mut notes = Vec::new();
         let words = match &self.zoo {
             Some(name) => zoo::find(name)?.words.overridden_by(self),
@@ -214,17 +213,17 @@ impl ModelOverrides {
         }
     }
 
-    fn stages(&self, family: Family, stem: Stem) -> Result<Vec<usize>, Error> {
+    fn stages(&self, family: Family, stem: Stem) -> Result<Vec<usize>, Invalid> {
         if let Some(blocks) = &self.blocks {
             if self.depth.is_some() {
-                return Err(Error::input("both depth and blocks are given", "give one of them"));
+                return Err(Invalid::new("both depth and blocks are given", "give one of them"));
             }
             return Ok(blocks.clone());
         }
         match (family, stem) {
             (Family::Dla, _) => match self.depth.unwrap_or(60) {
                 60 => Ok(vec![1, 2, 3, 1]),
-                d => Err(Error::input(
+                d => Err(Invalid::new(
                     format!("depth {d} is not known for family dla"),
                     "use depth 60, or give the tree levels of the four stages, e.g. blocks: [1, 2, 3, 1]",
                 )),
@@ -236,7 +235,7 @@ impl ModelOverrides {
                 101 => Ok(vec![3, 4, 23, 3]),
                 152 => Ok(vec![3, 8, 36, 3]),
                 200 => Ok(vec![3, 12, 48, 3]),
-                d => Err(Error::input(
+                d => Err(Invalid::new(
                     format!("depth {d} is not known for the imagenet and deep stems"),
                     "use depth 26, 50, 101, 152 or 200, or give blocks per stage, e.g. blocks: [3, 4, 6, 3]",
                 )),
@@ -245,12 +244,12 @@ impl ModelOverrides {
     }
 }
 
-fn cifar_depth(depth: usize) -> Result<Vec<usize>, Error> {
+fn cifar_depth(depth: usize) -> Result<Vec<usize>, Invalid> {
     if depth >= 11 && (depth - 2).is_multiple_of(9) {
         return Ok(vec![(depth - 2) / 9; 3]);
     }
     let n = (depth.max(11) - 2) / 9;
-    Err(Error::input(
+    Err(Invalid::new(
         format!("depth {depth} is not 9n + 2, which the cifar stem needs"),
         format!(
             "use depth {} or {}, or give blocks per stage, e.g. blocks: [2, 2, 2]",
@@ -262,21 +261,21 @@ fn cifar_depth(depth: usize) -> Result<Vec<usize>, Error> {
 
 impl ModelSpec {
     /// Refuses what no graph can be built from, naming the field.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), Invalid> {
         let blocks = self.blocks.iter().copied().max().unwrap_or(0);
         let values =
             [self.planes, self.width, self.cardinality, self.scale, blocks, self.stem_stride];
         for ((field, limit), value) in LIMITS.into_iter().zip(values) {
             if value == 0 || value > limit || (field == "blocks" && self.blocks.contains(&0)) {
                 let shown = if self.blocks.contains(&0) && field == "blocks" { 0 } else { value };
-                return Err(Error::input(
+                return Err(Invalid::new(
                     format!("{field} {shown} is impossible"),
                     format!("give {field} a whole number from 1 to {limit}"),
                 ));
             }
         }
         if self.blocks.len() > 8 {
-            return Err(Error::input("blocks names more than 8 stages", "give at most 8 stages"));
+            return Err(Invalid::new("blocks names more than 8 stages", "give at most 8 stages"));
         }
         match self.family {
             Family::Resnet => self.check_resnet(),
@@ -284,9 +283,9 @@ impl ModelSpec {
         }
     }
 
-    fn check_resnet(&self) -> Result<(), Error> {
+    fn check_resnet(&self) -> Result<(), Invalid> {
         if self.planes * self.width < 64 {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 format!(
                     "width {} with planes {} gives splits of zero channels",
                     self.width, self.planes
@@ -295,7 +294,7 @@ impl ModelSpec {
             ));
         }
         if self.se && self.planes * 4 < 16 {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 format!("se with planes {} gives a hidden layer of zero channels", self.planes),
                 "give planes at least 4, or leave se out",
             ));
@@ -303,15 +302,15 @@ impl ModelSpec {
         Ok(())
     }
 
-    fn check_dla(&self) -> Result<(), Error> {
+    fn check_dla(&self) -> Result<(), Invalid> {
         if self.blocks.len() != 4 || self.blocks.iter().any(|&levels| levels > 6) {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 format!("blocks {:?} does not fit family dla", self.blocks),
                 "give the tree levels (1 to 6) of four stages, e.g. blocks: [1, 2, 3, 1]",
             ));
         }
         if self.planes < 4 || !self.planes.is_multiple_of(4) {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 format!(
                     "planes {} does not fit family dla, whose stem has planes / 4 channels",
                     self.planes
@@ -320,7 +319,7 @@ impl ModelSpec {
             ));
         }
         if (2 * self.planes * self.width / 64) * self.cardinality < 2 {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 format!(
                     "width {} with planes {} gives splits of zero channels",
                     self.width, self.planes
@@ -331,7 +330,7 @@ impl ModelSpec {
         let odd =
             (0..4).map(|stage| self.dla_split_channels(stage)).find(|c| c % self.cardinality != 0);
         if let Some(channels) = odd {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 format!(
                     "cardinality {} does not divide splits of {channels} channels",
                     self.cardinality
@@ -340,19 +339,19 @@ impl ModelSpec {
             ));
         }
         if self.se && self.planes * 2 < 16 {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 format!("se with planes {} gives a hidden layer of zero channels", self.planes),
                 "give planes at least 8, or leave se out",
             ));
         }
         if self.stem == Stem::Deep {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 "the deep stem does not fit family dla",
                 "use stem imagenet or cifar",
             ));
         }
         if self.block == BlockKind::Res2 && self.first_block == FirstBlock::Grouped {
-            return Err(Error::input(
+            return Err(Invalid::new(
                 "first_block grouped does not fit family dla",
                 "use first_block pool",
             ));

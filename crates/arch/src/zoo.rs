@@ -2,9 +2,8 @@
 //! 4. A network here is words of the same language that experiments use; nothing is special about
 //! it.
 
-use crate::Input;
 use crate::spec::{BlockKind, Downsample, Family, FirstBlock, ModelOverrides, Stem};
-use res2lab_error::Error;
+use crate::{Input, Invalid};
 
 /// One published network.
 #[derive(Clone, Debug)]
@@ -27,9 +26,9 @@ pub fn entries() -> Vec<Entry> {
 }
 
 /// Looks a name or an alias up; the error offers the nearest names.
-pub fn find(name: &str) -> Result<Entry, Error> {
+pub fn find(name: &str) -> Result<Entry, Invalid> {
     entries().into_iter().find(|e| e.name == name || e.aliases.contains(&name)).ok_or_else(|| {
-        Error::input(
+        Invalid::new(
             format!("no network is called \"{name}\""),
             format!(
                 "did you mean {}? `res2lab model --list` shows all",

@@ -1,7 +1,8 @@
 //! Names of classes: those of a trial, of published networks, of a file; and how the classes of a
 //! data set meet the outputs of a network.
+
+use crate::failure::Failure;
 use res2lab_data::DataSet;
-use res2lab_error::Error;
 use res2lab_store::RunDir;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ const IMAGENET_CLASSES: usize = 1000;
 
 /// Names that the trial among these words keeps, in the order of its outputs; empty where there is
 /// none.
-pub(crate) fn of_run(words: &[String]) -> Result<Vec<String>, Error> {
+pub(crate) fn of_run(words: &[String]) -> Result<Vec<String>, Failure> {
     let is_run =
         |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
     let Some(folder) = words.iter().find(is_run) else { return Ok(vec![]) };
@@ -23,7 +24,7 @@ pub(crate) fn names(
     file: Option<&str>,
     of_run: Vec<String>,
     outputs: usize,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>, Failure> {
     let Some(path) = file else {
         let imagenet = || {
             IMAGENET.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect()
@@ -36,14 +37,14 @@ pub(crate) fn names(
     };
     let help = "give a file with one class name a line, in the order of the network's outputs";
     let text =
-        std::fs::read_to_string(path).map_err(|e| Error::input(format!("{path}: {e}"), help))?;
+        std::fs::read_to_string(path).map_err(|e| Failure::input(format!("{path}: {e}"), help))?;
     let names: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
     if names.len() == outputs && !text.trim().is_empty() {
         return Ok(names);
     }
     let given = if text.trim().is_empty() { 0 } else { names.len() };
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    Err(Error::input(format!("{path} has {} for {outputs} classes", count(given, "name")), help))
+    Err(Failure::input(format!("{path} has {} for {outputs} classes", count(given, "name")), help))
 }
 
 /// Gives the test images of a set the labels that the network has for their classes, where both
@@ -53,7 +54,7 @@ pub(crate) fn matched(
     set: &mut DataSet,
     own: Vec<String>,
     outputs: usize,
-) -> Result<(Vec<String>, Vec<String>), Error> {
+) -> Result<(Vec<String>, Vec<String>), Failure> {
     let ids: Vec<String> =
         IMAGENET.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect();
     let are_ids = outputs == IMAGENET_CLASSES
@@ -73,7 +74,7 @@ pub(crate) fn matched(
             let few = own.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
             let more = if own.len() > 5 { ", ..." } else { "" };
             let help = "evaluate it on pictures of its own classes, with the same names";
-            Error::input(format!("class {class} is none of the network's: {few}{more}"), help)
+            Failure::input(format!("class {class} is none of the network's: {few}{more}"), help)
         })
     };
     let places = classes.iter().map(place).collect::<Result<Vec<u32>, _>>()?;
@@ -88,10 +89,10 @@ fn by_number(
     classes: Vec<String>,
     labels: usize,
     outputs: usize,
-) -> Result<(Vec<String>, Vec<String>), Error> {
+) -> Result<(Vec<String>, Vec<String>), Failure> {
     let count = classes.len().max(labels);
     if count > outputs {
-        return Err(Error::input(
+        return Err(Failure::input(
             format!("the data have {count} classes, the network {outputs} outputs"),
             "evaluate it on images like those it was trained on",
         ));

@@ -1,13 +1,13 @@
 //! From the experiment's `executor` and the command line to jobs of a cluster.
 
 use crate::args::{OnOom, SweepArgs};
-use res2lab_error::Error;
+use crate::failure::Failure;
 use res2lab_experiment::{ExecutorSpec, Experiment, SlurmSpec};
 use res2lab_store::{Plan, SweepDir};
 use res2lab_sweep::slurm::script::{self, Jobs};
 
 /// Who runs the trials.
-pub(crate) fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpec, Error> {
+pub(crate) fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<ExecutorSpec, Failure> {
     let of_file = &experiment.executor;
     let chosen =
         args.executor.as_ref().map_or(Ok(of_file.clone()), |text| of_file.changed_by(text))?;
@@ -15,7 +15,7 @@ pub(crate) fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<Exec
         slurm.check()?;
     }
     if args.detach && chosen == ExecutorSpec::Local {
-        return Err(Error::input(
+        return Err(Failure::input(
             "--detach goes with a cluster",
             "give --executor slurm, or leave it out",
         ));
@@ -24,9 +24,9 @@ pub(crate) fn executor(args: &SweepArgs, experiment: &Experiment) -> Result<Exec
 }
 
 /// What every job of this sweep is like.
-pub(crate) fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Error> {
+pub(crate) fn jobs(args: &SweepArgs, spec: &SlurmSpec, plan: &Plan) -> Result<Jobs, Failure> {
     let folder = std::env::current_dir().map_err(|e| {
-        Error::machine(
+        Failure::machine(
             format!("cannot tell which folder this is: {e}"),
             "go to a folder that exists",
         )

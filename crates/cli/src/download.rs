@@ -1,11 +1,12 @@
 //! A download with its progress on standard error.
+
+use crate::failure::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
-use res2lab_error::Error;
 use res2lab_fetch::Check;
 use std::path::Path;
 
 /// Brings one file, telling how far it is.
-pub(crate) fn file(url: &str, target: &Path, check: &Check) -> Result<(), Error> {
+pub(crate) fn file(url: &str, target: &Path, check: &Check) -> Result<(), Failure> {
     crate::print::told(&format!("downloading {url}"));
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {eta} left")

@@ -4,7 +4,7 @@ use crate::args::RfArgs;
 use crate::commands::rf::{
     Analysis, Asked, HEADERS, SplitRow, cells, node_asked, sentences, weighting,
 };
-use res2lab_error::Error;
+use crate::failure::Failure;
 use res2lab_report::axis::Axis;
 use res2lab_report::fields::{Fields, render};
 use res2lab_report::figures::Table;
@@ -18,7 +18,7 @@ pub(crate) fn write(
     args: &RfArgs,
     asked: &[Asked],
     analyses: &[Analysis],
-) -> Result<PathBuf, Error> {
+) -> Result<PathBuf, Failure> {
     let path = match &args.page {
         Some(path) => path.clone(),
         None => {
@@ -44,7 +44,7 @@ fn file_name(args: &RfArgs) -> String {
     format!("{}.html", name.trim_start_matches('.'))
 }
 
-fn fields(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<Fields, Error> {
+fn fields(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<Fields, Failure> {
     let axes = axes(asked);
     let network = |(i, asked): (usize, &Asked)| {
         let value = |axis: &Axis| {
@@ -61,7 +61,7 @@ fn fields(args: &RfArgs, asked: &[Asked], analyses: &[Analysis]) -> Result<Field
             variant: String::new(),
         })
     };
-    let networks = asked.iter().enumerate().map(network).collect::<Result<_, Error>>()?;
+    let networks = asked.iter().enumerate().map(network).collect::<Result<_, Failure>>()?;
     Ok(Fields {
         title: args.words.join(" "),
         command: command(args),

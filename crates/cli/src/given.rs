@@ -1,9 +1,10 @@
 //! Weights that a sweep's trials start from, looked at before anything trains: whether they are
 //! there, whether they fit each arm's network, and what is to be told of them.
+
+use crate::failure::Failure;
 use crate::network;
 use crate::request::Purpose;
 use res2lab_arch::Input;
-use res2lab_error::Error;
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use res2lab_store::PlannedTrial;
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ pub(crate) fn check(
     trials: &mut [PlannedTrial],
     data: &Path,
     purpose: Purpose,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>, Failure> {
     let mut digests: HashMap<String, String> = HashMap::new();
     let notes = look(trials, data, purpose, &mut digests)?;
     for trial in trials {
@@ -30,7 +31,7 @@ fn look(
     data: &Path,
     purpose: Purpose,
     digests: &mut HashMap<String, String>,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>, Failure> {
     let mut notes = vec![];
     let mut seen: Vec<&PlannedTrial> = vec![];
     let mut opened: Option<(&str, WeightsFile)> = None;
@@ -68,7 +69,7 @@ fn is_same(a: &PlannedTrial, b: &PlannedTrial) -> bool {
         && (a.image_channels, a.classes) == (b.image_channels, b.classes)
 }
 
-fn fit(trial: &PlannedTrial, file: &WeightsFile) -> Result<Vec<String>, Error> {
+fn fit(trial: &PlannedTrial, file: &WeightsFile) -> Result<Vec<String>, Failure> {
     let px = trial.image_px;
     let channels = trial.image_channels;
     let classes = trial.classes;
@@ -77,7 +78,7 @@ fn fit(trial: &PlannedTrial, file: &WeightsFile) -> Result<Vec<String>, Error> {
     let loaded = weights::check(&graph.state, file, Fit::Start);
     loaded
         .map(|loaded| loaded.notes)
-        .map_err(|e| Error::input(format!("{}: {}", trial.label, e.cause), e.help))
+        .map_err(|e| Failure::input(format!("{}: {}", trial.label, e.cause), e.help))
 }
 
 fn add(notes: &mut Vec<String>, note: String) {

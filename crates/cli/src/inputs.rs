@@ -1,11 +1,12 @@
 //! What finished trials of a sweep were trained on, beside what the same command would train on
 //! now.
-use res2lab_error::Error;
+
+use crate::failure::Failure;
 use res2lab_store::{Plan, PlannedTrial, SweepDir, TrialResult, atomic};
 
 /// The first finished trial whose data set or weights are others now; None if there is none. A
 /// result that cannot be read says nothing here.
-pub(crate) fn changed(plan: &Plan, dir: &SweepDir) -> Option<Error> {
+pub(crate) fn changed(plan: &Plan, dir: &SweepDir) -> Option<Failure> {
     plan.trials.iter().find_map(|trial| {
         let run = dir.run(&trial.id);
         let result: TrialResult = atomic::read_json(&run.result()).ok().flatten()?;
@@ -18,7 +19,7 @@ pub(crate) fn changed(plan: &Plan, dir: &SweepDir) -> Option<Error> {
             "give another --name for the new ones, or remove {} to train it anew",
             run.path().display()
         );
-        Some(Error::input(cause, help))
+        Some(Failure::input(cause, help))
     })
 }
 

@@ -1,6 +1,7 @@
 //! The words of `sweep` and `plan`: one file and axes, and what to write where they are put another
 //! way.
-use res2lab_error::Error;
+
+use crate::failure::Failure;
 use res2lab_experiment::{Axis, fields, words};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,9 @@ const DEFAULT_EXPERIMENT: &str = "experiments/quickstart.yaml";
 pub(crate) fn split(
     given: &[String],
     notes: &RefCell<Vec<String>>,
-) -> Result<(PathBuf, Vec<Axis>), Error> {
+) -> Result<(PathBuf, Vec<Axis>), Failure> {
     if let Some((what, written)) = put_otherwise(given) {
-        return Err(Error::input(format!("\"{what}\" is no axis"), format!("write {written}")));
+        return Err(Failure::input(format!("\"{what}\" is no axis"), format!("write {written}")));
     }
     let is_axis =
         |word: &&String| word.contains('=') && !(is_yaml(word) && Path::new(word).is_file());
@@ -25,7 +26,7 @@ pub(crate) fn split(
         }
         [word] => return Err(no_file(word)),
         [first, second, ..] => {
-            return Err(Error::input(
+            return Err(Failure::input(
                 format!("two experiment files are given: {first} and {second}"),
                 "give one file; axes are written as name=values",
             ));
@@ -34,7 +35,7 @@ pub(crate) fn split(
     let axes = axes
         .into_iter()
         .map(|word| Ok(Axis::parse(&whole_path(word, notes))?))
-        .collect::<Result<_, Error>>()?;
+        .collect::<Result<_, Failure>>()?;
     Ok((file, axes))
 }
 
@@ -43,9 +44,9 @@ fn is_yaml(word: &str) -> bool {
 }
 
 /// A word that is neither a file nor an axis.
-fn no_file(word: &str) -> Error {
+fn no_file(word: &str) -> Failure {
     if res2lab_arch::zoo::find(word).is_ok() {
-        return Error::input(
+        return Failure::input(
             format!("\"{word}\" is a network, not a file"),
             format!("write zoo={word}"),
         );
@@ -53,7 +54,7 @@ fn no_file(word: &str) -> Error {
     let inside = Path::new(word).join("sweep.yaml");
     if inside.is_file() {
         let help = format!("the experiment in it is {}", inside.display());
-        return Error::input(format!("\"{word}\" is a folder, not an experiment file"), help);
+        return Failure::input(format!("\"{word}\" is a folder, not an experiment file"), help);
     }
     let known = Path::new("experiments").join(format!("{word}.yaml"));
     let help = if known.is_file() {
@@ -62,7 +63,7 @@ fn no_file(word: &str) -> Error {
         "write axes as name=values, e.g. scale=2,4,6,8, and give an existing experiment file"
             .to_owned()
     };
-    Error::input(format!("\"{word}\" is neither a file nor an axis"), help)
+    Failure::input(format!("\"{word}\" is neither a file nor an axis"), help)
 }
 
 /// `scale 2 4`, `scale = 2,4`, `scale=2, 4` and `scale:2,4`: what was written, and as what it is to

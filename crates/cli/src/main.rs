@@ -49,8 +49,7 @@ mod watch;
 use args::{Cli, Command};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use failure::WRONG_INPUT;
-use res2lab_error::Error;
+use failure::{Failure, WRONG_INPUT};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -64,7 +63,7 @@ fn main() -> ExitCode {
         Err(e) => Err(usage(&e)),
     };
     let ended = match (ended, print::lost()) {
-        (Ok(0), Some(why)) => Err(Error::machine(
+        (Ok(0), Some(why)) => Err(Failure::machine(
             format!("cannot write to standard output: {why}"),
             "free space, or write elsewhere",
         )),
@@ -72,7 +71,7 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(status) => ExitCode::from(status),
-        Err(Error { status, cause, help }) => {
+        Err(Failure { status, cause, help }) => {
             print::told(&format!("error: {}", one_line(&cause)));
             print::told(&format!("help: {}", one_line(&help)));
             ExitCode::from(status)
@@ -80,7 +79,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<u8, Error> {
+fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Sweep(args) => commands::sweep::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
@@ -102,7 +101,7 @@ fn run(command: Command) -> Result<u8, Error> {
 }
 
 /// clap's message as cause and remedy.
-fn usage(e: &clap::Error) -> Error {
+fn usage(e: &clap::Error) -> Failure {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let text = e.to_string();
     let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -116,7 +115,7 @@ fn usage(e: &clap::Error) -> Error {
             text.lines().skip(1).take_while(|line| line.starts_with("  ")).map(str::trim).collect();
         let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
         let usage = usage.map(|usage| format!("write {usage}; ")).unwrap_or_default();
-        return Error {
+        return Failure {
             status: WRONG_INPUT,
             cause: format!("{first} {}", missing.join(" ")),
             help: usage + &help,
@@ -129,7 +128,7 @@ fn usage(e: &clap::Error) -> Error {
     };
     let as_field = unknown.and_then(|flag| line::flag_as_field(&words, flag));
     let help = as_field.or(tip).unwrap_or(help);
-    Error { status: WRONG_INPUT, cause: first, help }
+    Failure { status: WRONG_INPUT, cause: first, help }
 }
 
 fn one_line(text: &str) -> String {
@@ -145,8 +144,8 @@ fn code() -> res2lab_store::Code {
 }
 
 /// This program's own file, which starts its trials.
-fn own_exe() -> Result<std::path::PathBuf, Error> {
+fn own_exe() -> Result<std::path::PathBuf, Failure> {
     std::env::current_exe().map_err(|e| {
-        Error::machine(format!("cannot find this program's own file: {e}"), "call it by its path")
+        Failure::machine(format!("cannot find this program's own file: {e}"), "call it by its path")
     })
 }

@@ -1,6 +1,7 @@
 //! What a bare word can name: a sweep under the reports' folder, one of its runs, or a file of a
 //! run's weights.
-use res2lab_error::Error;
+
+use crate::failure::Failure;
 use res2lab_experiment::words;
 use res2lab_store::{Plan, SweepDir};
 use std::path::{Component, Path, PathBuf};
@@ -9,9 +10,9 @@ use std::path::{Component, Path, PathBuf};
 const MOST_NAMED: usize = 3;
 
 /// The folder of a sweep, by its name or by a path that leads into the reports' folder.
-pub(crate) fn sweep(reports: &Path, name: &str) -> Result<SweepDir, Error> {
+pub(crate) fn sweep(reports: &Path, name: &str) -> Result<SweepDir, Failure> {
     let inside = inside(reports, name).ok_or_else(|| {
-        Error::input(
+        Failure::input(
             format!("\"{name}\" is not in the folder of reports, {}", reports.display()),
             "name a sweep that is there, or say with --reports DIR where reports are",
         )
@@ -23,7 +24,7 @@ pub(crate) fn sweep(reports: &Path, name: &str) -> Result<SweepDir, Error> {
     let known = sweeps(reports);
     let near = words::nearest(name, known.iter().map(String::as_str));
     let near = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
-    Err(Error::input(
+    Err(Failure::input(
         format!("there is no sweep in {}", dir.path().display()),
         format!("{near}name a folder under reports/, or start one with: just sweep"),
     ))
@@ -55,7 +56,7 @@ fn sweeps(reports: &Path) -> Vec<String> {
 
 /// The words of `eval` and `predict` with the folder of a run where a part of it, its id or a file
 /// of its weights is named. A sweep has several runs, so it is refused with their names.
-pub(crate) fn runs(given: &[String], reports: &Path) -> Result<Vec<String>, Error> {
+pub(crate) fn runs(given: &[String], reports: &Path) -> Result<Vec<String>, Failure> {
     let has_weights =
         given.iter().any(|word| word.starts_with("weights=") || word.starts_with("init.weights="));
     let mut found = Vec::new();
@@ -116,7 +117,7 @@ fn sweep_named(reports: &Path, path: &Path) -> Option<SweepDir> {
     if here.plan().is_file() { Some(here) } else { there() }
 }
 
-fn is_a_sweep(word: &str, dir: &SweepDir) -> Error {
+fn is_a_sweep(word: &str, dir: &SweepDir) -> Failure {
     let ids: Vec<String> = Plan::read(dir)
         .map(|plan| plan.trials.into_iter().map(|t| t.id).collect())
         .unwrap_or_default();
@@ -135,7 +136,7 @@ fn is_a_sweep(word: &str, dir: &SweepDir) -> Error {
             some.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ")
         ),
     };
-    Error::input(
+    Failure::input(
         format!("{word} is a sweep of {}", crate::commands::plan::count(ids.len(), "trial")),
         help,
     )
@@ -143,17 +144,17 @@ fn is_a_sweep(word: &str, dir: &SweepDir) -> Error {
 
 /// What to say of a word that names no network: the sweep that may have been meant, or else the
 /// networks.
-pub(crate) fn unknown(reports: &Path, word: &str) -> Option<Error> {
+pub(crate) fn unknown(reports: &Path, word: &str) -> Option<Failure> {
     let of_networks = res2lab_arch::zoo::find(word).err()?;
     let known = sweeps(reports);
     let near = words::nearest(word, known.iter().map(String::as_str))?;
     let networks = res2lab_arch::zoo::entries();
     let names = networks.iter().flat_map(|entry| entry.aliases.iter().copied().chain([entry.name]));
     if words::nearest(word, names).is_some() {
-        return Some(Error::from(of_networks));
+        return Some(Failure::from(of_networks));
     }
     let cause = format!("no network and no sweep is called \"{word}\"");
-    Some(Error::input(
+    Some(Failure::input(
         cause,
         format!("did you mean the sweep {near}? `res2lab model --list` shows all networks"),
     ))

@@ -1,10 +1,11 @@
 //! A network from words, with weights: what `eval`, `predict` and `weights` share.
+
+use crate::failure::Failure;
 use res2lab_arch::{Input, ModelOverrides, ModelSpec, zoo};
-use res2lab_error::Error;
 use res2lab_experiment::words::Piece;
 use res2lab_experiment::{DataSpec, axes, fields, known};
 use res2lab_nn::weights::{self, WeightsFile};
-use res2lab_nn::{Layout, Net, Placement};
+use res2lab_nn::{Layout, Net, NnError, Placement};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use tch::{Device, Kind};
@@ -19,7 +20,7 @@ pub(crate) struct Words {
 
 impl Words {
     /// Splits words; `others` are the keys that are not fields of a network.
-    pub(crate) fn split(words: &[String], others: &[&str]) -> Result<Words, Error> {
+    pub(crate) fn split(words: &[String], others: &[&str]) -> Result<Words, Failure> {
         let mut split = Words { map: Map::new(), others: BTreeMap::new(), data: vec![] };
         for word in words {
             let is_new = match word.split_once('=') {
@@ -28,7 +29,7 @@ impl Words {
                     Some(first) => {
                         let first = first.as_str().unwrap_or_default();
                         let cause = format!("two networks are named: {first} and {word}");
-                        return Err(Error::input(
+                        return Err(Failure::input(
                             cause,
                             "name one; fields are written as name=value, e.g. scale=4",
                         ));
@@ -40,14 +41,17 @@ impl Words {
             };
             if !is_new {
                 let key = word.split_once('=').map_or("zoo", |(key, _)| key);
-                return Err(Error::input(format!("{key} is given twice"), "give each field once"));
+                return Err(Failure::input(
+                    format!("{key} is given twice"),
+                    "give each field once",
+                ));
             }
         }
         Ok(split)
     }
 
     /// Whether the key is new.
-    fn add(&mut self, key: &str, piece: Piece, others: &[&str]) -> Result<bool, Error> {
+    fn add(&mut self, key: &str, piece: Piece, others: &[&str]) -> Result<bool, Failure> {
         let path = fields::path_of(key).unwrap_or_default();
         let other = match path.as_str() {
             _ if others.contains(&key) => key,
@@ -78,16 +82,19 @@ impl Words {
         let near =
             near.or_else(of_data).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
         let known = names().collect::<Vec<_>>().join(", ");
-        Err(Error::input(format!("no field is called {key}"), format!("{near}use one of {known}")))
+        Err(Failure::input(
+            format!("no field is called {key}"),
+            format!("{near}use one of {known}"),
+        ))
     }
 
     /// The words about a data set's fields, over what is there.
-    pub(crate) fn over_data(&self, data: DataSpec) -> Result<DataSpec, Error> {
+    pub(crate) fn over_data(&self, data: DataSpec) -> Result<DataSpec, Failure> {
         if self.data.is_empty() {
             return Ok(data);
         }
         let explain =
-            |e: serde_yaml::Error| Error::from(res2lab_experiment::experiment::explain(&e));
+            |e: serde_yaml::Error| Failure::from(res2lab_experiment::experiment::explain(&e));
         let mut tree = serde_yaml::Mapping::new();
         tree.insert("data".into(), serde_yaml::to_value(data).map_err(explain)?);
         let mut tree = res2lab_experiment::Value::Mapping(tree);
@@ -112,7 +119,7 @@ impl Words {
     }
 
     /// The network's words.
-    pub(crate) fn model(&self) -> Result<ModelOverrides, Error> {
+    pub(crate) fn model(&self) -> Result<ModelOverrides, Failure> {
         let text = serde_yaml::to_string(&Value::Object(self.map.clone())).unwrap_or_default();
         serde_yaml::from_str(&text).map_err(|e| {
             let mut e = res2lab_experiment::experiment::explain(&e);
@@ -124,7 +131,7 @@ impl Words {
 }
 
 /// Image shape and classes that a network was published for, or the stem's usual ones.
-pub(crate) fn published_input(words: &ModelOverrides) -> Result<Input, Error> {
+pub(crate) fn published_input(words: &ModelOverrides) -> Result<Input, Failure> {
     Ok(match &words.zoo {
         Some(name) => zoo::find(name)?.input,
         None if words.stem == Some(res2lab_arch::Stem::Cifar) => Input::square(32, 100),
@@ -138,7 +145,7 @@ pub(crate) fn input_of(
     words: &Words,
     file: &WeightsFile,
     size: Option<usize>,
-) -> Result<Input, Error> {
+) -> Result<Input, Failure> {
     let model = words.model()?;
     let published = published_input(&model)?;
     let px = size.unwrap_or(published.height);
@@ -154,12 +161,12 @@ pub(crate) fn input_of(
 }
 
 /// An empty network on the best device there is.
-pub(crate) fn build(model: &ModelSpec, input: Input) -> Result<Net, Error> {
+pub(crate) fn build(model: &ModelSpec, input: Input) -> Result<Net, Failure> {
     build_in(model, input, Kind::Float)
 }
 
 /// The same with numbers of this kind.
-pub(crate) fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Error> {
+pub(crate) fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Failure> {
     let graph = res2lab_arch::build(model, input)?;
     let device = Device::cuda_if_available();
     let layout = Layout::choose(&graph, device, false);
@@ -167,13 +174,13 @@ pub(crate) fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Ne
 }
 
 /// Weights that do not fit are the user's to change.
-pub(crate) fn input(e: Error) -> Error {
-    Error::input(e.cause, e.help)
+pub(crate) fn input(e: NnError) -> Failure {
+    Failure::input(e.cause, e.help)
 }
 
 /// What the user can do nothing about.
-pub(crate) fn machine(cause: &str) -> Error {
-    Error {
+pub(crate) fn machine(cause: &str) -> Failure {
+    Failure {
         status: crate::failure::FAILED,
         cause: cause.to_owned(),
         help: "please report this".into(),
@@ -186,7 +193,7 @@ mod tests {
 
     const OTHERS: [&str; 3] = ["weights", "data", "size"];
 
-    fn split(words: &[&str]) -> Result<Words, Error> {
+    fn split(words: &[&str]) -> Result<Words, Failure> {
         Words::split(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>(), &OTHERS)
     }
 

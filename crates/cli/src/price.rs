@@ -3,8 +3,8 @@
 //! the build.
 
 use crate::commands::time::Timed;
+use crate::failure::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
-use res2lab_error::Error;
 use res2lab_store::{Plan, PlannedTrial, Price, Timing, Work, atomic};
 use res2lab_sweep::{Slot, local};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn open(slots: &[Slot], data: &Path) -> Result<Kept, Error> {
+    fn open(slots: &[Slot], data: &Path) -> Result<Kept, Failure> {
         let path = data.join(".cache").join("step-times.json");
         // A damaged file of timings only costs the time to make them again.
         let timings = atomic::read_json(&path).ok().flatten().unwrap_or_default();
@@ -51,7 +51,7 @@ pub(crate) fn add(
     slots: &[Slot],
     data: &Path,
     may_time: bool,
-) -> Result<(), Error> {
+) -> Result<(), Failure> {
     let mut kept = Kept::open(slots, data)?;
     let keys: Vec<String> = plan.trials.iter().map(|trial| kept.key(trial)).collect();
     if may_time {
@@ -83,7 +83,7 @@ pub(crate) fn add(
 }
 
 /// The timing of one network, kept or made now.
-pub(crate) fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Error> {
+pub(crate) fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Failure> {
     let mut kept = Kept::open(slots, data)?;
     let key = kept.key(trial);
     if let Some(timing) = kept.timings.get(&key) {
@@ -134,7 +134,7 @@ fn key(trial: &PlannedTrial, device: &str) -> String {
     json!([device, code.version, code.commit, trial.image_px, trial.classes, spec]).to_string()
 }
 
-fn device(slots: &[Slot], data: &Path) -> Result<String, Error> {
+fn device(slots: &[Slot], data: &Path) -> Result<String, Failure> {
     let kind =
         slots.first().map_or(String::new(), |s| format!("{} x {} threads", slots.len(), s.threads));
     let here = res2lab_train::environment::environment(tch::Device::Cpu, 1, crate::code());
@@ -148,8 +148,8 @@ fn device(slots: &[Slot], data: &Path) -> Result<String, Error> {
 }
 
 /// The mean over one process in every slot.
-fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Error> {
-    let failed = |cause: String| Error {
+fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, Failure> {
+    let failed = |cause: String| Failure {
         status: crate::failure::FAILED,
         cause,
         help: "see res2lab env".into(),

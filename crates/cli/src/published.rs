@@ -1,6 +1,7 @@
 //! What others published and where it is: weights and data sets. Nothing here is fetched unless a
 //! user names it.
-use res2lab_error::Error;
+
+use crate::failure::Failure;
 use res2lab_fetch::Check;
 use std::path::{Path, PathBuf};
 
@@ -68,11 +69,11 @@ impl Weights {
 }
 
 /// Looks a network up by any of its names.
-pub(crate) fn weights_of(name: &str) -> Result<Weights, Error> {
+pub(crate) fn weights_of(name: &str) -> Result<Weights, Failure> {
     let known = res2lab_arch::zoo::find(name)?;
     WEIGHTS.into_iter().find(|w| w.name == known.name).ok_or_else(|| {
         let names: Vec<_> = WEIGHTS.iter().map(|w| w.name).collect();
-        Error::input(
+        Failure::input(
             format!("no published weights of {name} are known"),
             format!("there are some of {}", names.join(", ")),
         )
@@ -81,7 +82,7 @@ pub(crate) fn weights_of(name: &str) -> Result<Weights, Error> {
 
 /// A file of weights as a user may write it: its path, or the name of a network whose weights are
 /// here. `#NAME` behind it says which of several networks in the file is meant, and stays there.
-pub(crate) fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Failure> {
     let path = at_home(given);
     // What is there but is no file of weights, a folder for one, is called by its name by who opens
     // it.
@@ -91,7 +92,7 @@ pub(crate) fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Error> {
     let (name, choice) =
         given.split_once('#').map_or((given, None), |(name, choice)| (name, Some(choice)));
     if res2lab_arch::zoo::find(name).is_err() {
-        return Err(Error::input(
+        return Err(Failure::input(
             format!("weights={given}: there is no such file{}", seen_from(&path)),
             "give the path of a safetensors or .pth file, or the name of a published network",
         ));
@@ -101,7 +102,7 @@ pub(crate) fn find_weights(given: &str, data: &Path) -> Result<PathBuf, Error> {
         return Ok(choice
             .map_or(path.clone(), |choice| PathBuf::from(format!("{}#{choice}", path.display()))));
     }
-    Err(Error::input(
+    Err(Failure::input(
         format!("the weights of {name} are not here ({})", path.display()),
         format!("download them with: just weights {name}"),
     ))

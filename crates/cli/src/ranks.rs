@@ -2,10 +2,9 @@
 //! unless torchrun or srun has: then RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say who this
 //! process is.
 
-use crate::failure::FAILED;
+use crate::failure::{FAILED, Failure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use res2lab_error::Error;
 use res2lab_libtorch::Member;
 use res2lab_sweep::local;
 use std::env;
@@ -20,15 +19,15 @@ const GRACE: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Who this process is among those of a trial on `devices` devices; None if nobody has said.
-pub(crate) fn member(devices: usize) -> Result<Option<Member>, Error> {
+pub(crate) fn member(devices: usize) -> Result<Option<Member>, Failure> {
     let by_srun = env::var("RES2LAB_RANKS").is_ok_and(|by| by == "srun");
     if devices == 1 || (env::var("RANK").is_err() && !by_srun) {
         return Ok(None);
     }
-    let number = |name: &str| -> Result<usize, Error> {
+    let number = |name: &str| -> Result<usize, Failure> {
         let text = env::var(name).unwrap_or_default();
         let help = "start it with torchrun, or unset RANK";
-        text.parse().map_err(|_| Error::input(format!("{name} is \"{text}\""), help))
+        text.parse().map_err(|_| Failure::input(format!("{name} is \"{text}\""), help))
     };
     // A worker on several nodes starts the processes with srun, whose first one runs where srun was
     // called.
@@ -44,7 +43,7 @@ pub(crate) fn member(devices: usize) -> Result<Option<Member>, Error> {
         port: number("MASTER_PORT")? as u16,
     };
     if member.world != devices || member.rank >= devices {
-        return Err(Error::input(
+        return Err(Failure::input(
             format!(
                 "this is process {} of {}, and the trial wants {devices}",
                 member.rank, member.world
@@ -68,8 +67,8 @@ pub(crate) fn follow_parent() {
 
 /// Runs this very command once per device and waits for all. The exit status is that of the process
 /// that failed first.
-pub(crate) fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Error> {
-    let failed = |what: &str, e: &dyn std::fmt::Display| Error {
+pub(crate) fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Failure> {
+    let failed = |what: &str, e: &dyn std::fmt::Display| Failure {
         status: FAILED,
         cause: format!("cannot {what}: {e}"),
         help: "see what else runs on this machine".into(),
@@ -112,7 +111,7 @@ fn start(rank: usize, devices: usize, port: u16) -> std::io::Result<Child> {
 }
 
 /// Passes the wish to stop on, and ends the others soon after one failed.
-fn wait(mut running: Vec<(usize, Child)>, stop: &AtomicBool) -> Result<u8, Error> {
+fn wait(mut running: Vec<(usize, Child)>, stop: &AtomicBool) -> Result<u8, Failure> {
     let mut told = false;
     let mut failures: Vec<(usize, ExitStatus)> = Vec::new();
     let mut first_failure: Option<Instant> = None;
@@ -148,7 +147,7 @@ fn wait(mut running: Vec<(usize, Child)>, stop: &AtomicBool) -> Result<u8, Error
         None => Ok(0),
         Some((rank, status)) => match (status.code(), status.signal()) {
             (Some(code), _) => Ok(code as u8),
-            (None, signal) => Err(Error {
+            (None, signal) => Err(Failure {
                 status: FAILED,
                 cause: format!(
                     "process {rank} of the trial was killed by signal {}",

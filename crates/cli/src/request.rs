@@ -1,11 +1,11 @@
 //! What `sweep` and `plan` share: words to a plan.
 
 use crate::args::SweepArgs;
+use crate::failure::Failure;
 use crate::line;
-use res2lab_error::Error;
 use res2lab_experiment::{Arm, DataSpec, Expansion, Experiment, Quantity, TrialSpec};
 use res2lab_store::{Plan, PlannedTrial, SweepDir};
-use res2lab_sweep::{DatasetInfo, World};
+use res2lab_sweep::{DatasetInfo, SweepError, World};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub(crate) enum Purpose {
 }
 
 /// Reads the file and the axes, and plans. Nothing is written.
-pub(crate) fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Error> {
+pub(crate) fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Failure> {
     let mut words = args.words.clone();
     words.extend(args.plain.then(|| "plain=true".to_owned()));
     if let Some(name) = &args.name {
@@ -40,7 +40,7 @@ pub(crate) fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Err
     let bytes = std::fs::read(&file).map_err(|e| {
         let help =
             "name an experiment file, e.g. experiments/quickstart.yaml, and axes as name=values";
-        Error::input(format!("cannot read {}: {e}", absolute(&file).display()), help)
+        Failure::input(format!("cannot read {}: {e}", absolute(&file).display()), help)
     })?;
     let experiment = res2lab_experiment::experiment::read(&bytes, &file.display().to_string())?;
     let mut expansion = res2lab_experiment::expand(&experiment, &axes)?;
@@ -52,7 +52,7 @@ pub(crate) fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Err
     }
     let data = args.folders.data.clone();
     if !(args.tolerance.is_finite() && args.tolerance >= 0.0) {
-        return Err(Error::input(
+        return Err(Failure::input(
             format!("--tolerance {} is impossible", args.tolerance),
             "give percent, e.g. 3",
         ));
@@ -88,7 +88,7 @@ pub(crate) fn request(args: &SweepArgs, purpose: Purpose) -> Result<Request, Err
 }
 
 /// Trials of the sweep's earlier plan, if this one has budgets of time.
-fn frozen(expansion: &Expansion, dir: &SweepDir) -> Result<Vec<PlannedTrial>, Error> {
+fn frozen(expansion: &Expansion, dir: &SweepDir) -> Result<Vec<PlannedTrial>, Failure> {
     let is_timed = |arm: &Arm| arm.budget.as_ref().is_some_and(|b| b.quantity == Quantity::Time);
     if !expansion.arms.iter().any(is_timed) {
         return Ok(vec![]);
@@ -103,8 +103,8 @@ fn step_us(
     trial: &PlannedTrial,
     count: usize,
     devices: usize,
-) -> Result<u64, Error> {
-    let as_sweep = |e: Error| Error::input(e.cause, e.help);
+) -> Result<u64, SweepError> {
+    let as_sweep = |e: Failure| SweepError::input(e.cause, e.help);
     let slots = crate::commands::sweep::slots_for(args, count, devices).map_err(as_sweep)?;
     let timing = crate::price::timing(trial, &slots, &args.folders.data).map_err(as_sweep)?;
     Ok((timing.step_s * 1e6).round() as u64)
@@ -117,7 +117,7 @@ fn facts(
     data: &Path,
     purpose: Purpose,
     notes: &RefCell<Vec<String>>,
-) -> Result<DatasetInfo, Error> {
+) -> Result<DatasetInfo, SweepError> {
     let wanted = res2lab_train::images::wanted(spec, data);
     let described = res2lab_data::describe(&wanted);
     if let (Err(_), Purpose::Look, Some(known)) =
@@ -146,14 +146,19 @@ fn facts(
 
 /// What is wrong with a data set, with its whole path: a path that starts where the user stands is
 /// easily another one.
-fn not_here(spec: &DataSpec, dir: &Path, root: &Path, (cause, help): (String, String)) -> Error {
+fn not_here(
+    spec: &DataSpec,
+    dir: &Path,
+    root: &Path,
+    (cause, help): (String, String),
+) -> SweepError {
     let whole = absolute(dir);
     let shown = dir.display().to_string();
     let is_whole = dir.is_absolute() || cause.contains(&*whole.to_string_lossy());
     let cause = if is_whole { cause } else { cause.replacen(&shown, &whole.to_string_lossy(), 1) };
     let is_bare = spec.path.is_none() && !spec.name.contains('/');
     if is_bare && Path::new(&spec.name).join("train").is_dir() && !dir.exists() {
-        return Error::input(
+        return SweepError::input(
             cause,
             format!("for the folder that is here write data=./{}", spec.name),
         );
@@ -163,7 +168,7 @@ fn not_here(spec: &DataSpec, dir: &Path, root: &Path, (cause, help): (String, St
     if is_looked_up && root.join("train").is_dir() {
         let here = root.display().to_string();
         let here = if here.contains('/') { here } else { format!("./{here}") };
-        return Error::input(
+        return SweepError::input(
             cause,
             format!("--data is the folder of all data sets; write data={here}"),
         );
@@ -172,7 +177,7 @@ fn not_here(spec: &DataSpec, dir: &Path, root: &Path, (cause, help): (String, St
         "; data sets are looked for in {}: say with --data DIR where they are",
         absolute(root).display()
     );
-    Error::input(cause, if is_looked_up { help + &of_root } else { help })
+    SweepError::input(cause, if is_looked_up { help + &of_root } else { help })
 }
 
 /// A path from the root on.
@@ -194,7 +199,7 @@ fn as_facts(facts: res2lab_data::DatasetInfo) -> DatasetInfo {
 
 /// The file that a spec starts from: a path, or the name of a network whose weights were
 /// downloaded.
-pub(crate) fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Error> {
+pub(crate) fn weights(spec: &TrialSpec, data: &Path) -> Result<Option<PathBuf>, Failure> {
     spec.init
         .weights
         .as_deref()

@@ -1,6 +1,7 @@
 //! Rows and columns of a table by what a user asks: conditions such as `scale=4,8` or
 //! `val_acc1>97`, columns, an order.
-use res2lab_error::Error;
+
+use crate::failure::Failure;
 use res2lab_experiment::words;
 use serde_json::Value;
 use std::cmp::Ordering;
@@ -30,7 +31,7 @@ struct Condition {
 
 impl Rows {
     /// Keeps the rows of which all of `conditions` hold. A remark if there are none.
-    pub(crate) fn keep(&mut self, conditions: &[String]) -> Result<Option<String>, Error> {
+    pub(crate) fn keep(&mut self, conditions: &[String]) -> Result<Option<String>, Failure> {
         let parsed =
             conditions.iter().map(|text| self.condition(text)).collect::<Result<Vec<_>, _>>()?;
         let of_one = |condition: &Condition| {
@@ -74,7 +75,7 @@ impl Rows {
 
     /// Sorts by a column, from the greatest if its name has a minus before it; rows without a value
     /// come last.
-    pub(crate) fn sort(&mut self, by: &str) -> Result<(), Error> {
+    pub(crate) fn sort(&mut self, by: &str) -> Result<(), Failure> {
         let (name, is_down) = by.strip_prefix('-').map_or((by, false), |name| (name, true));
         let column = self.column(name)?;
         self.rows.sort_by(|a, b| {
@@ -90,7 +91,7 @@ impl Rows {
     }
 
     /// Keeps these columns, in this order.
-    pub(crate) fn choose(&mut self, names: &[&str]) -> Result<(), Error> {
+    pub(crate) fn choose(&mut self, names: &[&str]) -> Result<(), Failure> {
         let at = names.iter().map(|name| self.column(name)).collect::<Result<Vec<_>, _>>()?;
         self.columns = at.iter().map(|&i| self.columns[i].clone()).collect();
         for row in &mut self.rows {
@@ -99,11 +100,11 @@ impl Rows {
         Ok(())
     }
 
-    fn condition(&self, text: &str) -> Result<Condition, Error> {
+    fn condition(&self, text: &str) -> Result<Condition, Failure> {
         let found = OPERATORS.iter().filter_map(|operator| Some((text.find(operator)?, *operator)));
         // The first in the text; of those at one place the longest, which stands first in the list.
         let Some((at, operator)) = found.min_by_key(|(at, _)| *at) else {
-            return Err(Error::input(
+            return Err(Failure::input(
                 format!("`{text}` is no condition"),
                 "write COLUMN=VALUE, or with != < <= > >= or ~ (contains), e.g. 'val_acc1>97'",
             ));
@@ -121,7 +122,7 @@ impl Rows {
     }
 
     /// The place of a column; slash paths of metrics are known too.
-    fn column(&self, name: &str) -> Result<usize, Error> {
+    fn column(&self, name: &str) -> Result<usize, Failure> {
         let plain = name.replace('/', "_");
         self.columns.iter().position(|column| *column == name || *column == plain).ok_or_else(
             || {
@@ -137,7 +138,7 @@ impl Rows {
                 } else {
                     format!("did you mean {}? ", some.join(" or "))
                 };
-                Error::input(
+                Failure::input(
                     format!("there is no column `{name}`"),
                     format!("{like}--describe lists all columns"),
                 )

@@ -1,6 +1,7 @@
 //! Ctrl-C, TERM and a closed terminal, counted: the first lets trials write a checkpoint, the
 //! second ends them.
-use res2lab_error::Error;
+
+use crate::failure::Failure;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use std::time::{Duration, Instant};
 const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// Counts from now on.
-pub(crate) fn count(counter: &Arc<AtomicUsize>) -> Result<(), Error> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Error::no_signals)?;
+pub(crate) fn count(counter: &Arc<AtomicUsize>) -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Failure::no_signals)?;
     let counter = Arc::clone(counter);
     std::thread::spawn(move || {
         let mut last: Option<Instant> = None;

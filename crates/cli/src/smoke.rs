@@ -1,8 +1,9 @@
 //! What a smoke test needs beside its plan: weights to start from, in place of those that the
 //! experiment names.
+
+use crate::failure::Failure;
 use crate::network;
 use res2lab_arch::Input;
-use res2lab_error::Error;
 use res2lab_experiment::Expansion;
 use res2lab_nn::{init, weights};
 use res2lab_store::{Plan, atomic};
@@ -23,7 +24,7 @@ pub(crate) fn point_to_weights(expansion: &mut Expansion, folder: &Path) {
 }
 
 /// Writes those files.
-pub(crate) fn write_weights(plan: &Plan) -> Result<(), Error> {
+pub(crate) fn write_weights(plan: &Plan) -> Result<(), Failure> {
     for trial in &plan.trials {
         let Some(path) =
             trial.spec.init.weights.as_deref().map(Path::new).filter(|path| !path.exists())

@@ -1,8 +1,9 @@
 //! A network with its weights, and how it wants its images: from words, or from the folder of a
 //! finished trial.
+
+use crate::failure::Failure;
 use crate::network::{self, Words};
 use res2lab_arch::Input;
-use res2lab_error::Error;
 use res2lab_experiment::{DataSpec, Normalize, TrialSpec};
 use res2lab_nn::Net;
 use res2lab_nn::weights::{self, Fit, WeightsFile};
@@ -30,7 +31,7 @@ pub(crate) struct Trained {
 }
 
 /// From `MODEL weights=FILE ...` or `TRIAL-FOLDER ...`.
-pub(crate) fn load(words: &[String], data: &Path) -> Result<Trained, Error> {
+pub(crate) fn load(words: &[String], data: &Path) -> Result<Trained, Failure> {
     let is_run =
         |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
     match words.iter().find(is_run) {
@@ -42,9 +43,9 @@ pub(crate) fn load(words: &[String], data: &Path) -> Result<Trained, Error> {
     }
 }
 
-fn of_words(words: &Words, data: &Path) -> Result<Trained, Error> {
+fn of_words(words: &Words, data: &Path) -> Result<Trained, Failure> {
     let given = words.get("weights").ok_or_else(|| {
-        Error::input(
+        Failure::input(
             "no weights are given",
             "add weights=FILE or weights=NAME, or name the folder of a finished trial",
         )
@@ -70,13 +71,13 @@ fn of_words(words: &Words, data: &Path) -> Result<Trained, Error> {
     )
 }
 
-fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained, Error> {
+fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained, Failure> {
     let run = RunDir::new(folder);
     let help = "give the folder of a finished trial, e.g. reports/quickstart/runs/ID";
     let text = std::fs::read_to_string(folder.join("spec.yaml"))
-        .map_err(|e| Error::input(format!("{}: {e}", folder.display()), help))?;
+        .map_err(|e| Failure::input(format!("{}: {e}", folder.display()), help))?;
     let spec: TrialSpec = serde_yaml::from_str(&text)
-        .map_err(|e| Error::input(format!("{}/spec.yaml: {e}", folder.display()), help))?;
+        .map_err(|e| Failure::input(format!("{}/spec.yaml: {e}", folder.display()), help))?;
     let id = folder
         .canonicalize()
         .ok()
@@ -87,12 +88,12 @@ fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained,
     let trial =
         plan.as_ref().and_then(|plan| plan.trials.iter().chain(&plan.earlier).find(|t| t.id == id));
     let trial = trial.ok_or_else(|| {
-        Error::input(format!("{} is not in its sweep's plan", folder.display()), help)
+        Failure::input(format!("{} is not in its sweep's plan", folder.display()), help)
     })?;
     let path = match words.get("weights") {
         Some(given) => crate::published::find_weights(given, data_folder)?,
         None if run.result().is_file() && !run.best_weights().is_file() => {
-            return Err(Error::input(
+            return Err(Failure::input(
                 format!("the checkpoints of {} were removed", folder.display()),
                 "give weights=FILE, or remove the folder and run the sweep again to train it anew",
             ));
@@ -114,7 +115,7 @@ fn finish(
     data: DataSpec,
     words: &Words,
     file: &WeightsFile,
-) -> Result<Trained, Error> {
+) -> Result<Trained, Failure> {
     let notes = weights::load(net.params_mut(), file, Fit::Exact).map_err(network::input)?.notes;
     let classes = words.get("classes").map(str::to_owned);
     Ok(Trained { title, net, px: input.height, input, data, classes, notes })
@@ -125,11 +126,14 @@ fn with_size(data: DataSpec, px: usize) -> DataSpec {
 }
 
 /// The words about images, over what is there.
-fn data_words(mut data: DataSpec, words: &Words) -> Result<DataSpec, Error> {
-    let number = |key: &str| -> Result<Option<usize>, Error> {
+fn data_words(mut data: DataSpec, words: &Words) -> Result<DataSpec, Failure> {
+    let number = |key: &str| -> Result<Option<usize>, Failure> {
         let parse = |text: &str| {
             text.parse::<usize>().ok().filter(|n| (1..100_000).contains(n)).ok_or_else(|| {
-                Error::input(format!("{key}={text} is impossible"), "give a whole number of pixels")
+                Failure::input(
+                    format!("{key}={text} is impossible"),
+                    "give a whole number of pixels",
+                )
             })
         };
         words.get(key).map(parse).transpose()
@@ -148,7 +152,7 @@ fn data_words(mut data: DataSpec, words: &Words) -> Result<DataSpec, Error> {
     if let Some(text) = words.get("crop") {
         let share =
             text.parse::<f64>().ok().filter(|c| *c > 0.1 && *c <= 1.0).ok_or_else(|| {
-                Error::input(
+                Failure::input(
                     format!("crop={text} is impossible"),
                     "give a share from 0.1 to 1, e.g. crop=0.95",
                 )
@@ -161,7 +165,7 @@ fn data_words(mut data: DataSpec, words: &Words) -> Result<DataSpec, Error> {
         Some("imagenet") => data.normalize = Normalize::Imagenet,
         Some("auto") => data.normalize = Normalize::Auto,
         Some(other) => {
-            return Err(Error::input(
+            return Err(Failure::input(
                 format!("normalize={other} is not known"),
                 "use imagenet or auto",
             ));

@@ -1,7 +1,8 @@
 //! Which level of the kernels' instruction sets this machine uses: what `RES2LAB_VECTORS` names,
 //! else the fastest, which is measured once for the processor and the build and kept beside the
 //! data.
-use res2lab_error::Error;
+
+use crate::failure::Failure;
 use res2lab_kernels::instruction_set::{self, InstructionSet};
 use res2lab_store::atomic;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ struct Measured {
 }
 
 /// Decides, and uses the level in this process from now on. `data` is the folder of data sets.
-pub(crate) fn choose(data: &Path) -> Result<Chosen, Error> {
+pub(crate) fn choose(data: &Path) -> Result<Chosen, Failure> {
     let chosen = match std::env::var("RES2LAB_VECTORS") {
         Ok(name) => Chosen { level: named(&name)?, reason: "RES2LAB_VECTORS".into() },
         Err(_) if instruction_set::highest() < InstructionSet::Avx512 => Chosen {
@@ -39,10 +40,10 @@ pub(crate) fn choose(data: &Path) -> Result<Chosen, Error> {
     Ok(chosen)
 }
 
-fn named(name: &str) -> Result<InstructionSet, Error> {
+fn named(name: &str) -> Result<InstructionSet, Failure> {
     let names = InstructionSet::ALL.map(InstructionSet::name).join(", ");
     let level = InstructionSet::from_name(name).ok_or_else(|| {
-        Error::input(
+        Failure::input(
             format!("RES2LAB_VECTORS={name}: there are {names}"),
             "leave it unset to use the fastest",
         )
@@ -52,7 +53,7 @@ fn named(name: &str) -> Result<InstructionSet, Error> {
     }
     let highest = instruction_set::highest().name();
     let cause = format!("RES2LAB_VECTORS={name}: this processor has {highest} at most");
-    Err(Error::input(cause, "leave it unset to use the fastest that there is"))
+    Err(Failure::input(cause, "leave it unset to use the fastest that there is"))
 }
 
 fn measured(data: &Path) -> Chosen {

@@ -2,8 +2,8 @@
 
 use crate::args::ReportArgs;
 use crate::commands::report;
+use crate::failure::Failure;
 use crate::print;
-use res2lab_error::Error;
 use res2lab_store::{Status, SweepDir, SweepRows};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,10 +23,10 @@ struct Page {
 }
 
 /// Serves until the process is ended.
-pub(crate) fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Error> {
+pub(crate) fn serve(dirs: &[SweepDir], args: &ReportArgs) -> Result<u8, Failure> {
     let port = args.port;
     let server = Server::http(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_err(|e| {
-        Error::machine(
+        Failure::machine(
             format!("cannot serve on port {port}: {e}"),
             "another program may use it; choose one with --port",
         )

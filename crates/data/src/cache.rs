@@ -1,9 +1,9 @@
 //! Cache files. Each is written atomically, by one process at a time, with a checksum and the
 //! digest of its sources. They are stored next to the data sets, or in the user's cache folder if
 //! the data folder is not writable.
+
+use crate::DataError;
 use crate::digest::{Digest, checksum};
-use crate::error;
-use res2lab_error::Error;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Metadata};
@@ -32,7 +32,7 @@ impl Places {
     }
 
     /// The first of them in which files can be written.
-    pub fn writable(&self) -> Result<&Path, Error> {
+    pub fn writable(&self) -> Result<&Path, DataError> {
         let mut failed = None;
         for place in &self.0 {
             match probe(place) {
@@ -41,7 +41,7 @@ impl Places {
             }
         }
         let why = failed.map(|e| e.to_string()).unwrap_or_default();
-        Err(Error::input(
+        Err(DataError::new(
             format!("nothing can be kept in {}: {why}", self.0[0].display()),
             "make the folder of data sets writable, name another with --data DIR, or leave data.cache_px out",
         ))
@@ -74,9 +74,9 @@ fn probe(place: &Path) -> std::io::Result<()> {
 pub fn build(
     path: &Path,
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
-) -> Result<(), Error> {
+) -> Result<(), DataError> {
     let failed = |e: std::io::Error| {
-        Error::input(
+        DataError::new(
             format!("{}: {e}", path.display()),
             "free space, or make the folder of data sets writable (--data DIR)",
         )
@@ -97,9 +97,9 @@ pub fn build(
 
 /// A lock for building `path`, held until it is dropped. Other processes wait for it. It is
 /// released if the process ends.
-pub fn lock(path: &Path) -> Result<File, Error> {
+pub fn lock(path: &Path) -> Result<File, DataError> {
     let failed = |e: std::io::Error| {
-        Error::input(
+        DataError::new(
             format!("{}: {e}", path.display()),
             "make the folder of data sets writable (--data DIR)",
         )
@@ -111,7 +111,7 @@ pub fn lock(path: &Path) -> Result<File, Error> {
 }
 
 /// Writes a value as JSON below a line with its checksum.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), DataError> {
     build(path, |file| {
         let text = serde_json::to_vec(value).map_err(std::io::Error::other)?;
         writeln!(file, "{:016x}", checksum(&text))?;
@@ -159,16 +159,16 @@ struct Known {
 }
 
 /// The digest of the contents of these files. Files with unchanged metadata are not read again.
-pub fn sources(places: &Places, name: &str, files: &[PathBuf]) -> Result<u64, Error> {
+pub fn sources(places: &Places, name: &str, files: &[PathBuf]) -> Result<u64, DataError> {
     let name = format!("{name}.sources.json");
     let before: Vec<Known> = places.find(&name, read_json).unwrap_or_default();
     let mut now = Vec::new();
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let stamp = Stamp::of(&path.metadata().map_err(|e| error::io(path, e))?);
+        let stamp = Stamp::of(&path.metadata().map_err(|e| DataError::io(path, &e))?);
         let kept = before.iter().find(|known| known.name == name && known.stamp == stamp);
         let digest = kept.map_or_else(
-            || content(path).map_err(|e| error::io(path, e)),
+            || content(path).map_err(|e| DataError::io(path, &e)),
             |kept| Ok(kept.digest),
         )?;
         now.push(Known { name, stamp, digest });

@@ -4,8 +4,7 @@
 use crate::cifar::Cifar;
 use crate::digest::{self, Digest};
 use crate::opening::{self, Opened};
-use crate::{Images, Pictures, Split, folder, shapes};
-use res2lab_error::Error;
+use crate::{DataError, Images, Pictures, Split, folder, shapes};
 use std::path::PathBuf;
 
 /// What a network and a plan must know of a data set.
@@ -119,7 +118,7 @@ pub fn published(wanted: &DatasetRequest) -> Option<DatasetInfo> {
 }
 
 /// A data set's format by its name, and how many classes it has at least.
-pub(crate) fn format(wanted: &DatasetRequest) -> Result<(Format, usize), Error> {
+pub(crate) fn format(wanted: &DatasetRequest) -> Result<(Format, usize), DataError> {
     if let Some((name, format, facts)) = KNOWN.iter().find(|(name, ..)| *name == wanted.name) {
         // Folders of pictures have the classes that they have.
         let classes = if ["images", "imagenet"].contains(name) { 0 } else { facts[2] };
@@ -130,11 +129,11 @@ pub(crate) fn format(wanted: &DatasetRequest) -> Result<(Format, usize), Error> 
     }
     let names = KNOWN.map(|(name, ..)| name).join(", ");
     let help = format!("use one of {names}, or a folder with train/ and val/, e.g. data=./photos");
-    Err(Error::input(format!("no data set is called \"{}\"", wanted.name), help))
+    Err(DataError::new(format!("no data set is called \"{}\"", wanted.name), help))
 }
 
 /// Looks at a data set as a plan needs it. Small images are read, pictures listed.
-pub fn describe(wanted: &DatasetRequest) -> Result<Description, Error> {
+pub fn describe(wanted: &DatasetRequest) -> Result<Description, DataError> {
     let generated = |name: &str, channels: usize, [train_images, classes, side]: [usize; 3]| {
         let identity = generated_identity(name, [train_images, classes, side]);
         let height = side;

@@ -1,9 +1,7 @@
 //! CIFAR's binary format: per image one label byte (CIFAR-100: coarse, then fine) and 3 x 32 x 32
 //! bytes; and its Python version, as torchvision keeps it.
 
-use crate::error;
-use crate::{Images, Split, names, pickled};
-use res2lab_error::Error;
+use crate::{DataError, Images, Split, names, pickled};
 use std::path::{Path, PathBuf};
 
 const PIXELS: usize = 3 * 32 * 32;
@@ -71,16 +69,16 @@ impl Cifar {
     }
 
     /// What is said where there are none.
-    pub fn none(self, dir: &Path) -> Error {
+    pub fn none(self, dir: &Path) -> DataError {
         self.missing(dir, &self.files(Split::Train, false)[0])
     }
 
-    fn missing(self, dir: &Path, name: &str) -> Error {
+    fn missing(self, dir: &Path, name: &str) -> DataError {
         let set = if self == Cifar::Ten { "cifar10" } else { "cifar100" };
         let help = format!(
             "`just data {set}` brings the binary version; or name its folder with data.path=FOLDER"
         );
-        Error::input(format!("{}: there is no {name}", dir.display()), help)
+        DataError::new(format!("{}: there is no {name}", dir.display()), help)
     }
 }
 
@@ -91,7 +89,7 @@ impl Files {
     }
 
     /// The files of a split, all of which must be there.
-    pub fn paths(&self, split: Split) -> Result<Vec<PathBuf>, Error> {
+    pub fn paths(&self, split: Split) -> Result<Vec<PathBuf>, DataError> {
         let path = |name: String| {
             let path = self.dir.join(&name);
             if path.is_file() { Ok(path) } else { Err(self.which.missing(&self.dir, &name)) }
@@ -112,11 +110,11 @@ impl Files {
     }
 
     /// Reads a split.
-    pub fn read(&self, split: Split) -> Result<Images, Error> {
+    pub fn read(&self, split: Split) -> Result<Images, DataError> {
         let mut all_pixels = Vec::new();
         let mut labels = Vec::new();
         for path in self.paths(split)? {
-            let bytes = std::fs::read(&path).map_err(|e| error::io(&path, e))?;
+            let bytes = std::fs::read(&path).map_err(|e| DataError::io(&path, &e))?;
             if self.is_python {
                 self.add_pickled(&path, &bytes, &mut all_pixels, &mut labels)?;
                 continue;
@@ -138,9 +136,9 @@ impl Files {
         bytes: &[u8],
         pixels: &mut Vec<u8>,
         labels: &mut Vec<u32>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DataError> {
         let key = if self.which == Cifar::Ten { "labels" } else { "fine_labels" };
-        let batch = pickled::batch(bytes, key).map_err(|e| error::file(path, e))?;
+        let batch = pickled::batch(bytes, key).map_err(|e| DataError::file(path, e))?;
         let found = &batch.pixels;
         if found.len() != batch.labels.len() * PIXELS {
             let expected = batch.labels.len() * PIXELS;
@@ -149,7 +147,7 @@ impl Files {
                 batch.labels.len(),
                 found.len()
             );
-            return Err(error::file(path, what));
+            return Err(DataError::file(path, what));
         }
         pixels.extend_from_slice(found);
         labels.extend(batch.labels);
@@ -157,12 +155,12 @@ impl Files {
     }
 }
 
-fn whole_records(which: Cifar, path: &Path, bytes: usize) -> Result<usize, Error> {
+fn whole_records(which: Cifar, path: &Path, bytes: usize) -> Result<usize, DataError> {
     let record = which.record();
     if bytes == 0 || !bytes.is_multiple_of(record) {
         let nearest = (bytes / record + 1) * record;
         let what = format!("expected a multiple of {record} bytes (e.g. {nearest}), found {bytes}");
-        return Err(error::file(path, what));
+        return Err(DataError::file(path, what));
     }
     Ok(bytes / record)
 }

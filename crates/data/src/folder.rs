@@ -1,14 +1,12 @@
 //! Folders of pictures: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (or `test/`), as ImageNet is
 //! usually kept.
 
-use crate::Split;
 use crate::cache::{self, Places, Stamp};
 use crate::digest::Digest;
-use crate::error;
 use crate::left_out::LeftOut;
 use crate::walk::{self, Found, Walk};
+use crate::{DataError, Split};
 use rayon::prelude::*;
-use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -79,11 +77,11 @@ pub fn is_one(dir: &Path) -> bool {
 }
 
 /// Lists `dir`, or takes what was kept of a large one if no folder changed since.
-pub fn list(dir: &Path, places: &Places) -> Result<Listing, Error> {
+pub fn list(dir: &Path, places: &Places) -> Result<Listing, DataError> {
     list_kept(dir, places, MOST_LISTED_ANEW)
 }
 
-fn list_kept(dir: &Path, places: &Places, most_anew: usize) -> Result<Listing, Error> {
+fn list_kept(dir: &Path, places: &Places, most_anew: usize) -> Result<Listing, DataError> {
     let is_fresh = |listing: &Listing| {
         let now = |path: &PathBuf| path.metadata().ok().map(|m| Stamp::of(&m));
         !listing.stamps.is_empty()
@@ -111,12 +109,12 @@ struct Part {
     stamp: Stamp,
 }
 
-fn scan(dir: &Path) -> Result<Listing, Error> {
+fn scan(dir: &Path) -> Result<Listing, DataError> {
     let train_dir = train_folder(dir)?;
     let test_dir = test_folder(dir)?;
     let (class_dirs, train_left) = classes(&train_dir)?;
     if class_dirs.is_empty() {
-        return Err(Error::input(
+        return Err(DataError::new(
             format!("{}: no class folders", train_dir.display()),
             "put the pictures of each class into a folder of its own: train/CLASS/*.jpg",
         ));
@@ -128,20 +126,20 @@ fn scan(dir: &Path) -> Result<Listing, Error> {
     let part = |root: PathBuf,
                 dirs: &BTreeMap<Vec<u8>, PathBuf>,
                 left_out: LeftOut|
-     -> Result<Part, Error> {
+     -> Result<Part, DataError> {
         let of_class = |name: &Vec<u8>| {
             dirs.get(name).map_or_else(|| Ok(Walk::default()), |path| walk::walk(path))
         };
         let all: Vec<&Vec<u8>> = class_dirs.keys().collect();
         let walks = all.into_par_iter().map(of_class).collect::<Result<Vec<_>, _>>()?;
-        let stamp = Stamp::of(&root.metadata().map_err(|e| error::io(&root, e))?);
+        let stamp = Stamp::of(&root.metadata().map_err(|e| DataError::io(&root, &e))?);
         Ok(Part { dir: root, walks, left_out, stamp })
     };
     let parts = [part(train_dir, &class_dirs, train_left)?, part(test_dir, &test_dirs, test_left)?];
     for part in &parts {
         if part.walks.iter().all(|walk| walk.files.is_empty()) {
             let cause = format!("{}: no pictures", part.dir.display());
-            return Err(Error::input(
+            return Err(DataError::new(
                 cause,
                 format!("pictures end in .{}", walk::ENDINGS.join(", .")),
             ));
@@ -221,18 +219,18 @@ fn unused_note(dir: &Path) -> Option<String> {
         .then(|| format!("test images are those of {used}/; {}/ is not used", rest.join("/ and ")))
 }
 
-fn train_folder(dir: &Path) -> Result<PathBuf, Error> {
+fn train_folder(dir: &Path) -> Result<PathBuf, DataError> {
     find(dir, &TRAIN_FOLDERS).ok_or_else(|| {
-        Error::input(
+        DataError::new(
             format!("{}: no folder train", dir.display()),
             "put the pictures into train/CLASS/*.jpg",
         )
     })
 }
 
-fn test_folder(dir: &Path) -> Result<PathBuf, Error> {
+fn test_folder(dir: &Path) -> Result<PathBuf, DataError> {
     find(dir, &TEST_FOLDERS).ok_or_else(|| {
-        Error::input(
+        DataError::new(
             format!("{}: no folder val, valid, validation, dev or test", dir.display()),
             "put the test pictures into val/CLASS/*.jpg",
         )
@@ -240,7 +238,7 @@ fn test_folder(dir: &Path) -> Result<PathBuf, Error> {
 }
 
 /// Class folders by the bytes of their names.
-fn classes(dir: &Path) -> Result<(BTreeMap<Vec<u8>, PathBuf>, LeftOut), Error> {
+fn classes(dir: &Path) -> Result<(BTreeMap<Vec<u8>, PathBuf>, LeftOut), DataError> {
     let mut left_out = LeftOut::default();
     let (folders, files) = walk::entries(dir, &mut left_out)?;
     for file in files {
@@ -257,9 +255,9 @@ fn check_test_classes(
     train: &BTreeMap<Vec<u8>, PathBuf>,
     test: &BTreeMap<Vec<u8>, PathBuf>,
     left_out: &LeftOut,
-) -> Result<(), Error> {
+) -> Result<(), DataError> {
     if test.is_empty() && left_out.loose.count() > 0 {
-        return Err(Error::input(
+        return Err(DataError::new(
             format!(
                 "{} has pictures but no class folders: they have no labels",
                 test_dir.display()
@@ -269,7 +267,7 @@ fn check_test_classes(
     }
     let Some(class) = test.keys().find(|class| !train.contains_key(*class)) else { return Ok(()) };
     let class = walk::shown(std::ffi::OsStr::from_bytes(class));
-    Err(Error::input(
+    Err(DataError::new(
         format!("{}: class {class} is not among those of train/", test_dir.display()),
         "give both the same class folders",
     ))

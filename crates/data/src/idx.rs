@@ -1,12 +1,10 @@
 //! The IDX format of MNIST and its kin: a big-endian magic number and dimensions, then bytes. Plain
 //! or gzip-compressed, as the content says, whatever the ending.
 
-use crate::error;
 use crate::sniff::{self, Content};
 use crate::walk::{self, shown};
-use crate::{Images, Split};
+use crate::{DataError, Images, Split};
 use flate2::read::MultiGzDecoder;
-use res2lab_error::Error;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -36,7 +34,7 @@ impl Files {
 /// Finds the files in `dir` or where torchvision and the archives put them: `raw/`, `MNIST/raw/`,
 /// `gzip/`. Of several sets side by side (EMNIST) one is named by the beginning of its files:
 /// `FOLDER/emnist-letters`. None where there are none.
-pub fn find(dir: &Path) -> Result<Option<Files>, Error> {
+pub fn find(dir: &Path) -> Result<Option<Files>, DataError> {
     let (folder, wanted) = match (dir.parent(), dir.file_name()) {
         (Some(parent), Some(name)) if !dir.exists() && parent.is_dir() => {
             (parent, Some(shown(name)))
@@ -62,7 +60,7 @@ pub fn find(dir: &Path) -> Result<Option<Files>, Error> {
                 "name one by the beginning of its files: data.path={}",
                 place.join(names[0]).display()
             );
-            return Err(Error::input(
+            return Err(DataError::new(
                 format!("{} holds several sets: {}", place.display(), names.join(", ")),
                 help,
             ));
@@ -81,14 +79,14 @@ pub fn find(dir: &Path) -> Result<Option<Files>, Error> {
 }
 
 /// What is said where there are none.
-pub fn none(dir: &Path) -> Error {
+pub fn none(dir: &Path) -> DataError {
     missing(dir, "", Split::Train, What::Images)
 }
 
-fn missing(dir: &Path, prefix: &str, split: Split, what: What) -> Error {
+fn missing(dir: &Path, prefix: &str, split: Split, what: What) -> DataError {
     let split = if split == Split::Train { "train" } else { "t10k" };
     let (what, dimensions) = if what == What::Images { ("images", 3) } else { ("labels", 1) };
-    Error::input(
+    DataError::new(
         format!("{}: there is no {prefix}{split}-{what}-idx{dimensions}-ubyte(.gz)", dir.display()),
         "put the four IDX files of the data set there, or name their folder with data.path=FOLDER",
     )
@@ -135,7 +133,7 @@ fn parse(name: &str) -> Option<(&str, (bool, What))> {
 }
 
 /// Reads a split; image and label counts must agree with each other and with the files' sizes.
-pub fn read(files: &Files, split: Split) -> Result<Images, Error> {
+pub fn read(files: &Files, split: Split) -> Result<Images, DataError> {
     let [images, path] = files.split(split);
     let mut file = open(images)?;
     let [n, height, width] = read_header::<3>(&mut file, images, IMAGES)?;
@@ -144,7 +142,7 @@ pub fn read(files: &Files, split: Split) -> Result<Images, Error> {
     let mut file = open(path)?;
     let [labels] = read_header::<1>(&mut file, path, LABELS)?;
     if labels != n {
-        return Err(error::file(
+        return Err(DataError::file(
             path,
             format!("expected {n} labels as there are images, found {labels}"),
         ));
@@ -153,14 +151,14 @@ pub fn read(files: &Files, split: Split) -> Result<Images, Error> {
     Ok(Images { channels: 1, height, width, pixels: pixels.into(), labels })
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
-    let file = BufReader::new(File::open(path).map_err(|e| error::io(path, e))?);
+fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
+    let file = BufReader::new(File::open(path).map_err(|e| DataError::io(path, &e))?);
     Ok(match sniff::of_file(path) {
         Some(Content::Gzip) => Box::new(MultiGzDecoder::new(file)),
         Some(content @ (Content::Empty | Content::Other(_)))
             if content != Content::Other("nothing but zeros") =>
         {
-            return Err(Error::input(
+            return Err(DataError::new(
                 format!("{}: {}", path.display(), content.said()),
                 "get the file again",
             ));
@@ -173,15 +171,15 @@ fn read_header<const N: usize>(
     file: &mut dyn Read,
     path: &Path,
     magic: u32,
-) -> Result<[usize; N], Error> {
+) -> Result<[usize; N], DataError> {
     let mut word = || {
         let mut bytes = [0; 4];
-        let cut = |e| error::file(path, format!("the header is cut off: {e}"));
+        let cut = |e| DataError::file(path, format!("the header is cut off: {e}"));
         file.read_exact(&mut bytes).map(|()| u32::from_be_bytes(bytes)).map_err(cut)
     };
     let found = word()?;
     if found != magic {
-        return Err(error::file(
+        return Err(DataError::file(
             path,
             format!("expected magic number {magic:#06x}, found {found:#010x}"),
         ));
@@ -195,23 +193,28 @@ fn read_header<const N: usize>(
     let total = dimensions.iter().try_fold(1_usize, |all, &d| all.checked_mul(d));
     match total {
         Some(1..=0xFF_FFFF_FFFF) => Ok(dimensions),
-        _ => Err(error::file(path, format!("the header's sizes {dimensions:?} are impossible"))),
+        _ => {
+            Err(DataError::file(path, format!("the header's sizes {dimensions:?} are impossible")))
+        }
     }
 }
 
-fn read_body(file: Box<dyn Read>, path: &Path, expected: usize) -> Result<Vec<u8>, Error> {
+fn read_body(file: Box<dyn Read>, path: &Path, expected: usize) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
     // One byte more than expected shows a file that is too long.
     let read = file.take(expected as u64 + 1).read_to_end(&mut bytes);
     match read {
         Ok(found) if found == expected => Ok(bytes),
         Ok(found) if found > expected => {
-            Err(error::file(path, format!("expected {expected} bytes, found more")))
+            Err(DataError::file(path, format!("expected {expected} bytes, found more")))
         }
-        Ok(found) => Err(error::file(path, format!("expected {expected} bytes, found {found}"))),
-        Err(e) => {
-            Err(error::file(path, format!("expected {expected} bytes, found {}: {e}", bytes.len())))
+        Ok(found) => {
+            Err(DataError::file(path, format!("expected {expected} bytes, found {found}")))
         }
+        Err(e) => Err(DataError::file(
+            path,
+            format!("expected {expected} bytes, found {}: {e}", bytes.len()),
+        )),
     }
 }
 
@@ -227,7 +230,7 @@ mod tests {
         header.chain(body.iter().copied()).collect()
     }
 
-    fn read(dir: &Path, split: Split) -> Result<Images, Error> {
+    fn read(dir: &Path, split: Split) -> Result<Images, DataError> {
         super::read(&find(dir)?.ok_or_else(|| none(dir))?, split)
     }
 

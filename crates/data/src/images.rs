@@ -1,7 +1,7 @@
 //! Decoded images in memory.
-use crate::error;
+
+use crate::DataError;
 use crate::kept::Bytes;
-use res2lab_error::Error;
 use std::path::Path;
 
 /// A split of a data set.
@@ -35,9 +35,9 @@ impl Images {
     }
 
     /// Refuses labels beyond the classes; `path` is for the message.
-    pub fn check_labels(&self, classes: usize, path: &Path) -> Result<(), Error> {
+    pub fn check_labels(&self, classes: usize, path: &Path) -> Result<(), DataError> {
         match self.labels.iter().position(|&label| label as usize >= classes) {
-            Some(i) => Err(error::file(
+            Some(i) => Err(DataError::file(
                 path,
                 format!("label {} of image {i} is beyond the {classes} classes", self.labels[i]),
             )),
@@ -47,12 +47,12 @@ impl Images {
 
     /// With black borders up to `side` pixels a side; the left and upper ones are the smaller where
     /// they differ.
-    pub fn padded_to(self, side: usize) -> Result<Images, Error> {
+    pub fn padded_to(self, side: usize) -> Result<Images, DataError> {
         if (self.height, self.width) == (side, side) {
             return Ok(self);
         }
         if self.height > side || self.width > side {
-            return Err(Error::input(
+            return Err(DataError::new(
                 format!(
                     "data.pad_to {side} is smaller than the images ({}x{})",
                     self.height, self.width

@@ -1,11 +1,9 @@
 //! A cache of small images, which are decoded once per machine. All trials map the same file, so
 //! that they share its memory.
 
-use crate::Images;
 use crate::cache::{self, Places};
-use crate::error;
 use crate::pack::{self, Entry, Pack};
-use res2lab_error::Error;
+use crate::{DataError, Images};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,8 +59,8 @@ pub fn kept(
     places: &Places,
     name: &str,
     source: u64,
-    read: impl FnOnce() -> Result<Images, Error>,
-) -> Result<(Images, u64), Error> {
+    read: impl FnOnce() -> Result<Images, DataError>,
+) -> Result<(Images, u64), DataError> {
     let find = || places.find(name, |path| open(path, source));
     if let Some(found) = find() {
         return Ok(found);
@@ -104,11 +102,11 @@ pub fn identity(images: &Images) -> u64 {
     pack::identity_of(&parts(images, &label_bytes(images)))
 }
 
-fn build(path: &Path, source: u64, images: &Images) -> Result<(), Error> {
+fn build(path: &Path, source: u64, images: &Images) -> Result<(), DataError> {
     let labels = label_bytes(images);
     pack::build(path, source, |packer| {
         for (bytes, size, label) in parts(images, &labels) {
-            packer.add(bytes, size, label).map_err(|e| error::io(path, e))?;
+            packer.add(bytes, size, label).map_err(|e| DataError::io(path, &e))?;
         }
         Ok(Vec::new())
     })
@@ -154,7 +152,7 @@ mod tests {
     fn images_are_read_once_and_again_when_their_files_are_others() {
         let dir = tempfile::tempdir().unwrap();
         let places = Places::of(dir.path(), &dir.path().join("set"));
-        let kept = |source, read: &dyn Fn() -> Result<Images, Error>| {
+        let kept = |source, read: &dyn Fn() -> Result<Images, DataError>| {
             kept(&places, "train.images", source, read)
         };
         let (first, identity_of_first) = kept(1, &|| Ok(images())).unwrap();

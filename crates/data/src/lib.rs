@@ -67,7 +67,7 @@ pub use catalog::{
     DataSet, DatasetInfo, DatasetRequest, Description, describe, factors, published,
 };
 pub use crop::CropRange;
-
+pub use error::DataError;
 pub use images::{Images, Split};
 pub use opening::open;
 pub use order::Shard;

@@ -10,8 +10,7 @@ use crate::kept::kept;
 use crate::pack::{self, Pack};
 use crate::recognize::{self, Kind};
 use crate::shards::{self, Columns};
-use crate::{Images, Pictures, Split, folder, generated, idx, shapes, splits, tars};
-use res2lab_error::Error;
+use crate::{DataError, Images, Pictures, Split, folder, generated, idx, shapes, splits, tars};
 use res2lab_random::Key;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +27,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens a data set: small images are read into memory, pictures are listed.
-pub fn open(wanted: &DatasetRequest) -> Result<DataSet, Error> {
+pub fn open(wanted: &DatasetRequest) -> Result<DataSet, DataError> {
     let Opened { set, freshness, places, .. } = read(wanted)?;
     let DataSet { classes, mut train, mut test, identity } = set;
     if wanted.shuffle_labels {
@@ -48,7 +47,7 @@ fn pack_names(px: usize) -> [String; 2] {
 
 /// Tells beforehand where decoded pictures would be kept, if that is not beside the data sets;
 /// refuses if it is nowhere.
-pub(crate) fn check_cache(wanted: &DatasetRequest, opened: &mut Opened) -> Result<(), Error> {
+pub(crate) fn check_cache(wanted: &DatasetRequest, opened: &mut Opened) -> Result<(), DataError> {
     let Some(px) = wanted.cache_px.filter(|_| !matches!(opened.set.train, Pictures::Memory(_)))
     else {
         return Ok(());
@@ -63,7 +62,7 @@ pub(crate) fn check_cache(wanted: &DatasetRequest, opened: &mut Opened) -> Resul
 }
 
 /// Reads what [`open`] opens.
-pub(crate) fn read(wanted: &DatasetRequest) -> Result<Opened, Error> {
+pub(crate) fn read(wanted: &DatasetRequest) -> Result<Opened, DataError> {
     let (by_name, least_classes) = format(wanted)?;
     let dir = &wanted.dir;
     let places = Places::of(&wanted.root, dir);
@@ -106,7 +105,7 @@ pub(crate) fn read(wanted: &DatasetRequest) -> Result<Opened, Error> {
     Ok(opened)
 }
 
-fn nothing(by_name: Format, wanted: &DatasetRequest) -> Error {
+fn nothing(by_name: Format, wanted: &DatasetRequest) -> DataError {
     match by_name {
         Format::Idx if wanted.dir.is_dir() => idx::none(&wanted.dir),
         Format::Cifar(which) if wanted.dir.is_dir() => which.none(&wanted.dir),
@@ -133,21 +132,21 @@ fn split_kept(
     places: &Places,
     split: Split,
     files: &[PathBuf],
-    read: impl FnOnce() -> Result<Images, Error>,
-) -> Result<(Images, u64), Error> {
+    read: impl FnOnce() -> Result<Images, DataError>,
+) -> Result<(Images, u64), DataError> {
     let name = if split == Split::Train { "train.images" } else { "test.images" };
     kept(places, name, cache::sources(places, name, files)?, read)
 }
 
-fn of_idx(files: &idx::Files, places: Places) -> Result<Opened, Error> {
+fn of_idx(files: &idx::Files, places: Places) -> Result<Opened, DataError> {
     let read = |split| split_kept(&places, split, files.split(split), || idx::read(files, split));
     let parts = [read(Split::Train)?, read(Split::Test)?];
     Ok(in_memory(vec![], parts, places))
 }
 
-fn of_cifar(files: &cifar::Files, places: Places) -> Result<Opened, Error> {
+fn of_cifar(files: &cifar::Files, places: Places) -> Result<Opened, DataError> {
     let classes = files.which().classes();
-    let read = |split| -> Result<(Images, u64), Error> {
+    let read = |split| -> Result<(Images, u64), DataError> {
         let paths = files.paths(split)?;
         let (images, identity) = split_kept(&places, split, &paths, || files.read(split))?;
         images.check_labels(classes, &paths[0])?;
@@ -157,7 +156,7 @@ fn of_cifar(files: &cifar::Files, places: Places) -> Result<Opened, Error> {
     Ok(Opened { least_classes: classes, ..in_memory(files.names(), parts, places) })
 }
 
-fn of_folder(dir: &Path, places: Places) -> Result<Opened, Error> {
+fn of_folder(dir: &Path, places: Places) -> Result<Opened, DataError> {
     let folder::Listing { classes, train, test, notes, identity, freshness, .. } =
         folder::list(dir, &places)?;
     let train = Pictures::Files(train);
@@ -166,7 +165,11 @@ fn of_folder(dir: &Path, places: Places) -> Result<Opened, Error> {
     Ok(Opened { set, notes, least_classes: 0, freshness, places })
 }
 
-fn of_parquet(files: &splits::Files, places: Places, size: Option<usize>) -> Result<Opened, Error> {
+fn of_parquet(
+    files: &splits::Files,
+    places: Places,
+    size: Option<usize>,
+) -> Result<Opened, DataError> {
     let columns = shards::columns(files)?;
     let train = unpacked(&places, Split::Train, &files.train, &columns, &columns.names)?;
     let test = unpacked(&places, Split::Test, &files.test, &columns, &train.classes)?;
@@ -180,7 +183,11 @@ fn of_parquet(files: &splits::Files, places: Places, size: Option<usize>) -> Res
     Ok(Opened { set, notes: files.notes.clone(), least_classes: 0, freshness: identity, places })
 }
 
-fn of_tars(files: &splits::Files, places: Places, size: Option<usize>) -> Result<Opened, Error> {
+fn of_tars(
+    files: &splits::Files,
+    places: Places,
+    size: Option<usize>,
+) -> Result<Opened, DataError> {
     let tars::TarSet { classes, train, test, notes, identity, freshness } =
         tars::open(files, &places)?;
     let (train, test) = small_in_memory(Pictures::Tars(train), Pictures::Tars(test), size);
@@ -199,10 +206,10 @@ fn small_in_memory(train: Pictures, test: Pictures, size: Option<usize>) -> (Pic
 }
 
 /// The same images under each other's labels.
-fn shuffled(pictures: Pictures, split: Split) -> Result<Pictures, Error> {
+fn shuffled(pictures: Pictures, split: Split) -> Result<Pictures, DataError> {
     let Pictures::Memory(mut images) = pictures else {
         let help = "use a data set of small images, such as cifar10 or shapes";
-        return Err(Error::input("data.shuffle_labels works for images in memory only", help));
+        return Err(DataError::new("data.shuffle_labels works for images in memory only", help));
     };
     let key = Key::new(13).named("labels").with(u64::from(split == Split::Test));
     let order = key.permutation(images.len());
@@ -217,7 +224,7 @@ fn unpacked(
     files: &[PathBuf],
     columns: &Columns,
     names: &[String],
-) -> Result<Pack, Error> {
+) -> Result<Pack, DataError> {
     let name = if split == Split::Train { "train.pack" } else { "test.pack" };
     let mut source = Digest::new("parquet");
     source.number(cache::sources(places, name, files)?);

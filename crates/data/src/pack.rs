@@ -5,10 +5,10 @@
 //! bytes each, little-endian) and eight letters.
 
 #![allow(unsafe_code, reason = "memory maps, each with its reason below")]
+
+use crate::DataError;
 use crate::digest::{Digest, checksum};
-use crate::error;
 use memmap2::Mmap;
-use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -113,8 +113,8 @@ pub fn identity_of(entries: &[(&[u8], (u32, u32), u32)]) -> u64 {
 pub fn build(
     path: &Path,
     source: u64,
-    fill: impl FnOnce(&mut Packer) -> Result<Vec<String>, Error>,
-) -> Result<(), Error> {
+    fill: impl FnOnce(&mut Packer) -> Result<Vec<String>, DataError>,
+) -> Result<(), DataError> {
     let mut failed = None;
     let written = crate::cache::build(path, |file| {
         let mut packer = Packer { out: BufWriter::new(file), offset: 0, entries: vec![] };
@@ -139,14 +139,14 @@ pub fn build(
 
 impl Pack {
     /// Maps a pack into memory.
-    pub fn open(path: &Path) -> Result<Pack, Error> {
-        let file = File::open(path).map_err(|e| error::io(path, e))?;
+    pub fn open(path: &Path) -> Result<Pack, DataError> {
+        let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
         // SAFETY: packs are written under another name and renamed, and this program never changes
         // them afterwards. A user who overwrites the file in place causes undefined contents, as
         // with every memory-mapped data set.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| error::io(path, e))?;
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| DataError::io(path, &e))?;
         let damaged = || {
-            Error::input(
+            DataError::new(
                 format!("{} is damaged", path.display()),
                 "remove it; it is built again when needed",
             )
@@ -273,7 +273,7 @@ mod tests {
     fn a_pack_that_fails_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.pack");
-        let e = build(&path, 0, |_| Err(Error::input("why", "how"))).unwrap_err();
+        let e = build(&path, 0, |_| Err(DataError::new("why", "how"))).unwrap_err();
         assert_eq!(e.cause, "why");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

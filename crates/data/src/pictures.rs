@@ -1,15 +1,13 @@
 //! The pictures of a split, wherever their bytes are.
 
-use crate::Images;
 use crate::cache::{self, Places};
 use crate::decode::{self, IN_FULL, Reduction, Sizes};
-use crate::error;
 use crate::folder::Sample;
 use crate::pack::{self, Pack};
 use crate::tars::Tars;
+use crate::{DataError, Images};
 use fast_image_resize::Resizer;
 use rayon::prelude::*;
-use res2lab_error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -196,7 +194,7 @@ impl Pictures {
         name: &str,
         source: u64,
         px: usize,
-    ) -> Result<Pictures, Error> {
+    ) -> Result<Pictures, DataError> {
         let find = || places.find(name, |path| Pack::of(path, source));
         if let Some(pack) = find() {
             return Ok(Pictures::Packed(pack));
@@ -219,11 +217,11 @@ impl Pictures {
                         Ok(picture) => picture,
                         Err(Unreadable::Picture(_)) => (vec![], 1, 1),
                         Err(Unreadable::Kept(why)) => {
-                            return Err(Error::input(why, "remove that file"));
+                            return Err(DataError::new(why, "remove that file"));
                         }
                     };
                     let added = packer.add(&pixels, (width as u32, height as u32), self.label(i));
-                    added.map_err(|e| error::io(&path, e))?;
+                    added.map_err(|e| DataError::io(&path, &e))?;
                 }
             }
             Ok(Vec::new())

@@ -4,8 +4,7 @@ use crate::cifar::{self, Cifar};
 use crate::left_out::LeftOut;
 use crate::sniff::{self, Content};
 use crate::walk::{self, shown};
-use crate::{folder, idx, splits};
-use res2lab_error::Error;
+use crate::{DataError, folder, idx, splits};
 use std::path::{Path, PathBuf};
 
 /// A data set's files.
@@ -19,7 +18,7 @@ pub enum Kind {
 }
 
 /// Looks into `dir`; None where it holds nothing that is known.
-pub fn kind(dir: &Path) -> Result<Option<Kind>, Error> {
+pub fn kind(dir: &Path) -> Result<Option<Kind>, DataError> {
     // Archives often stay beside the folders that were unpacked from them.
     if folder::find(dir, &folder::TRAIN_FOLDERS).is_some_and(|train| has_folders(&train)) {
         return Ok(Some(Kind::Folder));
@@ -41,7 +40,7 @@ pub fn kind(dir: &Path) -> Result<Option<Kind>, Error> {
 
 /// What a user is told whose folder holds no data set. `downloads` names one that `just data`
 /// brings.
-pub fn none(dir: &Path, downloads: Option<&str>) -> Error {
+pub fn none(dir: &Path, downloads: Option<&str>) -> DataError {
     let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let shown_dir = absolute.display();
     let bring = downloads.map(|name| format!("`just data {name}` downloads it; or "));
@@ -50,28 +49,28 @@ pub fn none(dir: &Path, downloads: Option<&str>) -> Error {
         let help = format!(
             "{bring}link or copy the data set there, or name its folder with data.path=FOLDER or --data DIR"
         );
-        return Error::input(format!("there is no such folder: {shown_dir}"), help);
+        return DataError::new(format!("there is no such folder: {shown_dir}"), help);
     }
     if !dir.is_dir() {
-        return Error::input(
+        return DataError::new(
             format!("{shown_dir} is a file{}", kind_of_file(dir)),
             "name the folder that holds train/ and val/",
         );
     }
     if let Some((parent, split)) = is_split(&absolute) {
         let help = format!("name the folder above it: data={}", parent.display());
-        return Error::input(format!("{shown_dir} is the folder {split} itself"), help);
+        return DataError::new(format!("{shown_dir} is the folder {split} itself"), help);
     }
     let (folders, files) = walk::entries(dir, &mut LeftOut::default()).unwrap_or_default();
     if folders.is_empty() && files.is_empty() {
-        return Error::input(
+        return DataError::new(
             format!("{shown_dir} is empty"),
             "copy the data set there, or name another folder",
         );
     }
     if let Some(archive) = files.iter().find(|file| is_archive(file)) {
         let name = shown(archive.file_name().unwrap_or_default());
-        return Error::input(
+        return DataError::new(
             format!("{shown_dir} holds an archive, {name}"),
             format!("unpack {name} there"),
         );
@@ -79,13 +78,13 @@ pub fn none(dir: &Path, downloads: Option<&str>) -> Error {
     if let Some(class) = folders.iter().find(|folder| has_pictures(folder)) {
         let name = shown(class.file_name().unwrap_or_default());
         let cause = format!("{shown_dir} has pictures in {name}/, but no folders train and val");
-        return Error::input(cause, "divide the pictures into train/CLASS/ and val/CLASS/");
+        return DataError::new(cause, "divide the pictures into train/CLASS/ and val/CLASS/");
     }
     let names: Vec<String> =
         [folders, files].concat().iter().filter_map(|p| Some(shown(p.file_name()?))).collect();
     let more = if names.len() > 5 { ", ..." } else { "" };
     let names = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    Error::input(
+    DataError::new(
         format!(
             "{shown_dir}: neither a folder train nor files train-*.parquet or train-*.tar, but {names}{more}"
         ),

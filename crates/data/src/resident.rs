@@ -3,8 +3,7 @@
 
 use crate::augment::to_device;
 use crate::normalize::Normalize;
-use crate::{Batch, EpochPlan, Images, Source, Split};
-use res2lab_error::Error;
+use crate::{Batch, DataError, EpochPlan, Images, Source, Split};
 use tch::{Device, Kind, Tensor};
 
 /// A data set that fits the device.
@@ -63,13 +62,13 @@ impl Resident {
 }
 
 impl Source for Resident {
-    fn begin(&mut self, pass: EpochPlan) -> Result<(), Error> {
+    fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError> {
         self.pass = Some(pass);
         self.next = 0;
         Ok(())
     }
 
-    fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+    fn next_batch(&mut self) -> Result<Option<Batch>, DataError> {
         let Some(pass) = &self.pass else { return Ok(None) };
         let Some(indices) = pass.batches.get(self.next) else { return Ok(None) };
         self.next += 1;

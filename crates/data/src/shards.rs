@@ -1,17 +1,15 @@
 //! Pictures in Parquet as Hugging Face and pyarrow keep them: a column of bytes (or of bytes and
 //! path) and a column of classes, as whole numbers or as text.
 
-use crate::Split;
-use crate::error;
 use crate::names::{self, Described};
 use crate::pack::Packer;
 use crate::pages::{Checked, DescribedFile};
 use crate::splits::Files;
+use crate::{DataError, Split};
 use parquet::basic::Type as Physical;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use parquet::schema::types::{Type, TypePtr};
-use res2lab_error::Error;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +25,7 @@ pub struct Columns {
 }
 
 /// The columns of a data set, and its class names where it has any.
-pub fn columns(files: &Files) -> Result<Columns, Error> {
+pub fn columns(files: &Files) -> Result<Columns, DataError> {
     let path = &files.train[0];
     let reader = open(path)?;
     let metadata = reader.metadata().file_metadata();
@@ -50,7 +48,7 @@ fn choose(
     fields: &[TypePtr],
     described: &Described,
     path: &Path,
-) -> Result<(String, String), Error> {
+) -> Result<(String, String), DataError> {
     // CIFAR-100 has two levels of classes; the fine one is what everybody trains.
     const LABELS: [&str; 8] =
         ["fine_label", "label", "labels", "class", "target", "cls", "category", "y"];
@@ -68,7 +66,7 @@ fn choose(
     let only = || if let [one] = pictures[..] { Some(one.name().to_owned()) } else { None };
     let image = find(&IMAGES, &described.images).or_else(only);
     image.zip(find(&LABELS, &described.labels)).ok_or_else(|| {
-        Error::input(
+        DataError::new(
             format!("{}: columns are {}", path.display(), names.join(", ")),
             "give Parquet files with a column image (or img) of bytes, or of bytes and path, and a column label",
         )
@@ -89,13 +87,13 @@ pub fn unpack(
     columns: &Columns,
     names: &[String],
     packer: &mut Packer,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<String>, DataError> {
     // Texts are numbered as they come, and get their own numbers when all are known.
     let mut texts: BTreeMap<String, u32> = BTreeMap::new();
     let mut numbers = false;
     let mut unlabeled = None;
     for path in files {
-        let mut add = |place: usize, row: &Row| -> Result<(), Error> {
+        let mut add = |place: usize, row: &Row| -> Result<(), DataError> {
             let (bytes, label) = cells(row, columns);
             let Some(bytes) = bytes else { return Err(no_picture(path, place, row, columns)) };
             let label = match label {
@@ -113,11 +111,11 @@ pub fn unpack(
                 }
                 Label::Other => return Err(wrong_label(path, place, row, columns)),
             };
-            packer.add(bytes, (0, 0), label).map_err(|e| error::io(path, e))
+            packer.add(bytes, (0, 0), label).map_err(|e| DataError::io(path, &e))
         };
         // The reader gives up some damaged files by a panic.
         let read = catch_unwind(AssertUnwindSafe(|| rows(path, columns, &mut add)));
-        read.unwrap_or_else(|_| Err(error::file(path, "it is damaged")))?;
+        read.unwrap_or_else(|_| Err(DataError::file(path, "it is damaged")))?;
     }
     if let Some((path, place, row)) = unlabeled {
         let is_all = texts.is_empty() && !numbers;
@@ -132,7 +130,7 @@ pub fn unpack(
             files[0].display(),
             columns.label
         );
-        return Err(Error::input(cause, "write all labels alike"));
+        return Err(DataError::new(cause, "write all labels alike"));
     }
     if split == Split::Test && names.is_empty() {
         let cause = format!(
@@ -140,7 +138,7 @@ pub fn unpack(
             files[0].display(),
             columns.label
         );
-        return Err(Error::input(cause, "write all labels alike"));
+        return Err(DataError::new(cause, "write all labels alike"));
     }
     let given = if names.is_empty() { texts.keys().cloned().collect() } else { names.to_vec() };
     let mut of = vec![0; texts.len()];
@@ -150,7 +148,7 @@ pub fn unpack(
                 "{}: class {text} is not among those of the training images",
                 files[0].display()
             );
-            Error::input(cause, "give both splits the same classes")
+            DataError::new(cause, "give both splits the same classes")
         })?;
         of[*number as usize] = place as u32;
     }
@@ -161,10 +159,10 @@ pub fn unpack(
 fn rows(
     path: &Path,
     columns: &Columns,
-    add: &mut dyn FnMut(usize, &Row) -> Result<(), Error>,
-) -> Result<(), Error> {
+    add: &mut dyn FnMut(usize, &Row) -> Result<(), DataError>,
+) -> Result<(), DataError> {
     let reader = open(path)?;
-    let damaged = |e: parquet::errors::ParquetError| error::file(path, e);
+    let damaged = |e: parquet::errors::ParquetError| DataError::file(path, e);
     let schema = reader.metadata().file_metadata().schema();
     let is_wanted = |field: &&TypePtr| {
         [&columns.image, &columns.label].iter().any(|name| *name == field.name())
@@ -177,7 +175,7 @@ fn rows(
             columns.image,
             columns.label
         );
-        return Err(Error::input(cause, "give all files the same columns"));
+        return Err(DataError::new(cause, "give all files the same columns"));
     }
     let projection =
         Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(damaged)?;
@@ -268,7 +266,7 @@ fn shown(row: &Row, column: &str) -> String {
     }
 }
 
-fn no_picture(path: &Path, place: usize, row: &Row, columns: &Columns) -> Error {
+fn no_picture(path: &Path, place: usize, row: &Row, columns: &Columns) -> DataError {
     let image = &columns.image;
     let cell = row.get_column_iter().find(|(name, _)| *name == image).map(|(_, field)| field);
     if let Some(Field::Group(group)) = cell {
@@ -278,27 +276,27 @@ fn no_picture(path: &Path, place: usize, row: &Row, columns: &Columns) -> Error 
         });
         let cause = format!("{}: column {image} has no bytes in row {place}", path.display());
         let cause = by_path.map_or(cause.clone(), |path| format!("{cause}, only the path {path}"));
-        return Error::input(
+        return DataError::new(
             cause,
             "write the pictures themselves into the files (datasets: embed_external_files=True)",
         );
     }
     let cause =
         format!("{}: column {image} is {} in row {place}", path.display(), shown(row, image));
-    Error::input(
+    DataError::new(
         cause,
         "the column must hold encoded pictures (JPEG, PNG, ...) as bytes, or as bytes and path",
     )
 }
 
-fn wrong_label(path: &Path, place: usize, row: &Row, columns: &Columns) -> Error {
+fn wrong_label(path: &Path, place: usize, row: &Row, columns: &Columns) -> DataError {
     let cause = format!(
         "{}: column {} is {} in row {place}",
         path.display(),
         columns.label,
         shown(row, &columns.label)
     );
-    Error::input(cause, "labels must be whole numbers from 0 on, or texts")
+    DataError::new(cause, "labels must be whole numbers from 0 on, or texts")
 }
 
 fn no_label(
@@ -308,32 +306,32 @@ fn no_label(
     columns: &Columns,
     split: Split,
     is_all: bool,
-) -> Error {
+) -> DataError {
     let file = path.display();
     let cell = shown(row, &columns.label);
     let label = &columns.label;
     if split == Split::Test && is_all {
         let cause = format!("{file}: test has no labels (column {label} is {cell})");
-        return Error::input(
+        return DataError::new(
             cause,
             "add a split with labels: files with validation in their names are preferred",
         );
     }
     let which = if split == Split::Test { "test" } else { "train" };
     let cause = format!("{file}: {which} lacks labels: column {label} is {cell} in row {place}");
-    Error::input(cause, "remove such rows, or give them labels")
+    DataError::new(cause, "remove such rows, or give them labels")
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<DescribedFile>, Error> {
-    let file = File::open(path).map_err(|e| error::io(path, e))?;
+fn open(path: &Path) -> Result<SerializedFileReader<DescribedFile>, DataError> {
+    let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
     let opened =
         catch_unwind(AssertUnwindSafe(|| SerializedFileReader::new(DescribedFile::new(file)?)));
     let opened = opened
         .unwrap_or_else(|_| Err(parquet::errors::ParquetError::General("it is damaged".into())));
     opened.map_err(|e| match crate::sniff::of_file(path) {
         Some(content) if content != crate::sniff::Content::Other("a Parquet file") => {
-            Error::input(format!("{}: {}", path.display(), content.said()), "get the file again")
+            DataError::new(format!("{}: {}", path.display(), content.said()), "get the file again")
         }
-        _ => error::file(path, e),
+        _ => DataError::file(path, e),
     })
 }

@@ -1,7 +1,6 @@
 //! The trait of sources of batches, which training and evaluation read.
 
-use crate::{Augment, Split};
-use res2lab_error::Error;
+use crate::{Augment, DataError, Split};
 use res2lab_random::Key;
 use tch::Tensor;
 
@@ -28,10 +27,10 @@ pub struct EpochPlan {
 /// A source of batches: a data set that is resident on the device, or streamed.
 pub trait Source {
     /// Starts a pass. The remaining batches of the previous pass are dropped.
-    fn begin(&mut self, pass: EpochPlan) -> Result<(), Error>;
+    fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError>;
 
     /// The next batch; None at the end of the pass.
-    fn next_batch(&mut self) -> Result<Option<Batch>, Error>;
+    fn next_batch(&mut self) -> Result<Option<Batch>, DataError>;
 
     /// Warnings since the last call, about pictures that could not be read.
     fn warnings(&mut self) -> Vec<String> {

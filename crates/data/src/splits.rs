@@ -1,9 +1,10 @@
 //! Files of splits, told by the words in their names: `train-00000-of-00003.parquet`,
 //! `train/0000.parquet`, `imagenet-val-000000.tar`; in a folder, in its folder `data`, or in the
 //! folder of its one configuration.
+
+use crate::DataError;
 use crate::left_out::LeftOut;
 use crate::walk;
-use res2lab_error::Error;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ pub struct Files {
 type ByWord = BTreeMap<String, Vec<PathBuf>>;
 
 /// The files of `dir` with this ending; None where there are none that belong to a training split.
-pub fn find(dir: &Path, ending: &str) -> Result<Option<Files>, Error> {
+pub fn find(dir: &Path, ending: &str) -> Result<Option<Files>, DataError> {
     if let Some(files) = in_folder(dir, ending) {
         return chosen(dir, files).map(Some);
     }
@@ -40,7 +41,7 @@ pub fn find(dir: &Path, ending: &str) -> Result<Option<Files>, Error> {
         [(folder, files)] => chosen(folder, files.clone()).map(Some),
         several => {
             let names: Vec<String> = several.iter().map(|(folder, _)| last(folder)).collect();
-            Err(Error::input(
+            Err(DataError::new(
                 format!("{} holds several configurations: {}", dir.display(), names.join(", ")),
                 format!("name the folder of one, e.g. data.path={}", several[0].0.display()),
             ))
@@ -88,7 +89,7 @@ fn in_folder(dir: &Path, ending: &str) -> Option<ByWord> {
     None
 }
 
-fn chosen(dir: &Path, mut files: ByWord) -> Result<Files, Error> {
+fn chosen(dir: &Path, mut files: ByWord) -> Result<Files, DataError> {
     let train = TRAIN.iter().find_map(|split| files.remove(*split)).unwrap_or_default();
     let mut test = None;
     let mut rest = vec![];
@@ -101,7 +102,7 @@ fn chosen(dir: &Path, mut files: ByWord) -> Result<Files, Error> {
         }
     }
     let Some(test) = test else {
-        return Err(Error::input(
+        return Err(DataError::new(
             format!(
                 "{}: there are training files, such as {}, but none for val or test",
                 dir.display(),
@@ -136,12 +137,12 @@ fn from_one(files: &[PathBuf]) -> Option<String> {
 }
 
 /// Refuses a split of which files are missing, or of which there are two sets.
-fn check_whole(files: &[PathBuf]) -> Result<(), Error> {
+fn check_whole(files: &[PathBuf]) -> Result<(), DataError> {
     let names: Vec<String> = files.iter().map(|path| last(path)).collect();
     let dir = files[0].parent().unwrap_or(Path::new("."));
     if let Some(partial) = files.iter().find(|path| path.to_string_lossy().contains("partial-")) {
         let cause = format!("{} is marked as a part of the data set only", partial.display());
-        return Err(Error::input(cause, "get all of its files"));
+        return Err(DataError::new(cause, "get all of its files"));
     }
     let of: Vec<(String, usize, usize, usize)> =
         names.iter().filter_map(|name| numbered_of(name)).collect();
@@ -153,7 +154,7 @@ fn check_whole(files: &[PathBuf]) -> Result<(), Error> {
             let other = names.iter().find(|name| {
                 numbered_of(name).is_none_or(|(p, t, ..)| (&p, &t) != (pattern, total))
             });
-            return Err(Error::input(
+            return Err(DataError::new(
                 format!(
                     "{}: {} and {} are of different sets of files",
                     dir.display(),
@@ -173,7 +174,7 @@ fn check_whole(files: &[PathBuf]) -> Result<(), Error> {
     }
     let shown = missing.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
     let more = if missing.len() > MOST_NAMED { ", ..." } else { "" };
-    Err(Error::input(
+    Err(DataError::new(
         format!("{}: {shown}{more} missing", dir.display()),
         "get the missing files; a part of the set would train on too little",
     ))
@@ -229,7 +230,7 @@ fn gaps(names: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn files(names: &[&str]) -> (tempfile::TempDir, Result<Option<Files>, Error>) {
+    fn files(names: &[&str]) -> (tempfile::TempDir, Result<Option<Files>, DataError>) {
         let dir = tempfile::tempdir().unwrap();
         for name in names {
             let path = dir.path().join(name);

@@ -6,9 +6,8 @@ use crate::ahead::{Ahead, Window};
 use crate::normalize::Normalize;
 use crate::pictures::Unreadable;
 use crate::worker::{Damaged, Decoded, LookupTable, Values, Worker, WorkerScratch, lookup_table};
-use crate::{Batch, DataSet, EpochPlan, Pictures, Source, Split};
+use crate::{Batch, DataError, DataSet, EpochPlan, Pictures, Source, Split};
 use rayon::ThreadPool;
-use res2lab_error::Error;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -57,10 +56,10 @@ pub struct Stream {
 
 impl Stream {
     /// A stream of a data set. Decoding starts with the first epoch.
-    pub fn new(set: DataSet, options: StreamOptions) -> Result<Stream, Error> {
+    pub fn new(set: DataSet, options: StreamOptions) -> Result<Stream, DataError> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
         let pool = pool.map_err(|e| {
-            Error::input(format!("cannot start threads: {e}"), "give fewer --threads")
+            DataError::new(format!("cannot start threads: {e}"), "give fewer --threads")
         })?;
         let normalize = Normalize::new(&options.statistics, options.device, options.kind);
         Ok(Stream {
@@ -89,17 +88,20 @@ impl Stream {
         }
     }
 
-    fn note(&mut self, damaged: Vec<Damaged>) -> Result<(), Error> {
+    fn note(&mut self, damaged: Vec<Damaged>) -> Result<(), DataError> {
         for (name, why) in damaged {
             if let Unreadable::Kept(why) = why {
-                return Err(Error::input(why, "remove that file, and give the same command again"));
+                return Err(DataError::new(
+                    why,
+                    "remove that file, and give the same command again",
+                ));
             }
             let what = format!("{name}: {why}");
             if self.damaged.insert(what.clone()) {
                 self.warnings.push(format!("left out: {what}"));
             }
             if self.damaged.len() > self.options.max_corrupt {
-                return Err(Error::input(
+                return Err(DataError::new(
                     format!(
                         "more than {} pictures cannot be read, the last is {what}",
                         self.options.max_corrupt
@@ -113,7 +115,7 @@ impl Stream {
 }
 
 impl Source for Stream {
-    fn begin(&mut self, pass: EpochPlan) -> Result<(), Error> {
+    fn begin(&mut self, pass: EpochPlan) -> Result<(), DataError> {
         let (sender, receiver) = sync_channel(AHEAD);
         // Dropping the receiver of the previous epoch ends its thread at its next batch.
         self.running = Some(receiver);
@@ -148,7 +150,7 @@ impl Source for Stream {
         Ok(())
     }
 
-    fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
+    fn next_batch(&mut self) -> Result<Option<Batch>, DataError> {
         let decoded = loop {
             let Some(decoded) = self.running.as_ref().and_then(|running| running.recv().ok())
             else {
@@ -161,7 +163,7 @@ impl Source for Stream {
             }
             if self.is_training {
                 let help = "look at them with: res2lab data check FOLDER";
-                return Err(Error::input("none of the pictures of a batch can be read", help));
+                return Err(DataError::new("none of the pictures of a batch can be read", help));
             }
         };
         let n = decoded.labels.len() as i64;
@@ -179,7 +181,7 @@ impl Source for Stream {
                     }
                 };
                 let images = res2lab_libtorch::tensor_over(floats, give_back);
-                as_planes(images.map_err(|e| Error::input(e.to_string(), "report this"))?)
+                as_planes(images.map_err(|e| DataError::new(e.to_string(), "report this"))?)
             }
         };
         let labels = Tensor::from_slice(&decoded.labels).to_device(device);
@@ -247,7 +249,7 @@ mod tests {
         EpochPlan { split: Split::Train, batches, augment: Some((augment, order::epoch_key(3, 1))) }
     }
 
-    fn all(stream: &mut Stream, pass: EpochPlan) -> Result<Vec<Batch>, Error> {
+    fn all(stream: &mut Stream, pass: EpochPlan) -> Result<Vec<Batch>, DataError> {
         stream.begin(pass)?;
         std::iter::from_fn(|| stream.next_batch().transpose()).collect()
     }

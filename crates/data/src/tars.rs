@@ -3,11 +3,9 @@
 
 use crate::cache::{self, Places, Stamp};
 use crate::digest::Digest;
-use crate::error;
 use crate::left_out::Tally;
 use crate::splits::Files;
-use crate::{Split, names, walk};
-use res2lab_error::Error;
+use crate::{DataError, Split, names, walk};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -88,7 +86,7 @@ impl Tars {
 }
 
 /// Opens a data set of tar files, from what was kept of their index where it is still good.
-pub fn open(files: &Files, places: &Places) -> Result<TarSet, Error> {
+pub fn open(files: &Files, places: &Places) -> Result<TarSet, DataError> {
     let parts = [indexed(files, Split::Train, places)?, indexed(files, Split::Test, places)?];
     let mut unlabeled = Tally::default();
     for shard in parts.iter().flatten() {
@@ -99,29 +97,31 @@ pub fn open(files: &Files, places: &Places) -> Result<TarSet, Error> {
     let mut fresh = Digest::new("fresh tar");
     identity.texts(&classes.names);
     let [train, test] = parts;
-    let mut tars = |paths: &[PathBuf], shards: Vec<Shard>, split: Split| -> Result<Tars, Error> {
-        let mut members = Vec::new();
-        for (number, shard) in shards.into_iter().enumerate() {
-            fresh.bytes(format!("{:?}", shard.stamp).as_bytes());
-            for Sample { key, offset, length, label } in shard.samples {
-                let label = classes.number(&label, split, &paths[number])?;
-                identity.bytes(key.as_bytes());
-                identity.numbers([length, label].map(u64::from));
-                members.push(Member { key, shard: number as u32, offset, length, label });
+    let mut tars =
+        |paths: &[PathBuf], shards: Vec<Shard>, split: Split| -> Result<Tars, DataError> {
+            let mut members = Vec::new();
+            for (number, shard) in shards.into_iter().enumerate() {
+                fresh.bytes(format!("{:?}", shard.stamp).as_bytes());
+                for Sample { key, offset, length, label } in shard.samples {
+                    let label = classes.number(&label, split, &paths[number])?;
+                    identity.bytes(key.as_bytes());
+                    identity.numbers([length, label].map(u64::from));
+                    members.push(Member { key, shard: number as u32, offset, length, label });
+                }
             }
-        }
-        if members.is_empty() {
-            let cause = format!("{}: no pictures with labels", paths[0].display());
-            return Err(Error::input(
-                cause,
-                "each picture KEY.jpg needs a KEY.cls, or a KEY.json with a label",
-            ));
-        }
-        identity.number(members.len() as u64);
-        let open =
-            |path: &PathBuf| Ok((path.clone(), File::open(path).map_err(|e| error::io(path, e))?));
-        Ok(Tars { members, shards: paths.iter().map(open).collect::<Result<_, Error>>()? })
-    };
+            if members.is_empty() {
+                let cause = format!("{}: no pictures with labels", paths[0].display());
+                return Err(DataError::new(
+                    cause,
+                    "each picture KEY.jpg needs a KEY.cls, or a KEY.json with a label",
+                ));
+            }
+            identity.number(members.len() as u64);
+            let open = |path: &PathBuf| {
+                Ok((path.clone(), File::open(path).map_err(|e| DataError::io(path, &e))?))
+            };
+            Ok(Tars { members, shards: paths.iter().map(open).collect::<Result<_, DataError>>()? })
+        };
     let train = tars(&files.train, train, Split::Train)?;
     let test = tars(&files.test, test, Split::Test)?;
     let mut notes = files.notes.clone();
@@ -140,7 +140,7 @@ struct Classes {
     by_text: Option<HashMap<String, u32>>,
 }
 
-fn classes(files: &Files, [train, test]: &[Vec<Shard>; 2]) -> Result<Classes, Error> {
+fn classes(files: &Files, [train, test]: &[Vec<Shard>; 2]) -> Result<Classes, DataError> {
     let is_number = |sample: &Sample| sample.label.parse::<i64>().is_ok();
     let is_text =
         train.iter().chain(test).flat_map(|shard| &shard.samples).any(|sample| !is_number(sample));
@@ -166,22 +166,22 @@ fn classes(files: &Files, [train, test]: &[Vec<Shard>; 2]) -> Result<Classes, Er
 }
 
 impl Classes {
-    fn number(&self, label: &str, split: Split, path: &Path) -> Result<u32, Error> {
+    fn number(&self, label: &str, split: Split, path: &Path) -> Result<u32, DataError> {
         let path = path.display();
         let found = match &self.by_text {
             Some(by_text) => by_text.get(label).copied(),
             None => label.parse().ok().filter(|n| *n < 1_000_000),
         };
         found.ok_or_else(|| match label {
-            "-1" if split == Split::Test => Error::input(
+            "-1" if split == Split::Test => DataError::new(
                 format!("{path}: test has no labels (they are -1)"),
                 "add a split with labels: files with val in their names are preferred",
             ),
-            _ if self.by_text.is_some() => Error::input(
+            _ if self.by_text.is_some() => DataError::new(
                 format!("{path}: class {label} is not among those of the training images"),
                 "give both splits the same classes",
             ),
-            _ => Error::input(
+            _ => DataError::new(
                 format!("{path}: label {label} is impossible"),
                 "labels are whole numbers from 0 on, or texts",
             ),
@@ -190,7 +190,7 @@ impl Classes {
 }
 
 /// The shards of a split: those that did not change from what was kept, the others read.
-fn indexed(files: &Files, split: Split, places: &Places) -> Result<Vec<Shard>, Error> {
+fn indexed(files: &Files, split: Split, places: &Places) -> Result<Vec<Shard>, DataError> {
     let (paths, name) = match split {
         Split::Train => (&files.train, "train.tars.json"),
         Split::Test => (&files.test, "test.tars.json"),
@@ -202,7 +202,7 @@ fn indexed(files: &Files, split: Split, places: &Places) -> Result<Vec<Shard>, E
     let mut shards = Vec::new();
     for path in paths {
         let name = path.file_name().map(walk::shown).unwrap_or_default();
-        let stamp = Stamp::of(&path.metadata().map_err(|e| error::io(path, e))?);
+        let stamp = Stamp::of(&path.metadata().map_err(|e| DataError::io(path, &e))?);
         match known.remove(&name).filter(|shard| shard.stamp == stamp) {
             Some(shard) => shards.push(shard),
             None => {
@@ -226,10 +226,10 @@ struct Group {
 }
 
 /// Goes through the headers of one tar file.
-fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, Error> {
-    let damaged = |what: String| error::file(path, what);
-    let file = File::open(path).map_err(|e| error::io(path, e))?;
-    let size = file.metadata().map_err(|e| error::io(path, e))?.len();
+fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, DataError> {
+    let damaged = |what: String| DataError::file(path, what);
+    let file = File::open(path).map_err(|e| DataError::io(path, &e))?;
+    let size = file.metadata().map_err(|e| DataError::io(path, &e))?.len();
     check_end(&file, path, size)?;
     let mut groups: Vec<(String, Group)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
@@ -296,7 +296,7 @@ fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, Error> {
 
 /// A tar file ends with a block of zeros; one that was cut between two members shows only by
 /// lacking it.
-fn check_end(file: &File, path: &Path, size: u64) -> Result<(), Error> {
+fn check_end(file: &File, path: &Path, size: u64) -> Result<(), DataError> {
     const BLOCK: usize = 512;
     let mut end = [1; BLOCK];
     let read = size.checked_sub(BLOCK as u64).map(|at| file.read_exact_at(&mut end, at).is_ok());
@@ -312,7 +312,7 @@ fn check_end(file: &File, path: &Path, size: u64) -> Result<(), Error> {
         }
         Some(content) => content.said(),
     };
-    Err(error::file(path, what))
+    Err(DataError::file(path, what))
 }
 
 /// `a/b.c/0001.seg.png` as (`a/b.c/0001`, `seg.png`); None for what systems leave.

@@ -1,11 +1,11 @@
 //! Pictures below a folder, as torchvision's ImageFolder finds them: at any depth, through links,
 //! by their endings, ordered by folder and then by name. What operating systems leave behind is not
 //! looked at.
+
+use crate::DataError;
 use crate::cache::Stamp;
-use crate::error;
 use crate::left_out::LeftOut;
 use rayon::prelude::*;
-use res2lab_error::Error;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -76,10 +76,13 @@ pub fn shown(name: &OsStr) -> String {
 
 /// What is in a folder, links followed: its folders and its other entries, by name, and what
 /// systems left there.
-pub fn entries(dir: &Path, left_out: &mut LeftOut) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Error> {
+pub fn entries(
+    dir: &Path,
+    left_out: &mut LeftOut,
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>), DataError> {
     let mut folders = Vec::new();
     let mut files = Vec::new();
-    let failed = |e: std::io::Error| error::io(dir, e);
+    let failed = |e: std::io::Error| DataError::io(dir, &e);
     for entry in fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
@@ -97,7 +100,7 @@ pub fn entries(dir: &Path, left_out: &mut LeftOut) -> Result<(Vec<PathBuf>, Vec<
 }
 
 /// Everything below `root`; nothing where there is no such folder.
-pub fn walk(root: &Path) -> Result<Walk, Error> {
+pub fn walk(root: &Path) -> Result<Walk, DataError> {
     let mut walk = Walk::default();
     if !root.is_dir() {
         return Ok(walk);
@@ -105,7 +108,7 @@ pub fn walk(root: &Path) -> Result<Walk, Error> {
     let mut by_folder: Vec<(PathBuf, Vec<PathBuf>)> = Vec::new();
     let mut waiting = vec![(root.to_owned(), Vec::new())];
     while let Some((dir, above)) = waiting.pop() {
-        let found = dir.metadata().map_err(|e| error::io(&dir, e))?;
+        let found = dir.metadata().map_err(|e| DataError::io(&dir, &e))?;
         let here = (
             std::os::unix::fs::MetadataExt::dev(&found),
             std::os::unix::fs::MetadataExt::ino(&found),

@@ -8,10 +8,9 @@ use proptest::prelude::*;
 use res2lab_data::order::{self, Shard};
 use res2lab_data::stream::StreamOptions;
 use res2lab_data::{
-    Augment, Batch, CropRange, DataSet, DatasetRequest, Description, EpochPlan, Pictures, Source,
-    Split, Stream,
+    Augment, Batch, CropRange, DataError, DataSet, DatasetRequest, Description, EpochPlan,
+    Pictures, Source, Split, Stream,
 };
-use res2lab_error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,7 +103,7 @@ fn wanted(dir: &Path) -> DatasetRequest {
     }
 }
 
-fn describe(dir: &Path) -> Result<Description, Error> {
+fn describe(dir: &Path) -> Result<Description, DataError> {
     res2lab_data::describe(&wanted(dir))
 }
 

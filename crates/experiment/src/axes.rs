@@ -3,8 +3,7 @@
 
 use crate::known::{self, Kind};
 use crate::words::{self, Piece};
-use crate::{Value, fields, range};
-use res2lab_error::Error;
+use crate::{SpecError, Value, fields, range};
 
 /// One axis of a sweep: fields that change together, and the points along it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,16 +18,16 @@ pub struct Axis {
 
 impl Axis {
     /// A word of the command line.
-    pub fn parse(word: &str) -> Result<Axis, Error> {
+    pub fn parse(word: &str) -> Result<Axis, SpecError> {
         let Some((label, text)) = word.split_once('=') else {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 format!("\"{word}\" is neither a file nor an axis"),
                 "write axes as name=values, e.g. scale=2,4,6,8",
             ));
         };
         let label = label.trim();
         if label.is_empty() {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 format!("\"{word}\" has no name before ="),
                 "write name=values, e.g. scale=2,4",
             ));
@@ -36,11 +35,11 @@ impl Axis {
         let paths = paths(label)?;
         if let Some(values) = text.strip_prefix('=') {
             let help = format!("write {label}={}", values.trim());
-            return Err(Error::input(format!("\"{word}\" has two = in a row"), help));
+            return Err(SpecError::new(format!("\"{word}\" has two = in a row"), help));
         }
         let items = words::split(text, ',').map_err(|e| e.at(label))?;
         if items.iter().any(|item| item.trim().is_empty()) {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 format!("{label}= has an empty value"),
                 format!("give {label} one or more values separated by commas, e.g. {label}=2,4"),
             ));
@@ -57,14 +56,14 @@ impl Axis {
     }
 
     /// An entry of `axes:` or `one_at_a_time:` in a file: a list, or the command line's text.
-    pub fn from_yaml(label: &str, value: &Value) -> Result<Axis, Error> {
+    pub fn from_yaml(label: &str, value: &Value) -> Result<Axis, SpecError> {
         let items = match value {
             Value::String(text) => return Axis::parse(&format!("{label}={text}")),
             Value::Sequence(items) if !items.is_empty() => items.clone(),
             Value::Sequence(_) | Value::Null | Value::Mapping(_) | Value::Tagged(_) => {
                 paths(label)?;
                 let help = format!("give a list, e.g. {label}: [2, 4]");
-                return Err(Error::input(format!("axis {label} has no values"), help));
+                return Err(SpecError::new(format!("axis {label} has no values"), help));
             }
             scalar => vec![scalar.clone()],
         };
@@ -86,7 +85,7 @@ impl Axis {
         Axis::new(label, paths, points)
     }
 
-    fn new(label: &str, paths: Vec<String>, points: Vec<Vec<Value>>) -> Result<Axis, Error> {
+    fn new(label: &str, paths: Vec<String>, points: Vec<Vec<Value>>) -> Result<Axis, SpecError> {
         if let Some(twice) = (1..points.len().min(1000)).find(|&i| points[..i].contains(&points[i]))
         {
             let shown = show_point(&points[twice]);
@@ -100,7 +99,7 @@ impl Axis {
             } else {
                 "list each value once".into()
             };
-            return Err(Error::input(format!("{label} lists {shown} twice"), help));
+            return Err(SpecError::new(format!("{label} lists {shown} twice"), help));
         }
         Ok(Axis { label: label.to_owned(), paths, points })
     }
@@ -112,11 +111,11 @@ impl Axis {
 }
 
 /// The fields of a label such as `scale+width`.
-fn paths(label: &str) -> Result<Vec<String>, Error> {
+fn paths(label: &str) -> Result<Vec<String>, SpecError> {
     let paths =
         label.split('+').map(|name| fields::path_of(name.trim())).collect::<Result<Vec<_>, _>>()?;
     match (1..paths.len()).find(|&i| paths[..i].contains(&paths[i])) {
-        Some(twice) => Err(Error::input(
+        Some(twice) => Err(SpecError::new(
             format!("{label} names {} twice", paths[twice]),
             "name each field once",
         )),
@@ -146,11 +145,11 @@ pub fn show(value: &Value) -> String {
     }
 }
 
-fn check_width(label: &str, parts: Vec<Value>, width: usize) -> Result<Vec<Value>, Error> {
+fn check_width(label: &str, parts: Vec<Value>, width: usize) -> Result<Vec<Value>, SpecError> {
     if parts.len() == width {
         return Ok(parts);
     }
-    Err(Error::input(
+    Err(SpecError::new(
         format!(
             "{label} changes {width} fields together, but {} gives {}",
             show_point(&parts),
@@ -162,7 +161,7 @@ fn check_width(label: &str, parts: Vec<Value>, width: usize) -> Result<Vec<Value
 
 /// `scale=[2,4]` as other programs have it: the values of a field that takes no list stand without
 /// brackets.
-fn refuse_list(label: &str, paths: &[String], text: &str) -> Result<(), Error> {
+fn refuse_list(label: &str, paths: &[String], text: &str) -> Result<(), SpecError> {
     let takes_one = |path: &String| {
         path == "model.zoo"
             || matches!(known::kind(path), Some(Kind::Whole | Kind::Real | Kind::Flag | Kind::Name))
@@ -171,7 +170,7 @@ fn refuse_list(label: &str, paths: &[String], text: &str) -> Result<(), Error> {
         Some(inner) if paths.iter().all(takes_one) && !inner.contains(['[', ']']) => {
             let values: Vec<&str> = inner.split(',').map(str::trim).collect();
             let help = format!("write {label}={}", values.join(","));
-            Err(Error::input(
+            Err(SpecError::new(
                 format!("{label} takes single values, not the list {}", text.trim()),
                 help,
             ))
@@ -180,7 +179,7 @@ fn refuse_list(label: &str, paths: &[String], text: &str) -> Result<(), Error> {
     }
 }
 
-fn zipped(label: &str, paths: &[String], item: &str) -> Result<Vec<Value>, Error> {
+fn zipped(label: &str, paths: &[String], item: &str) -> Result<Vec<Value>, SpecError> {
     let parts = words::split(item, '+').map_err(|e| e.at(label))?;
     if parts.len() != paths.len() {
         let shown = parts.iter().map(|part| Value::from(part.trim())).collect();
@@ -189,7 +188,7 @@ fn zipped(label: &str, paths: &[String], item: &str) -> Result<Vec<Value>, Error
     paths.iter().zip(parts).map(|(path, part)| value(label, path, part)).collect()
 }
 
-fn range_or_value(label: &str, path: &str, item: &str) -> Result<Vec<Vec<Value>>, Error> {
+fn range_or_value(label: &str, path: &str, item: &str) -> Result<Vec<Vec<Value>>, SpecError> {
     let takes_numbers = matches!(known::kind(path), Some(Kind::Whole | Kind::Real));
     // `../photos` is a folder. A field that is not known may take anything.
     if (takes_numbers || known::kind(path).is_none())
@@ -201,7 +200,7 @@ fn range_or_value(label: &str, path: &str, item: &str) -> Result<Vec<Vec<Value>>
 }
 
 /// One value of the field at `path`, as it is typed.
-fn value(label: &str, path: &str, item: &str) -> Result<Value, Error> {
+fn value(label: &str, path: &str, item: &str) -> Result<Value, SpecError> {
     let piece = words::piece(item).map_err(|e| e.at(label))?;
     Ok(typed(path, piece))
 }

@@ -1,9 +1,8 @@
 //! Equal budgets: `width=match:params`, `width=match:macs@resnet50`. A field is left open, and the
 //! plan finds the value at which the arm's cost comes nearest to a reference network's.
 
-use crate::Value;
+use crate::{SpecError, Value};
 use res2lab_arch::{ModelOverrides, ModelSpec};
-use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
 /// What is to be equal.
@@ -54,11 +53,11 @@ pub struct Asked {
 
 impl Asked {
     /// Reads `match:params@resnet50` as the value of the field at `path`; None for any other value.
-    pub fn read(path: &str, value: &Value) -> Result<Option<Asked>, Error> {
+    pub fn read(path: &str, value: &Value) -> Result<Option<Asked>, SpecError> {
         let Some(text) = value.as_str().and_then(|text| text.strip_prefix("match:")) else {
             return Ok(None);
         };
-        let refuse = |why: String| Err(Error::input(why, HELP));
+        let refuse = |why: String| Err(SpecError::new(why, HELP));
         let open = match path {
             "model.width" => Open::Width,
             "model.cardinality" => Open::Cardinality,
@@ -78,7 +77,7 @@ impl Asked {
     }
 
     /// With the network that it refers to; `base` is the experiment's.
-    pub fn resolve(self, base: &ModelOverrides) -> Result<Budget, Error> {
+    pub fn resolve(self, base: &ModelOverrides) -> Result<Budget, SpecError> {
         let words = match &self.of {
             None => base.clone(),
             Some(name) => res2lab_arch::zoo::find(name)?.words,

@@ -4,8 +4,7 @@
 use crate::axes::show;
 use crate::expand::Arm;
 use crate::experiment::Experiment;
-use crate::{Value, fields, words};
-use res2lab_error::Error;
+use crate::{SpecError, Value, fields, words};
 use serde::{Deserialize, Serialize};
 
 /// What the report is to compare. Labels are those of arms.
@@ -37,14 +36,14 @@ impl Contrasts {
         arms: &[Arm],
         is_own: bool,
         notes: &mut Vec<String>,
-    ) -> Result<Contrasts, Error> {
+    ) -> Result<Contrasts, SpecError> {
         let mut found = Contrasts {
             margin: margin(experiment.margin.unwrap_or(MARGIN))?,
             ..Contrasts::default()
         };
         let named = names(arms);
         let mut missing = Vec::new();
-        let mut give_way = |e: Error| {
+        let mut give_way = |e: SpecError| {
             if is_own {
                 return Err(e);
             }
@@ -92,7 +91,7 @@ impl Contrasts {
         smallest: Option<f64>,
         pairs: &[String],
         arms: impl Iterator<Item = Name<'a>>,
-    ) -> Result<Contrasts, Error> {
+    ) -> Result<Contrasts, SpecError> {
         // Trials of an arm share its name.
         let mut seen = std::collections::HashSet::new();
         let arms: Vec<Name> = arms.filter(|(label, _)| seen.insert(*label)).collect();
@@ -106,7 +105,7 @@ impl Contrasts {
         }
         if !pairs.is_empty() {
             let one = |pair: &[String]| two_arms(&pair[0], &pair[1], &arms, "--compare");
-            self.pairs = pairs.chunks_exact(2).map(one).collect::<Result<_, Error>>()?;
+            self.pairs = pairs.chunks_exact(2).map(one).collect::<Result<_, SpecError>>()?;
         }
         Ok(self)
     }
@@ -119,20 +118,20 @@ fn names(arms: &[Arm]) -> Vec<Name<'_>> {
     arms.iter().map(|arm| (arm.label.as_str(), &arm.coordinates[..])).collect()
 }
 
-fn margin(value: f64) -> Result<f64, Error> {
+fn margin(value: f64) -> Result<f64, SpecError> {
     if value.is_finite() && value > 0.0 {
         return Ok(value);
     }
-    Err(Error::input(
+    Err(SpecError::new(
         format!("margin {value} is impossible"),
         "give the smallest difference that matters, in percentage points, e.g. 0.5",
     ))
 }
 
-fn pair(asked: &[Value], arms: &[Name]) -> Result<(String, String), Error> {
+fn pair(asked: &[Value], arms: &[Name]) -> Result<(String, String), SpecError> {
     let [first, second] = asked else {
         let cause = format!("compare has {} names where two arms should stand", asked.len());
-        return Err(Error::input(cause, "write pairs: compare: [[res2net50_26w_4s, resnet50]]"));
+        return Err(SpecError::new(cause, "write pairs: compare: [[res2net50_26w_4s, resnet50]]"));
     };
     two_arms(&show(first), &show(second), arms, "compare")
 }
@@ -142,10 +141,10 @@ fn two_arms(
     second: &str,
     arms: &[Name],
     place: &str,
-) -> Result<(String, String), Error> {
+) -> Result<(String, String), SpecError> {
     let pair = (arm(first, arms, place)?, arm(second, arms, place)?);
     if pair.0 == pair.1 {
-        return Err(Error::input(
+        return Err(SpecError::new(
             format!("{place} sets {} against itself", pair.0),
             "name two arms",
         ));
@@ -154,7 +153,7 @@ fn two_arms(
 }
 
 /// The label of the arm that a word names: all of its label, or the only value of an axis.
-fn arm(word: &str, arms: &[Name], place: &str) -> Result<String, Error> {
+fn arm(word: &str, arms: &[Name], place: &str) -> Result<String, SpecError> {
     if let Some((label, _)) = arms.iter().find(|(label, _)| *label == word) {
         return Ok((*label).to_owned());
     }
@@ -170,12 +169,15 @@ fn arm(word: &str, arms: &[Name], place: &str) -> Result<String, Error> {
             let close = words::nearest(word, known).map(|name| format!("did you mean {name}? "));
             let some: Vec<&str> = arms.iter().take(4).map(|(label, _)| *label).collect();
             let help = format!("{}arms are called {}", close.unwrap_or_default(), some.join(", "));
-            Err(Error::input(format!("{place} names {word}, which is no arm of this sweep"), help))
+            Err(SpecError::new(
+                format!("{place} names {word}, which is no arm of this sweep"),
+                help,
+            ))
         }
         several => {
             let cause = format!("{place} names {word}, which {} arms have", several.len());
             let some: Vec<&str> = several.iter().take(3).copied().collect();
-            Err(Error::input(cause, format!("write the whole label, e.g. {}", some.join(" or "))))
+            Err(SpecError::new(cause, format!("write the whole label, e.g. {}", some.join(" or "))))
         }
     }
 }
@@ -185,7 +187,7 @@ fn partners(
     experiment: &Experiment,
     arms: &[Arm],
     notes: &mut Vec<String>,
-) -> Result<Vec<(String, String)>, Error> {
+) -> Result<Vec<(String, String)>, SpecError> {
     let mut wanted = Vec::new();
     for (key, value) in &experiment.against {
         let name = show(key);
@@ -201,7 +203,7 @@ fn partners(
     let (references, others): (Vec<&Arm>, Vec<&Arm>) = arms.iter().partition(has_all);
     if references.is_empty() || others.is_empty() {
         let none = if references.is_empty() { "no arm has" } else { "all arms have" };
-        return Err(Error::input(
+        return Err(SpecError::new(
             format!("against: {none} {shown}"),
             "name a value that some of the arms have, e.g. against: {block: bottleneck}",
         ));
@@ -270,7 +272,7 @@ mod tests {
     use super::*;
     use crate::{Expansion, axes, experiment};
 
-    fn expand(text: &str, words: &[&str]) -> Result<Expansion, Error> {
+    fn expand(text: &str, words: &[&str]) -> Result<Expansion, SpecError> {
         let axes: Vec<_> = words.iter().map(|word| axes::Axis::parse(word).unwrap()).collect();
         crate::expand(&experiment::parse(text, "e.yaml")?, &axes)
     }

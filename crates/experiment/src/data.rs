@@ -1,6 +1,7 @@
 //! Which images, and how they are changed on the way in.
+
+use crate::SpecError;
 use crate::train::range;
-use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
 /// Which images, and how they are changed on the way in.
@@ -121,7 +122,7 @@ impl DataSpec {
     }
 
     /// Refuses what no pipeline can do, naming the field and its value.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), SpecError> {
         let counts = [
             ("size", self.size),
             ("resize", self.resize),
@@ -133,14 +134,17 @@ impl DataSpec {
             let limit = if field == "images" { 10_000_000 } else { 100_000 };
             if value.is_some_and(|n| n == 0 || n > limit) {
                 let cause = format!("data.{field} {} is impossible", value.unwrap_or(0));
-                return Err(Error::input(cause, format!("give a whole number from 1 to {limit}")));
+                return Err(SpecError::new(
+                    cause,
+                    format!("give a whole number from 1 to {limit}"),
+                ));
             }
         }
         let size = self.size.unwrap_or(1);
         for (field, value) in [("resize", self.resize), ("cache_px", self.cache_px)] {
             if let Some(n) = value.filter(|&n| n < size) {
                 let cause = format!("data.{field} {n} is smaller than data.size {size}");
-                return Err(Error::input(cause, format!("give at least {size}")));
+                return Err(SpecError::new(cause, format!("give at least {size}")));
             }
         }
         self.augment.check()
@@ -148,7 +152,7 @@ impl DataSpec {
 }
 
 impl Augment {
-    fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), SpecError> {
         let [smallest, largest] = self.crop_scale;
         let [narrow, wide] = self.crop_ratio;
         let is_share = smallest > 0.0 && smallest <= largest && largest <= 1.0;

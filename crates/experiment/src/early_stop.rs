@@ -1,6 +1,7 @@
 //! When trials that fall behind end early. For searches among many arms; a comparison needs every
 //! trial whole.
-use res2lab_error::Error;
+
+use crate::SpecError;
 use serde::{Deserialize, Serialize};
 
 /// `early_stop: {asha: {rungs: [2, 4], reduction: 3}}`.
@@ -31,17 +32,17 @@ fn three() -> usize {
 
 impl EarlyStop {
     /// The rule, checked.
-    pub fn rule(&self) -> Result<Asha, Error> {
+    pub fn rule(&self) -> Result<Asha, SpecError> {
         let EarlyStop::Asha(asha) = self;
         let rising = asha.rungs.windows(2).all(|pair| pair[0] < pair[1]);
         if asha.rungs.first().is_none_or(|&rung| rung == 0) || !rising {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 "early_stop.asha.rungs must rise from 1 or more",
                 "give epochs, e.g. rungs: [2, 4, 8]",
             ));
         }
         if asha.reduction < 2 {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 "early_stop.asha.reduction is below 2",
                 "give at least 2, e.g. 3",
             ));

@@ -1,7 +1,8 @@
 //! Who runs the trials. What stands here never changes a result.
+
+use crate::SpecError;
 use crate::experiment::explain;
 use crate::words;
-use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 use serde_yaml::{Mapping, Value};
 
@@ -76,14 +77,14 @@ impl Default for SlurmSpec {
 impl ExecutorSpec {
     /// As the command line says it: `local`, `slurm`, or `slurm:partition=gpu,time=4:00:00`, whose
     /// fields change those of the file.
-    pub fn changed_by(&self, text: &str) -> Result<ExecutorSpec, Error> {
+    pub fn changed_by(&self, text: &str) -> Result<ExecutorSpec, SpecError> {
         let (kind, fields) = text.split_once(':').unwrap_or((text, ""));
         let slurm = match (kind, self) {
             ("local", _) if fields.is_empty() => return Ok(ExecutorSpec::Local),
             ("slurm", ExecutorSpec::Slurm(slurm)) => slurm.clone(),
             ("slurm", ExecutorSpec::Local) => SlurmSpec::default(),
             _ => {
-                return Err(Error::input(
+                return Err(SpecError::new(
                     format!("--executor {text} is unknown"),
                     "give local, slurm, or slurm:partition=gpu,time=4:00:00",
                 ));
@@ -93,7 +94,7 @@ impl ExecutorSpec {
         let fields = words::split(fields, ',').map_err(|e| e.at("--executor"))?;
         for field in fields.into_iter().filter(|field| !field.is_empty()) {
             let Some((name, value)) = field.split_once('=') else {
-                return Err(Error::input(
+                return Err(SpecError::new(
                     format!("\"{field}\" of --executor has no ="),
                     "write e.g. partition=gpu",
                 ));
@@ -124,7 +125,7 @@ fn set(tree: &mut Value, name: &str, value: &str) {
 
 impl SlurmSpec {
     /// Refuses what no cluster can give.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), SpecError> {
         let counts = [
             ("cpus", self.cpus),
             ("nodes", self.nodes),
@@ -132,7 +133,7 @@ impl SlurmSpec {
             ("slots_per_job", self.slots_per_job),
         ];
         if let Some((name, _)) = counts.into_iter().find(|&(_, n)| n == 0 || n > 100_000) {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 format!("executor.slurm.{name} is impossible"),
                 "give at least 1",
             ));
@@ -149,7 +150,7 @@ impl SlurmSpec {
         if texts.iter().any(|text| text.contains('\n'))
             || self.options.iter().any(|text| text.contains('\n'))
         {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 "a field of executor.slurm has a line break",
                 "write it on one line",
             ));

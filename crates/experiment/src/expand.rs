@@ -6,8 +6,7 @@ use crate::budget::{Asked, Budget};
 use crate::experiment::{Experiment, Reference, explain};
 use crate::moves::{Move, free, lines_of_the_sweep, product};
 use crate::trial::TrialSpec;
-use crate::{Asha, Contrasts, EarlyStop, SeedRule, Value, fields};
-use res2lab_error::Error;
+use crate::{Asha, Contrasts, EarlyStop, SeedRule, SpecError, Value, fields};
 
 /// What one command asks for.
 #[derive(Clone, Debug)]
@@ -59,7 +58,7 @@ const MOST_ARMS: usize = 1_000_000;
 ///
 /// An axis of one value changes the base. Axes of several values (seed aside) are the sweep: what
 /// the file varies gives way to them.
-pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansion, Error> {
+pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansion, SpecError> {
     refuse_repeated(command_line)?;
     let mut notes = Vec::new();
     let mut tree = serde_yaml::to_value(experiment).map_err(|e| explain(&e))?;
@@ -84,7 +83,7 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
         .try_fold(1_usize, |n, line| n.checked_mul(line.len()))
         .filter(|&n| n <= MOST_ARMS);
     if count.is_none() {
-        return Err(Error::input(
+        return Err(SpecError::new(
             format!("the axes give more than {MOST_ARMS} arms"),
             "give fewer values",
         ));
@@ -130,7 +129,7 @@ fn is_files_question(
     experiment: &Experiment,
     fixed: &[Axis],
     swept: &[Axis],
-) -> Result<bool, Error> {
+) -> Result<bool, SpecError> {
     const SUBJECT: [&str; 5] =
         ["data.name", "data.path", "model.zoo", "model.family", "model.block"];
     let is_subject = |axis: &Axis| axis.paths.iter().any(|path| SUBJECT.contains(&path.as_str()));
@@ -165,10 +164,10 @@ fn explain_rule(rule: SeedRule) -> String {
     )
 }
 
-fn refuse_repeated(axes: &[Axis]) -> Result<(), Error> {
+fn refuse_repeated(axes: &[Axis]) -> Result<(), SpecError> {
     let paths: Vec<_> = axes.iter().flat_map(|a| &a.paths).collect();
     match (1..paths.len()).find(|&i| paths[..i].contains(&paths[i])) {
-        Some(i) => Err(Error::input(
+        Some(i) => Err(SpecError::new(
             format!("{} is given twice", paths[i]),
             "give each field once, all its values separated by commas",
         )),
@@ -186,7 +185,7 @@ struct Base {
     has_own_path: bool,
 }
 
-fn arm(base: &Base, moves: &[Move]) -> Result<Arm, Error> {
+fn arm(base: &Base, moves: &[Move]) -> Result<Arm, SpecError> {
     let mut tree = base.tree.clone();
     let mut notes = Vec::new();
     let mut asked = base.asked.clone();
@@ -222,10 +221,10 @@ fn arm(base: &Base, moves: &[Move]) -> Result<Arm, Error> {
 }
 
 /// The one budget of an arm, against the experiment's base network or the one that it names.
-fn budget(base: &Value, mut asked: Vec<Asked>) -> Result<Option<Budget>, Error> {
+fn budget(base: &Value, mut asked: Vec<Asked>) -> Result<Option<Budget>, SpecError> {
     if asked.len() > 1 {
         let help = "one budget determines one field; give the other a value";
-        return Err(Error::input("two fields of an arm are matched", help));
+        return Err(SpecError::new("two fields of an arm are matched", help));
     }
     let Some(asked) = asked.pop() else { return Ok(None) };
     let base: Experiment = serde_yaml::from_value(base.clone()).map_err(|e| explain(&e))?;
@@ -244,7 +243,7 @@ fn in_order(sets: impl Iterator<Item = (String, Value)>) -> Vec<(String, Value)>
     sets
 }
 
-fn complete(tree: Value) -> Result<(TrialSpec, Vec<String>), Error> {
+fn complete(tree: Value) -> Result<(TrialSpec, Vec<String>), SpecError> {
     let experiment: Experiment = serde_yaml::from_value(tree).map_err(|e| explain(&e))?;
     let (model, notes) = experiment.model.resolve()?;
     experiment.data.check()?;
@@ -253,14 +252,14 @@ fn complete(tree: Value) -> Result<(TrialSpec, Vec<String>), Error> {
     Ok((TrialSpec { model, init, data, train, seed: 0 }, notes))
 }
 
-fn seeds(experiment: &Experiment, command_line: &[Axis]) -> Result<Vec<u64>, Error> {
+fn seeds(experiment: &Experiment, command_line: &[Axis]) -> Result<Vec<u64>, SpecError> {
     let Some(axis) = command_line.iter().find(|a| a.is_seed()) else {
         experiment.seeds.check()?;
         return Ok(experiment.seeds.first());
     };
     let seed = |point: &Vec<Value>| {
         let bad = || {
-            Error::input(
+            SpecError::new(
                 format!("seed {} is impossible", show_point(point)),
                 "give whole numbers, e.g. seed=0..4",
             )

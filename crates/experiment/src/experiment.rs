@@ -1,9 +1,8 @@
 //! The experiment file as written: a base point and what to vary.
 
 use crate::{DataSpec, EarlyStop, ExecutorSpec, InitSpec, Seeds, TrainSpec};
-use crate::{Value, known, yaml};
+use crate::{SpecError, Value, known, yaml};
 use res2lab_arch::ModelOverrides;
-use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 use serde_yaml::Mapping;
 use std::collections::BTreeMap;
@@ -92,12 +91,12 @@ fn one_seed() -> Seeds {
 const LONGEST_NAME: usize = 200;
 
 /// Reads an experiment file; errors name the file, the field and the line.
-pub fn read(bytes: &[u8], file: &str) -> Result<Experiment, Error> {
+pub fn read(bytes: &[u8], file: &str) -> Result<Experiment, SpecError> {
     parse(yaml::text(bytes).map_err(|e| e.at(file))?, file)
 }
 
 /// Reads the text of an experiment file.
-pub fn parse(text: &str, file: &str) -> Result<Experiment, Error> {
+pub fn parse(text: &str, file: &str) -> Result<Experiment, SpecError> {
     let fields = yaml::fields(text).map_err(|e| e.at(file))?;
     let tree = Value::Mapping(known::fit_file(fields));
     let read = serde_yaml::from_value::<Experiment>(tree.clone());
@@ -117,15 +116,15 @@ struct Named {
 
 /// The text knows lines, which the tree does not; but it does not know what was put right in the
 /// tree. Written anew, the tree knows at least the field.
-fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> Error {
+fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> SpecError {
     let plain = explain(of_tree);
     let of_text = |text: &str| serde_yaml::from_str::<Experiment>(text).err().map(|e| explain(&e));
-    let is_it = |found: &Error| found.cause.contains(&plain.cause);
+    let is_it = |found: &SpecError| found.cause.contains(&plain.cause);
     if let Some(found) = of_text(text).filter(is_it) {
         return found;
     }
     let written = serde_yaml::to_string(tree).ok().and_then(|text| of_text(&text)).filter(is_it);
-    let of_written = written.map(|found| Error {
+    let of_written = written.map(|found| SpecError {
         cause: found.cause.split(" at line ").next().unwrap_or_default().to_owned(),
         ..found
     });
@@ -134,13 +133,13 @@ fn located(text: &str, tree: &Value, of_tree: &serde_yaml::Error) -> Error {
 
 /// Refuses a name that cannot be a folder inside of the reports' folder. `what` is where the name
 /// stands.
-pub fn check_name(name: &str, what: &str) -> Result<(), Error> {
+pub fn check_name(name: &str, what: &str) -> Result<(), SpecError> {
     let refuse =
-        |help: &str| Err(Error::input(format!("{what} \"{name}\" cannot name a folder"), help));
+        |help: &str| Err(SpecError::new(format!("{what} \"{name}\" cannot name a folder"), help));
     if name.len() > LONGEST_NAME {
         let cause =
             format!("{what} has {} letters, too many for a folder's name", name.chars().count());
-        return Err(Error::input(cause, format!("use at most {LONGEST_NAME}")));
+        return Err(SpecError::new(cause, format!("use at most {LONGEST_NAME}")));
     }
     if !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) || name.is_empty() {
         return refuse("use letters, digits, hyphens, underscores and dots");
@@ -153,7 +152,7 @@ pub fn check_name(name: &str, what: &str) -> Result<(), Error> {
 
 /// A deserializer's message as cause and remedy. serde's own text carries the field, the
 /// alternatives and the line.
-pub fn explain(e: &serde_yaml::Error) -> Error {
+pub fn explain(e: &serde_yaml::Error) -> SpecError {
     let text = e.to_string().replace('`', "");
     let text = text
         .replace("expected usize", "expected a whole number")
@@ -189,5 +188,5 @@ pub fn explain(e: &serde_yaml::Error) -> Error {
                 .to_owned(),
         ),
     };
-    Error::input(format!("{cause}{line}"), help)
+    SpecError::new(format!("{cause}{line}"), help)
 }

@@ -1,7 +1,6 @@
 //! Where an override goes: short names of fields, and how a value is set in the file's tree.
 
-use crate::{Value, known, words};
-use res2lab_error::Error;
+use crate::{SpecError, Value, known, words};
 use serde_yaml::Mapping;
 
 /// Short names that are not fields of the model.
@@ -36,7 +35,7 @@ const ELSEWHERE: [(&str, &str); 14] = [
 ];
 
 /// The full path of a field given by its short name or its path.
-pub fn path_of(name: &str) -> Result<String, Error> {
+pub fn path_of(name: &str) -> Result<String, SpecError> {
     if let Some((_, path)) = SHORT.iter().find(|(short, _)| *short == name) {
         return Ok((*path).to_owned());
     }
@@ -47,7 +46,7 @@ pub fn path_of(name: &str) -> Result<String, Error> {
         return Ok(name.to_owned());
     }
     let close = suggestion(name).map(|n| format!("did you mean {n}? ")).unwrap_or_default();
-    Err(Error::input(
+    Err(SpecError::new(
         format!("no field is called {name}"),
         format!("{close}a field can also be given by its path, e.g. train.label_smoothing"),
     ))

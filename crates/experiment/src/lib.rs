@@ -48,7 +48,7 @@ pub use budget::{Budget, Open, Quantity};
 pub use contrasts::Contrasts;
 pub use data::{Augment, DataSpec, Normalize};
 pub use early_stop::{Asha, EarlyStop};
-
+pub use error::SpecError;
 pub use executor::{ExecutorSpec, SlurmSpec};
 pub use expand::{Arm, Expansion, expand};
 pub use experiment::{Experiment, Reference};

@@ -3,8 +3,7 @@
 
 use crate::axes::{Axis, show, show_point};
 use crate::known::{self, Kind};
-use crate::{Experiment, Value, fields};
-use res2lab_error::Error;
+use crate::{Experiment, SpecError, Value, fields};
 use serde_yaml::Mapping;
 
 /// One override that an arm makes on the base: axis label, shown value, and the fields it sets.
@@ -24,7 +23,7 @@ pub(crate) fn lines_of_the_sweep(
     fixed: &[Axis],
     swept: &[Axis],
     notes: &mut Vec<String>,
-) -> Result<Vec<Vec<Vec<Move>>>, Error> {
+) -> Result<Vec<Vec<Vec<Move>>>, SpecError> {
     let of_axis =
         |axis: &Axis| axis.points.iter().map(|p| vec![axis_move(axis, p)]).collect::<Vec<_>>();
     if !swept.is_empty() {
@@ -66,7 +65,7 @@ pub(crate) fn lines_of_the_sweep(
 }
 
 /// The file's axes that the command line says nothing about.
-pub(crate) fn free(map: &Mapping, fixed: &[Axis]) -> Result<Vec<Axis>, Error> {
+pub(crate) fn free(map: &Mapping, fixed: &[Axis]) -> Result<Vec<Axis>, SpecError> {
     let mut axes = axes_of(map)?;
     axes.retain(|axis| !fixed.iter().any(|given| is_about(given, &axis.paths)));
     Ok(axes)
@@ -82,7 +81,7 @@ fn written(axis: &Axis) -> String {
     format!("{}={}", axis.label, show_point(&axis.points[0]))
 }
 
-fn axes_of(map: &Mapping) -> Result<Vec<Axis>, Error> {
+fn axes_of(map: &Mapping) -> Result<Vec<Axis>, SpecError> {
     map.iter().map(|(key, value)| Axis::from_yaml(&key_text(key), value)).collect()
 }
 
@@ -101,13 +100,13 @@ fn named_arms(
     arms: &Mapping,
     fixed: &[Axis],
     notes: &mut Vec<String>,
-) -> Result<Vec<Vec<Move>>, Error> {
+) -> Result<Vec<Vec<Move>>, SpecError> {
     let mut moves = Vec::new();
     let mut given_way: Vec<(String, Vec<String>)> = Vec::new();
     for (name, overrides) in arms {
         let shown = key_text(name);
         if shown.trim().is_empty() {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 "an arm has no name",
                 "give each arm a name, e.g. arms: {plain: {scale: 1}}",
             ));
@@ -155,7 +154,7 @@ fn flat(map: Mapping) -> Vec<(String, Value)> {
 }
 
 /// The fields that an arm changes. An arm without any is the base network.
-fn overrides_of(arm: &str, overrides: &Value) -> Result<Mapping, Error> {
+fn overrides_of(arm: &str, overrides: &Value) -> Result<Mapping, SpecError> {
     let (what, words) = match overrides {
         Value::Mapping(map) => return Ok(map.clone()),
         Value::Null => return Ok(Mapping::new()),
@@ -173,7 +172,7 @@ fn overrides_of(arm: &str, overrides: &Value) -> Result<Mapping, Error> {
     let pairs = pairs
         .filter(|pairs| !pairs.is_empty())
         .map_or_else(|| "scale: 2".into(), |pairs| pairs.join(", "));
-    Err(Error::input(
+    Err(SpecError::new(
         format!("arm {arm} has {what} where its fields should stand"),
         format!("write fields and values: {arm}: {{{pairs}}}"),
     ))

@@ -1,8 +1,7 @@
 //! `first..last:step`, counted in decimal digits, so that 0.1 + 2 * 0.1 is 0.3 however small the
 //! numbers are.
 
-use crate::{Value, axes};
-use res2lab_error::Error;
+use crate::{SpecError, Value, axes};
 use serde_yaml::Number;
 
 /// More points than this are a slip of the keyboard.
@@ -21,7 +20,7 @@ struct Decimal {
 
 /// The points of the range that `item` is; None if it is none, because it has no `..` between
 /// numbers. `must` is set where the field takes numbers, so that `..` can mean nothing else.
-pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<Value>>, Error> {
+pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<Value>>, SpecError> {
     let Some((first, rest)) = item.split_once("..") else { return Ok(None) };
     let (last, step) = rest.split_once(':').map_or((rest, None), |(last, step)| (last, Some(step)));
     let [first, last] = [first.trim(), last.trim()];
@@ -31,7 +30,7 @@ pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<V
         let help =
             format!("write first..last or first..last:step in numbers, e.g. {}", example(label));
         return if must {
-            Err(Error::input(format!("{label}={item} is not a range"), help))
+            Err(SpecError::new(format!("{label}={item} is not a range"), help))
         } else {
             Ok(None)
         };
@@ -39,22 +38,22 @@ pub(crate) fn points(label: &str, item: &str, must: bool) -> Result<Option<Vec<V
     let exponent = a.exponent.min(b.exponent).min(by.exponent);
     let (Some(a), Some(b), Some(by)) = (a.at(exponent), b.at(exponent), by.at(exponent)) else {
         let cause = format!("{label}={item}: its numbers are too far apart");
-        return Err(Error::input(cause, "list the values, separated by commas"));
+        return Err(SpecError::new(cause, "list the values, separated by commas"));
     };
     let shown = |digits: i128| axes::show(&Value::Number(number(digits, exponent)));
     if by <= 0 {
-        return Err(Error::input(
+        return Err(SpecError::new(
             format!("{label}={item} has a step of {}", shown(by)),
             "give a step above 0",
         ));
     }
     if a > b {
         let help = format!("write the smaller end first: {label}={last}..{first}");
-        return Err(Error::input(format!("{label}={item} runs backwards"), help));
+        return Err(SpecError::new(format!("{label}={item} runs backwards"), help));
     }
     let steps = (b - a + by / 2) / by;
     if steps >= MOST_POINTS {
-        return Err(Error::input(
+        return Err(SpecError::new(
             format!("{label}={item} has {steps} points"),
             "give a larger step",
         ));
@@ -89,9 +88,9 @@ fn misses_its_end(
     (first, last): (&str, &str),
     step: Option<&str>,
     (reached, moves, length): (&str, bool, &str),
-) -> Error {
+) -> SpecError {
     match step {
-        None if !moves => Error::input(
+        None if !moves => SpecError::new(
             format!("{label}={item} has no step, and the step is 1 where none is written"),
             format!("write the step behind a colon, e.g. {label}={first}..{last}:{length}"),
         ),
@@ -103,7 +102,7 @@ fn misses_its_end(
             } else {
                 format!("give a smaller step, e.g. {label}={first}..{last}:{length}")
             };
-            Error::input(format!("{label}={item} {misses} {reached}"), help)
+            SpecError::new(format!("{label}={item} {misses} {reached}"), help)
         }
     }
 }

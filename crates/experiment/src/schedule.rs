@@ -1,6 +1,7 @@
 //! The learning rate over time, as written in YAML.
+
+use crate::SpecError;
 use crate::train::range;
-use res2lab_error::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
@@ -118,13 +119,13 @@ impl<'de> de::Visitor<'de> for ScheduleVisitor {
 }
 
 impl Schedule {
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), SpecError> {
         let gamma_is = |gamma: f64| {
             range("train.schedule gamma", gamma, gamma > 0.0, "a number above 0, e.g. 0.1")
         };
         match self {
             Schedule::Constant | Schedule::OneCycle => Ok(()),
-            Schedule::Step { every: 0, .. } => Err(Error::input(
+            Schedule::Step { every: 0, .. } => Err(SpecError::new(
                 "train.schedule.step.every 0 is impossible",
                 "give the epochs between drops, e.g. 30",
             )),
@@ -132,7 +133,7 @@ impl Schedule {
             Schedule::MultiStep { at, gamma } => {
                 if at.windows(2).any(|pair| pair[0] >= pair[1]) {
                     let cause = format!("train.schedule.multi_step.at {at:?} does not rise");
-                    return Err(Error::input(cause, "give rising epochs, e.g. [150, 225]"));
+                    return Err(SpecError::new(cause, "give rising epochs, e.g. [150, 225]"));
                 }
                 gamma_is(*gamma)
             }

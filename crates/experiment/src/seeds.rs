@@ -1,7 +1,8 @@
 //! Which seeds each arm is trained with: a list, or a rule that adds seeds until a difference is
 //! known well enough.
+
+use crate::SpecError;
 use crate::train::range;
-use res2lab_error::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
@@ -30,16 +31,17 @@ pub struct SeedRule {
 
 impl Seeds {
     /// Refuses what no sweep can do.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), SpecError> {
         match self {
-            Seeds::List(list) if list.is_empty() => {
-                Err(Error::input("seeds is empty", "give at least one seed, e.g. seeds: [0, 1, 2]"))
-            }
+            Seeds::List(list) if list.is_empty() => Err(SpecError::new(
+                "seeds is empty",
+                "give at least one seed, e.g. seeds: [0, 1, 2]",
+            )),
             Seeds::List(_) => Ok(()),
             Seeds::Rule(SeedRule { min, max, half_width }) => {
                 if *min < 2 || max < min || *max > 100_000 {
                     let help = "give at least 2 for min, whose spread decides, and max at least min, e.g. {min: 3, max: 10, half_width: 0.3}";
-                    return Err(Error::input(
+                    return Err(SpecError::new(
                         format!("seeds from {min} to {max} are impossible"),
                         help,
                     ));

@@ -1,7 +1,6 @@
 //! The recipe of a trial.
 
-use crate::Schedule;
-use res2lab_error::Error;
+use crate::{Schedule, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// The recipe.
@@ -142,7 +141,7 @@ impl Default for TrainSpec {
 
 impl TrainSpec {
     /// Refuses what cannot be trained, naming the field and its value.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), SpecError> {
         let counts = [
             ("train.epochs", self.epochs),
             ("train.batch_size", self.batch_size),
@@ -152,13 +151,13 @@ impl TrainSpec {
             ("train.log_every", self.log_every),
         ];
         if let Some((field, value)) = counts.into_iter().find(|&(_, n)| n == 0 || n > 10_000_000) {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 format!("{field} {value} is impossible"),
                 "give a whole number of at least 1",
             ));
         }
         if !self.batch_size.is_multiple_of(self.accumulate) {
-            return Err(Error::input(
+            return Err(SpecError::new(
                 format!(
                     "train.accumulate {} does not divide train.batch_size {}",
                     self.accumulate, self.batch_size
@@ -175,7 +174,7 @@ impl TrainSpec {
             } else {
                 String::new()
             };
-            return Err(Error::input(
+            return Err(SpecError::new(
                 format!(
                     "train.devices_per_trial {devices}{of} does not divide train.batch_size {batch}"
                 ),
@@ -231,7 +230,7 @@ impl TrainSpec {
             } else {
                 "several devices"
             };
-            return Err(Error::input(
+            return Err(SpecError::new(
                 format!("train.cuda_graph does not go with {with}"),
                 "leave one of them out",
             ));
@@ -270,9 +269,9 @@ impl TrainSpec {
     }
 }
 
-pub(crate) fn range(field: &str, value: f64, ok: bool, help: &str) -> Result<(), Error> {
+pub(crate) fn range(field: &str, value: f64, ok: bool, help: &str) -> Result<(), SpecError> {
     if ok && value.is_finite() {
         return Ok(());
     }
-    Err(Error::input(format!("{field} {value} is impossible"), format!("give {help}")))
+    Err(SpecError::new(format!("{field} {value} is impossible"), format!("give {help}")))
 }

@@ -1,7 +1,7 @@
 //! How a word of a command is cut: `name=value,value`, where quotes and brackets keep their text
 //! together. Axes, `--where` and the words of a network all go through here.
 
-use res2lab_error::Error;
+use crate::SpecError;
 
 /// A value as it was meant: without the blanks and the quotes around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Piece {
 const BEFORE_A_QUOTE: [char; 8] = [',', '+', '=', ':', '[', '{', '<', '>'];
 
 /// The parts of `text` between separators that stand outside of quotes and brackets.
-pub fn split(text: &str, separator: char) -> Result<Vec<&str>, Error> {
+pub fn split(text: &str, separator: char) -> Result<Vec<&str>, SpecError> {
     let mut parts = Vec::new();
     let mut start = 0;
     let mut at = 0;
@@ -35,14 +35,14 @@ pub fn split(text: &str, separator: char) -> Result<Vec<&str>, Error> {
 }
 
 /// One part without its quotes. A quote is doubled to stand inside of its own kind.
-pub fn piece(part: &str) -> Result<Piece, Error> {
+pub fn piece(part: &str) -> Result<Piece, SpecError> {
     let text = part.trim();
     let Some(quote_mark) = text.chars().next().filter(is_quote) else {
         return Ok(Piece { text: text.to_owned(), is_quoted: false });
     };
     match end_of_quote(text, 0, false) {
         None => Err(unclosed(text, quote_mark)),
-        Some(end) if end < text.len() => Err(Error::input(
+        Some(end) if end < text.len() => Err(SpecError::new(
             format!("something follows the closing quote in {text}"),
             format!("put all of it in quotes: {}", quote(text)),
         )),
@@ -55,7 +55,7 @@ pub fn piece(part: &str) -> Result<Piece, Error> {
 }
 
 /// The values of a list, each without its quotes.
-pub fn pieces(text: &str) -> Result<Vec<Piece>, Error> {
+pub fn pieces(text: &str) -> Result<Vec<Piece>, SpecError> {
     split(text, ',')?.into_iter().map(piece).collect()
 }
 
@@ -90,7 +90,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
 /// Where the quote or bracket that opens at `at` ends; None if none opens there. `start` is where
 /// its part begins: what opens there must be closed, while a lone bracket inside of a file's name
 /// is a letter like others.
-fn end_of_group(text: &str, start: usize, at: usize) -> Result<Option<usize>, Error> {
+fn end_of_group(text: &str, start: usize, at: usize) -> Result<Option<usize>, SpecError> {
     let Some(c) = text[at..].chars().next() else { return Ok(None) };
     let is_first = text[start..at].trim().is_empty();
     let end = match c {
@@ -103,10 +103,10 @@ fn end_of_group(text: &str, start: usize, at: usize) -> Result<Option<usize>, Er
     if end.is_none() && is_first { Err(unclosed(&text[start..], c)) } else { Ok(end) }
 }
 
-fn unclosed(text: &str, mark: char) -> Error {
+fn unclosed(text: &str, mark: char) -> SpecError {
     let text = text.trim();
     let what = if is_quote(&mark) { "quote" } else { "bracket" };
-    Error::input(
+    SpecError::new(
         format!("the {what} {mark} in {text} is never closed"),
         format!("close it; if it belongs to a name, put all of it in quotes: {}", quote(text)),
     )

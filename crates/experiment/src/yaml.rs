@@ -1,18 +1,17 @@
 //! The text of an experiment file as editors write it, and as a tree whose keys are what was
 //! written: an arm called 2 or 1e5 keeps its name.
 
-use crate::Value;
-use res2lab_error::Error;
+use crate::{SpecError, Value};
 use serde::de::{self, Deserialize, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess};
 use serde_yaml::value::{Tag, TaggedValue};
 use serde_yaml::{Mapping, Number};
 use std::fmt;
 
 /// The text of a file's bytes. A byte order mark goes; what is no UTF-8 is refused by its name.
-pub fn text(bytes: &[u8]) -> Result<&str, Error> {
+pub fn text(bytes: &[u8]) -> Result<&str, SpecError> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let refuse =
-        |what: String| Err(Error::input(what, "save it as UTF-8 (plain text) and try again"));
+        |what: String| Err(SpecError::new(what, "save it as UTF-8 (plain text) and try again"));
     let is_utf16 = [&b"\xFF\xFE"[..], b"\xFE\xFF"].iter().any(|mark| bytes.starts_with(mark))
         || (bytes.len() > 1 && (bytes[0] == 0) != (bytes[1] == 0));
     if is_utf16 {
@@ -29,10 +28,10 @@ pub fn text(bytes: &[u8]) -> Result<&str, Error> {
 }
 
 /// The text as a tree of fields.
-pub fn fields(text: &str) -> Result<Mapping, Error> {
+pub fn fields(text: &str) -> Result<Mapping, SpecError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let refuse =
-        |what: &str| Err(Error::input(what, "experiments/quickstart.yaml shows a whole file"));
+        |what: &str| Err(SpecError::new(what, "experiments/quickstart.yaml shows a whole file"));
     let mut tree = match serde_yaml::from_str(text) {
         Ok(Tree(tree)) => tree,
         Err(e) => return Err(explain(text, &e)),
@@ -47,7 +46,7 @@ pub fn fields(text: &str) -> Result<Mapping, Error> {
 }
 
 /// What YAML's parser says, and which letter of the line it may have stumbled over.
-fn explain(text: &str, e: &serde_yaml::Error) -> Error {
+fn explain(text: &str, e: &serde_yaml::Error) -> SpecError {
     let said = crate::experiment::explain(e);
     let at = e.location().map_or(1, |place| place.line());
     // The parser often stumbles one line after the letter.
@@ -63,11 +62,11 @@ fn explain(text: &str, e: &serde_yaml::Error) -> Error {
         };
         let second = text.lines().enumerate().filter(|(_, line)| is_it(line)).nth(1);
         let place = second.map(|(i, _)| format!(" (again on line {})", i + 1)).unwrap_or_default();
-        return Error::input(format!("{key} is written twice{place}"), "write each name once");
+        return SpecError::new(format!("{key} is written twice{place}"), "write each name once");
     }
     match found {
         Some((line, (letter, help))) => {
-            Error::input(format!("line {line} has {letter}: {}", said.cause), help)
+            SpecError::new(format!("line {line} has {letter}: {}", said.cause), help)
         }
         None => said,
     }

@@ -2,10 +2,9 @@
 //! what is refused.
 
 use proptest::prelude::*;
-use res2lab_error::Error;
 use res2lab_experiment::experiment::parse;
 use res2lab_experiment::id::{arm_id, trial_id};
-use res2lab_experiment::{Axis, Expansion, TrialSpec, expand};
+use res2lab_experiment::{Axis, Expansion, SpecError, TrialSpec, expand};
 
 const FILE: &str = "
 name: quickstart
@@ -15,7 +14,7 @@ seeds: [0, 1, 2]
 axes: {scale: [2, 4, 6, 8]}
 ";
 
-fn expansion(file: &str, line: &str) -> Result<Expansion, Error> {
+fn expansion(file: &str, line: &str) -> Result<Expansion, SpecError> {
     let experiment = parse(file, "test.yaml")?;
     expand(&experiment, &line.split_whitespace().map(Axis::parse).collect::<Result<Vec<_>, _>>()?)
 }

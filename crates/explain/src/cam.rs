@@ -2,9 +2,8 @@
 //! al. 2017) weighs channels by their mean gradient, HiResCAM (Draelos and Carin 2020) each place
 //! by its own.
 
-use crate::Map;
+use crate::{ExplainError, Map};
 use res2lab_arch::NodeId;
-use res2lab_error::Error;
 use res2lab_nn::{Mode, Net};
 use tch::{Device, Kind, Tensor};
 
@@ -37,12 +36,12 @@ pub fn cam(
     class: Option<i64>,
     nodes: &[NodeId],
     method: Method,
-) -> Result<Vec<Cam>, Error> {
+) -> Result<Vec<Cam>, ExplainError> {
     let (n, _, h, w) = image
         .size4()
-        .map_err(|e| Error::machine(e.to_string(), "give an image as 1 x C x H x W"))?;
+        .map_err(|e| ExplainError::new(e.to_string(), "give an image as 1 x C x H x W"))?;
     if n != 1 {
-        return Err(Error::machine(format!("{n} images at once"), "give one image"));
+        return Err(ExplainError::new(format!("{n} images at once"), "give one image"));
     }
     // Without it nothing before the first parameter would carry a gradient.
     let image = image.detach().set_requires_grad(true);
@@ -50,7 +49,7 @@ pub fn cam(
     let classes = out.logits.size()[1];
     let class = class.unwrap_or_else(|| out.logits.argmax(1, false).int64_value(&[0]));
     if !(0..classes).contains(&class) {
-        return Err(Error::machine(
+        return Err(ExplainError::new(
             format!("there is no class {class}"),
             format!("classes are 0 to {}", classes - 1),
         ));

@@ -1,9 +1,8 @@
 //! Effective receptive fields, measured: how much each pixel moves the unit in the middle of a
 //! node's map (Luo et al. 2016; Ding et al. 2022, RepLKNet).
 
-use crate::Map;
+use crate::{ExplainError, Map};
 use res2lab_arch::NodeId;
-use res2lab_error::Error;
 use res2lab_nn::{Mode, Net};
 use res2lab_rf::Field;
 use tch::{Device, Kind, Tensor};
@@ -71,10 +70,10 @@ pub fn erf(
     images: &Tensor,
     nodes: &[NodeId],
     options: Options,
-) -> Result<Vec<Erf>, Error> {
+) -> Result<Vec<Erf>, ExplainError> {
     let (n, _, h, w) = images
         .size4()
-        .map_err(|e| Error::machine(e.to_string(), "give images as N x C x H x W"))?;
+        .map_err(|e| ExplainError::new(e.to_string(), "give images as N x C x H x W"))?;
     let fields = res2lab_rf::fields(net.graph());
     let mut sums: Vec<Sums> = nodes.iter().map(|_| Sums::new(h, w)).collect();
     for start in (0..n).step_by(BATCH as usize) {
@@ -149,10 +148,10 @@ impl Sums {
         }
     }
 
-    fn finish(self, width: usize, sign: Sign) -> Result<(Map, Map, usize, usize), Error> {
+    fn finish(self, width: usize, sign: Sign) -> Result<(Map, Map, usize, usize), ExplainError> {
         if self.images == 0 {
             let help = "the network has diverged, or the images are not what it was trained on";
-            return Err(Error::machine("no image has a finite gradient", help));
+            return Err(ExplainError::new("no image has a finite gradient", help));
         }
         let n = self.images as f64;
         let mean = &self.sum / n;

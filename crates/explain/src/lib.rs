@@ -20,5 +20,5 @@ pub mod shares;
 
 pub use cam::{Cam, Method, cam};
 pub use erf::{Erf, Options, Sign, erf};
-
+pub use error::ExplainError;
 pub use map::Map;

@@ -1,7 +1,8 @@
 //! How much of a gradient flows through each split of a block, measured: which scale the network
 //! leans on.
+
+use crate::ExplainError;
 use res2lab_arch::NodeId;
-use res2lab_error::Error;
 use res2lab_nn::{Mode, Net};
 use tch::{Kind, Tensor};
 
@@ -17,7 +18,7 @@ pub struct Share {
 
 /// The shares of every split of the net, for the sum of the likeliest classes' logits over
 /// `images`.
-pub fn shares(net: &Net, images: &Tensor) -> Result<Vec<Share>, Error> {
+pub fn shares(net: &Net, images: &Tensor) -> Result<Vec<Share>, ExplainError> {
     let splits = res2lab_rf::splits::splits(net.graph());
     if splits.is_empty() {
         return Ok(Vec::new());
@@ -41,7 +42,7 @@ pub fn shares(net: &Net, images: &Tensor) -> Result<Vec<Share>, Error> {
     };
     let totals: Vec<f64> = splits.iter().map(|split| of_block(&split.block)).collect();
     if totals.iter().any(|total| !total.is_finite() || *total == 0.0) {
-        return Err(Error::machine(
+        return Err(ExplainError::new(
             "no gradient reaches some block",
             "the network may have diverged",
         ));

@@ -2,9 +2,7 @@
 //! call, or the next try after a cut connection, asks for the rest only. The file gets its name
 //! when it is whole and its hash is right.
 
-use crate::Check;
-use crate::error;
-use res2lab_error::Error;
+use crate::{Check, FetchError};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,7 +20,7 @@ enum Cut {
     /// Another try may help.
     Connection(String),
     /// None will.
-    Refused(Error),
+    Refused(FetchError),
 }
 
 /// Brings `url` to `target`. `progress` is told the bytes so far and the whole length, where it is
@@ -32,9 +30,9 @@ pub fn download(
     target: &Path,
     check: &Check,
     progress: &mut dyn FnMut(u64, Option<u64>),
-) -> Result<(), Error> {
+) -> Result<(), FetchError> {
     let folder = target.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(|e| error::io(folder, e))?;
+    fs::create_dir_all(folder).map_err(|e| FetchError::io(folder, &e))?;
     let part = part_of(target);
     let mut last = String::new();
     for attempt in 0..TRIES {
@@ -48,7 +46,7 @@ pub fn download(
         }
     }
     let kept = part.metadata().map_or(0, |m| m.len());
-    Err(Error::machine(
+    Err(FetchError::new(
         format!("{url}: {last}, {TRIES} times"),
         format!("check the connection and repeat the command; the {kept} bytes that came are kept"),
     ))
@@ -60,7 +58,7 @@ fn part_of(target: &Path) -> PathBuf {
 }
 
 fn bring(url: &str, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<(), Cut> {
-    let refused = |e: std::io::Error| Cut::Refused(error::io(part, e));
+    let refused = |e: std::io::Error| Cut::Refused(FetchError::io(part, &e));
     let have = part.metadata().map_or(0, |m| m.len());
     let config = Agent::config_builder().http_status_as_error(false).timeout_connect(Some(SILENCE));
     let agent: Agent = config.timeout_recv_response(Some(SILENCE)).build().into();
@@ -78,7 +76,7 @@ fn bring(url: &str, part: &Path, progress: &mut dyn FnMut(u64, Option<u64>)) -> 
         500..=599 | 429 => return Err(Cut::Connection(format!("the server answered {status}"))),
         _ => {
             let help = "the file may have moved; download it by hand and give its path";
-            return Err(Cut::Refused(Error::machine(
+            return Err(Cut::Refused(FetchError::new(
                 format!("{url}: the server answered {status}"),
                 help,
             )));
@@ -120,14 +118,14 @@ fn total_of_range<B>(response: &Response<B>) -> Option<u64> {
     header(response, "content-range")?.rsplit('/').next()?.parse().ok()
 }
 
-fn accept(url: &str, part: &Path, target: &Path, check: &Check) -> Result<(), Error> {
-    let verdict = check.verify(part).map_err(|e| error::io(part, e))?;
+fn accept(url: &str, part: &Path, target: &Path, check: &Check) -> Result<(), FetchError> {
+    let verdict = check.verify(part).map_err(|e| FetchError::io(part, &e))?;
     if let Err(why) = verdict {
         // Going on from wrong bytes would only bring them again.
-        fs::remove_file(part).map_err(|e| error::io(part, e))?;
+        fs::remove_file(part).map_err(|e| FetchError::io(part, &e))?;
         let help =
             "nothing was kept; the server has another file, or something on the way changed it";
-        return Err(Error::machine(format!("{url}: {why}"), help));
+        return Err(FetchError::new(format!("{url}: {why}"), help));
     }
-    fs::rename(part, target).map_err(|e| error::io(target, e))
+    fs::rename(part, target).map_err(|e| FetchError::io(target, &e))
 }

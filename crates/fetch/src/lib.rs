@@ -17,3 +17,4 @@ pub mod error;
 pub use archive::unpack;
 pub use check::Check;
 pub use download::download;
+pub use error::FetchError;

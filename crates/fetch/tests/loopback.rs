@@ -1,6 +1,5 @@
 //! Downloads from a server on this machine: whole, cut, wrong, missing.
 
-use res2lab_error::Error;
 use res2lab_fetch::{Check, download, unpack};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -74,7 +73,7 @@ fn content() -> Vec<u8> {
 /// The content's SHA-256 by Python's hashlib.
 const SHA256: &str = "ff41b7e9cc397e9de1484b9ba8bd73b47c1bdfbc363d738bde401789cca5ef56";
 
-fn bring(server: &Server, target: &Path, check: &Check) -> Result<(), Error> {
+fn bring(server: &Server, target: &Path, check: &Check) -> Result<(), res2lab_fetch::FetchError> {
     download(&server.url, target, check, &mut |_, _| {})
 }
 

@@ -2,8 +2,7 @@
 
 use crate::check_error;
 use res2lab_data::decode::{self, IN_FULL};
-use res2lab_data::{DatasetRequest, Split};
-use res2lab_error::Error;
+use res2lab_data::{DataError, DatasetRequest, Split};
 use std::path::Path;
 
 /// One picture of any kind, and a JPEG also at a part of its size.
@@ -119,6 +118,6 @@ fn write(dir: &Path, name: &str, bytes: &[u8]) {
     std::fs::write(dir.join(name), bytes).expect("a file in a temporary folder");
 }
 
-pub(crate) fn expected<T>(result: Result<T, Error>) -> Option<T> {
+pub(crate) fn expected<T>(result: Result<T, DataError>) -> Option<T> {
     result.map_err(|e| check_error(&e.cause, &e.help)).ok()
 }

@@ -3,7 +3,7 @@
 
 use crate::check_error;
 use res2lab_arch::{Input, ModelOverrides, StateEntry};
-use res2lab_error::Error;
+use res2lab_nn::NnError;
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
@@ -58,7 +58,7 @@ pub fn zipped(bytes: &[u8]) {
     file(&zip.finish().expect("an archive").into_inner());
 }
 
-fn expected<T>(result: Result<T, Error>) -> Option<T> {
+fn expected<T>(result: Result<T, NnError>) -> Option<T> {
     result.map_err(|e| check_error(&e.cause, &e.help)).ok()
 }
 

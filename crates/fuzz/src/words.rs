@@ -1,8 +1,7 @@
 //! Experiment files and the words of a command, as far as the trials that they mean.
 
 use crate::check_error;
-use res2lab_error::Error;
-use res2lab_experiment::{Axis, Expansion, Experiment, TrialSpec};
+use res2lab_experiment::{Axis, Expansion, Experiment, SpecError, TrialSpec};
 use std::sync::LazyLock;
 
 /// More arms than this only take time.
@@ -46,7 +45,7 @@ pub fn axes(bytes: &[u8]) {
     expand(&BASE, &[], &axes);
 }
 
-fn expected<T>(result: Result<T, Error>) -> Option<T> {
+fn expected<T>(result: Result<T, SpecError>) -> Option<T> {
     result.map_err(|e| check_error(&e.cause, &e.help)).ok()
 }
 

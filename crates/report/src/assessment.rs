@@ -1,10 +1,11 @@
 //! The page of one network's evaluation: figures in words, calibration, confusions, a line per
 //! class.
+
+use crate::ReportError;
 use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
 use crate::format::fixed;
 use crate::page::{SCRIPT, STYLE, fill};
 use minijinja::context;
-use res2lab_error::Error;
 use res2lab_store::assessment::{Assessment, ClassRow};
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ struct Row {
 }
 
 /// The whole page, as self-contained as a sweep's.
-pub fn render(a: &Assessment) -> Result<String, Error> {
+pub fn render(a: &Assessment) -> Result<String, ReportError> {
     let page = context! {
         title => a.title,
         facts => facts(a),

@@ -1,12 +1,13 @@
 //! The page of receptive fields: of a network, of several along axes, or of a sweep's arms. Nothing
 //! has to be trained for it.
+
+use crate::ReportError;
 use crate::axis::Axis;
 use crate::figures::{Figure, Table, blocks, extent, paths, receptive};
 use crate::format::{fixed, plural};
 use crate::network::{Network, Seen, seen};
 use crate::page::{FigureContext, SCRIPT, STYLE, TextTable, fill};
 use minijinja::context;
-use res2lab_error::Error;
 use res2lab_rf::Weighting;
 use serde::Serialize;
 
@@ -45,7 +46,7 @@ struct Sortable {
 }
 
 /// The whole page, as self-contained as a sweep's.
-pub fn render(fields: &Fields) -> Result<String, Error> {
+pub fn render(fields: &Fields) -> Result<String, ReportError> {
     let seen = seen(&fields.networks, fields.weighting);
     let page = context! {
         title => fields.title,

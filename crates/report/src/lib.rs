@@ -55,17 +55,17 @@ pub mod svg;
 pub mod text_table;
 pub mod together;
 
+pub use error::ReportError;
 pub use page::{render, render_live};
 pub use study::Study;
 pub use summary::{ArmSummary, Summary, summarize};
 pub use together::together;
 
-use res2lab_error::Error;
 use res2lab_store::{SweepDir, atomic, rows};
 
 /// Reads the sweep in `dir`, writes its page, and returns the arms. With `all`, what earlier
 /// commands asked for is shown too.
-pub fn write(dir: &SweepDir, all: bool) -> Result<Summary, Error> {
+pub fn write(dir: &SweepDir, all: bool) -> Result<Summary, ReportError> {
     let rows = rows::read(dir, all)?;
     atomic::write(&dir.page(), render(&rows)?.as_bytes())?;
     Ok(summarize(&rows))

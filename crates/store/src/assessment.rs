@@ -1,7 +1,8 @@
 //! What a trained network makes of a set of images: each prediction, and the figures that they add
 //! up to. Plain data, its arithmetic, and its Parquet.
+
+use crate::StoreError;
 use crate::tables::frame::{Table, Values, write_parquet};
-use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::Path;
@@ -129,7 +130,7 @@ impl Assessment {
         path: &Path,
         file: &dyn Fn(u32) -> String,
         factors: &[(&str, Vec<f64>)],
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         let of = |f: &dyn Fn(&Prediction) -> String| -> Values<'_> {
             Values::Text(self.predictions.iter().map(|p| Some(Cow::Owned(f(p)))).collect())
         };

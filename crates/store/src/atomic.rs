@@ -1,8 +1,6 @@
 //! Whole files or none: a temporary file, flushed to the disk, then renamed.
 
-use crate::checksum;
-use crate::error;
-use res2lab_error::Error;
+use crate::{StoreError, checksum};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     let temporary = temporary_beside(path);
     let written = (|| {
         let mut file = File::create(&temporary)?;
@@ -25,50 +23,51 @@ pub fn write_with(
     })();
     written.map_err(|e| {
         let _ = fs::remove_file(&temporary);
-        error::io("write", path, e)
+        StoreError::io("write", path, &e)
     })
 }
 
 /// Replaces a whole file without waiting for the disk: a reader sees the old content or the new
 /// one, a power cut may lose both.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = temporary_beside(path);
     fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|e| {
         let _ = fs::remove_file(&temporary);
-        error::io("write", path, e)
+        StoreError::io("write", path, &e)
     })
 }
 
 /// Writes bytes as a whole file.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     write_with(path, |file| file.write_all(bytes))
 }
 
 /// Writes `value` as indented JSON; an object carries a checksum.
-pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| error::damaged(path, e))?;
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| StoreError::damaged(path, e))?;
     write(path, (checksum::seal_json(&text) + "\n").as_bytes())
 }
 
 /// Reads JSON; None where there is no file. A file whose checksum differs is damaged.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
     let Some(text) = read_text(path)? else { return Ok(None) };
-    let checked = checksum::open_json(&text).map_err(|differs| error::damaged(path, differs))?;
-    serde_json::from_str(&checked.text).map(Some).map_err(|e| error::damaged(path, e))
+    let checked =
+        checksum::open_json(&text).map_err(|differs| StoreError::damaged(path, differs))?;
+    serde_json::from_str(&checked.text).map(Some).map_err(|e| StoreError::damaged(path, e))
 }
 
 /// A text file's content; None where there is no file.
-pub(crate) fn read_text(path: &Path) -> Result<Option<String>, Error> {
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
     match fs::read(path) {
-        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|e| error::damaged(path, e)),
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|e| StoreError::damaged(path, e)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(error::io("read", path, e)),
+        Err(e) => Err(StoreError::io("read", path, &e)),
     }
 }
 
 /// Creates a folder and its parents.
-pub fn create_dir(path: &Path) -> Result<(), Error> {
-    fs::create_dir_all(path).map_err(|e| error::io("create", path, e))
+pub fn create_dir(path: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(path).map_err(|e| StoreError::io("create", path, &e))
 }
 
 /// A name in the same folder that no other process writes to.

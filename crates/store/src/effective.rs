@@ -1,7 +1,6 @@
 //! effective.json: what trained networks of a sweep look at, measured once they are trained.
 
-use crate::{SweepDir, atomic};
-use res2lab_error::Error;
+use crate::{StoreError, SweepDir, atomic};
 use serde::{Deserialize, Serialize};
 
 /// Shares of the weight that areas are told for, as Ding et al. 2022 have them.
@@ -162,11 +161,11 @@ pub struct SplitShare {
 }
 
 /// Writes effective.json.
-pub fn write(dir: &SweepDir, effective: &Effective) -> Result<(), Error> {
+pub fn write(dir: &SweepDir, effective: &Effective) -> Result<(), StoreError> {
     atomic::write_json(&dir.effective(), effective)
 }
 
 /// Reads it; None where nothing was measured.
-pub fn read(dir: &SweepDir) -> Result<Option<Effective>, Error> {
+pub fn read(dir: &SweepDir) -> Result<Option<Effective>, StoreError> {
     atomic::read_json(&dir.effective())
 }

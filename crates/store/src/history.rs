@@ -1,9 +1,7 @@
 //! history.jsonl: what each command on a sweep found, so that a later one can say what has changed
 //! since.
 
-use crate::error;
-use crate::{Code, SweepDir, checksum};
-use res2lab_error::Error;
+use crate::{Code, StoreError, SweepDir, checksum};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -37,7 +35,7 @@ pub struct FoundArm {
 const MOST: usize = 20;
 
 /// Appends a line, unless it says what the last one says.
-pub fn append(dir: &SweepDir, found: &Found) -> Result<(), Error> {
+pub fn append(dir: &SweepDir, found: &Found) -> Result<(), StoreError> {
     let path = dir.history();
     let is_new = read(dir)
         .last()
@@ -45,12 +43,12 @@ pub fn append(dir: &SweepDir, found: &Found) -> Result<(), Error> {
     if !is_new || found.arms.is_empty() {
         return Ok(());
     }
-    let line = serde_json::to_string(found).map_err(|e| error::damaged(&path, e))?;
+    let line = serde_json::to_string(found).map_err(|e| StoreError::damaged(&path, e))?;
     let line = checksum::seal_line(&line) + "\n";
     let opened = OpenOptions::new().create(true).append(true).open(&path);
     let written =
         opened.and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
-    written.map_err(|e| error::io("append to", &path, e))
+    written.map_err(|e| StoreError::io("append to", &path, &e))
 }
 
 /// The last commands' findings, the latest at the end; lines that are damaged, or broken by a

@@ -1,8 +1,6 @@
 //! journal.jsonl: what the runner did, one line per event, never rewritten.
 
-use crate::checksum;
-use crate::error;
-use res2lab_error::Error;
+use crate::{StoreError, checksum};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -46,8 +44,8 @@ pub struct Journal {
 
 impl Journal {
     /// Opens for appending. A half-written last line of a crashed runner is closed first.
-    pub fn open(path: &Path) -> Result<Journal, Error> {
-        let io = |e: std::io::Error| error::io("open", path, e);
+    pub fn open(path: &Path) -> Result<Journal, StoreError> {
+        let io = |e: std::io::Error| StoreError::io("open", path, &e);
         let broken =
             std::fs::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|&b| b != b'\n'));
         let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(io)?;
@@ -58,10 +56,12 @@ impl Journal {
     }
 
     /// Appends an event, in one write.
-    pub fn append(&mut self, event: &Event) -> Result<(), Error> {
-        let line = serde_json::to_string(event).map_err(|e| error::damaged(&self.path, e))?;
+    pub fn append(&mut self, event: &Event) -> Result<(), StoreError> {
+        let line = serde_json::to_string(event).map_err(|e| StoreError::damaged(&self.path, e))?;
         let line = checksum::seal_line(&line) + "\n";
-        self.file.write_all(line.as_bytes()).map_err(|e| error::io("append to", &self.path, e))
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|e| StoreError::io("append to", &self.path, &e))
     }
 }
 

@@ -9,9 +9,7 @@
 //!                                    attempt-1/{env.json,log.txt,trace.json,events.out.tfevents.*}  attempt-2/...
 //! ```
 
-use crate::error;
-use crate::{atomic, checksum};
-use res2lab_error::Error;
+use crate::{StoreError, atomic, checksum};
 use res2lab_experiment::TrialSpec;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -209,7 +207,7 @@ impl RunDir {
     }
 
     /// Makes the folders of the next attempt and returns its number.
-    pub fn begin_attempt(&self) -> Result<u32, Error> {
+    pub fn begin_attempt(&self) -> Result<u32, StoreError> {
         let number = self.last_attempt() + 1;
         atomic::create_dir(&self.0.join("checkpoints"))?;
         atomic::create_dir(&self.attempt(number))?;
@@ -217,27 +215,27 @@ impl RunDir {
     }
 
     /// Makes the folder and its spec.yaml. A folder of the same id and another spec is refused.
-    pub fn create(&self, spec: &TrialSpec) -> Result<(), Error> {
+    pub fn create(&self, spec: &TrialSpec) -> Result<(), StoreError> {
         if let Some(existing) = self.read_spec()? {
             if existing == *spec {
                 return Ok(());
             }
-            return Err(Error::machine(
+            return Err(StoreError::new(
                 format!("{} holds a trial of another spec", self.0.display()),
                 "use another --name, or remove that folder",
             ));
         }
         atomic::create_dir(&self.0)?;
-        let text = serde_yaml::to_string(spec).map_err(|e| error::damaged(&self.spec(), e))?;
+        let text = serde_yaml::to_string(spec).map_err(|e| StoreError::damaged(&self.spec(), e))?;
         atomic::write(&self.spec(), checksum::seal_yaml(&text).as_bytes())
     }
 
     /// The spec; None where there is no run.
-    pub fn read_spec(&self) -> Result<Option<TrialSpec>, Error> {
+    pub fn read_spec(&self) -> Result<Option<TrialSpec>, StoreError> {
         let path = self.spec();
         let Some(text) = atomic::read_text(&path)? else { return Ok(None) };
         let checked =
-            checksum::open_yaml(&text).map_err(|differs| error::damaged(&path, differs))?;
-        serde_yaml::from_str(&checked.text).map(Some).map_err(|e| error::damaged(&path, e))
+            checksum::open_yaml(&text).map_err(|differs| StoreError::damaged(&path, differs))?;
+        serde_yaml::from_str(&checked.text).map(Some).map_err(|e| StoreError::damaged(&path, e))
     }
 }

@@ -34,6 +34,7 @@ pub mod submission;
 pub mod tables;
 pub mod tensorboard;
 
+pub use error::StoreError;
 pub use journal::{Event, Journal};
 pub use layout::{RunDir, SweepDir};
 pub use lock::Lock;

@@ -1,9 +1,9 @@
 //! One writer at a time: flock on a file. The kernel releases it when the holder dies, however it
 //! dies.
-use crate::error;
+
+use crate::StoreError;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use res2lab_error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
@@ -20,8 +20,8 @@ pub enum Attempt {
 }
 
 /// Asks for the lock at `path` without waiting.
-pub fn try_lock(path: &Path) -> Result<Attempt, Error> {
-    let io = |e: &std::io::Error| error::io("lock", path, e);
+pub fn try_lock(path: &Path) -> Result<Attempt, StoreError> {
+    let io = |e: &std::io::Error| StoreError::io("lock", path, e);
     let file = OpenOptions::new()
         .read(true)
         .write(true)

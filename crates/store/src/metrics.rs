@@ -1,9 +1,7 @@
 //! metrics.jsonl: one line per logged step, appended as it comes. It holds no times, so that a
 //! resumed trial's file is the same to the byte as an uninterrupted one's.
 
-use crate::error;
-use crate::{atomic, checksum};
-use res2lab_error::Error;
+use crate::{StoreError, atomic, checksum};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -87,12 +85,12 @@ pub struct Metrics {
 impl Metrics {
     /// Opens the file for appending after its first `length` bytes; what a crashed attempt wrote
     /// beyond is cut off.
-    pub fn open(path: &Path, length: u64) -> Result<Metrics, Error> {
-        let io = |e: std::io::Error| error::io("open", path, e);
+    pub fn open(path: &Path, length: u64) -> Result<Metrics, StoreError> {
+        let io = |e: std::io::Error| StoreError::io("open", path, &e);
         let mut file =
             OpenOptions::new().create(true).write(true).truncate(false).open(path).map_err(io)?;
         if file.metadata().map_err(io)?.len() < length {
-            return Err(error::damaged(
+            return Err(StoreError::damaged(
                 path,
                 format!("it is shorter than the {length} bytes of the checkpoint"),
             ));
@@ -102,36 +100,38 @@ impl Metrics {
     }
 
     /// Appends a line.
-    pub fn append(&mut self, point: &Point) -> Result<(), Error> {
-        let line = serde_json::to_string(point).map_err(|e| error::damaged(&self.path, e))?;
+    pub fn append(&mut self, point: &Point) -> Result<(), StoreError> {
+        let line = serde_json::to_string(point).map_err(|e| StoreError::damaged(&self.path, e))?;
         let line = checksum::seal_line(&line) + "\n";
-        self.file.write_all(line.as_bytes()).map_err(|e| error::io("append to", &self.path, e))?;
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|e| StoreError::io("append to", &self.path, &e))?;
         self.length += line.len() as u64;
         Ok(())
     }
 
     /// Flushes to the disk and returns the length so far: what a checkpoint remembers.
-    pub fn sync(&mut self) -> Result<u64, Error> {
-        self.file.sync_data().map_err(|e| error::io("flush", &self.path, e))?;
+    pub fn sync(&mut self) -> Result<u64, StoreError> {
+        self.file.sync_data().map_err(|e| StoreError::io("flush", &self.path, &e))?;
         Ok(self.length)
     }
 }
 
 /// Reads all whole lines; a half-written last one is left out.
-pub fn read(path: &Path) -> Result<Vec<Point>, Error> {
+pub fn read(path: &Path) -> Result<Vec<Point>, StoreError> {
     Ok(read_with_end(path)?.0)
 }
 
 /// The same, and whether a half-written line was left out: the file of a trial that is over has
 /// none.
-pub fn read_with_end(path: &Path) -> Result<(Vec<Point>, bool), Error> {
+pub fn read_with_end(path: &Path) -> Result<(Vec<Point>, bool), StoreError> {
     let Some(text) = atomic::read_text(path)? else { return Ok((vec![], false)) };
     let is_cut = !text.is_empty() && !text.ends_with('\n');
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut names = HashSet::new();
     let parse = |(number, line): (usize, Result<String, &str>)| {
         let damaged = |why: &dyn std::fmt::Display| {
-            error::damaged(path, format!("line {}: {why}", number + 1))
+            StoreError::damaged(path, format!("line {}: {why}", number + 1))
         };
         let line = line.map_err(|why| damaged(&why))?;
         let mut point: Point = serde_json::from_str(&line).map_err(|e| damaged(&e))?;

@@ -1,7 +1,6 @@
 //! plan.json: what the last command asked for, with everything that could be known before training.
 
-use crate::{Price, SweepDir, atomic};
-use res2lab_error::Error;
+use crate::{Price, StoreError, SweepDir, atomic};
 use res2lab_experiment::TrialSpec;
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +63,7 @@ pub struct PlannedTrial {
 
 impl PlannedTrial {
     /// Its network for its images.
-    pub fn graph(&self) -> Result<res2lab_arch::Graph, Error> {
+    pub fn graph(&self) -> Result<res2lab_arch::Graph, res2lab_arch::Invalid> {
         let channels = self.image_channels;
         let px = self.image_px;
         let classes = self.classes;
@@ -136,9 +135,9 @@ impl Plan {
     }
 
     /// Reads a sweep's plan; an error if there is none.
-    pub fn read(dir: &SweepDir) -> Result<Plan, Error> {
+    pub fn read(dir: &SweepDir) -> Result<Plan, StoreError> {
         atomic::read_json(&dir.plan())?.ok_or_else(|| {
-            Error::machine(
+            StoreError::new(
                 format!("there is no sweep in {}", dir.path().display()),
                 "name a folder under reports/, or start one with: just sweep",
             )
@@ -146,7 +145,7 @@ impl Plan {
     }
 
     /// Writes the plan; trials of the plan that was there before are kept as earlier ones.
-    pub fn write(mut self, dir: &SweepDir) -> Result<Plan, Error> {
+    pub fn write(mut self, dir: &SweepDir) -> Result<Plan, StoreError> {
         if let Some(before) = atomic::read_json::<Plan>(&dir.plan())? {
             let known: std::collections::HashSet<_> =
                 self.trials.iter().map(|t| t.id.clone()).collect();

@@ -4,9 +4,8 @@
 use crate::journal::{self, Event};
 use crate::plan::{Plan, PlannedTrial};
 use crate::result::{Environment, Outcome, TrialResult};
-use crate::{RunDir, SweepDir, atomic, effective, history, lock, metrics};
+use crate::{RunDir, StoreError, SweepDir, atomic, effective, history, lock, metrics};
 use rayon::prelude::*;
-use res2lab_error::Error;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -89,7 +88,7 @@ pub struct SweepRows {
 }
 
 /// Reads a sweep: what the last command asked for, or with `all` also what earlier ones did.
-pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, Error> {
+pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, StoreError> {
     let mut plan = Plan::read(dir)?;
     let earlier = std::mem::take(&mut plan.earlier);
     let (events, unread) = journal::read_counted(&dir.journal());
@@ -118,7 +117,7 @@ fn lines_unread(path: &Path, count: usize) -> Option<String> {
 }
 
 /// The value, or none and a sentence about why.
-fn read_or<T: Default>(damaged: &mut Vec<String>, read: Result<T, Error>) -> T {
+fn read_or<T: Default>(damaged: &mut Vec<String>, read: Result<T, StoreError>) -> T {
     read.unwrap_or_else(|e| {
         damaged.push(e.cause);
         T::default()

@@ -1,7 +1,6 @@
 //! submission-N.json: an array job, and which trials each of its jobs runs.
 
-use crate::{SweepDir, atomic};
-use res2lab_error::Error;
+use crate::{StoreError, SweepDir, atomic};
 use serde::{Deserialize, Serialize};
 
 /// One array job.
@@ -17,16 +16,16 @@ pub struct Submission {
 
 impl Submission {
     /// All submissions of a sweep, the oldest first.
-    pub fn all(dir: &SweepDir) -> Result<Vec<Submission>, Error> {
+    pub fn all(dir: &SweepDir) -> Result<Vec<Submission>, StoreError> {
         let read = |number| atomic::read_json::<Submission>(&dir.submission(number)).transpose();
         (1..).map_while(read).collect()
     }
 
     /// Reads one; an error if there is none.
-    pub fn read(dir: &SweepDir, number: usize) -> Result<Submission, Error> {
+    pub fn read(dir: &SweepDir, number: usize) -> Result<Submission, StoreError> {
         let path = dir.submission(number);
         atomic::read_json(&path)?.ok_or_else(|| {
-            Error::machine(
+            StoreError::new(
                 format!("there is no {}", path.display()),
                 "it is written by: just sweep",
             )
@@ -34,7 +33,7 @@ impl Submission {
     }
 
     /// Writes it.
-    pub fn write(&self, dir: &SweepDir) -> Result<(), Error> {
+    pub fn write(&self, dir: &SweepDir) -> Result<(), StoreError> {
         atomic::create_dir(&dir.slurm())?;
         atomic::write_json(&dir.submission(self.number), self)
     }

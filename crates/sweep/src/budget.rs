@@ -1,7 +1,8 @@
 //! Equal budgets: the value of the open field at which a network's cost comes nearest to the
 //! target, the smallest on a tie.
+
+use crate::SweepError;
 use res2lab_arch::{Input, ModelSpec};
-use res2lab_error::Error;
 use res2lab_experiment::{Budget, Quantity};
 use res2lab_store::{MatchedBudget, PlannedTrial};
 
@@ -17,13 +18,13 @@ pub fn meet(
     budget: &Budget,
     input: Input,
     tolerance: Option<f64>,
-    step_us: &dyn Fn(&ModelSpec) -> Result<u64, Error>,
-) -> Result<(ModelSpec, MatchedBudget), Error> {
+    step_us: &dyn Fn(&ModelSpec) -> Result<u64, SweepError>,
+) -> Result<(ModelSpec, MatchedBudget), SweepError> {
     // Time is searched for from where the multiply-adds are equal.
     let is_time = budget.quantity == Quantity::Time;
     let counted = if is_time { Quantity::Macs } else { budget.quantity };
     let mut target = cost(&budget.reference, counted, input).ok_or_else(|| {
-        Error::input(
+        SweepError::input(
             "the network of the budget does not fit these images",
             "match another network's cost",
         )
@@ -40,11 +41,11 @@ pub fn meet(
     let field = budget.open.name();
     let (value, found) = found.ok_or_else(|| {
         let cause = format!("no {field} up to {MOST} gives a network of this kind");
-        Error::input(cause, "match another field, or change the arm's other fields")
+        SweepError::input(cause, "match another field, or change the arm's other fields")
     })?;
     let error = (found as f64 - target as f64) / target as f64;
     if let Some(tolerance) = tolerance.filter(|t| error.abs() > *t) {
-        return Err(Error::input(
+        return Err(SweepError::input(
             format!(
                 "{field}={value} comes nearest to {target} {}, with {found} ({:+.1} %), beyond the tolerance of {} %",
                 budget.quantity.unit(),

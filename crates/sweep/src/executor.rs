@@ -1,5 +1,6 @@
 //! What starts trials.
-use res2lab_error::Error;
+
+use crate::SweepError;
 use res2lab_store::{Outcome, PlannedTrial};
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -67,7 +68,7 @@ pub enum Stop {
     /// A signal from the user.
     User,
     /// A failure, with --fail-fast.
-    Error,
+    Failure,
 }
 
 /// Unix time, seconds.
@@ -81,7 +82,7 @@ pub trait Executor {
     fn slots(&self) -> Vec<String>;
 
     /// Starts a trial and returns its process.
-    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, Error>;
+    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, SweepError>;
 
     /// Trials that an earlier runner left and that hold no lock yet, e.g. in a cluster's queue.
     fn left_running(&mut self) -> HashSet<String> {
@@ -92,7 +93,7 @@ pub trait Executor {
     fn adopt(&mut self, trial: &PlannedTrial, process: u32);
 
     /// Trials that ended, waiting up to `timeout` for the first.
-    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, Error>;
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError>;
 
     /// Asks all running trials to write a checkpoint and end.
     fn ask_to_stop(&mut self, why: Stop);

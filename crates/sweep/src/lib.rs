@@ -29,6 +29,7 @@ pub mod runner;
 pub mod scheduler;
 pub mod slurm;
 
+pub use error::SweepError;
 pub use executor::{End, Executor};
 pub use local::{Demand, Local, Slot};
 pub use plan::{DatasetInfo, World, plan};

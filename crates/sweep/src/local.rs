@@ -1,12 +1,13 @@
 //! Trials on this machine: each a process in a process group of its own, on one GPU or on its own
 //! cores.
+
+use crate::SweepError;
 use crate::executor::{End, Executor, Stop, wall_clock_s};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use res2lab_error::Error;
-use res2lab_store::{PlannedTrial, RunDir, SweepDir, TrialResult, atomic, lock};
+use res2lab_store::{PlannedTrial, RunDir, StoreError, SweepDir, TrialResult, atomic, lock};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -274,12 +275,12 @@ impl Executor for Local {
         self.slots.iter().map(|slot| slot.name.clone()).collect()
     }
 
-    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, Error> {
+    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, SweepError> {
         let run = self.sweep.run(&trial.id);
         run.create(&trial.spec)?;
-        let running = self.spawn(&run, &trial.id, &self.slots[slot]).map_err(|e| {
-            Error::from(res2lab_store::error::io("start a trial with", &self.exe, e))
-        })?;
+        let running = self
+            .spawn(&run, &trial.id, &self.slots[slot])
+            .map_err(|e| SweepError::from(StoreError::io("start a trial with", &self.exe, &e)))?;
         let process = running.child.id();
         self.children.push(running);
         Ok(process)
@@ -293,7 +294,7 @@ impl Executor for Local {
         });
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, Error> {
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError> {
         const LOOK_EVERY: Duration = Duration::from_millis(20);
         let started = Instant::now();
         loop {

@@ -1,7 +1,8 @@
 //! An executor without processes, whose clock jumps to the next event: a sweep of ten thousand
 //! trials is over at once.
+
+use crate::SweepError;
 use crate::executor::{End, Executor, Stop};
-use res2lab_error::Error;
 use res2lab_store::PlannedTrial;
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl Executor for Mock {
         self.names.clone()
     }
 
-    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, Error> {
+    fn start(&mut self, trial: &PlannedTrial, slot: usize) -> Result<u32, SweepError> {
         if self.running.iter().any(|r| r.slot == slot || r.id == trial.id) {
             self.clashes.push(format!("{} in slot {slot}", trial.id));
         }
@@ -76,7 +77,7 @@ impl Executor for Mock {
         });
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, Error> {
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError> {
         let Some(next_s) = self.running.iter().map(|r| r.ends_s).min_by(f64::total_cmp) else {
             self.now_s += timeout.as_secs_f64();
             return Ok(vec![]);

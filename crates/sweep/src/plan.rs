@@ -1,9 +1,8 @@
 //! Arms and seeds to trials: each arm's graph is built once and priced, and arms that turn out to
 //! be the same network with the same recipe are merged.
 
-use crate::budget;
+use crate::{SweepError, budget};
 use res2lab_arch::{Graph, Input, ModelSpec};
-use res2lab_error::Error;
 use res2lab_experiment::{Arm, Asha, Axis, DataSpec, Expansion, TrialSpec, id};
 use res2lab_store::{Code, Plan, PlanAxis, PlannedTrial};
 use std::collections::HashMap;
@@ -24,17 +23,17 @@ pub struct DatasetInfo {
 /// What a plan asks about the machine it is made on.
 pub struct World<'a> {
     /// Looks a data set up; asked once for each.
-    pub describe: &'a dyn Fn(&DataSpec) -> Result<DatasetInfo, Error>,
+    pub describe: &'a dyn Fn(&DataSpec) -> Result<DatasetInfo, SweepError>,
     /// Times an optimizer step, microseconds; asked for budgets of time only.
-    pub step_us: &'a dyn Fn(&PlannedTrial) -> Result<u64, Error>,
+    pub step_us: &'a dyn Fn(&PlannedTrial) -> Result<u64, SweepError>,
     /// Trials of an earlier plan of this sweep: what was found for their budgets of time holds,
     /// whatever a clock says now.
     pub frozen: &'a [PlannedTrial],
 }
 
 /// For plans without budgets of time.
-pub fn no_clock(_: &PlannedTrial) -> Result<u64, Error> {
-    Err(Error::input("steps cannot be timed here", "match params or macs"))
+pub fn no_clock(_: &PlannedTrial) -> Result<u64, SweepError> {
+    Err(SweepError::input("steps cannot be timed here", "match params or macs"))
 }
 
 /// Plans every arm with every seed, seed by seed, so that each arm has a first result early. Fields
@@ -46,7 +45,7 @@ pub fn plan(
     code: Code,
     tolerance: Option<f64>,
     world: &World,
-) -> Result<Plan, Error> {
+) -> Result<Plan, SweepError> {
     let mut notes = expansion.notes.clone();
     let arms = priced(expansion, tolerance, world, &mut notes)?;
     let seed = |&seed: &u64| arms.iter().map(move |arm| arm.trial(seed));
@@ -70,7 +69,7 @@ pub fn plan(
 }
 
 /// The rule for early stopping, if every arm is evaluated at its rungs.
-fn early_stop(expansion: &Expansion) -> Result<Option<Asha>, Error> {
+fn early_stop(expansion: &Expansion) -> Result<Option<Asha>, SweepError> {
     let Some(rule) = &expansion.early_stop else { return Ok(None) };
     for arm in &expansion.arms {
         let train = &arm.spec.train;
@@ -79,7 +78,7 @@ fn early_stop(expansion: &Expansion) -> Result<Option<Asha>, Error> {
             .iter()
             .find(|rung| !rung.is_multiple_of(train.eval_every) || **rung >= train.epochs);
         if let Some(rung) = missed {
-            return Err(Error::input(
+            return Err(SweepError::input(
                 format!(
                     "{}: rung {rung} of early_stop.asha is no evaluation before the end ({} epochs, one every {})",
                     arm.label, train.epochs, train.eval_every
@@ -121,7 +120,7 @@ fn priced(
     tolerance: Option<f64>,
     world: &World,
     notes: &mut Vec<String>,
-) -> Result<Vec<Priced>, Error> {
+) -> Result<Vec<Priced>, SweepError> {
     let mut known: Vec<(DataSpec, DatasetInfo)> = Vec::new();
     let mut arms: Vec<Priced> = Vec::new();
     // Equal networks have equal costs, so only those need to be compared node by node.
@@ -168,15 +167,15 @@ fn price(
     facts: DatasetInfo,
     (tolerance, world): (Option<f64>, &World),
     notes: &mut Vec<String>,
-) -> Result<Priced, Error> {
-    let in_arm = |e: Error| Error { cause: format!("{}: {}", arm.label, e.cause), ..e };
+) -> Result<Priced, SweepError> {
+    let in_arm = |e: SweepError| SweepError { cause: format!("{}: {}", arm.label, e.cause), ..e };
     let mut spec = arm.spec.clone();
     if spec.train.batch_size > facts.train_images {
         let cause = format!(
             "batch_size {} is larger than the {} training images",
             spec.train.batch_size, facts.train_images
         );
-        return Err(in_arm(Error::input(
+        return Err(in_arm(SweepError::input(
             cause,
             format!("give batch at most {}", facts.train_images),
         )));
@@ -198,7 +197,7 @@ fn price(
     let px = spec.data.pad_to.unwrap_or(side);
     if px < side {
         let cause = format!("data.pad_to {px} is smaller than the images ({side} px)");
-        return Err(in_arm(Error::input(cause, format!("give at least {side}"))));
+        return Err(in_arm(SweepError::input(cause, format!("give at least {side}"))));
     }
     let input = Input { channels: facts.channels, height: px, width: px, classes: facts.classes };
     let mut met = None;
@@ -265,11 +264,11 @@ fn add_note(notes: &mut Vec<String>, note: &str) {
 }
 
 /// Eight hex digits tell millions of specs apart, not all; two that clash must not share a folder.
-fn refuse_clashes(trials: &[PlannedTrial]) -> Result<(), Error> {
+fn refuse_clashes(trials: &[PlannedTrial]) -> Result<(), SweepError> {
     let mut seen: HashMap<&str, &PlannedTrial> = HashMap::new();
     for trial in trials {
         if let Some(other) = seen.insert(&trial.id, trial) {
-            return Err(Error::input(
+            return Err(SweepError::input(
                 format!("{} and {} would share the folder {}", other.label, trial.label, trial.id),
                 "list each point once, or change another field of one of them a little",
             ));
@@ -283,7 +282,7 @@ mod tests {
     use super::*;
     use res2lab_experiment::Experiment;
 
-    fn planned(file: &str, line: &str) -> Result<Plan, Error> {
+    fn planned(file: &str, line: &str) -> Result<Plan, SweepError> {
         let experiment: Experiment =
             res2lab_experiment::experiment::parse(file, "test.yaml").unwrap();
         let axes: Vec<Axis> = line.split_whitespace().map(|w| Axis::parse(w).unwrap()).collect();
@@ -351,7 +350,7 @@ axes: {scale: [2, 4]}
         assert!(e.is_input && e.cause.contains("5000") && e.help.contains("4000"), "{e:?}");
     }
 
-    fn imagenet(line: &str) -> Result<Plan, Error> {
+    fn imagenet(line: &str) -> Result<Plan, SweepError> {
         let experiment = res2lab_experiment::experiment::parse(
             "name: t\nmodel: {zoo: res2net50_26w_4s}\nseeds: [0]\n",
             "t.yaml",

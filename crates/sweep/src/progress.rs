@@ -1,7 +1,6 @@
 //! What a trial tells while it runs: a small file that it rewrites now and then.
 
-use res2lab_error::Error;
-use res2lab_store::{RunDir, atomic};
+use res2lab_store::{RunDir, StoreError, atomic};
 use serde::{Deserialize, Serialize};
 
 /// The content of progress.json.
@@ -26,7 +25,7 @@ impl TrialProgress {
     }
 
     /// Replaces the file. Not flushed to the disk: a lost progress is no loss.
-    pub fn write(&self, run: &RunDir) -> Result<(), Error> {
+    pub fn write(&self, run: &RunDir) -> Result<(), StoreError> {
         atomic::replace(&run.progress(), &serde_json::to_vec(self).unwrap_or_default())
     }
 

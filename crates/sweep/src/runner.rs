@@ -1,12 +1,13 @@
 //! Runs a plan to its end, or until asked to stop, and journals what happens. A trial's failure is
 //! a value, never the end of the sweep. The same plan run again goes on: results are read from the
 //! disk, running trials are taken over.
+
+use crate::SweepError;
 use crate::asha::Rungs;
 use crate::executor::{End, Executor, Stop};
 use crate::pace::{Pace, work};
 use crate::progress::TrialProgress;
 use crate::scheduler::{RetryPolicy, Scheduler};
-use res2lab_error::Error;
 use res2lab_store::{
     Event, Halved, Journal, Lock, Plan, PlannedTrial, SweepDir, TrialResult, atomic, journal, lock,
 };
@@ -96,10 +97,10 @@ struct Runner<'a> {
 
 /// Takes the sweep's lock, which [`run`] asks for: while it is held, no other runner writes a plan
 /// or starts a trial.
-pub fn hold(dir: &SweepDir) -> Result<Lock, Error> {
+pub fn hold(dir: &SweepDir) -> Result<Lock, SweepError> {
     match lock::try_lock(&dir.lock())? {
         lock::Attempt::Held(lock) => Ok(lock),
-        lock::Attempt::HeldBy(process) => Err(Error::machine(
+        lock::Attempt::HeldBy(process) => Err(SweepError::machine(
             format!("process {process} is running the sweep in {}", dir.path().display()),
             "wait for it or stop it; with --name another sweep can run beside it",
         )),
@@ -114,7 +115,7 @@ pub fn run<'a>(
     executor: &'a mut dyn Executor,
     options: &Options,
     observe: &mut dyn FnMut(&Snapshot),
-) -> Result<Finish, Error> {
+) -> Result<Finish, SweepError> {
     let mut runner = Runner::new(dir, plan, executor, options)?;
     runner.take_over(&options.journal)?;
     runner.go(options, observe)
@@ -126,7 +127,7 @@ impl<'a> Runner<'a> {
         plan: &'a Plan,
         executor: &'a mut dyn Executor,
         options: &Options,
-    ) -> Result<Runner<'a>, Error> {
+    ) -> Result<Runner<'a>, SweepError> {
         let mut pace = Pace::default();
         let mut ends = Vec::with_capacity(plan.trials.len());
         for trial in &plan.trials {
@@ -161,7 +162,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Trials that a runner left running when it died.
-    fn take_over(&mut self, journal: &Path) -> Result<(), Error> {
+    fn take_over(&mut self, journal: &Path) -> Result<(), SweepError> {
         let slots = last_slots(&journal::read(journal));
         let left = self.executor.left_running();
         for (i, trial) in self.plan.trials.iter().enumerate() {
@@ -186,7 +187,7 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    fn watch(&mut self, i: usize, process: u32, slot: Option<usize>) -> Result<(), Error> {
+    fn watch(&mut self, i: usize, process: u32, slot: Option<usize>) -> Result<(), SweepError> {
         let trial = &self.plan.trials[i];
         let at_s = self.executor.now_s();
         self.scheduler.adopt(i, slot);
@@ -199,7 +200,7 @@ impl<'a> Runner<'a> {
         &mut self,
         options: &Options,
         observe: &mut dyn FnMut(&Snapshot),
-    ) -> Result<Finish, Error> {
+    ) -> Result<Finish, SweepError> {
         const LOOK_EVERY: Duration = Duration::from_millis(250);
         let mut asked_s = None;
         let mut is_killed = false;
@@ -211,7 +212,7 @@ impl<'a> Runner<'a> {
             if (signals > 0 || self.scheduler.is_stopping()) && asked_s.is_none() {
                 asked_s = Some(now_s);
                 self.scheduler.stop();
-                self.executor.ask_to_stop(if signals > 0 { Stop::User } else { Stop::Error });
+                self.executor.ask_to_stop(if signals > 0 { Stop::User } else { Stop::Failure });
             }
             let is_late = asked_s.is_some_and(|at| now_s - at > options.grace.as_secs_f64());
             if (signals > 1 || is_late) && !is_killed {
@@ -273,7 +274,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Tells trials that fell behind at a rung to end.
-    fn stop_early(&mut self) -> Result<(), Error> {
+    fn stop_early(&mut self) -> Result<(), SweepError> {
         let Some(asha) = &mut self.asha else { return Ok(()) };
         for (&i, told) in &self.told {
             let trial = &self.plan.trials[i];
@@ -294,7 +295,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Fills free slots. What cannot even start has failed.
-    fn start_what_can(&mut self) -> Result<Vec<(usize, End)>, Error> {
+    fn start_what_can(&mut self) -> Result<Vec<(usize, End)>, SweepError> {
         let mut failed = Vec::new();
         while let Some((i, slot)) = self.scheduler.start_next(self.executor.now_s()) {
             let trial = &self.plan.trials[i];
@@ -318,7 +319,7 @@ impl<'a> Runner<'a> {
         Ok(failed)
     }
 
-    fn note_end(&mut self, i: usize, end: &End) -> Result<(), Error> {
+    fn note_end(&mut self, i: usize, end: &End) -> Result<(), SweepError> {
         let trial = &self.plan.trials[i];
         let at_s = self.executor.now_s();
         // It waits for its next turn, as a preempted one does.
@@ -358,7 +359,7 @@ impl<'a> Runner<'a> {
 
     /// Writes down that the trial takes half the part of a batch at a time from now on; false if it
     /// cannot be halved.
-    fn halve(&self, trial: &PlannedTrial) -> Result<bool, Error> {
+    fn halve(&self, trial: &PlannedTrial) -> Result<bool, SweepError> {
         let path = self.dir.run(&trial.id).halved();
         let before: Option<Halved> = atomic::read_json(&path)?;
         let factor = 2 * before.map_or(1, |h| h.factor);

@@ -1,7 +1,6 @@
 //! What a report is to ask: of `sweep`, `plan` and `report`.
 
 use clap::Args;
-use res2lab_error::Error;
 
 /// What a report asks of the arms, in place of what the experiment's file says.
 #[derive(Args, Clone, Debug)]
@@ -22,7 +21,10 @@ pub(crate) struct AskArgs {
 
 impl AskArgs {
     /// The plan with what is asked.
-    pub(crate) fn put_into(&self, plan: &mut res2lab_store::Plan) -> Result<(), Error> {
+    pub(crate) fn put_into(
+        &self,
+        plan: &mut res2lab_store::Plan,
+    ) -> Result<(), res2lab_experiment::SpecError> {
         if let Some(question) = &self.question {
             plan.description.clone_from(question);
         }

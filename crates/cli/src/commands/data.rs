@@ -2,22 +2,21 @@
 //! FOLDER`: whether every picture can be read.
 
 use crate::args::DataArgs;
-use crate::failure::FAILED;
+use crate::failure::{FAILED, Failure};
 use crate::published::{DATA, DataFiles};
 use crate::{download, print};
 use res2lab_data::{DatasetRequest, Description, Pictures};
-use res2lab_error::Error;
 use res2lab_fetch::Check;
 use std::path::Path;
 
 /// Downloads what is not here yet, unpacks it, and looks whether it is whole.
-pub(crate) fn run(args: &DataArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &DataArgs) -> Result<u8, Failure> {
     if args.name == "check" {
         return check(args);
     }
     if let Some(folder) = &args.folder {
         let help = format!("write: res2lab data check {folder}");
-        return Err(Error::input(
+        return Err(Failure::input(
             format!("{} {folder}: one name is downloaded at a time", args.name),
             help,
         ));
@@ -28,7 +27,7 @@ pub(crate) fn run(args: &DataArgs) -> Result<u8, Error> {
             "{} can be; ImageNet must be got from its owners and linked to data/imagenet",
             names.join(", ")
         );
-        Error::input(format!("{} cannot be downloaded", args.name), help)
+        Failure::input(format!("{} cannot be downloaded", args.name), help)
     })?;
     let dir = args.folders.data.join(known.name);
     let wanted = || DatasetRequest {
@@ -55,9 +54,9 @@ pub(crate) fn run(args: &DataArgs) -> Result<u8, Error> {
 }
 
 /// Looks at every picture. Exit status 1 if one cannot be read.
-fn check(args: &DataArgs) -> Result<u8, Error> {
+fn check(args: &DataArgs) -> Result<u8, Failure> {
     let word = args.folder.as_deref().ok_or_else(|| {
-        Error::input(
+        Failure::input(
             "no data set is given",
             "write: res2lab data check FOLDER (or the name of a data set)",
         )
@@ -104,7 +103,7 @@ fn check(args: &DataArgs) -> Result<u8, Error> {
     Ok(FAILED)
 }
 
-fn download_all(known: &DataFiles, dir: &Path, mirror: Option<&str>) -> Result<(), Error> {
+fn download_all(known: &DataFiles, dir: &Path, mirror: Option<&str>) -> Result<(), Failure> {
     for (url, md5) in known.files {
         let name = url.rsplit('/').next().unwrap_or_default();
         let url = mirror

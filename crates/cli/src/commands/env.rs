@@ -1,14 +1,14 @@
 //! `res2lab env`: this machine and the libtorch in use.
 
 use crate::args::EnvArgs;
+use crate::failure::Failure;
 use crate::print;
-use res2lab_error::Error;
 use res2lab_kernels::instruction_set::InstructionSet;
 use serde_json::json;
 use tch::{Cuda, Device};
 
 /// Prints what env.json would hold, and how libtorch was linked.
-pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &EnvArgs) -> Result<u8, Failure> {
     let device = if Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let here = res2lab_train::environment::environment(device, threads, crate::code());

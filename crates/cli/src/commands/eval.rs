@@ -1,24 +1,24 @@
 //! `res2lab eval`: what a trained network makes of a data set's test images.
 
 use crate::args::EvalArgs;
+use crate::failure::Failure;
 use crate::{classes, named, print, trained};
 use res2lab_data::Split;
-use res2lab_error::Error;
 use res2lab_store::assessment::Assessment;
 use res2lab_train::images::{Target, source, wanted};
 
 /// Evaluates and prints; writes predictions and a page where asked.
-pub(crate) fn run(args: &EvalArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
     let words = named::runs(&args.words, &args.folders.reports)?;
     let trained = trained::load(&words, &args.folders.data)?;
     if trained.data.name.is_empty() {
-        return Err(Error::input(
+        return Err(Failure::input(
             "no data set is given",
             "add data=NAME or data=FOLDER (a folder with train/ and val/)",
         ));
     }
     if args.batch == 0 || args.threads == Some(0) {
-        return Err(Error::input("--batch 0 or --threads 0 is impossible", "give at least 1"));
+        return Err(Failure::input("--batch 0 or --threads 0 is impossible", "give at least 1"));
     }
     let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
     tch::set_num_threads(threads as i32);
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Error> {
     if set.train.channels() != trained.input.channels {
         let has = set.train.channels();
         let wants = trained.input.channels;
-        return Err(Error::input(
+        return Err(Failure::input(
             format!("the images have {has} channels, the network takes {wants}"),
             "evaluate it on images like those it was trained on",
         ));
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Error> {
     let mut result =
         res2lab_train::assess::assess(&trained.net, &mut *source, Split::Test, args.batch)?;
     if result.images == 0 {
-        return Err(Error::input(
+        return Err(Failure::input(
             "there is no image to evaluate on",
             "look at the test folder of the data set",
         ));

@@ -1,10 +1,10 @@
 //! `res2lab model`: a network's size, cost and stages.
 
 use crate::args::ModelArgs;
+use crate::failure::Failure;
 use crate::network::{Words, published_input};
 use crate::print;
 use res2lab_arch::{Cost, Graph, Input, ModelOverrides, ModelSpec, zoo};
-use res2lab_error::Error;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -38,7 +38,7 @@ struct StageRow {
 }
 
 /// Prints a network, or the list of known ones.
-pub(crate) fn run(args: &ModelArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &ModelArgs) -> Result<u8, Failure> {
     if args.list {
         list(args.json)?;
         return Ok(0);
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &ModelArgs) -> Result<u8, Error> {
 }
 
 /// A bare name and `field=value` words, as one.
-fn words(words: &[String]) -> Result<(String, ModelOverrides), Error> {
+fn words(words: &[String]) -> Result<(String, ModelOverrides), Failure> {
     let split = Words::split(words, &[])?;
     let words = split.model()?;
     let (model, _) = words.resolve()?;
@@ -65,13 +65,13 @@ fn words(words: &[String]) -> Result<(String, ModelOverrides), Error> {
 }
 
 /// The published size and classes, the stem's usual ones otherwise, then the flags.
-fn input(args: &ModelArgs, words: &ModelOverrides) -> Result<Input, Error> {
+fn input(args: &ModelArgs, words: &ModelOverrides) -> Result<Input, Failure> {
     let published = published_input(words)?;
     let size = args.size.unwrap_or(published.height);
     let channels = args.channels.unwrap_or(published.channels);
     let classes = args.classes.unwrap_or(published.classes);
     if [size, channels, classes].iter().any(|&n| n == 0 || n > 1_000_000) {
-        return Err(Error::input(
+        return Err(Failure::input(
             "size, classes or channels are impossible",
             "give whole numbers of at least 1",
         ));
@@ -79,7 +79,7 @@ fn input(args: &ModelArgs, words: &ModelOverrides) -> Result<Input, Error> {
     Ok(Input { channels, height: size, width: size, classes })
 }
 
-fn describe(name: &str, words: &ModelOverrides, input: Input) -> Result<Description, Error> {
+fn describe(name: &str, words: &ModelOverrides, input: Input) -> Result<Description, Failure> {
     let (model, notes) = words.resolve()?;
     let graph = res2lab_arch::build(&model, input)?;
     let Cost { parameters, macs, activations, .. } = res2lab_arch::cost(&graph);
@@ -132,7 +132,7 @@ fn show(d: &Description) {
     d.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
 }
 
-fn list(as_json: bool) -> Result<(), Error> {
+fn list(as_json: bool) -> Result<(), Failure> {
     let mut all = Vec::new();
     for entry in zoo::entries() {
         let mut description = describe(entry.name, &entry.words, entry.input)?;

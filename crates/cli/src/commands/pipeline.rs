@@ -1,13 +1,13 @@
 //! `res2lab pipeline`: how fast pictures can be read here, or what evaluation sees of them.
 
 use crate::args::PipelineArgs;
+use crate::failure::Failure;
 use crate::{network, print};
 use res2lab_data::normalize::IMAGENET;
 use res2lab_data::stream::StreamOptions;
 use res2lab_data::{
     Augment, CropRange, DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order,
 };
-use res2lab_error::Error;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
@@ -23,9 +23,9 @@ struct Measured {
 }
 
 /// Measures, or writes crops.
-pub(crate) fn run(args: &PipelineArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &PipelineArgs) -> Result<u8, Failure> {
     if args.batch == 0 || args.size == 0 || args.resize < args.size || args.threads == Some(0) {
-        return Err(Error::input(
+        return Err(Failure::input(
             "--batch, --size, --resize or --threads is impossible",
             "give at least 1, and resize at least size",
         ));
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &PipelineArgs) -> Result<u8, Error> {
     }
 }
 
-fn stream(args: &PipelineArgs, set: DataSet, statistics: &[(f64, f64)]) -> Result<Stream, Error> {
+fn stream(args: &PipelineArgs, set: DataSet, statistics: &[(f64, f64)]) -> Result<Stream, Failure> {
     let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
     let options = StreamOptions {
         size: args.size,
@@ -62,11 +62,11 @@ fn stream(args: &PipelineArgs, set: DataSet, statistics: &[(f64, f64)]) -> Resul
 
 /// Training batches as an epoch has them; the clock starts with the first, when all threads are at
 /// work.
-fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Error> {
+fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Failure> {
     tch::set_num_threads(1);
     let images = set.train.len();
     if images < 2 * args.batch {
-        return Err(Error::input(
+        return Err(Failure::input(
             format!("{images} pictures are fewer than two batches"),
             "give a smaller --batch",
         ));
@@ -105,7 +105,7 @@ fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Error> {
     Ok(0)
 }
 
-fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Error> {
+fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Failure> {
     let images = set.test.len();
     // Without a change of scale the numbers are the bytes themselves.
     let mut stream = stream(args, set, &[(0.0, 1.0); 3])?;
@@ -130,11 +130,11 @@ fn crops(args: &PipelineArgs, set: DataSet, path: &Path) -> Result<u8, Error> {
 }
 
 /// The tensor `images` of a file, as a network takes it.
-pub(crate) fn read_tensor(path: &str) -> Result<Tensor, Error> {
+pub(crate) fn read_tensor(path: &str) -> Result<Tensor, Failure> {
     let file = res2lab_nn::weights::WeightsFile::open(Path::new(path)).map_err(network::input)?;
     let found = file.tensors.iter().find(|t| t.name == "images" && t.shape.len() == 4).ok_or_else(
         || {
-            Error::input(
+            Failure::input(
                 format!("{path} has no tensor images of four axes"),
                 "save it as {'images': N x C x H x W}",
             )
@@ -142,5 +142,5 @@ pub(crate) fn read_tensor(path: &str) -> Result<Tensor, Error> {
     )?;
     file.reader()
         .read(found)
-        .map_err(|why| Error::input(format!("tensor images {why}"), "save it again"))
+        .map_err(|why| Failure::input(format!("tensor images {why}"), "save it again"))
 }

@@ -1,15 +1,15 @@
 //! `res2lab plan`: what a sweep would consist of. Writes nothing.
 
 use crate::args::SweepArgs;
+use crate::failure::Failure;
 use crate::request::{Purpose, request};
 use crate::{cluster, price, print};
-use res2lab_error::Error;
 use res2lab_experiment::ExecutorSpec;
 use res2lab_store::{MatchedBudget, Plan, PlannedTrial, Price};
 use res2lab_sweep::Slot;
 
 /// Plans and prints.
-pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let mut request = request(args, Purpose::Look)?;
     let executor = cluster::executor(args, &request.experiment)?;
     if args.write {

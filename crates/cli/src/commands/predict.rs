@@ -1,12 +1,12 @@
 //! `res2lab predict`: the likeliest classes of pictures.
 
 use crate::args::PredictArgs;
+use crate::failure::Failure;
 use crate::trained::Trained;
 use crate::{classes, named, print, trained};
 use res2lab_data::folder::Sample;
 use res2lab_data::shaped::{Shaped, shaped};
 use res2lab_data::{DataSet, Images, Pictures, Split, sniff, walk};
-use res2lab_error::Error;
 use res2lab_experiment::{DataSpec, Normalize};
 use res2lab_store::assessment::{Assessment, Prediction};
 use res2lab_train::images::{Target, source, wanted};
@@ -29,7 +29,7 @@ struct Guess {
 
 /// Looks at each picture. Exit status 1 if some cannot be read; the others are named all the same.
 /// 2 if none can.
-pub(crate) fn run(args: &PredictArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &PredictArgs) -> Result<u8, Failure> {
     let named = named::runs(&args.words, &args.folders.reports)?;
     let (pictures, words): (Vec<String>, Vec<String>) =
         named.into_iter().partition(|word| is_picture(word));
@@ -41,12 +41,12 @@ pub(crate) fn run(args: &PredictArgs) -> Result<u8, Error> {
     }
     if pictures.is_empty() {
         let help = format!("add files that end in .{}", walk::ENDINGS.join(", ."));
-        return Err(Error::input("no picture is given", help));
+        return Err(Failure::input("no picture is given", help));
     }
     if let Some(missing) = pictures.iter().find(|p| !Path::new(p).is_file()) {
         let what =
             if Path::new(missing).is_dir() { "is a folder" } else { "there is no such file" };
-        return Err(Error::input(format!("{missing}: {what}"), "check the path"));
+        return Err(Failure::input(format!("{missing}: {what}"), "check the path"));
     }
     let trained = trained::load(&words, &args.folders.data)?;
     let names = classes::names(
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<u8, Error> {
         .collect::<Vec<_>>()
         .join("; ");
     let help = "give whole pictures, such as JPEG or PNG files";
-    Err(if rows.is_empty() { Error::input(cause, help) } else { Error::machine(cause, help) })
+    Err(if rows.is_empty() { Failure::input(cause, help) } else { Failure::machine(cause, help) })
 }
 
 /// By its ending, or by its content where the name has another one.
@@ -98,7 +98,7 @@ fn is_picture(word: &str) -> bool {
 }
 
 /// Pictures as the network's own test images were given to it.
-fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Assessment, Error> {
+fn guesses(trained: &Trained, samples: Vec<Sample>, root: &Path) -> Result<Assessment, Failure> {
     let count = samples.len();
     let placement = trained.net.placement();
     let target = Target {
@@ -169,7 +169,7 @@ fn is_small(trained: &Trained, root: &Path) -> bool {
 }
 
 /// Logits of images that another program prepared, as JSON.
-fn logits(trained: &Trained, path: &str) -> Result<u8, Error> {
+fn logits(trained: &Trained, path: &str) -> Result<u8, Failure> {
     let images = trained.net.prepare(&super::pipeline::read_tensor(path)?);
     let logits = tch::no_grad(|| trained.net.logits(&images, res2lab_nn::Mode::Eval))
         .to_kind(tch::Kind::Double);

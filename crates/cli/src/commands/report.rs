@@ -2,20 +2,20 @@
 //! several sweeps.
 
 use crate::args::ReportArgs;
+use crate::failure::Failure;
 use crate::{named, print, watch};
-use res2lab_error::Error;
 use res2lab_report::{Study, Summary, changes};
 use res2lab_store::{Plan, SweepDir, SweepRows, atomic, history, rows, tables};
 use res2lab_train::environment::now_s;
 use std::path::PathBuf;
 
 /// Rebuilds and prints the arms.
-pub(crate) fn run(args: &ReportArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &ReportArgs) -> Result<u8, Failure> {
     let reports = &args.folders.reports;
     let dirs: Vec<SweepDir> =
         args.names.iter().map(|name| named::sweep(reports, name)).collect::<Result<_, _>>()?;
     for dir in &dirs {
-        Plan::read(dir).map_err(|e| Error::input(e.cause, e.help))?;
+        Plan::read(dir).map_err(|e| Failure::input(e.cause, e.help))?;
     }
     if args.watch {
         return watch::serve(&dirs, args);
@@ -35,27 +35,27 @@ pub(crate) fn run(args: &ReportArgs) -> Result<u8, Error> {
 
 /// Writes the tables and the page from what is on the disk. Tables first: a page that cannot be
 /// drawn must not cost them.
-pub(crate) fn rebuild(dir: &SweepDir, all: bool) -> Result<Summary, Error> {
+pub(crate) fn rebuild(dir: &SweepDir, all: bool) -> Result<Summary, Failure> {
     write(dir, &rows::read(dir, all)?)
 }
 
 /// The same at a command's end: what it has found is noted, so that a later one can say what has
 /// changed.
-pub(crate) fn conclude(dir: &SweepDir) -> Result<Summary, Error> {
+pub(crate) fn conclude(dir: &SweepDir) -> Result<Summary, Failure> {
     let rows = rows::read(dir, false)?;
     let summary = write(dir, &rows)?;
     history::append(dir, &changes::found(&Study::of(&rows), now_s()))?;
     Ok(summary)
 }
 
-fn write(dir: &SweepDir, rows: &SweepRows) -> Result<Summary, Error> {
+fn write(dir: &SweepDir, rows: &SweepRows) -> Result<Summary, Failure> {
     tables::write(dir, rows)?;
     atomic::write(&dir.page(), res2lab_report::render(rows)?.as_bytes())?;
     Ok(res2lab_report::summarize(rows))
 }
 
 /// The rows of one sweep, or of several under one plan, with what the command asks.
-pub(crate) fn read(dirs: &[SweepDir], args: &ReportArgs) -> Result<SweepRows, Error> {
+pub(crate) fn read(dirs: &[SweepDir], args: &ReportArgs) -> Result<SweepRows, Failure> {
     let mut rows = together(dirs, args.all)?;
     // Rows have their trials beside the plan.
     rows.plan.trials = rows.trials.iter().map(|t| t.planned.clone()).collect();
@@ -64,7 +64,7 @@ pub(crate) fn read(dirs: &[SweepDir], args: &ReportArgs) -> Result<SweepRows, Er
     Ok(rows)
 }
 
-fn together(dirs: &[SweepDir], all: bool) -> Result<SweepRows, Error> {
+fn together(dirs: &[SweepDir], all: bool) -> Result<SweepRows, Failure> {
     let mut sweeps = dirs.iter().map(|dir| rows::read(dir, all)).collect::<Result<Vec<_>, _>>()?;
     if sweeps.len() == 1 {
         return Ok(sweeps.remove(0));
@@ -76,7 +76,7 @@ fn together(dirs: &[SweepDir], all: bool) -> Result<SweepRows, Error> {
     Ok(res2lab_report::together(sweeps))
 }
 
-fn several(dirs: &[SweepDir], args: &ReportArgs) -> Result<(Summary, PathBuf), Error> {
+fn several(dirs: &[SweepDir], args: &ReportArgs) -> Result<(Summary, PathBuf), Failure> {
     let rows = read(dirs, args)?;
     let mut name = dirs.iter().map(folder).collect::<Vec<_>>().join("+");
     // File systems take 255 bytes.

@@ -4,11 +4,11 @@
 use crate::args::{MeasureArgs, RfArgs, SignOf};
 use crate::commands::report;
 use crate::effective::Ask;
+use crate::failure::Failure;
 use crate::network::published_input;
 use crate::print;
 use crate::{effective, fields, named};
 use res2lab_arch::{Graph, Input, ModelOverrides, NodeId};
-use res2lab_error::Error;
 use res2lab_experiment::axes::{self, Axis};
 use res2lab_explain::{Options, Sign};
 use res2lab_rf::paths::share_within;
@@ -72,7 +72,7 @@ pub(crate) struct SplitRow {
 }
 
 /// Prints them.
-pub(crate) fn run(args: &RfArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &RfArgs) -> Result<u8, Failure> {
     if args.measure {
         return measure(args);
     }
@@ -101,21 +101,21 @@ pub(crate) fn run(args: &RfArgs) -> Result<u8, Error> {
 }
 
 /// Measures a sweep's trained networks, and rebuilds its report with what was found.
-fn measure(args: &RfArgs) -> Result<u8, Error> {
+fn measure(args: &RfArgs) -> Result<u8, Failure> {
     let [name] = &args.words[..] else {
-        return Err(Error::input(
+        return Err(Failure::input(
             "--measure wants the name of one sweep",
             "e.g. just rf quickstart --measure",
         ));
     };
     if args.how.images == 0 || args.how.images > 100_000 {
-        return Err(Error::input(
+        return Err(Failure::input(
             format!("--images {} is impossible", args.how.images),
             "give at least 1",
         ));
     }
     let dir = named::sweep(&args.folders.reports, name)?;
-    let plan = Plan::read(&dir).map_err(|e| Error::input(e.cause, e.help))?;
+    let plan = Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
     tch::set_num_threads(res2lab_sweep::local::available_cores().len() as i32);
     let found = effective::measure(&dir, &plan, &ask(&args.how), &args.folders.data)?;
     res2lab_store::effective::write(&dir, &found)?;
@@ -185,7 +185,7 @@ pub(crate) struct Asked {
 }
 
 /// The arms of a sweep of this name, or the networks that the words describe.
-fn networks(args: &RfArgs) -> Result<Vec<Asked>, Error> {
+fn networks(args: &RfArgs) -> Result<Vec<Asked>, Failure> {
     let reports = &args.folders.reports;
     if let [word] = &args.words[..]
         && !word.contains('=')
@@ -203,7 +203,7 @@ fn networks(args: &RfArgs) -> Result<Vec<Asked>, Error> {
             Axis::parse(&if word.contains('=') { word.clone() } else { format!("zoo={word}") })?;
         if let Some(path) = axis.paths.iter().find(|path| !path.starts_with("model.")) {
             let help = "receptive fields follow from the network; vary depth, width, cardinality, scale, zoo, ...";
-            return Err(Error::input(format!("{path} is no field of a network"), help));
+            return Err(Failure::input(format!("{path} is no field of a network"), help));
         }
         varied.push(axis);
     }
@@ -239,9 +239,9 @@ fn network(
     args: &RfArgs,
     coordinates: Vec<(String, String)>,
     map: Mapping,
-) -> Result<Asked, Error> {
+) -> Result<Asked, Failure> {
     let words_of_model: ModelOverrides = serde_yaml::from_value(Value::Mapping(map))
-        .map_err(|e| Error::from(res2lab_experiment::experiment::explain(&e)))?;
+        .map_err(|e| Failure::from(res2lab_experiment::experiment::explain(&e)))?;
     let (model, _) = words_of_model.resolve()?;
     let published = published_input(&words_of_model)?;
     let px = args.size.unwrap_or(published.height);
@@ -255,7 +255,7 @@ fn network(
     Ok(Asked { name, graph, coordinates })
 }
 
-fn arms(plan: &Plan) -> Result<Vec<Asked>, Error> {
+fn arms(plan: &Plan) -> Result<Vec<Asked>, Failure> {
     let mut seen = HashSet::new();
     let firsts = plan.trials.iter().filter(|trial| seen.insert(trial.arm.clone()));
     let asked = |trial: &PlannedTrial| {
@@ -266,12 +266,12 @@ fn arms(plan: &Plan) -> Result<Vec<Asked>, Error> {
 }
 
 /// The node that is asked.
-pub(crate) fn node_asked(args: &RfArgs, of: &Asked) -> Result<NodeId, Error> {
+pub(crate) fn node_asked(args: &RfArgs, of: &Asked) -> Result<NodeId, Failure> {
     match &args.at {
         None => Ok(res2lab_rf::last_stage(&of.graph)),
         Some(node) => of.graph.find(node).ok_or_else(|| {
             let help = "name a node or a module as weights do, e.g. layer2, layer1.0.convs.2, layer3.1.concat";
-            Error::input(format!("{} has no node {node}", of.name), help)
+            Failure::input(format!("{} has no node {node}", of.name), help)
         }),
     }
 }
@@ -281,7 +281,7 @@ pub(crate) fn weighting(args: &RfArgs) -> Weighting {
     if args.branch_equal { Weighting::BranchEqual } else { Weighting::Structural }
 }
 
-fn analyze(args: &RfArgs, of: &Asked) -> Result<Analysis, Error> {
+fn analyze(args: &RfArgs, of: &Asked) -> Result<Analysis, Failure> {
     let at = node_asked(args, of)?;
     let graph = &of.graph;
     let weighting = weighting(args);

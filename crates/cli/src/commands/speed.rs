@@ -1,10 +1,10 @@
 //! `res2lab speed`: images/s of a network's training step, or of its evaluation, on random images.
 
 use crate::args::Folders;
+use crate::failure::Failure;
 use crate::network::{Words, machine, published_input};
 use crate::print;
 use res2lab_arch::Input;
-use res2lab_error::Error;
 use res2lab_nn::{Inference, Layout, Mode, Net, Placement, Rates, Sgd, Targets, init, step};
 use res2lab_train::environment::peak_memory_mib;
 use serde::Serialize;
@@ -78,9 +78,9 @@ struct Speed {
 const WARM_UP: usize = 2;
 
 /// Measures and prints.
-pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Failure> {
     if args.batch == 0 || args.steps == 0 {
-        return Err(Error::input(
+        return Err(Failure::input(
             "--batch and --steps must be at least 1",
             "e.g. --batch 8 --steps 7",
         ));
@@ -141,7 +141,7 @@ fn training(
     net: &mut Net,
     images: &Tensor,
     classes: usize,
-) -> Result<f64, Error> {
+) -> Result<f64, Failure> {
     let labels: Vec<i64> = (0..args.batch).map(|i| (i % classes) as i64).collect();
     let targets = Targets::plain(Tensor::from_slice(&labels).to_device(net.placement().device));
     let mut step = step::choose(net, 0.1, args.cuda_graph).map_err(|e| machine(&e.cause))?;
@@ -157,7 +157,7 @@ fn training(
     })
 }
 
-fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Error> {
+fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Failure> {
     let mut folded = (!args.plain && Inference::fits(net)).then(|| Inference::new(net, args.batch));
     median(args.steps, || {
         let logits = match &mut folded {
@@ -170,7 +170,7 @@ fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Error
 }
 
 /// The median time of a step, seconds.
-fn median(steps: usize, mut step: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
+fn median(steps: usize, mut step: impl FnMut() -> Result<(), Failure>) -> Result<f64, Failure> {
     for _ in 0..WARM_UP {
         step()?;
     }

@@ -2,11 +2,10 @@
 
 use crate::args::{OnOom, SweepArgs};
 use crate::commands::{plan, report as report_command};
-use crate::failure::FAILED;
+use crate::failure::{FAILED, Failure};
 use crate::progress::Watcher;
 use crate::request::{Purpose, Request, request};
 use crate::{cluster, price, print};
-use res2lab_error::Error;
 use res2lab_experiment::ExecutorSpec;
 use res2lab_store::{Lock, Outcome, Plan, SweepDir, TrialResult, atomic};
 use res2lab_sweep::{Demand, Executor, Finish, Local, Options, RetryPolicy, Slot, Slurm, local};
@@ -21,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(60);
 const BACK_OFF_S: f64 = 5.0;
 
 /// Runs what is not done yet. Exit status 0 only if every trial is done.
-pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &SweepArgs) -> Result<u8, Failure> {
     let mut request = request(args, Purpose::Train)?;
     let executor = cluster::executor(args, &request.experiment)?;
     let slots = if executor == ExecutorSpec::Local { slots(args, &request.plan)? } else { vec![] };
@@ -78,7 +77,7 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
 }
 
 /// The plan with the seeds that its rule asks for; None if it has them all.
-fn with_more_seeds(plan: &Plan, dir: &SweepDir) -> Result<Option<Plan>, Error> {
+fn with_more_seeds(plan: &Plan, dir: &SweepDir) -> Result<Option<Plan>, Failure> {
     if plan.seed_rule.is_none() {
         return Ok(None);
     }
@@ -97,13 +96,13 @@ fn with_more_seeds(plan: &Plan, dir: &SweepDir) -> Result<Option<Plan>, Error> {
 
 /// A result that cannot be read is moved aside, so that its trial counts as not done: it goes on
 /// from its last checkpoint.
-fn set_damaged_aside(plan: &Plan, dir: &SweepDir) -> Result<(), Error> {
+fn set_damaged_aside(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
     for trial in &plan.trials {
         let path = dir.run(&trial.id).result();
         if let Err(e) = atomic::read_json::<TrialResult>(&path) {
             let aside = path.with_extension("json.damaged");
             std::fs::rename(&path, &aside)
-                .map_err(|e| res2lab_store::res2lab_store::error::io("rename", &path, e))?;
+                .map_err(|e| res2lab_store::StoreError::io("rename", &path, &e))?;
             let moved =
                 format!("moved to {}; the trial goes on from its last checkpoint", aside.display());
             print::told(&format!("warning: {}; {moved}", e.cause));
@@ -113,7 +112,7 @@ fn set_damaged_aside(plan: &Plan, dir: &SweepDir) -> Result<(), Error> {
 }
 
 /// Diverged trials lose their results and checkpoints, so that they start again.
-fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Error> {
+fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Failure> {
     for trial in &plan.trials {
         let run = dir.run(&trial.id);
         let result: Option<TrialResult> = atomic::read_json(&run.result())?;
@@ -125,7 +124,7 @@ fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Error> {
             {
                 if path.exists() {
                     std::fs::remove_file(&path)
-                        .map_err(|e| res2lab_store::res2lab_store::error::io("remove", &path, e))?;
+                        .map_err(|e| res2lab_store::StoreError::io("remove", &path, &e))?;
                 }
             }
         }
@@ -134,7 +133,7 @@ fn forget_diverged(plan: &Plan, dir: &SweepDir) -> Result<(), Error> {
 }
 
 /// plan.json and sweep.yaml.
-pub(crate) fn write_plan(request: Request) -> Result<(Plan, SweepDir), Error> {
+pub(crate) fn write_plan(request: Request) -> Result<(Plan, SweepDir), Failure> {
     let Request { experiment, plan, dir } = request;
     let plan = plan.write(&dir)?;
     let text = serde_yaml::to_string(&experiment).unwrap_or_default();
@@ -144,7 +143,7 @@ pub(crate) fn write_plan(request: Request) -> Result<(Plan, SweepDir), Error> {
 }
 
 /// Where trials run, as the flags say.
-pub(crate) fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Error> {
+pub(crate) fn slots(args: &SweepArgs, plan: &Plan) -> Result<Vec<Slot>, Failure> {
     slots_for(args, plan.trials.len(), plan.devices())
 }
 
@@ -153,7 +152,7 @@ pub(crate) fn slots_for(
     args: &SweepArgs,
     trials: usize,
     devices: usize,
-) -> Result<Vec<Slot>, Error> {
+) -> Result<Vec<Slot>, Failure> {
     let cores = local::available_cores();
     let demand = Demand {
         trials,
@@ -163,7 +162,7 @@ pub(crate) fn slots_for(
         per_device: args.per_device,
     };
     if args.trial_minutes.is_some_and(|m| !(m.is_finite() && m > 0.0)) {
-        return Err(Error::input(
+        return Err(Failure::input(
             "--trial-minutes is impossible",
             "give minutes, e.g. --trial-minutes 90",
         ));
@@ -171,7 +170,7 @@ pub(crate) fn slots_for(
     let gpus = tch::Cuda::device_count().max(0) as usize;
     for (flag, value) in [("--slots", args.slots), ("--threads", args.threads)] {
         if value.is_some_and(|n| n == 0 || n > 4096) {
-            return Err(Error::input(
+            return Err(Failure::input(
                 format!("{flag} {} is impossible", value.unwrap_or(0)),
                 "give at least 1",
             ));
@@ -180,7 +179,7 @@ pub(crate) fn slots_for(
     let on_gpu = match args.device.as_str() {
         "cpu" => false,
         "cuda" if gpus == 0 => {
-            return Err(Error::input(
+            return Err(Failure::input(
                 "libtorch finds no GPU",
                 "use --device cpu, or see what `just env` says",
             ));
@@ -188,20 +187,20 @@ pub(crate) fn slots_for(
         "cuda" => true,
         "auto" => gpus > 0,
         other => {
-            return Err(Error::input(
+            return Err(Failure::input(
                 format!("no device is called {other}"),
                 "use auto, cpu or cuda",
             ));
         }
     };
     if args.per_device == 0 || args.per_device > 64 || (args.per_device > 1 && devices > 1) {
-        return Err(Error::input(
+        return Err(Failure::input(
             format!("--per-device {} is impossible here", args.per_device),
             "give at least 1; trials on several devices share none",
         ));
     }
     if on_gpu && devices > gpus {
-        return Err(Error::input(
+        return Err(Failure::input(
             format!("devices_per_trial {devices} is more than the GPUs here ({gpus})"),
             "give fewer, or --device cpu",
         ));
@@ -219,7 +218,7 @@ fn train(
     plan: &Plan,
     dir: &SweepDir,
     (executor, slots): (&ExecutorSpec, &[Slot]),
-) -> Result<Finish, Error> {
+) -> Result<Finish, Failure> {
     let exe = crate::own_exe()?;
     let stop = Arc::new(AtomicUsize::new(0));
     crate::signals::count(&stop)?;
@@ -257,7 +256,7 @@ fn train(
     Ok(finish)
 }
 
-fn judge(finish: &Finish, dir: &SweepDir, is_quiet: bool) -> Result<u8, Error> {
+fn judge(finish: &Finish, dir: &SweepDir, is_quiet: bool) -> Result<u8, Failure> {
     // Trials that the rule stopped early are as the user wanted it.
     let Finish { done, diverged, failed, left, .. } = *finish;
     if failed + diverged + left == 0 {
@@ -277,7 +276,7 @@ fn judge(finish: &Finish, dir: &SweepDir, is_quiet: bool) -> Result<u8, Error> {
     if is_quiet {
         return Ok(FAILED);
     }
-    Err(Error {
+    Err(Failure {
         status: FAILED,
         cause: format!("{} in {}", parts.join(", "), dir.path().display()),
         help: help.into(),

@@ -1,9 +1,9 @@
 //! `res2lab table`: chosen rows and columns of a sweep's tables, for people and for other programs.
 
 use crate::args::{Format, TableArgs};
+use crate::failure::Failure;
 use crate::select::{Rows, text};
 use crate::{named, print};
-use res2lab_error::Error;
 use res2lab_report::text_table;
 use res2lab_store::tables::{Plain, csv_text};
 use res2lab_store::{Plan, SweepRows, rows, tables};
@@ -28,9 +28,9 @@ const OF_ARMS: [&str; 12] = [
 ];
 
 /// Prints them.
-pub(crate) fn run(args: &TableArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &TableArgs) -> Result<u8, Failure> {
     let dir = named::sweep(&args.folders.reports, &args.name)?;
-    Plan::read(&dir).map_err(|e| Error::input(e.cause, e.help))?;
+    Plan::read(&dir).map_err(|e| Failure::input(e.cause, e.help))?;
     let sweep = rows::read(&dir, args.all)?;
     let (plain, shown) = source(args, &sweep);
     if args.describe {
@@ -103,7 +103,7 @@ fn describe(table: &Plain) {
     print::table(&["column", "meaning"], 2, rows.collect());
 }
 
-fn print(table: &Rows, format: Format) -> Result<(), Error> {
+fn print(table: &Rows, format: Format) -> Result<(), Failure> {
     let exact = || table.rows.iter().map(|row| row.iter().map(text).collect::<Vec<String>>());
     let rounded = || {
         table.rows.iter().map(|row| row.iter().map(short).collect()).collect::<Vec<Vec<String>>>()
@@ -132,7 +132,8 @@ fn print(table: &Rows, format: Format) -> Result<(), Error> {
             };
             let written =
                 written.and_then(|()| exact().try_for_each(|row| writer.write_record(plain(row))));
-            written.map_err(|e| Error::machine(format!("cannot write CSV: {e}"), "report this"))?;
+            written
+                .map_err(|e| Failure::machine(format!("cannot write CSV: {e}"), "report this"))?;
             let bytes = writer.into_inner().unwrap_or_default();
             print::line(String::from_utf8_lossy(&bytes).trim_end());
         }

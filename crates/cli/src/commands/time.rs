@@ -3,8 +3,8 @@
 
 use crate::args::TimeArgs;
 use crate::commands::trial;
+use crate::failure::Failure;
 use crate::print;
-use res2lab_error::Error;
 use res2lab_store::{PlannedTrial, Timing};
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +18,10 @@ pub(crate) struct Timed {
 }
 
 /// Times and prints.
-pub(crate) fn run(args: &TimeArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &TimeArgs) -> Result<u8, Failure> {
     let help = "plan with: res2lab plan ...; it starts this command itself";
     let trial: PlannedTrial = serde_json::from_reader(std::io::stdin())
-        .map_err(|e| Error::input(format!("standard input is not a planned trial: {e}"), help))?;
+        .map_err(|e| Failure::input(format!("standard input is not a planned trial: {e}"), help))?;
     res2lab_libtorch::keep_memory();
     let options = trial::options_without_run(&args.folders)?;
     let (timing, busy_s) = trial::guarded(|| res2lab_train::timing::time(&trial, &options))?;

@@ -5,12 +5,11 @@
 //! several devices starts one such process for each.
 
 use crate::args::{Folders, TrialArgs};
-use crate::failure::FAILED;
+use crate::failure::{FAILED, Failure};
 use crate::{print, ranks};
-use res2lab_error::Error;
 use res2lab_store::{Halved, Plan, PlannedTrial, RunDir, SweepDir, atomic};
 use res2lab_sweep::TrialProgress;
-use res2lab_train::{Ended, Progress, TrialOptions};
+use res2lab_train::{Ended, Progress, TrainError, TrialOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +26,7 @@ const PREEMPTED: u8 = 75;
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// Trains the trial, or goes on from its last checkpoint.
-pub(crate) fn run(args: &TrialArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &TrialArgs) -> Result<u8, Failure> {
     let dir = SweepDir::new(&args.sweep);
     let plan = Plan::read(&dir)?;
     let trial = find(&plan, args)?;
@@ -56,7 +55,7 @@ pub(crate) fn run(args: &TrialArgs) -> Result<u8, Error> {
 
 /// A trial that ran out of memory tells how many images would have fitted: what that failed is free
 /// again by now.
-fn with_fitting_batch(failure: Error, trial: &PlannedTrial, options: &TrialOptions) -> Error {
+fn with_fitting_batch(failure: Failure, trial: &PlannedTrial, options: &TrialOptions) -> Failure {
     // Others of several processes still hold theirs, or wait for this one.
     if failure.status != OUT_OF_MEMORY || options.member.is_some() {
         return failure;
@@ -74,10 +73,10 @@ fn with_fitting_batch(failure: Error, trial: &PlannedTrial, options: &TrialOptio
         }
         None => format!("out of memory, and not even one image would fit ({})", failure.cause),
     };
-    Error { cause, ..failure }
+    Failure { cause, ..failure }
 }
 
-fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Error> {
+fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Failure> {
     let found = match (&args.id, args.index) {
         (Some(id), _) => plan.trials.iter().chain(&plan.earlier).find(|t| t.id == *id),
         (None, index) => plan.trials.get(index.unwrap_or(0)),
@@ -86,13 +85,13 @@ fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Error>
         let which =
             args.id.clone().unwrap_or_else(|| format!("number {}", args.index.unwrap_or(0)));
         let help = "see the ids in plan.json";
-        Error::input(format!("the sweep in {} has no trial {which}", args.sweep.display()), help)
+        Failure::input(format!("the sweep in {} has no trial {which}", args.sweep.display()), help)
     })
 }
 
 /// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two
 /// lines.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, TrainError>) -> Result<T, Failure> {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let ended = catch_unwind(AssertUnwindSafe(work));
@@ -103,11 +102,11 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, E
     }
 }
 
-fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<TrialOptions, Error> {
+fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<TrialOptions, Failure> {
     let options = options_without_run(&args.folders)?;
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] {
         signal_hook::flag::register(signal, Arc::clone(&options.stop))
-            .map_err(Error::no_signals)?;
+            .map_err(Failure::no_signals)?;
     }
     let weights = crate::request::weights(&trial.spec, &args.folders.data)?;
     let earlier_s = TrialProgress::read(run).map_or(0.0, |told| told.wall_s);
@@ -126,7 +125,7 @@ fn device() -> Device {
 }
 
 /// What the runner says in the environment.
-pub(crate) fn options_without_run(folders: &Folders) -> Result<TrialOptions, Error> {
+pub(crate) fn options_without_run(folders: &Folders) -> Result<TrialOptions, Failure> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
     Ok(TrialOptions {
         device: device(),
@@ -184,7 +183,7 @@ fn status(ended: Ended) -> u8 {
     }
 }
 
-fn libtorch_failure(panic: &(dyn Any + Send)) -> Error {
+fn libtorch_failure(panic: &(dyn Any + Send)) -> Failure {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -197,7 +196,7 @@ fn libtorch_failure(panic: &(dyn Any + Send)) -> Error {
         .trim_start_matches("called `Result::unwrap()` on an `Err` value: ")
         .trim_start_matches("Torch(\"");
     if res2lab_libtorch::is_out_of_memory(panic) {
-        return Error {
+        return Failure {
             status: OUT_OF_MEMORY,
             cause: format!("out of memory: {first}"),
             help: "give --on-oom halve or a smaller batch, or run fewer trials side by side with --slots 1".into(),
@@ -209,5 +208,5 @@ fn libtorch_failure(panic: &(dyn Any + Send)) -> Error {
     } else {
         "report this with the log of the attempt"
     };
-    Error { status: FAILED, cause: format!("libtorch failed: {first}"), help: help.into() }
+    Failure { status: FAILED, cause: format!("libtorch failed: {first}"), help: help.into() }
 }

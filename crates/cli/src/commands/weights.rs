@@ -1,14 +1,14 @@
 //! `res2lab weights`: published weights by name, or any file of weights as clean safetensors.
 
 use crate::args::WeightsArgs;
+use crate::failure::Failure;
 use crate::published::{WEIGHTS, weights_of};
 use crate::{download, network, print};
-use res2lab_error::Error;
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use std::path::Path;
 
 /// Downloads, converts, or lists.
-pub(crate) fn run(args: &WeightsArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &WeightsArgs) -> Result<u8, Failure> {
     let Some((name, rest)) = args.words.split_first() else {
         list(&args.folders.data);
         return Ok(0);
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &WeightsArgs) -> Result<u8, Error> {
         return convert(&args.words, out, &args.folders.data);
     }
     if !rest.is_empty() {
-        return Err(Error::input(
+        return Err(Failure::input(
             "a download takes one network's name",
             "to convert a file, add --out FILE.safetensors",
         ));
@@ -35,10 +35,10 @@ pub(crate) fn run(args: &WeightsArgs) -> Result<u8, Error> {
 }
 
 /// `MODEL weights=FILE --out OUT`: only what the network has, in its order.
-fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Error> {
+fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Failure> {
     let words = network::Words::split(words, &["weights"])?;
     let given = words.get("weights").ok_or_else(|| {
-        Error::input(
+        Failure::input(
             "no weights are given",
             "write: res2lab weights MODEL weights=FILE --out OUT.safetensors",
         )

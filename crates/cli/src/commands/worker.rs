@@ -7,8 +7,7 @@
 //! left, 1 if some failed, else 0.
 
 use crate::args::{OnOom, WorkerArgs};
-use crate::failure::FAILED;
-use res2lab_error::Error;
+use crate::failure::{FAILED, Failure};
 use res2lab_store::{Event, Journal, Plan, Submission, SweepDir, lock};
 use res2lab_sweep::executor::wall_clock_s;
 use res2lab_sweep::slurm::{PREEMPTED, TIME_LIMIT, queue};
@@ -26,13 +25,13 @@ const GRACE: Duration = Duration::from_secs(25);
 const LEFT: u8 = 75;
 
 /// Runs the job's trials.
-pub(crate) fn run(args: &WorkerArgs) -> Result<u8, Error> {
+pub(crate) fn run(args: &WorkerArgs) -> Result<u8, Failure> {
     let dir = SweepDir::new(&args.sweep);
     let plan = own_part(&Plan::read(&dir)?, &Submission::read(&dir, args.submission)?, args.task)?;
     let held = match lock::try_lock(&dir.job_lock(args.submission, args.task))? {
         lock::Attempt::Held(lock) => lock,
         lock::Attempt::HeldBy(process) => {
-            return Err(Error::input(
+            return Err(Failure::input(
                 format!("process {process} is this job's worker"),
                 "wait for it",
             ));
@@ -43,7 +42,7 @@ pub(crate) fn run(args: &WorkerArgs) -> Result<u8, Error> {
     let is_time_limit = Arc::new(AtomicUsize::new(0));
     listen(&stop, &is_time_limit, &journal)?;
     if args.signaled {
-        signal_hook::low_level::raise(SIGUSR2).map_err(Error::no_signals)?;
+        signal_hook::low_level::raise(SIGUSR2).map_err(Failure::no_signals)?;
     }
     // Measured before trials run side by side.
     crate::vectors::choose(&args.folders.data)?;
@@ -73,10 +72,10 @@ pub(crate) fn run(args: &WorkerArgs) -> Result<u8, Error> {
 }
 
 /// The plan with this job's trials only.
-fn own_part(plan: &Plan, submission: &Submission, task: usize) -> Result<Plan, Error> {
+fn own_part(plan: &Plan, submission: &Submission, task: usize) -> Result<Plan, Failure> {
     let ids = submission.tasks.get(task).ok_or_else(|| {
         let jobs = submission.tasks.len();
-        Error::input(
+        Failure::input(
             format!("submission {} has {jobs} jobs, none is {task}", submission.number),
             "count from 0",
         )
@@ -92,8 +91,8 @@ fn listen(
     stop: &Arc<AtomicUsize>,
     is_time_limit: &Arc<AtomicUsize>,
     path: &Path,
-) -> Result<(), Error> {
-    let mut signals = Signals::new([SIGTERM, SIGUSR2]).map_err(Error::no_signals)?;
+) -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGTERM, SIGUSR2]).map_err(Failure::no_signals)?;
     let mut journal = Journal::open(path)?;
     let stop = Arc::clone(stop);
     let is_time_limit = Arc::clone(is_time_limit);
@@ -133,7 +132,7 @@ fn slots(args: &WorkerArgs, trials: usize) -> Vec<Slot> {
 
 /// On several nodes srun starts a trial's processes, and this program finds its rank in what srun
 /// says.
-fn launcher(plan: &Plan) -> Result<Vec<String>, Error> {
+fn launcher(plan: &Plan) -> Result<Vec<String>, Failure> {
     let nodes: usize =
         std::env::var("SLURM_JOB_NUM_NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
     let devices = plan.devices();
@@ -141,7 +140,7 @@ fn launcher(plan: &Plan) -> Result<Vec<String>, Error> {
         return Ok(vec![]);
     }
     if plan.trials.iter().any(|t| t.spec.train.devices_per_trial != devices) || devices < nodes {
-        return Err(Error::input(
+        return Err(Failure::input(
             format!(
                 "jobs of {nodes} nodes need trials that all have as many devices, at least {nodes}"
             ),

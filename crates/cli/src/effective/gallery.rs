@@ -3,8 +3,7 @@
 use super::nodes::{nodes, thumbnail};
 use res2lab_arch::NodeId;
 use res2lab_data::Batch;
-use res2lab_error::Error;
-use res2lab_explain::{Map, Method, cam};
+use res2lab_explain::{ExplainError, Map, Method, cam};
 use res2lab_nn::Net;
 use res2lab_store::effective::{CamMap, Picture};
 use tch::{Device, Kind, Tensor};
@@ -13,7 +12,11 @@ use tch::{Device, Kind, Tensor};
 const PICTURES: usize = 4;
 
 /// The first test images with the maps of the last block's splits; empty where there are no splits.
-pub(super) fn gallery(net: &Net, images: &Tensor, batch: &Batch) -> Result<Vec<Picture>, Error> {
+pub(super) fn gallery(
+    net: &Net,
+    images: &Tensor,
+    batch: &Batch,
+) -> Result<Vec<Picture>, ExplainError> {
     let splits: Vec<(String, NodeId)> =
         nodes(net).into_iter().filter(|(name, _)| name.contains('.')).collect();
     if splits.is_empty() {

@@ -9,11 +9,12 @@
 mod gallery;
 mod nodes;
 mod probe_images;
+
+use crate::failure::Failure;
 use crate::network;
 use nodes::{last_stage, state};
 use probe_images::ProbeImages;
 use res2lab_arch::Input;
-use res2lab_error::Error;
 use res2lab_explain::{Options, Sign, shares};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use res2lab_nn::{Net, init};
@@ -55,7 +56,7 @@ pub(crate) fn measure(
     plan: &Plan,
     ask: &Ask,
     data: &Path,
-) -> Result<Effective, Error> {
+) -> Result<Effective, Failure> {
     let mut looked = ProbeImages::new(ask.images, ask.noise, data);
     let mut seen = HashSet::new();
     let mut arms = Vec::new();
@@ -74,7 +75,10 @@ pub(crate) fn measure(
         trials.push(width);
     }
     if arms.is_empty() {
-        return Err(Error::input("no trial of this sweep is done", "measure again once some are"));
+        return Err(Failure::input(
+            "no trial of this sweep is done",
+            "measure again once some are",
+        ));
     }
     let sign = ask.sign().to_owned();
     let at_s = now_s();
@@ -85,7 +89,7 @@ pub(crate) fn measure(
     Ok(Effective { at_s, images, sign, noise, float64, relu, arms, trials })
 }
 
-fn result_of_done(dir: &SweepDir, trial: &PlannedTrial) -> Result<Option<TrialResult>, Error> {
+fn result_of_done(dir: &SweepDir, trial: &PlannedTrial) -> Result<Option<TrialResult>, Failure> {
     // A damaged result is no result; the report names it.
     let result: Option<TrialResult> =
         atomic::read_json(&dir.run(&trial.id).result()).unwrap_or_default();
@@ -108,7 +112,7 @@ impl<'a> Measured<'a> {
         trial: &'a PlannedTrial,
         ask: &'a Ask,
         looked: &'a mut ProbeImages,
-    ) -> Result<Measured<'a>, Error> {
+    ) -> Result<Measured<'a>, Failure> {
         let px = trial.image_px;
         let input =
             Input { channels: trial.image_channels, height: px, width: px, classes: trial.classes };
@@ -121,17 +125,17 @@ impl<'a> Measured<'a> {
         Ok(measured)
     }
 
-    fn load(&mut self, path: &Path) -> Result<(), Error> {
+    fn load(&mut self, path: &Path) -> Result<(), Failure> {
         let file = WeightsFile::open(path).map_err(network::input)?;
         weights::load(self.net.params_mut(), &file, Fit::Exact).map_err(network::input)?;
         Ok(())
     }
 
-    fn failed(&self, e: Error) -> Error {
-        Error::machine(format!("{}: {}", self.trial.label, e.cause), e.help)
+    fn failed(&self, e: res2lab_explain::ExplainError) -> Failure {
+        Failure::machine(format!("{}: {}", self.trial.label, e.cause), e.help)
     }
 
-    fn width(&self) -> Result<EffectiveTrial, Error> {
+    fn width(&self) -> Result<EffectiveTrial, Failure> {
         let found =
             last_stage(&self.net, &self.images, self.ask.options).map_err(|e| self.failed(e))?;
         Ok(EffectiveTrial {
@@ -145,7 +149,7 @@ impl<'a> Measured<'a> {
 
     /// All of it, with the width of the last stage as trained; the network ends as it was
     /// initialized.
-    fn in_depth(&mut self, result: &TrialResult, trained_px: f64) -> Result<EffectiveArm, Error> {
+    fn in_depth(&mut self, result: &TrialResult, trained_px: f64) -> Result<EffectiveArm, Failure> {
         let trial = self.trial;
         let options = self.ask.options;
         let of_splits = shares::shares(&self.net, &self.images).map_err(|e| self.failed(e))?;
@@ -193,7 +197,7 @@ impl<'a> Measured<'a> {
     }
 
     /// Every state that was kept while it was trained.
-    fn on_the_way(&mut self) -> Result<Vec<EffectiveEpoch>, Error> {
+    fn on_the_way(&mut self) -> Result<Vec<EffectiveEpoch>, Failure> {
         let mut found = Vec::new();
         for epoch in self.run.kept_epochs() {
             self.load(&self.run.epoch_weights(epoch))?;

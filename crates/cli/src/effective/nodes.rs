@@ -1,8 +1,7 @@
 //! Which nodes are asked, and what is kept of each.
 
 use res2lab_arch::NodeId;
-use res2lab_error::Error;
-use res2lab_explain::{Erf, Map, Options, erf};
+use res2lab_explain::{Erf, ExplainError, Map, Options, erf};
 use res2lab_nn::Net;
 use res2lab_store::effective::{AREAS, EffectiveNode, EffectiveState, Thumbnail};
 use tch::Tensor;
@@ -16,7 +15,7 @@ pub(super) fn state(
     images: &Tensor,
     name: &str,
     options: Options,
-) -> Result<EffectiveState, Error> {
+) -> Result<EffectiveState, ExplainError> {
     let nodes = nodes(net);
     let ids: Vec<NodeId> = nodes.iter().map(|(_, id)| *id).collect();
     let found = erf(net, images, &ids, options)?;
@@ -26,10 +25,14 @@ pub(super) fn state(
 }
 
 /// The end of the last stage alone, which is what widths are told of.
-pub(super) fn last_stage(net: &Net, images: &Tensor, options: Options) -> Result<Width, Error> {
+pub(super) fn last_stage(
+    net: &Net,
+    images: &Tensor,
+    options: Options,
+) -> Result<Width, ExplainError> {
     let found = erf(net, images, &[res2lab_rf::last_stage(net.graph())], options)?;
     let Some(Erf { mean, .. }) = found.first() else {
-        return Err(Error {
+        return Err(ExplainError {
             cause: "nothing was measured".into(),
             help: "please report this".into(),
         });

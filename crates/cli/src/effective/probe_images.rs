@@ -1,6 +1,7 @@
 //! The images that networks are asked with: opened once for all trials that see the same.
+
+use crate::failure::Failure;
 use res2lab_data::{Batch, EpochPlan, Split};
-use res2lab_error::Error;
 use res2lab_experiment::DataSpec;
 use res2lab_store::PlannedTrial;
 use res2lab_train::images::{Target, source, wanted};
@@ -25,7 +26,7 @@ impl<'a> ProbeImages<'a> {
     }
 
     /// What this trial's network is to look at, not prepared for it yet.
-    pub(super) fn at(&mut self, trial: &PlannedTrial) -> Result<&Batch, Error> {
+    pub(super) fn at(&mut self, trial: &PlannedTrial) -> Result<&Batch, Failure> {
         let spec = &trial.spec.data;
         let px = trial.image_px;
         let found = self.known.iter().position(|(known, side, _)| known == spec && *side == px);
@@ -54,7 +55,7 @@ impl<'a> ProbeImages<'a> {
         }
     }
 
-    fn tested(&self, trial: &PlannedTrial) -> Result<Batch, Error> {
+    fn tested(&self, trial: &PlannedTrial) -> Result<Batch, Failure> {
         let spec = &trial.spec.data;
         let threads = res2lab_sweep::local::available_cores().len();
         let target = Target { device: Device::Cpu, kind: Kind::Float, threads };
@@ -67,7 +68,7 @@ impl<'a> ProbeImages<'a> {
             augment: None,
         })?;
         source.next_batch()?.ok_or_else(|| {
-            Error::input(
+            Failure::input(
                 "there is no test image to look at",
                 "look at the test folder of the data set",
             )

@@ -17,11 +17,10 @@ mod tables;
 use crate::findings::Kind;
 use crate::format::listed;
 use crate::study::Study;
-use crate::{figures, summary};
+use crate::{ReportError, figures, summary};
 use context::Page;
 pub(crate) use context::{FigureContext, TextTable};
 use minijinja::Environment;
-use res2lab_error::Error;
 use res2lab_store::{Status, SweepRows};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -33,13 +32,13 @@ pub(crate) const STYLE: &str = include_str!("page.css");
 pub(crate) const SCRIPT: &str = include_str!("page.js");
 
 /// The whole page: one HTML file that asks no network for anything.
-pub fn render(rows: &SweepRows) -> Result<String, Error> {
+pub fn render(rows: &SweepRows) -> Result<String, ReportError> {
     Ok(fill(TEMPLATE, page(&Study::of(rows), None))?)
 }
 
 /// A page that is served while it is rebuilt: it asks its server for `version`, and loads itself
 /// again when the answer is another number than its own.
-pub fn render_live(rows: &SweepRows, version: u64) -> Result<String, Error> {
+pub fn render_live(rows: &SweepRows, version: u64) -> Result<String, ReportError> {
     Ok(fill(TEMPLATE, page(&Study::of(rows), Some(version)))?)
 }
 

@@ -1,12 +1,11 @@
 //! Named, typed columns, and their way into Parquet (through Polars) and CSV.
 
-use crate::atomic;
+use crate::{StoreError, atomic};
 use polars::error::PolarsError;
 use polars::frame::DataFrame;
 use polars::prelude::{
     Column, KeyValueMetadata, NamedFrom, ParquetCompression, ParquetWriter, Series,
 };
-use res2lab_error::Error;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::path::Path;
@@ -101,14 +100,14 @@ pub(crate) fn write_parquet<'a>(
     path: &Path,
     parts: impl Iterator<Item = Table<'a>>,
     documentation: &[(String, &str)],
-) -> Result<(), Error> {
+) -> Result<(), StoreError> {
     let meanings: serde_json::Map<_, _> =
         documentation.iter().map(|(name, meaning)| (name.clone(), (*meaning).into())).collect();
     let meanings = Value::Object(meanings).to_string();
     let metadata = KeyValueMetadata::from_static(vec![("res2lab.columns".to_owned(), meanings)]);
     // Encoded in memory first, so that an error of the disk is told as one.
     let bytes = encode(parts, metadata).map_err(|e| {
-        Error::machine(
+        StoreError::new(
             format!("cannot encode {}: {e}", path.display()),
             "this is a fault of res2lab; please report it",
         )

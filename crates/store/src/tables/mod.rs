@@ -9,20 +9,18 @@ pub(crate) mod frame;
 pub use columns::TRIAL_COLUMNS;
 pub use frame::csv_text;
 
-use crate::error;
-use crate::{SweepDir, SweepRows, TrialRow, atomic};
+use crate::{StoreError, SweepDir, SweepRows, TrialRow, atomic};
 use columns::Read;
 use frame::{Table, Values};
-use res2lab_error::Error;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Writes the three files.
-pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<(), Error> {
+pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<(), StoreError> {
     let trials = trials(&rows.trials);
     atomic::write(
         &dir.trials_csv(),
-        &frame::to_csv(&trials).map_err(|e| error::damaged(&dir.trials_csv(), e))?,
+        &frame::to_csv(&trials).map_err(|e| StoreError::damaged(&dir.trials_csv(), e))?,
     )?;
     let meanings = documentation(&trials);
     frame::write_parquet(&dir.trials_parquet(), [trials].into_iter(), &meanings)?;

@@ -9,11 +9,9 @@ mod rich;
 
 pub use rich::{Histogram, Picture, spec_text};
 
-use crate::PlannedTrial;
-use crate::error;
+use crate::{PlannedTrial, StoreError};
 use protobuf::Message;
 use protobuf::well_known_types::Value;
-use res2lab_error::Error;
 use serde_json::Value as Json;
 use std::fs::File;
 use std::io::Write;
@@ -49,10 +47,10 @@ pub struct EventFile {
 
 impl EventFile {
     /// Creates `events.out.tfevents.<seconds>.<process>` in `dir`.
-    pub fn create(dir: &Path) -> Result<EventFile, Error> {
+    pub fn create(dir: &Path) -> Result<EventFile, StoreError> {
         let path =
             dir.join(format!("events.out.tfevents.{:010}.{}", now_s() as u64, std::process::id()));
-        let file = File::create_new(&path).map_err(|e| error::io("create", &path, e))?;
+        let file = File::create_new(&path).map_err(|e| StoreError::io("create", &path, &e))?;
         let mut events = EventFile { file, path };
         let mut event = event(0);
         event.set_file_version("brain.Event:2".into());
@@ -65,7 +63,7 @@ impl EventFile {
         &mut self,
         step: u64,
         values: impl Iterator<Item = (&'a str, f64)>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         let mut event = event(step);
         for (tag, value) in values {
             let mut entry = Summary_Value::new();
@@ -79,7 +77,7 @@ impl EventFile {
 
     /// Opens the session: hyper-parameters, and the group whose sessions are one row. Numbers that
     /// are not finite are left out, since one of them spoils TensorBoard's range for all trials.
-    pub fn hparams(&mut self, group: &str, hparams: &[(String, HParam)]) -> Result<(), Error> {
+    pub fn hparams(&mut self, group: &str, hparams: &[(String, HParam)]) -> Result<(), StoreError> {
         let mut start = SessionStartInfo::new();
         start.set_group_name(group.to_owned());
         start.set_start_time_secs(now_s());
@@ -98,7 +96,7 @@ impl EventFile {
     }
 
     /// Closes the session.
-    pub fn end(&mut self, success: bool) -> Result<(), Error> {
+    pub fn end(&mut self, success: bool) -> Result<(), StoreError> {
         let mut end = SessionEndInfo::new();
         end.set_status(if success { Status::STATUS_SUCCESS } else { Status::STATUS_FAILURE });
         end.set_end_time_secs(now_s());
@@ -107,7 +105,7 @@ impl EventFile {
         self.session("_hparams_/session_end_info", &data)
     }
 
-    fn session(&mut self, tag: &str, data: &HParamsPluginData) -> Result<(), Error> {
+    fn session(&mut self, tag: &str, data: &HParamsPluginData) -> Result<(), StoreError> {
         let mut value = Summary_Value::new();
         value.set_tag(tag.to_owned());
         let plugin = value.mut_metadata().mut_plugin_data();
@@ -120,19 +118,19 @@ impl EventFile {
         self.write(&event)
     }
 
-    fn encode(&self, message: &impl Message) -> Result<Vec<u8>, Error> {
-        message.write_to_bytes().map_err(|e| error::damaged(&self.path, e))
+    fn encode(&self, message: &impl Message) -> Result<Vec<u8>, StoreError> {
+        message.write_to_bytes().map_err(|e| StoreError::damaged(&self.path, e))
     }
 
     /// One record in one write, so that a crash leaves at most the last one cut, which TensorBoard
     /// tolerates.
-    fn write(&mut self, event: &Event) -> Result<(), Error> {
+    fn write(&mut self, event: &Event) -> Result<(), StoreError> {
         let mut record = Vec::new();
         let bytes = self.encode(event)?;
         let written = RecordWriter::new(&mut record)
             .write(&bytes)
             .and_then(|()| self.file.write_all(&record));
-        written.map_err(|e| error::io("append to", &self.path, e))
+        written.map_err(|e| StoreError::io("append to", &self.path, &e))
     }
 }
 

@@ -2,9 +2,7 @@
 //! out.
 
 use super::{EventFile, event};
-use crate::PlannedTrial;
-use crate::error;
-use res2lab_error::Error;
+use crate::{PlannedTrial, StoreError};
 use tensorboard_proto::layout::{Category, Chart, Layout, MultilineChartContent};
 use tensorboard_proto::summary::{HistogramProto, Summary_Image, Summary_Value};
 use tensorboard_proto::tensor::TensorProto;
@@ -41,12 +39,12 @@ const CHARTS: [(&str, &[&str]); 4] = [
 
 impl EventFile {
     /// Markdown.
-    pub fn text(&mut self, tag: &str, text: &str) -> Result<(), Error> {
+    pub fn text(&mut self, tag: &str, text: &str) -> Result<(), StoreError> {
         self.tensor(tag, "text", text.as_bytes())
     }
 
     /// Which scalars the custom-scalars page draws together.
-    pub fn layout(&mut self) -> Result<(), Error> {
+    pub fn layout(&mut self) -> Result<(), StoreError> {
         let chart = |(title, tags): &(&str, &[&str])| {
             let mut content = MultilineChartContent::new();
             tags.iter().for_each(|tag| content.mut_tag().push(format!("^{tag}$")));
@@ -65,8 +63,8 @@ impl EventFile {
     }
 
     /// A picture, at `step`.
-    pub fn picture(&mut self, step: u64, tag: &str, picture: &Picture) -> Result<(), Error> {
-        let png = encode_png(picture).map_err(|e| error::damaged(&self.path, e))?;
+    pub fn picture(&mut self, step: u64, tag: &str, picture: &Picture) -> Result<(), StoreError> {
+        let png = encode_png(picture).map_err(|e| StoreError::damaged(&self.path, e))?;
         let mut image = Summary_Image::new();
         image.set_width(picture.width as i32);
         image.set_height(picture.height as i32);
@@ -83,7 +81,7 @@ impl EventFile {
         &mut self,
         step: u64,
         histograms: Vec<(String, Histogram)>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         let value = |(tag, histogram): (String, Histogram)| {
             let mut proto = HistogramProto::new();
             proto.set_min(histogram.min);
@@ -102,7 +100,7 @@ impl EventFile {
     }
 
     /// A string that a plugin reads.
-    fn tensor(&mut self, tag: &str, plugin: &str, content: &[u8]) -> Result<(), Error> {
+    fn tensor(&mut self, tag: &str, plugin: &str, content: &[u8]) -> Result<(), StoreError> {
         let mut tensor = TensorProto::new();
         tensor.set_dtype(DataType::DT_STRING);
         tensor.set_tensor_shape(TensorShapeProto::new());
@@ -117,7 +115,7 @@ impl EventFile {
         self.values(0, vec![value])
     }
 
-    fn values(&mut self, step: u64, values: Vec<Summary_Value>) -> Result<(), Error> {
+    fn values(&mut self, step: u64, values: Vec<Summary_Value>) -> Result<(), StoreError> {
         let mut event = event(step);
         values.into_iter().for_each(|value| event.mut_summary().mut_value().push(value));
         self.write(&event)

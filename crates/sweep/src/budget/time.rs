@@ -1,6 +1,7 @@
 //! The value at which a step takes as long as the target. Each look costs seconds, so few are
 //! taken, and what is near enough ends the search: a clock is no finer.
-use res2lab_error::Error;
+
+use crate::SweepError;
 use std::collections::BTreeMap;
 
 /// Looks at most.
@@ -13,8 +14,8 @@ const NEAR: f64 = 0.015;
 pub(super) fn nearest(
     target: u64,
     start: usize,
-    timed: &dyn Fn(usize) -> Result<Option<u64>, Error>,
-) -> Result<(usize, u64), Error> {
+    timed: &dyn Fn(usize) -> Result<Option<u64>, SweepError>,
+) -> Result<(usize, u64), SweepError> {
     let mut seen: BTreeMap<usize, u64> = BTreeMap::new();
     let mut value = start;
     for _ in 0..MOST {
@@ -28,7 +29,7 @@ pub(super) fn nearest(
     }
     let best = seen.into_iter().min_by_key(|&(value, time)| (time.abs_diff(target), value));
     best.ok_or_else(|| {
-        Error::input("no network of this kind could be timed", "match another field")
+        SweepError::input("no network of this kind could be timed", "match another field")
     })
 }
 
@@ -36,8 +37,8 @@ pub(super) fn nearest(
 fn time_from(
     value: usize,
     seen: &BTreeMap<usize, u64>,
-    timed: &dyn Fn(usize) -> Result<Option<u64>, Error>,
-) -> Result<Option<(usize, u64)>, Error> {
+    timed: &dyn Fn(usize) -> Result<Option<u64>, SweepError>,
+) -> Result<Option<(usize, u64)>, SweepError> {
     for value in value..value + 64 {
         if seen.contains_key(&value) {
             return Ok(None);

@@ -5,8 +5,9 @@
 
 pub mod queue;
 pub mod script;
+
+use crate::SweepError;
 use crate::executor::{End, Executor, Stop, wall_clock_s};
-use res2lab_error::Error;
 use res2lab_store::{Event, PlannedTrial, Submission, SweepDir, TrialResult, atomic, journal};
 use script::{Jobs, script};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -42,7 +43,7 @@ pub struct Slurm {
 impl Slurm {
     /// Reads what earlier runners submitted. `trials` is how many may be in the queue at the same
     /// time.
-    pub fn new(dir: SweepDir, jobs: Jobs, trials: usize) -> Result<Slurm, Error> {
+    pub fn new(dir: SweepDir, jobs: Jobs, trials: usize) -> Result<Slurm, SweepError> {
         let submissions = Submission::all(&dir)?;
         let mut slurm = Slurm {
             dir,
@@ -67,7 +68,7 @@ impl Slurm {
     }
 
     /// Submits what was started, unless nothing was.
-    fn submit(&mut self) -> Result<(), Error> {
+    fn submit(&mut self) -> Result<(), SweepError> {
         let tasks: Vec<Vec<String>> =
             self.new.chunks(self.jobs.spec.trials_per_job).map(<[String]>::to_vec).collect();
         if tasks.is_empty() {
@@ -209,7 +210,7 @@ impl Executor for Slurm {
         (0..self.slots).map(|i| format!("job {i}")).collect()
     }
 
-    fn start(&mut self, trial: &PlannedTrial, _: usize) -> Result<u32, Error> {
+    fn start(&mut self, trial: &PlannedTrial, _: usize) -> Result<u32, SweepError> {
         self.dir.run(&trial.id).create(&trial.spec)?;
         self.new.push(trial.id.clone());
         Ok(0)
@@ -237,7 +238,7 @@ impl Executor for Slurm {
         }
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, Error> {
+    fn wait(&mut self, timeout: Duration) -> Result<Vec<(String, End)>, SweepError> {
         self.submit()?;
         if let Some(stop) = self.leave.take() {
             stop.fetch_add(1, Ordering::Relaxed);
@@ -260,7 +261,7 @@ impl Executor for Slurm {
     fn ask_to_stop(&mut self, why: Stop) {
         match why {
             Stop::User => self.is_left = true,
-            Stop::Error => self.kill(),
+            Stop::Failure => self.kill(),
         }
     }
 

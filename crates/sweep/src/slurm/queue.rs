@@ -1,11 +1,12 @@
 //! The cluster's commands, and what they say.
-use res2lab_error::Error;
+
+use crate::SweepError;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
 /// Hands a script in and returns the job's id.
-pub fn submit(script: &Path) -> Result<String, Error> {
+pub fn submit(script: &Path) -> Result<String, SweepError> {
     let output = run("sbatch", &["--parsable".as_ref(), script.as_os_str()])?;
     let said = String::from_utf8_lossy(&output.stdout);
     // On clusters of clusters the name of one follows.
@@ -13,7 +14,7 @@ pub fn submit(script: &Path) -> Result<String, Error> {
     if output.status.success() && !job.is_empty() {
         return Ok(job);
     }
-    Err(Error::input(
+    Err(SweepError::input(
         format!("sbatch refused {}: {}", script.display(), first_line(&output.stderr)),
         "mend executor.slurm in the experiment file, or with --executor slurm:partition=...,time=...",
     ))
@@ -25,7 +26,7 @@ pub fn alive(job: &str) -> Option<BTreeSet<usize>> {
     let output = run("squeue", &arguments.map(|a: &str| std::ffi::OsStr::new(a))).ok()?;
     if !output.status.success() {
         // A job that is over long enough is forgotten.
-        return first_line(&output.stderr).contains("Error job id").then(BTreeSet::new);
+        return first_line(&output.stderr).contains("Invalid job id").then(BTreeSet::new);
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Some(text.lines().filter_map(task_alive).collect())
@@ -66,20 +67,20 @@ pub fn largest_array() -> usize {
 }
 
 /// Puts this very job back into the queue, which ends it.
-pub fn requeue(job: &str) -> Result<(), Error> {
+pub fn requeue(job: &str) -> Result<(), SweepError> {
     let output = run("scontrol", &["requeue".as_ref(), job.as_ref()])?;
     if output.status.success() {
         return Ok(());
     }
-    Err(Error::machine(
+    Err(SweepError::machine(
         format!("job {job} could not be queued again: {}", first_line(&output.stderr)),
         "the same command submits what is left",
     ))
 }
 
-fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<Output, Error> {
+fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<Output, SweepError> {
     Command::new(program).args(arguments).output().map_err(|e| {
-        Error::input(
+        SweepError::input(
             format!("cannot run {program}: {e}"),
             "run this on a machine of a SLURM cluster, or give --executor local",
         )
