@@ -123,7 +123,11 @@ def functions(text):
     for i, line in enumerate(lines):
         found = start.match(line)
         if found and not line.rstrip().endswith(";") and not line.rstrip().endswith("}"):
-            end = next((j for j in range(i, len(lines)) if lines[j] == found[1] + "}"), i)
+            # A declaration of another language's function has no body.
+            opened = next((j for j in range(i, len(lines)) if lines[j].rstrip().endswith(("{", ";"))), i)
+            if lines[opened].rstrip().endswith(";"):
+                continue
+            end = next((j for j in range(opened, len(lines)) if lines[j] == found[1] + "}"), i)
             yield end - i + 1, found[2]
 
 

@@ -1,6 +1,6 @@
 //! Data sets behind one trait, [`Source`], from which a training loop gets its batches.
 //!
-//! This crate must never know: networks, recipes, sweep folders. It writes nothing but its cache.
+//! This crate must never know: networks, recipes, sweep folders. It writes only its cache.
 //!
 //! Reading order:
 //! - [`catalog`]: the data sets by name or folder, with their properties; [`opening`]: how each is

@@ -3,7 +3,7 @@
 
 use res2lab_random::Key;
 
-/// The part of each step's images that one process handles.
+/// A shard: the images of each step that one process handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// Index of this process.

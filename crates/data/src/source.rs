@@ -25,7 +25,7 @@ pub struct EpochPlan {
     pub augment: Option<(Augment, Key)>,
 }
 
-/// A data set in use: resident on the device, or streamed.
+/// A source of batches: a data set that is resident on the device, or streamed.
 pub trait Source {
     /// Starts a pass. The rest of the previous pass is dropped.
     fn begin(&mut self, pass: EpochPlan) -> Result<(), Error>;

@@ -5,7 +5,7 @@
 use crate::ahead::{Ahead, Window};
 use crate::normalize::Normalize;
 use crate::pictures::Unreadable;
-use crate::worker::{Damaged, Decoded, Table, Values, Worker, WorkerScratch, table};
+use crate::worker::{Damaged, Decoded, LookupTable, Values, Worker, WorkerScratch, lookup_table};
 use crate::{Batch, DataSet, EpochPlan, Pictures, Source, Split};
 use rayon::ThreadPool;
 use res2lab_error::Error;
@@ -42,7 +42,7 @@ pub struct Stream {
     test: Arc<Pictures>,
     options: StreamOptions,
     normalize: Normalize,
-    table: Option<Table>,
+    lookup_table: Option<LookupTable>,
     pool: Arc<ThreadPool>,
     /// Buffers of finished batches, for reuse.
     spare: Arc<Mutex<Vec<Vec<f32>>>>,
@@ -68,8 +68,8 @@ impl Stream {
             test: Arc::new(set.test),
             normalize,
             // Float64 is used by tests, which need the full precision of the statistics.
-            table: (options.device == Device::Cpu && options.kind == Kind::Float)
-                .then(|| table(&options.statistics)),
+            lookup_table: (options.device == Device::Cpu && options.kind == Kind::Float)
+                .then(|| lookup_table(&options.statistics)),
             pool: Arc::new(pool),
             spare: Arc::default(),
             desks: Arc::new((0..options.threads.max(1)).map(|_| Mutex::default()).collect()),
@@ -121,7 +121,7 @@ impl Source for Stream {
         let pool = Arc::clone(&self.pool);
         let size = self.options.size;
         let resize = self.options.resize;
-        let table = self.table.clone();
+        let lookup_table = self.lookup_table.clone();
         let spare = Arc::clone(&self.spare);
         let desks = Arc::clone(&self.desks);
         self.is_training = pass.augment.is_some();
@@ -133,7 +133,7 @@ impl Source for Stream {
                 size,
                 resize,
                 augment: pass.augment,
-                table,
+                lookup_table,
                 spare: &spare,
                 desks: &desks,
             };

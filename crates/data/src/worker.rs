@@ -32,9 +32,9 @@ pub(crate) enum Values {
 }
 
 /// Lookup table per channel: normalized value of each byte.
-pub(crate) type Table = Vec<[f32; 256]>;
+pub(crate) type LookupTable = Vec<[f32; 256]>;
 
-pub(crate) fn table(statistics: &[(f64, f64)]) -> Table {
+pub(crate) fn lookup_table(statistics: &[(f64, f64)]) -> LookupTable {
     statistics
         .iter()
         .map(|&(mean, deviation)| std::array::from_fn(|v| ((v as f64 - mean) / deviation) as f32))
@@ -47,7 +47,7 @@ pub(crate) struct Worker<'a> {
     pub size: usize,
     pub resize: usize,
     pub augment: Option<(Augment, Key)>,
-    pub table: Option<Table>,
+    pub lookup_table: Option<LookupTable>,
     pub spare: &'a Mutex<Vec<Vec<f32>>>,
     pub desks: &'a [Mutex<WorkerScratch>],
 }
@@ -75,7 +75,7 @@ impl Worker<'_> {
 
     pub(crate) fn batch(&self, indices: &[u32], window: &Window) -> Decoded {
         let length = self.size * self.size * self.pictures.channels();
-        let (pixels, made) = match &self.table {
+        let (pixels, made) = match &self.lookup_table {
             None => {
                 let mut bytes = vec![0; indices.len() * length];
                 let make = |(out, &index): (&mut [u8], &u32)| {
@@ -89,7 +89,7 @@ impl Worker<'_> {
                     .collect();
                 (Values::Bytes(kept(bytes, length, &made)), made)
             }
-            Some(table) => {
+            Some(lookup_table) => {
                 let mut floats =
                     self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
                 floats.resize(indices.len() * length, 0.0);
@@ -98,7 +98,7 @@ impl Worker<'_> {
                     let mut bytes = std::mem::take(&mut desk.bytes);
                     bytes.resize(length, 0);
                     let made = self.one(desk, index as usize, window, &mut bytes);
-                    normalize(&bytes, table, out);
+                    normalize(&bytes, lookup_table, out);
                     desk.bytes = bytes;
                     made
                 };
@@ -191,8 +191,8 @@ fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[DecodeResult]) -> Vec<T>
     good.flat_map(|(chunk, _)| chunk.iter().copied()).collect()
 }
 
-fn normalize(bytes: &[u8], table: &Table, out: &mut [f32]) {
-    match &table[..] {
+fn normalize(bytes: &[u8], lookup_table: &LookupTable, out: &mut [f32]) {
+    match &lookup_table[..] {
         [red, green, blue] => {
             for (out, p) in out.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
                 out[0] = red[p[0] as usize];
@@ -200,10 +200,10 @@ fn normalize(bytes: &[u8], table: &Table, out: &mut [f32]) {
                 out[2] = blue[p[2] as usize];
             }
         }
-        table => {
-            let channels = table.len();
+        lookup_table => {
+            let channels = lookup_table.len();
             for (i, (out, &v)) in out.iter_mut().zip(bytes).enumerate() {
-                *out = table[i % channels][v as usize];
+                *out = lookup_table[i % channels][v as usize];
             }
         }
     }

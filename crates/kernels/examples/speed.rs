@@ -1,4 +1,4 @@
-//! GFLOP/s of convolutions on one thread, beside what the processor's multiply-adds could reach.
+//! GFLOP/s of convolutions on one thread, compared with the peak of the processor's multiply-adds.
 //!
 //! `cargo run --release -p res2lab-kernels --example speed [WORDS]` prints a line for each size and
 //! instruction set, or for those sizes that contain a word.
@@ -7,9 +7,11 @@
 use std::time::Instant;
 
 use res2lab_kernels::instruction_set::{self, InstructionSet};
-use res2lab_kernels::{ConvPlan, ConvShape, Gradient, InputGradient, Last, NormBackward, View};
+use res2lab_kernels::{
+    ConvKernel, ConvShape, Gradient, InputGradient, MaskedSums, NormBackward, View,
+};
 
-/// Channels, size, out, kernel, stride.
+/// The channels, size, output channels, kernel and stride of each convolution.
 const SIZES: [(usize, usize, usize, usize, usize); 38] = [
     (3, 32, 3, 3, 1),
     (6, 32, 6, 3, 1),
@@ -51,7 +53,7 @@ const SIZES: [(usize, usize, usize, usize, usize); 38] = [
     (1024, 14, 2048, 1, 2),
 ];
 
-/// Seconds of the fastest of many runs.
+/// The seconds of the fastest of many runs.
 fn best(mut run: impl FnMut()) -> f64 {
     let start = Instant::now();
     let mut best = f64::INFINITY;
@@ -65,7 +67,7 @@ fn best(mut run: impl FnMut()) -> f64 {
     best
 }
 
-/// Multiply-adds in registers alone: twelve sums, each of which waits for itself only.
+/// Multiply-adds in registers: twelve independent sums, which hide the latency of the instruction.
 macro_rules! multiply_adds {
     ($name:ident, $features:literal, $splat:ident, $fma:ident, $first:ident) => {
         #[cfg(target_arch = "x86_64")]
@@ -86,18 +88,18 @@ macro_rules! multiply_adds {
 multiply_adds!(multiply_adds_256, "avx2,fma", _mm256_set1_ps, _mm256_fmadd_ps, _mm256_cvtss_f32);
 multiply_adds!(multiply_adds_512, "avx512f", _mm512_set1_ps, _mm512_fmadd_ps, _mm512_cvtss_f32);
 
-/// GFLOP/s of multiply-adds that read no memory, in vectors as wide as the level's register tiles.
-fn peak(level: InstructionSet) -> f64 {
+/// GFLOP/s of multiply-adds that read no memory, in vectors as wide as those of the register tiles.
+fn peak(set: InstructionSet) -> f64 {
     let n = 1_000_000;
     #[cfg(target_arch = "x86_64")]
-    let (lanes, run): (usize, unsafe fn(usize) -> f32) = match level {
+    let (lanes, run): (usize, unsafe fn(usize) -> f32) = match set {
         InstructionSet::Plain => return f64::NAN,
         InstructionSet::Avx2 | InstructionSet::Avx512Narrow => (8, multiply_adds_256),
         InstructionSet::Avx512 => (16, multiply_adds_512),
     };
     #[cfg(not(target_arch = "x86_64"))]
     let (lanes, run): (usize, unsafe fn(usize) -> f32) = return f64::NAN;
-    // SAFETY: the processor has the level.
+    // SAFETY: the processor has the instruction set.
     let seconds = best(|| {
         std::hint::black_box(unsafe { run(std::hint::black_box(n)) });
     });
@@ -116,10 +118,10 @@ fn tensor(memory: &mut [f32], channels: usize, size: usize) -> View<f32> {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let levels: Vec<InstructionSet> =
-        InstructionSet::ALL.into_iter().filter(|level| level.is_available()).collect();
-    for &level in levels.iter().filter(|&&level| level > InstructionSet::Plain) {
-        println!("multiply-adds alone, {}: {:.1} GFLOP/s", level.name(), peak(level));
+    let sets: Vec<InstructionSet> =
+        InstructionSet::ALL.into_iter().filter(|set| set.is_available()).collect();
+    for &set in sets.iter().filter(|&&set| set > InstructionSet::Plain) {
+        println!("multiply-adds alone, {}: {:.1} GFLOP/s", set.name(), peak(set));
     }
     let (chosen, _) = instruction_set::fastest();
     println!("this processor uses {}", chosen.name());
@@ -142,36 +144,38 @@ fn main() {
             padding: kernel / 2,
             groups: 1,
         };
-        for &level in &levels {
-            instruction_set::use_instruction_set(level);
+        for &set in &sets {
+            instruction_set::use_instruction_set(set);
             let [a, b, c, d, e] = speeds(shape);
-            println!("{name:24} {:10} {a:8.1} {b:8.1} {c:8.1} {d:8.1} {e:8.1}", level.name());
+            println!("{name:24} {:10} {a:8.1} {b:8.1} {c:8.1} {d:8.1} {e:8.1}", set.name());
         }
     }
 }
 
-/// GFLOP/s of a forward pass, the same with sums for a norm, the input's gradient, the weights'
-/// gradient, and a backward pass through a norm.
+fn filled(length: usize) -> Vec<f32> {
+    let mut memory = res2lab_kernels::memory::zeros(length);
+    memory.fill(0.01);
+    memory
+}
+
+/// GFLOP/s of a forward pass, of one with sums for a norm, of the input's gradient, of the weights'
+/// gradient, and of a backward pass through a norm.
 fn speeds(shape: ConvShape) -> [f64; 5] {
     let ConvShape { channels, height: size, out, stride, .. } = shape;
-    let plan = ConvPlan::new(shape);
+    let conv = ConvKernel::new(shape);
     let images = (4_000_000 / (channels.max(out) * size * size)).clamp(2, 32);
     let (rows, _) = shape.output();
-    let memory = |channels: usize, size: usize| {
-        let mut memory = res2lab_kernels::memory::zeros(images * channels * size * size);
-        memory.fill(0.01f32);
-        memory
-    };
+    let memory = |channels: usize, size: usize| filled(images * channels * size * size);
     let [mut x, mut dx] = [memory(channels, size), memory(channels, size)];
     let [mut y, mut dy, mut relu] = [memory(out, rows), memory(out, rows), memory(channels, size)];
     let weights = vec![0.01f32; shape.weights_len()];
     let mut packed = weights.clone();
     let mut back = weights.clone();
     let mut dw = weights.clone();
-    plan.pack(&weights, &mut packed);
-    plan.pack_backward(&weights, &mut back);
+    conv.pack(&weights, &mut packed);
+    conv.pack_backward(&weights, &mut back);
     let mut scratch =
-        res2lab_kernels::memory::zeros::<f32>(plan.scratch_len().max(plan.backward_scratch_len()));
+        res2lab_kernels::memory::zeros::<f32>(conv.scratch_len().max(conv.backward_scratch_len()));
     let x = tensor(&mut x, channels, size);
     let dx = tensor(&mut dx, channels, size);
     let y = tensor(&mut y, out, rows);
@@ -182,22 +186,34 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
     let numbers = vec![0.01f32; out.max(channels)];
     let flops = 2e-9 * (images * shape.multiply_adds()) as f64;
     let plain = Gradient { of: dy, norm: None };
-    let [a, b, c] = [&numbers[..out]; 3];
-    let full = Gradient { of: dy, norm: Some(NormBackward { x: y, a, b, c }) };
+    let full = Gradient {
+        of: dy,
+        norm: Some(NormBackward {
+            x: y,
+            dy_coefficient: &numbers[..out],
+            x_coefficient: &numbers[..out],
+            constant: &numbers[..out],
+        }),
+    };
     let sums_before = before.each_mut().map(|sums| sums.as_mut_ptr());
-    let last =
-        [Last { channels: 0..channels, relu, x, mean: &numbers[..channels], sums: sums_before }];
-    let last = if stride == 1 { &last[..] } else { &[] };
-    let into = [InputGradient { into: dx, add: false, last: &[] }];
-    let into_last = [InputGradient { into: dx, add: false, last }];
+    let masked_sums = [MaskedSums {
+        channels: 0..channels,
+        relu,
+        x,
+        mean: &numbers[..channels],
+        sums: sums_before,
+    }];
+    let masked_sums = if stride == 1 { &masked_sums[..] } else { &[] };
+    let into = [InputGradient { into: dx, add: false, masked_sums: &[] }];
+    let into_last = [InputGradient { into: dx, add: false, masked_sums }];
     // SAFETY: the views are those of the vectors above, of which each is one tensor.
     let seconds = unsafe {
         [
-            best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
-            best(|| plan.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
-            best(|| plan.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
+            best(|| conv.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
+            best(|| conv.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
+            best(|| conv.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
             best(|| {
-                plan.backward(
+                conv.backward(
                     &plain,
                     &[x],
                     &back,
@@ -208,7 +224,7 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
                 )
             }),
             best(|| {
-                plan.backward(
+                conv.backward(
                     &full,
                     &[x],
                     &back,

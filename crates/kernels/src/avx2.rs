@@ -1,14 +1,18 @@
 //! Vectors in AVX2 registers: eight `f32` or four `f64`, with fused multiply-add.
+//!
+//! The contract of all functions here is that of [`Simd`]: they run only on processors with AVX2
+//! and FMA.
 
 use std::arch::x86_64::*;
 
 use crate::real::Simd;
 
-/// AVX2 and FMA.
+/// The vectors of AVX2 and FMA.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2;
 
-/// A window that begins `n` before the middle has ones in its first `n` words.
+/// Masks for partial loads: a window that begins `n` words before the middle has ones in its first
+/// `n` words.
 static MASK_F32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 static MASK_F64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 
@@ -28,22 +32,21 @@ unsafe fn mask_f64(n: usize) -> __m256i {
 
 #[inline(always)]
 unsafe fn sum_f64x4(v: __m256d) -> f64 {
-    // SAFETY: arithmetic in registers.
+    // SAFETY: register arithmetic; the module's contract gives AVX2.
     unsafe {
         let pair = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd::<1>(v));
         _mm_cvtsd_f64(_mm_add_sd(pair, _mm_unpackhi_pd(pair, pair)))
     }
 }
 
-/// The functions that differ between the two types only in an instruction's name.
+/// Implements `Simd` for one type: the functions differ only in the names of instructions.
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $maskload:ident, $store:ident, $cast:ident,
-     $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident,
-     $odds:ident, $zip:ident, $sum:expr,
+     $and:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $deinterleave_even:ident,
+     $deinterleave_odd:ident, $interleave:ident, $sum:expr,
      $sum_f64:expr, $four_sums:ident, $transpose:ident) => {
-        // SAFETY: instances run only inside functions compiled for AVX2 and FMA, which are called
-        // where both are there; loads and stores touch the elements named, which the trait's
-        // callers promise.
+        // SAFETY: loads and stores access only the elements that the trait names, and callers
+        // guarantee those and the instruction set.
         unsafe impl Simd<$t> for Avx2 {
             const LANES: usize = $lanes;
             type V = $v;
@@ -64,7 +67,7 @@ macro_rules! simd {
             unsafe fn store(at: *mut $t, v: $v) {
                 unsafe { $store(at, v) }
             }
-            // A masked store is slow on AMD, a copy of a few words is not.
+            // Masked stores are slow on AMD processors; copying a few words is not.
             #[inline(always)]
             unsafe fn store_part(at: *mut $t, v: $v, n: usize) {
                 let mut words = [0.0; $lanes];
@@ -93,7 +96,7 @@ macro_rules! simd {
             unsafe fn fma(a: $v, b: $v, c: $v) -> $v {
                 unsafe { $fma(a, b, c) }
             }
-            // The instruction returns its second operand where either is not a number.
+            // The instruction returns its second operand where either operand is NaN.
             #[inline(always)]
             unsafe fn relu(v: $v) -> $v {
                 unsafe { $max($zero(), v) }
@@ -103,16 +106,16 @@ macro_rules! simd {
                 unsafe { $and(v, $cmp::<_CMP_GT_OQ>(gate, $zero())) }
             }
             #[inline(always)]
-            unsafe fn evens(a: $v, b: $v) -> $v {
-                unsafe { $evens(a, b) }
+            unsafe fn deinterleave_even(a: $v, b: $v) -> $v {
+                unsafe { $deinterleave_even(a, b) }
             }
             #[inline(always)]
-            unsafe fn odds(a: $v, b: $v) -> $v {
-                unsafe { $odds(a, b) }
+            unsafe fn deinterleave_odd(a: $v, b: $v) -> $v {
+                unsafe { $deinterleave_odd(a, b) }
             }
             #[inline(always)]
-            unsafe fn zip(a: $v, b: $v) -> [$v; 2] {
-                unsafe { $zip(a, b) }
+            unsafe fn interleave(a: $v, b: $v) -> [$v; 2] {
+                unsafe { $interleave(a, b) }
             }
             #[inline(always)]
             unsafe fn prefetch(at: *const $t) {
@@ -140,7 +143,7 @@ macro_rules! simd {
 
 #[inline(always)]
 unsafe fn sum_f32(v: __m256) -> f32 {
-    // SAFETY: arithmetic in registers.
+    // SAFETY: register arithmetic; the module's contract gives AVX2.
     unsafe {
         let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
         let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -148,10 +151,11 @@ unsafe fn sum_f32(v: __m256) -> f32 {
     }
 }
 
-// Neighbors are added within halves of a register, so that four vectors' sums end up side by side.
+// Adjacent lanes are added within halves of a register, so that the sums of four vectors end up in
+// adjacent lanes.
 #[inline(always)]
 unsafe fn four_sums_f32([a, b, c, d]: [__m256; 4], to: *mut f32, add: bool) {
-    // SAFETY: the caller's four elements.
+    // SAFETY: the caller guarantees four elements.
     unsafe {
         let all = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
         let sums = _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps::<1>(all));
@@ -162,7 +166,7 @@ unsafe fn four_sums_f32([a, b, c, d]: [__m256; 4], to: *mut f32, add: bool) {
 
 #[inline(always)]
 unsafe fn four_sums_f64([a, b, c, d]: [__m256d; 4], to: *mut f64, add: bool) {
-    // SAFETY: the caller's four elements.
+    // SAFETY: the caller guarantees four elements.
     unsafe {
         let ab = _mm256_hadd_pd(a, b);
         let cd = _mm256_hadd_pd(c, d);
@@ -175,17 +179,17 @@ unsafe fn four_sums_f64([a, b, c, d]: [__m256d; 4], to: *mut f64, add: bool) {
 
 #[inline(always)]
 unsafe fn widened_sum(v: __m256) -> f64 {
-    // SAFETY: arithmetic in registers.
+    // SAFETY: register arithmetic; the module's contract gives AVX2.
     unsafe {
         let low = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
         sum_f64x4(_mm256_add_pd(low, _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v))))
     }
 }
 
-// Shuffles work within halves of a register; the quarters change places afterwards.
+// Shuffles work within halves of a register, so a permutation of the quarters follows.
 #[inline(always)]
-unsafe fn evens_f32(a: __m256, b: __m256) -> __m256 {
-    // SAFETY: arithmetic in registers.
+unsafe fn deinterleave_even_f32(a: __m256, b: __m256) -> __m256 {
+    // SAFETY: register arithmetic; the module's contract gives AVX2.
     unsafe {
         let quarters = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
         _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(quarters))
@@ -193,14 +197,14 @@ unsafe fn evens_f32(a: __m256, b: __m256) -> __m256 {
 }
 
 #[inline(always)]
-unsafe fn evens_f64(a: __m256d, b: __m256d) -> __m256d {
-    // SAFETY: arithmetic in registers.
+unsafe fn deinterleave_even_f64(a: __m256d, b: __m256d) -> __m256d {
+    // SAFETY: register arithmetic; the module's contract gives AVX2.
     unsafe { _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_unpacklo_pd(a, b)) }
 }
 
 #[inline(always)]
-unsafe fn odds_f32(a: __m256, b: __m256) -> __m256 {
-    // SAFETY: arithmetic in registers.
+unsafe fn deinterleave_odd_f32(a: __m256, b: __m256) -> __m256 {
+    // SAFETY: register arithmetic; the module's contract gives AVX2.
     unsafe {
         let quarters = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_11_01>(a, b));
         _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(quarters))
@@ -208,14 +212,14 @@ unsafe fn odds_f32(a: __m256, b: __m256) -> __m256 {
 }
 
 #[inline(always)]
-unsafe fn odds_f64(a: __m256d, b: __m256d) -> __m256d {
-    // SAFETY: arithmetic in registers.
+unsafe fn deinterleave_odd_f64(a: __m256d, b: __m256d) -> __m256d {
+    // SAFETY: register arithmetic; the module's contract gives AVX2.
     unsafe { _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_unpackhi_pd(a, b)) }
 }
 
 #[inline(always)]
-unsafe fn zip_f32(a: __m256, b: __m256) -> [__m256; 2] {
-    // SAFETY: arithmetic in registers.
+unsafe fn interleave_f32(a: __m256, b: __m256) -> [__m256; 2] {
+    // SAFETY: register arithmetic; the module's contract gives AVX2.
     unsafe {
         let low = _mm256_unpacklo_ps(a, b);
         let high = _mm256_unpackhi_ps(a, b);
@@ -224,8 +228,8 @@ unsafe fn zip_f32(a: __m256, b: __m256) -> [__m256; 2] {
 }
 
 #[inline(always)]
-unsafe fn zip_f64(a: __m256d, b: __m256d) -> [__m256d; 2] {
-    // SAFETY: arithmetic in registers.
+unsafe fn interleave_f64(a: __m256d, b: __m256d) -> [__m256d; 2] {
+    // SAFETY: register arithmetic; the module's contract gives AVX2.
     unsafe {
         let low = _mm256_unpacklo_pd(a, b);
         let high = _mm256_unpackhi_pd(a, b);
@@ -233,11 +237,11 @@ unsafe fn zip_f64(a: __m256d, b: __m256d) -> [__m256d; 2] {
     }
 }
 
-// Rows four apart are loaded into the halves of a register, so that shuffles within halves are all
-// that is left.
+// Each register is loaded with halves of two rows that are four rows apart. The rest of the
+// transposition is then shuffles within halves.
 #[inline(always)]
 unsafe fn transpose_f32(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
-    // SAFETY: the caller's squares of eight.
+    // SAFETY: the caller guarantees squares of eight.
     unsafe {
         for half in [0, 4] {
             let pair = |row: usize| {
@@ -270,7 +274,7 @@ unsafe fn transpose_f32(from: *const f32, stride: usize, to: *mut f32, to_stride
 
 #[inline(always)]
 unsafe fn transpose_f64(from: *const f64, stride: usize, to: *mut f64, to_stride: usize) {
-    // SAFETY: the caller's squares of four.
+    // SAFETY: the caller guarantees squares of four.
     unsafe {
         for half in [0, 2] {
             let pair = |row: usize| {
@@ -305,9 +309,9 @@ simd!(
     _mm256_max_ps,
     _mm256_setzero_ps,
     _mm256_cmp_ps,
-    evens_f32,
-    odds_f32,
-    zip_f32,
+    deinterleave_even_f32,
+    deinterleave_odd_f32,
+    interleave_f32,
     sum_f32,
     widened_sum,
     four_sums_f32,
@@ -331,9 +335,9 @@ simd!(
     _mm256_max_pd,
     _mm256_setzero_pd,
     _mm256_cmp_pd,
-    evens_f64,
-    odds_f64,
-    zip_f64,
+    deinterleave_even_f64,
+    deinterleave_odd_f64,
+    interleave_f64,
     sum_f64x4,
     sum_f64x4,
     four_sums_f64,

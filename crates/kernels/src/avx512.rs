@@ -1,15 +1,18 @@
-//! Vectors in AVX-512 registers: sixteen `f32` or eight `f64`, with masks for parts of them.
+//! Vectors in AVX-512 registers: sixteen `f32` or eight `f64`, with masks for partial vectors.
+//!
+//! The contract of all functions here is that of [`Simd`]: they run only on processors with AVX-512
+//! F, DQ and VL.
 
 use std::arch::x86_64::*;
 
 use crate::avx2::Avx2;
 use crate::real::Simd;
 
-/// AVX-512 F and DQ.
+/// The vectors of AVX-512.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512;
 
-/// Ones in the first `n` bits.
+/// A mask with ones in the first `n` bits.
 #[inline(always)]
 fn first_16(n: usize) -> __mmask16 {
     debug_assert!(n <= 16);
@@ -22,14 +25,13 @@ fn first_8(n: usize) -> __mmask8 {
     ((1_u32 << n) - 1) as __mmask8
 }
 
-/// The functions that differ between the two types only in an instruction's name.
+/// Implements `Simd` for one type: the functions differ only in the names of instructions.
 macro_rules! simd {
     ($t:ty, $v:ty, $lanes:literal, $mask:ident, $splat:ident, $load:ident, $mask_load:ident, $store:ident, $mask_store:ident,
-     $mask_move:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $evens:ident,
-     $odds:ident, $zip:ident, $sum:ident, $sum_f64:ident, $halves:ident) => {
-        // SAFETY: instances run only inside functions compiled for AVX-512, which are called where
-        // it is there; loads and stores touch the elements named, which the trait's callers
-        // promise.
+     $mask_move:ident, $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, $cmp:ident, $deinterleave_even:ident,
+     $deinterleave_odd:ident, $interleave:ident, $sum:ident, $sum_f64:ident, $halves:ident) => {
+        // SAFETY: loads and stores access only the elements that the trait names, and callers
+        // guarantee those and the instruction set.
         unsafe impl Simd<$t> for Avx512 {
             const LANES: usize = $lanes;
             type V = $v;
@@ -74,7 +76,7 @@ macro_rules! simd {
             unsafe fn fma(a: $v, b: $v, c: $v) -> $v {
                 unsafe { $fma(a, b, c) }
             }
-            // The instruction returns its second operand where either is not a number.
+            // The instruction returns its second operand where either operand is NaN.
             #[inline(always)]
             unsafe fn relu(v: $v) -> $v {
                 unsafe { $max($zero(), v) }
@@ -84,16 +86,16 @@ macro_rules! simd {
                 unsafe { $mask_move($cmp::<_CMP_GT_OQ>(gate, $zero()), v) }
             }
             #[inline(always)]
-            unsafe fn evens(a: $v, b: $v) -> $v {
-                unsafe { $evens(a, b) }
+            unsafe fn deinterleave_even(a: $v, b: $v) -> $v {
+                unsafe { $deinterleave_even(a, b) }
             }
             #[inline(always)]
-            unsafe fn odds(a: $v, b: $v) -> $v {
-                unsafe { $odds(a, b) }
+            unsafe fn deinterleave_odd(a: $v, b: $v) -> $v {
+                unsafe { $deinterleave_odd(a, b) }
             }
             #[inline(always)]
-            unsafe fn zip(a: $v, b: $v) -> [$v; 2] {
-                unsafe { $zip(a, b) }
+            unsafe fn interleave(a: $v, b: $v) -> [$v; 2] {
+                unsafe { $interleave(a, b) }
             }
             #[inline(always)]
             unsafe fn prefetch(at: *const $t) {
@@ -132,7 +134,7 @@ macro_rules! simd {
 
 #[inline(always)]
 unsafe fn widened_sum(v: __m512) -> f64 {
-    // SAFETY: arithmetic in registers.
+    // SAFETY: register arithmetic; the module's contract gives AVX-512.
     unsafe {
         let low = _mm512_cvtps_pd(_mm512_castps512_ps256(v));
         _mm512_reduce_add_pd(_mm512_add_pd(low, _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(v))))
@@ -142,19 +144,19 @@ unsafe fn widened_sum(v: __m512) -> f64 {
 /// The sum of the lower and the upper half.
 #[inline(always)]
 unsafe fn halves_f32(v: __m512) -> __m256 {
-    // SAFETY: arithmetic in registers.
+    // SAFETY: register arithmetic; the module's contract gives AVX-512.
     unsafe { _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)) }
 }
 
 #[inline(always)]
 unsafe fn halves_f64(v: __m512d) -> __m256d {
-    // SAFETY: arithmetic in registers.
+    // SAFETY: register arithmetic; the module's contract gives AVX-512.
     unsafe { _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd::<1>(v)) }
 }
 
 #[inline(always)]
-unsafe fn evens_f32(a: __m512, b: __m512) -> __m512 {
-    // SAFETY: arithmetic in registers.
+unsafe fn deinterleave_even_f32(a: __m512, b: __m512) -> __m512 {
+    // SAFETY: register arithmetic; the module's contract gives AVX-512.
     unsafe {
         let places = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
         _mm512_permutex2var_ps(a, places, b)
@@ -162,14 +164,14 @@ unsafe fn evens_f32(a: __m512, b: __m512) -> __m512 {
 }
 
 #[inline(always)]
-unsafe fn evens_f64(a: __m512d, b: __m512d) -> __m512d {
-    // SAFETY: arithmetic in registers.
+unsafe fn deinterleave_even_f64(a: __m512d, b: __m512d) -> __m512d {
+    // SAFETY: register arithmetic; the module's contract gives AVX-512.
     unsafe { _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b) }
 }
 
 #[inline(always)]
-unsafe fn odds_f32(a: __m512, b: __m512) -> __m512 {
-    // SAFETY: arithmetic in registers.
+unsafe fn deinterleave_odd_f32(a: __m512, b: __m512) -> __m512 {
+    // SAFETY: register arithmetic; the module's contract gives AVX-512.
     unsafe {
         let places = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
         _mm512_permutex2var_ps(a, places, b)
@@ -177,15 +179,15 @@ unsafe fn odds_f32(a: __m512, b: __m512) -> __m512 {
 }
 
 #[inline(always)]
-unsafe fn odds_f64(a: __m512d, b: __m512d) -> __m512d {
-    // SAFETY: arithmetic in registers.
+unsafe fn deinterleave_odd_f64(a: __m512d, b: __m512d) -> __m512d {
+    // SAFETY: register arithmetic; the module's contract gives AVX-512.
     unsafe { _mm512_permutex2var_pd(a, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b) }
 }
 
-// Lanes of the second vector count from sixteen on, or from eight.
+// Permutations number the lanes of the second vector from sixteen (or eight) on.
 #[inline(always)]
-unsafe fn zip_f32(a: __m512, b: __m512) -> [__m512; 2] {
-    // SAFETY: arithmetic in registers.
+unsafe fn interleave_f32(a: __m512, b: __m512) -> [__m512; 2] {
+    // SAFETY: register arithmetic; the module's contract gives AVX-512.
     unsafe {
         let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
         let high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
@@ -194,8 +196,8 @@ unsafe fn zip_f32(a: __m512, b: __m512) -> [__m512; 2] {
 }
 
 #[inline(always)]
-unsafe fn zip_f64(a: __m512d, b: __m512d) -> [__m512d; 2] {
-    // SAFETY: arithmetic in registers.
+unsafe fn interleave_f64(a: __m512d, b: __m512d) -> [__m512d; 2] {
+    // SAFETY: register arithmetic; the module's contract gives AVX-512.
     unsafe {
         let low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
         let high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
@@ -221,9 +223,9 @@ simd!(
     _mm512_max_ps,
     _mm512_setzero_ps,
     _mm512_cmp_ps_mask,
-    evens_f32,
-    odds_f32,
-    zip_f32,
+    deinterleave_even_f32,
+    deinterleave_odd_f32,
+    interleave_f32,
     _mm512_reduce_add_ps,
     widened_sum,
     halves_f32
@@ -246,9 +248,9 @@ simd!(
     _mm512_max_pd,
     _mm512_setzero_pd,
     _mm512_cmp_pd_mask,
-    evens_f64,
-    odds_f64,
-    zip_f64,
+    deinterleave_even_f64,
+    deinterleave_odd_f64,
+    interleave_f64,
     _mm512_reduce_add_pd,
     _mm512_reduce_add_pd,
     halves_f64

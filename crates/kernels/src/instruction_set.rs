@@ -1,33 +1,32 @@
 //! The instruction sets that kernels are compiled for, and which of them run.
 //!
-//! Levels differ in the order in which sums across positions are added (a weight's gradient, a
-//! norm's sums), so their results differ in the last bits: whoever promises equal bits records the
-//! level.
+//! Instruction sets add sums across positions (a weight's gradient, a norm's sums) in different
+//! orders, so their results differ in the last bits. A program that promises equal bits must record
+//! the instruction set.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
-use crate::conv::{ConvPlan, ConvShape, Gradient, InputGradient};
+use crate::conv::{ConvKernel, ConvShape, Gradient, InputGradient};
 use crate::view::View;
 
-/// The instructions that kernels are compiled for, from the least to the most that they ask of a
-/// processor.
+/// The instruction sets that kernels are compiled for, from the least to the most demanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum InstructionSet {
-    /// What every processor of the kind has.
+    /// The baseline of the architecture, without explicit vector instructions.
     Plain = 1,
     /// AVX2 and FMA.
     Avx2,
-    /// AVX-512, with register tiles of 256 bits.
+    /// AVX-512, with register tiles of 256-bit vectors.
     Avx512Narrow,
-    /// AVX-512, with register tiles of 512 bits.
+    /// AVX-512, with register tiles of 512-bit vectors.
     Avx512,
 }
 
 impl InstructionSet {
-    /// All levels, from the least to the most demanding.
+    /// All instruction sets, from the least to the most demanding.
     pub const ALL: [InstructionSet; 4] = [
         InstructionSet::Plain,
         InstructionSet::Avx2,
@@ -35,7 +34,7 @@ impl InstructionSet {
         InstructionSet::Avx512,
     ];
 
-    /// As `RES2LAB_VECTORS` and records name it.
+    /// The name in `RES2LAB_VECTORS` and in records.
     pub fn name(self) -> &'static str {
         match self {
             InstructionSet::Plain => "plain",
@@ -45,18 +44,18 @@ impl InstructionSet {
         }
     }
 
-    /// The level that has this name.
+    /// The instruction set of this name.
     pub fn from_name(name: &str) -> Option<InstructionSet> {
-        InstructionSet::ALL.into_iter().find(|level| level.name() == name)
+        InstructionSet::ALL.into_iter().find(|set| set.name() == name)
     }
 
-    /// Whether this processor has the level's instructions.
+    /// Whether this processor has these instructions.
     pub fn is_available(self) -> bool {
         self <= highest()
     }
 }
 
-/// The highest level that this processor has.
+/// The most demanding instruction set that this processor has.
 pub fn highest() -> InstructionSet {
     #[cfg(target_arch = "x86_64")]
     {
@@ -74,13 +73,13 @@ pub fn highest() -> InstructionSet {
     InstructionSet::Plain
 }
 
-/// The level in use; 0 before it was first asked for.
+/// The instruction set in use; 0 before the first call of [`current`].
 static IN_USE: AtomicU8 = AtomicU8::new(0);
 
-/// The level in use: what [`use_instruction_set`] set, else what `RES2LAB_VECTORS` names, else the
-/// highest, and never more than the processor has.
+/// The instruction set in use: the one that [`use_instruction_set`] set, else the one that
+/// `RES2LAB_VECTORS` names, else the most demanding one of this processor.
 #[inline]
-pub fn level() -> InstructionSet {
+pub fn current() -> InstructionSet {
     match IN_USE.load(Ordering::Relaxed) {
         0 => first(),
         1 => InstructionSet::Plain,
@@ -97,28 +96,28 @@ fn first() -> InstructionSet {
     use_instruction_set(named.unwrap_or(InstructionSet::Avx512))
 }
 
-/// Runs this level's functions from now on, or the highest of the processor if that is less.
-/// Returns which. A computation that is under way may take functions of both.
-pub fn use_instruction_set(level: InstructionSet) -> InstructionSet {
-    let level = level.min(highest());
-    IN_USE.store(level as u8, Ordering::Relaxed);
-    level
+/// Makes kernels use this instruction set, or [`highest`] if the processor lacks it, and returns
+/// the one in use. A computation that runs meanwhile may call functions of both.
+pub fn use_instruction_set(set: InstructionSet) -> InstructionSet {
+    let set = set.min(highest());
+    IN_USE.store(set as u8, Ordering::Relaxed);
+    set
 }
 
-/// Channels and size of 3x3 convolutions, outputs of a 1x1 convolution behind each: layers of small
-/// and of large networks.
+/// Layers of small and of large networks that are timed: the channels and size of a 3x3
+/// convolution, and the output channels of the 1x1 convolution after it.
 const SHAPES: [(usize, usize, usize); 4] =
     [(13, 16, 64), (26, 14, 104), (52, 28, 128), (104, 14, 256)];
-/// How often each shape is run at each level, in turn.
+/// Runs of each shape with each instruction set, in turn.
 const ROUNDS: usize = 6;
-/// A level must be faster by this factor than the one before it to be taken instead.
+/// The factor by which the wider vectors must be faster to be chosen.
 const CLEARLY: f64 = 1.03;
 
-/// The level to use on this processor, with images/s of each relative to the first that was timed.
-/// The two widths of AVX-512 are timed on one thread, which takes about a tenth of a second; other
-/// processors have no choice.
+/// The instruction set to use on this processor, with the images/s of each candidate relative to
+/// the first. The two widths of AVX-512 are timed on one thread, which takes about a tenth of a
+/// second. Processors without AVX-512 have one candidate, which is not timed.
 pub fn fastest() -> (InstructionSet, Vec<(InstructionSet, f64)>) {
-    let before = level();
+    let before = current();
     if highest() < InstructionSet::Avx512 {
         return (highest(), Vec::new());
     }
@@ -144,13 +143,13 @@ pub fn fastest() -> (InstructionSet, Vec<(InstructionSet, f64)>) {
     }
     use_instruction_set(before);
     let speeds = logs.map(|log| (log - logs[0]).exp());
-    let level = if speeds[1] > CLEARLY { candidates[1] } else { candidates[0] };
-    (level, candidates.into_iter().zip(speeds).collect())
+    let chosen = if speeds[1] > CLEARLY { candidates[1] } else { candidates[0] };
+    (chosen, candidates.into_iter().zip(speeds).collect())
 }
 
 /// One convolution's forward and backward pass on two images.
 struct Work {
-    plan: ConvPlan,
+    conv: ConvKernel,
     images: usize,
     memory: [Vec<f32>; 4],
     weights: [Vec<f32>; 3],
@@ -159,25 +158,25 @@ struct Work {
 
 impl Work {
     fn new(shape: ConvShape) -> Self {
-        let plan = ConvPlan::new(shape);
+        let conv = ConvKernel::new(shape);
         let images = 2;
         let pixels = images * shape.height * shape.width;
         let memory = [shape.channels, shape.out, shape.out, shape.channels]
             .map(|planes| vec![0.01; planes * pixels]);
         let plain = vec![0.01; shape.weights_len()];
         let [mut packed, mut back] = [plain.clone(), plain.clone()];
-        plan.pack(&plain, &mut packed);
-        plan.pack_backward(&plain, &mut back);
-        let scratch = vec![0.0; plan.scratch_len().max(plan.backward_scratch_len())];
-        Work { plan, images, memory, weights: [packed, back, plain], scratch }
+        conv.pack(&plain, &mut packed);
+        conv.pack_backward(&plain, &mut back);
+        let scratch = vec![0.0; conv.scratch_len().max(conv.backward_scratch_len())];
+        Work { conv, images, memory, weights: [packed, back, plain], scratch }
     }
 
-    /// Seconds of the fastest run at each level.
-    fn best_seconds(mut self, levels: [InstructionSet; 2]) -> [f64; 2] {
+    /// Seconds of the fastest run with each instruction set.
+    fn best_seconds(mut self, sets: [InstructionSet; 2]) -> [f64; 2] {
         let mut best = [f64::INFINITY; 2];
         for _ in 0..ROUNDS {
-            for (best, level) in best.iter_mut().zip(levels) {
-                use_instruction_set(level);
+            for (best, set) in best.iter_mut().zip(sets) {
+                use_instruction_set(set);
                 let start = Instant::now();
                 self.run();
                 *best = best.min(start.elapsed().as_secs_f64());
@@ -187,7 +186,7 @@ impl Work {
     }
 
     fn run(&mut self) {
-        let shape = self.plan.shape();
+        let shape = self.conv.shape();
         let view = |memory: &mut Vec<f32>, channels: usize| View {
             at: memory.as_mut_ptr(),
             image_stride: channels * shape.height * shape.width,
@@ -199,12 +198,12 @@ impl Work {
         let x = view(x, shape.channels);
         let y = view(y, shape.out);
         let gradient = Gradient { of: view(dy, shape.out), norm: None };
-        let into = [InputGradient { into: view(dx, shape.channels), add: false, last: &[] }];
+        let into = [InputGradient { into: view(dx, shape.channels), add: false, masked_sums: &[] }];
         let [packed, back, dw] = &mut self.weights;
-        // SAFETY: the views are those of the vectors above, of which each is one tensor.
+        // SAFETY: each view covers one of the vectors above, which this call borrows exclusively.
         unsafe {
-            self.plan.forward(packed, &[x], y, 0..self.images, &mut self.scratch, None);
-            self.plan.backward(
+            self.conv.forward(packed, &[x], y, 0..self.images, &mut self.scratch, None);
+            self.conv.backward(
                 &gradient,
                 &[x],
                 back,
@@ -224,16 +223,16 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for level in InstructionSet::ALL {
-            assert_eq!(InstructionSet::from_name(level.name()), Some(level));
+        for set in InstructionSet::ALL {
+            assert_eq!(InstructionSet::from_name(set.name()), Some(set));
         }
         assert_eq!(InstructionSet::from_name("avx"), None);
     }
 
     #[test]
-    fn the_fastest_level_is_one_that_the_processor_has() {
-        let (level, speeds) = fastest();
-        assert!(level.is_available());
-        assert!(speeds.iter().all(|(level, speed)| level.is_available() && speed.is_finite()));
+    fn the_fastest_instruction_set_is_one_that_the_processor_has() {
+        let (fastest, speeds) = fastest();
+        assert!(fastest.is_available());
+        assert!(speeds.iter().all(|(set, speed)| set.is_available() && speed.is_finite()));
     }
 }

@@ -1,39 +1,43 @@
-//! The arithmetic of a convolutional network on planes in memory, one thread at a time, for few
-//! channels as for many.
+//! Kernels of a convolutional network on planes in memory, each on one thread, efficient for few
+//! channels and for many.
 //!
-//! A convolution copies a few rows of its input into a padded panel, where every tap reads at a
-//! fixed distance, and multiplies there with one register tile; what precedes it (a sum, a ReLU's
-//! mask, a batch norm's gradient) happens as the panel is filled, and what follows it (sums for a
-//! norm, a bias, a residual, a ReLU) as the tile's results leave.
+//! A convolution packs a few rows of its input into a padded panel, where every tap reads at a
+//! fixed offset, and multiplies them by register tiles. The operation before a convolution (a sum,
+//! a ReLU's mask, a batch norm's gradient) is fused into the packing. The operation after it (sums
+//! for a norm, a bias, a residual, a ReLU) is fused into the epilogue of the tiles.
 //!
-//! Functions work on a range of images and allocate nothing: scratch memory comes from the caller,
-//! who may ask [`memory`] for it. Calls on disjoint ranges may run at the same time. How images are
-//! cut into ranges changes results only through the order in which sums over images (a weight's
+//! Functions work on a range of images and allocate no memory: the caller passes scratch memory,
+//! for example from [`memory`]. Calls on disjoint ranges may run at the same time. The division of
+//! a batch into ranges changes results only through the order in which sums over images (a weight's
 //! gradient, a norm's sums) are added.
 //!
 //! This crate must never know: libtorch, graphs, threads.
 //!
 //! Reading order:
-//! - [`view`]: one tensor of a batch, as planes
+//! - [`view`]: a tensor of a batch as planes
 //! - [`real`]: `f32` and `f64`, and vectors of them
-//! - `avx2`, `avx512`: those vectors in registers
-//! - `table`: the innermost functions, compiled for a type and an instruction set
-//! - [`instruction_set`]: the instruction sets, and which one runs
-//! - [`memory`]: huge pages
+//! - `avx2`, `avx512`: vectors in registers
+//! - `vector_loop`: the loop over the elements of a plane
+//! - `dispatch`: the innermost functions, compiled for each type and instruction set
+//! - [`instruction_set`]: the instruction sets, and the one in use
+//! - [`memory`]: buffers on huge pages
 //! - [`conv`]: convolutions, forward and backward
 //! - [`matrix`]: products of matrices
 //! - [`norm`]: batch norm
 //! - [`pool`]: average, maximum and global pools
-//! - [`pointwise`]: sums, ReLU, sigmoid, gates
-//! - [`sgd`]: the optimizer's step
-#![allow(unsafe_code)] // Vector registers and views into an arena that threads share have no safe form.
-#![allow(clippy::missing_safety_doc)] // One promise holds for all of them; it is written at `view::View`.
+//! - [`pointwise`]: elementwise operations
+//! - [`sgd`]: the step of the optimizer
+// Vector registers and views into memory that threads share have no safe form.
+#![allow(unsafe_code)]
+// All unsafe functions share the contract that is written at `view::View`.
+#![allow(clippy::missing_safety_doc)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod conv;
+mod dispatch;
 pub mod instruction_set;
 pub mod matrix;
 pub mod memory;
@@ -42,10 +46,11 @@ pub mod pointwise;
 pub mod pool;
 pub mod real;
 pub mod sgd;
-mod sweep;
-mod table;
+mod vector_loop;
 pub mod view;
 
-pub use conv::{ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part};
+pub use conv::{
+    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Share,
+};
 pub use real::Real;
 pub use view::View;

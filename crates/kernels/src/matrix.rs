@@ -3,11 +3,11 @@
 use crate::conv::tile::{ROWS, Tile, next_width, widest};
 use crate::real::Real;
 
-/// Values of the depth at a time.
+/// The most values of the depth per tile.
 const DEPTH: usize = 64;
 
-/// `out[i][j] = (or +=) sum over k of a(k, i) * b[k][j]`, with `depth` values of k and rows of
-/// `columns` elements.
+/// Computes `out[i][j] = (or +=) sum over k of a(k, i) * b[k][j]`, for `depth` values of k and rows
+/// of `columns` elements.
 pub fn product<T: Real>(
     a: impl Fn(usize, usize) -> T,
     depth: usize,
@@ -20,8 +20,8 @@ pub fn product<T: Real>(
     if depth == 0 && !add {
         out.fill(T::ZERO);
     }
-    // Asked for once: the level in use may change between two questions, and lanes and tiles belong
-    // together.
+    // Read once: the instruction set in use may change between two calls, and the lanes must be
+    // those of the tiles.
     let kernels = T::kernels();
     let lanes = kernels.lanes;
     let vectors = columns / lanes;
@@ -39,7 +39,8 @@ pub fn product<T: Real>(
             let mut done = 0;
             while done < vectors {
                 let width = next_width(vectors - done, widest(ROWS, kernels.registers));
-                // SAFETY: whole vectors of `depth` rows of `b`, and of `rows` rows of `out`.
+                // SAFETY: the tile covers whole vectors within `depth` rows of `b` and `rows` rows
+                // of `out`.
                 unsafe {
                     let tile = Tile {
                         weights: packed.as_ptr(),

@@ -1,8 +1,7 @@
-//! Batch norm: the sums it needs, its output, and its gradients. What the sums become (mean,
-//! variance, scale and shift, running statistics) is a matter of a few numbers per channel, and the
-//! caller's.
+//! Batch norm: its sums, its output, and its gradients. The caller computes the mean, variance,
+//! scale, shift and running statistics from the sums, which are a few numbers per channel.
 //!
-//! Sums are taken in `T` over at most 256 elements, and in f64 beyond.
+//! Sums over at most 256 elements are taken in `T`; these sums are added in f64.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -10,19 +9,19 @@ use std::ops::Range;
 use crate::conv::Gradient;
 use crate::pointwise::copy_from;
 use crate::real::{Real, Simd};
-use crate::sweep::{Lanes, sweep};
+use crate::vector_loop::{LoopBody, for_each_vector};
 use crate::view::View;
 
-/// Elements whose sum may be taken in `T`.
+/// The most elements that are summed in `T`.
 const SHORT: usize = 256;
 
-/// A tensor that is added to a norm's output before the ReLU: as it is, or with a scale and shift
-/// of its own.
+/// A tensor that is added to a norm's output before the ReLU, optionally with a scale and shift per
+/// channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Residual<'a, T> {
-    /// The tensor, of the norm's shape.
+    /// The tensor, which has the shape of the norm's input.
     pub view: View<T>,
-    /// A factor per channel, and what is added.
+    /// The scale and the shift of each channel.
     pub affine: Option<(&'a [T], &'a [T])>,
 }
 
@@ -30,15 +29,15 @@ pub struct Residual<'a, T> {
 /// `sums[channels..]`.
 ///
 /// # Safety
-/// The promise at [`View`].
+/// The contract at [`View`].
 pub unsafe fn sums<T: Real>(x: View<T>, images: Range<usize>, sums: &mut [f64]) {
     assert_eq!(sums.len(), 2 * x.channels);
     let (sum, squares) = sums.split_at_mut(x.channels);
     for image in images {
         for channel in 0..x.channels {
-            // SAFETY: the caller's promise.
+            // SAFETY: the contract at `View` covers these planes.
             unsafe {
-                let sums = Sums {
+                let sums = PlaneSums {
                     x: x.plane(image, channel),
                     len: x.plane_len(),
                     sums: [&raw mut sum[channel], &raw mut squares[channel]],
@@ -49,11 +48,12 @@ pub unsafe fn sums<T: Real>(x: View<T>, images: Range<usize>, sums: &mut [f64]) 
     }
 }
 
-/// `out = relu(x * scale + shift + residual * its scale + its shift)`, scale and shift per channel.
-/// `out` may be `x` or the residual.
+/// Computes `out = relu(x * scale + shift + residual * residual_scale + residual_shift)` with
+/// scales and shifts per channel. The ReLU and the residual are optional. `out` may be `x` or the
+/// residual.
 ///
 /// # Safety
-/// The promise at [`View`].
+/// The contract at [`View`].
 pub unsafe fn normalize<T: Real>(
     x: View<T>,
     scale: &[T],
@@ -73,7 +73,7 @@ pub unsafe fn normalize<T: Real>(
                 }
                 _ => (T::ONE, T::ZERO),
             };
-            // SAFETY: the caller's promise.
+            // SAFETY: the contract at `View` covers these planes.
             unsafe {
                 let normalize = Normalize {
                     x: x.plane(image, channel),
@@ -92,12 +92,12 @@ pub unsafe fn normalize<T: Real>(
     }
 }
 
-/// Adds each channel's sum of the gradient g to the first sums and that of g * (x - mean) to the
-/// second. Where there is a ReLU, the gradient goes through it first: where its output is not above
-/// zero, g becomes zero in its place.
+/// Adds the sum of each channel's gradient dy to the first sums, and the sum of dy * (x - mean) to
+/// the second. With a ReLU, dy is first masked in place: it becomes zero where the ReLU's output is
+/// not positive.
 ///
 /// # Safety
-/// The promise at [`View`].
+/// The contract at [`View`].
 pub unsafe fn backward_sums<T: Real>(
     gradient: View<T>,
     relu: Option<View<T>>,
@@ -110,7 +110,7 @@ pub unsafe fn backward_sums<T: Real>(
     assert_eq!([mean.len(), sum.len(), products.len()], [x.channels; 3]);
     for image in images {
         for channel in 0..x.channels {
-            // SAFETY: the caller's promise.
+            // SAFETY: the contract at `View` covers these planes.
             unsafe {
                 let sums = BackwardSums {
                     gradient: gradient.plane(image, channel),
@@ -127,11 +127,11 @@ pub unsafe fn backward_sums<T: Real>(
     }
 }
 
-/// Writes, or adds, a gradient through a norm as a convolution would read it: for a norm whose
-/// input is no convolution's output.
+/// Writes, or accumulates, the gradient of a norm's input. Needed only where the input is not the
+/// output of a convolution, whose backward pass computes this gradient as it reads it.
 ///
 /// # Safety
-/// The promise at [`View`]; `into` may be any of the gradient's views.
+/// The contract at [`View`]; `into` may be any of the gradient's views.
 pub unsafe fn input_gradient<T: Real>(
     gradient: &Gradient<T>,
     into: View<T>,
@@ -142,7 +142,7 @@ pub unsafe fn input_gradient<T: Real>(
     assert!(into.same_shape(&gradient.of));
     for image in images {
         for channel in 0..into.channels {
-            // SAFETY: the caller's promise.
+            // SAFETY: the contract at `View` covers these planes.
             unsafe {
                 copy_from(
                     gradient.kind(),
@@ -156,15 +156,16 @@ pub unsafe fn input_gradient<T: Real>(
     }
 }
 
-pub(crate) struct Sums<T> {
+/// The arguments of [`sums_of`].
+pub(crate) struct PlaneSums<T> {
     x: *const T,
     len: usize,
     sums: [*mut f64; 2],
 }
 
-/// A sum and a sum of products, lane by lane.
+/// The loop body that takes a sum and a sum of products, lane by lane.
 struct Pair<T: Real, S: Simd<T>, const RELU: usize> {
-    /// The factor of the product; the first is the gradient.
+    /// The second factor of the product; the first is the gradient.
     x: *const T,
     gradient: *mut T,
     gate: *const T,
@@ -174,13 +175,13 @@ struct Pair<T: Real, S: Simd<T>, const RELU: usize> {
     marker: PhantomData<T>,
 }
 
-/// Both factors are `x`.
+/// The value of `RELU` with which both factors are `x`.
 const SQUARES: usize = 2;
 
-impl<T: Real, S: Simd<T>, const RELU: usize> Lanes<T, S> for Pair<T, S, RELU> {
+impl<T: Real, S: Simd<T>, const RELU: usize> LoopBody<T, S> for Pair<T, S, RELU> {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
-        // SAFETY: the caller's promise about lanes i..i + n.
+    unsafe fn vector(&mut self, i: usize, n: usize) {
+        // SAFETY: every plane has elements i..i + n (see `LoopBody`).
         unsafe {
             let x = S::load_n(self.x.add(i), n);
             let (g, factor) = match RELU {
@@ -200,7 +201,7 @@ impl<T: Real, S: Simd<T>, const RELU: usize> Lanes<T, S> for Pair<T, S, RELU> {
     }
 }
 
-/// Adds up short runs, and then their sums in f64.
+/// Takes both sums of a plane: in `T` over short ranges, whose sums are added in f64.
 #[inline(always)]
 unsafe fn pair<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
     // SAFETY: the caller's planes have `len` elements, and pointers beyond the end are not read.
@@ -218,7 +219,7 @@ unsafe fn pair<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
             let gate = s.gate.wrapping_add(start);
             let mut pair =
                 Pair::<T, S, RELU> { x, gradient, gate, mean, sum: zero, products: zero, marker };
-            sweep::<T, S, _>(&mut pair, part);
+            for_each_vector::<T, S, _>(&mut pair, part);
             sum += S::sum_f64(pair.sum);
             products += S::sum_f64(pair.products);
             start += SHORT;
@@ -229,11 +230,11 @@ unsafe fn pair<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn sums_of<T: Real, S: Simd<T>>(s: &Sums<T>) {
-    // SAFETY: the caller's promise.
+pub(crate) unsafe fn sums_of<T: Real, S: Simd<T>>(s: &PlaneSums<T>) {
+    // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe {
         let none = std::ptr::null_mut();
-        let Sums { x, len, sums } = *s;
+        let PlaneSums { x, len, sums } = *s;
         pair::<T, S, SQUARES>(&BackwardSums {
             x,
             gradient: none,
@@ -245,6 +246,7 @@ pub(crate) unsafe fn sums_of<T: Real, S: Simd<T>>(s: &Sums<T>) {
     }
 }
 
+/// The arguments of [`backward_sums_of`].
 pub(crate) struct BackwardSums<T> {
     gradient: *mut T,
     /// The ReLU's output, or null.
@@ -257,10 +259,11 @@ pub(crate) struct BackwardSums<T> {
 
 #[inline(always)]
 pub(crate) unsafe fn backward_sums_of<T: Real, S: Simd<T>, const RELU: usize>(s: &BackwardSums<T>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe { pair::<T, S, RELU>(s) }
 }
 
+/// The arguments of [`normalize_plane`].
 pub(crate) struct Normalize<T> {
     x: *const T,
     residual: *const T,
@@ -279,10 +282,10 @@ struct Affine<'a, T: Real, S: Simd<T>, const RESIDUAL: usize> {
     residual_scale: S::V,
 }
 
-impl<T: Real, S: Simd<T>, const RESIDUAL: usize> Lanes<T, S> for Affine<'_, T, S, RESIDUAL> {
+impl<T: Real, S: Simd<T>, const RESIDUAL: usize> LoopBody<T, S> for Affine<'_, T, S, RESIDUAL> {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
-        // SAFETY: the caller's promise about lanes i..i + n.
+    unsafe fn vector(&mut self, i: usize, n: usize) {
+        // SAFETY: every plane has elements i..i + n (see `LoopBody`).
         unsafe {
             let mut v = S::fma(S::load_n(self.plane.x.add(i), n), self.scale, self.shift);
             if RESIDUAL == 1 {
@@ -297,12 +300,12 @@ impl<T: Real, S: Simd<T>, const RESIDUAL: usize> Lanes<T, S> for Affine<'_, T, S
 pub(crate) unsafe fn normalize_plane<T: Real, S: Simd<T>, const RESIDUAL: usize>(
     plane: &Normalize<T>,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe {
         let scale = S::splat(plane.scale);
         let shift = S::splat(plane.shift);
         let residual_scale = S::splat(plane.residual_scale);
         let mut affine = Affine::<T, S, RESIDUAL> { plane, scale, shift, residual_scale };
-        sweep::<T, S, _>(&mut affine, plane.len);
+        for_each_vector::<T, S, _>(&mut affine, plane.len);
     }
 }

@@ -1,10 +1,10 @@
-//! `f32` and `f64`, and vectors of them.
+//! The element types `f32` and `f64`, and vectors of them.
 
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
+use crate::dispatch::Kernels;
 #[cfg(target_arch = "x86_64")]
-use crate::instruction_set::{InstructionSet, level};
-use crate::table::Kernels;
+use crate::instruction_set::{InstructionSet, current};
 
 mod sealed {
     pub trait Sealed {}
@@ -12,7 +12,7 @@ mod sealed {
     impl Sealed for f64 {}
 }
 
-/// `f32` or `f64`.
+/// An element type: `f32` or `f64`.
 pub trait Real:
     sealed::Sealed
     + Copy
@@ -32,17 +32,17 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// Below every number.
+    /// Negative infinity.
     const LOWEST: Self;
 
-    /// The nearest value.
+    /// Rounds to the nearest value of this type.
     fn from_f64(value: f64) -> Self;
-    /// The same value.
+    /// Converts without loss.
     fn to_f64(self) -> f64;
-    /// e to the power of the value.
+    /// The exponential function.
     fn exp(self) -> Self;
 
-    /// The innermost functions for this type on this machine.
+    /// The dispatch table for this type and the instruction set in use.
     #[doc(hidden)]
     #[allow(private_interfaces)]
     fn kernels() -> &'static Kernels<Self>;
@@ -72,13 +72,13 @@ macro_rules! real {
             #[allow(private_interfaces)]
             fn kernels() -> &'static Kernels<Self> {
                 #[cfg(target_arch = "x86_64")]
-                match level() {
-                    InstructionSet::Avx512 => return &crate::table::$avx512,
-                    InstructionSet::Avx512Narrow => return &crate::table::$avx512_narrow,
-                    InstructionSet::Avx2 => return &crate::table::$avx2,
+                match current() {
+                    InstructionSet::Avx512 => return &crate::dispatch::$avx512,
+                    InstructionSet::Avx512Narrow => return &crate::dispatch::$avx512_narrow,
+                    InstructionSet::Avx2 => return &crate::dispatch::$avx2,
                     InstructionSet::Plain => {}
                 }
-                &crate::table::$plain
+                &crate::dispatch::$plain
             }
         }
     };
@@ -87,50 +87,51 @@ macro_rules! real {
 real!(f32, AVX512_F32, AVX512_NARROW_F32, AVX2_F32, PLAIN_F32);
 real!(f64, AVX512_F64, AVX512_NARROW_F64, AVX2_F64, PLAIN_F64);
 
-/// Vectors of `T` in one instruction set. A vector has `LANES` elements.
+/// Vectors of `LANES` elements of `T`, in the registers of one instruction set.
 ///
 /// # Safety
-/// Its functions run where the processor has the instruction set. `load` and `store` touch `LANES`
-/// elements, `load_part` and `store_part` the first `n < LANES`; those must be valid.
+/// An implementation accesses only the elements that a function names: `load` and `store` access
+/// `LANES` elements, `load_part` and `store_part` the first `n < LANES`. A caller guarantees that
+/// these elements are valid, and that the processor has the instruction set.
 pub(crate) unsafe trait Simd<T>: Copy {
     const LANES: usize;
     type V: Copy;
 
     unsafe fn splat(value: T) -> Self::V;
     unsafe fn load(at: *const T) -> Self::V;
-    /// Zero from lane `n` on.
+    /// Loads `n` elements; the other lanes are zero.
     unsafe fn load_part(at: *const T, n: usize) -> Self::V;
     unsafe fn store(at: *mut T, v: Self::V);
     unsafe fn store_part(at: *mut T, v: Self::V, n: usize);
-    /// The first `n` lanes; zero after them.
+    /// Keeps the first `n` lanes and zeroes the others.
     unsafe fn first(v: Self::V, n: usize) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
-    /// a * b + c.
+    /// a * b + c, with one rounding where the instruction set has fused multiply-add.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// The larger of the value and zero; not a number stays so.
+    /// The larger of the value and zero; NaN stays NaN.
     unsafe fn relu(v: Self::V) -> Self::V;
-    /// `v` where `gate` is above zero, else zero.
+    /// `v` where `gate` is positive, else zero.
     unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V;
-    /// The even lanes of `a`, then those of `b`.
-    unsafe fn evens(a: Self::V, b: Self::V) -> Self::V;
-    /// The odd lanes of `a`, then those of `b`.
-    unsafe fn odds(a: Self::V, b: Self::V) -> Self::V;
-    /// The lanes of `a` and `b` in turn: two vectors, of which these are the even and the odd
-    /// lanes.
-    unsafe fn zip(a: Self::V, b: Self::V) -> [Self::V; 2];
-    /// Asks for a cache line that is needed soon; any address will do.
+    /// The even lanes of `a`, followed by the even lanes of `b`.
+    unsafe fn deinterleave_even(a: Self::V, b: Self::V) -> Self::V;
+    /// The odd lanes of `a`, followed by the odd lanes of `b`.
+    unsafe fn deinterleave_odd(a: Self::V, b: Self::V) -> Self::V;
+    /// Two vectors whose even lanes are those of `a` and whose odd lanes are those of `b`.
+    unsafe fn interleave(a: Self::V, b: Self::V) -> [Self::V; 2];
+    /// Prefetches a cache line. Any address is allowed.
     unsafe fn prefetch(at: *const T);
-    /// All lanes' sum.
+    /// The sum of all lanes.
     unsafe fn sum(v: Self::V) -> T;
-    /// Stores the sum of all lanes of each of four vectors in four elements in a row, or adds it
-    /// there.
+    /// Stores the sums of four vectors in four consecutive elements, or adds them to these
+    /// elements.
     unsafe fn four_sums(v: [Self::V; 4], to: *mut T, add: bool);
-    /// All lanes' sum, taken in f64.
+    /// The sum of all lanes, taken in f64.
     unsafe fn sum_f64(v: Self::V) -> f64;
 
-    /// Transposes a square of `LANES` rows and columns, rows `stride` and `to_stride` apart.
+    /// Transposes a square of `LANES` rows and columns, with rows `stride` elements apart in the
+    /// source and `to_stride` in the target.
     #[inline(always)]
     unsafe fn transpose(from: *const T, stride: usize, to: *mut T, to_stride: usize)
     where
@@ -139,50 +140,51 @@ pub(crate) unsafe trait Simd<T>: Copy {
         for (row, column) in
             (0..Self::LANES).flat_map(|row| (0..Self::LANES).map(move |column| (row, column)))
         {
-            // SAFETY: the caller's promise for both squares.
+            // SAFETY: the caller guarantees both squares.
             unsafe { *to.add(column * to_stride + row) = *from.add(row * stride + column) };
         }
     }
 
-    /// Loads `n` lanes, all of them where `n` is `LANES`, which the compiler knows inside a loop
-    /// over whole vectors.
+    /// Loads `n` lanes, where `n` may be `LANES`. In a loop over whole vectors the compiler knows
+    /// `n` and removes the branch.
     #[inline(always)]
     unsafe fn load_n(at: *const T, n: usize) -> Self::V {
-        // SAFETY: the caller's promise for the first `n` elements.
+        // SAFETY: the caller guarantees the first `n` elements.
         unsafe { if n == Self::LANES { Self::load(at) } else { Self::load_part(at, n) } }
     }
 
-    /// Loads `n` elements, two apart, into the first lanes; nothing after the last of them is read.
+    /// Loads `n` elements that are two apart into the first lanes. Nothing after the last one is
+    /// read.
     #[inline(always)]
-    unsafe fn load_pairs(at: *const T, n: usize) -> Self::V
+    unsafe fn load_every_second(at: *const T, n: usize) -> Self::V
     where
         T: Real,
     {
-        // SAFETY: the caller's promise from the first to the last of them.
+        // SAFETY: the caller guarantees the elements from the first to the last one.
         unsafe {
             let [a, b] = [0, Self::LANES].map(|first| match (2 * n - 1).saturating_sub(first) {
                 0 => Self::splat(T::ZERO),
-                left => Self::load_n(at.add(first), left.min(Self::LANES)),
+                remaining => Self::load_n(at.add(first), remaining.min(Self::LANES)),
             });
-            Self::evens(a, b)
+            Self::deinterleave_even(a, b)
         }
     }
 
-    /// Stores `n` lanes.
+    /// Stores `n` lanes, where `n` may be `LANES`.
     #[inline(always)]
     unsafe fn store_n(at: *mut T, v: Self::V, n: usize) {
-        // SAFETY: the caller's promise for the first `n` elements.
+        // SAFETY: the caller guarantees the first `n` elements.
         unsafe { if n == Self::LANES { Self::store(at, v) } else { Self::store_part(at, v, n) } }
     }
 }
 
-/// Vectors as arrays, for processors without AVX2.
+/// Vectors as arrays, without explicit vector instructions. For processors without AVX2.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain;
 
 const PLAIN: usize = 8;
 
-// SAFETY: needs nothing of the processor, and touches exactly the elements named.
+// SAFETY: needs no instruction set, and accesses exactly the elements that the trait names.
 #[allow(clippy::needless_range_loop)] // Index loops over fixed arrays are what the compiler turns into vectors.
 unsafe impl<T: Real> Simd<T> for Plain {
     const LANES: usize = PLAIN;
@@ -195,26 +197,26 @@ unsafe impl<T: Real> Simd<T> for Plain {
 
     #[inline(always)]
     unsafe fn load(at: *const T) -> Self::V {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees `LANES` elements.
         unsafe { at.cast::<[T; PLAIN]>().read_unaligned() }
     }
 
     #[inline(always)]
     unsafe fn load_part(at: *const T, n: usize) -> Self::V {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees the first `n` elements.
         std::array::from_fn(|i| if i < n { unsafe { *at.add(i) } } else { T::ZERO })
     }
 
     #[inline(always)]
     unsafe fn store(at: *mut T, v: Self::V) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees `LANES` elements.
         unsafe { at.cast::<[T; PLAIN]>().write_unaligned(v) }
     }
 
     #[inline(always)]
     unsafe fn store_part(at: *mut T, v: Self::V, n: usize) {
         for i in 0..n {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees the first `n` elements.
             unsafe { *at.add(i) = v[i] }
         }
     }
@@ -255,17 +257,17 @@ unsafe impl<T: Real> Simd<T> for Plain {
     }
 
     #[inline(always)]
-    unsafe fn evens(a: Self::V, b: Self::V) -> Self::V {
+    unsafe fn deinterleave_even(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| if i < PLAIN / 2 { a[2 * i] } else { b[2 * i - PLAIN] })
     }
 
     #[inline(always)]
-    unsafe fn odds(a: Self::V, b: Self::V) -> Self::V {
+    unsafe fn deinterleave_odd(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| if i < PLAIN / 2 { a[2 * i + 1] } else { b[2 * i + 1 - PLAIN] })
     }
 
     #[inline(always)]
-    unsafe fn zip(a: Self::V, b: Self::V) -> [Self::V; 2] {
+    unsafe fn interleave(a: Self::V, b: Self::V) -> [Self::V; 2] {
         [0, PLAIN / 2].map(|from| {
             std::array::from_fn(|i| if i % 2 == 0 { a[from + i / 2] } else { b[from + i / 2] })
         })
@@ -282,7 +284,7 @@ unsafe impl<T: Real> Simd<T> for Plain {
     #[inline(always)]
     unsafe fn four_sums(v: [Self::V; 4], to: *mut T, add: bool) {
         for (j, v) in v.into_iter().enumerate() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees four elements.
             unsafe {
                 *to.add(j) = <Self as Simd<T>>::sum(v) + if add { *to.add(j) } else { T::ZERO }
             };

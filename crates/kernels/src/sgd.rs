@@ -1,43 +1,44 @@
-//! Stochastic gradient descent, one pass over values, gradients and momentum.
+//! Stochastic gradient descent, in one pass over values, gradients and momentum.
 
 use crate::real::{Real, Simd};
-use crate::sweep::{Lanes, sweep};
+use crate::vector_loop::{LoopBody, for_each_vector};
 
-/// A step's constants, as torch.optim.SGD knows them.
+/// The constants of one step, as in torch.optim.SGD.
 #[derive(Clone, Copy, Debug)]
-pub struct Sgd<T> {
+pub struct SgdStep<T> {
     pub lr: T,
     pub momentum: T,
     pub weight_decay: T,
     pub nesterov: bool,
-    /// Whether the momentum holds nothing yet: it becomes the gradient.
+    /// Whether this is the first step, which overwrites the momentum buffer with the gradient.
     pub first: bool,
 }
 
-/// d = gradient + weight_decay * value; m = momentum * m + d; value -= lr * (m, or with Nesterov d
-/// + momentum * m).
+/// Runs one SGD step: d = gradient + weight_decay * value; m = momentum * m + d; value -= lr * m,
+/// or value -= lr * (d + momentum * m) with Nesterov momentum.
 ///
 /// # Panics
-/// If the three are not of one length.
-pub fn sgd<T: Real>(step: &Sgd<T>, values: &mut [T], grads: &[T], momentum: &mut [T]) {
+/// If the three slices differ in length.
+pub fn sgd<T: Real>(step: &SgdStep<T>, values: &mut [T], grads: &[T], momentum: &mut [T]) {
     assert!(values.len() == grads.len() && values.len() == momentum.len());
     let len = grads.len();
     let values = values.as_mut_ptr();
     let grads = grads.as_ptr();
     let momentum = momentum.as_mut_ptr();
-    // SAFETY: the three slices have this length.
+    // SAFETY: the three slices have this length, and the mutable borrows are exclusive.
     unsafe { (T::kernels().sgd)(&Flat { step: *step, values, grads, momentum, len }) }
 }
 
-/// A step over `len` elements.
+/// The arguments of [`step`]: the constants, and buffers of `len` elements.
 pub(crate) struct Flat<T> {
-    step: Sgd<T>,
+    step: SgdStep<T>,
     values: *mut T,
     grads: *const T,
     momentum: *mut T,
     len: usize,
 }
 
+/// The loop body of [`step`], with the constants in vectors.
 struct Stepping<'a, T: Real, S: Simd<T>> {
     flat: &'a Flat<T>,
     lr: S::V,
@@ -45,11 +46,11 @@ struct Stepping<'a, T: Real, S: Simd<T>> {
     weight_decay: S::V,
 }
 
-impl<T: Real, S: Simd<T>> Lanes<T, S> for Stepping<'_, T, S> {
+impl<T: Real, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
     #[inline(always)]
-    unsafe fn at(&mut self, i: usize, n: usize) {
+    unsafe fn vector(&mut self, i: usize, n: usize) {
         let Flat { step, values, grads, momentum, .. } = self.flat;
-        // SAFETY: the caller's promise about lanes i..i + n.
+        // SAFETY: every plane has elements i..i + n (see `LoopBody`).
         unsafe {
             let value = S::load_n(values.add(i), n);
             let old = S::load_n(momentum.add(i), n);
@@ -64,12 +65,15 @@ impl<T: Real, S: Simd<T>> Lanes<T, S> for Stepping<'_, T, S> {
 
 #[inline(always)]
 pub(crate) unsafe fn step<T: Real, S: Simd<T>>(flat: &Flat<T>) {
-    let Sgd { lr, momentum, weight_decay, .. } = flat.step;
-    // SAFETY: the caller's promise.
+    let SgdStep { lr, momentum, weight_decay, .. } = flat.step;
+    // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe {
         let lr = S::splat(lr);
         let momentum = S::splat(momentum);
         let weight_decay = S::splat(weight_decay);
-        sweep::<T, S, _>(&mut Stepping::<T, S> { flat, lr, momentum, weight_decay }, flat.len);
+        for_each_vector::<T, S, _>(
+            &mut Stepping::<T, S> { flat, lr, momentum, weight_decay },
+            flat.len,
+        );
     }
 }

@@ -1,21 +1,22 @@
-//! One tensor of a batch, as planes.
+//! Views: a tensor of a batch as planes in memory.
 
 use std::ops::Range;
 
 use crate::real::Real;
 
-/// One tensor of a batch: in every image `channels` contiguous planes of `height * width` elements,
-/// `image_stride` elements from one image to the next, so that a range of channels of a larger
-/// tensor is a view as well.
+/// A tensor of a batch. Each image has `channels` contiguous planes of `height * width` elements,
+/// and images are `image_stride` elements apart, so that a range of channels of a larger tensor is
+/// a view as well.
 ///
 /// # Safety
-/// Every `unsafe fn` of this crate asks the same of its caller: for each image of the range, a
-/// view's planes are memory that is valid for reading, and for writing where the view is a result;
-/// no other thread writes what is read, or touches what is written, during the call; and a result
-/// overlaps no argument, unless a function says that it may be the same.
+/// All `unsafe fn` of this crate share one contract, for each image of the range:
+/// - The planes of a view are readable, and those of a result are writable.
+/// - During the call, no other thread writes memory that is read, or accesses memory that is
+///   written.
+/// - A result overlaps no argument, unless the function's documentation allows it.
 #[derive(Clone, Copy, Debug)]
 pub struct View<T> {
-    /// The first element of channel 0 of image 0.
+    /// The address of channel 0 of image 0.
     pub at: *mut T,
     /// Elements from one image to the next.
     pub image_stride: usize,
@@ -27,49 +28,50 @@ pub struct View<T> {
     pub width: usize,
 }
 
-// SAFETY: a view is an address and sizes; whoever dereferences it does so in an unsafe function
-// with the promise above.
+// SAFETY: a view is an address and sizes. It is dereferenced only in unsafe functions, under the
+// contract above.
 unsafe impl<T: Send> Send for View<T> {}
 // SAFETY: as above.
 unsafe impl<T: Sync> Sync for View<T> {}
 
 impl<T> View<T> {
-    /// Elements of one plane.
+    /// The elements of one plane.
     pub fn plane_len(&self) -> usize {
         self.height * self.width
     }
 
-    /// Elements of one image.
+    /// The elements of one image.
     pub fn image_len(&self) -> usize {
         self.channels * self.plane_len()
     }
 
-    /// Where a plane begins.
+    /// The address of a plane.
     ///
     /// # Safety
-    /// The image and the channel are the view's.
+    /// The view has this image and this channel.
     pub unsafe fn plane(&self, image: usize, channel: usize) -> *mut T {
         debug_assert!(channel < self.channels);
-        // SAFETY: the caller's promise puts the plane inside the view's memory.
+        // SAFETY: the plane lies within the view's memory.
         unsafe { self.at.add(image * self.image_stride + channel * self.plane_len()) }
     }
 
-    /// Zeros in all of these channels' planes.
+    /// Fills the planes of these channels with zeros.
     ///
     /// # Safety
-    /// The promise at [`View`]; the image and the channels are the view's.
+    /// The contract at [`View`]; the view has this image and these channels.
     pub unsafe fn zero(&self, image: usize, channels: Range<usize>)
     where
         T: Real,
     {
-        // SAFETY: the caller's promise; an image's planes lie one after the other.
+        // SAFETY: the planes of an image are contiguous, and the caller guarantees that they are
+        // writable.
         unsafe {
             let length = channels.len() * self.plane_len();
             std::slice::from_raw_parts_mut(self.plane(image, channels.start), length).fill(T::ZERO);
         }
     }
 
-    /// Whether channels, height and width are the other's.
+    /// Whether both views have the same channels, height and width.
     pub fn same_shape<U>(&self, other: &View<U>) -> bool {
         (self.channels, self.height, self.width) == (other.channels, other.height, other.width)
     }

@@ -6,10 +6,10 @@ mod common;
 use common::{Tensor, close, near, values};
 use proptest::prelude::*;
 use res2lab_kernels::{
-    ConvPlan, ConvShape, Epilogue, Gradient, InputGradient, Last, NormBackward, Part, Real,
+    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Real, Share,
 };
 
-/// 1x1 convolutions with as many outputs as outer products need.
+/// Shapes of 1x1 convolutions with enough outputs for outer products.
 fn wide_shapes() -> impl Strategy<Value = ConvShape> {
     (1..=2usize, 1..=2usize, 1..=60usize, 60..=90usize, 3..=20usize, 3..=30usize).prop_map(
         |(stride, groups, channels, out, height, width)| ConvShape {
@@ -49,7 +49,7 @@ fn shapes() -> impl Strategy<Value = ConvShape> {
     )
 }
 
-/// Every weight's place with the input's and the output's elements that it joins.
+/// Calls `each` for every weight with the elements of input and output that it connects.
 fn visit(shape: &ConvShape, images: usize, mut each: impl FnMut(usize, usize, usize)) {
     let (rows, cols) = shape.output();
     let channels = shape.channels / shape.groups;
@@ -88,14 +88,14 @@ fn convolved(shape: &ConvShape, images: usize, weights: &[f64], input: &[f64]) -
     output
 }
 
-/// Runs a function for each of two ranges that make up all images.
+/// Runs a function for two ranges that together cover all images.
 fn in_two(images: usize, mut run: impl FnMut(std::ops::Range<usize>)) {
     run(0..images / 2);
     run(images / 2..images);
 }
 
 fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, tolerance: f64) {
-    let plan = ConvPlan::new(shape);
+    let conv = ConvKernel::new(shape);
     let (rows, cols) = shape.output();
     let weights: Vec<T> = values(shape.weights_len(), seed);
     let mut first =
@@ -104,9 +104,9 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
         Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 0, seed + 2);
     let mut residual = Tensor::<T>::random(images, shape.out, rows, cols, 1, seed + 3);
     let bias: Vec<T> = values(shape.out, seed + 4);
-    let mut packed = vec![T::ZERO; plan.packed_len()];
-    plan.pack(&weights, &mut packed);
-    let mut scratch = vec![T::from_f64(f64::NAN); plan.scratch_len()];
+    let mut packed = vec![T::ZERO; conv.packed_len()];
+    conv.pack(&weights, &mut packed);
+    let mut scratch = vec![T::from_f64(f64::NAN); conv.scratch_len()];
     let both: Vec<f64> = first.dense().iter().zip(second.dense()).map(|(a, b)| a + b).collect();
     let weights: Vec<f64> = weights.iter().map(|w| w.to_f64()).collect();
     let expected = convolved(&shape, images, &weights, &both);
@@ -116,7 +116,7 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
     in_two(images, |range| unsafe {
         let inputs = [first.view(), second.view()];
         let sums = Some(&mut sums[..]);
-        plan.forward(&packed, &inputs, out.view(), range, &mut scratch, sums);
+        conv.forward(&packed, &inputs, out.view(), range, &mut scratch, sums);
     });
     close(&out.dense(), &expected, tolerance);
     out.check_gaps();
@@ -137,23 +137,23 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
         .enumerate()
         .map(|(i, (r, a))| (r + a + bias[i / plane % shape.out].to_f64()).max(0.0))
         .collect();
-    for parts in 1..4 {
+    for threads in 1..4 {
         let mut out = Tensor::<T>::random(images, shape.out, rows, cols, 5, seed + 5);
-        for index in (0..parts).rev() {
-            let part = Part { index, of: parts };
+        for index in (0..threads).rev() {
+            let share = Share { index, of: threads };
             in_two(images, |range| unsafe {
-                plan.infer(
+                conv.infer(
                     &packed,
                     &[first.view()],
                     out.view(),
                     &epilogue,
                     range,
                     &mut scratch,
-                    part,
+                    share,
                 );
             });
         }
-        // What the ReLU leaves may be small beside the terms it is made of.
+        // The results of the ReLU may be small compared with the terms of the sum.
         let scale = alone.iter().fold(1.0f64, |most, value| most.max(value.abs()));
         near(&out.dense(), &relu, scale * tolerance);
         out.check_gaps();
@@ -164,11 +164,11 @@ fn backward_is_right<T: Real>(
     shape: ConvShape,
     images: usize,
     seed: u64,
-    last: bool,
+    masked: bool,
     norm: bool,
     tolerance: f64,
 ) {
-    let plan = ConvPlan::new(shape);
+    let conv = ConvKernel::new(shape);
     let (rows, cols) = shape.output();
     let weights: Vec<T> = values(shape.weights_len(), seed);
     let mut input =
@@ -178,15 +178,10 @@ fn backward_is_right<T: Real>(
     let [a, b, c] = [5, 6, 7].map(|i| values::<T>(shape.out, seed + i));
     let channel = |i: usize| i / (rows * cols) % shape.out;
     let mut gradient = of.dense();
-    let norms = x.dense();
-    for (i, g) in gradient.iter_mut().enumerate() {
-        if norm {
-            *g = a[channel(i)].to_f64() * *g
-                + b[channel(i)].to_f64() * norms[i]
-                + c[channel(i)].to_f64();
-        }
+    if norm {
+        through_norm(&mut gradient, &x.dense(), |i| [&a, &b, &c].map(|n| n[channel(i)].to_f64()));
     }
-    // What is added to, or else overwritten.
+    // The values before the call, which are accumulated into or overwritten.
     let keeps = seed.is_multiple_of(2);
     let before = if keeps { 1.0 } else { f64::NAN };
     let start = if keeps { before } else { 0.0 };
@@ -198,35 +193,56 @@ fn backward_is_right<T: Real>(
         expected[i] += gradient[o] * weights[w].to_f64();
     });
 
-    let mut packed = vec![T::ZERO; plan.packed_backward_len()];
-    plan.pack_backward(&weights, &mut packed);
-    let mut scratch = vec![T::from_f64(f64::NAN); plan.backward_scratch_len()];
+    let mut packed = vec![T::ZERO; conv.packed_backward_len()];
+    conv.pack_backward(&weights, &mut packed);
+    let mut scratch = vec![T::from_f64(f64::NAN); conv.backward_scratch_len()];
     let mut weight_gradient = vec![T::from_f64(before); weights.len()];
     let [mut stored, mut added] = [8, 9].map(|i| {
         Tensor::<T>::random(images, shape.channels, shape.height, shape.width, 2, seed + i)
     });
     let before = added.dense();
     let mut ends = [10, 20].map(|i| End::<T>::new(&shape, images, seed + i));
-    let last = last && shape.stride == 1;
+    let masked = masked && shape.stride == 1;
     in_two(images, |range| unsafe {
-        let norm = norm.then(|| NormBackward { x: x.view(), a: &a, b: &b, c: &c });
+        let norm = norm.then(|| NormBackward {
+            x: x.view(),
+            dy_coefficient: &a,
+            x_coefficient: &b,
+            constant: &c,
+        });
         let gradient = Gradient { of: of.view(), norm };
-        let [stored_last, added_last] = &mut ends;
+        let [stored_masked, added_masked] = &mut ends;
         let into = [
-            InputGradient { into: stored.view(), add: false, last: &stored_last.last(last) },
-            InputGradient { into: added.view(), add: true, last: &added_last.last(last) },
+            InputGradient {
+                into: stored.view(),
+                add: false,
+                masked_sums: &stored_masked.masked_sums(masked),
+            },
+            InputGradient {
+                into: added.view(),
+                add: true,
+                masked_sums: &added_masked.masked_sums(masked),
+            },
         ];
         let inputs = [input.view()];
         let weight_gradient = Some((&mut weight_gradient[..], keeps || range.start > 0));
-        plan.backward(&gradient, &inputs, &packed, weight_gradient, &into, range, &mut scratch);
+        conv.backward(&gradient, &inputs, &packed, weight_gradient, &into, range, &mut scratch);
     });
     close(&weight_gradient, &expected_weights, tolerance);
     let sums: Vec<f64> = before.iter().zip(&expected).map(|(a, b)| a + b).collect();
-    let [stored_last, added_last] = &mut ends;
-    close(&stored.dense(), &stored_last.expected(last, expected, tolerance), tolerance);
-    close(&added.dense(), &added_last.expected(last, sums, tolerance), tolerance);
+    let [stored_masked, added_masked] = &mut ends;
+    close(&stored.dense(), &stored_masked.expected(masked, expected, tolerance), tolerance);
+    close(&added.dense(), &added_masked.expected(masked, sums, tolerance), tolerance);
     stored.check_gaps();
     added.check_gaps();
+}
+
+/// The gradient of a norm's input, from that of its output and the coefficients of each element.
+fn through_norm(gradient: &mut [f64], x: &[f64], coefficients: impl Fn(usize) -> [f64; 3]) {
+    for (i, (g, x)) in gradient.iter_mut().zip(x).enumerate() {
+        let [a, b, c] = coefficients(i);
+        *g = a * *g + b * x + c;
+    }
 }
 
 /// The ReLU and the norm before some channels of a gradient, and the norm's sums.
@@ -250,7 +266,7 @@ impl<T: Real> End<T> {
         End { relu: tensor(1), x: tensor(2), mean, sums, of: shape.channels, channels }
     }
 
-    fn last(&mut self, wanted: bool) -> Vec<Last<'_, T>> {
+    fn masked_sums(&mut self, wanted: bool) -> Vec<MaskedSums<'_, T>> {
         if !wanted {
             return vec![];
         }
@@ -258,7 +274,7 @@ impl<T: Real> End<T> {
         let x = self.x.view();
         let channels = self.channels.clone();
         let (sum, products) = self.sums.split_at_mut(channels.len());
-        vec![Last {
+        vec![MaskedSums {
             channels,
             relu,
             x,
@@ -267,7 +283,7 @@ impl<T: Real> End<T> {
         }]
     }
 
-    /// What this gradient becomes; the sums are looked at.
+    /// The expected gradient after masking. Also checks the sums.
     fn expected(&mut self, wanted: bool, mut gradient: Vec<f64>, tolerance: f64) -> Vec<f64> {
         if !wanted {
             return gradient;
@@ -289,7 +305,8 @@ impl<T: Real> End<T> {
                 sizes[at] += term.abs();
             }
         }
-        // Terms of both signs may all but cancel: what is rounded are the terms.
+        // The terms have both signs and may almost cancel, but rounding errors are relative to the
+        // terms.
         near(&self.sums, &sums, tolerance * sizes.into_iter().fold(0.0, f64::max));
         gradient
     }
@@ -305,9 +322,9 @@ proptest! {
     }
 
     #[test]
-    fn backward(shape in shapes(), images in 1..6usize, seed in any::<u32>(), last: bool, norm: bool) {
-        backward_is_right::<f64>(shape, images, seed.into(), last, norm, 1e-12);
-        backward_is_right::<f32>(shape, images, seed.into(), last, norm, 1e-5);
+    fn backward(shape in shapes(), images in 1..6usize, seed in any::<u32>(), masked: bool, norm: bool) {
+        backward_is_right::<f64>(shape, images, seed.into(), masked, norm, 1e-12);
+        backward_is_right::<f32>(shape, images, seed.into(), masked, norm, 1e-5);
     }
 
     #[test]
@@ -317,7 +334,7 @@ proptest! {
     }
 }
 
-/// Sizes that are cut into strips, parts of the depth and groups of rows.
+/// Tests sizes that are divided into strips, depth blocks and cache blocks.
 #[test]
 fn large() {
     let shape = |channels, size, out, kernel, stride| ConvShape {
@@ -348,6 +365,6 @@ fn large() {
 }
 
 #[test]
-fn other_levels_are_right_too() {
-    common::run_at_other_levels("other_levels_are_right_too");
+fn other_instruction_sets_are_right_too() {
+    common::run_with_other_instruction_sets("other_instruction_sets_are_right_too");
 }

@@ -1,4 +1,4 @@
-//! Norms, pools and what works element by element, against plain loops in f64.
+//! Norms, pools and elementwise operations, against plain loops in f64.
 #![allow(unsafe_code)] // The functions under test are unsafe.
 
 mod common;
@@ -10,8 +10,24 @@ use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape, global};
 use res2lab_kernels::{Gradient, NormBackward, Real, View, pointwise};
 
 const IMAGES: usize = 3;
-/// Of pools.
+/// Channels of the tensors that pools are tested with.
 const CHANNELS: usize = 2;
+
+fn sums_are_right<T: Real>(
+    x: &mut Tensor<T>,
+    channels: usize,
+    channel: impl Fn(usize) -> usize,
+    tolerance: f64,
+) {
+    let mut sums = vec![1.0; 2 * channels];
+    let mut wanted = vec![1.0; 2 * channels];
+    unsafe { norm::sums(x.view(), 0..IMAGES, &mut sums) };
+    for (i, value) in x.dense().iter().enumerate() {
+        wanted[channel(i)] += value;
+        wanted[channels + channel(i)] += value * value;
+    }
+    close(&sums, &wanted, tolerance);
+}
 
 fn norms_are_right<T: Real>(
     channels: usize,
@@ -29,15 +45,7 @@ fn norms_are_right<T: Real>(
     let dx = x.dense();
     let dr = residual.dense();
     let dg = gradient.dense();
-
-    let mut sums = vec![1.0; 2 * channels];
-    let mut wanted = vec![1.0; 2 * channels];
-    unsafe { norm::sums(x.view(), 0..IMAGES, &mut sums) };
-    for (i, value) in dx.iter().enumerate() {
-        wanted[channel(i)] += value;
-        wanted[channels + channel(i)] += value * value;
-    }
-    close(&sums, &wanted, tolerance);
+    sums_are_right(&mut x, channels, channel, tolerance);
 
     let affine = Some(Residual { view: residual.view(), affine: Some((&numbers[2], &numbers[3])) });
     unsafe {
@@ -63,7 +71,7 @@ fn norms_are_right<T: Real>(
     }
     close(&sums, &wanted, tolerance);
 
-    // Masked in its place, and once more nothing changes.
+    // The gradient is masked in place, and masking it again changes nothing.
     near(&gradient.dense(), &(0..dx.len()).map(masked).collect::<Vec<_>>(), tolerance);
     let mut again = vec![1.0; 2 * channels];
     backward_sums(gradient.view(), None, &mut again);
@@ -71,7 +79,12 @@ fn norms_are_right<T: Real>(
     gradient.check_gaps();
 
     let before = into.dense();
-    let norm = NormBackward { x: x.view(), a: &numbers[1], b: &numbers[2], c: &numbers[3] };
+    let norm = NormBackward {
+        x: x.view(),
+        dy_coefficient: &numbers[1],
+        x_coefficient: &numbers[2],
+        constant: &numbers[3],
+    };
     let full = Gradient { of: gradient.view(), norm: Some(norm) };
     let through = |i: usize| number(1, i) * masked(i) + number(2, i) * dx[i] + number(3, i);
     unsafe { norm::input_gradient(&full, into.view(), true, 0..IMAGES) };
@@ -280,6 +293,6 @@ fn the_first_maximum_wins_and_what_is_no_number_wins_over_all() {
 }
 
 #[test]
-fn other_levels_are_right_too() {
-    common::run_at_other_levels("other_levels_are_right_too");
+fn other_instruction_sets_are_right_too() {
+    common::run_with_other_instruction_sets("other_instruction_sets_are_right_too");
 }

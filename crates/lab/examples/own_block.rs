@@ -61,8 +61,8 @@ fn run() -> Result<(i64, [f64; 2]), Error> {
         let scale = res2lab_nn::GradScale::ONE;
         let found = training.forward_backward(&mut net, &images, &targets, scale);
         losses.push(found.loss.double_value(&[]));
-        let rates = res2lab_nn::Rates { lr: 0.05, momentum: 0.9, first: i == 0, found_inf: None };
-        sgd.step(net.params_mut(), rates)?;
+        let rates = res2lab_nn::Rates { lr: 0.05, momentum: 0.9 };
+        sgd.step(net.params_mut(), rates, i == 0, None)?;
     }
     Ok((rf_px, [losses[0], losses[9]]))
 }

@@ -2,7 +2,7 @@
 //! put into the environment, and panics of libtorch as errors.
 
 use res2lab_error::{Error, Kind};
-use res2lab_train::Options;
+use res2lab_train::TrialOptions;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -36,9 +36,9 @@ fn device() -> Device {
 }
 
 /// What the runner says in the environment.
-pub fn options(data: &Path) -> Result<Options, Error> {
+pub fn options(data: &Path) -> Result<TrialOptions, Error> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
-    Ok(Options {
+    Ok(TrialOptions {
         device: device(),
         threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
         vectors: crate::vectors::choose(data)?.level,

@@ -1,5 +1,5 @@
-//! CUDA graphs: work that is recorded once and launched as a whole from then on. No GPU has run
-//! this yet.
+//! CUDA graphs: work that is recorded once and then launched as a whole. This has not run on a GPU
+//! yet.
 
 use crate::check;
 use res2lab_error::Error;
@@ -18,49 +18,51 @@ unsafe extern "C" {
     fn res2lab_graph_replay(graph: *mut Handle) -> *mut c_char;
 }
 
-/// A graph on the current GPU.
+/// A CUDA graph on the current GPU.
 pub struct CudaGraph {
     handle: *mut Handle,
 }
 
 impl CudaGraph {
-    /// An empty one. Fails in builds without CUDA.
+    /// An empty graph. Fails in builds without CUDA.
     pub fn new() -> Result<CudaGraph, Error> {
         let mut handle = std::ptr::null_mut();
-        // SAFETY: the shim writes a fresh handle for us to own, or says why not.
+        // SAFETY: the shim writes a new handle that we own, or returns an error.
         check(unsafe { res2lab_graph_new(&mut handle) })?;
         Ok(CudaGraph { handle })
     }
 
-    /// Runs `work` on the graph's own stream, where libraries prepare what must not be recorded.
+    /// Runs `work` on the graph's own stream, so that libraries make the preparations that must not
+    /// be recorded.
     pub fn warm_up(&mut self, work: &mut dyn FnMut()) -> Result<(), Error> {
-        self.aside(work, false)
+        self.on_graph_stream(work, false)
     }
 
-    /// Records what `work` asks of the GPU, and does none of it. Tensors that it makes stay where
-    /// they are.
+    /// Records the GPU operations of `work` without running them. Tensors that `work` makes keep
+    /// their addresses.
     pub fn record(&mut self, work: &mut dyn FnMut()) -> Result<(), Error> {
-        self.aside(work, true)
+        self.on_graph_stream(work, true)
     }
 
-    fn aside(&mut self, work: &mut dyn FnMut(), record: bool) -> Result<(), Error> {
-        // SAFETY: the handle is ours until it is dropped.
+    /// Runs `work` on the graph's stream, and records it if `record` is true.
+    fn on_graph_stream(&mut self, work: &mut dyn FnMut(), record: bool) -> Result<(), Error> {
+        // SAFETY: we own the handle until it is dropped.
         check(unsafe { res2lab_graph_enter(self.handle, record) })?;
         work();
-        // SAFETY: as above.
+        // SAFETY: we own the handle until it is dropped.
         check(unsafe { res2lab_graph_leave(self.handle, record) })
     }
 
-    /// Does what was recorded.
+    /// Runs the recorded work.
     pub fn replay(&mut self) -> Result<(), Error> {
-        // SAFETY: as above.
+        // SAFETY: we own the handle until it is dropped.
         check(unsafe { res2lab_graph_replay(self.handle) })
     }
 }
 
 impl Drop for CudaGraph {
     fn drop(&mut self) {
-        // SAFETY: the handle is ours, and nobody uses it afterwards.
+        // SAFETY: we own the handle, which is not used afterwards.
         unsafe { res2lab_graph_free(self.handle) }
     }
 }

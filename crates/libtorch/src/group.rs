@@ -54,8 +54,8 @@ unsafe extern "C" {
     fn res2lab_reducer_times(reducer: *const RawReducer, out: *mut f64);
 }
 
-/// Where this process stands among those of a trial, and where they meet. As torchrun tells it in
-/// RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
+/// The rank of this process among those of a trial, and the address of their rendezvous, as in
+/// torchrun's RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     pub rank: usize,
@@ -64,22 +64,22 @@ pub struct Member {
     pub port: u16,
 }
 
-/// The processes of a trial, as seen by one of them.
+/// The process group of a trial.
 pub struct Group {
     raw: *mut RawGroup,
 }
 
 impl Group {
-    /// Meets the other processes, all of which must come. An operation that waits for another
-    /// process longer than `patience`, or whose other process ends, fails. With `cuda` tensors of
-    /// GPU 0 can be summed too.
+    /// Joins the group, and returns once all its processes have joined. An operation of the group
+    /// fails if it waits for another process longer than `patience`, or if another process ends.
+    /// With `cuda`, tensors of GPU 0 can be summed too.
     pub fn join(member: &Member, cuda: bool, patience: Duration) -> Result<Rc<Group>, Error> {
         let host = CString::new(member.host.as_str()).map_err(crate::failed)?;
         let rank = member.rank as i32;
         let world = member.world as i32;
         let mut raw = std::ptr::null_mut();
-        // SAFETY: the host's name lives for the call, and `raw` takes what the shim makes for us to
-        // own.
+        // SAFETY: the host's name outlives the call, and the shim writes an object that we own to
+        // `raw`.
         check(unsafe {
             res2lab_group_new(
                 host.as_ptr(),
@@ -100,7 +100,7 @@ impl Group {
         check(unsafe { res2lab_group_sum(self.raw, tensor.as_ptr()) })
     }
 
-    /// Replaces `tensor` by that of rank 0.
+    /// Replaces `tensor` by the tensor of rank 0.
     pub fn copy_first(&self, tensor: &mut Tensor) -> Result<(), Error> {
         // SAFETY: both live for the call, and the shim waits until the tensor is written.
         check(unsafe { res2lab_group_copy_first(self.raw, tensor.as_ptr()) })
@@ -109,12 +109,12 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // SAFETY: the shim made it for us, and reducers hold an Rc, so none is left.
+        // SAFETY: we own the object, and no reducer uses it, since each holds an Rc.
         unsafe { res2lab_group_free(self.raw) };
     }
 }
 
-/// A batch norm's tensors and numbers.
+/// The tensors and constants of a batch norm.
 pub struct BatchNorm<'a> {
     pub weight: &'a Tensor,
     pub bias: &'a Tensor,
@@ -124,8 +124,8 @@ pub struct BatchNorm<'a> {
     pub eps: f64,
 }
 
-/// Batch norm in training, with the statistics of the images of all processes of `group`. The group
-/// must live until the backward pass is over.
+/// Batch norm in training, with statistics over the images of all processes of `group`. The group
+/// must outlive the backward pass.
 pub fn sync_batch_norm(group: &Rc<Group>, x: &Tensor, of: BatchNorm) -> Result<Tensor, Error> {
     let mut out = std::ptr::null_mut();
     // SAFETY: all tensors live for the call; autograd keeps the ones it needs by their own
@@ -147,11 +147,9 @@ pub fn sync_batch_norm(group: &Rc<Group>, x: &Tensor, of: BatchNorm) -> Result<T
     Ok(unsafe { Tensor::from_ptr(out) })
 }
 
-/// A range of the gradient buffer, and the leaf tensors whose gradients lie in it.
+/// A range of the gradient buffer, and the leaf tensors whose gradients it contains.
 pub struct Bucket<'a> {
-    /// The range.
     pub gradients: Tensor,
-    /// The leaves.
     pub leaves: Vec<&'a Tensor>,
 }
 
@@ -159,21 +157,22 @@ pub struct Bucket<'a> {
 pub struct Reducer {
     raw: *mut RawReducer,
     buckets: usize,
-    /// It must outlive the reducer.
+    /// The reducer's group, which must outlive the reducer.
     group: Rc<Group>,
 }
 
-/// When buckets were on their way, milliseconds from the start of a backward pass.
+/// The times of the buckets of a step, in milliseconds from the start of the backward pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     /// The end of the backward pass.
     pub backward_ms: f64,
-    /// Start and end of each bucket.
+    /// The start and the end of the transfer of each bucket.
     pub buckets_ms: Vec<(f64, f64)>,
 }
 
 impl Reducer {
-    /// Buckets start on their way in the given order, each when all its gradients are complete.
+    /// A reducer for these buckets. They are sent in order, each as soon as all its gradients are
+    /// complete.
     pub fn new(group: &Rc<Group>, buckets: &[Bucket]) -> Result<Reducer, Error> {
         let leaves = buckets
             .iter()
@@ -199,27 +198,29 @@ impl Reducer {
         Ok(Reducer { raw, buckets: buckets.len(), group: Rc::clone(group) })
     }
 
-    /// The group that it sums over.
+    /// The group over which the reducer sums.
     pub fn group(&self) -> &Rc<Group> {
         &self.group
     }
 
-    /// Says that the backward pass that comes next completes the gradients.
+    /// Makes the next backward pass send the buckets. To be called before the pass that completes
+    /// the gradients.
     pub fn arm(&mut self) {
         // SAFETY: the object lives as long as self.
         unsafe { res2lab_reducer_arm(self.raw) };
     }
 
-    /// After that pass: waits until all buckets are summed.
+    /// Waits until all buckets are summed. To be called after the backward pass.
     pub fn finish(&mut self) -> Result<(), Error> {
         // SAFETY: the object lives as long as self.
         check(unsafe { res2lab_reducer_finish(self.raw) })
     }
 
-    /// Times of the last step.
+    /// The times of the last step.
     pub fn trace(&self) -> Trace {
         let mut times = vec![0.0; 2 * self.buckets + 1];
-        // SAFETY: the shim writes two numbers a bucket and one more.
+        // SAFETY: the shim writes two numbers per bucket and one more, which is the length of
+        // `times`.
         unsafe { res2lab_reducer_times(self.raw, times.as_mut_ptr()) };
         Trace {
             backward_ms: times[0],
@@ -230,7 +231,7 @@ impl Reducer {
 
 impl Drop for Reducer {
     fn drop(&mut self) {
-        // SAFETY: the shim made it for us; it takes its hooks back first.
+        // SAFETY: we own the object, which removes its autograd hooks first.
         unsafe { res2lab_reducer_free(self.raw) };
     }
 }

@@ -1,4 +1,4 @@
-//! What libtorch has and tch does not bind, through a small C++ shim.
+//! Functions of libtorch that tch does not bind, through a small C++ shim.
 //!
 //! This crate must never know: networks, data sets, files, recipes. It takes and returns tensors.
 //!
@@ -67,7 +67,7 @@ unsafe extern "C" {
     fn res2lab_free(text: *mut c_char);
 }
 
-/// Whether a panic is tch's answer to memory that did not suffice, on a CPU or a GPU.
+/// Whether tch panicked because memory did not suffice, on a CPU or a GPU.
 pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
     let text = panic
         .downcast_ref::<String>()
@@ -78,48 +78,52 @@ pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
     })
 }
 
-/// Makes `grad` the gradient of the leaf tensor `leaf`: a backward pass then adds into that memory.
+/// Makes `grad` the gradient of the leaf tensor `leaf`, so that a backward pass accumulates into
+/// its memory.
 pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), Error> {
     // SAFETY: both pointers belong to tensors borrowed for the whole call, and the shim keeps
     // neither.
     check(unsafe { res2lab_set_grad(leaf.as_mut_ptr(), grad.as_ptr()) })
 }
 
-/// Hyper-parameters of one SGD step, as torch.optim.SGD names them (dampening 0).
+/// One step of libtorch's fused SGD, with the constants of torch.optim.SGD (dampening 0).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SgdStep {
+pub struct FusedSgd {
     pub lr: f64,
     pub momentum: f64,
     pub weight_decay: f64,
     pub nesterov: bool,
+    /// Whether this is the first step, which overwrites the momentum buffer with the gradient.
+    pub first: bool,
 }
 
-/// One SGD step on flat buffers of equal length, in place. On the `first` step the momentum buffer
-/// is overwritten by the gradient, as PyTorch does. Where `found_inf` (a float32 scalar on the
-/// buffers' device) is 1 nothing happens; the device decides that, so nobody waits for it.
-pub fn fused_sgd(
-    values: &mut Tensor,
-    grads: &mut Tensor,
-    momentum_buffer: &mut Tensor,
-    step: SgdStep,
-    first: bool,
-    found_inf: Option<&Tensor>,
-) -> Result<(), Error> {
-    // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the shim
-    // keeps none.
-    check(unsafe {
-        res2lab_fused_sgd(
-            values.as_mut_ptr(),
-            grads.as_mut_ptr(),
-            momentum_buffer.as_mut_ptr(),
-            step.lr,
-            step.momentum,
-            step.weight_decay,
-            step.nesterov,
-            first,
-            found_inf.map_or(std::ptr::null(), Tensor::as_ptr),
-        )
-    })
+impl FusedSgd {
+    /// Runs the step on flat buffers of equal length, in place. If `found_inf` (a float32 scalar on
+    /// the buffers' device) is 1, the step does nothing. The device decides this, so the call does
+    /// not wait for it.
+    pub fn step(
+        self,
+        values: &mut Tensor,
+        grads: &mut Tensor,
+        momentum_buffer: &mut Tensor,
+        found_inf: Option<&Tensor>,
+    ) -> Result<(), Error> {
+        // SAFETY: the pointers belong to tensors borrowed exclusively for the whole call, and the
+        // shim keeps none.
+        check(unsafe {
+            res2lab_fused_sgd(
+                values.as_mut_ptr(),
+                grads.as_mut_ptr(),
+                momentum_buffer.as_mut_ptr(),
+                self.lr,
+                self.momentum,
+                self.weight_decay,
+                self.nesterov,
+                self.first,
+                found_inf.map_or(std::ptr::null(), Tensor::as_ptr),
+            )
+        })
+    }
 }
 
 /// Multiplies `grads` by `inverse_scale` in place, and sets `found_inf` to 1 if a gradient is not
@@ -135,8 +139,9 @@ pub fn unscale(
     })
 }
 
-/// torch.amp.GradScaler's rule with its defaults: half the scale after a step with `found_inf` 1,
-/// twice the scale after 2000 steps without. `growth` (int32) counts them.
+/// Updates a loss scale by the rule of torch.amp.GradScaler with its defaults. The scale is halved
+/// after a step with `found_inf` 1, and doubled after 2000 steps without. `growth` (int32) counts
+/// these steps.
 pub fn update_scale(
     scale: &mut Tensor,
     growth: &mut Tensor,
@@ -148,11 +153,12 @@ pub fn update_scale(
     })
 }
 
-/// A vector that a tensor lies over, and who gets it afterwards.
+/// A vector whose memory a tensor uses, and the function that receives it afterwards.
 type Lent = (Vec<f32>, Box<dyn FnOnce(Vec<f32>) + Send>);
 
-/// A tensor over the memory of `values`, without a copy. `give_back` gets the vector, whatever was
-/// written to it, when the last view of the tensor is gone, on the thread that drops it.
+/// Makes a tensor over the memory of `values`, without a copy. When the last view of the tensor is
+/// dropped, `give_back` receives the vector with its present contents, on the thread that drops the
+/// view.
 pub fn tensor_over(
     values: Vec<f32>,
     give_back: impl FnOnce(Vec<f32>) + Send + 'static,
@@ -170,7 +176,7 @@ pub fn tensor_over(
     // SAFETY: `data` holds `n` values and lives in the leaked box until libtorch calls `take_back`.
     if let Err(e) = check(unsafe { res2lab_tensor_over(data, n, context, take_back, &mut tensor) })
     {
-        // SAFETY: without a tensor nobody else will free the box.
+        // SAFETY: no tensor was made, so nothing else frees the box.
         drop(unsafe { Box::from_raw(context.cast::<Lent>()) });
         return Err(e);
     }
@@ -178,8 +184,8 @@ pub fn tensor_over(
     Ok(unsafe { Tensor::from_ptr(tensor) })
 }
 
-/// A tensor (uint8) over bytes, without a copy. They are dropped with its last view, and must only
-/// be read through it: they may lie in a file.
+/// Makes a tensor (uint8) over bytes, without a copy. The bytes are dropped with the last view of
+/// the tensor. The tensor must not be written, because the bytes may be a mapped file.
 pub fn tensor_of_bytes<B: std::ops::Deref<Target = [u8]> + Send + 'static>(bytes: B) -> Tensor {
     extern "C" fn drop_bytes<B>(context: *mut c_void) {
         // SAFETY: the context is the box that was leaked below, and libtorch calls this once.
@@ -198,32 +204,32 @@ pub fn tensor_of_bytes<B: std::ops::Deref<Target = [u8]> + Send + 'static>(bytes
     unsafe { Tensor::from_ptr(tensor) }
 }
 
-/// From now on the process keeps memory that it frees, for its next use. For programs that train or
-/// evaluate: each step needs the memory of the last.
+/// Makes the allocator keep freed memory for reuse. For programs that train or evaluate, where each
+/// step needs as much memory as the last one.
 pub fn keep_memory() {
-    // SAFETY: it sets parameters of the allocator; no memory passes.
+    // SAFETY: the call sets parameters of the allocator and takes no pointers.
     unsafe { res2lab_keep_memory() };
 }
 
-/// Hands memory that is free back to the system, once.
+/// Returns free memory to the system, once.
 pub fn return_memory() {
-    // SAFETY: it asks the allocator; no memory in use passes.
+    // SAFETY: the call affects only free memory of the allocator, and takes no pointers.
     unsafe { res2lab_return_memory() };
 }
 
-/// While it lives, libtorch computes this thread's convolutions and products in half precision and
-/// the rest in float32.
+/// A guard for mixed precision. While it exists, libtorch computes convolutions and matrix products
+/// of this thread in half precision, and other operations in float32.
 pub struct Autocast {
     cuda: bool,
-    /// The switch belongs to the thread that turned it.
+    /// The setting belongs to the thread that made the guard.
     not_send: std::marker::PhantomData<*const ()>,
 }
 
 impl Autocast {
-    /// `kind` is `Kind::BFloat16` or `Kind::Half`.
+    /// Starts mixed precision in `kind`, `Kind::BFloat16` or `Kind::Half`.
     pub fn new(device: Device, kind: Kind) -> Autocast {
         let cuda = device.is_cuda();
-        // SAFETY: it sets switches of the calling thread; no memory passes.
+        // SAFETY: the call sets flags of the calling thread and takes no pointers.
         unsafe { res2lab_autocast_enter(cuda, kind == Kind::BFloat16) };
         Autocast { cuda, not_send: std::marker::PhantomData }
     }
@@ -231,30 +237,32 @@ impl Autocast {
 
 impl Drop for Autocast {
     fn drop(&mut self) {
-        // SAFETY: as in `new`, on the same thread, since the guard cannot leave it.
+        // SAFETY: as in `new`, and on the same thread, since the guard is not Send.
         unsafe { res2lab_autocast_leave(self.cuda) };
     }
 }
 
-/// The elements of a dense tensor on the CPU, in the order in which they lie in memory.
+/// The elements of a dense tensor on the CPU, in memory order.
 ///
 /// # Panics
-/// If it is of another kind, elsewhere, or not dense: a mistake of the caller, never of a user.
+/// If the tensor has another kind or device, or is not dense. This is a bug of the caller, never a
+/// mistake of a user.
 pub fn values<T: tch::kind::Element>(tensor: &Tensor) -> &[T] {
     check_dense::<T>(tensor);
-    // SAFETY: a dense tensor of this kind on the CPU holds so many elements from there on, as long
-    // as it lives.
+    // SAFETY: a dense tensor of this kind on the CPU has this many elements at this address, for as
+    // long as it is borrowed.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), tensor.numel()) }
 }
 
-/// The same, to be changed; views of the tensor see the change.
+/// The elements of a dense tensor on the CPU, mutable. Changes are visible through all views of the
+/// tensor.
 ///
 /// # Panics
 /// As [`values`].
 pub fn values_mut<T: tch::kind::Element>(tensor: &mut Tensor) -> &mut [T] {
     check_dense::<T>(tensor);
-    // SAFETY: as for `values`; others that view the same memory are libtorch's, which does not run
-    // meanwhile.
+    // SAFETY: as for `values`. Other views of the memory are accessed only by libtorch, which does
+    // not run meanwhile.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), tensor.numel()) }
 }
 
@@ -264,25 +272,16 @@ fn check_dense<T: tch::kind::Element>(tensor: &Tensor) {
     assert!(is_dense, "a dense tensor of another kind or place was expected");
 }
 
-/// How libtorch was built and which vector instructions it uses here, one fact a line.
+/// The build configuration of libtorch and the vector instructions that it uses, one fact per line.
 pub fn show_config() -> String {
     // SAFETY: the shim returns a fresh string, which `take` frees.
     unsafe { take(res2lab_show_config()) }.unwrap_or_default()
 }
 
-/// libtorch's version, e.g. `2.13.0`.
+/// The version of libtorch, e.g. `2.13.0`.
 pub fn version() -> String {
     // SAFETY: the shim returns a constant string of the program.
     unsafe { CStr::from_ptr(res2lab_version()) }.to_string_lossy().into_owned()
-}
-
-fn check(message: *mut c_char) -> Result<(), Error> {
-    // SAFETY: the shim returns null or a fresh string, which `take` frees.
-    match unsafe { take(message) } {
-        None => Ok(()),
-        // libtorch appends its C++ call stack, which tells a user nothing.
-        Some(text) => Err(failed(text.lines().next().unwrap_or_default())),
-    }
 }
 
 /// A message of libtorch as an error.
@@ -290,7 +289,16 @@ fn failed(message: impl std::fmt::Display) -> Error {
     Error::machine(format!("libtorch: {message}"), "report this with the log of the attempt")
 }
 
-/// Copies and frees a string of the shim.
+fn check(message: *mut c_char) -> Result<(), Error> {
+    // SAFETY: the shim returns null or a fresh string, which `take` frees.
+    match unsafe { take(message) } {
+        None => Ok(()),
+        // libtorch appends its C++ call stack, which is of no use to a user.
+        Some(text) => Err(failed(text.lines().next().unwrap_or_default())),
+    }
+}
+
+/// Copies a string of the shim and frees it.
 ///
 /// # Safety
 /// `text` must be null or come from the shim, and must not be used afterwards.
@@ -298,7 +306,7 @@ unsafe fn take(text: *mut c_char) -> Option<String> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: the caller promises a string of the shim, which ends in a zero byte.
+    // SAFETY: the caller guarantees a string of the shim, which is null-terminated.
     unsafe {
         let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
         res2lab_free(text);

@@ -1,4 +1,4 @@
-//! The gradient buffer cut into buckets that are summed over processes while the backward pass
+//! Buckets of the gradient buffer, which are all-reduced over processes while the backward pass
 //! still runs.
 
 use crate::Params;
@@ -7,33 +7,34 @@ use res2lab_libtorch::{Bucket, Group, Reducer};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Bytes of a bucket: large enough that sending takes longer than starting to send (Li et al., VLDB
-/// 2020).
+/// The size of a bucket in bytes. It is large enough that a transfer takes longer than its start
+/// (Li et al., VLDB 2020).
 const BUCKET: i64 = 25 << 20;
-/// The first one is smaller, so that something is on its way early.
+/// The size of the first bucket, which is smaller so that the first transfer starts early.
 const FIRST_BUCKET: i64 = 1 << 20;
 
 impl Params {
-    /// What sums these gradients over the processes of `group`.
+    /// A reducer that sums these gradients over the processes of `group`.
     pub fn reducer(&self, group: &Rc<Group>) -> Result<Reducer, Error> {
         let bytes = self.grads.kind().elt_size_in_bytes() as i64;
         let bucket = |(range, entries): (Range<i64>, Vec<usize>)| Bucket {
             gradients: self.grads.narrow(0, range.start, range.end - range.start),
             leaves: entries.into_iter().map(|i| self.tensor(i)).collect(),
         };
-        let buckets: Vec<Bucket> = self.cut(bytes).into_iter().map(bucket).collect();
+        let buckets: Vec<Bucket> = self.bucket_ranges(bytes).into_iter().map(bucket).collect();
         Reducer::new(group, &buckets)
     }
 
-    /// Ranges of the flat buffer with their entries, in the order in which a backward pass
-    /// completes them: weights from the last to the first, then batch norm and biases, which lie
-    /// behind all weights.
-    fn cut(&self, element_bytes: i64) -> Vec<(Range<i64>, Vec<usize>)> {
+    /// Divides the flat buffer into buckets: ranges with their entries. Buckets are in the order in
+    /// which a backward pass completes them: weights from the last to the first, then batch norms
+    /// and biases, which follow all weights in the buffer.
+    fn bucket_ranges(&self, element_bytes: i64) -> Vec<(Range<i64>, Vec<usize>)> {
         let offsets = self.trained_offsets();
         let (mut weights, rest): (Vec<_>, Vec<_>) =
             offsets.iter().copied().partition(|&(offset, _)| offset < self.weights_end);
         weights.sort_unstable();
-        // Small networks are cut too: a single bucket would wait for the whole backward pass.
+        // Small networks have several buckets too, since a single one would wait for the whole
+        // backward pass.
         let first = FIRST_BUCKET.min(self.weights_end * element_bytes / 4);
         let mut cut = Vec::new();
         let mut end = self.weights_end;
@@ -70,7 +71,7 @@ mod tests {
             let placement =
                 Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
             let params = Params::new(&graph, placement).unwrap();
-            let cut = params.cut(4);
+            let cut = params.bucket_ranges(4);
             let mut ranges: Vec<_> = cut.iter().map(|(range, _)| range.clone()).collect();
             assert!(ranges.len() > 2 && ranges[0].end == params.weights_end, "{name}");
             ranges.sort_by_key(|range| range.start);

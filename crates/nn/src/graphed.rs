@@ -1,6 +1,6 @@
-//! The autograd step recorded as a CUDA graph: small networks on a GPU wait for launches, and a
-//! graph is one launch. No GPU has run this yet; the test at the foot holds its plumbing to the
-//! step it records.
+//! The autograd step recorded as a CUDA graph. On a GPU, the time of small networks is dominated by
+//! kernel launches, and a graph is launched as a whole. This has not run on a GPU yet; a test
+//! compares the recorded step with the step that it records.
 
 use crate::Net;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
@@ -8,18 +8,18 @@ use res2lab_error::Error;
 use res2lab_libtorch::CudaGraph;
 use tch::{Kind, Tensor};
 
-/// What records a piece of work and repeats it on the same memory.
+/// Records work, and replays it on the same memory.
 pub trait Recorder {
-    /// Runs `work` where it will be recorded.
+    /// Runs `work` in the environment in which it will be recorded.
     fn warm_up(&mut self, work: &mut dyn FnMut());
-    /// Records `work`, which may leave its results unwritten until it is repeated.
+    /// Records `work`. Its results may stay unwritten until the first replay.
     fn record(&mut self, work: &mut dyn FnMut());
-    /// Repeats what was recorded; `again` does the same by itself.
+    /// Replays the recorded work. `again` does the same work without the recording, for tests.
     fn replay(&mut self, again: &mut dyn FnMut());
 }
 
 impl Recorder for CudaGraph {
-    // As every operation of tch, these panic where libtorch fails.
+    // As all operations of tch, these panic if libtorch fails.
     fn warm_up(&mut self, work: &mut dyn FnMut()) {
         CudaGraph::warm_up(self, work).unwrap_or_else(|e| panic!("{e}"));
     }
@@ -33,11 +33,11 @@ impl Recorder for CudaGraph {
     }
 }
 
-/// Steps before one is recorded: cuDNN chooses its kernels, cuBLAS gets its memory.
+/// Steps before the recording, in which cuDNN chooses its kernels and cuBLAS allocates its memory.
 const WARM_UP: usize = 3;
 
-/// Steps like [`AutogradStep`], from the fourth on by a graph. Batches of another size, mixed ones,
-/// or ones of another weight go the plain way.
+/// A step like [`AutogradStep`] that runs as a CUDA graph from the fourth batch on. Batches of
+/// another size, mixed batches, and batches of another scale run without the graph.
 pub struct GraphedStep<R = CudaGraph> {
     plain: AutogradStep,
     recorder: R,
@@ -45,18 +45,18 @@ pub struct GraphedStep<R = CudaGraph> {
     recorded: Option<Recorded>,
 }
 
-/// The memory that the graph reads from and writes to.
+/// The tensors that the graph reads and writes.
 struct Recorded {
     images: Tensor,
     labels: Tensor,
-    share: f64,
+    batch_share: f64,
     is_scaled: bool,
     loss: Tensor,
     logits: Tensor,
 }
 
 impl GraphedStep<CudaGraph> {
-    /// Fails in builds without CUDA.
+    /// A step without a recording. Fails in builds without CUDA.
     pub fn new(label_smoothing: f64) -> Result<GraphedStep, Error> {
         Ok(GraphedStep::with(CudaGraph::new()?, label_smoothing))
     }
@@ -67,18 +67,18 @@ impl<R: Recorder> GraphedStep<R> {
         GraphedStep { plain: AutogradStep { label_smoothing }, recorder, steps: 0, recorded: None }
     }
 
-    fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, weight: GradScale) {
+    fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, scale: GradScale) {
         let images = images.copy();
         let labels = targets.labels.copy();
         let mut plain = self.plain;
         let mut out = None;
         let targets = Targets::plain(labels.shallow_clone());
         self.recorder
-            .record(&mut || out = Some(plain.forward_backward(net, &images, &targets, weight)));
+            .record(&mut || out = Some(plain.forward_backward(net, &images, &targets, scale)));
         let Loss { loss, logits } = out.unwrap_or_else(|| panic!("nothing was recorded"));
-        let share = weight.share;
-        let is_scaled = weight.scale.is_some();
-        self.recorded = Some(Recorded { images, labels, share, is_scaled, loss, logits });
+        let batch_share = scale.batch_share;
+        let is_scaled = scale.loss_scale.is_some();
+        self.recorded = Some(Recorded { images, labels, batch_share, is_scaled, loss, logits });
     }
 }
 
@@ -88,41 +88,42 @@ impl<R: Recorder> Step for GraphedStep<R> {
         net: &mut Net,
         images: &Tensor,
         targets: &Targets,
-        weight: GradScale,
+        scale: GradScale,
     ) -> Loss {
         let mut plain = self.plain;
-        // Outside the graph, which is the same for every batch of an optimizer step.
-        if !weight.adds {
+        // Gradients are zeroed outside the graph, which is the same for every batch of an optimizer
+        // step.
+        if !scale.accumulates {
             net.params_mut().zero_grads();
         }
-        let weight = GradScale { adds: true, ..weight };
+        let scale = GradScale { accumulates: true, ..scale };
         if targets.mixed.is_some() {
-            return plain.forward_backward(net, images, targets, weight);
+            return plain.forward_backward(net, images, targets, scale);
         }
         self.steps += 1;
         if self.steps <= WARM_UP {
             let mut out = None;
             self.recorder
-                .warm_up(&mut || out = Some(plain.forward_backward(net, images, targets, weight)));
+                .warm_up(&mut || out = Some(plain.forward_backward(net, images, targets, scale)));
             return out.unwrap_or_else(|| panic!("a step did not run"));
         }
         if self.recorded.is_none() {
-            self.record(net, images, targets, weight);
+            self.record(net, images, targets, scale);
         }
         let fits = |r: &&mut Recorded| {
             r.images.size() == images.size()
-                && r.share == weight.share
-                && r.is_scaled == weight.scale.is_some()
+                && r.batch_share == scale.batch_share
+                && r.is_scaled == scale.loss_scale.is_some()
         };
         let Some(recorded) = self.recorded.as_mut().filter(fits) else {
-            return plain.forward_backward(net, images, targets, weight);
+            return plain.forward_backward(net, images, targets, scale);
         };
         recorded.images.copy_(images);
         recorded.labels.copy_(&targets.labels);
         let Recorded { images, labels, loss, logits, .. } = recorded;
         let targets = Targets::plain(labels.shallow_clone());
         self.recorder.replay(&mut || {
-            let again = plain.forward_backward(net, images, &targets, weight);
+            let again = plain.forward_backward(net, images, &targets, scale);
             loss.copy_(&again.loss);
             logits.copy_(&again.logits);
         });
@@ -131,7 +132,7 @@ impl<R: Recorder> Step for GraphedStep<R> {
     }
 }
 
-/// Whether this net's step can be recorded: on a GPU, in one process.
+/// Whether the step of this net can be recorded: on a GPU, in one process.
 pub(crate) fn fits(net: &Net) -> bool {
     let placement = net.placement();
     placement.device.is_cuda()
@@ -145,7 +146,8 @@ mod tests {
     use crate::{Layout, Placement, init};
     use tch::Device;
 
-    /// Records by doing the work, which stands for the first replay, and repeats by doing it again.
+    /// A recorder for tests. Recording does the work, in place of the first replay; each later
+    /// replay does it again.
     #[derive(Default)]
     struct Again {
         is_done: bool,

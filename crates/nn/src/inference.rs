@@ -1,24 +1,25 @@
-//! Evaluation of a trained network on a CPU by kernels of our own: batch norms folded into the
-//! convolutions before them, with the sums and ReLUs that follow. The weights are those of the
-//! moment it was made.
+//! Evaluation of a trained network on a CPU by our own kernels. Batch norms are folded into the
+//! convolutions before them, and the sums and ReLUs after them are fused. An inference holds a copy
+//! of the weights, so later changes of the net do not reach it.
 
 use crate::Net;
 use res2lab_planned::Inference as PlannedInference;
 use tch::{Device, Kind, Tensor};
 
-/// A network ready to be evaluated.
+/// A copy of a network, ready to be evaluated.
 pub struct Inference {
-    plan: Plan,
+    inference: TypedInference,
     kind: Kind,
 }
 
-enum Plan {
+/// An inference in the net's kind.
+enum TypedInference {
     Float(PlannedInference<f32>),
     Double(PlannedInference<f64>),
 }
 
 impl Inference {
-    /// Whether it can evaluate this net: in float32 or float64, on a CPU.
+    /// Whether an inference can evaluate this net: in float32 or float64, on a CPU.
     pub fn fits(net: &Net) -> bool {
         let placement = net.placement();
         placement.device == Device::Cpu
@@ -26,43 +27,43 @@ impl Inference {
             && !net.is_mixed()
     }
 
-    /// Folds the net's present state, for `batch` images at a time.
+    /// Folds the present state of `net`, for `batch` images at a time.
     ///
     /// # Panics
-    /// If it does not fit, or there is no memory for it.
+    /// If [`Inference::fits`] is false, or memory does not suffice.
     pub fn new(net: &Net, batch: usize) -> Inference {
         assert!(Inference::fits(net), "networks are folded on a CPU, in float32 or float64");
         let threads = tch::get_num_threads().max(1) as usize;
         let entry = |i: usize| net.params().tensor(i).contiguous();
         let kind = net.placement().kind;
-        let plan = match kind {
-            Kind::Double => Plan::Double(PlannedInference::new(
+        let inference = match kind {
+            Kind::Double => TypedInference::Double(PlannedInference::new(
                 net.graph(),
                 |i| numbers(&entry(i)),
                 batch,
                 threads,
             )),
-            _ => Plan::Float(PlannedInference::new(
+            _ => TypedInference::Float(PlannedInference::new(
                 net.graph(),
                 |i| numbers(&entry(i)),
                 batch,
                 threads,
             )),
         };
-        Inference { plan, kind }
+        Inference { inference, kind }
     }
 
-    /// Logits of `images` (N x C x H x W, normalized, of the net's kind), as [`Net::logits`] gives
-    /// them in evaluation.
+    /// The logits of `images` (N x C x H x W, normalized, of the net's kind), as [`Net::logits`]
+    /// computes them in evaluation.
     pub fn logits(&mut self, images: &Tensor) -> Tensor {
         debug_assert_eq!(images.kind(), self.kind);
         let images = images.contiguous();
-        let logits = match &mut self.plan {
-            Plan::Float(plan) => {
-                Tensor::from_slice(&plan.logits(res2lab_libtorch::values(&images)))
+        let logits = match &mut self.inference {
+            TypedInference::Float(inference) => {
+                Tensor::from_slice(&inference.logits(res2lab_libtorch::values(&images)))
             }
-            Plan::Double(plan) => {
-                Tensor::from_slice(&plan.logits(res2lab_libtorch::values(&images)))
+            TypedInference::Double(inference) => {
+                Tensor::from_slice(&inference.logits(res2lab_libtorch::values(&images)))
             }
         };
         logits.view([images.size()[0], -1])

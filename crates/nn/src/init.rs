@@ -1,13 +1,14 @@
-//! Initial weights as published: convolutions Kaiming-normal with fan-out, batch norm 1 and 0, the
-//! rest as PyTorch's defaults. Each tensor is drawn from (seed, its name) alone, so networks that
-//! share a seed share what they have in common, and nothing depends on the order of drawing.
+//! Initial weights as published: convolutions are Kaiming-normal with fan-out, batch norms are 1
+//! and 0, other layers have PyTorch's defaults. Each tensor is a function of the seed and its name,
+//! so networks with one seed share the tensors that they have in common, and the order of
+//! initialization does not matter.
 
 use crate::Params;
 use res2lab_arch::{Role, StateEntry};
 use res2lab_random::Key;
 use tch::Tensor;
 
-/// Fills all state.
+/// Initializes all state.
 pub fn init(params: &mut Params, seed: u64) {
     let key = Key::new(seed).named("weights");
     for index in 0..params.entries().len() {
@@ -38,7 +39,7 @@ fn draw(entry: &StateEntry, fan_in: usize, key: Key) -> Vec<f64> {
     }
 }
 
-/// Inputs of one output value; a bias takes that of its layer's weight.
+/// The number of inputs of one output value. The fan-in of a bias is that of its layer's weight.
 fn fan_in(entries: &[StateEntry], entry: &StateEntry) -> usize {
     let weight = entries.iter().find(|e| e.node == entry.node);
     weight.map_or(1, |w| w.shape[1..].iter().product::<usize>().max(1))

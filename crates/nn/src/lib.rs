@@ -6,16 +6,16 @@
 //! Reading order:
 //! - [`params`]: the ordered list of parameters over flat buffers
 //! - [`net`]: forward passes, in training and in evaluation, and taps by node
-//! - [`inference`]: the same in evaluation, batch norms folded away
-//! - `buckets`: gradients summed over processes, piece by piece
-//! - [`step`]: forward and backward of one batch; `planned`: the same without autograd;
-//!   [`graphed`]: the same as one launch
+//! - [`inference`]: evaluation by our own kernels, with batch norms folded
+//! - `buckets`: gradients that are all-reduced in buckets
+//! - [`step`]: forward and backward pass of one batch; `planned`: without autograd; [`graphed`]: as
+//!   a CUDA graph
 //! - [`sgd`]: the optimizer; [`scaler`]: loss scaling for float16
 //! - [`init`]: initial weights from a seed
 //! - [`weights`]: state in and out of our files, safetensors and PyTorch's .pth
 //!
-//! A failure inside libtorch (out of memory, above all) panics, as tch does; callers that must
-//! survive it run in a process of their own, as trials do.
+//! A failure inside libtorch (mostly out of memory) panics, as in tch. A caller that must survive
+//! such failures runs this crate in a separate process, as trials do.
 
 mod buckets;
 pub mod graphed;

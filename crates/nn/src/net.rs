@@ -1,4 +1,4 @@
-//! Forward passes over the graph.
+//! Forward passes over a graph with libtorch.
 
 use crate::Layout;
 use crate::params::{Params, Placement};
@@ -8,20 +8,20 @@ use res2lab_libtorch::{Autocast, Group, group};
 use std::rc::Rc;
 use tch::{Kind, Tensor};
 
-/// How batch norm behaves.
+/// The mode of batch norms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Statistics of the batch, which also move the running ones.
+    /// Uses the statistics of the batch, and updates the running statistics.
     Train,
-    /// Running statistics.
+    /// Uses the running statistics.
     Eval,
 }
 
-/// What a forward pass gives.
+/// The results of a forward pass.
 pub struct Output {
     /// N x classes.
     pub logits: Tensor,
-    /// One tensor per asked node, N x C x H x W.
+    /// The result of each tap, N x C x H x W.
     pub taps: Vec<Tensor>,
 }
 
@@ -36,12 +36,12 @@ pub struct Net {
     last_use: Vec<usize>,
     consumers: Vec<usize>,
     autocast: Option<Kind>,
-    /// Batch norm in training takes its statistics from the images of all these processes.
+    /// The processes over whose images batch norms take their statistics in training.
     sync: Option<Rc<Group>>,
 }
 
 impl Net {
-    /// All state zero; see [`crate::init`] and [`crate::weights`] for better.
+    /// A net whose state is zero; [`crate::init`] and [`crate::weights`] set it.
     pub fn new(graph: Graph, placement: Placement) -> Result<Net, Error> {
         let params = Params::new(&graph, placement)?;
         let first_entry = graph.first_entries();
@@ -77,39 +77,39 @@ impl Net {
         &mut self.params
     }
 
-    /// Where and how it computes.
+    /// The device, element type and memory layout.
     pub fn placement(&self) -> Placement {
         self.placement
     }
 
-    /// Computes convolutions and products in `kind` (bfloat16 or half) from now on; logits and
+    /// Makes convolutions and matrix products compute in `kind` (bfloat16 or half). Logits and
     /// weights stay float32.
     pub fn set_autocast(&mut self, kind: Option<Kind>) {
         self.autocast = kind;
     }
 
-    /// From now on batch norm in training takes its statistics from the images of all processes of
+    /// Makes batch norms in training take their statistics over the images of all processes of
     /// `group`.
     pub fn sync_batch_norm(&mut self, group: &Rc<Group>) {
         self.sync = Some(Rc::clone(group));
     }
 
-    /// Whether it computes in mixed precision.
+    /// Whether the net computes in mixed precision.
     pub fn is_mixed(&self) -> bool {
         self.autocast.is_some()
     }
 
-    /// Whether batch norm takes its statistics from several processes' images.
+    /// Whether batch norms take their statistics over the images of several processes.
     pub fn is_synchronized(&self) -> bool {
         self.sync.is_some()
     }
 
-    /// Logits of `images` (N x C x H x W, normalized, of the net's kind and device).
+    /// The logits of `images` (N x C x H x W, normalized, of the net's kind and device).
     pub fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
         self.forward(images, mode, &[]).logits
     }
 
-    /// Logits, and the results of the nodes `taps`.
+    /// The logits, and the results of the nodes `taps`.
     pub fn forward(&self, images: &Tensor, mode: Mode, taps: &[NodeId]) -> Output {
         let mut results: Vec<Option<Tensor>> = (0..self.graph.nodes.len()).map(|_| None).collect();
         let _autocast = self.autocast.map(|kind| Autocast::new(self.placement.device, kind));
@@ -126,11 +126,12 @@ impl Net {
         let end = self.graph.output();
         let take = |id: &NodeId| results[id.0].as_ref().map(Tensor::shallow_clone);
         let taps = taps.iter().filter_map(take).collect();
-        // Every node's result was stored just above, and the output is dropped by nobody.
+        // The output has no reader, so its result is still stored.
         let logits = results[end.0].take().unwrap_or_default();
         Output { logits: logits.flatten(1, -1).to_kind(self.placement.kind), taps }
     }
 
+    /// Computes one node from the results of its inputs.
     fn run(
         &self,
         id: NodeId,
@@ -139,7 +140,7 @@ impl Net {
         mode: Mode,
         taps: &[NodeId],
     ) -> Tensor {
-        // An input is dropped only after its last use, so it is there.
+        // An input is dropped only after its last use, so it is present.
         let input = |i: usize| {
             results[node.inputs[i].0].as_ref().expect("inputs run first and live to their last use")
         };
@@ -159,40 +160,11 @@ impl Net {
                     c.groups as i64,
                 )
             }
-            Op::BatchNorm { eps, momentum } => {
-                let training = mode == Mode::Train;
-                let weight = state(0);
-                let bias = state(1);
-                let mean = state(2);
-                let var = state(3);
-                if let (Some(group), true) = (&self.sync, training) {
-                    let of = group::BatchNorm {
-                        weight,
-                        bias,
-                        running_mean: mean,
-                        running_var: var,
-                        momentum,
-                        eps,
-                    };
-                    // As every operation of tch, it panics where libtorch fails: here, where
-                    // another process ended.
-                    return group::sync_batch_norm(group, x, of).unwrap_or_else(|e| panic!("{e}"));
-                }
-                x.batch_norm(
-                    Some(weight),
-                    Some(bias),
-                    Some(mean),
-                    Some(var),
-                    training,
-                    momentum,
-                    eps,
-                    true,
-                )
-            }
+            Op::BatchNorm { eps, momentum } => self.batch_norm(id, x, mode, eps, momentum),
             Op::Relu => {
                 let source = node.inputs[0];
-                // Norms and sums do not need their output for their own backward pass, so it may be
-                // overwritten.
+                // The backward pass of norms and sums does not need their output, so the ReLU may
+                // overwrite it.
                 let overwritable =
                     matches!(self.graph.node(source).op, Op::BatchNorm { .. } | Op::Add);
                 if overwritable && self.consumers[source.0] == 1 && !taps.contains(&source) {
@@ -219,18 +191,39 @@ impl Net {
         }
     }
 
-    /// Entry `i` of a node's state.
+    fn batch_norm(&self, id: NodeId, x: &Tensor, mode: Mode, eps: f64, momentum: f64) -> Tensor {
+        let training = mode == Mode::Train;
+        let [weight, bias, running_mean, running_var] = [0, 1, 2, 3].map(|i| self.state(id, i));
+        if let (Some(group), true) = (&self.sync, training) {
+            let of = group::BatchNorm { weight, bias, running_mean, running_var, momentum, eps };
+            // As all operations of tch, this panics if libtorch fails: here, if another process
+            // ended.
+            return group::sync_batch_norm(group, x, of).unwrap_or_else(|e| panic!("{e}"));
+        }
+        x.batch_norm(
+            Some(weight),
+            Some(bias),
+            Some(running_mean),
+            Some(running_var),
+            training,
+            momentum,
+            eps,
+            true,
+        )
+    }
+
+    /// Entry `i` of the state of a node.
     fn state(&self, id: NodeId, i: usize) -> &Tensor {
         self.params.tensor(self.first_entry[id.0].expect("this op has state") + i)
     }
 
-    /// Images in the net's kind and device, with its memory order.
+    /// Converts images to the net's kind, device and memory layout.
     pub fn prepare(&self, images: &Tensor) -> Tensor {
         let Placement { device, kind, layout } = self.placement;
         layout.apply(&images.to_device(device).to_kind(kind))
     }
 
-    /// The memory order in force.
+    /// The memory layout.
     pub fn layout(&self) -> Layout {
         self.placement.layout
     }

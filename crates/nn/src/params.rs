@@ -1,13 +1,13 @@
 //! Parameters as one ordered list over flat buffers.
 //!
-//! Values, gradients and momentum of all trained tensors lie in three flat buffers, so that the
-//! optimizer is one call, optimizer state can be saved, and gradients can be reduced in buckets.
-//! The tensors of the network are views.
+//! Values, gradients and momentum of all trained tensors are stored in three flat buffers, so that
+//! the optimizer is one call, optimizer state can be saved, and gradients can be reduced in
+//! buckets. The tensors of the network are views of these buffers.
 use res2lab_arch::{Graph, Role, StateEntry};
 use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
 
-/// Memory order of activations and of convolution weights.
+/// The memory layout of activations and of convolution weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// NCHW.
@@ -17,7 +17,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// As written into a trial's files.
+    /// The name in a trial's files.
     pub fn name(self) -> &'static str {
         match self {
             Layout::Contiguous => "contiguous",
@@ -25,12 +25,13 @@ impl Layout {
         }
     }
 
-    /// The layout that is faster for `graph` on `device`. A rule and not a timing, so that a
-    /// repeated trial chooses the same: channels_last was 1.13 to 1.25 times faster on every
-    /// network of the family on CPUs, and is published to be faster on GPUs but for grouped
-    /// convolutions.
+    /// Chooses the faster layout for `graph` on `device`. This is a rule and not a measurement, so
+    /// that a repeated trial makes the same choice. On CPUs, channels_last was 1.13 to 1.25 times
+    /// faster for every network of the family. On GPUs, it is published to be faster except for
+    /// grouped convolutions.
     ///
-    /// The planned step lays activations out itself, and reads weights in their published order.
+    /// The planned step has its own layout of activations, and reads weights in their published
+    /// order.
     pub fn choose(graph: &Graph, device: Device, is_planned: bool) -> Layout {
         if is_planned {
             return Layout::Contiguous;
@@ -40,7 +41,7 @@ impl Layout {
         if device != Device::Cpu && grouped { Layout::Contiguous } else { Layout::ChannelsLast }
     }
 
-    /// `images` (NCHW in meaning) with this order in memory.
+    /// Copies `images` (logically NCHW) to this memory layout.
     pub fn apply(self, images: &Tensor) -> Tensor {
         match self {
             Layout::Contiguous => images.contiguous(),
@@ -49,7 +50,7 @@ impl Layout {
     }
 }
 
-/// Where and how a network computes.
+/// The device, element type and memory layout of a network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placement {
     pub device: Device,
@@ -58,7 +59,7 @@ pub struct Placement {
     pub layout: Layout,
 }
 
-/// All state of a network, in the order of published checkpoints.
+/// The state of a network: its tensors, in the order of published checkpoints.
 pub struct Params {
     entries: Vec<StateEntry>,
     views: Vec<Tensor>,
@@ -70,24 +71,24 @@ pub struct Params {
     running: Tensor,
     average: Option<Average>,
     layout: Layout,
-    /// Trained values before this place in the flat buffers are convolution and linear weights,
-    /// those behind it batch norm's and biases.
+    /// The end of the weights of convolutions and linear layers in the flat buffers. Batch norms
+    /// and biases follow.
     pub(crate) weights_end: i64,
 }
 
-/// A moving average of all state, in buffers of the same shape.
+/// A moving average of all state, in buffers of the same layout.
 struct Average {
     values: Tensor,
     running: Tensor,
     views: Vec<Tensor>,
 }
 
-/// Tensors start on multiples of this many elements, 64 bytes in float32, as vector instructions
-/// like it.
+/// Tensors start on multiples of this many elements (64 bytes in float32), which vector
+/// instructions prefer.
 const ALIGNMENT: i64 = 16;
 
 impl Params {
-    /// Zeros for all state of `graph`.
+    /// Allocates the state of `graph`, filled with zeros.
     pub fn new(graph: &Graph, placement: Placement) -> Result<Params, Error> {
         let entries = graph.state.clone();
         let (trained_offsets, weights_end, trained_length) = trained_offsets(&entries);
@@ -119,7 +120,7 @@ impl Params {
                 continue;
             };
             let of = |flat: &Tensor| view(flat, offset, entry, placement.layout);
-            // Detached, the view is a leaf of its own that shares the buffer's memory.
+            // The detached view is a leaf that shares the memory of the buffer.
             let mut leaf = of(&params.values).detach().set_requires_grad(true);
             let grad = of(&params.grads);
             res2lab_libtorch::set_grad(&mut leaf, &grad)?;
@@ -130,12 +131,12 @@ impl Params {
         Ok(params)
     }
 
-    /// Names, shapes and roles, in order.
+    /// The names, shapes and roles of all entries, in order.
     pub fn entries(&self) -> &[StateEntry] {
         &self.entries
     }
 
-    /// The tensor of entry `index`: a view into the buffers.
+    /// The tensor of entry `index`, which is a view of the buffers.
     pub fn tensor(&self, index: usize) -> &Tensor {
         &self.views[index]
     }
@@ -150,12 +151,12 @@ impl Params {
         self.momentum_views[index].as_ref()
     }
 
-    /// Position of a tensor by its published name.
+    /// The index of the entry with this published name.
     pub fn index(&self, name: &str) -> Option<usize> {
         self.entries.iter().position(|e| e.name == name)
     }
 
-    /// Overwrites entry `index` with `source` of the same shape, whatever its device, kind and
+    /// Overwrites entry `index` with `source`, which has the same shape and any device, kind and
     /// strides.
     pub fn set(&mut self, index: usize, source: &Tensor) {
         let _guard = tch::no_grad_guard();
@@ -169,8 +170,8 @@ impl Params {
         }
     }
 
-    /// Scales the whole gradient down to norm `largest` if it is larger, and returns the norm it
-    /// had (a scalar that stays on the device).
+    /// Scales the whole gradient down to norm `largest` if its norm is larger. Returns the norm
+    /// before scaling, a scalar on the device.
     pub fn clip_grads(&mut self, largest: f64) -> Tensor {
         let norm = self.grads.norm();
         // torch.nn.utils.clip_grad_norm_'s rule.
@@ -179,7 +180,7 @@ impl Params {
         norm
     }
 
-    /// Starts a moving average of all state from its present values.
+    /// Starts a moving average of all state with the present values.
     pub fn start_average(&mut self) {
         let values = self.values.copy();
         let running = self.running.copy();
@@ -203,7 +204,7 @@ impl Params {
         }
     }
 
-    /// Exchanges the state and its average (if there is one). Done twice, nothing has changed.
+    /// Exchanges the state and its average, if there is one. A second call restores both.
     pub fn swap_average(&mut self) {
         if let Some(average) = &mut self.average {
             let _guard = tch::no_grad_guard();
@@ -217,7 +218,7 @@ impl Params {
         }
     }
 
-    /// The average of entry `index`; None where none was started.
+    /// The average of entry `index`; None if no average was started.
     pub fn average(&self, index: usize) -> Option<&Tensor> {
         self.average.as_ref().map(|average| &average.views[index])
     }
@@ -229,15 +230,15 @@ impl Params {
         }
     }
 
-    /// Running statistics, and their average where one was started: what training does not read but
-    /// evaluation does.
+    /// The running statistics, and their average if there is one. Evaluation reads them, training
+    /// does not.
     pub fn running(&mut self) -> Vec<&mut Tensor> {
         let average = self.average.as_mut().map(|average| &mut average.running);
         std::iter::once(&mut self.running).chain(average).collect()
     }
 
-    /// Where each entry starts in the flat buffer it lies in: trained values in one, running
-    /// statistics in another.
+    /// The offset of each entry in its flat buffer: one holds trained values, another running
+    /// statistics.
     pub(crate) fn entry_offsets(&self) -> Vec<usize> {
         let (trained, _, _) = trained_offsets(&self.entries);
         let (running, _) = offsets(&self.entries, |role| !role.is_trained(), 0);
@@ -249,7 +250,7 @@ impl Params {
         [&mut self.values, &mut self.grads, &mut self.running]
     }
 
-    /// Where each trained entry starts in the flat buffers, and which it is.
+    /// The offset and the index of each trained entry.
     pub(crate) fn trained_offsets(&self) -> Vec<(i64, usize)> {
         let (offsets, _, _) = trained_offsets(&self.entries);
         offsets
@@ -259,21 +260,20 @@ impl Params {
             .collect()
     }
 
-    /// Whether kernels of our own work on this state: float32 or float64 on a CPU, in the published
-    /// order.
+    /// Whether our own kernels support this state: float32 or float64 on a CPU, in the published
+    /// layout.
     pub(crate) fn is_for_kernels(&self) -> bool {
         let is_real = matches!(self.values.kind(), Kind::Float | Kind::Double);
         self.values.device() == Device::Cpu && self.layout == Layout::Contiguous && is_real
     }
 
-    /// Gradients to zero.
+    /// Sets all gradients to zero.
     pub fn zero_grads(&mut self) {
         let _ = self.grads.zero_();
     }
 }
 
-/// Where each wanted tensor starts in its flat buffer, from `start` on, and where the last one
-/// ends.
+/// The offset of each tensor whose role is wanted, from `start` on, and the end of the last one.
 fn offsets(
     entries: &[StateEntry],
     wanted: impl Fn(Role) -> bool,
@@ -291,8 +291,8 @@ fn offsets(
     (list, next)
 }
 
-/// Weights first, then the rest, so that a weight decay for weights only is two calls on two
-/// pieces.
+/// The offsets of trained tensors, the end of the weights, and the end of all. Weights come first,
+/// so that weight decay for weights only takes two calls on two ranges.
 fn trained_offsets(entries: &[StateEntry]) -> (Vec<Option<i64>>, i64, i64) {
     let is_weight = |role: Role| matches!(role, Role::ConvWeight | Role::LinearWeight);
     let (weights, weights_end) = offsets(entries, is_weight, 0);
@@ -302,12 +302,12 @@ fn trained_offsets(entries: &[StateEntry]) -> (Vec<Option<i64>>, i64, i64) {
 
 fn view(flat: &Tensor, offset: i64, entry: &StateEntry, layout: Layout) -> Tensor {
     let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
-    let piece = flat.narrow(0, offset, entry.elements() as i64);
+    let range = flat.narrow(0, offset, entry.elements() as i64);
     match (entry.role, layout) {
         (Role::ConvWeight, Layout::ChannelsLast) => {
             let [o, i, h, w] = [shape[0], shape[1], shape[2], shape[3]];
-            piece.view([o, h, w, i]).permute([0, 3, 1, 2])
+            range.view([o, h, w, i]).permute([0, 3, 1, 2])
         }
-        _ => piece.view(shape.as_slice()),
+        _ => range.view(shape.as_slice()),
     }
 }

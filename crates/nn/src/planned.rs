@@ -1,37 +1,40 @@
-//! The planned step behind [`Step`]: kernels of our own over the net's flat buffers, no autograd
-//! (but for the loss, whose gradient is asked of libtorch, a few microseconds).
+//! The planned step behind [`Step`]: our own kernels over the net's flat buffers. Only the gradient
+//! of the loss is computed by libtorch's autograd, which takes a few microseconds.
 
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
-use res2lab_planned::{Planned, State};
+use res2lab_planned::{ExecutionPlan, State};
 use tch::{Kind, Tensor};
 
-/// Plans at the first batch, and again if the number of images changes.
+/// The planned step of a net. It is planned at the first batch, and again whenever the number of
+/// images changes.
 pub struct PlannedStep {
     reference: AutogradStep,
-    plan: Option<Plan>,
+    plan: Option<TypedPlan>,
 }
 
-enum Plan {
-    Float(Planned<f32>),
-    Double(Planned<f64>),
+/// An execution plan in the net's kind.
+enum TypedPlan {
+    Float(ExecutionPlan<f32>),
+    Double(ExecutionPlan<f64>),
 }
 
 impl PlannedStep {
-    /// With this weight of the uniform distribution in the targets.
+    /// A step with this label smoothing: the weight of the uniform distribution in the targets.
     pub fn new(label_smoothing: f64) -> PlannedStep {
         PlannedStep { reference: AutogradStep { label_smoothing }, plan: None }
     }
 
-    /// Whether it can train this net: in float32 or float64, on a CPU, in one process.
+    /// Whether the planned step can train this net: in float32 or float64, on a CPU, in one
+    /// process.
     pub fn fits(net: &Net) -> bool {
         net.params().is_for_kernels() && !net.is_mixed() && !net.is_synchronized()
     }
 
-    fn plan(&mut self, net: &Net, batch: usize) -> &mut Plan {
+    fn plan(&mut self, net: &Net, batch: usize) -> &mut TypedPlan {
         let has_other_batch = match &self.plan {
-            Some(Plan::Float(plan)) => plan.batch() != batch,
-            Some(Plan::Double(plan)) => plan.batch() != batch,
+            Some(TypedPlan::Float(plan)) => plan.batch() != batch,
+            Some(TypedPlan::Double(plan)) => plan.batch() != batch,
             None => false,
         };
         if has_other_batch {
@@ -41,8 +44,10 @@ impl PlannedStep {
             let entries = net.params().entry_offsets();
             let threads = tch::get_num_threads().max(1) as usize;
             match net.placement().kind {
-                Kind::Double => Plan::Double(Planned::new(net.graph(), entries, batch, threads)),
-                _ => Plan::Float(Planned::new(net.graph(), entries, batch, threads)),
+                Kind::Double => {
+                    TypedPlan::Double(ExecutionPlan::new(net.graph(), entries, batch, threads))
+                }
+                _ => TypedPlan::Float(ExecutionPlan::new(net.graph(), entries, batch, threads)),
             }
         })
     }
@@ -54,41 +59,41 @@ impl Step for PlannedStep {
         net: &mut Net,
         images: &Tensor,
         targets: &Targets,
-        weight: GradScale,
+        scale: GradScale,
     ) -> Loss {
         let images = images.contiguous();
         let reference = self.reference;
         match self.plan(net, images.size()[0] as usize) {
-            Plan::Float(plan) => run(plan, &reference, net, &images, targets, weight),
-            Plan::Double(plan) => run(plan, &reference, net, &images, targets, weight),
+            TypedPlan::Float(plan) => run(plan, &reference, net, &images, targets, scale),
+            TypedPlan::Double(plan) => run(plan, &reference, net, &images, targets, scale),
         }
     }
 }
 
 fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
-    plan: &mut Planned<T>,
+    plan: &mut ExecutionPlan<T>,
     reference: &AutogradStep,
     net: &mut Net,
     images: &Tensor,
     targets: &Targets,
-    weight: GradScale,
+    scale: GradScale,
 ) -> Loss {
     let pixels = res2lab_libtorch::values::<T>(images);
     let params = net.params_mut();
     let logits = Tensor::from_slice(plan.forward(pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
-    let loss = on_one_thread(|| reference.loss_and_backward(&logits, targets, weight));
+    let loss = on_one_thread(|| reference.loss_and_backward(&logits, targets, scale));
     plan.backward(
         pixels,
         res2lab_libtorch::values(&logits.grad()),
         &mut state(params),
-        weight.adds,
+        scale.accumulates,
     );
     Loss { loss, logits: logits.detach() }
 }
 
-/// Runs libtorch's operators without its other threads, which would go on spinning for a while on
-/// cores that the backward pass needs; a batch's logits are not worth them.
+/// Runs libtorch's operators on one thread. Its other threads would keep spinning on cores that the
+/// backward pass needs, and the logits of a batch are too few to gain from them.
 fn on_one_thread<R>(work: impl FnOnce() -> R) -> R {
     let threads = tch::get_num_threads();
     tch::set_num_threads(1);

@@ -1,10 +1,11 @@
-//! Forward and backward of one batch. The training loop knows only the trait, so that a planned
-//! step with fused kernels can stand in for autograd.
+//! Forward and backward pass of one batch. The training loop uses only the trait [`Step`], which
+//! autograd, the planned step and CUDA graphs implement.
 use crate::net::{Mode, Net};
 use res2lab_error::Error;
 use tch::{Reduction, Tensor};
 
-/// What one batch gave. Both stay on the device: reading them would make the loop wait.
+/// The loss and the logits of one batch. Both stay on the device, because reading them would make
+/// the loop wait.
 pub struct Loss {
     /// Mean loss over the batch, a scalar.
     pub loss: Tensor,
@@ -12,54 +13,54 @@ pub struct Loss {
     pub logits: Tensor,
 }
 
-/// What the images show.
+/// The targets of a batch of images.
 pub struct Targets {
     /// N, int64.
     pub labels: Tensor,
-    /// Labels of what was mixed into the images, and the share that the first labels keep.
+    /// The labels of the images that were mixed in, and the share of the original labels.
     pub mixed: Option<(Tensor, f64)>,
 }
 
 impl Targets {
-    /// Nothing mixed.
+    /// Targets of images that are not mixed.
     pub fn plain(labels: Tensor) -> Targets {
         Targets { labels, mixed: None }
     }
 }
 
-/// What the gradient of the loss is multiplied with on its way into the gradient buffer.
+/// The factors of the loss's gradient, and whether it accumulates into the gradient buffer.
 #[derive(Clone, Copy)]
 pub struct GradScale<'a> {
-    /// 1 / the number of batches that one optimizer step averages.
-    pub share: f64,
-    /// A loss scale on the device.
-    pub scale: Option<&'a Tensor>,
-    /// Whether the gradient is added to the batches' before; the first batch of an optimizer step
-    /// overwrites.
-    pub adds: bool,
+    /// The share of this batch in the step's mean: 1 / the number of batches of an optimizer step.
+    pub batch_share: f64,
+    /// The loss scale, on the device; only with float16.
+    pub loss_scale: Option<&'a Tensor>,
+    /// Whether the gradient accumulates. The first batch of an optimizer step overwrites.
+    pub accumulates: bool,
 }
 
 impl GradScale<'_> {
-    /// One batch a step, no scale.
-    pub const ONE: GradScale<'static> = GradScale { share: 1.0, scale: None, adds: false };
+    /// The scale of a step of one batch, without a loss scale.
+    pub const ONE: GradScale<'static> =
+        GradScale { batch_share: 1.0, loss_scale: None, accumulates: false };
 }
 
-/// One way to compute gradients.
+/// A way to compute gradients.
 pub trait Step {
-    /// Loss of `images` (normalized, N x C x H x W) against `targets`; writes the gradient of
-    /// `weight` times the loss to the gradient buffer, or adds it there.
+    /// Computes the loss of `images` (normalized, N x C x H x W) against `targets`. Writes the
+    /// gradient of the loss, scaled by `scale`, to the gradient buffer, or accumulates it.
     fn forward_backward(
         &mut self,
         net: &mut Net,
         images: &Tensor,
         targets: &Targets,
-        weight: GradScale,
+        scale: GradScale,
     ) -> Loss;
 }
 
-/// The faster step for this net, as its layout was chosen for it; see
-/// [`Layout::choose`](crate::Layout::choose). On a GPU it is recorded as a CUDA graph if
-/// `cuda_graph` says so.
+/// The fastest step that this net supports. The net's layout must have been chosen for it; see
+/// [`Layout::choose`](crate::Layout::choose). With `cuda_graph`, a step on a GPU is recorded as a
+/// CUDA graph.
 pub fn choose(net: &Net, label_smoothing: f64, cuda_graph: bool) -> Result<Box<dyn Step>, Error> {
     Ok(match crate::PlannedStep::fits(net) {
         true => Box::new(crate::PlannedStep::new(label_smoothing)),
@@ -70,7 +71,7 @@ pub fn choose(net: &Net, label_smoothing: f64, cuda_graph: bool) -> Result<Box<d
     })
 }
 
-/// The reference: libtorch's autograd over [`Net::forward`].
+/// The reference implementation: libtorch's autograd over [`Net::forward`].
 #[derive(Clone, Copy, Debug)]
 pub struct AutogradStep {
     /// Weight of the uniform distribution in the targets.
@@ -83,35 +84,38 @@ impl Step for AutogradStep {
         net: &mut Net,
         images: &Tensor,
         targets: &Targets,
-        weight: GradScale,
+        scale: GradScale,
     ) -> Loss {
-        if !weight.adds {
+        if !scale.accumulates {
             net.params_mut().zero_grads();
         }
         let logits = net.logits(images, Mode::Train);
-        let loss = self.loss_and_backward(&logits, targets, weight);
+        let loss = self.loss_and_backward(&logits, targets, scale);
         Loss { loss, logits: logits.detach() }
     }
 }
 
 impl AutogradStep {
-    /// The loss of these logits, with the gradient of `weight` times it added to whatever they were
-    /// computed from.
+    /// Computes the loss of these logits, and runs the backward pass of the scaled loss.
     pub(crate) fn loss_and_backward(
         &self,
         logits: &Tensor,
         targets: &Targets,
-        weight: GradScale,
+        scale: GradScale,
     ) -> Tensor {
         let loss = self.loss(logits, targets);
-        // Not in place: without a share the scaled loss would be the very tensor that is returned.
-        let shared = if weight.share == 1.0 { loss.shallow_clone() } else { &loss * weight.share };
-        let scaled = weight.scale.map_or_else(|| shared.shallow_clone(), |scale| &shared * scale);
+        // Not in place: with a share of 1 the scaled loss is the tensor that is returned.
+        let shared =
+            if scale.batch_share == 1.0 { loss.shallow_clone() } else { &loss * scale.batch_share };
+        let scaled = scale
+            .loss_scale
+            .map_or_else(|| shared.shallow_clone(), |loss_scale| &shared * loss_scale);
         scaled.backward();
         loss.detach()
     }
 
-    /// Cross-entropy is linear in its targets, so mixed targets are mixed losses.
+    /// The loss. Cross-entropy is linear in its targets, so the loss of mixed targets is the mean
+    /// of two losses.
     fn loss(&self, logits: &Tensor, targets: &Targets) -> Tensor {
         let first = cross_entropy(logits, &targets.labels, self.label_smoothing);
         match &targets.mixed {
@@ -123,7 +127,7 @@ impl AutogradStep {
     }
 }
 
-/// Mean cross-entropy against (1 - e) * onehot + e / classes.
+/// The mean cross-entropy against (1 - e) * onehot + e / classes, where e is `label_smoothing`.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor, label_smoothing: f64) -> Tensor {
     const IGNORE_INDEX: i64 = -100;
     logits.cross_entropy_loss(

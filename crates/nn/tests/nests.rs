@@ -94,6 +94,41 @@ fn foreign(draws: &mut Draws, depth: usize) -> Py {
         9 => Py::Dict((0..draws.below(4)).map(|i| (Py::Int(i as i64), inner(draws))).collect()),
         10 => Py::Set(vec![text("conv1.weight"), Py::Int(3)]),
         11 => Py::Frozen(vec![text("a")]),
+        which @ 12..=18 => foreign_object(which, draws, &inner),
+        19 => Py::Global("torch".into(), "float32".into()),
+        20 => {
+            let buffer = Py::Dict(vec![
+                (text("momentum_buffer"), floats(&[2, 3], &[0.5; 6])),
+                (text("step"), Py::Int(9)),
+            ]);
+            Py::Dict(vec![
+                (text("state"), Py::Dict(vec![(Py::Int(0), buffer)])),
+                (text("param_groups"), inner(draws)),
+            ])
+        }
+        _ => {
+            let kinds = [
+                ("BoolStorage", 1),
+                ("ByteStorage", 1),
+                ("LongStorage", 8),
+                ("HalfStorage", 2),
+                ("QInt8Storage", 1),
+            ];
+            let (storage, element) = *draws.one(&kinds);
+            Py::Tensor(Stored {
+                storage,
+                element,
+                shape: vec![4],
+                bytes: vec![1; 4 * element],
+                is_parameter: false,
+            })
+        }
+    }
+}
+
+/// An object of a class that torch does not define.
+fn foreign_object(which: usize, draws: &mut Draws, inner: &dyn Fn(&mut Draws) -> Py) -> Py {
+    match which {
         12 => object(
             "argparse",
             "Namespace",
@@ -133,41 +168,13 @@ fn foreign(draws: &mut Draws, depth: usize) -> Py {
             vec![(text("x"), inner(draws))],
             None,
         ),
-        18 => object(
+        _ => object(
             "my.project.config",
             "Config",
             vec![inner(draws)],
             vec![],
             Some(Py::Tuple(vec![Py::None, inner(draws)])),
         ),
-        19 => Py::Global("torch".into(), "float32".into()),
-        20 => {
-            let buffer = Py::Dict(vec![
-                (text("momentum_buffer"), floats(&[2, 3], &[0.5; 6])),
-                (text("step"), Py::Int(9)),
-            ]);
-            Py::Dict(vec![
-                (text("state"), Py::Dict(vec![(Py::Int(0), buffer)])),
-                (text("param_groups"), inner(draws)),
-            ])
-        }
-        _ => {
-            let kinds = [
-                ("BoolStorage", 1),
-                ("ByteStorage", 1),
-                ("LongStorage", 8),
-                ("HalfStorage", 2),
-                ("QInt8Storage", 1),
-            ];
-            let (storage, element) = *draws.one(&kinds);
-            Py::Tensor(Stored {
-                storage,
-                element,
-                shape: vec![4],
-                bytes: vec![1; 4 * element],
-                is_parameter: false,
-            })
-        }
     }
 }
 

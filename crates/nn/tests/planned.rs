@@ -92,8 +92,8 @@ fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
     for round in 0..2 {
         let (images, targets) = batch(n, input, seed + round);
         let [theirs, ours] = [0, 1].map(|i: usize| {
-            let weight = GradScale { share: 0.5, scale: None, adds: round > 0 };
-            steps[i].forward_backward(&mut nets[i], &images, &targets, weight)
+            let scale = GradScale { batch_share: 0.5, loss_scale: None, accumulates: round > 0 };
+            steps[i].forward_backward(&mut nets[i], &images, &targets, scale)
         });
         let off = deviation(&ours.logits, &theirs.logits).max(deviation(&ours.loss, &theirs.loss));
         assert!(off < 1e-9, "{words:?}, {n} images: logits or loss off by {off:.1e}");
@@ -162,11 +162,7 @@ fn twenty_steps_give_the_references_losses() {
         let run = |i: u64| {
             let (images, targets) = batch(16, input, i);
             let loss = step.forward_backward(&mut net, &images, &targets, GradScale::ONE).loss;
-            sgd.step(
-                net.params_mut(),
-                Rates { lr: 0.05, momentum: 0.9, first: i == 0, found_inf: None },
-            )
-            .unwrap();
+            sgd.step(net.params_mut(), Rates { lr: 0.05, momentum: 0.9 }, i == 0, None).unwrap();
             loss.double_value(&[])
         };
         (0..20).map(run).collect()

@@ -163,8 +163,7 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
         };
         expected -= (grad + &new * momentum) * lr;
         buffer = Some(new);
-        sgd.step(net.params_mut(), Rates { lr, momentum, first: step == 0, found_inf: None })
-            .unwrap();
+        sgd.step(net.params_mut(), Rates { lr, momentum }, step == 0, None).unwrap();
         assert!(largest_difference(net.params().tensor(index), &expected) < 1e-12, "step {step}");
     }
 }
@@ -182,7 +181,7 @@ fn gradients_of_parts_add_up() {
             &mut net,
             &images(),
             &labels,
-            GradScale { share: 0.5, scale: None, adds },
+            GradScale { batch_share: 0.5, loss_scale: None, accumulates: adds },
         );
     }
     assert!(largest_difference(net.params().grad(index).unwrap(), &once) < 1e-12);

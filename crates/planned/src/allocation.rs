@@ -1,6 +1,6 @@
-//! Where results lie: buffers, and ranges of their channels. A slice is a range of its source's
-//! channels, and what is concatenated is computed into its range at once, so that neither costs a
-//! copy.
+//! Allocation of results to buffers, and to ranges of their channels. A slice is a range of its
+//! source's channels, and the inputs of a concatenation are computed into their ranges of its
+//! buffer, so that neither costs a copy.
 
 use crate::fusion::Fusion;
 use res2lab_arch::{Graph, NodeId, Op, Shape};
@@ -8,42 +8,44 @@ use res2lab_arch::{Graph, NodeId, Op, Shape};
 /// A range of a buffer's channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferSlice {
-    /// Which buffer.
+    /// The index of the buffer.
     pub buffer: usize,
-    /// Its first channel.
+    /// The first channel.
     pub start: usize,
-    /// What lies there for one image.
+    /// The shape of the slice for one image.
     pub shape: Shape,
 }
 
 /// The buffer of the images, which the caller owns.
 pub const IMAGES: usize = 0;
 
-/// Buffers and places of all results.
+/// The buffers of a program, and the slice of each result.
 #[derive(Clone, Debug)]
 pub struct Allocation {
-    /// Shape of each buffer for one image.
+    /// The shape of each buffer for one image.
     pub buffers: Vec<Shape>,
-    /// Of each node that has a result of its own.
+    /// The slice of each node; None if the node is computed within a fusion.
     pub of: Vec<Option<BufferSlice>>,
 }
 
 impl Allocation {
-    /// Gives each unit's result a place.
-    pub fn new(graph: &Graph, units: &[Fusion]) -> Allocation {
+    /// Allocates a slice to the result of each fusion.
+    pub fn new(graph: &Graph, fusions: &[Fusion]) -> Allocation {
         let image = graph.nodes[0].shape;
-        let mut places = Allocation { buffers: vec![image], of: vec![None; graph.nodes.len()] };
-        places.of[0] = Some(BufferSlice { buffer: IMAGES, start: 0, shape: image });
-        let is_result = |id: NodeId| units.iter().any(|unit| unit.out() == id);
+        let mut allocation = Allocation { buffers: vec![image], of: vec![None; graph.nodes.len()] };
+        allocation.of[0] = Some(BufferSlice { buffer: IMAGES, start: 0, shape: image });
+        let is_result = |id: NodeId| fusions.iter().any(|fusion| fusion.out() == id);
         for (id, node) in graph.iter().filter(|(_, node)| node.op == Op::Concat) {
-            let place = places.new_buffer(node.shape);
-            places.of[id.0] = Some(place);
+            let slice = allocation.new_buffer(node.shape);
+            allocation.of[id.0] = Some(slice);
             let mut start = 0;
             for input in &node.inputs {
                 let shape = graph.node(*input).shape;
-                let is_free = places.of[input.0].is_none() && graph.node(*input).op != Op::Concat;
+                let is_free =
+                    allocation.of[input.0].is_none() && graph.node(*input).op != Op::Concat;
                 if is_free && is_result(*input) {
-                    places.of[input.0] = Some(BufferSlice { buffer: place.buffer, start, shape });
+                    allocation.of[input.0] =
+                        Some(BufferSlice { buffer: slice.buffer, start, shape });
                 }
                 start += shape.channels;
             }
@@ -51,17 +53,17 @@ impl Allocation {
         for (id, node) in graph.iter() {
             match node.op {
                 Op::Slice { start, .. } => {
-                    places.of[id.0] =
-                        places.of[node.inputs[0].0].map(|of| of.part(start, node.shape));
+                    allocation.of[id.0] =
+                        allocation.of[node.inputs[0].0].map(|of| of.channels(start, node.shape));
                 }
-                _ if places.of[id.0].is_none() && is_result(id) => {
-                    let place = places.new_buffer(node.shape);
-                    places.of[id.0] = Some(place);
+                _ if allocation.of[id.0].is_none() && is_result(id) => {
+                    let slice = allocation.new_buffer(node.shape);
+                    allocation.of[id.0] = Some(slice);
                 }
                 _ => {}
             }
         }
-        places
+        allocation
     }
 
     fn new_buffer(&mut self, shape: Shape) -> BufferSlice {
@@ -69,22 +71,22 @@ impl Allocation {
         BufferSlice { buffer: self.buffers.len() - 1, start: 0, shape }
     }
 
-    /// Where this node's result lies.
+    /// The slice of a node's result.
     ///
     /// # Panics
-    /// If it is computed within a unit and lies nowhere, which no unit asks for.
+    /// If the node is computed within a fusion and has no slice. No fusion reads such a node.
     pub fn get(&self, id: NodeId) -> BufferSlice {
-        self.of[id.0].expect("units read results only")
+        self.of[id.0].expect("fusions read only results that have a slice")
     }
 }
 
 impl BufferSlice {
-    /// Channels from `start` on, as many as `shape` has.
-    pub fn part(&self, start: usize, shape: Shape) -> BufferSlice {
+    /// A range of the slice's channels, from `start` on, with the channels of `shape`.
+    pub fn channels(&self, start: usize, shape: Shape) -> BufferSlice {
         BufferSlice { buffer: self.buffer, start: self.start + start, shape }
     }
 
-    /// The same channels of another buffer.
+    /// The same range of channels in another buffer.
     pub fn in_buffer(&self, buffer: usize) -> BufferSlice {
         BufferSlice { buffer, ..*self }
     }

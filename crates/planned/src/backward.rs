@@ -1,29 +1,26 @@
-//! The backward half of the program. Every gradient has one place, written by the first reader that
-//! comes round and added to by the others; which is which is known now, so that nothing is zeroed
-//! first.
+//! The backward half of the program. Each gradient has one buffer slice: the first contribution
+//! overwrites it, later ones accumulate. The order is static, so buffers are not zeroed first.
 
 use crate::allocation::BufferSlice;
 use crate::fusion::Fusion;
-use crate::program::{
-    Added, GradientSource, GradientTarget, Instr, Last, Program, copied, is_image,
-};
+use crate::instructions::{Added, GradientSource, GradientTarget, Instr, NormSums};
+use crate::program::{Program, copied, is_image};
 use res2lab_arch::{Graph, NodeId, Op};
 
-/// Gradient buffers: one for each buffer of values, and which of its channels have been written so
-/// far.
+/// The gradient buffers, one for each buffer of values, and the channels written so far.
 struct Gradients {
-    /// Where gradient buffers start among all buffers.
+    /// The index of the first gradient buffer.
     first: usize,
     written: Vec<Vec<bool>>,
 }
 
 impl Gradients {
-    fn place(&self, value: BufferSlice) -> BufferSlice {
+    fn slice_of(&self, value: BufferSlice) -> BufferSlice {
         value.in_buffer(self.first + value.buffer)
     }
 
-    /// Where a contribution to this value's gradient goes; channels of it that nobody has written
-    /// are zeroed first if others have been.
+    /// The target of a contribution to the gradient of a value. If some of its channels have been
+    /// written, the others are zeroed first, and the contribution accumulates.
     fn contribute(&mut self, value: BufferSlice, instrs: &mut Vec<Instr>) -> GradientTarget {
         let range = value.start..value.start + value.shape.channels;
         let written = &mut self.written[value.buffer][range];
@@ -33,42 +30,42 @@ impl Gradients {
         } else {
             written.fill(true);
         }
-        GradientTarget { to: self.place(value), add }
+        GradientTarget { to: self.slice_of(value), add }
     }
 
-    /// The gradient of a value whose readers have all been; what none has written is zero.
+    /// The gradient of a value after all contributions; channels without any are zeroed.
     fn complete(&mut self, value: BufferSlice, instrs: &mut Vec<Instr>) -> BufferSlice {
         for channel in value.start..value.start + value.shape.channels {
             if !std::mem::replace(&mut self.written[value.buffer][channel], true) {
                 let shape = res2lab_arch::Shape { channels: 1, ..value.shape };
-                let of = self.place(BufferSlice { start: channel, shape, ..value });
+                let of = self.slice_of(BufferSlice { start: channel, shape, ..value });
                 match instrs.last_mut() {
-                    Some(Instr::Zero { place })
-                        if place.buffer == of.buffer
-                            && place.start + place.shape.channels == channel =>
+                    Some(Instr::Zero { slice })
+                        if slice.buffer == of.buffer
+                            && slice.start + slice.shape.channels == channel =>
                     {
-                        place.shape.channels += 1;
+                        slice.shape.channels += 1;
                     }
-                    _ => instrs.push(Instr::Zero { place: of }),
+                    _ => instrs.push(Instr::Zero { slice: of }),
                 }
             }
         }
-        self.place(value)
+        self.slice_of(value)
     }
 }
 
-/// Adds the backward instructions and the gradients' buffers.
-pub(crate) fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
+/// Adds the backward instructions and the buffers of gradients to a program.
+pub(crate) fn add(program: &mut Program, graph: &Graph, fusions: &[Fusion]) {
     let first = program.buffers.len();
     let written = program.buffers.iter().map(|shape| vec![false; shape.channels]).collect();
     program.buffers.extend(program.buffers.clone());
-    program.memory_of.extend(first..2 * first);
+    program.alias_of.extend(first..2 * first);
     let mut gradients = Gradients { first, written };
     let mut instrs = Vec::new();
     program.logits_gradient = gradients.contribute(program.logits, &mut instrs).to;
     let forward = program.forward.clone();
-    for unit in units.iter().rev() {
-        match unit {
+    for fusion in fusions.iter().rev() {
+        match fusion {
             Fusion::Norm { out, .. } => {
                 let normalize =
                     forward.iter().find(|instr| is_normalize_to(instr, program.at(*out)));
@@ -76,7 +73,7 @@ pub(crate) fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
                     program,
                     graph,
                     &mut gradients,
-                    normalize.expect("every norm unit has one"),
+                    normalize.expect("every fused norm has one"),
                     &mut instrs,
                 );
             }
@@ -99,11 +96,12 @@ pub(crate) fn add(program: &mut Program, graph: &Graph, units: &[Fusion]) {
     program.backward = instrs;
 }
 
-fn is_normalize_to(instr: &Instr, place: BufferSlice) -> bool {
-    matches!(instr, Instr::Normalize { out, .. } if *out == place)
+fn is_normalize_to(instr: &Instr, slice: BufferSlice) -> bool {
+    matches!(instr, Instr::Normalize { out, .. } if *out == slice)
 }
 
-/// A norm unit, and at once the convolutions that feed it, while the gradient is in the cache.
+/// The backward pass of a fused norm, followed at once by that of the convolutions before it, while
+/// the gradient is in the cache.
 fn norm(
     program: &Program,
     graph: &Graph,
@@ -112,7 +110,7 @@ fn norm(
     instrs: &mut Vec<Instr>,
 ) {
     let Instr::Normalize { norm, added, relu, out } = normalize else {
-        unreachable!("the caller has looked");
+        unreachable!("the caller passes a Normalize instruction");
     };
     let of = gradients.complete(*out, instrs);
     let other = match added {
@@ -121,11 +119,11 @@ fn norm(
     };
     let norms: Vec<usize> = std::iter::once(*norm).chain(other).collect();
     for (i, norm) in norms.iter().enumerate() {
-        // The first one's sums leave a gradient that is masked.
+        // The sums of the first norm mask the gradient, so those of the second must not mask again.
         let relu = (*relu && i == 0).then_some(*out);
-        sums(program, graph, Last { norm: *norm, first: 0, of, relu }, instrs);
+        sums(program, graph, NormSums { norm: *norm, first: 0, of, relu }, instrs);
     }
-    instrs.push(Instr::NormTerms { norms: norms.clone() });
+    instrs.push(Instr::NormCoefficients { norms: norms.clone() });
     if let Some(Added::Value(value)) = added
         && !is_image(value)
     {
@@ -162,54 +160,58 @@ fn conv(
     let reached = inputs.iter().filter(|input| !is_image(input));
     let into: Vec<GradientTarget> =
         reached.map(|input| gradients.contribute(*input, instrs)).collect();
-    Instr::ConvBack { conv: id, from, inputs, last: vec![Vec::new(); into.len()], into }
+    Instr::ConvBack { conv: id, from, inputs, norm_sums: vec![Vec::new(); into.len()], into }
 }
 
-/// A norm's sums, channel by channel: taken by the convolution that wrote to the gradient last,
-/// while it is in registers, or by an instruction of their own.
-fn sums(program: &Program, graph: &Graph, whole: Last, instrs: &mut Vec<Instr>) {
+/// Plans the sums of a norm, channel by channel. The convolution that completes the gradient of a
+/// channel takes its sums while the gradient is in registers; for other channels a separate
+/// instruction does.
+fn sums(program: &Program, graph: &Graph, whole: NormSums, instrs: &mut Vec<Instr>) {
     let channels = whole.of.shape.channels;
     let written: Vec<Vec<BufferSlice>> =
         instrs.iter().map(crate::liveness::gradients_written).collect();
     let writers: Vec<Option<(usize, usize)>> = (0..channels)
         .map(|channel| last_writer(&written, whole.of.buffer, whole.of.start + channel))
         .map(|writer| {
-            writer.filter(|(at, _)| whole.relu.is_some() && can_go_on(program, graph, &instrs[*at]))
+            writer.filter(|(at, _)| {
+                whole.relu.is_some() && can_take_sums(program, graph, &instrs[*at])
+            })
         })
         .collect();
     let mut first = 0;
     for same in writers.chunk_by(|a, b| a == b) {
         let shape = res2lab_arch::Shape { channels: same.len(), ..whole.of.shape };
-        let part = |place: BufferSlice| place.part(first, shape);
-        let part = Last { first, of: part(whole.of), relu: whole.relu.map(part), ..whole };
+        let part = |slice: BufferSlice| slice.channels(first, shape);
+        let part = NormSums { first, of: part(whole.of), relu: whole.relu.map(part), ..whole };
         match same[0].map(|(at, into)| (&mut instrs[at], into)) {
-            Some((Instr::ConvBack { last, .. }, into)) => last[into].push(part),
+            Some((Instr::ConvBack { norm_sums, .. }, into)) => norm_sums[into].push(part),
             _ => instrs.push(Instr::NormSums(part)),
         }
         first += same.len();
     }
 }
 
-/// The last instruction that wrote to this channel of a gradient, and which of its gradients that
-/// is.
+/// The last instruction that writes to a channel of a gradient, and the index of that gradient
+/// among those that the instruction writes.
 fn last_writer(
     written: &[Vec<BufferSlice>],
     buffer: usize,
     channel: usize,
 ) -> Option<(usize, usize)> {
-    let is_there = |place: &BufferSlice| {
-        place.buffer == buffer
-            && (place.start..place.start + place.shape.channels).contains(&channel)
+    let is_there = |slice: &BufferSlice| {
+        slice.buffer == buffer
+            && (slice.start..slice.start + slice.shape.channels).contains(&channel)
     };
     written
         .iter()
         .enumerate()
         .rev()
-        .find_map(|(at, places)| Some((at, places.iter().rposition(is_there)?)))
+        .find_map(|(at, slices)| Some((at, slices.iter().rposition(is_there)?)))
 }
 
-/// Whether this writes a whole gradient at once, row by row.
-fn can_go_on(program: &Program, graph: &Graph, instr: &Instr) -> bool {
+/// Whether the epilogue of this instruction can take a norm's sums: it must be the backward pass of
+/// a convolution of stride 1, which writes whole rows.
+fn can_take_sums(program: &Program, graph: &Graph, instr: &Instr) -> bool {
     let Instr::ConvBack { conv, .. } = instr else { return false };
     matches!(graph.node(program.convs[*conv].node).op, Op::Conv(conv) if conv.stride == 1)
 }

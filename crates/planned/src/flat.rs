@@ -1,37 +1,37 @@
-//! Passes over flat buffers, cut among threads that end with the pass: libtorch's own would go on
-//! spinning for a while, on cores that the next step needs.
+//! The optimizer on flat buffers, divided among threads that end with the pass. The threads of
+//! libtorch would keep spinning after it, on cores that the next step needs.
 
 use res2lab_kernels::Real;
-use res2lab_kernels::sgd::{Sgd, sgd};
+use res2lab_kernels::sgd::{SgdStep, sgd};
 
-/// Elements that are not worth a thread.
+/// The fewest elements for which another thread is worth its start.
 const FEW: usize = 1 << 18;
 
-/// One SGD step over buffers of one length.
+/// Runs one SGD step over buffers of equal length.
 pub fn step<T: Real>(
     threads: usize,
-    step: &Sgd<T>,
+    step: &SgdStep<T>,
     values: &mut [T],
     grads: &[T],
     momentum: &mut [T],
 ) {
     let each = each(grads.len(), threads);
-    let parts = values.chunks_mut(each).zip(grads.chunks(each)).zip(momentum.chunks_mut(each));
-    run(parts, |((values, grads), momentum)| sgd(step, values, grads, momentum));
+    let chunks = values.chunks_mut(each).zip(grads.chunks(each)).zip(momentum.chunks_mut(each));
+    run(chunks, |((values, grads), momentum)| sgd(step, values, grads, momentum));
 }
 
-/// Elements of one thread.
+/// The elements of one thread.
 fn each(length: usize, threads: usize) -> usize {
     length.div_ceil(threads.clamp(1, length / FEW + 1)).max(1)
 }
 
-/// The calling thread takes the first part.
-fn run<P: Send>(parts: impl Iterator<Item = P>, work: impl Fn(P) + Sync) {
-    let mut parts = parts;
-    let Some(first) = parts.next() else { return };
+/// Runs `work` for each chunk on a thread of its own; the calling thread takes the first.
+fn run<P: Send>(chunks: impl Iterator<Item = P>, work: impl Fn(P) + Sync) {
+    let mut chunks = chunks;
+    let Some(first) = chunks.next() else { return };
     let work = &work;
     std::thread::scope(|scope| {
-        parts.for_each(|part| _ = scope.spawn(move || work(part)));
+        chunks.for_each(|chunk| _ = scope.spawn(move || work(chunk)));
         work(first);
     });
 }
@@ -47,7 +47,7 @@ mod tests {
             let mut momentum = vec![1.0; length];
             let grads = vec![2.0; length];
             let constants =
-                Sgd { lr: 0.5, momentum: 0.5, weight_decay: 1.0, nesterov: true, first: false };
+                SgdStep { lr: 0.5, momentum: 0.5, weight_decay: 1.0, nesterov: true, first: false };
             step(threads, &constants, &mut values, &grads, &mut momentum);
             // d = 2 + 1, m = 0.5 + 3, change = 3 + 1.75.
             assert!(

@@ -1,44 +1,40 @@
-//! Which nodes are computed together: a batch norm with the sum and the ReLU behind it, a
-//! convolution with the sum before it.
+//! Fusion of nodes: a batch norm is computed together with the sum and the ReLU after it, a
+//! convolution together with the sum before it.
 
 use res2lab_arch::{Graph, NodeId, Op};
 
-/// Nodes that are computed in one go.
+/// One or several nodes that are computed together.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fusion {
-    /// A convolution of the sum of one or two values.
+    /// A convolution of a value, or of the sum of two values.
     Conv {
-        /// The convolution.
         node: NodeId,
-        /// What is summed as it is read.
+        /// The terms of that sum, which is computed as the convolution reads its input.
         inputs: Vec<NodeId>,
     },
     /// `relu(norm(x) + residual)`.
     Norm {
-        /// The batch norm.
         norm: NodeId,
-        /// What is added to it.
         residual: Option<Residual>,
-        /// Whether a ReLU follows.
         relu: bool,
-        /// The node whose result this is.
+        /// The node whose result the fusion computes.
         out: NodeId,
     },
-    /// Any other node by itself.
+    /// Any other node, which is not fused.
     Single(NodeId),
 }
 
-/// The other half of a residual sum.
+/// The other term of a residual sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Residual {
-    /// A value that lies somewhere.
+    /// A value in memory.
     Value(NodeId),
-    /// A batch norm, computed as it is added.
+    /// The result of another batch norm, which is computed as it is added.
     Norm(NodeId),
 }
 
 impl Fusion {
-    /// The node whose result the unit leaves.
+    /// The node whose result the fusion computes.
     pub fn out(&self) -> NodeId {
         match self {
             Fusion::Conv { node, .. } | Fusion::Single(node) => *node,
@@ -47,8 +43,7 @@ impl Fusion {
     }
 }
 
-/// The units of a graph, in execution order. The input and slices are not among them: a slice is a
-/// view.
+/// The fusions of a graph in execution order. The input and slices need none: a slice is a view.
 pub fn fuse(graph: &Graph) -> Vec<Fusion> {
     let readers = readers(graph);
     let only =
@@ -59,19 +54,19 @@ pub fn fuse(graph: &Graph) -> Vec<Fusion> {
         if fused[id.0] {
             continue;
         }
-        let unit = match node.op {
+        let fusion = match node.op {
             Op::Input | Op::Slice { .. } => continue,
             Op::BatchNorm { .. } => norm(graph, id, only, &mut fused),
             Op::Conv(_) => conv(graph, id, only, &mut at),
             _ => Fusion::Single(id),
         };
-        let out = unit.out();
-        at[out.0] = Some(unit);
+        let out = fusion.out();
+        at[out.0] = Some(fusion);
     }
     at.into_iter().flatten().collect()
 }
 
-/// The convolution before a batch norm, if nobody else reads its result.
+/// The convolution before a batch norm, if the norm is the only reader of its result.
 pub fn own_conv(graph: &Graph, norm: NodeId) -> Option<NodeId> {
     let source = graph.node(norm).inputs[0];
     let reads =
@@ -87,7 +82,8 @@ fn readers(graph: &Graph) -> Vec<Vec<NodeId>> {
     readers
 }
 
-/// A batch norm, and what follows it as long as nobody else reads what lies between.
+/// Fuses a batch norm with the sum and the ReLU after it, as far as intermediate results have no
+/// other reader.
 fn norm(
     graph: &Graph,
     id: NodeId,
@@ -114,7 +110,7 @@ fn norm(
     Fusion::Norm { norm: id, residual, relu: relu.is_some(), out }
 }
 
-/// A convolution, which reads both halves of a sum that is made for it alone.
+/// Fuses a convolution with a sum of two values that only the convolution reads.
 fn conv(
     graph: &Graph,
     id: NodeId,

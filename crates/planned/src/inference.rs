@@ -1,31 +1,33 @@
-//! An evaluation, planned: batch norms folded into the convolutions before them, with the sum and
-//! the ReLU behind them, and weights in the order in which they are read.
+//! Planned evaluation: batch norms are folded into the convolutions before them, the sum and the
+//! ReLU after them run in the epilogue, and weights are packed once.
 
 use crate::allocation::IMAGES;
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
+use crate::instructions::{Added, EpilogueOf, Instr, NormId, NormOf};
 use crate::norms::{Affine, Constants};
-use crate::program::{Added, EpilogueOf, Instr, NormId, NormOf, Program};
+use crate::program::Program;
 use crate::segments;
-use crate::step::{Planned, State};
+use crate::step::{ExecutionPlan, State};
 use res2lab_arch::{Graph, NodeId, Op};
 use res2lab_kernels::Real;
 use res2lab_kernels::memory::zeros;
 use std::collections::HashMap;
 
-/// A network with the weights of one moment, ready to be evaluated in batches of one size.
+/// A network with a copy of its weights, ready to be evaluated in batches of up to one size.
 pub struct Inference<T> {
-    plan: Planned<T>,
-    /// All state, entry after entry: packed weights with the norms in them, biases likewise.
+    plan: ExecutionPlan<T>,
+    /// All entries of the state, one after the other, with batch norms folded into packed weights
+    /// and into biases.
     state: Vec<T>,
 }
 
-/// What is folded into a convolution: where a norm's weight, bias, mean and variance begin, and its
+/// A norm that is folded into a convolution: the first of its entries of the state, and its
 /// epsilon.
 type Norm = (usize, f64);
 
 impl<T: Real> Inference<T> {
-    /// Folds and packs the state; `entry` gives the graph's entries one by one, each in its
-    /// published order in memory.
+    /// Folds and packs the state. `entry` returns one entry of the graph's state, in its published
+    /// layout.
     pub fn new(
         graph: &Graph,
         entry: impl Fn(usize) -> Vec<T>,
@@ -35,7 +37,8 @@ impl<T: Real> Inference<T> {
         Inference::within(graph, entry, batch, threads, segments::BYTES)
     }
 
-    /// With blocks of images of which no instruction touches more than `bytes`.
+    /// As [`Inference::new`], with micro-batches of which no instruction accesses more than
+    /// `bytes`.
     fn within(
         graph: &Graph,
         entry: impl Fn(usize) -> Vec<T>,
@@ -54,9 +57,10 @@ impl<T: Real> Inference<T> {
             state[*start..start + values.len()].copy_from_slice(&values);
         }
         let (program, norms) = program(graph);
-        let cut =
-            |program: &Program, images| segments::blocks(program, images, bytes / size_of::<T>());
-        let mut plan = Planned::of(program, graph, starts, batch.max(1), threads, cut);
+        let cut = |program: &Program, images| {
+            segments::micro_batched(program, images, bytes / size_of::<T>())
+        };
+        let mut plan = ExecutionPlan::of(program, graph, starts, batch.max(1), threads, cut);
         for (conv, norm) in norms.into_iter().enumerate() {
             fold(&mut plan, conv, norm, &mut state);
         }
@@ -71,7 +75,7 @@ impl<T: Real> Inference<T> {
         let image = self.plan.program.buffers[IMAGES].elements();
         let mut logits = Vec::new();
         for batch in images.chunks(image * self.plan.batch) {
-            // Nothing writes to gradients or running statistics in an inference.
+            // An inference writes neither gradients nor running statistics.
             self.plan.set_images(batch.len() / image);
             let mut state = State { values: &mut self.state, grads: &mut [], running: &mut [] };
             logits.extend_from_slice(self.plan.forward(batch, &mut state));
@@ -80,15 +84,15 @@ impl<T: Real> Inference<T> {
     }
 }
 
-/// An entry of the state.
-fn entry<'a, T>(plan: &Planned<T>, state: &'a [T], entry: usize) -> &'a [T] {
+/// The values of an entry of the state.
+fn entry<'a, T>(plan: &ExecutionPlan<T>, state: &'a [T], entry: usize) -> &'a [T] {
     &state[plan.entries[entry]..][..plan.lengths[entry]]
 }
 
-/// A convolution's weights and bias with the norm's running statistics in them, w * g / sqrt(v +
-/// e), worked out in double precision; the weights packed where they were, the bias in place of the
-/// norm's, which has as many elements and no other reader.
-fn fold<T: Real>(plan: &mut Planned<T>, conv: usize, norm: Option<Norm>, state: &mut [T]) {
+/// Folds a norm into a convolution: w * g / sqrt(v + e), computed in double precision. The weights
+/// are packed in place. The bias overwrites that of the norm, which has as many elements and no
+/// other reader.
+fn fold<T: Real>(plan: &mut ExecutionPlan<T>, conv: usize, norm: Option<Norm>, state: &mut [T]) {
     let weight = plan.program.convs[conv].weight;
     let bias = plan.program.convs[conv].bias;
     let mut weights = entry(plan, state, weight).to_vec();
@@ -112,8 +116,8 @@ fn fold<T: Real>(plan: &mut Planned<T>, conv: usize, norm: Option<Norm>, state: 
     plan.convs[conv].pack(&weights, &mut state[plan.entries[weight]..][..weights.len()]);
 }
 
-/// The constants of norms that follow no convolution of their own.
-fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &Planned<T>, state: &[T]) {
+/// Sets the scale and shift of norms that cannot be folded into a convolution.
+fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &ExecutionPlan<T>, state: &[T]) {
     for norm in &plan.program.norms {
         for channel in 0..norm.x.shape.channels {
             let value = |i: usize| entry(plan, state, norm.state + i)[channel].to_f64();
@@ -129,22 +133,21 @@ fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &Planned<T>, stat
     }
 }
 
-/// The instructions of an evaluation, and for each of its convolutions the norm to be folded into
-/// it.
+/// The program of an evaluation, and for each of its convolutions the norm to fold into it.
 fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
-    let units = fuse(graph);
+    let fusions = fuse(graph);
     let norms =
         graph.iter().filter(|(_, node)| matches!(node.op, Op::BatchNorm { .. })).map(|(id, _)| id);
     let before: HashMap<NodeId, NodeId> =
         norms.filter_map(|norm| Some((own_conv(graph, norm)?, norm))).collect();
     let mut builder = Builder {
         graph,
-        program: Program::empty(graph, &units),
+        program: Program::empty(graph, &fusions),
         folded: Vec::new(),
         inputs: HashMap::new(),
     };
-    for unit in &units {
-        match unit {
+    for fusion in &fusions {
+        match fusion {
             Fusion::Conv { node, inputs } if before.contains_key(node) => {
                 _ = builder.inputs.insert(*node, inputs.clone())
             }
@@ -163,11 +166,12 @@ fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
     (builder.program, builder.folded)
 }
 
+/// Builds the program of an evaluation.
 struct Builder<'a> {
     graph: &'a Graph,
     program: Program,
     folded: Vec<Option<Norm>>,
-    /// What convolutions read that run with the norms behind them.
+    /// The inputs of convolutions that are deferred until the norm after them is built.
     inputs: HashMap<NodeId, Vec<NodeId>>,
 }
 
@@ -177,12 +181,12 @@ impl Builder<'_> {
         node: NodeId,
         inputs: &[NodeId],
         norm: Option<NodeId>,
-        then: EpilogueOf,
+        epilogue: EpilogueOf,
         out: NodeId,
     ) {
         let mut instr = self.program.conv(self.graph, node, inputs);
-        if let Instr::Conv { then: at, out: to, .. } = &mut instr {
-            (*at, *to) = (Some(then), self.program.at(out));
+        if let Instr::Conv { epilogue: at, out: to, .. } = &mut instr {
+            (*at, *to) = (Some(epilogue), self.program.at(out));
         }
         self.program.forward.push(instr);
         self.folded.push(norm.map(|norm| (self.program.state(norm), self.constants(norm).0)));
@@ -191,7 +195,8 @@ impl Builder<'_> {
     fn norm(&mut self, norm: NodeId, residual: Option<Residual>, relu: bool, out: NodeId) {
         let added = residual.map(|residual| match residual {
             Residual::Value(id) => Added::Value(self.program.at(id)),
-            // The other branch's convolution leaves its norm's result where it would leave its own.
+            // With its norm folded in, the other branch's convolution writes the norm's result to
+            // the slice of its own result.
             Residual::Norm(other) => match self.own(other) {
                 Some((conv, inputs)) => {
                     self.conv(
@@ -209,7 +214,7 @@ impl Builder<'_> {
         match (self.own(norm), added) {
             (Some((conv, inputs)), None | Some(Added::Value(_))) => {
                 let residual = added.and_then(|added| {
-                    if let Added::Value(place) = added { Some(place) } else { None }
+                    if let Added::Value(slice) = added { Some(slice) } else { None }
                 });
                 self.conv(conv, &inputs, Some(norm), EpilogueOf { residual, relu }, out);
             }
@@ -230,7 +235,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The convolution before a norm that waits for it, with what it reads.
+    /// The deferred convolution before a norm, with its inputs.
     fn own(&mut self, norm: NodeId) -> Option<(NodeId, Vec<NodeId>)> {
         let conv = own_conv(self.graph, norm)?;
         Some((conv, self.inputs.remove(&conv)?))
@@ -238,12 +243,12 @@ impl Builder<'_> {
 
     fn constants(&self, norm: NodeId) -> (f64, f64) {
         let Op::BatchNorm { eps, momentum } = self.graph.node(norm).op else {
-            unreachable!("units call batch norms so");
+            unreachable!("the caller passes a batch norm");
         };
         (eps, momentum)
     }
 
-    /// A norm that is computed by itself.
+    /// Registers a norm that is not folded.
     fn register(&mut self, node: NodeId) -> NormId {
         let (eps, momentum) = self.constants(node);
         let x = self.program.at(self.graph.node(node).inputs[0]);
@@ -275,23 +280,24 @@ mod tests {
         let entry = |i: usize| wave(graph.state[i].elements(), i).map(f64::abs).collect();
         let mut inference = Inference::<f64>::within(&graph, entry, batch, threads, bytes);
         let images: Vec<f64> = wave(5 * 3 * 64 * 64, 3).collect();
-        let blocks = inference.plan.segments.iter().map(|segment| segment.block).collect();
-        (blocks, inference.logits(&images))
+        let micro_batches =
+            inference.plan.segments.iter().map(|segment| segment.micro_batch).collect();
+        (micro_batches, inference.logits(&images))
     }
 
-    /// A buffer that outlives its segment must keep all images' values while others share its
-    /// memory block by block.
+    /// A buffer that is live beyond its segment must keep the values of all images, while buffers
+    /// of one micro-batch reuse their memory.
     #[test]
-    fn blocks_of_images_change_nothing() {
+    fn micro_batches_change_nothing() {
         for name in ["res2net50_26w_4s", "res2net_dla60", "res2net50d", "seresnet50"] {
-            let (blocks, whole) = logits(name, 5, 1, usize::MAX);
-            assert_eq!(blocks, [5], "{name}");
+            let (micro_batches, whole) = logits(name, 5, 1, usize::MAX);
+            assert_eq!(micro_batches, [5], "{name}");
             assert!(whole.iter().all(|value| value.is_finite()) && whole[0] != whole[7], "{name}");
             for (batch, threads, bytes) in
                 [(5, 1, 2 << 20), (5, 2, 600 << 10), (4, 1, 1 << 20), (5, 1, 0)]
             {
-                let (blocks, other) = logits(name, batch, threads, bytes);
-                assert!(bytes == 0 || blocks.len() > 1, "{name}: {blocks:?}");
+                let (micro_batches, other) = logits(name, batch, threads, bytes);
+                assert!(bytes == 0 || micro_batches.len() > 1, "{name}: {micro_batches:?}");
                 let most = whole.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
                 let off =
                     whole.iter().zip(&other).fold(0.0, |off: f64, (a, b)| off.max((a - b).abs()));

@@ -1,31 +1,33 @@
-//! The training step of a graph, planned: the graph is static, so which buffer holds what, what may
-//! share memory, which gradient is written and which is added is known before the first image
-//! comes. No autograd engine, no allocation.
+//! The training step and the evaluation of a graph, planned in advance. A graph is static, so
+//! everything is known before the first image: the contents of each buffer, which buffers may share
+//! memory, and which write to a gradient accumulates. A step uses no autograd engine and allocates
+//! no memory.
 //!
-//! This crate must never know: libtorch, files, losses, optimizers. It works on slices and its
-//! caller's threads.
+//! This crate must never know: libtorch, files, losses, optimizers. It works on slices.
 //!
 //! Reading order:
-//! - [`fusion`]: which nodes are computed together
-//! - [`allocation`]: where results lie, so that splits and concatenations cost no copy
-//! - [`program`] and `backward`: the step as two lists of instructions
-//! - `in_place`: copies that are not made
-//! - `lives` and [`memory`]: buffers that share memory
-//! - [`team`]: threads side by side
-//! - [`step`]: the step itself; `worker`: one thread's part of it; `norms`: batch statistics;
-//!   `linear`: the last layer
-//! - [`inference`]: an evaluation, with `segments`: how many images at a time
-//! - [`flat`]: the optimizer
+//! - [`fusion`]: nodes that are computed together
+//! - [`allocation`]: buffers and slices of results, so that splits and concatenations cost no copy
+//! - [`instructions`], [`program`] and `backward`: the step as two lists of instructions
+//! - `aliasing`: copies that are elided
+//! - `liveness` and [`memory`]: buffers that share memory
+//! - [`threads`]: a team of threads with a barrier
+//! - [`step`]: the execution plan; `interpreter`: runs it on one thread; `norms`: batch statistics;
+//!   `linear`: the fully connected layer
+//! - [`inference`]: an evaluation, with `segments`: micro-batches
+//! - [`flat`]: the optimizer on flat buffers
 
-// Threads share one arena, each writing its own images' part of it, which Rust's slices cannot say.
+// Threads write to disjoint ranges of shared memory, which safe slices cannot express.
 #![allow(unsafe_code)]
 
+mod aliasing;
 pub mod allocation;
 mod backward;
 pub mod flat;
 pub mod fusion;
-mod in_place;
 pub mod inference;
+pub mod instructions;
+mod interpreter;
 mod linear;
 mod liveness;
 pub mod memory;
@@ -33,11 +35,10 @@ mod norms;
 pub mod program;
 pub mod segments;
 pub mod step;
-pub mod team;
-mod worker;
+pub mod threads;
 
 pub use inference::Inference;
 pub use program::Program;
 pub use res2lab_kernels::Real;
-pub use res2lab_kernels::sgd::Sgd;
-pub use step::{Planned, State};
+pub use res2lab_kernels::sgd::SgdStep;
+pub use step::{ExecutionPlan, State};

@@ -14,7 +14,8 @@ pub(crate) fn forward<T: Real>(
     outputs: Range<usize>,
 ) {
     let inputs = weight.len() / bias.len();
-    // All images for one row of weights, which are more than all of the images' values.
+    // The outer loop is over rows of weights, because the weights are larger than the images'
+    // values.
     for k in outputs {
         let w = &weight[k * inputs..(k + 1) * inputs];
         for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(bias.len())) {

@@ -1,30 +1,32 @@
-//! Buffers packed into one arena: two share memory where they are never needed at the same time.
+//! Places buffers in one arena. Two buffers share memory if their live ranges do not overlap.
 
 use std::ops::RangeInclusive;
 
-/// One buffer's need of memory.
+/// The size and live range of one buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// Elements.
+    /// Size in elements.
     pub length: usize,
-    /// First and last instruction that touch it; None if none does.
+    /// The first and the last instruction that access the buffer; None if there are none.
     pub life: Option<RangeInclusive<usize>>,
 }
 
-/// Where each buffer starts, and the arena's length. Largest first, each at the lowest offset where
-/// nothing lies that lives at the same time: within a few per cent of what is alive at the worst
-/// moment, for networks.
-pub fn pack(needs: &[Need]) -> (Vec<usize>, usize) {
+/// Returns the offset of each buffer and the length of the arena.
+///
+/// Buffers are placed in order of size, the largest first, each at the lowest offset at which it
+/// overlaps no buffer that is live at the same time. For networks, the arena is within a few per
+/// cent of the largest total size of live buffers.
+pub fn place_buffers(needs: &[Need]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..needs.len()).filter(|i| needs[*i].life.is_some()).collect();
     order.sort_by_key(|i| std::cmp::Reverse(needs[*i].length));
     let mut offsets = vec![0; needs.len()];
     let mut placed: Vec<usize> = Vec::new();
     for i in order {
-        let mut neighbors: Vec<usize> =
-            placed.iter().copied().filter(|j| meet(&needs[i], &needs[*j])).collect();
-        neighbors.sort_by_key(|j| offsets[*j]);
+        let mut live_with_it: Vec<usize> =
+            placed.iter().copied().filter(|j| overlap(&needs[i], &needs[*j])).collect();
+        live_with_it.sort_by_key(|j| offsets[*j]);
         let mut start = 0;
-        for j in neighbors {
+        for j in live_with_it {
             if start + needs[i].length <= offsets[j] {
                 break;
             }
@@ -37,7 +39,8 @@ pub fn pack(needs: &[Need]) -> (Vec<usize>, usize) {
     (offsets, end)
 }
 
-fn meet(a: &Need, b: &Need) -> bool {
+/// Whether two buffers are live at the same time.
+fn overlap(a: &Need, b: &Need) -> bool {
     match (&a.life, &b.life) {
         (Some(a), Some(b)) => a.start() <= b.end() && b.start() <= a.end(),
         _ => false,
@@ -56,19 +59,19 @@ mod tests {
     fn buffers_share_memory_only_when_they_never_live_together() {
         let needs =
             [need(10, 0..=2), need(6, 1..=4), need(10, 3..=5), need(4, 3..=3), need(4, 6..=6)];
-        let (offsets, end) = pack(&needs);
+        let (offsets, end) = place_buffers(&needs);
         for (i, a) in needs.iter().enumerate() {
             for (j, b) in needs.iter().enumerate().skip(i + 1) {
                 let apart =
                     offsets[i] + a.length <= offsets[j] || offsets[j] + b.length <= offsets[i];
-                assert!(apart || !meet(a, b), "{i} and {j}");
+                assert!(apart || !overlap(a, b), "{i} and {j}");
             }
         }
         assert_eq!(end, 20, "what lives at instruction 3");
     }
 
     #[test]
-    fn a_buffer_that_nobody_touches_needs_nothing() {
-        assert_eq!(pack(&[Need { length: 7, life: None }]), (vec![0], 0));
+    fn a_buffer_without_accesses_needs_no_memory() {
+        assert_eq!(place_buffers(&[Need { length: 7, life: None }]), (vec![0], 0));
     }
 }

@@ -1,9 +1,11 @@
-//! Batch norm's statistics and the terms of its gradient, worked out from all threads' sums by each
-//! thread for itself: cheaper than one that tells the others.
+//! Statistics of batch norms, and the coefficients of their backward pass. Each thread computes all
+//! of them redundantly from all threads' sums, which is cheaper than computing them once and
+//! broadcasting.
 
 use res2lab_kernels::Real;
 
-/// One thread's constants of all norms, channel by channel, all norms' channels in a row.
+/// One thread's copy of the statistics and coefficients of all norms. Each vector holds the
+/// channels of all norms, one norm after the other.
 #[derive(Clone, Debug)]
 pub struct Constants<T> {
     pub mean: Vec<T>,
@@ -12,10 +14,10 @@ pub struct Constants<T> {
     /// y = x * scale + shift.
     pub scale: Vec<T>,
     pub shift: Vec<T>,
-    /// dx = a * g + b * x + c.
-    pub a: Vec<T>,
-    pub b: Vec<T>,
-    pub c: Vec<T>,
+    /// dx = dy_coefficient * dy + x_coefficient * x + constant.
+    pub dy_coefficient: Vec<T>,
+    pub x_coefficient: Vec<T>,
+    pub constant: Vec<T>,
 }
 
 impl<T: Real> Constants<T> {
@@ -26,37 +28,37 @@ impl<T: Real> Constants<T> {
             inverse: vec![0.0; channels],
             scale: zeros(),
             shift: zeros(),
-            a: zeros(),
-            b: zeros(),
-            c: zeros(),
+            dy_coefficient: zeros(),
+            x_coefficient: zeros(),
+            constant: zeros(),
         }
     }
 }
 
-/// What one channel's values add up to.
+/// The two sums over one channel that its statistics or its backward coefficients need.
 #[derive(Clone, Copy, Debug)]
-pub struct Sums {
-    /// Of the values, or of their gradients.
+pub struct ChannelSums {
+    /// The sum of x (forward) or of dy (backward).
     pub first: f64,
-    /// Of the squares, or of gradients times distances from the mean.
+    /// The sum of x * x (forward) or of dy * (x - mean) (backward).
     pub second: f64,
 }
 
-/// A channel's trained values.
+/// The trained values of one channel of a batch norm, or their gradients.
 #[derive(Clone, Copy, Debug)]
 pub struct Affine {
     pub weight: f64,
     pub bias: f64,
 }
 
-/// Mean and (biased) variance of `n` values.
-pub(crate) fn moments(sums: Sums, n: f64) -> (f64, f64) {
+/// The mean and the biased variance of `n` values.
+pub(crate) fn moments(sums: ChannelSums, n: f64) -> (f64, f64) {
     let mean = sums.first / n;
     (mean, (sums.second / n - mean * mean).max(0.0))
 }
 
 impl<T: Real> Constants<T> {
-    /// Forward: what normalizes channel `i`.
+    /// Sets the scale and shift that normalize channel `i`.
     pub fn set_statistics(&mut self, i: usize, mean: f64, var: f64, eps: f64, affine: Affine) {
         let inverse = 1.0 / (var + eps).sqrt();
         let scale = affine.weight * inverse;
@@ -66,17 +68,22 @@ impl<T: Real> Constants<T> {
         self.shift[i] = T::from_f64(affine.bias - mean * scale);
     }
 
-    /// Backward: the terms of channel `i`'s gradient, and those of its weight and bias. `sums`
-    /// holds the sum of the gradients g and that of g * (x - mean), over `n` values (Ioffe and
-    /// Szegedy 2015, section 3).
-    pub fn set_terms(&mut self, i: usize, sums: Sums, n: f64, affine: Affine) -> Affine {
+    /// Sets the backward coefficients of channel `i` from the sums over its `n` values, and returns
+    /// the gradients of its weight and bias (Ioffe and Szegedy 2015, section 3).
+    pub fn set_backward_coefficients(
+        &mut self,
+        i: usize,
+        sums: ChannelSums,
+        n: f64,
+        affine: Affine,
+    ) -> Affine {
         let mean = self.mean[i].to_f64();
         let inverse = self.inverse[i];
-        let a = affine.weight * inverse;
-        let b = -a * inverse * inverse * sums.second / n;
-        self.a[i] = T::from_f64(a);
-        self.b[i] = T::from_f64(b);
-        self.c[i] = T::from_f64(-a * sums.first / n - b * mean);
+        let dy_coefficient = affine.weight * inverse;
+        let x_coefficient = -dy_coefficient * inverse * inverse * sums.second / n;
+        self.dy_coefficient[i] = T::from_f64(dy_coefficient);
+        self.x_coefficient[i] = T::from_f64(x_coefficient);
+        self.constant[i] = T::from_f64(-dy_coefficient * sums.first / n - x_coefficient * mean);
         Affine { weight: sums.second * inverse, bias: sums.first }
     }
 }

@@ -1,291 +1,82 @@
-//! The step as two lists of instructions: forward, and backward from the logits' gradient to all
-//! weights'.
+//! The program: the step as two lists of instructions, the forward pass, and the backward pass from
+//! the gradient of the logits to those of all weights.
 
 use crate::allocation::{Allocation, BufferSlice, IMAGES};
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
-use res2lab_arch::{Graph, NodeId, Op, Pool};
+use crate::instructions::{Added, ConvOf, GradientTarget, Instr, NormId, NormOf, PoolOf};
+use res2lab_arch::{Graph, NodeId, Op};
 
-/// A convolution as instructions name it: its position in [`Program::convs`].
-pub type ConvId = usize;
-/// A batch norm as instructions name it: its position in [`Program::norms`].
-pub type NormId = usize;
-
-/// A pool as instructions name it: its position in [`Program::pools`].
-pub type PoolId = usize;
-
-/// A pool's constants.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolOf {
-    pub pool: Pool,
-    pub input: res2lab_arch::Shape,
-    pub output: BufferSlice,
-    /// Whether it takes maxima, whose places are remembered.
-    pub is_max: bool,
-}
-
-/// A convolution's constants.
-#[derive(Clone, Debug)]
-pub struct ConvOf {
-    /// The graph's node.
-    pub node: NodeId,
-    /// Its weights among the state.
-    pub weight: usize,
-    /// Its bias among the state.
-    pub bias: Option<usize>,
-}
-
-/// A batch norm's constants.
-#[derive(Clone, Debug)]
-pub struct NormOf {
-    /// Weight, bias, running mean, running variance are four entries of the state from here on.
-    pub state: usize,
-    pub eps: f64,
-    /// As PyTorch counts it.
-    pub momentum: f64,
-    /// What it normalizes.
-    pub x: BufferSlice,
-    /// The convolution whose result that is.
-    pub conv: Option<ConvId>,
-    /// Where its channels start among all norms' channels.
-    pub first_channel: usize,
-}
-
-/// Where a gradient comes from: that of a unit's result, which its ReLU has masked, through its
-/// norm.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GradientSource {
-    /// Gradient of the result.
-    pub of: BufferSlice,
-    /// The norm, if any.
-    pub norm: Option<NormId>,
-}
-
-/// Where a gradient goes, and whether it is added to what is there.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GradientTarget {
-    pub to: BufferSlice,
-    pub add: bool,
-}
-
-/// Channels of a norm's result whose gradient is complete: the ReLU masks it, and the norm's sums
-/// are taken of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Last {
-    pub norm: NormId,
-    /// The first of the channels, among the norm's own.
-    pub first: usize,
-    /// Gradient of these channels.
-    pub of: BufferSlice,
-    /// The channels themselves, if they went through a ReLU.
-    pub relu: Option<BufferSlice>,
-}
-
-/// What is added to a norm's result.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Added {
-    /// A value.
-    Value(BufferSlice),
-    /// A norm, normalized as it is added.
-    Norm(NormId),
-}
-
-/// What follows a convolution with a batch norm folded into it: `relu(convolution + bias +
-/// residual)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EpilogueOf {
-    pub residual: Option<BufferSlice>,
-    pub relu: bool,
-}
-
-/// One instruction; every thread does its images' part of it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Instr {
-    Conv {
-        conv: ConvId,
-        inputs: Vec<BufferSlice>,
-        out: BufferSlice,
-        sums: Option<NormId>,
-        /// In an inference: what is done with the result as it leaves.
-        then: Option<EpilogueOf>,
-    },
-    /// Sums of what a norm reads, where no convolution has taken them on the way.
-    Sums {
-        norm: NormId,
-    },
-    /// Waits for all threads' sums, and works out the statistics.
-    Statistics {
-        norms: Vec<NormId>,
-    },
-    Normalize {
-        norm: NormId,
-        added: Option<Added>,
-        relu: bool,
-        out: BufferSlice,
-    },
-    Pool {
-        pool: PoolId,
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-    GlobalPool {
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-    Relu {
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-    Sigmoid {
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-    Add {
-        from: Vec<BufferSlice>,
-        to: BufferSlice,
-    },
-    Gate {
-        x: BufferSlice,
-        gate: BufferSlice,
-        to: BufferSlice,
-    },
-    Copy {
-        from: BufferSlice,
-        into: GradientTarget,
-    },
-    Linear {
-        state: usize,
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-
-    Zero {
-        place: BufferSlice,
-    },
-    /// Masks a gradient that is complete, and takes the sums that its norm needs.
-    NormSums(Last),
-    /// Waits for all threads' sums, and works out the gradients of weight and bias and the terms of
-    /// the input's.
-    NormTerms {
-        norms: Vec<NormId>,
-    },
-    /// A gradient through a norm to what it reads, which is no convolution's result.
-    NormBack {
-        from: GradientSource,
-        into: GradientTarget,
-    },
-    ReluBack {
-        from: BufferSlice,
-        result: BufferSlice,
-        into: GradientTarget,
-    },
-    ConvBack {
-        conv: ConvId,
-        from: GradientSource,
-        inputs: Vec<BufferSlice>,
-        into: Vec<GradientTarget>,
-        /// For each of these gradients: what `NormSums` would do with channels that are complete
-        /// with this.
-        last: Vec<Vec<Last>>,
-    },
-    PoolBack {
-        pool: PoolId,
-        from: BufferSlice,
-        into: GradientTarget,
-    },
-    GlobalPoolBack {
-        from: BufferSlice,
-        into: GradientTarget,
-    },
-    SigmoidBack {
-        from: BufferSlice,
-        result: BufferSlice,
-        into: GradientTarget,
-    },
-    GateBack {
-        from: BufferSlice,
-        x: BufferSlice,
-        gate: BufferSlice,
-        into_x: GradientTarget,
-        into_gate: GradientTarget,
-    },
-    LinearBack {
-        state: usize,
-        from: BufferSlice,
-        input: BufferSlice,
-        into: GradientTarget,
-    },
-}
-
-/// A graph's training step.
+/// The training step of a graph, or its inference.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// In the order in which they first run.
+    /// The convolutions, in the order in which they run.
     pub convs: Vec<ConvOf>,
-    /// In the order in which they first run.
+    /// The norms, in the order in which they run.
     pub norms: Vec<NormOf>,
-    /// Values first, then gradients.
+    /// The shape of each buffer for one image: first those of values, then those of gradients.
     pub buffers: Vec<res2lab_arch::Shape>,
-    /// For each buffer the one in whose memory it lies: itself, but for copies that are not made.
-    pub memory_of: Vec<usize>,
+    /// For each buffer, the buffer whose memory it uses: itself, unless it is an alias (see
+    /// `aliasing`).
+    pub alias_of: Vec<usize>,
     pub forward: Vec<Instr>,
     pub backward: Vec<Instr>,
-    /// In the order in which they run.
+    /// The pools, in the order in which they run.
     pub pools: Vec<PoolOf>,
-    /// Where the logits lie.
+    /// The slice of the logits.
     pub logits: BufferSlice,
-    /// Where their gradient is expected.
+    /// The slice of their gradient, which the caller writes.
     pub logits_gradient: BufferSlice,
-    pub(crate) places: Allocation,
-    /// For each node, its first entry in the state.
+    pub(crate) allocation: Allocation,
+    /// For each node, its first entry of the state.
     pub(crate) first_entry: Vec<Option<usize>>,
 }
 
 impl Program {
-    /// Plans the step.
+    /// Plans the training step of a graph.
     pub fn new(graph: &Graph) -> Program {
-        let units = fuse(graph);
-        let mut program = Program::empty(graph, &units);
-        units.iter().for_each(|unit| program.add_forward(graph, unit));
-        crate::backward::add(&mut program, graph, &units);
-        crate::in_place::share(&mut program);
+        let fusions = fuse(graph);
+        let mut program = Program::empty(graph, &fusions);
+        fusions.iter().for_each(|fusion| program.add_forward(graph, fusion));
+        crate::backward::add(&mut program, graph, &fusions);
+        crate::aliasing::alias_copies(&mut program);
         program
     }
 
-    /// An allocation for all results, and no instructions.
-    pub(crate) fn empty(graph: &Graph, units: &[Fusion]) -> Program {
-        let places = Allocation::new(graph, units);
-        let logits = places.get(graph.output());
+    /// A program with an allocation for all results, and no instructions.
+    pub(crate) fn empty(graph: &Graph, fusions: &[Fusion]) -> Program {
+        let allocation = Allocation::new(graph, fusions);
+        let logits = allocation.get(graph.output());
         Program {
             convs: Vec::new(),
             norms: Vec::new(),
-            buffers: places.buffers.clone(),
-            memory_of: (0..places.buffers.len()).collect(),
+            buffers: allocation.buffers.clone(),
+            alias_of: (0..allocation.buffers.len()).collect(),
             forward: Vec::new(),
             backward: Vec::new(),
             pools: Vec::new(),
             logits,
             logits_gradient: logits,
-            places,
+            allocation,
             first_entry: graph.first_entries(),
         }
     }
 
-    /// Whether nothing goes backward.
+    /// Whether the program has no backward pass.
     pub(crate) fn is_inference(&self) -> bool {
         self.backward.is_empty()
     }
 
-    /// Where this node's result lies.
+    /// The slice of a node's result.
     pub(crate) fn at(&self, id: NodeId) -> BufferSlice {
-        self.places.get(id)
+        self.allocation.get(id)
     }
 
     pub(crate) fn state(&self, id: NodeId) -> usize {
         self.first_entry[id.0].expect("the graph gives these nodes state")
     }
 
-    fn add_forward(&mut self, graph: &Graph, unit: &Fusion) {
-        let instr = match unit {
+    fn add_forward(&mut self, graph: &Graph, fusion: &Fusion) {
+        let instr = match fusion {
             Fusion::Conv { node, inputs } => self.conv(graph, *node, inputs),
             Fusion::Norm { norm, residual, relu, out } => {
                 let norm = self.norm(graph, *norm);
@@ -317,15 +108,15 @@ impl Program {
             inputs,
             out: self.at(node),
             sums: None,
-            then: None,
+            epilogue: None,
         }
     }
 
-    /// Registers a norm; its sums are taken by the convolution before it, which has run, or by an
-    /// instruction of their own.
+    /// Registers a norm. The convolution before it takes its sums, or a separate instruction if the
+    /// norm has no convolution of its own.
     fn norm(&mut self, graph: &Graph, node: NodeId) -> NormId {
         let Op::BatchNorm { eps, momentum } = graph.node(node).op else {
-            unreachable!("units call batch norms so");
+            unreachable!("the caller passes a batch norm");
         };
         let id = self.norms.len();
         let source = graph.node(node).inputs[0];
@@ -350,7 +141,7 @@ impl Program {
         })
     }
 
-    /// Gives a norm its channels among all norms'.
+    /// Adds a norm, whose channels follow those of the norms before it.
     pub(crate) fn add_norm(&mut self, norm: NormOf) -> NormId {
         let first_channel =
             self.norms.last().map_or(0, |last| last.first_channel + last.x.shape.channels);
@@ -360,7 +151,7 @@ impl Program {
 
     pub(crate) fn single(&mut self, graph: &Graph, id: NodeId) -> Instr {
         let node = graph.node(id);
-        let input = |i: usize| self.places.get(node.inputs[i]);
+        let input = |i: usize| self.allocation.get(node.inputs[i]);
         let from = input(0);
         let to = self.at(id);
         match node.op {
@@ -377,12 +168,13 @@ impl Program {
             Op::GlobalPool => Instr::GlobalPool { from, to },
             Op::Linear { .. } => Instr::Linear { state: self.state(id), from, to },
             Op::Input | Op::Slice { .. } | Op::Conv(_) | Op::BatchNorm { .. } => {
-                unreachable!("these are other units")
+                unreachable!("these nodes have their own instructions")
             }
         }
     }
 
-    /// Copies of the parts that were not computed in their place; the last one is returned.
+    /// Adds copies of the inputs that were not computed into the concatenation's buffer. The last
+    /// copy is returned.
     fn concat(&mut self, graph: &Graph, id: NodeId) -> Instr {
         let mut copies: Vec<Instr> = copied(self, graph, id)
             .into_iter()
@@ -394,7 +186,8 @@ impl Program {
     }
 }
 
-/// The parts of a concatenation that lie elsewhere too, with their place within it.
+/// The inputs of a concatenation that were computed elsewhere: their slices, and the slices of the
+/// concatenation to which they must be copied.
 pub(crate) fn copied(
     program: &Program,
     graph: &Graph,
@@ -406,7 +199,7 @@ pub(crate) fn copied(
     for input in &graph.node(id).inputs {
         let from = program.at(*input);
         let shape = graph.node(*input).shape;
-        let to = whole.part(start, shape);
+        let to = whole.channels(start, shape);
         if from != to {
             parts.push((from, to));
         }
@@ -415,7 +208,7 @@ pub(crate) fn copied(
     parts
 }
 
-/// Whether gradients stop here.
-pub(crate) fn is_image(place: &BufferSlice) -> bool {
-    place.buffer == IMAGES
+/// Whether a slice belongs to the input images, which have no gradient.
+pub(crate) fn is_image(slice: &BufferSlice) -> bool {
+    slice.buffer == IMAGES
 }

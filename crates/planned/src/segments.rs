@@ -1,7 +1,9 @@
-//! Which instructions are run for how many images at a time. A training step needs all of a batch
-//! at once; an inference goes through a network's large early layers image by image, so that what
-//! one layer leaves is still in a cache when the next one reads it, and through the late ones,
-//! whose weights are large, with many images.
+//! Segments: which instructions run for how many images at a time.
+//!
+//! A training step needs the whole batch at once. An inference runs the early layers, whose
+//! activations are large, in micro-batches of few images, so that the result of a layer is still in
+//! a cache when the next layer reads it. It runs the late layers, whose weights are large, with
+//! many images.
 
 use crate::allocation::IMAGES;
 use crate::liveness::touched;
@@ -9,58 +11,58 @@ use crate::program::Program;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// Bytes that an instruction may touch.
+/// The most bytes that an instruction may access, where more than one image is run at a time.
 pub const BYTES: usize = 4 << 20;
 
-/// Instructions that are run for one block of images after the other.
+/// Consecutive instructions that run for one micro-batch after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
-    /// Of the forward pass.
+    /// A range of the forward instructions.
     pub instrs: Range<usize>,
-    /// Images at a time.
-    pub block: usize,
+    /// Images of a micro-batch.
+    pub micro_batch: usize,
 }
 
-/// All instructions for all images.
-pub fn whole(program: &Program, images: usize) -> Vec<Segment> {
-    vec![Segment { instrs: 0..program.forward.len(), block: images.max(1) }]
+/// One segment: all instructions run for all images at once.
+pub fn whole_batch(program: &Program, images: usize) -> Vec<Segment> {
+    vec![Segment { instrs: 0..program.forward.len(), micro_batch: images.max(1) }]
 }
 
-/// Blocks that keep what an instruction, and each of those after it, touches within so many
-/// elements.
-pub fn blocks(program: &Program, images: usize, elements: usize) -> Vec<Segment> {
+/// Segments with micro-batches so small that neither an instruction nor any later one accesses more
+/// than `elements` elements. Micro-batches never become smaller from one segment to the next.
+pub fn micro_batched(program: &Program, images: usize, elements: usize) -> Vec<Segment> {
     let images = images.max(1);
     let mut segments: Vec<Segment> = Vec::new();
     let mut most = 1;
     for (i, instr) in program.forward.iter().enumerate().rev() {
-        let places = touched(program, instr);
-        most = most.max(places.iter().map(|place| place.shape.elements()).sum());
-        let blocks = images.div_ceil((elements / most).max(1));
-        let block = images.div_ceil(blocks);
-        match segments.last_mut().filter(|segment| segment.block == block) {
+        let slices = touched(program, instr);
+        most = most.max(slices.iter().map(|slice| slice.shape.elements()).sum());
+        let count = images.div_ceil((elements / most).max(1));
+        let micro_batch = images.div_ceil(count);
+        match segments.last_mut().filter(|segment| segment.micro_batch == micro_batch) {
             Some(segment) => segment.instrs.start = i,
-            None => segments.push(Segment { instrs: i..i + 1, block }),
+            None => segments.push(Segment { instrs: i..i + 1, micro_batch }),
         }
     }
     segments.reverse();
     segments
 }
 
-/// For each buffer that lives within one segment: the images of a block, which is all it holds. The
-/// others hold all images, and so do the images themselves and the logits.
+/// For each buffer that only one segment accesses, the images of its micro-batch, which are all
+/// that the buffer holds. Other buffers hold all images, and so do the input images and the logits.
 pub fn local(program: &Program, segments: &[Segment]) -> Vec<Option<usize>> {
     let mut users = vec![BTreeSet::new(); program.buffers.len()];
     for (nth, segment) in segments.iter().enumerate() {
-        let places = program.forward[segment.instrs.clone()]
+        let slices = program.forward[segment.instrs.clone()]
             .iter()
             .flat_map(|instr| touched(program, instr));
-        places.for_each(|place| _ = users[place.buffer].insert(nth));
+        slices.for_each(|slice| _ = users[slice.buffer].insert(nth));
     }
-    let block_of = |(buffer, users): (usize, BTreeSet<usize>)| match users.first() {
+    let images_of = |(buffer, users): (usize, BTreeSet<usize>)| match users.first() {
         Some(&nth) if users.len() == 1 && ![IMAGES, program.logits.buffer].contains(&buffer) => {
-            Some(segments[nth].block)
+            Some(segments[nth].micro_batch)
         }
         _ => None,
     };
-    users.into_iter().enumerate().map(block_of).collect()
+    users.into_iter().enumerate().map(images_of).collect()
 }

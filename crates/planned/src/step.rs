@@ -1,90 +1,104 @@
-//! The step: memory for one batch size, and both passes over it.
+//! The execution plan of a step: memory for one batch size, and both passes over it.
 
-use crate::memory::pack;
+use crate::instructions::{ConvId, Instr, PoolOf};
+use crate::interpreter::{Arena, Interpreter, Shared};
+use crate::memory::place_buffers;
 use crate::norms::Constants;
-use crate::program::{ConvId, Instr, PoolOf, Program};
+use crate::program::Program;
 use crate::segments::{self, Segment};
-use crate::team::{self, Barrier};
-use crate::worker::{Arena, Shared, Worker};
+use crate::threads::{self, Barrier};
 use res2lab_arch::{Graph, Op};
 use res2lab_kernels::memory::zeros;
 use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape};
-use res2lab_kernels::{ConvPlan, ConvShape, Part, Real};
+use res2lab_kernels::{ConvKernel, ConvShape, Real, Share};
 use std::ops::Range;
 
 /// The network's state in three flat buffers.
 pub struct State<'a, T> {
-    /// Trained values.
+    /// The trained values.
     pub values: &'a mut [T],
-    /// Their gradients.
+    /// The gradients of the trained values.
     pub grads: &'a mut [T],
-    /// Running means and variances.
+    /// The running means and variances.
     pub running: &'a mut [T],
 }
 
-/// A planned step of one batch size and number of threads.
-pub struct Planned<T> {
+/// A program with the memory to run it, for one batch size and number of threads.
+pub struct ExecutionPlan<T> {
     pub(crate) program: Program,
     pub(crate) segments: Vec<Segment>,
-    /// For each buffer of one block of images: that block.
+    /// For each buffer that holds one micro-batch only, the images of that micro-batch.
     pub(crate) local: Vec<Option<usize>>,
-    pub(crate) convs: Vec<ConvPlan>,
+    pub(crate) convs: Vec<ConvKernel>,
     pub(crate) pools: Vec<Pooling<T>>,
     pub(crate) batch: usize,
-    /// Images of a pass: a batch, or fewer in an inference.
+    /// The images of a pass: a batch, or fewer in an inference.
     images: usize,
     pub(crate) threads: usize,
-    /// Whether all threads work on all images, in the first one's arena.
-    pub(crate) shares: bool,
-    /// Where each entry of the graph's state starts in its flat buffer.
+    /// Whether all threads work on the same images, in the arena of the first thread.
+    pub(crate) shares_images: bool,
+    /// The offset of each entry of the graph's state in its flat buffer.
     pub(crate) entries: Vec<usize>,
-    /// Elements of each entry.
+    /// The elements of each entry.
     pub(crate) lengths: Vec<usize>,
-    /// Where each buffer starts in the arena.
+    /// The offset of each buffer in the arena.
     pub(crate) offsets: Vec<usize>,
     logits: Vec<T>,
-    /// Two sums for each channel of each norm, thread by thread.
+    /// Two sums for each channel of each norm, one thread after the other.
     sums: Vec<f64>,
     pub(crate) channels: usize,
     pub(crate) own: Vec<Own<T>>,
-    /// Weight gradients of the threads after the first, one convolution's at a time; two, so that
-    /// one can be read while the other is written.
-    partials: [Vec<T>; 2],
+    /// Partial gradients of one layer's weights: one for each thread but the first.
+    /// Double-buffered, so that one buffer can be read while the other is written.
+    partial_gradients: [Vec<T>; 2],
+    /// The packed weights of one convolution; double-buffered with several threads.
     packed: Vec<Vec<T>>,
-    /// The convolutions whose weights are packed in the forward pass, in order, and in the backward
-    /// pass.
+    /// The convolutions whose weights are packed in the forward pass and in the backward pass, in
+    /// order.
     pub(crate) packs: [Vec<ConvId>; 2],
     pub(crate) partial_length: usize,
     pub(crate) barrier: Barrier,
 }
 
-/// A pool, ready to run.
+/// The kernel of a pool.
 pub(crate) enum Pooling<T> {
     Average(AveragePool<T>),
     Max(MaxPool),
 }
 
-/// What a thread keeps for itself.
+/// The memory of one thread.
 pub struct Own<T> {
-    /// Its part of the batch.
+    /// The images of the batch that this thread works on.
     pub images: Range<usize>,
     /// All buffers for these images.
     pub arena: Vec<T>,
-    /// Where each max pool found its maxima; empty for the others.
+    /// The positions of the maxima of each max pool; empty for other pools.
     pub indices: Vec<Vec<u32>>,
     pub scratch: Vec<T>,
     pub constants: Constants<T>,
 }
 
-impl<T: Real> Planned<T> {
-    /// Plans the step of `graph` for `batch` images. `entries` says where each entry of its state
-    /// starts in the flat buffer it belongs to.
-    pub fn new(graph: &Graph, entries: Vec<usize>, batch: usize, threads: usize) -> Planned<T> {
-        Planned::of(Program::new(graph), graph, entries, batch, threads, segments::whole)
+impl<T: Real> ExecutionPlan<T> {
+    /// Plans the training step of `graph` for `batch` images. `entries` gives the offset of each
+    /// entry of the graph's state in its flat buffer.
+    pub fn new(
+        graph: &Graph,
+        entries: Vec<usize>,
+        batch: usize,
+        threads: usize,
+    ) -> ExecutionPlan<T> {
+        ExecutionPlan::of(
+            Program::new(graph),
+            graph,
+            entries,
+            batch,
+            threads,
+            segments::whole_batch,
+        )
     }
 
-    /// A program for this batch; `cut` says which instructions are run for how many of a thread's
-    /// images at a time.
+    /// Plans the execution of `program` for this batch. `cut` divides the program into segments,
+    /// given the most images that a thread has.
     pub(crate) fn of(
         program: Program,
         graph: &Graph,
@@ -92,18 +106,20 @@ impl<T: Real> Planned<T> {
         batch: usize,
         threads: usize,
         cut: impl Fn(&Program, usize) -> Vec<Segment>,
-    ) -> Planned<T> {
-        // Where threads are more than images, those of an inference work on all images together.
-        let shares = program.is_inference() && batch < threads;
-        let threads = if shares { threads } else { threads.clamp(1, batch.max(1)) };
-        // Each thread packs for the largest part, so that offsets are the same for all.
-        let most = if shares { batch } else { batch.div_ceil(threads) };
+    ) -> ExecutionPlan<T> {
+        // With more threads than images, all threads of an inference work on the same images.
+        let shares_images = program.is_inference() && batch < threads;
+        let threads = if shares_images { threads } else { threads.clamp(1, batch.max(1)) };
+        // Each arena has room for the most images of a thread, so that offsets are the same for
+        // all.
+        let most = if shares_images { batch } else { batch.div_ceil(threads) };
         let segments = cut(&program, most);
         let local = segments::local(&program, &segments);
-        let (places, length) = pack(&crate::liveness::needs(&program, &segments, &local, most));
-        let offsets = program.memory_of.iter().map(|memory| places[*memory]).collect();
-        let convs: Vec<ConvPlan> =
-            program.convs.iter().map(|conv| plan(graph, conv.node)).collect();
+        let (starts, length) =
+            place_buffers(&crate::liveness::needs(&program, &segments, &local, most));
+        let offsets = program.alias_of.iter().map(|memory| starts[*memory]).collect();
+        let convs: Vec<ConvKernel> =
+            program.convs.iter().map(|conv| conv_kernel(graph, conv.node)).collect();
         let channels = program.norms.iter().map(|norm| norm.x.shape.channels).sum();
         let lengths: Vec<usize> = graph.state.iter().map(|entry| entry.elements()).collect();
         let partial_length = lengths.iter().copied().max().unwrap_or(0);
@@ -114,9 +130,9 @@ impl<T: Real> Planned<T> {
         });
         let trains = !program.is_inference();
         let of_conv =
-            |c: &ConvPlan| c.scratch_len().max(if trains { c.backward_scratch_len() } else { 0 });
+            |c: &ConvKernel| c.scratch_len().max(if trains { c.backward_scratch_len() } else { 0 });
         let scratch = convs.iter().map(of_conv).chain(of_pools).max().unwrap_or(0);
-        // An inference's weights lie packed among the state.
+        // An inference keeps its packed weights in the state.
         let packed = convs
             .iter()
             .map(|c| c.packed_len().max(c.packed_backward_len()))
@@ -125,8 +141,8 @@ impl<T: Real> Planned<T> {
         let packs = [&program.forward, &program.backward]
             .map(|instrs| instrs.iter().filter_map(packed_by).collect());
         let own = |thread| Own {
-            images: part_of(batch, thread, threads, shares),
-            arena: zeros(if shares && thread > 0 { 0 } else { length }),
+            images: images_of(batch, thread, threads, shares_images),
+            arena: zeros(if shares_images && thread > 0 { 0 } else { length }),
             indices: program
                 .pools
                 .iter()
@@ -136,9 +152,9 @@ impl<T: Real> Planned<T> {
             constants: Constants::new(channels),
         };
         let partial = || zeros(if trains { partial_length * (threads - 1) } else { 0 });
-        Planned {
+        ExecutionPlan {
             own: (0..threads).map(own).collect(),
-            partials: [partial(), partial()],
+            partial_gradients: [partial(), partial()],
             packed: (0..threads.min(2)).map(|_| zeros(packed.unwrap_or(0))).collect(),
             packs,
             logits: zeros(batch * program.logits.shape.channels),
@@ -152,7 +168,7 @@ impl<T: Real> Planned<T> {
             batch,
             images: batch,
             threads,
-            shares,
+            shares_images,
             entries,
             lengths,
             offsets,
@@ -161,28 +177,29 @@ impl<T: Real> Planned<T> {
         }
     }
 
-    /// Images of a batch.
+    /// The images of a batch.
     pub fn batch(&self) -> usize {
         self.batch
     }
 
-    /// Bytes that this step keeps for itself.
+    /// The bytes of memory that this plan has allocated.
     pub fn bytes(&self) -> usize {
         let of = |own: &Own<T>| {
             let indices: usize = own.indices.iter().map(Vec::len).sum();
             (own.arena.len() + own.scratch.len()) * size_of::<T>() + indices * size_of::<u32>()
         };
-        let partials: usize = self.partials.iter().chain(&self.packed).map(Vec::len).sum();
+        let partials: usize = self.partial_gradients.iter().chain(&self.packed).map(Vec::len).sum();
         self.own.iter().map(of).sum::<usize>() + partials * size_of::<T>()
     }
 
-    /// Logits (batch x classes) of `images` (batch x channels x height x width), with the batch's
-    /// own statistics, which also move the running ones.
+    /// Runs the forward pass: the logits (batch x classes) of `images` (batch x channels x height x
+    /// width). In training, batch norms use the statistics of the batch and update the running
+    /// statistics.
     pub fn forward(&mut self, images: &[T], state: &mut State<T>) -> &[T] {
-        self.pass(images, state, false, |worker| worker.forward());
+        self.pass(images, state, false, |interpreter| interpreter.forward());
         let start = self.offsets[self.program.logits.buffer];
         let classes = self.program.logits.shape.channels;
-        let arenas = if self.shares { 1 } else { self.threads };
+        let arenas = if self.shares_images { 1 } else { self.threads };
         for own in &self.own[..arenas] {
             let part = own.images.start * classes..own.images.end * classes;
             let length = part.len();
@@ -191,17 +208,18 @@ impl<T: Real> Planned<T> {
         &self.logits[..self.images * classes]
     }
 
-    /// From now on passes are over `images` images, at most a batch.
+    /// Sets the number of images of the following passes, at most a batch.
     pub(crate) fn set_images(&mut self, images: usize) {
         assert!(images <= self.batch, "the plan is for {} images, not {images}", self.batch);
         self.images = images;
         for (thread, own) in self.own.iter_mut().enumerate() {
-            own.images = part_of(images, thread, self.threads, self.shares);
+            own.images = images_of(images, thread, self.threads, self.shares_images);
         }
     }
 
-    /// Writes the gradients of all trained values, given that of the logits, to `state.grads`, or
-    /// adds them to what is there. The same images must have gone forward just before.
+    /// Runs the backward pass: computes the gradients of all trained values from that of the
+    /// logits, and writes them to `state.grads`, or accumulates. The last forward pass must have
+    /// been that of the same images.
     pub fn backward(
         &mut self,
         images: &[T],
@@ -215,7 +233,7 @@ impl<T: Real> Planned<T> {
             let part = &logits_gradient[own.images.start * classes..own.images.end * classes];
             own.arena[start..start + part.len()].copy_from_slice(part);
         }
-        self.pass(images, state, adds, |worker| worker.backward());
+        self.pass(images, state, adds, |interpreter| interpreter.backward());
     }
 
     fn pass(
@@ -223,7 +241,7 @@ impl<T: Real> Planned<T> {
         images: &[T],
         state: &mut State<T>,
         adds: bool,
-        work: impl Fn(&mut Worker<T>) + Sync,
+        work: impl Fn(&mut Interpreter<T>) + Sync,
     ) {
         let image = self.program.buffers[crate::allocation::IMAGES].elements();
         assert_eq!(images.len(), image * self.images, "the step was planned for another batch");
@@ -235,24 +253,27 @@ impl<T: Real> Planned<T> {
             adds,
             running: state.running.as_mut_ptr(),
             sums: self.sums.as_mut_ptr(),
-            partials: [0, 1].map(|i: usize| self.partials[i].as_mut_ptr()),
+            partial_gradients: [0, 1].map(|i: usize| self.partial_gradients[i].as_mut_ptr()),
             packed: self.packed.iter_mut().map(Vec::as_mut_ptr).collect(),
         };
         let first = own[0].arena.as_mut_ptr();
         let arenas = own
             .iter_mut()
-            .map(|own| Arena(if self.shares { first } else { own.arena.as_mut_ptr() }));
+            .map(|own| Arena(if self.shares_images { first } else { own.arena.as_mut_ptr() }));
         let arenas: Vec<Arena<T>> = arenas.collect();
         let members: Vec<_> = own.iter_mut().zip(arenas).enumerate().collect();
         let plan = &*self;
-        team::run(&self.barrier, members, |(thread, (own, arena))| {
+        threads::run(&self.barrier, members, |(thread, (own, arena))| {
             let shared = &shared;
             let indices = own.indices.iter_mut().map(Vec::as_mut_ptr).collect();
             let images = 0..own.images.len();
-            let share =
-                if plan.shares { Part { index: thread, of: plan.threads } } else { Part::WHOLE };
+            let share = if plan.shares_images {
+                Share { index: thread, of: plan.threads }
+            } else {
+                Share::WHOLE
+            };
             let Arena(arena) = arena;
-            work(&mut Worker {
+            work(&mut Interpreter {
                 plan,
                 shared,
                 thread,
@@ -262,29 +283,29 @@ impl<T: Real> Planned<T> {
                 images,
                 share,
                 is_split: false,
-                turn: 0,
-                left: None,
+                partials_used: 0,
+                pending: None,
                 direction: 0,
-                packed: 0,
-                used: 0,
+                convs_packed: 0,
+                convs_run: 0,
             });
         });
         self.own = own;
     }
 }
 
-/// The convolution whose weights an instruction packs.
+/// The convolution whose packed weights an instruction needs.
 fn packed_by(instr: &Instr) -> Option<ConvId> {
     match instr {
-        Instr::Conv { conv, then: None, .. } => Some(*conv),
+        Instr::Conv { conv, epilogue: None, .. } => Some(*conv),
         Instr::ConvBack { conv, into, .. } => Some(*conv).filter(|_| !into.is_empty()),
         _ => None,
     }
 }
 
-/// A thread's images: its part, or all of them.
-fn part_of(images: usize, thread: usize, threads: usize, shares: bool) -> Range<usize> {
-    if shares { 0..images } else { Part { index: thread, of: threads }.within(0..images) }
+/// The images of a thread: its share, or all images if threads work on the same ones.
+fn images_of(images: usize, thread: usize, threads: usize, shares_images: bool) -> Range<usize> {
+    if shares_images { 0..images } else { Share { index: thread, of: threads }.within(0..images) }
 }
 
 fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {
@@ -297,18 +318,18 @@ fn pooling<T: Real>(of: &PoolOf) -> Pooling<T> {
     }
 }
 
-/// Positions that a pool remembers for one image.
+/// The positions that a pool stores for one image.
 fn indices(of: &PoolOf) -> usize {
     if of.is_max { of.output.shape.elements() } else { 0 }
 }
 
-fn plan(graph: &Graph, node: res2lab_arch::NodeId) -> ConvPlan {
+fn conv_kernel(graph: &Graph, node: res2lab_arch::NodeId) -> ConvKernel {
     let (Op::Conv(conv), input) =
         (graph.node(node).op, graph.node(graph.node(node).inputs[0]).shape)
     else {
-        unreachable!("the program names convolutions only");
+        unreachable!("the program lists only convolutions");
     };
-    ConvPlan::new(ConvShape {
+    ConvKernel::new(ConvShape {
         channels: input.channels,
         height: input.height,
         width: input.width,

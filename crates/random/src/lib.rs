@@ -1,13 +1,13 @@
-//! Counter-based randomness: every draw is a pure function of a key and a counter, so there is no
-//! generator state to save, a resumed run draws what an uninterrupted one would, and any sharding
-//! of the work draws the same.
+//! Counter-based randomness: every draw is a pure function of a key and a counter. There is no
+//! generator state to save, a resumed run makes the draws of an uninterrupted one, and draws do not
+//! depend on how work is sharded.
 //!
 //! This crate must never know: what the numbers are for. It has no state, no clock, no entropy.
 //!
-//! One module. A [`Key`] names a stream; [`Key::with`] derives sub-streams (seed, then epoch, then
-//! sample ...).
+//! A [`Key`] identifies a stream of draws. [`Key::with`] derives sub-streams (of a seed, then an
+//! epoch, then a sample).
 
-/// A stream of draws.
+/// The key of a stream of draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(u64);
 

@@ -1,4 +1,4 @@
-//! A trained network on a whole split: every prediction, and what they add up to.
+//! Assessment of a trained network: its predictions for a whole split, and their summary.
 use crate::evaluate::Evaluator;
 use res2lab_data::{EpochPlan, Shard, Source, Split, order};
 use res2lab_error::Error;
@@ -7,8 +7,8 @@ use res2lab_store::assessment::{Assessment, Prediction, TOP};
 use std::time::Instant;
 use tch::{Kind, Tensor};
 
-/// Runs the network over `split`, `batch_size` images at a time. Class names and file names are the
-/// caller's to add.
+/// Runs the network over `split`, `batch_size` images at a time. The caller adds the names of
+/// classes and files.
 pub fn assess(
     net: &Net,
     source: &mut dyn Source,

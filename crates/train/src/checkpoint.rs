@@ -1,6 +1,5 @@
-//! What is saved and how a run goes on from it: all state and momentum as tensors, and [`State`] in
-//! the file's header. Nothing in it depends on the time or on how often the run was interrupted, so
-//! equal runs write equal bytes.
+//! Checkpoints: all state and momentum as tensors, and [`State`] in the header of the file. The
+//! contents do not depend on the time or on interruptions, so equal runs write equal bytes.
 use res2lab_error::Error;
 use res2lab_nn::{Layout, Params, weights};
 use res2lab_store::atomic;
@@ -8,47 +7,50 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The loop's own state.
+/// The state of the training loop.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
-    /// Which trial; a checkpoint of another is refused.
+    /// The id of the trial; the checkpoint of another trial is refused.
     pub trial: String,
-    /// Memory layout, chosen at the first start and kept.
+    /// The memory layout, which is chosen at the first start and kept.
     pub layout: String,
-    /// The kernels' instruction set on a CPU, chosen at the first start and kept: another adds in
-    /// another order. Empty on a GPU, and in checkpoints of before there was a choice.
+    /// The instruction set of the kernels on a CPU, which is chosen at the first start and kept,
+    /// since others add in another order. Empty on a GPU, and in checkpoints from before this field
+    /// existed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vectors: String,
-    /// Digest of the data set that it began with; empty in checkpoints of before.
+    /// The digest of the data set at the first start; empty in checkpoints from before this field
+    /// existed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data_id: String,
-    /// Digest of the initial weights; empty without such weights.
+    /// The digest of the weights at the first start; empty if none were given.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub weights_id: String,
-    /// Scale of the loss and steps since it grew, with float16.
+    /// The loss scale and the steps since it last changed, with float16.
     #[serde(default)]
     pub loss_scale: Option<(f64, i64)>,
-    /// Optimizer steps made.
+    /// The number of optimizer steps so far.
     pub step: usize,
-    /// Sum of losses since the last log line, and how many.
+    /// The sum of losses since the last log line, in the first process.
     pub loss_sum: f64,
-    /// The same of the trial's other processes, by rank from 1 on.
+    /// The sums of the other processes, by rank from 1 on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_loss_sums: Vec<f64>,
     /// Steps in `loss_sum`.
     pub loss_count: usize,
-    /// Training images of this epoch that the net got right before learning from them.
+    /// Training images of this epoch that were classified correctly before the net learned from
+    /// them.
     pub correct: i64,
     /// Training images of this epoch so far.
     pub seen: usize,
-    /// How many of them stand for pictures that could not be read.
+    /// Training images of this epoch that replaced unreadable pictures.
     #[serde(default)]
     pub replaced: i64,
-    /// Bytes of metrics.jsonl at this moment.
+    /// The length of metrics.jsonl in bytes.
     pub metrics_length: u64,
-    /// The best evaluation: accuracy and epoch.
+    /// The accuracy and the epoch of the best evaluation.
     pub best: Option<(f64, usize)>,
-    /// The newest value of each metric.
+    /// The latest value of each metric.
     pub latest: BTreeMap<String, f64>,
 }
 
@@ -70,12 +72,12 @@ pub(crate) fn save(path: &Path, params: &Params, state: &State) -> Result<(), Er
     atomic::write(path, &weights::to_bytes(params, true, &header)?)
 }
 
-/// Writes parameters alone.
+/// Writes parameters without momentum or state.
 pub(crate) fn save_weights(path: &Path, params: &Params) -> Result<(), Error> {
     atomic::write(path, &weights::to_bytes(params, false, "")?)
 }
 
-/// Bytes that parameters take by themselves.
+/// The bytes of all parameters.
 pub(crate) fn weights_bytes(params: &Params) -> usize {
     let tensors = (0..params.entries().len()).map(|i| params.tensor(i));
     tensors.map(|t| t.numel() * t.kind().elt_size_in_bytes()).sum()
@@ -85,13 +87,14 @@ pub(crate) fn weights_bytes(params: &Params) -> usize {
 pub(crate) struct Saved {
     /// The whole file.
     pub bytes: Vec<u8>,
-    /// What its header says.
+    /// The state in the header.
     pub state: State,
-    /// Whether it had a checksum; those of before have none.
+    /// Whether the file had a checksum; old checkpoints have none.
     pub was_checked: bool,
 }
 
-/// Reads a checkpoint; None where there is none, an error if it is damaged or another trial's.
+/// Reads a checkpoint. Returns None if there is none, and an error if it is damaged or belongs to
+/// another trial.
 pub(crate) fn open(path: &Path, trial: &str) -> Result<Option<Saved>, Error> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,

@@ -1,11 +1,11 @@
-//! Where a trial runs: for env.json, and so for the report's provenance.
+//! The machine on which a trial runs, for env.json and the provenance section of a report.
 
 use res2lab_store::{Code, Environment};
 use std::fs;
 use std::process::Command;
 use tch::Device;
 
-/// Looks at the machine. What cannot be found out is left empty.
+/// Describes the machine. Fields that cannot be determined are empty.
 pub fn environment(device: Device, threads: usize, code: Code) -> Environment {
     Environment {
         host: read_line("/proc/sys/kernel/hostname"),
@@ -24,12 +24,12 @@ pub fn environment(device: Device, threads: usize, code: Code) -> Environment {
     }
 }
 
-/// The processor's name.
+/// The name of the processor.
 pub fn processor() -> String {
     field("/proc/cpuinfo", "model name", ':')
 }
 
-/// `cpu` or `cuda:0`.
+/// The name of a device: `cpu` or `cuda:0`.
 pub fn device_name(device: Device) -> String {
     match device {
         Device::Cuda(index) => format!("cuda:{index}"),
@@ -37,32 +37,32 @@ pub fn device_name(device: Device) -> String {
     }
 }
 
-/// Unix time, seconds.
+/// The Unix time in seconds.
 pub fn now_s() -> f64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0.0, |d| d.as_secs_f64())
 }
 
-/// Largest resident memory of this process so far, MiB.
+/// The peak resident memory of this process in MiB.
 pub fn peak_memory_mib() -> f64 {
     let kib = field("/proc/self/status", "VmHWM", ':');
     kib.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
-/// Seconds since this process began, to a hundredth; None where /proc does not say.
+/// The seconds since this process began, to a hundredth; None if /proc is not readable.
 pub fn process_age_s() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // The name, in brackets, may have blanks; the start, in ticks since boot, is the twentieth word
     // after it.
     let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
     let uptime: f64 = read_line("/proc/uptime").split_whitespace().next()?.parse().ok()?;
-    // Linux counts a hundred ticks a second on every machine that libtorch is brought for.
+    // Linux has a hundred ticks per second on every architecture that libtorch supports.
     const TICKS: f64 = 100.0;
     Some((uptime - ticks / TICKS).max(0.0))
 }
 
-/// Cores of the machine, not only those that this process may use.
+/// The cores of the machine, not only those that this process may use.
 fn cores() -> usize {
     fs::read_to_string("/proc/cpuinfo")
         .unwrap_or_default()
@@ -87,7 +87,7 @@ fn field(path: &str, name: &str, separator: char) -> String {
     line.split_once(separator).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
 }
 
-/// Names as nvidia-smi gives them; asked only where libtorch sees a GPU.
+/// The names of GPUs by nvidia-smi, which runs only if libtorch finds a GPU.
 fn gpus() -> Vec<String> {
     if tch::Cuda::device_count() == 0 {
         return vec![];

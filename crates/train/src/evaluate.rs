@@ -1,4 +1,4 @@
-//! Loss and accuracies on the test images.
+//! Evaluation: loss and accuracies on the test images.
 use crate::reduce::Reduce;
 use crate::shown::MOST_CLASSES;
 use res2lab_data::{EpochPlan, Shard, Source, Split, order};
@@ -8,38 +8,38 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tch::{Device, Kind, Reduction, Tensor};
 
-/// Images at a time.
+/// The images of an evaluation batch.
 pub(crate) const BATCH: usize = 250;
 
-/// What the test images say of a network.
+/// The result of an evaluation.
 pub(crate) struct Evaluation {
-    /// Mean cross-entropy (without smoothing), top-1 and, with five classes or more, top-5 accuracy
-    /// in percent.
+    /// The mean cross-entropy (without label smoothing), and the top-1 accuracy in percent; with
+    /// five classes or more, also the top-5 accuracy.
     pub metrics: BTreeMap<String, f64>,
-    /// How many images of each class (rows) were taken for each (columns), row by row; empty for
-    /// many classes.
+    /// The confusion matrix, row by row: rows are true classes, columns guesses. Empty with many
+    /// classes.
     pub confusion: Vec<f64>,
 }
 
-/// A network as it is evaluated: what trains by kernels of its own is folded, the rest runs as it
-/// trains.
+/// A network in evaluation: an [`Inference`] if the planned step trains the network, else the
+/// network itself.
 pub(crate) struct Evaluator<'a> {
     net: &'a Net,
     folded: Option<Inference>,
 }
 
 impl Evaluator<'_> {
-    /// Of the net's present weights, for `batch` images at a time.
+    /// An evaluator of the net's present weights, for `batch` images at a time.
     pub(crate) fn new(net: &Net, batch: usize) -> Evaluator<'_> {
         Evaluator::folded(net, batch, PlannedStep::fits(net))
     }
 
-    /// The same, folded or not.
+    /// An evaluator that uses an [`Inference`] if `fold` is true.
     pub(crate) fn folded(net: &Net, batch: usize, fold: bool) -> Evaluator<'_> {
         Evaluator { net, folded: fold.then(|| Inference::new(net, batch)) }
     }
 
-    /// N x classes.
+    /// The logits, N x classes.
     pub(crate) fn logits(&mut self, images: &Tensor) -> Tensor {
         match &mut self.folded {
             Some(folded) => folded.logits(images),
@@ -51,16 +51,16 @@ impl Evaluator<'_> {
     }
 }
 
-/// Test images in groups whose accuracies are told one by one.
+/// Groups of test images, whose accuracies are reported separately.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
-    /// Metric of each group.
+    /// The name of each group's metric.
     pub names: Vec<String>,
     /// The group of each test image.
     pub of: Vec<i64>,
 }
 
-/// What a process has counted on its share of the test images.
+/// The counts of one process over its share of the test images.
 #[derive(Default)]
 struct Counts {
     images: usize,
@@ -70,8 +70,8 @@ struct Counts {
     by_group: Vec<f64>,
 }
 
-/// Evaluates on all test images, each process on its share. Where memory does not suffice, with
-/// fewer images at a time, which is told by way of `tell`.
+/// Evaluates on all test images, each process on its share. If memory does not suffice, evaluates
+/// fewer images at a time, and calls `tell` with a warning.
 pub(crate) fn evaluate(
     net: &Net,
     source: &mut dyn Source,
@@ -120,7 +120,7 @@ pub(crate) fn evaluate(
         ("val/loss".to_owned(), loss / n),
         ("val/acc1".to_owned(), 100.0 * first / n),
     ]);
-    // What could not be read is in no accuracy; how much that is stands beside it.
+    // Accuracies leave out unreadable pictures; this metric counts them.
     let left_out = source.len(Split::Test) as f64 - n;
     if left_out > 0.0 {
         metrics.insert("val/left_out".to_owned(), left_out);
@@ -136,7 +136,7 @@ pub(crate) fn evaluate(
     Ok(Evaluation { metrics, confusion })
 }
 
-/// Adds images and hits of each group.
+/// Adds the images and the hits of a batch to the sums of each group.
 fn add_groups(
     sums: &mut [f64],
     groups: &Groups,
@@ -157,14 +157,13 @@ fn add_groups(
     }
 }
 
-/// Cells of the confusion that this network's processes add up.
+/// The cells of the confusion matrix that processes add.
 fn cells_of(net: &Net) -> usize {
     let classes = net.graph().node(net.graph().output()).shape.channels;
     if classes <= MOST_CLASSES { classes * classes } else { 0 }
 }
 
-/// How many images of each class were taken for each, row by row; labels that the network does not
-/// know are left out.
+/// The confusion matrix of a batch, row by row. Labels outside the network's classes are left out.
 fn confusions(logits: &Tensor, labels: &Tensor) -> Tensor {
     let classes = logits.size()[1];
     let is_known = labels.ge(0).logical_and(&labels.lt(classes));
@@ -175,7 +174,7 @@ fn confusions(logits: &Tensor, labels: &Tensor) -> Tensor {
         .to_kind(Kind::Double)
 }
 
-/// Three sums over the batch, on its device: loss, hits of the first guess, hits of the first five.
+/// Counts this process's share of the test images.
 fn count(
     net: &Net,
     source: &mut dyn Source,
@@ -187,8 +186,7 @@ fn count(
     source.begin(EpochPlan { split: Split::Test, batches, augment: None })?;
     let mut evaluator = Evaluator::new(net, at_a_time);
     let mut counts = Counts { by_group: vec![0.0; 2 * groups.names.len()], ..Counts::default() };
-    // A guard, since a closure's end is not reached when libtorch panics, and gradients would stay
-    // off.
+    // A guard and not a closure: if libtorch panics, the guard still enables gradients again.
     let _guard = tch::no_grad_guard();
     while let Some(batch) = source.next_batch()? {
         let logits = evaluator.logits(&batch.images);
@@ -208,6 +206,7 @@ fn count(
     Ok(counts)
 }
 
+/// Three sums over a batch, on its device: the loss, the top-1 hits, and the top-5 hits.
 fn loss_and_hits(logits: &Tensor, labels: &Tensor) -> Tensor {
     let loss = logits.cross_entropy_loss(labels, None::<&Tensor>, Reduction::Sum, -100, 0.0);
     let (_, guesses) = logits.topk(logits.size()[1].min(5), 1, true, true);

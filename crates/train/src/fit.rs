@@ -1,13 +1,16 @@
-//! Whether one step fits into memory: what a trial that ran out of it can still tell its user.
-use crate::trial::{Options, fresh_net};
+//! Whether a step fits into memory, so that a trial that ran out of memory can suggest a batch
+//! size.
+use crate::trial::{TrialOptions, fresh_net};
 use res2lab_error::Error;
 use res2lab_nn::{GradScale, Targets};
 use res2lab_store::PlannedTrial;
 use tch::{Kind, Tensor};
 
-/// Forward and backward of `images` random images. Panics where memory does not suffice, as
-/// libtorch does.
-pub fn step(trial: &PlannedTrial, options: &Options, images: usize) -> Result<(), Error> {
+/// Runs the forward and the backward pass of `images` random images.
+///
+/// # Panics
+/// If memory does not suffice, as libtorch does.
+pub fn step(trial: &PlannedTrial, options: &TrialOptions, images: usize) -> Result<(), Error> {
     let mut net = fresh_net(trial, options)?;
     let shape = [images, trial.image_channels, trial.image_px, trial.image_px].map(|n| n as i64);
     let pictures = net.prepare(&Tensor::randn(shape, (Kind::Float, options.device)));

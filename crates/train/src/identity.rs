@@ -1,12 +1,13 @@
-//! Whether a trial starts from the data and weights that were planned, and goes on with those that
-//! it began with. Digests are of the content, so a copy on another disk is the same; where one of
-//! the two is unknown, nothing is compared.
+//! Checks that a trial starts with the data and weights of its plan, and resumes with those of its
+//! checkpoint. Digests depend on content only, so a copy on another disk is the same data. An
+//! unknown digest is not compared.
 use crate::checkpoint::State;
 use res2lab_error::Error;
 use res2lab_store::{PlannedTrial, RunDir};
 use std::path::Path;
 
-/// An error if the data set in `dir` is another one than was planned, or than the checkpoint's.
+/// Returns an error if the data set in `dir` is not that of the plan, or not that of the
+/// checkpoint.
 pub(crate) fn check_data(
     trial: &PlannedTrial,
     saved: Option<&State>,
@@ -27,7 +28,7 @@ pub(crate) fn check_data(
     }
 }
 
-/// An error if the weights of a resumed trial are not those that it began with.
+/// Returns an error if the weights of a resumed trial are not those of its checkpoint.
 pub(crate) fn check_weights(
     trial: &PlannedTrial,
     saved: Option<&State>,
@@ -42,7 +43,7 @@ pub(crate) fn check_weights(
     }
 }
 
-/// An error if the file that a trial is about to start from is not the one that was planned.
+/// Returns an error if the file of initial weights is not that of the plan.
 pub(crate) fn check_planned_weights(
     trial: &PlannedTrial,
     here: &str,
@@ -59,7 +60,7 @@ pub(crate) fn check_planned_weights(
     Err(Error::input(cause, "run the same command again, which looks at the weights anew"))
 }
 
-/// Whether both are known and not the same.
+/// Whether both digests are known and differ.
 fn differ(a: &str, b: &str) -> bool {
     !a.is_empty() && !b.is_empty() && a != b
 }

@@ -1,4 +1,4 @@
-//! From a spec to a source of batches.
+//! Makes the source of batches of a spec.
 use crate::evaluate::Groups;
 use res2lab_data::shapes::SIZES;
 use res2lab_data::stream::StreamOptions;
@@ -11,7 +11,7 @@ use res2lab_experiment::{DataSpec, Normalize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 
-/// The data set's part of a spec, for the data crate. `root` is the folder of all data sets.
+/// The dataset request of a spec. `root` is the folder of all data sets.
 pub fn wanted(spec: &DataSpec, root: &Path) -> DatasetRequest {
     let dir = match &spec.path {
         Some(path) => at_home(path),
@@ -30,7 +30,7 @@ pub fn wanted(spec: &DataSpec, root: &Path) -> DatasetRequest {
     }
 }
 
-/// `~/photos` is in the user's home; a shell does not see to it behind `data=`.
+/// Expands `~/photos` to a path in the user's home, which a shell does not do after `data=`.
 pub fn at_home(path: &str) -> PathBuf {
     let home = || std::env::var_os("HOME").filter(|home| !home.is_empty());
     match path.strip_prefix("~/").and_then(|rest| Some(PathBuf::from(home()?).join(rest))) {
@@ -39,8 +39,8 @@ pub fn at_home(path: &str) -> PathBuf {
     }
 }
 
-/// Test images by the size of their object, where it is known: accuracies `val/acc1_size_20_35` are
-/// of objects from 20 to 35 % of the image's side.
+/// The groups of test images by the size of their object, if the data set has sizes. The metric
+/// `val/acc1_size_20_35` is the accuracy for objects of 20 to 35 % of the image's side.
 pub(crate) fn size_groups(spec: &DataSpec, root: &Path) -> Groups {
     let factors = res2lab_data::factors(&wanted(spec, root), Split::Test);
     let Some((_, of)) = factors.iter().find(|(name, _)| *name == "size_group") else {
@@ -50,7 +50,7 @@ pub(crate) fn size_groups(spec: &DataSpec, root: &Path) -> Groups {
     Groups { names: names.collect(), of: of.iter().map(|group| *group as i64).collect() }
 }
 
-/// What happens to training images. Pictures of many sizes are always cropped.
+/// The augmentation of training images. Pictures of several sizes are always cropped.
 pub fn augment(spec: &DataSpec, is_resident: bool) -> Augment {
     let wanted = &spec.augment;
     let range = CropRange { scale: wanted.crop_scale, ratio: wanted.crop_ratio };
@@ -58,14 +58,14 @@ pub fn augment(spec: &DataSpec, is_resident: bool) -> Augment {
     Augment { crop_pad: wanted.crop_pad, flip: wanted.flip, crop, jitter: wanted.color_jitter }
 }
 
-/// Whether a set's images live on the device, or are decoded and changed one by one as they are
-/// needed.
+/// Whether the images of a set are kept on the device, or decoded and augmented one by one as they
+/// are needed.
 pub fn is_resident(spec: &DataSpec, set: &DataSet) -> bool {
     let one_by_one = spec.augment.random_resized_crop || spec.augment.color_jitter > 0.0;
     !one_by_one && matches!((&set.train, &set.test), (Pictures::Memory(_), Pictures::Memory(_)))
 }
 
-/// Where batches go, and with how many threads they are made.
+/// The device and element type of batches, and the threads that make them.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     pub device: Device,
@@ -73,7 +73,7 @@ pub struct Target {
     pub threads: usize,
 }
 
-/// Opens the source of batches for a network that sees `px` pixels a side.
+/// Opens the source of batches for a network with images of `px` by `px` pixels.
 pub fn source(
     spec: &DataSpec,
     set: DataSet,

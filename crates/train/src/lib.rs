@@ -1,24 +1,27 @@
-//! One trial, from its spec to result.json: the loop, evaluation, checkpoints, exact resume.
+//! Trains one trial, from its spec to result.json: training loop, evaluation, checkpoints, exact
+//! resume.
 //!
 //! This crate must never know: other trials, schedulers, terminals, how a report looks. It prints
-//! nothing and exits nowhere; it writes into its run folder and tells its progress to a callback.
+//! nothing and never exits the process; it writes into its run folder and reports its progress to a
+//! callback.
 //!
 //! Reading order:
-//! - `trial`: the whole of a trial, top to bottom
-//! - `training`: the loop
+//! - `trial`: the whole of a trial, from setup to result
+//! - `training`: the training loop
 //! - [`images`]: from a spec to a source of batches
 //! - `mix`: mixup and CutMix
 //! - `schedule`: learning rate and momentum of a step
-//! - `speed`: clocks of an attempt
+//! - `speed`: the speed of an attempt
 //! - `evaluate`: loss and accuracies on the test images
-//! - [`assess`]: a trained network on a whole split, class by class
+//! - [`assess`]: predictions of a trained network for a whole split
 //! - [`fit`]: whether a step fits into memory
-//! - [`timing`]: a few steps, timed
-//! - `identity`: whether data and weights are those that were planned
-//! - `checkpoint`: what is saved, and how a run goes on from it
-//! - `recorder`: metrics, log, event file, progress; `shown`: what TensorBoard shows beside numbers
-//! - `reduce`: sums over processes; `trace`: when they happened
-//! - [`environment`]: where it runs
+//! - [`timing`]: the time of a few steps
+//! - `identity`: whether data and weights are those of the plan
+//! - `checkpoint`: checkpoints, and how a run resumes
+//! - `recorder`: metrics, log, event file, progress; `shown`: pictures and histograms for
+//!   TensorBoard
+//! - `reduce`: sums over processes; `trace`: the times of these sums
+//! - [`environment`]: the machine
 
 pub mod assess;
 mod checkpoint;
@@ -38,4 +41,4 @@ mod trace;
 mod training;
 mod trial;
 
-pub use trial::{Ended, Options, run};
+pub use trial::{Ended, TrialOptions, run};

@@ -1,5 +1,6 @@
-//! Mixup and CutMix: pairs of images of a batch are mixed, and so are their labels. What is drawn
-//! follows from (seed, step, part of the step), so a resumed run mixes as an uninterrupted one.
+//! Mixup and CutMix: pairs of images of a batch are mixed, and so are their labels. All draws are
+//! functions of the seed, the step and the batch within the step, so a resumed run mixes as an
+//! uninterrupted one.
 
 use res2lab_data::Batch;
 use res2lab_experiment::TrainSpec;
@@ -7,11 +8,11 @@ use res2lab_nn::Targets;
 use res2lab_random::Key;
 use tch::Tensor;
 
-/// The batch with its targets, mixed as the recipe says. Each image is paired with the one at the
-/// mirrored place.
+/// Mixes a batch by the recipe, and returns its images and targets. Image i is paired with the i-th
+/// image from the end.
 pub(crate) fn mix(train: &TrainSpec, batch: Batch, key: Key) -> (Tensor, Targets) {
     let Batch { images, labels, .. } = batch;
-    // With both on, a coin decides; torchvision's and timm's recipes do the same.
+    // With both, a coin decides for each batch, as in the recipes of torchvision and timm.
     let use_cutmix = train.cutmix > 0.0 && (train.mixup == 0.0 || key.with(0).bits(0) >> 63 == 1);
     if use_cutmix {
         return cutmix(images, labels, key.with(1), train.cutmix);
@@ -22,7 +23,8 @@ pub(crate) fn mix(train: &TrainSpec, batch: Batch, key: Key) -> (Tensor, Targets
     (images, Targets::plain(labels))
 }
 
-/// x * l + x' * (1 - l), l from Beta(alpha, alpha) (Zhang et al. 2018).
+/// Mixup: x * l + x' * (1 - l), where l has the distribution Beta(alpha, alpha) (Zhang et al.
+/// 2018).
 fn mixup(images: Tensor, labels: Tensor, key: Key, alpha: f64) -> (Tensor, Targets) {
     let share = key.beta(alpha);
     let mixed = &images * share + images.flip([0]) * (1.0 - share);
@@ -30,8 +32,8 @@ fn mixup(images: Tensor, labels: Tensor, key: Key, alpha: f64) -> (Tensor, Targe
     (mixed, Targets { labels, mixed: Some((other, share)) })
 }
 
-/// A box of the other image, whose share of the area is 1 - l before it is cut at the edges (Yun et
-/// al. 2019).
+/// CutMix: replaces a box by that of the other image. The box has the share 1 - l of the area,
+/// before it is clipped at the edges (Yun et al. 2019).
 fn cutmix(images: Tensor, labels: Tensor, key: Key, alpha: f64) -> (Tensor, Targets) {
     let size = images.size();
     let height = size[2];

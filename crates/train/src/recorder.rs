@@ -1,5 +1,5 @@
-//! Everything a trial writes while it trains: metrics.jsonl, the attempt's log and event file, and
-//! its progress. A failing event file is a warning in the log, never the end of a trial.
+//! The files that a trial writes while it trains (metrics.jsonl, the attempt's log and event file),
+//! and its progress. If the event file fails, the log has a warning and training continues.
 use crate::environment::now_s;
 use res2lab_error::Error;
 use res2lab_store::tensorboard::{EventFile, hparams_of, spec_text};
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-/// Writes for one attempt; the processes of a trial beside the first write nothing.
+/// The recorder of one attempt. In processes other than the first, it writes nothing.
 pub(crate) struct Recorder<'a> {
     files: Option<(Metrics, File)>,
     events: Option<EventFile>,
@@ -17,7 +17,7 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Opens the files of `attempt`; metrics.jsonl is cut back to the checkpoint's length.
+    /// Opens the files of `attempt`, and truncates metrics.jsonl to its length at the checkpoint.
     pub(crate) fn open(
         run: &RunDir,
         attempt: u32,
@@ -35,20 +35,20 @@ impl<'a> Recorder<'a> {
         Ok(recorder)
     }
 
-    /// Writes nothing.
+    /// A recorder that writes nothing.
     pub(crate) fn silent(on_progress: &'a mut dyn FnMut(&Progress)) -> Recorder<'a> {
         Recorder { files: None, events: None, on_progress }
     }
 
-    /// One line into the attempt's log. A full disk must not end the trial here; the next
-    /// checkpoint will tell.
+    /// Writes a line into the attempt's log. Errors are ignored: on a full disk, the next
+    /// checkpoint fails with a message.
     pub(crate) fn log(&mut self, line: &str) {
         if let Some((_, log)) = &mut self.files {
             let _ = writeln!(log, "{:.1} {line}", now_s());
         }
     }
 
-    /// One point into metrics.jsonl and the event file.
+    /// Writes a point into metrics.jsonl and the event file.
     pub(crate) fn point(
         &mut self,
         step: usize,
@@ -69,7 +69,7 @@ impl<'a> Recorder<'a> {
         metrics.sync()
     }
 
-    /// Whether there is an event file to show anything in.
+    /// Whether there is an event file.
     pub(crate) fn shows(&self) -> bool {
         self.events.is_some()
     }
@@ -80,14 +80,14 @@ impl<'a> Recorder<'a> {
         self.after_event(written);
     }
 
-    /// Tells how far the trial is.
+    /// Reports the progress to the callback.
     pub(crate) fn progress(&mut self, progress: &Progress) {
         if self.files.is_some() {
             (self.on_progress)(progress);
         }
     }
 
-    /// Closes the event file with the values that HParams tables show.
+    /// Writes the final values, which HParams tables show, and closes the event file.
     pub(crate) fn end(&mut self, step: usize, metrics: &BTreeMap<String, f64>, success: bool) {
         let finals: Vec<_> =
             metrics.iter().map(|(name, &value)| (format!("final/{name}"), value)).collect();
@@ -113,8 +113,8 @@ impl<'a> Recorder<'a> {
 
 fn start_events(attempt_dir: &Path, trial: &PlannedTrial) -> Result<EventFile, Error> {
     let mut events = EventFile::create(attempt_dir)?;
-    // The seeds of an arm share a group, which TensorBoard shows as one row of means; an
-    // interrupted attempt adds nothing to it, since final values come at the end.
+    // The seeds of an arm share a group, which TensorBoard shows as one row of means. An
+    // interrupted attempt does not contribute, since final values are written at the end.
     events.hparams(&trial.arm, &hparams_of(trial))?;
     events.text("spec", &spec_text(trial))?;
     events.layout()?;

@@ -1,30 +1,31 @@
-//! Sums over the processes of one trial. With one process there is nothing to add.
+//! Reductions over the processes of one trial.
 use res2lab_error::Error;
 use res2lab_libtorch::{Group, Reducer, Trace};
 use res2lab_nn::Params;
 use std::rc::Rc;
 use tch::{Kind, Tensor};
 
-/// How a process learns what the others computed. All processes call the same functions in the same
-/// order.
+/// Reductions over processes. All processes must call the same functions in the same order.
 pub(crate) trait Reduce {
-    /// Says that the backward pass that comes next completes the gradients of a step.
+    /// Prepares the reduction of gradients. To be called before the backward pass that completes
+    /// the gradients of a step.
     fn begin(&mut self);
 
-    /// After that pass: the gradient buffer becomes its sum over processes.
+    /// Replaces the gradients by their sums over processes. To be called after that backward pass.
     fn gradients(&mut self) -> Result<(), Error>;
 
     /// Replaces each value by its sum over processes.
     fn sums(&mut self, values: &mut [f64]) -> Result<(), Error>;
 
-    /// Replaces running statistics by those of the first process, so that all evaluate one network.
+    /// Replaces running statistics by those of the first process, so that all processes evaluate
+    /// the same network.
     fn share_running(&mut self, params: &mut Params) -> Result<(), Error>;
 
-    /// When the last step's gradients were summed; None with one process.
+    /// The times at which the gradients of the last step were summed; None with one process.
     fn trace(&self) -> Option<Trace>;
 }
 
-/// One process.
+/// The reductions of a trial with one process, which do nothing.
 pub(crate) struct Local;
 
 impl Reduce for Local {
@@ -47,13 +48,13 @@ impl Reduce for Local {
     }
 }
 
-/// Several processes.
+/// The reductions of a trial with several processes.
 pub(crate) struct Distributed {
     reducer: Reducer,
 }
 
 impl Distributed {
-    /// For the gradients of `params`.
+    /// Reductions for the gradients of `params`.
     pub(crate) fn new(group: &Rc<Group>, params: &Params) -> Result<Distributed, Error> {
         Ok(Distributed { reducer: params.reducer(group)? })
     }
@@ -85,7 +86,7 @@ impl Reduce for Distributed {
     }
 }
 
-/// An operation over several processes fails when another one ended, or when NCCL cannot join them.
+/// The error of a failed reduction: another process ended, or NCCL cannot connect the processes.
 pub(crate) fn lost(e: Error) -> Error {
     if e.to_string().to_ascii_lowercase().contains("nccl") {
         return Error::machine(

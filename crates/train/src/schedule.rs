@@ -1,15 +1,9 @@
-//! Learning rate and momentum of a step.
+//! The schedule: learning rate and momentum of each step.
 
 use res2lab_experiment::{Optimizer, Schedule, TrainSpec};
+use res2lab_nn::Rates;
 
-/// What the optimizer is told at one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Rates {
-    pub lr: f64,
-    pub momentum: f64,
-}
-
-/// The rates of step `step` (from 0) of a training run with `steps_per_epoch` steps an epoch.
+/// The rates of step `step` (from 0) in a training run with `steps_per_epoch` steps per epoch.
 pub(crate) fn rates(train: &TrainSpec, steps_per_epoch: usize, step: usize) -> Rates {
     let Optimizer::Sgd { lr, momentum, .. } = train.optimizer;
     let total = train.epochs * steps_per_epoch;
@@ -33,7 +27,7 @@ pub(crate) fn rates(train: &TrainSpec, steps_per_epoch: usize, step: usize) -> R
     }
 }
 
-/// PyTorch's OneCycleLR with its defaults.
+/// The rates of PyTorch's OneCycleLR with its defaults.
 fn one_cycle(peak: f64, total: usize, step: usize) -> Rates {
     const PCT_START: f64 = 0.3;
     const DIV_FACTOR: f64 = 25.0;

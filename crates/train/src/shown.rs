@@ -1,5 +1,4 @@
-//! What TensorBoard shows of a trial beside numbers: how weights and gradients are distributed in
-//! each stage, what the network is given to see, and what it takes for what.
+//! Histograms of weights and gradients, sample images and the confusion matrix for TensorBoard.
 use res2lab_arch::Role;
 use res2lab_data::{Augment, EpochPlan, Source, Split, order};
 use res2lab_error::Error;
@@ -9,14 +8,14 @@ use res2lab_store::tensorboard::{Histogram, Picture};
 use tch::{Device, Kind, Tensor};
 
 const BINS: usize = 50;
-/// Images of a sheet, in rows of [`COLUMNS`].
+/// The images of a sheet, in rows of [`COLUMNS`].
 const IMAGES: usize = 16;
 const COLUMNS: usize = 4;
-/// A confusion of more classes is no picture that anyone reads.
+/// The most classes for which the confusion matrix is shown; larger ones are illegible.
 pub(crate) const MOST_CLASSES: usize = 100;
 
-/// Weights and gradients of the convolutions and the last layer by stage: `weights/layer1`,
-/// `gradients/layer1`.
+/// Histograms of the weights and gradients of convolutions and the last layer, by stage:
+/// `weights/layer1`, `gradients/layer1`.
 pub(crate) fn histograms(net: &Net) -> Vec<(String, Histogram)> {
     let stages: Vec<&str> = net.graph().stages.iter().map(|stage| stage.name.as_str()).collect();
     let params = net.params();
@@ -50,7 +49,7 @@ pub(crate) fn histograms(net: &Net) -> Vec<(String, Histogram)> {
     all
 }
 
-/// None without values, or where some are not finite.
+/// The histogram of all values; None if there are none, or if some are not finite.
 fn histogram(parts: &[Tensor]) -> Option<Histogram> {
     if parts.is_empty() {
         return None;
@@ -64,7 +63,7 @@ fn histogram(parts: &[Tensor]) -> Option<Histogram> {
     if !(min.is_finite() && max.is_finite()) {
         return None;
     }
-    // Equal values still need an interval to lie in.
+    // Equal values need an interval of positive width.
     let high = if max > min { max } else { min + 1e-12_f64.max(1e-6 * min.abs()) };
     let counts =
         values.clamp(min, high).histc(BINS as i64).to_kind(Kind::Double).to_device(Device::Cpu);
@@ -75,8 +74,8 @@ fn histogram(parts: &[Tensor]) -> Option<Histogram> {
     Some(Histogram { min, max, count: values.numel() as f64, sum, sum_squares, limits, counts })
 }
 
-/// The first images of both splits as the network gets them: the training images of the first batch
-/// with the recipe's random changes, the test images as they are.
+/// The first images of both splits, as the network receives them: training images of the first
+/// batch with augmentation, test images without.
 pub(crate) fn samples(
     source: &mut dyn Source,
     spec: &TrialSpec,
@@ -108,7 +107,7 @@ pub(crate) fn samples(
     Ok(sheets)
 }
 
-/// The rows and columns of the confusion, as a table of Markdown.
+/// The names of the rows and columns of the confusion matrix, as a Markdown table.
 pub(crate) fn classes(names: &[String]) -> String {
     let row =
         |(number, name): (usize, &String)| format!("| {number} | {} |", name.replace('|', "\\|"));
@@ -116,7 +115,8 @@ pub(crate) fn classes(names: &[String]) -> String {
     format!("| output | class |\n|--:|---|\n{}", rows.join("\n"))
 }
 
-/// Images (N x C x H x W) side by side, from their least value (black) to their greatest (white).
+/// A picture of images (N x C x H x W) side by side. The smallest value is black, the largest
+/// white.
 fn sheet(images: &Tensor) -> Option<Picture> {
     let (n, _, h, w) = images.size4().ok()?;
     let images =
@@ -137,7 +137,7 @@ fn sheet(images: &Tensor) -> Option<Picture> {
         let top = image / COLUMNS * h;
         for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
             for color in 0..3 {
-                // Gray images have one channel, which stands for all three.
+                // The channel of a gray image is used for all three colors.
                 let channel = color.min(c - 1);
                 rgb[3 * ((top + y) * width + left + x) + color] =
                     values[((image * c + channel) * h + y) * w + x];
@@ -147,8 +147,8 @@ fn sheet(images: &Tensor) -> Option<Picture> {
     Some(Picture { width, height, rgb })
 }
 
-/// Who is taken for whom: a row per true class, a column per guess, from white (none of the row's
-/// images) to blue (all). `counts` are those of a square table, row by row.
+/// A picture of the confusion matrix `counts`, given row by row: a row per true class, a column per
+/// guess, from white (none of the row's images) to blue (all).
 pub(crate) fn confusion(counts: &[f64]) -> Option<Picture> {
     const NONE: [f64; 3] = [255.0, 255.0, 255.0];
     const ALL: [f64; 3] = [0.0, 62.0, 115.0];

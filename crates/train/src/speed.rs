@@ -1,13 +1,13 @@
-//! How fast an attempt is: clocks of its steps, evaluation and checkpoints left out.
+//! The speed of an attempt: times of its steps, without evaluation and checkpoints.
 
 use std::time::Instant;
 
-/// Times of this attempt.
+/// The clocks of an attempt.
 pub(crate) struct Speed {
     started: Instant,
     interval: Instant,
     pub interval_steps: usize,
-    /// Steps of this attempt.
+    /// The steps of this attempt so far.
     pub steps: usize,
     step_times_s: Vec<f64>,
     train_s: f64,
@@ -31,17 +31,17 @@ impl Speed {
         }
     }
 
-    /// Since the attempt began, seconds.
+    /// The seconds since the attempt began.
     pub(crate) fn wall_s(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }
 
-    /// Training images per second, evaluation and checkpoints left out; None before any.
+    /// Training images per second, without evaluation and checkpoints; None before the first step.
     pub(crate) fn images_per_s(&self) -> Option<f64> {
         (self.train_s > 0.0).then(|| self.trained_images as f64 / self.train_s)
     }
 
-    /// Median time of a step, milliseconds; None before the first.
+    /// The median time of a step in milliseconds; None before the first step.
     pub(crate) fn step_ms(&self) -> Option<f64> {
         let mut times = self.step_times_s.clone();
         times.sort_by(f64::total_cmp);
@@ -54,7 +54,8 @@ impl Speed {
         self.interval_steps = 0;
     }
 
-    /// Called where the device is waited for anyway, so that the times are of finished work.
+    /// Ends an interval. To be called right after the loop has waited for the device, so that the
+    /// work of the interval is finished.
     pub(crate) fn lap(&mut self, images_per_step: usize) {
         if self.interval_steps == 0 {
             return;

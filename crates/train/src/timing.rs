@@ -1,12 +1,12 @@
-//! A few steps of a trial, timed: what the plan's price is worked out from. Nothing is written but
-//! a checkpoint that is removed again.
+//! Times a few steps of a trial, for the price of a plan. The only file that is written is a
+//! checkpoint, which is removed again.
 
 use crate::evaluate::{BATCH, Evaluator};
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::mix::mix;
 use crate::schedule::rates;
 use crate::training::optimizer;
-use crate::trial::{Options, fresh_net};
+use crate::trial::{TrialOptions, fresh_net};
 use crate::{checkpoint, environment};
 use res2lab_data::{DataSet, EpochPlan, Shard, Source, Split, order};
 use res2lab_error::Error;
@@ -17,16 +17,17 @@ use res2lab_store::{PlannedTrial, Timing};
 use std::time::{Duration, Instant};
 use tch::Kind;
 
-/// Steps are timed until this much time has passed, at least three of them.
+/// The least time over which steps are timed; at least three are timed in any case.
 const ENOUGH: Duration = Duration::from_millis(1500);
+/// Steps before the timing begins.
 const WARM_UP: usize = 3;
-/// On a CPU large networks are timed on fewer images than a batch has: this many multiply-adds,
-/// forward, at most.
+/// The most multiply-adds of a forward pass that is timed on a CPU. Large networks are timed on
+/// fewer images than a batch has.
 const MOST_MACS: u64 = 30_000_000_000;
 
-/// Times steps, evaluation and a checkpoint. `startup_s` is left to the caller, who knows when the
-/// process began; the second value is how long the timing itself took, seconds.
-pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), Error> {
+/// Times steps, an evaluation and a checkpoint. The caller sets `startup_s`, which includes the
+/// start of the process. The second value is the duration of the timing itself in seconds.
+pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64), Error> {
     tch::set_num_threads(options.threads as i32);
     let spec = &trial.spec;
     let mut net = fresh_net(trial, options)?;
@@ -42,8 +43,8 @@ pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), Er
     let evaluation_s = evaluation(&net, &mut *source)?;
     let save_s = save(&net)?;
     let timing = Timing {
-        // The parts of a step that one process handles, one after the other. What several say to
-        // each other is left out.
+        // One process runs the parts of a step one after the other. Communication between processes
+        // is not included.
         step_s: per_part * (spec.train.batch_size / spec.train.devices_per_trial) as f64
             / part as f64,
         evaluation_s,
@@ -54,8 +55,8 @@ pub fn time(trial: &PlannedTrial, options: &Options) -> Result<(Timing, f64), Er
     Ok((timing, begun.elapsed().as_secs_f64()))
 }
 
-/// Images that are timed together.
-fn part(trial: &PlannedTrial, options: &Options) -> usize {
+/// The images of a timed batch.
+fn part(trial: &PlannedTrial, options: &TrialOptions) -> usize {
     let train = &trial.spec.train;
     let part = train.batch_size / (train.accumulate * train.devices_per_trial);
     if options.device.is_cuda() {
@@ -65,10 +66,10 @@ fn part(trial: &PlannedTrial, options: &Options) -> usize {
     }
 }
 
-/// The trial's own images, or generated ones where they are not here.
+/// The trial's images, or generated ones if the data set is not on this machine.
 fn images(
     trial: &PlannedTrial,
-    options: &Options,
+    options: &TrialOptions,
     part: usize,
 ) -> Result<(DataSet, res2lab_experiment::DataSpec), Error> {
     let data = trial.spec.data.clone();
@@ -89,7 +90,7 @@ fn images(
     Ok((res2lab_data::open(&wanted(&data, &options.data))?, data))
 }
 
-/// Mean time of a part, from batches in an epoch's order.
+/// The mean time of a batch of `part` images, in the order of an epoch.
 fn steps(
     net: &mut Net,
     source: &mut dyn Source,
@@ -122,16 +123,7 @@ fn steps(
             if train.clip_norm > 0.0 {
                 let _ = net.params_mut().clip_grads(train.clip_norm);
             }
-            let r = rates(train, 1_000_000, 0);
-            sgd.step(
-                net.params_mut(),
-                res2lab_nn::Rates {
-                    lr: r.lr,
-                    momentum: r.momentum,
-                    first: count == 0,
-                    found_inf: None,
-                },
-            )?;
+            sgd.step(net.params_mut(), rates(train, 1_000_000, 0), count == 0, None)?;
             if train.ema > 0.0 {
                 net.params_mut().update_average(train.ema);
             }
@@ -150,7 +142,7 @@ fn steps(
     Ok(f64::NAN)
 }
 
-/// Mean time of a test image.
+/// The mean time per test image in an evaluation.
 fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, Error> {
     let macs = res2lab_arch::cost(net.graph()).macs.max(1);
     let batch = BATCH.min(source.len(Split::Test)).min((MOST_MACS / macs).max(2) as usize);
@@ -164,7 +156,7 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, Error> {
         let Some(batch) = source.next_batch()? else { break };
         let logits = evaluator.logits(&batch.images);
         let _ = logits.sum(Kind::Float).double_value(&[]);
-        // The first turn warms up, unless it is the only one.
+        // The first batch is a warm-up, unless it is the only one.
         if turn > 0 || source.len(Split::Test) <= batch.indices.len() {
             images += batch.indices.len();
             seconds += started.elapsed().as_secs_f64();
@@ -174,6 +166,7 @@ fn evaluation(net: &Net, source: &mut dyn Source) -> Result<f64, Error> {
     Ok(if images > 0 { seconds / images as f64 } else { 0.0 })
 }
 
+/// The time of writing a checkpoint.
 fn save(net: &Net) -> Result<f64, Error> {
     let path =
         std::env::temp_dir().join(format!("res2lab-timing-{}.safetensors", std::process::id()));

@@ -1,12 +1,12 @@
-//! One step of several processes, on a time axis: whether gradients travel while the backward pass
-//! still runs.
+//! The timeline of one step of several processes. It shows whether gradients are sent while the
+//! backward pass still runs.
 use res2lab_error::Error;
 use res2lab_libtorch::Trace;
 use res2lab_store::atomic;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// In words, for the log.
+/// A sentence about the timeline for the log.
 pub(crate) fn sentence(trace: &Trace) -> String {
     let ends: Vec<String> = trace.buckets_ms.iter().map(|(_, end)| format!("{end:.1}")).collect();
     format!(
@@ -17,7 +17,7 @@ pub(crate) fn sentence(trace: &Trace) -> String {
     )
 }
 
-/// In the trace event format, which Perfetto and chrome://tracing open.
+/// Writes the timeline in the trace event format, which Perfetto and chrome://tracing open.
 pub(crate) fn write(path: &Path, trace: &Trace) -> Result<(), Error> {
     let event = |name: String, thread: usize, start_ms: f64, end_ms: f64| {
         let start_us = start_ms * 1e3;

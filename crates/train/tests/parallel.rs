@@ -7,7 +7,7 @@ use common::{folder, options, short, trial};
 use res2lab_experiment::{Precision, TrainSpec};
 use res2lab_libtorch::Member;
 use res2lab_store::{PlannedTrial, RunDir};
-use res2lab_train::{Ended, Options};
+use res2lab_train::{Ended, TrialOptions};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn run_together(trial: &PlannedTrial, run: &RunDir, stop_at: Option<(usize, usiz
     let one = |rank: usize| {
         let stop = Arc::new(AtomicBool::new(false));
         let member = Member { rank, world, host: "127.0.0.1".into(), port };
-        let options = Options { member: (world > 1).then_some(member), ..options(&stop) };
+        let options = TrialOptions { member: (world > 1).then_some(member), ..options(&stop) };
         let mut on_progress = |p: &res2lab_store::Progress| {
             if stop_at == Some((rank, p.step)) {
                 stop.store(true, Ordering::Relaxed);

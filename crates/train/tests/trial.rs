@@ -7,7 +7,7 @@ use res2lab_experiment::{
     Augment, DataSpec, DecayOn, Optimizer, Precision, Schedule, TrainSpec, TrialSpec,
 };
 use res2lab_store::{Outcome, PlannedTrial, RunDir, TrialResult, atomic};
-use res2lab_train::{Ended, Options};
+use res2lab_train::{Ended, TrialOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -196,7 +196,7 @@ fn training_starts_from_given_weights() {
     let (_b, again) = folder();
     again.create(&second.spec).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let options = Options { weights: Some(run.best_weights()), ..options(&stop) };
+    let options = TrialOptions { weights: Some(run.best_weights()), ..options(&stop) };
     assert_eq!(res2lab_train::run(&second, &again, &options, &mut |_| {}).unwrap(), Ended::Done);
     let of =
         |run: &RunDir| atomic::read_json::<TrialResult>(&run.result()).unwrap().unwrap().metrics;

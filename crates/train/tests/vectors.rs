@@ -6,12 +6,12 @@ mod common;
 use common::{folder, options, short, trial};
 use res2lab_kernels::instruction_set::InstructionSet;
 use res2lab_store::{PlannedTrial, RunDir, TrialResult, atomic};
-use res2lab_train::{Ended, Options};
+use res2lab_train::{Ended, TrialOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn run_at(
-    level: InstructionSet,
+    set: InstructionSet,
     trial: &PlannedTrial,
     run: &RunDir,
     stop_at: Option<usize>,
@@ -23,8 +23,13 @@ fn run_at(
             stop.store(true, Ordering::Relaxed);
         }
     };
-    res2lab_train::run(trial, run, &Options { vectors: level, ..options(&stop) }, &mut on_progress)
-        .unwrap()
+    res2lab_train::run(
+        trial,
+        run,
+        &TrialOptions { vectors: set, ..options(&stop) },
+        &mut on_progress,
+    )
+    .unwrap()
 }
 
 fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
@@ -32,32 +37,32 @@ fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
         .map(|path| std::fs::read(path).unwrap())
 }
 
-// One test, since the level in use is the process's.
+// One test, since the instruction set in use is the process's.
 #[test]
 fn a_resumed_trial_uses_the_recorded_level() {
     let trial = trial(short());
-    let levels: Vec<InstructionSet> =
-        InstructionSet::ALL.into_iter().filter(|level| level.is_available()).collect();
-    for &level in &levels {
-        let other = *levels.iter().rev().find(|&&other| other != level).unwrap_or(&level);
+    let sets: Vec<InstructionSet> =
+        InstructionSet::ALL.into_iter().filter(|set| set.is_available()).collect();
+    for &set in &sets {
+        let other = *sets.iter().rev().find(|&&other| other != set).unwrap_or(&set);
         let (_a, whole) = folder();
-        assert_eq!(run_at(level, &trial, &whole, None), Ended::Done);
+        assert_eq!(run_at(set, &trial, &whole, None), Ended::Done);
         let (_b, pieces) = folder();
-        assert_eq!(run_at(level, &trial, &pieces, Some(3)), Ended::Preempted);
+        assert_eq!(run_at(set, &trial, &pieces, Some(3)), Ended::Preempted);
         assert_eq!(run_at(other, &trial, &pieces, None), Ended::Done);
         assert!(
             bytes(&whole) == bytes(&pieces),
             "{} resumed where {} is chosen",
-            level.name(),
+            set.name(),
             other.name()
         );
         let log = std::fs::read_to_string(pieces.log(2)).unwrap();
         assert!(
-            other == level
-                || log.contains(&format!("vectors: {}, as the checkpoint says", level.name())),
+            other == set
+                || log.contains(&format!("vectors: {}, as the checkpoint says", set.name())),
             "{log}"
         );
         let result: TrialResult = atomic::read_json(&pieces.result()).unwrap().unwrap();
-        assert_eq!(result.vectors, level.name());
+        assert_eq!(result.vectors, set.name());
     }
 }

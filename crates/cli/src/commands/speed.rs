@@ -100,7 +100,7 @@ fn training(
     let mut first = true;
     median(args.steps, || {
         let out = step.forward_backward(net, images, &targets, res2lab_nn::GradScale::ONE);
-        sgd.step(net.params_mut(), Rates { lr: 0.1, momentum: 0.9, first, found_inf: None })
+        sgd.step(net.params_mut(), Rates { lr: 0.1, momentum: 0.9 }, first, None)
             .map_err(|e| machine(&e.cause))?;
         first = false;
         let _ = out.loss.double_value(&[]);

@@ -10,7 +10,7 @@ use crate::{print, ranks};
 use res2lab_error::{Error, Kind};
 use res2lab_lab::trial as lab;
 use res2lab_store::{Halved, Plan, PlannedTrial, Progress, RunDir, SweepDir, atomic};
-use res2lab_train::{Ended, Options};
+use res2lab_train::{Ended, TrialOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &TrialArgs) -> Result<u8, Error> {
 
 /// A trial that ran out of memory tells how many images would have fitted: what that failed is free
 /// again by now.
-fn with_fitting_batch(mut failure: Error, trial: &PlannedTrial, options: &Options) -> Error {
+fn with_fitting_batch(mut failure: Error, trial: &PlannedTrial, options: &TrialOptions) -> Error {
     // Others of several processes still hold theirs, or wait for this one.
     if failure.kind != Kind::OutOfMemory || options.member.is_some() {
         return failure;
@@ -85,7 +85,7 @@ fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Error>
     })
 }
 
-fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Options, Error> {
+fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<TrialOptions, Error> {
     let options = lab::options(&args.folders.data)?;
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] {
         signal_hook::flag::register(signal, Arc::clone(&options.stop))
@@ -93,7 +93,7 @@ fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<Optio
     }
     let weights = res2lab_lab::request::weights(&trial.spec, &args.folders.data)?;
     let earlier_s = Progress::read(run).map_or(0.0, |told| told.wall_s);
-    Ok(Options { weights, earlier_s, ..options })
+    Ok(TrialOptions { weights, earlier_s, ..options })
 }
 
 /// Writes progress.json, now and then; nobody is hurt if it fails.

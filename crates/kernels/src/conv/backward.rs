@@ -2,56 +2,57 @@
 
 use std::ops::Range;
 
-use super::epilogue::{ADD, LAST_ADD, LAST_STORE, STORE, Spread, TileEpilogue};
-use super::fill::{NORM, ONE, Source};
-use super::forward::Part;
+use super::epilogue::{ADD, MASKED_ADD, MASKED_STORE, STORE, StridedScatter, TileEpilogue};
+use super::forward::Share;
 use super::layout::skip;
-use super::panel::{Piece, aligned, fill_channel, pieces, runs};
+use super::pack::{NORM, ONE, PlaneSource};
+use super::panel::{Strip, aligned, pack_channel, runs, strips};
 use super::weights::Sides;
-use super::{ConvPlan, Phase};
+use super::{ConvKernel, Phase};
 use crate::real::Real;
 use crate::view::View;
 
-/// How the gradient of an output is made as it is read, so that it never stands in memory as a
-/// whole.
+/// The gradient of a convolution's output. The backward pass of a batch norm after the convolution
+/// is computed as the gradient is read, so that its result is never stored as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Gradient<'a, T> {
-    /// The gradient of what follows, which a ReLU's mask has been applied to.
+    /// The gradient of the norm's output, or of the convolution's output without a norm. A ReLU's
+    /// mask has been applied to it.
     pub of: View<T>,
-    /// The batch norm that follows.
+    /// The batch norm after the convolution.
     pub norm: Option<NormBackward<'a, T>>,
 }
 
-/// A batch norm's gradient, per channel `a * g + b * x + c`, where g is the gradient of its output.
+/// The backward pass of a batch norm: `dx = dy_coefficient * dy + x_coefficient * x + constant`,
+/// with three coefficients per channel.
 #[derive(Clone, Copy, Debug)]
 pub struct NormBackward<'a, T> {
     /// The norm's input, which is the convolution's output.
     pub x: View<T>,
-    /// The factor of the gradient, per channel.
-    pub a: &'a [T],
-    /// The factor of the norm's input, per channel.
-    pub b: &'a [T],
-    /// What is added, per channel.
-    pub c: &'a [T],
+    pub dy_coefficient: &'a [T],
+    pub x_coefficient: &'a [T],
+    pub constant: &'a [T],
 }
 
 impl<T: Real> Gradient<'_, T> {
-    /// Which of the ways to make a plane this is.
+    /// The kind of plane source that this is.
     pub(crate) fn kind(&self) -> usize {
         if self.norm.is_some() { NORM } else { ONE }
     }
 
-    /// What one plane is made of.
-    pub(crate) fn source(&self, image: usize, channel: usize) -> Source<T> {
+    /// The source of one plane.
+    pub(crate) fn source(&self, image: usize, channel: usize) -> PlaneSource<T> {
         let plane = |view: View<T>| {
             view.at
                 .wrapping_add(image * view.image_stride + channel * view.plane_len())
                 .cast_const()
         };
-        let mut source = Source::one(plane(self.of));
+        let mut source = PlaneSource::one(plane(self.of));
         if let Some(norm) = &self.norm {
-            (source.x, source.a, source.b, source.c) =
-                (plane(norm.x), norm.a[channel], norm.b[channel], norm.c[channel]);
+            source.x = plane(norm.x);
+            source.first_factor = norm.dy_coefficient[channel];
+            source.x_factor = norm.x_coefficient[channel];
+            source.constant = norm.constant[channel];
         }
         source
     }
@@ -60,61 +61,64 @@ impl<T: Real> Gradient<'_, T> {
         let shape = self.of;
         assert!(self.norm.as_ref().is_none_or(|norm| {
             norm.x.same_shape(&shape)
-                && [norm.a, norm.b, norm.c].iter().all(|numbers| numbers.len() == shape.channels)
+                && [norm.dy_coefficient, norm.x_coefficient, norm.constant]
+                    .iter()
+                    .all(|numbers| numbers.len() == shape.channels)
         }));
     }
 }
 
-/// Where the gradient of a convolution's input goes.
+/// The target of the gradient of a convolution's input.
 #[derive(Clone, Copy, Debug)]
 pub struct InputGradient<'a, T> {
     pub into: View<T>,
-    /// Whether it is added to what is there.
+    /// Whether to accumulate.
     pub add: bool,
-    /// Channels whose gradient is complete with this. A convolution of stride 1 alone can go on
-    /// with them.
-    pub last: &'a [Last<'a, T>],
+    /// Channels whose gradient is complete after this pass. Only convolutions of stride 1 can have
+    /// any.
+    pub masked_sums: &'a [MaskedSums<'a, T>],
 }
 
-/// What is done with a gradient that is complete, while it is in registers: it goes through the
-/// ReLU that its value came out of, and the sums are taken that the batch norm before that ReLU
-/// needs (see [`crate::norm::backward_sums`]).
+/// The epilogue of a gradient that is complete. While the gradient is in registers, it is masked by
+/// the ReLU that computed its value, and the sums are taken that the backward pass of the batch
+/// norm before that ReLU needs (see [`crate::norm::backward_sums`]).
 #[derive(Clone, Debug)]
-pub struct Last<'a, T> {
-    /// Which channels.
+pub struct MaskedSums<'a, T> {
+    /// The channels of the gradient that are complete.
     pub channels: Range<usize>,
     /// The ReLU's output, of these channels.
     pub relu: View<T>,
     /// The norm's input, of these channels.
     pub x: View<T>,
-    /// Its mean, of these channels.
+    /// The mean of the norm's input, of these channels.
     pub mean: &'a [T],
-    /// What each of these channels' two sums are added to.
+    /// The addresses to which the two sums of these channels are added.
     pub sums: [*mut f64; 2],
 }
 
 impl<T> InputGradient<'_, T> {
     fn check(&self) {
-        for last in self.last {
+        for masked_sums in self.masked_sums {
             let of = |view: &View<T>| (view.channels, view.height, view.width);
-            let wanted = (last.channels.len(), self.into.height, self.into.width);
+            let wanted = (masked_sums.channels.len(), self.into.height, self.into.width);
             assert!(
-                last.channels.end <= self.into.channels && last.mean.len() == last.channels.len()
+                masked_sums.channels.end <= self.into.channels
+                    && masked_sums.mean.len() == masked_sums.channels.len()
             );
-            assert!(of(&last.relu) == wanted && of(&last.x) == wanted);
+            assert!(of(&masked_sums.relu) == wanted && of(&masked_sums.x) == wanted);
         }
     }
 }
 
-impl ConvPlan {
-    /// Writes the gradient of the weights, for the sum of `inputs`, to `weight_gradient` (in the
-    /// order of the weights), and that of the input to each of `input_gradients`; where a flag says
-    /// so, it is added to what is there.
+impl ConvKernel {
+    /// Computes the gradient of the weights, for the sum of `inputs`, into `weight_gradient` (in
+    /// the order of the weights), and the gradient of the input into each of `input_gradients`.
+    /// Each has a flag that makes it accumulate.
     ///
     /// # Safety
-    /// The promise at [`View`], and sums are as many as channels and nobody else's.
-    /// `packed_backward` is from [`ConvPlan::pack_backward`]; it may be empty without input
-    /// gradients, and `inputs` without a weight gradient.
+    /// The contract at [`View`]. The masked sums have as many elements as channels, and no other
+    /// thread accesses them. `packed_backward` is from [`ConvKernel::pack_backward`]; it may be
+    /// empty without input gradients, and `inputs` may be empty without a weight gradient.
     pub unsafe fn backward<T: Real>(
         &self,
         gradient: &Gradient<T>,
@@ -136,7 +140,8 @@ impl ConvPlan {
         let all = inputs.iter().chain(input_gradients.iter().map(|gradient| &gradient.into));
         assert!(all.into_iter().all(|view| (view.channels, view.height, view.width) == input));
         assert!(
-            shape.stride == 1 || input_gradients.iter().all(|gradient| gradient.last.is_empty())
+            shape.stride == 1
+                || input_gradients.iter().all(|gradient| gradient.masked_sums.is_empty())
         );
         input_gradients.iter().for_each(InputGradient::check);
         assert!(input_gradients.is_empty() || packed_backward.len() == self.packed_backward_len());
@@ -151,22 +156,22 @@ impl ConvPlan {
         let panel = aligned(scratch, self.backward_scratch_len());
         let rest = panel.wrapping_add(shape.group_out() * layout.plane);
         let first = images.start;
-        for piece in pieces(layout, images) {
-            let is_first = piece.images.start == first && piece.rows.start == 0;
+        for strip in strips(layout, images) {
+            let is_first = strip.images.start == first && strip.rows.start == 0;
             for group in 0..shape.groups {
-                // SAFETY: the panels and the results have the sizes of the layout; views are the
-                // caller's promise.
+                // SAFETY: the panels and the results have the sizes of the layout; the caller
+                // guarantees the views.
                 unsafe {
-                    self.fill_gradient(gradient, group, &piece, panel);
+                    self.pack_gradient(gradient, group, &strip, panel);
                     if let Some((weights, add)) = &mut weight_gradient
-                        && let Some(runs) = runs(layout, &layout.forward, &piece)
+                        && let Some(runs) = runs(layout, &layout.forward, &strip)
                     {
                         let len = self.product.packed_len();
                         let weights = (&mut weights[group * len..][..len], *add || !is_first);
-                        let (at, offsets) = match self.where_they_lie(inputs, group, &piece) {
+                        let (at, offsets) = match self.in_place(inputs, group, &strip) {
                             Some(at) => (at, &self.planes),
                             None => {
-                                self.fill_inputs(inputs, group, &piece, rest);
+                                self.pack_inputs(inputs, group, &strip, rest);
                                 (rest.cast_const(), &self.product.offsets)
                             }
                         };
@@ -182,18 +187,19 @@ impl ConvPlan {
                     if !input_gradients.is_empty() {
                         let len = packed_backward.len() / shape.groups;
                         let packed = &packed_backward[group * len..][..len];
-                        self.input(&piece, group, packed, panel, rest, input_gradients);
+                        self.input(&strip, group, packed, panel, rest, input_gradients);
                     }
                 }
             }
         }
     }
 
-    unsafe fn fill_gradient<T: Real>(
+    /// Packs the gradients of a group's output channels into the panel.
+    unsafe fn pack_gradient<T: Real>(
         &self,
         gradient: &Gradient<T>,
         group: usize,
-        piece: &Piece,
+        strip: &Strip,
         panel: *mut T,
     ) {
         let layout = &self.layout;
@@ -202,33 +208,34 @@ impl ConvPlan {
             let channel = group * out + row;
             let into = panel.wrapping_add(row * layout.plane);
             let source = |image| gradient.source(image, channel);
-            // SAFETY: the caller's promise.
-            unsafe { fill_channel(layout, &layout.backward, piece, gradient.kind(), into, source) }
+            // SAFETY: the caller guarantees the views and the panel.
+            unsafe { pack_channel(layout, &layout.backward, strip, gradient.kind(), into, source) }
         }
     }
 
-    /// A group's channels of a piece of one image, where nothing has to be put around them.
-    unsafe fn where_they_lie<T: Real>(
+    /// The address of a group's channels in the input itself, if they need no packing: 1x1
+    /// convolutions read a strip of one image in place.
+    unsafe fn in_place<T: Real>(
         &self,
         inputs: &[View<T>],
         group: usize,
-        piece: &Piece,
+        strip: &Strip,
     ) -> Option<*const T> {
         match inputs {
-            [input] if self.layout.flat && self.shape.stride == 1 && piece.images.len() == 1 => {
-                // SAFETY: the caller's promise.
+            [input] if self.layout.flat && self.shape.stride == 1 && strip.images.len() == 1 => {
+                // SAFETY: the caller guarantees the views and the panel.
                 let plane =
-                    unsafe { input.plane(piece.images.start, group * self.shape.group_channels()) };
-                Some(plane.wrapping_add(piece.rows.start * input.width))
+                    unsafe { input.plane(strip.images.start, group * self.shape.group_channels()) };
+                Some(plane.wrapping_add(strip.rows.start * input.width))
             }
             _ => None,
         }
     }
 
-    /// Computes a piece's gradient of one group's input.
+    /// Computes the gradient of one group's input channels for a strip.
     unsafe fn input<T: Real>(
         &self,
-        piece: &Piece,
+        strip: &Strip,
         group: usize,
         packed: &[T],
         panel: *const T,
@@ -236,30 +243,31 @@ impl ConvPlan {
         gradients: &[InputGradient<T>],
     ) {
         let layout = &self.layout;
-        let Some(runs) = runs(layout, &layout.backward, piece) else { return };
+        let Some(runs) = runs(layout, &layout.backward, strip) else { return };
         let is_read = |phase: &&Phase| !phase.product.offsets.is_empty();
-        if piece.rows.start == 0 && !self.phases.iter().all(|phase| is_read(&phase)) {
-            // SAFETY: the caller's promise.
-            unsafe { self.clear(piece, group, gradients) };
+        if strip.rows.start == 0 && !self.phases.iter().all(|phase| is_read(&phase)) {
+            // SAFETY: the caller guarantees the views and the panel.
+            unsafe { self.zero_input_gradients(strip, group, gradients) };
         }
         for phase in self.phases.iter().filter(is_read) {
-            for blocks in phase.product.groups(Part::WHOLE) {
-                let count = blocks.iter().map(|block| block.rows).sum::<usize>();
-                let first = group * self.shape.group_channels() + blocks[0].first;
-                // SAFETY: the caller's promise, and the sizes of the layout.
+            for tiles in phase.product.cache_blocks(Share::WHOLE) {
+                let count = tiles.iter().map(|tile| tile.rows).sum::<usize>();
+                let first = group * self.shape.group_channels() + tiles[0].first;
+                // SAFETY: panels and results have the sizes of the layout; the caller guarantees
+                // the gradients.
                 unsafe {
                     let packed = packed.as_ptr().add(phase.start);
-                    phase.product.multiply(blocks, packed, panel, runs, results, layout.plane);
+                    phase.product.multiply(tiles, packed, panel, runs, results, layout.plane);
                     for row in 0..count {
-                        for (i, image) in piece.images.clone().enumerate() {
+                        for (i, image) in strip.images.clone().enumerate() {
                             let from = results.add(row * layout.plane + i * layout.span);
                             for gradient in gradients {
                                 if self.shape.stride == 1 {
-                                    leave(self, piece, from, gradient, image, first + row);
+                                    write_rows(self, strip, from, gradient, image, first + row);
                                 } else {
-                                    interleave(
+                                    scatter_phase(
                                         self,
-                                        piece,
+                                        strip,
                                         phase,
                                         from,
                                         gradient,
@@ -275,49 +283,55 @@ impl ConvPlan {
         }
     }
 
-    /// Where no tap reads some of the input, its gradient is zero.
-    unsafe fn clear<T: Real>(&self, piece: &Piece, group: usize, gradients: &[InputGradient<T>]) {
+    /// Zeroes the gradient of a group's input channels. Needed where no tap reads some elements of
+    /// the input.
+    unsafe fn zero_input_gradients<T: Real>(
+        &self,
+        strip: &Strip,
+        group: usize,
+        gradients: &[InputGradient<T>],
+    ) {
         let channels = self.shape.group_channels();
         for gradient in gradients.iter().filter(|gradient| !gradient.add) {
-            for image in piece.images.clone() {
-                // SAFETY: the caller's promise.
+            for image in strip.images.clone() {
+                // SAFETY: the caller guarantees the views and the panel.
                 unsafe { gradient.into.zero(image, group * channels..(group + 1) * channels) };
             }
         }
     }
 }
 
-/// Writes a plane's rows of a convolution of stride 1.
-unsafe fn leave<T: Real>(
-    plan: &ConvPlan,
-    piece: &Piece,
+/// Writes rows of a plane of the input's gradient, through the epilogue. For stride 1.
+unsafe fn write_rows<T: Real>(
+    conv: &ConvKernel,
+    strip: &Strip,
     from: *const T,
     gradient: &InputGradient<T>,
     image: usize,
     channel: usize,
 ) {
-    let layout = &plan.layout;
+    let layout = &conv.layout;
     let view = gradient.into;
-    let skip = piece.rows.start * view.width;
-    let rows = piece.rows.end.min(layout.backward.rows) - piece.rows.start;
+    let skip = strip.rows.start * view.width;
+    let rows = strip.rows.end.min(layout.backward.rows) - strip.rows.start;
     let (rows, cols, pitch) = match layout.pitch == view.width {
         true => (1, rows * view.width, rows * view.width),
         false => (rows, view.width, layout.pitch),
     };
-    // SAFETY: the rows are the view's; the caller's promise.
+    // SAFETY: the rows lie within the view, which the caller guarantees.
     unsafe {
         let into = view.plane(image, channel).add(skip);
         let room = view.plane_len() - skip;
         let none = std::ptr::null();
         let sums = [std::ptr::null_mut(); 2];
-        let ahead = view.plane_len();
+        let prefetch_distance = view.plane_len();
         let bias = T::ZERO;
         let residual = none;
         let relu = false;
         let gate = none;
         let x = none;
         let mean = T::ZERO;
-        let mut finish = TileEpilogue {
+        let mut epilogue = TileEpilogue {
             from,
             pitch,
             rows,
@@ -331,33 +345,35 @@ unsafe fn leave<T: Real>(
             x,
             mean,
             sums,
-            ahead,
+            prefetch_distance,
         };
         let mut mode = if gradient.add { ADD } else { STORE };
-        if let Some(last) = gradient.last.iter().find(|last| last.channels.contains(&channel)) {
-            let of = channel - last.channels.start;
-            finish.gate = last.relu.plane(image, of).add(skip);
-            finish.x = last.x.plane(image, of).add(skip);
-            finish.mean = last.mean[of];
-            finish.sums = last.sums.map(|sums| sums.add(of));
-            mode = if gradient.add { LAST_ADD } else { LAST_STORE };
+        if let Some(masked_sums) =
+            gradient.masked_sums.iter().find(|masked_sums| masked_sums.channels.contains(&channel))
+        {
+            let of = channel - masked_sums.channels.start;
+            epilogue.gate = masked_sums.relu.plane(image, of).add(skip);
+            epilogue.x = masked_sums.x.plane(image, of).add(skip);
+            epilogue.mean = masked_sums.mean[of];
+            epilogue.sums = masked_sums.sums.map(|sums| sums.add(of));
+            mode = if gradient.add { MASKED_ADD } else { MASKED_STORE };
         }
-        (T::kernels().finish[mode])(&finish);
+        (T::kernels().epilogue[mode])(&epilogue);
     }
 }
 
-/// Writes a plane's elements of one phase.
-unsafe fn interleave<T: Real>(
-    plan: &ConvPlan,
-    piece: &Piece,
+/// Writes the elements of a plane that belong to one phase. For strides above 1.
+unsafe fn scatter_phase<T: Real>(
+    conv: &ConvKernel,
+    strip: &Strip,
     phase: &Phase,
     from: *const T,
     gradient: &InputGradient<T>,
     image: usize,
     channel: usize,
 ) {
-    let layout = &plan.layout;
-    let shape = &plan.shape;
+    let layout = &conv.layout;
+    let shape = &conv.shape;
     let view = gradient.into;
     let mode = if gradient.add { ADD } else { STORE };
     let step = shape.stride;
@@ -378,17 +394,17 @@ unsafe fn interleave<T: Real>(
         first..end.max(first)
     };
     let rows =
-        valid(phase.a, view.height, piece.rows.start..piece.rows.end.min(layout.backward.rows));
+        valid(phase.a, view.height, strip.rows.start..strip.rows.end.min(layout.backward.rows));
     let cols = valid(phase.b, view.width, 0..layout.backward.cols);
     if rows.is_empty() || cols.is_empty() {
         return;
     }
     let y = (rows.start + skip) * step + phase.a - shape.padding;
     let x = (cols.start + skip) * step + phase.b - shape.padding;
-    // SAFETY: rows and columns are inside the view and the results; the caller's promise.
+    // SAFETY: rows and columns lie within the view and the results, which the caller guarantees.
     unsafe {
-        let start = from.add((rows.start - piece.rows.start) * layout.pitch + cols.start);
-        let spread = Spread {
+        let start = from.add((rows.start - strip.rows.start) * layout.pitch + cols.start);
+        let scatter = StridedScatter {
             from: start,
             pitch: layout.pitch,
             rows: rows.len(),
@@ -397,6 +413,6 @@ unsafe fn interleave<T: Real>(
             step,
             into_pitch: step * view.width,
         };
-        (T::kernels().spread[mode])(&spread);
+        (T::kernels().strided_scatter[mode])(&scatter);
     }
 }

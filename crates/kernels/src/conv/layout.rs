@@ -1,36 +1,36 @@
-//! How images lie in a panel: padded rows, strips of rows of large images, several small images
-//! side by side.
+//! The layout of images in a panel: padded rows, strips of rows of large images, several small
+//! images side by side.
 
 use super::ConvShape;
 
-/// Elements of a panel that may stay in the second-level cache, and the fewest and most positions
-/// of its planes.
+/// The elements of a panel that should stay in the second-level cache.
 const PANEL: usize = 64 * 1024;
+/// The fewest and the most positions of a panel's planes.
 const POSITIONS: (usize, usize) = (256, 1024);
-/// Room after a plane for whole vectors.
+/// Elements after the positions of a plane, so that whole vectors can be accessed.
 const SLACK: usize = 24;
 
-/// Where planes of an image stand in a panel that taps read at fixed distances.
+/// The grid of positions in a panel, which taps read at fixed offsets.
 ///
-/// Plane (a, b) of a channel holds the padded image's elements (step * R + a, step * Q + b). Output
-/// (y, x) is at position `y * pitch + x`. The zeros on the left of a row serve as the zeros on the
-/// right of the row before.
+/// Plane (a, b) of a channel holds one phase of the padded image: its elements
+/// (step * R + a, step * Q + b). The position of output (y, x) is `y * pitch + x`. The zeros on
+/// the left of a row also serve as the zeros on the right of the row before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid {
     pub step: usize,
     pub padding: usize,
-    /// Rows and columns of the source.
+    /// The size of the source.
     pub height: usize,
     pub width: usize,
-    /// Rows and columns of positions that are wanted.
+    /// The size of the result.
     pub rows: usize,
     pub cols: usize,
-    /// Planes along each axis.
+    /// Phases along each axis.
     pub phases: usize,
 }
 
 impl Grid {
-    /// The input of a convolution, for its output.
+    /// The grid that computes the output of a convolution from its input.
     pub(crate) fn forward(shape: &ConvShape) -> Self {
         let (rows, cols) = shape.output();
         let phases = shape.stride.min(shape.kernel);
@@ -39,7 +39,7 @@ impl Grid {
         Grid { step: shape.stride, padding: shape.padding, height, width, rows, cols, phases }
     }
 
-    /// The gradient of its output, for that of its input.
+    /// The grid that computes the gradient of the input from that of the output.
     pub(crate) fn backward(shape: &ConvShape) -> Self {
         let (height, width) = shape.output();
         let skip = skip(shape);
@@ -51,22 +51,22 @@ impl Grid {
 
     /// Zeros before the first element of a row of phase `b`.
     pub(crate) fn lead(&self, b: usize) -> usize {
-        // Asked for every plane, and most grids need no division.
+        // This runs for every plane, and most grids need no division.
         if self.step == 1 {
             return self.padding.saturating_sub(b);
         }
         self.padding.saturating_sub(b).div_ceil(self.step)
     }
 
-    /// Elements of the source in a row of phase `b` (or rows, of a plane, with `size` the source's
-    /// height).
+    /// Elements of the source in a row of phase `b`, where the source has `size` columns. The same
+    /// function counts the rows of a plane.
     pub(crate) fn taken(&self, b: usize, size: usize) -> usize {
         let first = self.lead(b) * self.step + b;
-        let left = (size + self.padding).saturating_sub(first);
-        if self.step == 1 { left } else { left.div_ceil(self.step) }
+        let remaining = (size + self.padding).saturating_sub(first);
+        if self.step == 1 { remaining } else { remaining.div_ceil(self.step) }
     }
 
-    /// The shortest pitch at which no tap of a row reaches the elements of the next.
+    /// The shortest pitch at which no tap of a row reaches elements of the next row.
     fn pitch(&self, reach: usize) -> usize {
         let ends =
             (0..self.phases).map(|b| self.lead(b) + self.taken(b, self.width)).max().unwrap_or(0);
@@ -75,31 +75,33 @@ impl Grid {
     }
 }
 
-/// How far taps reach, in positions of a phase, along an axis.
+/// The largest offset of a tap along an axis, in positions of a phase.
 pub(crate) fn reach(shape: &ConvShape) -> usize {
     (shape.kernel - 1) / shape.stride
 }
 
-/// Positions of the padded input before the first that is an element of the input, in every phase.
+/// The positions, in every phase, that lie in the padding before the first element of the input.
 pub(crate) fn skip(shape: &ConvShape) -> usize {
     shape.padding / shape.stride
 }
 
-/// What both directions share, so that a gradient and an input meet at the same positions.
+/// The layout of both directions. It is shared, so that an output's gradient and its input have the
+/// same positions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     pub forward: Grid,
     pub backward: Grid,
     pub pitch: usize,
     pub reach: usize,
-    /// Rows at a time.
-    pub strip: usize,
-    /// Images at a time.
-    pub join: usize,
-    /// Elements between images, and between planes.
+    /// Rows of a strip.
+    pub strip_rows: usize,
+    /// Images of a strip.
+    pub strip_images: usize,
+    /// Elements between images.
     pub span: usize,
+    /// Elements between planes.
     pub plane: usize,
-    /// Rows have nothing between them: an image is one run of positions, and so are several.
+    /// Whether rows are contiguous without padding, so that one or several images are one run.
     pub flat: bool,
 }
 
@@ -115,19 +117,22 @@ impl Layout {
         let target = (PANEL / planes).clamp(POSITIONS.0, POSITIONS.1);
         let strips = (2 * rows * pitch).div_ceil(3 * target).max(1);
         let strips = if strips == 1 { 1 } else { rows.div_ceil((target / pitch).max(1)) };
-        let strip = rows.div_ceil(strips);
-        let join = if strips == 1 { (target / (rows * pitch)).max(1) } else { 1 };
+        let strip_rows = rows.div_ceil(strips);
+        let strip_images = if strips == 1 { (target / (rows * pitch)).max(1) } else { 1 };
         let flat = shape.kernel == 1 && pitch == forward.cols;
-        let span =
-            if flat { strip * pitch } else { ((strip + reach) * pitch).max(strip * pitch + SLACK) };
-        let used = join * span + SLACK + reach;
-        // An odd number of cache lines, so that the same place in successive planes falls on
-        // different sets.
+        let span = if flat {
+            strip_rows * pitch
+        } else {
+            ((strip_rows + reach) * pitch).max(strip_rows * pitch + SLACK)
+        };
+        let used = strip_images * span + SLACK + reach;
+        // An odd number of cache lines, so that the same position in successive planes falls into
+        // different cache sets.
         let plane = (used.div_ceil(16) | 1) * 16;
-        Layout { forward, backward, pitch, reach, strip, join, span, plane, flat }
+        Layout { forward, backward, pitch, reach, strip_rows, strip_images, span, plane, flat }
     }
 
-    /// Rows of the larger of the two grids.
+    /// The rows of the larger grid.
     pub(crate) fn rows(&self) -> usize {
         self.forward.rows.max(self.backward.rows)
     }

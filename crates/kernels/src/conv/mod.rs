@@ -1,32 +1,32 @@
 //! Convolutions with square kernels, forward and backward.
 //!
 //! Reading order:
-//! - `layout`: how images lie in a panel
-//! - `fill`: planes into a panel
+//! - `layout`: the layout of images in a panel
+//! - `pack`: planes into a panel (im2col)
 //! - `tile`: the register tiles
-//! - `product`: a product of packed weights and a panel
-//! - `finish`: results to where they belong
+//! - `product`: a blocked product of packed weights and a panel
+//! - `epilogue`: operations on results while they are in registers
 //! - `forward`, `backward`, `weights`: the three products of a convolution
 
 pub(crate) mod backward;
 pub(crate) mod epilogue;
-pub(crate) mod fill;
 mod forward;
 pub(crate) mod layout;
+pub(crate) mod pack;
 pub(crate) mod panel;
 pub(crate) mod product;
 pub(crate) mod tile;
 mod weights;
 
-pub use backward::{Gradient, InputGradient, Last, NormBackward};
-pub use forward::{Epilogue, Part};
+pub use backward::{Gradient, InputGradient, MaskedSums, NormBackward};
+pub use forward::{Epilogue, Share};
 
 use crate::real::Real;
 use layout::{Layout, skip};
-use product::{Block, Order, Product, dot_blocks};
+use product::{Order, Product, TileRows, dot_tiles};
 
-/// A convolution of planes of `height` by `width`, as PyTorch's Conv2d without dilation. The
-/// padding is smaller than the kernel.
+/// The shape of a convolution, as of PyTorch's Conv2d without dilation. The padding must be smaller
+/// than the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvShape {
     /// Channels of the input.
@@ -39,7 +39,7 @@ pub struct ConvShape {
     pub out: usize,
     /// Rows and columns of the kernel.
     pub kernel: usize,
-    /// Pixels from one output to the next.
+    /// Pixels between neighboring outputs.
     pub stride: usize,
     /// Zeros on each side.
     pub padding: usize,
@@ -74,35 +74,39 @@ impl ConvShape {
     }
 }
 
-/// What the gradient of one phase of the input is computed with: input element `step * Y + a -
-/// padding` for every Y.
+/// One phase of the gradient of the input: the input elements `(step * Y + a - padding, step * X +
+/// b - padding)` for every Y and X.
 #[derive(Clone, Debug)]
 pub(crate) struct Phase {
     pub a: usize,
     pub b: usize,
     pub product: Product,
-    /// Where its weights begin among a group's.
+    /// The offset of its packed weights within those of a group.
     pub start: usize,
 }
 
-/// How to compute a convolution: sizes, tables, and no memory of its own to compute in.
+/// A convolution of one shape, ready to run: its sizes and offsets, but no weights and no scratch
+/// memory.
 #[derive(Clone, Debug)]
-pub struct ConvPlan {
+pub struct ConvKernel {
     shape: ConvShape,
     layout: Layout,
     product: Product,
-    /// Where channels begin in an image itself.
+    /// The offsets of channels in an image that is read in place.
     planes: Vec<u32>,
-    /// Rows of the weights' gradient per tile.
-    dots: Vec<Block>,
+    /// The tiles of the weights' gradient.
+    dots: Vec<TileRows>,
     phases: Vec<Phase>,
 }
 
-/// Elements with which scratch memory is brought to a cache line.
+/// The most elements that are skipped to align scratch memory with a cache line.
 const ALIGN: usize = 16;
 
-impl ConvPlan {
-    /// Plans a convolution. Panics where the sizes are no convolution's.
+impl ConvKernel {
+    /// Prepares a convolution.
+    ///
+    /// # Panics
+    /// If the sizes are not those of a convolution.
     pub fn new(shape: ConvShape) -> Self {
         assert!(shape.groups > 0 && shape.stride > 0 && shape.kernel > 0);
         assert!(shape.channels > 0 && shape.channels.is_multiple_of(shape.groups));
@@ -122,14 +126,14 @@ impl ConvPlan {
         let order =
             Order { row_stride: offsets.len(), columns: (0..offsets.len() as u32).collect() };
         let product = Product::new(shape.group_out(), offsets, order, taps, layout.plane);
-        let dots = dot_blocks(product.rows);
+        let dots = dot_tiles(product.rows);
         let planes = (0..shape.group_channels())
             .map(|channel| (channel * shape.height * shape.width) as u32)
             .collect();
-        ConvPlan { shape, product, planes, dots, phases: phases(&shape, &layout), layout }
+        ConvKernel { shape, product, planes, dots, phases: phases(&shape, &layout), layout }
     }
 
-    /// What was planned.
+    /// The shape of the convolution.
     pub fn shape(&self) -> &ConvShape {
         &self.shape
     }
@@ -156,72 +160,73 @@ impl ConvPlan {
             + self.transposed_len()
     }
 
-    /// Planes behind those of the gradient: of the input, and later of its gradient.
+    /// The planes of scratch memory after those of the output's gradient. They hold the input
+    /// first, and later the input's gradient.
     fn backward_rows(&self) -> usize {
         let results =
             self.phases.iter().map(|phase| phase.product.result_rows()).max().unwrap_or(0);
         results.max(self.input_planes())
     }
 
-    /// Planes of one group's input in a panel.
+    /// The planes of one group's input in a panel.
     fn input_planes(&self) -> usize {
         self.shape.group_channels() * self.layout.forward.phases.pow(2)
     }
 
-    /// Orders `weights`, `[out][channels / groups][kernel][kernel]`, for `forward`.
+    /// Packs `weights`, `[out][channels / groups][kernel][kernel]`, for `forward`.
     pub fn pack<T: Real>(&self, weights: &[T], packed: &mut [T]) {
         assert_eq!(packed.len(), self.packed_len());
-        // SAFETY: the memory is borrowed for this call alone.
-        unsafe { self.pack_part(weights, packed.as_mut_ptr(), Part::WHOLE) }
+        // SAFETY: this call borrows the memory exclusively.
+        unsafe { self.pack_share(weights, packed.as_mut_ptr(), Share::WHOLE) }
     }
 
-    /// One thread's part of that.
+    /// Packs one thread's share of the weights for `forward`.
     ///
     /// # Safety
     /// `packed` holds `packed_len` elements, and threads that pack at the same time have different
-    /// parts.
-    pub unsafe fn pack_part<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
+    /// shares.
+    pub unsafe fn pack_share<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
         assert_eq!(weights.len(), self.shape.weights_len());
         let length = self.product.packed_len();
         for (group, weights) in weights.chunks_exact(length).enumerate() {
-            // SAFETY: a group's weights are as many before as after.
-            unsafe { self.product.pack(weights, packed.add(group * length), part) };
+            // SAFETY: `packed` holds the weights of all groups, one after the other.
+            unsafe { self.product.pack(weights, packed.add(group * length), share) };
         }
     }
 
-    /// Orders the same weights for the gradient of the input: channels swapped, taps in reverse,
-    /// phase by phase.
+    /// Packs the same weights for the gradient of the input: phase by phase, with input and output
+    /// channels swapped and taps in reverse.
     pub fn pack_backward<T: Real>(&self, weights: &[T], packed: &mut [T]) {
         assert_eq!(packed.len(), self.packed_backward_len());
-        // SAFETY: the memory is borrowed for this call alone.
-        unsafe { self.pack_backward_part(weights, packed.as_mut_ptr(), Part::WHOLE) }
+        // SAFETY: this call borrows the memory exclusively.
+        unsafe { self.pack_backward_share(weights, packed.as_mut_ptr(), Share::WHOLE) }
     }
 
-    /// One thread's part of that.
+    /// Packs one thread's share of the weights for the gradient of the input.
     ///
     /// # Safety
-    /// As for [`ConvPlan::pack_part`], with `packed_backward_len` elements.
-    pub unsafe fn pack_backward_part<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
+    /// As for [`ConvKernel::pack_share`], with `packed_backward_len` elements.
+    pub unsafe fn pack_backward_share<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
         assert_eq!(weights.len(), self.shape.weights_len());
         let length = weights.len() / self.shape.groups;
         for (group, weights) in weights.chunks_exact(length).enumerate() {
             for phase in &self.phases {
-                // SAFETY: a phase's weights lie together, and all phases' are as many as the
-                // group's.
+                // SAFETY: `packed` holds the weights of all phases of all groups, one after the
+                // other.
                 unsafe {
-                    phase.product.pack(weights, packed.add(group * length + phase.start), part)
+                    phase.product.pack(weights, packed.add(group * length + phase.start), share)
                 };
             }
         }
     }
 }
 
-/// Taps of an axis that fall on phase `a`.
+/// The number of taps along an axis that read phase `a`.
 fn taps_of(a: usize, shape: &ConvShape) -> usize {
     shape.kernel.saturating_sub(a).div_ceil(shape.stride)
 }
 
-/// Where each weight's tap reads, in the order of the weights.
+/// The panel offset that each weight reads, in the order of the weights.
 fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
     let stride = shape.stride;
     let phases = layout.forward.phases;
@@ -238,6 +243,7 @@ fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
     offsets
 }
 
+/// The phases of the gradient of the input, with their products.
 fn phases(shape: &ConvShape, layout: &Layout) -> Vec<Phase> {
     let mut start = 0;
     let taps = shape.kernel * shape.kernel;

@@ -1,68 +1,70 @@
-//! One panel at a time: which images and rows it holds, and how it is filled.
+//! Panels: which images and rows a panel holds, and how an input is packed into it.
 
 use std::ops::Range;
 
-use super::fill::{Comb, Fill, ONE, SUM, Source};
 use super::layout::{Grid, Layout};
+use super::pack::{ONE, Pack, PlaneSource, SUM, StridedGather};
 use super::product::Runs;
 use crate::real::Real;
 use crate::view::View;
 
-/// Images and rows of positions that a panel holds.
+/// A strip: the images and rows of positions that a panel holds at a time.
 #[derive(Clone, Debug)]
-pub(crate) struct Piece {
+pub(crate) struct Strip {
     pub images: Range<usize>,
     pub rows: Range<usize>,
 }
 
-/// The pieces of a range of images, in order.
-pub(crate) fn pieces(layout: &Layout, images: Range<usize>) -> impl Iterator<Item = Piece> + use<> {
-    let join = layout.join;
-    let strip = layout.strip;
+/// The strips of a range of images, in order.
+pub(crate) fn strips(layout: &Layout, images: Range<usize>) -> impl Iterator<Item = Strip> + use<> {
+    let Layout { strip_images, strip_rows, .. } = *layout;
     let rows = layout.rows();
     let end = images.end;
-    images.step_by(join).flat_map(move |image| {
-        (0..rows).step_by(strip).map(move |row| Piece {
-            images: image..(image + join).min(end),
-            rows: row..(row + strip).min(rows),
+    images.step_by(strip_images).flat_map(move |image| {
+        (0..rows).step_by(strip_rows).map(move |row| Strip {
+            images: image..(image + strip_images).min(end),
+            rows: row..(row + strip_rows).min(rows),
         })
     })
 }
 
-/// The positions of a piece that a grid wants: none where its rows are used up.
-pub(crate) fn runs(layout: &Layout, grid: &Grid, piece: &Piece) -> Option<Runs> {
+/// The positions of a strip that a grid needs; None where the strip begins after the grid's last
+/// row.
+pub(crate) fn runs(layout: &Layout, grid: &Grid, strip: &Strip) -> Option<Runs> {
     let rows =
-        piece.rows.end.min(grid.rows).checked_sub(piece.rows.start).filter(|&rows| rows > 0)?;
+        strip.rows.end.min(grid.rows).checked_sub(strip.rows.start).filter(|&rows| rows > 0)?;
     let len = (rows - 1) * layout.pitch + grid.cols;
-    let count = piece.images.len();
+    let count = strip.images.len();
     if layout.flat {
         return Some(Runs { count: 1, span: layout.span, len: (count - 1) * layout.span + len });
     }
     Some(Runs { count, span: layout.span, len })
 }
 
-/// Fills one channel's planes of the panel with all images of a piece. `source` gives an image's
-/// plane, of which `kind` is made.
+/// Packs one channel of all images of a strip. `source` returns the source, of this kind, of an
+/// image's plane.
 ///
 /// # Safety
-/// The planes hold the grid's source; `into` has the channel's planes of the layout.
-pub(crate) unsafe fn fill_channel<T: Real>(
+/// The planes of the sources have the size of the grid's source, and `into` has room for the
+/// channel's planes of the layout.
+pub(crate) unsafe fn pack_channel<T: Real>(
     layout: &Layout,
     grid: &Grid,
-    piece: &Piece,
+    strip: &Strip,
     kind: usize,
     into: *mut T,
-    source: impl Fn(usize) -> Source<T>,
+    source: impl Fn(usize) -> PlaneSource<T>,
 ) {
     let kernels = T::kernels();
-    let wanted = piece.rows.len() + layout.reach;
-    for (i, image) in piece.images.clone().enumerate() {
+    let wanted = strip.rows.len() + layout.reach;
+    for (i, image) in strip.images.clone().enumerate() {
         let source = source(image);
         for a in 0..grid.phases {
-            // Rows of this phase: zeros up to `lead`, then `taken` of the source, then zeros.
+            // This phase consists of `lead` rows of zeros, `taken` rows of the source, and rows of
+            // zeros.
             let lead = grid.lead(a);
             let taken = grid.taken(a, grid.height);
-            let start = piece.rows.start;
+            let start = strip.rows.start;
             let above = lead.saturating_sub(start).min(wanted);
             let first = start.saturating_sub(lead).min(taken);
             let rows = (taken - first).min(wanted - above);
@@ -73,14 +75,15 @@ pub(crate) unsafe fn fill_channel<T: Real>(
                 let pitch = layout.pitch;
                 let lead_x = grid.lead(b);
                 let cols = grid.taken(b, grid.width);
-                // SAFETY: rows and columns are the source's, and the plane has the span and its
-                // slack.
+                // SAFETY: rows and columns lie within the source, and the panel's plane has the
+                // span and its slack.
                 unsafe {
                     if grid.step == 1 {
                         let source = source.skip(first * grid.width);
                         let tail = layout.reach;
-                        let ahead = ahead(grid.height * grid.width, rows * grid.width);
-                        let fill = Fill {
+                        let prefetch_distance =
+                            prefetch_distance(grid.height * grid.width, rows * grid.width);
+                        let pack = Pack {
                             source,
                             into,
                             pitch,
@@ -90,9 +93,9 @@ pub(crate) unsafe fn fill_channel<T: Real>(
                             tail,
                             lead: lead_x,
                             cols,
-                            ahead,
+                            prefetch_distance,
                         };
-                        (kernels.fill[kind])(&joined_rows(fill));
+                        (kernels.pack[kind])(&joined_rows(pack));
                     } else {
                         debug_assert!(kind == ONE || kind == SUM);
                         let y = (lead + first) * grid.step + a - grid.padding;
@@ -101,7 +104,7 @@ pub(crate) unsafe fn fill_channel<T: Real>(
                         let step = grid.step;
                         let source = source.skip(y * grid.width + x);
                         let tail = layout.reach;
-                        let comb = Comb {
+                        let gather = StridedGather {
                             source,
                             into,
                             pitch,
@@ -114,7 +117,7 @@ pub(crate) unsafe fn fill_channel<T: Real>(
                             step,
                             source_pitch,
                         };
-                        (kernels.comb[kind])(&comb);
+                        (kernels.strided_gather[kind])(&gather);
                     }
                 }
             }
@@ -122,28 +125,28 @@ pub(crate) unsafe fn fill_channel<T: Real>(
     }
 }
 
-/// How far ahead of what is read or written to ask for memory, in elements: whole planes of `plane`
-/// elements, of each of which `part` are touched, so that what is asked for is needed, and some
-/// hundred nanoseconds later.
-pub(crate) fn ahead(plane: usize, part: usize) -> usize {
+/// Elements between what is read and what is prefetched. It is a whole number of planes of `plane`
+/// elements, of each of which `part` are read, so that every prefetched line is read some hundred
+/// nanoseconds later.
+pub(crate) fn prefetch_distance(plane: usize, part: usize) -> usize {
     const LEAD: usize = 512;
     plane * LEAD.div_ceil(part.max(1))
 }
 
-/// Rows with nothing between them are one long row.
-fn joined_rows<T>(fill: Fill<T>) -> Fill<T> {
-    if fill.lead > 0 || fill.cols != fill.pitch || fill.above + fill.below > 0 {
-        return fill;
+/// Joins rows without padding between them into one long row.
+fn joined_rows<T>(pack: Pack<T>) -> Pack<T> {
+    if pack.lead > 0 || pack.cols != pack.pitch || pack.above + pack.below > 0 {
+        return pack;
     }
-    let len = fill.rows * fill.cols;
-    Fill { rows: 1, cols: len, pitch: len, ..fill }
+    let len = pack.rows * pack.cols;
+    Pack { rows: 1, cols: len, pitch: len, ..pack }
 }
 
-/// The sum of one or two inputs, from a group's first channel on.
+/// The source of a channel of one input, or of the sum of two inputs.
 pub(crate) fn sum_of<T: Real>(
     inputs: &[View<T>],
     channel: usize,
-) -> (usize, impl Fn(usize) -> Source<T>) {
+) -> (usize, impl Fn(usize) -> PlaneSource<T>) {
     assert!((1..=2).contains(&inputs.len()), "one input, or two that are added");
     let kind = if inputs.len() == 2 { SUM } else { ONE };
     (kind, move |image| {
@@ -151,11 +154,12 @@ pub(crate) fn sum_of<T: Real>(
             view.at.wrapping_add(image * view.image_stride + channel * view.plane_len())
         };
         let second = inputs.get(1).map_or(std::ptr::null(), |view| plane(view).cast_const());
-        Source { second, ..Source::one(plane(&inputs[0])) }
+        PlaneSource { second, ..PlaneSource::one(plane(&inputs[0])) }
     })
 }
 
-/// The part of the scratch memory that begins on a cache line, with at least `len` elements.
+/// The first address of the scratch memory that is aligned with a cache line. `len` includes the
+/// elements that alignment may skip.
 pub(crate) fn aligned<T>(scratch: &mut [T], len: usize) -> *mut T {
     let at = scratch.as_mut_ptr();
     let skip = at.align_offset(64).min(super::ALIGN);

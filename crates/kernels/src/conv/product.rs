@@ -1,30 +1,32 @@
-//! A product of packed weights and a panel, cut so that each level of cache holds what it should.
+//! A product of packed weights and a panel, blocked for the caches.
 //!
-//! From outside to inside: some rows of weights and of results that fit the second-level cache; a
-//! part of the depth, of which a tile's width of the panel fits the first level; a tile's width of
-//! positions; the tiles of rows, whose weights stream from the second level.
+//! The loops, from the outermost to the innermost:
+//! - cache blocks: rows whose weights and results fit the second-level cache
+//! - depth blocks: a range of the depth, of which a tile's width of the panel fits the first level
+//! - the width of a tile, in positions
+//! - tiles, whose weights stream from the second level
 
-use super::forward::Part;
+use super::forward::Share;
 use super::tile::{Tile, next_width, widest};
 use crate::real::Real;
 
 /// Elements of weights, and of results, that may stay in the second-level cache.
 const SECOND_LEVEL: usize = 32 * 1024;
-/// Values of the depth per pass over a tile: taps of one channel share cache lines of the panel,
-/// single taps do not.
+/// The largest depth blocks. The taps of one channel share cache lines of the panel; those of 1x1
+/// convolutions do not.
 const DEPTH_OF_TAPS: usize = 320;
 const DEPTH_OF_POINTS: usize = 144;
 
-/// Rows of weights that one tile takes.
+/// The rows of weights, and so of results, of one register tile.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Block {
+pub(crate) struct TileRows {
     pub first: usize,
     pub rows: usize,
 }
 
-/// Cuts rows into tiles of six, with tiles of three to five in the end, where there are as many
-/// rows.
-pub(crate) fn blocks(rows: usize) -> Vec<Block> {
+/// Divides rows into tiles of six rows. The last tiles have three to five, unless there are fewer
+/// rows in all.
+pub(crate) fn tiles(rows: usize) -> Vec<TileRows> {
     cut(
         rows,
         6,
@@ -41,8 +43,9 @@ pub(crate) fn blocks(rows: usize) -> Vec<Block> {
     )
 }
 
-/// Cuts rows into tiles of four, which suit dot products, with a five, a six or a few in the end.
-pub(crate) fn dot_blocks(rows: usize) -> Vec<Block> {
+/// Divides rows into tiles of four rows, which suit dot products. The last tiles may have three,
+/// five or six, or fewer if there are fewer rows in all.
+pub(crate) fn dot_tiles(rows: usize) -> Vec<TileRows> {
     cut(
         rows,
         4,
@@ -58,20 +61,21 @@ pub(crate) fn dot_blocks(rows: usize) -> Vec<Block> {
     )
 }
 
-/// Tiles of one size, and the last ones.
-fn cut(rows: usize, size: usize, last: &[usize]) -> Vec<Block> {
+/// Tiles of `size` rows, followed by tiles of the sizes in `last`.
+fn cut(rows: usize, size: usize, last: &[usize]) -> Vec<TileRows> {
     let equal = (rows - last.iter().sum::<usize>()) / size;
     let mut first = 0;
     std::iter::repeat_n(size, equal)
         .chain(last.iter().copied())
         .map(|rows| {
             first += rows;
-            Block { first: first - rows, rows }
+            TileRows { first: first - rows, rows }
         })
         .collect()
 }
 
-/// `count` runs of `len` positions, `span` apart: the positions of a panel that are computed.
+/// The positions of a panel that are computed: `count` runs of `len` consecutive positions, which
+/// start `span` apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runs {
     pub count: usize,
@@ -79,7 +83,7 @@ pub(crate) struct Runs {
     pub len: usize,
 }
 
-/// Where weights lie before they are packed: row r, column k at `r * row_stride + columns[k]`.
+/// The layout of weights before packing: row r, column k lies at `r * row_stride + columns[k]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub row_stride: usize,
@@ -90,18 +94,18 @@ pub(crate) struct Order {
 #[derive(Clone, Debug)]
 pub(crate) struct Product {
     pub rows: usize,
-    pub blocks: Vec<Block>,
+    pub tiles: Vec<TileRows>,
     pub offsets: Vec<u32>,
     order: Order,
-    /// Values of the depth per pass.
+    /// Columns of a depth block.
     depth: usize,
-    /// Rows whose weights and results stay in the second-level cache.
-    group: usize,
+    /// The most rows of a cache block.
+    cache_rows: usize,
 }
 
 impl Product {
-    /// A product whose panel and results have `plane` elements from row to row; `taps` is how many
-    /// columns read one plane.
+    /// Plans a product. Rows of the panel and of the results are `plane` elements apart, and `taps`
+    /// columns read one plane of the panel.
     pub(crate) fn new(
         rows: usize,
         offsets: Vec<u32>,
@@ -112,13 +116,13 @@ impl Product {
         debug_assert_eq!(offsets.len(), order.columns.len());
         debug_assert!(
             order.columns.is_sorted(),
-            "columns rise, so that those of one length may be one run"
+            "packing takes columns without gaps for one range"
         );
         let most = if taps > 1 { DEPTH_OF_TAPS } else { DEPTH_OF_POINTS };
-        let passes = offsets.len().div_ceil(most).max(1);
-        let depth = offsets.len().div_ceil(passes).max(1);
-        let group = (SECOND_LEVEL / plane).min(SECOND_LEVEL / depth).clamp(24, 256);
-        Product { rows, blocks: blocks(rows), offsets, order, depth, group }
+        let count = offsets.len().div_ceil(most).max(1);
+        let depth = offsets.len().div_ceil(count).max(1);
+        let cache_rows = (SECOND_LEVEL / plane).min(SECOND_LEVEL / depth).clamp(24, 256);
+        Product { rows, tiles: tiles(rows), offsets, order, depth, cache_rows }
     }
 
     /// Elements of the packed weights.
@@ -126,72 +130,73 @@ impl Product {
         self.rows * self.offsets.len()
     }
 
-    /// The most rows of results at a time.
+    /// The most rows of results that one cache block has.
     pub(crate) fn result_rows(&self) -> usize {
-        self.rows.min(self.group)
+        self.rows.min(self.cache_rows)
     }
 
-    /// Orders weights as tiles read them: by part of the depth, by tile, by depth, by row. A
-    /// thread's part are some of the tiles.
+    /// Orders weights as tiles read them: by depth block, by tile, by depth, by row. Threads divide
+    /// the tiles among them.
     ///
     /// # Safety
-    /// `packed` holds `packed_len` elements, of which nobody else touches this part's.
-    pub(crate) unsafe fn pack<T: Real>(&self, weights: &[T], packed: *mut T, part: Part) {
-        for pass in 0..self.passes() {
-            let depth = self.pass(pass);
-            for block in &self.blocks[part.within(0..self.blocks.len())] {
-                let start = self.rows * depth.start + block.first * depth.len();
-                // SAFETY: tiles lie one after the other in the packed weights, pass by pass.
-                let tile = unsafe {
-                    std::slice::from_raw_parts_mut(packed.add(start), depth.len() * block.rows)
+    /// `packed` holds `packed_len` elements, and no other thread accesses those of this share.
+    pub(crate) unsafe fn pack<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
+        for index in 0..self.depth_blocks() {
+            let depth = self.depth_block(index);
+            for tile in &self.tiles[share.within(0..self.tiles.len())] {
+                let start = self.rows * depth.start + tile.first * depth.len();
+                // SAFETY: `packed` holds every tile of every depth block, one after the other.
+                let into = unsafe {
+                    std::slice::from_raw_parts_mut(packed.add(start), depth.len() * tile.rows)
                 };
-                let from = &weights[block.first * self.order.row_stride..];
+                let from = &weights[tile.first * self.order.row_stride..];
                 let columns = &self.order.columns[depth.clone()];
-                match block.rows {
-                    6 => pack_tile::<T, 6>(from, columns, self.order.row_stride, tile),
-                    5 => pack_tile::<T, 5>(from, columns, self.order.row_stride, tile),
-                    4 => pack_tile::<T, 4>(from, columns, self.order.row_stride, tile),
-                    3 => pack_tile::<T, 3>(from, columns, self.order.row_stride, tile),
-                    2 => pack_tile::<T, 2>(from, columns, self.order.row_stride, tile),
-                    _ => pack_tile::<T, 1>(from, columns, self.order.row_stride, tile),
+                match tile.rows {
+                    6 => pack_tile::<T, 6>(from, columns, self.order.row_stride, into),
+                    5 => pack_tile::<T, 5>(from, columns, self.order.row_stride, into),
+                    4 => pack_tile::<T, 4>(from, columns, self.order.row_stride, into),
+                    3 => pack_tile::<T, 3>(from, columns, self.order.row_stride, into),
+                    2 => pack_tile::<T, 2>(from, columns, self.order.row_stride, into),
+                    _ => pack_tile::<T, 1>(from, columns, self.order.row_stride, into),
                 }
             }
         }
     }
 
-    /// Parts of the depth.
-    fn passes(&self) -> usize {
+    /// The number of depth blocks.
+    fn depth_blocks(&self) -> usize {
         self.offsets.len().div_ceil(self.depth)
     }
 
-    fn pass(&self, pass: usize) -> std::ops::Range<usize> {
-        pass * self.depth..((pass + 1) * self.depth).min(self.offsets.len())
+    fn depth_block(&self, index: usize) -> std::ops::Range<usize> {
+        index * self.depth..((index + 1) * self.depth).min(self.offsets.len())
     }
 
-    /// Groups of blocks whose results are computed together, of a part of all blocks.
-    pub(crate) fn groups(&self, part: Part) -> impl Iterator<Item = &[Block]> {
-        let mut rest = &self.blocks[part.within(0..self.blocks.len())];
+    /// The cache blocks of this share: tiles whose weights and results fit the second-level cache
+    /// together.
+    pub(crate) fn cache_blocks(&self, share: Share) -> impl Iterator<Item = &[TileRows]> {
+        let mut rest = &self.tiles[share.within(0..self.tiles.len())];
         std::iter::from_fn(move || {
             let first = rest.first()?.first;
             let count = rest
                 .iter()
-                .take_while(|block| block.first + block.rows - first <= self.group)
+                .take_while(|tile| tile.first + tile.rows - first <= self.cache_rows)
                 .count();
-            let (group, after) = rest.split_at(count);
+            let (block, after) = rest.split_at(count);
             rest = after;
-            Some(group)
+            Some(block)
         })
     }
 
-    /// Computes the rows of `group` into `out`, whose rows are `stride` apart and begin with the
-    /// group's first.
+    /// Computes the rows of `block` into `out`, whose rows are `stride` apart and begin with the
+    /// block's first.
     ///
     /// # Safety
-    /// `packed` holds `packed_len` elements; the panel is readable a tile's width beyond each run,
-    /// wherever an offset leads; `out` is writable there.
+    /// `packed` holds `packed_len` elements. From each offset on, the panel is readable for a
+    /// tile's width beyond each run, and `out` is writable for the same range.
     pub(crate) unsafe fn multiply<T: Real>(
         &self,
-        group: &[Block],
+        block: &[TileRows],
         packed: *const T,
         panel: *const T,
         runs: Runs,
@@ -201,29 +206,29 @@ impl Product {
         let kernels = T::kernels();
         let widest = |rows| widest(rows, kernels.registers);
         let vectors = runs.len.div_ceil(kernels.lanes);
-        for pass in 0..self.passes() {
-            let part = self.pass(pass);
-            for same in group.chunk_by(|a, b| widest(a.rows) == widest(b.rows)) {
+        for index in 0..self.depth_blocks() {
+            let depths = self.depth_block(index);
+            for same in block.chunk_by(|a, b| widest(a.rows) == widest(b.rows)) {
                 for run in 0..runs.count {
                     let mut done = 0;
                     while done < vectors {
                         let width = next_width(vectors - done, widest(same[0].rows));
                         let at = run * runs.span + done * kernels.lanes;
-                        for block in same {
-                            // SAFETY: the caller's promise; the weights of a pass lie together,
-                            // tile after tile.
+                        for tile in same {
+                            // SAFETY: the caller guarantees the pointers; the tiles of a depth
+                            // block are consecutive in the packed weights.
                             unsafe {
-                                let tile = Tile {
+                                let arguments = Tile {
                                     weights: packed
-                                        .add(self.rows * part.start + block.first * part.len()),
+                                        .add(self.rows * depths.start + tile.first * depths.len()),
                                     panel: panel.add(at),
-                                    offsets: self.offsets.as_ptr().add(part.start),
-                                    depth: part.len(),
-                                    out: out.add((block.first - group[0].first) * stride + at),
+                                    offsets: self.offsets.as_ptr().add(depths.start),
+                                    depth: depths.len(),
+                                    out: out.add((tile.first - block[0].first) * stride + at),
                                     stride,
-                                    add: pass > 0,
+                                    add: index > 0,
                                 };
-                                (kernels.tile[block.rows - 1][width - 1])(&tile);
+                                (kernels.tile[tile.rows - 1][width - 1])(&arguments);
                             }
                         }
                         done += width;
@@ -234,8 +239,9 @@ impl Product {
     }
 }
 
-/// One tile's weights of a pass. The two orders of 1x1 convolutions, and the one of every forward
-/// pass, have loops of their own, several times as fast.
+/// Packs the weights of one tile and depth block. Two layouts have loops of their own, several
+/// times as fast: rows that are contiguous (the input's gradient of 1x1 convolutions), and columns
+/// that are contiguous (every forward pass).
 fn pack_tile<T: Real, const ROWS: usize>(
     from: &[T],
     columns: &[u32],
@@ -271,23 +277,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_cover_every_row_once_in_tiles_that_exist() {
-        for (rows, blocks) in
-            (1..300).flat_map(|rows| [(rows, blocks(rows)), (rows, dot_blocks(rows))])
+    fn tiles_cover_every_row_once_and_exist() {
+        for (rows, tiles) in
+            (1..300).flat_map(|rows| [(rows, tiles(rows)), (rows, dot_tiles(rows))])
         {
             let mut next = 0;
-            for block in blocks {
-                assert_eq!(block.first, next);
-                assert!((1..=super::super::tile::ROWS).contains(&block.rows));
-                assert!(block.rows > 1 || rows == 1);
-                next += block.rows;
+            for tile in tiles {
+                assert_eq!(tile.first, next);
+                assert!((1..=super::super::tile::ROWS).contains(&tile.rows));
+                assert!(tile.rows > 1 || rows == 1);
+                next += tile.rows;
             }
             assert_eq!(next, rows);
         }
     }
 
     #[test]
-    fn groups_cover_every_block_once() {
+    fn cache_blocks_cover_every_tile_once() {
         let product = Product::new(
             333,
             (0..700).collect(),
@@ -295,14 +301,10 @@ mod tests {
             9,
             500,
         );
-        let rows: usize = product.groups(Part::WHOLE).flatten().map(|block| block.rows).sum();
+        let rows: usize = product.cache_blocks(Share::WHOLE).flatten().map(|tile| tile.rows).sum();
         assert_eq!(rows, 333);
-        assert!(
-            product.groups(Part::WHOLE).all(|group| group
-                .iter()
-                .map(|block| block.rows)
-                .sum::<usize>()
-                <= product.result_rows())
-        );
+        assert!(product.cache_blocks(Share::WHOLE).all(|block| {
+            block.iter().map(|tile| tile.rows).sum::<usize>() <= product.result_rows()
+        }));
     }
 }

@@ -1,4 +1,4 @@
-//! The register tiles: all multiply-adds of a convolution happen in these three loops.
+//! The register tiles. These loops do all multiply-adds of a convolution.
 
 use crate::real::{Real, Simd};
 
@@ -7,9 +7,9 @@ pub(crate) const ROWS: usize = 6;
 /// Vectors of positions in the widest tile.
 pub(crate) const VECTORS: usize = 4;
 
-/// How many vectors wide a tile of so many rows is: accumulators, one row of the panel and two
-/// weights (the compiler loads one ahead) fill at most the registers, and eight accumulators hide
-/// the latency of a multiply-add.
+/// The width of the widest tile with these rows, in vectors. The accumulators, one row of the panel
+/// and two weights (the compiler loads one in advance) must fit the registers. Eight accumulators
+/// are enough to hide the latency of a multiply-add.
 pub(crate) const fn widest(rows: usize, registers: usize) -> usize {
     match rows {
         _ if registers >= 32 => 4,
@@ -19,8 +19,8 @@ pub(crate) const fn widest(rows: usize, registers: usize) -> usize {
     }
 }
 
-/// How many offsets wide a tile of so many rows of dot products is: their rows are read from
-/// memory, one by one.
+/// The width of the widest tile of dot products with these rows, in offsets. Rows are read from
+/// memory one by one and need no registers of their own.
 pub(crate) const fn widest_dot(rows: usize, registers: usize) -> usize {
     match rows {
         _ if registers >= 32 => 4,
@@ -30,14 +30,14 @@ pub(crate) const fn widest_dot(rows: usize, registers: usize) -> usize {
     }
 }
 
-/// The next tile's width where `left` vectors are left. A last tile of one vector would wait for
-/// its own results, so the last two share.
-pub(crate) fn next_width(left: usize, widest: usize) -> usize {
-    if left == widest + 1 { left.div_ceil(2) } else { left.min(widest) }
+/// The width of the next tile, where `remaining` vectors are not computed yet. A tile of one vector
+/// stalls on the latency of its own results, so the last two tiles divide the rest evenly.
+pub(crate) fn next_width(remaining: usize, widest: usize) -> usize {
+    if remaining == widest + 1 { remaining.div_ceil(2) } else { remaining.min(widest) }
 }
 
-/// `out[i][p] (+)= sum over k of weights[k][i] * panel[offsets[k] + p]` for `M` rows and `N`
-/// vectors of positions.
+/// A tile of a product: `out[i][p] (+)= sum over k of weights[k][i] * panel[offsets[k] + p]` for
+/// `M` rows and `N` vectors of positions.
 pub(crate) struct Tile<T> {
     pub weights: *const T,
     pub panel: *const T,
@@ -52,8 +52,8 @@ pub(crate) struct Tile<T> {
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Index loops over fixed arrays are unrolled into registers.
 pub(crate) unsafe fn tile<T: Real, S: Simd<T>, const M: usize, const N: usize>(t: &Tile<T>) {
-    // SAFETY: the caller's pointers cover `depth` offsets, `depth * M` weights, and `N` vectors
-    // wherever an offset leads.
+    // SAFETY: the caller's pointers cover `depth` offsets, `depth * M` weights, and `N` vectors at
+    // each offset.
     unsafe {
         let mut sums = [[S::splat(T::ZERO); N]; M];
         let mut weights = t.weights;
@@ -81,8 +81,8 @@ pub(crate) unsafe fn tile<T: Real, S: Simd<T>, const M: usize, const N: usize>(t
     }
 }
 
-/// `out[i][j] (+)= sum over positions p of rows[i][p] * panel[offsets[j] + p]` for `M` rows and `N`
-/// offsets, over `count` runs of `len` positions, `span` apart.
+/// A tile of dot products: `out[i][j] (+)= sum over positions p of rows[i][p] * panel[offsets[j] +
+/// p]` for `M` rows and `N` offsets, over `count` runs of `len` positions, `span` apart.
 pub(crate) struct Dot<T> {
     pub rows: *const T,
     /// Elements between rows.
@@ -101,8 +101,8 @@ pub(crate) struct Dot<T> {
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
 pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d: &Dot<T>) {
-    // SAFETY: the caller's pointers cover `N` offsets, the runs in each of `M` rows, and the same
-    // wherever an offset leads.
+    // SAFETY: the caller's pointers cover `N` offsets, and the runs in each of `M` rows and at each
+    // offset.
     unsafe {
         let mut sums = [[S::splat(T::ZERO); N]; M];
         let mut panels = [d.panel; N];
@@ -126,7 +126,7 @@ pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d:
                 }
                 p += S::LANES;
             }
-            // What follows a run is another strip's gradient, or left over: it must not count.
+            // Elements after a run belong to another strip or are stale; they must not be added.
             let rest = d.len % S::LANES;
             if rest > 0 {
                 let mut inputs = [S::splat(T::ZERO); N];
@@ -159,8 +159,8 @@ pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d:
     }
 }
 
-/// `out[i][j] (+)= sum over positions p of rows[i][p] * transposed[p][j]` for `M` rows and
-/// `columns` of the elements of `N` vectors.
+/// A tile of outer products: `out[i][j] (+)= sum over positions p of rows[i][p] * transposed[p][j]`
+/// for `M` rows and `columns` elements of `N` vectors.
 pub(crate) struct Outer<T> {
     pub rows: *const T,
     /// Elements between rows.
@@ -179,7 +179,7 @@ pub(crate) struct Outer<T> {
 #[allow(clippy::needless_range_loop)]
 pub(crate) unsafe fn outer<T: Real, S: Simd<T>, const M: usize, const N: usize>(o: &Outer<T>) {
     // SAFETY: the caller's pointers cover `len` positions of `M` rows and of `N` vectors, and
-    // `columns` elements of each of `M` rows of results.
+    // `columns` elements of `M` rows of results.
     unsafe {
         for i in 0..M {
             S::prefetch(o.out.add(i * o.stride));
@@ -199,7 +199,7 @@ pub(crate) unsafe fn outer<T: Real, S: Simd<T>, const M: usize, const N: usize>(
                 }
             }
         }
-        // Only the last vector may be a part of one.
+        // Only the last vector may be a partial one.
         let rest = o.columns - (N - 1) * S::LANES;
         for i in 0..M {
             for j in 0..N {
@@ -217,7 +217,7 @@ pub(crate) unsafe fn outer<T: Real, S: Simd<T>, const M: usize, const N: usize>(
     }
 }
 
-/// Channels of a panel, transposed so that those of a position lie side by side.
+/// A transposition of channels of a panel, after which the channels of a position are contiguous.
 pub(crate) struct Transpose<T> {
     pub panel: *const T,
     /// Elements between channels.
@@ -225,7 +225,8 @@ pub(crate) struct Transpose<T> {
     pub channels: usize,
     pub len: usize,
     pub into: *mut T,
-    /// Elements between positions, whole vectors; after the channels they become zeros.
+    /// Elements between positions, a whole number of vectors. Elements after the channels become
+    /// zeros.
     pub width: usize,
 }
 
@@ -235,7 +236,8 @@ pub(crate) unsafe fn transpose<T: Real, S: Simd<T>>(t: &Transpose<T>) {
     for first in (0..t.width).step_by(S::LANES) {
         let channels = t.channels.saturating_sub(first).min(S::LANES);
         let from = t.panel.wrapping_add(first * t.plane);
-        // SAFETY: the caller's planes hold `len` elements, and `into` a width for each of them.
+        // SAFETY: the caller guarantees planes of `len` elements, and room in `into` for `len`
+        // widths.
         unsafe {
             let squares = if channels == S::LANES { whole } else { 0 };
             for p in (0..squares).step_by(S::LANES) {

@@ -1,48 +1,49 @@
-//! The gradient of a convolution's weights, of one piece: a product of a gradient's and an input's
-//! rows, along positions.
+//! The gradient of a convolution's weights for one strip: products of rows of the output's gradient
+//! and of the input, along positions.
 
-use super::ConvPlan;
+use super::ConvKernel;
 use super::product::Runs;
 use super::tile::{Dot, Outer, Transpose, VECTORS, next_width, widest, widest_dot};
 use crate::real::Real;
 
-/// Elements of the gradient that a tile after another should find in the first-level cache.
+/// The elements of the gradient that consecutive tiles should find in the first-level cache.
 const FIRST_LEVEL: usize = 4 * 1024;
-/// Elements of the input that should stay in the second-level cache.
+/// The elements of the input that should stay in the second-level cache.
 const SECOND_LEVEL: usize = 64 * 1024;
-/// Positions that are transposed at a time, and the most channels: those of a tile of the longest
-/// vectors.
+/// The most positions that are transposed at a time.
 const TRANSPOSED: usize = 320;
+/// The most channels that are transposed at a time: those of a tile of the longest vectors.
 const CHANNELS: usize = 16 * VECTORS;
 
-/// What is multiplied: a piece's gradients and inputs, in panels or where they lie.
+/// The two factors: a strip's gradients and inputs, in panels or in place.
 #[derive(Clone, Copy)]
 pub(super) struct Sides<'a, T> {
     pub gradients: *const T,
     pub inputs: *const T,
-    /// Where each column of the weights reads the inputs.
+    /// The offset at which each column of the weights reads the inputs.
     pub offsets: &'a [u32],
     pub runs: Runs,
 }
 
-impl ConvPlan {
-    /// Whether outer products are faster than dot products. They keep a tile's sums from the first
-    /// position to the last, where dot products end every few hundred positions; but the input is
-    /// transposed for them, which pays if many rows read it and few lanes stay empty. With several
-    /// taps, a tile's sums would lie apart in the weights.
+impl ConvKernel {
+    /// Whether outer products are faster than dot products. Outer products keep the sums of a tile
+    /// in registers over all positions, where dot products add the lanes of a vector every few
+    /// hundred positions. They need the input transposed, which pays if many rows read it and few
+    /// lanes stay empty. They are limited to 1x1 convolutions, since with several taps the sums of
+    /// a tile are not contiguous in the weights.
     pub(super) fn is_outer(&self) -> bool {
         let shape = &self.shape;
         let waste = shape.group_channels().next_multiple_of(8) - shape.group_channels();
         shape.kernel == 1 && shape.group_out() >= 64 && 16 * waste <= shape.group_channels()
     }
 
-    /// Elements of scratch memory for what is transposed.
+    /// Elements of scratch memory for the transposed input.
     pub(super) fn transposed_len(&self) -> usize {
         if self.is_outer() { TRANSPOSED * CHANNELS } else { 0 }
     }
 
-    /// Writes, or adds, a piece's gradient of one group's weights, position by position. Channels
-    /// of the inputs lie equally far apart.
+    /// Writes, or accumulates, a strip's gradient of one group's weights by outer products. The
+    /// channels of the inputs must be equally far apart.
     pub(super) unsafe fn outer_products<T: Real>(
         &self,
         Sides { gradients, inputs, offsets, runs }: Sides<T>,
@@ -68,7 +69,8 @@ impl ConvPlan {
                 let width = next_width(all - done, widest);
                 let channel = done * lanes;
                 let columns = (width * lanes).min(channels - channel);
-                // SAFETY: channels, rows and positions are the group's; the caller's promise.
+                // SAFETY: channels, rows and positions lie within those of the group, which the
+                // caller guarantees.
                 unsafe {
                     (kernels.transpose)(&Transpose {
                         panel: inputs.add(channel * plane + at),
@@ -78,18 +80,18 @@ impl ConvPlan {
                         into: transposed,
                         width: width * lanes,
                     });
-                    for block in &product.blocks {
+                    for tile in &product.tiles {
                         let outer = Outer {
-                            rows: gradients.add(block.first * self.layout.plane + at),
+                            rows: gradients.add(tile.first * self.layout.plane + at),
                             plane: self.layout.plane,
                             transposed,
                             len,
-                            out: weights.as_mut_ptr().add(block.first * channels + channel),
+                            out: weights.as_mut_ptr().add(tile.first * channels + channel),
                             stride: channels,
                             columns,
                             add: add || run + first > 0,
                         };
-                        (kernels.outer[block.rows - 1][width - 1])(&outer);
+                        (kernels.outer[tile.rows - 1][width - 1])(&outer);
                     }
                 }
                 done += width;
@@ -97,7 +99,7 @@ impl ConvPlan {
         }
     }
 
-    /// Writes, or adds, a piece's gradient of one group's weights, sum by sum.
+    /// Writes, or accumulates, a strip's gradient of one group's weights by dot products.
     pub(super) unsafe fn dot_products<T: Real>(
         &self,
         Sides { gradients, inputs, offsets, runs }: Sides<T>,
@@ -108,11 +110,12 @@ impl ConvPlan {
         let kernels = T::kernels();
         let widest_dot = |rows| widest_dot(rows, kernels.registers);
         let depth = product.offsets.len();
-        // The gradient's panel has its own zeros above and to the left of output (0, 0).
+        // The panel of the gradient has zeros above and to the left of output (0, 0).
         let origin = layout.backward.padding * (layout.pitch + 1);
         let taps = self.shape.kernel * self.shape.kernel;
         let columns = (SECOND_LEVEL / layout.plane * taps / 12 * 12).max(12);
-        // The zeros after a run's last row count for nothing and often make whole vectors.
+        // The zeros after a run's last row add nothing to the sums, and often complete the last
+        // vector.
         let len =
             if layout.flat { runs.len } else { runs.len + layout.pitch - layout.forward.cols };
         let positions = runs.count * len;
@@ -120,27 +123,27 @@ impl ConvPlan {
         for start in (0..depth).step_by(columns) {
             let end = (start + columns).min(depth);
             for same in self.dots.chunk_by(|a, b| widest_dot(a.rows) == widest_dot(b.rows)) {
-                for blocks in same.chunks(together) {
+                for tiles in same.chunks(together) {
                     let mut column = start;
                     while column < end {
                         let width = next_width(end - column, widest_dot(same[0].rows));
-                        for block in blocks {
-                            // SAFETY: columns and rows are the group's, and runs those of the
-                            // layout.
+                        for tile in tiles {
+                            // SAFETY: columns and rows lie within those of the group, and runs
+                            // within the layout.
                             unsafe {
                                 let dot = Dot {
-                                    rows: gradients.add(block.first * layout.plane + origin),
+                                    rows: gradients.add(tile.first * layout.plane + origin),
                                     plane: layout.plane,
                                     panel: inputs,
                                     offsets: offsets.as_ptr().add(column),
                                     count: runs.count,
                                     span: runs.span,
                                     len,
-                                    out: weights.as_mut_ptr().add(block.first * depth + column),
+                                    out: weights.as_mut_ptr().add(tile.first * depth + column),
                                     stride: depth,
                                     add,
                                 };
-                                (kernels.dot[block.rows - 1][width - 1])(&dot);
+                                (kernels.dot[tile.rows - 1][width - 1])(&dot);
                             }
                         }
                         column += width;

@@ -1,4 +1,4 @@
-//! Average pools: sums over rows, then along them.
+//! Average pools: sums over the rows of a window, then along the row.
 
 use std::ops::Range;
 
@@ -7,18 +7,18 @@ use super::rows::RowSum;
 use crate::real::Real;
 use crate::view::View;
 
-/// How to compute an average pool.
+/// An average pool of one shape, ready to run.
 #[derive(Clone, Debug)]
 pub struct AveragePool<T> {
     shape: PoolShape,
-    /// One over the pixels that count, along each axis.
+    /// The reciprocal of the pixels that each window counts, along each axis.
     rows: Vec<T>,
     cols: Vec<T>,
     ones: Vec<T>,
 }
 
 impl<T: Real> AveragePool<T> {
-    /// Plans a pool; with `count_include_pad` the zeros around the image count as pixels.
+    /// Prepares a pool. With `count_include_pad`, a window counts the padding too.
     pub fn new(shape: PoolShape, count_include_pad: bool) -> Self {
         shape.check();
         let scales = |size: usize| {
@@ -33,7 +33,7 @@ impl<T: Real> AveragePool<T> {
         AveragePool { shape, rows: scales(shape.height), cols: scales(shape.width), ones }
     }
 
-    /// Elements of scratch memory that either direction needs.
+    /// Elements of scratch memory that both directions need.
     pub fn scratch_len(&self) -> usize {
         let shape = &self.shape;
         (self.cols.len() * shape.stride + shape.kernel).max(shape.width + shape.padding)
@@ -43,7 +43,7 @@ impl<T: Real> AveragePool<T> {
     /// Pools `x` into `out`.
     ///
     /// # Safety
-    /// The promise at [`View`].
+    /// The contract at [`View`].
     pub unsafe fn forward(
         &self,
         x: View<T>,
@@ -58,7 +58,8 @@ impl<T: Real> AveragePool<T> {
             for channel in 0..out.channels {
                 for (y, &scale) in self.rows.iter().enumerate() {
                     let rows = shape.window(y, shape.height);
-                    // SAFETY: the window's rows are in the plane; the caller's promise.
+                    // SAFETY: the rows of the window lie within the plane, which the caller
+                    // guarantees.
                     unsafe {
                         let sum = RowSum {
                             from: x.plane(image, channel).add(rows.start * shape.width),
@@ -84,12 +85,12 @@ impl<T: Real> AveragePool<T> {
         }
     }
 
-    /// Writes, or adds, the gradient of the input: each pixel's sum over the windows that hold it.
-    /// Along a row, the windows' gradients stand `stride` apart among zeros, and a pixel sums
-    /// `kernel` successive places.
+    /// Writes, or accumulates, the gradient of the input: for each pixel, the sum over the windows
+    /// that contain it. Along a row, the gradients of the windows are placed `stride` elements
+    /// apart among zeros, and each pixel sums `kernel` consecutive elements.
     ///
     /// # Safety
-    /// The promise at [`View`].
+    /// The contract at [`View`].
     pub unsafe fn backward(
         &self,
         gradient: View<T>,
@@ -109,7 +110,7 @@ impl<T: Real> AveragePool<T> {
                         .saturating_sub(shape.kernel)
                         .div_ceil(shape.stride)
                         .min(end);
-                    // SAFETY: windows first..end exist; the caller's promise.
+                    // SAFETY: windows first..end exist, and the caller guarantees the planes.
                     unsafe {
                         let sum = RowSum {
                             from: gradient.plane(image, channel).add(first * gradient.width),

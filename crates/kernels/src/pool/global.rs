@@ -1,4 +1,4 @@
-//! The mean of a plane.
+//! The global pool: the mean of each plane.
 
 use std::ops::Range;
 
@@ -6,16 +6,16 @@ use crate::pointwise::ProductSum;
 use crate::real::Real;
 use crate::view::View;
 
-/// Writes each plane's mean to `out`, `[channels][1][1]`.
+/// Writes the mean of each plane to `out`, `[channels][1][1]`.
 ///
 /// # Safety
-/// The promise at [`View`].
+/// The contract at [`View`].
 pub unsafe fn forward<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
     assert!(out.channels == x.channels && out.plane_len() == 1);
     for image in images {
         for channel in 0..x.channels {
             let mut sum = 0.0;
-            // SAFETY: the caller's promise.
+            // SAFETY: the contract at `View` covers these planes.
             unsafe {
                 let a = x.plane(image, channel);
                 let b = std::ptr::null();
@@ -26,15 +26,16 @@ pub unsafe fn forward<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
     }
 }
 
-/// Writes, or adds, the gradient of the planes: each pixel gets its share of the mean's.
+/// Writes, or accumulates, the gradient of the planes: the gradient of the mean divided by the
+/// number of pixels.
 ///
 /// # Safety
-/// The promise at [`View`].
+/// The contract at [`View`].
 pub unsafe fn backward<T: Real>(gradient: View<T>, into: View<T>, add: bool, images: Range<usize>) {
     assert!(gradient.channels == into.channels && gradient.plane_len() == 1);
     for image in images {
         for channel in 0..into.channels {
-            // SAFETY: the caller's promise.
+            // SAFETY: the contract at `View` covers these planes.
             unsafe {
                 let share = *gradient.plane(image, channel) / T::from_f64(into.plane_len() as f64);
                 let plane =

@@ -7,14 +7,14 @@ use super::rows::{Maximum, Places};
 use crate::real::Real;
 use crate::view::View;
 
-/// How to compute a max pool.
+/// A max pool of one shape, ready to run.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool {
     shape: PoolShape,
 }
 
 impl MaxPool {
-    /// Plans a pool.
+    /// Prepares a pool.
     pub fn new(shape: PoolShape) -> Self {
         shape.check();
         MaxPool { shape }
@@ -27,10 +27,10 @@ impl MaxPool {
             .max(self.shape.padding + self.shape.width)
     }
 
-    /// Writes each window's maximum; what is no number wins.
+    /// Writes the maximum of each window; NaN if the window contains one.
     ///
     /// # Safety
-    /// The promise at [`View`].
+    /// The contract at [`View`].
     pub unsafe fn infer<T: Real>(
         &self,
         x: View<T>,
@@ -46,7 +46,8 @@ impl MaxPool {
             for channel in 0..out.channels {
                 for y in 0..out.height {
                     let rows = shape.window(y, shape.height);
-                    // SAFETY: the window's rows are in the plane; the caller's promise.
+                    // SAFETY: the rows of the window lie within the plane, which the caller
+                    // guarantees.
                     unsafe {
                         let maximum = Maximum {
                             from: x.plane(image, channel).add(rows.start * shape.width),
@@ -66,11 +67,12 @@ impl MaxPool {
         }
     }
 
-    /// The same, and to `index` (of the output's shape) where in its plane each maximum is: the
-    /// first of equal values, the last one that is no number.
+    /// Writes the maximum of each window as [`MaxPool::infer`] does, and to `index` (of the
+    /// output's shape) the position of each maximum in its plane: the first of equal values, or the
+    /// last NaN.
     ///
     /// # Safety
-    /// The promise at [`View`].
+    /// The contract at [`View`].
     pub unsafe fn forward<T: Real>(
         &self,
         x: View<T>,
@@ -80,7 +82,7 @@ impl MaxPool {
         scratch: &mut [T],
     ) {
         assert!(index.same_shape(&out));
-        // SAFETY: the caller's promise; windows lie in their plane.
+        // SAFETY: windows lie within their planes, which the caller guarantees.
         unsafe {
             self.infer(x, out, images.clone(), scratch);
             for image in images {
@@ -98,7 +100,7 @@ impl MaxPool {
         }
     }
 
-    /// Where a plane's maxima are.
+    /// Finds the positions of the maxima of a plane.
     fn find<T: Real>(&self, plane: &[T], maxima: &[T], places: &mut [u32], scratch: &mut [T]) {
         let shape = &self.shape;
         let (_, cols) = shape.output();
@@ -119,16 +121,18 @@ impl MaxPool {
                 into: places.as_mut_ptr(),
                 cols,
             };
-            // SAFETY: the window's rows are in the plane, and slices have the row's length.
+            // SAFETY: the rows of the window lie within the plane, and slices have the length of
+            // the row.
             unsafe { (T::kernels().pool_places)(&row) };
             for (x, place) in places.iter_mut().enumerate().filter(|(x, _)| !is_number(maxima[*x]))
             {
-                *place = self.last_that_is_no_number(plane, rows.clone(), x);
+                *place = self.last_nan(plane, rows.clone(), x);
             }
         }
     }
 
-    fn last_that_is_no_number<T: Real>(&self, plane: &[T], rows: Range<usize>, x: usize) -> u32 {
+    /// The position of the last NaN of a window.
+    fn last_nan<T: Real>(&self, plane: &[T], rows: Range<usize>, x: usize) -> u32 {
         let width = self.shape.width;
         let columns = self.shape.window(x, width);
         let mut window =
@@ -136,10 +140,11 @@ impl MaxPool {
         window.find(|at| !is_number(plane[*at])).expect("a maximum is in its window") as u32
     }
 
-    /// Writes, or adds, the gradient of the input: that of each window, at its maximum.
+    /// Writes, or accumulates, the gradient of the input: the gradient of each window goes to its
+    /// maximum.
     ///
     /// # Safety
-    /// The promise at [`View`]; `index` is from [`MaxPool::forward`].
+    /// The contract at [`View`]; `index` is from [`MaxPool::forward`].
     pub unsafe fn backward<T: Real>(
         &self,
         gradient: View<T>,
@@ -152,7 +157,7 @@ impl MaxPool {
         assert!(index.same_shape(&gradient));
         for image in images {
             for channel in 0..into.channels {
-                // SAFETY: indices are those of pixels of the plane; the caller's promise.
+                // SAFETY: indices are positions within the plane, which the caller guarantees.
                 unsafe {
                     let plane = into.plane(image, channel);
                     if !add {

@@ -1,11 +1,11 @@
-//! Pools.
+//! Average, maximum and global pools.
 //!
 //! Reading order:
-//! - [`PoolShape`]: sizes, as PyTorch counts them
+//! - [`PoolShape`]: the shape of a pool, as in PyTorch
 //! - [`average`]: average pools
 //! - [`maximum`]: max pools
 //! - [`global`]: the mean of a plane
-//! - `rows`: their innermost loops
+//! - `rows`: the innermost loops
 
 pub mod average;
 pub mod global;
@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use crate::view::View;
 
-/// A pool of planes of `height` by `width`.
+/// The shape of a pool over planes of `height` by `width`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolShape {
     /// Rows of the input.
@@ -28,11 +28,11 @@ pub struct PoolShape {
     pub width: usize,
     /// Rows and columns of a window.
     pub kernel: usize,
-    /// Pixels from one window to the next.
+    /// Pixels between neighboring windows.
     pub stride: usize,
-    /// Pixels on each side that windows may begin outside; at most half the kernel.
+    /// Pixels by which windows may extend beyond each side; at most half the kernel.
     pub padding: usize,
-    /// Whether a last window that sticks out counts.
+    /// Whether the output size is rounded up.
     pub ceil_mode: bool,
 }
 
@@ -60,7 +60,7 @@ impl PoolShape {
             ..(start + self.kernel).saturating_sub(self.padding).min(size)
     }
 
-    /// Any number of channels, the same in both.
+    /// Checks the sizes of views, which may have any number of channels.
     fn check_views<T>(&self, input: View<T>, output: View<T>) {
         assert_eq!(input.channels, output.channels);
         assert_eq!((input.height, input.width), (self.height, self.width));

@@ -1,12 +1,12 @@
-//! One row of a pool at a time, in loops that the compiler turns into vectors.
+//! Loops over one row of a pool, most of which the compiler vectorizes.
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use crate::real::{Real, Simd};
 
-/// Sums of windows, first over rows, into `scratch`, then along the row.
+/// The arguments of [`sum`]: windows are summed over their rows into `scratch`, then along the row.
 pub(crate) struct RowSum<T> {
-    /// The first of `rows` rows of `cols` elements, with a factor each, and one for each column.
+    /// The first of `rows` rows of `cols` elements. Each row and each column has a factor.
     pub from: *const T,
     pub rows: usize,
     pub cols: usize,
@@ -16,12 +16,12 @@ pub(crate) struct RowSum<T> {
     pub scratch: *mut T,
     pub lead: usize,
     pub place: usize,
-    /// Windows of `kernel` elements, `stride` apart.
+    /// The elements of a window, and those between neighboring windows.
     pub kernel: usize,
     pub stride: usize,
     pub into: *mut T,
     pub into_cols: usize,
-    /// A factor for the row, and one for each of its elements (or null).
+    /// A factor for the row of results, and one for each of its elements.
     pub into_scale: T,
     pub into_col_scale: *const T,
     pub add: bool,
@@ -36,13 +36,13 @@ pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &RowSum<T>) {
         let scratch = from_raw_parts_mut(s.scratch, len);
         if s.place == 1 {
             let row = &mut scratch[s.lead..s.lead + s.cols];
-            gather(s, |x| x, row);
+            add_rows(s, |x| x, row);
         } else {
-            gather(s, |x| x * s.place, &mut scratch[s.lead..]);
+            add_rows(s, |x| x * s.place, &mut scratch[s.lead..]);
         }
         let into = from_raw_parts_mut(s.into, s.into_cols);
-        // The common windows have loops of their own: a sum over taps inside keeps the compiler
-        // from making vectors.
+        // Common windows have loops of their own, because the compiler does not vectorize a loop
+        // with a sum over taps inside.
         match (s.kernel, s.stride) {
             (3, 1) => windows(s, into, |x| scratch[x] + scratch[x + 1] + scratch[x + 2]),
             (3, 2) => {
@@ -58,10 +58,10 @@ pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &RowSum<T>) {
     }
 }
 
-/// Adds up the rows, column by column.
+/// Adds the rows of a window, column by column.
 #[inline(always)]
-unsafe fn gather<T: Real>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
-    // SAFETY: the caller's promise.
+unsafe fn add_rows<T: Real>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
+    // SAFETY: the caller's pointers cover the rows and columns.
     unsafe {
         let scales = from_raw_parts(s.row_scale, s.rows);
         let columns = from_raw_parts(s.col_scale, s.cols);
@@ -90,9 +90,10 @@ unsafe fn gather<T: Real>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &
     }
 }
 
+/// Writes the sum of each window along a row.
 #[inline(always)]
 unsafe fn windows<T: Real>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usize) -> T) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's pointers cover the rows and columns.
     let columns = unsafe { from_raw_parts(s.into_col_scale, into.len()) };
     for (x, (at, &scale)) in into.iter_mut().zip(columns).enumerate() {
         let value = window(x) * (s.into_scale * scale);
@@ -100,7 +101,7 @@ unsafe fn windows<T: Real>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usize)
     }
 }
 
-/// One row of a max pool's output.
+/// The arguments of [`maximum`]: one row of a max pool's output.
 pub(crate) struct Maximum<T> {
     /// The first of `rows` rows of `width` elements.
     pub from: *const T,
@@ -115,14 +116,14 @@ pub(crate) struct Maximum<T> {
     pub cols: usize,
 }
 
-/// The larger; what is no number wins.
+/// The larger of two values; NaN if either is NaN.
 #[inline(always)]
 #[allow(clippy::eq_op)]
 fn larger<T: Real>(a: T, b: T) -> T {
     if (b > a) | (b != b) { b } else { a }
 }
 
-/// First over rows, into `scratch`, then along the row.
+/// Takes the maximum over the rows of windows into `scratch`, then along the row.
 #[inline(always)]
 pub(crate) unsafe fn maximum<T: Real, S: Simd<T>>(m: &Maximum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
@@ -154,7 +155,7 @@ pub(crate) unsafe fn maximum<T: Real, S: Simd<T>>(m: &Maximum<T>) {
     }
 }
 
-/// Where the maxima of one row of a max pool's output are.
+/// The arguments of [`places`]: the positions of the maxima of one row of a max pool's output.
 pub(crate) struct Places<T> {
     pub plane: *const T,
     pub width: usize,
@@ -164,7 +165,7 @@ pub(crate) struct Places<T> {
     pub kernel: usize,
     pub stride: usize,
     pub padding: usize,
-    /// Each of them is in its window; places of what is no number mean nothing.
+    /// The maxima, each of which is in its window. The position of a NaN is undefined.
     pub maxima: *const T,
     /// Room for `cols` elements.
     pub scratch: *mut T,
@@ -172,15 +173,17 @@ pub(crate) struct Places<T> {
     pub cols: usize,
 }
 
-/// From the last tap to the first, so that of equal values the first one stays.
+/// Finds the positions of maxima. Taps are visited from the last to the first, so that the first of
+/// equal values remains.
 #[inline(always)]
 pub(crate) unsafe fn places<T: Real, S: Simd<T>>(m: &Places<T>) {
-    // Distances from a window's first element, which `T` holds exactly.
+    // The distance of each maximum from the first element of its window, which `T` represents
+    // exactly.
     // SAFETY: the caller's pointers cover the rows.
     let distances = unsafe { from_raw_parts_mut(m.scratch, m.cols) };
     distances.fill(T::ZERO);
     for (y, tap) in (0..m.rows).rev().flat_map(|y| (0..m.kernel).rev().map(move |tap| (y, tap))) {
-        // Windows of which this tap is in the image.
+        // The windows whose tap lies within the image.
         let first = m.padding.saturating_sub(tap).div_ceil(m.stride);
         let end = (m.width + m.padding).saturating_sub(tap).div_ceil(m.stride).min(m.cols);
         if first >= end {
@@ -188,14 +191,14 @@ pub(crate) unsafe fn places<T: Real, S: Simd<T>>(m: &Places<T>) {
         }
         let start = (m.first_row + y) * m.width + first * m.stride + tap - m.padding;
         let distance = T::from_f64((y * m.width + tap) as f64);
-        // SAFETY: as above.
+        // SAFETY: the caller's pointers cover the rows.
         unsafe {
             let values = m.plane.add(start);
             let maxima = m.maxima.add(first);
             take_equal::<T, S>(values, m.stride, maxima, distance, &mut distances[first..end]);
         }
     }
-    // SAFETY: as above.
+    // SAFETY: the caller's pointers cover the rows.
     let into = unsafe { from_raw_parts_mut(m.into, m.cols) };
     for (x, (place, distance)) in into.iter_mut().zip(distances).enumerate() {
         let window = m.first_row * m.width + x * m.stride;
@@ -227,9 +230,9 @@ unsafe fn take_equal<T: Real, S: Simd<T>>(
             let value = if stride == 1 {
                 S::load_n(values.add(x), n)
             } else {
-                S::load_pairs(values.add(2 * x), n)
+                S::load_every_second(values.add(2 * x), n)
             };
-            // Above zero where the value is less than the maximum: there the old distance stays.
+            // Positive where the value is less than the maximum, so that the old distance remains.
             let less = S::sub(S::load_n(maxima.add(x), n), value);
             let at = into.as_mut_ptr().add(x);
             let change = S::where_positive(less, S::sub(S::load_n(at, n), distance));

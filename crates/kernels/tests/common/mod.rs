@@ -1,11 +1,11 @@
-//! Tensors with gaps between images, and comparisons.
+//! Tensors with gaps between images, comparisons of results, and runs with other instruction sets.
 #![allow(dead_code)] // Each test uses its part.
 
 use res2lab_kernels::instruction_set::InstructionSet;
 use res2lab_kernels::{Real, View};
 use std::io::Write;
 
-/// Numbers from -1 to 1 that follow from a seed.
+/// Pseudorandom numbers from -1 to 1.
 pub(crate) fn values<T: Real>(n: usize, seed: u64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1;
     let mut next = || {
@@ -55,7 +55,7 @@ impl<T: Real> Tensor<T> {
             .collect()
     }
 
-    /// What lies between images is as it was.
+    /// Checks that no gap between images was written.
     pub(crate) fn check_gaps(&self) {
         let gaps = self
             .memory
@@ -67,13 +67,13 @@ impl<T: Real> Tensor<T> {
     }
 }
 
-/// Relative to the largest number that is expected: for sums of many products.
+/// Compares with a tolerance relative to the largest expected number. For sums of many products.
 pub(crate) fn close<T: Real>(found: &[T], expected: &[f64], tolerance: f64) {
     let scale = expected.iter().fold(1e-30f64, |most, value| most.max(value.abs()));
     near(found, expected, scale * tolerance);
 }
 
-/// Within an error that is given: for results of a few terms of size one, which may all but cancel
+/// Compares with an absolute error. For results of a few terms of size one, which may almost cancel
 /// in every element.
 pub(crate) fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
     assert_eq!(found.len(), expected.len());
@@ -85,29 +85,29 @@ pub(crate) fn near<T: Real>(found: &[T], expected: &[f64], error: f64) {
     }
 }
 
-/// Runs this program's other tests at each other level that the machine has, and says which it
-/// could not run.
-pub(crate) fn run_at_other_levels(itself: &str) {
-    for level in InstructionSet::ALL
+/// Runs the other tests of this program with each other instruction set, and reports those that the
+/// machine lacks.
+pub(crate) fn run_with_other_instruction_sets(itself: &str) {
+    for set in InstructionSet::ALL
         .into_iter()
-        .filter(|&level| level != res2lab_kernels::instruction_set::level())
+        .filter(|&set| set != res2lab_kernels::instruction_set::current())
     {
-        if !level.is_available() {
-            // Past the harness, which shows what a test prints only if it fails.
+        if !set.is_available() {
+            // Written past the test harness, which shows the output of a test only if it fails.
             let _ = writeln!(
                 std::io::stderr(),
-                "not run, as this processor lacks it: kernels at level {}",
-                level.name()
+                "not run, as this processor lacks it: kernels with {}",
+                set.name()
             );
             continue;
         }
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());
         let output =
-            again.args(["--skip", itself]).env("RES2LAB_VECTORS", level.name()).output().unwrap();
+            again.args(["--skip", itself]).env("RES2LAB_VECTORS", set.name()).output().unwrap();
         assert!(
             output.status.success(),
             "{}: {}",
-            level.name(),
+            set.name(),
             String::from_utf8_lossy(&output.stdout)
         );
     }

@@ -1,13 +1,13 @@
-//! Weights for images of another number of channels, as timm adapts them: a first convolution is
-//! summed over its channels for gray images, and repeated and scaled for more.
+//! Adapts weights to images with another number of channels, as timm does: the first convolution is
+//! summed over its channels for gray images, and repeated and scaled for more channels.
 
 use super::file::WeightsFile;
 use super::load::same_shape;
 use res2lab_arch::{Role, StateEntry};
 use tch::Tensor;
 
-/// Whether a tensor of this shape can become this entry by that: the first convolution alone reads
-/// an image.
+/// Whether a tensor of this shape can be adapted to this entry. Only the first convolution reads an
+/// image.
 pub(crate) fn can(shape: &[usize], entry: &StateEntry) -> bool {
     let own = &entry.shape;
     let is_first = entry.role == Role::ConvWeight && is_first_name(&entry.name);
@@ -23,7 +23,7 @@ fn is_first_name(name: &str) -> bool {
     ["conv1.weight", "conv1.0.weight", "base_layer.0.weight"].contains(&name)
 }
 
-/// The tensor in the entry's shape.
+/// Adapts the tensor to the entry's shape.
 pub(crate) fn fitted(tensor: &Tensor, entry: &StateEntry) -> Tensor {
     let own: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
     let theirs: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
@@ -39,7 +39,7 @@ pub(crate) fn fitted(tensor: &Tensor, entry: &StateEntry) -> Tensor {
     tensor.repeat([1, times, 1, 1]).narrow(1, 0, wants) * (has as f64 / wants as f64)
 }
 
-/// What was adapted, in words.
+/// A description of what was adapted.
 pub(crate) fn told(
     entries: &[StateEntry],
     file: &WeightsFile,

@@ -1,5 +1,5 @@
-//! State in and out of safetensors, by published names and in published shapes, whatever the layout
-//! in memory.
+//! Saves and loads state as safetensors, with published names and shapes, independent of the memory
+//! layout.
 
 use crate::Params;
 use res2lab_error::Error;
@@ -10,17 +10,17 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use xxhash_rust::xxh3::Xxh3;
 
-/// Prefix of momentum buffers in a checkpoint.
+/// The prefix of momentum buffers in a checkpoint.
 pub const MOMENTUM: &str = "momentum.";
 
-/// Prefix of the moving average in a checkpoint.
+/// The prefix of the moving average in a checkpoint.
 pub const AVERAGE: &str = "ema.";
 
-/// Between the header's string and the checksum.
+/// The separator between the header's string and the checksum.
 const CHECKSUM: &str = "\nxxh3 ";
 
-/// The state as the bytes of a safetensors file, with momentum and moving average if asked, and one
-/// string under `res2lab` in its header.
+/// Encodes the state as a safetensors file, optionally with momentum and moving average, and with
+/// one string under `res2lab` in its header.
 pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, Error> {
     let mut buffers = Vec::new();
     for (index, entry) in params.entries().iter().enumerate() {
@@ -50,13 +50,13 @@ pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Ve
     });
     let views = views.collect::<Result<Vec<_>, _>>()?;
     let sum = checksum(header, views.iter().map(|(name, view)| (name.as_str(), view)).collect());
-    // One string holds both: several would be written in any order, and equal runs write equal
-    // bytes.
+    // One string holds both, because several strings would be written in undefined order, and equal
+    // runs must write equal bytes.
     let metadata = HashMap::from([("res2lab".to_owned(), format!("{header}{CHECKSUM}{sum:016x}"))]);
     safetensors::serialize(views, Some(metadata)).map_err(broken)
 }
 
-/// XXH3 of the header's string and of each tensor with its name, type and shape.
+/// The checksum: XXH3 of the header's string and of each tensor with its name, type and shape.
 fn checksum(header: &str, mut tensors: Vec<(&str, &TensorView)>) -> u64 {
     tensors.sort_by_key(|(name, _)| *name);
     let mut hash = Xxh3::new();
@@ -68,8 +68,8 @@ fn checksum(header: &str, mut tensors: Vec<(&str, &TensorView)>) -> u64 {
     hash.digest()
 }
 
-/// An error if the file's tensors or its header are not those that [`to_bytes`] wrote. Files of
-/// before, and those of other programs, have no checksum: false.
+/// Verifies the checksum that [`to_bytes`] wrote. Returns false for old files and those of other
+/// programs, which have none, and an error if tensors or header differ.
 pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, Error> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
     let text =
@@ -86,7 +86,7 @@ pub fn verify(bytes: &[u8], path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// The string that [`to_bytes`] was given for the header; empty where there is none. `path` is for
+/// The string in the header that [`to_bytes`] wrote; empty if there is none. `path` is for
 /// messages.
 pub fn header(bytes: &[u8], path: &Path) -> Result<String, Error> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
@@ -102,8 +102,9 @@ fn damaged(path: &Path, why: impl std::fmt::Display) -> Error {
     )
 }
 
-/// Loads state (and momentum and moving average, where both the file and `params` have them) that
-/// [`to_bytes`] wrote. Missing or misshapen tensors are named; `path` is for messages.
+/// Loads state that [`to_bytes`] wrote, with momentum and moving average if both the file and
+/// `params` have them. Errors name tensors that are missing or have another shape; `path` is for
+/// messages.
 pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), Error> {
     let broken = |why: String| damaged(path, why);
     let file = SafeTensors::deserialize(bytes).map_err(|e| broken(e.to_string()))?;
@@ -142,8 +143,8 @@ fn read(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Tensor, Strin
     Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|e| format!("tensor {name}: {e}"))
 }
 
-/// The values in published order, as bytes of the machine (safetensors is little-endian, as all of
-/// libtorch's machines).
+/// The values in published order, as bytes in the machine's byte order. Safetensors is
+/// little-endian, and so are all machines that libtorch supports.
 fn raw(tensor: &Tensor) -> Vec<u8> {
     let host = tensor.detach().to_device(Device::Cpu).contiguous();
     let size = if host.kind() == Kind::Double { 8 } else { 4 };

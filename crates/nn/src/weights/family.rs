@@ -1,5 +1,5 @@
-//! Which network of the family has tensors of these names and shapes: what a file's weights are of,
-//! when they are not those of the network that was asked for.
+//! Recognizes the network of the family to which a file's weights belong, by names and shapes, for
+//! messages about files that do not fit the requested network.
 
 use res2lab_arch::spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, Stem};
 use res2lab_arch::{Input, StateEntry, build, zoo};
@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 /// Names and shapes.
 pub(crate) type Shapes<'a> = BTreeMap<String, &'a [usize]>;
 
-/// Whose weights a file holds.
+/// The network to which a file's weights belong.
 pub(crate) struct Told {
-    /// In words, with how that network differs from the one wanted.
+    /// A description of the network, and of its differences from the requested one.
     pub what: String,
-    /// The published network.
+    /// The name of the published network, if it is one.
     pub name: Option<&'static str>,
 }
 
-/// What the file's network is; None where that cannot be told, or where it is the one wanted.
+/// Describes the network of a file. Returns None if it is not recognized, or if it is the requested
+/// one.
 pub(crate) fn told(file: &Shapes, entries: &[StateEntry]) -> Option<Told> {
     let own: Shapes = entries.iter().map(|e| (e.name.clone(), e.shape.as_slice())).collect();
     if file.contains_key("layer1.0.conv2.weight") && !file.contains_key("layer1.0.conv3.weight") {
@@ -68,7 +69,7 @@ fn differences(theirs: &ModelSpec, ours: &ModelSpec) -> Option<String> {
     };
     let mut said: Vec<String> = vec![];
     for ((field, theirs_has), (_, ours_has)) in fields(theirs).into_iter().zip(fields(ours)) {
-        // A depth says what its blocks say.
+        // The depth follows from the blocks.
         let is_said = field == "blocks" && said.iter().any(|s| s.starts_with("depth"));
         if theirs_has != ours_has && !is_said {
             said.push(format!("{field} {theirs_has} where this one has {ours_has}"));
@@ -77,7 +78,7 @@ fn differences(theirs: &ModelSpec, ours: &ModelSpec) -> Option<String> {
     (!said.is_empty()).then(|| said.join(", "))
 }
 
-/// The network with these tensors; None if none of the family has them.
+/// The network with these tensors; None if no network of the family has them.
 fn infer(shapes: &Shapes) -> Option<ModelSpec> {
     if shapes.contains_key("base_layer.0.weight") {
         let is_dla = |e: &zoo::Entry| e.words.family == Some(Family::Dla);
@@ -128,7 +129,7 @@ fn resnet(shapes: &Shapes) -> Option<ModelSpec> {
         stem_stride: 1,
         blocks,
         planes,
-        // The smallest width with so many channels.
+        // The smallest width with this number of channels.
         width: (split[0] / cardinality.max(1) * 64).div_ceil(planes.max(1)),
         cardinality,
         scale: if block == BlockKind::Res2 { channels / split[0] } else { 1 },
@@ -142,12 +143,12 @@ fn resnet(shapes: &Shapes) -> Option<ModelSpec> {
     })
 }
 
-/// Whether a network has the tensors that it would be recognized by. The last layer may be missing.
+/// Whether a network has these tensors. The last layer may be missing.
 fn has_all(spec: &ModelSpec, shapes: &Shapes) -> bool {
     let px = if spec.stem == Stem::Cifar { 64 } else { 256 };
     let Ok(graph) = build(spec, Input::square(px, 10)) else { return false };
     let head = graph.state.last().map(|e| e.node);
-    // Images of another number of channels change the first convolution alone.
+    // Images with another number of channels change only the first convolution.
     let alike = |theirs: &[usize], own: &[usize]| {
         theirs.len() == 4 && theirs[0] == own[0] && theirs[2..] == own[2..]
     };

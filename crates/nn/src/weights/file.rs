@@ -1,6 +1,6 @@
-//! A file of weights, opened: its tensors by description, wherever in it they are. Values are read
-//! when they are wanted, so that what lies beside them, optimizers' states and other copies, costs
-//! nothing and breaks nothing.
+//! An opened file of weights: descriptions of its tensors. Values are read only on request, so that
+//! other contents of the file (optimizer states, other copies) cost nothing and cannot cause
+//! errors.
 
 use super::format::{self, Format};
 use super::{pth, shards};
@@ -14,36 +14,36 @@ use tch::{Kind, Tensor};
 use xxhash_rust::xxh3::xxh3_64;
 use zip::ZipArchive;
 
-/// One tensor of a file.
+/// The description of one tensor of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredTensor {
-    /// The names of the dicts that it lies in and its own, joined by dots.
+    /// The names of the dicts around the tensor and its own name, joined by dots.
     pub name: String,
-    /// Which dict it lies in; tensors of one dict have the same number.
+    /// The number of the dict that contains the tensor.
     pub dict: usize,
-    /// Where its own name begins, behind those of the dicts.
+    /// The position of its own name, after those of the dicts.
     pub own: usize,
     pub shape: Vec<usize>,
-    /// As PyTorch calls it, e.g. float32.
+    /// PyTorch's name of the type, e.g. float32.
     pub dtype: String,
-    /// The type if its values can be read as weights.
+    /// The type, if its values can be read as weights.
     pub kind: Option<Kind>,
     pub(crate) part: usize,
     pub(crate) place: Place,
 }
 
-/// Where a tensor's values are.
+/// The location of a tensor's values.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Place {
-    /// Row by row in the file.
+    /// A contiguous range of the file.
     Bytes(Range<usize>),
-    /// In a storage, from an element on, with strides.
+    /// A strided view of a storage.
     View { storage: String, first: usize, strides: Vec<usize> },
-    /// Nowhere that can be read, for this reason.
+    /// The values cannot be read, for this reason.
     Nowhere(String),
 }
 
-/// A file's content, or a shard's.
+/// The content of a file or of a shard.
 pub(crate) enum Part {
     Bytes(Vec<u8>),
     Zip { archive: ZipArchive<Cursor<Arc<[u8]>>>, folder: String },
@@ -54,20 +54,20 @@ pub(crate) enum Part {
 pub struct WeightsFile {
     /// The file.
     pub path: PathBuf,
-    /// What stands behind `#`: which of several networks in the file is wanted.
+    /// The choice after `#` among several networks of a file.
     pub choice: Option<String>,
-    /// Of the content, or of all files that an index names: 16 hex digits.
+    /// The digest of the content, or of all files that an index names: 16 hex digits.
     pub digest: String,
-    /// All tensors, in its order.
+    /// All tensors, in the order of the file.
     pub tensors: Vec<StoredTensor>,
-    /// Classes and functions that it names beside its tensors; none of them was built or called.
+    /// Other classes and functions that the file names. None of them was instantiated or called.
     pub beside: Vec<String>,
     /// The class of a whole network that was pickled into it.
     pub(crate) whole: Option<String>,
     pub(crate) parts: Vec<Part>,
 }
 
-/// What one part of a file holds.
+/// The contents of one file or shard.
 pub(crate) struct Content {
     pub part: Part,
     pub tensors: Vec<StoredTensor>,
@@ -76,13 +76,13 @@ pub(crate) struct Content {
 }
 
 impl StoredTensor {
-    /// Whether it is a tensor at all, and not another value that stands among tensors.
+    /// Whether this is a tensor, and not another value among tensors.
     pub(crate) fn is_tensor(&self) -> bool {
         self.dtype != UNKNOWN
     }
 }
 
-/// The type of what is no tensor.
+/// The type name of values that are not tensors.
 pub(crate) const UNKNOWN: &str = "unknown";
 
 impl WeightsFile {
@@ -96,7 +96,7 @@ impl WeightsFile {
         let name = path.to_string_lossy();
         let format = format::recognize(&bytes, &name).map_err(refuse)?;
         if matches!(format, Format::Safetensors) {
-            // Our own files have a checksum.
+            // Files of res2lab have a checksum.
             super::verify(&bytes, &path)?;
         }
         let contents = match format {
@@ -125,13 +125,13 @@ impl WeightsFile {
         Ok(file)
     }
 
-    /// A reader of values.
+    /// A reader of the values of tensors.
     pub fn reader(&self) -> Reader<'_> {
         Reader { file: self, last: None }
     }
 }
 
-/// Splits `file#choice`, unless that is a file's own name.
+/// Splits `file#choice`, unless a file has this name.
 fn split_choice(path: &Path) -> (PathBuf, Option<String>) {
     let text = path.to_string_lossy();
     match text.rsplit_once('#') {
@@ -142,7 +142,7 @@ fn split_choice(path: &Path) -> (PathBuf, Option<String>) {
     }
 }
 
-/// The file that `path` or `path#choice` means.
+/// The file of `path` or `path#choice`.
 pub fn file_of(path: &Path) -> PathBuf {
     split_choice(path).0
 }
@@ -158,7 +158,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// The tensors of one file that is no index.
+/// Opens one file that is not an index.
 pub(crate) fn content(format: Format, bytes: Vec<u8>) -> Result<Content, (String, String)> {
     match format {
         Format::Zip => pth::zip(bytes),
@@ -214,17 +214,18 @@ fn dtype(of: Safe) -> (String, Option<Kind>) {
     (name.to_owned(), kind)
 }
 
-/// Reads values, and keeps the storage of the last, since neighbors often share one.
+/// Reads the values of tensors. It keeps the last storage, since consecutive tensors often share
+/// one.
 pub struct Reader<'a> {
     file: &'a WeightsFile,
     last: Option<(usize, String, Vec<u8>)>,
 }
 
-/// A tensor that shows one value many times may be so large, in elements; no weights are larger.
+/// The most elements of a tensor that repeats values by its strides; weights are never larger.
 const REPEATED: usize = 1 << 28;
 
 impl Reader<'_> {
-    /// A tensor on the host, in its own type. The error goes behind "tensor NAME".
+    /// Reads a tensor to the host, in its own type. Error messages continue "tensor NAME".
     pub fn read(&mut self, t: &StoredTensor) -> Result<Tensor, String> {
         if let Place::Nowhere(why) = &t.place {
             return Err(why.clone());
@@ -257,7 +258,7 @@ impl Reader<'_> {
     fn load(&self, part: usize, key: &str) -> Result<Vec<u8>, String> {
         match &self.file.parts[part] {
             Part::Bytes(_) => Err("lies in no storage".into()),
-            // Read through the archive, which has a checksum of each entry.
+            // Reads through the archive verify the checksum of the entry.
             Part::Zip { archive, folder } => {
                 entry(&mut archive.clone(), &format!("{folder}data/{key}"))
             }
@@ -272,7 +273,7 @@ impl Reader<'_> {
     }
 }
 
-/// Why values of this type are no weights.
+/// The reason why values of this type are not weights.
 pub(crate) fn not_weights(dtype: &str) -> String {
     if dtype.starts_with("float8") || dtype.starts_with("f8") {
         return format!("is of type {dtype}; convert it to float32 and save the file again");
@@ -280,7 +281,7 @@ pub(crate) fn not_weights(dtype: &str) -> String {
     format!("is of type {dtype}, which weights never are")
 }
 
-/// An entry of a zip archive, whole.
+/// The whole content of an entry of a zip archive.
 pub(crate) fn entry(
     archive: &mut ZipArchive<Cursor<Arc<[u8]>>>,
     name: &str,
@@ -292,7 +293,7 @@ pub(crate) fn entry(
     Ok(content)
 }
 
-/// Follows the strides through the storage, which leaves the values row by row.
+/// Gathers a strided view of a storage into contiguous values.
 fn gathered(
     content: &[u8],
     size: usize,

@@ -1,6 +1,6 @@
-//! What a file is, by its first bytes; what is no file of weights is called by its name.
+//! Recognizes the format of a file by its first bytes, and names other formats in messages.
 
-/// Formats that are read.
+/// The formats that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Safetensors,
@@ -12,10 +12,10 @@ pub(crate) enum Format {
     Index,
 }
 
-/// What is wrong with a file, and what would be right.
+/// The problem of a file, and its remedy.
 pub(super) type Refusal = (String, String);
 
-/// First bytes of files that people take for weights, what they are, and what to do.
+/// The first bytes of files that are mistaken for weights, with their names and remedies.
 const MAGIC: [(&[u8], &str, &str); 16] = [
     (b"\x1f\x8b", "is compressed by gzip", UNPACK),
     (b"BZh", "is compressed by bzip2", UNPACK),
@@ -60,8 +60,8 @@ const AGAIN: &str = "download it again; what came is a page for a browser";
 const ONNX: &str =
     "save the PyTorch network's state_dict() instead; ONNX renames and fuses what res2lab needs";
 
-/// The format of a file, or what it is instead. `name` is the file's, for formats whose content
-/// says nothing.
+/// The format of a file, or an error that names what it is instead. `name` is the file's name, for
+/// formats that cannot be recognized by content.
 pub(super) fn recognize(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
     let is = |what: &str, help: &str| Err((format!("it {what}"), help.to_owned()));
     if bytes.is_empty() {
@@ -98,14 +98,13 @@ pub(super) fn recognize(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
     other(bytes, name)
 }
 
-/// A length of eight bytes, which may begin with any byte, then a JSON object. No pickle has a
-/// brace there.
+/// Whether a JSON object follows a length of eight bytes. No pickle has a brace at this position.
 fn looks_like_safetensors(bytes: &[u8]) -> bool {
     let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
     bytes.get(8) == Some(&b'{') && length.is_some_and(|n| n < 100_000_000)
 }
 
-/// Text of any kind; None where the bytes are none.
+/// The kind of a text file; None if the bytes are not text.
 fn text(bytes: &[u8]) -> Option<Result<Format, Refusal>> {
     let front = &bytes[..bytes.len().min(2048)];
     let front = front.strip_prefix(b"\xef\xbb\xbf").unwrap_or(front);
@@ -142,7 +141,7 @@ fn text(bytes: &[u8]) -> Option<Result<Format, Refusal>> {
     refusal(format!("it is text (\"{}\")", line.trim_end()), PUBLISHED)
 }
 
-/// The words of a page's title, which tell a quota from a login.
+/// The title of an HTML page, which distinguishes an exceeded quota from a login.
 fn titled(page: &str) -> String {
     let lower = page.to_ascii_lowercase();
     let title = lower
@@ -162,7 +161,7 @@ fn index_or_text(bytes: &[u8]) -> Result<Format, Refusal> {
     }
 }
 
-/// Formats of other libraries without a plain mark at the front.
+/// Formats of other libraries that have no simple signature.
 fn other(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
     let front = &bytes[..bytes.len().min(256)];
     let has = |word: &[u8]| front.windows(word.len()).any(|part| part == word);
@@ -192,7 +191,7 @@ fn other(bytes: &[u8], name: &str) -> Result<Format, Refusal> {
     is("is neither safetensors nor a .pth of PyTorch", PUBLISHED)
 }
 
-/// What a zip archive is that has no `data.pkl`, or has more than torch.save writes.
+/// Names a zip archive that has no `data.pkl`, or more entries than torch.save writes.
 pub(super) fn zip_kind(names: &[&str]) -> Option<Refusal> {
     let has = |what: &dyn Fn(&str) -> bool| names.iter().any(|name| what(name));
     let refusal = |what: &str, help: &str| Some((format!("it is {what}"), help.to_owned()));
@@ -228,7 +227,7 @@ pub(super) fn zip_kind(names: &[&str]) -> Option<Refusal> {
     refusal(what, PUBLISHED)
 }
 
-/// What a folder is that was given instead of a file.
+/// Names a folder that was given instead of a file.
 pub(super) fn folder(path: &std::path::Path) -> Refusal {
     const KNOWN: [&str; 9] = [
         "model.safetensors.index.json",

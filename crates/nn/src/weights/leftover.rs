@@ -1,6 +1,6 @@
-//! Tensors of a file that no entry of the network asked for: a last layer under another name, what
-//! is known to be of no use, what lies outside of the network, and what speaks against its being
-//! this network at all.
+//! Tensors of a file that no entry of the network uses. They are sorted into a last layer under
+//! another name, tensors known to be useless, tensors outside the network, and tensors that show
+//! that the file belongs to another network.
 
 use super::file::{StoredTensor, WeightsFile};
 use super::load::{Fit, behind, head_entry, same_shape};
@@ -9,15 +9,15 @@ use super::shards::some;
 use res2lab_arch::StateEntry;
 use std::collections::{BTreeSet, HashSet};
 
-/// What is left.
+/// The remaining tensors.
 pub(crate) struct Left {
     /// Tensors that a network like this one cannot have.
     pub strange: Vec<String>,
-    /// What was left out, in words.
+    /// Descriptions of the tensors that were left out.
     pub notes: Vec<String>,
 }
 
-/// What last layers are called, where they are not called as the network's is.
+/// Other names of last layers.
 const HEADS: [&str; 9] = [
     "fc",
     "head",
@@ -30,7 +30,7 @@ const HEADS: [&str; 9] = [
     "logits",
 ];
 
-/// A last layer that stands behind another prefix, or under another name: `head.fc.weight` beside
+/// A last layer with another prefix or another name: `head.fc.weight` next to
 /// `backbone.conv1.weight`.
 pub(crate) fn find_head(entries: &[StateEntry], file: &WeightsFile, chosen: &mut Chosen) {
     let (Some(weight), Some(bias)) = (head_entry(entries, true), head_entry(entries, false)) else {
@@ -81,7 +81,7 @@ fn outer(prefix: &str) -> Vec<&str> {
     all
 }
 
-/// Sorts what the network did not ask for.
+/// Sorts the tensors that the network does not use.
 pub(crate) fn sort(entries: &[StateEntry], file: &WeightsFile, chosen: &Chosen, fit: Fit) -> Left {
     let used: HashSet<usize> = chosen.copy.places.iter().flatten().copied().collect();
     let dicts: HashSet<usize> = used.iter().map(|&place| file.tensors[place].dict).collect();
@@ -136,12 +136,12 @@ fn many(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Batch norm's counter, which nothing reads, and those that profilers leave in a network.
+/// Whether this is a counter of a batch norm, which nothing reads, or of a profiler.
 const COUNTERS: [&str; 3] = ["num_batches_tracked", "total_ops", "total_params"];
 
-/// Whether a tensor in a module `top` speaks against this network. In one of its own modules it
-/// does. In another module it may: what a network computes with it is not known, which matters
-/// unless the weights are only a start.
+/// Whether a tensor in module `top` shows that the file belongs to another network. A tensor in a
+/// module of this network does. A tensor in another module does unless the weights are only a
+/// start, since its use in the file's network is unknown.
 fn is_strange(top: &str, modules: &BTreeSet<String>, head: &str, fit: Fit) -> bool {
     match fit {
         Fit::Exact => true,
@@ -149,9 +149,9 @@ fn is_strange(top: &str, modules: &BTreeSet<String>, head: &str, fit: Fit) -> bo
     }
 }
 
-/// Types that weights never are; momentum and averages of our own checkpoints; and the projections
-/// that the authors' DLA code creates in trees of several levels and never uses (297,472
-/// parameters).
+/// Whether a tensor is known to be useless: types that weights never have, momentum and averages of
+/// res2lab's checkpoints, and the projections that the authors' DLA code creates in trees of
+/// several levels and never uses (297,472 parameters).
 fn is_of_no_use(name: &str, t: &StoredTensor) -> bool {
     const DEAD: [&str; 3] = ["level3.project.", "level4.project.", "level4.tree1.project."];
     t.kind.is_none()

@@ -1,5 +1,5 @@
-//! A file's tensors into a network: what is missing, what is left over, what may be adapted, and
-//! what to tell of it.
+//! Loads the tensors of a file into a network: checks for missing and unused tensors, adapts
+//! shapes, and reports what was done.
 
 use super::file::{Reader, WeightsFile, not_weights};
 use super::names::{Chosen, shapes, unwrapped};
@@ -10,28 +10,28 @@ use res2lab_arch::{Role, StateEntry};
 use res2lab_error::Error;
 use tch::{Kind, Tensor};
 
-/// How closely weights must fit.
+/// How exactly weights must fit the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// Every tensor as the network has it.
+    /// Every tensor must have the network's shape.
     Exact,
-    /// They are where a training starts: the last layer may be missing or one for other classes,
-    /// and images may have another number of channels.
+    /// The weights are the start of a training: the last layer may be missing or have other
+    /// classes, and images may have another number of channels.
     Start,
 }
 
-/// What was done beyond copying.
+/// A report of what loading did besides copying.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loaded {
-    /// Whether the last layer was left as it was.
+    /// Whether the last layer was not loaded.
     pub new_head: bool,
-    /// What was chosen, taken off, adapted or left out, in words, a line each.
+    /// Descriptions of what was chosen, removed from names, adapted or left out, one per line.
     pub notes: Vec<String>,
 }
 
-/// A network's entries with the tensors for them.
+/// The entries of a network with their tensors.
 struct Matched {
-    /// None keeps what the network has.
+    /// None keeps the network's values.
     places: Vec<Option<usize>>,
     loaded: Loaded,
 }
@@ -49,8 +49,8 @@ pub fn load(params: &mut Params, file: &WeightsFile, fit: Fit) -> Result<Loaded,
     Ok(matched.loaded)
 }
 
-/// What [`load`] would do to a network with this state, or the reason why it would not. Reads every
-/// value that is wanted, changes nothing.
+/// Does everything that [`load`] does, including reading all values, but does not change the
+/// network.
 pub fn check(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Loaded, Error> {
     let matched = matched(entries, file, fit)?;
     let mut reader = file.reader();
@@ -62,7 +62,7 @@ pub fn check(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Loa
     Ok(matched.loaded)
 }
 
-/// The number of classes and of image channels that a file was trained for, as far as it tells.
+/// The number of classes and of image channels of the network in a file, if they can be determined.
 pub fn ends(
     entries: &[StateEntry],
     file: &WeightsFile,
@@ -136,7 +136,7 @@ fn matched(entries: &[StateEntry], file: &WeightsFile, fit: Fit) -> Result<Match
     Ok(Matched { places, loaded: Loaded { new_head: new_head.is_some(), notes } })
 }
 
-/// Names are missing or left over.
+/// The error for missing or unused names.
 fn unlike(
     entries: &[StateEntry],
     file: &WeightsFile,
@@ -203,7 +203,7 @@ fn misfit(
     of_family(entries, file, chosen, format!("tensor {}", some(misshapen)), help.to_owned())
 }
 
-/// The same with whose weights these are, where that can be told.
+/// The error `what`, with the network to which the weights belong if it is recognized.
 fn of_family(
     entries: &[StateEntry],
     file: &WeightsFile,
@@ -248,7 +248,7 @@ fn values(
     Ok(adapt::fitted(&tensor, entry))
 }
 
-/// A linear layer and a 1x1 convolution hold the same values.
+/// A linear layer and a 1x1 convolution have the same values in different shapes.
 pub(super) fn same_shape(a: &[usize], b: &[usize]) -> bool {
     let without_ones = |shape: &[usize]| match shape {
         [o, i, 1, 1] => vec![*o, *i],
@@ -257,7 +257,7 @@ pub(super) fn same_shape(a: &[usize], b: &[usize]) -> bool {
     a == b || without_ones(a) == without_ones(b)
 }
 
-/// Whether two last layers differ in nothing but the number of classes.
+/// Whether two last layers differ only in the number of classes.
 fn other_classes(a: &[usize], b: &[usize]) -> bool {
     !a.is_empty() && !b.is_empty() && same_shape(&[&b[..1], &a[1..]].concat(), b)
 }
@@ -271,7 +271,7 @@ pub(super) fn head_entry(entries: &[StateEntry], weight: bool) -> Option<usize> 
     })
 }
 
-/// A tensor's name behind a prefix, if it has that.
+/// A tensor's name without a prefix, if it has the prefix.
 pub(super) fn behind(name: &str, prefix: &str) -> Option<String> {
     unwrapped(name).strip_prefix(prefix).map(str::to_owned)
 }

@@ -1,16 +1,14 @@
-//! State in and out of files, by published names and in published shapes, whatever the layout in
-//! memory.
+//! Saves and loads state, with published names and shapes, independent of the memory layout.
 //!
 //! Reading order:
-//! - [`checkpoint`]: our own files, with momentum and the trainer's state
-//! - [`file`]: a file's tensors by description; [`format`](mod@format): which format it is in, or
-//!   what it is instead
+//! - [`checkpoint`]: res2lab's own files, with momentum and the trainer's state
+//! - [`file`]: descriptions of a file's tensors; [`format`](mod@format): recognizes formats
 //! - [`pickle`]: Python's pickles, read without running anything
 //! - [`pth`]: PyTorch's two formats around such pickles; [`rebuilt`]: the tensors in them;
 //!   [`shards`]: several files
-//! - [`names`]: which of a file's tensors are the network's; [`leftover`]: the rest
-//! - [`load`](mod@load): tensors into a network; [`adapt`]: for images of other channels;
-//!   [`family`]: what else they are of
+//! - [`names`]: finds the network's tensors in a file; [`leftover`]: the other tensors
+//! - [`load`](mod@load): loads tensors into a network; [`adapt`]: for images with other channels;
+//!   [`family`]: recognizes other networks
 
 mod adapt;
 pub mod checkpoint;
@@ -29,5 +27,5 @@ pub use checkpoint::{AVERAGE, MOMENTUM, from_bytes, header, to_bytes, verify};
 pub use file::{StoredTensor, WeightsFile, file_of};
 pub use load::{Fit, Loaded, check, ends, load};
 
-/// What to do about a file that would run code.
+/// The remedy for a file that would run code.
 const HOSTILE: &str = "do not open it with other programs, which would run it; give weights of a source that you trust";

@@ -1,7 +1,7 @@
-//! Which of a file's tensors are the network's: names that end as the network's own do, behind one
-//! and the same prefix. A prefix is what wrappers put before names (`module.`, `_orig_mod.`,
-//! `backbone.`) as well as the dicts around a state dict (`state_dict`, `model`), at any depth.
-//! Where several copies of the network lie in a file, one is chosen.
+//! Finds the network's tensors in a file: tensors whose names are those of the network after a
+//! common prefix. A prefix consists of the names that wrappers add (`module.`, `_orig_mod.`,
+//! `backbone.`) and of the dicts around a state dict (`state_dict`, `model`), at any depth. If a
+//! file has several copies of the network, one is chosen.
 
 use super::file::{StoredTensor, WeightsFile};
 use super::shards::some;
@@ -9,31 +9,31 @@ use res2lab_arch::StateEntry;
 use res2lab_error::Error;
 use std::collections::{BTreeMap, HashMap};
 
-/// A prefix with the network's tensors behind it.
+/// A copy of the network in a file: a prefix with tensors of the network.
 #[derive(Clone, Debug)]
 pub(crate) struct Copy {
-    /// Before every name, with the last dot; empty for names as they are.
+    /// The prefix of every name with its last dot; may be empty.
     pub prefix: String,
-    /// For each entry of the network, its tensor's place in the file.
+    /// For each entry of the network, the index of its tensor in the file.
     pub places: Vec<Option<usize>>,
-    /// How many of them have the network's shape.
+    /// The number of these tensors that have the network's shape.
     fitting: usize,
 }
 
-/// What was chosen and why.
+/// The chosen copy, and the reason.
 pub(crate) struct Chosen {
     pub copy: Copy,
-    /// Prefixes of other copies, which are no strangers in the file.
+    /// The prefixes of other copies, whose tensors are not unexpected.
     pub others: Vec<String>,
-    /// What there is to tell.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
-/// What wrappers put inside names, at any place.
+/// Parts that wrappers add to names, at any position.
 const WRAPPERS: [&str; 4] =
     ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module."];
-/// Dicts of an optimizer, and momentum buffers of our own checkpoints: as many and as large as
-/// weights, and none.
+/// Dicts of an optimizer, and momentum buffers of res2lab's checkpoints. They have as many tensors
+/// of the same shapes as weights, but are not weights.
 const NO_WEIGHTS: [&str; 7] = [
     "momentum",
     "momentum_buffer",
@@ -43,14 +43,14 @@ const NO_WEIGHTS: [&str; 7] = [
     "optimizer_states",
     "grads",
 ];
-/// Parts of words for a copy that follows another.
+/// Parts of words that name a copy that follows another (an average or a teacher).
 const FOLLOWERS: [&str; 13] = [
     "ema", "average", "averaged", "avg", "swa", "polyak", "teacher", "target", "shadow",
     "momentum", "k", "key", "slow",
 ];
 
 impl WeightsFile {
-    /// The copy of the network in this file that is wanted, or the best there is.
+    /// The requested copy of the network in this file, or the most complete one.
     pub(crate) fn choose(&self, entries: &[StateEntry]) -> Result<Chosen, Error> {
         let copies = self.copies(entries);
         let Some(best) = copies.first() else {
@@ -58,8 +58,8 @@ impl WeightsFile {
                 Copy { prefix: String::new(), places: vec![None; entries.len()], fitting: 0 };
             return Ok(Chosen { copy, others: vec![], notes: vec![] });
         };
-        // What holds as much of the network as the best does, but perhaps for a last layer, is
-        // another copy of it.
+        // A prefix with as many tensors as the most complete one, except perhaps the last layer, is
+        // another copy.
         const LAST_LAYER: usize = 2;
         let equal: Vec<&Copy> =
             copies.iter().filter(|c| c.fitting + LAST_LAYER >= best.fitting).collect();
@@ -95,7 +95,7 @@ impl WeightsFile {
         Ok(Chosen { copy: copy.clone(), others, notes })
     }
 
-    /// What stood before the tensors' names, or in them.
+    /// Describes the prefix and the parts that were removed from names.
     fn taken_off(&self, entries: &[StateEntry], copy: &Copy, is_told: bool) -> Vec<String> {
         let mut notes = vec![];
         let used = copy
@@ -119,7 +119,7 @@ impl WeightsFile {
         notes
     }
 
-    /// All prefixes with a good part of the network behind them, the fullest first.
+    /// All prefixes with a large part of the network, the most complete first.
     fn copies(&self, entries: &[StateEntry]) -> Vec<Copy> {
         let index: HashMap<&str, usize> =
             entries.iter().enumerate().map(|(i, e)| (e.name.as_str(), i)).collect();
@@ -146,14 +146,14 @@ impl WeightsFile {
         let mut found: Vec<Copy> =
             order.into_iter().filter_map(|prefix| copies.remove(&prefix)).collect();
         found.retain(|copy| !copy.prefix.split('.').any(|part| NO_WEIGHTS.contains(&part)));
-        // Parts of blocks have names of the stem: bn1.weight lies behind layer1.0 as well.
+        // Parts of blocks have names of the stem: bn1.weight exists after layer1.0 as well.
         let most = found.iter().map(Copy::count).max().unwrap_or(0);
         found.retain(|copy| 2 * copy.count() > most);
         found.sort_by_key(|copy| std::cmp::Reverse((copy.fitting, copy.count())));
         found
     }
 
-    /// The copy that `#choice` means: by a whole part of its prefix, else by a part of a word.
+    /// The copy of `#choice`, which is a whole part of its prefix, or else a part of a word.
     fn wanted<'a>(&self, choice: &str, copies: &'a [Copy]) -> Result<&'a Copy, Error> {
         let wanted = choice.to_ascii_lowercase();
         let wanted = wanted.trim_matches('.');
@@ -181,13 +181,13 @@ impl WeightsFile {
 }
 
 impl Copy {
-    /// How many of the network's names it has.
+    /// The number of the network's names that the copy has.
     pub(crate) fn count(&self) -> usize {
         self.places.iter().flatten().count()
     }
 }
 
-/// The name without wrappers' parts.
+/// The name without the parts that wrappers add.
 pub(crate) fn unwrapped(name: &str) -> String {
     let mut name = name.to_owned();
     for wrapper in WRAPPERS {
@@ -200,13 +200,14 @@ pub(crate) fn unwrapped(name: &str) -> String {
     name
 }
 
-/// A name split at every dot: what stands before, with its dot, and the rest; first the whole name.
+/// All splits of a name into a prefix, with its dot, and the rest; first the empty prefix.
 fn splits(name: &str) -> impl Iterator<Item = (&str, &str)> {
     let dots = name.match_indices('.').map(|(at, _)| at + 1);
     std::iter::once(0).chain(dots).map(|at| name.split_at(at))
 }
 
-/// Whether it could be this tensor of the network, but for classes and channels of images.
+/// Whether this could be the network's tensor, except for the number of classes and of image
+/// channels.
 fn could_fit(tensor: &StoredTensor, entry: &StateEntry) -> bool {
     tensor.shape.len() == entry.shape.len() && same_but_ends(&tensor.shape, &entry.shape)
 }
@@ -215,15 +216,13 @@ fn same_but_ends(a: &[usize], b: &[usize]) -> bool {
     a == b || (a.len() == 4 && a[0] == b[0] && a[2..] == b[2..])
 }
 
-/// Whether a prefix is that of a copy that follows another: `state_dict_ema`, `teacher`,
-/// `encoder_k`.
+/// Whether a prefix names a copy that follows another: `state_dict_ema`, `teacher`, `encoder_k`.
 fn follows(prefix: &str) -> bool {
     let lower = prefix.to_ascii_lowercase();
     lower.split(['.', '_', '-']).any(|word| FOLLOWERS.contains(&word))
 }
 
-/// The names of a copy without its prefix, with shapes: what kind of network it is can be read from
-/// them.
+/// The names and shapes of a copy, without its prefix; the network can be recognized from them.
 pub(crate) fn shapes<'a>(file: &'a WeightsFile, prefix: &str) -> BTreeMap<String, &'a [usize]> {
     let own = |t: &'a StoredTensor| {
         let name = unwrapped(&t.name);

@@ -1,6 +1,6 @@
-//! PyTorch's `.pth`: the zip format (a pickle and one entry per storage) and the one before 2020
-//! (pickles, then storages). Both hold tensors as views into storages: an offset, a size and
-//! strides.
+//! PyTorch's `.pth` files: the zip format (a pickle and one entry per storage) and the format
+//! before 2020 (pickles, then storages). In both, tensors are views of storages: an offset, a size
+//! and strides.
 
 use super::HOSTILE;
 use super::file::{Content, Part, entry};
@@ -76,8 +76,8 @@ pub(crate) fn legacy(bytes: Vec<u8>) -> Result<Content, Refusal> {
     found(&pickle, Part::Legacy { bytes, storages })
 }
 
-/// Where each storage lies. Sizes of elements stand only in the pickle, so every storage must be
-/// one that is described there.
+/// The location of each storage. Element sizes are only in the pickle, so every storage must be
+/// described there.
 fn storages(
     bytes: &[u8],
     mut at: usize,
@@ -106,7 +106,7 @@ fn storages(
     Ok(storages)
 }
 
-/// A count of elements (int64), then the elements.
+/// Reads a storage: a count of elements (int64), then the elements.
 fn legacy_storage(bytes: &[u8], at: usize, element_size: usize) -> Option<std::ops::Range<usize>> {
     let count = u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?);
     let start = at + 8;
@@ -114,7 +114,7 @@ fn legacy_storage(bytes: &[u8], at: usize, element_size: usize) -> Option<std::o
     (end <= bytes.len()).then_some(start..end)
 }
 
-/// The tensors of the pickle, or what it holds instead.
+/// The tensors of the pickle, or an error that names what it contains instead.
 fn found(pickle: &Pickle, part: Part) -> Result<Content, Refusal> {
     let tensors = rebuilt::tensors(pickle);
     if tensors.is_empty() {
@@ -129,7 +129,7 @@ fn whole(pickle: &Pickle) -> Option<String> {
         let state = made.state.and_then(|id| pickle.entries(id));
         state.is_some_and(|entries| pickle.entry(entries, "_modules").is_some())
     };
-    // The outermost is made first.
+    // The outermost object is made first.
     pickle.values.iter().find_map(|value| match value {
         Value::Made(made) if is_module(made) => Some(made.by.clone()),
         _ => None,
@@ -157,7 +157,7 @@ fn nothing(pickle: &Pickle) -> Refusal {
     }
 }
 
-/// Names that a file asks for and that have nothing to do with its tensors.
+/// Names of classes and functions in a file that do not belong to its tensors.
 fn beside(pickle: &Pickle) -> Vec<String> {
     const PLAIN: [&str; 5] = [
         "collections.OrderedDict",

@@ -1,18 +1,18 @@
-//! Tensors as PyTorch pickles them: calls of functions that rebuild a tensor from a view into a
-//! storage. The calls are read, not made.
+//! Tensors in PyTorch's pickles, which are calls of functions that rebuild a tensor from a view of
+//! a storage. The calls are interpreted but never executed.
 
 use super::file::{Place, StoredTensor, UNKNOWN};
 use super::pickle::{Id, Made, Pickle, Value};
 use std::collections::HashSet;
 use tch::Kind;
 
-/// What a pickle says of a storage.
+/// The description of a storage in a pickle.
 pub(crate) struct Storage {
     pub key: String,
     pub dtype: &'static str,
-    /// None for a type that is not known.
+    /// The element type; None if it is not known.
     pub element_size: Option<usize>,
-    /// Where a view of an old file begins in the storage, in elements.
+    /// The offset of a view in the storage in elements, in old files.
     view_offset: usize,
 }
 
@@ -36,7 +36,7 @@ const STORAGES: [(&str, &str, usize); 16] = [
     ("UntypedStorage", "bytes", 1),
 ];
 
-/// Whether this name belongs to a tensor.
+/// Whether this class or function belongs to a tensor.
 pub(crate) fn is_known(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     name.starts_with("torch.")
@@ -58,12 +58,12 @@ fn kind(dtype: &str) -> Option<Kind> {
     }
 }
 
-/// All tensors in dicts, lists and tuples at any depth, and what stands in dicts in a tensor's
-/// place. Empty if there is no tensor at all.
+/// All tensors in dicts, lists and tuples at any depth, and other values among tensors in dicts.
+/// Empty if there is no tensor.
 pub(crate) fn tensors(pickle: &Pickle) -> Vec<StoredTensor> {
     let mut found = Vec::new();
-    // Not by recursion, since a file can nest as deeply as it likes; a value that is met again is
-    // the same one.
+    // Iterative, since a file may nest arbitrarily deeply. A value that is reached again is not
+    // visited twice.
     let mut seen = HashSet::new();
     let mut open = vec![(pickle.root, String::new())];
     while let Some((id, path)) = open.pop() {
@@ -89,10 +89,10 @@ pub(crate) fn tensors(pickle: &Pickle) -> Vec<StoredTensor> {
     found
 }
 
-/// Names longer than this come from nests that no program makes.
+/// The longest names; longer ones come from nesting that no program produces.
 const LONGEST: usize = 1000;
 
-/// What lies in a dict, a list or a tuple, with its key as text.
+/// The members of a dict, a list or a tuple, with their keys as text.
 fn members(pickle: &Pickle, id: Id) -> Vec<(String, Id)> {
     if let Some(entries) = pickle.entries(id) {
         let key = |key: Id| match pickle.get(key) {
@@ -132,8 +132,8 @@ fn one(pickle: &Pickle, made: &Made, name: String, dict: usize) -> StoredTensor 
     }
 }
 
-/// Storage, offset, size and strides, from a call that may be wrapped in others: parameters and
-/// tensors of other classes. Beside them the type, where it is not the storage's.
+/// The storage, offset, size and strides of a tensor, from a call that may be wrapped in others
+/// (parameters, subclasses of tensors), and the type if it is not that of the storage.
 fn view_of<'a>(
     pickle: &'a Pickle,
     by: &str,
@@ -167,7 +167,7 @@ fn view_of<'a>(
 
 type Viewed = (Vec<usize>, String, Place);
 
-/// Shape, type and place of a view.
+/// The shape, type and location of a view.
 fn viewed(pickle: &Pickle, args: &[Id], dtype: Option<String>) -> Result<Viewed, String> {
     if args.len() < 4 {
         return Err("is rebuilt from too little".into());

@@ -1,5 +1,4 @@
-//! Weights in several files, with an index that says which tensor is where (Hugging Face's
-//! `*.index.json`).
+//! Weights in several files, with an index of tensors (Hugging Face's `*.index.json`).
 
 use super::file::{Content, content};
 use super::format::{self, Format};
@@ -55,7 +54,7 @@ fn one(path: &Path) -> Result<(Content, u64), Error> {
     }
 }
 
-/// The first few, and how many more.
+/// The first few names, and the number of the others.
 pub(crate) fn some<T: AsRef<str>>(names: &[T]) -> String {
     const SHOWN: usize = 3;
     let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
@@ -63,7 +62,7 @@ pub(crate) fn some<T: AsRef<str>>(names: &[T]) -> String {
     if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
 }
 
-/// For a file whose name says that it is one of several: the name of the index beside it.
+/// The name of the index for a file whose name shows that it is one of several.
 pub(crate) fn index_of(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     let (stem, rest) = name.split_once("-of-")?;

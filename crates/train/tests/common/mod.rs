@@ -2,7 +2,7 @@
 
 use res2lab_experiment::{DataSpec, InitSpec, TrainSpec, TrialSpec};
 use res2lab_store::{Code, PlannedTrial, RunDir};
-use res2lab_train::Options;
+use res2lab_train::TrialOptions;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -50,9 +50,9 @@ pub(crate) fn short() -> TrainSpec {
     TrainSpec { epochs: 2, batch_size: 500, log_every: 1, ..TrainSpec::default() }
 }
 
-pub(crate) fn options(stop: &Arc<AtomicBool>) -> Options {
-    Options {
-        vectors: res2lab_kernels::instruction_set::level(),
+pub(crate) fn options(stop: &Arc<AtomicBool>) -> TrialOptions {
+    TrialOptions {
+        vectors: res2lab_kernels::instruction_set::current(),
         device: Device::Cpu,
         threads: 1,
         data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data"),

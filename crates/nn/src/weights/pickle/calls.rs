@@ -1,5 +1,4 @@
-//! What a pickle names and calls: the name is checked, the call is written down, and nothing is
-//! called.
+//! Names and calls in a pickle. Names are checked, calls are recorded, and nothing is called.
 
 use super::machine::{Machine, NO_OPERAND, pairs};
 use super::{Id, Made, Value, danger};
@@ -69,7 +68,7 @@ impl Machine<'_> {
         self.push(made)
     }
 
-    /// A class that PyTorch keeps with its source text is called by its name too.
+    /// A class that PyTorch stores with its source text is recorded by its name too.
     fn name_of(&self, function: Id) -> String {
         let name = match &self.values[function] {
             Value::Global(name) => Some(name),

@@ -1,8 +1,8 @@
-//! Names that would run code in a reader that calls what a pickle asks for. Nothing is called here
-//! whatever a file names, so this list decides only what a file is called: a name that is on it
-//! makes the file one not to be trusted, any other that is not known is noted and skipped.
+//! Names that would run code in a reader that executes the calls of a pickle. This reader never
+//! executes any, so the list only decides how a file is reported: a file with a name of the list is
+//! refused as untrusted, other unknown names are noted and skipped.
 
-/// Python modules from which nothing harmless is pickled.
+/// Python modules of which no harmless name occurs in pickles.
 const MODULES: &str = "os posix nt sys subprocess importlib runpy socket shutil pty ctypes cffi commands popen2 \
     codeop pdb bdb timeit cProfile profile trace doctest ensurepip venv site zipimport pkgutil pip setuptools \
     distutils idlelib lib2to3 pydoc webbrowser urllib urllib2 http httplib requests httpx aiohttp ftplib smtplib \
@@ -10,7 +10,7 @@ const MODULES: &str = "os posix nt sys subprocess importlib runpy socket shutil 
     joblib signal mmap fcntl atexit gc inspect fileinput tempfile sched crypt nturl2path linecache antigravity \
     sqlite3 _posixsubprocess _socket _ctypes imp jinja2 fabric paramiko pexpect sh plumbum";
 
-/// The same wherever they stand in a dotted name, as in `torch.os.system`.
+/// Modules that are dangerous at any position of a dotted name, as in `torch.os.system`.
 const WITHIN: &str = "os posix nt sys subprocess builtins __builtin__ __builtins__ importlib runpy socket shutil pty \
     ctypes cpp_extension f2py";
 
@@ -79,7 +79,7 @@ const BELOW: &[&str] = &[
     "concurrent.futures.",
 ];
 
-/// What a function is called that runs what it is given, in whatever module.
+/// Names of functions that run their argument, in any module.
 const NAMES: &str = "system popen popen2 popen3 Popen exec execfile eval __import__ import_module check_output \
     check_call getoutput getstatusoutput run_path run_module _run_code runcode runsource exec_command";
 
@@ -92,7 +92,7 @@ const PLAIN: &str = "set frozenset list dict tuple int long float bool complex b
 /// Records of the system's modules.
 const RECORDS: &str = "stat_result statvfs_result uname_result terminal_size times_result PathLike";
 
-/// Whether a pickle that names `full` (`module.name`) asks for something that would run code.
+/// Whether calling `full` (`module.name`) could run code.
 pub(super) fn runs_code(full: &str) -> bool {
     let (module, name) = full.rsplit_once('.').unwrap_or(("", full));
     if module == "builtins" || module == "__builtin__" {

@@ -43,7 +43,7 @@ impl<'a> Machine<'a> {
 
     fn execute(&mut self, instruction: u8) -> Result<(), String> {
         match instruction {
-            // The protocol's number and the length of a frame say nothing that matters here.
+            // The protocol number and the lengths of frames are not needed.
             0x80 => self.take(1).map(drop),
             0x95 => self.take(8).map(drop),
             b'(' => {
@@ -241,7 +241,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Gives an object its attributes; a dict's are not needed.
+    /// Sets the attributes of an object; those of a dict are not needed.
     fn build(&mut self) -> Result<(), String> {
         let state = self.pop()?;
         let target = self.top()?;
@@ -276,7 +276,8 @@ pub(super) fn pairs(ids: &[Id]) -> Result<Vec<(Id, Id)>, String> {
     Ok(ids.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
 }
 
-/// Two's complement, little-endian. What has more than 16 bytes is no size of a tensor.
+/// Decodes a little-endian number in two's complement. Numbers of more than 16 bytes are never
+/// sizes of tensors.
 pub(super) fn signed(bytes: &[u8]) -> Value {
     if bytes.len() > 16 {
         return Value::Other;

@@ -1,7 +1,7 @@
-//! Python's pickles as data. A pickle is a program for a stack machine that may call any function
-//! by name; this reader executes every instruction that Python writes, but builds plain values only
-//! and calls nothing: a call becomes a [`Made`], which says by what it would be made and from what.
-//! A file that names a function that would run code is refused by that name, since other readers
+//! Reads Python's pickles as data. A pickle is a program for a stack machine that may call any
+//! function by name. This reader executes all instructions that Python writes, but it builds only
+//! plain values and calls nothing: a call becomes a [`Made`], which records the function and its
+//! arguments. A file that names a function that would run code is refused, since other readers
 //! would run it.
 //!
 //! Reading order:
@@ -19,7 +19,7 @@ mod tests;
 
 pub use machine::read;
 
-/// A value's place in [`Pickle::values`]. Values refer to each other by place, so sharing and
+/// The index of a value in [`Pickle::values`]. Values refer to each other by index, so sharing and
 /// cycles are harmless.
 pub type Id = usize;
 
@@ -36,28 +36,28 @@ pub enum Value {
     Dict(Vec<(Id, Id)>),
     /// A function or class by its full name.
     Global(String),
-    /// What a call or a class would give. Nobody makes it.
+    /// The result of a call or a class, which is recorded but never made.
     Made(Box<Made>),
-    /// What the file around the pickle keeps (a storage), by its description.
+    /// An object outside the pickle (a storage), by its description.
     Persistent(Id),
-    /// Bytes, sets and numbers of any length: nothing that describes a tensor.
+    /// Bytes, sets and long numbers, which never describe a tensor.
     Other,
 }
 
-/// A call that the pickle asks for, and what it would fill the result with.
+/// A call in a pickle, and the contents that would be set on its result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Made {
-    /// The function's or class's full name.
+    /// The full name of the function or class.
     pub by: String,
     /// Positional arguments.
     pub args: Vec<Id>,
     /// Keys and values that would be set on the result, as on a dict.
     pub entries: Vec<(Id, Id)>,
-    /// What the result would be given as its attributes.
+    /// The attributes that would be set on the result.
     pub state: Option<Id>,
 }
 
-/// A pickle's values and the one that it stands for.
+/// The values of a pickle, and the one that it represents.
 #[derive(Clone, Debug)]
 pub struct Pickle {
     pub values: Vec<Value>,

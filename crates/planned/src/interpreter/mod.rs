@@ -1,84 +1,87 @@
-//! One thread's part of the step: every instruction, for its own images, in an arena of its own.
-//! `weights`: layers with weights; `norms`: batch norms.
+//! Runs a program on one thread: every instruction, for this thread's images, in this thread's
+//! arena. `weights` has the layers with weights, `norms` the batch norms, `pools` the pools.
 //!
-//! Threads meet before statistics and before the terms of a norm's gradient, for the others' sums.
-//! Before they do, they pack the next convolution's weights together, so that only a convolution
-//! with no such meeting before it asks for one of its own. What each has found of a weight's
-//! gradient is added where they meet next.
+//! All threads wait at a barrier before the statistics and before the backward coefficients of a
+//! norm, which need the sums of all threads. Before such a barrier, every thread packs its share of
+//! the next convolution's weights, so that only a convolution without a barrier before it needs one
+//! of its own. After a barrier, the pending reduction adds the threads' partial gradients.
 
 mod norms;
+mod pools;
 mod weights;
 
 use crate::allocation::{BufferSlice, IMAGES};
+use crate::instructions::Instr;
 use crate::linear;
-use crate::program::Instr;
-use crate::step::{Own, Planned, Pooling};
+use crate::step::{ExecutionPlan, Own};
 use res2lab_kernels::pool::global;
-use res2lab_kernels::{Part, Real, View, norm, pointwise};
+use res2lab_kernels::{Real, Share, View, norm, pointwise};
 use std::ops::Range;
 
-/// Memory that all threads work on.
+/// Memory that all threads access.
 pub(crate) struct Shared<T> {
     pub images: *const T,
     pub values: *const T,
     pub grads: *mut T,
-    /// Whether gradients are added to what is there.
+    /// Whether gradients accumulate.
     pub adds: bool,
     pub running: *mut T,
     pub sums: *mut f64,
-    pub partials: [*mut T; 2],
-    /// Packed weights of one convolution each; two where there are several threads.
+    pub partial_gradients: [*mut T; 2],
+    /// Buffers for the packed weights of one convolution: one for a single thread, else two.
     pub packed: Vec<*mut T>,
 }
 
-/// An arena that several threads may work in.
+/// The address of an arena, which several threads may access.
 pub(crate) struct Arena<T>(pub *mut T);
 
-// SAFETY: threads write to disjoint parts of it, and read what others wrote behind a barrier only.
+// SAFETY: threads write to disjoint ranges of the arena, and a barrier precedes every read of a
+// range that another thread wrote.
 unsafe impl<T: Send> Send for Arena<T> {}
 
-// SAFETY: threads write to disjoint parts (their sums, their partial gradients, their share of a
-// gradient), and read what others wrote behind a barrier only.
+// SAFETY: threads write to disjoint ranges (their sums, their partial gradients, their share of a
+// gradient), and a barrier precedes every read of a range that another thread wrote.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
-/// One thread.
-pub(crate) struct Worker<'a, T> {
-    pub plan: &'a Planned<T>,
+/// The state of one thread during a pass.
+pub(crate) struct Interpreter<'a, T> {
+    pub plan: &'a ExecutionPlan<T>,
     pub shared: &'a Shared<T>,
     pub thread: usize,
     pub own: &'a mut Own<T>,
-    /// Its arena, and what each max pool remembers.
     pub arena: *mut T,
+    /// The positions of maxima that each max pool stored.
     pub indices: Vec<*mut u32>,
-    /// Those of its images that the instructions are run for now.
+    /// The images of the current micro-batch, within this thread's images.
     pub images: Range<usize>,
-    /// Its share of each instruction, where threads work on the same images.
-    pub share: Part,
-    /// Whether views are of this thread's share of the channels now.
+    /// This thread's share of each instruction, where all threads work on the same images.
+    pub share: Share,
+    /// Whether views cover only this thread's share of the channels.
     pub is_split: bool,
-    /// Entries whose gradient has been computed in parts in this pass.
-    pub turn: usize,
-    /// The last of them, if its parts have not been added yet.
-    pub left: Option<usize>,
-    /// Forward, 0, or backward, 1.
+    /// Partial gradients computed so far in this pass; selects the buffer of the next one.
+    pub partials_used: usize,
+    /// The entry of the state whose partial gradients await their reduction.
+    pub pending: Option<usize>,
+    /// 0 in the forward pass, 1 in the backward pass.
     pub direction: usize,
-    /// Of the convolutions whose weights are packed in this pass: how many have been, and how many
-    /// of them have run.
-    pub packed: usize,
-    pub used: usize,
+    /// Convolutions whose weights have been packed in this pass.
+    pub convs_packed: usize,
+    /// Convolutions with packed weights that have run in this pass.
+    pub convs_run: usize,
 }
 
-impl<'a, T: Real> Worker<'a, T> {
-    /// Runs all forward instructions, each segment's for one block of images after the other.
+impl<'a, T: Real> Interpreter<'a, T> {
+    /// Runs all forward instructions, segment by segment, and each segment for one micro-batch
+    /// after the other.
     pub(crate) fn forward(&mut self) {
         let plan = self.plan;
         for segment in &plan.segments {
-            for start in self.own.images.clone().step_by(segment.block) {
+            for start in self.own.images.clone().step_by(segment.micro_batch) {
                 let first = self.own.images.start;
                 self.images =
-                    start - first..(start + segment.block).min(self.own.images.end) - first;
+                    start - first..(start + segment.micro_batch).min(self.own.images.end) - first;
                 for instr in &plan.program.forward[segment.instrs.clone()] {
-                    if plan.shares { self.run_together(instr) } else { self.run(instr) }
+                    if plan.shares_images { self.run_together(instr) } else { self.run(instr) }
                 }
             }
         }
@@ -91,52 +94,52 @@ impl<'a, T: Real> Worker<'a, T> {
         self.zero_sums();
         self.direction = 1;
         plan.program.backward.iter().for_each(|instr| self.run(instr));
-        if self.left.is_some() {
-            self.meet();
+        if self.pending.is_some() {
+            self.wait();
         }
     }
 
-    /// A view of a place. The images are never written through it.
-    fn view(&self, place: BufferSlice) -> View<T> {
-        let whole = self.plan.program.buffers[place.buffer];
-        let start = place.start * whole.height * whole.width;
-        // A buffer of one block of images begins with the block's first.
+    /// A view of a buffer slice. No kernel writes through a view of the input images.
+    fn view(&self, slice: BufferSlice) -> View<T> {
+        let whole = self.plan.program.buffers[slice.buffer];
+        let start = slice.start * whole.height * whole.width;
+        // A buffer of one micro-batch begins with the first image of that micro-batch.
         let before =
-            self.plan.local[place.buffer].map_or(0, |_| self.images.start * whole.elements());
-        let base = match place.buffer {
-            // SAFETY: the batch holds this thread's images.
+            self.plan.local[slice.buffer].map_or(0, |_| self.images.start * whole.elements());
+        let base = match slice.buffer {
+            // SAFETY: the batch contains this thread's images.
             IMAGES => unsafe {
                 self.shared.images.add(self.own.images.start * whole.elements()).cast_mut()
             },
-            // SAFETY: the arena holds every buffer from its offset on, and a place lies within its
+            // SAFETY: the arena contains every buffer at its offset, and a slice lies within its
             // buffer.
             buffer => unsafe { self.arena.add(self.plan.offsets[buffer]) },
         };
-        let mut channels = 0..place.shape.channels;
+        let mut channels = 0..slice.shape.channels;
         if self.is_split {
             channels = self.share.within(channels);
         }
         let start = start + channels.start * whole.height * whole.width;
         View {
-            // SAFETY: as above.
+            // SAFETY: the channels lie within the buffer, as above.
             at: unsafe { base.add(start) }.wrapping_sub(before),
             image_stride: whole.elements(),
             channels: channels.len(),
-            height: place.shape.height,
-            width: place.shape.width,
+            height: slice.shape.height,
+            width: slice.shape.width,
         }
     }
 
-    /// A piece of memory that no other thread writes to now.
+    /// A range of memory that no other thread writes during the current instruction.
     fn slice(at: *const T, range: Range<usize>) -> &'a [T] {
-        // SAFETY: callers give ranges of buffers of the plan, whose lengths were worked out from
-        // the same numbers.
+        // SAFETY: callers pass ranges of the plan's buffers, whose lengths follow from the same
+        // sizes.
         unsafe { std::slice::from_raw_parts(at.add(range.start), range.len()) }
     }
 
-    /// A piece of memory that this thread alone touches now.
+    /// A range of memory that only this thread accesses during the current instruction.
     fn slice_mut(at: *mut T, range: Range<usize>) -> &'a mut [T] {
-        // SAFETY: as for `slice`.
+        // SAFETY: as in `slice`.
         unsafe { std::slice::from_raw_parts_mut(at.add(range.start), range.len()) }
     }
 
@@ -152,15 +155,15 @@ impl<'a, T: Real> Worker<'a, T> {
         Self::slice_mut(self.shared.grads, self.entry(entry))
     }
 
-    /// This thread's values of a place with one value per channel.
-    fn rows(&self, place: BufferSlice) -> &'a mut [T] {
+    /// The values of this thread's images in a slice with one value per channel, row by row.
+    fn rows(&self, slice: BufferSlice) -> &'a mut [T] {
         let images = &self.images;
-        let channels = place.shape.channels;
-        Self::slice_mut(self.view(place).at, images.start * channels..images.end * channels)
+        let channels = slice.shape.channels;
+        Self::slice_mut(self.view(slice).at, images.start * channels..images.end * channels)
     }
 
-    /// One instruction that all threads work on, each on its share; what follows may read all of
-    /// it.
+    /// Runs this thread's share of an instruction that all threads divide among them, then waits
+    /// for all threads, because later instructions read the whole result.
     fn run_together(&mut self, instr: &Instr) {
         match instr {
             Instr::Normalize { .. } if self.thread > 0 => {}
@@ -174,30 +177,31 @@ impl<'a, T: Real> Worker<'a, T> {
         self.plan.barrier.wait();
     }
 
-    // Every kernel is told to write to this thread's images of places that the plan gives to nobody
-    // else while this instruction runs; that is the promise each of them asks for.
+    /// Runs one instruction.
+    // Safety of the kernels called here: they write only this thread's images of slices that the
+    // plan assigns to this instruction alone, which is what the contract at `View` demands.
     fn run(&mut self, instr: &Instr) {
         let images = self.images.clone();
         match instr {
-            Instr::Conv { conv, inputs, out, then: Some(then), .. } => {
-                self.folded_conv(*conv, inputs, *out, *then)
+            Instr::Conv { conv, inputs, out, epilogue: Some(epilogue), .. } => {
+                self.folded_conv(*conv, inputs, *out, *epilogue)
             }
             Instr::Conv { conv, inputs, out, sums, .. } => self.conv(*conv, inputs, *out, *sums),
             Instr::Sums { norm } => {
                 let x = self.view(self.plan.program.norms[*norm].x);
                 let sums = self.own_sums(*norm);
                 sums.fill(0.0);
-                // SAFETY: see above.
+                // SAFETY: see the comment at this function.
                 unsafe { norm::sums(x, images, sums) };
             }
             Instr::Statistics { norms } => self.statistics(norms),
             Instr::Normalize { norm, added, relu, out } => {
                 self.normalize(*norm, *added, *relu, *out)
             }
-            Instr::NormSums(last) => self.norm_sums(*last),
-            Instr::NormTerms { norms } => self.norm_terms(norms),
-            Instr::ConvBack { conv, from, inputs, into, last } => {
-                self.conv_back(*conv, *from, inputs, into, last)
+            Instr::NormSums(sums) => self.norm_sums(*sums),
+            Instr::NormCoefficients { norms } => self.norm_coefficients(norms),
+            Instr::ConvBack { conv, from, inputs, into, norm_sums } => {
+                self.conv_back(*conv, *from, inputs, into, norm_sums)
             }
             Instr::Linear { state, from, to } => {
                 let outputs = self.share.within(0..to.shape.channels);
@@ -212,14 +216,14 @@ impl<'a, T: Real> Worker<'a, T> {
             Instr::LinearBack { state, from, input, into } => {
                 self.linear_back(*state, *from, *input, *into)
             }
-            // SAFETY: see above.
-            other => unsafe { self.simple(other, images) },
+            // SAFETY: see the comment at this function.
+            other => unsafe { self.run_kernel(other, images) },
         }
     }
 
-    /// Instructions that are one kernel.
-    unsafe fn simple(&mut self, instr: &Instr, images: Range<usize>) {
-        // SAFETY: the caller's promise.
+    /// Runs an instruction that is a single kernel call.
+    unsafe fn run_kernel(&mut self, instr: &Instr, images: Range<usize>) {
+        // SAFETY: see `run`.
         unsafe {
             match instr {
                 Instr::NormBack { from, into } => {
@@ -230,34 +234,8 @@ impl<'a, T: Real> Worker<'a, T> {
                         images,
                     );
                 }
-                Instr::Pool { pool, from, to } => {
-                    let from = self.view(*from);
-                    let to = self.view(*to);
-                    match &self.plan.pools[*pool] {
-                        Pooling::Average(average) => {
-                            average.forward(from, to, images, &mut self.own.scratch)
-                        }
-                        Pooling::Max(max) if self.plan.program.is_inference() => {
-                            max.infer(from, to, images, &mut self.own.scratch);
-                        }
-                        Pooling::Max(max) => {
-                            let indices = self.indices(*pool, to);
-                            max.forward(from, to, indices, images, &mut self.own.scratch);
-                        }
-                    }
-                }
-                Instr::PoolBack { pool, from, into } => {
-                    let from = self.view(*from);
-                    let to = self.view(into.to);
-                    match &self.plan.pools[*pool] {
-                        Pooling::Average(average) => {
-                            average.backward(from, to, into.add, images, &mut self.own.scratch);
-                        }
-                        Pooling::Max(max) => {
-                            max.backward(from, self.indices(*pool, from), to, into.add, images)
-                        }
-                    }
-                }
+                Instr::Pool { pool, from, to } => self.pool(*pool, *from, *to, images),
+                Instr::PoolBack { pool, from, into } => self.pool_back(*pool, *from, *into, images),
                 Instr::GlobalPool { from, to } => {
                     global::forward(self.view(*from), self.view(*to), images)
                 }
@@ -281,7 +259,7 @@ impl<'a, T: Real> Worker<'a, T> {
                     pointwise::sigmoid_backward(from, result, self.view(into.to), into.add, images);
                 }
                 Instr::Add { from, to } => {
-                    let from: Vec<View<T>> = from.iter().map(|place| self.view(*place)).collect();
+                    let from: Vec<View<T>> = from.iter().map(|slice| self.view(*slice)).collect();
                     pointwise::add(&from, self.view(*to), false, images);
                 }
                 Instr::Copy { from, into } => {
@@ -303,24 +281,12 @@ impl<'a, T: Real> Worker<'a, T> {
                         images,
                     );
                 }
-                Instr::Zero { place } => {
-                    let view = self.view(*place);
+                Instr::Zero { slice } => {
+                    let view = self.view(*slice);
                     images.for_each(|image| view.zero(image, 0..view.channels));
                 }
                 _ => unreachable!("{instr:?} is more than one kernel"),
             }
-        }
-    }
-
-    /// Where a max pool remembers its maxima, one for each value of its result.
-    fn indices(&self, pool: usize, result: View<T>) -> View<u32> {
-        let View { channels, height, width, .. } = result;
-        View {
-            at: self.indices[pool],
-            image_stride: channels * height * width,
-            channels,
-            height,
-            width,
         }
     }
 }

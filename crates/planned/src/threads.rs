@@ -1,27 +1,26 @@
-//! Threads that run the same program side by side, each on its images, and wait for each other
-//! where they must.
+//! A team of threads with a barrier. All threads run the same program, each on its own images.
 //!
-//! Threads are started for each pass: that costs some ten microseconds, a pass milliseconds. Within
-//! a pass they meet about a hundred times and rarely wait long, so they wait without going to
-//! sleep.
+//! Threads are started for each pass. Starting them takes some ten microseconds, a pass takes
+//! milliseconds. A pass has about a hundred barriers with short waits, so a waiting thread spins
+//! and does not sleep.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Where all threads of a team wait for the last of them.
+/// A spin barrier: every thread waits until all threads of the team have arrived.
 pub struct Barrier {
     threads: usize,
     arrived: AtomicUsize,
     round: AtomicUsize,
-    /// A thread has panicked and will not come.
+    /// Whether a thread has panicked and will not arrive.
     broken: AtomicBool,
 }
 
-/// Looks at the barrier before a waiting thread lets others run: more threads than free cores must
-/// not hold each other up.
+/// Spins before a waiting thread yields its core. With more threads than free cores, a thread that
+/// only spins would delay the thread that it waits for.
 const SPINS: usize = 2000;
 
 impl Barrier {
-    /// For this many threads.
+    /// A barrier for a team of this many threads.
     pub fn new(threads: usize) -> Barrier {
         Barrier {
             threads,
@@ -31,7 +30,8 @@ impl Barrier {
         }
     }
 
-    /// Returns once all threads have called it. What any wrote before, all see after.
+    /// Returns once all threads have called it. Writes of any thread before the call are visible to
+    /// all threads after it.
     ///
     /// # Panics
     /// If another thread has panicked.
@@ -57,7 +57,7 @@ impl Barrier {
     }
 }
 
-/// Breaks the barrier if its thread panics, so that the others do not wait for ever.
+/// Breaks the barrier if its thread panics, so that the other threads do not wait forever.
 struct Guard<'a>(&'a Barrier);
 
 impl Drop for Guard<'_> {
@@ -68,7 +68,8 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// Runs `work` once for each of `members`, side by side; the calling thread takes the first.
+/// Runs `work` once for each of `members`, each on a thread of its own. The calling thread runs the
+/// first.
 pub fn run<M: Send>(barrier: &Barrier, members: Vec<M>, work: impl Fn(M) + Sync) {
     let work = |member| {
         let _guard = Guard(barrier);
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_reaches_the_caller_and_leaves_nobody_waiting() {
+    fn a_panic_reaches_the_caller_and_ends_the_other_threads() {
         let barrier = Barrier::new(2);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             run(&barrier, vec![0, 1], |member: usize| {

@@ -1,18 +1,18 @@
-//! Batch norms: statistics forward, terms backward, each from all threads' sums.
+//! Batch norms: statistics forward and coefficients backward, each from all threads' sums.
 
-use super::Worker;
+use super::Interpreter;
 use crate::allocation::BufferSlice;
-use crate::norms::{Affine, Sums, moments};
-use crate::program::{Added, GradientSource, Last, NormId};
+use crate::instructions::{Added, GradientSource, NormId, NormSums};
+use crate::norms::{Affine, ChannelSums, moments};
 use res2lab_kernels::norm::{self, Residual};
 use res2lab_kernels::{Gradient, NormBackward, Real, View};
 use std::ops::Range;
 
-impl<'a, T: Real> Worker<'a, T> {
-    /// This thread's two sums for each channel of a norm: all first ones, then all second ones.
+impl<'a, T: Real> Interpreter<'a, T> {
+    /// This thread's two sums for each channel of a norm: all first sums, then all second sums.
     pub(super) fn own_sums(&self, norm: NormId) -> &'a mut [f64] {
         let range = self.sums_of(norm, self.thread);
-        // SAFETY: each thread has a part of its own, and no two slices of one norm's are held at
+        // SAFETY: each thread has a range of its own, and no two slices of one norm's sums exist at
         // the same time.
         unsafe { std::slice::from_raw_parts_mut(self.shared.sums.add(range.start), range.len()) }
     }
@@ -24,12 +24,13 @@ impl<'a, T: Real> Worker<'a, T> {
     }
 
     /// All threads' sums of one channel, added in the order of threads.
-    pub(super) fn summed(&self, norm: NormId, channel: usize) -> Sums {
+    pub(super) fn summed(&self, norm: NormId, channel: usize) -> ChannelSums {
         let channels = self.plan.program.norms[norm].x.shape.channels;
-        let mut sums = Sums { first: 0.0, second: 0.0 };
+        let mut sums = ChannelSums { first: 0.0, second: 0.0 };
         for thread in 0..self.plan.threads {
             let start = self.sums_of(norm, thread).start + channel;
-            // SAFETY: the barrier before lies between their writing and this.
+            // SAFETY: the barrier before this instruction separates the other threads' writes from
+            // these reads.
             unsafe {
                 sums.first += *self.shared.sums.add(start);
                 sums.second += *self.shared.sums.add(start + channels);
@@ -46,15 +47,15 @@ impl<'a, T: Real> Worker<'a, T> {
         }
     }
 
-    /// Values that one channel's statistics are taken of.
+    /// The number of values over which the statistics of one channel are taken.
     pub(super) fn count(&self, norm: NormId) -> f64 {
         let shape = self.plan.program.norms[norm].x.shape;
         (self.plan.batch * shape.height * shape.width) as f64
     }
 
     pub(super) fn statistics(&mut self, norms: &[NormId]) {
-        self.pack_ahead();
-        self.meet();
+        self.pack_next();
+        self.wait();
         for &norm in norms {
             let of = &self.plan.program.norms[norm];
             let n = self.count(norm);
@@ -102,7 +103,7 @@ impl<'a, T: Real> Worker<'a, T> {
         let range = self.channels(norm);
         let x = self.view(self.plan.program.norms[norm].x);
         let residual = added.map(|added| match added {
-            Added::Value(place) => Residual { view: self.view(place), affine: None },
+            Added::Value(slice) => Residual { view: self.view(slice), affine: None },
             Added::Norm(other) => {
                 let range = self.channels(other);
                 let affine = Some((&constants.scale[range.clone()], &constants.shift[range]));
@@ -111,7 +112,7 @@ impl<'a, T: Real> Worker<'a, T> {
         });
         let scale = &constants.scale[range.clone()];
         let shift = &constants.shift[range];
-        // SAFETY: as in `run`.
+        // SAFETY: see the comment at `Interpreter::run`.
         unsafe {
             norm::normalize(x, scale, shift, residual, relu, self.view(out), self.images.clone())
         };
@@ -123,18 +124,19 @@ impl<'a, T: Real> Worker<'a, T> {
             let range = self.channels(norm);
             NormBackward {
                 x: self.view(self.plan.program.norms[norm].x),
-                a: &constants.a[range.clone()],
-                b: &constants.b[range.clone()],
-                c: &constants.c[range],
+                dy_coefficient: &constants.dy_coefficient[range.clone()],
+                x_coefficient: &constants.x_coefficient[range.clone()],
+                constant: &constants.constant[range],
             }
         });
         Gradient { of: self.view(from.of), norm }
     }
 
-    /// Before a backward pass: a norm's sums may come from several instructions.
+    /// Zeroes this thread's sums before a backward pass, in which several instructions may add to
+    /// the sums of one norm.
     pub(super) fn zero_sums(&mut self) {
         let channels = self.plan.channels;
-        // SAFETY: the part of all sums that is this thread's.
+        // SAFETY: this range of all sums belongs to this thread.
         unsafe {
             std::slice::from_raw_parts_mut(
                 self.shared.sums.add(2 * channels * self.thread),
@@ -144,35 +146,43 @@ impl<'a, T: Real> Worker<'a, T> {
         .fill(0.0);
     }
 
-    /// What a norm's input, mean and sums are for some of its channels.
-    pub(super) fn sums_over(&self, last: Last) -> (View<T>, &[T], [&'a mut [f64]; 2]) {
-        let shape = last.of.shape;
-        let of = &self.plan.program.norms[last.norm];
-        let own = last.first..last.first + shape.channels;
-        let (first, second) = self.own_sums(last.norm).split_at_mut(of.x.shape.channels);
-        let mean = &self.own.constants.mean[self.channels(last.norm)][own.clone()];
-        (self.view(of.x.part(last.first, shape)), mean, [&mut first[own.clone()], &mut second[own]])
+    /// The input, mean and sums of a norm, restricted to some of its channels.
+    pub(super) fn sums_over(&self, of_norm: NormSums) -> (View<T>, &[T], [&'a mut [f64]; 2]) {
+        let shape = of_norm.of.shape;
+        let of = &self.plan.program.norms[of_norm.norm];
+        let own = of_norm.first..of_norm.first + shape.channels;
+        let (first, second) = self.own_sums(of_norm.norm).split_at_mut(of.x.shape.channels);
+        let mean = &self.own.constants.mean[self.channels(of_norm.norm)][own.clone()];
+        (
+            self.view(of.x.channels(of_norm.first, shape)),
+            mean,
+            [&mut first[own.clone()], &mut second[own]],
+        )
     }
 
-    pub(super) fn norm_sums(&mut self, last: Last) {
-        let (x, mean, sums) = self.sums_over(last);
-        let of = self.view(last.of);
-        let relu = last.relu.map(|place| self.view(place));
-        // SAFETY: as in `run`.
+    pub(super) fn norm_sums(&mut self, of_norm: NormSums) {
+        let (x, mean, sums) = self.sums_over(of_norm);
+        let of = self.view(of_norm.of);
+        let relu = of_norm.relu.map(|slice| self.view(slice));
+        // SAFETY: see the comment at `Interpreter::run`.
         unsafe { norm::backward_sums(of, relu, x, mean, self.images.clone(), sums) };
     }
 
-    pub(super) fn norm_terms(&mut self, norms: &[NormId]) {
-        self.pack_ahead();
-        self.meet();
+    pub(super) fn norm_coefficients(&mut self, norms: &[NormId]) {
+        self.pack_next();
+        self.wait();
         for &norm in norms {
             let of = &self.plan.program.norms[norm];
             let n = self.count(norm);
             for channel in 0..of.x.shape.channels {
                 let sums = self.summed(norm, channel);
                 let affine = self.affine(norm, channel);
-                let gradient =
-                    self.own.constants.set_terms(of.first_channel + channel, sums, n, affine);
+                let gradient = self.own.constants.set_backward_coefficients(
+                    of.first_channel + channel,
+                    sums,
+                    n,
+                    affine,
+                );
                 if self.thread == 0 {
                     for (entry, gradient) in
                         [(of.state, gradient.weight), (of.state + 1, gradient.bias)]

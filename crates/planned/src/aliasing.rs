@@ -1,23 +1,26 @@
-//! A gradient passes an addition unchanged. Where its last reader comes before anyone adds to the
-//! copy, the copy is the same memory and costs nothing: so it is along the residual connections of
-//! a stage.
+//! Aliasing of gradients: copies that are elided.
+//!
+//! The gradient of an addition's term is that of its result. The copy can alias its source if the
+//! last reader of the source comes before the next write to the copy. This holds along the residual
+//! connections of a stage.
 
 use crate::allocation::BufferSlice;
+use crate::instructions::Instr;
 use crate::liveness::touched;
-use crate::program::{Instr, Program};
+use crate::program::Program;
 
-/// Takes out the copies that need not be made, and notes which buffers are one.
-pub(crate) fn share(program: &mut Program) {
+/// Removes the copies that can be elided, and records which buffers are aliases.
+pub(crate) fn alias_copies(program: &mut Program) {
     let touches: Vec<Vec<usize>> = program
         .backward
         .iter()
-        .map(|instr| touched(program, instr).iter().map(|place| place.buffer).collect())
+        .map(|instr| touched(program, instr).iter().map(|slice| slice.buffer).collect())
         .collect();
     let mut is_copied = vec![false; program.buffers.len()];
-    let mut spared = vec![false; touches.len()];
+    let mut elided = vec![false; touches.len()];
     for (i, instr) in program.backward.iter().enumerate() {
         let Instr::Copy { from, into } = instr else { continue };
-        let is_whole = |place: &BufferSlice| place.shape == program.buffers[place.buffer];
+        let is_whole = |slice: &BufferSlice| slice.shape == program.buffers[slice.buffer];
         let touch = |buffer: usize| move |touches: &Vec<usize>| touches.contains(&buffer);
         let last_read = touches.iter().rposition(touch(from.buffer));
         let next_written =
@@ -31,12 +34,12 @@ pub(crate) fn share(program: &mut Program) {
             && is_whole(&into.to)
         {
             is_copied[from.buffer] = true;
-            spared[i] = true;
-            program.memory_of[into.to.buffer] = program.memory_of[from.buffer];
+            elided[i] = true;
+            program.alias_of[into.to.buffer] = program.alias_of[from.buffer];
         }
     }
-    let mut spared = spared.into_iter();
-    program.backward.retain(|_| !spared.next().unwrap_or(false));
+    let mut elided = elided.into_iter();
+    program.backward.retain(|_| !elided.next().unwrap_or(false));
 }
 
 #[cfg(test)]
@@ -51,15 +54,15 @@ mod tests {
             res2lab_arch::build(&spec, Input { height: 64, width: 64, channels: 3, classes: 7 })
                 .unwrap();
         let program = Program::new(&graph);
-        let shared = program
-            .memory_of
+        let aliases = program
+            .alias_of
             .iter()
             .enumerate()
             .filter(|(buffer, memory)| buffer != *memory)
             .count();
         // All blocks but the first of each of four stages.
-        assert_eq!(shared, 16 - 4);
-        let is_whole = |place: &BufferSlice| place.shape == program.buffers[place.buffer];
+        assert_eq!(aliases, 16 - 4);
+        let is_whole = |slice: &BufferSlice| slice.shape == program.buffers[slice.buffer];
         assert!(
             !program
                 .backward

@@ -1,59 +1,61 @@
-//! The innermost functions, compiled for a type and an instruction set, chosen once.
+//! Dispatch: the innermost functions, compiled for each type and instruction set.
 //!
-//! Tables are statics of this crate, so that the functions in them are compiled here, with this
-//! crate's optimization, and not wherever a generic caller is.
+//! Dispatch tables are statics of this crate. Their functions are therefore compiled here, with
+//! this crate's optimization level, and not in the crate of a generic caller.
 
 #[cfg(target_arch = "x86_64")]
 use crate::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
-use crate::conv::{epilogue, fill, tile};
+use crate::conv::{epilogue, pack, tile};
 use crate::pool::rows;
 use crate::real::{Plain, Real, Simd};
 use crate::{norm, pointwise, sgd};
 
-/// A function of the table, for arguments of type `A`.
-type Run<A> = unsafe fn(&A);
+/// An entry of a dispatch table: a function of one argument of type `A`.
+type Entry<A> = unsafe fn(&A);
 
+/// The dispatch table of one element type and instruction set.
 pub(crate) struct Kernels<T: 'static> {
-    /// Elements of a vector of the register tiles.
+    /// The elements of a vector in the register tiles.
     pub lanes: usize,
-    /// Vectors that the processor has registers for.
+    /// The number of vector registers.
     pub registers: usize,
-    /// By rows - 1 and vectors - 1.
-    pub tile: [[Run<tile::Tile<T>>; tile::VECTORS]; tile::ROWS],
-    /// By rows - 1 and offsets - 1.
-    pub dot: [[Run<tile::Dot<T>>; tile::VECTORS]; tile::ROWS],
-    /// By rows - 1 and vectors - 1.
-    pub outer: [[Run<tile::Outer<T>>; tile::VECTORS]; tile::ROWS],
-    pub transpose: Run<tile::Transpose<T>>,
-    pub fill: [Run<fill::Fill<T>>; fill::KINDS],
-    /// `ONE` and `SUM`.
-    pub comb: [Run<fill::Comb<T>>; 2],
-    pub finish: [Run<epilogue::TileEpilogue<T>>; epilogue::MODES],
-    /// `STORE` and `ADD`.
-    pub spread: [Run<epilogue::Spread<T>>; 2],
-    pub sums: Run<norm::Sums<T>>,
-    pub normalize: [Run<norm::Normalize<T>>; 2],
-    pub backward_sums: [Run<norm::BackwardSums<T>>; 2],
-    /// By kind of source, then overwriting or adding.
-    pub copy: [[Run<pointwise::PlaneCopy<T>>; 2]; fill::KINDS],
-    pub relu: Run<pointwise::PlaneCopy<T>>,
-    pub scale: [Run<pointwise::PlaneCopy<T>>; 2],
-    pub product_sum: Run<pointwise::ProductSum<T>>,
-    pub sgd: Run<sgd::Flat<T>>,
-    pub pool_row: Run<rows::RowSum<T>>,
-    pub pool_maximum: Run<rows::Maximum<T>>,
-    pub pool_places: Run<rows::Places<T>>,
+    /// Indexed by rows - 1 and vectors - 1.
+    pub tile: [[Entry<tile::Tile<T>>; tile::VECTORS]; tile::ROWS],
+    /// Indexed by rows - 1 and offsets - 1.
+    pub dot: [[Entry<tile::Dot<T>>; tile::VECTORS]; tile::ROWS],
+    /// Indexed by rows - 1 and vectors - 1.
+    pub outer: [[Entry<tile::Outer<T>>; tile::VECTORS]; tile::ROWS],
+    pub transpose: Entry<tile::Transpose<T>>,
+    pub pack: [Entry<pack::Pack<T>>; pack::KINDS],
+    /// For the kinds `ONE` and `SUM`.
+    pub strided_gather: [Entry<pack::StridedGather<T>>; 2],
+    pub epilogue: [Entry<epilogue::TileEpilogue<T>>; epilogue::MODES],
+    /// For the modes `STORE` and `ADD`.
+    pub strided_scatter: [Entry<epilogue::StridedScatter<T>>; 2],
+    pub sums: Entry<norm::PlaneSums<T>>,
+    pub normalize: [Entry<norm::Normalize<T>>; 2],
+    pub backward_sums: [Entry<norm::BackwardSums<T>>; 2],
+    /// Indexed by the kind of the source, and whether to accumulate.
+    pub copy: [[Entry<pointwise::PlaneCopy<T>>; 2]; pack::KINDS],
+    pub relu: Entry<pointwise::PlaneCopy<T>>,
+    pub scale: [Entry<pointwise::PlaneCopy<T>>; 2],
+    pub product_sum: Entry<pointwise::ProductSum<T>>,
+    pub sgd: Entry<sgd::Flat<T>>,
+    pub pool_row: Entry<rows::RowSum<T>>,
+    pub pool_maximum: Entry<rows::Maximum<T>>,
+    pub pool_places: Entry<rows::Places<T>>,
 }
 
-/// A function compiled for the baseline and for AVX2, with the body of `$module::$function`.
+/// Compiles `$module::$function` for the baseline and for AVX2.
 macro_rules! compile {
     ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty) => {
         mod $name {
             use super::*;
             pub(crate) unsafe fn plain<T: Real $(, const $const: usize)*>(argument: &$argument) {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller guarantees the argument, and that the processor has the
+                // instructions.
                 unsafe { $module::$function::<T, Plain $(, $const)*>(argument) }
             }
             #[cfg(target_arch = "x86_64")]
@@ -62,12 +64,13 @@ macro_rules! compile {
             where
                 Avx2: Simd<T>,
             {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller guarantees the argument, and that the processor has the
+                // instructions.
                 unsafe { $module::$function::<T, Avx2 $(, $const)*>(argument) }
             }
         }
     };
-    // The same, and for AVX-512 with vectors of either width.
+    // As above, and for AVX-512 with vectors of both widths.
     ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, both) => {
         mod $name {
             use super::*;
@@ -77,7 +80,7 @@ macro_rules! compile {
             compile!(@avx512, avx512_narrow, $module::$function, ($($const),*), $argument, Avx2);
         }
     };
-    // The same, and for AVX-512 with these vectors.
+    // As above, and for AVX-512 with vectors of one width.
     ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, $vectors:ident) => {
         mod $name {
             use super::*;
@@ -93,24 +96,25 @@ macro_rules! compile {
         where
             $vectors: Simd<T>,
         {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees the argument, and that the processor has the
+            // instructions.
             unsafe { $module::$function::<T, $vectors $(, $const)*>(argument) }
         }
     };
 }
 
-// Which width is faster depends on the processor: one with two 512-bit units does nearly twice as
-// many multiply-adds with vectors of sixteen floats; one that splits them in halves gains nothing
-// and loses where rows are short or read at odd places.
+// Which width is faster depends on the processor. A processor with two 512-bit units does nearly
+// twice as many multiply-adds with vectors of sixteen floats. A processor that splits such vectors
+// into halves gains nothing, and loses where rows are short or unaligned.
 compile!(tiles, tile::tile, (M, N), tile::Tile<T>, both);
 compile!(dots, tile::dot, (M, N), tile::Dot<T>, both);
 compile!(outers, tile::outer, (M, N), tile::Outer<T>, both);
 compile!(transposes, tile::transpose, (), tile::Transpose<T>, both);
-// What sweeps over planes takes the longer vectors everywhere, but for this one.
-compile!(combs, fill::comb, (KIND), fill::Comb<T>, Avx2);
-compile!(fills, fill::fill, (KIND), fill::Fill<T>, Avx512);
-compile!(finishes, epilogue::finish, (MODE), epilogue::TileEpilogue<T>, Avx512);
-compile!(norm_sums, norm::sums_of, (), norm::Sums<T>, Avx512);
+// Loops over planes use the longer vectors wherever they exist, but for this one.
+compile!(strided_gathers, pack::strided_gather, (KIND), pack::StridedGather<T>, Avx2);
+compile!(packs, pack::pack, (KIND), pack::Pack<T>, Avx512);
+compile!(epilogues, epilogue::tile_epilogue, (MODE), epilogue::TileEpilogue<T>, Avx512);
+compile!(norm_sums, norm::sums_of, (), norm::PlaneSums<T>, Avx512);
 compile!(normalizes, norm::normalize_plane, (RESIDUAL), norm::Normalize<T>, Avx512);
 compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>, Avx512);
 compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::PlaneCopy<T>, Avx512);
@@ -118,9 +122,9 @@ compile!(relus, pointwise::relu_plane, (), pointwise::PlaneCopy<T>, Avx512);
 compile!(scales, pointwise::scale_plane, (ADD), pointwise::PlaneCopy<T>, Avx512);
 compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, Avx512);
 compile!(sgds, sgd::step, (), sgd::Flat<T>, Avx512);
-compile!(spreads, epilogue::spread, (MODE), epilogue::Spread<T>, Avx512);
+compile!(strided_scatters, epilogue::strided_scatter, (MODE), epilogue::StridedScatter<T>, Avx512);
 compile!(pool_places, rows::places, (), rows::Places<T>, Avx512);
-// These are loops that the compiler turns into vectors, and for AVX-512 into slower ones.
+// The compiler vectorizes these loops itself; the code that it generates for AVX-512 is slower.
 compile!(pool_rows, rows::sum, (), rows::RowSum<T>);
 compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
 
@@ -135,7 +139,7 @@ macro_rules! widths {
             widths!($kind, $which, $t, $widest, $registers, 6),
         ]
     };
-    // Tiles wider than the widest are never asked for; the widest stands in their place.
+    // Tiles wider than the widest are never called; the table repeats the widest in their entries.
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal, $rows:literal) => {{
         const WIDEST: usize = $widest($rows, $registers);
         const fn at_most(n: usize) -> usize {
@@ -150,7 +154,7 @@ macro_rules! widths {
     }};
 }
 
-macro_rules! table {
+macro_rules! dispatch_table {
     ($name:ident, $t:ty, $lanes:literal, $registers:literal, $tiles:ident, $which:ident, $loops:ident) => {
         pub(crate) static $name: Kernels<$t> = Kernels {
             lanes: $lanes,
@@ -159,33 +163,36 @@ macro_rules! table {
             dot: widths!(dots, $tiles, $t, tile::widest_dot, $registers),
             outer: widths!(outers, $tiles, $t, tile::widest, $registers),
             transpose: transposes::$tiles::<$t>,
-            fill: [
-                fills::$which::<$t, { fill::ONE }>,
-                fills::$which::<$t, { fill::SUM }>,
-                fills::$which::<$t, { fill::RELU }>,
-                fills::$which::<$t, { fill::NORM }>,
+            pack: [
+                packs::$which::<$t, { pack::ONE }>,
+                packs::$which::<$t, { pack::SUM }>,
+                packs::$which::<$t, { pack::RELU }>,
+                packs::$which::<$t, { pack::NORM }>,
             ],
-            comb: [combs::$which::<$t, { fill::ONE }>, combs::$which::<$t, { fill::SUM }>],
-            finish: [
-                finishes::$which::<$t, { epilogue::STORE }>,
-                finishes::$which::<$t, { epilogue::ADD }>,
-                finishes::$which::<$t, { epilogue::SUMS }>,
-                finishes::$which::<$t, { epilogue::EXTRA }>,
-                finishes::$which::<$t, { epilogue::LAST_STORE }>,
-                finishes::$which::<$t, { epilogue::LAST_ADD }>,
+            strided_gather: [
+                strided_gathers::$which::<$t, { pack::ONE }>,
+                strided_gathers::$which::<$t, { pack::SUM }>,
             ],
-            spread: [
-                spreads::$which::<$t, { epilogue::STORE }>,
-                spreads::$which::<$t, { epilogue::ADD }>,
+            epilogue: [
+                epilogues::$which::<$t, { epilogue::STORE }>,
+                epilogues::$which::<$t, { epilogue::ADD }>,
+                epilogues::$which::<$t, { epilogue::SUMS }>,
+                epilogues::$which::<$t, { epilogue::BIAS_RESIDUAL_RELU }>,
+                epilogues::$which::<$t, { epilogue::MASKED_STORE }>,
+                epilogues::$which::<$t, { epilogue::MASKED_ADD }>,
+            ],
+            strided_scatter: [
+                strided_scatters::$which::<$t, { epilogue::STORE }>,
+                strided_scatters::$which::<$t, { epilogue::ADD }>,
             ],
             sums: norm_sums::$which::<$t>,
             normalize: [normalizes::$which::<$t, 0>, normalizes::$which::<$t, 1>],
             backward_sums: [norm_backward::$which::<$t, 0>, norm_backward::$which::<$t, 1>],
             copy: [
-                [copies::$which::<$t, { fill::ONE }, 0>, copies::$which::<$t, { fill::ONE }, 1>],
-                [copies::$which::<$t, { fill::SUM }, 0>, copies::$which::<$t, { fill::SUM }, 1>],
-                [copies::$which::<$t, { fill::RELU }, 0>, copies::$which::<$t, { fill::RELU }, 1>],
-                [copies::$which::<$t, { fill::NORM }, 0>, copies::$which::<$t, { fill::NORM }, 1>],
+                [copies::$which::<$t, { pack::ONE }, 0>, copies::$which::<$t, { pack::ONE }, 1>],
+                [copies::$which::<$t, { pack::SUM }, 0>, copies::$which::<$t, { pack::SUM }, 1>],
+                [copies::$which::<$t, { pack::RELU }, 0>, copies::$which::<$t, { pack::RELU }, 1>],
+                [copies::$which::<$t, { pack::NORM }, 0>, copies::$which::<$t, { pack::NORM }, 1>],
             ],
             relu: relus::$which::<$t>,
             scale: [scales::$which::<$t, 0>, scales::$which::<$t, 1>],
@@ -199,16 +206,16 @@ macro_rules! table {
 }
 
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_F32, f32, 16, 32, avx512, avx512, avx2);
+dispatch_table!(AVX512_F32, f32, 16, 32, avx512, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_F64, f64, 8, 32, avx512, avx512, avx2);
+dispatch_table!(AVX512_F64, f64, 8, 32, avx512, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_NARROW_F32, f32, 8, 32, avx512_narrow, avx512, avx2);
+dispatch_table!(AVX512_NARROW_F32, f32, 8, 32, avx512_narrow, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX512_NARROW_F64, f64, 4, 32, avx512_narrow, avx512, avx2);
+dispatch_table!(AVX512_NARROW_F64, f64, 4, 32, avx512_narrow, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX2_F32, f32, 8, 16, avx2, avx2, avx2);
+dispatch_table!(AVX2_F32, f32, 8, 16, avx2, avx2, avx2);
 #[cfg(target_arch = "x86_64")]
-table!(AVX2_F64, f64, 4, 16, avx2, avx2, avx2);
-table!(PLAIN_F32, f32, 8, 16, plain, plain, plain);
-table!(PLAIN_F64, f64, 8, 16, plain, plain, plain);
+dispatch_table!(AVX2_F64, f64, 4, 16, avx2, avx2, avx2);
+dispatch_table!(PLAIN_F32, f32, 8, 16, plain, plain, plain);
+dispatch_table!(PLAIN_F64, f64, 8, 16, plain, plain, plain);

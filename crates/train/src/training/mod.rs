@@ -1,0 +1,262 @@
+//! The training loop. [`Loop::run`] shows every part of a step in order; the functions that it
+//! calls do not change the order.
+
+mod report;
+mod save;
+mod stop;
+use crate::checkpoint::State;
+use crate::evaluate::Groups;
+use crate::mix::mix;
+use crate::recorder::Recorder;
+use crate::reduce::Reduce;
+use crate::schedule::rates;
+use crate::speed::Speed;
+use crate::trial::TrialOptions;
+use res2lab_data::{Augment, EpochPlan, Source, Split, order};
+use res2lab_error::Error;
+use res2lab_experiment::{DecayOn, Optimizer, TrainSpec, TrialSpec};
+use res2lab_nn::{GradScale, LossScaler, Net, Rates, Sgd, Step};
+use res2lab_random::Key;
+use res2lab_store::RunDir;
+use std::collections::BTreeMap;
+use tch::{Kind, Tensor};
+
+/// The end of the training loop.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum LoopEnd {
+    /// All epochs are done.
+    Finished,
+    /// The recipe's time limit ended training; the reason in words.
+    OutOfTime(String),
+    /// The trial was asked to stop, and wrote a checkpoint.
+    Preempted,
+    /// The sweep's rule ended training early; the reason in words.
+    Stopped(String),
+    /// The loss is NaN or infinite; the reason in words.
+    Diverged(String),
+}
+
+/// The state of the training loop.
+pub(crate) struct Loop<'a> {
+    pub spec: &'a TrialSpec,
+    pub options: &'a TrialOptions,
+    pub run: &'a RunDir,
+    pub net: Net,
+    pub source: Box<dyn Source>,
+    pub augment: Augment,
+    pub step: Box<dyn Step>,
+    /// Only with float16.
+    pub scaler: Option<LossScaler>,
+    pub reduce: Box<dyn Reduce>,
+    /// Groups of test images, where their data set knows some.
+    pub groups: Groups,
+    pub state: State,
+    pub recorder: Recorder<'a>,
+    /// Wall time of earlier attempts, seconds.
+    pub earlier_s: f64,
+    pub speed: Speed,
+}
+
+/// Sums over batches, which stay on the device until they are logged.
+struct Totals {
+    loss: Tensor,
+    correct: Tensor,
+    /// Images of this epoch that replaced unreadable pictures, in this process.
+    replaced: i64,
+    /// The norm of the latest gradient before clipping.
+    grad_norm: Option<Tensor>,
+}
+
+impl Loop<'_> {
+    /// Trains from the state's step to the end.
+    pub(crate) fn run(&mut self) -> Result<LoopEnd, Error> {
+        let train = &self.spec.train;
+        let steps_per_epoch =
+            order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
+        let total = train.epochs * steps_per_epoch;
+        let sgd = optimizer(train);
+        let mut totals = self.load_totals();
+        self.show_samples()?;
+
+        while self.state.step < total {
+            let epoch = self.state.step / steps_per_epoch;
+            self.begin_epoch(epoch, self.state.step % steps_per_epoch)?;
+            // Discards the count of replaced pictures among the samples for TensorBoard.
+            self.source.replaced();
+            self.speed.resume();
+
+            while self.state.step < (epoch + 1) * steps_per_epoch {
+                self.compute_gradients(&mut totals)?;
+                let rates = rates(train, steps_per_epoch, self.state.step);
+                self.update(&sgd, rates, &mut totals)?;
+
+                // --- log ---
+                let is_epoch_end = self.state.step.is_multiple_of(steps_per_epoch);
+                let [out_of_time, early] = self.is_cut_short(total, is_epoch_end)?;
+                let mut values = BTreeMap::new();
+                if self.state.step.is_multiple_of(train.log_every) || is_epoch_end || out_of_time {
+                    let Some(loss) = self.read_loss(&mut totals)? else {
+                        return Ok(self.diverged("loss"));
+                    };
+                    self.speed.lap(train.batch_size);
+                    values.insert("train/loss".to_owned(), loss);
+                    values.insert("train/lr".to_owned(), rates.lr);
+                    values.extend(
+                        totals
+                            .grad_norm
+                            .take()
+                            .map(|n| ("train/grad_norm".to_owned(), n.double_value(&[]))),
+                    );
+                    let warnings = self.source.warnings();
+                    warnings
+                        .iter()
+                        .for_each(|warning| self.recorder.log(&format!("warning: {warning}")));
+                }
+
+                // --- evaluate ---
+                if is_epoch_end || out_of_time {
+                    self.read_accuracy(&mut totals, &mut values)?;
+                    let is_due = is_epoch_end && (epoch + 1).is_multiple_of(train.eval_every);
+                    if is_due || out_of_time || early || self.state.step == total {
+                        self.evaluate(epoch + 1, &mut values)?;
+                        if values.get("val/loss").is_some_and(|loss| !loss.is_finite()) {
+                            return Ok(self.diverged("test loss"));
+                        }
+                    }
+                }
+                if !values.is_empty() {
+                    self.write_point(
+                        self.state.step as f64 / steps_per_epoch as f64,
+                        total,
+                        values,
+                    )?;
+                }
+                if out_of_time {
+                    return Ok(self.out_of_time(total));
+                }
+                if early {
+                    return Ok(self.stopped_early());
+                }
+
+                if let Some(end) = self.save_if_due(epoch, total, is_epoch_end, &totals)? {
+                    return Ok(end);
+                }
+            }
+        }
+        Ok(LoopEnd::Finished)
+    }
+
+    /// Computes the gradients of a step: of each batch that this process accumulates, reduced over
+    /// processes.
+    fn compute_gradients(&mut self, totals: &mut Totals) -> Result<(), Error> {
+        let train = &self.spec.train;
+        let shard = self.options.shard(train.accumulate);
+        let batch_share = 1.0 / shard.parts() as f64;
+        let mixing = Key::new(self.spec.seed).named("mix");
+        for part in 0..shard.accumulate {
+            let Some(batch) = self.source.next_batch()? else {
+                if part == 0 {
+                    self.net.params_mut().zero_grads();
+                }
+                break;
+            };
+            totals.replaced += self.source.replaced() as i64;
+            let nth = (shard.rank * shard.accumulate + part) as u64;
+            let (images, targets) =
+                mix(train, batch, mixing.with(self.state.step as u64).with(nth));
+            if part + 1 == shard.accumulate {
+                self.reduce.begin();
+            }
+            let scale = GradScale {
+                batch_share,
+                loss_scale: self.scaler.as_ref().map(LossScaler::scale),
+                accumulates: part > 0,
+            };
+            let out = self.step.forward_backward(&mut self.net, &images, &targets, scale);
+            totals.add(&out, &targets.labels, batch_share);
+        }
+        self.reduce.gradients()
+    }
+
+    /// Updates the weights, and all counts of steps.
+    fn update(&mut self, sgd: &Sgd, rates: Rates, totals: &mut Totals) -> Result<(), Error> {
+        let train = &self.spec.train;
+        if let Some(scaler) = &mut self.scaler {
+            scaler.unscale(self.net.params_mut())?;
+        }
+        if train.clip_norm > 0.0 {
+            totals.grad_norm = Some(self.net.params_mut().clip_grads(train.clip_norm));
+        }
+        let first = self.state.step == 0;
+        let found_inf = self.scaler.as_ref().map(LossScaler::found_inf);
+        sgd.step(self.net.params_mut(), rates, first, found_inf)?;
+        if let Some(scaler) = &mut self.scaler {
+            scaler.update()?;
+        }
+        if train.ema > 0.0 {
+            self.net.params_mut().update_average(average_decay(train.ema, self.state.step));
+        }
+        self.state.step += 1;
+        self.trace()?;
+        self.state.loss_count += 1;
+        self.state.seen += train.batch_size;
+        self.speed.interval_steps += 1;
+        Ok(())
+    }
+
+    /// Saves what is due after a step. Returns the end of training if it was asked to stop, or if
+    /// the loss is not finite.
+    fn save_if_due(
+        &mut self,
+        epoch: usize,
+        total: usize,
+        is_epoch_end: bool,
+        totals: &Totals,
+    ) -> Result<Option<LoopEnd>, Error> {
+        let [stop, is_due] = self.is_asked_to_stop(total)?;
+        if is_epoch_end {
+            self.keep_on_the_way(epoch + 1)?;
+        }
+        if is_epoch_end || stop || is_due {
+            if !self.save(totals)? {
+                return Ok(Some(self.diverged("loss")));
+            }
+            self.speed.resume();
+        }
+        if stop {
+            self.recorder.log(&format!("asked to stop: checkpoint at step {}", self.state.step));
+            return Ok(Some(LoopEnd::Preempted));
+        }
+        Ok(None)
+    }
+
+    fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), Error> {
+        let train = &self.spec.train;
+        let seed = self.spec.seed;
+        let shard = self.options.shard(train.accumulate);
+        let images = self.source.len(Split::Train);
+        let batches =
+            order::training_batches(images, seed, epoch, train.batch_size, shard, first_step);
+        let augment = Some((self.augment, order::epoch_key(seed, epoch)));
+        self.source.begin(EpochPlan { split: Split::Train, batches, augment })
+    }
+}
+
+/// The recipe's optimizer.
+pub(crate) fn optimizer(train: &TrainSpec) -> Sgd {
+    let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = train.optimizer;
+    Sgd { weight_decay, decay_weights_only: decay_on == DecayOn::Weights, nesterov }
+}
+
+/// The decay of the moving average at a step, by TensorFlow's rule: min(decay, (1 + t) / (10 + t)).
+/// An average that has just started follows faster, so that it forgets the initial weights.
+fn average_decay(decay: f64, step: usize) -> f64 {
+    decay.min((1.0 + step as f64) / (10.0 + step as f64))
+}
+
+impl Totals {
+    fn add(&mut self, out: &res2lab_nn::Loss, labels: &Tensor, batch_share: f64) {
+        self.loss += out.loss.to_kind(Kind::Double) * batch_share;
+        self.correct += out.logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
+    }
+}
