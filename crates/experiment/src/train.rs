@@ -140,6 +140,25 @@ impl Default for TrainSpec {
 impl TrainSpec {
     /// Checks the recipe; an error names the field and its value.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_counts()?;
+        self.check_ranges()?;
+        let mixes = self.mixup > 0.0 || self.cutmix > 0.0;
+        let devices = self.devices_per_trial;
+        if self.cuda_graph && (mixes || devices > 1) {
+            let with = if mixes {
+                "mixup or cutmix, whose shares change from step to step"
+            } else {
+                "several devices"
+            };
+            return Err(Error::input(
+                format!("train.cuda_graph does not go with {with}"),
+                "leave one of them out",
+            ));
+        }
+        self.schedule.check()
+    }
+
+    fn check_counts(&self) -> Result<(), Error> {
         let counts = [
             ("train.epochs", self.epochs),
             ("train.batch_size", self.batch_size),
@@ -179,6 +198,10 @@ impl TrainSpec {
                 "batch_size counts the images of one optimizer step on all devices; give a multiple",
             ));
         }
+        Ok(())
+    }
+
+    fn check_ranges(&self) -> Result<(), Error> {
         let Optimizer::Sgd { lr, momentum, weight_decay, .. } = self.optimizer;
         range("train.optimizer.sgd.lr", lr, lr > 0.0, "a number above 0, e.g. 0.1")?;
         range(
@@ -219,21 +242,7 @@ impl TrainSpec {
             self.max_minutes,
             self.max_minutes >= 0.0,
             "0 (no limit) or minutes",
-        )?;
-        let mixes = self.mixup > 0.0 || self.cutmix > 0.0;
-        let devices = self.devices_per_trial;
-        if self.cuda_graph && (mixes || devices > 1) {
-            let with = if mixes {
-                "mixup or cutmix, whose shares change from step to step"
-            } else {
-                "several devices"
-            };
-            return Err(Error::input(
-                format!("train.cuda_graph does not go with {with}"),
-                "leave one of them out",
-            ));
-        }
-        self.schedule.check()
+        )
     }
 
     /// The options that the recipe enables beyond plain SGD, in words, for logs and reports.

@@ -1,6 +1,7 @@
 //! Pictures and data sets: folders as they really are, files of other programs, caches of other
 //! data.
 
+use super::layouts::put_kind;
 use crate::common::{Bench, root, stderr};
 use serde_json::Value;
 use std::fs;
@@ -8,41 +9,41 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 /// A folder for data sets and reports, both its own.
-struct Place {
+pub(super) struct Place {
     bench: Bench,
 }
 
 const QUICK: &str = "data.size=32 batch=4 epochs=1 seed=0 --no-time --slots 1 --threads 1";
 
 impl Place {
-    fn new() -> Place {
+    pub(super) fn new() -> Place {
         Place { bench: Bench::new() }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         self.bench.reports().join("data").join(name)
     }
 
     /// A command in which T stands for the folder of data sets.
-    fn run(&self, line: &str) -> Output {
+    pub(super) fn run(&self, line: &str) -> Output {
         let data = self.at("").display().to_string();
         // A temporary folder's own name may end with that letter.
         let line = line.replace("=T/", &format!("={data}")).replace(" T/", &format!(" {data}"));
         self.bench.run(&format!("{line} --data {data}"))
     }
 
-    fn out(&self, line: &str) -> String {
+    pub(super) fn out(&self, line: &str) -> String {
         let output = self.run(line);
         assert!(output.status.success(), "{line}: {}", stderr(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn json(&self, line: &str) -> Value {
+    pub(super) fn json(&self, line: &str) -> Value {
         serde_json::from_str(&self.out(&format!("{line} --json"))).expect("JSON")
     }
 
     /// What a command that is refused says.
-    fn refused(&self, line: &str) -> String {
+    pub(super) fn refused(&self, line: &str) -> String {
         let output = self.run(line);
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{line}: {said}");
@@ -50,12 +51,12 @@ impl Place {
         said
     }
 
-    fn plan(&self, words: &str) -> Value {
+    pub(super) fn plan(&self, words: &str) -> Value {
         self.json(&format!("plan --no-time scale=2 data.size=32 batch=4 epochs=1 seed=0 {words}"))
     }
 
     /// Trains one small network on T/NAME and gives its folder.
-    fn trained(&self, words: &str, name: &str) -> PathBuf {
+    pub(super) fn trained(&self, words: &str, name: &str) -> PathBuf {
         let line = format!("sweep scale=2 {QUICK} {words} --name {name}");
         let output = self.run(&line);
         let sweep = self.bench.sweep(name);
@@ -69,17 +70,17 @@ fn consoles(sweep: &Path) -> String {
     crate::common::runs(sweep).into_iter().map(read).collect()
 }
 
-fn notes(plan: &Value) -> String {
+pub(super) fn notes(plan: &Value) -> String {
     plan["notes"].to_string()
 }
 
-fn counts(plan: &Value) -> (u64, u64, u64) {
+pub(super) fn counts(plan: &Value) -> (u64, u64, u64) {
     let trial = &plan["trials"][0];
     let of = |name: &str| trial[name].as_u64().unwrap_or_default();
     (of("train_images"), of("test_images"), of("classes"))
 }
 
-fn png(path: &Path, rgb: [usize; 3], shade: usize) {
+pub(super) fn png(path: &Path, rgb: [usize; 3], shade: usize) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let row: Vec<u8> = (0..40).flat_map(|x| rgb.map(|c| ((c + shade + x) % 256) as u8)).collect();
     let mut encoder = png::Encoder::new(fs::File::create(path).unwrap(), 40, 30);
@@ -88,7 +89,7 @@ fn png(path: &Path, rgb: [usize; 3], shade: usize) {
 }
 
 /// Eight training and four test pictures of each class.
-fn tree(dir: &Path, classes: &[&str]) {
+pub(super) fn tree(dir: &Path, classes: &[&str]) {
     for (k, class) in classes.iter().enumerate() {
         for (split, count) in [("train", 8), ("val", 4)] {
             let rgb = [40 + 80 * k, (456 - 70 * k) % 256, 60 * k];
@@ -178,85 +179,6 @@ fn case_10_what_systems_leave_is_not_there() {
         "{}",
         notes(&plan)
     );
-}
-
-#[test]
-fn case_11_pictures_are_read_at_any_depth_and_of_any_kind_and_the_rest_is_counted() {
-    let place = Place::new();
-    tree(&place.at("n"), &["cat", "dog"]);
-    png(&place.at("n/train/cat/set2/x.png"), [1, 2, 3], 0);
-    let kinds = root().join("crates/data/tests/pictures");
-    for (from, to) in [
-        ("plain.bmp", "1.bmp"),
-        ("lossy.webp", "2.webp"),
-        ("lzw.tif", "3.TIFF"),
-        ("plain.gif", "4.gif"),
-    ] {
-        fs::copy(kinds.join(from), place.at("n/train/dog").join(to)).unwrap();
-    }
-    // Called one thing, being another.
-    fs::copy(kinds.join("plain.bmp"), place.at("n/train/dog/5.jpg")).unwrap();
-    fs::write(place.at("n/train/dog/notes.txt"), "x").unwrap();
-    let plan = place.plan("data=T/n");
-    assert_eq!(counts(&plan), (22, 8, 2));
-    assert!(
-        notes(&plan).contains("its ending is not a picture's: train/dog/notes.txt"),
-        "{}",
-        notes(&plan)
-    );
-    assert!(place.out("data check T/n").contains("every picture can be read"));
-}
-
-#[test]
-fn case_12_the_hubs_layouts_are_read() {
-    let place = Place::new();
-    let fixtures = root().join("crates/data/tests/parquet");
-    let put = |from: &str, to: &str| {
-        fs::create_dir_all(place.at(to).parent().unwrap()).unwrap();
-        fs::copy(fixtures.join(from), place.at(to)).unwrap();
-    };
-    let train = "train-00000-of-00001.parquet";
-    let test = "test-00000-of-00001.parquet";
-    put(train, &format!("hf/plain_text/{train}"));
-    put(test, &format!("hf/plain_text/{test}"));
-    put(train, "hf2/train/0000.parquet");
-    put(test, "hf2/test/0000.parquet");
-    let plan =
-        |data: &str| counts(&place.json(&format!("plan --no-time scale=2 seed=0 batch=4 {data}")));
-    assert_eq!(plan("data=cifar100 data.path=T/hf"), (12, 6, 100));
-    assert_eq!(plan("data=T/hf"), (12, 6, 3));
-    assert_eq!(plan("data=T/hf2"), (12, 6, 3));
-}
-
-/// One of the files that pyarrow wrote, as a split of T/NAME.
-fn put_kind(place: &Place, name: &str, split: &str, kind: &str) {
-    fs::create_dir_all(place.at(name)).unwrap();
-    let from = root().join(format!("crates/data/tests/parquet/kinds/{kind}.parquet"));
-    fs::copy(from, place.at(&format!("{name}/{split}.parquet"))).unwrap();
-}
-
-#[test]
-fn case_13_columns_of_bytes_and_of_texts_are_read_and_others_are_named() {
-    let place = Place::new();
-    let line = |name: &str| format!("plan --no-time scale=2 seed=0 batch=4 data=T/{name}");
-    for kind in ["binary", "large_binary", "text", "large_text", "dictionary"] {
-        ["train", "test"].iter().for_each(|split| put_kind(&place, kind, split, kind));
-        assert_eq!(counts(&place.json(&line(kind))), (8, 8, 2), "{kind}");
-    }
-    // The texts are the names of the classes.
-    let run = place.trained("data=T/dictionary", "named");
-    let result = place.json(&format!("eval {}", run.display()));
-    let names: Vec<&Value> =
-        result["classes"].as_array().unwrap().iter().map(|class| &class["name"]).collect();
-    assert_eq!(names, ["cat", "dog"]);
-    for (kind, expected) in [
-        ("real", "column label is 0.5 (float64) in row 0"),
-        ("no_bytes", "column image has no bytes in row 0, only the path a.png"),
-    ] {
-        ["train", "test"].iter().for_each(|split| put_kind(&place, kind, split, kind));
-        let said = place.refused(&line(kind));
-        assert!(said.contains(&format!("train.parquet: {expected}")), "{said}");
-    }
 }
 
 #[test]

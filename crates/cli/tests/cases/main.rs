@@ -6,6 +6,7 @@ mod common;
 
 mod accidents;
 mod data;
+mod layouts;
 mod weights;
 mod words;
 
@@ -17,7 +18,7 @@ fn the_table_of_cases_is_complete() {
     let named: std::collections::BTreeSet<&str> =
         table.lines().filter_map(|l| l.strip_prefix("| `")?.split('`').next()).collect();
     let mut found = std::collections::BTreeSet::new();
-    let files = ["accidents", "data", "weights", "words"].map(|file| {
+    let files = ["accidents", "data", "layouts", "weights", "words"].map(|file| {
         std::fs::read_to_string(root.join(format!("crates/cli/tests/cases/{file}.rs"))).unwrap()
     });
     for text in &files {
