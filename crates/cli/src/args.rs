@@ -87,7 +87,7 @@ pub(crate) struct SweepArgs {
     /// Train arms that cannot come within the tolerance all the same
     #[arg(long)]
     pub keep_going: bool,
-    /// Do not time networks that were never timed here: no prices for them
+    /// Do not time networks that were never timed here: no cost estimates for them
     #[arg(long)]
     pub no_time: bool,
     /// On a CPU, train by libtorch's operators and autograd instead of the planned step (short for

@@ -22,7 +22,7 @@ pub enum Sign {
 
 /// The options of a measurement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct ErfOptions {
     pub sign: Sign,
     /// Whether a ReLU is applied to the unit's channels before they are summed, as in RepLKNet.
     pub relu: bool,
@@ -72,7 +72,7 @@ pub fn erf(
     net: &Net,
     images: &Tensor,
     nodes: &[NodeId],
-    options: Options,
+    options: ErfOptions,
 ) -> Result<Vec<Erf>, Error> {
     let (n, _, h, w) = images
         .size4()
@@ -106,7 +106,7 @@ pub fn erf(
 }
 
 /// Gradients of the middle unit's channel sum with respect to every pixel, N x C x H x W.
-fn gradients(tap: &Tensor, images: &Tensor, options: Options, keep_graph: bool) -> Tensor {
+fn gradients(tap: &Tensor, images: &Tensor, options: ErfOptions, keep_graph: bool) -> Tensor {
     let v = tap.size()[2] / 2;
     let u = tap.size()[3] / 2;
     let unit = tap.select(3, u).select(2, v);

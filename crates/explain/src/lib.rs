@@ -18,6 +18,6 @@ pub mod map;
 pub mod shares;
 
 pub use cam::{Cam, Method, cam};
-pub use erf::{Erf, Options, Sign, erf};
+pub use erf::{Erf, ErfOptions, Sign, erf};
 
 pub use map::Map;

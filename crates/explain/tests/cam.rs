@@ -97,7 +97,8 @@ fn wrong_questions_have_answers_in_words() {
     );
     let diverged = crate::net(net.graph().clone(), |_, _| common::scalar(f64::NAN));
     let end = [res2lab_rf::last_stage(net.graph())];
-    let failed = res2lab_explain::erf(&diverged, &image, &end, res2lab_explain::Options::default());
+    let failed =
+        res2lab_explain::erf(&diverged, &image, &end, res2lab_explain::ErfOptions::default());
     assert!(failed.is_err_and(|e| e.cause.contains("finite gradient")));
     assert!(shares::shares(&diverged, &image).is_err_and(|e| e.help.contains("diverged")));
 }

@@ -6,7 +6,7 @@ mod common;
 
 use common::{net, scalar, without_epsilon};
 use res2lab_arch::{Input, ModelOverrides, NodeId, Op, Role, StateEntry, build};
-use res2lab_explain::{Options, Sign, erf};
+use res2lab_explain::{ErfOptions, Sign, erf};
 use res2lab_rf::Weighting;
 use tch::{Device, Kind, Tensor};
 
@@ -55,7 +55,7 @@ fn the_gradient_of_a_constant_network_is_its_paths() {
         let images = Tensor::ones([1, 3, side as i64, side as i64], (Kind::Double, Device::Cpu));
         // All channels of the unit are equal, so the sum is divided by their number.
         let channels = net.graph().node(end).shape.channels as f64;
-        let options = Options { sign: Sign::Absolute, relu: false };
+        let options = ErfOptions { sign: Sign::Absolute, relu: false };
         let found = erf(&net, &images, &[end], options).unwrap().remove(0);
         let paths = res2lab_rf::paths(net.graph(), Weighting::Structural, &[end]).remove(0);
         let count = 10f64.powf(paths.log10_count());

@@ -11,7 +11,7 @@ use res2lab_arch::{
     BlockKind, Downsample, Family, FirstBlock, Graph, Input, ModelOverrides, Role, StateEntry,
     Stem, build,
 };
-use res2lab_explain::{Options, erf};
+use res2lab_explain::{ErfOptions, erf};
 use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
 
@@ -90,7 +90,7 @@ fn support(
         Tensor::from_slice(&pixels).view([1, 3, side as i64, side as i64]).to_kind(Kind::Double);
     let end = res2lab_rf::last_stage(net.graph());
     let found =
-        erf(&net, &images.to_device(Device::Cpu), &[end], Options::default()).unwrap().remove(0);
+        erf(&net, &images.to_device(Device::Cpu), &[end], ErfOptions::default()).unwrap().remove(0);
     let support = found.mean.support();
     (found, support)
 }

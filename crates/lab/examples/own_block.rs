@@ -6,7 +6,7 @@
 use res2lab_arch::builder::Builder;
 use res2lab_arch::{Conv, Graph, Input, NodeId, cost};
 use res2lab_error::Error;
-use res2lab_nn::{Layout, Net, Placement, Targets, init, step};
+use res2lab_nn::{Engine, Net, Placement, Targets, init, step};
 use tch::{Device, Kind, Tensor};
 
 /// The basic block of ResNet (He et al. 2016, figure 5, left): two 3x3 convolutions.
@@ -45,8 +45,7 @@ fn run() -> Result<(i64, [f64; 2]), Error> {
     println!("{} parameters, {} multiply-adds", costs.parameters, costs.macs);
     let stage = res2lab_rf::last_stage(&graph);
     let rf_px = res2lab_rf::fields(&graph)[stage.0].max_px();
-    let layout = Layout::choose(&graph, Device::Cpu, true);
-    let placement = Placement { device: Device::Cpu, kind: Kind::Float, layout };
+    let placement = Placement::new(Engine::Planned, &graph, Device::Cpu, Kind::Float);
     let mut net = Net::new(graph, placement)?;
     init::init(net.params_mut(), 0);
     // Each class is one level of brightness.
@@ -54,7 +53,7 @@ fn run() -> Result<(i64, [f64; 2]), Error> {
     let levels = labels.to_kind(Kind::Float).view([32, 1, 1, 1]) / 3.0;
     let images = net.prepare(&(levels * Tensor::ones([32, 3, 16, 16], (Kind::Float, Device::Cpu))));
     let targets = Targets::plain(labels);
-    let mut training = step::choose(&net, 0.0, false)?;
+    let mut training = step::of_engine(&net, 0.0)?;
     let sgd = res2lab_nn::Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: false };
     let mut losses = Vec::new();
     for i in 0..10 {

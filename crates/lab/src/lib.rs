@@ -8,7 +8,7 @@
 //! - [`options`]: what a caller decides
 //! - [`request`]: words and options to a plan, with [`line`]: the words, [`given`]: the weights to
 //!   start from, [`inputs`]: whether finished trials saw the same data
-//! - [`sweep`]: a plan to trained trials, with [`cost`]: how long they will take, [`cluster`]: jobs
+//! - [`sweep`]: a plan to trained trials, with [`cost_estimate`]: how long they will take, [`cluster`]: jobs
 //!   of a cluster, [`smoke`]: what a smoke test needs
 //! - [`report`]: tables and pages of finished trials
 //! - [`network`]: words to a network; [`trained`]: a network with its weights, and how it prepares
@@ -21,7 +21,7 @@
 
 pub mod classes;
 pub mod cluster;
-pub mod cost;
+pub mod cost_estimate;
 pub mod erf;
 pub mod given;
 pub mod inputs;

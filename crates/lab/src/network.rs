@@ -4,7 +4,7 @@ use res2lab_error::Error;
 use res2lab_experiment::words::Piece;
 use res2lab_experiment::{DataSpec, axes, fields, known};
 use res2lab_nn::weights::{self, WeightsFile};
-use res2lab_nn::{Layout, Net, Placement};
+use res2lab_nn::{Engine, Net, Placement};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use tch::{Device, Kind};
@@ -158,8 +158,8 @@ pub fn build(model: &ModelSpec, input: Input) -> Result<Net, Error> {
 pub fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Error> {
     let graph = res2lab_arch::build(model, input)?;
     let device = Device::cuda_if_available();
-    let layout = Layout::choose(&graph, device, false);
-    Net::new(graph, Placement { device, kind, layout }).map_err(self::input)
+    let placement = Placement::new(Engine::Autograd, &graph, device, kind);
+    Net::new(graph, placement).map_err(self::input)
 }
 
 /// Weights that do not fit are the user's to change.

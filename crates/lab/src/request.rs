@@ -102,7 +102,8 @@ fn step_us(
 ) -> Result<u64, Error> {
     let as_sweep = |e: Error| e.of_kind(Kind::Input);
     let slots = crate::slots::of_trials(options, count, devices).map_err(as_sweep)?;
-    let timing = crate::cost::timing(trial, &slots, &options.folders.data).map_err(as_sweep)?;
+    let timing =
+        crate::cost_estimate::timing(trial, &slots, &options.folders.data).map_err(as_sweep)?;
     Ok((timing.step_s * 1e6).round() as u64)
 }
 

@@ -59,7 +59,7 @@ impl Params {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Layout, Params, Placement};
+    use crate::{Engine, Layout, Params, Placement};
     use tch::{Device, Kind};
 
     #[test]
@@ -68,8 +68,12 @@ mod tests {
             let spec = res2lab_arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
             let input = res2lab_arch::Input { channels: 3, height: 224, width: 224, classes: 1000 };
             let graph = res2lab_arch::build(&spec, input).unwrap();
-            let placement =
-                Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
+            let placement = Placement {
+                device: Device::Cpu,
+                kind: Kind::Float,
+                layout: Layout::ChannelsLast,
+                engine: Engine::Autograd,
+            };
             let params = Params::new(&graph, placement).unwrap();
             let cut = params.bucket_ranges(4);
             let mut ranges: Vec<_> = cut.iter().map(|(range, _)| range.clone()).collect();

@@ -6,7 +6,7 @@ use crate::Net;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use res2lab_error::Error;
 use res2lab_libtorch::CudaGraph;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Records work, and replays it on the same memory.
 pub trait Recorder {
@@ -132,19 +132,12 @@ impl<R: Recorder> Step for GraphedStep<R> {
     }
 }
 
-/// Whether the step of this net can be recorded: on a GPU, in one process.
-pub(crate) fn fits(net: &Net) -> bool {
-    let placement = net.placement();
-    placement.device.is_cuda()
-        && matches!(placement.kind, Kind::Float | Kind::Double)
-        && !net.is_synchronized()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Layout, Placement, init};
+    use crate::{Engine, Layout, Placement, init};
     use tch::Device;
+    use tch::Kind;
 
     /// A recorder for tests. Recording does the work, in place of the first replay; each later
     /// replay does it again.
@@ -182,8 +175,12 @@ mod tests {
         let graph =
             res2lab_arch::build(&words.resolve().unwrap().0, res2lab_arch::Input::square(12, 5))
                 .unwrap();
-        let placement =
-            Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
+        let placement = Placement {
+            device: Device::Cpu,
+            kind: Kind::Double,
+            layout: Layout::Contiguous,
+            engine: Engine::Planned,
+        };
         let net = || {
             let mut net = Net::new(graph.clone(), placement).unwrap();
             init::init(net.params_mut(), 1);

@@ -18,6 +18,7 @@
 //! such failures runs this crate in a separate process, as trials do.
 
 mod buckets;
+pub mod engine;
 pub mod graphed;
 pub mod inference;
 pub mod init;
@@ -29,6 +30,7 @@ pub mod sgd;
 pub mod step;
 pub mod weights;
 
+pub use engine::{Conditions, Engine};
 pub use graphed::GraphedStep;
 pub use inference::Inference;
 pub use net::{Mode, Net, Output};

@@ -219,7 +219,7 @@ impl Net {
 
     /// Converts images to the net's kind, device and memory layout.
     pub fn prepare(&self, images: &Tensor) -> Tensor {
-        let Placement { device, kind, layout } = self.placement;
+        let Placement { device, kind, layout, .. } = self.placement;
         layout.apply(&images.to_device(device).to_kind(kind))
     }
 

@@ -3,6 +3,7 @@
 //! Values, gradients and momentum of all trained tensors are stored in three flat buffers, so that
 //! the optimizer is one call, optimizer state can be saved, and gradients can be reduced in
 //! buckets. The tensors of the network are views of these buffers.
+use crate::Engine;
 use res2lab_arch::{Graph, Role, StateEntry};
 use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
@@ -25,22 +26,6 @@ impl Layout {
         }
     }
 
-    /// Chooses the faster layout for `graph` on `device`. This is a rule and not a measurement, so
-    /// that a repeated trial makes the same choice. On CPUs, channels_last was 1.13 to 1.25 times
-    /// faster for every network of the family. On GPUs, it is published to be faster except for
-    /// grouped convolutions.
-    ///
-    /// The planned step has its own layout of activations, and reads weights in their published
-    /// order.
-    pub fn choose(graph: &Graph, device: Device, is_planned: bool) -> Layout {
-        if is_planned {
-            return Layout::Contiguous;
-        }
-        let grouped =
-            graph.nodes.iter().any(|n| matches!(n.op, res2lab_arch::Op::Conv(c) if c.groups > 1));
-        if device != Device::Cpu && grouped { Layout::Contiguous } else { Layout::ChannelsLast }
-    }
-
     /// Copies `images` (logically NCHW) to this memory layout.
     pub fn apply(self, images: &Tensor) -> Tensor {
         match self {
@@ -57,6 +42,15 @@ pub struct Placement {
     /// `Kind::Float` or `Kind::Double`.
     pub kind: Kind,
     pub layout: Layout,
+    /// The engine that trains the network.
+    pub engine: Engine,
+}
+
+impl Placement {
+    /// A placement for `engine`, with the layout that it is fastest with.
+    pub fn new(engine: Engine, graph: &Graph, device: Device, kind: Kind) -> Placement {
+        Placement { device, kind, layout: engine.layout(graph, device), engine }
+    }
 }
 
 /// The state of a network: its tensors, in the order of published checkpoints.
@@ -71,6 +65,7 @@ pub struct Params {
     running: Tensor,
     average: Option<Average>,
     layout: Layout,
+    engine: Engine,
     /// The end of the weights of convolutions and linear layers in the flat buffers. Batch norms
     /// and biases follow.
     pub(crate) weights_end: i64,
@@ -109,6 +104,7 @@ impl Params {
             running,
             average: None,
             layout: placement.layout,
+            engine: placement.engine,
             weights_end,
         };
         for (i, entry) in params.entries.iter().enumerate() {
@@ -260,11 +256,9 @@ impl Params {
             .collect()
     }
 
-    /// Whether our own kernels support this state: float32 or float64 on a CPU, in the published
-    /// layout.
+    /// Whether our own kernels update this state: they do where the planned step trains.
     pub(crate) fn is_for_kernels(&self) -> bool {
-        let is_real = matches!(self.values.kind(), Kind::Float | Kind::Double);
-        self.values.device() == Device::Cpu && self.layout == Layout::Contiguous && is_real
+        self.engine == Engine::Planned
     }
 
     /// Sets all gradients to zero.

@@ -1,6 +1,7 @@
 //! The planned step behind [`Step`]: our own kernels over the net's flat buffers. Only the gradient
 //! of the loss is computed by libtorch's autograd, which takes a few microseconds.
 
+use crate::Engine;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
 use res2lab_planned::{ExecutionPlan, State};
@@ -28,7 +29,7 @@ impl PlannedStep {
     /// Whether the planned step can train this net: in float32 or float64, on a CPU, in one
     /// process.
     pub fn fits(net: &Net) -> bool {
-        net.params().is_for_kernels() && !net.is_mixed() && !net.is_synchronized()
+        net.placement().engine == Engine::Planned
     }
 
     fn plan(&mut self, net: &Net, batch: usize) -> &mut TypedPlan {

@@ -1,5 +1,6 @@
 //! Forward and backward pass of one batch. The training loop uses only the trait [`Step`], which
 //! autograd, the planned step and CUDA graphs implement.
+use crate::Engine;
 use crate::net::{Mode, Net};
 use res2lab_error::Error;
 use tch::{Reduction, Tensor};
@@ -58,16 +59,15 @@ pub trait Step {
     ) -> Loss;
 }
 
-/// The fastest step that this net supports. The net's layout must have been chosen for it; see
-/// [`Layout::choose`](crate::Layout::choose). With `cuda_graph`, a step on a GPU is recorded as a
-/// CUDA graph.
-pub fn choose(net: &Net, label_smoothing: f64, cuda_graph: bool) -> Result<Box<dyn Step>, Error> {
-    Ok(match crate::PlannedStep::fits(net) {
-        true => Box::new(crate::PlannedStep::new(label_smoothing)),
-        false if cuda_graph && crate::graphed::fits(net) => {
-            Box::new(crate::GraphedStep::new(label_smoothing)?)
-        }
-        false => Box::new(AutogradStep { label_smoothing }),
+/// The step of the net's engine.
+///
+/// # Errors
+/// A CUDA graph cannot be recorded.
+pub fn of_engine(net: &Net, label_smoothing: f64) -> Result<Box<dyn Step>, Error> {
+    Ok(match net.placement().engine {
+        Engine::Planned => Box::new(crate::PlannedStep::new(label_smoothing)),
+        Engine::CudaGraph => Box::new(crate::GraphedStep::new(label_smoothing)?),
+        Engine::Autograd => Box::new(AutogradStep { label_smoothing }),
     })
 }
 

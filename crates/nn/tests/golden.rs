@@ -10,7 +10,8 @@ mod filled;
 use filled::fill;
 use res2lab_arch::{Input, ModelOverrides, Role, StateEntry, build};
 use res2lab_nn::{
-    AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Step, Targets,
+    AutogradStep, Engine, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Step,
+    Targets,
 };
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -61,7 +62,9 @@ fn network(g: &Golden) -> (res2lab_arch::Graph, Input) {
 
 fn filled(g: &Golden, kind: Kind, layout: Layout) -> (Net, Tensor) {
     let (graph, input) = network(g);
-    let mut net = Net::new(graph, Placement { device: Device::Cpu, kind, layout }).unwrap();
+    let mut net =
+        Net::new(graph, Placement { device: Device::Cpu, kind, layout, engine: engine_of(layout) })
+            .unwrap();
     for index in 0..net.params().entries().len() {
         let entry = net.params().entries()[index].clone();
         let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
@@ -212,4 +215,9 @@ fn float32_agrees_as_closely_as_pytorchs_own() {
             );
         }
     }
+}
+
+/// The engine that goes with a layout on a CPU.
+fn engine_of(layout: Layout) -> Engine {
+    if layout == Layout::Contiguous { Engine::Planned } else { Engine::Autograd }
 }

@@ -6,7 +6,7 @@ mod filled;
 use filled::fill;
 use res2lab_arch::{Input, ModelOverrides, build};
 use res2lab_nn::weights::{Fit, Loaded, WeightsFile, load};
-use res2lab_nn::{Layout, Net, Placement};
+use res2lab_nn::{Engine, Layout, Net, Placement};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -19,7 +19,12 @@ fn net(channels: usize, classes: usize) -> Net {
     let graph = build(&words.resolve().unwrap().0, input).unwrap();
     Net::new(
         graph,
-        Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous },
+        Placement {
+            device: Device::Cpu,
+            kind: Kind::Double,
+            layout: Layout::Contiguous,
+            engine: Engine::Planned,
+        },
     )
     .unwrap()
 }
@@ -236,7 +241,12 @@ fn another_network_of_the_family_is_recognized() {
     let save = |graph: res2lab_arch::Graph, path: &Path| {
         let net = Net::new(
             graph,
-            Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous },
+            Placement {
+                device: Device::Cpu,
+                kind: Kind::Float,
+                layout: Layout::Contiguous,
+                engine: Engine::Planned,
+            },
         )
         .unwrap();
         std::fs::write(path, res2lab_nn::weights::to_bytes(net.params(), false, "").unwrap())

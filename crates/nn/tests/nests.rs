@@ -10,7 +10,7 @@ use pickled::{Draws, Py, Tensor as Stored, floats, object, text};
 use proptest::prelude::*;
 use res2lab_arch::{Input, ModelOverrides, StateEntry, build};
 use res2lab_nn::weights::{Fit, WeightsFile, load};
-use res2lab_nn::{Layout, Net, Placement, init};
+use res2lab_nn::{Engine, Layout, Net, Placement, init};
 use std::io::{Cursor, Write};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -25,8 +25,12 @@ fn net(scale: usize) -> Net {
         Input { channels: 3, height: 32, width: 32, classes: 5 },
     )
     .unwrap();
-    let placement =
-        Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
+    let placement = Placement {
+        device: Device::Cpu,
+        kind: Kind::Float,
+        layout: Layout::Contiguous,
+        engine: Engine::Planned,
+    };
     let mut net = Net::new(graph, placement).unwrap();
     init::init(net.params_mut(), 0);
     net

@@ -7,8 +7,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use res2lab_arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelOverrides, Stem, build};
 use res2lab_nn::{
-    AutogradStep, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates, Sgd,
-    Step, Targets, init,
+    AutogradStep, Engine, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates,
+    Sgd, Step, Targets, init,
 };
 use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
@@ -66,9 +66,16 @@ fn batch(n: usize, input: Input, seed: u64) -> (Tensor, Targets) {
 fn net(words: &ModelOverrides, input: Input, kind: Kind, seed: u64) -> Net {
     let spec = words.resolve().unwrap_or_else(|e| panic!("{words:?}: {e}")).0;
     let graph = build(&spec, input).unwrap_or_else(|e| panic!("{words:?}: {e}"));
-    let mut net =
-        Net::new(graph, Placement { device: Device::Cpu, kind, layout: Layout::Contiguous })
-            .unwrap();
+    let mut net = Net::new(
+        graph,
+        Placement {
+            device: Device::Cpu,
+            kind,
+            layout: Layout::Contiguous,
+            engine: Engine::Planned,
+        },
+    )
+    .unwrap();
     init::init(net.params_mut(), seed);
     net
 }

@@ -2,7 +2,8 @@
 
 use res2lab_arch::{Input, ModelOverrides, Role, build};
 use res2lab_nn::{
-    AutogradStep, GradScale, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, init, weights,
+    AutogradStep, Engine, GradScale, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, init,
+    weights,
 };
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -17,8 +18,11 @@ fn net(scale: usize, layout: Layout) -> Net {
         Input { channels: 1, height: 12, width: 12, classes: 10 },
     )
     .unwrap();
-    let mut net =
-        Net::new(graph, Placement { device: Device::Cpu, kind: Kind::Double, layout }).unwrap();
+    let mut net = Net::new(
+        graph,
+        Placement { device: Device::Cpu, kind: Kind::Double, layout, engine: engine_of(layout) },
+    )
+    .unwrap();
     init::init(net.params_mut(), 3);
     net
 }
@@ -185,4 +189,9 @@ fn gradients_of_parts_add_up() {
         );
     }
     assert!(largest_difference(net.params().grad(index).unwrap(), &once) < 1e-12);
+}
+
+/// The engine that goes with a layout on a CPU.
+fn engine_of(layout: Layout) -> Engine {
+    if layout == Layout::Contiguous { Engine::Planned } else { Engine::Autograd }
 }

@@ -6,7 +6,7 @@ mod filled;
 use filled::fill;
 use res2lab_arch::{Input, ModelOverrides, build};
 use res2lab_nn::weights::{Fit, Loaded, WeightsFile, load, to_bytes};
-use res2lab_nn::{Layout, Mode, Net, Placement, init};
+use res2lab_nn::{Engine, Layout, Mode, Net, Placement, init};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -18,8 +18,12 @@ fn net(scale: usize, classes: usize) -> Net {
     let graph =
         build(&words.resolve().unwrap().0, Input { channels: 3, height: 32, width: 32, classes })
             .unwrap();
-    let placement =
-        Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::ChannelsLast };
+    let placement = Placement {
+        device: Device::Cpu,
+        kind: Kind::Float,
+        layout: Layout::ChannelsLast,
+        engine: Engine::Autograd,
+    };
     let mut net = Net::new(graph, placement).unwrap();
     init::init(net.params_mut(), 0);
     net

@@ -11,7 +11,7 @@
 //! - [`history`]: results of earlier commands; [`effective`]: measured effective receptive fields
 //! - [`rows`]: a sweep read back, as plain rows
 //! - [`tables`]: the rows as Parquet and CSV
-//! - [`price`]: the predicted cost of a trial, from a few timed steps
+//! - [`cost_estimate`]: the predicted cost of a trial, from a few timed steps
 //! - [`tensorboard`]: event files
 //! - [`submission`]: submissions to a cluster's queue
 //! - [`assessment`]: a network's predictions on a set of images, and their metrics
@@ -19,6 +19,7 @@
 pub mod assessment;
 pub mod atomic;
 pub mod checksum;
+pub mod cost_estimate;
 pub mod effective;
 pub mod error;
 pub mod history;
@@ -27,7 +28,6 @@ pub mod layout;
 pub mod lock;
 pub mod metrics;
 pub mod plan;
-pub mod price;
 pub mod progress;
 pub mod result;
 pub mod rows;
@@ -35,12 +35,12 @@ pub mod submission;
 pub mod tables;
 pub mod tensorboard;
 
+pub use cost_estimate::{CostEstimate, Timing, Work};
 pub use journal::{Event, Journal};
 pub use layout::{RunDir, SweepDir};
 pub use lock::Lock;
 pub use metrics::{Metrics, Point, Values};
 pub use plan::{Code, MatchedBudget, Plan, PlanAxis, PlannedTrial};
-pub use price::{Price, Timing, Work};
 pub use progress::Progress;
 pub use result::{Environment, Halved, Outcome, TrialResult};
 pub use rows::{Status, SweepRows, TrialRow};

@@ -1,6 +1,6 @@
 //! plan.json: the trials of the last command, with everything that is known before training.
 
-use crate::{Price, SweepDir, atomic};
+use crate::{CostEstimate, SweepDir, atomic};
 use res2lab_error::Error;
 use res2lab_experiment::TrialSpec;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,8 @@ pub struct PlannedTrial {
     pub test_images: usize,
     /// Predicted cost on this machine; `None` if the network was not timed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<Price>,
+    #[serde(rename = "price")]
+    pub cost_estimate: Option<CostEstimate>,
     /// The matched budget of a field that the command left open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<MatchedBudget>,

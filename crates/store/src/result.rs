@@ -51,6 +51,10 @@ pub struct TrialResult {
     pub threads: usize,
     /// Memory layout of activations, chosen at the first start.
     pub layout: String,
+    /// The engine that trained it: `planned`, `autograd` or `cuda_graph`. Empty in results from
+    /// before this field existed.
+    #[serde(default)]
+    pub engine: String,
     /// The kernels' instruction set on a CPU, chosen at the first start; empty on a GPU and in
     /// records of older versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -220,7 +220,7 @@ pub(crate) mod tests {
             rf_max_px: 5,
             train_images: 0,
             test_images: 0,
-            price: None,
+            cost_estimate: None,
             budget: None,
         };
         let status = Status::Pending;

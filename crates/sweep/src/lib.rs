@@ -31,6 +31,6 @@ pub mod slurm;
 pub use executor::{End, Executor};
 pub use local::{Demand, Local, Slot};
 pub use plan::{World, plan};
-pub use runner::{Finish, Options, Snapshot, hold, run};
+pub use runner::{Finish, RunnerOptions, Snapshot, hold, run};
 pub use scheduler::RetryPolicy;
 pub use slurm::Slurm;

@@ -35,7 +35,7 @@ pub fn plan(
     world: &World,
 ) -> Result<Plan, Error> {
     let mut notes = expansion.notes.clone();
-    let arms = priced(expansion, tolerance, world, &mut notes)?;
+    let arms = costed(expansion, tolerance, world, &mut notes)?;
     let seed = |&seed: &u64| arms.iter().map(move |arm| arm.trial(seed));
     let trials: Vec<PlannedTrial> = expansion.seeds.iter().flat_map(seed).collect();
     refuse_clashes(&trials)?;
@@ -103,7 +103,7 @@ pub fn with_seed(trial: &PlannedTrial, seed: u64) -> PlannedTrial {
     PlannedTrial { id: id::trial_id(&spec), spec, ..trial.clone() }
 }
 
-fn priced(
+fn costed(
     expansion: &Expansion,
     tolerance: Option<f64>,
     world: &World,
@@ -122,9 +122,9 @@ fn priced(
                 facts
             }
         };
-        let priced = price(arm, facts, (tolerance, world), notes)?;
-        let alike = by_cost.entry((priced.trial.parameters, priced.trial.macs)).or_default();
-        let same = alike.iter().copied().find(|&i| is_same(&arms[i], &priced));
+        let costed = with_cost(arm, facts, (tolerance, world), notes)?;
+        let alike = by_cost.entry((costed.trial.parameters, costed.trial.macs)).or_default();
+        let same = alike.iter().copied().find(|&i| is_same(&arms[i], &costed));
         if let Some(i) = same {
             notes.push(format!(
                 "{} is the same network and recipe as {}; it is trained once",
@@ -133,7 +133,7 @@ fn priced(
             arms[i].trial.same_as.push(arm.label.clone());
         } else {
             alike.push(arms.len());
-            arms.push(priced);
+            arms.push(costed);
         }
         arm.notes.iter().for_each(|note| add_note(notes, note));
     }
@@ -150,7 +150,7 @@ fn is_same(a: &Priced, b: &Priced) -> bool {
         && one.train == other.train
 }
 
-fn price(
+fn with_cost(
     arm: &Arm,
     facts: DatasetInfo,
     (tolerance, world): (Option<f64>, &World),
@@ -239,7 +239,7 @@ fn planned(arm: &Arm, spec: TrialSpec, facts: DatasetInfo, graph: &Graph) -> Pla
         weights_id: String::new(),
         train_images: facts.train_images,
         test_images: facts.test_images,
-        price: None,
+        cost_estimate: None,
         budget: None,
         spec,
     }

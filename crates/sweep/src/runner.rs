@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The options of a run.
-pub struct Options<'a> {
+pub struct RunnerOptions<'a> {
     /// Number of stop signals received. At one, running trials are requested to write a checkpoint;
     /// at two, they are killed.
     pub stop: &'a AtomicUsize,
@@ -109,7 +109,7 @@ pub fn run<'a>(
     dir: &'a SweepDir,
     plan: &'a Plan,
     executor: &'a mut dyn Executor,
-    options: &Options,
+    options: &RunnerOptions,
     observe: &mut dyn FnMut(&Snapshot),
 ) -> Result<Finish, Error> {
     let mut runner = Runner::new(dir, plan, executor, options)?;
@@ -122,7 +122,7 @@ impl<'a> Runner<'a> {
         dir: &'a SweepDir,
         plan: &'a Plan,
         executor: &'a mut dyn Executor,
-        options: &Options,
+        options: &RunnerOptions,
     ) -> Result<Runner<'a>, Error> {
         let mut pace = Pace::default();
         let mut ends = Vec::with_capacity(plan.trials.len());
@@ -194,7 +194,7 @@ impl<'a> Runner<'a> {
 
     fn go(
         &mut self,
-        options: &Options,
+        options: &RunnerOptions,
         observe: &mut dyn FnMut(&Snapshot),
     ) -> Result<Finish, Error> {
         const LOOK_EVERY: Duration = Duration::from_millis(250);

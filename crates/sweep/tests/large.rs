@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use res2lab_experiment::DatasetInfo;
 use res2lab_store::{Code, Event, Outcome, Plan, SweepDir, TrialResult, atomic, journal};
 use res2lab_sweep::mock::Mock;
-use res2lab_sweep::{End, Options, RetryPolicy};
+use res2lab_sweep::{End, RetryPolicy, RunnerOptions};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicUsize;
@@ -55,6 +55,7 @@ fn result() -> TrialResult {
         device: "cpu".into(),
         threads: 1,
         layout: "contiguous".into(),
+        engine: "planned".into(),
         vectors: String::new(),
         data_id: String::new(),
         weights_id: String::new(),
@@ -108,7 +109,7 @@ fn run(
     });
     let stop = AtomicUsize::new(0);
     let retry_policy = RetryPolicy { retries: 3, back_off_s: 1.0 };
-    let options = Options {
+    let options = RunnerOptions {
         stop: &stop,
         fail_fast: false,
         halve_on_oom: true,

@@ -5,7 +5,7 @@ use res2lab_experiment::Axis;
 use res2lab_experiment::DatasetInfo;
 use res2lab_store::{Code, Event, Plan, SweepDir, journal};
 use res2lab_sweep::mock::Mock;
-use res2lab_sweep::{End, Finish, Local, Options, RetryPolicy, Slot, local};
+use res2lab_sweep::{End, Finish, Local, RetryPolicy, RunnerOptions, Slot, local};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +45,7 @@ fn run(
     executor: &mut dyn res2lab_sweep::Executor,
     stop: &AtomicUsize,
 ) -> Finish {
-    let options = Options {
+    let options = RunnerOptions {
         stop,
         fail_fast: false,
         halve_on_oom: false,
@@ -226,7 +226,7 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
     );
     let stop = AtomicUsize::new(0);
     let plan = plan("seed=0..1");
-    let options = Options {
+    let options = RunnerOptions {
         stop: &stop,
         fail_fast: false,
         halve_on_oom: true,
@@ -274,7 +274,7 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
         .spawn()
         .unwrap();
     wait_for(&stage.sweep.path().join("ready"));
-    let options = Options {
+    let options = RunnerOptions {
         stop: &never(),
         fail_fast: false,
         halve_on_oom: true,
@@ -353,7 +353,7 @@ esac
     let retry_policy = RetryPolicy { retries: 1, back_off_s: 0.3 };
     let stop = never();
     let trial_limit = Duration::from_millis(700);
-    let options = Options {
+    let options = RunnerOptions {
         stop: &stop,
         fail_fast: false,
         halve_on_oom: true,
@@ -393,7 +393,7 @@ esac
         vec![Slot { name: "a".into(), gpus: vec![], cores: vec![], threads: 1, sharing: 1 }];
     let mut executor = Local::new(stage.player.clone(), stage.sweep.clone(), vec![], slots);
     let stop = never();
-    let options = Options {
+    let options = RunnerOptions {
         stop: &stop,
         fail_fast: false,
         retry_policy: RetryPolicy::default(),

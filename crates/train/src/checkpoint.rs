@@ -14,6 +14,10 @@ pub(crate) struct State {
     pub trial: String,
     /// The memory layout, which is chosen at the first start and kept.
     pub layout: String,
+    /// The engine, which is chosen at the first start and kept; empty in checkpoints from before
+    /// this field existed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub engine: String,
     /// The instruction set of the kernels on a CPU, which is chosen at the first start and kept,
     /// since others add in another order. Empty on a GPU, and in checkpoints from before this field
     /// existed.

@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use crate::reduce::Local;
     use res2lab_data::{Batch, Images, Resident};
-    use res2lab_nn::{Layout, Placement, init};
+    use res2lab_nn::{Engine, Layout, Placement, init};
 
     /// A device with room for some images only.
     struct Small {
@@ -254,8 +254,12 @@ mod tests {
         let words: res2lab_arch::ModelOverrides = serde_json::from_str(words).unwrap();
         let input = res2lab_arch::Input { channels: 1, height: 8, width: 8, classes: 10 };
         let graph = res2lab_arch::build(&words.resolve().unwrap().0, input).unwrap();
-        let placement =
-            Placement { device: Device::Cpu, kind: Kind::Float, layout: Layout::Contiguous };
+        let placement = Placement {
+            device: Device::Cpu,
+            kind: Kind::Float,
+            layout: Layout::Contiguous,
+            engine: Engine::Planned,
+        };
         let mut net = Net::new(graph, placement).unwrap();
         init::init(net.params_mut(), 0);
         let evaluated = |most: usize| {

@@ -41,4 +41,4 @@ mod trace;
 mod training;
 mod trial;
 
-pub use trial::{Ended, TrialOptions, run};
+pub use trial::{Ended, TrialOptions, conditions, run};

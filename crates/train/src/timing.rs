@@ -1,4 +1,4 @@
-//! Times a few steps of a trial, for the price of a plan. The only file that is written is a
+//! Times a few steps of a trial, for the cost estimates of a plan. The only file that is written is a
 //! checkpoint, which is removed again.
 
 use crate::evaluate::{BATCH, Evaluator};

@@ -1,7 +1,7 @@
 //! The command line's types as the library's options.
 
 use super::{Folders, MeasureArgs, OnOom, ReportArgs, RfArgs, SignOf, SweepArgs};
-use res2lab_explain::{Options, Sign};
+use res2lab_explain::{ErfOptions, Sign};
 use res2lab_lab::SweepOptions;
 use res2lab_lab::erf::MeasureOptions;
 use res2lab_lab::report::ReportOptions;
@@ -75,7 +75,7 @@ impl MeasureArgs {
             images: self.images,
             noise: self.noise,
             float64: self.float64,
-            options: Options { sign, relu: self.relu },
+            options: ErfOptions { sign, relu: self.relu },
             one_per_arm: self.one_per_arm,
         }
     }

@@ -4,6 +4,7 @@ use crate::args::EnvArgs;
 use crate::print;
 use res2lab_error::Error;
 use res2lab_kernels::instruction_set::InstructionSet;
+use res2lab_nn::{Conditions, Engine};
 use serde_json::json;
 use tch::{Cuda, Device};
 
@@ -14,6 +15,7 @@ pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
     let here =
         res2lab_train::environment::environment(device, threads, res2lab_lab::program::code());
     let vectors = res2lab_lab::vectors::choose(&args.folders.data)?;
+    let (engine, reason) = Engine::choose(&Conditions::on(device));
     let cuda_linked = tch::utils::has_cudart();
     let config = res2lab_libtorch::show_config();
     if args.json {
@@ -26,6 +28,7 @@ pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
         let level = vectors.level.name();
         value["vectors"] =
             json!({ "level": level, "reason": vectors.reason, "available": available });
+        value["engine"] = json!({ "name": engine.name(), "reason": reason });
         value["cuda_linked"] = json!(cuda_linked);
         value["cuda_devices"] = json!(Cuda::device_count());
         value["libtorch_config"] = json!(config);
@@ -40,6 +43,7 @@ pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
         ("system", here.os),
         ("processor", format!("{}, {} cores", here.cpu, here.cores)),
         ("vectors", format!("{} ({})", vectors.level.name(), vectors.reason)),
+        ("engine", format!("{} ({reason})", engine.name())),
         ("memory", format!("{} GiB", here.memory_gib)),
         ("GPUs", gpus),
         ("libtorch", here.libtorch),

@@ -8,9 +8,11 @@ use res2lab_experiment::ExecutorSpec;
 use res2lab_lab::options::Purpose;
 use res2lab_lab::request::request;
 use res2lab_lab::text::count;
-use res2lab_lab::{cluster, cost, slots, sweep};
-use res2lab_store::{MatchedBudget, Plan, PlannedTrial, Price};
+use res2lab_lab::{cluster, cost_estimate, slots, sweep};
+use res2lab_nn::Engine;
+use res2lab_store::{CostEstimate, MatchedBudget, Plan, PlannedTrial};
 use res2lab_sweep::Slot;
+use tch::Device;
 
 /// Plans and prints.
 pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
@@ -48,7 +50,7 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
     let mut on_timed = |done: usize, of: usize| show_timed(&bar, done, of);
     let on_timed: Option<&mut dyn FnMut(usize, usize)> =
         if args.no_time { None } else { Some(&mut on_timed) };
-    cost::add(&mut request.plan, &slots, &args.folders.data, on_timed)?;
+    cost_estimate::add(&mut request.plan, &slots, &args.folders.data, on_timed)?;
     if args.json {
         print::json(&request.plan)
     } else {
@@ -70,7 +72,7 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot]) {
         count(plan.trials.len(), "trial")
     ));
     let has_budgets = arms.iter().any(|t| t.budget.is_some());
-    let has_prices = arms.iter().any(|t| t.price.is_some());
+    let has_estimates = arms.iter().any(|t| t.cost_estimate.is_some());
     let rows = arms.iter().map(|t| {
         let mut row = vec![
             print::shortened(&t.label),
@@ -83,8 +85,10 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot]) {
         if has_budgets {
             row.extend(t.budget.as_ref().map_or_else(|| vec![String::new(); 3], budget_cells));
         }
-        if has_prices {
-            row.extend(t.price.as_ref().map_or_else(|| vec!["-".to_owned(); 3], price_cells));
+        if has_estimates {
+            row.extend(
+                t.cost_estimate.as_ref().map_or_else(|| vec!["-".to_owned(); 3], estimate_cells),
+            );
         }
         row
     });
@@ -93,10 +97,11 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot]) {
     if has_budgets {
         headers.extend(["found", "target", "error %"]);
     }
-    if has_prices {
+    if has_estimates {
         headers.extend(["step", "time per trial", "memory"]);
     }
     print::table(&headers, 2, rows.collect());
+    show_engines(&arms, slots);
     show_finish(plan, slots);
     plan.notes.iter().for_each(|note| print::line(&format!("note: {}", print::one_line(note))));
     let cores = res2lab_sweep::local::available_cores().len();
@@ -109,17 +114,38 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot]) {
     }
 }
 
-/// Step, wall time and memory of a trial.
-fn price_cells(price: &Price) -> Vec<String> {
-    let step = 1e3 * price.timing.step_s;
-    let step = if step < 1e4 { format!("{step:.1} ms") } else { format!("{:.1} s", step / 1e3) };
-    vec![step, print::duration(price.wall_s), format!("{:.0} MiB", price.timing.memory_mib)]
+/// The engine that trains the arms, and why. A cluster's devices are not known here.
+fn show_engines(arms: &[&PlannedTrial], slots: &[Slot]) {
+    let Some(slot) = slots.first() else { return };
+    let device = if slot.gpus.is_empty() { Device::Cpu } else { Device::Cuda(0) };
+    let mut found: Vec<((Engine, &str), usize)> = Vec::new();
+    for arm in arms {
+        let processes = arm.spec.train.devices_per_trial;
+        let choice = Engine::choose(&res2lab_train::conditions(&arm.spec, device, processes));
+        match found.iter_mut().find(|(known, _)| *known == choice) {
+            Some((_, n)) => *n += 1,
+            None => found.push((choice, 1)),
+        }
+    }
+    let is_one = found.len() == 1;
+    for ((engine, reason), n) in found {
+        let of = if is_one { String::new() } else { format!(" for {}", count(n, "arm")) };
+        print::line(&format!("engine: {}{of} ({reason})", engine.name()));
+    }
 }
 
-/// The whole sweep, if each trial has a price.
+/// Step, wall time and memory of a trial.
+fn estimate_cells(estimate: &CostEstimate) -> Vec<String> {
+    let step = 1e3 * estimate.timing.step_s;
+    let step = if step < 1e4 { format!("{step:.1} ms") } else { format!("{:.1} s", step / 1e3) };
+    vec![step, print::duration(estimate.wall_s), format!("{:.0} MiB", estimate.timing.memory_mib)]
+}
+
+/// The whole sweep, if each trial has an estimate.
 fn show_finish(plan: &Plan, slots: &[Slot]) {
-    let Some(finish_s) = cost::finish_s(plan, slots) else { return };
-    let total: f64 = plan.trials.iter().filter_map(|t| Some(t.price.as_ref()?.wall_s)).sum();
+    let Some(finish_s) = cost_estimate::finish_s(plan, slots) else { return };
+    let total: f64 =
+        plan.trials.iter().filter_map(|t| Some(t.cost_estimate.as_ref()?.wall_s)).sum();
     let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
     print::line(&format!(
         "predicted: {} of work on {}, done in {}",

@@ -5,7 +5,9 @@ use crate::print;
 use res2lab_arch::Input;
 use res2lab_error::Error;
 use res2lab_lab::network::{Words, machine, published_input};
-use res2lab_nn::{Inference, Layout, Mode, Net, Placement, Rates, Sgd, Targets, init, step};
+use res2lab_nn::{
+    Conditions, Engine, Inference, Mode, Net, Placement, Rates, Sgd, Targets, init, step,
+};
 use res2lab_train::environment::peak_memory_mib;
 use serde::Serialize;
 use std::time::Instant;
@@ -19,6 +21,7 @@ struct Speed {
     threads: usize,
     device: String,
     layout: &'static str,
+    engine: &'static str,
     vectors: &'static str,
     images_per_s: f64,
     step_ms: f64,
@@ -52,10 +55,12 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     tch::set_num_threads(threads as i32);
     let graph = res2lab_arch::build(&model, input)?;
     let device = Device::cuda_if_available();
-    let layout = Layout::choose(&graph, device, device == Device::Cpu && !args.plain);
     let kind = Kind::Float;
-    let mut net =
-        Net::new(graph, Placement { device, kind, layout }).map_err(res2lab_lab::network::input)?;
+    let conditions =
+        Conditions { plain: args.plain, cuda_graph: args.cuda_graph, ..Conditions::on(device) };
+    let engine = Engine::choose(&conditions).0;
+    let placement = Placement::new(engine, &graph, device, kind);
+    let mut net = Net::new(graph, placement).map_err(res2lab_lab::network::input)?;
     init::init(net.params_mut(), 0);
     let shape = [args.batch, input.channels, px, px].map(|n| n as i64);
     let images = net.prepare(&Tensor::randn(shape, (kind, device)));
@@ -69,7 +74,8 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         size: px,
         threads,
         device: res2lab_train::environment::device_name(device),
-        layout: layout.name(),
+        layout: placement.layout.name(),
+        engine: engine.name(),
         vectors: vectors.level.name(),
         images_per_s: args.batch as f64 / seconds,
         step_ms: 1000.0 * seconds,
@@ -95,7 +101,7 @@ fn training(
 ) -> Result<f64, Error> {
     let labels: Vec<i64> = (0..args.batch).map(|i| (i % classes) as i64).collect();
     let targets = Targets::plain(Tensor::from_slice(&labels).to_device(net.placement().device));
-    let mut step = step::choose(net, 0.1, args.cuda_graph).map_err(|e| machine(&e.cause))?;
+    let mut step = step::of_engine(net, 0.1).map_err(|e| machine(&e.cause))?;
     let sgd = Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: false };
     let mut first = true;
     median(args.steps, || {

@@ -4,7 +4,7 @@
 use crate::args::TimeArgs;
 use crate::print;
 use res2lab_error::Error;
-use res2lab_lab::cost::Timed;
+use res2lab_lab::cost_estimate::Timed;
 use res2lab_lab::trial;
 use res2lab_store::PlannedTrial;
 

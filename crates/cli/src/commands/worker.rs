@@ -12,7 +12,7 @@ use res2lab_error::Error;
 use res2lab_store::{Event, Journal, Plan, Submission, SweepDir, lock};
 use res2lab_sweep::executor::wall_clock_s;
 use res2lab_sweep::slurm::{PREEMPTED, TIME_LIMIT, queue};
-use res2lab_sweep::{Local, Options, RetryPolicy, Slot};
+use res2lab_sweep::{Local, RetryPolicy, RunnerOptions, Slot};
 use signal_hook::consts::{SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::path::Path;
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &WorkerArgs) -> Result<u8, Error> {
     let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots)
         .dying_with_runner()
         .launched_by(launcher(&plan)?);
-    let options = Options {
+    let options = RunnerOptions {
         stop: &stop,
         fail_fast: false,
         retry_policy: RetryPolicy::default(),

@@ -3,13 +3,17 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use res2lab_arch::{Graph, NodeId, Op, Pool, StateEntry};
-use res2lab_nn::{Layout, Net, Placement};
+use res2lab_nn::{Engine, Layout, Net, Placement};
 use tch::{Device, Kind, Tensor};
 
 /// The graph in double precision on the CPU, its state set entry by entry.
 pub(crate) fn net(graph: Graph, values: impl Fn(&Graph, &StateEntry) -> Tensor) -> Net {
-    let placement =
-        Placement { device: Device::Cpu, kind: Kind::Double, layout: Layout::Contiguous };
+    let placement = Placement {
+        device: Device::Cpu,
+        kind: Kind::Double,
+        layout: Layout::Contiguous,
+        engine: Engine::Planned,
+    };
     let mut net = Net::new(graph, placement).unwrap();
     for i in 0..net.params().entries().len() {
         let entry = net.params().entries()[i].clone();

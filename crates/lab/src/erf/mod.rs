@@ -14,7 +14,7 @@ use nodes::{last_stage, state};
 use probe_images::ProbeImages;
 use res2lab_arch::Input;
 use res2lab_error::Error;
-use res2lab_explain::{Options, Sign, shares};
+use res2lab_explain::{ErfOptions, Sign, shares};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use res2lab_nn::{Net, init};
 use res2lab_store::effective::{
@@ -34,7 +34,7 @@ pub struct MeasureOptions {
     pub noise: bool,
     /// In double precision.
     pub float64: bool,
-    pub options: Options,
+    pub options: ErfOptions,
     /// No more than one trial of each arm.
     pub one_per_arm: bool,
 }

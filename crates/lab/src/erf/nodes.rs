@@ -2,7 +2,7 @@
 
 use res2lab_arch::NodeId;
 use res2lab_error::Error;
-use res2lab_explain::{Erf, Map, Options, erf};
+use res2lab_explain::{Erf, ErfOptions, Map, erf};
 use res2lab_nn::Net;
 use res2lab_store::effective::{AREAS, EffectiveNode, EffectiveState, Thumbnail};
 use tch::Tensor;
@@ -15,7 +15,7 @@ pub(super) fn state(
     net: &Net,
     images: &Tensor,
     name: &str,
-    options: Options,
+    options: ErfOptions,
 ) -> Result<EffectiveState, Error> {
     let nodes = nodes(net);
     let ids: Vec<NodeId> = nodes.iter().map(|(_, id)| *id).collect();
@@ -26,7 +26,7 @@ pub(super) fn state(
 }
 
 /// The end of the last stage alone, which is what widths are told of.
-pub(super) fn last_stage(net: &Net, images: &Tensor, options: Options) -> Result<Width, Error> {
+pub(super) fn last_stage(net: &Net, images: &Tensor, options: ErfOptions) -> Result<Width, Error> {
     let found = erf(net, images, &[res2lab_rf::last_stage(net.graph())], options)?;
     let Some(Erf { mean, .. }) = found.first() else {
         return Err(Error::machine("nothing was measured", "please report this"));

@@ -4,12 +4,12 @@ mod earlier;
 
 use crate::options::{Purpose, SweepOptions};
 use crate::request::{Request, request};
-use crate::{cluster, cost, report, slots};
+use crate::{cluster, cost_estimate, report, slots};
 use res2lab_error::Error;
 use res2lab_experiment::ExecutorSpec;
 use res2lab_report::Summary;
 use res2lab_store::{Lock, Plan, SweepDir, atomic};
-use res2lab_sweep::{Executor, Finish, Local, Options, RetryPolicy, Slot, Slurm, Snapshot};
+use res2lab_sweep::{Executor, Finish, Local, RetryPolicy, RunnerOptions, Slot, Slurm, Snapshot};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -64,7 +64,7 @@ pub fn run(
     let slots = if is_local { slots::of_plan(options, &request.plan)? } else { vec![] };
     if is_local {
         // Estimates that an earlier `plan` measured; measuring now would only delay the start.
-        cost::add(&mut request.plan, &slots, &options.folders.data, None)?;
+        cost_estimate::add(&mut request.plan, &slots, &options.folders.data, None)?;
     }
     atomic::create_dir(&request.dir.runs())?;
     // The lock comes first: the plan of another runner must not change under it.
@@ -123,7 +123,7 @@ impl Training<'_> {
         let is_local = self.executor == ExecutorSpec::Local;
         // The jobs of a cluster keep their own time, in which waiting in a queue does not count.
         let minutes = options.trial_minutes.filter(|_| is_local).unwrap_or(0.0);
-        let of_runner = Options {
+        let of_runner = RunnerOptions {
             stop: self.stop,
             fail_fast: options.fail_fast,
             retry_policy: RetryPolicy { retries: options.retries, back_off_s: BACK_OFF_S },

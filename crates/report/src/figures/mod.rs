@@ -12,7 +12,7 @@
 //! - [`cost`]: accuracy against parameters, multiply-adds, time and memory
 //! - [`parallel`]: parallel coordinates of settings, costs and results
 //! - [`curves`]: learning curves
-//! - [`timeline`] and [`prices`]: the schedule of trials, and predicted against measured time
+//! - [`timeline`] and [`cost_estimates`]: the schedule of trials, and predicted against measured time
 //! - [`extent`], [`receptive`] and [`paths`]: exact receptive fields, also of untrained networks
 //! - [`effective`] and [`blocks`]: measured effective receptive fields, and block diagrams
 //! - [`rows`] and [`clip`]: helpers that several figures share
@@ -23,6 +23,7 @@ pub mod by_axis;
 pub mod by_size;
 pub mod clip;
 pub mod cost;
+pub mod cost_estimates;
 pub mod curves;
 pub mod differences;
 pub mod effective;
@@ -31,7 +32,6 @@ pub mod interaction;
 pub mod main_effects;
 pub mod parallel;
 pub mod paths;
-pub mod prices;
 pub mod receptive;
 pub mod reference;
 pub mod rows;
@@ -101,7 +101,7 @@ fn of_results(study: &Study) -> Vec<Figure> {
     figures.extend(cost::figures(study));
     figures.extend(parallel::figure(study));
     figures.extend(curves::figures(study));
-    figures.extend(prices::figure(study));
+    figures.extend(cost_estimates::figure(study));
     figures.extend(timeline::figure(study));
     let drawn: Vec<Network> =
         study.arms.iter().filter(|arm| arm.color.is_some()).filter_map(Network::of_arm).collect();

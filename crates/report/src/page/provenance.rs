@@ -85,8 +85,16 @@ fn device(trial: &TrialRow) -> Option<String> {
     let vectors = Some(&result.vectors)
         .filter(|v| !v.is_empty())
         .map_or(String::new(), |v| format!("{v} vectors"));
-    let parts =
-        [result.device.clone(), plural(result.threads, "thread"), result.layout.clone(), vectors];
+    let engine = Some(&result.engine)
+        .filter(|e| !e.is_empty())
+        .map_or(String::new(), |e| format!("engine {e}"));
+    let parts = [
+        result.device.clone(),
+        plural(result.threads, "thread"),
+        result.layout.clone(),
+        engine,
+        vectors,
+    ];
     Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "))
 }
 

@@ -106,7 +106,7 @@ fn not_done(arm: &Arm) -> String {
 /// The predicted duration of a trial; empty without a prediction.
 fn predicted(arm: &Arm) -> String {
     let walls: Vec<f64> =
-        arm.trials.iter().filter_map(|t| Some(t.planned.price.as_ref()?.wall_s)).collect();
+        arm.trials.iter().filter_map(|t| Some(t.planned.cost_estimate.as_ref()?.wall_s)).collect();
     Sample::of(&walls).map_or_else(String::new, |s| format!("predicted {}", duration(s.mean)))
 }
 

@@ -152,7 +152,7 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     (
         "predicted_wall_s",
         "wall time that the plan predicted, seconds",
-        Real(|r| r.planned.price.as_ref().map(|p| p.wall_s)),
+        Real(|r| r.planned.cost_estimate.as_ref().map(|p| p.wall_s)),
     ),
     ("steps", "optimizer steps made", Count(|r| result(r).map(|x| x.steps))),
     ("step_ms", "median time of a step, milliseconds", Real(|r| result(r)?.step_ms)),
@@ -169,6 +169,11 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ),
     ("device", "cpu, or the GPU's name", Text(|r| result(r).and_then(|x| text(&x.device)))),
     ("threads", "of libtorch", Count(|r| result(r).and_then(|x| count(x.threads)))),
+    (
+        "engine",
+        "implementation of the training step: planned, autograd or cuda_graph",
+        Text(|r| result(r).and_then(|x| text(&x.engine))),
+    ),
     ("layout", "memory layout of activations", Text(|r| result(r).and_then(|x| text(&x.layout)))),
     ("version", "of res2lab", Text(|r| result(r).and_then(|x| text(&x.code.version)))),
     ("commit", "of res2lab", Text(|r| result(r).and_then(|x| text(&x.code.commit)))),

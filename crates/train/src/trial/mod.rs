@@ -6,6 +6,7 @@ mod setup;
 use crate::checkpoint::State;
 use crate::environment::{device_name, environment, now_s, peak_memory_mib};
 use crate::training::{Loop, LoopEnd};
+pub use network::conditions;
 pub(crate) use network::{fresh_net, step_of};
 use res2lab_data::Shard;
 use res2lab_error::Error;
@@ -128,6 +129,7 @@ fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Error
         device: device_name(training.options.device),
         threads: training.options.threads,
         layout: training.state.layout.clone(),
+        engine: training.state.engine.clone(),
         vectors: training.state.vectors.clone(),
         data_id: training.state.data_id.clone(),
         weights_id: training.state.weights_id.clone(),

@@ -1,18 +1,19 @@
 //! The network of a trial: its layout, its step, and the weights that it starts from.
 
 use super::TrialOptions;
+use crate::checkpoint::State;
 use crate::identity;
 use res2lab_arch::Input;
 use res2lab_error::Error;
 use res2lab_experiment::{Precision, TrainSpec, TrialSpec};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
-use res2lab_nn::{Layout, Net, Placement, Step, init};
+use res2lab_nn::{Conditions, Engine, Net, Placement, Step, init};
 use res2lab_store::PlannedTrial;
 use tch::{Device, Kind};
 
 /// The step for this net and recipe.
 pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, Error> {
-    res2lab_nn::step::choose(net, train.label_smoothing, train.cuda_graph && !train.plain)
+    res2lab_nn::step::of_engine(net, train.label_smoothing)
 }
 
 /// The kind of weights, and the kind of convolutions and matrix products if it differs.
@@ -25,32 +26,38 @@ pub(super) fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     }
 }
 
-/// Whether the planned step trains this trial: on a CPU, in one process, without mixed precision
-/// and without `plain`.
-fn is_planned(spec: &TrialSpec, options: &TrialOptions) -> bool {
-    let (_, autocast) = arithmetic(spec.train.precision);
-    options.device == Device::Cpu
-        && options.member.is_none()
-        && autocast.is_none()
-        && !spec.train.plain
+/// What the choice of the engine of a trial depends on.
+pub fn conditions(spec: &TrialSpec, device: Device, processes: usize) -> Conditions {
+    let is_mixed = arithmetic(spec.train.precision).1.is_some();
+    let plain = spec.train.plain;
+    Conditions { device, is_mixed, processes, plain, cuda_graph: spec.train.cuda_graph }
 }
 
-/// The trial's network with zero state. Without a `layout`, the faster layout is chosen.
+/// The trial's network with zero state, for the engine and the layout that a checkpoint `saved`, or
+/// for the fastest engine without one.
 pub(super) fn empty_net(
     trial: &PlannedTrial,
     channels: usize,
     options: &TrialOptions,
-    layout: Option<Layout>,
+    saved: Option<&State>,
 ) -> Result<Net, Error> {
     let px = trial.image_px;
     let classes = trial.classes;
     let graph =
         res2lab_arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
-    let layout = layout.unwrap_or_else(|| {
-        Layout::choose(&graph, options.device, is_planned(&trial.spec, options))
-    });
+    let processes = if options.member.is_some() { trial.spec.train.devices_per_trial } else { 1 };
+    let conditions = conditions(&trial.spec, options.device, processes);
+    let device = options.device;
     let (kind, autocast) = arithmetic(trial.spec.train.precision);
-    let mut net = Net::new(graph, Placement { device: options.device, kind, layout })?;
+    let placement = match saved {
+        None => Placement::new(Engine::choose(&conditions).0, &graph, device, kind),
+        Some(state) => {
+            let layout = state.layout();
+            let engine = Engine::resumed(&state.engine, layout, &conditions);
+            Placement { device, kind, layout, engine }
+        }
+    };
+    let mut net = Net::new(graph, placement)?;
     net.set_autocast(autocast);
     Ok(net)
 }

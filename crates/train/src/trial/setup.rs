@@ -15,7 +15,7 @@ use res2lab_error::Error;
 use res2lab_experiment::TrialSpec;
 use res2lab_kernels::instruction_set::{InstructionSet, use_instruction_set};
 use res2lab_libtorch::Group;
-use res2lab_nn::{Layout, LossScaler, Net, init, weights};
+use res2lab_nn::{LossScaler, Net, Placement, init, weights};
 use res2lab_store::Progress;
 use res2lab_store::{PlannedTrial, RunDir, atomic};
 use std::time::Duration;
@@ -51,18 +51,21 @@ pub(super) fn set_up<'a>(
     identity::check_weights(trial, began, run)?;
     let vectors = vectors(options, saved.as_ref().map(|saved| &saved.state), run)?;
     let (kind, autocast) = arithmetic(spec.train.precision);
-    let mut net =
-        empty_net(trial, channels, options, saved.as_ref().map(|saved| saved.state.layout()))?;
+    let mut net = empty_net(trial, channels, options, saved.as_ref().map(|saved| &saved.state))?;
     let layout = net.layout();
+    let engine = net.placement().engine;
     let fresh = State {
         trial: trial.id.clone(),
         layout: layout.name().into(),
+        engine: engine.name().into(),
         vectors: vectors.clone(),
         data_id,
         weights_id: trial.weights_id.clone(),
         ..State::default()
     };
-    let (state, start) = starting_state(trial, run, attempt, options, &mut net, saved, fresh)?;
+    let (mut state, start) = starting_state(trial, run, attempt, options, &mut net, saved, fresh)?;
+    // A checkpoint from before engines were saved does not name one.
+    state.engine = engine.name().into();
     let mut reduce: Box<dyn Reduce> = Box::new(Local);
     if let Some(group) = &group {
         reduce = Box::new(Distributed::new(group, net.params())?);
@@ -77,7 +80,7 @@ pub(super) fn set_up<'a>(
     } else {
         Recorder::silent(on_progress)
     };
-    log_start(&mut recorder, trial, options, &start, layout, &vectors);
+    log_start(&mut recorder, trial, options, &start, net.placement(), &vectors);
     if !class_names.is_empty() {
         recorder.show(|events| events.text("classes", &shown::classes(&class_names)));
     }
@@ -172,16 +175,17 @@ fn log_start(
     trial: &PlannedTrial,
     options: &TrialOptions,
     start: &str,
-    layout: Layout,
+    placement: Placement,
     vectors: &str,
 ) {
     let spec = &trial.spec;
     let device = device_name(options.device);
     let threads = options.threads;
     recorder.log(&format!(
-        "{start}: {} on {device} with {threads} threads, {}",
+        "{start}: {} on {device} with {threads} threads, {}, engine {}",
         trial.id,
-        layout.name()
+        placement.layout.name(),
+        placement.engine.name()
     ));
     if !vectors.is_empty() {
         let kept = if vectors == options.vectors.name() { "" } else { ", as the checkpoint says" };

@@ -40,7 +40,7 @@ pub(crate) fn trial(train: TrainSpec) -> PlannedTrial {
         rf_max_px: 0,
         train_images: 0,
         test_images: 0,
-        price: None,
+        cost_estimate: None,
         budget: None,
     }
 }

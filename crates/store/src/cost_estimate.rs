@@ -19,7 +19,7 @@ pub struct Timing {
 
 /// A trial's predicted cost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Price {
+pub struct CostEstimate {
     /// The measurement on which the prediction is based.
     pub timing: Timing,
     /// The device in words.

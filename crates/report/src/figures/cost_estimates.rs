@@ -73,7 +73,8 @@ pub fn figure(study: &Study) -> Option<Figure> {
 }
 
 fn priced<'s, 'a>(arm: &'s Arm<'a>) -> Option<Priced<'s, 'a>> {
-    let pair = |t: &&TrialRow| Some((t.planned.price.as_ref()?.wall_s, t.result.as_ref()?.wall_s));
+    let pair =
+        |t: &&TrialRow| Some((t.planned.cost_estimate.as_ref()?.wall_s, t.result.as_ref()?.wall_s));
     let done = arm.trials.iter().copied().filter(|t| t.status == Status::Done);
     let pairs: Vec<(f64, f64)> = done
         .filter_map(|t| pair(&t))

@@ -3,7 +3,7 @@
 //! the build.
 
 use res2lab_error::Error;
-use res2lab_store::{Plan, PlannedTrial, Price, Timing, Work, atomic};
+use res2lab_store::{CostEstimate, Plan, PlannedTrial, Timing, Work, atomic};
 use res2lab_sweep::{Slot, local};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -52,9 +52,9 @@ impl Kept {
 /// More processes than this say nothing new.
 const MOST_PROCESSES: usize = 8;
 
-/// Gives every trial its price. Networks that were never timed here are timed if there is an
+/// Gives every trial its cost estimate. Networks that were never timed here are timed if there is an
 /// `on_timed`, which is called with how many are done of how many, and
-/// left without a price if not, or if their timing failed (the reason becomes a note).
+/// left without an estimate if not, or if their timing failed (the reason becomes a note).
 pub fn add(
     plan: &mut Plan,
     slots: &[Slot],
@@ -86,7 +86,8 @@ pub fn add(
     for (trial, key) in plan.trials.iter_mut().zip(&keys) {
         let Some(timing) = kept.timings.get(key) else { continue };
         let wall_s = timing.wall_s(work(trial));
-        trial.price = Some(Price { timing: timing.clone(), device: kept.device.clone(), wall_s });
+        trial.cost_estimate =
+            Some(CostEstimate { timing: timing.clone(), device: kept.device.clone(), wall_s });
     }
     Ok(())
 }
@@ -104,13 +105,13 @@ pub fn timing(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timin
     Ok(timing)
 }
 
-/// When everything would be done, seconds from now, if each trial of the plan has a price.
+/// When everything would be done, seconds from now, if each trial of the plan has an estimate.
 pub fn finish_s(plan: &Plan, slots: &[Slot]) -> Option<f64> {
     let walls: Option<Vec<f64>> =
-        plan.trials.iter().map(|t| t.price.as_ref().map(|p| p.wall_s)).collect();
+        plan.trials.iter().map(|t| t.cost_estimate.as_ref().map(|p| p.wall_s)).collect();
     walls
         .filter(|w| !w.is_empty())
-        .map(|walls| res2lab_store::price::finish_s(walls.into_iter(), slots.len()))
+        .map(|walls| res2lab_store::cost_estimate::finish_s(walls.into_iter(), slots.len()))
 }
 
 fn work(trial: &PlannedTrial) -> Work {

@@ -1,0 +1,130 @@
+//! The engine that trains a network: one value, chosen once, from which the memory layout follows.
+
+use crate::Layout;
+use res2lab_arch::{Graph, Op};
+use tch::Device;
+
+/// The implementation of a training step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The planned step with our own kernels, on a CPU.
+    Planned,
+    /// libtorch's operators and autograd.
+    Autograd,
+    /// libtorch's operators and autograd, recorded as a CUDA graph.
+    CudaGraph,
+}
+
+/// What the choice of an engine depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditions {
+    pub device: Device,
+    /// Whether convolutions and matrix products are in another precision than the weights.
+    pub is_mixed: bool,
+    /// The number of processes that train the network together.
+    pub processes: usize,
+    /// Whether the recipe asks for libtorch's operators (`train.plain`).
+    pub plain: bool,
+    /// Whether the recipe asks for a CUDA graph (`train.cuda_graph`).
+    pub cuda_graph: bool,
+}
+
+impl Conditions {
+    /// One process in one precision on `device`.
+    pub fn on(device: Device) -> Conditions {
+        Conditions { device, is_mixed: false, processes: 1, plain: false, cuda_graph: false }
+    }
+}
+
+impl Engine {
+    /// The fastest engine that the conditions allow, and the reason in words.
+    pub fn choose(c: &Conditions) -> (Engine, &'static str) {
+        if c.device != Device::Cpu {
+            return match c.cuda_graph && !c.plain && c.processes == 1 {
+                true => (Engine::CudaGraph, "train.cuda_graph on a GPU"),
+                false => (Engine::Autograd, "the planned step is for CPUs"),
+            };
+        }
+        if c.plain {
+            (Engine::Autograd, "train.plain")
+        } else if c.processes > 1 {
+            (Engine::Autograd, "several processes train one network")
+        } else if c.is_mixed {
+            (Engine::Autograd, "mixed precision")
+        } else {
+            (Engine::Planned, "one process and one precision on a CPU")
+        }
+    }
+
+    /// The engine of a resumed trial: the saved one if the conditions still allow it. `saved` is
+    /// empty in checkpoints from before engines were saved; the layout decided then.
+    pub fn resumed(saved: &str, layout: Layout, c: &Conditions) -> Engine {
+        let was_planned = match saved {
+            "" => layout == Layout::Contiguous,
+            name => name == Engine::Planned.name(),
+        };
+        match Engine::choose(&Conditions { plain: false, ..*c }).0 {
+            Engine::Planned if was_planned => Engine::Planned,
+            Engine::CudaGraph if !c.plain => Engine::CudaGraph,
+            _ => Engine::Autograd,
+        }
+    }
+
+    /// The name in a trial's files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Planned => "planned",
+            Engine::Autograd => "autograd",
+            Engine::CudaGraph => "cuda_graph",
+        }
+    }
+
+    /// The memory layout that the engine is fastest with. This is a rule and not a measurement, so
+    /// that a repeated trial makes the same choice.
+    ///
+    /// The planned step has its own layout of activations, and reads weights in their published
+    /// order. libtorch on CPUs was 1.13 to 1.25 times faster with channels_last for every network
+    /// of the family; on GPUs, channels_last is published to be faster except for grouped
+    /// convolutions.
+    pub fn layout(self, graph: &Graph, device: Device) -> Layout {
+        let is_grouped = graph.nodes.iter().any(|n| matches!(n.op, Op::Conv(c) if c.groups > 1));
+        match self {
+            Engine::Planned => Layout::Contiguous,
+            _ if device != Device::Cpu && is_grouped => Layout::Contiguous,
+            _ => Layout::ChannelsLast,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_planned_step_needs_one_process_and_one_precision_on_a_cpu() {
+        let cpu = Conditions::on(Device::Cpu);
+        let gpu = Conditions::on(Device::Cuda(0));
+        let engine = |c: Conditions| Engine::choose(&c).0;
+        assert_eq!(engine(cpu), Engine::Planned);
+        assert_eq!(engine(Conditions { plain: true, ..cpu }), Engine::Autograd);
+        assert_eq!(engine(Conditions { processes: 2, ..cpu }), Engine::Autograd);
+        assert_eq!(engine(Conditions { is_mixed: true, ..cpu }), Engine::Autograd);
+        assert_eq!(engine(Conditions { cuda_graph: true, ..cpu }), Engine::Planned);
+        assert_eq!(engine(gpu), Engine::Autograd);
+        assert_eq!(engine(Conditions { cuda_graph: true, ..gpu }), Engine::CudaGraph);
+        assert_eq!(engine(Conditions { cuda_graph: true, processes: 2, ..gpu }), Engine::Autograd);
+    }
+
+    #[test]
+    fn a_resumed_trial_keeps_its_engine() {
+        let cpu = Conditions::on(Device::Cpu);
+        let gpu = Conditions::on(Device::Cuda(0));
+        let resumed = |saved, layout, c: &Conditions| Engine::resumed(saved, layout, c);
+        assert_eq!(resumed("planned", Layout::Contiguous, &cpu), Engine::Planned);
+        assert_eq!(resumed("autograd", Layout::ChannelsLast, &cpu), Engine::Autograd);
+        assert_eq!(resumed("", Layout::Contiguous, &cpu), Engine::Planned);
+        assert_eq!(resumed("", Layout::ChannelsLast, &cpu), Engine::Autograd);
+        // A trial that moves to a GPU cannot keep the planned step.
+        assert_eq!(resumed("planned", Layout::Contiguous, &gpu), Engine::Autograd);
+    }
+}
