@@ -63,6 +63,10 @@ env *args: _build
 tensorboard name="": _tensorboard
     @.tools/tensorboard/bin/tensorboard --host 127.0.0.1 --logdir "reports/{{ name }}"
 
+# Write docs/reference.md: commands, fields, environment variables, columns and exit statuses, from the code
+reference: _build
+    @{{ res2lab }} reference > target/reference.md && mv target/reference.md docs/reference.md
+
 # All tests that need no root, no browser and no Python torch
 test: setup
     cargo test --release --workspace --tests --quiet

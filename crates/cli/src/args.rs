@@ -60,6 +60,9 @@ pub(crate) enum Command {
     Speed(SpeedArgs),
     /// Describe this machine and the libtorch in use
     Env(EnvArgs),
+    /// Print docs/reference.md: commands, fields, environment variables, columns, exit statuses
+    #[command(hide = true)]
+    Reference,
 }
 
 /// Of `sweep` and `plan`.

@@ -8,11 +8,13 @@
 //! - [`ranks`]: the processes of a trial on several devices
 //! - [`watch`]: a page that is served while it is rebuilt
 //! - [`failure`]: the exit status of a command that failed
+//! - [`environment`]: every environment variable, for the reference
 //! - [`mod@print`]: tables and JSON; [`select`]: rows and columns of a table
 
 mod args;
 mod commands;
 mod download;
+mod environment;
 mod failure;
 mod print;
 mod progress;
@@ -72,6 +74,7 @@ fn run(command: Command) -> Result<u8, Error> {
         Command::Data(args) => commands::data::run(&args),
         Command::Speed(args) => commands::speed::run(&args),
         Command::Env(args) => commands::env::run(&args),
+        Command::Reference => commands::reference::run(),
     }
 }
 

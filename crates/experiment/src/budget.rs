@@ -59,20 +59,15 @@ impl Asked {
             return Ok(None);
         };
         let refuse = |why: String| Err(Error::input(why, HELP));
-        let open = match path {
-            "model.width" => Open::Width,
-            "model.cardinality" => Open::Cardinality,
-            "model.depth" => Open::Depth,
-            "model.planes" => Open::Planes,
-            _ => return refuse(format!("{path} cannot be matched")),
+        let field = path.strip_prefix("model.");
+        let Some(open) = Open::ALL.into_iter().find(|open| field == Some(open.name())) else {
+            return refuse(format!("{path} cannot be matched"));
         };
         let (quantity, of) =
             text.split_once('@').map_or((text, None), |(quantity, of)| (quantity, Some(of)));
-        let quantity = match quantity {
-            "params" => Quantity::Params,
-            "macs" => Quantity::Macs,
-            "time" => Quantity::Time,
-            other => return refuse(format!("match:{other} is not known")),
+        let Some(quantity) = Quantity::ALL.into_iter().find(|known| known.name() == quantity)
+        else {
+            return refuse(format!("match:{quantity} is not known"));
         };
         Ok(Some(Asked { open, quantity, of: of.map(str::to_owned) }))
     }
@@ -89,6 +84,17 @@ impl Asked {
 }
 
 impl Quantity {
+    pub const ALL: [Quantity; 3] = [Quantity::Params, Quantity::Macs, Quantity::Time];
+
+    /// What is matched, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Quantity::Params => "number of parameters",
+            Quantity::Macs => "multiply-adds for one image of the experiment's size",
+            Quantity::Time => "wall time of an optimizer step on the devices that make the plan",
+        }
+    }
+
     /// The name in `match:NAME`.
     pub fn name(self) -> &'static str {
         match self {
@@ -109,6 +115,8 @@ impl Quantity {
 }
 
 impl Open {
+    pub const ALL: [Open; 4] = [Open::Width, Open::Cardinality, Open::Depth, Open::Planes];
+
     /// The name in `match:NAME`.
     pub fn name(self) -> &'static str {
         match self {

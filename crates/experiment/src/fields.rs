@@ -5,8 +5,8 @@ use crate::{Value, known, words};
 use res2lab_error::Error;
 use serde_yaml::Mapping;
 
-/// Short names of fields outside of the model.
-const SHORT: [(&str, &str); 9] = [
+/// Short names of fields outside of the model, whose fields are named without `model.`.
+pub const SHORT: [(&str, &str); 9] = [
     ("seed", "seed"),
     ("lr", "train.optimizer.sgd.lr"),
     ("epochs", "train.epochs"),

@@ -28,6 +28,23 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// The type in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Whole => "whole number",
+            Real => "number",
+            Flag => "true or false",
+            Text => "text",
+            Name => "name",
+            Wholes => "whole numbers",
+            Reals => "numbers",
+            Section => "section",
+            Other => "name, list or map",
+        }
+    }
+}
+
 /// Path, type, and whether the field can be unset with `none`.
 pub type Field = (&'static str, Kind, bool);
 
@@ -136,6 +153,7 @@ pub const FIELDS: &[Field] = &[
     ("executor.slurm.slots_per_job", Whole, false),
     ("executor.slurm.signal_s", Whole, false),
     ("executor.slurm.setup", Text, false),
+    ("executor.slurm.options", Other, false),
     ("reference", Section, false),
     ("reference.source", Text, false),
     ("reference.top1_error", Section, false),
@@ -310,6 +328,9 @@ mod tests {
             "train",
             "train.optimizer.sgd",
             "train.schedule.step",
+            "early_stop.asha",
+            "executor.slurm",
+            "reference",
         ] {
             let mut tree = serde_yaml::to_value(&base).unwrap();
             fields::set(&mut tree, &format!("{section}.zzz"), Value::from(1));

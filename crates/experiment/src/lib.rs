@@ -10,8 +10,10 @@
 //! - [`seeds`]: a list, or a rule that adds seeds
 //! - [`yaml`]: reading the text of the file
 //! - [`words`]: splitting of words with quotes and brackets
-//! - [`axes`]: the grammar of `scale=2,4` and `depth=20..56:9`; `range`: the latter
-//! - [`known`]: every configuration field with its type
+//! - [`axes`]: the grammar of `scale=2,4` and `depth=20..56:9`; `range`: the latter; [`forms`]: its
+//!   notations by example
+//! - [`known`]: every configuration field with its type; [`meanings`]: a sentence for each;
+//!   [`defaults`]: its value where a file does not give it
 //! - [`fields`]: short names of configuration fields, and how an override changes the file
 //! - [`budget`]: `width=match:params@resnet50`, values that the plan finds
 //! - [`expand`]: file and axes to arms and trials
@@ -26,13 +28,16 @@ pub mod budget;
 pub mod contrasts;
 pub mod data;
 pub mod dataset;
+pub mod defaults;
 pub mod early_stop;
 pub mod executor;
 pub mod expand;
 pub mod experiment;
 pub mod fields;
+pub mod forms;
 pub mod id;
 pub mod known;
+pub mod meanings;
 mod moves;
 mod range;
 pub mod schedule;

@@ -7,6 +7,7 @@ pub(crate) mod model;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod reference;
 pub(crate) mod report;
 pub(crate) mod rf;
 pub(crate) mod speed;

@@ -5,7 +5,7 @@
 //! several devices starts one such process for each.
 
 use crate::args::TrialArgs;
-use crate::failure;
+use crate::failure::{self, DIVERGED, LEFT};
 use crate::{print, ranks};
 use res2lab_error::{Error, Kind};
 use res2lab_lab::trial as lab;
@@ -14,9 +14,6 @@ use res2lab_train::{Ended, TrialOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-const DIVERGED: u8 = 3;
-const PREEMPTED: u8 = 75;
 
 /// Progress is told to the runner no more often than this.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -117,11 +114,11 @@ fn status(ended: Ended) -> u8 {
             print::told("help: lower the learning rate");
             DIVERGED
         }
-        Ended::Preempted => PREEMPTED,
+        Ended::Preempted => LEFT,
         Ended::Busy(process) => {
             print::told(&format!("error: process {process} is training this trial"));
             print::told("help: wait for it, or stop it");
-            PREEMPTED
+            LEFT
         }
     }
 }

@@ -7,7 +7,7 @@
 //! left, 1 if some failed, else 0.
 
 use crate::args::{OnOom, WorkerArgs};
-use crate::failure::{self, FAILED};
+use crate::failure::{self, FAILED, LEFT};
 use res2lab_error::Error;
 use res2lab_store::{Event, Journal, Plan, Submission, SweepDir, lock};
 use res2lab_sweep::executor::wall_clock_s;
@@ -23,7 +23,6 @@ use std::time::Duration;
 /// Checkpoints must be written before the cluster loses patience, which it does after 30 s as a
 /// rule.
 const GRACE: Duration = Duration::from_secs(25);
-const LEFT: u8 = 75;
 
 /// Runs the job's trials.
 pub(crate) fn run(args: &WorkerArgs) -> Result<u8, Error> {

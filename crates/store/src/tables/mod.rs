@@ -83,7 +83,8 @@ fn trials(rows: &[TrialRow]) -> Table<'_> {
     table
 }
 
-const METRIC_COLUMNS: &[(&str, &str)] = &[
+/// Name and meaning of each column of metrics.parquet.
+pub const METRIC_COLUMNS: &[(&str, &str)] = &[
     ("id", "trial"),
     ("arm", "shared by the seeds of one arm"),
     ("seed", "seed of the trial"),

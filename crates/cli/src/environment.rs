@@ -1,0 +1,184 @@
+//! Every environment variable that the program, its build and its tests read, for the reference.
+
+/// A variable's name, what sets it, and what it does.
+pub(crate) type Variable = (&'static str, &'static str, &'static str);
+
+/// Variables by their purpose.
+pub(crate) const GROUPS: [(&str, &[Variable]); 5] = [
+    ("The program", PROGRAM),
+    ("Trials and workers", TRIALS),
+    ("Launchers and clusters", LAUNCHERS),
+    ("Set-up and build", BUILD),
+    ("Tests and benchmarks", TESTS),
+];
+
+const PROGRAM: &[Variable] = &[
+    ("RES2LAB_DATA", "user", "Folder of data sets, as `--data`; the option has precedence."),
+    ("RES2LAB_REPORTS", "user", "Folder of reports, as `--reports`; the option has precedence."),
+    (
+        "RES2LAB_VECTORS",
+        "user",
+        "Instruction set of the CPU kernels: `avx512`, `avx512-256`, `avx2` or `plain`; by default \
+         the fastest, which is measured once per machine and build.",
+    ),
+    (
+        "CUDA_VISIBLE_DEVICES",
+        "user; `res2lab` for its trials",
+        "GPUs that a sweep or a trial may use, in CUDA's notation.",
+    ),
+    (
+        "HOME",
+        "system",
+        "Replaces `~` in `data=` and `weights=`, and contains the cache folder `.cache/res2lab` \
+         where the data folder cannot be written.",
+    ),
+    (
+        "XDG_CACHE_HOME",
+        "user",
+        "Contains the cache folder `res2lab` where the data folder cannot be written; by default \
+         `~/.cache`.",
+    ),
+    (
+        "TMPDIR",
+        "user",
+        "Contains the cache folder `res2lab` where neither `HOME` nor `XDG_CACHE_HOME` is set.",
+    ),
+];
+
+const TRIALS: &[Variable] = &[
+    ("RES2LAB_THREADS", "`res2lab` for its trials", "Threads of a trial's process; 1 if unset."),
+    (
+        "RES2LAB_CHECKPOINT_S",
+        "user",
+        "Seconds of training from one checkpoint within an epoch to the next; 60 if unset.",
+    ),
+    (
+        "RES2LAB_DIE_WITH_PARENT",
+        "`res2lab worker` and `res2lab trial`, for processes of trials",
+        "Signal that a trial's process receives when its parent ends: `TERM` or `KILL`; if unset, \
+         the process outlives its parent.",
+    ),
+    (
+        "RES2LAB_RANKS",
+        "`res2lab worker`",
+        "`srun` if srun starts the processes of a trial on several nodes; their ranks are then \
+         read from SLURM's variables.",
+    ),
+    (
+        "OMP_NUM_THREADS",
+        "`res2lab` for its trials",
+        "Threads of OpenMP in libtorch, the same number as `RES2LAB_THREADS`.",
+    ),
+    (
+        "MKL_NUM_THREADS",
+        "`res2lab` for its trials",
+        "Threads of MKL in libtorch, the same number as `RES2LAB_THREADS`.",
+    ),
+    (
+        "PYTORCH_ALLOC_CONF",
+        "`res2lab` for its trials",
+        "With `--per-device`, the share of a GPU's memory that a trial may use; libtorch reads it.",
+    ),
+];
+
+const LAUNCHERS: &[Variable] = &[
+    (
+        "RANK",
+        "torchrun, or `res2lab trial`",
+        "Rank of this process among those of a trial on several devices; if unset, `res2lab trial` \
+         starts all processes itself.",
+    ),
+    ("WORLD_SIZE", "torchrun, or `res2lab trial`", "Number of processes of a trial."),
+    (
+        "LOCAL_RANK",
+        "torchrun",
+        "Index of the GPU of this process among those that are visible; 0 if unset.",
+    ),
+    (
+        "MASTER_ADDR",
+        "torchrun, or `res2lab trial`",
+        "Address of the first process of a trial; 127.0.0.1 if unset.",
+    ),
+    (
+        "MASTER_PORT",
+        "torchrun, `res2lab trial` or `res2lab worker`",
+        "Port of the first process of a trial.",
+    ),
+    ("SLURM_PROCID", "srun", "Rank of this process, where `RES2LAB_RANKS` is `srun`."),
+    ("SLURM_NTASKS", "srun", "Number of processes of a trial, where `RES2LAB_RANKS` is `srun`."),
+    (
+        "SLURM_LAUNCH_NODE_IPADDR",
+        "srun",
+        "Address of the first process of a trial, where `RES2LAB_RANKS` is `srun`.",
+    ),
+    (
+        "SLURM_JOB_ID",
+        "SLURM",
+        "Job that `res2lab worker` puts back into the queue at its time limit.",
+    ),
+    (
+        "SLURM_JOB_NUM_NODES",
+        "SLURM",
+        "Nodes of a worker's job; with several, srun starts the processes of a trial.",
+    ),
+    (
+        "SLURM_ARRAY_TASK_ID",
+        "SLURM",
+        "Index of a worker's job in its array, which the batch script passes to `res2lab worker`.",
+    ),
+];
+
+const BUILD: &[Variable] = &[
+    (
+        "RES2LAB_CUDA",
+        "user; also a macro of the C++ shim",
+        "For `just setup`: 1 brings libtorch with CUDA, 0 without; by default it depends on \
+         whether `nvidia-smi` answers.",
+    ),
+    (
+        "RES2LAB_COMMIT",
+        "build script of the crate `lab`",
+        "At compile time only: git commit of the sources, with `-dirty` if tracked files under \
+         `crates/` differ from it.",
+    ),
+    ("LIBTORCH", "`.cargo/config.toml`", "At compile time only: folder of libtorch."),
+    ("OUT_DIR", "cargo", "At compile time only: folder for what a build script writes."),
+];
+
+const TESTS: &[Variable] = &[
+    (
+        "RES2LAB_PYTHON",
+        "user",
+        "Python interpreter of `just bench` and `just check-python`, with the packages that \
+         `crates/bench/checks/` names; `python3` if unset.",
+    ),
+    (
+        "RES2LAB",
+        "user",
+        "Binary that the scripts in `crates/bench/checks/` run; `target/release/res2lab` if unset.",
+    ),
+    (
+        "RES2LAB_CASES",
+        "user, or `just verify-long`",
+        "Cases that each property test with random files draws; each test has its own default.",
+    ),
+    (
+        "PROPTEST_CASES",
+        "user, or `just verify-long`",
+        "Cases that each property test with random text draws; proptest reads it.",
+    ),
+    (
+        "RES2LAB_SWEEPS",
+        "user, or `just verify-long`",
+        "Simulated sweeps of each kind in the tests of the report's statistics; 1000 if unset.",
+    ),
+    (
+        "RES2LAB_GOLDEN",
+        "user",
+        "File with the expected numbers of `crates/nn/tests/golden.rs`; \
+         `crates/nn/tests/golden.json` if unset.",
+    ),
+    ("RES2LAB_FUZZ", "`scripts/fuzz.sh`", "Target of the program `fuzz`."),
+    ("SCREENSHOTS", "user", "Folder for the screenshots of `scripts/verify-report.py`."),
+    ("CARGO", "cargo", "Cargo's path, for the test of the architecture."),
+];

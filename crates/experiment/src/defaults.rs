@@ -1,0 +1,157 @@
+//! The default of each configuration field, derived from the types themselves.
+
+use crate::known::{self, Kind};
+use crate::{Contrasts, Experiment, Value, experiment, fields};
+use res2lab_arch::ModelOverrides;
+use res2lab_error::Error;
+
+/// A field's value where a file does not give it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DefaultValue {
+    /// The file must give it.
+    Required,
+    /// The field has no value.
+    Unset,
+    Value(Value),
+}
+
+/// The smallest files that have the sections which no other file has. Every field in them is
+/// required.
+const SECTIONS: [(&str, &str); 7] = [
+    ("train.optimizer.sgd", "train: {optimizer: {sgd: {lr: 0.1}}}"),
+    ("train.schedule.step", "train: {schedule: {step: {every: 1}}}"),
+    ("train.schedule.multi_step", "train: {schedule: {multi_step: {at: [1]}}}"),
+    ("train.schedule.cosine", "train: {schedule: {cosine: {}}}"),
+    ("seeds", "seeds: {min: 2, max: 2, half_width: 1}"),
+    ("early_stop.asha", "early_stop: {asha: {rungs: [1]}}"),
+    ("executor.slurm", "executor: {slurm: {}}"),
+];
+
+/// The default of the field at `path` in a file that has no section around the field, and in a file
+/// that has it. Either is `None` where the field does not exist in such a file.
+pub fn of(path: &str) -> Result<[Option<DefaultValue>; 2], Error> {
+    Ok([in_a_file(path)?, in_its_section(path)?])
+}
+
+fn in_a_file(path: &str) -> Result<Option<DefaultValue>, Error> {
+    if path == "name" {
+        return Ok(Some(DefaultValue::Required));
+    }
+    if path == "margin" {
+        return Ok(Some(DefaultValue::Value(Contrasts::default().margin.into())));
+    }
+    if let Some(field) = path.strip_prefix("model.") {
+        return of_a_network(field).map(Some);
+    }
+    let file = parsed("")?;
+    let tree = tree(&file)?;
+    if let Some(value) = fields::get(&tree, path) {
+        return Ok(Some(DefaultValue::Value(value.clone())));
+    }
+    let is_in_section = SECTIONS.iter().any(|(section, _)| is_inside(path, section));
+    // No file has the field `seed`: it names the seeds of a command line.
+    if is_in_section || path == "seed" {
+        return Ok(None);
+    }
+    // A file leaves out flags that are off.
+    let mut off = tree;
+    fields::put(&mut off, path, Value::Bool(false));
+    let is_off = known::kind(path) == Some(Kind::Flag)
+        && serde_yaml::from_value::<Experiment>(off).is_ok_and(|off| off == file);
+    Ok(Some(if is_off { DefaultValue::Value(Value::Bool(false)) } else { DefaultValue::Unset }))
+}
+
+/// The field of the network that has no field set.
+fn of_a_network(field: &str) -> Result<DefaultValue, Error> {
+    let (network, _) = ModelOverrides::default().resolve()?;
+    if field == "depth" {
+        return Ok(network
+            .depth()
+            .map_or(DefaultValue::Unset, |depth| DefaultValue::Value(depth.into())));
+    }
+    let tree = serde_yaml::to_value(&network).map_err(|e| experiment::explain(&e))?;
+    Ok(fields::get(&tree, field)
+        .map_or(DefaultValue::Unset, |value| DefaultValue::Value(value.clone())))
+}
+
+fn in_its_section(path: &str) -> Result<Option<DefaultValue>, Error> {
+    let Some((_, text)) = SECTIONS.iter().find(|(section, _)| is_inside(path, section)) else {
+        return Ok(None);
+    };
+    let written: Value = serde_yaml::from_str(text).map_err(|e| experiment::explain(&e))?;
+    if fields::get(&written, path).is_some() {
+        return Ok(Some(DefaultValue::Required));
+    }
+    let tree = tree(&parsed(text)?)?;
+    Ok(Some(
+        fields::get(&tree, path)
+            .map_or(DefaultValue::Unset, |value| DefaultValue::Value(value.clone())),
+    ))
+}
+
+fn is_inside(path: &str, section: &str) -> bool {
+    path.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn parsed(text: &str) -> Result<Experiment, Error> {
+    experiment::parse(&format!("name: t\n{text}\n"), "defaults")
+}
+
+fn tree(file: &Experiment) -> Result<Value, Error> {
+    serde_yaml::to_value(file).map_err(|e| experiment::explain(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::known::FIELDS;
+
+    fn value(yaml: &str) -> Option<DefaultValue> {
+        Some(DefaultValue::Value(serde_yaml::from_str(yaml).unwrap()))
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_types() {
+        for (path, expected) in [
+            ("train.epochs", [value("6"), None]),
+            ("train.optimizer.sgd.nesterov", [value("true"), value("false")]),
+            ("train.optimizer.sgd.lr", [value("0.1"), Some(DefaultValue::Required)]),
+            ("train.schedule.step.gamma", [None, value("0.1")]),
+            ("train.schedule.step.every", [None, Some(DefaultValue::Required)]),
+            ("seeds", [value("[0]"), None]),
+            ("seeds.min", [None, Some(DefaultValue::Required)]),
+            ("seed", [None, None]),
+            ("early_stop", [Some(DefaultValue::Unset), None]),
+            ("early_stop.asha.reduction", [None, value("3")]),
+            ("executor.slurm.signal_s", [None, value("120")]),
+            ("executor.slurm.options", [None, value("[]")]),
+            ("data.shuffle_labels", [value("false"), None]),
+            ("data.path", [Some(DefaultValue::Unset), None]),
+            ("model.width", [value("26"), None]),
+            ("model.depth", [value("50"), None]),
+            ("model.zoo", [Some(DefaultValue::Unset), None]),
+            ("margin", [value("0.5"), None]),
+        ] {
+            assert_eq!(of(path).unwrap(), expected, "{path}");
+        }
+        for (path, ..) in FIELDS {
+            of(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn files_of_sections_have_no_field_that_could_be_left_out() {
+        for (section, text) in SECTIONS {
+            let whole: Value = serde_yaml::from_str(text).unwrap();
+            let inside = fields::get(&whole, section).unwrap().as_mapping().unwrap();
+            for key in inside.keys() {
+                let mut less = inside.clone();
+                less.remove(key);
+                let mut tree = serde_yaml::to_value(parsed("").unwrap()).unwrap();
+                fields::put(&mut tree, section, Value::Mapping(less));
+                let ended = serde_yaml::from_value::<Experiment>(tree);
+                assert!(ended.is_err(), "{section} does not need {key:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The fields under `train:`.
+
+use super::Meaning;
+
+pub(super) const MEANINGS: &[Meaning] = &[
+    ("train", "The recipe."),
+    ("train.epochs", "Passes over the training images."),
+    (
+        "train.batch_size",
+        "Images of one optimizer step over all devices; the last partial batch of an epoch is \
+         dropped.",
+    ),
+    (
+        "train.accumulate",
+        "Parts into which each batch is divided, whose gradients are averaged; it divides the \
+         batch size.",
+    ),
+    (
+        "train.devices_per_trial",
+        "Processes that train one trial together, each on its own device with an equal part of \
+         each batch.",
+    ),
+    (
+        "train.sync_bn",
+        "Whether batch norm uses the statistics of the images of all processes of a trial.",
+    ),
+    ("train.optimizer", "The optimizer, as a map from its name to its fields: `sgd`."),
+    (
+        "train.optimizer.sgd",
+        "Stochastic gradient descent as in PyTorch: dampening 0, weight decay added to the \
+         gradient.",
+    ),
+    ("train.optimizer.sgd.lr", "Peak learning rate, above 0."),
+    (
+        "train.optimizer.sgd.momentum",
+        "Momentum, from 0 to below 1; the schedule `one_cycle` replaces it.",
+    ),
+    ("train.optimizer.sgd.nesterov", "Whether the momentum is Nesterov's."),
+    ("train.optimizer.sgd.weight_decay", "L2 penalty; 0 is off."),
+    (
+        "train.optimizer.sgd.decay_on",
+        "Parameters with weight decay: `all`, or `weights` (of convolutions and linear layers, \
+         without batch norm and biases).",
+    ),
+    (
+        "train.schedule",
+        "Learning rate over time: `constant`, `one_cycle` (PyTorch's OneCycleLR with its \
+         defaults), `cosine`, `step` or `multi_step`; the last three take fields.",
+    ),
+    ("train.schedule.step", "The learning rate is multiplied by gamma at regular intervals."),
+    ("train.schedule.step.every", "Epochs from one decay to the next, at least 1."),
+    ("train.schedule.step.gamma", "Factor of each decay, above 0."),
+    ("train.schedule.multi_step", "The learning rate is multiplied by gamma at given epochs."),
+    (
+        "train.schedule.multi_step.at",
+        "Rising epochs at whose start the learning rate decays, counted from 0.",
+    ),
+    ("train.schedule.multi_step.gamma", "Factor of each decay, above 0."),
+    (
+        "train.schedule.cosine",
+        "Half a cosine period from the peak learning rate down to `min_lr`, after a linear \
+         warm-up.",
+    ),
+    ("train.schedule.cosine.warmup_epochs", "Epochs of the linear warm-up."),
+    ("train.schedule.cosine.min_lr", "Final learning rate."),
+    (
+        "train.label_smoothing",
+        "Weight e of the uniform distribution in the targets, from 0 to below 1: (1 - e) * onehot \
+         + e / classes.",
+    ),
+    (
+        "train.clip_norm",
+        "Largest norm of the whole gradient, to which larger gradients are scaled down; 0 is off.",
+    ),
+    (
+        "train.mixup",
+        "Alpha of mixup, 0 to 100: pairs of images and labels are mixed with a weight from \
+         Beta(alpha, alpha); 0 is off.",
+    ),
+    (
+        "train.cutmix",
+        "Alpha of CutMix, 0 to 100: a box of one image is replaced by that of another, with an \
+         area from Beta(alpha, alpha); 0 is off, and with mixup each batch gets one of the two.",
+    ),
+    (
+        "train.ema",
+        "Decay of an exponential moving average of all weights, from 0 to below 1; the average is \
+         evaluated and kept as best, and 0 is off.",
+    ),
+    (
+        "train.eval_every",
+        "Epochs from one evaluation to the next; the last epoch is always evaluated.",
+    ),
+    ("train.log_every", "Optimizer steps from one log entry of the training loss to the next."),
+    (
+        "train.precision",
+        "Arithmetic of the network: `f32`, `f64`, `bf16` (autocast) or `fp16` (autocast with loss \
+         scaling).",
+    ),
+    (
+        "train.plain",
+        "Whether a CPU trains by libtorch's operators and autograd instead of the planned step.",
+    ),
+    (
+        "train.cuda_graph",
+        "Whether a GPU records the step once as a CUDA graph; not with mixup, CutMix or several \
+         devices.",
+    ),
+    (
+        "train.max_minutes",
+        "Minutes of training, all attempts together, after which training ends with an \
+         evaluation; 0 is no limit.",
+    ),
+];
