@@ -1,6 +1,5 @@
 //! Forward passes over a graph with libtorch.
 
-use crate::Layout;
 use crate::params::{Params, Placement};
 use res2lab_arch::{Graph, Node, NodeId, Op};
 use res2lab_error::Error;
@@ -221,10 +220,5 @@ impl Net {
     pub fn prepare(&self, images: &Tensor) -> Tensor {
         let Placement { device, kind, layout, .. } = self.placement;
         layout.apply(&images.to_device(device).to_kind(kind))
-    }
-
-    /// The memory layout.
-    pub fn layout(&self) -> Layout {
-        self.placement.layout
     }
 }

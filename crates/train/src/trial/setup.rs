@@ -52,12 +52,11 @@ pub(super) fn set_up<'a>(
     let vectors = vectors(options, saved.as_ref().map(|saved| &saved.state), run)?;
     let (kind, autocast) = arithmetic(spec.train.precision);
     let mut net = empty_net(trial, channels, options, saved.as_ref().map(|saved| &saved.state))?;
-    let layout = net.layout();
-    let engine = net.placement().engine;
+    let placement = net.placement();
     let fresh = State {
         trial: trial.id.clone(),
-        layout: layout.name().into(),
-        engine: engine.name().into(),
+        layout: placement.layout.name().into(),
+        engine: placement.engine.name().into(),
         vectors: vectors.clone(),
         data_id,
         weights_id: trial.weights_id.clone(),
@@ -65,7 +64,7 @@ pub(super) fn set_up<'a>(
     };
     let (mut state, start) = starting_state(trial, run, attempt, options, &mut net, saved, fresh)?;
     // A checkpoint from before engines were saved does not name one.
-    state.engine = engine.name().into();
+    state.engine = placement.engine.name().into();
     let mut reduce: Box<dyn Reduce> = Box::new(Local);
     if let Some(group) = &group {
         reduce = Box::new(Distributed::new(group, net.params())?);
@@ -80,7 +79,7 @@ pub(super) fn set_up<'a>(
     } else {
         Recorder::silent(on_progress)
     };
-    log_start(&mut recorder, trial, options, &start, net.placement(), &vectors);
+    log_start(&mut recorder, trial, options, &start, placement, &vectors);
     if !class_names.is_empty() {
         recorder.show(|events| events.text("classes", &shown::classes(&class_names)));
     }
@@ -89,7 +88,6 @@ pub(super) fn set_up<'a>(
     let source = source(&spec.data, set, px, target)?;
     let step = step_of(&net, &spec.train)?;
     let scaler = (autocast == Some(Kind::Half)).then(|| scaler(options, &state));
-    let earlier_s = options.earlier_s;
     Ok(Loop {
         spec,
         options,
@@ -103,7 +101,7 @@ pub(super) fn set_up<'a>(
         groups,
         state,
         recorder,
-        earlier_s,
+        earlier_s: options.earlier_s,
         speed,
     })
 }
