@@ -83,6 +83,10 @@ fuzz *args: setup
 verify-long *args: setup
     scripts/verify-long.sh "$@"
 
+# Apply each worked example of CONTRIBUTING.md to a copy of the tree, and run the test that it names
+worked-examples: setup
+    python3 scripts/worked-examples.py
+
 # Every path that only a GPU takes, in small; says so and ends where there is none
 gpu-check: _build
     scripts/gpu-check.sh
