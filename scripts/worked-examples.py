@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -86,11 +87,14 @@ def check(diff, test):
 
 
 def main():
-    examples = EXAMPLE.findall(open(os.path.join(ROOT, "CONTRIBUTING.md")).read())
-    fences = open(os.path.join(ROOT, "CONTRIBUTING.md")).read().count("\n```diff\n")
+    text = open(os.path.join(ROOT, "CONTRIBUTING.md")).read()
+    examples = EXAMPLE.findall(text)
+    fences = text.count("\n```diff\n")
     if len(examples) != fences or not examples:
         sys.exit(f"error: CONTRIBUTING.md has {fences} diffs, but {len(examples)} worked examples with a title and a test")
     os.makedirs(OWN, exist_ok=True)
+    # As Ctrl-C does: the copy is removed in any case.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     failed = False
     try:
         copy_tree()

@@ -142,6 +142,12 @@ const BUILD: &[Variable] = &[
          `crates/` differ from it.",
     ),
     ("LIBTORCH", "`.cargo/config.toml`", "At compile time only: folder of libtorch."),
+    (
+        "CARGO_TARGET_DIR",
+        "user",
+        "At compile time only: folder of what cargo builds, also for `just worked-examples`; \
+         `target` if unset.",
+    ),
     ("OUT_DIR", "cargo", "At compile time only: folder for what a build script writes."),
 ];
 

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
-        Ok(cli) => run(cli.command),
+        Ok(cli) => res2lab_lab::program::is_this().and_then(|()| run(cli.command)),
         Err(e) if !e.use_stderr() => {
             // --help and --version.
             print::note(e.print());

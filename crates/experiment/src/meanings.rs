@@ -41,7 +41,7 @@ mod tests {
         let explained: Vec<&str> = all().map(|(path, _)| path).collect();
         assert_eq!(explained, known);
         for (path, meaning) in all() {
-            assert!(meaning.ends_with('.') && meaning.len() > 20, "{path}: {meaning}");
+            assert!(meaning.ends_with('.') && meaning.len() > 10, "{path}: {meaning}");
         }
     }
 

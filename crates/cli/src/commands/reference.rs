@@ -145,9 +145,9 @@ fn budgets() -> String {
         vec![code(&format!("match:{}", quantity.name())), quantity.meaning().into(), code(&word)]
     });
     format!(
-        "## Equal budgets\n\nOne of the fields {open} can be left open. The plan searches for the \
-         value at which the arm's\ncost is nearest to that of the network behind `@`, or of the \
-         base network without `@`.\n\n{}",
+        "## Equal budgets\n\nOne of the fields {open} can be left open. The plan searches \
+         for the\nvalue at which the arm's cost is nearest to that of the network behind `@`, or \
+         of the base network\nwithout `@`.\n\n{}",
         table(&["value", "what is matched", "example"], rows)
     )
 }

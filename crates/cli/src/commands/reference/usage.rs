@@ -14,7 +14,7 @@ pub(super) fn commands() -> String {
     };
     format!(
         "## Commands\n\n`just COMMAND ARGUMENTS` is `res2lab COMMAND ARGUMENTS`, built where \
-         necessary. `--help` prints the options\nof a command, and `res2lab --version` the \
+         necessary. `--help` prints the\noptions of a command, and `res2lab --version` the \
          version.\n\n{}\n\n## Internal commands\n\nOther commands, clusters and recipes start \
          these.\n\n{}",
         of(false, &mut cli),
