@@ -9,7 +9,7 @@
 //! - [`graph`]: nodes, shapes, and the ordered state (parameters and running statistics)
 //! - [`builder`]: how blocks add nodes
 //! - [`blocks`]: one function per block; [`resnet`] and [`dla`] stack them
-//! - [`cost`]: parameters, multiply-adds, activations
+//! - [`mod@cost`]: parameters, multiply-adds, activations
 
 use res2lab_error::Error;
 

@@ -16,12 +16,12 @@
 //!   [`defaults`]: its value where a file does not give it
 //! - [`fields`]: short names of configuration fields, and how an override changes the file
 //! - [`budget`]: `width=match:params@resnet50`, values that the plan finds
-//! - [`expand`]: file and axes to arms and trials
+//! - [`mod@expand`]: file and axes to arms and trials
 //! - [`contrasts`]: the comparisons of a report
 //! - [`id`]: readable names and hashes
 //! - [`early_stop`]: the early-stopping rule
 //! - [`executor`]: local processes or SLURM jobs
-//! - [`smoke`]: smoke tests of any experiment
+//! - [`mod@smoke`]: smoke tests of any experiment
 
 pub mod axes;
 pub mod budget;

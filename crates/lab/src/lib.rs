@@ -6,7 +6,7 @@
 //!
 //! Reading order:
 //! - [`options`]: what a caller decides
-//! - [`request`]: words and options to a plan, with [`line`]: the words, [`given`]: the weights to
+//! - [`request`]: words and options to a plan, with [`mod@line`]: the words, [`given`]: the weights to
 //!   start from, [`inputs`]: whether finished trials saw the same data
 //! - [`sweep`]: a plan to trained trials, with [`cost_estimate`]: how long they will take, [`cluster`]: jobs
 //!   of a cluster, [`smoke`]: what a smoke test needs

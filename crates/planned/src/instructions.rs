@@ -3,11 +3,11 @@
 use crate::allocation::BufferSlice;
 use res2lab_arch::{NodeId, Pool};
 
-/// The index of a convolution in [`Program::convs`].
+/// The index of a convolution in [`Program::convs`](crate::program::Program::convs).
 pub type ConvId = usize;
-/// The index of a batch norm in [`Program::norms`].
+/// The index of a batch norm in [`Program::norms`](crate::program::Program::norms).
 pub type NormId = usize;
-/// The index of a pool in [`Program::pools`].
+/// The index of a pool in [`Program::pools`](crate::program::Program::pools).
 pub type PoolId = usize;
 
 /// The constants of a pool.

@@ -14,7 +14,7 @@
 //!   axis
 //! - [`question`]: the kind of question that the sweep poses
 //! - [`findings`]: the answers as records, each with its number, its test and its verdict
-//! - [`together`] and [`changes`]: several sweeps as one, and changes since an earlier run
+//! - [`mod@together`] and [`changes`]: several sweeps as one, and changes since an earlier run
 //! - [`answer`]: the findings as sentences, and the defects of the sweep
 //! - [`sizes`]: accuracy by the size of the object
 //! - [`seeds`]: the number of seeds that a seed rule requires
@@ -26,7 +26,7 @@
 //! - [`page`]: the HTML page of a sweep
 //! - [`fields`]: the page of receptive fields of networks, trained or not
 //! - [`assessment`]: the page of one network's evaluation
-//! - [`format`] and [`text_table`]: number formatting, and Markdown and LaTeX tables
+//! - [`mod@format`] and [`text_table`]: number formatting, and Markdown and LaTeX tables
 
 pub mod answer;
 pub mod assessment;

@@ -5,7 +5,7 @@
 //! Reading order:
 //! - [`field`]: the receptive field of each node: interval, jump, center, smallest and largest size
 //! - [`weighting`]: the weight of a path
-//! - [`paths`]: the receptive fields of all paths to a node with their weights, and their summary
+//! - [`mod@paths`]: the receptive fields of all paths to a node with their weights, and their summary
 //! - [`spread`]: the analytic effective receptive field, with every window replaced by an average
 //! - [`productive`]: layers that add nothing for images of a given size
 //! - [`splits`]: the receptive field of each split of a block

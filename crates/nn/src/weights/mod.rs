@@ -2,7 +2,7 @@
 //!
 //! Reading order:
 //! - [`checkpoint`]: res2lab's own files, with momentum and the trainer's state
-//! - [`file`]: descriptions of a file's tensors; [`format`](mod@format): recognizes formats
+//! - [`mod@file`]: descriptions of a file's tensors; [`format`](mod@format): recognizes formats
 //! - [`pickle`]: Python's pickles, read without running anything
 //! - [`pth`]: PyTorch's two formats around such pickles; [`rebuilt`]: the tensors in them;
 //!   [`shards`]: several files

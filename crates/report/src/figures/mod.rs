@@ -5,7 +5,7 @@
 //! - [`by_axis`]: accuracy against each swept axis
 //! - [`by_size`]: accuracy by object size
 //! - [`arms`]: one row per arm, for axes that do not fit a chart axis
-//! - [`reference`]: measured beside published values
+//! - [`mod@reference`]: measured beside published values
 //! - [`differences`]: each arm against its partner, with intervals
 //! - [`seeds`]: the values of each seed joined over the arms
 //! - [`main_effects`] and [`interaction`]: effects of axes in a grid
