@@ -18,7 +18,7 @@ NETWORKS = [
     "block=bottleneck scale=1 cardinality=1 depth=20 planes=8",
     "scale=4 cardinality=4 depth=20 planes=16 width=8",
     "scale=4 depth=20 planes=8 se=true downsample=avg",
-    "zoo=res2net50_26w_4s data.size=64",
+    "zoo=res2net50_26w_4s scale=4 data.size=64",
 ]
 DATA = "data=generated data.images=160 data.classes=10 epochs=2 batch=16 seed=0 train.log_every=5"
 
