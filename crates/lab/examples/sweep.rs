@@ -22,13 +22,15 @@ fn run(reports: &Path) -> Result<(), Error> {
         folders: Folders { reports: reports.to_owned(), ..Folders::default() },
         ..SweepOptions::default()
     };
+    let sweep = sweep::prepare(&options)?;
+    println!("{} trials in {} slots", sweep.plan.trials.len(), sweep.slots.len());
+    let stop = Arc::new(AtomicUsize::new(0));
     let mut on_event = |event: Event| {
-        if let Event::Planned { plan, slots } = event {
-            println!("{} trials in {} slots", plan.trials.len(), slots.len());
+        if let Event::Progress(snapshot) = event {
+            snapshot.ended.iter().for_each(|(trial, _)| println!("ended: {}", trial.label));
         }
     };
-    let stop = Arc::new(AtomicUsize::new(0));
-    let ended = sweep::run(&options, program::find()?, &stop, &mut on_event)?;
+    let ended = sweep.run(&program::find()?, &stop, &mut on_event)?;
     println!("{} done, {} failed", ended.finish.done, ended.finish.failed);
     for arm in ended.summary.iter().flat_map(|summary| &summary.arms) {
         let mean = arm.mean.unwrap_or(f64::NAN);

@@ -6,34 +6,32 @@ use crate::failure::FAILED;
 use crate::print;
 use crate::progress::Watcher;
 use res2lab_error::Error;
-use res2lab_lab::sweep::{Ended, Event};
+use res2lab_lab::program;
+use res2lab_lab::sweep::{self, Ended, Event};
 use res2lab_lab::text::count;
 use res2lab_store::SweepDir;
-use res2lab_sweep::Finish;
+use res2lab_sweep::{Finish, Slot};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 /// Runs what is not done yet. Exit status 0 only if every trial is done.
 pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
+    let options = args.options();
+    let prepared = sweep::prepare(&options)?;
+    if !args.json {
+        plan::show(&prepared.plan, &prepared.slots);
+        show_slots(&prepared.slots);
+    }
+    prepared.warnings.iter().for_each(|text| print::told(&format!("warning: {text}")));
+    // From here on Ctrl-C lets trials write checkpoints; before, it ends the program.
     let stop = Arc::new(AtomicUsize::new(0));
+    crate::signals::count(&stop)?;
     let mut watcher: Option<Watcher> = None;
     let mut on_event = |event: Event| match event {
-        Event::Planned { plan, slots } => {
-            if !args.json {
-                plan::show(plan, slots);
-            }
-            if let Some(first) = slots.first().filter(|_| !args.json) {
-                let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
-                let threads = count(first.threads, "thread");
-                print::line(&format!("running on {} ({threads} each)", names.join(", ")));
-            }
-        }
-        Event::Warning(text) => print::told(&format!("warning: {text}")),
         Event::MoreTrials(added) => {
-            if args.json {
-                return;
+            if !args.json {
+                print::line(&format!("{} more by the rule for seeds", count(added, "trial")));
             }
-            print::line(&format!("{} more by the rule for seeds", count(added, "trial")));
         }
         Event::Started { plan, dir, is_local } => watcher = Some(Watcher::new(plan, dir, is_local)),
         Event::Progress(snapshot) => {
@@ -47,13 +45,7 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
             }
         }
     };
-    crate::signals::count(&stop)?;
-    let ended = res2lab_lab::sweep::run(
-        &args.options(),
-        res2lab_lab::program::find()?,
-        &stop,
-        &mut on_event,
-    )?;
+    let ended = prepared.run(&program::find()?, &stop, &mut on_event)?;
     let Ended { finish, dir, summary } = ended;
     let Some(summary) = summary else {
         print::line("submitted; the same command without --detach follows and collects");
@@ -66,6 +58,13 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
         print::line(&format!("report: {}", dir.page().display()));
     }
     judge(&finish, &dir, args.json)
+}
+
+fn show_slots(slots: &[Slot]) {
+    let Some(first) = slots.first() else { return };
+    let names: Vec<_> = slots.iter().map(|s| s.name.as_str()).collect();
+    let threads = count(first.threads, "thread");
+    print::line(&format!("running on {} ({threads} each)", names.join(", ")));
 }
 
 fn judge(finish: &Finish, dir: &SweepDir, is_quiet: bool) -> Result<u8, Error> {
