@@ -5,6 +5,8 @@ mod folders;
 mod options;
 mod rf;
 mod speed;
+mod sweep;
+mod trial;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ pub(crate) use ask::AskArgs;
 pub(crate) use folders::Folders;
 pub(crate) use rf::{MeasureArgs, RfArgs, SignOf};
 pub(crate) use speed::{SpeedArgs, SpeedOf};
+pub(crate) use sweep::{OnOom, SweepArgs};
+pub(crate) use trial::{TimeArgs, TrialArgs, WorkerArgs};
 
 /// A research workbench for the Res2Net family of convolutional networks.
 #[derive(Parser, Debug)]
@@ -63,150 +67,6 @@ pub(crate) enum Command {
     /// Print docs/reference.md: commands, fields, environment variables, columns, exit statuses
     #[command(hide = true)]
     Reference,
-}
-
-/// Of `sweep` and `plan`.
-#[derive(Args, Debug)]
-pub(crate) struct SweepArgs {
-    /// An experiment file (default: experiments/quickstart.yaml) and axes: scale=2,4 depth=20..56:9
-    /// seed=0..4 scale+width=2+48,4+26 train.label_smoothing=0,0.1 width=match:params@resnet50
-    #[arg(value_name = "FILE | AXIS=VALUES")]
-    pub words: Vec<String>,
-    /// Folder under reports/ (default: the experiment's name)
-    #[arg(long)]
-    pub name: Option<String>,
-    /// auto (GPUs if there are any), cpu or cuda
-    #[arg(long, default_value = "auto")]
-    pub device: String,
-    /// Trials side by side (default: one per GPU, or per core on the CPU)
-    #[arg(long)]
-    pub slots: Option<usize>,
-    /// Threads of each trial (default: the cores divided by the slots)
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// With width=match:..., how far an arm's cost may be from its budget, in percent
-    #[arg(long, default_value_t = 3.0, value_name = "PERCENT")]
-    pub tolerance: f64,
-    /// Train arms that cannot come within the tolerance all the same
-    #[arg(long)]
-    pub keep_going: bool,
-    /// Do not time networks that were never timed here: no cost estimates for them
-    #[arg(long)]
-    pub no_time: bool,
-    /// On a CPU, train by libtorch's operators and autograd instead of the planned step (short for
-    /// plain=true)
-    #[arg(long)]
-    pub plain: bool,
-    /// Shrink every costly number and generate the images: does this experiment run, and does its
-    /// loss fall?
-    #[arg(long)]
-    pub smoke: bool,
-    /// What the report asks
-    #[command(flatten)]
-    pub ask: AskArgs,
-    /// Stop the sweep at the first trial that fails
-    #[arg(long)]
-    pub fail_fast: bool,
-    /// Try a failed trial again so many times, after a growing wait
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub retries: u32,
-    /// Train diverged trials again too, from the start (failed ones are tried again in any case)
-    #[arg(long)]
-    pub retry_failed: bool,
-    /// What happens to a trial that runs out of memory: it fails, or goes on with half the part of
-    /// a batch at a time (the gradients are those of the whole batch, but batch norm sees smaller
-    /// ones) and is marked as changed
-    #[arg(long, value_enum, default_value_t = OnOom::Fail)]
-    pub on_oom: OnOom,
-    /// End a trial, as failed, after so many minutes in one go
-    #[arg(long, value_name = "MINUTES")]
-    pub trial_minutes: Option<f64>,
-    /// Who runs the trials: local, slurm, or slurm:partition=gpu,time=4:00:00 (default: what the
-    /// file's executor says)
-    #[arg(long, value_name = "WHO")]
-    pub executor: Option<String>,
-    /// With slurm: submit and return; the same command follows and collects later
-    #[arg(long)]
-    pub detach: bool,
-    /// Trials that share one GPU, each with its part of the GPU's memory
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub per_device: usize,
-    /// Of `plan`: print the script that slurm would get
-    #[arg(long)]
-    pub sbatch: bool,
-    /// Of `plan`: print the manifest of a Kubernetes Job for the sweep in this folder, as its pods
-    /// see it
-    #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "")]
-    pub k8s: Option<String>,
-    /// Of `plan`: write the sweep's folder with its plan, for a cluster to run
-    #[arg(long)]
-    pub write: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// Where data sets and reports are
-    #[command(flatten)]
-    pub folders: Folders,
-}
-
-/// Of `--on-oom`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum OnOom {
-    Fail,
-    Halve,
-}
-
-/// Of `trial`.
-#[derive(Args, Debug)]
-pub(crate) struct TrialArgs {
-    /// The sweep's folder
-    pub sweep: PathBuf,
-    /// The trial's id
-    #[arg(required_unless_present = "index")]
-    pub id: Option<String>,
-    /// Its place in the plan instead, from 0
-    #[arg(long, value_name = "N", conflicts_with = "id")]
-    pub index: Option<usize>,
-    /// Where data sets are
-    #[command(flatten)]
-    pub folders: Folders,
-}
-
-/// Of `worker`.
-#[derive(Args, Debug)]
-pub(crate) struct WorkerArgs {
-    /// The sweep's folder
-    pub sweep: PathBuf,
-    /// Which submission
-    pub submission: usize,
-    /// Which job of its array, from 0
-    pub task: usize,
-    /// The time limit was announced before this program ran
-    #[arg(long)]
-    pub signaled: bool,
-    /// Trials side by side
-    #[arg(long, default_value_t = 1)]
-    pub slots: usize,
-    /// Threads of each process of a trial
-    #[arg(long, default_value_t = 1)]
-    pub threads: usize,
-    /// As of `sweep`
-    #[arg(long, value_enum, default_value_t = OnOom::Fail)]
-    pub on_oom: OnOom,
-    /// As of `sweep`
-    #[arg(long, value_name = "MINUTES")]
-    pub trial_minutes: Option<f64>,
-    /// Where data sets are
-    #[command(flatten)]
-    pub folders: Folders,
-}
-
-/// Of `time`.
-#[derive(Args, Debug)]
-pub(crate) struct TimeArgs {
-    /// Where data sets are
-    #[command(flatten)]
-    pub folders: Folders,
 }
 
 /// Of `report`.
