@@ -131,9 +131,31 @@ def functions(text):
             yield end - i + 1, found[2]
 
 
+def split_group(text, start):
+    """The parts, separated by commas, of the group that opens at `start`, and the place behind it."""
+    depth, parts, piece = 0, [], ""
+    for i in range(start, len(text)):
+        c = text[i]
+        depth += (c in "([{") - (c in ")]}")
+        if depth == 0:
+            return [part for part in parts + [piece] if part.strip()], i + 1
+        if c == "," and depth == 1:
+            parts, piece = parts + [piece], ""
+        elif i > start:
+            piece += c
+    return [], len(text)
+
+
 def tuple_bindings(text):
-    """`let (a, b) = (x, y)`: unrelated bindings in one statement."""
-    return len(re.findall(r"\blet \([^()=]*\)\s*=\s*\(", text)) - len(re.findall(r"\blet \([^()=]*\)\s*=\s*\([^;]*?\)\s*(?:else|\.|\?|[-+*/])", text))
+    """`let (a, b) = (x, y);`: unrelated bindings in one statement."""
+    packed = 0
+    for found in re.finditer(r"\blet \(", text):
+        names, end = split_group(text, found.end() - 1)
+        equals = re.match(r"\s*=\s*\(", text[end:])
+        if equals:
+            values, end = split_group(text, end + equals.end() - 1)
+            packed += len(names) > 1 and len(names) == len(values) and text[end:].lstrip().startswith(";")
+    return packed
 
 
 failed = False

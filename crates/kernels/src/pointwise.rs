@@ -207,7 +207,8 @@ impl<T: Real, S: Simd<T>, const KIND: usize, const ADD: usize> LoopBody<T, S>
     unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: every plane has elements i..i + n (see `LoopBody`).
         unsafe {
-            let (v, at) = (self.0.source.load::<S, KIND>(i, n), self.0.into.add(i));
+            let v = self.0.source.load::<S, KIND>(i, n);
+            let at = self.0.into.add(i);
             S::store_n(at, if ADD == 1 { S::add(S::load_n(at, n), v) } else { v }, n);
         }
     }
@@ -245,7 +246,8 @@ impl<T: Real, S: Simd<T>, const ADD: usize> LoopBody<T, S> for Scaling<'_, T, AD
     unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: every plane has elements i..i + n (see `LoopBody`).
         unsafe {
-            let (v, at) = (self.0.source.load::<S, ONE>(i, n), self.0.into.add(i));
+            let v = self.0.source.load::<S, ONE>(i, n);
+            let at = self.0.into.add(i);
             let factor = S::splat(self.0.source.first_factor);
             S::store_n(
                 at,
