@@ -32,7 +32,7 @@ pub mod crop;
 pub mod decode;
 mod described;
 pub mod digest;
-pub mod error;
+mod error;
 pub mod folder;
 pub mod generated;
 pub mod idx;

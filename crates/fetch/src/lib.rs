@@ -12,7 +12,7 @@
 pub mod archive;
 pub mod check;
 pub mod download;
-pub mod error;
+mod error;
 
 pub use archive::unpack;
 pub use check::Check;

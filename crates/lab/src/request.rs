@@ -130,7 +130,7 @@ fn facts(
         ));
         return Ok(known);
     }
-    let described = described.map_err(|e| not_here(spec, &wanted.dir, data, (e.cause, e.help)))?;
+    let described = described.map_err(|e| not_here(spec, &wanted.dir, data, e))?;
     for note in &described.notes {
         let note = format!("{}: {note}", spec.path.as_ref().unwrap_or(&spec.name));
         let mut notes = notes.borrow_mut();
@@ -143,7 +143,8 @@ fn facts(
 
 /// What is wrong with a data set, with its whole path: a path that starts where the user stands is
 /// easily another one.
-fn not_here(spec: &DataSpec, dir: &Path, root: &Path, (cause, help): (String, String)) -> Error {
+fn not_here(spec: &DataSpec, dir: &Path, root: &Path, e: Error) -> Error {
+    let Error { cause, help, .. } = e;
     let whole = absolute(dir);
     let shown = dir.display().to_string();
     let is_whole = dir.is_absolute() || cause.contains(&*whole.to_string_lossy());

@@ -19,7 +19,7 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let ended = catch_unwind(AssertUnwindSafe(work));
     std::panic::set_hook(quiet);
     match ended {
-        Ok(ended) => Ok(ended?),
+        Ok(ended) => ended,
         Err(panic) => Err(libtorch_failure(&*panic)),
     }
 }

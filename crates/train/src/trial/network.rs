@@ -83,7 +83,7 @@ pub(super) fn given_weights(
     options: &TrialOptions,
 ) -> Result<String, Error> {
     let Some(path) = &options.weights else { return Ok("start from step 0".to_owned()) };
-    let input = |e: Error| Error::input(e.cause, e.help);
+    let input = |e: Error| e.of_kind(res2lab_error::Kind::Input);
     let file = WeightsFile::open(path).map_err(input)?;
     identity::check_planned_weights(trial, &file.digest, path)?;
     let loaded = weights::load(net.params_mut(), &file, Fit::Start).map_err(input)?;
