@@ -46,7 +46,28 @@ const PROGRAM: &[Variable] = &[
 ];
 
 const TRIALS: &[Variable] = &[
-    ("RES2LAB_THREADS", "`res2lab` for its trials", "Threads of a trial's process; 1 if unset."),
+    (
+        "RES2LAB_THREADS",
+        "`res2lab` for its trials; the Kubernetes manifest",
+        "Threads of a trial's process; if unset, the cores that this machine lets it use, divided \
+         by the processes of the trial here.",
+    ),
+    (
+        "RES2LAB_DEVICE",
+        "the Kubernetes manifest",
+        "`cuda` lets a trial fail where libtorch finds no GPU, in place of training on the CPU.",
+    ),
+    (
+        "RES2LAB_NODES",
+        "the Kubernetes manifest, or the user",
+        "Machines (or pods) that start a trial on several devices together; each starts an equal \
+         part of its processes. `MASTER_ADDR` and `MASTER_PORT` must then be set.",
+    ),
+    (
+        "RES2LAB_NODE",
+        "the Kubernetes manifest, or the user",
+        "Place of this machine among `RES2LAB_NODES`, from 0; 0 is the one at `MASTER_ADDR`.",
+    ),
     (
         "RES2LAB_CHECKPOINT_S",
         "user",
@@ -92,16 +113,22 @@ const LAUNCHERS: &[Variable] = &[
     (
         "LOCAL_RANK",
         "torchrun",
-        "Index of the GPU of this process among those that are visible; 0 if unset.",
+        "Index of the GPU of this process among those that are visible; 0 if unset, an error if \
+         there are not so many.",
+    ),
+    (
+        "LOCAL_WORLD_SIZE",
+        "torchrun",
+        "Processes of the trial on this machine, among which the cores are divided.",
     ),
     (
         "MASTER_ADDR",
-        "torchrun, or `res2lab trial`",
+        "torchrun, `res2lab trial` or the Kubernetes manifest",
         "Address of the first process of a trial; 127.0.0.1 if unset.",
     ),
     (
         "MASTER_PORT",
-        "torchrun, `res2lab trial` or `res2lab worker`",
+        "torchrun, `res2lab trial`, `res2lab worker` or the Kubernetes manifest",
         "Port of the first process of a trial.",
     ),
     ("SLURM_PROCID", "srun", "Rank of this process, where `RES2LAB_RANKS` is `srun`."),
@@ -110,6 +137,32 @@ const LAUNCHERS: &[Variable] = &[
         "SLURM_LAUNCH_NODE_IPADDR",
         "srun",
         "Address of the first process of a trial, where `RES2LAB_RANKS` is `srun`.",
+    ),
+    (
+        "SLURM_LOCALID",
+        "srun",
+        "Index of the GPU of this process among those of its node, where `RES2LAB_RANKS` is `srun`.",
+    ),
+    (
+        "SLURM_NODEID",
+        "srun",
+        "Place of this node among those of the trial, where `RES2LAB_RANKS` is `srun`.",
+    ),
+    (
+        "SLURM_STEP_TASKS_PER_NODE",
+        "srun",
+        "Processes of the trial on each node, where `RES2LAB_RANKS` is `srun`.",
+    ),
+    (
+        "SLURM_GPU_BIND",
+        "SLURM",
+        "If it is set and not `none`, each process sees only its own GPUs, and takes the first.",
+    ),
+    ("SLURM_GPUS_PER_TASK", "SLURM", "As `SLURM_GPU_BIND`, which has precedence."),
+    (
+        "SLURM_JOB_GPUS",
+        "SLURM",
+        "GPUs of a worker's job; if libtorch finds none of them, the job fails.",
     ),
     (
         "SLURM_JOB_ID",

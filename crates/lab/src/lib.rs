@@ -17,7 +17,7 @@
 //! - [`named`]: the sweep or the run that a bare word names; [`classes`]: names of classes
 //! - [`program`]: the binary that trains trials; [`slots`]: where they run
 //! - [`vectors`]: the instruction set that the kernels use here; [`trial`]: a process that trains a
-//!   trial
+//!   trial, with `place`: its device, as a launcher tells it
 
 pub mod classes;
 pub mod cluster;
@@ -29,6 +29,7 @@ pub mod line;
 pub mod named;
 pub mod network;
 pub mod options;
+mod place;
 pub mod predict;
 pub mod program;
 pub mod published;

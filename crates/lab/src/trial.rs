@@ -1,7 +1,9 @@
 //! What a process that trains or times a trial needs beside the trial: the settings that its runner
 //! put into the environment, and panics of libtorch as errors.
 
+use crate::place::{device, place};
 use res2lab_error::{Error, Kind};
+use res2lab_sweep::local;
 use res2lab_train::TrialOptions;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +11,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tch::Device;
 
 /// tch panics where libtorch fails. The trial ends there, but as a value: an exit status and two
 /// lines.
@@ -24,23 +25,17 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     }
 }
 
-/// The runner shows a trial the GPUs that it may use, or none. torchrun shows all and says which
-/// one is meant.
-fn device() -> Device {
-    let count = tch::Cuda::device_count().max(0) as usize;
-    let own = std::env::var("LOCAL_RANK")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .filter(|&own| own < count);
-    if count == 0 { Device::Cpu } else { Device::Cuda(own.unwrap_or(0)) }
-}
-
-/// What the runner says in the environment.
+/// What the runner or a launcher says in the environment. The runner shows a trial the GPUs that it
+/// may use, or none.
 pub fn options(data: &Path) -> Result<TrialOptions, Error> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
+    let place = place(&|name| std::env::var(name).ok())?;
+    let found = tch::Cuda::device_count().max(0) as usize;
+    let is_cuda = std::env::var("RES2LAB_DEVICE").is_ok_and(|device| device == "cuda");
+    let share = local::usable_cores() / place.processes;
     Ok(TrialOptions {
-        device: device(),
-        threads: number("RES2LAB_THREADS").unwrap_or(1).max(1),
+        device: device(&place, found, is_cuda)?,
+        threads: number("RES2LAB_THREADS").unwrap_or(share).max(1),
         vectors: crate::vectors::choose(data)?.level,
         data: data.to_owned(),
         weights: None,

@@ -10,6 +10,7 @@
 //! - [`executor`]: the trait that starts trials; [`local`] on this machine, [`mock`] with a virtual
 //!   clock
 //! - [`slurm`]: trials as jobs of a cluster; [`kubernetes`]: the manifest of such a job
+//! - `launched`: what launchers of parallel programs leave in the environment
 //! - [`asha`]: early stopping
 //! - [`shell`]: words as a shell reads them
 //! - `pace`: training speed, estimated from trials that have run
@@ -19,6 +20,7 @@ pub mod asha;
 pub mod budget;
 pub mod executor;
 pub mod kubernetes;
+mod launched;
 pub mod local;
 pub mod mock;
 mod pace;

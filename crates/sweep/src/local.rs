@@ -35,6 +35,12 @@ pub fn available_cores() -> Vec<usize> {
     (0..CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect()
 }
 
+/// Number of cores that this process may use at a time. In a container with a limit this is less
+/// than its affinity mask has.
+pub fn usable_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The request from which slots are derived.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand {
@@ -122,8 +128,7 @@ pub fn command(exe: &Path, slot: &Slot) -> Command {
         |&gpu: &usize| visible.get(gpu).map_or_else(|| gpu.to_string(), |name| (*name).to_owned());
     let gpus: Vec<String> = slot.gpus.iter().map(name).collect();
     command.env("CUDA_VISIBLE_DEVICES", gpus.join(","));
-    // The runner's own environment may have a RANK, which a trial must not inherit.
-    command.env_remove("RANK");
+    crate::launched::forget(&mut command);
     command
 }
 
@@ -207,6 +212,8 @@ impl Local {
         let exe = self.launcher.first().map_or(self.exe.as_path(), Path::new);
         let mut command = command(exe, slot);
         if !self.launcher.is_empty() {
+            // Nodes may number their GPUs differently, so the launcher says which ones there are.
+            command.env_remove("CUDA_VISIBLE_DEVICES");
             command.args(&self.launcher[1..]).arg(&self.exe);
         }
         command.arg("trial").arg(self.sweep.path()).arg(id).args(&self.arguments);
