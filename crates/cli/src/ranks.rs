@@ -2,14 +2,16 @@
 //! unless torchrun or srun has: then RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say who this
 //! process is.
 
+mod part;
+
 use crate::failure::FAILED;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use part::Part;
 use res2lab_error::Error;
 use res2lab_libtorch::Member;
 use res2lab_sweep::local;
 use std::env;
-use std::net::TcpListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,45 +68,51 @@ pub(crate) fn follow_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(signal);
 }
 
-/// Runs this very command once per device and waits for all. The exit status is that of the process
-/// that failed first.
+/// Runs this very command once per device of this machine and waits for all. The exit status is
+/// that of the process that failed first.
 pub(crate) fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Error> {
-    let failed = |what: &str, e: &dyn std::fmt::Display| {
-        Error::machine(format!("cannot {what}: {e}"), "see what else runs on this machine")
-    };
-    let port = free_port().map_err(|e| failed("find a free port", &e))?;
+    let part = part::part(devices)?;
+    let found = tch::Cuda::device_count().max(0) as usize;
+    let visible = env::var("CUDA_VISIBLE_DEVICES").ok();
+    let gpus = part::gpus(part.count, found, visible.as_deref())?;
     let mut children = Vec::new();
-    for rank in 0..devices {
-        let child =
-            start(rank, devices, port).map_err(|e| failed("start a process of the trial", &e));
+    for place in 0..part.count {
+        let child = start(place, &part, gpus.get(place)).map_err(|e| {
+            Error::machine(
+                format!("cannot start a process of the trial: {e}"),
+                "see what else runs on this machine",
+            )
+        });
         if child.is_err() {
             end(&mut children);
         }
-        children.push((rank, child?));
+        children.push((part.first + place, child?));
     }
     wait(children, stop)
 }
 
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
-fn start(rank: usize, devices: usize, port: u16) -> std::io::Result<Child> {
+/// Starts the process of this place among those of this machine.
+fn start(place: usize, part: &Part, gpu: Option<&String>) -> std::io::Result<Child> {
     let mut command = Command::new(env::current_exe()?);
     command.args(env::args_os().skip(1));
-    command.env("RANK", rank.to_string()).env("WORLD_SIZE", devices.to_string());
-    command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", port.to_string());
+    command.env("RANK", (part.first + place).to_string());
+    command.env("WORLD_SIZE", part.world.to_string());
+    command.env("MASTER_ADDR", &part.host).env("MASTER_PORT", part.port.to_string());
     command.env(local::DIE_WITH_PARENT, "KILL");
-    let gpus = env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
-    if let Some(gpu) = gpus.split(',').nth(rank).filter(|gpu| !gpu.is_empty()) {
-        command.env("CUDA_VISIBLE_DEVICES", gpu);
+    if let Some(gpu) = gpu {
+        command.env("CUDA_VISIBLE_DEVICES", gpu).env_remove("LOCAL_RANK");
+    }
+    let usable = local::usable_cores();
+    if env::var("RES2LAB_THREADS").is_err() {
+        command.env("RES2LAB_THREADS", (usable / part.count).max(1).to_string());
     }
     // In the launcher's process group, so that whoever ends that ends all.
     let child = command.process_group(nix::unistd::getpgrp().as_raw()).spawn()?;
     let cores = local::available_cores();
-    let share = cores.len() / devices;
-    if share > 0 {
-        local::pin(&child, &cores[rank * share..(rank + 1) * share]);
+    let share = cores.len() / part.count;
+    // A container that may use some of the cores at a time shares all of them with others.
+    if share > 0 && usable == cores.len() {
+        local::pin(&child, &cores[place * share..(place + 1) * share]);
     }
     Ok(child)
 }
