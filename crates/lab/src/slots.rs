@@ -75,3 +75,97 @@ pub fn of_trials(
         local::cpu_slots(&cores, demand)
     })
 }
+
+/// What a cluster has given to a job, and what the job is to do with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    /// GPUs of this node.
+    pub gpus: usize,
+    pub nodes: usize,
+    pub trials: usize,
+    /// Processes per trial.
+    pub devices: usize,
+    /// Trials that are to run side by side.
+    pub slots: usize,
+    /// Threads of each process.
+    pub threads: usize,
+}
+
+/// Where the trials of a cluster's job run, and a note on what stays idle. The cluster has given
+/// the job its cores, so nothing is pinned.
+pub fn of_job(job: Job) -> Result<(Vec<Slot>, Option<String>), Error> {
+    let Job { gpus, nodes, trials, devices, threads, .. } = job;
+    let count = job.slots.clamp(1, trials.max(1));
+    // On several nodes the launcher shows each process the GPUs of its node.
+    if gpus == 0 || nodes > 1 {
+        if gpus > 0 && count > 1 {
+            return Err(Error::input(
+                format!("{count} trials side by side would use the same GPUs of {nodes} nodes"),
+                "set executor.slurm.slots_per_job: 1, or nodes: 1",
+            ));
+        }
+        let name = |i: usize| format!("slot {i}");
+        let slot =
+            |i: usize| Slot { name: name(i), gpus: vec![], cores: vec![], threads, sharing: 1 };
+        return Ok(((0..count).map(slot).collect(), None));
+    }
+    if devices > gpus {
+        return Err(Error::input(
+            format!("a trial needs {devices} GPUs, and its job has {gpus}"),
+            format!("set executor.slurm.gres: gpu:{devices}, or a smaller devices_per_trial"),
+        ));
+    }
+    let per_device = if devices == 1 { count.div_ceil(gpus) } else { 1 };
+    let demand = Demand { trials, devices, slots: Some(count), threads: Some(threads), per_device };
+    let slots = local::gpu_slots(gpus, 0, demand);
+    let used = (slots.len() * devices).min(gpus);
+    let note = (used < gpus).then(|| {
+        format!(
+            "{} of the {gpus} GPUs of this job stay idle; ask for fewer (gres), or set \
+             trials_per_job and slots_per_job to {}",
+            gpus - used,
+            gpus / devices
+        )
+    });
+    Ok((slots, note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: Job = Job { gpus: 8, nodes: 1, trials: 100, devices: 1, slots: 1, threads: 4 };
+
+    #[test]
+    fn trials_of_a_job_get_gpus_of_their_own() {
+        let gpus = |job: Job| {
+            let (slots, note) = of_job(job).unwrap();
+            let gpus = slots.into_iter().map(|slot| (slot.gpus, slot.sharing));
+            (gpus.collect::<Vec<_>>(), note)
+        };
+        let (one, note) = gpus(JOB);
+        assert_eq!(one, [(vec![0], 1)]);
+        assert!(note.is_some_and(|note| note.starts_with("7 of the 8 GPUs")));
+        assert_eq!(gpus(Job { devices: 8, ..JOB }), (vec![((0..8).collect(), 1)], None));
+        // More trials than GPUs share them, each with its part of the memory.
+        let (shared, note) = gpus(Job { gpus: 2, slots: 4, ..JOB });
+        assert_eq!(shared, [(vec![0], 2), (vec![1], 2), (vec![0], 2), (vec![1], 2)]);
+        assert_eq!(note, None);
+        // Of two trials on several GPUs each, as many run as the job has GPUs for.
+        let (pairs, note) = gpus(Job { gpus: 5, devices: 2, slots: 3, ..JOB });
+        assert_eq!(pairs, [(vec![0, 1], 1), (vec![2, 3], 1)]);
+        assert!(note.is_some());
+        let none: Vec<usize> = vec![];
+        assert_eq!(
+            gpus(Job { gpus: 0, slots: 2, ..JOB }).0,
+            [(none.clone(), 1), (none.clone(), 1)]
+        );
+        assert_eq!(gpus(Job { nodes: 2, devices: 16, ..JOB }).0, [(none, 1)]);
+    }
+
+    #[test]
+    fn a_job_without_enough_gpus_is_refused() {
+        assert!(of_job(Job { gpus: 2, devices: 4, ..JOB }).is_err());
+        assert!(of_job(Job { nodes: 2, devices: 16, slots: 2, ..JOB }).is_err());
+    }
+}

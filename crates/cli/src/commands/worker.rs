@@ -8,7 +8,9 @@
 
 use crate::args::{OnOom, WorkerArgs};
 use crate::failure::{self, FAILED, LEFT};
+use crate::print;
 use res2lab_error::Error;
+use res2lab_lab::slots::{self, Job};
 use res2lab_store::{Event, Journal, Plan, Submission, SweepDir, lock};
 use res2lab_sweep::executor::wall_clock_s;
 use res2lab_sweep::slurm::{PREEMPTED, TIME_LIMIT, queue};
@@ -46,12 +48,13 @@ pub(crate) fn run(args: &WorkerArgs) -> Result<u8, Error> {
     }
     // Measured before trials run side by side.
     res2lab_lab::vectors::choose(&args.folders.data)?;
-    let slots = slots(args, plan.trials.len());
+    let nodes = nodes();
+    let slots = slots(args, &plan, nodes)?;
     let exe = res2lab_lab::program::find()?;
     let data = ["--data".to_owned(), args.folders.data.display().to_string()];
     let mut executor = Local::new(exe, dir.clone(), data.to_vec(), slots)
         .dying_with_runner()
-        .launched_by(launcher(&plan)?);
+        .launched_by(launcher(&plan, nodes)?);
     let options = RunnerOptions {
         stop: &stop,
         fail_fast: false,
@@ -112,29 +115,37 @@ fn listen(
     Ok(())
 }
 
-/// The cluster has given this process its cores and GPUs, so nothing is pinned.
-fn slots(args: &WorkerArgs, trials: usize) -> Vec<Slot> {
+/// Where this job's trials run, as the GPUs of its node allow.
+fn slots(args: &WorkerArgs, plan: &Plan, nodes: usize) -> Result<Vec<Slot>, Error> {
     let gpus = tch::Cuda::device_count().max(0) as usize;
-    let count = args.slots.clamp(1, trials.max(1));
-    let slot = |i: usize| {
-        let share = gpus / count;
-        let gpus = (i * share..(i + 1) * share).collect();
-        Slot {
-            name: format!("slot {i}"),
-            gpus,
-            cores: vec![],
-            threads: args.threads.max(1),
-            sharing: 1,
-        }
-    };
-    (0..count).map(slot).collect()
+    let given = std::env::var("SLURM_JOB_GPUS").unwrap_or_default();
+    if gpus == 0 && !given.is_empty() {
+        return Err(Error::input(
+            format!("SLURM gave this job GPUs ({given}), and libtorch finds none"),
+            "see what `res2lab env` says there; a build for GPUs needs RES2LAB_CUDA=1 just setup",
+        ));
+    }
+    let (slots, note) = slots::of_job(Job {
+        gpus,
+        nodes,
+        trials: plan.trials.len(),
+        devices: plan.devices(),
+        slots: args.slots,
+        threads: args.threads.max(1),
+    })?;
+    if let Some(note) = note {
+        print::told(&format!("note: {note}"));
+    }
+    Ok(slots)
+}
+
+fn nodes() -> usize {
+    std::env::var("SLURM_JOB_NUM_NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }
 
 /// On several nodes srun starts a trial's processes, and this program finds its rank in what srun
 /// says.
-fn launcher(plan: &Plan) -> Result<Vec<String>, Error> {
-    let nodes: usize =
-        std::env::var("SLURM_JOB_NUM_NODES").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+fn launcher(plan: &Plan, nodes: usize) -> Result<Vec<String>, Error> {
     let devices = plan.devices();
     if nodes < 2 {
         return Ok(vec![]);
