@@ -1,5 +1,6 @@
 //! From the experiment's `executor` and the command line to jobs of a cluster.
 
+use crate::asked_gpus;
 use crate::options::SweepOptions;
 use res2lab_error::Error;
 use res2lab_experiment::{ExecutorSpec, Experiment, SlurmSpec};
@@ -22,6 +23,16 @@ pub fn executor(options: &SweepOptions, experiment: &Experiment) -> Result<Execu
         ));
     }
     Ok(chosen)
+}
+
+/// Refuses jobs whose GPUs their trials cannot use; returns a note on GPUs that would stay idle.
+pub fn check(executor: &ExecutorSpec, plan: &Plan) -> Result<Option<String>, Error> {
+    match executor {
+        ExecutorSpec::Local => Ok(None),
+        ExecutorSpec::Slurm(spec) => {
+            asked_gpus::check(spec, plan.devices(), tch::utils::has_cudart())
+        }
+    }
 }
 
 /// What every job of this sweep is like.

@@ -9,7 +9,7 @@
 //! - [`request`]: words and options to a plan, with [`mod@line`]: the words, [`given`]: the weights to
 //!   start from, [`inputs`]: whether finished trials saw the same data
 //! - [`sweep`]: a plan to trained trials, with [`cost_estimate`]: how long they will take, [`cluster`]: jobs
-//!   of a cluster, [`smoke`]: what a smoke test needs
+//!   of a cluster, `asked_gpus`: the GPUs that they ask for, [`smoke`]: what a smoke test needs
 //! - [`report`]: tables and pages of finished trials
 //! - [`network`]: words to a network; [`trained`]: a network with its weights, and how it prepares
 //!   images; [`predict`]: classes of pictures; [`published`]: weights and data sets that can be downloaded
@@ -19,6 +19,7 @@
 //! - [`vectors`]: the instruction set that the kernels use here; [`trial`]: a process that trains a
 //!   trial, with `place`: its device, as a launcher tells it
 
+mod asked_gpus;
 pub mod classes;
 pub mod cluster;
 pub mod cost_estimate;

@@ -39,7 +39,7 @@ pub struct Prepared<'a> {
     pub dir: SweepDir,
     /// Where trials run; empty on a cluster.
     pub slots: Vec<Slot>,
-    /// What was repaired in the folder.
+    /// What was repaired in the folder, and GPUs of a cluster that would stay idle.
     pub warnings: Vec<String>,
     executor: ExecutorSpec,
     held: Lock,
@@ -62,6 +62,7 @@ pub struct Ended {
 pub fn prepare(options: &SweepOptions) -> Result<Prepared<'_>, Error> {
     let mut request = request(options, Purpose::Train)?;
     let executor = cluster::executor(options, &request.experiment)?;
+    let idle = cluster::check(&executor, &request.plan)?;
     let is_local = executor == ExecutorSpec::Local;
     let slots = if is_local { slots::of_plan(options, &request.plan)? } else { vec![] };
     if is_local {
@@ -75,7 +76,8 @@ pub fn prepare(options: &SweepOptions) -> Result<Prepared<'_>, Error> {
     if options.smoke {
         crate::smoke::write_weights(&plan)?;
     }
-    let warnings = earlier::set_damaged_aside(&plan, &dir)?;
+    let mut warnings = earlier::set_damaged_aside(&plan, &dir)?;
+    warnings.extend(idle);
     if options.retry_diverged {
         earlier::forget_diverged(&plan, &dir)?;
     }
