@@ -77,6 +77,12 @@ pub(crate) struct SweepArgs {
     /// see it
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "")]
     pub k8s: Option<String>,
+    /// With `--k8s`: name of the container image
+    #[arg(long, default_value = "res2lab", value_name = "NAME")]
+    pub image: String,
+    /// With `--k8s`: pods that train one trial together, each on an equal part of its devices
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub pods_per_trial: usize,
     /// Of `plan`: write the sweep's folder with its plan, for a cluster to run
     #[arg(long)]
     pub write: bool,

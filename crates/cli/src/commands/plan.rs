@@ -12,7 +12,11 @@ use res2lab_lab::{cluster, cost_estimate, slots, sweep};
 use res2lab_nn::Engine;
 use res2lab_store::{CostEstimate, MatchedBudget, Plan, PlannedTrial};
 use res2lab_sweep::Slot;
+use res2lab_sweep::kubernetes::{self, Pods};
 use tch::Device;
+
+/// Cores of each process of a trial in a pod, unless --threads says otherwise.
+const CORES_PER_PROCESS: usize = 4;
 
 /// Plans and prints.
 pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
@@ -28,6 +32,9 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
         return Ok(0);
     }
     if args.sbatch {
+        if let Some(idle) = cluster::check(&executor, &request.plan)? {
+            print::told(&format!("note: {idle}"));
+        }
         let spec = if let ExecutorSpec::Slurm(spec) = executor { spec } else { Default::default() };
         print::line(
             cluster::script(
@@ -41,8 +48,14 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
     }
     if let Some(folder) = &args.k8s {
         let own = format!("/work/{}", request.dir.path().display());
-        let folder = if folder.is_empty() { &own } else { folder };
-        print::json(&res2lab_sweep::kubernetes::manifest(&request.plan, folder));
+        let pods = Pods {
+            folder: if folder.is_empty() { own } else { folder.clone() },
+            image: args.image.clone(),
+            per_trial: args.pods_per_trial,
+            cpus: args.threads.unwrap_or(CORES_PER_PROCESS).max(1),
+            on_gpu: args.device != "cpu",
+        };
+        print::json(&kubernetes::manifest(&request.plan, &pods)?);
         return Ok(0);
     }
     let slots = slots::of_plan(&options, &request.plan)?;
