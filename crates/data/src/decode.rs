@@ -37,8 +37,8 @@ pub const IN_FULL: Reduction<'static> = &|_, _| 1;
 ///
 /// An error is a phrase that continues the file's name, e.g. "is empty".
 pub fn decode(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Result<Sizes, String> {
-    // Decoders receive arbitrary user files. A decoder's panic must cost one picture, not the
-    // training.
+    // Decoders receive arbitrary user files. A panic in a decoder means one unreadable picture and
+    // must not end the training.
     let decoded = catch_unwind(AssertUnwindSafe(|| decode_any(bytes, pixels, reduction)));
     decoded.unwrap_or_else(|_| Err("cannot be decoded: its decoder gave up".to_owned()))
 }
@@ -108,7 +108,7 @@ fn any(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
     Ok((width, height))
 }
 
-/// Decodes a JPEG at reduced size. `None` if a reduction does not pay, or if this decoder fails;
+/// Decodes a JPEG at reduced size. `None` if a reduction saves no time, or if this decoder fails;
 /// the decoder for full size then reports the error.
 fn reduced_jpeg(bytes: &[u8], pixels: &mut Vec<u8>, reduction: Reduction) -> Option<Sizes> {
     let mut headers = JpegDecoder::new(ZCursor::new(bytes));

@@ -56,7 +56,7 @@ impl std::fmt::Debug for Bytes {
 
 /// Returns the images of the cache file `name`, and the identity of their pixels and labels. If the
 /// cache is missing or was built from a source with another digest, `read` decodes the images and
-/// the cache is written. Without a writable cache folder, the images are just read.
+/// the cache is written. Without a writable cache folder, the images are only read.
 pub fn kept(
     places: &Places,
     name: &str,

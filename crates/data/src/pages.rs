@@ -1,6 +1,6 @@
 //! Verification of Parquet metadata before the Parquet reader uses it. A dictionary that claims
 //! more values than its bytes can hold would make the reader allocate until the process is killed,
-//! and metadata that claim endless lists would keep it busy for hours.
+//! and metadata that claim very long lists would make it loop for hours.
 
 use crate::described;
 use crate::thrift::{self, Walk};

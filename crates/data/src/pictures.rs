@@ -44,8 +44,8 @@ pub struct Pixels<'a> {
 pub enum Unreadable {
     /// The picture is damaged; a phrase that continues its name.
     Picture(String),
-    /// The cached copy is damaged. The picture itself is not at fault, and training cannot
-    /// continue.
+    /// The cached copy is damaged. The picture itself may be intact, so training stops with an
+    /// error instead of leaving the picture out.
     Kept(String),
 }
 
@@ -263,7 +263,8 @@ impl Pictures {
         if self.is_empty() {
             return None;
         }
-        // Unreadable pictures are reported later, when pictures are read one by one.
+        // An unreadable picture gives `None`. It is reported later, when pictures are read one by
+        // one.
         let mut scratch = Scratch::default();
         let Pixels { width, height, .. } = self.pixels(0, &mut scratch, IN_FULL).ok()?;
         let is_wanted = width == height && size.is_none_or(|size| size == width);

@@ -247,7 +247,7 @@ fn class(field: &Field) -> Label {
     if number == -1 {
         return Label::None;
     }
-    // A larger label is no class; the network would need as many outputs.
+    // A larger number is not accepted as a class: the network would need that many outputs.
     const MOST: i128 = 1_000_000;
     if (0..MOST).contains(&number) { Label::Number(number as u32) } else { Label::Other }
 }

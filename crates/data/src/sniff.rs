@@ -22,7 +22,7 @@ pub enum Content {
     Unknown,
 }
 
-/// Signatures of files that are not pictures, or not supported ones.
+/// Signatures of files that are not pictures, or whose picture format is not supported.
 const OTHERS: [(&[u8], &str); 23] = [
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself (git lfs pull brings it)"),
     (b"\x00\x05\x16\x07", "what macOS keeps beside a file (AppleDouble)"),

@@ -255,8 +255,8 @@ fn index(path: &Path, name: String, stamp: Stamp) -> Result<Shard, Error> {
         if walk::ENDINGS.contains(&last) {
             let length = u32::try_from(length)
                 .map_err(|_| damaged(format!("{member} is larger than 4 GiB")))?;
-            // Of several pictures the shortest ending wins: `seg.png` beside `png` is another
-            // picture.
+            // Of several pictures, the one with the shortest ending is used: `seg.png` beside `png`
+            // is another picture, such as a mask.
             if group.picture.as_ref().is_none_or(|(other, ..)| other.len() > ending.len()) {
                 group.picture = Some((ending, offset, length));
             }

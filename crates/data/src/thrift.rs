@@ -149,7 +149,7 @@ mod tests {
             // An unknown field: a text of two bytes, and a text of very many bytes.
             (&[0x38, 0x02, b'a', b'b', 0x00], Walk::Whole),
             (&[0x38, 0xff, 0xff, 0xff, 0xff, 0x0f, b'a'], Walk::Impossible),
-            // A list of three numbers, and a list of two thousand million numbers.
+            // A list of three numbers, and a list of 2^31 - 1 numbers.
             (&[0x19, 0x35, 0x02, 0x04, 0x06, 0x00], Walk::Whole),
             (&[0x19, 0xf5, 0xff, 0xff, 0xff, 0xff, 0x07, 0x00], Walk::Impossible),
             // Instead of a list of numbers: a list of texts, a text, a boolean. Then a list without

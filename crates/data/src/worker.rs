@@ -60,8 +60,8 @@ pub(crate) struct WorkerScratch {
     bytes: Vec<u8>,
 }
 
-/// The result for one picture: its label (`None` if it is left out), and the pictures that could
-/// not be read on the way.
+/// The result for one picture: the label (`None` if the picture is left out), and the unreadable
+/// pictures that were tried.
 type DecodeResult = (Option<u32>, Vec<Damaged>);
 
 impl Worker<'_> {
