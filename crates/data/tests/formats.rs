@@ -402,7 +402,7 @@ fn cases() -> u32 {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
-    /// Any change of a file gives a data set, or an error whose cause and help have one line each.
+    /// A damaged file gives a data set, or an error with a help and a cause of one line.
     #[test]
     fn damaged_files_give_data_or_an_error(
         which in 0..5_usize,

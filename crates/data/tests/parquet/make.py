@@ -1,4 +1,7 @@
-"""Small Parquet files as Hugging Face's `datasets` writes images: python make.py (needs pyarrow and Pillow)."""
+"""Writes small Parquet files with images in the form that Hugging Face's `datasets` writes.
+
+    python make.py      needs pyarrow and Pillow
+"""
 import io
 import json
 
@@ -22,7 +25,7 @@ for split, count in (("train", 12), ("test", 6)):
     table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(table, f"{split}-00000-of-00001.parquet", compression="snappy", row_group_size=5)
 
-# Columns of other types, as pyarrow writes them: kinds/.
+# Columns of other types, as pyarrow writes them, in kinds/.
 pictures = [picture(i) for i in range(8)]
 of_bytes = [p["bytes"] for p in pictures]
 numbers = pa.array([i % 2 for i in range(8)])

@@ -1,4 +1,4 @@
-"""Small pictures of every kind that is read, as Pillow writes them: python make.py (needs Pillow)."""
+"""Writes small pictures of every supported format with Pillow: python make.py (needs Pillow)."""
 from PIL import Image
 
 picture = Image.new("RGB", (40, 30))
