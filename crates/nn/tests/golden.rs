@@ -1,9 +1,9 @@
 //! Agreement with timm and with a plain PyTorch reference on 27 networks, in float64 and in
 //! float32.
 //!
-//! The file comes from RES2LAB_GOLDEN (default: the copy beside this test). Each entry is built
-//! from its `args` where it has them, else from its name; weights and images are filled by the rule
-//! that `tests/golden.md` describes.
+//! RES2LAB_GOLDEN names the file of reference values; the default is the copy beside this test. A
+//! network is built from the `args` of its entry if there are any, otherwise from the entry's name.
+//! Weights and images are filled by the rule in `tests/golden.md`.
 
 mod filled;
 
@@ -77,8 +77,8 @@ fn filled(g: &Golden, kind: Kind, layout: Layout) -> (Net, Tensor) {
     (net, images)
 }
 
-/// Largest deviations seen, each relative as design.md defines it: logits to their spread, losses
-/// and norms to themselves.
+/// The largest relative deviations: those of logits relative to the standard deviation of the
+/// logits, those of losses and gradient norms relative to the reference value.
 #[derive(Default, Debug)]
 struct Deviation {
     logits: f64,
@@ -217,7 +217,7 @@ fn float32_agrees_as_closely_as_pytorchs_own() {
     }
 }
 
-/// The engine that goes with a layout on a CPU.
+/// The engine for a layout on a CPU.
 fn engine_of(layout: Layout) -> Engine {
     if layout == Layout::Contiguous { Engine::Planned } else { Engine::Autograd }
 }

@@ -1,5 +1,6 @@
-//! Checkpoints that other programs wrote (crates/bench/checks/layouts.py): the network in each is
-//! found, and loaded to the bit; what is no file of weights is called by its name.
+//! Checkpoints that other programs wrote (crates/bench/checks/layouts.py). The reader finds the
+//! network in each of them and loads every value exactly. For a file without weights, the error
+//! names the kind of the file.
 
 mod filled;
 
@@ -38,7 +39,7 @@ fn loaded(net: &mut Net, name: &str, fit: Fit) -> Result<Loaded, String> {
     load(net.params_mut(), &file, fit).map_err(|e| format!("{} | {}", e.cause, e.help))
 }
 
-/// What the script filled a tensor with, in half precision.
+/// The values with which the script filled a tensor, rounded to half precision.
 fn wanted(copy: &str, name: &str, shape: &[i64]) -> Tensor {
     let values = fill(&format!("{copy}{name}"), shape.iter().product::<i64>() as usize);
     Tensor::from_slice(&values)
@@ -48,7 +49,7 @@ fn wanted(copy: &str, name: &str, shape: &[i64]) -> Tensor {
         .to_kind(Kind::Double)
 }
 
-/// Whether all values but those of the last layer are the script's.
+/// Asserts that every tensor has the script's values. The last layer may differ unless `with_head`.
 fn assert_filled(net: &Net, copy: &str, with_head: bool) {
     for (index, entry) in net.params().entries().iter().enumerate() {
         let tensor = net.params().tensor(index);
@@ -116,7 +117,7 @@ fn images_of_other_channels_are_met_as_timm_meets_them() {
         notes.contains("images have 1 channels, those of the weights 3: conv1.weight summed"),
         "{notes}"
     );
-    // Four channels: red, green, blue and red again, each three quarters as strong.
+    // The weights for four channels are those of red, green, blue and red again, times 3/4.
     let (four, notes) = first(4);
     assert_eq!(four, Tensor::cat(&[&theirs, &theirs.narrow(1, 0, 1)], 1) * 0.75);
     assert!(notes.contains("repeated and scaled"), "{notes}");
@@ -182,7 +183,7 @@ fn files_with_an_index_are_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut source = net(3, 5);
     loaded(&mut source, "timm.pth.tar", Fit::Exact).unwrap();
-    // Every other tensor in each file.
+    // Each of the two files has every other tensor.
     let entries = source.params().entries();
     let mut map = serde_json::Map::new();
     for part in 0..2 {
@@ -219,7 +220,7 @@ fn files_with_an_index_are_one_file() {
     let mut whole = net(3, 5);
     load(whole.params_mut(), &WeightsFile::open(&index).unwrap(), Fit::Exact).unwrap();
     assert_filled(&whole, "", true);
-    // A part alone, and an index whose part is missing.
+    // A part without its index is refused, and so is an index with a missing part.
     let first = folder.path().join("model-00001-of-00002.safetensors");
     let e = load(whole.params_mut(), &WeightsFile::open(&first).unwrap(), Fit::Exact).unwrap_err();
     assert!(e.help.contains("weights=model.safetensors.index.json"), "{} | {}", e.cause, e.help);
@@ -265,7 +266,8 @@ fn another_network_of_the_family_is_recognized() {
     save(of(small(4, 24), 10), &path);
     let e = told(small(8, 16));
     assert!(e.contains("width 24 where this one has 16, scale 4 where this one has 8"), "{e}");
-    // A deeper network has all of a shallower one's tensors and more: it is not this one.
+    // The weights of a deeper network contain all tensors of a shallower one. They must be refused
+    // nevertheless.
     save(
         of(
             serde_json::json!({"stem": "cifar", "depth": 29, "planes": 16, "width": 24, "scale": 4}),

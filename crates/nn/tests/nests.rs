@@ -1,6 +1,6 @@
-//! State dicts as people save them, by a generator: nested to any depth, behind any prefix, with
-//! anything beside the tensors. Each is loaded to the bit, whatever lies beside it; one that would
-//! run code is refused by name.
+//! State dicts as training scripts save them, from a generator: nested in other values, with any
+//! prefix, and with arbitrary values beside the tensors. Each of them is loaded exactly. A file
+//! that would run code is refused, and the error names the function.
 
 mod filled;
 mod pickled;
@@ -36,12 +36,12 @@ fn net(scale: usize) -> Net {
     net
 }
 
-/// Values that tell each name, and each copy of a network, from every other.
+/// Values that differ between names, and between copies of a network.
 fn values(copy: &str, entry: &StateEntry) -> Vec<f32> {
     fill(&format!("{copy}{}", entry.name), entry.elements()).iter().map(|&v| v as f32).collect()
 }
 
-/// A state dict's entries with a prefix.
+/// The entries of a state dict, with `prefix` before each name.
 fn state(entries: &[StateEntry], prefix: &str, copy: &str) -> Vec<(Py, Py)> {
     let one =
         |e: &StateEntry| (text(&format!("{prefix}{}", e.name)), floats(&e.shape, &values(copy, e)));
@@ -70,7 +70,8 @@ fn saved(value: &Py, draws: &mut Draws) -> tempfile::NamedTempFile {
     file
 }
 
-/// Loads, and says whether every value is the one of `copy`.
+/// Loads a file, asserts that every value is that of `copy`, and returns the notes. An error is the
+/// cause.
 fn loads(path: &Path, copy: &str) -> Result<Vec<String>, String> {
     let mut net = net(2);
     let file = WeightsFile::open(path).map_err(|e| e.cause)?;
@@ -82,7 +83,7 @@ fn loads(path: &Path, copy: &str) -> Result<Vec<String>, String> {
     Ok(loaded.notes)
 }
 
-/// Anything that training scripts put beside weights.
+/// A random value of a kind that training scripts store beside weights.
 fn foreign(draws: &mut Draws, depth: usize) -> Py {
     let inner = |draws: &mut Draws| if depth == 0 { Py::Int(7) } else { foreign(draws, depth - 1) };
     match draws.below(22) {
@@ -182,7 +183,7 @@ fn foreign_object(which: usize, draws: &mut Draws, inner: &dyn Fn(&mut Draws) ->
     }
 }
 
-/// Dicts around a state dict, with other things in each.
+/// Nests a state dict in up to three levels of containers, each with further values.
 fn nested(state: Vec<(Py, Py)>, draws: &mut Draws) -> Py {
     let keys = [
         "state_dict",
@@ -228,14 +229,14 @@ proptest! {
         let entries = net(2).params().entries().to_vec();
         let mut all = state(&entries, &prefix, "");
         for i in 0..draws.below(4) {
-            // Counters and what is no tensor may stand among the tensors themselves.
+            // Counters, and values that are not tensors, may be among the tensors themselves.
             all.push((text(&format!("{prefix}bn1.total_ops{}", if i == 0 { "" } else { "x" })), Py::Float(0.0)));
             all.push((text(&format!("{prefix}beside{i}")), foreign(draws, 1)));
             let counter = floats(&[1], &[0.0]);
             all.push((text(&format!("{prefix}layer1.{i}.total_ops")), counter));
         }
-        // A float16 tensor beside the weights is of a type that weights may have, so it is not left
-        // out unsaid.
+        // Weights may be float16. A float16 tensor among them that the network lacks is therefore
+        // an error.
         all.retain(|(_, value)| !matches!(value, Py::Tensor(t) if t.storage == "HalfStorage"));
         all.retain(|(key, value)| !matches!((key, value), (Py::Str(k), Py::Dict(_)) if k.contains("beside")));
         draws.shuffle(&mut all);
@@ -258,7 +259,7 @@ proptest! {
             ("net", "ema_model.module", "ema_model"),
         ];
         let (raw, follower, choice) = *draws.one(&pairs);
-        // Two dicts, or one dict with two prefixes.
+        // The copies are in two dicts, or in one dict with two prefixes.
         let mut all = if draws.below(2) == 0 {
             vec![
                 (text(raw), Py::Dict(state(&entries, "", "raw "))),
@@ -305,7 +306,7 @@ proptest! {
             1 => pickled::zipped(&value, draws, zip),
             _ => res2lab_nn::weights::to_bytes(net(2).params(), true, "").unwrap(),
         };
-        // Near the front stand lengths, names and instructions.
+        // Lengths, names and instructions are near the beginning of the file.
         let reach = if draws.below(2) == 0 { bytes.len() } else { bytes.len().min(3000) };
         for _ in 0..1 + draws.below(20) {
             let at = draws.below(reach);

@@ -1,4 +1,4 @@
-//! Initial weights, weights in and out, taps, and the optimizer, on a small network.
+//! Initial weights, saving and loading, taps, and the optimizer, on a small network.
 
 use res2lab_arch::{Input, ModelOverrides, Role, build};
 use res2lab_nn::{
@@ -48,7 +48,7 @@ fn weights_are_drawn_as_published_and_shared_by_networks_that_share_names() {
                 let fan_out = (entry.shape[0] * entry.shape[2] * entry.shape[3]) as f64;
                 let expected = (2.0 / fan_out).sqrt();
                 let square = tensor.square().mean(Kind::Double).double_value(&[]).sqrt();
-                // Five standard errors of a mean and of a standard deviation.
+                // Tolerances are five standard errors of a mean and of a standard deviation.
                 assert!(mean.abs() < 5.0 * expected / n.sqrt(), "{}: mean {mean}", entry.name);
                 assert!(
                     (square / expected - 1.0).abs() < 5.0 / (2.0 * n).sqrt(),
@@ -101,13 +101,13 @@ fn a_checkpoint_with_a_changed_byte_is_damaged() {
     let bytes = weights::to_bytes(from.params(), true, "{\"step\":7}").unwrap();
     let path = Path::new("last.safetensors");
     assert!(weights::verify(&bytes, path).unwrap());
-    // Every place of the header, and some of the tensors.
+    // Every byte of the first 2000, which belong to the header, then every 997th.
     let places = (0..2000).chain((2000..bytes.len()).step_by(997));
     for (i, at) in places.enumerate() {
         let mut changed = bytes.clone();
         changed[at] ^= 1 << (i % 8);
         let refused = weights::verify(&changed, path).is_err();
-        // Where the frame of the checksum itself is hit, the state is whole but for that frame.
+        // A change in the key or the separator of the checksum disables it; the state is intact.
         let same_state = || {
             let mut to = net(3, Layout::Contiguous);
             weights::from_bytes(to.params_mut(), &changed, path).is_ok()
@@ -133,15 +133,15 @@ fn taps_give_a_nodes_result_and_change_nothing() {
             "{name}"
         );
     }
-    // A tapped norm or sum keeps its negative values, although a ReLU follows that may overwrite
-    // it.
+    // A tapped norm or sum keeps its negative values, although the ReLU that follows may overwrite
+    // its input.
     assert!(
         tapped.taps[1].min().double_value(&[]) < 0.0
             && tapped.taps[3].min().double_value(&[]) < 0.0
     );
 }
 
-/// torch.optim.SGD written out, on one parameter.
+/// The expected values follow the equations of torch.optim.SGD, for one parameter.
 #[test]
 fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
     let mut net = net(2, Layout::ChannelsLast);
@@ -191,7 +191,7 @@ fn gradients_of_parts_add_up() {
     assert!(largest_difference(net.params().grad(index).unwrap(), &once) < 1e-12);
 }
 
-/// The engine that goes with a layout on a CPU.
+/// The engine for a layout on a CPU.
 fn engine_of(layout: Layout) -> Engine {
     if layout == Layout::Contiguous { Engine::Planned } else { Engine::Autograd }
 }

@@ -1,5 +1,5 @@
-//! Files that other programs wrote: what PyTorch 2.13 saved (tests/pth/README.md) gives the golden
-//! network's logits, and what is damaged or hostile is refused with its reason.
+//! Files that other programs wrote. Weights that PyTorch 2.13 saved (tests/pth/README.md) give the
+//! logits of the golden network. Damaged and hostile files are refused with the reason.
 
 mod filled;
 
@@ -42,7 +42,7 @@ fn refused(name: &str) -> String {
     loaded(&mut net(2, 10), name, Fit::Exact).unwrap_err()
 }
 
-/// The largest deviation from golden.json's logits, relative to their spread.
+/// The largest deviation from golden.json's logits, relative to their standard deviation.
 fn deviation(net: &Net) -> f64 {
     let text =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.json")).unwrap();
@@ -54,7 +54,7 @@ fn deviation(net: &Net) -> f64 {
     let images = net.prepare(&Tensor::from_slice(&pixels).view([2, 3, size, size]));
     let logits = tch::no_grad(|| net.logits(&images, Mode::Eval)).to_kind(Kind::Double);
     let theirs: Vec<Vec<f64>> = serde_json::from_value(golden["eval_logits"].clone()).unwrap();
-    // The file keeps the first logits of each row.
+    // The file has only the first logits of each row.
     let kept = theirs[0].len() as i64;
     let theirs = Tensor::from_slice(&theirs.concat()).view([2, kept]);
     (logits.narrow(1, 0, kept) - theirs).abs().max().double_value(&[])
@@ -63,7 +63,7 @@ fn deviation(net: &Net) -> f64 {
 
 #[test]
 fn what_pytorch_saved_gives_the_golden_logits() {
-    // Half precision keeps eleven bits of each weight.
+    // Half precision has eleven significant bits.
     for (name, tolerance) in
         [("zip.pth", 1e-4), ("legacy.pth", 1e-4), ("wrapped.pth", 1e-4), ("half.pth", 2e-2)]
     {
@@ -95,8 +95,8 @@ fn our_own_files_are_read_as_any_other() {
 
 #[test]
 fn a_safetensors_file_is_known_whatever_its_first_byte() {
-    // The first byte is the low byte of the header's length; at 0x80 it is also how a pickle
-    // begins.
+    // The first byte is the low byte of the header's length. If it is 0x80, the file begins like a
+    // pickle.
     let source = net(2, 10);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("weights.safetensors");
@@ -128,7 +128,7 @@ fn another_number_of_classes_keeps_the_drawn_head_where_that_is_allowed() {
 fn tensors_that_do_not_fit_are_named() {
     let e = loaded(&mut net(3, 10), "zip.pth", Fit::Start).unwrap_err();
     assert!(e.contains("it lacks layer1.0.convs.1.weight") && e.contains("and"), "{e}");
-    // One name is another, one value is none.
+    // First one tensor has another name, then all values of one are NaN.
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.safetensors");
     let mut source = net(2, 10);
@@ -136,7 +136,7 @@ fn tensors_that_do_not_fit_are_named() {
     let at = renamed.windows(14).position(|w| w == b"\"conv1.weight\"").unwrap();
     let mut renamed = renamed;
     renamed[at..at + 14].copy_from_slice(b"\"convX.weight\"");
-    // Another program's file: it has no checksum of ours.
+    // The checksum's key is renamed, since a file of another program has no checksum.
     let sum = renamed.windows(6).position(|w| w == b"nxxh3 ").unwrap();
     renamed[sum..sum + 6].copy_from_slice(b"nother");
     std::fs::write(&path, renamed).unwrap();

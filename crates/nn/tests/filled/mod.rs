@@ -2,7 +2,7 @@
 
 use res2lab_random::fnv1a64;
 
-/// Uniform in [-0.5, 0.5) from integers only, so that any program can repeat it exactly.
+/// Uniform values in [-0.5, 0.5) from integer arithmetic, which any program can repeat exactly.
 pub(crate) fn fill(name: &str, n: usize) -> Vec<f64> {
     let key = fnv1a64(name);
     let value = |i: u64| {

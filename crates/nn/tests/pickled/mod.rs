@@ -1,11 +1,11 @@
-//! Writes pickles and PyTorch's files around them, value by value, with a choice of instructions
-//! for each: what Python's protocols 0 to 5 write, mixed. Nothing here knows how the reader works.
+//! Writes pickles, and PyTorch's files that contain them. The instructions for each value are drawn
+//! among those of Python's protocols 0 to 5. This generator shares no code with the reader.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::io::Write;
 
-/// Draws that follow from a seed (splitmix64).
+/// Pseudo-random numbers from a seed (splitmix64).
 pub(super) struct Draws(pub u64);
 
 impl Draws {
@@ -28,7 +28,7 @@ impl Draws {
     }
 }
 
-/// A value of Python.
+/// A Python value.
 #[derive(Clone, Debug)]
 pub(super) enum Py {
     None,
@@ -51,7 +51,7 @@ pub(super) enum Py {
     Tensor(Tensor),
 }
 
-/// What a class or function makes.
+/// An object that a call of a class or function creates. Entries and state are set afterwards.
 #[derive(Clone, Debug)]
 pub(super) struct Object {
     pub module: String,
@@ -63,7 +63,7 @@ pub(super) struct Object {
 
 #[derive(Clone, Debug)]
 pub(super) struct Tensor {
-    /// `FloatStorage` and the like.
+    /// The name of the storage class, e.g. `FloatStorage`.
     pub storage: &'static str,
     pub element: usize,
     pub shape: Vec<usize>,
@@ -96,10 +96,10 @@ pub(super) fn object(
     Py::Object(Box::new(Object { module: module.into(), name: name.into(), args, entries, state }))
 }
 
-/// Keys, bytes and sizes of elements.
+/// The key, the bytes and the element size of each storage.
 pub(super) type Storages = Vec<(String, Vec<u8>, usize)>;
 
-/// A pickle, and the storages that it refers to.
+/// A pickle under construction, and the storages that it refers to.
 pub(super) struct Pickler<'a> {
     pub draws: &'a mut Draws,
     pub out: Vec<u8>,
@@ -120,7 +120,7 @@ impl Pickler<'_> {
         self.out.extend_from_slice(bytes);
     }
 
-    /// The top of the stack is kept under a number, as Python does with most values.
+    /// Memoizes the top of the stack, as Python does with most values, or at random does nothing.
     fn keep(&mut self) {
         match self.draws.below(5) {
             0 if self.kept < 256 => self.put(&[b'q', self.kept as u8]),
@@ -259,7 +259,7 @@ impl Pickler<'_> {
         self.keep();
     }
 
-    /// On the dict or object on top of the stack.
+    /// Sets items of the dict or object on top of the stack.
     fn entries(&mut self, entries: &[(Py, Py)]) {
         let at_once = self.draws.below(2) == 0;
         if at_once {
@@ -370,7 +370,7 @@ pub(super) fn legacy(value: &Py, draws: &mut Draws) -> Vec<u8> {
     file
 }
 
-/// The format of today, by a function that writes a zip archive of named entries.
+/// The current format of `torch.save`. `zip` writes an archive with the given names and contents.
 pub(super) fn zipped(
     value: &Py,
     draws: &mut Draws,
@@ -387,7 +387,7 @@ pub(super) fn zipped(
     zip(entries)
 }
 
-/// Writes a file of a test.
+/// Writes the file of a test.
 pub(super) fn write(path: &std::path::Path, bytes: &[u8]) {
     std::fs::File::create(path)
         .and_then(|mut file| file.write_all(bytes))
