@@ -1,5 +1,5 @@
-//! Trials of several processes: here threads of one process, which is the same to libtorch's
-//! groups.
+//! Trials of several processes. The tests use threads of one process instead, which libtorch's
+//! process groups do not distinguish from processes.
 
 mod common;
 
@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Runs all processes of a trial, asked to stop at `stop_at` (if ever) by the signal that one of
-/// them gets.
+/// Runs all processes of a trial. `stop_at` is the rank of the process that receives a request to
+/// stop, and the step after which it does.
 fn run_together(trial: &PlannedTrial, run: &RunDir, stop_at: Option<(usize, usize)>) -> Vec<Ended> {
     run.create(&trial.spec).unwrap();
     let world = trial.spec.train.devices_per_trial;
@@ -74,7 +74,7 @@ fn two_processes_with_synchronized_batch_norm_are_one_with_the_whole_batch() {
         assert!(worst < 1e-8, "{name}: {worst}");
     }
     assert_eq!(values(&one, "train/loss").len(), 20);
-    // Without it each half of a batch has statistics of its own, and the losses must say so.
+    // Without synchronization, each half of a batch has its own statistics, so the losses differ.
     let (_c, apart) = folder();
     run_together(&trial(recipe(2, false)), &apart, None);
     let one = values(&one, "train/loss");
@@ -112,8 +112,7 @@ fn a_signal_to_any_process_stops_all_and_they_resume_to_the_bit() {
     let (_a, whole) = folder();
     assert_eq!(run_together(&trial, &whole, None), [Ended::Done, Ended::Done]);
     let (_b, pieces) = folder();
-    // Only the first process tells its progress, so the other one's signal is given to it from the
-    // start.
+    // Only the first process reports its progress, so the request to stop is made there.
     for stop_at in [3, 9] {
         assert_eq!(
             run_together(&trial, &pieces, Some((0, stop_at))),

@@ -1,4 +1,4 @@
-//! Whole trials on real images: they learn, stop, go on exactly, and end as values.
+//! Whole trials on real images: learning, stop, exact resume, and the value that states the end.
 
 mod common;
 
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs once, asked to stop at `stop_at` (if ever).
+/// Runs one attempt. If `stop_at` is given, a stop is requested after that step.
 fn run_once(trial: &PlannedTrial, run: &RunDir, stop_at: Option<usize>) -> Ended {
     run.create(&trial.spec).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
@@ -44,7 +44,7 @@ fn a_stopped_and_resumed_trial_is_the_uninterrupted_one_to_the_bit() {
         let (_a, whole) = folder();
         assert_eq!(run_once(&trial, &whole, None), Ended::Done);
         let (_b, pieces) = folder();
-        // In mid-epoch, right at an epoch's end, and one step before the end.
+        // In the middle of an epoch, at the end of an epoch, and one step before the trial's end.
         for stop_at in [3, 8, 15] {
             assert_eq!(
                 run_once(&trial, &pieces, Some(stop_at)),
@@ -63,8 +63,8 @@ fn a_stopped_and_resumed_trial_is_the_uninterrupted_one_to_the_bit() {
     }
 }
 
-/// Weights after epochs 1, 2 and 4 are those that a trial had there, also where it was interrupted;
-/// the checkpoint and the best weights know nothing of them.
+/// Interruptions change neither the weights that are kept after epochs 1, 2 and 4, nor the
+/// checkpoint, the best weights and the metrics.
 #[test]
 fn small_networks_keep_weights_on_the_way() {
     let spec = TrialSpec { train: TrainSpec { epochs: 5, ..short() }, ..trial(short()).spec };
@@ -84,7 +84,7 @@ fn small_networks_keep_weights_on_the_way() {
     assert!(kept(&whole) == kept(&pieces) && bytes(&whole) == bytes(&pieces));
     let [first, second, fourth] = kept(&whole);
     assert!(first != second && second != fourth);
-    // They can be read as any weights.
+    // The kept weights can be read like any file of weights.
     let best = res2lab_nn::weights::WeightsFile::open(&whole.best_weights()).unwrap();
     let early = res2lab_nn::weights::WeightsFile::open(&whole.epoch_weights(4)).unwrap();
     let names = |file: &res2lab_nn::weights::WeightsFile| {
@@ -107,7 +107,7 @@ fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
         ("weight decay 0.001 on weights", TrainSpec { optimizer, clip_norm: 0.5, ..short() }),
     ];
     let digits = recipes.map(|(feature, train)| (feature, trial(train)));
-    // Float16 is slow on CPUs: a few generated images will do.
+    // Float16 is slow on CPUs, so this recipe trains on a few generated images.
     let fp16 = TrainSpec {
         precision: Precision::Fp16,
         clip_norm: 1.0,
@@ -155,7 +155,7 @@ fn what_is_evaluated_and_kept_is_the_moving_average() {
     };
     let (_a, plain, without) = with(0.0);
     let (_b, averaged, with) = with(0.9);
-    // The weights themselves are trained alike; what differs is what is looked at.
+    // The average does not change the training, only the weights that are evaluated and saved.
     assert_eq!(without.metrics["train/loss"], with.metrics["train/loss"]);
     assert_ne!(without.metrics["val/loss"], with.metrics["val/loss"]);
     assert_ne!(
@@ -200,7 +200,7 @@ fn training_starts_from_given_weights() {
     assert_eq!(res2lab_train::run(&second, &again, &options, &mut |_| {}).unwrap(), Ended::Done);
     let of =
         |run: &RunDir| atomic::read_json::<TrialResult>(&run.result()).unwrap().unwrap().metrics;
-    // Nothing is learned at this rate, so the loss stays what the given weights make it.
+    // At this learning rate the weights hardly change, so the loss is that of the given weights.
     let first = of(&run)["train/loss"];
     let second = of(&again)["train/loss"];
     assert!((first - second).abs() < 1e-4, "{first} and {second}");
@@ -215,8 +215,8 @@ fn what_a_killed_attempt_wrote_beyond_its_checkpoint_is_forgotten() {
     run_once(&trial, &whole, None);
     let (_b, killed) = folder();
     run_once(&trial, &killed, Some(5));
-    // As if it had gone on for a while and then been killed: more metrics, half a line, a newer
-    // best.
+    // The files of an attempt that was killed some time after its last checkpoint: more metrics, an
+    // incomplete line, newer best weights.
     let longer = [std::fs::read(whole.metrics()).unwrap(), b"{\"step\":99".to_vec()].concat();
     std::fs::write(killed.metrics(), longer).unwrap();
     std::fs::copy(whole.best_weights(), killed.best_weights()).unwrap();
@@ -238,7 +238,7 @@ fn digits_are_learned_and_the_result_says_so() {
             && result.step_ms > Some(0.0)
             && result.peak_memory_mib > 50.0
     );
-    // Done is done: the second run trains nothing.
+    // A second run of a finished trial trains nothing.
     assert_eq!(run_once(&trial, &run, None), Ended::Done);
     assert_eq!(run.last_attempt(), 1);
 }
@@ -262,9 +262,9 @@ fn a_loss_that_is_not_finite_ends_the_trial_as_diverged() {
 
 #[test]
 fn accumulated_batches_give_the_step_of_one_large_batch_but_for_batch_norm() {
-    // Gradients are averages over the parts; with batch norm each part has its own statistics, so
-    // results are close, not equal. What must be equal is the number of steps and the images they
-    // see.
+    // Gradients are averaged over the parts. With batch norm, each part has its own statistics, so
+    // the results are close to those of one large batch, but not equal. The number of steps and the
+    // images of each step must be equal.
     let trial = trial(TrainSpec { accumulate: 2, ..short() });
     let (_dir, run) = folder();
     assert_eq!(run_once(&trial, &run, None), Ended::Done);

@@ -1,5 +1,5 @@
-//! A trial keeps the instruction set that it began with, whatever the machine would choose when it
-//! goes on.
+//! A resumed trial keeps the instruction set with which it began, even if the resuming process
+//! selects another one.
 
 mod common;
 
@@ -37,7 +37,7 @@ fn bytes(run: &RunDir) -> [Vec<u8>; 3] {
         .map(|path| std::fs::read(path).unwrap())
 }
 
-// One test, since the instruction set in use is the process's.
+// This is a single test, because the instruction set is a setting of the whole process.
 #[test]
 fn a_resumed_trial_uses_the_recorded_level() {
     let trial = trial(short());

@@ -1,4 +1,4 @@
-//! What tests of whole trials share.
+//! Helpers of the tests of whole trials.
 
 use res2lab_experiment::{DataSpec, InitSpec, TrainSpec, TrialSpec};
 use res2lab_store::{Code, PlannedTrial, RunDir};
