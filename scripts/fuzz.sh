@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Fuzzing with coverage (libFuzzer) of everything that reads what people bring: for so many seconds each, two targets at a
-# time, from the inputs in crates/fuzz/corpus. A panic, a wait of 20 s or 4 GB of memory is a finding.
+# Coverage-guided fuzzing (libFuzzer) of every reader of user input. Each target runs for SECONDS,
+# two targets at a time, starting from the inputs in crates/fuzz/corpus. A finding is a panic, an
+# input that takes more than 20 s, or more than 4 GB of memory.
 #
-#   scripts/fuzz.sh SECONDS [TARGET...]           fails on a finding, and says where its input lies
-#   scripts/fuzz.sh --keep SECONDS [TARGET...]    and the smallest set of inputs that reaches as much becomes the corpus
-#   scripts/fuzz.sh --from FOLDER ...             starts from FOLDER/TARGET too (crates/fuzz/seeds.py makes such a folder)
+#   scripts/fuzz.sh SECONDS [TARGET...]         exit status other than 0 on a finding; prints the
+#                                               path of its input
+#   scripts/fuzz.sh --keep SECONDS [TARGET...]  also replaces the corpus by a minimal set of inputs
+#                                               with the same coverage
+#   scripts/fuzz.sh --from FOLDER ...           also starts from the inputs in FOLDER/TARGET
+#                                               (crates/fuzz/seeds.py makes such a folder)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +26,7 @@ seconds=$1; shift
 targets=("$@")
 [ $# -gt 0 ] || targets=(axes yaml pickle pth zip safetensors picture idx cifar parquet tar folder)
 
-# Only our own crates are compiled in another way; all dependencies are those of the usual build.
+# Only crates of the workspace are compiled differently; dependencies are those of other builds.
 RUSTC_WORKSPACE_WRAPPER=$PWD/scripts/fuzz-rustc.sh cargo build --release --workspace --quiet --bin fuzz
 found=$PWD/target/fuzz
 rm -rf "$found"
@@ -52,7 +56,8 @@ one() { # TARGET
     mkdir -p "$work/smallest/$target"
     "$work/fuzz" "${of_fuzzer[@]}" -use_counters=0 -set_cover_merge=1 "$work/smallest/$target" "${folders[@]}" \
       > "$work/merge.$target" 2>&1 || { echo "FAILED  $target: its inputs cannot be merged"; tail -2 "$work/merge.$target"; return 1; }
-    # The largest of a target's inputs make way, so that all of them together stay about a megabyte.
+    # Above a total of 100 kB per target, the largest inputs are removed, so that the whole corpus
+    # stays at about one megabyte.
     (cd "$work/smallest/$target" && find . -type f -printf '%s %p\n' | sort -n | awk '(sum += $1) > 100000 { print $2 }' |
       xargs -r rm)
     rm -rf "$kept" && mv "$work/smallest/$target" "$kept"

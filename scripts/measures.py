@@ -1,6 +1,6 @@
-"""Measures of the code that stay within bars: imports in circles, packed bindings, allowed lints, lengths.
+"""Measures of the code with upper bounds: import cycles, packed bindings, allowed lints, lengths.
 
-    scripts/measures.py         prints every measure beside its bar; exit status 1 if one is beyond it
+    scripts/measures.py         prints each measure with its bound; exit status 1 if one exceeds it
 """
 import collections
 import os
@@ -22,7 +22,7 @@ def without_tests(text):
 
 
 def modules(crate):
-    """Files of a crate by their module paths; the root's path is empty."""
+    """The files of a crate by module path; the path of the crate root is empty."""
     found = {}
     for path in FILES:
         if path.startswith(f"crates/{crate}/src/"):
@@ -33,7 +33,7 @@ def modules(crate):
 
 
 def paths_in(code, own):
-    """Every module path that code names: in use lists, after `crate::`, `super::` and `self::`."""
+    """Every module path in the code: in use lists, and after `crate::`, `super::` and `self::`."""
     def spread(prefix, text):
         text = text.strip()
         opened = text.find("{")
@@ -64,14 +64,14 @@ def paths_in(code, own):
                 parts = parts[1:]
             yield tuple(base + parts)
         else:
-            # A child module by its bare name.
+            # A path without a keyword starts at a child module.
             yield tuple(list(own) + parts)
 
 
 def imports(crate):
-    """For each file of a crate the files whose items it names."""
+    """For each file of a crate, the files whose items it uses."""
     known = modules(crate)
-    # What the root re-exports is found where it is defined.
+    # Paths of re-exported items are resolved to the file that defines them.
     exported = {}
     for own, path in known.items():
         for use in re.findall(r"\bpub(?:\([\w: ]+\))? use ([^;]+);", without_comments(TEXTS[path])):
@@ -84,7 +84,7 @@ def imports(crate):
                 parts = next((exported[parts[:n]] + parts[n:] for n in range(len(parts), 0, -1) if parts[:n] in exported), parts)
             target = next((parts[:n] for n in range(len(parts), 0, -1) if parts[:n] in known), None)
             if target is None and parts and len(parts) == 1:
-                # An item of the root itself.
+                # An item that the crate root defines.
                 target = () if re.search(rf"\b(fn|struct|enum|const|static|type)\s+{parts[0]}\b", TEXTS.get(known.get(()), "")) else None
             if target is not None and target != own:
                 edges[path].add(known[target])
@@ -92,7 +92,7 @@ def imports(crate):
 
 
 def circles(edges):
-    """Groups of files that import each other, directly or through others (Tarjan)."""
+    """Import cycles: the strongly connected components of several files (Tarjan)."""
     order, low, stack, found = {}, {}, [], []
 
     def visit(node):
@@ -117,13 +117,13 @@ def circles(edges):
 
 
 def functions(text):
-    """Lengths in lines of the functions as rustfmt lays them out."""
+    """The length in lines and the name of each function, as formatted by rustfmt."""
     lines = text.split("\n")
     start = re.compile(r"^(\s*)(?:pub(?:\([\w: ]+\))? )?(?:const )?(?:unsafe )?(?:extern \"C\" )?fn (\w+)")
     for i, line in enumerate(lines):
         found = start.match(line)
         if found and not line.rstrip().endswith(";") and not line.rstrip().endswith("}"):
-            # A declaration of another language's function has no body.
+            # The declaration of a foreign function has no body.
             opened = next((j for j in range(i, len(lines)) if lines[j].rstrip().endswith(("{", ";"))), i)
             if lines[opened].rstrip().endswith(";"):
                 continue
@@ -132,7 +132,7 @@ def functions(text):
 
 
 def split_group(text, start):
-    """The parts, separated by commas, of the group that opens at `start`, and the place behind it."""
+    """The comma-separated parts of the group in brackets at `start`, and the index after it."""
     depth, parts, piece = 0, [], ""
     for i in range(start, len(text)):
         c = text[i]
@@ -147,7 +147,7 @@ def split_group(text, start):
 
 
 def tuple_bindings(text):
-    """`let (a, b) = (x, y);`: unrelated bindings in one statement."""
+    """The number of statements `let (a, b) = (x, y);`, which pack several bindings."""
     packed = 0
     for found in re.finditer(r"\blet \(", text):
         names, end = split_group(text, found.end() - 1)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# A real SLURM cluster on this machine, for tests: one controller and NODES virtual nodes on loopback.
-#   slurm-up.sh [NODES=2] [CPUS_PER_NODE=1]     start (idempotent); needs root and Debian's slurm-wlm
-#   slurm-up.sh down                             stop what it started
-# After it: sinfo, sbatch, squeue, scontrol work as usual. Preemption by requeue is on: partition "debug"
-# (default) can be preempted by partition "urgent".
+# A SLURM cluster on this machine for tests: one controller, and NODES virtual nodes on loopback.
+#   slurm-up.sh [NODES=2] [CPUS_PER_NODE=1]     starts the cluster unless it runs; needs root and
+#                                               Debian's slurm-wlm
+#   slurm-up.sh down                            stops the controller and the nodes
+# After the start, sinfo, sbatch, squeue and scontrol work as on any cluster. Jobs of the partition
+# "urgent" preempt jobs of the default partition "debug", which are requeued.
 set -euo pipefail
 state=/var/spool/slurm-test
 if [ "${1:-}" = down ]; then
@@ -20,7 +21,7 @@ if [ -e /etc/slurm/slurm.conf ] && ! grep -q '^ClusterName=res2lab-test$' /etc/s
   echo "slurm-up.sh: /etc/slurm/slurm.conf is not ours; refusing" >&2; exit 1
 fi
 host=$(hostname -s)
-rm -rf "$state"                                   # a test cluster starts empty
+rm -rf "$state"                                   # each start begins without earlier jobs
 mkdir -p "$state" /etc/slurm /run/munge && chown munge: /run/munge
 {
   echo "ClusterName=res2lab-test"

@@ -1,9 +1,10 @@
-"""Whether two builds of res2lab train the same weights, bit for bit.
+"""Checks whether two builds of res2lab train bit-identical weights.
 
     scripts/verify-bits.py OLD_BINARY [NEW_BINARY=target/release/res2lab]
 
-Six networks in float32 take 20 steps on generated images, with one and two threads and with each instruction set of this
-processor; every tensor of the last checkpoint is compared, momentum included. Builds whose kernels were changed differ.
+Six networks in float32 are trained for 20 steps on generated images, with one and with two threads
+and with each instruction set of this processor. Every tensor of the last checkpoint is compared,
+including momentum. Builds with different kernels may differ.
 """
 import json
 import os
@@ -24,7 +25,7 @@ DATA = "data=generated data.images=160 data.classes=10 epochs=2 batch=16 seed=0 
 
 
 def tensors(path):
-    """The tensors' bytes; what the header says beside names and shapes may differ."""
+    """The bytes of each tensor by name. Other contents of the header are not compared."""
     raw = open(path, "rb").read()
     length = struct.unpack("<Q", raw[:8])[0]
     header = json.loads(raw[8:8 + length])

@@ -1,5 +1,7 @@
-"""Trials that crash, eat memory, hang and fill the disk: the sweep finishes the rest, says what happened to each, and the
-repeated command repairs. Needs root for the small file system and the memory limit; without, both are played by signals."""
+"""Checks sweeps with trials that crash, exceed memory, hang, or fill the disk. The sweep finishes
+the other trials and reports the reason of each failure. The same command with --retry-failed
+completes the sweep. The small file system and the memory limit need root. Without root, SIGKILL
+replaces the memory limit, and the checks of full disks are skipped."""
 import csv
 import json
 import os
@@ -28,8 +30,8 @@ def check(ok, what):
 
 
 def limit_memory(process):
-    """A control group with less memory than the trial is about to take: the kernel ends it, as on a machine that is full.
-    False where there is no such group to be had."""
+    """Moves the process into a control group whose memory limit is below what the trial needs, so
+    that the kernel kills it. Returns False without root or if the group cannot be created."""
     if not root:
         return False
     try:
@@ -74,12 +76,13 @@ try:
             process = event["process"]
             if seed == 1 and limit_memory(process):
                 handled.add(seed)
-            # The others are hit in the middle of their work.
+            # The other faults are injected after the trial has reported its progress.
             if seed in handled or not os.path.exists(f"{sweep}/runs/{event['id']}/progress.json"):
                 continue
             handled.add(seed)
             if seed == 0:
-                # The first is taken by the handler that looks for stack overflows, and only a real fault comes again.
+                # Rust's handler for stack overflows consumes the first signal and restores the
+                # default action. A real fault would recur; a sent signal must be repeated.
                 os.kill(process, signal.SIGSEGV)
                 time.sleep(0.05)
                 os.kill(process, signal.SIGSEGV)
@@ -111,8 +114,8 @@ check(all(row["status"] == "done" for row in rows().values()), "every trial is d
 
 
 def full_disk(size):
-    """A sweep whose whole folder, the console's own file too, lies on a disk that fills up: the reason is told, and the
-    same command goes on once there is room."""
+    """Runs a sweep whose folder, including console.txt, is on a disk that fills up. The error names
+    the reason, and the same command completes the sweep after the disk was enlarged."""
     tiny = f"{folder}/tiny"
     os.makedirs(tiny, exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", tiny], check=True)

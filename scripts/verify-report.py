@@ -1,7 +1,9 @@
-"""The page of a real sweep in Chromium: nothing is asked of a network, nothing is said on the console, sorting, filtering,
-links, downloads and dark mode work, and no text is cut off or covered. Pages of odd sweeps are looked at too.
+"""Checks the report of a sweep in Chromium. The page makes no network requests and writes nothing
+to the console. Sorting, filtering, links, downloads and dark mode work. No text is cut off or
+covered. Further pages, of other sweeps and of receptive fields, are checked for layout, console
+messages and requests.
 
-    verify-report.py SWEEP_FOLDER [PAGE.html ...]      SCREENSHOTS=FOLDER keeps pictures
+    verify-report.py SWEEP_FOLDER [PAGE.html ...]      SCREENSHOTS=FOLDER saves screenshots
 """
 import csv
 import io
@@ -17,8 +19,9 @@ sweep, others = sys.argv[1], sys.argv[2:]
 shots = os.environ.get("SCREENSHOTS")
 failures = 0
 
-# Text of figures that leaves its picture or lies on other text; text of the page that is cut off; a page wider than the
-# window. Boxes of text are a little larger than the letters, so boxes may touch.
+# Returns layout errors: text of a figure that extends beyond the figure or overlaps other text,
+# text of the page that is cut off, and a page wider than the window. Bounding boxes of text are
+# slightly larger than the letters, so they are shrunk before they are compared with each other.
 LAYOUT = """() => {
   const wrong = [];
   const say = (what, element) => wrong.push(what + ': ' + (element.textContent || element.outerHTML).trim().slice(0, 60));
@@ -51,7 +54,7 @@ def check(ok, what):
 
 
 def opened(browser, path, **options):
-    """A page with what it asks for and says. Only the file itself may be asked for."""
+    """Opens a page, and records its requests and its messages on the console."""
     context = browser.new_context(**options)
     page = context.new_page()
     page.said, page.asked = [], []
@@ -155,7 +158,7 @@ def colors(browser, path):
 
 
 def fields(browser, path):
-    """The page of receptive fields: its table sorts, and every figure is there as a picture."""
+    """Checks a page of receptive fields: its table can be sorted, and every figure has an SVG."""
     page = opened(browser, path, viewport={"width": 1280, "height": 900})
     page.locator("#table-networks thead th button").nth(2).click()
     values = [float(v) for v in column(page, "networks", 2)]
@@ -166,7 +169,7 @@ def fields(browser, path):
 
 
 def can_fail(browser, path):
-    """The check of the layout finds what is wrong."""
+    """Checks that the layout check reports errors in a page with a deliberately broken layout."""
     page = opened(browser, path, viewport={"width": 1280, "height": 900})
     page.add_style_tag(content="svg text { font-size: 30px !important; } .facts { overflow: hidden; width: 90px; white-space: nowrap; }")
     wrong = " ".join(page.evaluate(LAYOUT))

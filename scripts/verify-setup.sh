@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Set-up on a machine that lacks something: two lines each, a cause and a remedy, and nothing left behind.
+# Checks setup.sh on a machine without a compiler, network or free disk space. The error has a cause
+# and a remedy, and no libtorch folder remains.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

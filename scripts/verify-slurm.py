@@ -1,5 +1,7 @@
-"""A sweep on a real SLURM of two virtual nodes: preempted by an urgent job, stopped by its time limit, cancelled, left and
-collected, a trial on two nodes. What it finds must be, bit for bit, what the local executor finds."""
+"""Checks sweeps on a SLURM cluster of two virtual nodes: preemption by an urgent job, a time limit,
+cancellation, a detached sweep whose results are collected later, several trials in one job, and a
+trial on two nodes. Results of a preempted sweep and of the trial on two nodes must be bit-identical
+to those of the local executor."""
 import csv
 import glob
 import json
@@ -66,7 +68,7 @@ def events(name):
 
 
 def epochs_of(name, running):
-    """How far the trials are that have told."""
+    """The epochs of the trials that have reported progress; None if fewer than `running` have."""
     told = [json.load(open(path))["epoch"] for path in glob.glob(f"{reports}/{name}/runs/*/progress.json")]
     return told if len(told) >= running else None
 
@@ -83,8 +85,9 @@ pending_since = {}
 
 
 def hurry(job):
-    """A job that was put back waits for two minutes; a test need not. Within the first seconds SLURM still takes the job's
-    old permit back, and would end one that starts meanwhile: each time it is put back, the wait begins anew."""
+    """Shortens the two minutes for which SLURM holds a requeued job. During the first seconds after
+    a requeue, SLURM still revokes the job's old credential, and would kill a job that starts
+    meanwhile. Each requeued task is therefore released after eight seconds."""
     pending = [line.split()[1] for line in queue(job) if "PENDING" in line]
     for task in [task for task in pending_since if task not in pending]:
         del pending_since[task]
@@ -103,7 +106,7 @@ def finish(name, sweep, job, seconds=240):
 
 
 def same(one, other):
-    """Bits that must not depend on who ran the trials and how often they were stopped."""
+    """Whether two sweeps have bit-identical checkpoints, best weights and metrics."""
     files = ["checkpoints/last.safetensors", "checkpoints/best.safetensors", "metrics.jsonl"]
     ids = sorted(os.listdir(f"{reports}/{one}/runs"))
     if ids != sorted(os.listdir(f"{reports}/{other}/runs")):
@@ -128,7 +131,7 @@ check(same("local", "preempted"), "weights, momentum and metrics are those of th
 accuracy = lambda name: {id: row["val_acc1"] for id, row in rows(name).items()}
 check(accuracy("local") == accuracy("preempted"), f"so are the accuracies: {sorted(accuracy('preempted').values())}")
 
-# --- left, and collected by the same command ---
+# --- detached, and collected by the same command ---
 TWO = "scale=2 seed=0,1 epochs=2 batch=100"
 begun = time.time()
 subprocess.run(command("left", TWO, "--executor", "slurm:time=10", "--detach"), check=True, capture_output=True)
@@ -146,7 +149,7 @@ with open(f"{reports}/packed/slurm/submission-1.json") as f:
     check(status == 0 and len(json.load(f)["tasks"]) == 1, "four short trials run in one job")
 
 # --- the time limit ---
-# SLURM looks every half a minute, and may signal that much early: at 5 to 35 s.
+# SLURM checks time limits every 30 s and may signal up to 30 s early, here after 5 to 35 s.
 sweep = start("limited", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=1,signal_s=25")
 job = job_of("limited")
 wait_for("the signal", lambda: any(e["event"] == "signaled" for e in events("limited")))

@@ -1,5 +1,5 @@
-"""The tables of a real sweep in pandas, DuckDB, pyarrow and Python's Polars: all read the same, every
-column is documented in the file, and what they compute agrees with what res2lab says.
+"""Reads the tables of a sweep with pandas, DuckDB, pyarrow and Polars. All read equal values, each
+file documents its columns, and results computed from the tables agree with those of res2lab.
 
     verify-tables.py SWEEP_FOLDER
 """

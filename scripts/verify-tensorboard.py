@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Does a real TensorBoard see a whole sweep?  verify-tensorboard.py SWEEP_FOLDER, run by a Python that has tensorboard.
+"""Checks that TensorBoard reads a whole sweep.
 
-Starts TensorBoard on the sweep's runs, asks its HTTP API for the scalars of every trial of the plan and for the HPARAMS
-table, and reads each event file with TensorBoard's own EventAccumulator, its pictures too; reads the tables too where pyarrow is at hand.
-Prints one line per check; exit status 1 if any failed.
+    verify-tensorboard.py SWEEP_FOLDER      needs a Python with tensorboard and Pillow
+
+Starts TensorBoard on the sweep's runs, and requests the scalars of every trial of the plan and the
+HPARAMS table through its HTTP API. Reads each event file, including pictures, with TensorBoard's
+EventAccumulator, and the Parquet tables if pyarrow is installed. Prints one line per check; exit
+status 1 if any check failed.
 """
 
 import gzip
@@ -31,7 +34,7 @@ def check(ok, what):
 
 
 def close(a, b):
-    """Equal to what single precision keeps."""
+    """Whether two values are equal within single precision, or both are NaN."""
     return math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-6) or (math.isnan(a) and math.isnan(b))
 
 
@@ -42,13 +45,13 @@ def get(url, body=None):
 
 
 def start(logdir, log):
-    """TensorBoard on a free port of the loopback address; what it says goes to `log`."""
+    """Starts TensorBoard on a free port of the loopback address. Its messages go to `log`."""
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--host", "127.0.0.1", "--port", "0"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
 
 
 def address(process, log):
-    """Waits until TensorBoard says where it listens."""
+    """Waits until TensorBoard has logged its address, and returns the address."""
     for _ in range(10 * WAIT_S):
         said = Path(log.name).read_text()
         found = re.search(r"http://127\.0\.0\.1:\d+", said)
@@ -70,7 +73,7 @@ def end(process):
 
 
 def session_groups(url):
-    """The HPARAMS table as the web page asks for it: the names of its columns, and its rows by name."""
+    """The HPARAMS table as the web page requests it: the names of its columns, and rows by name."""
     experiment = get(url + "/data/plugin/hparams/experiment", b"{}")
     body = {
         "experimentName": "",
@@ -91,7 +94,7 @@ def session(rows, arm, run):
 
 
 def read_sweep(sweep):
-    """Trials of the plan, the results there are, and for each of these the run of its last attempt."""
+    """The trials of the plan, the available results, and the last attempt's run of each result."""
     trials = {trial["id"]: trial for trial in json.loads((sweep / "plan.json").read_text())["trials"]}
     paths = {t: sweep / "runs" / t / "result.json" for t in trials}
     results = {t: json.loads(path.read_text()) for t, path in paths.items() if path.exists()}
@@ -99,7 +102,7 @@ def read_sweep(sweep):
 
 
 def check_server(url, trials, results, last):
-    # TensorBoard loads in the background: the end of a session is the last that it sees of a run.
+    # TensorBoard loads runs in the background. The end of its session is the last event of a run.
     for _ in range(WAIT_S):
         names, rows = session_groups(url)
         if all(session(rows, trials[t]["arm"], run).get("status") in ("STATUS_SUCCESS", "STATUS_FAILURE") for t, run in last.items()):
@@ -107,7 +110,7 @@ def check_server(url, trials, results, last):
         time.sleep(1)
     runs, tags = get(url + "/data/runs"), get(url + "/data/plugin/scalars/tags")
     check(set(last.values()) <= set(runs), f"TensorBoard lists {len(runs)} runs, every trial's last attempt among them")
-    # A trial that diverged may have stopped before its first value.
+    # A diverged trial may have ended before its first value.
     done = {t for t in last if results[t]["status"] == "done"}
     for tag in ["train/loss", "train/lr", "val/acc1", "val/loss", "final/val/acc1"]:
         have = sum(tag in tags.get(last[t], {}) for t in done)
@@ -133,12 +136,13 @@ def check_server(url, trials, results, last):
 
 
 def check_row(arm, planned, results, row, ended):
-    """A row of the HPARAMS table: the arm's hyper-parameters, how its seeds ended, and the mean of their final accuracies."""
+    """Checks a row of the HPARAMS table: the arm's scale, the status of each seed, and the mean of
+    the final accuracies."""
     scale, wanted = row["hparams"].get("scale"), planned[0]["model"]["scale"]
     values = {metric["name"]["tag"]: metric["value"] for metric in row["metricValues"]}
     statuses = ["STATUS_SUCCESS" if result["status"] == "done" else "STATUS_FAILURE" for result in results]
     same = scale == wanted and [s.get("status") for s in ended] == statuses
-    # JSON has no word for NaN: it is null in result.json.
+    # JSON cannot represent NaN, which is null in result.json.
     finals = [result["metrics"].get("val/acc1") for result in results]
     final, expected = values.get("final/val/acc1"), None if None in finals or not finals else sum(finals) / len(finals)
     agrees = expected is None or (final is not None and close(float(final), expected))
@@ -146,7 +150,7 @@ def check_row(arm, planned, results, row, ended):
 
 
 def check_events(sweep, trial, run):
-    """Every value of the last attempt's event file against metrics.jsonl."""
+    """Compares the logged scalars in the last attempt's event file with metrics.jsonl."""
     events = EventAccumulator(str(sweep / "runs" / run), size_guidance={"scalars": 0})
     events.Reload()
     lines = [json.loads(line) for line in (sweep / "runs" / trial / "metrics.jsonl").read_text().splitlines()]
@@ -156,7 +160,7 @@ def check_events(sweep, trial, run):
             continue
         read = [(e.step, e.value) for e in events.Scalars(tag)]
         logged = [(line["step"], math.nan if line[tag] is None else line[tag]) for line in lines if tag in line]
-        # A resumed attempt's file holds the rest of the curve.
+        # The event file of a resumed attempt has only the rest of the curve.
         tail = logged[len(logged) - len(read):]
         same &= len(read) <= len(logged) and all(a == c and close(b, d) for (a, b), (c, d) in zip(read, tail))
         compared += len(read)
@@ -164,14 +168,14 @@ def check_events(sweep, trial, run):
 
 
 def test_digits(count):
-    """The first test images of the digits that lie in this repository, as rows of bytes."""
+    """The first test images of data/mnist5k, as rows of bytes."""
     with gzip.open("data/mnist5k/t10k-images-idx3-ubyte.gz") as f:
         raw = f.read()
     return [[raw[16 + 784 * i + 28 * row:][:28] for row in range(28)] for i in range(count)]
 
 
 def check_pictures(sweep, trial, result, planned):
-    """Pictures, histograms and texts of a trial's first and last attempt, decoded, against what they were made from."""
+    """Compares pictures, histograms and texts of a trial's attempts with their sources."""
     attempts = [f"attempt-{i}" for i in range(1, result["attempts"] + 1)]
     events = [EventAccumulator(str(sweep / "runs" / trial / a), size_guidance={"images": 0, "histograms": 0, "tensors": 0}) for a in attempts]
     for e in events:
@@ -182,7 +186,8 @@ def check_pictures(sweep, trial, result, planned):
         seen = [[bytes(sheet.getpixel((28 * (i % 4) + x, 28 * (i // 4) + y))[0] for x in range(28)) for y in range(28)] for i in range(16)]
         worst = max(abs(a - b) for image, digit in zip(seen, digits) for r, s in zip(image, digit) for a, b in zip(r, s))
         check(worst <= 1, f"{trial}: the sheet of test images is that of the data set, off by {worst} of 255 at most")
-    # The blue of the diagonal says which share of a class was recognized; classes of the test images are equally many.
+    # The color of a diagonal cell encodes the share of a class that was recognized. All classes
+    # have equally many test images, so the mean share is the accuracy.
     confusion, classes = picture(events[-1], "confusion"), planned["classes"]
     cell = confusion.width // classes
     share = sum((255 - confusion.getpixel((i * cell + 1, i * cell + 1))[0]) / 255 for i in range(classes)) / classes

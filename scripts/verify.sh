@@ -1,34 +1,35 @@
 #!/usr/bin/env bash
-# The slow and the real: a sweep by the binary as built, interrupted on the way, read by a real TensorBoard; trials that go
-# wrong in every way; the report in a browser, the tables in other programs; the cluster's side, on a real SLURM and against the schema of Kubernetes.
+# Slow checks of the release binary with other programs: a sweep that is interrupted and resumed,
+# read by TensorBoard; its tables in other programs; its report in a browser; trials that fail in
+# several ways; sweeps on SLURM; the manifest against the schema of Kubernetes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/verify-setup.sh
 
-# Twenty seconds of fuzzing from the kept inputs, of each reader of what people bring.
+# Twenty seconds of fuzzing of each reader of user input, starting from the corpus.
 scripts/fuzz.sh 20
 
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 
-# Interrupted once on the way, so that TensorBoard also sees a trial of two attempts.
+# The sweep is interrupted once, so that TensorBoard also reads a trial with two attempts.
 sweep=(target/release/res2lab sweep scale=2,4 seed=0,1 epochs=2 train.log_every=5 --name verify --reports "$reports")
 timeout --signal=INT 3 "${sweep[@]}" || echo "interrupted on purpose; going on"
 "${sweep[@]}"
 .tools/tensorboard/bin/python scripts/verify-tensorboard.py "$reports/verify"
 .tools/verify/bin/python scripts/verify-tables.py "$reports/verify"
 
-# Its page in a browser, and pages of odd sweeps.
+# The sweep's report in a browser, and the reports of the fixture sweeps.
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
 fi
 if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then
   mkdir "$reports/pages"
-  # The whole workspace, so that dependencies are built with the same features as everywhere.
+  # With --workspace, dependencies keep the features of other builds and are not built again.
   cargo build --release --workspace --quiet --example pages
   target/release/examples/pages "$reports/pages" >/dev/null
-  # The page of receptive fields: along axes, of one network, of the sweep.
+  # Pages of receptive fields: along axes, of one network, of the sweep.
   for words in scale=2,4,6,8 'scale=2,4 depth=26,50,101 --size 64' res2net50_v1b_26w_4s verify; do
     # shellcheck disable=SC2086
     target/release/res2lab rf $words --reports "$reports" >/dev/null
@@ -38,7 +39,7 @@ else
   echo "skipped: the report in a browser; there is no chromium, and only root can install it"
 fi
 
-# Trials that crash, eat memory, hang and fill the disk.
+# Trials that crash, exceed memory, hang, or fill the disk.
 python3 scripts/verify-faults.py
 
 scripts/verify-kubernetes.sh

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Applies each worked example of CONTRIBUTING.md to a copy of the tree and runs the tests that it names.
+"""Applies each worked example of CONTRIBUTING.md to a copy of the tree and runs its tests.
 
     scripts/worked-examples.py        one line per example; exit status 1 if one fails
 
-The copy has the files of the checkout as they are, with changes that are not committed. It always lies in
-target/worked-examples/tree, so that cargo builds only what differs from the last run, and it is removed at the end.
-Dependencies are those of the ordinary target folder (cargo 1.91 or later; an older cargo builds them once more), but
-programs stay in target/worked-examples, so that no running sweep sees one of an example.
+The copy includes uncommitted changes of the checkout. Its path is always
+target/worked-examples/tree, so that cargo builds only what differs from the last run. The copy is
+removed at the end. Dependencies are those of the ordinary target folder (cargo 1.91 or later; an
+older cargo builds them again). Binaries are written to target/worked-examples, so that a running
+sweep never starts one that was built from an example.
 """
 import os
 import re
@@ -28,15 +29,15 @@ ENVIRONMENT = {
     **os.environ,
     "CARGO_TARGET_DIR": OWN,
     "CARGO_BUILD_BUILD_DIR": TARGET,
-    # One path for both checkouts: with another one, cargo would build torch-sys again.
+    # The path is that of the checkout, because cargo builds torch-sys again if it changes.
     "LIBTORCH": os.environ.get("LIBTORCH", os.path.join(ROOT, ".libtorch/link")),
-    # git must not take the copy for a part of the checkout around it.
+    # Without this, git would treat the copy as a part of the enclosing checkout.
     "GIT_CEILING_DIRECTORIES": OWN,
 }
 
 
 def run(command, **options):
-    """Standard output and errors as one text; fails with that text."""
+    """Returns standard output and error as one text. The exception of a failure contains it."""
     done = subprocess.run(command, cwd=TREE, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, **options)
     if done.returncode != 0:
@@ -57,8 +58,9 @@ def copy_tree():
 
 
 def touch_changed(examples):
-    """Marks as new what an example changes or an earlier run's example changed: cargo compares times, and the copy has
-    the times of the checkout, which are older than what was built from an example."""
+    """Updates the modification times of files that an example changes, now or in an earlier run.
+    Cargo compares modification times. The copy has those of the checkout, which are older than
+    what was built from an example."""
     paths = {path for _, diff, _ in examples for path in re.findall(r"^\+\+\+ b/(.+)$", diff, re.M)}
     if os.path.exists(TOUCHED):
         paths |= set(open(TOUCHED).read().split("\n")) - {""}
@@ -93,13 +95,13 @@ def main():
     if len(examples) != fences or not examples:
         sys.exit(f"error: CONTRIBUTING.md has {fences} diffs, but {len(examples)} worked examples with a title and a test")
     os.makedirs(OWN, exist_ok=True)
-    # As Ctrl-C does: the copy is removed in any case.
+    # SIGTERM raises an exception like Ctrl-C, so that the copy is removed in any case.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     failed = False
     try:
         copy_tree()
         touch_changed(examples)
-        # From the last to the first: the first ones change crates that most others use.
+        # In reverse order, because the first examples change crates on which most others depend.
         for title, diff, test in reversed(examples):
             started = time.monotonic()
             try:
