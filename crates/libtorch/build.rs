@@ -27,7 +27,10 @@ fn main() {
     if libtorch.join("lib/libtorch_cuda.so").exists() {
         add_cuda(&mut build, libtorch);
     }
-    build.file("src/shim.cpp").file("src/group.cpp").file("src/graph.cpp").compile("res2lab_shim");
+    for name in ["shim", "device", "group", "sync_batch_norm", "reducer", "graph"] {
+        build.file(format!("src/{name}.cpp"));
+    }
+    build.compile("res2lab_shim");
 }
 
 fn gloo_headers() -> PathBuf {
@@ -46,7 +49,11 @@ fn add_cuda(build: &mut cc::Build, libtorch: &Path) {
     for flag in ["RES2LAB_CUDA", "USE_CUDA", "USE_NCCL", "USE_C10D_NCCL"] {
         build.define(flag, None);
     }
-    for part in ["cu13", "nccl", "cudnn"] {
-        build.include(libtorch.join("../nvidia").join(part).join("include"));
+    // The wheels of CUDA 13 share one folder; those of CUDA 12.6 have one each.
+    for part in ["cu13", "cuda_runtime", "cuda_cccl", "cublas", "cusparse", "nccl", "cudnn"] {
+        let headers = libtorch.join("../nvidia").join(part).join("include");
+        if headers.exists() {
+            build.include(headers);
+        }
     }
 }
