@@ -34,6 +34,8 @@ pub struct Net {
     /// For each node, the last node that reads it.
     last_use: Vec<usize>,
     consumers: Vec<usize>,
+    /// For the first of the slices that divide a node's channels among them: all of these slices.
+    splits: Vec<Option<Vec<NodeId>>>,
     autocast: Option<Kind>,
     /// The processes over whose images batch norms take their statistics in training.
     sync: Option<Rc<Group>>,
@@ -49,6 +51,7 @@ impl Net {
             node.inputs.iter().for_each(|input| last_use[input.0] = id.0);
         }
         let consumers = graph.consumers();
+        let splits = splits(&graph);
         Ok(Net {
             graph,
             params,
@@ -56,6 +59,7 @@ impl Net {
             first_entry,
             last_use,
             consumers,
+            splits,
             autocast: None,
             sync: None,
         })
@@ -114,7 +118,16 @@ impl Net {
         let _autocast = self.autocast.map(|kind| Autocast::new(self.placement.device, kind));
         results[0] = Some(self.placement.layout.apply(images));
         for (id, node) in self.graph.iter().skip(1) {
-            let result = self.run(id, node, &results, mode, taps);
+            if let Some(slices) = &self.splits[id.0] {
+                let source = results[node.inputs[0].0].as_ref().expect("inputs run first");
+                for (slice, part) in slices.iter().zip(self.split(source, slices)) {
+                    results[slice.0] = Some(part);
+                }
+            }
+            let result = match results[id.0].take() {
+                Some(part) => part,
+                None => self.run(id, node, &results, mode, taps),
+            };
             for input in &node.inputs {
                 if self.last_use[input.0] == id.0 && !taps.contains(input) {
                     results[input.0] = None;
@@ -128,6 +141,16 @@ impl Net {
         // The output has no reader, so its result is still stored.
         let logits = results[end.0].take().unwrap_or_default();
         Output { logits: logits.flatten(1, -1).to_kind(self.placement.kind), taps }
+    }
+
+    /// The slices of `source`, in one operation. Its backward pass is one concatenation, where the
+    /// backward pass of each slice alone would be a gradient of the whole width.
+    fn split(&self, source: &Tensor, slices: &[NodeId]) -> Vec<Tensor> {
+        let width = |id: &NodeId| match self.graph.node(*id).op {
+            Op::Slice { len, .. } => len as i64,
+            _ => 0,
+        };
+        source.split_with_sizes(slices.iter().map(width).collect::<Vec<_>>(), 1)
     }
 
     /// Computes one node from the results of its inputs.
@@ -221,4 +244,30 @@ impl Net {
         let Placement { device, kind, layout, .. } = self.placement;
         layout.apply(&images.to_device(device).to_kind(kind))
     }
+}
+
+/// For each node that is the first of several slices which divide the channels of their source
+/// among them, all of these slices in the order of channels.
+fn splits(graph: &Graph) -> Vec<Option<Vec<NodeId>>> {
+    let mut slices: Vec<Vec<(usize, usize, NodeId)>> = vec![vec![]; graph.nodes.len()];
+    for (id, node) in graph.iter() {
+        if let Op::Slice { start, len } = node.op {
+            slices[node.inputs[0].0].push((start, len, id));
+        }
+    }
+    let mut splits = vec![None; graph.nodes.len()];
+    for (source, mut parts) in slices.into_iter().enumerate() {
+        parts.sort_unstable_by_key(|(start, ..)| *start);
+        let follows = |pair: &[(usize, usize, NodeId)]| pair[0].0 + pair[0].1 == pair[1].0;
+        let end = parts.last().map_or(0, |(start, len, _)| start + len);
+        let covers = parts.first().is_some_and(|part| part.0 == 0)
+            && parts.windows(2).all(follows)
+            && end == graph.nodes[source].shape.channels;
+        if parts.len() > 1 && covers {
+            let ids: Vec<NodeId> = parts.iter().map(|(.., id)| *id).collect();
+            let first = ids.iter().map(|id| id.0).min().unwrap_or_default();
+            splits[first] = Some(ids);
+        }
+    }
+    splits
 }
