@@ -4,6 +4,7 @@
 use crate::check;
 use res2lab_error::Error;
 use std::ffi::c_char;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 #[repr(C)]
 struct Handle {
@@ -15,6 +16,7 @@ unsafe extern "C" {
     fn res2lab_graph_free(graph: *mut Handle);
     fn res2lab_graph_enter(graph: *mut Handle, record: bool) -> *mut c_char;
     fn res2lab_graph_leave(graph: *mut Handle, record: bool) -> *mut c_char;
+    fn res2lab_graph_abandon(graph: *mut Handle, record: bool);
     fn res2lab_graph_replay(graph: *mut Handle) -> *mut c_char;
 }
 
@@ -44,11 +46,16 @@ impl CudaGraph {
         self.on_graph_stream(work, true)
     }
 
-    /// Runs `work` on the graph's stream, and records it if `record` is true.
+    /// Runs `work` on the graph's stream, and records it if `record` is true. If `work` panics, the
+    /// recording and the stream are left before the panic goes on.
     fn on_graph_stream(&mut self, work: &mut dyn FnMut(), record: bool) -> Result<(), Error> {
         // SAFETY: we own the handle until it is dropped.
         check(unsafe { res2lab_graph_enter(self.handle, record) })?;
-        work();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            // SAFETY: we own the handle until it is dropped.
+            unsafe { res2lab_graph_abandon(self.handle, record) };
+            resume_unwind(panic);
+        }
         // SAFETY: we own the handle until it is dropped.
         check(unsafe { res2lab_graph_leave(self.handle, record) })
     }

@@ -6,14 +6,12 @@ use res2lab_error::Error;
 use std::ffi::{CString, c_char};
 use std::rc::Rc;
 use std::time::Duration;
-use tch::Tensor;
+use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 /// The shim's objects.
 #[repr(C)]
-struct RawGroup([u8; 0]);
-#[repr(C)]
-struct RawReducer([u8; 0]);
+pub(crate) struct RawGroup([u8; 0]);
 
 unsafe extern "C" {
     fn res2lab_group_new(
@@ -22,7 +20,7 @@ unsafe extern "C" {
         rank: i32,
         size: i32,
         timeout_s: i64,
-        cuda: bool,
+        device: i32,
         out: *mut *mut RawGroup,
     ) -> *mut c_char;
     fn res2lab_group_free(group: *mut RawGroup);
@@ -39,19 +37,6 @@ unsafe extern "C" {
         eps: f64,
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
-    fn res2lab_reducer_new(
-        group: *mut RawGroup,
-        leaves: *const *const C_tensor,
-        bucket_of: *const i64,
-        n_leaves: i64,
-        buckets: *const *const C_tensor,
-        n_buckets: i64,
-        out: *mut *mut RawReducer,
-    ) -> *mut c_char;
-    fn res2lab_reducer_free(reducer: *mut RawReducer);
-    fn res2lab_reducer_arm(reducer: *mut RawReducer);
-    fn res2lab_reducer_finish(reducer: *mut RawReducer) -> *mut c_char;
-    fn res2lab_reducer_times(reducer: *const RawReducer, out: *mut f64);
 }
 
 /// The rank of this process among those of a trial, and the address of their rendezvous, as in
@@ -66,14 +51,15 @@ pub struct Member {
 
 /// The process group of a trial.
 pub struct Group {
-    raw: *mut RawGroup,
+    pub(crate) raw: *mut RawGroup,
 }
 
 impl Group {
     /// Joins the group, and returns once all its processes have joined. An operation of the group
     /// fails if it waits for another process longer than `patience`, or if another process ends.
-    /// With `cuda`, tensors of GPU 0 can be summed too.
-    pub fn join(member: &Member, cuda: bool, patience: Duration) -> Result<Rc<Group>, Error> {
+    /// If `device` is a GPU, its tensors can be summed too; the processes have met there when this
+    /// returns.
+    pub fn join(member: &Member, device: Device, patience: Duration) -> Result<Rc<Group>, Error> {
         let host = CString::new(member.host.as_str()).map_err(crate::failed)?;
         let rank = member.rank as i32;
         let world = member.world as i32;
@@ -87,7 +73,10 @@ impl Group {
                 rank,
                 world,
                 patience.as_secs() as i64,
-                cuda,
+                match device {
+                    Device::Cuda(index) => index as i32,
+                    _ => -1,
+                },
                 &mut raw,
             )
         })?;
@@ -145,93 +134,4 @@ pub fn sync_batch_norm(group: &Rc<Group>, x: &Tensor, of: BatchNorm) -> Result<T
     })?;
     // SAFETY: the shim made a tensor on the heap for us to own.
     Ok(unsafe { Tensor::from_ptr(out) })
-}
-
-/// A range of the gradient buffer, and the leaf tensors whose gradients it contains.
-pub struct Bucket<'a> {
-    pub gradients: Tensor,
-    pub leaves: Vec<&'a Tensor>,
-}
-
-/// Sums gradients over processes while the backward pass still runs.
-pub struct Reducer {
-    raw: *mut RawReducer,
-    buckets: usize,
-    /// The reducer's group, which must outlive the reducer.
-    group: Rc<Group>,
-}
-
-/// The times of the buckets of a step, in milliseconds from the start of the backward pass.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Trace {
-    /// The end of the backward pass.
-    pub backward_ms: f64,
-    /// The start and the end of the transfer of each bucket.
-    pub buckets_ms: Vec<(f64, f64)>,
-}
-
-impl Reducer {
-    /// A reducer for these buckets. They are sent in order, each as soon as all its gradients are
-    /// complete.
-    pub fn new(group: &Rc<Group>, buckets: &[Bucket]) -> Result<Reducer, Error> {
-        let leaves = buckets
-            .iter()
-            .enumerate()
-            .flat_map(|(i, b)| b.leaves.iter().map(move |leaf| (leaf, i as i64)));
-        let (leaves, bucket_of): (Vec<*const C_tensor>, Vec<i64>) =
-            leaves.map(|(leaf, bucket)| (leaf.as_ptr(), bucket)).unzip();
-        let ranges: Vec<*const C_tensor> = buckets.iter().map(|b| b.gradients.as_ptr()).collect();
-        let mut raw = std::ptr::null_mut();
-        // SAFETY: the lists live for the call and have the lengths given; the shim takes references
-        // of its own.
-        check(unsafe {
-            res2lab_reducer_new(
-                group.raw,
-                leaves.as_ptr(),
-                bucket_of.as_ptr(),
-                leaves.len() as i64,
-                ranges.as_ptr(),
-                ranges.len() as i64,
-                &mut raw,
-            )
-        })?;
-        Ok(Reducer { raw, buckets: buckets.len(), group: Rc::clone(group) })
-    }
-
-    /// The group over which the reducer sums.
-    pub fn group(&self) -> &Rc<Group> {
-        &self.group
-    }
-
-    /// Makes the next backward pass send the buckets. To be called before the pass that completes
-    /// the gradients.
-    pub fn arm(&mut self) {
-        // SAFETY: the object lives as long as self.
-        unsafe { res2lab_reducer_arm(self.raw) };
-    }
-
-    /// Waits until all buckets are summed. To be called after the backward pass.
-    pub fn finish(&mut self) -> Result<(), Error> {
-        // SAFETY: the object lives as long as self.
-        check(unsafe { res2lab_reducer_finish(self.raw) })
-    }
-
-    /// The times of the last step.
-    pub fn trace(&self) -> Trace {
-        let mut times = vec![0.0; 2 * self.buckets + 1];
-        // SAFETY: the shim writes two numbers per bucket and one more, which is the length of
-        // `times`.
-        unsafe { res2lab_reducer_times(self.raw, times.as_mut_ptr()) };
-        Trace {
-            backward_ms: times[0],
-            buckets_ms: times[1..].chunks_exact(2).map(|b| (b[0], b[1])).collect(),
-        }
-    }
-}
-
-impl Drop for Reducer {
-    fn drop(&mut self) {
-        // SAFETY: we own the object, which removes its autograd hooks first.
-        unsafe { res2lab_reducer_free(self.raw) };
-    }
 }

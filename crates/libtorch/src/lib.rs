@@ -2,19 +2,24 @@
 //!
 //! This crate must never know: networks, data sets, files, recipes. It takes and returns tensors.
 //!
-//! Reading order: this file, whose C++ is `shim.cpp`; [`group`], whose C++ is `group.cpp`;
-//! [`graph`], whose C++ is `graph.cpp`.
+//! Reading order: this file, whose C++ is `shim.cpp`; [`device`], whose C++ is `device.cpp`;
+//! [`group`], whose C++ is `group.cpp` and `sync_batch_norm.cpp`; [`reducer`], whose C++ is
+//! `reducer.cpp`; [`graph`], whose C++ is `graph.cpp`. `../pretend` holds a library for tests, with
+//! which all of this runs without a GPU.
 
 #![allow(
     unsafe_code,
     reason = "each block calls the shim with pointers that live for the call, as said there"
 )]
 
+pub mod device;
 pub mod graph;
 pub mod group;
+pub mod reducer;
 
 pub use graph::CudaGraph;
-pub use group::{Bucket, Group, Member, Reducer, Trace};
+pub use group::{Group, Member};
+pub use reducer::{Bucket, Reducer, Trace};
 
 use res2lab_error::Error;
 use std::ffi::{CStr, c_char, c_void};
@@ -22,7 +27,13 @@ use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 
 unsafe extern "C" {
-    fn res2lab_set_grad(leaf: *mut C_tensor, grad: *const C_tensor) -> *mut c_char;
+    fn res2lab_collect_gradients(
+        leaves: *const *const C_tensor,
+        views: *const *const C_tensor,
+        n: i64,
+        adds: bool,
+    ) -> *mut c_char;
+    fn res2lab_discard_gradients(leaves: *const *const C_tensor, n: i64);
     fn res2lab_fused_sgd(
         values: *mut C_tensor,
         grads: *mut C_tensor,
@@ -67,23 +78,47 @@ unsafe extern "C" {
     fn res2lab_free(text: *mut c_char);
 }
 
-/// Whether tch panicked because memory did not suffice, on a CPU or a GPU.
+/// Whether a message of libtorch says that memory did not suffice, on a CPU or a GPU. The libraries
+/// under it have words of their own, and so do graphs, whose recording an allocation ends.
+pub fn says_out_of_memory(text: &str) -> bool {
+    const SIGNS: [&str; 7] = [
+        "out of memory",
+        "can't allocate memory",
+        "CUDNN_STATUS_ALLOC_FAILED",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+        "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "cudaErrorMemoryAllocation",
+        "unable to find an engine to execute this computation",
+    ];
+    SIGNS.iter().any(|sign| text.contains(sign))
+}
+
+/// Whether tch panicked because memory did not suffice.
 pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
-    text.is_some_and(|text| {
-        text.contains("out of memory") || text.contains("can't allocate memory")
+    text.is_some_and(says_out_of_memory)
+}
+
+/// Moves the gradients that a backward pass left at `leaves` to `views`, or adds them there if
+/// `adds` is true. The leaves have no gradient afterwards. Leaves without a gradient are skipped.
+pub fn collect_gradients(leaves: &[&Tensor], views: &[&Tensor], adds: bool) -> Result<(), Error> {
+    assert_eq!(leaves.len(), views.len(), "each leaf has a view");
+    let leaves: Vec<*const C_tensor> = leaves.iter().map(|t| t.as_ptr()).collect();
+    let views: Vec<*const C_tensor> = views.iter().map(|t| t.as_ptr()).collect();
+    // SAFETY: both lists have the length given, and their tensors are borrowed for the call.
+    check(unsafe {
+        res2lab_collect_gradients(leaves.as_ptr(), views.as_ptr(), leaves.len() as i64, adds)
     })
 }
 
-/// Makes `grad` the gradient of the leaf tensor `leaf`, so that a backward pass accumulates into
-/// its memory.
-pub fn set_grad(leaf: &mut Tensor, grad: &Tensor) -> Result<(), Error> {
-    // SAFETY: both pointers belong to tensors borrowed for the whole call, and the shim keeps
-    // neither.
-    check(unsafe { res2lab_set_grad(leaf.as_mut_ptr(), grad.as_ptr()) })
+/// Drops the gradients that a backward pass left at `leaves`, perhaps without coming to its end.
+pub fn discard_gradients(leaves: &[&Tensor]) {
+    let leaves: Vec<*const C_tensor> = leaves.iter().map(|t| t.as_ptr()).collect();
+    // SAFETY: the list has the length given, and its tensors are borrowed for the call.
+    unsafe { res2lab_discard_gradients(leaves.as_ptr(), leaves.len() as i64) };
 }
 
 /// One step of libtorch's fused SGD, with the constants of torch.optim.SGD (dampening 0).
@@ -286,7 +321,15 @@ pub fn version() -> String {
 
 /// A message of libtorch as an error.
 fn failed(message: impl std::fmt::Display) -> Error {
-    Error::machine(format!("libtorch: {message}"), "report this with the log of the attempt")
+    let text = format!("libtorch: {message}");
+    if says_out_of_memory(&text) {
+        return Error::new(
+            res2lab_error::Kind::OutOfMemory,
+            text,
+            "give --on-oom halve or a smaller batch",
+        );
+    }
+    Error::machine(text, "report this with the log of the attempt")
 }
 
 fn check(message: *mut c_char) -> Result<(), Error> {

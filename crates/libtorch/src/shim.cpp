@@ -1,5 +1,6 @@
 // What libtorch has and tch does not bind. Each function returns nullptr, or a message that the caller frees.
 
+#include "gradients.h"
 #include "guarded.h"
 
 #include <ATen/Context.h>
@@ -20,9 +21,22 @@
 
 extern "C" {
 
-// Makes `grad` the gradient of the leaf `leaf`, so that autograd adds into memory that we own.
-char* res2lab_set_grad(at::Tensor* leaf, const at::Tensor* grad) {
-    return guarded([&] { leaf->mutable_grad() = *grad; });
+// Moves the gradients that autograd left at `leaves` to `views`, or adds them there.
+char* res2lab_collect_gradients(const at::Tensor* const* leaves, const at::Tensor* const* views,
+                                int64_t n, bool adds) {
+    return guarded([&] {
+        std::vector<at::Tensor> from, to;
+        for (int64_t i = 0; i < n; i++) {
+            from.push_back(*leaves[i]);
+            to.push_back(*views[i]);
+        }
+        collect_gradients(from, to, adds);
+    });
+}
+
+// Drops the gradients that autograd left at `leaves`.
+void res2lab_discard_gradients(const at::Tensor* const* leaves, int64_t n) {
+    for (int64_t i = 0; i < n; i++) leaves[i]->mutable_grad() = at::Tensor();
 }
 
 // One SGD step over flat buffers; see torch.optim.SGD for the arithmetic. With `found_inf` (nullable) the step is skipped

@@ -19,7 +19,10 @@ impl Params {
         let bytes = self.grads.kind().elt_size_in_bytes() as i64;
         let bucket = |(range, entries): (Range<i64>, Vec<usize>)| Bucket {
             gradients: self.grads.narrow(0, range.start, range.end - range.start),
-            leaves: entries.into_iter().map(|i| self.tensor(i)).collect(),
+            leaves: entries
+                .into_iter()
+                .filter_map(|i| Some((self.tensor(i), self.grad(i)?)))
+                .collect(),
         };
         let buckets: Vec<Bucket> = self.bucket_ranges(bytes).into_iter().map(bucket).collect();
         Reducer::new(group, &buckets)

@@ -71,6 +71,14 @@ pub struct Params {
     pub(crate) weights_end: i64,
 }
 
+/// The state of a network in main memory; each list has one tensor per entry.
+pub struct HostState {
+    pub values: Vec<Tensor>,
+    /// None for running statistics.
+    pub momentum: Vec<Option<Tensor>>,
+    pub average: Option<Vec<Tensor>>,
+}
+
 /// A moving average of all state, in buffers of the same layout.
 struct Average {
     values: Tensor,
@@ -117,12 +125,9 @@ impl Params {
             };
             let of = |flat: &Tensor| view(flat, offset, entry, placement.layout);
             // The detached view is a leaf that shares the memory of the buffer.
-            let mut leaf = of(&params.values).detach().set_requires_grad(true);
-            let grad = of(&params.grads);
-            res2lab_libtorch::set_grad(&mut leaf, &grad)?;
-            params.views.push(leaf);
+            params.views.push(of(&params.values).detach().set_requires_grad(true));
             params.momentum_views.push(Some(of(&params.momentum)));
-            params.grad_views.push(Some(grad));
+            params.grad_views.push(Some(of(&params.grads)));
         }
         Ok(params)
     }
@@ -150,6 +155,16 @@ impl Params {
     /// The index of the entry with this published name.
     pub fn index(&self, name: &str) -> Option<usize> {
         self.entries.iter().position(|e| e.name == name)
+    }
+
+    /// Trained values and their gradients in main memory, with one copy for each; one tensor per
+    /// entry, None for running statistics.
+    pub fn trained_on_host(&self) -> [Vec<Option<Tensor>>; 2] {
+        [&self.values, &self.grads].map(|flat| {
+            let views = self.views_of(&flat.to_device(Device::Cpu), &self.running);
+            let one = |(i, tensor): (usize, Tensor)| self.grad_views[i].is_some().then_some(tensor);
+            views.into_iter().enumerate().map(one).collect()
+        })
     }
 
     /// Overwrites entry `index` with `source`, which has the same shape and any device, kind and
@@ -180,15 +195,40 @@ impl Params {
     pub fn start_average(&mut self) {
         let values = self.values.copy();
         let running = self.running.copy();
+        let views = self.views_of(&values, &running);
+        self.average = Some(Average { values, running, views });
+    }
+
+    /// The entries as views of two flat buffers with the lengths of ours.
+    fn views_of(&self, values: &Tensor, running: &Tensor) -> Vec<Tensor> {
         let (trained, _, _) = trained_offsets(&self.entries);
         let (untrained, _) = offsets(&self.entries, |role| !role.is_trained(), 0);
-        let views =
-            self.entries.iter().enumerate().map(|(i, entry)| match (trained[i], untrained[i]) {
-                (Some(offset), _) => view(&values, offset, entry, self.layout),
-                (None, offset) => view(&running, offset.unwrap_or_default(), entry, self.layout),
-            });
-        let views = views.collect();
-        self.average = Some(Average { values, running, views });
+        let one = |(i, entry): (usize, &StateEntry)| match (trained[i], untrained[i]) {
+            (Some(offset), _) => view(values, offset, entry, self.layout),
+            (None, offset) => view(running, offset.unwrap_or_default(), entry, self.layout),
+        };
+        self.entries.iter().enumerate().map(one).collect()
+    }
+
+    /// The state in main memory, with one copy for each flat buffer.
+    pub fn on_host(&self) -> HostState {
+        let host = |flat: &Tensor| flat.to_device(Device::Cpu);
+        // Trained values alone have momentum: the buffer of running statistics stands for nothing.
+        let running = host(&self.running);
+        let momentum = self.views_of(&host(&self.momentum), &running);
+        let is_trained = |i: usize| self.momentum_views[i].is_some();
+        HostState {
+            values: self.views_of(&host(&self.values), &running),
+            momentum: momentum
+                .into_iter()
+                .enumerate()
+                .map(|(i, t)| is_trained(i).then_some(t))
+                .collect(),
+            average: self
+                .average
+                .as_ref()
+                .map(|average| self.views_of(&host(&average.values), &host(&average.running))),
+        }
     }
 
     /// Moves the average towards the present values: a * decay + x * (1 - decay).
@@ -259,6 +299,25 @@ impl Params {
     /// Whether our own kernels update this state: they do where the planned step trains.
     pub(crate) fn is_for_kernels(&self) -> bool {
         self.engine == Engine::Planned
+    }
+
+    /// Each trained leaf with its view of the gradient buffer.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = (&Tensor, &Tensor)> {
+        let pairs = self.views.iter().zip(&self.grad_views);
+        pairs.filter_map(|(leaf, grad)| Some((leaf, grad.as_ref()?)))
+    }
+
+    /// Moves the gradients that autograd left at the leaves to the gradient buffer, or adds them
+    /// there. A reducer may have moved some already.
+    pub(crate) fn collect_grads(&mut self, adds: bool) -> Result<(), Error> {
+        let (leaves, grads): (Vec<&Tensor>, Vec<&Tensor>) = self.leaves().unzip();
+        res2lab_libtorch::collect_gradients(&leaves, &grads, adds)
+    }
+
+    /// Drops what a backward pass that failed left at the leaves.
+    pub(crate) fn discard_grads(&mut self) {
+        let leaves: Vec<&Tensor> = self.leaves().map(|(leaf, _)| leaf).collect();
+        res2lab_libtorch::discard_gradients(&leaves);
     }
 
     /// Sets all gradients to zero.

@@ -57,6 +57,12 @@ pub trait Step {
         targets: &Targets,
         scale: GradScale,
     ) -> Loss;
+
+    /// The reason, once, if the step could not go on as its engine does and is autograd's from then
+    /// on.
+    fn gave_up(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// The step of the net's engine.
@@ -86,11 +92,10 @@ impl Step for AutogradStep {
         targets: &Targets,
         scale: GradScale,
     ) -> Loss {
-        if !scale.accumulates {
-            net.params_mut().zero_grads();
-        }
         let logits = net.logits(images, Mode::Train);
         let loss = self.loss_and_backward(&logits, targets, scale);
+        // As all operations of tch, this panics if libtorch fails.
+        net.params_mut().collect_grads(scale.accumulates).unwrap_or_else(|e| panic!("{e}"));
         Loss { loss, logits: logits.detach() }
     }
 }

@@ -1,15 +1,15 @@
 //! Reductions over the processes of one trial.
-use res2lab_error::Error;
+use res2lab_error::{Error, Kind};
 use res2lab_libtorch::{Group, Reducer, Trace};
 use res2lab_nn::Params;
 use std::rc::Rc;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Reductions over processes. All processes must call the same functions in the same order.
 pub(crate) trait Reduce {
     /// Prepares the reduction of gradients. To be called before the backward pass that completes
-    /// the gradients of a step.
-    fn begin(&mut self);
+    /// the gradients of a step. `adds` says whether that pass accumulates.
+    fn begin(&mut self, adds: bool) -> Result<(), Error>;
 
     /// Replaces the gradients by their sums over processes. To be called after that backward pass.
     fn gradients(&mut self) -> Result<(), Error>;
@@ -21,15 +21,18 @@ pub(crate) trait Reduce {
     /// the same network.
     fn share_running(&mut self, params: &mut Params) -> Result<(), Error>;
 
-    /// The times at which the gradients of the last step were summed; None with one process.
-    fn trace(&self) -> Option<Trace>;
+    /// The times at which the gradients of the last step were summed; None with one process. Waits
+    /// for the device.
+    fn trace(&self) -> Result<Option<Trace>, Error>;
 }
 
 /// The reductions of a trial with one process, which do nothing.
 pub(crate) struct Local;
 
 impl Reduce for Local {
-    fn begin(&mut self) {}
+    fn begin(&mut self, _: bool) -> Result<(), Error> {
+        Ok(())
+    }
 
     fn gradients(&mut self) -> Result<(), Error> {
         Ok(())
@@ -43,8 +46,8 @@ impl Reduce for Local {
         Ok(())
     }
 
-    fn trace(&self) -> Option<Trace> {
-        None
+    fn trace(&self) -> Result<Option<Trace>, Error> {
+        Ok(None)
     }
 }
 
@@ -61,8 +64,8 @@ impl Distributed {
 }
 
 impl Reduce for Distributed {
-    fn begin(&mut self) {
-        self.reducer.arm();
+    fn begin(&mut self, adds: bool) -> Result<(), Error> {
+        self.reducer.arm(adds).map_err(lost)
     }
 
     fn gradients(&mut self) -> Result<(), Error> {
@@ -72,7 +75,7 @@ impl Reduce for Distributed {
     fn sums(&mut self, values: &mut [f64]) -> Result<(), Error> {
         let mut tensor = Tensor::from_slice(values);
         self.reducer.group().sum(&mut tensor).map_err(lost)?;
-        tensor.to_kind(Kind::Double).copy_data(values, values.len());
+        tensor.to_kind(tch::Kind::Double).copy_data(values, values.len());
         Ok(())
     }
 
@@ -81,21 +84,39 @@ impl Reduce for Distributed {
         params.running().into_iter().try_for_each(|tensor| group.copy_first(tensor)).map_err(lost)
     }
 
-    fn trace(&self) -> Option<Trace> {
-        Some(self.reducer.trace())
+    fn trace(&self) -> Result<Option<Trace>, Error> {
+        self.reducer.trace().map(Some)
     }
 }
 
-/// The error of a failed reduction: another process ended, or NCCL cannot connect the processes.
+/// The error of a failed reduction in a user's words: another process ended, or the processes cannot
+/// be connected.
 pub(crate) fn lost(e: Error) -> Error {
-    if e.to_string().to_ascii_lowercase().contains("nccl") {
-        return Error::machine(
-            format!("the processes of this trial cannot exchange gradients on their GPUs ({e})"),
-            "give each process a GPU of its own (CUDA_VISIBLE_DEVICES) and libtorch's CUDA build (RES2LAB_CUDA=1 just setup)",
-        );
+    if e.kind == Kind::OutOfMemory {
+        return e;
     }
-    Error::machine(
-        format!("another process of this trial ended or cannot be reached ({e})"),
-        "see in console.txt which process failed first",
-    )
+    let text = e.to_string();
+    let (cause, help) = if text.contains("Duplicate GPU") {
+        (
+            "two processes of this trial were given the same GPU",
+            "give each process a GPU of its own (CUDA_VISIBLE_DEVICES, LOCAL_RANK)",
+        )
+    } else if text.to_ascii_lowercase().contains("nccl") {
+        (
+            "the processes of this trial cannot exchange gradients on their GPUs",
+            "see the lines of NCCL in console.txt; in a container /dev/shm must be large; a build \
+             for GPUs is made after RES2LAB_CUDA=1 just setup",
+        )
+    } else if text.contains("EADDRINUSE") {
+        (
+            "another program has the port at which this trial's processes meet",
+            "start it again, or set another MASTER_PORT",
+        )
+    } else {
+        (
+            "another process of this trial ended or cannot be reached",
+            "see in console.txt which process failed first",
+        )
+    };
+    Error::machine(format!("{cause} ({text})"), help)
 }

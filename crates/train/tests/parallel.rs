@@ -131,6 +131,6 @@ fn a_signal_to_any_process_stops_all_and_they_resume_to_the_bit() {
 #[test]
 fn a_process_whose_other_one_never_comes_does_not_wait_for_ever() {
     let member = Member { rank: 1, world: 2, host: "127.0.0.1".into(), port: 9 };
-    let joined = res2lab_libtorch::Group::join(&member, false, Duration::from_secs(2));
+    let joined = res2lab_libtorch::Group::join(&member, tch::Device::Cpu, Duration::from_secs(2));
     assert!(joined.is_err());
 }

@@ -7,7 +7,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 use xxhash_rust::xxh3::Xxh3;
 
 /// The prefix of momentum buffers in a checkpoint.
@@ -23,20 +23,18 @@ const CHECKSUM: &str = "\nxxh3 ";
 /// one string under `res2lab` in its header.
 pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Vec<u8>, Error> {
     let mut buffers = Vec::new();
+    let host = params.on_host();
     for (index, entry) in params.entries().iter().enumerate() {
-        buffers.push((
-            entry.name.clone(),
-            entry.shape.clone(),
-            params.tensor(index).kind(),
-            raw(params.tensor(index)),
-        ));
-        if let Some(momentum) = params.momentum(index).filter(|_| with_momentum) {
-            let name = format!("{MOMENTUM}{}", entry.name);
-            buffers.push((name, entry.shape.clone(), momentum.kind(), raw(momentum)));
+        let mut push = |prefix: &str, tensor: &Tensor| {
+            let name = format!("{prefix}{}", entry.name);
+            buffers.push((name, entry.shape.clone(), tensor.kind(), raw(tensor)));
+        };
+        push("", &host.values[index]);
+        if let Some(momentum) = host.momentum[index].as_ref().filter(|_| with_momentum) {
+            push(MOMENTUM, momentum);
         }
-        if let Some(average) = params.average(index).filter(|_| with_momentum) {
-            let name = format!("{AVERAGE}{}", entry.name);
-            buffers.push((name, entry.shape.clone(), average.kind(), raw(average)));
+        if let Some(average) = host.average.as_ref().filter(|_| with_momentum) {
+            push(AVERAGE, &average[index]);
         }
     }
     let broken = |e: safetensors::SafeTensorError| {
@@ -146,7 +144,7 @@ fn read(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Tensor, Strin
 /// The values in published order, as bytes in the machine's byte order. Safetensors is
 /// little-endian, and so are all machines that libtorch supports.
 fn raw(tensor: &Tensor) -> Vec<u8> {
-    let host = tensor.detach().to_device(Device::Cpu).contiguous();
+    let host = tensor.detach().contiguous();
     let size = if host.kind() == Kind::Double { 8 } else { 4 };
     let mut bytes = vec![0_u8; host.numel() * size];
     host.copy_data_u8(&mut bytes, host.numel());
