@@ -47,24 +47,21 @@ impl Augment {
         }
     }
 
-    /// Applies one draw per image to `images` (N x C x H x W, bytes).
-    pub fn apply(self, images: &Tensor, draws: &[Draw]) -> Tensor {
+    /// Applies one draw per image to `images` (N x C x H x W, bytes). `draws` is the part of a
+    /// [`Augment::table`] for these images, on their device.
+    pub fn apply(self, images: &Tensor, draws: &Tensor) -> Tensor {
         let (n, _, height, width) = images.size4().unwrap_or((0, 0, 0, 0));
         let device = images.device();
         let pad = self.crop_pad as i64;
         let padded = images.constant_pad_nd([pad, pad, pad, pad]);
-        let column = |f: &dyn Fn(&Draw) -> i64| {
-            Tensor::from_slice(&draws.iter().map(f).collect::<Vec<_>>())
-                .to_device(device)
-                .unsqueeze(1)
-        };
+        let column = |i: i64| draws.narrow(1, i, 1);
         let places = |size: i64| Tensor::arange(size, (Kind::Int64, device)).unsqueeze(0);
-        let rows = column(&|d| d.down) + places(height);
+        let rows = column(0) + places(height);
         // A flipped image reads its columns from the right: (width - 1 - x).
-        let mirrored = column(&|d| i64::from(d.mirrored));
+        let mirrored = column(2);
         let columns = places(width);
         let columns: Tensor = &columns + &mirrored * ((width - 1) - 2 * &columns);
-        let columns = columns + column(&|d| d.right);
+        let columns = columns + column(1);
         let image = Tensor::arange(n, (Kind::Int64, device)).view([n, 1, 1]);
         // Indexing around the channel axis moves this axis to the end: N x H x W x C.
         let picked =
@@ -72,9 +69,14 @@ impl Augment {
         picked.permute([0, 3, 1, 2])
     }
 
-    /// The draws for the images `indices`.
-    pub fn draws(self, epoch: Key, indices: &[u32]) -> Vec<Draw> {
-        indices.iter().map(|&i| self.draw(epoch, i)).collect()
+    /// The draws for the images `indices`: N x 3 (down, right, mirrored), int64, on the CPU.
+    pub fn table(self, epoch: Key, indices: &[u32]) -> Tensor {
+        let row = |&index: &u32| {
+            let draw = self.draw(epoch, index);
+            [draw.down, draw.right, i64::from(draw.mirrored)]
+        };
+        let values: Vec<i64> = indices.iter().flat_map(row).collect();
+        Tensor::from_slice(&values).view([-1, 3])
     }
 }
 
@@ -101,9 +103,10 @@ mod tests {
             .to_kind(Kind::Uint8)
             .view([5, 2, 4, 3]);
         let augment = Augment { crop_pad: 2, flip: true, ..Augment::default() };
-        let draws = augment.draws(Key::new(3), &[10, 11, 12, 13, 14]);
+        let indices = [10, 11, 12, 13, 14];
+        let draws = indices.map(|index| augment.draw(Key::new(3), index));
         assert!(draws.iter().any(|d| d.mirrored) && draws.iter().any(|d| !d.mirrored));
-        let together = augment.apply(&images, &draws);
+        let together = augment.apply(&images, &augment.table(Key::new(3), &indices));
         for (i, &draw) in draws.iter().enumerate() {
             assert_eq!(together.get(i as i64), by_hand(&images.get(i as i64), 2, draw), "{i}");
         }
@@ -112,7 +115,7 @@ mod tests {
     #[test]
     fn draws_cover_all_places_evenly() {
         let augment = Augment { crop_pad: 1, flip: true, ..Augment::default() };
-        let draws = augment.draws(Key::new(0), &(0..9000).collect::<Vec<_>>());
+        let draws: Vec<Draw> = (0..9000).map(|index| augment.draw(Key::new(0), index)).collect();
         for down in 0..3 {
             let share = draws.iter().filter(|d| d.down == down).count();
             assert!((2850..3150).contains(&share), "{share}");

@@ -3,7 +3,7 @@
 
 use crate::augment::to_device;
 use crate::normalize::Normalize;
-use crate::{Batch, EpochPlan, Images, Source, Split};
+use crate::{Augment, Batch, EpochPlan, Images, Source, Split};
 use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
 
@@ -12,8 +12,21 @@ pub struct Resident {
     train: Part,
     test: Part,
     normalize: Normalize,
-    pass: Option<EpochPlan>,
-    next: usize,
+    pass: Option<Pass>,
+}
+
+/// A pass over a split. What is drawn for its images is on the device before its first batch, so
+/// that no batch waits for a copy.
+struct Pass {
+    split: Split,
+    /// The remaining batches.
+    batches: std::vec::IntoIter<Vec<u32>>,
+    /// The indices of all images of the pass, int64, on the device.
+    indices: Tensor,
+    /// With augmentation: its draws for these images.
+    draws: Option<(Augment, Tensor)>,
+    /// How many images the batches before had.
+    done: i64,
 }
 
 struct Part {
@@ -50,7 +63,6 @@ impl Resident {
             test: Part::new(test, device),
             normalize: Normalize::new(statistics, device, kind),
             pass: None,
-            next: 0,
         }
     }
 
@@ -63,29 +75,38 @@ impl Resident {
 }
 
 impl Source for Resident {
-    fn begin(&mut self, pass: EpochPlan) -> Result<(), Error> {
-        self.pass = Some(pass);
-        self.next = 0;
+    fn begin(&mut self, plan: EpochPlan) -> Result<(), Error> {
+        let device = self.train.pixels.device();
+        let all: Vec<u32> = plan.batches.concat();
+        let wide: Vec<i64> = all.iter().map(|&i| i64::from(i)).collect();
+        let augment = plan.augment.filter(|(augment, _)| !augment.is_none());
+        let draws =
+            |(augment, key): (Augment, _)| (augment, augment.table(key, &all).to_device(device));
+        self.pass = Some(Pass {
+            split: plan.split,
+            batches: plan.batches.into_iter(),
+            indices: Tensor::from_slice(&wide).to_device(device),
+            draws: augment.map(draws),
+            done: 0,
+        });
         Ok(())
     }
 
     fn next_batch(&mut self) -> Result<Option<Batch>, Error> {
-        let Some(pass) = &self.pass else { return Ok(None) };
-        let Some(indices) = pass.batches.get(self.next) else { return Ok(None) };
-        self.next += 1;
-        let part = self.part(pass.split);
-        let wide: Vec<i64> = indices.iter().map(|&i| i64::from(i)).collect();
-        let index = Tensor::from_slice(&wide).to_device(part.pixels.device());
+        let Some(pass) = &mut self.pass else { return Ok(None) };
+        let Some(indices) = pass.batches.next() else { return Ok(None) };
+        let n = indices.len() as i64;
+        let index = pass.indices.narrow(0, pass.done, n);
+        let draws = pass.draws.as_ref().map(|(how, all)| (*how, all.narrow(0, pass.done, n)));
+        pass.done += n;
+        let split = pass.split;
+        let part = self.part(split);
         let mut pixels = part.pixels.index_select(0, &index);
-        if let Some((augment, key)) = pass.augment.filter(|(augment, _)| !augment.is_none()) {
-            pixels = augment.apply(&pixels, &augment.draws(key, indices));
+        if let Some((augment, draws)) = draws {
+            pixels = augment.apply(&pixels, &draws);
         }
         let images = self.normalize.apply(&pixels);
-        Ok(Some(Batch {
-            images,
-            labels: part.labels.index_select(0, &index),
-            indices: indices.clone(),
-        }))
+        Ok(Some(Batch { images, labels: part.labels.index_select(0, &index), indices }))
     }
 
     fn len(&self, split: Split) -> usize {

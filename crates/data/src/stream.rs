@@ -124,6 +124,7 @@ impl Source for Stream {
         let lookup_table = self.lookup_table.clone();
         let spare = Arc::clone(&self.spare);
         let desks = Arc::clone(&self.desks);
+        let pinned = self.options.device.is_cuda();
         self.is_training = pass.augment.is_some();
         std::thread::spawn(move || {
             let batches = Arc::new(pass.batches);
@@ -134,6 +135,7 @@ impl Source for Stream {
                 resize,
                 augment: pass.augment,
                 lookup_table,
+                pinned,
                 spare: &spare,
                 desks: &desks,
             };
@@ -169,8 +171,18 @@ impl Source for Stream {
         let device = self.options.device;
         let as_planes =
             |t: Tensor| t.view([n, size, size, -1]).to_device(device).permute([0, 3, 1, 2]);
-        let images = match decoded.pixels {
-            Values::Bytes(bytes) => self.normalize.apply(&as_planes(Tensor::from_slice(&bytes))),
+        let labels = || Tensor::from_slice(&decoded.labels).to_device(device);
+        let (images, labels) = match decoded.pixels {
+            Values::Pinned(bytes) => {
+                let bytes = res2lab_libtorch::device::upload(&bytes, device)?;
+                let start = size_of::<i64>() as i64 * n;
+                let pixels = bytes.narrow(0, start, bytes.numel() as i64 - start);
+                let labels = bytes.narrow(0, 0, start).view_dtype(Kind::Int64);
+                (self.normalize.apply(&as_planes(pixels)), labels)
+            }
+            Values::Bytes(bytes) => {
+                (self.normalize.apply(&as_planes(Tensor::from_slice(&bytes))), labels())
+            }
             Values::Floats(floats) => {
                 let spare = Arc::clone(&self.spare);
                 let give_back = move |floats| {
@@ -179,10 +191,9 @@ impl Source for Stream {
                     }
                 };
                 let images = res2lab_libtorch::tensor_over(floats, give_back);
-                as_planes(images.map_err(|e| Error::input(e.to_string(), "report this"))?)
+                (as_planes(images?), labels())
             }
         };
-        let labels = Tensor::from_slice(&decoded.labels).to_device(device);
         Ok(Some(Batch { images, labels, indices: decoded.indices }))
     }
 

@@ -9,6 +9,7 @@ use fast_image_resize::Resizer;
 use rayon::prelude::*;
 use res2lab_random::Key;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tch::Tensor;
 
 /// A decoded batch: N x size x size x C values, one label per image, and the unreadable pictures.
 pub(crate) struct Decoded {
@@ -29,6 +30,8 @@ pub(crate) type Damaged = (String, Unreadable);
 pub(crate) enum Values {
     Bytes(Vec<u8>),
     Floats(Vec<f32>),
+    /// The labels (int64) and then the pixels (uint8), as one vector of bytes in page-locked memory.
+    Pinned(Tensor),
 }
 
 /// Lookup table per channel: normalized value of each byte.
@@ -48,6 +51,8 @@ pub(crate) struct Worker<'a> {
     pub resize: usize,
     pub augment: Option<(Augment, Key)>,
     pub lookup_table: Option<LookupTable>,
+    /// Whether a GPU receives the batches.
+    pub pinned: bool,
     pub spare: &'a Mutex<Vec<Vec<f32>>>,
     pub desks: &'a [Mutex<WorkerScratch>],
 }
@@ -76,19 +81,7 @@ impl Worker<'_> {
     pub(crate) fn batch(&self, indices: &[u32], window: &Window) -> Decoded {
         let length = self.size * self.size * self.pictures.channels();
         let (pixels, made) = match &self.lookup_table {
-            None => {
-                let mut bytes = vec![0; indices.len() * length];
-                let make = |(out, &index): (&mut [u8], &u32)| {
-                    self.one(&mut self.desk(), index as usize, window, out)
-                };
-                let made: Vec<DecodeResult> = bytes
-                    .par_chunks_exact_mut(length)
-                    .zip(indices)
-                    .with_max_len(1)
-                    .map(make)
-                    .collect();
-                (Values::Bytes(kept(bytes, length, &made)), made)
-            }
+            None => self.bytes(indices, window, length),
             Some(lookup_table) => {
                 let mut floats =
                     self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
@@ -108,7 +101,9 @@ impl Worker<'_> {
                     .with_max_len(1)
                     .map(make)
                     .collect();
-                (Values::Floats(kept(floats, length, &made)), made)
+                let end = keep(&mut floats, length, &made);
+                floats.truncate(end);
+                (Values::Floats(floats), made)
             }
         };
         let is_kept = |(_, (label, _)): &(&u32, &DecodeResult)| label.is_some();
@@ -122,6 +117,49 @@ impl Worker<'_> {
                 .count(),
             damaged: made.into_iter().flat_map(|(_, damaged)| damaged).collect(),
         }
+    }
+
+    /// Decodes a batch to bytes. Without page-locked memory, a GPU gets them from ordinary memory.
+    fn bytes(
+        &self,
+        indices: &[u32],
+        window: &Window,
+        length: usize,
+    ) -> (Values, Vec<DecodeResult>) {
+        let labels = size_of::<i64>() * indices.len();
+        let bytes = labels + indices.len() * length;
+        let pinned = self.pinned.then(|| res2lab_libtorch::device::pinned(bytes));
+        let Some(Ok(mut pinned)) = pinned else {
+            let mut bytes = vec![0; indices.len() * length];
+            let made = self.decode(indices, window, length, &mut bytes);
+            let end = keep(&mut bytes, length, &made);
+            bytes.truncate(end);
+            return (Values::Bytes(bytes), made);
+        };
+        let memory: &mut [u8] = res2lab_libtorch::values_mut(&mut pinned);
+        let (head, pixels) = memory.split_at_mut(labels);
+        let made = self.decode(indices, window, length, pixels);
+        let end = labels + keep(pixels, length, &made);
+        // Where pictures are left out, the labels end where the pixels begin all the same.
+        let kept = made.iter().filter_map(|(label, _)| *label);
+        let start = labels - size_of::<i64>() * kept.clone().count();
+        for (place, label) in head[start..].chunks_exact_mut(size_of::<i64>()).zip(kept) {
+            place.copy_from_slice(&i64::from(label).to_ne_bytes());
+        }
+        (Values::Pinned(pinned.narrow(0, start as i64, (end - start) as i64)), made)
+    }
+
+    fn decode(
+        &self,
+        indices: &[u32],
+        window: &Window,
+        length: usize,
+        out: &mut [u8],
+    ) -> Vec<DecodeResult> {
+        let make = |(out, &index): (&mut [u8], &u32)| {
+            self.one(&mut self.desk(), index as usize, window, out)
+        };
+        out.par_chunks_exact_mut(length).zip(indices).with_max_len(1).map(make).collect()
     }
 
     fn one(
@@ -181,14 +219,17 @@ impl Worker<'_> {
     }
 }
 
-/// Removes pictures that were left out. Evaluation leaves out unreadable pictures; training
-/// replaces them.
-fn kept<T: Copy>(values: Vec<T>, length: usize, made: &[DecodeResult]) -> Vec<T> {
-    if made.iter().all(|(label, _)| label.is_some()) {
-        return values;
+/// Moves the pictures that were not left out to the front, and returns their end. Evaluation leaves
+/// out unreadable pictures; training replaces them.
+fn keep<T: Copy>(values: &mut [T], length: usize, made: &[DecodeResult]) -> usize {
+    let mut end = 0;
+    for (i, (label, _)) in made.iter().enumerate() {
+        if label.is_some() {
+            values.copy_within(i * length..(i + 1) * length, end);
+            end += length;
+        }
     }
-    let good = values.chunks_exact(length).zip(made).filter(|(_, (label, _))| label.is_some());
-    good.flat_map(|(chunk, _)| chunk.iter().copied()).collect()
+    end
 }
 
 fn normalize(bytes: &[u8], lookup_table: &LookupTable, out: &mut [f32]) {

@@ -25,7 +25,7 @@ pub struct Conditions {
     pub processes: usize,
     /// Whether the recipe asks for libtorch's operators (`train.plain`).
     pub plain: bool,
-    /// Whether the recipe asks for a CUDA graph (`train.cuda_graph`).
+    /// Whether a GPU records the step (`train.cuda_graph`).
     pub cuda_graph: bool,
 }
 
@@ -41,7 +41,7 @@ impl Engine {
     pub fn choose(c: &Conditions) -> (Engine, &'static str) {
         if c.device != Device::Cpu {
             return match c.cuda_graph && !c.plain && c.processes == 1 {
-                true => (Engine::CudaGraph, "train.cuda_graph on a GPU"),
+                true => (Engine::CudaGraph, "train.cuda_graph"),
                 false => (Engine::Autograd, "the planned step is for CPUs"),
             };
         }

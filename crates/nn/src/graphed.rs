@@ -6,6 +6,7 @@ use crate::Net;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use res2lab_error::Error;
 use res2lab_libtorch::CudaGraph;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::Tensor;
 
 /// Records work, and replays it on the same memory.
@@ -34,7 +35,7 @@ impl Recorder for CudaGraph {
 }
 
 /// Steps before the recording, in which cuDNN chooses its kernels and cuBLAS allocates its memory.
-const WARM_UP: usize = 3;
+pub const WARM_UP: usize = 3;
 
 /// A step like [`AutogradStep`] that runs as a CUDA graph from the fourth batch on. Batches of
 /// another size, mixed batches, and batches of another scale run without the graph.
@@ -43,6 +44,17 @@ pub struct GraphedStep<R = CudaGraph> {
     recorder: R,
     steps: usize,
     recorded: Option<Recorded>,
+    failure: Failure,
+}
+
+/// Whether the recording failed.
+#[derive(Default)]
+enum Failure {
+    #[default]
+    None,
+    /// The reason, which nobody has been told yet.
+    New(String),
+    Told,
 }
 
 /// The tensors that the graph reads and writes.
@@ -64,10 +76,36 @@ impl GraphedStep<CudaGraph> {
 
 impl<R: Recorder> GraphedStep<R> {
     fn with(recorder: R, label_smoothing: f64) -> GraphedStep<R> {
-        GraphedStep { plain: AutogradStep { label_smoothing }, recorder, steps: 0, recorded: None }
+        GraphedStep {
+            plain: AutogradStep { label_smoothing },
+            recorder,
+            steps: 0,
+            recorded: None,
+            failure: Failure::None,
+        }
     }
 
+    /// Records the step. If that fails, all steps are plain ones from then on.
     fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, scale: GradScale) {
+        let tried = AssertUnwindSafe(|| self.try_to_record(&mut *net, images, targets, scale));
+        if let Err(panic) = catch_unwind(tried) {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            net.params_mut().discard_grads();
+            self.failure = Failure::New(text.lines().next().unwrap_or_default().to_owned());
+        }
+    }
+
+    fn try_to_record(
+        &mut self,
+        net: &mut Net,
+        images: &Tensor,
+        targets: &Targets,
+        scale: GradScale,
+    ) {
         let images = images.copy();
         let labels = targets.labels.copy();
         let mut plain = self.plain;
@@ -107,7 +145,7 @@ impl<R: Recorder> Step for GraphedStep<R> {
                 .warm_up(&mut || out = Some(plain.forward_backward(net, images, targets, scale)));
             return out.unwrap_or_else(|| panic!("a step did not run"));
         }
-        if self.recorded.is_none() {
+        if self.recorded.is_none() && matches!(self.failure, Failure::None) {
             self.record(net, images, targets, scale);
         }
         let fits = |r: &&mut Recorded| {
@@ -129,6 +167,16 @@ impl<R: Recorder> Step for GraphedStep<R> {
         });
         // The next replay overwrites both.
         Loss { loss: loss.copy(), logits: logits.copy() }
+    }
+
+    fn gave_up(&mut self) -> Option<String> {
+        match std::mem::replace(&mut self.failure, Failure::Told) {
+            Failure::New(reason) => Some(reason),
+            before => {
+                self.failure = before;
+                None
+            }
+        }
     }
 }
 

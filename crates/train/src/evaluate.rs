@@ -168,10 +168,12 @@ fn confusions(logits: &Tensor, labels: &Tensor) -> Tensor {
     let classes = logits.size()[1];
     let is_known = labels.ge(0).logical_and(&labels.lt(classes));
     let cells = labels * classes + logits.argmax(1, false);
-    cells
-        .masked_select(&is_known)
-        .bincount(None::<&Tensor>, classes * classes)
-        .to_kind(Kind::Double)
+    // One cell more, for the others: to select those that are known would wait for the device.
+    let cells = cells.where_scalarother(&is_known, classes * classes);
+    let kind = (Kind::Double, logits.device());
+    Tensor::zeros([classes * classes + 1], kind)
+        .index_add(0, &cells, &Tensor::ones(cells.size(), kind))
+        .narrow(0, 0, classes * classes)
 }
 
 /// Counts this process's share of the test images.

@@ -2,7 +2,7 @@
 //! size.
 use crate::trial::{TrialOptions, fresh_net};
 use res2lab_error::Error;
-use res2lab_nn::{GradScale, Targets};
+use res2lab_nn::{AutogradStep, Engine, GradScale, Step, Targets};
 use res2lab_store::PlannedTrial;
 use tch::{Kind, Tensor};
 
@@ -15,7 +15,12 @@ pub fn step(trial: &PlannedTrial, options: &TrialOptions, images: usize) -> Resu
     let shape = [images, trial.image_channels, trial.image_px, trial.image_px].map(|n| n as i64);
     let pictures = net.prepare(&Tensor::randn(shape, (Kind::Float, options.device)));
     let targets = Targets::plain(Tensor::zeros([images as i64], (Kind::Int64, options.device)));
-    let mut step = crate::trial::step_of(&net, &trial.spec.train)?;
+    // A graph records the same work, and would need its memory twice.
+    let label_smoothing = trial.spec.train.label_smoothing;
+    let mut step: Box<dyn Step> = match net.placement().engine {
+        Engine::CudaGraph => Box::new(AutogradStep { label_smoothing }),
+        _ => crate::trial::step_of(&net, &trial.spec.train)?,
+    };
     let _ =
         step.forward_backward(&mut net, &pictures, &targets, GradScale::ONE).loss.double_value(&[]);
     Ok(())

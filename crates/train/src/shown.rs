@@ -3,7 +3,7 @@ use res2lab_arch::Role;
 use res2lab_data::{Augment, EpochPlan, Source, Split, order};
 use res2lab_error::Error;
 use res2lab_experiment::TrialSpec;
-use res2lab_nn::{Net, Params};
+use res2lab_nn::Net;
 use res2lab_store::tensorboard::{Histogram, Picture};
 use tch::{Device, Kind, Tensor};
 
@@ -35,17 +35,18 @@ pub(crate) fn histograms(net: &Net) -> Vec<(String, Histogram)> {
             None => groups.push((group.to_owned(), vec![i])),
         }
     }
-    let of =
-        |what: &str, of: &dyn Fn(&Params, usize) -> Option<Tensor>| -> Vec<(String, Histogram)> {
-            let one = |(group, members): &(String, Vec<usize>)| {
-                let parts: Vec<Tensor> =
-                    members.iter().filter_map(|&i| Some(of(params, i)?.flatten(0, -1))).collect();
-                Some((format!("{what}/{group}"), histogram(&parts)?))
-            };
-            groups.iter().filter_map(one).collect()
+    // One histogram asks for five numbers, each of which would wait for a GPU.
+    let [weights, gradients] = params.trained_on_host();
+    let of = |what: &str, tensors: &[Option<Tensor>]| -> Vec<(String, Histogram)> {
+        let one = |(group, members): &(String, Vec<usize>)| {
+            let parts: Vec<Tensor> =
+                members.iter().filter_map(|&i| Some(tensors[i].as_ref()?.flatten(0, -1))).collect();
+            Some((format!("{what}/{group}"), histogram(&parts)?))
         };
-    let mut all = of("weights", &|params, i| Some(params.tensor(i).shallow_clone()));
-    all.extend(of("gradients", &|params, i| params.grad(i).map(Tensor::shallow_clone)));
+        groups.iter().filter_map(one).collect()
+    };
+    let mut all = of("weights", &weights);
+    all.extend(of("gradients", &gradients));
     all
 }
 

@@ -9,6 +9,8 @@ pub(crate) struct Speed {
     pub interval_steps: usize,
     /// The steps of this attempt so far.
     pub steps: usize,
+    /// When the first step was done.
+    pub first_step: Option<Instant>,
     step_times_s: Vec<f64>,
     train_s: f64,
     trained_images: usize,
@@ -24,6 +26,7 @@ impl Speed {
             interval: now,
             interval_steps: 0,
             steps: 0,
+            first_step: None,
             step_times_s: vec![],
             train_s: 0.0,
             trained_images: 0,

@@ -19,8 +19,8 @@ use tch::Kind;
 
 /// The least time over which steps are timed; at least three are timed in any case.
 const ENOUGH: Duration = Duration::from_millis(1500);
-/// Steps before the timing begins.
-const WARM_UP: usize = 3;
+/// Steps before the timing begins. A CUDA graph is recorded in the step after its own warm-up.
+const WARM_UP: usize = res2lab_nn::graphed::WARM_UP + 1;
 /// The most multiply-adds of a forward pass that is timed on a CPU. Large networks are timed on
 /// fewer images than a batch has.
 const MOST_MACS: u64 = 30_000_000_000;
@@ -28,8 +28,8 @@ const MOST_MACS: u64 = 30_000_000_000;
 /// Times steps, an evaluation and a checkpoint. The caller sets `startup_s`, which includes the
 /// start of the process. The second value is the duration of the timing itself in seconds.
 pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64), Error> {
-    tch::set_num_threads(options.threads as i32);
     let spec = &trial.spec;
+    crate::trial::use_device(options, spec.train.precision)?;
     let mut net = fresh_net(trial, options)?;
     let res2lab_nn::Placement { device, kind, .. } = net.placement();
     let part = part(trial, options);
@@ -51,6 +51,7 @@ pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64
         save_s,
         startup_s: 0.0,
         memory_mib: environment::peak_memory_mib(),
+        gpu_memory_mib: environment::gpu_memory_mib(device),
     };
     Ok((timing, begun.elapsed().as_secs_f64()))
 }

@@ -15,11 +15,12 @@ use crate::trial::TrialOptions;
 use res2lab_data::{Augment, EpochPlan, Source, Split, order};
 use res2lab_error::Error;
 use res2lab_experiment::{DecayOn, Optimizer, TrainSpec, TrialSpec};
-use res2lab_nn::{GradScale, LossScaler, Net, Rates, Sgd, Step};
+use res2lab_nn::{Engine, GradScale, LossScaler, Net, Rates, Sgd, Step};
 use res2lab_random::Key;
 use res2lab_store::RunDir;
 use std::collections::BTreeMap;
-use tch::{Kind, Tensor};
+use std::sync::atomic::Ordering;
+use tch::{Device, Kind, Tensor};
 
 /// The end of the training loop.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +56,8 @@ pub(crate) struct Loop<'a> {
     /// Wall time of earlier attempts, seconds.
     pub earlier_s: f64,
     pub speed: Speed,
+    /// After how many steps processes ask each other whether to stop.
+    pub agree_every: usize,
 }
 
 /// Sums over batches, which stay on the device until they are logged.
@@ -77,6 +80,7 @@ impl Loop<'_> {
         let sgd = optimizer(train);
         let mut totals = self.load_totals();
         self.show_samples()?;
+        self.options.is_starting.store(false, Ordering::Relaxed);
 
         while self.state.step < total {
             let epoch = self.state.step / steps_per_epoch;
@@ -155,6 +159,8 @@ impl Loop<'_> {
         let mixing = Key::new(self.spec.seed).named("mix");
         for part in 0..shard.accumulate {
             let Some(batch) = self.source.next_batch()? else {
+                // The reduction still needs this process's part, which is zero.
+                self.reduce.begin(part > 0)?;
                 if part == 0 {
                     self.net.params_mut().zero_grads();
                 }
@@ -165,7 +171,7 @@ impl Loop<'_> {
             let (images, targets) =
                 mix(train, batch, mixing.with(self.state.step as u64).with(nth));
             if part + 1 == shard.accumulate {
-                self.reduce.begin();
+                self.reduce.begin(part > 0)?;
             }
             let scale = GradScale {
                 batch_share,
@@ -174,6 +180,13 @@ impl Loop<'_> {
             };
             let out = self.step.forward_backward(&mut self.net, &images, &targets, scale);
             totals.add(&out, &targets.labels, batch_share);
+            if let Some(reason) = self.step.gave_up() {
+                self.state.engine = Engine::Autograd.name().into();
+                self.recorder.log(&format!(
+                    "warning: the step could not be recorded as a CUDA graph, and goes on without: \
+                     {reason}"
+                ));
+            }
         }
         self.reduce.gradients()
     }
@@ -258,5 +271,12 @@ impl Totals {
     fn add(&mut self, out: &res2lab_nn::Loss, labels: &Tensor, batch_share: f64) {
         self.loss += out.loss.to_kind(Kind::Double) * batch_share;
         self.correct += out.logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
+    }
+
+    /// The loss and the hits, with one copy from the device.
+    fn on_host(&self) -> [f64; 2] {
+        let both = Tensor::stack(&[&self.loss, &self.correct.to_kind(Kind::Double)], 0);
+        let both = both.to_device(Device::Cpu);
+        [0, 1].map(|i| both.double_value(&[i]))
     }
 }

@@ -14,12 +14,19 @@ impl Loop<'_> {
     pub(super) fn trace(&mut self) -> Result<(), Error> {
         const STEP: usize = 5;
         self.speed.steps += 1;
-        if let (1, Some(age_s)) = (self.speed.steps, process_age_s()) {
-            self.recorder.log(&format!("first step done {age_s:.2} s after the process began"));
+        self.choose_agreement()?;
+        if self.speed.steps == 1 {
+            self.speed.first_step = Some(std::time::Instant::now());
+            // On a GPU a step has only been launched so far.
+            res2lab_libtorch::device::synchronize(self.options.device)?;
+            if let Some(age_s) = process_age_s() {
+                self.recorder.log(&format!("first step done {age_s:.2} s after the process began"));
+            }
         }
-        if let (Some(trace), true) =
-            (self.reduce.trace(), self.speed.steps == STEP && self.options.is_first())
-        {
+        if self.speed.steps != STEP || !self.options.is_first() {
+            return Ok(());
+        }
+        if let Some(trace) = self.reduce.trace()? {
             self.recorder.log(&trace::sentence(&trace));
             trace::write(&self.run.trace(self.run.last_attempt()), &trace)?;
         }

@@ -60,9 +60,10 @@ impl Loop<'_> {
         let shard = self.options.shard(1);
         // Each process resumes with its own sum, so that numbers are added in the same order.
         let mut loss_sums = vec![0.0; shard.world];
-        loss_sums[shard.rank] = totals.loss.double_value(&[]);
+        let [loss, correct] = totals.on_host();
+        loss_sums[shard.rank] = loss;
         self.reduce.sums(&mut loss_sums)?;
-        let mut counts = [totals.correct.double_value(&[]), totals.replaced as f64];
+        let mut counts = [correct, totals.replaced as f64];
         self.reduce.sums(&mut counts)?;
         if loss_sums.iter().any(|sum| !sum.is_finite()) {
             return Ok(false);

@@ -16,7 +16,8 @@ impl Loop<'_> {
         total: usize,
         is_epoch_end: bool,
     ) -> Result<[bool; 2], Error> {
-        if self.state.step == total || (self.spec.train.max_minutes == 0.0 && !is_epoch_end) {
+        let is_limited = self.spec.train.max_minutes > 0.0 && self.is_time_to_agree();
+        if self.state.step == total || !(is_limited || is_epoch_end) {
             return Ok([false; 2]);
         }
         let wants = [self.is_out_of_time(), is_epoch_end && self.run.stop_early().exists()];
@@ -25,8 +26,34 @@ impl Loop<'_> {
 
     /// Whether to stop with a checkpoint, and whether one is due.
     pub(super) fn is_asked_to_stop(&mut self, total: usize) -> Result<[bool; 2], Error> {
+        if !self.is_time_to_agree() {
+            return Ok([false; 2]);
+        }
         let asked = self.options.stop.load(Ordering::Relaxed) && self.state.step < total;
         self.any([asked, self.speed.last_checkpoint.elapsed() >= self.options.checkpoint_every])
+    }
+
+    /// Whether processes ask each other after this step. They meet in main memory to do so, which
+    /// keeps each of them from running ahead of its device, so they do it a few times a second.
+    fn is_time_to_agree(&self) -> bool {
+        self.options.member.is_none() || self.speed.steps.is_multiple_of(self.agree_every)
+    }
+
+    /// Chooses once, from the time of the first steps, after how many steps processes ask each
+    /// other. All of them take the choice of the first one.
+    pub(super) fn choose_agreement(&mut self) -> Result<(), Error> {
+        /// The steps that are timed.
+        const TIMED: usize = 10;
+        const EVERY_S: f64 = 0.2;
+        if self.options.member.is_none() || self.speed.steps != 1 + TIMED {
+            return Ok(());
+        }
+        let step_s = self.speed.first_step.map_or(1.0, |at| at.elapsed().as_secs_f64());
+        let own = (EVERY_S * TIMED as f64 / step_s).clamp(1.0, 1000.0).floor();
+        let mut sum = [if self.options.is_first() { own } else { 0.0 }];
+        self.reduce.sums(&mut sum)?;
+        self.agree_every = sum[0].max(1.0) as usize;
+        Ok(())
     }
 
     /// Whether any process wants each of these.
