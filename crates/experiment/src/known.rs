@@ -122,7 +122,7 @@ pub const FIELDS: &[Field] = &[
     ("train.log_every", Whole, false),
     ("train.precision", Name, false),
     ("train.plain", Flag, false),
-    ("train.cuda_graph", Flag, false),
+    ("train.cuda_graph", Name, false),
     ("train.max_minutes", Real, false),
     ("seed", Whole, false),
     ("seeds", Wholes, false),

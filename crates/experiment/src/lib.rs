@@ -26,6 +26,7 @@
 pub mod axes;
 pub mod budget;
 pub mod contrasts;
+mod cuda_graph;
 pub mod data;
 pub mod dataset;
 pub mod defaults;
@@ -51,6 +52,7 @@ pub mod yaml;
 pub use axes::Axis;
 pub use budget::{Budget, Open, Quantity};
 pub use contrasts::Contrasts;
+pub use cuda_graph::CudaGraph;
 pub use data::{Augment, DataSpec, Normalize};
 pub use dataset::DatasetInfo;
 pub use early_stop::{Asha, EarlyStop};

@@ -1,6 +1,6 @@
 //! The recipe of a trial.
 
-use crate::Schedule;
+use crate::{CudaGraph, Schedule};
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ pub struct TrainSpec {
     pub plain: bool,
     /// Records the step once as a CUDA graph and launches the graph from then on (GPUs only). Small
     /// networks are limited by the time of launches.
-    pub cuda_graph: bool,
+    pub cuda_graph: CudaGraph,
     /// Training ends, with an evaluation, after this many minutes of all attempts together. 0 is no
     /// limit.
     pub max_minutes: f64,
@@ -97,6 +97,8 @@ pub enum Precision {
     /// 32 bits throughout.
     #[default]
     F32,
+    /// 32 bits; convolutions and matrix products round their factors to TF32 on GPUs that have it.
+    Tf32,
     /// 64 bits throughout.
     F64,
     /// Convolutions and matrix products in bfloat16, the rest and all weights in 32 bits
@@ -131,7 +133,7 @@ impl Default for TrainSpec {
             log_every: 25,
             precision: Precision::F32,
             plain: false,
-            cuda_graph: false,
+            cuda_graph: CudaGraph::Auto,
             max_minutes: 0.0,
         }
     }
@@ -142,10 +144,8 @@ impl TrainSpec {
     pub fn check(&self) -> Result<(), Error> {
         self.check_counts()?;
         self.check_ranges()?;
-        let mixes = self.mixup > 0.0 || self.cutmix > 0.0;
-        let devices = self.devices_per_trial;
-        if self.cuda_graph && (mixes || devices > 1) {
-            let with = if mixes {
+        if self.cuda_graph == CudaGraph::Always && !self.can_be_recorded() {
+            let with = if self.devices_per_trial == 1 {
                 "mixup or cutmix, whose shares change from step to step"
             } else {
                 "several devices"
@@ -156,6 +156,11 @@ impl TrainSpec {
             ));
         }
         self.schedule.check()
+    }
+
+    /// Whether every step is the same work on other numbers, on one device.
+    pub fn can_be_recorded(&self) -> bool {
+        self.mixup == 0.0 && self.cutmix == 0.0 && self.devices_per_trial == 1 && !self.plain
     }
 
     fn check_counts(&self) -> Result<(), Error> {
@@ -269,7 +274,8 @@ impl TrainSpec {
         say(self.cutmix > 0.0, format!("cutmix {}", self.cutmix));
         say(self.ema > 0.0, format!("ema {}", self.ema));
         say(self.plain, "plain operators".into());
-        say(self.cuda_graph, "CUDA graph".into());
+        say(self.cuda_graph == CudaGraph::Always, "CUDA graph".into());
+        say(self.precision == Precision::Tf32, "TF32 products on a GPU".into());
         say(self.precision == Precision::Bf16, "bf16 autocast".into());
         say(self.precision == Precision::Fp16, "fp16 autocast with loss scaling".into());
         on

@@ -15,6 +15,9 @@ pub struct Timing {
     pub startup_s: f64,
     /// Peak resident memory, MiB.
     pub memory_mib: f64,
+    /// Peak memory of tensors on a GPU, MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_mib: Option<f64>,
 }
 
 /// A trial's predicted cost.
@@ -78,6 +81,7 @@ mod tests {
             save_s: 2.0,
             startup_s: 1.0,
             memory_mib: 0.0,
+            gpu_memory_mib: None,
         };
         let work =
             Work { epochs: 3, steps_per_epoch: 10, eval_every: 2, test_images: 50, limit_s: 0.0 };

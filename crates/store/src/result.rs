@@ -45,6 +45,10 @@ pub struct TrialResult {
     pub wall_s: f64,
     /// Peak resident memory of the last attempt, MiB.
     pub peak_memory_mib: f64,
+    /// Peak memory of tensors on the first GPU of the last attempt, MiB; `None` on a CPU and in
+    /// records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_mib: Option<f64>,
     /// `cpu`, or the GPU's name.
     pub device: String,
     /// Number of threads.

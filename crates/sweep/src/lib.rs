@@ -19,6 +19,7 @@
 pub mod asha;
 pub mod budget;
 pub mod executor;
+pub mod gpus;
 pub mod kubernetes;
 mod launched;
 pub mod local;

@@ -117,19 +117,25 @@ pub fn command(exe: &Path, slot: &Slot) -> Command {
         .env("OMP_NUM_THREADS", &threads)
         .env("MKL_NUM_THREADS", &threads);
     if slot.sharing > 1 {
-        // libtorch's allocator enforces the fraction, so that no trial takes the memory of another.
-        let fraction = 1.0 / slot.sharing as f64;
-        command.env("PYTORCH_ALLOC_CONF", format!("per_process_memory_fraction:{fraction:.3}"));
+        command.env("PYTORCH_ALLOC_CONF", allocator(slot.sharing));
     }
-    // GPU indices count within the GPUs that are visible to this process.
-    let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
-    let visible: Vec<&str> = visible.split(',').filter(|name| !name.is_empty()).collect();
-    let name =
-        |&gpu: &usize| visible.get(gpu).map_or_else(|| gpu.to_string(), |name| (*name).to_owned());
-    let gpus: Vec<String> = slot.gpus.iter().map(name).collect();
-    command.env("CUDA_VISIBLE_DEVICES", gpus.join(","));
+    // GPU indices count within the GPUs that are visible to this process, in the order of the PCI
+    // bus, as nvidia-smi counts. By itself CUDA counts the fastest one first.
+    let gpus: Vec<String> = slot.gpus.iter().map(|&gpu| crate::gpus::name(gpu)).collect();
+    command.env("CUDA_VISIBLE_DEVICES", gpus.join(",")).env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
     crate::launched::forget(&mut command);
     command
+}
+
+/// Settings of libtorch's allocator for one of several trials that share a GPU, so that no trial
+/// takes the memory of another: its part, after those that the user gave. A tenth of the memory is
+/// left for what each process needs beside its tensors.
+fn allocator(sharing: usize) -> String {
+    let part = format!("per_process_memory_fraction:{:.3}", 0.9 / sharing as f64);
+    match std::env::var("PYTORCH_ALLOC_CONF") {
+        Ok(given) if !given.is_empty() => format!("{given},{part}"),
+        _ => part,
+    }
 }
 
 /// Restricts a newly started process to `cores`, if there are any. This happens before libtorch

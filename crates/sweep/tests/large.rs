@@ -52,6 +52,7 @@ fn result() -> TrialResult {
         images_per_s: Some(1.0),
         wall_s: 1.0,
         peak_memory_mib: 1.0,
+        gpu_memory_mib: None,
         device: "cpu".into(),
         threads: 1,
         layout: "contiguous".into(),

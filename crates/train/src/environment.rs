@@ -2,7 +2,6 @@
 
 use res2lab_store::{Code, Environment};
 use std::fs;
-use std::process::Command;
 use tch::Device;
 
 /// Describes the machine. Fields that cannot be determined are empty.
@@ -50,6 +49,12 @@ pub fn peak_memory_mib() -> f64 {
     kib.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
+/// The peak memory of this process's tensors on a GPU in MiB; None for the CPU.
+pub fn gpu_memory_mib(device: Device) -> Option<f64> {
+    let peak = res2lab_libtorch::device::peak_memory(device)?;
+    Some(peak.tensors as f64 / f64::from(1 << 20))
+}
+
 /// The seconds since this process began, to a hundredth; None if /proc is not readable.
 pub fn process_age_s() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
@@ -87,15 +92,10 @@ fn field(path: &str, name: &str, separator: char) -> String {
     line.split_once(separator).map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
 }
 
-/// The names of GPUs by nvidia-smi, which runs only if libtorch finds a GPU.
+/// The names of the GPUs that this process sees, in CUDA's order.
 fn gpus() -> Vec<String> {
-    if tch::Cuda::device_count() == 0 {
-        return vec![];
-    }
-    let asked =
-        Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output();
-    let text = asked.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
-    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    let count = tch::Cuda::device_count().max(0) as usize;
+    (0..count).filter_map(|index| res2lab_libtorch::device::name(Device::Cuda(index))).collect()
 }
 
 #[cfg(test)]

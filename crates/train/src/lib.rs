@@ -16,6 +16,7 @@
 //! - [`assess`]: predictions of a trained network for a whole split
 //! - [`fit`]: whether a step fits into memory
 //! - [`timing`]: the time of a few steps
+//! - [`gpu_record`]: what a check of the GPUs has found
 //! - `identity`: whether data and weights are those of the plan
 //! - `checkpoint`: checkpoints, and how a run resumes
 //! - `recorder`: metrics, log, event file, progress; `shown`: pictures and histograms for
@@ -28,6 +29,7 @@ mod checkpoint;
 pub mod environment;
 mod evaluate;
 pub mod fit;
+pub mod gpu_record;
 mod identity;
 pub mod images;
 mod mix;

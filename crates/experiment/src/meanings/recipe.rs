@@ -94,8 +94,8 @@ pub(super) const MEANINGS: &[Meaning] = &[
     ("train.log_every", "Optimizer steps from one log entry of the training loss to the next."),
     (
         "train.precision",
-        "Arithmetic of the network: `f32`, `f64`, `bf16` (autocast) or `fp16` (autocast with loss \
-         scaling).",
+        "Arithmetic of the network: `f32`, `tf32` (as `f32`, with TF32 products on a GPU), `f64`, \
+         `bf16` (autocast) or `fp16` (autocast with loss scaling).",
     ),
     (
         "train.plain",
@@ -103,7 +103,8 @@ pub(super) const MEANINGS: &[Meaning] = &[
     ),
     (
         "train.cuda_graph",
-        "Whether a GPU records the step once as a CUDA graph; not with mixup, CutMix or several \
+        "Whether a GPU records the step once as a CUDA graph: `true`, `false`, or `auto`, which \
+         records where `just gpu-check` has passed on this card. Not with mixup, CutMix or several \
          devices.",
     ),
     (

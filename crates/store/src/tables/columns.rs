@@ -167,6 +167,11 @@ pub const TRIAL_COLUMNS: &[Column] = &[
         "largest resident memory, MiB",
         Real(|r| result(r).map(|x| x.peak_memory_mib)),
     ),
+    (
+        "gpu_memory_mib",
+        "largest memory of tensors on a GPU, MiB",
+        Real(|r| result(r)?.gpu_memory_mib),
+    ),
     ("device", "cpu, or the GPU's name", Text(|r| result(r).and_then(|x| text(&x.device)))),
     ("threads", "of libtorch", Count(|r| result(r).and_then(|x| count(x.threads)))),
     (

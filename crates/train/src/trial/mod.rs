@@ -4,12 +4,13 @@ mod network;
 mod setup;
 
 use crate::checkpoint::State;
-use crate::environment::{device_name, environment, now_s, peak_memory_mib};
+use crate::environment::{device_name, environment, gpu_memory_mib, now_s, peak_memory_mib};
 use crate::training::{Loop, LoopEnd};
 pub use network::conditions;
 pub(crate) use network::{fresh_net, step_of};
 use res2lab_data::Shard;
 use res2lab_error::Error;
+use res2lab_experiment::Precision;
 use res2lab_kernels::instruction_set::InstructionSet;
 use res2lab_libtorch::Member;
 use res2lab_store::Progress;
@@ -40,6 +41,9 @@ pub struct TrialOptions {
     pub member: Option<Member>,
     /// A flag that the caller sets to make the trial write a checkpoint and stop.
     pub stop: Arc<AtomicBool>,
+    /// A flag that is false as soon as the training loop looks at `stop`. Until then nothing is lost
+    /// if the process ends at once.
+    pub is_starting: Arc<AtomicBool>,
     /// The version of the program.
     pub code: Code,
     /// The wall time of earlier attempts in seconds.
@@ -92,7 +96,7 @@ pub fn run(
     if let Some(result) = atomic::read_json::<TrialResult>(&run.result())? {
         return Ok(ended(result.status, result.reason));
     }
-    tch::set_num_threads(options.threads as i32);
+    use_device(options, trial.spec.train.precision)?;
     let mut attempt = run.last_attempt();
     if options.is_first() {
         attempt = run.begin_attempt()?;
@@ -102,6 +106,21 @@ pub fn run(
     let mut training = set_up(trial, run, attempt, options, on_progress)?;
     let end = training.run()?;
     finish(training, end, attempt)
+}
+
+/// Sets libtorch up for a trial on its device.
+pub(crate) fn use_device(options: &TrialOptions, precision: Precision) -> Result<(), Error> {
+    let Device::Cuda(_) = options.device else {
+        tch::set_num_threads(options.threads as i32);
+        return Ok(());
+    };
+    // The threads of libtorch's CPU operators spin while they wait, on cores that decode pictures.
+    tch::set_num_threads(options.threads.min(2) as i32);
+    res2lab_libtorch::device::set_current(options.device)?;
+    res2lab_libtorch::device::allow_tf32(precision == Precision::Tf32);
+    // Shapes of batches do not change, so cuDNN times its algorithms once and keeps the fastest.
+    tch::Cuda::cudnn_set_benchmark(true);
+    Ok(())
 }
 
 fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Error> {
@@ -126,6 +145,7 @@ fn finish(mut training: Loop, end: LoopEnd, attempt: u32) -> Result<Ended, Error
         images_per_s: training.speed.images_per_s(),
         wall_s: training.earlier_s + training.speed.wall_s(),
         peak_memory_mib: peak_memory_mib(),
+        gpu_memory_mib: gpu_memory_mib(training.options.device),
         device: device_name(training.options.device),
         threads: training.options.threads,
         layout: training.state.layout.clone(),

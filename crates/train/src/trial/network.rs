@@ -2,13 +2,15 @@
 
 use super::TrialOptions;
 use crate::checkpoint::State;
+use crate::gpu_record::graphs_are_checked;
 use crate::identity;
 use res2lab_arch::Input;
 use res2lab_error::Error;
-use res2lab_experiment::{Precision, TrainSpec, TrialSpec};
+use res2lab_experiment::{CudaGraph, Precision, TrainSpec, TrialSpec};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use res2lab_nn::{Conditions, Engine, Net, Placement, Step, init};
 use res2lab_store::PlannedTrial;
+use std::path::Path;
 use tch::{Device, Kind};
 
 /// The step for this net and recipe.
@@ -19,18 +21,24 @@ pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, Err
 /// The kind of weights, and the kind of convolutions and matrix products if it differs.
 pub(super) fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     match precision {
-        Precision::F32 => (Kind::Float, None),
+        Precision::F32 | Precision::Tf32 => (Kind::Float, None),
         Precision::F64 => (Kind::Double, None),
         Precision::Bf16 => (Kind::Float, Some(Kind::BFloat16)),
         Precision::Fp16 => (Kind::Float, Some(Kind::Half)),
     }
 }
 
-/// What the choice of the engine of a trial depends on.
-pub fn conditions(spec: &TrialSpec, device: Device, processes: usize) -> Conditions {
-    let is_mixed = arithmetic(spec.train.precision).1.is_some();
-    let plain = spec.train.plain;
-    Conditions { device, is_mixed, processes, plain, cuda_graph: spec.train.cuda_graph }
+/// What the choice of the engine of a trial depends on. `data` is the folder of data sets, which
+/// holds what was found out about this machine.
+pub fn conditions(spec: &TrialSpec, device: Device, processes: usize, data: &Path) -> Conditions {
+    let train = &spec.train;
+    let cuda_graph = match train.cuda_graph {
+        CudaGraph::Always => true,
+        CudaGraph::Never => false,
+        CudaGraph::Auto => train.can_be_recorded() && graphs_are_checked(data, device),
+    };
+    let is_mixed = arithmetic(train.precision).1.is_some();
+    Conditions { device, is_mixed, processes, plain: train.plain, cuda_graph }
 }
 
 /// The trial's network with zero state, for the engine and the layout that a checkpoint `saved`, or
@@ -46,7 +54,7 @@ pub(super) fn empty_net(
     let graph =
         res2lab_arch::build(&trial.spec.model, Input { channels, height: px, width: px, classes })?;
     let processes = if options.member.is_some() { trial.spec.train.devices_per_trial } else { 1 };
-    let conditions = conditions(&trial.spec, options.device, processes);
+    let conditions = conditions(&trial.spec, options.device, processes, &options.data);
     let device = options.device;
     let (kind, autocast) = arithmetic(trial.spec.train.precision);
     let placement = match saved {

@@ -12,7 +12,7 @@ use crate::training::Loop;
 use crate::{identity, shown};
 use res2lab_data::{DataSet, DatasetRequest};
 use res2lab_error::Error;
-use res2lab_experiment::TrialSpec;
+use res2lab_experiment::{CudaGraph, Precision, TrialSpec};
 use res2lab_kernels::instruction_set::{InstructionSet, use_instruction_set};
 use res2lab_libtorch::Group;
 use res2lab_nn::{LossScaler, Net, Placement, init, weights};
@@ -36,7 +36,7 @@ pub(super) fn set_up<'a>(
     let speed = Speed::start();
     // Processes join before any of them reads: the first one changes no checkpoint until all have
     // read it.
-    let join = |member| Group::join(member, options.device.is_cuda(), PATIENCE).map_err(lost);
+    let join = |member| Group::join(member, options.device, PATIENCE).map_err(lost);
     let group = options.member.as_ref().map(join).transpose()?;
     let (images, set) = open_data(spec, options, run)?;
     let class_names = set.classes.clone();
@@ -103,6 +103,7 @@ pub(super) fn set_up<'a>(
         recorder,
         earlier_s: options.earlier_s,
         speed,
+        agree_every: 1,
     })
 }
 
@@ -193,7 +194,13 @@ fn log_start(
     if !options.changed.is_empty() {
         recorder.log(&format!("changed: {}", options.changed));
     }
-    if spec.train.cuda_graph && !options.device.is_cuda() {
+    if options.device.is_cuda() {
+        recorder.log("cuDNN chose its algorithms by their times: runs may differ in the last bits");
+    }
+    if spec.train.precision == Precision::Tf32 && !options.device.is_cuda() {
+        recorder.log("precision tf32 is f32 on a CPU");
+    }
+    if spec.train.cuda_graph == CudaGraph::Always && !options.device.is_cuda() {
         recorder.log("cuda_graph does nothing on a CPU");
     }
     recorder
@@ -267,6 +274,7 @@ mod tests {
             checkpoint_every: Duration::ZERO,
             member: None,
             stop: Arc::default(),
+            is_starting: Arc::default(),
             code: Code::default(),
             earlier_s: 0.0,
             changed: String::new(),

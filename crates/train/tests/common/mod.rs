@@ -60,6 +60,7 @@ pub(crate) fn options(stop: &Arc<AtomicBool>) -> TrialOptions {
         checkpoint_every: Duration::from_secs(3600),
         member: None,
         stop: Arc::clone(stop),
+        is_starting: Arc::default(),
         code: Code::default(),
         earlier_s: 0.0,
         changed: String::new(),
