@@ -186,6 +186,9 @@ pub(crate) struct EvalArgs {
     /// Threads (default: all cores)
     #[arg(long)]
     pub threads: Option<usize>,
+    /// Where to compute: auto takes a GPU if there is one
+    #[arg(long, value_name = "auto|cpu|cuda", default_value = "auto")]
+    pub device: String,
     /// Write every image's guesses to this Parquet file
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,
@@ -208,6 +211,9 @@ pub(crate) struct PredictArgs {
     /// normalized) gives logits as JSON
     #[arg(value_name = "MODEL | TRIAL FOLDER | KEY=VALUE | PICTURE", required = true)]
     pub words: Vec<String>,
+    /// Where to compute: auto takes a GPU if there is one
+    #[arg(long, value_name = "auto|cpu|cuda", default_value = "auto")]
+    pub device: String,
     /// Print as JSON
     #[arg(long)]
     pub json: bool,

@@ -23,7 +23,7 @@ fn main() -> Result<(), Error> {
 fn run(picture: &str, words: &[String]) -> Result<(), Error> {
     let data = Path::new("data");
     // Words such as depth=50 scale=4 make the network; weights= names a file of any usual format.
-    let network = trained::load(words, data)?;
+    let network = trained::load(words, data, tch::Device::Cpu)?;
     let names = classes::names(None, classes::of_run(words)?, network.input.classes)?;
     let sample = Sample { file: picture.into(), label: 0 };
     let (found, notes) = predict(&network, vec![sample], data)?;
@@ -48,7 +48,8 @@ mod tests {
         let words = ModelOverrides { zoo: Some("res2net50_26w_4s".into()), ..Default::default() };
         let (model, _) = words.resolve().expect("a network");
         let input = Input::square(64, 10);
-        let mut net = res2lab_lab::network::build(&model, input).expect("a network");
+        let mut net =
+            res2lab_lab::network::build(&model, input, tch::Device::Cpu).expect("a network");
         init::init(net.params_mut(), 0);
         let file = folder.path().join("weights.safetensors");
         let bytes = weights::to_bytes(net.params(), false, "").expect("weights");

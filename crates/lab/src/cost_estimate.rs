@@ -192,6 +192,7 @@ fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, 
         // The first to end was waited for first, so its start is the one that was seen best.
         startup_s: timings.iter().map(|t| t.startup_s).fold(f64::INFINITY, f64::min),
         memory_mib: timings.iter().map(|t| t.memory_mib).fold(0.0, f64::max),
+        gpu_memory_mib: timings.iter().filter_map(|t| t.gpu_memory_mib).reduce(f64::max),
     })
 }
 

@@ -25,6 +25,7 @@ pub mod cluster;
 pub mod cost_estimate;
 pub mod erf;
 pub mod given;
+pub mod gpus;
 pub mod inputs;
 pub mod line;
 pub mod named;

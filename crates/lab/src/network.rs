@@ -149,15 +149,14 @@ pub fn input_of(words: &Words, file: &WeightsFile, size: Option<usize>) -> Resul
     })
 }
 
-/// An empty network on the best device there is.
-pub fn build(model: &ModelSpec, input: Input) -> Result<Net, Error> {
-    build_in(model, input, Kind::Float)
+/// An empty network on `device`.
+pub fn build(model: &ModelSpec, input: Input, device: Device) -> Result<Net, Error> {
+    build_in(model, input, device, Kind::Float)
 }
 
 /// The same with numbers of this kind.
-pub fn build_in(model: &ModelSpec, input: Input, kind: Kind) -> Result<Net, Error> {
+pub fn build_in(model: &ModelSpec, input: Input, device: Device, kind: Kind) -> Result<Net, Error> {
     let graph = res2lab_arch::build(model, input)?;
-    let device = Device::cuda_if_available();
     let placement = Placement::new(Engine::Autograd, &graph, device, kind);
     Net::new(graph, placement).map_err(self::input)
 }

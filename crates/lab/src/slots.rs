@@ -1,5 +1,6 @@
 //! The slots of this machine in which trials run.
 
+use crate::gpus;
 use crate::options::SweepOptions;
 use res2lab_error::Error;
 use res2lab_store::Plan;
@@ -30,7 +31,7 @@ pub fn of_trials(
             "give minutes, e.g. --trial-minutes 90",
         ));
     }
-    let gpus = tch::Cuda::device_count().max(0) as usize;
+    let gpus = gpus::count();
     for (flag, value) in [("--slots", options.slots), ("--threads", options.threads)] {
         if value.is_some_and(|n| n == 0 || n > 4096) {
             return Err(Error::input(
@@ -39,23 +40,7 @@ pub fn of_trials(
             ));
         }
     }
-    let on_gpu = match options.device.as_str() {
-        "cpu" => false,
-        "cuda" if gpus == 0 => {
-            return Err(Error::input(
-                "libtorch finds no GPU",
-                "use --device cpu, or see what `just env` says",
-            ));
-        }
-        "cuda" => true,
-        "auto" => gpus > 0,
-        other => {
-            return Err(Error::input(
-                format!("no device is called {other}"),
-                "use auto, cpu or cuda",
-            ));
-        }
-    };
+    let on_gpu = gpus::is_wanted(&options.device)?;
     if options.per_device == 0 || options.per_device > 64 || (options.per_device > 1 && devices > 1)
     {
         return Err(Error::input(
@@ -67,6 +52,12 @@ pub fn of_trials(
         return Err(Error::input(
             format!("devices_per_trial {devices} is more than the GPUs here ({gpus})"),
             "give fewer, or --device cpu",
+        ));
+    }
+    if on_gpu && devices > 1 && res2lab_sweep::gpus::named().iter().any(|n| n.starts_with("MIG-")) {
+        return Err(Error::input(
+            "MIG instances cannot exchange gradients (NCCL does not support it)",
+            "set devices_per_trial=1, or use whole GPUs",
         ));
     }
     Ok(if on_gpu {

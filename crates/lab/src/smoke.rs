@@ -7,6 +7,7 @@ use res2lab_experiment::Expansion;
 use res2lab_nn::{init, weights};
 use res2lab_store::{Plan, atomic};
 use std::path::Path;
+use tch::Device;
 
 /// The classes that published weights have.
 const CLASSES: usize = 1000;
@@ -33,7 +34,7 @@ pub fn write_weights(plan: &Plan) -> Result<(), Error> {
         let channels = trial.image_channels;
         let px = trial.image_px;
         let input = Input { channels, height: px, width: px, classes: CLASSES };
-        let mut net = network::build(&trial.spec.model, input)?;
+        let mut net = network::build(&trial.spec.model, input, Device::Cpu)?;
         init::init(net.params_mut(), SEED);
         let bytes = weights::to_bytes(net.params(), false, "").map_err(network::input)?;
         atomic::create_dir(path.parent().unwrap_or(Path::new(".")))?;

@@ -8,6 +8,7 @@ use res2lab_nn::Net;
 use res2lab_nn::weights::{self, Fit, WeightsFile};
 use res2lab_store::{Plan, RunDir, SweepDir};
 use std::path::Path;
+use tch::Device;
 
 /// Keys that are not fields of a network.
 const KEYS: [&str; 8] =
@@ -29,20 +30,20 @@ pub struct Trained {
     pub notes: Vec<String>,
 }
 
-/// From `MODEL weights=FILE ...` or `TRIAL-FOLDER ...`.
-pub fn load(words: &[String], data: &Path) -> Result<Trained, Error> {
+/// From `MODEL weights=FILE ...` or `TRIAL-FOLDER ...`, on `device`.
+pub fn load(words: &[String], data: &Path, device: Device) -> Result<Trained, Error> {
     let is_run =
         |word: &&String| !word.contains('=') && Path::new(word).join("spec.yaml").is_file();
     match words.iter().find(is_run) {
         Some(folder) => {
             let rest: Vec<String> = words.iter().filter(|word| *word != folder).cloned().collect();
-            of_trial(Path::new(folder), &Words::split(&rest, &KEYS)?, data)
+            of_trial(Path::new(folder), &Words::split(&rest, &KEYS)?, data, device)
         }
-        None => of_words(&Words::split(words, &KEYS)?, data),
+        None => of_words(&Words::split(words, &KEYS)?, data, device),
     }
 }
 
-fn of_words(words: &Words, data: &Path) -> Result<Trained, Error> {
+fn of_words(words: &Words, data: &Path, device: Device) -> Result<Trained, Error> {
     let given = words.get("weights").ok_or_else(|| {
         Error::input(
             "no weights are given",
@@ -62,7 +63,7 @@ fn of_words(words: &Words, data: &Path) -> Result<Trained, Error> {
     );
     finish(
         title,
-        network::build(&model, input)?,
+        network::build(&model, input, device)?,
         input,
         with_size(data, input.height),
         words,
@@ -70,7 +71,12 @@ fn of_words(words: &Words, data: &Path) -> Result<Trained, Error> {
     )
 }
 
-fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained, Error> {
+fn of_trial(
+    folder: &Path,
+    words: &Words,
+    data_folder: &Path,
+    device: Device,
+) -> Result<Trained, Error> {
     let run = RunDir::new(folder);
     let help = "give the folder of a finished trial, e.g. reports/quickstart/runs/ID";
     let text = std::fs::read_to_string(folder.join("spec.yaml"))
@@ -104,7 +110,7 @@ fn of_trial(folder: &Path, words: &Words, data_folder: &Path) -> Result<Trained,
     let side = data.pad_to.or(data.size).unwrap_or(trial.image_px);
     let input =
         Input { channels: trial.image_channels, height: side, width: side, classes: trial.classes };
-    finish(id, network::build(&spec.model, input)?, input, data, words, &file)
+    finish(id, network::build(&spec.model, input, device)?, input, data, words, &file)
 }
 
 fn finish(

@@ -31,6 +31,9 @@ pub fn options(data: &Path) -> Result<TrialOptions, Error> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<usize>().ok());
     let place = place(&|name| std::env::var(name).ok())?;
     let found = tch::Cuda::device_count().max(0) as usize;
+    if found == 0 {
+        crate::gpus::check_unused()?;
+    }
     let is_cuda = std::env::var("RES2LAB_DEVICE").is_ok_and(|device| device == "cuda");
     let share = local::usable_cores() / place.processes;
     Ok(TrialOptions {
@@ -42,6 +45,7 @@ pub fn options(data: &Path) -> Result<TrialOptions, Error> {
         checkpoint_every: Duration::from_secs(number("RES2LAB_CHECKPOINT_S").unwrap_or(60) as u64),
         member: None,
         stop: Arc::new(AtomicBool::new(false)),
+        is_starting: Arc::new(AtomicBool::new(true)),
         code: crate::program::code(),
         earlier_s: 0.0,
         changed: String::new(),

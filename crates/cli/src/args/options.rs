@@ -1,6 +1,7 @@
 //! The command line's types as the library's options.
 
 use super::{Folders, MeasureArgs, OnOom, ReportArgs, RfArgs, SignOf, SweepArgs};
+use res2lab_error::Error;
 use res2lab_explain::{ErfOptions, Sign};
 use res2lab_lab::SweepOptions;
 use res2lab_lab::erf::MeasureOptions;
@@ -65,18 +66,19 @@ impl RfArgs {
 }
 
 impl MeasureArgs {
-    pub(crate) fn options(&self) -> MeasureOptions {
+    pub(crate) fn options(&self) -> Result<MeasureOptions, Error> {
         let sign = match self.sign {
             SignOf::Absolute => Sign::Absolute,
             SignOf::Positive => Sign::Positive,
             SignOf::Signed => Sign::Signed,
         };
-        MeasureOptions {
+        Ok(MeasureOptions {
             images: self.images,
+            device: res2lab_lab::gpus::device(&self.device)?,
             noise: self.noise,
             float64: self.float64,
             options: ErfOptions { sign, relu: self.relu },
             one_per_arm: self.one_per_arm,
-        }
+        })
     }
 }

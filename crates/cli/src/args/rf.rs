@@ -49,6 +49,9 @@ pub(crate) struct MeasureArgs {
     /// With --measure: test images that gradients are averaged over
     #[arg(long, default_value_t = 64)]
     pub images: usize,
+    /// With --measure: where to compute; auto takes a GPU if there is one
+    #[arg(long, value_name = "auto|cpu|cuda", default_value = "auto")]
+    pub device: String,
     /// With --measure: standard normal images, always the same, in place of test images
     #[arg(long, requires = "measure")]
     pub noise: bool,

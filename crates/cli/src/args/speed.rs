@@ -37,6 +37,12 @@ pub(crate) struct SpeedArgs {
     /// Image channels
     #[arg(long)]
     pub channels: Option<usize>,
+    /// Where to compute: auto takes a GPU if there is one
+    #[arg(long, value_name = "auto|cpu|cuda", default_value = "auto")]
+    pub device: String,
+    /// Of training: f32, tf32, bf16 or fp16
+    #[arg(long, value_name = "KIND", default_value = "f32")]
+    pub precision: String,
     /// By libtorch's operators alone
     #[arg(long)]
     pub plain: bool,

@@ -11,7 +11,8 @@ use res2lab_train::images::{Target, source, wanted};
 /// Evaluates and prints; writes predictions and a page where asked.
 pub(crate) fn run(args: &EvalArgs) -> Result<u8, Error> {
     let words = named::runs(&args.words, &args.folders.reports)?;
-    let trained = trained::load(&words, &args.folders.data)?;
+    let trained =
+        trained::load(&words, &args.folders.data, res2lab_lab::gpus::device(&args.device)?)?;
     if trained.data.name.is_empty() {
         return Err(Error::input(
             "no data set is given",

@@ -13,6 +13,7 @@ use res2lab_nn::Engine;
 use res2lab_store::{CostEstimate, MatchedBudget, Plan, PlannedTrial};
 use res2lab_sweep::Slot;
 use res2lab_sweep::kubernetes::{self, Pods};
+use std::path::Path;
 use tch::Device;
 
 /// Cores of each process of a trial in a pod, unless --threads says otherwise.
@@ -67,13 +68,13 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
     if args.json {
         print::json(&request.plan)
     } else {
-        show(&request.plan, &slots)
+        show(&request.plan, &slots, &args.folders.data)
     }
     Ok(0)
 }
 
 /// Arms with what they cost, and the notes.
-pub(crate) fn show(plan: &Plan, slots: &[Slot]) {
+pub(crate) fn show(plan: &Plan, slots: &[Slot], data: &Path) {
     let seeds: Vec<u64> = seeds(plan);
     let arms: Vec<&PlannedTrial> =
         plan.trials.iter().take(plan.trials.len() / seeds.len().max(1)).collect();
@@ -114,7 +115,7 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot]) {
         headers.extend(["step", "time per trial", "memory"]);
     }
     print::table(&headers, 2, rows.collect());
-    show_engines(&arms, slots);
+    show_engines(&arms, slots, data);
     show_finish(plan, slots);
     plan.notes.iter().for_each(|note| print::line(&format!("note: {}", print::one_line(note))));
     let cores = res2lab_sweep::local::available_cores().len();
@@ -128,13 +129,13 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot]) {
 }
 
 /// The engine that trains the arms, and why. A cluster's devices are not known here.
-fn show_engines(arms: &[&PlannedTrial], slots: &[Slot]) {
+fn show_engines(arms: &[&PlannedTrial], slots: &[Slot], data: &Path) {
     let Some(slot) = slots.first() else { return };
     let device = if slot.gpus.is_empty() { Device::Cpu } else { Device::Cuda(0) };
     let mut found: Vec<((Engine, &str), usize)> = Vec::new();
     for arm in arms {
         let processes = arm.spec.train.devices_per_trial;
-        let choice = Engine::choose(&res2lab_train::conditions(&arm.spec, device, processes));
+        let choice = Engine::choose(&res2lab_train::conditions(&arm.spec, device, processes, data));
         match found.iter_mut().find(|(known, _)| *known == choice) {
             Some((_, n)) => *n += 1,
             None => found.push((choice, 1)),
@@ -151,7 +152,12 @@ fn show_engines(arms: &[&PlannedTrial], slots: &[Slot]) {
 fn estimate_cells(estimate: &CostEstimate) -> Vec<String> {
     let step = 1e3 * estimate.timing.step_s;
     let step = if step < 1e4 { format!("{step:.1} ms") } else { format!("{:.1} s", step / 1e3) };
-    vec![step, print::duration(estimate.wall_s), format!("{:.0} MiB", estimate.timing.memory_mib)]
+    let timing = &estimate.timing;
+    // On a GPU its own memory is what runs out.
+    let memory = timing
+        .gpu_memory_mib
+        .map_or_else(|| format!("{:.0} MiB", timing.memory_mib), |mib| format!("{mib:.0} MiB GPU"));
+    vec![step, print::duration(estimate.wall_s), memory]
 }
 
 /// The whole sweep, if each trial has an estimate.

@@ -30,13 +30,14 @@ struct Guess {
 /// 2 if none can.
 pub(crate) fn run(args: &PredictArgs) -> Result<u8, Error> {
     let named = named::runs(&args.words, &args.folders.reports)?;
+    let device = res2lab_lab::gpus::device(&args.device)?;
     let (pictures, words): (Vec<String>, Vec<String>) =
         named.into_iter().partition(|word| is_picture(word));
     if let Some(tensor) =
         words.iter().find(|word| !word.contains('=') && word.ends_with(".safetensors"))
     {
         let words: Vec<String> = words.iter().filter(|word| *word != tensor).cloned().collect();
-        return logits(&trained::load(&words, &args.folders.data)?, tensor);
+        return logits(&trained::load(&words, &args.folders.data, device)?, tensor);
     }
     if pictures.is_empty() {
         let help = format!("add files that end in .{}", walk::ENDINGS.join(", ."));
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<u8, Error> {
             if Path::new(missing).is_dir() { "is a folder" } else { "there is no such file" };
         return Err(Error::input(format!("{missing}: {what}"), "check the path"));
     }
-    let trained = trained::load(&words, &args.folders.data)?;
+    let trained = trained::load(&words, &args.folders.data, device)?;
     let names = classes::names(
         trained.classes.as_deref(),
         classes::of_run(&words)?,

@@ -4,11 +4,12 @@ use crate::args::{SpeedArgs, SpeedOf};
 use crate::print;
 use res2lab_arch::Input;
 use res2lab_error::Error;
+use res2lab_lab::gpus;
 use res2lab_lab::network::{Words, machine, published_input};
 use res2lab_nn::{
-    Conditions, Engine, Inference, Mode, Net, Placement, Rates, Sgd, Targets, init, step,
+    Conditions, Engine, Inference, Mode, Net, Placement, Rates, Sgd, Targets, graphed, init, step,
 };
-use res2lab_train::environment::peak_memory_mib;
+use res2lab_train::environment::{gpu_memory_mib, peak_memory_mib};
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -25,7 +26,10 @@ struct Speed {
     vectors: &'static str,
     images_per_s: f64,
     step_ms: f64,
+    precision: String,
     peak_rss_mib: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpu_memory_mib: Option<f64>,
 }
 
 /// Steps before the clock starts: memory is touched, plans are made.
@@ -54,13 +58,23 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
     tch::set_num_threads(threads as i32);
     let graph = res2lab_arch::build(&model, input)?;
-    let device = Device::cuda_if_available();
+    let device = gpus::device(&args.device)?;
     let kind = Kind::Float;
-    let conditions =
-        Conditions { plain: args.plain, cuda_graph: args.cuda_graph, ..Conditions::on(device) };
+    let autocast = autocast(&args.precision)?;
+    if device.is_cuda() {
+        tch::Cuda::cudnn_set_benchmark(true);
+        res2lab_libtorch::device::allow_tf32(args.precision == "tf32");
+    }
+    let conditions = Conditions {
+        plain: args.plain,
+        cuda_graph: args.cuda_graph,
+        is_mixed: autocast.is_some(),
+        ..Conditions::on(device)
+    };
     let engine = Engine::choose(&conditions).0;
     let placement = Placement::new(engine, &graph, device, kind);
     let mut net = Net::new(graph, placement).map_err(res2lab_lab::network::input)?;
+    net.set_autocast(autocast);
     init::init(net.params_mut(), 0);
     let shape = [args.batch, input.channels, px, px].map(|n| n as i64);
     let images = net.prepare(&Tensor::randn(shape, (kind, device)));
@@ -79,7 +93,9 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         vectors: vectors.level.name(),
         images_per_s: args.batch as f64 / seconds,
         step_ms: 1000.0 * seconds,
+        precision: args.precision.clone(),
         peak_rss_mib: peak_memory_mib(),
+        gpu_memory_mib: gpu_memory_mib(device),
     };
     if args.json {
         print::json(&speed);
@@ -92,6 +108,19 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     Ok(0)
 }
 
+/// The kind of convolutions and products, if it is another one than that of weights.
+fn autocast(precision: &str) -> Result<Option<Kind>, Error> {
+    match precision {
+        "f32" | "tf32" => Ok(None),
+        "bf16" => Ok(Some(Kind::BFloat16)),
+        "fp16" => Ok(Some(Kind::Half)),
+        other => Err(Error::input(
+            format!("--precision {other} is unknown"),
+            "give f32, tf32, bf16 or fp16",
+        )),
+    }
+}
+
 /// Forward, backward, update, as the trainer does them.
 fn training(
     args: &SpeedArgs,
@@ -101,41 +130,54 @@ fn training(
 ) -> Result<f64, Error> {
     let labels: Vec<i64> = (0..args.batch).map(|i| (i % classes) as i64).collect();
     let targets = Targets::plain(Tensor::from_slice(&labels).to_device(net.placement().device));
+    let device = net.placement().device;
     let mut step = step::of_engine(net, 0.1).map_err(|e| machine(&e.cause))?;
     let sgd = Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: false };
     let mut first = true;
-    median(args.steps, || {
+    median(args.steps, device, || {
         let out = step.forward_backward(net, images, &targets, res2lab_nn::GradScale::ONE);
         sgd.step(net.params_mut(), Rates { lr: 0.1, momentum: 0.9 }, first, None)
             .map_err(|e| machine(&e.cause))?;
         first = false;
-        let _ = out.loss.double_value(&[]);
-        Ok(())
+        Ok(out.loss)
     })
 }
 
 fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Error> {
     let mut folded = (!args.plain && Inference::fits(net)).then(|| Inference::new(net, args.batch));
-    median(args.steps, || {
+    median(args.steps, net.placement().device, || {
         let logits = match &mut folded {
             None => tch::no_grad(|| net.logits(images, Mode::Eval)),
             Some(folded) => folded.logits(images),
         };
-        let _ = logits.double_value(&[0, 0]);
-        Ok(())
+        Ok(logits.get(0).get(0))
     })
 }
 
-/// The median time of a step, seconds.
-fn median(steps: usize, mut step: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
-    for _ in 0..WARM_UP {
-        step()?;
+/// The median time of a step, seconds. `step` returns a number that is there when it is done.
+///
+/// On a CPU each step is timed. A GPU is given all steps of a round before anybody waits for it, as
+/// a training loop does, and the rounds are timed.
+fn median(
+    steps: usize,
+    device: Device,
+    mut step: impl FnMut() -> Result<Tensor, Error>,
+) -> Result<f64, Error> {
+    const ROUNDS: usize = 3;
+    let (rounds, each) = if device.is_cuda() { (ROUNDS, steps) } else { (steps, 1) };
+    // A CUDA graph is recorded in one of the first steps.
+    for _ in 0..WARM_UP.max(if device.is_cuda() { graphed::WARM_UP + 1 } else { 0 }) {
+        let _ = step()?.double_value(&[]);
     }
-    let mut times = Vec::with_capacity(steps);
-    for _ in 0..steps {
+    let mut times = Vec::with_capacity(rounds);
+    for _ in 0..rounds {
         let started = Instant::now();
-        step()?;
-        times.push(started.elapsed().as_secs_f64());
+        let mut last = Tensor::new();
+        for _ in 0..each {
+            last = step()?;
+        }
+        let _ = last.double_value(&[]);
+        times.push(started.elapsed().as_secs_f64() / each as f64);
     }
     times.sort_by(f64::total_cmp);
     Ok(times[times.len() / 2])

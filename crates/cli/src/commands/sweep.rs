@@ -19,7 +19,7 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
     let options = args.options();
     let prepared = sweep::prepare(&options)?;
     if !args.json {
-        plan::show(&prepared.plan, &prepared.slots);
+        plan::show(&prepared.plan, &prepared.slots, &args.folders.data);
         show_slots(&prepared.slots);
     }
     prepared.warnings.iter().for_each(|text| print::told(&format!("warning: {text}")));

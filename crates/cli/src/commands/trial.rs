@@ -7,11 +7,13 @@
 use crate::args::TrialArgs;
 use crate::failure::{self, DIVERGED, LEFT};
 use crate::{print, ranks};
+use nix::sys::resource::{Resource, setrlimit};
 use res2lab_error::{Error, Kind};
 use res2lab_lab::trial as lab;
 use res2lab_store::{Halved, Plan, PlannedTrial, Progress, RunDir, SweepDir, atomic};
 use res2lab_train::{Ended, TrialOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::flag::register_conditional_default;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,9 +28,10 @@ pub(crate) fn run(args: &TrialArgs) -> Result<u8, Error> {
     let run = dir.run(&trial.id);
     run.create(&trial.spec)?;
     ranks::follow_parent();
-    let mut options = options(args, trial, &run)?;
     let devices = trial.spec.train.devices_per_trial;
-    options.member = ranks::member(devices)?;
+    let member = ranks::member(devices)?;
+    let mut options = options(args, trial, &run, member.is_some())?;
+    options.member = member;
     if devices > 1 && options.member.is_none() {
         return ranks::run(devices, &options.stop);
     }
@@ -82,9 +85,23 @@ fn find<'a>(plan: &'a Plan, args: &TrialArgs) -> Result<&'a PlannedTrial, Error>
     })
 }
 
-fn options(args: &TrialArgs, trial: &PlannedTrial, run: &RunDir) -> Result<TrialOptions, Error> {
+fn options(
+    args: &TrialArgs,
+    trial: &PlannedTrial,
+    run: &RunDir,
+    is_member: bool,
+) -> Result<TrialOptions, Error> {
     let options = lab::options(&args.folders.data)?;
+    if is_member {
+        // libtorch aborts a process that waits for another one too long; its memory is of no use.
+        let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    }
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] {
+        // While a process waits for the others of its trial it looks at no flag.
+        if is_member {
+            register_conditional_default(signal, Arc::clone(&options.is_starting))
+                .map_err(failure::no_signals)?;
+        }
         signal_hook::flag::register(signal, Arc::clone(&options.stop))
             .map_err(failure::no_signals)?;
     }

@@ -46,8 +46,11 @@ fn convert(words: &[String], out: &Path, data: &Path) -> Result<u8, Error> {
     })?;
     let file = WeightsFile::open(&res2lab_lab::published::find_weights(given, data)?)
         .map_err(network::input)?;
-    let mut net =
-        network::build(&words.model()?.resolve()?.0, network::input_of(&words, &file, None)?)?;
+    let mut net = network::build(
+        &words.model()?.resolve()?.0,
+        network::input_of(&words, &file, None)?,
+        tch::Device::Cpu,
+    )?;
     let loaded = weights::load(net.params_mut(), &file, Fit::Exact).map_err(network::input)?;
     let bytes = weights::to_bytes(net.params(), false, "").map_err(network::input)?;
     res2lab_store::atomic::write(out, &bytes)?;

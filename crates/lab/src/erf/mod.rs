@@ -24,7 +24,7 @@ use res2lab_store::{Outcome, Plan, PlannedTrial, RunDir, SweepDir, TrialResult, 
 use res2lab_train::environment::now_s;
 use std::collections::HashSet;
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// How it is measured.
 pub struct MeasureOptions {
@@ -32,6 +32,8 @@ pub struct MeasureOptions {
     pub images: usize,
     /// Of normal noise, in place of test images.
     pub noise: bool,
+    /// Where the networks run.
+    pub device: Device,
     /// In double precision.
     pub float64: bool,
     pub options: ErfOptions,
@@ -113,7 +115,7 @@ impl<'a> Measured<'a> {
         let input =
             Input { channels: trial.image_channels, height: px, width: px, classes: trial.classes };
         let kind = if ask.float64 { Kind::Double } else { Kind::Float };
-        let net = network::build_in(&trial.spec.model, input, kind)?;
+        let net = network::build_in(&trial.spec.model, input, ask.device, kind)?;
         let batch = looked.at(trial)?;
         let images = net.prepare(&batch.images);
         let mut measured = Measured { trial, run: dir.run(&trial.id), ask, net, batch, images };
