@@ -79,7 +79,7 @@ verify: _build _tensorboard _verify-tools
 fuzz *args: setup
     scripts/fuzz.sh "$@"
 
-# What takes too long for CI: ten minutes of fuzzing each reader, and thousands of drawn words, files and flipped bytes
+# What takes too long for CI: ten minutes of fuzzing each reader, thousands of drawn words and files, and the image of a container
 verify-long *args: setup
     scripts/verify-long.sh "$@"
 
