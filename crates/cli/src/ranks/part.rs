@@ -37,7 +37,7 @@ pub(super) fn part(devices: usize) -> Result<Part, Error> {
     let node = text("RES2LAB_NODE")?;
     let (first, count) = share(devices, &nodes, &node)?;
     let port = text("MASTER_PORT")?;
-    let port = port.parse().map_err(|_| {
+    let port = port.parse::<u16>().map_err(|_| {
         Error::input(format!("MASTER_PORT is \"{port}\""), "give a port, e.g. 29500")
     })?;
     Ok(Part { first, count, world: devices, host: text("MASTER_ADDR")?, port })
