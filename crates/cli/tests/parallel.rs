@@ -117,3 +117,31 @@ fn torchrun_and_srun_can_start_the_processes_too() {
         stderr(&output)
     );
 }
+
+#[test]
+fn two_machines_start_their_parts_of_a_trial() {
+    let bench = Bench::new();
+    let line = "scale=2 seed=0 epochs=1 batch=500 devices_per_trial=4 --name machines";
+    let output = bench.run(&format!("plan {line} --write"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let sweep = bench.sweep("machines");
+    let start = |node: usize| {
+        let mut command = bench.command(&format!("trial {} --index 0", sweep.display()));
+        command.env("RES2LAB_NODES", "2").env("RES2LAB_NODE", node.to_string());
+        command.env("MASTER_ADDR", "127.0.0.1").env("MASTER_PORT", "29513");
+        command.env("RES2LAB_THREADS", "1").spawn().expect("the binary starts")
+    };
+    let statuses: Vec<_> =
+        [1, 0].map(start).into_iter().map(|mut child| child.wait().expect("it ends")).collect();
+    assert!(statuses.iter().all(|status| status.success()), "{statuses:?}");
+    let run = runs(&sweep).pop().expect("one run");
+    assert!(run.join("result.json").exists());
+
+    let mut alone = bench.command(&format!("trial {} --index 0", sweep.display()));
+    let output = alone.env("RES2LAB_NODES", "3").env("RES2LAB_NODE", "0").output();
+    let said = stderr(&output.expect("it runs"));
+    assert!(said.contains("machine 0 of 3 has no part of a trial on 4 devices"), "{said}");
+    let output = bench.run(&format!("plan {line} --k8s --pods-per-trial 3"));
+    let said = stderr(&output);
+    assert!(said.contains("--pods-per-trial 3 does not divide devices_per_trial 4"), "{said}");
+}
