@@ -46,7 +46,7 @@ printf 'Types: deb\nURIs: %s\nSuites: trixie trixie-updates\nComponents: main\n'
 rm "$root/etc/apt/sources.list"
 if [ -n "$(ls /usr/local/share/ca-certificates 2>/dev/null)" ]; then
   cp /usr/local/share/ca-certificates/* "$root/usr/local/share/ca-certificates/"
-  chroot "$root" update-ca-certificates >/dev/null
+  chroot "$root" update-ca-certificates >/dev/null 2>&1
 fi
 FINISH
 mmdebstrap --quiet --variant=minbase --include=ca-certificates \
@@ -94,7 +94,7 @@ echo "ok      a sweep in the image"
 if ! command -v apptainer >/dev/null; then
   echo "skipped: the Apptainer image; there is no apptainer"; exit 0
 fi
-mkdir "$there/base-folder"
+mkdir -p "$there/base-folder/given"
 # A folder without devices, which may not be copied everywhere.
 tar -xf "$there/base.tar" -C "$there/base-folder" --exclude='./dev/*'
 apptainer build --build-arg base="$there/base-folder" --bind "$there:/given" "$there/res2lab.sif" \
