@@ -9,7 +9,7 @@ namespace pretend {
 
 namespace {
 
-struct Device final : c10::DeviceAllocator {
+struct DeviceMemory final : c10::DeviceAllocator {
     c10::DataPtr allocate(size_t n) override {
         void* pointer = take(current_device(), n);
         return {pointer, pointer, &give_back, device_of(current_device())};
@@ -47,7 +47,7 @@ struct Device final : c10::DeviceAllocator {
 };
 
 // Pinned memory is ordinary memory that is remembered.
-struct Pinned final : c10::Allocator {
+struct PinnedMemory final : c10::Allocator {
     std::mutex mutex;
     std::map<uintptr_t, size_t> ranges;
 
@@ -61,8 +61,8 @@ struct Pinned final : c10::Allocator {
     c10::DeleterFnPtr raw_deleter() const override { return &release; }
     void copy_data(void* to, const void* from, size_t n) const override { memcpy(to, from, n); }
 
-    static Pinned& it() {
-        static auto* it = new Pinned;
+    static PinnedMemory& it() {
+        static auto* it = new PinnedMemory;
         return *it;
     }
     static void release(void* pointer) {
@@ -92,12 +92,12 @@ thread_local int kernel_depth = 0;
 }  // namespace
 
 c10::DeviceAllocator& device_allocator() {
-    static auto* it = new Device;
+    static auto* it = new DeviceMemory;
     return *it;
 }
 
-c10::Allocator& pinned_allocator() { return Pinned::it(); }
-bool is_pinned(const void* pointer) { return Pinned::it().holds(pointer); }
+c10::Allocator& pinned_allocator() { return PinnedMemory::it(); }
+bool is_pinned(const void* pointer) { return PinnedMemory::it().holds(pointer); }
 
 const at::Generator& default_generator(int device) {
     static auto* all = new std::array<at::Generator, MOST_DEVICES>;

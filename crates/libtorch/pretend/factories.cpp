@@ -4,6 +4,7 @@
 #include "devices.h"
 
 #include <ATen/EmptyTensor.h>
+#include <c10/util/strides.h>
 
 namespace pretend {
 

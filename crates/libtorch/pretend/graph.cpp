@@ -29,6 +29,7 @@ struct Graph final : Recording {
     void abandon() {
         set_tape(nullptr);
         tape->put_back();
+        forget_recorded(tape->device);
         auto generator = default_generator(tape->device);
         std::lock_guard<std::mutex> lock(generator.mutex());
         generator.set_state(random_state);

@@ -3,8 +3,6 @@
 
 #include "devices.h"
 
-#include <ATen/ops/conv2d.h>
-
 namespace pretend {
 
 namespace {

@@ -52,8 +52,11 @@ void finish_all(const LateList& list) {
 
 }  // namespace
 
-void Late::check_host_memory() const {
-    bool same = kind != TO_DEVICE || hash_of(host_from, host_to) == hash;
+void Late::check_host_memory() {
+    if (kind != TO_DEVICE) return;
+    size_t now = hash_of(host_from, host_to);
+    // Told once.
+    bool same = std::exchange(hash, now) == now;
     if (!same) count_race("pinned memory");
     TORCH_CHECK(same, "pretend: race: the host changed pinned memory whose copy to the device on ",
                 stream_name(stream), " was not over");

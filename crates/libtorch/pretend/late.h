@@ -26,7 +26,7 @@ struct Late {
 
     // Does the work, once.
     void finish();
-    void check_host_memory() const;
+    void check_host_memory();
 };
 
 using LateList = std::vector<std::shared_ptr<Late>>;

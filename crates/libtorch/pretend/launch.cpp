@@ -25,7 +25,7 @@ std::string sentence(const Launch& now, bool writes, const Access& access) {
 }
 
 // `world` is locked.
-void check_range(const Launch& now, const Range& range) {
+void check_range(const Launch& now, const Range& range, bool recorded) {
     uintptr_t start = 0;
     Block* block = block_at(range.from, &start);
     TORCH_CHECK(block, "pretend: ", now.by, " uses device memory that is not allocated");
@@ -39,18 +39,18 @@ void check_range(const Launch& now, const Range& range) {
         if (races_checked()) TORCH_CHECK(false, text);
     }
     // What this operation comes after, and covers, need not be remembered.
-    std::erase_if(block->accesses, [&](const Access& access) {
+    if (!recorded) std::erase_if(block->accesses, [&](const Access& access) {
         bool covered = range.from <= access.range.from && access.range.to <= range.to;
         bool replaced = covered && (range.writes || !access.range.writes);
         return replaced && known.covers(access.stream, access.time);
     });
-    block->accesses.push_back({range, now.stream, now.time, now.by});
+    block->accesses.push_back({range, now.stream, now.time, now.by, false, recorded});
 }
 
 void check_ranges(const Launch& now, const std::vector<Range>& ranges) {
     Tape* tape = captured_by(now.stream);
     for (auto& range : ranges) {
-        check_range(now, range);
+        check_range(now, range, tape != nullptr);
         if (tape) tape->ranges.push_back(range);
     }
 }

@@ -322,6 +322,15 @@ Block* block_at(uintptr_t address, uintptr_t* start) {
     return &it->second;
 }
 
+void forget_recorded(int device) {
+    std::lock_guard<std::mutex> lock(world());
+    auto forget = [](std::vector<Access>& accesses) {
+        std::erase_if(accesses, [](const Access& access) { return access.recorded; });
+    };
+    for (auto& [at, block] : memory(device).used) forget(block.accesses);
+    for (auto& risky : memory(device).risky) forget(risky.accesses);
+}
+
 void dissolve(Pool& pool) {
     std::lock_guard<std::mutex> lock(world());
     for (auto& [at, block] : memory(pool.device).used) {

@@ -30,6 +30,8 @@ struct Access {
     const char* by;
     // The memory was freed since, and belongs to another tensor.
     bool freed = false;
+    // By work that was recorded, and did not run.
+    bool recorded = false;
 };
 
 using FreeRanges = std::map<uintptr_t, size_t>;
@@ -65,6 +67,9 @@ void empty_cache();
 
 // The block that holds an address, or nullptr. `world` must be locked.
 Block* block_at(uintptr_t address, uintptr_t* start);
+
+// What was recorded did not run.
+void forget_recorded(int device);
 
 // The tensors of a graph's pool that live on become ordinary ones.
 void dissolve(Pool& pool);

@@ -12,17 +12,17 @@ namespace pretend {
 
 namespace {
 
-using Names = std::unordered_set<std::string>;
+using NameSet = std::unordered_set<std::string>;
 
 // The size of the result, or the result itself, is needed by the host.
-const Names WAITS{"aten::_local_scalar_dense", "aten::nonzero",    "aten::masked_select",
-                  "aten::bincount",            "aten::_unique2",   "aten::unique_dim",
-                  "aten::unique_consecutive",  "aten::equal",      "aten::is_nonzero",
-                  "aten::repeat_interleave",   "aten::_histogramdd_bin_edges"};
+const NameSet WAITS{"aten::_local_scalar_dense", "aten::nonzero",  "aten::masked_select",
+                    "aten::bincount",            "aten::_unique2", "aten::unique_dim",
+                    "aten::unique_consecutive",  "aten::equal",    "aten::is_nonzero",
+                    "aten::repeat_interleave"};
 
 // Indices may lie in main memory.
-const Names TAKES_HOST{"aten::index", "aten::_index_put_impl_", "aten::index_put_",
-                       "aten::_unsafe_index"};
+const NameSet TAKES_HOST{"aten::index", "aten::_index_put_impl_", "aten::index_put_",
+                         "aten::_unsafe_index"};
 
 // What the schema of an operator says, once for each.
 struct Operator {
@@ -36,8 +36,7 @@ struct Operator {
     int generator = -1;
 
     explicit Operator(const c10::FunctionSchema& schema) {
-        auto& overload = schema.overload_name();
-        name = kept_text(overload.empty() ? schema.name() : schema.name() + "." + overload);
+        name = kept_text(schema.name());
         waits = WAITS.count(schema.name()) > 0;
         takes_host = TAKES_HOST.count(schema.name()) > 0;
         auto& returns = schema.returns();
@@ -124,7 +123,6 @@ void choose_generator(const Operator& it, torch::jit::Stack* stack, size_t first
 void record(Tape& tape, const c10::OperatorHandle& op, torch::jit::Stack arguments, Call& call) {
     std::vector<at::Tensor> results;
     for (auto& t : call.fresh) results.push_back(over(t));
-    std::vector<at::Tensor> own = call.on_host;
     tape.add([op, arguments = std::move(arguments), results = std::move(results)] {
         Below below;
         torch::jit::Stack stack = arguments;

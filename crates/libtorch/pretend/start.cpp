@@ -56,3 +56,8 @@ int started = [] {
 }  // namespace
 
 }  // namespace pretend
+
+// The name of a device, as cudaGetDeviceProperties tells it.
+extern "C" __attribute__((visibility("default"))) const char* res2lab_pretend_device_name(int) {
+    return "Pretend GPU";
+}

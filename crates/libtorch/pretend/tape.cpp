@@ -6,18 +6,18 @@ namespace pretend {
 
 namespace {
 
-std::atomic<Tape*> now{nullptr};
+std::atomic<Tape*> open_tape{nullptr};
 
 }  // namespace
 
-void set_tape(Tape* tape) { now = tape; }
+void set_tape(Tape* tape) { open_tape = tape; }
 
-bool recording() { return now != nullptr; }
+bool recording() { return open_tape != nullptr; }
 
-Tape* current_tape() { return now; }
+Tape* current_tape() { return open_tape; }
 
 void forbid_in_capture(const std::string& what) {
-    Tape* tape = now;
+    Tape* tape = open_tape;
     if (!tape) return;
     tape->spoilt = true;
     TORCH_CHECK(false, "CUDA error: operation not permitted when stream is capturing (pretend: ",
@@ -25,7 +25,7 @@ void forbid_in_capture(const std::string& what) {
 }
 
 Tape* captured_by(int stream) {
-    Tape* tape = now;
+    Tape* tape = open_tape;
     return tape && tape->streams.count(stream) ? tape : nullptr;
 }
 
@@ -36,7 +36,7 @@ Tape* tape_of(int device) {
 }
 
 void capture_follows(int stream, const Event& event) {
-    Tape* tape = now;
+    Tape* tape = open_tape;
     if (!tape) return;
     if (!event.in_capture) {
         if (!captured_by(stream)) return;
