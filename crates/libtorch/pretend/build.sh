@@ -55,7 +55,7 @@ unit() {
 }
 
 first() {
-  unit state settings clock usage memory late launch tape counts report
+  unit state settings clock usage space limit memory late launch tape counts report
   unit device allocators guard hooks start
   unit planted_main planted planted_devices planted_streams planted_graph
 }

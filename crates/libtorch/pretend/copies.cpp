@@ -85,7 +85,8 @@ void copy_late(const at::Tensor& self, const at::Tensor& from, const Launch& pla
     auto late = make_late(Late::TO_HOST, place, self);
     Below below;
     // The device reads now; what the host sees changes only when it has waited.
-    auto staged = at::empty_strided(self.sizes(), self.strides(), self.options().pinned_memory(false));
+    auto plain = self.options().pinned_memory(false);
+    auto staged = at::empty_strided(self.sizes(), self.strides(), plain);
     staged.copy_(over(from));
     memset(self.data_ptr(), 0xff, self.numel() * self.element_size());
     auto alias = at::from_blob(self.data_ptr(), self.sizes(), self.strides(), self.options());

@@ -16,8 +16,9 @@ const char* TWO = "Expected all tensors to be on the same device";
 
 void planted_visible() {
     auto visible = [](const char* value, const char* expected) {
-        auto [status, text] = again(std::string("RES2LAB_PRETEND_GPUS=4 ") + value, "visible");
-        check(status == 0 && text == expected, std::string(value) + " shows the right devices", text);
+        std::string variable = value;
+        auto [status, text] = again("RES2LAB_PRETEND_GPUS=4 " + variable, "visible");
+        check(status == 0 && text == expected, variable + " shows the right devices", text);
     };
     visible("CUDA_VISIBLE_DEVICES=3,1", "2\n");
     visible("CUDA_VISIBLE_DEVICES=", "0\n");
@@ -28,10 +29,21 @@ void planted_visible() {
     visible("CUDA_VISIBLE_DEVICES=1,1", "0\n");
 }
 
+// Children inherit LD_PRELOAD, but a shell has no use for devices.
+void planted_children() {
+    FILE* pipe = popen("grep -c 'pretend[.]so' /proc/self/maps; "
+                       "grep -c pretend_device /proc/self/maps", "r");
+    int small = 0, large = 0;
+    bool read = fscanf(pipe, "%d %d", &small, &large) == 2;
+    pclose(pipe);
+    check(read && small > 0 && large == 0, "a child that is no such program loads no device");
+}
+
 }  // namespace
 
 void planted_devices() {
     planted_visible();
+    planted_children();
     auto host = at::rand({4, 4});
     auto a = host.to(cuda(0)), b = host.to(cuda(1));
     auto image = at::rand({2, 3, 8, 8}), weight = at::rand({4, 3, 3, 3});
@@ -64,6 +76,9 @@ void planted_memory() {
     auto a = host.to(cuda());
     check(killed_by([&] { host.add_(*a.data_ptr<float>()); }) == SIGSEGV,
           "the host reads device memory: SIGSEGV");
+    auto [status, text] = again("A=1", "touch");
+    check(text.find("pretend: the host touched device memory") != std::string::npos,
+          "and says so", text);
     check(killed_by([&] { *a.data_ptr<float>() = 1; }) == SIGSEGV,
           "the host writes device memory: SIGSEGV");
     check(killed_by([&] { at::from_blob(a.data_ptr(), {4, 4}).sum(); }) == SIGSEGV,
@@ -111,6 +126,7 @@ int planted_child(int argc, char** argv) {
     }
     if (what == "group") return planted_rank(argc, argv);
     if (what == "counted") return counted_child();
+    if (what == "touch") return int(*at::ones({1}, cuda()).data_ptr<float>());
     auto bytes = at::TensorOptions(at::kByte).device(cuda());
     std::string how = argc > 3 ? argv[3] : "";
     try {
