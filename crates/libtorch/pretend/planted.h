@@ -46,4 +46,4 @@ void planted_counts();
 // The part of a process that `again` started.
 int planted_child(int argc, char** argv);
 int planted_rank(int argc, char** argv);
-int counted_child();
+int counted_child(bool with_graph);

@@ -125,7 +125,8 @@ int planted_child(int argc, char** argv) {
         return 0;
     }
     if (what == "group") return planted_rank(argc, argv);
-    if (what == "counted") return counted_child();
+    if (what == "counted") return counted_child(false);
+    if (what == "counted_graph") return counted_child(true);
     if (what == "touch") return int(*at::ones({1}, cuda()).data_ptr<float>());
     auto bytes = at::TensorOptions(at::kByte).device(cuda());
     std::string how = argc > 3 ? argv[3] : "";

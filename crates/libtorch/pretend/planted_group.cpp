@@ -2,6 +2,7 @@
 
 #include "planted.h"
 
+#include "../src/recording.h"
 #include "gloo_declarations.h"
 
 #include <ATen/DeviceAccelerator.h>
@@ -69,6 +70,27 @@ void gathers(Group& group, int rank) {
     future->wait();
 }
 
+// A sum within a graph.
+void recorded(Group& group, int rank) {
+    using Make = Recording* (*)();
+    auto make = reinterpret_cast<Make>(dlsym(RTLD_DEFAULT, "res2lab_pretend_graph"));
+    std::unique_ptr<Recording> graph(make());
+    auto data = at::full({10}, rank + 1.0, cuda());
+    Stream side;
+    side.wait_for_default();
+    side.run([&] {
+        graph->begin();
+        std::vector<at::Tensor> list{data};
+        group->allreduce(list)->wait();
+        graph->end();
+    });
+    side.default_waits();
+    check(close(data, at::full({10}, rank + 1.0)), "allreduce is recorded, and does not run");
+    graph->replay();
+    graph->replay();
+    check(close(data, at::full({10}, 6.0)), "and runs at each replay");
+}
+
 }  // namespace
 
 // group PATH RANK: prints the lines of its checks.
@@ -78,6 +100,7 @@ int planted_rank(int argc, char** argv) {
     try {
         sums(group, rank);
         gathers(group, rank);
+        recorded(group, rank);
     } catch (const std::exception& error) {
         std::cout << "FAILED  " << error.what() << std::endl;
         return 1;
@@ -108,7 +131,7 @@ void planted_group() {
         count += is_check;
     }
     auto last_line = text.substr(text.rfind('\n', text.size() - 2) + 1);
-    check(count == 16, "both processes came to their end", last_line);
+    check(count == 20, "both processes came to their end", last_line);
     text = both("CUDA_VISIBLE_DEVICES=1", "CUDA_VISIBLE_DEVICES=1");
     check(text.find("Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 1") !=
               std::string::npos,

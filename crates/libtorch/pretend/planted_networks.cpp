@@ -2,12 +2,16 @@
 
 #include "planted.h"
 
+#include "../src/recording.h"
+
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <dlfcn.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -141,33 +145,56 @@ void planted_networks() {
 }
 
 // The counts of a process that `again` started: a copy to the device, three steps of three
-// operators, and two waits.
-int counted_child() {
+// operators, and two waits; or two steps by a graph, the second with SGD after the replay.
+int counted_child(bool with_graph) {
     auto w = at::ones({2, 3, 4, 4}, cuda()), g = w.clone(), m = at::zeros_like(w);
+    auto sgd = [&] {
+        std::vector<Tensor> ws{w}, gs{g}, ms{m};
+        at::_fused_sgd_(ws, gs, ms, 0, 0.9, 0.1, 0, false, false, false, {}, {});
+    };
+    if (with_graph) {
+        std::unique_ptr<Recording> graph(
+            reinterpret_cast<Recording* (*)()>(dlsym(RTLD_DEFAULT, "res2lab_pretend_graph"))());
+        Stream side;
+        sgd();
+        side.wait_for_default();
+        side.run([&] {
+            graph->begin();
+            g.mul_(2);
+            graph->end();
+        });
+        side.default_waits();
+        graph->replay();
+        graph->replay();
+        sgd();
+        return 0;
+    }
     for (int i = 0; i < 3; i++) {
         auto view = w.narrow(1, 0, 2).unsqueeze(0);
         at::_foreach_mul_(std::vector<Tensor>{w, g}, 1);
         g.contiguous(at::MemoryFormat::ChannelsLast);
-        std::vector<Tensor> ws{w}, gs{g}, ms{m};
-        at::_fused_sgd_(ws, gs, ms, 0, 0.9, 0.1, 0, false, false, false, {}, {});
+        sgd();
     }
     w.cpu();
     at::zeros({2}).to(cuda());
     return 0;
 }
 
-void planted_counts() {
+// The report of this program again, as `argument` says.
+std::string report_of(const std::string& argument) {
     char folder[] = "/tmp/pretend-XXXXXX";
-    check(mkdtemp(folder), "a folder for the report");
-    again(std::string("RES2LAB_PRETEND_SITES=1 RES2LAB_PRETEND_REPORT=") + folder, "counted");
-    auto name = std::string(folder) + "/report";
-    auto moved = "mv " + std::string(folder) + "/*.json " + name;
-    check(system(moved.c_str()) == 0, "a process writes its report");
-    std::ifstream file(name);
+    std::string path = mkdtemp(folder);
+    again("RES2LAB_PRETEND_SITES=1 RES2LAB_PRETEND_REPORT=" + path, argument);
     std::stringstream text;
-    text << file.rdbuf();
-    system(("rm -r " + std::string(folder)).c_str());
-    auto report = text.str();
+    for (auto& file : std::filesystem::directory_iterator(path)) {
+        text << std::ifstream(file.path()).rdbuf();
+    }
+    std::filesystem::remove_all(path);
+    return text.str();
+}
+
+void planted_counts() {
+    auto report = report_of("counted");
     auto has = [&](const std::string& part) {
         check(report.find(part) != std::string::npos, "the report has " + part);
     };
@@ -178,5 +205,9 @@ void planted_counts() {
     has("\"aten::_foreach_mul_\": 1");
     has("\"copy_ to the host\": 1");
     has("\"copy_ from the host\": 1");
+    has("copy_ to the host 0x");
     has("\"left\": []");
+    report = report_of("counted_graph");
+    has("\"steps\": 3");
+    has("\"replays\": 2");
 }

@@ -77,9 +77,16 @@ void planted_freed() {
 void planted_events() {
     c10::Event event(c10::DeviceType::CUDA, c10::EventFlag::BACKEND_DEFAULT);
     auto a = at::ones({4}, cuda());
-    event.record(c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).getStream(cuda()));
+    c10::Event end(c10::DeviceType::CUDA, c10::EventFlag::BACKEND_DEFAULT);
+    auto stream = at::accelerator::getCurrentStream(0);
+    event.record(stream);
+    a.add_(1);
+    end.record(stream);
     check(!event.query(), "an event is not over when it is recorded");
-    event.synchronize();
+    refused("the time between events that are not over", "must be completed",
+            [&] { event.elapsedTime(end); });
+    end.synchronize();
+    allowed("the time between events that are", [&] { event.elapsedTime(end); });
     check(event.query(), "it is when the host has waited");
 }
 
