@@ -15,7 +15,42 @@ size_t capacity() {
     return bytes;
 }
 
-std::string mebibytes(size_t bytes) { return c10::str(bytes >> 20, " MiB"); }
+// As CUDA's allocator writes sizes.
+std::string written(size_t bytes) {
+    if (bytes < 1024) return c10::str(bytes, " bytes");
+    double size = double(bytes) / 1024;
+    const char* unit = " KiB";
+    for (const char* next : {" MiB", " GiB"}) {
+        if (size < 1024) break;
+        size /= 1024;
+        unit = next;
+    }
+    char text[32];
+    snprintf(text, sizeof text, "%.2f%s", size, unit);
+    return text;
+}
+
+// `others` is what other processes use.
+bool try_to_charge(int device, size_t size, size_t* others) {
+    size_t own = memory(device).allocated + size;
+    *others = 0;
+    if (own > memory_limit()) return false;
+    bool fits = true;
+    size_t sum = add_usage(physical(device), size, capacity(), &fits);
+    *others = sum - std::min(sum, own);
+    return fits;
+}
+
+[[noreturn]] void throw_out_of_memory(int device, size_t wanted, size_t others) {
+    size_t room = std::min(memory_limit(), capacity() - std::min(others, capacity()));
+    size_t free = room - std::min(room, memory(device).allocated);
+    TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate ",
+                     written(wanted), ". GPU ", device, " has a total capacity of ",
+                     written(capacity()), " of which ", written(free), " is free. ",
+                     "Allowed to this process: ", written(memory_limit()),
+                     ", used by others: ", written(others), ". (pretend)");
+    abort();
+}
 
 }  // namespace
 
@@ -34,26 +69,15 @@ size_t memory_limit() {
 }
 
 void charge(int device, size_t size, size_t wanted) {
-    auto& m = memory(device);
-    for (bool again : {false, true}) {
-        bool fits = true;
-        size_t sum = m.allocated + size;
-        if (sum <= memory_limit()) sum = add_usage(physical(device), size, capacity(), &fits);
-        else fits = false;
-        if (fits) break;
-        if (!again) {
-            release_settled(device, true);
-            continue;
-        }
-        size_t others = sum > m.allocated + size ? sum - m.allocated - size : 0;
-        size_t room = std::min(memory_limit(), capacity() - std::min(others, capacity()));
-        TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate ",
-                         mebibytes(wanted), ". GPU ", device, " has a total capacity of ",
-                         mebibytes(capacity()), " of which ",
-                         mebibytes(room - std::min(room, m.allocated)), " is free. Allowed to ",
-                         "this process: ", mebibytes(memory_limit()), ", used by others: ",
-                         mebibytes(others), ". (pretend)");
+    size_t others = 0;
+    bool fits = try_to_charge(device, size, &others);
+    if (!fits) {
+        // As CUDA's allocator, which then waits for the device and frees what it keeps.
+        release_settled(device, true);
+        fits = try_to_charge(device, size, &others);
     }
+    if (!fits) throw_out_of_memory(device, wanted, others);
+    auto& m = memory(device);
     m.allocated += size;
     m.peak = std::max(m.peak, m.allocated);
     m.step_peak = std::max(m.step_peak, m.allocated);

@@ -39,7 +39,7 @@ void add_range(FreeRanges& ranges, uintptr_t at, size_t size);
 // The smallest free range that is large enough; 0 without one.
 uintptr_t cut_range(FreeRanges& ranges, size_t size);
 
-// `limit.cpp`: counts `size` more of a device, or throws in CUDA's words. `world` is locked.
+// These three with `world` locked. Counts `size` more of a device, or throws in CUDA's words.
 void charge(int device, size_t size, size_t wanted);
 // Memory that a process needs before its first tensor.
 void charge_context(int device);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 namespace pretend {
@@ -87,6 +88,17 @@ Table& opened_table() {
     return t;
 }
 
+// Removes the files of processes that could not do so.
+void remove_stale_files() {
+    for (auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
+        int pid = 0;
+        unsigned long long started = 0;
+        auto name = entry.path().filename().string();
+        int read = sscanf(name.c_str(), "res2lab-pretend-%d-%llu", &pid, &started);
+        if (read == 2 && start_of(pid) != started) unlink(entry.path().c_str());
+    }
+}
+
 size_t sum(Table& t, int physical) {
     size_t all = 0;
     for (int i = 0; i < SLOTS; i++) {
@@ -126,6 +138,7 @@ void start_usage() {
     static std::string made;
     if (!setting("SHARED")) {
         made = c10::str("/dev/shm/res2lab-pretend-", getpid(), "-", start_of(getpid()));
+        remove_stale_files();
         setenv("RES2LAB_PRETEND_SHARED", made.c_str(), 1);
         static int owner = getpid();
         atexit([] {
