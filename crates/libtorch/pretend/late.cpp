@@ -65,7 +65,11 @@ void Late::check_host_memory() {
 void Late::finish() {
     std::lock_guard<std::mutex> lock(mutex);
     if (done) return;
-    done = true;
+    // Also after a failure, which is told once.
+    struct Mark {
+        std::atomic<bool>& done;
+        ~Mark() { done = true; }
+    } mark{done};
     check_host_memory();
     work();
 }

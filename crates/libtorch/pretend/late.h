@@ -22,7 +22,7 @@ struct Late {
     // Of the pinned memory that is read: to see that the host leaves it alone until then.
     size_t hash = 0;
     std::mutex mutex;
-    bool done = false;
+    std::atomic<bool> done = false;
 
     // Does the work, once.
     void finish();

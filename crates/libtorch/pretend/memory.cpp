@@ -26,6 +26,7 @@ uintptr_t take_risky(Memory& m, int stream, size_t size, std::vector<Access>& ac
     if (best == m.risky.end()) return 0;
     uintptr_t at = best->at;
     accesses = best->accesses;
+    for (auto& access : accesses) access.freed = true;
     if (best->size == size) {
         m.risky.erase(best);
     } else {
@@ -35,17 +36,16 @@ uintptr_t take_risky(Memory& m, int stream, size_t size, std::vector<Access>& ac
     return at;
 }
 
-uintptr_t take_fresh(int device, size_t size, size_t wanted) {
-    auto& m = memory(device);
-    charge(device, size, wanted);
-    uintptr_t at = cut_range(m.free, size);
+uintptr_t take_fresh(int device, size_t size) {
+    uintptr_t at = cut_range(memory(device).free, size);
     TORCH_CHECK(at, "pretend: the address space of a device is used up");
     return at;
 }
 
 uintptr_t take_from_pool(Pool& pool, size_t size, size_t wanted) {
     if (uintptr_t at = cut_range(pool.free, size)) return at;
-    uintptr_t at = take_fresh(pool.device, size, wanted);
+    charge(pool.device, size, wanted);
+    uintptr_t at = take_fresh(pool.device, size);
     add_range(pool.all, at, size);
     return at;
 }
@@ -84,11 +84,10 @@ void* take(int device, size_t wanted) {
     if (Tape* tape = captured_by(block.stream)) {
         block.pool = &tape->pool;
         at = take_from_pool(tape->pool, size, wanted);
-    } else if ((at = take_risky(m, block.stream, size, block.accesses))) {
-        for (auto& access : block.accesses) access.freed = true;
-        charge(device, size, wanted);
     } else {
-        at = take_fresh(device, size, wanted);
+        charge(device, size, wanted);
+        at = take_risky(m, block.stream, size, block.accesses);
+        if (!at) at = take_fresh(device, size);
     }
     m.used[at] = std::move(block);
     lock.unlock();

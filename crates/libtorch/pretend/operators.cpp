@@ -95,7 +95,20 @@ void enter(const Operator& it, torch::jit::Stack* stack, size_t first, Call& cal
     check_device(call.device);
 }
 
-// Of a tensor that has to lie in main memory; a number may.
+// The host has to know where a mask is true.
+bool has_mask(const torch::jit::Stack& stack, size_t first) {
+    bool any = false;
+    for (size_t i = first; i < stack.size(); i++) {
+        if (!stack[i].isOptionalTensorList()) continue;
+        for (const std::optional<at::Tensor>& t : stack[i].toOptionalTensorVector()) {
+            any |= t && t->defined() && t->scalar_type() == at::kBool;
+        }
+    }
+    return any;
+}
+
+// A number of the host may stand beside tensors of a device. Returns whether there are indices of
+// the host, which have to be copied.
 bool check_host_arguments(const Operator& it, const Call& call) {
     bool any = false;
     for (auto& t : call.on_host) {
@@ -152,7 +165,8 @@ void run(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     Below below;
     Call call;
     enter(it, stack, first, call);
-    bool copies_indices = check_host_arguments(it, call);
+    bool waits = it.waits | check_host_arguments(it, call);
+    if (it.takes_host) waits |= has_mask(*stack, first);
     c10::DeviceGuard guard(device_of(call.device));
     choose_generator(it, stack, first, call.device);
 
@@ -169,7 +183,7 @@ void run(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
             arguments.assign(stack->begin() + first, stack->end());
         }
     }
-    if (it.waits || copies_indices) host_waits_for_stream(call.device, it.name);
+    if (waits) host_waits_for_stream(call.device, it.name);
 
     InKernel in_kernel;
     op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);

@@ -112,6 +112,12 @@ void planted_copies() {
         auto a = at::ones({3}, cuda());
         a.index({a > 0});
     });
+    refused("an assignment by a mask where nothing may wait", "the host waits", [&] {
+        auto a = at::ones({3}, cuda());
+        a.index_put_({a > 0}, at::zeros({3}, cuda()));
+    });
+    refused("indices of the host where nothing may wait", "the host waits",
+            [&] { at::ones({3}, cuda()).index({at::arange(2)}); });
     allowed("a copy of pinned memory that does not wait", [&] { pinned.to(floats, true); });
     forbid_syncs(false);
     at::accelerator::synchronizeDevice(0);
