@@ -17,10 +17,14 @@ void release(int device, uintptr_t at, size_t size, bool counted) {
     remove_usage(physical(device), size);
 }
 
+// CUDA's allocator keeps small and large blocks apart.
+bool is_small(size_t size) { return size <= size_t(1) << 20; }
+
 uintptr_t take_risky(Memory& m, int stream, size_t size, std::vector<Access>& accesses) {
     auto best = m.risky.end();
     for (auto it = m.risky.begin(); it != m.risky.end(); ++it) {
         if (it->stream != stream || it->size < size) continue;
+        if (is_small(it->size) != is_small(size)) continue;
         if (best == m.risky.end() || it->size < best->size) best = it;
     }
     if (best == m.risky.end()) return 0;

@@ -132,30 +132,38 @@ void choose_generator(const Operator& it, torch::jit::Stack* stack, size_t first
                 "(pretend: ", it.name, ")");
 }
 
+bool is_part_of(const at::Tensor& t, const torch::jit::Stack& arguments) {
+    bool found = false;
+    for (auto& argument : arguments) {
+        each_tensor(argument, [&](const at::Tensor& one) {
+            found |= one.defined() && t.storage().is_alias_of(one.storage());
+            return one;
+        });
+    }
+    return found;
+}
+
 // Again the same kernel on the same memory.
+void replay(const c10::OperatorHandle& op, torch::jit::Stack arguments,
+            const std::vector<at::Tensor>& results) {
+    Below below;
+    torch::jit::Stack stack = arguments;
+    op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &stack);
+    size_t next = 0;
+    for (auto& value : stack) {
+        each_tensor(value, [&](const at::Tensor& t) {
+            bool is_fresh = t.defined() && !is_part_of(t, arguments);
+            if (is_fresh) at::Tensor(results.at(next++)).copy_(t);
+            return t;
+        });
+    }
+}
+
 void record(Tape& tape, const c10::OperatorHandle& op, torch::jit::Stack arguments, Call& call) {
     std::vector<at::Tensor> results;
     for (auto& t : call.fresh) results.push_back(over(t));
     tape.add([op, arguments = std::move(arguments), results = std::move(results)] {
-        Below below;
-        torch::jit::Stack stack = arguments;
-        op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &stack);
-        size_t at = 0;
-        for (auto& value : stack) {
-            each_tensor(value, [&](const at::Tensor& t) {
-                bool is_argument = false;
-                for (auto& a : arguments) {
-                    each_tensor(a, [&](const at::Tensor& one) {
-                        is_argument |= t.is_same(one);
-                        return one;
-                    });
-                }
-                if (t.defined() && !is_argument && at < results.size()) {
-                    at::Tensor(results[at++]).copy_(t);
-                }
-                return t;
-            });
-        }
+        replay(op, arguments, results);
     });
 }
 

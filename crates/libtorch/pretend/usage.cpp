@@ -90,7 +90,8 @@ Table& opened_table() {
 
 // Removes the files of processes that could not do so.
 void remove_stale_files() {
-    for (auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
+    std::error_code none;
+    for (auto& entry : std::filesystem::directory_iterator("/dev/shm", none)) {
         int pid = 0;
         unsigned long long started = 0;
         auto name = entry.path().filename().string();
