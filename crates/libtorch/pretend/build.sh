@@ -54,14 +54,15 @@ unit() {
     -c "$out/$name.cpp" -o "$out/$name.o"
 }
 
+# Two halves that take about as long as each other.
 first() {
   unit state settings clock usage space limit memory late launch tape counts report
   unit device allocators guard hooks start
+  unit kernels kernels
   unit planted_main planted planted_devices planted_streams planted_graph
 }
 second() {
   unit operators call operators factories copies graph
-  unit kernels kernels
   unit group nccl collective
   unit planted_rest planted_kernels planted_networks planted_group
 }

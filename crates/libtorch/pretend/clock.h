@@ -19,6 +19,10 @@ struct Clock {
     Time tick(int stream);
 };
 
+// Queries that an event, a stream or a collective answers with "not yet" where nothing waited for
+// it. Then it answers "over", for a program may ask until it is.
+constexpr int UNANSWERED = 8;
+
 struct Event {
     Clock clock;
     double when_ms = 0;

@@ -9,10 +9,6 @@ namespace pretend {
 
 namespace {
 
-// Queries that an event or a stream answers with "not yet" where nothing waited for it. Then it
-// answers "over", for a program may ask until it is.
-constexpr int UNANSWERED = 8;
-
 int number_of(const c10::Stream& stream) {
     return stream_number(stream.device_index(), stream.id());
 }

@@ -7,6 +7,7 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <iostream>
 
@@ -102,15 +103,16 @@ void planted_memory() {
     check(again(fraction, "take 40000000").first == 3, "nor 40 MB in half of them");
 
     // The parent holds some of the same device.
-    auto shared = "RES2LAB_PRETEND_SHARED=/dev/shm/res2lab-pretend-planted " + small;
-    remove("/dev/shm/res2lab-pretend-planted");
+    char counter[] = "/dev/shm/res2lab-planted-XXXXXX";
+    check(close(mkstemp(counter)) == 0, "a file for the sum of memory");
+    auto shared = "RES2LAB_PRETEND_SHARED=" + std::string(counter) + " " + small;
     check(again(shared, "take 40000000 beside 40000000").first == 3,
           "the sum of two processes on one device");
     check(again(shared, "take 20000000 beside 20000000").first == 0, "a sum that fits");
     check(again(shared, "take 40000000 killed").first != 0 &&
               again(shared, "take 40000000").first == 0,
           "a killed process holds no memory");
-    remove("/dev/shm/res2lab-pretend-planted");
+    remove(counter);
 
     auto keep = at::zeros({1000}, cuda());
     auto stats = at::accelerator::getDeviceStats(0);
