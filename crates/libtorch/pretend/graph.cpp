@@ -5,6 +5,7 @@
 #include "counts.h"
 #include "devices.h"
 #include "launch.h"
+#include "settings.h"
 #include "tape.h"
 
 namespace pretend {
@@ -37,6 +38,8 @@ struct Graph final : Recording {
 
     void begin() override {
         TORCH_CHECK(!recording(), "CUDA error: a graph is being recorded already (pretend)");
+        TORCH_CHECK(!setting("REFUSE_GRAPHS"), "CUDA error: operation not permitted (pretend, ",
+                    "as RES2LAB_PRETEND_REFUSE_GRAPHS asks)");
         TORCH_CHECK(!tape, "This CUDAGraph instance already owns a captured graph. (pretend)");
         int device = current_device();
         int stream = current_stream_number(device);
