@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use part::Part;
 use res2lab_error::Error;
 use res2lab_libtorch::Member;
-use res2lab_sweep::local;
+use res2lab_sweep::{local, numa};
 use std::env;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
@@ -108,6 +108,11 @@ fn start(place: usize, part: &Part, gpu: Option<&String>) -> std::io::Result<Chi
     }
     // In the launcher's process group, so that whoever ends that ends all.
     let child = command.process_group(nix::unistd::getpgrp().as_raw()).spawn()?;
+    let near = gpu.map(|name| numa::cores_of(name)).unwrap_or_default();
+    if !near.is_empty() {
+        local::pin(&child, &near);
+        return Ok(child);
+    }
     let cores = local::available_cores();
     let share = cores.len() / part.count;
     // A container that may use some of the cores at a time shares all of them with others.

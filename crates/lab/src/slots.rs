@@ -4,7 +4,7 @@ use crate::gpus;
 use crate::options::SweepOptions;
 use res2lab_error::Error;
 use res2lab_store::Plan;
-use res2lab_sweep::{Demand, Slot, local};
+use res2lab_sweep::{Demand, Slot, local, numa};
 
 /// Where trials run, as the flags say.
 pub fn of_plan(options: &SweepOptions, plan: &Plan) -> Result<Vec<Slot>, Error> {
@@ -61,7 +61,10 @@ pub fn of_trials(
         ));
     }
     Ok(if on_gpu {
-        local::gpu_slots(gpus, cores.len(), demand)
+        let near = |gpu: &usize| numa::cores_of(&res2lab_sweep::gpus::name(*gpu));
+        let with_cores =
+            |slot: Slot| Slot { cores: slot.gpus.iter().flat_map(near).collect(), ..slot };
+        local::gpu_slots(gpus, cores.len(), demand).into_iter().map(with_cores).collect()
     } else {
         local::cpu_slots(&cores, demand)
     })

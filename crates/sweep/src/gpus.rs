@@ -18,7 +18,7 @@ pub fn named() -> &'static [String] {
 }
 
 /// The name of GPU `index` among those that this process may use.
-pub(crate) fn name(index: usize) -> String {
+pub fn name(index: usize) -> String {
     named().get(index).cloned().unwrap_or_else(|| index.to_string())
 }
 

@@ -24,6 +24,7 @@ pub mod kubernetes;
 mod launched;
 pub mod local;
 pub mod mock;
+pub mod numa;
 mod pace;
 pub mod plan;
 pub mod runner;
