@@ -21,7 +21,7 @@ impl Params {
             gradients: self.grads.narrow(0, range.start, range.end - range.start),
             leaves: entries
                 .into_iter()
-                .filter_map(|i| Some((self.tensor(i), self.grad(i)?)))
+                .filter_map(|i| Some((self.leaf(i), self.grad(i)?)))
                 .collect(),
         };
         let buckets: Vec<Bucket> = self.bucket_ranges(bytes).into_iter().map(bucket).collect();

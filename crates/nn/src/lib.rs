@@ -20,6 +20,7 @@
 mod buckets;
 pub mod engine;
 pub mod graphed;
+mod half;
 pub mod inference;
 pub mod init;
 pub mod net;

@@ -89,6 +89,7 @@ impl Net {
     /// weights stay float32.
     pub fn set_autocast(&mut self, kind: Option<Kind>) {
         self.autocast = kind;
+        self.params.use_half(kind);
     }
 
     /// Makes batch norms in training take their statistics over the images of all processes of
@@ -114,6 +115,7 @@ impl Net {
 
     /// The logits, and the results of the nodes `taps`.
     pub fn forward(&self, images: &Tensor, mode: Mode, taps: &[NodeId]) -> Output {
+        self.params.refresh_half_if_stale();
         let mut results: Vec<Option<Tensor>> = (0..self.graph.nodes.len()).map(|_| None).collect();
         let _autocast = self.autocast.map(|kind| Autocast::new(self.placement.device, kind));
         results[0] = Some(self.placement.layout.apply(images));
@@ -236,7 +238,7 @@ impl Net {
 
     /// Entry `i` of the state of a node.
     fn state(&self, id: NodeId, i: usize) -> &Tensor {
-        self.params.tensor(self.first_entry[id.0].expect("this op has state") + i)
+        self.params.leaf(self.first_entry[id.0].expect("this op has state") + i)
     }
 
     /// Converts images to the net's kind, device and memory layout.

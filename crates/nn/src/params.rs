@@ -4,6 +4,7 @@
 //! the optimizer is one call, optimizer state can be saved, and gradients can be reduced in
 //! buckets. The tensors of the network are views of these buffers.
 use crate::Engine;
+use crate::half::Half;
 use res2lab_arch::{Graph, Role, StateEntry};
 use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
@@ -55,7 +56,7 @@ impl Placement {
 
 /// The state of a network: its tensors, in the order of published checkpoints.
 pub struct Params {
-    entries: Vec<StateEntry>,
+    pub(crate) entries: Vec<StateEntry>,
     views: Vec<Tensor>,
     pub(crate) values: Tensor,
     pub(crate) grads: Tensor,
@@ -64,8 +65,10 @@ pub struct Params {
     grad_views: Vec<Option<Tensor>>,
     running: Tensor,
     average: Option<Average>,
-    layout: Layout,
+    pub(crate) layout: Layout,
     engine: Engine,
+    /// Weights in half precision, in mixed precision.
+    pub(crate) half: Option<Half>,
     /// The end of the weights of convolutions and linear layers in the flat buffers. Batch norms
     /// and biases follow.
     pub(crate) weights_end: i64,
@@ -113,6 +116,7 @@ impl Params {
             average: None,
             layout: placement.layout,
             engine: placement.engine,
+            half: None,
             weights_end,
         };
         for (i, entry) in params.entries.iter().enumerate() {
@@ -172,6 +176,7 @@ impl Params {
     pub fn set(&mut self, index: usize, source: &Tensor) {
         let _guard = tch::no_grad_guard();
         self.views[index].copy_(source);
+        self.mark_half_stale();
     }
 
     /// Overwrites the momentum of entry `index`.
@@ -251,6 +256,7 @@ impl Params {
                 state.copy_(average);
                 average.copy_(&kept);
             }
+            self.mark_half_stale();
         }
     }
 
@@ -303,8 +309,8 @@ impl Params {
 
     /// Each trained leaf with its view of the gradient buffer.
     pub(crate) fn leaves(&self) -> impl Iterator<Item = (&Tensor, &Tensor)> {
-        let pairs = self.views.iter().zip(&self.grad_views);
-        pairs.filter_map(|(leaf, grad)| Some((leaf, grad.as_ref()?)))
+        let pairs = self.grad_views.iter().enumerate();
+        pairs.filter_map(|(i, grad)| Some((self.leaf(i), grad.as_ref()?)))
     }
 
     /// Moves the gradients that autograd left at the leaves to the gradient buffer, or adds them
@@ -346,14 +352,14 @@ fn offsets(
 
 /// The offsets of trained tensors, the end of the weights, and the end of all. Weights come first,
 /// so that weight decay for weights only takes two calls on two ranges.
-fn trained_offsets(entries: &[StateEntry]) -> (Vec<Option<i64>>, i64, i64) {
+pub(crate) fn trained_offsets(entries: &[StateEntry]) -> (Vec<Option<i64>>, i64, i64) {
     let is_weight = |role: Role| matches!(role, Role::ConvWeight | Role::LinearWeight);
     let (weights, weights_end) = offsets(entries, is_weight, 0);
     let (rest, end) = offsets(entries, |role| role.is_trained() && !is_weight(role), weights_end);
     (weights.into_iter().zip(rest).map(|(a, b)| a.or(b)).collect(), weights_end, end)
 }
 
-fn view(flat: &Tensor, offset: i64, entry: &StateEntry, layout: Layout) -> Tensor {
+pub(crate) fn view(flat: &Tensor, offset: i64, entry: &StateEntry, layout: Layout) -> Tensor {
     let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
     let range = flat.narrow(0, offset, entry.elements() as i64);
     match (entry.role, layout) {

@@ -47,10 +47,13 @@ impl Sgd {
             step_range(params, range, constants, found_inf)
         };
         if !self.decay_weights_only || self.weight_decay == 0.0 {
-            return step(0..all, self.weight_decay);
+            step(0..all, self.weight_decay)?;
+        } else {
+            step(0..end, self.weight_decay)?;
+            step(end..all, 0.0)?;
         }
-        step(0..end, self.weight_decay)?;
-        step(end..all, 0.0)
+        params.refresh_half();
+        Ok(())
     }
 }
 
