@@ -74,6 +74,12 @@ const TRIALS: &[Variable] = &[
         "Seconds of training from one checkpoint within an epoch to the next; 60 if unset.",
     ),
     (
+        "RES2LAB_PATIENCE_S",
+        "user",
+        "Seconds for which a process of a trial waits for the others, at the start and in a step, \
+         before the trial fails; 300 if unset.",
+    ),
+    (
         "RES2LAB_DIE_WITH_PARENT",
         "`res2lab worker` and `res2lab trial`, for processes of trials",
         "Signal that a trial's process receives when its parent ends: `TERM` or `KILL`; if unset, \
@@ -185,8 +191,13 @@ const BUILD: &[Variable] = &[
     (
         "RES2LAB_CUDA",
         "user; also a macro of the C++ shim",
-        "For `just setup`: 1 brings libtorch with CUDA, 0 without; by default it depends on \
-         whether `nvidia-smi` answers.",
+        "For `just setup`: `13` (or `1`) brings libtorch with CUDA 13, `12.6` with CUDA 12.6 for \
+         older drivers and cards, `0` without CUDA; by default what `nvidia-smi` says decides.",
+    ),
+    (
+        "RES2LAB_NVIDIA_PROC",
+        "tests of `just setup`",
+        "Folder in which NVIDIA's driver tells its version; `/proc/driver/nvidia` if unset.",
     ),
     (
         "RES2LAB_COMMIT",
@@ -205,6 +216,37 @@ const BUILD: &[Variable] = &[
 ];
 
 const TESTS: &[Variable] = &[
+    (
+        "RES2LAB_PRETEND_GPUS",
+        "`just gpu-pretend`",
+        "Number of pretend GPUs; see `crates/libtorch/pretend/README.md` for this and the next ones.",
+    ),
+    ("RES2LAB_PRETEND_GPU_BYTES", "`just gpu-pretend`", "Memory of each pretend GPU."),
+    (
+        "RES2LAB_PRETEND_REPORT",
+        "`just gpu-pretend`",
+        "Folder to which each process writes what it did on pretend GPUs.",
+    ),
+    (
+        "RES2LAB_PRETEND_SITES",
+        "user",
+        "1 adds call stacks of host synchronizations to that report.",
+    ),
+    (
+        "RES2LAB_PRETEND_REFUSE_GRAPHS",
+        "`just gpu-pretend`",
+        "1 makes pretend GPUs fail to record a CUDA graph.",
+    ),
+    (
+        "RES2LAB_PRETEND_DRIVER",
+        "`just gpu-pretend`",
+        "Driver that the stand-in for nvidia-smi tells.",
+    ),
+    (
+        "RES2LAB_PRETEND_SMI_GPUS",
+        "`just gpu-pretend`",
+        "GPUs that the stand-in for nvidia-smi lists, if not `RES2LAB_PRETEND_GPUS`.",
+    ),
     (
         "RES2LAB_PYTHON",
         "user",

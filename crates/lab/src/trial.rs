@@ -43,6 +43,7 @@ pub fn options(data: &Path) -> Result<TrialOptions, Error> {
         data: data.to_owned(),
         weights: None,
         checkpoint_every: Duration::from_secs(number("RES2LAB_CHECKPOINT_S").unwrap_or(60) as u64),
+        patience: Duration::from_secs(number("RES2LAB_PATIENCE_S").unwrap_or(300) as u64),
         member: None,
         stop: Arc::new(AtomicBool::new(false)),
         is_starting: Arc::new(AtomicBool::new(true)),
@@ -71,6 +72,12 @@ fn libtorch_failure(panic: &(dyn Any + Send)) -> Error {
             format!("out of memory: {first}"),
             "give --on-oom halve or a smaller batch, or run fewer trials side by side with \
              --slots 1",
+        );
+    }
+    if text.contains("gloo") || text.contains("Connection closed by peer") {
+        return Error::machine(
+            format!("another process of this trial ended or cannot be reached ({first})"),
+            "see in console.txt which process failed first",
         );
     }
     let is_nccl = text.to_ascii_lowercase().contains("nccl");

@@ -89,6 +89,15 @@ impl Reduce for Distributed {
     }
 }
 
+/// The error of a step in a user's words. On a GPU a reduction that fails shows in whatever operator
+/// needs its result.
+pub(crate) fn explained(e: Error) -> Error {
+    const SIGNS: [&str; 4] = ["gloo", "NCCL", "nccl", "Connection closed by peer"];
+    let text = e.to_string();
+    let is_new = text.starts_with("libtorch") && SIGNS.iter().any(|sign| text.contains(sign));
+    if is_new { lost(e) } else { e }
+}
+
 /// The error of a failed reduction in a user's words: another process ended, or the processes cannot
 /// be connected.
 pub(crate) fn lost(e: Error) -> Error {

@@ -37,6 +37,8 @@ pub struct TrialOptions {
     pub weights: Option<PathBuf>,
     /// The longest time between checkpoints. A checkpoint is also written after each epoch.
     pub checkpoint_every: Duration,
+    /// The longest wait for another process of the trial, at the start and within a step.
+    pub patience: Duration,
     /// The rank of this process among those of the trial; None if it is the only one.
     pub member: Option<Member>,
     /// A flag that the caller sets to make the trial write a checkpoint and stop.
@@ -104,7 +106,7 @@ pub fn run(
         atomic::write_json(&run.env(attempt), &here)?;
     }
     let mut training = set_up(trial, run, attempt, options, on_progress)?;
-    let end = training.run()?;
+    let end = training.run().map_err(crate::reduce::explained)?;
     finish(training, end, attempt)
 }
 

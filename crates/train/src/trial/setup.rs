@@ -18,11 +18,7 @@ use res2lab_libtorch::Group;
 use res2lab_nn::{LossScaler, Net, Placement, init, weights};
 use res2lab_store::Progress;
 use res2lab_store::{PlannedTrial, RunDir, atomic};
-use std::time::Duration;
 use tch::Kind;
-
-/// The longest wait for another process of the trial, at the start and within a step.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Prepares a trial up to its first step: data, network, state and files.
 pub(super) fn set_up<'a>(
@@ -36,7 +32,7 @@ pub(super) fn set_up<'a>(
     let speed = Speed::start();
     // Processes join before any of them reads: the first one changes no checkpoint until all have
     // read it.
-    let join = |member| Group::join(member, options.device, PATIENCE).map_err(lost);
+    let join = |member| Group::join(member, options.device, options.patience).map_err(lost);
     let group = options.member.as_ref().map(join).transpose()?;
     let (images, set) = open_data(spec, options, run)?;
     let class_names = set.classes.clone();
@@ -261,6 +257,7 @@ mod tests {
     use res2lab_store::Code;
     use std::path::PathBuf;
     use std::sync::Arc;
+    use std::time::Duration;
     use tch::Device;
 
     #[test]
@@ -272,6 +269,7 @@ mod tests {
             data: PathBuf::new(),
             weights: None,
             checkpoint_every: Duration::ZERO,
+            patience: Duration::ZERO,
             member: None,
             stop: Arc::default(),
             is_starting: Arc::default(),

@@ -58,6 +58,7 @@ pub(crate) fn options(stop: &Arc<AtomicBool>) -> TrialOptions {
         data: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data"),
         weights: None,
         checkpoint_every: Duration::from_secs(3600),
+        patience: Duration::from_secs(60),
         member: None,
         stop: Arc::clone(stop),
         is_starting: Arc::default(),
