@@ -87,9 +87,13 @@ verify-long *args: setup
 worked-examples: setup
     python3 scripts/worked-examples.py
 
-# Every path that only a GPU takes, in small; says so and ends where there is none
-gpu-check: _build
-    scripts/gpu-check.sh
+# Every path that only a GPU takes, on pretend GPUs: no GPU is needed; just gpu-pretend counts runs one group
+gpu-pretend *args: _build
+    scripts/gpu-pretend.sh "$@"
+
+# The first ten minutes on a machine with a GPU: checks every path there, and times it beside PyTorch (RES2LAB_PYTHON)
+gpu-check *args: _build
+    python3 scripts/gpu-check.py "$@"
 
 # Format, lint, spelling and links in the documentation
 lint: setup _typos
