@@ -26,9 +26,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Nobody waits longer than this for all of it; what is left is told as left out.
 LIMIT_S = 540
 BEGUN = time.time()
-NET = "depth=11 planes=4 width=26 scale=2 seed=0 epochs=1 batch=100 --no-time --threads 1"
+ONE = "seed=0 --no-time --threads 1"
+NET = f"depth=11 planes=4 width=26 scale=2 {ONE}"
+SHORT = f"{NET} epochs=1 batch=100"
 # Networks that differ in their operators.
-GOLDEN = ["scale=4", "scale=4 cardinality=4 width=8 planes=8", "block=bottleneck scale=1 cardinality=1", "scale=4 se=true downsample=avg"]
+GOLDEN = ["scale=4 planes=4 width=26", "scale=4 cardinality=4 width=8 planes=16", "block=bottleneck scale=1 planes=8",
+          "scale=4 planes=8 se=true downsample=avg"]
 TIMED = [
     ("res2net50_26w_4s, 224 px, batch 64", "res2net50_26w_4s --size 224 --batch 64", "--model ref:res2net50_26w_4s --size 224 --batch 64"),
     ("CIFAR, depth 20, 16 planes, 26w4s, batch 128",
@@ -130,7 +133,7 @@ def machine(check):
 
 def golden(check, precision, tolerance):
     """Twenty steps of networks that differ in their operators, on the GPU and by the CPU's operators."""
-    words = f"{NET} train.precision={precision} train.optimizer.sgd.lr=0.01 train.log_every=1000 data=generated data.size=16 data.images=240 batch=24"
+    words = f"depth=11 {ONE} epochs=1 batch=24 train.precision={precision} train.optimizer.sgd.lr=0.01 data=generated data.size=16 data.images=240"
     largest = []
     for i, network in enumerate(GOLDEN):
         both = [check.sweep(f"golden-{precision}-{i}-{device}", f"{words} {network} {'--plain' if device == 'cpu' else ''}", device)
@@ -140,14 +143,14 @@ def golden(check, precision, tolerance):
 
 
 def precisions(check):
-    base = check.sweep("f32", NET)
+    base = check.sweep("f32", SHORT)
     for precision in ("tf32", "bf16", "fp16"):
-        near(check.sweep(precision, f"{NET} train.precision={precision}"), base, 0.25, ["train/loss"])
+        near(check.sweep(precision, f"{SHORT} train.precision={precision}"), base, 0.25, ["train/loss"])
     return "tf32, bf16 and fp16 near float32"
 
 
 def graph(check):
-    words = f"{NET} train.optimizer.sgd.lr=0.01"
+    words = f"{SHORT} train.optimizer.sgd.lr=0.01"
     plain, recorded = check.sweep("plain", f"{words} train.cuda_graph=false"), check.sweep("graph", f"{words} train.cuda_graph=true")
     engine = check.results("graph")[0]["engine"]
     if engine != "cuda_graph":
@@ -159,19 +162,19 @@ def several(check):
     devices = len(check.machine.get("gpus", []))
     if devices < 2:
         return "left out: there is one GPU"
-    exact = f"{NET} train.precision=f64 train.optimizer.sgd.lr=0.02"
+    exact = f"{SHORT} train.precision=f64 train.optimizer.sgd.lr=0.02"
     whole = check.sweep("one", exact)
     parts = 4 if devices >= 4 else 2
     shared = check.sweep("parts", f"{exact} devices_per_trial={parts} sync_bn=true")
     near(shared, whole, 1e-6, ["train/loss", "val/loss"])
-    check.sweep("parts-bf16", f"{NET} devices_per_trial={parts} train.precision=bf16")
+    check.sweep("parts-bf16", f"{SHORT} devices_per_trial={parts} train.precision=bf16")
     return f"{parts} of {devices} GPUs, with and without synchronized batch norm"
 
 
 def killed_rank(check):
     if len(check.machine.get("gpus", [])) < 2:
         return "left out: there is one GPU"
-    words = f"{NET} epochs=200 devices_per_trial=2 --retries 0 --device cuda --reports {check.reports} --name rank"
+    words = f"{NET} epochs=200 batch=100 devices_per_trial=2 --retries 0 --device cuda --reports {check.reports} --name rank"
     runner = subprocess.Popen([check.binary, "sweep", *words.split()], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(f"{check.reports}/rank/runs/*/checkpoints/last.safetensors", runner)
     members = [int(path.split("/")[2]) for path in glob.glob("/proc/[0-9]*/environ")
@@ -199,7 +202,7 @@ def wait_for(pattern, process, seconds=90):
 
 
 def resume(check):
-    words = f"{NET} epochs=6 train.optimizer.sgd.lr=0.01 train.cuda_graph=false"
+    words = f"{NET} epochs=6 batch=100 train.optimizer.sgd.lr=0.01 train.cuda_graph=false"
     whole = check.sweep("whole", words)
     command = f"sweep {words} --device cuda --reports {check.reports} --name cut".split()
     runner = subprocess.Popen([check.binary, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -215,11 +218,11 @@ def resume(check):
 def memory(check):
     """Too large a batch fails with what would fit, and --on-oom halve goes on."""
     if any("Pretend" in gpu for gpu in check.machine.get("gpus", [])):
-        limit, words = {"RES2LAB_PRETEND_GPU_BYTES": 12 << 20}, f"{NET} batch=200"
+        limit, words = {"RES2LAB_PRETEND_GPU_BYTES": 12 << 20}, f"{NET} epochs=1 batch=200"
     else:
         # More than any card has: 224 px in one batch of 60,000 generated images.
         limit = {}
-        words = f"{NET} data=generated data.size=224 data.images=4096 batch=4096 zoo=res2net50_26w_4s scale=4"
+        words = f"{ONE} epochs=1 batch=4096 data=generated data.size=224 data.images=4096 zoo=res2net50_26w_4s scale=4"
     check.run(f"sweep {words} --device cuda --retries 0 --reports {check.reports} --name oom", fails=True, **limit)
     said = "".join(open(path).read() for path in glob.glob(f"{check.reports}/oom/runs/*/console.txt"))
     if "out of memory" not in said:
@@ -230,7 +233,7 @@ def memory(check):
 
 
 def sources(check):
-    words = f"{NET} data=generated data.size=32 data.images=200 batch=20 train.optimizer.sgd.lr=0.01"
+    words = f"{NET} epochs=1 batch=20 data=generated data.size=32 data.images=200 train.optimizer.sgd.lr=0.01"
     for name, more in [("resident", "data.augment.crop_pad=2 data.augment.flip=true"), ("streamed", "data.augment.random_resized_crop=true")]:
         both = [check.sweep(f"{name}-{device}", f"{words} {more} {'--plain' if device == 'cpu' else ''}", device) for device in ("cuda", "cpu")]
         near(*both, 0.02, ["train/loss"])
