@@ -115,6 +115,7 @@ check-python: _build
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/images.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/datasets.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/statistics.py
+    ${RES2LAB_PYTHON:-python3} crates/bench/checks/launchers.py
 
 # libtorch into .libtorch/, once (every recipe that needs it does this)
 setup:

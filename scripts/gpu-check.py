@@ -28,7 +28,8 @@ LIMIT_S = 540
 BEGUN = time.time()
 ONE = "seed=0 --no-time --threads 1"
 NET = f"depth=11 planes=4 width=26 scale=2 {ONE}"
-SHORT = f"{NET} epochs=1 batch=100"
+# In a hurry: generated images in place of the digits.
+SMALL = f"{NET} data=generated data.size=12 data.images=300 data.classes=5"
 # Networks that differ in their operators.
 GOLDEN = ["scale=4 planes=4 width=26", "scale=4 cardinality=4 width=8 planes=16", "block=bottleneck scale=1 planes=8",
           "scale=4 planes=8 se=true downsample=avg"]
@@ -55,6 +56,8 @@ class Check:
 
     def __init__(self, args):
         self.binary, self.data, self.quick = args.binary, args.data, args.quick
+        self.net = SMALL if args.quick else NET
+        self.short = f"{self.net} epochs=1 batch={20 if args.quick else 100}"
         self.reports = tempfile.mkdtemp(prefix="res2lab-gpu-check-")
         self.steps, self.speeds = [], []
         self.machine = {}
@@ -143,14 +146,14 @@ def golden(check, precision, tolerance):
 
 
 def precisions(check):
-    base = check.sweep("f32", SHORT)
+    base = check.sweep("f32", check.short)
     for precision in ("tf32", "bf16", "fp16"):
-        near(check.sweep(precision, f"{SHORT} train.precision={precision}"), base, 0.25, ["train/loss"])
+        near(check.sweep(precision, f"{check.short} train.precision={precision}"), base, 0.25, ["train/loss"])
     return "tf32, bf16 and fp16 near float32"
 
 
 def graph(check):
-    words = f"{SHORT} train.optimizer.sgd.lr=0.01"
+    words = f"{check.short} train.optimizer.sgd.lr=0.01"
     plain, recorded = check.sweep("plain", f"{words} train.cuda_graph=false"), check.sweep("graph", f"{words} train.cuda_graph=true")
     engine = check.results("graph")[0]["engine"]
     if engine != "cuda_graph":
@@ -162,19 +165,19 @@ def several(check):
     devices = len(check.machine.get("gpus", []))
     if devices < 2:
         return "left out: there is one GPU"
-    exact = f"{SHORT} train.precision=f64 train.optimizer.sgd.lr=0.02"
+    exact = f"{check.short} train.precision=f64 train.optimizer.sgd.lr=0.02"
     whole = check.sweep("one", exact)
     parts = 4 if devices >= 4 else 2
     shared = check.sweep("parts", f"{exact} devices_per_trial={parts} sync_bn=true")
     near(shared, whole, 1e-6, ["train/loss", "val/loss"])
-    check.sweep("parts-bf16", f"{SHORT} devices_per_trial={parts} train.precision=bf16")
+    check.sweep("parts-bf16", f"{check.short} devices_per_trial={parts} train.precision=bf16")
     return f"{parts} of {devices} GPUs, with and without synchronized batch norm"
 
 
 def killed_rank(check):
     if len(check.machine.get("gpus", [])) < 2:
         return "left out: there is one GPU"
-    words = f"{NET} epochs=200 batch=100 devices_per_trial=2 --retries 0 --device cuda --reports {check.reports} --name rank"
+    words = f"{check.net} epochs=2000 batch=100 devices_per_trial=2 --retries 0 --device cuda --reports {check.reports} --name rank"
     runner = subprocess.Popen([check.binary, "sweep", *words.split()], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(f"{check.reports}/rank/runs/*/checkpoints/last.safetensors", runner)
     members = [int(path.split("/")[2]) for path in glob.glob("/proc/[0-9]*/environ")
@@ -202,7 +205,7 @@ def wait_for(pattern, process, seconds=90):
 
 
 def resume(check):
-    words = f"{NET} epochs=6 batch=100 train.optimizer.sgd.lr=0.01 train.cuda_graph=false"
+    words = f"{check.net} epochs={40 if check.quick else 6} batch=100 train.optimizer.sgd.lr=0.01 train.cuda_graph=false"
     whole = check.sweep("whole", words)
     command = f"sweep {words} --device cuda --reports {check.reports} --name cut".split()
     runner = subprocess.Popen([check.binary, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -252,6 +255,7 @@ def commands(check):
 def times(check, title, words, peer, what, mode):
     flags = {"graph": "--cuda-graph", "": ""}[mode[1]]
     steps = 2 if check.quick else 20
+    flags += " --threads 1" if check.quick else ""
     line = f"speed {what} {words} --device cuda --steps {steps} --json --precision {mode[0]} {flags}"
     ours = json.loads(check.run(line))
     theirs = None
@@ -304,7 +308,8 @@ def write(check, folder):
              ("date", datetime.datetime.now().isoformat(" ", "minutes"))]
     page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>GPU check</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}table{{border-collapse:collapse;margin:1rem 0}}
-td,th{{border-bottom:1px solid #ccc;padding:.3rem .7rem;text-align:left;vertical-align:top;white-space:pre-wrap}}</style>
+td,th{{border-bottom:1px solid #ccc;padding:.3rem .7rem;text-align:left;vertical-align:top;white-space:pre-wrap}}
+td:nth-child(2),td:nth-child(3){{white-space:nowrap}}</style>
 <h1>GPU check</h1>{table(["", ""], facts)}<h2>Checks</h2>{table(["step", "result", "time", "detail"], steps)}
 <h2>Speed</h2><p>Medians of three rounds. Memory is that of tensors. PyTorch is plain PyTorch in the same precision, without a graph,
 in the faster of two memory formats; an empty cell was not measured.</p>

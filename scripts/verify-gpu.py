@@ -16,8 +16,8 @@ import time
 import pretend_gpu as gpu
 from pretend_gpu import RES2LAB, check, counted, differences, folder, on_cpu, results, run, sweep, sweep_words, trials
 
-NET = "depth=11 planes=4 width=26 scale=2"
-SHORT = f"{NET} seed=0 epochs=1 batch=100"
+NET = "depth=11 planes=4 width=26 scale=2 data=generated data.size=12 data.images=300 data.classes=5"
+SHORT = f"{NET} seed=0 epochs=1 batch=20"
 # The two networks whose operators are counted, as `speed` takes them.
 DIGITS = "block=res2 stem=cifar depth=11 planes=8 width=26 scale=4 stem_stride=2 --size 28 --channels 1 --classes 10"
 LARGE = "res2net50_26w_4s --size 64 --classes 10"
@@ -86,7 +86,7 @@ def several():
 
 def streams():
     """Pictures that are decoded on the way, and a data set that stays on the device."""
-    words = f"data=generated data.size=32 data.images=200 data.classes=4 {NET} seed=0 epochs=1 batch=20"
+    words = f"{SHORT} train.optimizer.sgd.lr=0.01"
     for name, more in [("resident", "data.augment.crop_pad=2 data.augment.flip=true"),
                        ("streamed", "data.augment.random_resized_crop=true data.augment.flip=true data.augment.color_jitter=0.2")]:
         on_cpu(f"{name}-cpu", f"{words} {more}")
@@ -98,7 +98,7 @@ def streams():
 
 def resume():
     """SIGKILL in the middle, and the same bits in the end."""
-    words = f"{NET} seed=0 epochs=3 batch=50 --device cuda"
+    words = f"{NET} seed=0 epochs=30 batch=50 --device cuda"
     sweep("whole", words)
     for name, more in [("killed", ""), ("killed-graph", " train.cuda_graph=true")]:
         runner = subprocess.Popen([RES2LAB, *sweep_words(name, words + more).split()], env=gpu.environment(),
@@ -144,7 +144,7 @@ def memory():
 
 def ranks():
     """A process of a trial that ends, that is told to end, or that stops."""
-    words = f"{NET} seed=0 epochs=100 batch=100 devices_per_trial=2 --device cuda --retries 0"
+    words = f"{NET} seed=0 epochs=1000 batch=100 devices_per_trial=2 --device cuda --retries 0"
     for name, how, ends in [("rank-killed", signal.SIGKILL, "killed by signal 9"), ("rank-stopped", signal.SIGSTOP, "cannot be reached")]:
         runner = subprocess.Popen([RES2LAB, *sweep_words(name, words).split()], env=gpu.environment(2, RES2LAB_PATIENCE_S=4), cwd=gpu.ROOT,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

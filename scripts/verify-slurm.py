@@ -168,11 +168,11 @@ reason = next(iter(rows("cancelled").values()))["reason"]
 check(status == 1 and "cancelled" in reason, f"a cancelled job is a failed trial with its reason: {reason}")
 
 # --- one trial on two nodes ---
-WIDE = "scale=2 seed=0 epochs=1 batch=100 devices_per_trial=2 sync_bn=true"
+WIDE = "scale=2 seed=0 epochs=1 batch=100 devices_per_trial=4 sync_bn=true"
 subprocess.run(command("here", WIDE, "--threads", "1"), check=True, capture_output=True)
 done = subprocess.run(command("wide", WIDE, "--executor", "slurm:time=10,nodes=2"), capture_output=True, text=True)
-check(done.returncode == 0, f"a trial of two processes runs on two nodes by srun {done.stderr[-300:] if done.returncode else ''}")
-check(done.returncode == 0 and same("here", "wide"), "with the bits of two processes on one machine")
+check(done.returncode == 0, f"a trial of four processes runs on two nodes by srun, two tasks a node {done.stderr[-300:] if done.returncode else ''}")
+check(done.returncode == 0 and same("here", "wide"), "with the bits of four processes on one machine")
 
 if failures:
     print(said_all())

@@ -176,6 +176,11 @@ const LAUNCHERS: &[Variable] = &[
         "Job that `res2lab worker` puts back into the queue at its time limit.",
     ),
     (
+        "SLURM_CPUS_ON_NODE",
+        "SLURM",
+        "Cores of a worker's job on its node, which srun divides among the processes of a trial.",
+    ),
+    (
         "SLURM_JOB_NUM_NODES",
         "SLURM",
         "Nodes of a worker's job; with several, srun starts the processes of a trial.",

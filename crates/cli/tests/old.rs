@@ -54,5 +54,6 @@ fn a_folder_of_an_older_version_is_resumed_and_reported() {
     assert_eq!(table.as_array().map(Vec::len), Some(2), "{table}");
     let output = bench.run("report before");
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(sweep.join("index.html").is_file());
+    let page = fs::read_to_string(sweep.join("index.html")).unwrap();
+    assert!(page.contains("were trained by different builds of res2lab (e1385c4e0620, "), "{page}");
 }

@@ -102,7 +102,7 @@ void copy_across(const at::Tensor& self, const at::Tensor& from, bool non_blocki
     int index = device.get_device();
     bool pinned = is_pinned(host.storage().data()) && is_plain(self, from);
     Tape* tape = tape_of(index);
-    if (tape && !pinned) tape->spoilt = true;
+    if (tape && !pinned) tape->spoiled = true;
     TORCH_CHECK(!tape || pinned, "CUDA error: operation not permitted when stream is capturing ",
                 "(pretend: a copy of pageable memory)");
     // The driver waits at a copy into pageable memory, whatever it was told.

@@ -60,10 +60,10 @@ struct Graph final : Recording {
     void end() override {
         TORCH_CHECK(is_open(), "pretend: end of a recording that was not begun");
         std::string unjoined = find_unjoined();
-        bool spoilt = tape->spoilt;
+        bool spoiled = tape->spoiled;
         abandon();
         simplify();
-        TORCH_CHECK(!spoilt, "CUDA error: operation failed due to a previous error during ",
+        TORCH_CHECK(!spoiled, "CUDA error: operation failed due to a previous error during ",
                     "capture (pretend)");
         TORCH_CHECK(unjoined.empty(), "CUDA error: capturing stream has unjoined work (pretend: ",
                     unjoined, ")");

@@ -9,7 +9,7 @@ namespace pretend {
 
 namespace {
 
-// In the order of queueing.
+// In the order of queuing.
 LateList& pending() {
     static auto* it = new LateList;
     return *it;

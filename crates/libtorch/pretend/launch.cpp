@@ -64,7 +64,7 @@ Launch launch_on(int stream, const char* by, const std::vector<Range>& ranges) {
         std::lock_guard<std::mutex> lock(world());
         Tape* tape = current_tape();
         bool lost = tape && tape->device == now.device && is_default_stream(stream);
-        if (lost) tape->spoilt = true;
+        if (lost) tape->spoiled = true;
         TORCH_CHECK(!lost, "pretend: ", by, " runs on the default stream while ",
                     stream_name(tape->origin), " is recorded, so it would not be recorded");
         Clock& clock = clock_of(stream);

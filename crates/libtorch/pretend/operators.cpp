@@ -127,7 +127,7 @@ void choose_generator(const Operator& it, torch::jit::Stack* stack, size_t first
     if (value.isNone()) value = own;
     Tape* tape = tape_of(device);
     if (!tape || value.toGenerator() == own) return;
-    tape->spoilt = true;
+    tape->spoiled = true;
     TORCH_CHECK(false, "Attempt to increase offset for a CUDA generator not in capture mode. ",
                 "(pretend: ", it.name, ")");
 }

@@ -19,7 +19,7 @@ Tape* current_tape() { return open_tape; }
 void forbid_in_capture(const std::string& what) {
     Tape* tape = open_tape;
     if (!tape) return;
-    tape->spoilt = true;
+    tape->spoiled = true;
     TORCH_CHECK(false, "CUDA error: operation not permitted when stream is capturing (pretend: ",
                 what, ")");
 }
@@ -40,12 +40,12 @@ void capture_follows(int stream, const Event& event) {
     if (!tape) return;
     if (!event.in_capture) {
         if (!captured_by(stream)) return;
-        tape->spoilt = true;
+        tape->spoiled = true;
         TORCH_CHECK(false, "CUDA error: dependency created on uncaptured work in another stream ",
                     "(pretend: ", stream_name(stream), ")");
     }
     if (is_default_stream(stream)) {
-        tape->spoilt = true;
+        tape->spoiled = true;
         TORCH_CHECK(false, "CUDA error: operation would make the legacy stream depend on a ",
                     "capturing blocking stream (pretend)");
     }

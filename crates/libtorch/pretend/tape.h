@@ -18,7 +18,7 @@ struct Tape {
     // it found is put back.
     std::map<uintptr_t, std::vector<char>> before;
     // Something was done that a capture forbids.
-    bool spoilt = false;
+    bool spoiled = false;
 
     // Keeps the block that holds `pointer`, before a kernel writes it.
     void keep(const void* pointer);

@@ -215,9 +215,12 @@ impl RunDir {
         Ok(number)
     }
 
-    /// Creates the folder with its spec.yaml. Fails if the folder exists with another spec.
+    /// Creates the folder with its spec.yaml. Fails if the folder exists with another spec. Specs
+    /// that differ only in whether a GPU records the step train the same network: that field was
+    /// `false` by default before it could be `auto`.
     pub fn create(&self, spec: &TrialSpec) -> Result<(), Error> {
-        if let Some(existing) = self.read_spec()? {
+        if let Some(mut existing) = self.read_spec()? {
+            existing.train.cuda_graph = spec.train.cuda_graph;
             if existing == *spec {
                 return Ok(());
             }

@@ -11,6 +11,8 @@ pub(crate) struct Speed {
     pub steps: usize,
     /// When the first step was done.
     pub first_step: Option<Instant>,
+    /// After how many steps processes ask each other whether to stop.
+    pub agree_every: usize,
     step_times_s: Vec<f64>,
     train_s: f64,
     trained_images: usize,
@@ -27,6 +29,7 @@ impl Speed {
             interval_steps: 0,
             steps: 0,
             first_step: None,
+            agree_every: 1,
             step_times_s: vec![],
             train_s: 0.0,
             trained_images: 0,

@@ -165,5 +165,28 @@ fn launcher(plan: &Plan, nodes: usize) -> Result<Vec<String>, Error> {
         devices.to_string(),
         format!("--export=ALL,RES2LAB_RANKS=srun,MASTER_PORT={port}"),
     ]);
+    let cores = std::env::var("SLURM_CPUS_ON_NODE").ok().and_then(|n| n.parse().ok());
+    launcher.push(cores_of_task(cores.unwrap_or(1), devices.div_ceil(nodes)));
     Ok(launcher)
+}
+
+/// What tells srun how the cores of a node are divided among its tasks. By itself it gives each task
+/// one core, and starts none if there are more tasks than cores.
+fn cores_of_task(cores: usize, tasks: usize) -> String {
+    if cores < tasks {
+        return "--overcommit".to_owned();
+    }
+    format!("--cpus-per-task={}", cores / tasks.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_divide_the_cores_of_their_node() {
+        assert_eq!(cores_of_task(64, 8), "--cpus-per-task=8");
+        assert_eq!(cores_of_task(2, 2), "--cpus-per-task=1");
+        assert_eq!(cores_of_task(1, 2), "--overcommit");
+    }
 }

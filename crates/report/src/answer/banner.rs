@@ -25,6 +25,7 @@ pub(super) fn of(study: &Study) -> Vec<String> {
     said.extend(other_bases(study));
     said.extend(mixed_recipes(study));
     said.extend(other_data(study));
+    said.extend(super::conditions::of(study));
     said.extend(chosen_on_test_images(study));
     said.extend(pictures_left_out(study));
     said

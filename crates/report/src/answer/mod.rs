@@ -11,6 +11,7 @@ mod arms;
 mod axes;
 mod banner;
 mod cautions;
+mod conditions;
 mod numbers;
 mod pairs;
 

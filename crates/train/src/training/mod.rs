@@ -56,8 +56,6 @@ pub(crate) struct Loop<'a> {
     /// Wall time of earlier attempts, seconds.
     pub earlier_s: f64,
     pub speed: Speed,
-    /// After how many steps processes ask each other whether to stop.
-    pub agree_every: usize,
 }
 
 /// Sums over batches, which stay on the device until they are logged.

@@ -36,7 +36,7 @@ impl Loop<'_> {
     /// Whether processes ask each other after this step. They meet in main memory to do so, which
     /// keeps each of them from running ahead of its device, so they do it a few times a second.
     fn is_time_to_agree(&self) -> bool {
-        self.options.member.is_none() || self.speed.steps.is_multiple_of(self.agree_every)
+        self.options.member.is_none() || self.speed.steps.is_multiple_of(self.speed.agree_every)
     }
 
     /// Chooses once, from the time of the first steps, after how many steps processes ask each
@@ -52,7 +52,7 @@ impl Loop<'_> {
         let own = (EVERY_S * TIMED as f64 / step_s).clamp(1.0, 1000.0).floor();
         let mut sum = [if self.options.is_first() { own } else { 0.0 }];
         self.reduce.sums(&mut sum)?;
-        self.agree_every = sum[0].max(1.0) as usize;
+        self.speed.agree_every = sum[0].max(1.0) as usize;
         Ok(())
     }
 

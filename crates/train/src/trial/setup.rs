@@ -99,7 +99,6 @@ pub(super) fn set_up<'a>(
         recorder,
         earlier_s: options.earlier_s,
         speed,
-        agree_every: 1,
     })
 }
 
