@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 
 scripts/verify-setup.sh
 
+# What only GPUs do, on pretend GPUs.
+scripts/gpu-pretend.sh
+
 # Twenty seconds of fuzzing of each reader of user input, starting from the corpus.
 scripts/fuzz.sh 20
 

@@ -50,7 +50,7 @@ fn a_folder_of_an_older_version_is_resumed_and_reported() {
     let log = fs::read_to_string(stopped.join("attempt-2/log.txt")).unwrap();
     assert!(log.contains("resume from step 53"), "{log}");
 
-    let table = bench.json("table before --json");
+    let table = bench.json("table before --format json");
     assert_eq!(table.as_array().map(Vec::len), Some(2), "{table}");
     let output = bench.run("report before");
     assert!(output.status.success(), "{}", stderr(&output));

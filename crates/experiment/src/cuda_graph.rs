@@ -48,7 +48,7 @@ impl Visitor<'_> for Word {
             "auto" => Ok(CudaGraph::Auto),
             "true" => Ok(CudaGraph::Always),
             "false" => Ok(CudaGraph::Never),
-            _ => Err(E::custom(format!("{word} is none of auto, true and false"))),
+            _ => Err(E::unknown_variant(word, &["auto", "true", "false"])),
         }
     }
 }

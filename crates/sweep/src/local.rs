@@ -442,7 +442,7 @@ mod tests {
             let value = command.get_envs().find(|(n, _)| *n == name).and_then(|(_, value)| value);
             value.map(|v| v.to_string_lossy().into_owned())
         };
-        assert_eq!(set("PYTORCH_ALLOC_CONF").as_deref(), Some("per_process_memory_fraction:0.500"));
+        assert_eq!(set("PYTORCH_ALLOC_CONF").as_deref(), Some("per_process_memory_fraction:0.450"));
         assert_eq!(set("CUDA_VISIBLE_DEVICES").as_deref(), Some("1"));
     }
 }
