@@ -43,7 +43,7 @@ python3 - "$there/list.json" > "$there/pod.sh" <<'PYTHON'
 import json, re, sys
 job = json.load(open(sys.argv[1]))["items"][1]
 script = job["spec"]["template"]["spec"]["containers"][0]["command"][2]
-print(re.sub(r"MASTER_ADDR=\S+\)\)\.\S+", "MASTER_ADDR=localhost", script))
+print(re.sub(r"MASTER_ADDR=.*?\)\)\.\S+", "MASTER_ADDR=localhost", script))
 PYTHON
 pod() { PATH=$PWD/target/release:$PATH CPUS=2 JOB_COMPLETION_INDEX=$1 sh "$there/pod.sh"; }
 pod 1 & second=$!

@@ -1,7 +1,11 @@
 """Checks sweeps on a SLURM cluster of two virtual nodes: preemption by an urgent job, a time limit,
 cancellation, a detached sweep whose results are collected later, several trials in one job, and a
 trial on two nodes. Results of a preempted sweep and of the trial on two nodes must be bit-identical
-to those of the local executor."""
+to those of the local executor.
+
+    scripts/slurm-up.sh 2 1 && scripts/verify-slurm.py      # nodes of one core
+    scripts/slurm-up.sh 2 2 && scripts/verify-slurm.py 2    # nodes of two cores: the trial on two nodes
+"""
 import csv
 import glob
 import json
@@ -115,65 +119,72 @@ def same(one, other):
     return all(open(a, "rb").read() == open(b, "rb").read() for a, b in paths)
 
 
-# --- six trials, preempted in the middle ---
-SIX = "scale=2,3,4 seed=0,1 epochs=10 batch=50 train.log_every=5"
-subprocess.run(command("local", SIX, "--slots", "2", "--threads", "1"), check=True, capture_output=True)
-sweep = start("preempted", SIX, "--executor", "slurm:time=10")
-job = job_of("preempted")
-wait_for("the second epoch", lambda: (epochs_of("preempted", 2) or [0])[0] > 1.2)
-urgent = output("sbatch", "--parsable", "--partition=urgent", "--nodes=2", "--output=/dev/null", "--wrap=sleep 3").strip()
-wait_for("the preemption", lambda: any(e["event"] == "signaled" for e in events("preempted")))
-status = finish("preempted", sweep, job)
-check(status == 0, f"a sweep preempted by urgent job {urgent} ends well (exit status {status})")
-stopped = [e for e in events("preempted") if e["event"] == "ended" and e["outcome"] == "preempted"]
-check(len(stopped) >= 1, f"{len(stopped)} trials were stopped with a checkpoint and went on")
-check(same("local", "preempted"), "weights, momentum and metrics are those of the local executor, bit for bit")
-accuracy = lambda name: {id: row["val_acc1"] for id, row in rows(name).items()}
-check(accuracy("local") == accuracy("preempted"), f"so are the accuracies: {sorted(accuracy('preempted').values())}")
+def one_core_a_node():
+    """Sweeps whose jobs take a node each."""
+    # --- six trials, preempted in the middle ---
+    SIX = "scale=2,3,4 seed=0,1 epochs=10 batch=50 train.log_every=5"
+    subprocess.run(command("local", SIX, "--slots", "2", "--threads", "1"), check=True, capture_output=True)
+    sweep = start("preempted", SIX, "--executor", "slurm:time=10")
+    job = job_of("preempted")
+    wait_for("the second epoch", lambda: (epochs_of("preempted", 2) or [0])[0] > 1.2)
+    urgent = output("sbatch", "--parsable", "--partition=urgent", "--nodes=2", "--output=/dev/null", "--wrap=sleep 3").strip()
+    wait_for("the preemption", lambda: any(e["event"] == "signaled" for e in events("preempted")))
+    status = finish("preempted", sweep, job)
+    check(status == 0, f"a sweep preempted by urgent job {urgent} ends well (exit status {status})")
+    stopped = [e for e in events("preempted") if e["event"] == "ended" and e["outcome"] == "preempted"]
+    check(len(stopped) >= 1, f"{len(stopped)} trials were stopped with a checkpoint and went on")
+    check(same("local", "preempted"), "weights, momentum and metrics are those of the local executor, bit for bit")
+    accuracy = lambda name: {id: row["val_acc1"] for id, row in rows(name).items()}
+    check(accuracy("local") == accuracy("preempted"), f"so are the accuracies: {sorted(accuracy('preempted').values())}")
 
-# --- detached, and collected by the same command ---
-TWO = "scale=2 seed=0,1 epochs=2 batch=100"
-begun = time.time()
-subprocess.run(command("left", TWO, "--executor", "slurm:time=10", "--detach"), check=True, capture_output=True)
-check(time.time() - begun < 5, f"--detach returns at once ({time.time() - begun:.1f} s)")
-job = job_of("left")
-status = subprocess.run(command("left", TWO, "--executor", "slurm:time=10"), capture_output=True).returncode
-check(status == 0, "a later call follows and collects")
-check(not os.path.exists(f"{reports}/left/slurm/submission-2.json"), "and submits nothing twice")
+    # --- detached, and collected by the same command ---
+    TWO = "scale=2 seed=0,1 epochs=2 batch=100"
+    begun = time.time()
+    subprocess.run(command("left", TWO, "--executor", "slurm:time=10", "--detach"), check=True, capture_output=True)
+    check(time.time() - begun < 5, f"--detach returns at once ({time.time() - begun:.1f} s)")
+    job = job_of("left")
+    status = subprocess.run(command("left", TWO, "--executor", "slurm:time=10"), capture_output=True).returncode
+    check(status == 0, "a later call follows and collects")
+    check(not os.path.exists(f"{reports}/left/slurm/submission-2.json"), "and submits nothing twice")
 
-# --- several trials in one job, two side by side ---
-status = subprocess.run(
-    command("packed", "scale=2 seed=0..3 epochs=1 batch=100", "--executor", "slurm:time=10,trials_per_job=4"), capture_output=True
-).returncode
-with open(f"{reports}/packed/slurm/submission-1.json") as f:
-    check(status == 0 and len(json.load(f)["tasks"]) == 1, "four short trials run in one job")
+    # --- several trials in one job, two side by side ---
+    status = subprocess.run(
+        command("packed", "scale=2 seed=0..3 epochs=1 batch=100", "--executor", "slurm:time=10,trials_per_job=4"), capture_output=True
+    ).returncode
+    with open(f"{reports}/packed/slurm/submission-1.json") as f:
+        check(status == 0 and len(json.load(f)["tasks"]) == 1, "four short trials run in one job")
 
-# --- the time limit ---
-# SLURM checks time limits every 30 s and may signal up to 30 s early, here after 5 to 35 s.
-sweep = start("limited", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=1,signal_s=25")
-job = job_of("limited")
-wait_for("the signal", lambda: any(e["event"] == "signaled" for e in events("limited")))
-status = finish("limited", sweep, job, 400)
-check(status == 0, "a trial longer than its job's time limit goes on in the same job, queued again")
-reasons = [e["why"] for e in events("limited") if e["event"] == "signaled"]
-check(set(reasons) == {"time limit"}, f"its journal says why it stopped: {reasons}")
+    # --- the time limit ---
+    # SLURM checks time limits every 30 s and may signal up to 30 s early, here after 5 to 35 s.
+    sweep = start("limited", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=1,signal_s=25")
+    job = job_of("limited")
+    wait_for("the signal", lambda: any(e["event"] == "signaled" for e in events("limited")))
+    status = finish("limited", sweep, job, 400)
+    check(status == 0, "a trial longer than its job's time limit goes on in the same job, queued again")
+    reasons = [e["why"] for e in events("limited") if e["event"] == "signaled"]
+    check(set(reasons) == {"time limit"}, f"its journal says why it stopped: {reasons}")
 
-# --- cancelled ---
-sweep = start("cancelled", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=10")
-job = job_of("cancelled")
-wait_for("the first epoch", lambda: epochs_of("cancelled", 1))
-subprocess.run(["scancel", job], check=True)
-status = finish("cancelled", sweep, job)
-reason = next(iter(rows("cancelled").values()))["reason"]
-check(status == 1 and "cancelled" in reason, f"a cancelled job is a failed trial with its reason: {reason}")
+    # --- cancelled ---
+    sweep = start("cancelled", "scale=2 seed=0 epochs=60 batch=25", "--executor", "slurm:time=10")
+    job = job_of("cancelled")
+    wait_for("the first epoch", lambda: epochs_of("cancelled", 1))
+    subprocess.run(["scancel", job], check=True)
+    status = finish("cancelled", sweep, job)
+    reason = next(iter(rows("cancelled").values()))["reason"]
+    check(status == 1 and "cancelled" in reason, f"a cancelled job is a failed trial with its reason: {reason}")
 
-# --- one trial on two nodes ---
-WIDE = "scale=2 seed=0 epochs=1 batch=100 devices_per_trial=4 sync_bn=true"
-subprocess.run(command("here", WIDE, "--threads", "1"), check=True, capture_output=True)
-done = subprocess.run(command("wide", WIDE, "--executor", "slurm:time=10,nodes=2"), capture_output=True, text=True)
-check(done.returncode == 0, f"a trial of four processes runs on two nodes by srun, two tasks a node {done.stderr[-300:] if done.returncode else ''}")
-check(done.returncode == 0 and same("here", "wide"), "with the bits of four processes on one machine")
 
+def two_cores_a_node():
+    """A trial that takes both nodes, with two processes on each."""
+    # --- one trial on two nodes ---
+    wide = "scale=2 seed=0 epochs=1 batch=100 devices_per_trial=4 sync_bn=true"
+    subprocess.run(command("here", wide, "--threads", "1"), check=True, capture_output=True)
+    done = subprocess.run(command("wide", wide, "--executor", "slurm:time=10,nodes=2"), capture_output=True, text=True)
+    check(done.returncode == 0, f"a trial of four processes runs on two nodes by srun, two tasks a node {done.stderr[-300:] if done.returncode else ''}")
+    check(done.returncode == 0 and same("here", "wide"), "with the bits of four processes on one machine")
+
+
+two_cores_a_node() if sys.argv[1:] == ["2"] else one_core_a_node()
 if failures:
     print(said_all())
 print(f"{failures} failed" if failures else "SLURM: all ok")

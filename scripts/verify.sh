@@ -52,6 +52,9 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   scripts/slurm-up.sh 2 1
   trap 'rm -rf "$reports"; scripts/slurm-up.sh down' EXIT
   python3 scripts/verify-slurm.py
+  scripts/slurm-up.sh down
+  scripts/slurm-up.sh 2 2
+  python3 scripts/verify-slurm.py 2
 else
   echo "skipped: sweeps on SLURM; the test cluster needs root and apt-get"
 fi
