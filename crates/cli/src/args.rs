@@ -1,27 +1,47 @@
 //! The command line as types.
 
 mod ask;
+mod examples;
 mod folders;
+pub(crate) mod line;
 mod options;
+mod output;
 mod rf;
 mod speed;
 mod sweep;
 mod trial;
 
+use crate::screen::Color;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 pub(crate) use ask::AskArgs;
 pub(crate) use folders::Folders;
+pub(crate) use output::{Format, Output, RowArgs};
 pub(crate) use rf::{MeasureArgs, RfArgs, SignOf};
 pub(crate) use speed::{SpeedArgs, SpeedOf};
-pub(crate) use sweep::{OnOom, SweepArgs};
+pub(crate) use sweep::{OnOom, PlanArgs, SweepArgs};
 pub(crate) use trial::{TimeArgs, TrialArgs, WorkerArgs};
 
 /// A research workbench for the Res2Net family of convolutional networks.
 #[derive(Parser, Debug)]
-#[command(name = "res2lab", version, about, disable_help_subcommand = true)]
+#[command(
+    name = "res2lab",
+    version,
+    about,
+    disable_help_subcommand = true,
+    disable_help_flag = true,
+    subcommand_value_name = "COMMAND"
+)]
 pub(crate) struct Cli {
+    /// Colors: on a terminal unless NO_COLOR is set, always, or never
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, global = true)]
+    #[arg(help_heading = "Output", hide_possible_values = true, hide_default_value = true)]
+    pub color: Color,
+    /// Print this help
+    // One form of help everywhere: clap would switch to the long one as soon as a value has text.
+    #[arg(long, short, action = clap::ArgAction::HelpShort, global = true, display_order = 999)]
+    help: Option<bool>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -31,9 +51,11 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Train and evaluate every point of an experiment, then write tables and a report
+    #[command(after_help = examples::SWEEP)]
     Sweep(SweepArgs),
     /// Show what a sweep would consist of, and train nothing
-    Plan(SweepArgs),
+    #[command(after_help = examples::PLAN)]
+    Plan(PlanArgs),
     /// Train one trial of a planned sweep (what a sweep starts for each of its trials)
     Trial(TrialArgs),
     /// Run the trials of one job of a cluster's array (what the cluster starts)
@@ -43,27 +65,43 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Time(TimeArgs),
     /// Rebuild the report and the tables of a sweep from its files
+    #[command(after_help = examples::REPORT)]
     Report(ReportArgs),
     /// Exact receptive fields of a network, along axes, or of a sweep's arms
+    #[command(after_help = examples::RF)]
     Rf(RfArgs),
     /// Print the tables of a sweep: chosen rows and columns as text, CSV, Markdown, LaTeX or JSON
+    #[command(after_help = examples::TABLE)]
     Table(TableArgs),
     /// Describe a network: parameters, multiply-adds, stages
+    #[command(after_help = examples::MODEL)]
     Model(ModelArgs),
     /// Evaluate a network on a data set: accuracies, confusions, calibration
+    #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
     /// Name the likeliest classes of pictures
+    #[command(after_help = examples::PREDICT)]
     Predict(PredictArgs),
     /// Measure the input pipeline on a folder of pictures, or write what evaluation sees of them
+    #[command(after_help = examples::PIPELINE)]
     Pipeline(PipelineArgs),
     /// Download published weights by a network's name, list them, or convert a file of weights
+    #[command(after_help = examples::WEIGHTS)]
     Weights(WeightsArgs),
     /// Download a published data set, or check whether every picture of one can be read
+    #[command(after_help = examples::DATA)]
     Data(DataArgs),
     /// Images/s of a network's training step or evaluation, on random images
+    #[command(after_help = examples::SPEED)]
     Speed(SpeedArgs),
     /// Describe this machine and the libtorch in use
     Env(EnvArgs),
+    /// Print a shell's completions of this command line
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print a manual page, or write those of all commands
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
     /// Print docs/reference.md: commands, fields, environment variables, columns, exit statuses
     #[command(hide = true)]
     Reference,
@@ -77,10 +115,10 @@ pub(crate) struct ReportArgs {
     #[arg(required = true)]
     pub names: Vec<String>,
     /// Where a page of several sweeps goes (default: reports/NAME+NAME.html)
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[arg(long = "output", value_name = "FILE")]
+    pub page: Option<PathBuf>,
     /// Serve the page on 127.0.0.1 and rebuild it as trials end, until Ctrl-C
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "format"])]
     pub watch: bool,
     /// With --watch: the port; 0 is any free one
     #[arg(long, default_value_t = 6060)]
@@ -91,9 +129,12 @@ pub(crate) struct ReportArgs {
     /// What the page asks, this time
     #[command(flatten)]
     pub ask: AskArgs,
-    /// Print the findings and the arms as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How many rows it has
+    #[command(flatten)]
+    pub rows: RowArgs,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where reports are
     #[command(flatten)]
     pub folders: Folders,
@@ -120,33 +161,18 @@ pub(crate) struct TableArgs {
     /// By this column; from the greatest with a minus before it: --sort=-val_acc1
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub sort: Option<String>,
-    /// How it is printed
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
     /// What the columns mean, instead of their values
     #[arg(long)]
     pub describe: bool,
     /// Show what earlier commands on this sweep asked for, too
     #[arg(long)]
     pub all: bool,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where reports are
     #[command(flatten)]
     pub folders: Folders,
-}
-
-/// Of `table --format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// Aligned columns
-    Text,
-    /// Comma-separated, with a header
-    Csv,
-    /// Markdown
-    Md,
-    /// LaTeX, for the booktabs package
-    Latex,
-    /// A list of objects
-    Json,
 }
 
 /// Of `model`.
@@ -167,9 +193,9 @@ pub(crate) struct ModelArgs {
     /// List every known network
     #[arg(long)]
     pub list: bool,
-    /// Print as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Of `eval`.
@@ -195,9 +221,9 @@ pub(crate) struct EvalArgs {
     /// Write a page to this HTML file
     #[arg(long, value_name = "FILE")]
     pub page: Option<PathBuf>,
-    /// Print as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where data sets are
     #[command(flatten)]
     pub folders: Folders,
@@ -214,9 +240,9 @@ pub(crate) struct PredictArgs {
     /// Where to compute: auto takes a GPU if there is one
     #[arg(long, value_name = "auto|cpu|cuda", default_value = "auto")]
     pub device: String,
-    /// Print as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where data sets are
     #[command(flatten)]
     pub folders: Folders,
@@ -249,9 +275,9 @@ pub(crate) struct PipelineArgs {
     /// bytes) instead
     #[arg(long, value_name = "FILE")]
     pub crops: Option<PathBuf>,
-    /// Print as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where caches go
     #[command(flatten)]
     pub folders: Folders,
@@ -270,6 +296,9 @@ pub(crate) struct WeightsArgs {
     /// Another server: the address of the folder that holds the file
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where files go
     #[command(flatten)]
     pub folders: Folders,
@@ -286,17 +315,38 @@ pub(crate) struct DataArgs {
     /// Another server: the address of the folder that holds the files
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where files go
     #[command(flatten)]
     pub folders: Folders,
 }
 
+/// Of `completions`.
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Of `man`.
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// The command; without one, the page of the program
+    #[arg(value_name = "COMMAND", conflicts_with = "out")]
+    pub command: Option<String>,
+    /// Write a page for each command into this folder instead
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
 /// Of `env`.
 #[derive(Args, Debug)]
 pub(crate) struct EnvArgs {
-    /// Print as JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where data sets are, and what was measured here
     #[command(flatten)]
     pub folders: Folders,

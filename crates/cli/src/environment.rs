@@ -21,6 +21,8 @@ const PROGRAM: &[Variable] = &[
         "Instruction set of the CPU kernels: `avx512`, `avx512-256`, `avx2` or `plain`; by default \
          the fastest, which is measured once per machine and build.",
     ),
+    ("NO_COLOR", "user", "Any text: no colors on a terminal; `--color always` has precedence."),
+    ("TERM", "system", "`dumb`: no colors, as with `NO_COLOR`."),
     (
         "CUDA_VISIBLE_DEVICES",
         "user; `res2lab` for its trials",

@@ -3,41 +3,51 @@
 //! Reading order:
 //! - [`args`]: the command line as types
 //! - [`commands`]: one file per command
-//! - [`progress`] and [`signals`]: while a sweep runs
+//! - [`progress`], [`standing`], [`live`] and [`signals`]: while a sweep runs
 //! - [`download`]: a download with its progress
 //! - [`ranks`]: the processes of a trial on several devices
 //! - [`watch`]: a page that is served while it is rebuilt
 //! - [`failure`]: the exit status of a command that failed
 //! - [`environment`]: every environment variable, for the reference
-//! - [`mod@print`]: tables and JSON; [`select`]: rows and columns of a table
+//! - [`mod@print`]: tables and words; [`select`]: rows and columns of a table; [`mod@records`]: the
+//!   formats for other programs
+//! - [`screen`]: the terminal, its width and its colors
 
 mod args;
 mod commands;
 mod download;
 mod environment;
 mod failure;
+mod live;
 mod print;
 mod progress;
 mod ranks;
+mod records;
+mod screen;
 mod select;
 mod signals;
+mod standing;
 mod watch;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::FromArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use res2lab_error::Error;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let ended = match Cli::try_parse() {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    screen::choose(screen::asked(&words));
+    let parsed = args::line::command().try_get_matches();
+    let ended = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => res2lab_lab::program::is_this().and_then(|()| run(cli.command)),
         Err(e) if !e.use_stderr() => {
             // --help and --version.
             print::note(e.print());
             Ok(0)
         }
-        Err(e) => Err(usage(&e)),
+        Err(e) => Err(usage(&e, &words)),
     };
     let ended = match (ended, print::lost()) {
         (Ok(0), Some(why)) => Err(Error::machine(
@@ -74,19 +84,29 @@ fn run(command: Command) -> Result<u8, Error> {
         Command::Data(args) => commands::data::run(&args),
         Command::Speed(args) => commands::speed::run(&args),
         Command::Env(args) => commands::env::run(&args),
+        Command::Completions(args) => commands::manual::completions(&args),
+        Command::Man(args) => commands::manual::run(&args),
         Command::Reference => commands::reference::run(),
     }
 }
 
 /// clap's message as cause and remedy.
-fn usage(e: &clap::Error) -> Error {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+fn usage(e: &clap::Error, words: &[String]) -> Error {
     let text = e.to_string();
     let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ").map(str::to_owned));
-    let command =
-        words.first().filter(|word| !word.starts_with('-')).map(|word| word.to_owned() + " ");
+    let is_command = |word: &&String| args::line::whole(0).find_subcommand(word.as_str()).is_some();
+    let command = words.first().filter(is_command).map(|word| word.to_owned() + " ");
     let help = format!("see res2lab {}--help", command.unwrap_or_default());
+    if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Error::input("no command is given", help);
+    }
+    if let Some(ContextValue::Strings(values)) = e.get(ContextKind::ValidValue)
+        && tip.is_none()
+        && !values.is_empty()
+    {
+        return Error::input(first, format!("give {}; {help}", values.join(", ")));
+    }
     // What is missing stands in the lines below the first.
     if e.kind() == ErrorKind::MissingRequiredArgument {
         let missing: Vec<&str> =
@@ -100,7 +120,7 @@ fn usage(e: &clap::Error) -> Error {
         Some(ContextValue::String(flag)) if e.kind() == ErrorKind::UnknownArgument => Some(flag),
         _ => None,
     };
-    let as_field = unknown.and_then(|flag| res2lab_lab::line::flag_as_field(&words, flag));
+    let as_field = unknown.and_then(|flag| res2lab_lab::line::flag_as_field(words, flag));
     let help = as_field.or(tip).unwrap_or(help);
     Error::input(first, help)
 }

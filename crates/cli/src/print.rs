@@ -1,54 +1,61 @@
 //! Tables and JSON on standard output, remarks on standard error. A closed pipe (`| head`) ends the
 //! output, not the command; a full disk behind it is remembered, and the command fails at its end.
 
-use comfy_table::{CellAlignment, Table, presets};
+mod table;
+pub(crate) mod words;
+
+pub(crate) use table::{Layout, Table, layout};
+pub(crate) use words::{one_line, shortened};
+
+use crate::screen::{self, Stream, Tone};
+use console::measure_text_width;
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
 
 /// Rows under headers; columns after the first `left` are numbers and stand to the right.
 pub(crate) fn table(headers: &[&str], left: usize, rows: Vec<Vec<String>>) {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(headers);
-    table.add_rows(
-        rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>()),
-    );
-    for (i, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if i == 0 { 0 } else { 2 }, 0));
-        if i >= left {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    line(&table.lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
+    table_of(&Table { headers, left, rows, spare: &[], best: None });
 }
 
-/// Letters of a name in a table; a longer one would make every line as long.
-const LONGEST_NAME: usize = 60;
+/// Columns without room that are named.
+const MOST_MISSING: usize = 6;
 
-/// Text that keeps to its line.
-pub(crate) fn one_line(text: &str) -> String {
-    if text.contains(|c: char| c.is_control()) {
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    } else {
-        text.to_owned()
+/// A table, and below it the columns for which a terminal has no room.
+pub(crate) fn table_of(table: &Table) {
+    let width = screen::width(Stream::Out);
+    let Layout { lines, missing } = layout(table, width);
+    raw(&lines.join("\n"));
+    if !missing.is_empty() {
+        let width = width.unwrap_or_default();
+        let others = missing.len().saturating_sub(MOST_MISSING);
+        let others = if others > 0 { format!(" and {others} more") } else { String::new() };
+        let names = missing.iter().take(MOST_MISSING).cloned().collect::<Vec<_>>().join(", ");
+        let text = format!("(no room at {width} columns: {names}{others}; --format csv has all)");
+        let lines = words::wrapped(&text, width).join("\n");
+        raw(&screen::paint(Stream::Out, Tone::Faint, &lines));
     }
 }
 
-/// A name with its middle left out where it is long: names often begin and often end alike.
-pub(crate) fn shortened(name: &str) -> String {
-    let letters: Vec<char> = name.chars().collect();
-    if letters.len() <= LONGEST_NAME {
-        return name.to_owned();
+/// Names with what they mean: a table of two columns, the second of which a terminal gets wrapped.
+pub(crate) fn entries(headers: [&str; 2], entries: &[[String; 2]]) {
+    let Some(width) = screen::width(Stream::Out) else {
+        return table(&headers, 2, entries.iter().map(|entry| entry.to_vec()).collect());
+    };
+    let widest = entries.iter().map(|[name, _]| measure_text_width(name)).max().unwrap_or(0) + 2;
+    for [name, meaning] in entries {
+        let lines = words::wrapped(meaning, width.saturating_sub(widest).max(20));
+        let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+        let name = format!("{name:<widest$}");
+        let name = screen::paint(Stream::Out, Tone::Strong, &name);
+        raw(format!("{name}{}", lines.join(&format!("\n{}", " ".repeat(widest)))).trim_end());
     }
-    let head = &letters[..LONGEST_NAME / 2];
-    let tail = &letters[letters.len() - LONGEST_NAME / 2 + 1..];
-    head.iter().chain(&['…']).chain(tail).collect()
 }
 
 /// Indented JSON.
 pub(crate) fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => line(&text),
+        Ok(text) => raw(&text),
         Err(e) => told(&format!("error: cannot print the result as JSON: {e}")),
     }
 }
@@ -56,8 +63,13 @@ pub(crate) fn json(value: &impl Serialize) {
 /// Why standard output could not be written, the first time.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// A line of text.
+/// A line of words, which a terminal gets wrapped.
 pub(crate) fn line(text: &str) {
+    raw(&words::shown(Stream::Out, text));
+}
+
+/// Lines as they are, for other programs and for what is laid out already.
+pub(crate) fn raw(text: &str) {
     note(writeln!(std::io::stdout().lock(), "{text}"));
 }
 
@@ -78,7 +90,7 @@ pub(crate) fn lost() -> Option<&'static str> {
 /// A line on standard error. Where that cannot be written, a trial's parent still reads it from
 /// standard output.
 pub(crate) fn told(text: &str) {
-    if writeln!(std::io::stderr().lock(), "{text}").is_err() {
+    if writeln!(std::io::stderr().lock(), "{}", words::shown(Stream::Err, text)).is_err() {
         let _ = writeln!(std::io::stdout().lock(), "{text}");
     }
 }
@@ -110,18 +122,6 @@ pub(crate) fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_keep_to_their_place() {
-        let long = format!("{}{}", "a".repeat(200), "z".repeat(100));
-        let short = shortened(&long);
-        assert_eq!(short.chars().count(), LONGEST_NAME);
-        assert!(short.starts_with("aaa") && short.contains('…') && short.ends_with("zzz"));
-        assert_eq!(
-            (shortened("scale=4").as_str(), one_line("a\n b\tc").as_str()),
-            ("scale=4", "a b c")
-        );
-    }
 
     #[test]
     fn numbers_and_durations_are_short() {

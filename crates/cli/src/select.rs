@@ -53,7 +53,7 @@ impl Rows {
             self.rows.iter().map(|row| &row[column]).filter(|v| !is_missing(v)).collect();
         values.sort_by(|a, b| compare(a, b));
         values.dedup_by(|a, b| compare(a, b) == Ordering::Equal);
-        let shown = |value: &&Value| crate::print::shortened(&text(value));
+        let shown = |value: &&Value| crate::print::words::shortened(&text(value));
         let found = match &values[..] {
             [] => "has no value".to_owned(),
             [one] => format!("is {} everywhere", shown(one)),

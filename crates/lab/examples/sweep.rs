@@ -27,7 +27,7 @@ fn run(reports: &Path) -> Result<(), Error> {
     let stop = Arc::new(AtomicUsize::new(0));
     let mut on_event = |event: Event| {
         if let Event::Progress(snapshot) = event {
-            snapshot.ended.iter().for_each(|(trial, _)| println!("ended: {}", trial.label));
+            snapshot.ended.iter().for_each(|ended| println!("ended: {}", ended.trial.label));
         }
     };
     let ended = sweep.run(&program::find()?, &stop, &mut on_event)?;

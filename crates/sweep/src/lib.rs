@@ -14,7 +14,7 @@
 //! - [`asha`]: early stopping
 //! - [`shell`]: words as a shell reads them
 //! - `pace`: training speed, estimated from trials that have run
-//! - [`runner`]: the main loop, and the journal
+//! - [`runner`]: the main loop, and the journal; `snapshot`: what it shows while it runs
 
 pub mod asha;
 pub mod budget;
@@ -31,10 +31,12 @@ pub mod runner;
 pub mod scheduler;
 pub mod shell;
 pub mod slurm;
+mod snapshot;
 
 pub use executor::{End, Executor};
 pub use local::{Demand, Local, Slot};
 pub use plan::{World, plan};
-pub use runner::{Finish, RunnerOptions, Snapshot, hold, run};
+pub use runner::{RunnerOptions, hold, run};
 pub use scheduler::RetryPolicy;
 pub use slurm::Slurm;
+pub use snapshot::{Ended, Finish, RunningTrial, Snapshot};

@@ -5,6 +5,7 @@ use crate::asha::Rungs;
 use crate::executor::{End, Executor, Stop};
 use crate::pace::{Pace, work};
 use crate::scheduler::{RetryPolicy, Scheduler};
+use crate::snapshot::{Ended, Finish, RunningTrial, Snapshot};
 use res2lab_error::Error;
 use res2lab_store::Progress;
 use res2lab_store::{
@@ -34,42 +35,6 @@ pub struct RunnerOptions<'a> {
     pub grace: Duration,
     /// File for events; usually the sweep's own journal.
     pub journal: PathBuf,
-}
-
-/// The number of the plan's trials by end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Finish {
-    pub done: usize,
-    pub diverged: usize,
-    /// Ended by the early-stopping rule.
-    pub stopped: usize,
-    pub failed: usize,
-    /// Neither done nor failed, because the sweep was stopped before.
-    pub left: usize,
-}
-
-/// The state of a run, for observers.
-pub struct Snapshot<'a> {
-    pub running: Vec<RunningTrial<'a>>,
-    /// Trials that ended since the last snapshot.
-    pub ended: Vec<(&'a PlannedTrial, End)>,
-    pub finish: Finish,
-    /// Number of trials in the plan.
-    pub total: usize,
-    /// Estimated remaining time in seconds; `None` before there is an estimate.
-    pub eta_s: Option<f64>,
-    /// Whether running trials were requested to stop.
-    pub is_stopping: bool,
-}
-
-/// A trial that is currently running.
-pub struct RunningTrial<'a> {
-    pub trial: &'a PlannedTrial,
-    pub slot: String,
-    /// Seconds since this runner started the trial.
-    pub elapsed_s: f64,
-    /// The latest progress report.
-    pub told: Option<Progress>,
 }
 
 struct Runner<'a> {
@@ -201,6 +166,7 @@ impl<'a> Runner<'a> {
         let mut asked_s = None;
         let mut is_killed = false;
         let mut ended = Vec::new();
+        let mut over_count = self.plan.trials.len() - self.finish().left;
         let mut looked: Option<Instant> = None;
         while !self.scheduler.is_over() {
             let signals = options.stop.load(Ordering::Relaxed);
@@ -232,7 +198,9 @@ impl<'a> Runner<'a> {
                 {
                     self.scheduler.stop();
                 }
-                ended.push((i, end));
+                over_count += usize::from(self.scheduler.ends()[i].is_some());
+                let trial = &self.plan.trials[i];
+                ended.push(Ended { trial, end, over: over_count });
             }
             // A snapshot reads a file of every running trial, which is too slow to repeat at each
             // end with a thousand trials.
@@ -240,11 +208,7 @@ impl<'a> Runner<'a> {
                 looked = Some(Instant::now());
                 self.ask_running();
                 self.stop_early()?;
-                let ended = std::mem::take(&mut ended)
-                    .into_iter()
-                    .map(|(i, end)| (&self.plan.trials[i], end))
-                    .collect();
-                observe(&self.snapshot(ended));
+                observe(&self.snapshot(std::mem::take(&mut ended)));
             }
         }
         let finish = self.finish();
@@ -380,7 +344,7 @@ impl<'a> Runner<'a> {
         Finish { done, diverged, stopped, failed, left }
     }
 
-    fn snapshot(&self, ended: Vec<(&'a PlannedTrial, End)>) -> Snapshot<'a> {
+    fn snapshot(&self, ended: Vec<Ended<'a>>) -> Snapshot<'a> {
         let now_s = self.executor.now_s();
         let running = self.scheduler.running().into_iter().map(|(i, slot)| RunningTrial {
             trial: &self.plan.trials[i],

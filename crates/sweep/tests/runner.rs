@@ -5,7 +5,7 @@ use res2lab_experiment::Axis;
 use res2lab_experiment::DatasetInfo;
 use res2lab_store::{Code, Event, Plan, SweepDir, journal};
 use res2lab_sweep::mock::Mock;
-use res2lab_sweep::{End, Finish, Local, RetryPolicy, RunnerOptions, Slot, local};
+use res2lab_sweep::{End, Finish, Local, RetryPolicy, RunnerOptions, Slot, Snapshot, local};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,6 +45,16 @@ fn run(
     executor: &mut dyn res2lab_sweep::Executor,
     stop: &AtomicUsize,
 ) -> Finish {
+    observed(dir, plan, executor, stop, &mut |_| {})
+}
+
+fn observed(
+    dir: &SweepDir,
+    plan: &Plan,
+    executor: &mut dyn res2lab_sweep::Executor,
+    stop: &AtomicUsize,
+    observe: &mut dyn FnMut(&Snapshot),
+) -> Finish {
     let options = RunnerOptions {
         stop,
         fail_fast: false,
@@ -54,15 +64,8 @@ fn run(
         grace: Duration::from_secs(20),
         journal: dir.journal(),
     };
-    res2lab_sweep::run(
-        &res2lab_sweep::hold(dir).unwrap(),
-        dir,
-        plan,
-        executor,
-        &options,
-        &mut |_| {},
-    )
-    .unwrap()
+    res2lab_sweep::run(&res2lab_sweep::hold(dir).unwrap(), dir, plan, executor, &options, observe)
+        .unwrap()
 }
 
 fn never() -> AtomicUsize {
@@ -93,7 +96,16 @@ fn a_thousand_trials_on_fifty_slots_each_end_once() {
     };
     let mut mock = Mock::new(50, Box::new(script));
     let started = Instant::now();
-    let finish = run(&dir, &plan, &mut mock, &never());
+    let mut counts = Vec::new();
+    let mut ids = std::collections::HashSet::new();
+    let finish = observed(&dir, &plan, &mut mock, &never(), &mut |snapshot| {
+        for ended in &snapshot.ended {
+            if !matches!(ended.end, End::Preempted) && ids.insert(ended.trial.id.clone()) {
+                counts.push(ended.over);
+            }
+        }
+    });
+    assert_eq!(counts, (1..=1000).collect::<Vec<_>>(), "each trial has a number of its own");
     assert_eq!(finish, Finish { done: 908, failed: 92, ..Finish::default() });
     assert!(mock.clashes.is_empty(), "{:?}", mock.clashes);
     assert_eq!(mock.starts.len(), 1000 + 2 * 2 * 72);
@@ -236,7 +248,7 @@ fn asked_to_stop_trials_checkpoint_and_stubborn_ones_are_ended() {
         journal: stage.sweep.journal(),
     };
     let ready = [0, 1].map(|s| stage.sweep.path().join(format!("ready-{s}")));
-    let mut observe = |_: &res2lab_sweep::Snapshot| {
+    let mut observe = |_: &Snapshot| {
         if ready.iter().all(|r| r.exists()) {
             stop.store(1, Ordering::Relaxed);
         }
@@ -283,7 +295,7 @@ fn a_trial_left_behind_by_a_dead_runner_is_waited_for_and_not_doubled() {
         grace: Duration::from_secs(1),
         journal: stage.sweep.journal(),
     };
-    let mut observe = |s: &res2lab_sweep::Snapshot| {
+    let mut observe = |s: &Snapshot| {
         // With one slot, the other trial must wait until the adopted trial has ended.
         assert!(s.running.len() <= 1);
         std::fs::write(stage.sweep.path().join("go"), "").unwrap();

@@ -5,6 +5,7 @@ use res2lab_lab::Question;
 
 /// What a report asks of the arms, in place of what the experiment's file says.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Report")]
 pub(crate) struct AskArgs {
     /// The question that the report stands under
     #[arg(long, value_name = "TEXT")]

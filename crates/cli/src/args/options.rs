@@ -43,7 +43,7 @@ impl SweepArgs {
 impl ReportArgs {
     pub(crate) fn options(&self) -> ReportOptions {
         ReportOptions {
-            output: self.output.clone(),
+            output: self.page.clone(),
             all: self.all,
             question: self.ask.question(),
             folders: self.folders.options(),

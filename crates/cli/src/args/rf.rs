@@ -1,6 +1,7 @@
 //! Of `rf`, which has more of them than any other command.
 
 use super::folders::Folders;
+use super::output::Output;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -27,17 +28,17 @@ pub(crate) struct RfArgs {
     /// report
     #[arg(long)]
     pub measure: bool,
-    #[command(flatten)]
-    pub how: MeasureArgs,
     /// With --json: every size with the share of paths that have it
-    #[arg(long, requires = "json")]
+    #[arg(long)]
     pub distribution: bool,
     /// Where the page goes (default: rf/ beside the reports; none with --json)
     #[arg(long, value_name = "FILE", conflicts_with = "measure")]
     pub page: Option<PathBuf>,
-    /// Print as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub how: MeasureArgs,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where reports are
     #[command(flatten)]
     pub folders: Folders,
@@ -45,27 +46,27 @@ pub(crate) struct RfArgs {
 
 /// How `rf --measure` measures.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Measuring, with --measure")]
 pub(crate) struct MeasureArgs {
-    /// With --measure: test images that gradients are averaged over
+    /// Test images that gradients are averaged over
     #[arg(long, default_value_t = 64)]
     pub images: usize,
-    /// With --measure: where to compute; auto takes a GPU if there is one
+    /// Where to compute; auto takes a GPU if there is one
     #[arg(long, value_name = "auto|cpu|cuda", default_value = "auto")]
     pub device: String,
-    /// With --measure: standard normal images, always the same, in place of test images
+    /// Standard normal images, always the same, in place of test images
     #[arg(long, requires = "measure")]
     pub noise: bool,
-    /// With --measure: double precision
+    /// Double precision
     #[arg(long, requires = "measure")]
     pub float64: bool,
-    /// With --measure: what becomes of the gradients' signs; RepLKNet drops negative ones
+    /// What becomes of the gradients' signs; RepLKNet drops negative ones
     #[arg(long, value_enum, default_value_t = SignOf::Absolute, requires = "measure")]
     pub sign: SignOf,
-    /// With --measure: the unit's channels go through a ReLU before they are summed, as RepLKNet
-    /// has it
+    /// The unit's channels go through a ReLU before they are summed, as RepLKNet has it
     #[arg(long, requires = "measure")]
     pub relu: bool,
-    /// With --measure: one trial of each arm, and no other
+    /// One trial of each arm, and no other
     #[arg(long, requires = "measure")]
     pub one_per_arm: bool,
 }

@@ -1,6 +1,7 @@
 //! Of `speed`.
 
 use super::folders::Folders;
+use super::output::Output;
 
 /// What `speed` measures.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +50,9 @@ pub(crate) struct SpeedArgs {
     /// On a GPU: the step recorded as a CUDA graph
     #[arg(long)]
     pub cuda_graph: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    /// How it is printed
+    #[command(flatten)]
+    pub output: Output,
     /// Where data sets are, and what was measured here
     #[command(flatten)]
     pub folders: Folders,

@@ -3,12 +3,48 @@
 
 use crate::args::DataArgs;
 use crate::failure::FAILED;
-use crate::{download, print};
+use crate::{download, print, records};
 use res2lab_data::{DatasetRequest, Description, Pictures};
 use res2lab_error::Error;
+use res2lab_experiment::DatasetInfo;
 use res2lab_fetch::Check;
 use res2lab_lab::published::{DATA, DataFiles};
+use serde::Serialize;
 use std::path::Path;
+
+/// A data set for other programs.
+#[derive(Serialize)]
+struct Found<'a> {
+    name: &'a str,
+    folder: &'a Path,
+    train_images: usize,
+    test_images: usize,
+    width: usize,
+    height: usize,
+    classes: usize,
+    identity: String,
+    notes: Vec<String>,
+    /// Of `data check`: pictures that cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<Vec<String>>,
+}
+
+impl<'a> Found<'a> {
+    fn of(name: &'a str, folder: &'a Path, facts: &DatasetInfo) -> Found<'a> {
+        Found {
+            name,
+            folder,
+            train_images: facts.train_images,
+            test_images: facts.test_images,
+            width: facts.width,
+            height: facts.height,
+            classes: facts.classes,
+            identity: facts.identity_text(),
+            notes: Vec::new(),
+            unreadable: None,
+        }
+    }
+}
 
 /// Downloads what is not here yet, unpacks it, and looks whether it is whole.
 pub(crate) fn run(args: &DataArgs) -> Result<u8, Error> {
@@ -41,6 +77,11 @@ pub(crate) fn run(args: &DataArgs) -> Result<u8, Error> {
         download_all(known, &dir, args.mirror.as_deref())?;
     }
     let facts = res2lab_data::describe(&wanted())?.facts;
+    if !args.output.is_text() {
+        let found = Found::of(known.name, &dir, &facts);
+        records::print(args.output.format(), &found, &[&found])?;
+        return Ok(0);
+    }
     print::line(&format!(
         "{}: {} training and {} test images of {}x{} px, {} classes, in {}",
         known.name,
@@ -72,6 +113,14 @@ fn check(args: &DataArgs) -> Result<u8, Error> {
         DatasetRequest { name, dir, root: args.folders.data.clone(), ..DatasetRequest::default() };
     let Description { facts, classes, notes } = res2lab_data::describe(&wanted)?;
     let set = res2lab_data::open(&wanted)?;
+    let unreadable = |pictures: &Pictures| res2lab_data::shaped::unreadable(pictures);
+    if !args.output.is_text() {
+        let mut found = Found::of(word, &wanted.dir, &facts);
+        found.notes = notes;
+        found.unreadable = Some([unreadable(&set.train), unreadable(&set.test)].concat());
+        records::print(args.output.format(), &found, &[&found])?;
+        return Ok(if found.unreadable.is_some_and(|all| all.is_empty()) { 0 } else { FAILED });
+    }
     print::line(&format!(
         "{}: {} training and {} test images, {} classes, identity {}",
         wanted.dir.display(),
@@ -89,7 +138,6 @@ fn check(args: &DataArgs) -> Result<u8, Error> {
         ));
     }
     notes.iter().for_each(|note| print::line(&format!("note: {note}")));
-    let unreadable = |pictures: &Pictures| res2lab_data::shaped::unreadable(pictures);
     let all = [("training", unreadable(&set.train)), ("test", unreadable(&set.test))];
     for (split, pictures) in &all {
         pictures.iter().for_each(|what| print::line(what));

@@ -1,7 +1,7 @@
 //! `res2lab env`: this machine and the libtorch in use.
 
 use crate::args::EnvArgs;
-use crate::print;
+use crate::{print, records};
 use res2lab_error::Error;
 use res2lab_kernels::instruction_set::InstructionSet;
 use res2lab_nn::{Conditions, Engine};
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
     let (engine, reason) = Engine::choose(&Conditions::on(device));
     let cuda_linked = tch::utils::has_cudart();
     let config = res2lab_libtorch::show_config();
-    if args.json {
+    if !args.output.is_text() {
         let mut value = json!(here);
         let available: Vec<&str> = InstructionSet::ALL
             .into_iter()
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
         value["cuda_linked"] = json!(cuda_linked);
         value["cuda_devices"] = json!(Cuda::device_count());
         value["libtorch_config"] = json!(config);
-        print::json(&value);
+        records::print(args.output.format(), &value, &[&value])?;
         return Ok(0);
     }
     let gpus = if here.gpus.is_empty() { "none".into() } else { here.gpus.join(", ") };

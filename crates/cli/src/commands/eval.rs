@@ -1,7 +1,7 @@
 //! `res2lab eval`: what a trained network makes of a data set's test images.
 
 use crate::args::EvalArgs;
-use crate::print;
+use crate::{print, records};
 use res2lab_data::Split;
 use res2lab_error::Error;
 use res2lab_lab::{classes, named, trained};
@@ -65,9 +65,9 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Error> {
             res2lab_report::assessment::render(&result)?.as_bytes(),
         )?;
     }
-    if args.json {
+    if !args.output.is_text() {
         notes.iter().for_each(|note| print::told(&format!("note: {note}")));
-        print::json(&result)
+        records::print(args.output.format(), &result, &result.classes)?
     } else {
         show(&result, args);
         notes.iter().for_each(|note| print::line(&format!("note: {note}")));

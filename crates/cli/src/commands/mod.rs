@@ -1,8 +1,10 @@
 //! One file per command. Each takes its arguments and returns the exit status.
 
+pub(crate) mod arm_columns;
 pub(crate) mod data;
 pub(crate) mod env;
 pub(crate) mod eval;
+pub(crate) mod manual;
 pub(crate) mod model;
 pub(crate) mod pipeline;
 pub(crate) mod plan;

@@ -1,7 +1,7 @@
 //! `res2lab model`: a network's size, cost and stages.
 
-use crate::args::ModelArgs;
-use crate::print;
+use crate::args::{ModelArgs, Output};
+use crate::{print, records};
 use res2lab_arch::{Cost, Graph, Input, ModelOverrides, ModelSpec, zoo};
 use res2lab_error::Error;
 use res2lab_lab::network::{Words, published_input};
@@ -37,18 +37,48 @@ struct StageRow {
     width: usize,
 }
 
+/// A known network as a row for other programs.
+#[derive(Serialize)]
+struct Known<'a> {
+    network: &'a str,
+    also: String,
+    parameters: u64,
+    macs: u64,
+    activations: u64,
+    image_px: usize,
+    rf_min_px: u64,
+    rf_max_px: u64,
+}
+
+impl Known<'_> {
+    fn of(d: &Description) -> Known<'_> {
+        let aliases: Vec<_> =
+            d.notes.iter().map(|n| n.trim_start_matches("also called ")).collect();
+        Known {
+            network: &d.name,
+            also: aliases.join(" "),
+            parameters: d.costs.parameters,
+            macs: d.costs.macs,
+            activations: d.costs.activations,
+            image_px: d.image_px,
+            rf_min_px: d.rf_min_px,
+            rf_max_px: d.rf_max_px,
+        }
+    }
+}
+
 /// Prints a network, or the list of known ones.
 pub(crate) fn run(args: &ModelArgs) -> Result<u8, Error> {
     if args.list {
-        list(args.json)?;
+        list(args.output)?;
         return Ok(0);
     }
     let (name, words) = words(&args.words)?;
     let description = describe(&name, &words, input(args, &words)?)?;
-    if args.json {
-        print::json(&description)
-    } else {
+    if args.output.is_text() {
         show(&description)
+    } else {
+        records::print(args.output.format(), &description, &description.stages)?
     }
     Ok(0)
 }
@@ -132,7 +162,7 @@ fn show(d: &Description) {
     d.notes.iter().for_each(|note| print::line(&format!("note: {note}")));
 }
 
-fn list(as_json: bool) -> Result<(), Error> {
+fn list(output: Output) -> Result<(), Error> {
     let mut all = Vec::new();
     for entry in zoo::entries() {
         let mut description = describe(entry.name, &entry.words, entry.input)?;
@@ -140,25 +170,32 @@ fn list(as_json: bool) -> Result<(), Error> {
             entry.aliases.iter().map(|alias| format!("also called {alias}")).collect();
         all.push(description);
     }
-    if as_json {
-        print::json(&all);
-        return Ok(());
+    if !output.is_text() {
+        return records::print(
+            output.format(),
+            &all,
+            &all.iter().map(Known::of).collect::<Vec<_>>(),
+        );
     }
     let row = |d: &Description| {
-        let aliases: Vec<_> =
-            d.notes.iter().map(|n| n.trim_start_matches("also called ")).collect();
-        let parameters = print::short(d.costs.parameters);
-        let macs = print::short(d.costs.macs);
+        let known = Known::of(d);
         vec![
             d.name.clone(),
-            aliases.join(" "),
-            parameters,
-            macs,
-            d.image_px.to_string(),
-            d.rf_max_px.to_string(),
+            known.also,
+            print::short(known.parameters),
+            print::short(known.macs),
+            known.image_px.to_string(),
+            known.rf_max_px.to_string(),
         ]
     };
     let headers = ["network", "also", "parameters", "multiply-adds", "px", "receptive field"];
-    print::table(&headers, 2, all.iter().map(row).collect());
+    let rows = all.iter().map(row).collect();
+    print::table_of(&print::Table {
+        headers: &headers,
+        left: 2,
+        rows,
+        spare: &["also"],
+        best: None,
+    });
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `res2lab pipeline`: how fast pictures can be read here, or what evaluation sees of them.
 
 use crate::args::PipelineArgs;
-use crate::print;
+use crate::{print, records};
 use res2lab_data::normalize::IMAGENET;
 use res2lab_data::stream::StreamOptions;
 use res2lab_data::{
@@ -94,8 +94,8 @@ fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Error> {
     let seconds = started.map_or(0.0, |at| at.elapsed().as_secs_f64());
     let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
     let measured = Measured { images_per_s: count as f64 / seconds, threads, images: count };
-    if args.json {
-        print::json(&measured)
+    if !args.output.is_text() {
+        records::print(args.output.format(), &measured, &[&measured])?
     } else {
         print::line(&format!(
             "{:.0} images/s with {}",

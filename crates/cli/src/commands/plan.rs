@@ -1,7 +1,8 @@
 //! `res2lab plan`: what a sweep would consist of. Writes nothing.
 
-use crate::args::SweepArgs;
-use crate::print;
+use crate::args::{PlanArgs, RowArgs};
+use crate::screen::{self, Stream};
+use crate::{print, records};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use res2lab_error::Error;
 use res2lab_experiment::ExecutorSpec;
@@ -20,8 +21,8 @@ use tch::Device;
 const CORES_PER_PROCESS: usize = 4;
 
 /// Plans and prints.
-pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
-    let options = args.options();
+pub(crate) fn run(args: &PlanArgs) -> Result<u8, Error> {
+    let options = args.sweep.options();
     let mut request = request(&options, Purpose::Look)?;
     let executor = cluster::executor(&options, &request.experiment)?;
     if args.write {
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
             print::told(&format!("note: {idle}"));
         }
         let spec = if let ExecutorSpec::Slurm(spec) = executor { spec } else { Default::default() };
-        print::line(
+        print::raw(
             cluster::script(
                 &cluster::jobs(&options, &spec, &request.plan, res2lab_lab::program::find()?)?,
                 &request.dir,
@@ -53,8 +54,8 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
             folder: if folder.is_empty() { own } else { folder.clone() },
             image: args.image.clone(),
             per_trial: args.pods_per_trial,
-            cpus: args.threads.unwrap_or(CORES_PER_PROCESS).max(1),
-            on_gpu: args.device != "cpu",
+            cpus: args.sweep.threads.unwrap_or(CORES_PER_PROCESS).max(1),
+            on_gpu: args.sweep.device != "cpu",
         };
         print::json(&kubernetes::manifest(&request.plan, &pods)?);
         return Ok(0);
@@ -63,18 +64,19 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
     let bar = bar();
     let mut on_timed = |done: usize, of: usize| show_timed(&bar, done, of);
     let on_timed: Option<&mut dyn FnMut(usize, usize)> =
-        if args.no_time { None } else { Some(&mut on_timed) };
-    cost_estimate::add(&mut request.plan, &slots, &args.folders.data, on_timed)?;
-    if args.json {
-        print::json(&request.plan)
+        if args.sweep.no_time { None } else { Some(&mut on_timed) };
+    let data = &args.sweep.folders.data;
+    cost_estimate::add(&mut request.plan, &slots, data, on_timed)?;
+    if args.sweep.output.is_text() {
+        show(&request.plan, &slots, data, args.sweep.rows)
     } else {
-        show(&request.plan, &slots, &args.folders.data)
+        records::print(args.sweep.output.format(), &request.plan, &request.plan.trials)?
     }
     Ok(0)
 }
 
 /// Arms with what they cost, and the notes.
-pub(crate) fn show(plan: &Plan, slots: &[Slot], data: &Path) {
+pub(crate) fn show(plan: &Plan, slots: &[Slot], data: &Path, rows: RowArgs) {
     let seeds: Vec<u64> = seeds(plan);
     let arms: Vec<&PlannedTrial> =
         plan.trials.iter().take(plan.trials.len() / seeds.len().max(1)).collect();
@@ -85,6 +87,25 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot], data: &Path) {
         count(seeds.len(), "seed"),
         count(plan.trials.len(), "trial")
     ));
+    match rows.most(arms.len(), screen::width(Stream::Out).is_some()) {
+        Some(_) => show_ranges(plan, &arms),
+        None => show_arms(&arms),
+    }
+    show_engines(&arms, slots, data);
+    show_finish(plan, slots);
+    plan.notes.iter().for_each(|note| print::line(&format!("note: {}", print::one_line(note))));
+    let cores = res2lab_sweep::local::available_cores().len();
+    if let Some(slot) = slots.iter().find(|slot| slot.threads > cores) {
+        let threads = slot.threads;
+        let cores = count(cores, "core");
+        print::line(&format!(
+            "note: {threads} threads of a trial share {cores}; fewer (--threads) would be faster"
+        ));
+    }
+}
+
+/// A row for each arm.
+fn show_arms(arms: &[&PlannedTrial]) {
     let has_budgets = arms.iter().any(|t| t.budget.is_some());
     let has_estimates = arms.iter().any(|t| t.cost_estimate.is_some());
     let rows = arms.iter().map(|t| {
@@ -114,19 +135,41 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot], data: &Path) {
     if has_estimates {
         headers.extend(["step", "time per trial", "memory"]);
     }
-    print::table(&headers, 2, rows.collect());
-    show_engines(&arms, slots, data);
-    show_finish(plan, slots);
-    plan.notes.iter().for_each(|note| print::line(&format!("note: {}", print::one_line(note))));
-    let cores = res2lab_sweep::local::available_cores().len();
-    if let Some(slot) = slots.iter().find(|slot| slot.threads > cores) {
-        let threads = slot.threads;
-        let cores = count(cores, "core");
-        print::line(&format!(
-            "note: {threads} threads of a trial share {cores}; fewer (--threads) would be faster"
-        ));
-    }
+    print::table_of(&print::Table {
+        headers: &headers,
+        left: 2,
+        rows: rows.collect(),
+        spare: &["activations", "memory", "step", "network", "receptive field"],
+        best: None,
+    });
 }
+
+/// The axes, and the least and the greatest of each cost, in place of a row for each of many arms.
+fn show_ranges(plan: &Plan, arms: &[&PlannedTrial]) {
+    for axis in &plan.axes {
+        print::line(&format!("  {} = {}", axis.label, axis.values.join(", ")));
+    }
+    let seconds = |t: &PlannedTrial| t.cost_estimate.as_ref().map(|cost| cost.wall_s);
+    let quantities: [Quantity; 5] = [
+        ("parameters", &|t| Some(t.parameters as f64), |n| print::short(n as u64)),
+        ("multiply-adds", &|t| Some(t.macs as f64), |n| print::short(n as u64)),
+        ("activations", &|t| Some(t.activations as f64), |n| print::short(n as u64)),
+        ("receptive field", &|t| Some(t.rf_max_px as f64), |n| format!("{n:.0} px")),
+        ("time per trial", &seconds, print::duration),
+    ];
+    let row = |(name, of, shown): &Quantity| {
+        let costs = || arms.iter().filter_map(|arm| of(arm));
+        let least = costs().min_by(f64::total_cmp)?;
+        let greatest = costs().max_by(f64::total_cmp)?;
+        Some(vec![(*name).to_owned(), shown(least), shown(greatest)])
+    };
+    let rows = quantities.iter().filter_map(row).collect();
+    print::table(&["of an arm", "least", "greatest"], 1, rows);
+    print::line("--rows all prints every arm");
+}
+
+/// What is compared over arms: its name, its value, and the value in words.
+type Quantity<'a> = (&'static str, &'a dyn Fn(&PlannedTrial) -> Option<f64>, fn(f64) -> String);
 
 /// The engine that trains the arms, and why. A cluster's devices are not known here.
 fn show_engines(arms: &[&PlannedTrial], slots: &[Slot], data: &Path) {

@@ -1,7 +1,7 @@
 //! `res2lab predict`: the likeliest classes of pictures.
 
 use crate::args::PredictArgs;
-use crate::print;
+use crate::{print, records};
 use res2lab_data::folder::Sample;
 use res2lab_data::{sniff, walk};
 use res2lab_error::Error;
@@ -24,6 +24,22 @@ struct Guess {
     class: u32,
     name: String,
     share: f64,
+}
+
+/// One guess as a row for other programs.
+#[derive(Serialize)]
+struct GuessRow<'a> {
+    image: &'a str,
+    rank: usize,
+    #[serde(flatten)]
+    guess: &'a Guess,
+}
+
+impl GuessRow<'_> {
+    fn of(row: &Row) -> impl Iterator<Item = GuessRow<'_>> {
+        let guesses = row.guesses.iter().enumerate();
+        guesses.map(|(i, guess)| GuessRow { image: &row.image, rank: i + 1, guess })
+    }
 }
 
 /// Looks at each picture. Exit status 1 if some cannot be read; the others are named all the same.
@@ -69,9 +85,10 @@ pub(crate) fn run(args: &PredictArgs) -> Result<u8, Error> {
             .collect(),
     };
     let rows: Vec<Row> = result.predictions.iter().map(row).collect();
-    if args.json {
+    if !args.output.is_text() {
         trained.notes.iter().for_each(|note| print::told(&format!("note: {note}")));
-        print::json(&rows)
+        let guesses: Vec<GuessRow> = rows.iter().flat_map(GuessRow::of).collect();
+        records::print(args.output.format(), &rows, &guesses)?
     } else {
         rows.iter().for_each(show);
         trained.notes.iter().for_each(|note| print::line(&format!("note: {note}")));

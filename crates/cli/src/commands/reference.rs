@@ -64,7 +64,7 @@ pub(crate) fn run() -> Result<u8, Error> {
         columns(),
         statuses(),
     ];
-    print::line(&parts.join("\n\n"));
+    print::raw(&parts.join("\n\n"));
     Ok(0)
 }
 

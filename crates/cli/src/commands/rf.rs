@@ -1,34 +1,39 @@
 //! `res2lab rf`: exact receptive fields of a network, of several along axes, or of the arms of a
 //! sweep.
 
-use crate::args::RfArgs;
-use crate::print;
+use crate::args::{Format, RfArgs};
+use crate::{print, records};
 use res2lab_error::{Error, Kind};
 use res2lab_lab::rf::analysis::{Analysis, HEADERS, Seen, SplitRow, analyze, cells, sentences};
 use res2lab_lab::{erf, named, report, rf};
 use res2lab_store::Plan;
 use res2lab_store::effective::Effective;
+use serde::Serialize;
 
 /// Prints them.
 pub(crate) fn run(args: &RfArgs) -> Result<u8, Error> {
     if args.measure {
         return measure(args);
     }
+    if args.distribution && args.output.format() != Format::Json {
+        return Err(Error::input("--distribution is part of the JSON", "add --json"));
+    }
     let options = args.options();
     let asked = rf::networks::networks(&options)?;
     let analyses: Vec<Analysis> =
         asked.iter().map(|asked| analyze(&options, asked)).collect::<Result<_, _>>()?;
+    let format = args.output.format();
     match &analyses[..] {
-        all if args.json && all.len() == 1 => print::json(&all[0]),
-        all if args.json => print::json(&all),
-        [one] => show(one, args),
-        all => compare(all, args),
+        [one] if format == Format::Text => show(one, args),
+        all if format == Format::Text => compare(all, args),
+        [one] => records::print(format, one, &one.stages)?,
+        all => records::print(format, &all, &all.iter().map(NamedSeen::of).collect::<Vec<_>>())?,
     }
-    if args.json && args.page.is_none() {
+    if format != Format::Text && args.page.is_none() {
         return Ok(0);
     }
     match rf::page::write(&options, &asked, &analyses) {
-        Ok(path) if !args.json => print::line(&format!("page: {}", path.display())),
+        Ok(path) if args.output.is_text() => print::line(&format!("page: {}", path.display())),
         Ok(_) => {}
         // Nobody asked for a page; what was asked for is printed.
         Err(e) if args.page.is_none() => {
@@ -37,6 +42,20 @@ pub(crate) fn run(args: &RfArgs) -> Result<u8, Error> {
         Err(e) => return Err(e),
     }
     Ok(0)
+}
+
+/// A network's name with what its last stage sees: a row for other programs.
+#[derive(Serialize)]
+struct NamedSeen<'a> {
+    network: &'a str,
+    #[serde(flatten)]
+    seen: &'a Seen,
+}
+
+impl NamedSeen<'_> {
+    fn of(analysis: &Analysis) -> NamedSeen<'_> {
+        NamedSeen { network: &analysis.name, seen: &analysis.seen }
+    }
 }
 
 /// Measures a sweep's trained networks, and rebuilds its report with what was found.
@@ -59,8 +78,8 @@ fn measure(args: &RfArgs) -> Result<u8, Error> {
     let found = erf::measure(&dir, &plan, &args.how.options()?, &args.folders.data)?;
     res2lab_store::effective::write(&dir, &found)?;
     report::rebuild(&dir, false)?;
-    if args.json {
-        print::json(&found);
+    if !args.output.is_text() {
+        records::print(args.output.format(), &found, &found.arms)?;
         return Ok(0);
     }
     show_measured(&found);
@@ -104,7 +123,7 @@ fn show(analysis: &Analysis, args: &RfArgs) {
     let headers: Vec<&str> = std::iter::once("stage").chain(HEADERS).collect();
     let row = |seen: &Seen| std::iter::once(seen.node.clone()).chain(cells(seen)).collect();
     let asked = args.at.is_some().then_some(&analysis.seen);
-    print::table(&headers, 1, analysis.stages.iter().chain(asked).map(row).collect());
+    fields(&headers, analysis.stages.iter().chain(asked).map(row).collect());
     if args.splits {
         let row = |s: &SplitRow| {
             vec![
@@ -126,8 +145,14 @@ fn show(analysis: &Analysis, args: &RfArgs) {
 fn compare(all: &[Analysis], args: &RfArgs) {
     let headers: Vec<&str> = std::iter::once("network").chain(HEADERS).collect();
     let row = |a: &Analysis| std::iter::once(a.name.clone()).chain(cells(&a.seen)).collect();
-    print::table(&headers, 1, all.iter().map(row).collect());
+    fields(&headers, all.iter().map(row).collect());
     notes(all, args);
+}
+
+/// A table of receptive fields; numbers of paths are the first to go.
+fn fields(headers: &[&str], rows: Vec<Vec<String>>) {
+    let spare = &["paths", "sizes", "5–95 %", "ERF sigma"];
+    print::table_of(&print::Table { headers, left: 1, rows, spare, best: None });
 }
 
 fn notes(all: &[Analysis], args: &RfArgs) {

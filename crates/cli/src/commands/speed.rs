@@ -1,7 +1,7 @@
 //! `res2lab speed`: images/s of a network's training step, or of its evaluation, on random images.
 
 use crate::args::{SpeedArgs, SpeedOf};
-use crate::print;
+use crate::{print, records};
 use res2lab_arch::Input;
 use res2lab_error::Error;
 use res2lab_lab::gpus;
@@ -97,8 +97,8 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         peak_rss_mib: peak_memory_mib(),
         gpu_memory_mib: gpu_memory_mib(device),
     };
-    if args.json {
-        print::json(&speed);
+    if !args.output.is_text() {
+        records::print(args.output.format(), &speed, &[&speed])?;
     } else {
         print::line(&format!(
             "{:.1} images/s, {:.2} ms a step, {:.0} MiB at most",

@@ -3,8 +3,8 @@
 use crate::args::SweepArgs;
 use crate::commands::{plan, report as report_command};
 use crate::failure::FAILED;
-use crate::print;
 use crate::progress::Watcher;
+use crate::{print, records};
 use res2lab_error::Error;
 use res2lab_lab::program;
 use res2lab_lab::sweep::{self, Ended, Event};
@@ -18,8 +18,8 @@ use std::sync::atomic::AtomicUsize;
 pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
     let options = args.options();
     let prepared = sweep::prepare(&options)?;
-    if !args.json {
-        plan::show(&prepared.plan, &prepared.slots, &args.folders.data);
+    if args.output.is_text() {
+        plan::show(&prepared.plan, &prepared.slots, &args.folders.data, args.rows);
         show_slots(&prepared.slots);
     }
     prepared.warnings.iter().for_each(|text| print::told(&format!("warning: {text}")));
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
     let mut watcher: Option<Watcher> = None;
     let mut on_event = |event: Event| match event {
         Event::MoreTrials(added) => {
-            if !args.json {
+            if args.output.is_text() {
                 print::line(&format!("{} more by the rule for seeds", count(added, "trial")));
             }
         }
@@ -51,13 +51,13 @@ pub(crate) fn run(args: &SweepArgs) -> Result<u8, Error> {
         print::line("submitted; the same command without --detach follows and collects");
         return Ok(0);
     };
-    if args.json {
-        print::json(&summary);
+    if !args.output.is_text() {
+        records::print(args.output.format(), &summary, &summary.arms)?;
     } else {
-        report_command::show(&summary);
+        report_command::show(&summary, args.rows);
         print::line(&format!("report: {}", dir.page().display()));
     }
-    judge(&finish, &dir, args.json)
+    judge(&finish, &dir, !args.output.is_text())
 }
 
 fn show_slots(slots: &[Slot]) {

@@ -1,12 +1,12 @@
 //! `res2lab table`: chosen rows and columns of a sweep's tables, for people and for other programs.
 
-use crate::args::{Format, TableArgs};
-use crate::print;
+use crate::args::TableArgs;
+use crate::commands::arm_columns;
 use crate::select::{Rows, text};
+use crate::{print, records};
 use res2lab_error::{Error, Kind};
 use res2lab_lab::named;
-use res2lab_report::text_table;
-use res2lab_store::tables::{Plain, csv_text};
+use res2lab_store::tables::Plain;
 use res2lab_store::{Plan, SweepRows, rows, tables};
 use serde_json::{Map, Value};
 
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &TableArgs) -> Result<u8, Error> {
     let sweep = rows::read(&dir, args.all)?;
     let (plain, shown) = source(args, &sweep);
     if args.describe {
-        describe(&plain);
+        describe(&plain, args)?;
         return Ok(0);
     }
     let mut table = Rows {
@@ -51,9 +51,9 @@ pub(crate) fn run(args: &TableArgs) -> Result<u8, Error> {
         Some(names) => table.choose(&names.split(',').map(str::trim).collect::<Vec<_>>())?,
         None => table.choose(&shown.iter().map(String::as_str).collect::<Vec<_>>())?,
     }
-    print(&table, args.format)?;
+    records::rows(&table, args.output.format())?;
     match remark {
-        Some(remark) if args.format == Format::Text => print::line(&remark),
+        Some(remark) if args.output.is_text() => print::line(&remark),
         // Other programs read what is on standard output.
         Some(remark) => print::told(&format!("note: {remark}")),
         None => {}
@@ -96,64 +96,24 @@ fn arms(sweep: &SweepRows) -> Plain {
     let rows =
         objects.iter().map(|arm| names.iter().map(|name| arm[name].clone()).collect()).collect();
     let names = if names.is_empty() { OF_ARMS.map(str::to_owned).to_vec() } else { names };
-    Plain { columns: names.into_iter().map(|name| (name, String::new())).collect(), rows }
-}
-
-fn describe(table: &Plain) {
-    let rows = table.columns.iter().map(|(name, meaning)| vec![name.clone(), meaning.clone()]);
-    print::table(&["column", "meaning"], 2, rows.collect());
-}
-
-fn print(table: &Rows, format: Format) -> Result<(), Error> {
-    let exact = || table.rows.iter().map(|row| row.iter().map(text).collect::<Vec<String>>());
-    let rounded = || {
-        table.rows.iter().map(|row| row.iter().map(short).collect()).collect::<Vec<Vec<String>>>()
+    let with_meaning = |name: String| {
+        let meaning = arm_columns::meaning(&name).to_owned();
+        (name, meaning)
     };
-    let is_text = |i: usize| table.rows.iter().any(|row| row[i].is_string() && row[i] != "NaN");
-    let left = (0..table.columns.len()).take_while(|&i| is_text(i)).count().max(1);
-    match format {
-        Format::Text => {
-            let headers: Vec<&str> = table.columns.iter().map(String::as_str).collect();
-            let cells = rounded()
-                .into_iter()
-                .map(|row| row.iter().map(|cell| print::shortened(cell)).collect());
-            print::table(&headers, left, cells.collect());
-        }
-        Format::Md => {
-            print::line(text_table::markdown(&table.columns, &rounded(), left).trim_end())
-        }
-        Format::Latex => {
-            print::line(text_table::latex(&table.columns, &rounded(), left).trim_end())
-        }
-        Format::Csv => {
-            let mut writer = csv::Writer::from_writer(Vec::new());
-            let written = writer.write_record(&table.columns);
-            let plain = |row: Vec<String>| {
-                row.into_iter().map(|cell| csv_text(&cell).into_owned()).collect::<Vec<_>>()
-            };
-            let written =
-                written.and_then(|()| exact().try_for_each(|row| writer.write_record(plain(row))));
-            written.map_err(|e| Error::machine(format!("cannot write CSV: {e}"), "report this"))?;
-            let bytes = writer.into_inner().unwrap_or_default();
-            print::line(String::from_utf8_lossy(&bytes).trim_end());
-        }
-        Format::Json => {
-            let object = |row: &Vec<Value>| -> Map<String, Value> {
-                table.columns.iter().cloned().zip(row.iter().cloned()).collect()
-            };
-            print::json(&table.rows.iter().map(object).collect::<Vec<_>>());
-        }
-    }
-    Ok(())
+    Plain { columns: names.into_iter().map(with_meaning).collect(), rows }
 }
 
-/// A value for reading: at most four decimals, small numbers with two digits.
-fn short(value: &Value) -> String {
-    match value.as_f64() {
-        Some(x) if value.is_f64() && x != 0.0 && x.abs() < 1e-3 => format!("{x:.1e}"),
-        Some(x) if value.is_f64() => {
-            format!("{x:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-        _ => text(value),
+fn describe(table: &Plain, args: &TableArgs) -> Result<(), Error> {
+    let rows = table
+        .columns
+        .iter()
+        .map(|(name, meaning)| vec![Value::from(name.clone()), Value::from(meaning.clone())]);
+    let columns = ["column", "meaning"].map(str::to_owned).to_vec();
+    let rows: Vec<Vec<Value>> = rows.collect();
+    if !args.output.is_text() {
+        return records::rows(&Rows { columns, rows }, args.output.format());
     }
+    let entries: Vec<[String; 2]> = rows.iter().map(|row| [text(&row[0]), text(&row[1])]).collect();
+    print::entries(["column", "meaning"], &entries);
+    Ok(())
 }
