@@ -1,12 +1,12 @@
 //! Commands with their arguments and options, as clap knows them.
 
 use super::{code, table};
-use crate::args::Cli;
-use clap::{Arg, Command, CommandFactory};
+use crate::args::line;
+use clap::{Arg, Command};
 
 /// All commands; those that the program itself starts have a section of their own.
 pub(super) fn commands() -> String {
-    let mut cli = Cli::command();
+    let mut cli = line::whole(0);
     cli.build();
     let of = |is_hidden: bool, cli: &mut Command| {
         let chosen = cli.get_subcommands_mut().filter(|command| command.is_hide_set() == is_hidden);
@@ -14,9 +14,10 @@ pub(super) fn commands() -> String {
     };
     format!(
         "## Commands\n\n`just COMMAND ARGUMENTS` is `res2lab COMMAND ARGUMENTS`, built where \
-         necessary. `--help` prints the\noptions of a command, and `res2lab --version` the \
-         version.\n\n{}\n\n## Internal commands\n\nOther commands, clusters and recipes start \
-         these.\n\n{}",
+         necessary. `--help` prints the\noptions of a command with examples, `--color \
+         auto|always|never` says where colors are, and\n`res2lab --version` prints the \
+         version.\n\n{}\n\n## Internal commands\n\nOther commands, clusters and recipes \
+         start these.\n\n{}",
         of(false, &mut cli),
         of(true, &mut cli)
     )
@@ -27,7 +28,8 @@ fn command(command: &mut Command) -> String {
     let usage = usage.trim().trim_start_matches("Usage: ").to_owned();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let mut text = format!("### `{}`\n\n{about}.\n\n```text\n{usage}\n```", command.get_name());
-    let is_own = |arg: &&Arg| !["help", "version"].contains(&arg.get_id().as_str());
+    let of_all = ["help", "version", "color"];
+    let is_own = |arg: &&Arg| !of_all.contains(&arg.get_id().as_str()) && !arg.is_hide_set();
     let rows: Vec<_> = command.get_arguments().filter(is_own).map(argument).collect();
     if !rows.is_empty() {
         let headers = ["argument", "default", "meaning"];
