@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Slow checks of the release binary with other programs: a sweep that is interrupted and resumed,
-# read by TensorBoard; its tables in other programs; its report in a browser; trials that fail in
-# several ways; sweeps on SLURM; the manifest against the schema of Kubernetes.
+# read by TensorBoard; its tables in other programs; screens of a terminal; its report in a browser;
+# trials that fail in several ways; sweeps on SLURM; the manifest against the schema of Kubernetes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,6 +22,9 @@ timeout --signal=INT 3 "${sweep[@]}" || echo "interrupted on purpose; going on"
 "${sweep[@]}"
 .tools/tensorboard/bin/python scripts/verify-tensorboard.py "$reports/verify"
 .tools/verify/bin/python scripts/verify-tables.py "$reports/verify"
+
+# What commands show on a terminal; the screens are kept.
+python3 scripts/verify-terminal.py target/screens
 
 # The sweep's report in a browser, and the reports of the fixture sweeps.
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
