@@ -120,9 +120,23 @@ fn usage(e: &clap::Error, words: &[String]) -> Error {
         Some(ContextValue::String(flag)) if e.kind() == ErrorKind::UnknownArgument => Some(flag),
         _ => None,
     };
+    let of_plan = unknown.filter(|flag| is_of_plan_alone(flag));
+    if let (Some(flag), Some("sweep")) = (of_plan, words.first().map(String::as_str)) {
+        return Error::input(first, format!("{flag} is an option of res2lab plan"));
+    }
     let as_field = unknown.and_then(|flag| res2lab_lab::line::flag_as_field(words, flag));
     let help = as_field.or(tip).unwrap_or(help);
     Error::input(first, help)
+}
+
+/// Earlier versions took these options for `sweep`, where they did nothing.
+fn is_of_plan_alone(flag: &str) -> bool {
+    let is_taken_by = |command: &str| {
+        let program = args::line::whole(0);
+        let found = program.find_subcommand(command);
+        found.is_some_and(|c| c.get_opts().any(|o| o.get_long() == flag.strip_prefix("--")))
+    };
+    is_taken_by("plan") && !is_taken_by("sweep")
 }
 
 fn one_line(text: &str) -> String {

@@ -5,7 +5,7 @@ mod common;
 use common::{Bench, stderr};
 
 /// Command, what the cause must name, what the remedy must name.
-const WRONG: [(&str, &str, &str); 22] = [
+const WRONG: [(&str, &str, &str); 23] = [
     ("sweep scle=2", "scle", "scale"),
     ("sweep scale=0", "scale 0", "1 to"),
     ("sweep scale=4 width=1", "width 1 with planes 8", "width at least 8"),
@@ -27,6 +27,7 @@ const WRONG: [(&str, &str, &str); 22] = [
     ("sweep --slots 0", "--slots 0", "at least 1"),
     ("sweep --device tpu", "tpu", "cpu"),
     ("sweep --epochs 3", "--epochs", "help"),
+    ("sweep --sbatch", "--sbatch", "res2lab plan"),
     ("report nowhere", "no sweep", "reports/"),
 ];
 
