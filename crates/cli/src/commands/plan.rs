@@ -1,6 +1,6 @@
 //! `res2lab plan`: what a sweep would consist of. Writes nothing.
 
-use crate::args::{PlanArgs, RowArgs};
+use crate::args::{Format, PlanArgs, RowArgs};
 use crate::screen::{self, Stream};
 use crate::{print, records};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,6 +14,7 @@ use res2lab_nn::Engine;
 use res2lab_store::{CostEstimate, MatchedBudget, Plan, PlannedTrial};
 use res2lab_sweep::Slot;
 use res2lab_sweep::kubernetes::{self, Pods};
+use serde::Serialize;
 use std::path::Path;
 use tch::Device;
 
@@ -70,9 +71,45 @@ pub(crate) fn run(args: &PlanArgs) -> Result<u8, Error> {
     if args.sweep.output.is_text() {
         show(&request.plan, &slots, data, args.sweep.rows)
     } else {
-        records::print(args.sweep.output.format(), &request.plan, &request.plan.trials)?
+        let plan = &request.plan;
+        match args.sweep.output.format() {
+            format @ (Format::Md | Format::Latex) => {
+                let rows: Vec<TrialRow> = plan.trials.iter().map(TrialRow::of).collect();
+                records::print(format, plan, &rows)?
+            }
+            format => records::print(format, plan, &plan.trials)?,
+        }
     }
     Ok(0)
+}
+
+/// A trial as a row of a document. CSV and JSON have every field, too many columns for a page.
+#[derive(Serialize)]
+struct TrialRow<'a> {
+    label: &'a str,
+    seed: u64,
+    network: String,
+    parameters: u64,
+    macs: u64,
+    activations: u64,
+    rf_max_px: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predicted_s: Option<f64>,
+}
+
+impl TrialRow<'_> {
+    fn of(trial: &PlannedTrial) -> TrialRow<'_> {
+        TrialRow {
+            label: &trial.label,
+            seed: trial.spec.seed,
+            network: res2lab_experiment::id::readable(&trial.spec.model),
+            parameters: trial.parameters,
+            macs: trial.macs,
+            activations: trial.activations,
+            rf_max_px: trial.rf_max_px,
+            predicted_s: trial.cost_estimate.as_ref().map(|cost| cost.wall_s),
+        }
+    }
 }
 
 /// Arms with what they cost, and the notes.
