@@ -59,9 +59,9 @@ speed *args: _build
 env *args: _build
     @{{ res2lab }} env "$@"
 
-# Open TensorBoard on a sweep (or on all): just tensorboard [NAME]
-tensorboard name="": _tensorboard
-    @.tools/tensorboard/bin/tensorboard --host 127.0.0.1 --logdir "reports/{{ name }}"
+# Open TensorBoard on a sweep (or on all), runs named by arm: just tensorboard [NAME] [--trials]
+tensorboard *args: _tensorboard
+    @.tools/tensorboard/bin/python scripts/tensorboard-view.py reports "$@"
 
 # Write docs/reference.md: commands, fields, environment variables, columns and exit statuses, from the code
 reference: _build

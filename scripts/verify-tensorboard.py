@@ -149,6 +149,29 @@ def check_row(arm, planned, results, row, ended):
     check(same and agrees, f"row {arm}: scale {scale}, {len(results)} seeds in {len(row['sessions'])} attempts, mean final/val/acc1 {final}")
 
 
+def check_view(sweep, trials):
+    """The runs of `just tensorboard`: names that begin with the arm's label, and means over seeds."""
+    view = Path(__file__).with_name("tensorboard-view.py")
+    command = [sys.executable, str(view), str(sweep.parent), sweep.name, "--port", "0"]
+    with tempfile.NamedTemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            url = address(process, log)
+            labels = {trial["label"].replace("/", "_") for trial in trials.values()}
+            for _ in range(WAIT_S):
+                tags = get(url + "/data/plugin/scalars/tags")
+                means = [run for run in tags if "/mean-of-" in run and "val/acc1" in tags[run]]
+                if len(means) == len(labels):
+                    break
+                time.sleep(1)
+        finally:
+            end(process)
+    check({run.split("/")[0] for run in tags} == labels, f"run names begin with the arms' labels: {sorted(tags)[:3]}")
+    check({run.split("/")[0] for run in means} == labels, f"{len(means)} of {len(labels)} arms have a mean over seeds")
+    spread = all("with_spread/val/acc1/lower" in tags[run] for run in means if not run.endswith("-1"))
+    check(spread, "means over several seeds have a spread")
+
+
 def check_events(sweep, trial, run):
     """Compares the logged scalars in the last attempt's event file with metrics.jsonl."""
     events = EventAccumulator(str(sweep / "runs" / run), size_guidance={"scalars": 0})
@@ -232,6 +255,7 @@ def main(sweep):
             check_server(address(process, log), trials, results, last)
         finally:
             end(process)
+    check_view(sweep, trials)
     for trial in sorted(results):
         check_events(sweep, trial, last[trial])
         if results[trial]["status"] == "done":
