@@ -136,7 +136,7 @@ def machine(check):
 
 def golden(check, precision, tolerance):
     """Twenty steps of networks that differ in their operators, on the GPU and by the CPU's operators."""
-    words = f"depth=11 {ONE} epochs=1 batch=24 train.precision={precision} train.optimizer.sgd.lr=0.01 data=generated data.size=16 data.images=240"
+    words = f"depth=11 {ONE} epochs=1 batch=24 train.precision={precision} train.optimizer.sgd.lr=0.002 data=generated data.size=16 data.images=240"
     largest = []
     for i, network in enumerate(GOLDEN):
         both = [check.sweep(f"golden-{precision}-{i}-{device}", f"{words} {network} {'--plain' if device == 'cpu' else ''}", device)
