@@ -1,21 +1,21 @@
 //! The GPUs that this process may use, and why it may see none.
 
 use res2lab_error::Error;
+use res2lab_sweep::gpus;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 use tch::Device;
 
 /// How many GPUs trials can use. A process sees one MIG instance only, and each trial is a process
 /// of its own, so instances are counted by their names.
 pub fn count() -> usize {
     let seen = tch::Cuda::device_count().max(0) as usize;
-    let names = res2lab_sweep::gpus::named();
-    if seen > 0 && !names.is_empty() && names.iter().all(|name| name.starts_with("MIG-")) {
-        return names.len();
+    if seen == 0 {
+        return 0;
     }
-    seen
+    let names = gpus::named();
+    let are_instances = !names.is_empty() && names.iter().all(|name| name.starts_with("MIG-"));
+    if are_instances { names.len() } else { seen }
 }
 
 /// Whether a trial runs on GPUs: `device` is `auto`, `cpu` or `cuda`.
@@ -116,33 +116,10 @@ fn reason(there: &Found, has_cuda: bool) -> (String, String) {
 
 /// What nvidia-smi says, if it is there and answers in time.
 fn found_by_nvidia_smi() -> Option<Found> {
-    let text = nvidia_smi(&["--query-gpu=driver_version", "--format=csv,noheader"])?;
+    let text = gpus::nvidia_smi(&["--query-gpu=driver_version", "--format=csv,noheader"])?;
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let driver = lines.first()?.to_string();
     Some(Found { count: lines.len(), driver })
-}
-
-/// The output of nvidia-smi; None if it fails. It can hang where a GPU is ill, so it gets 20
-/// seconds.
-fn nvidia_smi(arguments: &[&str]) -> Option<String> {
-    let mut child = Command::new("nvidia-smi")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let begun = Instant::now();
-    while child.try_wait().ok()?.is_none() {
-        if begun.elapsed() > Duration::from_secs(20) {
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let output = child.wait_with_output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// What the driver's folder says, for machines without nvidia-smi.

@@ -1,7 +1,8 @@
 //! The names of the GPUs that trials are given.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// The entries of CUDA_VISIBLE_DEVICES; without it, the names of MIG instances if there are some.
 /// Empty if GPUs go by their numbers.
@@ -9,11 +10,7 @@ pub fn named() -> &'static [String] {
     static NAMES: OnceLock<Vec<String>> = OnceLock::new();
     NAMES.get_or_init(|| match std::env::var("CUDA_VISIBLE_DEVICES") {
         Ok(names) => entries(&names),
-        Err(_) => {
-            let listed = Command::new("nvidia-smi").arg("-L").output();
-            let text = listed.map(|output| output.stdout).unwrap_or_default();
-            with_instances(&String::from_utf8_lossy(&text))
-        }
+        Err(_) => with_instances(&nvidia_smi(&["-L"]).unwrap_or_default()),
     })
 }
 
@@ -22,7 +19,31 @@ pub fn name(index: usize) -> String {
     named().get(index).cloned().unwrap_or_else(|| index.to_string())
 }
 
-fn entries(names: &str) -> Vec<String> {
+/// The output of nvidia-smi; None if it fails. It can hang where a GPU is ill, so it gets 20
+/// seconds.
+pub fn nvidia_smi(arguments: &[&str]) -> Option<String> {
+    let mut child = Command::new("nvidia-smi")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let begun = Instant::now();
+    while child.try_wait().ok()?.is_none() {
+        if begun.elapsed() > Duration::from_secs(20) {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The entries of a list in CUDA_VISIBLE_DEVICES' notation.
+pub fn entries(names: &str) -> Vec<String> {
     names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 

@@ -117,7 +117,7 @@ fn listen(
 
 /// Where this job's trials run, as the GPUs of its node allow.
 fn slots(args: &WorkerArgs, plan: &Plan, nodes: usize) -> Result<Vec<Slot>, Error> {
-    let gpus = tch::Cuda::device_count().max(0) as usize;
+    let gpus = res2lab_lab::gpus::count();
     let given = std::env::var("SLURM_JOB_GPUS").unwrap_or_default();
     if gpus == 0 && !given.is_empty() {
         return Err(Error::input(

@@ -83,9 +83,8 @@ pub(super) fn gpus(
             "set a smaller devices_per_trial, or let the trial see more (CUDA_VISIBLE_DEVICES)",
         ));
     }
-    let names: Vec<&str> =
-        visible.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
-    let name = |i: usize| names.get(i).map_or_else(|| i.to_string(), |name| (*name).to_owned());
+    let names = res2lab_sweep::gpus::entries(visible.unwrap_or_default());
+    let name = |i: usize| names.get(i).cloned().unwrap_or_else(|| i.to_string());
     Ok((0..processes).map(name).collect())
 }
 
