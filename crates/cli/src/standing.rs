@@ -1,6 +1,7 @@
 //! Where arms stand while a sweep runs: the mean of each over the trials that are done, and the
 //! best.
 
+use res2lab_report::stats::Sample;
 use std::collections::BTreeMap;
 
 /// Accuracies of finished trials by arm, in percent.
@@ -19,7 +20,7 @@ impl Standing {
     /// best scale=4 with 96.20`.
     pub(crate) fn of(&self, label: &str) -> Option<String> {
         let own = self.arms.get(label)?;
-        let mean = in_words(own);
+        let mean = in_words(Sample::of(own)?);
         let of = if own.len() > 1 { format!(" of {}", own.len()) } else { String::new() };
         let best = match self.best() {
             Some((best, _)) if best == label => ", the best so far".to_owned(),
@@ -36,25 +37,19 @@ impl Standing {
     }
 
     fn best(&self) -> Option<(&str, f64)> {
-        let means = self.arms.iter().map(|(label, all)| (label.as_str(), mean(all)));
+        let mean = |(label, all): (_, &Vec<f64>)| Some((label, Sample::of(all)?.mean));
+        let means = self.arms.iter().filter_map(|(label, all)| mean((label.as_str(), all)));
         let best = means.max_by(|a, b| a.1.total_cmp(&b.1));
         best.filter(|_| self.arms.len() > 1)
     }
 }
 
 /// The mean, and the standard deviation where there is one.
-fn in_words(values: &[f64]) -> String {
-    let mean = mean(values);
-    if values.len() < 2 {
-        return format!("{mean:.2}");
+fn in_words(sample: Sample) -> String {
+    match sample.std {
+        None => format!("{:.2}", sample.mean),
+        Some(std) => format!("{:.2} ± {std:.2}", sample.mean),
     }
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let deviation = (squares / (values.len() - 1) as f64).sqrt();
-    format!("{mean:.2} ± {deviation:.2}")
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 #[cfg(test)]
