@@ -43,4 +43,4 @@ mod trace;
 mod training;
 mod trial;
 
-pub use trial::{Ended, TrialOptions, conditions, run};
+pub use trial::{Ended, TrialOptions, arithmetic, conditions, run, use_gpu};

@@ -4,12 +4,14 @@ use crate::args::{SpeedArgs, SpeedOf};
 use crate::{print, records};
 use res2lab_arch::Input;
 use res2lab_error::Error;
+use res2lab_experiment::Precision;
 use res2lab_lab::gpus;
 use res2lab_lab::network::{Words, machine, published_input};
 use res2lab_nn::{
     Conditions, Engine, Inference, Mode, Net, Placement, Rates, Sgd, Targets, graphed, init, step,
 };
 use res2lab_train::environment::{gpu_memory_mib, peak_memory_mib};
+use res2lab_train::{arithmetic, use_gpu};
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -60,11 +62,9 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     let graph = res2lab_arch::build(&model, input)?;
     let device = gpus::device(&args.device)?;
     let kind = Kind::Float;
-    let autocast = autocast(&args.precision)?;
-    if device.is_cuda() {
-        tch::Cuda::cudnn_set_benchmark(true);
-        res2lab_libtorch::device::allow_tf32(args.precision == "tf32");
-    }
+    let precision = precision(&args.precision)?;
+    let autocast = arithmetic(precision).1;
+    use_gpu(device, precision)?;
     let conditions = Conditions {
         plain: args.plain,
         cuda_graph: args.cuda_graph,
@@ -108,12 +108,13 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     Ok(0)
 }
 
-/// The kind of convolutions and products, if it is another one than that of weights.
-fn autocast(precision: &str) -> Result<Option<Kind>, Error> {
-    match precision {
-        "f32" | "tf32" => Ok(None),
-        "bf16" => Ok(Some(Kind::BFloat16)),
-        "fp16" => Ok(Some(Kind::Half)),
+/// Of `--precision`.
+fn precision(word: &str) -> Result<Precision, Error> {
+    match word {
+        "f32" => Ok(Precision::F32),
+        "tf32" => Ok(Precision::Tf32),
+        "bf16" => Ok(Precision::Bf16),
+        "fp16" => Ok(Precision::Fp16),
         other => Err(Error::input(
             format!("--precision {other} is unknown"),
             "give f32, tf32, bf16 or fp16",

@@ -6,7 +6,7 @@ mod setup;
 use crate::checkpoint::State;
 use crate::environment::{device_name, environment, gpu_memory_mib, now_s, peak_memory_mib};
 use crate::training::{Loop, LoopEnd};
-pub use network::conditions;
+pub use network::{arithmetic, conditions};
 pub(crate) use network::{fresh_net, step_of};
 use res2lab_data::Shard;
 use res2lab_error::Error;
@@ -118,10 +118,18 @@ pub(crate) fn use_device(options: &TrialOptions, precision: Precision) -> Result
     };
     // The threads of libtorch's CPU operators spin while they wait, on cores that decode pictures.
     tch::set_num_threads(options.threads.min(2) as i32);
-    res2lab_libtorch::device::set_current(options.device)?;
-    res2lab_libtorch::device::allow_tf32(precision == Precision::Tf32);
-    // Shapes of batches do not change, so cuDNN times its algorithms once and keeps the fastest.
-    tch::Cuda::cudnn_set_benchmark(true);
+    use_gpu(options.device, precision)
+}
+
+/// Makes libtorch compute on a GPU in this precision, by the fastest algorithms. Does nothing for
+/// the CPU.
+pub fn use_gpu(device: Device, precision: Precision) -> Result<(), Error> {
+    if device.is_cuda() {
+        res2lab_libtorch::device::set_current(device)?;
+        res2lab_libtorch::device::allow_tf32(precision == Precision::Tf32);
+        // Shapes of batches do not change, so cuDNN times its algorithms once and keeps the fastest.
+        tch::Cuda::cudnn_set_benchmark(true);
+    }
     Ok(())
 }
 

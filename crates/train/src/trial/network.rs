@@ -19,7 +19,7 @@ pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, Err
 }
 
 /// The kind of weights, and the kind of convolutions and matrix products if it differs.
-pub(super) fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
+pub fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
     match precision {
         Precision::F32 | Precision::Tf32 => (Kind::Float, None),
         Precision::F64 => (Kind::Double, None),
