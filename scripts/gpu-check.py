@@ -3,16 +3,16 @@
 
     scripts/gpu-check.py [--quick] [--reports FOLDER] [--data FOLDER] [--binary FILE]
 
-Checks each path that only GPUs take against the CPU, times networks in each mode, beside plain PyTorch where
-RES2LAB_PYTHON has a torch with CUDA, and writes index.html and speed.csv into FOLDER/gpu-check. A step that fails does not
-end it. What passed is kept in the data folder (.cache/gpu-check.json): train.cuda_graph=auto records on a card only after
-that. --quick times small networks, for tests. Needs Python 3.8 alone. Exit status 1 if a step failed.
+Checks each path that only GPUs take against the CPU, times networks in each mode, beside plain
+PyTorch where RES2LAB_PYTHON has a torch with CUDA, and writes index.html and speed.csv into
+FOLDER/gpu-check. A step that fails does not end it. What passed is kept in the data folder
+(.cache/gpu-check.json): train.cuda_graph=auto records on a card only after that. --quick times
+small networks, for tests. Needs Python 3.8 alone. Exit status 1 if a step failed.
 """
+
 import argparse
-import csv
 import datetime
 import glob
-import html
 import json
 import os
 import shutil
@@ -21,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from gpu_check_page import write_page, write_speeds
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Nobody waits longer than this for all of it; what is left is told as left out.
@@ -31,19 +33,35 @@ NET = f"depth=11 planes=4 width=26 scale=2 {ONE}"
 # In a hurry: generated images in place of the digits.
 SMALL = f"{NET} data=generated data.size=12 data.images=300 data.classes=5"
 # Networks that differ in their operators.
-GOLDEN = ["scale=4 planes=4 width=26", "scale=4 cardinality=4 width=8 planes=16", "block=bottleneck scale=1 planes=8",
-          "scale=4 planes=8 se=true downsample=avg"]
+GOLDEN = [
+    "scale=4 planes=4 width=26",
+    "scale=4 cardinality=4 width=8 planes=16",
+    "block=bottleneck scale=1 planes=8",
+    "scale=4 planes=8 se=true downsample=avg",
+]
 TIMED = [
-    ("res2net50_26w_4s, 224 px, batch 64", "res2net50_26w_4s --size 224 --batch 64", "--model ref:res2net50_26w_4s --size 224 --batch 64"),
-    ("CIFAR, depth 20, 16 planes, 26w4s, batch 128",
-     "block=res2 stem=cifar depth=20 planes=16 width=26 scale=4 --size 32 --classes 10 --batch 128",
-     "--model cifar:depth=20,planes=16,width=26,scale=4 --size 32 --batch 128"),
+    (
+        "res2net50_26w_4s, 224 px, batch 64",
+        "res2net50_26w_4s --size 224 --batch 64",
+        "--model ref:res2net50_26w_4s --size 224 --batch 64",
+    ),
+    (
+        "CIFAR, depth 20, 16 planes, 26w4s, batch 128",
+        "block=res2 stem=cifar depth=20 planes=16 width=26 scale=4 --size 32 --classes 10 --batch 128",
+        "--model cifar:depth=20,planes=16,width=26,scale=4 --size 32 --batch 128",
+    ),
 ]
 QUICK = [
-    ("res2net50_26w_4s, 32 px, batch 2", "res2net50_26w_4s --size 32 --batch 2", "--model ref:res2net50_26w_4s --size 32 --batch 2"),
-    ("CIFAR, depth 11, 8 planes, 26w4s, batch 8",
-     "block=res2 stem=cifar depth=11 planes=8 width=26 scale=4 --size 32 --classes 10 --batch 8",
-     "--model cifar:depth=11,planes=8,width=26,scale=4 --size 32 --batch 8"),
+    (
+        "res2net50_26w_4s, 32 px, batch 2",
+        "res2net50_26w_4s --size 32 --batch 2",
+        "--model ref:res2net50_26w_4s --size 32 --batch 2",
+    ),
+    (
+        "CIFAR, depth 11, 8 planes, 26w4s, batch 8",
+        "block=res2 stem=cifar depth=11 planes=8 width=26 scale=4 --size 32 --classes 10 --batch 8",
+        "--model cifar:depth=11,planes=8,width=26,scale=4 --size 32 --batch 8",
+    ),
 ]
 
 
@@ -64,9 +82,20 @@ class Check:
 
     def run(self, words, fails=False, timeout=200, **settings):
         """The output of `res2lab WORDS`; raises Failed if it ends otherwise than wanted."""
-        env = {**os.environ, "RES2LAB_DATA": self.data, **{name: str(value) for name, value in settings.items()}}
+        env = {
+            **os.environ,
+            "RES2LAB_DATA": self.data,
+            **{name: str(value) for name, value in settings.items()},
+        }
         try:
-            done = subprocess.run([self.binary, *words.split()], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout)
+            done = subprocess.run(
+                [self.binary, *words.split()],
+                cwd=ROOT,
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+            )
         except subprocess.TimeoutExpired:
             raise Failed(f"no end after {timeout} s: res2lab {words}")
         if (done.returncode != 0) != fails:
@@ -75,7 +104,9 @@ class Check:
 
     def sweep(self, name, words, device="cuda", **settings):
         """Trains, and returns the last metrics of each trial in the order of ids."""
-        self.run(f"sweep {words} --device {device} --reports {self.reports} --name {name}", **settings)
+        self.run(
+            f"sweep {words} --device {device} --reports {self.reports} --name {name}", **settings
+        )
         return self.points(name)
 
     def points(self, name):
@@ -86,7 +117,10 @@ class Check:
         return points
 
     def results(self, name):
-        return [json.load(open(path)) for path in sorted(glob.glob(f"{self.reports}/{name}/runs/*/result.json"))]
+        return [
+            json.load(open(path))
+            for path in sorted(glob.glob(f"{self.reports}/{name}/runs/*/result.json"))
+        ]
 
     def step(self, title, work):
         """Runs one step, tells it, and goes on whatever comes of it."""
@@ -104,14 +138,18 @@ class Check:
             detail, state = f"{type(e).__name__}: {e}", "FAILED"
         seconds = time.time() - begun
         self.steps.append((title, state, detail, seconds))
-        print(f"{state:8}  {title} ({seconds:.0f} s){': ' + detail.splitlines()[0] if detail else ''}", flush=True)
+        print(
+            f"{state:8}  {title} ({seconds:.0f} s){': ' + detail.splitlines()[0] if detail else ''}",
+            flush=True,
+        )
         if state == "FAILED":
             print("\n".join("          " + line for line in detail.splitlines()[1:12]), flush=True)
         return state == "ok"
 
 
 def near(ours, theirs, tolerance, keys=None):
-    """Raises Failed where metrics differ by more than `tolerance`, relative to their size or to 1."""
+    """Raises Failed where metrics differ by more than `tolerance`, relative to their size or
+    to 1."""
     if len(ours) != len(theirs) or not ours:
         raise Failed(f"{len(ours)} trials and {len(theirs)}")
     largest = 0.0
@@ -125,22 +163,42 @@ def near(ours, theirs, tolerance, keys=None):
 
 
 def machine(check):
-    said = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version,compute_cap,memory.total", "--format=csv,noheader"],
-                          capture_output=True, text=True, timeout=60)
+    said = subprocess.run(
+        [
+            "nvidia-smi",
+            "--query-gpu=name,driver_version,compute_cap,memory.total",
+            "--format=csv,noheader",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     env = json.loads(check.run("env --json"))
-    check.machine = {"gpus": env["gpus"], "libtorch": env["libtorch"], "cpu": env["cpu"], "smi": said.stdout.strip().splitlines()}
+    check.machine = {
+        "gpus": env["gpus"],
+        "libtorch": env["libtorch"],
+        "cpu": env["cpu"],
+        "smi": said.stdout.strip().splitlines(),
+    }
     if not env["cuda_linked"] or not env["cuda_devices"]:
         raise Failed("this build sees no GPU: run just setup here, then build again")
     return "; ".join(check.machine["smi"] or env["gpus"])
 
 
 def golden(check, precision, tolerance):
-    """Twenty steps of networks that differ in their operators, on the GPU and by the CPU's operators."""
+    """An epoch of networks that differ in their operators, on the GPU and by the CPU's
+    operators."""
     words = f"depth=11 {ONE} epochs=1 batch=24 train.precision={precision} train.optimizer.sgd.lr=0.002 data=generated data.size=16 data.images=240"
     largest = []
     for i, network in enumerate(GOLDEN):
-        both = [check.sweep(f"golden-{precision}-{i}-{device}", f"{words} {network} {'--plain' if device == 'cpu' else ''}", device)
-                for device in ("cuda", "cpu")]
+        both = [
+            check.sweep(
+                f"golden-{precision}-{i}-{device}",
+                f"{words} {network} {'--plain' if device == 'cpu' else ''}",
+                device,
+            )
+            for device in ("cuda", "cpu")
+        ]
         largest.append(near(*both, tolerance, ["train/loss", "val/loss"]).split()[-1])
     return f"{len(GOLDEN)} networks, largest relative differences {', '.join(largest)}"
 
@@ -148,13 +206,20 @@ def golden(check, precision, tolerance):
 def precisions(check):
     base = check.sweep("f32", check.short)
     for precision in ("tf32", "bf16", "fp16"):
-        near(check.sweep(precision, f"{check.short} train.precision={precision}"), base, 0.25, ["train/loss"])
+        near(
+            check.sweep(precision, f"{check.short} train.precision={precision}"),
+            base,
+            0.25,
+            ["train/loss"],
+        )
     return "tf32, bf16 and fp16 near float32"
 
 
 def graph(check):
     words = f"{check.short} train.optimizer.sgd.lr=0.01"
-    plain, recorded = check.sweep("plain", f"{words} train.cuda_graph=false"), check.sweep("graph", f"{words} train.cuda_graph=true")
+    plain, recorded = check.sweep("plain", f"{words} train.cuda_graph=false"), check.sweep(
+        "graph", f"{words} train.cuda_graph=true"
+    )
     engine = check.results("graph")[0]["engine"]
     if engine != "cuda_graph":
         raise Failed(f"the step was not recorded: the engine is {engine}")
@@ -178,10 +243,18 @@ def killed_rank(check):
     if len(check.machine.get("gpus", [])) < 2:
         return "left out: there is one GPU"
     words = f"{check.net} epochs=2000 batch=100 devices_per_trial=2 --retries 0 --device cuda --reports {check.reports} --name rank"
-    runner = subprocess.Popen([check.binary, "sweep", *words.split()], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    runner = subprocess.Popen(
+        [check.binary, "sweep", *words.split()],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     wait_for(f"{check.reports}/rank/runs/*/checkpoints/last.safetensors", runner)
-    members = [int(path.split("/")[2]) for path in glob.glob("/proc/[0-9]*/environ")
-               if b"RANK=1\0" in read(path) and b"/rank\0" in read(path.replace("environ", "cmdline"))]
+    members = [
+        int(path.split("/")[2])
+        for path in glob.glob("/proc/[0-9]*/environ")
+        if b"RANK=1\0" in read(path) and b"/rank\0" in read(path.replace("environ", "cmdline"))
+    ]
     begun = time.time()
     for member in members:
         os.kill(member, signal.SIGKILL)
@@ -208,7 +281,9 @@ def resume(check):
     words = f"{check.net} epochs={40 if check.quick else 6} batch=100 train.optimizer.sgd.lr=0.01 train.cuda_graph=false"
     whole = check.sweep("whole", words)
     command = f"sweep {words} --device cuda --reports {check.reports} --name cut".split()
-    runner = subprocess.Popen([check.binary, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    runner = subprocess.Popen(
+        [check.binary, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     wait_for(f"{check.reports}/cut/runs/*/checkpoints/last.safetensors", runner)
     for path in glob.glob(f"{check.reports}/cut/runs/*/attempt-1/env.json"):
         os.kill(json.load(open(path))["process"], signal.SIGKILL)
@@ -226,26 +301,46 @@ def memory(check):
         # More than any card has: 224 px in one batch of 60,000 generated images.
         limit = {}
         words = f"{ONE} epochs=1 batch=4096 data=generated data.size=224 data.images=4096 zoo=res2net50_26w_4s scale=4"
-    check.run(f"sweep {words} --device cuda --retries 0 --reports {check.reports} --name oom", fails=True, **limit)
-    said = "".join(open(path).read() for path in glob.glob(f"{check.reports}/oom/runs/*/console.txt"))
+    check.run(
+        f"sweep {words} --device cuda --retries 0 --reports {check.reports} --name oom",
+        fails=True,
+        **limit,
+    )
+    said = "".join(
+        open(path).read() for path in glob.glob(f"{check.reports}/oom/runs/*/console.txt")
+    )
     if "out of memory" not in said:
         raise Failed(f"the trial failed otherwise: {said[-500:]}")
     if limit:
-        check.run(f"sweep {words} --device cuda --on-oom halve --reports {check.reports} --name halved", **limit)
+        check.run(
+            f"sweep {words} --device cuda --on-oom halve --reports {check.reports} --name halved",
+            **limit,
+        )
     return said.strip().splitlines()[0][:150]
 
 
 def sources(check):
     words = f"{NET} epochs=1 batch=20 data=generated data.size=32 data.images=200 train.optimizer.sgd.lr=0.01"
-    for name, more in [("resident", "data.augment.crop_pad=2 data.augment.flip=true"), ("streamed", "data.augment.random_resized_crop=true")]:
-        both = [check.sweep(f"{name}-{device}", f"{words} {more} {'--plain' if device == 'cpu' else ''}", device) for device in ("cuda", "cpu")]
+    for name, more in [
+        ("resident", "data.augment.crop_pad=2 data.augment.flip=true"),
+        ("streamed", "data.augment.random_resized_crop=true"),
+    ]:
+        both = [
+            check.sweep(
+                f"{name}-{device}", f"{words} {more} {'--plain' if device == 'cpu' else ''}", device
+            )
+            for device in ("cuda", "cpu")
+        ]
         near(*both, 0.02, ["train/loss"])
     return "resident and streamed images train as on the CPU"
 
 
 def commands(check):
     [trial] = glob.glob(f"{check.reports}/f32/runs/*")
-    ours, theirs = (json.loads(check.run(f"eval {trial} --device {device} --json")) for device in ("cuda", "cpu"))
+    ours, theirs = (
+        json.loads(check.run(f"eval {trial} --device {device} --json"))
+        for device in ("cuda", "cpu")
+    )
     if not abs(ours["loss"] - theirs["loss"]) < 1e-3:
         raise Failed(f"eval: loss {ours['loss']} on the GPU, {theirs['loss']} on the CPU")
     check.run(f"rf f32 --measure --images 8 --reports {check.reports} --device cuda")
@@ -256,17 +351,41 @@ def times(check, title, words, peer, what, mode):
     flags = {"graph": "--cuda-graph", "": ""}[mode[1]]
     steps = 2 if check.quick else 20
     flags += " --threads 1" if check.quick else ""
-    line = f"speed {what} {words} --device cuda --steps {steps} --json --precision {mode[0]} {flags}"
+    line = (
+        f"speed {what} {words} --device cuda --steps {steps} --json --precision {mode[0]} {flags}"
+    )
     ours = json.loads(check.run(line))
     theirs = None
     python = os.environ.get("RES2LAB_PYTHON")
     if python and not mode[1]:
-        done = subprocess.run([python, f"{ROOT}/crates/bench/peers/bench.py", what, *peer.split(), "--device", "cuda",
-                               "--precision", mode[0], "--steps", str(steps)], capture_output=True, text=True, timeout=200)
+        done = subprocess.run(
+            [
+                python,
+                f"{ROOT}/crates/bench/peers/bench.py",
+                what,
+                *peer.split(),
+                "--device",
+                "cuda",
+                "--precision",
+                mode[0],
+                "--steps",
+                str(steps),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
         theirs = json.loads(done.stdout)["images_per_s"] if done.returncode == 0 else None
-    row = {"gpu": ", ".join(check.machine.get("gpus", [])[:1]), "network": title, "what": what, "precision": mode[0],
-           "cuda_graph": bool(mode[1]), "images_per_s": round(ours["images_per_s"], 1), "pytorch_images_per_s": theirs and round(theirs, 1),
-           "gpu_memory_mib": ours.get("gpu_memory_mib") and round(ours["gpu_memory_mib"])}
+    row = {
+        "gpu": ", ".join(check.machine.get("gpus", [])[:1]),
+        "network": title,
+        "what": what,
+        "precision": mode[0],
+        "cuda_graph": bool(mode[1]),
+        "images_per_s": round(ours["images_per_s"], 1),
+        "pytorch_images_per_s": theirs and round(theirs, 1),
+        "gpu_memory_mib": ours.get("gpu_memory_mib") and round(ours["gpu_memory_mib"]),
+    }
     check.speeds.append(row)
     return f"{row['images_per_s']} images/s" + (f", PyTorch {theirs:.1f}" if theirs else "")
 
@@ -281,53 +400,33 @@ def keep(check):
         record = {}
     for gpu in set(check.machine.get("gpus", [])):
         record[f"{gpu}, libtorch {check.machine['libtorch']}"] = {
-            "cuda_graph": "CUDA graph" in passed, "date": datetime.date.today().isoformat()}
+            "cuda_graph": "CUDA graph" in passed,
+            "date": datetime.date.today().isoformat(),
+        }
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(f"{path}.new", "w") as f:
         json.dump(record, f, indent=1)
     os.replace(f"{path}.new", path)
 
 
-def write(check, folder):
-    os.makedirs(folder, exist_ok=True)
-    with open(f"{folder}/speed.csv", "w", newline="") as f:
-        names = ["gpu", "network", "what", "precision", "cuda_graph", "images_per_s", "pytorch_images_per_s", "gpu_memory_mib"]
-        writer = csv.DictWriter(f, names)
-        writer.writeheader()
-        writer.writerows(check.speeds)
-
-    def table(names, rows):
-        cells = lambda row, tag: "".join(f"<{tag}>{html.escape('' if cell is None else str(cell))}</{tag}>" for cell in row)
-        return f"<table><tr>{cells(names, 'th')}</tr>{''.join(f'<tr>{cells(row, chr(116) + chr(100))}</tr>' for row in rows)}</table>"
-
-    steps = [(title, state, f"{seconds:.1f} s", detail) for title, state, detail, seconds in check.steps]
-    speeds = [[row[name] for name in ("network", "what", "precision", "cuda_graph", "images_per_s", "pytorch_images_per_s", "gpu_memory_mib")]
-              for row in check.speeds]
-    facts = [("GPUs", ", ".join(check.machine.get("gpus", []))), ("nvidia-smi", "; ".join(check.machine.get("smi", []))),
-             ("libtorch", check.machine.get("libtorch")), ("processor", check.machine.get("cpu")),
-             ("date", datetime.datetime.now().isoformat(" ", "minutes"))]
-    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>GPU check</title>
-<style>body{{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}table{{border-collapse:collapse;margin:1rem 0}}
-td,th{{border-bottom:1px solid #ccc;padding:.3rem .7rem;text-align:left;vertical-align:top;white-space:pre-wrap}}
-td:nth-child(2),td:nth-child(3){{white-space:nowrap}}</style>
-<h1>GPU check</h1>{table(["", ""], facts)}<h2>Checks</h2>{table(["step", "result", "time", "detail"], steps)}
-<h2>Speed</h2><p>Medians of three rounds. Memory is that of tensors. PyTorch is plain PyTorch in the same precision, without a graph,
-in the faster of two memory formats; an empty cell was not measured.</p>
-{table(["network", "what", "precision", "CUDA graph", "images/s", "PyTorch, images/s", "GPU memory, MiB"], speeds)}</html>"""
-    with open(f"{folder}/index.html", "w") as f:
-        f.write(page)
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--reports", default=os.path.join(ROOT, "reports"))
-    parser.add_argument("--data", default=os.environ.get("RES2LAB_DATA") or os.path.join(ROOT, "data"))
+    parser.add_argument(
+        "--data", default=os.environ.get("RES2LAB_DATA") or os.path.join(ROOT, "data")
+    )
     parser.add_argument("--binary", default=os.path.join(ROOT, "target/release/res2lab"))
     args = parser.parse_args()
-    args.data, args.binary, args.reports = map(os.path.abspath, (args.data, args.binary, args.reports))
+    args.data, args.binary, args.reports = map(
+        os.path.abspath, (args.data, args.binary, args.reports)
+    )
     if not shutil.which("nvidia-smi") and not os.path.exists("/proc/driver/nvidia"):
-        print("gpu-check: skipped, there is no NVIDIA GPU here; just gpu-pretend takes these paths without one")
+        print(
+            "gpu-check: skipped, there is no NVIDIA GPU here; just gpu-pretend takes these paths without one"
+        )
         return 0
     check = Check(args)
     try:
@@ -344,15 +443,28 @@ def main():
         check.step("several GPUs", lambda: several(check))
         check.step("a killed process", lambda: killed_rank(check))
         for title, words, peer in QUICK if check.quick else TIMED:
-            modes = [("f32", ""), ("bf16", "graph")] if check.quick else [(p, g) for p in ("f32", "tf32", "bf16", "fp16") for g in ("", "graph")]
+            modes = (
+                [("f32", ""), ("bf16", "graph")]
+                if check.quick
+                else [(p, g) for p in ("f32", "tf32", "bf16", "fp16") for g in ("", "graph")]
+            )
             for mode in modes:
-                check.step(f"train {title}, {mode[0]} {mode[1]}".strip(), lambda: times(check, title, words, peer, "train", mode))
-            check.step(f"evaluate {title}", lambda: times(check, title, words, peer, "infer", ("f32", "")))
+                check.step(
+                    f"train {title}, {mode[0]} {mode[1]}".strip(),
+                    lambda: times(check, title, words, peer, "train", mode),
+                )
+            check.step(
+                f"evaluate {title}", lambda: times(check, title, words, peer, "infer", ("f32", ""))
+            )
         keep(check)
         folder = os.path.join(args.reports, "gpu-check")
-        write(check, folder)
+        os.makedirs(folder, exist_ok=True)
+        write_speeds(f"{folder}/speed.csv", check.speeds)
+        write_page(f"{folder}/index.html", check.machine, check.steps, check.speeds)
         failed = sum(state == "FAILED" for _, state, *_ in check.steps)
-        print(f"gpu-check: {len(check.steps)} steps, {failed} failed, {time.time() - BEGUN:.0f} s; {folder}/index.html")
+        print(
+            f"gpu-check: {len(check.steps)} steps, {failed} failed, {time.time() - BEGUN:.0f} s; {folder}/index.html"
+        )
         return int(failed > 0)
     finally:
         shutil.rmtree(check.reports, ignore_errors=True)

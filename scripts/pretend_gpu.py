@@ -1,8 +1,9 @@
 """What the checks on pretend GPUs share: commands that run on them, and what they leave behind.
 
-The pretend device (crates/libtorch/pretend) is a library that the program is started with. It makes libtorch for the
-CPU show GPUs, runs their work on the CPU, and counts it.
+The pretend device (crates/libtorch/pretend) is a library that the program is started with. It
+makes libtorch for the CPU show GPUs, runs their work on the CPU, and counts it.
 """
+
 import glob
 import json
 import os
@@ -23,15 +24,23 @@ def check(ok, what, detail=""):
     """Prints one line; the script fails if one of them did."""
     global failures
     failures += not ok
-    print(f"{'ok    ' if ok else 'FAILED'} {what}{'' if ok or not detail else ': ' + str(detail)[-600:]}", flush=True)
+    print(
+        f"{'ok    ' if ok else 'FAILED'} {what}{'' if ok or not detail else ': ' + str(detail)[-600:]}",
+        flush=True,
+    )
     return ok
 
 
 def environment(gpus=1, **settings):
     """The environment of a program on `gpus` pretend devices. Settings of None are left out."""
-    env = {name: value for name, value in os.environ.items()
-           if name not in ("CUDA_VISIBLE_DEVICES", "RANK", "LOCAL_RANK", "WORLD_SIZE")}
-    env.update(LD_PRELOAD=LIBRARY, RES2LAB_PRETEND_GPUS=str(gpus), PATH=f"{BIN}:{os.environ['PATH']}")
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("CUDA_VISIBLE_DEVICES", "RANK", "LOCAL_RANK", "WORLD_SIZE")
+    }
+    env.update(
+        LD_PRELOAD=LIBRARY, RES2LAB_PRETEND_GPUS=str(gpus), PATH=f"{BIN}:{os.environ['PATH']}"
+    )
     env.update(settings)
     return {name: str(value) for name, value in env.items() if value is not None}
 
@@ -39,7 +48,14 @@ def environment(gpus=1, **settings):
 def run(*words, gpus=1, timeout=300, **settings):
     """The finished process of `res2lab WORDS`."""
     command = [RES2LAB, *[part for word in words for part in word.split()]]
-    return subprocess.run(command, cwd=ROOT, env=environment(gpus, **settings), capture_output=True, text=True, timeout=timeout)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(gpus, **settings),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
 
 
 def sweep_words(name, words):

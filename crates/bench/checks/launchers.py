@@ -1,8 +1,9 @@
 """A trial of two processes started by the real torchrun, over Gloo: the same bits as when res2lab starts them.
 
-    pip install torch==2.13.0
-    RES2LAB_PYTHON=python python crates/bench/checks/launchers.py
+pip install torch==2.13.0
+RES2LAB_PYTHON=python python crates/bench/checks/launchers.py
 """
+
 import glob
 import json
 import os
@@ -23,17 +24,45 @@ def last_point():
 
 
 try:
-    subprocess.run([RES2LAB, "sweep", *WORDS.split(), "--device", "cpu", "--reports", folder, "--name", "here"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            RES2LAB,
+            "sweep",
+            *WORDS.split(),
+            "--device",
+            "cpu",
+            "--reports",
+            folder,
+            "--name",
+            "here",
+        ],
+        check=True,
+        capture_output=True,
+    )
     ours = last_point()
     [trial] = os.listdir(f"{folder}/here/runs")
     # The trial anew, without what the first run left but its words.
     for left in glob.glob(f"{folder}/here/runs/{trial}/*"):
         if not left.endswith("spec.yaml"):
             shutil.rmtree(left) if os.path.isdir(left) else os.remove(left)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29641", "--no-python",
-               RES2LAB, "trial", f"{folder}/here", trial, "--data", os.path.abspath("data")]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        "--master-port=29641",
+        "--no-python",
+        RES2LAB,
+        "trial",
+        f"{folder}/here",
+        trial,
+        "--data",
+        os.path.abspath("data"),
+    ]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
-    said = done.stderr + "".join(open(path).read() for path in glob.glob(f"{folder}/here/runs/{trial}/console.txt"))
+    said = done.stderr + "".join(
+        open(path).read() for path in glob.glob(f"{folder}/here/runs/{trial}/console.txt")
+    )
     if done.returncode:
         sys.exit(f"FAILED: torchrun ended with {done.returncode}\n{said[-1500:]}")
     theirs = last_point()
