@@ -2,6 +2,7 @@
 """Applies each worked example of CONTRIBUTING.md to a copy of the tree and runs its tests.
 
     scripts/worked-examples.py        one line per example; exit status 1 if one fails
+    scripts/worked-examples.py a b    only those with these letters
 
 The copy includes uncommitted changes of the checkout. Its path is always
 target/worked-examples/tree, so that cargo builds only what differs from the last run. The copy is
@@ -94,6 +95,10 @@ def main():
     fences = text.count("\n```diff\n")
     if len(examples) != fences or not examples:
         sys.exit(f"error: CONTRIBUTING.md has {fences} diffs, but {len(examples)} worked examples with a title and a test")
+    if chosen := sys.argv[1:]:
+        if unknown := [letter for letter in chosen if not any(e[0].startswith(f"({letter})") for e in examples)]:
+            sys.exit(f"error: there is no example {', '.join(unknown)}")
+        examples = [example for example in examples if example[0][1] in chosen]
     os.makedirs(OWN, exist_ok=True)
     # SIGTERM raises an exception like Ctrl-C, so that the copy is removed in any case.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
