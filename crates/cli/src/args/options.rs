@@ -1,7 +1,8 @@
 //! The command line's types as the library's options.
 
-use super::{Folders, MeasureArgs, OnOom, ReportArgs, RfArgs, SignOf, SweepArgs};
+use super::{Folders, MeasureArgs, Mps, OnOom, ReportArgs, RfArgs, SignOf, SweepArgs};
 use res2lab_error::Error;
+use res2lab_experiment::Switch;
 use res2lab_explain::{ErfOptions, Sign};
 use res2lab_lab::SweepOptions;
 use res2lab_lab::erf::MeasureOptions;
@@ -23,6 +24,11 @@ impl SweepArgs {
             slots: self.slots,
             threads: self.threads,
             per_device: self.per_device,
+            mps: match self.mps {
+                Mps::Auto => Switch::Auto,
+                Mps::On => Switch::Always,
+                Mps::Off => Switch::Never,
+            },
             tolerance: self.tolerance,
             keep_going: self.keep_going,
             plain: self.plain,

@@ -50,6 +50,12 @@ pub(crate) struct SpeedArgs {
     /// On a GPU: the step recorded as a CUDA graph
     #[arg(long)]
     pub cuda_graph: bool,
+    /// On a GPU: evaluation by fused convolutions, batch norms folded
+    #[arg(long)]
+    pub fused: bool,
+    /// By libtorch's operators: memory layout (default: the fastest)
+    #[arg(long, value_name = "contiguous|channels_last")]
+    pub layout: Option<String>,
     /// How it is printed
     #[command(flatten)]
     pub output: Output,

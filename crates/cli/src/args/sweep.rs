@@ -38,6 +38,10 @@ pub(crate) struct SweepArgs {
     /// Trials that share one GPU, each with its part of the GPU's memory
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Machine")]
     pub per_device: usize,
+    /// Trials that share a GPU: by NVIDIA's Multi-Process Service, so that their kernels run side by
+    /// side (auto: where `just gpu-check` has found that faster on this card)
+    #[arg(long, value_enum, default_value_t = Mps::Auto, help_heading = "Machine")]
+    pub mps: Mps,
     /// With width=match:..., how far an arm's cost may be from its budget, in percent
     #[arg(long, default_value_t = 3.0, value_name = "PERCENT", help_heading = "Equal budgets")]
     pub tolerance: f64,
@@ -106,6 +110,14 @@ pub(crate) struct PlanArgs {
     /// Write the sweep's folder with its plan, for a cluster to run
     #[arg(long, help_heading = CLUSTERS)]
     pub write: bool,
+}
+
+/// Of `--mps`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mps {
+    Auto,
+    On,
+    Off,
 }
 
 /// Of `--on-oom`.

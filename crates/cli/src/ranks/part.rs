@@ -17,16 +17,26 @@ pub(super) struct Part {
     /// Address of rank 0.
     pub(super) host: String,
     pub(super) port: u16,
+    /// The open port, for rank 0, if all processes are on this machine. A port that is only free
+    /// may be taken before rank 0 opens it.
+    pub(super) listener: Option<TcpListener>,
 }
 
 /// The part of a trial on `devices` devices that the environment gives to this machine.
 pub(super) fn part(devices: usize) -> Result<Part, Error> {
     let Ok(nodes) = env::var("RES2LAB_NODES") else {
-        let port = free_port().map_err(|e| {
-            Error::machine(format!("cannot find a free port: {e}"), "see what else runs here")
+        let (listener, port) = open_port().map_err(|e| {
+            Error::machine(format!("cannot open a port: {e}"), "see what else runs here")
                 .caused_by(e)
         })?;
-        return Ok(Part { first: 0, count: devices, world: devices, host: LOOPBACK.into(), port });
+        return Ok(Part {
+            first: 0,
+            count: devices,
+            world: devices,
+            host: LOOPBACK.into(),
+            port,
+            listener: Some(listener),
+        });
     };
     let text = |name: &str| {
         env::var(name).map_err(|_| {
@@ -40,13 +50,15 @@ pub(super) fn part(devices: usize) -> Result<Part, Error> {
     let port = port.parse::<u16>().map_err(|_| {
         Error::input(format!("MASTER_PORT is \"{port}\""), "give a port, e.g. 29500")
     })?;
-    Ok(Part { first, count, world: devices, host: text("MASTER_ADDR")?, port })
+    Ok(Part { first, count, world: devices, host: text("MASTER_ADDR")?, port, listener: None })
 }
 
 const LOOPBACK: &str = "127.0.0.1";
 
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((LOOPBACK, 0))?.local_addr()?.port())
+fn open_port() -> std::io::Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind((LOOPBACK, 0))?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
 }
 
 /// The lowest rank and the number of ranks of machine `node` of `nodes`.

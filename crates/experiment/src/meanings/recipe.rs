@@ -104,8 +104,20 @@ pub(super) const MEANINGS: &[Meaning] = &[
     (
         "train.cuda_graph",
         "Whether a GPU records the step once as a CUDA graph: `true`, `false`, or `auto`, which \
-         records where `just gpu-check` has passed on this card. Not with mixup, CutMix or several \
-         devices.",
+         records where `just gpu-check` has passed on this card. Not with mixup or CutMix, and not with \
+         several devices and `accumulate` together.",
+    ),
+    (
+        "train.fused_evaluation",
+        "Whether a GPU evaluates with batch norms folded into the convolutions, and with sums and \
+         ReLUs fused: `true`, `false`, or `auto`, which does so where `just gpu-check` has found it \
+         equal and faster on this card.",
+    ),
+    (
+        "train.layout",
+        "Memory layout for libtorch's operators: `contiguous` (NCHW), `channels_last` (NHWC), or \
+         `auto`: `channels_last` but for float32 on a GPU with many grouped convolutions. The \
+         planned step has its own.",
     ),
     (
         "train.max_minutes",

@@ -10,10 +10,13 @@ use nix::unistd::Pid;
 use part::Part;
 use res2lab_error::Error;
 use res2lab_libtorch::Member;
-use res2lab_sweep::{local, numa};
+use res2lab_libtorch::group::OPEN_PORT;
+use res2lab_sweep::{local, numa, slots};
 use std::env;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -71,13 +74,15 @@ pub(crate) fn follow_parent() {
 /// Runs this very command once per device of this machine and waits for all. The exit status is
 /// that of the process that failed first.
 pub(crate) fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Error> {
-    let part = part::part(devices)?;
+    let mut part = part::part(devices)?;
     let found = tch::Cuda::device_count().max(0) as usize;
     let visible = env::var("CUDA_VISIBLE_DEVICES").ok();
     let gpus = part::gpus(part.count, found, visible.as_deref())?;
     let mut children = Vec::new();
     for place in 0..part.count {
-        let child = start(place, &part, gpus.get(place)).map_err(|e| {
+        // Rank 0 is the first that starts, and the only one that opens the port.
+        let listener = part.listener.take();
+        let child = start(place, &part, listener, gpus.get(place)).map_err(|e| {
             Error::machine(
                 format!("cannot start a process of the trial: {e}"),
                 "see what else runs on this machine",
@@ -92,17 +97,26 @@ pub(crate) fn run(devices: usize, stop: &AtomicBool) -> Result<u8, Error> {
 }
 
 /// Starts the process of this place among those of this machine.
-fn start(place: usize, part: &Part, gpu: Option<&String>) -> std::io::Result<Child> {
+fn start(
+    place: usize,
+    part: &Part,
+    listener: Option<TcpListener>,
+    gpu: Option<&String>,
+) -> std::io::Result<Child> {
     let mut command = Command::new(env::current_exe()?);
     command.args(env::args_os().skip(1));
     command.env("RANK", (part.first + place).to_string());
     command.env("WORLD_SIZE", part.world.to_string());
     command.env("MASTER_ADDR", &part.host).env("MASTER_PORT", part.port.to_string());
     command.env(local::DIE_WITH_PARENT, "KILL");
+    // As inetd does it: standard input is the open port.
+    if let Some(listener) = listener {
+        command.env(OPEN_PORT, "0").stdin(Stdio::from(OwnedFd::from(listener)));
+    }
     if let Some(gpu) = gpu {
         command.env("CUDA_VISIBLE_DEVICES", gpu).env_remove("LOCAL_RANK");
     }
-    let usable = local::usable_cores();
+    let usable = slots::usable_cores();
     if env::var("RES2LAB_THREADS").is_err() {
         command.env("RES2LAB_THREADS", (usable / part.count).max(1).to_string());
     }
@@ -113,7 +127,7 @@ fn start(place: usize, part: &Part, gpu: Option<&String>) -> std::io::Result<Chi
         local::pin(&child, &near);
         return Ok(child);
     }
-    let cores = local::available_cores();
+    let cores = slots::available_cores();
     let share = cores.len() / part.count;
     // A container that may use some of the cores at a time shares all of them with others.
     if share > 0 && usable == cores.len() {

@@ -20,7 +20,7 @@ pub(crate) use folders::Folders;
 pub(crate) use output::{Format, Output, RowArgs};
 pub(crate) use rf::{MeasureArgs, RfArgs, SignOf};
 pub(crate) use speed::{SpeedArgs, SpeedOf};
-pub(crate) use sweep::{OnOom, PlanArgs, SweepArgs};
+pub(crate) use sweep::{Mps, OnOom, PlanArgs, SweepArgs};
 pub(crate) use trial::{TimeArgs, TrialArgs, WorkerArgs};
 
 /// A research workbench for the Res2Net family of convolutional networks.
