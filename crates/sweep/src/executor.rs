@@ -42,6 +42,20 @@ impl End {
         matches!(self, End::Done | End::Diverged | End::Stopped)
     }
 
+    /// Whether the device itself failed. Other trials on it would fail too.
+    pub fn is_device_fault(&self) -> bool {
+        // In the words of CUDA's runtime and of NVIDIA's driver.
+        const FAULTS: [&str; 6] = [
+            "ECC error",
+            "unspecified launch failure",
+            "GPU is lost",
+            "fallen off the bus",
+            "Xid",
+            "hardware stack error",
+        ];
+        matches!(self, End::Failed(reason) if FAULTS.iter().any(|fault| reason.contains(fault)))
+    }
+
     /// The name in the journal.
     pub fn name(&self) -> &'static str {
         match self {

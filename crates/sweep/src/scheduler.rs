@@ -84,7 +84,7 @@ impl Scheduler {
 
     /// Records the end of a running trial. A preempted trial is queued again at the end; a failed
     /// trial is retried as the policy allows. Returns the slot that was set aside because of this
-    /// end, if any.
+    /// end, if any: after three failures in a row, or at once if its device failed.
     pub fn end(&mut self, trial: usize, end: End, now_s: f64) -> Option<usize> {
         let slot = self.slots.iter().position(|s| s.trial == Some(trial));
         self.surplus.retain(|&i| i != trial);
@@ -95,7 +95,9 @@ impl Scheduler {
             self.slots[slot].failed_in_a_row =
                 if failed { self.slots[slot].failed_in_a_row + 1 } else { 0 };
             let others = self.slots.iter().enumerate().any(|(i, s)| i != slot && !s.is_aside);
-            if self.slots[slot].failed_in_a_row >= MOST_IN_A_ROW && others {
+            let is_broken =
+                end.is_device_fault() || self.slots[slot].failed_in_a_row >= MOST_IN_A_ROW;
+            if is_broken && others {
                 self.slots[slot].is_aside = true;
                 aside = Some(slot);
             }
@@ -267,6 +269,20 @@ mod tests {
         s.start_next(0.0);
         s.end(0, End::Refused("bad data".into()), 0.0);
         assert!(s.is_over());
+    }
+
+    #[test]
+    fn a_slot_whose_device_failed_is_set_aside_at_once() {
+        let fault = "CUDA error: uncorrectable ECC error encountered";
+        for (reason, expected) in [(fault, Some(0)), ("CUDA error: invalid argument", None)] {
+            let mut s = Scheduler::new(vec![None; 4], 2, RetryPolicy::default());
+            assert_eq!((s.start_next(0.0), s.start_next(0.0)), (Some((0, 0)), Some((1, 1))));
+            assert_eq!(s.end(0, End::Failed(reason.into()), 0.0), expected, "{reason}");
+        }
+        // The last slot stays, whatever its device does.
+        let mut s = Scheduler::new(vec![None; 4], 1, RetryPolicy::default());
+        s.start_next(0.0);
+        assert_eq!(s.end(0, End::Failed(fault.into()), 0.0), None);
     }
 
     #[test]
