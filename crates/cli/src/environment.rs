@@ -60,6 +60,29 @@ const TRIALS: &[Variable] = &[
         "`cuda` lets a trial fail where libtorch finds no GPU, in place of training on the CPU.",
     ),
     (
+        "RES2LAB_OPEN_PORT",
+        "`res2lab` for the first process of a trial on several devices",
+        "File descriptor of the open port at which the processes meet.",
+    ),
+    (
+        "PYTORCH_ALLOC_CONF",
+        "user; `res2lab` for trials that share a GPU",
+        "Settings of libtorch's allocator of GPU memory, to which a trial's part of the memory is \
+         added. `expandable_segments` in it decides on these; by default they are on where `just \
+         gpu-check` has passed with them.",
+    ),
+    ("PYTORCH_CUDA_ALLOC_CONF", "user", "The older name of `PYTORCH_ALLOC_CONF`."),
+    (
+        "CUDA_MPS_PIPE_DIRECTORY",
+        "user; `res2lab` for trials that share a GPU with `--mps`",
+        "Folder of a running Multi-Process Service. If the user sets it, none is started.",
+    ),
+    (
+        "CUDA_MPS_LOG_DIRECTORY",
+        "`res2lab` for trials that share a GPU with `--mps`",
+        "Folder of the service's log.",
+    ),
+    (
         "RES2LAB_NODES",
         "the Kubernetes manifest, or the user",
         "Machines (or pods) that start a trial on several devices together; each starts an equal \
@@ -102,11 +125,6 @@ const TRIALS: &[Variable] = &[
         "MKL_NUM_THREADS",
         "`res2lab` for its trials",
         "Threads of MKL in libtorch, the same number as `RES2LAB_THREADS`.",
-    ),
-    (
-        "PYTORCH_ALLOC_CONF",
-        "`res2lab` for its trials",
-        "With `--per-device`, the share of a GPU's memory that a trial may use; libtorch reads it.",
     ),
 ];
 

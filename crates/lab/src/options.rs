@@ -1,6 +1,7 @@
 //! What a caller of this library decides: plain data with the defaults of the command line.
 
 use res2lab_error::Error;
+use res2lab_experiment::Switch;
 use std::path::PathBuf;
 
 /// The folders that everything is read from and written to, relative to the current one.
@@ -33,6 +34,8 @@ pub struct SweepOptions {
     pub threads: Option<usize>,
     /// Trials that share one GPU.
     pub per_device: usize,
+    /// Whether trials that share a GPU do so through NVIDIA's Multi-Process Service.
+    pub mps: Switch,
     /// How far the cost of an arm may be from its budget, in percent.
     pub tolerance: f64,
     /// Whether arms beyond the tolerance are trained all the same.
@@ -69,6 +72,7 @@ impl Default for SweepOptions {
             slots: None,
             threads: None,
             per_device: 1,
+            mps: Switch::Auto,
             tolerance: 3.0,
             keep_going: false,
             plain: false,

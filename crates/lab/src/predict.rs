@@ -30,7 +30,7 @@ pub fn predict(
     let target = Target {
         device: placement.device,
         kind: placement.kind,
-        threads: res2lab_sweep::local::available_cores().len(),
+        threads: res2lab_sweep::slots::available_cores().len(),
     };
     let mut spec = DataSpec { max_corrupt: count, ..trained.data.clone() };
     let pictures = Pictures::Files(samples);

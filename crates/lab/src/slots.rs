@@ -3,8 +3,9 @@
 use crate::gpus;
 use crate::options::SweepOptions;
 use res2lab_error::Error;
+use res2lab_experiment::Switch;
 use res2lab_store::Plan;
-use res2lab_sweep::{Demand, Slot, local, numa};
+use res2lab_sweep::{Demand, Slot, numa, slots};
 
 /// Where trials run, as the flags say.
 pub fn of_plan(options: &SweepOptions, plan: &Plan) -> Result<Vec<Slot>, Error> {
@@ -17,7 +18,7 @@ pub fn of_trials(
     trials: usize,
     devices: usize,
 ) -> Result<Vec<Slot>, Error> {
-    let cores = local::available_cores();
+    let cores = slots::available_cores();
     let demand = Demand {
         trials,
         devices,
@@ -48,6 +49,14 @@ pub fn of_trials(
             "give at least 1; trials on several devices share none",
         ));
     }
+    if on_gpu && options.per_device > 1 {
+        check_sharing()?;
+    } else if options.mps == Switch::Always {
+        return Err(Error::input(
+            "--mps on does nothing here: no trials share a GPU",
+            "give --per-device 2 or more on a machine with a GPU, or leave --mps out",
+        ));
+    }
     if on_gpu && devices > gpus {
         return Err(Error::input(
             format!("devices_per_trial {devices} is more than the GPUs here ({gpus})"),
@@ -64,10 +73,19 @@ pub fn of_trials(
         let near = |gpu: &usize| numa::cores_of(&res2lab_sweep::gpus::name(*gpu));
         let with_cores =
             |slot: Slot| Slot { cores: slot.gpus.iter().flat_map(near).collect(), ..slot };
-        local::gpu_slots(gpus, cores.len(), demand).into_iter().map(with_cores).collect()
+        slots::gpu_slots(gpus, cores.len(), demand).into_iter().map(with_cores).collect()
     } else {
-        local::cpu_slots(&cores, demand)
+        slots::cpu_slots(&cores, demand)
     })
+}
+
+/// Refuses to let trials share GPUs that admit one process at a time.
+pub fn check_sharing() -> Result<(), Error> {
+    let Some((gpu, mode)) = res2lab_sweep::gpus::exclusive() else { return Ok(()) };
+    Err(Error::input(
+        format!("trials cannot share GPU {gpu}: its compute mode is {mode}"),
+        "leave --per-device out, or set the mode as root: nvidia-smi --compute-mode=DEFAULT",
+    ))
 }
 
 /// What a cluster has given to a job, and what the job is to do with it.
@@ -111,7 +129,7 @@ pub fn of_job(job: Job) -> Result<(Vec<Slot>, Option<String>), Error> {
     }
     let per_device = if devices == 1 { count.div_ceil(gpus) } else { 1 };
     let demand = Demand { trials, devices, slots: Some(count), threads: Some(threads), per_device };
-    let slots = local::gpu_slots(gpus, 0, demand);
+    let slots = slots::gpu_slots(gpus, 0, demand);
     let used = (slots.len() * devices).min(gpus);
     let note = (used < gpus).then(|| {
         format!(

@@ -19,6 +19,15 @@ pub fn name(index: usize) -> String {
     named().get(index).cloned().unwrap_or_else(|| index.to_string())
 }
 
+/// The number of a GPU that admits one process only (compute mode EXCLUSIVE_PROCESS), or none
+/// (PROHIBITED), with the name of the mode; None if there is none or nvidia-smi does not say.
+pub fn exclusive() -> Option<(usize, String)> {
+    let text = nvidia_smi(&["--query-gpu=compute_mode", "--format=csv,noheader"])?;
+    let modes = text.lines().map(str::trim).enumerate();
+    let mut limited = modes.filter(|(_, mode)| matches!(*mode, "Exclusive_Process" | "Prohibited"));
+    limited.next().map(|(index, mode)| (index, mode.to_owned()))
+}
+
 /// The output of nvidia-smi; None if it fails. It can hang where a GPU is ill, so it gets 20
 /// seconds.
 pub fn nvidia_smi(arguments: &[&str]) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 /// Variables by which torchrun, srun and this program tell a process its place among others.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
     "RANK",
     "LOCAL_RANK",
     "WORLD_SIZE",
@@ -15,6 +15,7 @@ const VARIABLES: [&str; 11] = [
     "RES2LAB_RANKS",
     "RES2LAB_NODES",
     "RES2LAB_NODE",
+    "RES2LAB_OPEN_PORT",
 ];
 
 /// A trial that a runner starts has no such place, whatever the runner's own environment says.

@@ -7,6 +7,8 @@
 //! - [`mod@plan`]: arms and seeds to trials, each with its cost
 //! - [`budget`]: values of open fields that give arms equal cost
 //! - [`scheduler`]: which trial runs next and in which slot; a pure state machine
+//! - [`slots`]: the resources of this machine, divided among trials; [`mps`]: what lets trials share
+//!   a GPU
 //! - [`executor`]: the trait that starts trials; [`local`] on this machine, [`mock`] with a virtual
 //!   clock
 //! - [`slurm`]: trials as jobs of a cluster; [`kubernetes`]: the manifest of such a job
@@ -24,19 +26,23 @@ pub mod kubernetes;
 mod launched;
 pub mod local;
 pub mod mock;
+pub mod mps;
 pub mod numa;
 mod pace;
 pub mod plan;
 pub mod runner;
 pub mod scheduler;
 pub mod shell;
+pub mod slots;
 pub mod slurm;
 mod snapshot;
 
 pub use executor::{End, Executor};
-pub use local::{Demand, Local, Slot};
+pub use local::Local;
+pub use mps::Mps;
 pub use plan::{World, plan};
 pub use runner::{RunnerOptions, hold, run};
 pub use scheduler::RetryPolicy;
+pub use slots::{Demand, Slot};
 pub use slurm::Slurm;
 pub use snapshot::{Ended, Finish, RunningTrial, Snapshot};

@@ -10,7 +10,7 @@ pub fn cores_of(name: &str) -> Vec<usize> {
     static SHARES: OnceLock<Vec<Vec<usize>>> = OnceLock::new();
     let shares = SHARES.get_or_init(|| {
         let lists = lists(Path::new("/proc/driver/nvidia/gpus"), Path::new("/sys/bus/pci/devices"));
-        let allowed = crate::local::available_cores();
+        let allowed = crate::slots::available_cores();
         shares(&lists).into_iter().map(|own| only(own, &allowed)).collect()
     });
     let index: Option<usize> = name.parse().ok();

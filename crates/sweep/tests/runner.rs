@@ -5,7 +5,7 @@ use res2lab_experiment::Axis;
 use res2lab_experiment::DatasetInfo;
 use res2lab_store::{Code, Event, Plan, SweepDir, journal};
 use res2lab_sweep::mock::Mock;
-use res2lab_sweep::{End, Finish, Local, RetryPolicy, RunnerOptions, Slot, Snapshot, local};
+use res2lab_sweep::{End, Finish, Local, RetryPolicy, RunnerOptions, Slot, Snapshot, slots};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -339,7 +339,7 @@ fn a_program_that_cannot_be_started_is_a_failure_of_each_trial() {
     let sweep_dir = SweepDir::new(dir.path());
     let demand =
         res2lab_sweep::Demand { trials: 2, devices: 1, slots: None, threads: None, per_device: 1 };
-    let slots = local::cpu_slots(&local::available_cores(), demand);
+    let slots = slots::cpu_slots(&slots::available_cores(), demand);
     let mut executor = Local::new("/nowhere/res2lab".into(), sweep_dir.clone(), vec![], slots);
     let finish = run(&sweep_dir, &plan("seed=0..1"), &mut executor, &never());
     assert_eq!(finish.failed, 2);

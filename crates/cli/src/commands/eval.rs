@@ -22,7 +22,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Error> {
     if args.batch == 0 || args.threads == Some(0) {
         return Err(Error::input("--batch 0 or --threads 0 is impossible", "give at least 1"));
     }
-    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
+    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::slots::available_cores().len());
     tch::set_num_threads(threads as i32);
     res2lab_libtorch::keep_memory();
     res2lab_lab::vectors::choose(&args.folders.data)?;

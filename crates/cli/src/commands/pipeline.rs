@@ -48,7 +48,7 @@ pub(crate) fn run(args: &PipelineArgs) -> Result<u8, Error> {
 }
 
 fn stream(args: &PipelineArgs, set: DataSet, statistics: &[(f64, f64)]) -> Result<Stream, Error> {
-    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
+    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::slots::available_cores().len());
     let options = StreamOptions {
         size: args.size,
         resize: args.resize,
@@ -92,7 +92,7 @@ fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Error> {
         }
     }
     let seconds = started.map_or(0.0, |at| at.elapsed().as_secs_f64());
-    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
+    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::slots::available_cores().len());
     let measured = Measured { images_per_s: count as f64 / seconds, threads, images: count };
     if !args.output.is_text() {
         records::print(args.output.format(), &measured, &[&measured])?

@@ -131,7 +131,7 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot], data: &Path, rows: RowArgs) {
     show_engines(&arms, slots, data);
     show_finish(plan, slots);
     plan.notes.iter().for_each(|note| print::line(&format!("note: {}", print::one_line(note))));
-    let cores = res2lab_sweep::local::available_cores().len();
+    let cores = res2lab_sweep::slots::available_cores().len();
     if let Some(slot) = slots.iter().find(|slot| slot.threads > cores) {
         let threads = slot.threads;
         let cores = count(cores, "core");

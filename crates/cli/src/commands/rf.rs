@@ -74,7 +74,7 @@ fn measure(args: &RfArgs) -> Result<u8, Error> {
     }
     let dir = named::sweep(&args.folders.reports, name)?;
     let plan = Plan::read(&dir).map_err(|e| e.of_kind(Kind::Input))?;
-    tch::set_num_threads(res2lab_sweep::local::available_cores().len() as i32);
+    tch::set_num_threads(res2lab_sweep::slots::available_cores().len() as i32);
     let found = erf::measure(&dir, &plan, &args.how.options()?, &args.folders.data)?;
     res2lab_store::effective::write(&dir, &found)?;
     report::rebuild(&dir, false)?;

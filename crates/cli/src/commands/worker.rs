@@ -133,6 +133,9 @@ fn slots(args: &WorkerArgs, plan: &Plan, nodes: usize) -> Result<Vec<Slot>, Erro
         slots: args.slots,
         threads: args.threads.max(1),
     })?;
+    if slots.iter().any(|slot| slot.sharing > 1) {
+        slots::check_sharing()?;
+    }
     if let Some(note) = note {
         print::told(&format!("note: {note}"));
     }

@@ -57,7 +57,7 @@ impl<'a> ProbeImages<'a> {
 
     fn tested(&self, trial: &PlannedTrial) -> Result<Batch, Error> {
         let spec = &trial.spec.data;
-        let threads = res2lab_sweep::local::available_cores().len();
+        let threads = res2lab_sweep::slots::available_cores().len();
         let target = Target { device: Device::Cpu, kind: Kind::Float, threads };
         let mut source =
             source(spec, res2lab_data::open(&wanted(spec, self.root))?, trial.image_px, target)?;

@@ -9,11 +9,15 @@ use res2lab_error::Error;
 use res2lab_experiment::ExecutorSpec;
 use res2lab_report::Summary;
 use res2lab_store::{Lock, Plan, SweepDir, atomic};
-use res2lab_sweep::{Executor, Finish, Local, RetryPolicy, RunnerOptions, Slot, Slurm, Snapshot};
+use res2lab_sweep::{
+    Executor, Finish, Local, Mps, RetryPolicy, RunnerOptions, Slot, Slurm, Snapshot,
+};
+use res2lab_train::gpu_record::checked;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use tch::Device;
 
 /// Time in which running trials may write a checkpoint after a request to stop.
 const GRACE: Duration = Duration::from_secs(60);
@@ -149,6 +153,16 @@ impl Prepared<'_> {
         Ok(finish)
     }
 
+    /// The service through which trials share GPUs, if they do and it is wanted.
+    fn mps(&self) -> Result<Option<Mps>, Error> {
+        let pays = || checked(&self.options.folders.data, Device::Cuda(0)).mps;
+        let is_shared = self.slots.iter().any(|slot| slot.sharing > 1);
+        if !is_shared || !self.options.mps.is_on(pays) {
+            return Ok(None);
+        }
+        Mps::start(self.dir.path())
+    }
+
     fn executor(
         &self,
         program: &Path,
@@ -158,7 +172,8 @@ impl Prepared<'_> {
         let dir = self.dir.clone();
         Ok(match &self.executor {
             ExecutorSpec::Local => {
-                Box::new(Local::new(program.to_owned(), dir, data, self.slots.clone()))
+                let local = Local::new(program.to_owned(), dir, data, self.slots.clone());
+                Box::new(local.sharing_through(self.mps()?))
             }
             ExecutorSpec::Slurm(spec) => {
                 let jobs = cluster::jobs(self.options, spec, &self.plan, program.to_owned())?;
