@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 
 /// What `res2lab time` prints.
@@ -70,15 +72,14 @@ pub fn add(
                 new.push((key, trial));
             }
         }
-        let total = new.len();
-        on_timed(0, total);
+        let trials: Vec<&PlannedTrial> = new.iter().map(|(_, trial)| *trial).collect();
+        let timings = measure_all(&trials, slots, data, on_timed);
         let mut notes = Vec::new();
-        for (done, (key, trial)) in new.into_iter().enumerate() {
-            match measure(trial, slots, data) {
+        for ((key, trial), timing) in new.into_iter().zip(timings) {
+            match timing {
                 Ok(timing) => drop(kept.timings.insert(key.clone(), timing)),
                 Err(e) => notes.push(format!("{} could not be timed: {}", trial.label, e.cause)),
             }
-            on_timed(done + 1, total);
         }
         plan.notes.extend(notes);
         kept.save();
@@ -89,6 +90,7 @@ pub fn add(
         trial.cost_estimate =
             Some(CostEstimate { timing: timing.clone(), device: kept.device.clone(), wall_s });
     }
+    plan.notes.extend(note_on_slots(plan));
     Ok(())
 }
 
@@ -153,8 +155,58 @@ fn device(slots: &[Slot], data: &Path) -> Result<String, Error> {
         return Ok(format!("{}, {kind}", here.gpus.join(", ")));
     }
     // Trials that start side by side would measure it all at once, and disturb each other.
-    let vectors = crate::vectors::choose(data)?.level.name();
+    let vectors = crate::vectors::choose(data)?.set.name();
     Ok(format!("{}, {kind}, {vectors} vectors", here.cpu))
+}
+
+/// The timing of each trial. All slots work all the time, as in a sweep. Slots of one kind measure
+/// different networks; where they differ, as GPUs may, each network is measured in all of them.
+fn measure_all(
+    trials: &[&PlannedTrial],
+    slots: &[Slot],
+    data: &Path,
+    on_timed: &mut dyn FnMut(usize, usize),
+) -> Vec<Result<Timing, Error>> {
+    let total = trials.len();
+    on_timed(0, total);
+    let slots = &slots[..slots.len().min(MOST_PROCESSES)];
+    if slots.iter().any(|slot| !slot.gpus.is_empty()) || total < slots.len() {
+        let measured = |(done, trial): (usize, &&PlannedTrial)| {
+            let timing = measure(trial, slots, data);
+            on_timed(done + 1, total);
+            timing
+        };
+        return trials.iter().enumerate().map(measured).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let missing = AtomicUsize::new(total);
+    let (send, receive) = channel();
+    let work = |slot: &Slot, send: Sender<(usize, Result<Timing, Error>)>| {
+        while missing.load(Ordering::Relaxed) > 0 {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            // Once all networks are taken, the last one is measured again for the load alone, while
+            // other slots still measure.
+            let timing = measure(trials[index.min(total - 1)], std::slice::from_ref(slot), data);
+            if index < total {
+                missing.fetch_sub(1, Ordering::Relaxed);
+                // The receiver lives until all are there.
+                let _ = send.send((index, timing));
+            }
+        }
+    };
+    let mut timings: Vec<Option<Result<Timing, Error>>> = (0..total).map(|_| None).collect();
+    std::thread::scope(|scope| {
+        for slot in slots {
+            let send = send.clone();
+            scope.spawn(|| work(slot, send));
+        }
+        drop(send);
+        for (done, (index, timing)) in receive.iter().enumerate() {
+            timings[index] = Some(timing);
+            on_timed(done + 1, total);
+        }
+    });
+    timings.into_iter().flatten().collect()
 }
 
 /// The mean over one process in every slot.
@@ -182,10 +234,23 @@ fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, 
         })?;
         timings.push(Timing { startup_s: (wall_s - timed.busy_s).max(0.0), ..timed.timing });
     }
+    Ok(of_slots(&timings))
+}
+
+/// The ratio of two slots' times from which on a plan says that its times are means.
+const DIFFERENT: f64 = 1.25;
+
+/// One timing for all slots. Times are harmonic means: slots that take `t_i` seconds for a trial
+/// together end as many trials per second as slots that all take the harmonic mean.
+fn of_slots(timings: &[Timing]) -> Timing {
     let mean = |f: &dyn Fn(&Timing) -> f64| {
-        timings.iter().map(f).sum::<f64>() / timings.len().max(1) as f64
+        timings.len() as f64 / timings.iter().map(|t| 1.0 / f(t)).sum::<f64>()
     };
-    Ok(Timing {
+    let steps = || timings.iter().map(|t| t.step_s);
+    let ratio = steps().fold(0.0, f64::max) / steps().fold(f64::INFINITY, f64::min);
+    // Cores of a machine are equal; what differs between them is the load of the moment.
+    let are_gpus = timings.iter().all(|t| t.gpu_memory_mib.is_some());
+    Timing {
         step_s: mean(&|t| t.step_s),
         evaluation_s: mean(&|t| t.evaluation_s),
         save_s: mean(&|t| t.save_s),
@@ -193,7 +258,18 @@ fn measure(trial: &PlannedTrial, slots: &[Slot], data: &Path) -> Result<Timing, 
         startup_s: timings.iter().map(|t| t.startup_s).fold(f64::INFINITY, f64::min),
         memory_mib: timings.iter().map(|t| t.memory_mib).fold(0.0, f64::max),
         gpu_memory_mib: timings.iter().filter_map(|t| t.gpu_memory_mib).reduce(f64::max),
-    })
+        slot_ratio: (are_gpus && ratio > DIFFERENT).then_some(ratio),
+    }
+}
+
+/// What to say about times of slots that differ.
+fn note_on_slots(plan: &Plan) -> Option<String> {
+    let ratios = plan.trials.iter().filter_map(|t| t.cost_estimate.as_ref()?.timing.slot_ratio);
+    let ratio = ratios.reduce(f64::max)?;
+    Some(format!(
+        "a step takes up to {ratio:.1} times as long in one slot as in another; times are means \
+         over the slots, and a trial takes longer in a slow one"
+    ))
 }
 
 fn start(exe: &Path, slot: &Slot, data: &Path, input: &[u8]) -> std::io::Result<Child> {
@@ -206,4 +282,33 @@ fn start(exe: &Path, slot: &Slot, data: &Path, input: &[u8]) -> std::io::Result<
         stdin.write_all(input)?;
     }
     Ok(child)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timing(step_s: f64, gpu_memory_mib: Option<f64>) -> Timing {
+        Timing {
+            step_s,
+            evaluation_s: step_s,
+            save_s: 0.0,
+            startup_s: 1.0,
+            memory_mib: 100.0,
+            gpu_memory_mib,
+            slot_ratio: None,
+        }
+    }
+
+    #[test]
+    fn slots_of_unequal_gpus_have_the_time_of_their_throughput() {
+        let gpu = Some(500.0);
+        // In 6 s the two slots do 6 and 2 steps: as many as two slots of 1.5 s.
+        let both = of_slots(&[timing(1.0, gpu), timing(3.0, gpu)]);
+        assert_eq!((both.step_s, both.slot_ratio), (1.5, Some(3.0)));
+        assert_eq!(both.save_s, 0.0);
+        assert_eq!(of_slots(&[timing(1.0, gpu), timing(1.1, gpu)]).slot_ratio, None);
+        // On a CPU a slow slot has only been disturbed.
+        assert_eq!(of_slots(&[timing(1.0, None), timing(3.0, None)]).slot_ratio, None);
+    }
 }

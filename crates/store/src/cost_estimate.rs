@@ -18,6 +18,10 @@ pub struct Timing {
     /// Peak memory of tensors on a GPU, MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_memory_mib: Option<f64>,
+    /// The longest step of a slot divided by the shortest, where slots differ, as on GPUs of two
+    /// kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot_ratio: Option<f64>,
 }
 
 /// A trial's predicted cost.
@@ -82,6 +86,7 @@ mod tests {
             startup_s: 1.0,
             memory_mib: 0.0,
             gpu_memory_mib: None,
+            slot_ratio: None,
         };
         let work =
             Work { epochs: 3, steps_per_epoch: 10, eval_every: 2, test_images: 50, limit_s: 0.0 };

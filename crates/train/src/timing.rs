@@ -52,6 +52,7 @@ pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64
         startup_s: 0.0,
         memory_mib: environment::peak_memory_mib(),
         gpu_memory_mib: environment::gpu_memory_mib(device),
+        slot_ratio: None,
     };
     Ok((timing, begun.elapsed().as_secs_f64()))
 }
