@@ -3,7 +3,7 @@
 
 use crate::place::{device, place};
 use res2lab_error::{Error, Kind};
-use res2lab_sweep::local;
+use res2lab_sweep::slots;
 use res2lab_train::TrialOptions;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,11 +35,11 @@ pub fn options(data: &Path) -> Result<TrialOptions, Error> {
         crate::gpus::check_unused()?;
     }
     let is_cuda = std::env::var("RES2LAB_DEVICE").is_ok_and(|device| device == "cuda");
-    let share = local::usable_cores() / place.processes;
+    let share = slots::usable_cores() / place.processes;
     Ok(TrialOptions {
         device: device(&place, found, is_cuda)?,
         threads: number("RES2LAB_THREADS").unwrap_or(share).max(1),
-        vectors: crate::vectors::choose(data)?.level,
+        vectors: crate::vectors::choose(data)?.set,
         data: data.to_owned(),
         weights: None,
         checkpoint_every: Duration::from_secs(number("RES2LAB_CHECKPOINT_S").unwrap_or(60) as u64),

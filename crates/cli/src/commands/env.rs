@@ -25,9 +25,8 @@ pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
             .filter(|l| l.is_available())
             .map(InstructionSet::name)
             .collect();
-        let level = vectors.level.name();
-        value["vectors"] =
-            json!({ "level": level, "reason": vectors.reason, "available": available });
+        let set = vectors.set.name();
+        value["vectors"] = json!({ "level": set, "reason": vectors.reason, "available": available });
         value["engine"] = json!({ "name": engine.name(), "reason": reason });
         value["cuda_linked"] = json!(cuda_linked);
         value["cuda_devices"] = json!(Cuda::device_count());
@@ -42,7 +41,7 @@ pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
         ("host", here.host),
         ("system", here.os),
         ("processor", format!("{}, {} cores", here.cpu, here.cores)),
-        ("vectors", format!("{} ({})", vectors.level.name(), vectors.reason)),
+        ("vectors", format!("{} ({})", vectors.set.name(), vectors.reason)),
         ("engine", format!("{} ({reason})", engine.name())),
         ("memory", format!("{} GiB", here.memory_gib)),
         ("GPUs", gpus),
