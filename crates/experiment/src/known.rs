@@ -123,6 +123,8 @@ pub const FIELDS: &[Field] = &[
     ("train.precision", Name, false),
     ("train.plain", Flag, false),
     ("train.cuda_graph", Name, false),
+    ("train.fused_evaluation", Name, false),
+    ("train.layout", Name, false),
     ("train.max_minutes", Real, false),
     ("seed", Whole, false),
     ("seeds", Wholes, false),

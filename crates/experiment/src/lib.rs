@@ -26,7 +26,6 @@
 pub mod axes;
 pub mod budget;
 pub mod contrasts;
-mod cuda_graph;
 pub mod data;
 pub mod dataset;
 pub mod defaults;
@@ -44,6 +43,7 @@ mod range;
 pub mod schedule;
 pub mod seeds;
 pub mod smoke;
+mod switch;
 pub mod train;
 pub mod trial;
 pub mod words;
@@ -52,7 +52,6 @@ pub mod yaml;
 pub use axes::Axis;
 pub use budget::{Budget, Open, Quantity};
 pub use contrasts::Contrasts;
-pub use cuda_graph::CudaGraph;
 pub use data::{Augment, DataSpec, Normalize};
 pub use dataset::DatasetInfo;
 pub use early_stop::{Asha, EarlyStop};
@@ -64,7 +63,8 @@ pub use moves::product;
 pub use schedule::Schedule;
 pub use seeds::{SeedRule, Seeds};
 pub use smoke::smoke;
-pub use train::{DecayOn, Optimizer, Precision, TrainSpec};
+pub use switch::Switch;
+pub use train::{DecayOn, MemoryLayout, Optimizer, Precision, TrainSpec};
 pub use trial::{InitSpec, TrialSpec};
 
 /// A scalar, list or map in YAML; the type of axis values.

@@ -1,6 +1,6 @@
 //! The recipe of a trial.
 
-use crate::{CudaGraph, Schedule};
+use crate::{Schedule, Switch};
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,12 @@ pub struct TrainSpec {
     pub plain: bool,
     /// Records the step once as a CUDA graph and launches the graph from then on (GPUs only). Small
     /// networks are limited by the time of launches.
-    pub cuda_graph: CudaGraph,
+    pub cuda_graph: Switch,
+    /// Evaluates with batch norms folded into the convolutions, and sums and ReLUs fused with them
+    /// (GPUs only; the planned step on a CPU always does).
+    pub fused_evaluation: Switch,
+    /// The memory layout of activations for libtorch's operators. The planned step has its own.
+    pub layout: MemoryLayout,
     /// Training ends, with an evaluation, after this many minutes of all attempts together. 0 is no
     /// limit.
     pub max_minutes: f64,
@@ -88,6 +93,19 @@ pub enum DecayOn {
     All,
     /// Weights of convolution and linear layers, without batch norm and biases.
     Weights,
+}
+
+/// The memory layout of activations and of convolution weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryLayout {
+    /// By the network, the precision and the device.
+    #[default]
+    Auto,
+    /// NCHW.
+    Contiguous,
+    /// NHWC.
+    ChannelsLast,
 }
 
 /// The numeric precision of the network.
@@ -133,7 +151,9 @@ impl Default for TrainSpec {
             log_every: 25,
             precision: Precision::F32,
             plain: false,
-            cuda_graph: CudaGraph::Auto,
+            cuda_graph: Switch::Auto,
+            fused_evaluation: Switch::Auto,
+            layout: MemoryLayout::Auto,
             max_minutes: 0.0,
         }
     }
@@ -144,11 +164,13 @@ impl TrainSpec {
     pub fn check(&self) -> Result<(), Error> {
         self.check_counts()?;
         self.check_ranges()?;
-        if self.cuda_graph == CudaGraph::Always && !self.can_be_recorded() {
-            let with = if self.devices_per_trial == 1 {
+        if self.cuda_graph == Switch::Always && !self.can_be_recorded() {
+            let with = if self.mixup > 0.0 || self.cutmix > 0.0 {
                 "mixup or cutmix, whose shares change from step to step"
+            } else if self.plain {
+                "train.plain"
             } else {
-                "several devices"
+                "several devices and accumulate together"
             };
             return Err(Error::input(
                 format!("train.cuda_graph does not go with {with}"),
@@ -158,9 +180,11 @@ impl TrainSpec {
         self.schedule.check()
     }
 
-    /// Whether every step is the same work on other numbers, on one device.
+    /// Whether every step is the same work on other numbers. Of several processes that accumulate,
+    /// only the last of the parts of a step sums gradients.
     pub fn can_be_recorded(&self) -> bool {
-        self.mixup == 0.0 && self.cutmix == 0.0 && self.devices_per_trial == 1 && !self.plain
+        let is_one_part = self.devices_per_trial == 1 || self.accumulate == 1;
+        self.mixup == 0.0 && self.cutmix == 0.0 && is_one_part && !self.plain
     }
 
     fn check_counts(&self) -> Result<(), Error> {
@@ -274,7 +298,10 @@ impl TrainSpec {
         say(self.cutmix > 0.0, format!("cutmix {}", self.cutmix));
         say(self.ema > 0.0, format!("ema {}", self.ema));
         say(self.plain, "plain operators".into());
-        say(self.cuda_graph == CudaGraph::Always, "CUDA graph".into());
+        say(self.cuda_graph == Switch::Always, "CUDA graph".into());
+        say(self.fused_evaluation == Switch::Always, "fused evaluation".into());
+        say(self.layout == MemoryLayout::Contiguous, "contiguous layout".into());
+        say(self.layout == MemoryLayout::ChannelsLast, "channels_last layout".into());
         say(self.precision == Precision::Tf32, "TF32 products on a GPU".into());
         say(self.precision == Precision::Bf16, "bf16 autocast".into());
         say(self.precision == Precision::Fp16, "fp16 autocast with loss scaling".into());

@@ -10,6 +10,7 @@
 #ifdef RES2LAB_CUDA
 #include <ATen/cuda/CUDAContext.h>
 #endif
+#include <c10/core/AllocatorConfig.h>
 #include <c10/core/StreamGuard.h>
 
 extern "C" {
@@ -54,6 +55,11 @@ char* res2lab_synchronize(int index) {
 void res2lab_allow_tf32(bool allow) {
     at::globalContext().setAllowTF32CuDNN(allow);
     at::globalContext().setAllowTF32CuBLAS(allow);
+}
+
+// Lets the allocator of GPU memory grow its segments.
+char* res2lab_expand_segments() {
+    return guarded([] { c10::CachingAllocator::setAllocatorSettings("expandable_segments:True"); });
 }
 
 // A tensor of `n` bytes in page-locked memory, from which a GPU copies while the host goes on.

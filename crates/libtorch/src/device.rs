@@ -12,6 +12,7 @@ unsafe extern "C" {
     fn res2lab_device_name(index: i32) -> *mut c_char;
     fn res2lab_synchronize(index: i32) -> *mut c_char;
     fn res2lab_allow_tf32(allow: bool);
+    fn res2lab_expand_segments() -> *mut c_char;
     fn res2lab_pinned(n: i64, out: *mut *mut C_tensor) -> *mut c_char;
     fn res2lab_upload(host: *const C_tensor, index: i32, out: *mut *mut C_tensor) -> *mut c_char;
 }
@@ -69,6 +70,19 @@ pub fn peak_memory(device: Device) -> Option<PeakMemory> {
 pub fn allow_tf32(allow: bool) {
     // SAFETY: the call sets flags of the process and takes no pointers.
     unsafe { res2lab_allow_tf32(allow) };
+}
+
+/// Lets libtorch's allocator of GPU memory grow its segments, so that batches of two sizes do not
+/// need separate ones. Does nothing for the CPU, and where the user has decided that.
+pub fn expand_segments(device: Device) -> Result<(), Error> {
+    let decided = ["PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"].iter().any(|name| {
+        std::env::var(name).is_ok_and(|settings| settings.contains("expandable_segments"))
+    });
+    if decided || !device.is_cuda() {
+        return Ok(());
+    }
+    // SAFETY: the call takes no pointers.
+    check(unsafe { res2lab_expand_segments() })
 }
 
 /// A tensor of `n` bytes (uint8) in page-locked memory, for [`upload`]. Its contents are arbitrary.

@@ -20,7 +20,10 @@ namespace {
 struct CudaRecording : Recording {
     at::cuda::CUDAGraph graph;
 
-    void begin() override { graph.capture_begin(); }
+    // Threads of NCCL ask the device meanwhile, which only this mode allows.
+    void begin() override {
+        graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+    }
     void end() override { graph.capture_end(); }
     void replay() override { graph.replay(); }
 };

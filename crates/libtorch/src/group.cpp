@@ -31,6 +31,8 @@ Store meet(const char* host, uint16_t port, int rank, int size, Milliseconds tim
     options.isServer = rank == 0 && !is_open;
     options.numWorkers = size;
     options.timeout = timeout;
+    const char* opened = getenv("RES2LAB_OPEN_PORT");
+    if (opened && rank == 0) options.masterListenFd = atoi(opened);
     return c10::make_intrusive<c10d::TCPStore>(std::string(host), options);
 }
 

@@ -39,6 +39,10 @@ unsafe extern "C" {
     ) -> *mut c_char;
 }
 
+/// The environment variable with the file descriptor of the port that rank 0 of a trial serves, if
+/// whoever started it has opened that port.
+pub const OPEN_PORT: &str = "RES2LAB_OPEN_PORT";
+
 /// The rank of this process among those of a trial, and the address of their rendezvous, as in
 /// torchrun's RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
 #[derive(Clone, Debug, PartialEq, Eq)]

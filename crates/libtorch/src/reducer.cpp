@@ -61,11 +61,17 @@ struct Reducer {
     // Whether gradients are added to those of earlier batches.
     bool adds = false;
     bool on_gpu = false;
+    // Whether the moments of this step are noted. A recorded step has none.
+    bool is_timed = true;
     Moment armed_at, backward_end;
+
+    void mark(Moment& moment) const {
+        if (is_timed) moment.mark(on_gpu);
+    }
 
     void start(Bucket& bucket) {
         collect_gradients(bucket.leaves, bucket.views, adds);
-        bucket.started.mark(on_gpu);
+        mark(bucket.started);
         bucket.work = group->sum_later(bucket.gradients);
         if (on_gpu) return;
         bucket.done.mark(false);
@@ -133,8 +139,8 @@ char* res2lab_reducer_new(Group* group, const at::Tensor* const* leaves,
 
 void res2lab_reducer_free(Reducer* reducer) { delete reducer; }
 
-// The backward pass that comes next completes the gradients.
-char* res2lab_reducer_arm(Reducer* reducer, bool adds) {
+// The backward pass that comes next completes the gradients. `is_timed`: its moments are noted.
+char* res2lab_reducer_arm(Reducer* reducer, bool adds, bool is_timed) {
     return guarded([&] {
         std::lock_guard<std::mutex> guard(reducer->mutex);
         for (auto& bucket : reducer->buckets) {
@@ -144,7 +150,8 @@ char* res2lab_reducer_arm(Reducer* reducer, bool adds) {
         reducer->next = 0;
         reducer->armed = true;
         reducer->adds = adds;
-        reducer->armed_at.mark(reducer->on_gpu);
+        reducer->is_timed = is_timed;
+        reducer->mark(reducer->armed_at);
     });
 }
 
@@ -155,12 +162,12 @@ char* res2lab_reducer_finish(Reducer* reducer) {
         {
             std::lock_guard<std::mutex> guard(reducer->mutex);
             reducer->armed = false;
-            reducer->backward_end.mark(reducer->on_gpu);
+            reducer->mark(reducer->backward_end);
             reducer->start_complete(true);
         }
         for (auto& bucket : reducer->buckets) {
             bucket.work->wait();
-            if (reducer->on_gpu) bucket.done.mark(true);
+            if (reducer->on_gpu) reducer->mark(bucket.done);
         }
     });
 }

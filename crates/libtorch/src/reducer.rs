@@ -24,7 +24,7 @@ unsafe extern "C" {
         out: *mut *mut RawReducer,
     ) -> *mut c_char;
     fn res2lab_reducer_free(reducer: *mut RawReducer);
-    fn res2lab_reducer_arm(reducer: *mut RawReducer, adds: bool) -> *mut c_char;
+    fn res2lab_reducer_arm(reducer: *mut RawReducer, adds: bool, is_timed: bool) -> *mut c_char;
     fn res2lab_reducer_finish(reducer: *mut RawReducer) -> *mut c_char;
     fn res2lab_reducer_times(reducer: *const RawReducer, out: *mut f64) -> *mut c_char;
 }
@@ -40,6 +40,8 @@ pub struct Bucket<'a> {
 pub struct Reducer {
     raw: *mut RawReducer,
     buckets: usize,
+    /// Whether the moments of the last step were noted.
+    is_timed: bool,
     /// The reducer's group, which must outlive the reducer.
     group: Rc<Group>,
 }
@@ -83,7 +85,7 @@ impl Reducer {
                 &mut raw,
             )
         })?;
-        Ok(Reducer { raw, buckets: buckets.len(), group: Rc::clone(group) })
+        Ok(Reducer { raw, buckets: buckets.len(), is_timed: false, group: Rc::clone(group) })
     }
 
     /// The group over which the reducer sums.
@@ -93,9 +95,12 @@ impl Reducer {
 
     /// Makes the next backward pass move its gradients to the buckets, or add them there if `adds`
     /// is true, and send the buckets. To be called before the pass that completes the gradients.
-    pub fn arm(&mut self, adds: bool) -> Result<(), Error> {
+    /// `is_timed` says whether [`Reducer::trace`] is wanted of this step; a step that is recorded as
+    /// a CUDA graph has none.
+    pub fn arm(&mut self, adds: bool, is_timed: bool) -> Result<(), Error> {
+        self.is_timed = is_timed;
         // SAFETY: the object lives as long as self.
-        check(unsafe { res2lab_reducer_arm(self.raw, adds) })
+        check(unsafe { res2lab_reducer_arm(self.raw, adds, is_timed) })
     }
 
     /// Waits until all buckets are summed; on a GPU only its later work waits. To be called after
@@ -105,16 +110,19 @@ impl Reducer {
         check(unsafe { res2lab_reducer_finish(self.raw) })
     }
 
-    /// The times of the last step. Waits for the device.
-    pub fn trace(&self) -> Result<Trace, Error> {
+    /// The times of the last step; None if they were not noted. Waits for the device.
+    pub fn trace(&self) -> Result<Option<Trace>, Error> {
+        if !self.is_timed {
+            return Ok(None);
+        }
         let mut times = vec![0.0; 2 * self.buckets + 1];
         // SAFETY: the shim writes two numbers per bucket and one more, which is the length of
         // `times`.
         check(unsafe { res2lab_reducer_times(self.raw, times.as_mut_ptr()) })?;
-        Ok(Trace {
+        Ok(Some(Trace {
             backward_ms: times[0],
             buckets_ms: times[1..].chunks_exact(2).map(|b| (b[0], b[1])).collect(),
-        })
+        }))
     }
 }
 

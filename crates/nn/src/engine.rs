@@ -1,7 +1,7 @@
 //! The engine that trains a network: one value, chosen once, from which the memory layout follows.
 
 use crate::Layout;
-use res2lab_arch::{Graph, Op};
+use res2lab_arch::{Graph, Node, Op};
 use tch::Device;
 
 /// The implementation of a training step.
@@ -40,7 +40,7 @@ impl Engine {
     /// The fastest engine that the conditions allow, and the reason in words.
     pub fn choose(c: &Conditions) -> (Engine, &'static str) {
         if c.device != Device::Cpu {
-            return match c.cuda_graph && !c.plain && c.processes == 1 {
+            return match c.cuda_graph && !c.plain {
                 true => (Engine::CudaGraph, "train.cuda_graph"),
                 false => (Engine::Autograd, "the planned step is for CPUs"),
             };
@@ -84,16 +84,29 @@ impl Engine {
     ///
     /// The planned step has its own layout of activations, and reads weights in their published
     /// order. libtorch on CPUs was 1.13 to 1.25 times faster with channels_last for every network
-    /// of the family; on GPUs, channels_last is published to be faster except for grouped
-    /// convolutions.
-    pub fn layout(self, graph: &Graph, device: Device) -> Layout {
-        let is_grouped = graph.nodes.iter().any(|n| matches!(n.op, Op::Conv(c) if c.groups > 1));
+    /// of the family. GPUs compute half precision in channels_last: with the other layout, cuDNN
+    /// transposes before and after each dense convolution. In float32, channels_last is published
+    /// to be slower for grouped convolutions; it has not been measured.
+    pub fn layout(self, graph: &Graph, device: Device, is_mixed: bool) -> Layout {
         match self {
             Engine::Planned => Layout::Contiguous,
-            _ if device != Device::Cpu && is_grouped => Layout::Contiguous,
+            _ if device != Device::Cpu && !is_mixed && is_mostly_grouped(graph) => {
+                Layout::Contiguous
+            }
             _ => Layout::ChannelsLast,
         }
     }
+}
+
+/// Whether more than a quarter of the convolutions that are not 1x1 are grouped: so in ResNeXt and
+/// Res2NeXt, and not where only the first block of a stage is.
+fn is_mostly_grouped(graph: &Graph) -> bool {
+    let is_grouped = |node: &Node| match node.op {
+        Op::Conv(conv) if conv.kernel > 1 => Some(conv.groups > 1),
+        _ => None,
+    };
+    let found: Vec<bool> = graph.nodes.iter().filter_map(is_grouped).collect();
+    4 * found.iter().filter(|is_grouped| **is_grouped).count() > found.len()
 }
 
 #[cfg(test)]
@@ -112,7 +125,7 @@ mod tests {
         assert_eq!(engine(Conditions { cuda_graph: true, ..cpu }), Engine::Planned);
         assert_eq!(engine(gpu), Engine::Autograd);
         assert_eq!(engine(Conditions { cuda_graph: true, ..gpu }), Engine::CudaGraph);
-        assert_eq!(engine(Conditions { cuda_graph: true, processes: 2, ..gpu }), Engine::Autograd);
+        assert_eq!(engine(Conditions { cuda_graph: true, processes: 2, ..gpu }), Engine::CudaGraph);
     }
 
     #[test]
@@ -126,5 +139,24 @@ mod tests {
         assert_eq!(resumed("", Layout::ChannelsLast, &cpu), Engine::Autograd);
         // A trial that moves to a GPU cannot keep the planned step.
         assert_eq!(resumed("planned", Layout::Contiguous, &gpu), Engine::Autograd);
+    }
+
+    #[test]
+    fn grouped_convolutions_are_contiguous_on_a_gpu_in_float32_alone() {
+        let graph = |name: &str| {
+            let model = res2lab_arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
+            res2lab_arch::build(&model, res2lab_arch::Input::square(64, 10)).unwrap()
+        };
+        let layout = |name: &str, engine: Engine, device, is_mixed| {
+            engine.layout(&graph(name), device, is_mixed)
+        };
+        let gpu = Device::Cuda(0);
+        let autograd = Engine::Autograd;
+        assert_eq!(layout("res2next50", autograd, gpu, false), Layout::Contiguous);
+        assert_eq!(layout("res2next50", autograd, gpu, true), Layout::ChannelsLast);
+        assert_eq!(layout("res2next50", autograd, Device::Cpu, false), Layout::ChannelsLast);
+        assert_eq!(layout("res2net50_26w_4s", autograd, gpu, false), Layout::ChannelsLast);
+        let planned = Engine::Planned;
+        assert_eq!(layout("res2next50", planned, Device::Cpu, false), Layout::Contiguous);
     }
 }

@@ -5,8 +5,10 @@
 use crate::Net;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use res2lab_error::Error;
-use res2lab_libtorch::CudaGraph;
+use res2lab_libtorch::{CudaGraph, Reducer};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use tch::Tensor;
 
 /// Records work, and replays it on the same memory.
@@ -41,6 +43,8 @@ pub const WARM_UP: usize = 3;
 /// another size, mixed batches, and batches of another scale run without the graph.
 pub struct GraphedStep<R = CudaGraph> {
     plain: AutogradStep,
+    /// What sums gradients over processes, as a part of the step.
+    reducer: Option<Rc<RefCell<Reducer>>>,
     recorder: R,
     steps: usize,
     recorded: Option<Recorded>,
@@ -63,8 +67,7 @@ struct Recorded {
     labels: Tensor,
     batch_share: f64,
     is_scaled: bool,
-    loss: Tensor,
-    logits: Tensor,
+    out: Loss,
 }
 
 impl GraphedStep<CudaGraph> {
@@ -78,10 +81,29 @@ impl<R: Recorder> GraphedStep<R> {
     fn with(recorder: R, label_smoothing: f64) -> GraphedStep<R> {
         GraphedStep {
             plain: AutogradStep { label_smoothing },
+            reducer: None,
             recorder,
             steps: 0,
             recorded: None,
             failure: Failure::None,
+        }
+    }
+
+    /// The step without a recording, with the sum over processes.
+    fn plain_step(&self) -> impl Fn(&mut Net, &Tensor, &Targets, GradScale) -> Loss + use<R> {
+        let plain = self.plain;
+        let reducer = self.reducer.clone();
+        move |net, images, targets, scale| {
+            let mut plain = plain;
+            // As all operations of tch, these panic if libtorch fails.
+            let Some(reducer) = &reducer else {
+                return plain.forward_backward(net, images, targets, scale);
+            };
+            let mut reducer = reducer.borrow_mut();
+            reducer.arm(scale.accumulates, false).unwrap_or_else(|e| panic!("{e}"));
+            let out = plain.forward_backward(net, images, targets, scale);
+            reducer.finish().unwrap_or_else(|e| panic!("{e}"));
+            out
         }
     }
 
@@ -95,7 +117,7 @@ impl<R: Recorder> GraphedStep<R> {
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
             net.params_mut().discard_grads();
-            self.failure = Failure::New(text.lines().next().unwrap_or_default().to_owned());
+            self.failure = Failure::New(first_line(text));
         }
     }
 
@@ -108,19 +130,32 @@ impl<R: Recorder> GraphedStep<R> {
     ) {
         let images = images.copy();
         let labels = targets.labels.copy();
-        let mut plain = self.plain;
+        let plain = self.plain_step();
         let mut out = None;
         let targets = Targets::plain(labels.shallow_clone());
-        self.recorder
-            .record(&mut || out = Some(plain.forward_backward(net, &images, &targets, scale)));
-        let Loss { loss, logits } = out.unwrap_or_else(|| panic!("nothing was recorded"));
+        self.recorder.record(&mut || out = Some(plain(net, &images, &targets, scale)));
+        let out = out.unwrap_or_else(|| panic!("nothing was recorded"));
         let batch_share = scale.batch_share;
         let is_scaled = scale.loss_scale.is_some();
-        self.recorded = Some(Recorded { images, labels, batch_share, is_scaled, loss, logits });
+        self.recorded = Some(Recorded { images, labels, batch_share, is_scaled, out });
     }
 }
 
 impl<R: Recorder> Step for GraphedStep<R> {
+    fn reducer(
+        &mut self,
+        make: &mut dyn FnMut() -> Result<Reducer, Error>,
+    ) -> Result<(Rc<RefCell<Reducer>>, bool), Error> {
+        // Autograd's nodes for gradients, which a reducer keeps, stay on the stream on which they
+        // are made. That must be the one that is recorded.
+        let mut made = None;
+        self.recorder.warm_up(&mut || made = Some(make()));
+        let reducer = made.unwrap_or_else(|| panic!("a reducer was not made"))?;
+        let reducer = Rc::new(RefCell::new(reducer));
+        self.reducer = Some(Rc::clone(&reducer));
+        Ok((reducer, true))
+    }
+
     fn forward_backward(
         &mut self,
         net: &mut Net,
@@ -128,7 +163,7 @@ impl<R: Recorder> Step for GraphedStep<R> {
         targets: &Targets,
         scale: GradScale,
     ) -> Loss {
-        let mut plain = self.plain;
+        let plain = self.plain_step();
         // Gradients are zeroed outside the graph, which is the same for every batch of an optimizer
         // step.
         if !scale.accumulates {
@@ -136,13 +171,12 @@ impl<R: Recorder> Step for GraphedStep<R> {
         }
         let scale = GradScale { accumulates: true, ..scale };
         if targets.mixed.is_some() {
-            return plain.forward_backward(net, images, targets, scale);
+            return plain(net, images, targets, scale);
         }
         self.steps += 1;
         if self.steps <= WARM_UP {
             let mut out = None;
-            self.recorder
-                .warm_up(&mut || out = Some(plain.forward_backward(net, images, targets, scale)));
+            self.recorder.warm_up(&mut || out = Some(plain(net, images, targets, scale)));
             return out.unwrap_or_else(|| panic!("a step did not run"));
         }
         if self.recorded.is_none() && matches!(self.failure, Failure::None) {
@@ -154,19 +188,20 @@ impl<R: Recorder> Step for GraphedStep<R> {
                 && r.is_scaled == scale.loss_scale.is_some()
         };
         let Some(recorded) = self.recorded.as_mut().filter(fits) else {
-            return plain.forward_backward(net, images, targets, scale);
+            return plain(net, images, targets, scale);
         };
         recorded.images.copy_(images);
         recorded.labels.copy_(&targets.labels);
-        let Recorded { images, labels, loss, logits, .. } = recorded;
+        let Recorded { images, labels, out, .. } = recorded;
         let targets = Targets::plain(labels.shallow_clone());
         self.recorder.replay(&mut || {
-            let again = plain.forward_backward(net, images, &targets, scale);
-            loss.copy_(&again.loss);
-            logits.copy_(&again.logits);
+            let again = plain(net, images, &targets, scale);
+            out.loss.copy_(&again.loss);
+            out.logits.copy_(&again.logits);
+            out.hits.copy_(&again.hits);
         });
-        // The next replay overwrites both.
-        Loss { loss: loss.copy(), logits: logits.copy() }
+        let [loss, logits, hits] = [&out.loss, &out.logits, &out.hits].map(Tensor::shallow_clone);
+        Loss { loss, logits, hits }
     }
 
     fn gave_up(&mut self) -> Option<String> {
@@ -178,6 +213,13 @@ impl<R: Recorder> Step for GraphedStep<R> {
             }
         }
     }
+}
+
+/// The first line of a panic's message. That of an `unwrap` contains the error as a literal.
+fn first_line(message: &str) -> String {
+    let said = message.split_once("Torch(\"").map_or(message, |(_, said)| said);
+    let end = said.find("\\n").or_else(|| said.find('\n')).unwrap_or(said.len());
+    said[..end].to_owned()
 }
 
 #[cfg(test)]
@@ -211,6 +253,15 @@ mod tests {
                 again();
             }
         }
+    }
+
+    #[test]
+    fn a_failure_is_told_by_its_first_line() {
+        let unwrapped =
+            "called `Result::unwrap()` on an `Err` value: Torch(\"not now\\nframe #0\")";
+        assert_eq!(first_line(unwrapped), "not now");
+        assert_eq!(first_line("CUDA error: no\nframe #0"), "CUDA error: no");
+        assert_eq!(first_line("a step did not run"), "a step did not run");
     }
 
     #[test]
@@ -249,7 +300,7 @@ mod tests {
             let targets = Targets::plain(labels);
             let a = graphed.forward_backward(&mut ours, &images, &targets, GradScale::ONE);
             let b = plain.forward_backward(&mut theirs, &images, &targets, GradScale::ONE);
-            assert_eq!((a.loss, a.logits), (b.loss, b.logits), "step {step}");
+            assert_eq!((a.loss, a.logits, a.hits), (b.loss, b.logits, b.hits), "step {step}");
         }
         assert_eq!(graphed.recorder.replays, 4);
         for i in 0..graph.state.len() {

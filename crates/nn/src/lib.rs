@@ -19,6 +19,7 @@
 
 mod buckets;
 pub mod engine;
+mod fused;
 pub mod graphed;
 mod half;
 pub mod inference;
@@ -32,6 +33,7 @@ pub mod step;
 pub mod weights;
 
 pub use engine::{Conditions, Engine};
+pub use fused::FusedInference;
 pub use graphed::GraphedStep;
 pub use inference::Inference;
 pub use net::{Mode, Net, Output};

@@ -37,6 +37,8 @@ pub struct Net {
     /// For the first of the slices that divide a node's channels among them: all of these slices.
     splits: Vec<Option<Vec<NodeId>>>,
     autocast: Option<Kind>,
+    /// Whether evaluation folds batch norms on a GPU.
+    fuses_evaluation: bool,
     /// The processes over whose images batch norms take their statistics in training.
     sync: Option<Rc<Group>>,
 }
@@ -61,6 +63,7 @@ impl Net {
             consumers,
             splits,
             autocast: None,
+            fuses_evaluation: false,
             sync: None,
         })
     }
@@ -90,6 +93,21 @@ impl Net {
     pub fn set_autocast(&mut self, kind: Option<Kind>) {
         self.autocast = kind;
         self.params.use_half(kind);
+    }
+
+    /// The kind of convolutions and matrix products in mixed precision.
+    pub fn autocast(&self) -> Option<Kind> {
+        self.autocast
+    }
+
+    /// Makes [`crate::FusedInference`] evaluate the net, where it fits.
+    pub fn fuse_evaluation(&mut self, on: bool) {
+        self.fuses_evaluation = on;
+    }
+
+    /// Whether [`crate::FusedInference`] evaluates the net.
+    pub fn fuses_evaluation(&self) -> bool {
+        self.fuses_evaluation && crate::FusedInference::fits(self)
     }
 
     /// Makes batch norms in training take their statistics over the images of all processes of
@@ -156,7 +174,7 @@ impl Net {
     }
 
     /// Computes one node from the results of its inputs.
-    fn run(
+    pub(crate) fn run(
         &self,
         id: NodeId,
         node: &Node,
@@ -236,7 +254,12 @@ impl Net {
         )
     }
 
-    /// Entry `i` of the state of a node.
+    /// Entry `i` of the state of a node, in the kind of the weights.
+    pub(crate) fn entry(&self, id: NodeId, i: usize) -> &Tensor {
+        self.params.tensor(self.first_entry[id.0].expect("this op has state") + i)
+    }
+
+    /// Entry `i` of the state of a node, as forward passes read it.
     fn state(&self, id: NodeId, i: usize) -> &Tensor {
         self.params.leaf(self.first_entry[id.0].expect("this op has state") + i)
     }

@@ -50,7 +50,7 @@ pub struct Placement {
 impl Placement {
     /// A placement for `engine`, with the layout that it is fastest with.
     pub fn new(engine: Engine, graph: &Graph, device: Device, kind: Kind) -> Placement {
-        Placement { device, kind, layout: engine.layout(graph, device), engine }
+        Placement { device, kind, layout: engine.layout(graph, device, false), engine }
     }
 }
 

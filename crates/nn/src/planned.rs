@@ -83,14 +83,17 @@ fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
     let params = net.params_mut();
     let logits = Tensor::from_slice(plan.forward(pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
-    let loss = on_one_thread(|| reference.loss_and_backward(&logits, targets, scale));
+    let loss = on_one_thread(|| {
+        let loss = reference.loss_and_backward(&logits, targets, scale);
+        Loss::new(loss, &logits, &targets.labels)
+    });
     plan.backward(
         pixels,
         res2lab_libtorch::values(&logits.grad()),
         &mut state(params),
         scale.accumulates,
     );
-    Loss { loss, logits: logits.detach() }
+    loss
 }
 
 /// Runs libtorch's operators on one thread. Its other threads would keep spinning on cores that the

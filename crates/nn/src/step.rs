@@ -3,15 +3,28 @@
 use crate::Engine;
 use crate::net::{Mode, Net};
 use res2lab_error::Error;
-use tch::{Reduction, Tensor};
+use res2lab_libtorch::Reducer;
+use std::cell::RefCell;
+use std::rc::Rc;
+use tch::{Kind, Reduction, Tensor};
 
-/// The loss and the logits of one batch. Both stay on the device, because reading them would make
-/// the loop wait.
+/// The loss and the logits of one batch. All stay on the device, because reading them would make
+/// the loop wait, and are overwritten by the next step.
 pub struct Loss {
     /// Mean loss over the batch, a scalar.
     pub loss: Tensor,
     /// N x classes.
     pub logits: Tensor,
+    /// The number of images whose label has the greatest logit, int64, a scalar.
+    pub hits: Tensor,
+}
+
+impl Loss {
+    pub(crate) fn new(loss: Tensor, logits: &Tensor, labels: &Tensor) -> Loss {
+        let logits = logits.detach();
+        let hits = logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
+        Loss { loss, logits, hits }
+    }
 }
 
 /// The targets of a batch of images.
@@ -48,6 +61,15 @@ impl GradScale<'_> {
 
 /// A way to compute gradients.
 pub trait Step {
+    /// The reducer that `make` makes, and whether the step sums its gradients over processes by it.
+    /// If not, the caller has to do that.
+    fn reducer(
+        &mut self,
+        make: &mut dyn FnMut() -> Result<Reducer, Error>,
+    ) -> Result<(Rc<RefCell<Reducer>>, bool), Error> {
+        Ok((Rc::new(RefCell::new(make()?)), false))
+    }
+
     /// Computes the loss of `images` (normalized, N x C x H x W) against `targets`. Writes the
     /// gradient of the loss, scaled by `scale`, to the gradient buffer, or accumulates it.
     fn forward_backward(
@@ -96,7 +118,7 @@ impl Step for AutogradStep {
         let loss = self.loss_and_backward(&logits, targets, scale);
         // As all operations of tch, this panics if libtorch fails.
         net.params_mut().collect_grads(scale.accumulates).unwrap_or_else(|e| panic!("{e}"));
-        Loss { loss, logits: logits.detach() }
+        Loss::new(loss, &logits, &targets.labels)
     }
 }
 

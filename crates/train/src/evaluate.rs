@@ -3,7 +3,7 @@ use crate::reduce::Reduce;
 use crate::shown::MOST_CLASSES;
 use res2lab_data::{EpochPlan, Shard, Source, Split, order};
 use res2lab_error::Error;
-use res2lab_nn::{Inference, Mode, Net, PlannedStep};
+use res2lab_nn::{FusedInference, Inference, Mode, Net, PlannedStep};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use tch::{Device, Kind, Reduction, Tensor};
@@ -21,11 +21,18 @@ pub(crate) struct Evaluation {
     pub confusion: Vec<f64>,
 }
 
-/// A network in evaluation: an [`Inference`] if the planned step trains the network, else the
-/// network itself.
+/// A network in evaluation: an [`Inference`] if the planned step trains the network, a
+/// [`FusedInference`] on a GPU if it is on, else the network itself.
 pub(crate) struct Evaluator<'a> {
     net: &'a Net,
-    folded: Option<Inference>,
+    folded: Folded,
+}
+
+/// Weights in which batch norms are folded.
+enum Folded {
+    None,
+    OnCpu(Box<Inference>),
+    OnGpu(FusedInference),
 }
 
 impl Evaluator<'_> {
@@ -36,14 +43,20 @@ impl Evaluator<'_> {
 
     /// An evaluator that uses an [`Inference`] if `fold` is true.
     pub(crate) fn folded(net: &Net, batch: usize, fold: bool) -> Evaluator<'_> {
-        Evaluator { net, folded: fold.then(|| Inference::new(net, batch)) }
+        let folded = match fold {
+            true => Folded::OnCpu(Box::new(Inference::new(net, batch))),
+            false if net.fuses_evaluation() => Folded::OnGpu(FusedInference::new(net)),
+            false => Folded::None,
+        };
+        Evaluator { net, folded }
     }
 
     /// The logits, N x classes.
     pub(crate) fn logits(&mut self, images: &Tensor) -> Tensor {
         match &mut self.folded {
-            Some(folded) => folded.logits(images),
-            None => {
+            Folded::OnCpu(folded) => folded.logits(images),
+            Folded::OnGpu(folded) => folded.logits(self.net, images),
+            Folded::None => {
                 let _guard = tch::no_grad_guard();
                 self.net.logits(images, Mode::Eval)
             }

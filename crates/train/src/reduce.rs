@@ -1,15 +1,17 @@
 //! Reductions over the processes of one trial.
 use res2lab_error::{Error, Kind};
 use res2lab_libtorch::{Group, Reducer, Trace};
-use res2lab_nn::Params;
+use res2lab_nn::{Params, Step};
+use std::cell::RefCell;
 use std::rc::Rc;
 use tch::Tensor;
 
 /// Reductions over processes. All processes must call the same functions in the same order.
 pub(crate) trait Reduce {
     /// Prepares the reduction of gradients. To be called before the backward pass that completes
-    /// the gradients of a step. `adds` says whether that pass accumulates.
-    fn begin(&mut self, adds: bool) -> Result<(), Error>;
+    /// the gradients of a step. `adds` says whether that pass accumulates. Without a batch there is
+    /// no such pass, and the process takes part in the reduction all the same.
+    fn begin(&mut self, adds: bool, has_batch: bool) -> Result<(), Error>;
 
     /// Replaces the gradients by their sums over processes. To be called after that backward pass.
     fn gradients(&mut self) -> Result<(), Error>;
@@ -30,7 +32,7 @@ pub(crate) trait Reduce {
 pub(crate) struct Local;
 
 impl Reduce for Local {
-    fn begin(&mut self, _: bool) -> Result<(), Error> {
+    fn begin(&mut self, _: bool, _: bool) -> Result<(), Error> {
         Ok(())
     }
 
@@ -53,39 +55,52 @@ impl Reduce for Local {
 
 /// The reductions of a trial with several processes.
 pub(crate) struct Distributed {
-    reducer: Reducer,
+    reducer: Rc<RefCell<Reducer>>,
+    group: Rc<Group>,
+    /// Whether the step reduces its gradients itself.
+    is_by_step: bool,
+    is_armed: bool,
 }
 
 impl Distributed {
-    /// Reductions for the gradients of `params`.
-    pub(crate) fn new(group: &Rc<Group>, params: &Params) -> Result<Distributed, Error> {
-        Ok(Distributed { reducer: params.reducer(group)? })
+    /// Reductions for the gradients of `params`, which `step` computes.
+    pub(crate) fn new(
+        group: &Rc<Group>,
+        params: &Params,
+        step: &mut dyn Step,
+    ) -> Result<Distributed, Error> {
+        let (reducer, is_by_step) = step.reducer(&mut || params.reducer(group))?;
+        Ok(Distributed { reducer, group: Rc::clone(group), is_by_step, is_armed: false })
     }
 }
 
 impl Reduce for Distributed {
-    fn begin(&mut self, adds: bool) -> Result<(), Error> {
-        self.reducer.arm(adds).map_err(lost)
+    fn begin(&mut self, adds: bool, has_batch: bool) -> Result<(), Error> {
+        self.is_armed = !(self.is_by_step && has_batch);
+        if self.is_armed {
+            self.reducer.borrow_mut().arm(adds, true).map_err(lost)?;
+        }
+        Ok(())
     }
 
     fn gradients(&mut self) -> Result<(), Error> {
-        self.reducer.finish().map_err(lost)
+        if self.is_armed { self.reducer.borrow_mut().finish().map_err(lost) } else { Ok(()) }
     }
 
     fn sums(&mut self, values: &mut [f64]) -> Result<(), Error> {
         let mut tensor = Tensor::from_slice(values);
-        self.reducer.group().sum(&mut tensor).map_err(lost)?;
+        self.group.sum(&mut tensor).map_err(lost)?;
         tensor.to_kind(tch::Kind::Double).copy_data(values, values.len());
         Ok(())
     }
 
     fn share_running(&mut self, params: &mut Params) -> Result<(), Error> {
-        let group = self.reducer.group();
+        let group = &self.group;
         params.running().into_iter().try_for_each(|tensor| group.copy_first(tensor)).map_err(lost)
     }
 
     fn trace(&self) -> Result<Option<Trace>, Error> {
-        self.reducer.trace().map(Some)
+        self.reducer.borrow().trace()
     }
 }
 

@@ -8,7 +8,8 @@ use res2lab_experiment::Precision;
 use res2lab_lab::gpus;
 use res2lab_lab::network::{Words, machine, published_input};
 use res2lab_nn::{
-    Conditions, Engine, Inference, Mode, Net, Placement, Rates, Sgd, Targets, graphed, init, step,
+    Conditions, Engine, FusedInference, Inference, Layout, Mode, Net, Placement, Rates, Sgd,
+    Targets, graphed, init, step,
 };
 use res2lab_train::environment::{gpu_memory_mib, peak_memory_mib};
 use res2lab_train::{arithmetic, use_gpu};
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         channels: args.channels.unwrap_or(published.channels),
         classes: args.classes.unwrap_or(published.classes),
     };
-    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::local::available_cores().len());
+    let threads = args.threads.unwrap_or_else(|| res2lab_sweep::slots::available_cores().len());
     tch::set_num_threads(threads as i32);
     let graph = res2lab_arch::build(&model, input)?;
     let device = gpus::device(&args.device)?;
@@ -72,7 +73,9 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         ..Conditions::on(device)
     };
     let engine = Engine::choose(&conditions).0;
-    let placement = Placement::new(engine, &graph, device, kind);
+    let fastest = engine.layout(&graph, device, autocast.is_some());
+    let layout = args.layout.as_deref().map(layout).transpose()?.unwrap_or(fastest);
+    let placement = Placement { device, kind, layout, engine };
     let mut net = Net::new(graph, placement).map_err(res2lab_lab::network::input)?;
     net.set_autocast(autocast);
     init::init(net.params_mut(), 0);
@@ -90,7 +93,7 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         device: res2lab_train::environment::device_name(device),
         layout: placement.layout.name(),
         engine: engine.name(),
-        vectors: vectors.level.name(),
+        vectors: vectors.set.name(),
         images_per_s: args.batch as f64 / seconds,
         step_ms: 1000.0 * seconds,
         precision: args.precision.clone(),
@@ -106,6 +109,16 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         ));
     }
     Ok(0)
+}
+
+/// Of `--layout`.
+fn layout(word: &str) -> Result<Layout, Error> {
+    [Layout::Contiguous, Layout::ChannelsLast]
+        .into_iter()
+        .find(|known| known.name() == word)
+        .ok_or_else(|| {
+            Error::input(format!("--layout {word} is unknown"), "give contiguous or channels_last")
+        })
 }
 
 /// Of `--precision`.
@@ -145,6 +158,12 @@ fn training(
 }
 
 fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Error> {
+    if args.fused && FusedInference::fits(net) {
+        let fused = FusedInference::new(net);
+        return median(args.steps, net.placement().device, || {
+            Ok(fused.logits(net, images).get(0).get(0))
+        });
+    }
     let mut folded = (!args.plain && Inference::fits(net)).then(|| Inference::new(net, args.batch));
     median(args.steps, net.placement().device, || {
         let logits = match &mut folded {

@@ -158,7 +158,7 @@ impl Loop<'_> {
         for part in 0..shard.accumulate {
             let Some(batch) = self.source.next_batch()? else {
                 // The reduction still needs this process's part, which is zero.
-                self.reduce.begin(part > 0)?;
+                self.reduce.begin(part > 0, false)?;
                 if part == 0 {
                     self.net.params_mut().zero_grads();
                 }
@@ -169,7 +169,7 @@ impl Loop<'_> {
             let (images, targets) =
                 mix(train, batch, mixing.with(self.state.step as u64).with(nth));
             if part + 1 == shard.accumulate {
-                self.reduce.begin(part > 0)?;
+                self.reduce.begin(part > 0, true)?;
             }
             let scale = GradScale {
                 batch_share,
@@ -177,7 +177,7 @@ impl Loop<'_> {
                 accumulates: part > 0,
             };
             let out = self.step.forward_backward(&mut self.net, &images, &targets, scale);
-            totals.add(&out, &targets.labels, batch_share);
+            totals.add(&out, batch_share);
             if let Some(reason) = self.step.gave_up() {
                 self.state.engine = Engine::Autograd.name().into();
                 self.recorder.log(&format!(
@@ -266,9 +266,14 @@ fn average_decay(decay: f64, step: usize) -> f64 {
 }
 
 impl Totals {
-    fn add(&mut self, out: &res2lab_nn::Loss, labels: &Tensor, batch_share: f64) {
-        self.loss += out.loss.to_kind(Kind::Double) * batch_share;
-        self.correct += out.logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
+    fn add(&mut self, out: &res2lab_nn::Loss, batch_share: f64) {
+        // Each operator is a launch on a GPU. The sum is of 64 bits, whatever is added to it.
+        if batch_share == 1.0 {
+            self.loss += &out.loss;
+        } else {
+            self.loss += out.loss.to_kind(Kind::Double) * batch_share;
+        }
+        self.correct += &out.hits;
     }
 
     /// The loss and the hits, with one copy from the device.

@@ -2,13 +2,13 @@
 
 use super::TrialOptions;
 use crate::checkpoint::State;
-use crate::gpu_record::graphs_are_checked;
+use crate::gpu_record::checked;
 use crate::identity;
 use res2lab_arch::Input;
 use res2lab_error::Error;
-use res2lab_experiment::{CudaGraph, Precision, TrainSpec, TrialSpec};
+use res2lab_experiment::{MemoryLayout, Precision, TrainSpec, TrialSpec};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
-use res2lab_nn::{Conditions, Engine, Net, Placement, Step, init};
+use res2lab_nn::{Conditions, Engine, Layout, Net, Placement, Step, init};
 use res2lab_store::PlannedTrial;
 use std::path::Path;
 use tch::{Device, Kind};
@@ -32,11 +32,13 @@ pub fn arithmetic(precision: Precision) -> (Kind, Option<Kind>) {
 /// holds what was found out about this machine.
 pub fn conditions(spec: &TrialSpec, device: Device, processes: usize, data: &Path) -> Conditions {
     let train = &spec.train;
-    let cuda_graph = match train.cuda_graph {
-        CudaGraph::Always => true,
-        CudaGraph::Never => false,
-        CudaGraph::Auto => train.can_be_recorded() && graphs_are_checked(data, device),
+    let pays = || {
+        let checked = checked(data, device);
+        train.can_be_recorded()
+            && checked.cuda_graph
+            && (processes == 1 || checked.graph_of_several)
     };
+    let cuda_graph = train.cuda_graph.is_on(pays);
     let is_mixed = arithmetic(train.precision).1.is_some();
     Conditions { device, is_mixed, processes, plain: train.plain, cuda_graph }
 }
@@ -57,17 +59,38 @@ pub(super) fn empty_net(
     let conditions = conditions(&trial.spec, options.device, processes, &options.data);
     let device = options.device;
     let (kind, autocast) = arithmetic(trial.spec.train.precision);
+    let train = &trial.spec.train;
     let placement = match saved {
-        None => Placement::new(Engine::choose(&conditions).0, &graph, device, kind),
+        None => {
+            let engine = Engine::choose(&conditions).0;
+            let fastest = engine.layout(&graph, device, autocast.is_some());
+            Placement { device, kind, layout: layout(train.layout, engine, fastest), engine }
+        }
         Some(state) => {
             let layout = state.layout();
             let engine = Engine::resumed(&state.engine, layout, &conditions);
             Placement { device, kind, layout, engine }
         }
     };
+    let record = checked(&options.data, device);
+    // Recordings have memory pools of their own, in which expandable segments have not been tried.
+    if record.expandable_segments && placement.engine != Engine::CudaGraph {
+        res2lab_libtorch::device::expand_segments(device)?;
+    }
     let mut net = Net::new(graph, placement)?;
     net.set_autocast(autocast);
+    net.fuse_evaluation(train.fused_evaluation.is_on(|| record.fused_evaluation));
     Ok(net)
+}
+
+/// The layout that the recipe asks for, or the fastest. The planned step reads one layout only.
+fn layout(asked: MemoryLayout, engine: Engine, fastest: Layout) -> Layout {
+    match asked {
+        _ if engine == Engine::Planned => fastest,
+        MemoryLayout::Auto => fastest,
+        MemoryLayout::Contiguous => Layout::Contiguous,
+        MemoryLayout::ChannelsLast => Layout::ChannelsLast,
+    }
 }
 
 /// The freshly initialized network of a trial, for timing and for the memory check.

@@ -12,7 +12,7 @@ use crate::training::Loop;
 use crate::{identity, shown};
 use res2lab_data::{DataSet, DatasetRequest};
 use res2lab_error::Error;
-use res2lab_experiment::{CudaGraph, Precision, TrialSpec};
+use res2lab_experiment::{Precision, Switch, TrialSpec};
 use res2lab_kernels::instruction_set::{InstructionSet, use_instruction_set};
 use res2lab_libtorch::Group;
 use res2lab_nn::{LossScaler, Net, Placement, init, weights};
@@ -61,9 +61,10 @@ pub(super) fn set_up<'a>(
     let (mut state, start) = starting_state(trial, run, attempt, options, &mut net, saved, fresh)?;
     // A checkpoint from before engines were saved does not name one.
     state.engine = placement.engine.name().into();
+    let mut step = step_of(&net, &spec.train)?;
     let mut reduce: Box<dyn Reduce> = Box::new(Local);
     if let Some(group) = &group {
-        reduce = Box::new(Distributed::new(group, net.params())?);
+        reduce = Box::new(Distributed::new(group, net.params(), &mut *step)?);
         if spec.train.sync_bn {
             net.sync_batch_norm(group);
         }
@@ -82,7 +83,6 @@ pub(super) fn set_up<'a>(
     let augment = augment(&spec.data, is_resident(&spec.data, &set));
     let target = Target { device: options.device, kind, threads: options.threads };
     let source = source(&spec.data, set, px, target)?;
-    let step = step_of(&net, &spec.train)?;
     let scaler = (autocast == Some(Kind::Half)).then(|| scaler(options, &state));
     Ok(Loop {
         spec,
@@ -195,7 +195,7 @@ fn log_start(
     if spec.train.precision == Precision::Tf32 && !options.device.is_cuda() {
         recorder.log("precision tf32 is f32 on a CPU");
     }
-    if spec.train.cuda_graph == CudaGraph::Always && !options.device.is_cuda() {
+    if spec.train.cuda_graph == Switch::Always && !options.device.is_cuda() {
         recorder.log("cuda_graph does nothing on a CPU");
     }
     recorder
