@@ -6,8 +6,8 @@
 Checks each path that only GPUs take against the CPU, times networks in each mode, beside plain
 PyTorch where RES2LAB_PYTHON has a torch with CUDA, and writes index.html and speed.csv into
 FOLDER/gpu-check. A step that fails does not end it. What passed is kept in the data folder
-(.cache/gpu-check.json): train.cuda_graph=auto records on a card only after that. --quick times
-small networks, for tests. Needs Python 3.8 alone. Exit status 1 if a step failed.
+(.cache/gpu-check.json): what is `auto` (train.cuda_graph, train.fused_evaluation, --mps) is on for
+a card only after that. --quick times small networks, for tests. Needs Python 3.8 alone. Exit status 1 if a step failed.
 """
 
 import argparse
@@ -64,9 +64,22 @@ QUICK = [
     ),
 ]
 
+# A network with grouped convolutions: the whole one, and in a hurry.
+LAYOUTS = [
+    ("res2next50, 224 px, batch 64", "res2next50 --size 224 --batch 64"),
+    (
+        "CIFAR, depth 11, 4 groups, batch 8",
+        "block=res2 stem=cifar depth=11 planes=8 width=8 cardinality=4 scale=4 --size 32 --classes 10 --batch 8",
+    ),
+]
+
 
 class Failed(Exception):
     pass
+
+
+class Skipped(Exception):
+    """A step that this machine has nothing for, and why."""
 
 
 class Check:
@@ -79,6 +92,8 @@ class Check:
         self.reports = tempfile.mkdtemp(prefix="res2lab-gpu-check-")
         self.steps, self.speeds = [], []
         self.machine = {}
+        # Whether trials that share a GPU are faster with NVIDIA's Multi-Process Service.
+        self.mps = False
 
     def run(self, words, fails=False, timeout=200, **settings):
         """The output of `res2lab WORDS`; raises Failed if it ends otherwise than wanted."""
@@ -132,6 +147,8 @@ class Check:
         begun = time.time()
         try:
             detail, state = work() or "", "ok"
+        except Skipped as e:
+            detail, state = str(e), "left out"
         except Failed as e:
             detail, state = str(e), "FAILED"
         except Exception as e:
@@ -226,10 +243,45 @@ def graph(check):
     return near(recorded, plain, 1e-3, ["train/loss", "val/loss"])
 
 
+def fused(check):
+    """Evaluation with folded batch norms and fused convolutions, in float32 and bfloat16."""
+    found = []
+    for precision, tolerance in (("f32", 1e-3), ("bf16", 0.05)):
+        words = f"{check.short} train.optimizer.sgd.lr=0.01 train.precision={precision}"
+        both = [
+            check.sweep(f"fused-{precision}-{on}", f"{words} train.fused_evaluation={on}")
+            for on in ("true", "false")
+        ]
+        found.append(near(*both, tolerance, ["val/loss"]).split()[-1])
+    return f"largest relative differences {', '.join(found)}"
+
+
+def segments(check):
+    """The allocator's expandable segments, which need the driver's virtual memory."""
+    words = f"{check.short} train.optimizer.sgd.lr=0.01 train.cuda_graph=false"
+    plain = check.sweep("segments-off", words, PYTORCH_ALLOC_CONF="expandable_segments:False")
+    grown = check.sweep("segments-on", words, PYTORCH_ALLOC_CONF="expandable_segments:True")
+    return near(grown, plain, 1e-3, ["train/loss", "val/loss"])
+
+
+def sharing(check):
+    """Trials that share a GPU, with and without NVIDIA's Multi-Process Service."""
+    words = f"{check.net.replace('seed=0', 'seed=0..3')} epochs=2 batch=50 --per-device 4 --slots 4"
+    seconds = {}
+    for on in ("off", "on"):
+        if on == "on" and not shutil.which("nvidia-cuda-mps-control"):
+            return "without the service, which is not installed"
+        begun = time.time()
+        check.sweep(f"share-{on}", f"{words} --mps {on}")
+        seconds[on] = time.time() - begun
+    check.mps = seconds["on"] < 0.95 * seconds["off"]
+    return f"four trials: {seconds['off']:.1f} s, with the service {seconds['on']:.1f} s"
+
+
 def several(check):
     devices = len(check.machine.get("gpus", []))
     if devices < 2:
-        return "left out: there is one GPU"
+        raise Skipped("there is one GPU")
     exact = f"{check.short} train.precision=f64 train.optimizer.sgd.lr=0.02"
     whole = check.sweep("one", exact)
     parts = 4 if devices >= 4 else 2
@@ -239,9 +291,26 @@ def several(check):
     return f"{parts} of {devices} GPUs, with and without synchronized batch norm"
 
 
+def several_recorded(check):
+    """A step on several GPUs as a CUDA graph, with NCCL's sums in it."""
+    devices = len(check.machine.get("gpus", []))
+    if devices < 2:
+        raise Skipped("there is one GPU")
+    parts = 4 if devices >= 4 else 2
+    words = f"{check.short} train.precision=f64 train.optimizer.sgd.lr=0.02 devices_per_trial={parts}"
+    both = [
+        check.sweep(f"parts-graph-{on}", f"{words} train.cuda_graph={on}")
+        for on in ("true", "false")
+    ]
+    engine = check.results("parts-graph-true")[0]["engine"]
+    if engine != "cuda_graph":
+        raise Failed(f"the step was not recorded: the engine is {engine}")
+    return near(*both, 1e-6, ["train/loss", "val/loss"])
+
+
 def killed_rank(check):
     if len(check.machine.get("gpus", [])) < 2:
-        return "left out: there is one GPU"
+        raise Skipped("there is one GPU")
     words = f"{check.net} epochs=2000 batch=100 devices_per_trial=2 --retries 0 --device cuda --reports {check.reports} --name rank"
     runner = subprocess.Popen(
         [check.binary, "sweep", *words.split()],
@@ -347,8 +416,17 @@ def commands(check):
     return "eval and rf --measure"
 
 
+FLAGS = {
+    "": "",
+    "graph": "--cuda-graph",
+    "fused": "--fused",
+    "contiguous": "--layout contiguous",
+    "channels_last": "--layout channels_last",
+}
+
+
 def times(check, title, words, peer, what, mode):
-    flags = {"graph": "--cuda-graph", "": ""}[mode[1]]
+    flags = FLAGS[mode[1]]
     steps = 2 if check.quick else 20
     flags += " --threads 1" if check.quick else ""
     line = (
@@ -357,7 +435,7 @@ def times(check, title, words, peer, what, mode):
     ours = json.loads(check.run(line))
     theirs = None
     python = os.environ.get("RES2LAB_PYTHON")
-    if python and not mode[1]:
+    if python and peer and not mode[1]:
         done = subprocess.run(
             [
                 python,
@@ -381,7 +459,7 @@ def times(check, title, words, peer, what, mode):
         "network": title,
         "what": what,
         "precision": mode[0],
-        "cuda_graph": bool(mode[1]),
+        "mode": mode[1],
         "images_per_s": round(ours["images_per_s"], 1),
         "pytorch_images_per_s": theirs and round(theirs, 1),
         "gpu_memory_mib": ours.get("gpu_memory_mib") and round(ours["gpu_memory_mib"]),
@@ -390,8 +468,16 @@ def times(check, title, words, peer, what, mode):
     return f"{row['images_per_s']} images/s" + (f", PyTorch {theirs:.1f}" if theirs else "")
 
 
+def fused_is_faster(speeds):
+    """Whether no network is evaluated slower by fused convolutions than without."""
+    rates = {(s["network"], s["precision"], s["mode"]): s["images_per_s"] for s in speeds if s["what"] == "infer"}
+    pairs = [(rate, rates.get((network, precision, "")))
+             for (network, precision, mode), rate in rates.items() if mode == "fused"]
+    return bool(pairs) and all(plain and rate > plain for rate, plain in pairs)
+
+
 def keep(check):
-    """Notes what passed on this card, for train.cuda_graph=auto."""
+    """Notes what passed on this card, for what is `auto`."""
     passed = {title for title, state, *_ in check.steps if state == "ok"}
     path = os.path.join(check.data, ".cache/gpu-check.json")
     try:
@@ -401,6 +487,10 @@ def keep(check):
     for gpu in set(check.machine.get("gpus", [])):
         record[f"{gpu}, libtorch {check.machine['libtorch']}"] = {
             "cuda_graph": "CUDA graph" in passed,
+            "graph_of_several": "CUDA graph on several GPUs" in passed,
+            "fused_evaluation": "fused evaluation" in passed and fused_is_faster(check.speeds),
+            "expandable_segments": "expandable segments" in passed,
+            "mps": check.mps,
             "date": datetime.date.today().isoformat(),
         }
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -436,11 +526,15 @@ def main():
         check.step("float32 against the CPU", lambda: golden(check, "f32", 1e-3))
         check.step("lower precisions", lambda: precisions(check))
         check.step("CUDA graph", lambda: graph(check))
+        check.step("fused evaluation", lambda: fused(check))
+        check.step("expandable segments", lambda: segments(check))
         check.step("resume after SIGKILL", lambda: resume(check))
         check.step("images", lambda: sources(check))
         check.step("evaluation and explanations", lambda: commands(check))
         check.step("too little memory", lambda: memory(check))
+        check.step("trials that share a GPU", lambda: sharing(check))
         check.step("several GPUs", lambda: several(check))
+        check.step("CUDA graph on several GPUs", lambda: several_recorded(check))
         check.step("a killed process", lambda: killed_rank(check))
         for title, words, peer in QUICK if check.quick else TIMED:
             modes = (
@@ -453,9 +547,20 @@ def main():
                     f"train {title}, {mode[0]} {mode[1]}".strip(),
                     lambda: times(check, title, words, peer, "train", mode),
                 )
-            check.step(
-                f"evaluate {title}", lambda: times(check, title, words, peer, "infer", ("f32", ""))
-            )
+            modes = [(p, m) for p in ("f32", "bf16") for m in ("", "fused")]
+            for mode in modes[:2] if check.quick else modes:
+                check.step(
+                    f"evaluate {title}, {mode[0]} {mode[1]}".strip(),
+                    lambda: times(check, title, words, peer, "infer", mode),
+                )
+        # Grouped convolutions: which layout is faster is a rule that has not been measured.
+        title, words = LAYOUTS[check.quick]
+        for mode in [(p, m) for p in ("f32", "bf16") for m in ("contiguous", "channels_last")]:
+            if not check.quick or mode[0] == "bf16":
+                check.step(
+                    f"train {title}, {mode[0]} {mode[1]}",
+                    lambda: times(check, title, words, None, "train", mode),
+                )
         keep(check)
         folder = os.path.join(args.reports, "gpu-check")
         os.makedirs(folder, exist_ok=True)

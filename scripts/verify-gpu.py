@@ -74,6 +74,29 @@ def numbers():
             f"one epoch in {precision}, near float32",
             far or done.stderr,
         )
+    for precision, tolerance in (("f32", 1e-4), ("bf16", 0.05)):
+        words = f"{SHORT} train.precision={precision} train.fused_evaluation=true --device cuda"
+        done = sweep(f"fused-{precision}", words)
+        plain = "gpu" if precision == "f32" else precision
+        far = differences(plain, f"fused-{precision}", tolerance)
+        check(
+            done.returncode == 0 and not far,
+            f"fused evaluation in {precision}: the numbers of the plain one",
+            far or done.stderr,
+        )
+    for words in ("cardinality=4", "se=true downsample=avg", "block=bottleneck scale=1"):
+        net = f"{NET} seed=0 epochs=1 batch=20"
+        if "scale" in words:
+            net = net.replace("scale=2", "")
+        for name, more in [("fold-off", "false"), ("fold-on", "true")]:
+            shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+            done = sweep(name, f"{net} {words} train.fused_evaluation={more} --device cuda")
+        far = differences("fold-off", "fold-on", 1e-4)
+        check(
+            done.returncode == 0 and not far,
+            f"fused evaluation of {words}: the numbers of the plain one",
+            far or done.stderr,
+        )
     rich = f"{SHORT} train.accumulate=2 train.ema=0.9 train.clip_norm=1"
     on_cpu("rich-cpu", rich)
     done = sweep("rich", f"{rich} --device cuda")
@@ -128,8 +151,21 @@ def devices():
             f"slots by CUDA_VISIBLE_DEVICES with {what}",
             (used, done.stderr),
         )
-    done = sweep("shared", f"{NET} seed=0,1 epochs=1 batch=100 --per-device 2")
-    check(done.returncode == 0, "two trials share a GPU", done.stderr)
+    words = f"{NET} seed=0,1 epochs=1 batch=100 --per-device 2"
+    log = os.path.join(folder, "mps-calls")
+    done = sweep("shared", words, RES2LAB_PRETEND_MPS_LOG=log)
+    check(
+        done.returncode == 0 and not os.path.exists(log), "two trials share a GPU", done.stderr
+    )
+    done = sweep("shared-mps", f"{words} --mps on", RES2LAB_PRETEND_MPS_LOG=log)
+    calls = [line.split() for line in open(log)] if os.path.exists(log) else []
+    check(
+        done.returncode == 0
+        and [call[0] for call in calls] == ["-d", "quit"]
+        and calls[0][1] == calls[1][1],
+        "--mps on starts and ends the Multi-Process Service",
+        (calls, done.stderr),
+    )
 
 
 def several():
@@ -153,6 +189,17 @@ def several():
         "with synchronized batch norm: the numbers of one process",
         far or done.stderr,
     )
+
+
+    recorded = f"{exact} devices_per_trial=2 train.cuda_graph=true --device cuda"
+    for name, plain, more in [("parts-graph", "parts", ""), ("sync-graph", "sync", " sync_bn=true")]:
+        done = sweep(name, recorded + more, gpus=2)
+        far = differences(plain, name, 1e-9)
+        check(
+            done.returncode == 0 and not far and results(name)[0]["engine"] == "cuda_graph",
+            f"{name}: a recorded step with NCCL's sums in it, the numbers of the plain one",
+            far or done.stderr,
+        )
 
 
 def streams():
@@ -397,6 +444,15 @@ def counts():
             done.stderr,
         )
         check(steps and flips == 0, f"{flips} changes of the memory format in that step")
+    for name, words in [
+        ("digits", f"speed infer {DIGITS} --batch 8"),
+        ("large", f"speed infer {LARGE} --batch 2"),
+    ]:
+        plain, fused = (operators_of_evaluation(f"{words} {flag}") for flag in ("", "--fused"))
+        check(
+            0 < fused < 0.75 * plain,
+            f"{fused:.0f} operators in a fused evaluation of the {name} net ({plain:.0f} in a plain one)",
+        )
     words = sweep_words(
         "waits", f"{NET} seed=0 epochs=1 batch=32 train.log_every=1000 --device cuda"
     )
@@ -422,6 +478,15 @@ def counts():
     )
 
 
+def operators_of_evaluation(words):
+    """What 10 evaluations more in each of three rounds launch, divided by their number."""
+    launched = []
+    for steps in (2, 12):
+        _, reports = counted("evaluation", f"{words} --device cuda --steps {steps}")
+        launched.append(sum(report["whole"]["operators"] for report in reports))
+    return (launched[1] - launched[0]) / 30
+
+
 def refusals():
     """Machines on which nothing can run on a GPU: two lines, with the remedy."""
     words = f"{SHORT} --name none --reports {folder} --no-time"
@@ -432,6 +497,13 @@ def refusals():
             "no NVIDIA GPU",
             "--device cpu",
             dict(gpus=0),
+        ),
+        (
+            "trials that share a GPU for one process",
+            f"sweep {words} --device cuda --per-device 2",
+            "Exclusive_Process",
+            "--compute-mode=DEFAULT",
+            dict(gpus=1, RES2LAB_PRETEND_MODE="Exclusive_Process"),
         ),
         (
             "a driver that is too old",
