@@ -19,6 +19,10 @@ plan *args: _build
 report *args: _build
     @{{ res2lab }} report "$@"
 
+# List the checkpoints that a finished sweep no longer needs, and remove them: just clean NAME --yes
+clean *args: _build
+    @{{ res2lab }} clean "$@"
+
 # Print chosen rows and columns: just table NAME --where scale=4,8 'val_acc1>97' --format csv|md|latex|json
 table *args: _build
     @{{ res2lab }} table "$@"

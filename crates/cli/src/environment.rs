@@ -246,6 +246,16 @@ const TESTS: &[Variable] = &[
         "`just gpu-pretend`",
         "Number of pretend GPUs; see `crates/libtorch/pretend/README.md` for this and the next ones.",
     ),
+    (
+        "RES2LAB_PRETEND_MODE",
+        "`just gpu-pretend`",
+        "Compute mode that the stand-in for nvidia-smi tells.",
+    ),
+    (
+        "RES2LAB_PRETEND_MPS_LOG",
+        "`just gpu-pretend`",
+        "File in which the stand-in for nvidia-cuda-mps-control notes how it is called.",
+    ),
     ("RES2LAB_PRETEND_GPU_BYTES", "`just gpu-pretend`", "Memory of each pretend GPU."),
     (
         "RES2LAB_PRETEND_REPORT",

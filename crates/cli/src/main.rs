@@ -75,6 +75,7 @@ fn run(command: Command) -> Result<u8, Error> {
         Command::Time(args) => commands::time::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Rf(args) => commands::rf::run(&args),
+        Command::Clean(args) => commands::clean::run(&args),
         Command::Table(args) => commands::table::run(&args),
         Command::Model(args) => commands::model::run(&args),
         Command::Eval(args) => commands::eval::run(&args),

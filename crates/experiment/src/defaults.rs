@@ -17,11 +17,12 @@ pub enum DefaultValue {
 
 /// The smallest files that have the sections which no other file has. Every field in them is
 /// required.
-const SECTIONS: [(&str, &str); 7] = [
+const SECTIONS: [(&str, &str); 8] = [
     ("train.optimizer.sgd", "train: {optimizer: {sgd: {lr: 0.1}}}"),
     ("train.schedule.step", "train: {schedule: {step: {every: 1}}}"),
     ("train.schedule.multi_step", "train: {schedule: {multi_step: {at: [1]}}}"),
     ("train.schedule.cosine", "train: {schedule: {cosine: {}}}"),
+    ("train.schedule.polynomial", "train: {schedule: {polynomial: {}}}"),
     ("seeds", "seeds: {min: 2, max: 2, half_width: 1}"),
     ("early_stop.asha", "early_stop: {asha: {rungs: [1]}}"),
     ("executor.slurm", "executor: {slurm: {}}"),
@@ -53,12 +54,22 @@ fn in_a_file(path: &str) -> Result<Option<DefaultValue>, Error> {
     if is_in_section || path == "seed" {
         return Ok(None);
     }
-    // A file leaves out flags that are off.
-    let mut off = tree;
-    fields::put(&mut off, path, Value::Bool(false));
-    let is_off = known::kind(path) == Some(Kind::Flag)
-        && serde_yaml::from_value::<Experiment>(off).is_ok_and(|off| off == file);
-    Ok(Some(if is_off { DefaultValue::Value(Value::Bool(false)) } else { DefaultValue::Unset }))
+    Ok(Some(left_out(&file, tree, path)))
+}
+
+/// The default of a field that a file leaves out: flags that are off, and numbers that came later.
+fn left_out(file: &Experiment, tree: Value, path: &str) -> DefaultValue {
+    let candidates = match known::kind(path) {
+        Some(Kind::Flag) => vec![Value::from(false)],
+        Some(Kind::Whole | Kind::Real) => vec![Value::from(0), Value::from(1)],
+        _ => vec![],
+    };
+    let is_same = |value: &Value| {
+        let mut with = tree.clone();
+        fields::put(&mut with, path, value.clone());
+        serde_yaml::from_value::<Experiment>(with).is_ok_and(|with| with == *file)
+    };
+    candidates.into_iter().find(is_same).map_or(DefaultValue::Unset, DefaultValue::Value)
 }
 
 /// The field of the network that has no field set.
@@ -82,11 +93,13 @@ fn in_its_section(path: &str) -> Result<Option<DefaultValue>, Error> {
     if fields::get(&written, path).is_some() {
         return Ok(Some(DefaultValue::Required));
     }
-    let tree = tree(&parsed(text)?)?;
-    Ok(Some(
-        fields::get(&tree, path)
-            .map_or(DefaultValue::Unset, |value| DefaultValue::Value(value.clone())),
-    ))
+    let file = parsed(text)?;
+    let tree = tree(&file)?;
+    let written = fields::get(&tree, path).cloned();
+    Ok(Some(match written {
+        Some(value) => DefaultValue::Value(value),
+        None => left_out(&file, tree, path),
+    }))
 }
 
 fn is_inside(path: &str, section: &str) -> bool {
@@ -118,6 +131,9 @@ mod tests {
             ("train.optimizer.sgd.lr", [value("0.1"), Some(DefaultValue::Required)]),
             ("train.schedule.step.gamma", [None, value("0.1")]),
             ("train.schedule.step.every", [None, Some(DefaultValue::Required)]),
+            ("train.schedule.cosine.cycles", [None, value("1")]),
+            ("train.schedule.polynomial.power", [None, value("1.0")]),
+            ("train.schedule.polynomial.warmup_lr", [None, Some(DefaultValue::Unset)]),
             ("seeds", [value("[0]"), None]),
             ("seeds.min", [None, Some(DefaultValue::Required)]),
             ("seed", [None, None]),

@@ -6,7 +6,7 @@ use crate::budget::{Asked, Budget};
 use crate::experiment::{Experiment, Reference, explain};
 use crate::moves::{Move, free, lines_of_the_sweep, product};
 use crate::trial::TrialSpec;
-use crate::{Asha, Contrasts, EarlyStop, SeedRule, Value, fields};
+use crate::{Asha, Contrasts, EarlyStop, Keep, SeedRule, Value, fields};
 use res2lab_error::Error;
 
 /// The sweep that one command describes.
@@ -31,6 +31,8 @@ pub struct Expansion {
     pub seed_rule: Option<SeedRule>,
     /// The early-stopping rule.
     pub early_stop: Option<Asha>,
+    /// Which checkpoints finished trials keep.
+    pub keep: Keep,
     /// Published results by arm label.
     pub reference: Reference,
     /// Remarks on changes that the command caused beyond its words.
@@ -120,6 +122,7 @@ pub fn expand(experiment: &Experiment, command_line: &[Axis]) -> Result<Expansio
         seeds: seeds(experiment, command_line)?,
         seed_rule,
         early_stop: experiment.early_stop.as_ref().map(EarlyStop::rule).transpose()?,
+        keep: experiment.keep,
         reference: experiment.reference.clone(),
         notes,
     })

@@ -1,6 +1,6 @@
 //! The experiment file as written: a base configuration, and the axes to vary.
 
-use crate::{DataSpec, EarlyStop, ExecutorSpec, InitSpec, Seeds, TrainSpec};
+use crate::{DataSpec, EarlyStop, ExecutorSpec, InitSpec, Keep, Seeds, TrainSpec};
 use crate::{Value, known, yaml};
 use res2lab_arch::ModelOverrides;
 use res2lab_error::Error;
@@ -63,6 +63,9 @@ pub struct Experiment {
         skip_serializing_if = "Option::is_none"
     )]
     pub early_stop: Option<EarlyStop>,
+    /// Which checkpoints finished trials keep.
+    #[serde(default, skip_serializing_if = "Keep::is_all")]
+    pub keep: Keep,
     /// The executor of trials.
     #[serde(default, with = "serde_yaml::with::singleton_map")]
     pub executor: ExecutorSpec,

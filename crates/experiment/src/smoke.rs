@@ -2,7 +2,7 @@
 //! cores. The options of the recipe stay enabled. Images are generated with the shape of the
 //! experiment's own.
 
-use crate::{DataSpec, Expansion, Optimizer, Reference, Schedule, TrialSpec};
+use crate::{DataSpec, Expansion, Optimizer, Reference, TrialSpec};
 use res2lab_arch::{Family, ModelSpec};
 use std::cmp::min;
 
@@ -56,8 +56,10 @@ fn shrink(spec: &mut TrialSpec) {
     train.log_every = 2;
     train.eval_every = 1;
     train.ema = train.ema.min(0.9);
-    if let Schedule::Cosine { warmup_epochs, .. } = &mut train.schedule {
-        *warmup_epochs = min(*warmup_epochs, 1);
+    if let Some(decay) = train.schedule.decay_mut() {
+        decay.warmup_epochs = min(decay.warmup_epochs, 1);
+        decay.cooldown_epochs = 0;
+        decay.cycles = 1;
     }
     spec.data = generated(&spec.data);
 }

@@ -177,7 +177,7 @@ impl TrainSpec {
                 "leave one of them out",
             ));
         }
-        self.schedule.check()
+        self.schedule.check(self.epochs)
     }
 
     /// Whether every step is the same work on other numbers. Of several processes that accumulate,

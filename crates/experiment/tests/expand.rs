@@ -73,10 +73,10 @@ fn impossible_requests_name_the_arm_and_the_field() {
     seed -1 is impossible | give whole numbers, e.g. seed=0..4
     scale=x: invalid type: string "x" | give a whole number
     model.scale is given twice | give each field once, all its values separated by commas
-    train.epoch=2: unknown field epoch | use one of epochs, batch_size, accumulate, devices_per_trial, sync_bn, optimizer, schedule, label_smoothing, clip_norm, mixup, cutmix, ema, eval_every, log_every, precision, plain, cuda_graph, max_minutes
+    train.epoch=2: unknown field epoch | use one of epochs, batch_size, accumulate, devices_per_trial, sync_bn, optimizer, schedule, label_smoothing, clip_norm, mixup, cutmix, ema, eval_every, log_every, precision, plain, cuda_graph, fused_evaluation, layout, max_minutes
     model.foo=1: unknown field foo | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
     lr=-1: train.optimizer.sgd.lr -1 is impossible | give a number above 0, e.g. 0.1
-    train.schedule=linear: invalid value: string "linear" | give constant, one_cycle, cosine, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}
+    train.schedule=linear: invalid value: string "linear" | give constant, one_cycle, cosine, polynomial, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}
     train.epochs 0 is impossible | give a whole number of at least 1
     data.augment.flip=3: invalid type: integer 3 | write true or false
     train.sync_bn=yes: invalid type: string "yes" | write true or false
@@ -97,12 +97,12 @@ fn broken_files_name_the_line() {
         ["name: a\nmodle: {}\n", "name: a\nmodel:\n  scle: 4\n", "name: a\nmodel: [1\n", "name: a/b\n", "model: {}\n",
          "name: a\ntrain: {schedule: linear}\n", "name: a\ntrain: {optimizer: {adam: {}}}\n", "name: a\nmodel: {scale: four}\n"].map(text).join("\n"),
         @r#"
-    x.yaml: unknown field modle at line 2 column 1 | use one of name, description, model, init, data, train, seeds, axes, arms, one_at_a_time, compare, against, baseline, margin, early_stop, executor, reference
+    x.yaml: unknown field modle at line 2 column 1 | use one of name, description, model, init, data, train, seeds, axes, arms, one_at_a_time, compare, against, baseline, margin, early_stop, keep, executor, reference
     x.yaml: model: unknown field scle at line 3 column 3 | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
     x.yaml: did not find expected ',' or ']' at line 3 column 1, while parsing a flow sequence at line 2 column 8 | mend the YAML at that place; indentation, colons and brackets are the usual suspects
     x.yaml: name "a/b" cannot name a folder | use letters, digits, hyphens, underscores and dots
     x.yaml: missing field name | add it; experiments/quickstart.yaml shows a whole file
-    x.yaml: train.schedule: invalid value: string "linear" at line 2 column 19 | give constant, one_cycle, cosine, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}
+    x.yaml: train.schedule: invalid value: string "linear" at line 2 column 19 | give constant, one_cycle, cosine, polynomial, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}
     x.yaml: train.optimizer: unknown variant adam at line 2 column 21 | use sgd
     x.yaml: model.scale: invalid type: string "four" at line 2 column 16 | give a whole number
     "#

@@ -1,7 +1,7 @@
 //! What a caller of this library decides: plain data with the defaults of the command line.
 
 use res2lab_error::Error;
-use res2lab_experiment::Switch;
+use res2lab_experiment::{Keep, Switch};
 use std::path::PathBuf;
 
 /// The folders that everything is read from and written to, relative to the current one.
@@ -44,6 +44,8 @@ pub struct SweepOptions {
     pub plain: bool,
     /// Whether every costly number is shrunk and images are generated.
     pub smoke: bool,
+    /// Which checkpoints finished trials keep; if none, what the experiment's file says.
+    pub keep: Option<Keep>,
     /// What the report asks, over what the experiment's file says.
     pub question: Question,
     /// Whether the first failed trial ends the sweep.
@@ -77,6 +79,7 @@ impl Default for SweepOptions {
             keep_going: false,
             plain: false,
             smoke: false,
+            keep: None,
             question: Question::default(),
             fail_fast: false,
             retries: 0,

@@ -67,6 +67,7 @@ pub fn request(options: &SweepOptions, purpose: Purpose) -> Result<Request, Erro
     )?;
     plan.notes.extend(notes.take());
     options.question.put_into(&mut plan)?;
+    plan.keep = options.keep.unwrap_or(plan.keep);
     if !options.smoke {
         let notes = crate::given::check(&mut plan.trials, &data, purpose)?;
         plan.notes.extend(notes);

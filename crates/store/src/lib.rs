@@ -12,6 +12,7 @@
 //! - [`rows`]: a sweep read back, as plain rows
 //! - [`tables`]: the rows as Parquet and CSV
 //! - [`cost_estimate`]: the predicted cost of a trial, from a few timed steps
+//! - [`disk`]: the space that checkpoints take, and those that are not needed
 //! - [`tensorboard`]: event files
 //! - [`submission`]: submissions to a cluster's queue
 //! - [`assessment`]: a network's predictions on a set of images, and their metrics
@@ -20,6 +21,7 @@ pub mod assessment;
 pub mod atomic;
 pub mod checksum;
 pub mod cost_estimate;
+pub mod disk;
 pub mod effective;
 pub mod error;
 pub mod history;

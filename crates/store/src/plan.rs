@@ -2,7 +2,7 @@
 
 use crate::{CostEstimate, SweepDir, atomic};
 use res2lab_error::Error;
-use res2lab_experiment::TrialSpec;
+use res2lab_experiment::{Keep, TrialSpec};
 use serde::{Deserialize, Serialize};
 
 /// The version of the program that wrote a file.
@@ -121,6 +121,9 @@ pub struct Plan {
     /// The early-stopping rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<res2lab_experiment::Asha>,
+    /// Which checkpoints finished trials keep.
+    #[serde(default, skip_serializing_if = "Keep::is_all")]
+    pub keep: Keep,
     /// Remarks for the user.
     pub notes: Vec<String>,
     /// Trials of the last command.

@@ -50,6 +50,7 @@ pub fn plan(
         reference: expansion.reference.clone(),
         seed_rule: expansion.seed_rule,
         early_stop: early_stop(expansion)?,
+        keep: expansion.keep,
         notes,
         trials,
         earlier: vec![],

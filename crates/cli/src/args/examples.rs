@@ -28,6 +28,12 @@ pub(super) const REPORT: &str = examples! {
     "res2lab report quickstart --baseline scale=2 --margin 0.3"
 };
 
+pub(super) const CLEAN: &str = examples! {
+    "res2lab clean quickstart"
+    "res2lab clean quickstart --yes"
+    "res2lab clean quickstart --keep none --yes"
+};
+
 pub(super) const TABLE: &str = examples! {
     "res2lab table quickstart"
     "res2lab table quickstart --where 'val_acc1>97' --sort=-val_acc1"

@@ -1,6 +1,7 @@
 //! The command line as types.
 
 mod ask;
+mod clean;
 mod examples;
 mod folders;
 pub(crate) mod line;
@@ -16,11 +17,12 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 pub(crate) use ask::AskArgs;
+pub(crate) use clean::CleanArgs;
 pub(crate) use folders::Folders;
 pub(crate) use output::{Format, Output, RowArgs};
 pub(crate) use rf::{MeasureArgs, RfArgs, SignOf};
 pub(crate) use speed::{SpeedArgs, SpeedOf};
-pub(crate) use sweep::{Mps, OnOom, PlanArgs, SweepArgs};
+pub(crate) use sweep::{KeepWord, Mps, OnOom, PlanArgs, SweepArgs};
 pub(crate) use trial::{TimeArgs, TrialArgs, WorkerArgs};
 
 /// A research workbench for the Res2Net family of convolutional networks.
@@ -70,6 +72,9 @@ pub(crate) enum Command {
     /// Exact receptive fields of a network, along axes, or of a sweep's arms
     #[command(after_help = examples::RF)]
     Rf(RfArgs),
+    /// Remove checkpoints that a finished sweep no longer needs; lists them first
+    #[command(after_help = examples::CLEAN)]
+    Clean(CleanArgs),
     /// Print the tables of a sweep: chosen rows and columns as text, CSV, Markdown, LaTeX or JSON
     #[command(after_help = examples::TABLE)]
     Table(TableArgs),

@@ -1,8 +1,8 @@
 //! The command line's types as the library's options.
 
-use super::{Folders, MeasureArgs, Mps, OnOom, ReportArgs, RfArgs, SignOf, SweepArgs};
+use super::{Folders, KeepWord, MeasureArgs, Mps, OnOom, ReportArgs, RfArgs, SignOf, SweepArgs};
 use res2lab_error::Error;
-use res2lab_experiment::Switch;
+use res2lab_experiment::{Keep, Switch};
 use res2lab_explain::{ErfOptions, Sign};
 use res2lab_lab::SweepOptions;
 use res2lab_lab::erf::MeasureOptions;
@@ -33,6 +33,7 @@ impl SweepArgs {
             keep_going: self.keep_going,
             plain: self.plain,
             smoke: self.smoke,
+            keep: self.keep.map(KeepWord::keep),
             question: self.ask.question(),
             fail_fast: self.fail_fast,
             retries: self.retries,
@@ -42,6 +43,17 @@ impl SweepArgs {
             executor: self.executor.clone(),
             detach: self.detach,
             folders: self.folders.options(),
+        }
+    }
+}
+
+impl KeepWord {
+    pub(crate) fn keep(self) -> Keep {
+        match self {
+            KeepWord::All => Keep::All,
+            KeepWord::Best => Keep::Best,
+            KeepWord::Last => Keep::Last,
+            KeepWord::None => Keep::None,
         }
     }
 }

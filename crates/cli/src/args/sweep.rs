@@ -23,6 +23,9 @@ pub(crate) struct SweepArgs {
     /// plain=true)
     #[arg(long)]
     pub plain: bool,
+    /// Checkpoints that finished trials keep (default: what the file says, else all)
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub keep: Option<KeepWord>,
     /// Do not time networks that were never timed here: no cost estimates for them
     #[arg(long)]
     pub no_time: bool,
@@ -110,6 +113,15 @@ pub(crate) struct PlanArgs {
     /// Write the sweep's folder with its plan, for a cluster to run
     #[arg(long, help_heading = CLUSTERS)]
     pub write: bool,
+}
+
+/// Of `--keep`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum KeepWord {
+    All,
+    Best,
+    Last,
+    None,
 }
 
 /// Of `--mps`.

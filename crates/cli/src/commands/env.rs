@@ -26,7 +26,8 @@ pub(crate) fn run(args: &EnvArgs) -> Result<u8, Error> {
             .map(InstructionSet::name)
             .collect();
         let set = vectors.set.name();
-        value["vectors"] = json!({ "level": set, "reason": vectors.reason, "available": available });
+        value["vectors"] =
+            json!({ "level": set, "reason": vectors.reason, "available": available });
         value["engine"] = json!({ "name": engine.name(), "reason": reason });
         value["cuda_linked"] = json!(cuda_linked);
         value["cuda_devices"] = json!(Cuda::device_count());

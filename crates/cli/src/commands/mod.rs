@@ -1,6 +1,7 @@
 //! One file per command. Each takes its arguments and returns the exit status.
 
 pub(crate) mod arm_columns;
+pub(crate) mod clean;
 pub(crate) mod data;
 pub(crate) mod env;
 pub(crate) mod eval;

@@ -11,7 +11,7 @@ use res2lab_lab::request::request;
 use res2lab_lab::text::count;
 use res2lab_lab::{cluster, cost_estimate, slots, sweep};
 use res2lab_nn::Engine;
-use res2lab_store::{CostEstimate, MatchedBudget, Plan, PlannedTrial};
+use res2lab_store::{CostEstimate, MatchedBudget, Plan, PlannedTrial, disk};
 use res2lab_sweep::Slot;
 use res2lab_sweep::kubernetes::{self, Pods};
 use serde::Serialize;
@@ -130,6 +130,7 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot], data: &Path, rows: RowArgs) {
     }
     show_engines(&arms, slots, data);
     show_finish(plan, slots);
+    show_disk(plan, slots);
     plan.notes.iter().for_each(|note| print::line(&format!("note: {}", print::one_line(note))));
     let cores = res2lab_sweep::slots::available_cores().len();
     if let Some(slot) = slots.iter().find(|slot| slot.threads > cores) {
@@ -139,6 +140,17 @@ pub(crate) fn show(plan: &Plan, slots: &[Slot], data: &Path, rows: RowArgs) {
             "note: {threads} threads of a trial share {cores}; fewer (--threads) would be faster"
         ));
     }
+}
+
+/// The disk space of checkpoints.
+fn show_disk(plan: &Plan, slots: &[Slot]) {
+    let disk::Checkpoints { running, kept } = disk::of_plan(plan, slots.len());
+    print::line(&format!(
+        "disk: {} of checkpoints while it runs, {} afterwards (keep: {})",
+        print::bytes(running),
+        print::bytes(kept),
+        plan.keep.name()
+    ));
 }
 
 /// A row for each arm.

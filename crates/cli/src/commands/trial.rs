@@ -10,7 +10,7 @@ use crate::{print, ranks};
 use nix::sys::resource::{Resource, setrlimit};
 use res2lab_error::{Error, Kind};
 use res2lab_lab::trial as lab;
-use res2lab_store::{Halved, Plan, PlannedTrial, Progress, RunDir, SweepDir, atomic};
+use res2lab_store::{Halved, Plan, PlannedTrial, Progress, RunDir, SweepDir, atomic, disk};
 use res2lab_train::{Ended, TrialOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::flag::register_conditional_default;
@@ -47,7 +47,12 @@ pub(crate) fn run(args: &TrialArgs) -> Result<u8, Error> {
     }
     res2lab_libtorch::keep_memory();
     let ended = lab::guarded(|| res2lab_train::run(&trial, &run, &options, &mut tell(&run)));
-    Ok(status(ended.map_err(|failure| with_fitting_batch(failure, &trial, &options))?))
+    let ended = ended.map_err(|failure| with_fitting_batch(failure, &trial, &options))?;
+    // Only the first of several processes writes. A trial that was preempted has no result yet.
+    if options.member.as_ref().is_none_or(|member| member.rank == 0) {
+        disk::remove(&disk::unneeded(&run, plan.keep)?)?;
+    }
+    Ok(status(ended))
 }
 
 /// A trial that ran out of memory tells how many images would have fitted: what that failed is free

@@ -109,6 +109,12 @@ pub(crate) fn short(n: u64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
+/// Formats a size in bytes: `5.47 kB`.
+pub(crate) fn bytes(n: u64) -> String {
+    let short = short(n);
+    if short.contains(' ') { format!("{short}B") } else { format!("{short} B") }
+}
+
 /// Formats seconds as `45 s`, `3 min 20 s`, `2 h 5 min`.
 pub(crate) fn duration(seconds: f64) -> String {
     let s = seconds.round().max(0.0) as u64;

@@ -45,7 +45,7 @@ pub(super) const MEANINGS: &[Meaning] = &[
     (
         "train.schedule",
         "Learning rate over time: `constant`, `one_cycle` (PyTorch's OneCycleLR with its \
-         defaults), `cosine`, `step` or `multi_step`; the last three take fields.",
+         defaults), `cosine`, `polynomial`, `step` or `multi_step`; the last four take fields.",
     ),
     ("train.schedule.step", "The learning rate is multiplied by gamma at regular intervals."),
     ("train.schedule.step.every", "Epochs from one decay to the next, at least 1."),
@@ -62,7 +62,67 @@ pub(super) const MEANINGS: &[Meaning] = &[
          warm-up.",
     ),
     ("train.schedule.cosine.warmup_epochs", "Epochs of the linear warm-up."),
+    (
+        "train.schedule.cosine.warmup_lr",
+        "Learning rate of the first step; without it, the warm-up of n steps begins with a n-th \
+         of the peak.",
+    ),
     ("train.schedule.cosine.min_lr", "Final learning rate."),
+    (
+        "train.schedule.cosine.cooldown_epochs",
+        "Epochs at the end in which the learning rate stays at `min_lr`.",
+    ),
+    (
+        "train.schedule.cosine.cycles",
+        "Times that the learning rate falls, each time from the peak again, at least 1.",
+    ),
+    (
+        "train.schedule.cosine.cycle_decay",
+        "Factor of the peak from one cycle to the next, above 0.",
+    ),
+    (
+        "train.schedule.cosine.from_start",
+        "Whether the decay counts from the first step and not from the end of the warm-up, so \
+         that it begins below the peak, as in timm without `warmup_prefix`.",
+    ),
+    (
+        "train.schedule.cosine.per_epoch",
+        "Whether the learning rate changes from epoch to epoch and not from step to step.",
+    ),
+    (
+        "train.schedule.polynomial",
+        "As `cosine`, with `(1 - t)^power` in place of half a cosine period, where t is the \
+         share that is done.",
+    ),
+    ("train.schedule.polynomial.power", "The power, above 0; 1 is a straight line."),
+    ("train.schedule.polynomial.warmup_epochs", "Epochs of the linear warm-up."),
+    (
+        "train.schedule.polynomial.warmup_lr",
+        "Learning rate of the first step; without it, the warm-up of n steps begins with a n-th \
+         of the peak.",
+    ),
+    ("train.schedule.polynomial.min_lr", "Final learning rate."),
+    (
+        "train.schedule.polynomial.cooldown_epochs",
+        "Epochs at the end in which the learning rate stays at `min_lr`.",
+    ),
+    (
+        "train.schedule.polynomial.cycles",
+        "Times that the learning rate falls, each time from the peak again, at least 1.",
+    ),
+    (
+        "train.schedule.polynomial.cycle_decay",
+        "Factor of the peak from one cycle to the next, above 0.",
+    ),
+    (
+        "train.schedule.polynomial.from_start",
+        "Whether the decay counts from the first step and not from the end of the warm-up, so \
+         that it begins below the peak, as in timm without `warmup_prefix`.",
+    ),
+    (
+        "train.schedule.polynomial.per_epoch",
+        "Whether the learning rate changes from epoch to epoch and not from step to step.",
+    ),
     (
         "train.label_smoothing",
         "Weight e of the uniform distribution in the targets, from 0 to below 1: (1 - e) * onehot \

@@ -59,6 +59,11 @@ pub(super) const MEANINGS: &[Meaning] = &[
          less are equal.",
     ),
     (
+        "keep",
+        "Checkpoints that finished trials keep: `all` (the last state, the best weights and, of \
+         small networks, those on the way), `best`, `last` or `none`.",
+    ),
+    (
         "early_stop",
         "Rule that ends trials that fall behind: `asha` (asynchronous successive halving).",
     ),

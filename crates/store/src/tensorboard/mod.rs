@@ -191,7 +191,7 @@ fn now_s() -> f64 {
 mod tests {
     use super::*;
     use crate::rows::tests::row;
-    use res2lab_experiment::Schedule;
+    use res2lab_experiment::{Decay, Schedule};
 
     /// Bitwise CRC-32C, an independent check of the package's table-driven implementation.
     fn crc32c(bytes: &[u8]) -> u32 {
@@ -325,7 +325,8 @@ mod tests {
     #[test]
     fn what_tells_arms_apart_is_a_hyper_parameter() {
         let mut trial = row("a", 7).planned;
-        trial.spec.train.schedule = Schedule::Cosine { warmup_epochs: 5, min_lr: 0.0 };
+        trial.spec.train.schedule =
+            Schedule::Cosine(Decay { warmup_epochs: 5, ..Decay::default() });
         let found = hparams_of(&trial);
         let get =
             |name: &str| found.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
