@@ -17,12 +17,14 @@ pub enum DefaultValue {
 
 /// The smallest files that have the sections which no other file has. Every field in them is
 /// required.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 10] = [
     ("train.optimizer.sgd", "train: {optimizer: {sgd: {lr: 0.1}}}"),
     ("train.schedule.step", "train: {schedule: {step: {every: 1}}}"),
     ("train.schedule.multi_step", "train: {schedule: {multi_step: {at: [1]}}}"),
     ("train.schedule.cosine", "train: {schedule: {cosine: {}}}"),
     ("train.schedule.polynomial", "train: {schedule: {polynomial: {}}}"),
+    ("train.loss.bce", "train: {loss: {bce: {}}}"),
+    ("train.loss.focal", "train: {loss: {focal: {}}}"),
     ("seeds", "seeds: {min: 2, max: 2, half_width: 1}"),
     ("early_stop.asha", "early_stop: {asha: {rungs: [1]}}"),
     ("executor.slurm", "executor: {slurm: {}}"),

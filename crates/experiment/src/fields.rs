@@ -185,7 +185,7 @@ fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
             // Schedules and optimizers are maps with one key; a field of another kind replaces the
             // kind.
             let mut parts = path.split('.');
-            let (Some("train"), Some(field @ ("schedule" | "optimizer")), Some(kind)) =
+            let (Some("train"), Some(field @ ("schedule" | "optimizer" | "loss")), Some(kind)) =
                 (parts.next(), parts.next(), parts.next())
             else {
                 return None;

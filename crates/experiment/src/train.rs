@@ -1,6 +1,6 @@
 //! The recipe of a trial.
 
-use crate::{Schedule, Switch};
+use crate::{Loss, Schedule, Switch};
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,10 @@ pub struct TrainSpec {
     pub optimizer: Optimizer,
     /// The learning rate over time.
     pub schedule: Schedule,
+    /// What training minimizes.
+    pub loss: Loss,
+    /// A weight for each class in the loss; empty if all are 1.
+    pub class_weights: Vec<f64>,
     /// Weight e of the uniform distribution in the targets, (1 - e) * onehot + e / classes.
     pub label_smoothing: f64,
     /// Largest norm of the whole gradient; a larger gradient is scaled down to it. 0 is off.
@@ -142,6 +146,8 @@ impl Default for TrainSpec {
                 decay_on: DecayOn::All,
             },
             schedule: Schedule::OneCycle,
+            loss: Loss::CrossEntropy,
+            class_weights: vec![],
             label_smoothing: 0.1,
             clip_norm: 0.0,
             mixup: 0.0,
@@ -176,6 +182,10 @@ impl TrainSpec {
                 format!("train.cuda_graph does not go with {with}"),
                 "leave one of them out",
             ));
+        }
+        self.loss.check()?;
+        for weight in &self.class_weights {
+            range("train.class_weights", *weight, *weight >= 0.0, "numbers of at least 0")?;
         }
         self.schedule.check(self.epochs)
     }
@@ -288,6 +298,8 @@ impl TrainSpec {
             weight_decay > 0.0 && decay_on == DecayOn::Weights,
             format!("weight decay {weight_decay} on weights"),
         );
+        say(self.loss != Loss::CrossEntropy, self.loss.words());
+        say(!self.class_weights.is_empty(), "weights for classes".into());
         say(self.label_smoothing > 0.0, format!("label smoothing {}", self.label_smoothing));
         say(self.accumulate > 1, format!("accumulate {}", self.accumulate));
         let devices = self.devices_per_trial;

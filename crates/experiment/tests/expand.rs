@@ -73,7 +73,7 @@ fn impossible_requests_name_the_arm_and_the_field() {
     seed -1 is impossible | give whole numbers, e.g. seed=0..4
     scale=x: invalid type: string "x" | give a whole number
     model.scale is given twice | give each field once, all its values separated by commas
-    train.epoch=2: unknown field epoch | use one of epochs, batch_size, accumulate, devices_per_trial, sync_bn, optimizer, schedule, label_smoothing, clip_norm, mixup, cutmix, ema, eval_every, log_every, precision, plain, cuda_graph, fused_evaluation, layout, max_minutes
+    train.epoch=2: unknown field epoch | use one of epochs, batch_size, accumulate, devices_per_trial, sync_bn, optimizer, schedule, loss, class_weights, label_smoothing, clip_norm, mixup, cutmix, ema, eval_every, log_every, precision, plain, cuda_graph, fused_evaluation, layout, max_minutes
     model.foo=1: unknown field foo | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
     lr=-1: train.optimizer.sgd.lr -1 is impossible | give a number above 0, e.g. 0.1
     train.schedule=linear: invalid value: string "linear" | give constant, one_cycle, cosine, polynomial, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}

@@ -6,7 +6,7 @@
 use res2lab_arch::builder::Builder;
 use res2lab_arch::{Conv, Graph, Input, NodeId, cost};
 use res2lab_error::Error;
-use res2lab_nn::{Engine, Net, Placement, Targets, init, step};
+use res2lab_nn::{Engine, Net, Objective, Placement, Targets, init, step};
 use tch::{Device, Kind, Tensor};
 
 /// The basic block of ResNet (He et al. 2016, figure 5, left): two 3x3 convolutions.
@@ -53,7 +53,7 @@ fn run() -> Result<(i64, [f64; 2]), Error> {
     let levels = labels.to_kind(Kind::Float).view([32, 1, 1, 1]) / 3.0;
     let images = net.prepare(&(levels * Tensor::ones([32, 3, 16, 16], (Kind::Float, Device::Cpu))));
     let targets = Targets::plain(labels);
-    let mut training = step::of_engine(&net, 0.0)?;
+    let mut training = step::of_engine(&net, Objective::cross_entropy(0.0))?;
     let sgd = res2lab_nn::Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: false };
     let mut losses = Vec::new();
     for i in 0..10 {

@@ -2,8 +2,8 @@
 //! kernel launches, and a graph is launched as a whole. This has not run on a GPU yet; a test
 //! compares the recorded step with the step that it records.
 
-use crate::Net;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
+use crate::{Net, Objective};
 use res2lab_error::Error;
 use res2lab_libtorch::{CudaGraph, Reducer};
 use std::cell::RefCell;
@@ -72,15 +72,15 @@ struct Recorded {
 
 impl GraphedStep<CudaGraph> {
     /// A step without a recording. Fails in builds without CUDA.
-    pub fn new(label_smoothing: f64) -> Result<GraphedStep, Error> {
-        Ok(GraphedStep::with(CudaGraph::new()?, label_smoothing))
+    pub fn new(objective: Objective) -> Result<GraphedStep, Error> {
+        Ok(GraphedStep::with(CudaGraph::new()?, objective))
     }
 }
 
 impl<R: Recorder> GraphedStep<R> {
-    fn with(recorder: R, label_smoothing: f64) -> GraphedStep<R> {
+    fn with(recorder: R, objective: Objective) -> GraphedStep<R> {
         GraphedStep {
-            plain: AutogradStep { label_smoothing },
+            plain: AutogradStep::new(objective),
             reducer: None,
             recorder,
             steps: 0,
@@ -91,10 +91,10 @@ impl<R: Recorder> GraphedStep<R> {
 
     /// The step without a recording, with the sum over processes.
     fn plain_step(&self) -> impl Fn(&mut Net, &Tensor, &Targets, GradScale) -> Loss + use<R> {
-        let plain = self.plain;
+        let plain = self.plain.clone();
         let reducer = self.reducer.clone();
         move |net, images, targets, scale| {
-            let mut plain = plain;
+            let mut plain = plain.clone();
             // As all operations of tch, these panic if libtorch fails.
             let Some(reducer) = &reducer else {
                 return plain.forward_backward(net, images, targets, scale);
@@ -287,8 +287,8 @@ mod tests {
         };
         let mut ours = net();
         let mut theirs = net();
-        let mut graphed = GraphedStep::with(Again::default(), 0.1);
-        let mut plain = AutogradStep { label_smoothing: 0.1 };
+        let mut graphed = GraphedStep::with(Again::default(), Objective::cross_entropy(0.1));
+        let mut plain = AutogradStep::new(Objective::cross_entropy(0.1));
         for step in 0..8_i64 {
             // The sixth batch is smaller and goes the plain way.
             let n = if step == 5 { 2 } else { 4 };

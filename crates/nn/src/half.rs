@@ -71,7 +71,7 @@ impl Params {
 #[cfg(test)]
 mod tests {
     use crate::step::{AutogradStep, Step, Targets};
-    use crate::{Engine, GradScale, Layout, Mode, Net, Placement, Rates, Sgd, init};
+    use crate::{Engine, GradScale, Layout, Mode, Net, Objective, Placement, Rates, Sgd, init};
     use res2lab_libtorch::Autocast;
     use tch::{Device, Kind, Tensor};
 
@@ -99,7 +99,7 @@ mod tests {
         let mut ours = net();
         ours.set_autocast(Some(Kind::BFloat16));
         let mut theirs = net();
-        let mut step = AutogradStep { label_smoothing: 0.1 };
+        let mut step = AutogradStep::new(Objective::cross_entropy(0.1));
         let sgd = Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: true };
         let rates = Rates { lr: 0.1, momentum: 0.9 };
         let labels = Tensor::arange(4, (Kind::Int64, Device::Cpu));

@@ -2,6 +2,7 @@
 //! of the loss is computed by libtorch's autograd, which takes a few microseconds.
 
 use crate::Engine;
+use crate::Objective;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
 use res2lab_planned::{ExecutionPlan, State};
@@ -22,8 +23,8 @@ enum TypedPlan {
 
 impl PlannedStep {
     /// A step with this label smoothing: the weight of the uniform distribution in the targets.
-    pub fn new(label_smoothing: f64) -> PlannedStep {
-        PlannedStep { reference: AutogradStep { label_smoothing }, plan: None }
+    pub fn new(objective: Objective) -> PlannedStep {
+        PlannedStep { reference: AutogradStep::new(objective), plan: None }
     }
 
     /// Whether the planned step can train this net: in float32 or float64, on a CPU, in one
@@ -63,7 +64,7 @@ impl Step for PlannedStep {
         scale: GradScale,
     ) -> Loss {
         let images = images.contiguous();
-        let reference = self.reference;
+        let reference = self.reference.clone();
         match self.plan(net, images.size()[0] as usize) {
             TypedPlan::Float(plan) => run(plan, &reference, net, &images, targets, scale),
             TypedPlan::Double(plan) => run(plan, &reference, net, &images, targets, scale),

@@ -1,12 +1,12 @@
 //! Forward and backward pass of one batch. The training loop uses only the trait [`Step`], which
 //! autograd, the planned step and CUDA graphs implement.
-use crate::Engine;
 use crate::net::{Mode, Net};
+use crate::{Engine, Objective};
 use res2lab_error::Error;
 use res2lab_libtorch::Reducer;
 use std::cell::RefCell;
 use std::rc::Rc;
-use tch::{Kind, Reduction, Tensor};
+use tch::{Kind, Tensor};
 
 /// The loss and the logits of one batch. All stay on the device, because reading them would make
 /// the loop wait, and are overwritten by the next step.
@@ -91,19 +91,18 @@ pub trait Step {
 ///
 /// # Errors
 /// A CUDA graph cannot be recorded.
-pub fn of_engine(net: &Net, label_smoothing: f64) -> Result<Box<dyn Step>, Error> {
+pub fn of_engine(net: &Net, objective: Objective) -> Result<Box<dyn Step>, Error> {
     Ok(match net.placement().engine {
-        Engine::Planned => Box::new(crate::PlannedStep::new(label_smoothing)),
-        Engine::CudaGraph => Box::new(crate::GraphedStep::new(label_smoothing)?),
-        Engine::Autograd => Box::new(AutogradStep { label_smoothing }),
+        Engine::Planned => Box::new(crate::PlannedStep::new(objective)),
+        Engine::CudaGraph => Box::new(crate::GraphedStep::new(objective)?),
+        Engine::Autograd => Box::new(AutogradStep::new(objective)),
     })
 }
 
 /// The reference implementation: libtorch's autograd over [`Net::forward`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AutogradStep {
-    /// Weight of the uniform distribution in the targets.
-    pub label_smoothing: f64,
+    objective: Objective,
 }
 
 impl Step for AutogradStep {
@@ -123,6 +122,11 @@ impl Step for AutogradStep {
 }
 
 impl AutogradStep {
+    /// A step that minimizes `objective`.
+    pub fn new(objective: Objective) -> AutogradStep {
+        AutogradStep { objective }
+    }
+
     /// Computes the loss of these logits, and runs the backward pass of the scaled loss.
     pub(crate) fn loss_and_backward(
         &self,
@@ -130,7 +134,7 @@ impl AutogradStep {
         targets: &Targets,
         scale: GradScale,
     ) -> Tensor {
-        let loss = self.loss(logits, targets);
+        let loss = self.objective.loss(logits, targets);
         // Not in place: with a share of 1 the scaled loss is the tensor that is returned.
         let shared =
             if scale.batch_share == 1.0 { loss.shallow_clone() } else { &loss * scale.batch_share };
@@ -140,28 +144,4 @@ impl AutogradStep {
         scaled.backward();
         loss.detach()
     }
-
-    /// The loss. Cross-entropy is linear in its targets, so the loss of mixed targets is the mean
-    /// of two losses.
-    fn loss(&self, logits: &Tensor, targets: &Targets) -> Tensor {
-        let first = cross_entropy(logits, &targets.labels, self.label_smoothing);
-        match &targets.mixed {
-            None => first,
-            Some((labels, share)) => {
-                first * *share + cross_entropy(logits, labels, self.label_smoothing) * (1.0 - share)
-            }
-        }
-    }
-}
-
-/// The mean cross-entropy against (1 - e) * onehot + e / classes, where e is `label_smoothing`.
-pub fn cross_entropy(logits: &Tensor, labels: &Tensor, label_smoothing: f64) -> Tensor {
-    const IGNORE_INDEX: i64 = -100;
-    logits.cross_entropy_loss(
-        labels,
-        None::<&Tensor>,
-        Reduction::Mean,
-        IGNORE_INDEX,
-        label_smoothing,
-    )
 }

@@ -10,8 +10,8 @@ mod filled;
 use filled::fill;
 use res2lab_arch::{Input, ModelOverrides, Role, StateEntry, build};
 use res2lab_nn::{
-    AutogradStep, Engine, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Step,
-    Targets,
+    AutogradStep, Engine, GradScale, Inference, Layout, Mode, Net, Objective, Placement,
+    PlannedStep, Step, Targets,
 };
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -177,7 +177,7 @@ fn float64_agrees_to_a_billionth() {
             &g,
             Kind::Double,
             Layout::Contiguous,
-            &mut AutogradStep { label_smoothing: 0.1 },
+            &mut AutogradStep::new(Objective::cross_entropy(0.1)),
         );
         println!("{:28} {d}", g.name);
         assert!(d.logits <= 1e-9 && d.loss <= 1e-9 && d.gradient <= 1e-9, "{}: {d:?}", g.name);
@@ -187,7 +187,12 @@ fn float64_agrees_to_a_billionth() {
 #[test]
 fn the_planned_step_agrees_in_float64_to_a_billionth() {
     for g in golden() {
-        let d = compare(&g, Kind::Double, Layout::Contiguous, &mut PlannedStep::new(0.1));
+        let d = compare(
+            &g,
+            Kind::Double,
+            Layout::Contiguous,
+            &mut PlannedStep::new(Objective::cross_entropy(0.1)),
+        );
         println!("{:28} {d}", g.name);
         assert!(d.logits <= 1e-9 && d.loss <= 1e-9 && d.gradient <= 1e-9, "{}: {d:?}", g.name);
     }
@@ -196,7 +201,12 @@ fn the_planned_step_agrees_in_float64_to_a_billionth() {
 #[test]
 fn the_planned_step_agrees_in_float32_as_closely_as_pytorchs_own() {
     for g in golden() {
-        let d = compare(&g, Kind::Float, Layout::Contiguous, &mut PlannedStep::new(0.1));
+        let d = compare(
+            &g,
+            Kind::Float,
+            Layout::Contiguous,
+            &mut PlannedStep::new(Objective::cross_entropy(0.1)),
+        );
         println!("{:28} {d}", g.name);
         assert!(d.logits <= 1e-4 && d.loss <= 1e-4 && d.gradient <= 5e-2, "{}: {d:?}", g.name);
     }
@@ -206,7 +216,12 @@ fn the_planned_step_agrees_in_float32_as_closely_as_pytorchs_own() {
 fn float32_agrees_as_closely_as_pytorchs_own() {
     for g in golden() {
         for layout in [Layout::Contiguous, Layout::ChannelsLast] {
-            let d = compare(&g, Kind::Float, layout, &mut AutogradStep { label_smoothing: 0.1 });
+            let d = compare(
+                &g,
+                Kind::Float,
+                layout,
+                &mut AutogradStep::new(Objective::cross_entropy(0.1)),
+            );
             println!("{:28} {:13} {d}", g.name, layout.name());
             assert!(
                 d.logits <= 1e-4 && d.loss <= 1e-4 && d.gradient <= 5e-2,

@@ -7,8 +7,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use res2lab_arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelOverrides, Stem, build};
 use res2lab_nn::{
-    AutogradStep, Engine, GradScale, Inference, Layout, Mode, Net, Placement, PlannedStep, Rates,
-    Sgd, Step, Targets, init,
+    AutogradStep, Engine, GradScale, Inference, Layout, Mode, Net, Objective, Placement,
+    PlannedStep, Rates, Sgd, Step, Targets, init,
 };
 use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
@@ -91,8 +91,10 @@ fn deviation(ours: &Tensor, theirs: &Tensor) -> f64 {
 /// twice.
 fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
     let mut nets = [net(words, input, Kind::Double, seed), net(words, input, Kind::Double, seed)];
-    let mut steps: [Box<dyn Step>; 2] =
-        [Box::new(AutogradStep { label_smoothing: 0.1 }), Box::new(PlannedStep::new(0.1))];
+    let mut steps: [Box<dyn Step>; 2] = [
+        Box::new(AutogradStep::new(Objective::cross_entropy(0.1))),
+        Box::new(PlannedStep::new(Objective::cross_entropy(0.1))),
+    ];
     assert!(PlannedStep::fits(&nets[1]));
     for i in 0..nets[1].params().entries().len() {
         let _ = nets[1].params().grad(i).map(|grad| grad.shallow_clone().fill_(f64::NAN));
@@ -175,8 +177,8 @@ fn twenty_steps_give_the_references_losses() {
         };
         (0..20).map(run).collect()
     };
-    let theirs = losses(Box::new(AutogradStep { label_smoothing: 0.1 }));
-    let ours = losses(Box::new(PlannedStep::new(0.1)));
+    let theirs = losses(Box::new(AutogradStep::new(Objective::cross_entropy(0.1))));
+    let ours = losses(Box::new(PlannedStep::new(Objective::cross_entropy(0.1))));
     for (a, b) in ours.iter().zip(&theirs) {
         assert!((a - b).abs() <= 1e-9 * b.abs(), "{a} against {b}");
     }
@@ -195,7 +197,7 @@ fn the_same_batch_gives_the_same_bits() {
     let run = |threads: i32| {
         tch::set_num_threads(threads);
         let mut net = net(&words, input, Kind::Float, 5);
-        PlannedStep::new(0.0).forward_backward(
+        PlannedStep::new(Objective::cross_entropy(0.0)).forward_backward(
             &mut net,
             &images.to_kind(Kind::Float),
             &targets,

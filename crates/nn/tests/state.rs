@@ -2,8 +2,8 @@
 
 use res2lab_arch::{Input, ModelOverrides, Role, build};
 use res2lab_nn::{
-    AutogradStep, Engine, GradScale, Layout, Mode, Net, Placement, Rates, Sgd, Step, Targets, init,
-    weights,
+    AutogradStep, Engine, GradScale, Layout, Mode, Net, Objective, Placement, Rates, Sgd, Step,
+    Targets, init, weights,
 };
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -154,7 +154,7 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
     let mut expected = net.params().tensor(index).detach().copy();
     let mut buffer: Option<Tensor> = None;
     for step in 0..3 {
-        AutogradStep { label_smoothing: 0.1 }.forward_backward(
+        AutogradStep::new(Objective::cross_entropy(0.1)).forward_backward(
             &mut net,
             &images(),
             &labels,
@@ -176,7 +176,7 @@ fn steps_are_pytorchs_sgd_with_nesterov_and_decay() {
 fn gradients_of_parts_add_up() {
     let mut net = net(2, Layout::ChannelsLast);
     let labels = Targets::plain(Tensor::from_slice(&[0_i64, 1, 2, 3]));
-    let mut step = AutogradStep { label_smoothing: 0.0 };
+    let mut step = AutogradStep::new(Objective::cross_entropy(0.0));
     let index = net.params().index("fc.weight").unwrap();
     step.forward_backward(&mut net, &images(), &labels, GradScale::ONE);
     let once = net.params().grad(index).unwrap().copy();

@@ -169,6 +169,14 @@ fn with_cost(
             format!("give batch at most {}", facts.train_images),
         )));
     }
+    let weights = spec.train.class_weights.len();
+    if weights > 0 && weights != facts.classes {
+        let classes = facts.classes;
+        return Err(in_arm(Error::input(
+            format!("train.class_weights has {weights} weights for {classes} classes"),
+            "give a weight for each class, in the order of the classes",
+        )));
+    }
     let side = facts.height.max(facts.width);
     let multiple = spec.model.input_multiple();
     let fits = facts.height == facts.width && side.is_multiple_of(multiple);

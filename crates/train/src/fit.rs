@@ -16,9 +16,10 @@ pub fn step(trial: &PlannedTrial, options: &TrialOptions, images: usize) -> Resu
     let pictures = net.prepare(&Tensor::randn(shape, (Kind::Float, options.device)));
     let targets = Targets::plain(Tensor::zeros([images as i64], (Kind::Int64, options.device)));
     // A graph records the same work, and would need its memory twice.
-    let label_smoothing = trial.spec.train.label_smoothing;
     let mut step: Box<dyn Step> = match net.placement().engine {
-        Engine::CudaGraph => Box::new(AutogradStep { label_smoothing }),
+        Engine::CudaGraph => {
+            Box::new(AutogradStep::new(crate::trial::objective(&net, &trial.spec.train)))
+        }
         _ => crate::trial::step_of(&net, &trial.spec.train)?,
     };
     let _ =

@@ -4,7 +4,7 @@ mod common;
 
 use common::{folder, options, short, trial};
 use res2lab_experiment::{
-    Augment, DataSpec, DecayOn, Optimizer, Precision, Schedule, TrainSpec, TrialSpec,
+    Augment, Bce, DataSpec, DecayOn, Loss, Optimizer, Precision, Schedule, TrainSpec, TrialSpec,
 };
 use res2lab_store::{Outcome, PlannedTrial, RunDir, TrialResult, atomic};
 use res2lab_train::{Ended, TrialOptions};
@@ -162,6 +162,37 @@ fn what_is_evaluated_and_kept_is_the_moving_average() {
         std::fs::read(plain.best_weights()).unwrap(),
         std::fs::read(averaged.best_weights()).unwrap()
     );
+}
+
+#[test]
+fn every_loss_trains_and_the_planned_step_agrees_with_autograd() {
+    let weights = vec![1.0, 1.0, 2.0, 1.0, 0.5, 1.0, 1.0, 3.0, 1.0, 1.0];
+    let bce = Bce { threshold: Some(0.2), sum_classes: true };
+    for (loss, mixup, class_weights) in [
+        (Loss::Bce(bce), 0.4, vec![]),
+        (Loss::Bce(Bce::default()), 0.0, weights.clone()),
+        (Loss::Focal { gamma: 2.0 }, 0.0, weights),
+    ] {
+        let recipe = TrainSpec {
+            epochs: 1,
+            precision: Precision::F64,
+            loss,
+            mixup,
+            class_weights,
+            ..short()
+        };
+        let trained = |plain| {
+            let trial = trial(TrainSpec { plain, ..recipe.clone() });
+            let (_dir, run) = folder();
+            assert_eq!(run_once(&trial, &run, None), Ended::Done);
+            let result: TrialResult = atomic::read_json(&run.result()).unwrap().unwrap();
+            ["train/loss", "val/loss", "val/acc1"].map(|name| result.metrics[name])
+        };
+        for (planned, autograd) in trained(false).into_iter().zip(trained(true)) {
+            let off = (planned - autograd).abs() / autograd.abs();
+            assert!(off < 1e-9, "{:?}: {planned} and {autograd}", recipe.loss);
+        }
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ use res2lab_experiment::Precision;
 use res2lab_lab::gpus;
 use res2lab_lab::network::{Words, machine, published_input};
 use res2lab_nn::{
-    Conditions, Engine, FusedInference, Inference, Layout, Mode, Net, Placement, Rates, Sgd,
-    Targets, graphed, init, step,
+    Conditions, Engine, FusedInference, Inference, Layout, Mode, Net, Objective, Placement, Rates,
+    Sgd, Targets, graphed, init, step,
 };
 use res2lab_train::environment::{gpu_memory_mib, peak_memory_mib};
 use res2lab_train::{arithmetic, use_gpu};
@@ -145,7 +145,8 @@ fn training(
     let labels: Vec<i64> = (0..args.batch).map(|i| (i % classes) as i64).collect();
     let targets = Targets::plain(Tensor::from_slice(&labels).to_device(net.placement().device));
     let device = net.placement().device;
-    let mut step = step::of_engine(net, 0.1).map_err(|e| machine(&e.cause))?;
+    let mut step =
+        step::of_engine(net, Objective::cross_entropy(0.1)).map_err(|e| machine(&e.cause))?;
     let sgd = Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: false };
     let mut first = true;
     median(args.steps, device, || {

@@ -124,6 +124,30 @@ pub(super) const MEANINGS: &[Meaning] = &[
         "Whether the learning rate changes from epoch to epoch and not from step to step.",
     ),
     (
+        "train.loss",
+        "What training minimizes: `cross_entropy`, `bce` (binary cross-entropy of each class) or \
+         `focal`; the last two take fields. Evaluations report cross-entropy in any case.",
+    ),
+    ("train.loss.bce", "Binary cross-entropy of each class by itself, as timm's."),
+    (
+        "train.loss.bce.threshold",
+        "Targets above this, from 0 to below 1, are 1, the others 0; without it they stay as label \
+         smoothing and mixing make them.",
+    ),
+    (
+        "train.loss.bce.sum_classes",
+        "Whether the loss of an image is the sum over the classes and not their mean.",
+    ),
+    (
+        "train.loss.focal",
+        "Cross-entropy times (1 - p)^gamma, where p is the class's predicted share.",
+    ),
+    ("train.loss.focal.gamma", "That power, at least 0."),
+    (
+        "train.class_weights",
+        "A weight for each class in the loss, in their order; empty if all are 1.",
+    ),
+    (
         "train.label_smoothing",
         "Weight e of the uniform distribution in the targets, from 0 to below 1: (1 - e) * onehot \
          + e / classes.",

@@ -106,6 +106,7 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("weight_decay", "L2 decay", Real(|r| Some(sgd(r).3))),
     ("decay_on", "what decays: all or weights", Text(|r| word(&decay_on(r)))),
     ("schedule", "of the learning rate", Text(|r| word(&train(r).schedule))),
+    ("loss", "what training minimized", Text(|r| word(&train(r).loss))),
     (
         "label_smoothing",
         "weight of the uniform distribution in the targets",

@@ -6,16 +6,30 @@ use crate::gpu_record::checked;
 use crate::identity;
 use res2lab_arch::Input;
 use res2lab_error::Error;
-use res2lab_experiment::{MemoryLayout, Precision, TrainSpec, TrialSpec};
+use res2lab_experiment::{Bce, Loss, MemoryLayout, Precision, TrainSpec, TrialSpec};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
-use res2lab_nn::{Conditions, Engine, Layout, Net, Placement, Step, init};
+use res2lab_nn::{Conditions, Engine, Layout, LossKind, Net, Objective, Placement, Step, init};
 use res2lab_store::PlannedTrial;
 use std::path::Path;
 use tch::{Device, Kind};
 
 /// The step for this net and recipe.
 pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, Error> {
-    res2lab_nn::step::of_engine(net, train.label_smoothing)
+    res2lab_nn::step::of_engine(net, objective(net, train))
+}
+
+/// What the recipe minimizes. The plan has checked that there is a weight for each class.
+pub(crate) fn objective(net: &Net, train: &TrainSpec) -> Objective {
+    let loss = match train.loss {
+        Loss::CrossEntropy => LossKind::CrossEntropy,
+        Loss::Bce(Bce { threshold, sum_classes }) => {
+            LossKind::BinaryCrossEntropy { threshold, sum_classes }
+        }
+        Loss::Focal { gamma } => LossKind::Focal { gamma },
+    };
+    let placement = net.placement();
+    let of_net = (placement.kind, placement.device);
+    Objective::new(loss, train.label_smoothing, &train.class_weights, of_net)
 }
 
 /// The kind of weights, and the kind of convolutions and matrix products if it differs.
