@@ -67,7 +67,7 @@ fn measured(data: &Path) -> Chosen {
         Some((InstructionSet::from_name(&m.level).filter(|l| l.is_available())?, m.clone()))
     });
     let (level, found) = known.unwrap_or_else(|| {
-        let (level, speeds) = instruction_set::fastest();
+        let (level, speeds) = res2lab_kernels::fastest();
         let speeds = speeds
             .into_iter()
             .map(|(level, speed)| (level.name().to_owned(), (speed * 1e3).round() / 1e3));

@@ -4,7 +4,7 @@
 use crate::allocation::IMAGES;
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
 use crate::norms::{Affine, Constants};
-use crate::ops::conv::{Conv, Then, Weights};
+use crate::ops::conv::{Conv, ConvEpilogue, Weights};
 use crate::ops::norm::{self, Added, Normalize};
 use crate::plan::Plan;
 use crate::planning::Nodes;
@@ -187,7 +187,7 @@ fn build(graph: &Graph) -> (Program, Vec<Folded>) {
 }
 
 /// The epilogue that only adds a bias.
-const PLAIN: Then = Then::Activate { residual: None, relu: false };
+const PLAIN: ConvEpilogue = ConvEpilogue::Activate { residual: None, relu: false };
 
 /// Builds the program of an inference.
 struct Builder<'a> {
@@ -204,7 +204,7 @@ impl Builder<'_> {
         node: NodeId,
         inputs: &[NodeId],
         norm: Option<NodeId>,
-        then: Then,
+        epilogue: ConvEpilogue,
         out: NodeId,
     ) {
         let tables = &mut self.program.tables;
@@ -218,7 +218,7 @@ impl Builder<'_> {
         // The folded bias is in the place of the norm's.
         of.bias = norm.map_or(of.bias, |norm| Some(norm.state + 1));
         self.folded.push(Folded { conv: conv.conv, norm });
-        self.program.forward.push(Conv { then, out: self.nodes.at(out), ..conv }.into());
+        self.program.forward.push(Conv { epilogue, out: self.nodes.at(out), ..conv }.into());
     }
 
     fn norm(&mut self, norm: NodeId, residual: Option<Residual>, relu: bool, out: NodeId) {
@@ -236,8 +236,8 @@ impl Builder<'_> {
         });
         let own = self.own(norm);
         if let (Some((conv, inputs)), None | Some(Added::Value(_))) = (&own, added) {
-            let then = Then::Activate { residual: added.and_then(Added::value), relu };
-            return self.conv(*conv, inputs, Some(norm), then, out);
+            let epilogue = ConvEpilogue::Activate { residual: added.and_then(Added::value), relu };
+            return self.conv(*conv, inputs, Some(norm), epilogue, out);
         }
         if let Some((conv, inputs)) = own {
             self.conv(conv, &inputs, None, PLAIN, conv);

@@ -6,7 +6,7 @@ use crate::fusion::{Fusion, Residual, own_conv};
 use crate::instructions::{Backward, Forward};
 use crate::ops::add::Add;
 use crate::ops::concat::Copy;
-use crate::ops::conv::{Conv, Then, Weights};
+use crate::ops::conv::{Conv, ConvEpilogue, Weights};
 use crate::ops::gate::Gate;
 use crate::ops::global_pool::GlobalPool;
 use crate::ops::linear::Linear;
@@ -96,7 +96,7 @@ impl Program {
             (Some(conv.conv) == before).then_some(conv)
         });
         match own {
-            Some(conv) => conv.then = Then::Sums(id),
+            Some(conv) => conv.epilogue = ConvEpilogue::Sums(id),
             None => self.forward.push(NormSums { norm: id }.into()),
         }
         id

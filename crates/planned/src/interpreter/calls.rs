@@ -78,39 +78,22 @@ impl<T: Real> Thread<'_, T> {
         }
     }
 
-    /// Convolves inputs, and takes the sums for a norm.
+    /// Convolves inputs, or this thread's share of the result.
     pub(crate) fn convolve(
         &self,
         conv: ConvId,
         packed: &[T],
         inputs: &[BufferSlice],
         out: BufferSlice,
-        sums: Option<&mut [f64]>,
-    ) {
-        let kernel = &self.layout.convs[conv];
-        let out = self.view(out);
-        let images = self.images.clone();
-        // SAFETY: see the comment at the top of this file.
-        unsafe { kernel.forward(packed, &self.views(inputs), out, images, self.scratch(), sums) }
-    }
-
-    /// Convolves inputs with the epilogue of an inference.
-    pub(crate) fn infer(
-        &self,
-        conv: ConvId,
-        packed: &[T],
-        inputs: &[BufferSlice],
-        out: BufferSlice,
-        epilogue: &Epilogue<T>,
+        epilogue: Epilogue<T>,
     ) {
         let kernel = &self.layout.convs[conv];
         let inputs = self.views(inputs);
         let out = self.view(out);
         let images = self.images.clone();
+        let scratch = self.scratch();
         // SAFETY: see the comment at the top of this file.
-        unsafe {
-            kernel.infer(packed, &inputs, out, epilogue, images, self.scratch(), self.share);
-        }
+        unsafe { kernel.forward(packed, &inputs, out, epilogue, images, scratch, self.share) }
     }
 
     /// Computes the gradients of a convolution's weights and inputs.
@@ -121,7 +104,7 @@ impl<T: Real> Thread<'_, T> {
         inputs: &[BufferSlice],
         packed: &[T],
         weights: (&mut [T], bool),
-        into: &[InputGradient<T>],
+        into: &mut [InputGradient<T>],
     ) {
         let kernel = &self.layout.convs[conv];
         let inputs = self.views(inputs);

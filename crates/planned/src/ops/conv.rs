@@ -16,7 +16,7 @@ pub struct Conv {
     pub inputs: Vec<BufferSlice>,
     pub out: BufferSlice,
     pub weights: Weights,
-    pub then: Then,
+    pub epilogue: ConvEpilogue,
 }
 
 /// Where a convolution finds its weights.
@@ -30,7 +30,7 @@ pub enum Weights {
 
 /// What is computed from the result while it is in registers.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Then {
+pub enum ConvEpilogue {
     /// The bias is added, if there is one.
     Store,
     /// The sums for a norm are taken after the bias.
@@ -59,7 +59,7 @@ impl Conv {
             inputs: inputs.iter().map(|id| nodes.at(*id)).collect(),
             out: nodes.at(node),
             weights,
-            then: Then::Store,
+            epilogue: ConvEpilogue::Store,
         }
     }
 
@@ -97,10 +97,10 @@ impl Instruction for Conv {
             Weights::State => Memory::Values(weight),
         }));
         accesses.extend(bias.map(|bias| Access::read_all(Memory::Values(bias))));
-        accesses.extend(match self.then {
-            Then::Store => None,
-            Then::Sums(norm) => Some(Access::write(Memory::Sums(norm))),
-            Then::Activate { residual, .. } => residual.map(Access::read),
+        accesses.extend(match self.epilogue {
+            ConvEpilogue::Store => None,
+            ConvEpilogue::Sums(norm) => Some(Access::write(Memory::Sums(norm))),
+            ConvEpilogue::Activate { residual, .. } => residual.map(Access::read),
         });
         accesses
     }
@@ -112,29 +112,26 @@ impl Instruction for Conv {
             Weights::State => thread.values(of.weight),
         };
         let bias = of.bias.map(|bias| thread.values(bias));
-        let biased = Epilogue { bias, residual: None, relu: false };
-        let infer = |epilogue: Epilogue<T>| {
-            thread.infer(self.conv, packed, &self.inputs, self.out, &epilogue);
-        };
-        match self.then {
-            Then::Store if bias.is_none() => {
-                thread.convolve(self.conv, packed, &self.inputs, self.out, None);
-            }
-            Then::Store => infer(biased),
-            Then::Sums(norm) => {
+        let epilogue = match self.epilogue {
+            ConvEpilogue::Store if bias.is_none() => Epilogue::Store,
+            ConvEpilogue::Sums(norm) if bias.is_none() => {
                 let sums = thread.sums(norm);
                 sums.fill(0.0);
-                if bias.is_none() {
-                    thread.convolve(self.conv, packed, &self.inputs, self.out, Some(sums));
-                } else {
-                    infer(biased);
-                    thread.add_sums(self.out, sums);
-                }
+                Epilogue::Sums(sums)
             }
-            Then::Activate { residual, relu } => {
+            ConvEpilogue::Store | ConvEpilogue::Sums(_) => {
+                Epilogue::Activate { bias, residual: None, relu: false }
+            }
+            ConvEpilogue::Activate { residual, relu } => {
                 let residual = residual.map(|slice| thread.view(slice));
-                infer(Epilogue { residual, relu, ..biased });
+                Epilogue::Activate { bias, residual, relu }
             }
+        };
+        thread.convolve(self.conv, packed, &self.inputs, self.out, epilogue);
+        if let (ConvEpilogue::Sums(norm), Some(_)) = (self.epilogue, bias) {
+            let sums = thread.sums(norm);
+            sums.fill(0.0);
+            thread.add_sums(self.out, sums);
         }
     }
 

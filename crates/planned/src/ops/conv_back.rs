@@ -9,7 +9,7 @@ use crate::ops::masked_sums::MaskedSums;
 use crate::ops::norm_back::GradientSource;
 use crate::planning::{Gradients, is_image};
 use crate::tables::{ConvId, Tables};
-use res2lab_kernels::{InputGradient, Real};
+use res2lab_kernels::{Epilogue, InputGradient, Real};
 
 /// The gradients of a convolution's weights, bias and inputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,12 +86,11 @@ impl Instruction for ConvBack {
         let masked: Vec<_> = self.into.iter().map(|into| into.kernel_sums(thread)).collect();
         let into = self.into.iter().zip(&masked).map(|(into, masked_sums)| InputGradient {
             into: thread.view(into.target.to),
-            add: into.target.add,
-            masked_sums,
+            epilogue: Epilogue::Gradient { add: into.target.add, masked_sums },
         });
-        let into: Vec<InputGradient<T>> = into.collect();
+        let mut into: Vec<InputGradient<T>> = into.collect();
         let gradient = self.from.gradient(thread);
-        thread.convolve_back(self.conv, &gradient, &self.inputs, packed, weights, &into);
+        thread.convolve_back(self.conv, &gradient, &self.inputs, packed, weights, &mut into);
         if let Some(bias) = of.bias {
             let mut sums = vec![0.0; 2 * thread.tables.state[bias].elements];
             thread.add_sums(self.from.of, &mut sums);
