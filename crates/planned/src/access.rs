@@ -147,7 +147,9 @@ impl From<BufferSlice> for Memory {
 }
 
 /// The slices among several accesses.
-pub(crate) fn slices(accesses: Vec<Access>) -> impl Iterator<Item = BufferSlice> {
+pub(crate) fn slices(
+    accesses: impl IntoIterator<Item = Access>,
+) -> impl Iterator<Item = BufferSlice> {
     accesses.into_iter().filter_map(|access| access.slice())
 }
 
@@ -203,9 +205,7 @@ impl Memory {
             Memory::Statistics(norm) => format!("statistics n{norm}"),
             Memory::Coefficients(norm) => format!("coefficients n{norm}"),
             Memory::Positions(pool) => format!("positions p{pool}"),
-            Memory::Packed { buffer, of } => {
-                format!("packed {buffer} (c{} {:?})", of.conv, of.pass)
-            }
+            Memory::Packed { buffer, of } => format!("packed {buffer} (c{})", of.conv),
             Memory::Partials { buffer, entry } => format!("partials {buffer} ({})", name(entry)),
             Memory::Values(entry) => name(entry),
             Memory::Gradient(entry) => format!("d {}", name(entry)),

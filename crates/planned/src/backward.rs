@@ -1,5 +1,6 @@
 //! The training step: the forward pass, and the backward pass behind it.
 
+use crate::access::{Access, slices};
 use crate::aliasing::alias_copies;
 use crate::allocation::BufferSlice;
 use crate::fusion::{Fusion, fuse};
@@ -33,7 +34,14 @@ impl Program {
         program.tables.buffers.extend(program.tables.buffers.clone());
         program.tables.alias_of.extend(first..2 * first);
         let Program { tables, forward, .. } = &program;
-        let mut planner = Planner { tables, forward, nodes: &nodes, gradients, instrs: Vec::new() };
+        let mut planner = Planner {
+            tables,
+            forward,
+            nodes: &nodes,
+            gradients,
+            instrs: Vec::new(),
+            written: Vec::new(),
+        };
         planner.push(ZeroSums { norms: (0..tables.norms.len()).collect() });
         let logits_gradient = planner.gradients.contribute(tables.logits).to;
         fusions.iter().rev().for_each(|fusion| planner.add_fusion(fusion));
@@ -51,13 +59,19 @@ struct Planner<'a> {
     nodes: &'a Nodes<'a>,
     gradients: Gradients,
     instrs: Vec<Backward>,
+    /// The slices that each of these instructions writes.
+    written: Vec<Vec<BufferSlice>>,
 }
 
 impl Planner<'_> {
     /// Adds an instruction, after the zeros that it needs.
     fn push(&mut self, instr: impl Into<Backward>) {
-        self.instrs.extend(self.gradients.take_zeros().into_iter().map(Backward::from));
-        self.instrs.push(instr.into());
+        let zeros = self.gradients.take_zeros().into_iter().map(Backward::from);
+        for instr in zeros.chain([instr.into()]) {
+            let accesses = instr.accesses(self.tables).into_iter();
+            self.written.push(slices(accesses.filter(Access::writes)).collect());
+            self.instrs.push(instr);
+        }
     }
 
     fn push_all(&mut self, copies: Vec<Copy>) {
@@ -158,12 +172,8 @@ impl Planner<'_> {
     /// its target: the last one that writes to it, if that is the backward pass of a convolution of
     /// stride 1, which writes whole rows.
     fn taker(&self, buffer: usize, channel: usize) -> Option<(usize, usize)> {
-        let writes = |instr: &Backward| {
-            let accesses = instr.accesses(self.tables);
-            let mut written = accesses.iter().filter(|access| access.writes());
-            written.any(|access| access.slice().is_some_and(|slice| slice.has(buffer, channel)))
-        };
-        let at = self.instrs.iter().rposition(writes)?;
+        let is_written = |slices: &Vec<BufferSlice>| slices.iter().any(|s| s.has(buffer, channel));
+        let at = self.written.iter().rposition(is_written)?;
         let Backward::ConvBack(back) = &self.instrs[at] else { return None };
         let is_there = |into: &InputTarget| into.target.to.has(buffer, channel);
         let into = back.into.iter().rposition(is_there)?;

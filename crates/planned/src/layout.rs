@@ -80,6 +80,11 @@ impl<T> Layout<T> {
         Share { index: thread, of: self.threads }.within(0..images)
     }
 
+    /// The most images that a thread has.
+    pub(crate) fn most_images(&self) -> usize {
+        if self.shares_images { self.batch } else { self.batch.div_ceil(self.threads) }
+    }
+
     /// The range of an entry of the state in its flat buffer.
     pub(crate) fn entry(&self, tables: &Tables, entry: EntryId) -> Range<usize> {
         let start = self.entries[entry];

@@ -68,26 +68,33 @@ impl Contents<'_> {
             let lost = self.partials.insert(buffer, BTreeSet::new()).unwrap_or_default();
             found.extend(self.not_added(&lost));
         }
-        for access in accesses {
-            match access.memory {
-                Memory::Partials { buffer, entry } if access.writes() => {
-                    self.partials.entry(buffer).or_default().insert(entry);
-                }
-                // The one that reads them adds them.
-                Memory::Partials { buffer, entry } => {
-                    self.partials.entry(buffer).or_default().remove(&entry);
-                }
-                Memory::Slice(slice) if access.writes() => self.write_slice(slice),
-                Memory::Packed { buffer, of } if access.writes() => {
-                    self.packed.insert(buffer, of);
-                }
-                other if access.writes() && !self.others.contains(&other) => {
-                    self.others.push(other);
-                }
-                _ => {}
+        // The instruction that reads partial gradients adds them.
+        for access in accesses.iter().filter(|access| !access.writes()) {
+            if let Memory::Partials { buffer, entry } = access.memory {
+                self.partials.entry(buffer).or_default().remove(&entry);
             }
         }
+        accesses.iter().filter(|access| access.writes()).for_each(|access| self.write(access));
         found
+    }
+
+    fn write(&mut self, access: &Access) {
+        match access.memory {
+            Memory::Slice(slice) => self.write_slice(slice),
+            Memory::Packed { buffer, of } => _ = self.packed.insert(buffer, of),
+            Memory::Partials { buffer, entry } => {
+                self.partials.entry(buffer).or_default().insert(entry);
+            }
+            Memory::Sums(_)
+            | Memory::Statistics(_)
+            | Memory::Coefficients(_)
+            | Memory::Positions(_) => {
+                if !self.others.contains(&access.memory) {
+                    self.others.push(access.memory);
+                }
+            }
+            Memory::Values(_) | Memory::Gradient(_) | Memory::Running(_) => {}
+        }
     }
 
     /// What is missing at the end of the program.

@@ -8,11 +8,11 @@
 mod contents;
 mod races;
 
-use crate::access::Pass;
+use crate::access::{Access, Pass};
 use crate::allocation::IMAGES;
+use crate::instructions::{Backward, Forward};
 use crate::plan::Plan;
 use crate::program::Program;
-use crate::tables::Tables;
 use contents::Contents;
 use races::Races;
 use res2lab_kernels::Real;
@@ -51,7 +51,7 @@ impl<T: Real> Plan<T> {
             (_, false) => Team::OwnImages,
             (_, true) => Team::SameImages,
         };
-        let images = self.layout.images_of(0, self.layout.batch).len();
+        let images = self.layout.most_images();
         let order = self.segments.iter().flat_map(|segment| {
             // A segment of several micro-batches is checked twice, since it runs again.
             let times = if segment.micro_batch < images { 2 } else { 1 };
@@ -65,7 +65,7 @@ impl<T: Real> Plan<T> {
 /// For each buffer, those other buffers of which it uses a part of the memory, aliases excepted.
 fn overlaps<T: Real>(plan: &Plan<T>) -> Vec<Vec<usize>> {
     let tables = &plan.program.tables;
-    let most = plan.layout.images_of(0, plan.layout.batch).len();
+    let most = plan.layout.most_images();
     let range = |buffer: usize| {
         let images = plan.layout.local[buffer].unwrap_or(most);
         let start = plan.layout.offsets[buffer];
@@ -73,16 +73,16 @@ fn overlaps<T: Real>(plan: &Plan<T>) -> Vec<Vec<usize>> {
     };
     let all = || (0..tables.buffers.len()).filter(|buffer| *buffer != IMAGES);
     let is_other = |a: usize, b: usize| {
-        let (a_range, b_range) = (range(a), range(b));
+        let a_range = range(a);
+        let b_range = range(b);
         tables.alias_of[a] != tables.alias_of[b]
             && a_range.start < b_range.end
             && b_range.start < a_range.end
     };
-    let of = |buffer: usize| match buffer {
-        IMAGES => Vec::new(),
-        _ => all().filter(|other| is_other(buffer, *other)).collect(),
-    };
-    (0..tables.buffers.len()).map(of).collect()
+    let of = |buffer: usize| all().filter(|other| is_other(buffer, *other)).collect();
+    let mut overlaps: Vec<Vec<usize>> = (0..tables.buffers.len()).map(of).collect();
+    overlaps[IMAGES].clear();
+    overlaps
 }
 
 /// Checks the forward instructions in this order, and then the backward pass.
@@ -94,14 +94,13 @@ fn check(
 ) -> Vec<Fault> {
     let tables = &program.tables;
     let mut checker = Checker {
-        tables,
         contents: Contents::new(tables, overlaps, team != Team::Single),
         races: Races::new(tables, team),
         faults: Vec::new(),
     };
     for at in order {
         let instr = &program.forward[at];
-        let is_barrier = matches!(instr, crate::instructions::Forward::Barrier(_));
+        let is_barrier = matches!(instr, Forward::Barrier(_));
         let accesses = instr.accesses(tables);
         checker.add((Pass::Forward, at, instr.name()), is_barrier, &accesses);
     }
@@ -110,7 +109,7 @@ fn check(
     let found = checker.contents.use_logits();
     checker.report((Pass::Forward, program.forward.len(), "end"), found);
     for (at, instr) in program.backward.iter().enumerate() {
-        let is_barrier = matches!(instr, crate::instructions::Backward::Barrier(_));
+        let is_barrier = matches!(instr, Backward::Barrier(_));
         let accesses = instr.accesses(tables);
         checker.add((Pass::Backward, at, instr.name()), is_barrier, &accesses);
     }
@@ -121,20 +120,13 @@ fn check(
 }
 
 struct Checker<'a> {
-    tables: &'a Tables,
     contents: Contents<'a>,
     races: Races<'a>,
     faults: Vec<Fault>,
 }
 
 impl Checker<'_> {
-    fn add(
-        &mut self,
-        label: (Pass, usize, &'static str),
-        is_barrier: bool,
-        accesses: &[crate::access::Access],
-    ) {
-        debug_assert_eq!(self.tables.buffers.len(), self.tables.alias_of.len());
+    fn add(&mut self, label: (Pass, usize, &'static str), is_barrier: bool, accesses: &[Access]) {
         if is_barrier {
             self.races.clear();
         }
@@ -146,5 +138,28 @@ impl Checker<'_> {
 
     fn report(&mut self, (pass, at, name): (Pass, usize, &'static str), found: Vec<String>) {
         self.faults.extend(found.into_iter().map(|what| Fault { pass, at, name, what }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use res2lab_arch::Input;
+
+    #[test]
+    fn live_buffers_in_the_same_memory_are_found() {
+        let spec = res2lab_arch::zoo::find("seresnet50").unwrap().words.resolve().unwrap().0;
+        let graph = res2lab_arch::build(&spec, Input::square(32, 7)).unwrap();
+        for threads in [1, 2] {
+            let entries = vec![0; graph.state.len()];
+            let mut plan = Plan::<f32>::new(&graph, entries, 3, threads);
+            assert_eq!(plan.faults(), []);
+            plan.layout.offsets.fill(0);
+            assert_ne!(plan.faults(), []);
+            let mut plan = Plan::<f32>::inference(&graph, 3, threads);
+            assert_eq!(plan.faults(), []);
+            plan.layout.offsets.fill(0);
+            assert_ne!(plan.faults(), []);
+        }
     }
 }
