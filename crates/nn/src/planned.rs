@@ -4,6 +4,7 @@
 use crate::Engine;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
+use res2lab_arch::Graph;
 use res2lab_planned::{Plan, State, Workspace};
 use tch::{Kind, Tensor};
 
@@ -30,6 +31,12 @@ impl PlannedStep {
     /// process.
     pub fn fits(net: &Net) -> bool {
         net.placement().engine == Engine::Planned
+    }
+
+    /// The plan of a graph's step in float32 as text: its instructions, buffers and memory.
+    pub fn describe(graph: &Graph, batch: usize, threads: usize) -> String {
+        let entries = vec![0; graph.state.len()];
+        Plan::<f32>::new(graph, entries, batch, threads).to_string()
     }
 
     fn plan(&mut self, net: &Net, batch: usize) -> &mut TypedPlan {

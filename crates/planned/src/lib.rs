@@ -5,6 +5,8 @@
 //!
 //! This crate must never know: libtorch, files, losses, optimizers. It works on slices.
 //!
+//! [`walkthrough`] follows one small network through its program, line by line.
+//!
 //! Reading order:
 //! - [`fusion`]: nodes that are computed together
 //! - [`allocation`]: buffers and slices of results, so that splits and concatenations cost no copy
@@ -13,6 +15,7 @@
 //! - [`ops`]: a module for each operation: how it is planned, what it accesses, how it runs
 //! - [`instructions`]: the instructions of the two passes
 //! - [`program`] and `backward`: the step as two lists of instructions
+//! - `text`: the text of a program
 //! - `aliasing`: copies that are elided
 //! - [`schedule`]: packing, barriers and the addition of partial gradients
 //! - [`check`]: what every scheduled program must satisfy
@@ -50,7 +53,10 @@ pub mod schedule;
 pub mod segments;
 pub mod step;
 pub mod tables;
+mod text;
 pub mod threads;
+#[doc = include_str!("walkthrough.md")]
+pub mod walkthrough {}
 pub mod workspace;
 
 pub use inference::Inference;

@@ -53,14 +53,4 @@ impl<T: Real> Workspace<T> {
             barrier: Barrier::new(layout.threads),
         }
     }
-
-    /// The bytes of memory that were allocated.
-    pub fn bytes(&self) -> usize {
-        let of = |own: &Own<T>| {
-            let positions: usize = own.positions.iter().map(Vec::len).sum();
-            (own.arena.len() + own.scratch.len()) * size_of::<T>() + positions * size_of::<u32>()
-        };
-        let shared: usize = self.partials.iter().chain(&self.packed).map(Vec::len).sum();
-        self.own.iter().map(of).sum::<usize>() + shared * size_of::<T>()
-    }
 }
