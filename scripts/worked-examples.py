@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Applies each worked example of CONTRIBUTING.md to a copy of the tree and runs its tests.
 
-    scripts/worked-examples.py        one line per example; exit status 1 if one fails
+    scripts/worked-examples.py [LETTER...]   one line per example; exit status 1 if one fails
 
 The copy includes uncommitted changes of the checkout. Its path is always
 target/worked-examples/tree, so that cargo builds only what differs from the last run. The copy is
@@ -94,6 +94,8 @@ def main():
     fences = text.count("\n```diff\n")
     if len(examples) != fences or not examples:
         sys.exit(f"error: CONTRIBUTING.md has {fences} diffs, but {len(examples)} worked examples with a title and a test")
+    if unknown := [letter for letter in sys.argv[1:] if not any(title.startswith(f"({letter})") for title, _, _ in examples)]:
+        sys.exit(f"error: CONTRIBUTING.md has no example {', '.join(unknown)}")
     os.makedirs(OWN, exist_ok=True)
     # SIGTERM raises an exception like Ctrl-C, so that the copy is removed in any case.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -103,6 +105,8 @@ def main():
         touch_changed(examples)
         # In reverse order, because the first examples change crates on which most others depend.
         for title, diff, test in reversed(examples):
+            if sys.argv[1:] and title[1] not in sys.argv[1:]:
+                continue
             started = time.monotonic()
             try:
                 check(diff, test)
