@@ -283,6 +283,15 @@ fn tensors(node: &Node, nodes: &[Node]) -> Vec<(&'static str, Vec<usize>, Role)>
                 ("bias", vec![out], Role::LinearBias),
             ]
         }
-        _ => vec![],
+        Op::Input
+        | Op::Relu
+        | Op::Sigmoid
+        | Op::Add
+        | Op::Gate
+        | Op::Slice { .. }
+        | Op::Concat
+        | Op::MaxPool(_)
+        | Op::AvgPool(_)
+        | Op::GlobalPool => vec![],
     }
 }

@@ -42,7 +42,17 @@ pub fn macs(graph: &Graph, node: &Node) -> u64 {
     let each = match node.op {
         Op::Conv(c) => from().channels / c.groups * c.kernel * c.kernel,
         Op::Linear { .. } => from().elements(),
-        _ => 0,
+        Op::Input
+        | Op::BatchNorm { .. }
+        | Op::Relu
+        | Op::Sigmoid
+        | Op::Add
+        | Op::Gate
+        | Op::Slice { .. }
+        | Op::Concat
+        | Op::MaxPool(_)
+        | Op::AvgPool(_)
+        | Op::GlobalPool => 0,
     };
     (node.shape.elements() * each) as u64
 }

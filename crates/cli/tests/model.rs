@@ -123,6 +123,24 @@ fn a_plan_counts_what_model_counts() {
 }
 
 #[test]
+fn a_program_lists_buffers_instructions_and_memory() {
+    let bench = Bench::new();
+    let output =
+        bench.run("model depth=11 planes=8 stem=cifar --size 32 --program --batch 4 --threads 2");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in ["buffers, of one image", "forward", "backward", "memory, 4 images, 2 threads"] {
+        assert!(text.lines().any(|line| line.starts_with(part)), "{part}");
+    }
+    assert!(text.contains("conv back") && text.contains("barrier") && text.contains("pack  "));
+    let single =
+        bench.run("model depth=11 planes=8 stem=cifar --size 32 --program --batch 4 --threads 1");
+    assert!(!String::from_utf8(single.stdout).unwrap().contains("barrier"));
+    let refused = bench.run("model depth=11 stem=cifar --program --batch 0");
+    assert!(stderr(&refused).contains("batch or threads are impossible"));
+}
+
+#[test]
 fn unknown_fields_of_a_model_are_named() {
     let bench = Bench::new();
     for (line, cause) in [

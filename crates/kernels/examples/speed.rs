@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use res2lab_kernels::instruction_set::{self, InstructionSet};
 use res2lab_kernels::{
-    ConvKernel, ConvShape, Gradient, InputGradient, MaskedSums, NormBackward, View,
+    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Share, View,
 };
 
 /// The channels, size, output channels, kernel and stride of each convolution.
@@ -123,7 +123,7 @@ fn main() {
     for &set in sets.iter().filter(|&&set| set > InstructionSet::Plain) {
         println!("multiply-adds alone, {}: {:.1} GFLOP/s", set.name(), peak(set));
     }
-    let (chosen, _) = instruction_set::fastest();
+    let (chosen, _) = res2lab_kernels::fastest();
     println!("this processor uses {}", chosen.name());
     println!(
         "{:35} {:>8} {:>8} {:>8} {:>8} {:>8}",
@@ -204,35 +204,30 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
         sums: sums_before,
     }];
     let masked_sums = if stride == 1 { &masked_sums[..] } else { &[] };
-    let into = [InputGradient { into: dx, add: false, masked_sums: &[] }];
-    let into_last = [InputGradient { into: dx, add: false, masked_sums }];
+    let gradient = |masked_sums| Epilogue::Gradient { add: false, masked_sums };
+    let mut into = [InputGradient { into: dx, epilogue: gradient(&[]) }];
+    let mut into_last = [InputGradient { into: dx, epilogue: gradient(masked_sums) }];
+    let all = Share::WHOLE;
     // SAFETY: the views are those of the vectors above, of which each is one tensor.
     let seconds = unsafe {
         [
-            best(|| conv.forward(&packed, &[x], y, 0..images, &mut scratch, None)),
-            best(|| conv.forward(&packed, &[x], y, 0..images, &mut scratch, Some(&mut sums))),
-            best(|| conv.backward(&plain, &[x], &back, None, &into, 0..images, &mut scratch)),
             best(|| {
-                conv.backward(
-                    &plain,
-                    &[x],
-                    &back,
-                    Some((&mut dw, true)),
-                    &[],
-                    0..images,
-                    &mut scratch,
-                )
+                let store = Epilogue::Store;
+                conv.forward(&packed, &[x], y, store, 0..images, &mut scratch, all)
             }),
             best(|| {
-                conv.backward(
-                    &full,
-                    &[x],
-                    &back,
-                    Some((&mut dw, true)),
-                    &into_last,
-                    0..images,
-                    &mut scratch,
-                )
+                let sums = Epilogue::Sums(&mut sums);
+                conv.forward(&packed, &[x], y, sums, 0..images, &mut scratch, all)
+            }),
+            best(|| conv.backward(&plain, &[x], &back, None, &mut into, 0..images, &mut scratch)),
+            best(|| {
+                let dw = Some((&mut dw[..], true));
+                conv.backward(&plain, &[x], &back, dw, &mut [], 0..images, &mut scratch)
+            }),
+            best(|| {
+                let dw = Some((&mut dw[..], true));
+                let into = &mut into_last;
+                conv.backward(&full, &[x], &back, dw, into, 0..images, &mut scratch)
             }),
         ]
     };

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::real::Simd;
+use crate::element::Simd;
 
 /// The vectors of AVX2 and FMA.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use crate::avx2::Avx2;
-use crate::real::Simd;
+use crate::element::Simd;
 
 /// The vectors of AVX-512.
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! Dispatch: the innermost functions, compiled for each type and instruction set.
+//! Dispatch: the loops, compiled for each type and instruction set.
 //!
 //! Dispatch tables are statics of this crate. Their functions are therefore compiled here, with
 //! this crate's optimization level, and not in the crate of a generic caller.
@@ -7,13 +7,105 @@
 use crate::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
-use crate::conv::{epilogue, pack, tile};
+use crate::conv::results::{self, Activate, Add, Mask, Store, StoreSums, Write};
+use crate::conv::{pack, scatter, tile};
+use crate::element::{Element, Plain, Simd};
+#[cfg(target_arch = "x86_64")]
+use crate::instruction_set::{InstructionSet, current};
+use crate::norm::loops as norm;
+use crate::pointwise::loops as pointwise;
 use crate::pool::rows;
-use crate::real::{Plain, Real, Simd};
-use crate::{norm, pointwise, sgd};
+use crate::sgd::loops as sgd;
+use crate::source::{Masked, NormPlane, One, Source, StridedSource, Sum};
+
+/// An element type with kernels: `f32` or `f64`.
+pub trait Real: Element {
+    /// The dispatch table for this type and the instruction set in use.
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn kernels() -> &'static Kernels<Self>;
+}
+
+macro_rules! real {
+    ($type:ty, $avx512:ident, $avx512_narrow:ident, $avx2:ident, $plain:ident) => {
+        impl Real for $type {
+            #[allow(private_interfaces)]
+            fn kernels() -> &'static Kernels<Self> {
+                #[cfg(target_arch = "x86_64")]
+                match current() {
+                    InstructionSet::Avx512 => return &$avx512,
+                    InstructionSet::Avx512Narrow => return &$avx512_narrow,
+                    InstructionSet::Avx2 => return &$avx2,
+                    InstructionSet::Plain => {}
+                }
+                &$plain
+            }
+        }
+    };
+}
+
+real!(f32, AVX512_F32, AVX512_NARROW_F32, AVX2_F32, PLAIN_F32);
+real!(f64, AVX512_F64, AVX512_NARROW_F64, AVX2_F64, PLAIN_F64);
 
 /// An entry of a dispatch table: a function of one argument of type `A`.
 type Entry<A> = unsafe fn(&A);
+
+/// A function that writes its result, and one that accumulates it.
+pub(crate) struct WriteOrAdd<A: 'static> {
+    write: Entry<A>,
+    add: Entry<A>,
+}
+
+impl<A> WriteOrAdd<A> {
+    /// The function that accumulates, or the one that writes.
+    pub(crate) fn of(&self, add: bool) -> Entry<A> {
+        if add { self.add } else { self.write }
+    }
+}
+
+/// Packing, by the source of the rows.
+pub(crate) struct Packs<T: 'static> {
+    pub one: Entry<pack::Pack<T, One<T>>>,
+    pub sum: Entry<pack::Pack<T, Sum<T>>>,
+    pub norm: Entry<pack::Pack<T, NormPlane<T>>>,
+}
+
+/// Strided packing, by the source of the rows.
+pub(crate) struct Gathers<T: 'static> {
+    pub one: Entry<pack::StridedGather<T, One<T>>>,
+    pub sum: Entry<pack::StridedGather<T, Sum<T>>>,
+}
+
+/// Writing a convolution's results, by the operation on them.
+pub(crate) struct Writes<T: 'static> {
+    pub store: Entry<Write<T, Store>>,
+    pub add: Entry<Write<T, Add>>,
+    pub sums: Entry<Write<T, StoreSums>>,
+    pub activate: Entry<Write<T, Activate<T>>>,
+    pub mask: Entry<Write<T, Mask<T, false>>>,
+    pub mask_add: Entry<Write<T, Mask<T, true>>>,
+}
+
+/// Copying a plane, by its source.
+pub(crate) struct Copies<T: 'static> {
+    pub one: WriteOrAdd<pointwise::PlaneCopy<T, One<T>>>,
+    pub sum: WriteOrAdd<pointwise::PlaneCopy<T, Sum<T>>>,
+    pub masked: WriteOrAdd<pointwise::PlaneCopy<T, Masked<T>>>,
+    pub norm: WriteOrAdd<pointwise::PlaneCopy<T, NormPlane<T>>>,
+}
+
+/// The sums of a batch norm, by their factors.
+pub(crate) struct NormSums<T: 'static> {
+    pub squares: Entry<norm::PlaneSums<norm::Squares<T>>>,
+    pub products: Entry<norm::PlaneSums<norm::Products<T>>>,
+    pub masked_products: Entry<norm::PlaneSums<norm::MaskedProducts<T>>>,
+}
+
+/// Normalization, without and with a residual.
+pub(crate) struct Normalizations<T: 'static> {
+    pub plain: Entry<norm::Normalize<T, norm::NoTerm>>,
+    pub residual: Entry<norm::Normalize<T, norm::Term<T>>>,
+}
 
 /// The dispatch table of one element type and instruction set.
 pub(crate) struct Kernels<T: 'static> {
@@ -28,77 +120,77 @@ pub(crate) struct Kernels<T: 'static> {
     /// Indexed by rows - 1 and vectors - 1.
     pub outer: [[Entry<tile::Outer<T>>; tile::VECTORS]; tile::ROWS],
     pub transpose: Entry<tile::Transpose<T>>,
-    pub pack: [Entry<pack::Pack<T>>; pack::KINDS],
-    /// For the kinds `ONE` and `SUM`.
-    pub strided_gather: [Entry<pack::StridedGather<T>>; 2],
-    pub epilogue: [Entry<epilogue::TileEpilogue<T>>; epilogue::MODES],
-    /// For the modes `STORE` and `ADD`.
-    pub strided_scatter: [Entry<epilogue::StridedScatter<T>>; 2],
-    pub sums: Entry<norm::PlaneSums<T>>,
-    pub normalize: [Entry<norm::Normalize<T>>; 2],
-    pub backward_sums: [Entry<norm::BackwardSums<T>>; 2],
-    /// Indexed by the kind of the source, and whether to accumulate.
-    pub copy: [[Entry<pointwise::PlaneCopy<T>>; 2]; pack::KINDS],
-    pub relu: Entry<pointwise::PlaneCopy<T>>,
-    pub scale: [Entry<pointwise::PlaneCopy<T>>; 2],
-    pub product_sum: Entry<pointwise::ProductSum<T>>,
+    pub pack: Packs<T>,
+    pub gather: Gathers<T>,
+    pub write: Writes<T>,
+    pub scatter: WriteOrAdd<scatter::StridedScatter<T>>,
+    pub sums: NormSums<T>,
+    pub normalize: Normalizations<T>,
+    pub copy: Copies<T>,
+    pub relu: Entry<pointwise::PlaneCopy<T, One<T>>>,
+    pub scale: WriteOrAdd<pointwise::Scale<T>>,
+    pub product_sum: Entry<pointwise::PlaneSum<pointwise::Product<T>>>,
+    pub sum: Entry<pointwise::PlaneSum<One<T>>>,
     pub sgd: Entry<sgd::Flat<T>>,
     pub pool_row: Entry<rows::RowSum<T>>,
     pub pool_maximum: Entry<rows::Maximum<T>>,
     pub pool_places: Entry<rows::Places<T>>,
 }
 
-/// Compiles `$module::$function` for the baseline and for AVX2.
+/// Compiles `$module::$function`, whose generic parameters beside the element type and the vectors
+/// are `$params`, for the baseline and for AVX2.
 macro_rules! compile {
-    ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty) => {
+    ($name:ident, $module:ident :: $function:ident, [$($params:tt)*], [$($args:tt)*], $argument:ty) => {
         mod $name {
             use super::*;
-            pub(crate) unsafe fn plain<T: Real $(, const $const: usize)*>(argument: &$argument) {
+            pub(crate) unsafe fn plain<T: Element, $($params)*>(argument: &$argument) {
                 // SAFETY: the caller guarantees the argument, and that the processor has the
                 // instructions.
-                unsafe { $module::$function::<T, Plain $(, $const)*>(argument) }
+                unsafe { $module::$function::<T, Plain, $($args)*>(argument) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            pub(crate) unsafe fn avx2<T: Real $(, const $const: usize)*>(argument: &$argument)
+            pub(crate) unsafe fn avx2<T: Element, $($params)*>(argument: &$argument)
             where
                 Avx2: Simd<T>,
             {
                 // SAFETY: the caller guarantees the argument, and that the processor has the
                 // instructions.
-                unsafe { $module::$function::<T, Avx2 $(, $const)*>(argument) }
+                unsafe { $module::$function::<T, Avx2, $($args)*>(argument) }
             }
         }
     };
     // As above, and for AVX-512 with vectors of both widths.
-    ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, both) => {
+    ($name:ident, $module:ident :: $function:ident, [$($params:tt)*], [$($args:tt)*], $argument:ty, both) => {
         mod $name {
             use super::*;
-            compile!(compiled, $module::$function, ($($const),*), $argument);
+            compile!(compiled, $module::$function, [$($params)*], [$($args)*], $argument);
             pub(crate) use compiled::*;
-            compile!(@avx512, avx512, $module::$function, ($($const),*), $argument, Avx512);
-            compile!(@avx512, avx512_narrow, $module::$function, ($($const),*), $argument, Avx2);
+            compile!(@avx512, avx512, $module::$function, [$($params)*], [$($args)*], $argument, Avx512);
+            compile!(
+                @avx512, avx512_narrow, $module::$function, [$($params)*], [$($args)*], $argument, Avx2
+            );
         }
     };
     // As above, and for AVX-512 with vectors of one width.
-    ($name:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, $vectors:ident) => {
+    ($name:ident, $module:ident :: $function:ident, [$($params:tt)*], [$($args:tt)*], $argument:ty, $vectors:ident) => {
         mod $name {
             use super::*;
-            compile!(compiled, $module::$function, ($($const),*), $argument);
+            compile!(compiled, $module::$function, [$($params)*], [$($args)*], $argument);
             pub(crate) use compiled::*;
-            compile!(@avx512, avx512, $module::$function, ($($const),*), $argument, $vectors);
+            compile!(@avx512, avx512, $module::$function, [$($params)*], [$($args)*], $argument, $vectors);
         }
     };
-    (@avx512, $which:ident, $module:ident :: $function:ident, ($($const:ident),*), $argument:ty, $vectors:ident) => {
+    (@avx512, $which:ident, $module:ident :: $function:ident, [$($params:tt)*], [$($args:tt)*], $argument:ty, $vectors:ident) => {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl")]
-        pub(crate) unsafe fn $which<T: Real $(, const $const: usize)*>(argument: &$argument)
+        pub(crate) unsafe fn $which<T: Element, $($params)*>(argument: &$argument)
         where
             $vectors: Simd<T>,
         {
             // SAFETY: the caller guarantees the argument, and that the processor has the
             // instructions.
-            unsafe { $module::$function::<T, $vectors $(, $const)*>(argument) }
+            unsafe { $module::$function::<T, $vectors, $($args)*>(argument) }
         }
     };
 }
@@ -106,27 +198,28 @@ macro_rules! compile {
 // Which width is faster depends on the processor. A processor with two 512-bit units does nearly
 // twice as many multiply-adds with vectors of sixteen floats. A processor that splits such vectors
 // into halves gains nothing, and loses where rows are short or unaligned.
-compile!(tiles, tile::tile, (M, N), tile::Tile<T>, both);
-compile!(dots, tile::dot, (M, N), tile::Dot<T>, both);
-compile!(outers, tile::outer, (M, N), tile::Outer<T>, both);
-compile!(transposes, tile::transpose, (), tile::Transpose<T>, both);
+compile!(tiles, tile::tile, [const M: usize, const N: usize], [M, N], tile::Tile<T>, both);
+compile!(dots, tile::dot, [const M: usize, const N: usize], [M, N], tile::Dot<T>, both);
+compile!(outers, tile::outer, [const M: usize, const N: usize], [M, N], tile::Outer<T>, both);
+compile!(transposes, tile::transpose, [], [], tile::Transpose<T>, both);
 // Loops over planes use the longer vectors wherever they exist, but for this one.
-compile!(strided_gathers, pack::strided_gather, (KIND), pack::StridedGather<T>, Avx2);
-compile!(packs, pack::pack, (KIND), pack::Pack<T>, Avx512);
-compile!(epilogues, epilogue::tile_epilogue, (MODE), epilogue::TileEpilogue<T>, Avx512);
-compile!(norm_sums, norm::sums_of, (), norm::PlaneSums<T>, Avx512);
-compile!(normalizes, norm::normalize_plane, (RESIDUAL), norm::Normalize<T>, Avx512);
-compile!(norm_backward, norm::backward_sums_of, (RELU), norm::BackwardSums<T>, Avx512);
-compile!(copies, pointwise::copy_plane, (KIND, ADD), pointwise::PlaneCopy<T>, Avx512);
-compile!(relus, pointwise::relu_plane, (), pointwise::PlaneCopy<T>, Avx512);
-compile!(scales, pointwise::scale_plane, (ADD), pointwise::PlaneCopy<T>, Avx512);
-compile!(product_sums, pointwise::product_sum_of, (), pointwise::ProductSum<T>, Avx512);
-compile!(sgds, sgd::step, (), sgd::Flat<T>, Avx512);
-compile!(strided_scatters, epilogue::strided_scatter, (MODE), epilogue::StridedScatter<T>, Avx512);
-compile!(pool_places, rows::places, (), rows::Places<T>, Avx512);
+compile!(
+    gathers, pack::strided_gather, [P: StridedSource<T>], [P], pack::StridedGather<T, P>, Avx2
+);
+compile!(packs, pack::pack, [P: Source<T>], [P], pack::Pack<T, P>, Avx512);
+compile!(writes, results::write, [O: results::Operation<T>], [O], Write<T, O>, Avx512);
+compile!(scatters, scatter::strided_scatter, [const ADD: bool], [ADD], scatter::StridedScatter<T>, Avx512);
+compile!(norm_sums, norm::sums_of, [F: norm::Factors<T>], [F], norm::PlaneSums<F>, Avx512);
+compile!(normalizes, norm::normalize_plane, [A: norm::Added<T>], [A], norm::Normalize<T, A>, Avx512);
+compile!(copies, pointwise::copy_plane, [P: Source<T>, const ADD: bool], [P, ADD], pointwise::PlaneCopy<T, P>, Avx512);
+compile!(relus, pointwise::relu_plane, [], [], pointwise::PlaneCopy<T, One<T>>, Avx512);
+compile!(scales, pointwise::scale_plane, [const ADD: bool], [ADD], pointwise::Scale<T>, Avx512);
+compile!(plane_sums, pointwise::sum_of, [F: pointwise::Summand<T>], [F], pointwise::PlaneSum<F>, Avx512);
+compile!(sgds, sgd::step, [], [], sgd::Flat<T>, Avx512);
+compile!(pool_places, rows::places, [], [], rows::Places<T>, Avx512);
 // The compiler vectorizes these loops itself; the code that it generates for AVX-512 is slower.
-compile!(pool_rows, rows::sum, (), rows::RowSum<T>);
-compile!(pool_maxima, rows::maximum, (), rows::Maximum<T>);
+compile!(pool_rows, rows::sum, [], [], rows::RowSum<T>);
+compile!(pool_maxima, rows::maximum, [], [], rows::Maximum<T>);
 
 macro_rules! widths {
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal) => {
@@ -154,6 +247,15 @@ macro_rules! widths {
     }};
 }
 
+macro_rules! write_or_add {
+    ($kind:ident, $which:ident, $($generics:ty),*) => {
+        WriteOrAdd {
+            write: $kind::$which::<$($generics,)* false>,
+            add: $kind::$which::<$($generics,)* true>,
+        }
+    };
+}
+
 macro_rules! dispatch_table {
     ($name:ident, $t:ty, $lanes:literal, $registers:literal, $tiles:ident, $which:ident, $loops:ident) => {
         pub(crate) static $name: Kernels<$t> = Kernels {
@@ -163,40 +265,43 @@ macro_rules! dispatch_table {
             dot: widths!(dots, $tiles, $t, tile::widest_dot, $registers),
             outer: widths!(outers, $tiles, $t, tile::widest, $registers),
             transpose: transposes::$tiles::<$t>,
-            pack: [
-                packs::$which::<$t, { pack::ONE }>,
-                packs::$which::<$t, { pack::SUM }>,
-                packs::$which::<$t, { pack::RELU }>,
-                packs::$which::<$t, { pack::NORM }>,
-            ],
-            strided_gather: [
-                strided_gathers::$which::<$t, { pack::ONE }>,
-                strided_gathers::$which::<$t, { pack::SUM }>,
-            ],
-            epilogue: [
-                epilogues::$which::<$t, { epilogue::STORE }>,
-                epilogues::$which::<$t, { epilogue::ADD }>,
-                epilogues::$which::<$t, { epilogue::SUMS }>,
-                epilogues::$which::<$t, { epilogue::BIAS_RESIDUAL_RELU }>,
-                epilogues::$which::<$t, { epilogue::MASKED_STORE }>,
-                epilogues::$which::<$t, { epilogue::MASKED_ADD }>,
-            ],
-            strided_scatter: [
-                strided_scatters::$which::<$t, { epilogue::STORE }>,
-                strided_scatters::$which::<$t, { epilogue::ADD }>,
-            ],
-            sums: norm_sums::$which::<$t>,
-            normalize: [normalizes::$which::<$t, 0>, normalizes::$which::<$t, 1>],
-            backward_sums: [norm_backward::$which::<$t, 0>, norm_backward::$which::<$t, 1>],
-            copy: [
-                [copies::$which::<$t, { pack::ONE }, 0>, copies::$which::<$t, { pack::ONE }, 1>],
-                [copies::$which::<$t, { pack::SUM }, 0>, copies::$which::<$t, { pack::SUM }, 1>],
-                [copies::$which::<$t, { pack::RELU }, 0>, copies::$which::<$t, { pack::RELU }, 1>],
-                [copies::$which::<$t, { pack::NORM }, 0>, copies::$which::<$t, { pack::NORM }, 1>],
-            ],
+            pack: Packs {
+                one: packs::$which::<$t, One<$t>>,
+                sum: packs::$which::<$t, Sum<$t>>,
+                norm: packs::$which::<$t, NormPlane<$t>>,
+            },
+            gather: Gathers {
+                one: gathers::$which::<$t, One<$t>>,
+                sum: gathers::$which::<$t, Sum<$t>>,
+            },
+            write: Writes {
+                store: writes::$which::<$t, Store>,
+                add: writes::$which::<$t, Add>,
+                sums: writes::$which::<$t, StoreSums>,
+                activate: writes::$which::<$t, Activate<$t>>,
+                mask: writes::$which::<$t, Mask<$t, false>>,
+                mask_add: writes::$which::<$t, Mask<$t, true>>,
+            },
+            scatter: write_or_add!(scatters, $which, $t),
+            sums: NormSums {
+                squares: norm_sums::$which::<$t, norm::Squares<$t>>,
+                products: norm_sums::$which::<$t, norm::Products<$t>>,
+                masked_products: norm_sums::$which::<$t, norm::MaskedProducts<$t>>,
+            },
+            normalize: Normalizations {
+                plain: normalizes::$which::<$t, norm::NoTerm>,
+                residual: normalizes::$which::<$t, norm::Term<$t>>,
+            },
+            copy: Copies {
+                one: write_or_add!(copies, $which, $t, One<$t>),
+                sum: write_or_add!(copies, $which, $t, Sum<$t>),
+                masked: write_or_add!(copies, $which, $t, Masked<$t>),
+                norm: write_or_add!(copies, $which, $t, NormPlane<$t>),
+            },
             relu: relus::$which::<$t>,
-            scale: [scales::$which::<$t, 0>, scales::$which::<$t, 1>],
-            product_sum: product_sums::$which::<$t>,
+            scale: write_or_add!(scales, $which, $t),
+            product_sum: plane_sums::$which::<$t, pointwise::Product<$t>>,
+            sum: plane_sums::$which::<$t, One<$t>>,
             sgd: sgds::$which::<$t>,
             pool_row: pool_rows::$loops::<$t>,
             pool_maximum: pool_maxima::$loops::<$t>,

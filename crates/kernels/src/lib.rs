@@ -15,11 +15,13 @@
 //!
 //! Reading order:
 //! - [`view`]: a tensor of a batch as planes
-//! - [`real`]: `f32` and `f64`, and vectors of them
+//! - [`element`]: `f32` and `f64`, and vectors of them
 //! - `avx2`, `avx512`: vectors in registers
 //! - `vector_loop`: the loop over the elements of a plane
-//! - `dispatch`: the innermost functions, compiled for each type and instruction set
+//! - `source`: tensors that are combined as they are read
 //! - [`instruction_set`]: the instruction sets, and the one in use
+//! - `dispatch`: the loops, compiled for each type and instruction set
+//! - `fastest`: the instruction set that is the fastest on this processor
 //! - [`memory`]: buffers on huge pages
 //! - [`conv`]: convolutions, forward and backward
 //! - [`matrix`]: products of matrices
@@ -38,19 +40,24 @@ mod avx2;
 mod avx512;
 pub mod conv;
 mod dispatch;
+pub mod element;
+mod fastest;
 pub mod instruction_set;
 pub mod matrix;
 pub mod memory;
 pub mod norm;
 pub mod pointwise;
 pub mod pool;
-pub mod real;
 pub mod sgd;
+mod share;
+mod source;
 mod vector_loop;
 pub mod view;
 
 pub use conv::{
-    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Share,
+    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward,
 };
-pub use real::Real;
+pub use dispatch::Real;
+pub use fastest::fastest;
+pub use share::Share;
 pub use view::View;

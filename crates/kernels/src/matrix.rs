@@ -1,7 +1,7 @@
 //! Products of matrices, for fully connected layers.
 
 use crate::conv::tile::{ROWS, Tile, next_width, widest};
-use crate::real::Real;
+use crate::dispatch::Real;
 
 /// The most values of the depth per tile.
 const DEPTH: usize = 64;

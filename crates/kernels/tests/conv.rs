@@ -115,8 +115,8 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
     let mut sums = vec![1.0; 2 * shape.out];
     in_two(images, |range| unsafe {
         let inputs = [first.view(), second.view()];
-        let sums = Some(&mut sums[..]);
-        conv.forward(&packed, &inputs, out.view(), range, &mut scratch, sums);
+        let epilogue = Epilogue::Sums(&mut sums);
+        conv.forward(&packed, &inputs, out.view(), epilogue, range, &mut scratch, Share::WHOLE);
     });
     close(&out.dense(), &expected, tolerance);
     out.check_gaps();
@@ -128,7 +128,7 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
     }
     close(&sums, &wanted, tolerance);
 
-    let epilogue = Epilogue { bias: Some(&bias), residual: Some(residual.view()), relu: true };
+    let added = residual.view();
     let alone = convolved(&shape, images, &weights, &first.dense());
     let relu: Vec<f64> = residual
         .dense()
@@ -142,15 +142,10 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
         for index in (0..threads).rev() {
             let share = Share { index, of: threads };
             in_two(images, |range| unsafe {
-                conv.infer(
-                    &packed,
-                    &[first.view()],
-                    out.view(),
-                    &epilogue,
-                    range,
-                    &mut scratch,
-                    share,
-                );
+                let epilogue =
+                    Epilogue::Activate { bias: Some(&bias), residual: Some(added), relu: true };
+                let input = [first.view()];
+                conv.forward(&packed, &input, out.view(), epilogue, range, &mut scratch, share);
             });
         }
         // The results of the ReLU may be small compared with the terms of the sum.
@@ -212,21 +207,16 @@ fn backward_is_right<T: Real>(
         });
         let gradient = Gradient { of: of.view(), norm };
         let [stored_masked, added_masked] = &mut ends;
-        let into = [
-            InputGradient {
-                into: stored.view(),
-                add: false,
-                masked_sums: &stored_masked.masked_sums(masked),
-            },
-            InputGradient {
-                into: added.view(),
-                add: true,
-                masked_sums: &added_masked.masked_sums(masked),
-            },
+        let stored_sums = stored_masked.masked_sums(masked);
+        let added_sums = added_masked.masked_sums(masked);
+        let epilogue = |add, masked_sums| Epilogue::Gradient { add, masked_sums };
+        let mut into = [
+            InputGradient { into: stored.view(), epilogue: epilogue(false, &stored_sums) },
+            InputGradient { into: added.view(), epilogue: epilogue(true, &added_sums) },
         ];
         let inputs = [input.view()];
         let weight_gradient = Some((&mut weight_gradient[..], keeps || range.start > 0));
-        conv.backward(&gradient, &inputs, &packed, weight_gradient, &into, range, &mut scratch);
+        conv.backward(&gradient, &inputs, &packed, weight_gradient, &mut into, range, &mut scratch);
     });
     close(&weight_gradient, &expected_weights, tolerance);
     let sums: Vec<f64> = before.iter().zip(&expected).map(|(a, b)| a + b).collect();

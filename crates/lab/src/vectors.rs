@@ -67,7 +67,7 @@ fn measured(data: &Path) -> Chosen {
         Some((InstructionSet::from_name(&m.set).filter(|set| set.is_available())?, m.clone()))
     });
     let (set, found) = known.unwrap_or_else(|| {
-        let (set, speeds) = instruction_set::fastest();
+        let (set, speeds) = res2lab_kernels::fastest();
         let speeds = speeds
             .into_iter()
             .map(|(set, speed)| (set.name().to_owned(), (speed * 1e3).round() / 1e3));

@@ -166,9 +166,11 @@ impl Net {
     /// The slices of `source`, in one operation. Its backward pass is one concatenation, where the
     /// backward pass of each slice alone would be a gradient of the whole width.
     fn split(&self, source: &Tensor, slices: &[NodeId]) -> Vec<Tensor> {
-        let width = |id: &NodeId| match self.graph.node(*id).op {
-            Op::Slice { len, .. } => len as i64,
-            _ => 0,
+        let width = |id: &NodeId| {
+            let Op::Slice { len, .. } = self.graph.node(*id).op else {
+                unreachable!("the caller passes slices");
+            };
+            len as i64
         };
         source.split_with_sizes(slices.iter().map(width).collect::<Vec<_>>(), 1)
     }

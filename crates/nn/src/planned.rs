@@ -5,7 +5,8 @@ use crate::Engine;
 use crate::Objective;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
-use res2lab_planned::{ExecutionPlan, State};
+use res2lab_arch::Graph;
+use res2lab_planned::{Plan, State, Workspace};
 use tch::{Kind, Tensor};
 
 /// The planned step of a net. It is planned at the first batch, and again whenever the number of
@@ -15,10 +16,10 @@ pub struct PlannedStep {
     plan: Option<TypedPlan>,
 }
 
-/// An execution plan in the net's kind.
+/// A plan in the net's kind, with its memory.
 enum TypedPlan {
-    Float(ExecutionPlan<f32>),
-    Double(ExecutionPlan<f64>),
+    Float(Plan<f32>, Workspace<f32>),
+    Double(Plan<f64>, Workspace<f64>),
 }
 
 impl PlannedStep {
@@ -33,10 +34,16 @@ impl PlannedStep {
         net.placement().engine == Engine::Planned
     }
 
+    /// The plan of a graph's step in float32 as text: its instructions, buffers and memory.
+    pub fn describe(graph: &Graph, batch: usize, threads: usize) -> String {
+        let entries = vec![0; graph.state.len()];
+        Plan::<f32>::new(graph, entries, batch, threads).to_string()
+    }
+
     fn plan(&mut self, net: &Net, batch: usize) -> &mut TypedPlan {
         let has_other_batch = match &self.plan {
-            Some(TypedPlan::Float(plan)) => plan.batch() != batch,
-            Some(TypedPlan::Double(plan)) => plan.batch() != batch,
+            Some(TypedPlan::Float(plan, _)) => plan.batch() != batch,
+            Some(TypedPlan::Double(plan, _)) => plan.batch() != batch,
             None => false,
         };
         if has_other_batch {
@@ -45,12 +52,15 @@ impl PlannedStep {
         self.plan.get_or_insert_with(|| {
             let entries = net.params().entry_offsets();
             let threads = tch::get_num_threads().max(1) as usize;
-            match net.placement().kind {
-                Kind::Double => {
-                    TypedPlan::Double(ExecutionPlan::new(net.graph(), entries, batch, threads))
-                }
-                _ => TypedPlan::Float(ExecutionPlan::new(net.graph(), entries, batch, threads)),
+            let graph = net.graph();
+            if net.placement().kind == Kind::Double {
+                let plan = Plan::new(graph, entries, batch, threads);
+                let workspace = Workspace::new(&plan);
+                return TypedPlan::Double(plan, workspace);
             }
+            let plan = Plan::new(graph, entries, batch, threads);
+            let workspace = Workspace::new(&plan);
+            TypedPlan::Float(plan, workspace)
         })
     }
 }
@@ -66,14 +76,18 @@ impl Step for PlannedStep {
         let images = images.contiguous();
         let reference = self.reference.clone();
         match self.plan(net, images.size()[0] as usize) {
-            TypedPlan::Float(plan) => run(plan, &reference, net, &images, targets, scale),
-            TypedPlan::Double(plan) => run(plan, &reference, net, &images, targets, scale),
+            TypedPlan::Float(plan, workspace) => {
+                run((plan, workspace), &reference, net, &images, targets, scale)
+            }
+            TypedPlan::Double(plan, workspace) => {
+                run((plan, workspace), &reference, net, &images, targets, scale)
+            }
         }
     }
 }
 
 fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
-    plan: &mut ExecutionPlan<T>,
+    (plan, workspace): (&Plan<T>, &mut Workspace<T>),
     reference: &AutogradStep,
     net: &mut Net,
     images: &Tensor,
@@ -82,13 +96,14 @@ fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
 ) -> Loss {
     let pixels = res2lab_libtorch::values::<T>(images);
     let params = net.params_mut();
-    let logits = Tensor::from_slice(plan.forward(pixels, &mut state(params)));
+    let logits = Tensor::from_slice(plan.forward(workspace, pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
     let loss = on_one_thread(|| {
         let loss = reference.loss_and_backward(&logits, targets, scale);
         Loss::new(loss, &logits, &targets.labels)
     });
     plan.backward(
+        workspace,
         pixels,
         res2lab_libtorch::values(&logits.grad()),
         &mut state(params),

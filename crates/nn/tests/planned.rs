@@ -90,7 +90,12 @@ fn deviation(ours: &Tensor, theirs: &Tensor) -> f64 {
 /// the planned step's network), those of the second are added, and running statistics are updated
 /// twice.
 fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
-    let mut nets = [net(words, input, Kind::Double, seed), net(words, input, Kind::Double, seed)];
+    let nets = [0, 1].map(|_| net(words, input, Kind::Double, seed));
+    compare_nets(&format!("{words:?}"), nets, input, n, seed);
+}
+
+/// As [`compare`], for two equal networks.
+fn compare_nets(name: &str, mut nets: [Net; 2], input: Input, n: usize, seed: u64) {
     let mut steps: [Box<dyn Step>; 2] = [
         Box::new(AutogradStep::new(Objective::cross_entropy(0.1))),
         Box::new(PlannedStep::new(Objective::cross_entropy(0.1))),
@@ -106,7 +111,7 @@ fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
             steps[i].forward_backward(&mut nets[i], &images, &targets, scale)
         });
         let off = deviation(&ours.logits, &theirs.logits).max(deviation(&ours.loss, &theirs.loss));
-        assert!(off < 1e-9, "{words:?}, {n} images: logits or loss off by {off:.1e}");
+        assert!(off < 1e-9, "{name}, {n} images: logits or loss off by {off:.1e}");
     }
     let [theirs, ours] = [nets[0].params(), nets[1].params()];
     for (i, entry) in theirs.entries().iter().enumerate() {
@@ -114,18 +119,18 @@ fn compare(words: &ModelOverrides, input: Input, n: usize, seed: u64) {
             (Some(a), Some(b)) => deviation(a, b),
             _ => deviation(ours.tensor(i), theirs.tensor(i)),
         };
-        assert!(pair < 1e-9, "{words:?}, {n} images: {} off by {pair:.1e}", entry.name);
+        assert!(pair < 1e-9, "{name}, {n} images: {} off by {pair:.1e}", entry.name);
     }
-    evaluate(words, &nets[0], batch(n, input, seed).0);
+    evaluate(name, &nets[0], batch(n, input, seed).0);
 }
 
 /// Runs inference on all images at once, on two at a time, where the last batch may be smaller, and
 /// on one at a time, where several threads divide the image among themselves.
-fn evaluate(words: &ModelOverrides, net: &Net, images: Tensor) {
+fn evaluate(name: &str, net: &Net, images: Tensor) {
     let plain = tch::no_grad(|| net.logits(&images, Mode::Eval));
     for batch in [images.size()[0] as usize, 2, 1] {
         let off = deviation(&Inference::new(net, batch).logits(&images), &plain);
-        assert!(off < 1e-9, "{words:?}, {batch} at a time: evaluation off by {off:.1e}");
+        assert!(off < 1e-9, "{name}, {batch} at a time: evaluation off by {off:.1e}");
     }
 }
 

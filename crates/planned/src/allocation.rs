@@ -51,16 +51,12 @@ impl Allocation {
             }
         }
         for (id, node) in graph.iter() {
-            match node.op {
-                Op::Slice { start, .. } => {
-                    allocation.of[id.0] =
-                        allocation.of[node.inputs[0].0].map(|of| of.channels(start, node.shape));
-                }
-                _ if allocation.of[id.0].is_none() && is_result(id) => {
-                    let slice = allocation.new_buffer(node.shape);
-                    allocation.of[id.0] = Some(slice);
-                }
-                _ => {}
+            if let Op::Slice { start, .. } = node.op {
+                allocation.of[id.0] =
+                    allocation.of[node.inputs[0].0].map(|of| of.channels(start, node.shape));
+            } else if allocation.of[id.0].is_none() && is_result(id) {
+                let slice = allocation.new_buffer(node.shape);
+                allocation.of[id.0] = Some(slice);
             }
         }
         allocation
@@ -84,6 +80,25 @@ impl BufferSlice {
     /// A range of the slice's channels, from `start` on, with the channels of `shape`.
     pub fn channels(&self, start: usize, shape: Shape) -> BufferSlice {
         BufferSlice { buffer: self.buffer, start: self.start + start, shape }
+    }
+
+    /// Whether the channels of `next` follow those of this slice.
+    pub(crate) fn ends_before(&self, next: &BufferSlice) -> bool {
+        self.buffer == next.buffer && self.start + self.shape.channels == next.start
+    }
+
+    /// Whether a channel of a buffer lies within the slice.
+    pub(crate) fn has(&self, buffer: usize, channel: usize) -> bool {
+        let channels = self.start..self.start + self.shape.channels;
+        self.buffer == buffer && channels.contains(&channel)
+    }
+
+    /// The buffer, and the channels unless they are those of the `whole` buffer.
+    pub(crate) fn text(&self, whole: Shape) -> String {
+        if self.shape == whole {
+            return format!("b{}", self.buffer);
+        }
+        format!("b{}[{}..{}]", self.buffer, self.start, self.start + self.shape.channels)
     }
 
     /// The same range of channels in another buffer.

@@ -1,290 +1,214 @@
-//! The backward half of the program. Each gradient has one buffer slice: the first contribution
-//! overwrites it, later ones accumulate. The order is static, so buffers are not zeroed first.
+//! The training step: the forward pass, and the backward pass behind it.
 
+use crate::access::{Access, slices};
+use crate::aliasing::alias_copies;
 use crate::allocation::BufferSlice;
-use crate::fusion::Fusion;
-use crate::instructions::{Added, GradientSource, GradientTarget, Instr, NormSums};
-use crate::program::{Program, copied, is_image};
+use crate::fusion::{Fusion, fuse};
+use crate::instructions::{Backward, Forward};
+use crate::ops::add::Add;
+use crate::ops::concat::Copy;
+use crate::ops::conv::Conv;
+use crate::ops::conv_back::{ConvBack, InputTarget};
+use crate::ops::gate::GateBack;
+use crate::ops::global_pool::GlobalPoolBack;
+use crate::ops::linear::LinearBack;
+use crate::ops::masked_sums::MaskedSums;
+use crate::ops::norm::{Added, Normalize};
+use crate::ops::norm_back::{Coefficients, GradientSource, NormBack, ZeroSums};
+use crate::ops::pool::PoolBack;
+use crate::ops::relu::ReluBack;
+use crate::ops::sigmoid::SigmoidBack;
+use crate::planning::{Gradients, Nodes, is_image};
+use crate::program::Program;
+use crate::tables::{ConvId, NormId, Tables};
 use res2lab_arch::{Graph, NodeId, Op};
 
-/// The gradient buffers, one for each buffer of values, and the channels written so far.
-struct Gradients {
-    /// The index of the first gradient buffer.
-    first: usize,
-    written: Vec<Vec<bool>>,
-}
-
-impl Gradients {
-    fn slice_of(&self, value: BufferSlice) -> BufferSlice {
-        value.in_buffer(self.first + value.buffer)
-    }
-
-    /// The target of a contribution to the gradient of a value. If some of its channels have been
-    /// written, the others are zeroed first, and the contribution accumulates.
-    fn contribute(&mut self, value: BufferSlice, instrs: &mut Vec<Instr>) -> GradientTarget {
-        let range = value.start..value.start + value.shape.channels;
-        let written = &mut self.written[value.buffer][range];
-        let add = written.iter().any(|w| *w);
-        if add {
-            self.complete(value, instrs);
-        } else {
-            written.fill(true);
-        }
-        GradientTarget { to: self.slice_of(value), add }
-    }
-
-    /// The gradient of a value after all contributions; channels without any are zeroed.
-    fn complete(&mut self, value: BufferSlice, instrs: &mut Vec<Instr>) -> BufferSlice {
-        for channel in value.start..value.start + value.shape.channels {
-            if !std::mem::replace(&mut self.written[value.buffer][channel], true) {
-                let shape = res2lab_arch::Shape { channels: 1, ..value.shape };
-                let of = self.slice_of(BufferSlice { start: channel, shape, ..value });
-                match instrs.last_mut() {
-                    Some(Instr::Zero { slice })
-                        if slice.buffer == of.buffer
-                            && slice.start + slice.shape.channels == channel =>
-                    {
-                        slice.shape.channels += 1;
-                    }
-                    _ => instrs.push(Instr::Zero { slice: of }),
-                }
-            }
-        }
-        self.slice_of(value)
+impl Program {
+    /// Plans the training step of a graph, for a single thread that packs no weights (see
+    /// `schedule`).
+    pub fn new(graph: &Graph) -> Program {
+        let fusions = fuse(graph);
+        let (mut program, nodes) = Program::forward(graph, &fusions);
+        let gradients = Gradients::new(&program.tables.buffers);
+        let first = program.tables.buffers.len();
+        program.tables.buffers.extend(program.tables.buffers.clone());
+        program.tables.alias_of.extend(first..2 * first);
+        let Program { tables, forward, .. } = &program;
+        let mut planner = Planner {
+            tables,
+            forward,
+            nodes: &nodes,
+            gradients,
+            instrs: Vec::new(),
+            written: Vec::new(),
+        };
+        planner.push(ZeroSums { norms: (0..tables.norms.len()).collect() });
+        let logits_gradient = planner.gradients.contribute(tables.logits).to;
+        fusions.iter().rev().for_each(|fusion| planner.add_fusion(fusion));
+        program.backward = planner.instrs;
+        program.tables.logits_gradient = logits_gradient;
+        alias_copies(&mut program);
+        program
     }
 }
 
-/// Adds the backward instructions and the buffers of gradients to a program.
-pub(crate) fn add(program: &mut Program, graph: &Graph, fusions: &[Fusion]) {
-    let first = program.buffers.len();
-    let written = program.buffers.iter().map(|shape| vec![false; shape.channels]).collect();
-    program.buffers.extend(program.buffers.clone());
-    program.alias_of.extend(first..2 * first);
-    let mut gradients = Gradients { first, written };
-    let mut instrs = Vec::new();
-    program.logits_gradient = gradients.contribute(program.logits, &mut instrs).to;
-    let forward = program.forward.clone();
-    for fusion in fusions.iter().rev() {
+/// Plans the backward pass.
+struct Planner<'a> {
+    tables: &'a Tables,
+    forward: &'a [Forward],
+    nodes: &'a Nodes<'a>,
+    gradients: Gradients,
+    instrs: Vec<Backward>,
+    /// The slices that each of these instructions writes.
+    written: Vec<Vec<BufferSlice>>,
+}
+
+impl Planner<'_> {
+    /// Adds an instruction, after the zeros that it needs.
+    fn push(&mut self, instr: impl Into<Backward>) {
+        let zeros = self.gradients.take_zeros().into_iter().map(Backward::from);
+        for instr in zeros.chain([instr.into()]) {
+            let accesses = instr.accesses(self.tables).into_iter();
+            self.written.push(slices(accesses.filter(Access::writes)).collect());
+            self.instrs.push(instr);
+        }
+    }
+
+    fn push_all(&mut self, copies: Vec<Copy>) {
+        copies.into_iter().for_each(|copy| self.push(copy));
+    }
+
+    fn add_fusion(&mut self, fusion: &Fusion) {
         match fusion {
-            Fusion::Norm { out, .. } => {
-                let normalize =
-                    forward.iter().find(|instr| is_normalize_to(instr, program.at(*out)));
-                norm(
-                    program,
-                    graph,
-                    &mut gradients,
-                    normalize.expect("every fused norm has one"),
-                    &mut instrs,
-                );
-            }
+            Fusion::Norm { out, .. } => self.add_norm(self.nodes.at(*out)),
             Fusion::Conv { node, .. } => {
-                let id = program
-                    .convs
-                    .iter()
-                    .position(|conv| conv.node == *node)
-                    .expect("every conv is registered");
-                if !program.norms.iter().any(|norm| norm.conv == Some(id)) {
-                    let of = gradients.complete(program.at(*node), &mut instrs);
-                    let from = GradientSource { of, norm: None };
-                    let back = conv(program, &mut gradients, id, from, &mut instrs);
-                    instrs.push(back);
+                let id = self.tables.convs.iter().position(|conv| conv.node == *node);
+                let id = id.expect("every convolution is registered");
+                if !self.tables.norms.iter().any(|norm| norm.conv == Some(id)) {
+                    let of = self.gradients.complete(self.nodes.at(*node));
+                    self.add_conv(id, GradientSource { of, norm: None });
                 }
             }
-            Fusion::Single(id) => single(program, graph, &mut gradients, *id, &mut instrs),
+            Fusion::Single(id) => self.add_single(*id),
         }
     }
-    program.backward = instrs;
-}
 
-fn is_normalize_to(instr: &Instr, slice: BufferSlice) -> bool {
-    matches!(instr, Instr::Normalize { out, .. } if *out == slice)
-}
-
-/// The backward pass of a fused norm, followed at once by that of the convolutions before it, while
-/// the gradient is in the cache.
-fn norm(
-    program: &Program,
-    graph: &Graph,
-    gradients: &mut Gradients,
-    normalize: &Instr,
-    instrs: &mut Vec<Instr>,
-) {
-    let Instr::Normalize { norm, added, relu, out } = normalize else {
-        unreachable!("the caller passes a Normalize instruction");
-    };
-    let of = gradients.complete(*out, instrs);
-    let other = match added {
-        Some(Added::Norm(other)) => Some(*other),
-        _ => None,
-    };
-    let norms: Vec<usize> = std::iter::once(*norm).chain(other).collect();
-    for (i, norm) in norms.iter().enumerate() {
-        // The sums of the first norm mask the gradient, so those of the second must not mask again.
-        let relu = (*relu && i == 0).then_some(*out);
-        sums(program, graph, NormSums { norm: *norm, first: 0, of, relu }, instrs);
-    }
-    instrs.push(Instr::NormCoefficients { norms: norms.clone() });
-    if let Some(Added::Value(value)) = added
-        && !is_image(value)
-    {
-        let into = gradients.contribute(*value, instrs);
-        instrs.push(Instr::Copy { from: of, into });
-    }
-    for norm in norms {
-        let back = match program.norms[norm].conv {
-            Some(id) => {
-                conv(program, gradients, id, GradientSource { of, norm: Some(norm) }, instrs)
+    /// Adds the backward pass of the fused norm that computes `out`, followed at once by that of
+    /// the convolutions before it, while the gradient is in the cache.
+    fn add_norm(&mut self, out: BufferSlice) {
+        let Normalize { norm, added, relu, .. } = *self.normalize(out);
+        let of = self.gradients.complete(out);
+        let norms: Vec<NormId> = std::iter::once(norm).chain(added.and_then(Added::norm)).collect();
+        for (i, norm) in norms.iter().enumerate() {
+            // The sums of the first norm mask the gradient, so those of the second must not mask
+            // again.
+            let relu = (relu && i == 0).then_some(out);
+            self.add_sums(MaskedSums { norm: *norm, first: 0, of, relu });
+        }
+        self.push(Coefficients { norms: norms.clone() });
+        if let Some(value) = added.and_then(Added::value).filter(|value| !is_image(value)) {
+            let into = self.gradients.contribute(value);
+            self.push(Copy { from: of, into });
+        }
+        for norm in norms {
+            let x = self.tables.norms[norm].x;
+            let from = GradientSource { of, norm: Some(norm) };
+            match self.tables.norms[norm].conv {
+                Some(conv) => self.add_conv(conv, from),
+                None if is_image(&x) => {}
+                None => {
+                    let into = self.gradients.contribute(x);
+                    self.push(NormBack { from, into });
+                }
             }
-            None if is_image(&program.norms[norm].x) => continue,
-            None => {
-                let into = gradients.contribute(program.norms[norm].x, instrs);
-                Instr::NormBack { from: GradientSource { of, norm: Some(norm) }, into }
+        }
+    }
+
+    fn normalize(&self, to: BufferSlice) -> &Normalize {
+        let found = self.forward.iter().find_map(|instr| {
+            let Forward::Normalize(normalize) = instr else { return None };
+            (normalize.out == to).then_some(normalize)
+        });
+        found.expect("every fused norm has one")
+    }
+
+    fn conv(&self, id: ConvId) -> &Conv {
+        let found = self.forward.iter().find_map(|instr| {
+            let Forward::Conv(conv) = instr else { return None };
+            (conv.conv == id).then_some(conv)
+        });
+        found.expect("every convolution runs forward")
+    }
+
+    fn add_conv(&mut self, id: ConvId, from: GradientSource) {
+        let conv = self.conv(id).clone();
+        let back = ConvBack::plan(self.tables, &mut self.gradients, &conv, from);
+        self.push(back);
+    }
+
+    /// Plans the sums of a norm, channel by channel. The convolution that completes the gradient of
+    /// a channel takes its sums while the gradient is in registers; for other channels a separate
+    /// instruction does.
+    fn add_sums(&mut self, whole: MaskedSums) {
+        let channels = whole.of.start..whole.of.start + whole.of.shape.channels;
+        let takers: Vec<Option<(usize, usize)>> = channels
+            .map(|channel| self.taker(whole.of.buffer, channel).filter(|_| whole.relu.is_some()))
+            .collect();
+        let mut first = 0;
+        for same in takers.chunk_by(|a, b| a == b) {
+            let part = whole.channels(first, same.len());
+            first += same.len();
+            let Some((at, into)) = same[0] else {
+                self.push(part);
+                continue;
+            };
+            if let Backward::ConvBack(back) = &mut self.instrs[at] {
+                back.into[into].masked_sums.push(part);
+            }
+        }
+    }
+
+    /// The instruction whose epilogue can take the sums of a channel's gradient, and the index of
+    /// its target: the last one that writes to it, if that is the backward pass of a convolution of
+    /// stride 1, which writes whole rows.
+    fn taker(&self, buffer: usize, channel: usize) -> Option<(usize, usize)> {
+        let is_written = |slices: &Vec<BufferSlice>| slices.iter().any(|s| s.has(buffer, channel));
+        let at = self.written.iter().rposition(is_written)?;
+        let Backward::ConvBack(back) = &self.instrs[at] else { return None };
+        let is_there = |into: &InputTarget| into.target.to.has(buffer, channel);
+        let into = back.into.iter().rposition(is_there)?;
+        (self.tables.convs[back.conv].shape.stride == 1).then_some((at, into))
+    }
+
+    fn add_single(&mut self, id: NodeId) {
+        let nodes = self.nodes;
+        let op = nodes.op(id);
+        let is_constant = nodes.inputs(id).iter().all(is_image);
+        if is_constant && !matches!(op, Op::Linear { .. }) {
+            return;
+        }
+        let gradients = &mut self.gradients;
+        let back: Backward = match op {
+            Op::Relu => ReluBack::plan(nodes, gradients, id).into(),
+            Op::Sigmoid => SigmoidBack::plan(nodes, gradients, id).into(),
+            Op::Gate => GateBack::plan(nodes, gradients, id).into(),
+            Op::MaxPool(_) | Op::AvgPool(_) => {
+                PoolBack::plan(self.tables, nodes, gradients, id).into()
+            }
+            Op::GlobalPool => GlobalPoolBack::plan(nodes, gradients, id).into(),
+            Op::Linear { .. } => LinearBack::plan(nodes, gradients, id).into(),
+            Op::Add => {
+                let copies = Add::plan_back(nodes, gradients, id);
+                return self.push_all(copies);
+            }
+            Op::Concat => {
+                let copies = Copy::plan_back(nodes, gradients, id);
+                return self.push_all(copies);
+            }
+            Op::Input | Op::Slice { .. } | Op::Conv(_) | Op::BatchNorm { .. } => {
+                unreachable!("these nodes are not single")
             }
         };
-        instrs.push(back);
-    }
-}
-
-fn conv(
-    program: &Program,
-    gradients: &mut Gradients,
-    id: usize,
-    from: GradientSource,
-    instrs: &mut Vec<Instr>,
-) -> Instr {
-    let inputs = program.forward.iter().find_map(|instr| match instr {
-        Instr::Conv { conv, inputs, .. } if *conv == id => Some(inputs.clone()),
-        _ => None,
-    });
-    let inputs = inputs.expect("every conv runs forward");
-    let reached = inputs.iter().filter(|input| !is_image(input));
-    let into: Vec<GradientTarget> =
-        reached.map(|input| gradients.contribute(*input, instrs)).collect();
-    Instr::ConvBack { conv: id, from, inputs, norm_sums: vec![Vec::new(); into.len()], into }
-}
-
-/// Plans the sums of a norm, channel by channel. The convolution that completes the gradient of a
-/// channel takes its sums while the gradient is in registers; for other channels a separate
-/// instruction does.
-fn sums(program: &Program, graph: &Graph, whole: NormSums, instrs: &mut Vec<Instr>) {
-    let channels = whole.of.shape.channels;
-    let written: Vec<Vec<BufferSlice>> =
-        instrs.iter().map(crate::liveness::gradients_written).collect();
-    let writers: Vec<Option<(usize, usize)>> = (0..channels)
-        .map(|channel| last_writer(&written, whole.of.buffer, whole.of.start + channel))
-        .map(|writer| {
-            writer.filter(|(at, _)| {
-                whole.relu.is_some() && can_take_sums(program, graph, &instrs[*at])
-            })
-        })
-        .collect();
-    let mut first = 0;
-    for same in writers.chunk_by(|a, b| a == b) {
-        let shape = res2lab_arch::Shape { channels: same.len(), ..whole.of.shape };
-        let part = |slice: BufferSlice| slice.channels(first, shape);
-        let part = NormSums { first, of: part(whole.of), relu: whole.relu.map(part), ..whole };
-        match same[0].map(|(at, into)| (&mut instrs[at], into)) {
-            Some((Instr::ConvBack { norm_sums, .. }, into)) => norm_sums[into].push(part),
-            _ => instrs.push(Instr::NormSums(part)),
-        }
-        first += same.len();
-    }
-}
-
-/// The last instruction that writes to a channel of a gradient, and the index of that gradient
-/// among those that the instruction writes.
-fn last_writer(
-    written: &[Vec<BufferSlice>],
-    buffer: usize,
-    channel: usize,
-) -> Option<(usize, usize)> {
-    let is_there = |slice: &BufferSlice| {
-        slice.buffer == buffer
-            && (slice.start..slice.start + slice.shape.channels).contains(&channel)
-    };
-    written
-        .iter()
-        .enumerate()
-        .rev()
-        .find_map(|(at, slices)| Some((at, slices.iter().rposition(is_there)?)))
-}
-
-/// Whether the epilogue of this instruction can take a norm's sums: it must be the backward pass of
-/// a convolution of stride 1, which writes whole rows.
-fn can_take_sums(program: &Program, graph: &Graph, instr: &Instr) -> bool {
-    let Instr::ConvBack { conv, .. } = instr else { return false };
-    matches!(graph.node(program.convs[*conv].node).op, Op::Conv(conv) if conv.stride == 1)
-}
-
-fn single(
-    program: &Program,
-    graph: &Graph,
-    gradients: &mut Gradients,
-    id: NodeId,
-    instrs: &mut Vec<Instr>,
-) {
-    let node = graph.node(id);
-    let input = |i: usize| program.at(node.inputs[i]);
-    if node.op == Op::Concat {
-        for (source, part) in
-            copied(program, graph, id).into_iter().filter(|(source, _)| !is_image(source))
-        {
-            let from = gradients.complete(part, instrs);
-            let into = gradients.contribute(source, instrs);
-            instrs.push(Instr::Copy { from, into });
-        }
-        return;
-    }
-    let from = gradients.complete(program.at(id), instrs);
-    if node.inputs.iter().all(|input| is_image(&program.at(*input)))
-        && !matches!(node.op, Op::Linear { .. })
-    {
-        return;
-    }
-    match node.op {
-        Op::Add => {
-            for i in (0..node.inputs.len()).filter(|i| !is_image(&input(*i))) {
-                let into = gradients.contribute(input(i), instrs);
-                instrs.push(Instr::Copy { from, into });
-            }
-        }
-        Op::Gate => {
-            let into_x = gradients.contribute(input(0), instrs);
-            let into_gate = gradients.contribute(input(1), instrs);
-            instrs.push(Instr::GateBack { from, x: input(0), gate: input(1), into_x, into_gate });
-        }
-        _ => {
-            let into = gradients.contribute(input(0), instrs);
-            instrs.push(one_input(program, graph, id, from, into));
-        }
-    }
-}
-
-fn one_input(
-    program: &Program,
-    graph: &Graph,
-    id: NodeId,
-    from: BufferSlice,
-    into: GradientTarget,
-) -> Instr {
-    let result = program.at(id);
-    let input = program.at(graph.node(id).inputs[0]);
-    match graph.node(id).op {
-        Op::Relu => Instr::ReluBack { from, result, into },
-        Op::Sigmoid => Instr::SigmoidBack { from, result, into },
-        Op::AvgPool(_) | Op::MaxPool(_) => {
-            let pool = program
-                .pools
-                .iter()
-                .position(|pool| pool.output == result)
-                .expect("every pool runs forward");
-            Instr::PoolBack { pool, from, into }
-        }
-        Op::GlobalPool => Instr::GlobalPoolBack { from, into },
-        Op::Linear { .. } => {
-            let state = program.first_entry[id.0].expect("a linear layer has weights");
-            Instr::LinearBack { state, from, input, into }
-        }
-        op => unreachable!("{op:?} has its own rule"),
+        self.push(back);
     }
 }

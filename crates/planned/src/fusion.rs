@@ -58,7 +58,15 @@ pub fn fuse(graph: &Graph) -> Vec<Fusion> {
             Op::Input | Op::Slice { .. } => continue,
             Op::BatchNorm { .. } => norm(graph, id, only, &mut fused),
             Op::Conv(_) => conv(graph, id, only, &mut at),
-            _ => Fusion::Single(id),
+            Op::Relu
+            | Op::Sigmoid
+            | Op::Add
+            | Op::Gate
+            | Op::Concat
+            | Op::MaxPool(_)
+            | Op::AvgPool(_)
+            | Op::GlobalPool
+            | Op::Linear { .. } => Fusion::Single(id),
         };
         let out = fusion.out();
         at[out.0] = Some(fusion);

@@ -3,11 +3,16 @@
 
 use crate::allocation::IMAGES;
 use crate::fusion::{Fusion, Residual, fuse, own_conv};
-use crate::instructions::{Added, EpilogueOf, Instr, NormId, NormOf};
 use crate::norms::{Affine, Constants};
+use crate::ops::conv::{Conv, ConvEpilogue, Weights};
+use crate::ops::norm::{self, Added, Normalize};
+use crate::plan::Plan;
+use crate::planning::Nodes;
 use crate::program::Program;
 use crate::segments;
-use crate::step::{ExecutionPlan, State};
+use crate::step::State;
+use crate::tables::{ConvId, EntryId};
+use crate::workspace::Workspace;
 use res2lab_arch::{Graph, NodeId, Op};
 use res2lab_kernels::Real;
 use res2lab_kernels::memory::zeros;
@@ -15,15 +20,28 @@ use std::collections::HashMap;
 
 /// A network with a copy of its weights, ready to be evaluated in batches of up to one size.
 pub struct Inference<T> {
-    plan: ExecutionPlan<T>,
+    plan: Plan<T>,
+    workspace: Workspace<T>,
     /// All entries of the state, one after the other, with batch norms folded into packed weights
     /// and into biases.
     state: Vec<T>,
 }
 
-/// A norm that is folded into a convolution: the first of its entries of the state, and its
-/// epsilon.
-type Norm = (usize, f64);
+/// A convolution of an inference, and what is folded into its weights and its bias.
+struct Folded {
+    conv: ConvId,
+    norm: Option<FoldedNorm>,
+}
+
+/// A norm that is folded into a convolution.
+#[derive(Clone, Copy)]
+struct FoldedNorm {
+    /// The first of its entries of the state.
+    state: EntryId,
+    eps: f64,
+    /// The convolution's own bias.
+    bias: Option<EntryId>,
+}
 
 impl<T: Real> Inference<T> {
     /// Folds and packs the state. `entry` returns one entry of the graph's state, in its published
@@ -46,131 +64,136 @@ impl<T: Real> Inference<T> {
         threads: usize,
         bytes: usize,
     ) -> Inference<T> {
-        let mut starts = vec![0];
-        starts.extend(graph.state.iter().scan(0, |end, entry| {
-            *end += entry.elements();
-            Some(*end)
-        }));
-        let mut state = zeros(starts.pop().unwrap_or(0));
-        for (i, start) in starts.iter().enumerate() {
-            let values = entry(i);
-            state[*start..start + values.len()].copy_from_slice(&values);
+        let (program, convs) = build(graph);
+        let plan = plan_inference(program, batch, threads, bytes);
+        let tables = &plan.program.tables;
+        let mut state = zeros(tables.elements(0..tables.state.len()));
+        for i in 0..tables.state.len() {
+            state[plan.layout.entry(tables, i)].copy_from_slice(&entry(i));
         }
-        let (program, norms) = program(graph);
-        let cut = |program: &Program, images| {
-            segments::micro_batched(program, images, bytes / size_of::<T>())
-        };
-        let mut plan = ExecutionPlan::of(program, graph, starts, batch.max(1), threads, cut);
-        for (conv, norm) in norms.into_iter().enumerate() {
-            fold(&mut plan, conv, norm, &mut state);
-        }
-        let mut own = std::mem::take(&mut plan.own);
-        own.iter_mut().for_each(|own| set_statistics(&mut own.constants, &plan, &state));
-        plan.own = own;
-        Inference { plan, state }
+        convs.iter().for_each(|conv| fold(&plan, conv, &mut state));
+        let mut workspace = Workspace::new(&plan);
+        workspace.own.iter_mut().for_each(|own| set_statistics(&mut own.constants, &plan, &state));
+        Inference { plan, workspace, state }
     }
 
     /// Logits (images x classes) of any number of `images` (images x channels x height x width).
     pub fn logits(&mut self, images: &[T]) -> Vec<T> {
-        let image = self.plan.program.buffers[IMAGES].elements();
+        let image = self.plan.program.tables.buffers[IMAGES].elements();
         let mut logits = Vec::new();
-        for batch in images.chunks(image * self.plan.batch) {
+        for batch in images.chunks(image * self.plan.batch()) {
             // An inference writes neither gradients nor running statistics.
-            self.plan.set_images(batch.len() / image);
             let mut state = State { values: &mut self.state, grads: &mut [], running: &mut [] };
-            logits.extend_from_slice(self.plan.forward(batch, &mut state));
+            logits.extend_from_slice(self.plan.forward(&mut self.workspace, batch, &mut state));
         }
         logits
     }
 }
 
+impl<T: Real> Plan<T> {
+    /// Plans the inference of a graph for up to `batch` images, with the state of
+    /// [`Inference::new`].
+    pub fn inference(graph: &Graph, batch: usize, threads: usize) -> Plan<T> {
+        let (program, _) = build(graph);
+        plan_inference(program, batch, threads, segments::BYTES)
+    }
+}
+
+/// Plans an inference whose instructions access at most `bytes` in a micro-batch of several images.
+fn plan_inference<T: Real>(
+    program: Program,
+    batch: usize,
+    threads: usize,
+    bytes: usize,
+) -> Plan<T> {
+    let mut end = 0;
+    let start = |entry: &crate::tables::Entry| {
+        end += entry.elements;
+        end - entry.elements
+    };
+    let starts = program.tables.state.iter().map(start).collect();
+    let elements = bytes / size_of::<T>();
+    Plan::of(program, starts, batch.max(1), threads, |program, images| {
+        segments::micro_batched(program, images, elements)
+    })
+}
+
 /// The values of an entry of the state.
-fn entry<'a, T>(plan: &ExecutionPlan<T>, state: &'a [T], entry: usize) -> &'a [T] {
-    &state[plan.entries[entry]..][..plan.lengths[entry]]
+fn entry<'a, T: Real>(plan: &Plan<T>, state: &'a [T], entry: EntryId) -> &'a [T] {
+    &state[plan.layout.entry(&plan.program.tables, entry)]
 }
 
 /// Folds a norm into a convolution: w * g / sqrt(v + e), computed in double precision. The weights
 /// are packed in place. The bias overwrites that of the norm, which has as many elements and no
 /// other reader.
-fn fold<T: Real>(plan: &mut ExecutionPlan<T>, conv: usize, norm: Option<Norm>, state: &mut [T]) {
-    let weight = plan.program.convs[conv].weight;
-    let bias = plan.program.convs[conv].bias;
+fn fold<T: Real>(plan: &Plan<T>, folded: &Folded, state: &mut [T]) {
+    let tables = &plan.program.tables;
+    let weight = tables.convs[folded.conv].weight;
     let mut weights = entry(plan, state, weight).to_vec();
-    if let Some((start, eps)) = norm {
+    if let Some(FoldedNorm { state: start, eps, bias }) = folded.norm {
         let value = |i: usize, channel: usize| entry(plan, state, start + i)[channel].to_f64();
         let own =
             |channel: usize| bias.map_or(0.0, |bias| entry(plan, state, bias)[channel].to_f64());
-        let channels = plan.lengths[start];
+        let channels = tables.state[start].elements;
         let scales: Vec<f64> =
             (0..channels).map(|c| value(0, c) / (value(3, c) + eps).sqrt()).collect();
         let shift = |c: usize| T::from_f64((own(c) - value(2, c)) * scales[c] + value(1, c));
         let shifts: Vec<T> = (0..channels).map(shift).collect();
-        for (weights, scale) in
-            weights.chunks_exact_mut(plan.lengths[weight] / channels).zip(&scales)
-        {
+        let each = weights.len() / channels;
+        for (weights, scale) in weights.chunks_exact_mut(each).zip(&scales) {
             weights.iter_mut().for_each(|w| *w = T::from_f64(w.to_f64() * scale));
         }
-        state[plan.entries[start + 1]..][..channels].copy_from_slice(&shifts);
-        plan.program.convs[conv].bias = Some(start + 1);
+        state[plan.layout.entry(tables, start + 1)].copy_from_slice(&shifts);
     }
-    plan.convs[conv].pack(&weights, &mut state[plan.entries[weight]..][..weights.len()]);
+    let packed = &mut state[plan.layout.entry(tables, weight)];
+    plan.layout.convs[folded.conv].pack(&weights, packed);
 }
 
 /// Sets the scale and shift of norms that cannot be folded into a convolution.
-fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &ExecutionPlan<T>, state: &[T]) {
-    for norm in &plan.program.norms {
+fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &Plan<T>, state: &[T]) {
+    for norm in &plan.program.tables.norms {
         for channel in 0..norm.x.shape.channels {
             let value = |i: usize| entry(plan, state, norm.state + i)[channel].to_f64();
             let affine = Affine { weight: value(0), bias: value(1) };
-            constants.set_statistics(
-                norm.first_channel + channel,
-                value(2),
-                value(3),
-                norm.eps,
-                affine,
-            );
+            let at = norm.first_channel + channel;
+            constants.set_statistics(at, value(2), value(3), norm.eps, affine);
         }
     }
 }
 
-/// The program of an evaluation, and for each of its convolutions the norm to fold into it.
-fn program(graph: &Graph) -> (Program, Vec<Option<Norm>>) {
+/// The program of an inference, and for each of its convolutions the norm to fold into it.
+fn build(graph: &Graph) -> (Program, Vec<Folded>) {
     let fusions = fuse(graph);
     let norms =
         graph.iter().filter(|(_, node)| matches!(node.op, Op::BatchNorm { .. })).map(|(id, _)| id);
     let before: HashMap<NodeId, NodeId> =
         norms.filter_map(|norm| Some((own_conv(graph, norm)?, norm))).collect();
-    let mut builder = Builder {
-        graph,
-        program: Program::empty(graph, &fusions),
-        folded: Vec::new(),
-        inputs: HashMap::new(),
-    };
+    let (program, nodes) = Program::empty(graph, &fusions);
+    let mut builder =
+        Builder { nodes: &nodes, program, folded: Vec::new(), inputs: HashMap::new() };
     for fusion in &fusions {
         match fusion {
             Fusion::Conv { node, inputs } if before.contains_key(node) => {
                 _ = builder.inputs.insert(*node, inputs.clone())
             }
-            Fusion::Conv { node, inputs } => {
-                builder.conv(*node, inputs, None, EpilogueOf { residual: None, relu: false }, *node)
-            }
+            Fusion::Conv { node, inputs } => builder.conv(*node, inputs, None, PLAIN, *node),
             Fusion::Norm { norm, residual, relu, out } => {
                 builder.norm(*norm, *residual, *relu, *out)
             }
-            Fusion::Single(node) => {
-                let instr = builder.program.single(graph, *node);
-                builder.program.forward.push(instr);
-            }
+            Fusion::Single(node) => builder.program.add_single(&nodes, *node, false),
         }
     }
     (builder.program, builder.folded)
 }
 
-/// Builds the program of an evaluation.
+/// The epilogue that only adds a bias.
+const PLAIN: ConvEpilogue = ConvEpilogue::Activate { residual: None, relu: false };
+
+/// Builds the program of an inference.
 struct Builder<'a> {
-    graph: &'a Graph,
+    nodes: &'a Nodes<'a>,
     program: Program,
-    folded: Vec<Option<Norm>>,
+    folded: Vec<Folded>,
     /// The inputs of convolutions that are deferred until the norm after them is built.
     inputs: HashMap<NodeId, Vec<NodeId>>,
 }
@@ -181,86 +204,66 @@ impl Builder<'_> {
         node: NodeId,
         inputs: &[NodeId],
         norm: Option<NodeId>,
-        epilogue: EpilogueOf,
+        epilogue: ConvEpilogue,
         out: NodeId,
     ) {
-        let mut instr = self.program.conv(self.graph, node, inputs);
-        if let Instr::Conv { epilogue: at, out: to, .. } = &mut instr {
-            (*at, *to) = (Some(epilogue), self.program.at(out));
-        }
-        self.program.forward.push(instr);
-        self.folded.push(norm.map(|norm| (self.program.state(norm), self.constants(norm).0)));
+        let tables = &mut self.program.tables;
+        let conv = Conv::plan(tables, self.nodes, node, inputs, Weights::State);
+        let of = &mut tables.convs[conv.conv];
+        let norm = norm.map(|norm| FoldedNorm {
+            state: self.nodes.state(norm),
+            eps: eps(self.nodes, norm),
+            bias: of.bias,
+        });
+        // The folded bias is in the place of the norm's.
+        of.bias = norm.map_or(of.bias, |norm| Some(norm.state + 1));
+        self.folded.push(Folded { conv: conv.conv, norm });
+        self.program.forward.push(Conv { epilogue, out: self.nodes.at(out), ..conv }.into());
     }
 
     fn norm(&mut self, norm: NodeId, residual: Option<Residual>, relu: bool, out: NodeId) {
         let added = residual.map(|residual| match residual {
-            Residual::Value(id) => Added::Value(self.program.at(id)),
+            Residual::Value(id) => Added::Value(self.nodes.at(id)),
             // With its norm folded in, the other branch's convolution writes the norm's result to
             // the slice of its own result.
             Residual::Norm(other) => match self.own(other) {
                 Some((conv, inputs)) => {
-                    self.conv(
-                        conv,
-                        &inputs,
-                        Some(other),
-                        EpilogueOf { residual: None, relu: false },
-                        conv,
-                    );
-                    Added::Value(self.program.at(conv))
+                    self.conv(conv, &inputs, Some(other), PLAIN, conv);
+                    Added::Value(self.nodes.at(conv))
                 }
                 None => Added::Norm(self.register(other)),
             },
         });
-        match (self.own(norm), added) {
-            (Some((conv, inputs)), None | Some(Added::Value(_))) => {
-                let residual = added.and_then(|added| {
-                    if let Added::Value(slice) = added { Some(slice) } else { None }
-                });
-                self.conv(conv, &inputs, Some(norm), EpilogueOf { residual, relu }, out);
-            }
-            (own, added) => {
-                if let Some((conv, inputs)) = own {
-                    self.conv(
-                        conv,
-                        &inputs,
-                        None,
-                        EpilogueOf { residual: None, relu: false },
-                        conv,
-                    );
-                }
-                let norm = self.register(norm);
-                let out = self.program.at(out);
-                self.program.forward.push(Instr::Normalize { norm, added, relu, out });
-            }
+        let own = self.own(norm);
+        if let (Some((conv, inputs)), None | Some(Added::Value(_))) = (&own, added) {
+            let epilogue = ConvEpilogue::Activate { residual: added.and_then(Added::value), relu };
+            return self.conv(*conv, inputs, Some(norm), epilogue, out);
         }
+        if let Some((conv, inputs)) = own {
+            self.conv(conv, &inputs, None, PLAIN, conv);
+        }
+        let norm = self.register(norm);
+        let out = self.nodes.at(out);
+        self.program.forward.push(Normalize { norm, added, relu, out }.into());
     }
 
     /// The deferred convolution before a norm, with its inputs.
     fn own(&mut self, norm: NodeId) -> Option<(NodeId, Vec<NodeId>)> {
-        let conv = own_conv(self.graph, norm)?;
+        let conv = own_conv(self.nodes.graph, norm)?;
         Some((conv, self.inputs.remove(&conv)?))
     }
 
-    fn constants(&self, norm: NodeId) -> (f64, f64) {
-        let Op::BatchNorm { eps, momentum } = self.graph.node(norm).op else {
-            unreachable!("the caller passes a batch norm");
-        };
-        (eps, momentum)
-    }
-
     /// Registers a norm that is not folded.
-    fn register(&mut self, node: NodeId) -> NormId {
-        let (eps, momentum) = self.constants(node);
-        let x = self.program.at(self.graph.node(node).inputs[0]);
-        self.program.add_norm(NormOf {
-            state: self.program.state(node),
-            eps,
-            momentum,
-            x,
-            conv: None,
-            first_channel: 0,
-        })
+    fn register(&mut self, node: NodeId) -> usize {
+        norm::register(&mut self.program.tables, self.nodes, node, None)
     }
+}
+
+fn eps(nodes: &Nodes, norm: NodeId) -> f64 {
+    let Op::BatchNorm { eps, .. } = nodes.op(norm) else {
+        unreachable!("the caller passes a batch norm");
+    };
+    eps
 }
 
 #[cfg(test)]

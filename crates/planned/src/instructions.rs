@@ -1,215 +1,157 @@
-//! Instructions, and the constants that they refer to by index.
+//! The instructions of the two passes. A new instruction is a line in one of the two lists; one of
+//! the forward pass also states how threads divide it.
 
-use crate::allocation::BufferSlice;
-use res2lab_arch::{NodeId, Pool};
+use crate::access::{Access, PackedWeights, Partials};
+use crate::instruction::Instruction;
+use crate::interpreter::thread::Thread;
+use crate::ops::add::Add;
+use crate::ops::concat::Copy;
+use crate::ops::conv::Conv;
+use crate::ops::conv_back::ConvBack;
+use crate::ops::gate::{Gate, GateBack};
+use crate::ops::global_pool::{GlobalPool, GlobalPoolBack};
+use crate::ops::linear::{Linear, LinearBack};
+use crate::ops::masked_sums::MaskedSums;
+use crate::ops::norm::{NormSums, Normalize, Statistics};
+use crate::ops::norm_back::{Coefficients, NormBack, ZeroSums};
+use crate::ops::pool::{Pool, PoolBack};
+use crate::ops::relu::{Relu, ReluBack};
+use crate::ops::sigmoid::{Sigmoid, SigmoidBack};
+use crate::ops::synchronize::{AddPartials, Barrier, Pack};
+use crate::ops::zero::Zero;
+use crate::tables::Tables;
+use res2lab_kernels::Real;
 
-/// The index of a convolution in [`Program::convs`](crate::program::Program::convs).
-pub type ConvId = usize;
-/// The index of a batch norm in [`Program::norms`](crate::program::Program::norms).
-pub type NormId = usize;
-/// The index of a pool in [`Program::pools`](crate::program::Program::pools).
-pub type PoolId = usize;
+/// Defines the instructions of a pass, each of which implements [`Instruction`].
+macro_rules! instructions {
+    ($(#[$doc:meta])* $pass:ident { $($name:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum $pass {
+            $($name($name),)*
+        }
 
-/// The constants of a pool.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolOf {
-    pub pool: Pool,
-    pub input: res2lab_arch::Shape,
-    pub output: BufferSlice,
-    /// Whether it is a max pool, which stores the positions of its maxima.
-    pub is_max: bool,
+        $(impl From<$name> for $pass {
+            fn from(instr: $name) -> $pass {
+                $pass::$name(instr)
+            }
+        })*
+
+        impl $pass {
+            /// The name in a program's text.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($pass::$name(_) => $name::NAME,)*
+                }
+            }
+
+            /// Everything that the instruction reads and writes.
+            pub fn accesses(&self, tables: &Tables) -> Vec<Access> {
+                match self {
+                    $($pass::$name(instr) => instr.accesses(tables),)*
+                }
+            }
+
+            /// Runs the instruction on one thread.
+            pub(crate) fn run<T: Real>(&self, thread: &mut Thread<T>) {
+                match self {
+                    $($pass::$name(instr) => instr.run(thread),)*
+                }
+            }
+
+            /// The packed weights that it reads, and the buffer that holds them.
+            pub(crate) fn packed(&mut self) -> Option<(PackedWeights, &mut usize)> {
+                match self {
+                    $($pass::$name(instr) => instr.packed(),)*
+                }
+            }
+        }
+    };
+    // As above, for a pass whose instructions compute partial gradients.
+    ($(#[$doc:meta])* $pass:ident with partials { $($name:ident,)* }) => {
+        instructions! { $(#[$doc])* $pass { $($name,)* } }
+
+        impl $pass {
+            /// The partial gradients that it computes.
+            pub(crate) fn partials(&mut self) -> Option<&mut Partials> {
+                match self {
+                    $($pass::$name(instr) => instr.partials(),)*
+                }
+            }
+        }
+    };
 }
 
-/// The constants of a convolution.
-#[derive(Clone, Debug)]
-pub struct ConvOf {
-    pub node: NodeId,
-    /// The entry of the state that holds its weights.
-    pub weight: usize,
-    /// The entry of the state that holds its bias.
-    pub bias: Option<usize>,
+instructions! {
+    /// An instruction of the forward pass, or of an inference.
+    Forward {
+        Add,
+        Barrier,
+        Conv,
+        Copy,
+        Gate,
+        GlobalPool,
+        Linear,
+        NormSums,
+        Normalize,
+        Pack,
+        Pool,
+        Relu,
+        Sigmoid,
+        Statistics,
+    }
 }
 
-/// The constants of a batch norm.
-#[derive(Clone, Debug)]
-pub struct NormOf {
-    /// The first of four entries of the state: weight, bias, running mean, running variance.
-    pub state: usize,
-    pub eps: f64,
-    /// The weight of the new value in the running statistics, as in PyTorch.
-    pub momentum: f64,
-    /// The input.
-    pub x: BufferSlice,
-    /// The convolution that computes the input, if the norm is its only reader.
-    pub conv: Option<ConvId>,
-    /// The index of its first channel among the channels of all norms.
-    pub first_channel: usize,
+instructions! {
+    /// An instruction of the backward pass.
+    Backward with partials {
+        AddPartials,
+        Barrier,
+        Coefficients,
+        ConvBack,
+        Copy,
+        GateBack,
+        GlobalPoolBack,
+        LinearBack,
+        MaskedSums,
+        NormBack,
+        Pack,
+        PoolBack,
+        ReluBack,
+        SigmoidBack,
+        Zero,
+        ZeroSums,
+    }
 }
 
-/// The source of a gradient: the gradient of a fusion's result, masked by its ReLU, and the norm
-/// through which it passes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GradientSource {
-    /// The gradient of the result.
-    pub of: BufferSlice,
-    pub norm: Option<NormId>,
+/// How threads that work on the same images divide an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Division {
+    /// Each thread computes its share of the channels.
+    Channels,
+    /// The instruction divides its results itself.
+    Results,
+    /// The first thread computes all.
+    First,
 }
 
-/// The target of a gradient, and whether to accumulate into it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GradientTarget {
-    pub to: BufferSlice,
-    pub add: bool,
-}
-
-/// Channels of a norm's result whose gradient is complete. The gradient is masked by the ReLU, and
-/// the sums for the norm's backward pass are taken.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NormSums {
-    pub norm: NormId,
-    /// The first of these channels, among the norm's channels.
-    pub first: usize,
-    /// The gradient of these channels.
-    pub of: BufferSlice,
-    /// The output of the ReLU, if there is one.
-    pub relu: Option<BufferSlice>,
-}
-
-/// The term that is added to a norm's result.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Added {
-    /// A value in memory.
-    Value(BufferSlice),
-    /// The result of another norm, which is computed as it is added.
-    Norm(NormId),
-}
-
-/// The epilogue of a convolution with a batch norm folded into it: `relu(convolution + bias +
-/// residual)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EpilogueOf {
-    pub residual: Option<BufferSlice>,
-    pub relu: bool,
-}
-
-/// An instruction, which every thread runs for its own images.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Instr {
-    Conv {
-        conv: ConvId,
-        inputs: Vec<BufferSlice>,
-        out: BufferSlice,
-        /// The norm whose sums are taken in the epilogue.
-        sums: Option<NormId>,
-        /// The epilogue in an inference.
-        epilogue: Option<EpilogueOf>,
-    },
-    /// Takes the sums of a norm's input, where no convolution takes them in its epilogue.
-    Sums {
-        norm: NormId,
-    },
-    /// Waits for the sums of all threads, and computes the statistics of these norms.
-    Statistics {
-        norms: Vec<NormId>,
-    },
-    Normalize {
-        norm: NormId,
-        added: Option<Added>,
-        relu: bool,
-        out: BufferSlice,
-    },
-    Pool {
-        pool: PoolId,
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-    GlobalPool {
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-    Relu {
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-    Sigmoid {
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-    Add {
-        from: Vec<BufferSlice>,
-        to: BufferSlice,
-    },
-    Gate {
-        x: BufferSlice,
-        gate: BufferSlice,
-        to: BufferSlice,
-    },
-    Copy {
-        from: BufferSlice,
-        into: GradientTarget,
-    },
-    Linear {
-        state: usize,
-        from: BufferSlice,
-        to: BufferSlice,
-    },
-
-    Zero {
-        slice: BufferSlice,
-    },
-    /// Masks a gradient that is complete and takes its sums, where no convolution does so in its
-    /// epilogue.
-    NormSums(NormSums),
-    /// Waits for all threads' sums, and computes the gradients of weight and bias and the
-    /// coefficients of the input's gradient.
-    NormCoefficients {
-        norms: Vec<NormId>,
-    },
-    /// The gradient of a norm's input, where the input is not the result of a convolution that the
-    /// norm alone reads.
-    NormBack {
-        from: GradientSource,
-        into: GradientTarget,
-    },
-    ReluBack {
-        from: BufferSlice,
-        result: BufferSlice,
-        into: GradientTarget,
-    },
-    ConvBack {
-        conv: ConvId,
-        from: GradientSource,
-        inputs: Vec<BufferSlice>,
-        into: Vec<GradientTarget>,
-        /// For each gradient of `into`, the channels that this instruction completes, and whose
-        /// sums it takes.
-        norm_sums: Vec<Vec<NormSums>>,
-    },
-    PoolBack {
-        pool: PoolId,
-        from: BufferSlice,
-        into: GradientTarget,
-    },
-    GlobalPoolBack {
-        from: BufferSlice,
-        into: GradientTarget,
-    },
-    SigmoidBack {
-        from: BufferSlice,
-        result: BufferSlice,
-        into: GradientTarget,
-    },
-    GateBack {
-        from: BufferSlice,
-        x: BufferSlice,
-        gate: BufferSlice,
-        into_x: GradientTarget,
-        into_gate: GradientTarget,
-    },
-    LinearBack {
-        state: usize,
-        from: BufferSlice,
-        input: BufferSlice,
-        into: GradientTarget,
-    },
+impl Forward {
+    /// How threads that work on the same images divide the instruction.
+    pub fn division(&self) -> Division {
+        match self {
+            Forward::Conv(_) | Forward::Linear(_) | Forward::Pack(_) | Forward::Barrier(_) => {
+                Division::Results
+            }
+            Forward::Normalize(_) | Forward::NormSums(_) | Forward::Statistics(_) => {
+                Division::First
+            }
+            Forward::Add(_)
+            | Forward::Copy(_)
+            | Forward::Gate(_)
+            | Forward::GlobalPool(_)
+            | Forward::Pool(_)
+            | Forward::Relu(_)
+            | Forward::Sigmoid(_) => Division::Channels,
+        }
+    }
 }

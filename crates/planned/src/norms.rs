@@ -7,7 +7,7 @@ use res2lab_kernels::Real;
 /// One thread's copy of the statistics and coefficients of all norms. Each vector holds the
 /// channels of all norms, one norm after the other.
 #[derive(Clone, Debug)]
-pub struct Constants<T> {
+pub(crate) struct Constants<T> {
     pub mean: Vec<T>,
     /// 1 / sqrt(var + eps).
     pub inverse: Vec<f64>,
@@ -21,7 +21,7 @@ pub struct Constants<T> {
 }
 
 impl<T: Real> Constants<T> {
-    pub fn new(channels: usize) -> Constants<T> {
+    pub(crate) fn new(channels: usize) -> Constants<T> {
         let zeros = || vec![T::ZERO; channels];
         Constants {
             mean: zeros(),
@@ -37,7 +37,7 @@ impl<T: Real> Constants<T> {
 
 /// The two sums over one channel that its statistics or its backward coefficients need.
 #[derive(Clone, Copy, Debug)]
-pub struct ChannelSums {
+pub(crate) struct ChannelSums {
     /// The sum of x (forward) or of dy (backward).
     pub first: f64,
     /// The sum of x * x (forward) or of dy * (x - mean) (backward).
@@ -46,7 +46,7 @@ pub struct ChannelSums {
 
 /// The trained values of one channel of a batch norm, or their gradients.
 #[derive(Clone, Copy, Debug)]
-pub struct Affine {
+pub(crate) struct Affine {
     pub weight: f64,
     pub bias: f64,
 }
@@ -59,7 +59,14 @@ pub(crate) fn moments(sums: ChannelSums, n: f64) -> (f64, f64) {
 
 impl<T: Real> Constants<T> {
     /// Sets the scale and shift that normalize channel `i`.
-    pub fn set_statistics(&mut self, i: usize, mean: f64, var: f64, eps: f64, affine: Affine) {
+    pub(crate) fn set_statistics(
+        &mut self,
+        i: usize,
+        mean: f64,
+        var: f64,
+        eps: f64,
+        affine: Affine,
+    ) {
         let inverse = 1.0 / (var + eps).sqrt();
         let scale = affine.weight * inverse;
         self.mean[i] = T::from_f64(mean);
@@ -70,7 +77,7 @@ impl<T: Real> Constants<T> {
 
     /// Sets the backward coefficients of channel `i` from the sums over its `n` values, and returns
     /// the gradients of its weight and bias (Ioffe and Szegedy 2015, section 3).
-    pub fn set_backward_coefficients(
+    pub(crate) fn set_backward_coefficients(
         &mut self,
         i: usize,
         sums: ChannelSums,

@@ -5,8 +5,9 @@
 //! a cache when the next layer reads it. It runs the late layers, whose weights are large, with
 //! many images.
 
+use crate::access::slices;
 use crate::allocation::IMAGES;
-use crate::liveness::touched;
+use crate::instructions::Forward;
 use crate::program::Program;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -35,13 +36,20 @@ pub fn micro_batched(program: &Program, images: usize, elements: usize) -> Vec<S
     let mut segments: Vec<Segment> = Vec::new();
     let mut most = 1;
     for (i, instr) in program.forward.iter().enumerate().rev() {
-        let slices = touched(program, instr);
-        most = most.max(slices.iter().map(|slice| slice.shape.elements()).sum());
+        // A barrier belongs to the instruction before it, which may run again at once.
+        if matches!(instr, Forward::Barrier(_)) {
+            continue;
+        }
+        let slices = slices(instr.accesses(&program.tables));
+        most = most.max(slices.map(|slice| slice.shape.elements()).sum());
         let count = images.div_ceil((elements / most).max(1));
         let micro_batch = images.div_ceil(count);
         match segments.last_mut().filter(|segment| segment.micro_batch == micro_batch) {
             Some(segment) => segment.instrs.start = i,
-            None => segments.push(Segment { instrs: i..i + 1, micro_batch }),
+            None => {
+                let end = segments.last().map_or(program.forward.len(), |next| next.instrs.start);
+                segments.push(Segment { instrs: i..end, micro_batch });
+            }
         }
     }
     segments.reverse();
@@ -51,15 +59,17 @@ pub fn micro_batched(program: &Program, images: usize, elements: usize) -> Vec<S
 /// For each buffer that only one segment accesses, the images of its micro-batch, which are all
 /// that the buffer holds. Other buffers hold all images, and so do the input images and the logits.
 pub fn local(program: &Program, segments: &[Segment]) -> Vec<Option<usize>> {
-    let mut users = vec![BTreeSet::new(); program.buffers.len()];
+    let mut users = vec![BTreeSet::new(); program.tables.buffers.len()];
     for (nth, segment) in segments.iter().enumerate() {
         let slices = program.forward[segment.instrs.clone()]
             .iter()
-            .flat_map(|instr| touched(program, instr));
+            .flat_map(|instr| slices(instr.accesses(&program.tables)));
         slices.for_each(|slice| _ = users[slice.buffer].insert(nth));
     }
     let images_of = |(buffer, users): (usize, BTreeSet<usize>)| match users.first() {
-        Some(&nth) if users.len() == 1 && ![IMAGES, program.logits.buffer].contains(&buffer) => {
+        Some(&nth)
+            if users.len() == 1 && ![IMAGES, program.tables.logits.buffer].contains(&buffer) =>
+        {
             Some(segments[nth].micro_batch)
         }
         _ => None,

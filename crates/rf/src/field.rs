@@ -78,12 +78,40 @@ pub(crate) fn reach(jump: i64, kernel: usize, padding: usize) -> (i64, i64) {
     (padding as i64 * jump, (kernel as i64 - 1 - padding as i64) * jump)
 }
 
-/// Kernel, stride and padding of a node with a window; `None` for pointwise nodes.
-pub(crate) fn window(op: &Op) -> Option<(usize, usize, usize)> {
-    match op {
-        Op::Conv(c) => Some((c.kernel, c.stride, c.padding)),
-        Op::MaxPool(p) | Op::AvgPool(p) => Some((p.kernel, p.stride, p.padding)),
-        _ => None,
+/// How an operation passes receptive fields on. The only match of this crate on operations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Flow {
+    /// The image itself.
+    Image,
+    /// One split of the input.
+    Split,
+    /// The sum of all inputs.
+    Sum,
+    /// The concatenation of all inputs.
+    Concat,
+    /// The first input, times values that depend on the whole second input.
+    Gate,
+    /// The whole input.
+    Whole,
+    /// Windows of the input, with a kernel, a stride and a padding.
+    Windows(usize, usize, usize),
+    /// The same position of the input.
+    Pointwise,
+}
+
+impl Flow {
+    pub(crate) fn of(op: &Op) -> Flow {
+        match op {
+            Op::Input => Flow::Image,
+            Op::Slice { .. } => Flow::Split,
+            Op::Add => Flow::Sum,
+            Op::Concat => Flow::Concat,
+            Op::Gate => Flow::Gate,
+            Op::GlobalPool => Flow::Whole,
+            Op::Conv(c) => Flow::Windows(c.kernel, c.stride, c.padding),
+            Op::MaxPool(p) | Op::AvgPool(p) => Flow::Windows(p.kernel, p.stride, p.padding),
+            Op::BatchNorm { .. } | Op::Relu | Op::Sigmoid | Op::Linear { .. } => Flow::Pointwise,
+        }
     }
 }
 
@@ -101,14 +129,12 @@ pub fn fields(graph: &Graph) -> Vec<Field> {
 fn of(node: &Node, field: impl Fn(NodeId) -> Field) -> Field {
     let Some(&first) = node.inputs.first() else { return Field::IMAGE };
     let x = field(first);
-    match node.op {
-        Op::Add | Op::Concat => {
+    match Flow::of(&node.op) {
+        Flow::Sum | Flow::Concat => {
             node.inputs[1..].iter().fold(x, |union, &id| union.merge(field(id)))
         }
-        Op::Gate => Field { sees_all: true, ..x },
-        Op::GlobalPool => Field { sees_all: true, ..x },
-        ref op => {
-            window(op).map_or(x, |(kernel, stride, padding)| x.window(kernel, stride, padding))
-        }
+        Flow::Gate | Flow::Whole => Field { sees_all: true, ..x },
+        Flow::Windows(kernel, stride, padding) => x.window(kernel, stride, padding),
+        Flow::Image | Flow::Split | Flow::Pointwise => x,
     }
 }

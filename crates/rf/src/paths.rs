@@ -1,9 +1,9 @@
 //! The distribution of the receptive fields of paths, by dynamic programming on the graph. A path
 //! is a choice of one route through every sum, split and concatenation.
 
-use crate::field::{reach, window};
+use crate::field::{Flow, reach};
 use crate::weighting::{Routes, Weighting, of_merge};
-use res2lab_arch::{Graph, NodeId, Op};
+use res2lab_arch::{Graph, NodeId};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -34,23 +34,24 @@ pub fn paths(graph: &Graph, weighting: Weighting, wanted: &[NodeId]) -> Vec<Path
     let mut routes = Routes::default();
     for node in &graph.nodes {
         let input = |i: usize| &all[node.inputs[i].0];
-        let next = match node.op {
-            Op::Input => Paths {
+        let next = match Flow::of(&node.op) {
+            Flow::Image => Paths {
                 table: Rc::new(vec![((0, 0), 1.0)]),
                 moved: (0, 0),
                 whole: 0.0,
                 exponent: 0,
                 jump: 1,
             },
-            Op::Add | Op::Concat => {
+            Flow::Sum | Flow::Concat => {
                 let factors = of_merge(graph, node, weighting, &routes);
                 let inputs: Vec<&Paths> = (0..node.inputs.len()).map(input).collect();
                 merge(&inputs, &factors)
             }
             // A gate's values depend on the whole image.
-            Op::Gate => input(0).and_whole(input(1), weighting),
-            Op::GlobalPool => input(0).pooled(),
-            ref op => window(op).map_or(input(0).clone(), |(k, s, p)| input(0).window(k, s, p)),
+            Flow::Gate => input(0).and_whole(input(1), weighting),
+            Flow::Whole => input(0).pooled(),
+            Flow::Windows(k, s, p) => input(0).window(k, s, p),
+            Flow::Split | Flow::Pointwise => input(0).clone(),
         };
         routes.push(node);
         all.push(next);

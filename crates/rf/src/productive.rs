@@ -1,7 +1,7 @@
 //! Productive and unproductive layers for images of a given size (Richter et al. 2021). A layer is
 //! unproductive if the smallest receptive field of its input covers the whole image.
 
-use crate::field::{fields, window};
+use crate::field::{Flow, fields};
 use res2lab_arch::{Graph, NodeId};
 
 /// The productivity of a layer for a given image size.
@@ -21,7 +21,7 @@ pub fn layers(graph: &Graph, image_px: usize) -> Vec<(NodeId, Productivity)> {
     let fields = fields(graph);
     let px = image_px as i64;
     let judged = graph.iter().filter_map(|(id, node)| {
-        let (kernel, ..) = window(&node.op)?;
+        let Flow::Windows(kernel, ..) = Flow::of(&node.op) else { return None };
         let read = fields[node.inputs.first()?.0].min_px();
         (kernel > 1).then(|| match fields[id.0].min_px() {
             own if own <= px => (id, Productivity::Productive),

@@ -1,6 +1,6 @@
 //! The receptive field of each split of a block.
 
-use crate::field::fields;
+use crate::field::{Flow, fields};
 use res2lab_arch::{Graph, NodeId, Op};
 
 /// A split at the concatenation of its block.
@@ -42,9 +42,11 @@ fn comes_from_splits(graph: &Graph, inputs: &[NodeId]) -> bool {
 }
 
 fn is_from_slice(graph: &Graph, id: NodeId) -> bool {
-    match graph.node(id).op {
-        Op::Slice { .. } => true,
-        Op::Concat | Op::Input => false,
-        _ => graph.node(id).inputs.first().is_some_and(|first| is_from_slice(graph, *first)),
+    match Flow::of(&graph.node(id).op) {
+        Flow::Split => true,
+        Flow::Concat | Flow::Image => false,
+        Flow::Sum | Flow::Gate | Flow::Whole | Flow::Windows(..) | Flow::Pointwise => {
+            graph.node(id).inputs.first().is_some_and(|first| is_from_slice(graph, *first))
+        }
     }
 }

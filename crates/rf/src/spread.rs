@@ -2,9 +2,9 @@
 //! and every path has a weight. The result is close to a Gaussian whose width grows with the square
 //! root of the depth (Luo et al. 2016).
 
-use crate::field::{reach, window};
+use crate::field::{Flow, reach};
 use crate::weighting::{Routes, Weighting, of_merge};
-use res2lab_arch::{Graph, NodeId, Op};
+use res2lab_arch::{Graph, NodeId};
 
 /// Total weight of all paths, and mean and mean square of the pixel positions on which unit 0
 /// depends.
@@ -22,18 +22,19 @@ pub fn sigmas(graph: &Graph, weighting: Weighting) -> Vec<f64> {
     let mut jumps: Vec<i64> = Vec::with_capacity(graph.nodes.len());
     let mut routes = Routes::default();
     for node in &graph.nodes {
-        let (next, jump) = match node.op {
-            Op::Input => (Moments { weight: 1.0, mean: 0.0, square: 0.0 }, 1),
-            Op::Add | Op::Concat => {
+        let (next, jump) = match Flow::of(&node.op) {
+            Flow::Image => (Moments { weight: 1.0, mean: 0.0, square: 0.0 }, 1),
+            Flow::Sum | Flow::Concat => {
                 let factors = of_merge(graph, node, weighting, &routes);
                 let inputs: Vec<Moments> = node.inputs.iter().map(|id| all[id.0]).collect();
                 (mixture(&inputs, &factors), jumps[node.inputs[0].0])
             }
-            ref op => {
-                let x = all[node.inputs[0].0];
+            Flow::Windows(k, s, p) => {
                 let jump = jumps[node.inputs[0].0];
-                let of_window = |(k, s, p)| (averaged(x, jump, k, p), jump * s as i64);
-                window(op).map_or((x, jump), of_window)
+                (averaged(all[node.inputs[0].0], jump, k, p), jump * s as i64)
+            }
+            Flow::Split | Flow::Gate | Flow::Whole | Flow::Pointwise => {
+                (all[node.inputs[0].0], jumps[node.inputs[0].0])
             }
         };
         routes.push(node);
@@ -72,19 +73,20 @@ pub fn profile(graph: &Graph, weighting: Weighting, of: NodeId) -> (i64, Vec<f64
     let mut jumps: Vec<i64> = Vec::with_capacity(of.0 + 1);
     let mut routes = Routes::default();
     for node in &graph.nodes[..=of.0] {
-        let (next, jump) = match node.op {
-            Op::Input => ((0, vec![1.0]), 1),
-            Op::Add | Op::Concat => {
+        let (next, jump) = match Flow::of(&node.op) {
+            Flow::Image => ((0, vec![1.0]), 1),
+            Flow::Sum | Flow::Concat => {
                 let factors = of_merge(graph, node, weighting, &routes);
                 let inputs: Vec<&(i64, Vec<f64>)> =
                     node.inputs.iter().map(|id| &all[id.0]).collect();
                 (sum(&inputs, &factors), jumps[node.inputs[0].0])
             }
-            ref op => {
-                let x = &all[node.inputs[0].0];
+            Flow::Windows(k, s, p) => {
                 let jump = jumps[node.inputs[0].0];
-                let of_window = |(k, s, p)| (boxed(x, jump, k, p), jump * s as i64);
-                window(op).map_or_else(|| (x.clone(), jump), of_window)
+                (boxed(&all[node.inputs[0].0], jump, k, p), jump * s as i64)
+            }
+            Flow::Split | Flow::Gate | Flow::Whole | Flow::Pointwise => {
+                (all[node.inputs[0].0].clone(), jumps[node.inputs[0].0])
             }
         };
         routes.push(node);

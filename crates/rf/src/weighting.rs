@@ -1,5 +1,6 @@
 //! Weightings of paths. The two weightings answer different questions and must not be mixed.
 
+use crate::field::Flow;
 use std::fmt;
 
 /// The weight of a path.
@@ -72,11 +73,11 @@ impl Routes {
     /// Adds the next node.
     pub(crate) fn push(&mut self, node: &res2lab_arch::Node) {
         let first = node.inputs.first().and_then(|id| self.0[id.0]);
-        self.0.push(match node.op {
-            res2lab_arch::Op::Slice { .. } => Some(1.0),
-            res2lab_arch::Op::Concat => None,
-            res2lab_arch::Op::Add => self.of(&node.inputs).map(|routes| routes.iter().sum()),
-            _ => first,
+        self.0.push(match Flow::of(&node.op) {
+            Flow::Split => Some(1.0),
+            Flow::Concat => None,
+            Flow::Sum => self.of(&node.inputs).map(|routes| routes.iter().sum()),
+            Flow::Image | Flow::Gate | Flow::Whole | Flow::Windows(..) | Flow::Pointwise => first,
         });
     }
 }

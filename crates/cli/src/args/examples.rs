@@ -51,6 +51,7 @@ pub(super) const RF: &str = examples! {
 pub(super) const MODEL: &str = examples! {
     "res2lab model res2net50_26w_4s"
     "res2lab model depth=50 scale=8 width=26 --size 288"
+    "res2lab model depth=11 planes=8 stem=cifar --size 32 --program"
     "res2lab model --list --format csv"
 };
 

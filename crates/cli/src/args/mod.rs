@@ -198,6 +198,15 @@ pub(crate) struct ModelArgs {
     /// List every known network
     #[arg(long)]
     pub list: bool,
+    /// Print the planned training step: buffers, instructions, memory
+    #[arg(long, conflicts_with_all = ["list", "format", "json"])]
+    pub program: bool,
+    /// Images of a batch of that step
+    #[arg(long, default_value_t = 32, requires = "program")]
+    pub batch: usize,
+    /// Threads of that step
+    #[arg(long, default_value_t = 2, requires = "program")]
+    pub threads: usize,
     /// How it is printed
     #[command(flatten)]
     pub output: Output,

@@ -5,6 +5,7 @@ use crate::{print, records};
 use res2lab_arch::{Cost, Graph, Input, ModelOverrides, ModelSpec, zoo};
 use res2lab_error::Error;
 use res2lab_lab::network::{Words, published_input};
+use res2lab_nn::PlannedStep;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -74,12 +75,30 @@ pub(crate) fn run(args: &ModelArgs) -> Result<u8, Error> {
         return Ok(0);
     }
     let (name, words) = words(&args.words)?;
+    if args.program {
+        return program(args, &words);
+    }
     let description = describe(&name, &words, input(args, &words)?)?;
     if args.output.is_text() {
         show(&description)
     } else {
         records::print(args.output.format(), &description, &description.stages)?
     }
+    Ok(0)
+}
+
+/// Prints the planned training step of a network.
+fn program(args: &ModelArgs, words: &ModelOverrides) -> Result<u8, Error> {
+    if [args.batch, args.threads].iter().any(|&n| n == 0 || n > 100_000) {
+        return Err(Error::input(
+            "batch or threads are impossible",
+            "give whole numbers of at least 1",
+        ));
+    }
+    let (model, _) = words.resolve()?;
+    let graph = res2lab_arch::build(&model, input(args, words)?)?;
+    let text = PlannedStep::describe(&graph, args.batch, args.threads);
+    text.lines().for_each(print::line);
     Ok(0)
 }
 

@@ -2,118 +2,22 @@
 
 use std::ops::Range;
 
-use super::epilogue::{ADD, MASKED_ADD, MASKED_STORE, STORE, StridedScatter, TileEpilogue};
-use super::forward::Share;
+use super::epilogue::PlanePart;
+use super::gradient::{Gradient, InputGradient};
+use super::kernel::{ConvKernel, Phase};
 use super::layout::skip;
-use super::pack::{NORM, ONE, PlaneSource};
-use super::panel::{Strip, aligned, pack_channel, runs, strips};
+use super::panel::{Strip, aligned, pack_gradient, runs, strips};
+use super::results::Results;
+use super::scatter::StridedScatter;
 use super::weights::Sides;
-use super::{ConvKernel, Phase};
-use crate::real::Real;
+use crate::dispatch::Real;
+use crate::share::Share;
 use crate::view::View;
-
-/// The gradient of a convolution's output. The backward pass of a batch norm after the convolution
-/// is computed as the gradient is read, so that its result is never stored as a whole.
-#[derive(Clone, Copy, Debug)]
-pub struct Gradient<'a, T> {
-    /// The gradient of the norm's output, or of the convolution's output without a norm. A ReLU's
-    /// mask has been applied to it.
-    pub of: View<T>,
-    /// The batch norm after the convolution.
-    pub norm: Option<NormBackward<'a, T>>,
-}
-
-/// The backward pass of a batch norm: `dx = dy_coefficient * dy + x_coefficient * x + constant`,
-/// with three coefficients per channel.
-#[derive(Clone, Copy, Debug)]
-pub struct NormBackward<'a, T> {
-    /// The norm's input, which is the convolution's output.
-    pub x: View<T>,
-    pub dy_coefficient: &'a [T],
-    pub x_coefficient: &'a [T],
-    pub constant: &'a [T],
-}
-
-impl<T: Real> Gradient<'_, T> {
-    /// The kind of plane source that this is.
-    pub(crate) fn kind(&self) -> usize {
-        if self.norm.is_some() { NORM } else { ONE }
-    }
-
-    /// The source of one plane.
-    pub(crate) fn source(&self, image: usize, channel: usize) -> PlaneSource<T> {
-        let plane = |view: View<T>| {
-            view.at
-                .wrapping_add(image * view.image_stride + channel * view.plane_len())
-                .cast_const()
-        };
-        let mut source = PlaneSource::one(plane(self.of));
-        if let Some(norm) = &self.norm {
-            source.x = plane(norm.x);
-            source.first_factor = norm.dy_coefficient[channel];
-            source.x_factor = norm.x_coefficient[channel];
-            source.constant = norm.constant[channel];
-        }
-        source
-    }
-
-    pub(crate) fn check(&self) {
-        let shape = self.of;
-        assert!(self.norm.as_ref().is_none_or(|norm| {
-            norm.x.same_shape(&shape)
-                && [norm.dy_coefficient, norm.x_coefficient, norm.constant]
-                    .iter()
-                    .all(|numbers| numbers.len() == shape.channels)
-        }));
-    }
-}
-
-/// The target of the gradient of a convolution's input.
-#[derive(Clone, Copy, Debug)]
-pub struct InputGradient<'a, T> {
-    pub into: View<T>,
-    /// Whether to accumulate.
-    pub add: bool,
-    /// Channels whose gradient is complete after this pass. Only convolutions of stride 1 can have
-    /// any.
-    pub masked_sums: &'a [MaskedSums<'a, T>],
-}
-
-/// The epilogue of a gradient that is complete. While the gradient is in registers, it is masked by
-/// the ReLU that computed its value, and the sums are taken that the backward pass of the batch
-/// norm before that ReLU needs (see [`crate::norm::backward_sums`]).
-#[derive(Clone, Debug)]
-pub struct MaskedSums<'a, T> {
-    /// The channels of the gradient that are complete.
-    pub channels: Range<usize>,
-    /// The ReLU's output, of these channels.
-    pub relu: View<T>,
-    /// The norm's input, of these channels.
-    pub x: View<T>,
-    /// The mean of the norm's input, of these channels.
-    pub mean: &'a [T],
-    /// The addresses to which the two sums of these channels are added.
-    pub sums: [*mut f64; 2],
-}
-
-impl<T> InputGradient<'_, T> {
-    fn check(&self) {
-        for masked_sums in self.masked_sums {
-            let of = |view: &View<T>| (view.channels, view.height, view.width);
-            let wanted = (masked_sums.channels.len(), self.into.height, self.into.width);
-            assert!(
-                masked_sums.channels.end <= self.into.channels
-                    && masked_sums.mean.len() == masked_sums.channels.len()
-            );
-            assert!(of(&masked_sums.relu) == wanted && of(&masked_sums.x) == wanted);
-        }
-    }
-}
 
 impl ConvKernel {
     /// Computes the gradient of the weights, for the sum of `inputs`, into `weight_gradient` (in
-    /// the order of the weights), and the gradient of the input into each of `input_gradients`.
-    /// Each has a flag that makes it accumulate.
+    /// the order of the weights; the flag makes it accumulate), and the gradient of the input into
+    /// each of `input_gradients`, through its epilogue.
     ///
     /// # Safety
     /// The contract at [`View`]. The masked sums have as many elements as channels, and no other
@@ -125,7 +29,7 @@ impl ConvKernel {
         inputs: &[View<T>],
         packed_backward: &[T],
         mut weight_gradient: Option<(&mut [T], bool)>,
-        input_gradients: &[InputGradient<T>],
+        input_gradients: &mut [InputGradient<T>],
         images: Range<usize>,
         scratch: &mut [T],
     ) {
@@ -137,13 +41,12 @@ impl ConvKernel {
             (shape.out, shape.output())
         );
         let input = (shape.channels, shape.height, shape.width);
-        let all = inputs.iter().chain(input_gradients.iter().map(|gradient| &gradient.into));
-        assert!(all.into_iter().all(|view| (view.channels, view.height, view.width) == input));
-        assert!(
-            shape.stride == 1
-                || input_gradients.iter().all(|gradient| gradient.masked_sums.is_empty())
-        );
-        input_gradients.iter().for_each(InputGradient::check);
+        let mut all = inputs.iter().chain(input_gradients.iter().map(|gradient| &gradient.into));
+        assert!(all.all(|view| (view.channels, view.height, view.width) == input));
+        for InputGradient { into, epilogue } in input_gradients.iter() {
+            epilogue.check(*into);
+            assert!(shape.stride == 1 || epilogue.is_plain(), "an epilogue needs whole rows");
+        }
         assert!(input_gradients.is_empty() || packed_backward.len() == self.packed_backward_len());
         assert!(
             weight_gradient
@@ -162,7 +65,7 @@ impl ConvKernel {
                 // SAFETY: the panels and the results have the sizes of the layout; the caller
                 // guarantees the views.
                 unsafe {
-                    self.pack_gradient(gradient, group, &strip, panel);
+                    self.pack_gradients(gradient, group, &strip, panel);
                     if let Some((weights, add)) = &mut weight_gradient
                         && let Some(runs) = runs(layout, &layout.forward, &strip)
                     {
@@ -195,7 +98,7 @@ impl ConvKernel {
     }
 
     /// Packs the gradients of a group's output channels into the panel.
-    unsafe fn pack_gradient<T: Real>(
+    unsafe fn pack_gradients<T: Real>(
         &self,
         gradient: &Gradient<T>,
         group: usize,
@@ -207,9 +110,8 @@ impl ConvKernel {
         for row in 0..out {
             let channel = group * out + row;
             let into = panel.wrapping_add(row * layout.plane);
-            let source = |image| gradient.source(image, channel);
             // SAFETY: the caller guarantees the views and the panel.
-            unsafe { pack_channel(layout, &layout.backward, strip, gradient.kind(), into, source) }
+            unsafe { pack_gradient(layout, strip, gradient, channel, into) }
         }
     }
 
@@ -240,7 +142,7 @@ impl ConvKernel {
         packed: &[T],
         panel: *const T,
         results: *mut T,
-        gradients: &[InputGradient<T>],
+        gradients: &mut [InputGradient<T>],
     ) {
         let layout = &self.layout;
         let Some(runs) = runs(layout, &layout.backward, strip) else { return };
@@ -261,7 +163,7 @@ impl ConvKernel {
                     for row in 0..count {
                         for (i, image) in strip.images.clone().enumerate() {
                             let from = results.add(row * layout.plane + i * layout.span);
-                            for gradient in gradients {
+                            for gradient in gradients.iter_mut() {
                                 if self.shape.stride == 1 {
                                     write_rows(self, strip, from, gradient, image, first + row);
                                 } else {
@@ -292,7 +194,7 @@ impl ConvKernel {
         gradients: &[InputGradient<T>],
     ) {
         let channels = self.shape.group_channels();
-        for gradient in gradients.iter().filter(|gradient| !gradient.add) {
+        for gradient in gradients.iter().filter(|gradient| !gradient.epilogue.adds()) {
             for image in strip.images.clone() {
                 // SAFETY: the caller guarantees the views and the panel.
                 unsafe { gradient.into.zero(image, group * channels..(group + 1) * channels) };
@@ -306,7 +208,7 @@ unsafe fn write_rows<T: Real>(
     conv: &ConvKernel,
     strip: &Strip,
     from: *const T,
-    gradient: &InputGradient<T>,
+    gradient: &mut InputGradient<T>,
     image: usize,
     channel: usize,
 ) {
@@ -322,43 +224,9 @@ unsafe fn write_rows<T: Real>(
     unsafe {
         let into = view.plane(image, channel).add(skip);
         let room = view.plane_len() - skip;
-        let none = std::ptr::null();
-        let sums = [std::ptr::null_mut(); 2];
         let prefetch_distance = view.plane_len();
-        let bias = T::ZERO;
-        let residual = none;
-        let relu = false;
-        let gate = none;
-        let x = none;
-        let mean = T::ZERO;
-        let mut epilogue = TileEpilogue {
-            from,
-            pitch,
-            rows,
-            cols,
-            into,
-            room,
-            bias,
-            residual,
-            relu,
-            gate,
-            x,
-            mean,
-            sums,
-            prefetch_distance,
-        };
-        let mut mode = if gradient.add { ADD } else { STORE };
-        if let Some(masked_sums) =
-            gradient.masked_sums.iter().find(|masked_sums| masked_sums.channels.contains(&channel))
-        {
-            let of = channel - masked_sums.channels.start;
-            epilogue.gate = masked_sums.relu.plane(image, of).add(skip);
-            epilogue.x = masked_sums.x.plane(image, of).add(skip);
-            epilogue.mean = masked_sums.mean[of];
-            epilogue.sums = masked_sums.sums.map(|sums| sums.add(of));
-            mode = if gradient.add { MASKED_ADD } else { MASKED_STORE };
-        }
-        (T::kernels().epilogue[mode])(&epilogue);
+        let results = Results { from, pitch, rows, cols, into, room, prefetch_distance };
+        gradient.epilogue.write(results, PlanePart { image, channel, skip });
     }
 }
 
@@ -375,7 +243,6 @@ unsafe fn scatter_phase<T: Real>(
     let layout = &conv.layout;
     let shape = &conv.shape;
     let view = gradient.into;
-    let mode = if gradient.add { ADD } else { STORE };
     let step = shape.stride;
     let skip = skip(shape);
     // Positions of this phase that are elements of the input, along an axis of `size` elements.
@@ -413,6 +280,6 @@ unsafe fn scatter_phase<T: Real>(
             step,
             into_pitch: step * view.width,
         };
-        (T::kernels().strided_scatter[mode])(&scatter);
+        (T::kernels().scatter.of(gradient.epilogue.adds()))(&scatter);
     }
 }

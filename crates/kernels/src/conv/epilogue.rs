@@ -1,191 +1,161 @@
-//! The epilogue of a convolution, which copies results to their planes. Forward it adds a bias and
-//! a residual, applies a ReLU, or takes the sums that a batch norm needs. Backward it accumulates.
-//! When a gradient is complete, it also masks it by a ReLU's output and takes the sums that the
-//! backward pass of the batch norm before that ReLU needs.
+//! The epilogue of a convolution: what is done with its results while they are in registers.
 
-use crate::real::{Real, Simd};
+use std::ops::Range;
 
-/// Results are stored.
-pub(crate) const STORE: usize = 0;
-/// Results are added to the elements of the plane.
-pub(crate) const ADD: usize = 1;
-/// Results are stored, and their sum and sum of squares are taken.
-pub(crate) const SUMS: usize = 2;
-/// Results are stored after bias, residual and ReLU.
-pub(crate) const BIAS_RESIDUAL_RELU: usize = 3;
-/// Results complete a gradient, which is stored. The gradient dy is masked by a ReLU's output, and
-/// the sums of dy and of dy * (x - mean) are taken.
-pub(crate) const MASKED_STORE: usize = 4;
-/// As `MASKED_STORE`, but results are added to the elements of the plane first.
-pub(crate) const MASKED_ADD: usize = 5;
-/// The number of modes.
-pub(crate) const MODES: usize = 6;
+use super::results::{Activate, Add, Mask, Results, Store, StoreSums, Write};
+use crate::dispatch::Real;
+use crate::view::View;
 
-/// Vectors that are summed in `T` before the sums are widened to f64.
-const SHORT: usize = 32;
+/// What is done with the results of a convolution, or of the gradient of its input, before they are
+/// written.
+#[derive(Debug)]
+pub enum Epilogue<'a, T> {
+    /// Results are stored.
+    Store,
+    /// Results are stored. Each channel's sum is added to the first half of the slice, and each
+    /// channel's sum of squares to the second half, for a batch norm.
+    Sums(&'a mut [f64]),
+    /// `relu(result + bias + residual)` is stored.
+    Activate {
+        /// One value per channel.
+        bias: Option<&'a [T]>,
+        /// A tensor of the target's shape, which may be the target itself.
+        residual: Option<View<T>>,
+        /// Whether to apply a ReLU.
+        relu: bool,
+    },
+    /// Results are a gradient.
+    Gradient {
+        /// Whether to accumulate.
+        add: bool,
+        /// Channels whose gradient is complete. Only the gradients of convolutions of stride 1 can
+        /// have any.
+        masked_sums: &'a [MaskedSums<'a, T>],
+    },
+}
 
-/// The epilogue of `rows` rows of `cols` results of one plane.
-pub(crate) struct TileEpilogue<T> {
-    pub from: *const T,
-    /// Elements between rows of results. The rows of the plane are contiguous.
-    pub pitch: usize,
-    pub rows: usize,
-    pub cols: usize,
-    pub into: *mut T,
-    /// Writable elements of the plane from `into` on.
-    pub room: usize,
-    pub bias: T,
-    /// The element of the residual that corresponds to `into`, or null.
-    pub residual: *const T,
-    pub relu: bool,
-    /// The elements of the ReLU's output and of the norm's input that correspond to `into`; null
-    /// except in the masked modes.
-    pub gate: *const T,
-    pub x: *const T,
-    pub mean: T,
-    /// The sum, and the sum of squares or of products.
+/// The epilogue of a gradient that is complete. It is masked by the ReLU that computed its value,
+/// and the sums are taken that the backward pass of the batch norm before that ReLU needs (see
+/// [`crate::norm::backward_sums`]).
+#[derive(Clone, Debug)]
+pub struct MaskedSums<'a, T> {
+    /// The channels of the gradient that are complete.
+    pub channels: Range<usize>,
+    /// The ReLU's output, of these channels.
+    pub relu: View<T>,
+    /// The norm's input, of these channels.
+    pub x: View<T>,
+    /// The mean of the norm's input, of these channels.
+    pub mean: &'a [T],
+    /// The addresses to which the two sums of these channels are added.
     pub sums: [*mut f64; 2],
-    /// Elements between what is accessed and what is prefetched.
-    pub prefetch_distance: usize,
 }
 
-#[inline(always)]
-pub(crate) unsafe fn tile_epilogue<T: Real, S: Simd<T>, const MODE: usize>(f: &TileEpilogue<T>) {
-    let is_masked = MODE == MASKED_STORE || MODE == MASKED_ADD;
-    let mut sum = [0.0, 0.0];
-    // SAFETY: the caller's pointers cover the rows. A whole vector is written only within `room`.
-    // Its elements beyond the end of a row are overwritten when the next row is written.
-    unsafe {
-        let zero = S::splat(T::ZERO);
-        let mean = S::splat(f.mean);
-        let mut part = zero;
-        let mut products = zero;
-        let mut count = 0;
-        for y in 0..f.rows {
-            let from = f.from.add(y * f.pitch);
-            let start = y * f.cols;
-            let mut x = 0;
-            while x < f.cols {
-                let n = S::LANES.min(f.cols - x);
-                let at = start + x;
-                let fits = at + S::LANES <= f.room;
-                S::prefetch(f.into.wrapping_add(at + f.prefetch_distance));
-                let mut v =
-                    if n == S::LANES { S::load(from.add(x)) } else { S::load_part(from.add(x), n) };
-                let load =
-                    |from: *const T| if fits { S::load(from) } else { S::load_part(from, n) };
-                let mut factor = v;
-                match MODE {
-                    ADD | MASKED_ADD => v = S::add(load(f.into.add(at)), v),
-                    BIAS_RESIDUAL_RELU => {
-                        v = S::add(v, S::splat(f.bias));
-                        if !f.residual.is_null() {
-                            S::prefetch(f.residual.wrapping_add(at + f.prefetch_distance));
-                            v = S::add(v, S::load_n(f.residual.add(at), n));
-                        }
-                        if f.relu {
-                            v = S::relu(v);
-                        }
-                    }
-                    _ => {}
-                }
-                if is_masked {
-                    S::prefetch(f.gate.wrapping_add(at + f.prefetch_distance));
-                    S::prefetch(f.x.wrapping_add(at + f.prefetch_distance));
-                    v = S::where_positive(load(f.gate.add(at)), v);
-                    factor = S::sub(load(f.x.add(at)), mean);
-                }
-                if is_masked || MODE == SUMS {
-                    // Lanes beyond the end of the row belong to the next row, which counts them.
-                    let own = if n == S::LANES { v } else { S::first(v, n) };
-                    part = S::add(part, own);
-                    products = S::fma(own, factor, products);
-                    count += 1;
-                    if count == SHORT {
-                        sum = [sum[0] + S::sum_f64(part), sum[1] + S::sum_f64(products)];
-                        (part, products, count) = (zero, zero, 0);
-                    }
-                }
-                if fits {
-                    S::store(f.into.add(at), v);
-                } else {
-                    S::store_part(f.into.add(at), v, n);
-                }
-                x += S::LANES;
+/// The position of results in their tensor: a plane, and the first element that is written.
+#[derive(Clone, Copy)]
+pub(super) struct PlanePart {
+    pub image: usize,
+    pub channel: usize,
+    pub skip: usize,
+}
+
+impl<T: Real> Epilogue<'_, T> {
+    /// Checks the sizes for results in `into`.
+    pub(super) fn check(&self, into: View<T>) {
+        match self {
+            Epilogue::Store => {}
+            Epilogue::Sums(sums) => assert_eq!(sums.len(), 2 * into.channels),
+            Epilogue::Activate { bias, residual, .. } => {
+                assert!(bias.is_none_or(|bias| bias.len() == into.channels));
+                assert!(residual.is_none_or(|residual| residual.same_shape(&into)));
+            }
+            Epilogue::Gradient { masked_sums, .. } => {
+                masked_sums.iter().for_each(|masked_sums| masked_sums.check(into));
             }
         }
-        if is_masked || MODE == SUMS {
-            *f.sums[0] += sum[0] + S::sum_f64(part);
-            *f.sums[1] += sum[1] + S::sum_f64(products);
+    }
+
+    /// Whether results accumulate.
+    pub(super) fn adds(&self) -> bool {
+        matches!(self, Epilogue::Gradient { add: true, .. })
+    }
+
+    /// Whether nothing is computed but the sum with the target.
+    pub(super) fn is_plain(&self) -> bool {
+        match self {
+            Epilogue::Store => true,
+            Epilogue::Gradient { masked_sums, .. } => masked_sums.is_empty(),
+            Epilogue::Sums(_) | Epilogue::Activate { .. } => false,
         }
     }
-}
 
-/// A strided scatter: the gradient of one phase of a strided convolution's input, whose elements
-/// are `step` apart.
-pub(crate) struct StridedScatter<T> {
-    pub from: *const T,
-    pub pitch: usize,
-    pub rows: usize,
-    pub cols: usize,
-    pub into: *mut T,
-    pub step: usize,
-    /// Elements between the rows that are written.
-    pub into_pitch: usize,
-}
-
-#[inline(always)]
-pub(crate) unsafe fn strided_scatter<T: Real, S: Simd<T>, const MODE: usize>(
-    f: &StridedScatter<T>,
-) {
-    for y in 0..f.rows {
-        // SAFETY: the caller's pointers cover the rows.
+    /// Writes results of one plane.
+    ///
+    /// # Safety
+    /// The results lie within the plane; the contract at [`View`] for it and for the tensors of the
+    /// epilogue.
+    pub(super) unsafe fn write(&mut self, results: Results<T>, part: PlanePart) {
+        let PlanePart { image, channel, skip } = part;
+        let kernels = &T::kernels().write;
+        // SAFETY: the caller guarantees the planes.
         unsafe {
-            let from = f.from.add(y * f.pitch);
-            let into = f.into.add(y * f.into_pitch);
-            if f.step == 2 {
-                scatter_every_second::<T, S, MODE>(from, into, f.cols);
-                continue;
-            }
-            for x in 0..f.cols {
-                let value = *from.add(x);
-                let at = into.add(x * f.step);
-                *at = if MODE == ADD { *at + value } else { value };
+            match self {
+                Epilogue::Store => (kernels.store)(&Write { results, operation: Store }),
+                Epilogue::Sums(sums) => {
+                    let (sum, squares) = sums.split_at_mut(sums.len() / 2);
+                    let operation = StoreSums([&raw mut sum[channel], &raw mut squares[channel]]);
+                    (kernels.sums)(&Write { results, operation });
+                }
+                Epilogue::Activate { bias, residual, relu } => {
+                    let plane = |view: View<T>| view.plane(image, channel).add(skip).cast_const();
+                    let operation = Activate {
+                        bias: bias.map_or(T::ZERO, |bias| bias[channel]),
+                        residual: residual.map(plane),
+                        relu: *relu,
+                    };
+                    (kernels.activate)(&Write { results, operation });
+                }
+                Epilogue::Gradient { add, masked_sums } => {
+                    let complete = masked_sums.iter().find(|sums| sums.channels.contains(&channel));
+                    match (*add, complete) {
+                        (false, None) => {
+                            (kernels.store)(&Write { results, operation: Store });
+                        }
+                        (true, None) => (kernels.add)(&Write { results, operation: Add }),
+                        (false, Some(sums)) => {
+                            let operation = sums.mask(part);
+                            (kernels.mask)(&Write { results, operation });
+                        }
+                        (true, Some(sums)) => {
+                            let operation = sums.mask(part);
+                            (kernels.mask_add)(&Write { results, operation });
+                        }
+                    }
+                }
             }
         }
     }
 }
 
-/// Scatters to every second element of a row. The elements between them, which belong to other
-/// phases, are read and written back unchanged.
-#[inline(always)]
-unsafe fn scatter_every_second<T: Real, S: Simd<T>, const MODE: usize>(
-    from: *const T,
-    into: *mut T,
-    cols: usize,
-) {
-    // SAFETY: the caller's pointers cover the row; nothing after its last element is accessed.
-    unsafe {
-        let mut x = 0;
-        while x < cols {
-            let into = into.add(2 * x);
-            let n =
-                [0, S::LANES].map(|first| (2 * (cols - x) - 1).saturating_sub(first).min(S::LANES));
-            let there = [0, 1].map(|i| match n[i] {
-                0 => S::splat(T::ZERO),
-                n => S::load_n(into.add(i * S::LANES), n),
-            });
-            let mut values = S::load_n(from.add(x), S::LANES.min(cols - x));
-            if MODE == ADD {
-                values = S::add(values, S::deinterleave_even(there[0], there[1]));
+impl<T: Real> MaskedSums<'_, T> {
+    fn check(&self, into: View<T>) {
+        let of = |view: &View<T>| (view.channels, view.height, view.width);
+        let wanted = (self.channels.len(), into.height, into.width);
+        assert!(self.channels.end <= into.channels && self.mean.len() == self.channels.len());
+        assert!(of(&self.relu) == wanted && of(&self.x) == wanted);
+    }
+
+    /// The operation on results of one plane.
+    unsafe fn mask<const ADD: bool>(&self, part: PlanePart) -> Mask<T, ADD> {
+        let channel = part.channel - self.channels.start;
+        // SAFETY: the caller guarantees the planes, and the sums of each channel.
+        unsafe {
+            Mask {
+                gate: self.relu.plane(part.image, channel).add(part.skip),
+                x: self.x.plane(part.image, channel).add(part.skip),
+                mean: self.mean[channel],
+                sums: self.sums.map(|sums| sums.add(channel)),
             }
-            let all = S::interleave(values, S::deinterleave_odd(there[0], there[1]));
-            for i in [0, 1] {
-                if n[i] > 0 {
-                    S::store_n(into.add(i * S::LANES), all[i], n[i]);
-                }
-            }
-            x += S::LANES;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The layout of images in a panel: padded rows, strips of rows of large images, several small
 //! images side by side.
 
-use super::ConvShape;
+use super::shape::ConvShape;
 
 /// The elements of a panel that should stay in the second-level cache.
 const PANEL: usize = 64 * 1024;

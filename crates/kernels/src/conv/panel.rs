@@ -1,22 +1,27 @@
-//! Panels: which images and rows a panel holds, and how an input is packed into it.
+//! Panels: which images and rows a panel holds, and how an input or a gradient is packed into it.
 
 use std::ops::Range;
 
+use super::gradient::{Gradient, GradientPlane};
 use super::layout::{Grid, Layout};
-use super::pack::{ONE, Pack, PlaneSource, SUM, StridedGather};
+use super::pack::{Pack, PanelRows, StridedGather};
 use super::product::Runs;
-use crate::real::Real;
+use crate::dispatch::Real;
+use crate::source::{One, Source, Sum};
 use crate::view::View;
+
+/// The most elements that are skipped to align scratch memory with a cache line.
+pub(super) const ALIGN: usize = 16;
 
 /// A strip: the images and rows of positions that a panel holds at a time.
 #[derive(Clone, Debug)]
-pub(crate) struct Strip {
+pub(super) struct Strip {
     pub images: Range<usize>,
     pub rows: Range<usize>,
 }
 
 /// The strips of a range of images, in order.
-pub(crate) fn strips(layout: &Layout, images: Range<usize>) -> impl Iterator<Item = Strip> + use<> {
+pub(super) fn strips(layout: &Layout, images: Range<usize>) -> impl Iterator<Item = Strip> + use<> {
     let Layout { strip_images, strip_rows, .. } = *layout;
     let rows = layout.rows();
     let end = images.end;
@@ -30,7 +35,7 @@ pub(crate) fn strips(layout: &Layout, images: Range<usize>) -> impl Iterator<Ite
 
 /// The positions of a strip that a grid needs; None where the strip begins after the grid's last
 /// row.
-pub(crate) fn runs(layout: &Layout, grid: &Grid, strip: &Strip) -> Option<Runs> {
+pub(super) fn runs(layout: &Layout, grid: &Grid, strip: &Strip) -> Option<Runs> {
     let rows =
         strip.rows.end.min(grid.rows).checked_sub(strip.rows.start).filter(|&rows| rows > 0)?;
     let len = (rows - 1) * layout.pitch + grid.cols;
@@ -41,24 +46,25 @@ pub(crate) fn runs(layout: &Layout, grid: &Grid, strip: &Strip) -> Option<Runs> 
     Some(Runs { count, span: layout.span, len })
 }
 
-/// Packs one channel of all images of a strip. `source` returns the source, of this kind, of an
-/// image's plane.
-///
-/// # Safety
-/// The planes of the sources have the size of the grid's source, and `into` has room for the
-/// channel's planes of the layout.
-pub(crate) unsafe fn pack_channel<T: Real>(
+/// Rows of one image and one phase that are packed into a panel.
+struct PhaseRows<T> {
+    panel: PanelRows<T>,
+    /// The first element of the source.
+    start: usize,
+    prefetch_distance: usize,
+}
+
+/// Calls `pack` for every image of a strip and every phase of one channel, with the rows that are
+/// packed into the panel at `into`.
+fn for_each_phase<T>(
     layout: &Layout,
     grid: &Grid,
     strip: &Strip,
-    kind: usize,
     into: *mut T,
-    source: impl Fn(usize) -> PlaneSource<T>,
+    mut pack: impl FnMut(usize, PhaseRows<T>),
 ) {
-    let kernels = T::kernels();
     let wanted = strip.rows.len() + layout.reach;
     for (i, image) in strip.images.clone().enumerate() {
-        let source = source(image);
         for a in 0..grid.phases {
             // This phase consists of `lead` rows of zeros, `taken` rows of the source, and rows of
             // zeros.
@@ -70,99 +76,117 @@ pub(crate) unsafe fn pack_channel<T: Real>(
             let rows = (taken - first).min(wanted - above);
             let below = wanted - above - rows;
             for b in 0..grid.phases {
-                let into =
-                    into.wrapping_add((a * grid.phases + b) * layout.plane + i * layout.span);
-                let pitch = layout.pitch;
+                let plane = (a * grid.phases + b) * layout.plane + i * layout.span;
                 let lead_x = grid.lead(b);
                 let cols = grid.taken(b, grid.width);
-                // SAFETY: rows and columns lie within the source, and the panel's plane has the
-                // span and its slack.
-                unsafe {
-                    if grid.step == 1 {
-                        let source = source.skip(first * grid.width);
-                        let tail = layout.reach;
-                        let prefetch_distance =
-                            prefetch_distance(grid.height * grid.width, rows * grid.width);
-                        let pack = Pack {
-                            source,
-                            into,
-                            pitch,
-                            above,
-                            rows,
-                            below,
-                            tail,
-                            lead: lead_x,
-                            cols,
-                            prefetch_distance,
-                        };
-                        (kernels.pack[kind])(&joined_rows(pack));
-                    } else {
-                        debug_assert!(kind == ONE || kind == SUM);
-                        let y = (lead + first) * grid.step + a - grid.padding;
-                        let x = lead_x * grid.step + b - grid.padding;
-                        let source_pitch = grid.step * grid.width;
-                        let step = grid.step;
-                        let source = source.skip(y * grid.width + x);
-                        let tail = layout.reach;
-                        let gather = StridedGather {
-                            source,
-                            into,
-                            pitch,
-                            above,
-                            rows,
-                            below,
-                            lead: lead_x,
-                            tail,
-                            cols,
-                            step,
-                            source_pitch,
-                        };
-                        (kernels.strided_gather[kind])(&gather);
-                    }
-                }
+                let into = into.wrapping_add(plane);
+                let pitch = layout.pitch;
+                let tail = layout.reach;
+                let y = (lead + first) * grid.step + a - grid.padding;
+                let x = lead_x * grid.step + b - grid.padding;
+                let panel = PanelRows { into, pitch, above, rows, below, tail, lead: lead_x, cols };
+                let prefetch_distance =
+                    prefetch_distance(grid.height * grid.width, rows * grid.width);
+                pack(image, PhaseRows { panel, start: y * grid.width + x, prefetch_distance });
             }
         }
+    }
+}
+
+/// Packs one channel of all images of a strip of a convolution's input.
+///
+/// # Safety
+/// The planes of the inputs have the size of the grid's source, and `into` has room for the
+/// channel's planes of the layout.
+pub(super) unsafe fn pack_input<T: Real>(
+    layout: &Layout,
+    strip: &Strip,
+    inputs: &[View<T>],
+    channel: usize,
+    into: *mut T,
+) {
+    assert!((1..=2).contains(&inputs.len()), "one input, or two that are added");
+    let grid = &layout.forward;
+    let kernels = T::kernels();
+    for_each_phase(layout, grid, strip, into, |image, rows| {
+        let plane = |view: &View<T>| {
+            let plane = image * view.image_stride + channel * view.plane_len();
+            view.at.wrapping_add(plane).cast_const()
+        };
+        let one = One(plane(&inputs[0])).skip(rows.start);
+        let sum = inputs.get(1).map(|second| Sum(one.0, plane(second).wrapping_add(rows.start)));
+        // SAFETY: rows and columns lie within the source, and the panel's plane has the span and
+        // its slack.
+        unsafe {
+            match (grid.step, sum) {
+                (1, None) => (kernels.pack.one)(&rows.pack(one)),
+                (1, Some(sum)) => (kernels.pack.sum)(&rows.pack(sum)),
+                (_, None) => (kernels.gather.one)(&rows.gather(grid, one)),
+                (_, Some(sum)) => (kernels.gather.sum)(&rows.gather(grid, sum)),
+            }
+        }
+    });
+}
+
+/// Packs one channel of all images of a strip of the gradient of a convolution's output.
+///
+/// # Safety
+/// As for [`pack_input`].
+pub(super) unsafe fn pack_gradient<T: Real>(
+    layout: &Layout,
+    strip: &Strip,
+    gradient: &Gradient<T>,
+    channel: usize,
+    into: *mut T,
+) {
+    let kernels = T::kernels();
+    debug_assert_eq!(layout.backward.step, 1);
+    for_each_phase(layout, &layout.backward, strip, into, |image, rows| {
+        let start = rows.start;
+        // SAFETY: as in `pack_input`.
+        unsafe {
+            match gradient.plane(image, channel) {
+                GradientPlane::One(plane) => (kernels.pack.one)(&rows.pack(plane.skip(start))),
+                GradientPlane::Norm(plane) => (kernels.pack.norm)(&rows.pack(plane.skip(start))),
+            }
+        }
+    });
+}
+
+impl<T> PhaseRows<T> {
+    /// The arguments that pack consecutive rows. Rows without padding between them are joined into
+    /// one long row.
+    fn pack<P>(self, source: P) -> Pack<T, P> {
+        let PhaseRows { panel, prefetch_distance, .. } = self;
+        let is_padded = panel.lead > 0 || panel.cols != panel.pitch;
+        if is_padded || panel.above + panel.below > 0 {
+            return Pack { source, panel, prefetch_distance };
+        }
+        let len = panel.rows * panel.cols;
+        let panel = PanelRows { rows: 1, cols: len, pitch: len, ..panel };
+        Pack { source, panel, prefetch_distance }
+    }
+
+    /// The arguments that gather the elements of one phase.
+    fn gather<P>(self, grid: &Grid, source: P) -> StridedGather<T, P> {
+        let source_pitch = grid.step * grid.width;
+        StridedGather { source, panel: self.panel, step: grid.step, source_pitch }
     }
 }
 
 /// Elements between what is read and what is prefetched. It is a whole number of planes of `plane`
 /// elements, of each of which `part` are read, so that every prefetched line is read some hundred
 /// nanoseconds later.
-pub(crate) fn prefetch_distance(plane: usize, part: usize) -> usize {
+pub(super) fn prefetch_distance(plane: usize, part: usize) -> usize {
     const LEAD: usize = 512;
     plane * LEAD.div_ceil(part.max(1))
 }
 
-/// Joins rows without padding between them into one long row.
-fn joined_rows<T>(pack: Pack<T>) -> Pack<T> {
-    if pack.lead > 0 || pack.cols != pack.pitch || pack.above + pack.below > 0 {
-        return pack;
-    }
-    let len = pack.rows * pack.cols;
-    Pack { rows: 1, cols: len, pitch: len, ..pack }
-}
-
-/// The source of a channel of one input, or of the sum of two inputs.
-pub(crate) fn sum_of<T: Real>(
-    inputs: &[View<T>],
-    channel: usize,
-) -> (usize, impl Fn(usize) -> PlaneSource<T>) {
-    assert!((1..=2).contains(&inputs.len()), "one input, or two that are added");
-    let kind = if inputs.len() == 2 { SUM } else { ONE };
-    (kind, move |image| {
-        let plane = |view: &View<T>| {
-            view.at.wrapping_add(image * view.image_stride + channel * view.plane_len())
-        };
-        let second = inputs.get(1).map_or(std::ptr::null(), |view| plane(view).cast_const());
-        PlaneSource { second, ..PlaneSource::one(plane(&inputs[0])) }
-    })
-}
-
 /// The first address of the scratch memory that is aligned with a cache line. `len` includes the
 /// elements that alignment may skip.
-pub(crate) fn aligned<T>(scratch: &mut [T], len: usize) -> *mut T {
+pub(super) fn aligned<T>(scratch: &mut [T], len: usize) -> *mut T {
     let at = scratch.as_mut_ptr();
-    let skip = at.align_offset(64).min(super::ALIGN);
+    let skip = at.align_offset(64).min(ALIGN);
     assert!(
         scratch.len() >= len,
         "scratch memory is too short: {} of {len} elements",

@@ -6,9 +6,9 @@
 //! - the width of a tile, in positions
 //! - tiles, whose weights stream from the second level
 
-use super::forward::Share;
 use super::tile::{Tile, next_width, widest};
-use crate::real::Real;
+use crate::dispatch::Real;
+use crate::share::Share;
 
 /// Elements of weights, and of results, that may stay in the second-level cache.
 const SECOND_LEVEL: usize = 32 * 1024;

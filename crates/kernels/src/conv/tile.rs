@@ -1,6 +1,6 @@
 //! The register tiles. These loops do all multiply-adds of a convolution.
 
-use crate::real::{Real, Simd};
+use crate::element::{Element, Simd};
 
 /// Rows of weights in the largest tile.
 pub(crate) const ROWS: usize = 6;
@@ -51,7 +51,7 @@ pub(crate) struct Tile<T> {
 
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Index loops over fixed arrays are unrolled into registers.
-pub(crate) unsafe fn tile<T: Real, S: Simd<T>, const M: usize, const N: usize>(t: &Tile<T>) {
+pub(crate) unsafe fn tile<T: Element, S: Simd<T>, const M: usize, const N: usize>(t: &Tile<T>) {
     // SAFETY: the caller's pointers cover `depth` offsets, `depth * M` weights, and `N` vectors at
     // each offset.
     unsafe {
@@ -100,7 +100,7 @@ pub(crate) struct Dot<T> {
 
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-pub(crate) unsafe fn dot<T: Real, S: Simd<T>, const M: usize, const N: usize>(d: &Dot<T>) {
+pub(crate) unsafe fn dot<T: Element, S: Simd<T>, const M: usize, const N: usize>(d: &Dot<T>) {
     // SAFETY: the caller's pointers cover `N` offsets, and the runs in each of `M` rows and at each
     // offset.
     unsafe {
@@ -177,7 +177,7 @@ pub(crate) struct Outer<T> {
 
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-pub(crate) unsafe fn outer<T: Real, S: Simd<T>, const M: usize, const N: usize>(o: &Outer<T>) {
+pub(crate) unsafe fn outer<T: Element, S: Simd<T>, const M: usize, const N: usize>(o: &Outer<T>) {
     // SAFETY: the caller's pointers cover `len` positions of `M` rows and of `N` vectors, and
     // `columns` elements of `M` rows of results.
     unsafe {
@@ -231,7 +231,7 @@ pub(crate) struct Transpose<T> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn transpose<T: Real, S: Simd<T>>(t: &Transpose<T>) {
+pub(crate) unsafe fn transpose<T: Element, S: Simd<T>>(t: &Transpose<T>) {
     let whole = t.len / S::LANES * S::LANES;
     for first in (0..t.width).step_by(S::LANES) {
         let channels = t.channels.saturating_sub(first).min(S::LANES);

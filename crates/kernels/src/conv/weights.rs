@@ -1,10 +1,10 @@
 //! The gradient of a convolution's weights for one strip: products of rows of the output's gradient
 //! and of the input, along positions.
 
-use super::ConvKernel;
+use super::kernel::ConvKernel;
 use super::product::Runs;
 use super::tile::{Dot, Outer, Transpose, VECTORS, next_width, widest, widest_dot};
-use crate::real::Real;
+use crate::dispatch::Real;
 
 /// The elements of the gradient that consecutive tiles should find in the first-level cache.
 const FIRST_LEVEL: usize = 4 * 1024;

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::PoolShape;
 use super::rows::RowSum;
-use crate::real::Real;
+use super::shape::PoolShape;
+use crate::dispatch::Real;
 use crate::view::View;
 
 /// An average pool of one shape, ready to run.

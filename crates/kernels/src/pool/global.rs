@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use crate::pointwise::ProductSum;
-use crate::real::Real;
+use crate::dispatch::Real;
+use crate::pointwise::loops::PlaneSum;
+use crate::source::One;
 use crate::view::View;
 
 /// Writes the mean of each plane to `out`, `[channels][1][1]`.
@@ -17,9 +18,8 @@ pub unsafe fn forward<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
             let mut sum = 0.0;
             // SAFETY: the contract at `View` covers these planes.
             unsafe {
-                let a = x.plane(image, channel);
-                let b = std::ptr::null();
-                (T::kernels().product_sum)(&ProductSum { a, b, len: x.plane_len(), sum: &mut sum });
+                let of = One(x.plane(image, channel).cast_const());
+                (T::kernels().sum)(&PlaneSum { of, len: x.plane_len(), sum: &mut sum });
                 *out.plane(image, channel) = T::from_f64(sum / x.plane_len() as f64);
             }
         }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::PoolShape;
 use super::rows::{Maximum, Places};
-use crate::real::Real;
+use super::shape::PoolShape;
+use crate::dispatch::Real;
 use crate::view::View;
 
 /// A max pool of one shape, ready to run.

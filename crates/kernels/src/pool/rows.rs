@@ -2,7 +2,7 @@
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
-use crate::real::{Real, Simd};
+use crate::element::{Element, Simd};
 
 /// The arguments of [`sum`]: windows are summed over their rows into `scratch`, then along the row.
 pub(crate) struct RowSum<T> {
@@ -28,7 +28,7 @@ pub(crate) struct RowSum<T> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &RowSum<T>) {
+pub(crate) unsafe fn sum<T: Element, S: Simd<T>>(s: &RowSum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
         let len =
@@ -60,7 +60,7 @@ pub(crate) unsafe fn sum<T: Real, S: Simd<T>>(s: &RowSum<T>) {
 
 /// Adds the rows of a window, column by column.
 #[inline(always)]
-unsafe fn add_rows<T: Real>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
+unsafe fn add_rows<T: Element>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
     // SAFETY: the caller's pointers cover the rows and columns.
     unsafe {
         let scales = from_raw_parts(s.row_scale, s.rows);
@@ -92,7 +92,7 @@ unsafe fn add_rows<T: Real>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into:
 
 /// Writes the sum of each window along a row.
 #[inline(always)]
-unsafe fn windows<T: Real>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usize) -> T) {
+unsafe fn windows<T: Element>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usize) -> T) {
     // SAFETY: the caller's pointers cover the rows and columns.
     let columns = unsafe { from_raw_parts(s.into_col_scale, into.len()) };
     for (x, (at, &scale)) in into.iter_mut().zip(columns).enumerate() {
@@ -119,13 +119,13 @@ pub(crate) struct Maximum<T> {
 /// The larger of two values; NaN if either is NaN.
 #[inline(always)]
 #[allow(clippy::eq_op)]
-fn larger<T: Real>(a: T, b: T) -> T {
+fn larger<T: Element>(a: T, b: T) -> T {
     if (b > a) | (b != b) { b } else { a }
 }
 
 /// Takes the maximum over the rows of windows into `scratch`, then along the row.
 #[inline(always)]
-pub(crate) unsafe fn maximum<T: Real, S: Simd<T>>(m: &Maximum<T>) {
+pub(crate) unsafe fn maximum<T: Element, S: Simd<T>>(m: &Maximum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
         let scratch = from_raw_parts_mut(
@@ -176,7 +176,7 @@ pub(crate) struct Places<T> {
 /// Finds the positions of maxima. Taps are visited from the last to the first, so that the first of
 /// equal values remains.
 #[inline(always)]
-pub(crate) unsafe fn places<T: Real, S: Simd<T>>(m: &Places<T>) {
+pub(crate) unsafe fn places<T: Element, S: Simd<T>>(m: &Places<T>) {
     // The distance of each maximum from the first element of its window, which `T` represents
     // exactly.
     // SAFETY: the caller's pointers cover the rows.
@@ -208,7 +208,7 @@ pub(crate) unsafe fn places<T: Real, S: Simd<T>>(m: &Places<T>) {
 
 /// Sets `into` to `distance` where a value, each `stride` elements from the next, is the maximum.
 #[inline(always)]
-unsafe fn take_equal<T: Real, S: Simd<T>>(
+unsafe fn take_equal<T: Element, S: Simd<T>>(
     values: *const T,
     stride: usize,
     maxima: *const T,

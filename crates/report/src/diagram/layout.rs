@@ -97,7 +97,6 @@ impl Placing<'_> {
         let inputs: Vec<(usize, Option<usize>)> =
             node.inputs.iter().map(|input| self.shape_of(*input)).collect();
         match node.op {
-            // Batch norms and activations are written into the box of the layer before them.
             Op::BatchNorm { .. } | Op::Relu | Op::Sigmoid if self.may_join(id, inputs[0].0) => {
                 let shape = &mut self.block.shapes[inputs[0].0];
                 shape.node.clone_from(&node.name);
@@ -107,7 +106,20 @@ impl Placing<'_> {
                 self.at.insert(id, (inputs[0].0, None));
             }
             Op::Slice { len, .. } => self.slice(id, inputs[0].0, len),
-            _ => {
+            // Batch norms and activations are written into the box of the layer before them, where
+            // they can be.
+            Op::BatchNorm { .. }
+            | Op::Relu
+            | Op::Sigmoid
+            | Op::Input
+            | Op::Conv(_)
+            | Op::Add
+            | Op::Gate
+            | Op::Concat
+            | Op::MaxPool(_)
+            | Op::AvgPool(_)
+            | Op::GlobalPool
+            | Op::Linear { .. } => {
                 let column = self.column(id, &inputs);
                 let row = inputs
                     .iter()

@@ -1,6 +1,6 @@
-//! Stochastic gradient descent, in one pass over values, gradients and momentum.
+//! The loop of an SGD step.
 
-use crate::real::{Real, Simd};
+use crate::element::{Element, Simd};
 use crate::vector_loop::{LoopBody, for_each_vector};
 
 /// The constants of one step, as in torch.optim.SGD.
@@ -14,39 +14,24 @@ pub struct SgdStep<T> {
     pub first: bool,
 }
 
-/// Runs one SGD step: d = gradient + weight_decay * value; m = momentum * m + d; value -= lr * m,
-/// or value -= lr * (d + momentum * m) with Nesterov momentum.
-///
-/// # Panics
-/// If the three slices differ in length.
-pub fn sgd<T: Real>(step: &SgdStep<T>, values: &mut [T], grads: &[T], momentum: &mut [T]) {
-    assert!(values.len() == grads.len() && values.len() == momentum.len());
-    let len = grads.len();
-    let values = values.as_mut_ptr();
-    let grads = grads.as_ptr();
-    let momentum = momentum.as_mut_ptr();
-    // SAFETY: the three slices have this length, and the mutable borrows are exclusive.
-    unsafe { (T::kernels().sgd)(&Flat { step: *step, values, grads, momentum, len }) }
-}
-
 /// The arguments of [`step`]: the constants, and buffers of `len` elements.
 pub(crate) struct Flat<T> {
-    step: SgdStep<T>,
-    values: *mut T,
-    grads: *const T,
-    momentum: *mut T,
-    len: usize,
+    pub(super) step: SgdStep<T>,
+    pub(super) values: *mut T,
+    pub(super) grads: *const T,
+    pub(super) momentum: *mut T,
+    pub(super) len: usize,
 }
 
 /// The loop body of [`step`], with the constants in vectors.
-struct Stepping<'a, T: Real, S: Simd<T>> {
+struct Stepping<'a, T: Element, S: Simd<T>> {
     flat: &'a Flat<T>,
     lr: S::V,
     momentum: S::V,
     weight_decay: S::V,
 }
 
-impl<T: Real, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
+impl<T: Element, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         let Flat { step, values, grads, momentum, .. } = self.flat;
@@ -64,7 +49,7 @@ impl<T: Real, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn step<T: Real, S: Simd<T>>(flat: &Flat<T>) {
+pub(crate) unsafe fn step<T: Element, S: Simd<T>>(flat: &Flat<T>) {
     let SgdStep { lr, momentum, weight_decay, .. } = flat.step;
     // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe {

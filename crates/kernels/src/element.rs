@@ -2,10 +2,6 @@
 
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
-use crate::dispatch::Kernels;
-#[cfg(target_arch = "x86_64")]
-use crate::instruction_set::{InstructionSet, current};
-
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
@@ -13,7 +9,7 @@ mod sealed {
 }
 
 /// An element type: `f32` or `f64`.
-pub trait Real:
+pub trait Element:
     sealed::Sealed
     + Copy
     + Send
@@ -41,16 +37,11 @@ pub trait Real:
     fn to_f64(self) -> f64;
     /// The exponential function.
     fn exp(self) -> Self;
-
-    /// The dispatch table for this type and the instruction set in use.
-    #[doc(hidden)]
-    #[allow(private_interfaces)]
-    fn kernels() -> &'static Kernels<Self>;
 }
 
-macro_rules! real {
-    ($type:ty, $avx512:ident, $avx512_narrow:ident, $avx2:ident, $plain:ident) => {
-        impl Real for $type {
+macro_rules! element {
+    ($type:ty) => {
+        impl Element for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const LOWEST: Self = <$type>::NEG_INFINITY;
@@ -68,24 +59,12 @@ macro_rules! real {
             fn exp(self) -> Self {
                 <$type>::exp(self)
             }
-
-            #[allow(private_interfaces)]
-            fn kernels() -> &'static Kernels<Self> {
-                #[cfg(target_arch = "x86_64")]
-                match current() {
-                    InstructionSet::Avx512 => return &crate::dispatch::$avx512,
-                    InstructionSet::Avx512Narrow => return &crate::dispatch::$avx512_narrow,
-                    InstructionSet::Avx2 => return &crate::dispatch::$avx2,
-                    InstructionSet::Plain => {}
-                }
-                &crate::dispatch::$plain
-            }
         }
     };
 }
 
-real!(f32, AVX512_F32, AVX512_NARROW_F32, AVX2_F32, PLAIN_F32);
-real!(f64, AVX512_F64, AVX512_NARROW_F64, AVX2_F64, PLAIN_F64);
+element!(f32);
+element!(f64);
 
 /// Vectors of `LANES` elements of `T`, in the registers of one instruction set.
 ///
@@ -158,7 +137,7 @@ pub(crate) unsafe trait Simd<T>: Copy {
     #[inline(always)]
     unsafe fn load_every_second(at: *const T, n: usize) -> Self::V
     where
-        T: Real,
+        T: Element,
     {
         // SAFETY: the caller guarantees the elements from the first to the last one.
         unsafe {
@@ -186,7 +165,7 @@ const PLAIN: usize = 8;
 
 // SAFETY: needs no instruction set, and accesses exactly the elements that the trait names.
 #[allow(clippy::needless_range_loop)] // Index loops over fixed arrays are what the compiler turns into vectors.
-unsafe impl<T: Real> Simd<T> for Plain {
+unsafe impl<T: Element> Simd<T> for Plain {
     const LANES: usize = PLAIN;
     type V = [T; PLAIN];
 

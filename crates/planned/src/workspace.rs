@@ -1,0 +1,56 @@
+//! The workspace: the memory in which a plan runs.
+
+use crate::norms::Constants;
+use crate::plan::Plan;
+use crate::schedule::PARTIALS;
+use crate::threads::Barrier;
+use res2lab_kernels::Real;
+use res2lab_kernels::memory::zeros;
+
+/// The memory of a plan's passes. What a forward pass leaves in it is read by the backward pass.
+pub struct Workspace<T> {
+    pub(crate) own: Vec<Own<T>>,
+    pub(crate) logits: Vec<T>,
+    /// Two sums for each channel of each norm, one thread after the other.
+    pub(crate) sums: Vec<f64>,
+    /// Partial gradients of one layer's weights and bias, one thread but the first after the other.
+    pub(crate) partials: [Vec<T>; PARTIALS],
+    /// The packed weights of one convolution each.
+    pub(crate) packed: Vec<Vec<T>>,
+    pub(crate) barrier: Barrier,
+}
+
+/// The memory of one thread.
+pub(crate) struct Own<T> {
+    /// All buffers for its images.
+    pub arena: Vec<T>,
+    /// The positions of the maxima of each max pool; empty for other pools.
+    pub positions: Vec<Vec<u32>>,
+    pub scratch: Vec<T>,
+    pub constants: Constants<T>,
+}
+
+impl<T: Real> Workspace<T> {
+    /// Allocates the memory of a plan.
+    ///
+    /// # Panics
+    /// If memory does not suffice.
+    pub fn new(plan: &Plan<T>) -> Workspace<T> {
+        let layout = &plan.layout;
+        let lengths = &layout.lengths;
+        let own = |thread| Own {
+            arena: zeros(if layout.shares_images && thread > 0 { 0 } else { lengths.arena }),
+            positions: lengths.positions.iter().map(|length| vec![0; *length]).collect(),
+            scratch: zeros(lengths.scratch),
+            constants: Constants::new(lengths.channels),
+        };
+        Workspace {
+            own: (0..layout.threads).map(own).collect(),
+            logits: zeros(layout.batch * plan.program.tables.logits.shape.channels),
+            sums: vec![0.0; 2 * lengths.channels * layout.threads],
+            partials: [0; PARTIALS].map(|_| zeros(lengths.partials * (layout.threads - 1))),
+            packed: (0..lengths.packed_buffers).map(|_| zeros(lengths.packed)).collect(),
+            barrier: Barrier::new(layout.threads),
+        }
+    }
+}
