@@ -106,6 +106,7 @@ lint: setup _typos
     cargo clippy --release --workspace --all-targets --quiet
     cargo doc --release --workspace --no-deps --quiet
     python3 scripts/measures.py
+    python3 scripts/worked-examples.py --apply
 
 # Side by side with plain PyTorch (needs a Python with torch 2.13 and timm: RES2LAB_PYTHON): just bench, just bench sweep
 bench *args: _build

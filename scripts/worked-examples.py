@@ -3,6 +3,7 @@
 
     scripts/worked-examples.py        one line per example; exit status 1 if one fails
     scripts/worked-examples.py a b    only those with these letters
+    scripts/worked-examples.py --apply    whether each can be applied to this tree, and no more
 
 The copy includes uncommitted changes of the checkout. Its path is always
 target/worked-examples/tree, so that cargo builds only what differs from the last run. The copy is
@@ -89,12 +90,26 @@ def check(diff, test):
         raise RuntimeError(f"there is no test {', '.join(missing)}")
 
 
+def check_all_apply(examples):
+    """Exits with status 1 if a diff does not fit the checkout, which it leaves as it is."""
+    failed = False
+    for title, diff, _ in examples:
+        done = subprocess.run(["git", "apply", "--check", "--whitespace=error", "-"], cwd=ROOT,
+                              input=diff, text=True, capture_output=True)
+        if done.returncode != 0:
+            failed = True
+            print(f"failed: CONTRIBUTING.md, {title}: {done.stderr.strip()}")
+    sys.exit(1 if failed else 0)
+
+
 def main():
     text = open(os.path.join(ROOT, "CONTRIBUTING.md")).read()
     examples = EXAMPLE.findall(text)
     fences = text.count("\n```diff\n")
     if len(examples) != fences or not examples:
         sys.exit(f"error: CONTRIBUTING.md has {fences} diffs, but {len(examples)} worked examples with a title and a test")
+    if sys.argv[1:] == ["--apply"]:
+        return check_all_apply(examples)
     if chosen := sys.argv[1:]:
         if unknown := [letter for letter in chosen if not any(e[0].startswith(f"({letter})") for e in examples)]:
             sys.exit(f"error: there is no example {', '.join(unknown)}")
