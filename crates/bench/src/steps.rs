@@ -132,16 +132,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.rounds
     );
     ensure_peer(&args.python)?;
-    println!("{:38} {:>10} {:>10} {:>6} {:>9}", "", "res2lab", "PyTorch", "ratio", "at least");
+    println!(
+        "{:38} {:>10} {:>10} {:>6} {:>9} {:>7}",
+        "", "res2lab", "PyTorch", "ratio", "at least", "of peak"
+    );
     let mut random = Vec::new();
     for row in rows {
         let mut ours = Vec::new();
         let mut theirs = Vec::new();
+        let mut shares = Vec::new();
         for _ in 0..args.rounds {
             // PyTorch's figure is the better of two measurements, one per memory layout. This
             // program's figure is the better of two as well, one before and one after PyTorch's.
             let ours_now = || timed(our_command(Path::new(OURS), &row));
-            let before = figure(&row, &ours_now()?.1)?;
+            let first = ours_now()?.1;
+            shares.extend(first["peak_share"].as_f64());
+            let before = figure(&row, &first)?;
             theirs.push(figure(&row, &timed(their_command(args, &row))?.1)?);
             let after = match row.figure {
                 Figure::Speed => figure(&row, &ours_now()?.1)?,
@@ -155,7 +161,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let a = median(ours);
         let b = median(theirs);
         let unit = if row.figure == Figure::Memory { "MiB" } else { "images/s" };
-        println!("{:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {:>9.2}  {unit}", row.name, row.at_least);
+        let share = match shares.is_empty() || row.figure == Figure::Memory {
+            true => String::new(),
+            false => format!("{:.0} %", 100.0 * median(shares)),
+        };
+        println!(
+            "{:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {:>9.2} {share:>7}  {unit}",
+            row.name, row.at_least
+        );
         let what =
             format!("{}, {} px, batch {}, {} threads", row.name, row.px, row.batch, row.threads);
         history::append(

@@ -232,7 +232,11 @@ mod tests {
             ("flip", "data.augment.flip"),
             ("batch_size", "batch"),
             ("learning_rate", "lr"),
-            ("gamma", "train.schedule.step.gamma or train.schedule.multi_step.gamma"),
+            (
+                "gamma",
+                "train.schedule.step.gamma or train.schedule.multi_step.gamma or \
+                 train.loss.focal.gamma",
+            ),
             ("scle", "scale"),
             ("name", "--name"),
             ("train", "epochs"),

@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use res2lab_kernels::instruction_set::{self, InstructionSet};
+use res2lab_kernels::peak::{self, Width};
 use res2lab_kernels::{
     ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Share, View,
 };
@@ -67,43 +68,14 @@ fn best(mut run: impl FnMut()) -> f64 {
     best
 }
 
-/// Multiply-adds in registers: twelve independent sums, which hide the latency of the instruction.
-macro_rules! multiply_adds {
-    ($name:ident, $features:literal, $splat:ident, $fma:ident, $first:ident) => {
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = $features)]
-        unsafe fn $name(n: usize) -> f32 {
-            use std::arch::x86_64::*;
-            let mut sums = [$splat(0.5); 12];
-            let factor = $splat(0.999);
-            for _ in 0..n {
-                for sum in &mut sums {
-                    *sum = $fma(*sum, factor, factor);
-                }
-            }
-            sums.iter().map(|&sum| $first(sum)).sum()
-        }
-    };
-}
-multiply_adds!(multiply_adds_256, "avx2,fma", _mm256_set1_ps, _mm256_fmadd_ps, _mm256_cvtss_f32);
-multiply_adds!(multiply_adds_512, "avx512f", _mm512_set1_ps, _mm512_fmadd_ps, _mm512_cvtss_f32);
-
 /// GFLOP/s of multiply-adds that read no memory, in vectors as wide as those of the register tiles.
 fn peak(set: InstructionSet) -> f64 {
-    let n = 1_000_000;
-    #[cfg(target_arch = "x86_64")]
-    let (lanes, run): (usize, unsafe fn(usize) -> f32) = match set {
+    let width = match set {
         InstructionSet::Plain => return f64::NAN,
-        InstructionSet::Avx2 | InstructionSet::Avx512Narrow => (8, multiply_adds_256),
-        InstructionSet::Avx512 => (16, multiply_adds_512),
+        InstructionSet::Avx2 | InstructionSet::Avx512Narrow => Width::Bits256,
+        InstructionSet::Avx512 => Width::Bits512,
     };
-    #[cfg(not(target_arch = "x86_64"))]
-    let (lanes, run): (usize, unsafe fn(usize) -> f32) = return f64::NAN;
-    // SAFETY: the processor has the instruction set.
-    let seconds = best(|| {
-        std::hint::black_box(unsafe { run(std::hint::black_box(n)) });
-    });
-    (n * 12 * lanes * 2) as f64 / seconds / 1e9
+    peak::gflops(width).unwrap_or(f64::NAN)
 }
 
 fn tensor(memory: &mut [f32], channels: usize, size: usize) -> View<f32> {

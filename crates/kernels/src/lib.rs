@@ -22,6 +22,7 @@
 //! - [`instruction_set`]: the instruction sets, and the one in use
 //! - `dispatch`: the loops, compiled for each type and instruction set
 //! - `fastest`: the instruction set that is the fastest on this processor
+//! - [`peak`]: the greatest rate of multiply-adds of this processor
 //! - [`memory`]: buffers on huge pages
 //! - [`conv`]: convolutions, forward and backward
 //! - [`matrix`]: products of matrices
@@ -46,6 +47,7 @@ pub mod instruction_set;
 pub mod matrix;
 pub mod memory;
 pub mod norm;
+pub mod peak;
 pub mod pointwise;
 pub mod pool;
 pub mod sgd;

@@ -31,6 +31,7 @@ pub mod line;
 pub mod named;
 pub mod network;
 pub mod options;
+pub mod peak;
 mod place;
 pub mod predict;
 pub mod program;

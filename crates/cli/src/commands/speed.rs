@@ -7,6 +7,7 @@ use res2lab_error::Error;
 use res2lab_experiment::Precision;
 use res2lab_lab::gpus;
 use res2lab_lab::network::{Words, machine, published_input};
+use res2lab_lab::peak::{self, Peak};
 use res2lab_nn::{
     Conditions, Engine, FusedInference, Inference, Layout, Mode, Net, Objective, Placement, Rates,
     Sgd, Targets, graphed, init, step,
@@ -33,6 +34,13 @@ struct Speed {
     peak_rss_mib: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     gpu_memory_mib: Option<f64>,
+    /// GFLOP/s of convolutions and products.
+    gflops: f64,
+    /// What this processor reaches in registers alone, in each width; empty on a GPU.
+    peaks: Vec<Peak>,
+    /// `gflops` divided by the greatest peak in float32; on a CPU in float32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_share: Option<f64>,
 }
 
 /// Steps before the clock starts: memory is touched, plans are made.
@@ -85,6 +93,10 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         SpeedOf::Train => training(args, &mut net, &images, input.classes)?,
         SpeedOf::Infer => evaluation(args, &net, &images)?,
     };
+    let per_image = peak::operations(net.graph(), args.what == SpeedOf::Train) as f64;
+    let gflops = per_image * args.batch as f64 / seconds / 1e9;
+    let peaks = if device == Device::Cpu { peak::peaks(threads) } else { vec![] };
+    let highest = peak::of_float32(&peaks).filter(|_| autocast.is_none());
     let speed = Speed {
         what: if args.what == SpeedOf::Train { "train" } else { "infer" },
         batch: args.batch,
@@ -99,6 +111,9 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         precision: args.precision.clone(),
         peak_rss_mib: peak_memory_mib(),
         gpu_memory_mib: gpu_memory_mib(device),
+        gflops,
+        peak_share: highest.map(|peak| gflops / peak.gflops),
+        peaks,
     };
     if !args.output.is_text() {
         records::print(args.output.format(), &speed, &[&speed])?;
@@ -107,8 +122,20 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
             "{:.1} images/s, {:.2} ms a step, {:.0} MiB at most",
             speed.images_per_s, speed.step_ms, speed.peak_rss_mib
         ));
+        show_peaks(&speed);
     }
     Ok(0)
+}
+
+/// The rate of multiply-adds, and the processor's peaks beside it.
+fn show_peaks(speed: &Speed) {
+    let share = speed.peak_share.map(|share| format!(", {:.0} % of the peak", 100.0 * share));
+    print::line(&format!("{:.1} GFLOP/s{}", speed.gflops, share.unwrap_or_default()));
+    let one = |peak: &Peak| format!("{:.0} ({})", peak.gflops, peak.name);
+    let peaks: Vec<String> = speed.peaks.iter().map(one).collect();
+    if !peaks.is_empty() {
+        print::line(&format!("peaks here, GFLOP/s: {}", peaks.join(", ")));
+    }
 }
 
 /// Of `--layout`.
