@@ -140,7 +140,8 @@ pub(crate) struct Kernels<T: 'static> {
 /// Compiles `$module::$function`, whose generic parameters beside the element type and the vectors
 /// are `$params`, for the baseline and for AVX2.
 macro_rules! compile {
-    ($name:ident, $module:ident :: $function:ident, [$($params:tt)*], [$($args:tt)*], $argument:ty) => {
+    ($name:ident, $module:ident :: $function:ident,
+        [$($params:tt)*], [$($args:tt)*], $argument:ty) => {
         mod $name {
             use super::*;
             pub(crate) unsafe fn plain<T: Element, $($params)*>(argument: &$argument) {
@@ -161,27 +162,36 @@ macro_rules! compile {
         }
     };
     // As above, and for AVX-512 with vectors of both widths.
-    ($name:ident, $module:ident :: $function:ident, [$($params:tt)*], [$($args:tt)*], $argument:ty, both) => {
+    ($name:ident, $module:ident :: $function:ident,
+        [$($params:tt)*], [$($args:tt)*], $argument:ty, both) => {
         mod $name {
             use super::*;
             compile!(compiled, $module::$function, [$($params)*], [$($args)*], $argument);
             pub(crate) use compiled::*;
-            compile!(@avx512, avx512, $module::$function, [$($params)*], [$($args)*], $argument, Avx512);
             compile!(
-                @avx512, avx512_narrow, $module::$function, [$($params)*], [$($args)*], $argument, Avx2
+                @avx512, avx512, $module::$function, [$($params)*], [$($args)*], $argument, Avx512
+            );
+            compile!(
+                @avx512, avx512_narrow, $module::$function,
+                [$($params)*], [$($args)*], $argument, Avx2
             );
         }
     };
     // As above, and for AVX-512 with vectors of one width.
-    ($name:ident, $module:ident :: $function:ident, [$($params:tt)*], [$($args:tt)*], $argument:ty, $vectors:ident) => {
+    ($name:ident, $module:ident :: $function:ident,
+        [$($params:tt)*], [$($args:tt)*], $argument:ty, $vectors:ident) => {
         mod $name {
             use super::*;
             compile!(compiled, $module::$function, [$($params)*], [$($args)*], $argument);
             pub(crate) use compiled::*;
-            compile!(@avx512, avx512, $module::$function, [$($params)*], [$($args)*], $argument, $vectors);
+            compile!(
+                @avx512, avx512, $module::$function,
+                [$($params)*], [$($args)*], $argument, $vectors
+            );
         }
     };
-    (@avx512, $which:ident, $module:ident :: $function:ident, [$($params:tt)*], [$($args:tt)*], $argument:ty, $vectors:ident) => {
+    (@avx512, $which:ident, $module:ident :: $function:ident,
+        [$($params:tt)*], [$($args:tt)*], $argument:ty, $vectors:ident) => {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl")]
         pub(crate) unsafe fn $which<T: Element, $($params)*>(argument: &$argument)
@@ -208,13 +218,22 @@ compile!(
 );
 compile!(packs, pack::pack, [P: Source<T>], [P], pack::Pack<T, P>, Avx512);
 compile!(writes, results::write, [O: results::Operation<T>], [O], Write<T, O>, Avx512);
-compile!(scatters, scatter::strided_scatter, [const ADD: bool], [ADD], scatter::StridedScatter<T>, Avx512);
+compile!(
+    scatters, scatter::strided_scatter, [const ADD: bool], [ADD], scatter::StridedScatter<T>, Avx512
+);
 compile!(norm_sums, norm::sums_of, [F: norm::Factors<T>], [F], norm::PlaneSums<F>, Avx512);
-compile!(normalizes, norm::normalize_plane, [A: norm::Added<T>], [A], norm::Normalize<T, A>, Avx512);
-compile!(copies, pointwise::copy_plane, [P: Source<T>, const ADD: bool], [P, ADD], pointwise::PlaneCopy<T, P>, Avx512);
+compile!(
+    normalizes, norm::normalize_plane, [A: norm::Added<T>], [A], norm::Normalize<T, A>, Avx512
+);
+compile!(
+    copies, pointwise::copy_plane, [P: Source<T>, const ADD: bool], [P, ADD],
+    pointwise::PlaneCopy<T, P>, Avx512
+);
 compile!(relus, pointwise::relu_plane, [], [], pointwise::PlaneCopy<T, One<T>>, Avx512);
 compile!(scales, pointwise::scale_plane, [const ADD: bool], [ADD], pointwise::Scale<T>, Avx512);
-compile!(plane_sums, pointwise::sum_of, [F: pointwise::Summand<T>], [F], pointwise::PlaneSum<F>, Avx512);
+compile!(
+    plane_sums, pointwise::sum_of, [F: pointwise::Summand<T>], [F], pointwise::PlaneSum<F>, Avx512
+);
 compile!(sgds, sgd::step, [], [], sgd::Flat<T>, Avx512);
 compile!(pool_places, rows::places, [], [], rows::Places<T>, Avx512);
 // The compiler vectorizes these loops itself; the code that it generates for AVX-512 is slower.

@@ -3,8 +3,8 @@
 //!
 //! - `Barrier` before an instruction that reads the sums of all threads, and before a convolution
 //!   whose weights are not packed yet.
-//! - `Pack` before the last barrier that precedes a convolution, so that packing needs no barrier of
-//!   its own where there is one anyway.
+//! - `Pack` before the last barrier that precedes a convolution, so that packing needs no barrier
+//!   of its own where there is one anyway.
 //! - `AddPartials` after the first barrier behind an instruction that computes partial gradients,
 //!   for the same reason.
 //!

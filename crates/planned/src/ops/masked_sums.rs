@@ -1,6 +1,6 @@
 //! Masked sums: a gradient that is complete is masked by its ReLU, and the sums are taken that the
-//! backward pass of the batch norm before that ReLU needs. A convolution that completes the gradient
-//! does so in its epilogue; elsewhere it is an instruction of its own.
+//! backward pass of the batch norm before that ReLU needs. A convolution that completes the
+//! gradient does so in its epilogue; elsewhere it is an instruction of its own.
 
 use crate::access::{Access, Memory};
 use crate::allocation::BufferSlice;

@@ -1,5 +1,5 @@
-//! Batch norms, forward: sums, statistics from all threads' sums, and the normalized result with the
-//! sum and the ReLU that are fused with it.
+//! Batch norms, forward: sums, statistics from all threads' sums, and the normalized result with
+//! the sum and the ReLU that are fused with it.
 
 use crate::access::{Access, Memory};
 use crate::allocation::BufferSlice;

@@ -1,6 +1,6 @@
 //! Batch norms, backward: coefficients from all threads' sums, and the gradient of the input. Where
-//! the input is a convolution's result, that convolution's backward pass computes the gradient as it
-//! reads it.
+//! the input is a convolution's result, that convolution's backward pass computes the gradient as
+//! it reads it.
 
 use crate::access::{Access, GradientTarget, Memory};
 use crate::allocation::BufferSlice;
