@@ -94,6 +94,7 @@ impl<T: Real> Epilogue<'_, T> {
     /// # Safety
     /// The results lie within the plane; the contract at [`View`] for it and for the tensors of the
     /// epilogue.
+    #[inline(always)]
     pub(super) unsafe fn write(&mut self, results: Results<T>, part: PlanePart) {
         let PlanePart { image, channel, skip } = part;
         let kernels = &T::kernels().write;

@@ -51,11 +51,11 @@ struct PhaseRows<T> {
     panel: PanelRows<T>,
     /// The first element of the source.
     start: usize,
-    prefetch_distance: usize,
 }
 
 /// Calls `pack` for every image of a strip and every phase of one channel, with the rows that are
 /// packed into the panel at `into`.
+#[inline(always)]
 fn for_each_phase<T>(
     layout: &Layout,
     grid: &Grid,
@@ -85,9 +85,7 @@ fn for_each_phase<T>(
                 let y = (lead + first) * grid.step + a - grid.padding;
                 let x = lead_x * grid.step + b - grid.padding;
                 let panel = PanelRows { into, pitch, above, rows, below, tail, lead: lead_x, cols };
-                let prefetch_distance =
-                    prefetch_distance(grid.height * grid.width, rows * grid.width);
-                pack(image, PhaseRows { panel, start: y * grid.width + x, prefetch_distance });
+                pack(image, PhaseRows { panel, start: y * grid.width + x });
             }
         }
     }
@@ -119,8 +117,8 @@ pub(super) unsafe fn pack_input<T: Real>(
         // its slack.
         unsafe {
             match (grid.step, sum) {
-                (1, None) => (kernels.pack.one)(&rows.pack(one)),
-                (1, Some(sum)) => (kernels.pack.sum)(&rows.pack(sum)),
+                (1, None) => (kernels.pack.one)(&rows.pack(grid, one)),
+                (1, Some(sum)) => (kernels.pack.sum)(&rows.pack(grid, sum)),
                 (_, None) => (kernels.gather.one)(&rows.gather(grid, one)),
                 (_, Some(sum)) => (kernels.gather.sum)(&rows.gather(grid, sum)),
             }
@@ -140,14 +138,19 @@ pub(super) unsafe fn pack_gradient<T: Real>(
     into: *mut T,
 ) {
     let kernels = T::kernels();
-    debug_assert_eq!(layout.backward.step, 1);
-    for_each_phase(layout, &layout.backward, strip, into, |image, rows| {
+    let grid = &layout.backward;
+    debug_assert_eq!(grid.step, 1);
+    for_each_phase(layout, grid, strip, into, |image, rows| {
         let start = rows.start;
         // SAFETY: as in `pack_input`.
         unsafe {
             match gradient.plane(image, channel) {
-                GradientPlane::One(plane) => (kernels.pack.one)(&rows.pack(plane.skip(start))),
-                GradientPlane::Norm(plane) => (kernels.pack.norm)(&rows.pack(plane.skip(start))),
+                GradientPlane::One(plane) => {
+                    (kernels.pack.one)(&rows.pack(grid, plane.skip(start)))
+                }
+                GradientPlane::Norm(plane) => {
+                    (kernels.pack.norm)(&rows.pack(grid, plane.skip(start)))
+                }
             }
         }
     });
@@ -156,8 +159,11 @@ pub(super) unsafe fn pack_gradient<T: Real>(
 impl<T> PhaseRows<T> {
     /// The arguments that pack consecutive rows. Rows without padding between them are joined into
     /// one long row.
-    fn pack<P>(self, source: P) -> Pack<T, P> {
-        let PhaseRows { panel, prefetch_distance, .. } = self;
+    #[inline(always)]
+    fn pack<P>(self, grid: &Grid, source: P) -> Pack<T, P> {
+        let panel = self.panel;
+        let prefetch_distance =
+            prefetch_distance(grid.height * grid.width, panel.rows * grid.width);
         let is_padded = panel.lead > 0 || panel.cols != panel.pitch;
         if is_padded || panel.above + panel.below > 0 {
             return Pack { source, panel, prefetch_distance };
@@ -168,6 +174,7 @@ impl<T> PhaseRows<T> {
     }
 
     /// The arguments that gather the elements of one phase.
+    #[inline(always)]
     fn gather<P>(self, grid: &Grid, source: P) -> StridedGather<T, P> {
         let source_pitch = grid.step * grid.width;
         StridedGather { source, panel: self.panel, step: grid.step, source_pitch }
@@ -177,6 +184,7 @@ impl<T> PhaseRows<T> {
 /// Elements between what is read and what is prefetched. It is a whole number of planes of `plane`
 /// elements, of each of which `part` are read, so that every prefetched line is read some hundred
 /// nanoseconds later.
+#[inline(always)]
 pub(super) fn prefetch_distance(plane: usize, part: usize) -> usize {
     const LEAD: usize = 512;
     plane * LEAD.div_ceil(part.max(1))
