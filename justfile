@@ -136,4 +136,4 @@ _tensorboard:
 
 [private]
 _verify-tools:
-    @test -x .tools/verify/bin/kubernetes-validate || { python3 -m venv .tools/verify && .tools/verify/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0 playwright pandas duckdb polars pyarrow; }
+    @.tools/verify/bin/python -c 'import axe_playwright_python, kubernetes_validate' 2>/dev/null || { python3 -m venv .tools/verify && .tools/verify/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0 playwright axe-playwright-python pandas duckdb polars pyarrow; }

@@ -12,6 +12,7 @@
 //! - [`study`]: the rows grouped into arms
 //! - [`lines`], [`design`] and [`effects`]: arms along an axis or in a grid, and the effect of each
 //!   axis
+//! - [`encoding`]: what colors and shapes stand for
 //! - [`question`]: the kind of question that the sweep poses
 //! - [`findings`]: the answers as records, each with its number, its test and its verdict
 //! - [`mod@together`] and [`changes`]: several sweeps as one, and changes since an earlier run
@@ -19,7 +20,9 @@
 //! - [`sizes`]: accuracy by the size of the object
 //! - [`seeds`]: the number of seeds that a seed rule requires
 //! - [`summary`]: one record per arm
-//! - [`svg`], [`scale`], [`chart`]: the drawing backend under plotters, and charts as plain data
+//! - [`svg`], [`scale`], [`mod@marks`], [`chart`], [`forest`]: the drawing backend under
+//!   plotters, and charts as plain data
+//! - [`look`]: the style sheet of figures outside of pages
 //! - [`diagram`]: blocks of a graph as boxes and arrows
 //! - [`figures`]: one file per figure, each a function of a study
 //! - [`network`]: networks whose receptive fields are analyzed
@@ -36,11 +39,15 @@ pub mod chart;
 pub mod design;
 pub mod diagram;
 pub mod effects;
+pub mod encoding;
 pub mod fields;
 pub mod figures;
 pub mod findings;
+pub mod forest;
 pub mod format;
 pub mod lines;
+pub mod look;
+pub mod marks;
 pub mod metric;
 pub mod network;
 pub mod page;

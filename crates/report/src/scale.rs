@@ -16,6 +16,8 @@ pub struct Scale {
     /// Axis title with its unit.
     pub title: String,
     is_log: bool,
+    /// Whether positions are numbers; categories are evenly spaced.
+    is_numeric: bool,
 }
 
 impl Scale {
@@ -25,7 +27,14 @@ impl Scale {
         let room = 0.06 * (high - low);
         let low = low - room;
         let high = high + room;
-        Scale { low, high, ticks: nice_ticks(low, high), title: title.to_owned(), is_log: false }
+        Scale {
+            low,
+            high,
+            ticks: nice_ticks(low, high),
+            title: title.to_owned(),
+            is_log: false,
+            is_numeric: true,
+        }
     }
 
     /// A linear axis from zero to the greatest value, with a margin of 2 %; used for times.
@@ -37,6 +46,7 @@ impl Scale {
             ticks: nice_ticks(0.0, high),
             title: title.to_owned(),
             is_log: false,
+            is_numeric: true,
         }
     }
 
@@ -78,6 +88,7 @@ impl Scale {
                 ticks,
                 title: title.to_owned(),
                 is_log: false,
+                is_numeric: false,
             };
         };
         let mut scale = Scale::linear(numbers.iter().copied(), title);
@@ -101,6 +112,29 @@ impl Scale {
             ticks: vec![],
             title: String::new(),
             is_log: false,
+            is_numeric: false,
+        }
+    }
+
+    /// The same axis without its title.
+    pub fn without_title(&self) -> Scale {
+        Scale { title: String::new(), ..self.clone() }
+    }
+
+    /// `lin`, `log` or `cat`, as figures state it.
+    pub fn kind(&self) -> &'static str {
+        match (self.is_numeric, self.is_log) {
+            (false, _) => "cat",
+            (_, true) => "log",
+            _ => "lin",
+        }
+    }
+
+    /// Leaves out ticks of numbers without room for their text in `width` SVG units.
+    pub fn fit(&mut self, width: f64) {
+        if self.is_numeric {
+            let ticks = std::mem::take(&mut self.ticks);
+            self.ticks = with_room(ticks, width / (self.high - self.low).abs());
         }
     }
 

@@ -1,7 +1,7 @@
 //! Figure: accuracy by object size, one line per arm.
 
-use super::{Figure, Table, legend, titled};
-use crate::chart::{Chart, Grid, Kind, Scale, WIDTH, draw};
+use super::{Figure, Table, titled};
+use crate::chart::{Chart, Grid, Kind, Scale, WIDTH};
 use crate::format::{fixed, p_cell, signed};
 use crate::sizes::{self, Cell, Group};
 use crate::study::{Arm, Study};
@@ -17,7 +17,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     }
     let at = |cell: &Cell| groups.iter().position(|group| *group == cell.group).unwrap_or(0) as f64;
     let spread = |cell: &Cell| cell.sample.std.unwrap_or(0.0);
-    let shown: Vec<&Cell> = cells.iter().filter(|cell| cell.arm.color.is_some()).collect();
+    let shown: Vec<&Cell> = cells.iter().filter(|cell| cell.arm.is_lead).collect();
     let ends = shown
         .iter()
         .flat_map(|cell| [cell.sample.mean - spread(cell), cell.sample.mean + spread(cell)]);
@@ -60,12 +60,12 @@ pub fn figure(study: &Study) -> Option<Figure> {
     Some(Figure {
         id: "by-size".into(),
         title: "Accuracy by the size of the object".into(),
-        svg: draw(&Chart { label: "accuracy by object size".into(), height: 280, x, y, grid: Grid::Horizontal, marks }),
+        drawing: Chart { label: "accuracy by object size".into(), height: 230, x, y, grid: Grid::Horizontal, marks }.into(),
         how_to_read: "Test images in groups by how large their object is; symbols are means over seeds, bars ± one standard \
                       deviation. Differences from the baseline and their p-values, corrected over all arms and sizes, are in the \
                       table."
             .into(),
-        legend: legend(arms.into_iter()),
+        legend: Vec::new(),
         table: Table {
             columns: ["arm", "object size", "mean", "std", "n", "vs baseline", "p (Holm)"].map(str::to_owned).to_vec(),
             rows: cells.iter().map(|cell| row(study, cell)).collect(),

@@ -1,6 +1,7 @@
 //! The values of the HTML template, as strings ready to be placed.
 
-use crate::figures::{Figure, Legend, Table};
+use super::figures::{FigureContext, GroupContext, KeyContext};
+use crate::figures::Table;
 use serde::Serialize;
 
 /// The values of a sweep's page.
@@ -13,6 +14,9 @@ pub(crate) struct Page {
     pub facts: Vec<String>,
     /// Defects of the sweep.
     pub banner: Vec<String>,
+    /// The answer in one sentence.
+    pub headline: String,
+    /// The other findings.
     pub findings: Vec<String>,
     pub cautions: Vec<String>,
     pub notes: Vec<String>,
@@ -22,7 +26,12 @@ pub(crate) struct Page {
     pub metrics: Option<TextTable>,
     pub effects: Option<Effects>,
     pub changes: Option<Changes>,
-    pub figures: Vec<FigureContext>,
+    /// The first figure of the page.
+    pub answer: Option<FigureContext>,
+    pub key: Vec<KeyContext>,
+    /// An example of a selection.
+    pub example: String,
+    pub groups: Vec<GroupContext>,
     pub trials: DataTable,
     pub columns: TextTable,
     pub problems: Option<DataTable>,
@@ -63,7 +72,7 @@ pub(crate) struct Row {
     pub trial: String,
     /// Whether the row is hidden when the page opens.
     pub is_hidden: bool,
-    /// CSS class of the arm's color.
+    /// CSS classes of the arm's color and shape.
     pub color: String,
     pub cells: Vec<Cell>,
 }
@@ -127,28 +136,6 @@ pub(crate) struct Fact {
     pub values: Vec<String>,
 }
 
-#[derive(Serialize)]
-pub(crate) struct FigureContext {
-    pub id: String,
-    pub title: String,
-    pub svg: String,
-    pub how_to_read: String,
-    pub legend: Vec<LegendContext>,
-    pub table: TextTable,
-}
-
-#[derive(Serialize)]
-pub(crate) struct LegendContext {
-    pub text: String,
-    pub color: String,
-    pub arm: String,
-}
-
-/// CSS class of a color.
-pub(crate) fn color_class(color: Option<usize>) -> String {
-    color.map_or("muted".into(), |c| format!("s{c}"))
-}
-
 impl Cell {
     /// A cell that sorts as text. Control characters, which occur in reasons from logs, become
     /// spaces.
@@ -174,21 +161,6 @@ impl Column {
     /// A column of numbers.
     pub(crate) fn number(name: impl Into<String>, help: &'static str) -> Column {
         Column { name: name.into(), help, is_number: true }
-    }
-}
-
-impl From<Figure> for FigureContext {
-    fn from(f: Figure) -> FigureContext {
-        let legend =
-            |l: Legend| LegendContext { text: l.text, color: color_class(l.color), arm: l.arm };
-        FigureContext {
-            id: f.id,
-            title: f.title,
-            svg: f.svg,
-            how_to_read: f.how_to_read,
-            legend: f.legend.into_iter().map(legend).collect(),
-            table: f.table.into(),
-        }
     }
 }
 

@@ -5,21 +5,26 @@
 //! - [`tables`]: arms and trials
 //! - [`effects`]: the effect of each axis
 //! - [`provenance`]: commands, versions, machines and times
+//! - [`figures`]: the figures in groups, and the legend
 //! - [`export`]: the tables as Markdown, LaTeX and embedded data
-//! - page.html, page.css, page.js: the page itself; shared.html: parts shared with other pages
+//! - page.html, page.css, figure.css, page.js and its parts: the page itself; shared.html: parts shared with other pages
 
 pub(crate) mod context;
 mod effects;
 mod export;
+mod figures;
 mod provenance;
 mod tables;
 
+use crate::figures::Group;
 use crate::findings::Kind;
 use crate::format::listed;
 use crate::study::Study;
-use crate::{figures, summary};
+use crate::summary;
 use context::Page;
-pub(crate) use context::{FigureContext, TextTable};
+pub(crate) use context::TextTable;
+pub(crate) use export::of_figures;
+pub(crate) use figures::FigureContext;
 use minijinja::Environment;
 use res2lab_error::Error;
 use res2lab_store::{Status, SweepRows};
@@ -29,8 +34,10 @@ use std::collections::BTreeSet;
 const TEMPLATE: &str = include_str!("page.html");
 const HEAD: &str = include_str!("head.html");
 const SHARED: &str = include_str!("shared.html");
-pub(crate) const STYLE: &str = include_str!("page.css");
-pub(crate) const SCRIPT: &str = include_str!("page.js");
+pub(crate) const FIGURES: &str = include_str!("figure.css");
+pub(crate) const STYLE: &str = concat!(include_str!("page.css"), include_str!("figure.css"));
+pub(crate) const SCRIPT: &str =
+    concat!(include_str!("page.js"), include_str!("figures.js"), include_str!("selection.js"));
 
 /// Renders the page of a sweep as one HTML file that loads nothing from the network.
 pub fn render(rows: &SweepRows) -> Result<String, Error> {
@@ -68,14 +75,18 @@ fn filled(template: &str, values: impl Serialize) -> Result<String, minijinja::E
 fn page(study: &Study, live: Option<u64>) -> Page {
     let plan = &study.rows.plan;
     let summary = summary::of(study);
-    let figures = figures::all(study).into_iter().map(FigureContext::from).collect();
+    let mut drawn = crate::figures::all(study);
+    let is_answer = drawn.first().is_some_and(|figure| figure.group() == Group::Answer);
+    let answer = is_answer.then(|| drawn.remove(0).into());
+    let mut findings = summary.verdict.iter().map(|s| tied(s));
     Page {
         live,
         title: title(study),
         question: question_text(study),
         facts: facts(study),
         banner: summary.banner.iter().map(|s| tied(s)).collect(),
-        findings: summary.verdict.iter().map(|s| tied(s)).collect(),
+        headline: findings.next().unwrap_or_default(),
+        findings: findings.collect(),
         cautions: summary.cautions.iter().map(|s| tied(s)).collect(),
         notes: plan.notes.clone(),
         has_second_family: study.findings.kind == Kind::Axes,
@@ -83,7 +94,10 @@ fn page(study: &Study, live: Option<u64>) -> Page {
         metrics: tables::metrics(study),
         effects: effects::table(study),
         changes: crate::changes::of(study).map(Into::into),
-        figures,
+        answer,
+        key: figures::key(study),
+        example: example(study),
+        groups: figures::groups(drawn),
         trials: tables::trials(study),
         columns: tables::meanings(),
         problems: tables::problems(study),
@@ -136,6 +150,13 @@ fn question_text(study: &Study) -> String {
         [] => format!("What {metric} do these networks reach{on}?"),
         axes => format!("How does {metric} depend on {}{on}?", listed(axes)),
     }
+}
+
+/// An example of a selection: a condition on an axis, or on the seed.
+fn example(study: &Study) -> String {
+    let axis = study.axes.iter().rfind(|axis| axis.values.iter().all(|v| v.len() < 12));
+    let condition = axis.and_then(|axis| Some(format!("{}={}", axis.label, axis.values.last()?)));
+    condition.unwrap_or_else(|| "seed=0".to_owned())
 }
 
 /// The sweep's key facts.
