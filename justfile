@@ -19,6 +19,10 @@ plan *args: _build
 report *args: _build
     @{{ res2lab }} report "$@"
 
+# Save a figure of a report: just figure NAME, then just figure NAME by-axis-0 --format pdf --width 3.25in --font serif
+figure *args: _build
+    @{{ res2lab }} figure "$@"
+
 # Print chosen rows and columns: just table NAME --where scale=4,8 'val_acc1>97' --format csv|md|latex|json
 table *args: _build
     @{{ res2lab }} table "$@"
@@ -79,7 +83,7 @@ verify: _build _tensorboard _verify-tools
 fuzz *args: setup
     scripts/fuzz.sh "$@"
 
-# What takes too long for CI: ten minutes of fuzzing each reader, thousands of drawn words and files, and the image of a container
+# What takes too long for CI: ten minutes of fuzzing each reader, thousands of drawn words and files, a page of a paper, and the image of a container
 verify-long *args: setup
     scripts/verify-long.sh "$@"
 

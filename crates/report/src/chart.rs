@@ -100,7 +100,7 @@ impl Drawing {
         };
         match self {
             Drawing::Chart(chart) | Drawing::Wide(chart) => stamp(chart),
-            Drawing::Forest(_) => {}
+            Drawing::Forest(forest) => forest.stamp = word.to_owned(),
             Drawing::Panels(panels) => panels.charts.iter_mut().for_each(|(_, chart)| stamp(chart)),
             Drawing::Svg(svg) => {
                 let text = "<text class=\"smoke\" x=\"50%\" y=\"50%\" text-anchor=\"middle\">";
@@ -167,10 +167,13 @@ impl Margins {
         let title = |scale: &Scale| if scale.title.is_empty() { 0.0 } else { 1.3 * svg::FONT };
         // The last tick's text is centered on the right end of the plot.
         let last = chart.x.ticks.last().map_or(0.0, |(_, text)| text_width(text) / 2.0);
+        // So may be the first one's.
+        let first = chart.x.ticks.first().filter(|(at, _)| chart.x.is_near_low(*at));
+        let first = first.map_or(0.0, |(_, text)| text_width(text) / 2.0);
         Margins {
             right: last.clamp(8.0, 30.0),
             bottom: 12.0 + 1.2 * svg::FONT + title(&chart.x),
-            left: 8.0 + widest + title(&chart.y),
+            left: (8.0 + widest + title(&chart.y)).max(first),
         }
     }
 }

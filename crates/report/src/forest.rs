@@ -22,6 +22,8 @@ pub struct Forest {
     pub columns: Vec<String>,
     /// The most important row first.
     pub rows: Vec<Row>,
+    /// A word over the plot; none if empty.
+    pub stamp: String,
 }
 
 /// A row of a forest plot.
@@ -67,6 +69,8 @@ const HEAD: i32 = 18;
 /// Maximum width of the names.
 const NAMES: f64 = 250.0;
 const GAP: f64 = 14.0;
+/// Least width of the plot.
+const LEAST_PLOT: f64 = 200.0;
 
 impl Forest {
     pub(crate) fn draw(&self, width: i32) -> Result<String, Failed> {
@@ -104,14 +108,20 @@ impl Forest {
         let rows = &self.rows[..self.rows.len().min(MOST)];
         let chart = self.chart(rows, HEIGHT, 0.0);
         let names = rows.iter().map(|row| text_width(&row.label)).fold(0.0, f64::max).min(NAMES);
-        let widths = self.widths(rows);
-        let beside: f64 = widths.iter().map(|w| w + GAP).sum();
-        let middle = (f64::from(width) - names - GAP - beside).max(120.0) as i32;
+        let mut widths = self.widths(rows);
+        // The last columns give way to the plot.
+        let plot = |widths: &[f64]| {
+            f64::from(width) - names - GAP - widths.iter().map(|w| w + GAP).sum::<f64>()
+        };
+        while plot(&widths) < LEAST_PLOT && !widths.is_empty() {
+            widths.pop();
+        }
+        let middle = plot(&widths) as i32;
         let left = (names + GAP) as i32;
         let backend = Rc::new(RefCell::new(Svg::new(width, chart.height + HEAD)));
-        let plot = f64::from(chart.height) - TOP - Margins::of(&chart).bottom;
+        let tall = f64::from(chart.height) - TOP - Margins::of(&chart).bottom;
         let y_of = |i: usize| {
-            let within = TOP + plot * (i as f64 + 0.5) / rows.len() as f64;
+            let within = TOP + tall * (i as f64 + 0.5) / rows.len() as f64;
             ((f64::from(HEAD) + within) * f64::from(UNIT)) as i32
         };
         let mut right = f64::from(left + middle);
@@ -154,11 +164,17 @@ impl Forest {
             kind,
             ..Mark::default()
         };
-        let (low, high) = (self.x.low, self.x.high);
+        let low = self.x.low;
+        let high = self.x.high;
         marks.extend(self.zone.map(|(a, b)| tall(Kind::Zone, a.max(low), b.min(high))));
         marks.extend(self.reference.map(|at| tall(Kind::Guide, at, at)));
         for (i, row) in rows.iter().enumerate() {
             marks.extend(of_row(row, i as f64 + down));
+        }
+        if !self.stamp.is_empty() {
+            let points = vec![((low + high) / 2.0, (y.low + y.high) / 2.0)];
+            let kind = Kind::Stamp(self.stamp.clone());
+            marks.push(Mark { points, kind, ..Mark::default() });
         }
         let axis = 12.0 + 2.5 * FONT;
         let height = height * rows.len() as i32 + (TOP + axis) as i32;

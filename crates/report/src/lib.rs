@@ -23,13 +23,16 @@
 //! - [`svg`], [`scale`], [`mod@marks`], [`chart`], [`forest`]: the drawing backend under
 //!   plotters, and charts as plain data
 //! - [`look`]: the style sheet of figures outside of pages
+//! - [`saved`]: figures as files of their own
 //! - [`diagram`]: blocks of a graph as boxes and arrows
 //! - [`figures`]: one file per figure, each a function of a study
 //! - [`network`]: networks whose receptive fields are analyzed
+//! - [`notes`]: the author's own text
 //! - [`page`]: the HTML page of a sweep
 //! - [`fields`]: the page of receptive fields of networks, trained or not
 //! - [`assessment`]: the page of one network's evaluation
-//! - [`mod@format`] and [`text_table`]: number formatting, and Markdown and LaTeX tables
+//! - [`mod@format`], [`text_table`] and [`paper`]: number formatting, Markdown and LaTeX tables, and
+//!   the table of arms for a paper
 
 pub mod answer;
 pub mod assessment;
@@ -50,9 +53,12 @@ pub mod look;
 pub mod marks;
 pub mod metric;
 pub mod network;
+pub mod notes;
 pub mod page;
+pub mod paper;
 pub mod question;
 pub mod recipe;
+pub mod saved;
 pub mod scale;
 pub mod seeds;
 pub mod sizes;

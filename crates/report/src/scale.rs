@@ -1,6 +1,6 @@
 //! Axis mappings of charts: from numbers or categories to positions, with ticks at round values.
 
-use crate::svg::text_width;
+use crate::svg::{shorten, text_width};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use std::ops::Range;
 
@@ -130,12 +130,22 @@ impl Scale {
         }
     }
 
-    /// Leaves out ticks of numbers without room for their text in `width` SVG units.
+    /// Adapts the ticks to `width` SVG units: numbers without room for their text are left out,
+    /// names are shortened.
     pub fn fit(&mut self, width: f64) {
-        if self.is_numeric {
-            let ticks = std::mem::take(&mut self.ticks);
-            self.ticks = with_room(ticks, width / (self.high - self.low).abs());
-        }
+        let per_position = width / (self.high - self.low).abs();
+        let ticks = std::mem::take(&mut self.ticks);
+        self.ticks = if self.is_numeric {
+            with_room(ticks, per_position)
+        } else {
+            let short = |(at, text): (f64, String)| (at, shorten(&text, per_position - 6.0));
+            ticks.into_iter().map(short).collect()
+        };
+    }
+
+    /// Whether a position is in the lowest tenth of the axis.
+    pub fn is_near_low(&self, at: f64) -> bool {
+        (at - self.low) / (self.high - self.low) < 0.1
     }
 
     /// The position of a number.

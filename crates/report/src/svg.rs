@@ -265,7 +265,7 @@ impl DrawingBackend for Svg {
         let down = match style.anchor().v_pos {
             VPos::Top => 0.95,
             VPos::Center => 0.35,
-            VPos::Bottom => -0.2,
+            VPos::Bottom => -0.32,
         };
         let x = f64::from(x) / f64::from(UNIT);
         let y = f64::from(y) / f64::from(UNIT);

@@ -64,6 +64,7 @@ fn comparisons(study: &Study) -> Figure {
             zone: margin.map(|m| (-m, m)),
             columns: COLUMNS.map(str::to_owned).to_vec(),
             rows,
+            stamp: String::new(),
         }),
         how_to_read: format!(
             "Bars are 95 % confidence intervals, not widened for the number of comparisons; p-values are adjusted. Filled \
@@ -201,6 +202,7 @@ fn means(study: &Study) -> Figure {
             zone: None,
             columns,
             rows,
+            stamp: String::new(),
         }),
     }
 }
@@ -279,6 +281,7 @@ fn ends(study: &Study) -> Option<Figure> {
             zone: None,
             columns,
             rows,
+            stamp: String::new(),
         }),
     })
 }

@@ -24,7 +24,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         if arms.iter().all(|a| a.predicted_s.max(a.measured_s.mean) >= 300.0) { 60.0 } else { 1.0 };
     let title =
         |what: &str| format!("{what} time per trial ({})", if unit == 1.0 { "s" } else { "min" });
-    let reach = |a: &Priced| a.measured_s.std.unwrap_or(0.0);
+    let reach = |a: &Priced| a.measured_s.interval().map_or(0.0, |(low, high)| (high - low) / 2.0);
     let ends = |a: &Priced| {
         [a.measured_s.mean - reach(a), a.measured_s.mean + reach(a), a.predicted_s]
             .map(|s| s / unit)
@@ -62,7 +62,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         }.into(),
         how_to_read:
             "Symbols are arms: what the plan predicted from a few timed steps, and what their finished trials took \
-                      on average (bars: ± one standard deviation). Above the line a trial took longer than predicted."
+                      on average (bars: 95 % confidence intervals). Above the line a trial took longer than predicted."
                 .into(),
         legend: Vec::new(),
         table: Table {

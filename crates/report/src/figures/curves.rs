@@ -89,7 +89,7 @@ fn how_to_read(has_means: bool, has_singles: bool, cut: Option<String>) -> Strin
     let mut sentences = Vec::new();
     if has_means {
         sentences.push(
-            "Lines are means over an arm's finished trials, bands are ± one standard deviation."
+            "Lines are means over an arm's finished trials, bands their 95 % confidence intervals."
                 .to_owned(),
         );
     }
@@ -185,14 +185,14 @@ fn marks(means: &[Mean], singles: &[Single], y: &Scale) -> Vec<Mark> {
     marks
 }
 
-/// The band of one standard deviation. `None` for arms that are not highlighted, because their
+/// The band of the mean's 95 % interval. `None` for arms that are not highlighted, because their
 /// bands would cover the others.
 fn band(mean: &Mean, y: &Scale) -> Option<Mark> {
     mean.arm.is_lead.then_some(())?;
-    let spread: Vec<_> =
-        mean.bins.iter().filter_map(|b| Some((b.epoch, b.sample.mean, b.sample.std?))).collect();
-    let upper = spread.iter().map(|(x, mean, std)| (*x, (mean + std).min(y.high)));
-    let lower = spread.iter().rev().map(|(x, mean, std)| (*x, mean - std));
+    let intervals: Vec<(f64, (f64, f64))> =
+        mean.bins.iter().filter_map(|b| Some((b.epoch, b.sample.interval()?))).collect();
+    let upper = intervals.iter().map(|(x, (_, high))| (*x, high.min(y.high)));
+    let lower = intervals.iter().rev().map(|(x, (low, _))| (*x, *low));
     let corners = polygon_above(&upper.chain(lower).collect::<Vec<_>>(), y.low);
     (corners.len() > 2).then(|| mark(mean.arm, Kind::Band, corners))
 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 pub(crate) struct Page {
     /// Version of the page while it is served and rebuilt; `None` for a standalone page.
     pub live: Option<u64>,
+    /// Whether parts of the page are laid out only where they are seen.
+    pub is_large: bool,
     pub title: String,
     pub question: String,
     pub facts: Vec<String>,
@@ -20,6 +22,9 @@ pub(crate) struct Page {
     pub findings: Vec<String>,
     pub cautions: Vec<String>,
     pub notes: Vec<String>,
+    /// The author's text before all sections, and its sections that are none of the page's.
+    pub introduction: String,
+    pub own: Vec<OwnSection>,
     /// Whether the verdicts of the arms form a second family.
     pub has_second_family: bool,
     pub arms: DataTable,
@@ -46,6 +51,15 @@ pub(crate) struct Page {
     pub script: String,
     /// JSON that is safe within a script element.
     pub data: String,
+}
+
+/// A section of the author's.
+#[derive(Serialize)]
+pub(crate) struct OwnSection {
+    /// Anchor on the page.
+    pub id: String,
+    pub heading: String,
+    pub html: String,
 }
 
 /// An HTML table that can be sorted and filtered.
@@ -93,12 +107,17 @@ pub(crate) struct Cell {
 pub(crate) struct TextTable {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,
+    /// Rows that the page's script inserts when the table is opened, for a page that opens fast.
+    pub later: Vec<Vec<String>>,
     /// The remark if rows were left out.
     pub cut: String,
 }
 
 /// Maximum number of rows of a text table; the downloads have every trial.
 const MOST_ROWS: usize = 300;
+
+/// Number of rows in the page when it opens.
+const AT_ONCE: usize = 40;
 
 impl TextTable {
     /// Creates a table of at most [`MOST_ROWS`] rows.
@@ -110,7 +129,8 @@ impl TextTable {
         } else {
             String::new()
         };
-        TextTable { columns, rows, cut }
+        let later = rows.split_off(rows.len().min(AT_ONCE));
+        TextTable { columns, rows, later, cut }
     }
 }
 

@@ -29,12 +29,6 @@ pub(super) fn markdown(study: &Study) -> String {
     text_table::markdown(&columns, &rows, 1)
 }
 
-/// The table of arms in LaTeX, for the booktabs package.
-pub(super) fn latex(study: &Study) -> String {
-    let (columns, rows) = printed(study);
-    text_table::latex(&columns, &rows, 1)
-}
-
 #[derive(Serialize)]
 struct Data<'a> {
     summary: &'a Summary,

@@ -128,6 +128,7 @@
     const figure = button.closest("figure");
     const name = `${data.summary?.name ?? "res2lab"}-${figure.id}`;
     if (button.dataset.save === "csv") {
+      complete(figure);
       const table = figure.querySelector("table.text");
       const cells = (row) => [...row.cells].map((cell) => cell.textContent.trim());
       const rows = [...(table?.tBodies[0].rows ?? [])].filter((row) => !row.hidden);

@@ -14,6 +14,8 @@ pub(crate) struct GroupContext {
     pub title: &'static str,
     /// Whether the part is folded when the page opens.
     pub is_folded: bool,
+    /// The author's text on the part.
+    pub words: String,
     pub stacks: Vec<StackContext>,
 }
 
@@ -73,7 +75,13 @@ pub(super) fn groups(figures: Vec<Figure>) -> Vec<GroupContext> {
         let (id, title) = name(figure.group());
         if groups.last().is_none_or(|group| group.id != id) {
             let is_folded = matches!(figure.group(), Group::Sees | Group::Architecture);
-            groups.push(GroupContext { id, title, is_folded, stacks: Vec::new() });
+            groups.push(GroupContext {
+                id,
+                title,
+                is_folded,
+                words: String::new(),
+                stacks: Vec::new(),
+            });
         }
         let Some(group) = groups.last_mut() else { continue };
         let stack = figure.stack();

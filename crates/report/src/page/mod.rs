@@ -19,12 +19,14 @@ mod tables;
 use crate::figures::Group;
 use crate::findings::Kind;
 use crate::format::listed;
+use crate::notes::Notes;
 use crate::study::Study;
 use crate::summary;
-use context::Page;
 pub(crate) use context::TextTable;
+use context::{OwnSection, Page};
 pub(crate) use export::of_figures;
 pub(crate) use figures::FigureContext;
+use figures::GroupContext;
 use minijinja::Environment;
 use res2lab_error::Error;
 use res2lab_store::{Status, SweepRows};
@@ -75,19 +77,28 @@ fn filled(template: &str, values: impl Serialize) -> Result<String, minijinja::E
 fn page(study: &Study, live: Option<u64>) -> Page {
     let plan = &study.rows.plan;
     let summary = summary::of(study);
+    let own = Notes::parse(&study.rows.author_notes);
     let mut drawn = crate::figures::all(study);
+    let mistakes = own.mistakes(drawn.iter().map(|figure| &figure.id[..]));
+    drawn.retain(|figure| figure.group() == Group::Answer || own.place(&figure.id).is_some());
+    drawn.sort_by_key(|figure| (figure.group(), own.place(&figure.id)));
     let is_answer = drawn.first().is_some_and(|figure| figure.group() == Group::Answer);
     let answer = is_answer.then(|| drawn.remove(0).into());
+    let mut groups = figures::groups(drawn);
+    let (introduction, own_sections) = woven(&own, &mut groups);
     let mut findings = summary.verdict.iter().map(|s| tied(s));
     Page {
         live,
-        title: title(study),
-        question: question_text(study),
+        is_large: study.arms.len() > MOST_LAID_OUT,
+        title: title(study, own.title.as_deref()),
+        question: own.question.clone().unwrap_or_else(|| question_text(study)),
         facts: facts(study),
         banner: summary.banner.iter().map(|s| tied(s)).collect(),
         headline: findings.next().unwrap_or_default(),
         findings: findings.collect(),
-        cautions: summary.cautions.iter().map(|s| tied(s)).collect(),
+        cautions: summary.cautions.iter().map(|s| tied(s)).chain(mistakes).collect(),
+        introduction,
+        own: own_sections,
         notes: plan.notes.clone(),
         has_second_family: study.findings.kind == Kind::Axes,
         arms: tables::arms(study),
@@ -97,7 +108,7 @@ fn page(study: &Study, live: Option<u64>) -> Page {
         answer,
         key: figures::key(study),
         example: example(study),
-        groups: figures::groups(drawn),
+        groups,
         trials: tables::trials(study),
         columns: tables::meanings(),
         problems: tables::problems(study),
@@ -107,17 +118,41 @@ fn page(study: &Study, live: Option<u64>) -> Page {
         recipe: provenance::recipe(study),
         differences: provenance::differences(study),
         markdown: export::markdown(study),
-        latex: export::latex(study),
+        latex: crate::paper::latex(study, |_| true),
         style: STYLE.to_owned(),
         script: SCRIPT.to_owned(),
         data: export::data(study, &summary),
     }
 }
 
-/// The sweep's name, marked if the sweep is a smoke test.
-fn title(study: &Study) -> String {
+/// Pages of more arms than this are laid out part by part, where they are seen.
+const MOST_LAID_OUT: usize = 100;
+
+/// Puts the author's sections into the parts of the page of the same name. The text before all
+/// sections and the sections without such a part are returned.
+fn woven(own: &Notes, groups: &mut [GroupContext]) -> (String, Vec<OwnSection>) {
+    let mut introduction = String::new();
+    let mut others = Vec::new();
+    for section in &own.sections {
+        let is_of = |group: &&mut GroupContext| group.title.eq_ignore_ascii_case(&section.heading);
+        match groups.iter_mut().find(is_of) {
+            _ if section.heading.is_empty() => introduction += &section.html,
+            Some(group) => group.words += &section.html,
+            None => others.push(OwnSection {
+                id: format!("own-{}", others.len()),
+                heading: section.heading.clone(),
+                html: section.html.clone(),
+            }),
+        }
+    }
+    (introduction, others)
+}
+
+/// The author's title or the sweep's name, marked if the sweep is a smoke test.
+fn title(study: &Study, own: Option<&str>) -> String {
     let plan = &study.rows.plan;
-    if plan.is_smoke { format!("{} (smoke test)", plan.name) } else { plan.name.clone() }
+    let name = own.unwrap_or(&plan.name);
+    if plan.is_smoke { format!("{name} (smoke test)") } else { name.to_owned() }
 }
 
 /// Replaces spaces with no-break spaces where a number must stay with its unit or sign.

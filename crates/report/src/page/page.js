@@ -53,6 +53,17 @@
       else th.removeAttribute("aria-sort");
     });
   };
+  // Of long tables the rest of the rows waits as text until the table is opened or saved.
+  const complete = (root) => {
+    for (const rest of all("script.later-rows", root)) {
+      const table = rest.previousElementSibling.querySelector("table");
+      table.tBodies[0].insertAdjacentHTML("beforeend", rest.textContent);
+      rest.remove();
+      document.dispatchEvent(new CustomEvent("rows", { detail: table }));
+    }
+  };
+  document.addEventListener("toggle", (event) => { if (event.target.open) complete(event.target); }, true);
+
   // What figures.js and selection.js share.
   let linked = null;
   let selectArm = () => {};

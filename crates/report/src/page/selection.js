@@ -65,14 +65,16 @@
 
   // Of a large sweep most rows wait in a script element, as text, until they are asked for.
   const later = byId("later-trials");
-  let waiting = later ? later.textContent.trim().split("\n").map((html) => [html.match(/data-trial="([^"]*)"/)[1], html]) : [];
+  const lines = () => later.textContent.split("\n").filter((line) => line.includes("data-trial"));
+  let waiting = later ? null : [];
+  const rest = () => { waiting ??= lines().map((html) => [html.match(/data-trial="([^"]*)"/)[1], html]); return waiting; };
   const body = byId("table-trials").tBodies[0];
   const insert = (rows) => {
     if (!rows.length) return;
     body.insertAdjacentHTML("beforeend", rows.map(([, html]) => html).join("\n"));
     linked = null;
   };
-  function fetchRows() { insert(waiting); waiting = []; }
+  function fetchRows() { insert(rest()); waiting = []; }
   function showRows() {
     if (wholeTable) fetchRows();
     const matches = (trial) => !chosenTrials || chosenTrials.has(trial);
@@ -84,14 +86,15 @@
       return ok && (wholeTable || matching <= PAGE);
     });
     known.forEach((row, i) => { if (row.hidden === wanted[i]) row.hidden = !wanted[i]; });
-    const rest = waiting.filter(([trial]) => matches(trial));
+    // Without a selection every row matches, and the rest stays text.
+    const others = chosenTrials ? rest().filter(([trial]) => matches(trial)) : [];
     const room = Math.max(0, PAGE - matching);
-    if (chosenTrials && room && rest.length) {
-      const now = new Set(rest.slice(0, room));
+    if (room && others.length) {
+      const now = new Set(others.slice(0, room));
       waiting = waiting.filter((row) => !now.has(row));
       insert([...now].map(([trial, html]) => [trial, html.replace(" hidden>", ">")]));
     }
-    matching += rest.length;
+    matching += chosenTrials ? others.length : waiting ? waiting.length : Number(later.dataset.rows);
     const total = data.trial_rows.length;
     more.hidden = matching <= PAGE || wholeTable;
     more.textContent = `Show all ${matching}`;
@@ -100,7 +103,7 @@
 
   // Rows of the figures' tables follow by what their cells say of an arm.
   const axisOf = new Set(data.axes);
-  const rowsOfText = all("table.text").flatMap((table) => {
+  const entriesOf = (table) => {
     const heads = [...table.tHead.rows[0].cells].map((th) => th.textContent.trim());
     const labelAt = heads.findIndex((name) => name === "arm" || name === "network");
     const axes = heads.map((name, i) => [name, i]).filter(([name]) => axisOf.has(name));
@@ -112,6 +115,14 @@
       if (rest >= 0) pairs.push(...text(rest).split(" ").filter((w) => w.includes("=")).map((w) => [w.slice(0, w.indexOf("=")), w.slice(w.indexOf("=") + 1)]));
       return { row, label: labelAt >= 0 ? text(labelAt) : null, pairs };
     });
+  };
+  const rowsOfText = new Map(all("table.text").map((table) => [table, entriesOf(table)]));
+  const followText = (entries) => {
+    for (const entry of entries) entry.row.hidden = Boolean(chosenArms) && !isOfChosen(entry);
+  };
+  document.addEventListener("rows", (event) => {
+    rowsOfText.set(event.detail, entriesOf(event.detail));
+    followText(rowsOfText.get(event.detail));
   });
   const labelToArm = new Map(data.summary.arms.map((arm) => [arm.label, arm.arm]));
   const isOfChosen = ({ label, pairs }) => {
@@ -131,7 +142,7 @@
       if (isOn === mark.isOff) { mark.element.classList.toggle("off", !isOn); mark.isOff = !isOn; }
     }
     for (const row of armRows) row.hidden = Boolean(chosenArms) && !chosenArms.has(row.dataset.arm);
-    for (const entry of rowsOfText) entry.row.hidden = Boolean(chosenArms) && !isOfChosen(entry);
+    for (const entries of rowsOfText.values()) followText(entries);
   };
   const quoted = (word) => (/[^\w=.,\-]/.test(word) ? `'${word.replaceAll("'", "'\\''")}'` : word);
   const asCommand = () => {
@@ -199,7 +210,7 @@
     const target = event.target.closest?.("svg [data-arm], button.arm[data-arm]");
     if (target && arms.has(target.dataset.arm)) selectArm(target.dataset.arm);
   });
-  window.addEventListener("beforeprint", () => { wholeTable = true; show(); all("details").forEach((d) => { d.open = true; }); });
+  window.addEventListener("beforeprint", () => { wholeTable = true; show(); complete(document); all("details").forEach((d) => { d.open = true; }); });
 
   // Brushes of the parallel coordinates.
   for (const area of all("svg .brush")) {
