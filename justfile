@@ -23,6 +23,10 @@ report *args: _build
 clean *args: _build
     @{{ res2lab }} clean "$@"
 
+# Save a figure of a report: just figure NAME, then just figure NAME by-axis-0 --format pdf --width 3.25in --font serif
+figure *args: _build
+    @{{ res2lab }} figure "$@"
+
 # Print chosen rows and columns: just table NAME --where scale=4,8 'val_acc1>97' --format csv|md|latex|json
 table *args: _build
     @{{ res2lab }} table "$@"
@@ -83,7 +87,7 @@ verify: _build _tensorboard _verify-tools
 fuzz *args: setup
     scripts/fuzz.sh "$@"
 
-# What takes too long for CI: ten minutes of fuzzing each reader, thousands of drawn words and files, and the image of a container
+# What takes too long for CI: ten minutes of fuzzing each reader, thousands of drawn words and files, a page of a paper, and the image of a container
 verify-long *args: setup
     scripts/verify-long.sh "$@"
 
@@ -141,4 +145,4 @@ _tensorboard:
 
 [private]
 _verify-tools:
-    @test -x .tools/verify/bin/kubernetes-validate || { python3 -m venv .tools/verify && .tools/verify/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0 playwright pandas duckdb polars pyarrow; }
+    @.tools/verify/bin/python -c 'import axe_playwright_python, kubernetes_validate' 2>/dev/null || { python3 -m venv .tools/verify && .tools/verify/bin/pip install --quiet --disable-pip-version-check kubernetes-validate==1.37.0 playwright axe-playwright-python pandas duckdb polars pyarrow; }

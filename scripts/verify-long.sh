@@ -2,7 +2,7 @@
 # Long checks of every reader of user input: ten minutes of coverage-guided fuzzing each
 # (scripts/fuzz.sh), then the property tests with many more cases than in `just test`: words and
 # experiment files, folders, Parquet, tar, IDX and CIFAR, PNG and JPEG, pickles and safetensors, and
-# every file of a sweep's folder. Last, the image of container/.
+# every file of a sweep's folder. Last, a page of a paper, and the image of container/.
 # Usage: scripts/verify-long.sh [CASES=20000]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +19,18 @@ tests --test damage --test nests --test formats --test pictures
 tests --lib -- words:: yaml:: axes:: range:: checksum:: torchvision pickle
 # Ten thousand simulated sweeps of each kind: false claims, coverage, wrong equalities, power.
 RES2LAB_SWEEPS=10000 cargo test --release --workspace --quiet --test simulation
+
+# A page of a paper from a sweep's table and figures, by pdflatex.
+if ! command -v pdflatex >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    texlive-latex-recommended texlive-science texlive-pictures lmodern poppler-utils >/dev/null
+fi
+if command -v pdflatex >/dev/null; then
+  cargo build --release --workspace --quiet
+  scripts/verify-paper.sh
+else
+  echo "skipped: a page by pdflatex, which only root can install"
+fi
 
 # The container image, compiled in the steps of the Containerfile.
 scripts/verify-containers.sh

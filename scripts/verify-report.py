@@ -1,5 +1,5 @@
 """Checks the report of a sweep in Chromium. The page makes no network requests and writes nothing
-to the console. Sorting, filtering, links, downloads and dark mode work. No text is cut off or
+to the console. Sorting, the selection, links, downloads and dark mode work. No text is cut off or
 covered. Further pages, of other sweeps and of receptive fields, are checked for layout, console
 messages and requests.
 
@@ -11,9 +11,10 @@ import json
 import os
 import shutil
 import sys
-import time
 
 from playwright.sync_api import sync_playwright
+
+import verify_report_figures as figures
 
 sweep, others = sys.argv[1], sys.argv[2:]
 shots = os.environ.get("SCREENSHOTS")
@@ -40,7 +41,7 @@ LAYOUT = """() => {
     });
   }
   for (const element of document.querySelectorAll('body *')) {
-    if (element.closest('svg, textarea, .scroll') || !element.clientWidth) continue;
+    if (element.closest('svg, textarea, .scroll, .plot') || !element.clientWidth) continue;
     if (element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== 'inline') say('cut off', element);
   }
   return wrong;
@@ -98,19 +99,19 @@ def sorting(page):
     check(len(values) > 1 and values == sorted(values, reverse=True), f"a click sorts the arms by parameters: {values}")
     button.press("Enter")
     check([float(v) for v in column(page, "arms", at)] == sorted(values), "the Enter key sorts them the other way round")
-    check(f"sort-arms={at}" in page.url, "the order stands in the address")
+    check("sort-arms=parameters" in page.url, "the order stands in the address")
     page.reload()
     check([float(v) for v in column(page, "arms", at)] == sorted(values), "and is there again after loading anew")
 
 
 def filtering(page, rows):
     seed = index_of(page, "trials", "seed")
-    page.fill("#filter", "seed1")
-    wanted = sum("seed1" in row["id"] for row in rows)
-    check(0 < visible(page).count() == wanted < len(rows), f"words filter the trials: {wanted} of {len(rows)}")
+    page.fill("#where", "seed=1")
+    wanted = sum(row["seed"] == "1" for row in rows)
+    check(0 < visible(page).count() == wanted < len(rows), f"a condition filters the trials: {wanted} of {len(rows)}")
     check(set(column(page, "trials", seed)) == {"1"}, "those of the other seed are hidden")
-    page.fill("#filter", "")
-    check(visible(page).count() == len(rows), "without words all are there")
+    page.fill("#where", "")
+    check(visible(page).count() == len(rows), "without it all are there")
 
 
 def links(page, rows):
@@ -119,13 +120,12 @@ def links(page, rows):
     mark.hover()
     hot = page.locator("#table-arms tr.hot")
     check(hot.count() == 1 and hot.get_attribute("data-arm") == arm, "pointing at a mark lights its arm's row up")
-    check(bool(mark.locator("title").text_content()), "the mark says what it is")
+    check(page.locator("#tip").is_visible() and bool(page.locator("#tip").inner_text()), "the mark says what it is")
     mark.click()
-    shown = visible(page)
     wanted = sum(row["arm"] == arm for row in rows)
-    check(shown.count() == wanted < len(rows) and "arm=" in page.url, f"a click shows the trials of its arm: {wanted}")
-    page.locator("#arm-filter").click()
-    check(shown.count() == len(rows), "a click on the filter takes it away")
+    check(visible(page).count() == wanted < len(rows) and "where=" in page.url, f"a click shows the trials of its arm: {wanted}")
+    page.locator("#chip").click()
+    check(visible(page).count() == len(rows), "a click on the chip takes it away")
 
 
 def downloads(page, rows):
@@ -163,8 +163,8 @@ def fields(browser, path):
     page.locator("#table-networks thead th button").nth(2).click()
     values = [float(v) for v in column(page, "networks", 2)]
     check(values and values == sorted(values, reverse=True), f"{os.path.basename(path)}: a click sorts by the longest path: {values}")
-    figures = page.locator("#figures figure").count()
-    check(figures > 1 and page.locator("#figures figure svg").count() == figures, f"{figures} figures")
+    drawn = page.locator("#figures figure").count()
+    check(drawn > 1 and page.locator("#figures figure svg").count() == drawn, f"{drawn} figures")
     page.context.close()
 
 
@@ -177,16 +177,40 @@ def can_fail(browser, path):
     page.context.close()
 
 
-def opening(browser, path, name):
-    started = time.time()
-    page = opened(browser, path)
-    page.wait_for_function("document.readyState === 'complete'")
-    ready = time.time() - started
-    rows = page.locator("#table-trials tbody tr")
-    known = rows.count()
-    page.evaluate("document.getElementById('filter').value = 'seed'; document.getElementById('filter').dispatchEvent(new Event('input'))")
-    print(f"        {name}: {os.path.getsize(path) / 1e6:.1f} MB, open after {ready:.2f} s, {known} rows at once, {rows.count()} in all")
+SIZES = ((1400, 900), (390, 844))
+# Pages whose first screen must hold the answer: a grid, pairs, one axis, failures, an unfinished one.
+FIRST = ("grid", "contrasts", "quickstart", "failures", "some-failed", "half", "population")
+# The number of lines against the axes of pages whose marks must stand at their values.
+LINES = {"five-seeds": 1, "grid": 4, "population": 48}
+
+
+def looked_at(browser, path, name, source):
+    """The first screen, accessibility, empty figures and the positions of marks of a page."""
+    page = opened(browser, path, viewport={"width": 1400, "height": 900}, bypass_csp=True)
+    page.emulate_media(reduced_motion="reduce")
+    for width, height in SIZES if name in FIRST else ():
+        end, missing = figures.first_screen(page, width, height)
+        check(end <= height and not missing, f"{name} at {width} x {height}: the answer ends at {end:.0f} px {missing}")
+    if name in LINES:
+        page.set_viewport_size({"width": 1400, "height": 900})
+        for id, found in figures.positions(page).items():
+            ok = found["worst"] <= 0.5 and found["dodge"] <= 0.03 and found["marks"] > 1
+            check(ok, f"{name} {id}: {found['marks']} marks, {found['lines']} lines, at most {found['worst']:.2f} px from their values")
+    check(not figures.empty(page), f"{name}: no figure is empty {figures.empty(page)}")
+    if source:
+        wrong = figures.accessible(page, source)
+        check(not wrong, f"{name}: axe-core finds nothing {wrong[:4]}")
     page.context.close()
+
+
+def heights(browser, few, many):
+    """A page of 40 arms is at most twice as high as one of 4."""
+    of = []
+    for path in (few, many):
+        page = opened(browser, path, viewport={"width": 1400, "height": 900})
+        of.append(page.evaluate("document.documentElement.scrollHeight"))
+        page.context.close()
+    check(of[1] <= 2 * of[0], f"4 arms: {of[0]} px high, 40 arms: {of[1]} px")
 
 
 index = f"{sweep}/index.html"
@@ -207,11 +231,21 @@ with sync_playwright() as p:
     check(len(page.pdf()) > 10_000, "it prints")
     colors(browser, index)
     can_fail(browser, index)
+    source = figures.axe_source()
+    by_name = {os.path.splitext(os.path.basename(path))[0]: path for path in others}
+    if "quickstart" in by_name:
+        page = opened(browser, by_name["quickstart"], viewport={"width": 1400, "height": 900}, accept_downloads=True)
+        figures.selecting(page, check)
+        figures.saved(page, browser, check)
+        check(not page.said, f"nothing on the console after it {page.said[:3]}")
+        page.context.close()
+        heights(browser, by_name["quickstart"], by_name["many"])
     for path in others:
-        layout(browser, path, os.path.splitext(os.path.basename(path))[0])
+        name = os.path.splitext(os.path.basename(path))[0]
+        layout(browser, path, name)
+        looked_at(browser, path, name, source if name in FIRST or "rf" in path else None)
         if os.path.basename(os.path.dirname(path)) == "rf":
             fields(browser, path)
             continue
-        opening(browser, path, os.path.basename(path))
     browser.close()
 sys.exit(failures > 0)

@@ -74,6 +74,7 @@ fn run(command: Command) -> Result<u8, Error> {
         Command::Worker(args) => commands::worker::run(&args),
         Command::Time(args) => commands::time::run(&args),
         Command::Report(args) => commands::report::run(&args),
+        Command::Figure(args) => commands::figure::run(&args),
         Command::Rf(args) => commands::rf::run(&args),
         Command::Clean(args) => commands::clean::run(&args),
         Command::Table(args) => commands::table::run(&args),

@@ -57,9 +57,30 @@ fn tables(bench: &Bench) {
     assert!(latex.starts_with("\\begin{tabular}{lr}") && latex.contains("val\\_acc1"), "{latex}");
     assert!(text(bench, "table first --describe").contains("of initial weights, order of images"));
     assert!(text(bench, "table first --curves --where metric=val/acc1").lines().count() > 4);
+    let paper = text(bench, "table first --arms --where scale=4 --format latex");
+    assert!(paper.contains("\\label{tab:first}") && paper.contains("S[table-format="), "{paper}");
+    figures(bench);
     let wrong = bench.run("table first --where statu=done");
     assert_eq!(wrong.status.code(), Some(2));
     assert!(stderr(&wrong).contains("did you mean status?"), "{}", stderr(&wrong));
+}
+
+/// Figures as files, and the author's words.
+fn figures(bench: &Bench) {
+    let listed = text(bench, "figure first");
+    assert!(listed.contains("answer") && listed.contains("by-axis-0"), "{listed}");
+    let file = bench.sweep("first").join("figures/by-axis-0.pdf");
+    let said = text(bench, "figure first by-axis-0 --format pdf --width 8cm --font serif");
+    assert_eq!(said.trim(), file.display().to_string());
+    assert!(std::fs::read(&file).unwrap().starts_with(b"%PDF"));
+    let wrong = bench.run("figure first anser");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("did you mean answer?"), "{}", stderr(&wrong));
+    let wrong = bench.run("figure first answer --width 3");
+    assert!(stderr(&wrong).contains("3.25in"), "{}", stderr(&wrong));
+    std::fs::write(bench.sweep("first").join("notes.md"), "## Own part\n\nSome words.\n").unwrap();
+    text(bench, "report first");
+    assert!(page(bench, "first/index.html").contains("<h2>Own part</h2>"));
 }
 
 /// Effective fields of the trained networks, in a file and on the page.

@@ -1,6 +1,6 @@
 //! The HTML page of one network's evaluation: metrics, calibration, confusions and the accuracy of
 //! each class.
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
+use crate::chart::{Chart, Drawing, Grid, Kind, Mark, Scale};
 use crate::format::fixed;
 use crate::page::{SCRIPT, STYLE, fill};
 use minijinja::context;
@@ -98,7 +98,7 @@ fn calibration(a: &Assessment) -> String {
     };
     let marks = std::iter::once(guide).chain(filled.map(point)).collect();
     let label = "Accuracy against confidence".to_owned();
-    draw(&Chart {
+    Drawing::from(Chart {
         label,
         height: 300,
         x: scale("confidence %"),
@@ -106,6 +106,7 @@ fn calibration(a: &Assessment) -> String {
         grid: Grid::Horizontal,
         marks,
     })
+    .svg()
 }
 
 /// Confusion matrix: rows are true classes, columns predictions; the shade is the share of the row.
@@ -137,7 +138,7 @@ fn confusion(a: &Assessment) -> String {
         }
     }
     let label = "Confusion matrix".to_owned();
-    draw(&Chart { label, height: 70 + 26 * n as i32, x, y, grid: Grid::None, marks })
+    Drawing::from(Chart { label, height: 70 + 26 * n as i32, x, y, grid: Grid::None, marks }).svg()
 }
 
 fn confusions(a: &Assessment) -> Vec<Row> {

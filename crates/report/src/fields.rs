@@ -58,6 +58,7 @@ pub fn render(fields: &Fields) -> Result<String, Error> {
         figures => figures(fields, &seen).into_iter().map(FigureContext::from).collect::<Vec<_>>(),
         style => STYLE,
         script => SCRIPT,
+        data => crate::page::of_figures("rf"),
     };
     fill(TEMPLATE, page)
 }
@@ -107,6 +108,7 @@ fn of_stages(network: &Network, weighting: Weighting, named: &str) -> Option<Fig
         label: stage.name.clone(),
         node: stage.node,
         color: Some(i % crate::study::COLORS),
+        shape: i % crate::encoding::SHAPES,
         ..network.clone()
     };
     let stages: Vec<Network> = network.graph.stages.iter().enumerate().map(stage).collect();

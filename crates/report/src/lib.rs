@@ -12,6 +12,7 @@
 //! - [`study`]: the rows grouped into arms
 //! - [`lines`], [`design`] and [`effects`]: arms along an axis or in a grid, and the effect of each
 //!   axis
+//! - [`encoding`]: what colors and shapes stand for
 //! - [`question`]: the kind of question that the sweep poses
 //! - [`findings`]: the answers as records, each with its number, its test and its verdict
 //! - [`mod@together`] and [`changes`]: several sweeps as one, and changes since an earlier run
@@ -19,14 +20,19 @@
 //! - [`sizes`]: accuracy by the size of the object
 //! - [`seeds`]: the number of seeds that a seed rule requires
 //! - [`summary`]: one record per arm
-//! - [`svg`], [`scale`], [`chart`]: the drawing backend under plotters, and charts as plain data
+//! - [`svg`], [`scale`], [`mod@marks`], [`chart`], [`forest`]: the drawing backend under
+//!   plotters, and charts as plain data
+//! - [`look`]: the style sheet of figures outside of pages
+//! - [`saved`]: figures as files of their own
 //! - [`diagram`]: blocks of a graph as boxes and arrows
 //! - [`figures`]: one file per figure, each a function of a study
 //! - [`network`]: networks whose receptive fields are analyzed
+//! - [`notes`]: the author's own text
 //! - [`page`]: the HTML page of a sweep
 //! - [`fields`]: the page of receptive fields of networks, trained or not
 //! - [`assessment`]: the page of one network's evaluation
-//! - [`mod@format`] and [`text_table`]: number formatting, and Markdown and LaTeX tables
+//! - [`mod@format`], [`text_table`] and [`paper`]: number formatting, Markdown and LaTeX tables, and
+//!   the table of arms for a paper
 
 pub mod answer;
 pub mod assessment;
@@ -36,16 +42,23 @@ pub mod chart;
 pub mod design;
 pub mod diagram;
 pub mod effects;
+pub mod encoding;
 pub mod fields;
 pub mod figures;
 pub mod findings;
+pub mod forest;
 pub mod format;
 pub mod lines;
+pub mod look;
+pub mod marks;
 pub mod metric;
 pub mod network;
+pub mod notes;
 pub mod page;
+pub mod paper;
 pub mod question;
 pub mod recipe;
+pub mod saved;
 pub mod scale;
 pub mod seeds;
 pub mod sizes;

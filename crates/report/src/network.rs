@@ -2,6 +2,7 @@
 //! networks.
 
 use crate::axis::Place;
+use crate::encoding::Style;
 use crate::study::Arm;
 use res2lab_arch::{Graph, NodeId};
 use res2lab_rf::paths::{Summary, share_within};
@@ -14,8 +15,10 @@ pub struct Network {
     pub label: String,
     /// The arm's id, which links marks with table rows; empty if there is no arm.
     pub id: String,
-    /// One of eight colors, or none.
+    /// A category color or a step of the ramp; `None` for networks that are not highlighted.
     pub color: Option<usize>,
+    /// One of four shapes.
+    pub shape: usize,
     pub graph: Graph,
     /// The node whose units are analyzed.
     pub node: NodeId,
@@ -37,12 +40,18 @@ impl Network {
             label: arm.label.clone(),
             id: arm.id.to_owned(),
             color: arm.color,
+            shape: arm.shape,
             node: last_stage(&graph),
             graph,
             image_px: planned.image_px,
             places: arm.places.clone(),
             variant: arm.variant.clone(),
         })
+    }
+
+    /// The color and the shape of the network's marks.
+    pub fn style(&self) -> Style {
+        Style { color: self.color, shape: self.shape }
     }
 }
 

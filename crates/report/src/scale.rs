@@ -1,6 +1,6 @@
 //! Axis mappings of charts: from numbers or categories to positions, with ticks at round values.
 
-use crate::svg::text_width;
+use crate::svg::{shorten, text_width};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use std::ops::Range;
 
@@ -16,6 +16,8 @@ pub struct Scale {
     /// Axis title with its unit.
     pub title: String,
     is_log: bool,
+    /// Whether positions are numbers; categories are evenly spaced.
+    is_numeric: bool,
 }
 
 impl Scale {
@@ -25,7 +27,14 @@ impl Scale {
         let room = 0.06 * (high - low);
         let low = low - room;
         let high = high + room;
-        Scale { low, high, ticks: nice_ticks(low, high), title: title.to_owned(), is_log: false }
+        Scale {
+            low,
+            high,
+            ticks: nice_ticks(low, high),
+            title: title.to_owned(),
+            is_log: false,
+            is_numeric: true,
+        }
     }
 
     /// A linear axis from zero to the greatest value, with a margin of 2 %; used for times.
@@ -37,6 +46,7 @@ impl Scale {
             ticks: nice_ticks(0.0, high),
             title: title.to_owned(),
             is_log: false,
+            is_numeric: true,
         }
     }
 
@@ -78,6 +88,7 @@ impl Scale {
                 ticks,
                 title: title.to_owned(),
                 is_log: false,
+                is_numeric: false,
             };
         };
         let mut scale = Scale::linear(numbers.iter().copied(), title);
@@ -101,7 +112,40 @@ impl Scale {
             ticks: vec![],
             title: String::new(),
             is_log: false,
+            is_numeric: false,
         }
+    }
+
+    /// The same axis without its title.
+    pub fn without_title(&self) -> Scale {
+        Scale { title: String::new(), ..self.clone() }
+    }
+
+    /// `lin`, `log` or `cat`, as figures state it.
+    pub fn kind(&self) -> &'static str {
+        match (self.is_numeric, self.is_log) {
+            (false, _) => "cat",
+            (_, true) => "log",
+            _ => "lin",
+        }
+    }
+
+    /// Adapts the ticks to `width` SVG units: numbers without room for their text are left out,
+    /// names are shortened.
+    pub fn fit(&mut self, width: f64) {
+        let per_position = width / (self.high - self.low).abs();
+        let ticks = std::mem::take(&mut self.ticks);
+        self.ticks = if self.is_numeric {
+            with_room(ticks, per_position)
+        } else {
+            let short = |(at, text): (f64, String)| (at, shorten(&text, per_position - 6.0));
+            ticks.into_iter().map(short).collect()
+        };
+    }
+
+    /// Whether a position is in the lowest tenth of the axis.
+    pub fn is_near_low(&self, at: f64) -> bool {
+        (at - self.low) / (self.high - self.low) < 0.1
     }
 
     /// The position of a number.

@@ -1,6 +1,7 @@
 //! A sweep's rows grouped into arms with their values, and each arm's difference from the baseline.
 
 use crate::axis::{self, Axis, Place};
+use crate::encoding::{Encoding, SHAPES, Style};
 use crate::findings::{self, Findings, Subject, Verdict};
 use crate::format::decimals_for;
 use crate::metric::Metric;
@@ -20,6 +21,8 @@ pub struct Study<'a> {
     pub difference_decimals: usize,
     /// The varied axes.
     pub axes: Vec<Axis>,
+    /// What colors and shapes stand for.
+    pub encoding: Encoding,
     /// In the plan's order.
     pub arms: Vec<Arm<'a>>,
     /// Index of the baseline: the chosen arm if it has a value, otherwise the first arm that has
@@ -65,8 +68,12 @@ pub struct Arm<'a> {
     pub sample: Option<Sample>,
     /// The first pair that compares the arm with a partner; `None` for an arm without a partner.
     pub against: Option<Pair>,
-    /// One of eight colors, or none.
+    /// A category color or a step of the ramp; `None` for arms that are not highlighted.
     pub color: Option<usize>,
+    /// One of four shapes of symbols and dashes of lines.
+    pub shape: usize,
+    /// Whether the arm is among the few that crowded figures show: the baseline and the best.
+    pub is_lead: bool,
 }
 
 /// Number of distinguishable colors.
@@ -86,7 +93,9 @@ impl<'a> Study<'a> {
         let wanted = if has_asked_pairs { asked } else { partners(&arms, baseline, &axes) };
         let first_seeds = rows.plan.seed_rule.map(|rule| rule.min as u64);
         let pairs = wanted.into_iter().map(|(a, b)| pair(&arms, a, b, first_seeds)).collect();
-        paint(&mut arms, baseline, &metric);
+        lead(&mut arms, baseline, &metric);
+        let encoding = encoding(&axes, &arms);
+        paint(&mut arms, &axes, &encoding);
         let decimals = metric.decimals(arms.iter().filter_map(|arm| arm.sample.as_ref()));
         let difference_decimals = decimals;
         let findings = Findings::default();
@@ -96,6 +105,7 @@ impl<'a> Study<'a> {
             decimals,
             difference_decimals,
             axes,
+            encoding,
             arms,
             baseline,
             pairs,
@@ -163,6 +173,11 @@ impl Arm<'_> {
         Sample::of(&values).map(|s| s.mean)
     }
 
+    /// The arm's color and shape.
+    pub fn style(&self) -> Style {
+        Style { color: self.color, shape: self.shape }
+    }
+
     /// The paired differences from the arm's partner.
     pub fn paired(&self) -> Option<Paired> {
         self.against?.paired
@@ -190,6 +205,8 @@ fn gather<'a>(rows: &'a SweepRows, axes: &[Axis], metric: &Metric) -> Vec<Arm<'a
                 sample: None,
                 against: None,
                 color: None,
+                shape: 0,
+                is_lead: false,
             });
             arms.len() - 1
         });
@@ -322,8 +339,8 @@ fn difference_decimals(arms: &[Arm], of_values: usize) -> usize {
     decimals_for(half).clamp(of_values, of_values + 1)
 }
 
-/// Assigns colors: up to eight arms get one each; of more, the baseline and the seven best get one.
-fn paint(arms: &mut [Arm], baseline: Option<usize>, metric: &Metric) {
+/// Marks the arms that crowded figures show: up to eight arms, or the baseline and the seven best.
+fn lead(arms: &mut [Arm], baseline: Option<usize>, metric: &Metric) {
     let mut chosen: Vec<usize> = (0..arms.len()).collect();
     if arms.len() > COLORS {
         let sign = if metric.higher_is_better { -1.0 } else { 1.0 };
@@ -331,9 +348,28 @@ fn paint(arms: &mut [Arm], baseline: Option<usize>, metric: &Metric) {
         chosen.sort_by(|&a, &b| rank(a).total_cmp(&rank(b)));
         chosen.sort_by_key(|&i| Some(i) != baseline);
         chosen.truncate(COLORS);
-        chosen.sort_unstable();
     }
-    for (color, i) in chosen.into_iter().enumerate() {
-        arms[i].color = Some(color);
+    chosen.into_iter().for_each(|i| arms[i].is_lead = true);
+}
+
+/// The encoding by axes, unless arms of several bases share places.
+fn encoding(axes: &[Axis], arms: &[Arm]) -> Encoding {
+    if arms.iter().any(|arm| !arm.variant.is_empty()) {
+        return Encoding::Arms;
+    }
+    Encoding::of(axes, arms.iter().map(|arm| &arm.places[..]))
+}
+
+/// Assigns colors and shapes: those of the arm's axis values, or one of each to every leading arm.
+fn paint(arms: &mut [Arm], axes: &[Axis], encoding: &Encoding) {
+    let mut next = 0;
+    for arm in arms {
+        let style = arm.places.first().and_then(|place| encoding.style(axes, place));
+        let style = style.unwrap_or(Style {
+            color: (*encoding == Encoding::Arms && arm.is_lead).then_some(next),
+            shape: next % SHAPES,
+        });
+        (arm.color, arm.shape) = (style.color, style.shape);
+        next += usize::from(arm.is_lead);
     }
 }

@@ -16,6 +16,19 @@ pub const UNIT: i32 = 10;
 /// Font size of all text in SVG units; the style sheet has the same value.
 pub const FONT: f64 = 12.0;
 
+/// Number of category colors, and of steps of the ramp for ordered values. Color numbers from
+/// `RAMP` on are steps of the ramp.
+pub const RAMP: usize = 8;
+
+/// CSS class of a color: `s3` for a category, `r3` for a step of the ramp.
+pub fn color_class(color: Option<usize>) -> String {
+    match color {
+        None => "muted".to_owned(),
+        Some(c) if c < RAMP => format!("s{c}"),
+        Some(c) => format!("r{}", c - RAMP),
+    }
+}
+
 /// Marker colors. plotters styles carry a color but no name, so the backend recognizes what is
 /// drawn by these colors; they never appear in the output.
 pub const GRID: RGBColor = RGBColor(0, 0, 1);
@@ -53,18 +66,26 @@ impl Svg {
         let w = self.width;
         let h = self.height;
         format!(
-            "<svg viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{}\">\n{}</svg>",
+            "<svg width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{}\">\n{}</svg>",
             escape(label),
             self.body
         )
     }
 
+    /// The width in SVG units.
+    pub fn width(&self) -> i32 {
+        self.width
+    }
+
     /// Opens a group; all elements until [`Svg::close`] belong to one mark.
     pub fn open(&mut self, classes: &str, arm: &str, trial: &str, title: &str) {
+        self.open_with(classes, &[("arm", arm), ("trial", trial)], title);
+    }
+
+    /// Opens a group with `data-` attributes; empty values are left out.
+    pub fn open_with(&mut self, classes: &str, data: &[(&str, &str)], title: &str) {
         self.body += &format!("<g class=\"{classes}\"");
-        for (name, value) in
-            [("arm", arm), ("trial", trial)].into_iter().filter(|(_, value)| !value.is_empty())
-        {
+        for (name, value) in data.iter().filter(|(_, value)| !value.is_empty()) {
             self.body += &format!(" data-{name}=\"{}\"", escape(value));
         }
         self.body += ">";
@@ -112,6 +133,18 @@ impl Svg {
             "<rect class=\"cell\" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill-opacity=\"{:.2}\"/>",
             level.clamp(0.0, 1.0)
         );
+    }
+
+    /// Adds a rectangle with `data-` attributes; empty values are left out.
+    pub fn rect(&mut self, class: &str, place: [(&str, f64); 4], data: &[(&str, &str)]) {
+        self.body += &format!("<rect class=\"{class}\"");
+        for (name, value) in place {
+            self.body += &format!(" {name}=\"{value:.1}\"");
+        }
+        for (name, value) in data.iter().filter(|(_, value)| !value.is_empty()) {
+            self.body += &format!(" data-{name}=\"{}\"", escape(value));
+        }
+        self.body += "/>";
     }
 
     /// Adds a square image, PNG as base64; place and side in SVG units.
@@ -232,7 +265,7 @@ impl DrawingBackend for Svg {
         let down = match style.anchor().v_pos {
             VPos::Top => 0.95,
             VPos::Center => 0.35,
-            VPos::Bottom => -0.2,
+            VPos::Bottom => -0.32,
         };
         let x = f64::from(x) / f64::from(UNIT);
         let y = f64::from(y) / f64::from(UNIT);

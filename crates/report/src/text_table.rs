@@ -34,7 +34,8 @@ pub fn latex(columns: &[String], rows: &[Vec<String>], left: usize) -> String {
     )
 }
 
-fn latex_text(text: &str) -> String {
+/// Text with the characters that LaTeX reserves written as text.
+pub(crate) fn latex_text(text: &str) -> String {
     let mut written = String::new();
     for c in text.chars() {
         match c {
@@ -50,6 +51,12 @@ fn latex_text(text: &str) -> String {
             '±' => written += "$\\pm$",
             '−' => written += "$-$",
             '–' => written += "--",
+            '×' => written += "$\\times$",
+            '∞' => written += "$\\infty$",
+            '✓' => written += "$\\surd$",
+            '✗' => written += "$\\times$",
+            '…' => written += "\\ldots{}",
+            '\u{a0}' => written.push('~'),
             c if c.is_control() => written.push(' '),
             c => written.push(c),
         }

@@ -26,7 +26,15 @@ pub fn together(sweeps: Vec<SweepRows>) -> SweepRows {
         .into_iter()
         .flat_map(|rows| rows.trials.into_iter().map(move |trial| of_sweep(&rows.plan.name, trial)))
         .collect();
-    SweepRows { plan, trials, events: Vec::new(), history: Vec::new(), effective: None, damaged }
+    SweepRows {
+        plan,
+        trials,
+        events: Vec::new(),
+        history: Vec::new(),
+        effective: None,
+        damaged,
+        author_notes: String::new(),
+    }
 }
 
 /// The sweep axis, and every axis of any sweep with the union of its values.

@@ -18,6 +18,7 @@ fn network(i: usize, scale: &str) -> Network {
         label: format!("scale={scale}"),
         id: String::new(),
         color: Some(i),
+        shape: i % 4,
         node: res2lab_rf::last_stage(&graph),
         graph,
         image_px: 224,
@@ -164,7 +165,7 @@ fn maps_of_a_column_share_their_scale() {
     };
     let maps =
         all(&Study::of(&rows)).into_iter().find(|f| f.id == "effective-maps-linear").unwrap();
-    let pictures = pictures(&maps.svg);
+    let pictures = pictures(&maps.svg());
     // Three stages per arm; the opacity of the fullest pixel.
     let fullest = |i: usize| *pictures[i].iter().max().unwrap();
     assert_eq!(fullest(0), 255);

@@ -88,9 +88,9 @@ fn tags_are_closed_in_the_order_they_were_opened() {
 fn names_cannot_become_markup() {
     let rows = cases::hostile();
     let page = page(&rows);
-    // The page's own two scripts: the data and the code.
-    assert_eq!(page.matches("<script").count(), 2);
-    assert_eq!(page.matches("</script>").count(), 2);
+    // The page's own scripts: the end of a long table, the data and the code.
+    assert_eq!(page.matches("<script").count(), 3);
+    assert_eq!(page.matches("</script>").count(), 3);
     assert!(!page.contains("<img") && !page.contains("<b>"));
     assert!(
         page.contains("größe_日本語 &amp; &#x27;x&#x27; {{ 7*7 }}"),
@@ -218,8 +218,9 @@ fn of_a_large_sweep_most_rows_wait_until_they_are_asked_for() {
     let page = page(&fixture::sweep("large", &[("data.name", &["</script><b>", "4"])], &seeds));
     assert!(page.contains("id=\"later-trials\" data-rows=\"1100\""));
     assert_eq!(page.matches("<tr data-arm=").count(), 2 + 1200);
-    // The data, the deferred rows and the script; their content must not end an element early.
-    assert_eq!((page.matches("<script").count(), page.matches("</script>").count()), (3, 3));
+    // The data, two tables' deferred rows and the script; their content must not end an element
+    // early.
+    assert_eq!((page.matches("<script").count(), page.matches("</script>").count()), (4, 4));
 }
 
 #[test]
@@ -246,6 +247,24 @@ fn the_page_is_written_beside_its_sweep() {
             .unwrap()
             .contains("No trial has finished yet: 12 trials planned.")
     );
+}
+
+#[test]
+fn the_authors_words_are_woven_in() {
+    let mut rows = cases::quickstart();
+    rows.author_notes = "---\ntitle: Mine\nquestion: Why scale?\nfigures: cost-macs, nothing\n---\n\
+                         Before *all*.\n\n## Cost\n\nCheap.\n\n## Discussion\n\n<script>x</script> done\n"
+        .into();
+    let text = visible(&page(&rows));
+    assert!(
+        text.contains("<h1>Mine</h1>") && text.contains("<p class=\"question\">Why scale?</p>")
+    );
+    assert!(text.contains("Before <em>all</em>.") && text.contains("<h2>Discussion</h2>"));
+    let cost = &text[text.find("<section id=\"cost\"").unwrap()..];
+    assert!(cost[..cost.find("<figure").unwrap()].contains("<p>Cheap.</p>"));
+    assert!(text.contains("id=\"cost-macs\"") && !text.contains("id=\"cost-parameters\""));
+    assert!(text.contains("id=\"answer\"") && text.contains("there is no figure nothing"));
+    assert!(text.contains("&lt;script&gt;x"));
 }
 
 #[test]

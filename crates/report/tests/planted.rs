@@ -241,7 +241,7 @@ fn a_smoke_test_claims_nothing() {
     assert!(
         figures
             .iter()
-            .all(|f| f.title.ends_with("(smoke test)") && f.svg.contains(">smoke test</text>"))
+            .all(|f| f.title.ends_with("(smoke test)") && f.svg().contains(">smoke test</text>"))
     );
 }
 

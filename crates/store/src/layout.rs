@@ -61,6 +61,11 @@ impl SweepDir {
         self.0.join("lock")
     }
 
+    /// The author's own text for the report.
+    pub fn author_notes(&self) -> PathBuf {
+        self.0.join("notes.md")
+    }
+
     pub fn page(&self) -> PathBuf {
         self.0.join("index.html")
     }

@@ -4,7 +4,7 @@
 use crate::journal::{self, Event};
 use crate::plan::{Plan, PlannedTrial};
 use crate::result::{Environment, Outcome, TrialResult};
-use crate::{RunDir, SweepDir, atomic, effective, history, lock, metrics};
+use crate::{RunDir, SweepDir, atomic, effective, error, history, lock, metrics};
 use rayon::prelude::*;
 use res2lab_error::Error;
 use std::collections::HashMap;
@@ -86,6 +86,8 @@ pub struct SweepRows {
     /// One sentence for each file or line that could not be read; the rows do not include their
     /// content.
     pub damaged: Vec<String>,
+    /// The author's own text for the report, from notes.md; empty without the file.
+    pub author_notes: String,
 }
 
 /// Reads a sweep: the trials of the last command, and with `all` those of earlier commands too.
@@ -110,13 +112,32 @@ pub fn read(dir: &SweepDir, all: bool) -> Result<SweepRows, Error> {
     let (history, unread) = history::read_counted(dir);
     damaged.extend(lines_unread(&dir.history(), unread));
     let effective = read_or(&mut damaged, effective::read(dir));
-    Ok(SweepRows { plan, trials, events, history, effective, damaged })
+    let author_notes = read_or(&mut damaged, author_notes(dir));
+    Ok(SweepRows { plan, trials, events, history, effective, damaged, author_notes })
 }
 
 fn lines_unread(path: &Path, count: usize) -> Option<String> {
     let lines =
         if count == 1 { "1 line that is".into() } else { format!("{count} lines that are") };
     (count > 0).then(|| format!("{} has {lines} damaged and left out", path.display()))
+}
+
+/// Largest size of the author's notes; more would not be read in a report.
+const MOST_NOTES_BYTES: u64 = 1 << 20;
+
+/// The content of notes.md; empty without the file.
+fn author_notes(dir: &SweepDir) -> Result<String, Error> {
+    let path = dir.author_notes();
+    let size = match std::fs::metadata(&path) {
+        Ok(file) => file.len(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(e) => return Err(error::io("read", &path, e)),
+    };
+    if size > MOST_NOTES_BYTES {
+        return Err(error::damaged(&path, "it is longer than a mebibyte"));
+    }
+    let bytes = std::fs::read(&path).map_err(|e| error::io("read", &path, e))?;
+    String::from_utf8(bytes).map_err(|_| error::damaged(&path, "it is no UTF-8 text"))
 }
 
 /// The value, or the default with the error recorded in `damaged`.

@@ -1,6 +1,6 @@
 //! Evaluation: loss and accuracies on the test images.
+use crate::confusion::MOST_CLASSES;
 use crate::reduce::Reduce;
-use crate::shown::MOST_CLASSES;
 use res2lab_data::{EpochPlan, Shard, Source, Split, order};
 use res2lab_error::Error;
 use res2lab_nn::{FusedInference, Inference, Mode, Net, PlannedStep};

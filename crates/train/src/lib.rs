@@ -19,13 +19,14 @@
 //! - [`gpu_record`]: what a check of the GPUs has found
 //! - `identity`: whether data and weights are those of the plan
 //! - `checkpoint`: checkpoints, and how a run resumes
-//! - `recorder`: metrics, log, event file, progress; `shown`: pictures and histograms for
+//! - `recorder`: metrics, log, event file, progress; `shown`, `confusion`: pictures and histograms for
 //!   TensorBoard
 //! - `reduce`: sums over processes; `trace`: the times of these sums
 //! - [`environment`]: the machine
 
 pub mod assess;
 mod checkpoint;
+mod confusion;
 pub mod environment;
 mod evaluate;
 pub mod fit;

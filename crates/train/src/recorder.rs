@@ -9,6 +9,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+/// Group of the final values. TensorBoard sorts groups by name, and curves come before columns of
+/// single dots.
+const FINAL: &str = "zz_final";
+
 /// The recorder of one attempt. In processes other than the first, it writes nothing.
 pub(crate) struct Recorder<'a> {
     files: Option<(Metrics, File)>,
@@ -90,7 +94,7 @@ impl<'a> Recorder<'a> {
     /// Writes the final values, which HParams tables show, and closes the event file.
     pub(crate) fn end(&mut self, step: usize, metrics: &BTreeMap<String, f64>, success: bool) {
         let finals: Vec<_> =
-            metrics.iter().map(|(name, &value)| (format!("final/{name}"), value)).collect();
+            metrics.iter().map(|(name, &value)| (format!("{FINAL}/{name}"), value)).collect();
         let written = self.events.as_mut().map(|events| {
             events
                 .scalars(step as u64, finals.iter().map(|(name, value)| (name.as_str(), *value)))?;
@@ -117,6 +121,6 @@ fn start_events(attempt_dir: &Path, trial: &PlannedTrial) -> Result<EventFile, E
     // interrupted attempt does not contribute, since final values are written at the end.
     events.hparams(&trial.arm, &hparams_of(trial))?;
     events.text("spec", &spec_text(trial))?;
-    events.layout()?;
+    events.layout(trial.spec.train.clip_norm > 0.0)?;
     Ok(events)
 }

@@ -1,4 +1,4 @@
-//! Histograms of weights and gradients, sample images and the confusion matrix for TensorBoard.
+//! Histograms of weights and gradients, and sample images for TensorBoard.
 use res2lab_arch::Role;
 use res2lab_data::{Augment, EpochPlan, Source, Split, order};
 use res2lab_error::Error;
@@ -11,8 +11,6 @@ const BINS: usize = 50;
 /// The images of a sheet, in rows of [`COLUMNS`].
 const IMAGES: usize = 16;
 const COLUMNS: usize = 4;
-/// The most classes for which the confusion matrix is shown; larger ones are illegible.
-pub(crate) const MOST_CLASSES: usize = 100;
 
 /// Histograms of the weights and gradients of convolutions and the last layer, by stage:
 /// `weights/layer1`, `gradients/layer1`.
@@ -148,26 +146,6 @@ fn sheet(images: &Tensor) -> Option<Picture> {
     Some(Picture { width, height, rgb })
 }
 
-/// A picture of the confusion matrix `counts`, given row by row: a row per true class, a column per
-/// guess, from white (none of the row's images) to blue (all).
-pub(crate) fn confusion(counts: &[f64]) -> Option<Picture> {
-    const NONE: [f64; 3] = [255.0, 255.0, 255.0];
-    const ALL: [f64; 3] = [0.0, 62.0, 115.0];
-    let classes = (counts.len() as f64).sqrt().round() as usize;
-    if classes == 0 {
-        return None;
-    }
-    let cell = (240 / classes).clamp(3, 24);
-    let side = classes * cell;
-    let mut rgb = Vec::with_capacity(3 * side * side);
-    for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y / cell, x / cell))) {
-        let row = &counts[y * classes..(y + 1) * classes];
-        let share = row[x] / row.iter().sum::<f64>().max(1.0);
-        rgb.extend((0..3).map(|i| (NONE[i] + share * (ALL[i] - NONE[i])).round() as u8));
-    }
-    Some(Picture { width: side, height: side, rgb })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,14 +182,5 @@ mod tests {
         let at = |x: usize, y: usize| &sheet.rgb[3 * (y * 12 + x)..][..3];
         assert_eq!((at(0, 0), at(2, 3), at(5, 3)), (&[0; 3][..], &[255; 3][..], &[0; 3][..]));
         assert_eq!(at(3, 0), [53; 3], "the second image begins with 6 of 29");
-    }
-
-    #[test]
-    fn a_confusion_is_white_where_there_is_none() {
-        let picture = confusion(&[3.0, 1.0, 0.0, 0.0]).unwrap();
-        let at = |x: usize, y: usize| &picture.rgb[3 * (y * picture.width + x)..][..3];
-        assert_eq!((picture.width, picture.height), (48, 48));
-        assert_eq!((at(0, 0), at(24, 0)), (&[64, 110, 150][..], &[191, 207, 220][..]));
-        assert_eq!(at(0, 30), [255; 3], "a class without images");
     }
 }

@@ -34,6 +34,13 @@ pub(super) const CLEAN: &str = examples! {
     "res2lab clean quickstart --keep none --yes"
 };
 
+pub(super) const FIGURE: &str = examples! {
+    "res2lab figure quickstart"
+    "res2lab figure quickstart answer --format pdf --width 6.5in"
+    "res2lab figure quickstart by-axis-0 --format pgf --width 3.25in --font serif"
+    "res2lab figure quickstart all --format png --output figures"
+};
+
 pub(super) const TABLE: &str = examples! {
     "res2lab table quickstart"
     "res2lab table quickstart --where 'val_acc1>97' --sort=-val_acc1"

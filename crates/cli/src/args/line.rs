@@ -8,7 +8,7 @@ use clap::{ColorChoice, Command, CommandFactory};
 
 /// Commands as `res2lab --help` lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Sweeps", &["sweep", "plan", "report", "table", "clean", "trial"]),
+    ("Sweeps", &["sweep", "plan", "report", "figure", "table", "clean", "trial"]),
     ("Networks", &["model", "rf", "speed", "eval", "predict"]),
     ("Files", &["weights", "data", "pipeline"]),
     ("This program", &["env", "completions", "man"]),

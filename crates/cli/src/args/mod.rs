@@ -3,6 +3,7 @@
 mod ask;
 mod clean;
 mod examples;
+mod figure;
 mod folders;
 pub(crate) mod line;
 mod options;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 pub(crate) use ask::AskArgs;
 pub(crate) use clean::CleanArgs;
+pub(crate) use figure::{FigureArgs, FigureFormat};
 pub(crate) use folders::Folders;
 pub(crate) use output::{Format, Output, RowArgs};
 pub(crate) use rf::{MeasureArgs, RfArgs, SignOf};
@@ -69,6 +71,9 @@ pub(crate) enum Command {
     /// Rebuild the report and the tables of a sweep from its files
     #[command(after_help = examples::REPORT)]
     Report(ReportArgs),
+    /// Save a figure of a sweep's report as SVG, PNG, PDF or PGF, at the width of a column
+    #[command(after_help = examples::FIGURE)]
+    Figure(FigureArgs),
     /// Exact receptive fields of a network, along axes, or of a sweep's arms
     #[command(after_help = examples::RF)]
     Rf(RfArgs),

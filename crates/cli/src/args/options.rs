@@ -1,6 +1,8 @@
 //! The command line's types as the library's options.
 
-use super::{Folders, KeepWord, MeasureArgs, Mps, OnOom, ReportArgs, RfArgs, SignOf, SweepArgs};
+use super::{
+    FigureArgs, Folders, KeepWord, MeasureArgs, Mps, OnOom, ReportArgs, RfArgs, SignOf, SweepArgs,
+};
 use res2lab_error::Error;
 use res2lab_experiment::{Keep, Switch};
 use res2lab_explain::{ErfOptions, Sign};
@@ -62,6 +64,17 @@ impl ReportArgs {
     pub(crate) fn options(&self) -> ReportOptions {
         ReportOptions {
             output: self.page.clone(),
+            all: self.all,
+            question: self.ask.question(),
+            folders: self.folders.options(),
+        }
+    }
+}
+
+impl FigureArgs {
+    pub(crate) fn options(&self) -> ReportOptions {
+        ReportOptions {
+            output: None,
             all: self.all,
             question: self.ask.question(),
             folders: self.folders.options(),

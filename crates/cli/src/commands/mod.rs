@@ -5,6 +5,7 @@ pub(crate) mod clean;
 pub(crate) mod data;
 pub(crate) mod env;
 pub(crate) mod eval;
+pub(crate) mod figure;
 pub(crate) mod manual;
 pub(crate) mod model;
 pub(crate) mod pipeline;

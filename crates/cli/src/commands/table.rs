@@ -1,14 +1,16 @@
 //! `res2lab table`: chosen rows and columns of a sweep's tables, for people and for other programs.
 
-use crate::args::TableArgs;
+use crate::args::{Format, TableArgs};
 use crate::commands::arm_columns;
 use crate::select::{Rows, text};
 use crate::{print, records};
 use res2lab_error::{Error, Kind};
 use res2lab_lab::named;
+use res2lab_report::axis::{self, Axis};
 use res2lab_store::tables::Plain;
-use res2lab_store::{Plan, SweepRows, rows, tables};
+use res2lab_store::{Plan, SweepRows, TrialRow, rows, tables};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// What is shown of the trials if nothing else is asked for; final metrics follow.
 const OF_TRIALS: [&str; 7] =
@@ -43,6 +45,10 @@ pub(crate) fn run(args: &TableArgs) -> Result<u8, Error> {
         rows: plain.rows,
     };
     let remark = table.keep(&args.conditions)?;
+    if args.arms && args.columns.is_none() && args.output.format() == Format::Latex {
+        print::raw(paper(&sweep, &table).trim_end());
+        return Ok(0);
+    }
     if let Some(column) = &args.sort {
         table.sort(column)?;
     }
@@ -61,6 +67,15 @@ pub(crate) fn run(args: &TableArgs) -> Result<u8, Error> {
     Ok(0)
 }
 
+/// The arms that are left as a table for a paper.
+fn paper(sweep: &SweepRows, table: &Rows) -> String {
+    let at = table.columns.iter().position(|name| name == "arm");
+    let kept: Vec<&str> =
+        table.rows.iter().filter_map(|row| row[at.unwrap_or_default()].as_str()).collect();
+    let study = res2lab_report::Study::of(sweep);
+    res2lab_report::paper::latex(&study, |arm| kept.contains(&arm.id))
+}
+
 /// The table that is asked for, and the columns shown of it.
 fn source(args: &TableArgs, sweep: &SweepRows) -> (Plain, Vec<String>) {
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
@@ -72,13 +87,16 @@ fn source(args: &TableArgs, sweep: &SweepRows) -> (Plain, Vec<String>) {
         let all = plain.columns.iter().map(|(name, _)| name.clone()).collect();
         return (plain, all);
     }
-    let plain = tables::plain_trials(sweep);
+    let mut plain = tables::plain_trials(sweep);
+    with_axes(&mut plain, sweep, "id", |trial| &trial.planned.id);
+    let axes = Axis::all(sweep);
+    let is_axis = |name: &String| axes.iter().any(|axis| axis.label == *name);
     let known: Vec<&str> = tables::TRIAL_COLUMNS.iter().map(|(name, ..)| *name).collect();
     let metrics = plain
         .columns
         .iter()
         .map(|(name, _)| name.clone())
-        .filter(|name| !known.contains(&name.as_str()));
+        .filter(|name| !known.contains(&name.as_str()) && !is_axis(name));
     let shown =
         owned(&OF_TRIALS[..3]).into_iter().chain(metrics).chain(owned(&OF_TRIALS[3..])).collect();
     (plain, shown)
@@ -100,7 +118,39 @@ fn arms(sweep: &SweepRows) -> Plain {
         let meaning = arm_columns::meaning(&name).to_owned();
         (name, meaning)
     };
-    Plain { columns: names.into_iter().map(with_meaning).collect(), rows }
+    let mut plain = Plain { columns: names.into_iter().map(with_meaning).collect(), rows };
+    with_axes(&mut plain, sweep, "arm", |trial| &trial.planned.arm);
+    plain
+}
+
+/// Adds a column for each axis of the sweep that the table lacks. The column `key` says which trial
+/// a row is of.
+fn with_axes(plain: &mut Plain, sweep: &SweepRows, key: &str, of: fn(&TrialRow) -> &String) {
+    let at = plain.columns.iter().position(|(name, _)| name == key).unwrap_or_default();
+    let trials: HashMap<&str, &TrialRow> =
+        sweep.trials.iter().map(|trial| (of(trial).as_str(), trial)).collect();
+    for axis in Axis::all(sweep) {
+        if plain.columns.iter().any(|(name, _)| *name == axis.label) {
+            continue;
+        }
+        for row in &mut plain.rows {
+            let trial = row[at].as_str().and_then(|key| trials.get(key));
+            let places = trial.map(|t| axis::places(&t.planned, std::slice::from_ref(&axis)));
+            let value = places.and_then(|places| places.first()?.first()?.clone());
+            row.push(value.map_or(Value::Null, typed));
+        }
+        plain.columns.push((axis.label.clone(), "an axis of the sweep".to_owned()));
+    }
+}
+
+/// A number where the text is one.
+fn typed(text: String) -> Value {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => {
+            text.parse::<i64>().map_or_else(|_| Value::from(number), Value::from)
+        }
+        _ => Value::from(text),
+    }
 }
 
 fn describe(table: &Plain, args: &TableArgs) -> Result<(), Error> {

@@ -4,6 +4,7 @@ use crate::rf::analysis::{Analysis, HEADERS, SplitRow, cells, node_asked, senten
 use crate::rf::networks::{Asked, RfOptions};
 use res2lab_error::Error;
 use res2lab_report::axis::Axis;
+use res2lab_report::encoding::SHAPES;
 use res2lab_report::fields::{Fields, render};
 use res2lab_report::figures::Table;
 use res2lab_report::network::Network;
@@ -52,6 +53,7 @@ fn fields(options: &RfOptions, asked: &[Asked], analyses: &[Analysis]) -> Result
             label: asked.name.clone(),
             id: asked.name.clone(),
             color: (i < COLORS).then_some(i),
+            shape: i % SHAPES,
             node: node_asked(options, asked)?,
             graph: asked.graph.clone(),
             image_px: asked.graph.nodes[0].shape.width,

@@ -2,7 +2,7 @@
 
 use super::by_axis::fits;
 use super::rows::{Row, chosen, cut, rows_chart};
-use super::{Figure, Table, dot, of_arm, value_cells};
+use super::{Figure, INTERVAL_COLUMNS, Table, dot, interval_cells, of_arm};
 use crate::chart::{Kind, Scale};
 use crate::format::capital;
 use crate::study::{Arm, Study};
@@ -21,17 +21,17 @@ pub fn figure(study: &Study) -> Option<Figure> {
     Some(Figure {
         id: "arms".into(),
         title: format!("{} of each arm", capital(&study.metric.name)),
-        svg: rows_chart(rows, x, None, format!("{} of each arm", study.metric.name)),
+        drawing: rows_chart(rows, x, None, format!("{} of each arm", study.metric.name)),
         how_to_read: format!(
-            "Symbols are means over seeds, bars are ± one standard deviation, small dots are single seeds. \
+            "Symbols are means over seeds, bars their 95 % confidence intervals, small circles single seeds. \
              The axis does not start at zero.{cut}"
         ),
         legend: Vec::new(),
         table: Table {
-            columns: ["arm", "mean", "std", "n"].map(str::to_owned).to_vec(),
+            columns: ["arm"].into_iter().chain(INTERVAL_COLUMNS).map(str::to_owned).collect(),
             rows: measured
                 .iter()
-                .map(|arm| [vec![arm.label.clone()], value_cells(study, arm)].concat())
+                .map(|arm| [vec![arm.label.clone()], interval_cells(study, arm)].concat())
                 .collect(),
         },
     })
@@ -39,18 +39,16 @@ pub fn figure(study: &Study) -> Option<Figure> {
 
 fn ends(study: &Study, arm: &Arm) -> Vec<f64> {
     let mut found: Vec<f64> = arm.values.values().copied().collect();
-    if let Some((mean, std)) = arm.sample.and_then(|s| Some((s.mean, s.std?))) {
-        let (low, high) = study.metric.bar(mean, std);
-        found.extend([low, high]);
-    }
+    let interval = arm.sample.and_then(|s| s.interval()).map(|i| study.metric.possible(i));
+    found.extend(interval.into_iter().flat_map(|(low, high)| [low, high]));
     found
 }
 
 fn row(study: &Study, arm: &Arm) -> Row {
     let mut marks = Vec::new();
     if let Some(sample) = arm.sample {
-        if let Some(std) = sample.std {
-            let (low, high) = study.metric.bar(sample.mean, std);
+        if let Some(interval) = sample.interval() {
+            let (low, high) = study.metric.possible(interval);
             marks.push(of_arm(study, arm, Kind::Bar, vec![(low, 0.0), (high, 0.0)]));
             marks.extend(arm.values.iter().map(|(seed, v)| dot(study, arm, *seed, *v, (*v, 0.0))));
         }

@@ -1,6 +1,7 @@
 //! Figures: block diagrams, derived from the networks' graphs.
 
 use super::{Figure, Legend, Table};
+use crate::chart::Drawing;
 use crate::diagram::{self, Block, layout::Shape};
 use crate::network::Network;
 
@@ -90,12 +91,12 @@ fn figure(i: usize, form: &Form, noun: &str) -> Figure {
     let title = format!("Block {} of {}{others}", form.block.name, first.label);
     let legend = |(n, _): &(&Network, String)| Legend {
         text: n.label.clone(),
-        color: n.color,
+        style: n.style(),
         arm: n.id.clone(),
     };
     Figure {
         id: format!("block-{i}"),
-        svg: diagram::svg(&form.block, &title),
+        drawing: Drawing::Svg(diagram::svg(&form.block, &title)),
         title,
         how_to_read:
             "Boxes are layers with their kernel and channels (/2: stride 2, g8: eight groups), each followed by batch \

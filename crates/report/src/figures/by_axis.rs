@@ -1,20 +1,33 @@
-//! Figures: the metric against each swept axis. Means have error bars, single seeds are dots, and
+//! Figures: the metric against each swept axis. Means have intervals, single seeds are dots, and
 //! each setting of the other axes is a line.
 
-use super::{Figure, Legend, Table, dot, value_cells};
+use super::{Figure, Table, dot, interval_cells};
 use crate::axis::Axis;
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
+use crate::chart::{Chart, Drawing, Grid, Kind, Mark, Panels, Scale, WIDTH};
+use crate::encoding;
 use crate::format::capital;
 use crate::lines::{Group, along};
 use crate::metric::Metric;
-use crate::study::{Arm, COLORS, Study};
+use crate::study::{Arm, Study};
 use crate::svg::text_width;
 
 /// Width available for tick labels, SVG units.
 pub(super) const PLOT: f64 = WIDTH as f64 - 80.0;
 
-/// With more lines than this, single seeds are not drawn: they would hide the lines.
-const MOST_WITH_DOTS: usize = 3;
+/// With more lines than this, intervals and single seeds are not drawn: they would hide the lines.
+const MOST_WITH_INTERVALS: usize = 3;
+/// Maximum number of panels.
+const MOST_PANELS: usize = 8;
+/// Panels side by side.
+const COLUMNS: usize = 2;
+/// The share of a categorical axis over which lines of one category are spread.
+const DODGE: f64 = 0.03;
+
+/// Lines that share the values of the axes without an encoding.
+struct Panel<'s, 'a> {
+    title: String,
+    lines: Vec<Group<&'s Arm<'a>>>,
+}
 
 /// One figure per axis that fits under a chart.
 pub fn figures(study: &Study) -> Vec<Figure> {
@@ -33,148 +46,181 @@ pub fn fits(axis: &Axis) -> bool {
 fn figure(study: &Study, index: usize) -> Option<Figure> {
     let axis = &study.axes[index];
     let groups = along(study, index);
-    let measured = || groups.iter().flat_map(|g| &g.points).filter(|(_, arm)| arm.sample.is_some());
+    let table = table(study, axis, &groups);
+    let panels = panels(study, index, groups);
+    let most = panels.iter().map(|panel| panel.lines.len()).max()?;
+    let measured = || {
+        let points = panels.iter().flat_map(|p| &p.lines).flat_map(|g| &g.points);
+        points.filter(|(_, arm)| arm.sample.is_some())
+    };
     measured().next()?;
+    let with_intervals = most <= MOST_WITH_INTERVALS;
     let y = Scale::linear(
-        measured().flat_map(|(_, arm)| extremes(arm, &study.metric)),
+        measured().flat_map(|(_, arm)| extremes(arm, &study.metric, with_intervals)),
         &study.metric.title(),
     );
     let x = Scale::points(&axis.values, axis.numbers.as_deref(), &axis.label, PLOT);
-    let at = |i: usize| axis.numbers.as_ref().map_or(i as f64, |numbers| x.position(numbers[i]));
-    let places: Vec<f64> = (0..axis.values.len()).map(at).collect();
-    let marks = groups.iter().enumerate().flat_map(|(i, group)| {
-        let color = color_of_group(&groups, i);
-        let mut marks = line(study, group, color, &places, shift(&places, i, groups.len()));
-        marks.retain(|mark| match mark.kind {
-            Kind::Dot => groups.len() <= MOST_WITH_DOTS,
-            Kind::Bar | Kind::Symbol => groups.len() <= COLORS,
-            _ => true,
-        });
-        marks
-    });
-    let marks: Vec<Mark> = marks.collect();
-    let label = format!("{} against {}", study.metric.name, axis.label);
-    let svg = draw(&Chart { label, height: 280, x, y, grid: Grid::Horizontal, marks });
+    let is_only = panels.len() == 1;
+    // Titles of axes stand at the left column and at the last row of panels.
+    let rows = panels.len().div_ceil(COLUMNS);
+    let chart = |(i, panel): (usize, &Panel)| Chart {
+        label: format!("{} against {}", study.metric.name, axis.label),
+        height: if is_only { 240 } else { 160 },
+        x: if is_only || i / COLUMNS + 1 == rows { x.clone() } else { x.without_title() },
+        y: if i % COLUMNS == 0 { y.clone() } else { y.without_title() },
+        grid: Grid::Horizontal,
+        marks: marks(study, axis, &x, &panel.lines, with_intervals),
+    };
+    let has_lines = panels.iter().any(|panel| panel.lines.len() > 1) || !is_only;
+    let how_to_read = how_to_read(most, has_lines, axis.numbers.is_none());
+    let mut charts: Vec<(String, Chart)> = panels
+        .iter()
+        .enumerate()
+        .map(|(i, panel)| (panel.title.clone(), chart((i, panel))))
+        .collect();
+    let name = format!("{} against {}", study.metric.name, axis.label);
+    let drawing = match charts.len() {
+        1 => charts.remove(0).1.into(),
+        _ => Drawing::Panels(Panels { label: name.clone(), columns: COLUMNS, charts }),
+    };
     Some(Figure {
         id: format!("by-axis-{index}"),
-        title: format!("{} against {}", capital(&study.metric.name), axis.label),
-        svg,
-        how_to_read: how_to_read(&groups),
-        legend: legend(&groups),
-        table: table(study, axis, &groups),
+        title: capital(&name),
+        drawing,
+        how_to_read,
+        legend: Vec::new(),
+        table,
     })
 }
 
-fn how_to_read(groups: &[Group<&Arm>]) -> String {
-    let marks = if groups.len() > COLORS {
-        "Lines join means over seeds; there are too many for error bars; see the data table."
-    } else if groups.len() > MOST_WITH_DOTS {
-        "Symbols are means over seeds, bars are ± one standard deviation."
+/// The lines by the values of the axes that have neither color nor shape; one panel if there would
+/// be too many.
+fn panels<'s, 'a>(
+    study: &Study,
+    index: usize,
+    groups: Vec<Group<&'s Arm<'a>>>,
+) -> Vec<Panel<'s, 'a>> {
+    let is_hidden = |axis: &usize| *axis != index && !study.encoding.shows(*axis);
+    let hidden: Vec<usize> = (0..study.axes.len()).filter(is_hidden).collect();
+    let count: usize = hidden.iter().map(|&axis| study.axes[axis].values.len()).product();
+    let is_split = groups.len() > MOST_WITH_INTERVALS && (2..=MOST_PANELS).contains(&count);
+    if !is_split {
+        return vec![Panel { title: String::new(), lines: groups }];
+    }
+    let mut panels: Vec<Panel> = Vec::new();
+    for group in groups {
+        let place = group.points.first().and_then(|(_, arm)| arm.places.first());
+        let value = |&axis: &usize| {
+            let value = place.and_then(|place| place[axis].as_deref()).unwrap_or("–");
+            format!("{}={value}", study.axes[axis].label)
+        };
+        let title = hidden.iter().map(value).collect::<Vec<_>>().join(" ");
+        match panels.iter_mut().find(|panel| panel.title == title) {
+            Some(panel) => panel.lines.push(group),
+            None => panels.push(Panel { title, lines: vec![group] }),
+        }
+    }
+    panels
+}
+
+fn how_to_read(most: usize, has_lines: bool, is_dodged: bool) -> String {
+    let marks = if most > MOST_WITH_INTERVALS {
+        "Symbols are means over seeds; the data table has their 95 % intervals."
     } else {
-        "Symbols are means over seeds, bars are ± one standard deviation, small dots are single seeds."
+        "Symbols are means over seeds, bars their 95 % confidence intervals, small circles single seeds."
     };
-    let lines = if groups.len() > 1 { " Each line holds the other axes fixed." } else { "" };
-    format!("{marks}{lines} The vertical axis does not start at zero.")
+    let lines = if has_lines { " Each line holds the other axes fixed." } else { "" };
+    let dodge = if is_dodged && most > 1 {
+        " Lines are set apart sideways, by 3 % of the axis in all."
+    } else {
+        ""
+    };
+    format!("{marks}{lines}{dodge} The vertical axis does not start at zero.")
 }
 
 /// All values that must lie within the chart.
-fn extremes(arm: &Arm, metric: &Metric) -> Vec<f64> {
-    let mut found: Vec<f64> = arm.values.values().copied().collect();
-    if let Some((mean, std)) = arm.sample.and_then(|s| Some((s.mean, s.std?))) {
-        let (low, high) = metric.bar(mean, std);
-        found.extend([low, high]);
+fn extremes(arm: &Arm, metric: &Metric, with_intervals: bool) -> Vec<f64> {
+    let mut found: Vec<f64> = arm.sample.iter().map(|s| s.mean).collect();
+    if with_intervals {
+        found.extend(arm.values.values());
+        let interval = arm.sample.and_then(|s| s.interval()).map(|i| metric.possible(i));
+        found.extend(interval.into_iter().flat_map(|(low, high)| [low, high]));
     }
     found
 }
 
-/// The color of a line if there are several lines; `None` if each arm keeps its own color.
-fn color_of_group(groups: &[Group<&Arm>], i: usize) -> Option<Option<usize>> {
-    (groups.len() > 1).then(|| (i < COLORS && groups.len() <= COLORS).then_some(i))
-}
-
-/// Horizontal offset of line `i` of `n`. Lines with error bars are drawn side by side, so that bars
-/// do not overlap; the offset is at most 3 % of the axis in either direction. Lines without error
-/// bars are not shifted.
-fn shift(places: &[f64], i: usize, n: usize) -> f64 {
-    if n > COLORS {
+/// Sideways offset of line `i` of `n`. Values of a numeric axis stand where they were measured;
+/// lines over categories are spread over a small share of the axis.
+fn shift(axis: &Axis, i: usize, n: usize) -> f64 {
+    if axis.numbers.is_some() || n < 2 {
         return 0.0;
     }
-    let mut sorted = places.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let gap = sorted.windows(2).map(|w| w[1] - w[0]).fold(f64::INFINITY, f64::min);
-    let span = sorted.last().zip(sorted.first()).map_or(1.0, |(last, first)| last - first);
-    let all = (0.5 * gap).min(0.06 * span);
-    (i as f64 - (n as f64 - 1.0) / 2.0) * all / n as f64
+    let span = axis.values.len() as f64;
+    (i as f64 / (n as f64 - 1.0) - 0.5) * DODGE * span
 }
 
-fn line(
+fn marks(
     study: &Study,
-    group: &Group<&Arm>,
-    color: Option<Option<usize>>,
-    places: &[f64],
-    shift: f64,
+    axis: &Axis,
+    x: &Scale,
+    lines: &[Group<&Arm>],
+    with_intervals: bool,
 ) -> Vec<Mark> {
-    let measured: Vec<(f64, &Arm)> = group
-        .points
-        .iter()
-        .filter(|(_, arm)| arm.sample.is_some())
-        .map(|(at, arm)| (places[*at] + shift, *arm))
-        .collect();
-    let means = measured.iter().filter_map(|(x, arm)| Some((*x, arm.sample?.mean))).collect();
-    let kind = if color.is_some() { Kind::Line } else { Kind::Guide };
-    let mut marks = vec![Mark {
-        points: means,
-        kind,
-        color: color.flatten(),
+    let at = |i: usize| axis.numbers.as_ref().map_or(i as f64, |numbers| x.position(numbers[i]));
+    let mut below = Vec::new();
+    let mut above = Vec::new();
+    for (i, group) in lines.iter().enumerate() {
+        let shift = shift(axis, i, lines.len());
+        let measured: Vec<(f64, &Arm)> = group
+            .points
+            .iter()
+            .filter(|(_, arm)| arm.sample.is_some())
+            .map(|(i, arm)| (at(*i) + shift, *arm))
+            .collect();
+        below.extend(line(group, &measured));
+        for (x, arm) in measured {
+            let Some(sample) = arm.sample else { continue };
+            if with_intervals && sample.n > 1 {
+                let of_seed = |(seed, v): (&u64, &f64)| dot(study, arm, *seed, *v, (x, *v));
+                below.extend(arm.values.iter().map(of_seed));
+                below.extend(sample.interval().map(|interval| {
+                    let (low, high) = study.metric.possible(interval);
+                    super::of_arm(study, arm, Kind::Bar, vec![(x, low), (x, high)])
+                }));
+            }
+            above.push(super::of_arm(study, arm, Kind::Symbol, vec![(x, sample.mean)]));
+        }
+    }
+    below.extend(above);
+    below
+}
+
+/// The line through the means; `None` for a single point.
+fn line(group: &Group<&Arm>, measured: &[(f64, &Arm)]) -> Option<Mark> {
+    let style = encoding::common(measured.iter().map(|(_, arm)| arm.style()));
+    let points: Vec<(f64, f64)> =
+        measured.iter().filter_map(|(x, arm)| Some((*x, arm.sample?.mean))).collect();
+    let mut arms = measured.iter().map(|(_, arm)| arm.id);
+    (points.len() > 1).then(|| Mark {
+        points,
+        kind: Kind::Line,
+        color: style.color,
+        shape: style.shape,
+        arms: arms.by_ref().collect::<Vec<_>>().join(" "),
         title: group.label.clone(),
         ..Mark::default()
-    }];
-    // Dots are drawn slightly left of their error bar.
-    let aside = 0.012
-        * (places.iter().copied().fold(f64::MIN, f64::max)
-            - places.iter().copied().fold(f64::MAX, f64::min));
-    for (x, arm) in measured {
-        let Some(sample) = arm.sample else { continue };
-        let mut of_arm = Vec::new();
-        if sample.n > 1 {
-            of_arm.extend(
-                arm.values.iter().map(|(seed, v)| dot(study, arm, *seed, *v, (x - aside, *v))),
-            );
-        }
-        if let Some(std) = sample.std {
-            let (low, high) = study.metric.bar(sample.mean, std);
-            let ends = vec![(x, low), (x, high)];
-            of_arm.push(super::of_arm(study, arm, Kind::Bar, ends));
-        }
-        of_arm.push(super::of_arm(study, arm, Kind::Symbol, vec![(x, sample.mean)]));
-        marks.extend(
-            of_arm.into_iter().map(|mark| Mark { color: color.unwrap_or(mark.color), ..mark }),
-        );
-    }
-    marks
-}
-
-fn legend(groups: &[Group<&Arm>]) -> Vec<Legend> {
-    if groups.len() < 2 {
-        return Vec::new();
-    }
-    let entry = |(i, group): (usize, &Group<&Arm>)| Legend {
-        text: group.label.clone(),
-        color: color_of_group(groups, i).flatten(),
-        arm: String::new(),
-    };
-    groups.iter().enumerate().map(entry).collect()
+    })
 }
 
 fn table(study: &Study, axis: &Axis, groups: &[Group<&Arm>]) -> Table {
     let with_group = groups.len() > 1;
     let mut columns = vec![axis.label.clone()];
     columns.extend(with_group.then(|| "other axes".to_owned()));
-    columns.extend(["mean", "std", "n"].map(str::to_owned));
+    columns.extend(super::INTERVAL_COLUMNS.map(str::to_owned));
     let row = |group: &Group<&Arm>, (at, arm): &(usize, &Arm)| {
         let mut cells = vec![axis.values[*at].clone()];
         cells.extend(with_group.then(|| group.label.clone()));
-        cells.extend(value_cells(study, arm));
+        cells.extend(interval_cells(study, arm));
         cells
     };
     Table {

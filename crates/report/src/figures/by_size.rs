@@ -1,7 +1,7 @@
 //! Figure: accuracy by object size, one line per arm.
 
-use super::{Figure, Table, legend, titled};
-use crate::chart::{Chart, Grid, Kind, Scale, WIDTH, draw};
+use super::{Figure, Table, titled};
+use crate::chart::{Chart, Grid, Kind, Scale, WIDTH};
 use crate::format::{fixed, p_cell, signed};
 use crate::sizes::{self, Cell, Group};
 use crate::study::{Arm, Study};
@@ -16,11 +16,11 @@ pub fn figure(study: &Study) -> Option<Figure> {
         return None;
     }
     let at = |cell: &Cell| groups.iter().position(|group| *group == cell.group).unwrap_or(0) as f64;
-    let spread = |cell: &Cell| cell.sample.std.unwrap_or(0.0);
-    let shown: Vec<&Cell> = cells.iter().filter(|cell| cell.arm.color.is_some()).collect();
+    let interval = |cell: &Cell| cell.sample.interval().map(|i| study.metric.possible(i));
+    let shown: Vec<&Cell> = cells.iter().filter(|cell| cell.arm.is_lead).collect();
     let ends = shown
         .iter()
-        .flat_map(|cell| [cell.sample.mean - spread(cell), cell.sample.mean + spread(cell)]);
+        .flat_map(|cell| interval(cell).map_or([cell.sample.mean; 2], |(low, high)| [low, high]));
     let y = Scale::linear(ends, "top-1 accuracy (%)");
     let names: Vec<String> = groups.iter().map(Group::label).collect();
     let x = Scale::points(&names, None, "object's share of the image's side", f64::from(WIDTH));
@@ -28,8 +28,9 @@ pub fn figure(study: &Study) -> Option<Figure> {
     arms.dedup_by_key(|arm| arm.id);
     let mut marks = Vec::new();
     for (i, arm) in arms.iter().enumerate() {
-        // Points are shifted sideways, so that error bars do not overlap.
-        let beside = (i as f64 - (arms.len() as f64 - 1.0) / 2.0) * 0.05;
+        // Lines are set apart, by 3 % of the axis in all, so that intervals can be told apart.
+        let beside = (i as f64 - (arms.len() as f64 - 1.0) / 2.0) * 0.03 * groups.len() as f64
+            / arms.len() as f64;
         let of_arm: Vec<&&Cell> = shown.iter().filter(|cell| cell.arm.id == arm.id).collect();
         marks.push(titled(
             arm,
@@ -46,13 +47,8 @@ pub fn figure(study: &Study) -> Option<Figure> {
                 cell.group.label(),
                 fixed(mean, study.decimals)
             );
-            if spread(cell) > 0.0 {
-                marks.push(titled(
-                    arm,
-                    Kind::Bar,
-                    vec![(x, mean - spread(cell)), (x, mean + spread(cell))],
-                    title.clone(),
-                ));
+            if let Some((low, high)) = interval(cell) {
+                marks.push(titled(arm, Kind::Bar, vec![(x, low), (x, high)], title.clone()));
             }
             marks.push(titled(arm, Kind::Symbol, vec![(x, mean)], title));
         }
@@ -60,12 +56,12 @@ pub fn figure(study: &Study) -> Option<Figure> {
     Some(Figure {
         id: "by-size".into(),
         title: "Accuracy by the size of the object".into(),
-        svg: draw(&Chart { label: "accuracy by object size".into(), height: 280, x, y, grid: Grid::Horizontal, marks }),
-        how_to_read: "Test images in groups by how large their object is; symbols are means over seeds, bars ± one standard \
-                      deviation. Differences from the baseline and their p-values, corrected over all arms and sizes, are in the \
+        drawing: Chart { label: "accuracy by object size".into(), height: 230, x, y, grid: Grid::Horizontal, marks }.into(),
+        how_to_read: "Test images in groups by how large their object is; symbols are means over seeds, bars their 95 % \
+                      confidence intervals. Differences from the baseline and their p-values, corrected over all arms and sizes, are in the \
                       table."
             .into(),
-        legend: legend(arms.into_iter()),
+        legend: Vec::new(),
         table: Table {
             columns: ["arm", "object size", "mean", "std", "n", "vs baseline", "p (Holm)"].map(str::to_owned).to_vec(),
             rows: cells.iter().map(|cell| row(study, cell)).collect(),

@@ -1,7 +1,7 @@
 //! Figures: the metric against each cost of an arm (parameters, multiply-adds, time, memory).
 
-use super::{Figure, Table, legend, of_arm, value_cells};
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
+use super::{Figure, INTERVAL_COLUMNS, Table, interval_cells, of_arm};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale};
 use crate::format::{capital, count, duration, fixed, plain, tick};
 use crate::lines::along;
 use crate::study::{Arm, Study};
@@ -59,6 +59,9 @@ const COSTS: [Cost; 4] = [
     },
 ];
 
+/// With more arms than this, only the leading ones have intervals.
+const MOST_WITH_INTERVALS: usize = 16;
+
 /// One figure per cost in which the arms differ.
 pub fn figures(study: &Study) -> Vec<Figure> {
     COSTS.iter().filter_map(|cost| figure(study, cost)).collect()
@@ -79,8 +82,15 @@ fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
     if arms.len() < 2 || most <= least * (1.0 + cost.least_spread) {
         return None;
     }
-    let std = |arm: &Arm| arm.sample.and_then(|s| s.std).unwrap_or(0.0);
-    let ends = arms.iter().flat_map(|(arm, mean, _)| [mean - std(arm), mean + std(arm)]);
+    // Intervals of many arms would hide each other.
+    let has_bar = |arm: &Arm| arms.len() <= MOST_WITH_INTERVALS || arm.is_lead;
+    let interval = |arm: &Arm| {
+        let interval = arm.sample.and_then(|s| s.interval());
+        interval.filter(|_| has_bar(arm)).map(|interval| study.metric.possible(interval))
+    };
+    let ends = arms.iter().flat_map(|(arm, mean, _)| {
+        interval(arm).map_or(vec![*mean], |(low, high)| vec![low, high, *mean])
+    });
     let y = Scale::linear(ends, &study.metric.title());
     let x = Scale::positive(costs(), &format!("{}{}", cost.name, cost.unit), cost.tick);
     let sign = if study.metric.higher_is_better { 1.0 } else { -1.0 };
@@ -95,32 +105,35 @@ fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
     });
     for (arm, mean, cost) in &arms {
         let at = x.position(*cost);
-        // Arms without a color are not highlighted; their error bars would hide the others.
-        if std(arm) > 0.0 && arm.color.is_some() {
-            marks.push(of_arm(
-                study,
-                arm,
-                Kind::Bar,
-                vec![(at, mean - std(arm)), (at, mean + std(arm))],
-            ));
-        }
+        marks.extend(
+            interval(arm)
+                .map(|(low, high)| of_arm(study, arm, Kind::Bar, vec![(at, low), (at, high)])),
+        );
         marks.push(of_arm(study, arm, Kind::Symbol, vec![(at, *mean)]));
     }
     let name = format!("{} against {}", study.metric.name, cost.name);
+    let of_whom = if arms.iter().all(|(arm, ..)| has_bar(arm)) {
+        ""
+    } else {
+        " (of the baseline and the best)"
+    };
     let better = if study.metric.higher_is_better { "Up" } else { "Down" };
     Some(Figure {
         id: format!("cost-{}", cost.id),
         title: capital(&name),
-        svg: draw(&Chart { label: name, height: 280, x, y, grid: Grid::Horizontal, marks }),
+        drawing: Chart { label: name, height: 230, x, y, grid: Grid::Horizontal, marks }.into(),
         how_to_read: format!(
-            "Symbols are arms' means, bars are ± one standard deviation over seeds. Thin lines join arms along an axis, the \
+            "Symbols are arms' means, bars their 95 % confidence intervals{of_whom}. Thin lines join arms along an axis, the \
              dashed line those that no cheaper arm reaches (Pareto front of the means). {better} and to the left is better."
         ),
-        legend: legend(arms.iter().map(|(arm, _, _)| *arm)),
+        legend: Vec::new(),
         table: Table {
-            columns: ["arm", cost.name, "mean", "std", "n", "on the front"]
+            columns: ["arm", cost.name]
+                .into_iter()
+                .chain(INTERVAL_COLUMNS)
+                .chain(["on the front"])
                 .map(str::to_owned)
-                .to_vec(),
+                .collect(),
             rows: arms
                 .iter()
                 .enumerate()
@@ -132,7 +145,7 @@ fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
 
 fn cells(study: &Study, (arm, _, value): &Point, cost: &Cost, on_front: bool) -> Vec<String> {
     let front = if on_front { "yes" } else { "" }.to_owned();
-    [vec![arm.label.clone(), (cost.show)(*value)], value_cells(study, arm), vec![front]].concat()
+    [vec![arm.label.clone(), (cost.show)(*value)], interval_cells(study, arm), vec![front]].concat()
 }
 
 /// The Pareto front of points (cost, value): indices of the points whose value exceeds that of

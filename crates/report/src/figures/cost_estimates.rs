@@ -1,7 +1,7 @@
 //! Figure: predicted against measured training time.
 
-use super::{Figure, Table, legend, titled};
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
+use super::{Figure, Table, titled};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale};
 use crate::format::{duration, fixed, signed};
 use crate::stats::Sample;
 use crate::study::{Arm, Study};
@@ -24,7 +24,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         if arms.iter().all(|a| a.predicted_s.max(a.measured_s.mean) >= 300.0) { 60.0 } else { 1.0 };
     let title =
         |what: &str| format!("{what} time per trial ({})", if unit == 1.0 { "s" } else { "min" });
-    let reach = |a: &Priced| a.measured_s.std.unwrap_or(0.0);
+    let reach = |a: &Priced| a.measured_s.interval().map_or(0.0, |(low, high)| (high - low) / 2.0);
     let ends = |a: &Priced| {
         [a.measured_s.mean - reach(a), a.measured_s.mean + reach(a), a.predicted_s]
             .map(|s| s / unit)
@@ -44,7 +44,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         let at = a.predicted_s / unit;
         let mean = a.measured_s.mean / unit;
         let reach = reach(a) / unit;
-        if reach > 0.0 && a.arm.color.is_some() {
+        if reach > 0.0 && a.arm.is_lead {
             marks.push(mark(a, Kind::Bar, vec![(at, mean - reach), (at, mean + reach)]));
         }
         marks.push(mark(a, Kind::Symbol, vec![(at, mean)]));
@@ -52,19 +52,19 @@ pub fn figure(study: &Study) -> Option<Figure> {
     Some(Figure {
         id: "prices".into(),
         title: "Time as predicted and as measured".into(),
-        svg: draw(&Chart {
+        drawing: Chart {
             label: "measured against predicted time".into(),
-            height: 280,
+            height: 230,
             x,
             y,
             grid: Grid::Horizontal,
             marks,
-        }),
+        }.into(),
         how_to_read:
             "Symbols are arms: what the plan predicted from a few timed steps, and what their finished trials took \
-                      on average (bars: ± one standard deviation). Above the line a trial took longer than predicted."
+                      on average (bars: 95 % confidence intervals). Above the line a trial took longer than predicted."
                 .into(),
-        legend: legend(arms.iter().map(|a| a.arm)),
+        legend: Vec::new(),
         table: Table {
             columns: ["arm", "predicted", "measured", "measured over predicted", "n"].map(str::to_owned).to_vec(),
             rows: arms.iter().map(cells).collect(),

@@ -2,8 +2,8 @@
 //! single curves.
 
 use super::clip::{curve_above, polygon_above};
-use super::{Figure, Table, legend, titled};
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
+use super::{Figure, Table, titled};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale};
 use crate::format::fixed;
 use crate::metric::Metric;
 use crate::stats::Sample;
@@ -67,23 +67,20 @@ fn figure(study: &Study, metric: &Metric, id: &str, title: &str) -> Option<Figur
     let x = Scale::from_zero(points().map(|(epoch, _)| epoch), "epoch");
     let (y, cut) = value_scale(points().map(|(_, value)| value), metric);
     let marks = marks(&means, &singles, &y);
-    let has_curve = |arm: &&Arm| {
-        means.iter().any(|mean| mean.arm.id == arm.id)
-            || singles.iter().any(|single| single.arm.id == arm.id)
-    };
     Some(Figure {
         id: id.to_owned(),
         title: title.to_owned(),
-        svg: draw(&Chart {
+        drawing: Chart {
             label: title.to_owned(),
-            height: 280,
+            height: 230,
             x,
             y,
             grid: Grid::Horizontal,
             marks,
-        }),
+        }
+        .into(),
         how_to_read: how_to_read(!means.is_empty(), !singles.is_empty(), cut),
-        legend: legend(study.arms.iter().filter(has_curve)),
+        legend: Vec::new(),
         table: table(&means, metric),
     })
 }
@@ -92,7 +89,7 @@ fn how_to_read(has_means: bool, has_singles: bool, cut: Option<String>) -> Strin
     let mut sentences = Vec::new();
     if has_means {
         sentences.push(
-            "Lines are means over an arm's finished trials, bands are ± one standard deviation."
+            "Lines are means over an arm's finished trials, bands their 95 % confidence intervals."
                 .to_owned(),
         );
     }
@@ -169,7 +166,7 @@ fn value_scale(values: impl Iterator<Item = f64>, metric: &Metric) -> (Scale, Op
 fn marks(means: &[Mean], singles: &[Single], y: &Scale) -> Vec<Mark> {
     // Highlighted arms are drawn over the others.
     let mut order: Vec<&Mean> = means.iter().collect();
-    order.sort_by_key(|mean| mean.arm.color.is_some());
+    order.sort_by_key(|mean| mean.arm.is_lead);
     let mut marks: Vec<Mark> = order.iter().filter_map(|mean| band(mean, y)).collect();
     for mean in order {
         let curve = mean.bins.iter().map(|b| (b.epoch, b.sample.mean));
@@ -188,14 +185,14 @@ fn marks(means: &[Mean], singles: &[Single], y: &Scale) -> Vec<Mark> {
     marks
 }
 
-/// The band of one standard deviation. `None` for arms that are not highlighted, because their
+/// The band of the mean's 95 % interval. `None` for arms that are not highlighted, because their
 /// bands would cover the others.
 fn band(mean: &Mean, y: &Scale) -> Option<Mark> {
-    mean.arm.color?;
-    let spread: Vec<_> =
-        mean.bins.iter().filter_map(|b| Some((b.epoch, b.sample.mean, b.sample.std?))).collect();
-    let upper = spread.iter().map(|(x, mean, std)| (*x, (mean + std).min(y.high)));
-    let lower = spread.iter().rev().map(|(x, mean, std)| (*x, mean - std));
+    mean.arm.is_lead.then_some(())?;
+    let intervals: Vec<(f64, (f64, f64))> =
+        mean.bins.iter().filter_map(|b| Some((b.epoch, b.sample.interval()?))).collect();
+    let upper = intervals.iter().map(|(x, (_, high))| (*x, high.min(y.high)));
+    let lower = intervals.iter().rev().map(|(x, (low, _))| (*x, *low));
     let corners = polygon_above(&upper.chain(lower).collect::<Vec<_>>(), y.low);
     (corners.len() > 2).then(|| mark(mean.arm, Kind::Band, corners))
 }

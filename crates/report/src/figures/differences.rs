@@ -41,7 +41,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     Some(Figure {
         id: "differences".into(),
         title: what,
-        svg: rows_chart(marks, x, Some(0.0), label),
+        drawing: rows_chart(marks, x, Some(0.0), label),
         how_to_read: format!(
             "Symbols are mean differences over the seeds that both arms have, bars their 95 % confidence intervals, small \
              dots the single seeds' differences. A bar that crosses zero leaves open which arm is better; it does not say \

@@ -2,13 +2,13 @@
 //! width, cardinality).
 
 use super::by_axis::PLOT;
-use super::{Figure, Legend, Table};
+use super::{Figure, Table};
 use crate::axis::Axis;
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale};
+use crate::encoding::{self, Style};
 use crate::format::fixed;
 use crate::lines::{Group, gather};
 use crate::network::Seen;
-use crate::study::COLORS;
 
 /// One figure per numeric axis along which receptive fields differ. `asked` names the analyzed
 /// layer.
@@ -37,35 +37,33 @@ fn figure(axes: &[Axis], index: usize, seen: &[Seen], asked: &str) -> Option<Fig
         ..Mark::default()
     }];
     let at = |i: usize| x.position(numbers[i]);
-    marks.extend(
-        groups.iter().enumerate().flat_map(|(i, group)| of_group(group, color(&groups, i), &at)),
-    );
+    marks.extend(groups.iter().flat_map(|group| of_group(group, style(group), &at)));
     let label = format!("receptive fields against {}", axis.label);
     Some(Figure {
         id: format!("extent-{index}"),
         title: format!("Receptive fields against {}", axis.label),
-        svg: draw(&Chart { label, height: 280, x, y, grid: Grid::Horizontal, marks }),
+        drawing: Chart { label, height: 230, x, y, grid: Grid::Horizontal, marks }.into(),
         how_to_read: format!(
             "Exact: symbols joined by lines are the mean over all paths to a unit of {asked}, dashed lines are the shortest and \
              the longest path. The level line is the image's width.{}",
             if groups.len() > 1 { " Each line holds the other axes fixed." } else { "" }
         ),
-        legend: if groups.len() > 1 { legend(&groups) } else { Vec::new() },
+        legend: Vec::new(),
         table: table(axis, &groups),
     })
 }
 
-/// The color of a line if there are several lines. A single line is gray, and its symbols have
-/// their networks' colors.
-fn color(groups: &[Group<&Seen>], i: usize) -> Option<usize> {
-    (1 < groups.len() && groups.len() <= COLORS).then_some(i)
+/// The style that the networks of a line share.
+fn style(group: &Group<&Seen>) -> Style {
+    encoding::common(group.points.iter().map(|(_, s)| s.network.style()))
 }
 
-fn of_group(group: &Group<&Seen>, color: Option<usize>, at: &impl Fn(usize) -> f64) -> Vec<Mark> {
+fn of_group(group: &Group<&Seen>, style: Style, at: &impl Fn(usize) -> f64) -> Vec<Mark> {
     let line = |kind, what: &str, px: fn(&Seen) -> f64| Mark {
         points: group.points.iter().map(|(i, s)| (at(*i), px(s))).collect(),
         kind,
-        color,
+        color: style.color,
+        shape: style.shape,
         title: if group.label.is_empty() {
             what.to_owned()
         } else {
@@ -87,22 +85,15 @@ fn of_group(group: &Group<&Seen>, color: Option<usize>, at: &impl Fn(usize) -> f
         Mark {
             points: vec![(at(*i), summary.mean_px)],
             kind: Kind::Symbol,
-            color: color.or(network.color),
+            color: network.color,
+            shape: network.shape,
             arm: network.id.clone(),
             trial: String::new(),
+            arms: String::new(),
             title: format!("{}: {min} to {max} px, {mean} on average", network.label),
         }
     }));
     marks
-}
-
-fn legend(groups: &[Group<&Seen>]) -> Vec<Legend> {
-    let entry = |(i, group): (usize, &Group<&Seen>)| Legend {
-        text: group.label.clone(),
-        color: color(groups, i),
-        arm: String::new(),
-    };
-    groups.iter().enumerate().map(entry).collect()
 }
 
 fn table(axis: &Axis, groups: &[Group<&Seen>]) -> Table {

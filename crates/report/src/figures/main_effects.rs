@@ -6,7 +6,7 @@ use crate::chart::{Kind, Mark, Scale};
 use crate::design;
 use crate::effects::{self, Level};
 use crate::format::{fixed, signed};
-use crate::study::{COLORS, Study};
+use crate::study::Study;
 
 /// Maximum number of rows.
 const MOST: usize = 40;
@@ -35,9 +35,9 @@ pub fn figure(study: &Study) -> Option<Figure> {
     Some(Figure {
         id: "main-effects".into(),
         title: "What each value adds".into(),
-        svg: rows_chart(rows, x, Some(0.0), "main effects of the axes".into()),
+        drawing: rows_chart(rows, x, Some(0.0), "main effects of the axes".into()),
         how_to_read: "Symbols show how far the mean of all arms with that value lies from the mean of all arms, bars are \
-                      95 % confidence intervals, their error pooled over the cells. Colors tell axes apart. Where axes interact (see the heat map \
+                      95 % confidence intervals, their error pooled over the cells. Where axes interact (see the heat map \
                       and the table of effects), an average over the others hides that."
             .into(),
         legend: Vec::new(),
@@ -50,10 +50,12 @@ pub fn figure(study: &Study) -> Option<Figure> {
 
 fn row(study: &Study, (axis, level): &(usize, &Level)) -> Row {
     let cells = cells(study, &(*axis, *level));
+    let style = study.encoding.style_of_value(&study.axes, *axis, level.value);
     let mark = |kind, points| Mark {
         points,
         kind,
-        color: (*axis < COLORS).then_some(*axis),
+        color: style.color,
+        shape: style.shape,
         title: format!("{}: {}, 95 % CI {}, n = {}", cells[0], cells[2], cells[3], cells[4]),
         ..Mark::default()
     };

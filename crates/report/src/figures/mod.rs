@@ -2,6 +2,7 @@
 //! nothing to show.
 //!
 //! Reading order:
+//! - [`answer`]: the findings with their intervals, the first figure of the page
 //! - [`by_axis`]: accuracy against each swept axis
 //! - [`by_size`]: accuracy by object size
 //! - [`arms`]: one row per arm, for axes that do not fit a chart axis
@@ -9,6 +10,7 @@
 //! - [`differences`]: each arm against its partner, with intervals
 //! - [`seeds`]: the values of each seed joined over the arms
 //! - [`main_effects`] and [`interaction`]: effects of axes in a grid
+//! - [`distribution`]: populations of more than thirty arms
 //! - [`cost`]: accuracy against parameters, multiply-adds, time and memory
 //! - [`parallel`]: parallel coordinates of settings, costs and results
 //! - [`curves`]: learning curves
@@ -17,6 +19,7 @@
 //! - [`effective`] and [`blocks`]: measured effective receptive fields, and block diagrams
 //! - [`rows`] and [`clip`]: helpers that several figures share
 
+pub mod answer;
 pub mod arms;
 pub mod blocks;
 pub mod by_axis;
@@ -26,6 +29,7 @@ pub mod cost;
 pub mod cost_estimates;
 pub mod curves;
 pub mod differences;
+pub mod distribution;
 pub mod effective;
 pub mod extent;
 pub mod interaction;
@@ -39,7 +43,8 @@ pub mod seeds;
 pub mod timeline;
 
 use crate::answer::value_with_spread;
-use crate::chart::{Kind, Mark};
+use crate::chart::{Drawing, Kind, Mark};
+use crate::encoding::Style;
 use crate::format::fixed;
 use crate::network::{self, Network};
 use crate::study::{Arm, Study};
@@ -50,7 +55,7 @@ pub struct Figure {
     /// Anchor on the page.
     pub id: String,
     pub title: String,
-    pub svg: String,
+    pub drawing: Drawing,
     /// Reading instructions in a sentence or two.
     pub how_to_read: String,
     /// The meaning of the colors; empty if no legend is needed.
@@ -59,11 +64,22 @@ pub struct Figure {
     pub table: Table,
 }
 
+/// The part of the page to which a figure belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    Answer,
+    Result,
+    Cost,
+    Training,
+    Sees,
+    Architecture,
+}
+
 /// One entry of a legend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Legend {
     pub text: String,
-    pub color: Option<usize>,
+    pub style: Style,
     /// The arm's id, if the entry belongs to one arm.
     pub arm: String,
 }
@@ -77,20 +93,48 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
+impl Figure {
+    /// The figure as SVG at the width of pages.
+    pub fn svg(&self) -> String {
+        self.drawing.svg()
+    }
+
+    /// The part of the page to which the figure belongs.
+    pub fn group(&self) -> Group {
+        let is = |names: &[&str]| names.iter().any(|name| self.id.starts_with(name));
+        match () {
+            () if is(&["answer"]) => Group::Answer,
+            () if is(&["cost-", "parallel", "prices", "timeline"]) => Group::Cost,
+            () if is(&["curve-"]) => Group::Training,
+            () if is(&["extent", "receptive", "paths", "effective", "split-shares", "gallery"]) => {
+                Group::Sees
+            }
+            () if is(&["block-"]) => Group::Architecture,
+            () => Group::Result,
+        }
+    }
+
+    /// The name of the figures of which the page shows one at a time; `None` for others.
+    pub fn stack(&self) -> Option<&'static str> {
+        let names = ["cost-", "block-", "effective-maps-", "gallery-"];
+        names.into_iter().find(|name| self.id.starts_with(name))
+    }
+}
+
 /// All figures of a study, in the page's order. Figures of a smoke test are marked in their titles,
 /// so that the mark survives copying.
 pub fn all(study: &Study) -> Vec<Figure> {
     let mut figures = of_results(study);
     for figure in figures.iter_mut().filter(|_| study.rows.plan.is_smoke) {
         figure.title += " (smoke test)";
-        let mark = "<text class=\"smoke\" x=\"50%\" y=\"50%\" text-anchor=\"middle\">smoke test</text></svg>";
-        figure.svg = figure.svg.replace("</svg>", mark);
+        figure.drawing.stamp("smoke test");
     }
     figures
 }
 
 fn of_results(study: &Study) -> Vec<Figure> {
-    let mut figures = by_axis::figures(study);
+    let mut figures: Vec<Figure> = answer::figure(study).into_iter().collect();
+    figures.extend(by_axis::figures(study));
     figures.extend(arms::figure(study));
     figures.extend(reference::figure(study));
     figures.extend(differences::figure(study));
@@ -98,16 +142,20 @@ fn of_results(study: &Study) -> Vec<Figure> {
     figures.extend(by_size::figure(study));
     figures.extend(main_effects::figure(study));
     figures.extend(interaction::figure(study));
+    figures.extend(distribution::figure(study));
     figures.extend(cost::figures(study));
     figures.extend(parallel::figure(study));
     figures.extend(curves::figures(study));
     figures.extend(cost_estimates::figure(study));
     figures.extend(timeline::figure(study));
     let drawn: Vec<Network> =
-        study.arms.iter().filter(|arm| arm.color.is_some()).filter_map(Network::of_arm).collect();
+        study.arms.iter().filter(|arm| arm.is_lead).filter_map(Network::of_arm).collect();
     figures.extend(exact(study, &drawn));
     figures.extend(effective::figures(study));
     figures.extend(blocks::figures(&drawn, "arm"));
+    figures.sort_by_key(Figure::group);
+    // One legend above all figures says what colors and shapes stand for.
+    figures.iter_mut().for_each(|figure| figure.legend.retain(|entry| entry.arm.is_empty()));
     figures
 }
 
@@ -153,8 +201,10 @@ fn dot(study: &Study, arm: &Arm, seed: u64, value: f64, point: (f64, f64)) -> Ma
         points: vec![point],
         kind: Kind::Dot,
         color: arm.color,
+        shape: arm.shape,
         arm: arm.id.to_owned(),
         trial: trial.unwrap_or_default(),
+        arms: String::new(),
         title: format!(
             "{}, seed {seed}: {}{}",
             arm.label,
@@ -171,31 +221,15 @@ fn of_arm(study: &Study, arm: &Arm, kind: Kind, points: Vec<(f64, f64)>) -> Mark
 
 /// A mark for an arm with its own tooltip.
 fn titled(arm: &Arm, kind: Kind, points: Vec<(f64, f64)>, title: String) -> Mark {
-    Mark { points, kind, color: arm.color, arm: arm.id.to_owned(), trial: String::new(), title }
-}
-
-/// Legend entries of the highlighted arms, and one entry for the others.
-fn legend<'a>(arms: impl Iterator<Item = &'a Arm<'a>>) -> Vec<Legend> {
-    let mut entries = Vec::new();
-    let mut others = 0;
-    for arm in arms {
-        match arm.color {
-            Some(_) => entries.push(Legend {
-                text: arm.label.clone(),
-                color: arm.color,
-                arm: arm.id.to_owned(),
-            }),
-            None => others += 1,
-        }
+    Mark {
+        points,
+        kind,
+        color: arm.color,
+        shape: arm.shape,
+        arm: arm.id.to_owned(),
+        title,
+        ..Mark::default()
     }
-    if others > 0 {
-        entries.push(Legend {
-            text: format!("{others} other arms"),
-            color: None,
-            arm: String::new(),
-        });
-    }
-    entries
 }
 
 /// Cells of the columns that every table of arms has: mean, standard deviation, n.
@@ -206,4 +240,19 @@ fn value_cells(study: &Study, arm: &Arm) -> Vec<String> {
         of(arm.sample.and_then(|s| s.std)),
         arm.values.len().to_string(),
     ]
+}
+
+/// The columns of [`interval_cells`].
+const INTERVAL_COLUMNS: [&str; 4] = ["mean", "95 % CI", "std", "n"];
+
+/// Cells of the columns of figures that compare means.
+fn interval_cells(study: &Study, arm: &Arm) -> Vec<String> {
+    let mut cells = value_cells(study, arm);
+    let decimals = study.decimals + 1;
+    let interval = arm.sample.and_then(|s| s.interval()).map(|i| study.metric.possible(i));
+    let text = interval.map_or("–".into(), |(low, high)| {
+        format!("{} to {}", fixed(low, decimals), fixed(high, decimals))
+    });
+    cells.insert(1, text);
+    cells
 }

@@ -1,8 +1,9 @@
 //! Figure: parallel coordinates. Each arm is a line through its settings, costs and result.
 
-use super::{Figure, Table, legend};
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
+use super::{Figure, Table};
+use crate::chart::{Chart, Drawing, Grid, Kind, Mark, Scale, WIDE};
 use crate::format::{count, duration, fixed};
+use crate::marks::Brush;
 use crate::study::{Arm, Study};
 use crate::svg::shorten;
 
@@ -20,6 +21,7 @@ struct Coordinate {
     places: Vec<Option<(f64, String)>>,
     /// Text at the lower and the upper end.
     ends: (String, String),
+    brush: Brush,
 }
 
 /// Draws the figure; `None` for fewer than three arms or fewer than three coordinates.
@@ -33,27 +35,28 @@ pub fn figure(study: &Study) -> Option<Figure> {
     let mut marks: Vec<Mark> =
         (0..coordinates.len()).map(|i| line_of_axis(i, &coordinates[i].name)).collect();
     marks.extend(shown.iter().flat_map(|&i| line_of_arm(study, arms[i], i, &coordinates)));
-    let room = f64::from(WIDTH) / coordinates.len() as f64 - 6.0;
+    marks.extend(coordinates.iter().enumerate().map(|(i, coordinate)| brush(i, coordinate)));
+    let room = f64::from(WIDE) / coordinates.len() as f64 - 6.0;
     for (i, coordinate) in coordinates.iter().enumerate() {
         marks.push(end_text(i, ENDS.1 + 0.07, &coordinate.ends.1, room));
         marks.push(end_text(i, ENDS.0 - 0.07, &coordinate.ends.0, room));
     }
     let names: Vec<String> = coordinates.iter().map(|c| shorten(&c.name, room)).collect();
-    let x = Scale::points(&names, None, "", f64::from(WIDTH));
+    let x = Scale::points(&names, None, "", f64::from(WIDE));
     let mut y = Scale::linear([ENDS.0 - 0.1, ENDS.1 + 0.1], "");
     y.ticks.clear();
     let left_out = arms.len() - shown.len();
     let note = if left_out > 0 {
-        format!(" {left_out} arms without a color are left out.")
+        format!(" {left_out} arms are left out; the baseline and the best are shown.")
     } else {
         String::new()
     };
     Some(Figure {
         id: "parallel".into(),
         title: "All arms at a glance".into(),
-        svg: draw(&Chart {
+        drawing: Drawing::Wide(Chart {
             label: "parallel coordinates of the arms".into(),
-            height: 280,
+            height: 230,
             x,
             y,
             grid: Grid::None,
@@ -63,7 +66,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
             "Each line is an arm, from its settings over its cost to what it reached; each column has its minimum at the \
              bottom and its maximum at the top. Lines that cross between two columns show a negative relation.{note}"
         ),
-        legend: legend(arms.iter().copied()),
+        legend: Vec::new(),
         table: table(&arms, &coordinates),
     })
 }
@@ -74,27 +77,27 @@ fn coordinates(study: &Study, arms: &[&Arm]) -> Vec<Coordinate> {
         (0..study.axes.len().min(MOST_AXES)).map(|i| of_axis(study, arms, i)).collect();
     let planned = |arm: &Arm| arm.trials[0].planned.clone();
     all.extend(of_numbers(
-        "params",
+        ("parameters", "parameters"),
         arms,
         |arm| Some(planned(arm).parameters as f64),
         |n| count(n as u64),
     ));
     all.extend(of_numbers(
-        "multiply-adds",
+        ("multiply-adds", "macs"),
         arms,
         |arm| Some(planned(arm).macs as f64),
         |n| count(n as u64),
     ));
     all.extend(of_numbers(
-        "time",
+        ("time", "wall_s"),
         arms,
         |arm| arm.mean_of(|t| Some(t.result.as_ref()?.wall_s)),
         duration,
     ));
     let decimals = study.decimals;
-    let metric = study.metric.path.rsplit('/').next().unwrap_or_default();
+    let metric = study.metric.name.as_str();
     all.extend(of_numbers(
-        metric,
+        (metric, "mean"),
         arms,
         |arm| arm.sample.map(|s| s.mean),
         move |v| fixed(v, decimals),
@@ -115,12 +118,18 @@ fn of_axis(study: &Study, arms: &[&Arm], i: usize) -> Coordinate {
         name: axis.label.clone(),
         places: arms.iter().map(place).collect(),
         ends: (end(axis.values.first()), end(axis.values.last())),
+        brush: Brush {
+            column: axis.label.clone(),
+            ends: (0.0, 1.0),
+            is_log: false,
+            values: axis.values.clone(),
+        },
     }
 }
 
 /// The coordinate of a numeric quantity; `None` if all arms have the same value.
 fn of_numbers(
-    name: &str,
+    (name, column): (&str, &str),
     arms: &[&Arm],
     of: impl Fn(&Arm) -> Option<f64>,
     show: impl Fn(f64) -> String,
@@ -131,21 +140,23 @@ fn of_numbers(
     let least = known().fold(f64::INFINITY, f64::min);
     let most = known().fold(f64::NEG_INFINITY, f64::max);
     // Costs that span a factor of eight are placed by their logarithms.
-    let at = |v: f64| if least > 0.0 && most >= 8.0 * least { v.ln() } else { v };
+    let is_log = least > 0.0 && most >= 8.0 * least;
+    let at = |v: f64| if is_log { v.ln() } else { v };
     let height = |v: f64| (at(v) - at(least)) / (at(most) - at(least));
     (most > least).then(|| Coordinate {
         name: name.to_owned(),
         places: values.iter().map(|v| v.map(|v| (height(v), show(v)))).collect(),
         ends: (show(least), show(most)),
+        brush: Brush { column: column.to_owned(), ends: (least, most), is_log, values: Vec::new() },
     })
 }
 
-/// The arms with a color, and as many of the others as fit.
+/// The leading arms, and as many of the others as fit.
 fn shown(arms: &[&Arm]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..arms.len()).collect();
-    order.sort_by_key(|&i| arms[i].color.is_none());
+    order.sort_by_key(|&i| !arms[i].is_lead);
     order.truncate(MOST_LINES);
-    // Highlighted arms are drawn over the others.
+    // Leading arms are drawn over the others.
     order.reverse();
     order
 }
@@ -156,6 +167,15 @@ fn line_of_axis(i: usize, name: &str) -> Mark {
         points: vec![(x, ENDS.0), (x, ENDS.1)],
         kind: Kind::Guide,
         title: name.to_owned(),
+        ..Mark::default()
+    }
+}
+
+fn brush(i: usize, coordinate: &Coordinate) -> Mark {
+    let x = i as f64;
+    Mark {
+        points: vec![(x, ENDS.0), (x, ENDS.1)],
+        kind: Kind::Brush(coordinate.brush.clone()),
         ..Mark::default()
     }
 }

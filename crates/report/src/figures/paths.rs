@@ -1,7 +1,7 @@
 //! Figure: the distribution of receptive-field sizes over paths, in pixels, one line per network.
 
 use super::{Figure, Legend, Table};
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale};
 use crate::format::fixed;
 use crate::network::Seen;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     Some(Figure {
         id: "paths".into(),
         title: format!("Paths to a unit of {asked}, by receptive field"),
-        svg: draw(&Chart { label, height: 260, x, y, grid: Grid::Horizontal, marks }),
+        drawing: Chart { label, height: 220, x, y, grid: Grid::Horizontal, marks }.into(),
         how_to_read: format!(
             "Exact: the share of paths whose receptive field lies within each {width} px; {weighting}. The upright line is the \
              image's width: paths to its right reach into the padding.{others}"
@@ -94,8 +94,10 @@ fn mark(seen: &Seen, points: Vec<(f64, f64)>) -> Mark {
         points,
         kind: Kind::Line,
         color: network.color,
+        shape: network.shape,
         arm: network.id.clone(),
         trial: String::new(),
+        arms: String::new(),
         title: format!(
             "{}: {within} % of paths reach no further than {} px",
             network.label, network.image_px
@@ -105,7 +107,7 @@ fn mark(seen: &Seen, points: Vec<(f64, f64)>) -> Mark {
 
 pub(super) fn legend(seen: &Seen) -> Legend {
     let network = seen.network;
-    Legend { text: network.label.clone(), color: network.color, arm: network.id.clone() }
+    Legend { text: network.label.clone(), style: network.style(), arm: network.id.clone() }
 }
 
 fn cells(seen: &Seen) -> Vec<String> {

@@ -20,7 +20,7 @@ pub fn figure(seen: &[Seen], asked: &str, weighting: &str) -> Option<Figure> {
     Some(Figure {
         id: "receptive".into(),
         title: format!("Receptive field of a unit of {asked}"),
-        svg: rows_chart(
+        drawing: rows_chart(
             shown.iter().map(row).collect(),
             x,
             Some(image),
@@ -63,8 +63,10 @@ fn row(r: &Seen) -> Row {
         points: ends.iter().map(|px| (*px, 0.0)).collect(),
         kind,
         color: network.color,
+        shape: network.shape,
         arm: network.id.clone(),
         trial: String::new(),
+        arms: String::new(),
         title: title.clone(),
     };
     let marks = vec![

@@ -3,6 +3,7 @@
 use super::rows::{Row, chosen, cut, rows_chart};
 use super::{Figure, Legend, Table, of_arm};
 use crate::chart::{Kind, Mark, Scale};
+use crate::encoding::Style;
 use crate::format::{fixed, signed};
 use crate::study::{Arm, Study};
 
@@ -37,13 +38,17 @@ pub fn figure(study: &Study) -> Option<Figure> {
     Some(Figure {
         id: "reference".into(),
         title: "What was published".into(),
-        svg: rows_chart(rows, x, None, "Accuracy found and published".into()),
+        drawing: rows_chart(rows, x, None, "Accuracy found and published".into()),
         how_to_read: format!(
             "Symbols are means over our seeds, gray dots what was published ({source}), which may be a best epoch or a single \
              run; the line between them is the difference.{}",
             cut(measured.len())
         ),
-        legend: vec![Legend { text: "published".into(), color: None, arm: String::new() }],
+        legend: vec![Legend {
+            text: "published".into(),
+            style: Style::default(),
+            arm: String::new(),
+        }],
         table: Table {
             columns: ["arm", "found %", "published %", "difference"].map(str::to_owned).to_vec(),
             rows: measured.iter().map(cells).collect(),

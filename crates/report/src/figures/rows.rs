@@ -1,8 +1,7 @@
 //! Charts with one row per arm: the label above, the values below on a common chart axis.
 
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
+use crate::chart::{Chart, Drawing, Grid, Kind, Mark, Scale};
 use crate::study::{Arm, Study};
-use crate::svg::shorten;
 
 /// Maximum number of rows; the baseline and the best arms are kept.
 pub const MOST: usize = 16;
@@ -17,7 +16,7 @@ pub struct Row {
 }
 
 /// Draws rows from top to bottom; `reference` is a value marked in all rows.
-pub fn rows_chart(rows: Vec<Row>, x: Scale, reference: Option<f64>, label: String) -> String {
+pub fn rows_chart(rows: Vec<Row>, x: Scale, reference: Option<f64>, label: String) -> Drawing {
     let n = rows.len();
     let y = Scale::rows(n);
     let left = x.low + 0.01 * (x.high - x.low);
@@ -29,10 +28,9 @@ pub fn rows_chart(rows: Vec<Row>, x: Scale, reference: Option<f64>, label: Strin
     for (i, row) in rows.into_iter().enumerate() {
         let height = |mark: &Mark| i as f64 + if mark.kind == Kind::Dot { 0.34 } else { 0.12 };
         let arm = row.marks.first().map(|m| m.arm.clone()).unwrap_or_default();
-        let shown = shorten(&row.label, f64::from(WIDTH) - 50.0);
         let text = Mark {
             points: vec![(left, i as f64 - 0.24)],
-            kind: Kind::Text(shown),
+            kind: Kind::Text(row.label.clone()),
             arm,
             ..Mark::default()
         };
@@ -43,7 +41,7 @@ pub fn rows_chart(rows: Vec<Row>, x: Scale, reference: Option<f64>, label: Strin
             mark
         }));
     }
-    draw(&Chart { label, height: 56 + 34 * n as i32, x, y, grid: Grid::Vertical, marks })
+    Chart { label, height: 60 + 34 * n as i32, x, y, grid: Grid::Vertical, marks }.into()
 }
 
 /// The remark for charts that do not show all rows; empty if all are shown.

@@ -3,7 +3,7 @@
 
 use super::{Figure, Table, dot};
 use crate::axis::Axis;
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH, draw};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale, WIDTH};
 use crate::format::{capital, fixed};
 use crate::study::{Arm, Study};
 use crate::svg::text_width;
@@ -47,7 +47,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     Some(Figure {
         id: "seeds".into(),
         title: capital(&name),
-        svg: draw(&Chart { label: name, height: 280, x, y, grid: Grid::Horizontal, marks }),
+        drawing: Chart { label: name, height: 230, x, y, grid: Grid::Horizontal, marks }.into(),
         how_to_read:
             "Each line is a seed. Where the lines run in parallel, seeds shift all arms alike and pairing by seed \
                       makes the comparison more precise; where they cross, the difference between arms depends on the seed."

@@ -1,7 +1,7 @@
 //! Figure: which trial each slot trained when, from the runner's journal.
 
-use super::{Figure, Table, legend};
-use crate::chart::{Chart, Grid, Kind, Mark, Scale, draw};
+use super::{Figure, Table};
+use crate::chart::{Chart, Grid, Kind, Mark, Scale};
 use crate::format::{duration, fixed};
 use crate::study::{Arm, Study};
 use crate::svg::shorten;
@@ -48,8 +48,10 @@ pub fn figure(study: &Study) -> Option<Figure> {
             vec![((bar.start - start) / unit, row - 0.36), ((bar.end - start) / unit, row + 0.36)];
         let arm = arms.get(bar.id);
         let title = format!("{}: {}, {}", bar.id, duration(bar.end - bar.start), bar.outcome);
-        let (color, arm) = arm.map_or((None, String::new()), |arm| (arm.color, arm.id.to_owned()));
-        Mark { points, kind: Kind::Block, color, arm, trial: bar.id.to_owned(), title }
+        let color = arm.and_then(|arm| arm.color);
+        let arm = arm.map_or_else(String::new, |arm| arm.id.to_owned());
+        let trial = bar.id.to_owned();
+        Mark { points, kind: Kind::Block, color, arm, trial, title, ..Mark::default() }
     };
     let x = Scale::from_zero(
         [(end - start) / unit],
@@ -62,25 +64,24 @@ pub fn figure(study: &Study) -> Option<Figure> {
     (y.low, y.high) = (y.high, y.low);
     let busy: f64 = bars.iter().map(|bar| bar.end - bar.start).sum();
     let share = 100.0 * busy / ((end - start).max(1e-9) * slots.len() as f64);
-    let shown =
-        bars.iter().filter_map(|bar| arms.get(bar.id)).map(|arm| arm.id).collect::<Vec<_>>();
     Some(Figure {
         id: "timeline".into(),
         title: "Timeline".into(),
-        svg: draw(&Chart {
+        drawing: Chart {
             label: "timeline of slots".into(),
             height: 52 + 24 * slots.len().max(2) as i32,
             x,
             y,
             grid: Grid::Vertical,
             marks: bars.iter().map(mark).collect(),
-        }),
+        }
+        .into(),
         how_to_read: format!(
             "Each bar is a trial on the slot that ran it, from the last command that started any. \
              The slots were busy for {} % of that time.",
             fixed(share.min(100.0), 0)
         ),
-        legend: legend(study.arms.iter().filter(|arm| shown.contains(&arm.id))),
+        legend: Vec::new(),
         table: Table {
             columns: ["trial", "slot", "start", "duration", "end"].map(str::to_owned).to_vec(),
             rows: bars.iter().map(|bar| cells(bar, start)).collect(),

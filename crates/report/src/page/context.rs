@@ -1,6 +1,7 @@
 //! The values of the HTML template, as strings ready to be placed.
 
-use crate::figures::{Figure, Legend, Table};
+use super::figures::{FigureContext, GroupContext, KeyContext};
+use crate::figures::Table;
 use serde::Serialize;
 
 /// The values of a sweep's page.
@@ -8,21 +9,34 @@ use serde::Serialize;
 pub(crate) struct Page {
     /// Version of the page while it is served and rebuilt; `None` for a standalone page.
     pub live: Option<u64>,
+    /// Whether parts of the page are laid out only where they are seen.
+    pub is_large: bool,
     pub title: String,
     pub question: String,
     pub facts: Vec<String>,
     /// Defects of the sweep.
     pub banner: Vec<String>,
+    /// The answer in one sentence.
+    pub headline: String,
+    /// The other findings.
     pub findings: Vec<String>,
     pub cautions: Vec<String>,
     pub notes: Vec<String>,
+    /// The author's text before all sections, and its sections that are none of the page's.
+    pub introduction: String,
+    pub own: Vec<OwnSection>,
     /// Whether the verdicts of the arms form a second family.
     pub has_second_family: bool,
     pub arms: DataTable,
     pub metrics: Option<TextTable>,
     pub effects: Option<Effects>,
     pub changes: Option<Changes>,
-    pub figures: Vec<FigureContext>,
+    /// The first figure of the page.
+    pub answer: Option<FigureContext>,
+    pub key: Vec<KeyContext>,
+    /// An example of a selection.
+    pub example: String,
+    pub groups: Vec<GroupContext>,
     pub trials: DataTable,
     pub columns: TextTable,
     pub problems: Option<DataTable>,
@@ -37,6 +51,15 @@ pub(crate) struct Page {
     pub script: String,
     /// JSON that is safe within a script element.
     pub data: String,
+}
+
+/// A section of the author's.
+#[derive(Serialize)]
+pub(crate) struct OwnSection {
+    /// Anchor on the page.
+    pub id: String,
+    pub heading: String,
+    pub html: String,
 }
 
 /// An HTML table that can be sorted and filtered.
@@ -63,7 +86,7 @@ pub(crate) struct Row {
     pub trial: String,
     /// Whether the row is hidden when the page opens.
     pub is_hidden: bool,
-    /// CSS class of the arm's color.
+    /// CSS classes of the arm's color and shape.
     pub color: String,
     pub cells: Vec<Cell>,
 }
@@ -84,12 +107,17 @@ pub(crate) struct Cell {
 pub(crate) struct TextTable {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,
+    /// Rows that the page's script inserts when the table is opened, for a page that opens fast.
+    pub later: Vec<Vec<String>>,
     /// The remark if rows were left out.
     pub cut: String,
 }
 
 /// Maximum number of rows of a text table; the downloads have every trial.
 const MOST_ROWS: usize = 300;
+
+/// Number of rows in the page when it opens.
+const AT_ONCE: usize = 40;
 
 impl TextTable {
     /// Creates a table of at most [`MOST_ROWS`] rows.
@@ -101,7 +129,8 @@ impl TextTable {
         } else {
             String::new()
         };
-        TextTable { columns, rows, cut }
+        let later = rows.split_off(rows.len().min(AT_ONCE));
+        TextTable { columns, rows, later, cut }
     }
 }
 
@@ -125,28 +154,6 @@ pub(crate) struct Changes {
 pub(crate) struct Fact {
     pub name: String,
     pub values: Vec<String>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct FigureContext {
-    pub id: String,
-    pub title: String,
-    pub svg: String,
-    pub how_to_read: String,
-    pub legend: Vec<LegendContext>,
-    pub table: TextTable,
-}
-
-#[derive(Serialize)]
-pub(crate) struct LegendContext {
-    pub text: String,
-    pub color: String,
-    pub arm: String,
-}
-
-/// CSS class of a color.
-pub(crate) fn color_class(color: Option<usize>) -> String {
-    color.map_or("muted".into(), |c| format!("s{c}"))
 }
 
 impl Cell {
@@ -174,21 +181,6 @@ impl Column {
     /// A column of numbers.
     pub(crate) fn number(name: impl Into<String>, help: &'static str) -> Column {
         Column { name: name.into(), help, is_number: true }
-    }
-}
-
-impl From<Figure> for FigureContext {
-    fn from(f: Figure) -> FigureContext {
-        let legend =
-            |l: Legend| LegendContext { text: l.text, color: color_class(l.color), arm: l.arm };
-        FigureContext {
-            id: f.id,
-            title: f.title,
-            svg: f.svg,
-            how_to_read: f.how_to_read,
-            legend: f.legend.into_iter().map(legend).collect(),
-            table: f.table.into(),
-        }
     }
 }
 

@@ -1,22 +1,26 @@
 //! Exports of the tables: Markdown and LaTeX to copy, JSON to download.
 
+use super::context::Row;
 use super::tables;
-use crate::study::Study;
+use crate::look;
+use crate::study::{Arm, Study};
 use crate::summary::Summary;
 use crate::text_table;
 use res2lab_store::TrialRow;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-/// Columns of the table of arms that are exported.
-const PRINTED: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
+/// The first column of the table of arms that is not exported.
+const END: &str = "receptive field";
 
 fn printed(study: &Study) -> (Vec<String>, Vec<Vec<String>>) {
     let table = tables::arms(study);
-    let columns = PRINTED.iter().map(|&i| table.columns[i].name.clone()).collect();
-    let rows =
-        table.rows.iter().map(|row| PRINTED.iter().map(|&i| row.cells[i].text.clone()).collect());
-    (columns, rows.collect())
+    let columns: Vec<String> =
+        table.columns.iter().map(|c| c.name.clone()).take_while(|name| name != END).collect();
+    let text = |row: &Row| row.cells.iter().take(columns.len()).map(|c| c.text.clone()).collect();
+    let rows = table.rows.iter().map(text).collect();
+    (columns, rows)
 }
 
 /// The table of arms in Markdown.
@@ -25,23 +29,37 @@ pub(super) fn markdown(study: &Study) -> String {
     text_table::markdown(&columns, &rows, 1)
 }
 
-/// The table of arms in LaTeX, for the booktabs package.
-pub(super) fn latex(study: &Study) -> String {
-    let (columns, rows) = printed(study);
-    text_table::latex(&columns, &rows, 1)
-}
-
 #[derive(Serialize)]
 struct Data<'a> {
     summary: &'a Summary,
     trial_columns: Vec<String>,
     trial_rows: Vec<Vec<Value>>,
+    /// Names of the axes.
+    axes: Vec<&'a str>,
+    /// For each arm its values by axis.
+    places: BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>,
+    /// Style sheet of saved figures.
+    figure_style: String,
+}
+
+/// The font of pages, in saved figures.
+const FONT: &str =
+    "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+
+/// The data of a page without trials, whose figures can be saved.
+pub(crate) fn of_figures(name: &str) -> String {
+    inert(&json!({ "summary": { "name": name }, "figure_style": look::style(FONT) }).to_string())
 }
 
 /// Summary and trials as JSON that is safe within a script element.
-pub(super) fn data(study: &Study, summary: &Summary) -> String {
+pub(super) fn data<'a>(study: &'a Study, summary: &'a Summary) -> String {
     let paths = tables::metric_paths(study);
     let axes: Vec<&str> = study.axes.iter().map(|axis| axis.label.as_str()).collect();
+    let place = |arm: &'a Arm| {
+        let values = study.axes.iter().zip(arm.places.first().into_iter().flatten());
+        let known = values.filter_map(|(axis, value)| Some((&axis.label[..], value.as_deref()?)));
+        (arm.id, known.collect())
+    };
     let fixed = ["id", "arm", "label", "seed", "status", "reason"];
     let costs = [
         "parameters",
@@ -62,7 +80,14 @@ pub(super) fn data(study: &Study, summary: &Summary) -> String {
         .arms
         .iter()
         .flat_map(|arm| arm.trials.iter().map(|t| trial(t, &arm.label, &arm.places[0], &paths)));
-    let data = Data { summary, trial_columns, trial_rows: rows.collect() };
+    let data = Data {
+        summary,
+        trial_columns,
+        trial_rows: rows.collect(),
+        places: study.arms.iter().map(place).collect(),
+        axes,
+        figure_style: look::style(FONT),
+    };
     // Plain numbers, strings and lists always serialize.
     inert(&serde_json::to_string(&data).unwrap_or_default())
 }

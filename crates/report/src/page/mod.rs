@@ -5,21 +5,28 @@
 //! - [`tables`]: arms and trials
 //! - [`effects`]: the effect of each axis
 //! - [`provenance`]: commands, versions, machines and times
+//! - [`figures`]: the figures in groups, and the legend
 //! - [`export`]: the tables as Markdown, LaTeX and embedded data
-//! - page.html, page.css, page.js: the page itself; shared.html: parts shared with other pages
+//! - page.html, page.css, figure.css, page.js and its parts: the page itself; shared.html: parts shared with other pages
 
 pub(crate) mod context;
 mod effects;
 mod export;
+mod figures;
 mod provenance;
 mod tables;
 
+use crate::figures::Group;
 use crate::findings::Kind;
 use crate::format::listed;
+use crate::notes::Notes;
 use crate::study::Study;
-use crate::{figures, summary};
-use context::Page;
-pub(crate) use context::{FigureContext, TextTable};
+use crate::summary;
+pub(crate) use context::TextTable;
+use context::{OwnSection, Page};
+pub(crate) use export::of_figures;
+pub(crate) use figures::FigureContext;
+use figures::GroupContext;
 use minijinja::Environment;
 use res2lab_error::Error;
 use res2lab_store::{Status, SweepRows};
@@ -29,8 +36,10 @@ use std::collections::BTreeSet;
 const TEMPLATE: &str = include_str!("page.html");
 const HEAD: &str = include_str!("head.html");
 const SHARED: &str = include_str!("shared.html");
-pub(crate) const STYLE: &str = include_str!("page.css");
-pub(crate) const SCRIPT: &str = include_str!("page.js");
+pub(crate) const FIGURES: &str = include_str!("figure.css");
+pub(crate) const STYLE: &str = concat!(include_str!("page.css"), include_str!("figure.css"));
+pub(crate) const SCRIPT: &str =
+    concat!(include_str!("page.js"), include_str!("figures.js"), include_str!("selection.js"));
 
 /// Renders the page of a sweep as one HTML file that loads nothing from the network.
 pub fn render(rows: &SweepRows) -> Result<String, Error> {
@@ -68,22 +77,38 @@ fn filled(template: &str, values: impl Serialize) -> Result<String, minijinja::E
 fn page(study: &Study, live: Option<u64>) -> Page {
     let plan = &study.rows.plan;
     let summary = summary::of(study);
-    let figures = figures::all(study).into_iter().map(FigureContext::from).collect();
+    let own = Notes::parse(&study.rows.author_notes);
+    let mut drawn = crate::figures::all(study);
+    let mistakes = own.mistakes(drawn.iter().map(|figure| &figure.id[..]));
+    drawn.retain(|figure| figure.group() == Group::Answer || own.place(&figure.id).is_some());
+    drawn.sort_by_key(|figure| (figure.group(), own.place(&figure.id)));
+    let is_answer = drawn.first().is_some_and(|figure| figure.group() == Group::Answer);
+    let answer = is_answer.then(|| drawn.remove(0).into());
+    let mut groups = figures::groups(drawn);
+    let (introduction, own_sections) = woven(&own, &mut groups);
+    let mut findings = summary.verdict.iter().map(|s| tied(s));
     Page {
         live,
-        title: title(study),
-        question: question_text(study),
+        is_large: study.arms.len() > MOST_LAID_OUT,
+        title: title(study, own.title.as_deref()),
+        question: own.question.clone().unwrap_or_else(|| question_text(study)),
         facts: facts(study),
         banner: summary.banner.iter().map(|s| tied(s)).collect(),
-        findings: summary.verdict.iter().map(|s| tied(s)).collect(),
-        cautions: summary.cautions.iter().map(|s| tied(s)).collect(),
+        headline: findings.next().unwrap_or_default(),
+        findings: findings.collect(),
+        cautions: summary.cautions.iter().map(|s| tied(s)).chain(mistakes).collect(),
+        introduction,
+        own: own_sections,
         notes: plan.notes.clone(),
         has_second_family: study.findings.kind == Kind::Axes,
         arms: tables::arms(study),
         metrics: tables::metrics(study),
         effects: effects::table(study),
         changes: crate::changes::of(study).map(Into::into),
-        figures,
+        answer,
+        key: figures::key(study),
+        example: example(study),
+        groups,
         trials: tables::trials(study),
         columns: tables::meanings(),
         problems: tables::problems(study),
@@ -93,17 +118,41 @@ fn page(study: &Study, live: Option<u64>) -> Page {
         recipe: provenance::recipe(study),
         differences: provenance::differences(study),
         markdown: export::markdown(study),
-        latex: export::latex(study),
+        latex: crate::paper::latex(study, |_| true),
         style: STYLE.to_owned(),
         script: SCRIPT.to_owned(),
         data: export::data(study, &summary),
     }
 }
 
-/// The sweep's name, marked if the sweep is a smoke test.
-fn title(study: &Study) -> String {
+/// Pages of more arms than this are laid out part by part, where they are seen.
+const MOST_LAID_OUT: usize = 100;
+
+/// Puts the author's sections into the parts of the page of the same name. The text before all
+/// sections and the sections without such a part are returned.
+fn woven(own: &Notes, groups: &mut [GroupContext]) -> (String, Vec<OwnSection>) {
+    let mut introduction = String::new();
+    let mut others = Vec::new();
+    for section in &own.sections {
+        let is_of = |group: &&mut GroupContext| group.title.eq_ignore_ascii_case(&section.heading);
+        match groups.iter_mut().find(is_of) {
+            _ if section.heading.is_empty() => introduction += &section.html,
+            Some(group) => group.words += &section.html,
+            None => others.push(OwnSection {
+                id: format!("own-{}", others.len()),
+                heading: section.heading.clone(),
+                html: section.html.clone(),
+            }),
+        }
+    }
+    (introduction, others)
+}
+
+/// The author's title or the sweep's name, marked if the sweep is a smoke test.
+fn title(study: &Study, own: Option<&str>) -> String {
     let plan = &study.rows.plan;
-    if plan.is_smoke { format!("{} (smoke test)", plan.name) } else { plan.name.clone() }
+    let name = own.unwrap_or(&plan.name);
+    if plan.is_smoke { format!("{name} (smoke test)") } else { name.to_owned() }
 }
 
 /// Replaces spaces with no-break spaces where a number must stay with its unit or sign.
@@ -136,6 +185,13 @@ fn question_text(study: &Study) -> String {
         [] => format!("What {metric} do these networks reach{on}?"),
         axes => format!("How does {metric} depend on {}{on}?", listed(axes)),
     }
+}
+
+/// An example of a selection: a condition on an axis, or on the seed.
+fn example(study: &Study) -> String {
+    let axis = study.axes.iter().rfind(|axis| axis.values.iter().all(|v| v.len() < 12));
+    let condition = axis.and_then(|axis| Some(format!("{}={}", axis.label, axis.values.last()?)));
+    condition.unwrap_or_else(|| "seed=0".to_owned())
 }
 
 /// The sweep's key facts.

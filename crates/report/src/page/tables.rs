@@ -1,6 +1,7 @@
 //! The HTML tables of arms and trials.
 
-use super::context::{Cell, Column, DataTable, Row, TextTable, color_class};
+use super::context::{Cell, Column, DataTable, Row, TextTable};
+use super::figures::classes;
 use crate::answer::{range, value_with_spread};
 use crate::figures::reference::published;
 use crate::format::{count, duration, fixed, p_cell, signed, three_digits};
@@ -44,6 +45,11 @@ pub(super) fn arms(study: &Study) -> DataTable {
         rows: study.arms.iter().map(|arm| arm_row(study, arm)).collect(),
         later: Vec::new(),
     };
+    // Each axis is a column of its own, so that it can be sorted.
+    table.columns.splice(1..1, axis_columns(study));
+    for (row, arm) in table.rows.iter_mut().zip(&study.arms) {
+        row.cells.splice(1..1, axis_cells(study, arm));
+    }
     if study.arms.iter().any(|arm| published(study, arm).is_some()) {
         let help = "Top-1 accuracy as published; the figure on it names the source";
         table.columns.push(Column::number("published %", help));
@@ -52,6 +58,28 @@ pub(super) fn arms(study: &Study) -> DataTable {
         }
     }
     table
+}
+
+/// With more axes than this, or a single one, the arms' names say as much.
+const MOST_AXES: usize = 6;
+
+fn shown_axes<'s>(study: &'s Study) -> &'s [crate::axis::Axis] {
+    if (2..=MOST_AXES).contains(&study.axes.len()) { &study.axes } else { &[] }
+}
+
+/// A column for each axis.
+fn axis_columns(study: &Study) -> Vec<Column> {
+    let column = |axis: &crate::axis::Axis| Column {
+        name: axis.label.clone(),
+        help: "An axis of the sweep",
+        is_number: axis.numbers.is_some(),
+    };
+    shown_axes(study).iter().map(column).collect()
+}
+
+fn axis_cells(study: &Study, arm: &Arm) -> Vec<Cell> {
+    let value = |i: usize| arm.places.first().and_then(|place| place[i].clone());
+    (0..shown_axes(study).len()).map(|i| Cell::text(value(i).unwrap_or("–".into()))).collect()
 }
 
 fn arm_row(study: &Study, arm: &Arm) -> Row {
@@ -92,7 +120,7 @@ fn arm_row(study: &Study, arm: &Arm) -> Row {
         arm: arm.id.to_owned(),
         trial: String::new(),
         is_hidden: false,
-        color: color_class(arm.color),
+        color: classes(arm.style()),
         cells,
     }
 }
@@ -197,10 +225,14 @@ pub(super) fn trials(study: &Study) -> DataTable {
         .iter()
         .flat_map(|arm| arm.trials.iter().map(|t| trial_row(study, arm, t, &paths)))
         .collect();
-    for (i, row) in rows.iter_mut().enumerate() {
+    let of_arm = |arm: &Arm| vec![axis_cells(study, arm); arm.trials.len()];
+    let axes: Vec<Vec<Cell>> = study.arms.iter().flat_map(of_arm).collect();
+    for (i, (row, axes)) in rows.iter_mut().zip(axes).enumerate() {
         row.cells.truncate(columns.len());
+        row.cells.splice(1..1, axes);
         row.is_hidden = i >= SHOWN;
     }
+    columns.splice(1..1, axis_columns(study));
     let later = if rows.len() > AT_ONCE { rows.split_off(SHOWN) } else { Vec::new() };
     DataTable { id: "trials", columns, rows, later }
 }
@@ -245,7 +277,7 @@ fn trial_row(study: &Study, arm: &Arm, trial: &TrialRow, paths: &[String]) -> Ro
         arm: arm.id.to_owned(),
         trial: trial.planned.id.clone(),
         is_hidden: false,
-        color: color_class(arm.color),
+        color: classes(arm.style()),
         cells,
     }
 }
@@ -276,7 +308,7 @@ pub(super) fn problems(study: &Study) -> Option<DataTable> {
         arm: arm.id.to_owned(),
         trial: trial.planned.id.clone(),
         is_hidden: false,
-        color: color_class(arm.color),
+        color: classes(arm.style()),
         cells: vec![
             Cell::text(&arm.label),
             Cell::text(trial.planned.spec.seed.to_string()),

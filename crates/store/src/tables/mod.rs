@@ -181,6 +181,7 @@ mod tests {
             history: vec![],
             effective: None,
             damaged: vec![],
+            author_notes: String::new(),
         }
     }
 
@@ -306,6 +307,7 @@ mod tests {
             history: vec![],
             effective: None,
             damaged: vec![],
+            author_notes: String::new(),
         };
         let (_empty, without) = written(&empty);
         let (_full, with) = written(&rows());

@@ -289,7 +289,7 @@ mod tests {
             counts,
         };
         file.text("spec", "**größer**").unwrap();
-        file.layout().unwrap();
+        file.layout(false).unwrap();
         file.picture(7, "a/picture", &picture).unwrap();
         file.histograms(8, vec![("weights/stem".into(), histogram)]).unwrap();
         let events = events(dir.path());

@@ -31,12 +31,13 @@ pub struct Histogram {
 }
 
 /// Charts of the custom-scalars page: a title and the tags that share a chart.
-const CHARTS: [(&str, &[&str]); 4] = [
+const CHARTS: [(&str, &[&str]); 3] = [
     ("loss", &["train/loss", "val/loss"]),
     ("accuracy", &["train/acc1", "val/acc1"]),
     ("learning rate", &["train/lr"]),
-    ("norm of the gradient", &["train/grad_norm"]),
 ];
+/// The chart of trials that clip gradients; others log no norm.
+const CLIPPED: (&str, &[&str]) = ("norm of the gradient", &["train/grad_norm"]);
 
 impl EventFile {
     /// Writes text in Markdown.
@@ -44,8 +45,9 @@ impl EventFile {
         self.tensor(tag, "text", text.as_bytes())
     }
 
-    /// Writes the layout of the custom-scalars page.
-    pub fn layout(&mut self) -> Result<(), Error> {
+    /// Writes the layout of the custom-scalars page: charts of the tags that a trial logs, which
+    /// `clips` its gradients or does not.
+    pub fn layout(&mut self, clips: bool) -> Result<(), Error> {
         let chart = |(title, tags): &(&str, &[&str])| {
             let mut content = MultilineChartContent::new();
             tags.iter().for_each(|tag| content.mut_tag().push(format!("^{tag}$")));
@@ -56,7 +58,7 @@ impl EventFile {
         };
         let mut category = Category::new();
         category.set_title("training".into());
-        category.set_chart(CHARTS.iter().map(chart).collect());
+        category.set_chart(CHARTS.iter().chain(clips.then_some(&CLIPPED)).map(chart).collect());
         let mut layout = Layout::new();
         layout.mut_category().push(category);
         let content = self.encode(&layout)?;

@@ -51,6 +51,8 @@ pub(crate) struct Loop<'a> {
     pub reduce: Box<dyn Reduce>,
     /// Groups of test images, where their data set knows some.
     pub groups: Groups,
+    /// Empty where the data set has no names.
+    pub class_names: Vec<String>,
     pub state: State,
     pub recorder: Recorder<'a>,
     /// Wall time of earlier attempts, seconds.

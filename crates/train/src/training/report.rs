@@ -3,7 +3,7 @@
 use super::{Loop, Totals};
 use crate::environment::process_age_s;
 use crate::evaluate::evaluate;
-use crate::{shown, trace};
+use crate::{confusion, shown, trace};
 use res2lab_error::Error;
 use res2lab_store::Progress;
 use std::collections::BTreeMap;
@@ -63,13 +63,13 @@ impl Loop<'_> {
 
     /// Writes pictures for TensorBoard after an evaluation: confusions, weights and the latest
     /// gradients.
-    pub(super) fn show(&mut self, confusion: &[f64]) {
+    pub(super) fn show(&mut self, counts: &[f64]) {
         if !self.recorder.shows() {
             return;
         }
         let step = self.state.step as u64;
         let histograms = shown::histograms(&self.net);
-        let picture = shown::confusion(confusion);
+        let picture = confusion::picture(counts, &self.class_names);
         self.recorder.show(|events| {
             events.histograms(step, histograms)?;
             picture.map_or(Ok(()), |picture| events.picture(step, "confusion", &picture))

@@ -77,9 +77,7 @@ pub(super) fn set_up<'a>(
         Recorder::silent(on_progress)
     };
     log_start(&mut recorder, trial, options, &start, placement, &vectors);
-    if !class_names.is_empty() {
-        recorder.show(|events| events.text("classes", &shown::classes(&class_names)));
-    }
+    show_classes(&mut recorder, &class_names);
     let augment = augment(&spec.data, is_resident(&spec.data, &set));
     let target = Target { device: options.device, kind, threads: options.threads };
     let source = source(&spec.data, set, px, target)?;
@@ -95,6 +93,7 @@ pub(super) fn set_up<'a>(
         scaler,
         reduce,
         groups,
+        class_names,
         state,
         recorder,
         earlier_s: options.earlier_s,
@@ -103,6 +102,13 @@ pub(super) fn set_up<'a>(
 }
 
 /// Opens the data set, and writes its class names into the run folder.
+/// Writes the table of class names for TensorBoard, where the data set has names.
+fn show_classes(recorder: &mut Recorder, names: &[String]) {
+    if !names.is_empty() {
+        recorder.show(|events| events.text("classes", &shown::classes(names)));
+    }
+}
+
 fn open_data(
     spec: &TrialSpec,
     options: &TrialOptions,

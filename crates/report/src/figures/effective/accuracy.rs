@@ -1,8 +1,8 @@
 //! Figure: the metric against the width of the effective receptive field, one point per measured
 //! trial.
 
-use super::{Figure, Table, legend};
-use crate::chart::{Chart, Grid, Mark, Scale, draw};
+use super::{Figure, Table};
+use crate::chart::{Chart, Grid, Mark, Scale};
 use crate::figures::dot;
 use crate::format::{capital, fixed};
 use crate::stats::pearson;
@@ -46,13 +46,13 @@ pub(super) fn against_accuracy(study: &Study, effective: &Effective) -> Option<F
     Some(Figure {
         id: "effective-accuracy".into(),
         title: capital(&name),
-        svg: draw(&Chart { label: name, height: 260, x, y, grid: Grid::Horizontal, marks }),
+        drawing: Chart { label: name, height: 220, x, y, grid: Grid::Horizontal, marks }.into(),
         how_to_read: format!(
             "Each dot is a trial: the width of the last stage's field, and what it reached. {} Arms with wider fields may also be \
              larger; a correlation is no cause.",
             correlation(&found)
         ),
-        legend: legend(arms.into_iter()),
+        legend: Vec::new(),
         table: Table { columns, rows: found.iter().map(row).collect() },
     })
 }

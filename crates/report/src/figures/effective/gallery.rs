@@ -2,7 +2,7 @@
 
 use super::picture::{gray_png, png};
 use super::{Figure, Measured, Table};
-use crate::chart::WIDTH;
+use crate::chart::{Drawing, WIDTH};
 use crate::format::fixed;
 use crate::svg::{Svg, UNIT, shorten};
 
@@ -64,7 +64,7 @@ fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
     Figure {
         id: format!("gallery-{i}"),
         title: format!("Class activation by split: {}", arm.label),
-        svg: svg.finish("class activation maps of each split"),
+        drawing: Drawing::Svg(svg.finish("class activation maps of each split")),
         how_to_read: "The first test images, and beside each the splits of the last block in order: blue is where a split adds to \
                       what the network takes the image for (Grad-CAM), each map up to its own greatest value, which the table \
                       has. A map without blue says that all its evidence speaks against it."

@@ -1,7 +1,7 @@
 //! Figure: width of the effective receptive field during training, from weights kept on the way.
 
-use super::{Figure, Measured, Table, legend, titled};
-use crate::chart::{Chart, Grid, Kind, Scale, draw};
+use super::{Figure, Measured, Table, titled};
+use crate::chart::{Chart, Grid, Kind, Scale};
 use crate::format::fixed;
 use res2lab_store::layout::MOST_KEPT_BYTES;
 
@@ -42,13 +42,13 @@ pub(super) fn growth(shown: &[Measured]) -> Option<Figure> {
     Some(Figure {
         id: "effective-growth".into(),
         title: "Growth of the effective field over training".into(),
-        svg: draw(&Chart { label, height: 260, x, y, grid: Grid::Horizontal, marks }),
+        drawing: Chart { label, height: 220, x, y, grid: Grid::Horizontal, marks }.into(),
         how_to_read: format!(
             "The width of the last stage's field, one trial of each arm: epoch 0 is the network as initialized, the last symbol its \
              best weights, at the epoch after which they were best. {}",
             kept()
         ),
-        legend: legend(found.iter().map(|(arm, _)| *arm)),
+        legend: Vec::new(),
         table: Table {
             columns: ["arm", "epoch", "sigma px"].map(str::to_owned).to_vec(),
             rows: found.iter().flat_map(row).collect(),

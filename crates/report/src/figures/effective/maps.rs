@@ -1,9 +1,9 @@
 //! Figure: maps of measured effective receptive fields, one per stage of each arm.
 
 use super::picture::png;
-use super::{Figure, Measured, Table, legend, stages};
-use crate::chart::WIDTH;
-use crate::svg::{Svg, UNIT, shorten};
+use super::{Figure, Measured, Table, stages};
+use crate::chart::{Drawing, WIDTH};
+use crate::svg::{Svg, UNIT, color_class, shorten};
 use res2lab_store::effective::{EffectiveNode, Thumbnail};
 
 /// Maximum number of stages per arm.
@@ -25,8 +25,7 @@ pub(super) fn maps(shown: &[Measured], is_log: bool) -> Figure {
     let mut rows = Vec::new();
     for (i, (arm, measured)) in shown.iter().enumerate() {
         let top = i as i32 * (side + LABEL + GAP);
-        let color = arm.color.map_or("muted".to_owned(), |c| format!("s{c}"));
-        svg.open(&format!("mark {color}"), arm.id, &measured.trial, &arm.label);
+        svg.open(&format!("mark {}", color_class(arm.color)), arm.id, &measured.trial, &arm.label);
         svg.text(
             &shorten(&arm.label, f64::from(WIDTH)),
             (0, (top + LABEL / 2) * UNIT),
@@ -59,12 +58,12 @@ pub(super) fn maps(shown: &[Measured], is_log: bool) -> Figure {
             "Effective fields as trained ({})",
             if is_log { "logarithmic" } else { "linear" }
         ),
-        svg: svg.finish("maps of effective receptive fields"),
+        drawing: Drawing::Svg(svg.finish("maps of effective receptive fields")),
         how_to_read: format!(
             "A picture for each stage, left to right: each pixel's share of the gradient of the middle unit, {scale}. Each column has one \
              scale for all arms, so that a paler map is a wider one. The square is the exact field as far as it lies within the image."
         ),
-        legend: legend(shown.iter().map(|(arm, _)| *arm)),
+        legend: Vec::new(),
         table: Table {
             columns: ["arm", "stages, left to right"].map(str::to_owned).to_vec(),
             rows,

@@ -17,7 +17,7 @@ mod profile;
 mod shares;
 
 use super::rows::{Row, cut, rows_chart};
-use super::{Figure, Table, legend, titled};
+use super::{Figure, Table, titled};
 use crate::chart::{Kind, Mark, Scale};
 use crate::format::{fixed, plural};
 use crate::study::{Arm, Study};
@@ -42,7 +42,7 @@ pub fn figures(study: &Study) -> Vec<Figure> {
         return Vec::new();
     }
     let shown: Vec<Measured> =
-        measured.iter().copied().filter(|(arm, _)| arm.color.is_some()).take(MOST).collect();
+        measured.iter().copied().filter(|(arm, _)| arm.is_lead).take(MOST).collect();
     let mut figures = vec![widths(study, effective, &measured), profile::profiles(&shown)];
     figures.extend(growth::growth(&shown));
     figures.extend([true, false].map(|is_log| maps::maps(&shown, is_log)));
@@ -84,7 +84,7 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
     let both =
         |m: &Measured| Some((last(m.1, "init")?.sigma_px(), last(m.1, "trained")?.sigma_px()));
     let shown: Vec<&Measured> =
-        measured.iter().filter(|m| m.0.color.is_some() && both(m).is_some()).collect();
+        measured.iter().filter(|m| m.0.is_lead && both(m).is_some()).collect();
     let x = Scale::linear(
         shown.iter().filter_map(|m| both(m)).flat_map(|(a, b)| [a, b]).chain([0.0]),
         "standard deviation of the field (px)",
@@ -95,8 +95,10 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
             points: at.iter().map(|px| (*px, 0.0)).collect(),
             kind,
             color: m.0.color,
+            shape: m.0.shape,
             arm: m.0.id.to_owned(),
             trial: m.1.trial.clone(),
+            arms: String::new(),
             title: format!(
                 "{}, {what}: {} px",
                 m.0.label,
@@ -123,7 +125,7 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
     Figure {
         id: "effective-width".into(),
         title: "Effective receptive field of the last stage".into(),
-        svg: rows_chart(
+        drawing: rows_chart(
             shown.iter().map(row).collect(),
             x,
             None,

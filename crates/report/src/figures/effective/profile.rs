@@ -1,7 +1,7 @@
 //! Figure: profiles of measured effective receptive fields by distance from the center.
 
-use super::{Figure, Measured, Table, last, legend, titled};
-use crate::chart::{Chart, Grid, Kind, Scale, draw};
+use super::{Figure, Measured, Table, last, titled};
+use crate::chart::{Chart, Grid, Kind, Scale};
 use crate::format::fixed;
 use crate::study::Arm;
 use res2lab_store::effective::EffectiveNode;
@@ -38,11 +38,11 @@ pub(super) fn profiles(shown: &[Measured]) -> Figure {
     Figure {
         id: "effective-profile".into(),
         title: "Effective field by distance".into(),
-        svg: draw(&Chart { label: "profile of effective receptive fields".into(), height: 260, x, y, grid: Grid::Horizontal, marks }),
+        drawing: Chart { label: "profile of effective receptive fields".into(), height: 220, x, y, grid: Grid::Horizontal, marks }.into(),
         how_to_read: "Lines are the mean weight of pixels at a distance from the middle, the greatest being 1, as trained; dashed \
                       lines are Gaussians of the same standard deviation, which many averages in a row would give."
             .into(),
-        legend: legend(found.iter().map(|(arm, _)| *arm)),
+        legend: Vec::new(),
         table: Table {
             columns: std::iter::once("arm".to_owned()).chain(steps.iter().map(|d| format!("{d} px"))).collect(),
             rows: found

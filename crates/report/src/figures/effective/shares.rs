@@ -1,7 +1,7 @@
 //! Figure: measured gradient shares of the splits.
 
-use super::{Figure, MOST, Measured, Table, legend, titled};
-use crate::chart::{Chart, Grid, Kind, Scale, WIDTH, draw};
+use super::{Figure, MOST, Measured, Table, titled};
+use crate::chart::{Chart, Grid, Kind, Scale, WIDTH};
 use crate::format::fixed;
 use crate::study::Arm;
 
@@ -19,7 +19,7 @@ pub(super) fn shares(measured: &[Measured]) -> Option<Figure> {
         .filter_map(|m| of_last(m).map(|(block, shares)| (m.0, block, shares)))
         .collect();
     let shown: Vec<&(&Arm, String, Vec<f64>)> =
-        found.iter().filter(|(arm, ..)| arm.color.is_some()).take(MOST).collect();
+        found.iter().filter(|(arm, ..)| arm.is_lead).take(MOST).collect();
     let most = shown.iter().map(|(.., shares)| shares.len()).max().filter(|n| *n > 1)?;
     let names: Vec<String> = (0..most).map(|i| i.to_string()).collect();
     let x = Scale::points(&names, None, "split", f64::from(WIDTH));
@@ -51,12 +51,12 @@ pub(super) fn shares(measured: &[Measured]) -> Option<Figure> {
     Some(Figure {
         id: "split-shares".into(),
         title: "Share of the gradient through each split".into(),
-        svg: draw(&Chart { label: "share of the gradient through each split".into(), height: 260, x, y, grid: Grid::Horizontal, marks }),
+        drawing: Chart { label: "share of the gradient through each split".into(), height: 220, x, y, grid: Grid::Horizontal, marks }.into(),
         how_to_read: "Of the gradient of the likeliest class's logit at the concatenation of the last block, the share of each split \
                       (squared norms add up to 100 %). The last split has passed no 3x3 of its own block, or a pool in a stage's \
                       first; the ones before have passed one more each, unless the block is a stage's first."
             .into(),
-        legend: legend(shown.iter().map(|(arm, ..)| *arm)),
+        legend: Vec::new(),
         table: Table { columns: columns.collect(), rows: found.iter().map(row).collect() },
     })
 }

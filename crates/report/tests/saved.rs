@@ -1,0 +1,70 @@
+//! Figures as files of their own: every figure of every fixture sweep in every format.
+
+mod fixture;
+
+use fixture::cases;
+use res2lab_report::Study;
+use res2lab_report::saved::{Format, Look, all, content};
+
+fn look(font: &str) -> Look {
+    Look { width_px: 312, font: font.into() }
+}
+
+#[test]
+fn every_figure_is_saved_in_every_format_that_can_hold_it() {
+    for (name, rows) in [("grid", cases::grid()), ("effective", cases::effective())] {
+        let study = Study::of(&rows);
+        for figure in all(&study) {
+            let saved = |format| content(&figure, &look("sans"), format);
+            let svg = String::from_utf8(saved(Format::Svg).unwrap()).unwrap();
+            assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""), "{}", figure.id);
+            assert!(svg.contains("<style>") && !svg.contains("var("), "{name} {}", figure.id);
+            assert!(saved(Format::Png).unwrap().starts_with(b"\x89PNG"), "{name} {}", figure.id);
+            assert!(saved(Format::Pdf).unwrap().starts_with(b"%PDF"), "{name} {}", figure.id);
+            match saved(Format::Pgf) {
+                Ok(pgf) => {
+                    let pgf = String::from_utf8(pgf).unwrap();
+                    assert!(pgf.contains("\\pgfpathmoveto") && pgf.contains("\\pgftext"), "{pgf}");
+                }
+                Err(e) => assert!(svg.contains("<image"), "{name} {}: {e}", figure.id),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chart_is_as_wide_as_asked_and_its_text_keeps_its_size() {
+    let rows = cases::quickstart();
+    let study = Study::of(&rows);
+    let figure = all(&study).into_iter().find(|figure| figure.id == "by-axis-0").unwrap();
+    for width_px in [240, 312, 700] {
+        let look = Look { width_px, font: "serif".into() };
+        let svg = String::from_utf8(content(&figure, &look, Format::Svg).unwrap()).unwrap();
+        assert!(svg.contains(&format!("width=\"{width_px}\"")), "{width_px}");
+        assert!(svg.contains("font-size: 12px") && svg.contains("font-family: 'Times"), "{svg}");
+    }
+}
+
+#[test]
+fn a_font_that_is_not_there_is_named_with_those_that_are() {
+    let rows = cases::quickstart();
+    let study = Study::of(&rows);
+    let figure = &all(&study)[0];
+    let error = content(figure, &look("No Such Font"), Format::Pdf).unwrap_err();
+    assert!(error.cause.contains("\"No Such Font\"") && error.help.contains("serif"), "{error}");
+}
+
+#[test]
+fn the_table_for_a_paper_has_a_column_per_axis_and_the_best_in_bold() {
+    let rows = cases::grid();
+    let study = Study::of(&rows);
+    let latex = res2lab_report::paper::latex(&study, |_| true);
+    let line = latex.lines().find(|line| line.starts_with("    depth")).unwrap();
+    assert!(line.trim_start().starts_with("depth & width & cardinality & "), "{latex}");
+    assert_eq!(latex.matches("\\bfseries").count(), 1, "{latex}");
+    for part in ["\\toprule", "\\caption{", "\\label{tab:grid}", "\\pm", "table-format=2.2"] {
+        assert!(latex.contains(part), "{part} in {latex}");
+    }
+    let one = res2lab_report::paper::latex(&study, |arm| arm.id == study.arms[0].id);
+    assert!(!one.contains("\\bfseries") && one.matches(" \\\\\n").count() == 2, "{one}");
+}
