@@ -73,7 +73,7 @@ fn figures(bench: &Bench) {
     let said = text(bench, "figure first by-axis-0 --format pdf --width 8cm --font serif");
     assert_eq!(said.trim(), file.display().to_string());
     assert!(std::fs::read(&file).unwrap().starts_with(b"%PDF"));
-    let wrong = bench.run("figure first anser");
+    let wrong = bench.run("figure first answr");
     assert_eq!(wrong.status.code(), Some(2));
     assert!(stderr(&wrong).contains("did you mean answer?"), "{}", stderr(&wrong));
     let wrong = bench.run("figure first answer --width 3");
