@@ -147,7 +147,8 @@ mod tests {
 
     const TEXT: &str = "---\ntitle: Our ablation\nquestion: Why?\nfigures: [answer, cost-macs]\n\
                         color: red\n---\nFirst *words*.\n\n## Cost\n\nCheap, see [there](#cost).\n\n\
-                        ### More\n\n<script>alert(1)</script> [x](javascript:alert(1)) ![p](a.png)\n";
+                        ### More\n\n<script>alert(1)</script>\n\n\
+                        [x](javascript:alert(1)) ![p](a.png)\n";
 
     #[test]
     fn settings_and_sections_are_read() {
