@@ -55,17 +55,8 @@ pub fn options(data: &Path) -> Result<TrialOptions, Error> {
 }
 
 fn libtorch_failure(panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("no message");
-    let first = text
-        .split("\\n")
-        .next()
-        .unwrap_or(text)
-        .trim_start_matches("called `Result::unwrap()` on an `Err` value: ")
-        .trim_start_matches("Torch(\"");
+    let text = res2lab_libtorch::panic_message(panic).unwrap_or("no message");
+    let first = res2lab_libtorch::without_trace(text);
     if res2lab_libtorch::is_out_of_memory(panic) {
         return Error::new(
             Kind::OutOfMemory,

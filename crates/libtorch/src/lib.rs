@@ -95,11 +95,24 @@ pub fn says_out_of_memory(text: &str) -> bool {
 
 /// Whether tch panicked because memory did not suffice.
 pub fn is_out_of_memory(panic: &(dyn std::any::Any + Send)) -> bool {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    text.is_some_and(says_out_of_memory)
+    panic_message(panic).is_some_and(says_out_of_memory)
+}
+
+/// The message of a panic, if it has one.
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> Option<&str> {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied())
+}
+
+/// What libtorch said, without its stack trace. tch panics by `unwrap`, whose message contains the
+/// error as a literal.
+pub fn without_trace(message: &str) -> &str {
+    message
+        .split("\\n")
+        .next()
+        .unwrap_or(message)
+        .trim_start_matches("called `Result::unwrap()` on an `Err` value: ")
+        .trim_start_matches("Torch(\"")
 }
 
 /// Moves the gradients that a backward pass left at `leaves` to `views`, or adds them there if

@@ -5,6 +5,7 @@
 use crate::net::{Mode, Net};
 use res2lab_arch::{Conv, Graph, NodeId, Op};
 use res2lab_libtorch::Autocast;
+use res2lab_planned::fusion::{Fusion, Residual, fuse, own_conv};
 use tch::{Device, Kind, Tensor};
 
 /// The nodes that one convolution computes.
@@ -198,50 +199,28 @@ fn sum_of(graph: &Graph, group: &Group) -> Option<NodeId> {
     }
 }
 
-/// Every convolution with a batch norm that alone reads it.
+/// Every convolution with a batch norm that alone reads it. What is fused with the norm is what the
+/// planned step fuses.
 fn groups(graph: &Graph) -> Vec<Group> {
-    let consumers = graph.consumers();
-    let mut readers = vec![NodeId(0); graph.nodes.len()];
-    for (id, node) in graph.iter() {
-        node.inputs.iter().for_each(|input| readers[input.0] = id);
-    }
-    let reader = |id: NodeId| (consumers[id.0] == 1).then(|| readers[id.0]);
-    let op = |id: NodeId| graph.node(id).op;
-    let mut has_sum = vec![false; graph.nodes.len()];
+    let group = |norm, end| own_conv(graph, norm).map(|conv| Group { conv, norm, end });
     let mut groups = Vec::new();
-    // From the end, so that of two convolutions whose results are added the later one takes the
-    // sum, when the other is already there.
-    for (conv, node) in graph.iter().collect::<Vec<_>>().into_iter().rev() {
-        let Op::Conv(_) = node.op else { continue };
-        let Some(norm) = reader(conv).filter(|id| matches!(op(*id), Op::BatchNorm { .. })) else {
-            continue;
-        };
-        let end = match reader(norm) {
-            Some(relu) if matches!(op(relu), Op::Relu) => End::Relu(relu),
-            Some(sum) if matches!(op(sum), Op::Add) && !has_sum[sum.0] => {
-                add_relu(graph, norm, sum, &reader).unwrap_or(End::Nothing)
-            }
+    for fusion in fuse(graph) {
+        let Fusion::Norm { norm, residual, relu, out } = fusion else { continue };
+        let other = residual.map(|residual| match residual {
+            Residual::Value(other) | Residual::Norm(other) => other,
+        });
+        // The planned step computes the other norm as it is added. Here it is a group of its own.
+        if let Some(Residual::Norm(other)) = residual {
+            groups.extend(group(other, End::Nothing));
+        }
+        let end = match other {
+            Some(other) if relu => End::AddRelu { other, relu: out },
+            None if relu => End::Relu(out),
             _ => End::Nothing,
         };
-        if let End::AddRelu { relu, .. } = end {
-            has_sum[graph.node(relu).inputs[0].0] = true;
-        }
-        groups.push(Group { conv, norm, end });
+        groups.extend(group(norm, end));
     }
     groups
-}
-
-/// `norm` plus one other value, then ReLU.
-fn add_relu(
-    graph: &Graph,
-    norm: NodeId,
-    sum: NodeId,
-    reader: &dyn Fn(NodeId) -> Option<NodeId>,
-) -> Option<End> {
-    let [a, b] = graph.node(sum).inputs[..] else { return None };
-    let relu = reader(sum).filter(|id| matches!(graph.node(*id).op, Op::Relu))?;
-    let other = if a == norm { b } else { a };
-    (other != norm).then_some(End::AddRelu { other, relu })
 }
 
 #[cfg(test)]

@@ -111,11 +111,7 @@ impl<R: Recorder> GraphedStep<R> {
     fn record(&mut self, net: &mut Net, images: &Tensor, targets: &Targets, scale: GradScale) {
         let tried = AssertUnwindSafe(|| self.try_to_record(&mut *net, images, targets, scale));
         if let Err(panic) = catch_unwind(tried) {
-            let text = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no message");
+            let text = res2lab_libtorch::panic_message(&*panic).unwrap_or("no message");
             net.params_mut().discard_grads();
             self.failure = Failure::New(first_line(text));
         }
@@ -215,11 +211,10 @@ impl<R: Recorder> Step for GraphedStep<R> {
     }
 }
 
-/// The first line of a panic's message. That of an `unwrap` contains the error as a literal.
+/// The first line of what libtorch said.
 fn first_line(message: &str) -> String {
-    let said = message.split_once("Torch(\"").map_or(message, |(_, said)| said);
-    let end = said.find("\\n").or_else(|| said.find('\n')).unwrap_or(said.len());
-    said[..end].to_owned()
+    let said = res2lab_libtorch::without_trace(message);
+    said.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

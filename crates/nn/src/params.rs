@@ -27,6 +27,11 @@ impl Layout {
         }
     }
 
+    /// The layout of this name.
+    pub fn from_name(name: &str) -> Option<Layout> {
+        [Layout::Contiguous, Layout::ChannelsLast].into_iter().find(|known| known.name() == name)
+    }
+
     /// Copies `images` (logically NCHW) to this memory layout.
     pub fn apply(self, images: &Tensor) -> Tensor {
         match self {

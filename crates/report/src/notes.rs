@@ -106,16 +106,11 @@ fn sections(text: &str) -> Vec<Section> {
             _ if is_heading => {}
             Event::Html(markup) | Event::InlineHtml(markup) => events.push(Event::Text(markup)),
             // A page loads nothing, so a picture becomes a link to it.
-            Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
-                events.push(Event::Start(Tag::Link {
-                    link_type,
-                    dest_url: safe(dest_url),
-                    title,
-                    id,
-                }));
-            }
             Event::End(TagEnd::Image) => events.push(Event::End(TagEnd::Link)),
-            Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+            Event::Start(
+                Tag::Image { link_type, dest_url, title, id }
+                | Tag::Link { link_type, dest_url, title, id },
+            ) => {
                 events.push(Event::Start(Tag::Link {
                     link_type,
                     dest_url: safe(dest_url),

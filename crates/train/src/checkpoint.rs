@@ -61,11 +61,7 @@ pub(crate) struct State {
 impl State {
     /// The saved layout.
     pub(crate) fn layout(&self) -> Layout {
-        if self.layout == Layout::ChannelsLast.name() {
-            Layout::ChannelsLast
-        } else {
-            Layout::Contiguous
-        }
+        Layout::from_name(&self.layout).unwrap_or(Layout::Contiguous)
     }
 }
 

@@ -140,12 +140,9 @@ fn show_peaks(speed: &Speed) {
 
 /// Of `--layout`.
 fn layout(word: &str) -> Result<Layout, Error> {
-    [Layout::Contiguous, Layout::ChannelsLast]
-        .into_iter()
-        .find(|known| known.name() == word)
-        .ok_or_else(|| {
-            Error::input(format!("--layout {word} is unknown"), "give contiguous or channels_last")
-        })
+    Layout::from_name(word).ok_or_else(|| {
+        Error::input(format!("--layout {word} is unknown"), "give contiguous or channels_last")
+    })
 }
 
 /// Of `--precision`.
