@@ -82,7 +82,7 @@ const EXPERIMENTS: [(&str, &[&str]); 9] = [
             "mixup 0.2",
             "ema",
             "clip norm 5",
-            "bf16 autocast",
+            "bf16",
             "accumulate 2",
             "color jitter 0.4",
             "on weights",

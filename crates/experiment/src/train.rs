@@ -123,8 +123,8 @@ pub enum Precision {
     Tf32,
     /// 64 bits throughout.
     F64,
-    /// Convolutions and matrix products in bfloat16, the rest and all weights in 32 bits
-    /// (autocast).
+    /// Convolutions in bfloat16; sums, statistics and weights in 32 bits. On a CPU the planned step
+    /// also keeps activations in bfloat16; elsewhere it is libtorch's autocast.
     Bf16,
     /// Convolutions and matrix products in float16, with loss scaling.
     Fp16,
@@ -315,7 +315,7 @@ impl TrainSpec {
         say(self.layout == MemoryLayout::Contiguous, "contiguous layout".into());
         say(self.layout == MemoryLayout::ChannelsLast, "channels_last layout".into());
         say(self.precision == Precision::Tf32, "TF32 products on a GPU".into());
-        say(self.precision == Precision::Bf16, "bf16 autocast".into());
+        say(self.precision == Precision::Bf16, "bf16".into());
         say(self.precision == Precision::Fp16, "fp16 autocast with loss scaling".into());
         on
     }

@@ -118,7 +118,7 @@ macro_rules! simd {
                 unsafe { $interleave(a, b) }
             }
             #[inline(always)]
-            unsafe fn prefetch(at: *const $t) {
+            unsafe fn prefetch<E>(at: *const E) {
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
             }
             #[inline(always)]

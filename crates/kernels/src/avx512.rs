@@ -1,7 +1,7 @@
 //! Vectors in AVX-512 registers: sixteen `f32` or eight `f64`, with masks for partial vectors.
 //!
 //! The contract of all functions here is that of [`Simd`]: they run only on processors with AVX-512
-//! F, DQ and VL.
+//! F, BW, DQ and VL.
 
 use std::arch::x86_64::*;
 
@@ -98,7 +98,7 @@ macro_rules! simd {
                 unsafe { $interleave(a, b) }
             }
             #[inline(always)]
-            unsafe fn prefetch(at: *const $t) {
+            unsafe fn prefetch<E>(at: *const E) {
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
             }
             #[inline(always)]

@@ -3,13 +3,14 @@
 //! Dispatch tables are statics of this crate. Their functions are therefore compiled here, with
 //! this crate's optimization level, and not in the crate of a generic caller.
 
+use crate::Bf16;
 #[cfg(target_arch = "x86_64")]
 use crate::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::avx512::Avx512;
 use crate::conv::results::{self, Activate, Add, Mask, Store, StoreSums, Write};
 use crate::conv::{pack, scatter, tile};
-use crate::element::{Element, Plain, Simd};
+use crate::element::{Element, Plain};
 #[cfg(target_arch = "x86_64")]
 use crate::instruction_set::{InstructionSet, current};
 use crate::norm::loops as norm;
@@ -17,35 +18,33 @@ use crate::pointwise::loops as pointwise;
 use crate::pool::rows;
 use crate::sgd::loops as sgd;
 use crate::source::{Masked, NormPlane, One, Source, StridedSource, Sum};
+use crate::stored::{Lanes, Stored};
 
-/// An element type with kernels: `f32` or `f64`.
-pub trait Real: Element {
-    /// The dispatch table for this type and the instruction set in use.
-    #[doc(hidden)]
-    #[allow(private_interfaces)]
-    fn kernels() -> &'static Kernels<Self>;
-}
+/// The type of arithmetic: `f32` or `f64`.
+pub trait Real: Element + Stored<Real = Self> {}
 
-macro_rules! real {
-    ($type:ty, $avx512:ident, $avx512_narrow:ident, $avx2:ident, $plain:ident) => {
-        impl Real for $type {
-            #[allow(private_interfaces)]
-            fn kernels() -> &'static Kernels<Self> {
-                #[cfg(target_arch = "x86_64")]
-                match current() {
-                    InstructionSet::Avx512 => return &$avx512,
-                    InstructionSet::Avx512Narrow => return &$avx512_narrow,
-                    InstructionSet::Avx2 => return &$avx2,
-                    InstructionSet::Plain => {}
-                }
-                &$plain
+impl Real for f32 {}
+impl Real for f64 {}
+
+macro_rules! kernels {
+    ($name:ident, $type:ty, $avx512:ident, $avx512_narrow:ident, $avx2:ident, $plain:ident) => {
+        /// The dispatch table for this type and the instruction set in use.
+        pub(crate) fn $name() -> &'static Kernels<$type> {
+            #[cfg(target_arch = "x86_64")]
+            match current() {
+                InstructionSet::Avx512 => return &$avx512,
+                InstructionSet::Avx512Narrow => return &$avx512_narrow,
+                InstructionSet::Avx2 => return &$avx2,
+                InstructionSet::Plain => {}
             }
+            &$plain
         }
     };
 }
 
-real!(f32, AVX512_F32, AVX512_NARROW_F32, AVX2_F32, PLAIN_F32);
-real!(f64, AVX512_F64, AVX512_NARROW_F64, AVX2_F64, PLAIN_F64);
+kernels!(f32_kernels, f32, AVX512_F32, AVX512_NARROW_F32, AVX2_F32, PLAIN_F32);
+kernels!(f64_kernels, f64, AVX512_F64, AVX512_NARROW_F64, AVX2_F64, PLAIN_F64);
+kernels!(bf16_kernels, Bf16, AVX512_BF16, AVX512_NARROW_BF16, AVX2_BF16, PLAIN_BF16);
 
 /// An entry of a dispatch table: a function of one argument of type `A`.
 type Entry<A> = unsafe fn(&A);
@@ -64,20 +63,20 @@ impl<A> WriteOrAdd<A> {
 }
 
 /// Packing, by the source of the rows.
-pub(crate) struct Packs<T: 'static> {
-    pub one: Entry<pack::Pack<T, One<T>>>,
-    pub sum: Entry<pack::Pack<T, Sum<T>>>,
-    pub norm: Entry<pack::Pack<T, NormPlane<T>>>,
+pub(crate) struct Packs<T: Stored> {
+    pub one: Entry<pack::Pack<T::Real, One<T>>>,
+    pub sum: Entry<pack::Pack<T::Real, Sum<T>>>,
+    pub norm: Entry<pack::Pack<T::Real, NormPlane<T>>>,
 }
 
 /// Strided packing, by the source of the rows.
-pub(crate) struct Gathers<T: 'static> {
-    pub one: Entry<pack::StridedGather<T, One<T>>>,
-    pub sum: Entry<pack::StridedGather<T, Sum<T>>>,
+pub(crate) struct Gathers<T: Stored> {
+    pub one: Entry<pack::StridedGather<T::Real, One<T>>>,
+    pub sum: Entry<pack::StridedGather<T::Real, Sum<T>>>,
 }
 
 /// Writing a convolution's results, by the operation on them.
-pub(crate) struct Writes<T: 'static> {
+pub(crate) struct Writes<T: Stored> {
     pub store: Entry<Write<T, Store>>,
     pub add: Entry<Write<T, Add>>,
     pub sums: Entry<Write<T, StoreSums>>,
@@ -87,7 +86,7 @@ pub(crate) struct Writes<T: 'static> {
 }
 
 /// Copying a plane, by its source.
-pub(crate) struct Copies<T: 'static> {
+pub(crate) struct Copies<T: Stored> {
     pub one: WriteOrAdd<pointwise::PlaneCopy<T, One<T>>>,
     pub sum: WriteOrAdd<pointwise::PlaneCopy<T, Sum<T>>>,
     pub masked: WriteOrAdd<pointwise::PlaneCopy<T, Masked<T>>>,
@@ -95,31 +94,31 @@ pub(crate) struct Copies<T: 'static> {
 }
 
 /// The sums of a batch norm, by their factors.
-pub(crate) struct NormSums<T: 'static> {
+pub(crate) struct NormSums<T: Stored> {
     pub squares: Entry<norm::PlaneSums<norm::Squares<T>>>,
     pub products: Entry<norm::PlaneSums<norm::Products<T>>>,
     pub masked_products: Entry<norm::PlaneSums<norm::MaskedProducts<T>>>,
 }
 
 /// Normalization, without and with a residual.
-pub(crate) struct Normalizations<T: 'static> {
+pub(crate) struct Normalizations<T: Stored> {
     pub plain: Entry<norm::Normalize<T, norm::NoTerm>>,
     pub residual: Entry<norm::Normalize<T, norm::Term<T>>>,
 }
 
-/// The dispatch table of one element type and instruction set.
-pub(crate) struct Kernels<T: 'static> {
+/// The dispatch table of one type of elements and instruction set.
+pub(crate) struct Kernels<T: Stored> {
     /// The elements of a vector in the register tiles.
     pub lanes: usize,
     /// The number of vector registers.
     pub registers: usize,
     /// Indexed by rows - 1 and vectors - 1.
-    pub tile: [[Entry<tile::Tile<T>>; tile::VECTORS]; tile::ROWS],
+    pub tile: [[Entry<tile::Tile<T::Real>>; tile::VECTORS]; tile::ROWS],
     /// Indexed by rows - 1 and offsets - 1.
-    pub dot: [[Entry<tile::Dot<T>>; tile::VECTORS]; tile::ROWS],
+    pub dot: [[Entry<tile::Dot<T::Real>>; tile::VECTORS]; tile::ROWS],
     /// Indexed by rows - 1 and vectors - 1.
-    pub outer: [[Entry<tile::Outer<T>>; tile::VECTORS]; tile::ROWS],
-    pub transpose: Entry<tile::Transpose<T>>,
+    pub outer: [[Entry<tile::Outer<T::Real>>; tile::VECTORS]; tile::ROWS],
+    pub transpose: Entry<tile::Transpose<T::Real>>,
     pub pack: Packs<T>,
     pub gather: Gathers<T>,
     pub write: Writes<T>,
@@ -131,7 +130,7 @@ pub(crate) struct Kernels<T: 'static> {
     pub scale: WriteOrAdd<pointwise::Scale<T>>,
     pub product_sum: Entry<pointwise::PlaneSum<pointwise::Product<T>>>,
     pub sum: Entry<pointwise::PlaneSum<One<T>>>,
-    pub sgd: Entry<sgd::Flat<T>>,
+    pub sgd: Entry<sgd::Flat<T::Real>>,
     pub pool_row: Entry<rows::RowSum<T>>,
     pub pool_maximum: Entry<rows::Maximum<T>>,
     pub pool_places: Entry<rows::Places<T>>,
@@ -140,20 +139,23 @@ pub(crate) struct Kernels<T: 'static> {
 /// Compiles `$module::$function`, whose generic parameters beside the element type and the vectors
 /// are `$params`, for the baseline and for AVX2.
 macro_rules! compile {
-    ($name:ident, $module:ident :: $function:ident,
+    ($name:ident, $bound:ident, $module:ident :: $function:ident,
         [$($params:tt)*], [$($args:tt)*], $argument:ty) => {
         mod $name {
             use super::*;
-            pub(crate) unsafe fn plain<T: Element, $($params)*>(argument: &$argument) {
+            pub(crate) unsafe fn plain<T: $bound, $($params)*>(argument: &$argument)
+            where
+                Plain: Lanes<T>,
+            {
                 // SAFETY: the caller guarantees the argument, and that the processor has the
                 // instructions.
                 unsafe { $module::$function::<T, Plain, $($args)*>(argument) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            pub(crate) unsafe fn avx2<T: Element, $($params)*>(argument: &$argument)
+            pub(crate) unsafe fn avx2<T: $bound, $($params)*>(argument: &$argument)
             where
-                Avx2: Simd<T>,
+                Avx2: Lanes<T>,
             {
                 // SAFETY: the caller guarantees the argument, and that the processor has the
                 // instructions.
@@ -162,41 +164,41 @@ macro_rules! compile {
         }
     };
     // As above, and for AVX-512 with vectors of both widths.
-    ($name:ident, $module:ident :: $function:ident,
+    ($name:ident, $bound:ident, $module:ident :: $function:ident,
         [$($params:tt)*], [$($args:tt)*], $argument:ty, both) => {
         mod $name {
             use super::*;
-            compile!(compiled, $module::$function, [$($params)*], [$($args)*], $argument);
+            compile!(compiled, $bound, $module::$function, [$($params)*], [$($args)*], $argument);
             pub(crate) use compiled::*;
             compile!(
-                @avx512, avx512, $module::$function, [$($params)*], [$($args)*], $argument, Avx512
+                @avx512, avx512, $bound, $module::$function, [$($params)*], [$($args)*], $argument, Avx512
             );
             compile!(
-                @avx512, avx512_narrow, $module::$function,
+                @avx512, avx512_narrow, $bound, $module::$function,
                 [$($params)*], [$($args)*], $argument, Avx2
             );
         }
     };
     // As above, and for AVX-512 with vectors of one width.
-    ($name:ident, $module:ident :: $function:ident,
+    ($name:ident, $bound:ident, $module:ident :: $function:ident,
         [$($params:tt)*], [$($args:tt)*], $argument:ty, $vectors:ident) => {
         mod $name {
             use super::*;
-            compile!(compiled, $module::$function, [$($params)*], [$($args)*], $argument);
+            compile!(compiled, $bound, $module::$function, [$($params)*], [$($args)*], $argument);
             pub(crate) use compiled::*;
             compile!(
-                @avx512, avx512, $module::$function,
+                @avx512, avx512, $bound, $module::$function,
                 [$($params)*], [$($args)*], $argument, $vectors
             );
         }
     };
-    (@avx512, $which:ident, $module:ident :: $function:ident,
+    (@avx512, $which:ident, $bound:ident, $module:ident :: $function:ident,
         [$($params:tt)*], [$($args:tt)*], $argument:ty, $vectors:ident) => {
         #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl")]
-        pub(crate) unsafe fn $which<T: Element, $($params)*>(argument: &$argument)
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+        pub(crate) unsafe fn $which<T: $bound, $($params)*>(argument: &$argument)
         where
-            $vectors: Simd<T>,
+            $vectors: Lanes<T>,
         {
             // SAFETY: the caller guarantees the argument, and that the processor has the
             // instructions.
@@ -208,37 +210,37 @@ macro_rules! compile {
 // Which width is faster depends on the processor. A processor with two 512-bit units does nearly
 // twice as many multiply-adds with vectors of sixteen floats. A processor that splits such vectors
 // into halves gains nothing, and loses where rows are short or unaligned.
-compile!(tiles, tile::tile, [const M: usize, const N: usize], [M, N], tile::Tile<T>, both);
-compile!(dots, tile::dot, [const M: usize, const N: usize], [M, N], tile::Dot<T>, both);
-compile!(outers, tile::outer, [const M: usize, const N: usize], [M, N], tile::Outer<T>, both);
-compile!(transposes, tile::transpose, [], [], tile::Transpose<T>, both);
+compile!(tiles, Real, tile::tile, [const M: usize, const N: usize], [M, N], tile::Tile<T>, both);
+compile!(dots, Real, tile::dot, [const M: usize, const N: usize], [M, N], tile::Dot<T>, both);
+compile!(outers, Real, tile::outer, [const M: usize, const N: usize], [M, N], tile::Outer<T>, both);
+compile!(transposes, Real, tile::transpose, [], [], tile::Transpose<T>, both);
 // Loops over planes use the longer vectors wherever they exist, but for this one.
 compile!(
-    gathers, pack::strided_gather, [P: StridedSource<T>], [P], pack::StridedGather<T, P>, Avx2
+    gathers, Stored, pack::strided_gather, [P: StridedSource<T>], [P], pack::StridedGather<T::Real, P>, Avx2
 );
-compile!(packs, pack::pack, [P: Source<T>], [P], pack::Pack<T, P>, Avx512);
-compile!(writes, results::write, [O: results::Operation<T>], [O], Write<T, O>, Avx512);
+compile!(packs, Stored, pack::pack, [P: Source<T>], [P], pack::Pack<T::Real, P>, Avx512);
+compile!(writes, Stored, results::write, [O: results::Operation<T>], [O], Write<T, O>, Avx512);
 compile!(
-    scatters, scatter::strided_scatter, [const ADD: bool], [ADD], scatter::StridedScatter<T>, Avx512
+    scatters, Stored, scatter::strided_scatter, [const ADD: bool], [ADD], scatter::StridedScatter<T>, Avx512
 );
-compile!(norm_sums, norm::sums_of, [F: norm::Factors<T>], [F], norm::PlaneSums<F>, Avx512);
+compile!(norm_sums, Stored, norm::sums_of, [F: norm::Factors<T>], [F], norm::PlaneSums<F>, Avx512);
 compile!(
-    normalizes, norm::normalize_plane, [A: norm::Added<T>], [A], norm::Normalize<T, A>, Avx512
+    normalizes, Stored, norm::normalize_plane, [A: norm::Added<T>], [A], norm::Normalize<T, A>, Avx512
 );
 compile!(
-    copies, pointwise::copy_plane, [P: Source<T>, const ADD: bool], [P, ADD],
+    copies, Stored, pointwise::copy_plane, [P: Source<T>, const ADD: bool], [P, ADD],
     pointwise::PlaneCopy<T, P>, Avx512
 );
-compile!(relus, pointwise::relu_plane, [], [], pointwise::PlaneCopy<T, One<T>>, Avx512);
-compile!(scales, pointwise::scale_plane, [const ADD: bool], [ADD], pointwise::Scale<T>, Avx512);
+compile!(relus, Stored, pointwise::relu_plane, [], [], pointwise::PlaneCopy<T, One<T>>, Avx512);
+compile!(scales, Stored, pointwise::scale_plane, [const ADD: bool], [ADD], pointwise::Scale<T>, Avx512);
 compile!(
-    plane_sums, pointwise::sum_of, [F: pointwise::Summand<T>], [F], pointwise::PlaneSum<F>, Avx512
+    plane_sums, Stored, pointwise::sum_of, [F: pointwise::Summand<T>], [F], pointwise::PlaneSum<F>, Avx512
 );
-compile!(sgds, sgd::step, [], [], sgd::Flat<T>, Avx512);
-compile!(pool_places, rows::places, [], [], rows::Places<T>, Avx512);
+compile!(sgds, Real, sgd::step, [], [], sgd::Flat<T>, Avx512);
+compile!(pool_places, Stored, rows::places, [], [], rows::Places<T>, Avx512);
 // The compiler vectorizes these loops itself; the code that it generates for AVX-512 is slower.
-compile!(pool_rows, rows::sum, [], [], rows::RowSum<T>);
-compile!(pool_maxima, rows::maximum, [], [], rows::Maximum<T>);
+compile!(pool_rows, Stored, rows::sum, [], [], rows::RowSum<T>);
+compile!(pool_maxima, Stored, rows::maximum, [], [], rows::Maximum<T>);
 
 macro_rules! widths {
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal) => {
@@ -276,14 +278,15 @@ macro_rules! write_or_add {
 }
 
 macro_rules! dispatch_table {
-    ($name:ident, $t:ty, $lanes:literal, $registers:literal, $tiles:ident, $which:ident, $loops:ident) => {
+    ($name:ident, $t:ty, $real:ty, $lanes:literal, $registers:literal, $tiles:ident, $which:ident,
+        $loops:ident) => {
         pub(crate) static $name: Kernels<$t> = Kernels {
             lanes: $lanes,
             registers: $registers,
-            tile: widths!(tiles, $tiles, $t, tile::widest, $registers),
-            dot: widths!(dots, $tiles, $t, tile::widest_dot, $registers),
-            outer: widths!(outers, $tiles, $t, tile::widest, $registers),
-            transpose: transposes::$tiles::<$t>,
+            tile: widths!(tiles, $tiles, $real, tile::widest, $registers),
+            dot: widths!(dots, $tiles, $real, tile::widest_dot, $registers),
+            outer: widths!(outers, $tiles, $real, tile::widest, $registers),
+            transpose: transposes::$tiles::<$real>,
             pack: Packs {
                 one: packs::$which::<$t, One<$t>>,
                 sum: packs::$which::<$t, Sum<$t>>,
@@ -321,7 +324,7 @@ macro_rules! dispatch_table {
             scale: write_or_add!(scales, $which, $t),
             product_sum: plane_sums::$which::<$t, pointwise::Product<$t>>,
             sum: plane_sums::$which::<$t, One<$t>>,
-            sgd: sgds::$which::<$t>,
+            sgd: sgds::$which::<$real>,
             pool_row: pool_rows::$loops::<$t>,
             pool_maximum: pool_maxima::$loops::<$t>,
             pool_places: pool_places::$which::<$t>,
@@ -330,16 +333,23 @@ macro_rules! dispatch_table {
 }
 
 #[cfg(target_arch = "x86_64")]
-dispatch_table!(AVX512_F32, f32, 16, 32, avx512, avx512, avx2);
+dispatch_table!(AVX512_F32, f32, f32, 16, 32, avx512, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-dispatch_table!(AVX512_F64, f64, 8, 32, avx512, avx512, avx2);
+dispatch_table!(AVX512_F64, f64, f64, 8, 32, avx512, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-dispatch_table!(AVX512_NARROW_F32, f32, 8, 32, avx512_narrow, avx512, avx2);
+dispatch_table!(AVX512_BF16, Bf16, f32, 16, 32, avx512, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-dispatch_table!(AVX512_NARROW_F64, f64, 4, 32, avx512_narrow, avx512, avx2);
+dispatch_table!(AVX512_NARROW_F32, f32, f32, 8, 32, avx512_narrow, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-dispatch_table!(AVX2_F32, f32, 8, 16, avx2, avx2, avx2);
+dispatch_table!(AVX512_NARROW_F64, f64, f64, 4, 32, avx512_narrow, avx512, avx2);
 #[cfg(target_arch = "x86_64")]
-dispatch_table!(AVX2_F64, f64, 4, 16, avx2, avx2, avx2);
-dispatch_table!(PLAIN_F32, f32, 8, 16, plain, plain, plain);
-dispatch_table!(PLAIN_F64, f64, 8, 16, plain, plain, plain);
+dispatch_table!(AVX512_NARROW_BF16, Bf16, f32, 8, 32, avx512_narrow, avx512, avx2);
+#[cfg(target_arch = "x86_64")]
+dispatch_table!(AVX2_F32, f32, f32, 8, 16, avx2, avx2, avx2);
+#[cfg(target_arch = "x86_64")]
+dispatch_table!(AVX2_F64, f64, f64, 4, 16, avx2, avx2, avx2);
+#[cfg(target_arch = "x86_64")]
+dispatch_table!(AVX2_BF16, Bf16, f32, 8, 16, avx2, avx2, avx2);
+dispatch_table!(PLAIN_F32, f32, f32, 8, 16, plain, plain, plain);
+dispatch_table!(PLAIN_F64, f64, f64, 8, 16, plain, plain, plain);
+dispatch_table!(PLAIN_BF16, Bf16, f32, 8, 16, plain, plain, plain);

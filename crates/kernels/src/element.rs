@@ -100,7 +100,7 @@ pub(crate) unsafe trait Simd<T>: Copy {
     /// Two vectors whose even lanes are those of `a` and whose odd lanes are those of `b`.
     unsafe fn interleave(a: Self::V, b: Self::V) -> [Self::V; 2];
     /// Prefetches a cache line. Any address is allowed.
-    unsafe fn prefetch(at: *const T);
+    unsafe fn prefetch<E>(at: *const E);
     /// The sum of all lanes.
     unsafe fn sum(v: Self::V) -> T;
     /// Stores the sums of four vectors in four consecutive elements, or adds them to these
@@ -130,23 +130,6 @@ pub(crate) unsafe trait Simd<T>: Copy {
     unsafe fn load_n(at: *const T, n: usize) -> Self::V {
         // SAFETY: the caller guarantees the first `n` elements.
         unsafe { if n == Self::LANES { Self::load(at) } else { Self::load_part(at, n) } }
-    }
-
-    /// Loads `n` elements that are two apart into the first lanes. Nothing after the last one is
-    /// read.
-    #[inline(always)]
-    unsafe fn load_every_second(at: *const T, n: usize) -> Self::V
-    where
-        T: Element,
-    {
-        // SAFETY: the caller guarantees the elements from the first to the last one.
-        unsafe {
-            let [a, b] = [0, Self::LANES].map(|first| match (2 * n - 1).saturating_sub(first) {
-                0 => Self::splat(T::ZERO),
-                remaining => Self::load_n(at.add(first), remaining.min(Self::LANES)),
-            });
-            Self::deinterleave_even(a, b)
-        }
     }
 
     /// Stores `n` lanes, where `n` may be `LANES`.
@@ -253,7 +236,7 @@ unsafe impl<T: Element> Simd<T> for Plain {
     }
 
     #[inline(always)]
-    unsafe fn prefetch(_at: *const T) {}
+    unsafe fn prefetch<E>(_at: *const E) {}
 
     #[inline(always)]
     unsafe fn sum(v: Self::V) -> T {

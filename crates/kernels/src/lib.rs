@@ -17,6 +17,8 @@
 //! - [`view`]: a tensor of a batch as planes
 //! - [`element`]: `f32` and `f64`, and vectors of them
 //! - `avx2`, `avx512`: vectors in registers
+//! - [`stored`]: how elements of planes are stored, as `f32`, `f64` or bfloat16
+//! - `bfloat16`: vectors that are stored as bfloat16
 //! - `vector_loop`: the loop over the elements of a plane
 //! - `source`: tensors that are combined as they are read
 //! - [`instruction_set`]: the instruction sets, and the one in use
@@ -39,6 +41,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bfloat16;
 pub mod conv;
 mod dispatch;
 pub mod element;
@@ -53,6 +56,7 @@ pub mod pool;
 pub mod sgd;
 mod share;
 mod source;
+pub mod stored;
 mod vector_loop;
 pub mod view;
 
@@ -61,5 +65,7 @@ pub use conv::{
 };
 pub use dispatch::Real;
 pub use fastest::fastest;
+pub use half::bf16 as Bf16;
 pub use share::Share;
+pub use stored::Stored;
 pub use view::View;

@@ -3,7 +3,7 @@
 use nix::sys::mman::{MmapAdvise, madvise};
 use std::ptr::NonNull;
 
-use crate::element::Element;
+use crate::stored::Stored;
 
 /// Allocates zeros, on huge pages where the system provides them. Reading 16 to 32 MiB is up to
 /// twice as fast on huge pages.
@@ -11,13 +11,13 @@ use crate::element::Element;
 /// # Panics
 /// If memory does not suffice. A failure in the allocator itself would abort the process without a
 /// message.
-pub fn zeros<T: Element>(length: usize) -> Vec<T> {
+pub fn zeros<T: Stored>(length: usize) -> Vec<T> {
     let mut zeros = Vec::new();
     if zeros.try_reserve_exact(length).is_err() {
         panic!("out of memory: {} bytes for tensors", length * size_of::<T>());
     }
     request_huge_pages(&mut zeros);
-    zeros.resize(length, T::ZERO);
+    zeros.resize(length, T::default());
     zeros
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::element::Element;
+use crate::stored::Stored;
 
 /// A tensor of a batch. Each image has `channels` contiguous planes of `height * width` elements,
 /// and images are `image_stride` elements apart, so that a range of channels of a larger tensor is
@@ -61,13 +61,14 @@ impl<T> View<T> {
     /// The contract at [`View`]; the view has this image and these channels.
     pub unsafe fn zero(&self, image: usize, channels: Range<usize>)
     where
-        T: Element,
+        T: Stored,
     {
         // SAFETY: the planes of an image are contiguous, and the caller guarantees that they are
         // writable.
         unsafe {
             let length = channels.len() * self.plane_len();
-            std::slice::from_raw_parts_mut(self.plane(image, channels.start), length).fill(T::ZERO);
+            std::slice::from_raw_parts_mut(self.plane(image, channels.start), length)
+                .fill(T::default());
         }
     }
 

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Tensor, close, near, values};
 use proptest::prelude::*;
-use res2lab_kernels::norm::{self, Residual};
+use res2lab_kernels::norm::{self, Affine, Residual};
 use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape, global};
 use res2lab_kernels::{Gradient, NormBackward, Real, View, pointwise};
 
@@ -47,10 +47,9 @@ fn norms_are_right<T: Real>(
     let dg = gradient.dense();
     sums_are_right(&mut x, channels, channel, tolerance);
 
-    let affine = Some(Residual { view: residual.view(), affine: Some((&numbers[2], &numbers[3])) });
-    unsafe {
-        norm::normalize(x.view(), &numbers[0], &numbers[1], affine, true, out.view(), 0..IMAGES)
-    };
+    let affine = |i: usize| Affine { scale: &numbers[i], shift: &numbers[i + 1] };
+    let added = Some(Residual { view: residual.view(), affine: Some(affine(2)) });
+    unsafe { norm::normalize(x.view(), affine(0), added, true, out.view(), 0..IMAGES) };
     let all = |i: usize| dx[i] * number(0, i) + number(1, i) + dr[i] * number(2, i) + number(3, i);
     near(&out.dense(), &(0..dx.len()).map(|i| all(i).max(0.0)).collect::<Vec<_>>(), tolerance);
     let masks = out.dense();
@@ -96,9 +95,7 @@ fn norms_are_right<T: Real>(
     unsafe { norm::input_gradient(&full, into.view(), false, 0..IMAGES) };
     near(&into.dense(), &(0..dx.len()).map(through).collect::<Vec<_>>(), tolerance);
 
-    unsafe {
-        norm::normalize(x.view(), &numbers[0], &numbers[1], None, false, into.view(), 0..IMAGES)
-    };
+    unsafe { norm::normalize(x.view(), affine(0), None, false, into.view(), 0..IMAGES) };
     let plain: Vec<f64> = (0..dx.len()).map(|i| dx[i] * number(0, i) + number(1, i)).collect();
     near(&into.dense(), &plain, tolerance);
     into.check_gaps();

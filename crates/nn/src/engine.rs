@@ -2,7 +2,7 @@
 
 use crate::Layout;
 use res2lab_arch::{Graph, Node, Op};
-use tch::Device;
+use tch::{Device, Kind};
 
 /// The implementation of a training step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub enum Engine {
 #[derive(Clone, Copy, Debug)]
 pub struct Conditions {
     pub device: Device,
-    /// Whether convolutions and matrix products are in another precision than the weights.
-    pub is_mixed: bool,
+    /// The kind of convolutions and matrix products, if it is not that of the weights.
+    pub autocast: Option<Kind>,
     /// The number of processes that train the network together.
     pub processes: usize,
     /// Whether the recipe asks for libtorch's operators (`train.plain`).
@@ -30,9 +30,9 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// One process in one precision on `device`.
+    /// One process on `device`, in the precision of the weights.
     pub fn on(device: Device) -> Conditions {
-        Conditions { device, is_mixed: false, processes: 1, plain: false, cuda_graph: false }
+        Conditions { device, autocast: None, processes: 1, plain: false, cuda_graph: false }
     }
 }
 
@@ -49,10 +49,10 @@ impl Engine {
             (Engine::Autograd, "train.plain")
         } else if c.processes > 1 {
             (Engine::Autograd, "several processes train one network")
-        } else if c.is_mixed {
-            (Engine::Autograd, "mixed precision")
+        } else if c.autocast.is_some_and(|kind| kind != Kind::BFloat16) {
+            (Engine::Autograd, "half precision with loss scaling")
         } else {
-            (Engine::Planned, "one process and one precision on a CPU")
+            (Engine::Planned, "one process on a CPU")
         }
     }
 
@@ -114,14 +114,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_planned_step_needs_one_process_and_one_precision_on_a_cpu() {
+    fn the_planned_step_needs_one_process_on_a_cpu() {
         let cpu = Conditions::on(Device::Cpu);
         let gpu = Conditions::on(Device::Cuda(0));
         let engine = |c: Conditions| Engine::choose(&c).0;
         assert_eq!(engine(cpu), Engine::Planned);
         assert_eq!(engine(Conditions { plain: true, ..cpu }), Engine::Autograd);
         assert_eq!(engine(Conditions { processes: 2, ..cpu }), Engine::Autograd);
-        assert_eq!(engine(Conditions { is_mixed: true, ..cpu }), Engine::Autograd);
+        let precision = |kind| Conditions { autocast: Some(kind), ..cpu };
+        assert_eq!(engine(precision(Kind::BFloat16)), Engine::Planned);
+        assert_eq!(engine(precision(Kind::Half)), Engine::Autograd);
         assert_eq!(engine(Conditions { cuda_graph: true, ..cpu }), Engine::Planned);
         assert_eq!(engine(gpu), Engine::Autograd);
         assert_eq!(engine(Conditions { cuda_graph: true, ..gpu }), Engine::CudaGraph);

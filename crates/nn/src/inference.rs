@@ -3,7 +3,7 @@
 //! of the weights, so later changes of the net do not reach it.
 
 use crate::Net;
-use res2lab_planned::Inference as PlannedInference;
+use res2lab_planned::{Bf16, Inference as PlannedInference, Profile, Stored};
 use tch::{Device, Kind, Tensor};
 
 /// A copy of a network, ready to be evaluated.
@@ -12,19 +12,20 @@ pub struct Inference {
     kind: Kind,
 }
 
-/// An inference in the net's kind.
+/// An inference in the net's precision.
 enum TypedInference {
     Float(PlannedInference<f32>),
     Double(PlannedInference<f64>),
+    Bfloat16(PlannedInference<Bf16>),
 }
 
 impl Inference {
-    /// Whether an inference can evaluate this net: in float32 or float64, on a CPU.
+    /// Whether an inference can evaluate this net: in float32, float64 or bfloat16, on a CPU.
     pub fn fits(net: &Net) -> bool {
         let placement = net.placement();
         placement.device == Device::Cpu
             && matches!(placement.kind, Kind::Float | Kind::Double)
-            && !net.is_mixed()
+            && net.autocast().is_none_or(|kind| kind == Kind::BFloat16)
     }
 
     /// Folds the present state of `net`, for `batch` images at a time.
@@ -32,25 +33,31 @@ impl Inference {
     /// # Panics
     /// If [`Inference::fits`] is false, or memory does not suffice.
     pub fn new(net: &Net, batch: usize) -> Inference {
-        assert!(Inference::fits(net), "networks are folded on a CPU, in float32 or float64");
-        let threads = tch::get_num_threads().max(1) as usize;
-        let entry = |i: usize| net.params().tensor(i).contiguous();
+        assert!(Inference::fits(net), "networks are folded on a CPU, and not in half precision");
         let kind = net.placement().kind;
         let inference = match kind {
-            Kind::Double => TypedInference::Double(PlannedInference::new(
-                net.graph(),
-                |i| numbers(&entry(i)),
-                batch,
-                threads,
-            )),
-            _ => TypedInference::Float(PlannedInference::new(
-                net.graph(),
-                |i| numbers(&entry(i)),
-                batch,
-                threads,
-            )),
+            Kind::Double => TypedInference::Double(planned(net, batch)),
+            _ if net.is_mixed() => TypedInference::Bfloat16(planned(net, batch)),
+            _ => TypedInference::Float(planned(net, batch)),
         };
         Inference { inference, kind }
+    }
+
+    /// Times the instructions of the first thread in `steps` evaluations.
+    pub fn profile(&mut self, images: &Tensor, steps: usize) -> Profile {
+        let _ = self.logits(images);
+        match &mut self.inference {
+            TypedInference::Float(inference) => inference.start_profile(),
+            TypedInference::Double(inference) => inference.start_profile(),
+            TypedInference::Bfloat16(inference) => inference.start_profile(),
+        }
+        (0..steps).for_each(|_| _ = self.logits(images));
+        let profile = match &mut self.inference {
+            TypedInference::Float(inference) => inference.take_profile(),
+            TypedInference::Double(inference) => inference.take_profile(),
+            TypedInference::Bfloat16(inference) => inference.take_profile(),
+        };
+        profile.unwrap_or_default()
     }
 
     /// The logits of `images` (N x C x H x W, normalized, of the net's kind), as [`Net::logits`]
@@ -65,11 +72,20 @@ impl Inference {
             TypedInference::Double(inference) => {
                 Tensor::from_slice(&inference.logits(res2lab_libtorch::values(&images)))
             }
+            TypedInference::Bfloat16(inference) => {
+                Tensor::from_slice(&inference.logits(res2lab_libtorch::values(&images)))
+            }
         };
         logits.view([images.size()[0], -1])
     }
 }
 
-fn numbers<T: tch::kind::Element + Copy>(tensor: &Tensor) -> Vec<T> {
-    res2lab_libtorch::values::<T>(tensor).to_vec()
+/// The inference of a net with activations that are stored as `T`.
+fn planned<T: Stored<Real: tch::kind::Element>>(net: &Net, batch: usize) -> PlannedInference<T> {
+    let threads = tch::get_num_threads().max(1) as usize;
+    let entry = |i: usize| {
+        let tensor = net.params().tensor(i).contiguous();
+        res2lab_libtorch::values::<T::Real>(&tensor).to_vec()
+    };
+    PlannedInference::new(net.graph(), entry, batch, threads)
 }

@@ -41,6 +41,7 @@ pub use net::{Mode, Net, Output};
 pub use objective::{LossKind, Objective};
 pub use params::{Layout, Params, Placement};
 pub use planned::PlannedStep;
+pub use res2lab_planned::profile::Row as ProfileRow;
 pub use scaler::LossScaler;
 pub use sgd::{Rates, Sgd};
 pub use step::{AutogradStep, GradScale, Loss, Step, Targets};

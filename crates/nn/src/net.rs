@@ -89,10 +89,10 @@ impl Net {
     }
 
     /// Makes convolutions and matrix products compute in `kind` (bfloat16 or half). Logits and
-    /// weights stay float32.
+    /// weights stay float32. The planned step rounds weights as it packs them, and needs no copy.
     pub fn set_autocast(&mut self, kind: Option<Kind>) {
         self.autocast = kind;
-        self.params.use_half(kind);
+        self.params.use_half(kind.filter(|_| self.placement.engine != crate::Engine::Planned));
     }
 
     /// The kind of convolutions and matrix products in mixed precision.

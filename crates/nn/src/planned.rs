@@ -6,7 +6,7 @@ use crate::Objective;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
 use res2lab_arch::Graph;
-use res2lab_planned::{Plan, State, Workspace};
+use res2lab_planned::{Bf16, Plan, Profile, State, Stored, Workspace};
 use tch::{Kind, Tensor};
 
 /// The planned step of a net. It is planned at the first batch, and again whenever the number of
@@ -16,10 +16,42 @@ pub struct PlannedStep {
     plan: Option<TypedPlan>,
 }
 
-/// A plan in the net's kind, with its memory.
+/// A plan in the net's precision, with its memory.
 enum TypedPlan {
     Float(Plan<f32>, Workspace<f32>),
     Double(Plan<f64>, Workspace<f64>),
+    /// Activations and their gradients in bfloat16, all else in float32.
+    Bfloat16(Plan<Bf16>, Workspace<Bf16>),
+}
+
+impl TypedPlan {
+    fn new(net: &Net, batch: usize) -> TypedPlan {
+        fn planned<T: Stored>(net: &Net, batch: usize) -> (Plan<T>, Workspace<T>) {
+            let threads = tch::get_num_threads().max(1) as usize;
+            let entries = net.params().entry_offsets();
+            let plan = Plan::new(net.graph(), entries, batch, threads);
+            let workspace = Workspace::new(&plan);
+            (plan, workspace)
+        }
+        if net.placement().kind == Kind::Double {
+            let (plan, workspace) = planned(net, batch);
+            return TypedPlan::Double(plan, workspace);
+        }
+        if net.autocast() == Some(Kind::BFloat16) {
+            let (plan, workspace) = planned(net, batch);
+            return TypedPlan::Bfloat16(plan, workspace);
+        }
+        let (plan, workspace) = planned(net, batch);
+        TypedPlan::Float(plan, workspace)
+    }
+
+    fn batch(&self) -> usize {
+        match self {
+            TypedPlan::Float(plan, _) => plan.batch(),
+            TypedPlan::Double(plan, _) => plan.batch(),
+            TypedPlan::Bfloat16(plan, _) => plan.batch(),
+        }
+    }
 }
 
 impl PlannedStep {
@@ -28,7 +60,7 @@ impl PlannedStep {
         PlannedStep { reference: AutogradStep::new(objective), plan: None }
     }
 
-    /// Whether the planned step can train this net: in float32 or float64, on a CPU, in one
+    /// Whether the planned step trains this net: in float32, float64 or bfloat16, on a CPU, in one
     /// process.
     pub fn fits(net: &Net) -> bool {
         net.placement().engine == Engine::Planned
@@ -40,28 +72,21 @@ impl PlannedStep {
         Plan::<f32>::new(graph, entries, batch, threads).to_string()
     }
 
+    /// Times the instructions of the first thread in `steps` passes forward and backward.
+    pub fn profile(net: &mut Net, images: &Tensor, steps: usize) -> Profile {
+        let images = images.contiguous();
+        match TypedPlan::new(net, images.size()[0] as usize) {
+            TypedPlan::Float(plan, workspace) => profiled(plan, workspace, net, &images, steps),
+            TypedPlan::Double(plan, workspace) => profiled(plan, workspace, net, &images, steps),
+            TypedPlan::Bfloat16(plan, workspace) => profiled(plan, workspace, net, &images, steps),
+        }
+    }
+
     fn plan(&mut self, net: &Net, batch: usize) -> &mut TypedPlan {
-        let has_other_batch = match &self.plan {
-            Some(TypedPlan::Float(plan, _)) => plan.batch() != batch,
-            Some(TypedPlan::Double(plan, _)) => plan.batch() != batch,
-            None => false,
-        };
-        if has_other_batch {
+        if self.plan.as_ref().is_some_and(|plan| plan.batch() != batch) {
             self.plan = None;
         }
-        self.plan.get_or_insert_with(|| {
-            let entries = net.params().entry_offsets();
-            let threads = tch::get_num_threads().max(1) as usize;
-            let graph = net.graph();
-            if net.placement().kind == Kind::Double {
-                let plan = Plan::new(graph, entries, batch, threads);
-                let workspace = Workspace::new(&plan);
-                return TypedPlan::Double(plan, workspace);
-            }
-            let plan = Plan::new(graph, entries, batch, threads);
-            let workspace = Workspace::new(&plan);
-            TypedPlan::Float(plan, workspace)
-        })
+        self.plan.get_or_insert_with(|| TypedPlan::new(net, batch))
     }
 }
 
@@ -82,11 +107,14 @@ impl Step for PlannedStep {
             TypedPlan::Double(plan, workspace) => {
                 run((plan, workspace), &reference, net, &images, targets, scale)
             }
+            TypedPlan::Bfloat16(plan, workspace) => {
+                run((plan, workspace), &reference, net, &images, targets, scale)
+            }
         }
     }
 }
 
-fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
+fn run<T: Stored<Real: tch::kind::Element>>(
     (plan, workspace): (&Plan<T>, &mut Workspace<T>),
     reference: &AutogradStep,
     net: &mut Net,
@@ -94,7 +122,7 @@ fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
     targets: &Targets,
     scale: GradScale,
 ) -> Loss {
-    let pixels = res2lab_libtorch::values::<T>(images);
+    let pixels = res2lab_libtorch::values::<T::Real>(images);
     let params = net.params_mut();
     let logits = Tensor::from_slice(plan.forward(workspace, pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
@@ -110,6 +138,26 @@ fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
         scale.accumulates,
     );
     loss
+}
+
+fn profiled<T: Stored<Real: tch::kind::Element>>(
+    plan: Plan<T>,
+    mut workspace: Workspace<T>,
+    net: &mut Net,
+    images: &Tensor,
+    steps: usize,
+) -> Profile {
+    let pixels = res2lab_libtorch::values::<T::Real>(images);
+    // The first pass touches the memory for the first time.
+    for step in 0..=steps {
+        if step == 1 {
+            workspace.start_profile();
+        }
+        let params = net.params_mut();
+        let gradient = plan.forward(&mut workspace, pixels, &mut state(params)).to_vec();
+        plan.backward(&mut workspace, pixels, &gradient, &mut state(params), false);
+    }
+    workspace.take_profile().unwrap_or_default()
 }
 
 /// Runs libtorch's operators on one thread. Its other threads would keep spinning on cores that the

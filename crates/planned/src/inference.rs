@@ -8,23 +8,25 @@ use crate::ops::conv::{Conv, ConvEpilogue, Weights};
 use crate::ops::norm::{self, Added, Normalize};
 use crate::plan::Plan;
 use crate::planning::Nodes;
+use crate::profile::Profile;
 use crate::program::Program;
 use crate::segments;
 use crate::step::State;
 use crate::tables::{ConvId, EntryId};
 use crate::workspace::Workspace;
 use res2lab_arch::{Graph, NodeId, Op};
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
+use res2lab_kernels::element::Element;
 use res2lab_kernels::memory::zeros;
 use std::collections::HashMap;
 
 /// A network with a copy of its weights, ready to be evaluated in batches of up to one size.
-pub struct Inference<T> {
+pub struct Inference<T: Stored> {
     plan: Plan<T>,
     workspace: Workspace<T>,
     /// All entries of the state, one after the other, with batch norms folded into packed weights
     /// and into biases.
-    state: Vec<T>,
+    state: Vec<T::Real>,
 }
 
 /// A convolution of an inference, and what is folded into its weights and its bias.
@@ -43,12 +45,12 @@ struct FoldedNorm {
     bias: Option<EntryId>,
 }
 
-impl<T: Real> Inference<T> {
+impl<T: Stored> Inference<T> {
     /// Folds and packs the state. `entry` returns one entry of the graph's state, in its published
     /// layout.
     pub fn new(
         graph: &Graph,
-        entry: impl Fn(usize) -> Vec<T>,
+        entry: impl Fn(usize) -> Vec<T::Real>,
         batch: usize,
         threads: usize,
     ) -> Inference<T> {
@@ -59,7 +61,7 @@ impl<T: Real> Inference<T> {
     /// `bytes`.
     fn within(
         graph: &Graph,
-        entry: impl Fn(usize) -> Vec<T>,
+        entry: impl Fn(usize) -> Vec<T::Real>,
         batch: usize,
         threads: usize,
         bytes: usize,
@@ -77,8 +79,18 @@ impl<T: Real> Inference<T> {
         Inference { plan, workspace, state }
     }
 
+    /// Begins a profile of the first thread.
+    pub fn start_profile(&mut self) {
+        self.workspace.start_profile();
+    }
+
+    /// Ends the profile of the first thread.
+    pub fn take_profile(&mut self) -> Option<Profile> {
+        self.workspace.take_profile()
+    }
+
     /// Logits (images x classes) of any number of `images` (images x channels x height x width).
-    pub fn logits(&mut self, images: &[T]) -> Vec<T> {
+    pub fn logits(&mut self, images: &[T::Real]) -> Vec<T::Real> {
         let image = self.plan.program.tables.buffers[IMAGES].elements();
         let mut logits = Vec::new();
         for batch in images.chunks(image * self.plan.batch()) {
@@ -90,7 +102,7 @@ impl<T: Real> Inference<T> {
     }
 }
 
-impl<T: Real> Plan<T> {
+impl<T: Stored> Plan<T> {
     /// Plans the inference of a graph for up to `batch` images, with the state of
     /// [`Inference::new`].
     pub fn inference(graph: &Graph, batch: usize, threads: usize) -> Plan<T> {
@@ -100,7 +112,7 @@ impl<T: Real> Plan<T> {
 }
 
 /// Plans an inference whose instructions access at most `bytes` in a micro-batch of several images.
-fn plan_inference<T: Real>(
+fn plan_inference<T: Stored>(
     program: Program,
     batch: usize,
     threads: usize,
@@ -119,14 +131,14 @@ fn plan_inference<T: Real>(
 }
 
 /// The values of an entry of the state.
-fn entry<'a, T: Real>(plan: &Plan<T>, state: &'a [T], entry: EntryId) -> &'a [T] {
+fn entry<'a, T: Stored>(plan: &Plan<T>, state: &'a [T::Real], entry: EntryId) -> &'a [T::Real] {
     &state[plan.layout.entry(&plan.program.tables, entry)]
 }
 
 /// Folds a norm into a convolution: w * g / sqrt(v + e), computed in double precision. The weights
 /// are packed in place. The bias overwrites that of the norm, which has as many elements and no
 /// other reader.
-fn fold<T: Real>(plan: &Plan<T>, folded: &Folded, state: &mut [T]) {
+fn fold<T: Stored>(plan: &Plan<T>, folded: &Folded, state: &mut [T::Real]) {
     let tables = &plan.program.tables;
     let weight = tables.convs[folded.conv].weight;
     let mut weights = entry(plan, state, weight).to_vec();
@@ -137,20 +149,25 @@ fn fold<T: Real>(plan: &Plan<T>, folded: &Folded, state: &mut [T]) {
         let channels = tables.state[start].elements;
         let scales: Vec<f64> =
             (0..channels).map(|c| value(0, c) / (value(3, c) + eps).sqrt()).collect();
-        let shift = |c: usize| T::from_f64((own(c) - value(2, c)) * scales[c] + value(1, c));
-        let shifts: Vec<T> = (0..channels).map(shift).collect();
+        let shift = |c: usize| T::Real::from_f64((own(c) - value(2, c)) * scales[c] + value(1, c));
+        let shifts: Vec<T::Real> = (0..channels).map(shift).collect();
         let each = weights.len() / channels;
         for (weights, scale) in weights.chunks_exact_mut(each).zip(&scales) {
-            weights.iter_mut().for_each(|w| *w = T::from_f64(w.to_f64() * scale));
+            weights.iter_mut().for_each(|w| *w = T::Real::from_f64(w.to_f64() * scale));
         }
         state[plan.layout.entry(tables, start + 1)].copy_from_slice(&shifts);
     }
+    weights.iter_mut().for_each(|weight| *weight = T::stored(*weight).real());
     let packed = &mut state[plan.layout.entry(tables, weight)];
     plan.layout.convs[folded.conv].pack(&weights, packed);
 }
 
 /// Sets the scale and shift of norms that cannot be folded into a convolution.
-fn set_statistics<T: Real>(constants: &mut Constants<T>, plan: &Plan<T>, state: &[T]) {
+fn set_statistics<T: Stored>(
+    constants: &mut Constants<T::Real>,
+    plan: &Plan<T>,
+    state: &[T::Real],
+) {
     for norm in &plan.program.tables.norms {
         for channel in 0..norm.x.shape.channels {
             let value = |i: usize| entry(plan, state, norm.state + i)[channel].to_f64();

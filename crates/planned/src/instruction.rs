@@ -2,8 +2,9 @@
 
 use crate::access::{Access, PackedWeights, Partials};
 use crate::interpreter::thread::Thread;
+use crate::profile::Products;
 use crate::tables::Tables;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 
 /// An instruction, which every thread runs for its own images.
 pub(crate) trait Instruction {
@@ -14,7 +15,12 @@ pub(crate) trait Instruction {
     fn accesses(&self, tables: &Tables) -> Vec<Access>;
 
     /// Runs it on one thread.
-    fn run<T: Real>(&self, thread: &mut Thread<T>);
+    fn run<T: Stored>(&self, thread: &mut Thread<T>);
+
+    /// The products of convolutions that it computes, for a profile.
+    fn products(&self, _: &Tables) -> Option<Products> {
+        None
+    }
 
     /// The packed weights that it reads, and the buffer that holds them, which the schedule sets.
     fn packed(&mut self) -> Option<(PackedWeights, &mut usize)> {

@@ -19,8 +19,9 @@ use crate::ops::relu::{Relu, ReluBack};
 use crate::ops::sigmoid::{Sigmoid, SigmoidBack};
 use crate::ops::synchronize::{AddPartials, Barrier, Pack};
 use crate::ops::zero::Zero;
+use crate::profile::Products;
 use crate::tables::Tables;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 
 /// Defines the instructions of a pass, each of which implements [`Instruction`].
 macro_rules! instructions {
@@ -52,10 +53,23 @@ macro_rules! instructions {
                 }
             }
 
+            /// The products of convolutions that the instruction computes.
+            fn products(&self, tables: &Tables) -> Option<Products> {
+                match self {
+                    $($pass::$name(instr) => instr.products(tables),)*
+                }
+            }
+
             /// Runs the instruction on one thread.
-            pub(crate) fn run<T: Real>(&self, thread: &mut Thread<T>) {
+            pub(crate) fn run<T: Stored>(&self, thread: &mut Thread<T>) {
+                let start = thread.profile.is_some().then(std::time::Instant::now);
                 match self {
                     $($pass::$name(instr) => instr.run(thread),)*
+                }
+                if let (Some(profile), Some(start)) = (&mut thread.profile, start) {
+                    let products = self.products(thread.tables);
+                    let seconds = start.elapsed().as_secs_f64();
+                    profile.add(self.name(), products, thread.images.len(), seconds);
                 }
             }
 

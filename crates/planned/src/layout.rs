@@ -8,11 +8,11 @@ use res2lab_kernels::{ConvKernel, Real, Share};
 use std::ops::Range;
 
 /// The layout of a program's memory, and its kernels.
-pub(crate) struct Layout<T> {
+pub(crate) struct Layout<R> {
     /// The kernel of each convolution.
     pub convs: Vec<ConvKernel>,
     /// The kernel of each pool.
-    pub pools: Vec<Pooling<T>>,
+    pub pools: Vec<Pooling<R>>,
     /// The most images of a pass.
     pub batch: usize,
     pub threads: usize,
@@ -47,13 +47,13 @@ pub(crate) struct Lengths {
 }
 
 /// The kernel of a pool.
-pub(crate) enum Pooling<T> {
-    Average(AveragePool<T>),
+pub(crate) enum Pooling<R> {
+    Average(AveragePool<R>),
     Max(MaxPool),
 }
 
-impl<T: Real> Pooling<T> {
-    pub(crate) fn new(of: &PoolOf) -> Pooling<T> {
+impl<R: Real> Pooling<R> {
+    pub(crate) fn new(of: &PoolOf) -> Pooling<R> {
         let res2lab_arch::Pool { kernel, stride, padding, ceil_mode, count_include_pad } = of.pool;
         let res2lab_arch::Shape { height, width, .. } = of.input;
         let shape = PoolShape { height, width, kernel, stride, padding, ceil_mode };
@@ -71,7 +71,7 @@ impl<T: Real> Pooling<T> {
     }
 }
 
-impl<T> Layout<T> {
+impl<R> Layout<R> {
     /// The images of a thread: its share, or all images if threads work on the same ones.
     pub(crate) fn images_of(&self, thread: usize, images: usize) -> Range<usize> {
         if self.shares_images {

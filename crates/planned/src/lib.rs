@@ -24,6 +24,7 @@
 //! - `layout`, [`plan`], [`workspace`]: a program with its memory
 //! - [`threads`]: a team of threads with a barrier
 //! - `interpreter`: runs a program on one thread; `norms`: batch statistics
+//! - [`profile`]: what a thread's time goes to
 //! - [`step`]: the two passes; [`inference`]: an evaluation
 //! - [`flat`]: the optimizer on flat buffers
 
@@ -48,6 +49,7 @@ mod norms;
 pub mod ops;
 pub mod plan;
 mod planning;
+pub mod profile;
 pub mod program;
 pub mod schedule;
 pub mod segments;
@@ -61,8 +63,9 @@ pub mod workspace;
 
 pub use inference::Inference;
 pub use plan::Plan;
+pub use profile::Profile;
 pub use program::Program;
-pub use res2lab_kernels::Real;
 pub use res2lab_kernels::sgd::SgdStep;
+pub use res2lab_kernels::{Bf16, Real, Stored};
 pub use step::State;
 pub use workspace::Workspace;

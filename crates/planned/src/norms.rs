@@ -7,22 +7,22 @@ use res2lab_kernels::Real;
 /// One thread's copy of the statistics and coefficients of all norms. Each vector holds the
 /// channels of all norms, one norm after the other.
 #[derive(Clone, Debug)]
-pub(crate) struct Constants<T> {
-    pub mean: Vec<T>,
+pub(crate) struct Constants<R> {
+    pub mean: Vec<R>,
     /// 1 / sqrt(var + eps).
     pub inverse: Vec<f64>,
     /// y = x * scale + shift.
-    pub scale: Vec<T>,
-    pub shift: Vec<T>,
+    pub scale: Vec<R>,
+    pub shift: Vec<R>,
     /// dx = dy_coefficient * dy + x_coefficient * x + constant.
-    pub dy_coefficient: Vec<T>,
-    pub x_coefficient: Vec<T>,
-    pub constant: Vec<T>,
+    pub dy_coefficient: Vec<R>,
+    pub x_coefficient: Vec<R>,
+    pub constant: Vec<R>,
 }
 
-impl<T: Real> Constants<T> {
-    pub(crate) fn new(channels: usize) -> Constants<T> {
-        let zeros = || vec![T::ZERO; channels];
+impl<R: Real> Constants<R> {
+    pub(crate) fn new(channels: usize) -> Constants<R> {
+        let zeros = || vec![R::ZERO; channels];
         Constants {
             mean: zeros(),
             inverse: vec![0.0; channels],
@@ -57,7 +57,7 @@ pub(crate) fn moments(sums: ChannelSums, n: f64) -> (f64, f64) {
     (mean, (sums.second / n - mean * mean).max(0.0))
 }
 
-impl<T: Real> Constants<T> {
+impl<R: Real> Constants<R> {
     /// Sets the scale and shift that normalize channel `i`.
     pub(crate) fn set_statistics(
         &mut self,
@@ -69,10 +69,10 @@ impl<T: Real> Constants<T> {
     ) {
         let inverse = 1.0 / (var + eps).sqrt();
         let scale = affine.weight * inverse;
-        self.mean[i] = T::from_f64(mean);
+        self.mean[i] = R::from_f64(mean);
         self.inverse[i] = inverse;
-        self.scale[i] = T::from_f64(scale);
-        self.shift[i] = T::from_f64(affine.bias - mean * scale);
+        self.scale[i] = R::from_f64(scale);
+        self.shift[i] = R::from_f64(affine.bias - mean * scale);
     }
 
     /// Sets the backward coefficients of channel `i` from the sums over its `n` values, and returns
@@ -88,9 +88,9 @@ impl<T: Real> Constants<T> {
         let inverse = self.inverse[i];
         let dy_coefficient = affine.weight * inverse;
         let x_coefficient = -dy_coefficient * inverse * inverse * sums.second / n;
-        self.dy_coefficient[i] = T::from_f64(dy_coefficient);
-        self.x_coefficient[i] = T::from_f64(x_coefficient);
-        self.constant[i] = T::from_f64(-dy_coefficient * sums.first / n - x_coefficient * mean);
+        self.dy_coefficient[i] = R::from_f64(dy_coefficient);
+        self.x_coefficient[i] = R::from_f64(x_coefficient);
+        self.constant[i] = R::from_f64(-dy_coefficient * sums.first / n - x_coefficient * mean);
         Affine { weight: sums.second * inverse, bias: sums.first }
     }
 }

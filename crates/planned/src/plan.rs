@@ -2,22 +2,24 @@
 //! batch size and number of threads. A plan is immutable and may be shared; its memory is a
 //! [`Workspace`](crate::workspace::Workspace).
 
+use crate::instructions::Forward;
 use crate::layout::{Layout, Lengths, Pooling};
 use crate::memory::place_buffers;
 use crate::program::Program;
 use crate::schedule::packed_buffers;
 use crate::segments::{self, Segment};
 use res2lab_arch::Graph;
-use res2lab_kernels::{ConvKernel, Real};
+use res2lab_kernels::{ConvKernel, Real, Stored};
 
-/// A program that is ready to run in a workspace.
-pub struct Plan<T> {
+/// A program that is ready to run in a workspace, with activations and their gradients that are
+/// stored as `T`.
+pub struct Plan<T: Stored> {
     pub(crate) program: Program,
     pub(crate) segments: Vec<Segment>,
-    pub(crate) layout: Layout<T>,
+    pub(crate) layout: Layout<T::Real>,
 }
 
-impl<T: Real> Plan<T> {
+impl<T: Stored> Plan<T> {
     /// Plans the training step of `graph` for `batch` images. `entries` gives the offset of each
     /// entry of the graph's state in its flat buffer.
     pub fn new(graph: &Graph, entries: Vec<usize>, batch: usize, threads: usize) -> Plan<T> {
@@ -54,10 +56,10 @@ impl<T: Real> Plan<T> {
         let tables = &program.tables;
         let convs: Vec<ConvKernel> =
             tables.convs.iter().map(|conv| ConvKernel::new(conv.shape)).collect();
-        let pools: Vec<Pooling<T>> = tables.pools.iter().map(Pooling::new).collect();
+        let pools: Vec<Pooling<T::Real>> = tables.pools.iter().map(Pooling::new).collect();
         let lengths = Lengths {
             arena,
-            scratch: scratch(&convs, &pools, trains),
+            scratch: scratch(&convs, &pools, trains).max(linear_scratch::<T>(&program, most)),
             channels: tables.channels(),
             positions: positions(&program, most),
             packed: if trains { packed(&convs) } else { 0 },
@@ -91,13 +93,25 @@ impl<T: Real> Plan<T> {
 }
 
 /// The most scratch memory that a kernel needs.
-fn scratch<T: Real>(convs: &[ConvKernel], pools: &[Pooling<T>], trains: bool) -> usize {
+fn scratch<R: Real>(convs: &[ConvKernel], pools: &[Pooling<R>], trains: bool) -> usize {
     let of_conv = |conv: &ConvKernel| match trains {
         true => conv.scratch_len().max(conv.backward_scratch_len()),
         false => conv.scratch_len(),
     };
     let of_pools = pools.iter().map(Pooling::scratch_len);
     convs.iter().map(of_conv).chain(of_pools).max().unwrap_or(0)
+}
+
+/// The scratch memory in which fully connected layers convert values that are stored rounded: of
+/// the input, the gradient of the output, and the gradient of the input, for a thread's images.
+fn linear_scratch<T: Stored>(program: &Program, images: usize) -> usize {
+    let of = |instr: &Forward| match instr {
+        Forward::Linear(linear) if T::IS_ROUNDED => {
+            images * (2 * linear.from.shape.channels + linear.to.shape.channels)
+        }
+        _ => 0,
+    };
+    program.forward.iter().map(of).max().unwrap_or(0)
 }
 
 /// The longest packed weights of a convolution.

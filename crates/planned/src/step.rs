@@ -6,28 +6,28 @@ use crate::interpreter::thread::{Arena, Shared, Thread};
 use crate::plan::Plan;
 use crate::threads;
 use crate::workspace::Workspace;
-use res2lab_kernels::{Real, Share};
+use res2lab_kernels::{Share, Stored};
 
 /// The network's state in three flat buffers.
-pub struct State<'a, T> {
+pub struct State<'a, R> {
     /// The trained values.
-    pub values: &'a mut [T],
+    pub values: &'a mut [R],
     /// The gradients of the trained values.
-    pub grads: &'a mut [T],
+    pub grads: &'a mut [R],
     /// The running means and variances.
-    pub running: &'a mut [T],
+    pub running: &'a mut [R],
 }
 
-impl<T: Real> Plan<T> {
+impl<T: Stored> Plan<T> {
     /// Runs the forward pass: the logits (images x classes) of `images` (images x channels x height
     /// x width): a batch, or fewer in an inference. In training, batch norms use the statistics of
     /// the batch and update the running statistics.
     pub fn forward<'w>(
         &self,
         workspace: &'w mut Workspace<T>,
-        images: &[T],
-        state: &mut State<T>,
-    ) -> &'w [T] {
+        images: &[T::Real],
+        state: &mut State<T::Real>,
+    ) -> &'w [T::Real] {
         let count = self.count(images);
         self.pass(workspace, images, state, false, |thread| {
             interpreter::forward(&self.program.forward, &self.segments, thread);
@@ -39,7 +39,8 @@ impl<T: Real> Plan<T> {
             let images = self.layout.images_of(thread, count);
             let part = images.start * classes..images.end * classes;
             let length = part.len();
-            workspace.logits[part].copy_from_slice(&own.arena[start..start + length]);
+            let logits = workspace.logits[part].iter_mut().zip(&own.arena[start..start + length]);
+            logits.for_each(|(logit, stored)| *logit = stored.real());
         }
         &workspace.logits[..count * classes]
     }
@@ -50,9 +51,9 @@ impl<T: Real> Plan<T> {
     pub fn backward(
         &self,
         workspace: &mut Workspace<T>,
-        images: &[T],
-        logits_gradient: &[T],
-        state: &mut State<T>,
+        images: &[T::Real],
+        logits_gradient: &[T::Real],
+        state: &mut State<T::Real>,
         accumulates: bool,
     ) {
         let count = self.count(images);
@@ -62,7 +63,8 @@ impl<T: Real> Plan<T> {
         for (thread, own) in workspace.own.iter_mut().enumerate() {
             let images = self.layout.images_of(thread, count);
             let part = &logits_gradient[images.start * classes..images.end * classes];
-            own.arena[start..start + part.len()].copy_from_slice(part);
+            let gradient = own.arena[start..start + part.len()].iter_mut().zip(part);
+            gradient.for_each(|(stored, value)| *stored = T::stored(*value));
         }
         self.pass(workspace, images, state, accumulates, |thread| {
             interpreter::backward(&self.program.backward, thread);
@@ -70,7 +72,7 @@ impl<T: Real> Plan<T> {
     }
 
     /// The number of images of a pass.
-    fn count(&self, images: &[T]) -> usize {
+    fn count(&self, images: &[T::Real]) -> usize {
         let image = self.program.tables.buffers[IMAGES].elements();
         let count = images.len() / image;
         let fits = count == self.layout.batch
@@ -83,15 +85,15 @@ impl<T: Real> Plan<T> {
     fn pass(
         &self,
         workspace: &mut Workspace<T>,
-        images: &[T],
-        state: &mut State<T>,
+        images: &[T::Real],
+        state: &mut State<T::Real>,
         accumulates: bool,
         work: impl Fn(&mut Thread<T>) + Sync,
     ) {
         let count = self.count(images);
-        let Workspace { own, sums, partials, packed, barrier, .. } = workspace;
+        let Workspace { own, images: stored, sums, partials, packed, barrier, .. } = workspace;
         let shared = Shared {
-            images: images.as_ptr(),
+            images: T::rounded(images, stored).as_ptr(),
             values: state.values.as_ptr(),
             gradients: state.grads.as_mut_ptr(),
             accumulates,
@@ -126,6 +128,7 @@ impl<T: Real> Plan<T> {
                 positions: own.positions.iter_mut().map(Vec::as_mut_ptr).collect(),
                 share: if shares_images { team } else { Share::WHOLE },
                 is_split: false,
+                profile: own.profile.as_mut(),
             });
         });
     }

@@ -234,6 +234,9 @@ pub(crate) struct EvalArgs {
     /// Where to compute: auto takes a GPU if there is one
     #[arg(long, value_name = "auto|cpu|cuda", default_value = "auto")]
     pub device: String,
+    /// Of convolutions: f32, tf32, bf16 or fp16
+    #[arg(long, value_name = "KIND", default_value = "f32")]
+    pub precision: String,
     /// Write every image's guesses to this Parquet file
     #[arg(long, value_name = "FILE")]
     pub predictions: Option<PathBuf>,

@@ -44,6 +44,9 @@ pub(crate) struct SpeedArgs {
     /// Of training: f32, tf32, bf16 or fp16
     #[arg(long, value_name = "KIND", default_value = "f32")]
     pub precision: String,
+    /// On a CPU: also what the time of one thread goes to, by kind of instruction
+    #[arg(long, conflicts_with = "plain")]
+    pub profile: bool,
     /// By libtorch's operators alone
     #[arg(long)]
     pub plain: bool,

@@ -4,15 +4,20 @@ use crate::args::EvalArgs;
 use crate::{print, records};
 use res2lab_data::Split;
 use res2lab_error::Error;
+use res2lab_experiment::Precision;
 use res2lab_lab::{classes, named, trained};
 use res2lab_store::assessment::Assessment;
 use res2lab_train::images::{Target, source, wanted};
+use res2lab_train::{arithmetic, use_gpu};
 
 /// Evaluates and prints; writes predictions and a page where asked.
 pub(crate) fn run(args: &EvalArgs) -> Result<u8, Error> {
     let words = named::runs(&args.words, &args.folders.reports)?;
-    let trained =
-        trained::load(&words, &args.folders.data, res2lab_lab::gpus::device(&args.device)?)?;
+    let device = res2lab_lab::gpus::device(&args.device)?;
+    let precision = super::precision(&args.precision)?;
+    use_gpu(device, precision)?;
+    let mut trained = trained::load(&words, &args.folders.data, device)?;
+    trained.net.set_autocast(arithmetic(precision).1);
     if trained.data.name.is_empty() {
         return Err(Error::input(
             "no data set is given",
@@ -52,7 +57,11 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Error> {
             "look at the test folder of the data set",
         ));
     }
-    result.title = format!("{} on {}", trained.title, trained.data.name);
+    let in_precision = match precision {
+        Precision::F32 => String::new(),
+        _ => format!(" in {}", args.precision),
+    };
+    result.title = format!("{} on {}{in_precision}", trained.title, trained.data.name);
     result.name_classes(&names);
     if let Some(path) = &args.predictions {
         let factors =

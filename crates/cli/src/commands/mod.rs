@@ -11,6 +11,7 @@ pub(crate) mod model;
 pub(crate) mod pipeline;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod profile;
 pub(crate) mod reference;
 pub(crate) mod report;
 pub(crate) mod rf;
@@ -21,3 +22,20 @@ pub(crate) mod time;
 pub(crate) mod trial;
 pub(crate) mod weights;
 pub(crate) mod worker;
+
+use res2lab_error::Error;
+use res2lab_experiment::Precision;
+
+/// Of `--precision`.
+pub(crate) fn precision(word: &str) -> Result<Precision, Error> {
+    match word {
+        "f32" => Ok(Precision::F32),
+        "tf32" => Ok(Precision::Tf32),
+        "bf16" => Ok(Precision::Bf16),
+        "fp16" => Ok(Precision::Fp16),
+        other => Err(Error::input(
+            format!("--precision {other} is unknown"),
+            "give f32, tf32, bf16 or fp16",
+        )),
+    }
+}

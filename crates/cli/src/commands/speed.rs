@@ -1,10 +1,10 @@
 //! `res2lab speed`: images/s of a network's training step, or of its evaluation, on random images.
 
 use crate::args::{SpeedArgs, SpeedOf};
+use crate::commands::profile;
 use crate::{print, records};
 use res2lab_arch::Input;
 use res2lab_error::Error;
-use res2lab_experiment::Precision;
 use res2lab_lab::gpus;
 use res2lab_lab::network::{Words, machine, published_input};
 use res2lab_lab::peak::{self, Peak};
@@ -41,6 +41,9 @@ struct Speed {
     /// `gflops` divided by the greatest peak in float32; on a CPU in float32.
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_share: Option<f64>,
+    /// What one thread's time goes to, with `--profile`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    profile: Vec<profile::Row>,
 }
 
 /// Steps before the clock starts: memory is touched, plans are made.
@@ -71,13 +74,13 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     let graph = res2lab_arch::build(&model, input)?;
     let device = gpus::device(&args.device)?;
     let kind = Kind::Float;
-    let precision = precision(&args.precision)?;
+    let precision = super::precision(&args.precision)?;
     let autocast = arithmetic(precision).1;
     use_gpu(device, precision)?;
     let conditions = Conditions {
         plain: args.plain,
         cuda_graph: args.cuda_graph,
-        is_mixed: autocast.is_some(),
+        autocast,
         ..Conditions::on(device)
     };
     let engine = Engine::choose(&conditions).0;
@@ -92,6 +95,10 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     let seconds = match args.what {
         SpeedOf::Train => training(args, &mut net, &images, input.classes)?,
         SpeedOf::Infer => evaluation(args, &net, &images)?,
+    };
+    let profile = match args.profile {
+        true => profile::of(args, &mut net, &images)?,
+        false => vec![],
     };
     let per_image = peak::operations(net.graph(), args.what == SpeedOf::Train) as f64;
     let gflops = per_image * args.batch as f64 / seconds / 1e9;
@@ -114,6 +121,7 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         gflops,
         peak_share: highest.map(|peak| gflops / peak.gflops),
         peaks,
+        profile,
     };
     if !args.output.is_text() {
         records::print(args.output.format(), &speed, &[&speed])?;
@@ -123,6 +131,7 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
             speed.images_per_s, speed.step_ms, speed.peak_rss_mib
         ));
         show_peaks(&speed);
+        profile::show(&speed.profile);
     }
     Ok(0)
 }
@@ -143,20 +152,6 @@ fn layout(word: &str) -> Result<Layout, Error> {
     Layout::from_name(word).ok_or_else(|| {
         Error::input(format!("--layout {word} is unknown"), "give contiguous or channels_last")
     })
-}
-
-/// Of `--precision`.
-fn precision(word: &str) -> Result<Precision, Error> {
-    match word {
-        "f32" => Ok(Precision::F32),
-        "tf32" => Ok(Precision::Tf32),
-        "bf16" => Ok(Precision::Bf16),
-        "fp16" => Ok(Precision::Fp16),
-        other => Err(Error::input(
-            format!("--precision {other} is unknown"),
-            "give f32, tf32, bf16 or fp16",
-        )),
-    }
 }
 
 /// Forward, backward, update, as the trainer does them.

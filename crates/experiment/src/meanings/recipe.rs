@@ -179,7 +179,8 @@ pub(super) const MEANINGS: &[Meaning] = &[
     (
         "train.precision",
         "Arithmetic of the network: `f32`, `tf32` (as `f32`, with TF32 products on a GPU), `f64`, \
-         `bf16` (autocast) or `fp16` (autocast with loss scaling).",
+         `bf16` (on a CPU activations in bfloat16, on a GPU autocast) or `fp16` (autocast with loss \
+         scaling).",
     ),
     (
         "train.plain",

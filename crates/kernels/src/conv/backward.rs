@@ -10,8 +10,9 @@ use super::panel::{Strip, aligned, pack_gradient, runs, strips};
 use super::results::Results;
 use super::scatter::StridedScatter;
 use super::weights::Sides;
-use crate::dispatch::Real;
+use crate::element::Element;
 use crate::share::Share;
+use crate::stored::Stored;
 use crate::view::View;
 
 impl ConvKernel {
@@ -23,15 +24,15 @@ impl ConvKernel {
     /// The contract at [`View`]. The masked sums have as many elements as channels, and no other
     /// thread accesses them. `packed_backward` is from [`ConvKernel::pack_backward`]; it may be
     /// empty without input gradients, and `inputs` may be empty without a weight gradient.
-    pub unsafe fn backward<T: Real>(
+    pub unsafe fn backward<T: Stored>(
         &self,
         gradient: &Gradient<T>,
         inputs: &[View<T>],
-        packed_backward: &[T],
-        mut weight_gradient: Option<(&mut [T], bool)>,
+        packed_backward: &[T::Real],
+        mut weight_gradient: Option<(&mut [T::Real], bool)>,
         input_gradients: &mut [InputGradient<T>],
         images: Range<usize>,
-        scratch: &mut [T],
+        scratch: &mut [T::Real],
     ) {
         let shape = &self.shape;
         let layout = &self.layout;
@@ -54,7 +55,7 @@ impl ConvKernel {
                 .is_none_or(|(weights, _)| weights.len() == shape.weights_len())
         );
         if let (true, Some((weights, false))) = (images.is_empty(), &mut weight_gradient) {
-            weights.fill(T::ZERO);
+            weights.fill(T::Real::ZERO);
         }
         let panel = aligned(scratch, self.backward_scratch_len());
         let rest = panel.wrapping_add(shape.group_out() * layout.plane);
@@ -98,12 +99,12 @@ impl ConvKernel {
     }
 
     /// Packs the gradients of a group's output channels into the panel.
-    unsafe fn pack_gradients<T: Real>(
+    unsafe fn pack_gradients<T: Stored>(
         &self,
         gradient: &Gradient<T>,
         group: usize,
         strip: &Strip,
-        panel: *mut T,
+        panel: *mut T::Real,
     ) {
         let layout = &self.layout;
         let out = self.shape.group_out();
@@ -117,31 +118,31 @@ impl ConvKernel {
 
     /// The address of a group's channels in the input itself, if they need no packing: 1x1
     /// convolutions read a strip of one image in place.
-    unsafe fn in_place<T: Real>(
+    unsafe fn in_place<T: Stored>(
         &self,
         inputs: &[View<T>],
         group: usize,
         strip: &Strip,
-    ) -> Option<*const T> {
+    ) -> Option<*const T::Real> {
         match inputs {
             [input] if self.layout.flat && self.shape.stride == 1 && strip.images.len() == 1 => {
                 // SAFETY: the caller guarantees the views and the panel.
                 let plane =
                     unsafe { input.plane(strip.images.start, group * self.shape.group_channels()) };
-                Some(plane.wrapping_add(strip.rows.start * input.width))
+                T::real_address(plane.wrapping_add(strip.rows.start * input.width))
             }
             _ => None,
         }
     }
 
     /// Computes the gradient of one group's input channels for a strip.
-    unsafe fn input<T: Real>(
+    unsafe fn input<T: Stored>(
         &self,
         strip: &Strip,
         group: usize,
-        packed: &[T],
-        panel: *const T,
-        results: *mut T,
+        packed: &[T::Real],
+        panel: *const T::Real,
+        results: *mut T::Real,
         gradients: &mut [InputGradient<T>],
     ) {
         let layout = &self.layout;
@@ -187,7 +188,7 @@ impl ConvKernel {
 
     /// Zeroes the gradient of a group's input channels. Needed where no tap reads some elements of
     /// the input.
-    unsafe fn zero_input_gradients<T: Real>(
+    unsafe fn zero_input_gradients<T: Stored>(
         &self,
         strip: &Strip,
         group: usize,
@@ -204,10 +205,10 @@ impl ConvKernel {
 }
 
 /// Writes rows of a plane of the input's gradient, through the epilogue. For stride 1.
-unsafe fn write_rows<T: Real>(
+unsafe fn write_rows<T: Stored>(
     conv: &ConvKernel,
     strip: &Strip,
-    from: *const T,
+    from: *const T::Real,
     gradient: &mut InputGradient<T>,
     image: usize,
     channel: usize,
@@ -231,11 +232,11 @@ unsafe fn write_rows<T: Real>(
 }
 
 /// Writes the elements of a plane that belong to one phase. For strides above 1.
-unsafe fn scatter_phase<T: Real>(
+unsafe fn scatter_phase<T: Stored>(
     conv: &ConvKernel,
     strip: &Strip,
     phase: &Phase,
-    from: *const T,
+    from: *const T::Real,
     gradient: &InputGradient<T>,
     image: usize,
     channel: usize,

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use super::results::{Activate, Add, Mask, Results, Store, StoreSums, Write};
-use crate::dispatch::Real;
+use crate::element::Element;
+use crate::stored::Stored;
 use crate::view::View;
 
 /// What is done with the results of a convolution, or of the gradient of its input, before they are
 /// written.
 #[derive(Debug)]
-pub enum Epilogue<'a, T> {
+pub enum Epilogue<'a, T: Stored> {
     /// Results are stored.
     Store,
     /// Results are stored. Each channel's sum is added to the first half of the slice, and each
@@ -18,7 +19,7 @@ pub enum Epilogue<'a, T> {
     /// `relu(result + bias + residual)` is stored.
     Activate {
         /// One value per channel.
-        bias: Option<&'a [T]>,
+        bias: Option<&'a [T::Real]>,
         /// A tensor of the target's shape, which may be the target itself.
         residual: Option<View<T>>,
         /// Whether to apply a ReLU.
@@ -38,7 +39,7 @@ pub enum Epilogue<'a, T> {
 /// and the sums are taken that the backward pass of the batch norm before that ReLU needs (see
 /// [`crate::norm::backward_sums`]).
 #[derive(Clone, Debug)]
-pub struct MaskedSums<'a, T> {
+pub struct MaskedSums<'a, T: Stored> {
     /// The channels of the gradient that are complete.
     pub channels: Range<usize>,
     /// The ReLU's output, of these channels.
@@ -46,7 +47,7 @@ pub struct MaskedSums<'a, T> {
     /// The norm's input, of these channels.
     pub x: View<T>,
     /// The mean of the norm's input, of these channels.
-    pub mean: &'a [T],
+    pub mean: &'a [T::Real],
     /// The addresses to which the two sums of these channels are added.
     pub sums: [*mut f64; 2],
 }
@@ -59,7 +60,7 @@ pub(super) struct PlanePart {
     pub skip: usize,
 }
 
-impl<T: Real> Epilogue<'_, T> {
+impl<T: Stored> Epilogue<'_, T> {
     /// Checks the sizes for results in `into`.
     pub(super) fn check(&self, into: View<T>) {
         match self {
@@ -110,7 +111,7 @@ impl<T: Real> Epilogue<'_, T> {
                 Epilogue::Activate { bias, residual, relu } => {
                     let plane = |view: View<T>| view.plane(image, channel).add(skip).cast_const();
                     let operation = Activate {
-                        bias: bias.map_or(T::ZERO, |bias| bias[channel]),
+                        bias: bias.map_or(T::Real::ZERO, |bias| bias[channel]),
                         residual: residual.map(plane),
                         relu: *relu,
                     };
@@ -138,7 +139,7 @@ impl<T: Real> Epilogue<'_, T> {
     }
 }
 
-impl<T: Real> MaskedSums<'_, T> {
+impl<T: Stored> MaskedSums<'_, T> {
     fn check(&self, into: View<T>) {
         let of = |view: &View<T>| (view.channels, view.height, view.width);
         let wanted = (self.channels.len(), into.height, into.width);

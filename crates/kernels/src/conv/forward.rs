@@ -7,8 +7,8 @@ use super::kernel::ConvKernel;
 use super::panel::{Strip, aligned, pack_input, runs, strips};
 use super::product::TileRows;
 use super::results::Results;
-use crate::dispatch::Real;
 use crate::share::Share;
+use crate::stored::Stored;
 use crate::view::View;
 
 impl ConvKernel {
@@ -18,14 +18,14 @@ impl ConvKernel {
     /// # Safety
     /// The contract at [`View`]; a residual may be `out` itself. `packed` is from
     /// [`ConvKernel::pack`].
-    pub unsafe fn forward<T: Real>(
+    pub unsafe fn forward<T: Stored>(
         &self,
-        packed: &[T],
+        packed: &[T::Real],
         inputs: &[View<T>],
         out: View<T>,
         mut epilogue: Epilogue<T>,
         images: Range<usize>,
-        scratch: &mut [T],
+        scratch: &mut [T::Real],
         share: Share,
     ) {
         let shape = &self.shape;
@@ -70,12 +70,12 @@ impl ConvKernel {
     }
 
     /// Packs a group's input channels into the panel.
-    pub(super) unsafe fn pack_inputs<T: Real>(
+    pub(super) unsafe fn pack_inputs<T: Stored>(
         &self,
         inputs: &[View<T>],
         group: usize,
         strip: &Strip,
-        panel: *mut T,
+        panel: *mut T::Real,
     ) {
         let layout = &self.layout;
         let channels = self.shape.group_channels();
@@ -88,11 +88,11 @@ impl ConvKernel {
     }
 
     /// Writes the results of a cache block to their planes.
-    unsafe fn write_results<T: Real>(
+    unsafe fn write_results<T: Stored>(
         &self,
         strip: &Strip,
         part: OutputPart,
-        results: *const T,
+        results: *const T::Real,
         out: View<T>,
         epilogue: &mut Epilogue<T>,
     ) {

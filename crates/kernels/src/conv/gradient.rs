@@ -1,14 +1,14 @@
 //! The operands of a convolution's backward pass.
 
 use super::epilogue::Epilogue;
-use crate::dispatch::Real;
 use crate::source::{NormPlane, One};
+use crate::stored::Stored;
 use crate::view::View;
 
 /// The gradient of a convolution's output. The backward pass of a batch norm after the convolution
 /// is computed as the gradient is read, so that its result is never stored as a whole.
 #[derive(Clone, Copy, Debug)]
-pub struct Gradient<'a, T> {
+pub struct Gradient<'a, T: Stored> {
     /// The gradient of the norm's output, or of the convolution's output without a norm. A ReLU's
     /// mask has been applied to it.
     pub of: View<T>,
@@ -19,17 +19,17 @@ pub struct Gradient<'a, T> {
 /// The backward pass of a batch norm: `dx = dy_coefficient * dy + x_coefficient * x + constant`,
 /// with three coefficients per channel.
 #[derive(Clone, Copy, Debug)]
-pub struct NormBackward<'a, T> {
+pub struct NormBackward<'a, T: Stored> {
     /// The norm's input, which is the convolution's output.
     pub x: View<T>,
-    pub dy_coefficient: &'a [T],
-    pub x_coefficient: &'a [T],
-    pub constant: &'a [T],
+    pub dy_coefficient: &'a [T::Real],
+    pub x_coefficient: &'a [T::Real],
+    pub constant: &'a [T::Real],
 }
 
 /// The target of the gradient of a convolution's input.
 #[derive(Debug)]
-pub struct InputGradient<'a, T> {
+pub struct InputGradient<'a, T: Stored> {
     pub into: View<T>,
     /// What is done with the gradient before it is written.
     pub epilogue: Epilogue<'a, T>,
@@ -37,14 +37,14 @@ pub struct InputGradient<'a, T> {
 
 /// One plane of a gradient.
 #[derive(Clone, Copy)]
-pub(crate) enum GradientPlane<T> {
+pub(crate) enum GradientPlane<T: Stored> {
     /// The gradient itself.
     One(One<T>),
     /// The gradient behind a batch norm's backward pass.
     Norm(NormPlane<T>),
 }
 
-impl<T: Real> Gradient<'_, T> {
+impl<T: Stored> Gradient<'_, T> {
     /// One plane.
     pub(crate) fn plane(&self, image: usize, channel: usize) -> GradientPlane<T> {
         let plane = |view: View<T>| {

@@ -6,6 +6,7 @@ use super::product::{Order, Product, TileRows, dot_tiles};
 use super::shape::ConvShape;
 use crate::dispatch::Real;
 use crate::share::Share;
+use crate::stored::Stored;
 
 /// One phase of the gradient of the input: the input elements `(step * Y + a - padding, step * X +
 /// b - padding)` for every Y and X.
@@ -107,20 +108,26 @@ impl ConvKernel {
     pub fn pack<T: Real>(&self, weights: &[T], packed: &mut [T]) {
         assert_eq!(packed.len(), self.packed_len());
         // SAFETY: this call borrows the memory exclusively.
-        unsafe { self.pack_share(weights, packed.as_mut_ptr(), Share::WHOLE) }
+        unsafe { self.pack_share::<T>(weights, packed.as_mut_ptr(), Share::WHOLE) }
     }
 
-    /// Packs one thread's share of the weights for `forward`.
+    /// Packs one thread's share of the weights for `forward`, as planes of `T` multiply them:
+    /// rounded to `T`.
     ///
     /// # Safety
     /// `packed` holds `packed_len` elements, and threads that pack at the same time have different
     /// shares.
-    pub unsafe fn pack_share<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
+    pub unsafe fn pack_share<T: Stored>(
+        &self,
+        weights: &[T::Real],
+        packed: *mut T::Real,
+        share: Share,
+    ) {
         assert_eq!(weights.len(), self.shape.weights_len());
         let length = self.product.packed_len();
         for (group, weights) in weights.chunks_exact(length).enumerate() {
             // SAFETY: `packed` holds the weights of all groups, one after the other.
-            unsafe { self.product.pack(weights, packed.add(group * length), share) };
+            unsafe { self.product.pack::<T>(weights, packed.add(group * length), share) };
         }
     }
 
@@ -129,14 +136,19 @@ impl ConvKernel {
     pub fn pack_backward<T: Real>(&self, weights: &[T], packed: &mut [T]) {
         assert_eq!(packed.len(), self.packed_backward_len());
         // SAFETY: this call borrows the memory exclusively.
-        unsafe { self.pack_backward_share(weights, packed.as_mut_ptr(), Share::WHOLE) }
+        unsafe { self.pack_backward_share::<T>(weights, packed.as_mut_ptr(), Share::WHOLE) }
     }
 
     /// Packs one thread's share of the weights for the gradient of the input.
     ///
     /// # Safety
     /// As for [`ConvKernel::pack_share`], with `packed_backward_len` elements.
-    pub unsafe fn pack_backward_share<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
+    pub unsafe fn pack_backward_share<T: Stored>(
+        &self,
+        weights: &[T::Real],
+        packed: *mut T::Real,
+        share: Share,
+    ) {
         assert_eq!(weights.len(), self.shape.weights_len());
         let length = weights.len() / self.shape.groups;
         for (group, weights) in weights.chunks_exact(length).enumerate() {
@@ -144,7 +156,11 @@ impl ConvKernel {
                 // SAFETY: `packed` holds the weights of all phases of all groups, one after the
                 // other.
                 unsafe {
-                    phase.product.pack(weights, packed.add(group * length + phase.start), share)
+                    phase.product.pack::<T>(
+                        weights,
+                        packed.add(group * length + phase.start),
+                        share,
+                    )
                 };
             }
         }

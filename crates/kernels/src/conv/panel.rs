@@ -6,8 +6,8 @@ use super::gradient::{Gradient, GradientPlane};
 use super::layout::{Grid, Layout};
 use super::pack::{Pack, PanelRows, StridedGather};
 use super::product::Runs;
-use crate::dispatch::Real;
 use crate::source::{One, Source, Sum};
+use crate::stored::Stored;
 use crate::view::View;
 
 /// The most elements that are skipped to align scratch memory with a cache line.
@@ -47,8 +47,8 @@ pub(super) fn runs(layout: &Layout, grid: &Grid, strip: &Strip) -> Option<Runs> 
 }
 
 /// Rows of one image and one phase that are packed into a panel.
-struct PhaseRows<T> {
-    panel: PanelRows<T>,
+struct PhaseRows<R> {
+    panel: PanelRows<R>,
     /// The first element of the source.
     start: usize,
 }
@@ -56,12 +56,12 @@ struct PhaseRows<T> {
 /// Calls `pack` for every image of a strip and every phase of one channel, with the rows that are
 /// packed into the panel at `into`.
 #[inline(always)]
-fn for_each_phase<T>(
+fn for_each_phase<R>(
     layout: &Layout,
     grid: &Grid,
     strip: &Strip,
-    into: *mut T,
-    mut pack: impl FnMut(usize, PhaseRows<T>),
+    into: *mut R,
+    mut pack: impl FnMut(usize, PhaseRows<R>),
 ) {
     let wanted = strip.rows.len() + layout.reach;
     for (i, image) in strip.images.clone().enumerate() {
@@ -96,12 +96,12 @@ fn for_each_phase<T>(
 /// # Safety
 /// The planes of the inputs have the size of the grid's source, and `into` has room for the
 /// channel's planes of the layout.
-pub(super) unsafe fn pack_input<T: Real>(
+pub(super) unsafe fn pack_input<T: Stored>(
     layout: &Layout,
     strip: &Strip,
     inputs: &[View<T>],
     channel: usize,
-    into: *mut T,
+    into: *mut T::Real,
 ) {
     assert!((1..=2).contains(&inputs.len()), "one input, or two that are added");
     let grid = &layout.forward;
@@ -130,12 +130,12 @@ pub(super) unsafe fn pack_input<T: Real>(
 ///
 /// # Safety
 /// As for [`pack_input`].
-pub(super) unsafe fn pack_gradient<T: Real>(
+pub(super) unsafe fn pack_gradient<T: Stored>(
     layout: &Layout,
     strip: &Strip,
     gradient: &Gradient<T>,
     channel: usize,
-    into: *mut T,
+    into: *mut T::Real,
 ) {
     let kernels = T::kernels();
     let grid = &layout.backward;
@@ -156,11 +156,11 @@ pub(super) unsafe fn pack_gradient<T: Real>(
     });
 }
 
-impl<T> PhaseRows<T> {
+impl<R> PhaseRows<R> {
     /// The arguments that pack consecutive rows. Rows without padding between them are joined into
     /// one long row.
     #[inline(always)]
-    fn pack<P>(self, grid: &Grid, source: P) -> Pack<T, P> {
+    fn pack<P>(self, grid: &Grid, source: P) -> Pack<R, P> {
         let panel = self.panel;
         let prefetch_distance =
             prefetch_distance(grid.height * grid.width, panel.rows * grid.width);
@@ -175,7 +175,7 @@ impl<T> PhaseRows<T> {
 
     /// The arguments that gather the elements of one phase.
     #[inline(always)]
-    fn gather<P>(self, grid: &Grid, source: P) -> StridedGather<T, P> {
+    fn gather<P>(self, grid: &Grid, source: P) -> StridedGather<R, P> {
         let source_pitch = grid.step * grid.width;
         StridedGather { source, panel: self.panel, step: grid.step, source_pitch }
     }
@@ -192,7 +192,7 @@ pub(super) fn prefetch_distance(plane: usize, part: usize) -> usize {
 
 /// The first address of the scratch memory that is aligned with a cache line. `len` includes the
 /// elements that alignment may skip.
-pub(super) fn aligned<T>(scratch: &mut [T], len: usize) -> *mut T {
+pub(super) fn aligned<R>(scratch: &mut [R], len: usize) -> *mut R {
     let at = scratch.as_mut_ptr();
     let skip = at.align_offset(64).min(ALIGN);
     assert!(

@@ -9,6 +9,7 @@
 use super::tile::{Tile, next_width, widest};
 use crate::dispatch::Real;
 use crate::share::Share;
+use crate::stored::Stored;
 
 /// Elements of weights, and of results, that may stay in the second-level cache.
 const SECOND_LEVEL: usize = 32 * 1024;
@@ -135,12 +136,17 @@ impl Product {
         self.rows.min(self.cache_rows)
     }
 
-    /// Orders weights as tiles read them: by depth block, by tile, by depth, by row. Threads divide
+    /// Rounds weights to `T` and orders them as tiles read them: by depth block, by tile, by depth, by row. Threads divide
     /// the tiles among them.
     ///
     /// # Safety
     /// `packed` holds `packed_len` elements, and no other thread accesses those of this share.
-    pub(crate) unsafe fn pack<T: Real>(&self, weights: &[T], packed: *mut T, share: Share) {
+    pub(crate) unsafe fn pack<T: Stored>(
+        &self,
+        weights: &[T::Real],
+        packed: *mut T::Real,
+        share: Share,
+    ) {
         for index in 0..self.depth_blocks() {
             let depth = self.depth_block(index);
             for tile in &self.tiles[share.within(0..self.tiles.len())] {
@@ -242,31 +248,33 @@ impl Product {
 /// Packs the weights of one tile and depth block. Two layouts have loops of their own, several
 /// times as fast: rows that are contiguous (the input's gradient of 1x1 convolutions), and columns
 /// that are contiguous (every forward pass).
-fn pack_tile<T: Real, const ROWS: usize>(
-    from: &[T],
+fn pack_tile<T: Stored, const ROWS: usize>(
+    from: &[T::Real],
     columns: &[u32],
     row_stride: usize,
-    tile: &mut [T],
+    tile: &mut [T::Real],
 ) {
     let (Some(&first), Some(&last)) = (columns.first(), columns.last()) else { return };
     let slots = tile.chunks_exact_mut(ROWS);
     let first = first as usize;
     if row_stride == 1 {
         for (slots, &column) in slots.zip(columns) {
-            slots.copy_from_slice(&from[column as usize..][..ROWS]);
+            for (slot, weight) in slots.iter_mut().zip(&from[column as usize..][..ROWS]) {
+                *slot = T::stored(*weight).real();
+            }
         }
     } else if last as usize - first == columns.len() - 1 {
-        let rows: [&[T]; ROWS] =
+        let rows: [&[T::Real]; ROWS] =
             std::array::from_fn(|row| &from[first + row * row_stride..][..columns.len()]);
         for (k, slots) in slots.enumerate() {
             for row in 0..ROWS {
-                slots[row] = rows[row][k];
+                slots[row] = T::stored(rows[row][k]).real();
             }
         }
     } else {
         for (slots, &column) in slots.zip(columns) {
             for row in 0..ROWS {
-                slots[row] = from[column as usize + row * row_stride];
+                slots[row] = T::stored(from[column as usize + row * row_stride]).real();
             }
         }
     }

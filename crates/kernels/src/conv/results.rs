@@ -1,15 +1,16 @@
 //! The loops that copy a convolution's results to their planes, each with an operation on the
 //! results while they are in registers.
 
-use crate::element::{Element, Simd};
+use crate::element::Element;
+use crate::stored::{Lanes, Stored};
 
 /// Vectors that are summed in `T` before the sums are widened to f64.
 const SHORT: usize = 32;
 
 /// `rows` rows of `cols` results of one plane.
 #[derive(Clone, Copy)]
-pub(crate) struct Results<T> {
-    pub from: *const T,
+pub(crate) struct Results<T: Stored> {
+    pub from: *const T::Real,
     /// Elements between rows of results. The rows of the plane are contiguous.
     pub pitch: usize,
     pub rows: usize,
@@ -22,7 +23,7 @@ pub(crate) struct Results<T> {
 }
 
 /// The arguments of [`write`].
-pub(crate) struct Write<T, O> {
+pub(crate) struct Write<T: Stored, O> {
     pub results: Results<T>,
     pub operation: O,
 }
@@ -38,10 +39,10 @@ pub(crate) struct Place {
 }
 
 /// What is done with a vector of results.
-pub(crate) trait Operation<T: Element>: Copy {
+pub(crate) trait Operation<T: Stored>: Copy {
     /// Returns the vector that is stored, and the vector by which it is multiplied for the second
-    /// sum.
-    unsafe fn apply<S: Simd<T>>(&self, v: S::V, into: *const T, place: Place) -> [S::V; 2];
+    /// sum. Sums are those of the values as they are stored.
+    unsafe fn apply<S: Lanes<T>>(&self, v: S::V, into: *const T, place: Place) -> [S::V; 2];
 
     /// The addresses to which the sum and the sum of products are added, if they are taken.
     #[inline(always)]
@@ -64,8 +65,8 @@ pub(crate) struct StoreSums(pub [*mut f64; 2]);
 
 /// Results are stored after bias, residual and ReLU.
 #[derive(Clone, Copy)]
-pub(crate) struct Activate<T> {
-    pub bias: T,
+pub(crate) struct Activate<T: Stored> {
+    pub bias: T::Real,
     /// The element of the residual that corresponds to the first result.
     pub residual: Option<*const T>,
     pub relu: bool,
@@ -74,24 +75,24 @@ pub(crate) struct Activate<T> {
 /// Results complete a gradient, which is stored, or added to the elements of the plane first. The
 /// gradient dy is masked by a ReLU's output, and the sums of dy and of dy * (x - mean) are taken.
 #[derive(Clone, Copy)]
-pub(crate) struct Mask<T, const ADD: bool> {
+pub(crate) struct Mask<T: Stored, const ADD: bool> {
     /// The element of the ReLU's output that corresponds to the first result.
     pub gate: *const T,
     /// That of the norm's input.
     pub x: *const T,
-    pub mean: T,
+    pub mean: T::Real,
     pub sums: [*mut f64; 2],
 }
 
 #[inline(always)]
-pub(crate) unsafe fn write<T: Element, S: Simd<T>, O: Operation<T>>(f: &Write<T, O>) {
+pub(crate) unsafe fn write<T: Stored, S: Lanes<T>, O: Operation<T>>(f: &Write<T, O>) {
     let Results { pitch, rows, cols, into, room, prefetch_distance, .. } = f.results;
     let operation = f.operation;
     let mut sum = [0.0, 0.0];
     // SAFETY: the caller's pointers cover the rows. A whole vector is written only within `room`.
     // Its elements beyond the end of a row are overwritten when the next row is written.
     unsafe {
-        let zero = S::splat(T::ZERO);
+        let zero = S::splat(T::Real::ZERO);
         let mut part = zero;
         let mut products = zero;
         let mut count = 0;
@@ -120,9 +121,9 @@ pub(crate) unsafe fn write<T: Element, S: Simd<T>, O: Operation<T>>(f: &Write<T,
                     }
                 }
                 if fits {
-                    S::store(into.add(at), v);
+                    S::write(into.add(at), v);
                 } else {
-                    S::store_part(into.add(at), v, n);
+                    S::write_part(into.add(at), v, n);
                 }
                 x += S::LANES;
             }
@@ -136,33 +137,35 @@ pub(crate) unsafe fn write<T: Element, S: Simd<T>, O: Operation<T>>(f: &Write<T,
 
 /// Loads the elements of a place.
 #[inline(always)]
-unsafe fn load<T: Element, S: Simd<T>>(from: *const T, place: Place) -> S::V {
+unsafe fn load<T: Stored, S: Lanes<T>>(from: *const T, place: Place) -> S::V {
     // SAFETY: the caller guarantees `n` elements, and a whole vector where one fits.
     unsafe {
         let at = from.add(place.at);
-        if place.fits { S::load(at) } else { S::load_part(at, place.n) }
+        if place.fits { S::read(at) } else { S::read_part(at, place.n) }
     }
 }
 
-impl<T: Element> Operation<T> for Store {
+impl<T: Stored> Operation<T> for Store {
     #[inline(always)]
-    unsafe fn apply<S: Simd<T>>(&self, v: S::V, _: *const T, _: Place) -> [S::V; 2] {
+    unsafe fn apply<S: Lanes<T>>(&self, v: S::V, _: *const T, _: Place) -> [S::V; 2] {
         [v, v]
     }
 }
 
-impl<T: Element> Operation<T> for Add {
+impl<T: Stored> Operation<T> for Add {
     #[inline(always)]
-    unsafe fn apply<S: Simd<T>>(&self, v: S::V, into: *const T, place: Place) -> [S::V; 2] {
+    unsafe fn apply<S: Lanes<T>>(&self, v: S::V, into: *const T, place: Place) -> [S::V; 2] {
         // SAFETY: the caller guarantees the place.
         let v = unsafe { S::add(load::<T, S>(into, place), v) };
         [v, v]
     }
 }
 
-impl<T: Element> Operation<T> for StoreSums {
+impl<T: Stored> Operation<T> for StoreSums {
     #[inline(always)]
-    unsafe fn apply<S: Simd<T>>(&self, v: S::V, _: *const T, _: Place) -> [S::V; 2] {
+    unsafe fn apply<S: Lanes<T>>(&self, v: S::V, _: *const T, _: Place) -> [S::V; 2] {
+        // SAFETY: register arithmetic.
+        let v = unsafe { S::rounded(v) };
         [v, v]
     }
 
@@ -172,15 +175,15 @@ impl<T: Element> Operation<T> for StoreSums {
     }
 }
 
-impl<T: Element> Operation<T> for Activate<T> {
+impl<T: Stored> Operation<T> for Activate<T> {
     #[inline(always)]
-    unsafe fn apply<S: Simd<T>>(&self, v: S::V, _: *const T, place: Place) -> [S::V; 2] {
+    unsafe fn apply<S: Lanes<T>>(&self, v: S::V, _: *const T, place: Place) -> [S::V; 2] {
         // SAFETY: the caller guarantees the place in the residual.
         unsafe {
             let mut v = S::add(v, S::splat(self.bias));
             if let Some(residual) = self.residual {
                 S::prefetch(residual.wrapping_add(place.at + place.prefetch_distance));
-                v = S::add(v, S::load_n(residual.add(place.at), place.n));
+                v = S::add(v, S::read_n(residual.add(place.at), place.n));
             }
             if self.relu {
                 v = S::relu(v);
@@ -190,15 +193,15 @@ impl<T: Element> Operation<T> for Activate<T> {
     }
 }
 
-impl<T: Element, const ADD: bool> Operation<T> for Mask<T, ADD> {
+impl<T: Stored, const ADD: bool> Operation<T> for Mask<T, ADD> {
     #[inline(always)]
-    unsafe fn apply<S: Simd<T>>(&self, v: S::V, into: *const T, place: Place) -> [S::V; 2] {
+    unsafe fn apply<S: Lanes<T>>(&self, v: S::V, into: *const T, place: Place) -> [S::V; 2] {
         // SAFETY: the caller guarantees the place in every plane.
         unsafe {
             let v = if ADD { S::add(load::<T, S>(into, place), v) } else { v };
             S::prefetch(self.gate.wrapping_add(place.at + place.prefetch_distance));
             S::prefetch(self.x.wrapping_add(place.at + place.prefetch_distance));
-            let v = S::where_positive(load::<T, S>(self.gate, place), v);
+            let v = S::where_positive(load::<T, S>(self.gate, place), S::rounded(v));
             [v, S::sub(load::<T, S>(self.x, place), S::splat(self.mean))]
         }
     }

@@ -1,11 +1,11 @@
 //! The loops that write the gradient of a strided convolution's input.
 
-use crate::element::{Element, Simd};
+use crate::stored::{Lanes, Stored};
 
 /// A strided scatter: the gradient of one phase of a strided convolution's input, whose elements
 /// are `step` apart.
-pub(crate) struct StridedScatter<T> {
-    pub from: *const T,
+pub(crate) struct StridedScatter<T: Stored> {
+    pub from: *const T::Real,
     pub pitch: usize,
     pub rows: usize,
     pub cols: usize,
@@ -16,7 +16,7 @@ pub(crate) struct StridedScatter<T> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn strided_scatter<T: Element, S: Simd<T>, const ADD: bool>(
+pub(crate) unsafe fn strided_scatter<T: Stored, S: Lanes<T>, const ADD: bool>(
     f: &StridedScatter<T>,
 ) {
     for y in 0..f.rows {
@@ -31,7 +31,7 @@ pub(crate) unsafe fn strided_scatter<T: Element, S: Simd<T>, const ADD: bool>(
             for x in 0..f.cols {
                 let value = *from.add(x);
                 let at = into.add(x * f.step);
-                *at = if ADD { *at + value } else { value };
+                *at = T::stored(if ADD { (*at).real() + value } else { value });
             }
         }
     }
@@ -40,8 +40,8 @@ pub(crate) unsafe fn strided_scatter<T: Element, S: Simd<T>, const ADD: bool>(
 /// Scatters to every second element of a row. The elements between them, which belong to other
 /// phases, are read and written back unchanged.
 #[inline(always)]
-unsafe fn scatter_every_second<T: Element, S: Simd<T>, const ADD: bool>(
-    from: *const T,
+unsafe fn scatter_every_second<T: Stored, S: Lanes<T>, const ADD: bool>(
+    from: *const T::Real,
     into: *mut T,
     cols: usize,
 ) {
@@ -50,12 +50,10 @@ unsafe fn scatter_every_second<T: Element, S: Simd<T>, const ADD: bool>(
         let mut x = 0;
         while x < cols {
             let into = into.add(2 * x);
-            let n =
-                [0, S::LANES].map(|first| (2 * (cols - x) - 1).saturating_sub(first).min(S::LANES));
-            let there = [0, 1].map(|i| match n[i] {
-                0 => S::splat(T::ZERO),
-                n => S::load_n(into.add(i * S::LANES), n),
-            });
+            // No closures: they would be compiled without the instruction set.
+            let all = 2 * (cols - x) - 1;
+            let n = [all.min(S::LANES), all.saturating_sub(S::LANES).min(S::LANES)];
+            let there = [S::read_n(into, n[0]), S::read_up_to(into.wrapping_add(S::LANES), n[1])];
             let mut values = S::load_n(from.add(x), S::LANES.min(cols - x));
             if ADD {
                 values = S::add(values, S::deinterleave_even(there[0], there[1]));
@@ -63,7 +61,7 @@ unsafe fn scatter_every_second<T: Element, S: Simd<T>, const ADD: bool>(
             let all = S::interleave(values, S::deinterleave_odd(there[0], there[1]));
             for i in [0, 1] {
                 if n[i] > 0 {
-                    S::store_n(into.add(i * S::LANES), all[i], n[i]);
+                    S::write_n(into.add(i * S::LANES), all[i], n[i]);
                 }
             }
             x += S::LANES;

@@ -2,16 +2,17 @@
 //!
 //! Sums over at most 256 elements are taken in `T`; these sums are added in f64.
 
-use crate::element::{Element, Simd};
+use crate::element::Element;
+use crate::stored::{Lanes, Stored};
 use crate::vector_loop::{LoopBody, for_each_vector};
 
 /// The most elements that are summed in `T`.
 const SHORT: usize = 256;
 
 /// The two factors of a sum of products, of which the first is also summed by itself.
-pub(crate) trait Factors<T: Element>: Copy {
+pub(crate) trait Factors<T: Stored>: Copy {
     /// Computes `n` lanes of both factors from element `i` on.
-    unsafe fn load<S: Simd<T>>(&self, i: usize, n: usize) -> [S::V; 2];
+    unsafe fn load<S: Lanes<T>>(&self, i: usize, n: usize) -> [S::V; 2];
 }
 
 /// x and x.
@@ -20,50 +21,50 @@ pub(crate) struct Squares<T>(pub *const T);
 
 /// The gradient and x - mean.
 #[derive(Clone, Copy)]
-pub(crate) struct Products<T> {
+pub(crate) struct Products<T: Stored> {
     pub gradient: *const T,
     pub x: *const T,
-    pub mean: T,
+    pub mean: T::Real,
 }
 
 /// The gradient and x - mean. The gradient is masked by the ReLU's output `gate`, in place.
 #[derive(Clone, Copy)]
-pub(crate) struct MaskedProducts<T> {
+pub(crate) struct MaskedProducts<T: Stored> {
     pub gradient: *mut T,
     pub gate: *const T,
     pub x: *const T,
-    pub mean: T,
+    pub mean: T::Real,
 }
 
-impl<T: Element> Factors<T> for Squares<T> {
+impl<T: Stored> Factors<T> for Squares<T> {
     #[inline(always)]
-    unsafe fn load<S: Simd<T>>(&self, i: usize, n: usize) -> [S::V; 2] {
+    unsafe fn load<S: Lanes<T>>(&self, i: usize, n: usize) -> [S::V; 2] {
         // SAFETY: the caller guarantees elements i..i + n.
-        let x = unsafe { S::load_n(self.0.add(i), n) };
+        let x = unsafe { S::read_n(self.0.add(i), n) };
         [x, x]
     }
 }
 
-impl<T: Element> Factors<T> for Products<T> {
+impl<T: Stored> Factors<T> for Products<T> {
     #[inline(always)]
-    unsafe fn load<S: Simd<T>>(&self, i: usize, n: usize) -> [S::V; 2] {
+    unsafe fn load<S: Lanes<T>>(&self, i: usize, n: usize) -> [S::V; 2] {
         // SAFETY: the caller guarantees elements i..i + n of both planes.
         unsafe {
-            let x = S::load_n(self.x.add(i), n);
-            [S::load_n(self.gradient.add(i), n), S::sub(x, S::splat(self.mean))]
+            let x = S::read_n(self.x.add(i), n);
+            [S::read_n(self.gradient.add(i), n), S::sub(x, S::splat(self.mean))]
         }
     }
 }
 
-impl<T: Element> Factors<T> for MaskedProducts<T> {
+impl<T: Stored> Factors<T> for MaskedProducts<T> {
     #[inline(always)]
-    unsafe fn load<S: Simd<T>>(&self, i: usize, n: usize) -> [S::V; 2] {
+    unsafe fn load<S: Lanes<T>>(&self, i: usize, n: usize) -> [S::V; 2] {
         // SAFETY: the caller guarantees elements i..i + n of all planes.
         unsafe {
-            let x = S::load_n(self.x.add(i), n);
-            let gate = S::load_n(self.gate.add(i), n);
-            let masked = S::where_positive(gate, S::load_n(self.gradient.add(i), n));
-            S::store_n(self.gradient.add(i), masked, n);
+            let x = S::read_n(self.x.add(i), n);
+            let gate = S::read_n(self.gate.add(i), n);
+            let masked = S::where_positive(gate, S::read_n(self.gradient.add(i), n));
+            S::write_n(self.gradient.add(i), masked, n);
             [masked, S::sub(x, S::splat(self.mean))]
         }
     }
@@ -78,14 +79,14 @@ pub(crate) struct PlaneSums<F> {
 }
 
 /// The loop body that takes a sum and a sum of products, lane by lane.
-struct Pair<T: Element, S: Simd<T>, F> {
+struct Pair<T: Stored, S: Lanes<T>, F> {
     of: F,
     start: usize,
     sum: S::V,
     products: S::V,
 }
 
-impl<T: Element, S: Simd<T>, F: Factors<T>> LoopBody<T, S> for Pair<T, S, F> {
+impl<T: Stored, S: Lanes<T>, F: Factors<T>> LoopBody<T, S> for Pair<T, S, F> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: every plane has elements i..i + n (see `LoopBody`).
@@ -99,13 +100,13 @@ impl<T: Element, S: Simd<T>, F: Factors<T>> LoopBody<T, S> for Pair<T, S, F> {
 
 /// Takes both sums of a plane: in `T` over short ranges, whose sums are added in f64.
 #[inline(always)]
-pub(crate) unsafe fn sums_of<T: Element, S: Simd<T>, F: Factors<T>>(s: &PlaneSums<F>) {
+pub(crate) unsafe fn sums_of<T: Stored, S: Lanes<T>, F: Factors<T>>(s: &PlaneSums<F>) {
     let of = s.of;
     let mut sum = 0.0;
     let mut products = 0.0;
     // SAFETY: the caller's planes have `len` elements.
     unsafe {
-        let zero = S::splat(T::ZERO);
+        let zero = S::splat(T::Real::ZERO);
         for start in (0..s.len).step_by(SHORT) {
             let mut pair = Pair::<T, S, F> { of, start, sum: zero, products: zero };
             for_each_vector::<T, S, _>(&mut pair, SHORT.min(s.len - start));
@@ -118,9 +119,9 @@ pub(crate) unsafe fn sums_of<T: Element, S: Simd<T>, F: Factors<T>>(s: &PlaneSum
 }
 
 /// The term that is added to a norm's result.
-pub(crate) trait Added<T: Element>: Copy {
+pub(crate) trait Added<T: Stored>: Copy {
     /// Adds `n` lanes from element `i` on.
-    unsafe fn add_to<S: Simd<T>>(&self, v: S::V, i: usize, n: usize) -> S::V;
+    unsafe fn add_to<S: Lanes<T>>(&self, v: S::V, i: usize, n: usize) -> S::V;
 }
 
 /// No term.
@@ -129,61 +130,61 @@ pub(crate) struct NoTerm;
 
 /// A plane times a factor.
 #[derive(Clone, Copy)]
-pub(crate) struct Term<T> {
+pub(crate) struct Term<T: Stored> {
     pub plane: *const T,
-    pub factor: T,
+    pub factor: T::Real,
 }
 
-impl<T: Element> Added<T> for NoTerm {
+impl<T: Stored> Added<T> for NoTerm {
     #[inline(always)]
-    unsafe fn add_to<S: Simd<T>>(&self, v: S::V, _: usize, _: usize) -> S::V {
+    unsafe fn add_to<S: Lanes<T>>(&self, v: S::V, _: usize, _: usize) -> S::V {
         v
     }
 }
 
-impl<T: Element> Added<T> for Term<T> {
+impl<T: Stored> Added<T> for Term<T> {
     #[inline(always)]
-    unsafe fn add_to<S: Simd<T>>(&self, v: S::V, i: usize, n: usize) -> S::V {
+    unsafe fn add_to<S: Lanes<T>>(&self, v: S::V, i: usize, n: usize) -> S::V {
         // SAFETY: the caller guarantees elements i..i + n.
-        unsafe { S::fma(S::load_n(self.plane.add(i), n), S::splat(self.factor), v) }
+        unsafe { S::fma(S::read_n(self.plane.add(i), n), S::splat(self.factor), v) }
     }
 }
 
 /// The arguments of [`normalize_plane`]: `out = relu(x * scale + shift + term)`.
 #[derive(Clone, Copy)]
-pub(crate) struct Normalize<T, A> {
+pub(crate) struct Normalize<T: Stored, A> {
     pub x: *const T,
     pub term: A,
     pub out: *mut T,
     pub len: usize,
-    pub scale: T,
-    pub shift: T,
+    pub scale: T::Real,
+    pub shift: T::Real,
     pub relu: bool,
 }
 
-impl<T> Normalize<T, NoTerm> {
+impl<T: Stored> Normalize<T, NoTerm> {
     /// The same with a term and another shift.
-    pub(crate) fn with(self, term: Term<T>, shift: T) -> Normalize<T, Term<T>> {
+    pub(crate) fn with(self, term: Term<T>, shift: T::Real) -> Normalize<T, Term<T>> {
         let Normalize { x, out, len, scale, relu, .. } = self;
         Normalize { x, term, out, len, scale, shift, relu }
     }
 }
 
-impl<T: Element, S: Simd<T>, A: Added<T>> LoopBody<T, S> for Normalize<T, A> {
+impl<T: Stored, S: Lanes<T>, A: Added<T>> LoopBody<T, S> for Normalize<T, A> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: every plane has elements i..i + n (see `LoopBody`).
         unsafe {
-            let x = S::load_n(self.x.add(i), n);
+            let x = S::read_n(self.x.add(i), n);
             let v = S::fma(x, S::splat(self.scale), S::splat(self.shift));
             let v = self.term.add_to::<S>(v, i, n);
-            S::store_n(self.out.add(i), if self.relu { S::relu(v) } else { v }, n);
+            S::write_n(self.out.add(i), if self.relu { S::relu(v) } else { v }, n);
         }
     }
 }
 
 #[inline(always)]
-pub(crate) unsafe fn normalize_plane<T: Element, S: Simd<T>, A: Added<T>>(plane: &Normalize<T, A>) {
+pub(crate) unsafe fn normalize_plane<T: Stored, S: Lanes<T>, A: Added<T>>(plane: &Normalize<T, A>) {
     let mut body = *plane;
     // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe { for_each_vector::<T, S, _>(&mut body, plane.len) }

@@ -8,19 +8,27 @@ pub(crate) mod loops;
 use std::ops::Range;
 
 use crate::conv::gradient::{Gradient, GradientPlane};
-use crate::dispatch::Real;
+use crate::element::Element;
 use crate::pointwise::loops::PlaneCopy;
+use crate::stored::Stored;
 use crate::view::View;
 use loops::{MaskedProducts, NoTerm, Normalize, PlaneSums, Products, Squares, Term};
 
 /// A tensor that is added to a norm's output before the ReLU, optionally with a scale and shift per
 /// channel.
 #[derive(Clone, Copy, Debug)]
-pub struct Residual<'a, T> {
+pub struct Residual<'a, T: Stored> {
     /// The tensor, which has the shape of the norm's input.
     pub view: View<T>,
     /// The scale and the shift of each channel.
-    pub affine: Option<(&'a [T], &'a [T])>,
+    pub affine: Option<Affine<'a, T::Real>>,
+}
+
+/// A scale and a shift per channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Affine<'a, R> {
+    pub scale: &'a [R],
+    pub shift: &'a [R],
 }
 
 /// Adds each channel's sum to `sums[..channels]` and each channel's sum of squares to
@@ -28,7 +36,7 @@ pub struct Residual<'a, T> {
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn sums<T: Real>(x: View<T>, images: Range<usize>, sums: &mut [f64]) {
+pub unsafe fn sums<T: Stored>(x: View<T>, images: Range<usize>, sums: &mut [f64]) {
     assert_eq!(sums.len(), 2 * x.channels);
     let (sum, squares) = sums.split_at_mut(x.channels);
     for image in images {
@@ -52,10 +60,9 @@ pub unsafe fn sums<T: Real>(x: View<T>, images: Range<usize>, sums: &mut [f64]) 
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn normalize<T: Real>(
+pub unsafe fn normalize<T: Stored>(
     x: View<T>,
-    scale: &[T],
-    shift: &[T],
+    Affine { scale, shift }: Affine<T::Real>,
     residual: Option<Residual<T>>,
     relu: bool,
     out: View<T>,
@@ -80,9 +87,9 @@ pub unsafe fn normalize<T: Real>(
                     (T::kernels().normalize.plain)(&normalize);
                     continue;
                 };
-                let (factor, extra) = residual
-                    .affine
-                    .map_or((T::ONE, T::ZERO), |(scale, shift)| (scale[channel], shift[channel]));
+                let (factor, extra) = residual.affine.map_or((T::Real::ONE, T::Real::ZERO), |of| {
+                    (of.scale[channel], of.shift[channel])
+                });
                 let plane = residual.view.plane(image, channel).cast_const();
                 let shift = normalize.shift + extra;
                 let normalize = normalize.with(Term { plane, factor }, shift);
@@ -98,11 +105,11 @@ pub unsafe fn normalize<T: Real>(
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn backward_sums<T: Real>(
+pub unsafe fn backward_sums<T: Stored>(
     gradient: View<T>,
     relu: Option<View<T>>,
     x: View<T>,
-    mean: &[T],
+    mean: &[T::Real],
     images: Range<usize>,
     [sum, products]: [&mut [f64]; 2],
 ) {
@@ -137,7 +144,7 @@ pub unsafe fn backward_sums<T: Real>(
 ///
 /// # Safety
 /// The contract at [`View`]; `into` may be any of the gradient's views.
-pub unsafe fn input_gradient<T: Real>(
+pub unsafe fn input_gradient<T: Stored>(
     gradient: &Gradient<T>,
     into: View<T>,
     add: bool,

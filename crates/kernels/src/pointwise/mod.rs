@@ -6,7 +6,9 @@ pub(crate) mod loops;
 use std::ops::Range;
 
 use crate::dispatch::Real;
+use crate::element::Element;
 use crate::source::{Masked, One, Sum};
+use crate::stored::Stored;
 use crate::view::View;
 use loops::{PlaneCopy, PlaneSum, Product, Scale};
 
@@ -15,7 +17,7 @@ use loops::{PlaneCopy, PlaneSum, Product, Scale};
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn add<T: Real>(terms: &[View<T>], out: View<T>, add: bool, images: Range<usize>) {
+pub unsafe fn add<T: Stored>(terms: &[View<T>], out: View<T>, add: bool, images: Range<usize>) {
     assert!(terms.iter().all(|term| term.same_shape(&out)));
     for image in images {
         for (i, pair) in terms.chunks(2).enumerate() {
@@ -43,7 +45,7 @@ pub unsafe fn add<T: Real>(terms: &[View<T>], out: View<T>, add: bool, images: R
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
+pub unsafe fn relu<T: Stored>(x: View<T>, out: View<T>, images: Range<usize>) {
     assert!(x.same_shape(&out));
     for image in images {
         // SAFETY: the contract at `View` covers these planes.
@@ -60,7 +62,7 @@ pub unsafe fn relu<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn relu_backward<T: Real>(
+pub unsafe fn relu_backward<T: Stored>(
     gradient: View<T>,
     output: View<T>,
     into: View<T>,
@@ -84,14 +86,15 @@ pub unsafe fn relu_backward<T: Real>(
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn sigmoid<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
+pub unsafe fn sigmoid<T: Stored>(x: View<T>, out: View<T>, images: Range<usize>) {
     assert!(x.same_shape(&out));
     for image in images {
         for i in 0..x.image_len() {
             // SAFETY: the contract at `View` covers these planes.
             unsafe {
-                let value = *x.plane(image, 0).add(i);
-                *out.plane(image, 0).add(i) = T::ONE / (T::ONE + (T::ZERO - value).exp());
+                let value = (*x.plane(image, 0).add(i)).real();
+                let (zero, one) = (T::Real::ZERO, T::Real::ONE);
+                *out.plane(image, 0).add(i) = T::stored(one / (one + (zero - value).exp()));
             }
         }
     }
@@ -101,7 +104,7 @@ pub unsafe fn sigmoid<T: Real>(x: View<T>, out: View<T>, images: Range<usize>) {
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn sigmoid_backward<T: Real>(
+pub unsafe fn sigmoid_backward<T: Stored>(
     gradient: View<T>,
     output: View<T>,
     into: View<T>,
@@ -113,10 +116,11 @@ pub unsafe fn sigmoid_backward<T: Real>(
         for i in 0..output.image_len() {
             // SAFETY: the contract at `View` covers these planes.
             unsafe {
-                let y = *output.plane(image, 0).add(i);
-                let value = *gradient.plane(image, 0).add(i) * y * (T::ONE - y);
+                let y = (*output.plane(image, 0).add(i)).real();
+                let dy = (*gradient.plane(image, 0).add(i)).real();
+                let value = dy * y * (T::Real::ONE - y);
                 let at = into.plane(image, 0).add(i);
-                *at = if add { *at + value } else { value };
+                *at = T::stored(if add { (*at).real() + value } else { value });
             }
         }
     }
@@ -127,7 +131,7 @@ pub unsafe fn sigmoid_backward<T: Real>(
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn gate<T: Real>(
+pub unsafe fn gate<T: Stored>(
     x: View<T>,
     gate: View<T>,
     out: View<T>,
@@ -141,7 +145,7 @@ pub unsafe fn gate<T: Real>(
             unsafe {
                 let scale = Scale {
                     of: x.plane(image, channel),
-                    factor: *gate.plane(image, channel),
+                    factor: (*gate.plane(image, channel)).real(),
                     into: out.plane(image, channel),
                     len: out.plane_len(),
                 };
@@ -155,7 +159,7 @@ pub unsafe fn gate<T: Real>(
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn gate_backward<T: Real>(
+pub unsafe fn gate_backward<T: Stored>(
     gradient: View<T>,
     x: View<T>,
     into: View<T>,
@@ -175,19 +179,19 @@ pub unsafe fn gate_backward<T: Real>(
                 let products = PlaneSum { of, len: x.plane_len(), sum: &mut sum };
                 (T::kernels().product_sum)(&products);
                 let at = into.plane(image, channel);
-                let value = T::from_f64(sum);
-                *at = if add { *at + value } else { value };
+                let value = T::Real::from_f64(sum);
+                *at = T::stored(if add { (*at).real() + value } else { value });
             }
         }
     }
 }
 
 /// The dot product of two slices.
-pub fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
+pub fn dot<R: Real>(a: &[R], b: &[R]) -> f64 {
     assert_eq!(a.len(), b.len());
     let mut sum = 0.0;
     let of = Product(a.as_ptr(), b.as_ptr());
     // SAFETY: both slices have this length.
-    unsafe { (T::kernels().product_sum)(&PlaneSum { of, len: a.len(), sum: &mut sum }) };
+    unsafe { (R::kernels().product_sum)(&PlaneSum { of, len: a.len(), sum: &mut sum }) };
     sum
 }

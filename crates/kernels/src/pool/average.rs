@@ -5,19 +5,20 @@ use std::ops::Range;
 use super::rows::RowSum;
 use super::shape::PoolShape;
 use crate::dispatch::Real;
+use crate::stored::Stored;
 use crate::view::View;
 
 /// An average pool of one shape, ready to run.
 #[derive(Clone, Debug)]
-pub struct AveragePool<T> {
+pub struct AveragePool<R> {
     shape: PoolShape,
     /// The reciprocal of the pixels that each window counts, along each axis.
-    rows: Vec<T>,
-    cols: Vec<T>,
-    ones: Vec<T>,
+    rows: Vec<R>,
+    cols: Vec<R>,
+    ones: Vec<R>,
 }
 
-impl<T: Real> AveragePool<T> {
+impl<R: Real> AveragePool<R> {
     /// Prepares a pool. With `count_include_pad`, a window counts the padding too.
     pub fn new(shape: PoolShape, count_include_pad: bool) -> Self {
         shape.check();
@@ -27,9 +28,9 @@ impl<T: Real> AveragePool<T> {
                 let padded = (start + shape.kernel).min(size + 2 * shape.padding) - start;
                 if count_include_pad { padded } else { shape.window(i, size).len() }
             });
-            counts.map(|count| T::from_f64(1.0 / count as f64)).collect()
+            counts.map(|count| R::from_f64(1.0 / count as f64)).collect()
         };
-        let ones = vec![T::ONE; shape.width.max(shape.kernel)];
+        let ones = vec![R::ONE; shape.width.max(shape.kernel)];
         AveragePool { shape, rows: scales(shape.height), cols: scales(shape.width), ones }
     }
 
@@ -44,16 +45,16 @@ impl<T: Real> AveragePool<T> {
     ///
     /// # Safety
     /// The contract at [`View`].
-    pub unsafe fn forward(
+    pub unsafe fn forward<T: Stored<Real = R>>(
         &self,
         x: View<T>,
         out: View<T>,
         images: Range<usize>,
-        scratch: &mut [T],
+        scratch: &mut [R],
     ) {
         let shape = &self.shape;
         self.check(x, out, scratch);
-        scratch.fill(T::ZERO);
+        scratch.fill(R::ZERO);
         for image in images {
             for channel in 0..out.channels {
                 for (y, &scale) in self.rows.iter().enumerate() {
@@ -91,17 +92,17 @@ impl<T: Real> AveragePool<T> {
     ///
     /// # Safety
     /// The contract at [`View`].
-    pub unsafe fn backward(
+    pub unsafe fn backward<T: Stored<Real = R>>(
         &self,
         gradient: View<T>,
         into: View<T>,
         add: bool,
         images: Range<usize>,
-        scratch: &mut [T],
+        scratch: &mut [R],
     ) {
         let shape = &self.shape;
         self.check(into, gradient, scratch);
-        scratch.fill(T::ZERO);
+        scratch.fill(R::ZERO);
         for image in images {
             for channel in 0..into.channels {
                 for y in 0..shape.height {
@@ -125,7 +126,7 @@ impl<T: Real> AveragePool<T> {
                             stride: 1,
                             into: into.plane(image, channel).add(y * into.width),
                             into_cols: into.width,
-                            into_scale: T::ONE,
+                            into_scale: R::ONE,
                             into_col_scale: self.ones.as_ptr(),
                             add,
                         };
@@ -136,7 +137,7 @@ impl<T: Real> AveragePool<T> {
         }
     }
 
-    fn check(&self, input: View<T>, output: View<T>, scratch: &[T]) {
+    fn check<T>(&self, input: View<T>, output: View<T>, scratch: &[R]) {
         let shape = &self.shape;
         shape.check_views(input, output);
         assert!(scratch.len() >= self.scratch_len(), "scratch memory is too short");

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::rows::{Maximum, Places};
 use super::shape::PoolShape;
-use crate::dispatch::Real;
+use crate::element::Element;
+use crate::stored::Stored;
 use crate::view::View;
 
 /// A max pool of one shape, ready to run.
@@ -31,17 +32,17 @@ impl MaxPool {
     ///
     /// # Safety
     /// The contract at [`View`].
-    pub unsafe fn infer<T: Real>(
+    pub unsafe fn infer<T: Stored>(
         &self,
         x: View<T>,
         out: View<T>,
         images: Range<usize>,
-        scratch: &mut [T],
+        scratch: &mut [T::Real],
     ) {
         let shape = &self.shape;
         shape.check_views(x, out);
         let scratch = &mut scratch[..self.scratch_len()];
-        scratch.fill(T::LOWEST);
+        scratch.fill(T::Real::LOWEST);
         for image in images {
             for channel in 0..out.channels {
                 for y in 0..out.height {
@@ -73,13 +74,13 @@ impl MaxPool {
     ///
     /// # Safety
     /// The contract at [`View`].
-    pub unsafe fn forward<T: Real>(
+    pub unsafe fn forward<T: Stored>(
         &self,
         x: View<T>,
         out: View<T>,
         index: View<u32>,
         images: Range<usize>,
-        scratch: &mut [T],
+        scratch: &mut [T::Real],
     ) {
         assert!(index.same_shape(&out));
         // SAFETY: windows lie within their planes, which the caller guarantees.
@@ -101,7 +102,13 @@ impl MaxPool {
     }
 
     /// Finds the positions of the maxima of a plane.
-    fn find<T: Real>(&self, plane: &[T], maxima: &[T], places: &mut [u32], scratch: &mut [T]) {
+    fn find<T: Stored>(
+        &self,
+        plane: &[T],
+        maxima: &[T],
+        places: &mut [u32],
+        scratch: &mut [T::Real],
+    ) {
         let shape = &self.shape;
         let (_, cols) = shape.output();
         for (y, (maxima, places)) in
@@ -132,7 +139,7 @@ impl MaxPool {
     }
 
     /// The position of the last NaN of a window.
-    fn last_nan<T: Real>(&self, plane: &[T], rows: Range<usize>, x: usize) -> u32 {
+    fn last_nan<T: Stored>(&self, plane: &[T], rows: Range<usize>, x: usize) -> u32 {
         let width = self.shape.width;
         let columns = self.shape.window(x, width);
         let mut window =
@@ -145,7 +152,7 @@ impl MaxPool {
     ///
     /// # Safety
     /// The contract at [`View`]; `index` is from [`MaxPool::forward`].
-    pub unsafe fn backward<T: Real>(
+    pub unsafe fn backward<T: Stored>(
         &self,
         gradient: View<T>,
         index: View<u32>,
@@ -166,7 +173,8 @@ impl MaxPool {
                     let values = gradient.plane(image, channel);
                     let places = index.plane(image, channel);
                     for i in 0..gradient.plane_len() {
-                        *plane.add(*places.add(i) as usize) += *values.add(i);
+                        let at = plane.add(*places.add(i) as usize);
+                        *at = T::stored((*at).real() + (*values.add(i)).real());
                     }
                 }
             }
@@ -175,6 +183,6 @@ impl MaxPool {
 }
 
 #[allow(clippy::eq_op)]
-fn is_number<T: Real>(value: T) -> bool {
+fn is_number<T: Stored>(value: T) -> bool {
     value == value
 }

@@ -2,18 +2,19 @@
 
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
-use crate::element::{Element, Simd};
+use crate::element::Element;
+use crate::stored::{Lanes, Stored};
 
 /// The arguments of [`sum`]: windows are summed over their rows into `scratch`, then along the row.
-pub(crate) struct RowSum<T> {
+pub(crate) struct RowSum<T: Stored> {
     /// The first of `rows` rows of `cols` elements. Each row and each column has a factor.
     pub from: *const T,
     pub rows: usize,
     pub cols: usize,
-    pub row_scale: *const T,
-    pub col_scale: *const T,
+    pub row_scale: *const T::Real,
+    pub col_scale: *const T::Real,
     /// A row of zeros, of which elements `lead + i * place` are overwritten.
-    pub scratch: *mut T,
+    pub scratch: *mut T::Real,
     pub lead: usize,
     pub place: usize,
     /// The elements of a window, and those between neighboring windows.
@@ -22,13 +23,13 @@ pub(crate) struct RowSum<T> {
     pub into: *mut T,
     pub into_cols: usize,
     /// A factor for the row of results, and one for each of its elements.
-    pub into_scale: T,
-    pub into_col_scale: *const T,
+    pub into_scale: T::Real,
+    pub into_col_scale: *const T::Real,
     pub add: bool,
 }
 
 #[inline(always)]
-pub(crate) unsafe fn sum<T: Element, S: Simd<T>>(s: &RowSum<T>) {
+pub(crate) unsafe fn sum<T: Stored, S: Lanes<T>>(s: &RowSum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
         let len =
@@ -52,7 +53,7 @@ pub(crate) unsafe fn sum<T: Element, S: Simd<T>>(s: &RowSum<T>) {
             (kernel, stride) => windows(s, into, |x| {
                 scratch[x * stride..x * stride + kernel]
                     .iter()
-                    .fold(T::ZERO, |sum, &value| sum + value)
+                    .fold(T::Real::ZERO, |sum, &value| sum + value)
             }),
         }
     }
@@ -60,29 +61,29 @@ pub(crate) unsafe fn sum<T: Element, S: Simd<T>>(s: &RowSum<T>) {
 
 /// Adds the rows of a window, column by column.
 #[inline(always)]
-unsafe fn add_rows<T: Element>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T]) {
+unsafe fn add_rows<T: Stored>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T::Real]) {
     // SAFETY: the caller's pointers cover the rows and columns.
     unsafe {
         let scales = from_raw_parts(s.row_scale, s.rows);
         let columns = from_raw_parts(s.col_scale, s.cols);
         let row = |y: usize| from_raw_parts(s.from.add(y * s.cols), s.cols);
         match s.rows {
-            0 => (0..s.cols).for_each(|x| into[place(x)] = T::ZERO),
+            0 => (0..s.cols).for_each(|x| into[place(x)] = T::Real::ZERO),
             3 => {
                 let a = row(0);
                 let b = row(1);
                 let c = row(2);
                 for x in 0..s.cols {
-                    into[place(x)] =
-                        (a[x] * scales[0] + b[x] * scales[1] + c[x] * scales[2]) * columns[x];
+                    let [a, b, c] = [a[x].real(), b[x].real(), c[x].real()];
+                    into[place(x)] = (a * scales[0] + b * scales[1] + c * scales[2]) * columns[x];
                 }
             }
             _ => {
                 for (y, &scale) in scales.iter().enumerate() {
                     let row = row(y);
                     for x in 0..s.cols {
-                        let so_far = if y == 0 { T::ZERO } else { into[place(x)] };
-                        into[place(x)] = so_far + row[x] * scale * columns[x];
+                        let so_far = if y == 0 { T::Real::ZERO } else { into[place(x)] };
+                        into[place(x)] = so_far + row[x].real() * scale * columns[x];
                     }
                 }
             }
@@ -92,17 +93,17 @@ unsafe fn add_rows<T: Element>(s: &RowSum<T>, place: impl Fn(usize) -> usize, in
 
 /// Writes the sum of each window along a row.
 #[inline(always)]
-unsafe fn windows<T: Element>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usize) -> T) {
+unsafe fn windows<T: Stored>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usize) -> T::Real) {
     // SAFETY: the caller's pointers cover the rows and columns.
     let columns = unsafe { from_raw_parts(s.into_col_scale, into.len()) };
     for (x, (at, &scale)) in into.iter_mut().zip(columns).enumerate() {
         let value = window(x) * (s.into_scale * scale);
-        *at = if s.add { *at + value } else { value };
+        *at = T::stored(if s.add { at.real() + value } else { value });
     }
 }
 
 /// The arguments of [`maximum`]: one row of a max pool's output.
-pub(crate) struct Maximum<T> {
+pub(crate) struct Maximum<T: Stored> {
     /// The first of `rows` rows of `width` elements.
     pub from: *const T,
     pub rows: usize,
@@ -111,7 +112,7 @@ pub(crate) struct Maximum<T> {
     pub stride: usize,
     pub padding: usize,
     /// A row of the lowest value, of which elements from `padding` on are overwritten.
-    pub scratch: *mut T,
+    pub scratch: *mut T::Real,
     pub into: *mut T,
     pub cols: usize,
 }
@@ -119,13 +120,13 @@ pub(crate) struct Maximum<T> {
 /// The larger of two values; NaN if either is NaN.
 #[inline(always)]
 #[allow(clippy::eq_op)]
-fn larger<T: Element>(a: T, b: T) -> T {
+fn larger<R: Element>(a: R, b: R) -> R {
     if (b > a) | (b != b) { b } else { a }
 }
 
 /// Takes the maximum over the rows of windows into `scratch`, then along the row.
 #[inline(always)]
-pub(crate) unsafe fn maximum<T: Element, S: Simd<T>>(m: &Maximum<T>) {
+pub(crate) unsafe fn maximum<T: Stored, S: Lanes<T>>(m: &Maximum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
         let scratch = from_raw_parts_mut(
@@ -134,21 +135,24 @@ pub(crate) unsafe fn maximum<T: Element, S: Simd<T>>(m: &Maximum<T>) {
         );
         let row = |y: usize| from_raw_parts(m.from.add(y * m.width), m.width);
         let columns = &mut scratch[m.padding..m.padding + m.width];
-        columns.fill(T::LOWEST);
+        columns.fill(T::Real::LOWEST);
         (0..m.rows).for_each(|y| {
-            columns.iter_mut().zip(row(y)).for_each(|(at, value)| *at = larger(*at, *value))
+            columns.iter_mut().zip(row(y)).for_each(|(at, value)| *at = larger(*at, value.real()))
         });
         let into = from_raw_parts_mut(m.into, m.cols);
         match (m.kernel, m.stride) {
             (3, 2) => {
                 for (x, at) in into.iter_mut().enumerate() {
-                    *at = larger(larger(scratch[2 * x], scratch[2 * x + 1]), scratch[2 * x + 2]);
+                    let first = larger(scratch[2 * x], scratch[2 * x + 1]);
+                    *at = T::stored(larger(first, scratch[2 * x + 2]));
                 }
             }
             (kernel, stride) => {
                 for (x, at) in into.iter_mut().enumerate() {
                     let window = &scratch[x * stride..x * stride + kernel];
-                    *at = window.iter().fold(T::LOWEST, |so_far, value| larger(so_far, *value));
+                    let lowest = T::Real::LOWEST;
+                    let most = window.iter().fold(lowest, |so_far, value| larger(so_far, *value));
+                    *at = T::stored(most);
                 }
             }
         }
@@ -156,7 +160,7 @@ pub(crate) unsafe fn maximum<T: Element, S: Simd<T>>(m: &Maximum<T>) {
 }
 
 /// The arguments of [`places`]: the positions of the maxima of one row of a max pool's output.
-pub(crate) struct Places<T> {
+pub(crate) struct Places<T: Stored> {
     pub plane: *const T,
     pub width: usize,
     /// The window's rows.
@@ -168,7 +172,7 @@ pub(crate) struct Places<T> {
     /// The maxima, each of which is in its window. The position of a NaN is undefined.
     pub maxima: *const T,
     /// Room for `cols` elements.
-    pub scratch: *mut T,
+    pub scratch: *mut T::Real,
     pub into: *mut u32,
     pub cols: usize,
 }
@@ -176,12 +180,12 @@ pub(crate) struct Places<T> {
 /// Finds the positions of maxima. Taps are visited from the last to the first, so that the first of
 /// equal values remains.
 #[inline(always)]
-pub(crate) unsafe fn places<T: Element, S: Simd<T>>(m: &Places<T>) {
-    // The distance of each maximum from the first element of its window, which `T` represents
+pub(crate) unsafe fn places<T: Stored, S: Lanes<T>>(m: &Places<T>) {
+    // The distance of each maximum from the first element of its window, which `T::Real` represents
     // exactly.
     // SAFETY: the caller's pointers cover the rows.
     let distances = unsafe { from_raw_parts_mut(m.scratch, m.cols) };
-    distances.fill(T::ZERO);
+    distances.fill(T::Real::ZERO);
     for (y, tap) in (0..m.rows).rev().flat_map(|y| (0..m.kernel).rev().map(move |tap| (y, tap))) {
         // The windows whose tap lies within the image.
         let first = m.padding.saturating_sub(tap).div_ceil(m.stride);
@@ -190,7 +194,7 @@ pub(crate) unsafe fn places<T: Element, S: Simd<T>>(m: &Places<T>) {
             continue;
         }
         let start = (m.first_row + y) * m.width + first * m.stride + tap - m.padding;
-        let distance = T::from_f64((y * m.width + tap) as f64);
+        let distance = T::Real::from_f64((y * m.width + tap) as f64);
         // SAFETY: the caller's pointers cover the rows.
         unsafe {
             let values = m.plane.add(start);
@@ -208,12 +212,12 @@ pub(crate) unsafe fn places<T: Element, S: Simd<T>>(m: &Places<T>) {
 
 /// Sets `into` to `distance` where a value, each `stride` elements from the next, is the maximum.
 #[inline(always)]
-unsafe fn take_equal<T: Element, S: Simd<T>>(
+unsafe fn take_equal<T: Stored, S: Lanes<T>>(
     values: *const T,
     stride: usize,
     maxima: *const T,
-    distance: T,
-    into: &mut [T],
+    distance: T::Real,
+    into: &mut [T::Real],
 ) {
     // SAFETY: the caller's pointers cover as many values and maxima as `into` has elements.
     unsafe {
@@ -228,12 +232,12 @@ unsafe fn take_equal<T: Element, S: Simd<T>>(
         for x in (0..all).step_by(S::LANES) {
             let n = S::LANES.min(all - x);
             let value = if stride == 1 {
-                S::load_n(values.add(x), n)
+                S::read_n(values.add(x), n)
             } else {
-                S::load_every_second(values.add(2 * x), n)
+                S::read_every_second(values.add(2 * x), n)
             };
             // Positive where the value is less than the maximum, so that the old distance remains.
-            let less = S::sub(S::load_n(maxima.add(x), n), value);
+            let less = S::sub(S::read_n(maxima.add(x), n), value);
             let at = into.as_mut_ptr().add(x);
             let change = S::where_positive(less, S::sub(S::load_n(at, n), distance));
             S::store_n(at, S::add(change, distance), n);

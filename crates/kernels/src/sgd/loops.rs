@@ -1,6 +1,7 @@
 //! The loop of an SGD step.
 
-use crate::element::{Element, Simd};
+use crate::dispatch::Real;
+use crate::stored::Lanes;
 use crate::vector_loop::{LoopBody, for_each_vector};
 
 /// The constants of one step, as in torch.optim.SGD.
@@ -24,14 +25,14 @@ pub(crate) struct Flat<T> {
 }
 
 /// The loop body of [`step`], with the constants in vectors.
-struct Stepping<'a, T: Element, S: Simd<T>> {
+struct Stepping<'a, T: Real, S: Lanes<T>> {
     flat: &'a Flat<T>,
     lr: S::V,
     momentum: S::V,
     weight_decay: S::V,
 }
 
-impl<T: Element, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
+impl<T: Real, S: Lanes<T>> LoopBody<T, S> for Stepping<'_, T, S> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         let Flat { step, values, grads, momentum, .. } = self.flat;
@@ -49,7 +50,7 @@ impl<T: Element, S: Simd<T>> LoopBody<T, S> for Stepping<'_, T, S> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn step<T: Element, S: Simd<T>>(flat: &Flat<T>) {
+pub(crate) unsafe fn step<T: Real, S: Lanes<T>>(flat: &Flat<T>) {
     let SgdStep { lr, momentum, weight_decay, .. } = flat.step;
     // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe {

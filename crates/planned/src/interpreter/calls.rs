@@ -11,8 +11,8 @@ use crate::access::{GradientTarget, PackedWeights, Pass};
 use crate::allocation::BufferSlice;
 use crate::layout::Pooling;
 use crate::tables::{ConvId, PoolId};
-use res2lab_kernels::norm::{self, Residual};
-use res2lab_kernels::{Epilogue, Gradient, InputGradient, Real, View, pointwise};
+use res2lab_kernels::norm::{self, Affine, Residual};
+use res2lab_kernels::{Epilogue, Gradient, InputGradient, Stored, View, pointwise};
 use std::ops::Range;
 
 /// A kernel that computes one tensor from another.
@@ -22,7 +22,7 @@ type MapInto<T> = unsafe fn(View<T>, View<T>, bool, Range<usize>);
 /// A kernel that writes, or accumulates, one tensor from two others.
 type MapTwoInto<T> = unsafe fn(View<T>, View<T>, View<T>, bool, Range<usize>);
 
-impl<T: Real> Thread<'_, T> {
+impl<T: Stored> Thread<'_, T> {
     /// Runs a kernel that computes `to` from `from`.
     pub(crate) fn map(&self, kernel: Map<T>, from: BufferSlice, to: BufferSlice) {
         // SAFETY: see the comment at the top of this file.
@@ -72,8 +72,8 @@ impl<T: Real> Thread<'_, T> {
         // largest convolution.
         unsafe {
             match of.pass {
-                Pass::Forward => kernel.pack_share(weights, packed, self.team),
-                Pass::Backward => kernel.pack_backward_share(weights, packed, self.team),
+                Pass::Forward => kernel.pack_share::<T>(weights, packed, self.team),
+                Pass::Backward => kernel.pack_backward_share::<T>(weights, packed, self.team),
             }
         }
     }
@@ -82,7 +82,7 @@ impl<T: Real> Thread<'_, T> {
     pub(crate) fn convolve(
         &self,
         conv: ConvId,
-        packed: &[T],
+        packed: &[T::Real],
         inputs: &[BufferSlice],
         out: BufferSlice,
         epilogue: Epilogue<T>,
@@ -102,8 +102,8 @@ impl<T: Real> Thread<'_, T> {
         conv: ConvId,
         gradient: &Gradient<T>,
         inputs: &[BufferSlice],
-        packed: &[T],
-        weights: (&mut [T], bool),
+        packed: &[T::Real],
+        weights: (&mut [T::Real], bool),
         into: &mut [InputGradient<T>],
     ) {
         let kernel = &self.layout.convs[conv];
@@ -126,7 +126,7 @@ impl<T: Real> Thread<'_, T> {
     pub(crate) fn normalize(
         &self,
         x: BufferSlice,
-        (scale, shift): (&[T], &[T]),
+        affine: Affine<T::Real>,
         residual: Option<Residual<T>>,
         relu: bool,
         out: BufferSlice,
@@ -134,7 +134,7 @@ impl<T: Real> Thread<'_, T> {
         let x = self.view(x);
         let out = self.view(out);
         // SAFETY: see the comment at the top of this file.
-        unsafe { norm::normalize(x, scale, shift, residual, relu, out, self.images.clone()) }
+        unsafe { norm::normalize(x, affine, residual, relu, out, self.images.clone()) }
     }
 
     /// Masks a gradient that is complete, and adds its sums.
@@ -142,7 +142,7 @@ impl<T: Real> Thread<'_, T> {
         &self,
         gradient: BufferSlice,
         relu: Option<BufferSlice>,
-        (x, mean): (BufferSlice, &[T]),
+        (x, mean): (BufferSlice, &[T::Real]),
         sums: [&mut [f64]; 2],
     ) {
         let gradient = self.view(gradient);

@@ -8,12 +8,12 @@ pub(crate) mod thread;
 
 use crate::instructions::{Backward, Division, Forward};
 use crate::segments::Segment;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 use thread::Thread;
 
 /// Runs the forward instructions, segment by segment, and each segment for one micro-batch after
 /// the other.
-pub(crate) fn forward<T: Real>(instrs: &[Forward], segments: &[Segment], thread: &mut Thread<T>) {
+pub(crate) fn forward<T: Stored>(instrs: &[Forward], segments: &[Segment], thread: &mut Thread<T>) {
     let all = thread.batch.len();
     for segment in segments {
         for start in (0..all).step_by(segment.micro_batch) {
@@ -30,7 +30,7 @@ pub(crate) fn forward<T: Real>(instrs: &[Forward], segments: &[Segment], thread:
 }
 
 /// Runs this thread's share of an instruction, where all threads work on the same images.
-fn run_share<T: Real>(instr: &Forward, thread: &mut Thread<T>) {
+fn run_share<T: Stored>(instr: &Forward, thread: &mut Thread<T>) {
     match instr.division() {
         Division::First if !thread.is_first() => {}
         Division::First | Division::Results => instr.run(thread),
@@ -43,7 +43,7 @@ fn run_share<T: Real>(instr: &Forward, thread: &mut Thread<T>) {
 }
 
 /// Runs the backward instructions.
-pub(crate) fn backward<T: Real>(instrs: &[Backward], thread: &mut Thread<T>) {
+pub(crate) fn backward<T: Stored>(instrs: &[Backward], thread: &mut Thread<T>) {
     thread.images = 0..thread.batch.len();
     instrs.iter().for_each(|instr| instr.run(thread));
 }

@@ -5,29 +5,31 @@ use crate::access::{GradientTarget, Partials};
 use crate::allocation::{BufferSlice, IMAGES};
 use crate::layout::Layout;
 use crate::norms::{Affine, ChannelSums, Constants};
+use crate::profile::Profile;
 use crate::tables::{EntryId, NormId, PoolId, Tables};
 use crate::threads::Barrier;
-use res2lab_kernels::{Real, Share, View};
+use res2lab_kernels::element::Element;
+use res2lab_kernels::{Share, Stored, View};
 use std::ops::Range;
 
 /// Memory that all threads access.
-pub(crate) struct Shared<T> {
+pub(crate) struct Shared<T: Stored> {
     pub images: *const T,
-    pub values: *const T,
-    pub gradients: *mut T,
+    pub values: *const T::Real,
+    pub gradients: *mut T::Real,
     /// Whether gradients accumulate.
     pub accumulates: bool,
-    pub running: *mut T,
+    pub running: *mut T::Real,
     pub sums: *mut f64,
     /// Two buffers, so that one can be read while the other is written.
-    pub partials: [*mut T; 2],
+    pub partials: [*mut T::Real; 2],
     /// Buffers for the packed weights of one convolution.
-    pub packed: Vec<*mut T>,
+    pub packed: Vec<*mut T::Real>,
 }
 
 // SAFETY: threads write to disjoint ranges (their sums, their partial gradients, their share of a
 // gradient), and a barrier precedes every read of a range that another thread wrote.
-unsafe impl<T: Send> Sync for Shared<T> {}
+unsafe impl<T: Stored> Sync for Shared<T> {}
 
 /// The address of an arena, which several threads may access.
 pub(crate) struct Arena<T>(pub *mut T);
@@ -37,9 +39,9 @@ pub(crate) struct Arena<T>(pub *mut T);
 unsafe impl<T: Send> Send for Arena<T> {}
 
 /// One thread during a pass.
-pub(crate) struct Thread<'a, T> {
+pub(crate) struct Thread<'a, T: Stored> {
     pub tables: &'a Tables,
-    pub layout: &'a Layout<T>,
+    pub layout: &'a Layout<T::Real>,
     pub shared: &'a Shared<T>,
     pub barrier: &'a Barrier,
     /// The index of this thread, and the number of threads.
@@ -50,18 +52,20 @@ pub(crate) struct Thread<'a, T> {
     pub images: Range<usize>,
     /// Buffers of this thread's images.
     pub arena: *mut T,
-    pub scratch: *mut T,
+    pub scratch: *mut T::Real,
     /// This thread's copy of all norms' statistics and coefficients.
-    pub constants: &'a mut Constants<T>,
+    pub constants: &'a mut Constants<T::Real>,
     /// The positions of maxima that each max pool stored.
     pub positions: Vec<*mut u32>,
     /// This thread's share of each result, where all threads work on the same images.
     pub share: Share,
     /// Whether views cover only this thread's share of the channels.
     pub is_split: bool,
+    /// Where the time of instructions is added, if it is asked for.
+    pub profile: Option<&'a mut Profile>,
 }
 
-impl<'a, T: Real> Thread<'a, T> {
+impl<'a, T: Stored> Thread<'a, T> {
     /// Whether this is the first thread, which alone writes what threads have in common.
     pub(crate) fn is_first(&self) -> bool {
         self.team.index == 0
@@ -115,7 +119,7 @@ impl<'a, T: Real> Thread<'a, T> {
     }
 
     /// Memory for the kernel that runs.
-    pub(crate) fn scratch(&self) -> &'a mut [T] {
+    pub(crate) fn scratch(&self) -> &'a mut [T::Real] {
         slice_mut(self.scratch, 0..self.layout.lengths.scratch)
     }
 
@@ -127,28 +131,28 @@ impl<'a, T: Real> Thread<'a, T> {
     }
 
     /// The values of an entry of the state.
-    pub(crate) fn values(&self, entry: EntryId) -> &'a [T] {
+    pub(crate) fn values(&self, entry: EntryId) -> &'a [T::Real] {
         slice(self.shared.values, self.layout.entry(self.tables, entry))
     }
 
     /// The gradient of an entry of the state.
-    pub(crate) fn gradient(&self, entry: EntryId) -> &'a mut [T] {
+    pub(crate) fn gradient(&self, entry: EntryId) -> &'a mut [T::Real] {
         slice_mut(self.shared.gradients, self.layout.entry(self.tables, entry))
     }
 
     /// The running statistics in an entry of the state.
-    pub(crate) fn running(&self, entry: EntryId) -> &'a mut [T] {
+    pub(crate) fn running(&self, entry: EntryId) -> &'a mut [T::Real] {
         slice_mut(self.shared.running, self.layout.entry(self.tables, entry))
     }
 
     /// The packed weights of a convolution.
-    pub(crate) fn packed(&self, buffer: usize, weight: EntryId) -> &'a [T] {
+    pub(crate) fn packed(&self, buffer: usize, weight: EntryId) -> &'a [T::Real] {
         slice(self.shared.packed[buffer], 0..self.tables.state[weight].elements)
     }
 
     /// The memory for this thread's partial gradient of an entry, and whether to accumulate into
     /// it.
-    pub(crate) fn partial(&self, partials: &Partials, entry: EntryId) -> (&'a mut [T], bool) {
+    pub(crate) fn partial(&self, partials: &Partials, entry: EntryId) -> (&'a mut [T::Real], bool) {
         if self.is_first() {
             return (self.gradient(entry), self.shared.accumulates);
         }
@@ -157,7 +161,12 @@ impl<'a, T: Real> Thread<'a, T> {
     }
 
     /// The partial gradient of an entry that a thread other than the first has computed.
-    pub(crate) fn partial_of(&self, partials: &Partials, entry: EntryId, thread: usize) -> &'a [T] {
+    pub(crate) fn partial_of(
+        &self,
+        partials: &Partials,
+        entry: EntryId,
+        thread: usize,
+    ) -> &'a [T::Real] {
         let range = self.partial_range(partials, entry, thread);
         slice(self.shared.partials[partials.buffer], range)
     }
@@ -169,7 +178,7 @@ impl<'a, T: Real> Thread<'a, T> {
     }
 
     /// This thread's share of the gradient of an entry.
-    pub(crate) fn gradient_share(&self, entry: EntryId) -> (&'a mut [T], Range<usize>) {
+    pub(crate) fn gradient_share(&self, entry: EntryId) -> (&'a mut [T::Real], Range<usize>) {
         let whole = self.layout.entry(self.tables, entry);
         let share = self.team.within(0..whole.len());
         let range = whole.start + share.start..whole.start + share.end;

@@ -8,7 +8,7 @@ use crate::ops::concat::Copy;
 use crate::planning::{Gradients, Nodes, is_image};
 use crate::tables::Tables;
 use res2lab_arch::NodeId;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 
 /// Computes the sum of all terms.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,7 @@ impl Instruction for Add {
         self.from.iter().map(|from| Access::read(*from)).chain([Access::write(self.to)]).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.add(&self.from, GradientTarget { to: self.to, add: false });
     }
 }

@@ -8,7 +8,7 @@ use crate::interpreter::thread::Thread;
 use crate::planning::{Gradients, Nodes, is_image};
 use crate::tables::Tables;
 use res2lab_arch::NodeId;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 
 /// Copies a slice, or adds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +58,7 @@ impl Instruction for Copy {
         vec![Access::read(self.from), Access::target(self.into)]
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.add(&[self.from], self.into);
     }
 }

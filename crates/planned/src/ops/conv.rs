@@ -5,9 +5,10 @@ use crate::allocation::BufferSlice;
 use crate::instruction::Instruction;
 use crate::interpreter::thread::Thread;
 use crate::planning::Nodes;
+use crate::profile::Products;
 use crate::tables::{ConvOf, NormId, Tables};
 use res2lab_arch::{NodeId, Op};
-use res2lab_kernels::{ConvShape, Epilogue, Real};
+use res2lab_kernels::{ConvShape, Epilogue, Stored};
 
 /// Convolves the sum of one or two inputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,7 +106,7 @@ impl Instruction for Conv {
         accesses
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let of = &thread.tables.convs[self.conv];
         let packed = match self.weights {
             Weights::Buffer(buffer) => thread.packed(buffer, of.weight),
@@ -133,6 +134,10 @@ impl Instruction for Conv {
             sums.fill(0.0);
             thread.add_sums(self.out, sums);
         }
+    }
+
+    fn products(&self, tables: &Tables) -> Option<Products> {
+        Some(Products { shape: tables.convs[self.conv].shape, count: 1 })
     }
 
     fn packed(&mut self) -> Option<(PackedWeights, &mut usize)> {

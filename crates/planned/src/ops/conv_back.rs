@@ -8,8 +8,10 @@ use crate::ops::conv::Conv;
 use crate::ops::masked_sums::MaskedSums;
 use crate::ops::norm_back::GradientSource;
 use crate::planning::{Gradients, is_image};
+use crate::profile::Products;
 use crate::tables::{ConvId, Tables};
-use res2lab_kernels::{Epilogue, InputGradient, Real};
+use res2lab_kernels::element::Element;
+use res2lab_kernels::{Epilogue, InputGradient, Stored};
 
 /// The gradients of a convolution's weights, bias and inputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +81,7 @@ impl Instruction for ConvBack {
         accesses
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let of = &thread.tables.convs[self.conv];
         let packed = self.packed.map_or(&[][..], |buffer| thread.packed(buffer, of.weight));
         let weights = thread.partial(&self.partials, of.weight);
@@ -96,9 +98,15 @@ impl Instruction for ConvBack {
             thread.add_sums(self.from.of, &mut sums);
             let (partial, add) = thread.partial(&self.partials, bias);
             for (partial, sum) in partial.iter_mut().zip(&sums) {
-                *partial = T::from_f64(*sum) + if add { *partial } else { T::ZERO };
+                let before = if add { *partial } else { T::Real::ZERO };
+                *partial = T::Real::from_f64(*sum) + before;
             }
         }
+    }
+
+    fn products(&self, tables: &Tables) -> Option<Products> {
+        let of_inputs = usize::from(!self.into.is_empty());
+        Some(Products { shape: tables.convs[self.conv].shape, count: 1 + of_inputs })
     }
 
     fn packed(&mut self) -> Option<(PackedWeights, &mut usize)> {
@@ -113,7 +121,7 @@ impl Instruction for ConvBack {
 
 impl InputTarget {
     /// The kernel's arguments for the channels that are complete.
-    fn kernel_sums<'t, T: Real>(
+    fn kernel_sums<'t, T: Stored>(
         &self,
         thread: &'t Thread<T>,
     ) -> Vec<res2lab_kernels::MaskedSums<'t, T>> {

@@ -7,7 +7,7 @@ use crate::interpreter::thread::Thread;
 use crate::planning::{Gradients, Nodes};
 use crate::tables::Tables;
 use res2lab_arch::NodeId;
-use res2lab_kernels::{Real, pointwise};
+use res2lab_kernels::{Stored, pointwise};
 
 /// Computes `to = x * gate`.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +50,7 @@ impl Instruction for Gate {
         vec![Access::read(self.x), Access::read(self.gate), Access::write(self.to)]
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let to = GradientTarget { to: self.to, add: false };
         thread.map_two_into(pointwise::gate, self.x, self.gate, to);
     }
@@ -64,7 +64,7 @@ impl Instruction for GateBack {
         read.into_iter().chain([self.into_x, self.into_gate].map(Access::target)).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.map_two_into(pointwise::gate, self.from, self.gate, self.into_x);
         thread.map_two_into(pointwise::gate_backward, self.from, self.x, self.into_gate);
     }

@@ -7,7 +7,7 @@ use crate::interpreter::thread::Thread;
 use crate::planning::{Gradients, Nodes};
 use crate::tables::Tables;
 use res2lab_arch::NodeId;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 use res2lab_kernels::pool::global;
 
 /// Computes the mean of each plane.
@@ -44,7 +44,7 @@ impl Instruction for GlobalPool {
         vec![Access::read(self.from), Access::write(self.to)]
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.map(global::forward, self.from, self.to);
     }
 }
@@ -56,7 +56,7 @@ impl Instruction for GlobalPoolBack {
         vec![Access::read(self.from), Access::target(self.into)]
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.map_into(global::backward, self.from, self.into);
     }
 }

@@ -1,4 +1,4 @@
-//! The fully connected layer.
+//! The fully connected layer. Its weights are never rounded: they are few, and read once a step.
 
 use crate::access::{Access, GradientTarget, Memory, Partials};
 use crate::allocation::BufferSlice;
@@ -7,9 +7,10 @@ use crate::interpreter::thread::Thread;
 use crate::planning::{Gradients, Nodes};
 use crate::tables::{EntryId, Tables};
 use res2lab_arch::NodeId;
-use res2lab_kernels::Real;
+use res2lab_kernels::element::Element;
 use res2lab_kernels::matrix::product;
 use res2lab_kernels::pointwise::dot;
+use res2lab_kernels::{Real, Stored};
 use std::ops::Range;
 
 /// Computes `to = weights * from + bias`.
@@ -55,11 +56,12 @@ impl Instruction for Linear {
         [Access::read(self.from), Access::write(self.to)].into_iter().chain(state).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let outputs = thread.share.within(0..self.to.shape.channels);
         let weights = thread.values(self.state);
         let bias = thread.values(self.state + 1);
-        forward(thread.rows(self.from), weights, bias, thread.rows(self.to), outputs);
+        let x = T::reals(thread.rows(self.from), thread.scratch());
+        forward(x, weights, bias, thread.rows(self.to), outputs);
     }
 }
 
@@ -76,11 +78,14 @@ impl Instruction for LinearBack {
         slices.into_iter().chain(self.partials.written()).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let outputs = self.from.shape.channels;
-        let x = thread.rows(self.input);
-        let dy = thread.rows(self.from);
-        input_gradient(dy, thread.values(self.state), outputs, thread.target_rows(self.into));
+        let [x, dy] = [thread.rows(self.input), thread.rows(self.from)];
+        let (scratch, rest) = thread.scratch().split_at_mut(x.len() * T::IS_ROUNDED as usize);
+        let x = T::reals(x, scratch);
+        let (scratch, rest) = rest.split_at_mut(dy.len() * T::IS_ROUNDED as usize);
+        let dy = T::reals(dy, scratch);
+        input_gradient(dy, thread.values(self.state), outputs, thread.target_rows(self.into), rest);
         weight_gradient(x, dy, outputs, thread.partial(&self.partials, self.state));
         bias_gradient(dy, thread.partial(&self.partials, self.state + 1));
     }
@@ -91,32 +96,53 @@ impl Instruction for LinearBack {
 }
 
 /// y[n][k] = bias[k] + sum over c of x[n][c] * w[k][c], for k in `outputs`.
-fn forward<T: Real>(x: &[T], weight: &[T], bias: &[T], y: &mut [T], outputs: Range<usize>) {
+fn forward<T: Stored>(
+    x: &[T::Real],
+    weight: &[T::Real],
+    bias: &[T::Real],
+    y: &mut [T],
+    outputs: Range<usize>,
+) {
     let inputs = weight.len() / bias.len();
     // The outer loop is over rows of weights, because the weights are larger than the images'
     // values.
     for k in outputs {
         let w = &weight[k * inputs..(k + 1) * inputs];
         for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact_mut(bias.len())) {
-            y[k] = T::from_f64(bias[k].to_f64() + dot(x, w));
+            y[k] = T::stored(T::Real::from_f64(bias[k].to_f64() + dot(x, w)));
         }
     }
 }
 
-/// dx[n][c] = (or +=) sum over k of dy[n][k] * w[k][c].
-fn input_gradient<T: Real>(dy: &[T], weight: &[T], outputs: usize, into: (&mut [T], bool)) {
-    product(|k, n| dy[n * outputs + k], outputs, weight, weight.len() / outputs, into);
+/// dx[n][c] = (or +=) sum over k of dy[n][k] * w[k][c]. `scratch` is as long as dx if dx is rounded.
+fn input_gradient<T: Stored>(
+    dy: &[T::Real],
+    weight: &[T::Real],
+    outputs: usize,
+    (dx, add): (&mut [T], bool),
+    scratch: &mut [T::Real],
+) {
+    let columns = weight.len() / outputs;
+    let of = |k: usize, n: usize| dy[n * outputs + k];
+    if let Some(dx) = T::as_reals(dx) {
+        return product(of, outputs, weight, columns, (dx, add));
+    }
+    let sums = &mut scratch[..dx.len()];
+    product(of, outputs, weight, columns, (sums, false));
+    for (dx, sum) in dx.iter_mut().zip(sums) {
+        *dx = T::stored(if add { dx.real() + *sum } else { *sum });
+    }
 }
 
 /// dw[k][c] = (or +=) sum over n of dy[n][k] * x[n][c].
-fn weight_gradient<T: Real>(x: &[T], dy: &[T], outputs: usize, (dw, add): (&mut [T], bool)) {
+fn weight_gradient<R: Real>(x: &[R], dy: &[R], outputs: usize, (dw, add): (&mut [R], bool)) {
     product(|n, k| dy[n * outputs + k], dy.len() / outputs, x, dw.len() / outputs, (dw, add));
 }
 
 /// db[k] = (or +=) sum over n of dy[n][k].
-fn bias_gradient<T: Real>(dy: &[T], (db, add): (&mut [T], bool)) {
+fn bias_gradient<R: Real>(dy: &[R], (db, add): (&mut [R], bool)) {
     if !add {
-        db.fill(T::ZERO);
+        db.fill(R::ZERO);
     }
     for dy in dy.chunks_exact(db.len()) {
         db.iter_mut().zip(dy).for_each(|(db, dy)| *db += *dy);

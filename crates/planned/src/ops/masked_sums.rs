@@ -8,7 +8,7 @@ use crate::instruction::Instruction;
 use crate::interpreter::thread::Thread;
 use crate::tables::{NormId, Tables};
 use res2lab_arch::Shape;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 
 /// Channels of a norm's result whose gradient is complete.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,13 +51,13 @@ impl MaskedSums {
     }
 
     /// The mean of the norm's input, of these channels.
-    pub(crate) fn mean<'t, T: Real>(&self, thread: &'t Thread<T>) -> &'t [T] {
+    pub(crate) fn mean<'t, T: Stored>(&self, thread: &'t Thread<T>) -> &'t [T::Real] {
         let first = thread.tables.norms[self.norm].first_channel + self.first;
         &thread.constants.mean[first..first + self.of.shape.channels]
     }
 
     /// This thread's first and second sums, of these channels.
-    pub(crate) fn sums<'a, T: Real>(&self, thread: &Thread<'a, T>) -> [&'a mut [f64]; 2] {
+    pub(crate) fn sums<'a, T: Stored>(&self, thread: &Thread<'a, T>) -> [&'a mut [f64]; 2] {
         let channels = thread.tables.norms[self.norm].x.shape.channels;
         let own = self.first..self.first + self.of.shape.channels;
         let (first, second) = thread.sums(self.norm).split_at_mut(channels);
@@ -74,7 +74,7 @@ impl Instruction for MaskedSums {
         std::iter::once(gradient).chain(self.beside(tables)).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let x = self.x(thread.tables);
         let sums = self.sums(thread);
         thread.add_masked_sums(self.of, self.relu, (x, self.mean(thread)), sums);

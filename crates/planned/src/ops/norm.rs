@@ -9,8 +9,9 @@ use crate::norms::moments;
 use crate::planning::Nodes;
 use crate::tables::{ConvId, NormId, NormOf, Tables};
 use res2lab_arch::{NodeId, Op};
-use res2lab_kernels::Real;
-use res2lab_kernels::norm::Residual;
+use res2lab_kernels::Stored;
+use res2lab_kernels::element::Element;
+use res2lab_kernels::norm::{Affine, Residual};
 
 /// Takes the sums of a norm's input, where no convolution takes them in its epilogue.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +79,7 @@ impl Instruction for NormSums {
         vec![Access::read(x), Access::write(Memory::Sums(self.norm))]
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let sums = thread.sums(self.norm);
         sums.fill(0.0);
         thread.add_sums(thread.tables.norms[self.norm].x, sums);
@@ -103,7 +104,7 @@ impl Instruction for Statistics {
         self.norms.iter().flat_map(of).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         for &norm in &self.norms {
             let of = &thread.tables.norms[norm];
             let n = thread.count(norm);
@@ -117,7 +118,7 @@ impl Instruction for Statistics {
                     for (entry, towards) in [(of.state + 2, mean), (of.state + 3, unbiased)] {
                         let running = &mut thread.running(entry)[channel];
                         let kept = (1.0 - of.momentum) * running.to_f64();
-                        *running = T::from_f64(kept + of.momentum * towards);
+                        *running = T::Real::from_f64(kept + of.momentum * towards);
                     }
                 }
             }
@@ -139,11 +140,12 @@ impl Instruction for Normalize {
         accesses
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let constants = &thread.constants;
         let affine = |norm: NormId| {
             let channels = thread.tables.norms[norm].channels();
-            (&constants.scale[channels.clone()], &constants.shift[channels])
+            let scale = &constants.scale[channels.clone()];
+            Affine { scale, shift: &constants.shift[channels] }
         };
         let residual = self.added.map(|added| match added {
             Added::Value(slice) => Residual { view: thread.view(slice), affine: None },

@@ -7,7 +7,8 @@ use crate::allocation::BufferSlice;
 use crate::instruction::Instruction;
 use crate::interpreter::thread::Thread;
 use crate::tables::{NormId, Tables};
-use res2lab_kernels::{Gradient, NormBackward, Real};
+use res2lab_kernels::element::Element;
+use res2lab_kernels::{Gradient, NormBackward, Stored};
 
 /// Zeroes this thread's sums of all norms, to which the backward pass adds.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +49,7 @@ impl GradientSource {
     }
 
     /// The kernel's argument.
-    pub(crate) fn gradient<'t, T: Real>(&self, thread: &'t Thread<T>) -> Gradient<'t, T> {
+    pub(crate) fn gradient<'t, T: Stored>(&self, thread: &'t Thread<T>) -> Gradient<'t, T> {
         let constants = &thread.constants;
         let norm = self.norm.map(|norm| {
             let of = &thread.tables.norms[norm];
@@ -70,7 +71,7 @@ impl Instruction for ZeroSums {
         self.norms.iter().map(|norm| Access::write(Memory::Sums(*norm))).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         self.norms.iter().for_each(|norm| thread.sums(*norm).fill(0.0));
     }
 }
@@ -94,7 +95,7 @@ impl Instruction for Coefficients {
         self.norms.iter().flat_map(of).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         for &norm in &self.norms {
             let of = &thread.tables.norms[norm];
             let n = thread.count(norm);
@@ -109,7 +110,7 @@ impl Instruction for Coefficients {
                     {
                         let kept = &mut thread.gradient(entry)[channel];
                         let before = if thread.shared.accumulates { kept.to_f64() } else { 0.0 };
-                        *kept = T::from_f64(before + gradient);
+                        *kept = T::Real::from_f64(before + gradient);
                     }
                 }
             }
@@ -124,7 +125,7 @@ impl Instruction for NormBack {
         self.from.accesses(tables).chain([Access::target(self.into)]).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.norm_back(&self.from.gradient(thread), self.into);
     }
 }

@@ -7,7 +7,7 @@ use crate::interpreter::thread::Thread;
 use crate::planning::{Gradients, Nodes};
 use crate::tables::{PoolId, PoolOf, Tables};
 use res2lab_arch::{self as arch, NodeId};
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 
 /// Pools a slice.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +67,7 @@ impl Instruction for Pool {
         [Access::read(self.from), Access::write(self.to)].into_iter().chain(stored).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.pool(self.pool, self.from, self.to, self.stores_positions);
     }
 }
@@ -81,7 +81,7 @@ impl Instruction for PoolBack {
         [Access::read(self.from), Access::target(self.into)].into_iter().chain(stored).collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.pool_back(self.pool, self.from, self.into);
     }
 }

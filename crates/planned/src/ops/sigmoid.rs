@@ -7,7 +7,7 @@ use crate::interpreter::thread::Thread;
 use crate::planning::{Gradients, Nodes};
 use crate::tables::Tables;
 use res2lab_arch::NodeId;
-use res2lab_kernels::{Real, pointwise};
+use res2lab_kernels::{Stored, pointwise};
 
 /// Computes `to = 1 / (1 + exp(-from))`.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,7 @@ impl Instruction for Sigmoid {
         vec![Access::read(self.from), Access::write(self.to)]
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.map(pointwise::sigmoid, self.from, self.to);
     }
 }
@@ -57,7 +57,7 @@ impl Instruction for SigmoidBack {
         vec![Access::read(self.from), Access::read(self.result), Access::target(self.into)]
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.map_two_into(pointwise::sigmoid_backward, self.from, self.result, self.into);
     }
 }

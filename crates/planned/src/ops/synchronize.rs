@@ -5,7 +5,7 @@ use crate::access::{Access, Memory, PackedWeights, Partials};
 use crate::instruction::Instruction;
 use crate::interpreter::thread::Thread;
 use crate::tables::Tables;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 
 /// Packs a convolution's weights into a buffer; each thread packs its share.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Instruction for Pack {
         vec![weights, Access::write_share(Memory::Packed { buffer, of })]
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.pack(self.of, self.buffer);
     }
 }
@@ -46,7 +46,7 @@ impl Instruction for Barrier {
         Vec::new()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.barrier.wait();
     }
 }
@@ -58,7 +58,7 @@ impl Instruction for AddPartials {
         self.partials.added().collect()
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         for entry in self.partials.entries.clone() {
             let (gradient, share) = thread.gradient_share(entry);
             for other in 1..thread.team.of {

@@ -5,7 +5,7 @@ use crate::allocation::BufferSlice;
 use crate::instruction::Instruction;
 use crate::interpreter::thread::Thread;
 use crate::tables::Tables;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 
 /// Fills a slice with zeros.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ impl Instruction for Zero {
         vec![Access::write(self.slice)]
     }
 
-    fn run<T: Real>(&self, thread: &mut Thread<T>) {
+    fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         thread.zero(self.slice);
     }
 }

@@ -53,8 +53,8 @@ pub fn conditions(spec: &TrialSpec, device: Device, processes: usize, data: &Pat
             && (processes == 1 || checked.graph_of_several)
     };
     let cuda_graph = train.cuda_graph.is_on(pays);
-    let is_mixed = arithmetic(train.precision).1.is_some();
-    Conditions { device, is_mixed, processes, plain: train.plain, cuda_graph }
+    let autocast = arithmetic(train.precision).1;
+    Conditions { device, autocast, processes, plain: train.plain, cuda_graph }
 }
 
 /// The trial's network with zero state, for the engine and the layout that a checkpoint `saved`, or
