@@ -3,7 +3,7 @@
 
 use crate::history;
 use crate::run::{median, timed};
-use crate::steps::{Figure, OURS, Row, figure, our_command};
+use crate::steps::{Figure, OURS, Peer, Row, figure, our_command};
 use anyhow::Result;
 use std::path::Path;
 
@@ -12,8 +12,9 @@ pub(crate) fn run(rows: &[Row], old: &Path, pairs: usize) -> Result<()> {
     println!("{}; {} against {OURS}, {pairs} pairs in turn", history::processor(), old.display());
     println!("{:38} {:>10} {:>10} {:>6} {:>6} {:>6}", "", "old", "new", "ratio", "least", "most");
     let new = Path::new(OURS);
-    // Rows with compilation concern PyTorch only, and memory is not a speed.
-    for row in rows.iter().filter(|row| row.figure == Figure::Speed && !row.compile) {
+    // Other rows differ in the peer only, or are no speed.
+    let counts = |row: &&Row| row.figure == Figure::Speed && row.peer == Peer::Eager;
+    for row in rows.iter().filter(counts) {
         let mut before = Vec::new();
         let mut after = Vec::new();
         let mut ratios = Vec::new();

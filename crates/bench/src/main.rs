@@ -11,6 +11,7 @@
 //! - [`loader`]: the input pipeline on a folder of JPEGs
 //! - [`price`]: predicted against measured cost of a sweep
 //! - [`devices`]: a trial on two devices against one
+//! - [`threads`]: barriers of a step, and what a second thread gains
 //! - [`report`]: tables and page of a large sweep
 //! - [`run`]: both programs as processes, and medians
 //! - [`history`]: every measurement, appended to `history.csv`
@@ -24,6 +25,7 @@ mod report;
 mod run;
 mod steps;
 mod sweep;
+mod threads;
 
 use clap::{Parser, Subcommand};
 
@@ -46,6 +48,8 @@ enum What {
     Price(price::Args),
     /// A trial on two devices against the same on one (no Python needed)
     Devices(devices::Args),
+    /// Barriers of a step and their cost, and what a second thread gains (no Python needed)
+    Threads(threads::Args),
     /// Tables and page of ten thousand made-up trials (no Python needed)
     Report(report::Args),
 }
@@ -57,6 +61,7 @@ fn main() -> anyhow::Result<()> {
         What::Loader(args) => loader::run(&args),
         What::Price(args) => price::run(&args),
         What::Devices(args) => devices::run(&args),
+        What::Threads(args) => threads::run(&args),
         What::Report(args) => report::run(&args),
     }
 }

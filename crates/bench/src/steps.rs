@@ -12,7 +12,7 @@ use std::process::Command;
 /// Of `steps`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A Python with torch 2.13 and timm
+    /// A Python with torch, timm, joblib, numpy, onnx, onnxruntime and openvino
     #[arg(long, env = "RES2LAB_PYTHON", default_value = "python3")]
     python: PathBuf,
     /// Times each is run, ours and theirs in turn
@@ -50,11 +50,34 @@ pub(crate) struct Row {
     px: usize,
     batch: usize,
     threads: usize,
-    /// Whether PyTorch compiles the network.
-    pub compile: bool,
+    pub peer: Peer,
     pub figure: Figure,
-    /// The required ratio.
-    at_least: f64,
+    /// The precision of ours, and that of theirs.
+    pub precision: [&'static str; 2],
+    /// The required ratio on an Intel Xeon with AMX, and on an AMD EPYC of Zen 4.
+    at_least: [f64; 2],
+}
+
+/// The program that ours is compared with.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Peer {
+    /// PyTorch, operator by operator.
+    Eager,
+    /// PyTorch's compiler with freezing.
+    Compiled,
+    OnnxRuntime,
+    OpenVino,
+}
+
+impl Peer {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Peer::Eager => &[],
+            Peer::Compiled => &["--compile"],
+            Peer::OnnxRuntime => &["--engine", "onnxruntime"],
+            Peer::OpenVino => &["--engine", "openvino"],
+        }
+    }
 }
 
 /// The current binary of this program.
@@ -70,42 +93,81 @@ fn rows() -> Vec<Row> {
         px,
         batch,
         threads,
-        compile: false,
+        peer: Peer::Eager,
         figure: Figure::Speed,
+        precision: ["f32", "f32"],
         at_least,
     };
     let small = "cifar:depth=11,planes=8,width=26,scale=4";
     let middle = "cifar:depth=20,planes=16,width=26,scale=4";
     let large = "res2net50_26w_4s";
+    let train = |name: &str, batch, at_least| {
+        row(&format!("train, {name}"), "train", name, [224, batch, 2], at_least)
+    };
     let mut rows = vec![
-        row("train, cifar d11 p8 26w4s", "train", small, [32, 64, 1], 1.9),
-        row("train, cifar d20 p16 26w4s", "train", middle, [32, 64, 2], 1.7),
-        row("train, the digits net", "train", DIGITS, [28, 32, 1], 1.7),
-        row("train, res2net50_26w_4s", "train", large, [224, 8, 2], 1.15),
+        row("train, cifar d11 p8 26w4s", "train", small, [32, 64, 1], [3.5, 3.0]),
+        row("train, cifar d20 p16 26w4s", "train", middle, [32, 64, 2], [3.5, 3.0]),
+        row("train, the digits net", "train", DIGITS, [28, 32, 1], [3.5, 3.0]),
+        train(large, 8, [1.6, 1.3]),
+        train("resnet50", 4, [1.2, 1.2]),
+        train("res2next50", 4, [1.5, 1.4]),
+        train("dla60_res2net", 4, [1.5, 1.4]),
+        train("res2net50_14w_8s", 4, [1.5, 1.4]),
+        Row {
+            name: format!("train in bf16, {large}"),
+            precision: ["bf16", "bf16"],
+            ..train(large, 8, [1.5, 1.3])
+        },
     ];
     rows.extend(RANDOM.iter().enumerate().map(|(i, model)| {
-        row(
-            &format!("train, random {}", i + 1),
-            "train",
-            &format!("cifar:{model}"),
-            [32, 64, 1],
-            1.5,
-        )
+        let model = format!("cifar:{model}");
+        let at_least = [RANDOM_AT_LEAST.0, RANDOM_AT_LEAST.1];
+        row(&format!("train, random {}", i + 1), "train", &model, [32, 64, 1], at_least)
     }));
-    rows.extend([
-        row("evaluate, res2net50_26w_4s", "infer", large, [224, 8, 2], 1.3),
-        Row {
-            compile: true,
-            ..row("evaluate, res2net50_26w_4s, compiled", "infer", large, [224, 8, 2], 1.0)
-        },
-        row("evaluate one image, res2net50_26w_4s", "infer", large, [224, 1, 2], 1.3),
-        Row {
+    rows.extend(evaluations(large, row));
+    for (name, precision, at_least) in [
+        ("memory, train res2net50_26w_4s", ["f32", "f32"], 1.0 / 0.58),
+        ("memory in bf16, train res2net50_26w_4s", ["bf16", "f32"], 1.0 / 0.4),
+    ] {
+        rows.push(Row {
+            name: name.to_owned(),
             figure: Figure::Memory,
-            ..row("memory, train res2net50_26w_4s", "train", large, [224, 8, 2], 1.3)
-        },
-    ]);
+            precision,
+            ..train(large, 8, [at_least; 2])
+        });
+    }
     rows
 }
+
+/// The rows of evaluations of a network.
+fn evaluations(
+    network: &str,
+    row: impl Fn(&str, &'static str, &str, [usize; 3], [f64; 2]) -> Row,
+) -> Vec<Row> {
+    let peers = [
+        (Peer::Eager, "PyTorch", [1.3, 1.3]),
+        (Peer::Compiled, "compiled PyTorch", [1.0, 1.0]),
+        (Peer::OnnxRuntime, "ONNX Runtime", [1.0, 0.9]),
+        (Peer::OpenVino, "OpenVINO", [1.0, 0.9]),
+    ];
+    let mut rows = Vec::new();
+    for (what, batch) in [("evaluate", 8), ("evaluate one image", 1)] {
+        for (peer, name, at_least) in peers {
+            let name = format!("{what}, {network} / {name}");
+            rows.push(Row { peer, ..row(&name, "infer", network, [224, batch, 2], at_least) });
+        }
+    }
+    let bf16 = [(Peer::Eager, "PyTorch", [1.5, 1.3]), (Peer::OpenVino, "OpenVINO", [0.45, 0.45])];
+    for (peer, name, at_least) in bf16 {
+        let name = format!("evaluate in bf16, {network} / {name}");
+        let of_row = row(&name, "infer", network, [224, 8, 2], at_least);
+        rows.push(Row { peer, precision: ["bf16", "bf16"], ..of_row });
+    }
+    rows
+}
+
+/// What the median of the random networks must reach, on an Intel Xeon and on an AMD EPYC.
+const RANDOM_AT_LEAST: (f64, f64) = (2.5, 2.3);
 
 /// Randomly chosen networks (scale 1 to 8, cardinality 1 to 4, widths that are no multiples of 8).
 /// Depth and planes are chosen so that a step takes some ten milliseconds.
@@ -127,14 +189,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return against::run(&rows, old, args.pairs);
     }
     println!(
-        "{}; medians of {} rounds: PyTorch's better layout between two measurements of ours, of which the better counts",
+        "{}; medians of {} rounds: the peer (PyTorch in its better layout) between two measurements of ours, of which the better counts",
         history::processor(),
         args.rounds
     );
+    let required = |at_least: [f64; 2]| at_least[usize::from(history::processor().contains("AMD"))];
     ensure_peer(&args.python)?;
     println!(
-        "{:38} {:>10} {:>10} {:>6} {:>9} {:>7}",
-        "", "res2lab", "PyTorch", "ratio", "at least", "of peak"
+        "{:52} {:>8} {:>8} {:>6} {:>9} {:>7}",
+        "", "res2lab", "the peer", "ratio", "at least", "of peak"
     );
     let mut random = Vec::new();
     for row in rows {
@@ -166,8 +229,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             false => format!("{:.0} %", 100.0 * median(shares)),
         };
         println!(
-            "{:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {:>9.2} {share:>7}  {unit}",
-            row.name, row.at_least
+            "{:52} {a:>8.1} {b:>8.1} {ratio:>6.2} {:>9.2} {share:>7}  {unit}",
+            row.name,
+            required(row.at_least)
         );
         let what =
             format!("{}, {} px, batch {}, {} threads", row.name, row.px, row.batch, row.threads);
@@ -183,21 +247,28 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if SWEEP.contains(&args.only) {
         let [a, b, ratio] =
             sweep::measure(&sweep::Args::digits(&args.python, args.rounds, &args.history))?;
-        println!("{SWEEP:38} {a:>10.1} {b:>10.1} {ratio:>6.2} {:>9.2}  s", 1.8);
+        println!("{SWEEP:52} {a:>8.1} {b:>8.1} {ratio:>6.2} {:>9.2}  s", required([3.2, 2.6]));
     }
     if !random.is_empty() {
-        println!("{:38} {:>28.2} {:>9.2}", "train, median of the random ones", median(random), 1.5);
+        let required = required([RANDOM_AT_LEAST.0, RANDOM_AT_LEAST.1]);
+        println!(
+            "{:52} {:>24.2} {required:>9.2}",
+            "train, median of the random ones",
+            median(random)
+        );
     }
     Ok(())
 }
 
 /// Checks that PyTorch is installed. Otherwise a missing package would only show as an exit status.
 fn ensure_peer(python: &Path) -> Result<()> {
-    let found = Command::new(python).args(["-c", "import torch, timm, joblib, numpy"]).output();
+    let found = Command::new(python)
+        .args(["-c", "import torch, timm, joblib, numpy, onnxruntime, openvino"])
+        .output();
     let found = found.with_context(|| format!("cannot run {}", python.display()))?;
     ensure!(
         found.status.success(),
-        "{} has no torch, timm, joblib or numpy; set RES2LAB_PYTHON to a Python that has them",
+        "{} lacks one of torch, timm, joblib, numpy, onnx, onnxruntime, openvino; set RES2LAB_PYTHON to a Python that has them",
         python.display()
     );
     Ok(())
@@ -228,6 +299,7 @@ pub(crate) fn our_command(binary: &Path, row: &Row) -> Command {
         }
     }
     numbers(&mut command, row);
+    command.args(["--precision", row.precision[0]]);
     command
 }
 
@@ -235,9 +307,7 @@ fn their_command(args: &Args, row: &Row) -> Command {
     let mut command = Command::new(&args.python);
     command.args(["crates/bench/peers/bench.py", row.what, "--model", &row.model]);
     numbers(&mut command, row);
-    if row.compile {
-        command.arg("--compile");
-    }
+    command.args(row.peer.arguments()).args(["--precision", row.precision[1]]);
     if row.figure == Figure::Memory {
         command.args(["--layout", "channels_last"]);
     }
