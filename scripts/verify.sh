@@ -10,8 +10,8 @@ scripts/verify-setup.sh
 # What only GPUs do, on pretend GPUs.
 scripts/gpu-pretend.sh
 
-# Twenty seconds of fuzzing of each reader of user input, starting from the corpus.
-scripts/fuzz.sh 20
+# Ten seconds of fuzzing of each reader of user input, starting from the corpus.
+scripts/fuzz.sh 10
 
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
