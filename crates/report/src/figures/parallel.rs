@@ -2,7 +2,7 @@
 
 use super::{Figure, Table};
 use crate::chart::{Chart, Drawing, Grid, Kind, Mark, Scale, WIDE};
-use crate::format::{count, duration, fixed};
+use crate::format::{capital, count, duration, fixed, listed};
 use crate::marks::Brush;
 use crate::study::{Arm, Study};
 use crate::svg::shorten;
@@ -26,6 +26,8 @@ struct Coordinate {
     /// Text at the lower and the upper end.
     ends: (String, String),
     brush: Brush,
+    /// Costs that would look the same.
+    alike: Vec<String>,
 }
 
 /// Draws the figure; `None` for fewer than three arms or fewer than three coordinates.
@@ -56,6 +58,11 @@ pub fn figure(study: &Study) -> Option<Figure> {
     } else {
         String::new()
     };
+    let alike = |c: &Coordinate| {
+        let names = capital(&listed(&c.alike));
+        (!c.alike.is_empty()).then(|| format!(" {names} would look like {}.", c.name))
+    };
+    let alike: String = coordinates.iter().filter_map(alike).collect();
     Some(Figure {
         id: "parallel".into(),
         title: "All arms at a glance".into(),
@@ -70,7 +77,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
         how_to_read: format!(
             "Each line is an arm, from its settings over its cost to what it reached; each column has its minimum at the \
              bottom and its maximum at the top. Lines that cross between two columns show a negative relation. Drag along a column \
-             to select a range of it; with the keyboard, up and down move the lower end, with Shift the upper one.{note}"
+             to select a range of it; with the keyboard, up and down move the lower end, with Shift the upper one.{alike}{note}"
         ),
         legend: Vec::new(),
         table: table(&arms, &coordinates),
@@ -107,7 +114,7 @@ fn coordinates(study: &Study, arms: &[&Arm]) -> Vec<Coordinate> {
         match (first_cost..i).find(|&earlier| is_alike(&all[earlier], &all[i])) {
             Some(earlier) => {
                 let name = all.remove(i).name;
-                all[earlier].name += &format!(", {name}");
+                all[earlier].alike.push(name);
             }
             None => i += 1,
         }
@@ -150,6 +157,7 @@ fn of_axis(study: &Study, arms: &[&Arm], i: usize) -> Coordinate {
             is_log: false,
             values: axis.values.clone(),
         },
+        alike: Vec::new(),
     }
 }
 
@@ -174,6 +182,7 @@ fn of_numbers(
         places: values.iter().map(|v| v.map(|v| (height(v), show(v)))).collect(),
         ends: (show(least), show(most)),
         brush: Brush { column: column.to_owned(), ends: (least, most), is_log, values: Vec::new() },
+        alike: Vec::new(),
     })
 }
 
