@@ -205,8 +205,12 @@ mod tests {
         }
     }
 
-    /// An axis of numbers, one of text, and one that is a fixed column of the trials.
+    /// An axis of numbers, one of text, and one that is a fixed column of the trials. Without trials
+    /// there are no values, and so no axes.
     fn axes(rows: &SweepRows) -> Vec<AxisColumn> {
+        if rows.trials.is_empty() {
+            return vec![];
+        }
         let column = |name: &str, values: [Option<&str>; 2]| AxisColumn {
             name: name.into(),
             values: values[..rows.trials.len()].iter().map(|v| v.map(str::to_owned)).collect(),
