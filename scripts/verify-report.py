@@ -66,16 +66,15 @@ def opened(browser, path, **options):
     return page
 
 
-def layout(browser, path, name):
+def layout(page, path, name):
     for width in (1280, 390):
-        page = opened(browser, path, viewport={"width": width, "height": 900})
+        page.set_viewport_size({"width": width, "height": 900})
         wrong = page.evaluate(LAYOUT)
         check(not wrong, f"{name} at {width} px: no text is cut off or covered {wrong[:4] if wrong else ''}")
-        asked = [url for url in page.asked if not url.startswith(("data:", "file://" + os.path.abspath(path)))]
-        check(not page.said and not asked, f"{name} at {width} px: nothing on the console, nothing asked {page.said[:3]} {asked[:3]}")
         if shots:
             page.screenshot(path=f"{shots}/{name}-{width}.png", full_page=True)
-        page.context.close()
+    asked = [url for url in page.asked if not url.startswith(("data:", "file://" + os.path.abspath(path)))]
+    check(not page.said and not asked, f"{name}: nothing on the console, nothing asked {page.said[:3]} {asked[:3]}")
 
 
 def column(page, table, index):
@@ -157,15 +156,13 @@ def colors(browser, path):
         page.context.close()
 
 
-def fields(browser, path):
+def fields(page, name):
     """Checks a page of receptive fields: its table can be sorted, and every figure has an SVG."""
-    page = opened(browser, path, viewport={"width": 1280, "height": 900})
     page.locator("#table-networks thead th button").nth(2).click()
     values = [float(v) for v in column(page, "networks", 2)]
-    check(values and values == sorted(values, reverse=True), f"{os.path.basename(path)}: a click sorts by the longest path: {values}")
+    check(values and values == sorted(values, reverse=True), f"{name}: a click sorts by the longest path: {values}")
     drawn = page.locator("#figures figure").count()
     check(drawn > 1 and page.locator("#figures figure svg").count() == drawn, f"{drawn} figures")
-    page.context.close()
 
 
 def can_fail(browser, path):
@@ -184,10 +181,12 @@ FIRST = ("grid", "contrasts", "quickstart", "failures", "some-failed", "half", "
 LINES = {"five-seeds": 1, "grid": 4, "population": 48}
 
 
-def looked_at(browser, path, name, source):
-    """The first screen, accessibility, empty figures and the positions of marks of a page."""
-    page = opened(browser, path, viewport={"width": 1400, "height": 900}, bypass_csp=True)
-    page.emulate_media(reduced_motion="reduce")
+def examined(browser, path, source):
+    """The layout, the first screen, empty figures, positions of marks and accessibility of a page.
+    A page is opened once for all of it: opening takes longer than a check."""
+    name = os.path.splitext(os.path.basename(path))[0]
+    page = opened(browser, path, viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    layout(page, path, name)
     for width, height in SIZES if name in FIRST else ():
         end, missing = figures.first_screen(page, width, height)
         check(end <= height and not missing, f"{name} at {width} x {height}: the answer ends at {end:.0f} px {missing}")
@@ -197,9 +196,14 @@ def looked_at(browser, path, name, source):
             ok = found["worst"] <= 0.5 and found["dodge"] <= 0.03 and found["marks"] > 1
             check(ok, f"{name} {id}: {found['marks']} marks, {found['lines']} lines, at most {found['worst']:.2f} px from their values")
     check(not figures.empty(page), f"{name}: no figure is empty {figures.empty(page)}")
-    if source:
+    is_rf = os.path.basename(os.path.dirname(path)) == "rf"
+    if name in FIRST or is_rf or name.startswith("eval"):
+        page.set_viewport_size({"width": 390, "height": 844})
         wrong = figures.accessible(page, source)
         check(not wrong, f"{name}: axe-core finds nothing {wrong[:4]}")
+    if is_rf:
+        page.set_viewport_size({"width": 1280, "height": 900})
+        fields(page, name)
     page.context.close()
 
 
@@ -219,8 +223,9 @@ with open(f"{sweep}/trials.csv", newline="") as f:
 with sync_playwright() as p:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-    layout(browser, index, "the sweep")
     page = opened(browser, index, viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    layout(page, index, "the sweep")
+    page.set_viewport_size({"width": 1280, "height": 900})
     order = [row.get_attribute("data-trial") for row in page.locator("#table-trials tbody tr").all()]
     rows.sort(key=lambda row: order.index(row["id"]))
     sorting(page)
@@ -236,16 +241,18 @@ with sync_playwright() as p:
     if "quickstart" in by_name:
         page = opened(browser, by_name["quickstart"], viewport={"width": 1400, "height": 900}, accept_downloads=True)
         figures.selecting(page, check)
+        figures.explained(page, check)
         figures.saved(page, browser, check)
         check(not page.said, f"nothing on the console after it {page.said[:3]}")
         page.context.close()
         heights(browser, by_name["quickstart"], by_name["many"])
-    for path in others:
-        name = os.path.splitext(os.path.basename(path))[0]
-        layout(browser, path, name)
-        looked_at(browser, path, name, source if name in FIRST or "rf" in path else None)
-        if os.path.basename(os.path.dirname(path)) == "rf":
-            fields(browser, path)
-            continue
+        figures.touching(browser, by_name["quickstart"], check)
+    if "large" in by_name:
+        page = opened(browser, by_name.pop("large"), viewport={"width": 1400, "height": 900})
+        figures.large(page, check)
+        check(not page.said, f"nothing on the console after it {page.said[:3]}")
+        page.context.close()
+    for path in by_name.values():
+        examined(browser, path, source)
     browser.close()
 sys.exit(failures > 0)

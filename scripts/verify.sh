@@ -33,14 +33,18 @@ fi
 if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then
   mkdir "$reports/pages"
   # With --workspace, dependencies keep the features of other builds and are not built again.
-  cargo build --release --workspace --quiet --example pages
+  cargo build --release --workspace --quiet --example pages --example large
   target/release/examples/pages "$reports/pages" >/dev/null
+  target/release/examples/large "$reports/large.html" 3 >/dev/null
   # Pages of receptive fields: along axes, of one network, of the sweep.
   for words in scale=2,4,6,8 'scale=2,4 depth=26,50,101 --size 64' res2net50_v1b_26w_4s verify; do
     # shellcheck disable=SC2086
     target/release/res2lab rf $words --reports "$reports" >/dev/null
   done
-  .tools/verify/bin/python scripts/verify-report.py "$reports/verify" "$reports"/pages/*.html "$reports"/rf/*.html
+  trial=$(find "$reports/verify/runs" -mindepth 1 -maxdepth 1 | sort | head -1)
+  target/release/res2lab eval "$trial" --page "$reports/eval.html" >/dev/null
+  .tools/verify/bin/python scripts/verify-report.py "$reports/verify" "$reports"/pages/*.html "$reports"/rf/*.html \
+    "$reports/eval.html" "$reports/large.html"
 else
   echo "skipped: the report in a browser; there is no chromium, and only root can install it"
 fi

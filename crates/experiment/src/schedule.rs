@@ -124,7 +124,11 @@ impl<'de> Deserialize<'de> for PolynomialMap {
         let power = map.remove("power").map_or(Ok(1.0), serde_yaml::from_value);
         let decay = serde_yaml::from_value(serde_yaml::Value::Mapping(map));
         let power = power.map_err(|e| de::Error::custom(format!("power: {e}")))?;
-        Ok(PolynomialMap { power, decay: decay.map_err(de::Error::custom)? })
+        // The decay knows its own fields only.
+        let with_power = |e: serde_yaml::Error| {
+            e.to_string().replacen("expected one of ", "expected one of `power`, ", 1)
+        };
+        Ok(PolynomialMap { power, decay: decay.map_err(with_power).map_err(de::Error::custom)? })
     }
 }
 
@@ -275,6 +279,12 @@ mod tests {
         }
         let bare = Schedule::Polynomial { power: 1.0, decay: Decay::default() };
         assert_eq!(read("polynomial").unwrap(), bare);
+    }
+
+    #[test]
+    fn a_polynomial_names_its_power_among_its_fields() {
+        let said = read("polynomial: {warmup: 3}").unwrap_err();
+        assert!(said.contains("expected one of `power`, `warmup_epochs`"), "{said}");
     }
 
     #[test]

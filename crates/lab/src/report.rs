@@ -3,7 +3,7 @@
 
 use crate::options::{Folders, Question};
 use res2lab_error::Error;
-use res2lab_report::{Study, Summary, changes};
+use res2lab_report::{Study, Summary, axis, changes};
 use res2lab_store::{SweepDir, SweepRows, atomic, history, rows, tables};
 use res2lab_train::environment::now_s;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub fn conclude(dir: &SweepDir) -> Result<Summary, Error> {
 }
 
 pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<Summary, Error> {
-    tables::write(dir, rows)?;
+    tables::write(dir, rows, &axis::columns(rows))?;
     atomic::write(&dir.page(), res2lab_report::render(rows)?.as_bytes())?;
     Ok(res2lab_report::summarize(rows))
 }

@@ -1,6 +1,6 @@
-//! Writes the page of a made-up sweep of 10,000 trials with curves of 100 epochs, and prints how
-//! long that took and how much memory it needed:
-//! `cargo run --release --workspace --example large -- FILE`.
+//! Writes the page of a made-up sweep of 10,000 trials (500 arms, 20 seeds or as many as are given)
+//! with curves of 100 epochs, and prints how long that took and how much memory it needed:
+//! `cargo run --release --workspace --example large -- FILE [SEEDS]`.
 
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
@@ -13,7 +13,8 @@ const SEEDS: u64 = 20;
 
 fn main() {
     let file = std::env::args().nth(1).expect("give a file");
-    let rows = sweep();
+    let seeds = std::env::args().nth(2).map_or(SEEDS, |n| n.parse().expect("a number of seeds"));
+    let rows = sweep(seeds);
     let started = Instant::now();
     let before = peak_mib();
     let page = res2lab_report::render(&rows).expect("a page");
@@ -24,7 +25,7 @@ fn main() {
     println!("{trials} trials: {took:.1} s, {mib} MiB, peak {} MiB, before {before}", peak_mib());
 }
 
-fn sweep() -> SweepRows {
+fn sweep(seeds: u64) -> SweepRows {
     let depths = ["11", "20", "29", "38", "47"];
     let widths = ["8", "14", "18", "26", "40"];
     let axes: [(&str, &[&str]); 4] = [
@@ -33,7 +34,7 @@ fn sweep() -> SweepRows {
         ("width", &widths),
         ("depth", &depths),
     ];
-    let seeds: Vec<u64> = (0..SEEDS).collect();
+    let seeds: Vec<u64> = (0..seeds).collect();
     let mut rows = fixture::sweep("large", &axes, &seeds);
     for trial in &mut rows.trials {
         let point = |epoch: u64| {

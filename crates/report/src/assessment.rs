@@ -1,11 +1,12 @@
 //! The HTML page of one network's evaluation: metrics, calibration, confusions and the accuracy of
 //! each class.
-use crate::chart::{Chart, Drawing, Grid, Kind, Mark, Scale};
-use crate::format::fixed;
-use crate::page::{SCRIPT, STYLE, fill};
+use crate::chart::{Chart, Drawing, Grid, Kind, Margins, Mark, Scale, TOP, WIDE, WIDTH};
+use crate::figures::{Figure, Table};
+use crate::format::{fixed, plural};
+use crate::page::{FigureContext, SCRIPT, STYLE, fill};
 use minijinja::context;
 use res2lab_error::Error;
-use res2lab_store::assessment::{Assessment, ClassRow};
+use res2lab_store::assessment::{Assessment, Bin, ClassRow};
 use serde::Serialize;
 
 const TEMPLATE: &str = include_str!("page/assessment.html");
@@ -13,6 +14,8 @@ const TEMPLATE: &str = include_str!("page/assessment.html");
 /// With more classes than this the confusion matrix is not drawn. The most frequent confusions are
 /// listed for any number of classes.
 const MOST_CLASSES: usize = 20;
+/// With more classes than this the matrix needs twice the width.
+const MOST_NARROW: usize = 10;
 const MOST_CONFUSIONS: usize = 25;
 const MOST_LEFT_OUT: usize = 100;
 
@@ -28,16 +31,21 @@ pub fn render(a: &Assessment) -> Result<String, Error> {
         title => a.title,
         facts => facts(a),
         sentence => sentence(a),
-        calibration => calibration(a),
-        confusion => (a.classes.len() <= MOST_CLASSES).then(|| confusion(a)),
+        figures => figures(a).into_iter().map(FigureContext::from).collect::<Vec<_>>(),
         confusions => confusions(a),
         classes => a.classes.iter().map(class_row).collect::<Vec<_>>(),
         left_out => a.left_out.iter().take(MOST_LEFT_OUT).collect::<Vec<_>>(),
         left_out_count => a.left_out.len(),
         style => STYLE,
         script => SCRIPT,
+        data => crate::page::of_figures("eval"),
     };
     fill(TEMPLATE, page)
+}
+
+fn figures(a: &Assessment) -> Vec<Figure> {
+    let confusion = (a.classes.len() <= MOST_CLASSES).then(|| confusion(a));
+    std::iter::once(calibration(a)).chain(confusion).collect()
 }
 
 fn facts(a: &Assessment) -> Vec<String> {
@@ -50,13 +58,14 @@ fn facts(a: &Assessment) -> Vec<String> {
 
 fn sentence(a: &Assessment) -> String {
     let (low, high) = interval(a.acc1 / 100.0, a.images as f64);
-    let five =
-        a.acc5.map_or_else(String::new, |acc5| format!(" Top-5 accuracy is {} %.", fixed(acc5, 2)));
+    let five = a
+        .acc5
+        .map_or_else(String::new, |acc5| format!(" Top-5 accuracy is {}\u{a0}%.", fixed(acc5, 2)));
     let confidence = a.bins.iter().map(|b| b.images as f64 * b.confidence).sum::<f64>()
         / (a.images as f64).max(1.0);
     let lean = if confidence > a.acc1 { "over-confident" } else { "under-confident" };
     format!(
-        "Top-1 accuracy is {} % (95 % CI {} to {}, from the number of images alone).{five} The network's confidence is off by {} \
+        "Top-1 accuracy is {}\u{a0}% (95 % CI {} to {}, from the number of images alone).{five} The network's confidence is off by {} \
          points on average (expected calibration error): it is {lean}, {} % confident on average.",
         fixed(a.acc1, 2),
         fixed(100.0 * low, 2),
@@ -78,67 +87,142 @@ fn interval(share: f64, n: f64) -> (f64, f64) {
     (center - half, center + half)
 }
 
-/// Reliability diagram: accuracy against confidence, one mark per bin.
-fn calibration(a: &Assessment) -> String {
-    let filled = a.bins.iter().filter(|bin| bin.images > 0);
+/// Reliability diagram: accuracy against confidence, one mark per bin with its interval.
+fn calibration(a: &Assessment) -> Figure {
+    let filled = || a.bins.iter().filter(|bin| bin.images > 0);
     let scale = |title: &str| Scale::linear([0.0, 100.0], title);
     let guide =
         Mark { points: vec![(0.0, 0.0), (100.0, 100.0)], kind: Kind::Guide, ..Mark::default() };
-    let point = |bin: &res2lab_store::assessment::Bin| Mark {
-        points: vec![(bin.confidence, bin.accuracy)],
-        kind: Kind::Symbol,
-        color: Some(0),
-        title: format!(
-            "{} images: {} % confident, {} % right",
-            bin.images,
-            fixed(bin.confidence, 1),
-            fixed(bin.accuracy, 1)
-        ),
-        ..Mark::default()
+    let ends = |bin: &Bin| {
+        let (low, high) = interval(bin.accuracy / 100.0, bin.images as f64);
+        (100.0 * low, 100.0 * high)
     };
-    let marks = std::iter::once(guide).chain(filled.map(point)).collect();
+    let marks_of = |bin: &Bin| {
+        let (low, high) = ends(bin);
+        let mark = |kind, points| Mark {
+            points,
+            kind,
+            color: Some(0),
+            title: format!(
+                "{}: {} % confident, {} % correct (95 % CI {} to {})",
+                plural(bin.images as usize, "image"),
+                fixed(bin.confidence, 1),
+                fixed(bin.accuracy, 1),
+                fixed(low, 1),
+                fixed(high, 1)
+            ),
+            ..Mark::default()
+        };
+        [
+            mark(Kind::Bar, vec![(bin.confidence, low), (bin.confidence, high)]),
+            mark(Kind::Symbol, vec![(bin.confidence, bin.accuracy)]),
+        ]
+    };
+    let row = |bin: &Bin| {
+        let (low, high) = ends(bin);
+        vec![
+            fixed(bin.confidence, 1),
+            fixed(bin.accuracy, 1),
+            format!("{} to {}", fixed(low, 1), fixed(high, 1)),
+            bin.images.to_string(),
+        ]
+    };
     let label = "Accuracy against confidence".to_owned();
-    Drawing::from(Chart {
-        label,
-        height: 300,
-        x: scale("confidence %"),
-        y: scale("accuracy %"),
-        grid: Grid::Horizontal,
-        marks,
-    })
-    .svg()
+    Figure {
+        id: "calibration".into(),
+        title: label.clone(),
+        drawing: Drawing::from(Chart {
+            label,
+            height: 300,
+            x: scale("confidence (%)"),
+            y: scale("accuracy (%)"),
+            grid: Grid::Horizontal,
+            marks: std::iter::once(guide).chain(filled().flat_map(marks_of)).collect(),
+        }),
+        how_to_read: "Images in bins of confidence, with 95 % intervals of the accuracy (Wilson's). A calibrated network lies \
+                      on the line; below the line it is over-confident. Training with label smoothing lowers the confidence."
+            .into(),
+        legend: Vec::new(),
+        table: Table {
+            columns: ["confidence %", "accuracy %", "95 % CI", "images"].map(str::to_owned).to_vec(),
+            rows: filled().map(row).collect(),
+        },
+    }
 }
 
-/// Confusion matrix: rows are true classes, columns predictions; the shade is the share of the row.
-fn confusion(a: &Assessment) -> String {
+/// The fill of the fewest images, and how much stronger that of the most is.
+const LEVELS: (f64, f64) = (0.06, 0.5);
+
+/// Confusion matrix: rows are true classes, columns predictions. Correct predictions and errors
+/// have a color and a scale each, so that few errors are seen beside many correct predictions.
+fn confusion(a: &Assessment) -> Figure {
     let n = a.classes.len();
     let names: Vec<String> = a.classes.iter().map(|c| crate::svg::shorten(&c.name, 90.0)).collect();
     let mut y = Scale::rows(n);
     y.ticks = names.iter().enumerate().map(|(i, name)| (i as f64, name.clone())).collect();
-    y.title = "class".to_owned();
-    let numbers: Vec<String> = (0..n)
-        .map(|i| if names.iter().any(|n| n.len() > 3) { i.to_string() } else { names[i].clone() })
-        .collect();
-    let x = Scale::points(&numbers, None, "guess", f64::from(crate::chart::WIDTH) - 90.0);
-    let mut marks = Vec::new();
-    for (i, row) in a.confusion.iter().enumerate() {
-        let images: u64 = row.iter().sum();
-        for (j, &count) in row.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let x = j as f64;
-            let y = i as f64;
-            marks.push(Mark {
-                points: vec![(x - 0.5, y - 0.5), (x + 0.5, y + 0.5)],
-                kind: Kind::Cell(count as f64 / images.max(1) as f64, count.to_string()),
-                title: format!(
-                    "{} predicted as {}: {count} of {images}",
-                    a.classes[i].name, a.classes[j].name
-                ),
-                ..Mark::default()
-            });
-        }
-    }
+    y.title = "true class".to_owned();
+    let is_short = names.iter().all(|name| name.len() <= 3);
+    let numbers: Vec<String> =
+        (0..n).map(|i| if is_short { names[i].clone() } else { i.to_string() }).collect();
+    let width = if n > MOST_NARROW { WIDE } else { WIDTH };
+    let x = Scale::points(&numbers, None, "predicted class", f64::from(width));
     let label = "Confusion matrix".to_owned();
-    Drawing::from(Chart { label, height: 70 + 26 * n as i32, x, y, grid: Grid::None, marks }).svg()
+    let marks = cells(a);
+    let mut chart = Chart { label: label.clone(), height: 0, x, y, grid: Grid::None, marks };
+    let margins = Margins::of(&chart);
+    let side = margins.plot_width(width) / n.max(1) as f64;
+    chart.height = (TOP + margins.bottom + side * n as f64) as i32;
+    let columns = std::iter::once("class".to_owned())
+        .chain(a.classes.iter().map(|c| format!("predicted {}", c.name)));
+    let row = |(class, row): (&ClassRow, &Vec<u64>)| {
+        std::iter::once(class.name.clone()).chain(row.iter().map(u64::to_string)).collect()
+    };
+    let order =
+        if is_short { "" } else { " Predicted classes are numbered in the order of the rows." };
+    Figure {
+        id: "confusion".into(),
+        title: label,
+        drawing: if n > MOST_NARROW { Drawing::Wide(chart) } else { chart.into() },
+        how_to_read: format!(
+            "A row per class, a column per predicted class, with numbers of images. Blue are correct predictions, filled by \
+             their share of the row; orange are errors, filled by their share of the most frequent error.{order}"
+        ),
+        legend: Vec::new(),
+        table: Table {
+            columns: columns.collect(),
+            rows: a.classes.iter().zip(&a.confusion).map(row).collect(),
+        },
+    }
+}
+
+fn cells(a: &Assessment) -> Vec<Mark> {
+    let share =
+        |i: usize, count: u64| count as f64 / a.confusion[i].iter().sum::<u64>().max(1) as f64;
+    let all = || {
+        let of_row = |(i, row): (usize, &Vec<u64>)| {
+            row.iter().copied().enumerate().map(move |(j, count)| (i, j, count)).collect::<Vec<_>>()
+        };
+        a.confusion.iter().enumerate().flat_map(of_row).filter(|(.., count)| *count > 0)
+    };
+    let errors = all().filter(|(i, j, _)| i != j).map(|(i, _, count)| share(i, count));
+    let most = errors.fold(f64::MIN_POSITIVE, f64::max);
+    let cell = |(i, j, count): (usize, usize, u64)| {
+        let level = if i == j { share(i, count) } else { share(i, count) / most };
+        let images: u64 = a.confusion[i].iter().sum();
+        let x = j as f64;
+        let y = i as f64;
+        Mark {
+            points: vec![(x - 0.5, y - 0.5), (x + 0.5, y + 0.5)],
+            kind: Kind::Cell(LEVELS.0 + LEVELS.1 * level, count.to_string()),
+            color: Some(usize::from(i != j)),
+            title: format!(
+                "{} predicted as {}: {count} of {images}",
+                a.classes[i].name, a.classes[j].name
+            ),
+            ..Mark::default()
+        }
+    };
+    all().map(cell).collect()
 }
 
 fn confusions(a: &Assessment) -> Vec<Row> {
@@ -196,7 +280,7 @@ mod tests {
         a.name_classes(&["<script>".into(), "b".into(), "c".into()]);
         a.title = "resnet50 on <b>".into();
         let page = render(&a).unwrap();
-        assert!(page.contains("Top-1 accuracy is 75.00 %") && page.contains("x.jpg: cut off"));
+        assert!(page.contains("Top-1 accuracy is 75.00\u{a0}%") && page.contains("x.jpg: cut off"));
         assert!(!page.contains("<b>") && !page.contains("><script>"));
         assert!(page.contains("&lt;script&gt;"));
         // Reference: statsmodels, proportion_confint(75, 100, method="wilson").

@@ -1,6 +1,7 @@
 //! The axes of a sweep: their values in order, and the place of each arm on them.
 
 use crate::recipe;
+use res2lab_store::tables::AxisColumn;
 use res2lab_store::{PlannedTrial, SweepRows};
 use std::collections::HashSet;
 
@@ -14,6 +15,9 @@ pub struct Axis {
     /// The values as numbers; `None` if any value is not a number.
     pub numbers: Option<Vec<f64>>,
 }
+
+/// The axis of arms that have names of their own.
+const NAMED: &str = "arm";
 
 /// An arm's value on each axis, `None` where the arm has no value on an axis. An arm that
 /// represents several arms of the same network has several places.
@@ -48,6 +52,12 @@ impl Axis {
         Axis { label: label.to_owned(), values, numbers }
     }
 
+    /// The name of the axis's column in tables and conditions. Named arms are told apart by their
+    /// labels; the column `arm` holds ids.
+    pub fn column(&self) -> &str {
+        if self.label == NAMED { "label" } else { &self.label }
+    }
+
     /// The index of `value` among the axis's values.
     pub fn index(&self, value: &str) -> Option<usize> {
         self.values.iter().position(|v| v == value)
@@ -75,7 +85,19 @@ fn values_of(label: &str, labels: &[String], rows: &SweepRows) -> Vec<String> {
     values
 }
 
-/// The places of a trial's arm on `axes`.
+/// The axes as columns of the tables of trials.
+pub fn columns(rows: &SweepRows) -> Vec<AxisColumn> {
+    let axes: Vec<Axis> = Axis::all(rows).into_iter().filter(|axis| axis.label != NAMED).collect();
+    let place = |trial: &res2lab_store::TrialRow| places(&trial.planned, &axes).swap_remove(0);
+    let of_trials: Vec<Place> = rows.trials.iter().map(place).collect();
+    let column = |(i, axis): (usize, &Axis)| AxisColumn {
+        name: axis.label.clone(),
+        values: of_trials.iter().map(|place| place[i].clone()).collect(),
+    };
+    axes.iter().enumerate().map(column).collect()
+}
+
+/// The places of a trial's arm on `axes`, at least one.
 pub fn places(trial: &PlannedTrial, axes: &[Axis]) -> Vec<Place> {
     let labels: Vec<String> = axes.iter().map(|axis| axis.label.clone()).collect();
     let place = |c: Vec<(String, String)>| {

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
+pub use crate::key::Key;
 pub use crate::marks::{Kind, Mark};
 pub use crate::scale::Scale;
 
@@ -63,6 +64,8 @@ pub struct Panels {
     pub label: String,
     pub columns: usize,
     pub charts: Vec<(String, Chart)>,
+    /// What the fill of cells stands for.
+    pub key: Option<Key>,
 }
 
 /// Height of a panel's title in SVG units.
@@ -129,19 +132,25 @@ fn draw(chart: &Chart, width: i32) -> Result<String, Failed> {
 
 impl Panels {
     fn draw(&self, width: i32) -> Result<String, Failed> {
-        let rows = self.charts.len().div_ceil(self.columns);
+        let rows = self.charts.len().div_ceil(self.columns) as i32;
         let height = self.charts.iter().map(|(_, chart)| chart.height).max().unwrap_or(0);
-        let height = height + PANEL_TITLE;
+        let has_titles = self.charts.iter().any(|(title, _)| !title.is_empty());
+        let title_height = if has_titles { PANEL_TITLE } else { 0 };
+        let height = height + title_height;
         let each = width / self.columns as i32;
-        let backend = Rc::new(RefCell::new(Svg::new(width, height * rows as i32)));
+        let below = if self.key.is_some() { Key::HEIGHT } else { 0 };
+        let backend = Rc::new(RefCell::new(Svg::new(width, height * rows + below)));
+        self.key.iter().for_each(|key| key.draw(&mut backend.borrow_mut(), height * rows));
         let whole: Area = DrawingArea::from(&backend);
         for (i, (title, chart)) in self.charts.iter().enumerate() {
             let left = (i % self.columns) as i32 * each;
             let top = (i / self.columns) as i32 * height;
             let middle = ((left + each / 2) * UNIT, (top + PANEL_TITLE / 2) * UNIT);
-            backend.borrow_mut().text(title, middle, "middle", "title");
+            if has_titles {
+                backend.borrow_mut().text(title, middle, "middle", "title");
+            }
             let area = whole.clone().shrink(
-                (left * UNIT, (top + PANEL_TITLE) * UNIT),
+                (left * UNIT, (top + title_height) * UNIT),
                 (each * UNIT, chart.height * UNIT),
             );
             draw_on(&backend, &area, chart, each)?;
@@ -162,6 +171,11 @@ pub(crate) struct Margins {
 }
 
 impl Margins {
+    /// The width that is left for the plot of a chart this wide.
+    pub(crate) fn plot_width(&self, width: i32) -> f64 {
+        f64::from(width) - self.left - self.right
+    }
+
     pub(crate) fn of(chart: &Chart) -> Margins {
         let widest = chart.y.ticks.iter().map(|(_, text)| text_width(text)).fold(0.0, f64::max);
         let title = |scale: &Scale| if scale.title.is_empty() { 0.0 } else { 1.3 * svg::FONT };

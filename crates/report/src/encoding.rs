@@ -89,7 +89,7 @@ impl Encoding {
         let entry = |axis: usize, at: usize| Entry {
             text: axes[axis].values[at].clone(),
             style: self.style_of_value(axes, axis, at),
-            condition: format!("{}={}", axes[axis].label, axes[axis].values[at]),
+            condition: format!("{}={}", axes[axis].column(), axes[axis].values[at]),
             arm: String::new(),
         };
         let of_axis = |axis: usize| {

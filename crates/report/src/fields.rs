@@ -49,6 +49,7 @@ pub fn render(fields: &Fields) -> Result<String, Error> {
         title => fields.title,
         command => fields.command,
         facts => facts(fields),
+        headline => headline(&seen),
         sentences => seen.iter().filter(|s| s.network.color.is_some()).map(sentence).collect::<Vec<_>>(),
         others => fields.networks.iter().filter(|n| n.color.is_none()).count(),
         notes => fields.notes,
@@ -71,17 +72,43 @@ fn facts(fields: &Fields) -> Vec<String> {
     vec![plural(fields.networks.len(), "network"), format!("images of {} px", sizes.join(", "))]
 }
 
+/// The narrowest and the widest mean field; `None` for a single network.
+fn headline(seen: &[Seen]) -> Option<String> {
+    let mean = |s: &&Seen| s.summary.mean_px;
+    let least = seen.iter().min_by(|a, b| mean(a).total_cmp(&mean(b)))?;
+    let most = seen.iter().max_by(|a, b| mean(a).total_cmp(&mean(b)))?;
+    if seen.len() < 2 {
+        return None;
+    }
+    let of = |s: &Seen| format!("{} px ({})", fixed(s.summary.mean_px, 0), s.network.label);
+    let beyond = seen.iter().filter(|s| s.within < 0.5).count();
+    Some(format!(
+        "The mean receptive field goes from {} to {}. In {beyond} of {} networks most paths reach beyond the image.",
+        of(least),
+        of(most),
+        seen.len()
+    ))
+}
+
+/// A share in percent; what is above zero is not shown as zero.
+fn percent(share: f64) -> String {
+    match fixed(100.0 * share, 1) {
+        shown if shown == "0.0" && share > 0.0 => "fewer than 0.1".to_owned(),
+        shown => shown,
+    }
+}
+
 fn sentence(s: &Seen) -> String {
     let summary = &s.summary;
     let network = s.network;
     format!(
-        "{}: receptive fields of {} to {} px, {} ± {} px on average; {} % of paths stay within the image's {} px.",
+        "{}: receptive fields of {} to {} px, {} ± {} px on average; {}\u{a0}% of paths stay within the image's {} px.",
         network.label,
         summary.min_px,
         summary.max_px,
         fixed(summary.mean_px, 1),
         fixed(summary.sd_px, 1),
-        fixed(100.0 * s.within, 1),
+        percent(s.within),
         network.image_px
     )
 }

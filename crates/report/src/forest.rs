@@ -82,14 +82,7 @@ impl Forest {
         let mut chart = self.chart(rows, HEIGHT_NARROW, 0.2);
         let left = self.x.low + 0.005 * (self.x.high - self.x.low);
         for (i, row) in rows.iter().enumerate() {
-            let numbers: Vec<&str> =
-                row.cells.iter().map(String::as_str).filter(|c| !c.is_empty()).take(3).collect();
-            let text = format!("{}: {}", row.label, numbers.join(", "));
-            let text = if text_width(&text) > f64::from(width) - 40.0 {
-                format!("{}: {}", row.label, numbers.first().copied().unwrap_or_default())
-            } else {
-                text
-            };
+            let text = self.in_a_line(row, f64::from(width) - 40.0);
             chart.marks.push(Mark {
                 points: vec![(left, i as f64 - 0.24)],
                 kind: Kind::Text(text),
@@ -102,6 +95,25 @@ impl Forest {
         draw_on(&backend, &DrawingArea::from(&backend), &chart, width)?;
         let drawn = backend.borrow().finish(&self.label);
         Ok(drawn)
+    }
+
+    /// A row's name and as many of its first three numbers as have room.
+    fn in_a_line(&self, row: &Row, room: f64) -> String {
+        let named = |(i, cell): (usize, &String)| match (i, &self.columns[i][..]) {
+            (0, _) => cell.clone(),
+            (1, _) => format!(" ({cell})"),
+            (_, "adjusted p") if cell.starts_with('<') => format!(", p {cell}"),
+            (_, "adjusted p") => format!(", p = {cell}"),
+            (_, name) => format!(", {name} = {cell}"),
+        };
+        let numbers: Vec<String> =
+            row.cells.iter().enumerate().take(3).filter(|(_, c)| *c != "–").map(named).collect();
+        let text = |n: usize| match n {
+            0 => row.label.clone(),
+            n => format!("{}: {}", row.label, numbers[..n].concat()),
+        };
+        let fits = |n: &usize| text_width(&text(*n)) <= room;
+        text((1..=numbers.len()).rev().find(fits).unwrap_or(numbers.len().min(1)))
     }
 
     fn wide(&self, width: i32) -> Result<String, Failed> {

@@ -20,7 +20,7 @@
 //! - [`sizes`]: accuracy by the size of the object
 //! - [`seeds`]: the number of seeds that a seed rule requires
 //! - [`summary`]: one record per arm
-//! - [`svg`], [`scale`], [`mod@marks`], [`chart`], [`forest`]: the drawing backend under
+//! - [`svg`], [`scale`], [`mod@marks`], [`key`], [`chart`], [`forest`]: the drawing backend under
 //!   plotters, and charts as plain data
 //! - [`look`]: the style sheet of figures outside of pages
 //! - [`saved`]: figures as files of their own
@@ -48,6 +48,7 @@ pub mod figures;
 pub mod findings;
 pub mod forest;
 pub mod format;
+pub mod key;
 pub mod lines;
 pub mod look;
 pub mod marks;

@@ -7,6 +7,8 @@ use crate::study::{Arm, Study};
 pub struct Group<T> {
     /// The values that the members share on the other axes.
     pub label: String,
+    /// The same by axis; `None` on the line's own axis, and where the members have no value.
+    pub shared: Place,
     /// Each member with the index of its axis value, in the axis's order.
     pub points: Vec<(usize, T)>,
 }
@@ -38,10 +40,10 @@ pub fn gather<'m, T: Copy>(
             rest.remove(axis);
             let i =
                 shared.iter().position(|(r, v)| *r == rest && *v == variant).unwrap_or_else(|| {
-                    groups.push(Group {
-                        label: label(axes, axis, &rest, variant),
-                        points: Vec::new(),
-                    });
+                    let mut others = place.clone();
+                    others[axis] = None;
+                    let label = label(axes, axis, &rest, variant);
+                    groups.push(Group { label, shared: others, points: Vec::new() });
                     shared.push((rest, variant));
                     shared.len() - 1
                 });

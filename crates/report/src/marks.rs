@@ -52,6 +52,8 @@ pub enum Kind {
     Zone,
     /// An error bar from the first point to the second.
     Bar,
+    /// An error bar without caps, where many stand at one place.
+    Thin,
     Line,
     Dashed,
     /// A guide line that belongs to no arm.
@@ -116,6 +118,7 @@ impl Drawable<Svg> for Mark {
             Kind::Open => symbol(svg, first, self.shape, "symbol open"),
             Kind::Zone => svg.path(corners(first, last), true, "zone"),
             Kind::Bar => bar(svg, first, last),
+            Kind::Thin => svg.path(at, false, "bar thin"),
             Kind::Line => svg.path(at, false, "line"),
             Kind::Dashed => svg.path(at, false, "line dashed"),
             Kind::Guide => svg.path(at, false, "guide"),
@@ -171,7 +174,10 @@ impl Brush {
         ];
         let low = short(self.ends.0);
         let high = short(self.ends.1);
-        let values = self.values.join(" ");
+        let values = match &self.values[..] {
+            [] => String::new(),
+            values => serde_json::json!(values).to_string(),
+        };
         let log = if self.is_log { "1" } else { "" };
         let data = [("column", &self.column[..]), ("low", &low), ("high", &high)];
         svg.rect("brush", rect, &[&data[..], &[("log", log), ("values", &values)]].concat());

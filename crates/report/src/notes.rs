@@ -21,7 +21,15 @@ pub struct Notes {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Section {
     pub heading: String,
-    pub html: String,
+    pub parts: Vec<Part>,
+}
+
+/// A piece of a section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Html(String),
+    /// The id of a figure that stands here: `![words](#cost-macs)` in a paragraph of its own.
+    Figure(String),
 }
 
 /// The entry that stands for all figures that are not named.
@@ -69,10 +77,19 @@ impl Notes {
         if self.figures.is_empty() { Some(0) } else { named.or(others) }
     }
 
-    /// What the settings name and the report does not have, in sentences.
+    /// The figures that stand in the text.
+    pub fn placed(&self) -> impl Iterator<Item = &String> {
+        let parts = self.sections.iter().flat_map(|section| &section.parts);
+        parts.filter_map(|part| match part {
+            Part::Figure(id) => Some(id),
+            Part::Html(_) => None,
+        })
+    }
+
+    /// What the text names and the report does not have, in sentences.
     pub fn mistakes<'f>(&self, figures: impl Iterator<Item = &'f str> + Clone) -> Vec<String> {
         let is_missing = |name: &&String| *name != OTHERS && figures.clone().all(|f| f != *name);
-        let missing = self.figures.iter().filter(is_missing);
+        let missing = self.figures.iter().chain(self.placed()).filter(is_missing);
         let of_figures = missing.map(|name| format!("notes.md: there is no figure {name}."));
         let of_settings = self.unknown.iter().map(|line| {
             format!("notes.md: `{line}` is none of its settings: title, question, figures.")
@@ -84,46 +101,104 @@ impl Notes {
 /// The sections by headings of the first and the second level. Markup in the text is shown, not
 /// executed.
 fn sections(text: &str) -> Vec<Section> {
-    let mut found = vec![Section::default()];
-    let mut events: Vec<Event> = Vec::new();
-    let mut is_heading = false;
-    let flush = |events: &mut Vec<Event>, found: &mut Vec<Section>| {
-        if let Some(last) = found.last_mut() {
-            html::push_html(&mut last.html, events.drain(..));
-        }
-    };
+    let mut reader = Reader { found: vec![Section::default()], ..Reader::default() };
     for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
+        reader.read(event);
+    }
+    reader.flush();
+    reader.found.retain(|section| !section.heading.is_empty() || !section.parts.is_empty());
+    reader.found
+}
+
+/// Sections under construction.
+#[derive(Default)]
+struct Reader<'t> {
+    found: Vec<Section>,
+    /// What is not yet HTML.
+    events: Vec<Event<'t>>,
+    is_heading: bool,
+    /// Number of open elements, headings of sections left out.
+    depth: usize,
+    /// Where the paragraph began that may be a figure.
+    paragraph: usize,
+    /// The figure that the paragraph names.
+    figure: Option<String>,
+}
+
+impl<'t> Reader<'t> {
+    fn read(&mut self, event: Event<'t>) {
         match event {
             Event::Start(Tag::Heading { level: HeadingLevel::H1 | HeadingLevel::H2, .. }) => {
-                flush(&mut events, &mut found);
-                found.push(Section::default());
-                is_heading = true;
+                self.flush();
+                self.found.push(Section::default());
+                self.is_heading = true;
             }
-            Event::End(TagEnd::Heading(HeadingLevel::H1 | HeadingLevel::H2)) => is_heading = false,
-            Event::Text(text) | Event::Code(text) if is_heading => {
-                found.last_mut().into_iter().for_each(|section| section.heading += &text);
+            Event::End(TagEnd::Heading(HeadingLevel::H1 | HeadingLevel::H2)) => {
+                self.is_heading = false;
             }
-            _ if is_heading => {}
-            Event::Html(markup) | Event::InlineHtml(markup) => events.push(Event::Text(markup)),
+            Event::Text(text) | Event::Code(text) if self.is_heading => {
+                self.found.last_mut().into_iter().for_each(|section| section.heading += &text);
+            }
+            _ if self.is_heading => {}
+            event => self.read_body(event),
+        }
+    }
+
+    fn read_body(&mut self, event: Event<'t>) {
+        match event {
+            Event::Start(Tag::Paragraph) if self.depth == 0 => {
+                self.paragraph = self.events.len();
+                self.figure = None;
+            }
+            Event::Start(Tag::Image { ref dest_url, .. }) => {
+                self.figure = dest_url.strip_prefix('#').map(str::to_owned);
+            }
+            _ => {}
+        }
+        match event {
+            Event::Start(_) => self.depth += 1,
+            Event::End(_) => self.depth -= 1,
+            _ => {}
+        }
+        let is_end = self.depth == 0 && event == Event::End(TagEnd::Paragraph);
+        self.events.push(match event {
+            Event::Html(markup) | Event::InlineHtml(markup) => Event::Text(markup),
             // A page loads nothing, so a picture becomes a link to it.
-            Event::End(TagEnd::Image) => events.push(Event::End(TagEnd::Link)),
+            Event::End(TagEnd::Image) => Event::End(TagEnd::Link),
             Event::Start(
                 Tag::Image { link_type, dest_url, title, id }
                 | Tag::Link { link_type, dest_url, title, id },
-            ) => {
-                events.push(Event::Start(Tag::Link {
-                    link_type,
-                    dest_url: safe(dest_url),
-                    title,
-                    id,
-                }));
-            }
-            event => events.push(event),
+            ) => Event::Start(Tag::Link { link_type, dest_url: safe(dest_url), title, id }),
+            event => event,
+        });
+        if is_end {
+            self.place_figure();
         }
     }
-    flush(&mut events, &mut found);
-    found.retain(|section| !section.heading.is_empty() || !section.html.trim().is_empty());
-    found
+
+    /// Puts a figure in the place of a paragraph that is nothing but its picture.
+    fn place_figure(&mut self) {
+        let Some(id) = self.figure.take() else { return };
+        let is_picture = match &self.events[self.paragraph..] {
+            [_, Event::Start(Tag::Link { .. }), within @ .., Event::End(TagEnd::Link), _] => {
+                within.iter().all(|event| matches!(event, Event::Text(_)))
+            }
+            _ => false,
+        };
+        if is_picture {
+            self.events.truncate(self.paragraph);
+            self.flush();
+            self.found.last_mut().into_iter().for_each(|s| s.parts.push(Part::Figure(id.clone())));
+        }
+    }
+
+    fn flush(&mut self) {
+        let mut text = String::new();
+        html::push_html(&mut text, self.events.drain(..));
+        if let Some(last) = self.found.last_mut().filter(|_| !text.trim().is_empty()) {
+            last.parts.push(Part::Html(text));
+        }
+    }
 }
 
 /// A link's address; addresses that could run a script lead nowhere.
@@ -138,12 +213,33 @@ fn safe(address: CowStr<'_>) -> CowStr<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Notes;
+    use super::{Notes, Part, Section};
 
     const TEXT: &str = "---\ntitle: Our ablation\nquestion: Why?\nfigures: [answer, cost-macs]\n\
                         color: red\n---\nFirst *words*.\n\n## Cost\n\nCheap, see [there](#cost).\n\n\
                         ### More\n\n<script>alert(1)</script>\n\n\
                         [x](javascript:alert(1)) ![p](a.png)\n";
+
+    fn html(section: &Section) -> String {
+        let of = |part: &Part| match part {
+            Part::Html(text) => text.clone(),
+            Part::Figure(id) => format!("[{id}]"),
+        };
+        section.parts.iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_picture_in_a_paragraph_of_its_own_is_a_figure() {
+        let text =
+            "Before.\n\n![the cost](#cost-macs)\n\n- ![in a list](#seeds)\n\nIn ![text](#b).";
+        let notes = Notes::parse(text);
+        let shown = html(&notes.sections[0]);
+        assert!(shown.starts_with("<p>Before.</p>\n[cost-macs]<ul>"), "{shown}");
+        assert!(shown.contains("<a href=\"#seeds\">in a list</a>"), "{shown}");
+        assert!(shown.ends_with("<p>In <a href=\"#b\">text</a>.</p>\n"), "{shown}");
+        assert_eq!(notes.placed().collect::<Vec<_>>(), ["cost-macs"]);
+        assert_eq!(notes.mistakes([].into_iter()), ["notes.md: there is no figure cost-macs."]);
+    }
 
     #[test]
     fn settings_and_sections_are_read() {
@@ -152,7 +248,7 @@ mod tests {
         assert_eq!((notes.place("cost-macs"), notes.place("seeds")), (Some(1), None));
         let headings: Vec<&str> = notes.sections.iter().map(|s| &s.heading[..]).collect();
         assert_eq!(headings, ["", "Cost"]);
-        assert!(notes.sections[0].html.contains("<em>words</em>"));
+        assert!(html(&notes.sections[0]).contains("<em>words</em>"));
         let mistakes = notes.mistakes(["answer"].into_iter());
         assert_eq!(mistakes[0], "notes.md: there is no figure cost-macs.");
         assert!(mistakes[1].contains("`color: red`"));
@@ -160,7 +256,7 @@ mod tests {
 
     #[test]
     fn markup_and_scripts_are_text() {
-        let html = &Notes::parse(TEXT).sections[1].html;
+        let html = html(&Notes::parse(TEXT).sections[1]);
         assert!(html.contains("&lt;script&gt;") && !html.contains("<script"), "{html}");
         assert!(!html.contains("javascript") && !html.contains("<img"), "{html}");
         assert!(html.contains("<h3>More</h3>"), "{html}");

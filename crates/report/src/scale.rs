@@ -238,19 +238,34 @@ fn log_ticks(low: f64, high: f64) -> Vec<f64> {
     all.filter(|v| (low..=high).contains(&v.log10())).collect()
 }
 
-/// Leaves out ticks whose text would touch the previous one.
+/// Leaves out ticks without room for their text: of evenly spaced ones every second, third and so
+/// on, so that the rest is evenly spaced; of others those whose text would touch the previous one.
 fn with_room(ticks: Vec<(f64, String)>, units_per_position: f64) -> Vec<(f64, String)> {
+    let is_clear = |(before, shown): &(f64, String), (at, text): &(f64, String)| {
+        (at - before).abs() * units_per_position
+            >= (text_width(text) + text_width(shown)) / 2.0 + 6.0
+    };
+    if is_even(&ticks) {
+        let zero = ticks.iter().position(|(at, _)| *at == 0.0).unwrap_or(0);
+        let every = |step: usize| ticks.iter().skip(zero % step).step_by(step);
+        let fits =
+            |step: &usize| every(*step).zip(every(*step).skip(1)).all(|(a, b)| is_clear(a, b));
+        return every((1..ticks.len()).find(fits).unwrap_or(ticks.len())).cloned().collect();
+    }
     let mut kept: Vec<(f64, String)> = Vec::new();
-    for (at, text) in ticks {
-        let clear = kept.last().is_none_or(|(before, shown)| {
-            (at - before).abs() * units_per_position
-                >= (text_width(&text) + text_width(shown)) / 2.0 + 6.0
-        });
-        if clear {
-            kept.push((at, text));
+    for tick in ticks {
+        if kept.last().is_none_or(|last| is_clear(last, &tick)) {
+            kept.push(tick);
         }
     }
     kept
+}
+
+/// Whether there are at least three ticks, at equal distances.
+fn is_even(ticks: &[(f64, String)]) -> bool {
+    let gaps = || ticks.windows(2).map(|pair| pair[1].0 - pair[0].0);
+    let first = gaps().next().unwrap_or(0.0);
+    ticks.len() > 2 && gaps().all(|gap| (gap - first).abs() <= 1e-6 * first.abs())
 }
 
 #[cfg(test)]
@@ -283,6 +298,14 @@ mod tests {
             ["20 k", "22.5 k", "25 k", "27.5 k", "30 k"]
         );
         assert_eq!(texts(&Scale::positive([-1.0, 30.0], "", |v| v.to_string())).len(), 4);
+    }
+
+    #[test]
+    fn ticks_that_are_left_out_leave_even_distances() {
+        let mut scale = Scale::linear([-5.3, 5.3], "");
+        assert_eq!(texts(&scale), ["−5.0", "−2.5", "0.0", "2.5", "5.0"]);
+        scale.fit(160.0);
+        assert_eq!(texts(&scale), ["−5.0", "0.0", "5.0"]);
     }
 
     #[test]

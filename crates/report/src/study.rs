@@ -143,6 +143,12 @@ impl<'a> Study<'a> {
         self.baseline.map(|i| &self.arms[i])
     }
 
+    /// The arm's value on an axis.
+    pub fn value<'s>(&self, arm: &'s Arm, axis: &str) -> Option<&'s str> {
+        let at = self.axes.iter().position(|known| known.label == axis)?;
+        arm.places.first()?[at].as_deref()
+    }
+
     /// The number of trials with one of `statuses`.
     pub fn count(&self, statuses: &[Status]) -> usize {
         self.rows.trials.iter().filter(|t| statuses.contains(&t.status)).count()

@@ -123,14 +123,23 @@ impl Svg {
         self.body += &format!("<path class=\"{class}\" d=\"{d}\"/>");
     }
 
+    /// Adds a rectangle with a fill level from 0 to 1 and an outline.
+    pub fn cell(&mut self, from: BackendCoord, to: BackendCoord, level: f64) {
+        self.filled("cell", from, to, level);
+    }
+
     /// Adds a rectangle with a fill level from 0 to 1.
-    pub fn cell(&mut self, (x0, y0): BackendCoord, (x1, y1): BackendCoord, level: f64) {
+    pub fn shade(&mut self, from: BackendCoord, to: BackendCoord, level: f64) {
+        self.filled("shade", from, to, level);
+    }
+
+    fn filled(&mut self, class: &str, (x0, y0): BackendCoord, (x1, y1): BackendCoord, level: f64) {
         let x = units(x0.min(x1));
         let y = units(y0.min(y1));
         let w = units((x1 - x0).abs());
         let h = units((y1 - y0).abs());
         self.body += &format!(
-            "<rect class=\"cell\" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill-opacity=\"{:.2}\"/>",
+            "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill-opacity=\"{:.2}\"/>",
             level.clamp(0.0, 1.0)
         );
     }

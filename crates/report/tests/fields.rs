@@ -57,9 +57,10 @@ fn the_page_is_whole_and_says_what_is_known_of_these_networks() {
             && page.contains("<td>&lt;b&gt;</td>")
     );
     for known in [
-        "scale=2: receptive fields of 11 to 427 px, 171.0 ± 58.9 px on average; 80.7 % of paths stay within the image&#x27;s 224 px.",
-        "scale=4: receptive fields of 11 to 1131 px, 502.2 ± 116.4 px on average; 0.5 %",
-        "scale=8: receptive fields of 11 to 2539 px, 1053.5 ± 218.8 px on average; 0.0 %",
+        "scale=2: receptive fields of 11 to 427 px, 171.0 ± 58.9 px on average; 80.7\u{a0}% of paths stay within the image&#x27;s 224 px.",
+        "scale=4: receptive fields of 11 to 1131 px, 502.2 ± 116.4 px on average; 0.5\u{a0}%",
+        "scale=8: receptive fields of 11 to 2539 px, 1053.5 ± 218.8 px on average; fewer than 0.1\u{a0}%",
+        "The mean receptive field goes from ",
         // A row of the figure's table of receptive fields against scale.
         "<tr><td>4</td><td>11</td><td>502.2</td><td>1131</td><td>0.5 %</td></tr>",
         "a note",
@@ -89,7 +90,8 @@ fn shares_of_paths_add_up_and_quantiles_are_those_of_the_distribution() {
     for s in &seen {
         assert!((s.shares.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-12);
     }
-    let figure = figures::paths::figure(&seen, "the last stage", "every path counts one").unwrap();
+    let figure =
+        figures::paths::figure(&seen, "the last stage", "paths are weighted equally").unwrap();
     assert_eq!(figure.table.rows[0], ["scale=2", "75", "131", "171", "211", "275", "80.7 %"]);
     assert_eq!(figure.table.rows[1][0..2], ["scale=8", "707"]);
 }
@@ -124,7 +126,8 @@ fn measured_figures_say_how_it_was_measured_and_how_fields_grew() {
         all(&Study::of(rows)).into_iter().find(|f| f.id == id)
     };
     let growth = figure(&rows, "effective-growth").unwrap();
-    assert_eq!(growth.table.rows[..2], [["scale=2", "0", "7.00"], ["scale=2", "1", "6.10"]]);
+    let first = [["scale=2", "2", "0", "7.00"], ["scale=2", "2", "1", "6.10"]];
+    assert_eq!(growth.table.rows[..2], first);
     assert!(growth.how_to_read.contains("at most 16 MiB"));
     let accuracy = figure(&rows, "effective-accuracy").unwrap();
     assert_eq!(accuracy.table.rows.len(), 12);

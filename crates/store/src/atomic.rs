@@ -21,12 +21,17 @@ pub fn write_with(
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         // The rename is durable only after the folder is flushed.
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        File::open(folder_of(path))?.sync_all()
     })();
     written.map_err(|e| {
         let _ = fs::remove_file(&temporary);
         error::io("write", path, e)
     })
+}
+
+/// The folder of a file; a bare name is a file of the working folder.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Replaces a file without flushing. A concurrent reader sees the old or the new content; a power
@@ -80,6 +85,12 @@ fn temporary_beside(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bare_name_is_a_file_of_the_working_folder() {
+        let folders = ["a.pdf", "./a.pdf", "b/a.pdf", "/a.pdf"].map(|p| folder_of(Path::new(p)));
+        assert_eq!(folders, [".", ".", "b", "/"].map(Path::new));
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_no_rubbish() {

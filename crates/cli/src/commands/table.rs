@@ -6,17 +6,15 @@ use crate::select::{Rows, text};
 use crate::{print, records};
 use res2lab_error::{Error, Kind};
 use res2lab_lab::named;
-use res2lab_report::axis::{self, Axis};
-use res2lab_store::tables::Plain;
-use res2lab_store::{Plan, SweepRows, TrialRow, rows, tables};
+use res2lab_report::axis;
+use res2lab_store::tables::{AxisColumn, Plain};
+use res2lab_store::{Plan, SweepRows, rows, tables};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
 /// What is shown of the trials if nothing else is asked for; final metrics follow.
-const OF_TRIALS: [&str; 7] =
-    ["label", "seed", "status", "parameters", "macs", "rf_max_px", "wall_s"];
-const OF_ARMS: [&str; 12] = [
-    "label",
+const OF_TRIALS: [&str; 6] = ["seed", "status", "parameters", "macs", "rf_max_px", "wall_s"];
+const OF_ARMS: [&str; 11] = [
     "mean",
     "std",
     "n",
@@ -29,6 +27,9 @@ const OF_ARMS: [&str; 12] = [
     "macs",
     "rf_max_px",
 ];
+
+/// With more axes than this, a terminal has more room for the arms' names.
+const MOST_AXES: usize = 4;
 
 /// Prints them.
 pub(crate) fn run(args: &TableArgs) -> Result<u8, Error> {
@@ -79,31 +80,43 @@ fn paper(sweep: &SweepRows, table: &Rows) -> String {
 /// The table that is asked for, and the columns shown of it.
 fn source(args: &TableArgs, sweep: &SweepRows) -> (Plain, Vec<String>) {
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let axes = axis::columns(sweep);
     if args.arms {
-        return (arms(sweep), owned(&OF_ARMS));
+        let shown = [shown_names(args, &axes), owned(&OF_ARMS)].concat();
+        return (arms(sweep, &axes), shown);
     }
     if args.curves {
-        let plain = tables::plain_metrics(sweep);
+        let plain = tables::plain_metrics(sweep, &axes);
         let all = plain.columns.iter().map(|(name, _)| name.clone()).collect();
         return (plain, all);
     }
-    let mut plain = tables::plain_trials(sweep);
-    with_axes(&mut plain, sweep, "id", |trial| &trial.planned.id);
-    let axes = Axis::all(sweep);
-    let is_axis = |name: &String| axes.iter().any(|axis| axis.label == *name);
+    let plain = tables::plain_trials(sweep, &axes);
+    let is_axis = |name: &String| axes.iter().any(|axis| axis.name == *name);
     let known: Vec<&str> = tables::TRIAL_COLUMNS.iter().map(|(name, ..)| *name).collect();
     let metrics = plain
         .columns
         .iter()
         .map(|(name, _)| name.clone())
         .filter(|name| !known.contains(&name.as_str()) && !is_axis(name));
-    let shown =
-        owned(&OF_TRIALS[..3]).into_iter().chain(metrics).chain(owned(&OF_TRIALS[3..])).collect();
+    let shown = shown_names(args, &axes).into_iter().chain(owned(&OF_TRIALS[..2]));
+    let shown = shown.chain(metrics).chain(owned(&OF_TRIALS[2..])).collect();
     (plain, shown)
 }
 
+/// The columns that name an arm: its values on the axes. Without axes, and in files for other
+/// programs, also its label.
+fn shown_names(args: &TableArgs, axes: &[AxisColumn]) -> Vec<String> {
+    let is_file = matches!(args.output.format(), Format::Csv | Format::Json);
+    let is_told_by_axes = |row: usize| axes.iter().all(|axis| axis.values[row].is_some());
+    let trials = axes.first().map_or(0, |axis| axis.values.len());
+    let is_enough = trials > 0 && (0..trials).all(is_told_by_axes) && axes.len() <= MOST_AXES;
+    let label = (is_file || !is_enough).then(|| "label".to_owned());
+    let names = axes.iter().map(|axis| axis.name.clone()).filter(|_| is_file || is_enough);
+    label.into_iter().chain(names).collect()
+}
+
 /// The arms as the report's summary has them.
-fn arms(sweep: &SweepRows) -> Plain {
+fn arms(sweep: &SweepRows, axes: &[AxisColumn]) -> Plain {
     let objects: Vec<Map<String, Value>> = res2lab_report::summarize(sweep)
         .arms
         .iter()
@@ -113,43 +126,30 @@ fn arms(sweep: &SweepRows) -> Plain {
         objects.first().map(|arm| arm.keys().cloned().collect()).unwrap_or_default();
     let rows =
         objects.iter().map(|arm| names.iter().map(|name| arm[name].clone()).collect()).collect();
-    let names = if names.is_empty() { OF_ARMS.map(str::to_owned).to_vec() } else { names };
+    let without = || ["label"].into_iter().chain(OF_ARMS).map(str::to_owned).collect();
+    let names = if names.is_empty() { without() } else { names };
     let with_meaning = |name: String| {
         let meaning = arm_columns::meaning(&name).to_owned();
         (name, meaning)
     };
     let mut plain = Plain { columns: names.into_iter().map(with_meaning).collect(), rows };
-    with_axes(&mut plain, sweep, "arm", |trial| &trial.planned.arm);
+    add_axes(&mut plain, sweep, axes);
     plain
 }
 
-/// Adds a column for each axis of the sweep that the table lacks. The column `key` says which trial
-/// a row is of.
-fn with_axes(plain: &mut Plain, sweep: &SweepRows, key: &str, of: fn(&TrialRow) -> &String) {
-    let at = plain.columns.iter().position(|(name, _)| name == key).unwrap_or_default();
-    let trials: HashMap<&str, &TrialRow> =
-        sweep.trials.iter().map(|trial| (of(trial).as_str(), trial)).collect();
-    for axis in Axis::all(sweep) {
-        if plain.columns.iter().any(|(name, _)| *name == axis.label) {
-            continue;
-        }
+/// Adds the axes to the table of arms.
+fn add_axes(plain: &mut Plain, sweep: &SweepRows, axes: &[AxisColumn]) {
+    let at = plain.columns.iter().position(|(name, _)| name == "arm").unwrap_or_default();
+    let arms = sweep.trials.iter().map(|trial| trial.planned.arm.as_str());
+    let first: HashMap<&str, usize> =
+        arms.enumerate().map(|(i, arm)| (arm, i)).collect::<Vec<_>>().into_iter().rev().collect();
+    for axis in axes {
+        let values = axis.json();
         for row in &mut plain.rows {
-            let trial = row[at].as_str().and_then(|key| trials.get(key));
-            let places = trial.map(|t| axis::places(&t.planned, std::slice::from_ref(&axis)));
-            let value = places.and_then(|places| places.first()?.first()?.clone());
-            row.push(value.map_or(Value::Null, typed));
+            let trial = row[at].as_str().and_then(|arm| first.get(arm));
+            row.push(trial.map_or(Value::Null, |&i| values[i].clone()));
         }
-        plain.columns.push((axis.label.clone(), "an axis of the sweep".to_owned()));
-    }
-}
-
-/// A number where the text is one.
-fn typed(text: String) -> Value {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => {
-            text.parse::<i64>().map_or_else(|_| Value::from(number), Value::from)
-        }
-        _ => Value::from(text),
+        plain.columns.push((axis.name.clone(), AxisColumn::MEANING.to_owned()));
     }
 }
 

@@ -180,8 +180,11 @@ pub fn cells(seen: &Seen) -> Vec<String> {
 
 /// Remarks on the numbers.
 pub fn sentences(all: &[Analysis], options: &RfOptions) -> Vec<String> {
-    let weighting =
-        if options.branch_equal { "branches weigh alike" } else { "every path counts one" };
+    let weighting = if options.branch_equal {
+        "branches are weighted equally"
+    } else {
+        "paths are weighted equally"
+    };
     let mut said = vec![format!(
         "A path is a choice of one route through every block; {weighting}. Sizes are pixels along a side."
     )];

@@ -14,8 +14,9 @@ use crate::svg::text_width;
 /// Width available for tick labels, SVG units.
 pub(super) const PLOT: f64 = WIDTH as f64 - 80.0;
 
-/// With more lines than this, intervals and single seeds are not drawn: they would hide the lines.
-const MOST_WITH_INTERVALS: usize = 3;
+/// With more lines than this, single seeds are not drawn and intervals are thin: they would hide
+/// the lines.
+const MOST_WITH_SEEDS: usize = 3;
 /// Maximum number of panels.
 const MOST_PANELS: usize = 8;
 /// Panels side by side.
@@ -54,9 +55,9 @@ fn figure(study: &Study, index: usize) -> Option<Figure> {
         points.filter(|(_, arm)| arm.sample.is_some())
     };
     measured().next()?;
-    let with_intervals = most <= MOST_WITH_INTERVALS;
+    let with_seeds = most <= MOST_WITH_SEEDS;
     let y = Scale::linear(
-        measured().flat_map(|(_, arm)| extremes(arm, &study.metric, with_intervals)),
+        measured().flat_map(|(_, arm)| extremes(arm, &study.metric, with_seeds)),
         &study.metric.title(),
     );
     let x = Scale::points(&axis.values, axis.numbers.as_deref(), &axis.label, PLOT);
@@ -69,7 +70,7 @@ fn figure(study: &Study, index: usize) -> Option<Figure> {
         x: if is_only || i / COLUMNS + 1 == rows { x.clone() } else { x.without_title() },
         y: if i % COLUMNS == 0 { y.clone() } else { y.without_title() },
         grid: Grid::Horizontal,
-        marks: marks(study, axis, &x, &panel.lines, with_intervals),
+        marks: marks(study, axis, &x, &panel.lines, with_seeds),
     };
     let has_lines = panels.iter().any(|panel| panel.lines.len() > 1) || !is_only;
     let how_to_read = how_to_read(most, has_lines, axis.numbers.is_none());
@@ -81,7 +82,7 @@ fn figure(study: &Study, index: usize) -> Option<Figure> {
     let name = format!("{} against {}", study.metric.name, axis.label);
     let drawing = match charts.len() {
         1 => charts.remove(0).1.into(),
-        _ => Drawing::Panels(Panels { label: name.clone(), columns: COLUMNS, charts }),
+        _ => Drawing::Panels(Panels { label: name.clone(), columns: COLUMNS, charts, key: None }),
     };
     Some(Figure {
         id: format!("by-axis-{index}"),
@@ -103,7 +104,7 @@ fn panels<'s, 'a>(
     let is_hidden = |axis: &usize| *axis != index && !study.encoding.shows(*axis);
     let hidden: Vec<usize> = (0..study.axes.len()).filter(is_hidden).collect();
     let count: usize = hidden.iter().map(|&axis| study.axes[axis].values.len()).product();
-    let is_split = groups.len() > MOST_WITH_INTERVALS && (2..=MOST_PANELS).contains(&count);
+    let is_split = groups.len() > MOST_WITH_SEEDS && (2..=MOST_PANELS).contains(&count);
     if !is_split {
         return vec![Panel { title: String::new(), lines: groups }];
     }
@@ -124,8 +125,8 @@ fn panels<'s, 'a>(
 }
 
 fn how_to_read(most: usize, has_lines: bool, is_dodged: bool) -> String {
-    let marks = if most > MOST_WITH_INTERVALS {
-        "Symbols are means over seeds; the data table has their 95 % intervals."
+    let marks = if most > MOST_WITH_SEEDS {
+        "Symbols are means over seeds, thin bars their 95 % confidence intervals."
     } else {
         "Symbols are means over seeds, bars their 95 % confidence intervals, small circles single seeds."
     };
@@ -139,13 +140,11 @@ fn how_to_read(most: usize, has_lines: bool, is_dodged: bool) -> String {
 }
 
 /// All values that must lie within the chart.
-fn extremes(arm: &Arm, metric: &Metric, with_intervals: bool) -> Vec<f64> {
+fn extremes(arm: &Arm, metric: &Metric, with_seeds: bool) -> Vec<f64> {
     let mut found: Vec<f64> = arm.sample.iter().map(|s| s.mean).collect();
-    if with_intervals {
-        found.extend(arm.values.values());
-        let interval = arm.sample.and_then(|s| s.interval()).map(|i| metric.possible(i));
-        found.extend(interval.into_iter().flat_map(|(low, high)| [low, high]));
-    }
+    found.extend(arm.values.values().filter(|_| with_seeds));
+    let interval = arm.sample.and_then(|s| s.interval()).map(|i| metric.possible(i));
+    found.extend(interval.into_iter().flat_map(|(low, high)| [low, high]));
     found
 }
 
@@ -164,7 +163,7 @@ fn marks(
     axis: &Axis,
     x: &Scale,
     lines: &[Group<&Arm>],
-    with_intervals: bool,
+    with_seeds: bool,
 ) -> Vec<Mark> {
     let at = |i: usize| axis.numbers.as_ref().map_or(i as f64, |numbers| x.position(numbers[i]));
     let mut below = Vec::new();
@@ -180,14 +179,15 @@ fn marks(
         below.extend(line(group, &measured));
         for (x, arm) in measured {
             let Some(sample) = arm.sample else { continue };
-            if with_intervals && sample.n > 1 {
+            if with_seeds && sample.n > 1 {
                 let of_seed = |(seed, v): (&u64, &f64)| dot(study, arm, *seed, *v, (x, *v));
                 below.extend(arm.values.iter().map(of_seed));
-                below.extend(sample.interval().map(|interval| {
-                    let (low, high) = study.metric.possible(interval);
-                    super::of_arm(study, arm, Kind::Bar, vec![(x, low), (x, high)])
-                }));
             }
+            let kind = if with_seeds { Kind::Bar } else { Kind::Thin };
+            below.extend(sample.interval().map(|interval| {
+                let (low, high) = study.metric.possible(interval);
+                super::of_arm(study, arm, kind, vec![(x, low), (x, high)])
+            }));
             above.push(super::of_arm(study, arm, Kind::Symbol, vec![(x, sample.mean)]));
         }
     }
@@ -213,13 +213,16 @@ fn line(group: &Group<&Arm>, measured: &[(f64, &Arm)]) -> Option<Mark> {
 }
 
 fn table(study: &Study, axis: &Axis, groups: &[Group<&Arm>]) -> Table {
-    let with_group = groups.len() > 1;
+    let others = || (0..study.axes.len()).filter(|&i| study.axes[i].label != axis.label);
+    let has_variants = study.arms.iter().any(|arm| !arm.variant.is_empty());
     let mut columns = vec![axis.label.clone()];
-    columns.extend(with_group.then(|| "other axes".to_owned()));
+    columns.extend(others().map(|i| study.axes[i].label.clone()));
+    columns.extend(has_variants.then(|| "recipe".to_owned()));
     columns.extend(super::INTERVAL_COLUMNS.map(str::to_owned));
     let row = |group: &Group<&Arm>, (at, arm): &(usize, &Arm)| {
         let mut cells = vec![axis.values[*at].clone()];
-        cells.extend(with_group.then(|| group.label.clone()));
+        cells.extend(others().map(|i| group.shared[i].clone().unwrap_or("–".into())));
+        cells.extend(has_variants.then(|| arm.variant.clone()));
         cells.extend(interval_cells(study, arm));
         cells
     };

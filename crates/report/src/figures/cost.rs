@@ -97,6 +97,8 @@ fn figure(study: &Study, cost: &Cost) -> Option<Figure> {
     let front = front(&arms.iter().map(|(_, mean, cost)| (*cost, sign * mean)).collect::<Vec<_>>());
     let joined: Vec<_> = front.iter().map(|&i| (x.position(arms[i].2), arms[i].1)).collect();
     let mut marks = guides(study, |arm| Some(x.position((cost.of)(arm)?)));
+    // Where the front is the axis's line, one line over the other would hide it.
+    marks.retain(|guide| !guide.points.iter().all(|point| joined.contains(point)));
     marks.push(Mark {
         points: joined,
         kind: Kind::Front,

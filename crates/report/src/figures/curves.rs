@@ -79,7 +79,8 @@ fn figure(study: &Study, metric: &Metric, id: &str, title: &str) -> Option<Figur
             marks,
         }
         .into(),
-        how_to_read: how_to_read(!means.is_empty(), !singles.is_empty(), cut),
+        how_to_read: how_to_read(!means.is_empty(), !singles.is_empty(), cut)
+            + smoothing(study, metric),
         legend: Vec::new(),
         table: table(&means, metric),
     })
@@ -100,6 +101,15 @@ fn how_to_read(has_means: bool, has_singles: bool, cut: Option<String>) -> Strin
     }
     sentences.extend(cut.map(|low| format!("Values below {low} are cut off.")));
     sentences.join(" ")
+}
+
+/// What the training loss includes that the loss on test images does not.
+fn smoothing(study: &Study, metric: &Metric) -> &'static str {
+    let is_smoothed = |t: &TrialRow| t.planned.spec.train.label_smoothing > 0.0;
+    match metric.path == "train/loss" && study.rows.trials.iter().any(is_smoothed) {
+        true => " It includes label smoothing, which the loss on the test images does not.",
+        false => "",
+    }
 }
 
 fn mean_curve<'s, 'a>(arm: &'s Arm<'a>, path: &str, most: usize) -> Option<Mean<'s, 'a>> {

@@ -1,7 +1,7 @@
 //! Figure: heat maps of means over two axes, one panel for each setting of further axes.
 
 use super::{Figure, INTERVAL_COLUMNS, Table, interval_cells};
-use crate::chart::{Chart, Drawing, Grid, Kind, Mark, Panels, Scale, WIDTH};
+use crate::chart::{Chart, Drawing, Grid, Key, Kind, Mark, Panels, Scale, WIDTH};
 use crate::format::{capital, fixed};
 use crate::study::{Arm, Study};
 use crate::svg::text_width;
@@ -11,6 +11,8 @@ use res2lab_store::Status;
 const MOST_PANELS: usize = 8;
 /// Maximum number of rows of a panel.
 const MOST_ROWS: usize = 16;
+/// The fill of the least mean, and how much stronger that of the greatest is. Text stays readable.
+const LEVELS: (f64, f64) = (0.06, 0.5);
 /// Width of a panel beside its cells: the tick labels of the vertical axis.
 const BESIDE: f64 = 90.0;
 
@@ -62,22 +64,25 @@ pub fn figure(study: &Study) -> Option<Figure> {
             marks: its.map(|cell| mark(study, cell, range)).collect(),
         }
     };
-    let drawing = match &panels[..] {
-        [one] => chart(one).into(),
-        all => Drawing::Panels(Panels {
-            label: name.clone(),
-            columns,
-            charts: all.iter().map(|panel| ((*panel).to_owned(), chart(panel))).collect(),
-        }),
-    };
     let ends = [range.0, range.1].map(|v| fixed(v, study.decimals));
+    let key = Key {
+        title: study.metric.title(),
+        ends: (ends[0].clone(), ends[1].clone()),
+        levels: (LEVELS.0, LEVELS.0 + LEVELS.1),
+    };
+    let drawing = Drawing::Panels(Panels {
+        label: name.clone(),
+        columns,
+        charts: panels.iter().map(|panel| ((*panel).to_owned(), chart(panel))).collect(),
+        key: (range.1 > range.0).then_some(key),
+    });
     Some(Figure {
         id: "interaction".into(),
         title: capital(&name),
         drawing,
         how_to_read: format!(
             "Each cell is an arm's mean over seeds, from {} (pale) to {}{} (strong). Rows of the same pattern mean that the \
-             axes act independently. Dashed cells have no value.",
+             axes act independently. Dashed cells have no value: ∞ diverged, ✗ failed, – not finished.",
             ends[0], ends[1], study.metric.unit
         ),
         legend: Vec::new(),
@@ -127,7 +132,7 @@ fn mark(study: &Study, cell: &Cell, (least, most): (f64, f64)) -> Mark {
     let kind = match cell.arm.sample {
         Some(sample) => {
             let share = (sample.mean - least) / (most - least);
-            let level = if most > least { 0.06 + 0.5 * share } else { 0.3 };
+            let level = if most > least { LEVELS.0 + LEVELS.1 * share } else { 0.3 };
             Kind::Cell(level, fixed(sample.mean, study.decimals))
         }
         None => Kind::Missing(missing(cell.arm).to_owned()),

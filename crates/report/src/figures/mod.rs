@@ -48,6 +48,7 @@ use crate::encoding::Style;
 use crate::format::fixed;
 use crate::network::{self, Network};
 use crate::study::{Arm, Study};
+use std::collections::HashMap;
 
 /// A figure of the page.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +92,31 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Each row has as many cells as there are columns.
     pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Adds a column for each axis to a table of arms, so that it can be sorted and selected by
+    /// each. Other tables stay as they are.
+    pub fn add_axes(&mut self, study: &Study) {
+        if self.columns.first().is_none_or(|first| first != "arm") {
+            return;
+        }
+        let is_missing = |axis: &&crate::axis::Axis| {
+            axis.column() == axis.label && !self.columns.contains(&axis.label)
+        };
+        let axes: Vec<&crate::axis::Axis> = study.axes.iter().filter(is_missing).collect();
+        let arms: HashMap<&str, &Arm> =
+            study.arms.iter().map(|arm| (&arm.label[..], arm)).collect();
+        for row in &mut self.rows {
+            let arm = row.first().and_then(|label| arms.get(&label[..]));
+            let value = |axis: &&crate::axis::Axis| {
+                let value = arm.and_then(|arm| study.value(arm, &axis.label));
+                value.unwrap_or("–").to_owned()
+            };
+            row.splice(1..1, axes.iter().map(value));
+        }
+        self.columns.splice(1..1, axes.iter().map(|axis| axis.label.clone()));
+    }
 }
 
 impl Figure {
@@ -154,6 +180,7 @@ fn of_results(study: &Study) -> Vec<Figure> {
     figures.extend(effective::figures(study));
     figures.extend(blocks::figures(&drawn, "arm"));
     figures.sort_by_key(Figure::group);
+    figures.iter_mut().for_each(|figure| figure.table.add_axes(study));
     // One legend above all figures says what colors and shapes stand for.
     figures.iter_mut().for_each(|figure| figure.legend.retain(|entry| entry.arm.is_empty()));
     figures

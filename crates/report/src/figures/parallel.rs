@@ -2,7 +2,7 @@
 
 use super::{Figure, Table};
 use crate::chart::{Chart, Drawing, Grid, Kind, Mark, Scale, WIDE};
-use crate::format::{count, duration, fixed};
+use crate::format::{capital, count, duration, fixed, listed};
 use crate::marks::Brush;
 use crate::study::{Arm, Study};
 use crate::svg::shorten;
@@ -11,6 +11,10 @@ use crate::svg::shorten;
 const MOST_AXES: usize = 5;
 /// Maximum number of lines.
 const MOST_LINES: usize = 300;
+/// Heights on two coordinates that differ by less look the same.
+const ALIKE: f64 = 0.02;
+/// Maximum number of values between the ends of a coordinate that are written at it.
+const MOST_BETWEEN: usize = 8;
 /// Heights of the lower and the upper end of a coordinate.
 const ENDS: (f64, f64) = (0.0, 1.0);
 
@@ -22,6 +26,8 @@ struct Coordinate {
     /// Text at the lower and the upper end.
     ends: (String, String),
     brush: Brush,
+    /// Costs that would look the same.
+    alike: Vec<String>,
 }
 
 /// Draws the figure; `None` for fewer than three arms or fewer than three coordinates.
@@ -38,6 +44,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     marks.extend(coordinates.iter().enumerate().map(|(i, coordinate)| brush(i, coordinate)));
     let room = f64::from(WIDE) / coordinates.len() as f64 - 6.0;
     for (i, coordinate) in coordinates.iter().enumerate() {
+        marks.extend(between(i, &coordinate.brush.values));
         marks.push(end_text(i, ENDS.1 + 0.07, &coordinate.ends.1, room));
         marks.push(end_text(i, ENDS.0 - 0.07, &coordinate.ends.0, room));
     }
@@ -51,6 +58,11 @@ pub fn figure(study: &Study) -> Option<Figure> {
     } else {
         String::new()
     };
+    let alike = |c: &Coordinate| {
+        let names = capital(&listed(&c.alike));
+        (!c.alike.is_empty()).then(|| format!(" {names} would look like {}.", c.name))
+    };
+    let alike: String = coordinates.iter().filter_map(alike).collect();
     Some(Figure {
         id: "parallel".into(),
         title: "All arms at a glance".into(),
@@ -64,7 +76,8 @@ pub fn figure(study: &Study) -> Option<Figure> {
         }),
         how_to_read: format!(
             "Each line is an arm, from its settings over its cost to what it reached; each column has its minimum at the \
-             bottom and its maximum at the top. Lines that cross between two columns show a negative relation.{note}"
+             bottom and its maximum at the top. Lines that cross between two columns show a negative relation. Drag along a column \
+             to select a range of it; with the keyboard, up and down move the lower end, with Shift the upper one.{alike}{note}"
         ),
         legend: Vec::new(),
         table: table(&arms, &coordinates),
@@ -94,6 +107,18 @@ fn coordinates(study: &Study, arms: &[&Arm]) -> Vec<Coordinate> {
         |arm| arm.mean_of(|t| Some(t.result.as_ref()?.wall_s)),
         duration,
     ));
+    // Costs that go with an earlier one would repeat its picture.
+    let first_cost = study.axes.len().min(MOST_AXES);
+    let mut i = first_cost;
+    while i < all.len() {
+        match (first_cost..i).find(|&earlier| is_alike(&all[earlier], &all[i])) {
+            Some(earlier) => {
+                let name = all.remove(i).name;
+                all[earlier].alike.push(name);
+            }
+            None => i += 1,
+        }
+    }
     let decimals = study.decimals;
     let metric = study.metric.name.as_str();
     all.extend(of_numbers(
@@ -103,6 +128,14 @@ fn coordinates(study: &Study, arms: &[&Arm]) -> Vec<Coordinate> {
         move |v| fixed(v, decimals),
     ));
     all
+}
+
+/// Whether all arms are at the same heights on both.
+fn is_alike(a: &Coordinate, b: &Coordinate) -> bool {
+    a.places.iter().zip(&b.places).all(|pair| match pair {
+        (Some((a, _)), Some((b, _))) => (a - b).abs() < ALIKE,
+        (a, b) => a.is_none() && b.is_none(),
+    })
 }
 
 /// The coordinate of a swept axis; values are evenly spaced in the axis's order.
@@ -119,11 +152,12 @@ fn of_axis(study: &Study, arms: &[&Arm], i: usize) -> Coordinate {
         places: arms.iter().map(place).collect(),
         ends: (end(axis.values.first()), end(axis.values.last())),
         brush: Brush {
-            column: axis.label.clone(),
+            column: axis.column().to_owned(),
             ends: (0.0, 1.0),
             is_log: false,
             values: axis.values.clone(),
         },
+        alike: Vec::new(),
     }
 }
 
@@ -148,6 +182,7 @@ fn of_numbers(
         places: values.iter().map(|v| v.map(|v| (height(v), show(v)))).collect(),
         ends: (show(least), show(most)),
         brush: Brush { column: column.to_owned(), ends: (least, most), is_log, values: Vec::new() },
+        alike: Vec::new(),
     })
 }
 
@@ -193,6 +228,20 @@ fn line_of_arm(study: &Study, arm: &Arm, index: usize, coordinates: &[Coordinate
     }
     parts.retain(|part| part.len() > 1);
     parts.into_iter().map(|points| super::of_arm(study, arm, Kind::Line, points)).collect()
+}
+
+/// The values of a coordinate between its ends, beside it.
+fn between(i: usize, values: &[String]) -> Vec<Mark> {
+    let last = values.len().saturating_sub(1).max(1) as f64;
+    if values.len() > MOST_BETWEEN + 2 {
+        return Vec::new();
+    }
+    let text = |(at, value): (usize, &String)| Mark {
+        points: vec![(i as f64 - 0.04, at as f64 / last)],
+        kind: Kind::TextEnd(shorten(value, 60.0)),
+        ..Mark::default()
+    };
+    values.iter().enumerate().skip(1).filter(|(at, _)| *at as f64 != last).map(text).collect()
 }
 
 /// The text at an end of a coordinate.

@@ -74,7 +74,7 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Shares in percent at the bin centers, with zeros at both ends.
+/// Shares in percent as steps over the bins.
 fn line(seen: &Seen, raster: u64, width: u64) -> Vec<(f64, f64)> {
     let low = seen.summary.min_px;
     let mut bins: BTreeMap<i64, f64> = BTreeMap::new();
@@ -82,9 +82,10 @@ fn line(seen: &Seen, raster: u64, width: u64) -> Vec<(f64, f64)> {
         *bins.entry(((px - low) / width) as i64).or_default() += 100.0 * share;
     }
     let last = bins.keys().last().copied().unwrap_or(0);
-    let middle =
-        |i: i64| (low as f64 + (i * width as i64) as f64 + (width - raster) as f64 / 2.0).max(0.0);
-    (-1..=last + 1).map(|i| (middle(i), bins.get(&i).copied().unwrap_or(0.0))).collect()
+    let edge = |i: i64| (low as f64 + (i * width as i64) as f64 - raster as f64 / 2.0).max(0.0);
+    let share = |i: i64| bins.get(&i).copied().unwrap_or(0.0);
+    let steps = (0..=last).flat_map(|i| [(edge(i), share(i)), (edge(i + 1), share(i))]);
+    std::iter::once((edge(0), 0.0)).chain(steps).chain([(edge(last + 1), 0.0)]).collect()
 }
 
 fn mark(seen: &Seen, points: Vec<(f64, f64)>) -> Mark {

@@ -1,5 +1,6 @@
 //! The values of the HTML template, as strings ready to be placed.
 
+use super::export::inert;
 use super::figures::{FigureContext, GroupContext, KeyContext};
 use crate::figures::Table;
 use serde::Serialize;
@@ -23,8 +24,10 @@ pub(crate) struct Page {
     pub cautions: Vec<String>,
     pub notes: Vec<String>,
     /// The author's text before all sections, and its sections that are none of the page's.
-    pub introduction: String,
+    pub introduction: Vec<OwnPart>,
     pub own: Vec<OwnSection>,
+    /// Whether the best arms come first in their table.
+    pub are_sorted: bool,
     /// Whether the verdicts of the arms form a second family.
     pub has_second_family: bool,
     pub arms: DataTable,
@@ -59,7 +62,14 @@ pub(crate) struct OwnSection {
     /// Anchor on the page.
     pub id: String,
     pub heading: String,
+    pub parts: Vec<OwnPart>,
+}
+
+/// A piece of the author's text: HTML, or a figure that stands there.
+#[derive(Serialize)]
+pub(crate) struct OwnPart {
     pub html: String,
+    pub figure: Option<FigureContext>,
 }
 
 /// An HTML table that can be sorted and filtered.
@@ -68,8 +78,62 @@ pub(crate) struct DataTable {
     pub id: &'static str,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
-    /// Rows that the page's script inserts on request: laying out thousands takes seconds.
-    pub later: Vec<Row>,
+    /// Rows that the page's script inserts on request, as JSON; empty if there are none. Reading
+    /// and laying out thousands takes seconds.
+    pub later: String,
+    pub later_rows: usize,
+}
+
+/// The rows of one arm that the page's script inserts.
+#[derive(Serialize)]
+struct LaterRows<'r> {
+    arm: &'r str,
+    color: &'r str,
+    /// For each row the trial's id and the cells.
+    rows: Vec<(&'r str, Vec<LaterCell<'r>>)>,
+}
+
+/// A cell: its text, or its text, sort key, status and small print.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum LaterCell<'r> {
+    Text(&'r str),
+    Whole([&'r str; 4]),
+}
+
+impl DataTable {
+    /// A table of which the first `shown` rows are in the page if there are more than `most`.
+    pub(crate) fn new(
+        id: &'static str,
+        columns: Vec<Column>,
+        mut rows: Vec<Row>,
+        (most, shown): (usize, usize),
+    ) -> DataTable {
+        let later = if rows.len() > most { rows.split_off(shown) } else { Vec::new() };
+        let text = if later.is_empty() { String::new() } else { later_rows(&later) };
+        DataTable { id, columns, rows, later: text, later_rows: later.len() }
+    }
+}
+
+fn later_rows(rows: &[Row]) -> String {
+    let mut arms: Vec<LaterRows> = Vec::new();
+    let cell = |cell| match cell {
+        &Cell { ref text, ref value, ref note, status }
+            if !(value.is_empty() && note.is_empty() && status.is_empty()) =>
+        {
+            LaterCell::Whole([text, value, status, note])
+        }
+        Cell { text, .. } => LaterCell::Text(text),
+    };
+    for row in rows {
+        let cells = (&row.trial[..], row.cells.iter().map(cell).collect());
+        match arms.last_mut().filter(|arm| arm.arm == row.arm) {
+            Some(arm) => arm.rows.push(cells),
+            None => arms.push(LaterRows { arm: &row.arm, color: &row.color, rows: vec![cells] }),
+        }
+    }
+    // Plain strings and lists always serialize.
+    inert(&serde_json::to_string(&arms).unwrap_or_default())
 }
 
 #[derive(Serialize)]

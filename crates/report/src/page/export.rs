@@ -11,13 +11,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The first column of the table of arms that is not exported.
-const END: &str = "receptive field";
+/// The columns of the table of arms from which on it is not exported; the first may be left out.
+const ENDS: [&str; 2] = ["receptive field", "images/s"];
 
 fn printed(study: &Study) -> (Vec<String>, Vec<Vec<String>>) {
     let table = tables::arms(study);
-    let columns: Vec<String> =
-        table.columns.iter().map(|c| c.name.clone()).take_while(|name| name != END).collect();
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|c| c.name.clone())
+        .take_while(|name| !ENDS.contains(&&name[..]))
+        .collect();
     let text = |row: &Row| row.cells.iter().take(columns.len()).map(|c| c.text.clone()).collect();
     let rows = table.rows.iter().map(text).collect();
     (columns, rows)
@@ -54,10 +58,10 @@ pub(crate) fn of_figures(name: &str) -> String {
 /// Summary and trials as JSON that is safe within a script element.
 pub(super) fn data<'a>(study: &'a Study, summary: &'a Summary) -> String {
     let paths = tables::metric_paths(study);
-    let axes: Vec<&str> = study.axes.iter().map(|axis| axis.label.as_str()).collect();
+    let axes: Vec<&str> = study.axes.iter().map(|axis| axis.column()).collect();
     let place = |arm: &'a Arm| {
         let values = study.axes.iter().zip(arm.places.first().into_iter().flatten());
-        let known = values.filter_map(|(axis, value)| Some((&axis.label[..], value.as_deref()?)));
+        let known = values.filter_map(|(axis, value)| Some((axis.column(), value.as_deref()?)));
         (arm.id, known.collect())
     };
     let fixed = ["id", "arm", "label", "seed", "status", "reason"];
@@ -73,13 +77,14 @@ pub(super) fn data<'a>(study: &'a Study, summary: &'a Summary) -> String {
         "code",
     ];
     let columns = fixed.into_iter().map(str::to_owned);
-    let columns = columns.chain(axes.iter().map(|axis| format!("axis_{axis}")));
+    // Named arms are told apart by their labels, which are a column already.
+    let is_own: Vec<bool> = axes.iter().map(|name| !fixed.contains(name)).collect();
+    let own = axes.iter().zip(&is_own).filter(|(_, own)| **own).map(|(name, _)| (*name).to_owned());
+    let columns = columns.chain(own);
     let columns = columns.chain(paths.iter().map(|path| path.replace('/', "_")));
     let trial_columns = columns.chain(costs.into_iter().map(str::to_owned)).collect();
-    let rows = study
-        .arms
-        .iter()
-        .flat_map(|arm| arm.trials.iter().map(|t| trial(t, &arm.label, &arm.places[0], &paths)));
+    let rows =
+        study.arms.iter().flat_map(|arm| arm.trials.iter().map(|t| trial(t, arm, &is_own, &paths)));
     let data = Data {
         summary,
         trial_columns,
@@ -92,18 +97,20 @@ pub(super) fn data<'a>(study: &'a Study, summary: &'a Summary) -> String {
     inert(&serde_json::to_string(&data).unwrap_or_default())
 }
 
-fn trial(t: &TrialRow, label: &str, place: &[Option<String>], paths: &[String]) -> Vec<Value> {
+/// The cells of a trial; `is_own` says which axes have a column.
+fn trial(t: &TrialRow, arm: &Arm, is_own: &[bool], paths: &[String]) -> Vec<Value> {
     let p = &t.planned;
     let result = t.result.as_ref();
     let mut cells = vec![
         json!(p.id),
         json!(p.arm),
-        json!(label),
+        json!(arm.label),
         json!(p.spec.seed),
         json!(t.status.name()),
         json!(t.reason),
     ];
-    cells.extend(place.iter().map(|value| json!(value)));
+    let places = arm.places[0].iter().zip(is_own);
+    cells.extend(places.filter(|(_, own)| **own).map(|(value, _)| json!(value)));
     cells.extend(paths.iter().map(|path| json!(result.and_then(|r| r.metrics.get(path)))));
     cells.extend([
         json!(p.parameters),
@@ -121,7 +128,7 @@ fn trial(t: &TrialRow, label: &str, place: &[Option<String>], paths: &[String]) 
 
 /// Escapes the characters that could end a script element or start a comment. In JSON they occur
 /// only within strings.
-fn inert(json: &str) -> String {
+pub(super) fn inert(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")

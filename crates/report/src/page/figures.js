@@ -6,6 +6,14 @@
   tip.setAttribute("role", "status");
   tip.hidden = true;
   document.body.append(tip);
+  // Explanations of columns and buttons are shown in the same way.
+  const takeTitles = () => all("[title]").forEach((element) => {
+    element.dataset.title = element.title;
+    (element.querySelector("button") ?? element).setAttribute("aria-description", element.title);
+    element.removeAttribute("title");
+  });
+  takeTitles();
+  document.addEventListener("titles", takeTitles);
   const titleOf = (mark) => {
     const title = mark.querySelector(":scope > title");
     if (title) { mark.dataset.title = title.textContent; title.remove(); }
@@ -33,16 +41,25 @@
     }
     document.body.classList.toggle("pointing", hot.length > 0);
   };
-  let pointed = null;
+  let pointed = null, isFirstTouch = false;
   const point = (mark, x, y) => {
     if (mark !== pointed) { light(mark?.dataset.arm ? mark : null); pointed = mark; }
-    showTip(mark?.closest("svg") ? mark : null, x, y);
+    showTip(mark && (mark.closest("svg") || mark.dataset.title) ? mark : null, x, y);
   };
-  const markOf = (event) => event.target.closest?.("svg .mark, tr[data-arm], button.arm[data-arm]") ?? null;
+  const POINTED = "svg .mark, tr[data-arm], button.arm[data-arm], [data-title]";
+  const markOf = (event) => event.target.closest?.(POINTED) ?? null;
   document.addEventListener("pointermove", (event) => point(markOf(event), event.clientX, event.clientY));
-  document.addEventListener("pointerdown", (event) => point(markOf(event), event.clientX, event.clientY));
+  document.addEventListener("pointerdown", (event) => {
+    const mark = markOf(event);
+    isFirstTouch = event.pointerType === "touch" && Boolean(mark?.closest("svg")) && mark !== pointed;
+    point(mark, event.clientX, event.clientY);
+  });
   document.addEventListener("mouseleave", () => point(null));
-  document.addEventListener("focusin", (event) => { if (!event.target.closest?.(".plot")) point(event.target.closest?.("tr[data-arm], button.arm[data-arm]") ?? null); });
+  document.addEventListener("focusin", (event) => {
+    if (event.target.closest?.(".plot")) return;
+    const box = event.target.getBoundingClientRect?.();
+    point(markOf(event), box?.left, box?.bottom);
+  });
 
   // The keyboard goes through the marks of a figure with the arrow keys; Enter selects the arm.
   for (const plot of all(".plot")) {
@@ -102,6 +119,7 @@
   const asFile = (svg) => {
     const copied = svg.cloneNode(true);
     copied.querySelectorAll(".brush, .brushed").forEach((element) => element.remove());
+    copied.setAttribute("role", "img");
     copied.querySelectorAll(".off, .hot").forEach((element) => element.classList.remove("hot"));
     copied.setAttribute("xmlns", svg.namespaceURI);
     const style = document.createElementNS(svg.namespaceURI, "style");
@@ -134,6 +152,7 @@
       const rows = [...(table?.tBodies[0].rows ?? [])].filter((row) => !row.hidden);
       return save(`${name}.csv`, new Blob([csv(cells(table.tHead.rows[0]), rows.map(cells))], { type: "text/csv" }));
     }
+    drawPlots(figure);
     const svg = shownSvg(figure);
     const text = asFile(svg);
     if (button.dataset.save === "svg") return save(`${name}.svg`, new Blob([text], { type: "image/svg+xml" }));

@@ -1,6 +1,6 @@
 //! Figures in groups, with the legend of the page, as values of the template.
 
-use super::context::TextTable;
+use super::context::{OwnPart, TextTable};
 use crate::encoding::{Encoding, Style};
 use crate::figures::{Figure, Group, Legend};
 use crate::study::Study;
@@ -15,7 +15,7 @@ pub(crate) struct GroupContext {
     /// Whether the part is folded when the page opens.
     pub is_folded: bool,
     /// The author's text on the part.
-    pub words: String,
+    pub words: Vec<OwnPart>,
     pub stacks: Vec<StackContext>,
 }
 
@@ -37,6 +37,9 @@ pub(crate) struct FigureContext {
     pub svg: String,
     /// The same picture for wide windows; empty if there is one for all.
     pub wide: String,
+    /// Height of the picture's place while the page's script has not drawn it; 0 if it is drawn
+    /// when the page opens.
+    pub later_px: i32,
     pub how_to_read: String,
     pub legend: Vec<EntryContext>,
     pub table: TextTable,
@@ -67,6 +70,14 @@ pub(crate) fn classes(style: Style) -> String {
     format!("{} h{}", color_class(style.color), style.shape)
 }
 
+impl FigureContext {
+    /// Leaves the drawing to the page's script, when the figure comes into view.
+    pub(super) fn draw_later(&mut self) {
+        let height = self.svg.split_once("height=\"").and_then(|(_, rest)| rest.split_once('"'));
+        self.later_px = height.and_then(|(height, _)| height.parse().ok()).unwrap_or(200);
+    }
+}
+
 /// The groups of all figures but the first one of the page.
 pub(super) fn groups(figures: Vec<Figure>) -> Vec<GroupContext> {
     let mut groups: Vec<GroupContext> = Vec::new();
@@ -79,7 +90,7 @@ pub(super) fn groups(figures: Vec<Figure>) -> Vec<GroupContext> {
                 id,
                 title,
                 is_folded,
-                words: String::new(),
+                words: Vec::new(),
                 stacks: Vec::new(),
             });
         }
@@ -171,6 +182,7 @@ impl From<Figure> for FigureContext {
         let is_forest = matches!(figure.drawing, crate::chart::Drawing::Forest(_));
         FigureContext {
             svg: figure.svg(),
+            later_px: 0,
             wide: if is_forest { figure.drawing.svg_of(WIDE) } else { String::new() },
             id: figure.id,
             title: figure.title,

@@ -16,14 +16,14 @@ mod figures;
 mod provenance;
 mod tables;
 
-use crate::figures::Group;
+use crate::figures::{Figure, Group};
 use crate::findings::Kind;
 use crate::format::listed;
-use crate::notes::Notes;
+use crate::notes::{Notes, Part};
 use crate::study::Study;
 use crate::summary;
 pub(crate) use context::TextTable;
-use context::{OwnSection, Page};
+use context::{OwnPart, OwnSection, Page};
 pub(crate) use export::of_figures;
 pub(crate) use figures::FigureContext;
 use figures::GroupContext;
@@ -31,7 +31,7 @@ use minijinja::Environment;
 use res2lab_error::Error;
 use res2lab_store::{Status, SweepRows};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const TEMPLATE: &str = include_str!("page.html");
 const HEAD: &str = include_str!("head.html");
@@ -80,16 +80,25 @@ fn page(study: &Study, live: Option<u64>) -> Page {
     let own = Notes::parse(&study.rows.author_notes);
     let mut drawn = crate::figures::all(study);
     let mistakes = own.mistakes(drawn.iter().map(|figure| &figure.id[..]));
+    let is_placed = |figure: &mut Figure| {
+        figure.group() != Group::Answer && own.placed().any(|id| *id == figure.id)
+    };
+    let placed = drawn.extract_if(.., is_placed).map(|f| (f.id.clone(), f.into())).collect();
     drawn.retain(|figure| figure.group() == Group::Answer || own.place(&figure.id).is_some());
     drawn.sort_by_key(|figure| (figure.group(), own.place(&figure.id)));
     let is_answer = drawn.first().is_some_and(|figure| figure.group() == Group::Answer);
     let answer = is_answer.then(|| drawn.remove(0).into());
     let mut groups = figures::groups(drawn);
-    let (introduction, own_sections) = woven(&own, &mut groups);
+    let is_large = study.arms.len() > MOST_LAID_OUT;
+    if is_large {
+        let stacks = groups.iter_mut().flat_map(|group| &mut group.stacks);
+        stacks.flat_map(|stack| &mut stack.figures).for_each(FigureContext::draw_later);
+    }
+    let (introduction, own_sections) = woven(&own, placed, &mut groups);
     let mut findings = summary.verdict.iter().map(|s| tied(s));
     Page {
         live,
-        is_large: study.arms.len() > MOST_LAID_OUT,
+        is_large,
         title: title(study, own.title.as_deref()),
         question: own.question.clone().unwrap_or_else(|| question_text(study)),
         facts: facts(study),
@@ -100,6 +109,7 @@ fn page(study: &Study, live: Option<u64>) -> Page {
         introduction,
         own: own_sections,
         notes: plan.notes.clone(),
+        are_sorted: study.arms.len() > tables::MOST_IN_ORDER,
         has_second_family: study.findings.kind == Kind::Axes,
         arms: tables::arms(study),
         metrics: tables::metrics(study),
@@ -125,23 +135,33 @@ fn page(study: &Study, live: Option<u64>) -> Page {
     }
 }
 
-/// Pages of more arms than this are laid out part by part, where they are seen.
+/// Pages of more arms than this are drawn and laid out part by part, where they are seen.
 const MOST_LAID_OUT: usize = 100;
 
 /// Puts the author's sections into the parts of the page of the same name. The text before all
-/// sections and the sections without such a part are returned.
-fn woven(own: &Notes, groups: &mut [GroupContext]) -> (String, Vec<OwnSection>) {
-    let mut introduction = String::new();
+/// sections and the sections without such a part are returned. `figures` are those that stand in
+/// the text, by id.
+fn woven(
+    own: &Notes,
+    mut figures: BTreeMap<String, FigureContext>,
+    groups: &mut [GroupContext],
+) -> (Vec<OwnPart>, Vec<OwnSection>) {
+    let mut introduction = Vec::new();
     let mut others = Vec::new();
     for section in &own.sections {
+        let part = |part: &Part| match part {
+            Part::Html(html) => OwnPart { html: html.clone(), figure: None },
+            Part::Figure(id) => OwnPart { html: String::new(), figure: figures.remove(id) },
+        };
+        let parts: Vec<OwnPart> = section.parts.iter().map(part).collect();
         let is_of = |group: &&mut GroupContext| group.title.eq_ignore_ascii_case(&section.heading);
         match groups.iter_mut().find(is_of) {
-            _ if section.heading.is_empty() => introduction += &section.html,
-            Some(group) => group.words += &section.html,
+            _ if section.heading.is_empty() => introduction.extend(parts),
+            Some(group) => group.words.extend(parts),
             None => others.push(OwnSection {
                 id: format!("own-{}", others.len()),
                 heading: section.heading.clone(),
-                html: section.html.clone(),
+                parts,
             }),
         }
     }
@@ -190,7 +210,8 @@ fn question_text(study: &Study) -> String {
 /// An example of a selection: a condition on an axis, or on the seed.
 fn example(study: &Study) -> String {
     let axis = study.axes.iter().rfind(|axis| axis.values.iter().all(|v| v.len() < 12));
-    let condition = axis.and_then(|axis| Some(format!("{}={}", axis.label, axis.values.last()?)));
+    let condition =
+        axis.and_then(|axis| Some(format!("{}={}", axis.column(), axis.values.last()?)));
     condition.unwrap_or_else(|| "seed=0".to_owned())
 }
 
@@ -229,5 +250,5 @@ fn waiting(study: &Study) -> Option<TextTable> {
         })
         .collect();
     let columns = ["arm", "running", "pending", "planned"].map(str::to_owned).to_vec();
-    (!rows.is_empty()).then(|| TextTable::new(columns, rows))
+    (!rows.is_empty()).then(|| tables::of_arms(study, columns, rows))
 }

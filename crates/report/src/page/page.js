@@ -26,7 +26,9 @@
   const setTheme = (name) => {
     document.documentElement.dataset.theme = name;
     theme.textContent = themes[name];
-    theme.title = "Colors: " + (name === "auto" ? "as the system" : name);
+    const said = "Colors: " + (name === "auto" ? "as the system" : name);
+    theme.title = said;
+    document.dispatchEvent(new Event("titles"));
     try { localStorage.setItem("res2lab-theme", name); } catch { /* a page from a file may have no storage */ }
   };
   setTheme(themes[stored()] ? stored() : "auto");
@@ -53,6 +55,8 @@
       else th.removeAttribute("aria-sort");
     });
   };
+  // Marks and rows by arm, for pointing at them.
+  let linked = null;
   // Of long tables the rest of the rows waits as text until the table is opened or saved.
   const complete = (root) => {
     for (const rest of all("script.later-rows", root)) {
@@ -63,9 +67,49 @@
     }
   };
   document.addEventListener("toggle", (event) => { if (event.target.open) complete(event.target); }, true);
+  // Of tables of hundreds of rows most wait as data.
+  const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+  const rowHtml = (table, { arm, color }, [trial, cells]) => {
+    const heads = [...table.tHead.rows[0].cells];
+    const cell = (given, i) => {
+      const [text, value, status, note] = (typeof given === "string" ? [given] : given).map(escaped);
+      const kind = heads[i].classList.contains("number") ? ' class="number"' : heads[i].textContent.trim() === "reason" ? ' class="long"' : "";
+      const shown = i === 0 ? `<button type="button" class="arm ${escaped(color)}" data-arm="${escaped(arm)}"><i class="swatch"></i>${text}</button>`
+        : status ? `<span class="status ${status}">${text}</span>` : text;
+      return `<td${kind}${value ? ` data-v="${value}"` : ""}>${shown}${note ? `<small>${note}</small>` : ""}</td>`;
+    };
+    return `<tr data-arm="${escaped(arm)}"${trial ? ` data-trial="${escaped(trial)}"` : ""}>${cells.map(cell).join("")}</tr>`;
+  };
+  const laterRows = (id) => {
+    const script = byId(`later-${id}`);
+    const table = byId(`table-${id}`);
+    const of = (arm) => arm.rows.map((row) => ({ trial: row[0], arm: arm.arm, html: () => rowHtml(table, arm, row) }));
+    return script ? JSON.parse(script.textContent).flatMap(of) : [];
+  };
+  const completeArms = () => {
+    const rows = laterRows("arms");
+    if (!rows.length) return;
+    // Hidden rows are not laid out; the selection shows those that it is to show.
+    const html = rows.map((row) => row.html().replace("<tr", "<tr hidden"));
+    byId("table-arms").tBodies[0].insertAdjacentHTML("beforeend", html.join("\n"));
+    byId("later-arms").remove();
+    linked = null;
+  };
+  // Pictures of large pages are drawn when they come near the window.
+  const drawPlot = (plot) => {
+    const later = plot.querySelector("script.later-plot");
+    if (!later) return;
+    plot.insertAdjacentHTML("beforeend", later.textContent);
+    later.remove();
+    plot.style.minHeight = "";
+    linked = null;
+    document.dispatchEvent(new CustomEvent("plot", { detail: plot }));
+  };
+  const drawPlots = (root = document) => all(".plot", root).forEach(drawPlot);
+  const near = new IntersectionObserver((seen) => seen.filter((e) => e.isIntersecting).forEach((e) => { near.unobserve(e.target); drawPlot(e.target); }), { rootMargin: "600px" });
+  all("script.later-plot").forEach((later) => near.observe(later.parentElement));
 
   // What figures.js and selection.js share.
-  let linked = null;
   let selectArm = () => {};
   const isArm = (id) => (data.summary?.arms ?? []).some((arm) => arm.arm === id);
   const sorters = new Map();
@@ -75,8 +119,10 @@
     const names = heads.map((th) => th.textContent.trim());
     const apply = (column, down) => {
       if (table.id === "table-trials") fetchRows();
+      if (table.id === "table-arms") completeArms();
       sort(table, column, down);
       if (table.id === "table-trials") showRows();
+      if (table.id === "table-arms") document.dispatchEvent(new Event("arms"));
     };
     heads.forEach((th, column) => th.firstChild.addEventListener("click", () => {
       // Numbers are first looked at from the top.
@@ -103,7 +149,7 @@
     "trials-csv": () => ["trials.csv", "text/csv", csv(data.trial_columns, data.trial_rows)],
     "arms-csv": () => {
       const columns = Object.keys(data.summary.arms[0] ?? {}).filter((c) => c !== "coordinates");
-      const axes = data.axes ?? [];
+      const axes = (data.axes ?? []).filter((axis) => !columns.includes(axis));
       const values = (arm) => [...columns.map((c) => arm[c]), ...axes.map((axis) => data.places[arm.arm]?.[axis])];
       return ["arms.csv", "text/csv", csv([...columns, ...axes], data.summary.arms.map(values))];
     },

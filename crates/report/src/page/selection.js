@@ -63,15 +63,14 @@
     return unknown;
   };
 
-  // Of a large sweep most rows wait in a script element, as text, until they are asked for.
+  // Of a large sweep most rows wait as data until they are asked for.
   const later = byId("later-trials");
-  const lines = () => later.textContent.split("\n").filter((line) => line.includes("data-trial"));
   let waiting = later ? null : [];
-  const rest = () => { waiting ??= lines().map((html) => [html.match(/data-trial="([^"]*)"/)[1], html]); return waiting; };
+  const rest = () => { waiting ??= laterRows("trials"); return waiting; };
   const body = byId("table-trials").tBodies[0];
   const insert = (rows) => {
     if (!rows.length) return;
-    body.insertAdjacentHTML("beforeend", rows.map(([, html]) => html).join("\n"));
+    body.insertAdjacentHTML("beforeend", rows.map((row) => row.html()).join("\n"));
     linked = null;
   };
   function fetchRows() { insert(rest()); waiting = []; }
@@ -87,12 +86,12 @@
     });
     known.forEach((row, i) => { if (row.hidden === wanted[i]) row.hidden = !wanted[i]; });
     // Without a selection every row matches, and the rest stays text.
-    const others = chosenTrials ? rest().filter(([trial]) => matches(trial)) : [];
+    const others = chosenTrials ? rest().filter((row) => matches(row.trial)) : [];
     const room = Math.max(0, PAGE - matching);
     if (room && others.length) {
       const now = new Set(others.slice(0, room));
       waiting = waiting.filter((row) => !now.has(row));
-      insert([...now].map(([trial, html]) => [trial, html.replace(" hidden>", ">")]));
+      insert([...now]);
     }
     matching += chosenTrials ? others.length : waiting ? waiting.length : Number(later.dataset.rows);
     const total = data.trial_rows.length;
@@ -132,16 +131,46 @@
   };
 
   // Marks by arm. A line through several arms stays while one of them is chosen.
-  const marks = all("svg [data-arm], svg [data-arms]").map((element) => ({
+  const marksOf = (root) => all("svg [data-arm], svg [data-arms]", root).map((element) => ({
     element, ids: (element.dataset.arms ?? element.dataset.arm).split(" "), trial: element.dataset.trial, isOff: false,
   }));
-  const armRows = all("#table-arms tbody tr, #table-problems tbody tr");
-  const follow = () => {
-    for (const mark of marks) {
+  const marks = marksOf(document);
+  const problems = all("#table-problems tbody tr");
+  // Of hundreds of arms the first that match are shown, until all are asked for.
+  const moreArms = byId("more-arms");
+  const isCapped = Boolean(byId("later-arms"));
+  let wholeArms = !isCapped;
+  function showArms() {
+    if (chosenArms || (wholeArms && isCapped)) completeArms();
+    let matching = 0;
+    for (const row of byId("table-arms").tBodies[0].rows) {
+      const isOn = !chosenArms || chosenArms.has(row.dataset.arm);
+      matching += isOn;
+      const isHidden = !isOn || (!wholeArms && matching > PAGE);
+      if (row.hidden !== isHidden) row.hidden = isHidden;
+    }
+    if (!chosenArms) matching = arms.size;
+    moreArms.hidden = wholeArms || matching <= PAGE;
+    moreArms.textContent = `Show all ${matching}`;
+  }
+  moreArms.addEventListener("click", () => { wholeArms = true; showArms(); });
+  document.addEventListener("arms", showArms);
+  const followMarks = (some) => {
+    for (const mark of some) {
       const isOn = !chosenArms || (mark.trial && mark.element.querySelector(".dot") ? chosenTrials.has(mark.trial) : mark.ids.some((id) => chosenArms.has(id)));
       if (isOn === mark.isOff) { mark.element.classList.toggle("off", !isOn); mark.isOff = !isOn; }
     }
-    for (const row of armRows) row.hidden = Boolean(chosenArms) && !chosenArms.has(row.dataset.arm);
+  };
+  document.addEventListener("plot", (event) => {
+    const drawn = marksOf(event.detail);
+    marks.push(...drawn);
+    followMarks(drawn);
+    all(".brush", event.detail).forEach(brushed);
+  });
+  const follow = () => {
+    followMarks(marks);
+    showArms();
+    for (const row of problems) row.hidden = Boolean(chosenArms) && !chosenArms.has(row.dataset.arm);
     for (const entries of rowsOfText.values()) followText(entries);
   };
   const quoted = (word) => (/[^\w=.,\-]/.test(word) ? `'${word.replaceAll("'", "'\\''")}'` : word);
@@ -162,7 +191,10 @@
     shownText.textContent = unknown.length ? `there is no column ${unknown[0].column}`
       : text ? `${chosenArms.size} of ${arms.size} arms, ${matching} of ${total} trials` : "";
     all("[data-condition]").forEach((b) => b.setAttribute("aria-pressed", String(isPressed(b.dataset.condition))));
-    all("button.arm[data-arm]").forEach((b) => b.setAttribute("aria-pressed", String(text === conditionOf(b.dataset.arm))));
+    all("button.arm[data-arm]").forEach((b) => {
+      const pressed = String(text !== "" && text === conditionOf(b.dataset.arm));
+      if (b.getAttribute("aria-pressed") !== pressed) b.setAttribute("aria-pressed", pressed);
+    });
     document.dispatchEvent(new Event("selection"));
   };
   const select = (text) => {
@@ -172,12 +204,14 @@
   };
 
   // What a click on an arm asks for: its place on the axes, or its label.
+  const wordsOf = (id) => data.axes.map((axis) => `${axis}=${data.places[id]?.[axis]}`).join(" ");
+  const armsOfWords = new Map();
+  for (const id of arms.keys()) armsOfWords.set(wordsOf(id), (armsOfWords.get(wordsOf(id)) ?? 0) + 1);
   const conditionOf = (id) => {
     const place = data.places[id] ?? {};
-    const words = data.axes.map((axis) => `${axis}=${place[axis]}`);
-    const isPlain = data.axes.length > 0 && words.every((word) => /^[^\s"']+$/.test(word)) && data.axes.every((axis) => place[axis] !== undefined);
-    const isOwn = isPlain && [...arms.keys()].filter((other) => data.axes.every((axis) => data.places[other]?.[axis] === place[axis])).length === 1;
-    return isOwn ? words.join(" ") : `"label=${arms.get(id).label}"`;
+    const isPlain = data.axes.length > 0 && data.axes.every((axis) => /^[^\s"']+$/.test(place[axis] ?? ""));
+    const words = wordsOf(id);
+    return isPlain && armsOfWords.get(words) === 1 ? words : `"label=${arms.get(id).label}"`;
   };
   // A value of the legend joins the values of its axis, or leaves them.
   const withValue = (condition) => {
@@ -208,50 +242,83 @@
     const value = event.target.closest?.("[data-condition]");
     if (value) return select(withValue(value.dataset.condition));
     const target = event.target.closest?.("svg [data-arm], button.arm[data-arm]");
-    if (target && arms.has(target.dataset.arm)) selectArm(target.dataset.arm);
+    // The first touch of a mark shows what it is, the second selects its arm.
+    if (target && arms.has(target.dataset.arm) && !isFirstTouch) selectArm(target.dataset.arm);
   });
-  window.addEventListener("beforeprint", () => { wholeTable = true; show(); complete(document); all("details").forEach((d) => { d.open = true; }); });
+  window.addEventListener("beforeprint", () => { wholeTable = wholeArms = true; show(); drawPlots(); complete(document); all("details").forEach((d) => { d.open = true; }); });
 
-  // Brushes of the parallel coordinates.
-  for (const area of all("svg .brush")) {
+  // Brushes of the parallel coordinates: a range of a column, by the pointer or by the keyboard.
+  function brushed(area) {
     const svg = area.ownerSVGElement;
-    const { column, low, high, log, values } = area.dataset;
-    let from = null;
+    const { column, low, high, log } = area.dataset;
+    const choices = area.dataset.values ? JSON.parse(area.dataset.values) : null;
+    const whole = { bottom: 0, top: 1 };
+    let range = { ...whole }, from = null, drawn = null;
+    const ofColumn = () => split(state.get("where") ?? "").filter((word) => parse(word).column === column);
+    const number = (share) => {
+      const [a, b] = [Number(low), Number(high)];
+      return Number((log ? a * (b / a) ** share : a + share * (b - a)).toPrecision(5));
+    };
+    const chosen = () => choices.filter((_, i) => {
+      const at = choices.length > 1 ? i / (choices.length - 1) : 0;
+      return at >= range.bottom - 0.02 && at <= range.top + 0.02;
+    });
+    const conditions = () => {
+      if (choices) return chosen().length && chosen().length < choices.length ? [`${column}=${chosen().join(",")}`] : [];
+      return [...(range.bottom > 0 ? [`${column}>=${number(range.bottom)}`] : []), ...(range.top < 1 ? [`${column}<=${number(range.top)}`] : [])];
+    };
+    const draw = () => {
+      drawn?.remove();
+      drawn = null;
+      if (range.bottom > 0 || range.top < 1) {
+        const [x, y, height] = ["x", "y", "height"].map((name) => Number(area.getAttribute(name)));
+        drawn = svg.appendChild(document.createElementNS(svg.namespaceURI, "rect"));
+        const place = { class: "brushed", x: x + 6, y: y + (1 - range.top) * height, width: 14, height: Math.max(2, (range.top - range.bottom) * height) };
+        for (const [name, value] of Object.entries(place)) drawn.setAttribute(name, value);
+      }
+      const ends = choices ? [chosen()[0] ?? "none", chosen().at(-1) ?? "none"] : [number(range.bottom), number(range.top)];
+      area.setAttribute("aria-valuenow", Math.round(100 * range.bottom));
+      area.setAttribute("aria-valuetext", `${ends[0]} to ${ends[1]}`);
+    };
+    const apply = () => {
+      const others = split(state.get("where") ?? "").filter((word) => parse(word).column !== column);
+      select([...others, ...conditions()].join(" "));
+    };
     const share = (event) => {
       const box = area.getBoundingClientRect();
       return Math.min(1, Math.max(0, (box.bottom - event.clientY) / box.height));
     };
-    const draw = (a, b) => {
-      const at = (s) => Number(area.getAttribute("y")) + (1 - s) * Number(area.getAttribute("height"));
-      const mark = svg.querySelector(".brushed") ?? svg.appendChild(document.createElementNS(svg.namespaceURI, "rect"));
-      mark.setAttribute("class", "brushed");
-      for (const [name, value] of Object.entries({ x: Number(area.getAttribute("x")) + 6, y: at(Math.max(a, b)), width: 14, height: Math.abs(at(a) - at(b)) })) mark.setAttribute(name, value);
-    };
-    const number = (s) => {
-      const [a, b] = [Number(low), Number(high)];
-      const value = log ? a * (b / a) ** s : a + s * (b - a);
-      return Number(value.toPrecision(5));
-    };
-    const conditions = (a, b) => {
-      const [bottom, top] = [Math.min(a, b), Math.max(a, b)];
-      if (!values) return [`${column}>=${number(bottom)}`, `${column}<=${number(top)}`];
-      const all = values.split(" ");
-      const chosen = all.filter((_, i) => { const at = all.length > 1 ? i / (all.length - 1) : 0; return at >= bottom - 0.02 && at <= top + 0.02; });
-      return chosen.length ? [`${column}=${chosen.join(",")}`] : [];
-    };
+    const dragged = (to) => ({ bottom: Math.min(from, to), top: Math.max(from, to) });
     area.addEventListener("pointerdown", (event) => { from = share(event); area.setPointerCapture(event.pointerId); event.preventDefault(); });
-    area.addEventListener("pointermove", (event) => { if (from !== null) draw(from, share(event)); });
+    area.addEventListener("pointermove", (event) => { if (from !== null) { range = dragged(share(event)); draw(); } });
     area.addEventListener("pointerup", (event) => {
       if (from === null) return;
-      const to = share(event);
-      const others = split(state.get("where") ?? "").filter((word) => parse(word).column !== column);
-      const isDrag = Math.abs(to - from) > 0.01;
-      select([...others, ...(isDrag ? conditions(from, to) : [])].join(" "));
-      if (!isDrag) svg.querySelector(".brushed")?.remove();
+      range = Math.abs(share(event) - from) > 0.01 ? dragged(share(event)) : { ...whole };
       from = null;
+      draw();
+      apply();
     });
-    document.addEventListener("selection", () => { if (!split(state.get("where") ?? "").some((word) => parse(word).column === column) && from === null) svg.querySelector(`.brushed`)?.remove(); });
+    // Arrows move the lower end, with Shift the upper one; Escape takes the whole column again.
+    area.addEventListener("keydown", (event) => {
+      const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+      if (!by && event.key !== "Escape") return;
+      event.preventDefault();
+      event.stopPropagation();
+      const step = choices ? 1 / Math.max(1, choices.length - 1) : 0.05;
+      const moved = (end) => Math.min(1, Math.max(0, Math.round((end + (by ?? 0) * step) / step) * step));
+      if (!by) range = { ...whole };
+      else if (event.shiftKey) range.top = Math.max(range.bottom, moved(range.top));
+      else range.bottom = Math.min(range.top, moved(range.bottom));
+      draw();
+      apply();
+    });
+    svg.setAttribute("role", "group");
+    const described = { tabindex: 0, role: "slider", "aria-orientation": "vertical", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": `Range of ${column}` };
+    for (const [name, value] of Object.entries(described)) area.setAttribute(name, value);
+    draw();
+    document.addEventListener("selection", () => { if (from === null && !ofColumn().length) { range = { ...whole }; draw(); } });
   }
+  all("svg .brush").forEach(brushed);
   window.addEventListener("popstate", () => {
     const now = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
     for (const key of ["where", "at"]) if (now.has(key)) state.set(key, now.get(key)); else state.delete(key);
@@ -261,4 +328,7 @@
   });
   show();
   restore();
+  // What waits as data is read once the page is there, so that the first selection is not slower.
+  const idle = window.requestIdleCallback ?? ((task) => setTimeout(task, 100));
+  window.addEventListener("load", () => idle(() => { completeArms(); rest(); }));
 })();

@@ -3,6 +3,7 @@
 use super::context::{Cell, Column, DataTable, Row, TextTable};
 use super::figures::classes;
 use crate::answer::{range, value_with_spread};
+use crate::figures::Table;
 use crate::figures::reference::published;
 use crate::format::{count, duration, fixed, p_cell, signed, three_digits};
 use crate::metric::Metric;
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 /// One row per arm.
 pub(super) fn arms(study: &Study) -> DataTable {
     let metric = &study.metric;
-    let columns = vec![
+    let mut columns = vec![
         Column::text("arm", "What is varied; the trials of an arm differ in their seed only"),
         Column::number(metric.title(), "Mean ± standard deviation over seeds"),
         Column::number("n", "Seeds with a value, of those planned"),
@@ -39,47 +40,73 @@ pub(super) fn arms(study: &Study) -> DataTable {
             "Wall time, mean over finished trials; below it what the plan predicted, where it was asked",
         ),
     ];
-    let mut table = DataTable {
-        id: "arms",
-        columns,
-        rows: study.arms.iter().map(|arm| arm_row(study, arm)).collect(),
-        later: Vec::new(),
-    };
+    let mut rows: Vec<Row> = study.arms.iter().map(|arm| arm_row(study, arm)).collect();
     // Each axis is a column of its own, so that it can be sorted.
-    table.columns.splice(1..1, axis_columns(study));
-    for (row, arm) in table.rows.iter_mut().zip(&study.arms) {
+    columns.splice(1..1, axis_columns(study));
+    for (row, arm) in rows.iter_mut().zip(&study.arms) {
         row.cells.splice(1..1, axis_cells(study, arm));
     }
     if study.arms.iter().any(|arm| published(study, arm).is_some()) {
         let help = "Top-1 accuracy as published; the figure on it names the source";
-        table.columns.push(Column::number("published %", help));
-        for (row, arm) in table.rows.iter_mut().zip(&study.arms) {
+        columns.push(Column::number("published %", help));
+        for (row, arm) in rows.iter_mut().zip(&study.arms) {
             row.cells.push(Cell::number(published(study, arm), |x| fixed(x, 2)));
         }
     }
-    table
+    if rows.len() > MOST_IN_ORDER {
+        drop_constant(&mut columns, &mut rows);
+        rows = best_first(study, rows);
+    }
+    DataTable::new("arms", columns, rows, (MOST_ARMS, SHOWN))
 }
 
-/// With more axes than this, or a single one, the arms' names say as much.
-const MOST_AXES: usize = 6;
+/// The rows by their arms' means; arms without a mean come last.
+fn best_first(study: &Study, rows: Vec<Row>) -> Vec<Row> {
+    let sign = if study.metric.higher_is_better { -1.0 } else { 1.0 };
+    let mean = |arm: &Arm| arm.sample.map_or(f64::INFINITY, |s| sign * s.mean);
+    let mut keyed: Vec<(f64, Row)> = study.arms.iter().map(mean).zip(rows).collect();
+    keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+    keyed.into_iter().map(|(_, row)| row).collect()
+}
 
-fn shown_axes<'s>(study: &'s Study) -> &'s [crate::axis::Axis] {
-    if (2..=MOST_AXES).contains(&study.axes.len()) { &study.axes } else { &[] }
+/// Of more arms than this the best come first, and columns that say the same of all are left out.
+pub(super) const MOST_IN_ORDER: usize = 12;
+
+/// Columns that are left out where they say the same of all arms.
+const DROPPED: [&str; 4] = ["n", "p", "verdict", "receptive field"];
+
+fn drop_constant(columns: &mut Vec<Column>, rows: &mut [Row]) {
+    for at in (0..columns.len()).rev() {
+        let is_same = |row: &Row| {
+            let cell = &row.cells[at];
+            cell.text == rows[0].cells[at].text && cell.note.is_empty()
+        };
+        if DROPPED.contains(&&columns[at].name[..]) && rows.iter().all(is_same) {
+            columns.remove(at);
+            rows.iter_mut().for_each(|row| drop(row.cells.remove(at)));
+        }
+    }
+}
+
+/// The axes that are columns: all but that of named arms, whose values are the arms' names.
+fn shown_axes(study: &Study) -> Vec<usize> {
+    let axes = study.axes.iter().enumerate();
+    axes.filter(|(_, axis)| axis.column() == axis.label).map(|(i, _)| i).collect()
 }
 
 /// A column for each axis.
 fn axis_columns(study: &Study) -> Vec<Column> {
-    let column = |axis: &crate::axis::Axis| Column {
-        name: axis.label.clone(),
+    let column = |axis: usize| Column {
+        name: study.axes[axis].label.clone(),
         help: "An axis of the sweep",
-        is_number: axis.numbers.is_some(),
+        is_number: study.axes[axis].numbers.is_some(),
     };
-    shown_axes(study).iter().map(column).collect()
+    shown_axes(study).into_iter().map(column).collect()
 }
 
 fn axis_cells(study: &Study, arm: &Arm) -> Vec<Cell> {
     let value = |i: usize| arm.places.first().and_then(|place| place[i].clone());
-    (0..shown_axes(study).len()).map(|i| Cell::text(value(i).unwrap_or("–".into()))).collect()
+    shown_axes(study).into_iter().map(|i| Cell::text(value(i).unwrap_or("–".into()))).collect()
 }
 
 fn arm_row(study: &Study, arm: &Arm) -> Row {
@@ -182,7 +209,14 @@ pub(super) fn metrics(study: &Study) -> Option<TextTable> {
     };
     let columns = std::iter::once("arm".to_owned()).chain(paths.iter().cloned()).collect();
     let rows = study.arms.iter().filter(|arm| arm.count(&[Status::Done]) > 0).map(row).collect();
-    Some(TextTable::new(columns, rows))
+    Some(of_arms(study, columns, rows))
+}
+
+/// A table of arms, with the axes as columns.
+pub(super) fn of_arms(study: &Study, columns: Vec<String>, rows: Vec<Vec<String>>) -> TextTable {
+    let mut table = Table { columns, rows };
+    table.add_axes(study);
+    table.into()
 }
 
 /// Paths of the final metrics that any trial has, the compared metric first.
@@ -201,6 +235,8 @@ const LAST_VALUE: &str =
 const SHOWN: usize = 100;
 /// Maximum number of trials in the HTML, readable without a script; the script inserts the others.
 const AT_ONCE: usize = 1000;
+/// Maximum number of arms in the HTML.
+const MOST_ARMS: usize = 200;
 
 /// One row per trial.
 pub(super) fn trials(study: &Study) -> DataTable {
@@ -233,8 +269,7 @@ pub(super) fn trials(study: &Study) -> DataTable {
         row.is_hidden = i >= SHOWN;
     }
     columns.splice(1..1, axis_columns(study));
-    let later = if rows.len() > AT_ONCE { rows.split_off(SHOWN) } else { Vec::new() };
-    DataTable { id: "trials", columns, rows, later }
+    DataTable::new("trials", columns, rows, (AT_ONCE, SHOWN))
 }
 
 /// The meaning of the columns in the exported files.
@@ -304,23 +339,25 @@ fn status_cell(study: &Study, trial: &TrialRow) -> Cell {
 /// Trials without a regular end, with their reasons.
 pub(super) fn problems(study: &Study) -> Option<DataTable> {
     let bad = [Status::Failed, Status::Diverged, Status::Stopped, Status::Interrupted];
-    let row = |arm: &Arm, trial: &TrialRow| Row {
-        arm: arm.id.to_owned(),
-        trial: trial.planned.id.clone(),
-        is_hidden: false,
-        color: classes(arm.style()),
-        cells: vec![
+    let row = |arm: &Arm, trial: &TrialRow| {
+        let is_known = !trial.reason.is_empty();
+        let reason = if is_known { &trial.reason } else { "no reason was recorded" };
+        let mut cells = vec![
             Cell::text(&arm.label),
             Cell::text(trial.planned.spec.seed.to_string()),
             status_cell(study, trial),
-            Cell::text(if trial.reason.is_empty() {
-                "no reason was recorded"
-            } else {
-                &trial.reason
-            }),
+            Cell::text(reason),
             Cell::text(trial.attempts.to_string()),
             Cell::text(&trial.planned.id),
-        ],
+        ];
+        cells.splice(1..1, axis_cells(study, arm));
+        Row {
+            arm: arm.id.to_owned(),
+            trial: trial.planned.id.clone(),
+            is_hidden: false,
+            color: classes(arm.style()),
+            cells,
+        }
     };
     let of_arm = |arm: &Arm| {
         arm.trials
@@ -330,7 +367,7 @@ pub(super) fn problems(study: &Study) -> Option<DataTable> {
             .collect::<Vec<_>>()
     };
     let rows: Vec<Row> = study.arms.iter().flat_map(of_arm).collect();
-    let columns = vec![
+    let mut columns = vec![
         Column::text("arm", ""),
         Column::number("seed", ""),
         Column::text("status", ""),
@@ -338,5 +375,6 @@ pub(super) fn problems(study: &Study) -> Option<DataTable> {
         Column::number("attempts", ""),
         Column::text("trial", "Its folder's name; the log is in its last attempt's folder"),
     ];
-    (!rows.is_empty()).then_some(DataTable { id: "problems", columns, rows, later: Vec::new() })
+    columns.splice(1..1, axis_columns(study));
+    (!rows.is_empty()).then(|| DataTable::new("problems", columns, rows, (usize::MAX, 0)))
 }

@@ -156,11 +156,18 @@ impl Picture {
             let x = at.x * POINTS;
             let y = (self.height - at.y) * POINTS;
             let words = latex_text(chunk.text());
+            let opacity = span.fill().map_or(1.0, |fill| fill.opacity().get());
+            if opacity < 1.0 {
+                self.line(&format!("\\begin{{pgfscope}}\\pgfsetfillopacity{{{opacity:.2}}}"));
+            }
             self.line(&rgb(color));
             self.line(&format!(
                 "\\pgftext[x={x:.2}bp,y={y:.2}bp,{side}{turn}base]{{\\color{{res2lab}}\\fontsize{{{size:.1}bp}}{{{:.1}bp}}\\selectfont {words}}}",
                 1.2 * size
             ));
+            if opacity < 1.0 {
+                self.line("\\end{pgfscope}");
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ impl Values<'_> {
 
     /// One value as JSON. Numbers that are not finite become strings, because JSON cannot express
     /// them.
-    fn json(&self, row: usize) -> Value {
+    pub(super) fn json(&self, row: usize) -> Value {
         let of_real =
             |x: f64| if x.is_finite() { Value::from(x) } else { Value::from(x.to_string()) };
         match self {

@@ -3,9 +3,11 @@
 //!
 //! A new column of the trials needs one entry in [`columns`].
 
+mod axis_column;
 mod columns;
 pub(crate) mod frame;
 
+pub use axis_column::AxisColumn;
 pub use columns::TRIAL_COLUMNS;
 pub use frame::csv_text;
 
@@ -18,19 +20,19 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Writes trials.parquet, trials.csv and metrics.parquet.
-pub fn write(dir: &SweepDir, rows: &SweepRows) -> Result<(), Error> {
-    let trials = trials(&rows.trials);
+pub fn write(dir: &SweepDir, rows: &SweepRows, axes: &[AxisColumn]) -> Result<(), Error> {
+    let trials = trials(&rows.trials, axes);
     atomic::write(
         &dir.trials_csv(),
         &frame::to_csv(&trials).map_err(|e| error::damaged(&dir.trials_csv(), e))?,
     )?;
-    let meanings = documentation(&trials);
+    let meanings = documentation(&trials, axes);
     frame::write_parquet(&dir.trials_parquet(), [trials].into_iter(), &meanings)?;
-    let meanings: Vec<_> =
-        METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning)).collect();
+    let meanings = documentation(&metrics(&[], 0, axes), axes);
     // A sweep has millions of values, so trials are converted to columns in chunks.
-    let none = rows.trials.is_empty().then(|| metrics(&[]));
-    let parts = rows.trials.chunks(TRIALS_AT_A_TIME).map(metrics).chain(none);
+    let none = rows.trials.is_empty().then(|| metrics(&[], 0, axes));
+    let chunks = rows.trials.chunks(TRIALS_AT_A_TIME).enumerate();
+    let parts = chunks.map(|(i, chunk)| metrics(chunk, i * TRIALS_AT_A_TIME, axes)).chain(none);
     frame::write_parquet(&dir.metrics_parquet(), parts, &meanings)
 }
 
@@ -44,22 +46,24 @@ pub struct Plain {
 }
 
 /// The content of trials.parquet.
-pub fn plain_trials(rows: &SweepRows) -> Plain {
-    let table = trials(&rows.trials);
-    let columns =
-        documentation(&table).into_iter().map(|(name, meaning)| (name, meaning.to_owned()));
-    Plain { columns: columns.collect(), rows: frame::to_json(&table) }
+pub fn plain_trials(rows: &SweepRows, axes: &[AxisColumn]) -> Plain {
+    plain(&trials(&rows.trials, axes), axes)
 }
 
 /// The content of metrics.parquet.
-pub fn plain_metrics(rows: &SweepRows) -> Plain {
-    let columns =
-        METRIC_COLUMNS.iter().map(|&(name, meaning)| (name.to_owned(), meaning.to_owned()));
-    Plain { columns: columns.collect(), rows: frame::to_json(&metrics(&rows.trials)) }
+pub fn plain_metrics(rows: &SweepRows, axes: &[AxisColumn]) -> Plain {
+    plain(&metrics(&rows.trials, 0, axes), axes)
 }
 
-/// One row per trial: the fixed columns, and one column per final metric.
-fn trials(rows: &[TrialRow]) -> Table<'_> {
+fn plain(table: &Table, axes: &[AxisColumn]) -> Plain {
+    let columns =
+        documentation(table, axes).into_iter().map(|(name, meaning)| (name, meaning.to_owned()));
+    Plain { columns: columns.collect(), rows: frame::to_json(table) }
+}
+
+/// One row per trial: the fixed columns, one column per axis that is none of them, and one column
+/// per final metric.
+fn trials<'a>(rows: &'a [TrialRow], axes: &'a [AxisColumn]) -> Table<'a> {
     let mut table = Table::default();
     for (name, _, read) in TRIAL_COLUMNS {
         let values = match read {
@@ -72,6 +76,10 @@ fn trials(rows: &[TrialRow]) -> Table<'_> {
         };
         table.push(name, values);
     }
+    let is_fixed = |name: &str| TRIAL_COLUMNS.iter().any(|(known, ..)| *known == name);
+    for axis in axes.iter().filter(|axis| !is_fixed(&axis.name)) {
+        table.push(&axis.name, axis.values_of(0..rows.len()));
+    }
     let names: BTreeSet<&String> =
         rows.iter().filter_map(|r| r.result.as_ref()).flat_map(|r| r.metrics.keys()).collect();
     for name in names {
@@ -83,7 +91,7 @@ fn trials(rows: &[TrialRow]) -> Table<'_> {
     table
 }
 
-/// Name and meaning of each column of metrics.parquet.
+/// Name and meaning of the fixed columns of metrics.parquet. One column per axis follows them.
 pub const METRIC_COLUMNS: &[(&str, &str)] = &[
     ("id", "trial"),
     ("arm", "shared by the seeds of one arm"),
@@ -97,8 +105,10 @@ pub const METRIC_COLUMNS: &[(&str, &str)] = &[
 /// Number of trials whose curves are converted to columns at a time.
 const TRIALS_AT_A_TIME: usize = 500;
 
-/// One row per logged value. Text is borrowed until it is encoded as Parquet.
-fn metrics(rows: &[TrialRow]) -> Table<'_> {
+/// One row per logged value of `rows`, whose first one is the sweep's trial number `first`. Text is
+/// borrowed until it is encoded as Parquet.
+fn metrics<'a>(rows: &'a [TrialRow], first: usize, axes: &'a [AxisColumn]) -> Table<'a> {
+    let mut trial = vec![];
     let mut id = vec![];
     let mut arm = vec![];
     let mut seed = vec![];
@@ -106,9 +116,10 @@ fn metrics(rows: &[TrialRow]) -> Table<'_> {
     let mut epoch = vec![];
     let mut metric = vec![];
     let mut value = vec![];
-    for row in rows {
+    for (i, row) in rows.iter().enumerate() {
         for point in &row.curve {
             for (name, x) in point.values.iter() {
+                trial.push(first + i);
                 id.push(Some(Cow::from(&row.planned.id)));
                 arm.push(Some(Cow::from(&row.planned.arm)));
                 seed.push(Some(row.planned.spec.seed));
@@ -127,16 +138,25 @@ fn metrics(rows: &[TrialRow]) -> Table<'_> {
     table.push("epoch", Values::Real(epoch));
     table.push("metric", Values::Text(metric));
     table.push("value", Values::Real(value));
+    for axis in axes {
+        table.push(&axis.name, axis.values_of(trial.iter().copied()));
+    }
     table
 }
 
-/// The meaning of each column of the trials. Final metrics are those of the last evaluation.
-fn documentation(table: &Table) -> Vec<(String, &'static str)> {
-    let known = |name: &str| {
-        TRIAL_COLUMNS.iter().find(|(n, ..)| *n == name).map(|(_, meaning, _)| *meaning)
+/// The meaning of each column. Final metrics are those of the last evaluation.
+fn documentation(table: &Table, axes: &[AxisColumn]) -> Vec<(String, &'static str)> {
+    let of_trials = || TRIAL_COLUMNS.iter().map(|&(name, meaning, _)| (name, meaning));
+    let is_of_metrics = table.names().any(|name| name == "metric");
+    let fixed = || METRIC_COLUMNS.iter().copied().filter(|_| is_of_metrics).chain(of_trials());
+    let known = |name: &str| fixed().find(|(n, _)| *n == name).map(|(_, meaning)| meaning);
+    // An underscore is appended to the name of an axis that is taken.
+    let is_axis = |name: &str| axes.iter().any(|axis| axis.name == name.trim_end_matches('_'));
+    let meaning = |name: &str| match known(name) {
+        Some(meaning) => meaning,
+        None if is_axis(name) => AxisColumn::MEANING,
+        None => "final value of the metric; accuracies in percent",
     };
-    let meaning =
-        |name: &str| known(name).unwrap_or("final value of the metric; accuracies in percent");
     table.names().map(|name| (name.to_owned(), meaning(name))).collect()
 }
 
@@ -185,10 +205,27 @@ mod tests {
         }
     }
 
+    /// An axis of numbers, one of text, and one that is a fixed column of the trials. Without trials
+    /// there are no values, and so no axes.
+    fn axes(rows: &SweepRows) -> Vec<AxisColumn> {
+        if rows.trials.is_empty() {
+            return vec![];
+        }
+        let column = |name: &str, values: [Option<&str>; 2]| AxisColumn {
+            name: name.into(),
+            values: values[..rows.trials.len()].iter().map(|v| v.map(str::to_owned)).collect(),
+        };
+        vec![
+            column("batch", [Some("32"), None]),
+            column("train.loss", [Some("bce"), Some("focal")]),
+            column("scale", [Some("2"), Some("4")]),
+        ]
+    }
+
     fn written(rows: &SweepRows) -> (tempfile::TempDir, SweepDir) {
         let folder = tempfile::tempdir().unwrap();
         let dir = SweepDir::new(folder.path());
-        write(&dir, rows).unwrap();
+        write(&dir, rows, &axes(rows)).unwrap();
         (folder, dir)
     }
 
@@ -235,6 +272,11 @@ mod tests {
             (text(&trials, "val_loss", 0), text(&trials, "seed", 1)),
             ("NaN".into(), u64::MAX.to_string())
         );
+        assert_eq!(
+            (text(&trials, "batch", 0), text(&trials, "train.loss", 1)),
+            ("32".into(), "focal".into())
+        );
+        assert!(headers.iter().filter(|name| name.starts_with("scale")).count() == 1);
         // A metric cannot replace a fixed column.
         assert_eq!(
             (text(&trials, "steps", 0), text(&trials, "steps_", 0)),
@@ -267,8 +309,8 @@ mod tests {
         let rows = rows();
         let (_folder, dir) = written(&rows);
         for (plain, file) in [
-            (plain_trials(&rows), dir.trials_parquet()),
-            (plain_metrics(&rows), dir.metrics_parquet()),
+            (plain_trials(&rows, &axes(&rows)), dir.trials_parquet()),
+            (plain_metrics(&rows, &axes(&rows)), dir.metrics_parquet()),
         ] {
             let file = read(&file);
             let names: Vec<_> = plain.columns.iter().map(|(name, _)| name.as_str()).collect();
@@ -290,12 +332,13 @@ mod tests {
     fn every_logged_value_is_a_line_of_the_metrics() {
         let (_folder, dir) = written(&rows());
         let metrics = read(&dir.metrics_parquet());
-        let names: Vec<_> = METRIC_COLUMNS.iter().map(|(name, _)| *name).collect();
+        let fixed = METRIC_COLUMNS.iter().map(|(name, _)| *name);
+        let names: Vec<_> = fixed.chain(["batch", "train.loss", "scale"]).collect();
         assert_eq!(metrics.get_column_names(), names);
         let line = |row| names.iter().map(|name| text(&metrics, name, row)).collect::<Vec<_>>();
         assert_eq!(metrics.height(), 2);
-        assert_eq!(line(0), ["done", "arm", "0", "25", "0.2", "train/loss", "inf"]);
-        assert_eq!(line(1), ["done", "arm", "0", "25", "0.2", "val/ä", "NaN"]);
+        assert_eq!(line(0)[..7], ["done", "arm", "0", "25", "0.2", "train/loss", "inf"]);
+        assert_eq!(line(1)[5..], ["val/ä", "NaN", "32", "bce", "2"]);
     }
 
     #[test]

@@ -48,8 +48,9 @@ An axis is a word `field=values` of the command line, or an entry of `axes:` or 
 with the same text or a YAML list. A word with one value changes the base instead.";
 
 const COLUMNS_INTRO: &str = "\
-`trials.parquet` and `trials.csv` have one row per trial. One column per final metric follows the
-columns below, e.g. `val_acc1`, `val_loss`, `best_acc1`; accuracies are in percent.";
+`trials.parquet` and `trials.csv` have one row per trial. The columns below are followed by one for
+each axis of the sweep that is none of them, e.g. `batch`, and by one per final metric, e.g.
+`val_acc1`, `val_loss`, `best_acc1`; accuracies are in percent.";
 
 /// Prints the page.
 pub(crate) fn run() -> Result<u8, Error> {
@@ -169,7 +170,8 @@ fn columns() -> String {
     let headers = ["column", "meaning"];
     format!(
         "## Columns of the tables\n\n### Trials\n\n{COLUMNS_INTRO}\n\n{}\n\n### Metrics\n\n\
-         `metrics.parquet` has one row per logged value.\n\n{}",
+         `metrics.parquet` has one row per logged value. The columns below are followed by one for \
+         each axis.\n\n{}",
         table(&headers, TRIAL_COLUMNS.iter().map(|(name, meaning, _)| row(name, meaning))),
         table(&headers, METRIC_COLUMNS.iter().map(|(name, meaning)| row(name, meaning)))
     )

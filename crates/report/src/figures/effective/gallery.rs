@@ -67,7 +67,7 @@ fn of_gallery(i: usize, (arm, measured): Measured) -> Figure {
         drawing: Drawing::Svg(svg.finish("class activation maps of each split")),
         how_to_read: "The first test images, and beside each the splits of the last block in order: blue is where a split adds to \
                       what the network takes the image for (Grad-CAM), each map up to its own greatest value, which the table \
-                      has. A map without blue says that all its evidence speaks against it."
+                      has. A map without blue has only evidence against the class."
             .into(),
         legend: Vec::new(),
         table: Table { columns: ["test image", "what it is", "greatest evidence by split"].map(str::to_owned).to_vec(), rows },

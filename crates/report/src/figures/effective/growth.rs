@@ -14,11 +14,14 @@ pub(super) fn growth(shown: &[Measured]) -> Option<Figure> {
     }
     // On this logarithmic axis, epochs 0, 1, 2, 4, 8, ... are about evenly spaced.
     let at = |epoch: f64| (1.0 + epoch).log2();
-    let mut x = Scale::linear([0.0, at(last)], "epoch");
+    let mut x = Scale::linear([0.0, at(last)], "epoch (logarithmic)");
     let doubled = std::iter::successors(Some(1.0), |epoch| Some(2.0 * epoch))
         .take_while(|epoch| *epoch <= last);
-    x.ticks =
-        std::iter::once(0.0).chain(doubled).map(|epoch| (at(epoch), fixed(epoch, 0))).collect();
+    let mut epochs: Vec<f64> = std::iter::once(0.0).chain(doubled).collect();
+    if epochs.last() != Some(&last) {
+        epochs.push(last);
+    }
+    x.ticks = epochs.into_iter().map(|epoch| (at(epoch), fixed(epoch, 0))).collect();
     let sigmas = found.iter().flat_map(|m| &m.1.growth).map(|g| g.sigma_px);
     let y = Scale::linear(sigmas, "standard deviation (px)");
     let mut marks = Vec::new();

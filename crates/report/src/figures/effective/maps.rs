@@ -2,7 +2,7 @@
 
 use super::picture::png;
 use super::{Figure, Measured, Table, stages};
-use crate::chart::{Drawing, WIDTH};
+use crate::chart::{Drawing, Key, WIDTH};
 use crate::svg::{Svg, UNIT, color_class, shorten};
 use res2lab_store::effective::{EffectiveNode, Thumbnail};
 
@@ -21,10 +21,11 @@ pub(super) fn maps(shown: &[Measured], is_log: bool) -> Figure {
         .max(1) as i32;
     let side = ((WIDTH - GAP * (columns - 1)) / columns).min(140);
     let full = fullest(shown);
-    let mut svg = Svg::new(WIDTH, shown.len() as i32 * (side + LABEL + GAP));
+    let high = shown.len() as i32 * (side + 2 * LABEL + GAP);
+    let mut svg = Svg::new(WIDTH, high + Key::HEIGHT);
     let mut rows = Vec::new();
     for (i, (arm, measured)) in shown.iter().enumerate() {
-        let top = i as i32 * (side + LABEL + GAP);
+        let top = i as i32 * (side + 2 * LABEL + GAP);
         svg.open(&format!("mark {}", color_class(arm.color)), arm.id, &measured.trial, &arm.label);
         svg.text(
             &shorten(&arm.label, f64::from(WIDTH)),
@@ -43,6 +44,10 @@ pub(super) fn maps(shown: &[Measured], is_log: bool) -> Figure {
                 side,
             );
             square(&mut svg, node, pixels, (left, top + LABEL), side);
+            let name =
+                shorten(&format!("{}, {} px", node.node, measured.image_px), f64::from(side));
+            let below = top + LABEL + side + LABEL / 2;
+            svg.text(&name, ((left + side / 2) * UNIT, below * UNIT), "middle", "label");
         }
         svg.close();
         rows.push(vec![
@@ -52,6 +57,12 @@ pub(super) fn maps(shown: &[Measured], is_log: bool) -> Figure {
     }
     let (id, scale) =
         if is_log { ("log", "logarithmic, three decades") } else { ("linear", "linear") };
+    let key = Key {
+        title: "share of the column's greatest".into(),
+        ends: (if is_log { "0.001" } else { "0" }.into(), "1".into()),
+        levels: (0.0, 1.0),
+    };
+    key.draw(&mut svg, high);
     Figure {
         id: format!("effective-maps-{id}"),
         title: format!(

@@ -86,7 +86,7 @@ fn widths(study: &Study, effective: &Effective, measured: &[Measured]) -> Figure
     let shown: Vec<&Measured> =
         measured.iter().filter(|m| m.0.is_lead && both(m).is_some()).collect();
     let x = Scale::linear(
-        shown.iter().filter_map(|m| both(m)).flat_map(|(a, b)| [a, b]).chain([0.0]),
+        shown.iter().filter_map(|m| both(m)).flat_map(|(a, b)| [a, b]),
         "standard deviation of the field (px)",
     );
     let row = |m: &&Measured| {
