@@ -12,6 +12,7 @@ use crate::conv::{pack, scatter, tile};
 use crate::element::{Element, Plain, Simd};
 #[cfg(target_arch = "x86_64")]
 use crate::instruction_set::{InstructionSet, current};
+use crate::moments::loops as moments;
 use crate::norm::loops as norm;
 use crate::pointwise::loops as pointwise;
 use crate::pool::rows;
@@ -107,6 +108,14 @@ pub(crate) struct Normalizations<T: 'static> {
     pub residual: Entry<norm::Normalize<T, norm::Term<T>>>,
 }
 
+/// The steps of optimizers with a mean of squared gradients.
+pub(crate) struct Moments<T: 'static> {
+    pub adamw: Entry<moments::Flat<T, moments::AdamW<T>>>,
+    pub rmsprop_tf: Entry<moments::Flat<T, moments::RmsPropTf<T>>>,
+    pub lamb_means: Entry<moments::Flat<T, moments::LambStep<T>>>,
+    pub lamb_values: Entry<moments::Flat<T, moments::LambStep<T>>>,
+}
+
 /// The dispatch table of one element type and instruction set.
 pub(crate) struct Kernels<T: 'static> {
     /// The elements of a vector in the register tiles.
@@ -132,6 +141,7 @@ pub(crate) struct Kernels<T: 'static> {
     pub product_sum: Entry<pointwise::PlaneSum<pointwise::Product<T>>>,
     pub sum: Entry<pointwise::PlaneSum<One<T>>>,
     pub sgd: Entry<sgd::Flat<T>>,
+    pub moments: Moments<T>,
     pub pool_row: Entry<rows::RowSum<T>>,
     pub pool_maximum: Entry<rows::Maximum<T>>,
     pub pool_places: Entry<rows::Places<T>>,
@@ -239,6 +249,10 @@ compile!(pool_places, rows::places, [], [], rows::Places<T>, Avx512);
 // The compiler vectorizes these loops itself; the code that it generates for AVX-512 is slower.
 compile!(pool_rows, rows::sum, [], [], rows::RowSum<T>);
 compile!(pool_maxima, rows::maximum, [], [], rows::Maximum<T>);
+compile!(adamws, moments::adamw, [], [], moments::Flat<T, moments::AdamW<T>>);
+compile!(rmsprop_tfs, moments::rmsprop_tf, [], [], moments::Flat<T, moments::RmsPropTf<T>>);
+compile!(lamb_means, moments::lamb_means, [], [], moments::Flat<T, moments::LambStep<T>>);
+compile!(lamb_values, moments::lamb_values, [], [], moments::Flat<T, moments::LambStep<T>>);
 
 macro_rules! widths {
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal) => {
@@ -322,6 +336,12 @@ macro_rules! dispatch_table {
             product_sum: plane_sums::$which::<$t, pointwise::Product<$t>>,
             sum: plane_sums::$which::<$t, One<$t>>,
             sgd: sgds::$which::<$t>,
+            moments: Moments {
+                adamw: adamws::$loops::<$t>,
+                rmsprop_tf: rmsprop_tfs::$loops::<$t>,
+                lamb_means: lamb_means::$loops::<$t>,
+                lamb_values: lamb_values::$loops::<$t>,
+            },
             pool_row: pool_rows::$loops::<$t>,
             pool_maximum: pool_maxima::$loops::<$t>,
             pool_places: pool_places::$which::<$t>,

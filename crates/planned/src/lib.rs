@@ -63,6 +63,6 @@ pub use inference::Inference;
 pub use plan::Plan;
 pub use program::Program;
 pub use res2lab_kernels::Real;
-pub use res2lab_kernels::sgd::SgdStep;
+pub use res2lab_kernels::{moments, sgd::SgdStep};
 pub use step::State;
 pub use workspace::Workspace;
