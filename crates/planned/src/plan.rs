@@ -2,6 +2,7 @@
 //! batch size and number of threads. A plan is immutable and may be shared; its memory is a
 //! [`Workspace`](crate::workspace::Workspace).
 
+use crate::instructions::Forward;
 use crate::layout::{Layout, Lengths, Pooling};
 use crate::memory::place_buffers;
 use crate::program::Program;
@@ -82,6 +83,15 @@ impl<T: Real> Plan<T> {
     /// The images of a batch.
     pub fn batch(&self) -> usize {
         self.layout.batch
+    }
+
+    /// The number of random factors of drop path and dropout: one for each image and channel.
+    pub fn noise(&self) -> usize {
+        let channels = self.program.forward.iter().map(|instr| match instr {
+            Forward::Noise(noise) => noise.from.shape.channels,
+            _ => 0,
+        });
+        channels.sum::<usize>() * self.layout.batch
     }
 
     /// The program, as it is scheduled for the plan's threads.

@@ -89,7 +89,7 @@ impl<T: Real> Plan<T> {
         work: impl Fn(&mut Thread<T>) + Sync,
     ) {
         let count = self.count(images);
-        let Workspace { own, sums, partials, packed, barrier, .. } = workspace;
+        let Workspace { own, sums, noise, partials, packed, barrier, .. } = workspace;
         let shared = Shared {
             images: images.as_ptr(),
             values: state.values.as_ptr(),
@@ -97,6 +97,7 @@ impl<T: Real> Plan<T> {
             accumulates,
             running: state.running.as_mut_ptr(),
             sums: sums.as_mut_ptr(),
+            noise: noise.as_ptr(),
             partials: partials.each_mut().map(|partials| partials.as_mut_ptr()),
             packed: packed.iter_mut().map(Vec::as_mut_ptr).collect(),
         };

@@ -13,6 +13,8 @@ pub struct Workspace<T> {
     pub(crate) logits: Vec<T>,
     /// Two sums for each channel of each norm, one thread after the other.
     pub(crate) sums: Vec<f64>,
+    /// The random factors of drop path and dropout.
+    pub(crate) noise: Vec<T>,
     /// Partial gradients of one layer's weights and bias, one thread but the first after the other.
     pub(crate) partials: [Vec<T>; PARTIALS],
     /// The packed weights of one convolution each.
@@ -31,6 +33,12 @@ pub(crate) struct Own<T> {
 }
 
 impl<T: Real> Workspace<T> {
+    /// The random factors of the next passes: for each node of noise in order, images x channels.
+    /// They are 1 until they are set.
+    pub fn noise_mut(&mut self) -> &mut [T] {
+        &mut self.noise
+    }
+
     /// Allocates the memory of a plan.
     ///
     /// # Panics
@@ -47,6 +55,7 @@ impl<T: Real> Workspace<T> {
         Workspace {
             own: (0..layout.threads).map(own).collect(),
             logits: zeros(layout.batch * plan.program.tables.logits.shape.channels),
+            noise: vec![T::ONE; plan.noise()],
             sums: vec![0.0; 2 * lengths.channels * layout.threads],
             partials: [0; PARTIALS].map(|_| zeros(lengths.partials * (layout.threads - 1))),
             packed: (0..lengths.packed_buffers).map(|_| zeros(lengths.packed)).collect(),

@@ -49,6 +49,21 @@ impl<T: Real> Thread<'_, T> {
         unsafe { kernel(a, b, self.view(into.to), into.add, self.images.clone()) }
     }
 
+    /// Runs a kernel that computes the target of a gradient from a slice and the random factors
+    /// after those of `before` channels.
+    pub(crate) fn map_with_noise(
+        &self,
+        kernel: MapTwoInto<T>,
+        from: BufferSlice,
+        before: usize,
+        into: GradientTarget,
+    ) {
+        let from = self.view(from);
+        let factors = self.noise(before, from.channels);
+        // SAFETY: see the comment at the top of this file.
+        unsafe { kernel(from, factors, self.view(into.to), into.add, self.images.clone()) }
+    }
+
     /// Writes the sum of slices, or accumulates it.
     pub(crate) fn add(&self, from: &[BufferSlice], into: GradientTarget) {
         let to = self.view(into.to);

@@ -19,6 +19,8 @@ pub(crate) struct Shared<T> {
     pub accumulates: bool,
     pub running: *mut T,
     pub sums: *mut f64,
+    /// The random factors of drop path and dropout: of each node those of all images.
+    pub noise: *const T,
     /// Two buffers, so that one can be read while the other is written.
     pub partials: [*mut T; 2],
     /// Buffers for the packed weights of one convolution.
@@ -95,6 +97,19 @@ impl<'a, T: Real> Thread<'a, T> {
             channels: channels.len(),
             height: slice.shape.height,
             width: slice.shape.width,
+        }
+    }
+
+    /// A view of the random factors of this thread's images, which no kernel writes.
+    pub(crate) fn noise(&self, before: usize, channels: usize) -> View<T> {
+        let start = before * self.layout.batch + self.batch.start * channels;
+        View {
+            // SAFETY: `Plan::noise` gives factors for every image and channel of these nodes.
+            at: unsafe { self.shared.noise.add(start) }.cast_mut(),
+            image_stride: channels,
+            channels,
+            height: 1,
+            width: 1,
         }
     }
 
