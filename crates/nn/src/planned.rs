@@ -52,7 +52,7 @@ impl PlannedStep {
         self.plan.get_or_insert_with(|| {
             let entries = net.params().entry_offsets();
             let threads = tch::get_num_threads().max(1) as usize;
-            let graph = net.graph();
+            let graph = net.training_graph();
             if net.placement().kind == Kind::Double {
                 let plan = Plan::new(graph, entries, batch, threads);
                 let workspace = Workspace::new(&plan);
@@ -95,6 +95,10 @@ fn run<T: res2lab_planned::Real + tch::kind::Element + Copy>(
     scale: GradScale,
 ) -> Loss {
     let pixels = res2lab_libtorch::values::<T>(images);
+    let factors = workspace.noise_mut();
+    net.noise().fill(net.training_graph(), plan.batch(), |i, factor| {
+        factors[i] = T::from_f64(factor);
+    });
     let params = net.params_mut();
     let logits = Tensor::from_slice(plan.forward(workspace, pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
