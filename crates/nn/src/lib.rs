@@ -49,4 +49,4 @@ pub use optimizer::{Lamb, Method, Optimizer};
 pub use params::{Layout, Params, Placement};
 pub use planned::PlannedStep;
 pub use scaler::LossScaler;
-pub use step::{AutogradStep, GradScale, Loss, Step, Targets};
+pub use step::{AutogradStep, GradScale, Loss, Share, Step, Targets};

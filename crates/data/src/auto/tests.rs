@@ -67,7 +67,8 @@ fn operations_are_timms() {
         worst = worst.max(mean);
         assert!(most <= 1 && mean <= 0.1, "{name} {}: at most {most}, mean {mean}", case[1]);
     }
-    println!("largest mean difference {worst:.4} of 255");
+    // Pillow's arithmetic is repeated, so nothing differs but for the last bit of a sum.
+    assert!(worst <= 0.01, "largest mean difference {worst}");
 }
 
 /// The name in the fixture, and the argument in its units.
