@@ -288,6 +288,7 @@ fn tensors(node: &Node, nodes: &[Node]) -> Vec<(&'static str, Vec<usize>, Role)>
         | Op::Sigmoid
         | Op::Add
         | Op::Gate
+        | Op::Noise { .. }
         | Op::Slice { .. }
         | Op::Concat
         | Op::MaxPool(_)

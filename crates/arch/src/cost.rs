@@ -48,6 +48,7 @@ pub fn macs(graph: &Graph, node: &Node) -> u64 {
         | Op::Sigmoid
         | Op::Add
         | Op::Gate
+        | Op::Noise { .. }
         | Op::Slice { .. }
         | Op::Concat
         | Op::MaxPool(_)

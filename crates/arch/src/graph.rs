@@ -86,6 +86,13 @@ pub enum Op {
     Add,
     /// First input times the second, which has one value per channel.
     Gate,
+    /// The input times random factors, in training only: 0 with probability `rate`, else 1 / (1 -
+    /// rate). There is one factor for each image, or one for each of its channels. No network has
+    /// this node; [`crate::noise`] adds it for training.
+    Noise {
+        rate: f64,
+        per_image: bool,
+    },
     /// Channels `start..start + len`: one split.
     Slice {
         start: usize,

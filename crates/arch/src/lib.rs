@@ -18,6 +18,7 @@ pub mod builder;
 pub mod cost;
 pub mod dla;
 pub mod graph;
+pub mod noise;
 pub mod overrides;
 pub mod resnet;
 pub mod spec;
@@ -26,6 +27,7 @@ pub mod zoo;
 pub use cost::{Cost, cost};
 
 pub use graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, StateEntry};
+pub use noise::{NoiseRates, with_noise};
 pub use overrides::ModelOverrides;
 pub use spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, Stem};
 

@@ -18,6 +18,24 @@ arms:
   ema: {train.ema: 0.99}
   accumulation: {train.accumulate: 2}
   bf16: {train.precision: bf16}
+  all:
+    data.name: generated
+    data.images: 3000
+    data.classes: 5
+    data.size: 24
+    data.augment: {flip: true, random_resized_crop: true, crop_scale: [0.4, 1], interpolation: random,
+      auto: rand-m7-mstd0.5-inc1, grayscale: 0.1, repeats: 2, erase: 0.3}
+    train.optimizer: {lamb: {lr: 5e-3, weight_decay: 0.02}}
+    train.layer_decay: 0.9
+    train.loss: {bce: {threshold: 0.2}}
+    train.mixup: 0.2
+    train.cutmix: 1.0
+    train.mix_mode: elem
+    train.drop_path: 0.2
+    train.dropout: 0.1
+    train.ema: 0.99
+    train.ema_warmup: timm
+    train.clip_agc: 0.1
 ";
 
 fn bits(run: &Path) -> [Vec<u8>; 3] {
@@ -38,7 +56,7 @@ fn a_kill_in_the_second_epoch_changes_no_bit_of_any_recipe() {
     let mut runner = bench.spawn(&line("killed"));
     let mut killed = std::collections::BTreeSet::new();
     // Each trial once: a killed one counts as failed, and the runner goes on with the next.
-    while killed.len() < 5 {
+    while killed.len() < 6 {
         let (id, process) = wait_for("a trial's second epoch", || {
             events(&sweep, "started").iter().find_map(|event| {
                 let id = event["id"].as_str()?.to_owned();
@@ -64,7 +82,7 @@ fn a_kill_in_the_second_epoch_changes_no_bit_of_any_recipe() {
 }
 
 /// Words that a log must hold for what an experiment's recipe switches on.
-const EXPERIMENTS: [(&str, &[&str]); 9] = [
+const EXPERIMENTS: [(&str, &[&str]); 13] = [
     ("shapes", &["nesterov", "label smoothing 0.1"]),
     ("quickstart", &["nesterov", "label smoothing 0.1"]),
     ("bench-digits", &["nesterov", "label smoothing 0.1"]),
@@ -87,6 +105,25 @@ const EXPERIMENTS: [(&str, &[&str]); 9] = [
             "color jitter 0.4",
             "on weights",
         ],
+    ),
+    (
+        "rsb-a1",
+        &[
+            "LAMB",
+            "weight decay 0.01 on weights",
+            "binary cross-entropy with threshold 0.2",
+            "mixup 0.2",
+            "drop path 0.05",
+            "rand-m7-mstd0.5-inc1",
+            "each image 3 times",
+            "bicubic interpolation",
+        ],
+    ),
+    ("rsb-a2", &["LAMB", "weight decay 0.02 on weights", "mixup 0.1", "cutmix 1", "drop path"]),
+    ("rsb-a3", &["LAMB", "rand-m6-mstd0.5-inc1", "binary cross-entropy", "bf16 autocast"]),
+    (
+        "cifar-modern",
+        &["AdamW", "trivial", "pair by pair", "drop path 0.1", "random erasing 0.25", "ema"],
     ),
     (
         "finetune",

@@ -61,7 +61,7 @@ fn ranges(tars: &Tars, batches: &[Vec<u32>]) -> Vec<Range<usize>> {
     let mut bytes = WINDOW;
     for (i, batch) in batches.iter().enumerate() {
         let of_batch: usize =
-            batch.iter().map(|&index| tars.members[index as usize].length as usize).sum();
+            batch.iter().map(|&index| tars.members[image(tars, index)].length as usize).sum();
         match ranges.last_mut().filter(|_| bytes + of_batch <= WINDOW) {
             Some(range) => range.end = i + 1,
             None => {
@@ -74,9 +74,16 @@ fn ranges(tars: &Tars, batches: &[Vec<u32>]) -> Vec<Range<usize>> {
     ranges
 }
 
+/// The image of an index, which may be a further copy of it.
+fn image(tars: &Tars, index: u32) -> usize {
+    index as usize % tars.members.len().max(1)
+}
+
 fn read(tars: &Tars, batches: &[Vec<u32>]) -> Window {
-    let mut order: Vec<u32> = batches.concat();
+    let mut order: Vec<u32> =
+        batches.iter().flatten().map(|&index| image(tars, index) as u32).collect();
     order.sort_unstable_by_key(|&index| tars.place(index as usize));
+    order.dedup();
     let one = |index: u32| {
         let mut bytes = Vec::new();
         tars.read(index as usize, &mut bytes).ok()?;

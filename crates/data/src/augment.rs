@@ -1,6 +1,7 @@
 //! Data augmentation of training images, on whole batches and on the device. The draws of an image
 //! depend on (seed, epoch, index) only, not on its batch.
 
+use crate::auto::{Auto, Interpolation};
 use crate::crop::CropRange;
 use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
@@ -17,6 +18,12 @@ pub struct Augment {
     pub crop: Option<CropRange>,
     /// Strength of color jitter, 0 for none; done while pictures are decoded.
     pub jitter: f64,
+    /// Operations on a picture of three channels; done while pictures are decoded.
+    pub auto: Option<Auto>,
+    /// Probability that a picture becomes gray; done while pictures are decoded.
+    pub grayscale: f64,
+    /// Interpolation of the random crop, and of geometric operations.
+    pub interpolation: Interpolation,
 }
 
 /// The random draws for one image.

@@ -1,5 +1,6 @@
 //! Decoding of pictures to RGB, and resizing of a crop to the network's input size.
 
+use crate::auto::Interpolation;
 use crate::crop::Crop;
 use crate::pictures::Pixels;
 use crate::sniff::{self, Content};
@@ -194,11 +195,27 @@ fn png(bytes: &[u8], pixels: &mut Vec<u8>) -> Result<(usize, usize), String> {
 /// antialiasing, as in Pillow.
 pub fn resize(
     resizer: &mut Resizer,
-    Pixels { bytes, width, height, channels, .. }: Pixels,
+    pixels: Pixels,
     crop: Crop,
     size: (usize, usize),
     out: &mut [u8],
 ) -> Result<(), String> {
+    resize_by(resizer, pixels, crop, size, Interpolation::Bilinear, out)
+}
+
+/// As [`resize`], with this interpolation. `Random` is bilinear: the caller has drawn.
+pub(crate) fn resize_by(
+    resizer: &mut Resizer,
+    Pixels { bytes, width, height, channels, .. }: Pixels,
+    crop: Crop,
+    size: (usize, usize),
+    interpolation: Interpolation,
+    out: &mut [u8],
+) -> Result<(), String> {
+    let filter = match interpolation {
+        Interpolation::Bicubic => FilterType::CatmullRom,
+        Interpolation::Bilinear | Interpolation::Random => FilterType::Bilinear,
+    };
     let kind = if channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
     let source =
         ImageRef::new(width as u32, height as u32, bytes, kind).map_err(|e| e.to_string())?;
@@ -210,7 +227,7 @@ pub fn resize(
     let cw = crop.width.min(width as f64 - left);
     let ch = crop.height.min(height as f64 - top);
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .resize_alg(ResizeAlg::Convolution(filter))
         .crop(left, top, cw, ch)
         .use_alpha(false);
     resizer.resize(&source, &mut target, &options).map_err(|e| e.to_string())

@@ -18,6 +18,7 @@
 //! - [`source`]: the trait
 //! - [`resident`]: all images as one tensor on the device, augmented there ([`augment`],
 //!   [`normalize`])
+//! - [`auto`]: RandAugment and its kin on one picture
 //! - [`stream`]: pictures decoded ahead of the training; `worker`: decoding of a batch, with
 //!   [`decode`], [`crop`] and [`jitter`]; [`ahead`]: read-ahead of pictures in tar files
 //! - [`shaped`]: pictures in the shape of a data set's images, and a check that they can be read
@@ -25,6 +26,7 @@
 
 pub mod ahead;
 pub mod augment;
+pub mod auto;
 pub mod cache;
 pub mod catalog;
 pub mod cifar;

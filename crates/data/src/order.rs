@@ -40,7 +40,28 @@ pub fn training_batches(
     shard: Shard,
     first_step: usize,
 ) -> Vec<Vec<u32>> {
-    let order = epoch_key(seed, epoch).named("order").permutation(images);
+    repeated_batches(images, 1, (seed, epoch), batch_size, shard, first_step)
+}
+
+/// As [`training_batches`], with repeated augmentation (Hoffer et al. 2020): each image comes
+/// `repeats` times in a row, and the epoch ends when it has had as many images as without. Copy k
+/// of image i has the index `i + k * images`, so that each copy has random draws of its own.
+pub fn repeated_batches(
+    images: usize,
+    repeats: usize,
+    (seed, epoch): (u64, usize),
+    batch_size: usize,
+    shard: Shard,
+    first_step: usize,
+) -> Vec<Vec<u32>> {
+    let mut order = epoch_key(seed, epoch).named("order").permutation(images);
+    if repeats > 1 {
+        let copies = |image: &u32| {
+            let image = *image as usize;
+            (0..repeats).map(move |copy| (image + copy * images) as u32)
+        };
+        order = order.iter().flat_map(copies).take(images).collect();
+    }
     let part = batch_size / shard.parts();
     let steps = order.chunks_exact(batch_size).skip(first_step);
     let of_rank = |step: &[u32]| {
@@ -77,6 +98,21 @@ mod tests {
         assert_eq!(seen.len(), 100);
         assert_eq!(training_batches(103, 7, 2, 10, Shard::WHOLE, 4), all[4..]);
         assert_ne!(training_batches(103, 7, 3, 10, Shard::WHOLE, 0), all);
+    }
+
+    #[test]
+    fn repeated_images_come_in_a_row_each_with_an_index_of_its_own() {
+        let plain = training_batches(100, 7, 2, 10, Shard::WHOLE, 0).concat();
+        let all = repeated_batches(100, 3, (7, 2), 10, Shard::WHOLE, 0);
+        assert_eq!(all.len(), 10);
+        let images: Vec<u32> = all.concat().iter().map(|index| index % 100).collect();
+        let expected = plain.iter().flat_map(|image| [*image; 3]).take(100);
+        assert!(images.iter().copied().eq(expected));
+        let mut seen = all.concat();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 100);
+        assert_eq!(repeated_batches(100, 3, (7, 2), 10, Shard::WHOLE, 4), all[4..]);
     }
 
     #[test]

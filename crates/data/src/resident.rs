@@ -78,7 +78,8 @@ impl Source for Resident {
     fn begin(&mut self, plan: EpochPlan) -> Result<(), Error> {
         let device = self.train.pixels.device();
         let all: Vec<u32> = plan.batches.concat();
-        let wide: Vec<i64> = all.iter().map(|&i| i64::from(i)).collect();
+        let images = self.len(plan.split).max(1) as i64;
+        let wide: Vec<i64> = all.iter().map(|&i| i64::from(i) % images).collect();
         let augment = plan.augment.filter(|(augment, _)| !augment.is_none());
         let draws =
             |(augment, key): (Augment, _)| (augment, augment.table(key, &all).to_device(device));

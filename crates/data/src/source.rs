@@ -11,7 +11,7 @@ pub struct Batch {
     pub images: Tensor,
     /// N, int64.
     pub labels: Tensor,
-    /// Indices of the images in the split.
+    /// Indices of the images, as in the plan.
     pub indices: Vec<u32>,
 }
 
@@ -19,7 +19,8 @@ pub struct Batch {
 /// can decode ahead.
 pub struct EpochPlan {
     pub split: Split,
-    /// The images of each batch, in order.
+    /// The images of each batch, in order. Indices beyond the last image are further copies of the
+    /// images (see [`crate::order::repeated_batches`]).
     pub batches: Vec<Vec<u32>>,
     /// Augmentation and its random stream; `None` for evaluation.
     pub augment: Option<(Augment, Key)>,

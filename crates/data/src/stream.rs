@@ -121,6 +121,8 @@ impl Source for Stream {
         let pool = Arc::clone(&self.pool);
         let size = self.options.size;
         let resize = self.options.resize;
+        let mean = |channel: usize| self.options.statistics.get(channel).map_or(128.0, |of| of.0);
+        let fill = [0, 1, 2].map(|channel| mean(channel).round().clamp(0.0, 255.0) as u8);
         let lookup_table = self.lookup_table.clone();
         let spare = Arc::clone(&self.spare);
         let desks = Arc::clone(&self.desks);
@@ -134,6 +136,7 @@ impl Source for Stream {
                 size,
                 resize,
                 augment: pass.augment,
+                fill,
                 lookup_table,
                 pinned,
                 spare: &spare,

@@ -2,6 +2,7 @@
 //! and, on a CPU, normalized.
 
 use crate::ahead::Window;
+use crate::auto::Interpolation;
 use crate::crop::{self, Crop};
 use crate::pictures::{Scratch, Unreadable};
 use crate::{Augment, Pictures};
@@ -50,6 +51,8 @@ pub(crate) struct Worker<'a> {
     pub size: usize,
     pub resize: usize,
     pub augment: Option<(Augment, Key)>,
+    /// The mean color, for what lies beyond the edges of a picture.
+    pub fill: [u8; 3],
     pub lookup_table: Option<LookupTable>,
     /// Whether a GPU receives the batches.
     pub pinned: bool,
@@ -207,13 +210,30 @@ impl Worker<'_> {
         let own = source.own;
         let channels = source.channels;
         let part = part(own.0, own.1).reduced(own, (source.width, source.height));
-        crate::decode::resize(&mut desk.resizer, source, part, (self.size, self.size), out)?;
+        let interpolation = match (self.augment, key) {
+            (Some((augment, _)), Some(key)) => {
+                augment.interpolation.choose(key.named("interpolation").bits(0))
+            }
+            _ => Interpolation::Bilinear,
+        };
+        let size = (self.size, self.size);
+        crate::decode::resize_by(&mut desk.resizer, source, part, size, interpolation, out)?;
         let (Some((augment, _)), Some(key)) = (self.augment, key) else { return Ok(()) };
         if augment.flip && key.with(1).bits(0) >> 63 == 1 {
             mirror(out, self.size, channels);
         }
-        if augment.jitter > 0.0 && channels == 3 {
+        if channels != 3 {
+            return Ok(());
+        }
+        // As in timm, in this order.
+        if let Some(auto) = augment.auto {
+            auto.apply(out, self.size, self.fill, augment.interpolation, key.named("auto"));
+        }
+        if augment.jitter > 0.0 {
             crate::jitter::jitter(out, augment.jitter, key.with(2));
+        }
+        if augment.grayscale > 0.0 && key.named("gray").uniform(0) < augment.grayscale {
+            crate::auto::to_gray(out);
         }
         Ok(())
     }

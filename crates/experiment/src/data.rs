@@ -1,4 +1,5 @@
 //! The configuration of a trial's images: data set, preprocessing and augmentation.
+use crate::Auto;
 use crate::train::range;
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,46 @@ pub struct Augment {
     /// Brightness, contrast and saturation are each multiplied by a random factor from 1 - j to 1 +
     /// j.
     pub color_jitter: f64,
+    /// Operations on pictures by RandAugment, a policy of AutoAugment or TrivialAugment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto: Option<Auto>,
+    /// Probability that an image becomes gray.
+    pub grayscale: f64,
+    /// How pixels are interpolated where a part is resized, and by geometric operations of `auto`.
+    pub interpolation: Interpolation,
+    /// Number of times that an image comes in an epoch, each time with draws of its own; an epoch
+    /// then has that much fewer images (repeated augmentation).
+    pub repeats: usize,
+    /// Probability that a box of an image is erased after mixing. 0 is off.
+    pub erase: f64,
+    /// What is in an erased box.
+    pub erase_mode: EraseMode,
+    /// Largest number of boxes, which share the area of one.
+    pub erase_count: usize,
+}
+
+/// How pixels between pixels are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interpolation {
+    #[default]
+    Bilinear,
+    Bicubic,
+    /// One of the two, by a draw for each image and operation.
+    Random,
+}
+
+/// What is in an erased box, in the units of normalized images, as timm's random erasing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EraseMode {
+    /// 0.
+    Const,
+    /// A normal draw for each channel.
+    Rand,
+    /// A normal draw for each channel of each pixel.
+    #[default]
+    Pixel,
 }
 
 impl Default for DataSpec {
@@ -107,6 +148,13 @@ impl Default for Augment {
             crop_scale: [0.08, 1.0],
             crop_ratio: [3.0 / 4.0, 4.0 / 3.0],
             color_jitter: 0.0,
+            auto: None,
+            grayscale: 0.0,
+            interpolation: Interpolation::Bilinear,
+            repeats: 1,
+            erase: 0.0,
+            erase_mode: EraseMode::Pixel,
+            erase_count: 1,
         }
     }
 }
@@ -149,6 +197,9 @@ impl DataSpec {
     }
 }
 
+/// The most copies of an image in an epoch, and the most erased boxes.
+const MOST_REPEATS: usize = 16;
+
 impl Augment {
     fn check(&self) -> Result<(), Error> {
         let [smallest, largest] = self.crop_scale;
@@ -172,7 +223,29 @@ impl Augment {
             jitter,
             (0.0..1.0).contains(&jitter),
             "a number from 0 to below 1, e.g. 0.4",
-        )
+        )?;
+        let gray = self.grayscale;
+        let is_share = (0.0..=1.0).contains(&gray);
+        range("data.augment.grayscale", gray, is_share, "a number from 0 to 1, e.g. 0.1")?;
+        let erase = self.erase;
+        let is_share = (0.0..=1.0).contains(&erase);
+        range("data.augment.erase", erase, is_share, "a number from 0 to 1, e.g. 0.25")?;
+        for (field, value) in [("repeats", self.repeats), ("erase_count", self.erase_count)] {
+            if !(1..=MOST_REPEATS).contains(&value) {
+                let cause = format!("data.augment.{field} {value} is impossible");
+                let help = format!("give a whole number from 1 to {MOST_REPEATS}");
+                return Err(Error::input(cause, help));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether images are decoded and changed one by one, even if all are in memory.
+    pub fn is_one_by_one(&self) -> bool {
+        self.random_resized_crop
+            || self.color_jitter > 0.0
+            || self.grayscale > 0.0
+            || self.auto.is_some()
     }
 
     /// The enabled options in words, for logs.
@@ -183,6 +256,14 @@ impl Augment {
         say(self.random_resized_crop, "random resized crop".into());
         say(self.flip, "flip".into());
         say(self.color_jitter > 0.0, format!("color jitter {}", self.color_jitter));
+        if let Some(auto) = &self.auto {
+            say(true, format!("auto augmentation {auto}"));
+        }
+        say(self.grayscale > 0.0, format!("grayscale {}", self.grayscale));
+        say(self.interpolation == Interpolation::Bicubic, "bicubic interpolation".into());
+        say(self.interpolation == Interpolation::Random, "random interpolation".into());
+        say(self.repeats > 1, format!("each image {} times", self.repeats));
+        say(self.erase > 0.0, format!("random erasing {}", self.erase));
         on
     }
 }

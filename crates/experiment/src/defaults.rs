@@ -17,8 +17,11 @@ pub enum DefaultValue {
 
 /// The smallest files that have the sections which no other file has. Every field in them is
 /// required.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 13] = [
     ("train.optimizer.sgd", "train: {optimizer: {sgd: {lr: 0.1}}}"),
+    ("train.optimizer.adamw", "train: {optimizer: {adamw: {lr: 0.1}}}"),
+    ("train.optimizer.lamb", "train: {optimizer: {lamb: {lr: 0.1}}}"),
+    ("train.optimizer.rmsprop_tf", "train: {optimizer: {rmsprop_tf: {lr: 0.1}}}"),
     ("train.schedule.step", "train: {schedule: {step: {every: 1}}}"),
     ("train.schedule.multi_step", "train: {schedule: {multi_step: {at: [1]}}}"),
     ("train.schedule.cosine", "train: {schedule: {cosine: {}}}"),

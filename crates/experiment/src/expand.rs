@@ -171,7 +171,8 @@ fn explain_rule(rule: SeedRule) -> String {
 
 fn refuse_repeated(axes: &[Axis]) -> Result<(), Error> {
     let paths: Vec<_> = axes.iter().flat_map(|a| &a.paths).collect();
-    match (1..paths.len()).find(|&i| paths[..i].contains(&paths[i])) {
+    let is_same = |a: &str, b: &str| a == b || (fields::is_lr(a) && fields::is_lr(b));
+    match (1..paths.len()).find(|&i| paths[..i].iter().any(|before| is_same(before, paths[i]))) {
         Some(i) => Err(Error::input(
             format!("{} is given twice", paths[i]),
             "give each field once, all its values separated by commas",
@@ -236,13 +237,14 @@ fn budget(base: &Value, mut asked: Vec<Asked>) -> Result<Option<Budget>, Error> 
     asked.resolve(&base.model).map(Some)
 }
 
-/// Sorts overrides: names of networks and data sets first, then the family, then the rest. The
-/// former reset what was set before them.
+/// Sorts overrides: names of networks and data sets first, then the family, then the rest, and the
+/// optimizer's learning rate last. The former reset what was set before them.
 fn in_order(sets: impl Iterator<Item = (String, Value)>) -> Vec<(String, Value)> {
     let mut sets: Vec<_> = sets.collect();
     sets.sort_by_key(|(path, _)| match path.as_str() {
         "model.zoo" | "data.name" => 0,
         "model.family" => 1,
+        "train.optimizer.lr" => 3,
         _ => 2,
     });
     sets
@@ -253,6 +255,12 @@ fn complete(tree: Value) -> Result<(TrialSpec, Vec<String>), Error> {
     let (model, notes) = experiment.model.resolve()?;
     experiment.data.check()?;
     experiment.train.check()?;
+    if experiment.train.drop_path > 0.0 && model.family == res2lab_arch::Family::Dla {
+        return Err(Error::input(
+            "train.drop_path does not go with family dla, whose blocks form trees",
+            "leave it out, or give train.dropout",
+        ));
+    }
     let Experiment { init, data, train, .. } = experiment;
     Ok((TrialSpec { model, init, data, train, seed: 0 }, notes))
 }

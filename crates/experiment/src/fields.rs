@@ -5,10 +5,13 @@ use crate::{Value, known, words};
 use res2lab_error::Error;
 use serde_yaml::Mapping;
 
+/// The learning rate of the optimizer that the file names, whichever that is.
+const OPTIMIZERS_LR: &str = "train.optimizer.lr";
+
 /// Short names of fields outside of the model, whose fields are named without `model.`.
 pub const SHORT: [(&str, &str); 9] = [
     ("seed", "seed"),
-    ("lr", "train.optimizer.sgd.lr"),
+    ("lr", OPTIMIZERS_LR),
     ("epochs", "train.epochs"),
     ("batch", "train.batch_size"),
     ("devices_per_trial", "train.devices_per_trial"),
@@ -105,6 +108,7 @@ pub fn same_thing(a: &str, b: &str) -> bool {
         match path {
             "data.path" => "data.name",
             "model.blocks" => "model.depth",
+            other if is_lr(other) => OPTIMIZERS_LR,
             other => other,
         }
     }
@@ -116,6 +120,25 @@ pub fn same_thing(a: &str, b: &str) -> bool {
     a == b || is_part(a, b) || is_part(b, a)
 }
 
+/// Whether the field at `path` is the learning rate of an optimizer.
+pub fn is_lr(path: &str) -> bool {
+    path.starts_with("train.optimizer.") && path.ends_with(".lr")
+}
+
+/// The path of a field in this tree: [`OPTIMIZERS_LR`] is a field of the optimizer that the tree
+/// has.
+fn place(tree: &Value, path: &str) -> String {
+    if path != OPTIMIZERS_LR {
+        return path.to_owned();
+    }
+    let optimizer = tree.get("train").and_then(|train| train.get("optimizer"));
+    let name = match optimizer {
+        Some(Value::Mapping(map)) => map.keys().next().and_then(Value::as_str),
+        _ => None,
+    };
+    format!("train.optimizer.{}.lr", name.unwrap_or("sgd"))
+}
+
 /// Sets one field in the tree of an experiment. Returns a remark if other fields were reset.
 pub fn set(tree: &mut Value, path: &str, value: Value) -> Option<String> {
     let remark = make_room(tree, path, &value);
@@ -125,6 +148,7 @@ pub fn set(tree: &mut Value, path: &str, value: Value) -> Option<String> {
 
 /// Sets one field and leaves the others unchanged.
 pub(crate) fn put(tree: &mut Value, path: &str, value: Value) {
+    let path = place(tree, path);
     let mut at = tree;
     for part in path.split('.') {
         if !at.is_mapping() {
@@ -138,11 +162,14 @@ pub(crate) fn put(tree: &mut Value, path: &str, value: Value) {
 
 /// The value at a path.
 pub(crate) fn get<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(tree, |at, part| at.get(part))
+    place(tree, path).split('.').try_fold(tree, |at, part| at.get(part))
 }
 
 /// Removes fields that contradict the field about to be set. Returns a remark on removed fields.
 fn make_room(tree: &mut Value, path: &str, value: &Value) -> Option<String> {
+    if path == OPTIMIZERS_LR {
+        return None;
+    }
     let model = |tree: &mut Value| match tree.get_mut("model") {
         Some(Value::Mapping(map)) => std::mem::take(map),
         _ => Mapping::new(),
@@ -227,7 +254,11 @@ mod tests {
             ("label_smoothing", "train.label_smoothing"),
             ("label-smoothing", "train.label_smoothing"),
             ("label_smooting", "train.label_smoothing"),
-            ("weight_decay", "train.optimizer.sgd.weight_decay"),
+            (
+                "weight_decay",
+                "train.optimizer.sgd.weight_decay or train.optimizer.adamw.weight_decay or \
+                 train.optimizer.lamb.weight_decay or train.optimizer.rmsprop_tf.weight_decay",
+            ),
             ("augment.flip", "data.augment.flip"),
             ("flip", "data.augment.flip"),
             ("batch_size", "batch"),

@@ -4,8 +4,8 @@
 //! time, randomness. The same text always gives the same trials.
 //!
 //! Reading order:
-//! - [`trial`]: everything that determines a trial; its parts are [`data`], [`train`] and
-//!   [`schedule`]
+//! - [`trial`]: everything that determines a trial; its parts are [`data`], [`train`],
+//!   [`optimizer`], [`schedule`], [`loss`] and [`auto`]
 //! - [`experiment`]: the YAML file as written
 //! - [`seeds`]: a list, or a rule that adds seeds
 //! - [`yaml`]: reading the text of the file
@@ -23,6 +23,7 @@
 //! - [`executor`]: local processes or SLURM jobs
 //! - [`mod@smoke`]: smoke tests of any experiment
 
+pub mod auto;
 pub mod axes;
 pub mod budget;
 pub mod contrasts;
@@ -41,6 +42,7 @@ pub mod known;
 pub mod loss;
 pub mod meanings;
 mod moves;
+pub mod optimizer;
 mod range;
 pub mod schedule;
 pub mod seeds;
@@ -51,10 +53,11 @@ pub mod trial;
 pub mod words;
 pub mod yaml;
 
+pub use auto::Auto;
 pub use axes::Axis;
 pub use budget::{Budget, Open, Quantity};
 pub use contrasts::Contrasts;
-pub use data::{Augment, DataSpec, Normalize};
+pub use data::{Augment, DataSpec, EraseMode, Interpolation, Normalize};
 pub use dataset::DatasetInfo;
 pub use early_stop::{Asha, EarlyStop};
 
@@ -64,11 +67,12 @@ pub use experiment::{Experiment, Reference};
 pub use keep::Keep;
 pub use loss::{Bce, Loss};
 pub use moves::product;
+pub use optimizer::{DecayOn, Optimizer};
 pub use schedule::{Decay, Schedule};
 pub use seeds::{SeedRule, Seeds};
 pub use smoke::smoke;
 pub use switch::Switch;
-pub use train::{DecayOn, MemoryLayout, Optimizer, Precision, TrainSpec};
+pub use train::{EmaWarmup, MemoryLayout, MixMode, Precision, TrainSpec};
 pub use trial::{InitSpec, TrialSpec};
 
 /// A scalar, list or map in YAML; the type of axis values.

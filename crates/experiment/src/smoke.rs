@@ -47,9 +47,15 @@ fn shrink_model(model: &mut ModelSpec) {
 fn shrink(spec: &mut TrialSpec) {
     shrink_model(&mut spec.model);
     let train = &mut spec.train;
-    let Optimizer::Sgd { lr, .. } = &mut train.optimizer;
-    // Linear scaling rule: the learning rate is proportional to the batch size.
-    *lr *= BATCH as f64 / train.batch_size.max(BATCH) as f64;
+    *train.optimizer.lr_mut() *= match train.optimizer {
+        // Linear scaling rule: the learning rate is proportional to the batch size.
+        Optimizer::Sgd { .. } => BATCH as f64 / train.batch_size.max(BATCH) as f64,
+        // The rate is the share of its length by which a tensor moves, whatever the batch, and a
+        // smoke test has few steps.
+        Optimizer::Lamb { .. } => 20.0,
+        // The length of an update does not depend on the batch.
+        Optimizer::Adamw { .. } | Optimizer::RmspropTf { .. } => 1.0,
+    };
     train.batch_size =
         min(train.batch_size, BATCH).next_multiple_of(train.accumulate * train.devices_per_trial);
     train.epochs = EPOCHS;

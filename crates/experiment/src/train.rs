@@ -1,6 +1,6 @@
 //! The recipe of a trial.
 
-use crate::{Loss, Schedule, Switch};
+use crate::{DecayOn, Loss, Optimizer, Schedule, Switch};
 use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,8 @@ pub struct TrainSpec {
     pub sync_bn: bool,
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub optimizer: Optimizer,
+    /// Factor of the learning rate from one layer to the layer before it. 1 is off.
+    pub layer_decay: f64,
     /// The learning rate over time.
     pub schedule: Schedule,
     /// What training minimizes.
@@ -31,15 +33,33 @@ pub struct TrainSpec {
     pub label_smoothing: f64,
     /// Largest norm of the whole gradient; a larger gradient is scaled down to it. 0 is off.
     pub clip_norm: f64,
+    /// Largest element of the gradient, in absolute terms. 0 is off.
+    pub clip_value: f64,
+    /// Largest norm of each output channel's gradient as a share of its weights' norm (adaptive
+    /// gradient clipping). 0 is off.
+    pub clip_agc: f64,
     /// Mixes pairs of images and their labels with a weight drawn from Beta(mixup, mixup) (Zhang et
     /// al. 2018). 0 is off.
     pub mixup: f64,
     /// Replaces a box of one image by that of another, with an area drawn from Beta(cutmix, cutmix)
     /// (Yun et al. 2019). 0 is off. If mixup is on too, each batch gets one of the two.
     pub cutmix: f64,
+    /// Share of the batches (or images) that mixup or CutMix changes.
+    pub mix_prob: f64,
+    /// With both mixup and CutMix: the share of CutMix.
+    pub mix_switch_prob: f64,
+    /// What gets one choice and one weight of mixup and CutMix.
+    pub mix_mode: MixMode,
+    /// Probability that the residual branch of the last block is dropped for an image; it rises
+    /// linearly with depth from 0 at the first block (stochastic depth). 0 is off.
+    pub drop_path: f64,
+    /// Probability that a feature before the head is dropped. 0 is off.
+    pub dropout: f64,
     /// Decay of an exponential moving average of all weights. The average is evaluated and saved as
     /// best. 0 is off.
     pub ema: f64,
+    /// How the decay of the moving average begins.
+    pub ema_warmup: EmaWarmup,
     /// Epochs between evaluations on the test images; the last epoch is always evaluated.
     pub eval_every: usize,
     /// Steps between log entries of the training loss.
@@ -61,42 +81,30 @@ pub struct TrainSpec {
     pub max_minutes: f64,
 }
 
-/// The optimizer with its parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Optimizer {
-    /// Stochastic gradient descent as in PyTorch (dampening 0, weight decay added to the gradient).
-    Sgd {
-        /// Peak learning rate.
-        lr: f64,
-        /// Momentum; overridden by the schedule one_cycle.
-        #[serde(default = "default_momentum")]
-        momentum: f64,
-        /// Nesterov momentum.
-        #[serde(default)]
-        nesterov: bool,
-        /// L2 penalty.
-        #[serde(default)]
-        weight_decay: f64,
-        /// Parameters with weight decay.
-        #[serde(default)]
-        decay_on: DecayOn,
-    },
-}
-
-fn default_momentum() -> f64 {
-    0.9
-}
-
-/// The parameters to which weight decay is applied.
+/// What gets one choice and one weight of mixup and CutMix, as in timm. Image i is always mixed with
+/// the i-th from the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum DecayOn {
-    /// All parameters, as in the authors' code.
+pub enum MixMode {
     #[default]
-    All,
-    /// Weights of convolution and linear layers, without batch norm and biases.
-    Weights,
+    Batch,
+    /// Both images of a pair.
+    Pair,
+    /// Each image.
+    Elem,
+}
+
+/// How the decay of the moving average begins, at step t from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmaWarmup {
+    /// At most (1 + t) / (10 + t).
+    #[default]
+    Tensorflow,
+    /// At most 1 - (1 + t)^(-2/3), as timm's.
+    Timm,
+    /// As it is from the first step on.
+    None,
 }
 
 /// The memory layout of activations and of convolution weights.
@@ -145,14 +153,23 @@ impl Default for TrainSpec {
                 weight_decay: 5e-4,
                 decay_on: DecayOn::All,
             },
+            layer_decay: 1.0,
             schedule: Schedule::OneCycle,
             loss: Loss::CrossEntropy,
             class_weights: vec![],
             label_smoothing: 0.1,
             clip_norm: 0.0,
+            clip_value: 0.0,
+            clip_agc: 0.0,
             mixup: 0.0,
             cutmix: 0.0,
+            mix_prob: 1.0,
+            mix_switch_prob: 0.5,
+            mix_mode: MixMode::Batch,
+            drop_path: 0.0,
+            dropout: 0.0,
             ema: 0.0,
+            ema_warmup: EmaWarmup::Tensorflow,
             eval_every: 1,
             log_every: 25,
             precision: Precision::F32,
@@ -173,6 +190,8 @@ impl TrainSpec {
         if self.cuda_graph == Switch::Always && !self.can_be_recorded() {
             let with = if self.mixup > 0.0 || self.cutmix > 0.0 {
                 "mixup or cutmix, whose shares change from step to step"
+            } else if self.drop_path > 0.0 || self.dropout > 0.0 {
+                "drop_path or dropout, whose factors change from step to step"
             } else if self.plain {
                 "train.plain"
             } else {
@@ -194,7 +213,9 @@ impl TrainSpec {
     /// only the last of the parts of a step sums gradients.
     pub fn can_be_recorded(&self) -> bool {
         let is_one_part = self.devices_per_trial == 1 || self.accumulate == 1;
-        self.mixup == 0.0 && self.cutmix == 0.0 && is_one_part && !self.plain
+        let is_mixed = self.mixup > 0.0 || self.cutmix > 0.0;
+        let is_noisy = self.drop_path > 0.0 || self.dropout > 0.0;
+        !is_mixed && !is_noisy && is_one_part && !self.plain
     }
 
     fn check_counts(&self) -> Result<(), Error> {
@@ -241,25 +262,22 @@ impl TrainSpec {
     }
 
     fn check_ranges(&self) -> Result<(), Error> {
-        let Optimizer::Sgd { lr, momentum, weight_decay, .. } = self.optimizer;
-        range("train.optimizer.sgd.lr", lr, lr > 0.0, "a number above 0, e.g. 0.1")?;
-        range(
-            "train.optimizer.sgd.momentum",
-            momentum,
-            (0.0..1.0).contains(&momentum),
-            "a number from 0 to below 1",
-        )?;
-        range(
-            "train.optimizer.sgd.weight_decay",
-            weight_decay,
-            weight_decay >= 0.0,
-            "0 or a small number, e.g. 5e-4",
-        )?;
+        self.optimizer.check()?;
+        let is_factor = self.layer_decay > 0.0 && self.layer_decay <= 1.0;
+        range("train.layer_decay", self.layer_decay, is_factor, "1 (off) or less, e.g. 0.75")?;
         let share = |field: &str, value: f64| {
             range(field, value, (0.0..1.0).contains(&value), "a number from 0 to below 1")
         };
         share("train.label_smoothing", self.label_smoothing)?;
         share("train.ema", self.ema)?;
+        share("train.drop_path", self.drop_path)?;
+        share("train.dropout", self.dropout)?;
+        for (field, value) in
+            [("mix_prob", self.mix_prob), ("mix_switch_prob", self.mix_switch_prob)]
+        {
+            let is_share = (0.0..=1.0).contains(&value);
+            range(&format!("train.{field}"), value, is_share, "a number from 0 to 1")?;
+        }
         let alpha = |field: &str, value: f64| {
             range(
                 field,
@@ -270,12 +288,28 @@ impl TrainSpec {
         };
         alpha("train.mixup", self.mixup)?;
         alpha("train.cutmix", self.cutmix)?;
-        range(
-            "train.clip_norm",
-            self.clip_norm,
-            self.clip_norm >= 0.0,
-            "0 (off) or a number such as 5",
-        )?;
+        let limits = [
+            ("train.clip_norm", self.clip_norm, "0 (off) or a number such as 5"),
+            ("train.clip_value", self.clip_value, "0 (off) or a number such as 1"),
+            ("train.clip_agc", self.clip_agc, "0 (off) or a share such as 0.01"),
+        ];
+        for (field, value, help) in limits {
+            range(field, value, value >= 0.0, help)?;
+        }
+        let on: Vec<&str> =
+            limits.iter().filter(|limit| limit.1 > 0.0).map(|limit| limit.0).collect();
+        if let [first, second, ..] = on[..] {
+            return Err(Error::input(
+                format!("{first} and {second} both clip the gradient"),
+                "set all but one of them to 0",
+            ));
+        }
+        if self.precision == Precision::Fp16 && self.optimizer.keeps_squares() {
+            return Err(Error::input(
+                format!("train.precision fp16 does not go with {}", self.optimizer.name()),
+                "give train.precision=bf16, or the optimizer sgd",
+            ));
+        }
         range(
             "train.max_minutes",
             self.max_minutes,
@@ -286,18 +320,9 @@ impl TrainSpec {
 
     /// The options that the recipe enables beyond plain SGD, in words, for logs and reports.
     pub fn features(&self) -> Vec<String> {
-        let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = self.optimizer;
-        let mut on = Vec::new();
+        let mut on = self.optimizer.features();
         let mut say = |is_on: bool, text: String| is_on.then(|| on.push(text));
-        say(nesterov, "nesterov".into());
-        say(
-            weight_decay > 0.0 && decay_on == DecayOn::All,
-            format!("weight decay {weight_decay} on all"),
-        );
-        say(
-            weight_decay > 0.0 && decay_on == DecayOn::Weights,
-            format!("weight decay {weight_decay} on weights"),
-        );
+        say(self.layer_decay < 1.0, format!("layer decay {}", self.layer_decay));
         say(self.loss != Loss::CrossEntropy, self.loss.words());
         say(!self.class_weights.is_empty(), "weights for classes".into());
         say(self.label_smoothing > 0.0, format!("label smoothing {}", self.label_smoothing));
@@ -306,8 +331,16 @@ impl TrainSpec {
         say(devices > 1 && !self.sync_bn, format!("{devices} devices"));
         say(devices > 1 && self.sync_bn, format!("{devices} devices with synchronized batch norm"));
         say(self.clip_norm > 0.0, format!("clip norm {}", self.clip_norm));
+        say(self.clip_value > 0.0, format!("clip value {}", self.clip_value));
+        say(self.clip_agc > 0.0, format!("adaptive clipping {}", self.clip_agc));
         say(self.mixup > 0.0, format!("mixup {}", self.mixup));
         say(self.cutmix > 0.0, format!("cutmix {}", self.cutmix));
+        let mixes = self.mixup > 0.0 || self.cutmix > 0.0;
+        say(mixes && self.mix_prob < 1.0, format!("mixing with probability {}", self.mix_prob));
+        say(mixes && self.mix_mode == MixMode::Pair, "mixing pair by pair".into());
+        say(mixes && self.mix_mode == MixMode::Elem, "mixing image by image".into());
+        say(self.drop_path > 0.0, format!("drop path {}", self.drop_path));
+        say(self.dropout > 0.0, format!("dropout {}", self.dropout));
         say(self.ema > 0.0, format!("ema {}", self.ema));
         say(self.plain, "plain operators".into());
         say(self.cuda_graph == Switch::Always, "CUDA graph".into());

@@ -20,11 +20,11 @@ fn what_the_design_promises() {
     assert_eq!(shown("depth=20..56:9"), "model.depth = 20 29 38 47 56");
     assert_eq!(shown("seed=0..4"), "seed = 0 1 2 3 4");
     assert_eq!(shown("train.optimizer.sgd.lr=0.1,0.05"), "train.optimizer.sgd.lr = 0.1 0.05");
-    assert_eq!(shown("lr=0.1..0.3:0.1"), "train.optimizer.sgd.lr = 0.1 0.2 0.3");
+    assert_eq!(shown("lr=0.1..0.3:0.1"), "train.optimizer.lr = 0.1 0.2 0.3");
     assert_eq!(shown("scale+width=2+48,4+26,8+14"), "model.scale+model.width = 2+48 4+26 8+14");
     assert_eq!(shown("blocks=[2,2],[3,4,6,3]"), "model.blocks = [2,2] [3,4,6,3]");
     assert_eq!(shown("zoo=resnet50,res2net50"), "model.zoo = resnet50 res2net50");
-    assert_eq!(shown("lr=1e-13..3e-13:1e-13"), "train.optimizer.sgd.lr = 1e-13 2e-13 3e-13");
+    assert_eq!(shown("lr=1e-13..3e-13:1e-13"), "train.optimizer.lr = 1e-13 2e-13 3e-13");
     assert_eq!(shown("train.label_smoothing=0..0.3:0.1"), "train.label_smoothing = 0 0.1 0.2 0.3");
     assert_eq!(shown("train.mixup=-0.3..0.3:0.3"), "train.mixup = -0.3 0 0.3");
     assert_eq!(shown("batch=1e1,2.0e1"), "train.batch_size = 10 20");

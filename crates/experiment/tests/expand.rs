@@ -73,7 +73,7 @@ fn impossible_requests_name_the_arm_and_the_field() {
     seed -1 is impossible | give whole numbers, e.g. seed=0..4
     scale=x: invalid type: string "x" | give a whole number
     model.scale is given twice | give each field once, all its values separated by commas
-    train.epoch=2: unknown field epoch | use one of epochs, batch_size, accumulate, devices_per_trial, sync_bn, optimizer, schedule, loss, class_weights, label_smoothing, clip_norm, mixup, cutmix, ema, eval_every, log_every, precision, plain, cuda_graph, fused_evaluation, layout, max_minutes
+    train.epoch=2: unknown field epoch | use one of epochs, batch_size, accumulate, devices_per_trial, sync_bn, optimizer, layer_decay, schedule, loss, class_weights, label_smoothing, clip_norm, clip_value, clip_agc, mixup, cutmix, mix_prob, mix_switch_prob, mix_mode, drop_path, dropout, ema, ema_warmup, eval_every, log_every, precision, plain, cuda_graph, fused_evaluation, layout, max_minutes
     model.foo=1: unknown field foo | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
     lr=-1: train.optimizer.sgd.lr -1 is impossible | give a number above 0, e.g. 0.1
     train.schedule=linear: invalid value: string "linear" | give constant, one_cycle, cosine, polynomial, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}
@@ -103,7 +103,7 @@ fn broken_files_name_the_line() {
     x.yaml: name "a/b" cannot name a folder | use letters, digits, hyphens, underscores and dots
     x.yaml: missing field name | add it; experiments/quickstart.yaml shows a whole file
     x.yaml: train.schedule: invalid value: string "linear" at line 2 column 19 | give constant, one_cycle, cosine, polynomial, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}
-    x.yaml: train.optimizer: unknown variant adam at line 2 column 21 | use sgd
+    x.yaml: train.optimizer: unknown variant adam at line 2 column 21 | use one of sgd, adamw, lamb, rmsprop_tf
     x.yaml: model.scale: invalid type: string "four" at line 2 column 16 | give a whole number
     "#
     );
@@ -226,7 +226,9 @@ fn arms_are_called_as_they_are_written() {
     let nested =
         "name: t\narms: {a: {model: {scale: 2}, train: {ema: 0.9, optimizer: {sgd: {lr: 0.2}}}}}\n";
     let arm = &expansion(nested, "").unwrap().arms[0].spec;
-    let res2lab_experiment::Optimizer::Sgd { lr, nesterov, .. } = arm.train.optimizer;
+    let res2lab_experiment::Optimizer::Sgd { lr, nesterov, .. } = arm.train.optimizer else {
+        panic!("the arm keeps its optimizer")
+    };
     assert_eq!((arm.model.scale, arm.train.ema, lr, nesterov), (2, 0.9, 0.2, true));
     let refused = |arms: &str, cause: &str, help: &str| {
         let said = named(arms);
@@ -335,5 +337,35 @@ proptest! {
                 let _ = expand(&experiment, &axes);
             }
         }
+    }
+}
+
+/// `lr` is the learning rate of the optimizer that the file, an arm or an axis names.
+#[test]
+fn a_learning_rate_is_that_of_whichever_optimizer() {
+    let file = "name: t\ntrain: {optimizer: {lamb: {lr: 5e-3, weight_decay: 0.02}}}\n\
+        arms: {a: {lr: 1e-3}, b: {train.optimizer: {adamw: {lr: 2e-3}}}}\n";
+    let lamb = &expansion(file, "").unwrap().arms[0].spec.train.optimizer;
+    assert_eq!((lamb.name(), lamb.lr(), lamb.decay().0), ("lamb", 1e-3, 0.02));
+    let both = expansion(file, "lr=1e-4,2e-4").unwrap();
+    let rates: Vec<_> = both.arms.iter().map(|arm| arm.spec.train.optimizer.lr()).collect();
+    assert_eq!(rates, [1e-4, 2e-4]);
+    assert!(both.arms.iter().all(|arm| arm.spec.train.optimizer.name() == "lamb"));
+    let e = expansion(file, "lr=0.1 train.optimizer.sgd.lr=0.2").err().unwrap();
+    assert!(e.cause.contains("given twice"), "{e}");
+    let of = |line: &str| expansion("name: t\n", line).unwrap().arms[0].spec.train.clone();
+    assert_eq!(of("train.optimizer.adamw.lr=0.01").optimizer.name(), "adamw");
+    assert_eq!(of("train.layer_decay=0.75").layer_decay, 0.75);
+    for (line, cause, help) in [
+        ("train.clip_norm=1 train.clip_agc=0.1", "both clip", "all but one"),
+        ("train.layer_decay=0", "train.layer_decay 0", "0.75"),
+        ("train.drop_path=0.1 zoo=dla60", "does not go with family dla", "train.dropout"),
+        ("train.drop_path=1", "train.drop_path 1", "below 1"),
+        ("train.mix_mode=half", "unknown variant half", "batch, pair, elem"),
+        ("train.dropout=0.1 train.cuda_graph=true", "drop_path or dropout", "leave one"),
+        ("train.precision=fp16 train.optimizer.lamb.lr=0.1", "does not go with lamb", "bf16"),
+    ] {
+        let e = expansion("name: t\n", line).err().unwrap();
+        assert!(e.cause.contains(cause) && e.help.contains(help), "{e}");
     }
 }

@@ -13,6 +13,7 @@ use crate::conv::{pack, scatter, tile};
 use crate::element::{Element, Plain};
 #[cfg(target_arch = "x86_64")]
 use crate::instruction_set::{InstructionSet, current};
+use crate::moments::loops as moments;
 use crate::norm::loops as norm;
 use crate::pointwise::loops as pointwise;
 use crate::pool::rows;
@@ -106,6 +107,14 @@ pub(crate) struct Normalizations<T: Stored> {
     pub residual: Entry<norm::Normalize<T, norm::Term<T>>>,
 }
 
+/// The steps of optimizers with a mean of squared gradients.
+pub(crate) struct Moments<R: 'static> {
+    pub adamw: Entry<moments::Flat<R, moments::AdamW<R>>>,
+    pub rmsprop_tf: Entry<moments::Flat<R, moments::RmsPropTf<R>>>,
+    pub lamb_means: Entry<moments::Flat<R, moments::LambStep<R>>>,
+    pub lamb_values: Entry<moments::Flat<R, moments::LambStep<R>>>,
+}
+
 /// The dispatch table of one type of elements and instruction set.
 pub(crate) struct Kernels<T: Stored> {
     /// The elements of a vector in the register tiles.
@@ -131,6 +140,7 @@ pub(crate) struct Kernels<T: Stored> {
     pub product_sum: Entry<pointwise::PlaneSum<pointwise::Product<T>>>,
     pub sum: Entry<pointwise::PlaneSum<One<T>>>,
     pub sgd: Entry<sgd::Flat<T::Real>>,
+    pub moments: Moments<T::Real>,
     pub pool_row: Entry<rows::RowSum<T>>,
     pub pool_maximum: Entry<rows::Maximum<T>>,
     pub pool_places: Entry<rows::Places<T>>,
@@ -241,6 +251,10 @@ compile!(pool_places, Stored, rows::places, [], [], rows::Places<T>, Avx512);
 // The compiler vectorizes these loops itself; the code that it generates for AVX-512 is slower.
 compile!(pool_rows, Stored, rows::sum, [], [], rows::RowSum<T>);
 compile!(pool_maxima, Stored, rows::maximum, [], [], rows::Maximum<T>);
+compile!(adamws, Real, moments::adamw, [], [], moments::Flat<T, moments::AdamW<T>>);
+compile!(rmsprop_tfs, Real, moments::rmsprop_tf, [], [], moments::Flat<T, moments::RmsPropTf<T>>);
+compile!(lamb_means, Real, moments::lamb_means, [], [], moments::Flat<T, moments::LambStep<T>>);
+compile!(lamb_values, Real, moments::lamb_values, [], [], moments::Flat<T, moments::LambStep<T>>);
 
 macro_rules! widths {
     ($kind:ident, $which:ident, $t:ty, $widest:path, $registers:literal) => {
@@ -325,6 +339,12 @@ macro_rules! dispatch_table {
             product_sum: plane_sums::$which::<$t, pointwise::Product<$t>>,
             sum: plane_sums::$which::<$t, One<$t>>,
             sgd: sgds::$which::<$real>,
+            moments: Moments {
+                adamw: adamws::$loops::<$real>,
+                rmsprop_tf: rmsprop_tfs::$loops::<$real>,
+                lamb_means: lamb_means::$loops::<$real>,
+                lamb_values: lamb_values::$loops::<$real>,
+            },
             pool_row: pool_rows::$loops::<$t>,
             pool_maximum: pool_maxima::$loops::<$t>,
             pool_places: pool_places::$which::<$t>,

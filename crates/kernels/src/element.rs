@@ -37,6 +37,8 @@ pub trait Element:
     fn to_f64(self) -> f64;
     /// The exponential function.
     fn exp(self) -> Self;
+    /// The square root, correctly rounded.
+    fn sqrt(self) -> Self;
 }
 
 macro_rules! element {
@@ -58,6 +60,11 @@ macro_rules! element {
 
             fn exp(self) -> Self {
                 <$type>::exp(self)
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$type>::sqrt(self)
             }
         }
     };

@@ -31,7 +31,7 @@
 //! - [`norm`]: batch norm
 //! - [`pool`]: average, maximum and global pools
 //! - [`pointwise`]: elementwise operations
-//! - [`sgd`]: the step of the optimizer
+//! - [`sgd`], [`moments`]: the steps of optimizers
 // Vector registers and views into memory that threads share have no safe form.
 #![allow(unsafe_code)]
 // All unsafe functions share the contract that is written at `view::View`.
@@ -49,6 +49,7 @@ mod fastest;
 pub mod instruction_set;
 pub mod matrix;
 pub mod memory;
+pub mod moments;
 pub mod norm;
 pub mod peak;
 pub mod pointwise;

@@ -119,7 +119,7 @@ impl FusedInference {
         results[0] = Some(placement.layout.apply(&images.to_kind(self.kind)));
         for (index, item) in self.work.iter().enumerate() {
             let result = match item {
-                Work::Node(id) => net.run(*id, graph.node(*id), &results, Mode::Eval, &[]),
+                Work::Node(id) => net.run(net.flow(), *id, &results, Mode::Eval, &[]),
                 Work::Fused { group, conv, weight, bias } => {
                     let read = |id: NodeId| {
                         let value = results[id.0].as_ref().expect("inputs are computed first");

@@ -1,7 +1,8 @@
 //! Forward passes over a graph with libtorch.
 
+use crate::noise::Noise;
 use crate::params::{Params, Placement};
-use res2lab_arch::{Graph, Node, NodeId, Op};
+use res2lab_arch::{Graph, NodeId, NoiseRates, Op};
 use res2lab_error::Error;
 use res2lab_libtorch::{Autocast, Group, group};
 use std::rc::Rc;
@@ -24,11 +25,9 @@ pub struct Output {
     pub taps: Vec<Tensor>,
 }
 
-/// A graph with its parameters.
-pub struct Net {
+/// A graph with what its forward passes need.
+pub(crate) struct Flow {
     graph: Graph,
-    params: Params,
-    placement: Placement,
     /// For each node, the index of its first entry in the state; `None` for nodes without state.
     first_entry: Vec<Option<usize>>,
     /// For each node, the last node that reads it.
@@ -36,6 +35,42 @@ pub struct Net {
     consumers: Vec<usize>,
     /// For the first of the slices that divide a node's channels among them: all of these slices.
     splits: Vec<Option<Vec<NodeId>>>,
+}
+
+impl Flow {
+    /// The slices of `source`, in one operation. Its backward pass is one concatenation, where the
+    /// backward pass of each slice alone would be a gradient of the whole width.
+    fn split(&self, source: &Tensor, slices: &[NodeId]) -> Vec<Tensor> {
+        let width = |id: &NodeId| {
+            let Op::Slice { len, .. } = self.graph.node(*id).op else {
+                unreachable!("the caller passes slices");
+            };
+            len as i64
+        };
+        source.split_with_sizes(slices.iter().map(width).collect::<Vec<_>>(), 1)
+    }
+
+    fn new(graph: Graph) -> Flow {
+        let mut last_use: Vec<usize> = (0..graph.nodes.len()).collect();
+        for (id, node) in graph.iter() {
+            node.inputs.iter().for_each(|input| last_use[input.0] = id.0);
+        }
+        let first_entry = graph.first_entries();
+        let consumers = graph.consumers();
+        let splits = splits(&graph);
+        Flow { graph, first_entry, last_use, consumers, splits }
+    }
+}
+
+/// A graph with its parameters.
+pub struct Net {
+    flow: Flow,
+    /// The graph with random factors, where training has some.
+    noisy: Option<Flow>,
+    /// The random numbers of the next training step.
+    noise: Noise,
+    params: Params,
+    placement: Placement,
     autocast: Option<Kind>,
     /// Whether evaluation folds batch norms on a GPU.
     fuses_evaluation: bool,
@@ -47,21 +82,12 @@ impl Net {
     /// A net whose state is zero; [`crate::init`] and [`crate::weights`] set it.
     pub fn new(graph: Graph, placement: Placement) -> Result<Net, Error> {
         let params = Params::new(&graph, placement)?;
-        let first_entry = graph.first_entries();
-        let mut last_use: Vec<usize> = (0..graph.nodes.len()).collect();
-        for (id, node) in graph.iter() {
-            node.inputs.iter().for_each(|input| last_use[input.0] = id.0);
-        }
-        let consumers = graph.consumers();
-        let splits = splits(&graph);
         Ok(Net {
-            graph,
+            flow: Flow::new(graph),
+            noisy: None,
+            noise: Noise::default(),
             params,
             placement,
-            first_entry,
-            last_use,
-            consumers,
-            splits,
             autocast: None,
             fuses_evaluation: false,
             sync: None,
@@ -70,7 +96,32 @@ impl Net {
 
     /// The architecture.
     pub fn graph(&self) -> &Graph {
-        &self.graph
+        &self.flow.graph
+    }
+
+    /// Makes training multiply by random factors at these rates.
+    pub fn set_noise_rates(&mut self, rates: NoiseRates) {
+        self.noisy = res2lab_arch::with_noise(&self.flow.graph, rates).map(Flow::new);
+    }
+
+    /// The architecture in training, which may have random factors.
+    pub fn training_graph(&self) -> &Graph {
+        self.noisy.as_ref().map_or(&self.flow.graph, |flow| &flow.graph)
+    }
+
+    /// Sets the random numbers of the next training step.
+    pub fn set_noise(&mut self, noise: Noise) {
+        self.noise = noise;
+    }
+
+    /// The random numbers of the next training step.
+    pub(crate) fn noise(&self) -> Noise {
+        self.noise
+    }
+
+    /// What evaluation runs.
+    pub(crate) fn flow(&self) -> &Flow {
+        &self.flow
     }
 
     /// The state.
@@ -134,28 +185,29 @@ impl Net {
     /// The logits, and the results of the nodes `taps`.
     pub fn forward(&self, images: &Tensor, mode: Mode, taps: &[NodeId]) -> Output {
         self.params.refresh_half_if_stale();
-        let mut results: Vec<Option<Tensor>> = (0..self.graph.nodes.len()).map(|_| None).collect();
+        let flow = self.noisy.as_ref().filter(|_| mode == Mode::Train).unwrap_or(&self.flow);
+        let mut results: Vec<Option<Tensor>> = (0..flow.graph.nodes.len()).map(|_| None).collect();
         let _autocast = self.autocast.map(|kind| Autocast::new(self.placement.device, kind));
         results[0] = Some(self.placement.layout.apply(images));
-        for (id, node) in self.graph.iter().skip(1) {
-            if let Some(slices) = &self.splits[id.0] {
+        for (id, node) in flow.graph.iter().skip(1) {
+            if let Some(slices) = &flow.splits[id.0] {
                 let source = results[node.inputs[0].0].as_ref().expect("inputs run first");
-                for (slice, part) in slices.iter().zip(self.split(source, slices)) {
+                for (slice, part) in slices.iter().zip(flow.split(source, slices)) {
                     results[slice.0] = Some(part);
                 }
             }
             let result = match results[id.0].take() {
                 Some(part) => part,
-                None => self.run(id, node, &results, mode, taps),
+                None => self.run(flow, id, &results, mode, taps),
             };
             for input in &node.inputs {
-                if self.last_use[input.0] == id.0 && !taps.contains(input) {
+                if flow.last_use[input.0] == id.0 && !taps.contains(input) {
                     results[input.0] = None;
                 }
             }
             results[id.0] = Some(result);
         }
-        let end = self.graph.output();
+        let end = flow.graph.output();
         let take = |id: &NodeId| results[id.0].as_ref().map(Tensor::shallow_clone);
         let taps = taps.iter().filter_map(take).collect();
         // The output has no reader, so its result is still stored.
@@ -163,32 +215,21 @@ impl Net {
         Output { logits: logits.flatten(1, -1).to_kind(self.placement.kind), taps }
     }
 
-    /// The slices of `source`, in one operation. Its backward pass is one concatenation, where the
-    /// backward pass of each slice alone would be a gradient of the whole width.
-    fn split(&self, source: &Tensor, slices: &[NodeId]) -> Vec<Tensor> {
-        let width = |id: &NodeId| {
-            let Op::Slice { len, .. } = self.graph.node(*id).op else {
-                unreachable!("the caller passes slices");
-            };
-            len as i64
-        };
-        source.split_with_sizes(slices.iter().map(width).collect::<Vec<_>>(), 1)
-    }
-
     /// Computes one node from the results of its inputs.
     pub(crate) fn run(
         &self,
+        flow: &Flow,
         id: NodeId,
-        node: &Node,
         results: &[Option<Tensor>],
         mode: Mode,
         taps: &[NodeId],
     ) -> Tensor {
+        let node = flow.graph.node(id);
         // An input is dropped only after its last use, so it is present.
         let input = |i: usize| {
             results[node.inputs[i].0].as_ref().expect("inputs run first and live to their last use")
         };
-        let state = |i: usize| self.state(id, i);
+        let state = |i: usize| self.state(flow, id, i);
         let x = input(0);
         match node.op {
             Op::Input => x.shallow_clone(),
@@ -204,14 +245,16 @@ impl Net {
                     c.groups as i64,
                 )
             }
-            Op::BatchNorm { eps, momentum } => self.batch_norm(id, x, mode, eps, momentum),
+            Op::BatchNorm { eps, momentum } => {
+                self.batch_norm([0, 1, 2, 3].map(state), x, mode, eps, momentum)
+            }
             Op::Relu => {
                 let source = node.inputs[0];
                 // The backward pass of norms and sums does not need their output, so the ReLU may
                 // overwrite it.
                 let overwritable =
-                    matches!(self.graph.node(source).op, Op::BatchNorm { .. } | Op::Add);
-                if overwritable && self.consumers[source.0] == 1 && !taps.contains(&source) {
+                    matches!(flow.graph.node(source).op, Op::BatchNorm { .. } | Op::Add);
+                if overwritable && flow.consumers[source.0] == 1 && !taps.contains(&source) {
                     x.shallow_clone().relu_()
                 } else {
                     x.relu()
@@ -220,6 +263,7 @@ impl Net {
             Op::Sigmoid => x.sigmoid(),
             Op::Add => (1..node.inputs.len()).fold(x.shallow_clone(), |sum, i| sum + input(i)),
             Op::Gate => x * input(1),
+            Op::Noise { rate, per_image } => x * self.noise.factors(&node.name, rate, per_image, x),
             Op::Slice { start, len } => x.narrow(1, start as i64, len as i64),
             Op::Concat => Tensor::cat(&(0..node.inputs.len()).map(input).collect::<Vec<_>>(), 1),
             Op::MaxPool(p) => {
@@ -235,9 +279,15 @@ impl Net {
         }
     }
 
-    fn batch_norm(&self, id: NodeId, x: &Tensor, mode: Mode, eps: f64, momentum: f64) -> Tensor {
+    fn batch_norm(
+        &self,
+        [weight, bias, running_mean, running_var]: [&Tensor; 4],
+        x: &Tensor,
+        mode: Mode,
+        eps: f64,
+        momentum: f64,
+    ) -> Tensor {
         let training = mode == Mode::Train;
-        let [weight, bias, running_mean, running_var] = [0, 1, 2, 3].map(|i| self.state(id, i));
         if let (Some(group), true) = (&self.sync, training) {
             let of = group::BatchNorm { weight, bias, running_mean, running_var, momentum, eps };
             // As all operations of tch, this panics if libtorch fails: here, if another process
@@ -258,12 +308,12 @@ impl Net {
 
     /// Entry `i` of the state of a node, in the kind of the weights.
     pub(crate) fn entry(&self, id: NodeId, i: usize) -> &Tensor {
-        self.params.tensor(self.first_entry[id.0].expect("this op has state") + i)
+        self.params.tensor(self.flow.first_entry[id.0].expect("this op has state") + i)
     }
 
     /// Entry `i` of the state of a node, as forward passes read it.
-    fn state(&self, id: NodeId, i: usize) -> &Tensor {
-        self.params.leaf(self.first_entry[id.0].expect("this op has state") + i)
+    fn state(&self, flow: &Flow, id: NodeId, i: usize) -> &Tensor {
+        self.params.leaf(flow.first_entry[id.0].expect("this op has state") + i)
     }
 
     /// Converts images to the net's kind, device and memory layout.

@@ -1,6 +1,6 @@
 //! The loss of a batch: cross-entropy, binary cross-entropy of each class, or focal loss.
 
-use crate::step::Targets;
+use crate::step::{Share, Targets};
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// What a training step minimizes.
@@ -80,16 +80,34 @@ impl Objective {
 
     /// Cross-entropy is linear in its targets, so the loss of mixed targets is the mean of two.
     fn cross_entropies(&self, logits: &Tensor, targets: &Targets) -> Tensor {
-        const IGNORE_INDEX: i64 = -100;
-        let one = |labels: &Tensor| {
+        let one = |labels: &Tensor, reduction| {
+            const IGNORE_INDEX: i64 = -100;
             let weights = self.class_weights.as_ref();
-            let smoothing = self.label_smoothing;
-            logits.cross_entropy_loss(labels, weights, Reduction::Mean, IGNORE_INDEX, smoothing)
+            logits.cross_entropy_loss(
+                labels,
+                weights,
+                reduction,
+                IGNORE_INDEX,
+                self.label_smoothing,
+            )
         };
-        let first = one(&targets.labels);
+        // The mean over images is weighted by the weights of their classes, as PyTorch's.
+        let weighed = |labels: &Tensor, shares: &Tensor| {
+            let sum = (one(labels, Reduction::None) * shares).sum(None::<Kind>);
+            match &self.class_weights {
+                None => sum / labels.numel() as f64,
+                Some(weights) => sum / weights.index_select(0, labels).sum(None::<Kind>),
+            }
+        };
+        let labels = &targets.labels;
         match &targets.mixed {
-            None => first,
-            Some((labels, share)) => first * *share + one(labels) * (1.0 - share),
+            None => one(labels, Reduction::Mean),
+            Some((other, Share::All(share))) => {
+                one(labels, Reduction::Mean) * *share + one(other, Reduction::Mean) * (1.0 - share)
+            }
+            Some((other, Share::Each(shares))) => {
+                weighed(labels, shares) + weighed(other, &(shares.neg() + 1.0))
+            }
         }
     }
 
@@ -104,7 +122,11 @@ impl Objective {
         let first = one(&targets.labels);
         match &targets.mixed {
             None => first,
-            Some((labels, share)) => first * *share + one(labels) * (1.0 - share),
+            Some((labels, Share::All(share))) => first * *share + one(labels) * (1.0 - share),
+            Some((labels, Share::Each(shares))) => {
+                let shares = shares.unsqueeze(1);
+                first * &shares + one(labels) * (shares.neg() + 1.0)
+            }
         }
     }
 }
@@ -127,7 +149,7 @@ mod tests {
     fn targets(share: f64) -> Targets {
         let labels = Tensor::from_slice(&[2_i64, 0, 3]);
         let other = labels.flip([0]);
-        Targets { labels, mixed: (share < 1.0).then_some((other, share)) }
+        Targets { labels, mixed: (share < 1.0).then_some((other, Share::All(share))) }
     }
 
     /// Compares the loss and its first four derivatives.
@@ -244,6 +266,34 @@ mod tests {
                 0.05900355846420563,
             ],
         );
+    }
+
+    /// Equal shares of all images are one share; different ones mix each image by its own.
+    #[test]
+    fn shares_of_each_image_weigh_its_own_labels() {
+        let logits = Tensor::from_slice(&LOGITS).view([3, 4]);
+        let with = |shares: [f64; 3]| {
+            let Targets { labels, mixed } = targets(0.5);
+            let shares = Share::Each(Tensor::from_slice(&shares));
+            Targets { labels, mixed: mixed.map(|(other, _)| (other, shares)) }
+        };
+        for kind in [
+            LossKind::CrossEntropy,
+            LossKind::BinaryCrossEntropy { threshold: None, sum_classes: false },
+            LossKind::Focal { gamma: 2.0 },
+        ] {
+            for weights in [&[] as &[f64], &WEIGHTS] {
+                let objective = Objective::new(kind, 0.1, weights, (Kind::Double, Device::Cpu));
+                let of = |targets: &Targets| objective.loss(&logits, targets).double_value(&[]);
+                assert!((of(&with([0.7; 3])) - of(&targets(0.7))).abs() < 1e-12, "{kind:?}");
+                assert!((of(&with([1.0; 3])) - of(&targets(1.0))).abs() < 1e-12, "{kind:?}");
+            }
+        }
+        // timm 1.0.31's SoftTargetCrossEntropy of mixup_target with a share for each image; its
+        // targets are of float32.
+        let plain = Objective::cross_entropy(0.1);
+        let found = plain.loss(&logits, &with([0.2, 1.0, 0.6])).double_value(&[]);
+        assert!((found - 1.381490285221395).abs() < 1e-7, "{found}");
     }
 
     #[test]

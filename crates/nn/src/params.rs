@@ -5,6 +5,7 @@
 //! buckets. The tensors of the network are views of these buffers.
 use crate::Engine;
 use crate::half::Half;
+use crate::second::Second;
 use res2lab_arch::{Graph, Role, StateEntry};
 use res2lab_error::Error;
 use tch::{Device, Kind, Tensor};
@@ -68,8 +69,10 @@ pub struct Params {
     pub(crate) momentum: Tensor,
     momentum_views: Vec<Option<Tensor>>,
     grad_views: Vec<Option<Tensor>>,
-    running: Tensor,
+    pub(crate) running: Tensor,
     average: Option<Average>,
+    /// The mean of squared gradients, for optimizers that keep one.
+    pub(crate) second: Option<Second>,
     pub(crate) layout: Layout,
     engine: Engine,
     /// Weights in half precision, in mixed precision.
@@ -84,6 +87,9 @@ pub struct HostState {
     pub values: Vec<Tensor>,
     /// None for running statistics.
     pub momentum: Vec<Option<Tensor>>,
+    /// The means of squared gradients, if the optimizer keeps them; the tensors of running
+    /// statistics stand for nothing.
+    pub second: Option<Vec<Tensor>>,
     pub average: Option<Vec<Tensor>>,
 }
 
@@ -119,6 +125,7 @@ impl Params {
             momentum,
             running,
             average: None,
+            second: None,
             layout: placement.layout,
             engine: placement.engine,
             half: None,
@@ -191,16 +198,6 @@ impl Params {
         }
     }
 
-    /// Scales the whole gradient down to norm `largest` if its norm is larger. Returns the norm
-    /// before scaling, a scalar on the device.
-    pub fn clip_grads(&mut self, largest: f64) -> Tensor {
-        let norm = self.grads.norm();
-        // torch.nn.utils.clip_grad_norm_'s rule.
-        let factor = (largest / (&norm + 1e-6)).clamp_max(1.0);
-        let _ = self.grads.g_mul_(&factor);
-        norm
-    }
-
     /// Starts a moving average of all state with the present values.
     pub fn start_average(&mut self) {
         let values = self.values.copy();
@@ -210,7 +207,7 @@ impl Params {
     }
 
     /// The entries as views of two flat buffers with the lengths of ours.
-    fn views_of(&self, values: &Tensor, running: &Tensor) -> Vec<Tensor> {
+    pub(crate) fn views_of(&self, values: &Tensor, running: &Tensor) -> Vec<Tensor> {
         let (trained, _, _) = trained_offsets(&self.entries);
         let (untrained, _) = offsets(&self.entries, |role| !role.is_trained(), 0);
         let one = |(i, entry): (usize, &StateEntry)| match (trained[i], untrained[i]) {
@@ -234,6 +231,7 @@ impl Params {
                 .enumerate()
                 .map(|(i, t)| is_trained(i).then_some(t))
                 .collect(),
+            second: self.second_flat().map(|second| self.views_of(&host(second), &running)),
             average: self
                 .average
                 .as_ref()

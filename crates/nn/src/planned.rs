@@ -6,7 +6,7 @@ use crate::Objective;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
 use res2lab_arch::Graph;
-use res2lab_planned::{Bf16, Plan, Profile, State, Stored, Workspace};
+use res2lab_planned::{Bf16, Element, Plan, Profile, State, Stored, Workspace};
 use tch::{Kind, Tensor};
 
 /// The planned step of a net. It is planned at the first batch, and again whenever the number of
@@ -29,7 +29,7 @@ impl TypedPlan {
         fn planned<T: Stored>(net: &Net, batch: usize) -> (Plan<T>, Workspace<T>) {
             let threads = tch::get_num_threads().max(1) as usize;
             let entries = net.params().entry_offsets();
-            let plan = Plan::new(net.graph(), entries, batch, threads);
+            let plan = Plan::new(net.training_graph(), entries, batch, threads);
             let workspace = Workspace::new(&plan);
             (plan, workspace)
         }
@@ -123,6 +123,10 @@ fn run<T: Stored<Real: tch::kind::Element>>(
     scale: GradScale,
 ) -> Loss {
     let pixels = res2lab_libtorch::values::<T::Real>(images);
+    let factors = workspace.noise_mut();
+    net.noise().fill(net.training_graph(), plan.batch(), |i, factor| {
+        factors[i] = T::Real::from_f64(factor);
+    });
     let params = net.params_mut();
     let logits = Tensor::from_slice(plan.forward(workspace, pixels, &mut state(params)));
     let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);

@@ -32,7 +32,16 @@ pub struct Targets {
     /// N, int64.
     pub labels: Tensor,
     /// The labels of the images that were mixed in, and the share of the original labels.
-    pub mixed: Option<(Tensor, f64)>,
+    pub mixed: Option<(Tensor, Share)>,
+}
+
+/// The share of the original labels in mixed ones.
+#[derive(Debug)]
+pub enum Share {
+    /// The same for all images.
+    All(f64),
+    /// One for each image, N, of the kind and on the device of the logits.
+    Each(Tensor),
 }
 
 impl Targets {

@@ -13,6 +13,7 @@ use crate::ops::gate::GateBack;
 use crate::ops::global_pool::GlobalPoolBack;
 use crate::ops::linear::LinearBack;
 use crate::ops::masked_sums::MaskedSums;
+use crate::ops::noise::NoiseBack;
 use crate::ops::norm::{Added, Normalize};
 use crate::ops::norm_back::{Coefficients, GradientSource, NormBack, ZeroSums};
 use crate::ops::pool::PoolBack;
@@ -192,6 +193,7 @@ impl Planner<'_> {
             Op::Relu => ReluBack::plan(nodes, gradients, id).into(),
             Op::Sigmoid => SigmoidBack::plan(nodes, gradients, id).into(),
             Op::Gate => GateBack::plan(nodes, gradients, id).into(),
+            Op::Noise { .. } => NoiseBack::plan(nodes, gradients, id).into(),
             Op::MaxPool(_) | Op::AvgPool(_) => {
                 PoolBack::plan(self.tables, nodes, gradients, id).into()
             }

@@ -62,6 +62,7 @@ pub fn fuse(graph: &Graph) -> Vec<Fusion> {
             | Op::Sigmoid
             | Op::Add
             | Op::Gate
+            | Op::Noise { .. }
             | Op::Concat
             | Op::MaxPool(_)
             | Op::AvgPool(_)

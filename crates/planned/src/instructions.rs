@@ -12,6 +12,7 @@ use crate::ops::gate::{Gate, GateBack};
 use crate::ops::global_pool::{GlobalPool, GlobalPoolBack};
 use crate::ops::linear::{Linear, LinearBack};
 use crate::ops::masked_sums::MaskedSums;
+use crate::ops::noise::{Noise, NoiseBack};
 use crate::ops::norm::{NormSums, Normalize, Statistics};
 use crate::ops::norm_back::{Coefficients, NormBack, ZeroSums};
 use crate::ops::pool::{Pool, PoolBack};
@@ -106,6 +107,7 @@ instructions! {
         Gate,
         GlobalPool,
         Linear,
+        Noise,
         NormSums,
         Normalize,
         Pack,
@@ -128,6 +130,7 @@ instructions! {
         GlobalPoolBack,
         LinearBack,
         MaskedSums,
+        NoiseBack,
         NormBack,
         Pack,
         PoolBack,
@@ -163,6 +166,7 @@ impl Forward {
             | Forward::Copy(_)
             | Forward::Gate(_)
             | Forward::GlobalPool(_)
+            | Forward::Noise(_)
             | Forward::Pool(_)
             | Forward::Relu(_)
             | Forward::Sigmoid(_) => Division::Channels,

@@ -86,6 +86,15 @@ impl<T: Stored> Plan<T> {
         self.layout.batch
     }
 
+    /// The number of random factors of drop path and dropout: one for each image and channel.
+    pub fn noise(&self) -> usize {
+        let channels = self.program.forward.iter().map(|instr| match instr {
+            Forward::Noise(noise) => noise.from.shape.channels,
+            _ => 0,
+        });
+        channels.sum::<usize>() * self.layout.batch
+    }
+
     /// The program, as it is scheduled for the plan's threads.
     pub fn program(&self) -> &Program {
         &self.program

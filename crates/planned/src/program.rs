@@ -10,6 +10,7 @@ use crate::ops::conv::{Conv, ConvEpilogue, Weights};
 use crate::ops::gate::Gate;
 use crate::ops::global_pool::GlobalPool;
 use crate::ops::linear::Linear;
+use crate::ops::noise::Noise;
 use crate::ops::norm::{self, Added, NormSums, Normalize, Statistics};
 use crate::ops::pool::Pool;
 use crate::ops::relu::Relu;
@@ -110,6 +111,7 @@ impl Program {
             Op::Sigmoid => Sigmoid::plan(nodes, id).into(),
             Op::Add => Add::plan(nodes, id).into(),
             Op::Gate => Gate::plan(nodes, id).into(),
+            Op::Noise { .. } => Noise::plan(nodes, id).into(),
             Op::MaxPool(pool) => {
                 Pool::plan(&mut self.tables, nodes, id, (pool, true), trains).into()
             }

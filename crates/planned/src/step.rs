@@ -91,7 +91,8 @@ impl<T: Stored> Plan<T> {
         work: impl Fn(&mut Thread<T>) + Sync,
     ) {
         let count = self.count(images);
-        let Workspace { own, images: stored, sums, partials, packed, barrier, .. } = workspace;
+        let Workspace { own, images: stored, sums, noise, partials, packed, barrier, .. } =
+            workspace;
         let shared = Shared {
             images: T::rounded(images, stored).as_ptr(),
             values: state.values.as_ptr(),
@@ -99,6 +100,7 @@ impl<T: Stored> Plan<T> {
             accumulates,
             running: state.running.as_mut_ptr(),
             sums: sums.as_mut_ptr(),
+            noise: noise.as_ptr(),
             partials: partials.each_mut().map(|partials| partials.as_mut_ptr()),
             packed: packed.iter_mut().map(Vec::as_mut_ptr).collect(),
         };

@@ -6,6 +6,7 @@ use crate::profile::Profile;
 use crate::schedule::PARTIALS;
 use crate::threads::Barrier;
 use res2lab_kernels::Stored;
+use res2lab_kernels::element::Element;
 use res2lab_kernels::memory::zeros;
 
 /// The memory of a plan's passes. What a forward pass leaves in it is read by the backward pass.
@@ -16,6 +17,8 @@ pub struct Workspace<T: Stored> {
     pub(crate) images: Vec<T>,
     /// Two sums for each channel of each norm, one thread after the other.
     pub(crate) sums: Vec<f64>,
+    /// The random factors of drop path and dropout.
+    pub(crate) noise: Vec<T::Real>,
     /// Partial gradients of one layer's weights and bias, one thread but the first after the other.
     pub(crate) partials: [Vec<T::Real>; PARTIALS],
     /// The packed weights of one convolution each.
@@ -35,6 +38,12 @@ pub(crate) struct Own<T: Stored> {
 }
 
 impl<T: Stored> Workspace<T> {
+    /// The random factors of the next passes: for each node of noise in order, images x channels.
+    /// They are 1 until they are set.
+    pub fn noise_mut(&mut self) -> &mut [T::Real] {
+        &mut self.noise
+    }
+
     /// Allocates the memory of a plan.
     ///
     /// # Panics
@@ -53,6 +62,7 @@ impl<T: Stored> Workspace<T> {
             own: (0..layout.threads).map(own).collect(),
             logits: zeros(layout.batch * plan.program.tables.logits.shape.channels),
             images: Vec::new(),
+            noise: vec![T::Real::ONE; plan.noise()],
             sums: vec![0.0; 2 * lengths.channels * layout.threads],
             partials: [0; PARTIALS].map(|_| zeros(lengths.partials * (layout.threads - 1))),
             packed: (0..lengths.packed_buffers).map(|_| zeros(lengths.packed)).collect(),

@@ -27,16 +27,24 @@ fn flatten(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
     }
 }
 
+/// Whether the field at `path` is the learning rate of an optimizer.
+fn is_lr(path: &str) -> bool {
+    path.starts_with("train.optimizer.") && path.ends_with(".lr")
+}
+
 /// The value of an axis (`scale`, `lr`, `scale+width`, a path) in a trial that does not name the
 /// axis.
 pub fn value_on(axis: &str, trial: &PlannedTrial) -> Option<String> {
     let fields = fields(trial);
     let one = |name: &str| {
+        if name == "lr" {
+            let lr = fields.iter().find(|(path, _)| is_lr(path));
+            return lr.map(|(_, value)| value.clone());
+        }
         if name == "depth" {
             return trial.spec.model.depth().map(|d| d.to_string());
         }
         let path = match name {
-            "lr" => "train.optimizer.sgd.lr".to_owned(),
             "epochs" => "train.epochs".to_owned(),
             "batch" => "train.batch_size".to_owned(),
             "data" => "data.name".to_owned(),
@@ -89,7 +97,7 @@ fn varies(axis: &str, path: &str) -> bool {
         "depth" => path == "model.blocks",
         // Matched budgets derive the width from the scale.
         "scale" => ["model.scale", "model.width"].contains(&path),
-        "lr" => path == "train.optimizer.sgd.lr",
+        "lr" => is_lr(path),
         "epochs" => path == "train.epochs",
         "batch" => path == "train.batch_size",
         "data" => path.starts_with("data."),

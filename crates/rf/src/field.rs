@@ -110,7 +110,11 @@ impl Flow {
             Op::GlobalPool => Flow::Whole,
             Op::Conv(c) => Flow::Windows(c.kernel, c.stride, c.padding),
             Op::MaxPool(p) | Op::AvgPool(p) => Flow::Windows(p.kernel, p.stride, p.padding),
-            Op::BatchNorm { .. } | Op::Relu | Op::Sigmoid | Op::Linear { .. } => Flow::Pointwise,
+            Op::BatchNorm { .. }
+            | Op::Relu
+            | Op::Sigmoid
+            | Op::Noise { .. }
+            | Op::Linear { .. } => Flow::Pointwise,
         }
     }
 }

@@ -21,8 +21,9 @@ pub fn checkpoints(trial: &PlannedTrial, keep: Keep) -> Checkpoints {
     let size = if train.precision == Precision::F64 { 8 } else { 4 };
     let weights = trial.parameters * size;
     let averages = if train.ema > 0.0 { weights } else { 0 };
+    let squares = if train.optimizer.keeps_squares() { weights } else { 0 };
     // The last state has momentum beside the weights. Files are replaced by complete ones.
-    let last = 2 * weights + averages;
+    let last = 2 * weights + squares + averages;
     let is_small = weights <= MOST_KEPT_BYTES as u64;
     // After epochs 1, 2, 4, ... but the last.
     let on_the_way = match train.epochs {

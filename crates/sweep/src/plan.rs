@@ -177,6 +177,11 @@ fn with_cost(
             "give a weight for each class, in the order of the classes",
         )));
     }
+    let augment = &spec.data.augment;
+    if facts.channels != 3 && (augment.auto.is_some() || augment.grayscale > 0.0) {
+        let cause = "data.augment.auto and grayscale do not go with images without color";
+        return Err(in_arm(Error::input(cause, "leave them out; they change colors")));
+    }
     let side = facts.height.max(facts.width);
     let multiple = spec.model.input_multiple();
     let fits = facts.height == facts.width && side.is_multiple_of(multiple);

@@ -1,5 +1,6 @@
 //! Makes the source of batches of a spec.
 use crate::evaluate::Groups;
+use res2lab_data::auto::{Auto, Interpolation, Policy, Set};
 use res2lab_data::shapes::SIZES;
 use res2lab_data::stream::StreamOptions;
 use res2lab_data::{
@@ -7,7 +8,8 @@ use res2lab_data::{
     normalize,
 };
 use res2lab_error::Error;
-use res2lab_experiment::{DataSpec, Normalize};
+use res2lab_experiment::auto::{AutoKind, PolicyName, Rand, SetName};
+use res2lab_experiment::{self as recipe, DataSpec, Normalize};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 
@@ -55,14 +57,53 @@ pub fn augment(spec: &DataSpec, is_resident: bool) -> Augment {
     let wanted = &spec.augment;
     let range = CropRange { scale: wanted.crop_scale, ratio: wanted.crop_ratio };
     let crop = (!is_resident).then_some(range);
-    Augment { crop_pad: wanted.crop_pad, flip: wanted.flip, crop, jitter: wanted.color_jitter }
+    Augment {
+        crop_pad: wanted.crop_pad,
+        flip: wanted.flip,
+        crop,
+        jitter: wanted.color_jitter,
+        auto: wanted.auto.as_ref().map(|auto| auto_of(&auto.kind)),
+        grayscale: wanted.grayscale,
+        interpolation: match wanted.interpolation {
+            recipe::Interpolation::Bilinear => Interpolation::Bilinear,
+            recipe::Interpolation::Bicubic => Interpolation::Bicubic,
+            recipe::Interpolation::Random => Interpolation::Random,
+        },
+    }
+}
+
+/// The automatic augmentation of a recipe.
+fn auto_of(kind: &AutoKind) -> Auto {
+    match *kind {
+        AutoKind::Trivial => Auto::Trivial,
+        AutoKind::Policy { name, deviation } => {
+            let policy = match name {
+                PolicyName::Original => Policy::Original,
+                PolicyName::OriginalIncreasing => Policy::OriginalIncreasing,
+                PolicyName::V0 => Policy::V0,
+                PolicyName::V0Increasing => Policy::V0Increasing,
+                PolicyName::Three => Policy::Three,
+            };
+            Auto::Policy { policy, deviation }
+        }
+        AutoKind::Rand(Rand { magnitude, deviation, most, layers, prob, set }) => {
+            let set = match set {
+                SetName::Plain => Set::Plain,
+                SetName::Increasing => Set::Increasing,
+                SetName::Three => Set::Three,
+                SetName::ThreeWeighted => Set::ThreeWeighted,
+                SetName::Weighted => Set::Weighted,
+            };
+            Auto::Rand { magnitude, deviation, most, layers, prob, set }
+        }
+    }
 }
 
 /// Whether the images of a set are kept on the device, or decoded and augmented one by one as they
 /// are needed.
 pub fn is_resident(spec: &DataSpec, set: &DataSet) -> bool {
-    let one_by_one = spec.augment.random_resized_crop || spec.augment.color_jitter > 0.0;
-    !one_by_one && matches!((&set.train, &set.test), (Pictures::Memory(_), Pictures::Memory(_)))
+    !spec.augment.is_one_by_one()
+        && matches!((&set.train, &set.test), (Pictures::Memory(_), Pictures::Memory(_)))
 }
 
 /// The device and element type of batches, and the threads that make them.

@@ -9,7 +9,7 @@
 //! - `trial`: the whole of a trial, from setup to result
 //! - `training`: the training loop
 //! - [`images`]: from a spec to a source of batches
-//! - `mix`: mixup and CutMix
+//! - `mix`: mixup and CutMix; `erase`: random erasing
 //! - `schedule`: learning rate and momentum of a step
 //! - `speed`: the speed of an attempt
 //! - `evaluate`: loss and accuracies on the test images
@@ -28,6 +28,7 @@ pub mod assess;
 mod checkpoint;
 mod confusion;
 pub mod environment;
+mod erase;
 mod evaluate;
 pub mod fit;
 pub mod gpu_record;

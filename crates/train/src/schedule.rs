@@ -1,11 +1,12 @@
 //! The schedule: learning rate and momentum of each step.
 
-use res2lab_experiment::{Decay, Optimizer, Schedule, TrainSpec};
+use res2lab_experiment::{Decay, Schedule, TrainSpec};
 use res2lab_nn::Rates;
 
 /// The rates of step `step` (from 0) in a training run with `steps_per_epoch` steps per epoch.
 pub(crate) fn rates(train: &TrainSpec, steps_per_epoch: usize, step: usize) -> Rates {
-    let Optimizer::Sgd { lr, momentum, .. } = train.optimizer;
+    let lr = train.optimizer.lr();
+    let momentum = train.optimizer.momentum();
     let total = train.epochs * steps_per_epoch;
     let epoch = step / steps_per_epoch;
     let scaled = |factor: f64| Rates { lr: lr * factor, momentum };
@@ -163,8 +164,7 @@ mod tests {
     fn is_timms(schedule: Schedule, expected: [f64; 11]) {
         const STEPS: [usize; 11] = [0, 1, 13, 14, 15, 30, 41, 49, 55, 62, 69];
         let mut train = train(schedule.clone(), 10);
-        let Optimizer::Sgd { lr, .. } = &mut train.optimizer;
-        *lr = 0.4;
+        *train.optimizer.lr_mut() = 0.4;
         for (step, expected) in STEPS.into_iter().zip(expected) {
             let ours = rates(&train, 7, step).lr;
             assert!(close(ours, expected), "{schedule:?}, step {step}: {ours}, not {expected}");

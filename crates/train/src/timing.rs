@@ -1,17 +1,18 @@
 //! Times a few steps of a trial, for the cost estimates of a plan. The only file that is written is a
 //! checkpoint, which is removed again.
 
+use crate::erase::erase;
 use crate::evaluate::{BATCH, Evaluator};
 use crate::images::{Target, augment, is_resident, source, wanted};
 use crate::mix::mix;
 use crate::schedule::rates;
-use crate::training::optimizer;
-use crate::trial::{TrialOptions, fresh_net};
+use crate::training::clip;
+use crate::trial::{TrialOptions, fresh_net, optimizer};
 use crate::{checkpoint, environment};
 use res2lab_data::{DataSet, EpochPlan, Shard, Source, Split, order};
 use res2lab_error::Error;
 use res2lab_experiment::TrialSpec;
-use res2lab_nn::{GradScale, Net};
+use res2lab_nn::{GradScale, Net, Noise};
 use res2lab_random::Key;
 use res2lab_store::{PlannedTrial, Timing};
 use std::time::{Duration, Instant};
@@ -101,7 +102,7 @@ fn steps(
     part: usize,
 ) -> Result<f64, Error> {
     let train = &spec.train;
-    let sgd = optimizer(train);
+    let optimizer = optimizer(train);
     let mut step = crate::trial::step_of(net, train)?;
     let mut count = 0;
     let mut started = Instant::now();
@@ -120,12 +121,13 @@ fn steps(
             augment: Some((augment, order::epoch_key(spec.seed, epoch))),
         })?;
         while let Some(batch) = source.next_batch()? {
-            let (images, targets) = mix(train, batch, Key::new(spec.seed).with(count as u64));
+            let key = Key::new(spec.seed).with(count as u64);
+            net.set_noise(Noise::new(key, 0));
+            let (images, targets) = mix(train, batch, key);
+            erase(&spec.data.augment, &images, key.named("erase"), 0);
             let out = step.forward_backward(net, &images, &targets, GradScale::ONE);
-            if train.clip_norm > 0.0 {
-                let _ = net.params_mut().clip_grads(train.clip_norm);
-            }
-            sgd.step(net.params_mut(), rates(train, 1_000_000, 0), count == 0, None)?;
+            let _ = clip(train, net.params_mut());
+            optimizer.step(net.params_mut(), rates(train, 1_000_000, 0), count, None)?;
             if train.ema > 0.0 {
                 net.params_mut().update_average(train.ema);
             }

@@ -82,6 +82,34 @@ fn two_processes_with_synchronized_batch_norm_are_one_with_the_whole_batch() {
     assert!((one[&20] - apart[&20]).abs() > 1e-5);
 }
 
+/// Drop path, dropout, random erasing and repeated images are drawn by the position of an image in
+/// the batch of all processes. The means of squares of AdamW are those of all processes.
+#[test]
+fn random_factors_do_not_depend_on_the_number_of_processes() {
+    let with = |devices, sync_bn| {
+        let optimizer = serde_json::json!({"adamw": {"lr": 1e-3, "weight_decay": 0.05}});
+        let train = TrainSpec {
+            optimizer: serde_json::from_value(optimizer).unwrap(),
+            drop_path: 0.3,
+            dropout: 0.2,
+            clip_agc: 0.2,
+            ..recipe(devices, sync_bn)
+        };
+        let mut trial = trial(train);
+        trial.spec.data.augment.erase = 0.5;
+        trial.spec.data.augment.repeats = 2;
+        trial
+    };
+    let (_a, one) = folder();
+    assert_eq!(run_together(&with(1, false), &one, None), [Ended::Done]);
+    let (_b, two) = folder();
+    assert_eq!(run_together(&with(2, true), &two, None), [Ended::Done, Ended::Done]);
+    let [one, two] = [&one, &two].map(|run| values(run, "train/loss"));
+    let worst = one.iter().map(|(step, a)| (a - two[step]).abs()).fold(0.0, f64::max);
+    println!("train/loss: {} values, largest difference {worst:.1e}", one.len());
+    assert!(one.len() == 20 && worst < 1e-5, "{worst}");
+}
+
 #[test]
 fn the_first_bucket_is_summed_before_the_backward_pass_ends() {
     let mut wide = trial(recipe(2, false));

@@ -106,7 +106,39 @@ fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
         ("bf16 autocast", TrainSpec { precision: Precision::Bf16, ..short() }),
         ("weight decay 0.001 on weights", TrainSpec { optimizer, clip_norm: 0.5, ..short() }),
     ];
-    let digits = recipes.map(|(feature, train)| (feature, trial(train)));
+    let optimizer = |map: serde_json::Value| serde_json::from_value(map).unwrap();
+    let squares = [
+        (
+            "AdamW, weight decay 0.05 on weights, layer decay 0.75",
+            TrainSpec {
+                optimizer: optimizer(
+                    serde_json::json!({"adamw": {"lr": 2e-3, "weight_decay": 0.05}}),
+                ),
+                layer_decay: 0.75,
+                clip_value: 0.1,
+                ..short()
+            },
+        ),
+        (
+            "LAMB with trust clip",
+            TrainSpec {
+                optimizer: optimizer(serde_json::json!({
+                    "lamb": {"lr": 2e-2, "weight_decay": 0.02, "trust_clip": true}
+                })),
+                ..short()
+            },
+        ),
+        (
+            "RMSprop as TensorFlow's",
+            TrainSpec {
+                optimizer: optimizer(serde_json::json!({"rmsprop_tf": {"lr": 0.05, "eps": 1e-3}})),
+                clip_agc: 0.5,
+                ema: 0.9,
+                ..short()
+            },
+        ),
+    ];
+    let digits = recipes.into_iter().chain(squares).map(|(feature, train)| (feature, trial(train)));
     // Float16 is slow on CPUs, so this recipe trains on a few generated images.
     let fp16 = TrainSpec {
         precision: Precision::Fp16,
@@ -126,9 +158,7 @@ fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
     let spec = TrialSpec { data, ..trial(fp16.clone()).spec };
     let generated =
         PlannedTrial { image_channels: 3, image_px: 16, classes: 4, spec, ..trial(fp16) };
-    for (feature, trial) in
-        digits.into_iter().chain([("fp16 autocast with loss scaling", generated)])
-    {
+    for (feature, trial) in digits.chain([("fp16 autocast with loss scaling", generated)]) {
         let (_a, whole) = folder();
         assert_eq!(run_once(&trial, &whole, None), Ended::Done, "{feature}");
         let (_b, pieces) = folder();

@@ -289,7 +289,7 @@ fn fields_known_by_a_path_are_suggested() {
         ("ema=0.9", "train.ema"),
         ("mixup=0.2", "train.mixup"),
         ("label_smoothing=0.1", "train.label_smoothing"),
-        ("weight_decay=0", "train.optimizer.sgd.weight_decay"),
+        ("wd=0", "train.optimizer.sgd.weight_decay"),
         ("augment.flip=true", "data.augment.flip"),
         ("batch_size=4", "batch"),
     ] {

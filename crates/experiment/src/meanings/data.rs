@@ -36,6 +36,38 @@ pub(super) const MEANINGS: &[Meaning] = &[
         "Strength j, from 0 to below 1: brightness, contrast and saturation are each multiplied by \
          a random factor from 1 - j to 1 + j.",
     ),
+    (
+        "data.augment.auto",
+        "Operations on each image of three channels, in timm's notation: RandAugment \
+         (`rand-m7-n2-mstd0.5-inc1`, also with `p`, `mmax`, `t3a`, `t3aw` and `tweights`), a policy \
+         of AutoAugment (`original`, `originalr`, `v0`, `v0r`, each also with `-mstd0.5`), \
+         3-Augment (`3a`), or `trivial` (torchvision's TrivialAugmentWide).",
+    ),
+    (
+        "data.augment.grayscale",
+        "Probability that an image of three channels becomes gray, from 0 to 1.",
+    ),
+    (
+        "data.augment.interpolation",
+        "Interpolation where a part is resized and by geometric operations of `auto`: `bilinear`, \
+         `bicubic`, or `random` (one of the two by a draw for each).",
+    ),
+    (
+        "data.augment.repeats",
+        "Times that an image comes in a row, 1 to 16, each time with draws of its own (repeated \
+         augmentation); an epoch keeps its number of steps, and so has that much fewer images.",
+    ),
+    (
+        "data.augment.erase",
+        "Probability that a box of 2 to 33 % of an image is erased, from 0 to 1, after mixup and \
+         CutMix (timm's random erasing); 0 is off.",
+    ),
+    (
+        "data.augment.erase_mode",
+        "What is in an erased box of a normalized image: `const` (0), `rand` (a normal draw for each \
+         channel) or `pixel` (a normal draw for each channel of each pixel).",
+    ),
+    ("data.augment.erase_count", "Largest number of boxes that share that area, 1 to 16."),
     ("data.pad_to", "Side in pixels to which images are padded with black; `none` keeps them."),
     (
         "data.size",

@@ -24,7 +24,16 @@ pub(super) const MEANINGS: &[Meaning] = &[
         "train.sync_bn",
         "Whether batch norm uses the statistics of the images of all processes of a trial.",
     ),
-    ("train.optimizer", "The optimizer, as a map from its name to its fields: `sgd`."),
+    (
+        "train.optimizer",
+        "The optimizer, as a map from its name to its fields: `sgd`, `adamw`, `lamb` or \
+         `rmsprop_tf`.",
+    ),
+    (
+        "train.optimizer.lr",
+        "Peak learning rate of the optimizer that the file names, for overrides and axes; short: \
+         `lr`.",
+    ),
     (
         "train.optimizer.sgd",
         "Stochastic gradient descent as in PyTorch: dampening 0, weight decay added to the \
@@ -41,6 +50,88 @@ pub(super) const MEANINGS: &[Meaning] = &[
         "train.optimizer.sgd.decay_on",
         "Parameters with weight decay: `all`, or `weights` (of convolutions and linear layers, \
          without batch norm and biases).",
+    ),
+    (
+        "train.optimizer.adamw",
+        "Adam with decoupled weight decay, as PyTorch's AdamW; not with float16.",
+    ),
+    ("train.optimizer.adamw.lr", "Peak learning rate, above 0."),
+    (
+        "train.optimizer.adamw.betas",
+        "Shares of the means of gradients and of their squares that a step keeps, each from 0 to \
+         below 1; the schedule `one_cycle` replaces the first.",
+    ),
+    ("train.optimizer.adamw.eps", "Added to the root of the mean of squares, above 0."),
+    (
+        "train.optimizer.adamw.weight_decay",
+        "Share of each value, times the learning rate, that a step takes away; 0 is off.",
+    ),
+    (
+        "train.optimizer.adamw.decay_on",
+        "Parameters with weight decay: `all`, or `weights` (as timm: tensors of more than one \
+         dimension).",
+    ),
+    (
+        "train.optimizer.lamb",
+        "LAMB as timm's: Adam's update, of a length in proportion to that of each tensor; not with \
+         float16.",
+    ),
+    ("train.optimizer.lamb.lr", "Peak learning rate, above 0."),
+    (
+        "train.optimizer.lamb.betas",
+        "Shares of the means of gradients and of their squares that a step keeps, each from 0 to \
+         below 1; the schedule `one_cycle` replaces the first.",
+    ),
+    ("train.optimizer.lamb.eps", "Added to the root of the mean of squares, above 0."),
+    (
+        "train.optimizer.lamb.weight_decay",
+        "Share of each value that is added to its update; 0 is off.",
+    ),
+    (
+        "train.optimizer.lamb.decay_on",
+        "Parameters with weight decay: `all`, or `weights` (as timm: tensors of more than one \
+         dimension).",
+    ),
+    (
+        "train.optimizer.lamb.max_grad_norm",
+        "Norm of the whole gradient to which the optimizer scales a larger one down; 0 is off.",
+    ),
+    (
+        "train.optimizer.lamb.trust_clip",
+        "Whether the ratio of the length of values to that of their update is at most 1 (LAMBC).",
+    ),
+    (
+        "train.optimizer.lamb.always_adapt",
+        "Whether tensors without weight decay have such a ratio too.",
+    ),
+    (
+        "train.optimizer.rmsprop_tf",
+        "RMSprop as TensorFlow's (timm's `rmsproptf`): the mean of squares begins with 1, `eps` is \
+         under the root, and the momentum holds the learning rate; not with float16.",
+    ),
+    ("train.optimizer.rmsprop_tf.lr", "Peak learning rate, above 0."),
+    (
+        "train.optimizer.rmsprop_tf.alpha",
+        "Share of the mean of squares that a step keeps, from 0 to below 1.",
+    ),
+    (
+        "train.optimizer.rmsprop_tf.eps",
+        "Added to the mean of squares before its root, above 0; timm's recipes give 0.001.",
+    ),
+    (
+        "train.optimizer.rmsprop_tf.momentum",
+        "Momentum, from 0 to below 1; the schedule `one_cycle` replaces it.",
+    ),
+    ("train.optimizer.rmsprop_tf.weight_decay", "L2 penalty; 0 is off."),
+    (
+        "train.optimizer.rmsprop_tf.decay_on",
+        "Parameters with weight decay: `all`, or `weights` (as timm: tensors of more than one \
+         dimension).",
+    ),
+    (
+        "train.layer_decay",
+        "Factor of the learning rate from one layer to the layer before it, above 0 to 1, with \
+         timm's layers: the stem, each block, the head; 1 is off.",
     ),
     (
         "train.schedule",
@@ -156,6 +247,12 @@ pub(super) const MEANINGS: &[Meaning] = &[
         "train.clip_norm",
         "Largest norm of the whole gradient, to which larger gradients are scaled down; 0 is off.",
     ),
+    ("train.clip_value", "Largest absolute value of each element of the gradient; 0 is off."),
+    (
+        "train.clip_agc",
+        "Adaptive gradient clipping as timm's: largest norm of each output channel's gradient as a \
+         share of its weights' norm, without the head; 0 is off. One way of clipping at a time.",
+    ),
     (
         "train.mixup",
         "Alpha of mixup, 0 to 100: pairs of images and labels are mixed with a weight from \
@@ -167,9 +264,34 @@ pub(super) const MEANINGS: &[Meaning] = &[
          area from Beta(alpha, alpha); 0 is off, and with mixup each batch gets one of the two.",
     ),
     (
+        "train.mix_prob",
+        "Share of the batches, pairs or images that mixup or CutMix changes, from 0 to 1.",
+    ),
+    ("train.mix_switch_prob", "Share of CutMix where mixup is on too, from 0 to 1."),
+    (
+        "train.mix_mode",
+        "What gets one choice and one weight of mixup and CutMix, as in timm: `batch`, `pair` or \
+         `elem` (each image).",
+    ),
+    (
+        "train.drop_path",
+        "Probability that the residual branch of the last block is dropped for an image, from 0 to \
+         below 1; it rises linearly from 0 at the first block (stochastic depth, as timm's), and 0 \
+         is off. Not for the family `dla`.",
+    ),
+    (
+        "train.dropout",
+        "Probability that a feature before the head is dropped, from 0 to below 1; 0 is off.",
+    ),
+    (
         "train.ema",
         "Decay of an exponential moving average of all weights, from 0 to below 1; the average is \
          evaluated and kept as best, and 0 is off.",
+    ),
+    (
+        "train.ema_warmup",
+        "Largest decay of the moving average at step t from 0: `tensorflow`, (1 + t) / (10 + t); \
+         `timm`, 1 - (1 + t)^(-2/3); or `none`.",
     ),
     (
         "train.eval_every",
@@ -189,7 +311,7 @@ pub(super) const MEANINGS: &[Meaning] = &[
     (
         "train.cuda_graph",
         "Whether a GPU records the step once as a CUDA graph: `true`, `false`, or `auto`, which \
-         records where `just gpu-check` has passed on this card. Not with mixup or CutMix, and not with \
+         records where `just gpu-check` has passed on this card. Not with mixup, CutMix, drop path or dropout, and not with \
          several devices and `accumulate` together.",
     ),
     (

@@ -131,9 +131,9 @@ pub unsafe fn sigmoid_backward<T: Stored>(
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn gate<T: Stored>(
+pub unsafe fn gate<T: Stored, G: Stored<Real = T::Real>>(
     x: View<T>,
-    gate: View<T>,
+    gate: View<G>,
     out: View<T>,
     add: bool,
     images: Range<usize>,

@@ -13,6 +13,9 @@ use xxhash_rust::xxh3::Xxh3;
 /// The prefix of momentum buffers in a checkpoint.
 pub const MOMENTUM: &str = "momentum.";
 
+/// The prefix of means of squared gradients in a checkpoint.
+pub const SECOND: &str = "second.";
+
 /// The prefix of the moving average in a checkpoint.
 pub const AVERAGE: &str = "ema.";
 
@@ -32,6 +35,9 @@ pub fn to_bytes(params: &Params, with_momentum: bool, header: &str) -> Result<Ve
         push("", &host.values[index]);
         if let Some(momentum) = host.momentum[index].as_ref().filter(|_| with_momentum) {
             push(MOMENTUM, momentum);
+            if let Some(second) = &host.second {
+                push(SECOND, &second[index]);
+            }
         }
         if let Some(average) = host.average.as_ref().filter(|_| with_momentum) {
             push(AVERAGE, &average[index]);
@@ -113,6 +119,10 @@ pub fn from_bytes(params: &mut Params, bytes: &[u8], path: &Path) -> Result<(), 
         let momentum = format!("{MOMENTUM}{name}");
         if params.momentum(index).is_some() && file.tensor(&momentum).is_ok() {
             params.set_momentum(index, &read(&file, &momentum, &shape).map_err(broken)?);
+        }
+        let second = format!("{SECOND}{name}");
+        if params.second(index).is_some() && file.tensor(&second).is_ok() {
+            params.set_second(index, &read(&file, &second, &shape).map_err(broken)?);
         }
         let average = format!("{AVERAGE}{name}");
         if params.average(index).is_some() && file.tensor(&average).is_ok() {

@@ -32,10 +32,11 @@ pub(crate) struct Chosen {
 /// Parts that wrappers add to names, at any position.
 const WRAPPERS: [&str; 4] =
     ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_forward_module."];
-/// Dicts of an optimizer, and momentum buffers of res2lab's checkpoints. They have as many tensors
+/// Dicts of an optimizer, and the optimizer's state in res2lab's checkpoints. They have as many tensors
 /// of the same shapes as weights, but are not weights.
-const NO_WEIGHTS: [&str; 7] = [
+const NO_WEIGHTS: [&str; 8] = [
     "momentum",
+    "second",
     "momentum_buffer",
     "exp_avg",
     "exp_avg_sq",

@@ -49,6 +49,15 @@ impl<T: Stored> Thread<'_, T> {
         unsafe { kernel(a, b, self.view(into.to), into.add, self.images.clone()) }
     }
 
+    /// Multiplies a slice by the random factors after those of `before` channels.
+    pub(crate) fn gate_by_noise(&self, from: BufferSlice, before: usize, into: GradientTarget) {
+        let from = self.view(from);
+        let factors = self.noise(before, from.channels);
+        let to = self.view(into.to);
+        // SAFETY: see the comment at the top of this file.
+        unsafe { pointwise::gate(from, factors, to, into.add, self.images.clone()) }
+    }
+
     /// Writes the sum of slices, or accumulates it.
     pub(crate) fn add(&self, from: &[BufferSlice], into: GradientTarget) {
         let to = self.view(into.to);

@@ -21,6 +21,8 @@ pub(crate) struct Shared<T: Stored> {
     pub accumulates: bool,
     pub running: *mut T::Real,
     pub sums: *mut f64,
+    /// The random factors of drop path and dropout: of each node those of all images.
+    pub noise: *const T::Real,
     /// Two buffers, so that one can be read while the other is written.
     pub partials: [*mut T::Real; 2],
     /// Buffers for the packed weights of one convolution.
@@ -99,6 +101,19 @@ impl<'a, T: Stored> Thread<'a, T> {
             channels: channels.len(),
             height: slice.shape.height,
             width: slice.shape.width,
+        }
+    }
+
+    /// A view of the random factors of this thread's images, which no kernel writes.
+    pub(crate) fn noise(&self, before: usize, channels: usize) -> View<T::Real> {
+        let start = before * self.layout.batch + self.batch.start * channels;
+        View {
+            // SAFETY: `Plan::noise` gives factors for every image and channel of these nodes.
+            at: unsafe { self.shared.noise.add(start) }.cast_mut(),
+            image_stride: channels,
+            channels,
+            height: 1,
+            width: 1,
         }
     }
 

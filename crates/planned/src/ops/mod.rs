@@ -9,6 +9,7 @@ pub mod gate;
 pub mod global_pool;
 pub mod linear;
 pub mod masked_sums;
+pub mod noise;
 pub mod norm;
 pub mod norm_back;
 pub mod pool;

@@ -111,6 +111,7 @@ impl Placing<'_> {
             Op::BatchNorm { .. }
             | Op::Relu
             | Op::Sigmoid
+            | Op::Noise { .. }
             | Op::Input
             | Op::Conv(_)
             | Op::Add
@@ -256,6 +257,7 @@ fn words(op: &Op, channels: usize) -> (Kind, Vec<String>) {
         Op::BatchNorm { .. } => layer("norm".into()),
         Op::Relu => layer("ReLU".into()),
         Op::Sigmoid => layer("sigmoid".into()),
+        Op::Noise { .. } => layer("noise".into()),
         Op::Input | Op::Slice { .. } => (Kind::Input, vec![channels.to_string()]),
     }
 }

@@ -84,6 +84,23 @@ pub const TRIAL_COLUMNS: &[Column] = &[
         "strength of random changes of color",
         Real(|r| Some(data(r).augment.color_jitter)),
     ),
+    (
+        "auto_augment",
+        "operations on images, in timm's notation",
+        Text(|r| data(r).augment.auto.as_ref().map(ToString::to_string)),
+    ),
+    (
+        "grayscale",
+        "probability that an image becomes gray",
+        Real(|r| Some(data(r).augment.grayscale)),
+    ),
+    (
+        "interpolation",
+        "of training images: bilinear, bicubic or random",
+        Text(|r| word(&data(r).augment.interpolation)),
+    ),
+    ("repeats", "times that an image comes in an epoch", Count(|r| count(data(r).augment.repeats))),
+    ("erase", "probability of random erasing; 0 is off", Real(|r| Some(data(r).augment.erase))),
     ("pad_to_px", "side that images were padded to", Count(|r| data(r).pad_to.and_then(count))),
     ("image_px", "side of an image", Count(|r| count(r.planned.image_px))),
     ("classes", "length of the logits", Count(|r| count(r.planned.classes))),
@@ -100,11 +117,21 @@ pub const TRIAL_COLUMNS: &[Column] = &[
         Count(|r| count(train(r).devices_per_trial)),
     ),
     ("sync_bn", "batch norm over the images of all processes", Flag(|r| Some(train(r).sync_bn))),
-    ("lr", "peak learning rate", Real(|r| Some(sgd(r).0))),
-    ("momentum", "of the optimizer; one_cycle replaces it", Real(|r| Some(sgd(r).1))),
-    ("nesterov", "look-ahead", Flag(|r| Some(sgd(r).2))),
-    ("weight_decay", "L2 decay", Real(|r| Some(sgd(r).3))),
-    ("decay_on", "what decays: all or weights", Text(|r| word(&decay_on(r)))),
+    ("optimizer", "sgd, adamw, lamb or rmsprop_tf", Text(|r| text(train(r).optimizer.name()))),
+    ("lr", "peak learning rate", Real(|r| Some(train(r).optimizer.lr()))),
+    (
+        "momentum",
+        "of the optimizer, or the first of its betas; one_cycle replaces it",
+        Real(|r| Some(train(r).optimizer.momentum())),
+    ),
+    ("nesterov", "look-ahead of sgd", Flag(nesterov)),
+    ("weight_decay", "of the optimizer", Real(|r| Some(train(r).optimizer.decay().0))),
+    ("decay_on", "what decays: all or weights", Text(|r| word(&train(r).optimizer.decay().1))),
+    (
+        "layer_decay",
+        "factor of the learning rate from a layer to the one before; 1 is off",
+        Real(|r| Some(train(r).layer_decay)),
+    ),
     ("schedule", "of the learning rate", Text(|r| word(&train(r).schedule))),
     ("loss", "what training minimized", Text(|r| word(&train(r).loss))),
     (
@@ -117,13 +144,37 @@ pub const TRIAL_COLUMNS: &[Column] = &[
         "largest norm of the gradient; 0 is no limit",
         Real(|r| Some(train(r).clip_norm)),
     ),
+    (
+        "clip_value",
+        "largest element of the gradient; 0 is no limit",
+        Real(|r| Some(train(r).clip_value)),
+    ),
+    (
+        "clip_agc",
+        "largest share of the gradient's norm in the weights'; 0 is no limit",
+        Real(|r| Some(train(r).clip_agc)),
+    ),
     ("mixup", "alpha of mixup; 0 is off", Real(|r| Some(train(r).mixup))),
     ("cutmix", "alpha of CutMix; 0 is off", Real(|r| Some(train(r).cutmix))),
+    ("mix_prob", "share of what mixup or CutMix changes", Real(|r| Some(train(r).mix_prob))),
+    ("mix_switch_prob", "share of CutMix beside mixup", Real(|r| Some(train(r).mix_switch_prob))),
+    ("mix_mode", "batch, pair or elem", Text(|r| word(&train(r).mix_mode))),
+    (
+        "drop_path",
+        "probability that the last block's branch is dropped; 0 is off",
+        Real(|r| Some(train(r).drop_path)),
+    ),
+    (
+        "dropout",
+        "probability that a feature before the head is dropped; 0 is off",
+        Real(|r| Some(train(r).dropout)),
+    ),
     (
         "ema",
         "decay of the weights' moving average, which is what is evaluated; 0 is off",
         Real(|r| Some(train(r).ema)),
     ),
+    ("ema_warmup", "how the decay begins", Text(|r| word(&train(r).ema_warmup))),
     ("max_minutes", "limit of training time; 0 is none", Real(|r| Some(train(r).max_minutes))),
     (
         "init_weights",
@@ -198,14 +249,11 @@ fn train(row: &TrialRow) -> &TrainSpec {
     &row.planned.spec.train
 }
 
-fn sgd(row: &TrialRow) -> (f64, f64, bool, f64) {
-    let Optimizer::Sgd { lr, momentum, nesterov, weight_decay, .. } = train(row).optimizer;
-    (lr, momentum, nesterov, weight_decay)
-}
-
-fn decay_on(row: &TrialRow) -> res2lab_experiment::DecayOn {
-    let Optimizer::Sgd { decay_on, .. } = train(row).optimizer;
-    decay_on
+fn nesterov(row: &TrialRow) -> Option<bool> {
+    match train(row).optimizer {
+        Optimizer::Sgd { nesterov, .. } => Some(nesterov),
+        _ => None,
+    }
 }
 
 fn result(row: &TrialRow) -> Option<&TrialResult> {

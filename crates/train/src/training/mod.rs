@@ -5,17 +5,18 @@ mod report;
 mod save;
 mod stop;
 use crate::checkpoint::State;
+use crate::erase::erase;
 use crate::evaluate::Groups;
 use crate::mix::mix;
 use crate::recorder::Recorder;
 use crate::reduce::Reduce;
 use crate::schedule::rates;
 use crate::speed::Speed;
-use crate::trial::TrialOptions;
+use crate::trial::{TrialOptions, optimizer};
 use res2lab_data::{Augment, EpochPlan, Source, Split, order};
 use res2lab_error::Error;
-use res2lab_experiment::{DecayOn, Optimizer, TrainSpec, TrialSpec};
-use res2lab_nn::{Engine, GradScale, LossScaler, Net, Rates, Sgd, Step};
+use res2lab_experiment::{EmaWarmup, TrainSpec, TrialSpec};
+use res2lab_nn::{Engine, GradScale, LossScaler, Net, Noise, Optimizer, Params, Rates, Step};
 use res2lab_random::Key;
 use res2lab_store::RunDir;
 use std::collections::BTreeMap;
@@ -77,7 +78,7 @@ impl Loop<'_> {
         let steps_per_epoch =
             order::steps_per_epoch(self.source.len(Split::Train), train.batch_size);
         let total = train.epochs * steps_per_epoch;
-        let sgd = optimizer(train);
+        let optimizer = optimizer(train);
         let mut totals = self.load_totals();
         self.show_samples()?;
         self.options.is_starting.store(false, Ordering::Relaxed);
@@ -92,7 +93,7 @@ impl Loop<'_> {
             while self.state.step < (epoch + 1) * steps_per_epoch {
                 self.compute_gradients(&mut totals)?;
                 let rates = rates(train, steps_per_epoch, self.state.step);
-                self.update(&sgd, rates, &mut totals)?;
+                self.update(&optimizer, rates, &mut totals)?;
 
                 // --- log ---
                 let is_epoch_end = self.state.step.is_multiple_of(steps_per_epoch);
@@ -168,8 +169,11 @@ impl Loop<'_> {
             };
             totals.replaced += self.source.replaced() as i64;
             let nth = (shard.rank * shard.accumulate + part) as u64;
-            let (images, targets) =
-                mix(train, batch, mixing.with(self.state.step as u64).with(nth));
+            let of_step = mixing.with(self.state.step as u64);
+            let first = nth as usize * batch.indices.len();
+            self.net.set_noise(Noise::new(of_step, first));
+            let (images, targets) = mix(train, batch, of_step.with(nth));
+            erase(&self.spec.data.augment, &images, of_step.named("erase"), first);
             if part + 1 == shard.accumulate {
                 self.reduce.begin(part > 0, true)?;
             }
@@ -192,22 +196,27 @@ impl Loop<'_> {
     }
 
     /// Updates the weights, and all counts of steps.
-    fn update(&mut self, sgd: &Sgd, rates: Rates, totals: &mut Totals) -> Result<(), Error> {
+    fn update(
+        &mut self,
+        optimizer: &Optimizer,
+        rates: Rates,
+        totals: &mut Totals,
+    ) -> Result<(), Error> {
         let train = &self.spec.train;
         if let Some(scaler) = &mut self.scaler {
             scaler.unscale(self.net.params_mut())?;
         }
-        if train.clip_norm > 0.0 {
-            totals.grad_norm = Some(self.net.params_mut().clip_grads(train.clip_norm));
+        if let Some(norm) = clip(train, self.net.params_mut()) {
+            totals.grad_norm = Some(norm);
         }
-        let first = self.state.step == 0;
+        let step = self.state.step;
         let found_inf = self.scaler.as_ref().map(LossScaler::found_inf);
-        sgd.step(self.net.params_mut(), rates, first, found_inf)?;
+        optimizer.step(self.net.params_mut(), rates, step, found_inf)?;
         if let Some(scaler) = &mut self.scaler {
             scaler.update()?;
         }
         if train.ema > 0.0 {
-            self.net.params_mut().update_average(average_decay(train.ema, self.state.step));
+            self.net.params_mut().update_average(average_decay(train, self.state.step));
         }
         self.state.step += 1;
         self.trace()?;
@@ -248,23 +257,37 @@ impl Loop<'_> {
         let seed = self.spec.seed;
         let shard = self.options.shard(train.accumulate);
         let images = self.source.len(Split::Train);
+        let repeats = self.spec.data.augment.repeats;
+        let size = train.batch_size;
         let batches =
-            order::training_batches(images, seed, epoch, train.batch_size, shard, first_step);
+            order::repeated_batches(images, repeats, (seed, epoch), size, shard, first_step);
         let augment = Some((self.augment, order::epoch_key(seed, epoch)));
         self.source.begin(EpochPlan { split: Split::Train, batches, augment })
     }
 }
 
-/// The recipe's optimizer.
-pub(crate) fn optimizer(train: &TrainSpec) -> Sgd {
-    let Optimizer::Sgd { nesterov, weight_decay, decay_on, .. } = train.optimizer;
-    Sgd { weight_decay, decay_weights_only: decay_on == DecayOn::Weights, nesterov }
+/// Clips the gradient by the recipe. Returns its norm before, where that was computed.
+pub(crate) fn clip(train: &TrainSpec, params: &mut Params) -> Option<Tensor> {
+    if train.clip_value > 0.0 {
+        params.clip_grad_values(train.clip_value);
+    }
+    if train.clip_agc > 0.0 {
+        params.clip_grad_units(train.clip_agc);
+    }
+    (train.clip_norm > 0.0).then(|| params.clip_grads(train.clip_norm))
 }
 
-/// The decay of the moving average at a step, by TensorFlow's rule: min(decay, (1 + t) / (10 + t)).
-/// An average that has just started follows faster, so that it forgets the initial weights.
-fn average_decay(decay: f64, step: usize) -> f64 {
-    decay.min((1.0 + step as f64) / (10.0 + step as f64))
+/// The decay of the moving average at a step. An average that has just started follows faster, so
+/// that it forgets the initial weights.
+fn average_decay(train: &TrainSpec, step: usize) -> f64 {
+    let step = step as f64;
+    let most = match train.ema_warmup {
+        EmaWarmup::None => 1.0,
+        EmaWarmup::Tensorflow => (1.0 + step) / (10.0 + step),
+        // ModelEmaV3 with its defaults.
+        EmaWarmup::Timm => 1.0 - (1.0 + step).powf(-2.0 / 3.0),
+    };
+    train.ema.min(most)
 }
 
 impl Totals {

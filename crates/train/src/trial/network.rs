@@ -4,11 +4,15 @@ use super::TrialOptions;
 use crate::checkpoint::State;
 use crate::gpu_record::checked;
 use crate::identity;
-use res2lab_arch::Input;
+use res2lab_arch::{Input, NoiseRates};
 use res2lab_error::Error;
-use res2lab_experiment::{Bce, Loss, MemoryLayout, Precision, TrainSpec, TrialSpec};
+use res2lab_experiment::Optimizer as Recipe;
+use res2lab_experiment::{Bce, DecayOn, Loss, MemoryLayout, Precision, TrainSpec, TrialSpec};
 use res2lab_nn::weights::{self, Fit, WeightsFile};
-use res2lab_nn::{Conditions, Engine, Layout, LossKind, Net, Objective, Placement, Step, init};
+use res2lab_nn::{
+    Conditions, Engine, Lamb, Layout, LossKind, Method, Net, Objective, Optimizer, Placement, Step,
+    init,
+};
 use res2lab_store::PlannedTrial;
 use std::path::Path;
 use tch::{Device, Kind};
@@ -16,6 +20,25 @@ use tch::{Device, Kind};
 /// The step for this net and recipe.
 pub(crate) fn step_of(net: &Net, train: &TrainSpec) -> Result<Box<dyn Step>, Error> {
     res2lab_nn::step::of_engine(net, objective(net, train))
+}
+
+/// The recipe's optimizer.
+pub(crate) fn optimizer(train: &TrainSpec) -> Optimizer {
+    let method = match train.optimizer {
+        Recipe::Sgd { nesterov, .. } => Method::Sgd { nesterov },
+        Recipe::Adamw { betas: [_, beta2], eps, .. } => Method::AdamW { beta2, eps },
+        Recipe::Lamb {
+            betas: [_, beta2], eps, max_grad_norm, trust_clip, always_adapt, ..
+        } => Method::Lamb(Lamb { beta2, eps, max_grad_norm, trust_clip, always_adapt }),
+        Recipe::RmspropTf { alpha, eps, .. } => Method::RmsPropTf { alpha, eps },
+    };
+    let (weight_decay, decay_on) = train.optimizer.decay();
+    Optimizer {
+        method,
+        weight_decay,
+        decay_weights_only: decay_on == DecayOn::Weights,
+        layer_decay: train.layer_decay,
+    }
 }
 
 /// What the recipe minimizes. The plan has checked that there is a weight for each class.
@@ -93,6 +116,8 @@ pub(super) fn empty_net(
     }
     let mut net = Net::new(graph, placement)?;
     net.set_autocast(autocast);
+    let TrainSpec { drop_path, dropout, .. } = *train;
+    net.set_noise_rates(NoiseRates { drop_path, dropout });
     net.fuse_evaluation(train.fused_evaluation.is_on(|| record.fused_evaluation));
     Ok(net)
 }
@@ -111,12 +136,14 @@ fn layout(asked: MemoryLayout, engine: Engine, fastest: Layout) -> Layout {
 pub(crate) fn fresh_net(trial: &PlannedTrial, options: &TrialOptions) -> Result<Net, Error> {
     let mut net = empty_net(trial, trial.image_channels, options, None)?;
     init::init(net.params_mut(), trial.spec.seed);
-    start_average(&mut net, &trial.spec);
+    start_state(&mut net, &trial.spec.train);
     Ok(net)
 }
 
-pub(super) fn start_average(net: &mut Net, spec: &TrialSpec) {
-    if spec.train.ema > 0.0 {
+/// Starts what training keeps beside the weights: the optimizer's state and the moving average.
+pub(super) fn start_state(net: &mut Net, train: &TrainSpec) {
+    optimizer(train).start(net.params_mut());
+    if train.ema > 0.0 {
         net.params_mut().start_average();
     }
 }

@@ -1,7 +1,7 @@
 //! The start of a trial: data, network, state, files and other processes.
 
 use super::TrialOptions;
-use super::network::{arithmetic, empty_net, given_weights, start_average, step_of};
+use super::network::{arithmetic, empty_net, given_weights, start_state, step_of};
 use crate::checkpoint::{self, Saved, State};
 use crate::environment::device_name;
 use crate::images::{Target, augment, is_resident, source, wanted};
@@ -145,7 +145,7 @@ fn starting_state(
     let spec = &trial.spec;
     match saved {
         Some(Saved { bytes, state, was_checked }) => {
-            start_average(net, spec);
+            start_state(net, &spec.train);
             weights::from_bytes(net.params_mut(), &bytes, &run.last_checkpoint())?;
             let unchecked =
                 if was_checked { "" } else { ", from a checkpoint of before checksums, unchecked" };
@@ -155,7 +155,7 @@ fn starting_state(
         None => {
             init::init(net.params_mut(), spec.seed);
             let start = given_weights(net, trial, options)?;
-            start_average(net, spec);
+            start_state(net, &spec.train);
             Ok((fresh, start))
         }
     }

@@ -7,7 +7,7 @@ use res2lab_planned::{SgdStep, flat};
 use std::ops::Range;
 use tch::{Kind, Tensor};
 
-/// The optimizer. Its state (momentum) is part of [`Params`].
+/// SGD by itself, for what needs no other optimizer. Its state (momentum) is part of [`Params`].
 #[derive(Clone, Copy, Debug)]
 pub struct Sgd {
     /// L2 decay.
@@ -59,7 +59,7 @@ impl Sgd {
 
 /// Runs a step on a range of the flat buffers: by our kernels where they support the buffers, else
 /// by libtorch.
-fn step_range(
+pub(super) fn step_range(
     params: &mut Params,
     range: Range<i64>,
     constants: FusedSgd,

@@ -1,0 +1,61 @@
+//! The random factors of drop path and dropout. A factor is a function of the key, the node, and the
+//! position of the image in the batch of all processes, so it depends neither on threads nor on how
+//! a batch is divided.
+
+use res2lab_arch::{Graph, Op};
+use res2lab_random::Key;
+use tch::Tensor;
+
+/// The random numbers of one training step.
+#[derive(Clone, Copy, Debug)]
+pub struct Noise {
+    key: Key,
+    /// The position of the first image in the batch of all processes.
+    first: usize,
+}
+
+impl Default for Noise {
+    fn default() -> Noise {
+        Noise::new(Key::new(0), 0)
+    }
+}
+
+impl Noise {
+    /// Of the step with this key, for images from position `first` on.
+    pub fn new(key: Key, first: usize) -> Noise {
+        Noise { key: key.named("noise"), first }
+    }
+
+    /// A factor: 0, or what keeps the mean at 1.
+    fn factor(self, node: &str, image: usize, channel: usize, rate: f64) -> f64 {
+        let image = (self.first + image) as u64;
+        let draw = self.key.named(node).with(image).uniform(channel as u64);
+        if draw < rate { 0.0 } else { 1.0 / (1.0 - rate) }
+    }
+
+    /// The factors of a node as a tensor that `x`, the node's input, can be multiplied by.
+    pub(crate) fn factors(self, node: &str, rate: f64, per_image: bool, x: &Tensor) -> Tensor {
+        let images = x.size()[0];
+        let channels = if per_image { 1 } else { x.size()[1] };
+        let all = (0..images as usize).flat_map(|image| {
+            (0..channels as usize).map(move |channel| self.factor(node, image, channel, rate))
+        });
+        let factors = Tensor::from_slice(&all.collect::<Vec<f64>>());
+        factors.to_kind(x.kind()).to_device(x.device()).view([images, channels, 1, 1])
+    }
+
+    /// Writes the factors of all nodes of a graph, of each those of all images and channels.
+    pub(crate) fn fill(self, graph: &Graph, images: usize, mut set: impl FnMut(usize, f64)) {
+        let mut at = 0;
+        for node in &graph.nodes {
+            let Op::Noise { rate, per_image } = node.op else { continue };
+            for image in 0..images {
+                for channel in 0..node.shape.channels {
+                    let channel = if per_image { 0 } else { channel };
+                    set(at, self.factor(&node.name, image, channel, rate));
+                    at += 1;
+                }
+            }
+        }
+    }
+}
