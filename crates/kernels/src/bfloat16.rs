@@ -5,7 +5,7 @@
 use crate::Bf16;
 
 use crate::element::{Plain, Simd};
-use crate::stored::{Lanes, Stored};
+use crate::stored::{Lanes, Storage};
 
 type PlainVector = <Plain as Simd<f32>>::V;
 const PLAIN: usize = <Plain as Simd<f32>>::LANES;

@@ -2,6 +2,7 @@
 //!
 //! Dispatch tables are statics of this crate. Their functions are therefore compiled here, with
 //! this crate's optimization level, and not in the crate of a generic caller.
+#![allow(private_interfaces)] // The tables are no part of the interface.
 
 use crate::Bf16;
 #[cfg(target_arch = "x86_64")]
@@ -19,33 +20,54 @@ use crate::pointwise::loops as pointwise;
 use crate::pool::rows;
 use crate::sgd::loops as sgd;
 use crate::source::{Masked, NormPlane, One, Source, StridedSource, Sum};
-use crate::stored::{Lanes, Stored};
+use crate::stored::{Lanes, Storage};
+
+/// A type in which planes are stored, with its kernels: `f32`, `f64` or [`Bf16`].
+pub trait Stored: Storage<Real: Real> {
+    /// The dispatch table for this type and the instruction set in use.
+    #[doc(hidden)]
+    fn kernels() -> &'static Kernels<Self>;
+}
 
 /// The type of arithmetic: `f32` or `f64`.
-pub trait Real: Element + Stored<Real = Self> {}
+pub trait Real: Element + Storage<Real = Self> {
+    /// As [`Stored::kernels`].
+    #[doc(hidden)]
+    fn real_kernels() -> &'static Kernels<Self>;
+}
 
-impl Real for f32 {}
-impl Real for f64 {}
+impl Real for f32 {
+    fn real_kernels() -> &'static Kernels<Self> {
+        f32::kernels()
+    }
+}
 
-macro_rules! kernels {
-    ($name:ident, $type:ty, $avx512:ident, $avx512_narrow:ident, $avx2:ident, $plain:ident) => {
-        /// The dispatch table for this type and the instruction set in use.
-        pub(crate) fn $name() -> &'static Kernels<$type> {
-            #[cfg(target_arch = "x86_64")]
-            match current() {
-                InstructionSet::Avx512 => return &$avx512,
-                InstructionSet::Avx512Narrow => return &$avx512_narrow,
-                InstructionSet::Avx2 => return &$avx2,
-                InstructionSet::Plain => {}
+impl Real for f64 {
+    fn real_kernels() -> &'static Kernels<Self> {
+        f64::kernels()
+    }
+}
+
+macro_rules! stored {
+    ($type:ty, $avx512:ident, $avx512_narrow:ident, $avx2:ident, $plain:ident) => {
+        impl Stored for $type {
+            fn kernels() -> &'static Kernels<Self> {
+                #[cfg(target_arch = "x86_64")]
+                match current() {
+                    InstructionSet::Avx512 => return &$avx512,
+                    InstructionSet::Avx512Narrow => return &$avx512_narrow,
+                    InstructionSet::Avx2 => return &$avx2,
+                    InstructionSet::Plain => {}
+                }
+                &$plain
             }
-            &$plain
         }
     };
 }
 
-kernels!(f32_kernels, f32, AVX512_F32, AVX512_NARROW_F32, AVX2_F32, PLAIN_F32);
-kernels!(f64_kernels, f64, AVX512_F64, AVX512_NARROW_F64, AVX2_F64, PLAIN_F64);
-kernels!(bf16_kernels, Bf16, AVX512_BF16, AVX512_NARROW_BF16, AVX2_BF16, PLAIN_BF16);
+stored!(f32, AVX512_F32, AVX512_NARROW_F32, AVX2_F32, PLAIN_F32);
+stored!(f64, AVX512_F64, AVX512_NARROW_F64, AVX2_F64, PLAIN_F64);
+stored!(Bf16, AVX512_BF16, AVX512_NARROW_BF16, AVX2_BF16, PLAIN_BF16);
 
 /// An entry of a dispatch table: a function of one argument of type `A`.
 type Entry<A> = unsafe fn(&A);
@@ -64,20 +86,20 @@ impl<A> WriteOrAdd<A> {
 }
 
 /// Packing, by the source of the rows.
-pub(crate) struct Packs<T: Stored> {
+pub(crate) struct Packs<T: Storage> {
     pub one: Entry<pack::Pack<T::Real, One<T>>>,
     pub sum: Entry<pack::Pack<T::Real, Sum<T>>>,
     pub norm: Entry<pack::Pack<T::Real, NormPlane<T>>>,
 }
 
 /// Strided packing, by the source of the rows.
-pub(crate) struct Gathers<T: Stored> {
+pub(crate) struct Gathers<T: Storage> {
     pub one: Entry<pack::StridedGather<T::Real, One<T>>>,
     pub sum: Entry<pack::StridedGather<T::Real, Sum<T>>>,
 }
 
 /// Writing a convolution's results, by the operation on them.
-pub(crate) struct Writes<T: Stored> {
+pub(crate) struct Writes<T: Storage> {
     pub store: Entry<Write<T, Store>>,
     pub add: Entry<Write<T, Add>>,
     pub sums: Entry<Write<T, StoreSums>>,
@@ -87,7 +109,7 @@ pub(crate) struct Writes<T: Stored> {
 }
 
 /// Copying a plane, by its source.
-pub(crate) struct Copies<T: Stored> {
+pub(crate) struct Copies<T: Storage> {
     pub one: WriteOrAdd<pointwise::PlaneCopy<T, One<T>>>,
     pub sum: WriteOrAdd<pointwise::PlaneCopy<T, Sum<T>>>,
     pub masked: WriteOrAdd<pointwise::PlaneCopy<T, Masked<T>>>,
@@ -95,14 +117,14 @@ pub(crate) struct Copies<T: Stored> {
 }
 
 /// The sums of a batch norm, by their factors.
-pub(crate) struct NormSums<T: Stored> {
+pub(crate) struct NormSums<T: Storage> {
     pub squares: Entry<norm::PlaneSums<norm::Squares<T>>>,
     pub products: Entry<norm::PlaneSums<norm::Products<T>>>,
     pub masked_products: Entry<norm::PlaneSums<norm::MaskedProducts<T>>>,
 }
 
 /// Normalization, without and with a residual.
-pub(crate) struct Normalizations<T: Stored> {
+pub(crate) struct Normalizations<T: Storage> {
     pub plain: Entry<norm::Normalize<T, norm::NoTerm>>,
     pub residual: Entry<norm::Normalize<T, norm::Term<T>>>,
 }
@@ -116,7 +138,7 @@ pub(crate) struct Moments<R: 'static> {
 }
 
 /// The dispatch table of one type of elements and instruction set.
-pub(crate) struct Kernels<T: Stored> {
+pub(crate) struct Kernels<T: Storage> {
     /// The elements of a vector in the register tiles.
     pub lanes: usize,
     /// The number of vector registers.
@@ -226,31 +248,31 @@ compile!(outers, Real, tile::outer, [const M: usize, const N: usize], [M, N], ti
 compile!(transposes, Real, tile::transpose, [], [], tile::Transpose<T>, both);
 // Loops over planes use the longer vectors wherever they exist, but for this one.
 compile!(
-    gathers, Stored, pack::strided_gather, [P: StridedSource<T>], [P], pack::StridedGather<T::Real, P>, Avx2
+    gathers, Storage, pack::strided_gather, [P: StridedSource<T>], [P], pack::StridedGather<T::Real, P>, Avx2
 );
-compile!(packs, Stored, pack::pack, [P: Source<T>], [P], pack::Pack<T::Real, P>, Avx512);
-compile!(writes, Stored, results::write, [O: results::Operation<T>], [O], Write<T, O>, Avx512);
+compile!(packs, Storage, pack::pack, [P: Source<T>], [P], pack::Pack<T::Real, P>, Avx512);
+compile!(writes, Storage, results::write, [O: results::Operation<T>], [O], Write<T, O>, Avx512);
 compile!(
-    scatters, Stored, scatter::strided_scatter, [const ADD: bool], [ADD], scatter::StridedScatter<T>, Avx512
+    scatters, Storage, scatter::strided_scatter, [const ADD: bool], [ADD], scatter::StridedScatter<T>, Avx512
 );
-compile!(norm_sums, Stored, norm::sums_of, [F: norm::Factors<T>], [F], norm::PlaneSums<F>, Avx512);
+compile!(norm_sums, Storage, norm::sums_of, [F: norm::Factors<T>], [F], norm::PlaneSums<F>, Avx512);
 compile!(
-    normalizes, Stored, norm::normalize_plane, [A: norm::Added<T>], [A], norm::Normalize<T, A>, Avx512
+    normalizes, Storage, norm::normalize_plane, [A: norm::Added<T>], [A], norm::Normalize<T, A>, Avx512
 );
 compile!(
-    copies, Stored, pointwise::copy_plane, [P: Source<T>, const ADD: bool], [P, ADD],
+    copies, Storage, pointwise::copy_plane, [P: Source<T>, const ADD: bool], [P, ADD],
     pointwise::PlaneCopy<T, P>, Avx512
 );
-compile!(relus, Stored, pointwise::relu_plane, [], [], pointwise::PlaneCopy<T, One<T>>, Avx512);
-compile!(scales, Stored, pointwise::scale_plane, [const ADD: bool], [ADD], pointwise::Scale<T>, Avx512);
+compile!(relus, Storage, pointwise::relu_plane, [], [], pointwise::PlaneCopy<T, One<T>>, Avx512);
+compile!(scales, Storage, pointwise::scale_plane, [const ADD: bool], [ADD], pointwise::Scale<T>, Avx512);
 compile!(
-    plane_sums, Stored, pointwise::sum_of, [F: pointwise::Summand<T>], [F], pointwise::PlaneSum<F>, Avx512
+    plane_sums, Storage, pointwise::sum_of, [F: pointwise::Summand<T>], [F], pointwise::PlaneSum<F>, Avx512
 );
 compile!(sgds, Real, sgd::step, [], [], sgd::Flat<T>, Avx512);
-compile!(pool_places, Stored, rows::places, [], [], rows::Places<T>, Avx512);
+compile!(pool_places, Storage, rows::places, [], [], rows::Places<T>, Avx512);
 // The compiler vectorizes these loops itself; the code that it generates for AVX-512 is slower.
-compile!(pool_rows, Stored, rows::sum, [], [], rows::RowSum<T>);
-compile!(pool_maxima, Stored, rows::maximum, [], [], rows::Maximum<T>);
+compile!(pool_rows, Storage, rows::sum, [], [], rows::RowSum<T>);
+compile!(pool_maxima, Storage, rows::maximum, [], [], rows::Maximum<T>);
 compile!(adamws, Real, moments::adamw, [], [], moments::Flat<T, moments::AdamW<T>>);
 compile!(rmsprop_tfs, Real, moments::rmsprop_tf, [], [], moments::Flat<T, moments::RmsPropTf<T>>);
 compile!(lamb_means, Real, moments::lamb_means, [], [], moments::Flat<T, moments::LambStep<T>>);

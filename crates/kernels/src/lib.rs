@@ -64,9 +64,9 @@ pub mod view;
 pub use conv::{
     ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward,
 };
-pub use dispatch::Real;
+pub use dispatch::{Real, Stored};
 pub use fastest::fastest;
 pub use half::bf16 as Bf16;
 pub use share::Share;
-pub use stored::Stored;
+pub use stored::Storage;
 pub use view::View;

@@ -22,7 +22,7 @@ pub fn product<T: Real>(
     }
     // Read once: the instruction set in use may change between two calls, and the lanes must be
     // those of the tiles.
-    let kernels = T::kernels();
+    let kernels = T::real_kernels();
     let lanes = kernels.lanes;
     let vectors = columns / lanes;
     for first in (0..depth).step_by(DEPTH) {

@@ -3,7 +3,7 @@
 use nix::sys::mman::{MmapAdvise, madvise};
 use std::ptr::NonNull;
 
-use crate::stored::Stored;
+use crate::stored::Storage;
 
 /// Allocates zeros, on huge pages where the system provides them. Reading 16 to 32 MiB is up to
 /// twice as fast on huge pages.
@@ -11,7 +11,7 @@ use crate::stored::Stored;
 /// # Panics
 /// If memory does not suffice. A failure in the allocator itself would abort the process without a
 /// message.
-pub fn zeros<T: Stored>(length: usize) -> Vec<T> {
+pub fn zeros<T: Storage>(length: usize) -> Vec<T> {
     let mut zeros = Vec::new();
     if zeros.try_reserve_exact(length).is_err() {
         panic!("out of memory: {} bytes for tensors", length * size_of::<T>());

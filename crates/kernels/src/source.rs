@@ -1,9 +1,9 @@
 //! Sources: tensors that are combined element by element as they are read.
 
-use crate::stored::{Lanes, Stored};
+use crate::stored::{Lanes, Storage};
 
 /// One or several planes and an elementwise operation on them.
-pub(crate) trait Source<T: Stored>: Copy {
+pub(crate) trait Source<T: Storage>: Copy {
     /// Whether every value is one that `T` stores, so that it needs no rounding.
     const IS_STORED: bool;
 
@@ -18,7 +18,7 @@ pub(crate) trait Source<T: Stored>: Copy {
 }
 
 /// A source whose elements can be read with gaps between them.
-pub(crate) trait StridedSource<T: Stored>: Source<T> {
+pub(crate) trait StridedSource<T: Storage>: Source<T> {
     /// Computes element `i`.
     unsafe fn element(&self, i: usize) -> T::Real;
 
@@ -44,7 +44,7 @@ pub(crate) struct Masked<T> {
 
 /// The backward pass of a batch norm: `dy_coefficient * dy + x_coefficient * x + constant`.
 #[derive(Clone, Copy)]
-pub(crate) struct NormPlane<T: Stored> {
+pub(crate) struct NormPlane<T: Storage> {
     pub dy: *const T,
     pub x: *const T,
     pub dy_coefficient: T::Real,
@@ -52,7 +52,7 @@ pub(crate) struct NormPlane<T: Stored> {
     pub constant: T::Real,
 }
 
-impl<T: Stored> Source<T> for One<T> {
+impl<T: Storage> Source<T> for One<T> {
     const IS_STORED: bool = true;
 
     fn skip(self, n: usize) -> Self {
@@ -72,7 +72,7 @@ impl<T: Stored> Source<T> for One<T> {
     }
 }
 
-impl<T: Stored> StridedSource<T> for One<T> {
+impl<T: Storage> StridedSource<T> for One<T> {
     #[inline(always)]
     unsafe fn element(&self, i: usize) -> T::Real {
         // SAFETY: the caller guarantees element `i`.
@@ -86,7 +86,7 @@ impl<T: Stored> StridedSource<T> for One<T> {
     }
 }
 
-impl<T: Stored> Source<T> for Sum<T> {
+impl<T: Storage> Source<T> for Sum<T> {
     const IS_STORED: bool = false;
 
     fn skip(self, n: usize) -> Self {
@@ -109,7 +109,7 @@ impl<T: Stored> Source<T> for Sum<T> {
     }
 }
 
-impl<T: Stored> StridedSource<T> for Sum<T> {
+impl<T: Storage> StridedSource<T> for Sum<T> {
     #[inline(always)]
     unsafe fn element(&self, i: usize) -> T::Real {
         // SAFETY: the caller guarantees element `i` of both planes.
@@ -123,7 +123,7 @@ impl<T: Stored> StridedSource<T> for Sum<T> {
     }
 }
 
-impl<T: Stored> Source<T> for Masked<T> {
+impl<T: Storage> Source<T> for Masked<T> {
     const IS_STORED: bool = true;
 
     fn skip(self, n: usize) -> Self {
@@ -146,7 +146,7 @@ impl<T: Stored> Source<T> for Masked<T> {
     }
 }
 
-impl<T: Stored> Source<T> for NormPlane<T> {
+impl<T: Storage> Source<T> for NormPlane<T> {
     const IS_STORED: bool = false;
 
     fn skip(self, n: usize) -> Self {

@@ -4,7 +4,6 @@
 
 use crate::Bf16;
 
-use crate::dispatch::{Kernels, Real};
 use crate::element::{Element, Simd};
 
 mod sealed {
@@ -15,11 +14,11 @@ mod sealed {
 }
 
 /// A type in which planes are stored: `f32`, `f64`, or [`Bf16`].
-pub trait Stored:
+pub trait Storage:
     sealed::Sealed + Copy + Send + Sync + Default + PartialEq + std::fmt::Debug + 'static
 {
     /// The type of all arithmetic on these elements.
-    type Real: Real;
+    type Real: Element + Storage<Real = Self::Real>;
 
     /// Whether values are rounded when they are stored.
     const IS_ROUNDED: bool;
@@ -41,16 +40,11 @@ pub trait Stored:
 
     /// The values as they are stored, which are rounded into `memory` if they differ.
     fn rounded<'a>(values: &'a [Self::Real], memory: &'a mut Vec<Self>) -> &'a [Self];
-
-    /// The dispatch table for this type and the instruction set in use.
-    #[doc(hidden)]
-    #[allow(private_interfaces)]
-    fn kernels() -> &'static Kernels<Self>;
 }
 
 macro_rules! stored_as_computed {
-    ($type:ty, $kernels:ident) => {
-        impl Stored for $type {
+    ($type:ty) => {
+        impl Storage for $type {
             type Real = $type;
             const IS_ROUNDED: bool = false;
 
@@ -79,19 +73,14 @@ macro_rules! stored_as_computed {
             fn rounded<'a>(values: &'a [$type], _: &'a mut Vec<$type>) -> &'a [$type] {
                 values
             }
-
-            #[allow(private_interfaces)]
-            fn kernels() -> &'static Kernels<Self> {
-                crate::dispatch::$kernels()
-            }
         }
     };
 }
 
-stored_as_computed!(f32, f32_kernels);
-stored_as_computed!(f64, f64_kernels);
+stored_as_computed!(f32);
+stored_as_computed!(f64);
 
-impl Stored for Bf16 {
+impl Storage for Bf16 {
     type Real = f32;
     const IS_ROUNDED: bool = true;
 
@@ -128,11 +117,6 @@ impl Stored for Bf16 {
         memory.extend(values.iter().map(|value| Bf16::stored(*value)));
         memory
     }
-
-    #[allow(private_interfaces)]
-    fn kernels() -> &'static Kernels<Self> {
-        crate::dispatch::bf16_kernels()
-    }
 }
 
 /// Vectors of `T::Real` that are read from elements of `T` and written to them.
@@ -140,7 +124,7 @@ impl Stored for Bf16 {
 /// # Safety
 /// As for [`Simd`]: `read` and `write` access `LANES` elements, `read_part` and `write_part` the
 /// first `n < LANES`.
-pub(crate) unsafe trait Lanes<T: Stored>: Simd<T::Real> {
+pub(crate) unsafe trait Lanes<T: Storage>: Simd<T::Real> {
     unsafe fn read(at: *const T) -> Self::V;
     /// Reads `n` elements; the other lanes are zero.
     unsafe fn read_part(at: *const T, n: usize) -> Self::V;

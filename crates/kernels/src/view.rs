@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::stored::Stored;
+use crate::stored::Storage;
 
 /// A tensor of a batch. Each image has `channels` contiguous planes of `height * width` elements,
 /// and images are `image_stride` elements apart, so that a range of channels of a larger tensor is
@@ -61,7 +61,7 @@ impl<T> View<T> {
     /// The contract at [`View`]; the view has this image and these channels.
     pub unsafe fn zero(&self, image: usize, channels: Range<usize>)
     where
-        T: Stored,
+        T: Storage,
     {
         // SAFETY: the planes of an image are contiguous, and the caller guarantees that they are
         // writable.

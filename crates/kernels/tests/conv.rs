@@ -6,7 +6,8 @@ mod common;
 use common::{Tensor, close, near, values};
 use proptest::prelude::*;
 use res2lab_kernels::{
-    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Real, Share,
+    ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, MaskedSums, NormBackward, Real,
+    Share, Stored,
 };
 
 /// Shapes of 1x1 convolutions with enough outputs for outer products.
@@ -94,7 +95,7 @@ fn in_two(images: usize, mut run: impl FnMut(std::ops::Range<usize>)) {
     run(images / 2..images);
 }
 
-fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, tolerance: f64) {
+fn forward_is_right<T: Real + Stored>(shape: ConvShape, images: usize, seed: u64, tolerance: f64) {
     let conv = ConvKernel::new(shape);
     let (rows, cols) = shape.output();
     let weights: Vec<T> = values(shape.weights_len(), seed);
@@ -155,7 +156,7 @@ fn forward_is_right<T: Real>(shape: ConvShape, images: usize, seed: u64, toleran
     }
 }
 
-fn backward_is_right<T: Real>(
+fn backward_is_right<T: Real + Stored>(
     shape: ConvShape,
     images: usize,
     seed: u64,
@@ -245,7 +246,7 @@ struct End<T> {
     sums: Vec<f64>,
 }
 
-impl<T: Real> End<T> {
+impl<T: Real + Stored> End<T> {
     fn new(shape: &ConvShape, images: usize, seed: u64) -> End<T> {
         let channels = shape.channels / 3..shape.channels;
         let tensor = |i| {

@@ -7,13 +7,13 @@ use common::{Tensor, close, near, values};
 use proptest::prelude::*;
 use res2lab_kernels::norm::{self, Affine, Residual};
 use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape, global};
-use res2lab_kernels::{Gradient, NormBackward, Real, View, pointwise};
+use res2lab_kernels::{Gradient, NormBackward, Real, Stored, View, pointwise};
 
 const IMAGES: usize = 3;
 /// Channels of the tensors that pools are tested with.
 const CHANNELS: usize = 2;
 
-fn sums_are_right<T: Real>(
+fn sums_are_right<T: Real + Stored>(
     x: &mut Tensor<T>,
     channels: usize,
     channel: impl Fn(usize) -> usize,
@@ -29,7 +29,7 @@ fn sums_are_right<T: Real>(
     close(&sums, &wanted, tolerance);
 }
 
-fn norms_are_right<T: Real>(
+fn norms_are_right<T: Real + Stored>(
     channels: usize,
     height: usize,
     width: usize,
@@ -127,7 +127,13 @@ fn windows(shape: &PoolShape, mut each: impl FnMut(usize, &[usize], usize)) {
     }
 }
 
-fn pools_are_right<T: Real>(shape: PoolShape, include: bool, add: bool, seed: u64, tolerance: f64) {
+fn pools_are_right<T: Real + Stored>(
+    shape: PoolShape,
+    include: bool,
+    add: bool,
+    seed: u64,
+    tolerance: f64,
+) {
     let (rows, cols) = shape.output();
     let inner = |i: u64| {
         Tensor::<T>::random(IMAGES, CHANNELS, shape.height, shape.width, i as usize, seed + i)
@@ -184,7 +190,7 @@ fn pools_are_right<T: Real>(shape: PoolShape, include: bool, add: bool, seed: u6
     }
 }
 
-fn pointwise_is_right<T: Real>(
+fn pointwise_is_right<T: Real + Stored>(
     channels: usize,
     height: usize,
     width: usize,

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::program::Program;
 use crate::tables::Tables;
 use res2lab_arch::Shape;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 use std::collections::BTreeSet;
 use std::fmt::{Display, Formatter, Result};
 
@@ -93,7 +93,7 @@ fn write_instruction(
     writeln!(f, "{}", line.trim_end())
 }
 
-impl<T: Real> Display for Plan<T> {
+impl<T: Stored> Display for Plan<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let layout = &self.layout;
         let lengths = &layout.lengths;

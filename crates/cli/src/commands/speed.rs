@@ -123,17 +123,22 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
         peaks,
         profile,
     };
-    if !args.output.is_text() {
-        records::print(args.output.format(), &speed, &[&speed])?;
-    } else {
-        print::line(&format!(
-            "{:.1} images/s, {:.2} ms a step, {:.0} MiB at most",
-            speed.images_per_s, speed.step_ms, speed.peak_rss_mib
-        ));
-        show_peaks(&speed);
-        profile::show(&speed.profile);
-    }
+    show(args, &speed)?;
     Ok(0)
+}
+
+/// Prints what was measured.
+fn show(args: &SpeedArgs, speed: &Speed) -> Result<(), Error> {
+    if !args.output.is_text() {
+        return records::print(args.output.format(), speed, &[speed]);
+    }
+    print::line(&format!(
+        "{:.1} images/s, {:.2} ms a step, {:.0} MiB at most",
+        speed.images_per_s, speed.step_ms, speed.peak_rss_mib
+    ));
+    show_peaks(speed);
+    profile::show(&speed.profile);
+    Ok(())
 }
 
 /// The rate of multiply-adds, and the processor's peaks beside it.

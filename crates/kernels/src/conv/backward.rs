@@ -10,9 +10,9 @@ use super::panel::{Strip, aligned, pack_gradient, runs, strips};
 use super::results::Results;
 use super::scatter::StridedScatter;
 use super::weights::Sides;
+use crate::dispatch::Stored;
 use crate::element::Element;
 use crate::share::Share;
-use crate::stored::Stored;
 use crate::view::View;
 
 impl ConvKernel {

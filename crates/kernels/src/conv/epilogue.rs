@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::results::{Activate, Add, Mask, Results, Store, StoreSums, Write};
+use crate::dispatch::Stored;
 use crate::element::Element;
-use crate::stored::Stored;
 use crate::view::View;
 
 /// What is done with the results of a convolution, or of the gradient of its input, before they are

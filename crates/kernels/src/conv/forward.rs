@@ -7,8 +7,8 @@ use super::kernel::ConvKernel;
 use super::panel::{Strip, aligned, pack_input, runs, strips};
 use super::product::TileRows;
 use super::results::Results;
+use crate::dispatch::Stored;
 use crate::share::Share;
-use crate::stored::Stored;
 use crate::view::View;
 
 impl ConvKernel {

@@ -1,8 +1,8 @@
 //! The operands of a convolution's backward pass.
 
 use super::epilogue::Epilogue;
+use crate::dispatch::Stored;
 use crate::source::{NormPlane, One};
-use crate::stored::Stored;
 use crate::view::View;
 
 /// The gradient of a convolution's output. The backward pass of a batch norm after the convolution

@@ -6,7 +6,7 @@ use super::product::{Order, Product, TileRows, dot_tiles};
 use super::shape::ConvShape;
 use crate::dispatch::Real;
 use crate::share::Share;
-use crate::stored::Stored;
+use crate::stored::Storage;
 
 /// One phase of the gradient of the input: the input elements `(step * Y + a - padding, step * X +
 /// b - padding)` for every Y and X.
@@ -117,7 +117,7 @@ impl ConvKernel {
     /// # Safety
     /// `packed` holds `packed_len` elements, and threads that pack at the same time have different
     /// shares.
-    pub unsafe fn pack_share<T: Stored>(
+    pub unsafe fn pack_share<T: Storage>(
         &self,
         weights: &[T::Real],
         packed: *mut T::Real,
@@ -143,7 +143,7 @@ impl ConvKernel {
     ///
     /// # Safety
     /// As for [`ConvKernel::pack_share`], with `packed_backward_len` elements.
-    pub unsafe fn pack_backward_share<T: Stored>(
+    pub unsafe fn pack_backward_share<T: Storage>(
         &self,
         weights: &[T::Real],
         packed: *mut T::Real,

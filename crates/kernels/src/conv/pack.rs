@@ -2,7 +2,7 @@
 
 use crate::element::{Element, Simd};
 use crate::source::{Source, StridedSource};
-use crate::stored::{Lanes, Stored};
+use crate::stored::{Lanes, Storage};
 
 /// Rows of one plane of a panel, and the zeros around them.
 #[derive(Clone, Copy)]
@@ -51,7 +51,7 @@ unsafe fn zeros<R: Element, S: Simd<R>>(at: *mut R, n: usize) {
 
 /// The values of a source as products take them: rounded to `T`.
 #[inline(always)]
-unsafe fn rounded<T: Stored, S: Lanes<T>, P: Source<T>>(v: S::V) -> S::V {
+unsafe fn rounded<T: Storage, S: Lanes<T>, P: Source<T>>(v: S::V) -> S::V {
     // SAFETY: register arithmetic; the caller guarantees the instruction set.
     if P::IS_STORED { v } else { unsafe { S::rounded(v) } }
 }
@@ -59,7 +59,7 @@ unsafe fn rounded<T: Stored, S: Lanes<T>, P: Source<T>>(v: S::V) -> S::V {
 /// Packs rows in order of rising addresses, so that a vector may be written beyond the end of a
 /// row: the elements there are overwritten later.
 #[inline(always)]
-pub(crate) unsafe fn pack<T: Stored, S: Lanes<T>, P: Source<T>>(f: &Pack<T::Real, P>) {
+pub(crate) unsafe fn pack<T: Storage, S: Lanes<T>, P: Source<T>>(f: &Pack<T::Real, P>) {
     let PanelRows { into, pitch, above, rows, below, tail, lead, cols } = f.panel;
     let source = f.source;
     // SAFETY: the caller guarantees planes of `rows * cols` elements, and a panel of `above + rows
@@ -92,7 +92,7 @@ pub(crate) unsafe fn pack<T: Stored, S: Lanes<T>, P: Source<T>>(f: &Pack<T::Real
 
 /// Packs by a strided gather, in order of rising addresses as [`pack`] does.
 #[inline(always)]
-pub(crate) unsafe fn strided_gather<T: Stored, S: Lanes<T>, P: StridedSource<T>>(
+pub(crate) unsafe fn strided_gather<T: Storage, S: Lanes<T>, P: StridedSource<T>>(
     f: &StridedGather<T::Real, P>,
 ) {
     let PanelRows { into, pitch, above, rows, below, tail, lead, cols } = f.panel;

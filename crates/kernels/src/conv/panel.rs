@@ -6,8 +6,8 @@ use super::gradient::{Gradient, GradientPlane};
 use super::layout::{Grid, Layout};
 use super::pack::{Pack, PanelRows, StridedGather};
 use super::product::Runs;
+use crate::dispatch::Stored;
 use crate::source::{One, Source, Sum};
-use crate::stored::Stored;
 use crate::view::View;
 
 /// The most elements that are skipped to align scratch memory with a cache line.

@@ -9,7 +9,7 @@
 use super::tile::{Tile, next_width, widest};
 use crate::dispatch::Real;
 use crate::share::Share;
-use crate::stored::Stored;
+use crate::stored::Storage;
 
 /// Elements of weights, and of results, that may stay in the second-level cache.
 const SECOND_LEVEL: usize = 32 * 1024;
@@ -141,7 +141,7 @@ impl Product {
     ///
     /// # Safety
     /// `packed` holds `packed_len` elements, and no other thread accesses those of this share.
-    pub(crate) unsafe fn pack<T: Stored>(
+    pub(crate) unsafe fn pack<T: Storage>(
         &self,
         weights: &[T::Real],
         packed: *mut T::Real,
@@ -209,7 +209,7 @@ impl Product {
         out: *mut T,
         stride: usize,
     ) {
-        let kernels = T::kernels();
+        let kernels = T::real_kernels();
         let widest = |rows| widest(rows, kernels.registers);
         let vectors = runs.len.div_ceil(kernels.lanes);
         for index in 0..self.depth_blocks() {
@@ -248,7 +248,7 @@ impl Product {
 /// Packs the weights of one tile and depth block. Two layouts have loops of their own, several
 /// times as fast: rows that are contiguous (the input's gradient of 1x1 convolutions), and columns
 /// that are contiguous (every forward pass).
-fn pack_tile<T: Stored, const ROWS: usize>(
+fn pack_tile<T: Storage, const ROWS: usize>(
     from: &[T::Real],
     columns: &[u32],
     row_stride: usize,

@@ -2,14 +2,14 @@
 //! results while they are in registers.
 
 use crate::element::Element;
-use crate::stored::{Lanes, Stored};
+use crate::stored::{Lanes, Storage};
 
 /// Vectors that are summed in `T` before the sums are widened to f64.
 const SHORT: usize = 32;
 
 /// `rows` rows of `cols` results of one plane.
 #[derive(Clone, Copy)]
-pub(crate) struct Results<T: Stored> {
+pub(crate) struct Results<T: Storage> {
     pub from: *const T::Real,
     /// Elements between rows of results. The rows of the plane are contiguous.
     pub pitch: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Results<T: Stored> {
 }
 
 /// The arguments of [`write`].
-pub(crate) struct Write<T: Stored, O> {
+pub(crate) struct Write<T: Storage, O> {
     pub results: Results<T>,
     pub operation: O,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Place {
 }
 
 /// What is done with a vector of results.
-pub(crate) trait Operation<T: Stored>: Copy {
+pub(crate) trait Operation<T: Storage>: Copy {
     /// Returns the vector that is stored, and the vector by which it is multiplied for the second
     /// sum. Sums are those of the values as they are stored.
     unsafe fn apply<S: Lanes<T>>(&self, v: S::V, into: *const T, place: Place) -> [S::V; 2];
@@ -65,7 +65,7 @@ pub(crate) struct StoreSums(pub [*mut f64; 2]);
 
 /// Results are stored after bias, residual and ReLU.
 #[derive(Clone, Copy)]
-pub(crate) struct Activate<T: Stored> {
+pub(crate) struct Activate<T: Storage> {
     pub bias: T::Real,
     /// The element of the residual that corresponds to the first result.
     pub residual: Option<*const T>,
@@ -75,7 +75,7 @@ pub(crate) struct Activate<T: Stored> {
 /// Results complete a gradient, which is stored, or added to the elements of the plane first. The
 /// gradient dy is masked by a ReLU's output, and the sums of dy and of dy * (x - mean) are taken.
 #[derive(Clone, Copy)]
-pub(crate) struct Mask<T: Stored, const ADD: bool> {
+pub(crate) struct Mask<T: Storage, const ADD: bool> {
     /// The element of the ReLU's output that corresponds to the first result.
     pub gate: *const T,
     /// That of the norm's input.
@@ -85,7 +85,7 @@ pub(crate) struct Mask<T: Stored, const ADD: bool> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn write<T: Stored, S: Lanes<T>, O: Operation<T>>(f: &Write<T, O>) {
+pub(crate) unsafe fn write<T: Storage, S: Lanes<T>, O: Operation<T>>(f: &Write<T, O>) {
     let Results { pitch, rows, cols, into, room, prefetch_distance, .. } = f.results;
     let operation = f.operation;
     let mut sum = [0.0, 0.0];
@@ -137,7 +137,7 @@ pub(crate) unsafe fn write<T: Stored, S: Lanes<T>, O: Operation<T>>(f: &Write<T,
 
 /// Loads the elements of a place.
 #[inline(always)]
-unsafe fn load<T: Stored, S: Lanes<T>>(from: *const T, place: Place) -> S::V {
+unsafe fn load<T: Storage, S: Lanes<T>>(from: *const T, place: Place) -> S::V {
     // SAFETY: the caller guarantees `n` elements, and a whole vector where one fits.
     unsafe {
         let at = from.add(place.at);
@@ -145,14 +145,14 @@ unsafe fn load<T: Stored, S: Lanes<T>>(from: *const T, place: Place) -> S::V {
     }
 }
 
-impl<T: Stored> Operation<T> for Store {
+impl<T: Storage> Operation<T> for Store {
     #[inline(always)]
     unsafe fn apply<S: Lanes<T>>(&self, v: S::V, _: *const T, _: Place) -> [S::V; 2] {
         [v, v]
     }
 }
 
-impl<T: Stored> Operation<T> for Add {
+impl<T: Storage> Operation<T> for Add {
     #[inline(always)]
     unsafe fn apply<S: Lanes<T>>(&self, v: S::V, into: *const T, place: Place) -> [S::V; 2] {
         // SAFETY: the caller guarantees the place.
@@ -161,7 +161,7 @@ impl<T: Stored> Operation<T> for Add {
     }
 }
 
-impl<T: Stored> Operation<T> for StoreSums {
+impl<T: Storage> Operation<T> for StoreSums {
     #[inline(always)]
     unsafe fn apply<S: Lanes<T>>(&self, v: S::V, _: *const T, _: Place) -> [S::V; 2] {
         // SAFETY: register arithmetic.
@@ -175,7 +175,7 @@ impl<T: Stored> Operation<T> for StoreSums {
     }
 }
 
-impl<T: Stored> Operation<T> for Activate<T> {
+impl<T: Storage> Operation<T> for Activate<T> {
     #[inline(always)]
     unsafe fn apply<S: Lanes<T>>(&self, v: S::V, _: *const T, place: Place) -> [S::V; 2] {
         // SAFETY: the caller guarantees the place in the residual.
@@ -193,7 +193,7 @@ impl<T: Stored> Operation<T> for Activate<T> {
     }
 }
 
-impl<T: Stored, const ADD: bool> Operation<T> for Mask<T, ADD> {
+impl<T: Storage, const ADD: bool> Operation<T> for Mask<T, ADD> {
     #[inline(always)]
     unsafe fn apply<S: Lanes<T>>(&self, v: S::V, into: *const T, place: Place) -> [S::V; 2] {
         // SAFETY: the caller guarantees the place in every plane.

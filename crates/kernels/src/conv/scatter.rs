@@ -1,10 +1,10 @@
 //! The loops that write the gradient of a strided convolution's input.
 
-use crate::stored::{Lanes, Stored};
+use crate::stored::{Lanes, Storage};
 
 /// A strided scatter: the gradient of one phase of a strided convolution's input, whose elements
 /// are `step` apart.
-pub(crate) struct StridedScatter<T: Stored> {
+pub(crate) struct StridedScatter<T: Storage> {
     pub from: *const T::Real,
     pub pitch: usize,
     pub rows: usize,
@@ -16,7 +16,7 @@ pub(crate) struct StridedScatter<T: Stored> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn strided_scatter<T: Stored, S: Lanes<T>, const ADD: bool>(
+pub(crate) unsafe fn strided_scatter<T: Storage, S: Lanes<T>, const ADD: bool>(
     f: &StridedScatter<T>,
 ) {
     for y in 0..f.rows {
@@ -40,7 +40,7 @@ pub(crate) unsafe fn strided_scatter<T: Stored, S: Lanes<T>, const ADD: bool>(
 /// Scatters to every second element of a row. The elements between them, which belong to other
 /// phases, are read and written back unchanged.
 #[inline(always)]
-unsafe fn scatter_every_second<T: Stored, S: Lanes<T>, const ADD: bool>(
+unsafe fn scatter_every_second<T: Storage, S: Lanes<T>, const ADD: bool>(
     from: *const T::Real,
     into: *mut T,
     cols: usize,

@@ -51,7 +51,7 @@ impl ConvKernel {
         transposed: *mut T,
     ) {
         let product = &self.product;
-        let kernels = T::kernels();
+        let kernels = T::real_kernels();
         let channels = self.shape.group_channels();
         let plane = offsets.get(1).map_or(0, |&offset| offset as usize);
         let all = channels.div_ceil(kernels.lanes);
@@ -107,7 +107,7 @@ impl ConvKernel {
     ) {
         let layout = &self.layout;
         let product = &self.product;
-        let kernels = T::kernels();
+        let kernels = T::real_kernels();
         let widest_dot = |rows| widest_dot(rows, kernels.registers);
         let depth = product.offsets.len();
         // The panel of the gradient has zeros above and to the left of output (0, 0).

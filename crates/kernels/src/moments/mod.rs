@@ -42,7 +42,7 @@ impl<T: Real> State<'_, T> {
 pub fn adamw<T: Real>(step: &AdamW<T>, mut state: State<T>) {
     let flat = state.flat(*step);
     // SAFETY: the slices have this length, and the mutable borrows are exclusive.
-    unsafe { (T::kernels().moments.adamw)(&flat) }
+    unsafe { (T::real_kernels().moments.adamw)(&flat) }
 }
 
 /// Runs one step of timm's `RMSpropTF`.
@@ -52,7 +52,7 @@ pub fn adamw<T: Real>(step: &AdamW<T>, mut state: State<T>) {
 pub fn rmsprop_tf<T: Real>(step: &RmsPropTf<T>, mut state: State<T>) {
     let flat = state.flat(*step);
     // SAFETY: the slices have this length, and the mutable borrows are exclusive.
-    unsafe { (T::kernels().moments.rmsprop_tf)(&flat) }
+    unsafe { (T::real_kernels().moments.rmsprop_tf)(&flat) }
 }
 
 /// Runs one step of timm's `Lamb` on one tensor. `trust` turns the norms of the values and of their
@@ -63,11 +63,11 @@ pub fn rmsprop_tf<T: Real>(step: &RmsPropTf<T>, mut state: State<T>) {
 pub fn lamb<T: Real>(step: &Lamb<T>, mut state: State<T>, trust: impl Fn(f64, f64) -> f64) {
     let mut flat = state.flat((*step, Cell::default()));
     // SAFETY: the slices have this length, and the mutable borrows are exclusive.
-    unsafe { (T::kernels().moments.lamb_means)(&flat) };
+    unsafe { (T::real_kernels().moments.lamb_means)(&flat) };
     let [of_values, of_update] = flat.constants.1.get().map(f64::sqrt);
     flat.constants.0.lr = step.lr * T::from_f64(trust(of_values, of_update));
     // SAFETY: as above.
-    unsafe { (T::kernels().moments.lamb_values)(&flat) };
+    unsafe { (T::real_kernels().moments.lamb_values)(&flat) };
 }
 
 /// The sum of the squares, taken in float64 in an order that only the length determines.

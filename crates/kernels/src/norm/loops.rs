@@ -3,14 +3,14 @@
 //! Sums over at most 256 elements are taken in `T`; these sums are added in f64.
 
 use crate::element::Element;
-use crate::stored::{Lanes, Stored};
+use crate::stored::{Lanes, Storage};
 use crate::vector_loop::{LoopBody, for_each_vector};
 
 /// The most elements that are summed in `T`.
 const SHORT: usize = 256;
 
 /// The two factors of a sum of products, of which the first is also summed by itself.
-pub(crate) trait Factors<T: Stored>: Copy {
+pub(crate) trait Factors<T: Storage>: Copy {
     /// Computes `n` lanes of both factors from element `i` on.
     unsafe fn load<S: Lanes<T>>(&self, i: usize, n: usize) -> [S::V; 2];
 }
@@ -21,7 +21,7 @@ pub(crate) struct Squares<T>(pub *const T);
 
 /// The gradient and x - mean.
 #[derive(Clone, Copy)]
-pub(crate) struct Products<T: Stored> {
+pub(crate) struct Products<T: Storage> {
     pub gradient: *const T,
     pub x: *const T,
     pub mean: T::Real,
@@ -29,14 +29,14 @@ pub(crate) struct Products<T: Stored> {
 
 /// The gradient and x - mean. The gradient is masked by the ReLU's output `gate`, in place.
 #[derive(Clone, Copy)]
-pub(crate) struct MaskedProducts<T: Stored> {
+pub(crate) struct MaskedProducts<T: Storage> {
     pub gradient: *mut T,
     pub gate: *const T,
     pub x: *const T,
     pub mean: T::Real,
 }
 
-impl<T: Stored> Factors<T> for Squares<T> {
+impl<T: Storage> Factors<T> for Squares<T> {
     #[inline(always)]
     unsafe fn load<S: Lanes<T>>(&self, i: usize, n: usize) -> [S::V; 2] {
         // SAFETY: the caller guarantees elements i..i + n.
@@ -45,7 +45,7 @@ impl<T: Stored> Factors<T> for Squares<T> {
     }
 }
 
-impl<T: Stored> Factors<T> for Products<T> {
+impl<T: Storage> Factors<T> for Products<T> {
     #[inline(always)]
     unsafe fn load<S: Lanes<T>>(&self, i: usize, n: usize) -> [S::V; 2] {
         // SAFETY: the caller guarantees elements i..i + n of both planes.
@@ -56,7 +56,7 @@ impl<T: Stored> Factors<T> for Products<T> {
     }
 }
 
-impl<T: Stored> Factors<T> for MaskedProducts<T> {
+impl<T: Storage> Factors<T> for MaskedProducts<T> {
     #[inline(always)]
     unsafe fn load<S: Lanes<T>>(&self, i: usize, n: usize) -> [S::V; 2] {
         // SAFETY: the caller guarantees elements i..i + n of all planes.
@@ -79,14 +79,14 @@ pub(crate) struct PlaneSums<F> {
 }
 
 /// The loop body that takes a sum and a sum of products, lane by lane.
-struct Pair<T: Stored, S: Lanes<T>, F> {
+struct Pair<T: Storage, S: Lanes<T>, F> {
     of: F,
     start: usize,
     sum: S::V,
     products: S::V,
 }
 
-impl<T: Stored, S: Lanes<T>, F: Factors<T>> LoopBody<T, S> for Pair<T, S, F> {
+impl<T: Storage, S: Lanes<T>, F: Factors<T>> LoopBody<T, S> for Pair<T, S, F> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: every plane has elements i..i + n (see `LoopBody`).
@@ -100,7 +100,7 @@ impl<T: Stored, S: Lanes<T>, F: Factors<T>> LoopBody<T, S> for Pair<T, S, F> {
 
 /// Takes both sums of a plane: in `T` over short ranges, whose sums are added in f64.
 #[inline(always)]
-pub(crate) unsafe fn sums_of<T: Stored, S: Lanes<T>, F: Factors<T>>(s: &PlaneSums<F>) {
+pub(crate) unsafe fn sums_of<T: Storage, S: Lanes<T>, F: Factors<T>>(s: &PlaneSums<F>) {
     let of = s.of;
     let mut sum = 0.0;
     let mut products = 0.0;
@@ -119,7 +119,7 @@ pub(crate) unsafe fn sums_of<T: Stored, S: Lanes<T>, F: Factors<T>>(s: &PlaneSum
 }
 
 /// The term that is added to a norm's result.
-pub(crate) trait Added<T: Stored>: Copy {
+pub(crate) trait Added<T: Storage>: Copy {
     /// Adds `n` lanes from element `i` on.
     unsafe fn add_to<S: Lanes<T>>(&self, v: S::V, i: usize, n: usize) -> S::V;
 }
@@ -130,19 +130,19 @@ pub(crate) struct NoTerm;
 
 /// A plane times a factor.
 #[derive(Clone, Copy)]
-pub(crate) struct Term<T: Stored> {
+pub(crate) struct Term<T: Storage> {
     pub plane: *const T,
     pub factor: T::Real,
 }
 
-impl<T: Stored> Added<T> for NoTerm {
+impl<T: Storage> Added<T> for NoTerm {
     #[inline(always)]
     unsafe fn add_to<S: Lanes<T>>(&self, v: S::V, _: usize, _: usize) -> S::V {
         v
     }
 }
 
-impl<T: Stored> Added<T> for Term<T> {
+impl<T: Storage> Added<T> for Term<T> {
     #[inline(always)]
     unsafe fn add_to<S: Lanes<T>>(&self, v: S::V, i: usize, n: usize) -> S::V {
         // SAFETY: the caller guarantees elements i..i + n.
@@ -152,7 +152,7 @@ impl<T: Stored> Added<T> for Term<T> {
 
 /// The arguments of [`normalize_plane`]: `out = relu(x * scale + shift + term)`.
 #[derive(Clone, Copy)]
-pub(crate) struct Normalize<T: Stored, A> {
+pub(crate) struct Normalize<T: Storage, A> {
     pub x: *const T,
     pub term: A,
     pub out: *mut T,
@@ -162,7 +162,7 @@ pub(crate) struct Normalize<T: Stored, A> {
     pub relu: bool,
 }
 
-impl<T: Stored> Normalize<T, NoTerm> {
+impl<T: Storage> Normalize<T, NoTerm> {
     /// The same with a term and another shift.
     pub(crate) fn with(self, term: Term<T>, shift: T::Real) -> Normalize<T, Term<T>> {
         let Normalize { x, out, len, scale, relu, .. } = self;
@@ -170,7 +170,7 @@ impl<T: Stored> Normalize<T, NoTerm> {
     }
 }
 
-impl<T: Stored, S: Lanes<T>, A: Added<T>> LoopBody<T, S> for Normalize<T, A> {
+impl<T: Storage, S: Lanes<T>, A: Added<T>> LoopBody<T, S> for Normalize<T, A> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: every plane has elements i..i + n (see `LoopBody`).
@@ -184,7 +184,9 @@ impl<T: Stored, S: Lanes<T>, A: Added<T>> LoopBody<T, S> for Normalize<T, A> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn normalize_plane<T: Stored, S: Lanes<T>, A: Added<T>>(plane: &Normalize<T, A>) {
+pub(crate) unsafe fn normalize_plane<T: Storage, S: Lanes<T>, A: Added<T>>(
+    plane: &Normalize<T, A>,
+) {
     let mut body = *plane;
     // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe { for_each_vector::<T, S, _>(&mut body, plane.len) }

@@ -8,9 +8,9 @@ pub(crate) mod loops;
 use std::ops::Range;
 
 use crate::conv::gradient::{Gradient, GradientPlane};
+use crate::dispatch::Stored;
 use crate::element::Element;
 use crate::pointwise::loops::PlaneCopy;
-use crate::stored::Stored;
 use crate::view::View;
 use loops::{MaskedProducts, NoTerm, Normalize, PlaneSums, Products, Squares, Term};
 

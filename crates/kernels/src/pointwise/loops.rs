@@ -2,7 +2,7 @@
 
 use crate::element::Element;
 use crate::source::{One, Source};
-use crate::stored::{Lanes, Stored};
+use crate::stored::{Lanes, Storage};
 use crate::vector_loop::{LoopBody, for_each_vector};
 
 /// The arguments of [`copy_plane`] and [`relu_plane`].
@@ -14,7 +14,7 @@ pub(crate) struct PlaneCopy<T, P> {
 
 struct Copying<'a, T, P, const ADD: bool>(&'a PlaneCopy<T, P>);
 
-impl<T: Stored, S: Lanes<T>, P: Source<T>, const ADD: bool> LoopBody<T, S>
+impl<T: Storage, S: Lanes<T>, P: Source<T>, const ADD: bool> LoopBody<T, S>
     for Copying<'_, T, P, ADD>
 {
     #[inline(always)]
@@ -30,7 +30,7 @@ impl<T: Stored, S: Lanes<T>, P: Source<T>, const ADD: bool> LoopBody<T, S>
 
 /// Writes, or accumulates, the plane of a source.
 #[inline(always)]
-pub(crate) unsafe fn copy_plane<T: Stored, S: Lanes<T>, P: Source<T>, const ADD: bool>(
+pub(crate) unsafe fn copy_plane<T: Storage, S: Lanes<T>, P: Source<T>, const ADD: bool>(
     copy: &PlaneCopy<T, P>,
 ) {
     // SAFETY: the caller guarantees `len` elements in every plane.
@@ -39,7 +39,7 @@ pub(crate) unsafe fn copy_plane<T: Stored, S: Lanes<T>, P: Source<T>, const ADD:
 
 struct Rectifying<'a, T>(&'a PlaneCopy<T, One<T>>);
 
-impl<T: Stored, S: Lanes<T>> LoopBody<T, S> for Rectifying<'_, T> {
+impl<T: Storage, S: Lanes<T>> LoopBody<T, S> for Rectifying<'_, T> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: every plane has elements i..i + n (see `LoopBody`).
@@ -48,13 +48,13 @@ impl<T: Stored, S: Lanes<T>> LoopBody<T, S> for Rectifying<'_, T> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn relu_plane<T: Stored, S: Lanes<T>>(copy: &PlaneCopy<T, One<T>>) {
+pub(crate) unsafe fn relu_plane<T: Storage, S: Lanes<T>>(copy: &PlaneCopy<T, One<T>>) {
     // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe { for_each_vector::<T, S, _>(&mut Rectifying(copy), copy.len) }
 }
 
 /// The arguments of [`scale_plane`].
-pub(crate) struct Scale<T: Stored> {
+pub(crate) struct Scale<T: Storage> {
     pub of: *const T,
     pub factor: T::Real,
     pub into: *mut T,
@@ -62,9 +62,9 @@ pub(crate) struct Scale<T: Stored> {
 }
 
 /// The loop body of [`scale_plane`].
-struct Scaling<'a, T: Stored, const ADD: bool>(&'a Scale<T>);
+struct Scaling<'a, T: Storage, const ADD: bool>(&'a Scale<T>);
 
-impl<T: Stored, S: Lanes<T>, const ADD: bool> LoopBody<T, S> for Scaling<'_, T, ADD> {
+impl<T: Storage, S: Lanes<T>, const ADD: bool> LoopBody<T, S> for Scaling<'_, T, ADD> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: every plane has elements i..i + n (see `LoopBody`).
@@ -80,13 +80,13 @@ impl<T: Stored, S: Lanes<T>, const ADD: bool> LoopBody<T, S> for Scaling<'_, T, 
 
 /// Writes, or accumulates, a plane times a factor.
 #[inline(always)]
-pub(crate) unsafe fn scale_plane<T: Stored, S: Lanes<T>, const ADD: bool>(scale: &Scale<T>) {
+pub(crate) unsafe fn scale_plane<T: Storage, S: Lanes<T>, const ADD: bool>(scale: &Scale<T>) {
     // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe { for_each_vector::<T, S, _>(&mut Scaling::<T, ADD>(scale), scale.len) }
 }
 
 /// What a sum over a plane adds up.
-pub(crate) trait Summand<T: Stored>: Copy {
+pub(crate) trait Summand<T: Storage>: Copy {
     /// Adds `n` lanes from element `i` on.
     unsafe fn add_to<S: Lanes<T>>(&self, sum: S::V, i: usize, n: usize) -> S::V;
 }
@@ -95,7 +95,7 @@ pub(crate) trait Summand<T: Stored>: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct Product<T>(pub *const T, pub *const T);
 
-impl<T: Stored> Summand<T> for Product<T> {
+impl<T: Storage> Summand<T> for Product<T> {
     #[inline(always)]
     unsafe fn add_to<S: Lanes<T>>(&self, sum: S::V, i: usize, n: usize) -> S::V {
         // SAFETY: the caller guarantees elements i..i + n of both planes.
@@ -103,7 +103,7 @@ impl<T: Stored> Summand<T> for Product<T> {
     }
 }
 
-impl<T: Stored> Summand<T> for One<T> {
+impl<T: Storage> Summand<T> for One<T> {
     #[inline(always)]
     unsafe fn add_to<S: Lanes<T>>(&self, sum: S::V, i: usize, n: usize) -> S::V {
         // SAFETY: the caller guarantees elements i..i + n.
@@ -118,13 +118,13 @@ pub(crate) struct PlaneSum<F> {
     pub sum: *mut f64,
 }
 
-struct Summing<T: Stored, S: Lanes<T>, F> {
+struct Summing<T: Storage, S: Lanes<T>, F> {
     of: F,
     start: usize,
     sum: S::V,
 }
 
-impl<T: Stored, S: Lanes<T>, F: Summand<T>> LoopBody<T, S> for Summing<T, S, F> {
+impl<T: Storage, S: Lanes<T>, F: Summand<T>> LoopBody<T, S> for Summing<T, S, F> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         // SAFETY: every plane has elements i..i + n (see `LoopBody`).
@@ -134,7 +134,7 @@ impl<T: Stored, S: Lanes<T>, F: Summand<T>> LoopBody<T, S> for Summing<T, S, F> 
 
 /// Takes a sum over a plane: in `T` over short ranges, whose sums are added in f64.
 #[inline(always)]
-pub(crate) unsafe fn sum_of<T: Stored, S: Lanes<T>, F: Summand<T>>(plane: &PlaneSum<F>) {
+pub(crate) unsafe fn sum_of<T: Storage, S: Lanes<T>, F: Summand<T>>(plane: &PlaneSum<F>) {
     const SHORT: usize = 256;
     // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe {

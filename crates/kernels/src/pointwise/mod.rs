@@ -6,9 +6,10 @@ pub(crate) mod loops;
 use std::ops::Range;
 
 use crate::dispatch::Real;
+use crate::dispatch::Stored;
 use crate::element::Element;
 use crate::source::{Masked, One, Sum};
-use crate::stored::Stored;
+use crate::stored::Storage;
 use crate::view::View;
 use loops::{PlaneCopy, PlaneSum, Product, Scale};
 
@@ -131,7 +132,7 @@ pub unsafe fn sigmoid_backward<T: Stored>(
 ///
 /// # Safety
 /// The contract at [`View`].
-pub unsafe fn gate<T: Stored, G: Stored<Real = T::Real>>(
+pub unsafe fn gate<T: Stored, G: Storage<Real = T::Real>>(
     x: View<T>,
     gate: View<G>,
     out: View<T>,
@@ -192,6 +193,6 @@ pub fn dot<R: Real>(a: &[R], b: &[R]) -> f64 {
     let mut sum = 0.0;
     let of = Product(a.as_ptr(), b.as_ptr());
     // SAFETY: both slices have this length.
-    unsafe { (R::kernels().product_sum)(&PlaneSum { of, len: a.len(), sum: &mut sum }) };
+    unsafe { (R::real_kernels().product_sum)(&PlaneSum { of, len: a.len(), sum: &mut sum }) };
     sum
 }

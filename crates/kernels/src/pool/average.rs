@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::rows::RowSum;
 use super::shape::PoolShape;
 use crate::dispatch::Real;
-use crate::stored::Stored;
+use crate::dispatch::Stored;
 use crate::view::View;
 
 /// An average pool of one shape, ready to run.

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use crate::dispatch::Stored;
 use crate::element::Element;
 use crate::pointwise::loops::PlaneSum;
 use crate::source::One;
-use crate::stored::Stored;
 use crate::view::View;
 
 /// Writes the mean of each plane to `out`, `[channels][1][1]`.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::rows::{Maximum, Places};
 use super::shape::PoolShape;
+use crate::dispatch::Stored;
 use crate::element::Element;
-use crate::stored::Stored;
 use crate::view::View;
 
 /// A max pool of one shape, ready to run.

@@ -3,10 +3,10 @@
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use crate::element::Element;
-use crate::stored::{Lanes, Stored};
+use crate::stored::{Lanes, Storage};
 
 /// The arguments of [`sum`]: windows are summed over their rows into `scratch`, then along the row.
-pub(crate) struct RowSum<T: Stored> {
+pub(crate) struct RowSum<T: Storage> {
     /// The first of `rows` rows of `cols` elements. Each row and each column has a factor.
     pub from: *const T,
     pub rows: usize,
@@ -29,7 +29,7 @@ pub(crate) struct RowSum<T: Stored> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn sum<T: Stored, S: Lanes<T>>(s: &RowSum<T>) {
+pub(crate) unsafe fn sum<T: Storage, S: Lanes<T>>(s: &RowSum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
         let len =
@@ -61,7 +61,11 @@ pub(crate) unsafe fn sum<T: Stored, S: Lanes<T>>(s: &RowSum<T>) {
 
 /// Adds the rows of a window, column by column.
 #[inline(always)]
-unsafe fn add_rows<T: Stored>(s: &RowSum<T>, place: impl Fn(usize) -> usize, into: &mut [T::Real]) {
+unsafe fn add_rows<T: Storage>(
+    s: &RowSum<T>,
+    place: impl Fn(usize) -> usize,
+    into: &mut [T::Real],
+) {
     // SAFETY: the caller's pointers cover the rows and columns.
     unsafe {
         let scales = from_raw_parts(s.row_scale, s.rows);
@@ -93,7 +97,7 @@ unsafe fn add_rows<T: Stored>(s: &RowSum<T>, place: impl Fn(usize) -> usize, int
 
 /// Writes the sum of each window along a row.
 #[inline(always)]
-unsafe fn windows<T: Stored>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usize) -> T::Real) {
+unsafe fn windows<T: Storage>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usize) -> T::Real) {
     // SAFETY: the caller's pointers cover the rows and columns.
     let columns = unsafe { from_raw_parts(s.into_col_scale, into.len()) };
     for (x, (at, &scale)) in into.iter_mut().zip(columns).enumerate() {
@@ -103,7 +107,7 @@ unsafe fn windows<T: Stored>(s: &RowSum<T>, into: &mut [T], window: impl Fn(usiz
 }
 
 /// The arguments of [`maximum`]: one row of a max pool's output.
-pub(crate) struct Maximum<T: Stored> {
+pub(crate) struct Maximum<T: Storage> {
     /// The first of `rows` rows of `width` elements.
     pub from: *const T,
     pub rows: usize,
@@ -126,7 +130,7 @@ fn larger<R: Element>(a: R, b: R) -> R {
 
 /// Takes the maximum over the rows of windows into `scratch`, then along the row.
 #[inline(always)]
-pub(crate) unsafe fn maximum<T: Stored, S: Lanes<T>>(m: &Maximum<T>) {
+pub(crate) unsafe fn maximum<T: Storage, S: Lanes<T>>(m: &Maximum<T>) {
     // SAFETY: the caller's pointers cover the rows, and scratch what the windows cover.
     unsafe {
         let scratch = from_raw_parts_mut(
@@ -160,7 +164,7 @@ pub(crate) unsafe fn maximum<T: Stored, S: Lanes<T>>(m: &Maximum<T>) {
 }
 
 /// The arguments of [`places`]: the positions of the maxima of one row of a max pool's output.
-pub(crate) struct Places<T: Stored> {
+pub(crate) struct Places<T: Storage> {
     pub plane: *const T,
     pub width: usize,
     /// The window's rows.
@@ -180,7 +184,7 @@ pub(crate) struct Places<T: Stored> {
 /// Finds the positions of maxima. Taps are visited from the last to the first, so that the first of
 /// equal values remains.
 #[inline(always)]
-pub(crate) unsafe fn places<T: Stored, S: Lanes<T>>(m: &Places<T>) {
+pub(crate) unsafe fn places<T: Storage, S: Lanes<T>>(m: &Places<T>) {
     // The distance of each maximum from the first element of its window, which `T::Real` represents
     // exactly.
     // SAFETY: the caller's pointers cover the rows.
@@ -212,7 +216,7 @@ pub(crate) unsafe fn places<T: Stored, S: Lanes<T>>(m: &Places<T>) {
 
 /// Sets `into` to `distance` where a value, each `stride` elements from the next, is the maximum.
 #[inline(always)]
-unsafe fn take_equal<T: Stored, S: Lanes<T>>(
+unsafe fn take_equal<T: Storage, S: Lanes<T>>(
     values: *const T,
     stride: usize,
     maxima: *const T,

@@ -1,7 +1,7 @@
 //! The loop of an SGD step.
 
-use crate::dispatch::Real;
-use crate::stored::Lanes;
+use crate::element::Element;
+use crate::stored::{Lanes, Storage};
 use crate::vector_loop::{LoopBody, for_each_vector};
 
 /// The constants of one step, as in torch.optim.SGD.
@@ -25,14 +25,14 @@ pub(crate) struct Flat<T> {
 }
 
 /// The loop body of [`step`], with the constants in vectors.
-struct Stepping<'a, T: Real, S: Lanes<T>> {
+struct Stepping<'a, T: Element + Storage<Real = T>, S: Lanes<T>> {
     flat: &'a Flat<T>,
     lr: S::V,
     momentum: S::V,
     weight_decay: S::V,
 }
 
-impl<T: Real, S: Lanes<T>> LoopBody<T, S> for Stepping<'_, T, S> {
+impl<T: Element + Storage<Real = T>, S: Lanes<T>> LoopBody<T, S> for Stepping<'_, T, S> {
     #[inline(always)]
     unsafe fn vector(&mut self, i: usize, n: usize) {
         let Flat { step, values, grads, momentum, .. } = self.flat;
@@ -50,7 +50,7 @@ impl<T: Real, S: Lanes<T>> LoopBody<T, S> for Stepping<'_, T, S> {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn step<T: Real, S: Lanes<T>>(flat: &Flat<T>) {
+pub(crate) unsafe fn step<T: Element + Storage<Real = T>, S: Lanes<T>>(flat: &Flat<T>) {
     let SgdStep { lr, momentum, weight_decay, .. } = flat.step;
     // SAFETY: the caller guarantees `len` elements in every plane.
     unsafe {

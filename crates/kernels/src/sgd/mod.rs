@@ -19,5 +19,5 @@ pub fn sgd<T: Real>(step: &SgdStep<T>, values: &mut [T], grads: &[T], momentum: 
     let grads = grads.as_ptr();
     let momentum = momentum.as_mut_ptr();
     // SAFETY: the three slices have this length, and the mutable borrows are exclusive.
-    unsafe { (T::kernels().sgd)(&Flat { step: *step, values, grads, momentum, len }) }
+    unsafe { (T::real_kernels().sgd)(&Flat { step: *step, values, grads, momentum, len }) }
 }

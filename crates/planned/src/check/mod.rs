@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::program::Program;
 use contents::Contents;
 use races::Races;
-use res2lab_kernels::Real;
+use res2lab_kernels::Stored;
 use std::fmt;
 
 pub use races::Team;
@@ -43,7 +43,7 @@ pub fn faults(program: &Program, team: Team) -> Vec<Fault> {
     check(program, team, order, vec![Vec::new(); program.tables.buffers.len()])
 }
 
-impl<T: Real> Plan<T> {
+impl<T: Stored> Plan<T> {
     /// The faults of the plan's program in the plan's memory; none if it is correct.
     pub fn faults(&self) -> Vec<Fault> {
         let team = match (self.layout.threads, self.layout.shares_images) {
@@ -63,7 +63,7 @@ impl<T: Real> Plan<T> {
 }
 
 /// For each buffer, those other buffers of which it uses a part of the memory, aliases excepted.
-fn overlaps<T: Real>(plan: &Plan<T>) -> Vec<Vec<usize>> {
+fn overlaps<T: Stored>(plan: &Plan<T>) -> Vec<Vec<usize>> {
     let tables = &plan.program.tables;
     let most = plan.layout.most_images();
     let range = |buffer: usize| {
