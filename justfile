@@ -104,11 +104,14 @@ gpu-check *args: _build
     python3 scripts/gpu-check.py "$@"
 
 # Format, lint, spelling and links in the documentation
-lint: setup _typos
+lint: _lint
+    cargo doc --release --workspace --no-deps --quiet
+
+[private]
+_lint: setup _typos
     .tools/typos/bin/typos
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets --quiet
-    cargo doc --release --workspace --no-deps --quiet
     python3 scripts/measures.py
     python3 scripts/worked-examples.py --apply
 

@@ -10,6 +10,12 @@ cd "$(dirname "$0")/.."
 
 scripts/fuzz.sh 600
 
+# gpu-check on pretend GPUs.
+scripts/gpu-pretend.sh gpu_check
+
+# Links within the documentation of the crates.
+cargo doc --release --workspace --no-deps --quiet
+
 export RES2LAB_CASES=${1:-20000}
 export PROPTEST_CASES=$RES2LAB_CASES
 tests() {

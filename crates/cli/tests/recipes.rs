@@ -120,7 +120,7 @@ const EXPERIMENTS: [(&str, &[&str]); 13] = [
         ],
     ),
     ("rsb-a2", &["LAMB", "weight decay 0.02 on weights", "mixup 0.1", "cutmix 1", "drop path"]),
-    ("rsb-a3", &["LAMB", "rand-m6-mstd0.5-inc1", "binary cross-entropy", "bf16 autocast"]),
+    ("rsb-a3", &["LAMB", "rand-m6-mstd0.5-inc1", "binary cross-entropy", "bf16"]),
     (
         "cifar-modern",
         &["AdamW", "trivial", "pair by pair", "drop path 0.1", "random erasing 0.25", "ema"],
