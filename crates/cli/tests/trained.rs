@@ -72,7 +72,7 @@ fn a_network_trained_on_a_folder_is_evaluated_predicts_and_is_tuned_again() {
         (Some(10), &"red".into())
     );
     assert_eq!(result["confusion"], serde_json::json!([[5, 0], [0, 5]]));
-    assert!(std::fs::read_to_string(page).unwrap().contains("Top-1 accuracy is 100.00 %"));
+    assert!(std::fs::read_to_string(page).unwrap().contains("Top-1 accuracy is 100.00\u{a0}%"));
     assert!(std::fs::read(table).unwrap().starts_with(b"PAR1"));
 
     // A picture that cannot be read is named; the other is recognized all the same.

@@ -103,7 +103,7 @@ fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
         ("cutmix 1", TrainSpec { cutmix: 1.0, mixup: 0.2, ..short() }),
         ("ema 0.9", TrainSpec { ema: 0.9, ..short() }),
         ("accumulate 2", TrainSpec { accumulate: 2, mixup: 0.2, ..short() }),
-        ("bf16 autocast", TrainSpec { precision: Precision::Bf16, ..short() }),
+        ("bf16", TrainSpec { precision: Precision::Bf16, ..short() }),
         ("weight decay 0.001 on weights", TrainSpec { optimizer, clip_norm: 0.5, ..short() }),
     ];
     let optimizer = |map: serde_json::Value| serde_json::from_value(map).unwrap();
