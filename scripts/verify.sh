@@ -10,9 +10,6 @@ scripts/verify-setup.sh
 # What only GPUs do, on pretend GPUs; gpu-check on them is in verify-long.sh.
 scripts/gpu-pretend.sh --short
 
-# Ten seconds of fuzzing of each reader of user input, starting from the corpus.
-scripts/fuzz.sh 10
-
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 
