@@ -6,15 +6,18 @@
 //! Weights and images are filled by the rule in `tests/golden.md`.
 
 mod filled;
+#[path = "filled/weight.rs"]
+mod weight;
 
 use filled::fill;
-use res2lab_arch::{Input, ModelOverrides, Role, StateEntry, build};
+use res2lab_arch::{Input, ModelOverrides, build};
 use res2lab_nn::{
     AutogradStep, Engine, GradScale, Inference, Layout, Mode, Net, Objective, Placement,
     PlannedStep, Step, Targets,
 };
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
+use weight::weight;
 
 struct Golden {
     name: String,
@@ -28,16 +31,6 @@ fn golden() -> Vec<Golden> {
     let map: serde_json::Map<String, Value> =
         serde_json::from_str(&text).expect("an object of networks");
     map.into_iter().map(|(name, value)| Golden { name, value }).collect()
-}
-
-fn weight(entry: &StateEntry) -> Vec<f64> {
-    let fan_in: usize = entry.shape[1..].iter().product();
-    let change = |v: f64| match entry.role {
-        Role::ConvWeight | Role::LinearWeight => v * 2.0 * (3.0 / fan_in as f64).sqrt(),
-        Role::NormWeight | Role::RunningVar => v + 1.0,
-        Role::NormBias | Role::RunningMean | Role::ConvBias | Role::LinearBias => v * 0.2,
-    };
-    fill(&entry.name, entry.elements()).into_iter().map(change).collect()
 }
 
 fn network(g: &Golden) -> (res2lab_arch::Graph, Input) {

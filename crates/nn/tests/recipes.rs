@@ -4,9 +4,11 @@
 //! `crates/bench/checks/recipes.py` writes the fixture.
 
 mod filled;
+#[path = "filled/weight.rs"]
+mod weight;
 
 use filled::fill;
-use res2lab_arch::{Input, ModelOverrides, NoiseRates, Role, StateEntry, build};
+use res2lab_arch::{Input, ModelOverrides, NoiseRates, build};
 use res2lab_nn::{
     Engine, GradScale, Lamb, Layout, Method, Net, Noise, Objective, Optimizer, Placement, Rates,
     Targets, step,
@@ -14,6 +16,7 @@ use res2lab_nn::{
 use res2lab_random::Key;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
+use weight::weight;
 
 const BATCH: usize = 8;
 const SIDE: usize = 48;
@@ -22,16 +25,6 @@ const CLASSES: usize = 10;
 fn fixture() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recipes.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn weight(entry: &StateEntry) -> Vec<f64> {
-    let fan_in: usize = entry.shape[1..].iter().product();
-    let change = |v: f64| match entry.role {
-        Role::ConvWeight | Role::LinearWeight => v * 2.0 * (3.0 / fan_in as f64).sqrt(),
-        Role::NormWeight | Role::RunningVar => v + 1.0,
-        Role::NormBias | Role::RunningMean | Role::ConvBias | Role::LinearBias => v * 0.2,
-    };
-    fill(&entry.name, entry.elements()).into_iter().map(change).collect()
 }
 
 fn network(kind: Kind, engine: Engine) -> Net {

@@ -129,7 +129,12 @@ fn mix_each(images: Tensor, labels: Tensor, changes: &[Change]) -> (Tensor, Targ
 }
 
 #[cfg(test)]
+#[path = "../../nn/tests/filled/mod.rs"]
+mod filled;
+
+#[cfg(test)]
 mod tests {
+    use super::filled::fill;
     use super::*;
     use tch::{Device, Kind};
 
@@ -196,7 +201,7 @@ mod tests {
                 ..TrainSpec::default()
             };
             let values = |name: &str, shape: &[i64]| {
-                let values = filled(name, shape.iter().product::<i64>() as usize);
+                let values = fill(name, shape.iter().product::<i64>() as usize);
                 Tensor::from_slice(&values).view(shape)
             };
             let batch = Batch {
@@ -229,18 +234,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    /// The rule of `crates/nn/tests/golden.md`.
-    fn filled(name: &str, n: usize) -> Vec<f64> {
-        let key = res2lab_random::fnv1a64(name);
-        let value = |i: u64| {
-            let z = key.wrapping_add(i).wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            ((z ^ (z >> 31)) >> 40) as f64 / f64::from(1 << 24) - 0.5
-        };
-        (0..n as u64).map(value).collect()
     }
 
     #[test]
