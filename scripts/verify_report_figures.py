@@ -241,7 +241,13 @@ def saved(page, browser, check):
     check("var(" not in text and text.startswith("<svg") and "<style" in text, f"a saved SVG stands alone: {len(text)} bytes")
     alone = browser.new_page(viewport={"width": 900, "height": 700})
     alone.set_content(f"<body style='margin:0'>{re.sub('<[?].*?[?]>', '', text)}</body>")
-    after = alone.locator("svg").screenshot()
+    inner = alone.locator("svg svg")
+    place = [float(inner.get_attribute(name)) for name in ("y", "width", "height")]
+    after = alone.screenshot(clip={"x": 0, "y": place[0], "width": place[1], "height": place[2]})
+    texts = alone.locator("svg .legend text").all_text_contents()
+    named = page.locator("#key .key").all_text_contents()
+    words = " ".join(named).split()
+    check(bool(texts) and sorted(" ".join(texts).split()) == sorted(words), f"it has the page's legend: {texts}")
     share = page.evaluate("""async ([a, b]) => {
       const load = (data) => new Promise((done) => { const i = new Image(); i.onload = () => done(i); i.src = 'data:image/png;base64,' + data; });
       const [one, two] = await Promise.all([load(a), load(b)]);

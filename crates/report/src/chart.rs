@@ -113,6 +113,21 @@ impl Drawing {
     }
 }
 
+impl Drawing {
+    /// Whether colors or shapes tell arms apart, so that the picture needs a legend. Forest plots
+    /// name each row.
+    pub fn needs_legend(&self) -> bool {
+        let of_chart = |chart: &Chart| {
+            chart.marks.iter().any(|mark| !mark.arm.is_empty() && mark.color.is_some())
+        };
+        match self {
+            Drawing::Chart(chart) | Drawing::Wide(chart) => of_chart(chart),
+            Drawing::Panels(panels) => panels.charts.iter().any(|(_, chart)| of_chart(chart)),
+            Drawing::Forest(_) | Drawing::Svg(_) => false,
+        }
+    }
+}
+
 impl From<Chart> for Drawing {
     fn from(chart: Chart) -> Drawing {
         Drawing::Chart(chart)

@@ -211,7 +211,7 @@ fn corners(a: BackendCoord, b: BackendCoord) -> [BackendCoord; 4] {
 }
 
 /// Draws a circle, square, triangle or diamond about nine units wide.
-fn symbol(svg: &mut Svg, (x, y): BackendCoord, shape: usize, class: &str) {
+pub(crate) fn symbol(svg: &mut Svg, (x, y): BackendCoord, shape: usize, class: &str) {
     let r = 43;
     let corners: &[BackendCoord] = match shape % 4 {
         0 => return svg.circle((x, y), 4.6, class),

@@ -144,8 +144,11 @@ fn difference_cells(study: &Study, arm: &Arm) -> Vec<String> {
         cells.push(latex_text(partner.unwrap_or("–")));
     }
     cells.push(number(paired.map(|p| p.difference.mean)));
-    cells.push(number(interval.map(|(low, _)| low)));
-    cells.push(number(interval.map(|(_, high)| high)));
+    match interval {
+        Some((low, high)) => cells.extend([low, high].map(|end| number(Some(end)))),
+        // One dash over both columns, or "to" would stand between two.
+        None => cells.push("\\multicolumn{2}{c}{--}".into()),
+    }
     cells.push(arm.p_holm().map_or("--".into(), |p| format!("${}$", p_cell(p))));
     cells
 }

@@ -72,6 +72,11 @@ impl Svg {
         )
     }
 
+    /// What was drawn, for use within another picture.
+    pub fn into_body(self) -> String {
+        self.body
+    }
+
     /// The width in SVG units.
     pub fn width(&self) -> i32 {
         self.width

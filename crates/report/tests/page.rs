@@ -274,7 +274,7 @@ fn a_figure_stands_where_the_authors_text_has_its_picture() {
     let text = visible(&page(&rows));
     let own = &text[text.find("<section id=\"own-0\"").unwrap()..];
     let own = &own[..own.find("</section>").unwrap()];
-    assert!(own.contains("<figure id=\"cost-macs\">"), "{own}");
+    assert!(own.contains("<figure id=\"cost-macs\""), "{own}");
     assert!(own.find("See:").unwrap() < own.find("<figure").unwrap());
     assert_eq!(text.matches("id=\"cost-macs\"").count(), 1, "it stands in one place");
     assert!(text.contains("id=\"cost-parameters\""), "the others stay where they are");

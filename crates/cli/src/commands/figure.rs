@@ -32,7 +32,7 @@ pub(crate) fn run(args: &FigureArgs) -> Result<u8, Error> {
     let look = Look { width_px: args.width, font: args.font.clone() };
     let mut status = 0;
     for figure in chosen {
-        match saved::content(figure, &look, format(args.format)) {
+        match saved::content(&study, figure, &look, format(args.format)) {
             Ok(content) => {
                 let path = path(args, &dir, figure)?;
                 atomic::write(&path, &content)?;

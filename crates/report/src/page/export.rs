@@ -2,7 +2,9 @@
 
 use super::context::Row;
 use super::tables;
+use crate::chart::{WIDE, WIDTH};
 use crate::look;
+use crate::saved::legend::{self, Legend};
 use crate::study::{Arm, Study};
 use crate::summary::Summary;
 use crate::text_table;
@@ -44,6 +46,8 @@ struct Data<'a> {
     places: BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>,
     /// Style sheet of saved figures.
     figure_style: String,
+    /// The legend of saved figures by their width.
+    legends: BTreeMap<i32, Legend>,
 }
 
 /// The font of pages, in saved figures.
@@ -85,6 +89,7 @@ pub(super) fn data<'a>(study: &'a Study, summary: &'a Summary) -> String {
     let trial_columns = columns.chain(costs.into_iter().map(str::to_owned)).collect();
     let rows =
         study.arms.iter().flat_map(|arm| arm.trials.iter().map(|t| trial(t, arm, &is_own, &paths)));
+    let legends = [WIDTH, WIDE].map(|width| Some((width, legend::of(study, width)?)));
     let data = Data {
         summary,
         trial_columns,
@@ -92,6 +97,7 @@ pub(super) fn data<'a>(study: &'a Study, summary: &'a Summary) -> String {
         places: study.arms.iter().map(place).collect(),
         axes,
         figure_style: look::style(FONT),
+        legends: legends.into_iter().flatten().collect(),
     };
     // Plain numbers, strings and lists always serialize.
     inert(&serde_json::to_string(&data).unwrap_or_default())

@@ -117,19 +117,30 @@
   });
   // Figures as files: the picture with the rules of a light page, and the data as CSV.
   const asFile = (svg) => {
-    const copied = svg.cloneNode(true);
+    let copied = svg.cloneNode(true);
     copied.querySelectorAll(".brush, .brushed").forEach((element) => element.remove());
     copied.setAttribute("role", "img");
+    // The page has one legend for all figures; a file has its own.
+    const legend = svg.closest("[data-needs-legend]") && data.legends?.[svg.getAttribute("width")];
+    if (legend) {
+      const whole = svg.cloneNode(false), height = Number(svg.getAttribute("height")) + legend.height;
+      whole.setAttribute("height", height);
+      whole.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${height}`);
+      whole.innerHTML = legend.svg;
+      copied.setAttribute("y", legend.height);
+      whole.append(copied);
+      copied = whole;
+    }
     copied.querySelectorAll(".off, .hot").forEach((element) => element.classList.remove("hot"));
     copied.setAttribute("xmlns", svg.namespaceURI);
     const style = document.createElementNS(svg.namespaceURI, "style");
     style.textContent = data.figure_style;
     copied.prepend(style);
-    return new XMLSerializer().serializeToString(copied);
+    const [width, height] = ["width", "height"].map((name) => Number(copied.getAttribute(name)));
+    return { text: new XMLSerializer().serializeToString(copied), width, height };
   };
   const shownSvg = (figure) => all(".plot svg", figure).find((svg) => svg.getClientRects().length) ?? figure.querySelector("svg");
-  const asPng = (svg, text) => new Promise((done) => {
-    const [width, height] = ["width", "height"].map((name) => Number(svg.getAttribute(name)));
+  const asPng = ({ text, width, height }) => new Promise((done) => {
     const image = new Image();
     image.onload = () => {
       const canvas = document.createElement("canvas");
@@ -153,10 +164,9 @@
       return save(`${name}.csv`, new Blob([csv(cells(table.tHead.rows[0]), rows.map(cells))], { type: "text/csv" }));
     }
     drawPlots(figure);
-    const svg = shownSvg(figure);
-    const text = asFile(svg);
-    if (button.dataset.save === "svg") return save(`${name}.svg`, new Blob([text], { type: "image/svg+xml" }));
-    save(`${name}.png`, await asPng(svg, text));
+    const file = asFile(shownSvg(figure));
+    if (button.dataset.save === "svg") return save(`${name}.svg`, new Blob([file.text], { type: "image/svg+xml" }));
+    save(`${name}.png`, await asPng(file));
   });
   const restore = () => {
     for (const [, again] of sorters) again();

@@ -41,6 +41,8 @@ pub(crate) struct FigureContext {
     /// when the page opens.
     pub later_px: i32,
     pub how_to_read: String,
+    /// Whether a saved copy needs the legend of the page.
+    pub needs_legend: bool,
     pub legend: Vec<EntryContext>,
     pub table: TextTable,
 }
@@ -182,6 +184,7 @@ impl From<Figure> for FigureContext {
         let is_forest = matches!(figure.drawing, crate::chart::Drawing::Forest(_));
         FigureContext {
             svg: figure.svg(),
+            needs_legend: figure.drawing.needs_legend(),
             later_px: 0,
             wide: if is_forest { figure.drawing.svg_of(WIDE) } else { String::new() },
             id: figure.id,

@@ -3,10 +3,12 @@
 //!
 //! Reading order:
 //! - [`fonts`]: the fonts of this machine
+//! - [`legend`]: what colors and shapes stand for, above a figure
 //! - [`pgf`]: the drawing commands of LaTeX's PGF
 //! - here: which figure, how wide, in which format
 
 mod fonts;
+pub mod legend;
 mod pgf;
 
 use crate::figures::{self, Figure};
@@ -58,9 +60,14 @@ pub fn all(study: &Study) -> Vec<Figure> {
 
 /// The content of a figure's file. Fails if the machine lacks the font, and where a format cannot
 /// hold the figure.
-pub fn content(figure: &Figure, look: &Look, format: Format) -> Result<Vec<u8>, Error> {
+pub fn content(
+    study: &Study,
+    figure: &Figure,
+    look: &Look,
+    format: Format,
+) -> Result<Vec<u8>, Error> {
     let family = fonts::css(&look.font);
-    let svg = alone(&figure.drawing.svg_of(look.width_px), &family);
+    let svg = alone(&with_legend(study, figure, look.width_px), &family);
     if format == Format::Svg {
         return Ok(svg.into_bytes());
     }
@@ -78,6 +85,13 @@ pub fn content(figure: &Figure, look: &Look, format: Format) -> Result<Vec<u8>, 
             )
         }),
     }
+}
+
+/// The picture with the legend that it needs outside of the page.
+fn with_legend(study: &Study, figure: &Figure, width: i32) -> String {
+    let svg = figure.drawing.svg_of(width);
+    let legend = figure.drawing.needs_legend().then(|| legend::of(study, width)).flatten();
+    legend.and_then(|legend| legend::above(&legend, &svg, width)).unwrap_or(svg)
 }
 
 /// The picture with its own style sheet and namespace.
