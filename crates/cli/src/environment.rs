@@ -18,7 +18,7 @@ const PROGRAM: &[Variable] = &[
     (
         "RES2LAB_VECTORS",
         "user",
-        "Instruction set of the CPU kernels: `avx512`, `avx512-256`, `avx2` or `plain`; by default \
+        "Instruction set of the CPU kernels: `avx512-amx`, `avx512`, `avx512-256`, `avx2` or `plain`; by default \
          the fastest, which is measured once per machine and build.",
     ),
     ("NO_COLOR", "user", "Any text: no colors on a terminal; `--color always` has precedence."),

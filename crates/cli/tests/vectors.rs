@@ -103,7 +103,7 @@ fn a_level_that_is_unknown_or_not_there_is_refused() {
     assert!(
         stderr(&output).contains("avx512-256") && stderr(&output).contains("RES2LAB_VECTORS=avx3")
     );
-    let all = ["plain", "avx2", "avx512-256", "avx512"];
+    let all = ["plain", "avx2", "avx512-256", "avx512", "avx512-amx"];
     let known = bench.json("env --json")["vectors"]["available"].clone();
     for missing in
         all.iter().filter(|level| !known.as_array().unwrap().contains(&Value::from(**level)))

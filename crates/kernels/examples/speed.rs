@@ -73,7 +73,7 @@ fn peak(set: InstructionSet) -> f64 {
     let width = match set {
         InstructionSet::Plain => return f64::NAN,
         InstructionSet::Avx2 | InstructionSet::Avx512Narrow => Width::Bits256,
-        InstructionSet::Avx512 => Width::Bits512,
+        InstructionSet::Avx512 | InstructionSet::Amx => Width::Bits512,
     };
     peak::gflops(width).unwrap_or(f64::NAN)
 }
@@ -144,8 +144,8 @@ fn speeds(shape: ConvShape) -> [f64; 5] {
     let mut packed = weights.clone();
     let mut back = weights.clone();
     let mut dw = weights.clone();
-    conv.pack(&weights, &mut packed);
-    conv.pack_backward(&weights, &mut back);
+    conv.pack::<f32>(&weights, &mut packed);
+    conv.pack_backward::<f32>(&weights, &mut back);
     let mut scratch =
         res2lab_kernels::memory::zeros::<f32>(conv.scratch_len().max(conv.backward_scratch_len()));
     let x = tensor(&mut x, channels, size);

@@ -54,7 +54,7 @@ macro_rules! stored {
             fn kernels() -> &'static Kernels<Self> {
                 #[cfg(target_arch = "x86_64")]
                 match current() {
-                    InstructionSet::Avx512 => return &$avx512,
+                    InstructionSet::Amx | InstructionSet::Avx512 => return &$avx512,
                     InstructionSet::Avx512Narrow => return &$avx512_narrow,
                     InstructionSet::Avx2 => return &$avx2,
                     InstructionSet::Plain => {}

@@ -47,7 +47,9 @@ pub fn fastest() -> (InstructionSet, Vec<(InstructionSet, f64)>) {
     }
     use_instruction_set(before);
     let speeds = logs.map(|log| (log - logs[0]).exp());
-    let chosen = if speeds[1] > CLEARLY { candidates[1] } else { candidates[0] };
+    // AMX tiles come on top of the wide vectors, and change nothing but products of bfloat16.
+    let wide = highest().max(candidates[1]);
+    let chosen = if speeds[1] > CLEARLY { wide } else { candidates[0] };
     (chosen, candidates.into_iter().zip(speeds).collect())
 }
 
@@ -69,8 +71,8 @@ impl Work {
             .map(|planes| vec![0.01; planes * pixels]);
         let plain = vec![0.01; shape.weights_len()];
         let [mut packed, mut back] = [plain.clone(), plain.clone()];
-        conv.pack(&plain, &mut packed);
-        conv.pack_backward(&plain, &mut back);
+        conv.pack::<f32>(&plain, &mut packed);
+        conv.pack_backward::<f32>(&plain, &mut back);
         let scratch = vec![0.0; conv.scratch_len().max(conv.backward_scratch_len())];
         Work { conv, images, memory, weights: [packed, back, plain], scratch }
     }

@@ -18,15 +18,18 @@ pub enum InstructionSet {
     Avx512Narrow,
     /// AVX-512, with register tiles of 512-bit vectors.
     Avx512,
+    /// As `Avx512`, and products of bfloat16 by AMX tiles.
+    Amx,
 }
 
 impl InstructionSet {
     /// All instruction sets, from the least to the most demanding.
-    pub const ALL: [InstructionSet; 4] = [
+    pub const ALL: [InstructionSet; 5] = [
         InstructionSet::Plain,
         InstructionSet::Avx2,
         InstructionSet::Avx512Narrow,
         InstructionSet::Avx512,
+        InstructionSet::Amx,
     ];
 
     /// The name in `RES2LAB_VECTORS` and in records.
@@ -36,6 +39,7 @@ impl InstructionSet {
             InstructionSet::Avx2 => "avx2",
             InstructionSet::Avx512Narrow => "avx512-256",
             InstructionSet::Avx512 => "avx512",
+            InstructionSet::Amx => "avx512-amx",
         }
     }
 
@@ -60,6 +64,7 @@ pub fn highest() -> InstructionSet {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
         match avx2 {
+            true if avx512 && crate::amx::is_available() => InstructionSet::Amx,
             true if avx512 => InstructionSet::Avx512,
             true => InstructionSet::Avx2,
             false => InstructionSet::Plain,
@@ -81,7 +86,8 @@ pub fn current() -> InstructionSet {
         1 => InstructionSet::Plain,
         2 => InstructionSet::Avx2,
         3 => InstructionSet::Avx512Narrow,
-        _ => InstructionSet::Avx512,
+        4 => InstructionSet::Avx512,
+        _ => InstructionSet::Amx,
     }
 }
 
@@ -89,7 +95,7 @@ pub fn current() -> InstructionSet {
 fn first() -> InstructionSet {
     let named =
         std::env::var("RES2LAB_VECTORS").ok().and_then(|name| InstructionSet::from_name(&name));
-    use_instruction_set(named.unwrap_or(InstructionSet::Avx512))
+    use_instruction_set(named.unwrap_or(InstructionSet::Amx))
 }
 
 /// Makes kernels use this instruction set, or [`highest`] if the processor lacks it, and returns

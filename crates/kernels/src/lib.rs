@@ -37,6 +37,7 @@
 // All unsafe functions share the contract that is written at `view::View`.
 #![allow(clippy::missing_safety_doc)]
 
+pub mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

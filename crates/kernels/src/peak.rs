@@ -12,11 +12,13 @@ pub enum Width {
     Bits512,
     /// 512 bits, sums in float32 of products of pairs in bfloat16 (AVX512-BF16).
     Bfloat16,
+    /// Tiles of 16 rows of 512 bits in bfloat16, with sums in float32 (AMX-BF16).
+    Tiles,
 }
 
 impl Width {
     /// All widths.
-    pub const ALL: [Width; 3] = [Width::Bits256, Width::Bits512, Width::Bfloat16];
+    pub const ALL: [Width; 4] = [Width::Bits256, Width::Bits512, Width::Bfloat16, Width::Tiles];
 
     /// The name in tables.
     pub fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Width {
             Width::Bits256 => "float32, 256 bits",
             Width::Bits512 => "float32, 512 bits",
             Width::Bfloat16 => "bfloat16, 512 bits",
+            Width::Tiles => "bfloat16, AMX tiles",
         }
     }
 
@@ -34,6 +37,7 @@ impl Width {
             Width::Bits256 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             Width::Bits512 => is_x86_feature_detected!("avx512f"),
             Width::Bfloat16 => is_x86_feature_detected!("avx512bf16"),
+            Width::Tiles => crate::amx::is_available(),
         };
         #[cfg(not(target_arch = "x86_64"))]
         return false;
@@ -45,12 +49,13 @@ impl Width {
             Width::Bits256 => 8 * 2,
             Width::Bits512 => 16 * 2,
             Width::Bfloat16 => 32 * 2,
+            Width::Tiles => 16 * 16 * 32 * 2,
         }
     }
 }
 
 /// GFLOP/s of one thread, the greatest of several short runs. None if this processor lacks the
-/// instructions. AMX tiles are not measured.
+/// instructions.
 pub fn gflops(width: Width) -> Option<f64> {
     /// Rounds of a run, which takes about a tenth of a millisecond.
     const ROUNDS: usize = 20_000;
@@ -79,6 +84,7 @@ fn run(width: Width, rounds: usize) -> f32 {
             Width::Bits256 => multiply_adds_256(rounds),
             Width::Bits512 => multiply_adds_512(rounds),
             Width::Bfloat16 => dot_products(rounds),
+            Width::Tiles => tile_products(rounds),
         }
     }
 }
@@ -120,6 +126,27 @@ fn dot_products(rounds: usize) -> f32 {
         }
     }
     sums.iter().map(|&sum| _mm512_cvtss_f32(sum)).sum()
+}
+
+/// Four tiles of sums, as many as the kernels use.
+#[cfg(target_arch = "x86_64")]
+unsafe fn tile_products(rounds: usize) -> f32 {
+    use crate::amx::{Hardware, LEFT, RIGHT, SIDE, SUMS as TILES, Sizes, Unit};
+    let mut sums = [0.0f32; SIDE * SIDE];
+    let mut unit = Hardware;
+    // SAFETY: the caller has found AMX; the address has 16 rows of 64 bytes.
+    unsafe {
+        unit.configure(Sizes { rows: SIDE, pairs: SIDE });
+        for _ in 0..rounds * SUMS / 4 {
+            unit.multiply::<{ TILES[0][0] }, { LEFT[0] }, { RIGHT[0] }>();
+            unit.multiply::<{ TILES[0][1] }, { LEFT[0] }, { RIGHT[1] }>();
+            unit.multiply::<{ TILES[1][0] }, { LEFT[1] }, { RIGHT[0] }>();
+            unit.multiply::<{ TILES[1][1] }, { LEFT[1] }, { RIGHT[1] }>();
+        }
+        unit.store::<{ TILES[1][1] }>(sums.as_mut_ptr().cast(), 4 * SIDE);
+        unit.release();
+    }
+    sums[0]
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod common;
 
 use common::{run_with_other_instruction_sets, values};
+use res2lab_kernels::instruction_set::{InstructionSet, current, use_instruction_set};
 use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape};
 use res2lab_kernels::{
     Bf16, ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, Share, Stored, View, pointwise,
@@ -120,6 +121,8 @@ fn convolve<T: Stored<Real = f32>>(
 /// Sums are in float32 in the same order, so results are those of float32, rounded once.
 #[test]
 fn convolutions_are_those_of_float32_rounded_once() {
+    // AMX tiles sum in an order of their own; tests/amx.rs compares them.
+    use_instruction_set(current().min(InstructionSet::Avx512));
     for shape in shapes() {
         let (rows, cols) = shape.output();
         let (x, x_real) = both(IMAGES * shape.channels * shape.height * shape.width, 3);
@@ -142,6 +145,7 @@ fn convolutions_are_those_of_float32_rounded_once() {
 /// Weights that bfloat16 does not represent are rounded as they are packed.
 #[test]
 fn packed_weights_are_rounded() {
+    use_instruction_set(current().min(InstructionSet::Avx512));
     let shape = shapes()[0];
     let conv = ConvKernel::new(shape);
     let weights = values::<f32>(shape.weights_len(), 6);
@@ -149,7 +153,7 @@ fn packed_weights_are_rounded() {
     let mut packed = [vec![0.0; conv.packed_len()], vec![0.0; conv.packed_len()]];
     // SAFETY: the vectors have the length of the packed weights.
     unsafe { conv.pack_share::<Bf16>(&weights, packed[0].as_mut_ptr(), Share::WHOLE) };
-    conv.pack(&near, &mut packed[1]);
+    conv.pack::<f32>(&near, &mut packed[1]);
     assert!(packed[0] == packed[1] && near != weights);
 }
 

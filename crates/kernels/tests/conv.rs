@@ -106,7 +106,7 @@ fn forward_is_right<T: Real + Stored>(shape: ConvShape, images: usize, seed: u64
     let mut residual = Tensor::<T>::random(images, shape.out, rows, cols, 1, seed + 3);
     let bias: Vec<T> = values(shape.out, seed + 4);
     let mut packed = vec![T::ZERO; conv.packed_len()];
-    conv.pack(&weights, &mut packed);
+    conv.pack::<T>(&weights, &mut packed);
     let mut scratch = vec![T::from_f64(f64::NAN); conv.scratch_len()];
     let both: Vec<f64> = first.dense().iter().zip(second.dense()).map(|(a, b)| a + b).collect();
     let weights: Vec<f64> = weights.iter().map(|w| w.to_f64()).collect();
@@ -190,7 +190,7 @@ fn backward_is_right<T: Real + Stored>(
     });
 
     let mut packed = vec![T::ZERO; conv.packed_backward_len()];
-    conv.pack_backward(&weights, &mut packed);
+    conv.pack_backward::<T>(&weights, &mut packed);
     let mut scratch = vec![T::from_f64(f64::NAN); conv.backward_scratch_len()];
     let mut weight_gradient = vec![T::from_f64(before); weights.len()];
     let [mut stored, mut added] = [8, 9].map(|i| {

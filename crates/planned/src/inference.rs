@@ -157,9 +157,8 @@ fn fold<T: Stored>(plan: &Plan<T>, folded: &Folded, state: &mut [T::Real]) {
         }
         state[plan.layout.entry(tables, start + 1)].copy_from_slice(&shifts);
     }
-    weights.iter_mut().for_each(|weight| *weight = T::stored(*weight).real());
     let packed = &mut state[plan.layout.entry(tables, weight)];
-    plan.layout.convs[folded.conv].pack(&weights, packed);
+    plan.layout.convs[folded.conv].pack::<T>(&weights, packed);
 }
 
 /// Sets the scale and shift of norms that cannot be folded into a convolution.

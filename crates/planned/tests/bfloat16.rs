@@ -2,6 +2,7 @@
 //! every instruction set, so results differ only by the order of sums.
 
 use res2lab_arch::{Graph, Input, ModelOverrides, build};
+use res2lab_kernels::amx;
 use res2lab_kernels::instruction_set::{InstructionSet, highest, use_instruction_set};
 use res2lab_planned::{Bf16, Inference, Plan, State, Stored, Workspace};
 use serde_json::json;
@@ -91,6 +92,14 @@ fn every_instruction_set_rounds_the_same_values() {
             assert!(off.iter().all(|off| *off <= MOST), "{name}, {}: {off:?}", set.name());
         }
         use_instruction_set(highest());
+        let own = results::<Bf16>(&graph, 2);
+        amx::emulate(true);
+        let tiles = results::<Bf16>(&graph, 2);
+        amx::emulate(false);
+        let off: [f32; 3] = std::array::from_fn(|i| deviation(&tiles[i], &plain[i]));
+        println!("{name}, emulated AMX tiles: {off:?}");
+        assert!(off.iter().all(|off| *off <= MOST), "{name}, AMX tiles: {off:?}");
+        assert!(tiles[1] != own[1], "{name}: no tile is used");
         let real = results::<f32>(&graph, 2);
         for (ours, real) in plain.iter().zip(&real) {
             assert!(deviation(ours, real) > 1e-4, "{name}: nothing is rounded");

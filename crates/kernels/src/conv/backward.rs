@@ -81,9 +81,11 @@ impl ConvKernel {
                         };
                         let sides =
                             Sides { gradients: panel.cast_const(), inputs: at, offsets, runs };
-                        if self.is_outer() {
-                            let transposed = rest.wrapping_add(self.backward_rows() * layout.plane);
-                            self.outer_products(sides, weights, transposed);
+                        let free = rest.wrapping_add(self.backward_rows() * layout.plane);
+                        if let Some(amx) = self.product.amx::<T>() {
+                            self.amx_weights_of::<T>(amx, sides, weights, free);
+                        } else if self.is_outer() {
+                            self.outer_products(sides, weights, free);
                         } else {
                             self.dot_products(sides, weights);
                         }
@@ -152,15 +154,29 @@ impl ConvKernel {
             // SAFETY: the caller guarantees the views and the panel.
             unsafe { self.zero_input_gradients(strip, group, gradients) };
         }
+        let pairs = results.wrapping_add(self.backward_rows() * layout.plane);
+        if let Some(phase) = self.phases.iter().find(is_read) {
+            // All phases read the same channels.
+            // SAFETY: the pairs have the size of the layout.
+            unsafe { phase.product.prepare::<T>(panel, pairs) };
+        }
         for phase in self.phases.iter().filter(is_read) {
-            for tiles in phase.product.cache_blocks(Share::WHOLE) {
+            for tiles in phase.product.cache_blocks::<T>(Share::WHOLE) {
                 let count = tiles.iter().map(|tile| tile.rows).sum::<usize>();
                 let first = group * self.shape.group_channels() + tiles[0].first;
                 // SAFETY: panels and results have the sizes of the layout; the caller guarantees
                 // the gradients.
                 unsafe {
                     let packed = packed.as_ptr().add(phase.start);
-                    phase.product.multiply(tiles, packed, panel, runs, results, layout.plane);
+                    let panels = (panel, pairs.cast_const());
+                    phase.product.multiply_panel::<T>(
+                        tiles,
+                        packed,
+                        panels,
+                        runs,
+                        results,
+                        layout.plane,
+                    );
                     for row in 0..count {
                         for (i, image) in strip.images.clone().enumerate() {
                             let from = results.add(row * layout.plane + i * layout.span);

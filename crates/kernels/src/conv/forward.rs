@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::epilogue::{Epilogue, PlanePart};
 use super::kernel::ConvKernel;
 use super::panel::{Strip, aligned, pack_input, runs, strips};
-use super::product::TileRows;
 use super::results::Results;
+use super::rows::TileRows;
 use crate::dispatch::Stored;
 use crate::share::Share;
 use crate::view::View;
@@ -37,6 +37,7 @@ impl ConvKernel {
         epilogue.check(out);
         let panel = aligned(scratch, self.scratch_len());
         let results = panel.wrapping_add(self.input_planes() * layout.plane);
+        let pairs = results.wrapping_add(self.product.result_rows() * layout.plane);
         let [rows, channels] = self.divide(share);
         for strip in strips(layout, images) {
             let strip = Strip { rows: rows.within(strip.rows), ..strip };
@@ -46,9 +47,18 @@ impl ConvKernel {
                 // guarantees the views.
                 unsafe {
                     self.pack_inputs(inputs, group, &strip, panel);
+                    self.product.prepare::<T>(panel, pairs);
                     let packed = packed.as_ptr().add(group * self.product.packed_len());
-                    for tiles in self.product.cache_blocks(channels) {
-                        self.product.multiply(tiles, packed, panel, runs, results, layout.plane);
+                    let panels = (panel.cast_const(), pairs.cast_const());
+                    for tiles in self.product.cache_blocks::<T>(channels) {
+                        self.product.multiply_panel::<T>(
+                            tiles,
+                            packed,
+                            panels,
+                            runs,
+                            results,
+                            layout.plane,
+                        );
                         let first = group * self.product.rows + tiles[0].first;
                         let part = OutputPart { tiles, first, is_share: share.of > 1 };
                         self.write_results(&strip, part, results, out, &mut epilogue);

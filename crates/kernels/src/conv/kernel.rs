@@ -2,9 +2,9 @@
 
 use super::layout::{Layout, skip};
 use super::panel::ALIGN;
-use super::product::{Order, Product, TileRows, dot_tiles};
+use super::product::Product;
+use super::rows::{Order, TileRows, dot_tiles};
 use super::shape::ConvShape;
-use crate::dispatch::Real;
 use crate::share::Share;
 use crate::stored::Storage;
 
@@ -81,7 +81,8 @@ impl ConvKernel {
 
     /// Elements of scratch memory that `forward` needs.
     pub fn scratch_len(&self) -> usize {
-        ALIGN + (self.input_planes() + self.product.result_rows()) * self.layout.plane
+        let planes = self.input_planes() + self.product.result_rows();
+        ALIGN + planes * self.layout.plane + self.product.pairs_len()
     }
 
     /// Elements of scratch memory that `backward` needs.
@@ -89,6 +90,13 @@ impl ConvKernel {
         ALIGN
             + (self.shape.group_out() + self.backward_rows()) * self.layout.plane
             + self.transposed_len()
+            + self.pairs_len()
+            + self.amx_weights_len()
+    }
+
+    /// Elements of scratch memory for the pairs of the output's gradient.
+    pub(super) fn pairs_len(&self) -> usize {
+        self.phases.iter().map(|phase| phase.product.pairs_len()).max().unwrap_or(0)
     }
 
     /// The planes of scratch memory after those of the output's gradient. They hold the input
@@ -104,8 +112,9 @@ impl ConvKernel {
         self.shape.group_channels() * self.layout.forward.phases.pow(2)
     }
 
-    /// Packs `weights`, `[out][channels / groups][kernel][kernel]`, for `forward`.
-    pub fn pack<T: Real>(&self, weights: &[T], packed: &mut [T]) {
+    /// Rounds `weights`, `[out][channels / groups][kernel][kernel]`, to `T` and packs them for
+    /// `forward`.
+    pub fn pack<T: Storage>(&self, weights: &[T::Real], packed: &mut [T::Real]) {
         assert_eq!(packed.len(), self.packed_len());
         // SAFETY: this call borrows the memory exclusively.
         unsafe { self.pack_share::<T>(weights, packed.as_mut_ptr(), Share::WHOLE) }
@@ -133,7 +142,7 @@ impl ConvKernel {
 
     /// Packs the same weights for the gradient of the input: phase by phase, with input and output
     /// channels swapped and taps in reverse.
-    pub fn pack_backward<T: Real>(&self, weights: &[T], packed: &mut [T]) {
+    pub fn pack_backward<T: Storage>(&self, weights: &[T::Real], packed: &mut [T::Real]) {
         assert_eq!(packed.len(), self.packed_backward_len());
         // SAFETY: this call borrows the memory exclusively.
         unsafe { self.pack_backward_share::<T>(weights, packed.as_mut_ptr(), Share::WHOLE) }

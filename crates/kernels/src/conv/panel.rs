@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::gradient::{Gradient, GradientPlane};
 use super::layout::{Grid, Layout};
 use super::pack::{Pack, PanelRows, StridedGather};
-use super::product::Runs;
+use super::rows::Runs;
 use crate::dispatch::Stored;
 use crate::source::{One, Source, Sum};
 use crate::view::View;

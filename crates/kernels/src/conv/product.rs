@@ -6,8 +6,10 @@
 //! - the width of a tile, in positions
 //! - tiles, whose weights stream from the second level
 
+use super::amx_product::{self, AmxProduct};
+use super::rows::{Order, Runs, TileRows, tiles};
 use super::tile::{Tile, next_width, widest};
-use crate::dispatch::Real;
+use crate::dispatch::{Real, Stored};
 use crate::share::Share;
 use crate::stored::Storage;
 
@@ -17,79 +19,6 @@ const SECOND_LEVEL: usize = 32 * 1024;
 /// convolutions do not.
 const DEPTH_OF_TAPS: usize = 320;
 const DEPTH_OF_POINTS: usize = 144;
-
-/// The rows of weights, and so of results, of one register tile.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TileRows {
-    pub first: usize,
-    pub rows: usize,
-}
-
-/// Divides rows into tiles of six rows. The last tiles have three to five, unless there are fewer
-/// rows in all.
-pub(crate) fn tiles(rows: usize) -> Vec<TileRows> {
-    cut(
-        rows,
-        6,
-        match (rows / 6, rows % 6) {
-            (_, 0) => &[],
-            (0, 1) => &[1],
-            (0, 2) => &[2],
-            (_, 1) => &[4, 3],
-            (_, 2) => &[4, 4],
-            (_, 3) => &[3],
-            (_, 4) => &[4],
-            (_, _) => &[5],
-        },
-    )
-}
-
-/// Divides rows into tiles of four rows, which suit dot products. The last tiles may have three,
-/// five or six, or fewer if there are fewer rows in all.
-pub(crate) fn dot_tiles(rows: usize) -> Vec<TileRows> {
-    cut(
-        rows,
-        4,
-        match (rows / 4, rows % 4) {
-            (_, 0) => &[],
-            (0, 1) => &[1],
-            (0, 2) => &[2],
-            (_, 1) => &[5],
-            (1, 2) => &[6],
-            (_, 2) => &[5, 5],
-            (_, _) => &[3],
-        },
-    )
-}
-
-/// Tiles of `size` rows, followed by tiles of the sizes in `last`.
-fn cut(rows: usize, size: usize, last: &[usize]) -> Vec<TileRows> {
-    let equal = (rows - last.iter().sum::<usize>()) / size;
-    let mut first = 0;
-    std::iter::repeat_n(size, equal)
-        .chain(last.iter().copied())
-        .map(|rows| {
-            first += rows;
-            TileRows { first: first - rows, rows }
-        })
-        .collect()
-}
-
-/// The positions of a panel that are computed: `count` runs of `len` consecutive positions, which
-/// start `span` apart.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Runs {
-    pub count: usize,
-    pub span: usize,
-    pub len: usize,
-}
-
-/// The layout of weights before packing: row r, column k lies at `r * row_stride + columns[k]`.
-#[derive(Clone, Debug)]
-pub(crate) struct Order {
-    pub row_stride: usize,
-    pub columns: Vec<u32>,
-}
 
 /// A matrix of `rows` by `offsets.len()` weights, where column k reads the panel at `offsets[k]`.
 #[derive(Clone, Debug)]
@@ -102,6 +31,8 @@ pub(crate) struct Product {
     depth: usize,
     /// The most rows of a cache block.
     cache_rows: usize,
+    /// The same product by AMX tiles, if they are in use and suit it.
+    pub amx: Option<AmxProduct>,
 }
 
 impl Product {
@@ -123,7 +54,8 @@ impl Product {
         let count = offsets.len().div_ceil(most).max(1);
         let depth = offsets.len().div_ceil(count).max(1);
         let cache_rows = (SECOND_LEVEL / plane).min(SECOND_LEVEL / depth).clamp(24, 256);
-        Product { rows, tiles: tiles(rows), offsets, order, depth, cache_rows }
+        let amx = AmxProduct::new(rows, &offsets, taps);
+        Product { rows, tiles: tiles(rows), offsets, order, depth, cache_rows, amx }
     }
 
     /// Elements of the packed weights.
@@ -133,11 +65,23 @@ impl Product {
 
     /// The most rows of results that one cache block has.
     pub(crate) fn result_rows(&self) -> usize {
-        self.rows.min(self.cache_rows)
+        let rows = self.rows.min(self.cache_rows);
+        // AMX tiles are written whole.
+        rows + self.amx.as_ref().map_or(0, |amx| amx.sizes.rows - 1)
     }
 
-    /// Rounds weights to `T` and orders them as tiles read them: by depth block, by tile, by depth, by row. Threads divide
-    /// the tiles among them.
+    /// Elements of scratch memory for the panel of pairs that AMX tiles read.
+    pub(crate) fn pairs_len(&self) -> usize {
+        self.amx.as_ref().map_or(0, AmxProduct::panel_len)
+    }
+
+    /// The product by AMX tiles, if planes of `T` are multiplied so.
+    pub(crate) fn amx<T: Storage>(&self) -> Option<&AmxProduct> {
+        amx_product::of::<T>(&self.amx)
+    }
+
+    /// Rounds weights to `T` and orders them as tiles read them: by depth block, by tile, by depth,
+    /// by row. Threads divide the tiles among them.
     ///
     /// # Safety
     /// `packed` holds `packed_len` elements, and no other thread accesses those of this share.
@@ -147,6 +91,10 @@ impl Product {
         packed: *mut T::Real,
         share: Share,
     ) {
+        if let Some(amx) = self.amx::<T>() {
+            // SAFETY: as here; elements have 32 bits.
+            return unsafe { amx.pack::<T>(&self.order, weights, packed.cast(), share) };
+        }
         for index in 0..self.depth_blocks() {
             let depth = self.depth_block(index);
             for tile in &self.tiles[share.within(0..self.tiles.len())] {
@@ -180,8 +128,12 @@ impl Product {
 
     /// The cache blocks of this share: tiles whose weights and results fit the second-level cache
     /// together.
-    pub(crate) fn cache_blocks(&self, share: Share) -> impl Iterator<Item = &[TileRows]> {
-        let mut rest = &self.tiles[share.within(0..self.tiles.len())];
+    pub(crate) fn cache_blocks<T: Storage>(
+        &self,
+        share: Share,
+    ) -> impl Iterator<Item = &[TileRows]> {
+        let tiles = self.amx::<T>().map_or(&self.tiles, |amx| &amx.tiles);
+        let mut rest = &tiles[share.within(0..tiles.len())];
         std::iter::from_fn(move || {
             let first = rest.first()?.first;
             let count = rest
@@ -192,6 +144,42 @@ impl Product {
             rest = after;
             Some(block)
         })
+    }
+
+    /// Prepares a panel of planes of `T` for [`Product::multiply_panel`]. `pairs` is unused
+    /// without AMX.
+    ///
+    /// # Safety
+    /// The panel holds all channels, and `pairs` has [`Product::pairs_len`] elements.
+    pub(crate) unsafe fn prepare<T: Stored>(&self, panel: *const T::Real, pairs: *mut T::Real) {
+        if let Some(amx) = self.amx::<T>() {
+            // SAFETY: as here; elements have 32 bits.
+            unsafe { amx.pair(panel.cast(), pairs.cast()) }
+        }
+    }
+
+    /// Computes the rows of `block` from a panel and its pairs; see [`Product::multiply`].
+    ///
+    /// # Safety
+    /// As for [`Product::multiply`]; the panel has been prepared.
+    pub(crate) unsafe fn multiply_panel<T: Stored>(
+        &self,
+        block: &[TileRows],
+        packed: *const T::Real,
+        (panel, pairs): (*const T::Real, *const T::Real),
+        runs: Runs,
+        out: *mut T::Real,
+        stride: usize,
+    ) {
+        // SAFETY: as here; elements in AMX tiles have 32 bits.
+        unsafe {
+            match self.amx::<T>() {
+                Some(amx) => {
+                    amx.multiply(block, packed.cast(), pairs.cast(), runs, out.cast(), stride);
+                }
+                None => self.multiply(block, packed, panel, runs, out, stride),
+            }
+        }
     }
 
     /// Computes the rows of `block` into `out`, whose rows are `stride` apart and begin with the
@@ -285,22 +273,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiles_cover_every_row_once_and_exist() {
-        for (rows, tiles) in
-            (1..300).flat_map(|rows| [(rows, tiles(rows)), (rows, dot_tiles(rows))])
-        {
-            let mut next = 0;
-            for tile in tiles {
-                assert_eq!(tile.first, next);
-                assert!((1..=super::super::tile::ROWS).contains(&tile.rows));
-                assert!(tile.rows > 1 || rows == 1);
-                next += tile.rows;
-            }
-            assert_eq!(next, rows);
-        }
-    }
-
-    #[test]
     fn cache_blocks_cover_every_tile_once() {
         let product = Product::new(
             333,
@@ -309,9 +281,10 @@ mod tests {
             9,
             500,
         );
-        let rows: usize = product.cache_blocks(Share::WHOLE).flatten().map(|tile| tile.rows).sum();
+        let rows: usize =
+            product.cache_blocks::<f32>(Share::WHOLE).flatten().map(|tile| tile.rows).sum();
         assert_eq!(rows, 333);
-        assert!(product.cache_blocks(Share::WHOLE).all(|block| {
+        assert!(product.cache_blocks::<f32>(Share::WHOLE).all(|block| {
             block.iter().map(|tile| tile.rows).sum::<usize>() <= product.result_rows()
         }));
     }

@@ -2,7 +2,7 @@
 //! and of the input, along positions.
 
 use super::kernel::ConvKernel;
-use super::product::Runs;
+use super::rows::Runs;
 use super::tile::{Dot, Outer, Transpose, VECTORS, next_width, widest, widest_dot};
 use crate::dispatch::Real;
 
