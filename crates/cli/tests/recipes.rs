@@ -204,7 +204,8 @@ fn a_plan_of_imagenet_needs_no_images_and_shows_the_published_sizes() {
 #[test]
 fn the_step_of_a_recipe_and_of_its_pictures_can_be_timed() {
     let bench = Bench::new();
-    let net = "depth=11 planes=8 width=16 scale=2 --size 32 --batch 4 --steps 1 --threads 1 --json";
+    let net = "stem=cifar depth=11 planes=8 width=16 scale=2 --size 32 --batch 4 --steps 1 \
+               --threads 1 --json";
     for name in ["rsb-a1", "cifar-modern"] {
         let line = format!("speed train {net} --recipe experiments/{name}.yaml");
         assert!(bench.json(&line)["images_per_s"].as_f64().unwrap() > 0.0, "{name}");
