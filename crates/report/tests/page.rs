@@ -330,6 +330,7 @@ fn arms_that_are_recipes_say_where_they_differ_from_the_baseline() {
                 spec.train.optimizer = optimizer(r#"{"lamb": {"lr": 0.005}}"#);
                 spec.train.sizes = vec![16, 24];
                 spec.train.drop_path = 0.05;
+                spec.train.schedule = serde_json::from_str(r#"{"cosine": {}}"#).unwrap();
             }
             "augmented" => {
                 spec.data.augment.auto = Some(res2lab_experiment::Auto::parse("trivial").unwrap());
@@ -345,6 +346,7 @@ fn arms_that_are_recipes_say_where_they_differ_from_the_baseline() {
     assert!(list.contains("<dt>smoothed</dt>\n<dd>train.label_smoothing 0.2</dd>"), "{list}");
     assert!(list.contains("<dt>adamw &lt;b&gt;</dt>"), "{list}");
     assert!(list.contains("train.optimizer.adamw.lr 0.001"), "{list}");
+    assert!(list.contains("train.schedule.cosine") && !list.contains(" none"), "{list}");
     assert!(list.contains("train.sizes [16,24]; ") && list.contains("train.drop_path 0.05"));
     assert!(list.contains("data.augment.auto trivial") && list.contains("erase 0.25"), "{list}");
     assert!(!list.contains("sgd") && !list.contains("<dt>plain"), "{list}");

@@ -191,7 +191,7 @@ pub(super) fn differences(study: &Study) -> Option<TextTable> {
 }
 
 /// Sections whose fields depend on their kind: an arm of another kind has fields of its own there.
-const KINDS: [&str; 3] = ["train.optimizer.", "train.loss.", "train.schedule."];
+const KINDS: [&str; 3] = ["train.optimizer", "train.loss", "train.schedule"];
 
 /// Each arm with the fields in which it differs from the baseline, where arms differ in more fields
 /// than a table can show: arms that are whole recipes.
