@@ -125,6 +125,7 @@ check-python: _build
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/weights.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/programs.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/images.py
+    ${RES2LAB_PYTHON:-python3} crates/bench/checks/augment.py --check
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/datasets.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/statistics.py
     ${RES2LAB_PYTHON:-python3} crates/bench/checks/launchers.py

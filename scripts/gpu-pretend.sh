@@ -17,9 +17,9 @@ fi
 crates/libtorch/pretend/planted.sh
 # Two halves side by side: most of their processes use one core.
 if [ "${1:-}" = --short ]; then
-  one=(numbers commands several devices memory) other=(streams resume ranks launchers counts refusals accidents)
+  one=(numbers commands several devices memory) other=(streams resume ranks launchers counts recipes refusals accidents)
 else
-  one=(numbers commands several gpu_check) other=(devices memory streams resume ranks launchers counts refusals accidents)
+  one=(numbers commands several gpu_check) other=(devices memory streams resume ranks launchers counts recipes refusals accidents)
 fi
 python3 scripts/verify-gpu.py "${one[@]}" & half=$!
 failed=0

@@ -478,6 +478,46 @@ def counts():
     )
 
 
+# Parts of recipes of today: a field for each, and the optimizer. Each begins with a small rate.
+RECIPES = {
+    "lamb": "{train.optimizer: {lamb: {lr: 2e-3, weight_decay: 0.02}}, train.loss: {bce: {threshold: 0.2}}}",
+    "adamw": "{train.optimizer: {adamw: {lr: 5e-4, weight_decay: 0.05}}, train.mixup: 0.2, train.cutmix: 1.0, "
+    "train.drop_path: 0.1, train.ema: 0.9, data.augment.erase: 0.25, train.sizes: [8, 12]}",
+}
+
+
+def recipes():
+    """Optimizers, mixing, drop path and sizes: the CPU's numbers, and what their steps wait for."""
+    file = os.path.join(folder, "recipes.yaml")
+    for name, fields in RECIPES.items():
+        with open(file, "w") as out:
+            out.write(f"name: recipes\nmodel: {{stem: cifar}}\narms: {{{name}: {fields}}}\n")
+        words = f"{file} {NET} seed=0 epochs=2 batch=20"
+        on_cpu(f"{name}-cpu", words)
+        done = sweep(name, f"{words} --device cuda")
+        far = differences(f"{name}-cpu", name)
+        check(
+            done.returncode == 0 and not far, f"{name}: the CPU's numbers", far or done.stderr
+        )
+        # Values of erased boxes are copied from ordinary memory, for which the host waits.
+        words = f"{file} {NET} seed=0 epochs=2 train.log_every=1000"
+        waits = waits_of_steps(name, f"{words} data.augment.erase=0")
+        check(waits == 0, f"{name}: {waits} waits of the host in 30 steps more")
+
+
+def waits_of_steps(name, words):
+    """How much more often the host waits in 60 steps than in 30. Steps are told by their number of
+    images, for the device knows only those that end with SGD."""
+    waits = []
+    for batch in (20, 10):
+        line = sweep_words(f"{name}-{batch}", f"{words} batch={batch} --device cuda")
+        done, reports = counted(name, line)
+        waits.append(sum(report["whole"]["syncs"] for report in reports))
+        if done.returncode != 0:
+            return done.stderr
+    return waits[1] - waits[0]
+
+
 def operators_of_evaluation(words):
     """What 10 evaluations more in each of three rounds launch, divided by their number."""
     launched = []
@@ -611,6 +651,7 @@ GROUPS = [
     ranks,
     launchers,
     counts,
+    recipes,
     refusals,
     accidents,
     gpu_check,

@@ -2,13 +2,21 @@
 crates/data/src/auto/tests.rs.
 
     python crates/bench/checks/augment.py > crates/data/tests/augment.json    # timm 1.0.31, torchvision and Pillow
+    python crates/bench/checks/augment.py --check                             # 100 pictures of varied content instead
 
-Pictures follow the rule of crates/nn/tests/golden.md; each is coarse noise that was enlarged, so that it has edges and
+With --check, each operation changes each of 100 pictures with an argument of its own, the test compares (through cargo),
+and the table of errors is printed. Exit status 1 if an error is above the test's bounds.
+
+Pictures of the fixture follow the rule of crates/nn/tests/golden.md; each is coarse noise that was enlarged, so that it has edges and
 smooth parts. Results are hexadecimal.
 """
+import io
 import json
+import os
 import random
+import subprocess
 import sys
+import tempfile
 
 # This folder has a statistics.py, which torch would import in place of Python's.
 sys.path.pop(0)
@@ -16,7 +24,7 @@ sys.path.pop(0)
 import numpy as np
 import timm.data.auto_augment as aa
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torchvision.transforms import TrivialAugmentWide, functional
 
 WIDTH, HEIGHT = 18, 14
@@ -125,6 +133,70 @@ def distributions():
 
 
 
+# Of each operation with an argument: the range that timm's and torchvision's policies draw from.
+RANGES = {
+    "posterize": (1, 8), "solarize": (0, 256), "solarize_add": (0, 128), "color": (0.0, 1.99), "contrast": (0.0, 1.99),
+    "brightness": (0.0, 1.99), "sharpness": (0.0, 1.99), "blur": (0.1, 2.0), "shear_x": (-0.99, 0.99),
+    "shear_y": (-0.99, 0.99), "translate_x": (-32.0, 32.0), "translate_y": (-32.0, 32.0), "rotate": (-135.0, 135.0),
+}
+
+
+def varied(i, width, height):
+    """A picture of one of five kinds: slopes of color, noise of one scale, edges, text, or all of them as a JPEG."""
+    rng, kind = np.random.default_rng(i), i % 5
+    y, x = np.mgrid[0:height, 0:width] / max(width, height)
+    slopes = np.stack([128 + rng.uniform(-250, 250) * (x - 0.3) + rng.uniform(-250, 250) * (y - 0.3) for _ in range(3)], 2)
+    cells = 2 ** int(rng.integers(1, 7))
+    noise = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8)).resize((width, height), Image.BICUBIC)
+    shown = {0: slopes, 1: np.asarray(noise, float)}.get(kind, 0.6 * slopes + 0.4 * np.asarray(noise, float))
+    image = Image.fromarray(shown.clip(0, 255).astype(np.uint8))
+    draw, color = ImageDraw.Draw(image), lambda: tuple(int(v) for v in rng.integers(0, 256, 3))
+    if kind in (2, 4):
+        for _ in range(6):
+            (left, right), (top, bottom) = (sorted(rng.integers(0, size, 2).tolist()) for size in (width, height))
+            [draw.rectangle, draw.ellipse][int(rng.integers(2))]([left, top, right, bottom], fill=color())
+            draw.line([int(v) for v in rng.integers(0, width, 4)], fill=color(), width=int(rng.integers(1, 4)))
+    if kind in (3, 4):
+        for _ in range(4):
+            at = (int(rng.integers(0, width // 2)), int(rng.integers(0, height - 8)))
+            draw.text(at, "".join(chr(int(c)) for c in rng.integers(33, 127, 9)), fill=color())
+    if kind == 4:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=int(rng.integers(40, 96)))
+        image = Image.open(file).convert("RGB")
+    if i % 10 == 9:
+        # Low contrast, which stretching and equalizing change most.
+        image = image.point(lambda v: 90 + v // 5)
+    return image
+
+
+def many(count=100, width=64, height=48):
+    pictures = [varied(i, width, height) for i in range(count)]
+    found = []
+    for name, (f, _) in OPERATIONS.items():
+        low, high = RANGES.get(name.split()[0], (0, 0))
+        rng = np.random.default_rng(fnv1a64(name) & 0xFFFF)
+        whole = isinstance(high, int)
+        for i, image in enumerate(pictures):
+            x = int(rng.integers(low, high, endpoint=True)) if whole else float(rng.uniform(low, high))
+            found.append([name, x, i, np.asarray(f(image, x)).tobytes().hex()])
+    return {"width": width, "fill": FILL, "pictures": [np.asarray(p).tobytes().hex() for p in pictures],
+            "operations": found}
+
+
+def check():
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(many(), file)
+        file.flush()
+        test = ["cargo", "test", "--release", "--workspace", "--lib", "--quiet", "--", "operations_are_timms", "--nocapture"]
+        done = subprocess.run(test, env=dict(os.environ, RES2LAB_AUGMENT=file.name), stdout=subprocess.PIPE, text=True)
+    lines = [line for line in done.stdout.splitlines() if "of 255" in line]
+    print("\n".join(lines))
+    return done.returncode != 0 or len(lines) != len(OPERATIONS)
+
+
+if "--check" in sys.argv:
+    sys.exit(check())
 pictures = [picture(i) for i in range(2)]
 json.dump({
     "width": WIDTH, "fill": FILL, "pictures": [np.asarray(p).tobytes().hex() for p in pictures],

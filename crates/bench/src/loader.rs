@@ -10,12 +10,15 @@ use std::process::Command;
 /// Of `loader`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A Python with torch 2.13, torchvision, numpy and Pillow
+    /// A Python with torch 2.13, torchvision, timm, numpy and Pillow
     #[arg(long, env = "RES2LAB_PYTHON", default_value = "python3")]
     python: PathBuf,
     /// A folder with train/ and val/ (default: 640 generated pictures of 500 x 375)
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// Only rows with this in their name
+    #[arg(long, default_value = "")]
+    only: String,
     /// Times each is run
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -23,6 +26,14 @@ pub(crate) struct Args {
     #[arg(long, default_value = "crates/bench/history.csv")]
     history: PathBuf,
 }
+
+/// Operations on pictures: their name, ours in timm's notation, and those of bench.py.
+const OPERATIONS: [(&str, Option<[&str; 2]>); 3] = [
+    ("crops", None),
+    // Two operations of magnitude 3 of 10, which is 9 of 30 there.
+    ("torchvision's RandAugment", Some(["rand-m3-p1-inc1", "torchvision"])),
+    ("timm's RandAugment", Some(["rand-m7-mstd0.5-inc1", "rand-m7-mstd0.5-inc1"])),
+];
 
 /// Alternates the two programs, this one first, and prints every round.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -32,23 +43,35 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => generated(args, own.path())?,
     };
     println!("{}; two workers each", history::processor());
+    for (name, operations) in OPERATIONS.iter().filter(|(name, _)| name.contains(&args.only)) {
+        compare(args, &folder, own.path(), name, *operations)?;
+    }
+    Ok(())
+}
+
+fn compare(
+    args: &Args,
+    folder: &Path,
+    own: &Path,
+    name: &str,
+    operations: Option<[&str; 2]>,
+) -> Result<()> {
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
     for round in 1..=args.rounds {
         let mut command = Command::new("target/release/res2lab");
-        command
-            .arg("pipeline")
-            .arg(&folder)
-            .args(["--threads", "2", "--json", "--data"])
-            .arg(own.path());
+        let threads = ["--threads", "2", "--json", "--data"];
+        command.arg("pipeline").arg(folder).args(threads).arg(own);
+        command.args(operations.iter().flat_map(|[ours, _]| ["--auto", ours]));
         let a = images_per_s(command)?;
         let mut command = Command::new(&args.python);
         command
             .args(["crates/bench/peers/bench.py", "loader", "--workers", "2", "--data"])
-            .arg(folder.join("train"));
+            .arg(folder.join("train"))
+            .args(operations.iter().flat_map(|[_, theirs]| ["--auto", theirs]));
         let b = images_per_s(command)?;
         println!(
-            "round {round}: res2lab {a:.0} images/s, PyTorch {b:.0} images/s, ratio {:.2}",
+            "{name}, round {round}: res2lab {a:.0} images/s, PyTorch {b:.0} images/s, ratio {:.2}",
             a / b
         );
         ours.push(a);
@@ -58,13 +81,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let a = median(ours);
     let b = median(theirs);
     println!(
-        "median: res2lab {a:.0} images/s, PyTorch {b:.0} images/s; ours / PyTorch's {ratio:.2}"
+        "{name}, median: res2lab {a:.0} images/s, PyTorch {b:.0} images/s; ours / PyTorch's {ratio:.2}"
     );
-    let what = "input pipeline, JPEG 500x375 to 224";
+    let what = match operations {
+        None => "input pipeline, JPEG 500x375 to 224".to_owned(),
+        Some(_) => format!("input pipeline with {name}, JPEG 500x375 to 224"),
+    };
     let unit = "images/s";
     history::append(
         &args.history,
-        &Line { what, unit, ours: a, theirs: b, ratio, rounds: args.rounds },
+        &Line { what: &what, unit, ours: a, theirs: b, ratio, rounds: args.rounds },
     )
 }
 

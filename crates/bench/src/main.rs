@@ -9,6 +9,7 @@
 //! - [`against`]: the same networks by two binaries of this program
 //! - [`sweep`]: the digits sweep, wall time and accuracy
 //! - [`loader`]: the input pipeline on a folder of JPEGs
+//! - [`recipes`]: training steps by the recipes of experiment files
 //! - [`price`]: predicted against measured cost of a sweep
 //! - [`devices`]: a trial on two devices against one
 //! - [`threads`]: barriers of a step, and what a second thread gains
@@ -21,6 +22,7 @@ mod devices;
 mod history;
 mod loader;
 mod price;
+mod recipes;
 mod report;
 mod run;
 mod steps;
@@ -42,8 +44,11 @@ enum What {
     Steps(steps::Args),
     /// The digits sweep: four scales, several seeds, two trials side by side
     Sweep(sweep::Args),
-    /// The input pipeline: JPEGs of 500 x 375, random resized crops of 224, two workers each
+    /// The input pipeline: JPEGs of 500 x 375, random resized crops of 224, with and without
+    /// RandAugment, two workers each
     Loader(loader::Args),
+    /// Training steps by the recipes of experiment files, beside timm's
+    Recipes(recipes::Args),
     /// The plan's price against what the sweep takes (no Python needed)
     Price(price::Args),
     /// A trial on two devices against the same on one (no Python needed)
@@ -59,6 +64,7 @@ fn main() -> anyhow::Result<()> {
         What::Steps(args) => steps::run(&args),
         What::Sweep(args) => sweep::run(&args),
         What::Loader(args) => loader::run(&args),
+        What::Recipes(args) => recipes::run(&args),
         What::Price(args) => price::run(&args),
         What::Devices(args) => devices::run(&args),
         What::Threads(args) => threads::run(&args),

@@ -314,6 +314,12 @@ const TESTS: &[Variable] = &[
         "File with the expected numbers of `crates/nn/tests/golden.rs`; \
          `crates/nn/tests/golden.json` if unset.",
     ),
+    (
+        "RES2LAB_AUGMENT",
+        "`crates/bench/checks/augment.py --check`",
+        "File with the pictures and results of `crates/data/src/auto/tests.rs`; \
+         `crates/data/tests/augment.json` if unset.",
+    ),
     ("RES2LAB_FUZZ", "`scripts/fuzz.sh`", "Target of the program `fuzz`."),
     ("SCREENSHOTS", "user", "Folder for the screenshots of `scripts/verify-report.py`."),
     ("CARGO", "cargo", "Cargo's path, for the test of the architecture."),

@@ -15,7 +15,7 @@ train: {epochs: 2, batch_size: 50, log_every: 5}
 arms:
   mixup: {train.mixup: 0.2}
   cutmix: {train.cutmix: 1.0}
-  ema: {train.ema: 0.99}
+  ema: {train.ema: 0.99, train.sizes: [20, 28]}
   accumulation: {train.accumulate: 2}
   bf16: {train.precision: bf16}
   all:
@@ -25,6 +25,7 @@ arms:
     data.size: 24
     data.augment: {flip: true, random_resized_crop: true, crop_scale: [0.4, 1], interpolation: random,
       auto: rand-m7-mstd0.5-inc1, grayscale: 0.1, repeats: 2, erase: 0.3}
+    train.sizes: [16, 24]
     train.optimizer: {lamb: {lr: 5e-3, weight_decay: 0.02}}
     train.layer_decay: 0.9
     train.loss: {bce: {threshold: 0.2}}
@@ -49,7 +50,9 @@ fn a_kill_in_the_second_epoch_changes_no_bit_of_any_recipe() {
     let bench = Bench::new();
     let file = bench.sweep("recipes.yaml");
     std::fs::write(&file, ARMS).unwrap();
-    let line = |name: &str| format!("sweep {} --slots 2 --threads 1 --name {name}", file.display());
+    let line = |name: &str| {
+        format!("sweep {} --no-time --slots 2 --threads 1 --name {name}", file.display())
+    };
     assert!(bench.run(&line("whole")).status.success());
 
     let sweep = bench.sweep("killed");
@@ -143,8 +146,8 @@ fn every_experiment_runs_in_small_with_what_its_recipe_names_and_its_loss_falls(
     assert_eq!(names, known, "a new experiment needs a line here");
     let bench = Bench::new();
     for (name, features) in EXPERIMENTS {
-        let output =
-            bench.run(&format!("sweep experiments/{name}.yaml --smoke --slots 2 --threads 1"));
+        let output = bench
+            .run(&format!("sweep experiments/{name}.yaml --smoke --no-time --slots 2 --threads 1"));
         assert!(output.status.success(), "{name}: {}", stderr(&output));
         for run in runs(&bench.sweep(&format!("{name}-smoke"))) {
             let log = std::fs::read_to_string(run.join("attempt-1/log.txt")).unwrap();
@@ -196,4 +199,24 @@ fn a_plan_of_imagenet_needs_no_images_and_shows_the_published_sizes() {
     let output = bench.run("sweep experiments/imagenet-table1.yaml");
     assert_eq!(output.status.code(), Some(2));
     assert!(!bench.sweep("imagenet-table1").exists());
+}
+
+#[test]
+fn the_step_of_a_recipe_and_of_its_pictures_can_be_timed() {
+    let bench = Bench::new();
+    let net = "stem=cifar depth=11 planes=8 width=16 scale=2 --size 32 --batch 4 --steps 1 \
+               --threads 1 --json";
+    for name in ["rsb-a1", "cifar-modern"] {
+        let line = format!("speed train {net} --recipe experiments/{name}.yaml");
+        assert!(bench.json(&line)["images_per_s"].as_f64().unwrap() > 0.0, "{name}");
+    }
+    let refused = |line: &str| {
+        let output = bench.run(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        stderr(&output)
+    };
+    let error = refused(&format!("speed train {net} --recipe experiments/nothing.yaml"));
+    assert!(error.contains("experiments/nothing.yaml") && error.contains("help: give"), "{error}");
+    let error = refused("pipeline data --auto rand-q3");
+    assert!(error.contains("rand-q3"), "{error}");
 }

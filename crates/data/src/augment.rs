@@ -22,6 +22,8 @@ pub struct Augment {
     pub auto: Option<Auto>,
     /// Probability that a picture becomes gray; done while pictures are decoded.
     pub grayscale: f64,
+    /// Side of the images of this pass, if it is not that of the data set.
+    pub side: Option<usize>,
     /// Interpolation of the random crop, and of geometric operations.
     pub interpolation: Interpolation,
 }

@@ -23,6 +23,8 @@ struct Pass {
     batches: std::vec::IntoIter<Vec<u32>>,
     /// The indices of all images of the pass, int64, on the device.
     indices: Tensor,
+    /// The side of images, if they are resized.
+    side: Option<usize>,
     /// With augmentation: its draws for these images.
     draws: Option<(Augment, Tensor)>,
     /// How many images the batches before had.
@@ -74,19 +76,31 @@ impl Resident {
     }
 }
 
+/// Images resized to a side, bilinearly; each pixel of a smaller image is a mean of those that it
+/// covers (antialiasing), as of decoded pictures.
+fn resized(images: &Tensor, side: i64) -> Tensor {
+    if images.size()[2..] == [side, side] {
+        return images.shallow_clone();
+    }
+    images.internal_upsample_bilinear2d_aa([side, side], false, None, None)
+}
+
 impl Source for Resident {
     fn begin(&mut self, plan: EpochPlan) -> Result<(), Error> {
         let device = self.train.pixels.device();
         let all: Vec<u32> = plan.batches.concat();
         let images = self.len(plan.split).max(1) as i64;
         let wide: Vec<i64> = all.iter().map(|&i| i64::from(i) % images).collect();
-        let augment = plan.augment.filter(|(augment, _)| !augment.is_none());
+        let side = plan.augment.and_then(|(augment, _)| augment.side);
+        let augment = plan.augment.map(|(augment, key)| (Augment { side: None, ..augment }, key));
+        let augment = augment.filter(|(augment, _)| !augment.is_none());
         let draws =
             |(augment, key): (Augment, _)| (augment, augment.table(key, &all).to_device(device));
         self.pass = Some(Pass {
             split: plan.split,
             batches: plan.batches.into_iter(),
             indices: Tensor::from_slice(&wide).to_device(device),
+            side,
             draws: augment.map(draws),
             done: 0,
         });
@@ -100,13 +114,17 @@ impl Source for Resident {
         let index = pass.indices.narrow(0, pass.done, n);
         let draws = pass.draws.as_ref().map(|(how, all)| (*how, all.narrow(0, pass.done, n)));
         pass.done += n;
+        let side = pass.side;
         let split = pass.split;
         let part = self.part(split);
         let mut pixels = part.pixels.index_select(0, &index);
         if let Some((augment, draws)) = draws {
             pixels = augment.apply(&pixels, &draws);
         }
-        let images = self.normalize.apply(&pixels);
+        let mut images = self.normalize.apply(&pixels);
+        if let Some(side) = side {
+            images = resized(&images, side as i64);
+        }
         Ok(Some(Batch { images, labels: part.labels.index_select(0, &index), indices }))
     }
 
@@ -154,6 +172,32 @@ mod tests {
             source.next_batch().unwrap().unwrap().images
         };
         assert_eq!(first(vec![vec![3, 9]]).get(1), first(vec![vec![9]]).get(0));
+    }
+
+    #[test]
+    fn training_images_of_half_the_side_are_weighted_means_and_evaluation_keeps_the_side() {
+        let images = Images {
+            channels: 1,
+            height: 8,
+            width: 8,
+            pixels: (0..64).map(|i| 4 * i as u8).collect::<Vec<u8>>().into(),
+            labels: vec![0],
+        };
+        let plain = [(0.0, 1.0)];
+        let mut source = Resident::new(&images, &images, &plain, Device::Cpu, Kind::Double);
+        let mut first = |augment| {
+            let plan = EpochPlan { split: Split::Train, batches: vec![vec![0]], augment };
+            source.begin(plan).unwrap();
+            source.next_batch().unwrap().unwrap().images
+        };
+        let augment = Augment { side: Some(4), ..Augment::default() };
+        let small = first(Some((augment, order::epoch_key(0, 0))));
+        assert_eq!(small.size(), [1, 1, 4, 4]);
+        // Inside, a ramp stays a ramp: its pixel lies between four of the large image.
+        let at = |y: i64, x: i64| small.double_value(&[0, 0, y, x]);
+        assert!((at(1, 1) - 4.0 * (2.5 * 8.0 + 2.5)).abs() < 1e-9, "{}", at(1, 1));
+        assert!((at(2, 1) - 4.0 * (4.5 * 8.0 + 2.5)).abs() < 1e-9, "{}", at(2, 1));
+        assert_eq!(first(None).size(), [1, 1, 8, 8]);
     }
 
     #[test]

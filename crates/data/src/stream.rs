@@ -50,6 +50,8 @@ pub struct Stream {
     desks: Arc<Vec<Mutex<WorkerScratch>>>,
     running: Option<Receiver<Decoded>>,
     is_training: bool,
+    /// Side of the pictures of this pass.
+    side: usize,
     damaged: BTreeSet<String>,
     warnings: Vec<String>,
     replaced: usize,
@@ -73,6 +75,7 @@ impl Stream {
             pool: Arc::new(pool),
             spare: Arc::default(),
             desks: Arc::new((0..options.threads.max(1)).map(|_| Mutex::default()).collect()),
+            side: options.size,
             options,
             running: None,
             is_training: false,
@@ -119,7 +122,9 @@ impl Source for Stream {
         self.running = Some(receiver);
         let pictures = Arc::clone(self.part(pass.split));
         let pool = Arc::clone(&self.pool);
-        let size = self.options.size;
+        let side = pass.augment.as_ref().and_then(|(augment, _)| augment.side);
+        let size = side.unwrap_or(self.options.size);
+        self.side = size;
         let resize = self.options.resize;
         let mean = |channel: usize| self.options.statistics.get(channel).map_or(128.0, |of| of.0);
         let fill = [0, 1, 2].map(|channel| mean(channel).round().clamp(0.0, 255.0) as u8);
@@ -170,7 +175,7 @@ impl Source for Stream {
             }
         };
         let n = decoded.labels.len() as i64;
-        let size = self.options.size as i64;
+        let size = self.side as i64;
         let device = self.options.device;
         let as_planes =
             |t: Tensor| t.view([n, size, size, -1]).to_device(device).permute([0, 3, 1, 2]);

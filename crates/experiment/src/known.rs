@@ -99,6 +99,7 @@ pub const FIELDS: &[Field] = &[
     ("data.shuffle_labels", Flag, false),
     ("train", Section, false),
     ("train.epochs", Whole, false),
+    ("train.sizes", Wholes, false),
     ("train.batch_size", Whole, false),
     ("train.accumulate", Whole, false),
     ("train.devices_per_trial", Whole, false),

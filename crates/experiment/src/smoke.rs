@@ -59,6 +59,10 @@ fn shrink(spec: &mut TrialSpec) {
     train.batch_size =
         min(train.batch_size, BATCH).next_multiple_of(train.accumulate * train.devices_per_trial);
     train.epochs = EPOCHS;
+    if !train.sizes.is_empty() {
+        // Every network takes multiples of 32.
+        train.sizes = vec![32, 64];
+    }
     train.log_every = 2;
     train.eval_every = 1;
     train.ema = train.ema.min(0.9);

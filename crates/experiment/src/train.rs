@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct TrainSpec {
     /// Passes over the training images.
     pub epochs: usize,
+    /// Sides of training images in pixels, each for an equal share of the epochs. Evaluation keeps
+    /// the side of the data set. Empty is off.
+    pub sizes: Vec<usize>,
     /// Images per optimizer step; the last partial batch of an epoch is dropped.
     pub batch_size: usize,
     /// Gradient accumulation: number of micro-batches per step, by which batch_size is divided.
@@ -142,6 +145,7 @@ impl Default for TrainSpec {
     fn default() -> TrainSpec {
         TrainSpec {
             epochs: 6,
+            sizes: vec![],
             batch_size: 32,
             accumulate: 1,
             devices_per_trial: 1,
@@ -186,10 +190,13 @@ impl TrainSpec {
     /// Checks the recipe; an error names the field and its value.
     pub fn check(&self) -> Result<(), Error> {
         self.check_counts()?;
+        self.check_sizes()?;
         self.check_ranges()?;
         if self.cuda_graph == Switch::Always && !self.can_be_recorded() {
             let with = if self.mixup > 0.0 || self.cutmix > 0.0 {
                 "mixup or cutmix, whose shares change from step to step"
+            } else if !self.sizes.is_empty() {
+                "train.sizes, which change the work of a step"
             } else if self.drop_path > 0.0 || self.dropout > 0.0 {
                 "drop_path or dropout, whose factors change from step to step"
             } else if self.plain {
@@ -215,7 +222,45 @@ impl TrainSpec {
         let is_one_part = self.devices_per_trial == 1 || self.accumulate == 1;
         let is_mixed = self.mixup > 0.0 || self.cutmix > 0.0;
         let is_noisy = self.drop_path > 0.0 || self.dropout > 0.0;
-        !is_mixed && !is_noisy && is_one_part && !self.plain
+        self.sizes.is_empty() && !is_mixed && !is_noisy && is_one_part && !self.plain
+    }
+
+    /// The side of training images in an epoch, if it is not that of the data set. Of epochs that
+    /// the number of sizes does not divide, earlier sizes get the smaller share.
+    pub fn side(&self, epoch: usize) -> Option<usize> {
+        self.sizes.get(epoch * self.sizes.len() / self.epochs.max(1)).copied()
+    }
+
+    /// The number of epochs at each side of training images, without neighbors of equal side. The
+    /// side is None where it is that of the data set.
+    pub fn epochs_by_side(&self) -> Vec<(Option<usize>, usize)> {
+        let mut found: Vec<(Option<usize>, usize)> = Vec::new();
+        for side in (0..self.epochs).map(|epoch| self.side(epoch)) {
+            match found.last_mut() {
+                Some((last, epochs)) if *last == side => *epochs += 1,
+                _ => found.push((side, 1)),
+            }
+        }
+        found
+    }
+
+    fn check_sizes(&self) -> Result<(), Error> {
+        const SIDES: std::ops::RangeInclusive<usize> = 8..=4096;
+        if let Some(side) = self.sizes.iter().find(|side| !SIDES.contains(side)) {
+            return Err(Error::input(
+                format!("train.sizes {side} is impossible"),
+                "give whole numbers of pixels from 8 to 4096, e.g. [128, 160, 192]",
+            ));
+        }
+        if self.sizes.len() > self.epochs {
+            let sizes = self.sizes.len();
+            let epochs = self.epochs;
+            return Err(Error::input(
+                format!("train.sizes has {sizes} sides, and train.epochs is {epochs}"),
+                "give at most one side for each epoch",
+            ));
+        }
+        Ok(())
     }
 
     fn check_counts(&self) -> Result<(), Error> {
@@ -326,6 +371,7 @@ impl TrainSpec {
         say(self.loss != Loss::CrossEntropy, self.loss.words());
         say(!self.class_weights.is_empty(), "weights for classes".into());
         say(self.label_smoothing > 0.0, format!("label smoothing {}", self.label_smoothing));
+        say(!self.sizes.is_empty(), format!("sides of training images {:?}", self.sizes));
         say(self.accumulate > 1, format!("accumulate {}", self.accumulate));
         let devices = self.devices_per_trial;
         say(devices > 1 && !self.sync_bn, format!("{devices} devices"));

@@ -73,7 +73,7 @@ fn impossible_requests_name_the_arm_and_the_field() {
     seed -1 is impossible | give whole numbers, e.g. seed=0..4
     scale=x: invalid type: string "x" | give a whole number
     model.scale is given twice | give each field once, all its values separated by commas
-    train.epoch=2: unknown field epoch | use one of epochs, batch_size, accumulate, devices_per_trial, sync_bn, optimizer, layer_decay, schedule, loss, class_weights, label_smoothing, clip_norm, clip_value, clip_agc, mixup, cutmix, mix_prob, mix_switch_prob, mix_mode, drop_path, dropout, ema, ema_warmup, eval_every, log_every, precision, plain, cuda_graph, fused_evaluation, layout, max_minutes
+    train.epoch=2: unknown field epoch | use one of epochs, sizes, batch_size, accumulate, devices_per_trial, sync_bn, optimizer, layer_decay, schedule, loss, class_weights, label_smoothing, clip_norm, clip_value, clip_agc, mixup, cutmix, mix_prob, mix_switch_prob, mix_mode, drop_path, dropout, ema, ema_warmup, eval_every, log_every, precision, plain, cuda_graph, fused_evaluation, layout, max_minutes
     model.foo=1: unknown field foo | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
     lr=-1: train.optimizer.sgd.lr -1 is impossible | give a number above 0, e.g. 0.1
     train.schedule=linear: invalid value: string "linear" | give constant, one_cycle, cosine, polynomial, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}
@@ -360,6 +360,8 @@ fn a_learning_rate_is_that_of_whichever_optimizer() {
         ("train.clip_norm=1 train.clip_agc=0.1", "both clip", "all but one"),
         ("train.layer_decay=0", "train.layer_decay 0", "0.75"),
         ("train.drop_path=0.1 zoo=dla60", "does not go with family dla", "train.dropout"),
+        ("train.sizes=[32,4]", "train.sizes 4", "[128, 160, 192]"),
+        ("epochs=1 train.sizes=[32,48]", "2 sides, and train.epochs is 1", "at most one"),
         ("train.drop_path=1", "train.drop_path 1", "below 1"),
         ("train.mix_mode=half", "unknown variant half", "batch, pair, elem"),
         ("train.dropout=0.1 train.cuda_graph=true", "drop_path or dropout", "leave one"),

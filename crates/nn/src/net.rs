@@ -65,8 +65,9 @@ impl Flow {
 /// A graph with its parameters.
 pub struct Net {
     flow: Flow,
-    /// The graph with random factors, where training has some.
-    noisy: Option<Flow>,
+    /// The graph in training where it is another: with random factors, or for images of another
+    /// size.
+    training: Option<Flow>,
     /// The random numbers of the next training step.
     noise: Noise,
     params: Params,
@@ -84,7 +85,7 @@ impl Net {
         let params = Params::new(&graph, placement)?;
         Ok(Net {
             flow: Flow::new(graph),
-            noisy: None,
+            training: None,
             noise: Noise::default(),
             params,
             placement,
@@ -101,12 +102,19 @@ impl Net {
 
     /// Makes training multiply by random factors at these rates.
     pub fn set_noise_rates(&mut self, rates: NoiseRates) {
-        self.noisy = res2lab_arch::with_noise(&self.flow.graph, rates).map(Flow::new);
+        self.training = res2lab_arch::with_noise(&self.flow.graph, rates).map(Flow::new);
     }
 
-    /// The architecture in training, which may have random factors.
+    /// Makes training run `graph`, the same network for images of another size, with random factors
+    /// at these rates.
+    pub fn train_as(&mut self, graph: Graph, rates: NoiseRates) {
+        let graph = res2lab_arch::with_noise(&graph, rates).unwrap_or(graph);
+        self.training = Some(Flow::new(graph));
+    }
+
+    /// The architecture in training, which may have random factors or another size of images.
     pub fn training_graph(&self) -> &Graph {
-        self.noisy.as_ref().map_or(&self.flow.graph, |flow| &flow.graph)
+        self.training.as_ref().map_or(&self.flow.graph, |flow| &flow.graph)
     }
 
     /// Sets the random numbers of the next training step.
@@ -185,7 +193,7 @@ impl Net {
     /// The logits, and the results of the nodes `taps`.
     pub fn forward(&self, images: &Tensor, mode: Mode, taps: &[NodeId]) -> Output {
         self.params.refresh_half_if_stale();
-        let flow = self.noisy.as_ref().filter(|_| mode == Mode::Train).unwrap_or(&self.flow);
+        let flow = self.training.as_ref().filter(|_| mode == Mode::Train).unwrap_or(&self.flow);
         let mut results: Vec<Option<Tensor>> = (0..flow.graph.nodes.len()).map(|_| None).collect();
         let _autocast = self.autocast.map(|kind| Autocast::new(self.placement.device, kind));
         results[0] = Some(self.placement.layout.apply(images));

@@ -4,7 +4,7 @@
 
 use res2lab_arch::{Graph, Op};
 use res2lab_random::Key;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// The random numbers of one training step.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +40,8 @@ impl Noise {
         let all = (0..images as usize).flat_map(|image| {
             (0..channels as usize).map(move |channel| self.factor(node, image, channel, rate))
         });
-        let factors = Tensor::from_slice(&all.collect::<Vec<f64>>());
-        factors.to_kind(x.kind()).to_device(x.device()).view([images, channels, 1, 1])
+        let factors = on_device(&all.collect::<Vec<f64>>(), x.device());
+        factors.to_kind(x.kind()).view([images, channels, 1, 1])
     }
 
     /// Writes the factors of all nodes of a graph, of each those of all images and channels.
@@ -58,4 +58,23 @@ impl Noise {
             }
         }
     }
+}
+
+/// The values on a device. A GPU gets them from page-locked memory, for which the host does not wait;
+/// without any, from ordinary memory.
+fn on_device(values: &[f64], device: Device) -> Tensor {
+    uploaded(values, device).unwrap_or_else(|| Tensor::from_slice(values).to_device(device))
+}
+
+fn uploaded(values: &[f64], device: Device) -> Option<Tensor> {
+    if !device.is_cuda() {
+        return None;
+    }
+    let mut bytes = res2lab_libtorch::device::pinned(size_of_val(values)).ok()?;
+    let memory: &mut [u8] = res2lab_libtorch::values_mut(&mut bytes);
+    for (place, value) in memory.chunks_exact_mut(size_of::<f64>()).zip(values) {
+        place.copy_from_slice(&value.to_ne_bytes());
+    }
+    let uploaded = res2lab_libtorch::device::upload(&bytes, device).ok()?;
+    Some(uploaded.view_dtype(Kind::Double))
 }

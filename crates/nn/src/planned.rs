@@ -10,10 +10,12 @@ use res2lab_planned::{Bf16, Element, Plan, Profile, State, Stored, Workspace};
 use tch::{Kind, Tensor};
 
 /// The planned step of a net. It is planned at the first batch, and again whenever the number of
-/// images changes.
+/// images, or their size, changes.
 pub struct PlannedStep {
     reference: AutogradStep,
     plan: Option<TypedPlan>,
+    /// The images that were planned for: N, C, H, W.
+    size: Vec<i64>,
 }
 
 /// A plan in the net's precision, with its memory.
@@ -44,20 +46,12 @@ impl TypedPlan {
         let (plan, workspace) = planned(net, batch);
         TypedPlan::Float(plan, workspace)
     }
-
-    fn batch(&self) -> usize {
-        match self {
-            TypedPlan::Float(plan, _) => plan.batch(),
-            TypedPlan::Double(plan, _) => plan.batch(),
-            TypedPlan::Bfloat16(plan, _) => plan.batch(),
-        }
-    }
 }
 
 impl PlannedStep {
     /// A step with this label smoothing: the weight of the uniform distribution in the targets.
     pub fn new(objective: Objective) -> PlannedStep {
-        PlannedStep { reference: AutogradStep::new(objective), plan: None }
+        PlannedStep { reference: AutogradStep::new(objective), plan: None, size: vec![] }
     }
 
     /// Whether the planned step trains this net: in float32, float64 or bfloat16, on a CPU, in one
@@ -82,10 +76,13 @@ impl PlannedStep {
         }
     }
 
-    fn plan(&mut self, net: &Net, batch: usize) -> &mut TypedPlan {
-        if self.plan.as_ref().is_some_and(|plan| plan.batch() != batch) {
+    fn plan(&mut self, net: &Net, size: Vec<i64>) -> &mut TypedPlan {
+        if self.size != size {
+            // The memory of the old plan is returned before the new one takes its own.
             self.plan = None;
+            self.size = size;
         }
+        let batch = self.size[0] as usize;
         self.plan.get_or_insert_with(|| TypedPlan::new(net, batch))
     }
 }
@@ -100,7 +97,7 @@ impl Step for PlannedStep {
     ) -> Loss {
         let images = images.contiguous();
         let reference = self.reference.clone();
-        match self.plan(net, images.size()[0] as usize) {
+        match self.plan(net, images.size()) {
             TypedPlan::Float(plan, workspace) => {
                 run((plan, workspace), &reference, net, &images, targets, scale)
             }

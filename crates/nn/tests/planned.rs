@@ -154,6 +154,41 @@ fn gradients_are_autograds_on_random_resnets() {
     check(resnets(), 45, 33);
 }
 
+/// A network that trains on images of several sizes: each is planned anew, and evaluation keeps the
+/// size of the network.
+#[test]
+fn gradients_at_other_sizes_are_autograds() {
+    let words = ModelOverrides {
+        blocks: Some(vec![1, 2]),
+        stem: Some(Stem::Cifar),
+        ..ModelOverrides::default()
+    };
+    let spec = words.resolve().unwrap().0;
+    let whole = Input { classes: 7, ..Input::square(16, 7) };
+    let mut nets = [0, 1].map(|_| net(&words, whole, Kind::Double, 5));
+    let mut autograd = AutogradStep::new(Objective::cross_entropy(0.1));
+    let mut planned = PlannedStep::new(Objective::cross_entropy(0.1));
+    let rates = res2lab_arch::NoiseRates { drop_path: 0.4, dropout: 0.2 };
+    for side in [12, 20, 12] {
+        let input = Input { height: side, width: side, ..whole };
+        let graph = build(&spec, input).unwrap();
+        nets.iter_mut().for_each(|net| net.train_as(graph.clone(), rates));
+        let (images, targets) = batch(4, input, 5);
+        let theirs =
+            autograd.forward_backward(&mut nets[0], &images, &targets, GradScale::ONE).loss;
+        let ours = planned.forward_backward(&mut nets[1], &images, &targets, GradScale::ONE).loss;
+        assert!(deviation(&ours, &theirs) < 1e-9, "{side}: {ours:?} and {theirs:?}");
+        for i in 0..nets[0].params().entries().len() {
+            let [theirs, ours] = [0, 1].map(|net: usize| nets[net].params());
+            if let (Some(ours), Some(theirs)) = (ours.grad(i), theirs.grad(i)) {
+                let off = deviation(ours, theirs);
+                assert!(off < 1e-9, "{side}: entry {i} off by {off:.1e}");
+            }
+        }
+    }
+    evaluate("other sizes", &nets[1], batch(4, whole, 5).0);
+}
+
 #[test]
 fn gradients_are_autograds_on_random_dlas() {
     check(dlas(), 15, 32);

@@ -312,3 +312,46 @@ fn published_values_stand_beside_ours() {
     );
     assert!(!visible(&page(&cases::quickstart())).contains("What was published"));
 }
+
+/// Five recipes as arms: each is named with the fields in which it differs from the baseline, whatever
+/// the number of fields.
+#[test]
+fn arms_that_are_recipes_say_where_they_differ_from_the_baseline() {
+    let names = ["plain", "smoothed", "adamw <b>", "lamb", "augmented"];
+    let mut rows = fixture::sweep("recipes", &[("arm", &names)], &[0, 1, 2]);
+    for trial in &mut rows.trials {
+        let name = trial.planned.label.clone();
+        let spec = &mut trial.planned.spec;
+        let optimizer = |text: &str| serde_json::from_str(text).unwrap();
+        match &name[..] {
+            "smoothed" => spec.train.label_smoothing = 0.2,
+            "adamw <b>" => spec.train.optimizer = optimizer(r#"{"adamw": {"lr": 0.001}}"#),
+            "lamb" => {
+                spec.train.optimizer = optimizer(r#"{"lamb": {"lr": 0.005}}"#);
+                spec.train.sizes = vec![16, 24];
+                spec.train.drop_path = 0.05;
+                spec.train.schedule = serde_json::from_str(r#"{"cosine": {}}"#).unwrap();
+            }
+            "augmented" => {
+                spec.data.augment.auto = Some(res2lab_experiment::Auto::parse("trivial").unwrap());
+                spec.data.augment.erase = 0.25;
+            }
+            _ => {}
+        }
+    }
+    let text = visible(&page(&rows));
+    assert!(text.contains("<h3>Where arms differ from plain</h3>"));
+    let list = &text[text.find("<dl class=\"recipes\">").unwrap()..];
+    let list = &list[..list.find("</dl>").unwrap()];
+    assert!(list.contains("<dt>smoothed</dt>\n<dd>train.label_smoothing 0.2</dd>"), "{list}");
+    assert!(list.contains("<dt>adamw &lt;b&gt;</dt>"), "{list}");
+    assert!(list.contains("train.optimizer.adamw.lr 0.001"), "{list}");
+    assert!(list.contains("train.schedule.cosine") && !list.contains(" none"), "{list}");
+    assert!(list.contains("train.sizes [16,24]; ") && list.contains("train.drop_path 0.05"));
+    assert!(list.contains("data.augment.auto trivial") && list.contains("erase 0.25"), "{list}");
+    assert!(!list.contains("sgd") && !list.contains("<dt>plain"), "{list}");
+    assert!(text.contains("this data set, these recipes and these seeds"));
+    // A single field is a column of a table, as for any axis.
+    let few = visible(&page(&cases::quickstart()));
+    assert!(!few.contains("dl class=\"recipes\"") && few.contains("this recipe and these seeds"));
+}

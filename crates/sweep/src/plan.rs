@@ -201,6 +201,7 @@ fn with_cost(
         let cause = format!("data.pad_to {px} is smaller than the images ({side} px)");
         return Err(in_arm(Error::input(cause, format!("give at least {side}"))));
     }
+    check_sizes(&spec, px).map_err(in_arm)?;
     let input = Input { channels: facts.channels, height: px, width: px, classes: facts.classes };
     let mut met = None;
     if let Some(budget) = &arm.budget {
@@ -226,6 +227,28 @@ fn with_cost(
     let graph = res2lab_arch::build(&spec.model, input).map_err(in_arm)?;
     let trial = PlannedTrial { budget: met, ..planned(arm, spec, facts, &graph) };
     Ok(Priced { graph, trial })
+}
+
+/// Checks that the network takes images of each side at which it trains. `px` is the side at which
+/// it is evaluated.
+fn check_sizes(spec: &TrialSpec, px: usize) -> Result<(), Error> {
+    let multiple = spec.model.input_multiple();
+    for &side in &spec.train.sizes {
+        if !side.is_multiple_of(multiple) {
+            return Err(Error::input(
+                format!("train.sizes {side} does not fit this family"),
+                format!("give multiples of {multiple}, e.g. {}", side.next_multiple_of(multiple)),
+            ));
+        }
+        let input = Input { channels: 1, height: side, width: side, classes: 2 };
+        res2lab_arch::build(&spec.model, input).map_err(|e| {
+            Error::input(
+                format!("train.sizes {side}: {}", e.cause),
+                format!("give larger sides; images are evaluated at {px} px"),
+            )
+        })?;
+    }
+    Ok(())
 }
 
 fn planned(arm: &Arm, spec: TrialSpec, facts: DatasetInfo, graph: &Graph) -> PlannedTrial {
@@ -345,6 +368,15 @@ axes: {scale: [2, 4]}
         let plan = planned(FILE, "family=dla block=res2 stem=cifar").unwrap();
         assert_eq!((plan.trials[0].image_px, plan.trials[0].spec.data.pad_to), (32, Some(32)));
         assert!(plan.notes.iter().any(|n| n.contains("32x32")), "{:?}", plan.notes);
+    }
+
+    #[test]
+    fn a_side_of_training_images_that_the_network_does_not_take_is_refused() {
+        let e = planned(FILE, "family=dla block=res2 stem=cifar train.sizes=[32,36]").unwrap_err();
+        assert!(e.cause.contains("train.sizes 36") && e.help.contains("e.g. 40"), "{e:?}");
+        let plan = planned(FILE, "train.sizes=[],[16,28] scale=2").unwrap();
+        assert_eq!(plan.trials.len(), 4);
+        assert_eq!(plan.trials[1].image_px, 28, "what it is evaluated at");
     }
 
     #[test]

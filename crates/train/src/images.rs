@@ -64,6 +64,7 @@ pub fn augment(spec: &DataSpec, is_resident: bool) -> Augment {
         jitter: wanted.color_jitter,
         auto: wanted.auto.as_ref().map(|auto| auto_of(&auto.kind)),
         grayscale: wanted.grayscale,
+        side: None,
         interpolation: match wanted.interpolation {
             recipe::Interpolation::Bilinear => Interpolation::Bilinear,
             recipe::Interpolation::Bicubic => Interpolation::Bicubic,

@@ -15,7 +15,7 @@
 //! - `evaluate`: loss and accuracies on the test images
 //! - [`assess`]: predictions of a trained network for a whole split
 //! - [`fit`]: whether a step fits into memory
-//! - [`timing`]: the time of a few steps
+//! - [`timing`]: the time of a few steps; `recipe_step`: such a step
 //! - [`gpu_record`]: what a check of the GPUs has found
 //! - `identity`: whether data and weights are those of the plan
 //! - `checkpoint`: checkpoints, and how a run resumes
@@ -35,6 +35,7 @@ pub mod gpu_record;
 mod identity;
 pub mod images;
 mod mix;
+mod recipe_step;
 mod recorder;
 mod reduce;
 mod schedule;
@@ -45,4 +46,5 @@ mod trace;
 mod training;
 mod trial;
 
+pub use recipe_step::RecipeStep;
 pub use trial::{Ended, TrialOptions, arithmetic, conditions, run, use_gpu};

@@ -1,19 +1,14 @@
 //! Times a few steps of a trial, for the cost estimates of a plan. The only file that is written is a
 //! checkpoint, which is removed again.
 
-use crate::erase::erase;
 use crate::evaluate::{BATCH, Evaluator};
 use crate::images::{Target, augment, is_resident, source, wanted};
-use crate::mix::mix;
-use crate::schedule::rates;
-use crate::training::clip;
-use crate::trial::{TrialOptions, fresh_net, optimizer};
-use crate::{checkpoint, environment};
+use crate::trial::{TrialOptions, fresh_net, train_at};
+use crate::{RecipeStep, checkpoint, environment};
 use res2lab_data::{DataSet, EpochPlan, Shard, Source, Split, order};
 use res2lab_error::Error;
 use res2lab_experiment::TrialSpec;
-use res2lab_nn::{GradScale, Net, Noise};
-use res2lab_random::Key;
+use res2lab_nn::Net;
 use res2lab_store::{PlannedTrial, Timing};
 use std::time::{Duration, Instant};
 use tch::Kind;
@@ -40,7 +35,7 @@ pub fn time(trial: &PlannedTrial, options: &TrialOptions) -> Result<(Timing, f64
         source(&data, set, trial.image_px, Target { device, kind, threads: options.threads })?;
 
     let begun = Instant::now();
-    let per_part = steps(&mut net, &mut *source, spec, augment, part)?;
+    let per_part = mean_step(&mut net, &mut *source, spec, augment, part)?;
     let evaluation_s = evaluation(&net, &mut *source)?;
     let save_s = save(&net)?;
     let timing = Timing {
@@ -93,6 +88,25 @@ fn images(
     Ok((res2lab_data::open(&wanted(&data, &options.data))?, data))
 }
 
+/// The mean time of a batch of `part` images over all epochs, whose images may differ in size.
+fn mean_step(
+    net: &mut Net,
+    source: &mut dyn Source,
+    spec: &TrialSpec,
+    augment: res2lab_data::Augment,
+    part: usize,
+) -> Result<f64, Error> {
+    let train = &spec.train;
+    let mut seconds = 0.0;
+    for (side, epochs) in train.epochs_by_side() {
+        train_at(net, &spec.model, side, train)?;
+        let augment = res2lab_data::Augment { side, ..augment };
+        let share = epochs as f64 / train.epochs as f64;
+        seconds += share * steps(net, source, spec, augment, part)?;
+    }
+    Ok(seconds)
+}
+
 /// The mean time of a batch of `part` images, in the order of an epoch.
 fn steps(
     net: &mut Net,
@@ -101,9 +115,7 @@ fn steps(
     augment: res2lab_data::Augment,
     part: usize,
 ) -> Result<f64, Error> {
-    let train = &spec.train;
-    let optimizer = optimizer(train);
-    let mut step = crate::trial::step_of(net, train)?;
+    let mut step = RecipeStep::of(net, spec)?;
     let mut count = 0;
     let mut started = Instant::now();
     for epoch in 0.. {
@@ -121,18 +133,8 @@ fn steps(
             augment: Some((augment, order::epoch_key(spec.seed, epoch))),
         })?;
         while let Some(batch) = source.next_batch()? {
-            let key = Key::new(spec.seed).with(count as u64);
-            net.set_noise(Noise::new(key, 0));
-            let (images, targets) = mix(train, batch, key);
-            erase(&spec.data.augment, &images, key.named("erase"), 0);
-            let out = step.forward_backward(net, &images, &targets, GradScale::ONE);
-            let _ = clip(train, net.params_mut());
-            optimizer.step(net.params_mut(), rates(train, 1_000_000, 0), count, None)?;
-            if train.ema > 0.0 {
-                net.params_mut().update_average(train.ema);
-            }
             // Waits for the device.
-            let _ = out.loss.double_value(&[]);
+            let _ = step.run(net, batch)?.double_value(&[]);
             count += 1;
             if count == WARM_UP {
                 started = Instant::now();

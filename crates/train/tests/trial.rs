@@ -93,6 +93,38 @@ fn small_networks_keep_weights_on_the_way() {
     assert_eq!(names(&best), names(&early));
 }
 
+/// Recipes whose second epoch has images of another side: small ones are resized as a whole, or
+/// cropped.
+fn with_sizes() -> [(&'static str, PlannedTrial); 2] {
+    let sizes = TrainSpec { sizes: vec![14, 20], drop_path: 0.1, ..short() };
+    let resized = ("sides of training images [14, 20]", trial(sizes.clone()));
+    let mut cropped = ("random resized crop", trial(sizes));
+    cropped.1.spec.data.augment.random_resized_crop = true;
+    cropped.1.spec.data.augment.crop_scale = [0.5, 1.0];
+    [resized, cropped]
+}
+
+/// Float16 is slow on CPUs, so this recipe trains on a few generated images.
+fn in_half_precision() -> PlannedTrial {
+    let fp16 = TrainSpec {
+        precision: Precision::Fp16,
+        clip_norm: 1.0,
+        batch_size: 8,
+        epochs: 2,
+        log_every: 1,
+        ..TrainSpec::default()
+    };
+    let data = DataSpec {
+        name: "generated".into(),
+        images: Some(64),
+        classes: Some(4),
+        size: Some(16),
+        ..DataSpec::default()
+    };
+    let spec = TrialSpec { data, ..trial(fp16.clone()).spec };
+    PlannedTrial { image_channels: 3, image_px: 16, classes: 4, spec, ..trial(fp16) }
+}
+
 #[test]
 fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
     let decay_on = DecayOn::Weights;
@@ -139,26 +171,8 @@ fn every_part_of_a_recipe_resumes_to_the_bit_and_is_named_in_the_log() {
         ),
     ];
     let digits = recipes.into_iter().chain(squares).map(|(feature, train)| (feature, trial(train)));
-    // Float16 is slow on CPUs, so this recipe trains on a few generated images.
-    let fp16 = TrainSpec {
-        precision: Precision::Fp16,
-        clip_norm: 1.0,
-        batch_size: 8,
-        epochs: 2,
-        log_every: 1,
-        ..TrainSpec::default()
-    };
-    let data = DataSpec {
-        name: "generated".into(),
-        images: Some(64),
-        classes: Some(4),
-        size: Some(16),
-        ..DataSpec::default()
-    };
-    let spec = TrialSpec { data, ..trial(fp16.clone()).spec };
-    let generated =
-        PlannedTrial { image_channels: 3, image_px: 16, classes: 4, spec, ..trial(fp16) };
-    for (feature, trial) in digits.chain([("fp16 autocast with loss scaling", generated)]) {
+    let fp16 = [("fp16 autocast with loss scaling", in_half_precision())];
+    for (feature, trial) in digits.chain(with_sizes()).chain(fp16) {
         let (_a, whole) = folder();
         assert_eq!(run_once(&trial, &whole, None), Ended::Done, "{feature}");
         let (_b, pieces) = folder();

@@ -75,6 +75,7 @@ pub(super) const PREDICT: &str = examples! {
 pub(super) const PIPELINE: &str = examples! {
     "res2lab pipeline FOLDER"
     "res2lab pipeline FOLDER --cache-px 256 --threads 4"
+    "res2lab pipeline FOLDER --auto rand-m7-mstd0.5-inc1"
 };
 
 pub(super) const WEIGHTS: &str = examples! {
@@ -90,6 +91,7 @@ pub(super) const DATA: &str = examples! {
 
 pub(super) const SPEED: &str = examples! {
     "res2lab speed train res2net50_26w_4s"
+    "res2lab speed train resnet50 --size 96 --recipe experiments/rsb-a2.yaml"
     "res2lab speed infer scale=8 stem=cifar --threads 1"
 };
 

@@ -293,6 +293,9 @@ pub(crate) struct PipelineArgs {
     /// Read from a cache of decoded pictures with this short side
     #[arg(long)]
     pub cache_px: Option<usize>,
+    /// Operations on training pictures, in timm's notation: rand-m9-mstd0.5-inc1
+    #[arg(long, value_name = "OPERATIONS")]
+    pub auto: Option<String>,
     /// Write evaluation's crops of the test pictures to this safetensors file (N x size x size x 3
     /// bytes) instead
     #[arg(long, value_name = "FILE")]

@@ -2,6 +2,7 @@
 
 use super::folders::Folders;
 use super::output::Output;
+use std::path::PathBuf;
 
 /// What `speed` measures.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,10 @@ pub(crate) struct SpeedArgs {
     /// Of training: f32, tf32, bf16 or fp16
     #[arg(long, value_name = "KIND", default_value = "f32")]
     pub precision: String,
+    /// Of training: everything that the recipe of this experiment file does in a step (its loss,
+    /// optimizer, mixing, drop path, clipping, moving average), in place of plain SGD
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
     /// On a CPU: also what the time of one thread goes to, by kind of instruction
     #[arg(long, conflicts_with = "plain")]
     pub profile: bool,

@@ -4,10 +4,9 @@ use crate::args::PipelineArgs;
 use crate::{print, records};
 use res2lab_data::normalize::IMAGENET;
 use res2lab_data::stream::StreamOptions;
-use res2lab_data::{
-    Augment, CropRange, DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order,
-};
+use res2lab_data::{DataSet, DatasetRequest, EpochPlan, Shard, Source, Split, Stream, order};
 use res2lab_error::Error;
+use res2lab_experiment as recipe;
 use res2lab_lab::network;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -31,6 +30,7 @@ pub(crate) fn run(args: &PipelineArgs) -> Result<u8, Error> {
             "give at least 1, and resize at least size",
         ));
     }
+    let auto = args.auto.as_deref().map(recipe::Auto::parse).transpose()?;
     let wanted = DatasetRequest {
         name: "images".into(),
         dir: args.folder.clone(),
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &PipelineArgs) -> Result<u8, Error> {
     res2lab_libtorch::keep_memory();
     match &args.crops {
         Some(path) => crops(args, set, path),
-        None => measure(args, set),
+        None => measure(args, set, auto),
     }
 }
 
@@ -63,7 +63,7 @@ fn stream(args: &PipelineArgs, set: DataSet, statistics: &[(f64, f64)]) -> Resul
 
 /// Training batches as an epoch has them; the clock starts with the first, when all threads are at
 /// work.
-fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Error> {
+fn measure(args: &PipelineArgs, set: DataSet, auto: Option<recipe::Auto>) -> Result<u8, Error> {
     tch::set_num_threads(1);
     let images = set.train.len();
     if images < 2 * args.batch {
@@ -73,8 +73,9 @@ fn measure(args: &PipelineArgs, set: DataSet) -> Result<u8, Error> {
         ));
     }
     let mut stream = stream(args, set, &IMAGENET)?;
-    let range = CropRange { scale: [0.08, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] };
-    let augment = Augment { flip: true, crop: Some(range), ..Augment::default() };
+    let wanted = recipe::Augment { flip: true, auto, ..recipe::Augment::default() };
+    let spec = recipe::DataSpec { augment: wanted, ..recipe::DataSpec::default() };
+    let augment = res2lab_train::images::augment(&spec, false);
     let mut count = 0;
     let mut started = None;
     for epoch in 0..args.epochs {

@@ -4,6 +4,7 @@ use crate::args::{SpeedArgs, SpeedOf};
 use crate::commands::profile;
 use crate::{print, records};
 use res2lab_arch::Input;
+use res2lab_data::Batch;
 use res2lab_error::Error;
 use res2lab_lab::gpus;
 use res2lab_lab::network::{Words, machine, published_input};
@@ -13,8 +14,9 @@ use res2lab_nn::{
     Sgd, Targets, graphed, init, step,
 };
 use res2lab_train::environment::{gpu_memory_mib, peak_memory_mib};
-use res2lab_train::{arithmetic, use_gpu};
+use res2lab_train::{RecipeStep, arithmetic, use_gpu};
 use serde::Serialize;
+use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -93,6 +95,7 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     let shape = [args.batch, input.channels, px, px].map(|n| n as i64);
     let images = net.prepare(&Tensor::randn(shape, (kind, device)));
     let seconds = match args.what {
+        SpeedOf::Train if args.recipe.is_some() => by_recipe(args, &mut net, &images)?,
         SpeedOf::Train => training(args, &mut net, &images, input.classes)?,
         SpeedOf::Infer => evaluation(args, &net, &images)?,
     };
@@ -179,6 +182,32 @@ fn training(
             .map_err(|e| machine(&e.cause))?;
         first = false;
         Ok(out.loss)
+    })
+}
+
+/// Steps by the recipe of an experiment file, on one batch without accumulation.
+fn by_recipe(args: &SpeedArgs, net: &mut Net, images: &Tensor) -> Result<f64, Error> {
+    let file = args.recipe.as_deref().unwrap_or(Path::new(""));
+    let name = file.display().to_string();
+    let bytes = std::fs::read(file).map_err(|e| {
+        let help = "give an experiment file, e.g. experiments/rsb-a1.yaml";
+        Error::input(format!("cannot read {name}: {e}"), help)
+    })?;
+    let experiment = res2lab_experiment::experiment::read(&bytes, &name)?;
+    let expansion = res2lab_experiment::expand(&experiment, &[]).map_err(|e| e.at(&name))?;
+    let Some(arm) = expansion.arms.first() else {
+        return Err(Error::input(format!("{name} has no arms"), "give another file"));
+    };
+    let device = net.placement().device;
+    let classes = net.graph().node(net.graph().output()).shape.channels;
+    let labels: Vec<i64> = (0..args.batch).map(|i| (i % classes) as i64).collect();
+    let labels = Tensor::from_slice(&labels).to_device(device);
+    let mut step = RecipeStep::start(net, &arm.spec).map_err(|e| machine(&e.cause))?;
+    median(args.steps, device, || {
+        // Mixing may overwrite images.
+        let images = images.copy();
+        let batch = Batch { images, labels: labels.shallow_clone(), indices: vec![] };
+        step.run(net, batch)
     })
 }
 

@@ -202,9 +202,7 @@ impl Operation {
             }),
             Operation::Color(factor) => color::color(canvas.pixels, factor),
             Operation::Contrast(factor) => color::contrast(canvas.pixels, factor),
-            Operation::Brightness(factor) => {
-                color::each(canvas.pixels, |v| color::blend(0, v, factor));
-            }
+            Operation::Brightness(factor) => color::brightness(canvas.pixels, factor),
             Operation::Sharpness(factor) => color::sharpness(canvas, factor),
             Operation::Blur(radius) => blur::gaussian(canvas, radius),
             Operation::ShearX(factor) => affine(Affine([1.0, factor, 0.0, 0.0, 1.0, 0.0])),

@@ -6,6 +6,13 @@ pub(super) const MEANINGS: &[Meaning] = &[
     ("train", "The recipe."),
     ("train.epochs", "Passes over the training images."),
     (
+        "train.sizes",
+        "Sides of training images in pixels, each for an equal share of the epochs, e.g. \
+         `[128, 160, 192]`. Crops are resized to that side; small images that are trained on \
+         as they are get resized as a whole. Evaluation keeps the side of the data set. An empty \
+         list is off.",
+    ),
+    (
         "train.batch_size",
         "Images of one optimizer step over all devices; the last partial batch of an epoch is \
          dropped.",
@@ -271,7 +278,9 @@ pub(super) const MEANINGS: &[Meaning] = &[
     (
         "train.mix_mode",
         "What gets one choice and one weight of mixup and CutMix, as in timm: `batch`, `pair` or \
-         `elem` (each image).",
+         `elem` (each image). Where several processes train one trial, or parts of a batch are \
+         accumulated, a batch is the part of one process: its images are mixed with one another \
+         only.",
     ),
     (
         "train.drop_path",
@@ -311,7 +320,7 @@ pub(super) const MEANINGS: &[Meaning] = &[
     (
         "train.cuda_graph",
         "Whether a GPU records the step once as a CUDA graph: `true`, `false`, or `auto`, which \
-         records where `just gpu-check` has passed on this card. Not with mixup, CutMix, drop path or dropout, and not with \
+         records where `just gpu-check` has passed on this card. Not with mixup, CutMix, drop path, dropout or `sizes`, and not with \
          several devices and `accumulate` together.",
     ),
     (

@@ -2,6 +2,7 @@
 
 use crate::findings::Kind;
 use crate::format::{count, fixed, p_value, plural};
+use crate::recipe;
 use crate::stats::{ALPHA, bartlett};
 use crate::study::Study;
 use res2lab_store::Status::Done;
@@ -49,9 +50,17 @@ fn how_it_was_tested(study: &Study) -> Option<String> {
             study.metric.difference_unit
         )
     });
+    let recipe = if is_of_recipes(study) { "these recipes" } else { "this recipe" };
     Some(format!(
-        "{test}{family}.{margin} The results hold for this data set, this recipe and these seeds."
+        "{test}{family}.{margin} The results hold for this data set, {recipe} and these seeds."
     ))
+}
+
+/// Whether named arms differ in their recipe.
+fn is_of_recipes(study: &Study) -> bool {
+    let is_named = study.axes.iter().any(|axis| axis.label == "arm");
+    let (_, differing) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
+    is_named && differing.iter().any(|field| field.path.starts_with("train."))
 }
 
 /// Arms with different numbers of seeds, in a grid or along axes.

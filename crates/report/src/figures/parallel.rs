@@ -15,6 +15,8 @@ const MOST_LINES: usize = 300;
 const ALIKE: f64 = 0.02;
 /// Maximum number of values between the ends of a coordinate that are written at it.
 const MOST_BETWEEN: usize = 8;
+/// Pixels beside a coordinate for a value.
+const BESIDE: f64 = 60.0;
 /// Heights of the lower and the upper end of a coordinate.
 const ENDS: (f64, f64) = (0.0, 1.0);
 
@@ -44,7 +46,7 @@ pub fn figure(study: &Study) -> Option<Figure> {
     marks.extend(coordinates.iter().enumerate().map(|(i, coordinate)| brush(i, coordinate)));
     let room = f64::from(WIDE) / coordinates.len() as f64 - 6.0;
     for (i, coordinate) in coordinates.iter().enumerate() {
-        marks.extend(between(i, &coordinate.brush.values));
+        marks.extend(between(i, &coordinate.brush.values, room));
         marks.push(end_text(i, ENDS.1 + 0.07, &coordinate.ends.1, room));
         marks.push(end_text(i, ENDS.0 - 0.07, &coordinate.ends.0, room));
     }
@@ -230,15 +232,17 @@ fn line_of_arm(study: &Study, arm: &Arm, index: usize, coordinates: &[Coordinate
     parts.into_iter().map(|points| super::of_arm(study, arm, Kind::Line, points)).collect()
 }
 
-/// The values of a coordinate between its ends, beside it.
-fn between(i: usize, values: &[String]) -> Vec<Mark> {
+/// The values of a coordinate between its ends, beside it. The first one has half a column beside
+/// it that no line crosses.
+fn between(i: usize, values: &[String], room: f64) -> Vec<Mark> {
+    let room = if i == 0 { (room / 2.0 - 12.0).max(BESIDE) } else { BESIDE };
     let last = values.len().saturating_sub(1).max(1) as f64;
     if values.len() > MOST_BETWEEN + 2 {
         return Vec::new();
     }
     let text = |(at, value): (usize, &String)| Mark {
         points: vec![(i as f64 - 0.04, at as f64 / last)],
-        kind: Kind::TextEnd(shorten(value, 60.0)),
+        kind: Kind::TextEnd(shorten(value, room)),
         ..Mark::default()
     };
     values.iter().enumerate().skip(1).filter(|(at, _)| *at as f64 != last).map(text).collect()

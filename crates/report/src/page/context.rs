@@ -48,12 +48,23 @@ pub(crate) struct Page {
     pub history: Vec<String>,
     pub recipe: Vec<Fact>,
     pub differences: Option<TextTable>,
+    /// In place of `differences` where arms differ in many fields.
+    pub recipes: Option<Recipes>,
     pub markdown: String,
     pub latex: String,
     pub style: String,
     pub script: String,
     /// JSON that is safe within a script element.
     pub data: String,
+}
+
+/// Arms that are whole recipes: each with the fields in which it differs from the baseline.
+#[derive(Serialize)]
+pub(crate) struct Recipes {
+    pub baseline: String,
+    pub arms: Vec<Fact>,
+    /// The number of arms that are not listed.
+    pub more: usize,
 }
 
 /// A section of the author's.

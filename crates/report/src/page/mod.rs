@@ -127,6 +127,7 @@ fn page(study: &Study, live: Option<u64>) -> Page {
         history: provenance::history(study),
         recipe: provenance::recipe(study),
         differences: provenance::differences(study),
+        recipes: provenance::recipes(study),
         markdown: export::markdown(study),
         latex: crate::paper::latex(study, |_| true),
         style: STYLE.to_owned(),

@@ -1,9 +1,9 @@
 //! Provenance of the results: commands, versions, machines and times.
 
-use super::context::{Fact, TextTable};
+use super::context::{Fact, Recipes, TextTable};
 use crate::format::{duration, fixed, plural, utc};
 use crate::recipe;
-use crate::study::Study;
+use crate::study::{Arm, Study};
 use res2lab_store::{Code, Environment, Event, TrialRow};
 use std::collections::BTreeSet;
 
@@ -165,10 +165,16 @@ pub(super) fn recipe(study: &Study) -> Vec<Fact> {
     shared.into_iter().map(|(name, value)| Fact { name, values: vec![value] }).collect()
 }
 
-/// Configuration fields in which arms differ; `None` if there are none.
+/// Maximum number of differing fields that have a column each.
+const MOST_COLUMNS: usize = 8;
+/// Maximum number of arms whose fields are listed.
+const MOST_RECIPES: usize = 50;
+
+/// Configuration fields in which arms differ; `None` if there are none, or too many for a table
+/// (see [`recipes`]).
 pub(super) fn differences(study: &Study) -> Option<TextTable> {
     let (_, differing) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
-    if differing.is_empty() {
+    if differing.is_empty() || differing.len() > MOST_COLUMNS {
         return None;
     }
     let row = |(i, label): (usize, &str)| {
@@ -182,4 +188,40 @@ pub(super) fn differences(study: &Study) -> Option<TextTable> {
         columns,
         study.arms.iter().map(|arm| arm.label.as_str()).enumerate().map(row).collect(),
     ))
+}
+
+/// Sections whose fields depend on their kind: an arm of another kind has fields of its own there.
+const KINDS: [&str; 3] = ["train.optimizer", "train.loss", "train.schedule"];
+
+/// Each arm with the fields in which it differs from the baseline, where arms differ in more fields
+/// than a table can show: arms that are whole recipes.
+pub(super) fn recipes(study: &Study) -> Option<Recipes> {
+    let (_, differing) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
+    if differing.len() <= MOST_COLUMNS {
+        return None;
+    }
+    let is_baseline = |arm: &Arm| study.baseline().is_some_and(|b| b.id == arm.id);
+    let baseline = study.arms.iter().position(is_baseline).unwrap_or_default();
+    let field = |of: &recipe::Differing, arm: usize| {
+        let value = &of.values[arm];
+        if *value == of.values[baseline] {
+            return None;
+        }
+        let is_of_another_kind = KINDS.iter().any(|kind| of.path.starts_with(kind));
+        match &value[..] {
+            "" if is_of_another_kind => None,
+            "" => Some(format!("{} none", of.path)),
+            value => Some(format!("{} {value}", of.path)),
+        }
+    };
+    let arm = |(i, arm): (usize, &Arm)| {
+        let fields: Vec<String> = differing.iter().filter_map(|of| field(of, i)).collect();
+        Fact { name: arm.label.clone(), values: vec![fields.join("; ")] }
+    };
+    let others = study.arms.iter().enumerate().filter(|(i, _)| *i != baseline);
+    Some(Recipes {
+        baseline: study.arms[baseline].label.clone(),
+        arms: others.take(MOST_RECIPES).map(arm).collect(),
+        more: (study.arms.len() - 1).saturating_sub(MOST_RECIPES),
+    })
 }

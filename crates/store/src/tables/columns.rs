@@ -105,6 +105,7 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("image_px", "side of an image", Count(|r| count(r.planned.image_px))),
     ("classes", "length of the logits", Count(|r| count(r.planned.classes))),
     ("epochs", "passes over the training images", Count(|r| count(train(r).epochs))),
+    ("sizes", "sides of training images in pixels, over the epochs", Text(sizes)),
     ("batch_size", "images of one optimizer step", Count(|r| count(train(r).batch_size))),
     (
         "accumulate",
@@ -247,6 +248,11 @@ fn data(row: &TrialRow) -> &DataSpec {
 
 fn train(row: &TrialRow) -> &TrainSpec {
     &row.planned.spec.train
+}
+
+fn sizes(row: &TrialRow) -> Option<String> {
+    let sizes = &train(row).sizes;
+    (!sizes.is_empty()).then(|| format!("{sizes:?}"))
 }
 
 fn nesterov(row: &TrialRow) -> Option<bool> {

@@ -12,7 +12,7 @@ use crate::recorder::Recorder;
 use crate::reduce::Reduce;
 use crate::schedule::rates;
 use crate::speed::Speed;
-use crate::trial::{TrialOptions, optimizer};
+use crate::trial::{TrialOptions, optimizer, train_at};
 use res2lab_data::{Augment, EpochPlan, Source, Split, order};
 use res2lab_error::Error;
 use res2lab_experiment::{EmaWarmup, TrainSpec, TrialSpec};
@@ -80,6 +80,7 @@ impl Loop<'_> {
         let total = train.epochs * steps_per_epoch;
         let optimizer = optimizer(train);
         let mut totals = self.load_totals();
+        self.augment.side = train.side(0);
         self.show_samples()?;
         self.options.is_starting.store(false, Ordering::Relaxed);
 
@@ -254,6 +255,8 @@ impl Loop<'_> {
 
     fn begin_epoch(&mut self, epoch: usize, first_step: usize) -> Result<(), Error> {
         let train = &self.spec.train;
+        self.augment.side = train.side(epoch);
+        train_at(&mut self.net, &self.spec.model, self.augment.side, train)?;
         let seed = self.spec.seed;
         let shard = self.options.shard(train.accumulate);
         let images = self.source.len(Split::Train);

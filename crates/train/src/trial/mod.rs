@@ -7,7 +7,9 @@ use crate::checkpoint::State;
 use crate::environment::{device_name, environment, gpu_memory_mib, now_s, peak_memory_mib};
 use crate::training::{Loop, LoopEnd};
 pub use network::{arithmetic, conditions};
-pub(crate) use network::{fresh_net, objective, optimizer, step_of};
+pub(crate) use network::{
+    fresh_net, noise_rates, objective, optimizer, start_state, step_of, train_at,
+};
 use res2lab_data::Shard;
 use res2lab_error::Error;
 use res2lab_experiment::Precision;

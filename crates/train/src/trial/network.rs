@@ -4,7 +4,7 @@ use super::TrialOptions;
 use crate::checkpoint::State;
 use crate::gpu_record::checked;
 use crate::identity;
-use res2lab_arch::{Input, NoiseRates};
+use res2lab_arch::{Input, ModelSpec, NoiseRates};
 use res2lab_error::Error;
 use res2lab_experiment::Optimizer as Recipe;
 use res2lab_experiment::{Bce, DecayOn, Loss, MemoryLayout, Precision, TrainSpec, TrialSpec};
@@ -116,10 +116,32 @@ pub(super) fn empty_net(
     }
     let mut net = Net::new(graph, placement)?;
     net.set_autocast(autocast);
-    let TrainSpec { drop_path, dropout, .. } = *train;
-    net.set_noise_rates(NoiseRates { drop_path, dropout });
+    net.set_noise_rates(noise_rates(train));
     net.fuse_evaluation(train.fused_evaluation.is_on(|| record.fused_evaluation));
     Ok(net)
+}
+
+/// The rates of drop path and dropout.
+pub(crate) fn noise_rates(train: &TrainSpec) -> NoiseRates {
+    NoiseRates { drop_path: train.drop_path, dropout: train.dropout }
+}
+
+/// Makes a network train on images of this side, if it does not already. None leaves it as it is.
+pub(crate) fn train_at(
+    net: &mut Net,
+    model: &ModelSpec,
+    side: Option<usize>,
+    train: &TrainSpec,
+) -> Result<(), Error> {
+    let Some(side) = side.filter(|side| net.training_graph().nodes[0].shape.width != *side) else {
+        return Ok(());
+    };
+    let graph = net.graph();
+    let channels = graph.nodes[0].shape.channels;
+    let classes = graph.node(graph.output()).shape.channels;
+    let input = Input { channels, height: side, width: side, classes };
+    net.train_as(res2lab_arch::build(model, input)?, noise_rates(train));
+    Ok(())
 }
 
 /// The layout that the recipe asks for, or the fastest. The planned step reads one layout only.
@@ -141,7 +163,7 @@ pub(crate) fn fresh_net(trial: &PlannedTrial, options: &TrialOptions) -> Result<
 }
 
 /// Starts what training keeps beside the weights: the optimizer's state and the moving average.
-pub(super) fn start_state(net: &mut Net, train: &TrainSpec) {
+pub(crate) fn start_state(net: &mut Net, train: &TrainSpec) {
     optimizer(train).start(net.params_mut());
     if train.ema > 0.0 {
         net.params_mut().start_average();
