@@ -3,19 +3,27 @@
 //! Shape errors are recorded until [`Builder::finish`], so that block code needs no error handling.
 
 use crate::Input;
-use crate::graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, Stage, StateEntry};
+use crate::graph::{
+    Conv, Dropout, Graph, Interpolation, Node, NodeId, Op, Per, Pool, Role, Shape, Stage,
+    StateEntry,
+};
 use res2lab_error::Error;
 use std::collections::BTreeMap;
 
 /// PyTorch's default, used by every published network of the family.
 pub const BATCH_NORM_EPS: f64 = 1e-5;
 const BATCH_NORM_MOMENTUM: f64 = 0.1;
+/// PyTorch's default.
+const GROUP_NORM_EPS: f64 = 1e-5;
 
 /// A graph under construction.
 pub struct Builder {
     nodes: Vec<Node>,
     stages: Vec<Stage>,
     modules: BTreeMap<String, NodeId>,
+    dropouts: Vec<Dropout>,
+    /// What names of modules begin with.
+    prefix: &'static str,
     problem: Option<Error>,
 }
 
@@ -24,9 +32,20 @@ impl Builder {
     pub fn new(input: Input) -> (Builder, NodeId) {
         let shape = Shape { channels: input.channels, height: input.height, width: input.width };
         let image = Node { name: "input".into(), op: Op::Input, inputs: vec![], shape };
-        let builder =
-            Builder { nodes: vec![image], stages: vec![], modules: BTreeMap::new(), problem: None };
+        let builder = Builder {
+            nodes: vec![image],
+            stages: vec![],
+            modules: BTreeMap::new(),
+            dropouts: vec![],
+            prefix: "",
+            problem: None,
+        };
         (builder, NodeId(0))
+    }
+
+    /// Sets what the names of the modules that follow begin with.
+    pub fn within(&mut self, prefix: &'static str) {
+        self.prefix = prefix;
     }
 
     /// The shape of a node's result.
@@ -40,7 +59,8 @@ impl Builder {
     }
 
     fn push(&mut self, name: &str, op: Op, inputs: Vec<NodeId>, shape: Shape) -> NodeId {
-        self.nodes.push(Node { name: name.to_owned(), op, inputs, shape });
+        let name = format!("{}{name}", self.prefix);
+        self.nodes.push(Node { name, op, inputs, shape });
         NodeId(self.nodes.len() - 1)
     }
 
@@ -51,7 +71,8 @@ impl Builder {
 
     /// Adds a convolution, module `name`.
     pub fn conv(&mut self, name: &str, x: NodeId, conv: Conv) -> NodeId {
-        let shape = self.window(name, x, conv.out, conv.kernel, conv.stride, conv.padding, false);
+        let padding = [conv.padding; 2];
+        let shape = self.window(name, x, conv.out, (conv.span(), conv.stride), padding, false);
         self.push(name, Op::Conv(conv), vec![x], shape)
     }
 
@@ -59,6 +80,44 @@ impl Builder {
     pub fn batch_norm(&mut self, name: &str, x: NodeId) -> NodeId {
         let op = Op::BatchNorm { eps: BATCH_NORM_EPS, momentum: BATCH_NORM_MOMENTUM };
         self.push(name, op, vec![x], self.shape(x))
+    }
+
+    /// Adds a group norm, module `name`.
+    pub fn group_norm(&mut self, name: &str, x: NodeId, groups: usize) -> NodeId {
+        if !self.channels(x).is_multiple_of(groups) {
+            let channels = self.channels(x);
+            let help = format!("give a number of channels that {groups} divides");
+            let cause = format!("{name}: {groups} groups do not divide {channels} channels");
+            self.problem.get_or_insert_with(|| Error::input(cause, help));
+        }
+        self.push(name, Op::GroupNorm { groups, eps: GROUP_NORM_EPS }, vec![x], self.shape(x))
+    }
+
+    /// Adds a map of another size, (rows, columns); none if the size is that of `x`.
+    pub fn resize(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        (height, width): (usize, usize),
+        how: Interpolation,
+    ) -> NodeId {
+        let shape = Shape { height, width, ..self.shape(x) };
+        if shape == self.shape(x) {
+            return x;
+        }
+        self.push(name, Op::Resize(how), vec![x], shape)
+    }
+
+    /// Multiplies the first input of a node by random factors in training.
+    pub fn dropout(&mut self, before: NodeId, rate: f64, per: Per) {
+        if rate > 0.0 {
+            self.dropouts.push(Dropout { before, rate, per });
+        }
+    }
+
+    /// The first node that reads the result of `x`.
+    pub fn reader(&self, x: NodeId) -> Option<NodeId> {
+        self.nodes.iter().position(|node| node.inputs.contains(&x)).map(NodeId)
     }
 
     /// Adds a ReLU: max(x, 0).
@@ -111,29 +170,19 @@ impl Builder {
 
     /// Adds a max pool.
     pub fn max_pool(&mut self, name: &str, x: NodeId, pool: Pool) -> NodeId {
-        let shape = self.window(
-            name,
-            x,
-            self.channels(x),
-            pool.kernel,
-            pool.stride,
-            pool.padding,
-            pool.ceil_mode,
-        );
+        let channels = self.channels(x);
+        let padding = [pool.padding, pool.padding + pool.after];
+        let size = (pool.kernel, pool.stride);
+        let shape = self.window(name, x, channels, size, padding, pool.ceil_mode);
         self.push(name, Op::MaxPool(pool), vec![x], shape)
     }
 
     /// Adds an average pool.
     pub fn avg_pool(&mut self, name: &str, x: NodeId, pool: Pool) -> NodeId {
-        let shape = self.window(
-            name,
-            x,
-            self.channels(x),
-            pool.kernel,
-            pool.stride,
-            pool.padding,
-            pool.ceil_mode,
-        );
+        let channels = self.channels(x);
+        let padding = [pool.padding, pool.padding + pool.after];
+        let size = (pool.kernel, pool.stride);
+        let shape = self.window(name, x, channels, size, padding, pool.ceil_mode);
         self.push(name, Op::AvgPool(pool), vec![x], shape)
     }
 
@@ -162,13 +211,15 @@ impl Builder {
 
     /// Names the result of a module that has no node of its own.
     pub fn module(&mut self, name: &str, result: NodeId) -> NodeId {
-        self.modules.insert(name.to_owned(), result);
+        self.modules.insert(format!("{}{name}", self.prefix), result);
         result
     }
 
     /// Marks the end of a stage.
     pub fn stage(&mut self, name: &str, result: NodeId) {
         self.module(name, result);
+        // A stage is found by its short name, too.
+        self.modules.insert(name.to_owned(), result);
         self.stages.push(Stage { name: name.to_owned(), node: result });
     }
 
@@ -178,7 +229,8 @@ impl Builder {
             return Err(problem);
         }
         let state = state_in_published_order(&self.nodes);
-        Ok(Graph { nodes: self.nodes, state, stages: self.stages, modules: self.modules })
+        let Builder { nodes, stages, modules, dropouts, .. } = self;
+        Ok(Graph { nodes, state, stages, modules, dropouts })
     }
 
     fn window(
@@ -186,17 +238,16 @@ impl Builder {
         name: &str,
         x: NodeId,
         channels: usize,
-        k: usize,
-        s: usize,
-        p: usize,
+        (k, s): (usize, usize),
+        [before, after]: [usize; 2],
         ceil: bool,
     ) -> Shape {
         let input = self.shape(x);
         let out = |size: usize| {
-            let room = (size + 2 * p).checked_sub(k)?;
+            let room = (size + before + after).checked_sub(k)?;
             let mut n = if ceil { room.div_ceil(s) } else { room / s } + 1;
             // A window that would start in the right padding is dropped, as in PyTorch.
-            if ceil && (n - 1) * s >= size + p {
+            if ceil && (n - 1) * s >= size + before {
                 n -= 1;
             }
             Some(n)
@@ -277,6 +328,9 @@ fn tensors(node: &Node, nodes: &[Node]) -> Vec<(&'static str, Vec<usize>, Role)>
         ]
         .map(|(suffix, role)| (suffix, vec![node.shape.channels], role))
         .to_vec(),
+        Op::GroupNorm { .. } => [("weight", Role::NormWeight), ("bias", Role::NormBias)]
+            .map(|(suffix, role)| (suffix, vec![node.shape.channels], role))
+            .to_vec(),
         Op::Linear { out } => {
             vec![
                 ("weight", vec![out, from().elements()], Role::LinearWeight),
@@ -293,6 +347,7 @@ fn tensors(node: &Node, nodes: &[Node]) -> Vec<(&'static str, Vec<usize>, Role)>
         | Op::Concat
         | Op::MaxPool(_)
         | Op::AvgPool(_)
-        | Op::GlobalPool => vec![],
+        | Op::GlobalPool
+        | Op::Resize(_) => vec![],
     }
 }

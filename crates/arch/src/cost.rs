@@ -11,8 +11,8 @@ pub struct Cost {
     pub macs: u64,
     /// Number of outputs of convolutions and linear layers, as pycls and timm count activations.
     pub activations: u64,
-    /// Number of values that a backward pass keeps: outputs of convolutions, norms, pools, sums and
-    /// concatenations.
+    /// Number of values that a backward pass keeps: outputs of convolutions, norms, pools, sums,
+    /// resizes and concatenations.
     pub kept_for_backward: u64,
 }
 
@@ -44,6 +44,7 @@ pub fn macs(graph: &Graph, node: &Node) -> u64 {
         Op::Linear { .. } => from().elements(),
         Op::Input
         | Op::BatchNorm { .. }
+        | Op::GroupNorm { .. }
         | Op::Relu
         | Op::Sigmoid
         | Op::Add
@@ -53,7 +54,8 @@ pub fn macs(graph: &Graph, node: &Node) -> u64 {
         | Op::Concat
         | Op::MaxPool(_)
         | Op::AvgPool(_)
-        | Op::GlobalPool => 0,
+        | Op::GlobalPool
+        | Op::Resize(_) => 0,
     };
     (node.shape.elements() * each) as u64
 }

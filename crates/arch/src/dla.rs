@@ -59,8 +59,14 @@ impl Tree<'_> {
         level_root: bool,
         mut children: Vec<NodeId>,
     ) -> NodeId {
-        let pool =
-            Pool { kernel: stride, stride, padding: 0, ceil_mode: false, count_include_pad: true };
+        let pool = Pool {
+            kernel: stride,
+            stride,
+            padding: 0,
+            ceil_mode: false,
+            count_include_pad: true,
+            after: 0,
+        };
         let needs_bottom = level_root || levels == 1;
         let bottom = if stride > 1 && needs_bottom {
             g.max_pool(&format!("{at}.downsample"), x, pool)
@@ -106,6 +112,7 @@ impl Tree<'_> {
             cardinality: self.spec.cardinality,
             out: self.out,
             stride,
+            dilation: 1,
             first: (stride > 1).then_some(FirstBlock::Pool),
             se: self.spec.se,
         };

@@ -29,6 +29,8 @@ pub struct Conv {
     pub kernel: usize,
     pub stride: usize,
     pub padding: usize,
+    /// Pixels between neighboring taps; 1 is an ordinary convolution.
+    pub dilation: usize,
     pub groups: usize,
     pub bias: bool,
 }
@@ -37,12 +39,23 @@ impl Conv {
     /// A `kernel` x `kernel` convolution to `out` channels: size-preserving padding, stride 1, one
     /// group, no bias.
     pub fn new(kernel: usize, out: usize) -> Conv {
-        Conv { out, kernel, stride: 1, padding: (kernel - 1) / 2, groups: 1, bias: false }
+        let padding = (kernel - 1) / 2;
+        Conv { out, kernel, stride: 1, padding, dilation: 1, groups: 1, bias: false }
     }
 
     /// The convolution with another stride.
     pub fn stride(self, stride: usize) -> Conv {
         Conv { stride, ..self }
+    }
+
+    /// The convolution with `dilation` pixels between taps, and the padding that keeps the size.
+    pub fn dilated(self, dilation: usize) -> Conv {
+        Conv { dilation, padding: dilation * ((self.kernel - 1) / 2), ..self }
+    }
+
+    /// The pixels from its first tap to its last one, along one axis.
+    pub fn span(&self) -> usize {
+        self.dilation * (self.kernel - 1) + 1
     }
 
     /// The convolution with another number of groups.
@@ -67,6 +80,39 @@ pub struct Pool {
     /// Whether an average includes the padding's zeros (PyTorch's default, used by the published
     /// Res2Net weights).
     pub count_include_pad: bool,
+    /// Rows of zeros below the map, and columns of zeros on its right, which an average counts. With
+    /// one and a kernel of 2, a pool of stride 1 keeps the size, as timm's `AvgPool2dSame`.
+    pub after: usize,
+}
+
+/// What is computed of a map at places between its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interpolation {
+    /// The pixel before.
+    Nearest,
+    /// A weighted mean of the two pixels around, along each axis. With `aligned` corners, the first
+    /// and the last pixels of both maps coincide, else the edges of the first and last pixels do.
+    Bilinear { aligned: bool },
+}
+
+/// What has a random factor of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    Image,
+    /// Each channel of each image.
+    Channel,
+    /// Each value of each image.
+    Value,
+}
+
+/// Random factors that belong to a network, in training only.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    /// The node whose first input is multiplied.
+    pub before: NodeId,
+    /// The probability that a factor is 0.
+    pub rate: f64,
+    pub per: Per,
 }
 
 /// The operation of a node.
@@ -80,6 +126,11 @@ pub enum Op {
         eps: f64,
         momentum: f64,
     },
+    /// Normalization of each image over the pixels of groups of neighboring channels.
+    GroupNorm {
+        groups: usize,
+        eps: f64,
+    },
     Relu,
     Sigmoid,
     /// Sum of all inputs.
@@ -87,11 +138,10 @@ pub enum Op {
     /// First input times the second, which has one value per channel.
     Gate,
     /// The input times random factors, in training only: 0 with probability `rate`, else 1 / (1 -
-    /// rate). There is one factor for each image, or one for each of its channels. No network has
-    /// this node; [`crate::noise`] adds it for training.
+    /// rate). No network has this node; [`crate::noise`] adds it for training.
     Noise {
         rate: f64,
-        per_image: bool,
+        per: Per,
     },
     /// Channels `start..start + len`: one split.
     Slice {
@@ -104,6 +154,8 @@ pub enum Op {
     AvgPool(Pool),
     /// Mean over the whole feature map, one value per channel.
     GlobalPool,
+    /// The map in the size of the node's shape.
+    Resize(Interpolation),
     /// Fully connected layer with bias.
     Linear {
         out: usize,
@@ -181,6 +233,8 @@ pub struct Graph {
     pub stages: Vec<Stage>,
     /// Names of modules (blocks, stages), and the nodes with their results.
     pub modules: BTreeMap<String, NodeId>,
+    /// The random factors of the network's own head. The recipe's are no part of a network.
+    pub dropouts: Vec<Dropout>,
 }
 
 impl Graph {
@@ -192,6 +246,12 @@ impl Graph {
     /// The id of the last node, which computes the logits.
     pub fn output(&self) -> NodeId {
         NodeId(self.nodes.len() - 1)
+    }
+
+    /// Whether the output is a map, with a vector of logits for each pixel.
+    pub fn is_dense(&self) -> bool {
+        let Shape { height, width, .. } = self.node(self.output()).shape;
+        height * width > 1
     }
 
     /// Finds a node by its name or by a module's name (`layer1.0` is the block's output).

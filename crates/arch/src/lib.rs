@@ -9,6 +9,7 @@
 //! - [`graph`]: nodes, shapes, and the ordered state (parameters and running statistics)
 //! - [`builder`]: how blocks add nodes
 //! - [`blocks`]: one function per block; [`resnet`] and [`dla`] stack them
+//! - `heads`: what makes a map of the features of a [`resnet`]
 //! - [`mod@cost`]: parameters, multiply-adds, activations
 
 use res2lab_error::Error;
@@ -18,6 +19,7 @@ pub mod builder;
 pub mod cost;
 pub mod dla;
 pub mod graph;
+mod heads;
 pub mod noise;
 pub mod overrides;
 pub mod resnet;
@@ -26,10 +28,10 @@ pub mod zoo;
 
 pub use cost::{Cost, cost};
 
-pub use graph::{Conv, Graph, Node, NodeId, Op, Pool, Role, Shape, StateEntry};
+pub use graph::{Conv, Graph, Interpolation, Node, NodeId, Op, Per, Pool, Role, Shape, StateEntry};
 pub use noise::{NoiseRates, with_noise};
 pub use overrides::ModelOverrides;
-pub use spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, Stem};
+pub use spec::{BlockKind, Downsample, Family, FirstBlock, HeadKind, MergePolicy, ModelSpec, Stem};
 
 /// The input and output sizes that a data set prescribes: image shape and number of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub struct Input {
     pub height: usize,
     /// Width in pixels.
     pub width: usize,
-    /// Number of logits.
+    /// Number of logits, or of logits of each pixel.
     pub classes: usize,
 }
 
@@ -65,7 +67,10 @@ pub fn build(spec: &ModelSpec, input: Input) -> Result<Graph, Error> {
         }
     }
     match spec.family {
-        Family::Resnet => resnet::build(spec, input),
+        Family::Resnet => match spec.head {
+            None => resnet::build(spec, input),
+            Some(head) => heads::build(spec, head, input),
+        },
         Family::Dla => dla::build(spec, input),
     }
 }

@@ -1,6 +1,6 @@
 //! Random factors in training: drop path and dropout, as nodes of a graph of their own.
 
-use crate::graph::{Graph, Node, NodeId, Op};
+use crate::graph::{Dropout, Graph, Node, NodeId, Op, Per};
 
 /// The rates of the random factors; 0 is off.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -8,14 +8,15 @@ pub struct NoiseRates {
     /// Probability that the residual branch of the last block is dropped for an image. It rises
     /// linearly from 0 at the first block (stochastic depth, Huang et al. 2016, as timm's).
     pub drop_path: f64,
-    /// Probability that a feature before the head is dropped.
+    /// Probability that a feature before the last layer of a classifier is dropped. The heads that
+    /// make maps have rates of their own.
     pub dropout: f64,
 }
 
 /// The graph with the nodes of drop path and dropout, for training; `None` if it has none. Its
 /// state is that of `graph`, in the same order.
 pub fn with_noise(graph: &Graph, rates: NoiseRates) -> Option<Graph> {
-    let before = places(graph, rates);
+    let before = dropouts(graph, rates);
     if before.is_empty() {
         return None;
     }
@@ -23,10 +24,10 @@ pub fn with_noise(graph: &Graph, rates: NoiseRates) -> Option<Graph> {
     let mut moved = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.iter() {
         let mut inputs: Vec<NodeId> = node.inputs.iter().map(|input| moved[input.0]).collect();
-        if let Some(&(_, rate, per_image)) = before.iter().find(|(place, ..)| *place == id) {
-            let word = if per_image { "drop_path" } else { "dropout" };
+        if let Some(&Dropout { rate, per, .. }) = before.iter().find(|place| place.before == id) {
+            let word = if per == Per::Image { "drop_path" } else { "dropout" };
             let shape = nodes[inputs[0].0].shape;
-            let op = Op::Noise { rate, per_image };
+            let op = Op::Noise { rate, per };
             let name = format!("{}.{word}", node.name);
             nodes.push(Node { name, op, inputs: vec![inputs[0]], shape });
             inputs[0] = NodeId(nodes.len() - 1);
@@ -38,21 +39,24 @@ pub fn with_noise(graph: &Graph, rates: NoiseRates) -> Option<Graph> {
     with.state.iter_mut().for_each(|entry| entry.node = moved[entry.node.0]);
     with.stages.iter_mut().for_each(|stage| stage.node = moved[stage.node.0]);
     with.modules.values_mut().for_each(|node| *node = moved[node.0]);
+    with.dropouts.clear();
     Some(with)
 }
 
-/// The nodes before whose first input a factor stands, with its rate and whether it is one for each
-/// image.
-fn places(graph: &Graph, rates: NoiseRates) -> Vec<(NodeId, f64, bool)> {
+/// The nodes before whose first input a factor stands.
+fn dropouts(graph: &Graph, rates: NoiseRates) -> Vec<Dropout> {
     let is_sum = |node: &Node| node.op == Op::Add && node.name.ends_with(".add");
     let sums: Vec<NodeId> =
         graph.iter().filter(|(_, node)| is_sum(node)).map(|(id, _)| id).collect();
     let last = sums.len().saturating_sub(1).max(1) as f64;
-    let paths =
-        sums.iter().enumerate().map(|(i, &id)| (id, rates.drop_path * i as f64 / last, true));
-    // The head is a linear layer, or a convolution of the pooled features.
-    let head = std::iter::once((graph.output(), rates.dropout, false));
-    paths.chain(head).filter(|(_, rate, _)| *rate > 0.0).collect()
+    let rate = |i: usize| rates.drop_path * i as f64 / last;
+    let path = |(i, &before)| Dropout { before, rate: rate(i), per: Per::Image };
+    let paths = sums.iter().enumerate().map(path);
+    // The last layer of a classifier is linear, or a convolution of the pooled features.
+    let last = Dropout { before: graph.output(), rate: rates.dropout, per: Per::Channel };
+    let last = Some(last).filter(|_| !graph.is_dense());
+    let all = paths.chain(last).chain(graph.dropouts.iter().copied());
+    all.filter(|dropout| dropout.rate > 0.0).collect()
 }
 
 #[cfg(test)]

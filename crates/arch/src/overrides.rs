@@ -1,9 +1,11 @@
 //! A network as a user writes it: a name, and fields that override its defaults.
 
-use crate::spec::{BlockKind, Downsample, Family, FirstBlock, ModelSpec, Stem};
+use crate::spec::{
+    BlockKind, Downsample, Family, FirstBlock, HeadKind, MergePolicy, ModelSpec, Stem,
+};
 use crate::zoo;
 use res2lab_error::Error;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A network as written. `zoo` names a base, which all other fields override.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,10 +39,28 @@ pub struct ModelOverrides {
     pub first_block: Option<FirstBlock>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub se: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<HeadKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_stride: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pyramid_channels: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segmentation_channels: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merge_policy: Option<MergePolicy>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "one_or_more")]
+    pub decoder_channels: Option<Vec<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub atrous_rates: Option<Vec<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aspp_separable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_dropout: Option<f64>,
 }
 
 /// The names of the fields of [`ModelOverrides`], in display order.
-pub const FIELDS: [&str; 14] = [
+pub const FIELDS: [&str; 23] = [
     "zoo",
     "family",
     "block",
@@ -55,6 +75,15 @@ pub const FIELDS: [&str; 14] = [
     "downsample",
     "first_block",
     "se",
+    "head",
+    "output_stride",
+    "pyramid_channels",
+    "segmentation_channels",
+    "merge_policy",
+    "decoder_channels",
+    "atrous_rates",
+    "aspp_separable",
+    "head_dropout",
 ];
 
 impl ModelOverrides {
@@ -91,7 +120,17 @@ impl ModelOverrides {
             downsample: words.downsample.unwrap_or(Downsample::Conv),
             first_block: words.first_block.unwrap_or(FirstBlock::Pool),
             se: words.se.unwrap_or(false),
+            head: words.head,
+            output_stride: words.output_stride,
+            pyramid_channels: words.pyramid_channels,
+            segmentation_channels: words.segmentation_channels,
+            merge_policy: words.merge_policy,
+            decoder_channels: words.decoder_channels.clone(),
+            atrous_rates: words.atrous_rates.clone(),
+            aspp_separable: words.aspp_separable,
+            head_dropout: words.head_dropout,
         };
+        crate::heads::fill(&mut spec);
         spec.check()?;
         spec.canonicalize();
         Ok((spec, notes))
@@ -116,6 +155,15 @@ impl ModelOverrides {
             downsample: o.downsample.or(self.downsample),
             first_block: o.first_block.or(self.first_block),
             se: o.se.or(self.se),
+            head: o.head.or(self.head),
+            output_stride: o.output_stride.or(self.output_stride),
+            pyramid_channels: o.pyramid_channels.or(self.pyramid_channels),
+            segmentation_channels: o.segmentation_channels.or(self.segmentation_channels),
+            merge_policy: o.merge_policy.or(self.merge_policy),
+            decoder_channels: o.decoder_channels.or(self.decoder_channels.clone()),
+            atrous_rates: o.atrous_rates.or(self.atrous_rates.clone()),
+            aspp_separable: o.aspp_separable.or(self.aspp_separable),
+            head_dropout: o.head_dropout.or(self.head_dropout),
         }
     }
 
@@ -148,6 +196,20 @@ impl ModelOverrides {
             },
         }
     }
+}
+
+/// A list, or a single number as a list of one.
+fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<usize>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a whole number or a list of whole numbers")]
+    enum Numbers {
+        One(usize),
+        More(Vec<usize>),
+    }
+    Ok(Option::<Numbers>::deserialize(from)?.map(|numbers| match numbers {
+        Numbers::One(number) => vec![number],
+        Numbers::More(numbers) => numbers,
+    }))
 }
 
 fn cifar_depth(depth: usize) -> Result<Vec<usize>, Error> {

@@ -56,6 +56,43 @@ pub enum FirstBlock {
     Grouped,
 }
 
+/// What makes a map of logits from the features of a network. Names, layers and defaults are those of
+/// segmentation_models_pytorch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadKind {
+    /// A feature pyramid, whose levels are resized and merged (Kirillov et al. 2019).
+    Fpn,
+    /// Dilated convolutions of several rates side by side (Chen et al. 2017).
+    DeepLabV3,
+    /// The same, resized and joined with the features of the first stage (Chen et al. 2018).
+    DeepLabV3Plus,
+    /// Resized features, joined with those of each earlier stage (Ronneberger et al. 2015).
+    Unet,
+}
+
+impl HeadKind {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            HeadKind::Fpn => "fpn",
+            HeadKind::DeepLabV3 => "deeplabv3",
+            HeadKind::DeepLabV3Plus => "deeplabv3plus",
+            HeadKind::Unet => "unet",
+        }
+    }
+}
+
+/// How the levels of a pyramid become one map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MergePolicy {
+    /// Their sum.
+    Add,
+    /// Their channels side by side.
+    Cat,
+}
+
 /// A network with every field set, in canonical form: fields without effect have default values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +115,35 @@ pub struct ModelSpec {
     pub first_block: FirstBlock,
     /// Squeeze-and-excitation on the residual branch, with channels / 16 hidden channels.
     pub se: bool,
+    /// The head that makes a map; `None` is the head of a classifier. The fields that follow are
+    /// `None` where the head has no use for them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub head: Option<HeadKind>,
+    /// The pixels between neighboring features of the last stage; `None` is what the strides give.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub output_stride: Option<usize>,
+    /// Channels of each level of the pyramid (fpn).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pyramid_channels: Option<usize>,
+    /// Channels of each level before they are merged (fpn).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub segmentation_channels: Option<usize>,
+    /// How the levels are merged (fpn).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub merge_policy: Option<MergePolicy>,
+    /// Channels of the head: one number (deeplabv3, deeplabv3plus), or one for each of five steps
+    /// (unet).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub decoder_channels: Option<Vec<usize>>,
+    /// The dilations of the three convolutions side by side (deeplabv3, deeplabv3plus).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub atrous_rates: Option<Vec<usize>>,
+    /// Whether these convolutions are depthwise separable (deeplabv3, deeplabv3plus).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub aspp_separable: Option<bool>,
+    /// The rate of the head's dropout (fpn: of whole channels).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub head_dropout: Option<f64>,
 }
 
 /// Upper bounds, which exclude integer overflow; realistic networks are far below.
@@ -109,9 +175,10 @@ impl ModelSpec {
             return Err(Error::input("blocks names more than 8 stages", "give at most 8 stages"));
         }
         match self.family {
-            Family::Resnet => self.check_resnet(),
-            Family::Dla => self.check_dla(),
+            Family::Resnet => self.check_resnet()?,
+            Family::Dla => self.check_dla()?,
         }
+        crate::heads::check(self)
     }
 
     fn check_resnet(&self) -> Result<(), Error> {
@@ -207,10 +274,21 @@ impl ModelSpec {
         if self.family == Family::Dla {
             self.downsample = Downsample::Conv;
         }
+        if self.output_stride == Some(32) {
+            self.output_stride = None;
+        }
     }
 
-    /// The divisor of valid image sides. DLA's trees can only add feature maps of equal size.
+    /// The divisor of valid image sides. DLA's trees can only add feature maps of equal size, and
+    /// so can most heads.
     pub fn input_multiple(&self) -> usize {
+        match self.head {
+            Some(HeadKind::Fpn) => return 32,
+            Some(HeadKind::DeepLabV3 | HeadKind::DeepLabV3Plus) => {
+                return self.output_stride.unwrap_or(32);
+            }
+            Some(HeadKind::Unet) | None => {}
+        }
         match (self.family, self.stem) {
             (Family::Resnet, _) => 1,
             (Family::Dla, Stem::Cifar) => 8,

@@ -1,7 +1,7 @@
 //! Properties of every network that a user can configure.
 
 use proptest::prelude::*;
-use res2lab_arch::{Input, ModelOverrides, Op, build, cost, zoo};
+use res2lab_arch::{Input, ModelOverrides, Op, Shape, build, cost, zoo};
 use std::collections::HashSet;
 
 fn words() -> impl Strategy<Value = ModelOverrides> {
@@ -48,6 +48,7 @@ proptest! {
             }
         }
         prop_assert_eq!(graph.node(graph.output()).shape.elements(), 7);
+        prop_assert!(!graph.is_dense());
         let states: HashSet<_> = graph.state.iter().map(|e| &e.name).collect();
         prop_assert_eq!(states.len(), graph.state.len());
         // Every node's result is used, except for the logits.
@@ -60,6 +61,42 @@ proptest! {
     #[test]
     fn a_spec_is_its_own_description(words in words()) {
         let Ok((spec, _)) = words.resolve() else { return Ok(()) };
+        let written = serde_json::to_value(&spec).expect("a spec is plain data");
+        let read: ModelOverrides = serde_json::from_value(written).expect("fields of a spec are words");
+        prop_assert_eq!(read.resolve().expect("resolved once").0, spec);
+    }
+}
+
+/// Words of networks with a head, over backbones that may not suit it.
+fn dense_words() -> impl Strategy<Value = ModelOverrides> {
+    let head = prop::sample::select(vec!["fpn", "deeplabv3", "deeplabv3plus", "unet"]);
+    let stride = prop::sample::select(vec![None, Some(8), Some(16), Some(32)]);
+    (words(), head, stride, any::<bool>()).prop_map(|(words, head, stride, separable)| {
+        let words = ModelOverrides { blocks: Some(vec![1, 2, 1, 1]), ..words };
+        let is_deeplab = head.starts_with("deeplab");
+        ModelOverrides {
+            head: serde_json::from_value(head.into()).expect("a head's name"),
+            output_stride: stride,
+            aspp_separable: is_deeplab.then_some(separable),
+            ..words
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Every head that resolves gives a map of the image's size, and describes itself.
+    #[test]
+    fn every_accepted_head_gives_a_map_of_the_images_size(words in dense_words(), size in 1..4_usize) {
+        let Ok((spec, _)) = words.resolve() else { return Ok(()) };
+        let input = Input { channels: 2, height: 32 * size, width: 64, classes: 7 };
+        let graph = build(&spec, input).expect("a checked spec builds");
+        let Shape { channels, height, width } = graph.node(graph.output()).shape;
+        prop_assert_eq!((channels, height, width), (7, 32 * size, 64));
+        let names: HashSet<_> = graph.nodes.iter().map(|node| &node.name).collect();
+        prop_assert_eq!(names.len(), graph.nodes.len());
+        prop_assert_eq!(graph.consumers().iter().filter(|&&n| n == 0).count(), 1);
         let written = serde_json::to_value(&spec).expect("a spec is plain data");
         let read: ModelOverrides = serde_json::from_value(written).expect("fields of a spec are words");
         prop_assert_eq!(read.resolve().expect("resolved once").0, spec);

@@ -70,6 +70,43 @@ fn receptive_fields_are_told_of_networks_axes_and_sweeps() {
     }
 }
 
+/// A network with a head is described, its fields are told and it is timed; nothing else takes it.
+#[test]
+fn heads_are_described_and_timed_and_not_trained() {
+    let bench = Bench::new();
+    let d = bench.json("model head=fpn depth=50 scale=4 --classes 5 --json");
+    // Of segmentation_models_pytorch's FPN over timm's res2net50_26w_4s.
+    assert_eq!(d["parameters"], 26_258_637);
+    assert_eq!((&d["stages"][4]["name"], &d["stages"][4]["width"]), (&"map".into(), &224.into()));
+    let text = bench.run("model head=deeplabv3 blocks=[1,1,1,1] --size 64 --program");
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains("resize back"), "{text}");
+    let all = bench.json("rf head=unet,deeplabv3 blocks=[1,1,1,1] --json");
+    for (network, sees_all) in all.as_array().unwrap().iter().zip([false, true]) {
+        let map = &network["map"];
+        assert_eq!(map["sees_all"], sees_all, "{map}");
+        assert!(map["rf_max_px"].as_i64() > network["rf_max_px"].as_i64(), "{map}");
+    }
+    let small = "head=deeplabv3plus blocks=[1,1,1,1] planes=8 decoder_channels=8 --size 32";
+    for line in [
+        format!("speed train {small} --batch 2 --steps 1 --json"),
+        format!("speed train {small} --batch 2 --steps 1 --json --plain"),
+        format!("speed infer {small} --batch 2 --steps 1 --json"),
+    ] {
+        assert!(bench.json(&line)["images_per_s"].as_f64() > Some(0.0), "{line}");
+    }
+    for (line, cause) in [
+        ("plan head=fpn stem=imagenet stem_stride=none depth=50 --no-time", "one label each"),
+        ("eval head=unet weights=none.pth data=mnist5k", "no label for an image"),
+        ("rf head=unet --at decoder", "behind a map that was resized"),
+        ("model head=fpn family=dla", "needs a resnet with four stages"),
+    ] {
+        let output = bench.run(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        assert!(stderr(&output).contains(cause), "{line}: {}", stderr(&output));
+    }
+}
+
 #[test]
 fn published_networks_have_their_published_size() {
     let bench = Bench::new();

@@ -51,6 +51,12 @@ pub fn readable(model: &ModelSpec) -> String {
     if model.se {
         name += "-se";
     }
+    if let Some(head) = model.head {
+        name += &format!("-{}", head.name());
+    }
+    if let Some(stride) = model.output_stride {
+        name += &format!("-os{stride}");
+    }
     name
 }
 

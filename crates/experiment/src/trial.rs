@@ -3,6 +3,7 @@
 
 use crate::{DataSpec, TrainSpec};
 use res2lab_arch::ModelSpec;
+use res2lab_error::Error;
 use serde::{Deserialize, Serialize};
 
 /// The configuration of one training run.
@@ -30,4 +31,16 @@ pub struct InitSpec {
     /// everything from the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+}
+
+impl TrialSpec {
+    /// Checks that the data set has what the network learns. All data sets are for classification.
+    pub fn check_task(&self) -> Result<(), Error> {
+        let Some(head) = self.model.head else { return Ok(()) };
+        let data = &self.data.name;
+        Err(Error::input(
+            format!("head {} makes a map, but images of {data} have one label each", head.name()),
+            "leave head out: all data sets are for classification; model, rf and speed take heads",
+        ))
+    }
 }

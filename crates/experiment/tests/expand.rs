@@ -74,7 +74,7 @@ fn impossible_requests_name_the_arm_and_the_field() {
     scale=x: invalid type: string "x" | give a whole number
     model.scale is given twice | give each field once, all its values separated by commas
     train.epoch=2: unknown field epoch | use one of epochs, sizes, batch_size, accumulate, devices_per_trial, sync_bn, optimizer, layer_decay, schedule, loss, class_weights, label_smoothing, clip_norm, clip_value, clip_agc, mixup, cutmix, mix_prob, mix_switch_prob, mix_mode, drop_path, dropout, ema, ema_warmup, eval_every, log_every, precision, plain, cuda_graph, fused_evaluation, layout, max_minutes
-    model.foo=1: unknown field foo | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
+    model.foo=1: unknown field foo | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se, head, output_stride, pyramid_channels, segmentation_channels, merge_policy, decoder_channels, atrous_rates, aspp_separable, head_dropout
     lr=-1: train.optimizer.sgd.lr -1 is impossible | give a number above 0, e.g. 0.1
     train.schedule=linear: invalid value: string "linear" | give constant, one_cycle, cosine, polynomial, {step: {every: 30}}, {multi_step: {at: [150, 225]}} or {cosine: {warmup_epochs: 5}}
     train.epochs 0 is impossible | give a whole number of at least 1
@@ -98,7 +98,7 @@ fn broken_files_name_the_line() {
          "name: a\ntrain: {schedule: linear}\n", "name: a\ntrain: {optimizer: {adam: {}}}\n", "name: a\nmodel: {scale: four}\n"].map(text).join("\n"),
         @r#"
     x.yaml: unknown field modle at line 2 column 1 | use one of name, description, model, init, data, train, seeds, axes, arms, one_at_a_time, compare, against, baseline, margin, early_stop, keep, executor, reference
-    x.yaml: model: unknown field scle at line 3 column 3 | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se
+    x.yaml: model: unknown field scle at line 3 column 3 | use one of zoo, family, block, stem, stem_stride, depth, blocks, planes, width, cardinality, scale, downsample, first_block, se, head, output_stride, pyramid_channels, segmentation_channels, merge_policy, decoder_channels, atrous_rates, aspp_separable, head_dropout
     x.yaml: did not find expected ',' or ']' at line 3 column 1, while parsing a flow sequence at line 2 column 8 | mend the YAML at that place; indentation, colons and brackets are the usual suspects
     x.yaml: name "a/b" cannot name a folder | use letters, digits, hyphens, underscores and dots
     x.yaml: missing field name | add it; experiments/quickstart.yaml shows a whole file

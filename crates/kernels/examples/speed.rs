@@ -114,6 +114,7 @@ fn main() {
             kernel,
             stride,
             padding: kernel / 2,
+            dilation: 1,
             groups: 1,
         };
         for &set in &sets {

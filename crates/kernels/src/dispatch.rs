@@ -18,6 +18,7 @@ use crate::moments::loops as moments;
 use crate::norm::loops as norm;
 use crate::pointwise::loops as pointwise;
 use crate::pool::rows;
+use crate::resize::rows as resize;
 use crate::sgd::loops as sgd;
 use crate::source::{Masked, NormPlane, One, Source, StridedSource, Sum};
 use crate::stored::{Lanes, Storage};
@@ -129,6 +130,12 @@ pub(crate) struct Normalizations<T: Storage> {
     pub residual: Entry<norm::Normalize<T, norm::Term<T>>>,
 }
 
+/// One row of a map in another size, and its gradient.
+pub(crate) struct Resizes<T: Storage> {
+    pub blend: for<'a> unsafe fn(&resize::Blend<'a, T>),
+    pub spread: for<'a> unsafe fn(&resize::Spread<'a, T>),
+}
+
 /// The steps of optimizers with a mean of squared gradients.
 pub(crate) struct Moments<R: 'static> {
     pub adamw: Entry<moments::Flat<R, moments::AdamW<R>>>,
@@ -166,6 +173,7 @@ pub(crate) struct Kernels<T: Storage> {
     pub pool_row: Entry<rows::RowSum<T>>,
     pub pool_maximum: Entry<rows::Maximum<T>>,
     pub pool_places: Entry<rows::Places<T>>,
+    pub resize: Resizes<T>,
 }
 
 /// Compiles `$module::$function`, whose generic parameters beside the element type and the vectors
@@ -273,6 +281,8 @@ compile!(pool_places, Storage, rows::places, [], [], rows::Places<T>, Avx512);
 // The compiler vectorizes these loops itself; the code that it generates for AVX-512 is slower.
 compile!(pool_rows, Storage, rows::sum, [], [], rows::RowSum<T>);
 compile!(pool_maxima, Storage, rows::maximum, [], [], rows::Maximum<T>);
+compile!(blends, Storage, resize::blend, [], [], resize::Blend<T>);
+compile!(spreads, Storage, resize::spread, [], [], resize::Spread<T>);
 compile!(adamws, Real, moments::adamw, [], [], moments::Flat<T, moments::AdamW<T>>);
 compile!(rmsprop_tfs, Real, moments::rmsprop_tf, [], [], moments::Flat<T, moments::RmsPropTf<T>>);
 compile!(lamb_means, Real, moments::lamb_means, [], [], moments::Flat<T, moments::LambStep<T>>);
@@ -370,6 +380,7 @@ macro_rules! dispatch_table {
             pool_row: pool_rows::$loops::<$t>,
             pool_maximum: pool_maxima::$loops::<$t>,
             pool_places: pool_places::$which::<$t>,
+            resize: Resizes { blend: blends::$loops::<$t>, spread: spreads::$loops::<$t> },
         };
     };
 }

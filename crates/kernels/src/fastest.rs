@@ -36,6 +36,7 @@ pub fn fastest() -> (InstructionSet, Vec<(InstructionSet, f64)>) {
             kernel: 1,
             stride: 1,
             padding: 0,
+            dilation: 1,
             groups: 1,
         };
         [Work::new(ConvShape { out: channels, kernel: 3, padding: 1, ..shape }), Work::new(shape)]

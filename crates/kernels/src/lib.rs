@@ -28,8 +28,9 @@
 //! - [`memory`]: buffers on huge pages
 //! - [`conv`]: convolutions, forward and backward
 //! - [`matrix`]: products of matrices
-//! - [`norm`]: batch norm
+//! - [`norm`]: batch norm and group norm
 //! - [`pool`]: average, maximum and global pools
+//! - [`resize`]: maps in another size
 //! - [`pointwise`]: elementwise operations
 //! - [`sgd`], [`moments`]: the steps of optimizers
 // Vector registers and views into memory that threads share have no safe form.
@@ -55,6 +56,7 @@ pub mod norm;
 pub mod peak;
 pub mod pointwise;
 pub mod pool;
+pub mod resize;
 pub mod sgd;
 mod share;
 mod source;

@@ -27,8 +27,10 @@ fn shapes() -> Vec<ConvShape> {
         kernel,
         stride,
         padding: kernel / 2,
+        dilation: 1,
         groups,
     };
+    let plain = of(20, 23, 31, 3, 1, 1);
     vec![
         of(13, 17, 13, 3, 1, 1),
         of(24, 9, 40, 3, 2, 2),
@@ -38,6 +40,8 @@ fn shapes() -> Vec<ConvShape> {
         of(8, 30, 8, 5, 2, 1),
         of(104, 7, 104, 3, 1, 1),
         of(20, 40, 31, 3, 1, 1),
+        ConvShape { dilation: 3, padding: 3, ..plain },
+        ConvShape { dilation: 40, padding: 40, ..plain },
         // Too few channels or rows for tiles.
         of(3, 30, 16, 7, 2, 1),
         of(16, 9, 4, 3, 1, 1),

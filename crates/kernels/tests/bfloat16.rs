@@ -72,6 +72,7 @@ fn shapes() -> Vec<ConvShape> {
         kernel,
         stride,
         padding: kernel / 2,
+        dilation: 1,
         groups,
     };
     vec![
@@ -159,8 +160,15 @@ fn packed_weights_are_rounded() {
 
 #[test]
 fn pools_are_those_of_float32_rounded_once() {
-    let shape =
-        PoolShape { height: 13, width: 19, kernel: 3, stride: 2, padding: 1, ceil_mode: false };
+    let shape = PoolShape {
+        height: 13,
+        width: 19,
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+        ceil_mode: false,
+        after: 0,
+    };
     let (rows, cols) = shape.output();
     let channels = 5;
     let (x, reals) = both(channels * 13 * 19, 7);

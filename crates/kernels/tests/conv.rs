@@ -21,6 +21,7 @@ fn wide_shapes() -> impl Strategy<Value = ConvShape> {
             kernel: 1,
             stride,
             padding: 0,
+            dilation: 1,
             groups,
         },
     )
@@ -45,7 +46,35 @@ fn shapes() -> impl Strategy<Value = ConvShape> {
             kernel,
             stride,
             padding,
+            dilation: 1,
             groups,
+        },
+    )
+}
+
+/// Convolutions whose taps are up to farther apart than the image is large, some of each channel by
+/// itself.
+fn dilated_shapes() -> impl Strategy<Value = ConvShape> {
+    let kernels = prop_oneof![3 => Just((3, 1)), 1 => Just((3, 0)), 1 => Just((5, 2))];
+    let sizes = (1..=3usize, 1..=5usize, 1..=5usize, 7..=15usize, 7..=15usize, any::<bool>());
+    (kernels, 1..=24usize, sizes).prop_map(
+        |((kernel, padding), dilation, (groups, channels, out, height, width, depthwise))| {
+            let padding = padding * dilation;
+            // The taps of an image without padding lie within it.
+            let dilation = if padding == 0 { 1 + dilation % 3 } else { dilation };
+            let groups = if depthwise { groups * 7 } else { groups };
+            let [channels, out] = if depthwise { [1, 1] } else { [channels, out] };
+            ConvShape {
+                channels: channels * groups,
+                height,
+                width,
+                out: out * groups,
+                kernel,
+                stride: 1,
+                padding,
+                dilation,
+                groups,
+            }
         },
     )
 }
@@ -61,8 +90,8 @@ fn visit(shape: &ConvShape, images: usize, mut each: impl FnMut(usize, usize, us
             for c in 0..channels {
                 for (ky, kx) in (0..k).flat_map(|ky| (0..k).map(move |kx| (ky, kx))) {
                     for (y, x) in (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x))) {
-                        let sy = y * shape.stride + ky;
-                        let sx = x * shape.stride + kx;
+                        let sy = y * shape.stride + ky * shape.dilation;
+                        let sx = x * shape.stride + kx * shape.dilation;
                         let inside = |at: usize, size: usize| {
                             at >= shape.padding && at < size + shape.padding
                         };
@@ -319,6 +348,14 @@ proptest! {
     }
 
     #[test]
+    fn dilated(shape in dilated_shapes(), images in 1..3usize, seed in any::<u32>(), norm: bool) {
+        forward_is_right::<f64>(shape, images, seed.into(), 1e-12);
+        forward_is_right::<f32>(shape, images, seed.into(), 1e-5);
+        backward_is_right::<f64>(shape, images, seed.into(), true, norm, 1e-12);
+        backward_is_right::<f32>(shape, images, seed.into(), true, norm, 1e-5);
+    }
+
+    #[test]
     fn wide(shape in wide_shapes(), images in 1..4usize, seed in any::<u32>(), norm: bool) {
         backward_is_right::<f64>(shape, images, seed.into(), true, norm, 1e-12);
         backward_is_right::<f32>(shape, images, seed.into(), true, norm, 1e-5);
@@ -336,6 +373,7 @@ fn large() {
         kernel,
         stride,
         padding: kernel / 2,
+        dilation: 1,
         groups: 1,
     };
     for shape in [
@@ -348,6 +386,8 @@ fn large() {
         shape(64, 28, 30, 1, 2),
         shape(64, 56, 104, 1, 1),
         shape(52, 28, 100, 1, 2),
+        ConvShape { dilation: 12, padding: 12, ..shape(24, 40, 8, 3, 1) },
+        ConvShape { dilation: 2, padding: 2, groups: 96, ..shape(96, 40, 96, 3, 1) },
     ] {
         forward_is_right::<f64>(shape, 2, 5, 1e-12);
         backward_is_right::<f64>(shape, 2, 6, true, true, 1e-12);

@@ -106,11 +106,12 @@ fn windows(shape: &PoolShape, mut each: impl FnMut(usize, &[usize], usize)) {
     let (rows, cols) = shape.output();
     let k = shape.kernel;
     let p = shape.padding;
+    let after = shape.after;
     for plane in 0..IMAGES * CHANNELS {
         for (y, x) in (0..rows).flat_map(|y| (0..cols).map(move |x| (y, x))) {
             let axis = |i: usize, size: usize| {
                 let start = (i * shape.stride) as isize - p as isize;
-                let end = (start + k as isize).min((size + p) as isize);
+                let end = (start + k as isize).min((size + p + after) as isize);
                 let inside: Vec<usize> = (start..end)
                     .filter(|&at| at >= 0 && at < size as isize)
                     .map(|at| at as usize)
@@ -147,7 +148,8 @@ fn pools_are_right<T: Real + Stored>(
     let channels = CHANNELS;
     let index = View { at: index.as_mut_ptr(), image_stride, channels, height: rows, width: cols };
 
-    for maximum in [false, true] {
+    // A maximum has no zeros after the image.
+    for maximum in [false, true].into_iter().take(if shape.after > 0 { 1 } else { 2 }) {
         let mut into = inner(3);
         let start = if add { into.dense() } else { vec![0.0; dx.len()] };
         let mut wanted = vec![0.0; dg.len()];
@@ -161,7 +163,8 @@ fn pools_are_right<T: Real + Stored>(
                 wanted_back[best] += dg[o];
                 return;
             }
-            let count = if include { padded } else { pixels.len() } as f64;
+            // Zeros after the image count, those around it only if they are included.
+            let count = if include || shape.after > 0 { padded } else { pixels.len() } as f64;
             wanted[o] = pixels.iter().map(|&i| dx[i]).sum::<f64>() / count;
             pixels.iter().for_each(|&i| wanted_back[i] += dg[o] / count);
         });
@@ -223,6 +226,9 @@ fn pointwise_is_right<T: Real + Stored>(
     });
     check(&mut |v| unsafe { pointwise::add(&[va], v, false, all.clone()) }, &|i| da[i]);
     check(&mut |v| unsafe { pointwise::relu(va, v, all.clone()) }, &|i| da[i].max(0.0));
+    check(&mut |v| unsafe { pointwise::multiply(va, vb, v, add, all.clone()) }, &|i| {
+        from(i) + da[i] * db[i]
+    });
     let masked = |i: usize| from(i) + if db[i] > 0.0 { da[i] } else { 0.0 };
     check(&mut |v| unsafe { pointwise::relu_backward(va, vb, v, add, all.clone()) }, &masked);
     check(&mut |v| unsafe { pointwise::sigmoid(va, v, all.clone()) }, &|i| {
@@ -262,7 +268,16 @@ proptest! {
     fn pools(kernel in 1..6usize, stride in 1..4usize, pad in 0..3usize, size in (6..20usize, 6..20usize),
              ceil_mode: bool, include: bool, add: bool, seed in any::<u32>()) {
         let (height, width) = size;
-        let shape = PoolShape { height, width, kernel, stride, padding: pad.min(kernel / 2), ceil_mode };
+        let shape = PoolShape { height, width, kernel, stride, padding: pad.min(kernel / 2), ceil_mode, after: 0 };
+        pools_are_right::<f64>(shape, include, add, seed.into(), 1e-12);
+        pools_are_right::<f32>(shape, include, add, seed.into(), 1e-5);
+    }
+
+    #[test]
+    fn pools_with_zeros_after(kernel in 1..4usize, stride in 1..3usize, after in 1..3usize, include: bool,
+                              size in (6..12usize, 6..12usize), add: bool, seed in any::<u32>()) {
+        let (height, width) = size;
+        let shape = PoolShape { height, width, kernel, stride, padding: 0, ceil_mode: false, after };
         pools_are_right::<f64>(shape, include, add, seed.into(), 1e-12);
         pools_are_right::<f32>(shape, include, add, seed.into(), 1e-5);
     }
@@ -276,8 +291,15 @@ proptest! {
 
 #[test]
 fn the_first_maximum_wins_and_what_is_no_number_wins_over_all() {
-    let shape =
-        PoolShape { height: 2, width: 4, kernel: 2, stride: 2, padding: 0, ceil_mode: false };
+    let shape = PoolShape {
+        height: 2,
+        width: 4,
+        kernel: 2,
+        stride: 2,
+        padding: 0,
+        ceil_mode: false,
+        after: 0,
+    };
     let mut x = [1.0, 3.0, f32::NAN, 2.0, 3.0, 0.0, 5.0, 1.0];
     let mut out = [0.0f32; 2];
     let mut index = [0u32; 2];

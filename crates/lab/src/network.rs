@@ -125,11 +125,23 @@ impl Words {
 
 /// Image shape and classes that a network was published for, or the stem's usual ones.
 pub fn published_input(words: &ModelOverrides) -> Result<Input, Error> {
-    Ok(match &words.zoo {
+    let published = match &words.zoo {
         Some(name) => zoo::find(name)?.input,
         None if words.stem == Some(res2lab_arch::Stem::Cifar) => Input::square(32, 100),
         None => Input::square(224, 1000),
-    })
+    };
+    // Nobody has published these networks with a head. Pascal VOC has 21 classes.
+    let classes = if words.head.is_some() { 21 } else { published.classes };
+    Ok(Input { classes, ..published })
+}
+
+/// Refuses a network whose output is a map, where one label for an image is asked.
+pub fn classifier(words: &ModelOverrides) -> Result<(), Error> {
+    let Some(head) = words.head else { return Ok(()) };
+    Err(Error::input(
+        format!("head {} makes a map, and no label for an image", head.name()),
+        "leave head out; model, rf and speed take networks with a head",
+    ))
 }
 
 /// Image shape and classes: those of the weights where they tell, the published size where nobody

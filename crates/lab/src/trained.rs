@@ -44,6 +44,7 @@ pub fn load(words: &[String], data: &Path, device: Device) -> Result<Trained, Er
 }
 
 fn of_words(words: &Words, data: &Path, device: Device) -> Result<Trained, Error> {
+    network::classifier(&words.model()?)?;
     let given = words.get("weights").ok_or_else(|| {
         Error::input(
             "no weights are given",

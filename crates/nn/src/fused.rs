@@ -2,7 +2,7 @@
 //! with the sums and ReLUs after them computed by cuDNN's fused convolutions. No real GPU has run
 //! this yet; on the pretend device it equals the plain evaluation.
 
-use crate::net::{Mode, Net};
+use crate::net::{Mode, Net, logits_size};
 use res2lab_arch::{Conv, Graph, NodeId, Op};
 use res2lab_libtorch::Autocast;
 use res2lab_planned::fusion::{Fusion, Residual, fuse, own_conv};
@@ -142,7 +142,7 @@ impl FusedInference {
         }
         // The output has no reader, so its result is still stored.
         let logits = results[graph.output().0].take().unwrap_or_default();
-        logits.flatten(1, -1).to_kind(placement.kind)
+        logits.reshape(logits_size(graph)).to_kind(placement.kind)
     }
 }
 
@@ -156,7 +156,7 @@ fn convolve(
 ) -> Tensor {
     let stride = [conv.stride as i64; 2];
     let padding = [conv.padding as i64; 2];
-    let dilation = [1_i64; 2];
+    let dilation = [conv.dilation as i64; 2];
     let groups = conv.groups as i64;
     let bias = Some(bias);
     match (end, other) {

@@ -3,12 +3,15 @@
 //! of the weights, so later changes of the net do not reach it.
 
 use crate::Net;
+use crate::net::logits_size;
+use res2lab_arch::Graph;
 use res2lab_planned::{Bf16, Inference as PlannedInference, Profile, Stored};
 use tch::{Device, Kind, Tensor};
 
 /// A copy of a network, ready to be evaluated.
 pub struct Inference {
     inference: TypedInference,
+    graph: Graph,
     kind: Kind,
 }
 
@@ -40,7 +43,7 @@ impl Inference {
             _ if net.is_mixed() => TypedInference::Bfloat16(planned(net, batch)),
             _ => TypedInference::Float(planned(net, batch)),
         };
-        Inference { inference, kind }
+        Inference { inference, graph: net.graph().clone(), kind }
     }
 
     /// Times the instructions of the first thread in `steps` evaluations.
@@ -76,7 +79,7 @@ impl Inference {
                 Tensor::from_slice(&inference.logits(res2lab_libtorch::values(&images)))
             }
         };
-        logits.view([images.size()[0], -1])
+        logits.reshape(logits_size(&self.graph))
     }
 }
 

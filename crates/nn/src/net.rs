@@ -2,7 +2,7 @@
 
 use crate::noise::Noise;
 use crate::params::{Params, Placement};
-use res2lab_arch::{Graph, NodeId, NoiseRates, Op};
+use res2lab_arch::{Graph, Interpolation, NodeId, NoiseRates, Op, Pool, Shape};
 use res2lab_error::Error;
 use res2lab_libtorch::{Autocast, Group, group};
 use std::rc::Rc;
@@ -19,7 +19,7 @@ pub enum Mode {
 
 /// The results of a forward pass.
 pub struct Output {
-    /// N x classes.
+    /// N x classes, or N x classes x H x W if the output is a map.
     pub logits: Tensor,
     /// The result of each tap, N x C x H x W.
     pub taps: Vec<Tensor>,
@@ -83,9 +83,11 @@ impl Net {
     /// A net whose state is zero; [`crate::init`] and [`crate::weights`] set it.
     pub fn new(graph: Graph, placement: Placement) -> Result<Net, Error> {
         let params = Params::new(&graph, placement)?;
+        // A head may have dropout of its own.
+        let training = res2lab_arch::with_noise(&graph, NoiseRates::default()).map(Flow::new);
         Ok(Net {
             flow: Flow::new(graph),
-            training: None,
+            training,
             noise: Noise::default(),
             params,
             placement,
@@ -220,7 +222,8 @@ impl Net {
         let taps = taps.iter().filter_map(take).collect();
         // The output has no reader, so its result is still stored.
         let logits = results[end.0].take().unwrap_or_default();
-        Output { logits: logits.flatten(1, -1).to_kind(self.placement.kind), taps }
+        let logits = logits.reshape(logits_size(&flow.graph));
+        Output { logits: logits.to_kind(self.placement.kind), taps }
     }
 
     /// Computes one node from the results of its inputs.
@@ -249,12 +252,15 @@ impl Net {
                     c.bias.then(|| state(1)),
                     stride,
                     padding,
-                    [1, 1],
+                    [c.dilation as i64; 2],
                     c.groups as i64,
                 )
             }
             Op::BatchNorm { eps, momentum } => {
                 self.batch_norm([0, 1, 2, 3].map(state), x, mode, eps, momentum)
+            }
+            Op::GroupNorm { groups, eps } => {
+                x.group_norm(groups as i64, Some(state(0)), Some(state(1)), eps, true)
             }
             Op::Relu => {
                 let source = node.inputs[0];
@@ -271,18 +277,16 @@ impl Net {
             Op::Sigmoid => x.sigmoid(),
             Op::Add => (1..node.inputs.len()).fold(x.shallow_clone(), |sum, i| sum + input(i)),
             Op::Gate => x * input(1),
-            Op::Noise { rate, per_image } => x * self.noise.factors(&node.name, rate, per_image, x),
+            Op::Noise { rate, per } => x * self.noise.factors(&node.name, rate, per, x),
             Op::Slice { start, len } => x.narrow(1, start as i64, len as i64),
             Op::Concat => Tensor::cat(&(0..node.inputs.len()).map(input).collect::<Vec<_>>(), 1),
             Op::MaxPool(p) => {
                 let [k, s, pad] = [p.kernel, p.stride, p.padding].map(|n| [n as i64; 2]);
                 x.max_pool2d(k, s, pad, [1, 1], p.ceil_mode)
             }
-            Op::AvgPool(p) => {
-                let [k, s, pad] = [p.kernel, p.stride, p.padding].map(|n| [n as i64; 2]);
-                x.avg_pool2d(k, s, pad, p.ceil_mode, p.count_include_pad, None)
-            }
+            Op::AvgPool(p) => average(x, p),
             Op::GlobalPool => x.mean_dim([2_i64, 3].as_slice(), true, None),
+            Op::Resize(how) => resized(x, how, [node.shape.height, node.shape.width]),
             Op::Linear { .. } => x.flatten(1, -1).linear(state(0), Some(state(1))),
         }
     }
@@ -328,6 +332,30 @@ impl Net {
     pub fn prepare(&self, images: &Tensor) -> Tensor {
         let Placement { device, kind, layout, .. } = self.placement;
         layout.apply(&images.to_device(device).to_kind(kind))
+    }
+}
+
+/// The size of logits: N x classes, or N x classes x H x W if the output is a map.
+pub(crate) fn logits_size(graph: &Graph) -> Vec<i64> {
+    let Shape { channels, height, width } = graph.node(graph.output()).shape;
+    match graph.is_dense() {
+        true => vec![-1, channels as i64, height as i64, width as i64],
+        false => vec![-1, channels as i64],
+    }
+}
+
+fn average(x: &Tensor, p: Pool) -> Tensor {
+    let [k, s, pad] = [p.kernel, p.stride, p.padding].map(|n| [n as i64; 2]);
+    let after = p.after as i64;
+    let x = if after > 0 { x.constant_pad_nd([0, after, 0, after]) } else { x.shallow_clone() };
+    x.avg_pool2d(k, s, pad, p.ceil_mode, p.count_include_pad, None)
+}
+
+fn resized(x: &Tensor, how: Interpolation, size: [usize; 2]) -> Tensor {
+    let size = size.map(|n| n as i64);
+    match how {
+        Interpolation::Nearest => x.upsample_nearest2d(size, None, None),
+        Interpolation::Bilinear { aligned } => x.upsample_bilinear2d(size, aligned, None, None),
     }
 }
 

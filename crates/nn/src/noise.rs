@@ -2,7 +2,7 @@
 //! position of the image in the batch of all processes, so it depends neither on threads nor on how
 //! a batch is divided.
 
-use res2lab_arch::{Graph, Op};
+use res2lab_arch::{Graph, Op, Per, Shape};
 use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
 
@@ -27,32 +27,40 @@ impl Noise {
     }
 
     /// A factor: 0, or what keeps the mean at 1.
-    fn factor(self, node: &str, image: usize, channel: usize, rate: f64) -> f64 {
+    fn factor(self, node: &str, image: usize, index: usize, rate: f64) -> f64 {
         let image = (self.first + image) as u64;
-        let draw = self.key.named(node).with(image).uniform(channel as u64);
+        let draw = self.key.named(node).with(image).uniform(index as u64);
         if draw < rate { 0.0 } else { 1.0 / (1.0 - rate) }
     }
 
     /// The factors of a node as a tensor that `x`, the node's input, can be multiplied by.
-    pub(crate) fn factors(self, node: &str, rate: f64, per_image: bool, x: &Tensor) -> Tensor {
-        let images = x.size()[0];
-        let channels = if per_image { 1 } else { x.size()[1] };
-        let all = (0..images as usize).flat_map(|image| {
-            (0..channels as usize).map(move |channel| self.factor(node, image, channel, rate))
-        });
+    pub(crate) fn factors(self, node: &str, rate: f64, per: Per, x: &Tensor) -> Tensor {
+        let mut shape = x.size();
+        shape.resize(4, 1);
+        match per {
+            Per::Image => shape[1..].fill(1),
+            Per::Channel => shape[2..].fill(1),
+            Per::Value => {}
+        }
+        let each = shape[1..].iter().product::<i64>() as usize;
+        let all = (0..shape[0] as usize)
+            .flat_map(|image| (0..each).map(move |index| self.factor(node, image, index, rate)));
         let factors = on_device(&all.collect::<Vec<f64>>(), x.device());
-        factors.to_kind(x.kind()).view([images, channels, 1, 1])
+        factors.to_kind(x.kind()).view(shape.as_slice())
     }
 
-    /// Writes the factors of all nodes of a graph, of each those of all images and channels.
+    /// Writes the factors of all nodes of a graph, of each those of all images and channels, or of
+    /// all values.
     pub(crate) fn fill(self, graph: &Graph, images: usize, mut set: impl FnMut(usize, f64)) {
         let mut at = 0;
         for node in &graph.nodes {
-            let Op::Noise { rate, per_image } = node.op else { continue };
+            let Op::Noise { rate, per } = node.op else { continue };
+            let Shape { channels, .. } = node.shape;
+            let each = if per == Per::Value { node.shape.elements() } else { channels };
             for image in 0..images {
-                for channel in 0..node.shape.channels {
-                    let channel = if per_image { 0 } else { channel };
-                    set(at, self.factor(&node.name, image, channel, rate));
+                for index in 0..each {
+                    let index = if per == Per::Image { 0 } else { index };
+                    set(at, self.factor(&node.name, image, index, rate));
                     at += 1;
                 }
             }

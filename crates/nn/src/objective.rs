@@ -29,6 +29,9 @@ pub enum LossKind {
     Focal { gamma: f64 },
 }
 
+/// The label of pixels that have no class.
+pub const IGNORED: i64 = 255;
+
 impl Objective {
     /// Cross-entropy with this label smoothing.
     pub fn cross_entropy(label_smoothing: f64) -> Objective {
@@ -47,7 +50,9 @@ impl Objective {
         Objective { kind: loss, label_smoothing, class_weights }
     }
 
-    /// The mean loss of a batch with logits N x classes.
+    /// The mean loss of a batch with logits N x classes, or the mean cross-entropy of the pixels of
+    /// maps, N x classes x H x W. Pixels with the label [`IGNORED`] count nothing; of
+    /// them alone there is no mean, and the loss is NaN.
     pub fn loss(&self, logits: &Tensor, targets: &Targets) -> Tensor {
         match self.kind {
             LossKind::CrossEntropy => self.cross_entropies(logits, targets),
@@ -81,15 +86,10 @@ impl Objective {
     /// Cross-entropy is linear in its targets, so the loss of mixed targets is the mean of two.
     fn cross_entropies(&self, logits: &Tensor, targets: &Targets) -> Tensor {
         let one = |labels: &Tensor, reduction| {
-            const IGNORE_INDEX: i64 = -100;
+            // No class of a whole image has a negative label.
+            let ignored = if labels.dim() > 1 { IGNORED } else { -100 };
             let weights = self.class_weights.as_ref();
-            logits.cross_entropy_loss(
-                labels,
-                weights,
-                reduction,
-                IGNORE_INDEX,
-                self.label_smoothing,
-            )
+            logits.cross_entropy_loss(labels, weights, reduction, ignored, self.label_smoothing)
         };
         // The mean over images is weighted by the weights of their classes, as PyTorch's.
         let weighed = |labels: &Tensor, shares: &Tensor| {

@@ -3,6 +3,7 @@
 
 use crate::Engine;
 use crate::Objective;
+use crate::net::logits_size;
 use crate::step::{AutogradStep, GradScale, Loss, Step, Targets};
 use crate::{Net, Params};
 use res2lab_arch::Graph;
@@ -124,13 +125,15 @@ fn run<T: Stored<Real: tch::kind::Element>>(
     net.noise().fill(net.training_graph(), plan.batch(), |i, factor| {
         factors[i] = T::Real::from_f64(factor);
     });
+    let size = logits_size(net.training_graph());
     let params = net.params_mut();
     let logits = Tensor::from_slice(plan.forward(workspace, pixels, &mut state(params)));
-    let logits = logits.view([images.size()[0], -1]).set_requires_grad(true);
-    let loss = on_one_thread(|| {
+    let logits = logits.reshape(size).set_requires_grad(true);
+    let loss = || {
         let loss = reference.loss_and_backward(&logits, targets, scale);
         Loss::new(loss, &logits, &targets.labels)
-    });
+    };
+    let loss = if logits.numel() < MANY { on_one_thread(loss) } else { loss() };
     plan.backward(
         workspace,
         pixels,
@@ -160,6 +163,9 @@ fn profiled<T: Stored<Real: tch::kind::Element>>(
     }
     workspace.take_profile().unwrap_or_default()
 }
+
+/// Logits of which a loss gains from several threads: those of maps.
+const MANY: usize = 1 << 16;
 
 /// Runs libtorch's operators on one thread. Its other threads would keep spinning on cores that the
 /// backward pass needs, and the logits of a batch are too few to gain from them.

@@ -13,9 +13,9 @@ use tch::{Kind, Tensor};
 pub struct Loss {
     /// Mean loss over the batch, a scalar.
     pub loss: Tensor,
-    /// N x classes.
+    /// N x classes, or N x classes x H x W of maps.
     pub logits: Tensor,
-    /// The number of images whose label has the greatest logit, int64, a scalar.
+    /// The number of images, or of pixels, whose label has the greatest logit, int64, a scalar.
     pub hits: Tensor,
 }
 
@@ -29,7 +29,7 @@ impl Loss {
 
 /// The targets of a batch of images.
 pub struct Targets {
-    /// N, int64.
+    /// N, int64; N x H x W for maps.
     pub labels: Tensor,
     /// The labels of the images that were mixed in, and the share of the original labels.
     pub mixed: Option<(Tensor, Share)>,

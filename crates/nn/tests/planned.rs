@@ -1,11 +1,15 @@
-//! Compares the planned step with autograd in float64, on 60 random networks of the family, with
-//! one to three threads. Losses, gradients of all trained values and running statistics agree to a
+//! Compares the planned step with autograd in float64, on 60 random networks of the family and on
+//! 18 whose output is a map, with one to three threads. Losses, gradients of all trained values and running statistics agree to a
 //! billionth, and so do the logits in evaluation afterwards.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use res2lab_arch::{BlockKind, Downsample, Family, FirstBlock, Input, ModelOverrides, Stem, build};
+use res2lab_arch::{
+    BlockKind, Downsample, Family, FirstBlock, HeadKind, Input, MergePolicy, ModelOverrides, Stem,
+    build,
+};
+use res2lab_nn::objective::IGNORED;
 use res2lab_nn::{
     AutogradStep, Engine, GradScale, Inference, Layout, Mode, Net, Objective, Placement,
     PlannedStep, Rates, Sgd, Step, Targets, init,
@@ -50,6 +54,58 @@ fn dlas() -> impl Strategy<Value = ModelOverrides> {
         width: Some(4),
         ..ModelOverrides::default()
     })
+}
+
+/// Networks with every head, over every kind of backbone.
+fn denses() -> impl Strategy<Value = ModelOverrides> {
+    let heads = prop::sample::select(vec![
+        HeadKind::Fpn,
+        HeadKind::DeepLabV3,
+        HeadKind::DeepLabV3Plus,
+        HeadKind::Unet,
+    ]);
+    let merge = prop::sample::select(vec![MergePolicy::Add, MergePolicy::Cat]);
+    let backbone = (resnets(), 1..3_usize, prop_oneof![Just(Stem::Imagenet), Just(Stem::Deep)]);
+    let numbers = (1..4_usize, prop::collection::vec(1..9_usize, 3), 1..13_usize);
+    let flags = any::<[bool; 3]>();
+    (backbone, heads, merge, numbers, flags).prop_map(
+        |((words, last, stem), head, merge, (channels, rates, few), [coarse, separable, plain])| {
+            let is_deeplab = matches!(head, HeadKind::DeepLabV3 | HeadKind::DeepLabV3Plus);
+            let is_fpn = head == HeadKind::Fpn;
+            let decoder = if head == HeadKind::Unet { 5 } else { 1 };
+            ModelOverrides {
+                block: Some(if plain { BlockKind::Bottleneck } else { BlockKind::Res2 }),
+                scale: if plain { Some(1) } else { words.scale },
+                stem: Some(stem),
+                stem_stride: None,
+                blocks: Some(vec![1, last, 1, 3 - last]),
+                planes: Some(8),
+                head: Some(head),
+                output_stride: is_deeplab.then_some(if coarse { 16 } else { 8 }),
+                pyramid_channels: is_fpn.then_some(5 * few),
+                segmentation_channels: is_fpn.then_some(32 * channels),
+                merge_policy: is_fpn.then_some(merge),
+                decoder_channels: (!is_fpn).then(|| (0..decoder).map(|i| few + i).collect()),
+                atrous_rates: is_deeplab.then_some(rates),
+                aspp_separable: is_deeplab.then_some(separable),
+                head_dropout: (head != HeadKind::Unet).then_some(0.3),
+                ..words
+            }
+        },
+    )
+}
+
+/// The same for a network whose output is a map, where a fifth of the pixels have no class.
+fn dense_batch(n: usize, input: Input, seed: u64) -> (Tensor, Targets) {
+    let (images, _) = batch(n, input, seed);
+    let key = Key::new(seed).named("labels");
+    let label = |i: usize| match key.uniform(i as u64) {
+        draw if draw < 0.2 => IGNORED,
+        draw => (draw * 1e6) as i64 % input.classes as i64,
+    };
+    let labels: Vec<i64> = (0..n * input.height * input.width).map(label).collect();
+    let shape = [n, input.height, input.width].map(|x| x as i64);
+    (images, Targets::plain(Tensor::from_slice(&labels).view(shape)))
 }
 
 /// Pixels and labels that depend on `seed` and on their index only.
@@ -105,6 +161,8 @@ fn compare_nets(name: &str, mut nets: [Net; 2], input: Input, n: usize, seed: u6
         let _ = nets[1].params().grad(i).map(|grad| grad.shallow_clone().fill_(f64::NAN));
     }
     for round in 0..2 {
+        let is_dense = nets[0].graph().is_dense();
+        let batch = if is_dense { dense_batch } else { batch };
         let (images, targets) = batch(n, input, seed + round);
         let [theirs, ours] = [0, 1].map(|i: usize| {
             let scale = GradScale { batch_share: 0.5, loss_scale: None, accumulates: round > 0 };
@@ -192,6 +250,11 @@ fn gradients_at_other_sizes_are_autograds() {
 #[test]
 fn gradients_are_autograds_on_random_dlas() {
     check(dlas(), 15, 32);
+}
+
+#[test]
+fn gradients_are_autograds_on_random_networks_with_maps() {
+    check(denses(), 18, 64);
 }
 
 /// Twenty steps as in a trial, with label smoothing, weight decay and Nesterov momentum.

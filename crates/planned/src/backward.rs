@@ -11,6 +11,7 @@ use crate::ops::conv::Conv;
 use crate::ops::conv_back::{ConvBack, InputTarget};
 use crate::ops::gate::GateBack;
 use crate::ops::global_pool::GlobalPoolBack;
+use crate::ops::group_norm::GroupNormBack;
 use crate::ops::linear::LinearBack;
 use crate::ops::masked_sums::MaskedSums;
 use crate::ops::noise::NoiseBack;
@@ -18,6 +19,7 @@ use crate::ops::norm::{Added, Normalize};
 use crate::ops::norm_back::{Coefficients, GradientSource, NormBack, ZeroSums};
 use crate::ops::pool::PoolBack;
 use crate::ops::relu::ReluBack;
+use crate::ops::resize::ResizeBack;
 use crate::ops::sigmoid::SigmoidBack;
 use crate::planning::{Gradients, Nodes, is_image};
 use crate::program::Program;
@@ -198,6 +200,8 @@ impl Planner<'_> {
                 PoolBack::plan(self.tables, nodes, gradients, id).into()
             }
             Op::GlobalPool => GlobalPoolBack::plan(nodes, gradients, id).into(),
+            Op::GroupNorm { .. } => GroupNormBack::plan(nodes, gradients, id).into(),
+            Op::Resize(_) => ResizeBack::plan(self.tables, nodes, gradients, id).into(),
             Op::Linear { .. } => LinearBack::plan(nodes, gradients, id).into(),
             Op::Add => {
                 let copies = Add::plan_back(nodes, gradients, id);

@@ -67,6 +67,8 @@ pub fn fuse(graph: &Graph) -> Vec<Fusion> {
             | Op::MaxPool(_)
             | Op::AvgPool(_)
             | Op::GlobalPool
+            | Op::GroupNorm { .. }
+            | Op::Resize(_)
             | Op::Linear { .. } => Fusion::Single(id),
         };
         let out = fusion.out();

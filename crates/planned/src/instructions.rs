@@ -10,6 +10,7 @@ use crate::ops::conv::Conv;
 use crate::ops::conv_back::ConvBack;
 use crate::ops::gate::{Gate, GateBack};
 use crate::ops::global_pool::{GlobalPool, GlobalPoolBack};
+use crate::ops::group_norm::{GroupNorm, GroupNormBack};
 use crate::ops::linear::{Linear, LinearBack};
 use crate::ops::masked_sums::MaskedSums;
 use crate::ops::noise::{Noise, NoiseBack};
@@ -17,6 +18,7 @@ use crate::ops::norm::{NormSums, Normalize, Statistics};
 use crate::ops::norm_back::{Coefficients, NormBack, ZeroSums};
 use crate::ops::pool::{Pool, PoolBack};
 use crate::ops::relu::{Relu, ReluBack};
+use crate::ops::resize::{Resize, ResizeBack};
 use crate::ops::sigmoid::{Sigmoid, SigmoidBack};
 use crate::ops::synchronize::{AddPartials, Barrier, Pack};
 use crate::ops::zero::Zero;
@@ -106,6 +108,7 @@ instructions! {
         Copy,
         Gate,
         GlobalPool,
+        GroupNorm,
         Linear,
         Noise,
         NormSums,
@@ -113,6 +116,7 @@ instructions! {
         Pack,
         Pool,
         Relu,
+        Resize,
         Sigmoid,
         Statistics,
     }
@@ -128,6 +132,7 @@ instructions! {
         Copy,
         GateBack,
         GlobalPoolBack,
+        GroupNormBack,
         LinearBack,
         MaskedSums,
         NoiseBack,
@@ -135,6 +140,7 @@ instructions! {
         Pack,
         PoolBack,
         ReluBack,
+        ResizeBack,
         SigmoidBack,
         Zero,
         ZeroSums,
@@ -156,9 +162,11 @@ impl Forward {
     /// How threads that work on the same images divide the instruction.
     pub fn division(&self) -> Division {
         match self {
-            Forward::Conv(_) | Forward::Linear(_) | Forward::Pack(_) | Forward::Barrier(_) => {
-                Division::Results
-            }
+            Forward::Conv(_)
+            | Forward::GroupNorm(_)
+            | Forward::Linear(_)
+            | Forward::Pack(_)
+            | Forward::Barrier(_) => Division::Results,
             Forward::Normalize(_) | Forward::NormSums(_) | Forward::Statistics(_) => {
                 Division::First
             }
@@ -169,6 +177,7 @@ impl Forward {
             | Forward::Noise(_)
             | Forward::Pool(_)
             | Forward::Relu(_)
+            | Forward::Resize(_)
             | Forward::Sigmoid(_) => Division::Channels,
         }
     }

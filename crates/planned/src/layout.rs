@@ -4,6 +4,7 @@
 use crate::allocation::BufferSlice;
 use crate::tables::{EntryId, PoolOf, Tables};
 use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape};
+use res2lab_kernels::resize::Resize;
 use res2lab_kernels::{ConvKernel, Real, Share};
 use std::ops::Range;
 
@@ -13,6 +14,8 @@ pub(crate) struct Layout<R> {
     pub convs: Vec<ConvKernel>,
     /// The kernel of each pool.
     pub pools: Vec<Pooling<R>>,
+    /// The kernel of each change of size.
+    pub resizes: Vec<Resize<R>>,
     /// The most images of a pass.
     pub batch: usize,
     pub threads: usize,
@@ -54,9 +57,10 @@ pub(crate) enum Pooling<R> {
 
 impl<R: Real> Pooling<R> {
     pub(crate) fn new(of: &PoolOf) -> Pooling<R> {
-        let res2lab_arch::Pool { kernel, stride, padding, ceil_mode, count_include_pad } = of.pool;
+        let res2lab_arch::Pool { kernel, stride, padding, ceil_mode, count_include_pad, after } =
+            of.pool;
         let res2lab_arch::Shape { height, width, .. } = of.input;
-        let shape = PoolShape { height, width, kernel, stride, padding, ceil_mode };
+        let shape = PoolShape { height, width, kernel, stride, padding, ceil_mode, after };
         match of.is_max {
             true => Pooling::Max(MaxPool::new(shape)),
             false => Pooling::Average(AveragePool::new(shape, count_include_pad)),

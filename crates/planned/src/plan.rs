@@ -8,7 +8,9 @@ use crate::memory::place_buffers;
 use crate::program::Program;
 use crate::schedule::packed_buffers;
 use crate::segments::{self, Segment};
-use res2lab_arch::Graph;
+use crate::tables::ResizeOf;
+use res2lab_arch::{self as arch, Graph};
+use res2lab_kernels::resize::{Interpolation, Resize};
 use res2lab_kernels::{ConvKernel, Real, Stored};
 
 /// A program that is ready to run in a workspace, with activations and their gradients that are
@@ -57,9 +59,11 @@ impl<T: Stored> Plan<T> {
         let convs: Vec<ConvKernel> =
             tables.convs.iter().map(|conv| ConvKernel::new(conv.shape)).collect();
         let pools: Vec<Pooling<T::Real>> = tables.pools.iter().map(Pooling::new).collect();
+        let resizes: Vec<Resize<T::Real>> = tables.resizes.iter().map(resize).collect();
         let lengths = Lengths {
             arena,
-            scratch: scratch(&convs, &pools, trains).max(linear_scratch::<T>(&program, most)),
+            scratch: scratch(&convs, &pools, &resizes, trains)
+                .max(linear_scratch::<T>(&program, most)),
             channels: tables.channels(),
             positions: positions(&program, most),
             packed: if trains { packed(&convs) } else { 0 },
@@ -70,6 +74,7 @@ impl<T: Stored> Plan<T> {
         let layout = Layout {
             convs,
             pools,
+            resizes,
             batch,
             threads,
             shares_images,
@@ -86,13 +91,13 @@ impl<T: Stored> Plan<T> {
         self.layout.batch
     }
 
-    /// The number of random factors of drop path and dropout: one for each image and channel.
+    /// The number of random factors of drop path and dropout.
     pub fn noise(&self) -> usize {
-        let channels = self.program.forward.iter().map(|instr| match instr {
-            Forward::Noise(noise) => noise.from.shape.channels,
+        let of_image = self.program.forward.iter().map(|instr| match instr {
+            Forward::Noise(noise) => noise.factors(),
             _ => 0,
         });
-        channels.sum::<usize>() * self.layout.batch
+        of_image.sum::<usize>() * self.layout.batch
     }
 
     /// The program, as it is scheduled for the plan's threads.
@@ -101,14 +106,30 @@ impl<T: Stored> Plan<T> {
     }
 }
 
+/// The kernel of a change of size.
+fn resize<R: Real>(of: &ResizeOf) -> Resize<R> {
+    let how = match of.how {
+        arch::Interpolation::Nearest => Interpolation::Nearest,
+        arch::Interpolation::Bilinear { aligned } => Interpolation::Bilinear { aligned },
+    };
+    let size = |shape: arch::Shape| (shape.height, shape.width);
+    Resize::new(size(of.input), size(of.output.shape), how)
+}
+
 /// The most scratch memory that a kernel needs.
-fn scratch<R: Real>(convs: &[ConvKernel], pools: &[Pooling<R>], trains: bool) -> usize {
+fn scratch<R: Real>(
+    convs: &[ConvKernel],
+    pools: &[Pooling<R>],
+    resizes: &[Resize<R>],
+    trains: bool,
+) -> usize {
     let of_conv = |conv: &ConvKernel| match trains {
         true => conv.scratch_len().max(conv.backward_scratch_len()),
         false => conv.scratch_len(),
     };
     let of_pools = pools.iter().map(Pooling::scratch_len);
-    convs.iter().map(of_conv).chain(of_pools).max().unwrap_or(0)
+    let of_resizes = resizes.iter().map(Resize::scratch_len);
+    convs.iter().map(of_conv).chain(of_pools).chain(of_resizes).max().unwrap_or(0)
 }
 
 /// The scratch memory in which fully connected layers convert values that are stored rounded: of

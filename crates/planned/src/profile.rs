@@ -78,6 +78,7 @@ mod tests {
             kernel: 1,
             stride: 1,
             padding: 0,
+            dilation: 1,
             groups: 1,
         };
         let mut profile = Profile::default();

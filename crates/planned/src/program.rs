@@ -9,11 +9,13 @@ use crate::ops::concat::Copy;
 use crate::ops::conv::{Conv, ConvEpilogue, Weights};
 use crate::ops::gate::Gate;
 use crate::ops::global_pool::GlobalPool;
+use crate::ops::group_norm::GroupNorm;
 use crate::ops::linear::Linear;
 use crate::ops::noise::Noise;
 use crate::ops::norm::{self, Added, NormSums, Normalize, Statistics};
 use crate::ops::pool::Pool;
 use crate::ops::relu::Relu;
+use crate::ops::resize::Resize;
 use crate::ops::sigmoid::Sigmoid;
 use crate::planning::Nodes;
 use crate::tables::{Entry, NormId, Tables};
@@ -42,6 +44,7 @@ impl Program {
             convs: Vec::new(),
             norms: Vec::new(),
             pools: Vec::new(),
+            resizes: Vec::new(),
             buffers: allocation.buffers.clone(),
             alias_of: (0..allocation.buffers.len()).collect(),
             state: graph.state.iter().map(entry).collect(),
@@ -119,6 +122,8 @@ impl Program {
                 Pool::plan(&mut self.tables, nodes, id, (pool, false), trains).into()
             }
             Op::GlobalPool => GlobalPool::plan(nodes, id).into(),
+            Op::GroupNorm { .. } => GroupNorm::plan(nodes, id).into(),
+            Op::Resize(how) => Resize::plan(&mut self.tables, nodes, id, how).into(),
             Op::Linear { .. } => Linear::plan(nodes, id).into(),
             Op::Concat => {
                 return self.forward.extend(Copy::plan(nodes, id).into_iter().map(Forward::from));

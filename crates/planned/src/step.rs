@@ -19,7 +19,8 @@ pub struct State<'a, R> {
 }
 
 impl<T: Stored> Plan<T> {
-    /// Runs the forward pass: the logits (images x classes) of `images` (images x channels x height
+    /// Runs the forward pass: the logits (images x classes, or images x classes x
+    /// pixels) of `images` (images x channels x height
     /// x width): a batch, or fewer in an inference. In training, batch norms use the statistics of
     /// the batch and update the running statistics.
     pub fn forward<'w>(
@@ -33,16 +34,16 @@ impl<T: Stored> Plan<T> {
             interpreter::forward(&self.program.forward, &self.segments, thread);
         });
         let start = self.layout.offset(&self.program.tables, self.program.tables.logits);
-        let classes = self.program.tables.logits.shape.channels;
+        let each = self.program.tables.logits.shape.elements();
         let arenas = if self.layout.shares_images { 1 } else { self.layout.threads };
         for (thread, own) in workspace.own[..arenas].iter().enumerate() {
             let images = self.layout.images_of(thread, count);
-            let part = images.start * classes..images.end * classes;
+            let part = images.start * each..images.end * each;
             let length = part.len();
             let logits = workspace.logits[part].iter_mut().zip(&own.arena[start..start + length]);
             logits.for_each(|(logit, stored)| *logit = stored.real());
         }
-        &workspace.logits[..count * classes]
+        &workspace.logits[..count * each]
     }
 
     /// Runs the backward pass: computes the gradients of all trained values from that of the
@@ -59,10 +60,10 @@ impl<T: Stored> Plan<T> {
         let count = self.count(images);
         let tables = &self.program.tables;
         let start = self.layout.offset(tables, tables.logits_gradient);
-        let classes = tables.logits.shape.channels;
+        let each = tables.logits.shape.elements();
         for (thread, own) in workspace.own.iter_mut().enumerate() {
             let images = self.layout.images_of(thread, count);
-            let part = &logits_gradient[images.start * classes..images.end * classes];
+            let part = &logits_gradient[images.start * each..images.end * each];
             let gradient = own.arena[start..start + part.len()].iter_mut().zip(part);
             gradient.for_each(|(stored, value)| *stored = T::stored(*value));
         }

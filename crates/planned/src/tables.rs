@@ -1,7 +1,7 @@
 //! Constants of a program, which instructions refer to by index.
 
 use crate::allocation::BufferSlice;
-use res2lab_arch::{Pool, Shape};
+use res2lab_arch::{Interpolation, Pool, Shape};
 use res2lab_kernels::ConvShape;
 use std::ops::Range;
 
@@ -11,6 +11,8 @@ pub type ConvId = usize;
 pub type NormId = usize;
 /// The index of a pool in [`Tables::pools`].
 pub type PoolId = usize;
+/// The index of a change of size in [`Tables::resizes`].
+pub type ResizeId = usize;
 /// The index of an entry of the graph's state in [`Tables::state`].
 pub type EntryId = usize;
 
@@ -23,6 +25,8 @@ pub struct Tables {
     pub norms: Vec<NormOf>,
     /// The pools, in the order in which they run.
     pub pools: Vec<PoolOf>,
+    /// The changes of size, in the order in which they run.
+    pub resizes: Vec<ResizeOf>,
     /// The shape of each buffer for one image: first those of values, then those of gradients.
     pub buffers: Vec<Shape>,
     /// For each buffer, the buffer whose memory it uses: itself, unless it is an alias (see
@@ -53,6 +57,14 @@ pub struct PoolOf {
     pub output: BufferSlice,
     /// Whether it is a max pool, which stores the positions of its maxima.
     pub is_max: bool,
+}
+
+/// The constants of a change of size.
+#[derive(Clone, Copy, Debug)]
+pub struct ResizeOf {
+    pub input: Shape,
+    pub output: BufferSlice,
+    pub how: Interpolation,
 }
 
 /// The constants of a convolution.

@@ -38,7 +38,8 @@ pub(crate) struct Own<T: Stored> {
 }
 
 impl<T: Stored> Workspace<T> {
-    /// The random factors of the next passes: for each node of noise in order, images x channels.
+    /// The random factors of the next passes: for each node of noise in order, images x channels,
+    /// or images x values.
     /// They are 1 until they are set.
     pub fn noise_mut(&mut self) -> &mut [T::Real] {
         &mut self.noise
@@ -60,7 +61,7 @@ impl<T: Stored> Workspace<T> {
         };
         Workspace {
             own: (0..layout.threads).map(own).collect(),
-            logits: zeros(layout.batch * plan.program.tables.logits.shape.channels),
+            logits: zeros(layout.batch * plan.program.tables.logits.shape.elements()),
             images: Vec::new(),
             noise: vec![T::Real::ONE; plan.noise()],
             sums: vec![0.0; 2 * lengths.channels * layout.threads],

@@ -3,7 +3,7 @@
 
 mod networks;
 
-use networks::{golden, random};
+use networks::{dense, golden, random};
 use res2lab_planned::access::{Access, Memory, Mode, Part, Pass};
 use res2lab_planned::check::{Fault, Team, faults};
 use res2lab_planned::instructions::{Backward, Forward};
@@ -20,7 +20,6 @@ fn training(graph: &res2lab_arch::Graph, threads: usize) -> Program {
 }
 
 fn check_all(networks: Vec<(String, res2lab_arch::Graph)>) {
-    assert!(networks.len() > 20);
     for (name, graph) in networks {
         for threads in THREADS {
             let team = if threads == 1 { Team::Single } else { Team::OwnImages };
@@ -38,12 +37,18 @@ fn check_all(networks: Vec<(String, res2lab_arch::Graph)>) {
 
 #[test]
 fn programs_of_all_golden_networks_are_correct() {
+    assert!(golden().len() > 20);
     check_all(golden());
 }
 
 #[test]
 fn programs_of_random_networks_are_correct() {
     check_all(random(60));
+}
+
+#[test]
+fn programs_of_networks_with_maps_are_correct() {
+    check_all(dense());
 }
 
 /// The reads of packed weights that no barrier separates from their pack. Counted here without the

@@ -1,7 +1,7 @@
 //! Evaluation with more threads than images: threads divide rows and channels of each layer among
 //! them, and compute the same numbers as one thread does.
 
-use res2lab_arch::{Graph, Input, build};
+use res2lab_arch::{Graph, HeadKind, Input, ModelOverrides, build};
 use res2lab_planned::Inference;
 
 const SIDE: usize = 32;
@@ -20,8 +20,14 @@ fn logits(graph: &Graph, images: usize, threads: usize) -> Vec<f64> {
 
 #[test]
 fn eight_threads_evaluate_few_images_as_one_thread_does() {
-    for name in ["res2next50", "seresnet50"] {
-        let spec = res2lab_arch::zoo::find(name).unwrap().words.resolve().unwrap().0;
+    for (name, head) in [
+        ("res2next50", None),
+        ("seresnet50", None),
+        ("res2net50_26w_4s", Some(HeadKind::Fpn)),
+        ("res2net50d", Some(HeadKind::DeepLabV3Plus)),
+    ] {
+        let words = res2lab_arch::zoo::find(name).unwrap().words;
+        let spec = ModelOverrides { head, ..words }.resolve().unwrap().0;
         let input = Input { height: SIDE, width: SIDE, channels: 3, classes: 21 };
         let graph = build(&spec, input).unwrap();
         for images in [1, 3] {

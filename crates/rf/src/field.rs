@@ -1,11 +1,15 @@
 //! Receptive fields of a node's units as pixel intervals along one axis, computed from input to
 //! output.
 
-use res2lab_arch::{Graph, Node, NodeId, Op};
+use crate::map;
+use res2lab_arch::{Graph, Interpolation, Node, NodeId, Op};
 
 /// The receptive field of a node's units along one axis. Unit `u` depends on the pixels `u * jump +
 /// low ..= u * jump + high` (Araujo et al. 2019, forward recursion). Pixels beyond the image are
 /// padding.
+///
+/// Units behind a map that was resized are not evenly spaced. There the field is that of the middle
+/// unit, and `jump` is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// First pixel of unit 0, over all paths.
@@ -18,13 +22,13 @@ pub struct Field {
     pub jump: i64,
     /// Twice the smallest and the largest center of a single path's receptive field. They differ if
     /// the paths are not aligned.
-    centers: (i64, i64),
-    /// Whether some path leads through global pooling.
+    pub(crate) centers: (i64, i64),
+    /// Whether some path leads through the statistics of a whole map: global pooling, a group norm.
     pub sees_all: bool,
 }
 
 impl Field {
-    const IMAGE: Field =
+    pub(crate) const IMAGE: Field =
         Field { low: 0, high: 0, smallest: 1, jump: 1, centers: (0, 0), sees_all: false };
 
     /// The receptive field of the shortest path, pixels.
@@ -47,21 +51,21 @@ impl Field {
         (self.centers.1 - self.centers.0) as f64 / 2.0
     }
 
-    /// Applies a window of `kernel` inputs. The window extends every path by the same pixels, so
+    /// Applies a window. The window extends every path by the same pixels, so
     /// the union and the single paths are updated alike.
-    fn window(self, kernel: usize, stride: usize, padding: usize) -> Field {
-        let (before, after) = reach(self.jump, kernel, padding);
+    fn window(self, window: Window) -> Field {
+        let (before, after) = window.reach(self.jump);
         Field {
             low: self.low - before,
             high: self.high + after,
             smallest: self.smallest + before + after,
-            jump: self.jump * stride as i64,
+            jump: self.jump * window.stride as i64,
             centers: (self.centers.0 + after - before, self.centers.1 + after - before),
             sees_all: self.sees_all,
         }
     }
 
-    fn merge(self, other: Field) -> Field {
+    pub(crate) fn merge(self, other: Field) -> Field {
         Field {
             low: self.low.min(other.low),
             high: self.high.max(other.high),
@@ -73,9 +77,23 @@ impl Field {
     }
 }
 
-/// Pixels that a window adds before and after, if its inputs are `jump` pixels apart.
-pub(crate) fn reach(jump: i64, kernel: usize, padding: usize) -> (i64, i64) {
-    (padding as i64 * jump, (kernel as i64 - 1 - padding as i64) * jump)
+/// The windows of a convolution or a pool.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Window {
+    /// Inputs along one axis.
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    /// Units from one input to the next.
+    pub dilation: usize,
+}
+
+impl Window {
+    /// Pixels that a window adds before and after, if its inputs are `jump` pixels apart.
+    pub(crate) fn reach(self, jump: i64) -> (i64, i64) {
+        let span = (self.kernel as i64 - 1) * self.dilation as i64;
+        (self.padding as i64 * jump, (span - self.padding as i64) * jump)
+    }
 }
 
 /// How an operation passes receptive fields on. The only match of this crate on operations.
@@ -93,8 +111,12 @@ pub(crate) enum Flow {
     Gate,
     /// The whole input.
     Whole,
-    /// Windows of the input, with a kernel, a stride and a padding.
-    Windows(usize, usize, usize),
+    /// Windows of the input.
+    Windows(Window),
+    /// The input in another size.
+    Resized(Interpolation),
+    /// The same position of the input, and statistics of the whole input.
+    Normalized,
     /// The same position of the input.
     Pointwise,
 }
@@ -108,8 +130,20 @@ impl Flow {
             Op::Concat => Flow::Concat,
             Op::Gate => Flow::Gate,
             Op::GlobalPool => Flow::Whole,
-            Op::Conv(c) => Flow::Windows(c.kernel, c.stride, c.padding),
-            Op::MaxPool(p) | Op::AvgPool(p) => Flow::Windows(p.kernel, p.stride, p.padding),
+            Op::Conv(c) => Flow::Windows(Window {
+                kernel: c.kernel,
+                stride: c.stride,
+                padding: c.padding,
+                dilation: c.dilation,
+            }),
+            Op::MaxPool(p) | Op::AvgPool(p) => Flow::Windows(Window {
+                kernel: p.kernel,
+                stride: p.stride,
+                padding: p.padding,
+                dilation: 1,
+            }),
+            Op::Resize(how) => Flow::Resized(*how),
+            Op::GroupNorm { .. } => Flow::Normalized,
             Op::BatchNorm { .. }
             | Op::Relu
             | Op::Sigmoid
@@ -120,11 +154,16 @@ impl Flow {
 }
 
 /// The receptive field of every node, in the graph's order. Global pooling keeps the receptive
-/// field of its input and sets [`Field::sees_all`]; a gate keeps that of its first input.
+/// field of its input and sets [`Field::sees_all`]; a gate keeps that of its first input, and a
+/// group norm that of its input.
 pub fn fields(graph: &Graph) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let field = of(node, |id| fields[id.0]);
+    let behind = map::behind_resizes(graph);
+    for (id, node) in graph.iter() {
+        let field = match behind[id.0] {
+            true => map::middle(graph, id, &behind, &fields),
+            false => of(node, |id| fields[id.0]),
+        };
         fields.push(field);
     }
     fields
@@ -137,8 +176,9 @@ fn of(node: &Node, field: impl Fn(NodeId) -> Field) -> Field {
         Flow::Sum | Flow::Concat => {
             node.inputs[1..].iter().fold(x, |union, &id| union.merge(field(id)))
         }
-        Flow::Gate | Flow::Whole => Field { sees_all: true, ..x },
-        Flow::Windows(kernel, stride, padding) => x.window(kernel, stride, padding),
-        Flow::Image | Flow::Split | Flow::Pointwise => x,
+        Flow::Gate | Flow::Whole | Flow::Normalized => Field { sees_all: true, ..x },
+        Flow::Windows(window) => x.window(window),
+        // Fields behind a resized map are computed in `map`.
+        Flow::Image | Flow::Split | Flow::Pointwise | Flow::Resized(_) => x,
     }
 }

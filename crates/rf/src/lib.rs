@@ -4,6 +4,7 @@
 //!
 //! Reading order:
 //! - [`field`]: the receptive field of each node: interval, jump, center, smallest and largest size
+//! - [`map`]: the receptive fields of units behind a map that was resized, and of single units
 //! - [`weighting`]: the weight of a path
 //! - [`mod@paths`]: the receptive fields of all paths to a node with their weights, and their summary
 //! - [`spread`]: the analytic effective receptive field, with every window replaced by an average
@@ -11,6 +12,7 @@
 //! - [`splits`]: the receptive field of each split of a block
 
 pub mod field;
+pub mod map;
 pub mod paths;
 pub mod productive;
 pub mod splits;

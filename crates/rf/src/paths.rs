@@ -1,7 +1,7 @@
 //! The distribution of the receptive fields of paths, by dynamic programming on the graph. A path
 //! is a choice of one route through every sum, split and concatenation.
 
-use crate::field::{Flow, reach};
+use crate::field::{Flow, Window};
 use crate::weighting::{Routes, Weighting, of_merge};
 use res2lab_arch::{Graph, NodeId};
 use std::collections::BTreeMap;
@@ -28,11 +28,13 @@ pub struct Paths {
 /// Weights above this are scaled down. Counts below 2^53 stay exact.
 const LARGEST: f64 = 1e270;
 
-/// The path distributions at every node of `wanted`, in that order.
+/// The path distributions at every node of `wanted`, in that order. Paths through a map that was
+/// resized are not counted: there is no path to a node behind one.
 pub fn paths(graph: &Graph, weighting: Weighting, wanted: &[NodeId]) -> Vec<Paths> {
     let mut all: Vec<Paths> = Vec::with_capacity(graph.nodes.len());
     let mut routes = Routes::default();
-    for node in &graph.nodes {
+    let end = wanted.iter().map(|id| id.0 + 1).max().unwrap_or(0);
+    for node in &graph.nodes[..end] {
         let input = |i: usize| &all[node.inputs[i].0];
         let next = match Flow::of(&node.op) {
             Flow::Image => Paths {
@@ -50,8 +52,11 @@ pub fn paths(graph: &Graph, weighting: Weighting, wanted: &[NodeId]) -> Vec<Path
             // A gate's values depend on the whole image.
             Flow::Gate => input(0).and_whole(input(1), weighting),
             Flow::Whole => input(0).pooled(),
-            Flow::Windows(k, s, p) => input(0).window(k, s, p),
-            Flow::Split | Flow::Pointwise => input(0).clone(),
+            Flow::Windows(window) => input(0).window(window),
+            Flow::Resized(_) => {
+                Paths { table: Rc::new(Table::new()), whole: 0.0, ..input(0).clone() }
+            }
+            Flow::Split | Flow::Pointwise | Flow::Normalized => input(0).clone(),
         };
         routes.push(node);
         all.push(next);
@@ -116,10 +121,10 @@ impl Paths {
         }
     }
 
-    fn window(&self, kernel: usize, stride: usize, padding: usize) -> Paths {
-        let (before, after) = reach(self.jump, kernel, padding);
+    fn window(&self, window: Window) -> Paths {
+        let (before, after) = window.reach(self.jump);
         let moved = (self.moved.0 - before, self.moved.1 + after);
-        Paths { moved, jump: self.jump * stride as i64, ..self.clone() }
+        Paths { moved, jump: self.jump * window.stride as i64, ..self.clone() }
     }
 
     fn pooled(&self) -> Paths {

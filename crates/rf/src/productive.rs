@@ -21,9 +21,9 @@ pub fn layers(graph: &Graph, image_px: usize) -> Vec<(NodeId, Productivity)> {
     let fields = fields(graph);
     let px = image_px as i64;
     let judged = graph.iter().filter_map(|(id, node)| {
-        let Flow::Windows(kernel, ..) = Flow::of(&node.op) else { return None };
+        let Flow::Windows(window) = Flow::of(&node.op) else { return None };
         let read = fields[node.inputs.first()?.0].min_px();
-        (kernel > 1).then(|| match fields[id.0].min_px() {
+        (window.kernel > 1).then(|| match fields[id.0].min_px() {
             own if own <= px => (id, Productivity::Productive),
             _ if read < px => (id, Productivity::Critical),
             _ => (id, Productivity::Unproductive),

@@ -45,7 +45,13 @@ fn is_from_slice(graph: &Graph, id: NodeId) -> bool {
     match Flow::of(&graph.node(id).op) {
         Flow::Split => true,
         Flow::Concat | Flow::Image => false,
-        Flow::Sum | Flow::Gate | Flow::Whole | Flow::Windows(..) | Flow::Pointwise => {
+        Flow::Sum
+        | Flow::Gate
+        | Flow::Whole
+        | Flow::Windows(_)
+        | Flow::Resized(_)
+        | Flow::Normalized
+        | Flow::Pointwise => {
             graph.node(id).inputs.first().is_some_and(|first| is_from_slice(graph, *first))
         }
     }

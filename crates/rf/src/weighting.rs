@@ -77,7 +77,13 @@ impl Routes {
             Flow::Split => Some(1.0),
             Flow::Concat => None,
             Flow::Sum => self.of(&node.inputs).map(|routes| routes.iter().sum()),
-            Flow::Image | Flow::Gate | Flow::Whole | Flow::Windows(..) | Flow::Pointwise => first,
+            Flow::Image
+            | Flow::Gate
+            | Flow::Whole
+            | Flow::Windows(_)
+            | Flow::Resized(_)
+            | Flow::Normalized
+            | Flow::Pointwise => first,
         });
     }
 }

@@ -9,7 +9,7 @@ use res2lab_rf::fields;
 
 /// TensorFlow pads even sizes at stride 2 on the far side only; `padding` is the padding before.
 fn conv(g: &mut Builder, x: NodeId, kernel: usize, stride: usize, padding: usize) -> NodeId {
-    let conv = Conv { out: 8, kernel, stride, padding, groups: 1, bias: false };
+    let conv = Conv { out: 8, kernel, stride, padding, dilation: 1, groups: 1, bias: false };
     let name = format!("c{}", x.0);
     g.conv(&name, x, conv)
 }
@@ -19,7 +19,7 @@ fn pool(g: &mut Builder, x: NodeId, kernel: usize, stride: usize) -> NodeId {
     g.max_pool(
         &name,
         x,
-        Pool { kernel, stride, padding: 0, ceil_mode: false, count_include_pad: true },
+        Pool { kernel, stride, padding: 0, ceil_mode: false, count_include_pad: true, after: 0 },
     )
 }
 

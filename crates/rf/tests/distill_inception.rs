@@ -26,14 +26,28 @@ impl Net {
         self.0.conv(
             &name,
             x,
-            Conv { out: 4, kernel, stride, padding: kernel / 2, groups: 1, bias: false },
+            Conv {
+                out: 4,
+                kernel,
+                stride,
+                padding: kernel / 2,
+                dilation: 1,
+                groups: 1,
+                bias: false,
+            },
         )
     }
 
     fn pool(&mut self, x: NodeId, stride: usize) -> NodeId {
         let name = self.name();
-        let pool =
-            Pool { kernel: 3, stride, padding: 1, ceil_mode: false, count_include_pad: true };
+        let pool = Pool {
+            kernel: 3,
+            stride,
+            padding: 1,
+            ceil_mode: false,
+            count_include_pad: true,
+            after: 0,
+        };
         self.0.max_pool(&name, x, pool)
     }
 
@@ -62,7 +76,7 @@ impl Net {
         let up = self.0.conv(
             &conv,
             joined,
-            Conv { out, kernel: 1, stride: 1, padding: 0, groups: 1, bias: false },
+            Conv { out, kernel: 1, stride: 1, padding: 0, dilation: 1, groups: 1, bias: false },
         );
         self.0.add(&sum, &[x, up])
     }
@@ -194,7 +208,8 @@ fn a_branch_without_padding_is_reported() {
     let (builder, image) = Builder::new(Input::square(63, 10));
     let mut net = Net(builder, 0);
     let padded = net.convs(image, &[(3, 1), (3, 2)]);
-    let conv = Conv { out: 4, kernel: 3, stride: 2, padding: 1, groups: 1, bias: false };
+    let conv =
+        Conv { out: 4, kernel: 3, stride: 2, padding: 1, dilation: 1, groups: 1, bias: false };
     let even = net.0.conv("even", image, Conv { kernel: 2, padding: 1, ..conv });
     net.0.concat("joined", &[padded, even]);
     let graph = net.0.finish().unwrap();

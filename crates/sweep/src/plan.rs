@@ -159,6 +159,7 @@ fn with_cost(
 ) -> Result<Priced, Error> {
     let in_arm = |e: Error| e.at(&arm.label);
     let mut spec = arm.spec.clone();
+    spec.check_task().map_err(in_arm)?;
     if spec.train.batch_size > facts.train_images {
         let cause = format!(
             "batch_size {} is larger than the {} training images",

@@ -26,6 +26,8 @@ pub struct BlockConfig {
     pub out: usize,
     /// Stride of the 3x3 convolutions and of the pool beside them; 1x1 convolutions have stride 1.
     pub stride: usize,
+    /// Pixels between neighboring taps of the 3x3 convolutions.
+    pub dilation: usize,
     /// The block's form if it changes resolution or channels; `None` for an ordinary block.
     pub first: Option<FirstBlock>,
     /// Squeeze-and-excitation on the residual branch.

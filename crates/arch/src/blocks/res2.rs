@@ -42,8 +42,14 @@ fn independent(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId 
     }
     let x = g.split(&format!("{at}.split"), h, c.scale);
     let mut y: Vec<NodeId> = (0..c.scale - 1).map(|i| unit(g, at, i, x[i], c)).collect();
-    let pool =
-        Pool { kernel: 3, stride: c.stride, padding: 1, ceil_mode: false, count_include_pad: true };
+    let pool = Pool {
+        kernel: 3,
+        stride: c.stride,
+        padding: 1,
+        ceil_mode: false,
+        count_include_pad: true,
+        after: 0,
+    };
     y.push(g.avg_pool(&format!("{at}.pool"), x[c.scale - 1], pool));
     g.concat(&format!("{at}.concat"), &y)
 }
@@ -52,12 +58,13 @@ fn independent(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId 
 /// splits.
 fn grouped(g: &mut Builder, at: &str, h: NodeId, c: &BlockConfig) -> NodeId {
     let conv = Conv::new(3, c.split * c.scale).stride(c.stride).groups(c.cardinality * c.scale);
+    let conv = conv.dilated(c.dilation);
     g.conv_bn_relu(at, "2", h, conv)
 }
 
 /// K_i of equation 1: 3x3 convolution, batch norm, ReLU.
 fn unit(g: &mut Builder, at: &str, i: usize, x: NodeId, c: &BlockConfig) -> NodeId {
-    let conv = Conv::new(3, c.split).stride(c.stride).groups(c.cardinality);
+    let conv = Conv::new(3, c.split).stride(c.stride).groups(c.cardinality).dilated(c.dilation);
     let h = g.conv(&format!("{at}.convs.{i}"), x, conv);
     let h = g.batch_norm(&format!("{at}.bns.{i}"), h);
     g.relu(&format!("{at}.relus.{i}"), h)

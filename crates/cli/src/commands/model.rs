@@ -2,6 +2,7 @@
 
 use crate::args::{ModelArgs, Output};
 use crate::{print, records};
+use res2lab_arch::graph::Stage;
 use res2lab_arch::{Cost, Graph, Input, ModelOverrides, ModelSpec, zoo};
 use res2lab_error::Error;
 use res2lab_lab::network::{Words, published_input};
@@ -147,8 +148,9 @@ fn describe(name: &str, words: &ModelOverrides, input: Input) -> Result<Descript
     })
 }
 
+/// The stages, and the output if it is a map.
 fn stages(graph: &Graph) -> Vec<StageRow> {
-    let row = |stage: &res2lab_arch::graph::Stage| {
+    let row = |stage: &Stage| {
         let shape = graph.node(stage.node).shape;
         StageRow {
             name: stage.name.clone(),
@@ -157,7 +159,9 @@ fn stages(graph: &Graph) -> Vec<StageRow> {
             width: shape.width,
         }
     };
-    graph.stages.iter().map(row).collect()
+    let map = Stage { name: "map".into(), node: graph.output() };
+    let map = Some(&map).filter(|_| graph.is_dense());
+    graph.stages.iter().chain(map).map(row).collect()
 }
 
 fn show(d: &Description) {

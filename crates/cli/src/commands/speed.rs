@@ -9,6 +9,7 @@ use res2lab_error::Error;
 use res2lab_lab::gpus;
 use res2lab_lab::network::{Words, machine, published_input};
 use res2lab_lab::peak::{self, Peak};
+use res2lab_nn::objective::IGNORED;
 use res2lab_nn::{
     Conditions, Engine, FusedInference, Inference, Layout, Mode, Net, Objective, Placement, Rates,
     Sgd, Targets, graphed, init, step,
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &SpeedArgs) -> Result<u8, Error> {
     let images = net.prepare(&Tensor::randn(shape, (kind, device)));
     let seconds = match args.what {
         SpeedOf::Train if args.recipe.is_some() => by_recipe(args, &mut net, &images)?,
-        SpeedOf::Train => training(args, &mut net, &images, input.classes)?,
+        SpeedOf::Train => training(args, &mut net, &images, input)?,
         SpeedOf::Infer => evaluation(args, &net, &images)?,
     };
     let profile = match args.profile {
@@ -163,17 +164,18 @@ fn layout(word: &str) -> Result<Layout, Error> {
 }
 
 /// Forward, backward, update, as the trainer does them.
-fn training(
-    args: &SpeedArgs,
-    net: &mut Net,
-    images: &Tensor,
-    classes: usize,
-) -> Result<f64, Error> {
-    let labels: Vec<i64> = (0..args.batch).map(|i| (i % classes) as i64).collect();
-    let targets = Targets::plain(Tensor::from_slice(&labels).to_device(net.placement().device));
+fn training(args: &SpeedArgs, net: &mut Net, images: &Tensor, input: Input) -> Result<f64, Error> {
     let device = net.placement().device;
+    let (labels, smoothing) = match net.graph().is_dense() {
+        true => (masks(args.batch, input), 0.0),
+        false => {
+            let label = |i: usize| (i % input.classes) as i64;
+            (Tensor::from_slice(&(0..args.batch).map(label).collect::<Vec<_>>()), 0.1)
+        }
+    };
+    let targets = Targets::plain(labels.to_device(device));
     let mut step =
-        step::of_engine(net, Objective::cross_entropy(0.1)).map_err(|e| machine(&e.cause))?;
+        step::of_engine(net, Objective::cross_entropy(smoothing)).map_err(|e| machine(&e.cause))?;
     let sgd = Sgd { weight_decay: 1e-4, decay_weights_only: false, nesterov: false };
     let mut first = true;
     median(args.steps, device, || {
@@ -187,6 +189,12 @@ fn training(
 
 /// Steps by the recipe of an experiment file, on one batch without accumulation.
 fn by_recipe(args: &SpeedArgs, net: &mut Net, images: &Tensor) -> Result<f64, Error> {
+    if net.graph().is_dense() {
+        return Err(Error::input(
+            "--recipe is for networks that classify whole images",
+            "leave out the head, or leave out --recipe",
+        ));
+    }
     let file = args.recipe.as_deref().unwrap_or(Path::new(""));
     let name = file.display().to_string();
     let bytes = std::fs::read(file).map_err(|e| {
@@ -211,11 +219,20 @@ fn by_recipe(args: &SpeedArgs, net: &mut Net, images: &Tensor) -> Result<f64, Er
     })
 }
 
+/// A random class for each pixel. One pixel in twenty has none.
+fn masks(batch: usize, input: Input) -> Tensor {
+    let shape = [batch, input.height, input.width].map(|n| n as i64);
+    let on_cpu = |kind| (kind, Device::Cpu);
+    let classes = Tensor::randint(input.classes as i64, shape, on_cpu(Kind::Int64));
+    let ignored = Tensor::rand(shape, on_cpu(Kind::Float)).lt(0.05);
+    classes.masked_fill(&ignored, IGNORED)
+}
+
 fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Error> {
     if args.fused && FusedInference::fits(net) {
         let fused = FusedInference::new(net);
         return median(args.steps, net.placement().device, || {
-            Ok(fused.logits(net, images).get(0).get(0))
+            Ok(fused.logits(net, images).flatten(0, -1).get(0))
         });
     }
     let mut folded = (!args.plain && Inference::fits(net)).then(|| Inference::new(net, args.batch));
@@ -224,7 +241,7 @@ fn evaluation(args: &SpeedArgs, net: &Net, images: &Tensor) -> Result<f64, Error
             None => tch::no_grad(|| net.logits(images, Mode::Eval)),
             Some(folded) => folded.logits(images),
         };
-        Ok(logits.get(0).get(0))
+        Ok(logits.flatten(0, -1).get(0))
     })
 }
 

@@ -70,6 +70,48 @@ pub(super) const MEANINGS: &[Meaning] = &[
         "Whether each block has squeeze-and-excitation, with a sixteenth of the channels in its \
          hidden layer.",
     ),
+    (
+        "model.head",
+        "Head that makes a map, with a vector of logits for each pixel: `fpn`, `deeplabv3`, \
+         `deeplabv3plus` or `unet`, as in segmentation_models_pytorch (default: the head of a \
+         classifier); not with dla or the cifar stem, and not in sweeps, which train classifiers.",
+    ),
+    (
+        "model.output_stride",
+        "Pixels between neighboring features of the last stage, 8, 16 or 32; what is missing from \
+         32 becomes dilation, as in timm (default 8 for `deeplabv3`, which takes 8 or 16, as does \
+         `deeplabv3plus` with 16, and 32 otherwise).",
+    ),
+    ("model.pyramid_channels", "Channels of the pyramid's levels (fpn; default 256)."),
+    (
+        "model.segmentation_channels",
+        "Channels of the levels before they are merged, a multiple of 32 (fpn; default 128).",
+    ),
+    (
+        "model.merge_policy",
+        "How the levels are merged: `add` (their sum) or `cat` (side by side) (fpn; default \
+         `add`).",
+    ),
+    (
+        "model.decoder_channels",
+        "Channels of the head: one number (deeplabv3, deeplabv3plus; default 256), or one for each \
+         of five steps (unet; default [256, 128, 64, 32, 16]).",
+    ),
+    (
+        "model.atrous_rates",
+        "Dilations of the three convolutions side by side (deeplabv3, deeplabv3plus; default [12, \
+         24, 36]).",
+    ),
+    (
+        "model.aspp_separable",
+        "Whether these convolutions are depthwise separable (default true for deeplabv3plus, false \
+         for deeplabv3).",
+    ),
+    (
+        "model.head_dropout",
+        "Rate of the head's dropout, at least 0 and below 1: of whole channels (fpn; default 0.2) \
+         or of single values (deeplabv3, deeplabv3plus; default 0.5).",
+    ),
     ("init", "Initial weights."),
     (
         "init.weights",

@@ -29,10 +29,11 @@ pub(crate) fn scalar(x: f64) -> Tensor {
     Tensor::from(x).to_kind(Kind::Double)
 }
 
-/// Removes every ReLU and replaces max pools by average pools, which leaves a linear network.
+/// Removes every ReLU and group norm, and replaces max pools by average pools, which leaves a linear
+/// network in which only windows and resizes join pixels.
 pub(crate) fn linear(mut graph: Graph) -> Graph {
     let source = |graph: &Graph, mut id: NodeId| {
-        while graph.node(id).op == Op::Relu {
+        while matches!(graph.node(id).op, Op::Relu | Op::GroupNorm { .. }) {
             id = graph.node(id).inputs[0];
         }
         id

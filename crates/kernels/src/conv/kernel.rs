@@ -39,18 +39,20 @@ impl ConvKernel {
     /// # Panics
     /// If the sizes are not those of a convolution.
     pub fn new(shape: ConvShape) -> Self {
-        assert!(shape.groups > 0 && shape.stride > 0 && shape.kernel > 0);
+        assert!(shape.groups > 0 && shape.stride > 0 && shape.kernel > 0 && shape.dilation > 0);
         assert!(shape.channels > 0 && shape.channels.is_multiple_of(shape.groups));
         assert!(shape.out > 0 && shape.out.is_multiple_of(shape.groups));
+        assert!(shape.dilation == 1 || shape.stride == 1, "dilation needs stride 1");
         assert!(
-            shape.padding < shape.kernel,
+            shape.padding < shape.span(),
             "the padding of a convolution is smaller than its kernel"
         );
         assert!(shape.height.min(shape.width) > 0);
         assert!(
-            shape.height.min(shape.width) + 2 * shape.padding >= shape.kernel,
+            shape.height.min(shape.width) + 2 * shape.padding >= shape.span(),
             "the kernel is larger than the image"
         );
+        let shape = shape.within_image();
         let layout = Layout::new(&shape);
         let offsets = taps(&shape, &layout);
         let taps = shape.kernel * shape.kernel;
@@ -186,12 +188,14 @@ fn taps(shape: &ConvShape, layout: &Layout) -> Vec<u32> {
     let stride = shape.stride;
     let phases = layout.forward.phases;
     let mut offsets = Vec::new();
+    // A stride and a dilation do not go together.
+    let dilation = shape.dilation;
     for channel in 0..shape.group_channels() {
         for y in 0..shape.kernel {
             for x in 0..shape.kernel {
                 let plane = (channel * phases + y % stride) * phases + x % stride;
-                offsets
-                    .push((plane * layout.plane + y / stride * layout.pitch + x / stride) as u32);
+                let [y, x] = [y, x].map(|tap| tap / stride * dilation);
+                offsets.push((plane * layout.plane + y * layout.pitch + x) as u32);
             }
         }
     }
@@ -209,7 +213,8 @@ fn phases(shape: &ConvShape, layout: &Layout) -> Vec<Phase> {
         for out in 0..shape.group_out() {
             for y in 0..taps_of(a, shape) {
                 for x in 0..taps_of(b, shape) {
-                    let at = (layout.reach - y) * layout.pitch + layout.reach - x;
+                    let [up, left] = [y, x].map(|tap| layout.reach - tap * shape.dilation);
+                    let at = up * layout.pitch + left;
                     offsets.push((out * layout.plane + at) as u32);
                     let y = a + y * shape.stride;
                     let x = b + x * shape.stride;

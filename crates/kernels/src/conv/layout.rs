@@ -77,7 +77,7 @@ impl Grid {
 
 /// The largest offset of a tap along an axis, in positions of a phase.
 pub(crate) fn reach(shape: &ConvShape) -> usize {
-    (shape.kernel - 1) / shape.stride
+    shape.dilation * (shape.kernel - 1) / shape.stride
 }
 
 /// The positions, in every phase, that lie in the padding before the first element of the input.

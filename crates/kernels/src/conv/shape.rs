@@ -1,7 +1,7 @@
 //! The shape of a convolution.
 
-/// The shape of a convolution, as of PyTorch's Conv2d without dilation. The padding must be smaller
-/// than the kernel.
+/// The shape of a convolution, as of PyTorch's Conv2d. The padding must be smaller than the span of
+/// the taps, and a convolution with dilation has stride 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvShape {
     /// Channels of the input.
@@ -18,6 +18,8 @@ pub struct ConvShape {
     pub stride: usize,
     /// Zeros on each side.
     pub padding: usize,
+    /// Pixels between neighboring taps.
+    pub dilation: usize,
     /// Groups of channels; divides `channels` and `out`.
     pub groups: usize,
 }
@@ -25,8 +27,23 @@ pub struct ConvShape {
 impl ConvShape {
     /// Rows and columns of the output.
     pub fn output(&self) -> (usize, usize) {
-        let size = |input: usize| (input + 2 * self.padding - self.kernel) / self.stride + 1;
+        let size = |input: usize| (input + 2 * self.padding - self.span()) / self.stride + 1;
         (size(self.height), size(self.width))
+    }
+
+    /// Pixels from the first tap to the last one, along one axis.
+    pub(super) fn span(&self) -> usize {
+        self.dilation * (self.kernel - 1) + 1
+    }
+
+    /// The same convolution with taps no farther apart than they need be. All taps of a 3x3 but the
+    /// middle one read nothing but zeros if they are farther apart than the image is large.
+    pub(super) fn within_image(self) -> ConvShape {
+        let side = self.height.max(self.width);
+        if self.kernel == 3 && self.padding == self.dilation && self.dilation > side {
+            return ConvShape { dilation: side, padding: side, ..self };
+        }
+        self
     }
 
     /// Elements of the weights, `[out][channels / groups][kernel][kernel]`.

@@ -1,8 +1,9 @@
 //! Batch norm: its sums, its output, and its gradients. The caller computes the mean, variance,
 //! scale, shift and running statistics from the sums, which are a few numbers per channel.
 //!
-//! `loops` has the loops over one plane.
+//! `loops` has the loops over one plane. [`group`] has the group norm.
 
+pub mod group;
 pub(crate) mod loops;
 
 use std::ops::Range;

@@ -156,6 +156,31 @@ pub unsafe fn gate<T: Stored, G: Storage<Real = T::Real>>(
     }
 }
 
+/// Writes, or accumulates, `x` times `factors`, element by element.
+///
+/// # Safety
+/// The contract at [`View`].
+pub unsafe fn multiply<T: Stored, G: Storage<Real = T::Real>>(
+    x: View<T>,
+    factors: View<G>,
+    out: View<T>,
+    add: bool,
+    images: Range<usize>,
+) {
+    assert!(x.same_shape(&out) && x.same_shape(&factors));
+    for image in images {
+        for i in 0..x.image_len() {
+            // SAFETY: the contract at `View` covers these planes.
+            unsafe {
+                let value =
+                    (*x.plane(image, 0).add(i)).real() * (*factors.plane(image, 0).add(i)).real();
+                let at = out.plane(image, 0).add(i);
+                *at = T::stored(if add { (*at).real() + value } else { value });
+            }
+        }
+    }
+}
+
 /// Writes, or accumulates, the gradient of each gate: the sum over its plane of `gradient * x`.
 ///
 /// # Safety

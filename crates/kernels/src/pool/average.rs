@@ -25,8 +25,12 @@ impl<R: Real> AveragePool<R> {
         let scales = |size: usize| {
             let counts = (0..shape.windows(size)).map(|i| {
                 let start = i * shape.stride;
-                let padded = (start + shape.kernel).min(size + 2 * shape.padding) - start;
-                if count_include_pad { padded } else { shape.window(i, size).len() }
+                let end = start + shape.kernel;
+                if count_include_pad {
+                    return end.min(size + 2 * shape.padding + shape.after) - start;
+                }
+                let end = end.saturating_sub(shape.padding).min(size + shape.after);
+                end - start.saturating_sub(shape.padding)
             });
             counts.map(|count| R::from_f64(1.0 / count as f64)).collect()
         };

@@ -18,6 +18,7 @@ impl MaxPool {
     /// Prepares a pool.
     pub fn new(shape: PoolShape) -> Self {
         shape.check();
+        assert_eq!(shape.after, 0, "a maximum has no zeros beside the image");
         MaxPool { shape }
     }
 

@@ -17,6 +17,8 @@ pub struct PoolShape {
     pub stride: usize,
     /// Pixels by which windows may extend beyond each side; at most half the kernel.
     pub padding: usize,
+    /// Rows of zeros below the image, and columns of zeros on its right, which an average counts.
+    pub after: usize,
     /// Whether the output size is rounded up.
     pub ceil_mode: bool,
 }
@@ -30,7 +32,7 @@ impl PoolShape {
     /// Windows along an axis of `size` pixels. With `ceil_mode` the last one must begin inside the
     /// image or on its left.
     pub(super) fn windows(&self, size: usize) -> usize {
-        let free = size + 2 * self.padding - self.kernel;
+        let free = size + 2 * self.padding + self.after - self.kernel;
         if !self.ceil_mode {
             return free / self.stride + 1;
         }
@@ -55,7 +57,7 @@ impl PoolShape {
     pub(super) fn check(&self) {
         assert!(self.kernel > 0 && self.stride > 0 && 2 * self.padding <= self.kernel);
         assert!(
-            self.height.min(self.width) + 2 * self.padding >= self.kernel,
+            self.height.min(self.width) + 2 * self.padding + self.after >= self.kernel,
             "the window is larger than the image"
         );
     }

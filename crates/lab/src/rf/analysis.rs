@@ -20,6 +20,9 @@ pub struct Analysis {
     pub splits: Vec<SplitRow>,
     /// Layers with a window that add nothing for images of this size.
     pub unproductive: Vec<String>,
+    /// What the middle pixel of the output sees, if the output is a map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapSeen>,
     /// Sizes in pixels with the share of paths that have them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distribution: Option<Vec<(u64, f64)>>,
@@ -51,6 +54,15 @@ pub struct Seen {
     pub erf_sigma_px: f64,
 }
 
+/// What the middle pixel of a map sees, along one axis.
+#[derive(Serialize)]
+pub struct MapSeen {
+    pub rf_min_px: i64,
+    pub rf_max_px: i64,
+    /// Whether it depends on statistics of the whole image.
+    pub sees_all: bool,
+}
+
 #[derive(Serialize)]
 pub struct SplitRow {
     pub block: String,
@@ -63,10 +75,18 @@ pub struct SplitRow {
 pub fn node_asked(options: &RfOptions, of: &Asked) -> Result<NodeId, Error> {
     match &options.at {
         None => Ok(res2lab_rf::last_stage(&of.graph)),
-        Some(node) => of.graph.find(node).ok_or_else(|| {
-            let help = "name a node or a module as weights do, e.g. layer2, layer1.0.convs.2, layer3.1.concat";
-            Error::input(format!("{} has no node {node}", of.name), help)
-        }),
+        Some(node) => {
+            let found = of.graph.find(node).ok_or_else(|| {
+                let help = "name a node or a module as weights do, e.g. layer2, layer1.0.convs.2, layer3.1.concat";
+                Error::input(format!("{} has no node {node}", of.name), help)
+            })?;
+            if res2lab_rf::map::is_behind_resize(&of.graph, found) {
+                let cause = format!("{node} lies behind a map that was resized");
+                let help = "paths are counted before maps are resized; ask a stage, e.g. layer4";
+                return Err(Error::input(cause, help));
+            }
+            Ok(found)
+        }
     }
 }
 
@@ -105,7 +125,13 @@ pub fn analyze(options: &RfOptions, of: &Asked) -> Result<Analysis, Error> {
         layers(graph, image_px).into_iter().filter(|(_, what)| *what == Productivity::Unproductive);
     let total: f64 = paths[0].sizes().iter().map(|(_, weight)| weight).sum();
     let shares = || paths[0].sizes().into_iter().map(|(px, weight)| (px, weight / total)).collect();
+    let map = graph.is_dense().then(|| {
+        let field = fields[graph.output().0];
+        let [rf_min_px, rf_max_px] = [field.min_px(), field.max_px()];
+        MapSeen { rf_min_px, rf_max_px, sees_all: field.sees_all }
+    });
     Ok(Analysis {
+        map,
         name: of.name.clone(),
         image_px,
         distribution: options.distribution.then(shares),
@@ -188,7 +214,13 @@ pub fn sentences(all: &[Analysis], options: &RfOptions) -> Vec<String> {
     let mut said = vec![format!(
         "A path is a choice of one route through every block; {weighting}. Sizes are pixels along a side."
     )];
-    for Analysis { name, seen, unproductive, .. } in all {
+    for Analysis { name, seen, unproductive, map, .. } in all {
+        if let Some(MapSeen { rf_min_px, rf_max_px, sees_all }) = map {
+            let all = if *sees_all { ", and statistics of the whole image" } else { "" };
+            said.push(format!(
+                "note: {name}: the middle pixel of the map sees {rf_min_px} to {rf_max_px} px{all}"
+            ));
+        }
         if seen.misalignment_px > 0.0 {
             said.push(format!(
                 "note: {name}: centers of paths are up to {} px apart",

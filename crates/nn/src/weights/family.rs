@@ -140,6 +140,15 @@ fn resnet(shapes: &Shapes) -> Option<ModelSpec> {
             FirstBlock::Pool
         },
         se: shapes.contains_key("layer1.0.se.fc1.weight"),
+        head: None,
+        output_stride: None,
+        pyramid_channels: None,
+        segmentation_channels: None,
+        merge_policy: None,
+        decoder_channels: None,
+        atrous_rates: None,
+        aspp_separable: None,
+        head_dropout: None,
     })
 }
 

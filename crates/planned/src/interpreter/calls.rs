@@ -10,7 +10,9 @@ use super::thread::Thread;
 use crate::access::{GradientTarget, PackedWeights, Pass};
 use crate::allocation::BufferSlice;
 use crate::layout::Pooling;
-use crate::tables::{ConvId, PoolId};
+use crate::tables::{ConvId, PoolId, ResizeId};
+use res2lab_arch::Shape;
+use res2lab_kernels::norm::group::{self, GroupNorm};
 use res2lab_kernels::norm::{self, Affine, Residual};
 use res2lab_kernels::{Epilogue, Gradient, InputGradient, Stored, View, pointwise};
 use std::ops::Range;
@@ -49,13 +51,64 @@ impl<T: Stored> Thread<'_, T> {
         unsafe { kernel(a, b, self.view(into.to), into.add, self.images.clone()) }
     }
 
-    /// Multiplies a slice by the random factors after those of `before` channels.
-    pub(crate) fn gate_by_noise(&self, from: BufferSlice, before: usize, into: GradientTarget) {
+    /// Multiplies a slice by the random factors behind `before` others: one for each value, or for
+    /// each channel.
+    pub(crate) fn multiply_by_noise(
+        &self,
+        from: BufferSlice,
+        (before, per_value): (usize, bool),
+        into: GradientTarget,
+    ) {
+        let channels = Shape { height: 1, width: 1, ..from.shape };
+        let factors = self.noise(before, if per_value { from.shape } else { channels });
         let from = self.view(from);
-        let factors = self.noise(before, from.channels);
         let to = self.view(into.to);
+        let images = self.images.clone();
         // SAFETY: see the comment at the top of this file.
-        unsafe { pointwise::gate(from, factors, to, into.add, self.images.clone()) }
+        unsafe {
+            match per_value {
+                true => pointwise::multiply(from, factors, to, into.add, images),
+                false => pointwise::gate(from, factors, to, into.add, images),
+            }
+        }
+    }
+
+    /// Changes the size of a map.
+    pub(crate) fn resize(&self, resize: ResizeId, from: BufferSlice, to: BufferSlice) {
+        let kernel = &self.layout.resizes[resize];
+        let [from, to] = [from, to].map(|slice| self.view(slice));
+        // SAFETY: see the comment at the top of this file.
+        unsafe { kernel.forward(from, to, self.images.clone(), self.scratch()) }
+    }
+
+    /// Computes the gradient of a map that was resized.
+    pub(crate) fn resize_back(&self, resize: ResizeId, from: BufferSlice, into: GradientTarget) {
+        let kernel = &self.layout.resizes[resize];
+        let [from, to] = [from, into.to].map(|slice| self.view(slice));
+        // SAFETY: see the comment at the top of this file.
+        unsafe { kernel.backward(from, to, into.add, self.images.clone(), self.scratch()) }
+    }
+
+    /// Normalizes this thread's share of the groups.
+    pub(crate) fn group_norm(&self, of: GroupNorm<T::Real>, from: BufferSlice, to: BufferSlice) {
+        let groups = self.share.within(0..of.groups);
+        let [from, to] = [from, to].map(|slice| self.view(slice));
+        // SAFETY: see the comment at the top of this file.
+        unsafe { group::forward(of, from, to, self.images.clone(), groups) }
+    }
+
+    /// Computes the gradients of a group norm's weights, biases and input.
+    pub(crate) fn group_norm_back(
+        &self,
+        of: GroupNorm<T::Real>,
+        slices: [BufferSlice; 2],
+        partials: [&mut [T::Real]; 2],
+        into: GradientTarget,
+    ) {
+        let views = slices.map(|slice| self.view(slice));
+        let target = (self.view(into.to), into.add);
+        // SAFETY: see the comment at the top of this file.
+        unsafe { group::backward(of, views, partials, target, self.images.clone()) }
     }
 
     /// Writes the sum of slices, or accumulates it.

@@ -8,6 +8,7 @@ use crate::norms::{Affine, ChannelSums, Constants};
 use crate::profile::Profile;
 use crate::tables::{EntryId, NormId, PoolId, Tables};
 use crate::threads::Barrier;
+use res2lab_arch::Shape;
 use res2lab_kernels::element::Element;
 use res2lab_kernels::{Share, Stored, View};
 use std::ops::Range;
@@ -105,15 +106,16 @@ impl<'a, T: Stored> Thread<'a, T> {
     }
 
     /// A view of the random factors of this thread's images, which no kernel writes.
-    pub(crate) fn noise(&self, before: usize, channels: usize) -> View<T::Real> {
-        let start = before * self.layout.batch + self.batch.start * channels;
+    pub(crate) fn noise(&self, before: usize, of: Shape) -> View<T::Real> {
+        let each = of.elements();
+        let start = before * self.layout.batch + self.batch.start * each;
         View {
-            // SAFETY: `Plan::noise` gives factors for every image and channel of these nodes.
+            // SAFETY: `Plan::noise` gives factors for every image of these nodes.
             at: unsafe { self.shared.noise.add(start) }.cast_mut(),
-            image_stride: channels,
-            channels,
-            height: 1,
-            width: 1,
+            image_stride: each,
+            channels: of.channels,
+            height: of.height,
+            width: of.width,
         }
     }
 

@@ -82,6 +82,7 @@ fn shape(nodes: &Nodes, node: NodeId) -> ConvShape {
         kernel: conv.kernel,
         stride: conv.stride,
         padding: conv.padding,
+        dilation: conv.dilation,
         groups: conv.groups,
     }
 }

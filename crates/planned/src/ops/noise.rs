@@ -1,5 +1,5 @@
-//! Random factors of drop path and dropout: a tensor times one value per image and channel, which
-//! the caller of the step gives.
+//! Random factors of drop path and dropout: a tensor times one factor per image and channel, or per
+//! value. The caller of the step gives the factors.
 
 use crate::access::{Access, GradientTarget};
 use crate::allocation::BufferSlice;
@@ -7,7 +7,7 @@ use crate::instruction::Instruction;
 use crate::interpreter::thread::Thread;
 use crate::planning::{Gradients, Nodes};
 use crate::tables::Tables;
-use res2lab_arch::{NodeId, Op};
+use res2lab_arch::{Node, NodeId, Op, Per};
 use res2lab_kernels::Stored;
 
 /// Computes `to = from * factors`.
@@ -15,8 +15,10 @@ use res2lab_kernels::Stored;
 pub struct Noise {
     pub from: BufferSlice,
     pub to: BufferSlice,
-    /// The channels of all factors before these.
+    /// The factors of one image before these.
     pub before: usize,
+    /// Whether each value has a factor, and not each channel.
+    pub per_value: bool,
 }
 
 /// The gradient of [`Noise`]'s input.
@@ -25,22 +27,31 @@ pub struct NoiseBack {
     pub from: BufferSlice,
     pub into: GradientTarget,
     pub before: usize,
+    pub per_value: bool,
 }
 
 impl Noise {
     pub(crate) fn plan(nodes: &Nodes, id: NodeId) -> Noise {
-        let earlier = nodes.graph.nodes[..id.0].iter();
-        let earlier = earlier.filter(|node| matches!(node.op, Op::Noise { .. }));
-        let before = earlier.map(|node| node.shape.channels).sum();
-        Noise { from: nodes.input(id, 0), to: nodes.at(id), before }
+        let factors = |node: &Node| {
+            let Op::Noise { per, .. } = node.op else { return 0 };
+            if per == Per::Value { node.shape.elements() } else { node.shape.channels }
+        };
+        let before = nodes.graph.nodes[..id.0].iter().map(factors).sum();
+        let per_value = matches!(nodes.op(id), Op::Noise { per: Per::Value, .. });
+        Noise { from: nodes.input(id, 0), to: nodes.at(id), before, per_value }
+    }
+
+    /// The factors of one image.
+    pub(crate) fn factors(&self) -> usize {
+        if self.per_value { self.from.shape.elements() } else { self.from.shape.channels }
     }
 }
 
 impl NoiseBack {
     pub(crate) fn plan(nodes: &Nodes, gradients: &mut Gradients, id: NodeId) -> NoiseBack {
-        let Noise { from: x, to, before } = Noise::plan(nodes, id);
+        let Noise { from: x, to, before, per_value } = Noise::plan(nodes, id);
         let from = gradients.complete(to);
-        NoiseBack { from, into: gradients.contribute(x), before }
+        NoiseBack { from, into: gradients.contribute(x), before, per_value }
     }
 }
 
@@ -53,7 +64,7 @@ impl Instruction for Noise {
 
     fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let to = GradientTarget { to: self.to, add: false };
-        thread.gate_by_noise(self.from, self.before, to);
+        thread.multiply_by_noise(self.from, (self.before, self.per_value), to);
     }
 }
 
@@ -65,6 +76,6 @@ impl Instruction for NoiseBack {
     }
 
     fn run<T: Stored>(&self, thread: &mut Thread<T>) {
-        thread.gate_by_noise(self.from, self.before, self.into);
+        thread.multiply_by_noise(self.from, (self.before, self.per_value), self.into);
     }
 }

@@ -1,4 +1,5 @@
-//! Networks whose programs are checked: the golden ones of crate `nn`, and random ones.
+//! Networks whose programs are checked: the golden ones of crate `nn`, random ones, and one with
+//! each head.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -49,6 +50,31 @@ pub(crate) fn random(count: usize) -> Vec<(String, Graph)> {
             (name.clone(), build(&spec, Input::square(side, 7)).unwrap())
         })
         .collect()
+}
+
+/// Networks whose output is a map: each head, with each option that changes its graph.
+pub(crate) fn dense() -> Vec<(String, Graph)> {
+    let words = [
+        json!({"head": "fpn"}),
+        json!({"head": "fpn", "merge_policy": "cat", "downsample": "avg", "stem": "deep"}),
+        json!({"head": "deeplabv3", "se": true}),
+        json!({"head": "deeplabv3", "aspp_separable": true, "output_stride": 16}),
+        json!({"head": "deeplabv3plus", "cardinality": 4}),
+        json!({"head": "deeplabv3plus", "output_stride": 8, "downsample": "avg"}),
+        json!({"head": "unet"}),
+    ];
+    let network = |mut words: Value| {
+        let name = format!("{words}");
+        words["blocks"] = json!([1, 2, 1, 1]);
+        words["planes"] = json!(16);
+        let words: ModelOverrides = serde_json::from_value(words).unwrap();
+        let spec = words.resolve().unwrap_or_else(|e| panic!("{name}: {e}")).0;
+        let graph = build(&spec, Input::square(64, 7)).unwrap();
+        // With the random factors of training.
+        let noisy = res2lab_arch::with_noise(&graph, res2lab_arch::NoiseRates::default());
+        (name, noisy.unwrap_or(graph))
+    };
+    words.into_iter().map(network).collect()
 }
 
 fn words() -> impl Strategy<Value = Value> {

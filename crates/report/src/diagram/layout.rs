@@ -97,7 +97,9 @@ impl Placing<'_> {
         let inputs: Vec<(usize, Option<usize>)> =
             node.inputs.iter().map(|input| self.shape_of(*input)).collect();
         match node.op {
-            Op::BatchNorm { .. } | Op::Relu | Op::Sigmoid if self.may_join(id, inputs[0].0) => {
+            Op::BatchNorm { .. } | Op::GroupNorm { .. } | Op::Relu | Op::Sigmoid
+                if self.may_join(id, inputs[0].0) =>
+            {
                 let shape = &mut self.block.shapes[inputs[0].0];
                 shape.node.clone_from(&node.name);
                 if let (Op::Sigmoid, Some(last)) = (node.op, shape.lines.last_mut()) {
@@ -109,6 +111,7 @@ impl Placing<'_> {
             // Batch norms and activations are written into the box of the layer before them, where
             // they can be.
             Op::BatchNorm { .. }
+            | Op::GroupNorm { .. }
             | Op::Relu
             | Op::Sigmoid
             | Op::Noise { .. }
@@ -120,6 +123,7 @@ impl Placing<'_> {
             | Op::MaxPool(_)
             | Op::AvgPool(_)
             | Op::GlobalPool
+            | Op::Resize(_)
             | Op::Linear { .. } => {
                 let column = self.column(id, &inputs);
                 let row = inputs
@@ -240,8 +244,12 @@ fn words(op: &Op, channels: usize) -> (Kind, Vec<String>) {
     match op {
         Op::Conv(conv) => {
             let stride = if conv.stride > 1 { format!(" /{}", conv.stride) } else { String::new() };
-            let groups = if conv.groups > 1 { format!(" g{}", conv.groups) } else { String::new() };
-            layer(format!("{0}×{0}{stride}{groups}", conv.kernel))
+            let word = |letter: &str, n: usize| match n {
+                1 => String::new(),
+                n => format!(" {letter}{n}"),
+            };
+            let [dilation, groups] = [word("d", conv.dilation), word("g", conv.groups)];
+            layer(format!("{0}×{0}{stride}{dilation}{groups}", conv.kernel))
         }
         Op::MaxPool(pool) | Op::AvgPool(pool) => {
             let stride = if pool.stride > 1 { format!(" /{}", pool.stride) } else { String::new() };
@@ -254,7 +262,8 @@ fn words(op: &Op, channels: usize) -> (Kind, Vec<String>) {
         Op::Add => (Kind::Circle, vec!["+".into()]),
         Op::Gate => (Kind::Circle, vec!["×".into()]),
         Op::Concat => (Kind::Bar, vec![format!("concat: {channels}")]),
-        Op::BatchNorm { .. } => layer("norm".into()),
+        Op::BatchNorm { .. } | Op::GroupNorm { .. } => layer("norm".into()),
+        Op::Resize(_) => layer("resize".into()),
         Op::Relu => layer("ReLU".into()),
         Op::Sigmoid => layer("sigmoid".into()),
         Op::Noise { .. } => layer("noise".into()),

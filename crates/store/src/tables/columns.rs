@@ -67,6 +67,11 @@ pub const TRIAL_COLUMNS: &[Column] = &[
     ("downsample", "conv or avg", Text(|r| word(&model(r).downsample))),
     ("first_block", "pool or grouped", Text(|r| word(&model(r).first_block))),
     ("se", "squeeze-and-excitation", Flag(|r| Some(model(r).se))),
+    (
+        "output_stride",
+        "pixels between features of the last stage; empty where nothing is dilated",
+        Count(|r| model(r).output_stride.and_then(count)),
+    ),
     ("data", "data set", Text(|r| text(&data(r).name))),
     (
         "crop_pad_px",
