@@ -2,7 +2,7 @@
 # The paths that only GPUs take, on pretend GPUs: what the pretend device must catch, then the program on it.
 #
 #   scripts/gpu-pretend.sh [GROUP ...]     without the first part, only these groups of scripts/verify-gpu.py
-#   scripts/gpu-pretend.sh --short         without `just gpu-check` on pretend GPUs, the longest group
+#   scripts/gpu-pretend.sh --short         without the two longest groups: `just gpu-check` on pretend GPUs, and recipes
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,7 +17,7 @@ fi
 crates/libtorch/pretend/planted.sh
 # Two halves side by side: most of their processes use one core.
 if [ "${1:-}" = --short ]; then
-  one=(numbers commands several devices memory) other=(streams resume ranks launchers counts recipes refusals accidents)
+  one=(numbers commands several devices memory) other=(streams resume ranks launchers counts refusals accidents)
 else
   one=(numbers commands several gpu_check) other=(devices memory streams resume ranks launchers counts recipes refusals accidents)
 fi

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 scripts/fuzz.sh 600
 
 # gpu-check on pretend GPUs.
-scripts/gpu-pretend.sh gpu_check
+scripts/gpu-pretend.sh gpu_check recipes
 
 # Links within the documentation of the crates.
 cargo doc --release --workspace --no-deps --quiet

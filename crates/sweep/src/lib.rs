@@ -4,7 +4,7 @@
 //! reads the files that they write.
 //!
 //! Reading order:
-//! - [`mod@plan`]: arms and seeds to trials, each with its cost
+//! - [`mod@plan`]: arms and seeds to trials, each with its cost; `fits`: what is checked of each
 //! - [`budget`]: values of open fields that give arms equal cost
 //! - [`scheduler`]: which trial runs next and in which slot; a pure state machine
 //! - [`slots`]: the resources of this machine, divided among trials; [`mps`]: what lets trials share
@@ -21,6 +21,7 @@
 pub mod asha;
 pub mod budget;
 pub mod executor;
+mod fits;
 pub mod gpus;
 pub mod kubernetes;
 mod launched;

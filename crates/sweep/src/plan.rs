@@ -1,7 +1,7 @@
 //! Planning: arms and seeds become trials. Each arm's graph is built once, and arms with the same
 //! network and the same recipe are merged.
 
-use crate::budget;
+use crate::{budget, fits};
 use res2lab_arch::{Graph, Input, ModelSpec};
 use res2lab_error::Error;
 use res2lab_experiment::{Arm, Asha, Axis, DataSpec, DatasetInfo, Expansion, TrialSpec, id};
@@ -160,29 +160,7 @@ fn with_cost(
     let in_arm = |e: Error| e.at(&arm.label);
     let mut spec = arm.spec.clone();
     spec.check_task().map_err(in_arm)?;
-    if spec.train.batch_size > facts.train_images {
-        let cause = format!(
-            "batch_size {} is larger than the {} training images",
-            spec.train.batch_size, facts.train_images
-        );
-        return Err(in_arm(Error::input(
-            cause,
-            format!("give batch at most {}", facts.train_images),
-        )));
-    }
-    let weights = spec.train.class_weights.len();
-    if weights > 0 && weights != facts.classes {
-        let classes = facts.classes;
-        return Err(in_arm(Error::input(
-            format!("train.class_weights has {weights} weights for {classes} classes"),
-            "give a weight for each class, in the order of the classes",
-        )));
-    }
-    let augment = &spec.data.augment;
-    if facts.channels != 3 && (augment.auto.is_some() || augment.grayscale > 0.0) {
-        let cause = "data.augment.auto and grayscale do not go with images without color";
-        return Err(in_arm(Error::input(cause, "leave them out; they change colors")));
-    }
+    fits::recipe(&spec, &facts).map_err(in_arm)?;
     let side = facts.height.max(facts.width);
     let multiple = spec.model.input_multiple();
     let fits = facts.height == facts.width && side.is_multiple_of(multiple);
@@ -202,7 +180,7 @@ fn with_cost(
         let cause = format!("data.pad_to {px} is smaller than the images ({side} px)");
         return Err(in_arm(Error::input(cause, format!("give at least {side}"))));
     }
-    check_sizes(&spec, px).map_err(in_arm)?;
+    fits::sizes(&spec, px).map_err(in_arm)?;
     let input = Input { channels: facts.channels, height: px, width: px, classes: facts.classes };
     let mut met = None;
     if let Some(budget) = &arm.budget {
@@ -228,28 +206,6 @@ fn with_cost(
     let graph = res2lab_arch::build(&spec.model, input).map_err(in_arm)?;
     let trial = PlannedTrial { budget: met, ..planned(arm, spec, facts, &graph) };
     Ok(Priced { graph, trial })
-}
-
-/// Checks that the network takes images of each side at which it trains. `px` is the side at which
-/// it is evaluated.
-fn check_sizes(spec: &TrialSpec, px: usize) -> Result<(), Error> {
-    let multiple = spec.model.input_multiple();
-    for &side in &spec.train.sizes {
-        if !side.is_multiple_of(multiple) {
-            return Err(Error::input(
-                format!("train.sizes {side} does not fit this family"),
-                format!("give multiples of {multiple}, e.g. {}", side.next_multiple_of(multiple)),
-            ));
-        }
-        let input = Input { channels: 1, height: side, width: side, classes: 2 };
-        res2lab_arch::build(&spec.model, input).map_err(|e| {
-            Error::input(
-                format!("train.sizes {side}: {}", e.cause),
-                format!("give larger sides; images are evaluated at {px} px"),
-            )
-        })?;
-    }
-    Ok(())
 }
 
 fn planned(arm: &Arm, spec: TrialSpec, facts: DatasetInfo, graph: &Graph) -> PlannedTrial {

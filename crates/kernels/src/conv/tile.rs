@@ -1,5 +1,7 @@
 //! The register tiles. These loops do all multiply-adds of a convolution.
 
+#![allow(clippy::needless_range_loop)] // Index loops over fixed arrays are unrolled into registers.
+
 use crate::element::{Element, Simd};
 
 /// Rows of weights in the largest tile.
@@ -50,7 +52,6 @@ pub(crate) struct Tile<T> {
 }
 
 #[inline(always)]
-#[allow(clippy::needless_range_loop)] // Index loops over fixed arrays are unrolled into registers.
 pub(crate) unsafe fn tile<T: Element, S: Simd<T>, const M: usize, const N: usize>(t: &Tile<T>) {
     // SAFETY: the caller's pointers cover `depth` offsets, `depth * M` weights, and `N` vectors at
     // each offset.
@@ -99,7 +100,6 @@ pub(crate) struct Dot<T> {
 }
 
 #[inline(always)]
-#[allow(clippy::needless_range_loop)]
 pub(crate) unsafe fn dot<T: Element, S: Simd<T>, const M: usize, const N: usize>(d: &Dot<T>) {
     // SAFETY: the caller's pointers cover `N` offsets, and the runs in each of `M` rows and at each
     // offset.
@@ -176,7 +176,6 @@ pub(crate) struct Outer<T> {
 }
 
 #[inline(always)]
-#[allow(clippy::needless_range_loop)]
 pub(crate) unsafe fn outer<T: Element, S: Simd<T>, const M: usize, const N: usize>(o: &Outer<T>) {
     // SAFETY: the caller's pointers cover `len` positions of `M` rows and of `N` vectors, and
     // `columns` elements of `M` rows of results.
