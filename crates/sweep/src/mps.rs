@@ -90,7 +90,6 @@ impl Drop for Mps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     /// A program in place of the service's, which notes how it was called.
     fn control(folder: &Path, answer: &str) -> OsString {
@@ -102,8 +101,12 @@ mod tests {
              echo \"$1$word $CUDA_MPS_PIPE_DIRECTORY ${{CUDA_VISIBLE_DEVICES-all}}\" >> {log}\n\
              {answer}\n"
         );
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Another process writes the file: a process that another test starts meanwhile would
+        // inherit this one's open file, and a file that is open for writing cannot be run.
+        let written = folder.join("control.txt");
+        std::fs::write(&written, text).unwrap();
+        let copied = Command::new("install").arg("-m755").args([&written, &path]).status();
+        assert!(copied.unwrap().success());
         path.into()
     }
 
