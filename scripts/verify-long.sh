@@ -2,8 +2,8 @@
 # Long checks of every reader of user input: ten minutes of coverage-guided fuzzing each
 # (scripts/fuzz.sh), then the property tests with many more cases than in `just test`: words and
 # experiment files, folders, Parquet, tar, IDX and CIFAR, PNG and JPEG, pickles and safetensors, and
-# every file of a sweep's folder. Last, TensorBoard with 88 runs, a page of a paper, and the image of
-# container/.
+# every file of a sweep's folder. All golden networks in float32. Last, TensorBoard with 88 runs, a
+# page of a paper, and the image of container/.
 # Usage: scripts/verify-long.sh [CASES=20000]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,6 +23,7 @@ tests() {
   cargo test --release --workspace --quiet "$@"
 }
 tests --test damage --test nests --test formats --test pictures
+tests --test golden
 tests --lib -- words:: yaml:: axes:: range:: checksum:: torchvision pickle
 # Ten thousand simulated sweeps of each kind: false claims, coverage, wrong equalities, power.
 RES2LAB_SWEEPS=10000 cargo test --release --workspace --quiet --test simulation

@@ -296,7 +296,8 @@ const TESTS: &[Variable] = &[
     (
         "RES2LAB_CASES",
         "user, or `just verify-long`",
-        "Cases that each property test with random files draws; each test has its own default.",
+        "Cases that each property test with random files draws; each test has its own default. If it is \
+         set, all networks of `crates/nn/tests/golden.rs` are compared in float32, too.",
     ),
     (
         "PROPTEST_CASES",
@@ -320,6 +321,7 @@ const TESTS: &[Variable] = &[
         "File with the pictures and results of `crates/data/src/auto/tests.rs`; \
          `crates/data/tests/augment.json` if unset.",
     ),
+    ("RES2LAB_MEANWHILE", "`.ci/run`", "Command that `just verify` runs beside its last part."),
     ("RES2LAB_FUZZ", "`scripts/fuzz.sh`", "Target of the program `fuzz`."),
     ("SCREENSHOTS", "user", "Folder for the screenshots of `scripts/verify-report.py`."),
     ("CARGO", "cargo", "Cargo's path, for the test of the architecture."),

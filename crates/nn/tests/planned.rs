@@ -1,6 +1,6 @@
 //! Compares the planned step with autograd in float64, on 60 random networks of the family and on
-//! 18 whose output is a map, with one to three threads. Losses, gradients of all trained values and running statistics agree to a
-//! billionth, and so do the logits in evaluation afterwards.
+//! 18 whose output is a map, with one to three threads. Losses, gradients of all trained values and
+//! running statistics agree to a billionth, and so do the logits in evaluation afterwards.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
