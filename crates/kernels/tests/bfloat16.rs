@@ -4,26 +4,11 @@
 
 mod common;
 
+use common::convolution::{self, IMAGES, both, convolve, sizes, view};
 use common::{run_with_other_instruction_sets, values};
 use res2lab_kernels::instruction_set::{InstructionSet, current, use_instruction_set};
 use res2lab_kernels::pool::{AveragePool, MaxPool, PoolShape};
-use res2lab_kernels::{
-    Bf16, ConvKernel, ConvShape, Epilogue, Gradient, InputGradient, Share, Stored, View, pointwise,
-};
-
-const IMAGES: usize = 3;
-
-fn view<T>(memory: &mut [T], channels: usize, height: usize, width: usize) -> View<T> {
-    let image_stride = channels * height * width;
-    View { at: memory.as_mut_ptr(), image_stride, channels, height, width }
-}
-
-/// Random values that bfloat16 represents, and the same values in float32.
-fn both(n: usize, seed: u64) -> (Vec<Bf16>, Vec<f32>) {
-    let stored: Vec<Bf16> = values::<f32>(n, seed).into_iter().map(Bf16::from_f32).collect();
-    let reals = stored.iter().map(|value| value.to_f32()).collect();
-    (stored, reals)
-}
+use res2lab_kernels::{Bf16, ConvKernel, ConvShape, Share, Stored, pointwise};
 
 fn bits(values: &[Bf16]) -> Vec<u16> {
     values.iter().map(|value| value.to_bits()).collect()
@@ -64,17 +49,7 @@ fn values_are_rounded_to_nearest_even() {
 }
 
 fn shapes() -> Vec<ConvShape> {
-    let of = |channels, size, out, kernel, stride, groups| ConvShape {
-        channels,
-        height: size,
-        width: size + 1,
-        out,
-        kernel,
-        stride,
-        padding: kernel / 2,
-        dilation: 1,
-        groups,
-    };
+    let of = convolution::shape;
     vec![
         of(13, 17, 13, 3, 1, 1),
         of(12, 9, 20, 3, 2, 2),
@@ -85,40 +60,6 @@ fn shapes() -> Vec<ConvShape> {
     ]
 }
 
-/// Results, input gradients and weights' gradients of one shape, with planes stored as `T`.
-fn convolve<T: Stored<Real = f32>>(
-    shape: ConvShape,
-    x: &mut [T],
-    dy: &mut [T],
-    weights: &[f32],
-) -> (Vec<T>, Vec<f64>, Vec<T>, Vec<f32>) {
-    let conv = ConvKernel::new(shape);
-    let (rows, cols) = shape.output();
-    let mut packed = vec![0.0; conv.packed_len()];
-    let mut back = vec![0.0; conv.packed_backward_len()];
-    let mut scratch = vec![0.0; conv.scratch_len().max(conv.backward_scratch_len())];
-    let mut y = vec![T::default(); dy.len()];
-    let mut dx = vec![T::default(); x.len()];
-    let mut dw = vec![0.0; weights.len()];
-    let mut sums = vec![0.0; 2 * shape.out];
-    // SAFETY: each view covers one of the vectors, which this call borrows exclusively.
-    unsafe {
-        conv.pack_share::<T>(weights, packed.as_mut_ptr(), Share::WHOLE);
-        conv.pack_backward_share::<T>(weights, back.as_mut_ptr(), Share::WHOLE);
-        let x = view(x, shape.channels, shape.height, shape.width);
-        let out = view(&mut y, shape.out, rows, cols);
-        let of = view(dy, shape.out, rows, cols);
-        let epilogue = Epilogue::Sums(&mut sums);
-        conv.forward(&packed, &[x], out, epilogue, 0..IMAGES, &mut scratch, Share::WHOLE);
-        let into = view(&mut dx, shape.channels, shape.height, shape.width);
-        let mut into = [InputGradient { into, epilogue: Epilogue::Store }];
-        let gradient = Gradient { of, norm: None };
-        let weights = Some((&mut dw[..], false));
-        conv.backward(&gradient, &[x], &back, weights, &mut into, 0..IMAGES, &mut scratch);
-    }
-    (y, sums, dx, dw)
-}
-
 /// Sums are in float32 in the same order, so results are those of float32, rounded once.
 #[test]
 fn convolutions_are_those_of_float32_rounded_once() {
@@ -126,17 +67,19 @@ fn convolutions_are_those_of_float32_rounded_once() {
     use_instruction_set(current().min(InstructionSet::Avx512));
     for shape in shapes() {
         let (rows, cols) = shape.output();
-        let (x, x_real) = both(IMAGES * shape.channels * shape.height * shape.width, 3);
-        let (dy, dy_real) = both(IMAGES * shape.out * rows * cols, 4);
+        let [inputs, outputs] = sizes(shape);
+        let (x, x_real) = both(inputs, 3);
+        let (dy, dy_real) = both(outputs, 4);
         let (_, weights) = both(shape.weights_len(), 5);
-        let stored = convolve(shape, &mut x.clone(), &mut dy.clone(), &weights);
-        let real = convolve(shape, &mut x_real.clone(), &mut dy_real.clone(), &weights);
-        assert!(bits(&stored.0) == rounded(&real.0), "forward, {shape:?}");
-        assert!(bits(&stored.2) == rounded(&real.2), "input's gradient, {shape:?}");
-        assert!(stored.3 == real.3, "weights' gradient, {shape:?}");
+        let stored = convolve(shape, [x, dy], &weights, false, 1);
+        let real = convolve(shape, [x_real, dy_real], &weights, false, 1);
+        assert!(bits(&stored.out) == rounded(&real.out), "forward, {shape:?}");
+        let [ours, theirs] = [bits(&stored.input_gradient), rounded(&real.input_gradient)];
+        assert!(ours == theirs, "input's gradient, {shape:?}");
+        assert!(stored.weights_gradient == real.weights_gradient, "weights' gradient, {shape:?}");
         let plane = rows * cols;
-        for (channel, sum) in stored.1[..shape.out].iter().enumerate() {
-            let of = |image: usize| &stored.0[(image * shape.out + channel) * plane..][..plane];
+        for (channel, sum) in stored.sums[..shape.out].iter().enumerate() {
+            let of = |image: usize| &stored.out[(image * shape.out + channel) * plane..][..plane];
             let wanted: f64 = (0..IMAGES).flat_map(of).map(|value| f64::from(value.to_f32())).sum();
             assert!((sum - wanted).abs() < 1e-3 * plane as f64, "sums, {shape:?}");
         }

@@ -1,6 +1,8 @@
 //! Tensors with gaps between images, comparisons of results, and runs with other instruction sets.
 #![allow(dead_code)] // Each test uses its part.
 
+pub(crate) mod convolution;
+
 use res2lab_kernels::instruction_set::InstructionSet;
 use res2lab_kernels::{Real, View};
 use std::io::Write;
