@@ -1,6 +1,6 @@
-//! The processor's AMX instructions. Stable Rust has no intrinsics for them, but its assembler knows
-//! them. The compiler itself never uses tiles, so they keep their values from one block of assembly
-//! to the next.
+//! The processor's AMX instructions. Stable Rust has no intrinsics for them, but its assembler
+//! knows them. The compiler itself never uses tiles, so they keep their values from one block of
+//! assembly to the next.
 
 use super::unit::{LEFT, RIGHT, SIDE, SUMS, Sizes, Unit};
 use std::arch::asm;
@@ -11,7 +11,8 @@ use std::arch::x86_64::{__cpuid_count, _xgetbv};
 pub(crate) struct Hardware;
 
 /// Whether the processor has the instructions and Linux lets this process use them. A process has
-/// to ask, since tiles enlarge what is kept of each thread (Linux, Documentation/arch/x86/xstate.rst).
+/// to ask, since tiles enlarge what is kept of each thread (Linux,
+/// Documentation/arch/x86/xstate.rst).
 pub(super) fn is_permitted() -> bool {
     /// Bits of CPUID's leaf 7 in EDX.
     const AMX_BF16: u32 = 1 << 22;

@@ -13,6 +13,9 @@ mod hardware;
 mod unit;
 
 pub(crate) use emulated::Emulated;
+/// Other processors have no tiles, so nothing runs on this one there.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use emulated::Emulated as Hardware;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use hardware::Hardware;
 pub(crate) use unit::{LEFT, RIGHT, SIDE, SUMS, Sizes, Unit};

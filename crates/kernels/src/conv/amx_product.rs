@@ -183,10 +183,7 @@ impl AmxProduct {
         // SAFETY: the caller guarantees the memory.
         unsafe {
             match self.kind {
-                #[cfg(target_arch = "x86_64")]
                 Kind::Hardware => arguments.run::<amx::Hardware>(),
-                #[cfg(not(target_arch = "x86_64"))]
-                Kind::Hardware => arguments.run::<amx::Emulated>(),
                 Kind::Emulated => arguments.run::<amx::Emulated>(),
             }
         }
@@ -318,6 +315,18 @@ impl Arguments<'_> {
     }
 }
 
+/// Sets all sums to zero.
+#[inline(always)]
+pub(super) unsafe fn zero<U: Unit>(unit: &mut U) {
+    // SAFETY: the caller has configured the tiles.
+    unsafe {
+        unit.zero::<{ SUMS[0][0] }>();
+        unit.zero::<{ SUMS[0][1] }>();
+        unit.zero::<{ SUMS[1][0] }>();
+        unit.zero::<{ SUMS[1][1] }>();
+    }
+}
+
 /// Reads the sums of M by N tiles, or begins with zero. Rows are `stride` bytes apart.
 #[inline(always)]
 unsafe fn begin<U: Unit, const M: usize, const N: usize>(
@@ -329,11 +338,7 @@ unsafe fn begin<U: Unit, const M: usize, const N: usize>(
     // SAFETY: the caller guarantees the rows.
     unsafe {
         if !is_added {
-            unit.zero::<{ SUMS[0][0] }>();
-            unit.zero::<{ SUMS[0][1] }>();
-            unit.zero::<{ SUMS[1][0] }>();
-            unit.zero::<{ SUMS[1][1] }>();
-            return;
+            return zero(unit);
         }
         unit.load::<{ SUMS[0][0] }>(rows[0].cast(), stride);
         if N == 2 {

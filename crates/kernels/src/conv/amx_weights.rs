@@ -5,11 +5,11 @@
 //! instead of the input, so that the input is transposed once for all taps. The gradient is zero
 //! outside of the output, so what the input holds there adds nothing, if it is finite.
 
-use super::amx_product::{AmxProduct, Kind, end, multiply};
+use super::amx_product::{AmxProduct, Kind, end, multiply, zero};
 use super::kernel::ConvKernel;
 use super::rows::TileRows;
 use super::weights::Sides;
-use crate::amx::{self, LEFT, RIGHT, SIDE, SUMS, Sizes, Unit};
+use crate::amx::{self, LEFT, RIGHT, SIDE, Sizes, Unit};
 use crate::conv::tile::Transpose;
 use crate::dispatch::Stored;
 
@@ -109,10 +109,7 @@ impl ConvKernel {
             self.amx_inputs(sides, sizing, plain.cast(), transposed);
             let factors = Factors { conv: self, product, sizing, gradients, transposed };
             match product.kind {
-                #[cfg(target_arch = "x86_64")]
                 Kind::Hardware => factors.run::<amx::Hardware>(weights, add),
-                #[cfg(not(target_arch = "x86_64"))]
-                Kind::Hardware => factors.run::<amx::Emulated>(weights, add),
                 Kind::Emulated => factors.run::<amx::Emulated>(weights, add),
             }
         }
@@ -141,7 +138,8 @@ impl ConvKernel {
         }
     }
 
-    /// Transposes the input: pairs of positions of 16 channels, for each phase and tile of channels.
+    /// Transposes the input: pairs of positions of 16 channels, for each phase and tile of
+    /// channels.
     unsafe fn amx_inputs(
         &self,
         sides: Sides<f32>,
@@ -250,10 +248,7 @@ impl Factors<'_> {
             let mut left = self.gradients.add(tiles[0].first * sizing.row + moved);
             let mut right =
                 self.transposed.add((phase * sizing.channel_tiles + first) * sizing.plain());
-            unit.zero::<{ SUMS[0][0] }>();
-            unit.zero::<{ SUMS[0][1] }>();
-            unit.zero::<{ SUMS[1][0] }>();
-            unit.zero::<{ SUMS[1][1] }>();
+            zero(unit);
             for _ in (0..sizing.positions).step_by(STEP) {
                 unit.load::<{ RIGHT[0] }>(right.cast(), 4 * SIDE);
                 unit.load::<{ LEFT[0] }>(left.cast(), 2 * sizing.row);
