@@ -105,6 +105,17 @@ pub enum Per {
     Value,
 }
 
+impl Per {
+    /// The shape of the factors of one image with which values of `shape` are multiplied: one for
+    /// each value, or for each channel, all the same if they are those of an image.
+    pub fn factors(self, shape: Shape) -> Shape {
+        match self {
+            Per::Image | Per::Channel => Shape { height: 1, width: 1, ..shape },
+            Per::Value => shape,
+        }
+    }
+}
+
 /// Random factors that belong to a network, in training only.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {

@@ -2,7 +2,7 @@
 //! position of the image in the batch of all processes, so it depends neither on threads nor on how
 //! a batch is divided.
 
-use res2lab_arch::{Graph, Op, Per, Shape};
+use res2lab_arch::{Graph, Op, Per};
 use res2lab_random::Key;
 use tch::{Device, Kind, Tensor};
 
@@ -55,8 +55,7 @@ impl Noise {
         let mut at = 0;
         for node in &graph.nodes {
             let Op::Noise { rate, per } = node.op else { continue };
-            let Shape { channels, .. } = node.shape;
-            let each = if per == Per::Value { node.shape.elements() } else { channels };
+            let each = per.factors(node.shape).elements();
             for image in 0..images {
                 for index in 0..each {
                     let index = if per == Per::Image { 0 } else { index };
@@ -68,8 +67,8 @@ impl Noise {
     }
 }
 
-/// The values on a device. A GPU gets them from page-locked memory, for which the host does not wait;
-/// without any, from ordinary memory.
+/// The values on a device. A GPU gets them from page-locked memory, for which the host does not
+/// wait; without any, from ordinary memory.
 fn on_device(values: &[f64], device: Device) -> Tensor {
     uploaded(values, device).unwrap_or_else(|| Tensor::from_slice(values).to_device(device))
 }

@@ -11,7 +11,7 @@ use crate::access::{GradientTarget, PackedWeights, Pass};
 use crate::allocation::BufferSlice;
 use crate::layout::Pooling;
 use crate::tables::{ConvId, PoolId, ResizeId};
-use res2lab_arch::Shape;
+use res2lab_arch::Per;
 use res2lab_kernels::norm::group::{self, GroupNorm};
 use res2lab_kernels::norm::{self, Affine, Residual};
 use res2lab_kernels::{Epilogue, Gradient, InputGradient, Stored, View, pointwise};
@@ -56,19 +56,20 @@ impl<T: Stored> Thread<'_, T> {
     pub(crate) fn multiply_by_noise(
         &self,
         from: BufferSlice,
-        (before, per_value): (usize, bool),
+        (before, per): (usize, Per),
         into: GradientTarget,
     ) {
-        let channels = Shape { height: 1, width: 1, ..from.shape };
-        let factors = self.noise(before, if per_value { from.shape } else { channels });
+        let factors = self.noise(before, per.factors(from.shape));
         let from = self.view(from);
         let to = self.view(into.to);
         let images = self.images.clone();
         // SAFETY: see the comment at the top of this file.
         unsafe {
-            match per_value {
-                true => pointwise::multiply(from, factors, to, into.add, images),
-                false => pointwise::gate(from, factors, to, into.add, images),
+            match per {
+                Per::Value => pointwise::multiply(from, factors, to, into.add, images),
+                Per::Image | Per::Channel => {
+                    pointwise::gate(from, factors, to, into.add, images);
+                }
             }
         }
     }

@@ -17,8 +17,8 @@ pub struct Noise {
     pub to: BufferSlice,
     /// The factors of one image before these.
     pub before: usize,
-    /// Whether each value has a factor, and not each channel.
-    pub per_value: bool,
+    /// What has a factor of its own.
+    pub per: Per,
 }
 
 /// The gradient of [`Noise`]'s input.
@@ -27,31 +27,33 @@ pub struct NoiseBack {
     pub from: BufferSlice,
     pub into: GradientTarget,
     pub before: usize,
-    pub per_value: bool,
+    pub per: Per,
 }
 
 impl Noise {
     pub(crate) fn plan(nodes: &Nodes, id: NodeId) -> Noise {
         let factors = |node: &Node| {
             let Op::Noise { per, .. } = node.op else { return 0 };
-            if per == Per::Value { node.shape.elements() } else { node.shape.channels }
+            per.factors(node.shape).elements()
         };
         let before = nodes.graph.nodes[..id.0].iter().map(factors).sum();
-        let per_value = matches!(nodes.op(id), Op::Noise { per: Per::Value, .. });
-        Noise { from: nodes.input(id, 0), to: nodes.at(id), before, per_value }
+        let Op::Noise { per, .. } = nodes.op(id) else {
+            unreachable!("the caller passes a node of noise");
+        };
+        Noise { from: nodes.input(id, 0), to: nodes.at(id), before, per }
     }
 
     /// The factors of one image.
     pub(crate) fn factors(&self) -> usize {
-        if self.per_value { self.from.shape.elements() } else { self.from.shape.channels }
+        self.per.factors(self.from.shape).elements()
     }
 }
 
 impl NoiseBack {
     pub(crate) fn plan(nodes: &Nodes, gradients: &mut Gradients, id: NodeId) -> NoiseBack {
-        let Noise { from: x, to, before, per_value } = Noise::plan(nodes, id);
+        let Noise { from: x, to, before, per } = Noise::plan(nodes, id);
         let from = gradients.complete(to);
-        NoiseBack { from, into: gradients.contribute(x), before, per_value }
+        NoiseBack { from, into: gradients.contribute(x), before, per }
     }
 }
 
@@ -64,7 +66,7 @@ impl Instruction for Noise {
 
     fn run<T: Stored>(&self, thread: &mut Thread<T>) {
         let to = GradientTarget { to: self.to, add: false };
-        thread.multiply_by_noise(self.from, (self.before, self.per_value), to);
+        thread.multiply_by_noise(self.from, (self.before, self.per), to);
     }
 }
 
@@ -76,6 +78,6 @@ impl Instruction for NoiseBack {
     }
 
     fn run<T: Stored>(&self, thread: &mut Thread<T>) {
-        thread.multiply_by_noise(self.from, (self.before, self.per_value), self.into);
+        thread.multiply_by_noise(self.from, (self.before, self.per), self.into);
     }
 }
