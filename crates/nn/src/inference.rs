@@ -4,14 +4,14 @@
 
 use crate::Net;
 use crate::net::logits_size;
-use res2lab_arch::Graph;
 use res2lab_planned::{Bf16, Inference as PlannedInference, Profile, Stored};
 use tch::{Device, Kind, Tensor};
 
 /// A copy of a network, ready to be evaluated.
 pub struct Inference {
     inference: TypedInference,
-    graph: Graph,
+    /// The size of the logits.
+    size: Vec<i64>,
     kind: Kind,
 }
 
@@ -43,7 +43,7 @@ impl Inference {
             _ if net.is_mixed() => TypedInference::Bfloat16(planned(net, batch)),
             _ => TypedInference::Float(planned(net, batch)),
         };
-        Inference { inference, graph: net.graph().clone(), kind }
+        Inference { inference, size: logits_size(net.graph()), kind }
     }
 
     /// Times the instructions of the first thread in `steps` evaluations.
@@ -79,7 +79,7 @@ impl Inference {
                 Tensor::from_slice(&inference.logits(res2lab_libtorch::values(&images)))
             }
         };
-        logits.reshape(logits_size(&self.graph))
+        logits.reshape(&self.size)
     }
 }
 
