@@ -16,7 +16,7 @@ use res2lab_nn::{
 };
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
-use weight::weight;
+use weight::fill_net;
 
 const MOST: f64 = 1e-9;
 
@@ -56,11 +56,7 @@ fn number(value: &Value) -> f64 {
 fn filled_net(graph: Graph) -> Net {
     let (kind, layout, engine) = (Kind::Double, Layout::Contiguous, Engine::Planned);
     let mut net = Net::new(graph, Placement { device: Device::Cpu, kind, layout, engine }).unwrap();
-    for index in 0..net.params().entries().len() {
-        let entry = net.params().entries()[index].clone();
-        let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
-        net.params_mut().set(index, &Tensor::from_slice(&weight(&entry)).view(shape.as_slice()));
-    }
+    fill_net(&mut net);
     net
 }
 

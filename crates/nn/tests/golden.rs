@@ -17,7 +17,7 @@ use res2lab_nn::{
 };
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
-use weight::weight;
+use weight::fill_net;
 
 /// Large networks that are compared in float32 too. The others are if `RES2LAB_CASES` is set, since
 /// float64 has shown that they are right.
@@ -78,11 +78,7 @@ fn filled(g: &Golden, kind: Kind, layout: Layout) -> (Net, Tensor) {
     let mut net =
         Net::new(graph, Placement { device: Device::Cpu, kind, layout, engine: engine_of(layout) })
             .unwrap();
-    for index in 0..net.params().entries().len() {
-        let entry = net.params().entries()[index].clone();
-        let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
-        net.params_mut().set(index, &Tensor::from_slice(&weight(&entry)).view(shape.as_slice()));
-    }
+    fill_net(&mut net);
     let shape = [2, input.channels as i64, input.height as i64, input.width as i64];
     let pixels: Vec<f64> =
         fill("input", shape.iter().product::<i64>() as usize).iter().map(|v| v * 2.0).collect();

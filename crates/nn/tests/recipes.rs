@@ -16,7 +16,7 @@ use res2lab_nn::{
 use res2lab_random::Key;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
-use weight::weight;
+use weight::fill_net;
 
 const BATCH: usize = 8;
 const SIDE: usize = 48;
@@ -36,11 +36,7 @@ fn network(kind: Kind, engine: Engine) -> Net {
     let graph = build(&words.resolve().unwrap().0, input).unwrap();
     let layout = if engine == Engine::Planned { Layout::Contiguous } else { Layout::ChannelsLast };
     let mut net = Net::new(graph, Placement { device: Device::Cpu, kind, layout, engine }).unwrap();
-    for index in 0..net.params().entries().len() {
-        let entry = net.params().entries()[index].clone();
-        let shape: Vec<i64> = entry.shape.iter().map(|&n| n as i64).collect();
-        net.params_mut().set(index, &Tensor::from_slice(&weight(&entry)).view(shape.as_slice()));
-    }
+    fill_net(&mut net);
     net
 }
 
