@@ -12,7 +12,7 @@
 //! - [`study`]: the rows grouped into arms
 //! - [`lines`], [`design`] and [`effects`]: arms along an axis or in a grid, and the effect of each
 //!   axis
-//! - [`encoding`]: what colors and shapes stand for
+//! - [`encoding`], [`legend`]: what colors and shapes stand for
 //! - [`question`]: the kind of question that the sweep poses
 //! - [`findings`]: the answers as records, each with its number, its test and its verdict
 //! - [`mod@together`] and [`changes`]: several sweeps as one, and changes since an earlier run
@@ -49,6 +49,7 @@ pub mod findings;
 pub mod forest;
 pub mod format;
 pub mod key;
+pub mod legend;
 pub mod lines;
 pub mod look;
 pub mod marks;

@@ -4,7 +4,8 @@ mod fixture;
 
 use fixture::cases;
 use res2lab_report::Study;
-use res2lab_report::saved::{Format, Look, all, content, legend};
+use res2lab_report::legend;
+use res2lab_report::saved::{Format, Look, all, content};
 use res2lab_report::svg::text_width;
 
 fn look(font: &str) -> Look {

@@ -58,9 +58,11 @@ fn how_it_was_tested(study: &Study) -> Option<String> {
 
 /// Whether named arms differ in their recipe.
 fn is_of_recipes(study: &Study) -> bool {
-    let is_named = study.axes.iter().any(|axis| axis.label == "arm");
+    if !study.axes.iter().any(|axis| axis.label == "arm") {
+        return false;
+    }
     let (_, differing) = recipe::compare(study.arms.iter().map(|arm| &arm.trials[0].planned));
-    is_named && differing.iter().any(|field| field.path.starts_with("train."))
+    differing.iter().any(|field| field.path.starts_with("train."))
 }
 
 /// Arms with different numbers of seeds, in a grid or along axes.

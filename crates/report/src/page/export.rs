@@ -3,8 +3,8 @@
 use super::context::Row;
 use super::tables;
 use crate::chart::{WIDE, WIDTH};
+use crate::legend::{self, Legend};
 use crate::look;
-use crate::saved::legend::{self, Legend};
 use crate::study::{Arm, Study};
 use crate::summary::Summary;
 use crate::text_table;

@@ -1,8 +1,9 @@
 //! Figures in groups, with the legend of the page, as values of the template.
 
 use super::context::{OwnPart, TextTable};
-use crate::encoding::{Encoding, Style};
+use crate::encoding::{Entry, Style};
 use crate::figures::{Figure, Group, Legend};
+use crate::legend;
 use crate::study::Study;
 use crate::svg::color_class;
 use serde::Serialize;
@@ -140,37 +141,17 @@ pub(super) fn key(study: &Study) -> Vec<KeyContext> {
     if study.arms.len() < 2 {
         return Vec::new();
     }
-    if study.encoding != Encoding::Arms {
-        let entry = |entry: crate::encoding::Entry| EntryContext {
-            text: entry.text,
-            class: classes(entry.style),
-            arm: String::new(),
-            condition: entry.condition,
-        };
-        let groups = study.encoding.entries(&study.axes).into_iter();
-        let group = |(title, entries): (String, Vec<crate::encoding::Entry>)| KeyContext {
-            title,
-            entries: entries.into_iter().map(entry).collect(),
-        };
-        return groups.map(group).collect();
-    }
-    let leads = study.arms.iter().filter(|arm| arm.is_lead);
-    let mut entries: Vec<EntryContext> = leads
-        .map(|arm| EntryContext {
-            text: arm.label.clone(),
-            class: classes(arm.style()),
-            arm: arm.id.to_owned(),
-            condition: String::new(),
-        })
-        .collect();
-    let others = study.arms.len() - entries.len();
-    entries.extend((others > 0).then(|| EntryContext {
-        text: format!("{others} other arms"),
-        class: classes(Style::default()),
-        arm: String::new(),
-        condition: String::new(),
-    }));
-    vec![KeyContext { title: "arm".into(), entries }]
+    let entry = |entry: Entry| EntryContext {
+        text: entry.text,
+        class: classes(entry.style),
+        arm: entry.arm,
+        condition: entry.condition,
+    };
+    let group = |(title, entries): (String, Vec<Entry>)| KeyContext {
+        title,
+        entries: entries.into_iter().map(entry).collect(),
+    };
+    legend::entries(study).into_iter().map(group).collect()
 }
 
 impl From<Figure> for FigureContext {

@@ -3,17 +3,15 @@
 //!
 //! Reading order:
 //! - [`fonts`]: the fonts of this machine
-//! - [`legend`]: what colors and shapes stand for, above a figure
 //! - [`pgf`]: the drawing commands of LaTeX's PGF
 //! - here: which figure, how wide, in which format
 
 mod fonts;
-pub mod legend;
 mod pgf;
 
 use crate::figures::{self, Figure};
-use crate::look;
 use crate::study::Study;
+use crate::{legend, look};
 use res2lab_error::Error;
 use resvg::tiny_skia::{Color, Pixmap};
 use resvg::usvg::{Options, Transform, Tree};

@@ -1,4 +1,5 @@
-//! The legend of a saved figure: a page has one for all of its figures, a file needs its own.
+//! What colors and shapes stand for: in one legend of a page, and above each figure that is saved,
+//! since a file has no page around it.
 
 use crate::encoding::{Encoding, Entry, Style};
 use crate::marks::symbol;
@@ -93,6 +94,30 @@ pub fn of(study: &Study, width: i32) -> Option<Legend> {
     Some(Legend { height, svg: svg.into_body() })
 }
 
+/// What the legend names: each axis that has colors or shapes with its values, or the arms.
+pub fn entries(study: &Study) -> Vec<(String, Vec<Entry>)> {
+    if study.encoding != Encoding::Arms {
+        return study.encoding.entries(&study.axes);
+    }
+    let leads = study.arms.iter().filter(|arm| arm.is_lead);
+    let mut arms: Vec<Entry> = leads
+        .map(|arm| Entry {
+            text: arm.label.clone(),
+            style: arm.style(),
+            condition: String::new(),
+            arm: arm.id.to_owned(),
+        })
+        .collect();
+    let others = study.arms.len() - arms.len();
+    arms.extend((others > 0).then(|| Entry {
+        text: format!("{others} other arms"),
+        style: Style::default(),
+        condition: String::new(),
+        arm: String::new(),
+    }));
+    vec![("arm".to_owned(), arms)]
+}
+
 fn pieces(study: &Study, width: i32) -> Vec<Vec<Piece>> {
     let has_shapes = matches!(study.encoding, Encoding::Axes { shape: Some(_), .. });
     let of_entry = |entry: &Entry| {
@@ -100,22 +125,12 @@ fn pieces(study: &Study, width: i32) -> Vec<Vec<Piece>> {
         let sample = if is_patch { Sample::Patch(entry.style) } else { Sample::Line(entry.style) };
         Piece::new(&entry.text, Some(sample), width)
     };
-    let of_axis = |(name, entries): &(String, Vec<Entry>)| {
-        let name = Piece::new(name, None, width);
-        std::iter::once(name).chain(entries.iter().map(of_entry)).collect()
+    let of_group = |(name, entries): &(String, Vec<Entry>)| {
+        // Names of arms need no word before them.
+        let name = (study.encoding != Encoding::Arms).then(|| Piece::new(name, None, width));
+        name.into_iter().chain(entries.iter().map(of_entry)).collect()
     };
-    let axes = study.encoding.entries(&study.axes);
-    if !axes.is_empty() {
-        return axes.iter().map(of_axis).collect();
-    }
-    let leads = study.arms.iter().filter(|arm| arm.is_lead);
-    let mut arms: Vec<Piece> =
-        leads.map(|arm| Piece::new(&arm.label, Some(Sample::Line(arm.style())), width)).collect();
-    let others = study.arms.len() - arms.len();
-    arms.extend((others > 0).then(|| {
-        Piece::new(&format!("{others} other arms"), Some(Sample::Line(Style::default())), width)
-    }));
-    vec![arms]
+    entries(study).iter().map(of_group).collect()
 }
 
 /// Places pieces from left to right as (top, left, piece). Each group begins a row; what does not
