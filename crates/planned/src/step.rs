@@ -19,9 +19,8 @@ pub struct State<'a, R> {
 }
 
 impl<T: Stored> Plan<T> {
-    /// Runs the forward pass: the logits (images x classes, or images x classes x
-    /// pixels) of `images` (images x channels x height
-    /// x width): a batch, or fewer in an inference. In training, batch norms use the statistics of
+    /// Runs the forward pass: the logits (images x classes, or images x classes x pixels) of
+    /// `images` (images x channels x height x width): a batch, or fewer in an inference. In training, batch norms use the statistics of
     /// the batch and update the running statistics.
     pub fn forward<'w>(
         &self,

@@ -39,8 +39,7 @@ pub(crate) struct Own<T: Stored> {
 
 impl<T: Stored> Workspace<T> {
     /// The random factors of the next passes: for each node of noise in order, images x channels,
-    /// or images x values.
-    /// They are 1 until they are set.
+    /// or images x values. They are 1 until they are set.
     pub fn noise_mut(&mut self) -> &mut [T::Real] {
         &mut self.noise
     }
